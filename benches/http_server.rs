@@ -1,14 +1,14 @@
-//! Small requests a second: our server beside a bare loop that reads a head and writes fixed bytes, which is the
-//! most any server with a thread per connection can do here.
+//! Small requests per second: the server compared with a bare loop that reads a head and writes fixed bytes. The bare loop
+//! is the upper limit for any server with a thread per connection.
 //!
-//! The servers are child processes (this program, started again), so that their time and memory are their own. The
-//! clients write to all their connections before they read from any, as many clients at once would.
+//! The servers are child processes (this program in another role), so that their time and memory are measured alone. The
+//! clients write to all their connections before they read from any, as many clients at once do.
 
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
     clippy::cast_precision_loss,
-    reason = "a measuring program prints figures and stops when something is wrong"
+    reason = "a benchmark prints figures and panics on errors"
 )]
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write, stdin};
@@ -23,26 +23,26 @@ use mission_control_runtime::http::message::Reply;
 use mission_control_runtime::http::server::{Server, ServerLimits};
 
 const CONNECTIONS: usize = 32;
-/// Client threads; the server has the rest of the machine.
+/// Client threads. The server has the rest of the machine.
 const CLIENTS: usize = 2;
 const RUNS: usize = 5;
 const WARM_UP: Duration = Duration::from_millis(500);
 const RUN: Duration = Duration::from_secs(2);
 /// One tick of the kernel's accounting (`CLK_TCK` is 100 on every Linux we run on).
 const TICK: Duration = Duration::from_millis(10);
-/// The promise for small answers (design, "Proof").
+/// The target for small replies (design, "Proof").
 const TARGET: f64 = 40_000.0;
 
-/// Paths and what their answers carry.
+/// The paths and the bodies of their replies.
 const ANSWERS: [(&str, usize); 2] = [("/small", 100), ("/medium", 2000)];
-/// Connections that pipeline requests and read nothing, and how many threads drive them.
+/// Connections that pipeline requests and read nothing, and the number of threads that drive them.
 const PIPELINERS: usize = 400;
 const DRIVERS: usize = 4;
-/// Probes beside them, over a fresh connection each.
+/// The number of probes during that, each over a new connection.
 const PROBES: usize = 500;
-/// The promise for the slowest percent of the probes.
+/// The target for the slowest percent of the probes.
 const PROBE_TARGET: Duration = Duration::from_millis(50);
-/// Like the page for people.
+/// About the size of the HTML page.
 const PAGE_BYTES: usize = 62_000;
 
 fn main() {
@@ -53,7 +53,7 @@ fn main() {
     }
 }
 
-/// The server as the house uses it, with prepared bodies.
+/// The server as the runtime uses it, with prepared bodies.
 fn ours() {
     let bodies = ANSWERS.map(|(path, size)| (path, Arc::<[u8]>::from(vec![b'x'; size])));
     let limits = ServerLimits { reserved_paths: vec!["/livez"], ..ServerLimits::default() };
@@ -74,7 +74,7 @@ fn ours() {
     let _ = std::io::copy(&mut stdin(), &mut std::io::sink());
 }
 
-/// The ideal: one read, one look for the end of the head, one write.
+/// The upper limit: one read, one search for the end of the head, one write.
 fn bare() {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     println!("{}", listener.local_addr().unwrap());
@@ -120,7 +120,7 @@ impl Subject {
         Self { name, process, address: line.trim().parse().unwrap() }
     }
 
-    /// Time the process has spent on a processor, its own and the kernel's for it.
+    /// The processor time of the process, user and kernel.
     fn cpu(&self) -> Duration {
         let stat = std::fs::read_to_string(format!("/proc/{}/stat", self.process.id())).unwrap();
         let (_, after_name) = stat.rsplit_once(") ").unwrap();
@@ -143,7 +143,7 @@ impl Drop for Subject {
     }
 }
 
-/// What one run came to.
+/// The figures of one run.
 struct Figures {
     per_second: f64,
     worst: Duration,
@@ -164,7 +164,7 @@ fn run(subject: &Subject, path: &str, span: Duration) -> Figures {
     Figures { per_second, worst, cpu: subject.cpu().saturating_sub(before) / count }
 }
 
-/// One client thread: how many answers it had, and the longest it waited for one.
+/// One client thread: the number of its replies, and its longest wait for one.
 fn client(address: SocketAddr, path: &str, until: Instant) -> (u32, Duration) {
     let request =
         format!("GET {path} HTTP/1.1\r\nHost: {address}\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n");
@@ -176,7 +176,7 @@ fn client(address: SocketAddr, path: &str, until: Instant) -> (u32, Duration) {
             stream
         })
         .collect();
-    // All answers have the length of the first: dates too are always equally long.
+    // All replies have the length of the first one: the length of the date is constant, too.
     streams[0].write_all(request.as_bytes()).unwrap();
     let length = streams[0].read(&mut answer).unwrap();
     assert!(answer.starts_with(b"HTTP/1.1 200"), "{}", String::from_utf8_lossy(&answer[..length]));
@@ -196,7 +196,7 @@ fn client(address: SocketAddr, path: &str, until: Instant) -> (u32, Duration) {
     (count, worst)
 }
 
-/// What connections cost that have been answered once and now wait: as many as the server has places.
+/// The memory of connections that have been answered once and are idle now: as many as the server has places.
 fn idle_cost(subject: &Subject) {
     let connect = |_| {
         let mut stream = TcpStream::connect(subject.address).unwrap();
@@ -204,7 +204,7 @@ fn idle_cost(subject: &Subject) {
         assert_ne!(stream.read(&mut [0; 1024]).unwrap(), 0);
         stream
     };
-    let first = connect(0); // brings in the code itself
+    let first = connect(0); // loads the code itself
     let before = subject.rss_kib();
     let crowd: Vec<TcpStream> = (1..ServerLimits::default().connections).map(connect).collect();
     let cost = subject.rss_kib() - before;
@@ -224,7 +224,7 @@ fn measure() {
         for subject in &subjects {
             run(subject, path, WARM_UP);
         }
-        // Alternating, so that whatever else the machine does meets both.
+        // Alternating, so that other load on the machine affects both.
         let mut all: [Vec<Figures>; 2] = [Vec::new(), Vec::new()];
         for _ in 0..RUNS {
             for (subject, figures) in subjects.iter().zip(&mut all) {
@@ -253,7 +253,7 @@ fn measure() {
     attack(&Subject::start("ours"));
 }
 
-/// Probes while every place is taken by a client that does not read; cut off, such a client comes back at once.
+/// Probes while clients that do not read take every place. Such a client reconnects when it is cut off.
 fn attack(subject: &Subject) {
     let ended = AtomicBool::new(false);
     let (failed, mut times) = thread::scope(|scope| {

@@ -1,4 +1,4 @@
-//! The command line: what was typed, as a [`Command`]; everything else happens in [`crate::app`].
+//! Parses the command line into a [`Command`]. [`crate::app`] carries the commands out.
 
 mod features;
 mod help;
@@ -18,15 +18,15 @@ use crate::app::Local;
 use crate::app::{self, Dead, Exit, Pause};
 use mcr_model::redact::Redactor;
 
-/// What the program is asked to do.
+/// A parsed command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
-    /// The service.
+    /// Runs the service.
     Run {
         /// `--env-file`.
         env_file: Option<PathBuf>,
     },
-    /// What is wrong, and how to fix it.
+    /// Reports what is wrong, and how to fix it.
     Doctor {
         /// `--env-file`.
         env_file: Option<PathBuf>,
@@ -37,7 +37,7 @@ pub enum Command {
         /// `--live`.
         live: bool,
     },
-    /// What the running service says of itself.
+    /// Shows the state of the running service.
     Status {
         /// `--env-file`.
         env_file: Option<PathBuf>,
@@ -46,61 +46,61 @@ pub enum Command {
         /// `--ready`.
         ready: bool,
     },
-    /// What happened to a notification, a task or an agent, and why.
+    /// Explains what happened to a notification, a task or an agent, and why.
     Why {
         /// `--env-file`.
         env_file: Option<PathBuf>,
-        /// Which.
+        /// The id of the notification, task or agent, or an agent's slug.
         id: String,
         /// `--json`.
         json: bool,
     },
-    /// What gave up, and the way out.
+    /// Lists, shows, retries or drops the deliveries that were given up.
     Dead {
         /// `--env-file`.
         env_file: Option<PathBuf>,
-        /// What is asked.
+        /// The subcommand.
         what: Dead,
         /// `--json`.
         json: bool,
     },
-    /// No new turns, or new turns again.
+    /// Pauses or resumes new turns.
     Pause {
         /// `--env-file`.
         env_file: Option<PathBuf>,
-        /// Whose.
+        /// Whether to pause or resume, and which agent.
         wanted: Pause,
     },
-    /// Everything on this machine, with a scripted team.
+    /// Runs Mission Control with a scripted team on this machine.
     #[cfg(feature = "demo")]
     Demo {
         /// `--port`.
         port: u16,
     },
-    /// The embedded Mission Control.
+    /// Runs the embedded Mission Control.
     #[cfg(feature = "mission-control")]
     Local(Local),
-    /// Which build this is.
+    /// Prints the version of this build.
     Version,
-    /// What can be asked: everything, or of one command.
+    /// Prints the help on everything, or on one command.
     Help {
-        /// Which.
+        /// The command.
         of: Option<String>,
     },
 }
 
-/// A command line that cannot be carried out.
+/// An invalid command line.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Misuse(String);
 
 impl fmt::Display for Misuse {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let pause = if self.0.ends_with('?') { " " } else { "; " };
-        write!(f, "{}{pause}`mission-control-runtime --help` lists what there is", self.0)
+        write!(f, "{}{pause}see `mission-control-runtime --help`", self.0)
     }
 }
 
-/// Runs the program; `commit` is the one it was built from.
+/// Runs the program. `commit` is the commit it was built from.
 pub fn main(args: impl IntoIterator<Item = OsString>, commit: Option<&str>) -> Exit {
     match parse(args) {
         Ok(Command::Run { env_file }) => app::run(env_file.as_deref()),
@@ -121,7 +121,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>, commit: Option<&str>) -> E
     }
 }
 
-/// Everything that can stand behind a command; each command takes what is its own, and the rest must be empty.
+/// All words, values and flags of the command line. Each command takes its own; any left over are an error.
 #[derive(Debug, Default)]
 struct Given {
     words: VecDeque<String>,
@@ -129,7 +129,7 @@ struct Given {
     flags: Vec<&'static str>,
 }
 
-/// Options with a value, and without one.
+/// Options with a value, and flags.
 const VALUES: [&str; 7] = ["--env-file", "--port", "--listen", "--data", "--seed", "--notify", "--agent"];
 const FLAGS: [&str; 6] = ["--all", "--json", "--redact", "--original", "--live", "--ready"];
 
@@ -148,7 +148,7 @@ impl Given {
     }
 }
 
-/// Reads the command line; the first argument is the program's own name.
+/// Parses the command line. The first argument is the program's name.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Misuse> {
     let mut parser = Parser::from_iter(args);
     let mut given = Given::default();
@@ -183,7 +183,7 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Misuse
         return Err(unknown("argument", &word, &[]));
     }
     match given.values.iter().map(|(option, _)| option).chain(&given.flags).next() {
-        Some(option) => Err(Misuse(format!("{option} does not go with this command"))),
+        Some(option) => Err(Misuse(format!("{option} is not an option of this command"))),
         None => Ok(command),
     }
 }
@@ -205,7 +205,9 @@ fn command(given: &mut Given) -> Result<Command, Misuse> {
         },
         "why" => Command::Why {
             id: given.words.pop_front().ok_or_else(|| {
-                Misuse("`why` needs an id: of a notification, a task or an agent, or a slug".to_owned())
+                Misuse(
+                    "`why` needs an id of a notification, a task or an agent, or an agent's slug".to_owned(),
+                )
             })?,
             env_file: given.value("--env-file").map(Into::into),
             json: given.flag("--json"),
@@ -259,7 +261,7 @@ fn port(given: &mut Given) -> Result<u16, Misuse> {
     port.parse().map_err(|_| Misuse(format!("--port `{}`: expected a number from 0 to 65535", tame(&port))))
 }
 
-/// The command that `help` is asked about, if any; what stands behind it (`help dead retry`) tells no more.
+/// The command that `help` was given, if any. Further words (`help dead retry`) select nothing more.
 fn asked_about(given: &mut Given) -> Result<Option<String>, Misuse> {
     let of = given.words.pop_front();
     given.words.clear();
@@ -276,7 +278,7 @@ fn no_command(typed: &str) -> Misuse {
     }
 }
 
-/// Something that is not there, and what may have been meant: a word with the same letters but for a slip or two.
+/// The error for an unknown word, with a suggestion: a known word that differs by a letter or two.
 fn unknown(what: &str, typed: &str, known: &[&str]) -> Misuse {
     let near = known.iter().find(|known| {
         let shared = known.chars().filter(|c| typed.contains(*c)).count();
@@ -286,12 +288,12 @@ fn unknown(what: &str, typed: &str, known: &[&str]) -> Misuse {
     Misuse(format!("there is no {what} `{}`{meant}", tame(typed)))
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
+#[expect(clippy::needless_pass_by_value, reason = "used in map_err")]
 fn misuse(why: lexopt::Error) -> Misuse {
     Misuse(tame(&why.to_string()))
 }
 
-/// A terminal must not be painted by what was typed, nor a token repeated that was typed in the wrong place.
+/// Removes control characters, which could alter the terminal, and tokens typed in the wrong place.
 fn tame(text: &str) -> String {
     Redactor::default().clean(text).chars().map(|c| if c.is_control() { '?' } else { c }).collect()
 }

@@ -1,28 +1,28 @@
 //! # Mission Control Runtime
 //!
-//! The runtime stands between Mission Control (a board of tasks and threads on a Convex backend) and an
-//! OpenClaw gateway (where the agents live). It takes what people and agents write, hands it to the right
-//! agent session, runs the tools the agent calls, and writes the answer back.
+//! The runtime connects a Mission Control with an OpenClaw gateway. Mission Control is a board of tasks and
+//! threads on a Convex backend; the gateway runs the agents. The runtime takes what people and agents write,
+//! and sends it to the right agent session. It runs the tools that the agent calls, and posts the answer.
 //!
 //! ## The layers
 //!
-//! Each layer is a crate, and its manifest lists the layers below that it may use, so that the compiler keeps them. This
-//! crate is the wiring: one file for each command, the command line and the log.
+//! Each layer is a crate. Its manifest lists the lower layers that it may use, so that the compiler enforces
+//! them. This crate is the wiring: one file per command, the command line and the log.
 //!
 //! | crate | contents | may use |
 //! |---|---|---|
-//! | [`mcr_model`] | the words of the domain, ids, limits, time, chance, secrets and redaction | the standard library, serde |
-//! | [`mcr_files`] | private files that are written whole or not at all | the standard library, nix |
-//! | [`mcr_config`] | the table of variables and what is read from it | model |
-//! | [`mcr_core`] | every decision, without clocks, dice, files, sockets and threads | model |
-//! | [`mcr_http`] | the server, its messages, WebSocket frames, the frame of a page | model |
+//! | [`mcr_model`] | domain types, ids, limits, time, randomness, secrets and redaction | the standard library, serde |
+//! | [`mcr_files`] | private files, written atomically | the standard library, nix |
+//! | [`mcr_config`] | the table of variables and the settings read from it | model |
+//! | [`mcr_core`] | every decision, without clocks, randomness, files, sockets and threads | model |
+//! | [`mcr_http`] | the server, its messages, WebSocket frames, page layout | model |
 //! | [`mcr_clients`] | outgoing connections: the backend and the gateway | model, files, core, http |
-//! | [`mcr_store`] | what must outlive the process: the ledger and the sessions | model, files, core |
+//! | [`mcr_store`] | what must survive the process: the ledger and the sessions | model, files, core |
 //! | [`mcr_mission_control`] | a Mission Control for one machine | model, files, http |
 //! | [`mcr_gateway_sim`] | a scripted gateway with a team of agents | model, core, http |
 //! | [`mcr_service`] | the threads: deliveries, tools, the API for agents, metrics | all but the two stand-ins |
 //!
-//! The modules of this crate that have the names of older ones are a facade for the tests.
+//! Some modules of this crate only re-export others, as a facade for the tests.
 //!
 //! ## The threads of `run`
 //!
@@ -34,19 +34,20 @@
 //!  roster   reporter   stall monitor         http acceptor, one thread for each connection
 //! ```
 //!
-//! ## The words
+//! ## Vocabulary
 //!
 //! **Mission Control**: the backend; [`local`] is one for this machine. **Account**: what one process serves.
-//! **Call**: one function of the backend, asked once ([`convex::Call`]). **Class**: what a failed call or turn
-//! means for the caller ([`convex::Class`], [`gateway::Class`]). **Secret**: a value that cannot be printed
-//! ([`secret::Secret`]). **Work**: a unit that the dispatcher schedules ([`work::Work`]). **Row**: a notification
-//! that is not settled. **Track**: the strict order of one agent and one task, or none ([`work::Track`]).
-//! **Turn**: one request to the gateway and its reply ([`gateway::Turn`]). **Delivery**: all turns and effects for
-//! one unit of work; its **record** is what has been done ([`delivery::Record`]), its **end** how it came out
-//! ([`delivery::End`]). **Finding**: why, in three sentences ([`ops::Finding`]). **Ledger**: the records of all
-//! deliveries, on the disk ([`ledger::Ledger`]). **Dialect**: what a gateway release understands
-//! ([`gateway::dialect`]). **Roster**: all agents at one moment ([`model::Roster`]). **Duplicate runtime**: another
-//! runtime on the same account ([`delivery::ForeignRuntime`]).
+//! **Call**: one call of a backend function ([`convex::Call`]). **Class**: what a failed call or turn means
+//! for the caller ([`convex::CallClass`], [`gateway::Class`]). **Secret**: a value that cannot be printed
+//! ([`secret::Secret`]). **Work**: a unit that the dispatcher schedules ([`work::Work`]). **Row**: a
+//! notification that is not settled. **Track**: the strict order of one agent and one task, or none
+//! ([`work::Track`]). **Turn**: one request to the gateway and its reply ([`gateway::Turn`]). **Delivery**:
+//! all turns and effects for one unit of work. Its **record** is what has been done ([`delivery::Record`]),
+//! its **end** how it ended ([`delivery::End`]). **Finding**: an explanation in three sentences
+//! ([`ops::Finding`]). **Ledger**: the records of all deliveries on disk ([`ledger::Ledger`]). **Dialect**:
+//! what a gateway release understands ([`gateway::dialect`]). **Roster**: all agents at one moment
+//! ([`model::Roster`]). **Duplicate runtime**: another runtime on the same account
+//! ([`delivery::ForeignRuntime`]).
 
 pub mod app;
 pub mod cli;
@@ -66,37 +67,37 @@ pub use mcr_model::{json, memory, random, redact, secret, visible};
 pub use mcr_service::{metrics, roster};
 pub use mcr_store::{ledger, sessions};
 
-/// The time, and clocks of the running process.
+/// Time, and the clocks of the running process.
 pub mod clock {
     pub use mcr_model::clock::*;
     pub use mcr_service::clock::*;
 }
 
-/// Deliveries: what is decided, and what is done.
+/// Deliveries: the decisions and the work.
 pub mod delivery {
     pub use mcr_core::delivery::*;
     pub use mcr_service::delivery::*;
 }
 
-/// The gateway: what it speaks, and the client.
+/// The gateway: its protocol and its client.
 pub mod gateway {
     pub use mcr_clients::gateway as client;
     pub use mcr_core::gateway::*;
 }
 
-/// Heartbeats: what is decided, and what is kept.
+/// Heartbeats: the decisions and the state.
 pub mod heartbeat {
     pub use mcr_core::heartbeat::*;
     pub use mcr_service::heartbeat::*;
 }
 
-/// The server, and what it answers.
+/// The HTTP server and its endpoints.
 pub mod http {
     pub use mcr_http::*;
     pub use mcr_service::http::*;
 }
 
-/// Tools: what agents may call, and what happens then.
+/// Tools: what agents may call, and how calls are carried out.
 pub mod tools {
     pub use mcr_core::tools::*;
     pub use mcr_service::tools::*;

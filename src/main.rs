@@ -1,9 +1,8 @@
-//! The program: read the command line, do what it says, leave with an exit code.
+//! The program: parses the command line, runs the command, and exits with its code.
 
 use std::process::ExitCode;
 
-/// The commit that this program was built from. It is read here and nowhere below, because a new commit compiles the
-/// crate that reads it anew.
+/// The commit of this build. Only this crate reads it, because a new commit recompiles the crate that does.
 const COMMIT: Option<&str> = option_env!("MCR_COMMIT");
 
 fn main() -> ExitCode {

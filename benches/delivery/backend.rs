@@ -1,5 +1,4 @@
-//! The double of the backend: its rows, the calls of a delivery (backend-contract §2.7–2.15), and the clock beside
-//! each of them.
+//! The double of the backend: its rows, the calls of a delivery (backend-contract §2.7–2.15), and the time of each call.
 
 use std::borrow::Cow;
 use std::fmt::Write as _;
@@ -92,7 +91,7 @@ pub(crate) fn answer(doubles: &Doubles, request: &Request) -> Reply {
     Reply::json([r#"{"status":"success","value":"#, &value, "}"].concat().into_bytes())
 }
 
-/// The oldest that are not settled.
+/// The oldest unsettled rows.
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is from 1 to 500")]
 fn list(state: &mut State, limit: Option<f64>) -> String {
     let limit = limit.unwrap_or(100.0).clamp(1.0, 500.0) as usize;
@@ -124,7 +123,7 @@ fn write_row(text: &mut String, state: &State, at: usize) {
     text.push('}');
 }
 
-/// Where a row of this id is; a row from before the last reset is nowhere.
+/// The position of the row with this id. A row from before the last reset has none.
 fn find(state: &State, id: Option<&str>) -> Option<usize> {
     let at = world::number(id?)?.checked_sub(state.first)?;
     (at < state.rows.len()).then_some(at)
@@ -163,7 +162,7 @@ fn context(state: &mut State, args: &Args<'_>) -> String {
     text
 }
 
-/// Takes a message, once for each row; the next agent of a chain is told at once.
+/// Stores a message, once for each row. The next agent of a chain is notified immediately.
 fn post(state: &mut State, args: &Args<'_>, now: u64) -> String {
     let Some(at) = find(state, args.source_notification_id.as_deref()) else {
         state.odd("messages that answer no row");

@@ -1,6 +1,5 @@
-//! The bare loop: what any runtime must do for a delivery, and nothing else. Threads that each make the same HTTP
-//! calls in the same order with bodies that need no thought, one track always on the same thread; nothing is kept,
-//! checked or decided.
+//! The bare loop: only the necessary work of a delivery. Its threads make the same HTTP calls in the same order with
+//! prepared bodies, and one track always uses the same thread. It keeps, checks and decides nothing.
 
 use std::collections::HashSet;
 use std::io::{BufRead, Read, stdin};
@@ -15,10 +14,10 @@ use ureq::Agent;
 
 use super::world::{self, ACCOUNT, TOKEN, Track};
 
-/// As much as the backend gives: whoever keeps nothing has no reason to ask for less.
+/// The maximum that the backend allows: without state there is no reason to request less.
 const LIST_LIMIT: usize = 500;
 
-/// A listed row, as far as it matters here.
+/// The relevant part of a listed row.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct Row {
@@ -33,7 +32,7 @@ struct Listed {
     value: Vec<Row>,
 }
 
-/// Where to, and how much.
+/// The addresses and amounts.
 #[derive(Clone)]
 pub(crate) struct Plan {
     /// Addresses with ports.
@@ -45,13 +44,13 @@ pub(crate) struct Plan {
 }
 
 impl Plan {
-    /// As words for this program's own command line.
+    /// The arguments for this program's command line.
     pub(crate) fn to_args(&self) -> Vec<String> {
         let numbers = [self.workers, self.turn_bytes].map(|number| number.to_string());
         ["bare".to_owned(), self.backend.clone(), self.gateway.clone()].into_iter().chain(numbers).collect()
     }
 
-    /// The same back, from what stands behind `bare`.
+    /// Parses the arguments after `bare`.
     pub(crate) fn from_args(mut args: impl Iterator<Item = String>) -> Self {
         let mut next = || args.next().unwrap();
         let (backend, gateway) = (next(), next());
@@ -61,12 +60,12 @@ impl Plan {
     }
 }
 
-/// A thread's way to both sides.
+/// A thread's connections to backend and gateway.
 struct Way {
     agent: Agent,
     call: String,
     turn: String,
-    /// What fills a turn's request up to the size of a real one.
+    /// Padding that brings a turn's request to its real size.
     filling: String,
     answer: Vec<u8>,
 }
@@ -81,7 +80,7 @@ impl Way {
             answer: long,
             body: long,
             idle: Duration::from_secs(25),
-            // One for each side.
+            // One connection for each side.
             idle_connections: 2,
         };
         Self {
@@ -100,7 +99,7 @@ impl Way {
         &self.answer
     }
 
-    /// One call of the backend, its answer read to the end.
+    /// One call of the backend, whose reply is read completely.
     fn call(&mut self, name: &str, args: &str) -> &[u8] {
         let body = format!(
             r#"{{"path":"service/actions:{name}","format":"json","args":[{{"accountId":"{ACCOUNT}","serviceToken":"{TOKEN}",{args}}}]}}"#
@@ -111,7 +110,7 @@ impl Way {
         self.read(response)
     }
 
-    /// One turn, its stream read to the end: what the agent said.
+    /// One turn, whose stream is read completely. Returns the agent's text.
     fn turn(&mut self, track: Track) -> String {
         let slug = world::slug(track.agent);
         let head = format!(r#"{{"model":"openclaw/{slug}","stream":true,"input":""#);
@@ -143,7 +142,7 @@ impl Way {
     }
 }
 
-/// For each line of its input, a number, delivers so many rows; ends with its input.
+/// Reads numbers from its input, one per line, and delivers that many rows for each. Ends with its input.
 pub(crate) fn serve(plan: &Plan) {
     let roots = Roots::load(None).unwrap_or_else(|why| panic!("{why}"));
     let (finished, ended) = unbounded();
@@ -168,7 +167,7 @@ pub(crate) fn serve(plan: &Plan) {
         let count: usize = line.unwrap().trim().parse().unwrap();
         let (mut out, mut done) = (0, 0);
         while done < count {
-            // A list is asked for when half of the last one is done.
+            // The next list is requested when half of the last one is done.
             if out < count && out - done <= LIST_LIMIT / 2 {
                 let answer = way.call("listUndeliveredNotifications", &format!(r#""limit":{LIST_LIMIT}"#));
                 let listed: Listed = serde_json::from_slice(answer).unwrap();

@@ -1,12 +1,12 @@
-//! What the doubles write down, and what they are told: the words between them and the program that measures.
+//! The records of the doubles, and the messages between them and the benchmark.
 //!
-//! All times are microseconds of one monotonic clock, the doubles' own; 0 is "never".
+//! All times are microseconds of the doubles' monotonic clock; 0 means "never".
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// Why an agent is told.
+/// The reason of a notification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 pub(crate) enum Kind {
     Mention,
@@ -24,14 +24,14 @@ impl Kind {
     }
 }
 
-/// Rows to come into being now, dealt out in turn to so many tasks.
+/// Rows to create now, distributed over this many tasks.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Load {
     pub(crate) kind: Kind,
     pub(crate) count: usize,
     pub(crate) first_task: usize,
     pub(crate) tasks: usize,
-    /// So often the answer to such a row is a mention of the next agent.
+    /// How often the answer to such a row mentions the next agent.
     pub(crate) hops: usize,
 }
 
@@ -42,38 +42,38 @@ impl Load {
     }
 }
 
-/// How long a turn takes.
+/// The duration of a turn.
 #[derive(Clone, Copy, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Pace {
     pub(crate) millis: u64,
-    /// A task whose turns take so long instead.
+    /// A task with another duration.
     pub(crate) slow: Option<(usize, u64)>,
 }
 
-/// What to wait for: whichever comes first.
+/// The goals to wait for: the first one reached ends the wait.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Goal {
     /// Rows settled since the last reset.
     pub(crate) delivered: usize,
     /// Turns in flight.
     pub(crate) in_flight: usize,
-    /// At most so long.
+    /// The maximum wait.
     pub(crate) millis: u64,
 }
 
-/// How far it has come.
+/// The progress.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
 pub(crate) struct Standing {
     pub(crate) delivered: usize,
     pub(crate) in_flight: usize,
 }
 
-/// The life of one row.
+/// The timestamps of one row.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
 pub(crate) struct Entry {
     pub(crate) task: usize,
     pub(crate) created: u64,
-    /// Its turn: the request is here, and the model is done.
+    /// Its turn: the request has arrived, and the model is done.
     pub(crate) turn: u64,
     pub(crate) done: u64,
     /// Its answer is in the thread.
@@ -88,16 +88,16 @@ pub(crate) struct Books {
     /// Backend calls by function.
     pub(crate) calls: BTreeMap<String, usize>,
     pub(crate) turns: usize,
-    /// Bytes of the requests for them, together.
+    /// The total bytes of the requests for them.
     pub(crate) turn_bytes: usize,
     pub(crate) in_flight_max: usize,
     /// Must be 1.
     pub(crate) in_flight_of_a_session_max: usize,
-    /// What should not have been: a sentence, and how often.
+    /// Irregularities: a sentence, and how often.
     pub(crate) odd: BTreeMap<String, usize>,
 }
 
-/// What the runtime asks for in any case, whether it delivers or not.
+/// The runtime's periodic calls, independent of deliveries.
 const NO_DELIVERY: [&str; 6] = [
     "updateRuntimeStatus",
     "checkAndClearRestartRequested",
@@ -108,7 +108,7 @@ const NO_DELIVERY: [&str; 6] = [
 ];
 
 impl Books {
-    /// Backend calls for each row that was settled.
+    /// Backend calls per settled row.
     pub(crate) fn calls_per_delivery(&self) -> f64 {
         let calls = self.calls.iter().filter(|(name, _)| !NO_DELIVERY.contains(&name.as_str()));
         ratio(calls.map(|(_, count)| count).sum(), self.delivered())
@@ -118,14 +118,14 @@ impl Books {
         self.rows.iter().filter(|row| row.delivered > 0).count()
     }
 
-    /// Seconds from the first row's coming to the last one's settlement.
+    /// Seconds from the creation of the first row to the settlement of the last one.
     pub(crate) fn elapsed(&self) -> f64 {
         let first = self.rows.iter().map(|row| row.created).min().unwrap_or_default();
         let last = self.rows.iter().map(|row| row.delivered).max().unwrap_or_default();
         seconds(last.saturating_sub(first))
     }
 
-    /// What cannot be in a run that went well.
+    /// Everything that cannot occur in a correct run.
     pub(crate) fn complaints(&self) -> Vec<String> {
         let mut found: Vec<String> =
             self.odd.iter().map(|(what, count)| format!("{what}: {count}")).collect();

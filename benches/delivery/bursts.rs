@@ -1,5 +1,5 @@
-//! Bursts: many rows at once, carried by the program and by the bare loop in turn, against the schedule that nobody
-//! can beat.
+//! Bursts: many rows at once, delivered by the program and by the bare loop in turn, and compared with the ideal
+//! schedule.
 
 use std::fs;
 use std::thread;
@@ -12,23 +12,23 @@ use super::table::{Table, Target, share_of};
 
 pub(crate) const TRACKS: usize = 50;
 pub(crate) const WORKERS: usize = 50;
-/// What is done behind the last mark belongs to the burst, too.
+/// Work after the last mark belongs to the burst, too.
 const AFTERMATH: Duration = Duration::from_millis(150);
-/// Bytes of a turn's request, as long as no real one was seen.
+/// The bytes of a turn's request until a real one was measured.
 const TURN_BYTES: usize = 12 * 1024;
 
-/// What one burst came to.
+/// The figures of one burst.
 pub(crate) struct Burst {
     pub(crate) books: Books,
     pub(crate) seconds: f64,
     pub(crate) per_second: f64,
     /// Milliseconds of processor time for each delivery.
     pub(crate) cpu: f64,
-    /// The same of the doubles, who share the machine.
+    /// The processor time of the doubles, which share the machine.
     pub(crate) doubles: f64,
 }
 
-/// Lets somebody carry so many rows; `Err` says how far it came.
+/// Has this many rows delivered. `Err` says how many were delivered.
 pub(crate) fn burst(carrier: &mut dyn Carrier, load: Load, patience: Duration) -> Result<Burst, String> {
     carrier.behind().reset();
     let clocks = |carrier: &dyn Carrier| [carrier.process().cpu(), carrier.behind().process.cpu()];
@@ -52,7 +52,7 @@ pub(crate) fn burst(carrier: &mut dyn Carrier, load: Load, patience: Duration) -
     Ok(Burst { seconds, per_second: rows / seconds, cpu, doubles, books })
 }
 
-/// The bursts of one pace, of both carriers in turn.
+/// The bursts of one pace, by both carriers in turn.
 #[derive(Default)]
 struct Pair {
     ours: Vec<Burst>,
@@ -64,21 +64,21 @@ impl Pair {
         bursts.iter().map(of).collect()
     }
 
-    /// Each of our runs against the bare loop's median.
+    /// Each run of the program relative to the bare loop's median.
     fn ratios(&self, of: impl Fn(&Burst) -> f64) -> Vec<f64> {
         let bare = share_of(Self::figures(&self.bare, &of), 0.5);
         Self::figures(&self.ours, of).into_iter().map(|figure| figure / bare).collect()
     }
 }
 
-/// Says what was strange in a burst.
+/// Reports irregularities of a burst.
 pub(crate) fn complain(table: &mut Table, name: &str, books: &Books) {
     for what in books.complaints() {
         table.note(format!("{name}: {what}"));
     }
 }
 
-/// Where the program does not deliver, the bare loop's figures are all there is.
+/// If the program does not deliver, only the bare loop has figures.
 pub(crate) fn measure(
     table: &mut Table,
     behind: &Behind,
@@ -89,7 +89,7 @@ pub(crate) fn measure(
     let state = options.folder();
     let setting = Setting { workers: Some(WORKERS), list_limit: Some(options.list_limit) };
     let mut runtime = Runtime::start(behind, state.path(), setting);
-    // Connections, and the first of everything.
+    // Opens connections and warms up.
     let mut turn_bytes = TURN_BYTES;
     behind.pace(Pace::default());
     if delivers {
@@ -200,7 +200,7 @@ fn report(table: &mut Table, pair: &Pair, millis: u64, ideal: f64, options: &Opt
     }
 }
 
-/// Calls of the backend for what is not a mention.
+/// The backend calls of notifications other than mentions.
 fn calls(table: &mut Table, runtime: &mut Runtime<'_>, options: &Options) {
     runtime.behind().pace(Pace { millis: 50, slow: None });
     for (kind, name) in [

@@ -1,7 +1,7 @@
-//! The doubles of backend and gateway, as a process of their own: two servers and one set of books.
+//! The doubles of backend and gateway in a separate process: two servers with shared books.
 //!
-//! They are as light as can be, because they share the machine with what is measured: answers are put together from
-//! pieces that were made before, and nothing of a turn's request is read but its session.
+//! They use as little processor time as possible, because they share the machine with the measured program. Replies are
+//! assembled from prepared pieces, and of a turn's request only the session is parsed.
 
 use std::collections::{BTreeMap, HashMap};
 use std::io::stdin;
@@ -16,7 +16,7 @@ use super::books::{Books, Entry, Goal, Kind, Load, Pace, Standing};
 use super::world::{self, Events, Track};
 use super::{backend, gateway};
 
-/// More than all workers have together.
+/// More connections than all workers have together.
 const CONNECTIONS: usize = 700;
 const IDLE: Duration = Duration::from_mins(2);
 
@@ -25,7 +25,7 @@ pub(crate) struct Doubles {
     began: Instant,
     roster: String,
     state: Mutex<State>,
-    /// Somebody waits for a goal that may have been reached.
+    /// A client waits for a goal that may have been reached.
     reached: Condvar,
 }
 
@@ -34,7 +34,7 @@ pub(crate) struct Row {
     pub(crate) kind: Kind,
     pub(crate) track: Track,
     pub(crate) hops: usize,
-    /// As it is listed, without stamps and closing brace.
+    /// The row as listed, without timestamps and closing brace.
     pub(crate) text: String,
     pub(crate) read: bool,
     pub(crate) ended: bool,
@@ -51,7 +51,7 @@ pub(crate) struct Session {
 
 #[derive(Default)]
 pub(crate) struct State {
-    /// The number of the first row since the last reset; numbers are never used twice.
+    /// The number of the first row since the last reset. Numbers are never reused.
     pub(crate) first: usize,
     pub(crate) rows: Vec<Row>,
     /// All rows before this one are settled.
@@ -114,12 +114,12 @@ impl Doubles {
         &self.roster
     }
 
-    /// Microseconds since the beginning, and never 0.
+    /// Microseconds since the start, never 0.
     pub(crate) fn now(&self) -> u64 {
         u64::try_from(self.began.elapsed().as_micros()).unwrap_or(u64::MAX).max(1)
     }
 
-    /// Wakes whoever waits, if it is worth it.
+    /// Wakes the waiting client if its goal may be reached.
     pub(crate) fn tell(&self, state: &State) {
         if state.standing.is_some_and(|goal| state.has_reached(goal)) {
             self.reached.notify_all();
@@ -141,7 +141,7 @@ impl Doubles {
         Standing { delivered: state.delivered, in_flight: state.in_flight }
     }
 
-    /// What the program that measures wants.
+    /// The control requests of the benchmark.
     fn steered(&self, request: &Request) -> Reply {
         fn read<'a, T: Deserialize<'a>>(request: &'a Request) -> T {
             serde_json::from_slice(request.body()).unwrap()

@@ -1,5 +1,4 @@
-//! What the program costs while nothing happens, and how soon and how often it answers: size, start, memory,
-//! processor, `/health`.
+//! The idle cost of the program, and the latency and throughput of `/health`: size, start, memory, processor time.
 
 use std::io::{Read, Write};
 use std::net::{SocketAddr, TcpStream};
@@ -14,18 +13,18 @@ use super::process::{Behind, Carrier, Runtime, Setting, program};
 use super::table::{Table, Target};
 
 const STARTS: usize = 11;
-/// After this a program that was just started has done what it does at its start.
+/// After this time a started program has finished its start-up work.
 const SETTLED: Duration = Duration::from_secs(3);
-/// As large as a roster gets.
+/// The size of a very large roster.
 const MANY_AGENTS: usize = 10_000;
 const CONNECTIONS: usize = 32;
-/// Client threads; the server has the rest of the machine.
+/// Client threads. The server has the rest of the machine.
 const CLIENTS: usize = 2;
 
 #[allow(clippy::cast_precision_loss, reason = "a program of 2^53 bytes does not start")]
 pub(crate) fn size(table: &mut Table) {
     let program = std::fs::read(program()).unwrap();
-    // One that is not static names its loader near its beginning, such as `/lib64/ld-linux-x86-64.so.2`.
+    // A dynamic binary names its loader near its start, such as `/lib64/ld-linux-x86-64.so.2`.
     let head = &program[..program.len().min(4096)];
     let dynamic = head.windows(4).any(|window| window == b"/ld-");
     let megabytes = vec![program.len() as f64 / 1e6];
@@ -89,7 +88,7 @@ pub(crate) fn health(table: &mut Table, behind: &Behind, options: &Options) {
     }
 }
 
-/// `/health` as a dashboard asks for it, while rows are delivered as fast as they can be.
+/// `/health` as a dashboard requests it, while rows are delivered at full speed.
 pub(crate) fn health_in_a_burst(table: &mut Table, behind: &Behind, options: &Options) {
     behind.pace(Pace::default());
     let state = options.folder();
@@ -117,7 +116,7 @@ pub(crate) fn health_in_a_burst(table: &mut Table, behind: &Behind, options: &Op
     table.add("/health in a burst, the longest wait", "ms", worst, Target::AtMost(20.0));
 }
 
-/// Asks every few milliseconds; how long each answer took.
+/// Requests every few milliseconds. Returns the latency of each reply.
 fn dashboard(address: SocketAddr, over: &AtomicBool) -> Vec<f64> {
     let request = format!("GET /health HTTP/1.1\r\nHost: {address}\r\n\r\n");
     let mut stream = TcpStream::connect(address).unwrap();
@@ -133,7 +132,7 @@ fn dashboard(address: SocketAddr, over: &AtomicBool) -> Vec<f64> {
     waits
 }
 
-/// Keeps all connections busy for a while: answers a second, and the longest wait.
+/// Keeps all connections busy for a while. Returns replies per second and the longest wait.
 fn run(address: SocketAddr, span: Duration) -> (f64, Duration) {
     let began = Instant::now();
     let (count, worst) = thread::scope(|scope| {
@@ -144,7 +143,7 @@ fn run(address: SocketAddr, span: Duration) -> (f64, Duration) {
     (f64::from(count) / began.elapsed().as_secs_f64(), worst)
 }
 
-/// Writes to all its connections before it reads from any, as many clients at once would.
+/// Writes to all its connections before it reads from any, as many clients at once do.
 fn client(address: SocketAddr, until: Instant) -> (u32, Duration) {
     let request =
         format!("GET /health HTTP/1.1\r\nHost: {address}\r\nUser-Agent: bench\r\nAccept: */*\r\n\r\n");
@@ -170,7 +169,7 @@ fn client(address: SocketAddr, until: Instant) -> (u32, Duration) {
     (count, worst)
 }
 
-/// One answer, whose length only its head tells.
+/// One reply. Only its head states its length.
 fn read_answer(stream: &mut TcpStream, answer: &mut [u8]) {
     let mut filled = 0;
     loop {

@@ -1,4 +1,4 @@
-//! The double of the gateway: the stream of a turn (openclaw-gateway §6), after as long as it is told.
+//! The double of the gateway: the stream of a turn (openclaw-gateway §6) with a configured duration.
 
 use std::sync::Arc;
 use std::thread;
@@ -19,7 +19,7 @@ pub(crate) fn answer(doubles: &Arc<Doubles>, request: &Request) -> Reply {
         "/v1/models" => Reply::json(r#"{"data":[{"id":"openclaw/a"},{"id":"openclaw/b"}]}"#),
         "/v1/responses" => turn(doubles, request),
         path => {
-            // Histories and the like: the real one has them, and this one has forgotten.
+            // The real gateway also serves histories. This one has none.
             let what = path.split('/').nth(1).unwrap_or_default();
             doubles.state().odd(&format!("requests to the gateway for /{what}"));
             Reply::error(404, "not found")

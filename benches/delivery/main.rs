@@ -1,21 +1,21 @@
-//! Deliveries: how fast, how soon and at what cost, against the ideal schedule and against a bare loop that makes the
-//! same HTTP calls (design, "Proof").
+//! Deliveries: throughput, latency and cost, relative to the ideal schedule and to a bare loop that makes the same HTTP calls
+//! (design, "Proof").
 //!
-//! The program under test is a child process, and its figures come from `/proc`. Backend and gateway are doubles in
-//! another process, which also keep the times; the bare loop is a third. All of them share this machine, so figures
-//! count on a quiet one only. Both parts are this program, started again.
+//! The program under test is a child process, and its figures come from `/proc`. Backend and gateway are doubles in another
+//! process, which also record the times; the bare loop is a third process. All of them share this machine, so the figures
+//! are valid only if it is otherwise idle. The doubles and the bare loop are this program in another role.
 //!
-//! `cargo bench --bench delivery -- NAME…` measures only what has one of these names: size, start, health, idle,
-//! bursts, single, chain, memory, slow. `BENCH_QUICK=1` takes a minute and says roughly what is; `BENCH_RUNS`,
-//! `BENCH_ROWS`, `BENCH_LIST_LIMIT`, `BENCH_IDLE_SECONDS`, `BENCH_SLOW_SECONDS`, `BENCH_PATIENCE_SECONDS` and
-//! `BENCH_STATE` (a folder on the disk to be measured) change one thing each; `BENCH_SLOW_DISK_MS` is added to each sync. `BENCH_PROGRAM` names another build to
-//! be measured, and `BENCH_MUSL=1` takes the targets of a static one with musl.
+//! `cargo bench --bench delivery -- NAME…` measures only the named parts: size, start, health, idle, bursts, single, chain,
+//! memory, slow. `BENCH_QUICK=1` takes a minute and gives rough figures. Each of these variables changes one value:
+//! `BENCH_RUNS`, `BENCH_ROWS`, `BENCH_LIST_LIMIT`, `BENCH_IDLE_SECONDS`, `BENCH_SLOW_SECONDS`, `BENCH_PATIENCE_SECONDS`
+//! and `BENCH_STATE` (a folder on the disk to measure). `BENCH_SLOW_DISK_MS` is added to each sync. `BENCH_PROGRAM` names
+//! another build to measure, and `BENCH_MUSL=1` selects the targets of a static build with musl.
 
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
     clippy::panic,
-    reason = "a measuring program prints figures and stops when something is wrong"
+    reason = "a benchmark prints figures and panics on errors"
 )]
 
 mod backend;
@@ -38,24 +38,24 @@ use bursts::burst;
 use process::{Behind, Runtime, Setting};
 use table::{Table, Target};
 
-/// How long and how much.
+/// The durations and amounts of a benchmark.
 pub(crate) struct Options {
     pub(crate) runs: usize,
     /// Rows of a burst.
     pub(crate) rows: usize,
-    /// Of the bursts; else the program's own default.
+    /// The list limit of the bursts. Unset, the program's default applies.
     pub(crate) list_limit: usize,
     pub(crate) idle: Duration,
-    /// One run of `/health`.
+    /// The duration of one run of `/health`.
     pub(crate) health: Duration,
-    /// Rows one by one.
+    /// The number of rows in the part `single`.
     pub(crate) singles: usize,
     pub(crate) hops: usize,
-    /// A turn of the slow session.
+    /// The duration of a turn of the slow session.
     pub(crate) slow: Duration,
-    /// For what should have happened long ago.
+    /// The timeout of every wait.
     pub(crate) patience: Duration,
-    /// Where the programs keep their state.
+    /// The folder for the programs' state.
     state: PathBuf,
     /// Whether the targets are those of a static build with musl.
     musl: bool,
@@ -84,7 +84,7 @@ impl Options {
             patience: seconds("BENCH_PATIENCE_SECONDS", 30, 15),
             state: std::env::var_os("BENCH_STATE").map_or_else(std::env::temp_dir, Into::into),
             musl: named("BENCH_MUSL").is_some_and(|musl| musl > 0),
-            // Cargo says `--bench`.
+            // Cargo passes `--bench`.
             only: std::env::args().skip(1).filter(|word| !word.starts_with('-')).collect(),
         }
     }
@@ -97,7 +97,7 @@ impl Options {
         wanted
     }
 
-    /// What is asked of a build with glibc, and of one with musl.
+    /// The target of a build with glibc, or of one with musl.
     pub(crate) fn goal(&self, glibc: f64, musl: f64) -> f64 {
         if self.musl { musl } else { glibc }
     }
@@ -117,7 +117,7 @@ fn main() {
     }
 }
 
-/// Whether it delivers at all; everything else can be said of it in any case.
+/// Whether the program delivers at all. The other figures do not depend on it.
 fn delivers(table: &mut Table, behind: &Behind, options: &Options) -> bool {
     behind.pace(Pace::default());
     let state = options.folder();
@@ -129,7 +129,7 @@ fn delivers(table: &mut Table, behind: &Behind, options: &Options) -> bool {
     result.is_ok()
 }
 
-/// One kind of figures, into the table.
+/// Measures one part and adds its figures to the table.
 type Measure = fn(&mut Table, &Behind, &Options);
 
 fn measure(options: &Options) {
@@ -161,7 +161,7 @@ fn measure(options: &Options) {
         footing::health_in_a_burst(&mut table, &behind, options);
     }
     if options.wants("bursts") {
-        // Its own backend, so that nobody takes the other's rows.
+        // Its own backend, so that the two do not share rows.
         let beside = Behind::start(world::AGENTS);
         bursts::measure(&mut table, &behind, &beside, delivers, options);
     }

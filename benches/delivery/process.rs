@@ -1,4 +1,4 @@
-//! The processes of a measurement and what `/proc` says of them: the program under test, the bare loop beside it, and
+//! The processes of a measurement and their values in `/proc`: the program under test, the bare loop for comparison, and
 //! the doubles behind both.
 
 use std::collections::VecDeque;
@@ -21,12 +21,12 @@ use super::world;
 
 /// One tick of the kernel's accounting (`CLK_TCK` is 100 on every Linux we run on).
 const TICK: Duration = Duration::from_millis(10);
-/// Lines of a log that are kept, to say what went wrong.
+/// The kept log lines, to explain a failure.
 const LAST_LINES: usize = 30;
-/// The longest that a process may take to say that it is there.
+/// The maximum time until a process reports that it is ready.
 const START: Duration = Duration::from_secs(20);
 
-/// So often is a program nudged that says it is not ready.
+/// The number of nudges to a program that reports that it is not ready.
 const NUDGES: usize = 100;
 
 /// A child process, killed when dropped.
@@ -37,7 +37,7 @@ impl Process {
         fs::read_to_string(format!("/proc/{}/{name}", self.0.id())).unwrap_or_default()
     }
 
-    /// Time on a processor, its own and the kernel's for it, of all threads that there are and were; in ticks.
+    /// Processor time in ticks, user and kernel, of all present and past threads.
     pub(crate) fn cpu(&self) -> Duration {
         let stat = self.proc_file("stat");
         let after_name = stat.rsplit_once(") ").map_or("", |(_, rest)| rest);
@@ -45,7 +45,7 @@ impl Process {
         TICK * ticks.sum()
     }
 
-    /// The same to the nanosecond, but only of the threads that there are.
+    /// Processor time in nanoseconds, but only of the present threads.
     pub(crate) fn fine_cpu(&self) -> Duration {
         let threads = fs::read_dir(format!("/proc/{}/task", self.0.id()));
         let spent = |thread: fs::DirEntry| {
@@ -56,7 +56,7 @@ impl Process {
         Duration::from_nanos(all.sum())
     }
 
-    /// Memory that it holds now, in MiB.
+    /// Resident memory in MiB.
     pub(crate) fn memory(&self) -> f64 {
         let status = self.proc_file("status");
         let line = status.lines().find(|line| line.starts_with("VmRSS")).unwrap_or_default();
@@ -71,7 +71,7 @@ impl Drop for Process {
     }
 }
 
-/// This program once more, in another part, and the first line that it prints.
+/// This program again in another role, and the first line it prints.
 fn again(args: &[String]) -> (Process, ChildStdin, String) {
     let mut command = Command::new(std::env::current_exe().unwrap());
     let mut child = command.args(args).stdin(Stdio::piped()).stdout(Stdio::piped()).spawn().unwrap();
@@ -81,12 +81,12 @@ fn again(args: &[String]) -> (Process, ChildStdin, String) {
     (Process(child), input, line.trim().to_owned())
 }
 
-/// Backend and gateway, in a process of their own.
+/// Backend and gateway in a separate process.
 pub(crate) struct Behind {
     pub(crate) backend: String,
     pub(crate) gateway: String,
     agent: ureq::Agent,
-    /// They serve as long as it is open.
+    /// The doubles serve while this is open.
     _input: ChildStdin,
     pub(crate) process: Process,
 }
@@ -108,7 +108,7 @@ impl Behind {
         serde_json::from_slice(&text).unwrap()
     }
 
-    /// Forgets all rows and what was written down.
+    /// Removes all rows and records.
     pub(crate) fn reset(&self) {
         let _: serde_json::Value = self.tell("reset", &());
     }
@@ -125,12 +125,12 @@ impl Behind {
         self.tell("books", &())
     }
 
-    /// Waits until so many rows are settled; how many are.
+    /// Waits until this many rows are settled. Returns their number.
     pub(crate) fn delivered(&self, count: usize, patience: Duration) -> usize {
         self.wait(Goal { delivered: count, in_flight: usize::MAX, millis: millis(patience) }).delivered
     }
 
-    /// Waits until so many turns are in flight; how many are.
+    /// Waits until this many turns are in flight. Returns their number.
     pub(crate) fn in_flight(&self, count: usize, patience: Duration) -> usize {
         self.wait(Goal { delivered: usize::MAX, in_flight: count, millis: millis(patience) }).in_flight
     }
@@ -144,14 +144,14 @@ fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// Who delivers: the program under test, or the bare loop.
+/// The process that delivers: the program under test, or the bare loop.
 pub(crate) trait Carrier {
     fn name(&self) -> &'static str;
     fn process(&self) -> &Process;
     fn behind(&self) -> &Behind;
-    /// There are rows, so many of them.
+    /// Announces this many rows.
     fn go(&mut self, rows: usize);
-    /// What it last said, if it says anything.
+    /// Its last output, if it writes any.
     fn last_words(&self) -> String;
 }
 
@@ -193,13 +193,13 @@ impl Carrier for Bare<'_> {
     }
 }
 
-/// The program under test: this build's, or one that was named.
+/// The program under test: this build's, or the one named in the environment.
 pub(crate) fn program() -> PathBuf {
     let named = std::env::var_os("BENCH_PROGRAM");
     named.map_or_else(|| env!("CARGO_BIN_EXE_mission-control-runtime").into(), Into::into)
 }
 
-/// How the program under test is set up; what is not said is as by default.
+/// The configuration of the program under test. Unset values have their defaults.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Setting {
     pub(crate) workers: Option<usize>,
@@ -211,11 +211,11 @@ pub(crate) struct Runtime<'a> {
     behind: &'a Behind,
     process: Process,
     pub(crate) address: SocketAddr,
-    /// From before its start to its first answer on `/health`.
+    /// The time from its start to its first reply on `/health`.
     pub(crate) start: Duration,
     log: Arc<Mutex<VecDeque<String>>>,
     agent: ureq::Agent,
-    /// What it said to the last nudge.
+    /// Its reply to the last nudge.
     pub(crate) nudged: u16,
 }
 
@@ -274,7 +274,7 @@ impl Carrier for Runtime<'_> {
         self.behind
     }
 
-    /// As a backend on the same host would; one that has only just started is asked again.
+    /// Nudges as a backend on the same host does. A program that has just started is asked again.
     fn go(&mut self, _: usize) {
         for _ in 0..NUDGES {
             let answer = self.agent.post(format!("http://{}/nudge", self.address)).send_empty();
@@ -294,7 +294,7 @@ impl Carrier for Runtime<'_> {
     }
 }
 
-/// Hears a log to its end, and gives out the address in it.
+/// Reads a log to its end and returns the address in it.
 fn listen(log: impl BufRead + Send + 'static, last: Arc<Mutex<VecDeque<String>>>) -> Receiver<SocketAddr> {
     let (tell, heard) = unbounded();
     thread::spawn(move || {

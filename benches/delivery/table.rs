@@ -1,6 +1,6 @@
-//! The figures, each beside its target (design §8), as one table.
+//! The figures with their targets (design §8) as one table.
 
-/// What a figure is to be.
+/// The target of a figure.
 #[derive(Clone, Copy)]
 pub(crate) enum Target {
     AtMost(f64),
@@ -32,12 +32,12 @@ impl Target {
 pub(crate) struct Table {
     lines: Vec<[String; 5]>,
     missed: usize,
-    /// What was strange, whatever the figures.
+    /// Irregularities, independent of the figures.
     notes: Vec<String>,
 }
 
 impl Table {
-    /// A figure: the median of what several runs came to.
+    /// Adds a figure: the median of several runs.
     pub(crate) fn add(&mut self, name: &str, unit: &str, mut runs: Vec<f64>, target: Target) {
         if runs.is_empty() {
             return self.gap(name, target);
@@ -60,20 +60,20 @@ impl Table {
         self.lines.push([name.to_owned(), figure, spread, target.words(), verdict.to_owned()]);
     }
 
-    /// A figure that could not be measured.
+    /// Adds a figure that could not be measured.
     pub(crate) fn missing(&mut self, name: &str, target: Target, why: &str) {
         self.gap(name, target);
         self.note(format!("{name}: {why}"));
     }
 
-    /// The same where the reason is told elsewhere.
+    /// Adds a missing figure whose reason is noted elsewhere.
     pub(crate) fn gap(&mut self, name: &str, target: Target) {
         self.missed += usize::from(!matches!(target, Target::None));
         println!("  {name}: not measured");
         self.lines.push([name, "\u{2013}", "", &target.words(), "NOT MEASURED"].map(str::to_owned));
     }
 
-    /// Something to be read beside the figures; once is enough.
+    /// Adds a note, once.
     pub(crate) fn note(&mut self, words: String) {
         if !self.notes.contains(&words) {
             self.notes.push(words);
@@ -105,7 +105,7 @@ impl Table {
     }
 }
 
-/// What stands at this share of a sorted row: 0.5 is the median.
+/// The value at this share of a sorted series: 0.5 is the median.
 #[allow(
     clippy::cast_precision_loss,
     clippy::cast_possible_truncation,
@@ -117,13 +117,13 @@ pub(crate) fn at(sorted: &[f64], share: f64) -> f64 {
     sorted.get(place.min(sorted.len().saturating_sub(1))).copied().unwrap_or(f64::NAN)
 }
 
-/// The same of a row in any order.
+/// [`at`] for an unsorted series.
 pub(crate) fn share_of(mut row: Vec<f64>, share: f64) -> f64 {
     row.sort_by(f64::total_cmp);
     at(&row, share)
 }
 
-/// Four digits, more or less.
+/// About four digits.
 fn number(figure: f64) -> String {
     match figure.abs() {
         large if large >= 1000.0 => format!("{figure:.0}"),

@@ -1,5 +1,5 @@
-//! How long people and agents wait: from the model to the thread, from one agent to the next, and beside a session
-//! that takes its time. And what fifty agents at work cost in memory.
+//! Latency: from the model to the thread, from one agent to the next, and next to a slow session. It also measures the
+//! memory with fifty turns in flight.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -10,13 +10,13 @@ use super::bursts::{TRACKS, WORKERS, complain};
 use super::process::{Behind, Carrier, Runtime, Setting};
 use super::table::{Table, Target, share_of};
 
-/// Turns that memory is measured during.
+/// The number of turns during the measurement of memory.
 const HELD: Duration = Duration::from_secs(3);
-/// Rows that wait for the slow session from the beginning.
+/// The number of rows that wait for the slow session from the start.
 const SLOW_ROWS: usize = 20;
 const ARRIVALS: Duration = Duration::from_millis(20);
 
-/// Milliseconds between two times of the doubles.
+/// Milliseconds between two timestamps of the doubles.
 fn between(from: u64, to: u64) -> f64 {
     seconds(to.saturating_sub(from)) * 1e3
 }
@@ -27,7 +27,7 @@ fn waits(books: &Books, of: impl Fn(&super::books::Entry) -> (u64, u64)) -> Vec<
     settled.map(of).map(|(from, to)| between(from, to)).collect()
 }
 
-/// One row after the other, with nothing else going on.
+/// One row after the other, without other work.
 pub(crate) fn one_by_one(table: &mut Table, behind: &Behind, options: &Options) {
     let name = "model done to reply stored, p50";
     behind.reset();
@@ -51,7 +51,7 @@ pub(crate) fn one_by_one(table: &mut Table, behind: &Behind, options: &Options) 
     table.add("row and nudge to turn, p50", "ms", vec![share_of(begun, 0.5)], Target::None);
 }
 
-/// A talk among five agents: each answer names the next. Nobody nudges.
+/// A conversation of five agents: each answer mentions the next. Nothing nudges the program.
 pub(crate) fn chain(table: &mut Table, behind: &Behind, options: &Options) {
     let (name, target) = ("one agent's post to the next one's turn, p50", Target::AtMost(30.0));
     behind.reset();
@@ -100,7 +100,7 @@ pub(crate) fn held(table: &mut Table, behind: &Behind, options: &Options) {
     table.add(name, "MiB", figures, target);
 }
 
-/// One session takes its time, and many rows wait for it; the others must not notice.
+/// One session is slow, and many rows wait for it. The other sessions must not be affected.
 pub(crate) fn beside_a_slow_one(table: &mut Table, behind: &Behind, options: &Options) {
     let slow = options.slow;
     let (name, target) = (format!("beside turns of {slow:?}: row to reply, p99"), Target::AtMost(0.3));
@@ -131,7 +131,7 @@ pub(crate) fn beside_a_slow_one(table: &mut Table, behind: &Behind, options: &Op
     if lost > 0 {
         table.note(format!("{name}: {lost} of {count} rows had no reply two seconds after the last came"));
     }
-    // What never came counts as late as can be.
+    // A row without a reply counts with the maximum.
     let wait = |row: &super::books::Entry| match row.stored {
         0 => f64::INFINITY,
         stored => seconds(stored.saturating_sub(row.created)),

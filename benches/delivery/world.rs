@@ -1,5 +1,5 @@
-//! The account in which everything happens: one track for each task and agent, and what the backend says of them, in
-//! the shapes of backend-contract §3 and of their usual sizes.
+//! The account of the benchmark: one track for each task and agent, and the backend's replies about them in the forms and
+//! usual sizes of backend-contract §3.
 
 use std::fmt::Display;
 use std::sync::Arc;
@@ -9,18 +9,18 @@ use serde_json::{Value, json};
 use super::books::Kind;
 
 pub(crate) const ACCOUNT: &str = "k17bench000000000000000000000000";
-/// A token as good as any, and no secret.
+/// A token for the doubles. It is not a secret.
 pub(crate) const TOKEN: &str = "mc_service_k17bench000000000000000000000000_for-the-bench";
-/// Agents of the team that works; a roster may have more.
+/// The working agents of the team. A roster may have more.
 pub(crate) const AGENTS: usize = 5;
-/// Messages of a thread, and what each of them says.
+/// Messages of a thread, and the text of each.
 const THREAD: usize = 10;
 const WORDS: &str = "I looked into the redirect after the login: on staging the user lands on `/404` when the session \
     is older than an hour, because the return address is read before the token is renewed. The fix is small, but \
     the same code serves the mobile client, so please check both before it goes out. Logs are attached to the \
     ticket, and the failing test is in the branch.";
 
-/// Where a notification belongs: the strict order of one agent and one task.
+/// The track of a notification: the strict order of one agent and one task.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub(crate) struct Track {
     pub(crate) task: usize,
@@ -33,12 +33,12 @@ impl Track {
         Self { task, agent: task % AGENTS }
     }
 
-    /// Its session, as the gateway names it.
+    /// Its session, by the gateway's name.
     pub(crate) fn session(self) -> String {
         format!("agent:{}:task:{}:{ACCOUNT}:v1", slug(self.agent), task_id(self.task))
     }
 
-    /// The track of a session, by either spelling.
+    /// The track of a session, by either form of its name.
     pub(crate) fn of_session(name: &str) -> Option<Self> {
         let after = |mark: &str| {
             let (_, rest) = name.split_once(mark)?;
@@ -94,11 +94,11 @@ fn flags() -> Value {
         "canMentionAgents": true, "canReviewTasks": false, "canMarkDone": false})
 }
 
-/// What `listAgents` answers.
+/// The reply of `listAgents`.
 pub(crate) fn roster(agents: usize, now: f64) -> String {
     let mut list: Vec<Value> = (0..agents).map(agent).collect();
     for (number, agent) in list.iter_mut().enumerate() {
-        // Nobody has been silent for long, so nobody has to be woken meanwhile.
+        // All agents have reported recently, so that no heartbeat runs during the benchmark.
         agent["lastHeartbeat"] = json!(now);
         agent["systemSessionKey"] = json!(format!("system:agent:{}:{ACCOUNT}:v1", slug(number)));
         agent["effectiveBehaviorFlags"] = flags();
@@ -106,7 +106,7 @@ pub(crate) fn roster(agents: usize, now: f64) -> String {
     Value::from(list).to_string()
 }
 
-/// A row, without its closing brace: stamps may follow.
+/// A row without its closing brace: timestamps may follow.
 pub(crate) fn row(number: usize, kind: Kind, track: Track, created: f64) -> String {
     let mut row = json!({"_id": row_id(number), "_creationTime": created + 0.25, "accountId": ACCOUNT,
         "type": kind.word(), "recipientType": "agent", "recipientId": agent_id(track.agent),
@@ -120,8 +120,8 @@ pub(crate) fn row(number: usize, kind: Kind, track: Track, created: f64) -> Stri
     text
 }
 
-/// What stands behind the notification in a delivery context, with the closing brace. The task and its thread have
-/// `changed` since the row was made, as the backend changes them together.
+/// The part after the notification in a delivery context, with the closing brace. The task and its thread have `changed`
+/// since the row was created, as the backend changes them together.
 pub(crate) fn surroundings(kind: Kind, track: Track, changed: f64) -> String {
     let Track { task, agent: number } = track;
     let thread: Vec<Value> = (1..=THREAD)
@@ -170,15 +170,15 @@ pub(crate) fn surroundings(kind: Kind, track: Track, changed: f64) -> String {
     format!(",{}", &text[1..])
 }
 
-/// What the agent answers in its run of this number.
+/// The agent's answer in this run.
 pub(crate) fn reply(run: impl Display) -> String {
     format!("Reproduced on staging and fixed in the branch; both clients are covered now (run {run}).")
 }
 
-/// What stands in a prepared stream where the number of the run belongs.
+/// The placeholder for the number of the run in a prepared stream.
 const RUN: &str = "@run@";
 
-/// The stream of a run (openclaw-gateway §6): what comes at once, and what comes when the model is done.
+/// The stream of a run (openclaw-gateway §6): the immediate part, and the part after the model is done.
 #[derive(Clone)]
 pub(crate) struct Events {
     first: Arc<str>,
@@ -186,7 +186,7 @@ pub(crate) struct Events {
 }
 
 impl Events {
-    /// As the stream of this run.
+    /// The stream of this run.
     pub(crate) fn of_run(&self, run: usize) -> [String; 2] {
         let run = run.to_string();
         [self.first.replace(RUN, &run), self.last.replace(RUN, &run)]

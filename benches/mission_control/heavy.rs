@@ -1,5 +1,5 @@
-//! A heavy board as people and a runtime see it at once: the first load, the polls for changes, and the list of
-//! notifications alone, beside six pages at their own rhythm, and beside six pages that ask as fast as they can.
+//! A heavy board under concurrent use: the first load, the polls for changes, and the list of notifications. The list is
+//! measured alone, with six pages at their normal rate, and with six pages at full speed.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -13,17 +13,17 @@ use super::{Data, Served, SystemClock, opening};
 const SIZE: Size =
     Size { tasks: 10_000, agents: 5, messages: 100_000, documents: 2_000, waiting: 100, followers: 1 };
 const PAGES: usize = 6;
-/// How often a page asks while things happen.
+/// The interval at which a page polls during activity.
 const RHYTHM: Duration = Duration::from_secs(1);
-/// How many lists, first loads and polls are timed.
+/// The number of timed lists, first loads and polls.
 const LISTS: usize = 1_000;
 const LOADS: usize = 30;
 
-/// The promises.
+/// The targets.
 const FIRST_LOAD_BYTES: usize = 1_000_000;
 const LIST_P99: Duration = Duration::from_millis(20);
 
-/// Measures all of it; whether every promise is kept.
+/// Measures everything. Returns whether every target is met.
 pub(super) fn measure() -> bool {
     let home = tempfile::tempdir().unwrap();
     let (file, directory) = (home.path().join("copy.json"), home.path().join("data"));
@@ -44,12 +44,12 @@ pub(super) fn measure() -> bool {
     let mut met = first_load(&served);
     polls(&served);
     met &= lists(&served, "alone", &|_| {});
-    met &= lists(&served, "beside six pages, each once a second", &|page| {
+    met &= lists(&served, "with six pages, each once a second", &|page| {
         page.poll();
         thread::sleep(RHYTHM);
     });
-    met &= lists(&served, "beside six pages that poll without a pause", &|page| page.poll());
-    met &= lists(&served, "beside six pages that load anew without a pause", &|page| page.load());
+    met &= lists(&served, "with six pages that poll without a pause", &|page| page.poll());
+    met &= lists(&served, "with six pages that reload without a pause", &|page| page.load());
     met
 }
 
@@ -69,7 +69,7 @@ fn at(times: &[Duration], share: usize) -> f64 {
 /// Calls a function of Mission Control over HTTP: endpoint, path, arguments.
 type Ask<'a> = Box<dyn FnMut(&str, &str, Value) -> Value + Send + 'a>;
 
-/// A page, as far as its requests go.
+/// The requests of one page.
 struct Page<'a> {
     ask: Ask<'a>,
     revision: String,
@@ -122,7 +122,7 @@ fn first_load(served: &Served) -> bool {
     met
 }
 
-/// Polls after a change, and after none.
+/// Polls after a change, and after no change.
 fn polls(served: &Served) {
     let mut page = Page::open(served);
     let mut client = served.client();
@@ -149,7 +149,7 @@ fn polls(served: &Served) {
     }
 }
 
-/// Lists of waiting notifications while pages do this, and a person writes ten times a second.
+/// Lists of waiting notifications while pages do this and a person writes ten times a second.
 fn lists(served: &Served, beside: &str, what: &(dyn Fn(&mut Page<'_>) + Sync)) -> bool {
     let (stop, asked) = (AtomicBool::new(false), AtomicUsize::new(0));
     let mut times = Vec::new();

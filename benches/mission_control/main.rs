@@ -1,15 +1,15 @@
-//! The embedded Mission Control with 10,000 notifications that wait: what a runtime asks for again and again (the list
-//! of the oldest, everything about one of them), how much memory the process takes, and what a write costs.
+//! The embedded Mission Control with 10,000 waiting notifications. It measures the runtime's frequent calls: the list of the
+//! oldest notifications and the context of one. It also measures the memory of the process and the time of a write.
 //!
-//! The data lie on a disk, as they would. Times are taken around the engine's call, and, for information, around the
-//! same call over HTTP to the program itself, which is a child process so that its memory is its own.
+//! The data are on a disk, as in production. The times are those of the engine's calls. For information, the same calls are
+//! also measured over HTTP. The program then runs in a child process, so that its memory is measured alone.
 
 #![allow(
     clippy::print_stdout,
     clippy::unwrap_used,
     clippy::panic,
     clippy::cast_precision_loss,
-    reason = "a measuring program prints figures and stops when something is wrong"
+    reason = "a benchmark prints figures and panics on errors"
 )]
 
 use std::io::{BufRead, BufReader};
@@ -30,16 +30,16 @@ use serde_json::{Value, json};
 const WAITING: usize = 10_000;
 const TASKS: usize = 200;
 const AGENTS: usize = 5;
-/// So long is a thread, of which a context carries the newest 50.
+/// The length of a thread. A context contains its newest 50 messages.
 const THREAD: usize = 50;
 
 const RUNS: usize = 7;
-/// Calls in a run; a run's figure is their mean.
+/// Calls in a run. The figure of a run is their mean.
 const CALLS: usize = 200;
-/// Calls in a run of writes, each of which waits for the disk.
+/// Calls in a run of writes. Each waits for the disk.
 const WRITES: usize = 50;
 
-/// The promises (issue "It must show").
+/// The targets.
 const LIST: Duration = Duration::from_millis(5);
 const CONTEXT: Duration = Duration::from_millis(2);
 const MEMORY_KIB: u64 = 60 * 1024;
@@ -53,10 +53,10 @@ pub(crate) fn opening(directory: &Path) -> Opening {
     }
 }
 
-/// Calls the engine, or the program.
+/// Calls the engine or the program.
 type Ask<'a> = &'a mut dyn FnMut(&str, &str, Value) -> Value;
 
-/// The means of several runs, sorted, and the longest single call.
+/// The sorted means of several runs, and the longest single call.
 struct Figures {
     means: Vec<Duration>,
     worst: Duration,
@@ -90,7 +90,7 @@ fn print(name: &str, figures: &Figures, target: Option<Duration>) -> bool {
     met
 }
 
-/// The calls that a runtime makes.
+/// The calls of a runtime.
 fn ask(call: Ask<'_>, what: &str, number: usize) {
     let spread = number * 37 % WAITING;
     match what {
@@ -98,7 +98,7 @@ fn ask(call: Ask<'_>, what: &str, number: usize) {
             let list = call("action", "service/actions:listUndeliveredNotifications", json!({"limit": 50}));
             assert_eq!(list.as_array().unwrap().len(), 50);
         }
-        // Task 0 is the talk with the orchestrator, whose context holds an overview of all tasks.
+        // Task 0 is the chat with the orchestrator, whose context contains an overview of all tasks.
         "context" | "chat" => {
             let number = if what == "chat" {
                 spread / TASKS * TASKS
@@ -121,7 +121,7 @@ fn ask(call: Ask<'_>, what: &str, number: usize) {
     }
 }
 
-/// The program itself, with these data.
+/// The program with these data.
 pub(crate) struct Served {
     process: Child,
     lines: Vec<String>,
@@ -149,7 +149,7 @@ impl Served {
         line.split_whitespace().nth(1).unwrap().parse().unwrap()
     }
 
-    /// A client with a connection of its own.
+    /// A client with its own connection.
     fn client(&self) -> impl FnMut(&str, &str, Value) -> Value {
         let agent: ureq::Agent = ureq::Agent::config_builder().proxy(None).build().into();
         let [url, token, key, account] =
@@ -223,17 +223,17 @@ fn main() {
     };
     let rows = [
         ("list", "list of the oldest 50, engine", CALLS, Some(LIST)),
-        // The first context of an agent and a task writes down their session.
+        // The first context of an agent and a task stores their session.
         ("context", "context, first of its task, engine (writes)", WRITES, None),
         ("context", "context, engine", CALLS, Some(CONTEXT)),
-        ("chat", "context of the orchestrator's talk, engine", CALLS, Some(CONTEXT)),
+        ("chat", "context of the orchestrator chat, engine", CALLS, Some(CONTEXT)),
         ("message", "message to its followers, engine (writes)", WRITES, None),
         ("mark", "notification delivered, engine (writes)", WRITES, None),
         ("list", "list of the oldest 50 after that, engine", CALLS, Some(LIST)),
     ];
     for (what, name, calls, target) in rows {
         if name == "context, engine" {
-            // All sessions are there now.
+            // All sessions exist now.
             (0..WAITING).for_each(|number| {
                 let args = json!({"notificationId": id("jn", number)});
                 if number < TASKS * AGENTS {
@@ -251,7 +251,7 @@ fn main() {
     println!("\nall targets: {}", if all_met { "met" } else { "MISSED" });
 }
 
-/// The same calls over HTTP, then eight clients at once; whether the memory target is met.
+/// The same calls over HTTP, then eight clients at once. Returns whether the memory target is met.
 fn over_http(directory: &Path) -> bool {
     let served = Served::start(directory);
     let started = served.kib("VmRSS");

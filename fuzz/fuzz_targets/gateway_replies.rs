@@ -1,4 +1,4 @@
-//! What a gateway answers.
+//! Replies of a gateway.
 #![no_main]
 
 #[path = "../../tests/suite/support/dice.rs"]

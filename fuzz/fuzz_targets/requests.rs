@@ -1,4 +1,4 @@
-//! Requests as they come over a socket.
+//! Requests over a socket.
 #![no_main]
 
 #[path = "../../tests/suite/support/dice.rs"]

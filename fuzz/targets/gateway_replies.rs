@@ -1,12 +1,12 @@
-//! The first line of the input says what comes: `200 text/event-stream 2026.9.6` the body of an answer with this status,
-//! type and release; `history running` a page of a session; `frames` what is sent over a WebSocket.
+//! The first line of the input states the format. `200 text/event-stream 2026.9.6` is a response body with this status, type
+//! and release, `history running` a page of a session's history, and `frames` bytes of a WebSocket.
 
 use std::io::{self, Read};
 use std::time::Duration;
 
 use mission_control_runtime::clock::Millis;
+use mission_control_runtime::gateway::client::dry_run::{Raw, rehearse};
 use mission_control_runtime::gateway::dialect::{Dialect, Release, ToolShape};
-use mission_control_runtime::gateway::dry_run::{Raw, rehearse};
 use mission_control_runtime::gateway::history::{
     Item, Recovered, Role, Sight, Status, TurnMark, cut_item, decide, glance, reaches, read, read_listed,
     read_tool,
@@ -20,18 +20,18 @@ use mission_control_runtime::http::websocket::{
 
 use super::pieces::{cut, dice_of};
 
-/// More than any input has.
+/// More calls than any input contains.
 const MOST: usize = 1 << 20;
-/// The longest sentence of an error: the other side's words, ours, and what to do.
+/// The maximum length of an error sentence: the other side's text, the runtime's text, and the advice.
 const SENTENCE_CHARS: usize = 700;
-/// The most calls of one reply.
+/// The maximum number of calls in one reply.
 const CALLS: usize = 256;
-/// How the gateway marks what it resumes no more.
+/// The gateway's mark for a turn it no longer resumes.
 const GIVEN_UP: &str = ":failed-notice";
-/// Longer than this nobody is left alone.
+/// The maximum pause that a gateway may demand.
 const LONGEST_PAUSE: Duration = Duration::from_hours(1);
 
-/// Whether what a gateway sends is understood as promised.
+/// Checks that a gateway's bytes are parsed as specified.
 pub(crate) fn check(bytes: &[u8]) {
     let end = bytes.iter().position(|byte| *byte == b'\n').unwrap_or(bytes.len());
     let body = bytes.get(end + 1..).unwrap_or_default();
@@ -50,17 +50,17 @@ pub(crate) fn check(bytes: &[u8]) {
     }
 }
 
-/// What stands before the body.
+/// The parsed first line.
 struct Head<'a> {
     status: u16,
     kind: &'a str,
     release: Option<Release>,
 }
 
-/// What comes of an answer.
+/// The result of a response.
 struct Outcome {
     result: Result<Reply, GatewayError>,
-    /// The ids under which the gateway said it had taken the turn.
+    /// The run ids of the turns that the gateway reported as accepted.
     taken: Vec<String>,
 }
 
@@ -81,7 +81,7 @@ fn outcome(head: &Head<'_>, pieces: Vec<&[u8]>) -> Outcome {
     Outcome { result, taken }
 }
 
-/// Pieces as they come, the next one last.
+/// The pieces of input in reverse order: the last one is read first.
 struct Pieces<'a>(Vec<&'a [u8]>);
 
 impl Read for Pieces<'_> {
@@ -96,7 +96,7 @@ impl Read for Pieces<'_> {
     }
 }
 
-/// What two outcomes have to share.
+/// The common part of two outcomes.
 fn same(one: &Outcome, other: &Outcome, why: &str) {
     assert_eq!(one.taken, other.taken, "{why}");
     match (&one.result, &other.result) {
@@ -118,7 +118,7 @@ fn answer(body: &[u8], head: &Head<'_>) {
     same(&whole, &outcome(head, cut(body, &mut dice)), "pieces do not matter");
     assert!(whole.taken.len() <= 1, "a turn is taken once");
     let stream = head.kind.to_ascii_lowercase().starts_with("text/event-stream");
-    // An escaped letter hides a word from these eyes.
+    // An escaped letter hides a word from this search.
     let plain = !body.contains(&b'\\');
     let has = |word: &str| body.windows(word.len()).any(|window| window == word.as_bytes());
     match &whole.result {
@@ -136,7 +136,7 @@ fn answer(body: &[u8], head: &Head<'_>) {
             }
         }
     }
-    // A part of an answer is none, unless all that counts is in it. What follows a whole JSON body breaks it.
+    // A truncated answer is not an answer, unless it contains everything essential. Bytes after a JSON body invalidate it.
     let part = &body[..dice.index(body.len() + 1)];
     let begun = outcome(head, vec![part]);
     let counts = if stream { part.ends_with(b"\n\n") } else { whole.result.is_ok() };
@@ -145,7 +145,7 @@ fn answer(body: &[u8], head: &Head<'_>) {
     }
 }
 
-/// A reply holds what was sent, and nothing else.
+/// A reply contains only what was sent.
 fn said(reply: &Reply, body: &[u8], plain: bool) {
     let Reply { id, text, calls, cut: _, usage: _ } = reply;
     let length =
@@ -157,7 +157,7 @@ fn said(reply: &Reply, body: &[u8], plain: bool) {
     for (at, call) in calls.iter().enumerate() {
         assert!(!call.call_id.is_empty() && !call.name.is_empty());
         assert!(calls[..at].iter().all(|other| other.call_id != call.call_id), "it would run twice");
-        assert!(!plain || (sent(&call.call_id) && sent(&call.name)), "nobody asked for {}", call.name);
+        assert!(!plain || (sent(&call.call_id) && sent(&call.name)), "unexpected call of {}", call.name);
     }
     assert!(!plain || id.as_ref().is_none_or(|id| id.is_empty() || sent(id)));
 }
@@ -174,7 +174,7 @@ fn refused(error: &GatewayError, head: &Head<'_>) {
     }
 }
 
-/// What is adopted from a session stands in it.
+/// Everything adopted from a session is in the session.
 fn history(body: &[u8], status: &str) {
     let statuses = [
         ("running", Status::Running),
@@ -212,7 +212,7 @@ fn history(body: &[u8], status: &str) {
             assert_eq!(found, decide(&mark, &sight));
             adopted(&found, &items);
             let absent = matches!(found, Recovered::Absent { .. });
-            // Unless the gateway itself says that it has given up.
+            // Unless the gateway itself reports that it has given up.
             let given_up =
                 items.iter().any(|item| item.key.as_ref().is_some_and(|key| key.ends_with(GIVEN_UP)));
             assert!(late || given_up || !absent, "too early to send it again");
@@ -230,7 +230,7 @@ fn adopted(found: &Recovered, items: &[Item]) {
     }
     assert_eq!(matches!(found, Recovered::Calls(_)), !reply.calls.is_empty());
     let wanted = |call: &ToolCall| agents.clone().any(|item| item.calls.contains(call));
-    assert!(reply.calls.iter().all(wanted), "nobody asked for these calls");
+    assert!(reply.calls.iter().all(wanted), "unexpected calls");
     let sum = items.iter().filter_map(|item| item.usage).fold(Usage::default(), |mut sum, usage| {
         sum += usage;
         sum
@@ -238,7 +238,7 @@ fn adopted(found: &Recovered, items: &[Item]) {
     assert!(reply.usage.is_none_or(|usage| usage.output_tokens <= sum.output_tokens));
 }
 
-/// Frames come to the same messages wherever pieces end, and to no more than was sent.
+/// Frames yield the same messages in any fragmentation, and no more than was sent.
 fn frames(bytes: &[u8], side: Side) {
     let mut dice = dice_of(bytes);
     let whole = heard(&[bytes], side);
@@ -260,7 +260,7 @@ fn frames(bytes: &[u8], side: Side) {
         }
     }
     assert!(again.len() <= bytes.len() + 2 * whole.0.len() * 8);
-    assert_eq!(heard(&[&again], side), (whole.0, None), "what was heard can be said again");
+    assert_eq!(heard(&[&again], side), (whole.0, None), "received messages can be sent again");
 }
 
 fn heard(pieces: &[&[u8]], side: Side) -> (Vec<Incoming>, Option<Broken>) {

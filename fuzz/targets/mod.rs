@@ -1,23 +1,23 @@
-//! What must hold whatever comes in from outside: one function for each door, which takes any bytes and fails on a
-//! broken promise. libFuzzer calls them with what it makes up (`make fuzz`), the suite with what is committed.
+//! Properties that must hold for any external input: one function per kind of input, which accepts any bytes and panics on a
+//! violation. libFuzzer calls them with generated input (`make fuzz`), the suite with the committed input.
 
 #![allow(dead_code, reason = "each engine needs a part of it")]
 
-/// What a gateway answers.
+/// Replies of a gateway.
 pub(crate) mod gateway_replies;
-/// How bytes are cut and chosen, always in the same way for the same bytes.
+/// Splits and selects bytes, always in the same way for the same bytes.
 pub(crate) mod pieces;
-/// Requests as they come over a socket.
+/// Requests over a socket.
 pub(crate) mod requests;
 /// Session keys.
 pub(crate) mod session_keys;
 /// The arguments of tool calls.
 pub(crate) mod tool_arguments;
 
-/// A target by its name, which is also that of its folder below `corpus` and `regressions`.
+/// A target by its name, which is also the name of its folder below `corpus` and `regressions`.
 pub(crate) type Target = (&'static str, fn(&[u8]));
 
-/// All of them.
+/// All targets.
 pub(crate) const TARGETS: [Target; 4] = [
     ("requests", requests::check),
     ("tool_arguments", tool_arguments::check),

@@ -1,5 +1,4 @@
-//! The input is what a client sends over one connection. It is read as the server reads it, with small limits or with
-//! those of the house.
+//! The input is what a client sends over one connection. It is parsed as the server does, with small or with default limits.
 
 use std::fmt::Write as _;
 use std::net::SocketAddr;
@@ -9,19 +8,19 @@ use mission_control_runtime::http::agent_api::network_guard::NetworkGuard;
 use mission_control_runtime::http::hosts::Hosts;
 use mission_control_runtime::http::message::{Method, Request};
 use mission_control_runtime::http::routes::{AgentEndpoint, Route, route};
-use mission_control_runtime::http::server::{DryRun, Ending, ServerLimits, rehearse};
+use mission_control_runtime::http::server::{DryRun, Ending, ServerLimits, dry_run};
 
 use super::pieces::{cut, dice_of};
 use crate::dice::Dice;
 
-/// Two sets of limits. A head is never bounded more tightly than by what is read at once.
+/// Two sets of limits. The limit of a head is never below the size of one read.
 static LIMITS: LazyLock<[ServerLimits; 2]> = LazyLock::new(|| {
     let small =
         ServerLimits { head_bytes: 2048, target_bytes: 64, body_bytes: 48, ..ServerLimits::default() };
     [small.with_body_limit("/agent/document", 300), ServerLimits::default()]
 });
 
-/// With room for another head than the one that was sent.
+/// Limits with room for larger heads than those sent.
 static ROOMY: LazyLock<ServerLimits> =
     LazyLock::new(|| ServerLimits { head_bytes: 64 * 1024, ..ServerLimits::default() });
 
@@ -30,28 +29,36 @@ static NEAR: LazyLock<NetworkGuard> = LazyLock::new(|| NetworkGuard::new(&[], Ho
 /// A request that is known not to be in the input.
 const SENTINEL: &str = "GET /--sentinel-- HTTP/1.1\r\nhost: sentinel\r\n\r\n";
 
-/// Most header lines of one request.
+/// The maximum number of header lines of one request.
 const MOST_HEADERS: usize = 64;
 
-/// Where requests come from: this machine in three spellings, and elsewhere.
+/// Peer addresses: this machine in three forms, and another machine.
 const PEERS: [(&str, bool); 4] =
     [("127.0.0.1:9", true), ("[::1]:9", true), ("[::ffff:127.0.0.1]:9", true), ("203.0.113.7:9", false)];
 
-/// Whether the bytes are read as promised.
+/// Checks that the bytes are parsed as specified.
 pub(crate) fn check(bytes: &[u8]) {
     let mut dice = dice_of(bytes);
     let limits = &LIMITS[dice.index(2)];
-    let whole = rehearse([bytes], limits);
+    let whole = dry_run([bytes], limits);
 
     let pieces = cut(bytes, &mut dice);
-    let again = rehearse(pieces.iter().copied(), limits);
-    assert_eq!(told(&again.requests), told(&whole.requests), "pieces do not matter");
-    assert_eq!(again.end, whole.end, "pieces do not matter");
+    let again = dry_run(pieces.iter().copied(), limits);
+    assert_eq!(
+        plain_requests(&again.requests),
+        plain_requests(&whole.requests),
+        "fragmentation does not matter"
+    );
+    assert_eq!(again.end, whole.end, "fragmentation does not matter");
 
-    let begun = rehearse([&bytes[..dice.index(bytes.len() + 1)]], limits);
-    let count = begun.requests.len();
-    assert!(count <= whole.requests.len(), "what is still to come takes no request back");
-    assert_eq!(told(&begun.requests), told(&whole.requests[..count]), "nor changes one");
+    let prefix = dry_run([&bytes[..dice.index(bytes.len() + 1)]], limits);
+    let count = prefix.requests.len();
+    assert!(count <= whole.requests.len(), "further bytes do not retract a request");
+    assert_eq!(
+        plain_requests(&prefix.requests),
+        plain_requests(&whole.requests[..count]),
+        "further bytes do not change a request"
+    );
 
     if let Ending::Refused(status, sentence) = whole.end {
         assert!([400, 413, 414, 417, 431, 501, 505].contains(&status), "{status}");
@@ -65,20 +72,20 @@ pub(crate) fn check(bytes: &[u8]) {
 }
 
 /// A request as plain values: method, target, header lines, body.
-type Told<'a> = (String, &'a str, Vec<(&'a str, &'a str)>, &'a [u8]);
+type PlainRequest<'a> = (String, &'a str, Vec<(&'a str, &'a str)>, &'a [u8]);
 
-fn told(requests: &[Request]) -> Vec<Told<'_>> {
-    requests.iter().map(|request| tell(request, &[])).collect()
+fn plain_requests(requests: &[Request]) -> Vec<PlainRequest<'_>> {
+    requests.iter().map(|request| plain_request(request, &[])).collect()
 }
 
-/// One of them, without the header lines of these names.
-fn tell<'a>(request: &'a Request, without: &[&str]) -> Told<'a> {
+/// The plain values of one request, without the header lines of these names.
+fn plain_request<'a>(request: &'a Request, without: &[&str]) -> PlainRequest<'a> {
     let lines = request.headers().iter().map(|line| (line.field.as_str().as_str(), line.value.as_str()));
     let lines = lines.filter(|(name, _)| !without.contains(name)).collect();
     (request.method().to_string(), request.target(), lines, request.body())
 }
 
-/// What is handed on is what the rules of HTTP and the limits allow, and nothing else.
+/// A parsed request satisfies the rules of HTTP and the limits.
 fn well_formed(request: &Request, limits: &ServerLimits) {
     let token = |byte: u8| byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte);
     let method = request.method().to_string();
@@ -86,7 +93,7 @@ fn well_formed(request: &Request, limits: &ServerLimits) {
     let target = request.target();
     assert!(target.len() <= limits.target_bytes && target.bytes().all(|byte| byte.is_ascii_graphic()));
     assert!(request.headers().len() <= MOST_HEADERS);
-    for (name, value) in tell(request, &[]).2 {
+    for (name, value) in plain_request(request, &[]).2 {
         assert!(!name.is_empty() && name.bytes().all(|byte| token(byte) && !byte.is_ascii_uppercase()));
         assert!(value.bytes().all(|byte| byte == b'\t' || (b' '..=b'~').contains(&byte)), "{value:?}");
     }
@@ -111,7 +118,7 @@ fn well_formed(request: &Request, limits: &ServerLimits) {
     assert!(request.query().is_none_or(|query| target.contains(query)));
 }
 
-/// Where a request comes to, from wherever it is sent.
+/// Routes a request from several addresses.
 fn routed(request: &Request, dice: &mut Dice) {
     let (peer, is_near) = PEERS[dice.index(PEERS.len())];
     let peer: SocketAddr = peer.parse().expect("the table has addresses");
@@ -135,12 +142,12 @@ fn routed(request: &Request, dice: &mut Dice) {
         Route::Refused(reply) => assert!([400, 403, 404, 405].contains(&reply.status())),
     }
     if !is_near {
-        assert!(NEAR.refuses(&request).is_some(), "nobody from elsewhere is near");
+        assert!(NEAR.refuses(&request).is_some(), "a remote address is not local");
     }
 }
 
-/// Written out again in one plain form, each request is read as the same, by itself and among the others: no byte of
-/// one was ever another's.
+/// Each request, serialized in one plain form, parses to the same request, alone and together with the others. No byte of
+/// one request thus belongs to another.
 fn alone_and_together(whole: &DryRun) {
     const OF_THE_FORM: [&str; 5] = ["connection", "content-length", "expect", "host", "transfer-encoding"];
     if whole.requests.iter().any(|request| request.headers().len() > MOST_HEADERS - 2) {
@@ -151,17 +158,17 @@ fn alone_and_together(whole: &DryRun) {
         together.extend_from_slice(&plain(request, &OF_THE_FORM));
     }
     together.extend_from_slice(SENTINEL.as_bytes());
-    let read = rehearse([together.as_slice()], &ROOMY);
-    assert_eq!(read.end, Ending::Over);
+    let read = dry_run([together.as_slice()], &ROOMY);
+    assert_eq!(read.end, Ending::Disconnected);
     assert_eq!(read.requests.len(), whole.requests.len() + 1);
     for (read, meant) in read.requests.iter().zip(&whole.requests) {
-        assert_eq!(tell(read, &OF_THE_FORM), tell(meant, &OF_THE_FORM));
+        assert_eq!(plain_request(read, &OF_THE_FORM), plain_request(meant, &OF_THE_FORM));
     }
     assert_eq!(read.requests.last().map(Request::target), Some("/--sentinel--"));
 }
 
 fn plain(request: &Request, without: &[&str]) -> Vec<u8> {
-    let (method, target, lines, body) = tell(request, without);
+    let (method, target, lines, body) = plain_request(request, without);
     let mut head = format!("{method} {target} HTTP/1.1\r\n");
     let host = request.header("host").unwrap_or("h");
     for (name, value) in lines.into_iter().chain([("host", host)]) {

@@ -1,5 +1,5 @@
-//! The input is a few lines: two slugs, the account, the name of main sessions, then keys, each of which may also be the
-//! name of a task.
+//! The input is a few lines: two slugs, the account, the name of main sessions, then keys. Each key may also be the name of
+//! a task.
 
 use std::sync::{Arc, LazyLock};
 
@@ -15,17 +15,17 @@ use mission_control_runtime::sessions::Sessions;
 use mission_control_runtime::work::Track;
 use serde_json::json;
 
-/// More keys than this show nothing new.
+/// More keys show nothing new.
 const KEYS: usize = 6;
 
 const NOW: Millis = Millis(1_767_225_600_000);
 
-/// The gateway's own beginnings of a session's name.
+/// The gateway's own prefixes of session names.
 const KINDS: [&str; 3] = ["task", "system", "key"];
 
 const NAMES: [SessionNames; 2] = [SessionNames::Renamed, SessionNames::Kept];
 
-/// Whether keys lead where they should, and to nobody else.
+/// Checks that each key identifies the right agent and no other.
 pub(crate) fn check(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let mut lines = text.split('\n');
@@ -34,7 +34,7 @@ pub(crate) fn check(bytes: &[u8]) {
     let keys: Vec<&str> = lines.take(KEYS).collect();
     for key in &keys {
         for scope in [SessionScope::PerSender, SessionScope::Global] {
-            // A configured name of a kind that the gateway reads as a run's would be a mistake of another kind.
+            // A configured name with a prefix that the gateway reserves for runs is another kind of mistake.
             let main = Some(main).filter(|main| !main.contains(':'));
             woken(key, Naming { main, scope });
         }
@@ -55,7 +55,7 @@ pub(crate) fn check(bytes: &[u8]) {
     }
 }
 
-/// The event goes to a queue that whoever is woken drains (worker-pool D.3, D.4).
+/// The event goes to a queue that the woken agent drains (worker-pool D.3, D.4).
 fn woken(key: &str, naming: Naming<'_>) {
     let parsed = AgentKey::parse(key);
     let (queue, whom) = (event_queue(key, naming), whom_to_wake(key, naming));
@@ -99,7 +99,7 @@ fn woken(key: &str, naming: Naming<'_>) {
     assert_eq!(event_queue(&queue, naming), queue, "a queue is its own");
 }
 
-/// The gateway's name is always in the name of this agent, short, and of one of three kinds (design §6).
+/// The gateway's name always contains the agent's name, is short, and has one of three kinds (design §6).
 fn named(key: &str, slug: &str, names: SessionNames) {
     let backend = SessionKey::new(key);
     let name = session_key(&backend, slug, names);
@@ -119,7 +119,7 @@ fn named(key: &str, slug: &str, names: SessionNames) {
         let speaks = backend.agent_slug().is_some_and(|named| named.eq_ignore_ascii_case(slug));
         assert!(speaks, "a key that names somebody else gets a name of its own");
     }
-    // No agent's session is ever taken for a run of a schedule.
+    // An agent's session is never mistaken for a cron run.
     if is_slug(slug) {
         let read = AgentKey::parse(&name).expect("it is an agent's");
         assert!(!read.is_cron_run() && read.agent == slug.to_ascii_lowercase());
@@ -132,7 +132,7 @@ fn apart(key: &str, other: &str, slug: &str, names: SessionNames) {
     assert!(names[0] != names[1] || key.eq_ignore_ascii_case(other), "{key:?} and {other:?}");
 }
 
-/// Every spelling of a key opens the session that it was issued for; anything else opens nothing.
+/// Every form of a key grants the session it was issued for. Any other text grants none.
 fn opened(slugs: &[String; 2], account: &str, keys: &[&str]) {
     let account = AccountId::new(account);
     let sessions = Sessions::in_memory(account.clone());
@@ -155,7 +155,7 @@ fn opened(slugs: &[String; 2], account: &str, keys: &[&str]) {
             let key = SessionKey::for_task(&TaskId::new(*task), slug, &account, 1);
             let track = Track::new(id, Some(TaskId::new(*task)));
             let session = sessions.issue(&key, slug, &track, NOW);
-            assert_eq!((session.agent.as_str(), session.task.as_ref()), (id, track.task()));
+            assert_eq!((session.agent.as_str(), session.task()), (id, track.task()));
             issued.extend(NAMES.map(|names| (session_key(&key, slug, names), id, Some(*task))));
             issued.push((key.expose().to_owned(), id, Some(task)));
         }
@@ -163,8 +163,8 @@ fn opened(slugs: &[String; 2], account: &str, keys: &[&str]) {
     for (spelling, id, task) in &issued {
         let session = sessions.find(spelling, &roster, NOW).expect("what was issued is known");
         assert_eq!(session.agent.as_str(), *id, "{spelling}");
-        // Task ids that differ in case only share a name at the gateway; the backend makes none.
-        let found = session.task.as_ref().map(|found| found.as_str().to_ascii_lowercase());
+        // Task ids that differ only in case share a name at the gateway. The backend creates none.
+        let found = session.task().map(|found| found.as_str().to_ascii_lowercase());
         assert_eq!(found, task.map(str::to_ascii_lowercase), "{spelling}");
     }
     for shown in keys {
@@ -174,11 +174,11 @@ fn opened(slugs: &[String; 2], account: &str, keys: &[&str]) {
         }
         let run = AgentKey::parse(shown).filter(AgentKey::is_cron_run).expect("nothing else opens a session");
         let at = ids.iter().position(|id| *id == session.agent.as_str()).expect("one of the two");
-        assert!(run.agent.eq_ignore_ascii_case(&slugs[at]) && session.task.is_none(), "{shown}");
+        assert!(run.agent.eq_ignore_ascii_case(&slugs[at]) && session.task().is_none(), "{shown}");
     }
 }
 
-/// What the backend's own names look like.
+/// The form of the backend's own slugs.
 fn is_slug(text: &str) -> bool {
     let sound = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
     !text.is_empty() && text.len() <= 64 && text.bytes().all(sound)

@@ -1,4 +1,4 @@
-//! The first line of the input names a tool, what follows are the arguments of a call.
+//! The first line of the input names a tool. The rest is the arguments of a call.
 
 use std::sync::LazyLock;
 
@@ -11,10 +11,10 @@ use mission_control_runtime::tools::{
 };
 use serde_json::{Map, Value, json};
 
-/// The longest sentence for an agent, with the mark that says it was cut.
+/// The maximum length of a sentence for an agent, including the mark of a cut.
 const SENTENCE_CHARS: usize = 520;
 
-/// What no sentence says of a call whose fields all have the types that the schema wants.
+/// Phrases that no refusal may contain if all fields have the types of the schema.
 const TYPE_TROUBLE: [&str; 6] = [
     "Invalid JSON arguments",
     "Unknown field",
@@ -24,13 +24,13 @@ const TYPE_TROUBLE: [&str; 6] = [
     "must be numeric",
 ];
 
-/// Who calls: what it may do is the bits of a number.
+/// The caller. The bits of a number select its permissions.
 static CALLERS: LazyLock<Vec<(Person, Offer)>> = LazyLock::new(|| {
     let people = (0..64).map(|bits| Person::of(bits * 4)).chain([Person::of(255), Person::of(254)]);
     people.map(|person| (person.clone(), offer(&person.caller()))).collect()
 });
 
-/// Whether the call is understood as promised, or refused in a sentence that helps.
+/// Checks that the call is parsed as specified, or refused with a helpful sentence.
 pub(crate) fn check(bytes: &[u8]) {
     let text = String::from_utf8_lossy(bytes);
     let (name, arguments) = text.split_once('\n').unwrap_or((&text, ""));
@@ -47,7 +47,7 @@ pub(crate) fn check(bytes: &[u8]) {
     prepared(&call, &person.caller(), offer);
 }
 
-/// A request is within the table and the limits, means the same however it was spelled, and can be noted.
+/// A parsed request is within the table and the limits, does not depend on its formatting, and can be recorded.
 fn understood(name: &str, arguments: &str, request: &ToolRequest, current: Option<&TaskId>) {
     assert_eq!(request.name().as_str(), name);
     let row = request.row();
@@ -76,7 +76,7 @@ fn understood(name: &str, arguments: &str, request: &ToolRequest, current: Optio
     }
 }
 
-/// The limits of the backend (contract §3.10), counted anew.
+/// Checks the limits of the backend (contract §3.10) independently.
 fn within(name: &str, value: &Value) {
     let most = match name {
         "title" => limits::TITLE_CHARS,
@@ -101,7 +101,7 @@ fn within(name: &str, value: &Value) {
     assert!(name != "recipientSlugs" || list.len() <= limits::REQUEST_RECIPIENTS);
 }
 
-/// A refusal is short, says which field, and is not about types where the types are right.
+/// A refusal is short, names the field, and does not mention types if the types are right.
 fn refused(name: &str, arguments: &str, error: &ToolError) {
     let sentence = &error.message;
     assert!(!sentence.trim().is_empty() && sentence.chars().count() <= SENTENCE_CHARS, "{sentence}");
@@ -127,7 +127,7 @@ fn refused(name: &str, arguments: &str, error: &ToolError) {
     }
 }
 
-/// What a sentence calls a field where it does not use its name.
+/// The words a sentence uses for a field instead of its name.
 fn plain_word(field: &str) -> String {
     match field {
         "recipientSlugs" => "recipients",
@@ -137,7 +137,7 @@ fn plain_word(field: &str) -> String {
     .to_owned()
 }
 
-/// Who may do what: a request that goes through is among those that were offered.
+/// Permissions: an accepted request is among those that were offered.
 fn prepared(call: &ToolCall, caller: &Caller<'_>, offer: &Offer) {
     let ready = prepare(call, caller, offer);
     assert_eq!(ready, prepare(call, caller, offer));
@@ -146,7 +146,11 @@ fn prepared(call: &ToolCall, caller: &Caller<'_>, offer: &Offer) {
             assert!(offer.has(request.name()));
             assert_eq!(guard::rights(&request, caller), Ok(()));
             let row = request.row();
-            assert!(row.whom != Audience::Leader || caller.leads, "only the orchestrator may {}", row.does);
+            assert!(
+                row.audience != Audience::Leader || caller.leads,
+                "only the orchestrator may {}",
+                row.does
+            );
             let closes = guard::closes(&request).is_some();
             assert!(!closes || caller.flags.can_mark_done, "only who may close tasks closes one");
         }
@@ -154,7 +158,7 @@ fn prepared(call: &ToolCall, caller: &Caller<'_>, offer: &Offer) {
     }
 }
 
-/// What does not fit the schema that is offered with this row, by the plain words that the schemas use.
+/// The mismatch with the offered schema of this row, if any. It supports only the words that the schemas use.
 fn misfit(row: &ToolSpec, given: &Map<String, Value>) -> Option<String> {
     static SCHEMAS: LazyLock<Vec<Value>> = LazyLock::new(|| {
         let everybody = Person::of(255);
@@ -164,7 +168,7 @@ fn misfit(row: &ToolSpec, given: &Map<String, Value>) -> Option<String> {
     });
     let schema = &SCHEMAS[ROWS.iter().position(|other| other.name == row.name)?];
     let properties =
-        schema["properties"].as_object().expect("every tool is offered to whoever may do everything");
+        schema["properties"].as_object().expect("every tool is offered to a caller with all permissions");
     for name in schema["required"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         if !given.contains_key(name) {
             return Some(format!("{name} is missing"));
@@ -193,7 +197,7 @@ fn fits(property: &Value, value: &Value) -> bool {
         && bound("maximum").is_none_or(|(most, given)| given <= most)
 }
 
-/// The same value with the fields of its objects in the other order, and blanks between all parts.
+/// The value with the fields of its objects in reverse order, and blanks between all parts.
 fn turned(value: &Value) -> String {
     match value {
         Value::Object(map) => {
@@ -206,7 +210,7 @@ fn turned(value: &Value) -> String {
     }
 }
 
-/// The same call, naming its agents in the other order.
+/// The call with its agents in reverse order.
 fn backwards(mut given: Value) -> Value {
     for name in ["assigneeSlugs", "recipientSlugs"] {
         if let Some(slugs) = given.get_mut(name).and_then(Value::as_array_mut) {
@@ -216,7 +220,7 @@ fn backwards(mut given: Value) -> Value {
     given
 }
 
-/// Somebody who calls.
+/// A caller.
 #[derive(Clone)]
 struct Person {
     agent: AgentId,
@@ -227,7 +231,7 @@ struct Person {
 }
 
 impl Person {
-    /// Whether it leads, may close tasks, talks about one, and may do this and that.
+    /// Whether it leads, may close tasks, has a task, and has further permissions.
     fn of(bits: usize) -> Self {
         let has = |bit: u32| bits & (1 << bit) != 0;
         let task = json!({"_id": "k-here", "title": "Here", "status": "review", "priority": 3.0, "createdBy": "u",

@@ -1,4 +1,5 @@
-//! What every command that speaks to the backend stands on: settings, redaction, trust, and the way there.
+//! What every command that calls the backend needs: settings, redaction, trusted certificates, and a
+//! connection.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -14,35 +15,39 @@ use mcr_model::AccountId;
 use mcr_model::memory::ByteBudget;
 use mcr_model::redact::Redactor;
 
-/// What the surroundings of the process say, sound or not.
+/// The environment of a command, valid or not.
 pub(super) struct CommandEnv {
     pub(super) configuration: Configuration,
-    /// It knows every secret value that was found, usable or not.
+    /// Knows every secret value that was found, usable or not.
     pub(super) redactor: Arc<Redactor>,
-    /// The memory for foreign messages, of the whole process.
+    /// The process-wide memory for foreign messages.
     pub(super) memory: ByteBudget,
 }
 
 impl CommandEnv {
-    /// Reads environment, env file and secret files.
-    pub(super) fn survey(env_file: Option<&Path>) -> Self {
+    /// Reads the environment, the env file and the secret files.
+    pub(super) fn load(env_file: Option<&Path>) -> Self {
         let configuration = load(env_file, &Surroundings::of_this_process());
         let redactor = Arc::new(Redactor::new(&configuration.report.secrets));
         let memory = configuration.settings.as_ref().map(|settings| ByteBudget::new(settings.receive_bytes));
         Self { configuration, redactor, memory: memory.unwrap_or_default() }
     }
 
-    /// How the log is to look, even if the rest makes no sense.
+    /// The log's settings, even if the rest of the configuration is invalid.
     pub(super) fn log_style(&self) -> (LevelFilter, LogFormat, LogOutput) {
         if let Some(settings) = &self.configuration.settings {
             return (filter(settings.log_level), settings.log_format, settings.log_output);
         }
         let report = &self.configuration.report;
-        (LevelFilter::Info, wished_format(report), wished_output(report))
+        (LevelFilter::Info, preferred_format(report), preferred_output(report))
     }
 
-    /// The way to the backend; `Err` if the certificates to trust cannot be used.
-    pub(super) fn way(&self, settings: &Settings, backoff: Backoff) -> Result<BackendConnection, BadRoots> {
+    /// Connects to the backend. An error if the trusted certificates cannot be used.
+    pub(super) fn connect(
+        &self,
+        settings: &Settings,
+        backoff: Backoff,
+    ) -> Result<BackendConnection, BadRoots> {
         let roots = Roots::load(settings.ssl_cert_file.as_deref())?;
         let limits = ConvexLimits { backoff, ..ConvexLimits::default() };
         let base = settings.account.convex_url.clone();
@@ -52,14 +57,14 @@ impl CommandEnv {
     }
 }
 
-/// The way to the backend.
+/// A connection to the backend.
 pub(super) struct BackendConnection {
     pub(super) roots: Roots,
     pub(super) endpoint: ConvexEndpoint,
 }
 
 impl BackendConnection {
-    /// The backend as this account sees it, for one thread; `stop` ends its calls.
+    /// The backend as this account sees it, for one thread. `stop` ends its calls.
     pub(super) fn mission(&self, settings: &Settings, stop: &Stop) -> Mission {
         let account = AccountId::new(&settings.account.id);
         Mission::new(Arc::new(self.endpoint.client(stop)), account, settings.account.service_token.clone())
@@ -76,14 +81,14 @@ fn filter(level: LogLevel) -> LevelFilter {
     }
 }
 
-fn wished_format(report: &Report) -> LogFormat {
+fn preferred_format(report: &Report) -> LogFormat {
     match report.row(table::LOG_FORMAT.name) {
         Some(row) if row.value.as_deref() == Some("json") => LogFormat::Json,
         Some(_) | None => LogFormat::Text,
     }
 }
 
-fn wished_output(report: &Report) -> LogOutput {
+fn preferred_output(report: &Report) -> LogOutput {
     match report.row(table::LOG_OUTPUT.name) {
         Some(row) if row.value.as_deref() == Some("stdout") => LogOutput::Stdout,
         Some(_) | None => LogOutput::Stderr,

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use super::delivery_report::DeliverySummary;
 use super::exit::Exit;
-use super::service_client::{CommandContext, Service, is_word, refusal};
+use super::service_client::{CommandContext, ServiceEndpoint, is_word, refusal};
 use super::{complain, print, why};
 use mcr_core::delivery::dead_letters::DROPPED;
 use mcr_core::delivery::journal::{Journal as _, Wait};
@@ -86,22 +86,25 @@ fn list(footing: &CommandContext, as_json: bool) -> Result<String, String> {
 /// From the service, or from the ledger.
 pub(super) fn overview(
     footing: &CommandContext,
-    service: Option<&Service>,
+    service: Option<&ServiceEndpoint>,
 ) -> Result<DeliverySummary, String> {
     if let Some(service) = service {
         let answer = answered(service, service.get("/deliveries"))?;
         return serde_json::from_value(answer)
-            .map_err(|_| "The running service is of another version than this command.".to_owned());
+            .map_err(|_| "The running service has another version than this command. Use the program of the service, or restart the service.".to_owned());
     }
     let set_aside = footing.place.last_set_aside();
     footing.tell(Vec::new(), |book| book.overview(set_aside).cleaned(&|text| footing.clean(text)))
 }
 
-fn answered(service: &Service, answer: Result<(u16, Value), String>) -> Result<Value, String> {
+fn answered(service: &ServiceEndpoint, answer: Result<(u16, Value), String>) -> Result<Value, String> {
     match answer {
         Ok((200, answer)) => Ok(answer),
         Ok((_, answer)) => Err(refusal(&answer).to_owned()),
-        Err(why) => Err(format!("The service at {} does not answer ({why}).", service.address)),
+        Err(why) => Err(format!(
+            "The service at {} does not answer ({why}). Look at its log, or run `doctor`.",
+            service.address
+        )),
     }
 }
 

@@ -1,4 +1,4 @@
-//! Everything that is known of the deliveries, from the ledger and from the running service, put together for whoever asks.
+//! Combines what the ledger and the running service know about deliveries into one report.
 
 use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
@@ -18,34 +18,35 @@ use mcr_model::{AccountId, Notification, RecipientType, Roster};
 use mcr_service::delivery::inflight::Seen;
 use mcr_store::ledger::{DeliveryHistory, Read};
 
-/// So many of those that ended last are shown.
+/// How many of the latest ends are shown.
 pub(super) const RECENT: usize = 50;
 
-/// What the running service knows; of one that does not run, nothing.
+/// What the running service knows. Empty if no service runs.
 #[derive(Default)]
-pub(super) struct Memory {
-    /// What is not settled.
+pub(super) struct ServiceSnapshot {
+    /// Unsettled work.
     pub(super) pending: Vec<Pending>,
-    /// What was given up.
+    /// Deliveries that were given up.
     pub(super) shelved: Vec<DeadLetter>,
-    /// The turns under way.
+    /// The running turns.
     pub(super) turns: Vec<Seen>,
 }
 
-impl Memory {
-    /// While no service runs: these rows, as Mission Control lists them, are not begun. Those that the ledger has, it
-    /// tells better.
+impl ServiceSnapshot {
+    /// For a stopped service: rows listed by Mission Control that have not started. Rows that the ledger
+    /// knows are left to the ledger.
     pub(super) fn waiting(listed: Vec<Notification>, read: &Read) -> Self {
         let unreadable = read.unreadable.iter().map(|row| &row.id);
-        let noted: HashSet<&WorkId> = read.tales.iter().map(|tale| &tale.id).chain(unreadable).collect();
+        let noted: HashSet<&WorkId> =
+            read.tales.iter().map(|history| &history.id).chain(unreadable).collect();
         let blocks = |row: &UnreadableRow| {
             let id = row.id.clone();
             row.blocked_tracks().into_iter().map(move |track| (track, id.clone()))
         };
         let blocked: HashMap<Track, WorkId> = read.unreadable.iter().flat_map(blocks).collect();
-        let open = read.tales.iter().filter(|tale| tale.closed.is_none());
+        let open = read.tales.iter().filter(|history| history.closed.is_none());
         let mut first: HashMap<Track, WorkId> =
-            open.map(|tale| (tale.work.track.clone(), tale.id.clone())).collect();
+            open.map(|history| (history.work.track.clone(), history.id.clone())).collect();
         let mut pending = Vec::new();
         for row in listed {
             if noted.contains(&WorkId::from(&row.id)) || row.recipient_type == RecipientType::User {
@@ -64,46 +65,46 @@ impl Memory {
     }
 }
 
-/// What a report on an account's deliveries is put together from.
+/// The sources of a report on an account's deliveries.
 pub(super) struct ReportSources<'a> {
-    /// Whose deliveries are reported.
+    /// The account whose deliveries are reported.
     pub(super) account: &'a AccountId,
     /// The names of agents.
     pub(super) roster: &'a Roster,
     /// The ledger.
     pub(super) read: &'a Read,
     /// The running service.
-    pub(super) memory: Memory,
-    /// What concerns all deliveries alike.
+    pub(super) memory: ServiceSnapshot,
+    /// The conditions that affect all deliveries.
     pub(super) condition: &'a ServiceCondition,
     /// The longest silence of a turn.
     pub(super) silence: Duration,
     pub(super) now: Millis,
 }
 
-/// All cases, and what is needed to tell them.
+/// All cases, and what is needed to explain them.
 pub(super) struct DeliveryReport<'a> {
     pub(super) cases: Vec<Case>,
     /// Rows of the ledger that are not understood, each with the name of its agent.
     unreadable: Vec<(&'a UnreadableRow, String)>,
-    pub(super) house: &'a ServiceCondition,
+    pub(super) condition: &'a ServiceCondition,
     pub(super) silence: Duration,
     pub(super) now: Millis,
 }
 
-/// What there is, in lines.
+/// A summary in lines.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct DeliverySummary {
-    /// What stands in everybody's way.
+    /// Conditions that block all deliveries.
     pub(super) blocks: Vec<String>,
-    /// Who is paused.
+    /// The paused agents.
     pub(super) paused: ops::Paused,
-    /// What is not settled, in its order.
+    /// Unsettled work, in its order.
     pub(super) unsettled: Vec<Brief>,
-    /// What was given up and nobody has decided on, oldest first.
+    /// Deliveries that were given up and await a decision, oldest first.
     pub(super) dead: Vec<Brief>,
-    /// What ended last, newest first.
+    /// The latest ends, newest first.
     recent: Vec<Brief>,
     /// Open rows of the ledger that are not understood, in sentences.
     pub(super) damaged: Vec<String>,
@@ -113,7 +114,7 @@ pub(super) struct DeliverySummary {
 }
 
 impl<'a> DeliveryReport<'a> {
-    /// The report on the account that the sources name.
+    /// Builds the report on the account that the sources name.
     pub(super) fn new(sources: ReportSources<'a>) -> Self {
         let ReportSources { account, roster, read, memory, condition, silence, now } = sources;
         let names = names(read, roster);
@@ -127,16 +128,16 @@ impl<'a> DeliveryReport<'a> {
         let mut shelved: HashMap<_, _> =
             memory.shelved.into_iter().map(|dead| (dead.work.id.clone(), dead)).collect();
         let mut cases: Vec<Case> = Vec::new();
-        for tale in read.tales.iter().filter(|tale| tale.account == *account) {
-            let mut case = told(tale, pending.remove(&tale.id), name(&tale.work));
-            // What was given up a moment ago may not be written yet.
-            if let Some(dead) = shelved.remove(&tale.id).filter(|_| case.place.is_none()) {
+        for history in read.tales.iter().filter(|history| history.account == *account) {
+            let mut case = recorded_case(history, pending.remove(&history.id), name(&history.work));
+            // A delivery given up a moment ago may not be in the ledger yet.
+            if let Some(dead) = shelved.remove(&history.id).filter(|_| case.place.is_none()) {
                 (case.closed, case.record) = (Some((dead.at, Some(End::Dead(dead.why)))), dead.record);
             }
             cases.push(case);
         }
-        cases.extend(pending.into_values().map(|pending| untold(pending, &name)));
-        cases.extend(shelved.into_values().map(|dead| given_up(dead, &name)));
+        cases.extend(pending.into_values().map(|pending| pending_case(pending, &name)));
+        cases.extend(shelved.into_values().map(|dead| dead_case(dead, &name)));
         for case in &mut cases {
             case.turn = turns.get(case.work.id.as_str()).cloned();
         }
@@ -146,13 +147,13 @@ impl<'a> DeliveryReport<'a> {
             let agent = row.subject.as_ref().map_or("", |(agent, _)| agent.as_str());
             (row, names.get(agent).map_or(agent, |name| name).to_owned())
         });
-        Self { cases, unreadable: unreadable.collect(), house: condition, silence, now }
+        Self { cases, unreadable: unreadable.collect(), condition, silence, now }
     }
 
-    /// The answer for a notification, a task or an agent.
+    /// Explains a notification, a task or an agent.
     pub(super) fn find(&self, id: &str) -> Option<Finding> {
         if let Some(case) = self.cases.iter().find(|case| case.work.id.as_str() == id) {
-            return Some(ops::one(case, self.house, self.silence, self.now));
+            return Some(ops::one(case, self.condition, self.silence, self.now));
         }
         if let Some((row, _)) = self.unreadable.iter().find(|(row, _)| row.id.as_str() == id) {
             return Some(ops::unreadable::finding(row));
@@ -162,7 +163,7 @@ impl<'a> DeliveryReport<'a> {
             task || case.work.track.agent == id || case.agent.eq_ignore_ascii_case(id)
         };
         let cases: Vec<Case> = self.cases.iter().filter(fits).cloned().collect();
-        let found = ops::many(id, &cases, self.house, self.silence, self.now);
+        let found = ops::many(id, &cases, self.condition, self.silence, self.now);
         let rows = self.unreadable.iter().filter(|(row, name)| {
             let (agent, task) =
                 row.subject.as_ref().map_or(("", None), |(agent, task)| (agent, task.as_ref()));
@@ -178,9 +179,9 @@ impl<'a> DeliveryReport<'a> {
         open.map(|(row, _)| format!("{} {}", row.explain(), row.advice())).collect()
     }
 
-    /// All of it in lines.
+    /// The summary of the report.
     pub(super) fn overview(&self, set_aside: Option<Millis>) -> DeliverySummary {
-        let brief = |case: &Case| ops::brief(case, self.house, self.silence, self.now);
+        let brief = |case: &Case| ops::brief(case, self.condition, self.silence, self.now);
         let open = self.cases.iter().filter(|case| case.closed.is_none());
         let dead = self.cases.iter().filter(|case| is_dead(case));
         let mut closed: Vec<(Millis, &Case)> =
@@ -188,10 +189,10 @@ impl<'a> DeliveryReport<'a> {
         closed.sort_by_key(|(at, _)| std::cmp::Reverse(*at));
         let mut dead: Vec<Brief> = dead.map(brief).collect();
         dead.sort_by_key(|brief| brief.at);
-        let blocks = self.house.blocks("", "", true).into_iter().chain(self.house.besides());
+        let blocks = self.condition.blocks("", "", true).into_iter().chain(self.condition.besides());
         DeliverySummary {
             blocks: blocks.collect(),
-            paused: self.house.paused.clone(),
+            paused: self.condition.paused.clone(),
             unsettled: open.map(brief).collect(),
             dead,
             recent: closed.into_iter().take(RECENT).map(|(_, case)| brief(case)).collect(),
@@ -201,13 +202,13 @@ impl<'a> DeliveryReport<'a> {
     }
 }
 
-/// Whether it was given up, and nobody has decided on it.
+/// Whether the delivery was given up and awaits a decision.
 pub(super) fn is_dead(case: &Case) -> bool {
     matches!(case.closed, Some((_, Some(End::Dead(_)))))
 }
 
 impl DeliverySummary {
-    /// With every text as it may be shown.
+    /// The summary with every text cleaned.
     pub(super) fn cleaned(mut self, clean: &dyn Fn(&str) -> String) -> Self {
         let texts = self.blocks.iter_mut().chain(&mut self.damaged);
         texts.for_each(|text| *text = clean(text));
@@ -218,14 +219,17 @@ impl DeliverySummary {
     }
 }
 
-/// How agents are called: as the roster says, or as the ledger tells that they were spoken to.
+/// The names of the agents: from the roster, or from the turns in the ledger.
 fn names<'a>(read: &'a Read, roster: &'a Roster) -> HashMap<&'a str, &'a str> {
-    let spoken = read.tales.iter().filter_map(|tale| Some((&*tale.work.track.agent, spoken_to(&tale.told)?)));
-    let known = roster.agents.iter().map(|agent| (agent.id.as_str(), agent.slug.as_str()));
-    spoken.chain(known).collect()
+    let from_ledger = read
+        .tales
+        .iter()
+        .filter_map(|history| Some((&*history.work.track.agent, agent_of_last_turn(&history.told)?)));
+    let from_roster = roster.agents.iter().map(|agent| (agent.id.as_str(), agent.slug.as_str()));
+    from_ledger.chain(from_roster).collect()
 }
 
-fn spoken_to(told: &[RecordedStep]) -> Option<&str> {
+fn agent_of_last_turn(told: &[RecordedStep]) -> Option<&str> {
     let sent = told.iter().rev().find(|told| told.step == Step::TurnSent.name())?;
     Some(sent.words.strip_prefix("to ")?.split_once(", try ")?.0)
 }
@@ -235,23 +239,23 @@ fn turns(seen: &[Seen]) -> HashMap<&str, TurnStatus> {
     seen.iter().map(|seen| (seen.work.as_str(), turn(seen))).collect()
 }
 
-/// What the ledger tells, with what the service knows besides.
-fn told(tale: &DeliveryHistory, pending: Option<Pending>, agent: String) -> Case {
+/// A case from the ledger, with what the service adds.
+fn recorded_case(history: &DeliveryHistory, pending: Option<Pending>, agent: String) -> Case {
     let mut case = Case {
-        work: tale.work.clone(),
-        record: tale.record.clone(),
+        work: history.work.clone(),
+        record: history.record.clone(),
         agent,
-        first_seen: Some(tale.first_seen),
-        not_before: tale.not_before,
-        closed: tale.closed.map(|at| (at, tale.end.clone())),
-        told: tale.told.clone(),
-        left_out: tale.left_out,
+        first_seen: Some(history.first_seen),
+        not_before: history.not_before,
+        closed: history.closed.map(|at| (at, history.end.clone())),
+        steps: history.told.clone(),
+        left_out: history.left_out,
         trouble: None,
         place: None,
         turn: None,
     };
     if let Some(pending) = pending {
-        // A worker takes the record with it, and notes what it does.
+        // A worker takes the record with it and notes its own steps.
         if pending.place != Place::Running {
             case.record = pending.record;
         }
@@ -260,8 +264,8 @@ fn told(tale: &DeliveryHistory, pending: Option<Pending>, agent: String) -> Case
     case
 }
 
-/// What only the service knows.
-fn untold(pending: Pending, name: &dyn Fn(&Work) -> String) -> Case {
+/// A case that only the service knows.
+fn pending_case(pending: Pending, name: &dyn Fn(&Work) -> String) -> Case {
     Case {
         agent: name(&pending.work),
         work: pending.work,
@@ -269,7 +273,7 @@ fn untold(pending: Pending, name: &dyn Fn(&Work) -> String) -> Case {
         first_seen: None,
         not_before: None,
         closed: None,
-        told: Vec::new(),
+        steps: Vec::new(),
         left_out: 0,
         trouble: pending.trouble,
         place: Some(pending.place),
@@ -277,7 +281,7 @@ fn untold(pending: Pending, name: &dyn Fn(&Work) -> String) -> Case {
     }
 }
 
-fn given_up(dead: DeadLetter, name: &dyn Fn(&Work) -> String) -> Case {
+fn dead_case(dead: DeadLetter, name: &dyn Fn(&Work) -> String) -> Case {
     Case {
         agent: name(&dead.work),
         work: dead.work,
@@ -285,7 +289,7 @@ fn given_up(dead: DeadLetter, name: &dyn Fn(&Work) -> String) -> Case {
         first_seen: None,
         not_before: None,
         closed: Some((dead.at, Some(End::Dead(dead.why)))),
-        told: Vec::new(),
+        steps: Vec::new(),
         left_out: 0,
         trouble: None,
         place: None,

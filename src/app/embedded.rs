@@ -1,4 +1,4 @@
-//! The embedded Mission Control while it serves: what `local` and `demo` have in common.
+//! The running embedded Mission Control, shared by `local` and `demo`.
 
 use std::net::TcpListener;
 use std::sync::Arc;
@@ -15,25 +15,25 @@ use mcr_mission_control::{Data, Engine, Opening};
 use mcr_model::clock::SystemClock;
 use mcr_model::secret::Secret;
 
-/// How often runtimes that have fallen silent are looked for (backend-contract §7.2).
+/// How often silent runtimes are looked for (backend-contract §7.2).
 pub(super) const SWEEP: Duration = Duration::from_secs(30);
 
-/// How long requests that have arrived may take once we were told to stop.
+/// How long requests that have arrived may take after a stop signal.
 const LAST_ANSWERS: Duration = Duration::from_secs(5);
 
-/// Opens the data for a server at this address; `option` is what moves it.
+/// Opens the data for a server at this address. `option` is the option that changes the address.
 pub(super) fn open(opening: &Opening, listen: &str, option: &str) -> Result<Data, String> {
-    // Before anything is made in the directory: a start that cannot listen should leave nothing behind.
+    // Checked before anything is created in the directory: a failed start should leave nothing behind.
     TcpListener::bind(listen).map_err(|why| cannot_listen(listen, &why, option))?;
     Data::open(opening, Box::new(SystemClock)).map_err(|why| why.to_string())
 }
 
-/// A word for each signal that asks for the end. The handler lives as long as the process.
+/// Receives a message for each stop signal. The handler lives as long as the process.
 pub(super) fn signals() -> Result<Receiver<()>, String> {
-    let (told, signals) = bounded(1);
+    let (sender, signals) = bounded(1);
     let heard = ctrlc::set_handler(move || {
-        // A full channel has the news already.
-        let _ = told.try_send(());
+        // A full channel already has the message.
+        let _ = sender.try_send(());
     });
     heard.map(|()| signals).map_err(|why| format!("signals cannot be handled: {why}"))
 }
@@ -42,13 +42,13 @@ fn cannot_listen(listen: &str, why: &std::io::Error, option: &str) -> String {
     format!("cannot listen on {listen}: {why}; see {option}")
 }
 
-/// It serves.
+/// The running server with its data.
 pub(super) struct Board {
     pub(super) engine: Arc<Engine>,
     pub(super) account: String,
     pub(super) url: String,
     pub(super) admin_key: Secret,
-    /// None if it was made elsewhere.
+    /// `None` if the token was made elsewhere.
     pub(super) service_token: Option<Secret>,
     server: Server,
 }
@@ -81,11 +81,11 @@ impl Board {
         Ok(Self { engine, account, url, admin_key, service_token, server })
     }
 
-    /// The lines for an env file and for whoever logs in: the one place where secrets are printed, because whoever
-    /// starts it wants to use them.
+    /// The lines for an env file and for the first login. Secrets are printed only here, because the person
+    /// who starts the server needs them.
     pub(super) fn announcement(&self) -> String {
         let token = self.service_token.as_ref().map_or_else(
-            || "# SERVICE_TOKEN: made elsewhere; make a new one on the page".to_owned(),
+            || "# SERVICE_TOKEN: not known here; make a new one on the page".to_owned(),
             |token| format!("SERVICE_TOKEN={}", token.expose()),
         );
         format!(
@@ -99,16 +99,17 @@ impl Board {
     /// Looks for runtimes that have fallen silent.
     pub(super) fn sweep(&self) {
         if let Err(why) = self.engine.sweep() {
-            error!("silent runtimes could not be looked for: {why}");
+            error!("the check for silent runtimes failed: {why}");
         }
     }
 
-    /// The end.
+    /// Stops the server and closes the data.
     pub(super) fn stop(self) {
         let cut_off = self.server.stop(LAST_ANSWERS);
-        // A thread that is just ending may hold the engine longer than this process lives, so nobody waits for its end.
+        // A thread that is just ending may hold the engine longer than this process lives, so its end is not
+        // awaited.
         if let Err(why) = self.engine.settle() {
-            warn!("the log could not be brought into the database file; the next start does it: {why}");
+            warn!("the database log could not be merged into its file; the next start merges it: {why}");
         }
         info!("stopped; requests cut off: {cut_off}");
     }

@@ -1,11 +1,11 @@
-//! With which code the program leaves, so that a supervisor can tell "again" from "not like this".
+//! The exit codes of the program. They tell a supervisor whether a restart can help.
 
 use std::process::ExitCode;
 
 /// How the program ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Exit {
-    /// As it should.
+    /// Success.
     Done,
     /// Something failed.
     Failed,
@@ -13,12 +13,12 @@ pub enum Exit {
     Misused,
     /// The configuration is invalid, or the backend has never accepted the token.
     Misconfigured,
-    /// Another runtime works on the account, which was proven twice.
+    /// Another runtime works on the account; this was proven twice.
     Foreign,
 }
 
 impl Exit {
-    /// All of them; `--help` and `docs/operations.md` list them.
+    /// All exit codes, as `--help` and the README list them.
     pub const ALL: [Self; 5] = [Self::Done, Self::Failed, Self::Misused, Self::Misconfigured, Self::Foreign];
 
     /// The number for the operating system.
@@ -32,7 +32,7 @@ impl Exit {
         }
     }
 
-    /// What it means and what to do.
+    /// What the code means and what to do.
     pub fn explain(self) -> &'static str {
         match self {
             Self::Done => "Done, or stopped as asked",

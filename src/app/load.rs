@@ -1,7 +1,7 @@
-//! Reads what configuration is made of: the environment, the env file, the files that hold secrets.
+//! Reads the sources of the configuration: the environment, the env file, and the files that hold secrets.
 //!
-//! This is the edge of `config`: what is read here is judged there. Nothing here is global, so a test can bring
-//! its own environment and its own `/etc`.
+//! This is the input side of `config`, which validates what is read here. Nothing here is global, so a test
+//! can supply its own environment and its own `/etc`.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::ffi::OsString;
@@ -14,50 +14,50 @@ use mcr_clients::wire::{BadRootsReason, Roots};
 use mcr_config::table::{SSL_CERT_FILE, STATE_DIR};
 use mcr_config::{Both, Configuration, FileSource, FileTrouble, SecretFile, Sources};
 
-/// The env file that is read where it exists and no other is named.
+/// The env file that is read if it exists and no other is named.
 pub const DEFAULT_ENV_FILE: &str = "/etc/mission-control-runtime.env";
 
-/// The folder for state by default, before each user had one.
+/// The former default folder for state, before each user had one.
 const FORMER_STATE: &str = ".mission-control-runtime";
 
-/// An env file is a page or two; whatever is larger is something else.
+/// The largest env file. A larger file is something else.
 const ENV_FILE_BYTES_MAX: u64 = 1024 * 1024;
 
-/// A secret is a line; whatever is larger is something else.
+/// The largest secret file: a secret is one line.
 const SECRET_FILE_BYTES_MAX: u64 = 64 * 1024;
 
-/// Bundles of certificates have a few hundred kilobytes.
+/// The largest certificate file: bundles have a few hundred kilobytes.
 const CERT_FILE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
-/// What surrounds the process.
+/// The environment that a command runs in.
 pub struct Surroundings {
-    /// The environment.
+    /// The environment variables.
     pub variables: Vec<(OsString, OsString)>,
-    /// The env file to read where none is named, if it exists.
+    /// The env file to read if none is named and it exists.
     pub default_env_file: PathBuf,
     /// The working directory.
     pub working_directory: PathBuf,
 }
 
 impl Surroundings {
-    /// Those of this process.
+    /// The environment of this process.
     pub fn of_this_process() -> Self {
         Self {
             variables: std::env::vars_os().collect(),
             default_env_file: DEFAULT_ENV_FILE.into(),
-            // Of a directory that was deleted nothing can be found.
+            // Nothing can be found in a directory that was deleted.
             working_directory: std::env::current_dir().unwrap_or_default(),
         }
     }
 }
 
-/// Settings from the environment and the env file (the named one, or the default one where it exists), or every
-/// reason why there are none.
+/// Loads the settings from the environment and the env file (the named one, or the default if it exists).
+/// Without settings, the report has every reason.
 pub fn load(env_file: Option<&Path>, surroundings: &Surroundings) -> Configuration {
     let mut environment = BTreeMap::new();
     let mut garbled = BTreeSet::new();
     for (name, value) in &surroundings.variables {
-        // A name that is not UTF-8 is none of ours.
+        // A name that is not UTF-8 is no variable of this program.
         let Some(name) = name.to_str() else { continue };
         match value.to_str() {
             Some(value) => drop(environment.insert(name.to_owned(), value.to_owned())),
@@ -78,13 +78,13 @@ pub fn load(env_file: Option<&Path>, surroundings: &Surroundings) -> Configurati
     configuration
 }
 
-/// Where state was kept by default before: without a variable that names it, it must not be forgotten there.
+/// Checks the former default folder: state there must not be forgotten when no variable names a folder.
 fn check_former_state(configuration: &mut Configuration, working_directory: &Path) {
     let Some(row) = configuration.report.row(STATE_DIR.name).filter(|row| !row.origin.is_given()) else {
         return;
     };
     let (former, now) = (working_directory.join(FORMER_STATE), row.value.clone().unwrap_or_default());
-    // What is there, and not what it leads to: nothing is opened here.
+    // Checks the entry itself, not its target: nothing is opened here.
     let holds_ledger = |folder: &Path| folder.join("ledger.sqlite").symlink_metadata().is_ok();
     if now.is_empty() || !holds_ledger(&former) {
         return;
@@ -94,7 +94,7 @@ fn check_former_state(configuration: &mut Configuration, working_directory: &Pat
         now if now.exists() => Both::WithoutLedger,
         _ => Both::Missing,
     };
-    configuration.refuse_former_state(former.display().to_string(), now, both);
+    configuration.refuse_former_state(&former.display().to_string(), &now, both);
 }
 
 fn find_env_file(named: Option<&Path>, default: &Path) -> FileSource {
@@ -108,10 +108,10 @@ fn find_env_file(named: Option<&Path>, default: &Path) -> FileSource {
     }
 }
 
-/// The certificates are loaded when the first connection is made; that they can be is checked here, with the rest.
+/// Checks that the certificates can be loaded. They are loaded again when the first connection is made.
 fn check_certificates(configuration: &mut Configuration) {
     let row = configuration.report.row(SSL_CERT_FILE.name);
-    // A note says that the value has been refused already.
+    // A note means that the value has been refused already.
     let Some(row) = row.filter(|row| row.origin.is_given() && row.note.is_none()) else { return };
     let Some(path) = &row.value else { return };
     let path = PathBuf::from(path);
@@ -136,14 +136,14 @@ fn is_open_to_all(mode: u32) -> bool {
     mode & 0o004 != 0
 }
 
-/// The text of a file and its permissions.
+/// Reads a file's text and its permissions.
 fn read_text(path: &Path, bytes_max: u64) -> Result<(String, u32), FileTrouble> {
     let (bytes, mode) = read_bytes(path, bytes_max)?;
     String::from_utf8(bytes).map(|text| (text, mode)).map_err(|_| FileTrouble::NotText)
 }
 
 fn read_bytes(path: &Path, bytes_max: u64) -> Result<(Vec<u8>, u32), FileTrouble> {
-    // Asked before opening: a pipe without a writer would block the opening for ever.
+    // Checked before opening: a pipe without a writer would block the open call forever.
     let facts = fs::metadata(path).map_err(|e| trouble(&e))?;
     if facts.is_dir() {
         return Err(FileTrouble::Directory);
@@ -153,7 +153,7 @@ fn read_bytes(path: &Path, bytes_max: u64) -> Result<(Vec<u8>, u32), FileTrouble
     }
     let mut bytes = Vec::new();
     let file = fs::File::open(path).map_err(|e| trouble(&e))?;
-    // One byte more than allowed tells a file that is too large, whatever its length claims to be.
+    // One byte more than allowed reveals a file that is too large, whatever its reported length.
     file.take(bytes_max + 1).read_to_end(&mut bytes).map_err(|e| trouble(&e))?;
     if bytes.len() as u64 > bytes_max {
         return Err(FileTrouble::TooLarge { bytes_max });

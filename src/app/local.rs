@@ -1,4 +1,4 @@
-//! `local`: the embedded Mission Control, on this machine and for it.
+//! `local`: the embedded Mission Control on this machine.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -18,22 +18,22 @@ use mcr_model::clock::SystemClock;
 use mcr_model::redact::Redactor;
 use mcr_model::secret::Secret;
 
-/// Where it listens unless told otherwise: this machine alone.
+/// The default address: this machine only.
 pub const LISTEN: &str = "127.0.0.1:3210";
 
-/// Where it keeps its data unless told otherwise.
+/// The default data directory.
 pub const DATA: &str = "./.mission-control";
 
 /// The variable that may hold the master key of the provider keys.
 const MASTER_KEY: &str = "SECRETS_MASTER_KEY_BASE64";
 
-/// What moves it elsewhere.
+/// The option that changes the address.
 const OPTION: &str = "--listen";
 
-/// What `local` is asked to do.
+/// A `local` command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Local {
-    /// Serve.
+    /// Runs the server.
     Serve {
         /// `--listen`.
         listen: String,
@@ -50,14 +50,14 @@ pub enum Local {
     Export {
         /// `--data`.
         data: String,
-        /// Where to.
+        /// The target file.
         file: PathBuf,
     },
     /// `local import FILE`.
     Import {
         /// `--data`.
         data: String,
-        /// Where from.
+        /// The source file.
         file: PathBuf,
     },
     /// `local rotate-key`.
@@ -67,7 +67,7 @@ pub enum Local {
     },
 }
 
-/// Does it.
+/// Runs the command.
 pub fn local(what: &Local) -> Exit {
     let done = match what {
         Local::Serve { listen, data, seed, options, notify } => {
@@ -83,13 +83,13 @@ pub fn local(what: &Local) -> Exit {
     }
 }
 
-/// How the data in a place are opened; only an empty one takes the seed.
+/// The options for opening a data directory. Only an empty one takes the seed.
 fn opening(data: &str, seed: Seed, options: Options) -> Opening {
     let master_key = std::env::var(MASTER_KEY).ok().filter(|key| !key.trim().is_empty()).map(Secret::new);
     Opening { whereabouts: Whereabouts::parse(data), seed, master_key, options }
 }
 
-/// The data that are there already.
+/// Opens existing data.
 fn existing(data: &str) -> Result<Data, DataError> {
     Data::existing(&opening(data, Seed::Nothing, Options::default()), Box::new(SystemClock))
 }
@@ -109,7 +109,7 @@ fn rotate(data: &str) -> Result<String, DataError> {
     let next = std::env::var(format!("NEXT_{MASTER_KEY}")).ok().map(Secret::new);
     let count = existing(data)?.rotate_key(next.as_ref())?;
     let then = next.map_or(String::new(), |_| format!("; from now on {MASTER_KEY} must be the next key"));
-    Ok(format!("the master key is a new one; provider keys sealed again: {count}{then}\n"))
+    Ok(format!("the master key was replaced; provider keys sealed again: {count}{then}\n"))
 }
 
 fn serve(listen: &str, data: &str, seed: Option<&str>, options: Options, notify: Option<&BaseUrl>) -> Exit {
@@ -142,7 +142,7 @@ fn serve(listen: &str, data: &str, seed: Option<&str>, options: Options, notify:
     if let Some(runtime) = notify
         && let Err(why) = nudge::start(board.engine.clone(), runtime.clone(), bell.clone())
     {
-        return complain(&format!("no thread to be had for --notify: {why}"));
+        return complain(&format!("the thread for --notify cannot be started: {why}"));
     }
     while signals.recv_timeout(SWEEP) == Err(RecvTimeoutError::Timeout) {
         board.sweep();

@@ -1,4 +1,4 @@
-//! Start and stop: one file per command. Everything that the commands are made of meets here, and nobody imports it.
+//! The commands, one file each. They wire all crates together, and no other module imports this one.
 
 mod command_env;
 mod dead;
@@ -38,15 +38,15 @@ pub use why::why;
 
 use mcr_model::visible;
 
-/// Which build this is.
+/// The version of this build.
 pub fn version(commit: Option<&str>) -> String {
     let target = [std::env::consts::ARCH, std::env::consts::OS].join("-");
     let commit = commit.filter(|commit| !commit.is_empty()).unwrap_or("unknown");
     format!("{} {} ({target}, commit {commit})\n", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
 }
 
-/// Writes to standard output, a text or one JSON object; foreign characters in it cannot forge what a reader sees. A
-/// reader that left early (`… | head`) is no failure.
+/// Prints a text or one JSON object to standard output. Foreign characters in it are escaped, so that they
+/// cannot forge output. A reader that closed early (`… | head`) is no failure.
 pub fn print(text: &str) -> Exit {
     let shown = if text.starts_with('{') { visible::json(text) } else { visible::lines(text) };
     match std::io::stdout().lock().write_all(shown.as_bytes()) {
@@ -56,16 +56,16 @@ pub fn print(text: &str) -> Exit {
     }
 }
 
-/// Says on standard error why something did not work.
+/// Reports a failure on standard error.
 fn complain(why: &str) -> Exit {
-    // Where even standard error is closed, the exit code still tells.
+    // If standard error is closed as well, the exit code is all that remains.
     let _ = writeln!(std::io::stderr(), "{}", visible::lines(why));
     Exit::Failed
 }
 
-/// Says on standard error why the command line makes no sense.
+/// Reports an invalid command line on standard error.
 pub fn misused(why: &str) -> Exit {
-    // Where even standard error is closed, the exit code still tells.
+    // If standard error is closed as well, the exit code is all that remains.
     let _ = writeln!(std::io::stderr(), "{}", visible::lines(why));
     Exit::Misused
 }

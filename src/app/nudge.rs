@@ -1,7 +1,7 @@
-//! Tells a runtime on the same machine that there are new rows, so that it need not wait for its next list.
+//! Notifies a runtime on the same machine of new rows, so that it does not wait for its next list.
 //!
-//! A nudge is an empty `POST /nudge`. It is a courtesy: where it does not arrive, the runtime's own lists find the
-//! rows. New rows are told together: the runtime lists at most every 25 ms, so more nudges would be noise.
+//! A nudge is an empty `POST /nudge`. It is optional: if it does not arrive, the runtime finds the rows by
+//! polling. The runtime lists at most every 25 ms, so new rows within that time share one nudge.
 
 use std::io;
 use std::sync::Arc;
@@ -14,47 +14,47 @@ use mcr_clients::wire::{self, Phases, Roots, Stop};
 use mcr_mission_control::Engine;
 use mcr_model::BaseUrl;
 
-/// The least time between two nudges.
-const BETWEEN: Duration = Duration::from_millis(25);
+/// The shortest time between two nudges.
+const NUDGE_INTERVAL_MIN: Duration = Duration::from_millis(25);
 
-/// How often the switch is looked at while nothing happens.
-const LOOK_UP: Duration = Duration::from_secs(1);
+/// How often the stop switch is checked while nothing happens.
+const STOP_CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// It is on this machine, or not there.
-const PATIENCE: Duration = Duration::from_secs(2);
+/// The time limit of a nudge: the runtime is on this machine, or not running.
+const NUDGE_TIMEOUT: Duration = Duration::from_secs(2);
 
-/// Starts the thread; it ends with the switch.
+/// Starts the thread, which ends with the switch.
 pub(super) fn start(engine: Arc<Engine>, runtime: BaseUrl, stop: Stop) -> io::Result<()> {
     let roots = Roots::load(None).map_err(|why| io::Error::other(why.to_string()))?;
     let phases = Phases {
-        connect: PATIENCE,
-        send: PATIENCE,
-        answer: PATIENCE,
-        body: PATIENCE,
+        connect: NUDGE_TIMEOUT,
+        send: NUDGE_TIMEOUT,
+        answer: NUDGE_TIMEOUT,
+        body: NUDGE_TIMEOUT,
         idle: Duration::from_mins(1),
         idle_connections: 1,
     };
     let agent = wire::agent(&runtime, &roots, &phases);
     thread::Builder::new().name("nudges".to_owned()).spawn(move || {
-        let mut told = engine.wait_for_told(u64::MAX, Duration::ZERO);
+        let mut seen = engine.wait_for_told(u64::MAX, Duration::ZERO);
         let mut reached = None;
         while !stop.is_closed() {
-            let now = engine.wait_for_told(told, LOOK_UP);
-            if now == told {
+            let now = engine.wait_for_told(seen, STOP_CHECK_INTERVAL);
+            if now == seen {
                 continue;
             }
-            told = now;
+            seen = now;
             let answer = agent.post(runtime.join("/nudge")).send_empty();
             let arrived = answer.is_ok_and(|answer| answer.status() == 202);
             if reached != Some(arrived) {
                 if arrived {
-                    info!("the runtime at {runtime} is told of new rows");
+                    info!("the runtime at {runtime} is notified of new rows");
                 } else {
-                    warn!("no runtime at {runtime} takes nudges; it finds new rows by itself");
+                    warn!("no runtime at {runtime} accepts nudges; it finds new rows by polling");
                 }
             }
             reached = Some(arrived);
-            stop.wait(BETWEEN);
+            stop.wait(NUDGE_INTERVAL_MIN);
         }
     })?;
     Ok(())

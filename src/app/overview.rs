@@ -1,5 +1,5 @@
-//! The overview for the page, read at one moment so that its parts fit together. Of long lists only
-//! the part that people read is told, and how long they are.
+//! The data of the page, read at one moment so that its parts agree. Long lists are shortened, with their
+//! full length.
 
 use std::cmp::Reverse;
 use std::collections::BTreeMap;
@@ -13,37 +13,37 @@ use mcr_model::Roster;
 use mcr_model::clock::Millis;
 use mcr_service::http::health::{Health, seconds};
 
-/// So many lines of each list are told; of those that ended last as many as elsewhere.
+/// The most lines of each list. The latest ends have the same limit as elsewhere.
 const LINES: usize = 100;
 
-/// So many agents.
+/// The most agents.
 const AGENTS: usize = 60;
 
-/// What there is to see.
+/// The data of the page.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct Overview {
-    /// As `/health` says it.
+    /// The status of `/health`.
     health: Health,
-    /// A sentence and a mend for each of its reasons.
+    /// A sentence and a remedy for each reason of that status.
     reasons: Vec<Reason>,
-    /// What stands in everybody's way.
+    /// Conditions that block all deliveries.
     blocks: Vec<String>,
-    /// What agents are at work on: what is stuck first, then what has begun first.
+    /// Work in progress: stuck work first, then by its start.
     in_flight: Vec<AtWork>,
-    /// What else is not settled, in its order.
+    /// Other unsettled work, in its order.
     unsettled: Vec<Brief>,
-    /// What was given up and nobody has decided on, newest first.
+    /// Deliveries that were given up and await a decision, newest first.
     dead: Vec<Brief>,
-    /// What else ended last, newest first.
+    /// The latest other ends, newest first.
     recent: Vec<Brief>,
-    /// How long these lists are.
+    /// The full lengths of these lists.
     counts: Counts,
-    /// Who does what.
+    /// The state of each agent.
     agents: Agents,
-    /// What each minute of the last hour has brought, oldest first.
+    /// The counts of each minute of the last hour, oldest first.
     hour: BTreeMap<&'static str, Vec<u64>>,
-    /// Deliveries whose record cannot be read, each in a sentence.
+    /// Deliveries whose record cannot be read, each as a sentence.
     damaged: Vec<String>,
     /// When a damaged ledger was last set aside.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -64,7 +64,7 @@ struct Counts {
     dead: usize,
 }
 
-/// A delivery that is at work, and the turn of it.
+/// A delivery in progress, with its turn.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct AtWork {
@@ -82,7 +82,7 @@ struct TurnOf {
 }
 
 impl DeliveryReport<'_> {
-    /// All of it.
+    /// Builds the page's data.
     pub(super) fn picture(
         &self,
         roster: &Roster,
@@ -90,7 +90,7 @@ impl DeliveryReport<'_> {
         hour: BTreeMap<&'static str, Vec<u64>>,
         set_aside: Option<Millis>,
     ) -> Overview {
-        let brief = |case: &&Case| ops::brief(case, self.house, self.silence, self.now);
+        let brief = |case: &&Case| ops::brief(case, self.condition, self.silence, self.now);
         let (mut at_work, unsettled): (Vec<&Case>, Vec<&Case>) =
             self.cases.iter().filter(|case| case.closed.is_none()).partition(|case| is_at_work(case));
         at_work.sort_by_key(|case| {
@@ -118,13 +118,13 @@ impl DeliveryReport<'_> {
                 .iter()
                 .map(|reason| Reason { name: reason.as_str(), words: reason.advice() })
                 .collect(),
-            blocks: self.house.blocks("", "", true).into_iter().chain(self.house.besides()).collect(),
+            blocks: self.condition.blocks("", "", true).into_iter().chain(self.condition.besides()).collect(),
             in_flight: at_work.iter().take(LINES).map(with_turn).collect(),
             unsettled: unsettled.iter().take(LINES).map(brief).collect(),
             dead: dead.iter().take(LINES).map(brief).collect(),
             recent: recent.iter().take(RECENT).map(brief).collect(),
             counts,
-            agents: agents(&self.cases, roster, &self.house.paused, AGENTS),
+            agents: agents(&self.cases, roster, &self.condition.paused, AGENTS),
             hour,
             damaged: self.unreadable_in_words(),
             set_aside,
@@ -134,7 +134,7 @@ impl DeliveryReport<'_> {
 }
 
 impl Overview {
-    /// With every text as it may be shown.
+    /// The data with every text cleaned.
     pub(super) fn cleaned(mut self, clean: &dyn Fn(&str) -> String) -> Self {
         let texts = self.blocks.iter_mut().chain(&mut self.damaged);
         texts.for_each(|text| *text = clean(text));

@@ -1,4 +1,5 @@
-//! `pause` and `resume`: no new turns begin, of anybody or of one agent; what runs goes on. It outlives restarts.
+//! `pause` and `resume`: no new turns start, for all agents or for one. Running turns continue. Restarts keep
+//! a pause.
 
 use std::path::Path;
 
@@ -10,62 +11,65 @@ use super::{complain, print};
 use mcr_core::ops::Paused;
 use mcr_model::Roster;
 
-/// What is wanted.
+/// The requested change.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Pause {
-    /// Whether turns are to wait; otherwise not any longer.
+    /// Whether to pause; otherwise to resume.
     pub pause: bool,
-    /// Whose, by slug or id; none for everybody's.
+    /// The agent, by slug or id. `None` means all agents.
     pub agent: Option<String>,
 }
 
-/// Does it: on a running service at once, on a stopped one from the next start on.
+/// Makes the change: at once in a running service, otherwise from the next start on.
 pub fn pause(env_file: Option<&Path>, wanted: &Pause) -> Exit {
-    let footing = match CommandContext::find(env_file) {
-        Ok(footing) => footing,
+    let context = match CommandContext::find(env_file) {
+        Ok(context) => context,
         Err(exit) => return exit,
     };
-    match change(&footing, wanted) {
-        Ok(words) => print(&footing.clean(&words)),
+    match change(&context, wanted) {
+        Ok(words) => print(&context.clean(&words)),
         Err((exit, why)) => {
-            complain(&footing.clean(&why));
+            complain(&context.clean(&why));
             exit
         }
     }
 }
 
-/// The error is the exit code and a sentence.
-fn change(footing: &CommandContext, wanted: &Pause) -> Result<String, (Exit, String)> {
+/// An error has an exit code and a sentence.
+fn change(context: &CommandContext, wanted: &Pause) -> Result<String, (Exit, String)> {
     let failed = |why: String| (Exit::Failed, why);
-    if let Some(service) = footing.service().map_err(failed)? {
+    if let Some(service) = context.service().map_err(failed)? {
         let path = if wanted.pause { "/pause" } else { "/resume" };
         let body = wanted.agent.as_ref().map_or(String::new(), |agent| json!({"agent": agent}).to_string());
-        let (status, answer) = service
-            .post(path, &body)
-            .map_err(|why| failed(format!("The service at {} does not answer ({why}).", service.address)))?;
+        let (status, answer) = service.post(path, &body).map_err(|why| {
+            failed(format!(
+                "The service at {} does not answer ({why}). Look at its log, or run `doctor`.",
+                service.address
+            ))
+        })?;
         if status != 200 {
             return Err(failed(refusal(&answer).to_owned()));
         }
         let paused: Paused = serde_json::from_value(answer["paused"].clone()).unwrap_or_default();
         let warning = answer["warning"].as_str().map_or(String::new(), |warning| format!("{warning}\n"));
         let ended = answer["ended"].as_u64().and_then(|ended| usize::try_from(ended).ok());
-        return Ok(format!("{}\n{warning}", told(&paused, ended)));
+        return Ok(format!("{}\n{warning}", summary(&paused, ended)));
     }
-    if let Some(why) = footing.uncertain() {
+    if let Some(why) = context.uncertain() {
         return Err((Exit::Misconfigured, why));
     }
-    let mut paused = footing.place.paused();
+    let mut paused = context.place.paused();
     let ended = if wanted.pause {
         paused.pause(wanted.agent.as_deref());
         None
     } else {
         Some(paused.resume(wanted.agent.as_deref(), &Roster::default()))
     };
-    footing.place.pause(&paused).map_err(failed)?;
-    Ok(format!("{}\nNo service runs here: this counts from its next start on.\n", told(&paused, ended)))
+    context.place.pause(&paused).map_err(failed)?;
+    Ok(format!("{}\nNo service runs here: this applies from its next start on.\n", summary(&paused, ended)))
 }
 
-/// What is paused now; after a `resume` also how many pauses it has ended.
-fn told(paused: &Paused, ended: Option<usize>) -> String {
+/// The pauses in force. After a `resume` also how many pauses it ended.
+fn summary(paused: &Paused, ended: Option<usize>) -> String {
     ended.map_or_else(|| paused.in_words(), |ended| paused.after_resume(ended))
 }

@@ -1,4 +1,4 @@
-//! How a command asks the running service; and what it stands on where none runs.
+//! How a command calls the running service, and what it uses where none runs.
 
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{TcpStream, ToSocketAddrs as _};
@@ -11,7 +11,7 @@ use serde_json::Value;
 
 use super::command_env::CommandEnv;
 use super::complain;
-use super::delivery_report::{DeliveryReport, Memory, ReportSources};
+use super::delivery_report::{DeliveryReport, ReportSources, ServiceSnapshot};
 use super::exit::Exit;
 use super::state_dir::StateDir;
 use crate::telemetry;
@@ -24,38 +24,39 @@ use mcr_model::secret::Secret;
 use mcr_model::{AccountId, LedgerSync, Notification, Roster};
 use mcr_store::ledger;
 
-/// How long the service may take, which is on this machine.
-const PATIENCE: Duration = Duration::from_secs(8);
-/// How long whoever listens where a service should may take to say what it is.
-const MOMENT: Duration = Duration::from_secs(2);
-/// How much it may say: an answer shows at most what the ledger keeps.
-const ANSWER_BYTES: u64 = 64 * 1024 * 1024;
+/// The time limit of a request to the service, which is on this machine.
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(8);
+/// The time limit for identifying the server at the service's address.
+const IDENTIFY_TIMEOUT: Duration = Duration::from_secs(2);
+/// The largest answer: an answer shows at most what the ledger keeps.
+const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
-/// Where a service keeps its ledger that was started by our systemd unit; a shell beside it is not told.
+/// The state folder of a service started by our systemd unit. A shell does not have that unit's variables.
 const UNIT_STATE_DIR: &str = "/var/lib/mission-control-runtime";
 
-/// What a command stands on. A configuration with mistakes is enough, as long as it says where things are.
+/// The context of a command. An invalid configuration is enough if it says where the state and the service
+/// are.
 pub(super) struct CommandContext {
     pub(super) redactor: Arc<Redactor>,
     pub(super) place: StateDir,
     pub(super) account: AccountId,
     pub(super) sync: LedgerSync,
     silence: Duration,
-    /// Where a service listens by the configuration.
+    /// The configured address of the service.
     listens: Option<String>,
-    /// What of the configuration keeps the service from starting.
+    /// The mistakes in the configuration that prevent a start.
     mistakes: Vec<String>,
 }
 
 impl CommandContext {
-    /// Reads the configuration. The error has been told.
+    /// Reads the configuration. Errors have been printed.
     pub(super) fn find(env_file: Option<&Path>) -> Result<Self, Exit> {
-        Self::on(&CommandEnv::survey(env_file))
+        Self::on(&CommandEnv::load(env_file))
     }
 
-    /// On this ground. The error has been told.
+    /// The context of this environment. Errors have been printed.
     pub(super) fn on(env: &CommandEnv) -> Result<Self, Exit> {
-        // What goes wrong is told in the answer.
+        // Failures are part of the command's answer, so the log stays quiet.
         telemetry::start(LevelFilter::Off, LogFormat::Text, LogOutput::Stderr, env.redactor.clone());
         Self::of(env).ok_or_else(|| {
             complain(&env.redactor.clean(&mistakes(env).join("\n")));
@@ -63,14 +64,14 @@ impl CommandContext {
         })
     }
 
-    /// Of this ground, if it says where things are.
+    /// The context of this environment, if it says where the state and the service are.
     pub(super) fn of(env: &CommandEnv) -> Option<Self> {
         let (settings, report) = (&env.configuration.settings, &env.configuration.report);
-        let told = |name: &str| report.row(name).and_then(|row| row.value.clone());
+        let configured = |name: &str| report.row(name).and_then(|row| row.value.clone());
         let directory = settings.as_ref().map(|settings| settings.state_dir.clone());
         let account = settings.as_ref().map(|settings| settings.account.id.clone());
-        let directory = directory.or_else(|| told("STATE_DIR").map(PathBuf::from))?;
-        let account = account.or_else(|| told("ACCOUNT_ID"))?;
+        let directory = directory.or_else(|| configured("STATE_DIR").map(PathBuf::from))?;
+        let account = account.or_else(|| configured("ACCOUNT_ID"))?;
         Some(Self {
             place: StateDir::new(&directory),
             account: AccountId::new(account),
@@ -82,11 +83,11 @@ impl CommandContext {
         })
     }
 
-    /// The service that runs on this directory, with our token; nothing where none runs. The error is a sentence: one
-    /// runs that is not to be asked from here, and what would do.
-    pub(super) fn service(&self) -> Result<Option<Service>, String> {
+    /// The service that runs on this folder, with our token. `None` if no service runs. The error is a
+    /// sentence: why the running service cannot be called from here, and what would help.
+    pub(super) fn service(&self) -> Result<Option<ServiceEndpoint>, String> {
         if let Some(address) = self.place.running() {
-            return Ok(Some(Service { address, token: self.place.token().ok().flatten() }));
+            return Ok(Some(ServiceEndpoint { address, token: self.place.token().ok().flatten() }));
         }
         match &self.listens {
             Some(address) => self.elsewhere(address).map_or(Ok(None), Err),
@@ -94,8 +95,8 @@ impl CommandContext {
         }
     }
 
-    /// Why nothing may be written here as long as no service was found: with a mistake in the configuration it is not
-    /// certain where a service listens, nor that this is its directory.
+    /// Why nothing may be written while no service was found. With a mistake in the configuration, the
+    /// service's address and its folder are not certain.
     pub(super) fn uncertain(&self) -> Option<String> {
         if self.mistakes.is_empty() {
             return None;
@@ -107,13 +108,13 @@ impl CommandContext {
         ))
     }
 
-    /// Why the running service has lost its directory, if it has.
+    /// Why the running service has lost its folder, if so.
     pub(super) fn displaced(&self) -> Option<String> {
         let address = self.place.running().or_else(|| self.listens.clone())?;
         displaced(&address, &health(&address)?).map(|why| self.clean(&why))
     }
 
-    /// Why the service that answers at this address is not the one of this directory, if one does.
+    /// Why the service at this address is not the one of this folder, if a service answers there.
     fn elsewhere(&self, address: &str) -> Option<String> {
         let health = health(address)?;
         let shown = self.place.path().display();
@@ -123,7 +124,7 @@ impl CommandContext {
             format!("A service runs at {address}, but it can keep nothing, no operator token either: {off}")
         } else if self.place.is_shut() {
             format!(
-                "A service runs at {address}, but STATE_DIR {shown} is not open to you: ask as its owner, or as root"
+                "A service runs at {address}, but this user may not read STATE_DIR {shown}: run the command as its owner or as root"
             )
         } else if self.place.owner().is_some() {
             format!(
@@ -139,12 +140,13 @@ impl CommandContext {
         Some(self.clean(&why))
     }
 
-    /// Whoever listens where a service should; they are not shown our token.
-    pub(super) fn listener(&self) -> Option<Service> {
-        self.listens.clone().map(Service::at)
+    /// The server at the configured address. It does not get our token.
+    pub(super) fn listener(&self) -> Option<ServiceEndpoint> {
+        self.listens.clone().map(ServiceEndpoint::at)
     }
 
-    /// What the ledger alone tells, while no service runs; and of these rows, which Mission Control lists, that they wait.
+    /// Explains from the ledger alone, while no service runs. `listed` rows of Mission Control are shown as
+    /// waiting.
     pub(super) fn tell<T>(
         &self,
         listed: Vec<Notification>,
@@ -157,14 +159,14 @@ impl CommandContext {
             account: &self.account,
             roster: &Roster::default(),
             read: &read,
-            memory: Memory::waiting(listed, &read),
+            memory: ServiceSnapshot::waiting(listed, &read),
             condition: &ServiceCondition { mistake, paused, ..ServiceCondition::default() },
             silence: self.silence,
             now: SystemClock.now(),
         })))
     }
 
-    /// The text as it may be shown.
+    /// The text, cleaned for display.
     pub(super) fn clean(&self, text: &str) -> String {
         self.redactor.clean(text)
     }
@@ -172,61 +174,61 @@ impl CommandContext {
 
 /// Every mistake of the configuration, as a sentence.
 fn mistakes(env: &CommandEnv) -> Vec<String> {
-    env.configuration.report.mistakes.iter().map(ToString::to_string).collect()
+    env.configuration.report.errors().map(ToString::to_string).collect()
 }
 
-/// The `/health` of the service that answers at this address, if one does.
+/// The `/health` of the service at this address, if one answers.
 fn health(address: &str) -> Option<Value> {
-    match Service::at(address.to_owned()).ask("GET", "/health", "", MOMENT) {
+    match ServiceEndpoint::at(address.to_owned()).ask("GET", "/health", "", IDENTIFY_TIMEOUT) {
         Ok((200, health)) if is_health(&health) => Some(health),
         _ => None,
     }
 }
 
-/// That the service at this address has lost its directory, if its health says so.
+/// Why the service at this address has lost its folder, if its health says so.
 fn displaced(address: &str, health: &Value) -> Option<String> {
     let why = health["ledger"]["displaced"].as_str()?;
     Some(format!("A service runs at {address}, but {STATE_DIR_MOVED} ({why})"))
 }
 
-/// Whether an answer is what `/health` of a service says.
+/// Whether an answer has the shape of a service's `/health`.
 pub(super) fn is_health(answer: &Value) -> bool {
     answer["status"].is_string() && answer["delivery"].is_object()
 }
 
-/// Where a service of these settings listens, as far as that is known before it does.
+/// The address of a service with these settings, as far as known before it listens.
 pub(super) fn listens(settings: &Settings) -> String {
     address(settings.http.connect_host(), settings.http.port)
 }
 
-/// Host and port in one.
+/// Joins host and port.
 pub(super) fn address(host: &str, port: u16) -> String {
     if host.contains(':') { format!("[{host}]:{port}") } else { format!("{host}:{port}") }
 }
 
-/// A service that listens.
-pub(super) struct Service {
+/// A running service.
+pub(super) struct ServiceEndpoint {
     pub(super) address: String,
     pub(super) token: Option<Secret>,
 }
 
-impl Service {
-    /// Without a token.
+impl ServiceEndpoint {
+    /// A service without our token.
     pub(super) fn at(address: String) -> Self {
         Self { address, token: None }
     }
 
-    /// Asks; status and answer. The error is the end of a sentence.
+    /// Sends a GET. Returns status and answer. The error is the end of a sentence.
     pub(super) fn get(&self, path: &str) -> Result<(u16, Value), String> {
-        self.ask("GET", path, "", PATIENCE)
+        self.ask("GET", path, "", REQUEST_TIMEOUT)
     }
 
-    /// Has something done.
+    /// Sends a POST.
     pub(super) fn post(&self, path: &str, body: &str) -> Result<(u16, Value), String> {
-        self.ask("POST", path, body, PATIENCE)
+        self.ask("POST", path, body, REQUEST_TIMEOUT)
     }
 
-    /// Asks somebody who may be slow or speak something else.
+    /// Sends a request to a server that may be slow or speak another protocol.
     pub(super) fn ask(
         &self,
         method: &str,
@@ -253,21 +255,21 @@ impl Service {
         let length =
             if method == "POST" { format!("Content-Length: {}\r\n", body.len()) } else { String::new() };
         let host = &self.address;
-        // The oldest form: the answer ends with the connection.
+        // HTTP/1.0: the answer ends with the connection.
         let head = format!("{method} {path} HTTP/1.0\r\nHost: {host}\r\n{token}{length}\r\n{body}");
         stream.write_all(head.as_bytes())?;
         let mut answer = String::new();
-        stream.take(ANSWER_BYTES).read_to_string(&mut answer)?;
+        stream.take(ANSWER_BYTES_MAX).read_to_string(&mut answer)?;
         Ok(answer)
     }
 }
 
-/// What an answer says that is no success: its sentence.
+/// The sentence in an error answer.
 pub(super) fn refusal(answer: &Value) -> &str {
     answer["error"].as_str().unwrap_or("the service refused it")
 }
 
-/// Whether this can stand in a path: ids and slugs are such words.
+/// Whether the text can be part of a path, as ids and slugs can.
 pub(super) fn is_word(id: &str) -> bool {
     !id.is_empty()
         && !id.starts_with('.')

@@ -1,5 +1,5 @@
-//! What lies in `STATE_DIR` beside the ledger, for people and their commands: the token that lets them ask and act, who
-//! is paused, and where the running service listens.
+//! The operators' files in `STATE_DIR`, next to the ledger: the requests' token, the pauses, and the running
+//! service's address.
 
 use std::io;
 use std::path::{Path, PathBuf};
@@ -14,35 +14,35 @@ use mcr_model::random;
 use mcr_model::secret::Secret;
 use mcr_store::ledger;
 
-/// Lets people ask and act; remove it for a new one at the next start.
+/// The operators' token. If it is removed, the next start makes a new one.
 const TOKEN: &str = "operator-token";
-/// Who is paused.
+/// The paused agents.
 const PAUSED: &str = "paused.json";
-/// Where the service listens that runs now, or ran last.
+/// The address of the service that runs now, or ran last.
 const RUNNING: &str = "running.json";
 
-/// A shorter token could be guessed.
+/// The shortest token that cannot be guessed.
 const TOKEN_CHARS: usize = 16;
 
-/// How the names of all files begin that the service reads or writes here.
+/// The beginnings of the names of all files that the service reads or writes here.
 pub(super) const OUR_FILES: [&str; 6] = ["ledger.", TOKEN, "paused.", "running.", "sessions.", "wakes."];
 
-/// The folder, for commands and for the service.
+/// The folder, as commands and the service use it.
 #[derive(Clone, Debug)]
 pub(super) struct StateDir {
     path: PathBuf,
-    /// The service keeps it open; a command opens it each time.
+    /// The service keeps it open. A command opens it each time.
     folder: Option<Arc<Folder>>,
 }
 
-/// Opens the folder for the service: its own, with private files only; made where there is none.
+/// Opens the folder for the service: owned by its user, with private files only. Creates it if it is missing.
 pub(super) fn claim(path: &Path) -> Result<Arc<Folder>, FolderError> {
     let folder = Folder::make(path, Access::Owner)?;
     folder.check_all(&OUR_FILES)?;
     Ok(Arc::new(folder))
 }
 
-/// Where a service listens.
+/// The address of a service.
 #[derive(Serialize, Deserialize)]
 struct Running {
     process: u32,
@@ -60,7 +60,7 @@ impl StateDir {
         Self { path: folder.path().to_owned(), folder: Some(folder) }
     }
 
-    /// Where it is.
+    /// The path of the folder.
     pub(super) fn path(&self) -> &Path {
         &self.path
     }
@@ -75,12 +75,12 @@ impl StateDir {
         }
     }
 
-    /// The folder, if it is there and may be used.
+    /// The folder, if it exists and may be used.
     pub(super) fn folder(&self) -> Result<Arc<Folder>, FolderError> {
         self.open(Folder::open)
     }
 
-    /// Why nothing can be kept here, if so; a folder that does not exist is made at the first start.
+    /// Why nothing can be kept here, if so. A missing folder is no problem: the first start creates it.
     pub(super) fn trouble(&self) -> Option<String> {
         self.folder().err().filter(|why| !why.is_missing()).map(|why| format!("STATE_DIR {why}"))
     }
@@ -90,20 +90,20 @@ impl StateDir {
         self.folder().is_err_and(|why| why.is_closed())
     }
 
-    /// The folder, in which there is a ledger, or was one that was set aside. The error is a sentence.
+    /// The folder, if it has a ledger or one that was set aside. The error is a sentence.
     pub(super) fn with_ledger(&self) -> Result<Arc<Folder>, String> {
         let shown = self.path.display();
         match self.folder() {
-            Err(why) if why.is_closed() => {
-                Err(format!("STATE_DIR {shown} is not open to you: ask as its owner, or as root"))
-            }
+            Err(why) if why.is_closed() => Err(format!(
+                "this user may not read STATE_DIR {shown}: run the command as its owner or as root"
+            )),
             Err(why) if why.is_missing() => Err(format!(
-                "STATE_DIR {shown} is not there: no service has run on it yet, or it is another one"
+                "STATE_DIR {shown} does not exist. Start the service, or set STATE_DIR to the folder of the service"
             )),
             Err(why) => Err(format!("STATE_DIR {why}")),
             Ok(folder) if !ledger::is_in(&folder) && ledger::last_set_aside(&folder).is_none() => {
                 Err(format!(
-                    "there is no ledger in STATE_DIR {shown}: no service has run on it yet, or it is another one"
+                    "STATE_DIR {shown} contains no ledger. Start the service, or set STATE_DIR to the folder of the service"
                 ))
             }
             Ok(folder) => Ok(folder),
@@ -115,12 +115,12 @@ impl StateDir {
         ledger::last_set_aside(&*self.folder().ok()?)
     }
 
-    /// The process that has the ledger here, if one has it and says so.
+    /// The process that holds the ledger, if one does and says so.
     pub(super) fn owner(&self) -> Option<u32> {
         ledger::owner(&*self.folder().ok()?)
     }
 
-    /// A file; nothing if there is none.
+    /// Reads a file. `None` if it does not exist.
     fn read(&self, name: &str) -> Result<Option<Vec<u8>>, String> {
         let folder = match self.folder() {
             Err(why) if why.is_missing() => return Ok(None),
@@ -138,7 +138,7 @@ impl StateDir {
         format!("{} could not be {what} ({why})", self.path.join(name).display())
     }
 
-    /// The operators' token, if there is one that can be read.
+    /// The operators' token, if it exists and can be read.
     pub(super) fn token(&self) -> Result<Option<Secret>, String> {
         let Some(content) = self.read(TOKEN)? else { return Ok(None) };
         let text = String::from_utf8_lossy(&content);
@@ -152,45 +152,45 @@ impl StateDir {
         ))
     }
 
-    /// The same, made where there is none.
+    /// The operators' token, created if it does not exist.
     pub(super) fn token_or_new(&self) -> Result<Secret, String> {
         if let Some(token) = self.token()? {
             return Ok(token);
         }
         let digits = random::hex::<32>();
         if digits.bytes().all(|digit| digit == b'0') {
-            return Err("the machine gives no random numbers".to_owned());
+            return Err("the system provides no random numbers".to_owned());
         }
         let token = Secret::new(format!("mc_operator_{digits}"));
         self.write(TOKEN, token.expose())?;
         Ok(token)
     }
 
-    /// Who is paused.
+    /// The paused agents.
     pub(super) fn paused(&self) -> Paused {
         let Ok(folder) = self.folder() else { return Paused::default() };
         match folder.read(PAUSED) {
             Ok(Some(content)) => Paused::read(&String::from_utf8_lossy(&content)),
             Ok(None) => Paused::default(),
-            // A pause that cannot be read may be one of everybody.
+            // A pause that cannot be read may be one of all agents.
             Err(_) => Paused::read(""),
         }
     }
 
-    /// From now on, and after a restart, these are paused; even before the first start.
+    /// Stores the pauses, which also apply after a restart. Works even before the first start.
     pub(super) fn pause(&self, paused: &Paused) -> Result<(), String> {
         self.write(PAUSED, &paused.to_text())
     }
 
-    /// This process listens there.
+    /// Stores the address of this process.
     pub(super) fn listens(&self, address: String) -> Result<(), String> {
         let running = Running { process: std::process::id(), address };
         let text = serde_json::to_string(&running).map_err(io::Error::from).map_err(|why| why.to_string())?;
         self.write(RUNNING, &text)
     }
 
-    /// Where the service listens that has this directory, if one has. Only there our token may be shown: whoever listens
-    /// where a service listened once may be anybody.
+    /// The address of the service that holds this folder, if one does. Our token may be sent only there: any
+    /// program may listen where a service listened before.
     pub(super) fn running(&self) -> Option<String> {
         let owner = self.owner()?;
         let content = self.read(RUNNING).ok()??;

@@ -1,11 +1,11 @@
-//! `status`: what the running service says of itself, for people.
+//! `status`: shows people the state of the running service.
 
 use std::path::Path;
 
 use serde_json::{Value, json};
 
 use super::exit::Exit;
-use super::service_client::{CommandContext, Service, is_health};
+use super::service_client::{CommandContext, ServiceEndpoint, is_health};
 use super::{complain, print};
 use mcr_core::ops::HealthReason;
 use mcr_core::ops::reasons::explain;
@@ -13,23 +13,28 @@ use mcr_core::spans::{ago, span};
 use mcr_model::clock::{Clock as _, Millis, SystemClock};
 use std::time::Duration;
 
-/// Asks and prints. It is well as long as the process answers; with `ready`, as long as that delivers.
+/// Prints the state. Succeeds if the service answers; with `ready`, only if it also delivers.
 pub fn status(env_file: Option<&Path>, as_json: bool, ready: bool) -> Exit {
-    let footing = match CommandContext::find(env_file) {
-        Ok(footing) => footing,
+    let context = match CommandContext::find(env_file) {
+        Ok(context) => context,
         Err(exit) => return exit,
     };
-    let (own, elsewhere) = footing.service().map_or_else(|why| (None, Some(why)), |own| (own, None));
-    let Some(service) = own.or_else(|| footing.listener()) else {
+    let (own, elsewhere) = context.service().map_or_else(|why| (None, Some(why)), |own| (own, None));
+    let Some(service) = own.or_else(|| context.listener()) else {
         return complain(
             "No service runs here, and the configuration does not say where one would listen; see `doctor`.",
         );
     };
     let health = match service.get("/health") {
-        Ok((200, health)) if is_health(&health) => footing.cleaned(&health),
-        Ok(_) => return complain(&format!("What answers at {} is no service of ours.", service.address)),
+        Ok((200, health)) if is_health(&health) => context.cleaned(&health),
+        Ok(_) => {
+            return complain(&format!(
+                "The server at {} is not this service. Check HEALTH_HOST and HEALTH_PORT.",
+                service.address
+            ));
+        }
         Err(why) => {
-            let why = footing.clean(&why);
+            let why = context.clean(&why);
             return complain(&format!(
                 "No service answers at {} ({why}).\nStart it with `run`; `doctor` says what keeps it from starting.",
                 service.address
@@ -43,14 +48,15 @@ pub fn status(env_file: Option<&Path>, as_json: bool, ready: bool) -> Exit {
         print(&format!(
             "{}{}",
             text(&health, &service.address, is_ready),
-            line("page", &footing.page(&service, elsewhere))
+            line("page", &context.page(&service, elsewhere))
         ))
     };
     if ready && !is_ready { Exit::Failed } else { printed }
 }
 
 impl CommandContext {
-    /// What came from outside, as it may be shown. Our own words stay whole: those about tokens look like secrets.
+    /// A foreign text, cleaned for display. Our own words stay as they are: words about tokens look like
+    /// secrets.
     fn cleaned(&self, value: &Value) -> Value {
         match value {
             Value::String(text) => self.clean(text).into(),
@@ -62,8 +68,8 @@ impl CommandContext {
         }
     }
 
-    /// The link to the live page, whose token people are to use; or why there is none.
-    fn page(&self, service: &Service, elsewhere: Option<String>) -> String {
+    /// The link to the live page, with the token that people need, or why there is none.
+    fn page(&self, service: &ServiceEndpoint, elsewhere: Option<String>) -> String {
         match (&service.token, elsewhere) {
             (Some(token), _) => format!("http://{}/#token={}", service.address, token.expose()),
             (None, Some(why)) => format!("no link: {why}"),
@@ -84,7 +90,7 @@ fn text(health: &Value, address: &str, is_ready: bool) -> String {
         text += &line("", &line_of);
     }
     let paused: mcr_core::ops::Paused = serde_json::from_value(health["paused"].clone()).unwrap_or_default();
-    if !paused.is_nobody() {
+    if !paused.is_empty() {
         text += &line("paused", &paused.in_words());
     }
     let version = health["versions"]["openclaw"].as_str().filter(|version| *version != "unknown");
@@ -92,7 +98,7 @@ fn text(health: &Value, address: &str, is_ready: bool) -> String {
     let way =
         gateway["closed"].as_str().map_or_else(|| format!("open, {version}"), |why| format!("closed: {why}"));
     text += &line("gateway", &way);
-    // A turn that met the closed gateway says the same.
+    // A turn that met the closed breaker reports the same error.
     if let Some(error) = gateway["lastSendError"].as_str().filter(|error| gateway["closed"] != *error) {
         text += &line("", &format!("its last turn: {error}"));
     }
@@ -133,8 +139,8 @@ fn text(health: &Value, address: &str, is_ready: bool) -> String {
     text
 }
 
-/// What speaks against being healthy. An open breaker follows from what is wrong with the gateway, and adds only its
-/// name to that line.
+/// The reasons for not being healthy. An open breaker follows from the gateway's failure, so that line only
+/// names it.
 fn reasons(health: &Value) -> Vec<String> {
     let breaker = HealthReason::BreakerOpen.as_str();
     let reasons = health["reasons"].as_array().into_iter().flatten().filter_map(Value::as_str);
@@ -150,7 +156,7 @@ fn reasons(health: &Value) -> Vec<String> {
     reasons.iter().enumerate().filter_map(line).collect()
 }
 
-/// A name and what there is to say, under each other.
+/// A name and a text, in aligned columns.
 fn line(name: &str, words: &str) -> String {
     format!("{name:<11} {words}\n")
 }

@@ -21,7 +21,7 @@ const PATIENCE: Duration = Duration::from_secs(10);
 
 /// Answers, and prints the answer.
 pub fn why(env_file: Option<&Path>, id: &str, as_json: bool) -> Exit {
-    let env = CommandEnv::survey(env_file);
+    let env = CommandEnv::load(env_file);
     let footing = match CommandContext::on(&env) {
         Ok(footing) => footing,
         Err(exit) => return exit,
@@ -42,8 +42,12 @@ fn shown(finding: &Finding, as_json: bool) -> String {
 
 /// What Mission Control lists as not settled: the oldest 500. The error is the end of a sentence.
 fn listed(env: &CommandEnv) -> Result<Vec<Notification>, String> {
-    let settings = env.configuration.settings.as_ref().ok_or("the configuration has mistakes")?;
-    let way = env.way(settings, Backoff::never()).map_err(|why| why.to_string())?;
+    let settings = env
+        .configuration
+        .settings
+        .as_ref()
+        .ok_or("the configuration is invalid; `doctor` lists each mistake")?;
+    let way = env.connect(settings, Backoff::never()).map_err(|why| why.to_string())?;
     let mission = way.mission(settings, &Stop::new());
     let listed = mission.ask_within(PATIENCE, &ListUndelivered { limit: UNDELIVERED_ROWS });
     listed.map(|listed| listed.rows).map_err(|why| why.to_string())
@@ -67,7 +71,7 @@ pub(super) fn look(
         match service.get(&format!("/why/{id}")) {
             Ok((200, finding)) => {
                 return serde_json::from_value(finding).map_err(|_| {
-                    vec!["The running service is of another version than this command.".to_owned()]
+                    vec!["The running service has another version than this command. Use the program of the service, or restart the service.".to_owned()]
                 });
             }
             Ok((_, answer)) => {

@@ -1,6 +1,6 @@
-//! Cargo features: which commands this build has, and how to get one that it lacks.
+//! Cargo features: which commands this build has, and how to get a missing one.
 
-/// A part of the program that a build may leave out.
+/// A part of the program that a build may omit.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Feature {
     /// The embedded Mission Control.
@@ -9,7 +9,7 @@ pub(super) enum Feature {
     Demo,
 }
 
-/// Features of this build.
+/// The features of this build.
 pub(super) const BUILT_IN: &[Feature] = &[
     #[cfg(feature = "mission-control")]
     Feature::MissionControl,
@@ -18,7 +18,7 @@ pub(super) const BUILT_IN: &[Feature] = &[
 ];
 
 impl Feature {
-    /// Its name in `Cargo.toml`.
+    /// The feature's name in `Cargo.toml`.
     pub(super) fn name(self) -> &'static str {
         match self {
             Self::MissionControl => "mission-control",
@@ -27,7 +27,7 @@ impl Feature {
     }
 }
 
-/// Why a command is missing, and the remedy.
+/// Explains why a command is missing and how to get it.
 pub(super) fn lacking(command: &str, feature: Feature) -> String {
     let feature = feature.name();
     format!(

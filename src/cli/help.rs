@@ -1,75 +1,75 @@
-//! What `--help` prints: of everything, or of one command.
+//! The text of `--help`, for everything or for one command.
 
 use super::features::Feature;
 use crate::app::Exit;
 
-/// A command as people see it.
+/// A command as the help shows it.
 struct CommandHelp {
     name: &'static str,
-    /// How it is called, and what it does.
+    /// The usage and what the command does.
     lines: &'static str,
-    /// One way to call it.
+    /// An example.
     example: &'static str,
-    /// What a build must include to have it; none for a command of every build.
+    /// The feature that the command needs, if not every build has it.
     needs: Option<Feature>,
 }
 
 const COMMANDS: [CommandHelp; 11] = [
     CommandHelp {
         name: "run",
-        lines: "  run               The service (this is also what happens without a command)\n",
+        lines: "  run               Run the service (the default)\n",
         example: "run --env-file /etc/mission-control-runtime.env",
         needs: None,
     },
     CommandHelp {
         name: "doctor",
-        lines: "  doctor            Check configuration, disk, clock, backend, gateway and service; say how to fix what is \
-                wrong\n",
+        lines: "  doctor            Check configuration, disk, clock, backend, gateway and service; explain how to fix \
+                problems\n",
         example: "doctor --live",
         needs: None,
     },
     CommandHelp {
         name: "status",
-        lines: "  status            What the running service says of itself\n",
+        lines: "  status            Show the state of the running service\n",
         example: "status --ready",
         needs: None,
     },
     CommandHelp {
         name: "why",
-        lines: "  why ID            What happened to a notification, a task or an agent, why, and what happens next\n",
+        lines: "  why ID            Explain what happened to a notification, a task or an agent, and what happens next\n",
         example: "why engineer",
         needs: None,
     },
     CommandHelp {
         name: "dead",
         lines: "  dead list, dead show ID, dead retry ID, dead drop ID
-                    What gave up; begin it again, or close it for good. `dead` alone means `dead list`\n",
+                    Deliveries that were given up: list, show, retry or close them. `dead` means `dead list`\n",
         example: "dead list --json",
         needs: None,
     },
     CommandHelp {
         name: "pause",
-        lines: "  pause             No new turns begin, of anybody or of one agent; what runs goes on. It outlives restarts\n",
+        lines: "  pause             Start no new turns, of all agents or of one. Running turns continue; restarts keep it\n",
         example: "pause --agent engineer",
         needs: None,
     },
     CommandHelp {
         name: "resume",
-        lines: "  resume            Ends every pause, also those of single agents; with --agent that of one alone\n",
+        lines: "  resume            End every pause, including those of single agents; with --agent, only that one\n",
         example: "resume --agent engineer",
         needs: None,
     },
     CommandHelp {
         name: "demo",
-        lines: "  demo              Everything on this machine, to look at: Mission Control, its page, and a scripted team\n",
+        lines: "  demo              Run Mission Control, its page and a scripted team on this machine\n",
         example: "demo --port 0",
         needs: Some(Feature::Demo),
     },
     CommandHelp {
         name: "local",
-        lines: "  local             An embedded Mission Control on this machine: its API, its page, its data
+        lines: "  local             Run an embedded Mission Control on this machine: API, page and data
   local export FILE, local import FILE, local rotate-key
-                    Copy all of its data; seal its provider keys with a new master key\n",
+                    Copy all its data; seal its provider keys with a new master key\n",
         example: "local --seed demo",
         needs: Some(Feature::MissionControl),
     },
@@ -81,13 +81,13 @@ const COMMANDS: [CommandHelp; 11] = [
     },
     CommandHelp {
         name: "help",
-        lines: "  help [COMMAND]    Print this, or what there is about one command (the same as COMMAND --help)\n",
+        lines: "  help [COMMAND]    Print this help, or the help on one command (like COMMAND --help)\n",
         example: "help why",
         needs: None,
     },
 ];
 
-/// Options, and the commands that they go with.
+/// Options, and the commands that accept them.
 const OPTIONS: [(&[&str], &str); 7] = [
     (
         &["run", "doctor", "status", "why", "dead", "pause", "resume"],
@@ -97,27 +97,27 @@ const OPTIONS: [(&[&str], &str); 7] = [
     (
         &["doctor"],
         "  --all             List every variable, not only those that are set
-  --live            Send one real turn to one agent, in a session of its own, and show the answer\n",
+  --live            Send one real turn to one agent, in a separate session, and show the answer\n",
     ),
-    (&["doctor", "status", "why", "dead"], "  --json            Print it as JSON\n"),
+    (&["doctor", "status", "why", "dead"], "  --json            Print JSON\n"),
     (
         &["status"],
-        "  --ready           Leave with 1 unless /readyz is 200: Mission Control has answered and deliveries run (a
-                    gateway that is away, or a pause, does not change that)\n",
+        "  --ready           Exit with 1 unless /readyz is 200: Mission Control has answered and deliveries run (an
+                    unreachable gateway, or a pause, does not change that)\n",
     ),
     (&["pause", "resume"], "  --agent NAME      Only this agent's turns, by slug or id\n"),
     (
         &["demo"],
-        "  --port N          Where the page is, on 127.0.0.1 (default: 3210); 0 takes any free one\n",
+        "  --port N          The page's port on 127.0.0.1 (default: 3210); 0 takes any free port\n",
     ),
     (
         &["local"],
-        "  --listen ADDRESS  Where to listen (default: 127.0.0.1:3210)
-  --data DIR        Where the data are (default: ./.mission-control), or :memory:
-  --seed demo|FILE  What an empty place begins with: the demo team, or an export
-  --redact          Answer as a production deployment does: without reasons
+        "  --listen ADDRESS  The address to listen on (default: 127.0.0.1:3210)
+  --data DIR        The data directory (default: ./.mission-control), or :memory:
+  --seed demo|FILE  Fill an empty data directory with the demo team, or with an export
+  --redact          Hide the reasons of errors, as a production deployment does
   --original        Keep the hosted backend's defects
-  --notify URL      Tell the runtime at URL (such as http://127.0.0.1:3001) at once when there is something for it\n",
+  --notify URL      Notify the runtime at URL (such as http://127.0.0.1:3001) of new work at once\n",
     ),
 ];
 
@@ -127,12 +127,12 @@ impl CommandHelp {
     }
 }
 
-/// Names of the commands that a build with these features has.
+/// The names of the commands in a build with these features.
 pub(super) fn names(build: &[Feature]) -> impl Iterator<Item = &'static str> {
     COMMANDS.iter().filter(|command| command.is_in(build)).map(|command| command.name)
 }
 
-/// The feature that a build lacks for this command; none if the build has it, or if no build has.
+/// The feature that a build lacks for this command. `None` if the build has the command, or no build has it.
 pub(super) fn lacks(build: &[Feature], name: &str) -> Option<Feature> {
     COMMANDS.iter().find(|command| command.name == name && !command.is_in(build))?.needs
 }
@@ -144,8 +144,8 @@ pub(super) fn text(of: Option<&str>, build: &[Feature]) -> String {
 }
 
 fn whole(build: &[Feature]) -> String {
-    let mut text = "mission-control-runtime: carries what people and agents write in Mission Control
-to the right OpenClaw session, and the answers back.
+    let mut text = "mission-control-runtime: delivers what people and agents write in Mission Control
+to the right OpenClaw session, and posts the answers.
 
 Usage: mission-control-runtime [COMMAND] [OPTIONS]
 
@@ -171,7 +171,7 @@ fn one(command: &CommandHelp) -> String {
     format!("{}{options}\nExample:\n  mission-control-runtime {}\n", command.lines, command.example)
 }
 
-/// `a, b and c`.
+/// Joins names as `a, b and c`.
 fn listed(names: &[&str]) -> String {
     match names {
         [names @ .., last] if !names.is_empty() => format!("{} and {last}", names.join(", ")),

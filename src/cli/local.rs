@@ -1,4 +1,4 @@
-//! `local`: its verbs and options.
+//! The subcommands and options of `local`.
 
 use std::path::PathBuf;
 
@@ -7,7 +7,7 @@ use crate::app::{self, Local};
 use mcr_mission_control::Options;
 use mcr_model::BaseUrl;
 
-/// What `local` is asked to do.
+/// Parses the rest of a `local` command.
 pub(super) fn read(given: &mut Given) -> Result<Local, Misuse> {
     let data = text(given, "--data", app::DATA);
     let Some(verb) = given.words.pop_front() else {

@@ -227,7 +227,7 @@ await check('before the service was heard nothing is said of it', async () => {
   await page.route('**/health', async route => { await heard; await route.continue(); });
   await page.goto(url('/#token=not-the-token'));
   await page.waitForSelector('#refusal');
-  assert.match(await page.textContent('#gate-status'), /^Asking the service …$/);
+  assert.match(await page.textContent('#gate-status'), /^Contacting the service …$/);
   hear();
   await page.waitForSelector('#gate-status:has-text("The service is")');
   await page.route('**/health', route => route.abort());
@@ -343,7 +343,7 @@ await check('one agent is paused and goes on', async () => {
   await page.click('[data-agent-slug=pauser] [data-act=pause]');
   await page.waitForSelector('[data-agent-slug=pauser].paused [data-act=resume]');
   assert.deepEqual((await health()).paused, { all: false, agents: ['pauser'] });
-  assert.match(await page.textContent('#paused'), /pauser begins no turns/);
+  assert.match(await page.textContent('#paused'), /pauser starts no turns/);
   await mention('pauser', 'hello again');
   await page.waitForSelector(`${row('unsettled', 'pauser')}[data-state=held]`);
   await page.click('[data-agent-slug=pauser] [data-act=resume]');
@@ -374,7 +374,7 @@ await check('the last hour is drawn', async () => {
   assert.ok((await page.getAttribute('[data-chart=deliveries] svg', 'aria-label')).includes('answered'));
   assert.ok(await page.locator('[data-chart=deliveries] path[d*="M"]').count() >= 1);
   assert.match(await page.textContent('[data-chart=turns] h3'), /^Requests/);
-  assert.match(await page.textContent('.hour > .hint'), /begins anew with each start \(grey: before this start\)/);
+  assert.match(await page.textContent('.hour > .hint'), /restarts with each start of the service \(grey: before this start\)/);
   await page.hover('[data-chart=turns] svg', { position: { x: 2, y: 20 } });
   await page.waitForSelector('[data-chart=turns] p:text-is("grey: before this start")');
   // No chart is alone in its row but the first one on a phone, and no caption is wider than its card.

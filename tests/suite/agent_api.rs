@@ -1,19 +1,19 @@
-//! What agents call over HTTP: http-and-tools §2, §4, §9.3, §9.10, over a real socket against the embedded Mission
-//! Control, which says why it refuses, or hides it.
+//! The agent API (http-and-tools §2, §4, §9.3, §9.10) over a real socket, against an embedded Mission Control that states or
+//! hides its reasons for a refusal.
 
-/// Every endpoint: what it brings and who may call it.
+/// Every endpoint: its result and its permitted callers.
 mod endpoints;
-/// What stands in a body, rightly and wrongly.
+/// Valid and invalid request bodies.
 mod fields;
-/// Too many calls, and calls with names.
+/// Rate limits and idempotency keys.
 mod limits;
-/// Who is let in, and in which order that is found out.
+/// Authorization, and the order of the checks.
 mod order;
-/// Keys: spellings, restarts, tokens.
+/// Session keys: formats, restarts, tokens.
 mod sessions;
-/// A backend that is away, slow, or loses answers.
+/// A backend that is unreachable, slow, or loses replies.
 mod trouble;
-/// What agents are to hear of: whose queue, who is woken, and what of it is kept.
+/// Wakes and events: the queue, the woken agent, and what is kept.
 mod wakes;
 
 use mission_control_runtime::clock::{Clock, Millis, SystemClock};
@@ -47,7 +47,7 @@ use crate::support::board::agent;
 use crate::support::program::private;
 use crate::support::team::Team;
 
-/// All endpoints, and which are the orchestrator's alone.
+/// All endpoints, and which ones only the orchestrator may call.
 const ENDPOINTS: [(&str, bool); 17] = [
     ("task-status", false),
     ("task-update", false),
@@ -68,25 +68,25 @@ const ENDPOINTS: [(&str, bool); 17] = [
     ("task-history", false),
 ];
 
-/// What is no tool: it may be called like one.
+/// Endpoints that are not tools, although they are called like one.
 const TELLS: [&str; 2] = ["wake", "event"];
 
-/// What a stand is like.
+/// The configuration of a test stand.
 #[derive(Default)]
 struct Plan {
     options: Options,
     tokens: bool,
-    /// Instead of the board's own way.
+    /// Replaces the board's own backend.
     convex: Option<Arc<dyn Convex>>,
-    /// Where it listens, if not on the usual loopback address.
+    /// The listening address, if not the usual loopback address.
     bind: &'static str,
-    /// How the gateway names sessions, if not as usual.
+    /// The session names of the gateway, if not the usual ones.
     naming: (Option<&'static str>, SessionScope),
-    /// Where an earlier stand has left what waits.
+    /// The state folder of an earlier stand.
     folder: Option<TempDir>,
 }
 
-/// The machine's clock, which tests may put forward.
+/// The machine's clock, which tests can advance.
 #[derive(Clone, Default)]
 struct Hands(Arc<AtomicI64>);
 
@@ -102,7 +102,7 @@ impl Clock for Hands {
     }
 }
 
-/// A board with a team, and the endpoints before it.
+/// A board with a team, and the agent API in front of it.
 struct Stand {
     team: Team,
     hands: Hands,
@@ -113,7 +113,7 @@ struct Stand {
     folder: TempDir,
 }
 
-/// An answer.
+/// A reply.
 #[derive(Debug)]
 struct Answer {
     status: u16,
@@ -137,7 +137,7 @@ impl Stand {
         Self::on(team, plan)
     }
 
-    /// Another process takes the place of this one.
+    /// Replaces this process by another one with the same state.
     fn again(self) -> Self {
         let Self { team, folder, server, .. } = self;
         drop(server);
@@ -196,12 +196,12 @@ impl Stand {
         Self { team, hands, server: server.unwrap(), sessions, wakes, metrics, folder }
     }
 
-    /// An agent's own key.
+    /// The agent's system session key.
     fn own(&self, slug: &str) -> String {
         format!("system:agent:{slug}:{}:v1", self.team.board.account)
     }
 
-    /// An agent's key for a task, as if something had been delivered in it.
+    /// The agent's key for a task, as if a notification had been delivered in it.
     fn key(&self, slug: &str, agent: &str, task: &str) -> String {
         let key = format!("task:{task}:agent:{slug}:{}:v1", self.team.board.account);
         let track = Track::new(agent, Some(TaskId::new(task)));
@@ -209,7 +209,7 @@ impl Stand {
         key
     }
 
-    /// Ben's key for a task that he is on.
+    /// Ben's key for a task assigned to him.
     fn ben_at(&self, status: &str) -> (String, String) {
         let task = self.team.task(status, &[&self.team.ben]);
         (self.key("ben", &self.team.ben, &task), task)
@@ -219,7 +219,7 @@ impl Stand {
         self.send(endpoint, &[("x-openclaw-session-key", key)], &body.to_string())
     }
 
-    /// The same where it should go well.
+    /// [`Stand::post`] that must succeed.
     fn done(&self, endpoint: &str, key: &str, body: &Value) -> Value {
         let answer = self.post(endpoint, key, body);
         assert_eq!((answer.status, &answer.body["success"]), (200, &json!(true)), "{endpoint}: {answer:?}");

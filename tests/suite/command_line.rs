@@ -1,12 +1,12 @@
-//! The program as people and supervisors meet it: commands, exit codes, sentences.
+//! The program as people and supervisors use it: commands, exit codes, messages.
 
-/// A ledger that keeps the service from starting.
+/// Damaged ledgers that prevent a start.
 mod ledger_files;
-/// Help, and what is said of places that are not as they should be.
+/// The help, and the messages about missing services, folders and ledgers.
 mod no_service;
-/// Settings without effect, where the log goes, a token that is never accepted.
+/// Settings without effect, the log's output, and a token that is never accepted.
 mod settings;
-/// Where state is kept, and which folders are refused.
+/// The state folder: where it is, and which folders are refused.
 mod state_dir;
 
 use std::fs;
@@ -40,7 +40,7 @@ fn throwing(text: &str) -> ScriptedHttp {
 }
 
 #[test]
-fn the_command_line_is_understood_or_refused_with_a_word() {
+fn the_command_line_is_parsed_or_refused_with_a_reason() {
     let run = |file: Option<&str>| Ok(Command::Run { env_file: file.map(Into::into) });
     let serve = |listen: &str, data: &str, seed: Option<&str>, redact, original| {
         let (listen, data, seed) = (listen.to_owned(), data.to_owned(), seed.map(ToOwned::to_owned));
@@ -79,14 +79,14 @@ fn the_command_line_is_understood_or_refused_with_a_word() {
             }),
         ),
         ("resume", Ok(Command::Pause { env_file: None, wanted: Pause { pause: false, agent: None } })),
-        ("why k1 --agent ben", Err("--agent does not go with this command")),
-        ("run --live", Err("--live does not go with this command")),
+        ("why k1 --agent ben", Err("--agent is not an option of this command")),
+        ("run --live", Err("--live is not an option of this command")),
         ("demo", Ok(Command::Demo { port: 3210 })),
         ("demo --port 0", Ok(Command::Demo { port: 0 })),
         ("demo --port 65536", Err("--port `65536`: expected a number from 0 to 65535")),
         ("demo --port", Err("--port needs a value")),
-        ("demo --env-file f", Err("--env-file does not go with this command")),
-        ("run --port 1", Err("--port does not go with this command")),
+        ("demo --env-file f", Err("--env-file is not an option of this command")),
+        ("run --port 1", Err("--port is not an option of this command")),
         ("version", Ok(Command::Version)),
         ("-V", Ok(Command::Version)),
         ("help", Ok(Command::Help { of: None })),
@@ -115,12 +115,12 @@ fn the_command_line_is_understood_or_refused_with_a_word() {
         ("local --listen foo:x", Err("expected HOST:PORT")),
         ("local export", Err("`local export` needs a file")),
         ("local exprt f", Err("did you mean `export`?")),
-        ("local --env-file f", Err("--env-file does not go with this command")),
-        ("local export f --seed demo", Err("--seed does not go with this command")),
-        ("run --data d", Err("--data does not go with this command")),
+        ("local --env-file f", Err("--env-file is not an option of this command")),
+        ("local export f --seed demo", Err("--seed is not an option of this command")),
+        ("run --data d", Err("--data is not an option of this command")),
         ("doctor --all", Ok(Command::Doctor { env_file: None, all: true, json: false, live: false })),
-        ("--json", Err("--json does not go with this command")),
-        ("version --env-file f", Err("--env-file does not go with this command")),
+        ("--json", Err("--json is not an option of this command")),
+        ("version --env-file f", Err("--env-file is not an option of this command")),
         ("dance", Err("there is no command `dance`;")),
         ("doctr", Err("there is no command `doctr`; did you mean `doctor`?")),
         ("run fast", Err("there is no argument `fast`")),
@@ -156,7 +156,7 @@ fn help_and_the_documents_list_every_exit_code() {
 }
 
 #[test]
-fn version_says_which_build_it_is() {
+fn version_identifies_the_build() {
     let version = Program::new(["version"]).output();
     let expected = format!("mission-control-runtime {} (", env!("CARGO_PKG_VERSION"));
     assert!(text(&version).starts_with(&expected), "{}", text(&version));
@@ -166,15 +166,18 @@ fn version_says_which_build_it_is() {
 }
 
 #[test]
-fn nonsense_on_the_command_line_is_code_2() {
+fn an_invalid_command_line_is_code_2() {
     let output = Program::new(["--\u{1b}[31mred"]).output();
     assert_eq!(output.status.code(), Some(2));
-    assert!(!text(&output).contains('\u{1b}'), "a terminal must not be painted by what was typed");
+    assert!(
+        !text(&output).contains('\u{1b}'),
+        "control characters of the command line must not reach a terminal"
+    );
 }
 
-/// A right-to-left override shows another text than the bytes say; invisible characters hide one.
+/// A right-to-left override changes the displayed text; invisible characters hide a part of it.
 #[test]
-fn characters_that_forge_what_a_reader_sees_are_escaped_in_the_log_and_on_the_terminal() {
+fn characters_that_forge_output_are_escaped_in_the_log_and_on_the_terminal() {
     let forged = "all\u{202e}dab si\u{200b}\u{feff}\u{2066}\u{85}\u{9b}31m\u{ad}\u{e0041}end";
     let body = json!({"code": "BadJsonBody", "message": forged}).to_string();
     let backend = ScriptedHttp::start([Move::Send(answer(400, &body))]);
@@ -197,7 +200,7 @@ fn characters_that_forge_what_a_reader_sees_are_escaped_in_the_log_and_on_the_te
     }
 }
 
-/// "One start with ten mistakes shows ten sentences."
+/// One start with ten mistakes prints ten sentences.
 #[test]
 fn ten_mistakes_are_ten_sentences_and_code_3() {
     let program = Program::new(["run"])
@@ -216,7 +219,7 @@ fn ten_mistakes_are_ten_sentences_and_code_3() {
     assert_eq!(output.status.code(), Some(3));
     let text = text(&output);
     let errors: Vec<&str> = text.lines().filter(|line| line.contains(" ERROR ")).collect();
-    assert_eq!(errors.len(), 11, "ten mistakes and the end of it:\n{text}");
+    assert_eq!(errors.len(), 11, "ten mistakes and a summary:\n{text}");
     let names = [
         "SERVICE_TOKEN",
         "CONVEX_URL",
@@ -236,12 +239,12 @@ fn ten_mistakes_are_ten_sentences_and_code_3() {
             "{name}:\n{text}"
         );
     }
-    assert!(errors[10].contains("10 mistakes in the configuration"), "{text}");
+    assert!(errors[10].contains("10 errors in the configuration"), "{text}");
     assert!(!text.contains("c4n4ry"), "{text}");
 }
 
 #[test]
-fn a_json_log_is_json_even_when_nothing_starts() {
+fn a_json_log_is_json_even_when_the_start_fails() {
     let output = Program::new(["run"]).with("LOG_FORMAT", "json").output();
     assert_eq!(output.status.code(), Some(3));
     let text = text(&output);
@@ -252,9 +255,9 @@ fn a_json_log_is_json_even_when_nothing_starts() {
     }
 }
 
-/// Bad input: env files and certificate files that cannot be used.
+/// Invalid input: env files and certificate files that cannot be used.
 #[test]
-fn files_that_cannot_be_used_are_named_with_code_3() {
+fn unusable_files_are_named_with_code_3() {
     let (_kept, path) = folder();
     let shown = |name: &str| path(name).to_str().unwrap().to_owned();
     fs::write(path("empty.pem"), "nothing").unwrap();
@@ -267,7 +270,7 @@ fn files_that_cannot_be_used_are_named_with_code_3() {
         ("env", "binary.env", "text"),
         ("cert", "missing.pem", "no such file"),
         ("cert", "folder", "directory"),
-        ("cert", "empty.pem", "holds no certificate"),
+        ("cert", "empty.pem", "contains no certificate"),
         ("cert", "bad.pem", "certificate 1 in it is malformed"),
     ];
     for (kind, name, words) in rows {
@@ -287,7 +290,7 @@ fn files_that_cannot_be_used_are_named_with_code_3() {
 }
 
 #[test]
-fn a_port_that_is_taken_is_code_1_with_the_variable_to_change() {
+fn a_taken_port_is_code_1_with_the_variable_to_change() {
     let taken = TcpListener::bind("127.0.0.1:0").unwrap();
     let port = taken.local_addr().unwrap().port().to_string();
     let output =
@@ -297,7 +300,7 @@ fn a_port_that_is_taken_is_code_1_with_the_variable_to_change() {
 }
 
 #[test]
-fn the_service_answers_until_it_is_told_to_stop() {
+fn the_service_answers_until_a_signal_stops_it() {
     for (signal, format) in [("TERM", "text"), ("INT", "json")] {
         let board = Board::new();
         let program = Program::new([]).configured(&board.url(), &board.token);
@@ -334,9 +337,9 @@ fn the_service_answers_until_it_is_told_to_stop() {
 }
 
 #[test]
-fn the_service_lives_and_says_so_while_the_backend_does_not() {
-    let nobody = Refusing::new();
-    let backend = format!("http://{}", nobody.address());
+fn the_service_runs_and_reports_an_absent_backend() {
+    let refusing = Refusing::new();
+    let backend = format!("http://{}", refusing.address());
     let mut service = Program::new(["run"]).configured(&backend, TOKEN).with("HEALTH_PORT", "0").start();
     let address = service.address();
     service.hear("WARN  app       service/actions:updateRuntimeStatus: nobody answers");
@@ -350,7 +353,7 @@ fn the_service_lives_and_says_so_while_the_backend_does_not() {
 }
 
 #[test]
-fn a_backend_that_refuses_the_token_is_reachable_all_the_same() {
+fn a_backend_that_refuses_the_token_counts_as_reachable() {
     let backend = throwing("Invalid service token");
     let mut service =
         Program::new(["run"]).configured(&backend.url(), TOKEN).with("HEALTH_PORT", "0").start();
@@ -365,7 +368,7 @@ fn a_backend_that_refuses_the_token_is_reachable_all_the_same() {
 }
 
 #[test]
-fn doctor_finds_a_sound_ground_sound() {
+fn doctor_accepts_a_valid_setup() {
     let backend = good_backend();
     let program = Program::new(["doctor"]).configured(&backend.url(), TOKEN);
     let output = program.with("OPENCLAW_GATEWAY_URL", "").output();
@@ -381,12 +384,12 @@ fn doctor_finds_a_sound_ground_sound() {
     assert_eq!(
         backend.seen().len(),
         3,
-        "doctor asks once: the account, the time, whether reasons are hidden"
+        "doctor makes one call each: the account, the time, whether reasons are hidden"
     );
 }
 
 #[test]
-fn a_live_turn_without_a_gateway_is_skipped_for_that_reason() {
+fn a_live_turn_without_a_gateway_is_skipped_with_that_reason() {
     let backend = good_backend();
     let program =
         Program::new(["doctor", "--live"]).configured(&backend.url(), TOKEN).with("HEALTH_PORT", "0");
@@ -395,8 +398,8 @@ fn a_live_turn_without_a_gateway_is_skipped_for_that_reason() {
 }
 
 #[test]
-fn doctor_says_what_is_wrong_and_how_to_mend_it() {
-    let nobody = format!("http://{}", Refusing::new().address());
+fn doctor_reports_problems_and_their_remedies() {
+    let refusing = format!("http://{}", Refusing::new().address());
     let page = ScriptedHttp::start([Move::Send(answer(404, ""))]);
     let token = throwing("Invalid service token");
     let account = throwing("Forbidden: Service token does not match account");
@@ -406,7 +409,7 @@ fn doctor_says_what_is_wrong_and_how_to_mend_it() {
         ScriptedHttp::start([Move::Send(answer(200, &message.to_string()))])
     };
     let rows = [
-        (nobody, "Check that the backend runs, CONVEX_URL and the network"),
+        (refusing, "Check that the backend runs, that CONVEX_URL is right"),
         (page.url(), "https://NAME.convex.cloud"),
         (token.url(), "issue a new token"),
         (account.url(), "Check ACCOUNT_ID and SERVICE_TOKEN"),
@@ -425,9 +428,9 @@ fn doctor_says_what_is_wrong_and_how_to_mend_it() {
     }
 }
 
-/// The gateway: not there, not one, not for us, and sound.
+/// The gateway: absent, another server, not open to us, and ready.
 #[test]
-fn doctor_says_how_the_gateway_is() {
+fn doctor_reports_the_state_of_the_gateway() {
     let json = |status, body: &str| Move::Send(answer(status, body));
     let started = r#"{"ok":true,"status":"started","version":"2026.9.6","uptimeMs":12}"#;
     let ready = r#"{"ready":true,"failing":[],"uptimeMs":12}"#;
@@ -453,15 +456,16 @@ fn doctor_says_how_the_gateway_is() {
         assert!(output.status.code() == Some(code) && found.contains(words), "{words}: {found}");
         assert!(!found.contains("the-gateways-t0ken"), "{found}");
     }
-    let (backend, nobody) = (good_backend(), Refusing::new());
+    let (backend, refusing) = (good_backend(), Refusing::new());
     let program = Program::new(["doctor"]).configured(&backend.url(), TOKEN).with("HEALTH_PORT", "0");
-    let found = text(&program.with("OPENCLAW_GATEWAY_URL", &format!("http://{}", nobody.address())).output());
-    assert!(found.contains("gateway         WRONG") && found.contains("nobody answers"), "{found}");
+    let found =
+        text(&program.with("OPENCLAW_GATEWAY_URL", &format!("http://{}", refusing.address())).output());
+    assert!(found.contains("gateway         WRONG") && found.contains("unreachable"), "{found}");
 }
 
-/// A port is taken by the running service, which is well, or by somebody else, which is not.
+/// A port may be taken by the running service, which is fine, or by another program, which is not.
 #[test]
-fn doctor_asks_who_has_the_port() {
+fn doctor_identifies_the_owner_of_the_port() {
     let backend = good_backend();
     let doctor = |port: &str| {
         let program = Program::new(["doctor"]).configured(&backend.url(), TOKEN);
@@ -480,7 +484,7 @@ fn doctor_asks_who_has_the_port() {
 }
 
 #[test]
-fn doctor_lists_every_mistake_and_goes_on() {
+fn doctor_lists_every_mistake_and_continues() {
     let output = Program::new(["doctor"]).with("ACCOUNT_ID", "acc0unt").with("HEALTH_PORT", "x").output();
     let text = text(&output);
     assert_eq!(output.status.code(), Some(1), "{text}");

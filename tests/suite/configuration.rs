@@ -129,11 +129,11 @@ fn check_mistake(name: &str, value: &str, words: &str) {
 }
 
 fn mistakes(configuration: &Configuration) -> Vec<String> {
-    configuration.report.mistakes.iter().map(ToString::to_string).collect()
+    configuration.report.errors().map(ToString::to_string).collect()
 }
 
 fn warnings(configuration: &Configuration) -> Vec<String> {
-    configuration.report.warnings.iter().map(ToString::to_string).collect()
+    configuration.report.warnings().map(ToString::to_string).collect()
 }
 
 /// Ten mistakes are ten sentences, at once (issue: "one start with ten mistakes shows ten sentences").

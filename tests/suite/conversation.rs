@@ -1,47 +1,47 @@
-//! The whole of it: the program as a process between the embedded Mission Control and the scripted gateway.
+//! End-to-end tests: the program as a process between the embedded Mission Control and the scripted gateway.
 
 /// Working, waiting, stuck.
 mod alive;
 /// Answers that are easily misread.
 mod answers;
-/// What it says of itself, held against what it does.
+/// The program's own reports, compared with its behaviour.
 mod figures;
 /// Foreign host names, nudge floods, tokens in answers, huge answers.
 mod hostile;
-/// What went wrong, and whether people are told so in three lines.
+/// Incidents: whether `why` and `doctor` name the cause in three lines.
 mod incidents;
-/// Killed in the middle of turns, and what is told of it.
+/// Runtimes killed in the middle of turns, and the reports about it.
 mod interrupted;
-/// Killed again and again.
+/// Repeated kills.
 mod killed;
-/// The page for people, and what it asks for.
+/// The live page and its data.
 mod live;
 /// The state folder is moved away under the running program.
 mod moved;
-/// Under which name a conversation is kept at the gateway.
+/// The name of a conversation at the gateway.
 mod names;
-/// What people ask and have done, beside the service and without it.
+/// Operators' commands, with and without a running service.
 mod operator;
 /// Without function tools.
 mod over_http;
-/// Rows that fail for ever in front of good ones.
+/// Rows that always fail, ahead of good ones.
 mod poison;
-/// The three of them, started and joined.
+/// Mission Control, gateway and program, started and connected.
 mod processes;
-/// At a gateway that is not of this house.
+/// The real gateway.
 mod real;
-/// Two of them on one account.
+/// Two programs on one account.
 mod rivals;
-/// What it says of itself: `/health` and `/metrics`.
+/// `/health` and `/metrics`.
 mod status_endpoints;
 /// A person stops the work on a task.
 mod stopped;
-/// How it ends when it is told to.
+/// The orderly stop of the program.
 mod stopping;
 /// Work of the test kind, killed as a process.
 #[cfg(feature = "test-kind")]
 mod test_kind;
-/// What agents are to hear of.
+/// Events for agents.
 mod wakes;
 
 use std::collections::BTreeMap;
@@ -51,21 +51,21 @@ use mission_control_runtime::demo::gateway::{Fault, Prompt, Thought};
 use serde_json::{Value, json};
 
 use crate::support::team::gone;
-use processes::House;
+use processes::Stack;
 
-/// What every agent here says unless a test wants something else.
+/// The default reply of every agent.
 fn polite(prompt: &Prompt) -> Thought {
     Thought::say(format!("{} answers.", prompt.agent))
 }
 
 #[test]
-fn a_mention_becomes_an_answer_and_health_tells_of_it() {
-    let mut house = House::new(&["ben", "ada"], polite);
-    let task = house.task("assigned", &["ben"]);
-    house.mention(&task, "ben", "what do you think?");
-    assert_eq!(house.answer_of("ben", &task), "ben answers.");
-    house.settled();
-    let health = house.health();
+fn a_mention_is_answered_and_health_counts_it() {
+    let mut stack = Stack::new(&["ben", "ada"], polite);
+    let task = stack.task("assigned", &["ben"]);
+    stack.mention(&task, "ben", "what do you think?");
+    assert_eq!(stack.answer_of("ben", &task), "ben answers.");
+    stack.settled();
+    let health = stack.health();
     assert_eq!((&health["status"], &health["reasons"]), (&json!("healthy"), &json!([])), "{health}");
     assert_eq!(health["delivery"]["ended"]["answered"], 1, "{health}");
     assert_eq!((&health["gateway"]["running"], &health["gateway"]["sessions"]), (&json!(true), &json!(1)));
@@ -86,29 +86,30 @@ fn a_mention_becomes_an_answer_and_health_tells_of_it() {
     ] {
         assert!(health["delivery"].get(field).is_some(), "{field}");
     }
-    assert_eq!(house.account()["runtimeStatus"], "online");
-    let log = house.stop();
+    assert_eq!(stack.account()["runtimeStatus"], "online");
+    let log = stack.stop();
     assert!(log.contains("stopped"), "{log}");
-    assert_eq!(house.account()["runtimeStatus"], "offline", "nobody types any more");
-    assert_eq!(house.gateway().overlaps(), 0);
+    assert_eq!(stack.account()["runtimeStatus"], "offline", "nobody types any more");
+    assert_eq!(stack.gateway().overlaps(), 0);
 }
 
-/// §3.8 of the gateway's file: sessions are named by the table of the design, lower-cased, by way of the agent.
+/// §3.8 of the gateway's specification: sessions are named by the table of the design, in lower case, with
+/// the agent first.
 #[test]
 fn sessions_have_the_agents_name_in_front() {
-    let house = House::new(&["ben", "ada"], polite);
-    let task = house.task("assigned", &["ben"]);
-    house.mention(&task, "ben", "hello");
-    house.answer_of("ben", &task);
-    let seen = house.gateway().requests();
-    assert_eq!(seen[0].session, format!("agent:ben:task:{task}:{}:v1", house.board.account).to_lowercase());
+    let stack = Stack::new(&["ben", "ada"], polite);
+    let task = stack.task("assigned", &["ben"]);
+    stack.mention(&task, "ben", "hello");
+    stack.answer_of("ben", &task);
+    let seen = stack.gateway().requests();
+    assert_eq!(seen[0].session, format!("agent:ben:task:{task}:{}:v1", stack.board.account).to_lowercase());
     assert_eq!(seen[0].agent, "ben");
 }
 
-/// Every fault of the gateway at the same time, each in a session of its own: each is that row's own problem, nothing
-/// of it is posted, and the others do not wait for it.
+/// Every fault of the gateway at the same time, each in its own session. Each affects only its own row,
+/// nothing of it is posted, and the others do not wait for it.
 #[test]
-fn a_gateway_that_misbehaves_in_one_session_disturbs_no_other() {
+fn a_gateway_fault_in_one_session_affects_no_other() {
     let faults = [
         ("html", Fault::Html),
         ("bad-gateway", Fault::BadGateway),
@@ -127,7 +128,7 @@ fn a_gateway_that_misbehaves_in_one_session_disturbs_no_other() {
         ("extra-items", Fault::ExtraItems),
     ];
     let names: Vec<&str> = faults.iter().map(|(name, _)| *name).chain(["good", "late"]).collect();
-    let house = House::new(&names, |prompt: &Prompt| {
+    let stack = Stack::new(&names, |prompt: &Prompt| {
         let calls = ["same-ids", "broken-args"].contains(&prompt.agent.as_str());
         if calls && prompt.outputs().next().is_none() {
             return Thought::call("get_agent_skills", &json!({}));
@@ -136,34 +137,33 @@ fn a_gateway_that_misbehaves_in_one_session_disturbs_no_other() {
     });
     let mut tasks = BTreeMap::new();
     for (name, fault) in faults {
-        let task = house.task("assigned", &[name]);
-        let session = format!("agent:{name}:task:{task}:{}:v1", house.board.account);
-        house.faults().next_in(&session, fault);
-        house.mention(&task, name, "hello");
+        let task = stack.task("assigned", &[name]);
+        let session = format!("agent:{name}:task:{task}:{}:v1", stack.board.account);
+        stack.faults().next_in(&session, fault);
+        stack.mention(&task, name, "hello");
         tasks.insert(name, task);
     }
     let began = Instant::now();
-    let good = house.task("assigned", &["good"]);
-    house.mention(&good, "good", "hello");
-    house.answer_of("good", &good);
-    // A page in place of an answer closes the gate until a probe has found the gateway behind it.
+    let good = stack.task("assigned", &["good"]);
+    stack.mention(&good, "good", "hello");
+    stack.answer_of("good", &good);
+    // A page in place of an answer opens the breaker until a probe has found the gateway again.
     assert!(began.elapsed() < Duration::from_secs(3), "{:?}", began.elapsed());
 
     for (name, task) in &tasks {
-        assert_eq!(house.answer_of(name, task), format!("{name} answers."), "in the end, and nothing else");
+        assert_eq!(stack.answer_of(name, task), format!("{name} answers."), "in the end, and nothing else");
     }
-    let late = house.task("assigned", &["late"]);
+    let late = stack.task("assigned", &["late"]);
     let began = Instant::now();
-    house.mention(&late, "late", "hello");
-    house.answer_of("late", &late);
+    stack.mention(&late, "late", "hello");
+    stack.answer_of("late", &late);
     assert!(began.elapsed() < Duration::from_secs(1), "{:?}", began.elapsed());
-    assert_eq!(house.gateway().overlaps(), 0, "never two turns of a session at once");
+    assert_eq!(stack.gateway().overlaps(), 0, "never two turns of a session at once");
 }
 
-/// What the agent has answered and the way has lost is found in the session: the model is asked once, and the answer is
-/// posted once.
+/// An answer that the connection has lost is found in the session: one turn, one post.
 #[test]
-fn an_answer_that_is_lost_on_its_way_is_not_paid_for_twice() {
+fn a_lost_answer_is_not_paid_for_twice() {
     let faults = [
         ("lose", Fault::LoseAnswer),
         ("half", Fault::HalfAnswer),
@@ -180,7 +180,7 @@ fn an_answer_that_is_lost_on_its_way_is_not_paid_for_twice() {
         .flat_map(|kind| faults.iter().map(move |(name, _)| format!("{kind}-{name}")))
         .collect();
     let slugs: Vec<&str> = names.iter().map(String::as_str).collect();
-    let house = House::new(&slugs, |prompt: &Prompt| {
+    let stack = Stack::new(&slugs, |prompt: &Prompt| {
         if prompt.agent.starts_with("tools")
             && prompt.offers("document_upsert")
             && prompt.outputs().next().is_none()
@@ -193,82 +193,82 @@ fn an_answer_that_is_lost_on_its_way_is_not_paid_for_twice() {
     let mut tasks = BTreeMap::new();
     for name in &names {
         let fault = &faults.iter().find(|(fault, _)| name.ends_with(&format!("-{fault}"))).unwrap().1;
-        let task = house.task("in_progress", &[name]);
-        let session = format!("agent:{name}:task:{task}:{}:v1", house.board.account);
+        let task = stack.task("in_progress", &[name]);
+        let session = format!("agent:{name}:task:{task}:{}:v1", stack.board.account);
         // The calls are lost, and then the answer to their results.
-        house.faults().next_in(&session, fault.clone());
+        stack.faults().next_in(&session, fault.clone());
         if name.starts_with("tools") {
-            house.faults().next_in(&session, fault.clone());
+            stack.faults().next_in(&session, fault.clone());
         }
-        house.mention(&task, name, "hello");
+        stack.mention(&task, name, "hello");
         tasks.insert(name, task);
     }
     for (name, task) in &tasks {
-        assert_eq!(house.answer_of(name, task), format!("{name} answers."));
+        assert_eq!(stack.answer_of(name, task), format!("{name} answers."));
     }
-    house.settled();
-    let marks = house.gateway().markers();
+    stack.settled();
+    let marks = stack.gateway().markers();
     assert_eq!(marks.len(), names.len());
     for (marker, marks) in marks {
         assert_eq!((marks.posts, marks.runs, marks.answers), (1, 1, 1), "{marker}");
     }
     let turns = faults.len() as u64 * 3;
     assert_eq!(
-        (house.gateway().posts(), house.gateway().runs()),
+        (stack.gateway().posts(), stack.gateway().runs()),
         (turns, turns),
         "the results went back once"
     );
-    assert_eq!(house.board.rows("documents").len(), faults.len(), "every tool ran once");
-    assert_eq!(house.gateway().overlaps(), 0);
+    assert_eq!(stack.board.rows("documents").len(), faults.len(), "every tool ran once");
+    assert_eq!(stack.gateway().overlaps(), 0);
 }
 
-/// A gateway that is killed in the middle of many turns resumes them by itself, or is asked again before it does; either
-/// way each is answered once, and nothing that was answered is asked again.
+/// A gateway that is killed in the middle of many turns resumes them by itself, or gets them again before it
+/// does. Either way each is answered once, and no answered turn is repeated.
 #[test]
-fn a_gateway_that_is_killed_in_the_middle_loses_nothing() {
+fn a_killed_gateway_loses_no_turn() {
     let names = ["done", "one", "two", "three"];
-    let mut house = House::new(&names, |prompt: &Prompt| {
+    let mut stack = Stack::new(&names, |prompt: &Prompt| {
         let thought = polite(prompt);
         let first = prompt.text.contains("try 1]") && !prompt.text.contains("[System]");
         if first && prompt.agent != "done" { thought.after(Duration::from_mins(10)) } else { thought }
     });
-    let tasks: Vec<(&str, String)> = names.map(|name| (name, house.task("in_progress", &[name]))).into();
-    house.mention(&tasks[0].1, "done", "hello");
-    house.answer_of("done", &tasks[0].1);
+    let tasks: Vec<(&str, String)> = names.map(|name| (name, stack.task("in_progress", &[name]))).into();
+    stack.mention(&tasks[0].1, "done", "hello");
+    stack.answer_of("done", &tasks[0].1);
     for (name, task) in &tasks[1..] {
-        house.mention(task, name, "hello");
+        stack.mention(task, name, "hello");
     }
     let until = Instant::now() + Duration::from_secs(20);
-    while house.gateway().runs() < 4 {
+    while stack.gateway().runs() < 4 {
         assert!(Instant::now() < until, "they never began");
         std::thread::sleep(Duration::from_millis(10));
     }
     // Longer than the second within which a process counts as the same.
     std::thread::sleep(Duration::from_millis(1_500));
-    house.restart_gateway();
+    stack.restart_gateway();
     for (name, task) in &tasks {
-        assert_eq!(house.answer_of(name, task), format!("{name} answers."));
+        assert_eq!(stack.answer_of(name, task), format!("{name} answers."));
     }
-    house.settled();
-    for (marker, marks) in house.gateway().markers() {
+    stack.settled();
+    for (marker, marks) in stack.gateway().markers() {
         assert_eq!(marks.answers, 1, "{marker}: {marks:?}");
         assert!(marks.runs <= 2, "{marker}: {marks:?}");
     }
-    assert_eq!(house.gateway().overlaps(), 0);
+    assert_eq!(stack.gateway().overlaps(), 0);
 }
 
-/// Rows that nobody can answer are settled with their reason, and the rest goes on.
+/// Rows that no agent can answer are settled with their reason, and the others continue.
 #[test]
-fn rows_whose_agent_or_task_is_gone_are_settled_and_counted() {
-    let house = House::new(&["ben"], polite);
-    let (task, other) = (house.task("assigned", &["ben"]), house.task("archived", &["ben"]));
-    house.board.notification(&gone(&house.board.account.replacen('k', "j", 1)), json!({"taskId": task}));
-    house.board.notification(house.agent("ben"), json!({"taskId": gone(&task)}));
-    house.board.notification(house.agent("ben"), json!({"taskId": other}));
-    house.mention(&task, "ben", "hello");
-    assert_eq!(house.answer_of("ben", &task), "ben answers.");
-    house.settled();
-    let health = house.health();
+fn rows_without_agent_or_task_are_settled_and_counted() {
+    let stack = Stack::new(&["ben"], polite);
+    let (task, other) = (stack.task("assigned", &["ben"]), stack.task("archived", &["ben"]));
+    stack.board.notification(&gone(&stack.board.account.replacen('k', "j", 1)), json!({"taskId": task}));
+    stack.board.notification(stack.agent("ben"), json!({"taskId": gone(&task)}));
+    stack.board.notification(stack.agent("ben"), json!({"taskId": other}));
+    stack.mention(&task, "ben", "hello");
+    assert_eq!(stack.answer_of("ben", &task), "ben answers.");
+    stack.settled();
+    let health = stack.health();
     assert_eq!(health["delivery"]["ended"], json!({"answered": 1, "skipped": 3}), "{health}");
     assert_eq!(health["delivery"]["delivered"], 4);
     assert_eq!(health["delivery"]["skipped"].as_object().unwrap().len(), 3, "{health}");
@@ -278,7 +278,7 @@ fn rows_whose_agent_or_task_is_gone_are_settled_and_counted() {
 #[test]
 fn five_agents_in_a_chain_answer_within_a_moment() {
     let names = ["one", "two", "three", "four", "five"];
-    let house = House::slow_polls(&names, |prompt: &Prompt| {
+    let stack = Stack::slow_polls(&names, |prompt: &Prompt| {
         let next = match prompt.agent.as_str() {
             "one" => "two",
             "two" => "three",
@@ -294,19 +294,19 @@ fn five_agents_in_a_chain_answer_within_a_moment() {
         }
         Thought::say(format!("Over to {next}."))
     });
-    let task = house.task("in_progress", &names);
-    house.mention(&task, "one", "begin");
+    let task = stack.task("in_progress", &names);
+    stack.mention(&task, "one", "begin");
     let began = Instant::now();
     for name in names {
-        house.answer_of(name, &task);
+        stack.answer_of(name, &task);
     }
     // The list interval is a minute here; four hops by polls would take minutes.
     assert!(began.elapsed() < Duration::from_secs(5), "{:?}", began.elapsed());
 }
 
 #[test]
-fn a_nudge_is_for_this_machine_has_no_body_and_is_cheap() {
-    let house = House::new(&["ben"], polite);
+fn a_nudge_is_local_has_no_body_and_is_cheap() {
+    let stack = Stack::new(&["ben"], polite);
     let rows: [(&str, &str, &str, u16); 5] = [
         ("POST", "/nudge", "", 202),
         ("POST", "/nudge", "{}", 400),
@@ -315,45 +315,45 @@ fn a_nudge_is_for_this_machine_has_no_body_and_is_cheap() {
         ("POST", "/health", "", 405),
     ];
     for (method, path, body, status) in rows {
-        assert_eq!(house.ask(method, path, body), status, "{method} {path} {body:?}");
+        assert_eq!(stack.ask(method, path, body), status, "{method} {path} {body:?}");
     }
-    let before = house.lists();
+    let before = stack.lists();
     for _ in 0..200 {
-        assert_eq!(house.ask("POST", "/nudge", ""), 202);
+        assert_eq!(stack.ask("POST", "/nudge", ""), 202);
     }
-    let took = house.lists() - before;
+    let took = stack.lists() - before;
     assert!(took >= 1, "a nudge makes a list");
 }
 
-/// Without a gateway nothing is lost and health says why; with it the backlog is worked off.
+/// Without a gateway nothing is lost and health gives the reason; with it the backlog is processed.
 #[test]
-fn without_a_gateway_rows_wait_and_health_says_why() {
-    let mut house = House::without_gateway(&["ben"]);
-    let task = house.task("assigned", &["ben"]);
-    house.mention(&task, "ben", "hello");
-    house.hear("the gateway is unreachable at its address");
-    let health = house.health();
+fn without_a_gateway_rows_wait_and_health_gives_the_reason() {
+    let mut stack = Stack::without_gateway(&["ben"]);
+    let task = stack.task("assigned", &["ben"]);
+    stack.mention(&task, "ben", "hello");
+    stack.hear("the gateway is unreachable at its address");
+    let health = stack.health();
     assert_eq!(health["status"], "degraded");
     assert!(health["reasons"].as_array().unwrap().contains(&json!("gateway_unreachable")), "{health}");
-    let waiting: Vec<Value> = house.undelivered();
+    let waiting: Vec<Value> = stack.undelivered();
     assert_eq!(waiting.len(), 1, "it still waits");
-    house.stop();
+    stack.stop();
 }
 
-/// A turn that runs is waited for when the program is told to stop; told twice, it does not wait.
+/// On a stop signal the program waits for a running turn; on a second signal it does not.
 #[test]
-fn a_running_turn_is_waited_for_unless_somebody_is_in_a_hurry() {
+fn a_stop_waits_for_a_running_turn_and_a_second_stop_does_not() {
     for hurry in [false, true] {
-        let mut house = House::new(&["ben"], |prompt: &Prompt| polite(prompt).after(Duration::from_secs(3)));
-        let task = house.task("assigned", &["ben"]);
-        house.mention(&task, "ben", "hello");
-        house.begun();
+        let mut stack = Stack::new(&["ben"], |prompt: &Prompt| polite(prompt).after(Duration::from_secs(3)));
+        let task = stack.task("assigned", &["ben"]);
+        stack.mention(&task, "ben", "hello");
+        stack.begun();
         let began = Instant::now();
-        let log = if hurry { house.stop_twice() } else { house.stop() };
-        assert_eq!(house.messages_of("ben", &task).len(), usize::from(!hurry), "{log}");
+        let log = if hurry { stack.stop_twice() } else { stack.stop() };
+        assert_eq!(stack.messages_of("ben", &task).len(), usize::from(!hurry), "{log}");
         assert_eq!(log.contains("told twice"), hurry, "{log}");
         assert!(!hurry || began.elapsed() < Duration::from_secs(2), "{:?}", began.elapsed());
-        let row = &house.board.rows("notifications")[0];
+        let row = &stack.board.rows("notifications")[0];
         assert!(
             row.get("readAt").is_none() || row.get("deliveredAt").is_some(),
             "nobody types any more: {row}"
@@ -361,29 +361,29 @@ fn a_running_turn_is_waited_for_unless_somebody_is_in_a_hurry() {
     }
 }
 
-/// Agents that always have something to say, the orchestrator among them, stop of themselves: nobody wakes up any more
-/// for an answer to an update once agents have been alone for eight messages.
+/// Agents that always reply, the orchestrator among them, come to a stop. After eight messages without a
+/// person, an answer to an update wakes no agent.
 #[test]
-fn agents_that_never_stop_talking_are_stopped() {
-    let house = House::led_by("lead", &["lead", "ben"], polite);
-    let task = house.task("in_progress", &["lead", "ben"]);
+fn a_conversation_of_agents_alone_ends() {
+    let stack = Stack::led_by("lead", &["lead", "ben"], polite);
+    let task = stack.task("in_progress", &["lead", "ben"]);
     for slug in ["lead", "ben"] {
-        house.board.follows(&task, "agent", house.agent(slug));
+        stack.board.follows(&task, "agent", stack.agent(slug));
     }
-    house.mention(&task, "ben", "hello");
-    house.settled();
-    let said = house.messages_of("ben", &task).len() + house.messages_of("lead", &task).len();
-    assert!((2..=12).contains(&said), "{said} messages: {}", house.health());
-    assert!(house.health()["delivery"]["skipped"]["reply-loop"].as_u64() >= Some(1), "{}", house.health());
+    stack.mention(&task, "ben", "hello");
+    stack.settled();
+    let said = stack.messages_of("ben", &task).len() + stack.messages_of("lead", &task).len();
+    assert!((2..=12).contains(&said), "{said} messages: {}", stack.health());
+    assert!(stack.health()["delivery"]["skipped"]["reply-loop"].as_u64() >= Some(1), "{}", stack.health());
 }
 
-/// The program is killed at odd moments, again and again, in the middle of turns with tools: each agent answers once,
-/// the model is asked for each turn once, and no document is written twice.
+/// The program is killed repeatedly at random moments in the middle of turns with tools. Each agent answers
+/// once, each turn is sent once, and no document is written twice.
 #[test]
-fn a_program_that_is_killed_again_and_again_repeats_nothing() {
+fn repeated_kills_repeat_no_effect() {
     let names: Vec<String> = (0..12).map(|n| format!("agent{n}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let mut house = House::new(&names, |prompt: &Prompt| {
+    let mut stack = Stack::new(&names, |prompt: &Prompt| {
         let thought = match prompt.outputs().next() {
             None => {
                 let paper = json!({"title": prompt.agent, "content": "…", "type": "note"});
@@ -393,30 +393,31 @@ fn a_program_that_is_killed_again_and_again_repeats_nothing() {
         };
         thought.after(Duration::from_millis(150))
     });
-    let tasks: Vec<String> = names.iter().map(|name| house.task("in_progress", &[name])).collect();
+    let tasks: Vec<String> = names.iter().map(|name| stack.task("in_progress", &[name])).collect();
     for (name, task) in names.iter().zip(&tasks) {
-        house.mention(task, name, "write it down");
+        stack.mention(task, name, "write it down");
     }
     for pause in [40, 170, 90, 310, 20, 230] {
         // Nothing begins before two lists have been compared.
-        house.until("work", |health| {
+        stack.until("work", |health| {
             let delivery = &health["delivery"];
             delivery["inFlight"] != 0 || delivery["lists"].as_u64() > Some(1) && delivery["waiting"] == 0
         });
         std::thread::sleep(Duration::from_millis(pause));
-        house.kill_and_start();
+        stack.kill_and_start();
     }
     for (name, task) in names.iter().zip(&tasks) {
-        assert_eq!(house.answer_of(name, task), format!("{name} answers."));
+        assert_eq!(stack.answer_of(name, task), format!("{name} answers."));
     }
-    house.settled();
+    stack.settled();
     for name in &names {
         let own = |row: &&Value| row["title"] == **name;
-        let documents = house.board.rows("documents").iter().filter(own).count();
-        // At most one call was under way in each when a process died; the agent was told so instead of trying again.
+        let documents = stack.board.rows("documents").iter().filter(own).count();
+        // At most one call was active in each delivery when a process died; the agent gets that report
+        // instead of a second call.
         assert!(documents <= 1, "{name}: {documents} documents");
     }
-    for (marker, marks) in house.gateway().markers() {
+    for (marker, marks) in stack.gateway().markers() {
         assert!(marks.answers <= 1, "{marker}: {marks:?}");
     }
 }

@@ -1,13 +1,14 @@
-//! Every answer the backend can give, over a socket, and the class it is given.
+//! Every answer that the backend can give, over a socket, and its class.
 //!
-//! The rows are those of convex-http-api A.3 and backend-contract §1.4. Each row is asked by five kinds of callers,
-//! because what an answer means depends on what a second run would do.
+//! The rows are those of convex-http-api A.3 and backend-contract §1.4. Five kinds of callers test each row,
+//! because the meaning of an answer depends on what a second run would do.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use mission_control_runtime::convex::{
-    Backoff, Call, CallError, Class, Convex, ConvexEndpoint, ConvexLimits, HttpConvex, Kind, Why,
+    Backoff, Call, CallClass, CallError, CallReason, Convex, ConvexEndpoint, ConvexLimits, FunctionKind,
+    HttpConvex,
 };
 use mission_control_runtime::model::BaseUrl;
 use mission_control_runtime::redact::Redactor;
@@ -17,22 +18,23 @@ use serde_json::value::RawValue;
 
 use crate::support::scripted_http::{Move, ScriptedHttp, answer};
 
-/// Application errors: the words of the function and of the platform, plain and hidden.
+/// Application errors: messages of the function and of the platform, plain and hidden.
 mod application_errors;
 /// Connections that break or stall, at each point.
 mod connections;
-/// What is sent, how it is repeated, and how it all ends.
+/// What is sent, how it is repeated, and how calls end.
 mod conversation;
-/// Secrets that come back in answers.
+/// Secrets that answers repeat.
 mod echoes;
 /// System errors: status and code.
 mod system_errors;
 
-/// The token of these tests; no text may show it. In two parts, because no source may hold what looks like one.
+/// The token of these tests, which no text may show. It is in two parts, because no source may contain a
+/// plausible token.
 const TOKEN: &str = concat!("mc_service_", "acc0unt_s3cr3ts3cr3ts3cr3t");
 const GOOD: &str = r#"{"status":"success","value":{"n":3.0,"s":"x"},"logLines":["[LOG] hi"]}"#;
 
-/// Who asks.
+/// The caller of a test.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Caller {
     UnsafeAction,
@@ -46,15 +48,15 @@ impl Caller {
     const ALL: [Self; 5] =
         [Self::UnsafeAction, Self::SafeAction, Self::UnsafeMutation, Self::SafeMutation, Self::Query];
 
-    fn kind(self) -> Kind {
+    fn kind(self) -> FunctionKind {
         match self {
-            Self::UnsafeAction | Self::SafeAction => Kind::Action,
-            Self::UnsafeMutation | Self::SafeMutation => Kind::Mutation,
-            Self::Query => Kind::Query,
+            Self::UnsafeAction | Self::SafeAction => FunctionKind::Action,
+            Self::UnsafeMutation | Self::SafeMutation => FunctionKind::Mutation,
+            Self::Query => FunctionKind::Query,
         }
     }
 
-    /// Asks the function `a:b`, with the token among its arguments.
+    /// Calls the function `a:b`, with the token among its arguments.
     fn ask(self, convex: &dyn Convex, deadline: Duration) -> Result<Box<RawValue>, CallError> {
         let args = RawValue::from_string(format!(r#"{{"serviceToken":"{TOKEN}"}}"#)).unwrap();
         self.ask_with(convex, &args, deadline)
@@ -72,9 +74,9 @@ impl Caller {
 }
 
 /// The classes of an answer: for an unsafe action, for an unsafe mutation, and for the three others.
-type Classes = (Class, Class, Class);
+type Classes = (CallClass, CallClass, CallClass);
 
-fn class_for(classes: Classes, caller: Caller) -> Class {
+fn class_for(classes: Classes, caller: Caller) -> CallClass {
     match caller {
         Caller::UnsafeAction => classes.0,
         Caller::UnsafeMutation => classes.1,
@@ -82,15 +84,15 @@ fn class_for(classes: Classes, caller: Caller) -> Class {
     }
 }
 
-/// Nothing happened, for queries and mutations; an unsafe action may have done a part.
-const ROLLED_BACK: Classes = (Class::Ambiguous, Class::Transient, Class::Transient);
+/// Nothing happened, for queries and mutations. An unsafe action may have done a part.
+const ROLLED_BACK: Classes = (CallClass::Ambiguous, CallClass::Transient, CallClass::Transient);
 /// It may have happened.
-const MAYBE: Classes = (Class::Ambiguous, Class::Ambiguous, Class::Transient);
-/// It may have happened, and asking again brings the same.
-const MAYBE_SAME: Classes = (Class::Ambiguous, Class::Ambiguous, Class::Refused);
-const TRANSIENT: Classes = (Class::Transient, Class::Transient, Class::Transient);
-const REFUSED: Classes = (Class::Refused, Class::Refused, Class::Refused);
-const GONE: Classes = (Class::Gone, Class::Gone, Class::Gone);
+const MAYBE: Classes = (CallClass::Ambiguous, CallClass::Ambiguous, CallClass::Transient);
+/// It may have happened, and a retry would bring the same result.
+const MAYBE_SAME: Classes = (CallClass::Ambiguous, CallClass::Ambiguous, CallClass::Refused);
+const TRANSIENT: Classes = (CallClass::Transient, CallClass::Transient, CallClass::Transient);
+const REFUSED: Classes = (CallClass::Refused, CallClass::Refused, CallClass::Refused);
+const GONE: Classes = (CallClass::Gone, CallClass::Gone, CallClass::Gone);
 
 /// The deadline of calls that are expected to end long before it.
 const PATIENT: Duration = Duration::from_secs(20);
@@ -109,17 +111,17 @@ fn client(url: &str, limits: ConvexLimits) -> HttpConvex {
     endpoint(url, limits).client(&Stop::new())
 }
 
-/// Phases short enough for tests that wait for their end; connecting is none of them.
+/// Phases short enough for tests that wait for their end. Connecting is not one of them.
 fn phases(each: Duration) -> Phases {
     Phases { connect: PATIENT, send: each, answer: each, body: each, idle: PATIENT, idle_connections: 1 }
 }
 
-/// Asks once: its first pause is longer than any deadline.
+/// Makes one attempt: the first pause is longer than any deadline.
 fn asks_once() -> ConvexLimits {
     ConvexLimits { phases: phases(PATIENT), answer_bytes: 4096, backoff: Backoff::never() }
 }
 
-/// Asks again at once.
+/// Retries at once.
 fn asks_again() -> ConvexLimits {
     let soon = Duration::from_millis(1);
     ConvexLimits {
@@ -128,9 +130,9 @@ fn asks_again() -> ConvexLimits {
     }
 }
 
-/// The one check behind the rows: what each caller is told about this move of the server, and how many complete
-/// requests the server sees when the next one would succeed.
-fn check(name: &str, bad: &Move, why: Why, classes: Classes) {
+/// The check behind the rows. It compares the error that each caller gets after this move of the server. It
+/// also counts the complete requests that the server sees when the next one would succeed.
+fn check(name: &str, bad: &Move, why: CallReason, classes: Classes) {
     check_with(name, bad, asks_once(), asks_again(), |caller, convex| {
         (caller.ask(convex, PATIENT), why, class_for(classes, caller))
     });
@@ -141,7 +143,7 @@ fn check_with(
     bad: &Move,
     once: ConvexLimits,
     again: ConvexLimits,
-    ask: impl Fn(Caller, &dyn Convex) -> (Result<Box<RawValue>, CallError>, Why, Class),
+    ask: impl Fn(Caller, &dyn Convex) -> (Result<Box<RawValue>, CallError>, CallReason, CallClass),
 ) {
     for caller in Caller::ALL {
         let server = ScriptedHttp::start([bad.clone()]);
@@ -157,9 +159,9 @@ fn check_with(
         let reaches = usize::from(!matches!(bad, Move::CutAtOnce | Move::CutAfterHead | Move::CutInBody(_)));
         let server = ScriptedHttp::start([bad.clone(), Move::Send(answer(200, GOOD))]);
         let (result, ..) = ask(caller, &client(&server.url(), again));
-        // A paused deployment is not asked again within a call, and no application error is.
-        let said = why == Why::DatabaseTimedOut && error.status == Some(200);
-        let repeats = class == Class::Transient && why != Why::Paused && !said;
+        // A paused deployment is not called again within a call, nor is an application error retried.
+        let said = why == CallReason::DatabaseTimedOut && error.status == Some(200);
+        let repeats = class == CallClass::Transient && why != CallReason::Paused && !said;
         assert_eq!(result.is_ok(), repeats, "{name}, {caller:?}: {result:?}");
         let seen = server.seen();
         assert_eq!(seen.len(), reaches + usize::from(repeats), "{name}, {caller:?}: requests seen");

@@ -1,15 +1,15 @@
-//! Delivery: which notifications reach an agent, what it is told, and what becomes of its reply. Rules are cited by
-//! the numbers of the behaviour specification (P-, PR-, O-, N-, D-, W-).
+//! Delivery decisions: which notifications reach an agent, the text of its briefing, and the handling of its
+//! reply. Rules are cited by the numbers of the behaviour specification (P-, PR-, O-, N-, D-, W-).
 
 /// Whole briefings, to be read.
 mod golden;
-/// Who is started and who is not.
+/// Which notifications start an agent.
 mod policy;
-/// What the agent is told, and under which condition.
+/// The texts of the briefing, each under its condition.
 mod prompt;
-/// What no text of others can do to the briefing, and how long it may be.
+/// The safety of the briefing against foreign texts, and its length.
 mod prompt_limits;
-/// What a reply means, and how a long one is divided.
+/// The interpretation of a reply, and the division of a long one.
 mod reply;
 /// When a row is given up.
 mod retry;
@@ -19,7 +19,7 @@ use mission_control_runtime::model::{DeliveryContext, TaskStatus, Word};
 use mission_control_runtime::tools::ToolName;
 use serde_json::{Value, json};
 
-/// An engineer is told of another agent's message on its task.
+/// An engineer receives another agent's message on its task.
 fn context() -> DeliveryContext {
     serde_json::from_value(context_json()).unwrap()
 }
@@ -55,9 +55,9 @@ fn context_json() -> Value {
     })
 }
 
-/// All tools, as an agent with every right is offered them.
+/// All tools, as offered to an agent with every right.
 const TOOLS: &[ToolName] = ToolName::ALL;
-/// What an agent without special rights is offered on a task.
+/// The tools of an agent without special rights on a task.
 const USUAL: [ToolName; 8] = [
     ToolName::TaskStatus,
     ToolName::TaskUpdate,
@@ -76,7 +76,7 @@ const LABELS: [&str; 3] = [
 const HTTP: HttpWay<'_> =
     HttpWay { base_url: "http://runtime:3000/", session_key: "task:T1:agent:engineer:A1:v1", token: None };
 
-/// The usual scene of a context: tools are offered, nothing is short.
+/// The usual scene of a context: tools are offered, and space is ample.
 fn scene(context: &DeliveryContext) -> Scene<'_> {
     Scene {
         context,
@@ -102,6 +102,6 @@ fn whole(briefing: &Briefing) -> String {
     format!("{}\n{}", briefing.instructions, briefing.input)
 }
 
-fn told(scene: &Scene<'_>) -> String {
+fn texts(scene: &Scene<'_>) -> String {
     whole(&brief(scene))
 }

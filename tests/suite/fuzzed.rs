@@ -1,22 +1,22 @@
-//! The fuzz targets without their engine: every committed input once, each finding of the past among them, and a few
-//! thousand inputs made of those, the same ones in each run.
+//! The fuzz targets without their engine: every committed input once, including all past findings, and a few thousand
+//! inputs derived from them, the same in each run.
 //!
-//! `make fuzz` does the same for longer and looks where an input leads.
+//! `make fuzz` runs the targets longer and is guided by coverage.
 
 use std::fs;
 use std::panic::catch_unwind;
 use std::path::Path;
 
-/// The targets themselves, which the engine calls as well.
+/// The targets, which the engine also calls.
 #[path = "../../fuzz/targets/mod.rs"]
 mod targets;
 
 use crate::dice::Dice;
 
-/// Inputs made of the committed ones, for each target.
+/// The number of derived inputs per target.
 const MADE: usize = 500;
 
-/// The committed inputs of a target, by their names.
+/// The committed inputs of a target, by name.
 fn committed(target: &str) -> Vec<(String, Vec<u8>)> {
     let mut found = Vec::new();
     for folder in ["corpus", "regressions"] {
@@ -31,7 +31,7 @@ fn committed(target: &str) -> Vec<(String, Vec<u8>)> {
     found
 }
 
-/// What does not hold for an input, if anything.
+/// The failure of a target on an input, if any.
 fn broken(target: targets::Target, input: &[u8], what: &str) -> Option<String> {
     let (name, check) = target;
     let held = catch_unwind(|| check(input));
@@ -39,7 +39,7 @@ fn broken(target: targets::Target, input: &[u8], what: &str) -> Option<String> {
 }
 
 #[test]
-fn what_is_committed_holds() {
+fn committed_inputs_pass() {
     let mut failures = Vec::new();
     for target in targets::TARGETS {
         let inputs = committed(target.0);
@@ -51,7 +51,7 @@ fn what_is_committed_holds() {
 }
 
 #[test]
-fn what_is_made_of_it_holds() {
+fn derived_inputs_pass() {
     for target in targets::TARGETS {
         let inputs: Vec<Vec<u8>> = committed(target.0).into_iter().map(|(_, input)| input).collect();
         let mut dice = Dice(7);

@@ -1,7 +1,7 @@
-//! Every answer of an OpenClaw gateway, over a socket, and what the caller is told.
+//! Every answer of an OpenClaw gateway, over a socket, and the result for the caller.
 //!
-//! The rows are those of the measured contract (`§` is its section). Streams are sent as the gateway sends them:
-//! chunked, each event as `event:` and `data:`, and `[DONE]` at the end.
+//! The rows are those of the measured contract (`§` is its section). Streams are sent as the gateway sends
+//! them: chunked, each event as `event:` and `data:`, with `[DONE]` at the end.
 
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
@@ -19,28 +19,28 @@ use serde_json::{Value, json};
 
 use crate::support::scripted_http::{Move, ScriptedHttp};
 
-/// Connections that break, stall, drip and never end; and those that are used again.
+/// Connections that break, stall, trickle or never end, and connections that are reused.
 mod connections;
 /// Both dialects, how they are learnt, and the probe.
 mod dialects;
-/// WebSockets that are no gateway's, break, stall, drip and never end.
+/// WebSocket peers that are no gateway, or that break, stall, trickle or never end.
 mod hostile_sockets;
-/// Large answers, and the memory they share.
+/// Large answers and the memory they share.
 mod memory;
-/// What became of a turn whose answer was lost.
+/// The outcome of a turn whose answer was lost.
 mod recovery;
-/// Refusals in both shapes, and answers of somebody else.
+/// Refusals in both shapes, and answers of other servers.
 mod refusals;
-/// Replies: what counts as said, what counts as called.
+/// Replies: which texts and calls count.
 mod replies;
-/// What is sent; and that nothing secret comes back out.
+/// The request as sent, and redaction of secrets in answers.
 mod requests;
 
-/// The gateway's token in these tests; no text may show it.
+/// The gateway's token in these tests; no text may contain it.
 const TOKEN: &str = "gw-t0ken-canary-5f0c99aa77";
 const SESSION: &str = "task:T1:agent:engineer:Acc0unt:v1";
 
-/// For what must come, and for what must not end anything.
+/// A timeout that no test should reach.
 const PATIENT: Duration = Duration::from_secs(20);
 
 fn roots() -> &'static Roots {
@@ -67,7 +67,7 @@ fn tool() -> Tool {
     Tool { name: "task_status", description: "Moves a task.".to_owned(), parameters }
 }
 
-/// Says something to the engineer, with a tool on offer; the reply, and the signs of life.
+/// Sends a message to the engineer, with a tool on offer. Returns the reply and the signs of life.
 fn ask(gateway: &HttpGateway) -> (Result<Reply, GatewayError>, Vec<String>) {
     let session = SessionKey::new(SESSION);
     let tool = tool();
@@ -89,7 +89,7 @@ fn ask(gateway: &HttpGateway) -> (Result<Reply, GatewayError>, Vec<String>) {
     (reply, signs)
 }
 
-/// What comes of this move of a server.
+/// The result of this behaviour of a server.
 fn outcome(bad: Move) -> Result<Reply, GatewayError> {
     let server = ScriptedHttp::start([bad]);
     ask(&client(&server.url())).0
@@ -118,7 +118,7 @@ fn chunk(bytes: &[u8]) -> Vec<u8> {
     chunk
 }
 
-/// Events as text, `[DONE]` behind them.
+/// Events as text, followed by `[DONE]`.
 fn events(events: &[Value]) -> String {
     let lines = events.iter().map(|event| {
         let name = event["type"].as_str().unwrap();

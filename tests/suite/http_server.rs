@@ -1,27 +1,27 @@
-//! The HTTP server under attack. "Notes" are the measured traps of another server (§5) and the rules made of them
-//! (§6); each test names the one it proves.
+//! The HTTP server under attack. "Notes" are the measured failures of another server (§5) and the rules derived from
+//! them (§6). Each test names the one it proves.
 
-/// The attack list, each attack beside somebody who keeps asking for `/health`.
+/// The attacks, each while a prober keeps requesting `/health`.
 mod attacks;
 /// Bodies: lengths, chunks, limits.
 mod bodies;
-/// The other side of tests that need a process of their own.
+/// The child process of tests that need one.
 mod child;
 /// Many clients at once: places, eviction, resets, descriptors.
 mod crowds;
-/// What one client may do on one connection: order, kept connections, `HEAD`, old versions.
+/// One client on one connection: order, keep-alive, `HEAD`, HTTP/1.0.
 mod exchanges;
-/// Requests that are none.
+/// Malformed requests.
 mod malformed;
-/// What connections cost.
+/// The memory of connections.
 mod memory;
-/// Clients that take their time, and stopping.
+/// Slow clients, and stopping.
 mod patience;
-/// How long `/health` takes while an attack goes on.
+/// The latency of `/health` during an attack.
 mod prober;
-/// Answers that come piece by piece.
+/// Replies that are streams.
 mod streams;
-/// Connections that leave HTTP behind.
+/// Connections that switch to another protocol.
 mod switched;
 
 use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
@@ -32,12 +32,12 @@ use std::time::{Duration, Instant};
 use mission_control_runtime::http::message::{Method, Reply, Request};
 use mission_control_runtime::http::server::{Server, ServerLimits};
 
-/// No answer within this time is a failure; nothing here takes that long.
+/// No reply within this time is a failure. Nothing here takes that long.
 const GUARD: Duration = Duration::from_secs(10);
 /// A request for the route that must always answer.
 const HEALTH: &[u8] = b"GET /health HTTP/1.1\r\nHost: h\r\n\r\n";
 
-/// Deadlines short enough to be waited for.
+/// Deadlines short enough for a test.
 fn short_limits() -> ServerLimits {
     ServerLimits {
         head_time: Duration::from_millis(400),
@@ -53,10 +53,10 @@ fn serve(limits: ServerLimits) -> Server {
     Server::bind("127.0.0.1:0", limits, |request| routes(&request)).unwrap()
 }
 
-/// More than the kernel takes in for a client that does not read.
+/// More bytes than the kernel buffers for a client that does not read.
 static LARGE: [u8; 3_000_000] = [b'x'; 3_000_000];
 
-/// What most tests talk to.
+/// The routes of most tests.
 fn routes(request: &Request) -> Reply {
     match request.path().as_ref() {
         "/health" | "/livez" => Reply::json(r#"{"status":"ok"}"#).no_store(),
@@ -85,7 +85,7 @@ struct Client {
     stream: BufReader<TcpStream>,
 }
 
-/// One answer, as a client sees it.
+/// One reply as a client receives it.
 #[derive(Debug)]
 struct Answer {
     status: u16,
@@ -117,7 +117,7 @@ impl Client {
         self
     }
 
-    /// The answer, which must come.
+    /// The reply. Its absence is a failure.
     fn answer(&mut self) -> Answer {
         self.answer_or_end(&Method::Get).expect("an answer, not the end of the connection")
     }
@@ -126,7 +126,7 @@ impl Client {
         self.answer_or_end(&Method::Head).expect("an answer, not the end of the connection")
     }
 
-    /// The answer, or nothing if the connection ended without one. Half an answer is a failure.
+    /// The reply, or `None` if the connection ended without one. Half a reply is a failure.
     fn answer_or_end(&mut self, method: &Method) -> Option<Answer> {
         let mut head = String::new();
         while !head.ends_with("\r\n\r\n") {
@@ -172,7 +172,7 @@ impl Client {
         self.send(request).answer()
     }
 
-    /// Waits for the server to hang up; anything else it says is a failure.
+    /// Waits for the server to close the connection. Any further bytes are a failure.
     fn expect_end(&mut self) {
         match self.stream.read(&mut [0; 1]) {
             Ok(0) => {}
@@ -186,16 +186,16 @@ impl Client {
     }
 }
 
-/// Looks again and again until it is so; `what` is missing if it never is.
+/// Polls until the condition holds. `what` describes it in the failure.
 fn wait_until(what: &str, mut so: impl FnMut() -> bool) {
     let start = Instant::now();
     while !so() {
-        assert!(start.elapsed() < GUARD, "waited in vain until {what}");
+        assert!(start.elapsed() < GUARD, "timed out waiting until {what}");
         std::thread::sleep(Duration::from_millis(2));
     }
 }
 
-/// A gate that handlers wait at, and the word that one has come to it.
+/// A gate at which handlers wait, and a handler that waits at it.
 fn gate() -> (Arc<Gate>, impl Fn(Request) -> Reply + Send + Sync + 'static) {
     let gate = Arc::new(Gate::default());
     let handlers = Arc::clone(&gate);
@@ -221,15 +221,15 @@ impl Gate {
         self.changed.notify_all();
         let (state, late) = self.changed.wait_timeout_while(state, GUARD, |(_, open)| !*open).unwrap();
         drop(state);
-        assert!(!late.timed_out(), "nobody opened the gate");
+        assert!(!late.timed_out(), "the gate was not opened in time");
     }
 
-    /// Waits until this many handlers stand before the gate.
+    /// Waits until this many handlers wait at the gate.
     fn await_waiting(&self, count: usize) {
         let state = self.state.lock().unwrap();
         let (state, late) =
             self.changed.wait_timeout_while(state, GUARD, |(waiting, _)| *waiting < count).unwrap();
-        assert!(!late.timed_out(), "{} of {count} came to the gate", state.0);
+        assert!(!late.timed_out(), "{} of {count} reached the gate", state.0);
     }
 
     fn open(&self) {

@@ -11,6 +11,9 @@ mod kill;
 mod memory_ledger;
 /// Files of other versions.
 mod recorded;
+/// Work that no list shows.
+#[cfg(feature = "test-kind")]
+mod test_kind;
 /// Fields of other versions.
 mod unknown_fields;
 
@@ -20,6 +23,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use mission_control_runtime::clock::Millis;
+use mission_control_runtime::delivery::cause::Cause;
 use mission_control_runtime::delivery::journal::{Journal, Note, Step, Wait};
 use mission_control_runtime::delivery::policy::Skip;
 use mission_control_runtime::delivery::reply::Silence;
@@ -80,7 +84,7 @@ fn record(failures: u32) -> Record {
     let work =
         ToolRounds { rounds: 2, calls: 3, said: Some("one moment".to_owned()), ..ToolRounds::default() };
     let outputs = vec![ToolOutput { call_id: "c1".to_owned(), output: format!("{{\"n\":{failures}}}") }];
-    let failures = [("interrupted", failures)].into();
+    let failures = [(Cause::Interrupted, failures)].into();
     Record { failures, stage: Stage::Working(ToolRounds { outputs, ..work }), ..Record::default() }
 }
 
@@ -185,21 +189,21 @@ fn any_record() -> impl Strategy<Value = Record> {
         |((failures, doubts, outages, turned_away, lost), silences, unknown, stage)| Record {
             untold: lost,
             requests: failures,
-            crashes: doubts,
             suspected: doubts,
             held: silences,
             extra: extra(lost),
             tries: failures,
-            failures: [
-                ("interrupted", failures),
-                ("unknown-agent", doubts),
-                ("backend-away", outages),
-                ("turned-away", turned_away),
-                ("lost-answer", lost),
-                ("silence", silences),
-                ("of-a-newer-version", unknown),
-            ]
-            .into(),
+            failures: serde_json::from_value(json!({
+                "crash": doubts,
+                "interrupted": failures,
+                "unknown-agent": doubts,
+                "backend-away": outages,
+                "turned-away": turned_away,
+                "lost-answer": lost,
+                "silence": silences,
+                "of-a-newer-version": unknown,
+            }))
+            .unwrap(),
             unheard: Some(lost),
             parted: Some(doubts),
             sent: Some(Sent {
@@ -309,12 +313,16 @@ fn what_is_kept_has_stable_names() {
     let cost = json!({"input_tokens": 3, "output_tokens": 4});
     let unposted = json!({"parts": ["words"], "posted": 0, "doubt": 1, "advance": true});
     let failures = json!({"internal": 1, "backend": 2, "backend-away": 3, "turned-away": 4, "lost-answer": 5, "silence": 6, "no-context": 7,
-        "earlier": 8, "earlier-provider": 9});
-    let all = json!({"tries": 1, "requests": 1, "crashes": 1, "suspected": 1, "held": 1, "failures": failures, "answered_then": 1,
+        "earlier": 8, "earlier-provider": 9, "crash": 10, "answer-not-received": 11});
+    let all = json!({"tries": 1, "requests": 1, "suspected": 1, "held": 1, "failures": failures, "answered_then": 1,
         "sent": sent, "unheard": 1, "parted": 1, "heard": ["m", 1], "answered": true,
         "reopened": true, "rested": 1, "waits": "person", "since": 1, "effects": effects, "spent": cost, "unposted": unposted, "stage": stage});
     let known: Record = serde_json::from_value(all.clone()).unwrap();
     assert_eq!(json!(known), all);
+    let counted_apart: Record =
+        serde_json::from_value(json!({"crashes": 2, "failures": {"crash": 3}})).unwrap();
+    assert_eq!(json!(counted_apart), json!({"failures": {"crash": 5}}), "crashes had a field of their own");
+    assert!(serde_json::from_value::<Record>(json!({"crashes": "many"})).is_err());
     assert_eq!(json!(Stage::Fresh), "fresh");
     let notice = Stage::Notice(Notice::new("a line".to_owned(), End::Gone));
     assert_eq!(json!(notice), json!({"notice": {"line": "a line", "doubt": null, "end": "gone"}}));

@@ -1,4 +1,4 @@
-//! Every promise of the house that can be seen from outside, one module per subject.
+//! Every externally visible promise of the product, one module per subject.
 //!
 //! Tests are named after promises and cite the rule they prove. Tables of the specifications stand here as rows.
 
@@ -27,9 +27,11 @@ mod delivery_flow;
 mod demo;
 /// Who is next, in virtual time: tracks, ranks, lists, the gate.
 mod dispatcher;
+/// The documents: links, paths, the length of the README, the table of error messages.
+mod documentation;
 /// Every writing function against every broken connection, counted in the backend's tables.
 mod faults;
-/// Any bytes at the doors of the house: the fuzz targets without their engine.
+/// Arbitrary bytes at every input: the fuzz targets without their engine.
 mod fuzzed;
 /// Every answer of a gateway, over a socket: replies, refusals, broken connections, both dialects.
 mod gateway_answers;
@@ -45,7 +47,7 @@ mod mission_control;
 mod ops;
 /// The scripted gateway against what was seen of real ones, and its faults.
 mod scripted_gateway;
-/// Nothing secret leaves the house.
+/// No secret leaves the process.
 mod secrets;
 /// The 34 service functions: what is sent, what is understood.
 mod service_calls;

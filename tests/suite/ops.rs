@@ -1,12 +1,13 @@
-//! Why, in three sentences: every state of a delivery, and what stands in its way.
+//! Explanations in three sentences: every state of a delivery, and what blocks it.
 
-/// Who does what.
+/// The figures of the agents.
 mod agents;
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use mission_control_runtime::clock::Millis;
+use mission_control_runtime::delivery::cause::Cause;
 use mission_control_runtime::delivery::journal::RecordedStep;
 use mission_control_runtime::delivery::operator_requests::Place;
 use mission_control_runtime::delivery::policy::Skip;
@@ -29,7 +30,7 @@ fn as_work(row: Value) -> Arc<work::Work> {
     Arc::new(serde_json::from_value::<Notification>(row).unwrap().into())
 }
 
-/// A mention of ben, seen a minute ago, of which nothing else is known.
+/// A mention of ben, seen a minute ago, with nothing else known.
 fn case(id: &str) -> Case {
     let row = json!({"_id": id, "type": "mention", "recipientType": "agent", "recipientId": "k-ben",
         "taskId": "t1", "title": "", "body": "", "createdAt": (NOW - secs(60)).0});
@@ -40,7 +41,7 @@ fn case(id: &str) -> Case {
         first_seen: Some(NOW - secs(60)),
         not_before: None,
         closed: None,
-        told: Vec::new(),
+        steps: Vec::new(),
         left_out: 0,
         trouble: None,
         place: None,
@@ -72,7 +73,7 @@ fn unposted() -> PendingAnswer {
     PendingAnswer::new(vec!["a".to_owned(), "b".to_owned()], false)
 }
 
-/// A case, the state that is told of it, and words of the three sentences.
+/// A case, its state, and words of the three sentences.
 type Row = (Case, &'static str, [&'static str; 3]);
 
 #[track_caller]
@@ -94,27 +95,27 @@ fn asked(tries: u32) -> Record {
 }
 
 #[test]
-fn every_end_is_told() {
+fn every_outcome_is_explained() {
     let rows: Vec<Row> = vec![
         (
             Case { record: asked(2), ..ended(End::Answered(1)) },
             "answered",
             [
                 "Mention for ben: answered 10 s ago",
-                "asked 2 times; it was over 50 s after it was created",
-                "Nothing more",
+                "asked 2 times; the delivery ended 50 s after it was created",
+                "Done. No action needed.",
             ],
         ),
-        (ended(End::Answered(3)), "answered", ["answered in 3 messages", "not asked", "over"]),
-        (ended(End::Kept("x".to_owned())), "kept", ["answered", "no thread", "Nothing more"]),
+        (ended(End::Answered(3)), "answered", ["answered in 3 messages", "not asked", "Done"]),
+        (ended(End::Kept("x".to_owned())), "kept", ["answered", "no thread", "Done. No action needed."]),
         (
             ended(End::Silent(Silence::HeartbeatOk)),
             "silent",
-            ["over without an answer 10 s ago", "The agent had nothing to say, and need not.", "Nothing"],
+            ["ended without an answer 10 s ago", "The agent had nothing to say; none was required.", "Done"],
         ),
         (
             Case {
-                record: Record { failures: [("silence", 3)].into(), ..asked(3) },
+                record: Record { failures: [(Cause::Silence, 3)].into(), ..asked(3) },
                 ..ended(End::Unanswered(Silence::Empty))
             },
             "unanswered",
@@ -127,9 +128,9 @@ fn every_end_is_told() {
         (
             ended(End::Skipped(Skip::ArchivedTask)),
             "skipped",
-            ["did not hear of it", "he task is archived", "Nothing"],
+            ["not sent to the agent", "he task is archived", "Done"],
         ),
-        (ended(End::Gone), "gone", ["no longer there", "deleted", "Nothing"]),
+        (ended(End::Gone), "gone", ["no longer existed", "deleted", "Done"]),
         (
             ended(End::Dead("the request is too large".to_owned())),
             "dead",
@@ -155,50 +156,50 @@ fn every_end_is_told() {
         (
             ended(End::Dropped("no".to_owned())),
             "dropped",
-            ["closed for good by a person", "It had been given up: no.", "Nothing"],
+            ["closed for good by a person", "It had been given up: no.", "Done"],
         ),
         (
             Case { closed: Some((NOW, None)), ..case("n1") },
             "over",
-            ["over 0 s ago", "does not know", "Nothing"],
+            ["ended 0 s ago", "does not know", "Done"],
         ),
     ];
     tell(rows);
 }
 
 #[test]
-fn whatever_is_not_over_is_told() {
+fn open_work_is_explained() {
     let rests = Place::Rests(NOW + secs(12));
     let trouble = |case: Case, words: &str| Case { trouble: Some(words.to_owned()), ..case };
     let rows: Vec<Row> = vec![
         (
             Case { turn: Some(turn(TurnState::Working, 3)), ..at(Place::Running) },
             "working",
-            ["at work on it for 3 min", "last sign of life was 3 s ago", "looked for in 14 min"],
+            ["working on it for 3 min", "last sign of life was 3 s ago", "checked in 14 min"],
         ),
         (
             Case { turn: Some(turn(TurnState::Waiting, 3)), ..at(Place::Running) },
             "working",
-            ["at work", "busy with other turns", "posted when it comes"],
+            ["working on it", "busy with other turns", "posted when it arrives"],
         ),
         (
             Case { turn: Some(turn(TurnState::Quiet, 100)), ..at(Place::Running) },
             "working",
-            ["at work", "no sign of life for 100 s", "in 13 min"],
+            ["working on it", "No sign of life for 100 s", "in 13 min"],
         ),
         (
             Case { turn: Some(turn(TurnState::Stuck, 900)), ..at(Place::Running) },
             "working",
-            ["at work", "stuck: no sign of life for 15 min", "now"],
+            ["working on it", "stuck: no sign of life for 15 min", "now"],
         ),
-        (at(Place::Running), "working", ["about to be told", "A worker has it", "at once"]),
+        (at(Place::Running), "working", ["about to be sent", "A worker is processing it", "at once"]),
         (
             Case {
                 record: Record { stage: Stage::Working(ToolRounds::default()), ..asked(1) },
                 ..at(Place::Running)
             },
             "working",
-            ["a tool of the agent", "worker", "at once"],
+            ["a tool call of the agent is running", "worker", "at once"],
         ),
         (
             Case { record: Record { stage: answered(), ..asked(1) }, ..at(Place::Running) },
@@ -208,17 +209,17 @@ fn whatever_is_not_over_is_told() {
         (
             at(Place::Ready),
             "waiting",
-            ["not settled; it was created 60 s ago", "free worker", "as soon as it can"],
+            ["not settled; it was created 60 s ago", "free worker", "as soon as possible"],
         ),
         (
             at(Place::Behind(WorkId::new("n0"))),
             "waiting",
-            ["not settled", "Another one of the same agent and task comes first: n0.", "`why n0`"],
+            ["not settled", "Another delivery of the same agent and task comes first: n0.", "`why n0`"],
         ),
         (
             trouble(
                 Case {
-                    record: Record { failures: [("provider-trouble", 2)].into(), ..asked(2) },
+                    record: Record { failures: [(Cause::ProviderTrouble, 2)].into(), ..asked(2) },
                     ..at(rests.clone())
                 },
                 "the provider is down",
@@ -229,27 +230,31 @@ fn whatever_is_not_over_is_told() {
         (
             trouble(
                 Case {
-                    record: Record { stage: answered(), failures: [("backend-away", 1)].into(), ..asked(1) },
+                    record: Record {
+                        stage: answered(),
+                        failures: [(Cause::BackendAway, 1)].into(),
+                        ..asked(1)
+                    },
                     ..at(rests.clone())
                 },
-                "nobody answers",
+                "the provider is unreachable",
             ),
             "resting",
-            ["the answer is not in the thread yet", "Nobody answers.", "tried again in 12 s"],
+            ["the answer is not in the thread yet", "The provider is unreachable.", "tried again in 12 s"],
         ),
         (
             trouble(at(rests), "the answer was lost: it goes on"),
             "resting",
-            ["it rests", "The answer was lost: it goes on.", "tried again"],
+            ["waits for its next attempt", "The answer was lost: it goes on.", "tried again"],
         ),
-        (case("n1"), "closing", ["ended just now", "written down", "`why n1`"]),
+        (case("n1"), "closing", ["ended just now", "being recorded", "`why n1`"]),
     ];
     tell(rows);
 }
 
-/// What stands in everybody's way comes first, and all of it is named.
+/// Causes that block every delivery come first, and all of them are named.
 #[test]
-fn what_stands_in_the_way_is_told_first() {
+fn what_blocks_every_delivery_is_named_first() {
     let paused =
         |all, agents: &[&str]| Paused { all, agents: agents.iter().map(|a| (*a).to_owned()).collect() };
     let gateway = || Some("the gateway is unreachable at its address. Check that it runs.".to_owned());
@@ -270,11 +275,11 @@ fn what_stands_in_the_way_is_told_first() {
         ),
         (
             ServiceCondition { gateway: gateway(), ..runs() },
-            &["The way to the agents is closed: nobody answers", "Check that it runs."],
+            &["No turn can begin: the gateway is unreachable", "Check that it runs."],
         ),
         (
             ServiceCondition { backend: backend(), ..runs() },
-            &["Mission Control does not answer as it should: the token was not accepted."],
+            &["Mission Control is unavailable: the token was not accepted."],
         ),
         (
             ServiceCondition { foreign: Some("another runtime works here".to_owned()), ..runs() },
@@ -290,7 +295,7 @@ fn what_stands_in_the_way_is_told_first() {
             },
             &[
                 "Everything is paused",
-                "Also: The way to the agents",
+                "Also: No turn can begin",
                 "Also: Mission Control",
                 "Nothing is recorded: disk full.",
             ],
@@ -300,15 +305,15 @@ fn what_stands_in_the_way_is_told_first() {
             &["Nothing new begins until STATE_DIR can be written again: disk full."],
         ),
     ];
-    for (house, words) in rows {
+    for (condition, words) in rows {
         let case = Case { trouble: Some("its own".to_owned()), ..at(Place::Ready) };
-        let found = one(&case, &house, SILENCE, NOW);
+        let found = one(&case, &condition, SILENCE, NOW);
         assert_eq!(found.state, "held", "{found:?}");
         for word in words {
             assert!(found.why.contains(word), "{word}: {}", found.why);
         }
     }
-    // Somebody else's pause, and one that comes too late for a turn, stand in nobody's way.
+    // Another agent's pause, or a pause that comes too late for a turn, blocks nothing.
     let others = ServiceCondition { paused: paused(false, &["ada"]), ..runs() };
     assert_eq!(one(&at(Place::Ready), &others, SILENCE, NOW).state, "waiting");
     let case = Case { record: Record { stage: answered(), ..Record::default() }, ..at(Place::Ready) };
@@ -319,9 +324,9 @@ fn what_stands_in_the_way_is_told_first() {
     assert_eq!(one(&case, &ServiceCondition { gateway: gateway(), ..runs() }, SILENCE, NOW).state, "waiting");
 }
 
-/// Of many the one that tells most: what waits, what gave up, the last.
+/// Of many deliveries the most informative one is explained: waiting, given up, the latest end.
 #[test]
-fn of_many_the_one_that_tells_most_is_told() {
+fn of_many_deliveries_the_most_informative_is_explained() {
     let named = |id: &str, case: Case| {
         let mut case = case;
         Arc::make_mut(&mut case.work).id = WorkId::new(id);
@@ -334,10 +339,10 @@ fn of_many_the_one_that_tells_most_is_told() {
     let rows = [
         (
             vec![over.clone(), dead.clone(), behind, rests],
-            "2 not settled, 1 given up, 1 over. What tells most is rests:",
+            "2 open, 1 given up, 1 ended. Most relevant: rests:",
         ),
-        (vec![over.clone(), dead], "0 not settled, 1 given up, 1 over. What tells most is dead:"),
-        (vec![over], "0 not settled, 0 given up, 1 over. What tells most is over:"),
+        (vec![over.clone(), dead], "0 open, 1 given up, 1 ended. Most relevant: dead:"),
+        (vec![over], "0 open, 0 given up, 1 ended. Most relevant: over:"),
     ];
     for (cases, words) in rows {
         let found = many("ben", &cases, &runs(), SILENCE, NOW).unwrap();
@@ -347,7 +352,7 @@ fn of_many_the_one_that_tells_most_is_told() {
     assert!(many("ben", &[], &runs(), SILENCE, NOW).is_none());
 }
 
-/// The timeline with its times, steps and words, and what the agent has said.
+/// The timeline with its times, steps and words, and the agent's answer.
 #[test]
 fn the_timeline_follows() {
     let step = |at, step: &str, words: &str| RecordedStep {
@@ -355,14 +360,14 @@ fn the_timeline_follows() {
         step: step.to_owned(),
         words: words.to_owned(),
     };
-    let told = vec![step(50, "turn-sent", "to ben, try 1"), step(20, "rests", "the provider is down")];
+    let steps = vec![step(50, "turn-sent", "to ben, try 1"), step(20, "rests", "the provider is down")];
     let record = Record { tries: 1, unposted: Some(unposted()), ..Record::default() };
-    let case = Case { told, record, ..ended(End::Dead("no".to_owned())) };
+    let case = Case { steps, record, ..ended(End::Dead("no".to_owned())) };
     let text = one(&case, &runs(), SILENCE, NOW).text();
     for words in [
         "Z  turn-sent     to ben, try 1\n",
         "Z  rests         the provider is down\n",
-        "which no thread shows:\na\n\nb\n",
+        "not posted in any thread:\na\n\nb\n",
     ] {
         assert!(text.contains(words), "{words:?}: {text}");
     }

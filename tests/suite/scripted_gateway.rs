@@ -1,12 +1,12 @@
-//! The scripted OpenClaw gateway against openclaw-gateway.md, whose sections are cited as §.
+//! The scripted OpenClaw gateway, tested against openclaw-gateway.md, whose sections are cited as §.
 //!
-//! `conformance` runs against our gateway, and against a real one (2026.9.6) where `CONFORMANCE_GATEWAY_URL` and
-//! `CONFORMANCE_GATEWAY_TOKEN` say where it is: `make conformance` does that. What the model does stands in the message, in
-//! the words of [`Directives`]. `ours` is what cannot be brought about on a real one: faults, the old release, figures.
+//! `conformance` runs against the scripted gateway. With `CONFORMANCE_GATEWAY_URL` and `CONFORMANCE_GATEWAY_TOKEN` it also
+//! runs against a real one (2026.9.6), as `make conformance` does. The message contains [`Directives`] for the model.
+//! `ours` tests what a real gateway cannot be made to do: faults, the old release, performance.
 
-/// What real gateways do, row by row.
+/// The behaviour of real gateways, row by row.
 mod conformance;
-/// What is ours alone.
+/// Tests for the scripted gateway only.
 mod ours;
 
 use std::env;
@@ -21,15 +21,15 @@ use mission_control_runtime::demo::gateway::{
 use mission_control_runtime::http::server::{Server, ServerLimits};
 use serde_json::{Value, json};
 
-/// Nothing here takes longer; a real gateway's first turns take seconds.
+/// The timeout of every wait. The first turns of a real gateway take seconds.
 const GUARD: Duration = Duration::from_mins(1);
-/// What opens our gateways.
+/// The token of the scripted gateways.
 const TOKEN: &str = "token-of-the-tests";
-/// The agents of both: two to talk to, and one for each way in which a provider's key can be refused, here and in the
+/// The agents of both gateways: two to talk to, and one for each refusal of a provider's key in these tests and in the
 /// conversations.
 const AGENTS: [&str; 7] = ["engineer", "qa", "locked", "broke", "denied", "picky", "down"];
 
-/// A gateway to talk to.
+/// A gateway under test.
 struct Target {
     url: String,
     token: String,
@@ -37,7 +37,7 @@ struct Target {
     ours: Option<Ours>,
 }
 
-/// One that runs in this process.
+/// A scripted gateway in this process.
 struct Ours {
     gateway: ScriptedGateway,
     server: Server,
@@ -59,7 +59,7 @@ fn options() -> Options {
 }
 
 impl Target {
-    /// The real one, if there is one, and else ours.
+    /// The real gateway if one is configured, otherwise the scripted one.
     fn both() -> Self {
         match (env::var("CONFORMANCE_GATEWAY_URL"), env::var("CONFORMANCE_GATEWAY_TOKEN")) {
             (Ok(url), Ok(token)) => Self { url, token, client: client(), ours: None },
@@ -67,7 +67,7 @@ impl Target {
         }
     }
 
-    /// Ours.
+    /// The scripted gateway.
     fn ours(options: Options, mind: impl ScriptedModel + 'static) -> Self {
         let gateway = ScriptedGateway::new(options, Arc::new(mind));
         let doors = gateway.clone();
@@ -80,7 +80,7 @@ impl Target {
         Self { url, token: TOKEN.to_owned(), client: client(), ours: Some(Ours { gateway, server }) }
     }
 
-    /// What runs in this process.
+    /// The scripted gateway in this process.
     fn gateway(&self) -> &ScriptedGateway {
         &self.ours.as_ref().expect("it is ours").gateway
     }
@@ -110,12 +110,12 @@ impl Target {
         request.send(body)
     }
 
-    /// A body as it stands, from somebody who is let in.
+    /// Posts a raw body with authorization.
     fn body(&self, body: &str) -> Answer {
         self.send(PATH, &[self.bearer()], body).unwrap()
     }
 
-    /// A turn of the engineer in this session; `more` is added to the body.
+    /// A turn of the engineer in this session. `more` is merged into the body.
     fn turn(&self, session: &str, input: impl Into<Value>, more: Value) -> Answer {
         self.try_turn(session, input, more).unwrap()
     }
@@ -125,18 +125,18 @@ impl Target {
         self.send(PATH, &headers, &engineers(input, more).to_string())
     }
 
-    /// The same as events.
+    /// [`Target::turn`] as events.
     fn events(&self, session: &str, input: impl Into<Value>, more: Value) -> Answer {
         let mut more = more;
         more["stream"] = json!(true);
         self.turn(session, input, more)
     }
 
-    /// What a session remembers.
+    /// The history of a session.
     fn history(&self, session: &str, query: &str) -> Answer {
         let path = format!("/sessions/{}/history{query}", session.replace(':', "%3A"));
         let mut answer = self.get(&path, &[self.bearer()]);
-        // Seen once in five runs: a real one answers 500 at a moment when it tidies its database.
+        // Seen once in five runs: a real gateway answers 500 while it maintains its database.
         for _ in 0..3 {
             if self.ours.is_none() && answer.status == 500 {
                 std::thread::sleep(Duration::from_millis(500));
@@ -161,20 +161,20 @@ fn client() -> ureq::Agent {
     config.timeout_global(Some(GUARD)).build().into()
 }
 
-/// A session of the engineer's that nobody has used, on no gateway.
+/// A new session of the engineer that no gateway knows.
 fn fresh(name: &str) -> String {
     static COUNT: AtomicUsize = AtomicUsize::new(0);
     let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis();
     format!("agent:engineer:{name}:{since}-{}", COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// What was answered.
+/// A received response.
 #[derive(Debug)]
 struct Answer {
     status: u16,
     headers: Vec<(String, String)>,
     body: String,
-    /// Whether the end of the body came.
+    /// Whether the body is complete.
     whole: bool,
 }
 
@@ -211,7 +211,7 @@ impl Answer {
         self.events().into_iter().map(|(name, _)| name.replacen("response.", "", 1)).collect()
     }
 
-    /// The response resource: of events the last one's.
+    /// The response resource. Among events it is the last one.
     fn response(&self) -> Value {
         if self.body.starts_with("event:") {
             let events = self.events();
@@ -221,7 +221,7 @@ impl Answer {
         self.json()
     }
 
-    /// What the agent said, of a turn that went well.
+    /// The agent's text in a successful turn.
     fn text(&self) -> String {
         let response = self.response();
         assert_eq!((self.status, &response["status"]), (200, &json!("completed")), "{response}");
@@ -231,14 +231,14 @@ impl Answer {
         texts.join("\n")
     }
 
-    /// What it wants called: the items.
+    /// The requested calls: the items.
     fn calls(&self) -> Vec<Value> {
         let response = self.response();
         let items = response["output"].as_array().unwrap().iter();
         items.filter(|item| item["type"] == "function_call").cloned().collect()
     }
 
-    /// The error of a turn that was run and failed: status, code, message.
+    /// The error of a turn that ran and failed: status, code, message.
     fn failure(&self) -> (u16, String, String) {
         let response = self.response();
         assert_eq!(
@@ -251,7 +251,7 @@ impl Answer {
         (self.status, text("code"), text("message"))
     }
 
-    /// The error of a turn that was refused before it was run: status, type, message.
+    /// The error of a turn that was refused before it ran: status, type, message.
     fn refusal(&self) -> (u16, String, String) {
         let body = self.json();
         assert_eq!(body.as_object().unwrap().len(), 1, "{body}");
@@ -273,7 +273,7 @@ fn events(body: &str) -> Vec<(String, Value)> {
     blocks.map(parse).collect()
 }
 
-/// A tool as it is offered now.
+/// A tool in the current format.
 fn tool(name: &str) -> Value {
     json!({"type": "function", "name": name, "description": "A tool of the tests.",
         "parameters": {"type": "object", "properties": {"taskId": {"type": "string"}}}})
@@ -288,7 +288,7 @@ fn internal_error(status: u16) -> (u16, String, String) {
     (status, "api_error".to_owned(), "internal error".to_owned())
 }
 
-/// Waits for what must come.
+/// Polls until the condition holds.
 fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     let until = Instant::now() + GUARD;
     while !is_so() {
@@ -297,7 +297,7 @@ fn until(what: &str, mut is_so: impl FnMut() -> bool) {
     }
 }
 
-/// The lines of an answer that goes on.
+/// The lines of a response that is still in progress.
 fn lines(response: ureq::http::Response<ureq::Body>) -> impl Iterator<Item = String> {
     BufReader::new(response.into_body().into_reader()).lines().map_while(Result::ok)
 }

@@ -1,26 +1,26 @@
-//! The 34 service functions (backend-contract §2): for each, what is sent at its least and at its most, and an
+//! The 34 service functions (backend-contract §2). Each has its smallest and its largest request, and an
 //! answer as the platform renders it.
 
 use std::sync::{Arc, Mutex};
 
 use mission_control_runtime::clock::Millis;
-use mission_control_runtime::convex::{Call, CallError, Class, Convex, Kind};
+use mission_control_runtime::convex::{Call, CallClass, CallError, Convex, FunctionKind};
 use mission_control_runtime::mission::*;
 use mission_control_runtime::model::*;
 use mission_control_runtime::secret::Secret;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-/// What a backend saw of a call.
+/// A call as the backend received it.
 #[derive(Clone, Debug)]
 struct Seen {
-    kind: Kind,
+    kind: FunctionKind,
     path: String,
     args: Value,
     may_repeat: bool,
 }
 
-/// A backend that notes every call and always gives the same answer.
+/// A backend that records every call and always gives the same answer.
 struct Recorder {
     answer: String,
     seen: Mutex<Vec<Seen>>,
@@ -38,7 +38,7 @@ impl Convex for Recorder {
     }
 }
 
-/// Asks against a backend that answers `answer`; what it saw and what we understood.
+/// Sends the request to a backend that answers `answer`. Returns the call it received and the decoded answer.
 fn ask<R: Request>(request: &R, answer: &str) -> (Seen, Result<R::Answer, CallError>) {
     let recorder = Arc::new(Recorder { answer: answer.to_owned(), seen: Mutex::default() });
     let mission = Mission::new(recorder.clone(), AccountId::new("acc"), Secret::new("the-token"));
@@ -48,10 +48,10 @@ fn ask<R: Request>(request: &R, answer: &str) -> (Seen, Result<R::Answer, CallEr
     (seen[0].clone(), got)
 }
 
-/// Sends the request and holds it against the name and the arguments of the contract; gives back the answer.
+/// Sends the request and compares it with the name and the arguments of the contract. Returns the answer.
 fn check<R: Request>(request: &R, name: &str, sent: Value, may_repeat: bool, answer: &Value) -> R::Answer {
     let (seen, got) = ask(request, &with_floats(answer));
-    assert_eq!(seen.kind, Kind::Action, "{name}");
+    assert_eq!(seen.kind, FunctionKind::Action, "{name}");
     assert_eq!(seen.path, format!("service/actions:{name}"));
     let mut expected = sent;
     expected["accountId"] = json!("acc");
@@ -61,7 +61,7 @@ fn check<R: Request>(request: &R, name: &str, sent: Value, may_repeat: bool, ans
     got.unwrap_or_else(|why| panic!("{name}: {why}"))
 }
 
-/// The JSON as the platform writes it: every number with a fraction, and a field that we do not know.
+/// The JSON as the platform writes it: every number with a fraction, and an unknown field.
 fn with_floats(value: &Value) -> String {
     fn walk(value: &Value) -> Value {
         match value {
@@ -95,18 +95,18 @@ fn the_catalogue_has_each_function_once() {
     paths.sort_unstable();
     paths.dedup();
     assert_eq!(paths.len(), 34);
-    // What only reads may always be repeated.
+    // A function that only reads may always be repeated.
     for function in catalog::ALL {
         assert!(function.writes == catalog::Writes::Yes || function.repeat == Repeat::Always, "{function:?}");
     }
-    // §1.5 and D.2: never blindly.
+    // §1.5 and D.2: never repeated blindly.
     let unsafe_ones = [
         "checkAndClearRestartRequested",
         "createTaskMessageForAgentTool",
         "createResponseRequestNotifications",
         "updateTaskFromAgent",
         "createTaskFromAgent",
-        // It is harmless, but each run adds an activity row.
+        // A repeat does no harm, but each run adds an activity row.
         "assignTaskFromAgent",
         "deleteTaskFromAgent",
         "createDocumentFromAgent",
@@ -124,7 +124,7 @@ fn the_catalogue_has_each_function_once() {
 }
 
 #[test]
-fn the_runtimes_own_calls() {
+fn calls_of_the_runtime_itself() {
     let done = json!({"success": true});
     let report = RuntimeReport {
         droplet_id: "d".into(),
@@ -173,7 +173,7 @@ fn the_runtimes_own_calls() {
 }
 
 #[test]
-fn the_teams_calls() {
+fn calls_about_agents() {
     let agent = json!([{"_id": "a", "name": "QA", "slug": "qa", "role": "QA", "status": "idle", "heartbeatInterval": 15,
         "createdAt": 1, "systemSessionKey": "system:agent:qa:acc:v1",
         "effectiveBehaviorFlags": {"canMarkDone": true}}]);
@@ -211,7 +211,7 @@ fn the_teams_calls() {
 }
 
 #[test]
-fn the_notifications_calls() {
+fn calls_about_notifications() {
     let id = NotificationId::new("n");
     let row = json!([{"_id": "n", "accountId": "acc", "type": "mention", "recipientType": "agent", "recipientId": "a",
         "title": "t", "body": "b", "createdAt": 10}, {"_id": "n2", "type": 7}, null]);
@@ -223,7 +223,7 @@ fn the_notifications_calls() {
         &row,
     );
     assert_eq!((got.rows[0].created_at, &got.rows[0].task_id), (Millis(10), &None));
-    assert_eq!((got.rows.len(), got.spoilt.len()), (1, 2), "a row that makes no sense hides no other");
+    assert_eq!((got.rows.len(), got.spoilt.len()), (1, 2), "an unreadable row does not hide the others");
 
     let sent = json!({"notificationId": "n"});
     let done = json!({"success": true});
@@ -249,7 +249,7 @@ fn the_notifications_calls() {
 }
 
 #[test]
-fn the_threads_calls() {
+fn calls_about_threads() {
     let (a, t, n, s) = (AgentId::new("a"), TaskId::new("t"), NotificationId::new("n"), StorageId::new("s"));
     let id = json!({"messageId": "m"});
     let name = "createMessageFromAgent";
@@ -271,7 +271,7 @@ fn the_threads_calls() {
     most["suppressAgentNotifications"] = json!(false);
     most["attachments"] = json!([{"storageId": "s", "name": "f", "type": "text/csv", "size": 5}]);
     most["sourceNotificationId"] = json!("n");
-    // With the key of the notification it may be repeated, without it never.
+    // With the notification's key it may be repeated, without it never.
     check(&post, name, most, true, &id);
 
     let chat = PostMessageAsOrchestrator { agent_id: &a, task_id: &t, content: "hi" };
@@ -292,7 +292,7 @@ fn the_threads_calls() {
 }
 
 #[test]
-fn the_calls_that_change_tasks() {
+fn calls_that_change_tasks() {
     let (a, t) = (AgentId::new("a"), TaskId::new("t"));
     let by = json!({"taskId": "t", "agentId": "a"});
     let with = |more: Value| {
@@ -381,7 +381,7 @@ fn the_calls_that_change_tasks() {
 }
 
 #[test]
-fn the_calls_that_find_tasks() {
+fn calls_that_find_tasks() {
     let (a, t) = (AgentId::new("a"), TaskId::new("t"));
     let tasks = json!([a_task()]);
 
@@ -438,7 +438,7 @@ fn the_calls_that_find_tasks() {
 }
 
 #[test]
-fn the_documents_calls() {
+fn calls_about_documents() {
     let (a, t, d) = (AgentId::new("a"), TaskId::new("t"), DocumentId::new("d"));
     let name = "createDocumentFromAgent";
     let id = json!({"documentId": "d"});
@@ -466,20 +466,20 @@ fn the_documents_calls() {
     check(&some, name, json!({"taskId": "t", "type": "reference", "limit": 100}), true, &list);
 }
 
-/// An answer that does not fit is no guess. For a call that reads it is a refusal; for one that wrote, nobody but
-/// the backend knows what happened.
+/// An answer that does not fit is never guessed. For a call that reads it is a refusal. For a call that
+/// wrote, only the backend knows what happened.
 #[test]
 fn an_answer_that_does_not_fit_names_the_function_and_the_field() {
     let rows = ["null", "[]", r#"{"orchestratorAgentId": 5}"#, r#""text""#];
     for answer in rows {
         let why = ask(&GetOrchestrator {}, answer).1.unwrap_err();
-        assert_eq!(why.class, Class::Refused, "{answer}");
+        assert_eq!(why.class, CallClass::Refused, "{answer}");
         assert!(why.sentence.contains("service/actions:getOrchestratorAgentId"), "{why}");
     }
     let (a, t) = (AgentId::new("a"), TaskId::new("t"));
     let post = PostMessageAsOrchestrator { agent_id: &a, task_id: &t, content: "hi" };
     let why = ask(&post, r#"{"messageId": 7}"#).1.unwrap_err();
-    assert_eq!(why.class, Class::Ambiguous);
+    assert_eq!(why.class, CallClass::Ambiguous);
     let missing = ask(&CheckRestart {}, "{}").1.unwrap_err();
     assert!(missing.sentence.contains("restartRequested"), "{missing}");
 }

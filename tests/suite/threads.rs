@@ -231,7 +231,7 @@ impl Shop {
 
     fn stop(&mut self) {
         let (_hurry, calm) = crossbeam_channel::bounded(0);
-        self.service.take().unwrap().stop(Duration::from_secs(5), &calm, &Stop::default());
+        assert!(self.service.take().unwrap().stop(Duration::from_secs(5), &calm, &Stop::default()));
     }
 }
 
@@ -247,7 +247,8 @@ fn a_recorded_answer_is_posted_although_no_turn_may_begin() {
     for how in ["the gateway is away", "paused"] {
         let mut shop = Shop::new();
         shop.start(2);
-        shop.backend.fail(POST, [Fault::Before(convex::Class::Transient, convex::Why::Unreachable)]);
+        shop.backend
+            .fail(POST, [Fault::Before(convex::CallClass::Transient, convex::CallReason::Unreachable)]);
         let first = shop.mention("ben");
         shop.until("the refusal", |shop| shop.view().standing().stats.failed == 1);
         assert_eq!(shop.answers(&first), 0);
@@ -290,7 +291,8 @@ fn a_worker_that_panics_gives_its_row_back_and_goes_on() {
         shop.start(1);
         shop.journal.panics_at(step);
         if step == Step::Rests {
-            shop.backend.fail(POST, [Fault::Before(convex::Class::Transient, convex::Why::Unreachable)]);
+            shop.backend
+                .fail(POST, [Fault::Before(convex::CallClass::Transient, convex::CallReason::Unreachable)]);
         }
         let first = shop.mention("ben");
         shop.until("the panic", |shop| shop.journal.0.lock().unwrap().is_none());

@@ -1,7 +1,10 @@
 //! What the compiler cannot see: which layers the manifests list, how folders use each other, how long files are, and
 //! that no secret is committed.
 
-use std::collections::BTreeSet;
+mod imports;
+mod names;
+mod source;
+
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -98,115 +101,6 @@ fn the_droplet_build_contains_no_stand_in() {
     }
 }
 
-/// `crates/core/src/delivery/prompt/mod.rs` → `["delivery", "prompt"]`; the root of a crate is empty.
-fn module(file: &str) -> Vec<String> {
-    let (_, path) = file.split_once("src/").unwrap();
-    let mut parts: Vec<String> = path.trim_end_matches(".rs").split('/').map(str::to_owned).collect();
-    if matches!(parts.last().map(String::as_str), Some("mod" | "lib" | "main")) {
-        parts.pop();
-    }
-    parts
-}
-
-/// The paths that a source names behind `crate::` or `super::`, from the root of its crate, up to its tests; a list in
-/// braces counts once for each item.
-fn imports(here: &[String], source: &str) -> Vec<Vec<String>> {
-    let code: String = source
-        .lines()
-        .take_while(|line| !line.starts_with("#[cfg(test)]"))
-        .filter(|line| !line.trim_start().starts_with("//"))
-        .collect::<Vec<_>>()
-        .join("\n");
-    let is_path = |c: char| c.is_alphanumeric() || c == '_' || c == ':';
-    let mut found = Vec::new();
-    for (at, start) in code.match_indices("crate::").chain(code.match_indices("super::")) {
-        // The middle of a longer path.
-        if code[..at].ends_with(is_path) {
-            continue;
-        }
-        let rest = &code[at..];
-        let end = rest.find(|c: char| !is_path(c)).unwrap_or(rest.len());
-        let path: Vec<&str> = rest[..end].split("::").filter(|part| !part.is_empty()).collect();
-        let up = path.iter().take_while(|part| **part == "super").count();
-        let mut base = if start == "crate::" { Vec::new() } else { here[..here.len() - up].to_vec() };
-        let down = path.iter().filter(|part| !["crate", "super"].contains(part));
-        base.extend(down.map(|part| (*part).to_owned()));
-        match rest[end..].strip_prefix('{') {
-            Some(list) => {
-                for item in list.split('}').next().unwrap().split(',') {
-                    let name = item.trim().split("::").next().unwrap();
-                    found.push(base.iter().cloned().chain([name.to_owned()]).collect());
-                }
-            }
-            None => found.push(base),
-        }
-    }
-    found
-}
-
-/// Which folders of a crate use which others: `("delivery", "tools")`.
-fn between_folders(name: &str) -> BTreeSet<(String, String)> {
-    let sources = sources(name);
-    let folders: BTreeSet<String> = sources
-        .iter()
-        .filter_map(|(file, _)| {
-            let (folder, _) = file.split_once("src/").unwrap().1.split_once('/')?;
-            Some(folder.to_owned())
-        })
-        .collect();
-    let mut found = BTreeSet::new();
-    for (file, source) in &sources {
-        let here = module(file);
-        for path in imports(&here, source) {
-            if let (Some(from), Some(to)) = (here.first(), path.first())
-                && from != to
-                && folders.contains(from)
-                && folders.contains(to)
-            {
-                found.insert((from.clone(), to.clone()));
-            }
-        }
-    }
-    found
-}
-
-/// Whether these arrows lead from a folder back to itself; which folder.
-fn circle(arrows: &BTreeSet<(String, String)>) -> Option<String> {
-    let reaches = |from: &str| {
-        let (mut seen, mut next) = (BTreeSet::new(), vec![from.to_owned()]);
-        while let Some(here) = next.pop() {
-            for (_, to) in arrows.iter().filter(|(a, _)| *a == here) {
-                if seen.insert(to.clone()) {
-                    next.push(to.clone());
-                }
-            }
-        }
-        seen
-    };
-    arrows.iter().map(|(from, _)| from).find(|from| reaches(from).contains(*from)).cloned()
-}
-
-#[test]
-fn the_folders_of_a_crate_form_no_circle() {
-    let pairs =
-        |list: &[(&str, &str)]| list.iter().map(|(a, b)| ((*a).to_owned(), (*b).to_owned())).collect();
-    assert_eq!(circle(&pairs(&[("a", "b"), ("b", "c")])), None);
-    assert!(
-        circle(&pairs(&[("a", "b"), ("b", "c"), ("c", "b")])).is_some(),
-        "the check must be able to fail"
-    );
-    let paths = |source: &str| imports(&["a".to_owned(), "b".to_owned()], source);
-    assert_eq!(paths("use super::super::c::D;"), [["c", "D"]]);
-    assert_eq!(paths("use super::{c::D, E};"), [["a", "c"], ["a", "E"]]);
-    assert_eq!(paths("crate::c::d()"), [["c", "d"]]);
-
-    let crates = LAYERS.iter().map(|(name, _)| format!("crates/{name}")).chain(["src".to_owned()]);
-    for name in crates {
-        let arrows = between_folders(&name);
-        assert_eq!(circle(&arrows), None, "{name}: {arrows:?}");
-    }
-}
-
 #[test]
 fn every_file_says_what_it_is_and_is_short_enough_to_be_read() {
     let places = [
@@ -285,4 +179,20 @@ fn no_secret_is_committed() {
         let lines = if local { Vec::new() } else { credentials_committed(&text) };
         assert!(lines.is_empty(), "{file}: lines {lines:?} hold a credential");
     }
+}
+
+/// Clippy reads the configuration nearest to a crate and does not merge it with the root's.
+#[test]
+fn the_clippy_settings_of_a_crate_repeat_the_roots() {
+    let settings = |file: &str| fs::read_to_string(root().join(file)).ok();
+    let common = settings("clippy.toml").unwrap();
+    let mut with_own = 0;
+    for (name, _) in LAYERS {
+        let Some(own) = settings(&format!("crates/{name}/clippy.toml")) else { continue };
+        with_own += 1;
+        for line in common.lines().filter(|line| !line.starts_with('#') && !line.is_empty()) {
+            assert!(own.lines().any(|other| other == line), "crates/{name}/clippy.toml lacks `{line}`");
+        }
+    }
+    assert_eq!(with_own, 2, "core and model have settings of their own");
 }

@@ -1,4 +1,5 @@
-//! Certificates: good ones work, bad ones are named, and so are mistakes in the file of trusted authorities.
+//! Certificates: valid ones work, invalid ones are reported, and so are mistakes in the file of trusted
+//! authorities.
 
 use std::io::{Read, Write};
 use std::net::TcpListener;
@@ -8,7 +9,7 @@ use std::thread;
 use std::time::Duration;
 
 use mission_control_runtime::convex::{
-    Backoff, Call, CallError, Class, Convex, ConvexEndpoint, ConvexLimits, Kind, Ran, Why,
+    Backoff, Call, CallClass, CallError, CallReason, Convex, ConvexEndpoint, ConvexLimits, FunctionKind, Ran,
 };
 use mission_control_runtime::model::BaseUrl;
 use mission_control_runtime::redact::Redactor;
@@ -34,15 +35,15 @@ fn roots(pem: &str) -> Roots {
     Roots::load(Some(&file)).unwrap()
 }
 
-/// The deadline of all calls here; none should need it.
+/// The deadline of all calls here, which none should need.
 const PATIENT: Duration = Duration::from_secs(10);
 
-/// An unsafe action, which would be repeated at once if it were known not to have been sent.
+/// Calls an unsafe action, which would be repeated at once if it were known to be unsent.
 fn ask(url: &str, roots: &Roots) -> Result<Box<RawValue>, CallError> {
     ask_with(url, roots, PATIENT, Duration::from_secs(9))
 }
 
-/// The same, asked once, with little patience for the connection.
+/// Calls it once, with a short limit for the connection.
 fn ask_once(url: &str, roots: &Roots) -> Result<Box<RawValue>, CallError> {
     ask_with(url, roots, Duration::from_secs(1), PATIENT)
 }
@@ -64,11 +65,17 @@ fn ask_with(
     let convex =
         ConvexEndpoint::with_limits(base, roots, Arc::new(Redactor::default()), limits).client(&Stop::new());
     let args = RawValue::from_string("{}".to_owned()).unwrap();
-    convex.call(&Call { kind: Kind::Action, path: "a:b", args: &args, deadline: PATIENT, may_repeat: false })
+    convex.call(&Call {
+        kind: FunctionKind::Action,
+        path: "a:b",
+        args: &args,
+        deadline: PATIENT,
+        may_repeat: false,
+    })
 }
 
 #[test]
-fn a_certificate_of_a_trusted_authority_is_good_by_name_and_by_address() {
+fn a_certificate_of_a_trusted_authority_is_accepted_by_name_and_by_address() {
     let authority = Authority::new("Ours");
     let roots = roots(&authority.pem);
     for host in ["localhost", "127.0.0.1"] {
@@ -91,7 +98,7 @@ fn a_connection_over_tls_is_kept_and_trust_is_shared() {
     let endpoint = ConvexEndpoint::new(base, &roots(&authority.pem), Arc::new(Redactor::default()));
     let args = RawValue::from_string("{}".to_owned()).unwrap();
     let call = Call {
-        kind: Kind::Action,
+        kind: FunctionKind::Action,
         path: "a:b",
         args: &args,
         deadline: Duration::from_secs(10),
@@ -122,13 +129,13 @@ fn a_bad_certificate_is_refused_with_its_reason() {
             roots(&ours.pem),
             "but for elsewhere.example)",
         ),
-        ("no name", ours.sign(&params(&[])), "localhost", roots(&ours.pem), "not made for this host"),
+        ("no name", ours.sign(&params(&[])), "localhost", roots(&ours.pem), "not issued for this host"),
         (
             "wrong address",
             ours.sign(&params(&["localhost"])),
             "127.0.0.1",
             roots(&ours.pem),
-            "not made for this host",
+            "not issued for this host",
         ),
         (
             "expired",
@@ -178,12 +185,12 @@ fn a_bad_certificate_is_refused_with_its_reason() {
         let error = ask(&server.url("https", host), &roots).unwrap_err();
         assert_eq!(
             (error.why, error.class, error.ran),
-            (Why::CertificateRefused, Class::Refused, Ran::No),
+            (CallReason::CertificateRefused, CallClass::Refused, Ran::No),
             "{name}"
         );
         assert!(error.sentence.contains(words), "{name}: {}", error.sentence);
         assert!(error.not_before >= Some(Duration::from_mins(1)), "{name}: {error:?}");
-        assert_eq!(server.connections(), 1, "{name}: not tried again");
+        assert_eq!(server.connections(), 1, "{name}: not retried");
     }
 }
 
@@ -209,20 +216,16 @@ fn a_file_of_several_authorities_trusts_each() {
 }
 
 #[test]
-fn plain_http_to_a_port_that_speaks_tls_is_named() {
+fn plain_http_to_a_tls_port_is_reported() {
     let authority = Authority::new("Ours");
     let server = server(authority.sign(&params(&["localhost"])));
     let error = ask(&server.url("http", "localhost"), &roots(&authority.pem)).unwrap_err();
-    assert!(matches!(error.why, Why::NotConvex | Why::LostAnswer), "{error:?}");
-    assert_eq!(error.class, Class::Ambiguous, "what the other side made of it is not known");
-    assert!(
-        error.sentence.contains("speaks https") || error.sentence.contains("speak https"),
-        "{}",
-        error.sentence
-    );
+    assert!(matches!(error.why, CallReason::NotConvex | CallReason::LostAnswer), "{error:?}");
+    assert_eq!(error.class, CallClass::Ambiguous, "the server may have acted on it");
+    assert!(error.sentence.contains("if this is an https port"), "{}", error.sentence);
 }
 
-/// Serves each connection with these bytes, after the first bytes came, and closes it.
+/// Answers each connection with these bytes after its first bytes, and closes it.
 fn raw_server(answer: &'static [u8]) -> String {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("https://{}", listener.local_addr().unwrap());
@@ -236,18 +239,22 @@ fn raw_server(answer: &'static [u8]) -> String {
 }
 
 #[test]
-fn tls_to_a_port_that_speaks_plain_http_is_named() {
+fn tls_to_a_plain_http_port_is_reported() {
     let authority = Authority::new("Ours");
     let roots = roots(&authority.pem);
     let error =
         ask(&raw_server(b"HTTP/1.1 400 Bad Request\r\nContent-Length: 0\r\n\r\n"), &roots).unwrap_err();
-    assert_eq!((error.why, error.class, error.ran), (Why::NoTls, Class::Refused, Ran::No), "{error:?}");
+    assert_eq!(
+        (error.why, error.class, error.ran),
+        (CallReason::NoTls, CallClass::Refused, Ran::No),
+        "{error:?}"
+    );
     assert!(error.sentence.contains("begin with http://"), "{}", error.sentence);
-    // Closed in the middle of the handshake: the request was never begun.
+    // Closed in the middle of the handshake: the request was never sent.
     let error = ask_once(&raw_server(b""), &roots).unwrap_err();
     assert_eq!(
         (error.why, error.class, error.ran),
-        (Why::LostAnswer, Class::Transient, Ran::No),
+        (CallReason::LostAnswer, CallClass::Transient, Ran::No),
         "{error:?}"
     );
     // Silent: the handshake is part of connecting.
@@ -255,13 +262,13 @@ fn tls_to_a_port_that_speaks_plain_http_is_named() {
     let error = ask_once(&format!("https://{}", listener.local_addr().unwrap()), &roots).unwrap_err();
     assert_eq!(
         (error.why, error.class, error.ran),
-        (Why::Unreachable, Class::Transient, Ran::No),
+        (CallReason::Unreachable, CallClass::Transient, Ran::No),
         "{error:?}"
     );
 }
 
 #[test]
-fn a_mistake_in_the_file_of_authorities_is_a_sentence() {
+fn a_mistake_in_the_file_of_authorities_is_reported_as_a_sentence() {
     let folder = TempDir::new().unwrap();
     let at = |name: &str, text: &[u8]| {
         let path = folder.path().join(name);
@@ -304,11 +311,11 @@ fn a_mistake_in_the_file_of_authorities_is_a_sentence() {
 }
 
 #[test]
-fn without_a_file_there_is_always_somebody_to_trust() {
+fn without_a_file_some_authorities_are_always_trusted() {
     let roots = Roots::load(None).unwrap();
     match roots.source() {
         RootsSource::System(path) => assert!(Path::new(path).is_file() && roots.count() > Some(0)),
         RootsSource::Bundled => assert_eq!(roots.count(), None),
-        RootsSource::Named(path) => panic!("nobody named {}", path.display()),
+        RootsSource::Named(path) => panic!("no test named {}", path.display()),
     }
 }

@@ -1,37 +1,38 @@
-//! The tools of the agents: http-and-tools §5, §6, §9.5–9.9, and what backend-contract §10 asks of a client.
+//! The tools of the agents: http-and-tools §5, §6, §9.5–9.9, and the requirements of backend-contract §10 for
+//! a client.
 
 use std::sync::{Arc, Mutex};
 
-use mission_control_runtime::convex::{Call, CallError, Class, Convex, Why};
+use mission_control_runtime::convex::{Call, CallClass, CallError, CallReason, Convex};
 use mission_control_runtime::gateway::ToolCall;
 use mission_control_runtime::mission::Mission;
 use mission_control_runtime::model::{AccountId, AgentId, BehaviorFlags, Roster, Task};
 use mission_control_runtime::secret::Secret;
-use mission_control_runtime::tools::run::{Ran, ToolBackend, run};
+use mission_control_runtime::tools::run::{ExecutedCall, ToolBackend, run};
 use mission_control_runtime::tools::{Caller, Offer, offer};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
-/// Fields of all types, given rightly and wrongly.
+/// Fields of all types, with valid and invalid values.
 mod decoding;
-/// What comes of a call on a real board.
+/// The effects of calls on a real board.
 mod effects;
-/// Who may close what.
+/// Which agents may close which tasks.
 mod gates;
-/// What is the same call.
+/// When two calls are equal.
 mod keys;
-/// Who is offered what.
+/// Which tools each caller is offered.
 mod selection;
-/// Calls against a backend that notes them.
+/// Calls against a backend that records them.
 mod sending;
-/// Calls of which it is not known whether they happened.
+/// Calls with an unknown outcome.
 mod settling;
-/// Backends that hide their reasons, are away, or lose an answer.
+/// Backends that give no reasons, are unavailable, or lose an answer.
 mod silence;
 
-/// Somebody who calls tools.
+/// A caller of tools.
 #[derive(Clone)]
-struct Somebody {
+struct TestCaller {
     agent: AgentId,
     task: Option<Task>,
     flags: BehaviorFlags,
@@ -39,9 +40,9 @@ struct Somebody {
     may_close: bool,
 }
 
-impl Somebody {
-    /// Who may do nothing, and talks about nothing.
-    fn nobody() -> Self {
+impl TestCaller {
+    /// A caller without rights and without a task.
+    fn without_rights() -> Self {
         let flags = BehaviorFlags {
             can_create_tasks: false,
             can_modify_task_status: false,
@@ -53,8 +54,8 @@ impl Somebody {
         Self { agent: AgentId::new("a-me"), task: None, flags, leads: false, may_close: false }
     }
 
-    /// Who may do everything, and talks about a task that stands here.
-    fn everybody(status: &str) -> Self {
+    /// A caller with all rights, in a conversation about a task in this status.
+    fn with_all_rights(status: &str) -> Self {
         let flags = BehaviorFlags {
             can_create_tasks: true,
             can_modify_task_status: true,
@@ -73,7 +74,7 @@ impl Somebody {
     }
 }
 
-/// A task as the backend has it.
+/// A task in the backend's form.
 fn task_json(status: &str) -> Value {
     json!({"_id": "t-here", "title": "Here", "status": status, "priority": 3.0, "createdBy": "u", "createdAt": 1.0,
         "updatedAt": 2.0})
@@ -87,15 +88,15 @@ fn call(name: &str, arguments: &str) -> ToolCall {
     ToolCall { call_id: "c1".to_owned(), name: name.to_owned(), arguments: arguments.to_owned() }
 }
 
-/// A backend that notes what it is asked and gives the answers it was given.
-struct Desk {
+/// A backend that records its calls and returns prepared answers.
+struct RecordingBackend {
     answers: Vec<(&'static str, Value)>,
-    /// Instead of an answer, for every function that has none.
+    /// The failure of every function without a prepared answer.
     trouble: Option<CallError>,
     asked: Mutex<Vec<(String, Value)>>,
 }
 
-impl Convex for Desk {
+impl Convex for RecordingBackend {
     fn call(&self, call: &Call<'_>) -> Result<Box<RawValue>, CallError> {
         let name = call.path.strip_prefix("service/actions:").unwrap();
         let args = serde_json::from_str(call.args.get()).unwrap();
@@ -107,13 +108,13 @@ impl Convex for Desk {
     }
 }
 
-/// What came of a call against a [`Desk`].
+/// The result of a call against a [`RecordingBackend`].
 struct Made {
-    ran: Ran,
+    ran: ExecutedCall,
     output: Value,
-    /// The functions that were asked, with their arguments without account and token.
+    /// The called functions, with their arguments except account and token.
     asked: Vec<(String, Value)>,
-    /// How often the roster was read anew.
+    /// How often the roster was read again.
     refreshed: usize,
 }
 
@@ -127,7 +128,7 @@ impl Made {
     }
 }
 
-/// Agents `me` (who leads), `qa` and `eng`.
+/// Agents `me` (the orchestrator), `qa` and `eng`.
 fn roster() -> Roster {
     let agent = |id: &str, slug: &str| {
         serde_json::from_value(
@@ -139,13 +140,13 @@ fn roster() -> Roster {
     Roster { agents, orchestrator: Some(AgentId::new("a-me")) }
 }
 
-/// Makes a call against a backend that gives these answers.
-fn make(who: &Somebody, name: &str, arguments: &Value, answers: Vec<(&'static str, Value)>) -> Made {
+/// Makes a call against a backend with these answers.
+fn make(who: &TestCaller, name: &str, arguments: &Value, answers: Vec<(&'static str, Value)>) -> Made {
     make_against(who, &call(name, &arguments.to_string()), answers, None)
 }
 
 fn make_against(
-    who: &Somebody,
+    who: &TestCaller,
     call: &ToolCall,
     answers: Vec<(&'static str, Value)>,
     trouble: Option<CallError>,
@@ -153,16 +154,16 @@ fn make_against(
     make_with(who, call, answers, trouble, || Some(Arc::new(roster())))
 }
 
-/// The same, with a way of one's own to read the roster anew.
+/// Like [`make`], with another function to read the roster again.
 fn make_with(
-    who: &Somebody,
+    who: &TestCaller,
     call: &ToolCall,
     answers: Vec<(&'static str, Value)>,
     trouble: Option<CallError>,
     fresh: impl Fn() -> Option<Arc<Roster>>,
 ) -> Made {
-    let desk = Arc::new(Desk { answers, trouble, asked: Mutex::default() });
-    let mission = Mission::new(desk.clone(), AccountId::new("acc"), Secret::new("the-token"));
+    let backend = Arc::new(RecordingBackend { answers, trouble, asked: Mutex::default() });
+    let mission = Mission::new(backend.clone(), AccountId::new("acc"), Secret::new("the-token"));
     let caller = who.caller();
     let refreshed = Mutex::new(0);
     let refresh = || {
@@ -175,7 +176,7 @@ fn make_with(
     assert_eq!(output["success"], json!(ran.ok), "{output}");
     assert_eq!(ran.error.as_ref().map(|error| json!(error.message)), output.get("error").cloned());
     assert!(!ran.output.contains("the-token"), "{output}");
-    let mut asked = desk.asked.lock().unwrap().clone();
+    let mut asked = backend.asked.lock().unwrap().clone();
     for (_, args) in &mut asked {
         let args = args.as_object_mut().unwrap();
         assert_eq!(args.remove("accountId"), Some(json!("acc")));
@@ -185,13 +186,13 @@ fn make_with(
     Made { ran, output, asked, refreshed }
 }
 
-/// A refusal by the backend, with its own words.
-fn refusal(why: Why, words: &str) -> CallError {
-    let class = if why == Why::NotFound { Class::Gone } else { Class::Refused };
+/// A refusal by the backend, in its own words.
+fn refusal(why: CallReason, words: &str) -> CallError {
+    let class = if why == CallReason::NotFound { CallClass::Gone } else { CallClass::Refused };
     CallError { literal: Some(words.into()), ..CallError::new(class, why, "", "a sentence for operators") }
 }
 
-/// The names of what is offered.
+/// The names of the offered tools.
 fn names(offer: &Offer) -> Vec<&'static str> {
     offer.tools.iter().map(|tool| tool.name).collect()
 }

@@ -1,4 +1,4 @@
-//! Frames as RFC 6455 has them, row by row: what is understood, what is refused, in whatever pieces it comes.
+//! Frames of RFC 6455, row by row: which are accepted, which are refused, in any fragmentation.
 
 use mission_control_runtime::http::websocket::{
     Broken, Incoming, Kind, Reader, Side, WebSocketLimits, accept_key, close_frame, frame, key_of,
@@ -8,21 +8,21 @@ use proptest::prelude::*;
 const LIMITS: WebSocketLimits = WebSocketLimits { message_bytes: 100_000, frames: 8 };
 const MASK: [u8; 4] = [0x37, 0xFA, 0x21, 0x3D];
 
-/// Everything that a side has said, fed in pieces of this size.
-fn heard(side: Side, bytes: &[u8], piece: usize) -> (Vec<Incoming>, Option<Broken>) {
+/// Everything one side has sent, read in pieces of this size.
+fn received(side: Side, bytes: &[u8], piece: usize) -> (Vec<Incoming>, Option<Broken>) {
     let mut reader = Reader::new(side, LIMITS);
-    let mut heard = Vec::new();
+    let mut received = Vec::new();
     for piece in bytes.chunks(piece.max(1)) {
         reader.push(piece);
         loop {
             match reader.take() {
-                Ok(Some(next)) => heard.push(next),
+                Ok(Some(next)) => received.push(next),
                 Ok(None) => break,
-                Err(broken) => return (heard, Some(broken)),
+                Err(broken) => return (received, Some(broken)),
             }
         }
     }
-    (heard, None)
+    (received, None)
 }
 
 fn text(words: &str) -> Incoming {
@@ -33,9 +33,9 @@ fn plain(kind: Kind, last: bool, payload: &[u8]) -> Vec<u8> {
     frame(kind, last, payload, None)
 }
 
-/// RFC 6455 §5.2: the three forms of a length, and their borders.
+/// RFC 6455 §5.2: the three encodings of a length and their limits.
 #[test]
-fn a_text_of_any_length_arrives_in_the_shortest_form() {
+fn encodes_every_length_in_the_shortest_form() {
     let rows = [(0, 2), (1, 2), (125, 2), (126, 4), (127, 4), (65_535, 4), (65_536, 10), (100_000, 10)];
     for (length, head) in rows {
         let words = "x".repeat(length);
@@ -47,15 +47,19 @@ fn a_text_of_any_length_arrives_in_the_shortest_form() {
             if length > 1_000 && piece < 1_000 {
                 continue;
             }
-            assert_eq!(heard(Side::Server, &bytes, piece), (vec![text(&words)], None), "{length} {piece}");
-            assert_eq!(heard(Side::Client, &masked, piece), (vec![text(&words)], None), "{length} {piece}");
+            assert_eq!(received(Side::Server, &bytes, piece), (vec![text(&words)], None), "{length} {piece}");
+            assert_eq!(
+                received(Side::Client, &masked, piece),
+                (vec![text(&words)], None),
+                "{length} {piece}"
+            );
         }
     }
 }
 
 /// RFC 6455 §5.7, byte by byte.
 #[test]
-fn the_examples_of_the_standard() {
+fn matches_the_examples_of_the_standard() {
     let hello = text("Hello");
     let rows: [(Side, &[u8], Incoming); 5] = [
         (Side::Server, b"\x81\x05Hello", hello.clone()),
@@ -65,19 +69,19 @@ fn the_examples_of_the_standard() {
         (Side::Client, b"\x8a\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58", Incoming::Pong),
     ];
     for (side, bytes, expected) in rows {
-        assert_eq!(heard(side, bytes, 1), (vec![expected], None));
+        assert_eq!(received(side, bytes, 1), (vec![expected], None));
     }
     assert_eq!(accept_key("dGhlIHNhbXBsZSBub25jZQ=="), "s3pPLMBiTxaQ9kYGzzhZRbK+xOo=", "§1.3");
     assert_eq!(key_of(*b"the sample nonce"), "dGhlIHNhbXBsZSBub25jZQ==");
 }
 
 #[test]
-fn a_message_in_pieces_is_one_and_others_may_speak_between() {
+fn joins_fragments_with_control_frames_in_between() {
     let pieces = [
         plain(Kind::Text, false, "Gr\u{fc}".as_bytes()),
         plain(Kind::Ping, true, b"?"),
         plain(Kind::More, false, b""),
-        // In the middle of a character.
+        // Inside a character.
         plain(Kind::More, false, &"\u{df}e".as_bytes()[..1]),
         plain(Kind::Pong, true, b""),
         plain(Kind::More, true, &"\u{df}e".as_bytes()[1..]),
@@ -91,12 +95,12 @@ fn a_message_in_pieces_is_one_and_others_may_speak_between() {
         Incoming::Close(Some(1001)),
     ];
     for piece in 1..pieces.len() {
-        assert_eq!(heard(Side::Server, &pieces, piece), (expected.clone(), None), "{piece}");
+        assert_eq!(received(Side::Server, &pieces, piece), (expected.clone(), None), "{piece}");
     }
 }
 
 #[test]
-fn whoever_breaks_the_rules_is_named() {
+fn names_each_protocol_violation() {
     let long = |second: u8, length: &[u8]| [&[0x81, second][..], length].concat();
     let many = [plain(Kind::Text, false, b""), plain(Kind::More, false, b"").repeat(8)].concat();
     let rows: Vec<(&str, Side, Vec<u8>, Broken)> = vec![
@@ -122,7 +126,7 @@ fn whoever_breaks_the_rules_is_named() {
         ("bytes", Side::Server, plain(Kind::Binary, true, b"x"), Broken::Binary),
         ("no UTF-8", Side::Server, plain(Kind::Text, true, &[0xff]), Broken::Utf8),
         ("half a character", Side::Server, plain(Kind::Text, true, &[0xc3]), Broken::Utf8),
-        // Refused by its head: nothing of it is waited for.
+        // Refused by its head: its payload is not awaited.
         ("announced too large", Side::Server, long(127, &100_001_u64.to_be_bytes()), Broken::TooLarge),
         ("announced absurdly", Side::Server, long(127, &(u64::MAX >> 1).to_be_bytes()), Broken::TooLarge),
         (
@@ -136,32 +140,35 @@ fn whoever_breaks_the_rules_is_named() {
     ];
     for (name, side, bytes, expected) in rows {
         for piece in [1, usize::MAX / 2] {
-            assert_eq!(heard(side, &bytes, piece).1, Some(expected), "{name}");
+            assert_eq!(received(side, &bytes, piece).1, Some(expected), "{name}");
         }
     }
 }
 
-/// Eight frames are allowed from one message to the next; they do not add up over messages.
+/// Eight frames are allowed per message. The count restarts with each message.
 #[test]
-fn a_long_conversation_is_no_message_in_pieces() {
+fn counts_frames_per_message_only() {
     let one = [plain(Kind::Ping, true, b""), plain(Kind::Text, true, b"x")].concat();
-    let (all, broken) = heard(Side::Server, &one.repeat(1_000), 7);
+    let (all, broken) = received(Side::Server, &one.repeat(1_000), 7);
     assert_eq!((all.len(), broken), (2_000, None));
 }
 
 #[test]
-fn what_has_not_come_in_whole_says_nothing() {
+fn an_incomplete_frame_yields_no_message() {
     let bytes = frame(Kind::Text, true, &[b'x'; 300], Some(MASK));
     for end in 0..bytes.len() {
-        assert_eq!(heard(Side::Client, &bytes[..end], 1), (Vec::new(), None), "{end}");
+        assert_eq!(received(Side::Client, &bytes[..end], 1), (Vec::new(), None), "{end}");
     }
-    assert_eq!(heard(Side::Server, &plain(Kind::Close, true, b""), 1), (vec![Incoming::Close(None)], None));
+    assert_eq!(
+        received(Side::Server, &plain(Kind::Close, true, b""), 1),
+        (vec![Incoming::Close(None)], None)
+    );
 }
 
 proptest! {
-    /// Whatever is said arrives, however it is cut into frames and into pieces.
+    /// Every text arrives, whatever its frames and pieces.
     #[test]
-    fn texts_arrive(words in ".{0,300}", cuts in proptest::collection::vec(0_usize..300, 0..4), mask: [u8; 4], piece in 1_usize..50) {
+    fn every_text_arrives_in_any_fragmentation(words in ".{0,300}", cuts in proptest::collection::vec(0_usize..300, 0..4), mask: [u8; 4], piece in 1_usize..50) {
         let mut cuts: Vec<usize> = cuts.into_iter().map(|cut| cut.min(words.len())).collect();
         cuts.sort_unstable();
         let (mut bytes, mut from) = (Vec::new(), 0);
@@ -170,13 +177,13 @@ proptest! {
             bytes.extend(frame(kind, number == cuts.len(), &words.as_bytes()[from..to], Some(mask)));
             from = to;
         }
-        prop_assert_eq!(heard(Side::Client, &bytes, piece), (vec![Incoming::Text(words)], None));
+        prop_assert_eq!(received(Side::Client, &bytes, piece), (vec![Incoming::Text(words)], None));
     }
 
-    /// Nothing that anybody can send makes it panic, or hold more than was sent.
+    /// No input causes a panic, or memory use beyond the bytes sent.
     #[test]
-    fn noise_is_survived(bytes in proptest::collection::vec(any::<u8>(), 0..400), piece in 1_usize..50) {
-        let one = heard(Side::Server, &bytes, piece);
-        prop_assert_eq!(one, heard(Side::Server, &bytes, 1), "however it is cut");
+    fn arbitrary_bytes_cause_no_panic(bytes in proptest::collection::vec(any::<u8>(), 0..400), piece in 1_usize..50) {
+        let one = received(Side::Server, &bytes, piece);
+        prop_assert_eq!(one, received(Side::Server, &bytes, 1), "however it is cut");
     }
 }

@@ -1,5 +1,5 @@
-//! Outgoing connections: [`convex`] asks the backend, [`mission`] has its functions as types, [`gateway`] speaks with the
-//! agents, and [`wire`] is the transport below them all.
+//! Outgoing connections. [`convex`] calls the backend, and [`mission`] types its service functions.
+//! [`gateway`] is the client of the agents' gateway. [`wire`] is the HTTP transport that they share.
 
 pub mod convex;
 pub mod gateway;

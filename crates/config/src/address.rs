@@ -1,8 +1,7 @@
-//! Addresses: where we listen, whom we call, what agents are told.
+//! Reads and checks addresses: of the HTTP server, of the backend and the gateway, and the one that agents get.
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
-use super::mistake::Problem;
 use super::reader::Reader;
 use super::settings::{Gateway, HttpServer};
 use super::table::{
@@ -10,26 +9,39 @@ use super::table::{
     OPENCLAW_GATEWAY_TOKEN, OPENCLAW_GATEWAY_URL, OPENCLAW_REQUEST_TIMEOUT_MS, OPENCLAW_SESSION_MAIN_KEY,
     OPENCLAW_SESSION_SCOPE, QUIET_GATEWAY_MS, TASK_STATUS_BASE_URL,
 };
+use super::value::{Problem, expected};
 use super::variable::{ALLOWED_HOST, Kind, Variable};
-use super::warning::Warning;
 use mcr_model::{BadUrl, BaseUrl, SessionScope};
 
-/// What the TypeScript runtime sent to a gateway on this machine when it had no token.
+/// The token that the TypeScript runtime sent to a gateway on this machine if none was set.
 const TYPESCRIPT_GATEWAY_TOKEN: &str = "local";
 
-/// An address of the kind that the variable wants.
+/// Parses a URL.
 pub(super) fn url(variable: &Variable, text: &str) -> Result<BaseUrl, Problem> {
     let Kind::Url { example } = variable.kind else { unreachable!("{} is no address", variable.name) };
     BaseUrl::parse(text).map_err(|reason| {
         let foreign_scheme = match reason {
             BadUrl::Scheme => true,
-            // `file:/etc/passwd` and `gateway:18789` have a scheme too, in the eyes of URL parsers.
+            // For a URL parser, `file:/etc/passwd` and `gateway:18789` have a scheme, too.
             BadUrl::NoScheme => text.split_once(':').is_some_and(|(scheme, _)| is_scheme(scheme)),
             BadUrl::Host | BadUrl::Port | BadUrl::User | BadUrl::Tail | BadUrl::Character => false,
         };
-        // The sentences about the two others are part of the contract.
-        let in_its_words = variable.name != CONVEX_URL.name;
-        Problem::Url { reason, foreign_scheme, example, in_its_words }
+        let name = variable.name;
+        let reason = match reason {
+            BadUrl::Scheme => "it begins with another scheme",
+            reason => reason.explain(),
+        };
+        // The contract fixes these words for the two other variables.
+        match (foreign_scheme, name == CONVEX_URL.name) {
+            (true, false) => {
+                format!("{reason}. Invalid {name}. Only http and https are allowed. An example: {example}.")
+            }
+            (true, true) => {
+                format!("{reason}. Only http and https are allowed; expected something like {example}.")
+            }
+            (false, false) => format!("{reason}. Invalid {name}. Expected a valid URL like {example}."),
+            (false, true) => format!("{reason}; expected something like {example}."),
+        }
     })
 }
 
@@ -39,35 +51,38 @@ fn is_scheme(text: &str) -> bool {
         && !matches!(text.to_ascii_lowercase().as_str(), "http" | "https")
 }
 
-/// The address of the backend's functions: `.convex.site` serves web hooks instead.
+/// Parses the URL of the backend. A `.convex.site` URL is refused, because it serves web hooks.
 pub(super) fn convex_url(variable: &Variable, text: &str) -> Result<BaseUrl, Problem> {
     let url = url(variable, text)?;
     match url.host().strip_suffix(".convex.site") {
-        Some(name) => Err(Problem::ConvexSite { instead: format!("https://{name}.convex.cloud") }),
+        Some(name) => Err(format!(
+            "the .convex.site address serves a deployment's web hooks, not its functions; use \
+             https://{name}.convex.cloud."
+        )),
         None => Ok(url),
     }
 }
 
-/// An address or name to listen on, without brackets.
+/// Parses the host to listen on. Brackets of an IPv6 address are removed.
 pub(super) fn host(text: &str) -> Result<String, Problem> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
-    let bad = || Problem::Form { allowed: ALLOWED_HOST.to_owned() };
-    // Only digits and dots, but no address: `127.0.0`, `300.1.1.1`. Resolvers disagree about those.
+    let bad = || expected(ALLOWED_HOST);
+    // Resolvers disagree about digits and dots that are no address, such as `127.0.0` and `300.1.1.1`.
     let digits = bare.bytes().all(|b| b.is_ascii_digit() || b == b'.');
     if digits && bare.parse::<Ipv4Addr>().is_err() {
         return Err(bad());
     }
-    // A host is what can stand in an address between the slashes and the port; agents will be told one.
+    // The host becomes part of a URL for agents, so it must be valid there.
     let url = BaseUrl::parse(&format!("http://{}:1", bracketed(bare))).map_err(|_| bad())?;
     if url.host().eq_ignore_ascii_case(bare) { Ok(bare.to_owned()) } else { Err(bad()) }
 }
 
-/// The host as it stands in an address: IPv6 in brackets.
+/// The host as a part of a URL: IPv6 in brackets.
 pub(super) fn bracketed(host: &str) -> String {
     if host.contains(':') { format!("[{host}]") } else { host.to_owned() }
 }
 
-/// Whether one who listens here is reached under many addresses.
+/// Whether this host means every interface.
 pub(super) fn is_everywhere(host: &str) -> bool {
     host.parse::<Ipv4Addr>().is_ok_and(|ip| ip.is_unspecified())
         || host.parse::<Ipv6Addr>().is_ok_and(|ip| ip.is_unspecified())
@@ -78,13 +93,13 @@ fn is_this_machine(host: &str) -> bool {
         || host.parse::<std::net::IpAddr>().is_ok_and(|ip| ip.is_loopback())
 }
 
-/// Whether the gateway counts as local, so that it may go without a token: this machine, or its neighbour in the
+/// Whether the gateway is local, so that it needs no token: on this machine, or the container next to this one in the
 /// compose file.
 fn is_local_gateway(url: &BaseUrl) -> bool {
     url.is_loopback() || matches!(url.host(), "0.0.0.0" | "openclaw-gateway")
 }
 
-/// The runtime's own server, and what agents are told about it.
+/// The runtime's HTTP server, and its URL for agents.
 pub(super) fn http_server(reader: &mut Reader) -> HttpServer {
     let host = reader.text(&HEALTH_HOST);
     let port = reader.port(&HEALTH_PORT);
@@ -94,8 +109,14 @@ pub(super) fn http_server(reader: &mut Reader) -> HttpServer {
     let server = HttpServer { host, port, agents_from, session_tokens, base_url };
     if let Some(url) = &server.base_url {
         if !is_this_machine(url.host()) && is_this_machine(&server.host) {
-            let (base_host, health_host) = (reader.without_secrets(url.host()), server.host.clone());
-            reader.warn(Warning::UnreachableBase { base_host, health_host });
+            let (base_host, health_host) = (reader.without_secrets(url.host()), &server.host);
+            reader.warn(
+                &TASK_STATUS_BASE_URL,
+                format!(
+                    "TASK_STATUS_BASE_URL names the host {base_host}, but HEALTH_HOST is {health_host}: /agent/* may \
+                     be unreachable for others. Set HEALTH_HOST to 0.0.0.0, or TASK_STATUS_BASE_URL to this machine."
+                ),
+            );
         }
         return server;
     }
@@ -105,23 +126,39 @@ pub(super) fn http_server(reader: &mut Reader) -> HttpServer {
     };
     reader.derive(&TASK_STATUS_BASE_URL, &derived, "HEALTH_HOST and HEALTH_PORT");
     if is_everywhere(&server.host) && !reader.was_refused(&TASK_STATUS_BASE_URL) {
-        reader.warn(Warning::LoopbackBase { health_host: server.host.clone() });
+        reader.warn(
+            &TASK_STATUS_BASE_URL,
+            format!(
+                "HEALTH_HOST is {}, but TASK_STATUS_BASE_URL is not set: agents in other containers get a loopback \
+                 address that they cannot use. Set TASK_STATUS_BASE_URL to an address that they can reach.",
+                server.host
+            ),
+        );
     }
     server
 }
 
-/// The gateway: where, with which token, how patiently.
+/// The gateway: its URL, its token and its time limit.
 pub(super) fn gateway(reader: &mut Reader, http: &HttpServer) -> Gateway {
     let url = reader.url(&OPENCLAW_GATEWAY_URL);
     if reader.is_blank(&OPENCLAW_GATEWAY_URL) {
-        reader.warn(Warning::NoGateway);
+        reader.warn(
+            &OPENCLAW_GATEWAY_URL,
+            "OPENCLAW_GATEWAY_URL is set but blank: there is no gateway and nothing is sent to agents. Remove the \
+             variable to use http://127.0.0.1:18789.",
+        );
     }
     let token = reader.secret(&OPENCLAW_GATEWAY_TOKEN);
     if let Some(token) = &token {
         if token.expose() == TYPESCRIPT_GATEWAY_TOKEN {
-            reader.warn(Warning::FormerDefault { name: OPENCLAW_GATEWAY_TOKEN.name });
+            // The message does not repeat the value, because every secret is redacted.
+            reader.warn(
+                &OPENCLAW_GATEWAY_TOKEN,
+                "OPENCLAW_GATEWAY_TOKEN has the default value of the TypeScript runtime, which is sent as a real token. \
+                 Remove it if the gateway has none.",
+            );
         } else {
-            reader.warn_if_short(OPENCLAW_GATEWAY_TOKEN.name, token.expose());
+            reader.warn_if_short(&OPENCLAW_GATEWAY_TOKEN, OPENCLAW_GATEWAY_TOKEN.name, token.expose());
         }
     }
     let silence_max = reader.millis(&OPENCLAW_REQUEST_TIMEOUT_MS);
@@ -129,25 +166,39 @@ pub(super) fn gateway(reader: &mut Reader, http: &HttpServer) -> Gateway {
     let elsewhere = http.base_url.as_ref().filter(|url| !is_this_machine(url.host()));
     if let Some(url) = elsewhere.filter(|_| !client_tools && http.agents_from.is_empty()) {
         let base_host = reader.without_secrets(url.host());
-        reader.warn(Warning::ClosedDoors { base_host });
+        reader.warn(
+            &AGENT_API_ALLOW,
+            format!(
+                "TASK_STATUS_BASE_URL names the host {base_host}, client tools are off, and AGENT_API_ALLOW is not set: \
+                 agents that call from another machine or container are refused. Set AGENT_API_ALLOW to their network."
+            ),
+        );
     }
     if let Some(url) = &url
         && !is_local_gateway(url)
     {
         if token.is_none() && !reader.was_refused(&OPENCLAW_GATEWAY_TOKEN) {
             let host = reader.without_secrets(url.host());
-            reader.refuse(&OPENCLAW_GATEWAY_TOKEN, Problem::GatewayTokenRequired { host });
+            let problem = format!(
+                "OPENCLAW_GATEWAY_TOKEN is required for non-local OPENCLAW_GATEWAY_URL. That address names another host \
+                 ({host}): give its token as OPENCLAW_GATEWAY_TOKEN or OPENCLAW_GATEWAY_TOKEN_FILE; blank counts as \
+                 not set."
+            );
+            reader.refuse(&OPENCLAW_GATEWAY_TOKEN, &problem);
         }
         if token.is_some() && !url.is_https() {
-            reader.warn(Warning::InTheClear {
-                name: OPENCLAW_GATEWAY_URL.name,
-                token: OPENCLAW_GATEWAY_TOKEN.name,
-            });
+            reader.warn_of_clear_text(&OPENCLAW_GATEWAY_URL, &OPENCLAW_GATEWAY_TOKEN);
         }
     }
     let silence_max_ms = u64::try_from(silence_max.as_millis()).unwrap_or(u64::MAX);
     if silence_max_ms < QUIET_GATEWAY_MS {
-        reader.warn(Warning::LittlePatience { given_ms: silence_max_ms });
+        reader.warn(
+            &OPENCLAW_REQUEST_TIMEOUT_MS,
+            format!(
+                "OPENCLAW_REQUEST_TIMEOUT_MS is {silence_max_ms}, below {QUIET_GATEWAY_MS}: the gateway's own retries \
+                 are silent for three minutes, so healthy turns may count as stuck. Use a longer time."
+            ),
+        );
     }
     let main_session = reader.text(&OPENCLAW_SESSION_MAIN_KEY);
     let session_scope = SessionScope::parse(&reader.text(&OPENCLAW_SESSION_SCOPE)).unwrap_or_default();

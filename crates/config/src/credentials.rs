@@ -1,18 +1,16 @@
-//! The account, its backend and its key: each by itself, then whether they belong together.
+//! Reads and checks the account, its backend and its service token, and checks that they belong together.
 
 use super::address;
-use super::mistake::Problem;
 use super::reader::Reader;
 use super::settings::Account;
 use super::table::{ACCOUNT_ID, CONVEX_URL, SERVICE_TOKEN};
-use super::warning::Warning;
 use mcr_model::BaseUrl;
 use mcr_model::secret::Secret;
 
-/// What every service token begins with.
+/// The prefix of every service token.
 const TOKEN_START: &str = "mc_service_";
 
-/// The account, if all three variables are good.
+/// The account, if all three variables are valid.
 pub(super) fn account(reader: &mut Reader) -> Option<Account> {
     let id = account_id(reader);
     let convex_url = convex_url(reader);
@@ -23,12 +21,17 @@ pub(super) fn account(reader: &mut Reader) -> Option<Account> {
 fn account_id(reader: &mut Reader) -> Option<String> {
     let id = reader.given_text(&ACCOUNT_ID)?;
     if id.starts_with(TOKEN_START) {
-        reader.refuse(&ACCOUNT_ID, Problem::TokenAsAccount);
+        reader.refuse(
+            &ACCOUNT_ID,
+            "this is a service token; expected the id of an account. Give the token as SERVICE_TOKEN.",
+        );
         return None;
     }
-    // Tokens are taken apart at underscores: an id with one in it matches none.
+    // A token is split at underscores, so an id with an underscore matches no token.
     if id.contains('_') {
-        reader.refuse(&ACCOUNT_ID, Problem::Underscore);
+        let problem = "an account id has no underscore; no service token can match this one. Copy the id from the account \
+                       that the token is for.";
+        reader.refuse(&ACCOUNT_ID, problem);
         return None;
     }
     Some(id)
@@ -37,57 +40,54 @@ fn account_id(reader: &mut Reader) -> Option<String> {
 fn convex_url(reader: &mut Reader) -> Option<BaseUrl> {
     let url = reader.url_with(&CONVEX_URL, address::convex_url)?;
     if !url.is_https() && !url.is_loopback() {
-        reader.warn(Warning::InTheClear { name: CONVEX_URL.name, token: SERVICE_TOKEN.name });
+        reader.warn_of_clear_text(&CONVEX_URL, &SERVICE_TOKEN);
     }
     Some(url)
 }
 
-/// The checks of the token, in the order in which the backend makes them.
+/// The service token, checked in the order of the backend.
 fn service_token(reader: &mut Reader, account: Option<&str>) -> Option<Secret> {
     let token = reader.secret(&SERVICE_TOKEN)?;
-    match token_problem(token.expose(), account) {
-        // The account id may be some other secret, pasted into the wrong place.
-        Some(Problem::TokenAccount { token_account, account }) => {
-            let token_account = token_account.map(|id| reader.without_secrets(&id));
-            let account = reader.without_secrets(&account);
-            reader.refuse(&SERVICE_TOKEN, Problem::TokenAccount { token_account, account });
-            None
-        }
-        Some(problem) => {
-            reader.refuse(&SERVICE_TOKEN, problem);
-            None
-        }
-        None => {
-            // The account's part is public.
-            let secret = token.expose().strip_prefix(TOKEN_START).and_then(|rest| rest.split_once('_'));
-            if let Some((_, secret)) = secret {
-                reader.warn_if_short("The secret part of SERVICE_TOKEN", secret);
-            }
-            Some(token)
-        }
+    if let Some(problem) = token_problem(reader, token.expose(), account) {
+        reader.refuse(&SERVICE_TOKEN, &problem);
+        return None;
     }
+    // The account part of the token is public.
+    let secret = token.expose().strip_prefix(TOKEN_START).and_then(|rest| rest.split_once('_'));
+    if let Some((_, secret)) = secret {
+        reader.warn_if_short(&SERVICE_TOKEN, "The secret part of SERVICE_TOKEN", secret);
+    }
+    Some(token)
 }
 
-fn token_problem(token: &str, account: Option<&str>) -> Option<Problem> {
+fn token_problem(reader: &Reader, token: &str, account: Option<&str>) -> Option<String> {
     let Some(rest) = token.strip_prefix(TOKEN_START) else {
-        return Some(Problem::TokenPrefix);
+        // A full stop after the prefix would pass for the rest of a token, and be hidden.
+        return Some(
+            "Invalid SERVICE_TOKEN format. Expected a token starting with mc_service_ as the dashboard issues it."
+                .to_owned(),
+        );
     };
-    let (token_account, secret) = match rest.split_once('_') {
-        Some((token_account, secret)) if !token_account.is_empty() && !secret.is_empty() => {
-            (token_account, secret)
-        }
-        Some(_) | None => return Some(Problem::TokenStructure),
+    let parts = rest.split_once('_').filter(|(id, secret)| !id.is_empty() && !secret.is_empty());
+    let Some((token_account, secret)) = parts else {
+        return Some("Invalid SERVICE_TOKEN structure. Expected mc_service_{accountId}_{secret}.".to_owned());
     };
     let account = account.filter(|account| *account != token_account)?;
-    let shown = may_be_shown(token_account, secret).then(|| token_account.to_owned());
-    Some(Problem::TokenAccount { token_account: shown, account: account.to_owned() })
+    // The account id may be another secret, pasted into the wrong place.
+    let account = reader.without_secrets(account);
+    let shown = may_be_shown(token_account, secret).then(|| reader.without_secrets(token_account));
+    let token_account = shown.as_deref().unwrap_or("another account");
+    Some(format!(
+        "SERVICE_TOKEN account mismatch. Token is for {token_account}, but ACCOUNT_ID is {account}. Copy both from the \
+         same account."
+    ))
 }
 
-/// Whether what stands in the account's place is an id, and not a piece of a secret with underscores in it.
+/// Whether the account part of a token is an id, and not a piece of a secret that contains underscores.
 fn may_be_shown(token_account: &str, secret: &str) -> bool {
-    /// Ids of the backend have 32 characters, all of them small letters and digits.
+    /// Ids of the backend have 32 characters: lower-case letters and digits.
     const ID_CHARS_MAX: usize = 40;
-    /// Ids that people make up for tests.
+    /// The longest id that people invent for tests.
     const SHORT_CHARS_MAX: usize = 16;
     let chars = token_account.len();
     let small = |b: u8| b.is_ascii_lowercase() || b.is_ascii_digit() || b == b'-';

@@ -1,55 +1,54 @@
-//! The env file: text in, names and values out.
+//! Parses the env file into names and values.
 //!
-//! The dialects of systemd, Docker and dotenv differ; a file written for any of them should work or be refused
-//! with a reason, never mean something else in silence. So: `NAME=value`, one per line, `export` in front is
-//! allowed, blanks around name and value do not count, one layer of matching quotes round the whole value is
-//! dropped, nothing is escaped or expanded. A `#` (or systemd's `;`) opens a comment at the beginning of a line, and
-//! a `#` also behind a value in quotes, where nothing else can be meant. Behind a value without quotes it belongs to
-//! the value, as with systemd and Docker: a warning where the value can be used like that, a mistake where it cannot.
-//! Of two lines for one name the later counts, with a warning.
+//! The dialects of systemd, Docker and dotenv differ. A file written for any of them works, or it is refused with a
+//! reason; its meaning never changes silently. The rules:
+//!
+//! - One `NAME=value` per line. `export` may precede the name. Blanks around name and value are removed.
+//! - One pair of quotes around the whole value is removed. Nothing is escaped or expanded.
+//! - `#` (or `;`, as in systemd) starts a comment at the beginning of a line. `#` also starts one after a quoted value.
+//! - After an unquoted value, `#` is part of the value, as in systemd and Docker. That causes a warning if the value can
+//!   be used, otherwise an error.
+//! - If two lines set one name, the later line is used, with a warning.
 
 use std::collections::BTreeMap;
 
-use super::mistake::{LineProblem, Mistake};
-use super::warning::Warning;
+use super::diagnostic::Diagnostic;
 
-/// An env file that has been read. It has no `Debug`: there are secrets in it.
+/// A parsed env file. It has no `Debug`, because it contains secrets.
 #[derive(Clone, Default)]
 pub struct EnvFile {
-    /// Its path, for sentences.
+    /// Its path, for messages.
     pub(super) path: String,
     /// The values.
     pub(super) entries: BTreeMap<String, Entry>,
-    /// Names and values that were given but do not count: of broken lines, and of lines that a later one replaces.
-    /// There may be secrets among them.
+    /// Names and values that are not used: of invalid lines, and of lines that a later one replaces. They may be
+    /// secrets.
     pub(super) discarded: Vec<(String, String)>,
-    /// Lines that cannot be understood.
-    pub(super) mistakes: Vec<Mistake>,
-    /// Lines that can, but should be looked at.
-    pub(super) warnings: Vec<Warning>,
+    /// Errors for invalid lines, and warnings for doubtful ones.
+    pub(super) diagnostics: Vec<Diagnostic>,
 }
 
-/// A value and where it stands.
+/// A value and its line.
 #[derive(Clone)]
 pub(super) struct Entry {
     pub(super) written: Written,
     pub(super) line: usize,
 }
 
-/// A value as it was meant.
+/// A parsed value.
 #[derive(Clone, Default)]
 pub(super) struct Written {
-    /// Without blanks and one layer of quotes around it.
+    /// Without surrounding blanks and quotes.
     pub(super) value: String,
-    /// What stands before something that would be a comment in other files, but belongs to the value here.
+    /// The part before something that is a comment in other dialects, but part of the value here.
     pub(super) before_comment: Option<String>,
 }
 
 impl EnvFile {
-    /// Reads the text of the file at `path`.
+    /// Parses the text of the file at `path`.
     pub fn parse(path: &str, text: &str) -> Self {
         let mut file = Self { path: path.to_owned(), ..Self::default() };
-        // Some editors put a byte order mark in front.
+        // Some editors write a byte order mark first.
         let text = text.strip_prefix('\u{feff}').unwrap_or(text);
         for (index, line) in text.split('\n').enumerate() {
             file.take_line(index + 1, line.strip_suffix('\r').unwrap_or(line).trim());
@@ -57,19 +56,9 @@ impl EnvFile {
         file
     }
 
-    /// What it says of this name.
+    /// The value of this name.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.entries.get(name).map(|entry| entry.written.value.as_str())
-    }
-
-    /// The lines that cannot be understood.
-    pub fn mistakes(&self) -> &[Mistake] {
-        &self.mistakes
-    }
-
-    /// What should be looked at.
-    pub fn warnings(&self) -> &[Warning] {
-        &self.warnings
     }
 
     fn take_line(&mut self, line: usize, text: &str) {
@@ -81,15 +70,16 @@ impl EnvFile {
             _ => text,
         };
         let Some((name, raw)) = assignment.split_once('=') else {
-            return self.refuse(line, LineProblem::NoEquals);
+            return self.refuse(line, "has no =; expected NAME=value, or a # in front of a comment");
         };
         let name = name.trim_end();
         if !is_name(name) {
-            return self.refuse(line, LineProblem::Name);
+            return self
+                .refuse(line, "has no usable name before the =; expected letters, digits and underscores");
         }
         if text.contains(|c: char| c.is_control() && c != '\t') {
             self.discarded.push((name.to_owned(), raw.to_owned()));
-            return self.refuse(line, LineProblem::Control);
+            return self.refuse(line, "contains a control character");
         }
         let written = match Written::read(raw) {
             Ok(written) => written,
@@ -99,18 +89,24 @@ impl EnvFile {
             }
         };
         if let Some(before) = &written.before_comment {
-            self.warnings.push(Warning::HashInValue { path: self.path.clone(), line });
+            self.diagnostics.push(Diagnostic::hash_in_value(&self.path, line));
             self.discarded.push((name.to_owned(), before.clone()));
         }
         let entry = Entry { written, line };
         if let Some(earlier) = self.entries.insert(name.to_owned(), entry) {
-            self.warnings.push(Warning::Twice { path: self.path.clone(), line, earlier: earlier.line });
+            let message = format!(
+                "The env file {}: line {line} sets the same name as line {}; the later one is used.",
+                self.path, earlier.line
+            );
+            self.diagnostics.push(Diagnostic::warning(None, message));
             self.discarded.push((name.to_owned(), earlier.written.value));
         }
     }
 
-    fn refuse(&mut self, line: usize, problem: LineProblem) {
-        self.mistakes.push(Mistake::Line { path: self.path.clone(), line, problem });
+    /// Reports an invalid line. The message does not repeat the line, because it may contain a secret.
+    fn refuse(&mut self, line: usize, problem: &str) {
+        let message = format!("The env file {}: line {line} {problem}.", self.path);
+        self.diagnostics.push(Diagnostic::error(None, message));
     }
 }
 
@@ -120,8 +116,8 @@ fn is_name(text: &str) -> bool {
 }
 
 impl Written {
-    /// Reads what stands behind the `=`.
-    pub(super) fn read(raw: &str) -> Result<Self, LineProblem> {
+    /// Parses the text after the `=`.
+    pub(super) fn read(raw: &str) -> Result<Self, &'static str> {
         let text = raw.trim();
         let Some(quote) = text.chars().next().filter(|c| matches!(c, '"' | '\'')) else {
             let comment = [" #", "\t#"].iter().filter_map(|start| raw.find(start)).min();
@@ -132,13 +128,15 @@ impl Written {
         let closing = inner.match_indices(quote).find(|(at, _)| may_end_a_line(&inner[at + 1..]));
         match closing {
             Some((at, _)) => Ok(Self { value: inner[..at].trim().to_owned(), before_comment: None }),
-            None if inner.contains(quote) => Err(LineProblem::BehindQuote),
-            None => Err(LineProblem::OpenQuote),
+            None if inner.contains(quote) => {
+                Err("has text after the closing quote; only a comment may follow, after a blank and a #")
+            }
+            None => Err("opens a quote that is not closed at the end of the line; a value is one line"),
         }
     }
 }
 
-/// Whether this may stand behind a closing quote: nothing, or blanks and a comment.
+/// Whether this may follow a closing quote: nothing, or blanks and a comment.
 fn may_end_a_line(rest: &str) -> bool {
     rest.is_empty() || (rest.starts_with([' ', '\t']) && rest.trim_start().starts_with('#'))
 }
@@ -152,7 +150,7 @@ mod tests {
     }
 
     #[test]
-    fn values_are_understood() {
+    fn parses_names_and_values() {
         check("A=b", "A", Some("b"));
         check("  A = b  ", "A", Some("b"));
         check("export A=b", "A", Some("b"));
@@ -180,25 +178,21 @@ mod tests {
     }
 
     #[test]
-    fn bad_lines_are_counted_and_named() {
+    fn reports_each_invalid_line_with_its_number_and_reason() {
         let file = EnvFile::parse("f", "A=b\nhello\n1A=x\nB=\"x\nC='x' y\nD=a\u{7}b\nE=\"\n=x\n");
-        let found: Vec<_> = file
-            .mistakes()
-            .iter()
-            .map(|mistake| match mistake {
-                Mistake::Line { line, problem, .. } => (*line, *problem),
-                other => panic!("{other:?}"),
-            })
-            .collect();
+        let found: Vec<&str> = file.diagnostics.iter().map(|found| found.message.as_str()).collect();
         let expected = [
-            (2, LineProblem::NoEquals),
-            (3, LineProblem::Name),
-            (4, LineProblem::OpenQuote),
-            (5, LineProblem::BehindQuote),
-            (6, LineProblem::Control),
-            (7, LineProblem::OpenQuote),
-            (8, LineProblem::Name),
+            "line 2 has no =;",
+            "line 3 has no usable name before the =;",
+            "line 4 opens a quote that is not closed",
+            "line 5 has text after the closing quote;",
+            "line 6 contains a control character",
+            "line 7 opens a quote that is not closed",
+            "line 8 has no usable name before the =;",
         ];
-        assert_eq!(found, expected);
+        assert_eq!(found.len(), expected.len(), "{found:?}");
+        for (found, expected) in found.iter().zip(expected) {
+            assert!(found.starts_with(&format!("The env file f: {expected}")), "{found}");
+        }
     }
 }

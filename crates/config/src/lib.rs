@@ -1,21 +1,24 @@
-//! Configuration that explains itself.
+//! Reads the configuration and explains it.
 //!
-//! The story: [`TABLE`] has one row per variable, and everything else is read off it. A start gathers what there
-//! is ([`Sources`]: the environment, the env file, a way to read secret files) and hands it to [`resolve`], which
-//! is pure. First each variable is looked up (environment before file, `NAME_FILE` for secrets) and every secret
-//! value found is noted, so that no sentence can repeat one. Then each value is checked by its kind, then the
-//! values are checked against each other. Nothing stops at the first fault: what comes out is either
-//! [`Settings`], or every mistake as a sentence of its own, and in both cases a [`Report`] with the warnings and
-//! the effective value of every variable. [`documents`] writes `.env.example` and the tables in `docs/` from the
-//! same rows.
+//! [`TABLE`] has one row per variable, and everything else derives from it. A start collects [`Sources`]: the
+//! environment, the env file, and a function that reads secret files. [`resolve`] is pure and works in three steps:
+//!
+//! 1. It looks up each variable: the environment before the file, and `NAME_FILE` for secrets. It notes every secret
+//!    value, so that no message repeats one.
+//! 2. It checks each value by its kind.
+//! 3. It checks the values against each other.
+//!
+//! No step stops at the first error. The result is [`Settings`], or one [`Diagnostic`] for each error. In both cases there
+//! is a [`Report`] with the warnings and the effective value of every variable. [`documents`] generates `.env.example`
+//! and the tables in `docs/` from the same rows.
 
 mod address;
 mod credentials;
+mod diagnostic;
 pub mod documents;
 mod doubts;
 mod env_file;
 mod lookup;
-mod mistake;
 mod nearest;
 mod network;
 mod passwords;
@@ -25,12 +28,11 @@ mod settings;
 pub mod table;
 mod value;
 mod variable;
-mod warning;
 
+pub use diagnostic::{Both, Diagnostic, FileTrouble, Severity};
+use diagnostic::{former_state, quoted};
 pub use env_file::EnvFile;
 pub use lookup::{FileSource, SecretFile, Sources};
-use mistake::quoted;
-pub use mistake::{Both, FileTrouble, LineProblem, Mistake, Problem, Stray};
 pub use network::Network;
 pub use report::{EffectiveRow, Origin, Report};
 pub use settings::{
@@ -38,49 +40,52 @@ pub use settings::{
     Settings,
 };
 pub use table::TABLE;
+use value::{COMMENT, unusable_file};
 pub use variable::{Before, Effect, Fallback, Kind, ReadBy, Section, Variable};
-pub use warning::Warning;
 
-/// What a start found: settings, or the mistakes that stand in their way, and what to tell people about both.
+/// The result of a start: settings, unless there are errors, and the report.
 #[derive(Debug)]
 pub struct Configuration {
-    /// The settings, if there is no mistake.
+    /// The settings, if there is no error.
     pub settings: Option<Settings>,
-    /// Mistakes, warnings, the effective value of every variable, and every secret to be kept out of sight.
+    /// Errors, warnings, the effective value of every variable, and every secret to redact.
     pub report: Report,
 }
 
 impl Configuration {
-    /// Notes that the file which this variable names cannot be used, which shows at the edge only; with a mistake
-    /// there are no settings.
+    /// Reports that the file which this variable names cannot be used. Only the caller can read files, so it finds out
+    /// after [`resolve`]. An error removes the settings.
     pub fn refuse_file(&mut self, variable: &'static Variable, trouble: FileTrouble) {
         let Some(row) = self.report.row(variable.name) else { return };
         let (origin, path) = (row.origin.clone(), row.shown().to_owned());
-        let commented = self.report.warnings.iter().any(|warning| match (warning, &origin) {
-            (Warning::HashInValue { line, .. }, Origin::File { line: given, .. }) => line == given,
+        let commented = match &origin {
+            Origin::File { path, line } => {
+                self.report.diagnostics.contains(&Diagnostic::hash_in_value(path, *line))
+            }
             _ => false,
-        });
+        };
         let problem = match trouble {
-            FileTrouble::Missing if commented => Problem::Comment,
-            trouble => Problem::File(trouble),
+            FileTrouble::Missing if commented => COMMENT.to_owned(),
+            trouble => unusable_file(trouble),
         };
         self.settings = None;
-        self.report.refuse(variable, Mistake::value(variable.name, origin, quoted(&path), problem));
+        self.report.refuse(variable, variable.name, &origin, &quoted(&path), &problem);
     }
 
-    /// Refuses to start beside state in the former default folder, which shows at the edge only.
-    pub fn refuse_former_state(&mut self, former: String, now: String, both: Both) {
+    /// Reports state in the former default directory. Only the caller can look for files.
+    pub fn refuse_former_state(&mut self, former: &str, now: &str, both: Both) {
         self.settings = None;
-        self.report.refuse(&table::STATE_DIR, Mistake::FormerState { former, now, both });
+        let message = former_state(former, now, both);
+        self.report.diagnostics.push(Diagnostic::error(Some(table::STATE_DIR.name), message));
     }
 }
 
-/// Makes settings of what was found, or says everything that is wrong with it.
+/// Turns the sources into settings, or reports every error in them.
 pub fn resolve(sources: &Sources<'_>) -> Configuration {
     let mut reader = reader::Reader::new(lookup::look_up(sources));
     let settings = settings::assemble(&mut reader);
     let report = reader.finish();
-    let settings = settings.filter(|_| report.mistakes.is_empty());
+    let settings = settings.filter(|_| report.errors().next().is_none());
     let settings = settings.map(|settings| settings.with_secrets(&report.secrets));
     Configuration { settings, report }
 }

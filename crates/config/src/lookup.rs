@@ -1,33 +1,36 @@
-//! Finds each variable's text: the environment first, then the env file.
+//! Finds the text of each variable: first in the environment, then in the env file.
 //!
-//! Blank counts as not given, so a blank in the environment does not hide the file's value; only where the table
-//! gives blank a meaning of its own does it count. In each of the two places `NAME_FILE` may stand for a secret
-//! `NAME` that the runtime reads. All secret values that are found on the way are noted, whether they count or not.
+//! A blank value counts as not set, so a blank in the environment does not hide the value of the file. The exceptions
+//! are variables for which the table gives blank a meaning. In both places, `NAME_FILE` may name a file with the secret
+//! `NAME`, if the runtime reads it. Every secret value that is found is noted for redaction, used or not.
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use super::diagnostic::{Diagnostic, FileTrouble, quoted};
 use super::env_file::{EnvFile, Written};
-use super::mistake::{FileTrouble, Mistake, Problem, quoted};
 use super::nearest;
 use super::passwords::passwords;
 use super::report::{Origin, Report};
 use super::table::{HOME, STATE_DIRECTORY, TABLE, XDG_STATE_HOME};
+use super::value::{COMMENT, unusable_file};
 use super::variable::Variable;
-use super::warning::Warning;
 use mcr_model::secret::Secret;
 
-/// The folder of this program among the state of others.
+/// This program's directory inside a directory for the state of all programs.
 const FOLDER: &str = "mission-control-runtime";
 
-/// Longer than most words.
+/// Why a value that is not UTF-8 cannot be used.
+const NOT_TEXT: &str = "it is not UTF-8 text.";
+
+/// A part of a file that is at least this long may be a secret; most words are shorter.
 const WORD_CHARS_MAX: usize = 12;
 
-/// Where configuration comes from. Reading it is the caller's part.
+/// The sources of the configuration. The caller reads them.
 #[derive(Clone, Copy)]
 pub struct Sources<'a> {
-    /// The environment, as far as it is UTF-8.
+    /// The variables of the environment whose value is UTF-8.
     pub environment: &'a BTreeMap<String, String>,
-    /// The names in the environment whose value is not UTF-8.
+    /// The names of the others.
     pub garbled: &'a BTreeSet<String>,
     /// The env file.
     pub file: &'a FileSource,
@@ -38,89 +41,95 @@ pub struct Sources<'a> {
 /// A file that holds a secret. It has no `Debug`.
 #[derive(Clone, Default)]
 pub struct SecretFile {
-    /// What stands in it.
+    /// Its content.
     pub text: String,
-    /// Whether everybody on the machine can read it.
+    /// Whether every user of the machine can read it.
     pub open_to_all: bool,
 }
 
-/// The env file, as it was found.
+/// The env file.
 #[derive(Clone, Default)]
 pub enum FileSource {
-    /// There is none.
+    /// No file exists.
     #[default]
     None,
-    /// There is one.
+    /// The file was read.
     Text {
         /// Its path.
         path: String,
-        /// What stands in it.
+        /// Its content.
         text: String,
-        /// Whether everybody on the machine can read it.
+        /// Whether every user of the machine can read it.
         open_to_all: bool,
     },
-    /// Nobody named it, but it stands in the usual place, and this user may not read it. That is not fatal: systemd
-    /// may have read it as root and put it into the environment.
+    /// A file exists in the default place, and this user may not read it. That is not an error: systemd may have read
+    /// it as root and set the environment from it.
     Withheld {
         /// Its path.
         path: String,
     },
-    /// There should be one.
+    /// The file is required and cannot be used.
     Unusable {
         /// Its path.
         path: String,
-        /// What is wrong with it.
+        /// Why not.
         trouble: FileTrouble,
     },
 }
 
-/// What was found for one variable.
+/// The result for one variable.
 #[derive(Clone)]
 pub(super) enum Finding {
-    /// Nothing.
+    /// It is not set.
     Absent,
-    /// It is set, but blank, and that means something.
+    /// It is set to blank, which has a meaning.
     Blank(Origin),
-    /// Something that cannot be used; the mistake has been noted.
+    /// A value that cannot be used. The diagnostic is in the report.
     Broken(Origin),
-    /// A text.
+    /// A usable text.
     Found(Found),
 }
 
-/// A text and where it came from.
+/// A text and its origin.
 #[derive(Clone)]
 pub(super) struct Found {
     pub(super) text: String,
     pub(super) origin: Origin,
     pub(super) spelled: String,
-    /// What stands before something that looks like a comment.
+    /// The part before something that looks like a comment.
     pub(super) before_comment: Option<String>,
 }
 
-/// What was found for every variable.
+/// The result for every variable.
 pub(super) struct LookedUp {
     pub(super) findings: BTreeMap<&'static str, Finding>,
     pub(super) state_directory: Option<(String, &'static str)>,
+    /// Whether the env file cannot be used. Then a message about a missing variable would only distract.
+    pub(super) file_is_unusable: bool,
     pub(super) report: Report,
 }
 
-/// Looks every variable of the table up.
+/// Looks up every variable of the table.
 pub(super) fn look_up(sources: &Sources<'_>) -> LookedUp {
     let mut report = Report::default();
     let file = match sources.file {
         FileSource::None => EnvFile::default(),
         FileSource::Text { path, text, .. } => EnvFile::parse(path, text),
         FileSource::Withheld { path } => {
-            report.warnings.push(Warning::Withheld { path: path.clone() });
+            let message = format!(
+                "The env file {path} exists, but this user may not read it. Only the environment is used. If the file is \
+                 required, pass it with --env-file."
+            );
+            report.diagnostics.push(Diagnostic::warning(None, message));
             EnvFile::default()
         }
         FileSource::Unusable { path, trouble } => {
-            report.mistakes.push(Mistake::EnvFile { path: path.clone(), trouble: *trouble });
+            let message = format!("The env file {path} cannot be used: {trouble}.");
+            report.diagnostics.push(Diagnostic::error(None, message));
             EnvFile::default()
         }
     };
-    report.mistakes.extend(file.mistakes.iter().cloned());
-    report.warnings.extend(file.warnings.iter().cloned());
+    report.diagnostics.extend(file.diagnostics.iter().cloned());
     let mut search = Search { sources, file, report };
     search.note_secrets();
     search.warn_about_files();
@@ -128,11 +137,12 @@ pub(super) fn look_up(sources: &Sources<'_>) -> LookedUp {
     search.warn_about_permissions();
     let findings = TABLE.iter().map(|variable| (variable.name, search.find(variable))).collect();
     let state_directory = state_directory(sources.environment);
-    LookedUp { findings, state_directory, report: search.report }
+    let file_is_unusable = matches!(sources.file, FileSource::Unusable { .. });
+    LookedUp { findings, state_directory, file_is_unusable, report: search.report }
 }
 
-/// Where state belongs by the environment, and what says so. Paths that are not absolute do not count, as the
-/// specification of `XDG_STATE_HOME` demands.
+/// The state directory that the environment implies, and the variable that implies it. Relative paths are ignored, as
+/// the specification of `XDG_STATE_HOME` requires.
 fn state_directory(environment: &BTreeMap<String, String>) -> Option<(String, &'static str)> {
     let path = |name| {
         let text = environment.get(name).map(|text| text.trim())?;
@@ -145,7 +155,7 @@ fn state_directory(environment: &BTreeMap<String, String>) -> Option<(String, &'
     of_systemd.or_else(of_xdg).or_else(of_home)
 }
 
-/// The two places, in the order in which they are asked.
+/// The two places, in the order of the lookup.
 #[derive(Clone, Copy)]
 enum Place {
     Environment,
@@ -166,16 +176,17 @@ impl Search<'_> {
         }
     }
 
-    /// The first spelling that is given in this place.
+    /// The first spelling that is set in this place.
     fn find_in(&mut self, place: Place, variable: &'static Variable) -> Finding {
         let mut first = Finding::Absent;
         for spelled in variable.spellings() {
             match (&first, self.find_spelled(place, variable, spelled)) {
                 (Finding::Absent, found) => first = found,
                 (Finding::Found(used), Finding::Found(ignored)) if used.text != ignored.text => {
-                    self.report
-                        .warnings
-                        .push(Warning::AliasDiffers { used: used.spelled.clone(), ignored: ignored.spelled });
+                    let (used, ignored) = (&used.spelled, ignored.spelled);
+                    let message =
+                        format!("{used} and {ignored} are both set, to different values; {used} is used.");
+                    self.report.diagnostics.push(Diagnostic::warning(Some(&ignored), message));
                 }
                 (Finding::Blank(_) | Finding::Broken(_) | Finding::Found(_), _) => {}
             }
@@ -187,8 +198,7 @@ impl Search<'_> {
         let direct = match self.text(place, spelled) {
             None => Finding::Absent,
             Some((Err(()), origin)) => {
-                self.refuse(variable, Mistake::value(spelled, origin.clone(), masked(), Problem::NotText));
-                return Finding::Broken(origin);
+                return self.refuse(variable, spelled, origin, &masked(), NOT_TEXT);
             }
             Some((Ok(written), origin)) if written.value.is_empty() => match variable.blank {
                 Some(_) => Finding::Blank(origin),
@@ -203,9 +213,9 @@ impl Search<'_> {
         }
         match (direct, self.find_named_file(place, variable, &format!("{spelled}_FILE"))) {
             (Finding::Found(direct), Finding::Found(in_file)) if direct.text != in_file.text => {
-                let problem = Problem::GivenTwice { file_name: in_file.spelled };
-                self.refuse(variable, Mistake::value(spelled, direct.origin.clone(), masked(), problem));
-                Finding::Broken(direct.origin)
+                let problem =
+                    format!("{} is set too, to a different value; remove one of the two.", in_file.spelled);
+                self.refuse(variable, spelled, direct.origin, &masked(), &problem)
             }
             (Finding::Absent | Finding::Blank(_), in_file) => in_file,
             (direct @ (Finding::Found(_) | Finding::Broken(_)), _) => direct,
@@ -219,30 +229,29 @@ impl Search<'_> {
             Some((Ok(path), _)) if path.value.is_empty() => return Finding::Absent,
             Some((Ok(path), origin)) => (path, origin),
             Some((Err(()), origin)) => {
-                self.refuse(variable, Mistake::value(name, origin.clone(), masked(), Problem::NotText));
-                return Finding::Broken(origin);
+                return self.refuse(variable, name, origin, &masked(), NOT_TEXT);
             }
         };
-        // What is no path may well be the secret itself, set by mistake: it is not shown.
+        // A text that is not a path may be the secret itself, set by accident. It is not shown.
         if !looks_like_a_path(&path) || path.contains(char::is_control) {
             self.note(&path);
-            self.refuse(variable, Mistake::value(name, origin.clone(), masked(), Problem::NotAPath));
-            return Finding::Broken(origin);
+            let problem = "expected a file path that begins with /, ./ or ../ (the value itself belongs in the variable \
+                           without _FILE).";
+            return self.refuse(variable, name, origin, &masked(), problem);
         }
         match (self.sources.read_secret)(&path) {
             Ok(content) => self.take_secret(variable, name, path, origin, &content),
             Err(trouble) => {
                 let problem = match trouble {
-                    FileTrouble::Missing if before_comment.is_some() => Problem::Comment,
-                    trouble => Problem::File(trouble),
+                    FileTrouble::Missing if before_comment.is_some() => COMMENT.to_owned(),
+                    trouble => unusable_file(trouble),
                 };
-                self.refuse(variable, Mistake::value(name, origin.clone(), quoted(&path), problem));
-                Finding::Broken(origin)
+                self.refuse(variable, name, origin, &quoted(&path), &problem)
             }
         }
     }
 
-    /// The secret in a file, which must be all there is in it.
+    /// The secret in a file. The file must contain nothing else.
     fn take_secret(
         &mut self,
         variable: &'static Variable,
@@ -251,30 +260,33 @@ impl Search<'_> {
         origin: Origin,
         content: &SecretFile,
     ) -> Finding {
-        // Some editors put a byte order mark in front.
+        // Some editors write a byte order mark first.
         let text = content.text.trim_start_matches('\u{feff}').trim();
         if text.is_empty() {
-            let problem = Problem::File(FileTrouble::Empty);
-            self.refuse(variable, Mistake::value(name, origin.clone(), quoted(&path), problem));
-            return Finding::Broken(origin);
+            let problem = unusable_file(FileTrouble::Empty);
+            return self.refuse(variable, name, origin, &quoted(&path), &problem);
         }
         self.note(text);
         if content.open_to_all {
-            self.report.warnings.push(Warning::SecretOpenToAll { name: name.to_owned(), path: path.clone() });
+            let message = format!(
+                "{name}={path}: the file contains a secret, and every user of this machine can read it. Run chmod 600 \
+                 on it."
+            );
+            self.report.diagnostics.push(Diagnostic::warning(Some(name), message));
         }
         let origin = Origin::NameFile { name: name.to_owned(), path };
         let lines = text.contains(['\n', '\r']);
         if lines || text.contains(char::is_whitespace) {
-            // The secret is some part of it; plain words and our own names are not.
+            // The secret is a part of the text. Plain words and known names are not secret.
             let parts = text.split(|c: char| c.is_whitespace() || c == '=');
             let secret = |part: &&str| {
                 (part.len() >= WORD_CHARS_MAX || part.contains(|c: char| c.is_ascii_digit()))
                     && !nearest::is_known(part)
             };
             text.lines().map(str::trim).chain(parts.filter(secret)).for_each(|part| self.note(part));
-            let problem = Problem::NotOnlySecret { lines };
-            self.refuse(variable, Mistake::value(name, origin.clone(), masked(), problem));
-            return Finding::Broken(origin);
+            let what = if lines { "more than one line" } else { "blanks" };
+            let problem = format!("the file contains {what}; it must contain the secret and nothing else.");
+            return self.refuse(variable, name, origin, &masked(), &problem);
         }
         Finding::Found(Found {
             text: text.to_owned(),
@@ -300,8 +312,17 @@ impl Search<'_> {
         }
     }
 
-    fn refuse(&mut self, variable: &Variable, mistake: Mistake) {
-        self.report.refuse(variable, mistake);
+    /// Reports a value that cannot be used.
+    fn refuse(
+        &mut self,
+        variable: &Variable,
+        name: &str,
+        origin: Origin,
+        shown: &str,
+        problem: &str,
+    ) -> Finding {
+        self.report.refuse(variable, name, &origin, shown, problem);
+        Finding::Broken(origin)
     }
 
     pub(super) fn note(&mut self, secret: &str) {
@@ -311,8 +332,8 @@ impl Search<'_> {
         }
     }
 
-    /// Notes what is secret: the values of secret variables and of names that look like theirs, service tokens wherever
-    /// they stand, and passwords in addresses. Before any sentence is made.
+    /// Notes all secrets: values of secret variables and of similar names, service tokens in any variable, and
+    /// passwords in URLs. This happens before any message is written.
     fn note_secrets(&mut self) {
         let mut secrets: Vec<String> = Vec::new();
         for (name, text) in self.sources.environment {
@@ -338,7 +359,7 @@ impl Search<'_> {
     }
 }
 
-/// Whether what is given under this name is a secret; an unknown name counts as the one that was meant.
+/// Whether the value of this name is a secret. An unknown name counts as the known name nearest to it.
 pub(super) fn is_secret(name: &str, text: &str, nearest: fn(&str) -> Option<nearest::Known>) -> bool {
     if nearest::names_a_file(name) {
         return false;
@@ -349,23 +370,23 @@ pub(super) fn is_secret(name: &str, text: &str, nearest: fn(&str) -> Option<near
     }
 }
 
-/// What stands for a value that is not shown.
+/// The placeholder for a value that is not shown.
 pub(super) fn masked() -> String {
     "***".to_owned()
 }
 
-/// Whether this was meant for a path: a secret hardly ever begins like one.
+/// Whether a text is meant as a path: secrets rarely begin like one.
 pub(super) fn looks_like_a_path(text: &str) -> bool {
     ["/", "./", "../"].iter().any(|start| text.starts_with(start))
 }
 
-/// A value of the environment: read like one of the file, because Docker passes the lines of its env files on as
-/// they are, but a quote that is not closed is a part of it.
+/// Parses a value of the environment like a value of the file, because Docker passes lines of env files unchanged. A
+/// quote that is not closed is part of the value.
 pub(super) fn from_environment(text: &str) -> Written {
     Written::read(text).unwrap_or_else(|_| Written { value: unquoted(text).to_owned(), before_comment: None })
 }
 
-/// The text without blanks around it and one layer of matching quotes.
+/// The text without surrounding blanks and without one pair of quotes.
 fn unquoted(text: &str) -> &str {
     let text = text.trim();
     let inner = ['"', '\''].iter().find_map(|quote| text.strip_prefix(*quote)?.strip_suffix(*quote));

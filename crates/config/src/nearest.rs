@@ -1,8 +1,8 @@
-//! Which known name somebody may have meant.
+//! Finds the known name that a misspelt name probably means.
 //!
-//! In the env file every unknown name is suspicious. The environment is full of other programs' names, so there a
-//! name must be very much like one of ours: one slip, two in a long name, none in the first letter; and names that
-//! other programs use too (`GH_TOKEN`, `OPENAI_API_KEY`) have honest neighbours and never count as missed.
+//! In the env file, every unknown name is suspicious. The environment contains many names of other programs, so a
+//! name there must be very similar: one typo, two in a long name, none in the first letter. Names that other programs use
+//! too (`GH_TOKEN`, `OPENAI_API_KEY`) have legitimate similar names and are never suggested there.
 
 use super::table::{NEIGHBOURS, STATE_DIRECTORY, TABLE};
 use super::variable::Variable;
@@ -13,11 +13,11 @@ pub(super) struct Known {
     pub(super) variable: &'static Variable,
 }
 
-/// Names so like ours that they need a word, but which other programs use.
+/// Names of other programs that are similar to ours and must not cause a warning.
 const ORDINARY: &[&str] =
     &["ACCOUNT_SID", "LOGLEVEL", "LOG_LEVELS", "LOGFORMAT", "STATE_DIRS", STATE_DIRECTORY];
 
-/// From this length on a name may have two slips in it.
+/// A name of at least this length may contain two typos.
 const LONG_NAME: usize = 12;
 
 /// Every name that is read: each spelling, and `NAME_FILE` for secrets that this runtime reads.
@@ -35,54 +35,54 @@ pub(super) fn is_known(name: &str) -> bool {
     known().any(|known| known.name == name)
 }
 
-/// The known name behind a `NAME_FILE` that is not read.
-pub(super) fn with_file_in_vain(name: &str) -> Option<Known> {
+/// The known `NAME` of a `NAME_FILE` that is not read.
+pub(super) fn with_unread_file(name: &str) -> Option<Known> {
     let meant = name.strip_suffix("_FILE").filter(|_| !is_known(name))?;
     known().find(|known| known.name == meant)
 }
 
-/// Whether it belongs to somebody who may share our env file.
+/// Whether the name belongs to another program that may share our env file.
 pub(super) fn is_neighbour(name: &str) -> bool {
     NEIGHBOURS.contains(&name)
 }
 
-/// Whether it is, or was meant to be, the name of a file that holds a secret.
+/// Whether the name is, or is meant to be, a variable that names a file with a secret.
 pub(super) fn names_a_file(name: &str) -> bool {
     name.to_ascii_uppercase().ends_with("_FILE")
 }
 
-/// The name that was probably meant by an unknown one in the environment.
+/// The known name that an unknown name in the environment probably means.
 pub(super) fn in_environment(name: &str) -> Option<Known> {
     let upper = name.to_ascii_uppercase();
-    // A name with anything else in it is nobody's slip, and would not be fit to print.
+    // A name with other characters is not a typo, and may not be printable.
     let printable = upper.bytes().all(|b| b.is_ascii_alphanumeric() || matches!(b, b'_' | b'-' | b'.'));
     if !printable || ORDINARY.contains(&upper.as_str()) {
         return None;
     }
-    let slips_max = |known: &Known| if known.name.len() >= LONG_NAME { 2 } else { 1 };
+    let typos_max = |known: &Known| if known.name.len() >= LONG_NAME { 2 } else { 1 };
     known()
         .filter(|known| !known.variable.common && known.name.as_bytes().first() == upper.as_bytes().first())
-        .filter_map(|known| distance(&upper, &known.name, slips_max(&known)).map(|slips| (slips, known)))
-        .min_by_key(|(slips, _)| *slips)
+        .filter_map(|known| distance(&upper, &known.name, typos_max(&known)).map(|typos| (typos, known)))
+        .min_by_key(|(typos, _)| *typos)
         .map(|(_, known)| known)
 }
 
-/// The name that was probably meant by an unknown one in the env file.
+/// The known name that an unknown name in the env file probably means.
 pub(super) fn in_file(name: &str) -> Option<Known> {
     let upper = name.to_ascii_uppercase();
-    let slips_max = |known: &Known| known.name.len() / 4;
+    let typos_max = |known: &Known| known.name.len() / 4;
     known()
-        .filter_map(|known| distance(&upper, &known.name, slips_max(&known)).map(|slips| (slips, known)))
-        .min_by_key(|(slips, _)| *slips)
+        .filter_map(|known| distance(&upper, &known.name, typos_max(&known)).map(|typos| (typos, known)))
+        .min_by_key(|(typos, _)| *typos)
         .map(|(_, known)| known)
 }
 
-/// How many slips of the fingers lie between two names (a letter too many, missing, wrong, or two swapped), or
-/// nothing if there are more than `slips_max`.
-fn distance(a: &str, b: &str, slips_max: usize) -> Option<usize> {
+/// The number of typos between two names (a letter added, missing, wrong, or two swapped); `None` if there are more than
+/// `typos_max`.
+fn distance(a: &str, b: &str, typos_max: usize) -> Option<usize> {
     let (a, b) = (a.as_bytes(), b.as_bytes());
-    // Spares the work for names that cannot be near, among them absurdly long ones.
-    if a.len().abs_diff(b.len()) > slips_max {
+    // Skips names that cannot be similar, among them very long ones.
+    if a.len().abs_diff(b.len()) > typos_max {
         return None;
     }
     let mut before: Vec<usize> = vec![0; b.len() + 1];
@@ -99,7 +99,7 @@ fn distance(a: &str, b: &str, slips_max: usize) -> Option<usize> {
         }
         before = std::mem::replace(&mut above, row);
     }
-    Some(above[b.len()]).filter(|slips| *slips <= slips_max)
+    Some(above[b.len()]).filter(|typos| *typos <= typos_max)
 }
 
 #[cfg(test)]
@@ -107,7 +107,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn slips_are_counted() {
+    fn counts_the_typos_between_two_names() {
         let rows = [
             ("ABC", "ABC", Some(0)),
             ("ABC", "ACB", Some(1)),
@@ -118,8 +118,8 @@ mod tests {
             ("ABC", "XYZ", None),
             ("", "ABC", None),
         ];
-        for (a, b, slips) in rows {
-            assert_eq!(distance(a, b, 2), slips, "{a} {b}");
+        for (a, b, typos) in rows {
+            assert_eq!(distance(a, b, 2), typos, "{a} {b}");
         }
     }
 }

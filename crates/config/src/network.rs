@@ -1,15 +1,15 @@
-//! Networks: an address, or all addresses that begin like one.
+//! IP networks in CIDR notation, for the list of networks from which agents may call.
 
 use std::fmt;
 use std::net::IpAddr;
 use std::str::FromStr;
 
-use super::mistake::Problem;
+use super::value::{Problem, expected};
 
-/// What a list of networks looks like.
+/// The form of a list of networks, for messages.
 const ALLOWED: &str = "networks such as 172.18.0.0/16, 10.0.0.7 or fd00::/8, with commas between them";
 
-/// All addresses whose first bits are these.
+/// A network: all addresses that share the first bits of an address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Network {
     address: IpAddr,
@@ -17,7 +17,7 @@ pub struct Network {
 }
 
 impl Network {
-    /// Whether the address is in it. An IPv4 address in IPv6 clothing is an IPv4 address.
+    /// Whether the address is in the network. An IPv4-mapped IPv6 address counts as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {
             (IpAddr::V4(ours), IpAddr::V4(theirs)) => {
@@ -60,12 +60,11 @@ impl fmt::Display for Network {
     }
 }
 
-/// Reads a list of them; blanks separate as well as commas.
+/// Parses a list of networks, separated by commas or blanks.
 pub(super) fn networks(text: &str) -> Result<Vec<Network>, Problem> {
     let words = text.split([',', ' ', '\t']).filter(|word| !word.is_empty());
     let read: Result<Vec<Network>, ()> = words.map(str::parse).collect();
-    let form = || Problem::Form { allowed: ALLOWED.to_owned() };
-    read.map_err(|()| form())
+    read.map_err(|()| expected(ALLOWED))
 }
 
 #[cfg(test)]
@@ -73,7 +72,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_network_has_the_addresses_that_begin_like_it() {
+    fn a_network_contains_the_addresses_with_its_prefix() {
         let rows = [
             ("10.0.0.0/8", "10.255.0.1", true),
             ("10.0.0.0/8", "11.0.0.1", false),
@@ -97,7 +96,7 @@ mod tests {
     }
 
     #[test]
-    fn what_is_no_network_is_refused() {
+    fn refuses_a_list_with_an_invalid_network() {
         for text in
             ["10.0.0.0/33", "10.0.0/8", "::/129", "10.0.0.0/", "10.0.0.0/+8", "runtime", "10.0.0.0/8/8", "/8"]
         {

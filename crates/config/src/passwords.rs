@@ -1,5 +1,5 @@
-//! Passwords in addresses: of proxies, which are no variables of ours, and where somebody has put one into an address of
-//! ours, which is a mistake, but a secret all the same.
+//! Finds passwords in URLs, so that they are redacted: in the variables of proxies, which the table does not contain, and
+//! in our own URLs, where a password is an error but still a secret.
 
 use super::table::TABLE;
 use super::variable::Kind;
@@ -7,7 +7,7 @@ use super::variable::Kind;
 /// The variables that name a proxy, in either case.
 const PROXIES: [&str; 3] = ["ALL_PROXY", "HTTPS_PROXY", "HTTP_PROXY"];
 
-/// What opens the addresses among these names and texts, as it is written and without its percent signs.
+/// The passwords in the URLs among these variables, as written and percent-decoded.
 pub(super) fn passwords<'a>(given: impl IntoIterator<Item = (&'a String, &'a String)>) -> Vec<String> {
     let addresses = given.into_iter().filter(|(name, _)| is_address(name));
     addresses
@@ -22,10 +22,10 @@ fn is_address(name: &str) -> bool {
     PROXIES.iter().any(|proxy| name.eq_ignore_ascii_case(proxy)) || ours.any(|known| known == name)
 }
 
-/// What stands between the user and the host; the user where there is nothing else, since some proxies take a key so.
+/// The part between the user and the host. If there is only a user, it is returned: some proxies take a key there.
 fn password(address: &str) -> Option<&str> {
     let rest = address.split_once("://").map_or(address, |(_, rest)| rest);
-    // A password may have an @ in it that was not written as %40.
+    // A password may contain an @ that is not written as %40.
     let (user, _) = rest.split(['/', '?', '#']).next()?.rsplit_once('@')?;
     Some(user.split_once(':').map_or(user, |(_, password)| password))
 }
@@ -48,7 +48,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whatever_opens_an_address_is_known() {
+    fn finds_the_password_of_a_url() {
         let rows: [(&str, &str, &[&str]); 11] = [
             ("HTTPS_PROXY", "http://robin:s3cret@proxy:3128", &["s3cret", "s3cret"]),
             ("https_proxy", "robin:s3cret@proxy:3128/", &["s3cret", "s3cret"]),

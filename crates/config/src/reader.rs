@@ -1,33 +1,33 @@
-//! Reads one variable after the other, and keeps the books: a row for each, a mistake or a warning where due.
+//! Reads one variable after the other and writes the report: a row for each variable, with errors and warnings.
 //!
-//! A value that cannot be used is noted and replaced by its default, so that reading goes on and finds the next
-//! mistake; nothing made of such stand-ins ever leaves this room.
+//! A value that cannot be used is reported and replaced by its default, so that reading continues and finds the next
+//! error. Settings that contain such a replacement are never returned.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use super::address;
+use super::diagnostic::{Diagnostic, quoted};
 use super::lookup::{Finding, Found, LookedUp, masked};
-use super::mistake::{Mistake, Problem, quoted};
 use super::network::{self, Network};
 use super::report::{EffectiveRow, Origin, Report};
 use super::table::TABLE;
-use super::value;
+use super::value::{self, COMMENT, PLACEHOLDER, Problem};
 use super::variable::{Effect, Fallback, Kind, Variable};
-use super::warning::Warning;
 use mcr_model::BaseUrl;
 use mcr_model::secret::Secret;
 
-/// Shorter secrets are not hidden wherever they occur: they would tear texts apart.
+/// Shorter secrets are not redacted inside other texts, because common words could match.
 const SECRET_CHARS_MIN: usize = 8;
 
-/// Enough digits to recognise a number that is too large.
+/// How many digits of a number that is too large are shown.
 const GIVEN_CHARS_MAX: usize = 30;
 
-/// The books of one start.
+/// Reads the variables of one start.
 pub(super) struct Reader {
     findings: BTreeMap<&'static str, Finding>,
     state_directory: Option<(String, &'static str)>,
+    file_is_unusable: bool,
     rows: BTreeMap<&'static str, EffectiveRow>,
     missing: Vec<&'static str>,
     refused: BTreeSet<&'static str>,
@@ -36,10 +36,11 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new(looked_up: LookedUp) -> Self {
-        let LookedUp { findings, state_directory, report } = looked_up;
+        let LookedUp { findings, state_directory, file_is_unusable, report } = looked_up;
         Self {
             findings,
             state_directory,
+            file_is_unusable,
             rows: BTreeMap::new(),
             missing: Vec::new(),
             refused: BTreeSet::new(),
@@ -57,7 +58,7 @@ impl Reader {
         self.read(variable, value::text)
     }
 
-    /// Yes or no.
+    /// A boolean.
     pub(super) fn flag(&mut self, variable: &'static Variable) -> bool {
         self.read(variable, |_, text| value::boolean(text)).unwrap_or_default()
     }
@@ -67,12 +68,12 @@ impl Reader {
         self.given_text(variable).map(Secret::new)
     }
 
-    /// An address.
+    /// A URL.
     pub(super) fn url(&mut self, variable: &'static Variable) -> Option<BaseUrl> {
         self.url_with(variable, address::url)
     }
 
-    /// An address that must be more than an address.
+    /// A URL with a further check.
     pub(super) fn url_with(
         &mut self,
         variable: &'static Variable,
@@ -101,7 +102,7 @@ impl Reader {
         self.number_from(variable, 0)
     }
 
-    /// A whole number that must not be less than this either.
+    /// A whole number within the range of the table that must not be less than `least`.
     pub(super) fn number_from(&mut self, variable: &'static Variable, least: u64) -> u64 {
         self.given_number(variable, least).unwrap_or_default()
     }
@@ -118,7 +119,11 @@ impl Reader {
         {
             let given: String = text.chars().take(GIVEN_CHARS_MAX).collect();
             self.note(variable, format!("{given} was given; allowed is {min} to {max}"));
-            self.warn(Warning::Clamped { name, origin, given, used: number.used, min, max, why });
+            let used = number.used;
+            let message = format!(
+                "{name} ({origin}) is {given}; {used} is used (allowed: {min} to {max}, because {why})."
+            );
+            self.warn(variable, message);
         }
         if let Some(row) = self.rows.get_mut(variable.name)
             && !self.refused.contains(variable.name)
@@ -151,9 +156,9 @@ impl Reader {
                 Err(problem) => {
                     let comment = before_comment
                         .is_some_and(|before| before.is_empty() || check(variable, &before).is_ok());
-                    let problem = match problem {
-                        _ if comment => Problem::Comment,
-                        _ if text.contains('…') => Problem::Placeholder,
+                    let problem = match problem.as_str() {
+                        _ if comment => COMMENT,
+                        _ if text.contains('…') => PLACEHOLDER,
                         problem => problem,
                     };
                     self.refuse(variable, problem);
@@ -196,8 +201,8 @@ impl Reader {
         }
     }
 
-    /// Notes that the value of this variable cannot be used.
-    pub(super) fn refuse(&mut self, variable: &'static Variable, problem: Problem) {
+    /// Reports that the value of this variable cannot be used.
+    pub(super) fn refuse(&mut self, variable: &'static Variable, problem: &str) {
         let (name, origin, shown) = match &self.findings[variable.name] {
             Finding::Found(Found { spelled, origin, .. }) if variable.is_secret() => {
                 (spelled.clone(), origin.clone(), masked())
@@ -217,37 +222,49 @@ impl Reader {
         };
         self.set_row(variable, value, origin.clone());
         self.note(variable, note.to_owned());
-        self.report.refuse(variable, Mistake::value(name, origin, shown, problem));
+        self.report.refuse(variable, &name, &origin, &shown, problem);
     }
 
-    /// Whether something is wrong with this variable already, so that nothing more needs to be said of it.
+    /// Whether an error about this variable is reported already, so that no further message is needed.
     pub(super) fn was_refused(&self, variable: &Variable) -> bool {
         self.refused.contains(variable.name)
     }
 
-    /// Whether it is set to nothing, where that means something.
+    /// Whether the variable is set to blank, and blank has a meaning.
     pub(super) fn is_blank(&self, variable: &Variable) -> bool {
         matches!(self.findings[variable.name], Finding::Blank(_))
     }
 
-    /// Warns of a secret that is too short for the redaction; `what` is the secret in words.
-    pub(super) fn warn_if_short(&mut self, what: &'static str, secret: &str) {
+    /// Warns about a secret that is too short for redaction. `what` describes the secret.
+    pub(super) fn warn_if_short(&mut self, variable: &Variable, what: &str, secret: &str) {
         let chars = secret.chars().count();
         if chars < SECRET_CHARS_MIN {
-            self.warn(Warning::ShortSecret { what, chars });
+            let characters = if chars == 1 { "character" } else { "characters" };
+            let message = format!(
+                "{what} has {chars} {characters}: too short to be hidden reliably in logs; use a longer one."
+            );
+            self.warn(variable, message);
         }
     }
 
-    /// Whether somebody gave it.
+    /// Whether the variable is set.
     pub(super) fn is_given(&self, variable: &Variable) -> bool {
         self.rows.get(variable.name).is_some_and(|row| row.origin.is_given())
     }
 
-    pub(super) fn warn(&mut self, warning: Warning) {
-        self.report.warnings.push(warning);
+    pub(super) fn warn(&mut self, variable: &Variable, message: impl Into<String>) {
+        self.report.diagnostics.push(Diagnostic::warning(Some(variable.name), message));
     }
 
-    /// Records a value that was worked out, unless something was given.
+    /// Warns about a URL without encryption to which a token is sent.
+    pub(super) fn warn_of_clear_text(&mut self, address: &Variable, token: &Variable) {
+        let (name, token) = (address.name, token.name);
+        let message =
+            format!("{name} is an http address of another machine: {token} travels unencrypted. Use https.");
+        self.warn(address, message);
+    }
+
+    /// Records a derived value, unless the variable is set.
     pub(super) fn derive(&mut self, variable: &'static Variable, value: &str, from: &'static str) {
         if matches!(self.findings[variable.name], Finding::Absent) {
             self.rows.remove(variable.name);
@@ -255,20 +272,16 @@ impl Reader {
         }
     }
 
-    /// Where state belongs by the environment, and what says so.
+    /// The state directory that the environment implies, and the variable that implies it.
     pub(super) fn state_directory(&self) -> Option<(String, &'static str)> {
         self.state_directory.clone()
     }
 
-    /// Notes that nothing says something. If the env file is missing, that is the only news.
-    pub(super) fn lacks(&mut self, mistake: Mistake) {
-        if !self.file_is_missing() {
-            self.report.mistakes.push(mistake);
+    /// Reports a missing value. If the env file cannot be used, only that is reported.
+    pub(super) fn lacks(&mut self, variable: &Variable, message: &str) {
+        if !self.file_is_unusable {
+            self.report.diagnostics.push(Diagnostic::error(Some(variable.name), message));
         }
-    }
-
-    fn file_is_missing(&self) -> bool {
-        self.report.mistakes.iter().any(|mistake| matches!(mistake, Mistake::EnvFile { .. }))
     }
 
     fn set_row(&mut self, variable: &'static Variable, value: Option<String>, origin: Origin) {
@@ -285,9 +298,9 @@ impl Reader {
         }
     }
 
-    /// The text without any secret that was found, and without a password in an address.
+    /// The text without any known secret, and without a password in a URL.
     pub(super) fn without_secrets(&self, text: &str) -> String {
-        /// A shorter secret would blot out half of every sentence.
+        /// A shorter secret could match common words.
         const CHARS_MIN: usize = 4;
         let secrets = self.report.secrets.iter().map(Secret::expose);
         let mut shown = text.to_owned();
@@ -305,7 +318,7 @@ impl Reader {
         }
     }
 
-    /// Reads what nobody has asked for, so that every row of the table is checked and shown, and closes the books.
+    /// Reads the remaining variables, so that every row of the table is checked and shown, and returns the report.
     pub(super) fn finish(mut self) -> Report {
         for variable in TABLE.iter().copied() {
             if !self.rows.contains_key(variable.name) {
@@ -313,25 +326,33 @@ impl Reader {
             }
         }
         self.warn_of_missing_effects();
-        // Without the env file it is no news that something is missing.
-        if !self.missing.is_empty() && !self.file_is_missing() {
-            self.report.mistakes.insert(0, Mistake::Missing { names: std::mem::take(&mut self.missing) });
+        // If the env file cannot be used, missing variables are a consequence.
+        if !self.missing.is_empty() && !self.file_is_unusable {
+            let message = format!(
+                "Missing required environment variables: {}. Set {} in the environment or in the env file; blank counts \
+                 as not set.",
+                self.missing.join(", "),
+                if self.missing.len() == 1 { "it" } else { "them" },
+            );
+            let variable = if let [one] = self.missing[..] { Some(one) } else { None };
+            self.report.diagnostics.insert(0, Diagnostic::error(variable, message));
         }
         self.report.rows = TABLE.iter().filter_map(|variable| self.rows.remove(variable.name)).collect();
         self.report
     }
 
-    /// Warns of each value that asks for something which this version does not do.
+    /// Warns about each value that requests something which this version does not implement.
     fn warn_of_missing_effects(&mut self) {
         let asked = TABLE.iter().filter_map(|variable| {
             let Effect::NotYet { lacks, quiet } = variable.effect else { return None };
             let row = &self.rows[variable.name];
             let asks = row.origin.is_given() && row.value.as_deref() != quiet;
-            let warning = Warning::NotYet { name: variable.name, origin: row.origin.clone(), lacks };
-            (asks && !self.was_refused(variable)).then_some(warning)
+            let (name, origin) = (variable.name, &row.origin);
+            let message = format!("{name} ({origin}) is not yet in effect: this version {lacks}.");
+            (asks && !self.was_refused(variable)).then(|| Diagnostic::warning(Some(name), message))
         });
-        let warnings: Vec<Warning> = asked.collect();
-        self.report.warnings.extend(warnings);
+        let warnings: Vec<Diagnostic> = asked.collect();
+        self.report.diagnostics.extend(warnings);
     }
 
     fn check(&mut self, variable: &'static Variable) {

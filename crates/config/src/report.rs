@@ -1,40 +1,38 @@
-//! What a start tells people about its configuration.
+//! The report about a configuration: diagnostics, effective values, and the secrets to redact.
 
 use std::fmt;
 
-use super::mistake::{Mistake, Problem};
+use super::diagnostic::{Diagnostic, Severity};
+use super::value::COMMENT;
 use super::variable::{ReadBy, Variable};
-use super::warning::Warning;
 use mcr_model::secret::Secret;
 
-/// Everything there is to say about a configuration, good or bad.
+/// The report about a configuration, valid or not.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
-    /// What keeps the service from starting. All of it, not only the first.
-    pub mistakes: Vec<Mistake>,
-    /// What somebody should look at.
-    pub warnings: Vec<Warning>,
+    /// All errors and warnings, in the order in which they are shown.
+    pub diagnostics: Vec<Diagnostic>,
     /// Every variable with its effective value, in the order of the table.
     pub rows: Vec<EffectiveRow>,
-    /// Every secret value that was found anywhere, usable or not, for the redaction of all that is written.
+    /// Every secret value that was found, usable or not, for the redaction of all output.
     pub secrets: Vec<Secret>,
 }
 
-/// A variable and the value that counts.
+/// A variable and its effective value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct EffectiveRow {
     /// The variable.
     pub name: &'static str,
-    /// Its value, `***` for a secret that is set. Nothing: it is not set. Empty: it is set, but blank, which means
-    /// something for this variable.
+    /// Its value, or `***` for a secret. `None` if it is not set. Empty if it is set to blank, and blank has a meaning
+    /// for this variable.
     pub value: Option<String>,
-    /// Where the value came from.
+    /// The origin of the value.
     pub origin: Origin,
-    /// What else there is to know: a clamp, a mistake, no effect.
+    /// A note: a clamped value, an error, no effect.
     pub note: Option<String>,
 }
 
-/// Where a value came from.
+/// The origin of a value.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Origin {
     /// The environment.
@@ -50,19 +48,19 @@ pub enum Origin {
     NameFile {
         /// `NAME_FILE`.
         name: String,
-        /// The path it has for value.
+        /// The path of the file.
         path: String,
     },
-    /// Nobody gave it, and there is no default.
+    /// It is not set, and it has no default.
     Unset,
-    /// The table.
+    /// The default in the table.
     Default,
-    /// Worked out from these other things.
+    /// Derived from these other values.
     Derived(&'static str),
 }
 
 impl EffectiveRow {
-    /// The value for people.
+    /// The value as text.
     pub fn shown(&self) -> &str {
         match self.value.as_deref() {
             None => "(not set)",
@@ -72,7 +70,7 @@ impl EffectiveRow {
     }
 }
 
-/// `NAME = value (where from; note)`, or `NAME = (not set; note)`.
+/// `NAME = value (origin; note)`, or `NAME = (not set; note)`.
 impl fmt::Display for EffectiveRow {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "{} = ", self.name)?;
@@ -88,7 +86,7 @@ impl fmt::Display for EffectiveRow {
 }
 
 impl Origin {
-    /// Whether somebody gave it.
+    /// Whether the value was set, and not a default.
     pub fn is_given(&self) -> bool {
         match self {
             Self::Environment | Self::File { .. } | Self::NameFile { .. } => true,
@@ -111,28 +109,56 @@ impl fmt::Display for Origin {
 }
 
 impl Report {
-    /// Notes a mistake; in a variable that only the gateway container reads it is but a warning.
-    pub(super) fn refuse(&mut self, variable: &Variable, mistake: Mistake) {
-        if let Mistake::Value {
-            origin: Origin::File { line: wrong, .. }, problem: Problem::Comment, ..
-        } = &mistake
-        {
-            // The mistake says it all.
-            self.warnings
-                .retain(|warning| !matches!(warning, Warning::HashInValue { line, .. } if line == wrong));
-        }
-        match variable.read_by {
-            ReadBy::Runtime | ReadBy::Both => self.mistakes.push(mistake),
-            ReadBy::Gateway => self.warnings.push(Warning::ForGateway(mistake)),
-        }
+    /// What prevents the start: all errors, not only the first.
+    pub fn errors(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.diagnostics.iter().filter(|found| found.severity == Severity::Error)
     }
 
-    /// One line for the start of the log: every value that somebody gave, secrets masked.
+    /// What does not prevent the start.
+    pub fn warnings(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.diagnostics.iter().filter(|found| found.severity == Severity::Warning)
+    }
+
+    /// Reports that the value of `name` cannot be used. If only the gateway container reads the variable, the report is
+    /// a warning.
+    pub(super) fn refuse(
+        &mut self,
+        variable: &Variable,
+        name: &str,
+        origin: &Origin,
+        shown: &str,
+        problem: &str,
+    ) {
+        let message = match origin {
+            Origin::Unset | Origin::Default | Origin::Derived(_) => problem.to_owned(),
+            Origin::NameFile { .. } => format!("{origin}: {problem}"),
+            Origin::Environment | Origin::File { .. } if problem == COMMENT => {
+                format!("{name} ({origin}): {problem}")
+            }
+            Origin::Environment | Origin::File { .. } => format!("{name} ({origin}) is {shown}: {problem}"),
+        };
+        if let Origin::File { path, line } = origin
+            && problem == COMMENT
+        {
+            // The error says the same.
+            let doubt = Diagnostic::hash_in_value(path, *line);
+            self.diagnostics.retain(|found| *found != doubt);
+        }
+        self.diagnostics.push(match variable.read_by {
+            ReadBy::Runtime | ReadBy::Both => Diagnostic::error(Some(name), message),
+            ReadBy::Gateway => {
+                let message = format!("{message} The runtime does not read it and starts anyway.");
+                Diagnostic::warning(Some(name), message)
+            }
+        });
+    }
+
+    /// One line for the start of the log: every value that is set, with masked secrets.
     pub fn summary(&self) -> String {
         let given = self.rows.iter().filter(|row| row.origin.is_given());
         let words: Vec<String> = given
             .map(|row| {
-                // A value that cannot be used is in quotes already.
+                // A value that cannot be used is already in quotes.
                 let shown = row.shown();
                 let plain = shown.starts_with('"') || !shown.contains(char::is_whitespace);
                 let name = row.name;

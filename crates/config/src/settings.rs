@@ -1,11 +1,10 @@
-//! The typed result: everything the service needs to know, by subject.
+//! The settings: the typed result, grouped by subject.
 
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::address::{self, bracketed, is_everywhere};
 use super::credentials;
-use super::mistake::Mistake;
 use super::network::Network;
 use super::reader::Reader;
 use super::table::{
@@ -16,11 +15,10 @@ use super::table::{
     LOG_FORMAT, LOG_LEVEL, LOG_OUTPUT, NO_RESPONSE_NOTE, OPENCLAW_MAX_CONCURRENT, OPENCLAW_VERSION,
     RECEIVE_MEMORY_MB, RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR, TOOL_MAX_CALLS, TOOL_MAX_ROUNDS,
 };
-use super::warning::Warning;
 use mcr_model::secret::Secret;
 use mcr_model::{BaseUrl, LedgerSync, NoResponseNote, SessionScope};
 
-/// Everything the service needs to know before it starts.
+/// The settings of the service.
 #[derive(Clone, Debug)]
 pub struct Settings {
     /// The account and its backend.
@@ -39,23 +37,23 @@ pub struct Settings {
     pub report_interval: Duration,
     /// The version this runtime reports.
     pub runtime_version: String,
-    /// The version reported for OpenClaw; nothing: to be detected.
+    /// The version to report for OpenClaw; `None` to detect it.
     pub openclaw_version: Option<String>,
-    /// The folder for what must survive a crash.
+    /// The directory for state that must survive a crash.
     pub state_dir: PathBuf,
-    /// Whether steps are recorded.
+    /// Whether the steps of deliveries are recorded.
     pub ledger: LedgerSwitch,
     /// When a step counts as recorded.
     pub ledger_sync: LedgerSync,
-    /// The memory for large foreign messages, in bytes.
+    /// The memory for large incoming messages, in bytes.
     pub receive_bytes: usize,
     /// Certificate authorities to trust, instead of the system's.
     pub ssl_cert_file: Option<PathBuf>,
-    /// The least important log lines that are still written.
+    /// The lowest level of log lines that are written.
     pub log_level: LogLevel,
-    /// How log lines look.
+    /// The format of log lines.
     pub log_format: LogFormat,
-    /// Where they go.
+    /// The stream of log lines.
     pub log_output: LogOutput,
     secrets: Vec<Secret>,
 }
@@ -71,22 +69,22 @@ pub struct Account {
     pub service_token: Secret,
 }
 
-/// Where the runtime's own server listens, and what agents are told about it.
+/// The runtime's HTTP server.
 #[derive(Clone, Debug)]
 pub struct HttpServer {
     /// An address or host name, without brackets.
     pub host: String,
-    /// The port; 0 takes any free one.
+    /// The port; 0 means a free one.
     pub port: u16,
-    /// From where agents may call it, besides this machine.
+    /// The networks, besides this machine, from which agents may call.
     pub agents_from: Vec<Network>,
-    /// Whether agents must show a secret of their session there.
+    /// Whether calls of agents need a secret of the session.
     pub session_tokens: bool,
     pub(super) base_url: Option<BaseUrl>,
 }
 
 impl HttpServer {
-    /// What agents are told, when the server listens on this port (which `port` 0 leaves open until then).
+    /// The URL for agents, if the server listens on this port.
     pub fn base_url(&self, port: u16) -> BaseUrl {
         match &self.base_url {
             Some(url) => url.clone(),
@@ -95,7 +93,7 @@ impl HttpServer {
         }
     }
 
-    /// The host under which this machine reaches the server.
+    /// The host at which this machine reaches the server.
     pub fn connect_host(&self) -> &str {
         if is_everywhere(&self.host) { "127.0.0.1" } else { &self.host }
     }
@@ -104,17 +102,17 @@ impl HttpServer {
 /// The OpenClaw gateway.
 #[derive(Clone, Debug)]
 pub struct Gateway {
-    /// Its address; nothing: there is no gateway, and nothing is sent to agents.
+    /// Its URL. If it is `None`, there is no gateway, and nothing is sent to agents.
     pub url: Option<BaseUrl>,
-    /// Its bearer token; nothing: no `Authorization` header.
+    /// Its bearer token; `None` sends no `Authorization` header.
     pub token: Option<Secret>,
-    /// The longest silence of a turn, in all its signs of life, before it counts as stuck.
+    /// The longest time without a sign of life before a turn counts as stuck.
     pub silence_max: Duration,
-    /// Whether agents are offered function tools.
+    /// Whether agents get function tools.
     pub client_tools: bool,
-    /// How it names main sessions.
+    /// The name of main sessions at the gateway.
     pub main_session: String,
-    /// Whether each agent has sessions of its own there.
+    /// Whether each agent has its own sessions at the gateway.
     pub session_scope: SessionScope,
 }
 
@@ -127,34 +125,34 @@ pub struct Delivery {
     pub backoff_base: Duration,
     /// The longest pause after failed polls.
     pub backoff_max: Duration,
-    /// How many turns may run at once.
+    /// The number of turns that may run at once.
     pub concurrent_sessions_max: usize,
-    /// The time between two polls once nothing has happened for a while.
+    /// The time between two polls after a while without activity.
     pub idle_interval: Duration,
-    /// How many notifications one poll asks for.
+    /// The number of notifications that one poll requests.
     pub list_limit: usize,
-    /// How many times in one delivery an agent may get results and call again.
+    /// The number of tool rounds in one delivery.
     pub tool_rounds_max: u32,
-    /// How many calls one delivery may make.
+    /// The number of tool calls in one delivery.
     pub tool_calls_max: u32,
-    /// How often a delivery may fail.
+    /// The number of failures of one cause after which a delivery is given up.
     pub attempts_max: u32,
-    /// How long a failing delivery is tried.
+    /// The longest time for which a failing delivery is retried.
     pub age_max: Duration,
-    /// Who is told in the thread that an agent did not answer.
+    /// When the thread gets a note that an agent did not answer.
     pub no_response_note: NoResponseNote,
-    /// How long turns that run may go on when the process is told to stop.
+    /// How long running turns may continue after a stop signal.
     pub drain: Duration,
-    /// A time limit of the original. It has no effect, and `/health` shows it as it is set.
+    /// A time limit of the TypeScript runtime. It has no effect; `/health` shows it.
     pub stream_timeout: Duration,
-    /// How many contexts the original fetched at once. It has no effect, and `/health` shows it as it is set.
+    /// The number of contexts that the TypeScript runtime fetched at once. It has no effect; `/health` shows it.
     pub context_fetch_batch_size: usize,
 }
 
 /// The roster of agents.
 #[derive(Clone, Debug)]
 pub struct Agents {
-    /// The time between two polls of it.
+    /// The time between two polls of the roster.
     pub sync_interval: Duration,
 }
 
@@ -172,37 +170,37 @@ pub struct Droplet {
 /// Whether steps of deliveries are recorded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LedgerSwitch {
-    /// They are.
+    /// They are recorded.
     On,
-    /// They are not: a crash loses what is under way.
+    /// They are not recorded: a crash loses the deliveries in progress.
     Off,
 }
 
-/// The least important log lines that are still written.
+/// The lowest level of log lines that are written.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogLevel {
-    /// Only what failed.
+    /// Failures.
     Error,
-    /// And what somebody should look at.
+    /// And conditions that need attention.
     Warn,
-    /// And what happened.
+    /// And events.
     Info,
-    /// And how.
+    /// And details of events.
     Debug,
     /// And everything else.
     Trace,
 }
 
-/// How log lines look.
+/// The format of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogFormat {
-    /// For people.
+    /// Text for people.
     Text,
     /// One JSON object per line.
     Json,
 }
 
-/// Where log lines go.
+/// The stream of log lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum LogOutput {
     /// Standard error.
@@ -212,7 +210,7 @@ pub enum LogOutput {
 }
 
 impl Settings {
-    /// Every configured secret, also those that only the gateway container reads.
+    /// Every configured secret, including those that only the gateway container reads.
     pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
         self.secrets.iter()
     }
@@ -223,7 +221,7 @@ impl Settings {
     }
 }
 
-/// Reads everything, in the order of the sentences: the account first.
+/// Reads all settings, in the order of the messages: the account first.
 pub(super) fn assemble(reader: &mut Reader) -> Option<Settings> {
     let account = credentials::account(reader);
     let http = address::http_server(reader);
@@ -252,7 +250,7 @@ pub(super) fn assemble(reader: &mut Reader) -> Option<Settings> {
         log_format: log_format(reader),
         log_output: log_output(reader),
         secrets: Vec::new(),
-        // Last, so that everything has been read even if there is no account.
+        // Last, so that everything is read even without an account.
         account: account?,
     };
     Some(settings)
@@ -282,12 +280,18 @@ fn delivery(reader: &mut Reader, gateway: &Gateway) -> Delivery {
     };
     let gateway_turns = reader.number(&OPENCLAW_MAX_CONCURRENT);
     if gateway_turns < concurrent_sessions_max && reader.is_given(&OPENCLAW_MAX_CONCURRENT) {
-        reader.warn(Warning::NarrowGateway { gateway: gateway_turns, runtime: concurrent_sessions_max });
+        reader.warn(
+            &OPENCLAW_MAX_CONCURRENT,
+            format!(
+                "OPENCLAW_MAX_CONCURRENT is {gateway_turns}, less than DELIVERY_MAX_CONCURRENT_SESSIONS \
+                 ({concurrent_sessions_max}): turns will wait at the gateway. Set both to one value."
+            ),
+        );
     }
     delivery
 }
 
-/// What is set, or else the original's default.
+/// The value that is set, or the default of the TypeScript runtime.
 fn stream_timeout(reader: &mut Reader, gateway: &Gateway) -> Duration {
     const CEILING: Duration = Duration::from_mins(5);
     let set = reader.millis(&DELIVERY_STREAM_TIMEOUT_MS);
@@ -310,7 +314,11 @@ fn state_dir(reader: &mut Reader) -> PathBuf {
     }
     let Some((dir, from)) = reader.state_directory() else {
         if !reader.was_refused(&STATE_DIR) {
-            reader.lacks(Mistake::NoStateDir);
+            reader.lacks(
+                &STATE_DIR,
+                "STATE_DIR is not set, and none of STATE_DIRECTORY, XDG_STATE_HOME and HOME is an absolute path. Set \
+                 STATE_DIR to a directory that belongs to the user of the service.",
+            );
         }
         return PathBuf::new();
     };
@@ -364,7 +372,7 @@ fn log_output(reader: &mut Reader) -> LogOutput {
     }
 }
 
-/// Counts come from the table's small ranges.
+/// The ranges in the table are small, so no count is cut.
 fn count(number: u64) -> usize {
     usize::try_from(number).unwrap_or(usize::MAX)
 }

@@ -1,25 +1,25 @@
-//! The one table of every variable. Parser, `.env.example`, the tables in `docs/` and `doctor` are read off it.
+//! The table of every variable. The parser, `.env.example`, the tables in `docs/` and `doctor` derive from it.
 //!
-//! The one file that may be long: a new variable is a new row here, and a line where `settings.rs` reads it.
+//! A new variable is a new row here, and a line in `settings.rs` that reads it. This file may be long for that reason.
 
 use super::variable::{Before, Effect, Fallback, Kind, ReadBy, Section, Variable};
 
-/// Nobody means to wait longer than a day between two steps.
+/// The longest interval that makes sense between two steps: one day.
 const DAY_MS: u64 = 86_400_000;
 
 /// The backend refuses longer tokens.
 pub(super) const SERVICE_TOKEN_CHARS_MAX: usize = 512;
 
-/// Other keys: more than any provider hands out, little enough for one header line.
+/// The longest key of another kind: longer than any provider issues, short enough for one header line.
 const KEY_CHARS_MAX: usize = 4096;
 
-/// Below this the gateway's own silent retries look like a stuck turn.
+/// Below this limit, the gateway's own silent retries look like a stuck turn.
 pub(super) const QUIET_GATEWAY_MS: u64 = 300_000;
 
-/// Versions and droplet names travel in every status report.
+/// The longest version or droplet name. Every status report contains them.
 const NAME_CHARS_MAX: usize = 200;
 
-/// What most rows have in common.
+/// The defaults of a row.
 const PLAIN: Variable = Variable {
     name: "",
     aliases: &[],
@@ -34,7 +34,7 @@ const PLAIN: Variable = Variable {
     before: None,
 };
 
-/// What waits for the part that writes agent workspaces.
+/// The effect of variables for agent workspaces, which are not implemented yet.
 const NO_WORKSPACES: Effect = Effect::NotYet { lacks: "writes no agent workspaces", quiet: Some("false") };
 
 /// A key that only the gateway container reads.
@@ -46,7 +46,7 @@ const CONTAINER_KEY: Variable = Variable {
     ..PLAIN
 };
 
-/// Makes a named row of each entry, and the table of all rows in the same order.
+/// Defines a static for each row, and [`TABLE`] with all rows in the same order.
 macro_rules! variables {
     ($($name:ident { $($fields:tt)* })*) => {
         $(
@@ -64,7 +64,7 @@ variables! {
         section: Section::Account,
         kind: Kind::Identifier,
         fallback: Fallback::Required,
-        about: "The account this runtime serves; the service token must be made for the same one.",
+        about: "The account this runtime serves; the service token must belong to the same account.",
         ..PLAIN
     }
     CONVEX_URL {
@@ -78,7 +78,7 @@ variables! {
         section: Section::Account,
         kind: Kind::Secret { chars_max: SERVICE_TOKEN_CHARS_MAX },
         fallback: Fallback::Required,
-        about: "The key for every backend call: `mc_service_{accountId}_{secret}`, as the dashboard issues it.",
+        about: "The key for every backend call, as the dashboard issues it: `mc_service_{accountId}_{secret}`.",
         ..PLAIN
     }
     SSL_CERT_FILE {
@@ -94,26 +94,26 @@ variables! {
         section: Section::Server,
         kind: Kind::Host,
         fallback: Fallback::Value("127.0.0.1"),
-        about: "Where the HTTP server listens (`/health`, `/agent/*`). `0.0.0.0` or `::` for every interface.",
+        about: "The address on which the HTTP server listens (`/health`, `/agent/*`). `0.0.0.0` or `::` means every interface.",
         ..PLAIN
     }
     HEALTH_PORT {
         section: Section::Server,
         kind: Kind::Port,
         fallback: Fallback::Value("3001"),
-        about: "The port of the HTTP server; 0 takes any free one.",
+        about: "The port of the HTTP server; 0 selects a free one.",
         before: Some(Before {
             there: "`3000`, any number",
-            why: "the old README and container example already promised 3001. A published port or a health check \
-                  that names 3000 must change, or set `HEALTH_PORT=3000`.",
+            why: "the former README and container example already document 3001. If a published port or a health check \
+                  uses 3000, change it, or set `HEALTH_PORT=3000`.",
         }),
         ..PLAIN
     }
     TASK_STATUS_BASE_URL {
         section: Section::Server,
         kind: Kind::Url { example: "http://runtime:3001" },
-        fallback: Fallback::Derived("`http://{HEALTH_HOST}:{HEALTH_PORT}`, loopback where that listens everywhere"),
-        about: "The address under which agents reach this runtime; it stands in their prompts.",
+        fallback: Fallback::Derived("`http://{HEALTH_HOST}:{HEALTH_PORT}`, with the loopback address if the server listens on every interface"),
+        about: "The URL at which agents reach this runtime. Their prompts contain it.",
         before: Some(Before {
             there: "the same with port 3000; any scheme; IPv6 hosts without brackets",
             why: "it follows `HEALTH_PORT`; agents can only use http or https; `http://::1:3000` was not a valid address.",
@@ -124,10 +124,10 @@ variables! {
         section: Section::Server,
         kind: Kind::Text { chars_max: 1_000 },
         fallback: Fallback::Unset("this machine only"),
-        about: "From where agents may call `/agent/*` besides this machine: networks such as `172.18.0.0/16` or `fd00::/8`, with commas between them.",
+        about: "The networks, besides this machine, from which agents may call `/agent/*`, separated by commas: for example `172.18.0.0/16,fd00::/8`.",
         before: Some(Before {
             there: "no such variable: every private IPv4 address counted as local",
-            why: "whoever reaches the address and guesses a session key speaks for its agent. Where the gateway runs in another container, name its network.",
+            why: "a process that reaches the address and guesses a session key can act as its agent. If the gateway runs in another container, add its network.",
         }),
         ..PLAIN
     }
@@ -135,10 +135,10 @@ variables! {
         section: Section::Server,
         kind: Kind::Boolean,
         fallback: Fallback::Value("false"),
-        about: "Whether agents must show a secret of their session on `/agent/*`, besides its key. The runtime makes it and tells the agent.",
+        about: "Whether calls to `/agent/*` need a secret of the session in addition to its key. The runtime generates the secret and gives it to the agent.",
         before: Some(Before {
             there: "no such variable: the key alone was enough",
-            why: "session keys are made of public parts and can be guessed.",
+            why: "session keys consist of public parts and can be guessed.",
         }),
         ..PLAIN
     }
@@ -146,10 +146,10 @@ variables! {
         section: Section::Server,
         kind: Kind::Integer { min: 64, max: 65_536, why: "the largest messages of each kind need 64 MiB together, and 64 GiB is more than any machine this runs on can spare" },
         fallback: Fallback::Value("64"),
-        about: "The memory in MiB for large answers of the gateway and the backend and for large request bodies, all together. A message that finds no room waits.",
+        about: "The memory in MiB for all large messages together: responses of the gateway and the backend, and request bodies. A message that does not fit waits.",
         before: Some(Before {
             there: "no such variable: memory had no limit",
-            why: "ten large answers at once took hundreds of MiB.",
+            why: "ten large responses at once took hundreds of MiB.",
         }),
         ..PLAIN
     }
@@ -159,7 +159,7 @@ variables! {
         kind: Kind::Url { example: "http://127.0.0.1:18789" },
         fallback: Fallback::Value("http://127.0.0.1:18789"),
         blank: Some("no gateway: nothing is sent to agents"),
-        about: "The address of the OpenClaw gateway. Set but blank: no gateway, nothing is sent to agents.",
+        about: "The URL of the OpenClaw gateway. A blank value means that there is no gateway and nothing is sent to agents.",
         ..PLAIN
     }
     OPENCLAW_GATEWAY_TOKEN {
@@ -167,9 +167,9 @@ variables! {
         kind: Kind::Secret { chars_max: KEY_CHARS_MAX },
         fallback: Fallback::Unset("no token; required for a gateway on another host"),
         read_by: ReadBy::Both,
-        about: "The bearer token of the gateway. The gateway container listens on the network if it has one, otherwise on loopback only.",
+        about: "The bearer token of the gateway. With a token the gateway container listens on the network, otherwise on loopback only.",
         before: Some(Before {
-            there: "the word `local` was sent as a token; a blank value switched the rule for other hosts off",
+            there: "the word `local` was sent as a token; a blank value disabled the rule for other hosts",
             why: "without a token no `Authorization` header is sent, and blank counts as not set.",
         }),
         ..PLAIN
@@ -182,10 +182,10 @@ variables! {
             why: "less than 5 s would cut off healthy turns, and more than a day would never notice a stuck one",
         },
         fallback: Fallback::Value("900000"),
-        about: "How long an agent's turn may show no sign of life before it counts as stuck; the turn itself may take longer. In milliseconds. Values below 300000 draw a warning: the gateway's own retries are silent for three minutes.",
+        about: "Milliseconds without a sign of life after which an agent's turn counts as stuck; a turn itself may take longer. A value below 300000 causes a warning, because the gateway's own retries are silent for three minutes.",
         before: Some(Before {
             there: "`300000`, 5000–600000, for the whole request",
-            why: "a working turn is never cut off by the clock; only silence counts, so the limit can be generous.",
+            why: "a turn that shows signs of life is never cut off. Only silence counts, so the limit can be generous.",
         }),
         ..PLAIN
     }
@@ -193,21 +193,21 @@ variables! {
         section: Section::Gateway,
         kind: Kind::Boolean,
         fallback: Fallback::Value("true"),
-        about: "Whether agents are offered function tools; otherwise their prompts describe the HTTP endpoints.",
+        about: "Whether agents get function tools. Without them, their prompts describe the HTTP endpoints.",
         ..PLAIN
     }
 
     OPENCLAW_SESSION_MAIN_KEY {
         section: Section::Gateway,
         fallback: Fallback::Value("main"),
-        about: "The name of an agent's main session at the gateway (`session.mainKey` there): events of its scheduled runs belong to it.",
+        about: "The name of an agent's main session at the gateway (`session.mainKey` there). Events of scheduled runs belong to that session.",
         ..PLAIN
     }
     OPENCLAW_SESSION_SCOPE {
         section: Section::Gateway,
         kind: Kind::Choice { options: &["per-sender", "global"], synonyms: &[] },
         fallback: Fallback::Value("per-sender"),
-        about: "Whether agents have sessions of their own at the gateway (`session.scope` there), or all share one.",
+        about: "Whether each agent has its own sessions at the gateway (`session.scope` there), or all agents share one.",
         ..PLAIN
     }
 
@@ -215,10 +215,10 @@ variables! {
         section: Section::Delivery,
         kind: Kind::Integer { min: 1_000, max: DAY_MS, why: "polling more often than every second only loads the backend, and a day is as good as off" },
         fallback: Fallback::Value("5000"),
-        about: "Milliseconds between two polls for new notifications while all is well.",
+        about: "Milliseconds between two polls for new notifications, as long as polls succeed.",
         before: Some(Before {
             there: "`15000`",
-            why: "the old README already promised 5000, and a person who waits for an agent notices ten seconds.",
+            why: "the former README already documents 5000, and a person who waits for an agent notices ten seconds.",
         }),
         ..PLAIN
     }
@@ -226,18 +226,18 @@ variables! {
         section: Section::Delivery,
         kind: Kind::Integer { min: 1_000, max: DAY_MS, why: "polling more often than every second only loads the backend, and a day is as good as off" },
         fallback: Fallback::Derived("`DELIVERY_INTERVAL`"),
-        about: "Milliseconds between two polls when nothing has happened for two minutes; never less than `DELIVERY_INTERVAL`. Longer saves backend calls, and the first message after a pause waits for it.",
+        about: "Milliseconds between two polls after two minutes without activity; never less than `DELIVERY_INTERVAL`. A longer interval saves backend calls, but the first message after a pause waits for it.",
         before: Some(Before {
-            there: "no such variable: the same pace always",
-            why: "an account that sleeps at night need not pay for polls.",
+            there: "no such variable: one interval at all times",
+            why: "an account without activity at night need not pay for polls.",
         }),
         ..PLAIN
     }
     DELIVERY_BACKOFF_BASE_MS {
         section: Section::Delivery,
-        kind: Kind::Integer { min: 1_000, max: DAY_MS, why: "a backend in trouble needs at least a second, and a pause of more than a day is as good as off" },
+        kind: Kind::Integer { min: 1_000, max: DAY_MS, why: "a failing backend needs a pause of at least a second, and a pause of more than a day is as good as off" },
         fallback: Fallback::Value("5000"),
-        about: "The first pause after a failed poll, in milliseconds; it doubles up to the ceiling.",
+        about: "The first pause after a failed poll, in milliseconds. Each further failure doubles it, up to `DELIVERY_BACKOFF_MAX_MS`.",
         ..PLAIN
     }
     DELIVERY_BACKOFF_MAX_MS {
@@ -251,21 +251,21 @@ variables! {
         section: Section::Delivery,
         kind: Kind::Integer { min: 1, max: 100, why: "at least one turn must be able to run, and each one takes a thread and a connection" },
         fallback: Fallback::Value("10"),
-        about: "How many agent turns may run at once.",
+        about: "The number of agent turns that may run at once.",
         ..PLAIN
     }
     DELIVERY_LIST_LIMIT {
         section: Section::Delivery,
-        kind: Kind::Integer { min: 1, max: 500, why: "a poll must ask for at least one, and the backend's answer should stay small" },
+        kind: Kind::Integer { min: 1, max: 500, why: "a poll must request at least one, and the backend's response should stay small" },
         fallback: Fallback::Value("50"),
-        about: "How many new notifications one poll asks for, at least; four for each worker if that is more.",
+        about: "The number of new notifications that one poll requests; at least four for each worker.",
         ..PLAIN
     }
     DELIVERY_STREAM_TIMEOUT_MS {
         section: Section::Delivery,
         kind: Kind::Integer { min: 5_000, max: 300_000, why: "that is the range of the TypeScript runtime" },
         fallback: Fallback::Derived("2 × `OPENCLAW_REQUEST_TIMEOUT_MS`, at most `300000`"),
-        effect: Effect::NoMore("a turn is judged by its signs of life, see `OPENCLAW_REQUEST_TIMEOUT_MS`"),
+        effect: Effect::NoMore("only signs of life count for a turn, see `OPENCLAW_REQUEST_TIMEOUT_MS`"),
         about: "The time limit of a session stream in the TypeScript runtime.",
         ..PLAIN
     }
@@ -273,7 +273,7 @@ variables! {
         section: Section::Delivery,
         kind: Kind::Integer { min: 1, max: 50, why: "that is the range of the TypeScript runtime" },
         fallback: Fallback::Value("15"),
-        effect: Effect::NoMore("each delivery fetches its own context, right before it is needed"),
+        effect: Effect::NoMore("each delivery fetches its own context right before use"),
         about: "How many contexts the TypeScript runtime fetched in parallel.",
         ..PLAIN
     }
@@ -281,10 +281,10 @@ variables! {
         section: Section::Delivery,
         kind: Kind::Integer { min: 0, max: 600_000, why: "no supervisor waits for more than ten minutes" },
         fallback: Fallback::Value("25000"),
-        about: "How long agent turns that run may go on when the process is told to stop, in milliseconds; then they are cut off, and ten seconds later at the latest the process has ended. Supervisors must be given more than both.",
+        about: "How long running agent turns may continue after a stop signal, in milliseconds. Then they are cut off, and the process ends within ten more seconds. Give the supervisor a longer timeout than both together.",
         before: Some(Before {
-            there: "no such variable: turns that ran were left alone",
-            why: "an answer that is nearly there is worth some seconds.",
+            there: "no such variable: running turns were abandoned",
+            why: "an answer that is nearly complete is worth some seconds.",
         }),
         ..PLAIN
     }
@@ -293,18 +293,18 @@ variables! {
         section: Section::Delivery,
         kind: Kind::Integer { min: 1, max: 50, why: "an agent that calls tools must get their results at least once, and each round is a turn of the model" },
         fallback: Fallback::Value("8"),
-        about: "How many times in one delivery an agent may get results of tools and call again.",
+        about: "The number of tool rounds in one delivery: the agent calls tools and gets their results.",
         before: Some(Before {
             there: "exactly one round; later calls were ignored",
-            why: "real work takes several: look, change, look again.",
+            why: "real work takes several rounds: read, change, read again.",
         }),
         ..PLAIN
     }
     TOOL_MAX_CALLS {
         section: Section::Delivery,
-        kind: Kind::Integer { min: 1, max: 500, why: "a tool that may be called must be callable once, and a loop must end" },
+        kind: Kind::Integer { min: 1, max: 500, why: "one call must be possible, and a loop must end" },
         fallback: Fallback::Value("32"),
-        about: "How many tool calls one delivery may make in all; what exceeds it is answered with an error that the agent can read.",
+        about: "The number of tool calls in one delivery. Further calls fail with an error that the agent can read.",
         before: Some(Before {
             there: "no limit",
             why: "an agent in a loop should not work through the whole board.",
@@ -314,29 +314,29 @@ variables! {
 
     DELIVERY_MAX_ATTEMPTS {
         section: Section::Delivery,
-        kind: Kind::Integer { min: 1, max: 1_000, why: "a notification must be tried once, and must end some day" },
+        kind: Kind::Integer { min: 1, max: 1_000, why: "a notification needs one attempt, and its attempts must end" },
         fallback: Fallback::Value("8"),
-        about: "How often a delivery may fail by one cause of its own before it is given up; each cause is counted alone. Where the model's provider is in trouble, or the backend hides its reasons, two and a half times as often. The absence of the gateway or of the backend is not counted.",
+        about: "The number of failures after which a delivery is given up. Each cause is counted separately. Failures of the model's provider, and backend failures without a reason, may be two and a half times as many. While the gateway or the backend is unreachable, nothing is counted.",
         before: Some(Before {
-            there: "no limit: a row that could not be delivered was tried for ever",
-            why: "one poisonous notification must not cost a turn of the model every few seconds.",
+            there: "no limit: a notification that could not be delivered was retried forever",
+            why: "a notification that always fails must not cost a turn of the model every few seconds.",
         }),
         ..PLAIN
     }
     DELIVERY_MAX_AGE_MS {
         section: Section::Delivery,
-        kind: Kind::Integer { min: 60_000, max: 30 * DAY_MS, why: "nobody waits for an answer for more than a month, and a restarting provider may take a minute" },
+        kind: Kind::Integer { min: 60_000, max: 30 * DAY_MS, why: "an answer after more than a month is of no use, and a provider may take a minute to restart" },
         fallback: Fallback::Value("86400000"),
-        about: "How long a failing delivery is tried at most, in milliseconds, without the time in which the gateway or the backend was away.",
-        before: Some(Before { there: "no limit", why: "an answer that comes days later helps nobody." }),
+        about: "The longest time for which a failing delivery is retried, in milliseconds. Time in which the gateway or the backend is unreachable does not count.",
+        before: Some(Before { there: "no limit", why: "an answer that comes days later is of no use." }),
         ..PLAIN
     }
     NO_RESPONSE_NOTE {
         section: Section::Delivery,
         kind: Kind::Choice { options: &["people", "off", "all"], synonyms: &[("none", "off")] },
         fallback: Fallback::Value("people"),
-        about: "Whether a line in the thread says that an agent gave no answer after it was asked three times: if a person waits for it (`people`), also if only an agent does (`all`), or never (`off`). That a delivery was given up for a failure is always said.",
-        before: Some(Before { there: "no such variable: the thread stayed silent", why: "people should not wait for nothing." }),
+        about: "When a note in the thread reports that an agent gave no answer after three attempts: if a person waits for it (`people`), also if only an agent waits (`all`), or never (`off`). The note about a failed delivery is always posted.",
+        before: Some(Before { there: "no such variable: the thread stayed silent", why: "people should not wait for an answer that does not come." }),
         ..PLAIN
     }
 
@@ -344,7 +344,7 @@ variables! {
         section: Section::Operation,
         kind: Kind::Path,
         fallback: Fallback::Derived("`$STATE_DIRECTORY` under systemd, else `$XDG_STATE_HOME/mission-control-runtime`, else `$HOME/.local/state/mission-control-runtime`"),
-        about: "The folder for what must survive a crash. It must belong to the user of the service, and nobody else may write to it.",
+        about: "The directory for state that must survive a crash. It must belong to the user of the service, and no other user may write to it.",
         before: Some(Before {
             there: "no such variable: nothing survived a restart",
             why: "deliveries continue at their last recorded step.",
@@ -355,10 +355,10 @@ variables! {
         section: Section::Operation,
         kind: Kind::Choice { options: &["on", "off"], synonyms: &[] },
         fallback: Fallback::Value("on"),
-        about: "Whether steps of deliveries are recorded in `STATE_DIR`. With `off` the service also starts where nothing can be written, and a crash loses what is under way; it does not start over a ledger with deliveries under way, which could be done twice: let a start without `off` settle them first, or move the files `ledger.*` away.",
+        about: "Whether the steps of deliveries are recorded in `STATE_DIR`. With `off`, the service also starts on a read-only disk, and a crash loses the deliveries in progress. With `off`, it refuses a ledger with deliveries in progress, because they could run twice: start once without `off` to finish them, or move the files `ledger.*` away.",
         before: Some(Before {
             there: "no such variable: nothing survived a restart",
-            why: "running without crash recovery is a decision, not an accident.",
+            why: "running without crash recovery is a deliberate choice.",
         }),
         ..PLAIN
     }
@@ -366,10 +366,10 @@ variables! {
         section: Section::Operation,
         kind: Kind::Choice { options: &["full", "normal"], synonyms: &[] },
         fallback: Fallback::Value("full"),
-        about: "When a step of a delivery counts as recorded: `full` once it is on the disk, so that it outlives a power cut; `normal` once the system has it, so that it outlives a crash of the process only. `normal` is for disks on which a sync is slow.",
+        about: "When a step of a delivery counts as recorded: with `full` once it is on the disk, so that it survives a power failure; with `normal` once the operating system has it, so that it survives a crash of the process only. Use `normal` on disks with slow syncs.",
         before: Some(Before {
             there: "no such variable: nothing survived a restart",
-            why: "whoever cannot wait for the disk can say so.",
+            why: "a slow disk need not slow down every delivery.",
         }),
         ..PLAIN
     }
@@ -380,18 +380,18 @@ variables! {
         about: "Milliseconds between two polls of the roster of agents.",
         before: Some(Before {
             there: "`300000`, any number",
-            why: "the old README already promised 60000: a new or paused agent is noticed within a minute. Zero or a huge number made its timer spin.",
+            why: "the former README already documents 60000: a new or paused agent is noticed within a minute. Zero or a huge number made the timer spin.",
         }),
         ..PLAIN
     }
     HEALTH_CHECK_INTERVAL {
         section: Section::Operation,
-        kind: Kind::Integer { min: 5_000, max: 45_000, why: "the backend calls a runtime dead after 90 s without a report, and one report may get lost" },
+        kind: Kind::Integer { min: 5_000, max: 45_000, why: "the backend marks a runtime offline after 90 s without a report, and one report may get lost" },
         fallback: Fallback::Value("30000"),
-        about: "Milliseconds between two status reports to the backend, which calls a runtime dead after 90 s without one.",
+        about: "Milliseconds between two status reports. The backend marks a runtime offline after 90 s without one.",
         before: Some(Before {
-            there: "`30000`, any number; the old sample file said 300000",
-            why: "the same default, but 300000 showed the account offline most of the time, and zero or a huge number made its timer spin.",
+            there: "`30000`, any number; the former sample file has 300000",
+            why: "the default is equal, but with 300000 the account was offline most of the time, and zero or a huge number made the timer spin.",
         }),
         ..PLAIN
     }
@@ -402,10 +402,10 @@ variables! {
             synonyms: &[("warning", "warn")],
         },
         fallback: Fallback::Value("info"),
-        about: "The least important log lines that are still written.",
+        about: "The lowest level of log lines that are written.",
         before: Some(Before {
             there: "`debug`, `info`, `warn` and `error`; any other word meant `info`",
-            why: "an unknown level is a mistake, because nobody can know what was meant.",
+            why: "an unknown level is an error, because its meaning cannot be guessed.",
         }),
         ..PLAIN
     }
@@ -413,7 +413,7 @@ variables! {
         section: Section::Operation,
         kind: Kind::Choice { options: &["text", "json"], synonyms: &[] },
         fallback: Fallback::Value("text"),
-        about: "Log lines for people, or one JSON object per line for machines.",
+        about: "The format of log lines: text for people, or one JSON object per line for machines.",
         before: Some(Before { there: "no such variable: text", why: "log collectors want JSON." }),
         ..PLAIN
     }
@@ -421,10 +421,10 @@ variables! {
         section: Section::Operation,
         kind: Kind::Choice { options: &["stderr", "stdout"], synonyms: &[] },
         fallback: Fallback::Value("stderr"),
-        about: "Where `run` writes its log lines: standard error or standard output.",
+        about: "The stream to which `run` writes its log lines: standard error or standard output.",
         before: Some(Before {
             there: "no such variable: `debug` and `info` lines on standard output, `warn` and `error` on standard error",
-            why: "one stream keeps the lines in their order; standard output belongs to what commands print. A collector that reads standard output only needs `LOG_OUTPUT=stdout`.",
+            why: "one stream keeps the lines in order, and standard output is for the output of commands. A collector that reads only standard output needs `LOG_OUTPUT=stdout`.",
         }),
         ..PLAIN
     }
@@ -433,10 +433,10 @@ variables! {
         kind: Kind::Choice { options: &["exit", "none"], synonyms: &[] },
         fallback: Fallback::Value("exit"),
         effect: Effect::NotYet { lacks: "does not act on restart and upgrade requests", quiet: Some("none") },
-        about: "What a restart or upgrade request from the dashboard does: `exit` ends the process, for its supervisor to start it again; `none` only takes note of it.",
+        about: "The reaction to a restart or upgrade request from the dashboard: `exit` ends the process, and its supervisor starts it again; `none` only records the request.",
         before: Some(Before {
-            there: "`exit`; any other word meant that the request was dropped silently",
-            why: "a misspelt `exit` should not silently switch upgrades off; the other word is `none`.",
+            there: "`exit`; with any other word the request was ignored silently",
+            why: "a misspelt `exit` must not disable upgrades silently; the other word is `none`.",
         }),
         ..PLAIN
     }
@@ -455,7 +455,7 @@ variables! {
         fallback: Fallback::Value("/root/clawd/agents"),
         read_by: ReadBy::Both,
         effect: NO_WORKSPACES,
-        about: "The folder of the agents' workspaces; both sides must mean the same one.",
+        about: "The directory of the agents' workspaces. The runtime and the gateway container must use the same one.",
         ..PLAIN
     }
     AI_GATEWAY_API_KEY {
@@ -467,7 +467,7 @@ variables! {
             lacks: "generates no configuration with model names (the gateway container uses the key itself)",
             quiet: None,
         },
-        about: "If set, generated model names get the Vercel gateway's prefix. The runtime sends the key nowhere.",
+        about: "If set, generated model names get the prefix of the Vercel gateway. The runtime does not send the key anywhere.",
         ..PLAIN
     }
 
@@ -477,32 +477,32 @@ variables! {
         about: "The version this runtime reports.",
         before: Some(Before {
             there: "`npm_package_version`, else `0.1.0`",
-            why: "a container that always reports `0.1.0` seems outdated after each upgrade and is restarted in a loop.",
+            why: "a container that always reports `0.1.0` appears outdated after each upgrade, and is restarted in a loop.",
         }),
         ..PLAIN
     }
     OPENCLAW_VERSION {
         section: Section::Identity,
         fallback: Fallback::Unset("detected, else `unknown`"),
-        about: "The version reported for OpenClaw; if set, nothing is detected.",
+        about: "The version to report for OpenClaw, instead of the detected one.",
         ..PLAIN
     }
     DROPLET_ID {
         section: Section::Identity,
         fallback: Fallback::Value("unknown"),
-        about: "The id of this machine, for reports.",
+        about: "The id of this machine in status reports.",
         ..PLAIN
     }
     DROPLET_IP {
         section: Section::Identity,
         fallback: Fallback::Value("unknown"),
-        about: "The address of this machine, for reports.",
+        about: "The IP address of this machine in status reports.",
         ..PLAIN
     }
     DROPLET_REGION {
         section: Section::Identity,
         fallback: Fallback::Value("unknown"),
-        about: "The region of this machine, for reports.",
+        about: "The region of this machine in status reports.",
         ..PLAIN
     }
 
@@ -511,7 +511,7 @@ variables! {
         kind: Kind::Integer { min: 1, max: 16, why: "that is the gateway container's own range" },
         fallback: Fallback::Value("10"),
         read_by: ReadBy::Gateway,
-        about: "How many turns the gateway runs at once; should not be less than `DELIVERY_MAX_CONCURRENT_SESSIONS`.",
+        about: "The number of turns that the gateway runs at once. It should not be less than `DELIVERY_MAX_CONCURRENT_SESSIONS`.",
         ..PLAIN
     }
     OPENCLAW_SESSION_RETENTION_DAYS {
@@ -519,7 +519,7 @@ variables! {
         kind: Kind::Integer { min: 0, max: 36_500, why: "no session needs to be kept for more than a hundred years" },
         fallback: Fallback::Unset("nothing is removed"),
         read_by: ReadBy::Gateway,
-        about: "After how many days entries of the session index are removed; 0 removes all.",
+        about: "The age in days at which entries of the session index are removed; 0 removes all.",
         ..PLAIN
     }
     OPENCLAW_CONFIG_RELOAD {
@@ -531,15 +531,15 @@ variables! {
         ..PLAIN
     }
     ANTHROPIC_API_KEY {
-        about: "Key of a model provider, used without the Vercel key.",
+        about: "The key of a model provider, used if there is no Vercel key.",
         ..CONTAINER_KEY
     }
     OPENAI_API_KEY {
-        about: "Key of a model provider, used without the Vercel key.",
+        about: "The key of a model provider, used if there is no Vercel key.",
         ..CONTAINER_KEY
     }
     BRAVE_API_KEY {
-        about: "Key of the web search provider.",
+        about: "The key of the web search provider.",
         ..CONTAINER_KEY
     }
     GH_TOKEN {
@@ -552,7 +552,7 @@ variables! {
         fallback: Fallback::Unset("the container's own"),
         read_by: ReadBy::Gateway,
         common: true,
-        about: "The name on the agents' commits.",
+        about: "The author name of the agents' commits.",
         ..PLAIN
     }
     GIT_AUTHOR_EMAIL {
@@ -560,7 +560,7 @@ variables! {
         fallback: Fallback::Unset("the container's own"),
         read_by: ReadBy::Gateway,
         common: true,
-        about: "The address on the agents' commits.",
+        about: "The author email address of the agents' commits.",
         ..PLAIN
     }
     OPENCLAW_BROWSER_EXECUTABLE_PATH {
@@ -568,13 +568,13 @@ variables! {
         kind: Kind::Path,
         fallback: Fallback::Unset("detected"),
         read_by: ReadBy::Gateway,
-        about: "The browser that agents drive.",
+        about: "The path of the browser that agents use.",
         ..PLAIN
     }
 }
 
-/// Names of the image build, the compose file and its scripts, which may share our env file. They are not
-/// read here, and draw no warning.
+/// Variables of the image build, the compose file and its scripts, which may share our env file. The runtime does not
+/// read them and does not warn about them.
 pub(super) const NEIGHBOURS: &[&str] = &[
     "EXTRA_APT_PACKAGES",
     "DOCKER_UID",
@@ -590,9 +590,9 @@ pub(super) const NEIGHBOURS: &[&str] = &[
     "GITHUB_REPO",
 ];
 
-/// Where systemd says that state belongs; consulted for [`STATE_DIR`], in the environment only, like the next two.
+/// The state directory that systemd sets. [`STATE_DIR`] falls back to it and to the next two, in the environment only.
 pub(super) const STATE_DIRECTORY: &str = "STATE_DIRECTORY";
-/// Where a user's state belongs.
+/// The user's directory for state.
 pub(super) const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
-/// The user's folder.
+/// The user's home directory.
 pub(super) const HOME: &str = "HOME";

@@ -1,52 +1,72 @@
-//! The kinds of values, read strictly: the whole text must be what it should be, or it is refused with a reason.
+//! Parses each kind of value. Parsing is strict: a text that does not match as a whole is refused with a reason.
 
-use super::mistake::{Problem, Stray};
+use super::diagnostic::FileTrouble;
 use super::variable::{ALLOWED_BOOLEAN, Kind, Variable, either};
 
-/// A whole number, and whether it had to be moved into its range.
+/// Why a value cannot be used, and what is allowed: a sentence that follows the variable's name and value.
+pub(super) type Problem = String;
+
+/// A `#` after a value that would be good without what follows.
+pub(super) const COMMENT: &str =
+    "a comment after a value is part of the value here; move it to a separate line.";
+/// The `…` of an example.
+pub(super) const PLACEHOLDER: &str =
+    "it still contains the placeholder \"…\" of an example; replace it with the real value.";
+
+/// A value that does not have the form of its kind.
+pub(super) fn expected(allowed: &str) -> Problem {
+    format!("expected {allowed}.")
+}
+
+/// A file that a variable names.
+pub(super) fn unusable_file(trouble: FileTrouble) -> Problem {
+    format!("the file cannot be used: {trouble}.")
+}
+
+/// A whole number, and whether it was clamped to its range.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Whole {
     pub(super) used: u64,
     pub(super) clamped: bool,
 }
 
-/// Digits and nothing else: no sign, no exponent, no `0x`, no unit. Any length; what is too large is clamped.
+/// Only digits: no sign, no exponent, no `0x`, no unit. A number of any length is valid; one out of range is clamped.
 pub(super) fn whole(text: &str, min: u64, max: u64) -> Result<Whole, Problem> {
     if text.is_empty() || !text.bytes().all(|b| b.is_ascii_digit()) {
-        return Err(no_number(min, max));
+        return Err(number_expected(min, max));
     }
-    // Digits that do not parse are more than 64 bits can hold.
+    // Digits that do not parse exceed 64 bits.
     let given = text.parse().unwrap_or(u64::MAX);
     let used = given.clamp(min, max);
     Ok(Whole { used, clamped: used != given })
 }
 
-/// A port, in digits. Out of range it is a mistake: nobody who wrote 70000 wants 65535.
+/// A port, in digits. A number out of range is an error: 70000 does not mean 65535.
 pub(super) fn port(text: &str) -> Result<u16, Problem> {
     match whole(text, 0, u64::from(u16::MAX)) {
-        Ok(Whole { used, clamped: false }) => u16::try_from(used).map_err(|_| no_port()),
-        Ok(Whole { clamped: true, .. }) | Err(_) => Err(no_port()),
+        Ok(Whole { used, clamped: false }) => u16::try_from(used).map_err(|_| port_expected()),
+        Ok(Whole { clamped: true, .. }) | Err(_) => Err(port_expected()),
     }
 }
 
-fn no_port() -> Problem {
-    no_number(0, u64::from(u16::MAX))
+fn port_expected() -> Problem {
+    number_expected(0, u64::from(u16::MAX))
 }
 
-fn no_number(min: u64, max: u64) -> Problem {
-    Problem::Form { allowed: format!("a whole number from {min} to {max}, digits only") }
+fn number_expected(min: u64, max: u64) -> Problem {
+    expected(&format!("a whole number from {min} to {max}, digits only"))
 }
 
-/// Yes or no, in any case.
+/// A boolean, in upper or lower case.
 pub(super) fn boolean(text: &str) -> Result<bool, Problem> {
     match text.to_ascii_lowercase().as_str() {
         "true" | "1" | "yes" | "on" => Ok(true),
         "false" | "0" | "no" | "off" => Ok(false),
-        _ => Err(Problem::Form { allowed: ALLOWED_BOOLEAN.to_owned() }),
+        _ => Err(expected(ALLOWED_BOOLEAN)),
     }
 }
 
-/// One of the words, in any case.
+/// One of the options, in upper or lower case.
 pub(super) fn choice(
     text: &str,
     options: &[&'static str],
@@ -55,48 +75,51 @@ pub(super) fn choice(
     let text = text.to_ascii_lowercase();
     let synonym = synonyms.iter().find(|(accepted, _)| *accepted == text).map(|(_, means)| *means);
     let option = options.iter().find(|option| **option == text).copied();
-    option.or(synonym).ok_or_else(|| Problem::Form { allowed: either(options) })
+    option.or(synonym).ok_or_else(|| expected(&either(options)))
 }
 
-/// Visible ASCII characters, not too many.
+/// Checks that a text consists of visible ASCII characters and is not too long.
 pub(super) fn visible(text: &str, chars_max: usize) -> Result<(), Problem> {
-    let chars = text.chars().count();
-    if chars > chars_max {
-        return Err(Problem::TooLong { chars, chars_max });
-    }
+    at_most(text, chars_max)?;
     match text.chars().enumerate().find(|(_, c)| !c.is_ascii_graphic()) {
         Some((index, c)) => {
-            let stray = match c {
-                ' ' | '\t' => Stray::Blank,
-                c if c.is_control() => Stray::Control,
-                c if c.is_whitespace() => Stray::Blank,
-                _ => Stray::Foreign,
+            let what = match c {
+                ' ' | '\t' => "a blank",
+                c if c.is_control() => "a control character",
+                c if c.is_whitespace() => "a blank",
+                _ => "not ASCII",
             };
-            Err(Problem::Character { position: index + 1, stray })
+            Err(format!("character {} is {what}; expected visible ASCII characters only.", index + 1))
         }
         None => Ok(()),
     }
 }
 
-/// A line of text, not too long.
+/// Checks that a text is one line and not too long.
 pub(super) fn line(text: &str, chars_max: usize) -> Result<(), Problem> {
-    let chars = text.chars().count();
-    if chars > chars_max {
-        return Err(Problem::TooLong { chars, chars_max });
-    }
+    at_most(text, chars_max)?;
     match text.chars().position(char::is_control) {
-        Some(index) => Err(Problem::Control { position: index + 1 }),
+        Some(index) => Err(format!("character {} is a control character; expected plain text.", index + 1)),
         None => Ok(()),
     }
 }
 
-/// The longest id we expect; those of the backend have 32 characters.
+fn at_most(text: &str, chars_max: usize) -> Result<(), Problem> {
+    match text.chars().count() {
+        chars if chars > chars_max => {
+            Err(format!("it has {chars} characters; at most {chars_max} are allowed."))
+        }
+        _ => Ok(()),
+    }
+}
+
+/// The longest id. Ids of the backend have 32 characters.
 pub(super) const IDENTIFIER_CHARS_MAX: usize = 128;
 
-/// The longest path a system takes.
+/// The longest path that systems accept.
 const PATH_CHARS_MAX: usize = 4096;
 
-/// Checks a text by the kind of its variable, and gives it back in the spelling that is used.
+/// Checks a text by the kind of its variable, and returns it in its normal spelling.
 pub(super) fn text(variable: &Variable, text: &str) -> Result<String, Problem> {
     match variable.kind {
         Kind::Text { chars_max } => line(text, chars_max)?,
@@ -118,9 +141,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_digits_are_numbers() {
+    fn accepts_only_digits_as_a_number() {
         for text in ["30000abc", "1e3", "-1", "+1", "70000.5", "0x10", "５", "", "1 000", "1_000", "∞"] {
-            assert!(matches!(whole(text, 1, 9), Err(Problem::Form { .. })), "{text:?}");
+            assert_eq!(
+                whole(text, 1, 9),
+                Err("expected a whole number from 1 to 9, digits only.".to_owned()),
+                "{text:?}"
+            );
         }
         let rows = [
             ("5", 5, false),

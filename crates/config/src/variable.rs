@@ -1,25 +1,25 @@
-//! What a row of the table says about its variable.
+//! A row of the table: what it says about its variable.
 
-/// One variable: how it is read, what it means, what it was before.
+/// One variable: its form, its meaning, and how it differs from the TypeScript runtime.
 #[derive(Debug)]
 pub struct Variable {
     /// Its name.
     pub name: &'static str,
-    /// Other names for the same thing, asked after the first.
+    /// Other names of the variable, looked up after the first.
     pub aliases: &'static [&'static str],
-    /// Where it stands in the documents.
+    /// Its section in the documents.
     pub section: Section,
-    /// What its value must look like.
+    /// The form of its value.
     pub kind: Kind,
-    /// What counts when it is not given.
+    /// The default.
     pub fallback: Fallback,
-    /// What a blank value means, where it does not simply mean "not given".
+    /// The meaning of a blank value, if it is not "not set".
     pub blank: Option<&'static str>,
     /// Which process reads it.
     pub read_by: ReadBy,
-    /// Whether other programs use this name and names like it, so that no near miss can be claimed.
+    /// Whether other programs use this name and similar names, so that a similar name is not a typo.
     pub common: bool,
-    /// What it does in this version.
+    /// Its effect in this version.
     pub effect: Effect,
     /// What it does, in a sentence.
     pub about: &'static str,
@@ -27,24 +27,24 @@ pub struct Variable {
     pub before: Option<Before>,
 }
 
-/// What a variable does in this version. Warnings, documents and `doctor` derive from it.
+/// The effect of a variable in this version. Warnings, documents and `doctor` derive from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
-    /// What its row says.
+    /// As documented.
     Full,
-    /// Nothing yet.
+    /// Not implemented yet.
     NotYet {
-        /// What is missing, to stand behind "this version".
+        /// What is missing, to follow "this version".
         lacks: &'static str,
-        /// The value that asks for nothing, and so needs no warning.
+        /// The value that requests nothing, and needs no warning.
         quiet: Option<&'static str>,
     },
-    /// Nothing any more, for this reason.
+    /// No effect any more, for this reason.
     NoMore(&'static str),
 }
 
 impl Effect {
-    /// Why it has no effect, as the beginning of a sentence; nothing if it has one.
+    /// Why the variable has no effect, as the beginning of a sentence; `None` if it has one.
     pub fn missing(self) -> Option<String> {
         match self {
             Self::Full => None,
@@ -57,50 +57,50 @@ impl Effect {
 /// What the TypeScript runtime did instead.
 #[derive(Debug)]
 pub struct Before {
-    /// Its default, and its range where that is what differs.
+    /// Its default there, and its range if that differs.
     pub there: &'static str,
-    /// Why ours is another.
+    /// Why this runtime differs.
     pub why: &'static str,
 }
 
-/// What a value must look like.
+/// The form of a value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// A line of text without control characters.
     Text {
-        /// At most so many characters.
+        /// The maximum number of characters.
         chars_max: usize,
     },
     /// A name without blanks, of visible ASCII characters.
     Identifier,
-    /// The same, and never shown.
+    /// Like [`Identifier`](Self::Identifier), and never shown.
     Secret {
-        /// At most so many characters.
+        /// The maximum number of characters.
         chars_max: usize,
     },
-    /// A path of a file or folder.
+    /// A path of a file or directory.
     Path,
     /// An address or host name to listen on.
     Host,
     /// An `http` or `https` address.
     Url {
-        /// A good one.
+        /// A valid example.
         example: &'static str,
     },
-    /// A whole number; outside its range it is moved to the nearer end, with a warning.
+    /// A whole number. A number outside the range is clamped, with a warning.
     Integer {
-        /// The least.
+        /// The minimum.
         min: u64,
-        /// The most.
+        /// The maximum.
         max: u64,
-        /// Why not less and not more.
+        /// The reason for both.
         why: &'static str,
     },
-    /// A port; 0 is any free one. Outside the range it is a mistake.
+    /// A port; 0 means a free one. A number outside the range is an error.
     Port,
-    /// Yes or no.
+    /// A boolean.
     Boolean,
-    /// One of a few words.
+    /// One of some words.
     Choice {
         /// The words.
         options: &'static [&'static str],
@@ -109,16 +109,16 @@ pub enum Kind {
     },
 }
 
-/// What counts when a variable is not given.
+/// The default of a variable.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Fallback {
-    /// Nothing: it must be given.
+    /// None: the variable is required.
     Required,
-    /// This value, read as if it had been given.
+    /// This value, parsed like a value that is set.
     Value(&'static str),
-    /// Something worked out from other things; in words.
+    /// A value derived from other variables, described in words.
     Derived(&'static str),
-    /// Nothing, which means this; in words.
+    /// No value, with this meaning in words.
     Unset(&'static str),
 }
 
@@ -144,7 +144,7 @@ impl ReadBy {
     }
 }
 
-/// Where a variable stands in the documents. In the order of the documents.
+/// The sections of the documents, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Section {
     /// The account and its backend.
@@ -161,12 +161,12 @@ pub enum Section {
     Workspace,
     /// Names and versions that are reported.
     Identity,
-    /// Read by the gateway container only.
+    /// Variables that only the gateway container reads.
     Container,
 }
 
 impl Section {
-    /// All of them, in order.
+    /// All sections, in order.
     pub const ALL: [Self; 8] = [
         Self::Account,
         Self::Server,
@@ -187,7 +187,7 @@ impl Section {
             Self::Delivery => "Delivery",
             Self::Operation => "Operation",
             Self::Workspace => "Agent workspaces",
-            Self::Identity => "What the runtime says it is",
+            Self::Identity => "Identity in status reports",
             Self::Container => "Gateway container only",
         }
     }
@@ -199,7 +199,7 @@ impl Variable {
         matches!(self.kind, Kind::Secret { .. })
     }
 
-    /// Whether `NAME_FILE` may name a file that holds it. The gateway container does not read such files.
+    /// Whether `NAME_FILE` may name a file that contains the value. The gateway container does not read such files.
     pub fn takes_file(&self) -> bool {
         self.is_secret()
             && match self.read_by {
@@ -208,12 +208,12 @@ impl Variable {
             }
     }
 
-    /// Its name, then its aliases, in the order in which they are asked.
+    /// Its name, then its aliases, in the order of the lookup.
     pub fn spellings(&self) -> impl Iterator<Item = &'static str> + use<> {
         std::iter::once(self.name).chain(self.aliases.iter().copied())
     }
 
-    /// What is allowed, in words, to stand behind "expected".
+    /// What is allowed, in words, to follow "expected".
     pub fn allowed(&self) -> String {
         match self.kind {
             Kind::Text { chars_max } => format!("a line of text of at most {chars_max} characters"),
@@ -231,7 +231,7 @@ impl Variable {
         }
     }
 
-    /// What counts when it is not given, for tables: a value in code quotes, or words.
+    /// The default for tables: a value in code quotes, or words.
     pub fn fallback_text(&self) -> String {
         match self.fallback {
             Fallback::Required => "**required**".to_owned(),

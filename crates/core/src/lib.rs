@@ -1,8 +1,9 @@
-//! Every decision of the runtime, as pure functions and structs: time and chance are arguments, and nothing here reads a
-//! clock, opens a file or a socket, or starts a thread (`clippy.toml` forbids it).
+//! Every decision of the runtime, as pure functions and structs. Time and chance are arguments. Nothing here
+//! reads a clock, opens a file or a socket, or starts a thread (`clippy.toml` forbids it).
 //!
-//! [`work`] is the unit that is scheduled, [`delivery`] schedules it and decides what becomes of it, [`tools`] knows what agents may call,
-//! [`gateway`] reads and writes what the gateway speaks, [`heartbeat`] says when whom to wake, and [`ops`] tells why.
+//! [`work`] is the unit that is scheduled. [`delivery`] schedules it and decides its outcome. [`tools`]
+//! defines what agents may call. [`gateway`] reads and writes the gateway's messages. [`heartbeat`] decides
+//! when to wake which agent. [`ops`] explains deliveries to operators.
 
 pub mod delivery;
 pub mod gateway;

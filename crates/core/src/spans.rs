@@ -1,10 +1,10 @@
-//! Times as people say them.
+//! Formats durations and instants for people.
 
 use std::time::Duration;
 
 use mcr_model::clock::Millis;
 
-/// `4 s`, `3 min`, `2 h`, `5 days`: one number is enough.
+/// `4 s`, `3 min`, `2 h`, `5 days`: one unit only.
 pub fn span(span: Duration) -> String {
     let secs = span.as_secs();
     match secs {
@@ -50,7 +50,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn one_number_is_enough() {
+    fn a_span_has_one_unit() {
         let rows = [
             (0, "0 s"),
             (7, "7 ms"),

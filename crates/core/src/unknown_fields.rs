@@ -29,6 +29,12 @@ impl UnknownFields {
         self.0.iter().any(|(known, _)| known == name)
     }
 
+    /// Takes a field out.
+    pub fn take(&mut self, name: &str) -> Option<serde_json::Value> {
+        let at = self.0.iter().position(|(known, _)| known == name)?;
+        serde_json::to_value(self.0.remove(at).1).ok()
+    }
+
     /// The fields without those of another object.
     #[must_use]
     pub fn without(mut self, known: &Self) -> Self {

@@ -1,4 +1,4 @@
-//! Why a private folder cannot be used: each a sentence with the way to correct it.
+//! Why a private folder cannot be used. Each error is a sentence that says what to do.
 
 use std::path::{Path, PathBuf};
 use std::{fmt, io};
@@ -69,7 +69,7 @@ impl FolderError {
         }
     }
 
-    /// Whether somebody else controls what is in the folder, so that its contents must not be trusted.
+    /// Whether another user controls the contents of the folder, so that they must not be trusted.
     pub fn is_unsafe(&self) -> bool {
         matches!(self.why, Why::Owner { .. } | Why::Writable { .. } | Why::File { .. })
     }

@@ -1,8 +1,8 @@
 //! Private folders: only the owner may write to one, and its files are private regular files of that owner.
 //!
-//! A [`Folder`] is opened once and keeps its handle. All names are resolved relative to the handle, so writes reach the
-//! same folder even after it was moved, and never a folder that took its place. The path of the folder may lead through
-//! symbolic links, since systemd's `DynamicUser` makes one. Inside the folder no link is followed.
+//! A [`Folder`] is opened once and keeps its handle. All names are resolved relative to the handle. Writes thus reach
+//! the same folder even after it was moved, and never another folder at its old path. The path itself may contain
+//! symbolic links, since systemd's `DynamicUser` creates one. Links inside the folder are not followed.
 
 mod error;
 
@@ -24,12 +24,12 @@ const OTHERS_WRITE: u32 = 0o022;
 /// All permissions of other users.
 const OTHERS: u32 = 0o077;
 
-/// Who may open a folder.
+/// Which user may open a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Access {
     /// Its owner only. Read permissions of others are withdrawn.
     Owner,
-    /// Its owner, and root for the owner: files that root makes belong to the owner.
+    /// Its owner, and root for the owner: files that root creates belong to the owner.
     OwnerOrRoot,
 }
 
@@ -68,7 +68,7 @@ impl Folder {
         Ok(Self { path: path.to_owned(), handle, owner, group: facts.gid(), narrowed })
     }
 
-    /// Opens the folder at this path, and makes it if nothing is there.
+    /// Opens the folder at this path and creates it if it is missing.
     pub fn make(path: &Path, access: Access) -> Result<Self, FolderError> {
         match Self::open(path, access) {
             Err(error) if error.is_missing() => {
@@ -80,21 +80,25 @@ impl Folder {
         }
     }
 
-    /// The path under which it was opened.
+    /// The path under which the folder was opened.
     pub fn path(&self) -> &Path {
         &self.path
     }
 
-    /// The permissions that it had, if some were withdrawn.
+    /// The previous permissions, if some were withdrawn.
     pub fn narrowed(&self) -> Option<u32> {
         self.narrowed
     }
 
-    /// Why the path no longer leads to this folder, or not to these open files in it; nothing if it does.
+    /// Why the path no longer leads to this folder or to these open files in it. `None` if it still does.
     pub fn displaced<'a>(&self, files: impl IntoIterator<Item = (&'a str, &'a File)>) -> Option<String> {
         let shown = self.path.display();
         let differs = |path: &Path, open: &File| match (fs::metadata(path), open.metadata()) {
-            (Ok(there), Ok(ours)) if (there.dev(), there.ino()) == (ours.dev(), ours.ino()) => None,
+            (Ok(at_path), Ok(open_file))
+                if (at_path.dev(), at_path.ino()) == (open_file.dev(), open_file.ino()) =>
+            {
+                None
+            }
             (Ok(_), Ok(_)) => Some("something else took its place".to_owned()),
             (Err(why), _) | (_, Err(why)) => Some(why.to_string()),
         };
@@ -108,21 +112,21 @@ impl Folder {
         })
     }
 
-    /// The path without links, for a library that opens files by path. An error if the path leads elsewhere by now.
+    /// The path without links, for a library that opens files by path. Fails if the path leads elsewhere now.
     pub fn real_path(&self) -> io::Result<PathBuf> {
         let real = fs::canonicalize(&self.path)?;
-        let (there, ours) = (fs::metadata(&real)?, self.handle.metadata()?);
-        if (there.dev(), there.ino()) == (ours.dev(), ours.ino()) {
+        let (at_path, open_file) = (fs::metadata(&real)?, self.handle.metadata()?);
+        if (at_path.dev(), at_path.ino()) == (open_file.dev(), open_file.ino()) {
             return Ok(real);
         }
         Err(io::Error::new(ErrorKind::NotFound, "the folder was moved away"))
     }
 
-    /// Checks all files whose names begin like this: each must be a private file of the owner.
-    pub fn check_all(&self, beginnings: &[&str]) -> Result<(), FolderError> {
+    /// Checks all files whose names start with one of these. Each must be a private file of the owner.
+    pub fn check_all(&self, prefixes: &[&str]) -> Result<(), FolderError> {
         let failed = FolderError::system(&self.path, "listed");
         for name in self.names().map_err(failed)? {
-            if beginnings.iter().any(|beginning| name.starts_with(beginning)) {
+            if prefixes.iter().any(|prefix| name.starts_with(prefix)) {
                 let checked = self.check(&name);
                 checked.map_err(|why| FolderError::new(&self.path, Why::File { name, why }))?;
             }
@@ -137,18 +141,18 @@ impl Folder {
         names.collect()
     }
 
-    /// The size of a file that must be a private file of the owner; nothing if there is no such file. The file is not
-    /// opened: closing a second handle would release SQLite's locks on it.
+    /// The size of a file that must be a private file of the owner, or `None` if it is missing. The file is not opened:
+    /// closing a second handle would release SQLite's locks on it.
     pub fn check(&self, name: &str) -> io::Result<Option<u64>> {
         match fstatat(&self.handle, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
-            Ok(facts) => self.judge(&facts).map(Some),
+            Ok(facts) => self.checked_size(&facts).map(Some),
             Err(Errno::ENOENT) => Ok(None),
             Err(why) => Err(why.into()),
         }
     }
 
     /// The size of the file with these facts, if it is a private file of the owner.
-    fn judge(&self, facts: &FileStat) -> io::Result<u64> {
+    fn checked_size(&self, facts: &FileStat) -> io::Result<u64> {
         let kind = SFlag::from_bits_truncate(facts.st_mode & SFlag::S_IFMT.bits());
         let wrong = if kind == SFlag::S_IFLNK {
             "it is a symbolic link, which is not followed here: remove the link".to_owned()
@@ -174,7 +178,7 @@ impl Folder {
         let file = match opened {
             Ok(handle) => File::from(handle),
             Err(why) => {
-                // The check has the better words for a link or a device.
+                // The check explains links and devices better than the error of `openat`.
                 self.check(name)?;
                 return Err(why.into());
             }
@@ -184,14 +188,14 @@ impl Folder {
             std::os::unix::fs::fchown(&file, Some(self.owner), Some(self.group))?;
             return Ok(file);
         }
-        self.judge(&facts)?;
+        self.checked_size(&facts)?;
         if facts.st_mode & OTHERS != 0 {
             file.set_permissions(Permissions::from_mode(0o600))?;
         }
         Ok(file)
     }
 
-    /// Opens a file with these flags, made if there is none.
+    /// Opens a file with these flags and creates it if it is missing.
     fn open_or_make(&self, name: &str, flags: OFlag) -> io::Result<File> {
         loop {
             match self.open_file(name, flags) {
@@ -199,19 +203,19 @@ impl Folder {
                 opened => return opened,
             }
             match self.open_file(name, flags | OFlag::O_CREAT | OFlag::O_EXCL) {
-                // Another process made it in between.
+                // Another process created it in between.
                 Err(why) if why.kind() == ErrorKind::AlreadyExists => {}
                 made => return made,
             }
         }
     }
 
-    /// Opens a file for reading and writing, made if there is none.
+    /// Opens a file for reading and writing, and creates it if it is missing.
     pub fn open_for_writing(&self, name: &str) -> io::Result<File> {
         self.open_or_make(name, OFlag::O_RDWR)
     }
 
-    /// Opens a file for writes at its end, made if there is none.
+    /// Opens a file for writes at its end, and creates it if it is missing.
     pub fn open_for_appending(&self, name: &str) -> io::Result<File> {
         self.open_or_make(name, OFlag::O_WRONLY | OFlag::O_APPEND)
     }
@@ -225,7 +229,7 @@ impl Folder {
         }
     }
 
-    /// The contents of a file; nothing if there is no such file.
+    /// The contents of a file, or `None` if it is missing.
     pub fn read(&self, name: &str) -> io::Result<Option<Vec<u8>>> {
         let Some(mut file) = self.open_for_reading(name)? else { return Ok(None) };
         let mut bytes = Vec::new();
@@ -236,25 +240,25 @@ impl Folder {
     /// Writes a file completely or not at all. When this returns, the file is on the disk.
     pub fn write(&self, name: &str, bytes: &[u8]) -> io::Result<()> {
         let draft = format!("{name}.new");
-        // Left by a process that was killed, or planted.
+        // A killed process may have left the draft, or an attacker planted it.
         self.remove(&draft)?;
         let mut file = self.open_file(&draft, OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL)?;
         let written = file.write_all(bytes).and_then(|()| file.sync_all());
         if written.is_err() {
-            // Half a draft would only take room on a full disk. The first error is the one that matters.
+            // Half a draft would only occupy a full disk. The first error is the important one.
             let _ = self.remove(&draft);
         }
         written?;
         self.rename(&draft, name)
     }
 
-    /// Gives a file another name, and waits until that is on the disk.
+    /// Renames a file and waits until the new name is on the disk.
     pub fn rename(&self, from: &str, to: &str) -> io::Result<()> {
         renameat(&self.handle, from, &self.handle, to)?;
         self.sync()
     }
 
-    /// Removes a file, if there is one.
+    /// Removes a file if it exists.
     pub fn remove(&self, name: &str) -> io::Result<()> {
         match unlinkat(&self.handle, name, UnlinkatFlags::NoRemoveDir) {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),

@@ -1,8 +1,7 @@
-//! The other side of the runtime, for people who want to see it work and for tests: an OpenClaw gateway without a
-//! model behind it.
+//! A stand-in for the OpenClaw gateway, for the demo and for tests. It has no language model.
 //!
-//! [`gateway`] is spoken to over HTTP as a real one; what its agents say is a [`gateway::ScriptedModel`]'s business. The mind of
-//! the demo is its [`team`].
+//! [`gateway`] serves the same HTTP interface as the real gateway. A [`gateway::ScriptedModel`] decides what its agents say;
+//! the demo uses [`team`].
 
 pub mod gateway;
 pub mod team;

@@ -1,38 +1,38 @@
 //! The host names this service answers to: the defence against DNS rebinding.
 //!
-//! The owner of `evil.example` can let that name lead to this machine. A page of that name then reads what its visitors'
-//! browsers may read here. The Host header gives such a request away; an IP address in its place cannot be rebound.
+//! The owner of `evil.example` can point that name at this machine. A page of that origin then reads what its
+//! visitors' browsers can read here. The Host header reveals such a request. An IP address in it cannot be rebound.
 
 use std::net::IpAddr;
 
 use super::message::{Request, is_scheme};
 
-/// Why a request is refused, and what to do.
+/// Why a request is refused, and what to do. Clients receive this sentence.
 pub const REFUSED: &str = "the Host header names another host than this service: use an IP address, localhost, \
     HEALTH_HOST or the host of TASK_STATUS_BASE_URL";
 
-/// The names besides `localhost` and IP addresses.
+/// The accepted names in addition to `localhost` and IP addresses.
 #[derive(Clone, Debug, Default)]
 pub struct Hosts(Vec<String>);
 
-/// What a request says about the host it is meant for.
+/// Which host a request addresses.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Meant {
     /// This service.
     Here,
     /// Another host.
     Elsewhere,
-    /// Nothing: an HTTP/1.0 client without a Host header. No browser leaves the header out.
+    /// Not stated: an HTTP/1.0 client without a Host header. Browsers always send the header.
     Unsaid,
 }
 
 impl Hosts {
-    /// The service answers to these names, too.
+    /// Accepts these names in addition to `localhost` and IP addresses.
     pub fn new<'a>(names: impl IntoIterator<Item = &'a str>) -> Self {
         Self(names.into_iter().map(plain).filter(|name| !name.is_empty()).collect())
     }
 
-    /// Compares the Host header, and the target in absolute form, with the names.
+    /// Compares the Host header, and the host of an absolute target, with the accepted names.
     pub fn meant(&self, request: &Request) -> Meant {
         let hosts: Vec<&str> = request.headers_named("Host").chain(authority(request.target())).collect();
         match &hosts[..] {
@@ -45,7 +45,7 @@ impl Hosts {
     fn knows(&self, authority: &str) -> bool {
         let Some(host) = host_of(authority) else { return false };
         match host.parse::<IpAddr>() {
-            // Browsers take the address of all interfaces for this machine, so any page can name it.
+            // Browsers treat the unspecified address as this machine, so any page can name it.
             Ok(ip) => !ip.to_canonical().is_unspecified(),
             Err(_) => host == "localhost" || self.0.contains(&host),
         }
@@ -56,13 +56,13 @@ fn plain(host: &str) -> String {
     host.trim_end_matches('.').to_ascii_lowercase()
 }
 
-/// The host of a target in absolute form.
+/// The host and port of a target in absolute form.
 fn authority(target: &str) -> Option<&str> {
     let (scheme, rest) = target.split_once("://")?;
     is_scheme(scheme).then(|| rest.split(['/', '?', '#']).next().unwrap_or_default())
 }
 
-/// Without its port; an IPv6 address without its brackets.
+/// The host without its port. An IPv6 address loses its brackets.
 fn host_of(authority: &str) -> Option<String> {
     let is_port = |port: &str| port.bytes().all(|byte| byte.is_ascii_digit());
     let host = if let Some(rest) = authority.strip_prefix('[') {
@@ -92,7 +92,7 @@ mod tests {
     }
 
     #[test]
-    fn names() {
+    fn accepts_own_names_and_addresses_only() {
         let rows = [
             ("localhost", true),
             ("LOCALHOST:3001", true),
@@ -128,7 +128,7 @@ mod tests {
     }
 
     #[test]
-    fn targets_name_hosts_and_old_clients_name_none() {
+    fn checks_absolute_targets_and_missing_host_headers() {
         assert_eq!(meant("/health", &[]), Meant::Unsaid);
         let rows = [("http://localhost/health", Meant::Here), ("http://evil/health", Meant::Elsewhere)];
         for (target, expected) in rows {

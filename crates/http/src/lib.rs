@@ -1,6 +1,7 @@
-//! HTTP as the runtime serves it: requests and replies ([`message`]), the [`server`], [`websocket`] connections, the frame
-//! of a [`page`], and the host names that are served ([`hosts`]).
-//! What its threads, and those of the layers above, do with a panic is in [`panics`].
+//! HTTP as the runtime serves it: requests and replies ([`message`]), the [`server`], [`websocket`] framing, the HTML
+//! [`page`]s and the accepted host names ([`hosts`]).
+//!
+//! [`panics`] catches and records panics for the threads of this crate and of the layers above.
 
 pub mod hosts;
 pub mod message;

@@ -1,39 +1,38 @@
-//! Pages for people: one file each, nothing from anywhere else.
+//! HTML pages for people. Each page is one self-contained file that loads nothing else.
 //!
-//! A page runs its own script and style and nothing else, shows itself in nobody's frame, speaks to its own server alone,
-//! and has nothing in it that is anybody's secret. What pages have in common, how they look and how they are drawn, is
-//! put into each of them here.
+//! A page runs only its own script and style, cannot be framed, connects only to its own server and contains no secret.
+//! The style and the drawing code that all pages share are inserted here.
 
 use std::sync::OnceLock;
 
 use super::message::Reply;
 
-/// The page at `/` of the runtime: what it shows it asks for with the operators' token.
+/// The page at `/` of the runtime. It requests its contents with the operator token.
 const LIVE: &str = include_str!("page/live.html");
 
-/// How all pages look.
+/// The style sheet of all pages.
 const LOOK: &str = include_str!("page/look.css");
 
-/// How all pages are drawn.
+/// The drawing code of all pages.
 const DRAW: &str = include_str!("page/draw.js");
 
-/// What a page may do. The nonce is new for every answer.
+/// The content security policy of a page. Each reply has a new nonce.
 const POLICY: &str = "default-src 'none'; script-src 'nonce-{{NONCE}}'; style-src 'nonce-{{NONCE}}'; \
     connect-src 'self'; img-src data:; form-action 'none'; base-uri 'none'; frame-ancestors 'none'";
 
-/// The runtime's page; nobody must be able to guess the nonce.
+/// The runtime's page. The nonce must be unpredictable.
 pub fn live(nonce: &str) -> Reply {
-    // Put together once: a flood of requests for the page must cost little.
-    static WHOLE: OnceLock<String> = OnceLock::new();
-    with_nonce(WHOLE.get_or_init(|| whole(LIVE)), nonce)
+    // Assembled once, so that a flood of requests for the page stays cheap.
+    static LIVE_PAGE: OnceLock<String> = OnceLock::new();
+    with_nonce(LIVE_PAGE.get_or_init(|| assembled(LIVE)), nonce)
 }
 
-/// A page in which `{{LOOK}}`, `{{DRAW}}` and `{{NONCE}}` stand for what is put in.
+/// Fills in the placeholders `{{LOOK}}`, `{{DRAW}}` and `{{NONCE}}` of a page.
 pub fn page(html: &str, nonce: &str) -> Reply {
-    with_nonce(&whole(html), nonce)
+    with_nonce(&assembled(html), nonce)
 }
 
-fn whole(html: &str) -> String {
+fn assembled(html: &str) -> String {
     html.replace("{{LOOK}}", LOOK).replace("{{DRAW}}", DRAW)
 }
 
@@ -51,13 +50,13 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_page_is_whole_and_runs_only_what_it_brings() {
+    fn a_page_is_complete_and_runs_only_its_own_code() {
         let reply = live("n0nce");
         let html = std::str::from_utf8(reply.body().unwrap()).unwrap();
         assert!(html.starts_with("<!doctype html>") && html.ends_with("</html>\n"));
         assert!(!html.contains("{{") && html.matches("nonce=\"n0nce\"").count() == 2);
         assert!(html.matches("<script").count() == 1 && html.matches("<style").count() == 1);
-        // Nothing is fetched, nothing is made from text, nothing runs that the policy would have to let in.
+        // The page loads nothing, parses no text as HTML, and needs no exception in the policy.
         for word in [
             "src=",
             "http://",

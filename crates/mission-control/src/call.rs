@@ -1,4 +1,4 @@
-//! One call as a function sees it.
+//! A call: what a function gets when it runs.
 
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer};
@@ -9,45 +9,45 @@ use super::rows::Account;
 use super::store::{Doc, Id, StoreError, Tx};
 use super::vault::{Vault, VaultError};
 
-/// How the embedded backend behaves.
+/// Options of the embedded backend.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Options {
     /// Keep the defects of the original that a stand-in may mend (backend-contract §10).
     pub original: bool,
-    /// Answer as a production deployment does: without reasons.
+    /// Answer like a production deployment: without reasons.
     pub redact: bool,
 }
 
-/// A call whose arguments fit and whose caller is known.
+/// A call with valid arguments and an authorized caller.
 pub(super) struct Call<'a> {
-    /// The transaction that it is.
+    /// The transaction in which it runs.
     pub(super) tx: &'a Tx<'a>,
-    /// As they were sent.
+    /// The arguments as they were sent.
     pub(super) args: &'a Map<String, Value>,
-    /// For whom.
+    /// The account.
     pub(super) account: Doc<Account>,
-    /// How we behave.
+    /// The options of the backend.
     pub(super) options: Options,
-    /// What seals providers' keys, if there is a master key.
+    /// The vault for providers' keys, if there is a master key.
     pub(super) vault: Option<&'a Vault>,
 }
 
-/// What functions give back.
+/// The result of a function.
 pub(super) type Answer = Result<Value, Refusal>;
 
 impl Call<'_> {
-    /// The arguments as a type of the function's own; they were validated before.
+    /// The arguments as a type of the function. They are already validated.
     pub(super) fn args<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
         let read = serde_json::from_value(Value::Object(self.args.clone()));
         read.map_err(|why| StoreError::Fault(format!("validated arguments do not fit: {why}")).into())
     }
 
-    /// For whom the call is.
+    /// The account of the call.
     pub(super) fn account_id(&self) -> &Id<Account> {
         &self.account.id
     }
 
-    /// What seals providers' keys; without a master key a sentence.
+    /// The vault for providers' keys, or an error if there is no master key.
     pub(super) fn vault(&self) -> Result<&Vault, Refusal> {
         self.vault.ok_or_else(|| VaultError::Missing.into())
     }
@@ -58,7 +58,7 @@ impl Call<'_> {
     }
 }
 
-/// A row's optional field as an argument: absent, `null` to take it away, or its new value.
+/// An argument for an optional field of a row: absent, `null` to remove the field, or a new value.
 #[derive(Default)]
 pub(super) enum Given<T> {
     #[default]
@@ -76,7 +76,7 @@ impl<T> Given<T> {
         }
     }
 
-    /// Changes the field, unless nothing is said of it.
+    /// Changes the field, unless the argument is absent.
     pub(super) fn change(self, field: &mut Option<T>) {
         match self {
             Self::Absent => {}
@@ -92,7 +92,7 @@ impl<'de, T: Deserialize<'de>> Deserialize<'de> for Given<T> {
     }
 }
 
-/// A row or any other record as the value of an answer.
+/// A row or another record as the value of a response.
 pub(super) fn value(record: &impl serde::Serialize) -> Answer {
     serde_json::to_value(record).map_err(|why| StoreError::Fault(why.to_string()).into())
 }

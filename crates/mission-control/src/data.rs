@@ -1,7 +1,7 @@
-//! A data directory: the database, and beside it the three secrets that belong to it, each in a file of its own that
-//! only its owner can read. They are made at the first start and read again at every other one.
+//! The data directory: the database and its three secrets, each in a separate file that only its owner can read. The first
+//! start creates them, and every later start reads them.
 //!
-//! `:memory:` in the place of a directory keeps everything in memory.
+//! `:memory:` instead of a directory keeps everything in memory.
 
 mod error;
 mod files;
@@ -35,13 +35,13 @@ const DATABASE: &str = "mission-control.sqlite";
 const ADMIN_KEY: &str = "admin-key";
 const SERVICE_TOKEN: &str = "service-token";
 const MASTER_KEY: &str = "master-key";
-/// The master key that is about to take over, while a rotation is under way.
+/// The next master key, while a rotation is in progress.
 const NEXT_MASTER_KEY: &str = "master-key.next";
 
-/// A shorter admin key could be guessed.
+/// The minimum length of an admin key. A shorter key could be guessed.
 const ADMIN_KEY_CHARS: usize = 16;
 
-/// Where the data are.
+/// The place of the data.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Whereabouts {
     /// In memory, until the process ends.
@@ -51,61 +51,61 @@ pub enum Whereabouts {
 }
 
 impl Whereabouts {
-    /// As `--data` says it.
+    /// Parses the value of `--data`.
     pub fn parse(text: &str) -> Self {
         if text == ":memory:" { Self::Memory } else { Self::Directory(PathBuf::from(text)) }
     }
 }
 
-/// What an empty place begins with.
+/// The initial content of an empty place.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Seed {
-    /// An account without anything in it.
+    /// An empty account.
     Nothing,
     /// The demo.
     Demo,
-    /// What an export holds.
+    /// The content of an export.
     Export(PathBuf),
 }
 
 impl Seed {
-    /// As `--seed` says it.
+    /// Parses the value of `--seed`.
     pub fn parse(text: &str) -> Self {
         if text == "demo" { Self::Demo } else { Self::Export(PathBuf::from(text)) }
     }
 }
 
-/// How data are to be opened.
+/// How to open data.
 #[derive(Clone, Debug)]
 pub struct Opening {
-    /// Where they are.
+    /// The place.
     pub whereabouts: Whereabouts,
-    /// What they begin with, if nothing is there.
+    /// The initial content, if the place is empty.
     pub seed: Seed,
-    /// `SECRETS_MASTER_KEY_BASE64`, if it is set; it comes before the file.
+    /// `SECRETS_MASTER_KEY_BASE64`, if it is set. It overrides the file.
     pub master_key: Option<Secret>,
-    /// How the engine behaves.
+    /// Options of the engine.
     pub options: Options,
 }
 
-/// Data that are open, with what opens them.
+/// Open data, with their secrets.
 pub struct Data {
     /// Mission Control itself.
     pub engine: Engine,
-    /// The account that was founded first.
+    /// The account that was created first.
     pub account: String,
-    /// What a person shows.
+    /// The admin key, for people.
     pub admin_key: Secret,
-    /// What the runtime shows; none if another token was made meanwhile, which only its maker knows.
+    /// The service token, for the runtime. `None` if another token was issued meanwhile, which is not stored.
     pub service_token: Option<Secret>,
-    /// Whether they were made just now.
+    /// Whether this start created them.
     pub is_new: bool,
     folder: Option<Arc<Folder>>,
     key_is_given: bool,
 }
 
 impl Data {
-    /// Opens the data; an empty place gets an account, with what the seed says. Data that are there are left alone.
+    /// Opens the data. An empty place gets an account with the content of the seed. Existing data are not changed.
     pub fn open(opening: &Opening, clock: Box<dyn Clock>) -> Result<Self, DataError> {
         let folder = match &opening.whereabouts {
             Whereabouts::Memory => None,
@@ -114,7 +114,7 @@ impl Data {
         Self::open_or(opening, folder, clock, |engine, folder| begin(engine, &opening.seed, folder))
     }
 
-    /// Opens the data in this folder; where there is no account, `begin` makes one.
+    /// Opens the data in this directory. If there is no account, `begin` creates one.
     fn open_or(
         opening: &Opening,
         folder: Option<Folder>,
@@ -126,7 +126,7 @@ impl Data {
         if let Some(directory) = directory {
             refuse_emptied(directory)?;
         }
-        // The database first: it says so if another process has it, before any file is touched.
+        // The database is first: if another process has it open, no file may be changed.
         let engine = match directory {
             None => Engine::in_memory(clock, opening.options)?,
             Some(directory) => Engine::open(&database(directory, DATABASE)?, clock, opening.options)?,
@@ -157,14 +157,14 @@ impl Data {
         })
     }
 
-    /// Opens data that are there already: no other place becomes one with data by looking into it.
+    /// Opens existing data. It never creates data in an empty place.
     pub fn existing(opening: &Opening, clock: Box<dyn Clock>) -> Result<Self, DataError> {
         let path = match &opening.whereabouts {
             Whereabouts::Memory => return Err(DataError::InMemory),
             Whereabouts::Directory(path) => path,
         };
         let nothing = || DataError::Nothing(path.clone());
-        // Beside a service of another user root may copy the data.
+        // While a service of another user runs, root may copy the data.
         let folder = match Folder::open(path, Access::OwnerOrRoot) {
             Err(why) if why.is_missing() => return Err(nothing()),
             opened => opened?,
@@ -175,7 +175,7 @@ impl Data {
         Self::open_or(opening, Some(folder), clock, |_, _| Err(nothing()))
     }
 
-    /// Opens an empty place with what an export holds; refused if data are there, or if it would be lost at once.
+    /// Opens an empty place with the content of an export. Fails if data exist, or if they would be lost immediately.
     pub fn import(opening: &Opening, export: &Path, clock: Box<dyn Clock>) -> Result<Self, DataError> {
         if opening.whereabouts == Whereabouts::Memory {
             return Err(DataError::InMemory);
@@ -189,14 +189,13 @@ impl Data {
         Err(DataError::Copy { path: export.to_owned(), what })
     }
 
-    /// Writes everything to a file that only its owner can read, as a whole or not at all; one that is there already is
-    /// not overwritten.
+    /// Writes an export to a file that only its owner can read, atomically. An existing file is not overwritten.
     pub fn export(&self, file: &Path) -> Result<(), DataError> {
         write_new(file, self.engine.export()?.to_string().as_bytes())
     }
 
-    /// Seals all provider keys with another master key: `next`, or, if the present one stands in our file, a new one;
-    /// how many keys there were. Whenever this is interrupted, the files and the database find together again.
+    /// Seals all provider keys with another master key: `next`, or a new key if the current one is in our file. Returns the
+    /// number of keys. After an interruption at any point, the next start makes files and database consistent.
     pub fn rotate_key(&mut self, next: Option<&Secret>) -> Result<usize, DataError> {
         let next = match next {
             Some(text) => MasterKey::from_base64(text.expose())?,
@@ -215,8 +214,8 @@ impl Data {
     }
 }
 
-/// An account has its token only after the database has tables: a token beside nothing means that the database was
-/// lost, and beginning anew would overwrite what is left of it.
+/// The token of an account is written only after the database has tables. So a token without a database means that the
+/// database was lost, and a new start would overwrite the rest of the data.
 fn refuse_emptied(folder: &Folder) -> Result<(), DataError> {
     if is_empty(folder)? && size(folder, SERVICE_TOKEN)?.is_some() {
         let path = folder.path().join(DATABASE);
@@ -235,8 +234,8 @@ fn is_empty(folder: &Folder) -> Result<bool, DataError> {
     Ok(size(folder, DATABASE)?.is_none_or(|bytes| bytes == 0))
 }
 
-/// The first account, with what belongs to it. Its token is in its file before the account is: a start that ends in
-/// between leaves a token without an account, which the next one overwrites, and never an account that nobody can open.
+/// Creates the first account. Its token is written to its file before the account exists. If the start is interrupted in
+/// between, a token without an account remains, which the next start overwrites; an account without a token never does.
 fn begin(engine: &Engine, seed: &Seed, folder: Option<&Folder>) -> Result<(Doc<Account>, Secret), DataError> {
     engine.store.write(|tx| {
         let NewAccount { account, service_token } = match seed {
@@ -258,7 +257,7 @@ fn read_copy(path: &Path) -> Result<Value, DataError> {
     read.map_err(|why| DataError::Copy { path: path.to_owned(), what: format!("it is no JSON ({why})") })
 }
 
-/// The export's first account gets a new token, because nobody here knows the old one.
+/// Gives the first account of an export a new token, because the export does not contain the old one.
 fn take_in(tx: &Tx<'_>, engine: &Engine, path: &Path) -> Result<NewAccount, DataError> {
     let refused = |what: String| DataError::Copy { path: path.to_owned(), what };
     export::import(tx, &read_copy(path)?, engine.vault.as_ref(), engine.options)
@@ -292,7 +291,7 @@ fn admin_key(folder: Option<&Folder>) -> Result<Secret, DataError> {
     }
 }
 
-/// The master key: the given one, or that in the file, or a new one if nothing is sealed yet.
+/// The master key: the one that is set, the one in the file, or a new one if nothing is sealed yet.
 fn master_key(
     engine: &Engine,
     folder: Option<&Folder>,
@@ -321,9 +320,9 @@ fn read_master_key(folder: &Folder, name: &str) -> Result<Option<MasterKey>, Dat
     MasterKey::from_file(&content).map(Some).map_err(misfit)
 }
 
-/// A rotation that was interrupted either has sealed everything anew or nothing: the database says which.
+/// Completes an interrupted rotation. It has sealed either all keys again or none; the database shows which.
 fn finish_rotation(engine: &Engine, folder: &Folder) -> Result<(), DataError> {
-    // One that cannot be read was never finished, so nothing can be sealed with it.
+    // A key that cannot be read was never completely written, so nothing is sealed with it.
     let next = read_master_key(folder, NEXT_MASTER_KEY).ok().flatten();
     let sealed_with = engine.sealed_with()?;
     match next {

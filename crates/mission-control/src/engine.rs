@@ -1,4 +1,4 @@
-//! A call from its name to its answer: find, hold the arguments against the list, find out who calls, run.
+//! Runs a call: finds the function, validates the arguments, authenticates the caller, and runs the function.
 
 use std::path::Path;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use super::auth;
 use super::call::{Call, Options};
 use super::catalog;
 use super::data::TokenFiles;
-use super::function::{self, Access, Function, Guard, Kind};
+use super::function::{self, DataAccess, Function, Guard, Kind};
 use super::rows::Account;
 use super::store::{Doc, Id, Store, StoreError, Tx};
 use super::validate::validate;
@@ -19,16 +19,16 @@ use super::vault::Vault;
 use mcr_model::clock::Clock;
 use mcr_model::secret::Secret;
 
-/// Who asks, as far as the way in could tell.
+/// The caller, as far as the HTTP request identifies it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Caller {
-    /// Somebody who has shown the admin key: a person.
+    /// A caller with the admin key: a person.
     Person,
-    /// Anybody else; a service token may be among the arguments.
+    /// Any other caller. The arguments may contain a service token.
     Stranger,
 }
 
-/// Mission Control itself, without a way in.
+/// Mission Control itself, without an HTTP interface.
 pub struct Engine {
     pub(super) store: Store,
     pub(super) options: Options,
@@ -37,23 +37,23 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// With data in this file; made where there is none.
+    /// With data in this file, which is created if it does not exist.
     pub fn open(file: &Path, clock: Box<dyn Clock>, options: Options) -> Result<Self, StoreError> {
         Ok(Self { store: Store::open(file, clock)?, options, vault: None, token_files: None })
     }
 
-    /// With data that lives as long as the process.
+    /// With data in memory.
     pub fn in_memory(clock: Box<dyn Clock>, options: Options) -> Result<Self, StoreError> {
         Ok(Self { store: Store::in_memory(clock)?, options, vault: None, token_files: None })
     }
 
-    /// Founds an account with an owner; its id and its service token.
+    /// Creates an account with an owner. Returns its id and its service token.
     pub fn found(&self, name: &str, slug: &str, owner: Owner<'_>) -> Result<(String, Secret), Refusal> {
         let founded = self.store.write(|tx| found(tx, name, slug, owner))?;
         Ok((founded.account.id.to_string(), Secret::new(founded.service_token)))
     }
 
-    /// Runs a function; status and body of the answer, in the platform's form.
+    /// Runs a function. Returns the status and the body of the response in the platform's form.
     pub fn call(
         &self,
         kind: Kind,
@@ -68,7 +68,7 @@ impl Engine {
         }
     }
 
-    /// Brings everything into the one database file, before the process ends.
+    /// Writes all data to the database file before the process ends.
     pub fn settle(&self) -> Result<(), StoreError> {
         self.store.settle()
     }
@@ -78,12 +78,12 @@ impl Engine {
         self.store.changes()
     }
 
-    /// Waits until something has changed behind `seen`, or the time is over; the number of the last change.
+    /// Waits for a change after `seen`, or for the timeout. Returns the number of the last change.
     pub fn wait_for_change(&self, seen: u64, patience: Duration) -> u64 {
         self.store.wait_for_change(seen, patience)
     }
 
-    /// Waits until there are more than `seen` notifications, counted from the start, or the time is over; the count.
+    /// Waits for more than `seen` notifications since the start, or for the timeout. Returns the count.
     pub fn wait_for_told(&self, seen: u64, patience: Duration) -> u64 {
         self.store.wait_for_told(seen, patience)
     }
@@ -101,15 +101,15 @@ impl Engine {
             let account = admit(tx, function, args, caller)?;
             let call = Call { tx, args, account, options: self.options, vault: self.vault.as_ref() };
             let answer = (function.run)(&call)?;
-            if function.is_office() {
+            if function.is_token_grant() {
                 self.keep_token(&call, &answer)?;
             }
             Ok(answer)
         };
         match function.access {
-            Access::Reads if function.guard == Guard::ServiceToken => self.store.read_for_runtime(work),
-            Access::Reads => self.store.read(work),
-            Access::Writes => {
+            DataAccess::Reads if function.guard == Guard::ServiceToken => self.store.read_for_runtime(work),
+            DataAccess::Reads => self.store.read(work),
+            DataAccess::Writes => {
                 let answer = self.store.write(work);
                 self.settle_token();
                 answer
@@ -118,7 +118,7 @@ impl Engine {
     }
 }
 
-/// The account that the call is for, if the caller may call.
+/// The account of the call, if the caller is authorized.
 fn admit(
     tx: &Tx<'_>,
     function: &Function,

@@ -1,4 +1,4 @@
-//! The whole of the data as one JSON value, out and in: to move it, to keep it, to begin with it.
+//! Exports all data as one JSON value, and imports it: to move data, to keep a copy, or to start from one.
 
 use std::collections::HashSet;
 
@@ -13,14 +13,14 @@ use super::raw_rows::{dig_table, fault_in, plant_row};
 use super::store::{StoreError, Table, Tx};
 use super::vault::Vault;
 
-/// What says that a value is such a copy.
+/// Marks a value as an export.
 const FORMAT: &str = "mission-control-runtime export";
-/// The version of its form; newer ones are refused.
+/// The version of the format. Newer versions are refused.
 const VERSION: u64 = 1;
 
 impl Engine {
-    /// All tables with all rows, ids and instants included. Providers' keys stay sealed: whoever reads the copy needs
-    /// the master key, too. Of service tokens there are only hashes.
+    /// All tables with all rows, including ids and creation times. Providers' keys stay sealed, so a reader also needs the
+    /// master key. Of service tokens, the export contains only hashes.
     pub fn export(&self) -> Result<Value, Refusal> {
         self.store.read(|tx| {
             let mut tables = Map::new();
@@ -31,29 +31,29 @@ impl Engine {
         })
     }
 
-    /// Puts a copy into an empty engine, all of it or nothing; how many rows there were.
+    /// Imports a copy into an empty engine, completely or not at all. Returns the number of rows.
     pub fn import(&self, copy: &Value) -> Result<usize, Refusal> {
         self.store.write(|tx| import(tx, copy, self.vault.as_ref(), self.options))
     }
 }
 
-/// A row that does not fit is a fault of the copy here, not of ours.
+/// The error for a row that does not fit: the copy is wrong, not this program.
 fn misfit(table: &str, row: &Value, field: &str, why: &str) -> Refusal {
     let id = row["_id"].as_str().unwrap_or_default();
     Refusal::thrown(format!("the export does not fit (row {id} of {table}, field {field}: {why})"))
 }
 
-/// Whether nothing is there yet.
+/// Whether all tables are empty.
 fn is_empty(tx: &Tx<'_>) -> Result<bool, StoreError> {
     for table in Table::ALL {
-        if !dig_table(tx, table)?.is_empty() {
+        if !tx.all_json(table)?.is_empty() {
             return Ok(false);
         }
     }
     Ok(true)
 }
 
-/// The same inside a transaction. Keys that `vault` cannot open are refused, and rows that no function would
+/// Imports a copy inside a transaction. Keys that `vault` cannot open are refused, and so are rows that no function would
 /// have written.
 pub(super) fn import(
     tx: &Tx<'_>,
@@ -78,7 +78,7 @@ pub(super) fn import(
     if let Some(name) = tables.keys().find(|name| Table::ALL.iter().all(|table| table.name() != **name)) {
         return Err(Refusal::thrown(format!("the export does not fit (there is no table {name})")));
     }
-    // In this order what is wrong is found before what depends on it.
+    // In this order, an invalid row is found before rows that depend on it.
     for table in Table::ALL {
         let name = table.name();
         let Some(rows) = tables.get(name) else { continue };
@@ -89,7 +89,7 @@ pub(super) fn import(
         for row in rows {
             let whole = row["_id"].is_string() && row["_creationTime"].is_number();
             ensure!(whole, "the export has a row of {name} without its _id or its _creationTime");
-            // A row that takes another's place would be lost without a word.
+            // One of two rows with the same id would be lost silently.
             ensure!(ids.insert(row["_id"].as_str()), "the export has two rows of {name} with the same _id");
             if let Some((field, why)) = fault_in(table, row) {
                 return Err(misfit(name, row, &field, &why));

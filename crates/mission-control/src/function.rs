@@ -1,4 +1,4 @@
-//! What a public function is: its kind, its guard, its arguments and what runs.
+//! The definition of a public function: kind, guard, arguments and code.
 
 use serde_json::Value;
 
@@ -9,16 +9,16 @@ use crate::store::Table;
 /// The three kinds of public functions.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// Reads.
+    /// Reads data.
     Query,
-    /// Changes, for people.
+    /// Changes data, for people.
     Mutation,
     /// The service functions.
     Action,
 }
 
 impl Kind {
-    /// As the platform's error texts call it.
+    /// The name of the kind in the platform's error texts.
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::Query => "Query",
@@ -27,7 +27,7 @@ impl Kind {
         }
     }
 
-    /// What somebody is told who should have shown that they are a person (backend-contract §8; §2.33 for actions).
+    /// The error for a caller without the admin key (backend-contract §8; §2.33 for actions).
     pub(super) fn stranger(self) -> &'static str {
         match self {
             Self::Query | Self::Mutation => "Unauthenticated: No valid identity found",
@@ -39,20 +39,21 @@ impl Kind {
 /// Who may call.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Guard {
-    /// Whoever has the account's service token among the arguments.
+    /// A caller with the account's service token among the arguments.
     ServiceToken,
-    /// Whoever has the admin key of this backend: the people.
+    /// A caller with the admin key of this backend: a person.
     Admin,
-    /// The same, for what is not about one account: the call's account is an empty one, which stands nowhere.
+    /// Like [`Admin`](Self::Admin), for functions that are not about one account. The account of the call is empty and not
+    /// stored.
     AdminOfAll,
 }
 
 /// Whether a function may write.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Access {
-    /// It cannot: it reads on a connection that does not write.
+pub(super) enum DataAccess {
+    /// It cannot write: its connection is read-only.
     Reads,
-    /// It may.
+    /// It may write.
     Writes,
 }
 
@@ -62,54 +63,54 @@ pub(super) struct Function {
     pub(super) path: &'static str,
     pub(super) kind: Kind,
     pub(super) guard: Guard,
-    pub(super) access: Access,
+    pub(super) access: DataAccess,
     pub(super) args: &'static [Arg],
     pub(super) run: Run,
 }
 
-/// What a function does.
+/// The code of a function.
 pub(super) type Run = fn(&Call<'_>) -> Answer;
 
 impl Function {
-    /// A service function that only looks.
+    /// A service function that only reads.
     pub(super) const fn looks(path: &'static str, args: &'static [Arg], run: Run) -> Self {
-        Self { path, kind: Kind::Action, guard: Guard::ServiceToken, access: Access::Reads, args, run }
+        Self { path, kind: Kind::Action, guard: Guard::ServiceToken, access: DataAccess::Reads, args, run }
     }
 
-    /// A service function that changes something.
+    /// A service function that changes data.
     pub(super) const fn acts(path: &'static str, args: &'static [Arg], run: Run) -> Self {
-        Self { path, kind: Kind::Action, guard: Guard::ServiceToken, access: Access::Writes, args, run }
+        Self { path, kind: Kind::Action, guard: Guard::ServiceToken, access: DataAccess::Writes, args, run }
     }
 
-    /// What a person may see.
+    /// A query for people.
     pub(super) const fn query(path: &'static str, args: &'static [Arg], run: Run) -> Self {
-        Self { path, kind: Kind::Query, guard: Guard::Admin, access: Access::Reads, args, run }
+        Self { path, kind: Kind::Query, guard: Guard::Admin, access: DataAccess::Reads, args, run }
     }
 
-    /// What a person may see of all accounts.
+    /// A query for people about all accounts.
     pub(super) const fn query_of_all(path: &'static str, run: Run) -> Self {
-        Self { path, kind: Kind::Query, guard: Guard::AdminOfAll, access: Access::Reads, args: &[], run }
+        Self { path, kind: Kind::Query, guard: Guard::AdminOfAll, access: DataAccess::Reads, args: &[], run }
     }
 
     /// A service function that a person calls, without a token.
-    pub(super) const fn office(path: &'static str, args: &'static [Arg], run: Run) -> Self {
-        Self { path, kind: Kind::Action, guard: Guard::Admin, access: Access::Writes, args, run }
+    pub(super) const fn token_grant(path: &'static str, args: &'static [Arg], run: Run) -> Self {
+        Self { path, kind: Kind::Action, guard: Guard::Admin, access: DataAccess::Writes, args, run }
     }
 
-    /// Whether it gives the account a token: people's actions do nothing else.
-    pub(super) fn is_office(&self) -> bool {
+    /// Whether the function gives the account a token. People's actions do nothing else.
+    pub(super) fn is_token_grant(&self) -> bool {
         self.kind == Kind::Action && self.guard == Guard::Admin
     }
 
-    /// What a person may do.
+    /// A mutation for people.
     pub(super) const fn mutation(path: &'static str, args: &'static [Arg], run: Run) -> Self {
-        Self { path, kind: Kind::Mutation, guard: Guard::Admin, access: Access::Writes, args, run }
+        Self { path, kind: Kind::Mutation, guard: Guard::Admin, access: DataAccess::Writes, args, run }
     }
 }
 
 /// The arguments that every service function has.
 pub(super) const ACCOUNT: Arg = need("accountId", Is::Id(Table::Accounts));
-/// The token that opens the account.
+/// The service token of the account.
 pub(super) const TOKEN: Arg = need("serviceToken", Is::Text);
 
 /// `{"success": true}`.
@@ -118,7 +119,7 @@ pub(super) fn done() -> Answer {
     Ok(serde_json::json!({"success": true}))
 }
 
-/// The platform's numbers: every one a float, so that whole ones are written `3.0`.
+/// Turns every number into a float, as the platform does, so that whole numbers are written `3.0`.
 pub(super) fn with_floats(value: Value) -> Value {
     match value {
         Value::Number(number) => number.as_f64().map_or(Value::Null, Value::from),

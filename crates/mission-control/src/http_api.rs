@@ -1,9 +1,9 @@
-//! The platform's HTTP API, the page, and who is behind a request.
+//! The platform's HTTP API, the page, and the authentication of requests.
 //!
-//! Three kinds of callers. Runtimes and agents show the service token among the arguments; the page shows a cookie and
-//! a proof that the admin key bought; programs of people show the admin key itself (`Authorization: Convex KEY`, as deploy keys are
-//! shown). A page of somebody else's that a browser on this machine has open gets nowhere: its `Origin` is foreign, and
-//! a name that was bent to this machine is not a `Host` that we answer to.
+//! There are three kinds of callers. Runtimes and agents send the service token among the arguments. The page sends a cookie
+//! and a proof, which it got for the admin key. Programs of people send the admin key itself (`Authorization: Convex KEY`,
+//! like deploy keys). A foreign page in a browser on this machine is refused: its `Origin` is foreign, and a host name that
+//! was rebound to this machine is not an accepted `Host`.
 
 use std::net::IpAddr;
 use std::sync::Arc;
@@ -24,29 +24,29 @@ use mcr_model::secret::same;
 /// The page, one file.
 const PAGE: &str = include_str!("page.html");
 
-/// The cookie that stands for the admin key in a browser, up to the port: cookies of one port are shown to all others.
+/// The name of the cookie that replaces the admin key in a browser, without the port: browsers send a cookie to all ports.
 const COOKIE: &str = "mission-control-";
 
-/// The header in which the page proves that it is ours: whoever else was shown the cookie does not know the proof.
+/// The header with the proof of the page. Other servers on this host may get the cookie, but not the proof.
 const PROOF: &str = "X-Mission-Control";
 
-/// How often an event stream without news says that it lives, and looks whether anybody is there.
+/// The interval at which an idle event stream sends a keep-alive and checks whether the client is connected.
 const QUIET: Duration = Duration::from_secs(1);
 
-/// When a browser whose stream has ended comes again.
+/// The time after which a browser reconnects an event stream.
 const RETRY_MS: u32 = 1_000;
 
-/// Request bodies: the platform's own limit.
+/// The limit of request bodies, as on the platform.
 pub const BODY_BYTES: usize = 16 * 1024 * 1024 + 2_000;
 
 /// The paths that take such bodies.
 pub const API_PATHS: [&str; 3] = ["/api/action", "/api/mutation", "/api/query"];
 
-/// The door of one embedded Mission Control.
+/// The HTTP interface of one embedded Mission Control.
 pub struct HttpApi {
     engine: Arc<Engine>,
     admin_key: Secret,
-    /// The host name that people gave to listen on, besides this machine's own ones.
+    /// The configured host name to listen on, in addition to the names of this machine.
     host: String,
     logins: Arc<Logins>,
     streams: Arc<Streams>,
@@ -60,7 +60,7 @@ fn platform_error(status: u16, code: &str, message: &str) -> Reply {
 }
 
 impl HttpApi {
-    /// For this backend, opened to people by this key.
+    /// The interface of this backend, with this admin key for people.
     pub fn new(engine: Arc<Engine>, admin_key: Secret, host: &str) -> Self {
         let host = host.to_ascii_lowercase();
         Self { engine, admin_key, host, logins: Arc::default(), streams: Arc::default() }
@@ -83,16 +83,16 @@ impl HttpApi {
             (Method::Get | Method::Head, "/version") => Reply::text(env!("CARGO_PKG_VERSION")).no_store(),
             (_, "/api/action" | "/api/mutation" | "/api/query" | "/login" | "/logout") => not_allowed("POST"),
             (_, "/changes" | "/" | "/version") => not_allowed("GET"),
-            // As the platform answers for a route that it does not have.
+            // The answer of the platform for an unknown route.
             _ => Reply::empty(404).no_store(),
         }
     }
 
-    /// Whoever does not speak to us, or not from us.
+    /// Refuses a request with a foreign `Host` or `Origin`.
     fn foreign(&self, request: &Request) -> Option<Reply> {
         let host = request.header("Host").unwrap_or_default().to_ascii_lowercase();
         let name = host_name(&host);
-        // A name can be bent to any address, an address cannot.
+        // A name can be rebound to any address, an address cannot.
         let ours = name == "localhost" || name == self.host || name.parse::<IpAddr>().is_ok();
         if !ours && request.header("Host").is_some() {
             return Some(platform_error(403, "ForeignHost", "This host name is not one of this server's"));
@@ -119,7 +119,7 @@ impl HttpApi {
         let id =
             request.header("Convex-Request-Id").map_or_else(random_hex, |id| id.chars().take(64).collect());
         let (status, answer) = self.engine.call(kind, path, args, caller, &id);
-        // As on the platform: looked at only after the function has run.
+        // As on the platform, this is checked only after the function has run.
         match body.get("format").map(|format| format.as_str().unwrap_or_default()) {
             None | Some("json" | "convex_clean_json" | "convex_encoded_json" | "convex_json") => {}
             Some(other) => {
@@ -130,7 +130,7 @@ impl HttpApi {
         Reply::json_of(&answer).with_status(status).no_store()
     }
 
-    /// The body as JSON, and who sent it.
+    /// The body as JSON, and the caller.
     fn read_call(&self, request: &Request) -> Result<(Value, Caller), Reply> {
         let kind = request.header("Content-Type").unwrap_or_default();
         let kind = kind.split(';').next().unwrap_or_default().trim().to_ascii_lowercase();
@@ -148,7 +148,7 @@ impl HttpApi {
         Ok((body, caller))
     }
 
-    /// A person, if the admin key is shown, or its cookie with the proof.
+    /// A person, if the request has the admin key, or the cookie with the proof.
     fn caller(&self, request: &Request) -> Result<Caller, Reply> {
         match request.header("Authorization") {
             Some(header) => match header.strip_prefix("Convex ") {
@@ -189,7 +189,8 @@ impl HttpApi {
         Reply::empty(204).with_header("Set-Cookie", &cookie).no_store()
     }
 
-    /// A stream of the numbers of changes, for the page; the first one comes at once. It runs no longer than its login.
+    /// An event stream with the number of each change, for the page. The first event is sent immediately. The stream ends
+    /// with its login.
     fn changes(&self, request: &Request) -> Reply {
         let Some(login) = cookie(request).filter(|shown| self.logins.has(shown)).map(str::to_owned) else {
             return Reply::error(401, "Log in first").no_store();
@@ -243,7 +244,7 @@ fn cookie(request: &Request) -> Option<&str> {
         .map(|(_, value)| value)
 }
 
-/// What a login consists of, as far as it is shown.
+/// The parts of a login that a client gets.
 fn shown(request: &Request) -> Option<(&str, &str)> {
     Some((cookie(request)?, request.header(PROOF)?))
 }

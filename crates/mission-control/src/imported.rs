@@ -176,7 +176,7 @@ fn attached(list: &Value) -> Result<(), Refusal> {
 }
 
 /// Why a row is refused: its field, and what is wrong with that.
-pub(super) type Misfit = (&'static str, String);
+pub(super) type RefusedField = (&'static str, String);
 
 /// The rows of a copy that the rules know of, while they are looked at.
 pub(super) struct Imported<'a> {
@@ -202,7 +202,7 @@ impl<'a> Imported<'a> {
     }
 
     /// Refuses a row that no function would have written. Its fields have the types of its table.
-    pub(super) fn check(&mut self, table: Table, row: &Value) -> Result<(), Misfit> {
+    pub(super) fn check(&mut self, table: Table, row: &Value) -> Result<(), RefusedField> {
         let id = row["_id"].as_str().unwrap_or_default();
         if table_of(id) != Some(table) {
             return Err(("_id", format!("{} is no id of {}", shown(&row["_id"]), table.name())));

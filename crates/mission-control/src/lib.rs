@@ -1,14 +1,12 @@
-//! An embedded Mission Control: the real backend's behaviour on any machine.
+//! An embedded Mission Control: the behaviour of the real backend on any machine.
 //!
-//! A request comes in over the HTTP server ([`http_api`]), names a function of the catalogue (`catalog`), has its
-//! arguments held against that function's list (`validate`), and runs as one transaction of the `store`. What it
-//! changes follows the rules of the contract, which stand once each (`rules`) and serve agents (`service`) and
-//! people (`human`) alike. Where the original has a defect that the contract lets a stand-in mend, it is mended,
-//! unless [`Options::original`] asks for it as it was.
+//! A request arrives at the HTTP server ([`http_api`]) and names a function of the catalogue (`catalog`). Its arguments are
+//! checked against the list of the function (`validate`). Then it runs as one transaction of the `store`. Each rule of the
+//! contract exists once (`rules`) and serves both agents (`service`) and people (`human`). If the contract allows a
+//! stand-in to correct a defect of the original, it is corrected, unless [`Options::original`] requests the defect.
 //!
-//! Around it stands the house: a directory with the database and three secrets (`data`), a vault for providers' keys
-//! whose master key is not in the database (`vault`, `keys`), copies of the whole (`export`), and a demo to begin
-//! with (`seed`).
+//! Further parts: a directory with the database and three secrets (`data`), a vault for providers' keys whose master key is
+//! not in the database (`vault`, `keys`), import and export of all data (`export`), and a demo (`seed`).
 
 mod account_setup;
 mod answer;

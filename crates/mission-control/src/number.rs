@@ -1,11 +1,11 @@
-//! Numbers as callers write them: plain, or, where JSON has no word for it, as `{"$float": base64}`
+//! Reads the numbers of callers: plain JSON numbers, or `{"$float": base64}` for values that JSON cannot express
 //! (convex-http-api A.4).
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 use serde::Deserialize;
 use serde_json::Value;
 
-/// The number that a value stands for, if it stands for one.
+/// The number that a value represents, if it represents one.
 pub(super) fn read(value: &Value) -> Option<f64> {
     if let Some(number) = value.as_f64() {
         return Some(number);
@@ -20,13 +20,13 @@ pub(super) fn optional<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Opti
     Ok(read(&Value::deserialize(from)?))
 }
 
-/// The same for a number that is to be stored: rows are JSON, which has no word for those that are not finite, so such
-/// a one counts as absent.
+/// Like [`optional`], for a number that is stored. Rows are JSON, which cannot express a number that is not finite, so such
+/// a number counts as absent.
 pub(super) fn finite<'de, D: serde::Deserializer<'de>>(from: D) -> Result<Option<f64>, D::Error> {
     Ok(optional(from)?.filter(|number| number.is_finite()))
 }
 
-/// A value for a row, with every number in it plain; none if one of them is not finite.
+/// A value for a row, with plain numbers only. `None` if a number is not finite.
 pub(super) fn plain(value: &Value) -> Option<Value> {
     if let Some(number) = read(value) {
         return serde_json::Number::from_f64(number).map(Value::Number);

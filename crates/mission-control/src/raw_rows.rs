@@ -1,41 +1,24 @@
-//! Rows put in from outside and taken out as they are, without the rules: how an import brings data back, how an export
-//! takes it along, and how a test lays out the board it needs. What does not fit its table is refused.
+//! Rows that are written and read as JSON, without the rules of the functions: for import and export, and for tests that
+//! set a board up. A row that does not fit its table is refused.
 
 use serde_json::{Map, Value};
 
 use super::Engine;
-use super::rows::{
-    Account, Activity, Agent, Document, Membership, Message, Notification, ProviderKey, Runtime, Session,
-    Skill, Stored, Subscription, Task, Upload,
-};
-use super::store::{Doc, Id, Row, StoreError, Table, Tx};
+use super::rows::normalized;
+use super::store::{StoreError, StoredRow, Table, Tx, table_of};
 
-/// Runs a function that is generic over rows for the rows of a table.
-macro_rules! for_rows_of {
-    ($table:expr, $run:ident($($arg:expr),*)) => {
-        match $table {
-            Table::Accounts => $run::<Account>($($arg),*),
-            Table::Memberships => $run::<Membership>($($arg),*),
-            Table::Agents => $run::<Agent>($($arg),*),
-            Table::Tasks => $run::<Task>($($arg),*),
-            Table::Messages => $run::<Message>($($arg),*),
-            Table::Notifications => $run::<Notification>($($arg),*),
-            Table::Documents => $run::<Document>($($arg),*),
-            Table::Skills => $run::<Skill>($($arg),*),
-            Table::Subscriptions => $run::<Subscription>($($arg),*),
-            Table::Activities => $run::<Activity>($($arg),*),
-            Table::Sessions => $run::<Session>($($arg),*),
-            Table::Uploads => $run::<Upload>($($arg),*),
-            Table::Storage => $run::<Stored>($($arg),*),
-            Table::Runtimes => $run::<Runtime>($($arg),*),
-            Table::ProviderKeys => $run::<ProviderKey>($($arg),*),
-        }
-    };
-}
+/// The fields of a row, without its id and the instant of its creation.
+type Fields = Map<String, Value>;
+
+/// A field that does not fit its table, and why.
+pub(super) type FieldMisfit = (String, String);
+
+/// How many characters of a reason are repeated.
+const REASON_CHARS: usize = 200;
 
 impl Engine {
-    /// Puts a row into a table; its id. A row with the `_id` of one that is there changes the fields it names (`null`
-    /// takes one away); one with another `_id` keeps it, and its `_creationTime`.
+    /// Writes a row to a table and returns its id. A row whose `_id` exists changes the fields it names (`null` removes
+    /// one). A row with a new `_id` keeps that id, and its `_creationTime`.
     pub fn plant(&self, table: &str, row: Value) -> Result<String, StoreError> {
         let table = named(table)?;
         self.store.write(|tx| plant_row(tx, table, row))
@@ -48,23 +31,43 @@ impl Engine {
     }
 }
 
-/// Puts a row into a table inside a transaction.
+/// Writes a row to a table inside a transaction; its id.
 pub(super) fn plant_row(tx: &Tx<'_>, table: Table, row: Value) -> Result<String, StoreError> {
-    let Value::Object(row) = row else { return Err(StoreError::Fault("a row is an object".to_owned())) };
-    for_rows_of!(table, plant(tx, row))
+    let Value::Object(mut row) = row else { return Err(StoreError::Fault("a row is an object".to_owned())) };
+    let Some(id) = row.remove("_id") else { return Ok(tx.insert_json(table, &encode(table, row)?)?.0) };
+    let Some(id) = id.as_str().filter(|id| table_of(id) == Some(table)) else {
+        return Err(refused(table, &format!("{id} is no id of this table")));
+    };
+    let created = row.remove("_creationTime").and_then(|at| at.as_f64());
+    match (tx.get_json(table, id)?, created) {
+        (Some(stored), _) => {
+            let mut fields = decode(table, &stored)?;
+            fields.extend(row);
+            tx.put_json(table, id, &encode(table, fields)?)?;
+        }
+        (None, Some(created)) => tx.restore_json(table, id, created, &encode(table, row)?)?,
+        (None, None) => return Err(refused(table, &format!("there is no row {id}"))),
+    }
+    Ok(id.to_owned())
 }
 
 /// All rows of a table inside a transaction.
 pub(super) fn dig_table(tx: &Tx<'_>, table: Table) -> Result<Vec<Value>, StoreError> {
-    for_rows_of!(table, dig(tx))
+    let rows = tx.all_json(table)?.into_iter().map(|stored| {
+        let mut fields = decode(table, &stored)?;
+        fields.insert("_id".to_owned(), stored.id.into());
+        fields.insert("_creationTime".to_owned(), stored.created.into());
+        Ok(fields.into())
+    });
+    rows.collect()
 }
 
-/// The field that keeps a row from being one of its table, and why; none if nothing does.
-pub(super) fn fault_in(table: Table, row: &Value) -> Option<(String, String)> {
+/// The first field of a row that does not fit its table; none if all fit.
+pub(super) fn fault_in(table: Table, row: &Value) -> Option<FieldMisfit> {
     let mut fields = row.as_object()?.clone();
     fields.remove("_id");
     fields.remove("_creationTime");
-    for_rows_of!(table, fault(fields))
+    checked(table, fields).err()
 }
 
 /// The table of this name.
@@ -73,70 +76,131 @@ fn named(name: &str) -> Result<Table, StoreError> {
     table.ok_or_else(|| StoreError::Fault(format!("there is no table {name}")))
 }
 
-fn plant<R: Row>(tx: &Tx<'_>, mut row: Map<String, Value>) -> Result<String, StoreError> {
-    let Some(id) = row.remove("_id") else { return Ok(tx.insert(decode::<R>(row)?)?.id.to_string()) };
-    let Some(id) = id.as_str().and_then(Id::<R>::parse) else {
-        return Err(misfit::<R>(&format!("{id} is no id of its rows")));
-    };
-    let created = row.remove("_creationTime").and_then(|at| at.as_f64());
-    match (tx.get(&id)?, created) {
-        (Some(mut there), _) => {
-            let Value::Object(mut fields) = encode(&there.row)? else {
-                return Err(misfit::<R>(&"no object"));
-            };
-            fields.extend(row);
-            there.row = decode(fields)?;
-            tx.put(&there)?;
-        }
-        (None, Some(created)) => tx.restore(&Doc { id: id.clone(), created, row: decode::<R>(row)? })?,
-        (None, None) => return Err(misfit::<R>(&format!("it has no row {id}"))),
-    }
-    Ok(id.to_string())
+/// The fields of a stored row that its type knows.
+fn decode(table: Table, stored: &StoredRow) -> Result<Fields, StoreError> {
+    let fields = normalized(table, &stored.json).and_then(|row| serde_json::from_str(&row));
+    fields.map_err(|why| stored.corrupt(&why))
 }
 
-fn dig<R: Row>(tx: &Tx<'_>) -> Result<Vec<Value>, StoreError> {
-    tx.all::<R>()?.iter().map(encode).collect()
+/// The JSON of a row that fits its table.
+fn encode(table: Table, fields: Fields) -> Result<String, StoreError> {
+    checked(table, fields).map_err(|(field, why)| refused(table, &format!("field {field}: {why}")))
 }
 
-/// The row, if all of its fields fit; `null` stands for an absent one.
-fn decode<R: Row>(mut fields: Map<String, Value>) -> Result<R, StoreError> {
+/// The JSON of a row, if all of its fields fit; `null` stands for an absent field.
+fn checked(table: Table, mut fields: Fields) -> Result<String, FieldMisfit> {
     fields.retain(|_, value| !value.is_null());
-    let row: R = serde_json::from_value(Value::Object(fields.clone())).map_err(|why| misfit::<R>(&why))?;
-    let kept = encode(&row)?;
-    match fields.keys().find(|name| kept.get(name.as_str()).is_none()) {
-        Some(lost) => Err(misfit::<R>(&format!("there is no field {lost}"))),
+    let row = read(table, &fields).map_err(|why| misfit(table, &fields, &why))?;
+    let known: Fields = serde_json::from_str(&row).expect("a row was just written as a JSON object");
+    match fields.keys().find(|name| !known.contains_key(*name)) {
+        Some(unknown) => Err((unknown.clone(), "there is no such field".to_owned())),
         None => Ok(row),
     }
 }
 
-fn fault<R: Row>(mut fields: Map<String, Value>) -> Option<(String, String)> {
-    fields.retain(|_, value| !value.is_null());
-    let read = |fields: &Map<String, Value>| serde_json::from_value::<R>(Value::Object(fields.clone()));
-    let why = match read(&fields) {
-        Ok(row) => {
-            let kept = encode(&row).ok()?;
-            let lost = fields.keys().find(|name| kept.get(name.as_str()).is_none())?;
-            return Some((lost.clone(), "there is no such field".to_owned()));
-        }
-        Err(why) => why.to_string(),
-    };
+/// The normalized JSON of these fields, or the reason why they do not fit, without a place in the text.
+fn read(table: Table, fields: &Fields) -> Result<String, String> {
+    let text = serde_json::to_string(fields).map_err(|why| why.to_string())?;
+    normalized(table, &text).map_err(|why| {
+        let why = why.to_string();
+        why.rsplit_once(" at line ").map(|(reason, _)| reason.to_owned()).unwrap_or(why)
+    })
+}
+
+/// The field that a reason is about, and the reason.
+fn misfit(table: Table, fields: &Fields, why: &str) -> FieldMisfit {
     if let Some((name, _)) = why.strip_prefix("missing field `").and_then(|rest| rest.split_once('`')) {
-        return Some((name.to_owned(), "it is missing".to_owned()));
+        return (name.to_owned(), "it is missing".to_owned());
     }
-    // What is wrong with a field is no longer said once the field is gone.
+    // Without the field at fault the reason is another one, or there is none.
     let is_at_fault = |name: &&String| {
         let mut without = fields.clone();
         without.remove(*name);
-        read(&without).map_or_else(|other| other.to_string() != why, |_| true)
+        read(table, &without).map_or_else(|other| other != why, |_| true)
     };
     let name = fields.keys().find(is_at_fault).cloned().unwrap_or_default();
-    Some((name, why.chars().take(200).collect()))
+    (name, why.chars().take(REASON_CHARS).collect())
 }
 
-fn encode(row: &impl serde::Serialize) -> Result<Value, StoreError> {
-    serde_json::to_value(row).map_err(|why| StoreError::Fault(why.to_string()))
+fn refused(table: Table, why: &str) -> StoreError {
+    StoreError::Fault(format!("{}: {why}", table.name()))
 }
 
-fn misfit<R: Row>(why: &dyn std::fmt::Display) -> StoreError {
-    StoreError::Fault(format!("{}: {why}", R::TABLE.name()))
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+    use crate::call::Options;
+    use mcr_model::clock::SystemClock;
+
+    #[test]
+    fn the_field_that_does_not_fit_is_named_with_the_reason() {
+        let fits = json!({"_id": "x", "_creationTime": 1.5, "contentType": "text/plain", "size": 3});
+        let rows = [
+            (json!({}), None),
+            (json!({"size": null}), Some(("size", "it is missing"))),
+            (json!({"size": "3"}), Some(("size", "invalid type: string \"3\", expected f64"))),
+            (
+                json!({"contentType": 5}),
+                Some(("contentType", "invalid type: integer `5`, expected a string")),
+            ),
+            (
+                json!({"contentType": " at line 1 column 2", "size": {}}),
+                Some(("size", "invalid type: map, expected f64")),
+            ),
+            (json!({"colour": "red"}), Some(("colour", "there is no such field"))),
+            (json!({"colour": null}), None),
+        ];
+        for (change, expected) in rows {
+            let mut row = fits.clone();
+            row.as_object_mut().expect("an object").extend(change.as_object().expect("an object").clone());
+            let found = fault_in(Table::Storage, &row);
+            let found = found.as_ref().map(|(field, why)| (field.as_str(), why.as_str()));
+            assert_eq!(found, expected, "{change}");
+        }
+    }
+
+    #[test]
+    fn a_row_is_added_changed_and_restored_under_its_own_id() {
+        let engine = Engine::in_memory(Box::new(SystemClock), Options::default()).expect("an engine");
+        let id =
+            engine.plant("_storage", json!({"contentType": "text/plain", "size": 3})).expect("a new row");
+        engine.plant("_storage", json!({"_id": id, "size": 4})).expect("a changed row");
+        let other = format!("{}0", &id[..id.len() - 1]);
+        let other = if other == id { format!("{}1", &id[..id.len() - 1]) } else { other };
+        let restored = json!({"_id": other, "_creationTime": 1.5, "contentType": "a/b", "size": 5.5});
+        engine.plant("_storage", restored.clone()).expect("a restored row");
+        let rows = engine.dig("_storage").expect("rows");
+        assert_eq!(rows[0], restored);
+        assert_eq!(rows[1]["_id"], json!(id));
+        assert_eq!((&rows[1]["contentType"], &rows[1]["size"]), (&json!("text/plain"), &json!(4.0)));
+        assert!(rows[1]["_creationTime"].is_f64());
+
+        let refused = [
+            ("boats", json!({})),
+            ("_storage", json!([])),
+            ("_storage", json!({"_id": "kx", "contentType": "a/b", "size": 1})),
+            (
+                "_storage",
+                json!({"_id": other.replace("kg", "kx"), "_creationTime": 1, "contentType": "a/b", "size": 1}),
+            ),
+            ("_storage", json!({"_id": id, "size": null})),
+            ("_storage", json!({"_creationTime": 1, "contentType": "a/b", "size": 1})),
+        ];
+        for (table, row) in refused {
+            assert!(engine.plant(table, row.clone()).is_err(), "{table} {row}");
+        }
+        assert_eq!(engine.dig("_storage").expect("rows"), rows);
+    }
+
+    #[test]
+    fn a_field_that_the_type_does_not_know_is_left_out_of_what_is_read() {
+        let engine = Engine::in_memory(Box::new(SystemClock), Options::default()).expect("an engine");
+        let row = r#"{"contentType":"a/b","later":true,"size":1.0}"#;
+        let (id, _) = engine.store.write(|tx| tx.insert_json(Table::Storage, row)).expect("a new row");
+        engine.plant("_storage", json!({"_id": id, "size": 2})).expect("a changed row");
+        let rows = engine.dig("_storage").expect("rows");
+        assert_eq!((&rows[0]["size"], rows[0].get("later")), (&json!(2.0), None));
+    }
 }

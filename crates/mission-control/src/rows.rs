@@ -28,7 +28,14 @@ macro_rules! rows {
         impl Row for $name {
             const TABLE: Table = Table::$table;
         }
-    )*};
+    )*
+
+    /// The JSON of a row, read as the type of its table and written again: without unknown fields, with defaults.
+    pub(super) fn normalized(table: Table, row: &str) -> serde_json::Result<String> {
+        match table {
+            $(Table::$table => serde_json::to_string(&serde_json::from_str::<$name>(row)?),)*
+        }
+    }};
 }
 
 rows! {

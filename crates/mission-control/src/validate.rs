@@ -1,4 +1,4 @@
-//! Arguments, held against a function's list before anything else happens, as the platform does it (backend-contract
+//! Validates arguments against the list of a function before anything else happens, as the platform does (backend-contract
 //! §1.2, §1.4, §9): a missing field, an extra one, a wrong type, word or table is refused. The platform's text echoes
 //! the argument object with the token in it; ours names the field and never a value of it that could be secret.
 
@@ -7,7 +7,7 @@ use serde_json::{Map, Value};
 use super::number;
 use super::store::{Table, table_of};
 
-/// What a value may be.
+/// The form of a value.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Is {
     /// The id of a row of this table.
@@ -20,13 +20,13 @@ pub(super) enum Is {
     Bool,
     /// One of these words.
     OneOf(&'static [&'static str]),
-    /// A list of these.
+    /// A list of such values.
     List(&'static Is),
-    /// An object with these fields and no others.
+    /// An object with exactly these fields.
     Object(&'static [Arg]),
-    /// This, or `null`.
+    /// This form, or `null`.
     OrNull(&'static Is),
-    /// Anything.
+    /// Any value.
     Any,
 }
 
@@ -39,18 +39,18 @@ pub(super) struct Arg {
 }
 
 impl Arg {
-    /// What its value may be.
+    /// The form of its value.
     pub(super) const fn is(&self) -> Is {
         self.is
     }
 }
 
-/// An argument that must be there.
+/// A required argument.
 pub(super) const fn need(name: &'static str, is: Is) -> Arg {
     Arg { name, is, optional: false }
 }
 
-/// An argument that may be absent (and must not be `null`).
+/// An optional argument, which must not be `null`.
 pub(super) const fn may(name: &'static str, is: Is) -> Arg {
     Arg { name, is, optional: true }
 }
@@ -60,7 +60,7 @@ pub(super) fn validate(value: &Value, list: &'static [Arg]) -> Result<(), String
     check(value, &Is::Object(list), "")
 }
 
-/// Why a value does not fit, in the platform's words; `path` is where it stands.
+/// Why a value does not fit, in the platform's words. `path` is its place in the arguments.
 pub(super) fn check(value: &Value, is: &Is, path: &str) -> Result<(), String> {
     let fits = match is {
         Is::Id(table) => return check_id(value, *table, path),
@@ -123,7 +123,7 @@ fn check_id(value: &Value, table: Table, path: &str) -> Result<(), String> {
 
 fn mismatch(value: &Value, is: &Is, path: &str) -> String {
     let place = if path.is_empty() { String::new() } else { format!("Path: {path}\n") };
-    // Whoever mixes up two arguments must not find the token in the answer, nor a provider's key.
+    // If two arguments are swapped, the error must not contain the token or a provider's key.
     let is_token = value.as_str().is_some_and(|text| text.starts_with("mc_service_"));
     let shown = match value {
         _ if is_token || matches!(path, ".serviceToken" | ".key") => "\"***\"".to_owned(),

@@ -1,8 +1,8 @@
-//! The vault: providers' keys, sealed with a master key that stands outside the database.
+//! The vault: seals providers' keys with a master key that is not in the database.
 //!
 //! AES-256-GCM with a random nonce for each value. The account and the provider are sealed along as associated data,
-//! so a ciphertext that is carried to another row does not open there. Which master key sealed a value is written
-//! beside it, as a short digest; so a wrong key is called one, instead of a damaged value.
+//! so a ciphertext that is copied to another row does not open there. A short digest of the master key is stored with each
+//! value, so that the error for a wrong key differs from the error for a damaged value.
 
 use std::fmt::{self, Write as _};
 
@@ -13,32 +13,32 @@ use ring::digest;
 
 use mcr_model::secret::Secret;
 
-/// How many bytes a master key has.
+/// The length of a master key.
 const KEY_BYTES: usize = 32;
-/// How many bytes of its digest name it.
+/// The length of its id, a part of its digest.
 const ID_BYTES: usize = 8;
 /// Standard base64. The last letter of a key has two bits without meaning: a key made up by hand may set them.
 const KEY_ENCODING: GeneralPurpose =
     GeneralPurpose::new(&alphabet::STANDARD, PAD.with_decode_allow_trailing_bits(true));
 
-/// A master key as it is kept: 32 bytes.
+/// A master key: 32 bytes.
 #[derive(Clone)]
 pub struct MasterKey([u8; KEY_BYTES]);
 
 impl MasterKey {
-    /// A new one.
+    /// A new random key.
     pub fn random() -> Result<Self, VaultError> {
         random().map(Self)
     }
 
-    /// From base64, as in `SECRETS_MASTER_KEY_BASE64`; blanks around it do not matter.
+    /// From base64, as in `SECRETS_MASTER_KEY_BASE64`. Surrounding blanks are ignored.
     pub fn from_base64(text: &str) -> Result<Self, VaultError> {
         let bytes = KEY_ENCODING.decode(text.trim()).map_err(|_| VaultError::NoBase64)?;
         let count = bytes.len();
         bytes.try_into().map(Self).map_err(|_| VaultError::WrongLength(count))
     }
 
-    /// From a file: 32 bytes as they are, or in base64.
+    /// From a file: 32 raw bytes, or base64.
     pub fn from_file(content: &[u8]) -> Result<Self, VaultError> {
         if let Ok(raw) = content.try_into() {
             return Ok(Self(raw));
@@ -47,7 +47,7 @@ impl MasterKey {
         Self::from_base64(text)
     }
 
-    /// In base64, for its file or its variable.
+    /// As base64, for its file or its variable.
     pub fn to_base64(&self) -> Secret {
         Secret::new(KEY_ENCODING.encode(self.0))
     }
@@ -64,9 +64,9 @@ impl fmt::Debug for MasterKey {
 pub enum VaultError {
     /// There is no master key.
     Missing,
-    /// The master key is no base64.
+    /// The master key is not base64.
     NoBase64,
-    /// The master key has so many bytes.
+    /// The master key has this many bytes.
     WrongLength(usize),
     /// Another master key sealed the value.
     WrongKey {
@@ -77,9 +77,9 @@ pub enum VaultError {
     },
     /// It was sealed for another account or provider, or was changed afterwards.
     NotForThis,
-    /// It has no form that a sealed value can have.
+    /// It does not have the form of a sealed value.
     Damaged,
-    /// The machine has no randomness to give.
+    /// The operating system provides no random numbers.
     NoRandomness(String),
 }
 
@@ -87,7 +87,7 @@ impl fmt::Display for VaultError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Missing => f.write_str(
-                "there is no master key, so provider keys can neither be kept nor read; set \
+                "there is no master key, so provider keys can neither be stored nor read; set \
                  SECRETS_MASTER_KEY_BASE64 or start with a data directory",
             ),
             Self::NoBase64 => f.write_str(
@@ -106,25 +106,25 @@ impl fmt::Display for VaultError {
                 "a stored provider key was sealed for another account or provider, or was changed; store it again",
             ),
             Self::Damaged => f.write_str("a stored provider key is damaged; store it again"),
-            Self::NoRandomness(why) => write!(f, "the machine gives no random numbers ({why})"),
+            Self::NoRandomness(why) => write!(f, "the operating system provides no random numbers ({why})"),
         }
     }
 }
 
 impl std::error::Error for VaultError {}
 
-/// A value as it may be written down.
+/// A sealed value, safe to store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Sealed {
-    /// Which master key sealed it.
+    /// The id of the master key that sealed it.
     pub key_id: String,
-    /// Used once, in hex.
+    /// The nonce, in hex.
     pub nonce: String,
-    /// With its tag, in hex.
+    /// The ciphertext with its tag, in hex.
     pub ciphertext: String,
 }
 
-/// For whom a value is sealed.
+/// The context in which a value is sealed.
 #[derive(Clone, Copy, Debug)]
 pub struct SealContext<'a> {
     /// The account's id.
@@ -134,7 +134,7 @@ pub struct SealContext<'a> {
 }
 
 impl SealContext<'_> {
-    /// Lengths first, so that no two places have the same bytes.
+    /// The length precedes the texts, so that no two contexts have equal bytes.
     fn associated(self) -> Aad<Vec<u8>> {
         let Self { account, provider } = self;
         Aad::from(format!("provider key\n{}\n{account}\n{provider}", account.len()).into_bytes())
@@ -150,19 +150,19 @@ pub struct Vault {
 impl Vault {
     /// With this master key.
     pub fn new(master: &MasterKey) -> Self {
-        // 32 bytes are what this algorithm takes; a key of ours has no other length.
+        // The algorithm needs 32 bytes, and a master key has no other length.
         let key = UnboundKey::new(&AES_256_GCM, &master.0).unwrap_or_else(|_| unreachable!("32 bytes"));
         let digest =
             digest::digest(&digest::SHA256, &[b"mission-control master key\n", &master.0[..]].concat());
         Self { key: LessSafeKey::new(key), id: hex(&digest.as_ref()[..ID_BYTES]) }
     }
 
-    /// The short name of its master key; it tells nothing of the key.
+    /// The id of its master key, which reveals nothing about the key.
     pub fn key_id(&self) -> &str {
         &self.id
     }
 
-    /// Seals a value, each time with another nonce.
+    /// Seals a value with a new nonce.
     pub fn seal(&self, place: SealContext<'_>, value: &Secret) -> Result<Sealed, VaultError> {
         let nonce: [u8; NONCE_LEN] = random()?;
         let mut bytes = value.expose().as_bytes().to_vec();
@@ -172,7 +172,7 @@ impl Vault {
         Ok(Sealed { key_id: self.id.clone(), nonce: hex(&nonce), ciphertext: hex(&bytes) })
     }
 
-    /// The value again, if it was sealed with this key for this place.
+    /// Opens a value that was sealed with this key in this context.
     pub fn open(&self, place: SealContext<'_>, sealed: &Sealed) -> Result<Secret, VaultError> {
         self.check(&sealed.key_id)?;
         let nonce =
@@ -188,12 +188,12 @@ impl Vault {
         Ok(Secret::new(text))
     }
 
-    /// The same value, sealed by the vault that comes after this one.
+    /// Seals a value again with the vault that replaces this one.
     pub fn rotate(&self, next: &Self, place: SealContext<'_>, sealed: &Sealed) -> Result<Sealed, VaultError> {
         next.seal(place, &self.open(place, sealed)?)
     }
 
-    /// Refuses what another master key sealed.
+    /// Fails if another master key sealed the value.
     pub fn check(&self, sealed_with: &str) -> Result<(), VaultError> {
         if sealed_with == self.id {
             return Ok(());
@@ -208,7 +208,7 @@ impl fmt::Debug for Vault {
     }
 }
 
-/// Bytes that nobody can guess.
+/// Random bytes that cannot be guessed.
 pub(super) fn random<const N: usize>() -> Result<[u8; N], VaultError> {
     let mut bytes = [0_u8; N];
     getrandom::fill(&mut bytes).map_err(|why| VaultError::NoRandomness(why.to_string()))?;

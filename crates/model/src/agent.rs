@@ -7,22 +7,22 @@ use super::{AgentId, SessionKey, SkillId, TaskId, Word, number};
 use crate::clock::Millis;
 
 words! {
-    /// What the board shows beside an agent.
+    /// The status that the board shows for an agent.
     AgentStatus {
-        /// Heard of lately.
+        /// Reported recently.
         Online = "online",
-        /// At work.
+        /// Working.
         Busy = "busy",
         /// Waiting.
         Idle = "idle",
-        /// Gone.
+        /// No longer reporting.
         Offline = "offline",
-        /// In trouble.
+        /// Failed.
         Error = "error",
     }
 }
 
-/// What an agent may do; the fields' defaults are the backend's shared ones.
+/// What an agent may do. Missing fields have the backend's defaults.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase", default)]
 #[expect(clippy::struct_excessive_bools, reason = "these are the backend's six flags, by their names")]
@@ -33,9 +33,9 @@ pub struct BehaviorFlags {
     pub can_modify_task_status: bool,
     /// `document_upsert`.
     pub can_create_documents: bool,
-    /// Naming other agents, `response_request`.
+    /// Mentions of other agents, `response_request`.
     pub can_mention_agents: bool,
-    /// Being told of reviews.
+    /// Notifications about tasks in review.
     pub can_review_tasks: bool,
     /// Moving a task from review to done.
     pub can_mark_done: bool,
@@ -54,49 +54,49 @@ impl Default for BehaviorFlags {
     }
 }
 
-/// An agent, as `listAgents` and a delivery context show it.
+/// An agent as `listAgents` and a delivery context return it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Agent {
     /// Its id.
     #[serde(rename = "_id")]
     pub id: AgentId,
-    /// Its name for people.
+    /// Its display name.
     pub name: String,
-    /// Its name in mentions, sessions and paths; never changes.
+    /// Its name in mentions, sessions and paths. It never changes.
     pub slug: String,
-    /// What it does, in free words.
+    /// Its role as free text.
     pub role: String,
     /// What the board shows.
     pub status: Word<AgentStatus>,
-    /// What it last said it works on.
+    /// The task it last reported as current.
     #[serde(default)]
     pub current_task_id: Option<TaskId>,
-    /// When it was last heard of.
+    /// The time of its last report.
     #[serde(default)]
     pub last_heartbeat: Option<Millis>,
-    /// Minutes between heartbeats; unchecked by the backend (zero, negative and fractions occur).
+    /// Minutes between heartbeats. The backend does not check them: zero, negative and fractional values occur.
     #[serde(default)]
     pub heartbeat_interval: Option<f64>,
     /// Model, skills and limits.
     #[serde(default)]
     pub openclaw_config: Option<OpenclawConfig>,
-    /// The session for work without a task; only in the list.
+    /// The session for work without a task. Only `listAgents` returns it.
     #[serde(default)]
     pub system_session_key: Option<SessionKey>,
-    /// What it may do in the end; only in the list.
+    /// Its effective permissions. Only `listAgents` returns them.
     #[serde(default)]
     pub effective_behavior_flags: Option<BehaviorFlags>,
 }
 
 impl Agent {
-    /// Whether it approves others' work, in the backend's eyes.
+    /// Whether the backend considers the agent a quality reviewer.
     pub fn is_quality(&self) -> bool {
         is_quality(&self.slug, &self.role)
     }
 }
 
-/// Whether an agent approves others' work: by its slug, or by a word in its role (§4.5).
+/// Whether an agent is a quality reviewer: by its slug, or by a word in its role (§4.5).
 pub fn is_quality(slug: &str, role: &str) -> bool {
     let role = role.to_lowercase();
     let words: Vec<&str> = role.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).collect();
@@ -107,19 +107,19 @@ pub fn is_quality(slug: &str, role: &str) -> bool {
         || role.contains("quality assurance")
 }
 
-/// What the gateway needs to know of an agent.
+/// The agent's configuration for the gateway.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct OpenclawConfig {
-    /// Such as `minimax-m2.5`.
+    /// The model, such as `minimax-m2.5`.
     pub model: String,
     /// 0 to 2.
     #[serde(default)]
     pub temperature: Option<f64>,
-    /// The longest answer.
+    /// Maximum tokens of a reply.
     #[serde(default)]
     pub max_tokens: Option<f64>,
-    /// What it can do, by skill.
+    /// Its skills.
     #[serde(default)]
     pub skill_ids: Vec<SkillId>,
 }
@@ -131,9 +131,9 @@ pub struct AgentProfile {
     /// Its id.
     #[serde(rename = "_id")]
     pub id: AgentId,
-    /// Its name for people.
+    /// Its display name.
     pub name: String,
-    /// Its name in paths; not checked by the backend.
+    /// Its name in paths. The backend does not check it.
     pub slug: String,
     /// What it does.
     pub role: String,
@@ -146,21 +146,21 @@ pub struct AgentProfile {
     pub effective_user_md: String,
     /// IDENTITY.md; never blank.
     pub effective_identity_content: String,
-    /// Enabled skills in the agent's order; may name one twice.
+    /// Enabled skills in the agent's order. One may occur twice.
     #[serde(default)]
     pub resolved_skills: Vec<Skill>,
 }
 
-/// A skill as an agent gets it.
+/// A skill as an agent receives it.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Skill {
     /// Its id.
     #[serde(rename = "_id")]
     pub id: SkillId,
-    /// For people.
+    /// Its display name.
     pub name: String,
-    /// For paths; not checked by the backend.
+    /// Its name in paths. The backend does not check it.
     pub slug: String,
     /// One line.
     #[serde(default)]
@@ -174,11 +174,11 @@ pub struct Skill {
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AgentSkills {
-    /// The **slug**, in spite of the name (contract D18).
+    /// The **slug**, despite the name (contract D18).
     pub agent_id: String,
-    /// Skills, disabled ones too.
+    /// Its skills, including disabled ones.
     pub skill_ids: Vec<SkillId>,
-    /// How many.
+    /// The number of skills.
     #[serde(serialize_with = "number::plain")]
     pub skill_count: f64,
     /// An ISO date.

@@ -1,7 +1,7 @@
-//! The address of a service we speak to: `http` or `https`, a host, maybe a port and a path.
+//! The base address of a remote service: `http` or `https`, a host, and optionally a port and a path.
 //!
-//! Stricter than URLs in general: what a base address must not have (a user, a query, a fragment, blanks) is
-//! refused here, with a reason, instead of surprising somebody at the first request.
+//! This is stricter than URLs in general. A user, query, fragment or blank in a base address is refused here with a
+//! reason. Otherwise the first request would fail unexpectedly.
 
 use std::fmt;
 use std::net::IpAddr;
@@ -15,27 +15,27 @@ pub struct BaseUrl {
     port: Option<u16>,
 }
 
-/// Why a text is no base address.
+/// Why a text is not a valid base address.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum BadUrl {
     /// No `scheme://` in front.
     NoScheme,
     /// A scheme other than `http` and `https`.
     Scheme,
-    /// Nothing, or something that is no host name, where the host should be.
+    /// A missing or malformed host name.
     Host,
-    /// A port that is no number from 1 to 65535.
+    /// A port that is not a number from 1 to 65535.
     Port,
     /// `user:password@host`.
     User,
-    /// A `?` or `#` part.
+    /// A query or fragment.
     Tail,
-    /// A blank or a control character, or a letter outside ASCII.
+    /// A blank, a control character or a non-ASCII letter.
     Character,
 }
 
 impl BadUrl {
-    /// What is wrong, to stand behind "… is not usable: ".
+    /// The problem, as the end of the sentence "… is not usable: ".
     pub fn explain(self) -> &'static str {
         match self {
             Self::NoScheme => "it has no http:// or https:// in front",
@@ -50,7 +50,7 @@ impl BadUrl {
 }
 
 impl BaseUrl {
-    /// Reads an address. Blanks around it are not forgiven: trim first.
+    /// Parses an address. Surrounding blanks are an error: trim first.
     pub fn parse(text: &str) -> Result<Self, BadUrl> {
         if !text.bytes().all(|b| b.is_ascii_graphic()) {
             return Err(BadUrl::Character);
@@ -85,33 +85,33 @@ impl BaseUrl {
         &self.text
     }
 
-    /// The address of something below it; `path` begins with a slash.
+    /// The address of a path below this address. `path` starts with a slash.
     pub fn join(&self, path: &str) -> String {
         format!("{}{path}", self.text)
     }
 
-    /// Whether it is spoken to over TLS.
+    /// Whether connections use TLS.
     pub fn is_https(&self) -> bool {
         self.https
     }
 
-    /// The host in lower case, an IPv6 address without its brackets.
+    /// The host in lower case. An IPv6 address has no brackets.
     pub fn host(&self) -> &str {
         &self.host
     }
 
-    /// The port, that of the scheme where none was given.
+    /// The port, by default that of the scheme.
     pub fn port(&self) -> u16 {
         self.port.unwrap_or(if self.https { 443 } else { 80 })
     }
 
-    /// Whether the host is this machine by its name or address.
+    /// Whether the host is a loopback name or address.
     pub fn is_loopback(&self) -> bool {
         self.host == "localhost" || self.host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback())
     }
 }
 
-/// Host and port of an authority; an IPv6 address stands in brackets.
+/// Host and port of an authority. An IPv6 address has brackets.
 fn split_port(authority: &str) -> Result<(&str, Option<&str>), BadUrl> {
     if let Some(rest) = authority.strip_prefix('[') {
         let (host, after) = rest.split_once(']').ok_or(BadUrl::Host)?;
@@ -144,7 +144,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn good_addresses_keep_their_spelling() {
+    fn accepts_valid_addresses_unchanged() {
         let rows: &[(&str, &str, &str, u16, bool)] = &[
             ("http://127.0.0.1:18789", "http://127.0.0.1:18789", "127.0.0.1", 18789, true),
             (
@@ -167,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn bad_addresses_are_refused_with_their_reason() {
+    fn refuses_invalid_addresses_with_a_reason() {
         let rows = [
             ("", BadUrl::NoScheme),
             ("gateway:18789", BadUrl::NoScheme),

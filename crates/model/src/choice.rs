@@ -4,41 +4,41 @@ use std::str::FromStr;
 
 use serde::{Deserialize, Serialize};
 
-/// Who is told in the thread that an agent did not answer.
+/// Which waiting participants the thread notifies when an agent did not reply.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum NoResponseNote {
-    /// Whoever waits for it, if it is a person.
+    /// Only people.
     #[default]
     People,
-    /// Whoever waits for it.
+    /// People and agents.
     All,
-    /// Nobody.
+    /// None.
     Off,
 }
 
 /// When a step of a delivery counts as recorded.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LedgerSync {
-    /// Once it is on the disk: it outlives a power cut.
+    /// After it is on the disk: it survives a power failure.
     #[default]
     Full,
-    /// Once the system has it: it outlives the process only.
+    /// After the operating system has it: it survives only a crash of the process.
     Normal,
 }
 
-/// Whether each agent has sessions of its own (`OPENCLAW_SESSION_SCOPE`).
+/// Whether each agent has separate sessions (`OPENCLAW_SESSION_SCOPE`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum SessionScope {
-    /// It has.
+    /// Each agent has separate sessions.
     #[default]
     PerSender,
-    /// All share one.
+    /// All agents share one session.
     Global,
 }
 
 impl SessionScope {
-    /// Its word.
+    /// Its value in the configuration.
     pub fn name(self) -> &'static str {
         match self {
             Self::PerSender => "per-sender",
@@ -46,7 +46,7 @@ impl SessionScope {
         }
     }
 
-    /// Reads `per-sender` or `global`.
+    /// Parses `per-sender` or `global`.
     pub fn parse(text: &str) -> Option<Self> {
         let text = text.trim();
         [Self::PerSender, Self::Global].into_iter().find(|scope| scope.name().eq_ignore_ascii_case(text))

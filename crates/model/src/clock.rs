@@ -1,6 +1,6 @@
-//! The time, as a value: the one place where the house reads the clock.
+//! Time as a value. Only [`SystemClock`] reads the machine's clock.
 //!
-//! Decisions take a [`Millis`] as an argument; only edges and workers hold a [`Clock`].
+//! Decisions take a [`Millis`] argument. Only edges and workers hold a [`Clock`].
 
 use std::fmt;
 use std::ops::{Add, Sub};
@@ -10,17 +10,18 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Millis(pub i64);
 
-/// Whoever can say what time it is.
+/// A source of the present time.
 pub trait Clock: Send + Sync {
-    /// The present instant.
+    /// The present time.
     fn now(&self) -> Millis;
 }
 
-/// The machine's own clock.
+/// The clock of this machine.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct SystemClock;
 
 impl Clock for SystemClock {
+    #[expect(clippy::disallowed_methods, reason = "the one reading of the clock")]
     fn now(&self) -> Millis {
         SystemTime::now().into()
     }
@@ -35,12 +36,12 @@ impl From<SystemTime> for Millis {
 }
 
 impl Millis {
-    /// Reads the date of an HTTP response. A leap second (`:60`) is not a date here: the caller does without.
+    /// Parses the date of an HTTP response. Returns `None` for a leap second (`:60`).
     pub fn from_http_date(text: &str) -> Option<Self> {
         httpdate::parse_http_date(text.trim()).ok().map(Self::from)
     }
 
-    /// How long after `earlier` this is; nothing if it is before.
+    /// The time since `earlier`, or zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
     }
@@ -71,8 +72,8 @@ impl fmt::Display for Millis {
     }
 }
 
-/// The date of a day counted from 1970-01-01, in the Gregorian calendar: years are counted from March, so that
-/// the leap day is the last of its year, and in eras of 400 years, which are all 146,097 days long.
+/// The Gregorian date of a day counted from 1970-01-01. Years start in March, so that the leap day is the last of its
+/// year. Eras have 400 years, which always have 146,097 days.
 fn civil(days: i64) -> (i64, i64, i64) {
     let shifted = days.saturating_add(719_468);
     let era = shifted.div_euclid(146_097);
@@ -90,7 +91,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn instants_are_written_as_dates() {
+    fn formats_instants_as_iso_dates() {
         let rows = [
             (0, "1970-01-01T00:00:00.000Z"),
             (951_782_400_000, "2000-02-29T00:00:00.000Z"),
@@ -105,7 +106,7 @@ mod tests {
     }
 
     #[test]
-    fn dates_of_answers_are_read() {
+    fn parses_http_dates() {
         let rows = [
             ("Thu, 01 Jan 1970 00:00:00 GMT", Some(0)),
             ("Sun, 06 Nov 1994 08:49:37 GMT", Some(784_111_777_000)),
@@ -134,7 +135,7 @@ mod tests {
     }
 
     #[test]
-    fn spans_never_run_backwards_or_over() {
+    fn spans_saturate_at_zero_and_at_the_maximum() {
         assert_eq!(Millis(5).since(Millis(3)), Duration::from_millis(2));
         assert_eq!(Millis(3).since(Millis(5)), Duration::ZERO);
         assert_eq!(Millis(i64::MAX) + Duration::from_secs(1), Millis(i64::MAX));

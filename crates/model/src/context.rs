@@ -1,4 +1,4 @@
-//! Everything about a notification that its delivery needs, as one read (backend-contract §3.8).
+//! Everything that the delivery of a notification needs, in one read (backend-contract §3.8).
 
 use serde::Deserialize;
 
@@ -11,13 +11,13 @@ use super::{
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeliveryContext {
-    /// The notification as it is now.
+    /// The notification in its present state.
     pub notification: Notification,
-    /// The recipient; none if it is a person or gone.
+    /// The recipient. `None` if it is a person or was deleted.
     pub agent: Option<Agent>,
-    /// The task; none without one, or if it is gone.
+    /// The task. `None` if there is none or it was deleted.
     pub task: Option<Task>,
-    /// The message it is about; none without one, or if it is gone.
+    /// The message that caused the notification. `None` if there is none or it was deleted.
     pub message: Option<Message>,
     /// The newest 50 messages, oldest first, each cut to 2,000 characters.
     #[serde(default)]
@@ -28,58 +28,58 @@ pub struct DeliveryContext {
     /// The account's orchestrator.
     #[serde(default)]
     pub orchestrator_agent_id: Option<AgentId>,
-    /// The person to turn to.
+    /// The account's primary contact person.
     #[serde(default)]
     pub primary_user_mention: Option<PrimaryUser>,
-    /// All agents of the account, the recipient too, by slug.
+    /// All agents of the account, including the recipient, by slug.
     #[serde(default)]
     pub mentionable_agents: Vec<Teammate>,
-    /// Those on the task.
+    /// The agents assigned to the task.
     #[serde(default)]
     pub assigned_agents: Vec<Teammate>,
-    /// What the recipient may do.
+    /// The effective permissions of the recipient.
     #[serde(default)]
     pub effective_behavior_flags: BehaviorFlags,
-    /// The session to speak in; absent unless the recipient is an agent that exists.
+    /// The session of the delivery. Absent unless the recipient is an existing agent.
     #[serde(default)]
     pub delivery_session_key: Option<SessionKey>,
     /// The document titled `Repository — Primary`, cut to 50,000 characters.
     #[serde(default)]
     pub repository_doc: Option<ReferenceDoc>,
-    /// The document titled `Account Briefing`; in the talk with the orchestrator only.
+    /// The document titled `Account Briefing`. Only in the chat with the orchestrator.
     #[serde(default)]
     pub global_briefing_doc: Option<ReferenceDoc>,
-    /// The board at a glance; in the talk with the orchestrator only.
+    /// A summary of the board. Only in the chat with the orchestrator.
     #[serde(default)]
     pub task_overview: Option<TaskOverview>,
 }
 
-/// The person to turn to.
+/// The account's primary contact person.
 #[derive(Clone, Debug, Deserialize)]
 pub struct PrimaryUser {
-    /// Their id.
+    /// The person's id.
     pub id: UserId,
-    /// Their name.
+    /// The person's name.
     pub name: String,
-    /// Their address.
+    /// The person's email address.
     #[serde(default)]
     pub email: Option<String>,
 }
 
-/// An agent as others may name it.
+/// An agent as others may mention it.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Teammate {
     /// Its id.
     pub id: AgentId,
     /// Its name in mentions.
     pub slug: String,
-    /// Its name for people.
+    /// Its display name.
     pub name: String,
-    /// What it does.
+    /// Its role.
     pub role: String,
 }
 
-/// Standing knowledge.
+/// A reference document.
 #[derive(Clone, Debug, Deserialize)]
 pub struct ReferenceDoc {
     /// Its title.
@@ -88,24 +88,24 @@ pub struct ReferenceDoc {
     pub content: String,
 }
 
-/// The board at a glance.
+/// A summary of the board.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskOverview {
-    /// How many stand where; each count stops at 100.
+    /// The number of tasks per status. Each count stops at 100.
     #[serde(default)]
     pub totals: Vec<StatusCount>,
-    /// The first three of each.
+    /// The first three tasks of each status.
     #[serde(default)]
     pub top_tasks: Vec<TopTasks>,
 }
 
-/// How many tasks stand somewhere.
+/// The number of tasks in one status.
 #[derive(Clone, Debug, Deserialize)]
 pub struct StatusCount {
-    /// Where.
+    /// The status.
     pub status: Word<TaskStatus>,
-    /// How many.
+    /// The count.
     #[serde(deserialize_with = "number::whole")]
     pub count: u32,
 }
@@ -113,7 +113,7 @@ pub struct StatusCount {
 /// The first tasks of a status.
 #[derive(Clone, Debug, Deserialize)]
 pub struct TopTasks {
-    /// Which status.
+    /// The status.
     pub status: Word<TaskStatus>,
     /// By priority, then newest first.
     #[serde(default)]
@@ -126,16 +126,16 @@ pub struct TopTasks {
 pub struct TaskDigest {
     /// Its id.
     pub task_id: TaskId,
-    /// What it is called.
+    /// Its title.
     pub title: String,
-    /// Where it stands.
+    /// Its status.
     pub status: Word<TaskStatus>,
     /// 1 is the highest.
     pub priority: f64,
-    /// Agents on it.
+    /// The agents assigned to it.
     #[serde(default)]
     pub assigned_agent_ids: Vec<AgentId>,
-    /// People on it.
+    /// The people assigned to it.
     #[serde(default)]
     pub assigned_user_ids: Vec<UserId>,
 }

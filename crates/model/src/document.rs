@@ -7,34 +7,34 @@ use super::{DocumentId, TaskId, Word};
 use crate::clock::Millis;
 
 words! {
-    /// What a document is for.
+    /// The purpose of a document.
     DocumentType {
         /// A result.
         Deliverable = "deliverable",
-        /// Something noted on the way.
+        /// A working note.
         Note = "note",
-        /// A form to fill.
+        /// A template.
         Template = "template",
-        /// Standing knowledge, such as the repository's description.
+        /// Reference material, such as the description of the repository.
         Reference = "reference",
     }
 }
 
-/// A document as the list shows it.
+/// A document as a list returns it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DocumentEntry {
     /// Its id.
     #[serde(rename = "_id")]
     pub id: DocumentId,
-    /// What it is called.
+    /// Its title.
     pub title: String,
-    /// What it is for; folders have none.
+    /// Its purpose. Folders have none.
     #[serde(rename = "type", default, skip_serializing_if = "Option::is_none")]
     pub kind: Option<Word<DocumentType>>,
     /// The task it belongs to.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub task_id: Option<TaskId>,
-    /// When it last changed.
+    /// The time of its last change.
     pub updated_at: Millis,
 }

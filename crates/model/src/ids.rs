@@ -1,6 +1,6 @@
-//! Ids, each of its own type, so that a task's id cannot be handed over where an agent's is expected.
+//! Ids, each with its own type, so that the id of a task cannot be passed as the id of an agent.
 //!
-//! They are opaque: the backend gives them out, and no rule of ours looks inside.
+//! They are opaque: the backend assigns them, and no rule of the runtime parses them.
 
 use std::fmt;
 
@@ -14,7 +14,7 @@ macro_rules! ids {
         pub struct $name(String);
 
         impl $name {
-            /// Takes the backend's text as it is.
+            /// Wraps the backend's text unchanged.
             pub fn new(text: impl Into<String>) -> Self {
                 Self(text.into())
             }
@@ -34,7 +34,7 @@ macro_rules! ids {
 }
 
 ids! {
-    /// An account: what one runtime serves.
+    /// An account. One runtime serves one account.
     AccountId
     /// An agent of the account.
     AgentId
@@ -52,6 +52,6 @@ ids! {
     StorageId
     /// A registered upload.
     UploadId
-    /// A person, by the id of the login service; no table of the backend.
+    /// A person, by the id of the login service. The backend has no table for it.
     UserId
 }

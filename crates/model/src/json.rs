@@ -1,42 +1,42 @@
-//! JSON that other programs wrote, made readable.
+//! Repairs JSON that other programs wrote.
 //!
-//! JavaScript writes a lone half of a surrogate pair (`"\ud83d"`) where it cuts an emoji. That is no Unicode, so a
-//! strict reader refuses the whole text. Every reader of foreign JSON passes the text through [`text`] or [`bytes`]
-//! first, which put U+FFFD in place of each lone half. An escape in a nested JSON text (`\\ud83d`) belongs to that text
-//! and stays until the nested text is read.
+//! JavaScript writes a lone half of a surrogate pair (`"\ud83d"`) where it cuts an emoji. That is not valid Unicode, so a
+//! strict parser rejects the whole text. Every reader of foreign JSON first passes it through [`text`] or [`bytes`].
+//! They replace each lone half by U+FFFD. An escape in a nested JSON text (`\\ud83d`) belongs to that text and stays
+//! until the nested text is read.
 
 use std::borrow::Cow;
 
-/// The escape of U+FFFD, as long as the escape that it replaces.
+/// The escape of U+FFFD. It has the length of the escape that it replaces.
 const REPLACEMENT: &[u8; 6] = b"\\ufffd";
 
-/// JSON without lone surrogates. Takes linear time, and copies only a text that has some.
+/// Replaces lone surrogates. Takes linear time and copies the text only if it contains some.
 pub fn bytes(json: &[u8]) -> Cow<'_, [u8]> {
-    let mut mended = Cow::Borrowed(json);
+    let mut repaired = Cow::Borrowed(json);
     let mut from = 0;
-    while let Some(at) = next_lone(&mended, from) {
+    while let Some(at) = next_lone(&repaired, from) {
         from = at + REPLACEMENT.len();
-        mended.to_mut()[at..from].copy_from_slice(REPLACEMENT);
+        repaired.to_mut()[at..from].copy_from_slice(REPLACEMENT);
     }
-    mended
+    repaired
 }
 
-/// [`bytes`] for a text.
+/// [`bytes`] for a `str`.
 pub fn text(json: &str) -> Cow<'_, str> {
     match bytes(json.as_bytes()) {
         Cow::Borrowed(_) => Cow::Borrowed(json),
-        Cow::Owned(mended) => Cow::Owned(String::from_utf8(mended).expect("ASCII was replaced by ASCII")),
+        Cow::Owned(repaired) => Cow::Owned(String::from_utf8(repaired).expect("ASCII was replaced by ASCII")),
     }
 }
 
-/// Where the next escape of a lone surrogate begins. `from` is not inside an escape.
+/// The position of the next escaped lone surrogate. `from` is not inside an escape.
 fn next_lone(json: &[u8], mut from: usize) -> Option<usize> {
     while let Some(found) = json.get(from..)?.iter().position(|byte| *byte == b'\\') {
         let at = from + found;
         from = match (surrogate(json, at), surrogate(json, at + 6)) {
             (Some(Half::High), Some(Half::Low)) => at + 12,
             (Some(_), _) => return Some(at),
-            // The escaped character is no backslash that begins an escape of its own.
+            // The escaped character is not a backslash that starts another escape.
             (None, _) => at + 2,
         };
     }
@@ -49,7 +49,7 @@ enum Half {
     Low,
 }
 
-/// Which half of a pair is escaped here, if one is.
+/// Which half of a pair this escape encodes, if any.
 fn surrogate(json: &[u8], at: usize) -> Option<Half> {
     let digits = json.get(at..at + 6)?.strip_prefix(b"\\u")?;
     let is_hex = digits[2..].iter().all(u8::is_ascii_hexdigit);
@@ -62,15 +62,13 @@ fn surrogate(json: &[u8], at: usize) -> Option<Half> {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Instant;
-
     use proptest::prelude::*;
     use serde_json::Value;
 
     use super::*;
 
     #[test]
-    fn only_lone_halves_are_replaced() {
+    fn replaces_only_lone_surrogates() {
         let rows = [
             (r#""plain \n \u00e9""#, r#""plain \n \u00e9""#),
             (r#""\ud83d\ude00""#, r#""\ud83d\ude00""#),
@@ -82,11 +80,11 @@ mod tests {
             (r#""\ud83d\n\ude00""#, r#""\ufffd\n\ufffd""#),
             (r#"["\ud83d","\ude00"]"#, r#"["\ufffd","\ufffd"]"#),
             (r#"{"\udBFF":1}"#, r#"{"\ufffd":1}"#),
-            // A backslash that is escaped begins no escape; three of them do.
+            // An escaped backslash starts no escape. Three backslashes do.
             (r#""\\ud83d""#, r#""\\ud83d""#),
             (r#""\\\ud83d""#, r#""\\\ufffd""#),
             (r#""\\\\ud83d""#, r#""\\\\ud83d""#),
-            // What is no escape stays for the reader to refuse.
+            // An invalid escape stays, so that the parser rejects it.
             (r#""\ud8""#, r#""\ud8""#),
             (r#""\ud83g""#, r#""\ud83g""#),
             ("\\", "\\"),
@@ -100,19 +98,14 @@ mod tests {
         assert!(matches!(bytes(b"\"\xff\xfe\""), Cow::Borrowed(_)), "broken UTF-8 is the reader's to refuse");
     }
 
+    /// Quadratic time would be hours.
     #[test]
-    fn a_text_full_of_halves_takes_linear_time() {
-        let mut took = Vec::new();
-        for count in [20_000, 200_000] {
-            let json = format!("\"{}\"", r"\ud83d".repeat(count));
-            let began = Instant::now();
-            assert!(!text(&json).contains("ud83d"));
-            took.push(began.elapsed());
-        }
-        assert!(took[1].as_secs() < 5, "{took:?}: quadratic time would be minutes");
+    fn repairs_many_lone_surrogates_in_linear_time() {
+        let json = format!("\"{}\"", r"\ud83d".repeat(1_000_000));
+        assert!(!text(&json).contains("ud83d"));
     }
 
-    /// Pieces of a text that JavaScript may have cut anywhere.
+    /// UTF-16 code units of a text that JavaScript may have cut anywhere.
     fn units() -> impl Strategy<Value = Vec<u16>> {
         let unit = prop_oneof![
             Just(u16::from(b'\\')),
@@ -125,9 +118,9 @@ mod tests {
     }
 
     proptest! {
-        /// As `String.prototype.toWellFormed` of JavaScript: the text is the same, with U+FFFD for each lone half.
+        /// Matches `String.prototype.toWellFormed` of JavaScript: the same text with U+FFFD for each lone half.
         #[test]
-        fn any_text_of_javascript_is_read(units in units()) {
+        fn reads_any_javascript_text(units in units()) {
             let mut json = String::from("\"");
             for unit in &units {
                 let plain = char::from_u32(u32::from(*unit));
@@ -140,7 +133,7 @@ mod tests {
         }
 
         #[test]
-        fn whatever_a_strict_reader_takes_means_the_same(json in prop::collection::vec(
+        fn keeps_the_meaning_of_valid_json(json in prop::collection::vec(
             prop::sample::select(vec!["\"", "\\", "u", "d83d", "\\ude00", "[", "]", ",", "a", "\\\\"]), 0..20)
         ) {
             let json = json.concat();

@@ -1,8 +1,8 @@
-//! The words of the domain: what Mission Control and the gateway call things.
+//! The domain types of Mission Control and the gateway.
 //!
-//! Pure data and the rules that belong to it. What the backend may add to tomorrow is read leniently: an unknown
-//! word of a closed list is kept as text ([`Word`]), an unknown field is ignored, a whole number may come as `3.0`
-//! ([`number`]). What we send is strict: absent stays absent and is never `null`.
+//! This crate contains pure data and its rules. Input is read leniently, since the backend may extend it. An unknown word
+//! of a closed list stays as text ([`Word`]), and an unknown field is ignored. A whole number may arrive as `3.0`
+//! ([`number`]). Output is strict: an absent value stays absent and is never `null`.
 
 mod agent;
 mod base_url;

@@ -1,5 +1,5 @@
-//! The backend's limits (backend-contract §3.10), checked before a call, because in production a refusal does not
-//! say which limit was crossed. Characters are UTF-16 code units, as JavaScript counts them.
+//! The backend's limits (backend-contract §3.10), checked before each call. In production the backend's refusal does not
+//! name the exceeded limit. Characters are UTF-16 code units, as JavaScript counts them.
 
 /// A service token.
 pub const SERVICE_TOKEN_CHARS: usize = 512;
@@ -7,7 +7,7 @@ pub const SERVICE_TOKEN_CHARS: usize = 512;
 pub const TITLE_CHARS: usize = 2_000;
 /// The description of a task.
 pub const DESCRIPTION_CHARS: usize = 100_000;
-/// Why a task is blocked, or deleted.
+/// The reason for blocking or deleting a task.
 pub const REASON_CHARS: usize = 2_000;
 /// A message.
 pub const MESSAGE_CHARS: usize = 100_000;
@@ -17,17 +17,17 @@ pub const DOCUMENT_CHARS: usize = 1_000_000;
 pub const PROFILE_CHARS: usize = 50_000;
 /// A skill's text, in UTF-8 bytes.
 pub const SKILL_BYTES: usize = 524_288;
-/// What a response request says, trimmed.
+/// The message of a response request, trimmed.
 pub const REQUEST_MESSAGE_CHARS: usize = 1_000;
-/// Whom a response request may name.
+/// The recipients of a response request.
 pub const REQUEST_RECIPIENTS: usize = 10;
-/// The longest undelivered list.
+/// The maximum length of the undelivered list.
 pub const UNDELIVERED_ROWS: u32 = 500;
-/// The longest list of tasks, and of messages in a thread.
+/// The maximum length of a list of tasks, and of messages in a thread.
 pub const LIST_ROWS: u32 = 200;
-/// The longest result of a search, and list of documents.
+/// The maximum length of a search result and of a list of documents.
 pub const SEARCH_ROWS: u32 = 100;
-/// After this long without a report the backend calls a runtime dead.
+/// After this time without a report the backend considers a runtime dead.
 pub const STALE_AFTER_MS: u64 = 90_000;
 
 /// The length of a text as the backend counts it.

@@ -1,10 +1,10 @@
-//! The memory that foreign bytes may take: answers of the gateway and the backend, and bodies of requests.
+//! Bounds the memory for foreign bytes: replies of the gateway and the backend, and request bodies.
 //!
-//! The whole process has one [`ByteBudget`], cut into three [`Pool`]s so that a slow gateway cannot hold up the backend. A
-//! reader takes a [`Share`] of its pool. The first [`FREE_BYTES`] cost nothing, so small answers never wait. Beyond
-//! them a share grows in steps, and a step is granted only while the shares can still end one after the other, the
-//! one with the least left to read first (the banker's algorithm). So ten readers that hold a part each cannot wait for
-//! each other. A reader that has to wait too long gives up.
+//! The process has one [`ByteBudget`] of three [`Pool`]s, so a slow gateway cannot delay the backend. A reader takes a
+//! [`Share`] of its pool. The first [`FREE_BYTES`] do not count, so small replies never wait. Beyond them a share grows
+//! in steps. A step is granted only while all shares can still finish one after the other. The share with the least left
+//! to read finishes first (the banker's algorithm). Readers that each hold a part thus cannot deadlock. A reader that waits too
+//! long fails.
 
 use std::error::Error;
 use std::fmt;
@@ -12,33 +12,33 @@ use std::io::{self, ErrorKind, Read};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// Bytes of every share that are not counted: more than most answers have.
+/// Bytes of every share that do not count. Most replies have fewer.
 pub const FREE_BYTES: usize = 64 * 1024;
-/// The least budget: each pool has room for the largest message of its kind.
+/// The minimum budget: each pool has room for the largest message of its kind.
 pub const LEAST_BYTES: usize = 64 * MIB;
 
 const MIB: usize = 1024 * 1024;
-/// A share grows by so much at once.
+/// The growth step of a share.
 pub const STEP_BYTES: usize = 256 * 1024;
-/// Bytes read at once.
+/// Bytes of one read.
 const PIECE_BYTES: usize = 16 * 1024;
-/// The capacity of a large buffer. Up to 32 MiB an allocator may keep freed memory for itself; a larger block is mapped
-/// alone and unmapped when it is freed. Pages that are never written cost nothing.
+/// The capacity of a large buffer. An allocator may keep freed blocks of up to 32 MiB for itself. A larger block is
+/// mapped separately and unmapped when it is freed. Pages that are never written cost nothing.
 const MAPPED_BYTES: usize = 33 * MIB;
 
 /// The budget of a process. Clones share it.
 #[derive(Clone, Debug)]
 pub struct ByteBudget {
-    /// For answers of the gateway; half of all.
+    /// For replies of the gateway: half of the budget.
     pub gateway: Pool,
-    /// For answers of the backend; five sixteenths.
+    /// For replies of the backend: five sixteenths.
     pub backend: Pool,
-    /// For bodies of requests; the rest.
+    /// For request bodies: the rest.
     pub requests: Pool,
 }
 
 impl ByteBudget {
-    /// A budget of this many bytes; [`LEAST_BYTES`] if that is more.
+    /// A budget of this many bytes, at least [`LEAST_BYTES`].
     pub fn new(bytes: usize) -> Self {
         let part = bytes.max(LEAST_BYTES) / 16;
         Self { gateway: Pool::new(8 * part), backend: Pool::new(5 * part), requests: Pool::new(3 * part) }
@@ -51,7 +51,7 @@ impl Default for ByteBudget {
     }
 }
 
-/// A part of the budget for one kind of peer. Clones are the same part.
+/// A part of the budget for one kind of peer. Clones share it.
 #[derive(Clone, Debug)]
 pub struct Pool(Arc<Inner>);
 
@@ -62,7 +62,7 @@ struct Inner {
     freed: Condvar,
 }
 
-/// What one reader holds, and the most it may come to hold.
+/// What one reader holds, and its maximum.
 #[derive(Clone, Copy, Debug)]
 struct Held {
     id: u64,
@@ -70,7 +70,7 @@ struct Held {
     most: usize,
 }
 
-/// No memory was free in time.
+/// The pool had no free memory in time.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Crowded;
 
@@ -94,22 +94,22 @@ impl Pool {
         Self(Arc::new(Inner { total, shares: Mutex::default(), freed: Condvar::new() }))
     }
 
-    /// A share for a message of at most `most` bytes. Its reader waits for each step no longer than `patience`.
+    /// A share for a message of at most `most` bytes. Its reader waits at most `patience` for each step.
     pub fn share(&self, most: usize, patience: Duration) -> Share {
         Share { pool: self.clone(), id: None, bytes: 0, most, patience }
     }
 
-    /// How many bytes are held at this moment.
+    /// The bytes held at this moment.
     pub fn held(&self) -> usize {
         self.lock().iter().map(|share| share.bytes).sum()
     }
 
     fn lock(&self) -> MutexGuard<'_, Vec<Held>> {
-        // Nothing under this lock panics half-way.
+        // No code under this lock panics half-way.
         self.0.shares.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Whether all shares could still end if this one held so much.
+    /// Whether all shares can still finish if this one holds `next.bytes`.
     fn is_safe(&self, shares: &[Held], next: Held) -> bool {
         let others = shares.iter().filter(|share| share.id != next.id);
         let mut all: Vec<Held> = others.copied().chain([next]).collect();
@@ -124,11 +124,11 @@ impl Pool {
     }
 }
 
-/// One reader's share of a pool; given back when dropped.
+/// One reader's share of a pool. Dropping it returns the memory.
 #[derive(Debug)]
 pub struct Share {
     pool: Pool,
-    /// Its name in the pool, once it holds something there.
+    /// Its id in the pool, once it holds bytes there.
     id: Option<u64>,
     bytes: usize,
     most: usize,
@@ -136,7 +136,7 @@ pub struct Share {
 }
 
 impl Share {
-    /// From now on the reader holds this many bytes, if that is more than before. Waits until they are free.
+    /// Grows the share to this many bytes. Waits until they are free. Never shrinks the share.
     pub fn hold(&mut self, bytes: usize) -> Result<(), Crowded> {
         if bytes <= self.bytes.max(FREE_BYTES) {
             return Ok(());
@@ -148,7 +148,7 @@ impl Share {
         let next = Held { id, bytes, most };
         let full = |shares: &mut Vec<Held>| !self.pool.is_safe(shares, next);
         if self.id.is_none() {
-            // Its name is taken while it waits.
+            // The id is reserved while it waits.
             shares.push(Held { id, bytes: 0, most: 0 });
             self.id = Some(id);
         }
@@ -168,7 +168,7 @@ impl Share {
         Ok(())
     }
 
-    /// The message is dealt with; the share can be used for the next one.
+    /// Returns the memory after a message. The share can be used for the next one.
     pub fn release(&mut self) {
         if let Some(id) = self.id.take() {
             self.pool.lock().retain(|share| share.id != id);
@@ -177,19 +177,12 @@ impl Share {
         self.bytes = 0;
     }
 
-    /// How many bytes are held in the pool.
+    /// The bytes this share holds in the pool.
     pub fn held(&self) -> usize {
         self.bytes
     }
 
-    /// Appends bytes to a message.
-    pub fn append(&mut self, message: &mut Vec<u8>, bytes: &[u8]) -> Result<(), Crowded> {
-        self.make_room(message, message.len() + bytes.len())?;
-        message.extend_from_slice(bytes);
-        Ok(())
-    }
-
-    /// Reads a message to its end, and at most one byte more than the share's most: then it is too large.
+    /// Reads a message to its end, or one byte more than the share's maximum: then the message is too large.
     pub fn read_to_end(&mut self, reader: &mut dyn Read, message: &mut Vec<u8>) -> io::Result<()> {
         while message.len() <= self.most {
             let had = message.len();
@@ -207,13 +200,19 @@ impl Share {
         Ok(())
     }
 
-    /// Holds room for a message of so many bytes, in a buffer whose memory is returned when it is dropped.
+    /// Reserves memory for a message of this size, in a buffer whose memory returns to the system when it is dropped.
     pub fn make_room(&mut self, message: &mut Vec<u8>, bytes: usize) -> Result<(), Crowded> {
         self.hold(bytes)?;
-        if bytes > FREE_BYTES && message.capacity() < MAPPED_BYTES {
-            message.reserve_exact(MAPPED_BYTES.max(bytes) - message.len());
-        }
+        reserve_returnable(message, bytes);
         Ok(())
+    }
+}
+
+/// Gives a message a buffer of this size whose memory returns to the system when it is dropped. The caller must hold a
+/// [`Share`] for the bytes.
+pub fn reserve_returnable(message: &mut Vec<u8>, bytes: usize) {
+    if bytes > FREE_BYTES && message.capacity() < MAPPED_BYTES {
+        message.reserve_exact(MAPPED_BYTES.max(bytes) - message.len());
     }
 }
 
@@ -235,7 +234,7 @@ mod tests {
     const LONG: Duration = Duration::from_mins(1);
 
     #[test]
-    fn small_messages_never_wait_and_large_ones_wait_for_room() {
+    fn only_large_messages_wait_for_memory() {
         let pool = Pool::new(4 * MIB);
         let mut large = pool.share(4 * MIB, NEVER);
         large.hold(4 * MIB).unwrap();
@@ -247,9 +246,9 @@ mod tests {
         assert_eq!(pool.held(), 0);
     }
 
-    /// Each could hold a part that the others wait for; here one of them always has room to its end.
+    /// Each reader could hold a part that the others wait for. One of them can always read to its end.
     #[test]
-    fn ten_readers_of_the_largest_messages_all_end() {
+    fn ten_readers_of_the_largest_messages_all_finish() {
         let pool = Pool::new(32 * MIB);
         let most = AtMost::default();
         thread::scope(|scope| {
@@ -278,23 +277,23 @@ mod tests {
         }
     }
 
-    /// A stalled reader holds what it has; all others go on in the rest.
+    /// A stalled reader keeps its memory. All others continue in the rest.
     #[test]
-    fn a_reader_that_stalls_does_not_hold_up_those_that_fit_beside_it() {
+    fn a_stalled_reader_does_not_delay_others_that_fit() {
         let pool = Pool::new(32 * MIB);
         let mut stalled = pool.share(16 * MIB, NEVER);
         stalled.hold(8 * MIB).unwrap();
         for _ in 0..3 {
             pool.share(15 * MIB, NEVER).hold(15 * MIB).unwrap();
         }
-        // Two at once would leave the stalled one without room to its end.
+        // Two more would leave the stalled reader without memory to finish.
         let mut one = pool.share(15 * MIB, NEVER);
         one.hold(15 * MIB).unwrap();
         assert_eq!(pool.share(15 * MIB, NEVER).hold(15 * MIB), Err(Crowded));
     }
 
     #[test]
-    fn a_message_is_read_up_to_its_limit() {
+    fn reads_a_message_up_to_its_limit() {
         let pool = Pool::new(MIB);
         for length in [0, 1, FREE_BYTES, 200_000, 200_001, 500_000] {
             let mut message = Vec::new();
@@ -305,9 +304,9 @@ mod tests {
     }
 
     proptest! {
-        /// Readers in any order and of any sizes: nobody waits for ever, and the pool is never overdrawn.
+        /// In any order and at any sizes, every reader finishes and the pool is never exceeded.
         #[test]
-        fn any_readers_end_within_the_pool(steps in prop::collection::vec((0_usize..6, 1_usize..8), 1..200)) {
+        fn all_readers_finish_within_the_pool(steps in prop::collection::vec((0_usize..6, 1_usize..8), 1..200)) {
             let pool = Pool::new(2 * MIB);
             let mut readers: Vec<Option<Share>> = (0..6).map(|_| None).collect();
             for (at, quarters) in steps {
@@ -320,7 +319,7 @@ mod tests {
                 }
                 prop_assert!(pool.held() <= 2 * MIB);
             }
-            // However they stand, the one with the least left can read to its end.
+            // In every state the reader with the least left can finish.
             while let Some(at) = (0..6).filter(|at| readers[*at].is_some()).max_by_key(|at| readers[*at].as_ref().map_or(0, Share::held)) {
                 prop_assert_eq!(readers[at].as_mut().unwrap().hold(2 * MIB), Ok(()));
                 readers[at] = None;

@@ -7,7 +7,7 @@ use super::{MessageId, NotificationId, TaskId, Word};
 use crate::clock::Millis;
 
 words! {
-    /// Who wrote.
+    /// The kind of author.
     AuthorType {
         /// A person.
         User = "user",
@@ -16,38 +16,38 @@ words! {
     }
 }
 
-/// A message as it is stored.
+/// A message as stored.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Message {
     /// Its id.
     #[serde(rename = "_id")]
     pub id: MessageId,
-    /// In whose thread.
+    /// The task whose thread contains it.
     pub task_id: TaskId,
-    /// A person or an agent.
+    /// Whether a person or an agent wrote it.
     pub author_type: Word<AuthorType>,
-    /// A person's id or an agent's.
+    /// The id of the person or agent.
     pub author_id: String,
     /// Markdown.
     pub content: String,
-    /// Whom it names.
+    /// The mentioned people and agents.
     #[serde(default)]
     pub mentions: Vec<Mention>,
-    /// Files that came with it.
+    /// Attached files.
     #[serde(default)]
     pub attachments: Vec<MessageFile>,
-    /// When.
+    /// When it was written.
     pub created_at: Millis,
-    /// When it was last changed.
+    /// When it was last edited.
     #[serde(default)]
     pub edited_at: Option<Millis>,
-    /// The notification that this answers: the key under which the backend accepts it once.
+    /// The notification it answers. The backend accepts one message per notification, so this is the idempotency key.
     #[serde(default)]
     pub source_notification_id: Option<NotificationId>,
 }
 
-/// A file of a message, as the backend describes it.
+/// A file attached to a message, as the backend describes it.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize)]
 #[serde(default)]
 pub struct MessageFile {
@@ -59,39 +59,39 @@ pub struct MessageFile {
     /// Its size in bytes.
     #[serde(rename = "size")]
     pub bytes: Option<f64>,
-    /// Where it can be read; the backend does not always say.
+    /// Its address. The backend does not always provide one.
     pub url: Option<String>,
 }
 
-/// Somebody named in a message.
+/// A mention in a message.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Mention {
-    /// A person or an agent.
+    /// Whether it is a person or an agent.
     #[serde(rename = "type")]
     pub kind: Word<AuthorType>,
-    /// Their id.
+    /// The id of the person or agent.
     pub id: String,
-    /// Their name.
+    /// The name of the person or agent.
     pub name: String,
     /// The agent's slug.
     #[serde(default)]
     pub slug: Option<String>,
 }
 
-/// A message as a thread shows it.
+/// A message as a thread returns it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ThreadItem {
-    /// Which message.
+    /// The message's id.
     pub message_id: MessageId,
-    /// A person or an agent.
+    /// Whether a person or an agent wrote it.
     pub author_type: Word<AuthorType>,
-    /// A person's id or an agent's.
+    /// The id of the person or agent.
     pub author_id: String,
-    /// Their name today; none if they are gone.
+    /// The author's present name. `None` if the author was deleted.
     pub author_name: Option<String>,
     /// Markdown; in a delivery context cut to 2,000 characters.
     pub content: String,
-    /// When.
+    /// When it was written.
     pub created_at: Millis,
 }

@@ -7,29 +7,29 @@ use super::{AccountId, MessageId, NotificationId, TaskId, Word};
 use crate::clock::Millis;
 
 words! {
-    /// Why somebody is told.
+    /// The reason of a notification.
     NotificationType {
-        /// Named in a message.
+        /// The recipient was mentioned in a message.
         Mention = "mention",
-        /// Given a task.
+        /// A task was assigned to the recipient.
         Assignment = "assignment",
-        /// A subscribed thread went on.
+        /// A subscribed thread has a new message.
         ThreadUpdate = "thread_update",
         /// A task changed its status.
         StatusChange = "status_change",
-        /// Another agent wants an answer.
+        /// Another agent requests a response.
         ResponseRequest = "response_request",
-        /// People only.
+        /// For people only.
         MemberAdded = "member_added",
-        /// People only.
+        /// For people only.
         MemberRemoved = "member_removed",
-        /// People only.
+        /// For people only.
         RoleChanged = "role_changed",
     }
 }
 
 words! {
-    /// Who is told; only agents' notifications are delivered by us.
+    /// The kind of recipient. The runtime delivers only agents' notifications.
     RecipientType {
         /// A person.
         User = "user",
@@ -42,30 +42,30 @@ words! {
 #[derive(Clone, Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Notification {
-    /// Its id, kept when a later message is folded into it (§5.4).
+    /// Its id. It stays the same when a later message is merged into it (§5.4).
     #[serde(rename = "_id")]
     pub id: NotificationId,
-    /// Whose; ours, or something is badly wrong.
+    /// The account. It must be the runtime's own.
     #[serde(default)]
     pub account_id: Option<AccountId>,
-    /// Why.
+    /// The reason.
     #[serde(rename = "type")]
     pub kind: Word<NotificationType>,
-    /// To whom.
+    /// Whether the recipient is a person or an agent.
     pub recipient_type: Word<RecipientType>,
-    /// A person's id or an agent's.
+    /// The id of the person or agent.
     pub recipient_id: String,
-    /// About which task.
+    /// The task it concerns.
     #[serde(default)]
     pub task_id: Option<TaskId>,
-    /// About which message; mentions and thread updates only.
+    /// The message it concerns. Only for mentions and thread updates.
     #[serde(default)]
     pub message_id: Option<MessageId>,
     /// One line.
     pub title: String,
-    /// What it says.
+    /// The full text.
     pub body: String,
-    /// When the first attempt began.
+    /// When the first attempt started.
     #[serde(default)]
     pub read_at: Option<Millis>,
     /// When it was settled.
@@ -74,26 +74,26 @@ pub struct Notification {
     /// When the last attempt failed.
     #[serde(default)]
     pub delivery_ended_at: Option<Millis>,
-    /// When it came to be; moves forward when a later message is folded in.
+    /// When it was created. Moves forward when a later message is merged into it.
     pub created_at: Millis,
 }
 
-/// Where an agent's notification stands, as the backend's three stamps tell it (§5.1).
+/// The state of an agent's notification, derived from the backend's three timestamps (§5.1).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum DeliveryState {
-    /// Nobody has begun.
+    /// No attempt has started.
     New,
-    /// An attempt is under way; the board shows "typing".
+    /// An attempt is in progress. The board shows "typing".
     InProgress,
-    /// The last attempt failed; it is listed again.
+    /// The last attempt failed. The notification is listed again.
     AttemptFailed,
     /// Settled.
     Delivered,
 }
 
 impl Notification {
-    /// Where it stands. An end of an attempt without a beginning is what is left when the account went offline in
-    /// between, and counts as new.
+    /// Its delivery state. An attempt's end without a start remains when the account went offline in between. It counts
+    /// as new.
     pub fn state(&self) -> DeliveryState {
         match (self.delivered_at, self.read_at, self.delivery_ended_at) {
             (Some(_), _, _) => DeliveryState::Delivered,

@@ -1,7 +1,7 @@
-//! Numbers as the backend writes them: every one is a float, and whole ones come as `3.0`.
+//! Numbers as the backend writes them: all are floats, and whole ones arrive as `3.0`.
 //!
-//! For `#[serde(with = …)]` on whole-number fields: [`whole`] and [`optional`]. A number that is not whole is
-//! refused where it counts, except instants (`_creationTime` is fractional), which are cut down to the millisecond.
+//! [`whole`] and [`optional`] are for `#[serde(with = …)]` on whole-number fields. A fractional number is an error where
+//! it matters. Only timestamps (`_creationTime` is fractional) are truncated to the millisecond.
 
 use serde::de::{DeserializeOwned, Error, Unexpected, Visitor};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
@@ -9,7 +9,7 @@ use serde_json::Value;
 
 use crate::clock::Millis;
 
-/// Every whole number below this is exact in the backend's floats.
+/// Whole numbers below this are exact in the backend's floats.
 const EXACT: f64 = 9_007_199_254_740_992.0;
 
 /// A whole number that may arrive as `3` or `3.0`.
@@ -62,19 +62,19 @@ impl Serialize for Millis {
     }
 }
 
-/// A whole number that must be there.
+/// A required whole number.
 pub fn whole<'de, D: Deserializer<'de>, T: TryFrom<i64>>(from: D) -> Result<T, D::Error> {
     let Whole(value) = Whole::deserialize(from)?;
     T::try_from(value).map_err(|_| D::Error::invalid_value(Unexpected::Signed(value), &"a number in range"))
 }
 
-/// A number that the backend does not check and nothing depends on: whatever is not usable counts as absent, so that
-/// one odd value does not make a whole list unreadable. Use with `#[serde(default)]`.
+/// A number that the backend does not check and that nothing depends on. An unusable value counts as absent, so that one
+/// odd value does not make a whole list unreadable. Use with `#[serde(default)]`.
 pub fn unchecked<'de, D: Deserializer<'de>, T: DeserializeOwned>(from: D) -> Result<Option<T>, D::Error> {
     Ok(serde_json::from_value(Value::deserialize(from)?).ok())
 }
 
-/// A whole number that may be absent; use with `#[serde(default)]`.
+/// An optional whole number. Use with `#[serde(default)]`.
 pub fn optional<'de, D: Deserializer<'de>, T: TryFrom<i64>>(from: D) -> Result<Option<T>, D::Error> {
     let Some(Whole(value)) = Option::<Whole>::deserialize(from)? else { return Ok(None) };
     let fits = T::try_from(value);
@@ -90,7 +90,7 @@ pub fn plain<S: Serializer>(number: &f64, to: S) -> Result<S::Ok, S::Error> {
     to.serialize_f64(*number)
 }
 
-/// The same for one that may be absent; use with `skip_serializing_if`.
+/// [`plain`] for an optional number. Use with `skip_serializing_if`.
 pub fn optional_plain<S: Serializer>(number: &Option<f64>, to: S) -> Result<S::Ok, S::Error> {
     match number {
         Some(number) => plain(number, to),
@@ -113,7 +113,7 @@ mod tests {
     }
 
     #[test]
-    fn whole_numbers_come_as_floats() {
+    fn reads_whole_numbers_from_floats() {
         let rows = [
             (r#"{"count":3}"#, Some((3, None, 0))),
             (r#"{"count":3.0}"#, Some((3, None, 0))),

@@ -1,36 +1,36 @@
-//! One redaction that every outgoing text passes: logs, answers, error sentences.
+//! Redacts every outgoing text: logs, replies and error sentences.
 //!
-//! It hides what we know to be secret (the configured values, in the forms in which they travel) and what looks
-//! like a secret whoever holds it: tokens, provider keys, bearer headers, named secrets in JSON, in assignments
-//! and in addresses, and session keys, which open the agents' API.
+//! It hides the configured secrets in every encoding in which they travel. It also hides text that looks like a secret:
+//! tokens, provider keys, bearer headers, named secrets in JSON, assignments and addresses, and session keys, which open
+//! the agent API.
 //!
-//! It errs towards hiding too much: a sentence with a hole is a nuisance, a leaked token is an incident.
+//! If in doubt it hides too much: a gap in a sentence is a nuisance, a leaked token is an incident.
 
 use std::borrow::Cow;
 
 use crate::secret::Secret;
 
-/// What stands where a secret stood.
+/// Replaces a secret.
 const MASK: &str = "***";
 
-/// What tells that a text was cut.
+/// Marks the end of a shortened text.
 const CUT: &str = "…";
 
-/// What stands where a session key stood.
+/// Replaces a session key.
 const SESSION_KEY: &str = "(session-key)";
 
-/// From this length on a known value is hidden wherever it occurs; a shorter one only as a whole word, because
-/// hiding every `abc` would tear texts apart without protecting anything.
+/// Known values of at least this length are hidden everywhere, shorter ones only as whole words. Hiding every `abc` would
+/// damage texts without protecting anything.
 const ANYWHERE_BYTES: usize = 8;
 
-/// A known value shorter than this is not hidden at all: it protects nothing, and `1` is everywhere.
+/// Known values shorter than this are not hidden: they protect nothing, and `1` occurs everywhere.
 const WORTH_HIDING_BYTES: usize = 4;
 
-/// The fewest characters behind a provider's prefix that make a key of it; real ones have 20 and more.
+/// The minimum length of a key behind a provider's prefix. Real keys have at least 20 characters.
 const PROVIDER_KEY_CHARS: usize = 16;
 
-/// Prefixes of keys and tokens that providers give out: OpenAI and Anthropic, GitHub, GitLab, Slack, Google, AWS,
-/// Vercel, DigitalOcean, Brave.
+/// Prefixes of keys and tokens of providers: OpenAI and Anthropic, GitHub, GitLab, Slack, Google, AWS, Vercel,
+/// DigitalOcean, Brave.
 const PROVIDER_PREFIXES: [&str; 17] = [
     "sk-",
     "ghp_",
@@ -51,32 +51,32 @@ const PROVIDER_PREFIXES: [&str; 17] = [
     "eyJ",
 ];
 
-/// How the tokens of this product begin: of an account, of the admin of an embedded Mission Control, of operators, of
-/// an agent's session.
+/// Prefixes of this product's tokens: for an account, the admin of an embedded Mission Control, operators, and an agent's
+/// session.
 const OUR_TOKENS: [&str; 4] = ["mc_service_", "mc_admin_", "mc_operator_", "mc_session_"];
 
-/// Names whose value is secret, whatever stands in front of them (`serviceToken`, `GH_TOKEN`, `x-api-key`).
+/// Names whose value is secret, with any prefix (`serviceToken`, `GH_TOKEN`, `x-api-key`).
 const SECRET_NAMES: [&str; 8] =
     ["token", "secret", "password", "passwd", "apikey", "api_key", "api-key", "authorization"];
 
-/// Words behind which a credential follows, as in `Authorization: Bearer …`.
+/// Schemes that precede a credential, as in `Authorization: Bearer …`.
 const SCHEMES: [&str; 2] = ["bearer ", "basic "];
 
-/// Hides secrets in texts. Read-only once made.
+/// Hides secrets in texts. Immutable.
 #[derive(Clone, Debug, Default)]
 pub struct Redactor {
-    /// Longest first, so that a value that contains another is hidden as a whole.
+    /// Longest first, so that a value that contains another is hidden completely.
     known: Vec<Secret>,
 }
 
 impl Redactor {
-    /// One that also knows these values.
+    /// A redactor that also hides these values.
     pub fn new<'a>(known: impl IntoIterator<Item = &'a Secret>) -> Self {
         let mut forms: Vec<String> = Vec::new();
         for secret in known {
             let value = secret.expose().trim();
             forms.push(value.to_owned());
-            // A service token's last part alone opens the account, too: its account part is public.
+            // The last part of a service token alone opens the account: its account part is public.
             forms.extend(
                 value
                     .strip_prefix("mc_service_")
@@ -87,7 +87,7 @@ impl Redactor {
         forms.retain(|form| form.len() >= WORTH_HIDING_BYTES);
         for at in 0..forms.len() {
             let quoted = json_escaped(&forms[at]);
-            // A JSON text inside a JSON text quotes it twice.
+            // JSON text inside JSON text is escaped twice.
             let address = percent_encoded(&forms[at]);
             let ascii = quoted.chars().map(ascii_escaped).collect();
             let slashed = quoted.replace('/', "\\/");
@@ -98,7 +98,7 @@ impl Redactor {
         Self { known: forms.into_iter().map(Secret::new).collect() }
     }
 
-    /// The text without its secrets.
+    /// Returns the text without its secrets.
     pub fn clean(&self, text: &str) -> String {
         let mut out = String::with_capacity(text.len());
         let mut at = 0;
@@ -117,12 +117,12 @@ impl Redactor {
         out
     }
 
-    /// The same, cut to at most `limit` characters with `…` for the rest. The cut comes after the redaction, so
-    /// that half a secret is never left standing at it. (One that others have cut is known by its `…`.)
+    /// Redacts the text, then shortens it to `limit` characters with `…` at the end. In this order the cut never leaves half
+    /// a secret. (Text that others have shortened is recognized by its `…`.)
     pub fn excerpt(&self, text: &str, limit: usize) -> String {
         let enough = limit.saturating_mul(4).saturating_add(4096);
         let (head, whole) = match text.char_indices().nth(enough) {
-            // Something as large as a page of a front: the last word may be half a secret, so it goes.
+            // Very large, for example a proxy's error page. The last word may be half a secret, so it is dropped.
             Some((cut, _)) => {
                 (text[..cut].rsplit_once(char::is_whitespace).map_or("", |(head, _)| head), false)
             }
@@ -136,49 +136,49 @@ impl Redactor {
         }
     }
 
-    /// The find, grown over a known value that begins in it and ends behind it: `Bearer a,b` ends at the comma
-    /// for somebody who does not know the token.
+    /// Extends a match over a known value that starts in it and ends behind it. `Bearer a,b` would otherwise end at the
+    /// comma.
     fn whole(&self, text: &str, found: Found) -> Found {
         let starts = text[found.from..found.to].char_indices().map(|(offset, _)| found.from + offset);
         let end = starts.filter_map(|at| self.known_at(text, at)).map(|known| known.to).max();
         Found { to: found.to.max(end.unwrap_or(0)), ..found }
     }
 
-    /// A known value that begins here.
+    /// The known value that starts here.
     fn known_at(&self, text: &str, at: usize) -> Option<Found> {
         let rest = &text[at..];
         let known = || self.known.iter().map(Secret::expose);
         let whole = known().find(|value| {
-            let whole_word = || !word_before(text, at) && !rest[value.len()..].starts_with(is_word);
-            rest.starts_with(value) && (value.len() >= ANYWHERE_BYTES || whole_word())
+            let is_whole_word = || !word_before(text, at) && !rest[value.len()..].starts_with(is_word);
+            rest.starts_with(value) && (value.len() >= ANYWHERE_BYTES || is_whole_word())
         });
         let bytes = whole.map(str::len).or_else(|| known().find_map(|value| cut_off(rest, value)))?;
         Some(Found { from: at, to: at + bytes, mask: MASK })
     }
 }
 
-/// How much of a known value stands in front of a cut: at the end of a text, or before the `…` that tells of one.
+/// The length of a known value's start before a cut: at the end of a text, or before `…`.
 fn cut_off(rest: &str, value: &str) -> Option<usize> {
     let (rest, value) = (rest.as_bytes(), value.as_bytes());
     if !rest.starts_with(value.get(..ANYWHERE_BYTES)?) {
         return None;
     }
-    let alike = rest.iter().zip(value).take_while(|(one, other)| one == other).count();
-    let behind = &rest[alike..];
-    (behind.is_empty() || behind.starts_with(CUT.as_bytes())).then_some(alike)
+    let common = rest.iter().zip(value).take_while(|(one, other)| one == other).count();
+    let rest_after = &rest[common..];
+    (rest_after.is_empty() || rest_after.starts_with(CUT.as_bytes())).then_some(common)
 }
 
-/// A part of a text that must not go out: bytes `from..to`.
+/// A part of a text that must be hidden: bytes `from..to`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Found {
-    /// Where it begins.
+    /// The start.
     pub from: usize,
-    /// Where it ends.
+    /// The end.
     pub to: usize,
     mask: &'static str,
 }
 
-/// The tokens and provider keys that stand in a text, whoever they belong to: what must never be committed.
+/// The tokens and provider keys in a text, of any owner. Such text must never be committed.
 pub fn credentials_in(text: &str) -> Vec<Found> {
     let mut found = Vec::new();
     let mut at = 0;
@@ -193,13 +193,13 @@ pub fn credentials_in(text: &str) -> Vec<Found> {
     found
 }
 
-/// The text without the tokens and provider keys that stand in it, for answers that repeat what was sent.
+/// The text without its tokens and provider keys, for replies that repeat the client's text.
 pub fn without_credentials(text: &str) -> String {
     masked(text, &credentials_in(text))
 }
 
-/// The text without tokens of this product, for what agents write: a session token opens the agents' API. Nothing else
-/// is masked, because a document is not ours to change.
+/// Removes this product's tokens from text that agents write: a session token opens the agent API. Nothing else is
+/// masked, because the runtime must not change documents.
 pub fn without_our_tokens(text: &str) -> Cow<'_, str> {
     let mut found = Vec::new();
     let mut at = 0;
@@ -223,7 +223,7 @@ fn masked(text: &str, found: &[Found]) -> String {
     out + &text[at..]
 }
 
-/// Something that looks like a secret and begins here (the masked part may begin later).
+/// Text that looks like a secret and starts here. Its masked part may start later.
 fn shape_at(text: &str, at: usize) -> Option<Found> {
     our_token_at(text, at)
         .or_else(|| provider_key_at(text, at))
@@ -233,15 +233,15 @@ fn shape_at(text: &str, at: usize) -> Option<Found> {
         .or_else(|| password_in_address(text, at))
 }
 
-/// A token of ours ([`OUR_TOKENS`]): the prefix stays, so that a reader knows what was there.
+/// A token of this product ([`OUR_TOKENS`]). The prefix stays, so that a reader knows what was hidden.
 fn our_token_at(text: &str, at: usize) -> Option<Found> {
     let from = at + OUR_TOKENS.iter().find_map(|form| prefix_of(&text[at..], form))?;
     let to = from + run(&text[from..], |c| !ends_a_value(c));
-    // "begins with mc_service_." names the form, not a token.
+    // "starts with mc_service_." names the form, not a token.
     text[from..to].contains(char::is_alphanumeric).then_some(Found { from, to, mask: MASK })
 }
 
-/// `sk-…`, `ghp_…` and their like.
+/// A provider key such as `sk-…` or `ghp_…`.
 fn provider_key_at(text: &str, at: usize) -> Option<Found> {
     if word_before(text, at) {
         return None;
@@ -253,7 +253,7 @@ fn provider_key_at(text: &str, at: usize) -> Option<Found> {
     (key >= PROVIDER_KEY_CHARS).then_some(Found { from, to: from + key, mask: MASK })
 }
 
-/// A session key in the backend's or the gateway's spelling, plain or percent-encoded.
+/// A session key in the backend's or the gateway's form, plain or percent-encoded.
 fn session_key_at(text: &str, at: usize) -> Option<Found> {
     if word_before(text, at) {
         return None;
@@ -265,7 +265,7 @@ fn session_key_at(text: &str, at: usize) -> Option<Found> {
     };
     let open = ["task", "system", "agent"].iter().find_map(|word| colon(prefix_of(rest, word)?))?;
     let key = open + run(&rest[open..], |c| !ends_a_value(c));
-    // `agent:` alone begins many phrases; a key goes on to a second colon.
+    // `agent:` alone starts many phrases. A key contains a second colon.
     let lone_agent = prefix_of(rest, "agent").is_some()
         && !(rest[open..key].contains(':') || rest[open..key].to_ascii_lowercase().contains("%3a"));
     let public_label = &rest[..key] == "system:orchestrator-chat";
@@ -276,14 +276,14 @@ fn session_key_at(text: &str, at: usize) -> Option<Found> {
     })
 }
 
-/// What follows `Bearer ` or `Basic `.
+/// The credential after `Bearer ` or `Basic `.
 fn credential_after_scheme(text: &str, at: usize) -> Option<Found> {
     if word_before(text, at) {
         return None;
     }
     let from = at + SCHEMES.iter().find_map(|scheme| prefix_of(&text[at..], scheme))?;
     let to = from + run(&text[from..], |c| !ends_a_value(c));
-    // `bearer of news` is a phrase: a credential is longer than most words, or holds more than letters.
+    // `bearer of news` is a phrase: a credential is longer than most words, or contains more than letters.
     let value = &text[from..to];
     let phrase = value.len() < PROVIDER_KEY_CHARS && value.chars().all(char::is_alphabetic);
     (!phrase).then_some(Found { from, to, mask: MASK })
@@ -308,7 +308,7 @@ fn named_secret_at(text: &str, at: usize) -> Option<Found> {
             from += 1;
             from + quoted(&text[from..], quote, escapes)
         }
-        // `authorization: Convex prod:abc` has a blank inside; a header ends with its line.
+        // `authorization: Convex prod:abc` contains a blank. A header ends with its line.
         None if text[at..].len() >= 13 && prefix_of(&text[at..], "authorization").is_some() => {
             from + run(&text[from..], |c| !matches!(c, '\r' | '\n'))
         }
@@ -325,18 +325,18 @@ fn password_in_address(text: &str, at: usize) -> Option<Found> {
     (plain && to > from).then_some(Found { from, to, mask: MASK })
 }
 
-/// The length of `prefix` if the text begins with it, in any case.
+/// The length of `prefix` if the text starts with it, in any case.
 fn prefix_of(text: &str, prefix: &str) -> Option<usize> {
     text.get(..prefix.len()).is_some_and(|head| head.eq_ignore_ascii_case(prefix)).then_some(prefix.len())
 }
 
-/// How many bytes from the start are characters of this kind.
+/// The length in bytes of the leading characters of this kind.
 fn run(text: &str, kind: impl Fn(char) -> bool) -> usize {
     text.find(|c| !kind(c)).unwrap_or(text.len())
 }
 
-/// How many bytes come before the closing quote: the first with no more backslashes before it than the opening one
-/// had, so that `"a\"b"` is one value and so is `\"a\"` inside a JSON text. A value never runs over its line.
+/// The length in bytes up to the closing quote: the first with no more backslashes before it than the opening quote had.
+/// `"a\"b"` is thus one value, and so is `\"a\"` inside JSON text. A value ends at the latest with its line.
 fn quoted(text: &str, quote: char, escapes: usize) -> usize {
     let mut backslashes = 0;
     for (at, c) in text.char_indices() {
@@ -363,7 +363,7 @@ fn is_word(c: char) -> bool {
     c.is_alphanumeric() || c == '_'
 }
 
-/// Whether a word goes on here. What ends an escape (`\n`, `\u000a`, `%0A`) is no letter of a word.
+/// Whether this position continues a word. The end of an escape (`\n`, `\u000a`, `%0A`) is not part of a word.
 fn word_before(text: &str, at: usize) -> bool {
     let before = &text[..at];
     before.ends_with(is_word) && !ends_with_escape(before.as_bytes())
@@ -379,13 +379,13 @@ fn ends_with_escape(before: &[u8]) -> bool {
     }
 }
 
-/// The value as it stands inside a JSON text.
+/// The value as JSON text contains it.
 fn json_escaped(value: &str) -> String {
     let quoted = serde_json::to_string(value).unwrap_or_default();
     quoted.strip_prefix('"').and_then(|rest| rest.strip_suffix('"')).unwrap_or(&quoted).to_owned()
 }
 
-/// A letter as JSON writers that only trust ASCII put it.
+/// The character as a JSON writer that emits only ASCII escapes it.
 fn ascii_escaped(c: char) -> String {
     if c.is_ascii() {
         return c.to_string();
@@ -393,7 +393,7 @@ fn ascii_escaped(c: char) -> String {
     c.encode_utf16(&mut [0; 2]).iter().fold(String::new(), |text, unit| text + &format!("\\u{unit:04x}"))
 }
 
-/// The same address with `%2f` instead of `%2F`.
+/// The address with lower-case escapes: `%2f` instead of `%2F`.
 fn lower_escapes(address: &str) -> String {
     let mut parts = address.split('%');
     let head = parts.next().unwrap_or_default().to_owned();
@@ -403,7 +403,7 @@ fn lower_escapes(address: &str) -> String {
     })
 }
 
-/// The value as it stands inside an address.
+/// The value as an address contains it.
 fn percent_encoded(value: &str) -> String {
     let plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'.' | b'_' | b'~');
     let encoded = |byte| if plain(byte) { char::from(byte).to_string() } else { format!("%{byte:02X}") };

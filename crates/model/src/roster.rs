@@ -1,13 +1,13 @@
-//! Everybody at one moment.
+//! All agents of the account at one moment.
 
 use super::{Agent, AgentId};
 
-/// All agents of the account, and which of them leads.
+/// All agents of the account, and which one is the orchestrator.
 #[derive(Clone, Debug, Default)]
 pub struct Roster {
     /// All of them.
     pub agents: Vec<Agent>,
-    /// The orchestrator; perhaps an agent that no longer exists.
+    /// The orchestrator. The agent may have been deleted.
     pub orchestrator: Option<AgentId>,
 }
 
@@ -17,12 +17,12 @@ impl Roster {
         self.agents.iter().find(|agent| agent.id == *id)
     }
 
-    /// An agent by its slug, whatever the case; a blank slug is nobody's.
+    /// An agent by its slug, in any case. A blank slug matches no agent.
     pub fn by_slug(&self, slug: &str) -> Option<&Agent> {
         self.agents.iter().find(|agent| !slug.is_empty() && agent.slug.eq_ignore_ascii_case(slug))
     }
 
-    /// Whether this agent leads.
+    /// Whether this agent is the orchestrator.
     pub fn leads(&self, id: &AgentId) -> bool {
         self.orchestrator.as_ref() == Some(id)
     }
@@ -34,19 +34,19 @@ impl Roster {
     }
 }
 
-/// Whether the backend lets an agent close tasks (contract §4.5): those who look after quality where there are any,
-/// otherwise whoever leads. Its own flag, which the backend does not look at, is the caller's to ask.
+/// Whether the backend lets an agent close tasks (contract §4.5): the quality reviewers if there are any, otherwise the
+/// orchestrator. The backend does not check the agent's own flag here; the caller must.
 pub fn may_close<'a>(
     team: impl IntoIterator<Item = (&'a AgentId, bool)>,
-    who: &AgentId,
+    agent: &AgentId,
     leads: bool,
 ) -> bool {
-    let mut anybody = false;
+    let mut has_reviewer = false;
     for (id, is_quality) in team {
-        if is_quality && id == who {
+        if is_quality && id == agent {
             return true;
         }
-        anybody |= is_quality;
+        has_reviewer |= is_quality;
     }
-    !anybody && leads
+    !has_reviewer && leads
 }

@@ -1,4 +1,4 @@
-//! What the runtime reports of itself, and what it is asked to become (backend-contract §2.1, §2.3, §7).
+//! The runtime's status reports and upgrade requests (backend-contract §2.1, §2.3, §7).
 
 use serde::{Deserialize, Serialize};
 
@@ -7,85 +7,85 @@ use super::word::words;
 use crate::clock::Millis;
 
 words! {
-    /// What the board shows of the runtime.
+    /// The runtime's status on the board.
     RuntimeStatus {
-        /// Being set up.
+        /// In setup.
         Provisioning = "provisioning",
-        /// At work.
+        /// Working.
         Online = "online",
-        /// At work, with trouble.
+        /// Working with problems.
         Degraded = "degraded",
-        /// Gone.
+        /// No longer reporting.
         Offline = "offline",
-        /// In trouble.
+        /// Failed.
         Error = "error",
     }
 }
 
 words! {
-    /// How an upgrade is rolled out; only the first is the runtime's own business.
+    /// How an upgrade is rolled out. The runtime performs only the first itself.
     UpgradeStrategy {
-        /// Now.
+        /// Immediately.
         Immediate = "immediate",
-        /// By somebody who goes through the fleet.
+        /// One machine after another, by an operator.
         Rolling = "rolling",
-        /// One first, by somebody else.
+        /// One machine first, by an operator.
         Canary = "canary",
     }
 }
 
 words! {
-    /// How an upgrade ended.
+    /// The result of an upgrade.
     UpgradeStatus {
         /// The new version runs.
         Success = "success",
-        /// It does not.
+        /// The new version does not run.
         Failed = "failed",
-        /// The old one is back.
+        /// The old version runs again.
         RolledBack = "rolled_back",
     }
 }
 
-/// The details of a status report; each report replaces the one before as a whole.
+/// The details of a status report. Each report replaces the previous one completely.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RuntimeReport {
-    /// The machine.
+    /// The machine's id.
     pub droplet_id: String,
-    /// Its address.
+    /// The machine's address.
     pub ip_address: String,
-    /// Where it stands.
+    /// The machine's region.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub region: Option<String>,
-    /// Now, by our clock: the backend calls us dead when this is 90 s old by its own.
+    /// The present time by this machine's clock. The backend considers the runtime dead after 90 s without an update.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_health_check: Option<Millis>,
-    /// The gateway's release.
+    /// The gateway's version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub openclaw_version: Option<String>,
-    /// Ours.
+    /// The runtime's version.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub runtime_service_version: Option<String>,
-    /// When we were last upgraded.
+    /// The time of the last upgrade.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_upgrade_at: Option<Millis>,
-    /// How that ended.
+    /// The result of the last upgrade.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub last_upgrade_status: Option<UpgradeStatus>,
 }
 
-/// A request to become another version.
+/// A request to upgrade.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PendingUpgrade {
-    /// The gateway's release to come.
+    /// The gateway's target version.
     pub target_openclaw_version: String,
-    /// Ours to come.
+    /// The runtime's target version.
     pub target_runtime_version: String,
-    /// When it was asked for.
+    /// When the upgrade was requested.
     pub initiated_at: Millis,
-    /// Who asked.
+    /// The requester.
     pub initiated_by: String,
-    /// How.
+    /// How it is rolled out.
     pub strategy: Word<UpgradeStrategy>,
 }

@@ -1,7 +1,7 @@
 //! A value that cannot be printed.
 //!
-//! Whoever needs the text says so with [`Secret::expose`], which is easy to search for. Nothing else gives it
-//! away: there is no `Display`, no `Serialize`, and `Debug` shows only whether there is something.
+//! Code that needs the text calls [`Secret::expose`], which is easy to search for. There is no other access: no
+//! `Display`, no `Serialize`, and `Debug` shows only whether the value is empty.
 
 use std::fmt;
 use std::hint::black_box;
@@ -11,28 +11,28 @@ use std::hint::black_box;
 pub struct Secret(String);
 
 impl Secret {
-    /// Takes the text in. An empty text is a secret too: it stands for "set, but blank".
+    /// Wraps the text. An empty text is also a secret: it means "set, but blank".
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
 
-    /// The text itself, for the one place that must send it.
+    /// The text itself, for the code that must send it.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// Whether this is the same text. How long it takes does not tell how much of it is right.
+    /// Whether this is the same text. The comparison's duration does not reveal how much matches.
     pub fn is(&self, shown: &str) -> bool {
         same(self.0.as_bytes(), shown.as_bytes())
     }
 
-    /// Whether there is nothing in it.
+    /// Whether the text is empty.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
 }
 
-/// Whether these are the same bytes, in a time that depends on nothing but their number.
+/// Compares bytes in a time that depends only on their number.
 pub fn same(one: &[u8], other: &[u8]) -> bool {
     let differs = one.iter().zip(other).fold(0, |all, (a, b)| black_box(all | (a ^ b)));
     one.len() == other.len() && differs == 0

@@ -1,5 +1,5 @@
-//! Session keys, as the backend spells them (backend-contract §6). They are credentials: [`SessionKey`] shows
-//! itself in no log.
+//! Session keys in the backend's form (backend-contract §6). They are credentials: `Debug` of a [`SessionKey`] hides the
+//! text.
 
 use std::fmt;
 
@@ -7,24 +7,24 @@ use serde::{Deserialize, Serialize};
 
 use super::{AccountId, TaskId};
 
-/// The name of a conversation between an agent and the runtime; whoever holds it may speak for the agent.
+/// The name of a conversation between an agent and the runtime. Its holder can act as the agent.
 #[derive(Clone, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct SessionKey(String);
 
-/// What a key is for.
+/// The purpose of a key.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum SessionKind {
-    /// One agent's work on one task.
+    /// An agent's work on one task.
     Task,
-    /// What an agent does without a task: heartbeats, task-less notifications.
+    /// An agent's work without a task: heartbeats and task-less notifications.
     System,
-    /// A spelling that the contract does not have; it is used as it is.
+    /// A form that the contract does not define. It is used unchanged.
     Other,
 }
 
 impl SessionKey {
-    /// Takes the backend's text as it is.
+    /// Wraps the backend's text unchanged.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
@@ -39,12 +39,12 @@ impl SessionKey {
         Self(format!("system:agent:{slug}:{account}:v{generation}"))
     }
 
-    /// The text itself, for the gateway and for comparing.
+    /// The text itself, for the gateway and for comparisons.
     pub fn expose(&self) -> &str {
         &self.0
     }
 
-    /// What it is for.
+    /// Its purpose.
     pub fn kind(&self) -> SessionKind {
         let parts: Vec<&str> = self.0.split(':').collect();
         let generation = |part: &str| {
@@ -60,7 +60,7 @@ impl SessionKey {
         }
     }
 
-    /// The slug of the agent: what stands between `:agent:` and the next colon.
+    /// The agent's slug: the part between `:agent:` and the next colon.
     pub fn agent_slug(&self) -> Option<&str> {
         let (_, rest) = self.0.split_once(":agent:")?;
         let (slug, _) = rest.split_once(':')?;

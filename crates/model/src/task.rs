@@ -8,89 +8,89 @@ use super::{AgentId, TaskId, UserId, Word, number};
 use crate::clock::Millis;
 
 words! {
-    /// Where a task stands.
+    /// The status of a task.
     TaskStatus {
-        /// Written down, nobody is on it.
+        /// Not assigned.
         Inbox = "inbox",
-        /// Given to somebody who has not begun.
+        /// Assigned, not started.
         Assigned = "assigned",
         /// Being worked on.
         InProgress = "in_progress",
-        /// Finished in the worker's eyes; somebody else looks.
+        /// Finished by the assignee, not approved yet.
         Review = "review",
         /// Approved.
         Done = "done",
-        /// Cannot go on; `blockedReason` says why.
+        /// Blocked. `blockedReason` has the reason.
         Blocked = "blocked",
-        /// Out of sight for good.
+        /// Permanently hidden.
         Archived = "archived",
     }
 }
 
-/// A task, as every function returns it.
+/// A task as every function returns it.
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Task {
     /// Its id.
     #[serde(rename = "_id")]
     pub id: TaskId,
-    /// What it is called.
+    /// Its title.
     pub title: String,
     /// Markdown.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub description: Option<String>,
-    /// Where it stands.
+    /// Its status.
     pub status: Word<TaskStatus>,
-    /// 1 is the highest, 5 the lowest; the backend does not keep it in range, nor whole.
+    /// 1 is the highest, 5 the lowest. The backend accepts other values and fractions.
     #[serde(serialize_with = "number::plain")]
     pub priority: f64,
-    /// People.
+    /// The people assigned to it.
     #[serde(default)]
     pub assigned_user_ids: Vec<UserId>,
-    /// Agents; may name one twice, or a deleted one.
+    /// The agents assigned to it. An agent may occur twice or be deleted.
     #[serde(default)]
     pub assigned_agent_ids: Vec<AgentId>,
-    /// Free, except for the reserved [`Task::ORCHESTRATOR_CHAT`].
+    /// Free text, except for the reserved [`Task::ORCHESTRATOR_CHAT`].
     #[serde(default)]
     pub labels: Vec<String>,
-    /// When it should be finished; set by anybody to anything.
+    /// Its due date. Any client may set it to any value.
     #[serde(default, deserialize_with = "number::unchecked", skip_serializing_if = "Option::is_none")]
     pub due_date: Option<Millis>,
     /// Why it is blocked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked_reason: Option<String>,
-    /// Since when it is archived.
+    /// When it was archived.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub archived_at: Option<Millis>,
-    /// The pull request it is linked to.
+    /// The linked pull request.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub metadata: Option<TaskMetadata>,
-    /// A person's id or an agent's.
+    /// The id of the person or agent who created it.
     pub created_by: String,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Millis,
-    /// When it last changed; messages of people do not count (contract D23).
+    /// When it last changed. Messages of people do not count (contract D23).
     pub updated_at: Millis,
-    /// When an agent last wrote.
+    /// When an agent last posted a message.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub last_message_at: Option<Millis>,
 }
 
 impl Task {
-    /// The label of the task that carries the talk with the orchestrator.
+    /// The label of the task that contains the chat with the orchestrator.
     pub const ORCHESTRATOR_CHAT: &'static str = "system:orchestrator-chat";
 
-    /// Whether this is the talk with the orchestrator.
+    /// Whether this task is the chat with the orchestrator.
     pub fn is_orchestrator_chat(&self) -> bool {
         self.labels.iter().any(|label| label == Self::ORCHESTRATOR_CHAT)
     }
 }
 
-/// What is attached to a task.
+/// Additional data of a task.
 #[derive(Clone, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskMetadata {
-    /// The pull request; neither whole nor in range by the backend's doing.
+    /// The pull request's number. The backend accepts fractions and any range.
     #[serde(
         default,
         deserialize_with = "number::unchecked",
@@ -100,16 +100,16 @@ pub struct TaskMetadata {
     pub pr_number: Option<f64>,
 }
 
-/// A find of `searchTasksForAgentTool` (§2.24).
+/// A result of `searchTasksForAgentTool` (§2.24).
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskHit {
     /// Its id.
     #[serde(rename = "_id")]
     pub id: TaskId,
-    /// What it is called.
+    /// Its title.
     pub title: String,
-    /// Where it stands.
+    /// Its status.
     pub status: Word<TaskStatus>,
     /// 1 is the highest.
     #[serde(serialize_with = "number::plain")]
@@ -117,44 +117,44 @@ pub struct TaskHit {
     /// Why it is blocked.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub blocked_reason: Option<String>,
-    /// Agents on it.
+    /// The agents assigned to it.
     #[serde(default)]
     pub assigned_agent_ids: Vec<AgentId>,
-    /// People on it.
+    /// The people assigned to it.
     #[serde(default)]
     pub assigned_user_ids: Vec<UserId>,
-    /// When it was made.
+    /// When it was created.
     pub created_at: Millis,
     /// When it last changed.
     pub updated_at: Millis,
-    /// Title 3, description 2, reason 1, added up.
+    /// The sum of the matches: title 3, description 2, reason 1.
     #[serde(serialize_with = "number::plain")]
     pub relevance_score: f64,
 }
 
-/// Something that happened to a task (§2.26).
+/// An event in the history of a task (§2.26).
 #[derive(Clone, Debug, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Activity {
-    /// Such as `task_status_changed`.
+    /// The event, such as `task_status_changed`.
     #[serde(rename = "type")]
     pub kind: String,
     /// `user`, `agent` or `system`.
     pub actor_type: String,
-    /// Whose doing.
+    /// The id of the actor.
     pub actor_id: String,
-    /// Their name.
+    /// The name of the actor.
     pub actor_name: String,
-    /// Such as `task`.
+    /// The kind of target, such as `task`.
     pub target_type: String,
-    /// To whom or what.
+    /// The id of the target.
     pub target_id: String,
-    /// Its name.
+    /// The name of the target.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub target_name: Option<String>,
-    /// Details, free in form.
+    /// Free-form details.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub meta: Option<Value>,
-    /// When.
+    /// When it happened.
     pub created_at: Millis,
 }

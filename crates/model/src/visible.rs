@@ -1,14 +1,14 @@
-//! Foreign text for people: what a terminal shows is what the text says.
+//! Escapes foreign text for terminals, so that a person sees what the text really contains.
 //!
-//! Control characters drive a terminal, bidirectional controls (U+202E) reorder what a reader sees, and invisible
-//! characters hide the difference between two names. All of them are escaped visibly.
+//! Control characters drive a terminal, bidirectional controls (U+202E) reorder the display, and invisible characters
+//! hide the difference between two names. All of them are escaped visibly.
 
 use std::fmt::Write as _;
 
-/// Appends the text on one line: line ends are escaped, too.
+/// Appends the text on one line. Line ends are escaped too.
 pub fn push_line(line: &mut String, text: &str) {
     for c in text.chars() {
-        if deceives(c) {
+        if is_deceptive(c) {
             line.extend(c.escape_default());
         } else {
             line.push(c);
@@ -16,11 +16,11 @@ pub fn push_line(line: &mut String, text: &str) {
     }
 }
 
-/// The text for a terminal: lines and tabs stay.
+/// Escapes text for a terminal. Line ends and tabs stay.
 pub fn lines(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        if deceives(c) && !matches!(c, '\n' | '\t') {
+        if is_deceptive(c) && !matches!(c, '\n' | '\t') {
             shown.extend(c.escape_default());
         } else {
             shown.push(c);
@@ -29,13 +29,13 @@ pub fn lines(text: &str) -> String {
     shown
 }
 
-/// JSON for a terminal: the same values, with the escapes of JSON strings.
+/// Escapes JSON for a terminal with JSON's own escapes. The values stay the same.
 pub fn json(text: &str) -> String {
     let mut shown = String::with_capacity(text.len());
     for c in text.chars() {
-        if deceives(c) && !matches!(c, '\n' | '\t' | '\r') {
+        if is_deceptive(c) && !matches!(c, '\n' | '\t' | '\r') {
             for unit in c.encode_utf16(&mut [0; 2]) {
-                // Writing into a String cannot fail.
+                // Writing to a `String` cannot fail.
                 let _ = write!(shown, "\\u{unit:04x}");
             }
         } else {
@@ -45,12 +45,12 @@ pub fn json(text: &str) -> String {
     shown
 }
 
-/// Whether a reader sees something else than this character, or nothing.
-fn deceives(c: char) -> bool {
+/// Whether a reader sees something other than this character, or nothing.
+fn is_deceptive(c: char) -> bool {
     c.is_control()
         || matches!(
             c,
-            // Soft hyphen, and letters without a shape.
+            // Soft hyphen, and letters without a glyph.
             '\u{ad}' | '\u{34f}' | '\u{115f}' | '\u{1160}' | '\u{17b4}' | '\u{17b5}' | '\u{3164}' | '\u{ffa0}'
             // Controls of direction and joining, line and paragraph separators, invisible operators.
             | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}'
@@ -64,7 +64,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_deceives_is_escaped_and_everything_else_stays() {
+    fn escapes_only_deceptive_characters() {
         let mut line = String::new();
         push_line(&mut line, "a\u{202e}b\n\u{1b}[31m\u{9b}c\u{200b}");
         assert_eq!(line, "a\\u{202e}b\\n\\u{1b}[31m\\u{9b}c\\u{200b}");
@@ -74,11 +74,11 @@ mod tests {
     }
 
     #[test]
-    fn json_keeps_its_values() {
+    fn escaping_json_keeps_its_values() {
         let value = serde_json::json!({"a\u{202e}": "x\u{85}\u{e0041}\ny\u{1b}"});
         for text in [value.to_string(), format!("{value:#}\n")] {
             let shown = json(&text);
-            assert!(!shown.trim_end().chars().any(|c| c != '\n' && deceives(c)), "{shown}");
+            assert!(!shown.trim_end().chars().any(|c| c != '\n' && is_deceptive(c)), "{shown}");
             assert_eq!(serde_json::from_str::<serde_json::Value>(&shown).unwrap(), value);
         }
     }

@@ -4,17 +4,17 @@ use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
-/// A word of the list `T`, or one that the list does not have (yet), kept as it came.
+/// A word of the list `T`, or an unknown one as received.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Word<T> {
-    /// One we know.
+    /// A word of the list.
     Known(T),
-    /// One we do not.
+    /// An unknown word.
     Unknown(String),
 }
 
 impl<T: Copy> Word<T> {
-    /// The word, if we know it.
+    /// The word, if it is in the list.
     pub fn known(&self) -> Option<T> {
         match self {
             Self::Known(word) => Some(*word),
@@ -51,7 +51,7 @@ impl<T: fmt::Display> Serialize for Word<T> {
     }
 }
 
-/// A closed list: the enum, its words on the wire, and the way there and back.
+/// Defines a closed list: the enum, its words on the wire, and the conversions.
 #[macro_export]
 macro_rules! words {
     ($(#[$doc:meta])* $name:ident { $($(#[$vdoc:meta])* $variant:ident = $word:literal),* $(,)? }) => {
@@ -60,7 +60,7 @@ macro_rules! words {
         pub enum $name { $($(#[$vdoc])* $variant),* }
 
         impl $name {
-            /// The whole list.
+            /// All words of the list.
             pub const ALL: &'static [Self] = &[$(Self::$variant),*];
 
             /// The word on the wire.

@@ -1,17 +1,17 @@
-//! The task workflow (backend-contract §4): which status may follow which, and what each asks for.
+//! The task workflow (backend-contract §4): the allowed status changes and their requirements.
 //!
-//! The backend enforces these rules, but in production it does not say which one was broken; so we check them
-//! first, and can tell an agent what to do instead.
+//! The backend enforces these rules, but in production it does not say which one was violated. The runtime therefore
+//! checks them first and can tell an agent what to do instead.
 
 use std::collections::VecDeque;
 use std::fmt;
 
 use super::TaskStatus::{self, Archived, Assigned, Blocked, Done, InProgress, Inbox, Review};
 
-/// The targets that an agent may name, and the only steps on the way there (§4.3).
+/// The statuses an agent may request, and the only intermediate steps (§4.3).
 const AGENT_STEPS: [TaskStatus; 4] = [InProgress, Review, Done, Blocked];
 
-/// The statuses that may follow (§4.1).
+/// The statuses that may follow `from` (§4.1).
 pub fn allowed_next(from: TaskStatus) -> &'static [TaskStatus] {
     match from {
         Inbox => &[Assigned, Archived],
@@ -24,28 +24,28 @@ pub fn allowed_next(from: TaskStatus) -> &'static [TaskStatus] {
     }
 }
 
-/// Whether the table of §4.1 has this step.
+/// Whether the table of §4.1 contains this change.
 pub fn may_move(from: TaskStatus, to: TaskStatus) -> bool {
     allowed_next(from).contains(&to)
 }
 
-/// Whether anybody is on the task.
+/// Whether a task has assignees.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Assignees {
-    /// Nobody.
+    /// No person or agent.
     None,
     /// At least one person or agent.
     Some,
 }
 
-/// What a status asks for and the task does not have (§4.2).
+/// A requirement of a status that the task does not meet (§4.2).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unmet {
-    /// `assigned` and `in_progress` want somebody on the task.
+    /// `assigned` and `in_progress` require an assignee.
     NoAssignee(TaskStatus),
-    /// `inbox` wants nobody.
+    /// `inbox` allows no assignee.
     StillAssigned,
-    /// `blocked` wants a reason. Blanks count as one.
+    /// `blocked` requires a reason. Blanks count as a reason.
     NoReason,
 }
 
@@ -59,7 +59,7 @@ impl fmt::Display for Unmet {
     }
 }
 
-/// What the target status asks for, if it is missing (§4.2).
+/// The unmet requirement of the target status, if any (§4.2).
 pub fn requirement(to: TaskStatus, assignees: Assignees, blocked_reason: &str) -> Option<Unmet> {
     match (to, assignees) {
         (Assigned | InProgress, Assignees::None) => Some(Unmet::NoAssignee(to)),
@@ -69,18 +69,18 @@ pub fn requirement(to: TaskStatus, assignees: Assignees, blocked_reason: &str) -
     }
 }
 
-/// Why an agent cannot bring a task to a status.
+/// Why an agent cannot move a task to a status.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WorkflowError {
-    /// Agents name only `in_progress`, `review`, `done` and `blocked`.
+    /// Agents may request only `in_progress`, `review`, `done` and `blocked`.
     NotForAgents,
-    /// `done` comes only after `review`.
+    /// `done` is only allowed after `review`.
     NotInReview,
-    /// No steps lead there.
+    /// No steps lead to the status.
     NoPath(TaskStatus, TaskStatus),
 }
 
-/// The backend's own words.
+/// The backend's own sentences.
 impl fmt::Display for WorkflowError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -93,8 +93,8 @@ impl fmt::Display for WorkflowError {
     }
 }
 
-/// The steps by which an agent brings a task from one status to another: the shortest way through the statuses
-/// open to agents; none if it is there already (§4.3).
+/// The steps by which an agent moves a task to a status: the shortest path through the statuses open to agents. Empty if
+/// the task has the status already (§4.3).
 pub fn plan_for_agent(from: TaskStatus, to: TaskStatus) -> Result<Vec<TaskStatus>, WorkflowError> {
     if !AGENT_STEPS.contains(&to) {
         return Err(WorkflowError::NotForAgents);
@@ -102,15 +102,15 @@ pub fn plan_for_agent(from: TaskStatus, to: TaskStatus) -> Result<Vec<TaskStatus
     if to == Done && !matches!(from, Review | Done) {
         return Err(WorkflowError::NotInReview);
     }
-    let mut ways = VecDeque::from([vec![from]]);
-    while let Some(way) = ways.pop_front() {
-        let here = way[way.len() - 1];
-        if here == to {
-            return Ok(way[1..].to_vec());
+    let mut paths = VecDeque::from([vec![from]]);
+    while let Some(path) = paths.pop_front() {
+        let status = path[path.len() - 1];
+        if status == to {
+            return Ok(path[1..].to_vec());
         }
-        for &next in allowed_next(here) {
-            if AGENT_STEPS.contains(&next) && !way.contains(&next) {
-                ways.push_back([way.as_slice(), &[next]].concat());
+        for &next in allowed_next(status) {
+            if AGENT_STEPS.contains(&next) && !path.contains(&next) {
+                paths.push_back([path.as_slice(), &[next]].concat());
             }
         }
     }

@@ -1,8 +1,9 @@
-//! `demo`: everything on this machine, without an account, a network or a model.
+//! `demo`: Mission Control, a gateway and the runtime on this machine, without an account, a network or a
+//! model.
 //!
-//! This process has Mission Control in memory, with its page, and a scripted gateway behind which the team of
-//! [`mcr_gateway_sim::team`] plays. The runtime itself is a child process (`runtime`), the same program that anybody runs:
-//! whatever the page shows has gone through it. What the person in the demo does stands in `scenes`.
+//! This process runs Mission Control in memory, with its page, and a scripted gateway with the team of
+//! [`mcr_gateway_sim::team`]. The runtime itself is a child process (`runtime`), the same program as in
+//! production. Everything on the page has passed through it. `scenes` scripts the person in the demo.
 
 mod runtime;
 mod scenes;
@@ -32,19 +33,20 @@ use mcr_model::random;
 use mcr_model::redact::Redactor;
 use mcr_model::secret::Secret;
 
-/// Where the page is unless told otherwise.
+/// The default port of the page.
 pub const PORT: u16 = 3210;
 
-/// What moves it.
+/// The option that changes the port.
 const OPTION: &str = "--port";
 
-/// Before a runtime that has ended is started again; shorter would be busy where it cannot start at all.
-const BEFORE_RESTART: Duration = Duration::from_secs(1);
+/// The pause before a runtime that has ended is restarted. A shorter one would be busy where it cannot start
+/// at all.
+const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long the gateway may take for requests that have arrived once the runtime is gone.
-const LAST_TURNS: Duration = Duration::from_secs(1);
+/// How long the gateway may take for requests that have arrived when the runtime is gone.
+const LAST_REQUESTS_LIMIT: Duration = Duration::from_secs(1);
 
-/// Plays until a signal asks for the end.
+/// Runs until a signal stops it.
 pub fn demo(port: u16) -> Exit {
     match play(port) {
         Ok(()) => Exit::Done,
@@ -72,10 +74,10 @@ fn play(port: u16) -> Result<(), String> {
     let signals = embedded::signals()?;
     let (logged_in, visitors) = bounded(1);
     let board = Board::start(data, &listen, OPTION, move || {
-        // A full channel announces the visitors already.
+        // A full channel already announces the visitors.
         let _ = logged_in.try_send(());
     })?;
-    let gateway = Gateway::start(&board, &gateway_token)?;
+    let gateway = DemoGateway::start(&board, &gateway_token)?;
     let setting = runtime::Setting::new(&board, &gateway.url, &gateway_token)?;
     let mut scenes = Scenes::new(&board, visitors);
     let mut introduced = false;
@@ -84,7 +86,7 @@ fn play(port: u16) -> Result<(), String> {
             Ok(runtime) => runtime,
             Err(why) => break Err(format!("the runtime cannot be started: {why}")),
         };
-        match attend(&runtime, &setting, &board, &signals, &mut scenes, &mut introduced) {
+        match wait_for_runtime(&runtime, &setting, &board, &signals, &mut scenes, &mut introduced) {
             Ended::Asked => {
                 runtime.stop();
                 break Ok(());
@@ -93,8 +95,8 @@ fn play(port: u16) -> Result<(), String> {
                 if !mem::replace(&mut introduced, true) {
                     print(&introduction(&board, ""));
                 }
-                warn!("the runtime has ended ({}); it is started again", runtime.farewell());
-                if signals.recv_timeout(BEFORE_RESTART).is_ok() {
+                warn!("the runtime has ended ({}); it is started again", runtime.exit_status());
+                if signals.recv_timeout(RESTART_PAUSE).is_ok() {
                     break Ok(());
                 }
             }
@@ -105,17 +107,17 @@ fn play(port: u16) -> Result<(), String> {
     ended
 }
 
-/// How a runtime's life ended.
+/// How the wait for a runtime ended.
 enum Ended {
-    /// Somebody wants all of this to end.
+    /// A person stopped the demo.
     Asked,
-    /// It did.
+    /// The runtime ended.
     ByItself,
 }
 
-/// Stands by a runtime as long as it lives. Once the first one listens, everything that one can open is `introduced`; of
-/// one that comes after it only the link is new.
-fn attend(
+/// Waits for a runtime until it ends. Once the first runtime listens, `introduced` prints all links. For a
+/// later runtime only its link is new.
+fn wait_for_runtime(
     runtime: &Runtime,
     setting: &runtime::Setting,
     board: &Board,
@@ -123,7 +125,7 @@ fn attend(
     scenes: &mut Scenes,
     introduced: &mut bool,
 ) -> Ended {
-    let bell = Stop::new();
+    let nudge_stop = Stop::new();
     let mut sweep = Instant::now() + SWEEP;
     let ended = loop {
         let until = scenes.due().map_or(sweep, |due| due.min(sweep));
@@ -134,7 +136,7 @@ fn attend(
                     let live = format!("  Live      {}\n", setting.link(&address));
                     let known = mem::replace(introduced, true);
                     print(&if known { live } else { introduction(board, &live) });
-                    ring(board, address, &bell);
+                    nudge_on_changes(board, address, &nudge_stop);
                     scenes.begin();
                 }
                 Err(_) => break Ended::ByItself,
@@ -149,18 +151,18 @@ fn attend(
             }
         }
     };
-    bell.close();
+    nudge_stop.close();
     ended
 }
 
-/// From now on the runtime is told of new rows at once.
-fn ring(board: &Board, address: BaseUrl, bell: &Stop) {
-    if let Err(why) = nudge::start(board.engine.clone(), address, bell.clone()) {
-        warn!("the runtime is not told of new rows, it finds them by itself: {why}");
+/// Notifies the runtime of new rows at once, from now on.
+fn nudge_on_changes(board: &Board, address: BaseUrl, nudge_stop: &Stop) {
+    if let Err(why) = nudge::start(board.engine.clone(), address, nudge_stop.clone()) {
+        warn!("the runtime is not notified of new rows and finds them by polling: {why}");
     }
 }
 
-/// What there is to see and to do; `live` is the line with the link to the runtime's page, if it is known.
+/// The text that introduces the demo. `live` is the line with the link to the runtime's page, if it is known.
 fn introduction(board: &Board, live: &str) -> String {
     format!(
         "Mission Control with a demo team. All of it runs on this machine, and nothing is kept.\n\n  \
@@ -172,26 +174,29 @@ fn introduction(board: &Board, live: &str) -> String {
     )
 }
 
-/// The scripted gateway while it serves.
-struct Gateway {
+/// The running scripted gateway.
+struct DemoGateway {
     url: String,
     scripted: ScriptedGateway,
     server: Server,
 }
 
-impl Gateway {
+impl DemoGateway {
     fn start(board: &Board, token: &Secret) -> Result<Self, String> {
-        let roll = roll(&board.engine, &board.account);
-        // Whoever a visitor hires is there, too.
-        let agents =
-            roll().into_iter().map(|member| member.slug).chain([gateway::ANYBODY.to_owned()]).collect();
+        let current_team = current_team(&board.engine, &board.account);
+        // Includes agents that a visitor hires.
+        let agents = current_team()
+            .into_iter()
+            .map(|member| member.slug)
+            .chain([gateway::ANY_AGENT.to_owned()])
+            .collect();
         let options = gateway::Options {
             token: Some(token.expose().to_owned()),
             agents,
             fresh_sessions_conflict: false,
             ..gateway::Options::default()
         };
-        let scripted = ScriptedGateway::new(options, Arc::new(Team::new(roll)));
+        let scripted = ScriptedGateway::new(options, Arc::new(Team::new(current_team)));
         let limits = ServerLimits::default().with_body_limit(gateway::PATH, gateway::BODY_BYTES);
         let doors = scripted.clone();
         let answer = move |request: mcr_http::message::Request| doors.answer(&request);
@@ -204,16 +209,16 @@ impl Gateway {
 
     fn stop(self) {
         self.scripted.end();
-        self.server.stop(LAST_TURNS);
+        self.server.stop(LAST_REQUESTS_LIMIT);
     }
 }
 
-/// Who is in the team, as the board knows it at that moment.
-fn roll(engine: &Arc<Engine>, account: &str) -> impl Fn() -> Vec<Member> + Send + Sync + use<> {
+/// The team as the board knows it at the moment of the call.
+fn current_team(engine: &Arc<Engine>, account: &str) -> impl Fn() -> Vec<Member> + Send + Sync + use<> {
     let (engine, account) = (engine.clone(), account.to_owned());
     move || {
         let args = json!({"accountId": account});
-        let (_, answer) = engine.call(Kind::Query, "agents:list", &args, Caller::Person, "roll");
+        let (_, answer) = engine.call(Kind::Query, "agents:list", &args, Caller::Person, "current_team");
         let agents = answer["value"].as_array().into_iter().flatten();
         let text = |agent: &Value, field: &str| agent[field].as_str().unwrap_or_default().to_owned();
         agents

@@ -1,4 +1,4 @@
-//! The runtime as a child process: the same program, with `run`.
+//! The runtime as a child process: this program with `run`.
 
 use std::fs::{self, DirBuilder, File};
 use std::io::{BufRead as _, BufReader, Write as _};
@@ -17,26 +17,27 @@ use mcr_model::BaseUrl;
 use mcr_model::random;
 use mcr_model::secret::Secret;
 
-/// How long it may take to end in peace: it lets turns that run come to their end.
-const PATIENCE: Duration = Duration::from_secs(30);
+/// How long the runtime may take to stop: it lets running turns finish.
+const STOP_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// How often it is looked whether it has ended.
-const LOOK: Duration = Duration::from_millis(20);
+/// The pause between two checks whether the runtime has ended.
+const EXIT_POLL_PAUSE: Duration = Duration::from_millis(20);
 
-/// Stands before each line of its log.
+/// The prefix of each line of the runtime's log.
 const PREFIX: &str = "runtime | ";
 
-/// What every life of the runtime is started with.
+/// The settings of every start of the runtime.
 pub(super) struct Setting {
-    folder: Folder,
-    /// Opens its live page.
+    folder: TemporaryFolder,
+    /// Opens the runtime's live page.
     operator: Secret,
     variables: Vec<(&'static str, String)>,
 }
 
 impl Setting {
     pub(super) fn new(board: &Board, gateway: &str, token: &Secret) -> Result<Self, String> {
-        let folder = Folder::new().map_err(|why| format!("no folder for the runtime's state: {why}"))?;
+        let folder =
+            TemporaryFolder::new().map_err(|why| format!("no folder for the runtime's state: {why}"))?;
         let state = folder.0.join("state");
         let made = DirBuilder::new().mode(0o700).create(&state).map_err(|why| why.to_string());
         let operator = made.and_then(|()| StateDir::new(&state).token_or_new())?;
@@ -49,24 +50,25 @@ impl Setting {
             ("OPENCLAW_GATEWAY_TOKEN", token.expose().to_owned()),
             ("HEALTH_HOST", "127.0.0.1".to_owned()),
             ("HEALTH_PORT", "0".to_owned()),
-            // Behind a start, and behind a restart, rows wait for two lists.
+            // After a start or a restart, rows wait for two lists.
             ("DELIVERY_INTERVAL", "1000".to_owned()),
             ("STATE_DIR", state.display().to_string()),
         ];
         Ok(Self { folder, operator, variables })
     }
 
-    /// The link to the live page of a runtime that listens there: whoever started the demo may act in it.
+    /// The link to the live page of the runtime at this address. It has the token, because the person who
+    /// started the demo may act.
     pub(super) fn link(&self, address: &BaseUrl) -> String {
         format!("{}#token={}", address.join("/"), self.operator.expose())
     }
 }
 
-/// A folder that goes away.
-struct Folder(PathBuf);
+/// A temporary folder.
+struct TemporaryFolder(PathBuf);
 
-impl Folder {
-    /// With an env file that says nothing, so that the machine's own is not read.
+impl TemporaryFolder {
+    /// Makes a folder with an empty env file, so that the machine's own is not read.
     fn new() -> std::io::Result<Self> {
         let path = std::env::temp_dir().join(format!("mission-control-demo-{}", random::hex::<8>()));
         DirBuilder::new().mode(0o700).create(&path)?;
@@ -80,20 +82,20 @@ impl Folder {
     }
 }
 
-impl Drop for Folder {
+impl Drop for TemporaryFolder {
     fn drop(&mut self) {
-        // What cannot be removed is the system's to clear away.
+        // The system clears away what cannot be removed.
         let _ = fs::remove_dir_all(&self.0);
     }
 }
 
-/// What it has to tell; the end of the news is its own.
+/// An event of the runtime's log. The channel closes with the log.
 pub(super) enum RuntimeEvent {
-    /// It answers at this address.
+    /// The runtime listens on this address.
     Listening(BaseUrl),
 }
 
-/// One life of it. Killed when dropped.
+/// One run of the runtime. Dropping it kills the process.
 pub(super) struct Runtime {
     child: Child,
     pub(super) news: Receiver<RuntimeEvent>,
@@ -106,33 +108,33 @@ impl Runtime {
         command.env_clear().envs(setting.variables.iter().map(|(name, value)| (name, value)));
         command.current_dir(&setting.folder.0);
         let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
-        // One message for each life; whoever listens may be busy for a moment.
+        // Each run sends one message, and the receiver may be busy for a moment.
         let (tell, news) = unbounded();
         if let Some(log) = child.stderr.take() {
-            thread::Builder::new().name("runtime-log".to_owned()).spawn(move || pass_on(log, &tell))?;
+            thread::Builder::new().name("runtime-log".to_owned()).spawn(move || forward_log(log, &tell))?;
         }
         Ok(Self { child, news })
     }
 
-    /// Ends it: in peace, or after its time is over.
+    /// Stops the runtime, and kills it after its time limit.
     pub(super) fn stop(&mut self) {
         if !terminate(&self.child) {
-            warn!("the runtime cannot be asked to end, so it is ended");
+            warn!("the runtime cannot be asked to stop, so it is killed");
             return;
         }
-        let until = Instant::now() + PATIENCE;
+        let until = Instant::now() + STOP_TIMEOUT;
         while Instant::now() < until {
             match self.child.try_wait() {
-                Ok(None) => thread::sleep(LOOK),
+                Ok(None) => thread::sleep(EXIT_POLL_PAUSE),
                 Ok(Some(_)) | Err(_) => return,
             }
         }
-        warn!("the runtime did not end within {} s, so it is ended", PATIENCE.as_secs());
+        warn!("the runtime did not stop within {} s, so it is killed", STOP_TIMEOUT.as_secs());
     }
 
-    /// How it ended, once its news have.
-    pub(super) fn farewell(&mut self) -> String {
-        // It has closed its log; whatever still holds it up is not worth waiting for.
+    /// How the runtime ended, after its log has closed.
+    pub(super) fn exit_status(&mut self) -> String {
+        // The log is closed. Nothing else of the process is worth waiting for.
         let status = self.child.kill().and_then(|()| self.child.wait());
         status.as_ref().map_or_else(ToString::to_string, ExitStatus::to_string)
     }
@@ -140,29 +142,29 @@ impl Runtime {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        // Fails where it has ended already, which is what is wanted.
+        // Fails if the process has ended already, which is fine.
         let _ = self.child.kill();
         let _ = self.child.wait();
     }
 }
 
-/// The standard library can only kill; every shell can ask.
+/// Asks the process to stop. The standard library can only kill, so a shell sends the signal.
 fn terminate(child: &Child) -> bool {
     let mut shell = Command::new("/bin/sh");
     shell.args(["-c", "kill -TERM \"$0\"", &child.id().to_string()]);
     shell.stdin(Stdio::null()).status().is_ok_and(|status| status.success())
 }
 
-/// Shows its log and finds in it where it listens.
-fn pass_on(log: ChildStderr, tell: &Sender<RuntimeEvent>) {
+/// Copies the log and finds the address in it.
+fn forward_log(log: ChildStderr, tell: &Sender<RuntimeEvent>) {
     for line in BufReader::new(log).split(b'\n').map_while(Result::ok) {
         let line = String::from_utf8_lossy(&line);
         let address = line.split_once("listening on ").map(|(_, address)| address.trim());
         if let Some(address) = address.and_then(|address| BaseUrl::parse(address).ok()) {
-            // Nobody may listen any more, which is as well.
+            // The receiver may be gone, which is fine.
             let _ = tell.send(RuntimeEvent::Listening(address));
         }
-        // A log that nobody reads is no reason to end.
+        // A closed output is no reason to stop.
         let _ = writeln!(std::io::stderr(), "{PREFIX}{line}");
     }
 }

@@ -1,5 +1,5 @@
-//! What Robin, the person of the demo, does unasked: once at the start, and once when a visitor comes. After that
-//! only visitors make something happen.
+//! The scripted actions of Robin, the person in the demo: one at the start, and one when a visitor logs in.
+//! All other events come from visitors.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -11,35 +11,35 @@ use serde_json::{Value, json};
 use crate::app::embedded::Board;
 use mcr_mission_control::{Caller, Engine, Kind};
 
-/// After the runtime has come up: the page should be open by then, and the roster read.
-const AT_FIRST: Duration = Duration::from_secs(2);
+/// The pause after the runtime's start, for the page to open and the roster to be read.
+const START_PAUSE: Duration = Duration::from_secs(2);
 
-/// After somebody has logged in: time to look around.
-const WELCOME: Duration = Duration::from_secs(4);
+/// The pause after a login, for a look around.
+const LOGIN_PAUSE: Duration = Duration::from_secs(4);
 
-/// The task that Robin makes.
+/// The task that Robin creates.
 const TITLE: &str = "Tell our guests what to bring";
 const DESCRIPTION: &str = "One short page that guests read on the phone on the evening before: what to wear, what to \
                            bring, where to come, and what happens when it is windy.";
 const REQUEST: &str = "@squad-lead, three guests came in sandals today. Could somebody write down what to bring, please? \
                        It should be ready before the weekend.";
 
-/// The seeded task that Robin remembers when somebody comes.
+/// The seeded task that Robin remembers when a visitor logs in.
 const FORGOTTEN: &str = "Collect what guests ask most often";
 const REMINDER: &str =
     "@squad-lead, the telephone rings all morning. Please find somebody to write these down.";
 
-/// What is still to come.
+/// The remaining actions.
 pub(super) struct Scenes {
     engine: Arc<Engine>,
     account: String,
-    /// Somebody has logged in.
+    /// A visitor has logged in.
     pub(super) visitors: Receiver<()>,
     first: Cue,
     second: Cue,
 }
 
-/// Whether something was played, or when it is.
+/// Whether and when an action is due.
 #[derive(Clone, Copy, PartialEq)]
 enum Cue {
     Waits,
@@ -61,7 +61,7 @@ impl Cue {
         }
     }
 
-    /// Says once that it is time.
+    /// Returns once that the action is due.
     fn take(&mut self) -> bool {
         let now = self.due().is_some_and(|due| due <= Instant::now());
         if now {
@@ -82,24 +82,24 @@ impl Scenes {
         }
     }
 
-    /// The runtime is there.
+    /// Schedules the first action: the runtime has started.
     pub(super) fn begin(&mut self) {
-        self.first.set(AT_FIRST);
+        self.first.set(START_PAUSE);
     }
 
-    /// Somebody is there. Before the first scene there is enough to see.
+    /// Schedules the second action: a visitor has logged in. Before the first action there is enough to see.
     pub(super) fn welcome(&mut self) {
         if self.first == Cue::Played {
-            self.second.set(WELCOME);
+            self.second.set(LOGIN_PAUSE);
         }
     }
 
-    /// When the next one is to be played.
+    /// When the next action is due.
     pub(super) fn due(&self) -> Option<Instant> {
         self.first.due().into_iter().chain(self.second.due()).min()
     }
 
-    /// Plays what is due.
+    /// Performs the actions that are due.
     pub(super) fn play(&mut self) {
         let played = if self.first.take() {
             self.open()
@@ -124,7 +124,7 @@ impl Scenes {
     fn remember(&self) -> Result<(), String> {
         let board = self.act(Kind::Query, "board:snapshot", json!({}))?;
         let tasks = board["tasks"].as_array().into_iter().flatten();
-        // The visitor may have changed it, or taken it away.
+        // The visitor may have changed or deleted the task.
         let forgotten = |task: &&Value| task["title"] == FORGOTTEN && task["status"] == "inbox";
         let Some(task) = tasks.into_iter().find(forgotten) else { return Ok(()) };
         self.write(&task["_id"], REMINDER)?;
@@ -136,7 +136,7 @@ impl Scenes {
         self.act(Kind::Mutation, "messages:create", json!({"taskId": task, "content": content})).map(drop)
     }
 
-    /// Calls a function as a person does.
+    /// Calls a function as a person.
     fn act(&self, kind: Kind, path: &str, mut args: Value) -> Result<Value, String> {
         args["accountId"] = json!(self.account);
         let (_, mut answer) = self.engine.call(kind, path, &args, Caller::Person, "robin");

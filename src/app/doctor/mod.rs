@@ -16,9 +16,9 @@ use serde_json::{Value, json};
 use super::command_env::{BackendConnection, CommandEnv};
 use super::exit::Exit;
 use super::print;
-use super::service_client::{CommandContext, Service, address};
+use super::service_client::{CommandContext, ServiceEndpoint, address};
 use crate::telemetry;
-use mcr_clients::convex::{Backoff, Why};
+use mcr_clients::convex::{Backoff, CallReason};
 use mcr_clients::mission::{GetDeliveryContext, GetOrchestrator, ListAgents, Mission};
 use mcr_clients::wire::Stop;
 use mcr_config::{LogFormat, LogOutput, Settings};
@@ -105,7 +105,7 @@ impl Check {
 /// Checks everything that can be checked, and prints it.
 pub fn doctor(env_file: Option<&Path>, wanted: Doctor) -> Exit {
     let Doctor { all, json: as_json, live } = wanted;
-    let env = CommandEnv::survey(env_file);
+    let env = CommandEnv::load(env_file);
     // What the calls would log stands in the findings.
     telemetry::start(LevelFilter::Off, LogFormat::Text, LogOutput::Stderr, env.redactor.clone());
     let mut checks = examine(&env, live);
@@ -120,11 +120,10 @@ pub fn doctor(env_file: Option<&Path>, wanted: Doctor) -> Exit {
 
 fn examine(env: &CommandEnv, live: bool) -> Vec<Check> {
     let report = &env.configuration.report;
-    let verdict = if report.mistakes.is_empty() { CheckResult::Good } else { CheckResult::Wrong };
-    let mistakes = report.mistakes.iter().map(ToString::to_string);
-    let warnings = report.warnings.iter().map(|warning| format!("warning: {warning}"));
-    let mut checks =
-        vec![Check { name: "configuration", verdict, sentences: mistakes.chain(warnings).collect() }];
+    let mut sentences: Vec<String> = report.errors().map(ToString::to_string).collect();
+    let verdict = if sentences.is_empty() { CheckResult::Good } else { CheckResult::Wrong };
+    sentences.extend(report.warnings().map(|warning| format!("warning: {warning}")));
+    let mut checks = vec![Check { name: "configuration", verdict, sentences }];
     let skipped = |name, first: &str| Check {
         name,
         verdict: CheckResult::Skipped,
@@ -140,7 +139,7 @@ fn examine(env: &CommandEnv, live: bool) -> Vec<Check> {
     let footing = CommandContext::of(env);
     let mut later = vec![disk::disk(settings, footing.as_ref().and_then(CommandContext::displaced))];
     // Tried once: whoever asks wants to know how it is now.
-    match env.way(settings, Backoff::never()) {
+    match env.connect(settings, Backoff::never()) {
         Ok(way) => {
             let sentences = vec![way.roots.describe()];
             checks.push(Check { name: "certificates", verdict: CheckResult::Good, sentences });
@@ -194,7 +193,7 @@ fn try_port(settings: &Settings) -> Check {
 
 /// Whether what listens there answers as a runtime does. Whoever takes longer than a moment does not.
 fn is_ours(host: &str, port: u16) -> bool {
-    let asked = Service::at(address(host, port)).ask("GET", "/version", "", MOMENT);
+    let asked = ServiceEndpoint::at(address(host, port)).ask("GET", "/version", "", MOMENT);
     asked.is_ok_and(|(_, answer)| answer["runtimeServiceVersion"].is_string())
 }
 
@@ -215,7 +214,7 @@ fn ask_backend(settings: &Settings, way: &BackendConnection, mission: &Mission) 
             }
         }
         Err(error) => {
-            let hidden = (error.why == Why::Unknown).then(|| REFUSES_ALL.to_owned());
+            let hidden = (error.why == CallReason::Unknown).then(|| REFUSES_ALL.to_owned());
             let sentences = hidden.into_iter().chain([error.to_string()]).chain(through).collect();
             Check { name, verdict: CheckResult::Wrong, sentences }
         }
@@ -226,7 +225,7 @@ fn ask_backend(settings: &Settings, way: &BackendConnection, mission: &Mission) 
 fn hides_reasons(mission: &Mission) -> Option<String> {
     let nothing = NotificationId::new("doctor");
     let asked = mission.ask_within(PATIENCE, &GetDeliveryContext { notification_id: &nothing });
-    asked.is_err_and(|error| error.why == Why::Unknown).then(|| {
+    asked.is_err_and(|error| error.why == CallReason::Unknown).then(|| {
         "it hides the reasons of errors, as production deployments do: whatever it refuses is tried again for a while"
             .to_owned()
     })

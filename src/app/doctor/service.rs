@@ -28,7 +28,7 @@ pub(super) fn ask(footing: &CommandContext) -> Check {
         // What is wrong with the ledger is told where the disk is.
         Err(_) => return Check::new("service", CheckResult::Skipped, vec!["it does not run".to_owned()]),
     };
-    if !overview.paused.is_nobody() {
+    if !overview.paused.is_empty() {
         check.note(overview.paused.in_words());
     }
     if runs {

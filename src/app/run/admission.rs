@@ -1,4 +1,4 @@
-//! Which requests are let in, by their heads alone: no body of a stranger is read.
+//! Decides by its head alone whether a request is accepted: the body of a refused request is not read.
 
 use std::time::Instant;
 
@@ -8,7 +8,7 @@ use mcr_http::message::{Reply, Request};
 use mcr_service::http::routes::{Route, route};
 
 impl State {
-    /// Decides by the head alone whether a request is let in: the answer to one that is not.
+    /// The answer to a request that is refused, by its head alone.
     pub(super) fn refuse(&self, request: &Request) -> Option<Reply> {
         let began = Instant::now();
         let refused = self.refusal(request)?.no_store();
@@ -19,8 +19,8 @@ impl State {
     fn refusal(&self, request: &Request) -> Option<Reply> {
         let route = route(request);
         let meant = self.hosts.meant(request);
-        // No browser leaves the Host header out, so a probe without one is harmless. Whoever acts or reads what was
-        // written says where the request is meant to go.
+        // Browsers always send a Host header, so a probe without one is harmless. A request that acts, or
+        // reads stored text, must name its host.
         let open = !matches!(route, Route::Operator(_) | Route::Agent(_) | Route::Nudge);
         if meant == Meant::Elsewhere || (meant == Meant::Unsaid && !open) {
             return Some(Reply::error(403, &format!("Forbidden: {REFUSED}")));

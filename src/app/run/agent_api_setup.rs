@@ -1,4 +1,4 @@
-//! What agents call over HTTP, and what an earlier process has left for it, put together for the running service.
+//! Sets up the agents' HTTP API for the running service, with what an earlier process has stored for it.
 
 use std::sync::Arc;
 
@@ -19,10 +19,10 @@ use mcr_service::roster::Team;
 use mcr_store::ledger::Ledger;
 use mcr_store::sessions::names;
 
-/// A call of an agent goes as far as TLS and the backend's nested JSON; memory that is not touched costs nothing.
+/// An agent's call may use TLS and parse the backend's nested JSON. Untouched stack memory costs nothing.
 const STACK_BYTES: usize = 1024 * 1024;
 
-/// What the service's own server allows.
+/// The limits of the service's own server.
 pub(super) fn limits(memory: &ByteBudget) -> ServerLimits {
     ServerLimits {
         stack_bytes: STACK_BYTES,
@@ -33,15 +33,15 @@ pub(super) fn limits(memory: &ByteBudget) -> ServerLimits {
     .with_body_limit("/agent/document", DOCUMENT_BYTES)
 }
 
-/// The host names of the service.
+/// The host names that the service accepts.
 pub(super) fn hosts_of(settings: &Settings) -> Hosts {
-    // The port plays no part.
+    // The port does not matter.
     let base_url = settings.http.base_url(settings.http.port);
     Hosts::new([settings.http.host.as_str(), base_url.host()])
 }
 
-/// What an earlier process has left that agents are to hear of, where the ledger is; without a place to write it is only
-/// remembered.
+/// Opens the wake-ups that an earlier process has stored for agents, next to the ledger. Without a writable
+/// folder they are kept in memory only.
 pub(super) fn open_wakes(settings: &Settings, folder: Option<&Arc<Folder>>, ledger: &Ledger) -> Keeper {
     let account = AccountId::new(&settings.account.id);
     match (folder, ledger.state().off) {
@@ -50,7 +50,7 @@ pub(super) fn open_wakes(settings: &Settings, folder: Option<&Arc<Folder>>, ledg
     }
 }
 
-/// How conversations are named at the gateway: as an earlier process has chosen, or as the first turn will.
+/// How sessions are named at the gateway: as an earlier process chose, or as the first turn will.
 pub(super) fn open_names(folder: Option<&Arc<Folder>>, ledger: &Ledger) -> SessionNaming {
     let Some(folder) = folder.filter(|_| ledger.state().off.is_none()) else {
         return SessionNaming::open(|_| {});
@@ -61,12 +61,12 @@ pub(super) fn open_names(folder: Option<&Arc<Folder>>, ledger: &Ledger) -> Sessi
 }
 
 impl ThreadSetup<'_> {
-    /// The doors for agents.
-    pub(super) fn doors(&self, team: &Team, view: View) -> AgentApi {
+    /// The API for agents.
+    pub(super) fn agent_api(&self, team: &Team, view: View) -> AgentApi {
         let settings = self.settings;
         let (inflight, stop) = (view.inflight().clone(), self.switches.calls.clone());
         AgentApi::new(AgentApiSetup {
-            mission: self.ways.patient.mission(settings, &self.switches.calls),
+            mission: self.connections.patient.mission(settings, &self.switches.calls),
             team: team.clone(),
             sessions: self.sessions.clone(),
             inflight,

@@ -1,7 +1,8 @@
-//! The health of Mission Control, as every caller of it finds it, in one place for `/health` and `/metrics`.
+//! The health of Mission Control, as all its callers find it, for `/health` and `/metrics`.
 //!
-//! Whatever the service itself asks for (lists, contexts, marks, the roster, reports) tells how the backend is; what
-//! agents ask for with their tools may be refused for reasons of theirs, and only its successes count.
+//! Every call that the service makes for itself (lists, contexts, marks, the roster, reports) shows the state
+//! of the backend. A tool call of an agent may be refused for the agent's own reasons, so only its success
+//! counts.
 
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,7 +12,7 @@ use serde_json::value::RawValue;
 
 use super::super::command_env::BackendConnection;
 use super::token_refusals::{Token, TokenRefusals};
-use mcr_clients::convex::{Call, CallError, Class, Convex, ConvexEndpoint, Why};
+use mcr_clients::convex::{Call, CallClass, CallError, CallReason, Convex, ConvexEndpoint};
 use mcr_clients::mission::{Mission, catalog};
 use mcr_clients::wire::Stop;
 use mcr_config::Settings;
@@ -21,7 +22,7 @@ use mcr_model::redact::Redactor;
 use mcr_service::http::health::BackendHealth;
 use mcr_service::metrics::{Metrics, short};
 
-/// So many failures in a row, with nothing between, are no accident.
+/// This many consecutive failures are no accident.
 const IN_A_ROW: u32 = 3;
 
 /// The longest error that is shown.
@@ -31,7 +32,8 @@ const ERROR_CHARS: usize = 500;
 pub(super) struct Backend {
     metrics: Arc<Metrics>,
     redactor: Arc<Redactor>,
-    /// When a call last succeeded, and whether any failure is younger: a success without one takes no lock.
+    /// The time of the last successful call, and whether a failure followed: a success after a success takes
+    /// no lock.
     last_ok: AtomicI64,
     troubled: AtomicBool,
     known: Mutex<BackendState>,
@@ -43,7 +45,7 @@ pub(super) struct Backend {
 struct BackendState {
     last_failure: Option<Millis>,
     last_error: Option<String>,
-    /// In a row, with no success between.
+    /// Consecutive failures.
     refusals: u32,
     away: u32,
     token_refused: bool,
@@ -52,66 +54,66 @@ struct BackendState {
     report_error: Option<String>,
 }
 
-/// What a failed call says of the backend.
+/// What a failed call shows about the backend.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum Says {
+enum Evidence {
     /// It does not answer as Mission Control does.
     Away,
-    /// It answers, and does not do what it was asked for.
+    /// It answers, but does not do what was requested.
     Refuses { token: bool },
-    /// Nothing: it is about this call, or about us.
+    /// Nothing: the failure is about this call, or about this program.
     Nothing,
 }
 
-fn says(call: &Call<'_>, error: &CallError) -> Says {
+fn evidence(call: &Call<'_>, error: &CallError) -> Evidence {
     match error.why {
-        Why::Unreachable
-        | Why::NameNotFound
-        | Why::Proxy
-        | Why::CertificateRefused
-        | Why::NoTls
-        | Why::LostAnswer
-        | Why::TimedOut
-        | Why::Overloaded
-        | Why::ServerFault
-        | Why::Paused
-        | Why::NotConvex => Says::Away,
-        Why::TokenRefused | Why::Unauthorised => Says::Refuses { token: true },
-        Why::Forbidden
-        | Why::NotFound
-        | Why::Invalid
-        | Why::FunctionFailed
-        | Why::Unknown
-        | Why::BadArguments
-        | Why::NoSuchFunction
-        | Why::WrongKind
-        | Why::OurRequest => {
+        CallReason::Unreachable
+        | CallReason::NameNotFound
+        | CallReason::Proxy
+        | CallReason::CertificateRefused
+        | CallReason::NoTls
+        | CallReason::LostAnswer
+        | CallReason::TimedOut
+        | CallReason::Overloaded
+        | CallReason::ServerFault
+        | CallReason::Paused
+        | CallReason::NotConvex => Evidence::Away,
+        CallReason::TokenRefused | CallReason::Unauthorised => Evidence::Refuses { token: true },
+        CallReason::Forbidden
+        | CallReason::NotFound
+        | CallReason::Invalid
+        | CallReason::FunctionFailed
+        | CallReason::Unknown
+        | CallReason::BadArguments
+        | CallReason::NoSuchFunction
+        | CallReason::WrongKind
+        | CallReason::OurRequest => {
             if is_ours(call.path) {
-                Says::Refuses { token: false }
+                Evidence::Refuses { token: false }
             } else {
-                Says::Nothing
+                Evidence::Nothing
             }
         }
-        Why::Throttled
-        | Why::FunctionTimedOut
-        | Why::DatabaseTimedOut
-        | Why::TooLarge
-        | Why::ResultTooLarge
-        | Why::AnswerTooLarge
-        | Why::NotUnderstood
-        | Why::Stopped => Says::Nothing,
+        CallReason::Throttled
+        | CallReason::FunctionTimedOut
+        | CallReason::DatabaseTimedOut
+        | CallReason::TooLarge
+        | CallReason::ResultTooLarge
+        | CallReason::AnswerTooLarge
+        | CallReason::NotUnderstood
+        | CallReason::Stopped => Evidence::Nothing,
     }
 }
 
-/// Whether the service itself asks for this, and for no agent.
+/// Whether the service makes this call for itself, not for an agent.
 fn is_ours(path: &str) -> bool {
     catalog::ALL.iter().any(|function| function.path == path && function.caller == catalog::Caller::Runtime)
 }
 
 impl Backend {
-    /// With a clock that nobody sets.
+    /// Uses a monotonic clock.
     pub(super) fn new(metrics: Arc<Metrics>, redactor: Arc<Redactor>, steady: Box<dyn Clock>) -> Self {
-        // The first success is to be noted, too.
+        // The first success must be noted as well.
         let (last_ok, troubled) = (AtomicI64::new(i64::MIN), AtomicBool::new(true));
         Self { metrics, redactor, last_ok, troubled, known: Mutex::default(), steady }
     }
@@ -120,14 +122,14 @@ impl Backend {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A call was made.
+    /// Notes a call.
     fn note(&self, call: &Call<'_>, answer: &Result<Box<RawValue>, CallError>, took: Duration) {
         let result = match answer.as_ref().map_err(|error| error.class) {
             Ok(_) => "ok",
-            Err(Class::Transient) => "transient",
-            Err(Class::Refused) => "refused",
-            Err(Class::Gone) => "gone",
-            Err(Class::Ambiguous) => "ambiguous",
+            Err(CallClass::Transient) => "transient",
+            Err(CallClass::Refused) => "refused",
+            Err(CallClass::Gone) => "gone",
+            Err(CallClass::Ambiguous) => "ambiguous",
         };
         self.metrics.backend.record(short(call.path), result, took);
         match answer {
@@ -135,7 +137,7 @@ impl Backend {
                 self.last_ok.store(SystemClock.now().0, Ordering::Relaxed);
                 if self.troubled.swap(false, Ordering::AcqRel) {
                     let mut known = self.known();
-                    known.refusal.heard(Token::Accepted, self.steady.now());
+                    known.refusal.note(Token::Accepted, self.steady.now());
                     *known = BackendState {
                         last_failure: known.last_failure,
                         refusal: std::mem::take(&mut known.refusal),
@@ -145,7 +147,7 @@ impl Backend {
                     };
                 }
             }
-            Err(error) if error.why != Why::Stopped => self.note_failure(call, error),
+            Err(error) if error.why != CallReason::Stopped => self.note_failure(call, error),
             Err(_) => {}
         }
         if call.path.ends_with(":listUndeliveredNotifications") {
@@ -157,41 +159,41 @@ impl Backend {
         let mut known = self.known();
         known.last_failure = Some(SystemClock.now());
         known.last_error = Some(self.redactor.excerpt(&error.sentence, ERROR_CHARS));
-        // Of the identity alone a proxy may complain, too.
-        let token = if error.why == Why::TokenRefused { Token::Refused } else { Token::Unclear };
-        known.refusal.heard(token, self.steady.now());
-        match says(call, error) {
-            Says::Away => {
+        // A proxy may also refuse the identity.
+        let token = if error.why == CallReason::TokenRefused { Token::Refused } else { Token::Unclear };
+        known.refusal.note(token, self.steady.now());
+        match evidence(call, error) {
+            Evidence::Away => {
                 known.away += 1;
                 known.refusals = 0;
             }
-            Says::Refuses { token } => {
+            Evidence::Refuses { token } => {
                 known.refusals += 1;
                 known.away = 0;
                 known.token_refused = token;
             }
-            Says::Nothing => {}
+            Evidence::Nothing => {}
         }
         self.troubled.store(true, Ordering::Release);
     }
 
-    /// The original counts a list as a success only if there was something in it.
+    /// The original service counts a list as a success only if it was not empty.
     fn note_poll(&self, answer: &Result<Box<RawValue>, CallError>, took: Duration) {
         match answer {
             Ok(value) if value.get().trim_start().starts_with("[]") => {}
             Ok(_) => self.metrics.operation("delivery.poll", took, None),
-            Err(error) if error.why == Why::Stopped => {}
+            Err(error) if error.why == CallReason::Stopped => {}
             Err(error) => self.failed("delivery.poll", took, error),
         }
     }
 
-    /// An operation of the service failed.
+    /// Notes a failed operation of the service.
     pub(super) fn failed(&self, operation: &str, took: Duration, error: &CallError) {
         let why = self.redactor.excerpt(&error.to_string(), ERROR_CHARS);
         self.metrics.operation(operation, took, Some((why, SystemClock.now())));
     }
 
-    /// The backend was told how we are.
+    /// Notes a status report to the backend.
     pub(super) fn note_report(&self, error: Option<&CallError>) {
         let mut known = self.known();
         match error {
@@ -205,18 +207,18 @@ impl Backend {
         }
     }
 
-    /// Why it is pointless to go on, if so: the backend has refused the token for ten minutes, and no call has ever
-    /// succeeded.
+    /// Why the service should give up: the backend has refused the token for ten minutes, and no call has
+    /// ever succeeded.
     pub(super) fn hopeless(&self) -> Option<String> {
         let known = self.known();
         known.refusal.is_hopeless().then(|| known.last_error.clone().unwrap_or_default())
     }
 
-    /// As `/health` shows it.
+    /// The health as `/health` shows it.
     pub(super) fn health(&self, clock_ahead_ms: Option<i64>) -> BackendHealth {
         let known = self.known();
         let last_ok = Some(self.last_ok.load(Ordering::Relaxed)).filter(|at| *at != i64::MIN).map(Millis);
-        // The first failure is enough where nothing ever went well.
+        // One failure is enough if no call ever succeeded.
         let enough = if last_ok.is_none() { 1 } else { IN_A_ROW };
         let reachable = match (known.away >= enough, last_ok.is_some() || known.refusals > 0) {
             (true, _) => Some(false),
@@ -243,7 +245,7 @@ impl Backend {
     }
 }
 
-/// A way to the backend that notes what it carries.
+/// A backend client that notes every call.
 struct ObservedClient<C> {
     inner: C,
     backend: Arc<Backend>,
@@ -258,7 +260,7 @@ impl<C: Convex> Convex for ObservedClient<C> {
     }
 }
 
-/// The backend as this account sees it, for one thread, with everything noted; `stop` ends its calls.
+/// The backend as this account sees it, for one thread, with every call noted. `stop` ends its calls.
 pub(super) fn observed(
     way: &BackendConnection,
     settings: &Settings,
@@ -270,120 +272,10 @@ pub(super) fn observed(
     Mission::new(Arc::new(client), account, settings.account.service_token.clone())
 }
 
-/// By how many milliseconds the backend's clock is ahead of ours, as any of the ways has last heard.
+/// By how many milliseconds the backend's clock is ahead of ours, as any of the connections last saw.
 pub(super) fn clock_ahead(endpoints: &[ConvexEndpoint]) -> Option<i64> {
     endpoints.iter().find_map(ConvexEndpoint::clock_ahead)
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use mcr_clients::convex::Kind;
-
-    const OURS: &str = "service/actions:listAgents";
-    const AN_AGENTS: &str = "service/actions:getTaskForAgentTool";
-
-    fn backend() -> Backend {
-        backend_at(Hands::default())
-    }
-
-    fn backend_at(hands: Hands) -> Backend {
-        let functions = catalog::ALL.iter().map(|function| function.path);
-        Backend::new(Arc::new(Metrics::new(functions)), Arc::default(), Box::new(hands))
-    }
-
-    /// The second and the answer of each call.
-    type Timed = &'static [(i64, Result<(), Why>)];
-
-    /// A clock that stands still until it is moved.
-    #[derive(Clone, Default)]
-    struct Hands(Arc<AtomicI64>);
-
-    impl Clock for Hands {
-        fn now(&self) -> Millis {
-            Millis(self.0.load(Ordering::SeqCst))
-        }
-    }
-
-    /// Only what the backend itself says of the token counts: no hidden reason, no proxy, no outage.
-    #[test]
-    fn a_token_is_hopeless_after_ten_minutes_of_readable_refusals_alone() {
-        let rows: &[(Timed, bool)] = &[
-            (&[(0, Err(Why::TokenRefused)), (600, Err(Why::TokenRefused))], true),
-            (&[(0, Err(Why::TokenRefused)), (599, Err(Why::TokenRefused))], false),
-            (&[(0, Err(Why::Unknown)), (900, Err(Why::Unknown))], false),
-            (&[(0, Err(Why::Unauthorised)), (900, Err(Why::Unauthorised))], false),
-            (&[(0, Ok(())), (1, Err(Why::TokenRefused)), (900, Err(Why::TokenRefused))], false),
-            (
-                &[(0, Err(Why::TokenRefused)), (10, Err(Why::Unreachable)), (605, Err(Why::TokenRefused))],
-                false,
-            ),
-            (&[(0, Err(Why::TokenRefused)), (599, Err(Why::Stopped)), (600, Err(Why::TokenRefused))], true),
-        ];
-        for (row, (calls, hopeless)) in rows.iter().enumerate() {
-            let hands = Hands::default();
-            let backend = backend_at(hands.clone());
-            for (second, answer) in *calls {
-                hands.0.store(second * 1_000, Ordering::SeqCst);
-                heard(&backend, OURS, *answer);
-            }
-            assert_eq!(backend.hopeless().is_some(), *hopeless, "row {row}");
-        }
-    }
-
-    fn heard(backend: &Backend, path: &str, answer: Result<(), Why>) {
-        let args = RawValue::from_string("{}".to_owned()).unwrap();
-        let call = Call { kind: Kind::Action, path, args: &args, deadline: Duration::ZERO, may_repeat: true };
-        let answer = answer.map(|()| args.clone()).map_err(|why| {
-            let class = if why == Why::Unreachable { Class::Transient } else { Class::Refused };
-            CallError::new(class, why, "", why.explain())
-        });
-        backend.note(&call, &answer, Duration::from_millis(1));
-    }
-
-    type Heard = Vec<(&'static str, Result<(), Why>)>;
-
-    /// What was heard, in order, and what it comes to: reachable, accepted, whether the token is to blame.
-    #[test]
-    fn what_calls_say_of_the_backend() {
-        let ok = |path| (path, Ok(()));
-        let no = |path, why| (path, Err(why));
-        let rows: Vec<(Heard, Option<bool>, Option<bool>, bool)> = vec![
-            (vec![], None, None, false),
-            (vec![ok(OURS)], Some(true), Some(true), false),
-            (vec![no(OURS, Why::Unreachable)], Some(false), None, false),
-            (vec![no(OURS, Why::TokenRefused)], Some(true), Some(false), true),
-            (vec![no(OURS, Why::Unknown)], Some(true), Some(false), false),
-            (vec![no(OURS, Why::Stopped)], None, None, false),
-            // Once it has worked, one failure says little.
-            (vec![ok(OURS), no(OURS, Why::Unreachable)], Some(true), Some(true), false),
-            (vec![ok(OURS), no(OURS, Why::Unknown), no(OURS, Why::Unknown)], Some(true), Some(true), false),
-            ([vec![ok(OURS)], vec![no(OURS, Why::Unknown); 3]].concat(), Some(true), Some(false), false),
-            ([vec![ok(OURS)], vec![no(OURS, Why::TimedOut); 3]].concat(), Some(false), None, false),
-            // A token that was withdrawn is named at once.
-            (vec![ok(OURS), no(OURS, Why::TokenRefused)], Some(true), Some(false), true),
-            // What agents ask for in vain is their own business.
-            ([vec![ok(OURS)], vec![no(AN_AGENTS, Why::NotFound); 9]].concat(), Some(true), Some(true), false),
-            // Any success ends it.
-            (
-                [vec![ok(OURS)], vec![no(OURS, Why::Unknown); 5], vec![ok(AN_AGENTS)]].concat(),
-                Some(true),
-                Some(true),
-                false,
-            ),
-            ([vec![no(OURS, Why::Unreachable); 5], vec![ok(OURS)]].concat(), Some(true), Some(true), false),
-        ];
-        for (number, (calls, reachable, accepted, token)) in rows.into_iter().enumerate() {
-            let backend = backend();
-            let many = calls.len();
-            for (path, answer) in calls {
-                heard(&backend, path, answer);
-            }
-            let health = backend.health(None);
-            assert_eq!((health.reachable, health.accepted), (reachable, accepted), "row {number}");
-            assert_eq!(health.token_refused, token, "row {number}");
-            let counted: u64 = backend.metrics.backend.counts().map(|(.., count)| count).sum();
-            assert_eq!(counted, many as u64, "row {number}");
-        }
-    }
-}
+mod tests;

@@ -1,5 +1,4 @@
-//! What is done beside the deliveries, each on a thread of its own: the roster is fetched, and the backend is told that
-//! we live.
+//! Background tasks, each on a separate thread: fetching the roster, and reporting the status to the backend.
 
 use std::collections::{HashMap, HashSet};
 use std::io;
@@ -11,7 +10,7 @@ use log::{debug, info, warn};
 
 use super::state::State;
 use super::status_report::StatusHistory;
-use mcr_clients::convex::{CallError, Class};
+use mcr_clients::convex::{CallClass, CallError};
 use mcr_clients::gateway::HttpGateway;
 use mcr_clients::mission::{Mission, UpdateAgentHeartbeat, UpdateRuntimeStatus};
 use mcr_clients::wire::Stop;
@@ -23,13 +22,13 @@ use mcr_service::heartbeat::keeper::Keeper;
 use mcr_service::roster::Team;
 use mcr_store::sessions::Sessions;
 
-/// How soon a backend that did not answer is asked again; doubled with every failure.
-const FIRST_AGAIN: Duration = Duration::from_secs(1);
+/// The pause before a failed call is retried. It doubles with every failure.
+const FIRST_RETRY_PAUSE: Duration = Duration::from_secs(1);
 
-/// How soon a chore begins anew that has panicked.
-const AFTER_A_PANIC: Duration = Duration::from_secs(1);
+/// The pause before a task that panicked is restarted.
+const PANIC_RESTART_PAUSE: Duration = Duration::from_secs(1);
 
-/// Starts the thread of a chore, which ends when the switch is closed. After a panic the chore begins anew.
+/// Starts the thread of a task, which ends when the switch is closed. After a panic the task is restarted.
 pub(super) fn spawn(
     name: &'static str,
     panics: Panics,
@@ -38,29 +37,30 @@ pub(super) fn spawn(
 ) -> io::Result<()> {
     let keep_on = move || {
         while panics.catch(name, &mut chore).is_none() && !stop.is_closed() {
-            stop.wait(AFTER_A_PANIC);
+            stop.wait(PANIC_RESTART_PAUSE);
         }
     };
     thread::Builder::new().name(name.to_owned()).spawn(keep_on).map(drop)
 }
-/// How often the gateway is looked at while the backend was told that we are starting.
-const START_LOOK: Duration = Duration::from_secs(1);
+/// How often the gateway is probed while the reported status is "starting".
+const START_PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// At most this often the backend is told that an agent is alive: one call for many answers.
+/// The shortest time between two reports that an agent is alive: one call for many answers.
 const BEAT_INTERVAL: Duration = Duration::from_mins(5);
 
-/// How long one round may tell of agents, so that the next report is in time; the others follow in the next round.
-const BEATS_ROUND: Duration = Duration::from_secs(5);
+/// The time limit for reporting agents in one round, so that the next status report is in time. The rest
+/// follows later.
+const AGENT_REPORTS_MAX: Duration = Duration::from_secs(5);
 
-/// While it is out of reach, soon at first and then less often; where a person has to act first, seldom.
+/// The pause after failures: short at first, then longer. Long where a person has to act first.
 fn pause(failures: u32, error: Option<&CallError>, interval: Duration) -> Duration {
     let patience = error.and_then(|error| error.not_before).unwrap_or_default();
-    let soon = FIRST_AGAIN.saturating_mul(1 << failures.saturating_sub(1).min(16));
+    let soon = FIRST_RETRY_PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(16));
     let usual = if failures == 0 { interval } else { soon.min(interval) };
     usual.max(patience)
 }
 
-/// Keeps the roster up to date, and with it what is kept for its agents.
+/// Keeps the roster up to date, and with it the state kept for its agents.
 pub(super) struct RosterSync {
     pub(super) mission: Mission,
     pub(super) state: Arc<State>,
@@ -70,7 +70,7 @@ pub(super) struct RosterSync {
 }
 
 impl RosterSync {
-    /// Fetches the roster at once and then every interval, until the switch is closed.
+    /// Fetches the roster at once and then at every interval, until the switch is closed.
     pub(super) fn run(&self, stop: &Stop, interval: Duration) {
         let Self { mission, state, team, sessions, wakes } = self;
         let mut failures = 0;
@@ -91,7 +91,7 @@ impl RosterSync {
                     wakes.change(|wakes| wakes.tidy(&|slug| roster.by_slug(slug).is_some(), now));
                     note_roster(&before, &roster, state);
                     before = roster;
-                    state.heard_roster();
+                    state.apply_roster();
                 }
                 Err(error) => {
                     if failures == 1 {
@@ -122,26 +122,26 @@ fn note_roster(before: &Roster, now: &Roster, state: &State) {
     }
 }
 
-/// What the backend is told of us, and learns from us about itself.
+/// Reports the status to the backend, and learns the backend's health from the answers.
 pub(super) struct Reporter {
     mission: Mission,
-    /// To ask the gateway how it is and which release; none where none is configured.
+    /// For probing the gateway and its version. `None` where no gateway is configured.
     gateway: Option<HttpGateway>,
     state: Arc<State>,
     team: Team,
     began: Instant,
     verdict: StatusHistory,
-    /// When the backend was last told of each agent.
+    /// When the backend was last informed about each agent.
     beats: HashMap<AgentId, Instant>,
     report: RuntimeReport,
-    /// The gateway's release by the configuration, which rules.
-    told_version: Option<String>,
-    /// Whether the backend answered the last report, and whether it took it.
+    /// The configured gateway version, which takes precedence.
+    configured_version: Option<String>,
+    /// Whether the backend answered the last report, and whether it accepted the report.
     before: Option<(bool, bool)>,
 }
 
 impl Reporter {
-    /// As this machine is configured.
+    /// A reporter with the settings of this machine.
     pub(super) fn new(
         mission: Mission,
         gateway: Option<HttpGateway>,
@@ -159,13 +159,25 @@ impl Reporter {
             last_upgrade_at: None,
             last_upgrade_status: None,
         };
-        let told_version = settings.openclaw_version.clone();
+        let configured_version = settings.openclaw_version.clone();
         let (began, verdict, beats) = (Instant::now(), StatusHistory::default(), HashMap::new());
-        Self { mission, gateway, state, team, began, verdict, beats, report, told_version, before: None }
+        Self {
+            mission,
+            gateway,
+            state,
+            team,
+            began,
+            verdict,
+            beats,
+            report,
+            configured_version,
+            before: None,
+        }
     }
 
-    /// Reports at once and then every interval, until the switch is closed. `provisioning` is reported once, and its end at
-    /// once: beside another runtime each repetition would announce that one as "back online".
+    /// Reports at once and then at every interval, until the switch is closed. `provisioning` is reported
+    /// once, and its end at once. Next to another runtime, each repetition would announce that one as "back
+    /// online".
     pub(super) fn run(&mut self, stop: &Stop, interval: Duration) {
         let mut failures = 0;
         let mut due = Instant::now();
@@ -174,63 +186,68 @@ impl Reporter {
             let status = self.look();
             let waits = starting && status == RuntimeStatus::Provisioning;
             if !waits && (starting || due <= Instant::now()) {
-                let told = self.tell(status);
+                let result = self.send_status(status);
                 if stop.is_closed() {
                     return;
                 }
-                failures = if told.is_ok() { 0 } else { failures + 1 };
-                starting = told.is_ok() && status == RuntimeStatus::Provisioning;
-                due = Instant::now() + pause(failures, told.as_ref().err(), interval);
-                self.note(told.err().as_ref());
+                failures = if result.is_ok() { 0 } else { failures + 1 };
+                starting = result.is_ok() && status == RuntimeStatus::Provisioning;
+                due = Instant::now() + pause(failures, result.as_ref().err(), interval);
+                self.note(result.err().as_ref());
             }
-            stop.wait(if starting { START_LOOK } else { due.saturating_duration_since(Instant::now()) });
+            stop.wait(if starting {
+                START_PROBE_INTERVAL
+            } else {
+                due.saturating_duration_since(Instant::now())
+            });
         }
     }
 
-    /// Looks at the gateway and the disk: the status to report.
+    /// Checks the gateway and the disk, and returns the status to report.
     fn look(&mut self) -> RuntimeStatus {
-        self.state.line.probe(self.gateway.as_ref());
-        self.state.look_at_the_disk();
+        self.state.gateway.probe(self.gateway.as_ref());
+        self.state.check_disk();
         self.verdict.next(self.state.condition(), self.began.elapsed())
     }
 
-    fn tell(&mut self, status: RuntimeStatus) -> Result<(), CallError> {
+    fn send_status(&mut self, status: RuntimeStatus) -> Result<(), CallError> {
         self.report.last_health_check = Some(SystemClock.now());
-        self.report.openclaw_version = self.told_version.clone().or_else(|| self.state.line.version());
+        self.report.openclaw_version =
+            self.configured_version.clone().or_else(|| self.state.gateway.version());
         self.mission.ask(&UpdateRuntimeStatus { status, config: Some(&self.report) })?;
         self.verdict.reported(status, self.began.elapsed());
-        self.tell_of_agents();
+        self.report_agents();
         Ok(())
     }
 
-    /// Tells the backend which agents have answered since it was last told of them. A backend in trouble ends the round:
-    /// the report matters more.
-    fn tell_of_agents(&mut self) {
+    /// Reports the agents that have answered since the last report. An error of the backend ends the round:
+    /// the status report matters more.
+    fn report_agents(&mut self) {
         let (roster, now) = (self.team.now(), Instant::now());
         let known = |(slug, answered): (String, Instant)| {
             let id = roster.by_slug(&slug)?.id.clone();
-            let told = self.beats.get(&id);
-            told.is_none_or(|at| *at < answered && now - *at >= BEAT_INTERVAL).then_some(id)
+            let result = self.beats.get(&id);
+            result.is_none_or(|at| *at < answered && now - *at >= BEAT_INTERVAL).then_some(id)
         };
-        let due: Vec<AgentId> = self.state.line.answers().into_iter().filter_map(known).collect();
+        let due: Vec<AgentId> = self.state.gateway.answers().into_iter().filter_map(known).collect();
         for id in due {
-            if now.elapsed() > BEATS_ROUND {
+            if now.elapsed() > AGENT_REPORTS_MAX {
                 return;
             }
             let beat =
                 UpdateAgentHeartbeat { agent_id: &id, status: AgentStatus::Online, current_task_id: None };
             if let Err(error) = self.mission.ask(&beat) {
-                debug!("the backend was not told that agent {id} is online: {error}");
-                if error.class == Class::Transient {
+                debug!("the backend could not be informed that agent {id} is online: {error}");
+                if error.class == CallClass::Transient {
                     return;
                 }
             }
-            // A refusal would be repeated, so it is not asked for again at once.
+            // A refusal would recur, so it is not retried at once.
             self.beats.insert(id, now);
         }
     }
 
-    /// Notes the news for `/health`; the log hears only of what has changed.
+    /// Notes the result for `/health`. Only changes are logged.
     fn note(&mut self, error: Option<&CallError>) {
         self.state.backend.note_report(error);
         let now = Some((error.is_none_or(|error| error.status.is_some()), error.is_none()));
@@ -243,10 +260,10 @@ impl Reporter {
     }
 }
 
-/// The last word: nobody types any more.
+/// Sends the last report, which also ends "typing".
 pub(super) fn report_offline(mission: &Mission, within: Duration) {
     let offline = UpdateRuntimeStatus { status: RuntimeStatus::Offline, config: None };
     if let Err(error) = mission.ask_within(within, &offline) {
-        warn!("the backend does not know that we stop: {error}");
+        warn!("the backend could not be informed of this stop: {error}");
     }
 }

@@ -1,7 +1,8 @@
 //! Watches whether `STATE_DIR` still leads to the ledger of this process.
 //!
-//! A folder that was moved, deleted, replaced or covered by another file system is open to a second runtime, while this one
-//! writes where nobody looks. So nothing new begins until the folder is back. Deliveries that run are finished.
+//! A folder that was moved, deleted, replaced or mounted over is open to a second runtime. This process would
+//! then write where no one reads. So no new work starts until the folder is back. Running deliveries are
+//! finished.
 
 use std::time::Duration;
 
@@ -16,20 +17,20 @@ use mcr_service::delivery::service::View;
 /// How often the folder is checked.
 const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
-/// Checks until the switch is closed.
+/// Checks the folder until the switch is closed.
 pub(super) fn watch(state: &State, view: &View, stop: &Stop) {
-    // What the dispatcher was last told. Begun anew after a panic, this tells it again.
-    let mut told = None;
+    // What the dispatcher was last informed of. After a panic this starts empty and informs it again.
+    let mut last_sent = None;
     while !stop.is_closed() {
-        let now = state.check_the_folder();
-        // Without an answer of the dispatcher the next check tries again.
-        if told.as_ref() != Some(&now) && view.ask(OperatorRequest::Suspend(now.is_some())).is_some() {
-            match (&now, told) {
-                (Some(why), _) => error!("nothing new begins: {STATE_DIR_MOVED} ({why})"),
-                (None, Some(Some(_))) => info!("STATE_DIR is back in its place: going on"),
+        let now = state.check_folder();
+        // If the dispatcher does not answer, the next check tries again.
+        if last_sent.as_ref() != Some(&now) && view.ask(OperatorRequest::Suspend(now.is_some())).is_some() {
+            match (&now, last_sent) {
+                (Some(why), _) => error!("no new work starts: {STATE_DIR_MOVED} ({why})"),
+                (None, Some(Some(_))) => info!("STATE_DIR is back in its place: work continues"),
                 (None, _) => {}
             }
-            told = Some(now);
+            last_sent = Some(now);
         }
         stop.wait(CHECK_INTERVAL);
     }

@@ -1,4 +1,4 @@
-//! The health of the gateway, as every caller of it finds it, in one place for `/health`.
+//! The health of the gateway, as all its callers find it, for `/health`.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::{BuildHasher as _, RandomState};
@@ -18,16 +18,16 @@ use mcr_service::delivery::stall_monitor;
 use mcr_service::http::health::GatewayHealth;
 use mcr_service::metrics::Metrics;
 
-/// So many sessions are told apart; more are not counted.
+/// The most sessions that are counted.
 const SESSIONS_MAX: usize = 100_000;
 
-/// What is known of the line.
+/// What is known of the gateway.
 pub(super) struct GatewayStatus {
     configured: bool,
-    /// Whether the agents are to call our tools.
+    /// Whether agents call our tools.
     client_tools: bool,
     metrics: Arc<Metrics>,
-    /// There once somebody speaks over it.
+    /// Present once a client uses the gateway.
     endpoint: OnceLock<GatewayEndpoint>,
     known: Mutex<GatewayState>,
 }
@@ -37,11 +37,11 @@ struct GatewayState {
     last_reply: Option<Millis>,
     last_error: Option<String>,
     version: Option<String>,
-    /// What the last probe found, unless a turn has got through since.
+    /// What the last probe found, unless a turn has succeeded since.
     trouble: Option<String>,
-    /// Why nothing got through when it last did not.
+    /// Why the last turn failed to reach the gateway.
     why: Option<Why>,
-    /// Hashes of the sessions' names: the names open the agents' API and are kept nowhere else.
+    /// Hashes of the sessions' names. The names grant access to the agents' API and are stored nowhere else.
     sessions: HashSet<u64>,
     hasher: RandomState,
     /// When each agent last answered.
@@ -49,14 +49,14 @@ struct GatewayState {
 }
 
 impl GatewayStatus {
-    /// To a gateway, or to nowhere.
+    /// The health of a gateway, configured or not.
     pub(super) fn new(configured: bool, client_tools: bool, metrics: Arc<Metrics>) -> Self {
         Self { configured, client_tools, metrics, endpoint: OnceLock::new(), known: Mutex::default() }
     }
 
-    /// From now on this is spoken to.
-    pub(super) fn leads_to(&self, endpoint: &GatewayEndpoint) {
-        // It is set once, by the one who starts.
+    /// Sets the endpoint that is in use.
+    pub(super) fn set_endpoint(&self, endpoint: &GatewayEndpoint) {
+        // It is set once, by the starting thread.
         let _ = self.endpoint.set(endpoint.clone());
     }
 
@@ -64,7 +64,7 @@ impl GatewayStatus {
         self.endpoint.get().map(GatewayEndpoint::dialect).unwrap_or_default()
     }
 
-    /// Notes how a call of the gateway came out.
+    /// Notes the result of a gateway call.
     fn count<T>(&self, call: &str, began: Instant, answer: &Result<T, GatewayError>) {
         let result = match answer.as_ref().map_err(|error| error.class) {
             Ok(_) => "ok",
@@ -80,7 +80,7 @@ impl GatewayStatus {
         self.known.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// As `/health` shows it; `gate` is why nothing is sent, if nothing is.
+    /// The health as `/health` shows it. `breaker` is why no turns are sent, if so.
     pub(super) fn health(&self, breaker: Option<&str>, started: bool) -> GatewayHealth {
         let dialect = self.dialect();
         let known = self.known();
@@ -110,7 +110,7 @@ impl GatewayStatus {
         }
     }
 
-    /// The gateway's release, if it has told.
+    /// The gateway's version, if it has reported one.
     pub(super) fn version(&self) -> Option<String> {
         self.known().version.clone()
     }
@@ -120,7 +120,7 @@ impl GatewayStatus {
         self.known().answers.iter().map(|(slug, at)| (slug.clone(), *at)).collect()
     }
 
-    /// Asks the gateway whether it is there: nothing, or why not.
+    /// Probes the gateway. Returns why it is not available, if so.
     pub(super) fn probe(&self, gateway: Option<&HttpGateway>) -> Option<String> {
         let began = Instant::now();
         let (trouble, why) = match gateway.map(HttpGateway::probe) {
@@ -142,12 +142,12 @@ impl GatewayStatus {
         };
         let mut known = self.known();
         known.trouble.clone_from(&trouble);
-        // A probe that finds nothing does not say why a turn was turned away.
+        // A probe that succeeds does not explain why a turn was refused.
         known.why = why.or(known.why);
         trouble
     }
 
-    /// Looks at a turn under way.
+    /// Looks at a running turn.
     pub(super) fn look(
         &self,
         look: impl FnOnce() -> Result<Option<Glance>, GatewayError>,
@@ -159,23 +159,26 @@ impl GatewayStatus {
     }
 }
 
-/// How the watch looks at a turn.
-pub(super) fn watched(gateway: Option<HttpGateway>, line: Arc<GatewayStatus>) -> stall_monitor::SessionProbe {
+/// How the stall monitor looks at a turn.
+pub(super) fn watched(
+    gateway: Option<HttpGateway>,
+    status: Arc<GatewayStatus>,
+) -> stall_monitor::SessionProbe {
     Box::new(move |life| {
         let Some(gateway) = &gateway else { return Ok(None) };
         let output = |call_id: &String| ToolOutput { call_id: call_id.clone(), output: String::new() };
         let outputs: Vec<ToolOutput> = life.result_of.iter().map(output).collect();
         let run = life.run.as_deref();
         let mark = TurnMark { marker: &life.marker, outputs: &outputs, run, ..TurnMark::default() };
-        line.look(|| gateway.look(&life.session, &life.agent, &mark))
+        status.look(|| gateway.look(&life.session, &life.agent, &mark))
     })
 }
 
-/// One worker's end of the line.
+/// A worker's gateway client, which notes every call.
 pub(super) struct TrackedGateway {
-    /// None where no gateway is configured.
+    /// `None` where no gateway is configured.
     pub(super) gateway: Option<HttpGateway>,
-    pub(super) line: Arc<GatewayStatus>,
+    pub(super) status: Arc<GatewayStatus>,
 }
 
 impl Gateway for TrackedGateway {
@@ -185,11 +188,11 @@ impl Gateway for TrackedGateway {
             Some(gateway) => gateway.turn(turn, progress),
             None => Err(GatewayError::new(Class::Closed, Why::NoGateway, None)),
         };
-        self.line.count("turn", began, &answer);
+        self.status.count("turn", began, &answer);
         if let Ok(Reply { usage: Some(usage), .. }) = &answer {
-            self.line.metrics.spent(*usage);
+            self.status.metrics.spent(*usage);
         }
-        let mut known = self.line.known();
+        let mut known = self.status.known();
         if known.sessions.len() < SESSIONS_MAX {
             let name = known.hasher.hash_one(turn.session.expose());
             known.sessions.insert(name);
@@ -222,7 +225,7 @@ impl Gateway for TrackedGateway {
             Some(gateway) => gateway.recover(session, agent, mark),
             None => Err(GatewayError::new(Class::Closed, Why::NoGateway, None)),
         };
-        self.line.count("recover", began, &answer);
+        self.status.count("recover", began, &answer);
         answer
     }
 
@@ -232,7 +235,7 @@ impl Gateway for TrackedGateway {
             Some(gateway) => gateway.abort(session, agent, run),
             None => Err(GatewayError::new(Class::Closed, Why::NoGateway, None)),
         };
-        self.line.count("abort", began, &answer);
+        self.status.count("abort", began, &answer);
         answer
     }
 }

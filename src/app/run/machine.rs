@@ -1,8 +1,8 @@
-//! What the machine says of this process, and of its disk.
+//! The memory of this process and the free disk space.
 
 use std::path::Path;
 
-/// How much memory is resident, as Linux counts it; 0 where it does not say.
+/// The resident memory, as Linux counts it. 0 where it is not known.
 pub(super) fn resident_bytes() -> u64 {
     const KIB: u64 = 1024;
     let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
@@ -10,9 +10,9 @@ pub(super) fn resident_bytes() -> u64 {
     line.and_then(|line| line.trim().strip_suffix(" kB")?.parse::<u64>().ok()).unwrap_or_default() * KIB
 }
 
-/// What is free for us on the disk of a folder, or of the next one above it that is there.
+/// The free space on the disk of a folder, or of its nearest existing parent.
 pub(super) fn free_bytes(folder: &Path) -> Option<u64> {
     let found = folder.ancestors().find_map(|folder| nix::sys::statvfs::statvfs(folder).ok())?;
-    // What is no disk has no blocks at all.
+    // A virtual file system has no blocks at all.
     (found.blocks() > 0).then(|| found.blocks_available().saturating_mul(found.fragment_size()))
 }

@@ -1,4 +1,4 @@
-//! `run`: the service, from the first line of its log to its exit code.
+//! `run`: the service, from its start to its exit code.
 
 mod admission;
 mod agent_api_setup;
@@ -31,7 +31,7 @@ use super::exit::Exit;
 use super::service_client;
 use crate::telemetry;
 use mcr_clients::convex::Backoff;
-use mcr_clients::gateway::{GatewayEndpoint, GatewayLimits};
+use mcr_clients::gateway::{GatewayEndpoint, GatewayLimits, SessionNaming};
 use mcr_clients::wire::Stop;
 use mcr_config::Settings;
 use mcr_core::delivery::retry::Budget;
@@ -56,47 +56,68 @@ use open_state::{not_opened, open_folder, open_ledger, open_sessions};
 use shutdown::{Cause, Shutdown};
 use state::State;
 
-/// Runs until a signal asks for the end, or another runtime on the same account stands in the way.
+/// Runs until a signal stops it, or another runtime on the same account prevents it.
 pub fn run(env_file: Option<&Path>) -> Exit {
-    let env = CommandEnv::survey(env_file);
+    let env = CommandEnv::load(env_file);
     let (level, format, output) = env.log_style();
     telemetry::start(level, format, output, env.redactor.clone());
 
     let report = &env.configuration.report;
-    report.warnings.iter().for_each(|warning| warn!("{warning}"));
-    report.mistakes.iter().for_each(|mistake| error!("{mistake}"));
+    report.warnings().for_each(|warning| warn!("{warning}"));
+    report.errors().for_each(|found| error!("{found}"));
     let Some(settings) = &env.configuration.settings else {
-        error!("not started: {} in the configuration", count(report.mistakes.len(), "mistake"));
+        error!("not started: {} in the configuration", count(report.errors().count(), "error"));
         return Exit::Misconfigured;
     };
-    // Whoever asks at intervals asks once each time, and `/health` learns of every failure; workers are patient.
-    let ways = env.way(settings, Backoff::never()).and_then(|once| {
-        let patient = env.way(settings, Backoff::default())?;
+    // Background tasks call at intervals and make one attempt each, so that `/health` sees every failure.
+    // Workers retry.
+    let connections = env.connect(settings, Backoff::never()).and_then(|once| {
+        let patient = env.connect(settings, Backoff::default())?;
         Ok(BackendConnections { once, patient, memory: env.memory.clone() })
     });
-    let ways = match ways {
-        Ok(ways) => ways,
+    let connections = match connections {
+        Ok(connections) => connections,
         Err(bad) => {
             error!("not started: {bad}");
             return Exit::Misconfigured;
         }
     };
     info!("{} {}: {}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), report.summary());
-    serve(settings, &ways, &env.redactor)
+    serve(settings, &connections, &env.redactor)
 }
 
-fn serve(settings: &Settings, ways: &BackendConnections, redactor: &Arc<Redactor>) -> Exit {
-    // In place before anything slow: as PID 1 of a container an unhandled signal is ignored.
-    let (told, signals) = crossbeam_channel::bounded(1);
-    let heard = ctrlc::set_handler(move || {
-        // A full channel has the news already.
-        let _ = told.try_send(());
-    });
-    if let Err(why) = heard {
-        error!("not started: signals cannot be handled ({why})");
-        return Exit::Failed;
+fn log_stop(running: usize, drain: Duration) {
+    match running {
+        0 => info!("stopping"),
+        running => info!(
+            "stopping: {} may continue for {:.1} s; a second signal cuts them off",
+            count(running, "running turn"),
+            drain.as_secs_f64()
+        ),
     }
-    // Before the port: of two with the same configuration the second has to hear that it is one too many.
+}
+
+/// Sends a message for each signal that asks for a stop.
+fn handle_signals() -> Result<Receiver<()>, ctrlc::Error> {
+    let (sender, signals) = crossbeam_channel::bounded(1);
+    ctrlc::set_handler(move || {
+        // A full channel already has the message.
+        let _ = sender.try_send(());
+    })?;
+    Ok(signals)
+}
+
+fn serve(settings: &Settings, connections: &BackendConnections, redactor: &Arc<Redactor>) -> Exit {
+    // Installed before anything slow: as PID 1 of a container an unhandled signal is ignored.
+    let signals = match handle_signals() {
+        Ok(signals) => signals,
+        Err(why) => {
+            error!("not started: signals cannot be handled ({why})");
+            return Exit::Failed;
+        }
+    };
+    // Before the port: of two services with the same configuration, the second must report the conflict, not
+    // a taken port.
     let opened =
         open_folder(settings).and_then(|folder| Ok((open_ledger(settings, folder.as_ref())?, folder)));
     let ((ledger, left, made), folder) = match opened {
@@ -104,7 +125,7 @@ fn serve(settings: &Settings, ways: &BackendConnections, redactor: &Arc<Redactor
         Err(why) => return not_opened(&why),
     };
     let state = Arc::new(State::new(settings, folder.as_ref(), redactor));
-    let server = match listen(settings, ways, &state) {
+    let server = match listen(settings, connections, &state) {
         Ok(server) => server,
         Err(why) => {
             let (host, port) = (&settings.http.host, settings.http.port);
@@ -117,27 +138,22 @@ fn serve(settings: &Settings, ways: &BackendConnections, redactor: &Arc<Redactor
     };
     server.notes_panics(state.panics.clone());
     info!("listening on http://{}", server.local_addr());
-    state.keeps(ledger.clone());
+    state.set_ledger(ledger.clone());
     let names = agent_api_setup::open_names(folder.as_ref(), &ledger);
     let sessions = Arc::new(open_sessions(settings, folder.as_ref(), &ledger));
     let wakes = Arc::new(agent_api_setup::open_wakes(settings, folder.as_ref(), &ledger));
-    state.operator.opens(service_client::address(settings.http.connect_host(), server.local_addr().port()));
+    let address = service_client::address(settings.http.connect_host(), server.local_addr().port());
+    state.operator.accept_requests(address);
     let left = RecoveredState { hold: state.operator.hold(), ..left };
     let switches = StopSwitches::default();
-    let gateway = settings.gateway.url.clone().map(|base| {
-        let (token, limits) =
-            (settings.gateway.token.clone(), GatewayLimits::new(settings.gateway.silence_max));
-        GatewayEndpoint::with_limits(base, token, &ways.once.roots, redactor.clone(), limits)
-            .with_names(names)
-            .with_memory(ways.memory.gateway.clone())
-    });
+    let gateway = gateway_endpoint(settings, connections, redactor, names);
     if let Some(gateway) = &gateway {
-        state.line.leads_to(gateway);
+        state.gateway.set_endpoint(gateway);
     }
-    state.compares([&ways.once.endpoint, &ways.patient.endpoint].map(Clone::clone).into());
-    let house = ThreadSetup {
+    state.set_clocks([&connections.once.endpoint, &connections.patient.endpoint].map(Clone::clone).into());
+    let threads = ThreadSetup {
         settings,
-        ways,
+        connections,
         gateway,
         state: &state,
         switches: &switches,
@@ -147,68 +163,73 @@ fn serve(settings: &Settings, ways: &BackendConnections, redactor: &Arc<Redactor
         wakes: &wakes,
         redactor,
     };
-    let (service, chores) = match house.start(server.local_addr().port(), left) {
+    let (service, chores) = match threads.start(server.local_addr().port(), left) {
         Ok(started) => started,
         Err(why) => {
-            error!("not started: no thread to be had ({why})");
+            error!("not started: a thread cannot be started ({why})");
             return Exit::Failed;
         }
     };
 
     let cause = wait(&signals, &service, &state);
     if cause == Cause::Lost {
-        error!("the dispatcher has ended by itself; please report this as a bug");
+        error!("the dispatcher has ended unexpectedly; please report this as a bug");
     }
     ledger.stops();
     let (view, drain) = (service.view(), settings.delivery.drain);
     let shutdown = Shutdown::begin(signals, drain, cause.exit());
-    state.drains();
-    match view.standing().running {
-        0 => info!("stopping"),
-        running => info!(
-            "stopping: {} may go on for {:.1} s; a second signal cuts them off",
-            count(running, "running turn"),
-            drain.as_secs_f64()
-        ),
-    }
+    state.set_draining();
+    log_stop(view.standing().running, drain);
     switches.chores.close();
-    service.stop(drain, &shutdown.hurry, &switches.turns);
-    // To say "offline" beside another runtime would take its agents from the board. If there is none after all, the
-    // backend notices by itself that nobody reports any more.
+    let in_order = service.stop(drain, &shutdown.hurry, &switches.turns);
+    // Reporting "offline" next to another runtime would take its agents off the board. If there is none after
+    // all, the backend notices by itself that the reports have stopped.
     if state.backend.health(None).accepted == Some(true) && view.standing().foreign.is_none() {
-        report_offline(
-            &observed(&ways.once, settings, &switches.calls, &state.backend),
-            shutdown.last_word(),
-        );
+        let mission = observed(&connections.once, settings, &switches.calls, &state.backend);
+        report_offline(&mission, shutdown.offline_limit());
     }
     switches.calls.close();
     ledger.close();
-    let cut_off = server.stop(shutdown.last_answers());
+    let cut_off = server.stop(shutdown.request_limit());
     if cut_off > 0 {
         warn!("{} cut off in the middle", count(cut_off, "request"));
     }
-    if chores.recv_timeout(shutdown.farewell()) == Err(RecvTimeoutError::Timeout) {
+    if chores.recv_timeout(shutdown.thread_limit()) == Err(RecvTimeoutError::Timeout) {
         warn!("not every thread ended in time");
     }
     info!("stopped");
-    cause.exit()
+    if in_order { cause.exit() } else { Exit::Failed }
+}
+
+/// The gateway of the agents, if one is configured.
+fn gateway_endpoint(
+    settings: &Settings,
+    connections: &BackendConnections,
+    redactor: &Arc<Redactor>,
+    names: SessionNaming,
+) -> Option<GatewayEndpoint> {
+    let base = settings.gateway.url.clone()?;
+    let (token, limits) = (settings.gateway.token.clone(), GatewayLimits::new(settings.gateway.silence_max));
+    let endpoint =
+        GatewayEndpoint::with_limits(base, token, &connections.once.roots, redactor.clone(), limits);
+    Some(endpoint.with_names(names).with_memory(connections.memory.gateway.clone()))
 }
 
 /// The service's own server.
-fn listen(settings: &Settings, ways: &BackendConnections, state: &Arc<State>) -> io::Result<Server> {
+fn listen(settings: &Settings, connections: &BackendConnections, state: &Arc<State>) -> io::Result<Server> {
     let (admitting, answering) = (state.clone(), state.clone());
     let address = (settings.http.host.as_str(), settings.http.port);
     let admit = move |request: &Request| admitting.refuse(request);
     let answer = move |request: Request| answering.answer(&request);
-    Server::bind_admitting(address, agent_api_setup::limits(&ways.memory), admit, answer)
+    Server::bind_admitting(address, agent_api_setup::limits(&connections.memory), admit, answer)
 }
 
-/// Waits until there is a reason to end.
+/// Waits until there is a reason to stop.
 fn wait(signals: &Receiver<()>, service: &Service, state: &State) -> Cause {
     loop {
         select! {
             // An error means that the handler is gone, so that no signal can arrive any more.
-            recv(signals) -> _ => return Cause::Told,
+            recv(signals) -> _ => return Cause::Signal,
             recv(service.must_leave()) -> _ => return Cause::Foreign,
             recv(service.ended()) -> _ => return Cause::Lost,
             default(state.panics.catch("main", || state.minute()).unwrap_or(Duration::from_mins(1))) => {}
@@ -224,30 +245,30 @@ fn wait(signals: &Receiver<()>, service: &Service, state: &State) -> Cause {
     }
 }
 
-/// The ways to the backend.
+/// The connections to the backend.
 struct BackendConnections {
     once: BackendConnection,
     patient: BackendConnection,
-    /// For what comes on them, from the gateway, and with requests.
+    /// The memory for answers of the backend and the gateway, and for requests.
     memory: ByteBudget,
 }
 
-/// What ends which calls.
+/// The stop switches of the calls.
 #[derive(Default)]
 struct StopSwitches {
-    /// Roster and reports: at once.
+    /// For the roster and the reports: closed at once.
     chores: Stop,
-    /// Turns of agents: when the patience with them is over.
+    /// For the agents' turns: closed at the end of the drain.
     turns: Stop,
-    /// The workers' calls of the backend: last of all.
+    /// For the workers' backend calls: closed last.
     calls: Stop,
 }
 
-/// What the threads are made of.
+/// What the threads are started with.
 struct ThreadSetup<'a> {
     settings: &'a Settings,
-    ways: &'a BackendConnections,
-    /// None where none is configured.
+    connections: &'a BackendConnections,
+    /// `None` where no gateway is configured.
     gateway: Option<GatewayEndpoint>,
     state: &'a Arc<State>,
     ledger: &'a Arc<Ledger>,
@@ -259,18 +280,18 @@ struct ThreadSetup<'a> {
 }
 
 impl ThreadSetup<'_> {
-    /// Starts everything but the server. The receiver ends with the chores.
+    /// Starts everything but the server. The receiver disconnects when the background tasks have ended.
     fn start(&self, port: u16, left: RecoveredState) -> io::Result<(Service, Receiver<()>)> {
         let team = Team::default();
-        self.state.operator.knows(team.clone());
+        self.state.operator.set_team(team.clone());
         let service = Service::start(self.delivery(&team, port, left))?;
-        self.state.delivers(service.view())?;
-        self.state.opens(self.doors(&team, service.view()));
+        self.state.set_delivery(service.view())?;
+        self.state.set_agent_api(self.agent_api(&team, service.view()));
 
-        // Nothing is ever sent: the threads hold one end as long as they live, on whichever way they end.
+        // Nothing is ever sent: each thread holds a sender until it ends, in whatever way.
         let (alive, ended) = crossbeam_channel::bounded::<()>(0);
         let stop = &self.switches.chores;
-        let mission = observed(&self.ways.once, self.settings, stop, &self.state.backend);
+        let mission = observed(&self.connections.once, self.settings, stop, &self.state.backend);
         let gateway = self.gateway.as_ref().map(|gateway| gateway.client(stop));
         let mut reporter = Reporter::new(mission, gateway, self.state.clone(), team.clone(), self.settings);
         let (interval, switch, living) = (self.settings.report_interval, stop.clone(), alive.clone());
@@ -278,7 +299,7 @@ impl ThreadSetup<'_> {
             let _living = &living;
             reporter.run(&switch, interval);
         })?;
-        let mission = observed(&self.ways.once, self.settings, stop, &self.state.backend);
+        let mission = observed(&self.connections.once, self.settings, stop, &self.state.backend);
         let (state, sessions, wakes) = (self.state.clone(), self.sessions.clone(), self.wakes.clone());
         let roster = RosterSync { mission, state, team, sessions, wakes };
         let (interval, switch, living) = (self.settings.agents.sync_interval, stop.clone(), alive.clone());
@@ -309,10 +330,10 @@ impl ThreadSetup<'_> {
         });
 
         let worker = |_| Worker {
-            mission: observed(&self.ways.patient, settings, &self.switches.calls, &self.state.backend),
+            mission: observed(&self.connections.patient, settings, &self.switches.calls, &self.state.backend),
             gateway: Box::new(TrackedGateway {
                 gateway: self.gateway.as_ref().map(|gateway| gateway.client(&self.switches.turns)),
-                line: self.state.line.clone(),
+                status: self.state.gateway.clone(),
             }),
             journal: self.ledger.clone(),
             team: team.clone(),
@@ -324,17 +345,17 @@ impl ThreadSetup<'_> {
         let plan = SchedulerConfig {
             workers: delivery.concurrent_sessions_max,
             list_limit: u32::try_from(delivery.list_limit).unwrap_or(u32::MAX),
-            rhythm: rhythm(settings),
+            rhythm: poll_intervals(settings),
         };
-        let line = self.state.line.clone();
+        let status = self.state.gateway.clone();
         let prober = self.gateway.as_ref().map(|gateway| gateway.client(&self.switches.chores));
         let workers = (0..plan.workers).map(worker).collect();
-        let mission = observed(&self.ways.once, settings, &self.switches.chores, &self.state.backend);
+        let mission = observed(&self.connections.once, settings, &self.switches.chores, &self.state.backend);
         let journal = self.ledger.clone();
         let watcher = self.gateway.as_ref().map(|gateway| gateway.client(&self.switches.turns));
         let watch = (
             stall_monitor::StallLimits::of(settings.gateway.silence_max),
-            watched(watcher, self.state.line.clone()),
+            watched(watcher, self.state.gateway.clone()),
         );
         DeliverySetup {
             plan,
@@ -343,7 +364,7 @@ impl ThreadSetup<'_> {
             journal,
             left,
             watch,
-            probe: Box::new(move || line.probe(prober.as_ref())),
+            probe: Box::new(move || status.probe(prober.as_ref())),
             panics: self.state.panics.clone(),
         }
     }
@@ -353,8 +374,8 @@ fn count(number: usize, thing: &str) -> String {
     if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
 }
 
-/// The intervals of the lists, as configured.
-fn rhythm(settings: &Settings) -> PollIntervals {
+/// The polling intervals, as configured.
+fn poll_intervals(settings: &Settings) -> PollIntervals {
     let delivery = &settings.delivery;
     PollIntervals {
         interval: delivery.interval,

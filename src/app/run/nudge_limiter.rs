@@ -1,7 +1,7 @@
-//! Nudges from outside at a bearable rate: a nudge makes a list, and a list costs a call of the backend.
+//! Limits the rate of nudges from outside: each nudge causes a list, and a list costs a backend call.
 //!
-//! A lone nudge acts at once. A flood is accepted and coalesced: it makes a few lists a second, the last one after the
-//! last nudge.
+//! A single nudge acts at once. A flood is accepted and coalesced: it causes a few lists a second, with the
+//! last list after the last nudge.
 
 use std::io;
 use std::thread;
@@ -13,26 +13,26 @@ use mcr_http::panics::Panics;
 
 const THREAD: &str = "nudges";
 
-/// Nudges that act at once after a rest.
+/// Nudges that act at once after a pause.
 const BURST: u32 = 8;
-/// One more may act each time this has passed.
+/// The time after which one more nudge may act.
 const REFILL: Duration = Duration::from_millis(250);
 
-/// What a nudge rings. Its thread ends with it.
+/// Accepts nudges. Its thread ends when this is dropped.
 pub(super) struct NudgeLimiter(Sender<()>);
 
 impl NudgeLimiter {
-    /// Starts the thread that passes nudges on.
+    /// Starts the thread that forwards nudges.
     pub(super) fn start(panics: Panics, nudge: impl Fn() + Send + 'static) -> io::Result<Self> {
-        // One waiting nudge says as much as many.
+        // One waiting nudge is as good as many.
         let (bell, rings) = bounded(1);
         thread::Builder::new().name(THREAD.to_owned()).spawn(move || pass_on(&rings, &panics, &nudge))?;
         Ok(Self(bell))
     }
 
-    /// There may be new rows.
+    /// Accepts a nudge: there may be new rows.
     pub(super) fn ring(&self) {
-        // A full channel has the news already.
+        // A full channel already has the message.
         let _ = self.0.try_send(());
     }
 }
@@ -45,14 +45,14 @@ fn pass_on(rings: &Receiver<()>, panics: &Panics, nudge: &dyn Fn()) {
     }
 }
 
-/// Tokens, and since when the next one has been filling up.
+/// The tokens, and since when the next one has been refilling.
 struct Bucket {
     tokens: u32,
     since: Instant,
 }
 
 impl Bucket {
-    /// Takes a token; how long to wait for it.
+    /// Takes a token. Returns how long to wait for it.
     fn take(&mut self, now: Instant) -> Duration {
         while self.tokens < BURST && now.saturating_duration_since(self.since) >= REFILL {
             self.tokens += 1;

@@ -1,4 +1,4 @@
-//! Opens what is kept in `STATE_DIR`, and says why that cannot be.
+//! Opens the state that is kept in `STATE_DIR`, and reports why that fails.
 
 use std::sync::Arc;
 use std::thread;
@@ -9,27 +9,27 @@ use log::{error, info, warn};
 use crate::app::exit::Exit;
 use crate::app::state_dir;
 use mcr_config::{LedgerSwitch, Settings};
-use mcr_core::delivery::crash;
 use mcr_core::delivery::operator_requests::Hold;
 use mcr_core::delivery::scheduler::RecoveredState;
+use mcr_core::delivery::{ClosedWork, crash};
 use mcr_core::ops::unreadable;
 use mcr_files::Folder;
 use mcr_model::AccountId;
 use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_service::delivery::deps::RecentIds;
-use mcr_store::ledger::{self, Ledger, LedgerError};
+use mcr_store::ledger::{self, Closed, Ledger, LedgerError};
 use mcr_store::sessions::Sessions;
 
-/// How often, and at what distance, it is looked whether who has the ledger stays: a command of an operator
-/// (`dead retry`) has it for a moment, and whoever leaves because of another runtime does not come back.
-const LOCK_LOOKS: u32 = 10;
-const LOCK_LOOK: Duration = Duration::from_millis(200);
+/// How often, and at what interval, to retry a locked ledger. A command of an operator (`dead retry`) holds
+/// the lock only briefly. A runtime that leaves because of another one does not return.
+const LOCK_RETRIES: u32 = 10;
+const LOCK_RETRY_PAUSE: Duration = Duration::from_millis(200);
 
-/// What to do where the ledger cannot be written.
+/// The remedy where the ledger cannot be written.
 const WITHOUT_A_LEDGER: &str =
-    "; to run all the same, and lose what is under way with a crash, set LEDGER=off";
+    "; to run without a ledger, and lose running deliveries in a crash, set LEDGER=off";
 
-/// `STATE_DIR`, open; nothing where a service without a ledger cannot use it.
+/// Opens `STATE_DIR`. `None` where a service without a ledger cannot use it.
 pub(super) fn open_folder(settings: &Settings) -> Result<Option<Arc<Folder>>, LedgerError> {
     match state_dir::claim(&settings.state_dir) {
         Ok(folder) => {
@@ -49,8 +49,8 @@ pub(super) fn open_folder(settings: &Settings) -> Result<Option<Arc<Folder>>, Le
     }
 }
 
-/// What an earlier process has left, and where the next one will find what this one leaves. A ledger that is there and
-/// cannot be trusted is no reason to begin afresh.
+/// Opens the ledger with the state that an earlier process has left. A ledger that exists but cannot be
+/// trusted is an error, not a reason to start with an empty one.
 pub(super) fn open_ledger(
     settings: &Settings,
     folder: Option<&Arc<Folder>>,
@@ -59,20 +59,20 @@ pub(super) fn open_ledger(
         (Some(folder), LedgerSwitch::On) => folder,
         (folder, _) => {
             let ledger = Ledger::switched_off(folder)?;
-            warn!("nothing will survive a crash: LEDGER=off is set");
+            warn!("running deliveries will not survive a crash: LEDGER=off is set");
             return Ok((Arc::new(ledger), RecoveredState::default(), Arc::default()));
         }
     };
     let options = ledger::Options::new(AccountId::new(&settings.account.id), settings.ledger_sync);
     let mut opened = Ledger::open(folder, &options);
-    for look in 0..LOCK_LOOKS {
+    for look in 0..LOCK_RETRIES {
         if !matches!(opened, Err(LedgerError::Locked { .. })) {
             break;
         }
         if look == 0 {
-            info!("another process has the ledger; perhaps a command, for a moment");
+            info!("another process has the ledger open, perhaps a command; waiting");
         }
-        thread::sleep(LOCK_LOOK);
+        thread::sleep(LOCK_RETRY_PAUSE);
         opened = Ledger::open(folder, &options);
     }
     let opened = opened?;
@@ -81,7 +81,7 @@ pub(super) fn open_ledger(
             1 => "1 delivery".to_owned(),
             left => format!("{left} deliveries"),
         };
-        info!("going on with {left} that an earlier process has left");
+        info!("continuing {left} of an earlier process");
     }
     let made = Arc::<RecentIds>::default();
     let before = opened.closed.iter().flat_map(|closed| closed.made.clone());
@@ -98,17 +98,21 @@ pub(super) fn open_ledger(
     if let Some(words) = unreadable::closed_in_words(opened.unreadable.iter()) {
         info!("{words}");
     }
+    let closed = opened.closed.into_iter().map(|closed| {
+        let Closed { id, end, unmarked, .. } = closed;
+        (id, ClosedWork { end, unmarked })
+    });
     let now = SystemClock.now();
     let mut open: Vec<_> = opened.open.into_iter().map(|it| (it.work, it.record, it.not_before)).collect();
     let crashed = opened.crash.iter().map(|crash| crash.in_hand.len());
     crashed.for_each(|hands| warn!("the last process crashed (deliveries in hand: {hands})"));
     opened.ledger.works(now);
     if let Err(why) = crash::go_on(&mut open, opened.crash.as_ref(), &opened.ledger, now) {
-        warn!("the restart is not noted for the deliveries under way: {why}");
+        warn!("the restart could not be noted for the running deliveries: {why}");
     }
     let left = RecoveredState {
         open,
-        closed: opened.closed.into_iter().map(|closed| (closed.id, closed.end)).collect(),
+        closed: closed.collect(),
         unreadable: opened.unreadable,
         dead: opened.dead,
         hold: Hold::default(),
@@ -116,15 +120,15 @@ pub(super) fn open_ledger(
     Ok((Arc::new(opened.ledger), left, made))
 }
 
-/// A second runtime on one ledger is one too many for good.
+/// A second runtime on one ledger is a lasting conflict, so it has an exit code of its own.
 pub(super) fn not_opened(why: &LedgerError) -> Exit {
     let without = if why.is_of_the_place() { WITHOUT_A_LEDGER } else { "" };
     error!("not started: {why}{without}");
     if matches!(why, LedgerError::Locked { .. }) { Exit::Foreign } else { Exit::Failed }
 }
 
-/// The sessions that an earlier process has issued, where the ledger is; without a place to write they are only
-/// remembered.
+/// Opens the sessions that an earlier process has issued, next to the ledger. Without a writable folder they
+/// are kept in memory only.
 pub(super) fn open_sessions(settings: &Settings, folder: Option<&Arc<Folder>>, ledger: &Ledger) -> Sessions {
     let account = AccountId::new(&settings.account.id);
     let Some(folder) = folder.filter(|_| ledger.state().off.is_none()) else {
@@ -132,7 +136,7 @@ pub(super) fn open_sessions(settings: &Settings, folder: Option<&Arc<Folder>>, l
     };
     let sessions = Sessions::open(folder, account, SystemClock.now());
     if let Some(why) = sessions.off() {
-        warn!("agents are unknown after a restart until something is delivered to them: {why}");
+        warn!("after a restart, agents' calls are refused until their next delivery: {why}");
     }
     sessions
 }

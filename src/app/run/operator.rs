@@ -1,4 +1,4 @@
-//! What operators ask the running service, and what they have done by it.
+//! The operators' requests to the running service: explanations, retries, drops and pauses.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -9,7 +9,7 @@ use std::time::Duration;
 use log::{info, warn};
 use serde_json::json;
 
-use crate::app::delivery_report::{DeliveryReport, Memory, ReportSources};
+use crate::app::delivery_report::{DeliveryReport, ReportSources, ServiceSnapshot};
 use crate::app::state_dir::StateDir;
 use crate::app::why::unknown;
 use mcr_config::Settings;
@@ -30,9 +30,9 @@ use mcr_service::http::operator::{Wanted, refuse, with_body};
 use mcr_service::roster::Team;
 use mcr_store::ledger::{self, Ledger, Read};
 
-/// How often, and at what distance, it is looked whether an end is written down.
-const LOOKS: usize = 10;
-const LOOK: Duration = Duration::from_millis(20);
+/// How often, and at what interval, to check whether an end has been recorded.
+const RECORDED_CHECKS: usize = 10;
+const RECORDED_CHECK_PAUSE: Duration = Duration::from_millis(20);
 
 /// The operators' side of the service.
 pub(super) struct Operator {
@@ -40,31 +40,31 @@ pub(super) struct Operator {
     account: AccountId,
     silence: Duration,
     redactor: Arc<Redactor>,
-    /// None where `STATE_DIR` cannot be written: then nobody is let in.
+    /// `None` where `STATE_DIR` cannot be written: then every request is refused.
     token: OnceLock<Secret>,
     paused: Mutex<Paused>,
-    /// Held by whoever changes that, until it is on the disk and the dispatcher has heard of it, so that it hears of
-    /// changes in their order. Those who only look never wait for it.
+    /// Held during a change of the pauses until it is on disk and the dispatcher has it. So the dispatcher
+    /// sees changes in their order. Readers never wait for it.
     changing: Mutex<()>,
     team: OnceLock<Team>,
-    /// The ledger as it was after so many commits.
+    /// The ledger as it was after this many commits.
     read: Mutex<Option<(u64, Arc<Read>)>>,
 }
 
-/// What of the service an operator meets.
+/// The parts of the service that a request needs.
 pub(super) struct ServiceState<'a> {
-    /// None before the start.
+    /// `None` before the start.
     pub(super) view: Option<&'a View>,
     pub(super) ledger: Option<&'a Ledger>,
-    pub(super) house: ServiceCondition,
-    /// How the service is.
+    pub(super) condition: ServiceCondition,
+    /// Returns the health of the service.
     pub(super) health: &'a dyn Fn() -> Health,
-    /// What it has counted in the last hour, minute by minute.
+    /// Returns the counts of the last hour, minute by minute.
     pub(super) hour: &'a dyn Fn() -> BTreeMap<&'static str, Vec<u64>>,
 }
 
 impl Operator {
-    /// Without a folder nothing is kept, and nobody is let in.
+    /// Without a folder nothing is kept, and every request is refused.
     pub(super) fn new(settings: &Settings, folder: Option<&Arc<Folder>>, redactor: &Arc<Redactor>) -> Self {
         let place =
             folder.map_or_else(|| StateDir::new(&settings.state_dir), |folder| StateDir::of(folder.clone()));
@@ -81,25 +81,25 @@ impl Operator {
         }
     }
 
-    /// From now on people may ask: `STATE_DIR` is there, if it can be.
-    pub(super) fn opens(&self, address: String) {
+    /// Starts to accept requests. `STATE_DIR` exists now, if it can be used.
+    pub(super) fn accept_requests(&self, address: String) {
         match self.place.token_or_new() {
-            // It is set once, by the one who starts.
+            // It is set once, by the starting thread.
             Ok(token) => drop(self.token.set(token)),
-            Err(why) => warn!("nobody can ask `why` or act while this runs: {why}"),
+            Err(why) => warn!("operator commands are refused while this service runs: {why}"),
         }
         if let Err(why) = self.place.listens(address) {
-            warn!("commands look for this service at HEALTH_HOST and HEALTH_PORT: {why}");
+            warn!("commands find this service only by HEALTH_HOST and HEALTH_PORT: {why}");
         }
         let paused = self.paused().cleaned(&|name| self.redactor.clean(name));
-        if !paused.is_nobody() {
+        if !paused.is_empty() {
             warn!("{}", paused.in_words());
         }
     }
 
-    /// Who the agents are.
-    pub(super) fn knows(&self, team: Team) {
-        // It is set once, by the one who starts.
+    /// Sets the team of agents.
+    pub(super) fn set_team(&self, team: Team) {
+        // It is set once, by the starting thread.
         let _ = self.team.set(team);
     }
 
@@ -107,18 +107,18 @@ impl Operator {
         self.team.get().map(Team::now).unwrap_or_default()
     }
 
-    /// Who is paused.
+    /// The paused agents.
     pub(super) fn paused(&self) -> Paused {
         self.paused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The same for the dispatcher.
+    /// The pauses in the dispatcher's terms.
     pub(super) fn hold(&self) -> Hold {
         self.paused().hold(&self.roster())
     }
 
-    /// There is a new roster: names may stand for others now.
-    pub(super) fn heard_roster(&self, view: Option<&View>) {
+    /// Renews the dispatcher's pauses for a new roster, in which names may mean other agents.
+    pub(super) fn apply_roster(&self, view: Option<&View>) {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(view) = view
             && !self.paused().agents.is_empty()
@@ -127,14 +127,14 @@ impl Operator {
         }
     }
 
-    /// The answer to a request that is not let in, by its head alone.
+    /// The answer to a request that is refused, by its head alone.
     pub(super) fn refuse(&self, request: &Request) -> Option<Reply> {
-        // As long as there is no list of addresses: this machine alone.
+        // There is no list of allowed addresses yet: only this machine is allowed.
         let allowed = |_: IpAddr| false;
         refuse(request, self.token.get(), &allowed)
     }
 
-    /// Answers a request, if it is let in.
+    /// Answers a request, if it is allowed.
     pub(super) fn answer(&self, wanted: Wanted, request: &Request, env: &ServiceState<'_>) -> Reply {
         if let Some(refused) = self.refuse(request) {
             return refused;
@@ -145,7 +145,7 @@ impl Operator {
         };
         match wanted {
             Wanted::Why(id) => {
-                self.wait_for_the_ledger(&id, env);
+                self.wait_until_recorded(&id, env);
                 self.why(&id, env)
             }
             Wanted::Deliveries => self.with_report(env, |report| {
@@ -160,16 +160,17 @@ impl Operator {
             Wanted::Retry(id) => self.act(OperatorRequest::Retry, &id, "retries", "it begins again", env),
             Wanted::Drop(id) => self.act(OperatorRequest::Drop, &id, "drops", "it is closed for good", env),
             Wanted::GiveUp(id) => {
-                self.act(OperatorRequest::GiveUp, &id, "gives up", "nobody waits for it any longer", env)
+                self.act(OperatorRequest::GiveUp, &id, "gives up", "its answer is no longer awaited", env)
             }
             Wanted::Pause(agent) => self.change(agent.as_deref(), true, env),
             Wanted::Resume(agent) => self.change(agent.as_deref(), false, env),
         }
     }
 
-    /// What has ended is written down within a moment; whoever asks then wants to hear how.
-    fn wait_for_the_ledger(&self, id: &str, env: &ServiceState<'_>) {
-        for _ in 0..LOOKS {
+    /// Waits briefly until a delivery that has just ended is in the ledger, so that the answer says how it
+    /// ended.
+    fn wait_until_recorded(&self, id: &str, env: &ServiceState<'_>) {
+        for _ in 0..RECORDED_CHECKS {
             let mut closing = false;
             self.with_report(env, |report| {
                 closing = report.find(id).is_some_and(|finding| finding.state == CLOSING);
@@ -178,7 +179,7 @@ impl Operator {
             if !closing {
                 return;
             }
-            thread::sleep(LOOK);
+            thread::sleep(RECORDED_CHECK_PAUSE);
         }
     }
 
@@ -191,7 +192,8 @@ impl Operator {
             let roster = self.roster();
             let agent = find(&roster, id);
             let (slug, key) = agent.map_or(("", ""), |agent| (agent.slug.as_str(), agent.id.as_str()));
-            let blocks = report.house.blocks(slug, key, true).into_iter().chain(report.house.besides());
+            let blocks =
+                report.condition.blocks(slug, key, true).into_iter().chain(report.condition.besides());
             let blocks: Vec<String> = blocks.map(|block| clean(&block)).collect();
             if agent.is_some() {
                 return Reply::json_of(&Finding::idle(slug, &blocks).cleaned(&clean));
@@ -203,16 +205,20 @@ impl Operator {
         })
     }
 
-    /// Everything that is known now.
-    fn with_report(&self, env: &ServiceState<'_>, tell: impl FnOnce(&DeliveryReport<'_>) -> Reply) -> Reply {
-        let mut memory = Memory::default();
+    /// Builds the report on everything known now, and passes it to `tell`.
+    fn with_report(
+        &self,
+        env: &ServiceState<'_>,
+        use_report: impl FnOnce(&DeliveryReport<'_>) -> Reply,
+    ) -> Reply {
+        let mut memory = ServiceSnapshot::default();
         if let Some(view) = env.view {
             let Some(OperatorReply::Rows(pending, shelved)) = view.ask(OperatorRequest::Look) else {
                 return too_busy();
             };
-            memory = Memory { pending, shelved, turns: view.turns() };
+            memory = ServiceSnapshot { pending, shelved, turns: view.turns() };
         }
-        // Behind the look: what the dispatcher has let go of is noted by then.
+        // Read after the dispatcher's answer: by then, the ledger has what the dispatcher no longer holds.
         let read = match self.read(env.ledger) {
             Ok(read) => read,
             Err(why) => {
@@ -221,18 +227,18 @@ impl Operator {
         };
         let now = SystemClock.now();
         let roster = self.roster();
-        tell(&DeliveryReport::new(ReportSources {
+        use_report(&DeliveryReport::new(ReportSources {
             account: &self.account,
             roster: &roster,
             read: &read,
             memory,
-            condition: &env.house,
+            condition: &env.condition,
             silence: self.silence,
             now,
         }))
     }
 
-    /// The ledger, read anew only if something was written since.
+    /// The ledger, read again only if something was written since.
     fn read(&self, ledger: Option<&Ledger>) -> Result<Arc<Read>, String> {
         let Some(state) = ledger.map(Ledger::state) else { return Ok(Arc::default()) };
         let mut last = self.read.lock().unwrap_or_else(PoisonError::into_inner);
@@ -244,7 +250,7 @@ impl Operator {
         let folder = self.place.folder().map_err(|why| why.to_string());
         let read = match folder.and_then(|folder| ledger::read(&folder).map_err(|why| why.to_string())) {
             Ok(read) => Arc::new(read),
-            // Without one the memory alone tells.
+            // Without a ledger the service's memory is the only source.
             Err(_) if state.off.is_some() => Arc::default(),
             Err(why) => return Err(why),
         };
@@ -252,8 +258,8 @@ impl Operator {
         Ok(read)
     }
 
-    /// Asks the dispatcher for one change of the work `id`. The log says what the operator `does`, the answer what is
-    /// `done`.
+    /// Requests one change of the work `id` from the dispatcher. The log says what the operator `does`, the
+    /// answer what is `done`.
     fn act(
         &self,
         ask: fn(WorkId) -> OperatorRequest,
@@ -277,15 +283,15 @@ impl Operator {
         }
     }
 
-    /// Pauses or resumes: here, on the disk, and at the dispatcher.
+    /// Pauses or resumes: in memory, on disk, and in the dispatcher.
     fn change(&self, agent: Option<&str>, pause: bool, env: &ServiceState<'_>) -> Reply {
         let changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         let roster = self.roster();
         let mut paused = self.paused();
         let known = agent.and_then(|name| find(&roster, name)).map(|agent| agent.slug.clone());
         if let (Some(name), None, true) = (agent, &known, pause && !roster.agents.is_empty()) {
-            let there: Vec<&str> = roster.agents.iter().map(|agent| agent.slug.as_str()).collect();
-            let words = format!("There is no agent {name}; there are: {}", there.join(", "));
+            let slugs: Vec<&str> = roster.agents.iter().map(|agent| agent.slug.as_str()).collect();
+            let words = format!("There is no agent {name}; there are: {}", slugs.join(", "));
             return Reply::error(404, &self.redactor.clean(&words));
         }
         let ended = if pause {
@@ -297,14 +303,15 @@ impl Operator {
         let kept = self.place.pause(&paused);
         let hold = paused.hold(&roster);
         paused.clone_into(&mut self.paused.lock().unwrap_or_else(PoisonError::into_inner));
-        // Before the start there is nobody to be held, and at the start it is looked up.
-        let heard = env.view.is_none_or(|view| view.ask(OperatorRequest::Hold(hold)).is_some());
+        // Before the start there is no dispatcher. It reads the pauses when it starts.
+        let applied = env.view.is_none_or(|view| view.ask(OperatorRequest::Hold(hold)).is_some());
         drop(changing);
-        if !heard {
+        if !applied {
             return too_busy();
         }
-        let warning =
-            kept.err().map(|why| format!("This does not outlive a restart: {}", self.redactor.clean(&why)));
+        let warning = kept.err().map(|why| {
+            format!("A restart will undo this, because it could not be stored: {}", self.redactor.clean(&why))
+        });
         let paused = paused.cleaned(&|name| self.redactor.clean(name));
         info!("an operator {}: {}", if pause { "pauses" } else { "resumes" }, paused.in_words());
         Reply::json_of(&json!({"success": true, "paused": paused, "ended": ended, "warning": warning}))

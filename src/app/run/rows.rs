@@ -1,11 +1,11 @@
-//! What `/health` says of the rows.
+//! The delivery part of `/health`.
 
 use mcr_core::delivery::scheduler::Standing;
 use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_service::delivery::inflight::Seen;
 use mcr_service::http::health::{DeliveryConfig, DeliveryHealth, TurnHealth, seconds};
 
-/// How the delivery stands, with the turns under way; `excerpt` makes errors fit to be shown.
+/// The state of delivery, with the running turns. `excerpt` shortens and redacts errors.
 pub(super) fn delivery_health(
     standing: Standing,
     turns: Vec<Seen>,

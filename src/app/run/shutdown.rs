@@ -1,9 +1,13 @@
-//! The order of a shutdown, from the first signal to the exit: nothing begins any more; turns that run come to their end,
-//! or are cut off when their time is over; what was cut off says so, which ends "typing"; the account goes offline; the
-//! last requests are answered.
+//! The order of a shutdown, from the first signal to the exit:
 //!
-//! Every rung has its limit, and beside the ladder stands somebody who ends the process when all of it takes too long,
-//! whatever it is that hangs.
+//! 1. No new work starts.
+//! 2. Running turns finish, or are cut off at the end of their time. A cut turn is reported to the backend,
+//!    which ends "typing".
+//! 3. The account goes offline.
+//! 4. The last requests are answered.
+//!
+//! Every step has a time limit. A separate thread ends the process if all steps together take too long,
+//! whatever hangs.
 
 use std::thread;
 use std::time::Duration;
@@ -13,39 +17,39 @@ use log::error;
 
 use crate::app::exit::Exit;
 
-/// From the end of the drain to the exit: somewhat less than the ten seconds that are promised.
-const AFTER_THE_DRAIN: Duration = Duration::from_millis(9_500);
+/// From the end of the drain to the exit: slightly less than the promised ten seconds.
+const EXIT_LIMIT: Duration = Duration::from_millis(9_500);
 
-/// From the second signal to the exit: somewhat less than the second that is promised.
-const IN_A_HURRY: Duration = Duration::from_millis(900);
+/// From the second signal to the exit: slightly less than the promised second.
+const HURRIED_EXIT_LIMIT: Duration = Duration::from_millis(900);
 
-/// How long the backend may take to hear that we stop, and the same in a hurry.
-const LAST_WORD: [Duration; 2] = [Duration::from_secs(2), Duration::from_millis(300)];
+/// The time limit for reporting the stop to the backend: normally, and after a second signal.
+const OFFLINE_LIMITS: [Duration; 2] = [Duration::from_secs(2), Duration::from_millis(300)];
 
-/// How long requests that have arrived may take after that.
-const LAST_ANSWERS: [Duration; 2] = [Duration::from_secs(2), Duration::from_millis(50)];
+/// The time limit for requests that have arrived after that.
+const REQUEST_LIMITS: [Duration; 2] = [Duration::from_secs(2), Duration::from_millis(50)];
 
-/// The longest that the other threads may take to end; they were told before the drain.
-const FAREWELL: [Duration; 2] = [Duration::from_secs(1), Duration::from_millis(50)];
+/// The time limit for the other threads, which were stopped before the drain.
+const THREAD_LIMITS: [Duration; 2] = [Duration::from_secs(1), Duration::from_millis(50)];
 
-/// Why the service ends.
+/// Why the service stops.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Cause {
-    /// We were told to.
-    Told,
-    /// Another runtime lives on the account.
+    /// A signal requested it.
+    Signal,
+    /// Another runtime works on the account.
     Foreign,
-    /// The dispatcher has ended by itself.
+    /// The dispatcher has ended unexpectedly.
     Lost,
     /// The backend has never accepted our token.
     TokenRefused,
 }
 
 impl Cause {
-    /// How the process ends.
+    /// The exit code of the process.
     pub(super) fn exit(self) -> Exit {
         match self {
-            Self::Told => Exit::Done,
+            Self::Signal => Exit::Done,
             Self::Foreign => Exit::Foreign,
             Self::Lost => Exit::Failed,
             Self::TokenRefused => Exit::Misconfigured,
@@ -53,30 +57,30 @@ impl Cause {
     }
 }
 
-/// The limits of the rungs.
+/// The time limits of the steps.
 pub(super) struct Shutdown {
-    /// Ends when somebody is in a hurry.
+    /// Disconnects when a second signal arrives.
     pub(super) hurry: Receiver<()>,
 }
 
 impl Shutdown {
-    /// From now on the process ends: with this exit code at the latest some seconds behind the drain, and within a second
-    /// after another signal.
+    /// Starts the thread that ends the process: some seconds after the drain, or within a second after
+    /// another signal.
     pub(super) fn begin(signals: Receiver<()>, drain: Duration, exit: Exit) -> Self {
         let (calm, hurry) = bounded::<()>(0);
-        let beside = move || {
+        let watchdog = move || {
             select! {
                 recv(signals) -> _ => {
                     drop(calm);
-                    thread::sleep(IN_A_HURRY);
+                    thread::sleep(HURRIED_EXIT_LIMIT);
                 }
-                recv(after(drain + AFTER_THE_DRAIN)) -> _ => {}
+                recv(after(drain + EXIT_LIMIT)) -> _ => {}
             }
-            error!("not everything ended in time: leaving all the same");
+            error!("the shutdown takes too long: exiting now");
             std::process::exit(exit.code().into());
         };
-        // Without a thread to be had everybody is in a hurry: `calm` is gone.
-        let _ = thread::Builder::new().name("last-rung".to_owned()).spawn(beside);
+        // If the thread cannot be started, `calm` is dropped and the short limits apply.
+        let _ = thread::Builder::new().name("last-rung".to_owned()).spawn(watchdog);
         Self { hurry }
     }
 
@@ -84,18 +88,18 @@ impl Shutdown {
         limits[usize::from(self.hurry.try_recv() == Err(TryRecvError::Disconnected))]
     }
 
-    /// How long the backend may take to hear that we stop.
-    pub(super) fn last_word(&self) -> Duration {
-        self.now(LAST_WORD)
+    /// The time limit for reporting the stop to the backend.
+    pub(super) fn offline_limit(&self) -> Duration {
+        self.now(OFFLINE_LIMITS)
     }
 
-    /// How long requests that have arrived may take.
-    pub(super) fn last_answers(&self) -> Duration {
-        self.now(LAST_ANSWERS)
+    /// The time limit for requests that have arrived.
+    pub(super) fn request_limit(&self) -> Duration {
+        self.now(REQUEST_LIMITS)
     }
 
-    /// How long threads that were told long ago may take to end.
-    pub(super) fn farewell(&self) -> Duration {
-        self.now(FAREWELL)
+    /// The time limit for threads that were stopped long ago.
+    pub(super) fn thread_limit(&self) -> Duration {
+        self.now(THREAD_LIMITS)
     }
 }

@@ -1,13 +1,13 @@
-//! An answer that is prepared once for all who ask at the same time.
+//! Answers that are prepared once for all simultaneous requests.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-/// How old an answer may be.
+/// The largest age of an answer.
 const FRESH: Duration = Duration::from_millis(20);
 
-/// The answers that are prepared for many.
+/// The answers that are shared between requests.
 #[derive(Default)]
 pub(super) struct Prepared {
     pub(super) health: Snapshot,
@@ -15,7 +15,8 @@ pub(super) struct Prepared {
     pub(super) figures_as_data: Snapshot,
 }
 
-/// The last answer: however many ask, it is made a few times a second, and while one makes it the others get the last.
+/// The last answer. However many requests arrive, it is made a few times a second. While one request makes
+/// it, the others get the last one.
 #[derive(Default)]
 pub(super) struct Snapshot {
     last: Mutex<Option<(Instant, Arc<[u8]>)>>,
@@ -32,7 +33,7 @@ impl Snapshot {
         let last = self.last().clone();
         match last {
             Some((at, body)) if at.elapsed() < FRESH => return body,
-            // Only the first has nobody else's to give.
+            // Only the first request has no earlier answer to return.
             Some((_, body)) if self.making.swap(true, Ordering::AcqRel) => return body,
             Some(_) | None => {}
         }
@@ -44,7 +45,7 @@ impl Snapshot {
     }
 }
 
-/// It is not made any more, on whichever way that ends.
+/// Clears `making` on drop, however the request ends.
 struct Ends<'a>(&'a AtomicBool);
 
 impl Drop for Ends<'_> {
@@ -58,18 +59,18 @@ mod tests {
     use super::*;
 
     #[test]
-    fn while_one_makes_it_the_others_get_the_last() {
+    fn while_one_request_makes_the_answer_others_get_the_last() {
         let snapshot = Snapshot::default();
         assert_eq!(&*snapshot.get(|| "one".to_owned()), b"one");
         assert_eq!(&*snapshot.get(|| panic!("it is fresh")), b"one");
         let old = Instant::now().checked_sub(2 * FRESH).unwrap();
         snapshot.last().as_mut().unwrap().0 = old;
         let body = snapshot.get(|| {
-            assert_eq!(&*snapshot.get(|| panic!("somebody makes it")), b"one");
+            assert_eq!(&*snapshot.get(|| panic!("another request makes it")), b"one");
             "two".to_owned()
         });
         assert_eq!((&*body, &*snapshot.get(|| panic!("it is fresh"))), (&b"two"[..], &b"two"[..]));
         snapshot.last().as_mut().unwrap().0 = old;
-        assert_eq!(&*snapshot.get(|| "three".to_owned()), b"three", "nobody makes it any more");
+        assert_eq!(&*snapshot.get(|| "three".to_owned()), b"three", "the flag is cleared");
     }
 }

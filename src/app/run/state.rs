@@ -1,4 +1,4 @@
-//! What is known of the running service, and what its HTTP server tells of it.
+//! The state of the running service, and the answers of its HTTP server.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -42,22 +42,22 @@ use mcr_service::http::routes::{Route, route};
 use mcr_service::metrics::{Metrics, operation_of};
 use mcr_store::ledger::Ledger;
 
-/// A roster that missed so many turns is not to be relied on.
+/// After this many missed syncs the roster counts as stale.
 const STALE_AFTER_INTERVALS: u32 = 3;
 
-/// The longest error that `/health` repeats.
+/// The longest error that `/health` shows.
 const ERROR_CHARS: usize = 500;
 
-/// What the configuration says of versions and the machine.
+/// The configured versions and machine.
 struct ConfiguredVersions {
     runtime_service_version: String,
-    /// Where it says nothing, the gateway tells.
+    /// If it is not configured, the gateway's own version is used.
     openclaw_version: Option<String>,
     droplet_id: String,
     region: String,
 }
 
-/// What is known.
+/// The state of the running service.
 pub(super) struct State {
     began: Instant,
     version: ConfiguredVersions,
@@ -65,41 +65,41 @@ pub(super) struct State {
     config: DeliveryConfig,
     sync_interval: Duration,
     redactor: Arc<Redactor>,
-    /// The way to the agents, as its users have found it.
-    pub(super) line: Arc<GatewayStatus>,
-    /// The way to Mission Control, as everybody has found it.
+    /// The health of the gateway, as its users find it.
+    pub(super) gateway: Arc<GatewayStatus>,
+    /// The health of Mission Control, as all its callers find it.
     pub(super) backend: Arc<Backend>,
-    /// What is counted.
+    /// The counters.
     pub(super) metrics: Arc<Metrics>,
-    /// Panics of the threads.
+    /// The panics of the threads.
     pub(super) panics: Panics,
     roster: Mutex<RosterHealth>,
     disk: Mutex<DiskHealth>,
     /// Why `STATE_DIR` no longer leads to the ledger, if so.
     displaced: Mutex<Option<String>>,
-    /// Where what survives a crash is kept.
+    /// The folder of the state that survives a crash.
     kept_in: PathBuf,
     draining: AtomicBool,
     prepared: Prepared,
     last_hour: LastHour,
-    /// Who hears what time it is at the backend.
+    /// The endpoints that compare clocks with the backend.
     clocks: OnceLock<Vec<ConvexEndpoint>>,
-    /// There from the moment on in which rows are delivered.
+    /// Present from the moment in which rows are delivered.
     delivery: OnceLock<View>,
-    /// What nudges from outside ring; there with the delivery.
-    bell: OnceLock<NudgeLimiter>,
+    /// Accepts nudges from outside. Present with the delivery.
+    nudges: OnceLock<NudgeLimiter>,
     /// The host names of the service.
     pub(super) hosts: Hosts,
-    /// There once it is open.
+    /// Present once the ledger is open.
     ledger: OnceLock<Arc<Ledger>>,
-    /// There from the moment on in which agents may call.
+    /// Present from the moment in which agents may call.
     pub(super) agents: OnceLock<AgentApi>,
-    /// What people ask and want done.
+    /// The operators' requests.
     pub(super) operator: Operator,
 }
 
 impl State {
-    /// What people set is shown to whoever asks: a secret in the wrong variable must not be.
+    /// Configured values are shown to every caller, so a secret in the wrong variable is redacted.
     pub(super) fn new(settings: &Settings, folder: Option<&Arc<Folder>>, redactor: &Arc<Redactor>) -> Self {
         let version = ConfiguredVersions {
             runtime_service_version: redactor.clean(&settings.runtime_version),
@@ -128,7 +128,7 @@ impl State {
             config,
             sync_interval: settings.agents.sync_interval,
             redactor: redactor.clone(),
-            line: Arc::new(GatewayStatus::new(configured, client_tools, metrics.clone())),
+            gateway: Arc::new(GatewayStatus::new(configured, client_tools, metrics.clone())),
             backend: Arc::new(Backend::new(metrics.clone(), redactor.clone(), Box::new(SteadyClock::new()))),
             metrics,
             panics: Panics::default(),
@@ -141,7 +141,7 @@ impl State {
             last_hour: LastHour::default(),
             clocks: OnceLock::new(),
             delivery: OnceLock::new(),
-            bell: OnceLock::new(),
+            nudges: OnceLock::new(),
             hosts: hosts_of(settings),
             ledger: OnceLock::new(),
             agents: OnceLock::new(),
@@ -149,9 +149,9 @@ impl State {
         }
     }
 
-    /// From now on steps are noted here.
-    pub(super) fn keeps(&self, ledger: Arc<Ledger>) {
-        // It is set once, by the one who starts.
+    /// Sets the ledger, in which steps are noted from now on.
+    pub(super) fn set_ledger(&self, ledger: Arc<Ledger>) {
+        // It is set once, by the starting thread.
         let _ = self.ledger.set(ledger);
     }
 
@@ -168,51 +168,51 @@ impl State {
         }
     }
 
-    /// From now on these hear what time it is at the backend.
-    pub(super) fn compares(&self, endpoints: Vec<ConvexEndpoint>) {
-        // It is set once, by the one who starts.
+    /// Sets the endpoints that compare clocks with the backend.
+    pub(super) fn set_clocks(&self, endpoints: Vec<ConvexEndpoint>) {
+        // It is set once, by the starting thread.
         let _ = self.clocks.set(endpoints);
     }
 
-    /// It was told to stop.
-    pub(super) fn drains(&self) {
+    /// Notes that the service is stopping.
+    pub(super) fn set_draining(&self) {
         self.draining.store(true, Ordering::Relaxed);
     }
 
-    /// Looks how much room there is. A disk may let one wait, so it is not done for `/health` itself.
-    pub(super) fn look_at_the_disk(&self) {
+    /// Checks the free disk space. A disk may block, so `/health` itself does not check it.
+    pub(super) fn check_disk(&self) {
         let free_bytes = free_bytes(&self.kept_in);
         *lock(&self.disk) = DiskHealth { free_bytes };
     }
 
-    /// Checks whether `STATE_DIR` still leads to the ledger: nothing, or why not. Like all of the disk it may be slow.
-    pub(super) fn check_the_folder(&self) -> Option<String> {
+    /// Checks whether `STATE_DIR` still leads to the ledger. Returns why not, if so. A disk may block.
+    pub(super) fn check_folder(&self) -> Option<String> {
         let displaced = self.ledger.get().and_then(|ledger| ledger.displaced());
         lock(&self.displaced).clone_from(&displaced);
         displaced
     }
 
-    /// From now on agents may call.
-    pub(super) fn opens(&self, agents: AgentApi) {
-        // It is set once, by the one who starts.
+    /// Sets the agents' API: agents may call from now on.
+    pub(super) fn set_agent_api(&self, agents: AgentApi) {
+        // It is set once, by the starting thread.
         let _ = self.agents.set(agents);
     }
 
-    /// From now on rows are delivered.
-    pub(super) fn delivers(&self, view: View) -> std::io::Result<()> {
+    /// Sets the delivery: rows are delivered from now on.
+    pub(super) fn set_delivery(&self, view: View) -> std::io::Result<()> {
         let nudged = view.clone();
-        // Both are set once, by the one who starts.
-        let _ = self.bell.set(NudgeLimiter::start(self.panics.clone(), move || nudged.nudge())?);
+        // Both are set once, by the starting thread.
+        let _ = self.nudges.set(NudgeLimiter::start(self.panics.clone(), move || nudged.nudge())?);
         let _ = self.delivery.set(view);
         Ok(())
     }
 
-    /// There is a new roster.
-    pub(super) fn heard_roster(&self) {
-        self.operator.heard_roster(self.delivery.get());
+    /// Applies a new roster.
+    pub(super) fn apply_roster(&self) {
+        self.operator.apply_roster(self.delivery.get());
     }
 
-    /// An error as it may be shown.
+    /// An error, shortened and redacted for display.
     pub(super) fn excerpt(&self, error: &str) -> String {
         self.redactor.excerpt(error, ERROR_CHARS)
     }
@@ -222,13 +222,13 @@ impl State {
         lock(&self.roster)
     }
 
-    /// Notes what the last minute has brought, if it is over; how long the one of now lasts.
+    /// Notes the counts of the last minute once it has ended. Returns how long the current minute lasts.
     pub(super) fn minute(&self) -> Duration {
         self.last_hour.note(&self.metrics, self.delivery.get());
         self.last_hour.rest()
     }
 
-    /// How the account is, for the backend.
+    /// The condition of the account, for the backend.
     pub(super) fn condition(&self) -> Condition {
         let parts = self.parts();
         Condition { delivers: parts.delivers(), impaired: parts.is_impaired() }
@@ -237,7 +237,7 @@ impl State {
     fn parts(&self) -> Parts {
         let standing = self.delivery.get().map(View::standing);
         let breaker = standing.as_ref().and_then(|standing| standing.breaker_open.as_deref());
-        let mut gateway = self.line.health(breaker, standing.is_some());
+        let mut gateway = self.gateway.health(breaker, standing.is_some());
         for error in [&mut gateway.closed, &mut gateway.last_send_error].into_iter().flatten() {
             *error = self.excerpt(error);
         }
@@ -279,7 +279,7 @@ impl State {
     pub(super) fn count(&self, request: &Request, status: u16, took: Duration) {
         let path = request.path();
         self.metrics.request(&path, status, took);
-        // Whatever was refused before it reached the backend is none, as with the original.
+        // A request refused before it reached the backend is no operation, as in the original service.
         match (operation_of(&path), status) {
             (Some(name), 200) => self.metrics.operation(name, took, None),
             (Some(name), status @ (404 | 409 | 500..)) => {
@@ -299,8 +299,8 @@ impl State {
             Route::Ready => self.readyz(),
             Route::Operator(wanted) => self.operate(wanted, request),
             Route::Nudge => {
-                // Before the start there is nobody to be nudged, and no need: the first list is made at once.
-                self.bell.get().inspect(|bell| bell.ring());
+                // Before the start no nudge is needed: the first list is made at once.
+                self.nudges.get().inspect(|nudges| nudges.ring());
                 Reply::empty(202).no_store()
             }
             Route::Agent(door) => match self.agents.get() {
@@ -323,9 +323,8 @@ impl State {
     fn operate(&self, wanted: Wanted, request: &Request) -> Reply {
         let ledger = self.ledger.get().map(|ledger| &**ledger);
         let (health, hour) = (|| self.health(), || self.last_hour.note(&self.metrics, self.delivery.get()));
-        let house = self.house();
-        let env =
-            operator::ServiceState { view: self.delivery.get(), ledger, house, health: &health, hour: &hour };
+        let (view, condition) = (self.delivery.get(), self.service_condition());
+        let env = operator::ServiceState { view, ledger, condition, health: &health, hour: &hour };
         self.operator.answer(wanted, request, &env).no_store()
     }
 
@@ -338,8 +337,8 @@ impl State {
         Reply::json_of(&Ready { ready, missing }).with_status(if ready { 200 } else { 503 }).no_store()
     }
 
-    /// What stands in everybody's way.
-    fn house(&self) -> ServiceCondition {
+    /// The conditions that block all deliveries.
+    fn service_condition(&self) -> ServiceCondition {
         let standing = self.delivery.get().map(View::standing);
         let breaker =
             standing.as_ref().map_or(Some("the service is starting"), |now| now.breaker_open.as_deref());
@@ -351,7 +350,7 @@ impl State {
         ServiceCondition {
             runs: true,
             mistake: None,
-            gateway: self.line.health(breaker, standing.is_some()).closed,
+            gateway: self.gateway.health(breaker, standing.is_some()).closed,
             backend: why.map(|why| if hides { format!("{REFUSES_ALL} ({why})") } else { why }),
             foreign: standing.and_then(|now| now.foreign).map(|foreign| foreign.to_string()),
             ledger: ledger.off,
@@ -362,13 +361,13 @@ impl State {
     }
 
     fn version(&self) -> Version {
-        let told = &self.version;
-        let openclaw = told.openclaw_version.clone().or_else(|| self.line.version());
+        let configured = &self.version;
+        let openclaw = configured.openclaw_version.clone().or_else(|| self.gateway.version());
         Version {
-            runtime_service_version: told.runtime_service_version.clone(),
+            runtime_service_version: configured.runtime_service_version.clone(),
             openclaw_version: openclaw.unwrap_or_else(|| "unknown".to_owned()),
-            droplet_id: told.droplet_id.clone(),
-            region: told.region.clone(),
+            droplet_id: configured.droplet_id.clone(),
+            region: configured.region.clone(),
         }
     }
 

@@ -1,41 +1,41 @@
-//! Which status the backend is told (backend-contract §2.1, §7.1).
+//! Decides which status to report to the backend (backend-contract §2.1, §7.1).
 //!
-//! The hosted backend announces "online" to people only after `offline`, `error` or `provisioning`. So a start, or a
-//! return after a long silence, reports `provisioning` until deliveries can run, and then `online` first. What else
-//! is wrong follows in the next report. A gateway that takes too long is `degraded`; then `provisioning` is reported
-//! once more before `online`.
+//! The hosted backend announces "online" to people only after `offline`, `error` or `provisioning`. So a
+//! start, or a return after a long silence, reports `provisioning` until deliveries can run, and then
+//! `online` first. Other problems follow in the next report. If the gateway takes too long, the status is
+//! `degraded`; then `provisioning` is reported once more before `online`.
 
 use std::time::Duration;
 
 use mcr_model::RuntimeStatus;
 use mcr_model::limits::STALE_AFTER_MS;
 
-/// How long a gateway that starts beside the runtime may take before its absence is reported as `degraded`. On two
-/// cores and with all plugins it takes 45 s; a slow disk may double that.
+/// How long a gateway that starts with the runtime may be absent before that is reported as `degraded`. On
+/// two cores and with all plugins it takes 45 s. A slow disk may double that.
 pub(super) const GATEWAY_START: Duration = Duration::from_mins(2);
 
-/// After this silence the backend has set the account to `offline`, and said so.
+/// After this silence the backend sets the account to `offline` and announces it.
 const SILENCE: Duration = Duration::from_millis(STALE_AFTER_MS);
 
-/// How the account is.
+/// The condition of the account.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Condition {
     /// Whether deliveries can run.
     pub(super) delivers: bool,
-    /// Whether anything is wrong that concerns the account as a whole.
+    /// Whether a problem affects the account as a whole.
     pub(super) impaired: bool,
 }
 
-/// What was reported, and what is to be reported next. Times are counted from the start of the process.
+/// What was reported, and what to report next. Times are counted from the start of the process.
 #[derive(Debug, Default)]
 pub(super) struct StatusHistory {
     /// Whether `online` was reported since the start or the last silence.
     announced: bool,
-    /// When the start or the last silence was.
+    /// The time of the start or of the last silence.
     since: Duration,
-    /// When the backend took the last report; nothing if that was `provisioning`, which no silence ends.
+    /// When the backend accepted the last report. `None` if that was `provisioning`, which no silence ends.
     reported: Option<Duration>,
-    /// `degraded` was reported since the start or the last silence, and `online` not yet.
+    /// `degraded` was reported since the start or the last silence, and `online` was not yet.
     unannounced: bool,
 }
 
@@ -48,7 +48,7 @@ impl StatusHistory {
             self.since = up;
         }
         match condition {
-            // From `degraded` to `online` nothing is announced.
+            // The backend announces nothing on a change from `degraded` to `online`.
             Condition { delivers: true, .. } if self.unannounced => RuntimeStatus::Provisioning,
             Condition { delivers: true, impaired } if !self.announced || !impaired => RuntimeStatus::Online,
             _ if !self.announced && up.saturating_sub(self.since) < GATEWAY_START => {
@@ -58,7 +58,7 @@ impl StatusHistory {
         }
     }
 
-    /// The backend has taken a report with this status.
+    /// Notes that the backend has accepted a report with this status.
     pub(super) fn reported(&mut self, status: RuntimeStatus, up: Duration) {
         self.reported = (status != RuntimeStatus::Provisioning).then_some(up);
         self.announced |= status == RuntimeStatus::Online;
@@ -83,7 +83,7 @@ mod tests {
         let rows: &[&[Report]] = &[
             // All is well from the beginning.
             &[(0, WELL, true, Online), (30, WELL, true, Online)],
-            // What is wrong besides is told by the second report.
+            // Other problems follow in the second report.
             &[(0, IMPAIRED, true, Online), (30, IMPAIRED, true, Degraded), (60, WELL, true, Online)],
             // The gateway starts later.
             &[(0, CLOSED, true, Provisioning), (45, WELL, true, Online), (75, CLOSED, true, Degraded)],
@@ -152,7 +152,7 @@ mod tests {
                     backend = status;
                 }
             }
-            assert_ne!(announced, 0, "row {row}: people never hear that the runtime is online");
+            assert_ne!(announced, 0, "row {row}: the board never announces that the runtime is online");
         }
     }
 }

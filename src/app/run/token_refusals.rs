@@ -1,16 +1,17 @@
-//! A service token that is never accepted: after a while that is a mistake in the configuration, not an outage.
+//! Detects a service token that is never accepted: after a while that is a configuration mistake, not an
+//! outage.
 
 use std::time::Duration;
 
 use mcr_model::clock::Millis;
 
 /// How long the backend must refuse the token, from the first call of the process on.
-const PATIENCE: Duration = Duration::from_mins(10);
+const REFUSED_FOR: Duration = Duration::from_mins(10);
 
-/// What a call says of the token.
+/// What a call shows about the token.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Token {
-    /// It was accepted.
+    /// The token was accepted.
     Accepted,
     /// The backend says that it does not accept the token.
     Refused,
@@ -22,25 +23,25 @@ pub(super) enum Token {
 #[derive(Debug, Default)]
 pub(super) struct TokenRefusals {
     accepted: bool,
-    /// The first of the refusals that nothing else has interrupted.
+    /// The first of the uninterrupted refusals.
     since: Option<Millis>,
     hopeless: bool,
 }
 
 impl TokenRefusals {
-    /// A call has ended.
-    pub(super) fn heard(&mut self, token: Token, now: Millis) {
+    /// Notes the result of a call.
+    pub(super) fn note(&mut self, token: Token, now: Millis) {
         match token {
             Token::Accepted => *self = Self { accepted: true, ..Self::default() },
             Token::Unclear => *self = Self { accepted: self.accepted, ..Self::default() },
             Token::Refused => {
                 let since = *self.since.get_or_insert(now);
-                self.hopeless |= !self.accepted && now.since(since) >= PATIENCE;
+                self.hopeless |= !self.accepted && now.since(since) >= REFUSED_FOR;
             }
         }
     }
 
-    /// Whether to give up: nothing but refusals since the start, for ten minutes.
+    /// Whether to give up: only refusals since the start, for ten minutes.
     pub(super) fn is_hopeless(&self) -> bool {
         self.hopeless
     }
@@ -51,7 +52,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn only_ten_minutes_of_nothing_but_refusals_are_hopeless() {
+    fn only_ten_minutes_of_uninterrupted_refusals_are_hopeless() {
         use Token::{Accepted, Refused, Unclear};
         let rows: &[(&[(i64, Token)], bool)] = &[
             (&[(0, Refused), (300, Refused), (600, Refused)], true),
@@ -67,10 +68,10 @@ mod tests {
             (&[(0, Refused), (300, Unclear), (600, Refused), (1_200, Refused)], true),
             (&[(0, Unclear), (600, Unclear), (1_200, Unclear)], false),
         ];
-        for (row, (heard, hopeless)) in rows.iter().enumerate() {
+        for (row, (calls, hopeless)) in rows.iter().enumerate() {
             let mut refusal = TokenRefusals::default();
-            for (second, token) in *heard {
-                refusal.heard(*token, Millis(second * 1_000));
+            for (second, token) in *calls {
+                refusal.note(*token, Millis(second * 1_000));
             }
             assert_eq!(refusal.is_hopeless(), *hopeless, "row {row}");
         }

@@ -1,4 +1,5 @@
-//! What each endpoint brings, and who may call it (§4), on a backend that says why it refuses and on one that hides it.
+//! The result and the permitted callers of each endpoint (§4), on a backend that states its reasons and on one that hides
+//! them.
 
 use mission_control_runtime::local::Options;
 use serde_json::{Value, json};
@@ -11,14 +12,14 @@ fn both() -> [Stand; 2] {
     })
 }
 
-/// The names of the fields of an object.
+/// The field names of an object.
 fn names(value: &Value) -> Vec<&str> {
     value.as_object().unwrap().keys().map(String::as_str).collect()
 }
 
-/// §4.1–4.17: one call of each that goes well, and what it leaves on the board.
+/// §4.1–4.17: one successful call of each, and its effect on the board.
 #[test]
-fn every_endpoint_does_its_work_and_answers_in_its_shape() {
+fn every_endpoint_works_and_replies_in_its_format() {
     for stand in both() {
         let board = &stand.team.board;
         let (key, task) = stand.ben_at("assigned");
@@ -96,9 +97,9 @@ fn every_endpoint_does_its_work_and_answers_in_its_shape() {
     }
 }
 
-/// §4: the eight of the orchestrator, in their words, whatever stands in the body; §2.6, step 7 before step 8.
+/// §4: the eight endpoints of the orchestrator refuse others in their own words, with any body (§2.6: step 7 before 8).
 #[test]
-fn what_is_the_orchestrators_is_nobody_elses() {
+fn only_the_orchestrator_may_call_its_endpoints() {
     let words = |endpoint: &str| match endpoint {
         "task-assign" => "Forbidden: Only the orchestrator can assign agents",
         "task-message" => "Forbidden: Only the orchestrator can post task messages",
@@ -119,7 +120,7 @@ fn what_is_the_orchestrators_is_nobody_elses() {
             }
         }
     }
-    // Whoever leads now, not whoever did when the roster was read.
+    // The present orchestrator counts, not the one at the time the roster was read.
     let stand = Stand::new();
     stand.done("task-list", &stand.own("lead"), &json!({}));
     stand.team.board.set(json!({"orchestratorAgentId": stand.team.ada}));
@@ -127,9 +128,9 @@ fn what_is_the_orchestrators_is_nobody_elses() {
     assert_eq!(stand.post("task-list", &stand.own("lead"), &json!({})).status, 403);
 }
 
-/// §9.3, the last two rows: the orchestrator hands work out and does not take it.
+/// §9.3, the last two rows: the orchestrator assigns work and does not take it.
 #[test]
-fn the_orchestrators_tasks_begin_in_the_inbox_without_it() {
+fn tasks_of_the_orchestrator_start_unassigned_in_the_inbox() {
     for stand in both() {
         let lead = stand.own("lead");
         for (slugs, status, agents) in [
@@ -148,9 +149,9 @@ fn the_orchestrators_tasks_begin_in_the_inbox_without_it() {
     }
 }
 
-/// W10, W-31: the same gates as with a tool, on the task that is meant.
+/// W10, W-31: the checks of a tool call apply to the named task.
 #[test]
-fn nobody_closes_over_http_what_it_may_not_close() {
+fn refuses_to_close_tasks_without_permission() {
     for stand in both() {
         let (key, task) = stand.ben_at("review");
         for endpoint in ["task-status", "task-update"] {
@@ -168,9 +169,9 @@ fn nobody_closes_over_http_what_it_may_not_close() {
     }
 }
 
-/// The mapping of refusals: each with its status, where reasons are told and where they are hidden.
+/// Each refusal has its status, whether the backend states its reasons or hides them.
 #[test]
-fn refusals_have_their_status() {
+fn each_refusal_has_its_status() {
     for stand in both() {
         let (key, task) = stand.ben_at("inbox");
         let lead = stand.own("lead");
@@ -194,9 +195,9 @@ fn refusals_have_their_status() {
     }
 }
 
-/// A text that is no id at all: the field is named, and nobody reads a validator's words.
+/// A text that is not an id: the error names the field and does not contain the backend's validation message.
 #[test]
-fn what_is_no_id_is_named() {
+fn names_the_field_with_an_invalid_id() {
     let [stand, hiding] = both();
     let lead = stand.own("lead");
     for (endpoint, field, body) in [
@@ -218,16 +219,16 @@ fn what_is_no_id_is_named() {
     }
 }
 
-/// What an agent may do is what it may do now: the roster is read again before it is refused.
+/// Present permissions count: the roster is read again before a refusal.
 #[test]
-fn a_right_that_was_given_counts_at_once() {
+fn a_granted_permission_applies_immediately() {
     let stand = Stand::new();
     let ben = stand.own("ben");
     stand.done("get-agent-skills", &ben, &json!({}));
     stand.team.flag(&stand.team.ben, "canCreateTasks", true);
     stand.hands.pass(5_000);
     stand.done("task-create", &ben, &json!({"title": "Mine"}));
-    // Whoever is refused again and again does not make the roster be read each time.
+    // An agent that is refused repeatedly does not cause a new read each time.
     stand.team.flag(&stand.team.ada, "canCreateTasks", false);
     stand.team.flag(&stand.team.ben, "canCreateDocuments", false);
     let listed = || stand.team.board.rows("documents").len();

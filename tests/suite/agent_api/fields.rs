@@ -1,4 +1,4 @@
-//! What stands in a body (§4, §9.10): wrong types in every field, bodies that are none, values that are not acceptable.
+//! Request bodies (§4, §9.10): wrong types in every field, bodies that are not objects, unacceptable values.
 
 use mission_control_runtime::tools::decode_call;
 use mission_control_runtime::tools::table::{self, ROWS, Type};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::{ENDPOINTS, Stand, TELLS};
 
-/// A value of each field that would do.
+/// An acceptable value of this type for a field.
 fn good(name: &str, is: Type) -> Value {
     match is {
         Type::Texts => json!(["ada"]),
@@ -17,9 +17,9 @@ fn good(name: &str, is: Type) -> Value {
     }
 }
 
-/// W3: every field of every endpoint, with everything that it must not be; nothing comes of it, and the next is answered.
+/// W3: every field of every endpoint with every wrong type. Nothing changes, and the next request is answered.
 #[test]
-fn every_wrong_type_is_a_400_that_names_the_field() {
+fn every_wrong_type_is_a_400_naming_the_field() {
     let wrong = [json!(true), json!({"a": 1}), json!([1]), json!([["a"]]), json!(7), json!("words")];
     let mut stand = Stand::new();
     let mut calls = 0;
@@ -35,7 +35,7 @@ fn every_wrong_type_is_a_400_that_names_the_field() {
                 if fits {
                     continue;
                 }
-                // Each agent may ask so much at once.
+                // The clock advances, since each agent may send only so many calls at once.
                 calls += 1;
                 if calls % 18 == 0 {
                     stand = Stand::new();
@@ -56,9 +56,9 @@ fn every_wrong_type_is_a_400_that_names_the_field() {
     assert_eq!(stand.team.board.rows("tasks").len() + stand.team.board.rows("documents").len(), 0);
 }
 
-/// §2.6, step 8; §9.10: bodies that are no object.
+/// §2.6, step 8; §9.10: bodies that are not objects.
 #[test]
-fn bodies_that_are_no_object_are_400() {
+fn non_object_bodies_are_400() {
     let bodies = ["", "  \n", "null", "[]", "5", "\"x\"", "{", "{} {}", "\u{feff}{}", "{\"taskId\":}"];
     let endpoints = ENDPOINTS.map(|(endpoint, _)| endpoint).into_iter().chain(TELLS);
     for (number, endpoint) in endpoints.enumerate() {
@@ -75,9 +75,9 @@ fn bodies_that_are_no_object_are_400() {
     }
 }
 
-/// §4.1–4.16: what is missing (400), and what is not acceptable (422).
+/// §4.1–4.16: missing values (400) and unacceptable values (422).
 #[test]
-fn fields_are_checked_in_the_words_of_the_tools() {
+fn field_errors_have_the_words_of_the_tools() {
     let long = |chars: usize| "x".repeat(chars);
     let slugs: Vec<String> = (0..11).map(|number| format!("a{number}")).collect();
     let rows: Vec<(&str, Value, u16, &str)> = vec![
@@ -155,7 +155,7 @@ fn fields_are_checked_in_the_words_of_the_tools() {
             stand = Stand::new();
         }
         let refused = stand.post(endpoint, &stand.own("lead"), body);
-        // As a function tool it is refused in the same words.
+        // A tool call receives the same words.
         let tool = table::endpoint(endpoint).unwrap().name;
         let error = decode_call(tool, &body.to_string(), None).expect_err(endpoint);
         assert_eq!(refused.error(), error.message, "{endpoint} {body}");
@@ -165,9 +165,9 @@ fn fields_are_checked_in_the_words_of_the_tools() {
     }
 }
 
-/// 415: what is wrapped in a way that is not read; what clients send who are told nothing is.
+/// 415 for unreadable encodings. Every usual content type is accepted, also a missing one.
 #[test]
-fn bodies_are_plain_json_under_any_usual_name() {
+fn accepts_plain_json_with_any_usual_content_type() {
     let stand = Stand::new();
     let key = stand.own("ben");
     let rows = [

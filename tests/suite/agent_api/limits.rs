@@ -1,4 +1,4 @@
-//! Too many calls, and calls with names (W11, W18).
+//! Rate limits and idempotency keys (W11, W18).
 
 use std::time::{Duration, Instant};
 
@@ -7,10 +7,10 @@ use serde_json::{Value, json};
 use super::{Answer, Stand};
 use crate::support::program::get;
 
-/// A thousand calls from one agent: the first are answered, the others are told when to come again, and neither another
-/// agent nor `/health` notices.
+/// A thousand calls from one agent: the first are answered, the others refused with a time to retry. Neither another agent
+/// nor `/health` is affected.
 #[test]
-fn one_agent_alone_cannot_ask_too_much() {
+fn rate_limits_one_agent_without_affecting_others() {
     let stand = Stand::new();
     let (ada, ben) = (stand.own("ada"), stand.own("ben"));
     let began = Instant::now();
@@ -44,7 +44,7 @@ fn named(stand: &Stand, endpoint: &str, key: &str, name: &str, body: &Value) -> 
 }
 
 #[test]
-fn a_call_with_a_name_is_made_once() {
+fn a_call_with_an_idempotency_key_runs_once() {
     let stand = Stand::new();
     let (ada, lead) = (stand.own("ada"), stand.own("lead"));
     let body = json!({"title": "Once", "priority": 2});
@@ -63,7 +63,7 @@ fn a_call_with_a_name_is_made_once() {
     assert_eq!(named(&stand, "task-create", &ada, "n2", &body).status, 200);
     assert_eq!(stand.team.board.rows("tasks").len(), 3);
 
-    // Without a name each call is one, outside of a delivery.
+    // Without an idempotency key each call outside of a delivery is executed.
     for _ in 0..2 {
         stand.done("task-create", &ada, &body);
     }
@@ -72,7 +72,7 @@ fn a_call_with_a_name_is_made_once() {
         [("x-openclaw-session-key", ada.as_str()), ("Idempotency-Key", "a"), ("Idempotency-Key", "b")];
     assert_eq!(stand.send("task-create", &twice, &body.to_string()).status, 400);
     assert_eq!(named(&stand, "task-create", &ada, &"x".repeat(256), &body).status, 400);
-    // What is refused is refused again in the same words.
+    // A repeated refusal has the same words.
     let wrong = json!({"title": "x", "assigneeSlugs": ["ben"]});
     let refused = named(&stand, "task-create", &ada, "n3", &wrong);
     assert_eq!(refused.status, 403);

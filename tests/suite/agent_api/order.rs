@@ -1,4 +1,4 @@
-//! Who is let in, and in which order that is found out (§2.3–2.6, §9.2, §9.3, §9.10).
+//! Authorization and the order of the checks (§2.3–2.6, §9.2, §9.3, §9.10).
 
 use std::io::{Read as _, Write as _};
 use std::net::{Shutdown, TcpStream};
@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::{ENDPOINTS, Plan, Stand, TELLS};
 
-/// Sends bytes as they are; status and the whole answer.
+/// Sends raw bytes and returns the status and the whole reply.
 fn raw(stand: &Stand, bytes: &str) -> (u16, String) {
     let mut stream = TcpStream::connect(stand.server.local_addr()).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
@@ -31,7 +31,7 @@ const HOST: &str = "Host: localhost\r\n";
 
 /// §2.5, §9.3: other methods, unknown paths, trailing slashes, other cases.
 #[test]
-fn methods_and_paths() {
+fn refuses_other_methods_and_paths() {
     let stand = Stand::new();
     for endpoint in ENDPOINTS.map(|(endpoint, _)| endpoint).into_iter().chain(TELLS) {
         for method in ["GET", "PUT", "DELETE", "OPTIONS", "PATCH"] {
@@ -71,9 +71,9 @@ fn methods_and_paths() {
     assert_eq!(raw(&stand, &request("GET", "/health", HOST, "")).0, 200);
 }
 
-/// §2.6: of two things that are wrong the first one is told.
+/// §2.6: of two errors the first one is reported.
 #[test]
-fn the_first_thing_that_is_wrong_is_the_answer() {
+fn reports_the_first_error_only() {
     let stand = Stand::new();
     let known = format!("x-openclaw-session-key: {}\r\n", stand.own("ben"));
     let far = "Host: evil.example\r\n";
@@ -87,22 +87,22 @@ fn the_first_thing_that_is_wrong_is_the_answer() {
         ("POST", load, HOST.to_owned(), "no", 401, "Missing x-openclaw-session-key header"),
         ("POST", load, format!("{HOST}x-openclaw-session-key:  \r\n"), "no", 401, "Missing"),
         ("POST", load, format!("{HOST}x-openclaw-session-key: nobody\r\n"), "no", 401, "Unknown session key"),
-        ("POST", load, format!("{HOST}{known}{known}"), "no", 400, "must stand once"),
+        ("POST", load, format!("{HOST}{known}{known}"), "no", 400, "is given more than once"),
         ("POST", "/agent/task-get", format!("{HOST}{known}"), "no", 403, "Only the orchestrator"),
         ("POST", load, format!("{HOST}{known}"), "no", 400, "Invalid JSON body"),
         ("POST", load, format!("{HOST}{known}"), "{}", 400, "taskId is required"),
     ];
     for (method, target, headers, body, status, words) in rows {
-        let (told, answer) = raw(&stand, &request(method, target, &headers, body));
-        assert_eq!(told, status, "{method} {target} {headers}: {answer}");
+        let (found_status, answer) = raw(&stand, &request(method, target, &headers, body));
+        assert_eq!(found_status, status, "{method} {target} {headers}: {answer}");
         assert!(answer.contains(words), "{method} {target} {headers}: {answer}");
         assert!(!answer.contains(&stand.own("ben")), "no key in an answer: {answer}");
     }
 }
 
-/// A body that is too large is refused before anything is done with it, and a document may be large.
+/// A body over the limit is refused before anything else. A document may be large.
 #[test]
-fn bodies_have_their_limits() {
+fn refuses_bodies_over_their_limit() {
     let stand = Stand::new();
     let key = format!("{HOST}x-openclaw-session-key: {}\r\n", stand.own("ben"));
     let declared =
@@ -122,18 +122,18 @@ fn bodies_have_their_limits() {
     assert_eq!(row["content"].as_str().map(str::len), Some(content.len()));
 }
 
-/// The head decides who is let in: a stranger is told so at once, and its body is never read.
+/// The head decides the authorization: an unauthorized caller is refused at once, and its body is never read.
 #[test]
-fn strangers_are_refused_before_their_bodies_come() {
+fn refuses_unauthorized_callers_before_their_body() {
     let stand = Stand::new();
     let head = |target: &str, headers: &str| {
         format!("POST {target} HTTP/1.1\r\n{headers}Content-Length: 8388608\r\n\r\n")
     };
     let known = format!("x-openclaw-session-key: {}\r\n", stand.own("ben"));
-    let nobody = format!("{HOST}x-openclaw-session-key: nobody\r\n");
+    let unknown_session = format!("{HOST}x-openclaw-session-key: nobody\r\n");
     let rows = [
         (head("/agent/document", HOST), 401),
-        (head("/agent/document", &nobody), 401),
+        (head("/agent/document", &unknown_session), 401),
         (head("/agent/document", &format!("Host: evil.example\r\n{known}")), 403),
         (head("/agent/document", &format!("{HOST}{known}X-Forwarded-For: 127.0.0.1\r\n")), 403),
     ];
@@ -147,16 +147,16 @@ fn strangers_are_refused_before_their_bodies_come() {
     }
 }
 
-/// Ten strangers with stalled bodies of 8 MiB take nothing from others.
+/// Ten unauthorized callers with stalled bodies of 8 MiB do not affect others.
 #[test]
-fn stalled_bodies_of_strangers_cost_others_nothing() {
+fn stalled_bodies_of_unauthorized_callers_do_not_affect_others() {
     let stand = Stand::new();
     let address = stand.server.local_addr();
     let stall = || {
         let mut stream = TcpStream::connect(address).unwrap();
         stream.set_write_timeout(Some(Duration::from_secs(5))).unwrap();
         let head = "POST /agent/document HTTP/1.1\r\nHost: localhost\r\nContent-Length: 8388608\r\n\r\n";
-        // Fails where the server has refused the stranger by its head.
+        // Fails where the server has already refused the caller by its head.
         let _ = stream.write_all(head.as_bytes()).and_then(|()| stream.write_all(&vec![b' '; 8_388_607]));
         stream
     };
@@ -172,9 +172,9 @@ fn stalled_bodies_of_strangers_cost_others_nothing() {
     drop(strangers);
 }
 
-/// §2.3, §9.2: whoever comes from a loopback address is near. (All other addresses are rows of `near`.)
+/// §2.3, §9.2: a caller from a loopback address is local. (Unit tests of `near` cover all other addresses.)
 #[test]
-fn this_machine_is_near_under_all_its_addresses() {
+fn accepts_every_loopback_address_as_local() {
     for bind in ["127.0.0.1:0", "127.0.0.2:0", "[::1]:0"] {
         let stand = Stand::with(Plan { bind, ..Plan::default() });
         let known = format!("{HOST}x-openclaw-session-key: {}\r\n", stand.own("ben"));
@@ -183,9 +183,9 @@ fn this_machine_is_near_under_all_its_addresses() {
     }
 }
 
-/// A page that is led to this address by a name of its own, or sends an old browser's requests, gets nothing.
+/// A web page that reaches this address by its own name, or sends an old browser's requests, is refused.
 #[test]
-fn names_that_lead_here_from_elsewhere_are_refused() {
+fn refuses_foreign_host_names() {
     let stand = Stand::new();
     let known = format!("x-openclaw-session-key: {}\r\n", stand.own("ben"));
     for (host, expected) in [
@@ -204,7 +204,7 @@ fn names_that_lead_here_from_elsewhere_are_refused() {
         assert_eq!(status, expected, "{host}: {answer}");
     }
     let old = format!("POST /agent/document-list HTTP/1.0\r\n{known}Content-Length: 2\r\n\r\n{{}}");
-    assert_eq!(raw(&stand, &old).0, 403, "without a Host nobody knows where it was sent");
+    assert_eq!(raw(&stand, &old).0, 403, "without a Host header the intended host is unknown");
     let body: Value = serde_json::from_str(raw(&stand, &old).1.split("\r\n\r\n").nth(1).unwrap()).unwrap();
     assert_eq!(body["success"], false);
 }

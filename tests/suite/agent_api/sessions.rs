@@ -1,4 +1,4 @@
-//! Keys: both spellings and the short one, cron runs, other agents, archived tasks, restarts, tokens (§2.4, W4, W17, W-33;
+//! Session keys: both formats and the short one, cron runs, other agents, archived tasks, restarts, tokens (§2.4, W4, W17,
 //! worker-pool D.1, D.2).
 
 use std::fs;
@@ -15,9 +15,9 @@ use serde_json::json;
 use super::{Plan, Stand};
 use crate::support::program::private;
 
-/// §2.4 and the design's table of names, row by row: who it is, by what it creates.
+/// §2.4 and the table of session names: each key identifies its agent, shown by what it creates.
 #[test]
-fn every_spelling_of_a_key_is_its_agents() {
+fn every_key_format_identifies_its_agent() {
     let stand = Stand::new();
     let (key, task) = stand.ben_at("in_progress");
     let account = stand.team.board.account.clone();
@@ -59,9 +59,9 @@ fn every_spelling_of_a_key_is_its_agents() {
     }
 }
 
-/// W17: a session ends with its task, with its agent, and with a newer key; another agent's key is that agent.
+/// W17: a session ends with its task, its agent, or a newer key. Another agent's key identifies that agent.
 #[test]
-fn keys_end() {
+fn session_keys_expire() {
     let stand = Stand::new();
     let (key, task) = stand.ben_at("in_progress");
     let (other, gone) = stand.ben_at("in_progress");
@@ -73,19 +73,19 @@ fn keys_end() {
         assert!(refused.error().starts_with("Unknown session key"), "{refused:?}");
     }
     stand.done("task-load", &other, &json!({"taskId": gone}));
-    // A generation later the key before it is nobody's.
+    // After the next generation starts, the previous key identifies no agent.
     let next = other.replace(":v1", ":v2");
     let track = Track::new(stand.team.ben.as_str(), Some(TaskId::new(gone.as_str())));
     stand.sessions.issue(&SessionKey::new(next.as_str()), "ben", &track, Millis(i64::MAX / 2));
     assert_eq!(stand.post("task-load", &other, &json!({"taskId": gone})).status, 401);
 }
 
-/// Headers; status and sentence.
+/// Headers, status and sentence.
 type Row<'a> = (&'a [(&'a str, &'a str)], u16, &'a str);
 
-/// W4: with tokens nothing is told before the token is right, and it belongs to one session.
+/// W4: with tokens, nothing is revealed before the token is right. A token belongs to one session.
 #[test]
-fn a_token_opens_its_own_session_only() {
+fn a_token_grants_only_its_own_session() {
     let stand = Stand::with(Plan { tokens: true, ..Plan::default() });
     let (key, task) = stand.ben_at("in_progress");
     let track = Track::new(stand.team.ben.as_str(), Some(TaskId::new(task.as_str())));
@@ -121,7 +121,7 @@ fn roster(stand: &Stand) -> Arc<Roster> {
     Arc::new(Roster { agents: serde_json::from_value(agents).unwrap(), orchestrator: None })
 }
 
-/// W-33: sessions survive a restart, as digests that nobody else can read; what is damaged is left out.
+/// W-33: sessions survive a restart as digests that others cannot read. Damaged ones are skipped.
 #[test]
 fn sessions_survive_a_restart() {
     let stand = Stand::new();
@@ -163,13 +163,13 @@ fn sessions_survive_a_restart() {
     let sessions = open(now);
     assert!(sessions.find(&key, &Roster::default(), now).is_some(), "{text}");
     drop(sessions);
-    // Another account's, or with another secret: nobody.
+    // Sessions of another account or with another secret identify no agent.
     let other = Sessions::open(&private(folder.path()), AccountId::new("other"), now);
     assert_eq!(other.count(), 0);
     drop(other);
     fs::write(folder.path().join("sessions.key"), "nonsense").unwrap();
     assert_eq!(open(now).count(), 0);
-    // Where nothing can be written they are only remembered, and that is said.
+    // If the file cannot be written, sessions stay in memory only, and a warning says so.
     fs::remove_file(&lines).unwrap();
     fs::create_dir(&lines).unwrap();
     let nowhere = Sessions::open(&private(folder.path()), account, now);
@@ -177,8 +177,48 @@ fn sessions_survive_a_restart() {
     assert!(nowhere.off().is_some() && nowhere.find(&key, &Roster::default(), now).is_some());
 }
 
+/// An agent's own session and its heartbeat are two sessions, also after a restart. A file of an older version names no
+/// lane.
 #[test]
-fn the_memory_of_sessions_is_bounded() {
+fn each_lane_of_an_agent_has_a_session_of_its_own() {
+    let folder = tempfile::tempdir().unwrap();
+    let now = Millis(1_765_526_400_000);
+    let open = || Sessions::open(&private(folder.path()), AccountId::new("acc"), now);
+    let lanes = [
+        ("task:t1:agent:ben:acc:v1", Track::new("b", Some(TaskId::new("t1")))),
+        ("system:agent:ben:acc:v1", Track::new("b", None)),
+        ("system:agent:ben:acc:heartbeat:v1", Track::heartbeat("b")),
+    ];
+    let sessions = open();
+    for (key, track) in &lanes {
+        assert_eq!(sessions.issue(&SessionKey::new(*key), "ben", track, now).track(), *track);
+    }
+    let found = |sessions: &Sessions, key: &str| {
+        sessions.find(key, &Roster::default(), now).map(|session| session.track())
+    };
+    for (key, track) in &lanes {
+        assert_eq!(found(&sessions, key).as_ref(), Some(track), "{key}");
+    }
+    drop(sessions);
+    let sessions = open();
+    for (key, track) in &lanes {
+        assert_eq!(found(&sessions, key).as_ref(), Some(track), "{key} after a restart");
+    }
+    drop(sessions);
+    let file = folder.path().join("sessions.lines");
+    let text = fs::read_to_string(&file).unwrap();
+    let older: String =
+        text.lines().filter(|line| !line.contains("lane")).map(|line| line.to_owned() + "\n").collect();
+    fs::write(&file, older + &text.replace("\"heartbeat\"", "\"of a newer version\"")).unwrap();
+    let sessions = open();
+    assert_eq!(sessions.count(), 2);
+    for (key, track) in &lanes[..2] {
+        assert_eq!(found(&sessions, key).as_ref(), Some(track), "{key} of an older version");
+    }
+}
+
+#[test]
+fn bounds_the_number_of_remembered_sessions() {
     let sessions = Sessions::in_memory(AccountId::new("acc"));
     let now = Millis(0);
     for number in 0..TASKS_MAX + 100 {

@@ -1,8 +1,8 @@
-//! A backend that is away, slow, or loses answers (W2, W7, W8, W9, §9.10): a status with a sentence, and never a secret.
+//! A backend that is unreachable, slow, or loses replies (W2, W7, W8, W9, §9.10): a status with a sentence, never a secret.
 
 use std::sync::{Arc, Mutex};
 
-use mission_control_runtime::convex::{Call, CallError, Class, Convex, Ran, Why};
+use mission_control_runtime::convex::{Call, CallClass, CallError, CallReason, Convex, Ran};
 use mission_control_runtime::local::Options;
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -11,11 +11,11 @@ use super::{ENDPOINTS, Plan, Stand};
 use crate::support::board::Board;
 use crate::support::direct::Direct;
 
-/// A backend that can be told to fail.
+/// A backend with planned failures.
 struct Moody {
     team: Mutex<Option<Direct>>,
-    /// Which functions fail, how, and whether they are carried out all the same.
-    mood: Mutex<Option<(&'static str, Class, Why, bool)>>,
+    /// Which functions fail, how, and whether they still take effect.
+    mood: Mutex<Option<(&'static str, CallClass, CallReason, bool)>>,
 }
 
 impl Convex for Moody {
@@ -44,7 +44,7 @@ fn stand() -> (Stand, Arc<Moody>) {
     (stand, moody)
 }
 
-/// Some body with which each endpoint comes as far as the backend.
+/// A body with which each endpoint reaches the backend.
 fn body(endpoint: &str, task: &str) -> Value {
     let mut body = match endpoint {
         "task-status" => json!({"status": "review"}),
@@ -66,16 +66,20 @@ fn body(endpoint: &str, task: &str) -> Value {
     body
 }
 
-/// A backend that nobody reaches is a 502, a slow one a 504, and a busy one a 429 with a time; the service lives.
+/// An unreachable backend is a 502, a slow one a 504, and a busy one a 429 with a time. The service continues.
 #[test]
-fn a_backend_in_trouble_has_a_status_of_its_own() {
-    let rows = [(Why::Unreachable, 502, true), (Why::TimedOut, 504, true), (Why::Throttled, 429, true)];
+fn a_failing_backend_maps_to_502_504_or_429() {
+    let rows = [
+        (CallReason::Unreachable, 502, true),
+        (CallReason::TimedOut, 504, true),
+        (CallReason::Throttled, 429, true),
+    ];
     for (why, status, retryable) in rows {
         let (stand, moody) = stand();
         let lead = stand.own("lead");
         let task = stand.team.task("assigned", &[&stand.team.ben]);
         stand.done("get-agent-skills", &lead, &json!({}));
-        *moody.mood.lock().unwrap() = Some(("", Class::Transient, why, false));
+        *moody.mood.lock().unwrap() = Some(("", CallClass::Transient, why, false));
         for (endpoint, _) in ENDPOINTS {
             let refused = stand.post(endpoint, &lead, &body(endpoint, &task));
             assert_eq!(refused.status, status, "{endpoint} {why:?}: {refused:?}");
@@ -86,7 +90,7 @@ fn a_backend_in_trouble_has_a_status_of_its_own() {
             );
             assert!(status != 429 || refused.retry_after.is_some(), "{refused:?}");
         }
-        // In the first moment of a process nobody is known, and that is no reason to say so.
+        // In the first moment of a process no session is known. The reply must not say so.
         let fresh = Stand::with(Plan { convex: Some(moody.clone()), ..Plan::default() });
         let refused = fresh.post("task-load", &lead, &json!({"taskId": task}));
         assert_eq!(refused.status, status, "{refused:?}");
@@ -99,9 +103,9 @@ fn a_backend_in_trouble_has_a_status_of_its_own() {
     }
 }
 
-/// What agents call over HTTP is counted as what it is: a tool, and what it came to.
+/// A call over HTTP counts in the metrics as a tool call with its result.
 #[test]
-fn calls_are_counted_as_those_of_tools() {
+fn counts_calls_as_tool_calls() {
     let (stand, moody) = stand();
     let ben = stand.own("ben");
     let task = stand.team.task("assigned", &[&stand.team.ben]);
@@ -115,7 +119,7 @@ fn calls_are_counted_as_those_of_tools() {
     for (endpoint, body, status) in rows {
         assert_eq!(stand.post(endpoint, &ben, &body).status, status, "{endpoint} {body}");
     }
-    *moody.mood.lock().unwrap() = Some(("", Class::Transient, Why::Unreachable, false));
+    *moody.mood.lock().unwrap() = Some(("", CallClass::Transient, CallReason::Unreachable, false));
     assert_eq!(stand.post("task-load", &ben, &json!({"taskId": task})).status, 502);
     let mut counted: Vec<_> = stand.metrics.http_tools.counts().filter(|(.., count)| *count > 0).collect();
     counted.sort_unstable();
@@ -133,17 +137,17 @@ fn calls_are_counted_as_those_of_tools() {
     assert_eq!(stand.metrics.turn_tools.counts().map(|(.., count)| count).sum::<u64>(), 0);
 }
 
-/// Outside of a delivery a lost answer is told as such, and with a name it is not made a second time.
+/// Outside of a delivery a lost reply is reported as lost. With an idempotency key the call is not repeated.
 #[test]
-fn a_lost_answer_is_told_as_such() {
-    for why in [Why::LostAnswer, Why::TimedOut] {
+fn reports_a_lost_reply_as_lost() {
+    for why in [CallReason::LostAnswer, CallReason::TimedOut] {
         let (stand, moody) = stand();
         let ada = stand.own("ada");
         stand.done("get-agent-skills", &ada, &json!({}));
-        *moody.mood.lock().unwrap() = Some(("createTaskFromAgent", Class::Ambiguous, why, true));
+        *moody.mood.lock().unwrap() = Some(("createTaskFromAgent", CallClass::Ambiguous, why, true));
         let headers = [("x-openclaw-session-key", ada.as_str()), ("Idempotency-Key", "n")];
         let lost = stand.send("task-create", &headers, r#"{"title":"x"}"#);
-        assert_eq!(lost.status, if why == Why::TimedOut { 504 } else { 502 }, "{lost:?}");
+        assert_eq!(lost.status, if why == CallReason::TimedOut { 504 } else { 502 }, "{lost:?}");
         assert!(
             lost.error().contains("may have happened") && lost.body.get("retryable").is_none(),
             "{lost:?}"
@@ -155,9 +159,9 @@ fn a_lost_answer_is_told_as_such() {
     }
 }
 
-/// W8: a deployment that hides its reasons is no lack of rights.
+/// W8: a deployment that hides its reasons does not look like missing permissions.
 #[test]
-fn a_hidden_reason_is_no_403() {
+fn a_hidden_reason_is_not_a_403() {
     let stand =
         Stand::with(Plan { options: Options { redact: true, ..Options::default() }, ..Plan::default() });
     let refused = stand.post("task-load", &stand.own("ben"), &json!({"taskId": "nonsense"}));
@@ -165,9 +169,9 @@ fn a_hidden_reason_is_no_403() {
     assert!(refused.error().contains("does not say why"), "{refused:?}");
 }
 
-/// No secret in any answer, also where somebody puts it into everything that is said back.
+/// No reply contains a secret, even if every text of the backend contains one.
 #[test]
-fn canaries_come_out_of_no_answer() {
+fn no_reply_contains_a_secret() {
     let stand = Stand::with(Plan { tokens: true, ..Plan::default() });
     let (key, task) = stand.ben_at("in_progress");
     let task = mission_control_runtime::model::TaskId::new(task.as_str());

@@ -1,4 +1,4 @@
-//! `POST /agent/wake` and `POST /agent/event` (worker-pool D.2–D.5): what is seen of them from outside, and what waits then.
+//! `POST /agent/wake` and `POST /agent/event` (worker-pool D.2–D.5): the replies, and the events that wait afterwards.
 
 use std::fs;
 use std::time::{Duration, Instant};
@@ -17,7 +17,7 @@ const SESSION: &str = "x-openclaw-session-key";
 const NONE: Option<&str> = None;
 
 impl Stand {
-    /// What waits for an agent: the queue and the text of each event.
+    /// The waiting events of an agent: queue and text of each.
     fn waiting(&self, slug: &str) -> Vec<(String, String)> {
         let of = |wakes: &WakeQueues| {
             let events = wakes.waiting(slug).0.into_iter();
@@ -31,27 +31,27 @@ impl Stand {
         queue
     }
 
-    /// All that waits is shown, as by a beat.
+    /// Presents all waiting events, as a heartbeat does.
     fn beats(&self, slug: &str) {
         self.wakes.change(|wakes| wakes.shown(slug, u64::MAX));
     }
 
-    /// Who is woken now, as a beat would find it.
+    /// The agents that a heartbeat would wake now.
     fn due(&self) -> Vec<String> {
         let now = self.hands.now();
         self.wakes.change(|wakes| wakes.due(now)).0
     }
 
-    /// After a pause in which its calls are forgiven.
+    /// Waits until the rate limits have recovered.
     fn rests(&self) {
         self.hands.pass(60_000);
     }
 }
 
-/// D.3, D.4, each row whose caller is an agent of the board: the session in which it happened, the main key and the scope of
-/// the body; whose queue it stands in. The orchestrator calls.
+/// D.3, D.4: one row for each caller that is an agent of the board. The session, the main key and the scope of the body
+/// decide the queue. The orchestrator calls.
 #[test]
-fn the_session_decides_whose_queue() {
+fn the_session_selects_the_queue() {
     let stand = Stand::new();
     let account = stand.team.board.account.clone();
     let lead = stand.own("lead");
@@ -75,11 +75,11 @@ fn the_session_decides_whose_queue() {
         ("agent:ben:main", Some("primary"), Some("global"), "ben", "agent:ben:main"),
         ("AGENT:Ben:Cron:Job:Run:X", Some(" Primary "), None, "ben", "agent:ben:primary"),
         ("agent::ben:cron:j:run:1", None, None, "ben", "agent:ben:main"),
-        // The backend's spelling, and the short one.
+        // The backend's format, and the short one.
         (&task, None, None, "ben", &task),
         (&system, None, Some("global"), "ben", &system),
         (&short, None, None, "ben", &short),
-        // No agent's key: the caller's own.
+        // Not an agent's key: the caller's own session.
         ("main", Some("primary"), Some("global"), "lead", "main"),
         ("global", None, None, "lead", "global"),
         ("cron:job:run:1", None, None, "lead", "cron:job:run:1"),
@@ -88,8 +88,8 @@ fn the_session_decides_whose_queue() {
     for (session, main, scope, agent, queue) in rows {
         for endpoint in TELLS {
             let body = json!({"sessionKey": session, "text": "hello", "mainKey": main, "scope": scope});
-            let told = stand.done(endpoint, &lead, &body);
-            assert_eq!(told["agent"], agent, "{body}");
+            let reply = stand.done(endpoint, &lead, &body);
+            assert_eq!(reply["agent"], agent, "{body}");
             assert_eq!(stand.queue(agent), queue, "{endpoint} {body}");
             let woken = if endpoint == "wake" { vec![agent.to_owned()] } else { Vec::new() };
             assert_eq!(stand.due(), woken, "{body}");
@@ -99,9 +99,9 @@ fn the_session_decides_whose_queue() {
     }
 }
 
-/// The caller's own session where the body names none; a run of a schedule is its agent, and its events go to the main queue.
+/// The default is the caller's own session. A cron run belongs to its agent, and its events go to the main queue.
 #[test]
-fn without_a_session_it_is_the_callers_own() {
+fn defaults_to_the_callers_own_session() {
     let run = "agent:ben:cron:nightly:run:abc-123";
     let rows: [(Plan, &str, &str); 5] = [
         (Plan::default(), run, "agent:ben:main"),
@@ -114,9 +114,9 @@ fn without_a_session_it_is_the_callers_own() {
         let stand = Stand::with(plan);
         let own = stand.own("ben");
         let (caller, queue) = if caller.is_empty() { (own.as_str(), own.as_str()) } else { (caller, queue) };
-        let told = stand.done("event", caller, &json!({"text": "hello", "reason": "cron"}));
-        assert_eq!((&told["agent"], stand.queue("ben").as_str()), (&json!("ben"), queue));
-        // What the body says counts before the configuration.
+        let reply = stand.done("event", caller, &json!({"text": "hello", "reason": "cron"}));
+        assert_eq!((&reply["agent"], stand.queue("ben").as_str()), (&json!("ben"), queue));
+        // The body takes precedence over the configuration.
         stand.beats("ben");
         stand.done("event", run, &json!({"text": "hello", "mainKey": "other", "scope": "per-sender"}));
         assert_eq!(stand.queue("ben"), "agent:ben:other");
@@ -127,9 +127,9 @@ fn without_a_session_it_is_the_callers_own() {
     assert_eq!(stand.queue("ben"), key);
 }
 
-/// D.5: endpoint, text, whether the agent is woken. It hears of it in any case.
+/// D.5: endpoint, text, and whether the agent is woken. The event waits in any case.
 #[test]
-fn texts_say_whether_the_agent_is_woken() {
+fn the_text_decides_whether_the_agent_is_woken() {
     let stand = Stand::new();
     let ben = stand.own("ben");
     let long = format!("Exec completed ({}, code 0)", "a".repeat(65));
@@ -155,9 +155,13 @@ fn texts_say_whether_the_agent_is_woken() {
     ];
     for (text, by_event, by_wake) in rows {
         for (endpoint, wakes) in [("event", by_event), ("wake", by_wake)] {
-            let told = stand.done(endpoint, &ben, &json!({"text": text}));
+            let reply = stand.done(endpoint, &ben, &json!({"text": text}));
             let expected = if wakes { "now" } else { "nextBeat" };
-            assert_eq!((&told["wake"], &told["waiting"]), (&json!(expected), &json!(1)), "{endpoint} {text}");
+            assert_eq!(
+                (&reply["wake"], &reply["waiting"]),
+                (&json!(expected), &json!(1)),
+                "{endpoint} {text}"
+            );
             assert_eq!(stand.due().len(), usize::from(wakes), "{endpoint} {text}");
             assert_eq!(stand.waiting("ben")[0].1, text);
             stand.beats("ben");
@@ -166,9 +170,9 @@ fn texts_say_whether_the_agent_is_woken() {
     }
 }
 
-/// Who may turn to whom: caller, session, status, field and some words.
+/// Which callers may address which agents: caller, session, status, field and words.
 #[test]
-fn an_agent_wakes_itself_and_the_orchestrator_anybody() {
+fn agents_wake_themselves_and_the_orchestrator_wakes_any_agent() {
     let stand = Stand::new();
     let account = stand.team.board.account.clone();
     let adas = stand.own("ada");
@@ -199,21 +203,21 @@ fn an_agent_wakes_itself_and_the_orchestrator_anybody() {
         }
         stand.rests();
     }
-    // Who leads is asked of the board each time.
+    // The present orchestrator is read from the board for each call.
     stand.team.board.set(json!({"orchestratorAgentId": stand.team.ben}));
     let hers = json!({"sessionKey": adas, "text": "hello"});
     assert_eq!(stand.post("wake", &stand.own("ben"), &hers).status, 200);
     assert_eq!(stand.post("wake", &stand.own("lead"), &hers).status, 403);
-    // Somebody who came since the roster was read.
+    // An agent that was added after the roster was read.
     stand.team.board.agent("eve", "Eve", "Writer", json!({}));
     stand.rests();
-    let told = stand.done("wake", &stand.own("ben"), &json!({"sessionKey": "agent:eve:main", "text": "x"}));
-    assert_eq!(told["agent"], "eve");
+    let reply = stand.done("wake", &stand.own("ben"), &json!({"sessionKey": "agent:eve:main", "text": "x"}));
+    assert_eq!(reply["agent"], "eve");
 }
 
-/// Every field with everything that it must not be; nothing waits then.
+/// Every field with every wrong value. Nothing waits afterwards.
 #[test]
-fn every_field_is_checked_and_named() {
+fn checks_and_names_every_field() {
     let mut stand = Stand::new();
     let key = |name: &str, bytes: usize| json!({"text": "x", name: "k".repeat(bytes)});
     let mut rows: Vec<(Value, u16, &str, &str)> = vec![
@@ -270,12 +274,12 @@ fn every_field_is_checked_and_named() {
     assert_eq!(stand.send("wake", &headers, r#"{"text":"x"}"#).status, 415);
 }
 
-/// Headers and body; status and some words.
+/// Headers, status and words.
 type Row<'a> = (Vec<(&'a str, &'a str)>, &'a str, u16, &'a str);
 
-/// The road is the same as that of tools: of two things that are wrong the first is told, before the body is looked at.
+/// The checks are those of tool calls: the first of two errors is reported, and before the body is parsed.
 #[test]
-fn the_same_road_as_tools() {
+fn applies_the_checks_of_tool_calls() {
     let stand = Stand::new();
     let ben = stand.own("ben");
     let good = r#"{"text":"x"}"#;
@@ -283,7 +287,7 @@ fn the_same_road_as_tools() {
         let rows: [Row<'_>; 8] = [
             (vec![], "no", 401, "Missing x-openclaw-session-key header"),
             (vec![(SESSION, "nobody")], "no", 401, "Unknown session key"),
-            (vec![(SESSION, &ben), (SESSION, &ben)], "no", 400, "must stand once"),
+            (vec![(SESSION, &ben), (SESSION, &ben)], "no", 400, "is given more than once"),
             (vec![(SESSION, &ben), ("X-Forwarded-For", "127.0.0.1")], "no", 403, "forwarded"),
             (vec![(SESSION, &ben), ("Forwarded", "for=127.0.0.1")], good, 403, "forwarded"),
             (vec![(SESSION, &ben), ("Host", "evil.example")], good, 403, "Host header"),
@@ -300,9 +304,9 @@ fn the_same_road_as_tools() {
     assert!(stand.waiting("ben").is_empty());
 }
 
-/// With secrets of sessions, a key alone opens nothing; a run of a schedule shows the secret of its agent's own session.
+/// With session secrets, a key alone grants nothing. A cron run presents the secret of its agent's own session.
 #[test]
-fn a_session_shows_its_secret() {
+fn requires_the_secret_of_a_session() {
     let stand = Stand::with(Plan { tokens: true, ..Plan::default() });
     let own = SessionKey::new(stand.own("ben"));
     let track = Track::new(stand.team.ben.as_str(), None);
@@ -328,13 +332,13 @@ fn a_session_shows_its_secret() {
 }
 
 #[test]
-fn twenty_events_wait_and_an_agent_is_woken_once_in_ten_seconds() {
+fn keeps_twenty_events_and_wakes_once_in_ten_seconds() {
     let stand = Stand::new();
     let (ben, ada) = (stand.own("ben"), stand.own("ada"));
     for number in 1..=EVENTS_MAX + 1 {
-        let told = stand.done("event", &ben, &json!({"text": format!("event {number}")}));
+        let reply = stand.done("event", &ben, &json!({"text": format!("event {number}")}));
         let expected = (number.min(EVENTS_MAX), number > EVENTS_MAX);
-        assert_eq!((&told["waiting"], &told["dropped"]), (&json!(expected.0), &json!(expected.1)));
+        assert_eq!((&reply["waiting"], &reply["dropped"]), (&json!(expected.0), &json!(expected.1)));
         stand.hands.pass(1_000);
     }
     let waits = stand.waiting("ben");
@@ -346,11 +350,11 @@ fn twenty_events_wait_and_an_agent_is_woken_once_in_ten_seconds() {
     assert_eq!(stand.done("wake", &ben, &json!({"text": "go"}))["wake"], "now");
     let before = stand.hands.now();
     assert_eq!(stand.due(), ["ben"]);
-    let told = stand.done("wake", &ben, &json!({"text": "go"}));
+    let reply = stand.done("wake", &ben, &json!({"text": "go"}));
     let (earliest, latest) = (before + PAUSE, stand.hands.now() + PAUSE);
-    let at = told["wakesAt"].as_i64().unwrap();
-    assert_eq!(told["wake"], "later", "{told}");
-    assert!((earliest.0..=latest.0).contains(&at), "{told}");
+    let at = reply["wakesAt"].as_i64().unwrap();
+    assert_eq!(reply["wake"], "later", "{reply}");
+    assert!((earliest.0..=latest.0).contains(&at), "{reply}");
     assert_eq!(stand.done("wake", &ada, &json!({"text": "go"}))["wake"], "now", "others are not held up");
     assert_eq!(stand.due(), ["ada"]);
     stand.hands.pass(10_000);
@@ -364,7 +368,7 @@ fn named(stand: &Stand, endpoint: &str, key: &str, name: &str, body: &Value) -> 
 }
 
 #[test]
-fn a_call_with_a_name_is_taken_once_also_by_the_next_process() {
+fn an_idempotency_key_survives_a_restart() {
     let stand = Stand::new();
     let (ben, lead) = (stand.own("ben"), stand.own("lead"));
     let body = json!({"text": "once", "reason": "exec-event"});
@@ -378,7 +382,7 @@ fn a_call_with_a_name_is_taken_once_also_by_the_next_process() {
         assert_eq!(other.status, 422, "{other:?}");
         assert!(other.error().contains("name of another call"), "{other:?}");
     }
-    // A refusal before it is taken costs no name.
+    // A refusal before acceptance does not use up the idempotency key.
     assert_eq!(named(&stand, "wake", &ben, "n2", &json!({"text": ""})).status, 400);
     assert_eq!(named(&stand, "wake", &ben, "n2", &json!({"text": "two"})).status, 200);
     let to_ben = json!({"text": "once", "sessionKey": "agent:ben:main"});
@@ -386,19 +390,19 @@ fn a_call_with_a_name_is_taken_once_also_by_the_next_process() {
     assert_eq!(stand.waiting("ben").len(), 4);
 
     let next = stand.again();
-    let told = named(&next, "wake", &ben, "n1", &body);
-    assert_eq!((told.status, &told.body["waiting"]), (200, &json!(4)), "{told:?}");
+    let reply = named(&next, "wake", &ben, "n1", &body);
+    assert_eq!((reply.status, &reply.body["waiting"]), (200, &json!(4)), "{reply:?}");
     assert_eq!(next.waiting("ben").len(), 4, "nothing was forgotten, and nothing taken twice");
 }
 
-/// What waits when a process ends waits for the next one; what is damaged is told, put aside, and not fatal.
+/// Waiting events survive the process. Damaged ones are reported, set aside, and not fatal.
 #[test]
-fn what_waits_outlives_the_process() {
+fn waiting_events_survive_a_restart() {
     log_capture::begin();
     let stand = Stand::new();
     let ben = stand.own("ben");
-    let told = stand.done("wake", &ben, &json!({"text": "hello", "reason": "test"}));
-    assert_eq!(told["kept"], true);
+    let reply = stand.done("wake", &ben, &json!({"text": "hello", "reason": "test"}));
+    assert_eq!(reply["kept"], true);
     let stand = stand.again();
     assert_eq!(stand.waiting("ben"), [(ben.clone(), "hello".to_owned())]);
     assert_eq!(stand.due(), ["ben"], "and its agent is still to be woken");
@@ -414,13 +418,13 @@ fn what_waits_outlives_the_process() {
 }
 
 #[test]
-fn without_a_disk_it_is_remembered_and_the_caller_told_so() {
+fn without_a_disk_events_stay_in_memory_and_the_reply_says_so() {
     let stand = Stand::new();
     let ben = stand.own("ben");
     fs::create_dir(stand.folder.path().join("wakes.json.new")).unwrap();
     for waiting in 1..3 {
-        let told = stand.done("event", &ben, &json!({"text": "hello"}));
-        assert_eq!((&told["kept"], &told["waiting"]), (&json!(false), &json!(waiting)));
+        let reply = stand.done("event", &ben, &json!({"text": "hello"}));
+        assert_eq!((&reply["kept"], &reply["waiting"]), (&json!(false), &json!(waiting)));
     }
     assert!(stand.wakes.off().is_some());
     fs::remove_dir(stand.folder.path().join("wakes.json.new")).unwrap();
@@ -428,9 +432,9 @@ fn without_a_disk_it_is_remembered_and_the_caller_told_so() {
     assert_eq!((stand.wakes.off(), stand.again().waiting("ben").len()), (None, 3));
 }
 
-/// A thousand calls as fast as they come: the first are taken, the others told when to come again.
+/// A thousand calls at full speed: the first are accepted, the others refused with a time to retry.
 #[test]
-fn one_agent_alone_cannot_tell_too_much() {
+fn rate_limits_the_events_of_one_agent() {
     let stand = Stand::new();
     let (ben, ada) = (stand.own("ben"), stand.own("ada"));
     let began = Instant::now();

@@ -1,4 +1,4 @@
-//! A ledger over which the service does not start: each command says so as the service does.
+//! Ledgers that prevent a start: each command gives the same reason as the service.
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
@@ -7,6 +7,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use mission_control_runtime::clock::Millis;
+use mission_control_runtime::delivery::cause::Cause;
 use mission_control_runtime::delivery::journal::{Journal as _, Note, Wait};
 use mission_control_runtime::delivery::{Record, Stage, ToolRounds};
 use mission_control_runtime::files::{Access, Folder};
@@ -38,7 +39,8 @@ fn working() -> Record {
     Record { tries: 1, stage: Stage::Working(ToolRounds::default()), ..Record::default() }
 }
 
-/// The names, sizes and times of all files but those that SQLite puts beside a database for its readers.
+/// The names, sizes and times of all files, except those that SQLite creates next to a database for its
+/// readers.
 fn files(state: &Path) -> Vec<(String, u64, i64)> {
     let entries = fs::read_dir(state).unwrap().map(|entry| entry.unwrap());
     let mut files: Vec<_> = entries
@@ -50,7 +52,7 @@ fn files(state: &Path) -> Vec<(String, u64, i64)> {
     files
 }
 
-/// `doctor` with everything else in order: exit code and words.
+/// Runs `doctor` with everything else in order. Returns its exit code and output.
 fn doctor(state: &Path, ledger: &str) -> (Option<i32>, String) {
     let backend = good_backend();
     let program = Program::new(["doctor"]).configured(&backend.url(), TOKEN).with("HEALTH_PORT", "0");
@@ -59,7 +61,7 @@ fn doctor(state: &Path, ledger: &str) -> (Option<i32>, String) {
     (output.status.code(), text(&output))
 }
 
-/// The service does not start, and `doctor` gives the same reason, which is returned.
+/// Checks that the service does not start and that `doctor` gives the same reason. Returns the reason.
 fn both_refuse(state: &Path, ledger: &str) -> String {
     let before = files(state);
     let (code, found) = doctor(state, ledger);
@@ -83,10 +85,10 @@ fn doctor_refuses_an_emptied_ledger_as_the_service_does() {
         let state = path(name);
         ledger_with(&state, &working());
         let (code, found) = doctor(&state, "on");
-        assert_eq!(code, Some(0), "it is whole: {found}");
+        assert_eq!(code, Some(0), "the ledger is intact: {found}");
         let database = state.join("ledger.sqlite");
         if empty { fs::write(&database, "") } else { fs::remove_file(&database) }.unwrap();
-        // What was given up in it is not known.
+        // It is not known which deliveries were given up in it.
         for args in [["dead", "list"], ["why", "ben"]] {
             let program = Program::new(args).configured("http://127.0.0.1:9", TOKEN).with("HEALTH_PORT", "0");
             let output = program.with("STATE_DIR", state.to_str().unwrap()).output();
@@ -101,7 +103,7 @@ fn doctor_refuses_an_emptied_ledger_as_the_service_does() {
 }
 
 #[test]
-fn without_a_ledger_no_service_starts_over_deliveries_that_could_be_done_twice() {
+fn without_a_ledger_no_service_starts_while_deliveries_could_be_repeated() {
     let (_kept, path) = folder();
     let state = path("working");
     ledger_with(&state, &working());
@@ -113,25 +115,25 @@ fn without_a_ledger_no_service_starts_over_deliveries_that_could_be_done_twice()
     ] {
         assert!(reason.contains(words), "{words}: {reason}");
     }
-    // What only waits is listed again, and begins again.
+    // A delivery that only waits is listed again and starts again.
     let state = path("waiting");
-    ledger_with(&state, &Record { failures: [("backend-away", 3)].into(), ..Record::default() });
+    ledger_with(&state, &Record { failures: [(Cause::BackendAway, 3)].into(), ..Record::default() });
     let (code, found) = doctor(&state, "off");
     assert_eq!(code, Some(0), "{found}");
     starts(service(&state).with("LEDGER", "off"));
-    // What was reopened would not be listed again.
+    // A reopened delivery would not be listed again.
     let state = path("reopened");
     ledger_with(&state, &Record { reopened: true, ..Record::default() });
     both_refuse(&state, "off");
 }
 
-/// On a file system of its own: permissions do not stop root.
+/// Uses a separate read-only file system, because permissions do not stop root.
 #[test]
 #[allow(clippy::print_stdout, reason = "readers of the test output should know")]
 fn doctor_does_not_call_a_read_only_folder_writable() {
     let allowed = Command::new("unshare").args(["-Urm", "mount", "-t", "tmpfs", "none", "/mnt"]).output();
     if !allowed.is_ok_and(|output| output.status.success()) {
-        return println!("SKIPPED: a read-only folder (this machine allows no file systems of one's own)");
+        return println!("SKIPPED: a read-only folder (this machine allows no private file systems)");
     }
     let read_only = "mount -t tmpfs none /mnt && mkdir -m 700 /mnt/state && mount -o remount,ro /mnt";
     let inside = format!("exec unshare -Urm sh -c '{read_only} && exec \"$0\" \"$@\"' \"$0\" \"$@\"; true");

@@ -1,4 +1,4 @@
-//! The help of one command; and what commands say where there is no service, no directory, or no room for one.
+//! The help of one command, and the messages of commands without a service, a folder, or a usable one.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -11,8 +11,8 @@ use super::{TOKEN, good_backend};
 use crate::support::program::{Program, folder, text};
 use crate::support::scripted_http::{Move, Refusing, ScriptedHttp, answer};
 
-/// A command where nobody listens, in a directory for its state: exit code and words.
-fn told<const N: usize>(args: [&str; N], state: &str, more: &[(&str, &str)]) -> (Option<i32>, String) {
+/// Runs a command where nothing listens, with a state folder. Returns its exit code and output.
+fn output_of<const N: usize>(args: [&str; N], state: &str, more: &[(&str, &str)]) -> (Option<i32>, String) {
     let program = Program::new(args).configured("http://127.0.0.1:9", TOKEN);
     let program = program.with("HEALTH_PORT", "0").with("STATE_DIR", state);
     let output = more.iter().fold(program, |program, (name, value)| program.with(name, value)).output();
@@ -39,19 +39,20 @@ fn each_command_has_its_own_help_with_an_example_that_works() {
         parse(example.split_whitespace().map(Into::into)).unwrap();
     }
     assert!(whole.contains("Options of run, doctor, status, why, dead, pause and resume:\n"), "{whole}");
-    assert!(whole.contains("Ends every pause, also those of single agents"), "{whole}");
+    assert!(whole.contains("End every pause, including those of single agents"), "{whole}");
 }
 
 #[test]
-fn without_a_ledger_nothing_is_said_of_what_was_given_up() {
+fn without_a_ledger_nothing_is_said_about_given_up_deliveries() {
     let (_kept, path) = folder();
     let (missing, empty) = (path("missing"), path("empty"));
     fs::create_dir(&empty).unwrap();
-    let rows = [(&missing, "is not there"), (&empty, "there is no ledger in STATE_DIR")];
+    let rows =
+        [(&missing, "does not exist. Start the service"), (&empty, "contains no ledger. Start the service")];
     for (place, words) in rows {
         let shown = place.to_str().unwrap();
         for args in [["dead", "list"], ["why", "ben"]] {
-            let (code, said) = told(args, shown, &[]);
+            let (code, said) = output_of(args, shown, &[]);
             assert!(code == Some(1) && said.contains(words) && said.contains(shown), "{args:?}: {said}");
             assert!(said.to_lowercase().contains("no service runs here"), "{args:?}: {said}");
         }
@@ -60,19 +61,19 @@ fn without_a_ledger_nothing_is_said_of_what_was_given_up() {
 }
 
 #[test]
-fn a_pause_before_the_first_start_makes_the_directory() {
+fn a_pause_before_the_first_start_creates_the_folder() {
     let (_kept, path) = folder();
     let place = path("new/state");
-    let (code, said) = told(["pause"], place.to_str().unwrap(), &[]);
-    assert!(code == Some(0) && said.contains("this counts from its next start on"), "{said}");
+    let (code, said) = output_of(["pause"], place.to_str().unwrap(), &[]);
+    assert!(code == Some(0) && said.contains("this applies from its next start on"), "{said}");
     assert_eq!(fs::metadata(&place).unwrap().permissions().mode() & 0o777, 0o700);
-    let (_, found) = told(["doctor"], place.to_str().unwrap(), &[]);
+    let (_, found) = output_of(["doctor"], place.to_str().unwrap(), &[]);
     assert!(found.contains("disk            ok\n"), "{found}");
 }
 
-/// With a mistake it is not certain where a service listens, so a pause could miss it.
+/// With a mistake in the configuration the service's address is not certain, so a pause could miss it.
 #[test]
-fn with_a_mistake_in_the_configuration_a_pause_beside_a_service_changes_nothing() {
+fn with_a_mistake_in_the_configuration_a_pause_next_to_a_service_changes_nothing() {
     let mut service =
         Program::new(["run"]).configured("http://127.0.0.1:9", TOKEN).with("HEALTH_PORT", "0").start();
     let address = service.address();
@@ -81,7 +82,7 @@ fn with_a_mistake_in_the_configuration_a_pause_beside_a_service_changes_nothing(
     let place = path("elsewhere");
     let shown = place.to_str().unwrap();
     for args in [["pause"], ["resume"]] {
-        let (code, said) = told(args, shown, &[("HEALTH_PORT", port), ("LEDGER", "bogus")]);
+        let (code, said) = output_of(args, shown, &[("HEALTH_PORT", port), ("LEDGER", "bogus")]);
         assert_eq!(code, Some(3), "{said}");
         for words in ["LEDGER (environment) is", "Nothing was changed", shown] {
             assert!(said.contains(words), "{words}: {said}");
@@ -91,9 +92,9 @@ fn with_a_mistake_in_the_configuration_a_pause_beside_a_service_changes_nothing(
 }
 
 #[test]
-fn doctor_tries_whether_the_directory_can_be_made() {
+fn doctor_tests_whether_the_folder_can_be_created() {
     let (_kept, path) = folder();
-    let (code, found) = told(["doctor"], "/proc/x/y", &[]);
+    let (code, found) = output_of(["doctor"], "/proc/x/y", &[]);
     assert_eq!(code, Some(1));
     for words in
         ["disk            WRONG: STATE_DIR /proc/x/y is not there, and cannot be made", "name another one"]
@@ -101,9 +102,9 @@ fn doctor_tries_whether_the_directory_can_be_made() {
         assert!(found.contains(words), "{words}: {found}");
     }
     let place = path("new/state");
-    let (_, found) = told(["doctor"], place.to_str().unwrap(), &[]);
+    let (_, found) = output_of(["doctor"], place.to_str().unwrap(), &[]);
     assert!(found.contains("is not there yet; the first start makes it"), "{found}");
-    assert_eq!(fs::read_dir(path("")).unwrap().count(), 0, "what was tried is gone");
+    assert_eq!(fs::read_dir(path("")).unwrap().count(), 0, "the test leaves nothing behind");
 }
 
 #[test]
@@ -112,14 +113,14 @@ fn doctor_names_the_address_of_an_absent_gateway_once() {
     let gateway = format!("http://{}", Refusing::new().address());
     let backend = good_backend();
     let more = [("OPENCLAW_GATEWAY_URL", &*gateway), ("CONVEX_URL", &backend.url())];
-    let (_, found) = told(["doctor"], path("s").to_str().unwrap(), &more);
+    let (_, found) = output_of(["doctor"], path("s").to_str().unwrap(), &more);
     let line = found.lines().find(|line| line.starts_with("gateway         WRONG")).unwrap();
-    assert!(line.contains("nobody answers") && line.matches(&gateway).count() == 1, "{line}");
+    assert!(line.contains("unreachable") && line.matches(&gateway).count() == 1, "{line}");
 }
 
-/// What comes from outside is redacted; our own advice stands whole, also where it speaks of tokens.
+/// Foreign text is redacted. Our own advice is shown in full, even where it mentions tokens.
 #[test]
-fn status_says_its_advice_whole() {
+fn status_shows_its_advice_in_full() {
     let error = format!("refused {TOKEN}");
     let health = json!({"status": "degraded", "reasons": HealthReason::ALL, "uptime": 1.0,
         "gateway": {"lastSendError": error}, "versions": {"openclaw": "unknown"},
@@ -127,9 +128,9 @@ fn status_says_its_advice_whole() {
     let service = ScriptedHttp::start([Move::SendAndCut(answer(200, &health.to_string()))]);
     let port = service.url().rsplit(':').next().unwrap().to_owned();
     let (_kept, path) = folder();
-    let (code, said) = told(["status"], path("s").to_str().unwrap(), &[("HEALTH_PORT", &port)]);
+    let (code, said) = output_of(["status"], path("s").to_str().unwrap(), &[("HEALTH_PORT", &port)]);
     assert_eq!(code, Some(0), "{said}");
-    // An open breaker follows from the gateway's trouble and shares its line.
+    // An open breaker follows from the gateway's failure and shares its line.
     for reason in HealthReason::ALL.iter().filter(|reason| **reason != HealthReason::BreakerOpen) {
         let (word, advice) = (reason.as_str(), reason.advice());
         let names = if word == "gateway_unreachable" { "gateway_unreachable, breaker_open" } else { word };

@@ -1,4 +1,5 @@
-//! Settings that this version reads and does not act on, where the log goes, and a token that is never accepted.
+//! Settings that this version reads but does not act on, the log's output, and a token that is never
+//! accepted.
 
 use std::time::{Duration, Instant};
 
@@ -7,7 +8,7 @@ use serde_json::Value;
 use super::{TOKEN, good_backend, throwing};
 use crate::support::program::{Program, text};
 
-/// Settings that ask for something which this version does not do, each with words of its warning.
+/// Settings for features that this version lacks, each with words of its warning.
 const NOT_YET: [(&str, &str, &str); 3] = [
     ("OPENCLAW_PROFILE_SYNC", "true", "writes no agent workspaces"),
     ("OPENCLAW_WORKSPACE_ROOT", "/srv/agents", "writes no agent workspaces"),
@@ -19,7 +20,7 @@ fn with_all(program: Program) -> Program {
 }
 
 #[test]
-fn run_and_doctor_warn_once_of_each_setting_without_effect() {
+fn run_and_doctor_warn_once_about_each_setting_without_effect() {
     let backend = good_backend();
     let program = with_all(Program::new(["run"])).configured(&backend.url(), TOKEN);
     let mut service = program.with("HEALTH_PORT", "0").start();
@@ -37,9 +38,9 @@ fn run_and_doctor_warn_once_of_each_setting_without_effect() {
     assert!(log.contains("WARN") && doctor.contains("warning: UPGRADE_MODE"), "{log}\n{doctor}");
 }
 
-/// A value that asks for nothing needs no warning.
+/// A value that requests nothing needs no warning.
 #[test]
-fn settings_that_ask_for_nothing_are_not_warned_of() {
+fn a_setting_that_requests_nothing_causes_no_warning() {
     let backend = good_backend();
     let program = Program::new(["doctor"]).configured(&backend.url(), TOKEN);
     let quiet = program.with("OPENCLAW_PROFILE_SYNC", "off").with("UPGRADE_MODE", "none");
@@ -48,7 +49,7 @@ fn settings_that_ask_for_nothing_are_not_warned_of() {
 }
 
 #[test]
-fn doctor_names_what_is_not_in_effect_as_data() {
+fn doctor_lists_settings_without_effect_in_json() {
     let backend = good_backend();
     let program = with_all(Program::new(["doctor", "--json"])).configured(&backend.url(), TOKEN);
     let output = program.with("HEALTH_PORT", "0").output();
@@ -60,7 +61,7 @@ fn doctor_names_what_is_not_in_effect_as_data() {
     }
 }
 
-/// Even where the rest of the configuration cannot be used.
+/// Even if the rest of the configuration cannot be used.
 #[test]
 fn the_log_goes_to_standard_error_or_to_standard_output() {
     for (wished, to_stdout) in [(None, false), (Some("stderr"), false), (Some("stdout"), true)] {
@@ -74,7 +75,7 @@ fn the_log_goes_to_standard_error_or_to_standard_output() {
     }
 }
 
-/// A start whose token was never accepted is a mistake in the configuration, and a supervisor should not repeat it.
+/// A start whose token was never accepted is a configuration mistake, which a supervisor should not repeat.
 #[test]
 #[ignore = "takes eleven minutes; the rule itself is tested in virtual time"]
 fn a_token_that_is_never_accepted_ends_the_process_with_3() {

@@ -1,4 +1,4 @@
-//! Where the service keeps its state, and which folders it refuses.
+//! The state folder: where it is, and which folders the service refuses.
 
 use std::fs;
 use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _, chown, symlink};
@@ -11,13 +11,13 @@ use serde_json::Value;
 use super::TOKEN;
 use crate::support::program::{Program, Running, folder, get, text};
 
-/// The longest time until a service listens or has ended.
+/// The longest time until a service listens or has exited.
 const PATIENCE: Duration = Duration::from_secs(20);
 
 /// A user without rights, on every Linux.
 const NOBODY: u32 = 65_534;
 
-/// A service without a backend, with this folder.
+/// A service without a backend, with this state folder.
 pub(super) fn service(state: &Path) -> Program {
     runs().with("STATE_DIR", state.to_str().unwrap())
 }
@@ -26,7 +26,7 @@ fn runs() -> Program {
     Program::new(["run"]).configured("http://127.0.0.1:9", TOKEN).with("HEALTH_PORT", "0")
 }
 
-/// What a service says that must not start.
+/// Runs a service that must not start. Returns its exit code and log.
 pub(super) fn refused(program: Program) -> (Option<i32>, String) {
     let mut running = program.start();
     let until = Instant::now() + PATIENCE;
@@ -66,7 +66,7 @@ fn made(path: &Path) -> &Path {
     path
 }
 
-/// Whether these tests run as root, who may give files away.
+/// Whether these tests run as root, which may give files away.
 #[allow(clippy::print_stdout, reason = "readers of the test output should know")]
 fn is_root(path: &Path) -> bool {
     let is_root = fs::metadata(path).unwrap().uid() == 0;
@@ -93,7 +93,7 @@ fn a_folder_of_another_user_is_refused_with_the_token_planted_in_it() {
 }
 
 #[test]
-fn a_folder_that_others_can_write_is_refused_and_one_that_others_can_read_is_narrowed() {
+fn a_folder_writable_by_others_is_refused_and_a_readable_one_is_made_private() {
     let (_kept, path) = folder();
     for (name, open) in [("a", 0o770), ("b", 0o707), ("c", 0o777), ("d", 0o722)] {
         let state = path(name);
@@ -113,7 +113,8 @@ fn a_folder_that_others_can_write_is_refused_and_one_that_others_can_read_is_nar
     }
 }
 
-/// What an attacker or a mistake could leave in the folder, for each file that the service reads or writes.
+/// Entries that an attacker or a mistake could leave in the folder, for each file that the service reads or
+/// writes.
 #[test]
 fn no_planted_file_is_read_or_written() {
     let (_kept, path) = folder();
@@ -145,7 +146,7 @@ fn no_planted_file_is_read_or_written() {
             "{name}: {log}"
         );
         assert_eq!(fs::read_to_string(&victim).unwrap(), "a file of another program", "{name}");
-        assert_eq!(fs::read_dir(&state).unwrap().count(), 1, "{name}: nothing is made");
+        assert_eq!(fs::read_dir(&state).unwrap().count(), 1, "{name}: nothing is created");
     }
     let state = path("hard");
     fs::hard_link(&victim, made(&state).join("sessions.lines")).unwrap();
@@ -180,12 +181,12 @@ fn the_folder_may_be_reached_through_a_link() {
 }
 
 #[test]
-fn a_service_that_cannot_record_starts_only_when_that_is_wanted() {
+fn a_service_that_cannot_record_starts_only_if_configured_so() {
     for place in ["/proc/there-is-no-room-here", "/dev/null/state"] {
         let place = Path::new(place);
         let (code, log) = refused(service(place));
         assert!(code == Some(1) && log.contains(&format!("STATE_DIR {}", place.display())), "{log}");
-        assert!(log.contains("LEDGER=off"), "it names the way out: {log}");
+        assert!(log.contains("LEDGER=off"), "the log names the remedy: {log}");
         let mut running = service(place).with("LEDGER", "off").start();
         let address = running.address();
         // The service listens before it opens the ledger.
@@ -198,7 +199,7 @@ fn a_service_that_cannot_record_starts_only_when_that_is_wanted() {
             }
         }
     }
-    // A folder that is not safe is not used without a ledger, either.
+    // An unsafe folder is not used without a ledger either.
     let (_kept, path) = folder();
     let state = path("state");
     set_mode(made(&state), 0o777);
@@ -206,9 +207,9 @@ fn a_service_that_cannot_record_starts_only_when_that_is_wanted() {
     assert!(code == Some(1) && log.contains("can be changed by other users"), "{log}");
 }
 
-/// Each place that says where state belongs, in their order, with the folder that follows from it.
+/// Each source of the default folder, in order, with the folder that results.
 #[test]
-fn without_state_dir_the_surroundings_say_where_state_belongs() {
+fn without_state_dir_the_environment_determines_the_folder() {
     let (_kept, path) = folder();
     let at = |name: &str| path(name).to_str().unwrap().to_owned();
     let (systemd, xdg, home) = (at("systemd"), at("xdg"), at("home"));
@@ -243,7 +244,7 @@ fn without_state_dir_the_surroundings_say_where_state_belongs() {
     assert!(code == Some(3) && log.contains("STATE_DIR"), "{log}");
 }
 
-/// The folder that was the default before still holds what was under way.
+/// The former default folder still holds running deliveries.
 #[test]
 fn a_ledger_in_the_former_default_folder_is_moved_by_the_printed_command() {
     let (_kept, path) = folder();
@@ -257,7 +258,7 @@ fn a_ledger_in_the_former_default_folder_is_moved_by_the_printed_command() {
         |program: Program| program.without("STATE_DIR").with("HOME", home.to_str().unwrap()).within(&work);
     let (code, log) = refused(run(runs()));
     assert_eq!(code, Some(3), "{log}");
-    // A pause would make the new folder, and stand in the way of the move.
+    // A pause would create the new folder, and prevent the move.
     let command =
         |name| run(Program::new([name]).configured("http://127.0.0.1:9", TOKEN).with("HEALTH_PORT", "0"));
     for name in ["pause", "resume"] {
@@ -280,15 +281,15 @@ fn a_ledger_in_the_former_default_folder_is_moved_by_the_printed_command() {
             && now.join("mark").exists()
             && !former.join("ledger.sqlite").exists()
     );
-    // Both exist: nobody but a person knows which one counts.
+    // Both exist: only a person knows which one counts.
     starts(service(&former));
     let (code, log) = refused(run(runs()));
-    assert!(code == Some(3) && log.contains("both hold a ledger"), "{log}");
-    // Named explicitly it is as good as any.
+    assert!(code == Some(3) && log.contains("two directories contain a ledger"), "{log}");
+    // Named explicitly, it is as good as any other.
     starts(service(&former).within(&work));
 }
 
-/// Beside a service that runs as a user of its own, root asks and acts.
+/// Root runs commands next to a service that runs as a separate user.
 #[test]
 fn root_acts_on_the_folder_of_another_user_and_its_files_stay_that_users() {
     let (_kept, path) = folder();
@@ -314,7 +315,7 @@ fn root_acts_on_the_folder_of_another_user_and_its_files_stay_that_users() {
         let entry = entry.unwrap();
         assert_eq!(entry.metadata().unwrap().uid(), NOBODY, "{:?}", entry.path());
     }
-    // A link that this user plants is not followed by root.
+    // Root does not follow a link that this user plants.
     let victim = path("victim");
     fs::write(&victim, "kept").unwrap();
     fs::remove_file(state.join("paused.json")).unwrap();

@@ -107,8 +107,7 @@ fn a_blank_gateway_address_means_no_gateway() {
         assert_eq!(
             start.warnings(),
             [
-                "OPENCLAW_GATEWAY_URL is set but blank: there is no gateway and nothing is sent to agents. Remove it \
-              for http://127.0.0.1:18789."
+                "OPENCLAW_GATEWAY_URL is set but blank: there is no gateway and nothing is sent to agents. Remove the variable to use http://127.0.0.1:18789."
             ]
         );
         // A blank in the environment has a meaning here, so it comes before the file.

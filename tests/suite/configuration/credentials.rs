@@ -64,12 +64,12 @@ fn a_placeholder_is_called_one() {
         ("CONVEX_URL", "https://….convex.cloud"),
         ("HEALTH_PORT", "…"),
     ] {
-        check_mistake(name, value, "it still holds the placeholder \"…\" of an example");
+        check_mistake(name, value, "it still contains the placeholder \"…\" of an example");
     }
     // The comment is not why it fails.
     let copied = Start::good().unset("ACCOUNT_ID").file("ACCOUNT_ID=…        # the account's id\n").mistake();
     assert!(
-        copied.contains("(test.env, line 1)") && copied.contains("still holds the placeholder"),
+        copied.contains("(test.env, line 1)") && copied.contains("still contains the placeholder"),
         "{copied}"
     );
 }

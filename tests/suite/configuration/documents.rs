@@ -1,37 +1,9 @@
-//! What people read is written from the table. `UPDATE_DOCS=1` writes it anew.
+//! The configuration documents are generated from the table of variables.
 
-use std::fs;
-use std::path::{Path, PathBuf};
-
-use mission_control_runtime::config::{TABLE, Warning, documents};
+use mission_control_runtime::config::{Diagnostic, TABLE, documents};
 
 use super::{ACCOUNT, Start, TOKEN};
-
-fn in_the_house(name: &str) -> PathBuf {
-    Path::new(env!("CARGO_MANIFEST_DIR")).join(name)
-}
-
-/// Compares a document with what the table says, or writes it.
-fn check_fresh(name: &str, make: impl Fn(&str) -> String) {
-    let path = in_the_house(name);
-    let found = fs::read_to_string(&path).unwrap_or_default();
-    let fresh = make(&found);
-    if std::env::var_os("UPDATE_DOCS").is_some() {
-        fs::write(&path, fresh).unwrap();
-    } else {
-        let hint = "run `make docs`";
-        assert!(found == fresh, "{name} does not say what the table says: {hint}");
-    }
-}
-
-/// The document with the text between two marks replaced.
-fn with_block(document: &str, mark: &str, text: &str) -> String {
-    let (begin, end) = (format!("<!-- {mark}:begin -->"), format!("<!-- {mark}:end -->"));
-    let missing = || panic!("the document has no {begin} … {end}");
-    let (before, rest) = document.split_once(&begin).unwrap_or_else(missing);
-    let (_, after) = rest.split_once(&end).unwrap_or_else(missing);
-    format!("{before}{begin}\n{text}{end}{after}")
-}
+use crate::support::documents::{check_fresh, with_block};
 
 #[test]
 fn the_documents_say_what_the_table_says() {
@@ -68,8 +40,8 @@ fn the_example_can_be_used() {
     let (plain, full) =
         (Start::good().go().report, Start::default().set("HOME", "/home/mc").file(&uncommented).go().report);
     // Only what is not yet in effect is warned of, once somebody asks for it.
-    let waits = |warning: &Warning| matches!(warning, Warning::NotYet { .. });
-    assert!(full.mistakes.is_empty() && full.warnings.iter().all(waits), "{full:?}");
+    let is_expected = |warning: &Diagnostic| warning.message.contains("is not yet in effect");
+    assert!(full.errors().next().is_none() && full.warnings().all(is_expected), "{full:?}");
     for (plain, full) in plain.rows.iter().zip(&full.rows) {
         assert_eq!((plain.name, &plain.value), (full.name, &full.value));
     }

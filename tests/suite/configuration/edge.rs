@@ -77,7 +77,7 @@ fn an_unusable_env_file_is_a_sentence() {
     write(&path, b"HEALTH_PORT=\xff\n");
     check_one(&load(Some(&path), &around), "it is not UTF-8 text");
     check_one(&load(Some(&path.join("below")), &around), "there is no such file");
-    check_one(&load(Some(Path::new("/dev/zero")), &around), "it is no ordinary file");
+    check_one(&load(Some(Path::new("/dev/zero")), &around), "it is not a regular file");
     let loop_ = folder.path().join("loop");
     symlink(&loop_, &loop_).unwrap();
     check_one(&load(Some(&loop_), &around), "it cannot be read");
@@ -111,8 +111,8 @@ fn secrets_are_read_from_files() {
     assert_eq!(
         warnings(&load(None, &around)),
         [format!(
-            "OPENCLAW_GATEWAY_TOKEN_FILE={shown}: the file holds a secret and everybody on this machine can read \
-             it; chmod 600 prevents that."
+            "OPENCLAW_GATEWAY_TOKEN_FILE={shown}: the file contains a secret, and every user of this machine can \
+             read it. Run chmod 600 on it."
         )]
     );
     write(&path, vec![b'x'; 64 * 1024 + 1]);
@@ -134,14 +134,14 @@ fn certificates_must_be_a_file() {
     let commented = surroundings(&folder);
     write(&commented.default_env_file, format!("SSL_CERT_FILE={}  # our own\n", folder.path().display()));
     let loaded = load(None, &commented);
-    check_one(&loaded, "default.env, line 1): a comment behind a value belongs to the value here");
+    check_one(&loaded, "default.env, line 1): a comment after a value is part of the value here");
     assert_eq!(warnings(&loaded), Vec::<String>::new());
     fs::remove_file(&commented.default_env_file).unwrap();
     fs::create_dir(&path).unwrap();
     check_one(&load(None, &around), "it is a directory, not a file");
     fs::remove_dir(&path).unwrap();
     write(&path, "");
-    check_one(&load(None, &around), "it holds no certificate");
+    check_one(&load(None, &around), "it contains no certificate");
     let certificate = rcgen::generate_simple_self_signed(["localhost".to_owned()]).unwrap().cert.pem();
     write(&path, certificate);
     assert_eq!(load(None, &around).settings.unwrap().ssl_cert_file, Some(path));

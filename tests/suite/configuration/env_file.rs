@@ -37,10 +37,10 @@ fn a_bad_line_is_named_by_its_number() {
         ("s3cr3t\n", "line 1 has no ="),
         ("\n\nA B=s3cr3t\n", "line 3 has no usable name"),
         ("SERVICE_TOKEN=\"s3cr3t\n", "line 1 opens a quote"),
-        ("DROPLET_ID='s3cr3t' x\n", "line 1 has text behind the closing quote"),
-        ("DROPLET_ID='s3cr3t'#x\n", "line 1 has text behind the closing quote"),
-        ("DROPLET_ID=s3cr\u{0}3t\n", "line 1 has a control character"),
-        ("s3cr3t==\u{1}\n", "line 1 has a control character"),
+        ("DROPLET_ID='s3cr3t' x\n", "line 1 has text after the closing quote"),
+        ("DROPLET_ID='s3cr3t'#x\n", "line 1 has text after the closing quote"),
+        ("DROPLET_ID=s3cr\u{0}3t\n", "line 1 contains a control character"),
+        ("s3cr3t==\u{1}\n", "line 1 contains a control character"),
     ];
     for (text, words) in rows {
         let mistake = Start::good().file(text).mistake();
@@ -57,15 +57,15 @@ fn doubtful_lines_are_warned() {
     let twice = warned("HEALTH_PORT=1\nDROPLET_ID=x\nHEALTH_PORT=2\n");
     assert!(twice[0].contains("line 3 sets the same name as line 1"), "{twice:?}");
     assert_eq!(Start::good().file("HEALTH_PORT=1\nHEALTH_PORT=2\n").settings().http.port, 2);
-    assert!(warned("DROPLET_ID=x # the first\n")[0].contains("the # in line 1 belongs to the value"));
+    assert!(warned("DROPLET_ID=x # the first\n")[0].contains("the # in line 1 is part of the value"));
     assert!(warned("DROPLET_ID='x # the first'\n").is_empty());
     assert!(warned("DROPLET_ID=x#1\n").is_empty());
 }
 
 /// Where a comment behind a value is why the value cannot be used, the mistake says so, and shows no value.
 #[test]
-fn a_comment_behind_a_value_is_the_diagnosis() {
-    let tail = "a comment behind a value belongs to the value here; move it to a line of its own.";
+fn a_comment_after_a_value_is_the_reported_cause() {
+    let tail = "a comment after a value is part of the value here; move it to a separate line.";
     let token = format!("SERVICE_TOKEN={TOKEN} # from the dashboard");
     let rows = [
         ("ACCOUNT_ID", "ACCOUNT_ID=jd7abc123     # the account's id"),
@@ -94,7 +94,7 @@ fn a_comment_behind_a_value_is_the_diagnosis() {
     assert!(mistake.contains("(test.env, line 1) is \"abc # x\": expected a whole number"), "{mistake}");
     let gateway = Start::good().file("OPENAI_API_KEY=k3y # x\n").warnings();
     assert!(
-        gateway.len() == 1 && gateway[0].contains(tail) && gateway[0].contains("all the same"),
+        gateway.len() == 1 && gateway[0].contains(tail) && gateway[0].contains("starts anyway"),
         "{gateway:?}"
     );
 }
@@ -149,10 +149,10 @@ fn an_unusable_file_is_a_sentence() {
     let rows = [
         (FileTrouble::Missing, "there is no such file"),
         (FileTrouble::Directory, "it is a directory, not a file"),
-        (FileTrouble::Special, "it is no ordinary file"),
+        (FileTrouble::Special, "it is not a regular file"),
         (FileTrouble::Forbidden, "this user may not read it"),
         (FileTrouble::Unreadable, "it cannot be read"),
-        (FileTrouble::NoCertificate, "it holds no certificate; a PEM file is needed"),
+        (FileTrouble::NoCertificate, "it contains no certificate; a PEM file is required"),
         (FileTrouble::BadCertificate(2), "certificate 2 in it is malformed"),
         (FileTrouble::TooLarge { bytes_max: 1_048_576 }, "it is larger than 1024 KiB"),
         (FileTrouble::NotText, "it is not UTF-8 text"),

@@ -13,7 +13,7 @@ use super::{ACCOUNT, Start, TOKEN, warnings};
 fn everything_said(configuration: &Configuration) -> String {
     let report = &configuration.report;
     let mut said = format!("{configuration:?}\n{}\n", report.summary());
-    for sentence in report.mistakes.iter().map(ToString::to_string) {
+    for sentence in report.errors().map(ToString::to_string) {
         said.push_str(&sentence);
     }
     for sentence in warnings(configuration) {
@@ -83,7 +83,7 @@ proptest! {
     ) {
         let start = Start::good().set(TABLE[at].name, &value).set(&value, "x").file(&line);
         let configuration = start.go();
-        prop_assert_eq!(configuration.settings.is_some(), configuration.report.mistakes.is_empty());
+        prop_assert_eq!(configuration.settings.is_some(), configuration.report.errors().next().is_none());
         let mut said = super::mistakes(&configuration);
         said.extend(warnings(&configuration));
         said.push(configuration.report.summary());
@@ -147,7 +147,7 @@ fn two_names_for_one_thing_are_warned_if_they_differ() {
     let both = Start::good().set("GH_TOKEN", "one").set("GITHUB_TOKEN", "two");
     assert_eq!(
         both.warnings(),
-        ["GH_TOKEN and GITHUB_TOKEN are both set, with different values; GH_TOKEN counts."]
+        ["GH_TOKEN and GITHUB_TOKEN are both set, to different values; GH_TOKEN is used."]
     );
     assert!(both.set("GITHUB_TOKEN", "one").warnings().is_empty());
     let alias = Start::good().set("VERCEL_AI_GATEWAY_API_KEY", "k").go().report;
@@ -198,13 +198,13 @@ fn an_unusable_secret_file_is_a_sentence() {
         );
     }
     let said = |content| start.clone().secret_file("/run/token", Ok(content)).mistake();
-    let tail = "it must hold the secret and nothing else.";
-    let lines = format!("SERVICE_TOKEN_FILE=/run/token: the file has more than one line; {tail}");
+    let tail = "it must contain the secret and nothing else.";
+    let lines = format!("SERVICE_TOKEN_FILE=/run/token: the file contains more than one line; {tail}");
     assert_eq!(said("mc_service\nx"), lines);
     assert_eq!(said("SERVICE_TOKEN=mc_service_a_b\nGH_TOKEN=x"), lines);
     assert_eq!(
         said("mc_service_a b"),
-        format!("SERVICE_TOKEN_FILE=/run/token: the file has blanks in it; {tail}")
+        format!("SERVICE_TOKEN_FILE=/run/token: the file contains blanks; {tail}")
     );
     assert_eq!(
         said("sk-123"),
@@ -216,7 +216,7 @@ fn an_unusable_secret_file_is_a_sentence() {
     // What is no path may be the secret itself.
     let pasted = Start::good().unset("SERVICE_TOKEN").set("SERVICE_TOKEN_FILE", TOKEN);
     let mistake = pasted.mistake();
-    assert!(mistake.contains("expected the path of a file") && !mistake.contains("s3cr3t"), "{mistake}");
+    assert!(mistake.contains("expected a file path") && !mistake.contains("s3cr3t"), "{mistake}");
     assert!(is_noted(&pasted.go(), TOKEN));
 }
 
@@ -225,7 +225,7 @@ fn a_secret_that_is_given_twice_must_be_the_same() {
     let start = Start::good().set("SERVICE_TOKEN_FILE", "/run/token");
     start.clone().secret_file("/run/token", Ok(TOKEN)).settings();
     let mistake = start.secret_file("/run/token", Ok("mc_service_x_y")).mistake();
-    let words = "SERVICE_TOKEN_FILE is given too, with another value; drop one of the two.";
+    let words = "SERVICE_TOKEN_FILE is set too, to a different value; remove one of the two.";
     assert_eq!(mistake, format!("SERVICE_TOKEN (environment) is ***: {words}"));
 }
 

@@ -115,7 +115,7 @@ fn a_mistake_of_the_gateway_container_is_a_warning_here() {
     ] {
         let warnings = Start::good().set(name, value).warnings();
         assert_eq!(warnings.len(), 1, "{warnings:?}");
-        assert!(warnings[0].starts_with(name) && warnings[0].contains("starts all the same"), "{warnings:?}");
+        assert!(warnings[0].starts_with(name) && warnings[0].contains("starts anyway"), "{warnings:?}");
     }
     let narrow = Start::good().set("OPENCLAW_MAX_CONCURRENT", "4").warnings();
     assert!(narrow[0].contains("less than DELIVERY_MAX_CONCURRENT_SESSIONS (10)"), "{narrow:?}");
@@ -140,7 +140,7 @@ fn the_ceiling_of_the_pauses_is_not_below_their_base() {
 #[test]
 fn the_numbers_of_the_brief() {
     let warned = |name, value| Start::good().set(name, value).warnings();
-    assert!(warned("HEALTH_CHECK_INTERVAL", "300000")[0].contains("dead after 90 s"), "W12");
+    assert!(warned("HEALTH_CHECK_INTERVAL", "300000")[0].contains("offline after 90 s"), "W12");
     assert_eq!(
         Start::good().set("HEALTH_CHECK_INTERVAL", "300000").effective("HEALTH_CHECK_INTERVAL"),
         "45000"
@@ -256,7 +256,7 @@ fn texts_are_bounded() {
 
 /// `STATE_DIR`, then `$STATE_DIRECTORY`, then the folder of the user.
 #[test]
-fn the_state_folder_is_found() {
+fn finds_the_state_directory() {
     let dir = |start: &Start| start.settings().state_dir;
     let systemd = Start::good().set("STATE_DIRECTORY", "/var/lib/mc:/var/lib/other");
     assert_eq!(dir(&systemd), Path::new("/var/lib/mc"));
@@ -269,6 +269,6 @@ fn the_state_folder_is_found() {
     for start in
         [Start::good().unset("HOME"), Start::good().set("HOME", "relative"), Start::good().set("HOME", "")]
     {
-        assert!(start.mistake().starts_with("STATE_DIR is not set, and neither"), "{}", start.mistake());
+        assert!(start.mistake().starts_with("STATE_DIR is not set, and none of"), "{}", start.mistake());
     }
 }

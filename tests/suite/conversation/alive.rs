@@ -1,17 +1,18 @@
-//! Working, waiting, stuck: what the program makes of a turn of which its connection says nothing (openclaw-gateway §11.7).
-//! The limit is five seconds here; with the house's quarter of an hour everything takes 180 times as long.
+//! Working, waiting, stuck: the program's judgement of a turn whose connection is silent (openclaw-gateway
+//! §11.7). The limit is five seconds here; with the default of a quarter of an hour everything takes 180
+//! times as long.
 
 use std::time::{Duration, Instant};
 
 use mission_control_runtime::demo::gateway::{Prompt, Thought};
 use serde_json::{Value, json};
 
-use super::processes::House;
+use super::processes::Stack;
 
 const LIMIT: Duration = Duration::from_secs(5);
 
-fn house(slugs: &[&str], mind: impl Fn(&Prompt) -> Thought + Send + Sync + 'static) -> House {
-    House::set(slugs, mind, &[("OPENCLAW_REQUEST_TIMEOUT_MS", "5000")])
+fn stack(slugs: &[&str], mind: impl Fn(&Prompt) -> Thought + Send + Sync + 'static) -> Stack {
+    Stack::set(slugs, mind, &[("OPENCLAW_REQUEST_TIMEOUT_MS", "5000")])
 }
 
 /// How often the model has worked in this turn.
@@ -24,95 +25,96 @@ fn worked(prompt: &Prompt) -> usize {
         .count()
 }
 
-/// Two hours with a sign of life every nine minutes, 180 times as fast: the connection says nothing for all that time, and
-/// the turn is not ended.
+/// Two hours with a sign of life every nine minutes, 180 times as fast: the connection is silent for all that
+/// time, and the turn is not aborted.
 #[test]
-fn a_turn_that_works_for_long_is_not_ended() {
+fn a_long_turn_with_signs_of_life_is_not_aborted() {
     const STEPS: usize = 13;
     let step = Duration::from_secs(3);
-    let house = house(&["ben"], move |prompt: &Prompt| {
+    let stack = stack(&["ben"], move |prompt: &Prompt| {
         if worked(prompt) < STEPS { Thought::work("exec", step, "on it") } else { Thought::say("At last.") }
     });
-    let task = house.task("in_progress", &["ben"]);
+    let task = stack.task("in_progress", &["ben"]);
     let began = Instant::now();
-    house.mention(&task, "ben", "take your time");
-    assert_eq!(house.answer_of("ben", &task), "At last.");
+    stack.mention(&task, "ben", "take your time");
+    assert_eq!(stack.answer_of("ben", &task), "At last.");
     assert!(began.elapsed() > 7 * LIMIT, "{:?}", began.elapsed());
-    house.settled();
-    let health = house.health();
+    stack.settled();
+    let health = stack.health();
     assert_eq!(health["delivery"]["ended"], json!({"answered": 1}), "{health}");
-    assert_eq!((house.gateway().posts(), &health["delivery"]["failed"]), (1, &json!(0)), "{health}");
+    assert_eq!((stack.gateway().posts(), &health["delivery"]["failed"]), (1, &json!(0)), "{health}");
 }
 
 fn turn_is(health: &Value, state: &str) -> bool {
     health["delivery"]["turns"].as_array().unwrap().iter().any(|turn| turn["state"] == state)
 }
 
-/// A turn without any sign of life is named within the limit and five seconds, ended, and sent once more.
+/// A turn without any sign of life is reported within the limit and five seconds, aborted, and sent once
+/// more.
 #[test]
-fn a_stuck_turn_is_named_ended_and_sent_once_more() {
-    let house = house(&["ben", "ada"], |prompt: &Prompt| {
+fn a_stuck_turn_is_reported_aborted_and_sent_once_more() {
+    let stack = stack(&["ben", "ada"], |prompt: &Prompt| {
         if prompt.text.contains(" try 1]") { Thought::hang() } else { Thought::say("Here I am.") }
     });
-    let task = house.task("in_progress", &["ben"]);
-    house.mention(&task, "ben", "hello");
-    house.begun();
+    let task = stack.task("in_progress", &["ben"]);
+    stack.mention(&task, "ben", "hello");
+    stack.begun();
     let began = Instant::now();
-    house.until("a quiet turn", |health| turn_is(health, "quiet"));
-    let health = house.until("a stuck turn", |health| turn_is(health, "stuck"));
+    stack.until("a quiet turn", |health| turn_is(health, "quiet"));
+    let health = stack.until("a stuck turn", |health| turn_is(health, "stuck"));
     assert!(began.elapsed() < LIMIT + Duration::from_secs(5), "{:?}", began.elapsed());
     assert_eq!(
         (&health["status"], &health["reasons"]),
         (&json!("degraded"), &json!(["stuck_turns"])),
         "{health}"
     );
-    assert_eq!(house.answer_of("ben", &task), "Here I am.");
-    house.settled();
-    let health = house.health();
+    assert_eq!(stack.answer_of("ben", &task), "Here I am.");
+    stack.settled();
+    let health = stack.health();
     assert_eq!(
         (&health["status"], &health["delivery"]["turns"]),
         (&json!("healthy"), &json!([])),
         "{health}"
     );
-    assert_eq!(house.gateway().posts(), 2);
+    assert_eq!(stack.gateway().posts(), 2);
 }
 
-/// The second time it is given up, and the thread says so.
+/// The second time it is given up, and a notice is in the thread.
 #[test]
-fn a_turn_that_is_stuck_twice_is_given_up() {
-    let house = house(&["ben"], |_: &Prompt| Thought::hang());
-    let task = house.task("in_progress", &["ben"]);
-    house.mention(&task, "ben", "hello");
-    house.settled();
-    let health = house.health();
+fn a_turn_stuck_twice_is_given_up() {
+    let stack = stack(&["ben"], |_: &Prompt| Thought::hang());
+    let task = stack.task("in_progress", &["ben"]);
+    stack.mention(&task, "ben", "hello");
+    stack.settled();
+    let health = stack.health();
     assert_eq!(health["delivery"]["ended"], json!({"dead": 1}), "{health}");
     let why = health["delivery"]["lastErrorMessage"].as_str().unwrap();
     assert!(why.contains("stuck for the second time"), "{why}");
-    assert_eq!(house.gateway().posts(), 2);
-    let said = house.said_by("ben", &task);
+    assert_eq!(stack.gateway().posts(), 2);
+    let said = stack.said_by("ben", &task);
     assert!(said.len() == 1 && said[0].contains("the agent's turn showed no sign of life"), "{said:?}");
 }
 
-/// A turn that the gateway has not begun, because it is busy with others, waits; that is no sign of being stuck.
+/// A turn that the gateway has not begun, because it is busy with others, waits; it is not stuck.
 #[test]
-fn a_turn_that_waits_for_its_place_is_not_stuck() {
+fn a_queued_turn_is_not_stuck() {
     let slugs = ["ben", "ada"];
-    let house = House::narrow(&slugs, 1, &[("OPENCLAW_REQUEST_TIMEOUT_MS", "5000")], |prompt: &Prompt| {
+    let stack = Stack::narrow(&slugs, 1, &[("OPENCLAW_REQUEST_TIMEOUT_MS", "5000")], |prompt: &Prompt| {
         if worked(prompt) < 5 {
             Thought::work("exec", Duration::from_secs(2), "on it")
         } else {
             Thought::say(format!("{} at last.", prompt.agent))
         }
     });
-    let tasks = slugs.map(|slug| (slug, house.task("in_progress", &[slug])));
+    let tasks = slugs.map(|slug| (slug, stack.task("in_progress", &[slug])));
     for (slug, task) in &tasks {
-        house.mention(task, slug, "hello");
+        stack.mention(task, slug, "hello");
     }
-    house.until("a waiting turn", |health| turn_is(health, "waiting"));
+    stack.until("a waiting turn", |health| turn_is(health, "waiting"));
     for (slug, task) in &tasks {
-        assert_eq!(house.answer_of(slug, task), format!("{slug} at last."));
+        assert_eq!(stack.answer_of(slug, task), format!("{slug} at last."));
     }
-    house.settled();
-    assert_eq!(house.health()["delivery"]["ended"], json!({"answered": 2}));
-    assert_eq!(house.gateway().posts(), 2);
+    stack.settled();
+    assert_eq!(stack.health()["delivery"]["ended"], json!({"answered": 2}));
+    assert_eq!(stack.gateway().posts(), 2);
 }

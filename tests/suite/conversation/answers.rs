@@ -1,4 +1,4 @@
-//! Answers that are easily misread, and what the thread gets.
+//! Answers that are easily misread, and the resulting posts.
 
 use std::sync::{Arc, Mutex};
 
@@ -6,44 +6,45 @@ use mission_control_runtime::demo::gateway::{HALF_EMOJI, Prompt, Thought};
 use serde_json::json;
 
 use super::over_http::way;
-use super::processes::House;
+use super::processes::Stack;
 use crate::support::board::agent;
 
-/// JavaScript cuts an emoji in two and writes the first half: the answer is posted with U+FFFD, after one turn.
+/// JavaScript splits an emoji in two and writes the first half: the answer is posted with U+FFFD, after one
+/// turn.
 #[test]
 fn half_an_emoji_costs_one_character_and_no_answer() {
-    let house = House::new(&["ben"], |_: &Prompt| Thought::say(format!("All done {HALF_EMOJI}")));
-    let task = house.task("assigned", &["ben"]);
-    house.mention(&task, "ben", "how is it going?");
-    assert_eq!(house.answer_of("ben", &task), "All done \u{fffd}");
-    house.settled();
-    assert_eq!((house.gateway().posts(), house.said_by("ben", &task).len()), (1, 1));
-    assert_eq!(house.health()["delivery"]["ended"], json!({"answered": 1}));
+    let stack = Stack::new(&["ben"], |_: &Prompt| Thought::say(format!("All done {HALF_EMOJI}")));
+    let task = stack.task("assigned", &["ben"]);
+    stack.mention(&task, "ben", "how is it going?");
+    assert_eq!(stack.answer_of("ben", &task), "All done \u{fffd}");
+    stack.settled();
+    assert_eq!((stack.gateway().posts(), stack.said_by("ben", &task).len()), (1, 1));
+    assert_eq!(stack.health()["delivery"]["ended"], json!({"answered": 1}));
 }
 
-/// The same in the arguments of a tool, in the history of a lost answer, and in a body over HTTP.
+/// Half an emoji in the arguments of a tool, in the history of a lost answer, and in a body over HTTP.
 #[test]
-fn half_an_emoji_is_read_wherever_it_comes_from() {
+fn half_an_emoji_is_accepted_from_every_source() {
     let paper = json!({"title": format!("Notes {HALF_EMOJI}"), "content": "…", "type": "note"});
-    let house = House::new(&["ben"], move |prompt: &Prompt| {
+    let stack = Stack::new(&["ben"], move |prompt: &Prompt| {
         if prompt.outputs().next().is_none() {
             return Thought::call("document_upsert", &paper);
         }
         Thought::say(format!("Written {HALF_EMOJI}"))
     });
-    let task = house.task("assigned", &["ben"]);
-    let session = format!("agent:ben:task:{task}:{}:v1", house.board.account);
-    house.faults().next_in(&session, mission_control_runtime::demo::gateway::Fault::LoseAnswer);
-    house.mention(&task, "ben", "write it down");
-    assert_eq!(house.answer_of("ben", &task), "Written \u{fffd}");
-    house.settled();
-    let titles: Vec<_> = house.board.rows("documents").iter().map(|row| row["title"].clone()).collect();
-    assert_eq!((house.gateway().posts(), titles), (2, vec![json!("Notes \u{fffd}")]));
+    let task = stack.task("assigned", &["ben"]);
+    let session = format!("agent:ben:task:{task}:{}:v1", stack.board.account);
+    stack.faults().next_in(&session, mission_control_runtime::demo::gateway::Fault::LoseAnswer);
+    stack.mention(&task, "ben", "write it down");
+    assert_eq!(stack.answer_of("ben", &task), "Written \u{fffd}");
+    stack.settled();
+    let titles: Vec<_> = stack.board.rows("documents").iter().map(|row| row["title"].clone()).collect();
+    assert_eq!((stack.gateway().posts(), titles), (2, vec![json!("Notes \u{fffd}")]));
 }
 
-/// A body over HTTP, as an agent's own program in JavaScript writes it.
+/// A body over HTTP, as an agent's own JavaScript program writes it.
 #[test]
-fn half_an_emoji_in_a_body_over_http_is_taken() {
+fn half_an_emoji_in_an_http_body_is_accepted() {
     let status = Arc::<Mutex<u16>>::default();
     let seen = status.clone();
     let mind = move |prompt: &Prompt| {
@@ -56,46 +57,46 @@ fn half_an_emoji_in_a_body_over_http_is_taken() {
         *seen.lock().unwrap() = request.send(body).unwrap().status().as_u16();
         Thought::say("Done.")
     };
-    let house = House::set(&["ben"], mind, &[("OPENCLAW_CLIENT_TOOLS_ENABLED", "false")]);
-    let task = house.task("assigned", &["ben"]);
-    house.mention(&task, "ben", "write it down");
-    assert_eq!(house.answer_of("ben", &task), "Done.");
+    let stack = Stack::set(&["ben"], mind, &[("OPENCLAW_CLIENT_TOOLS_ENABLED", "false")]);
+    let task = stack.task("assigned", &["ben"]);
+    stack.mention(&task, "ben", "write it down");
+    assert_eq!(stack.answer_of("ben", &task), "Done.");
     assert_eq!(*status.lock().unwrap(), 200);
-    let written = house.board.rows("documents").remove(0);
+    let written = stack.board.rows("documents").remove(0);
     assert_eq!((&written["title"], &written["content"]), (&json!("Cut \u{fffd}"), &json!("\\ud83d stays")));
 }
 
-/// A question is answered with "no": that is an answer, however it is spelt and however the stream cuts it.
+/// A "no" to a question is an answer, in any spelling and however the stream is split.
 #[test]
 fn no_is_an_answer() {
     for no in ["NO", "No.", "no", "NO!", "NOTHING", "No response"] {
-        let house = House::new(&["ben"], move |_: &Prompt| Thought::say(no));
-        let task = house.task("assigned", &["ben"]);
-        house.mention(&task, "ben", "shall we ship?");
-        assert_eq!(house.answer_of("ben", &task), no);
-        house.settled();
-        assert_eq!(house.gateway().posts(), 1, "{no}");
+        let stack = Stack::new(&["ben"], move |_: &Prompt| Thought::say(no));
+        let task = stack.task("assigned", &["ben"]);
+        stack.mention(&task, "ben", "shall we ship?");
+        assert_eq!(stack.answer_of("ben", &task), no);
+        stack.settled();
+        assert_eq!(stack.gateway().posts(), 1, "{no}");
     }
 }
 
-/// The agent reads what files a message brings and where they are, also where the message has no words.
+/// The agent gets the names and links of a message's files, also if the message has no text.
 #[test]
-fn an_agent_reads_of_the_files_of_a_message() {
+fn an_agent_gets_the_files_of_a_message() {
     let inputs = Arc::<Mutex<Vec<String>>>::default();
     let seen = inputs.clone();
-    let house = House::slow_polls(&["ben"], move |prompt: &Prompt| {
+    let stack = Stack::slow_polls(&["ben"], move |prompt: &Prompt| {
         seen.lock().unwrap().push(prompt.as_read());
         Thought::say("I see them.")
     });
-    let task = house.task("assigned", &["ben"]);
-    house.until("the first list", |health| health["delivery"]["lists"] == 1);
-    let message = house.board.person_says(&task, "@ben");
+    let task = stack.task("assigned", &["ben"]);
+    stack.until("the first list", |health| health["delivery"]["lists"] == 1);
+    let message = stack.board.person_says(&task, "@ben");
     let files = json!([
         {"url": "https://files.example.com/s/a1", "name": "sketch.png", "type": "image/png", "size": 34_567.0},
         {"name": "notes.txt", "type": "text/plain", "size": 12.0}]);
-    house.board.edit("messages", &message, json!({"content": "", "attachments": files}));
-    assert_eq!(house.ask("POST", "/nudge", ""), 202);
-    assert_eq!(house.answer_of("ben", &task), "I see them.");
+    stack.board.edit("messages", &message, json!({"content": "", "attachments": files}));
+    assert_eq!(stack.ask("POST", "/nudge", ""), 202);
+    assert_eq!(stack.answer_of("ben", &task), "I see them.");
     let input = inputs.lock().unwrap()[0].clone();
     for line in [
         "sketch.png (image/png, 34 kB): https://files.example.com/s/a1",
@@ -106,10 +107,10 @@ fn an_agent_reads_of_the_files_of_a_message() {
     assert!(!input.contains("(empty)"), "{input}");
 }
 
-/// An update without a text empties the document; a new one needs a text where it is made by a tool.
+/// An update without a text empties the document; a new document from a tool needs a text.
 #[test]
-fn a_document_is_emptied_by_an_empty_text() {
-    let house = House::new(&["ben"], |prompt: &Prompt| {
+fn an_empty_text_empties_a_document() {
+    let stack = Stack::new(&["ben"], |prompt: &Prompt| {
         let outputs: Vec<_> = prompt.outputs().map(|(_, output)| output.to_owned()).collect();
         let id = outputs.iter().find_map(|output| {
             let output: serde_json::Value = serde_json::from_str(output).ok()?;
@@ -126,10 +127,10 @@ fn a_document_is_emptied_by_an_empty_text() {
             _ => Thought::say(outputs.join("\n")),
         }
     });
-    let task = house.task("assigned", &["ben"]);
-    house.mention(&task, "ben", "empty it");
-    let answer = house.answer_of("ben", &task);
-    let documents = house.board.rows("documents");
+    let task = stack.task("assigned", &["ben"]);
+    stack.mention(&task, "ben", "empty it");
+    let answer = stack.answer_of("ben", &task);
+    let documents = stack.board.rows("documents");
     assert_eq!((documents.len(), &documents[0]["content"]), (1, &json!("")), "{answer}");
     assert_eq!(
         (documents[0]["version"].as_f64(), &documents[0]["taskId"]),

@@ -9,9 +9,9 @@ use mission_control_runtime::demo::gateway::{Fault, Prompt, Thought};
 use serde_json::json;
 
 use super::polite;
-use super::processes::House;
+use super::processes::Stack;
 
-/// Sends a request without a body as it is; the whole answer.
+/// Sends a request without a body, unchanged; returns the whole answer.
 fn raw(address: &str, head: &str) -> String {
     let mut stream = TcpStream::connect(address).unwrap();
     stream.set_read_timeout(Some(Duration::from_secs(10))).unwrap();
@@ -25,15 +25,16 @@ fn status_of(answer: &str) -> u16 {
     answer.split(' ').nth(1).and_then(|word| word.parse().ok()).unwrap_or_default()
 }
 
-/// DNS rebinding: a page of `evil.example` whose name resolves to this machine reads nothing and does nothing.
+/// DNS rebinding: a page of `evil.example` whose name resolves to this machine reads nothing and changes
+/// nothing.
 #[test]
 fn requests_for_foreign_host_names_are_refused_on_every_path() {
-    let house = House::set(&["ben"], polite, &[("TASK_STATUS_BASE_URL", "http://runtime:3001")]);
-    let token = fs::read_to_string(format!("{}/operator-token", house.state_dir())).unwrap();
+    let stack = Stack::set(&["ben"], polite, &[("TASK_STATUS_BASE_URL", "http://runtime:3001")]);
+    let token = fs::read_to_string(format!("{}/operator-token", stack.state_dir())).unwrap();
     let bearer = format!("Authorization: Bearer {}\r\n", token.trim());
     let ask = |line: &str, host: &str| {
         let head = format!("{line} HTTP/1.1\r\n{host}{bearer}Connection: close\r\n");
-        raw(house.address(), &head)
+        raw(stack.address(), &head)
     };
     let paths = ["/", "/health", "/version", "/metrics", "/livez", "/readyz", "/overview", "/deliveries"];
     for host in ["evil.example", "evil.example:3001", "localhost.evil.example", "127.0.0.1.nip.example", ""] {
@@ -43,7 +44,7 @@ fn requests_for_foreign_host_names_are_refused_on_every_path() {
             assert!(answer.contains("TASK_STATUS_BASE_URL"), "the answer says what to do: {answer}");
         }
     }
-    assert_eq!(house.health()["paused"]["all"], false, "nothing was paused");
+    assert_eq!(stack.health()["paused"]["all"], false, "nothing was paused");
     for host in [
         "127.0.0.1:3001",
         "10.1.2.3:3001",
@@ -59,10 +60,10 @@ fn requests_for_foreign_host_names_are_refused_on_every_path() {
             assert!([200, 503].contains(&status_of(&answer)), "{path} at {host}: {answer}");
         }
     }
-    // A target in absolute form names a host, too.
+    // A target in absolute form names a host too.
     let absolute = ask("GET http://evil.example/health", "Host: localhost\r\n");
     assert_eq!(status_of(&absolute), 403, "{absolute}");
-    // No browser leaves the Host out: old probes may, requests that act or read private data may not.
+    // No browser omits the Host header. Old probes may; requests that change or read private data may not.
     for (line, expected) in [
         ("GET /health", 200),
         ("GET /livez", 200),
@@ -70,46 +71,46 @@ fn requests_for_foreign_host_names_are_refused_on_every_path() {
         ("POST /pause", 403),
         ("POST /nudge", 403),
     ] {
-        let answer = raw(house.address(), &format!("{line} HTTP/1.0\r\n{bearer}"));
+        let answer = raw(stack.address(), &format!("{line} HTTP/1.0\r\n{bearer}"));
         assert_eq!(status_of(&answer), expected, "{line} without a Host: {answer}");
     }
 }
 
-/// A flood of nudges from a local user is accepted and coalesced; each list costs a backend call.
+/// A flood of nudges from a local user is accepted and coalesced, because each list costs a backend call.
 #[test]
 fn a_flood_of_nudges_makes_few_lists_and_a_lone_nudge_is_prompt() {
-    let house = House::slow_polls(&["ben"], polite);
-    house.settled();
-    let task = house.task("assigned", &["ben"]);
+    let stack = Stack::slow_polls(&["ben"], polite);
+    stack.settled();
+    let task = stack.task("assigned", &["ben"]);
     // The poll interval is a minute: only the nudge can bring the row in time.
     let began = Instant::now();
-    house.mention(&task, "ben", "hello");
-    assert_eq!(house.answer_of("ben", &task), "ben answers.");
+    stack.mention(&task, "ben", "hello");
+    assert_eq!(stack.answer_of("ben", &task), "ben answers.");
     assert!(began.elapsed() < Duration::from_secs(10), "{:?}", began.elapsed());
-    house.settled();
-    let (before, began) = (house.lists(), Instant::now());
+    stack.settled();
+    let (before, began) = (stack.lists(), Instant::now());
     let mut sent = 0;
     while began.elapsed() < Duration::from_secs(3) {
-        assert_eq!(house.ask("POST", "/nudge", ""), 202);
+        assert_eq!(stack.ask("POST", "/nudge", ""), 202);
         sent += 1;
     }
-    let (lists, seconds) = (house.lists() - before, began.elapsed().as_secs() + 1);
+    let (lists, seconds) = (stack.lists() - before, began.elapsed().as_secs() + 1);
     assert!(sent > 40, "the flood was no flood: {sent} nudges");
     assert!(lists >= 1 && lists <= 12 + 4 * seconds, "{lists} lists in {seconds} s for {sent} nudges");
     // The last nudge of a flood is not lost.
-    let late = house.task("assigned", &["ben"]);
-    house.mention(&late, "ben", "hello");
-    assert_eq!(house.answer_of("ben", &late), "ben answers.");
+    let late = stack.task("assigned", &["ben"]);
+    stack.mention(&late, "ben", "hello");
+    assert_eq!(stack.answer_of("ben", &late), "ben answers.");
 }
 
-/// A token as agents get it; put together here so that no file of ours holds one.
+/// A token in the form that agents get; assembled here so that no file of the repository contains one.
 fn session_token() -> String {
     ["mc", "session", "5f0c99aa77bb55cc5f0c99aa77bb55cc"].join("_")
 }
 
 #[test]
-fn a_session_token_in_an_agents_words_is_posted_nowhere() {
-    let house = House::new(&["ben"], |prompt: &Prompt| {
+fn a_session_token_in_an_agents_text_is_posted_nowhere() {
+    let stack = Stack::new(&["ben"], |prompt: &Prompt| {
         let token = session_token();
         if prompt.outputs().next().is_some() {
             return Thought::say(format!("My token is {token}, keep it."));
@@ -118,25 +119,25 @@ fn a_session_token_in_an_agents_words_is_posted_nowhere() {
             json!({"title": format!("About {token}"), "content": format!("{token}\nend"), "type": "note"});
         Thought::call("document_upsert", &paper)
     });
-    let task = house.task("in_progress", &["ben"]);
-    house.mention(&task, "ben", "who are you?");
-    assert_eq!(house.answer_of("ben", &task), "My token is mc_session_***, keep it.");
-    house.settled();
-    let rows = house.board.rows("documents");
+    let task = stack.task("in_progress", &["ben"]);
+    stack.mention(&task, "ben", "who are you?");
+    assert_eq!(stack.answer_of("ben", &task), "My token is mc_session_***, keep it.");
+    stack.settled();
+    let rows = stack.board.rows("documents");
     let [document] = rows.as_slice() else { panic!("one document: {rows:?}") };
     assert_eq!(document["title"], "About mc_session_***");
     assert_eq!(document["content"], "mc_session_***\nend");
-    // The same over the agents' HTTP API.
-    let session = format!("task:{task}:agent:ben:{}:v1", house.board.account);
+    // The same text over the agents' HTTP API.
+    let session = format!("task:{task}:agent:ben:{}:v1", stack.board.account);
     let body = json!({"title": "Over HTTP", "content": session_token(), "type": "note"});
-    let url = format!("http://{}/agent/document", house.address());
+    let url = format!("http://{}/agent/document", stack.address());
     let (status, answer) = super::over_http::post(&url, &[("x-openclaw-session-key".into(), session)], &body);
     assert_eq!(status, 200, "{answer}");
     for table in ["messages", "documents", "notifications", "activities"] {
-        let rows = json!(house.board.rows(table)).to_string();
+        let rows = json!(stack.board.rows(table)).to_string();
         assert!(!rows.contains(&session_token()), "{table}: {rows}");
     }
-    assert!(json!(house.board.rows("documents")).to_string().contains("Over HTTP"));
+    assert!(json!(stack.board.rows("documents")).to_string().contains("Over HTTP"));
 }
 
 /// A line of `/proc/PID/status` in MiB.
@@ -147,35 +148,35 @@ fn mib(process: u32, name: &str) -> f64 {
     f64::from(kib) / 1024.0
 }
 
-/// Ten sessions answer with 15.5 MB each at once: memory stays within the budget and is given back.
+/// Ten sessions answer with 15.5 MB each at once: memory stays within the budget and is released.
 #[test]
 #[allow(clippy::print_stdout, reason = "figures for a run with --nocapture")]
-fn ten_huge_answers_at_once_stay_within_the_budget_and_leave_nothing_behind() {
+fn ten_huge_answers_stay_within_the_memory_budget() {
     let names: Vec<String> = (0..10).map(|number| format!("huge{number}")).collect();
     let slugs: Vec<&str> = names.iter().map(String::as_str).chain(["small"]).collect();
-    let house = House::new(&slugs, polite);
-    house.settled();
-    let process = house.process();
+    let stack = Stack::new(&slugs, polite);
+    stack.settled();
+    let process = stack.process();
     let idle = mib(process, "VmRSS");
     let mut tasks = Vec::new();
     for name in &names {
-        let task = house.task("assigned", &[name]);
-        let session = format!("agent:{name}:task:{task}:{}:v1", house.board.account);
-        house.faults().next_in(&session, Fault::Huge(15_500_000));
+        let task = stack.task("assigned", &[name]);
+        let session = format!("agent:{name}:task:{task}:{}:v1", stack.board.account);
+        stack.faults().next_in(&session, Fault::Huge(15_500_000));
         tasks.push(task);
     }
     for (name, task) in names.iter().zip(&tasks) {
-        house.mention(task, name, "say a lot");
+        stack.mention(task, name, "say a lot");
     }
-    // A small answer passes beside the large ones.
-    let small = house.task("assigned", &["small"]);
-    house.mention(&small, "small", "hello");
-    assert_eq!(house.answer_of("small", &small), "small answers.");
-    house.until("all ten turns", |_| {
-        let seen = house.gateway().requests();
+    // A small answer is processed while the large ones arrive.
+    let small = stack.task("assigned", &["small"]);
+    stack.mention(&small, "small", "hello");
+    assert_eq!(stack.answer_of("small", &small), "small answers.");
+    stack.until("all ten turns", |_| {
+        let seen = stack.gateway().requests();
         names.iter().all(|name| seen.iter().any(|request| &request.agent == name))
     });
-    house.settled();
+    stack.settled();
     let peak = mib(process, "VmHWM");
     let until = Instant::now() + Duration::from_secs(20);
     let mut left = mib(process, "VmRSS");

@@ -1,5 +1,5 @@
-//! Runtimes that are killed in the middle of turns: what was never received is sent again soon, our own crashes are
-//! counted for what they are, and `why` tells of them.
+//! Runtimes that are killed in the middle of turns. A turn that was never received is soon sent again, our
+//! own crashes are counted as crashes, and `why` reports them.
 
 use std::collections::BTreeMap;
 use std::net::TcpListener;
@@ -15,12 +15,12 @@ use serde_json::{Value, json};
 
 use super::operator::as_operator;
 use super::polite;
-use super::processes::House;
+use super::processes::Stack;
 use crate::support::dice::Dice;
 use crate::support::forge::forge;
 use crate::support::program::private;
 
-/// Everything here must be over after this; the limit of a silent turn is 15 minutes.
+/// Everything here must end within this time; the limit of a silent turn is 15 minutes.
 const SECONDS_NOT_MINUTES: Duration = Duration::from_secs(50);
 
 fn with_status(options: &mut mission_control_runtime::demo::gateway::Options) {
@@ -34,12 +34,12 @@ fn steps(why: &Value) -> Vec<(String, String)> {
         .collect()
 }
 
-fn why(house: &House, id: &str) -> Value {
-    let (_, told) = house.command(["why", id, "--json"]);
-    serde_json::from_str(&told).unwrap_or_else(|why| panic!("{why}: {told}"))
+fn why(stack: &Stack, id: &str) -> Value {
+    let (_, output) = stack.command(["why", id, "--json"]);
+    serde_json::from_str(&output).unwrap_or_else(|why| panic!("{why}: {output}"))
 }
 
-/// A turn that only ends once it may, and how often it was begun.
+/// A turn that ends only when permitted, and how often it was begun.
 fn patient() -> (Arc<AtomicBool>, impl Fn(&Prompt) -> Thought + Send + Sync + 'static) {
     let may_end = Arc::new(AtomicBool::new(false));
     let open = may_end.clone();
@@ -49,23 +49,23 @@ fn patient() -> (Arc<AtomicBool>, impl Fn(&Prompt) -> Thought + Send + Sync + 's
     (may_end, mind)
 }
 
-/// Four crashes during one turn are no lost answers: the message is answered, and `why` tells of each of them.
+/// Four crashes during one turn are no lost answers: the message is answered, and `why` reports each of them.
 #[test]
-fn a_message_outlives_four_kills_of_the_runtime_in_its_turn() {
+fn a_message_survives_four_kills_of_the_runtime_in_its_turn() {
     let (may_end, mind) = patient();
-    let mut house = House::played(&["ben"], mind, with_status);
-    let task = house.task("in_progress", &["ben"]);
-    house.mention(&task, "ben", "hello");
-    let id = house.undelivered()[0]["_id"].as_str().unwrap().to_owned();
+    let mut stack = Stack::played(&["ben"], mind, with_status);
+    let task = stack.task("in_progress", &["ben"]);
+    stack.mention(&task, "ben", "hello");
+    let id = stack.undelivered()[0]["_id"].as_str().unwrap().to_owned();
     for kill in 1..=4 {
-        house.until_posts(kill);
+        stack.until_posts(kill);
         may_end.store(kill == 4, Ordering::Relaxed);
-        house.kill_and_start();
+        stack.kill_and_start();
     }
-    assert_eq!(house.answer_of("ben", &task), "ben answers.");
-    house.settled();
-    let told = why(&house, &id);
-    let steps = steps(&told);
+    assert_eq!(stack.answer_of("ben", &task), "ben answers.");
+    stack.settled();
+    let output = why(&stack, &id);
+    let steps = steps(&output);
     let count = |name: &str| steps.iter().filter(|(step, _)| step == name).count();
     assert_eq!((count("turn-sent"), count("restarted")), (5, 4), "{steps:?}");
     let sent: Vec<&str> =
@@ -73,16 +73,16 @@ fn a_message_outlives_four_kills_of_the_runtime_in_its_turn() {
     for (number, words) in (1..).zip(sent) {
         assert!(words.contains(&format!("try {number}")), "{words}");
     }
-    assert!(told["cost"].as_str().unwrap().contains("asked 5 times"), "{told}");
+    assert!(output["cost"].as_str().unwrap().contains("asked 5 times"), "{output}");
 }
 
-/// The note of a turn is on the disk, and the request never arrives: at a gateway whose turns outlive their client that
-/// is told from its list of sessions, in seconds.
+/// The note of a turn is on disk, and the request never arrives. At a gateway whose turns outlive their
+/// client, its list of sessions shows that, within seconds.
 #[test]
-fn what_a_gateway_never_received_is_sent_again_in_seconds() {
+fn a_turn_never_received_is_sent_again_within_seconds() {
     let names: Vec<String> = (0..40).map(|number| format!("a{number}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    let mut house = House::played(
+    let mut stack = Stack::played(
         &names,
         |prompt: &Prompt| polite(prompt).after(Duration::from_millis(200)),
         |options| {
@@ -90,36 +90,36 @@ fn what_a_gateway_never_received_is_sent_again_in_seconds() {
             with_status(options);
         },
     );
-    let gateway = house.variable("OPENCLAW_GATEWAY_URL");
-    // Requests to it are on their way for ever.
+    let gateway = stack.variable("OPENCLAW_GATEWAY_URL");
+    // Requests to it never arrive.
     let nowhere = TcpListener::bind("127.0.0.1:0").unwrap();
-    house.kill();
-    house.set_variable("OPENCLAW_GATEWAY_URL", &format!("http://{}", nowhere.local_addr().unwrap()));
-    house.start();
+    stack.kill();
+    stack.set_variable("OPENCLAW_GATEWAY_URL", &format!("http://{}", nowhere.local_addr().unwrap()));
+    stack.start();
     for number in 0..200 {
         let name = names[number % names.len()];
-        let task = house.task("in_progress", &[name]);
-        house.board.person_says(&task, &format!("@{name}, number {number}"));
+        let task = stack.task("in_progress", &[name]);
+        stack.board.person_says(&task, &format!("@{name}, number {number}"));
     }
-    assert_eq!(house.ask("POST", "/nudge", ""), 202);
-    house.until("twenty notes", |_| {
-        let read = ledger::read(&private(Path::new(house.state_dir()))).unwrap();
+    assert_eq!(stack.ask("POST", "/nudge", ""), 202);
+    stack.until("twenty notes", |_| {
+        let read = ledger::read(&private(Path::new(stack.state_dir()))).unwrap();
         read.tales.iter().filter(|tale| tale.record.sent.is_some()).count() == 20
     });
-    house.kill();
-    house.set_variable("OPENCLAW_GATEWAY_URL", &gateway);
+    stack.kill();
+    stack.set_variable("OPENCLAW_GATEWAY_URL", &gateway);
     drop(nowhere);
     let began = Instant::now();
-    house.start();
-    // And now and then it is killed for good measure, with turns that go on without it.
+    stack.start();
+    // In addition it is killed at random, with turns that continue without it.
     let mut dice = Dice(7);
     for _ in 0..4 {
-        house.works();
+        stack.works();
         std::thread::sleep(Duration::from_millis(dice.roll(350)));
-        house.kill_and_start();
+        stack.kill_and_start();
     }
-    while !house.undelivered().is_empty() {
-        let left = house.undelivered().len();
+    while !stack.undelivered().is_empty() {
+        let left = stack.undelivered().len();
         assert!(
             began.elapsed() < SECONDS_NOT_MINUTES,
             "{left} of 200 are not delivered after {:?}",
@@ -128,149 +128,149 @@ fn what_a_gateway_never_received_is_sent_again_in_seconds() {
         std::thread::sleep(Duration::from_millis(100));
     }
     let mut answers: BTreeMap<String, usize> = BTreeMap::new();
-    for message in house.board.rows("messages") {
+    for message in stack.board.rows("messages") {
         if message["content"].as_str().is_some_and(|text| text.ends_with(" answers.")) {
             *answers.entry(message["taskId"].as_str().unwrap().to_owned()).or_default() += 1;
         }
     }
     assert_eq!((answers.len(), answers.values().max()), (200, Some(&1)));
     let twice: Vec<_> =
-        house.gateway().markers().into_iter().filter(|(_, marks)| marks.answers > 1).collect();
+        stack.gateway().markers().into_iter().filter(|(_, marks)| marks.answers > 1).collect();
     assert!(twice.is_empty(), "paid twice: {twice:?}");
 }
 
-/// Written by what only a newer version understands, a row is left to that version: nothing is asked, posted, marked or
-/// closed, and it is said. That version goes on with it.
+/// A row that only a newer version understands is left to that version: no turn, post, mark or outcome, and a
+/// report. That version continues it.
 #[test]
-fn a_row_of_a_newer_version_is_left_untouched_and_said() {
+fn a_row_of_a_newer_version_is_left_untouched_and_reported() {
     let (may_end, mind) = patient();
-    let mut house = House::played(&["ben", "ada"], mind, with_status);
-    let (task, other) = (house.task("in_progress", &["ben"]), house.task("in_progress", &["ada"]));
-    house.mention(&task, "ben", "hello");
-    house.begun();
-    let id = house.undelivered()[0]["_id"].as_str().unwrap().to_owned();
-    house.kill();
-    let place = Path::new(house.state_dir()).to_owned();
+    let mut stack = Stack::played(&["ben", "ada"], mind, with_status);
+    let (task, other) = (stack.task("in_progress", &["ben"]), stack.task("in_progress", &["ada"]));
+    stack.mention(&task, "ben", "hello");
+    stack.begun();
+    let id = stack.undelivered()[0]["_id"].as_str().unwrap().to_owned();
+    stack.kill();
+    let place = Path::new(stack.state_dir()).to_owned();
     let stage = |stage: Value| {
         forge(&place, &id, |kept| kept["record"]["stage"] = stage.clone());
     };
     stage(json!({"leased": {"until": 7}}));
     may_end.store(true, Ordering::Relaxed);
-    house.start();
-    house.mention(&other, "ada", "hello");
-    assert_eq!(house.answer_of("ada", &other), "ada answers.");
-    house.until("the end of the other", |health| health["delivery"]["ended"] == json!({"answered": 1}));
-    let row = house.board.row("notifications", &id);
-    assert!(row.get("deliveredAt").is_none() && house.said_by("ben", &task).is_empty(), "{row}");
-    assert_eq!(house.gateway().posts(), 2, "ben is not asked");
+    stack.start();
+    stack.mention(&other, "ada", "hello");
+    assert_eq!(stack.answer_of("ada", &other), "ada answers.");
+    stack.until("the end of the other", |health| health["delivery"]["ended"] == json!({"answered": 1}));
+    let row = stack.board.row("notifications", &id);
+    assert!(row.get("deliveredAt").is_none() && stack.said_by("ben", &task).is_empty(), "{row}");
+    assert_eq!(stack.gateway().posts(), 2, "ben is not asked");
     for command in ["doctor", "dead"] {
-        let (_, told) =
-            if command == "dead" { house.command(["dead", "list"]) } else { house.command(["doctor"]) };
-        assert!(told.contains("newer version") && told.contains("left untouched"), "{told}");
+        let (_, output) =
+            if command == "dead" { stack.command(["dead", "list"]) } else { stack.command(["doctor"]) };
+        assert!(output.contains("newer version") && output.contains("left untouched"), "{output}");
     }
-    let told = why(&house, &id);
+    let output = why(&stack, &id);
     assert!(
-        told["state"] == "unreadable" && told["why"].as_str().unwrap().contains("newer version"),
-        "{told}"
+        output["state"] == "unreadable" && output["why"].as_str().unwrap().contains("newer version"),
+        "{output}"
     );
-    house.mention(&task, "ben", "and now?");
-    house.until("the row behind it", |health| health["delivery"]["waiting"] == 1);
-    let behind = |house: &House| {
-        let later = house.undelivered()[1]["_id"].as_str().unwrap().to_owned();
-        let told = why(house, &later);
+    stack.mention(&task, "ben", "and now?");
+    stack.until("the row behind it", |health| health["delivery"]["waiting"] == 1);
+    let behind = |stack: &Stack| {
+        let later = stack.undelivered()[1]["_id"].as_str().unwrap().to_owned();
+        let told = why(stack, &later);
         let words = told["why"].as_str().unwrap().to_owned();
         (words, told["next"].as_str().unwrap().to_owned())
     };
-    let (words, next) = behind(&house);
+    let (words, next) = behind(&stack);
     assert!(words.contains(&id) && next.contains(&format!("dead drop {id}")), "{words} {next}");
-    let health = house.health();
+    let health = stack.health();
     assert!(health["reasons"].as_array().unwrap().contains(&json!("unreadable_rows")), "{health}");
     assert!(health["delivery"]["unreadable"][0].as_str().unwrap().contains("waits behind it"), "{health}");
     for of in [&task, "ben"] {
-        let told = why(&house, of);
+        let told = why(&stack, of);
         assert!(
             told["what"].as_str().unwrap().contains("not understood") && told.to_string().contains(&id),
             "{told}"
         );
     }
-    assert_eq!(house.gateway().posts(), 2, "ben is asked nothing more");
-    let log = house.stop();
+    assert_eq!(stack.gateway().posts(), 2, "ben is asked nothing more");
+    let log = stack.stop();
     let line = format!("A newer version wrote the row of {id} (its record is of an unknown shape");
     assert!(log.contains(&line), "{log}");
-    assert_eq!(why(&house, &id)["state"], "unreadable", "also while no service runs");
-    assert!(why(&house, &task)["deliveries"].to_string().contains(&id));
+    assert_eq!(why(&stack, &id)["state"], "unreadable", "also while no service runs");
+    assert!(why(&stack, &task)["deliveries"].to_string().contains(&id));
     stage(json!("fresh"));
-    house.start();
-    assert_eq!(house.answer_of("ben", &task), "ben answers.");
-    house.settled();
+    stack.start();
+    assert_eq!(stack.answer_of("ben", &task), "ben answers.");
+    stack.settled();
 }
 
 /// Closed rows that are not understood are told in one line that alarms nobody, and the same by `doctor` and `why`.
 #[test]
 fn a_closed_row_that_is_not_understood_is_no_trouble() {
-    let mut house = House::new(&["ben"], polite);
-    let task = house.task("in_progress", &["ben"]);
-    house.mention(&task, "ben", "hello");
-    let id = house.undelivered()[0]["_id"].as_str().unwrap().to_owned();
-    house.settled();
-    house.until("the end in the ledger", |_| why(&house, &id)["state"] == "answered");
-    house.stop();
-    let place = Path::new(house.state_dir()).to_owned();
+    let mut stack = Stack::new(&["ben"], polite);
+    let task = stack.task("in_progress", &["ben"]);
+    stack.mention(&task, "ben", "hello");
+    let id = stack.undelivered()[0]["_id"].as_str().unwrap().to_owned();
+    stack.settled();
+    stack.until("the end in the ledger", |_| why(&stack, &id)["state"] == "answered");
+    stack.stop();
+    let place = Path::new(stack.state_dir()).to_owned();
     forge(&place, &id, |kept| kept["form"] = json!(3));
-    house.start();
-    let log = house.stop();
+    stack.start();
+    let log = stack.stop();
     assert!(
         log.contains("closed rows of the ledger that are not understood: 1") && !log.contains("ERROR"),
         "{log}"
     );
-    let (_, told) = house.command(["doctor"]);
+    let (_, told) = stack.command(["doctor"]);
     assert!(told.contains("closed rows of the ledger that are not understood: 1"), "{told}");
     assert!(!told.contains("left untouched"), "{told}");
-    let told = why(&house, &id);
+    let told = why(&stack, &id);
     assert_eq!(
         (&told["what"], &told["next"]),
         (&json!(format!("{id} ended (answered).")), &json!("Done. No action needed."))
     );
-    assert_eq!(house.command(["dead", "list"]).1.lines().last(), Some("Nothing was given up."));
+    assert_eq!(stack.command(["dead", "list"]).1.lines().last(), Some("Nothing was given up."));
 }
 
 /// A damaged row is not begun again: people are told so in its thread, once, whatever becomes of the process.
 #[test]
 fn a_damaged_row_ends_with_one_line_in_its_thread() {
     let (may_end, mind) = patient();
-    let mut house = House::played(&["ben"], mind, with_status);
-    let task = house.task("in_progress", &["ben"]);
-    house.mention(&task, "ben", "hello");
-    house.begun();
-    let id = house.undelivered()[0]["_id"].as_str().unwrap().to_owned();
-    house.kill();
-    let place = Path::new(house.state_dir()).to_owned();
+    let mut stack = Stack::played(&["ben"], mind, with_status);
+    let task = stack.task("in_progress", &["ben"]);
+    stack.mention(&task, "ben", "hello");
+    stack.begun();
+    let id = stack.undelivered()[0]["_id"].as_str().unwrap().to_owned();
+    stack.kill();
+    let place = Path::new(stack.state_dir()).to_owned();
     forge(&place, &id, |kept| *kept = json!({}));
     may_end.store(true, Ordering::Relaxed);
-    house.start();
-    house.settled();
-    house.kill_and_start();
-    house.until("the end in the ledger", |health| health["delivery"]["dead"] == 1);
-    let said = house.said_by("ben", &task);
+    stack.start();
+    stack.settled();
+    stack.kill_and_start();
+    stack.until("the end in the ledger", |health| health["delivery"]["dead"] == 1);
+    let said = stack.said_by("ben", &task);
     assert!(said.len() == 1 && said[0].contains("this mention is damaged"), "{said:?}");
-    assert_eq!(house.gateway().posts(), 1, "ben is not asked again");
-    assert_eq!(why(&house, &id)["state"], "dead");
+    assert_eq!(stack.gateway().posts(), 1, "ben is not asked again");
+    assert_eq!(why(&stack, &id)["state"], "dead");
 }
 
 /// The runtime crashes again and again over one delivery that nothing else is in hand with: at last it is given up, and
 /// the thread says so. The same crashes at an unquiet time are held against nobody.
 #[test]
-fn what_crashes_the_runtime_by_itself_is_given_up_at_last() {
+fn a_delivery_that_crashes_the_runtime_is_given_up() {
     let (may_end, mind) = patient();
-    let mut house = House::played(&["ben"], mind, with_status);
-    let place = Path::new(house.state_dir()).to_owned();
+    let mut stack = Stack::played(&["ben"], mind, with_status);
+    let place = Path::new(stack.state_dir()).to_owned();
     for (quiet, said) in [(false, "ben answers."), (true, "the runtime crashes whenever it works on it")] {
         may_end.store(false, Ordering::Relaxed);
-        let task = house.task("in_progress", &["ben"]);
-        house.mention(&task, "ben", "hello");
-        house.begun();
-        let id = house.undelivered()[0]["_id"].as_str().unwrap().to_owned();
-        house.kill();
+        let task = stack.task("in_progress", &["ben"]);
+        stack.mention(&task, "ben", "hello");
+        stack.begun();
+        let id = stack.undelivered()[0]["_id"].as_str().unwrap().to_owned();
+        stack.kill();
         forge(&place, &id, |kept| (kept["record"]["crashes"], kept["record"]["held"]) = (json!(1), json!(5)));
         if quiet {
             // The process had worked for an hour before.
@@ -280,129 +280,130 @@ fn what_crashes_the_runtime_by_itself_is_given_up_at_last() {
             std::fs::write(place.join("ledger.hands"), hands.replacen(began, &earlier, 1)).unwrap();
         }
         may_end.store(true, Ordering::Relaxed);
-        house.start();
-        let answer = house.answer_of("ben", &task);
+        stack.start();
+        let answer = stack.answer_of("ben", &task);
         assert!(answer.contains(said), "{answer}");
-        house.settled();
-        let told = why(&house, &id);
-        let restarted = steps(&told).into_iter().find(|(step, _)| step == "restarted").unwrap().1;
+        stack.settled();
+        let output = why(&stack, &id);
+        let restarted = steps(&output).into_iter().find(|(step, _)| step == "restarted").unwrap().1;
         assert!(
             restarted.starts_with("the runtime crashed") && restarted.contains("(crash 2)"),
             "{restarted}"
         );
-        assert_eq!(told["state"] == "dead", quiet, "{told}");
+        assert_eq!(output["state"] == "dead", quiet, "{output}");
     }
 }
 
-/// A stop in order is no crash, and a turn that it cuts off is no lost answer: however often.
+/// An orderly stop is no crash, and a turn that it cuts off is no lost answer, however often.
 #[test]
-fn a_restart_in_order_is_held_against_nobody() {
+fn an_orderly_restart_is_held_against_no_delivery() {
     let (may_end, mind) = patient();
-    let mut house = House::played(&["ben"], mind, with_status);
-    let task = house.task("in_progress", &["ben"]);
-    house.mention(&task, "ben", "hello");
-    let id = house.undelivered()[0]["_id"].as_str().unwrap().to_owned();
+    let mut stack = Stack::played(&["ben"], mind, with_status);
+    let task = stack.task("in_progress", &["ben"]);
+    stack.mention(&task, "ben", "hello");
+    let id = stack.undelivered()[0]["_id"].as_str().unwrap().to_owned();
     for stop in 1..=5 {
-        house.until_posts(stop);
+        stack.until_posts(stop);
         may_end.store(stop == 5, Ordering::Relaxed);
-        house.stop_twice();
-        house.start();
+        stack.stop_twice();
+        stack.start();
     }
-    assert_eq!(house.answer_of("ben", &task), "ben answers.");
-    house.settled();
-    let told = why(&house, &id);
-    let restarted: Vec<_> = steps(&told).into_iter().filter(|(step, _)| step == "restarted").collect();
+    assert_eq!(stack.answer_of("ben", &task), "ben answers.");
+    stack.settled();
+    let output = why(&stack, &id);
+    let restarted: Vec<_> = steps(&output).into_iter().filter(|(step, _)| step == "restarted").collect();
     assert!(
         restarted.len() == 5 && restarted.iter().all(|(_, words)| words.contains("stopped")),
         "{restarted:?}"
     );
 }
 
-/// A row that the agent does not hear of shows no answer of his.
+/// A skipped row shows no answer of the agent.
 #[test]
 fn a_skipped_row_shows_no_answer() {
-    let house = House::new(&["ben"], polite);
-    let task = house.task("archived", &["ben"]);
-    assert_eq!(house.command(["pause"]).0, Some(0));
-    house.mention(&task, "ben", "hello");
-    let id = house.undelivered()[0]["_id"].as_str().unwrap().to_owned();
-    assert_eq!(house.command(["resume"]).0, Some(0));
-    house.settled();
-    let mut told = why(&house, &id);
-    // Its end is noted after the mark.
-    house.until("the end in the ledger", |_| {
-        told = why(&house, &id);
-        told["state"].is_string()
+    let stack = Stack::new(&["ben"], polite);
+    let task = stack.task("archived", &["ben"]);
+    assert_eq!(stack.command(["pause"]).0, Some(0));
+    stack.mention(&task, "ben", "hello");
+    let id = stack.undelivered()[0]["_id"].as_str().unwrap().to_owned();
+    assert_eq!(stack.command(["resume"]).0, Some(0));
+    stack.settled();
+    let mut output = why(&stack, &id);
+    // Its outcome is recorded after the mark.
+    stack.until("the end in the ledger", |_| {
+        output = why(&stack, &id);
+        output["state"].is_string()
     });
-    assert_eq!(told["state"], "skipped", "{told}");
-    let steps: Vec<String> = steps(&told).into_iter().map(|(step, _)| step).collect();
-    assert_eq!(steps, ["ended"], "{told}");
+    assert_eq!(output["state"], "skipped", "{output}");
+    let steps: Vec<String> = steps(&output).into_iter().map(|(step, _)| step).collect();
+    assert_eq!(steps, ["ended"], "{output}");
 }
 
-/// A line for people is told with the notification that it is about.
+/// A notice for people is shown with its notification.
 #[test]
-fn a_notice_is_told_with_its_notification() {
-    let house = House::new(&["ben"], |_: &Prompt| Thought::hang());
-    let task = house.task("in_progress", &["ben"]);
-    house.mention(&task, "ben", "hello");
-    house.begun();
-    let id = house.undelivered()[0]["_id"].as_str().unwrap().to_owned();
-    assert_eq!(as_operator(&house, "POST", &format!("/turns/{id}/give-up"), "").0, 200);
-    house.settled();
-    let mut told = why(&house, &id);
-    house.until("the last note", |_| {
-        told = why(&house, &id);
-        steps(&told).last().is_some_and(|(step, _)| step == "ended")
+fn a_notice_is_shown_with_its_notification() {
+    let stack = Stack::new(&["ben"], |_: &Prompt| Thought::hang());
+    let task = stack.task("in_progress", &["ben"]);
+    stack.mention(&task, "ben", "hello");
+    stack.begun();
+    let id = stack.undelivered()[0]["_id"].as_str().unwrap().to_owned();
+    assert_eq!(as_operator(&stack, "POST", &format!("/turns/{id}/give-up"), "").0, 200);
+    stack.settled();
+    let mut output = why(&stack, &id);
+    stack.until("the last note", |_| {
+        output = why(&stack, &id);
+        steps(&output).last().is_some_and(|(step, _)| step == "ended")
     });
-    let steps = steps(&told);
+    let steps = steps(&output);
     let words = |name: &str| {
         steps
             .iter()
             .find(|(step, _)| step == name)
-            .map_or_else(|| panic!("no {name}: {told}"), |(_, words)| words)
+            .map_or_else(|| panic!("no {name}: {output}"), |(_, words)| words)
     };
     for name in ["posting", "told"] {
         assert!(words(name).contains(&id) && words(name).contains("notice"), "{name}: {}", words(name));
     }
 }
 
-/// How long it took is measured from the beginning, whatever a retry by a person begins anew.
+/// The duration is measured from the creation, even after a retry by a person.
 #[test]
-fn what_was_retried_is_measured_from_its_creation() {
-    let house = House::new(&["ben"], polite);
-    let (id, _) = super::operator::dead_letter(&house);
-    let first = why(&house, &id)["steps"][0]["at"].as_i64().unwrap();
-    // A measurable while later.
-    house.until("a while", |_| SystemClock.now().0 - first > 1_500);
-    assert_eq!(house.command(["dead", "retry", &id]).0, Some(0));
-    house.until("the answer", |health| health["delivery"]["ended"]["answered"] == 1);
-    let told = why(&house, &id);
-    let words = told["why"].as_str().unwrap();
-    let took = words.split("it was over ").nth(1).unwrap();
+fn a_retried_delivery_is_measured_from_its_creation() {
+    let stack = Stack::new(&["ben"], polite);
+    let (id, _) = super::operator::dead_letter(&stack);
+    let first = why(&stack, &id)["steps"][0]["at"].as_i64().unwrap();
+    // A measurable time later.
+    stack.until("a while", |_| SystemClock.now().0 - first > 1_500);
+    assert_eq!(stack.command(["dead", "retry", &id]).0, Some(0));
+    stack.until("the answer", |health| health["delivery"]["ended"]["answered"] == 1);
+    let output = why(&stack, &id);
+    let words = output["why"].as_str().unwrap();
+    let took = words.split("the delivery ended ").nth(1).unwrap();
     assert!(!took.starts_with("0 s") && !took.contains(" ms "), "{words}");
 }
 
-/// Rows of a task that nobody has begun: at a service that waits for the gateway, behind another, and with no service.
+/// Rows of a task that have not begun: while the service waits for the gateway, behind another row, and
+/// without a service.
 #[test]
-fn why_of_a_task_finds_rows_that_wait() {
-    let mut house = House::new(&["ben"], polite);
-    assert_eq!(house.command(["pause"]).0, Some(0));
-    let task = house.task("in_progress", &["ben"]);
-    house.mention(&task, "ben", "one");
-    house.mention(&task, "ben", "two");
-    house.until("both", |health| health["delivery"]["waiting"] == 2);
+fn why_of_a_task_finds_waiting_rows() {
+    let mut stack = Stack::new(&["ben"], polite);
+    assert_eq!(stack.command(["pause"]).0, Some(0));
+    let task = stack.task("in_progress", &["ben"]);
+    stack.mention(&task, "ben", "one");
+    stack.mention(&task, "ben", "two");
+    stack.until("both", |health| health["delivery"]["waiting"] == 2);
     let ids: Vec<String> =
-        house.undelivered().iter().map(|row| row["_id"].as_str().unwrap().to_owned()).collect();
-    let finds = |house: &House, when: &str| {
+        stack.undelivered().iter().map(|row| row["_id"].as_str().unwrap().to_owned()).collect();
+    let finds = |stack: &Stack, when: &str| {
         for what in [&task, &ids[0], &ids[1]] {
-            let (code, told) = house.command(["why", what]);
-            assert_eq!(code, Some(0), "{when}: {told}");
+            let (code, output) = stack.command(["why", what]);
+            assert_eq!(code, Some(0), "{when}: {output}");
         }
-        let (_, told) = house.command(["why", &task]);
-        assert!(told.starts_with("2 not settled"), "{when}: {told}");
-        assert!(ids.iter().all(|id| told.contains(id)), "{when}: {told}");
+        let (_, output) = stack.command(["why", &task]);
+        assert!(output.starts_with("2 open"), "{when}: {output}");
+        assert!(ids.iter().all(|id| output.contains(id)), "{when}: {output}");
     };
-    finds(&house, "paused");
-    house.stop();
-    finds(&house, "no service");
+    finds(&stack, "paused");
+    stack.stop();
+    finds(&stack, "no service");
 }

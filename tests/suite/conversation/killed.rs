@@ -1,7 +1,8 @@
-//! SIGKILL in a burst with tools: the program, and now and then the gateway, at random instants. Whoever dies when, every
-//! row is answered once, and everything is made once; the oracle is what the board and the model have seen.
+//! SIGKILL under load with tools: the program, and sometimes the gateway, at random instants. Every row is
+//! answered once, and every effect happens once. The oracle is what the board and the model have seen.
 //!
-//! `KILLS` says how often (`make test-kill`: 200, with five rows for each), `KILL_SEED` repeats a run.
+//! `KILLS` is the number of kills (`make test-kill`: 200, with five rows for each), `KILL_SEED` repeats a
+//! run.
 
 #![allow(clippy::print_stdout, reason = "the table is for people, and the seed repeats what failed")]
 
@@ -15,25 +16,25 @@ use mission_control_runtime::demo::gateway::{Item, Prompt, Thought, marker};
 use mission_control_runtime::ledger;
 use serde_json::{Value, json};
 
-use super::processes::House;
+use super::processes::Stack;
 use crate::support::dice::Dice;
 use crate::support::program::private;
 
-/// How many kills `make test` has time for.
+/// The number of kills that `make test` has time for.
 const KILLS: u64 = 8;
-/// Rows for each of them.
+/// Rows for each kill.
 const ROWS_PER_KILL: u64 = 5;
-/// After so many kills of the program the gateway is killed.
+/// After this many kills of the program the gateway is killed.
 const GATEWAY_LIVES: u64 = 12;
-/// The agents; what one does depends on its number.
+/// The agents; the behaviour of each depends on its number.
 const AGENTS: usize = 40;
-/// The longest that a program lives after it has begun to work, in milliseconds.
+/// The longest life of a program after it has begun to work, in milliseconds.
 const LIFE_MS: u64 = 350;
 
-/// Whoever is killed so soon after an end is killed in it.
+/// A kill this soon after the end of a delivery counts as a hit on it.
 const JUST_ENDED: Duration = Duration::from_millis(50);
 
-/// What an agent does.
+/// The behaviour of an agent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Way {
     /// It answers.
@@ -42,13 +43,13 @@ enum Way {
     Writes,
     /// It works in three rounds.
     Works,
-    /// It says more than one message holds.
+    /// It writes more than one message holds.
     TellsAll,
-    /// It says nothing, however often it is asked.
+    /// It replies with silence, every time.
     SaysNothing,
 }
 
-/// How many agents of ten go which way.
+/// How many agents of ten have which behaviour.
 fn way_of(slug: &str) -> Way {
     let number: usize = slug.trim_start_matches('a').parse().unwrap();
     match number % 10 {
@@ -60,7 +61,7 @@ fn way_of(slug: &str) -> Way {
     }
 }
 
-/// The row that a turn is about: the last marker in its session.
+/// The row of a turn: the last marker in its session.
 fn row_of(prompt: &Prompt) -> String {
     let said = prompt.transcript.iter().rev().find_map(|entry| match &entry.item {
         Item::User(text) => marker(text).filter(|word| word.starts_with("n-")).map(str::to_owned),
@@ -106,7 +107,7 @@ fn papers(way: Way) -> usize {
 }
 
 #[test]
-fn whoever_is_killed_when_every_row_ends_once() {
+fn every_row_ends_once_across_random_kills() {
     let number = |name: &str| std::env::var(name).ok().and_then(|text| text.parse::<u64>().ok());
     let kills = number("KILLS").unwrap_or(KILLS);
     let seed = number("KILL_SEED").unwrap_or_else(|| {
@@ -116,29 +117,29 @@ fn whoever_is_killed_when_every_row_ends_once() {
     let mut dice = Dice(seed);
     let names: Vec<String> = (0..AGENTS).map(|number| format!("a{number}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
-    // A disk that is a little slow, so that there is a time between two steps.
-    let mut house = House::set(&names, play, &[(ledger::SLOW_DISK, "10")]);
+    // A slightly slow disk, so that there is time between two steps.
+    let mut stack = Stack::set(&names, play, &[(ledger::SLOW_DISK, "10")]);
     for number in 0..kills * ROWS_PER_KILL {
         let name = names[usize::try_from(number).unwrap() % AGENTS];
-        let task = house.task("assigned", &[name]);
+        let task = stack.task("assigned", &[name]);
         if number % 3 == 0 {
-            house.board.notification(house.agent(name), json!({"taskId": task}));
+            stack.board.notification(stack.agent(name), json!({"taskId": task}));
         } else {
-            house.board.person_says(&task, &format!("@{name}, number {number}"));
+            stack.board.person_says(&task, &format!("@{name}, number {number}"));
         }
     }
-    house.board.is_slow(Duration::from_millis(4));
-    // Where deliveries were when somebody died.
-    // Nobody begins anything again by hand here; and a restart says nothing of where a delivery stands.
+    stack.board.is_slow(Duration::from_millis(4));
+    // The positions of deliveries at the kills. No person retries anything here, and a restart does not show
+    // a position.
     let steps = Step::ALL.into_iter().filter(|step| !matches!(step, Step::Retried | Step::Restarted));
     let mut stood: BTreeMap<String, u32> = steps.map(|step| (step.name().to_owned(), 0)).collect();
     for kill in 1..=kills {
-        house.works();
+        stack.works();
         std::thread::sleep(Duration::from_millis(dice.roll(LIFE_MS)));
-        house.kill();
+        stack.kill();
         let now = SystemClock.now();
-        for tale in ledger::read(&private(Path::new(house.state_dir()))).unwrap().tales {
-            // What ended longer ago was not hit.
+        for tale in ledger::read(&private(Path::new(stack.state_dir()))).unwrap().tales {
+            // A delivery that ended earlier was not hit.
             let hit = tale.closed.is_none_or(|at| now.since(at) < JUST_ENDED);
             let stands = |told: &&RecordedStep| told.step != Step::Restarted.name();
             if let Some(last) = tale.told.iter().rev().find(stands).filter(|_| hit) {
@@ -146,20 +147,20 @@ fn whoever_is_killed_when_every_row_ends_once() {
             }
         }
         if kill % GATEWAY_LIVES == 0 {
-            house.restart_gateway();
+            stack.restart_gateway();
         }
-        house.start();
+        stack.start();
     }
-    house.settled();
+    stack.settled();
 
-    let notifications = house.board.rows("notifications");
-    let (messages, documents) = (house.board.rows("messages"), house.board.rows("documents"));
-    let markers = house.gateway().markers();
+    let notifications = stack.board.rows("notifications");
+    let (messages, documents) = (stack.board.rows("messages"), stack.board.rows("documents"));
+    let markers = stack.gateway().markers();
     let (mut rows, mut hit_too_often, mut wrong) = (0, 0, Vec::new());
     for row in notifications.iter().filter(|row| row["recipientType"] == "agent") {
         rows += 1;
         let id = row["_id"].as_str().unwrap();
-        let slug = names.iter().find(|name| row["recipientId"] == house.agent(name)).unwrap();
+        let slug = names.iter().find(|name| row["recipientId"] == stack.agent(name)).unwrap();
         let way = way_of(slug);
         let own: Vec<&Value> = messages
             .iter()
@@ -173,9 +174,9 @@ fn whoever_is_killed_when_every_row_ends_once() {
             .collect();
         let written = titles.len();
         let answers = markers.get(&format!("n-{id}")).map_or(0, |marks| marks.answers);
-        // Whom the gateway has resumed by itself had no tools, and could not do everything.
+        // A turn that the gateway resumed by itself had no tools, and could not do everything.
         let resumed = written < papers(way) && own.len() == 1;
-        // However often a turn is hit by a crash of the runtime: that is held against no row.
+        // However often a crash of the runtime hits a turn, it is held against no row.
         let given_up =
             keyed == 0 && own.len() == 1 && own[0]["content"].as_str().unwrap().contains("will be no answer");
         if given_up && way != Way::SaysNothing {
@@ -208,7 +209,7 @@ fn whoever_is_killed_when_every_row_ends_once() {
     assert_eq!(hit_too_often, 0, "of {rows} rows given up");
     assert_eq!(u64::try_from(rows).unwrap(), kills * ROWS_PER_KILL);
     if kills >= 100 {
-        // The note of a result mostly reaches the disk together with the next step.
+        // The note of a result usually reaches the disk together with the next step.
         let often = stood.iter().filter(|(step, _)| *step != Step::ToolResult.name());
         let rare: Vec<&String> = often.filter(|(_, times)| **times < 5).map(|(step, _)| step).collect();
         assert!(rare.is_empty(), "steps at which fewer than five deliveries were hit: {rare:?}");

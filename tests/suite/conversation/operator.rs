@@ -1,4 +1,4 @@
-//! What people ask and have done: on the running service, and in the ledger of a stopped one.
+//! Operators' commands, on the running service and in the ledger of a stopped one.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
@@ -7,33 +7,33 @@ use mission_control_runtime::demo::gateway::{Fault, Prompt, Thought};
 use serde_json::{Value, json};
 
 use super::polite;
-use super::processes::House;
+use super::processes::Stack;
 use crate::support::board::agent;
 use crate::support::program::exchange;
 
-pub(super) fn token(house: &House) -> String {
-    fs::read_to_string(format!("{}/operator-token", house.state_dir())).unwrap().trim().to_owned()
+pub(super) fn token(stack: &Stack) -> String {
+    fs::read_to_string(format!("{}/operator-token", stack.state_dir())).unwrap().trim().to_owned()
 }
 
-/// Asks the service with these header lines: status and answer.
-fn ask(house: &House, method: &str, path: &str, body: &str, headers: &[(&str, &str)]) -> (u16, Value) {
-    let answer = exchange(&agent(), (method, &format!("http://{}{path}", house.address())), headers, body);
+/// Sends a request to the service with these header lines; returns status and answer.
+fn ask(stack: &Stack, method: &str, path: &str, body: &str, headers: &[(&str, &str)]) -> (u16, Value) {
+    let answer = exchange(&agent(), (method, &format!("http://{}{path}", stack.address())), headers, body);
     (answer.status().as_u16(), serde_json::from_str(answer.body()).unwrap_or(Value::Null))
 }
 
-pub(super) fn as_operator(house: &House, method: &str, path: &str, body: &str) -> (u16, Value) {
-    let bearer = format!("Bearer {}", token(house));
-    ask(house, method, path, body, &[("Authorization", &bearer)])
+pub(super) fn as_operator(stack: &Stack, method: &str, path: &str, body: &str) -> (u16, Value) {
+    let bearer = format!("Bearer {}", token(stack));
+    ask(stack, method, path, body, &[("Authorization", &bearer)])
 }
 
-/// A mention of ben that was given up at once, because nothing else could come of it.
-pub(super) fn dead_letter(house: &House) -> (String, String) {
-    house.faults().next(Fault::Failed("server_error", "invalid tool configuration"));
-    let task = house.task("in_progress", &["ben"]);
-    house.mention(&task, "ben", "hello");
-    let id = house.undelivered()[0]["_id"].as_str().unwrap().to_owned();
-    house.settled();
-    let health = house.health();
+/// A mention of ben that was given up at once because of a permanent failure.
+pub(super) fn dead_letter(stack: &Stack) -> (String, String) {
+    stack.faults().next(Fault::Failed("server_error", "invalid tool configuration"));
+    let task = stack.task("in_progress", &["ben"]);
+    stack.mention(&task, "ben", "hello");
+    let id = stack.undelivered()[0]["_id"].as_str().unwrap().to_owned();
+    stack.settled();
+    let health = stack.health();
     assert_eq!(
         (&health["delivery"]["ended"], &health["delivery"]["dead"]),
         (&json!({"dead": 1}), &json!(1)),
@@ -42,170 +42,164 @@ pub(super) fn dead_letter(house: &House) -> (String, String) {
     (id, task)
 }
 
-/// What ben has said that is no automatic note.
-fn answers(house: &House, task: &str) -> Vec<String> {
-    house.said_by("ben", task).into_iter().filter(|text| !text.contains("Automatic note")).collect()
+/// Ben's messages except automatic notices.
+fn answers(stack: &Stack, task: &str) -> Vec<String> {
+    stack.said_by("ben", task).into_iter().filter(|text| !text.contains("Automatic note")).collect()
 }
 
 #[test]
-fn what_gave_up_is_listed_and_begins_again() {
-    let mut house = House::new(&["ben"], polite);
-    let (id, task) = dead_letter(&house);
-    let (code, list) = house.command(["dead", "list"]);
+fn a_dead_letter_is_listed_and_retried() {
+    let mut stack = Stack::new(&["ben"], polite);
+    let (id, task) = dead_letter(&stack);
+    let (code, list) = stack.command(["dead", "list"]);
     assert!(code == Some(0) && !list.contains(" old\n") && !list.contains("No service"), "{list}");
     for words in
         [&*id, "mention for ben", "does not accept our tools", "cost so far: asked once", "dead retry ID"]
     {
         assert!(list.contains(words), "{words}: {list}");
     }
-    let (_, json) = house.command(["dead", "list", "--json"]);
+    let (_, json) = stack.command(["dead", "list", "--json"]);
     let json: Value = serde_json::from_str(&json).unwrap();
     assert_eq!((&json["dead"][0]["id"], json["dead"].as_array().unwrap().len()), (&json!(id), 1));
-    let (_, show) = house.command(["dead", "show", &id]);
+    let (_, show) = stack.command(["dead", "show", &id]);
     assert!(show.starts_with("Mention for ben: given up "), "{show}");
 
-    let (code, told) = house.command(["dead", "retry", &id]);
-    assert_eq!(
-        (code, &*told),
-        (Some(0), &*format!("{id}: it begins again: the agent is asked once more.\n"))
-    );
-    house.hear(&format!("an operator retries {id}"));
-    house.until("the answer", |_| answers(&house, &task) == ["ben answers."]);
-    house.until("the end", |health| health["delivery"]["waiting"] == 0);
-    let health = house.health();
+    let (code, output) = stack.command(["dead", "retry", &id]);
+    let begins = format!("{id}: it begins again: the agent is asked once more.\n");
+    assert_eq!((code, output), (Some(0), begins));
+    stack.hear(&format!("an operator retries {id}"));
+    stack.until("the answer", |_| answers(&stack, &task) == ["ben answers."]);
+    stack.until("the end", |health| health["delivery"]["waiting"] == 0);
+    let health = stack.health();
     assert_eq!(
         (&health["delivery"]["dead"], &health["delivery"]["ended"]["answered"]),
         (&json!(0), &json!(1))
     );
-    assert_eq!(house.command(["dead", "list"]).1, "Nothing was given up.\n");
-    let (code, told) = house.command(["dead", "retry", &id]);
-    assert!(code == Some(1) && told.contains("Nothing with this id was given up"), "{told}");
-    let (_, why) = house.command(["why", &id]);
+    assert_eq!(stack.command(["dead", "list"]).1, "Nothing was given up.\n");
+    let (code, output) = stack.command(["dead", "retry", &id]);
+    assert!(code == Some(1) && output.contains("Nothing with this id was given up"), "{output}");
+    let (_, why) = stack.command(["why", &id]);
     assert!(why.starts_with("Mention for ben: answered ") && why.contains("retried"), "{why}");
 }
 
 #[test]
-fn what_gave_up_is_dropped_for_good() {
-    let mut house = House::new(&["ben"], polite);
-    let (id, _) = dead_letter(&house);
-    let (code, told) = house.command(["dead", "drop", &id]);
-    assert_eq!(
-        (code, &*told),
-        (
-            Some(0),
-            &*format!("{id}: it is closed for good: the agent is not asked again, and nothing is posted.\n")
-        )
-    );
-    assert_eq!(house.command(["dead", "retry", &id]).0, Some(1));
-    house.stop();
-    house.start();
-    house.until("the start", |health| health["agentSync"]["agents"] == 1);
-    let (_, why) = house.command(["why", &id]);
+fn a_dead_letter_is_dropped_permanently() {
+    let mut stack = Stack::new(&["ben"], polite);
+    let (id, _) = dead_letter(&stack);
+    let (code, output) = stack.command(["dead", "drop", &id]);
+    let closed =
+        format!("{id}: it is closed for good: the agent is not asked again, and nothing is posted.\n");
+    assert_eq!((code, output), (Some(0), closed));
+    assert_eq!(stack.command(["dead", "retry", &id]).0, Some(1));
+    stack.stop();
+    stack.start();
+    stack.until("the start", |health| health["agentSync"]["agents"] == 1);
+    let (_, why) = stack.command(["why", &id]);
     assert!(why.contains("closed for good by a person"), "{why}");
-    assert_eq!((house.gateway().posts(), &house.health()["delivery"]["dead"]), (1, &json!(0)));
+    assert_eq!((stack.gateway().posts(), &stack.health()["delivery"]["dead"]), (1, &json!(0)));
 }
 
 #[test]
 fn without_a_service_the_next_start_acts() {
-    let mut house = House::new(&["ben"], polite);
-    let (id, task) = dead_letter(&house);
-    house.stop();
-    let (code, list) = house.command(["dead", "list"]);
+    let mut stack = Stack::new(&["ben"], polite);
+    let (id, task) = dead_letter(&stack);
+    stack.stop();
+    let (code, list) = stack.command(["dead", "list"]);
     assert!(code == Some(0) && list.contains(&id) && list.contains("mention for ben"), "{list}");
-    let from = format!("No service runs here: this is what the ledger in {} says.\n", house.state_dir());
+    let from = format!("No service runs here: this is what the ledger in {} says.\n", stack.state_dir());
     assert!(list.starts_with(&from), "{list}");
-    assert_eq!(house.command(["status"]).0, Some(1));
-    let (code, told) = house.command(["dead", "retry", &id]);
-    assert_eq!(
-        (code, &*told),
-        (Some(0), &*format!("{id}: it begins again with the next start: the agent is asked once more.\n"))
-    );
-    let (code, told) = house.command(["dead", "retry", &id]);
-    assert!(code == Some(1) && told.contains("under way already"), "{told}");
-    let (_, why) = house.command(["why", &id]);
+    assert_eq!(stack.command(["status"]).0, Some(1));
+    let (code, output) = stack.command(["dead", "retry", &id]);
+    let begins = format!("{id}: it begins again with the next start: the agent is asked once more.\n");
+    assert_eq!((code, output), (Some(0), begins));
+    let (code, output) = stack.command(["dead", "retry", &id]);
+    assert!(code == Some(1) && output.contains("already open"), "{output}");
+    let (_, why) = stack.command(["why", &id]);
     assert!(why.contains("The service does not run; `run` starts it."), "{why}");
-    assert_eq!(house.command(["pause"]).0, Some(0));
-    house.start();
-    house.until("the row", |health| health["delivery"]["waiting"] == 1 && health["paused"]["all"] == true);
-    assert!(answers(&house, &task).is_empty());
-    assert_eq!(house.command(["resume"]).0, Some(0));
-    house.until("the answer", |_| answers(&house, &task) == ["ben answers."]);
-    house.settled();
-    house.stop();
-    let (code, told) = house.command(["dead", "drop", &id]);
-    assert!(code == Some(1) && told.contains("Nothing with this id was given up"), "{told}");
+    assert_eq!(stack.command(["pause"]).0, Some(0));
+    stack.start();
+    stack.until("the row", |health| health["delivery"]["waiting"] == 1 && health["paused"]["all"] == true);
+    assert!(answers(&stack, &task).is_empty());
+    assert_eq!(stack.command(["resume"]).0, Some(0));
+    stack.until("the answer", |_| answers(&stack, &task) == ["ben answers."]);
+    stack.settled();
+    stack.stop();
+    let (code, output) = stack.command(["dead", "drop", &id]);
+    assert!(code == Some(1) && output.contains("Nothing with this id was given up"), "{output}");
 }
 
 #[test]
-fn a_paused_agent_begins_nothing_and_the_others_do() {
-    let mut house = House::new(&["ben", "ada"], polite);
-    let (code, told) = house.command(["pause", "--agent", "ben"]);
-    assert_eq!((code, &*told), (Some(0), "Paused: ben; `resume --agent ben` ends that.\n"));
-    house.hear("an operator pauses: Paused: ben; `resume --agent ben` ends that.");
-    let (code, told) = house.command(["pause", "--agent", "carl"]);
-    assert!(code == Some(1) && told.contains("There is no agent carl; there are: ben, ada"), "{told}");
-    let (bens, adas) = (house.task("in_progress", &["ben"]), house.task("in_progress", &["ada"]));
-    house.mention(&bens, "ben", "hello");
-    house.mention(&adas, "ada", "hello");
-    assert_eq!(house.answer_of("ada", &adas), "ada answers.");
-    assert_eq!(house.health()["paused"], json!({"all": false, "agents": ["ben"]}));
-    let (_, status) = house.command(["status"]);
+fn a_paused_agent_starts_no_turn_and_the_others_do() {
+    let mut stack = Stack::new(&["ben", "ada"], polite);
+    let (code, output) = stack.command(["pause", "--agent", "ben"]);
+    assert_eq!((code, &*output), (Some(0), "Paused: ben; `resume --agent ben` ends that.\n"));
+    stack.hear("an operator pauses: Paused: ben; `resume --agent ben` ends that.");
+    let (code, output) = stack.command(["pause", "--agent", "carl"]);
+    assert!(code == Some(1) && output.contains("There is no agent carl; there are: ben, ada"), "{output}");
+    let (bens, adas) = (stack.task("in_progress", &["ben"]), stack.task("in_progress", &["ada"]));
+    stack.mention(&bens, "ben", "hello");
+    stack.mention(&adas, "ada", "hello");
+    assert_eq!(stack.answer_of("ada", &adas), "ada answers.");
+    assert_eq!(stack.health()["paused"], json!({"all": false, "agents": ["ben"]}));
+    let (_, status) = stack.command(["status"]);
     assert!(status.contains("Paused: ben"), "{status}");
-    house.kill_and_start();
-    house.until("the row", |health| health["delivery"]["waiting"] == 1);
-    house.mention(&adas, "ada", "again");
-    house.until("the second answer", |_| house.said_by("ada", &adas).len() == 2);
-    assert!(house.said_by("ben", &bens).is_empty(), "the pause outlives the process");
+    stack.kill_and_start();
+    stack.until("the row", |health| health["delivery"]["waiting"] == 1);
+    stack.mention(&adas, "ada", "again");
+    stack.until("the second answer", |_| stack.said_by("ada", &adas).len() == 2);
+    assert!(stack.said_by("ben", &bens).is_empty(), "the pause outlives the process");
     let both = "Everything is paused (and ben by itself)";
-    let (_, told) = house.command(["pause"]);
-    assert!(told.starts_with(both), "{told}");
-    // What `/health` says may be a moment old.
-    house.until("the pause", |health| health["paused"]["all"] == true);
-    let (_, status) = house.command(["status"]);
+    let (_, output) = stack.command(["pause"]);
+    assert!(output.starts_with(both), "{output}");
+    // `/health` may be a moment old.
+    stack.until("the pause", |health| health["paused"]["all"] == true);
+    let (_, status) = stack.command(["status"]);
     assert!(status.contains(both), "{status}");
-    assert_eq!(house.command(["resume"]), (Some(0), "2 pauses ended. Nothing is paused.\n".to_owned()));
-    house.hear("an operator resumes: Nothing is paused.");
-    assert_eq!(house.answer_of("ben", &bens), "ben answers.");
+    assert_eq!(stack.command(["resume"]), (Some(0), "2 pauses ended. Nothing is paused.\n".to_owned()));
+    stack.hear("an operator resumes: Nothing is paused.");
+    assert_eq!(stack.answer_of("ben", &bens), "ben answers.");
 }
 
 #[test]
-fn an_agent_alone_goes_on() {
-    let house = House::new(&["ben", "ada"], polite);
-    house.command(["pause", "--agent", "ben"]);
-    let (_, told) = house.command(["pause", "--agent", "ada"]);
-    assert_eq!(told, "Paused: ada, ben; `resume --agent ada` ends that of ada, `resume` all of them.\n");
-    let (_, told) = house.command(["resume", "--agent", "ben"]);
-    assert_eq!(told, "1 pause ended. Paused: ada; `resume --agent ada` ends that.\n");
-    let task = house.task("in_progress", &["ben"]);
-    house.mention(&task, "ben", "hello");
-    assert_eq!(house.answer_of("ben", &task), "ben answers.");
+fn one_agent_is_resumed_alone() {
+    let stack = Stack::new(&["ben", "ada"], polite);
+    stack.command(["pause", "--agent", "ben"]);
+    let (_, output) = stack.command(["pause", "--agent", "ada"]);
+    assert_eq!(output, "Paused: ada, ben; `resume --agent ada` ends that of ada, `resume` all of them.\n");
+    let (_, output) = stack.command(["resume", "--agent", "ben"]);
+    assert_eq!(output, "1 pause ended. Paused: ada; `resume --agent ada` ends that.\n");
+    let task = stack.task("in_progress", &["ben"]);
+    stack.mention(&task, "ben", "hello");
+    assert_eq!(stack.answer_of("ben", &task), "ben answers.");
 }
 
 #[test]
 fn why_knows_an_agent_without_deliveries() {
-    let house = House::new(&["ben", "ada"], polite);
-    for name in ["ada", "ADA", house.agent("ada")] {
-        let (code, told) = house.command(["why", name]);
+    let stack = Stack::new(&["ben", "ada"], polite);
+    for name in ["ada", "ADA", stack.agent("ada")] {
+        let (code, output) = stack.command(["why", name]);
         assert!(
-            code == Some(0) && told.starts_with("ada is an agent of this account, and has no deliveries.\n"),
-            "{told}"
+            code == Some(0)
+                && output.starts_with("ada is an agent of this account, and has no deliveries.\n"),
+            "{output}"
         );
-        assert!(told.contains("Nothing stands in its way."), "{told}");
+        assert!(output.contains("Nothing blocks it."), "{output}");
     }
-    house.command(["pause", "--agent=ada"]);
-    let (code, told) = house.command(["why", "ada", "--json"]);
-    let found: Value = serde_json::from_str(&told).unwrap();
-    assert_eq!((code, &found["state"]), (Some(0), &json!("idle")), "{told}");
+    stack.command(["pause", "--agent=ada"]);
+    let (code, output) = stack.command(["why", "ada", "--json"]);
+    let found: Value = serde_json::from_str(&output).unwrap();
+    assert_eq!((code, &found["state"]), (Some(0), &json!("idle")), "{output}");
     assert_eq!(found["why"], "ada is paused; `resume --agent ada` ends that.");
-    let (code, told) = house.command(["why", "eve"]);
-    assert!(code == Some(1) && told.contains("Nothing is known of eve"), "{told}");
+    let (code, output) = stack.command(["why", "eve"]);
+    assert!(code == Some(1) && output.contains("Nothing is known of eve"), "{output}");
 }
 
-/// A command in a shell that lacks the service's directory: it finds the service, and does nothing beside it.
+/// A command in a shell without the service's directory setting: it names the service, and does nothing in
+/// the other directory.
 #[test]
-fn a_service_on_another_directory_is_named_and_nothing_is_done_beside_it() {
-    let house = House::new(&["ben"], polite);
-    let (kept, address) = (tempfile::tempdir().unwrap(), house.address());
+fn a_service_on_another_directory_is_named_and_its_data_untouched() {
+    let stack = Stack::new(&["ben"], polite);
+    let (kept, address) = (tempfile::tempdir().unwrap(), stack.address());
     let port = address.rsplit(':').next().unwrap();
     let unit =
         fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/openclaw/mission-control-runtime.service"));
@@ -219,51 +213,54 @@ fn a_service_on_another_directory_is_named_and_nothing_is_done_beside_it() {
              systemd unit: /var/lib/{unit})"
         );
         for args in [["dead", "list"], ["why", "ben"], ["pause", "--agent=ben"], ["resume", "--agent=ben"]] {
-            let (code, told) = house.command_with(args, &more);
-            assert_eq!((code, told.trim_end()), (Some(1), &*words), "{args:?}");
+            let (code, output) = stack.command_with(args, &more);
+            assert_eq!((code, output.trim_end()), (Some(1), &*words), "{args:?}");
         }
-        assert_eq!(house.command_with(["dead", "retry", "n1"], &more).1.trim_end(), words);
-        let (code, status) = house.command_with(["status"], &more);
+        assert_eq!(stack.command_with(["dead", "retry", "n1"], &more).1.trim_end(), words);
+        let (code, status) = stack.command_with(["status"], &more);
         assert!(code == Some(0) && status.contains(&format!("page        no link: {words}")), "{status}");
-        let (_, found) = house.command_with(["doctor"], &more);
+        let (_, found) = stack.command_with(["doctor"], &more);
         assert!(found.contains(&format!("service         note: {words}")), "{found}");
     }
     // Between its first answer and its first note a service is not named in its own directory.
-    fs::remove_file(format!("{}/running.json", house.state_dir())).unwrap();
-    let (code, told) = house.command_with(["dead", "list"], &[("HEALTH_PORT", port)]);
-    assert!(code == Some(1) && told.contains("it is just starting, or could not write; try again"), "{told}");
-    assert_eq!(house.health()["paused"], json!({"all": false, "agents": []}));
+    fs::remove_file(format!("{}/running.json", stack.state_dir())).unwrap();
+    let (code, output) = stack.command_with(["dead", "list"], &[("HEALTH_PORT", port)]);
+    assert!(
+        code == Some(1) && output.contains("it is just starting, or could not write; try again"),
+        "{output}"
+    );
+    assert_eq!(stack.health()["paused"], json!({"all": false, "agents": []}));
     assert!(!kept.path().join("missing").exists());
 }
 
 #[test]
 fn a_turn_is_given_up_by_a_person() {
-    let house = House::new(&["ben"], |_: &Prompt| Thought::hang());
-    let task = house.task("in_progress", &["ben"]);
-    house.mention(&task, "ben", "hello");
-    house.begun();
-    let id = house.undelivered()[0]["_id"].as_str().unwrap().to_owned();
-    let (_, why) = house.command(["why", &id]);
-    assert!(why.contains("the agent has been at work on it for"), "{why}");
-    assert_eq!(as_operator(&house, "POST", "/turns/nothing/give-up", "").0, 404);
-    assert_eq!(as_operator(&house, "POST", &format!("/turns/{id}/give-up"), "").0, 200);
-    house.settled();
-    house.until("the end", |health| health["delivery"]["ended"]["dead"] == 1);
-    let said = house.said_by("ben", &task);
+    let stack = Stack::new(&["ben"], |_: &Prompt| Thought::hang());
+    let task = stack.task("in_progress", &["ben"]);
+    stack.mention(&task, "ben", "hello");
+    stack.begun();
+    let id = stack.undelivered()[0]["_id"].as_str().unwrap().to_owned();
+    let (_, why) = stack.command(["why", &id]);
+    assert!(why.contains("the agent has been working on it for"), "{why}");
+    assert_eq!(as_operator(&stack, "POST", "/turns/nothing/give-up", "").0, 404);
+    assert_eq!(as_operator(&stack, "POST", &format!("/turns/{id}/give-up"), "").0, 200);
+    stack.settled();
+    stack.until("the end", |health| health["delivery"]["ended"]["dead"] == 1);
+    let said = stack.said_by("ben", &task);
     assert!(said.len() == 1 && said[0].contains("a person has given it up"), "{said:?}");
-    assert_eq!((house.gateway().posts(), house.gateway().in_flight()), (1, 0), "its run was ended");
+    assert_eq!((stack.gateway().posts(), stack.gateway().in_flight()), (1, 0), "its run was ended");
 }
 
 #[test]
-fn only_who_shows_the_token_is_told_anything() {
-    let house = House::new(&["ben"], polite);
-    let (id, _) = dead_letter(&house);
+fn only_a_client_with_the_token_gets_data() {
+    let stack = Stack::new(&["ben"], polite);
+    let (id, _) = dead_letter(&stack);
     let mode = |name: &str| {
-        fs::metadata(format!("{}/{name}", house.state_dir())).unwrap().permissions().mode() & 0o777
+        fs::metadata(format!("{}/{name}", stack.state_dir())).unwrap().permissions().mode() & 0o777
     };
     assert_eq!((mode("operator-token"), mode("running.json")), (0o600, 0o600));
-    let bearer = format!("Bearer {}", token(&house));
-    let host = format!("http://{}", house.address());
+    let bearer = format!("Bearer {}", token(&stack));
+    let host = format!("http://{}", stack.address());
     let paths = [
         ("GET", format!("/why/{id}")),
         ("GET", "/deliveries".to_owned()),
@@ -283,61 +280,61 @@ fn only_who_shows_the_token_is_told_anything() {
             (&[("Authorization", &bearer), ("Origin", "http://evil.example")], 403),
         ];
         for (headers, status) in rows {
-            let (got, answer) = ask(&house, method, path, "", headers);
+            let (got, answer) = ask(&stack, method, path, "", headers);
             assert!(
                 got == status && !answer.to_string().contains("tools"),
                 "{method} {path}: {got} {answer}"
             );
         }
         let other = if *method == "GET" { "POST" } else { "GET" };
-        assert_eq!(ask(&house, other, path, "", &[("Authorization", &bearer)]).0, 405, "{path}");
+        assert_eq!(ask(&stack, other, path, "", &[("Authorization", &bearer)]).0, 405, "{path}");
     }
     let ours: [(&str, &str); 2] = [("Authorization", &bearer), ("Origin", &host)];
-    let (status, answer) = ask(&house, "GET", "/deliveries", "", &ours);
+    let (status, answer) = ask(&stack, "GET", "/deliveries", "", &ours);
     assert_eq!((status, &answer["dead"][0]["id"]), (200, &json!(id)), "{answer}");
-    assert_eq!(as_operator(&house, "POST", "/pause", "{\"who\":1}").0, 400);
-    assert_eq!(as_operator(&house, "POST", "/pause", "{\"agent\":\"carl\"}").0, 404);
-    let (status, answer) = as_operator(&house, "GET", "/why/nothing", "");
-    let told = "among 1 deliveries. (A task of which no agent was told has none.)";
-    assert!(status == 404 && answer["error"].as_str().unwrap().ends_with(told), "{answer}");
+    assert_eq!(as_operator(&stack, "POST", "/pause", "{\"who\":1}").0, 400);
+    assert_eq!(as_operator(&stack, "POST", "/pause", "{\"agent\":\"carl\"}").0, 404);
+    let (status, answer) = as_operator(&stack, "GET", "/why/nothing", "");
+    let words = "among 1 deliveries. (A task of which no agent was told has none.)";
+    assert!(status == 404 && answer["error"].as_str().unwrap().ends_with(words), "{answer}");
     for path in ["/health", "/version", "/livez", "/readyz"] {
-        assert_eq!(ask(&house, "GET", path, "", &[]).0, 200, "{path}");
+        assert_eq!(ask(&stack, "GET", path, "", &[]).0, 200, "{path}");
     }
 }
 
 #[test]
-fn status_tells_people_how_it_is() {
-    let mut house = House::new(&["ben"], polite);
-    house.until("all is known", |health| {
+fn status_describes_the_service_for_people() {
+    let mut stack = Stack::new(&["ben"], polite);
+    stack.until("all is known", |health| {
         health["status"] == "healthy" && health["versions"]["openclaw"] == "2026.9.6"
     });
-    let (code, status) = house.command(["status"]);
+    let (code, status) = stack.command(["status"]);
     assert_eq!(code, Some(0), "{status}");
-    let link = format!("http://{}/#token={}", house.address(), token(&house));
+    let link = format!("http://{}/#token={}", stack.address(), token(&stack));
     for words in
         ["status      healthy, ready", "gateway     open, 2026.9.6", "deliveries  0 not settled", &link]
     {
         assert!(status.contains(words), "{words}: {status}");
     }
-    assert_eq!(house.command(["status", "--ready"]).0, Some(0));
-    let (_, json) = house.command(["status", "--json"]);
+    assert_eq!(stack.command(["status", "--ready"]).0, Some(0));
+    let (_, json) = stack.command(["status", "--json"]);
     let json: Value = serde_json::from_str(&json).unwrap();
     assert_eq!((&json["ready"], &json["health"]["status"]), (&json!(true), &json!("healthy")));
-    house.kill();
-    let (code, status) = house.command(["status"]);
+    stack.kill();
+    let (code, status) = stack.command(["status"]);
     assert!(code == Some(1) && status.contains("No service answers at "), "{status}");
 }
 
 /// A real turn, and its answer.
 #[test]
-fn doctor_sends_one_turn_if_it_is_wanted() {
-    let house = House::new(&["ben"], polite);
-    let (code, found) = house.command(["doctor", "--live"]);
+fn doctor_sends_one_turn_on_request() {
+    let stack = Stack::new(&["ben"], polite);
+    let (code, found) = stack.command(["doctor", "--live"]);
     assert_eq!(code, Some(0), "{found}");
     assert!(
         found.contains("ben answered: \u{201c}ben answers.\u{201d}") && found.contains("knows all 1 agents"),
         "{found}"
     );
-    let seen = house.gateway().requests();
+    let seen = stack.gateway().requests();
     assert!(seen.len() == 1 && seen[0].session.starts_with("agent:ben:key:"), "in a session of its own");
 }

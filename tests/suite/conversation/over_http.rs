@@ -1,4 +1,5 @@
-//! Conversations without function tools: the agents call over HTTP, with nothing but what their briefing tells them.
+//! Conversations without function tools: the agents call over HTTP, with only the information of their
+//! briefing.
 
 use std::collections::HashMap;
 use std::net::TcpListener;
@@ -9,20 +10,20 @@ use std::time::Duration;
 use mission_control_runtime::demo::gateway::{Prompt, Thought};
 use serde_json::{Value, json};
 
-use super::processes::House;
+use super::processes::Stack;
 use crate::support::board::agent;
 
-/// What a briefing says of the way to the board: the address, and the headers to be sent there.
+/// The connection to the board in a briefing: the address and the headers.
 pub(super) fn way(instructions: &str) -> (String, Vec<(String, String)>) {
     let (_, rest) =
         instructions.split_once("Call Mission Control over HTTP: `POST ").expect("there is a way");
     let (base, rest) = rest.split_once("/agent/…`").unwrap();
-    let (told, _) = rest.split_once(" for you:").unwrap();
-    let headers = told.split('`').filter_map(|word| word.split_once(": "));
+    let (headers_text, _) = rest.split_once(" for you:").unwrap();
+    let headers = headers_text.split('`').filter_map(|word| word.split_once(": "));
     (base.to_owned(), headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
 }
 
-/// Calls as the briefing says; status and body.
+/// Makes the call that the briefing describes; status and body.
 fn call(instructions: &str, endpoint: &str, body: &Value) -> (u16, Value) {
     let (base, headers) = way(instructions);
     // A service that is starting says so.
@@ -47,15 +48,15 @@ pub(super) fn post(url: &str, headers: &[(String, String)], body: &Value) -> (u1
 
 const HTTP: (&str, &str) = ("OPENCLAW_CLIENT_TOOLS_ENABLED", "false");
 
-/// From end to end: nothing is offered as a tool, the board is changed all the same, and no key comes out anywhere.
+/// End to end: no tool is offered, the board is changed all the same, and no key leaks.
 #[test]
 fn agents_without_tools_work_over_http() {
     for tokens in [false, true] {
-        let told: Arc<Mutex<HashMap<String, String>>> = Arc::default();
-        let ears = told.clone();
+        let briefings: Arc<Mutex<HashMap<String, String>>> = Arc::default();
+        let recorder = briefings.clone();
         let mind = move |prompt: &Prompt| {
             assert!(prompt.tools.is_empty());
-            ears.lock().unwrap().insert(prompt.agent.clone(), prompt.instructions.clone());
+            recorder.lock().unwrap().insert(prompt.agent.clone(), prompt.instructions.clone());
             let paper = json!({"title": "Notes", "content": "…", "type": "note"});
             let (status, written) = call(&prompt.instructions, "document", &paper);
             let (moved, _) = call(&prompt.instructions, "task-status", &json!({"status": "in_progress"}));
@@ -67,42 +68,42 @@ fn agents_without_tools_work_over_http() {
         };
         let flag = if tokens { "on" } else { "off" };
         let more = [HTTP, ("AGENT_API_TOKENS", flag), ("LOG_LEVEL", "debug")];
-        let mut house = House::set(&["ben", "ada"], mind, &more);
-        let task = house.task("assigned", &["ben"]);
-        house.mention(&task, "ben", "write it down");
-        let answer = house.answer_of("ben", &task);
-        let documents = house.board.rows("documents");
+        let mut stack = Stack::set(&["ben", "ada"], mind, &more);
+        let task = stack.task("assigned", &["ben"]);
+        stack.mention(&task, "ben", "write it down");
+        let answer = stack.answer_of("ben", &task);
+        let documents = stack.board.rows("documents");
         let id = documents[0]["_id"].as_str().unwrap();
         assert_eq!(answer, format!("200 200 200 {id}"), "{flag}");
         assert_eq!((documents.len(), &documents[0]["taskId"]), (1, &json!(task)), "the session's task");
-        assert_eq!(house.board.row("tasks", &task)["status"], "in_progress");
-        house.settled();
+        assert_eq!(stack.board.row("tasks", &task)["status"], "in_progress");
+        stack.settled();
 
-        let instructions = told.lock().unwrap()["ben"].clone();
+        let instructions = briefings.lock().unwrap()["ben"].clone();
         let (base, headers) = way(&instructions);
         assert_eq!(headers.len(), if tokens { 2 } else { 1 }, "{headers:?}");
-        let health = house.health().to_string();
-        // Behind the delivery the key still opens the doors; alone it does not where tokens are asked for.
+        let health = stack.health().to_string();
+        // After the delivery the key is still valid. Alone it is not enough if tokens are required.
         let key = headers[0].1.clone();
         let alone =
             agent().post(format!("{base}/agent/document-list")).header("x-openclaw-session-key", &key);
         assert_eq!(alone.send("{}").unwrap().status(), if tokens { 401 } else { 200 });
-        // And the same call once more is another one then.
+        // The same call is then a new one.
         let paper = json!({"title": "Notes", "content": "…", "type": "note"});
         assert_eq!(call(&instructions, "document", &paper).0, 200);
-        assert_eq!(house.board.rows("documents").len(), 2);
-        house.kill_and_start();
-        let log = house.stop();
+        assert_eq!(stack.board.rows("documents").len(), 2);
+        stack.kill_and_start();
+        let log = stack.stop();
         for (name, secret) in &headers {
             assert!(!log.contains(secret) && !health.contains(secret), "{name}: {log}");
         }
     }
 }
 
-/// A program that dies while its agent is at work: the next one knows the agent, and what it has told nobody for certain
-/// it tells again; nothing is made twice.
+/// A program that dies while its agent works. The next one knows the agent, returns uncertain results again,
+/// and repeats no effect.
 #[test]
-fn a_call_goes_on_in_the_next_process() {
+fn a_call_continues_in_the_next_process() {
     // The agent knows one address.
     let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
     let (says, hears): (Sender<()>, Receiver<()>) = channel();
@@ -118,22 +119,22 @@ fn a_call_goes_on_in_the_next_process() {
         let other = call(&prompt.instructions, "document", &paper("two"));
         Thought::say(format!("{} {} {}", first == again, again.0, other.0))
     };
-    let mut house = House::set(&["ben"], mind, &[HTTP, ("HEALTH_PORT", &port), ("AGENT_API_TOKENS", "on")]);
-    let task = house.task("in_progress", &["ben"]);
-    house.mention(&task, "ben", "write it down");
+    let mut stack = Stack::set(&["ben"], mind, &[HTTP, ("HEALTH_PORT", &port), ("AGENT_API_TOKENS", "on")]);
+    let task = stack.task("in_progress", &["ben"]);
+    stack.mention(&task, "ben", "write it down");
     hears.recv().unwrap();
-    house.kill_and_start();
+    stack.kill_and_start();
     goes_on.send(()).unwrap();
-    assert_eq!(house.answer_of("ben", &task), "true 200 200");
-    house.settled();
-    let documents = house.board.rows("documents");
+    assert_eq!(stack.answer_of("ben", &task), "true 200 200");
+    stack.settled();
+    let documents = stack.board.rows("documents");
     let titles: Vec<&str> = documents.iter().map(|paper| paper["title"].as_str().unwrap()).collect();
     assert_eq!(titles, ["one", "two"]);
 }
 
-/// A call is a sign of life: a turn of which nothing else is seen for longer than the limit is not ended.
+/// A call is a sign of life: a turn without another sign for longer than the limit is not aborted.
 #[test]
-fn an_agent_that_calls_is_alive() {
+fn a_call_is_a_sign_of_life() {
     let mind = |prompt: &Prompt| {
         for _ in 0..4 {
             std::thread::sleep(Duration::from_secs(2));
@@ -141,11 +142,11 @@ fn an_agent_that_calls_is_alive() {
         }
         Thought::say("At last.")
     };
-    let house = House::set(&["ben"], mind, &[HTTP, ("OPENCLAW_REQUEST_TIMEOUT_MS", "5000")]);
-    let task = house.task("in_progress", &["ben"]);
-    house.mention(&task, "ben", "take your time");
-    assert_eq!(house.answer_of("ben", &task), "At last.");
-    house.settled();
-    let health = house.health();
-    assert_eq!((house.gateway().posts(), &health["delivery"]["failed"]), (1, &json!(0)), "{health}");
+    let stack = Stack::set(&["ben"], mind, &[HTTP, ("OPENCLAW_REQUEST_TIMEOUT_MS", "5000")]);
+    let task = stack.task("in_progress", &["ben"]);
+    stack.mention(&task, "ben", "take your time");
+    assert_eq!(stack.answer_of("ben", &task), "At last.");
+    stack.settled();
+    let health = stack.health();
+    assert_eq!((stack.gateway().posts(), &health["delivery"]["failed"]), (1, &json!(0)), "{health}");
 }

@@ -1,4 +1,4 @@
-//! Fifty rows of which every delivery fails, for ever and each in its way, in front of 150 good ones.
+//! Fifty rows whose every delivery fails, each in its way, ahead of 150 good ones.
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex};
@@ -6,18 +6,19 @@ use std::time::{Duration, Instant};
 
 use mission_control_runtime::demo::gateway::{Fault, Prompt, Thought};
 
-use super::processes::House;
+use super::processes::Stack;
 
 const POISON: usize = 50;
 const GOOD: usize = 150;
-/// In how many ways they fail.
+/// The number of different failures.
 const KINDS: usize = 5;
 
-/// What a run showed.
+/// The figures of a run.
 struct Figures {
     /// How long each good row waited for its turn, the shortest first.
     waits: Vec<Duration>,
-    /// How many turns of poisonous rows began between the arrival of a good row and its own turn, the fewest first.
+    /// How many turns of failing rows began between the arrival of a good row and its own turn, the fewest
+    /// first.
     before: Vec<usize>,
 }
 
@@ -28,7 +29,7 @@ impl Figures {
     }
 }
 
-/// Faults that stay. Three look like a gateway that is away; a stall holds a worker as long as it lasts.
+/// Permanent faults. Three look like an unavailable gateway; a stall occupies a worker for its duration.
 fn fault(n: usize) -> (&'static str, Fault) {
     let faults: [_; KINDS] = [
         ("bad-gateway", Fault::BadGateway),
@@ -40,31 +41,31 @@ fn fault(n: usize) -> (&'static str, Fault) {
     faults[n % faults.len()].clone()
 }
 
-/// All the good rows are answered, with `poison` such rows in front.
+/// All good rows are answered, with `poison` failing rows ahead of them.
 fn run(poison: usize) -> Figures {
     let names: Vec<String> =
         (0..KINDS).map(|n| fault(n).0.to_owned()).chain((0..10).map(|n| format!("good{n}"))).collect();
     let slugs: Vec<&str> = names.iter().map(String::as_str).collect();
     let began: Arc<Mutex<HashMap<String, Instant>>> = Arc::default();
     let note = began.clone();
-    let house = House::new(&slugs, move |prompt: &Prompt| {
+    let stack = Stack::new(&slugs, move |prompt: &Prompt| {
         note.lock().unwrap().entry(prompt.session.clone()).or_insert_with(Instant::now);
         Thought::say(format!("{} answers.", prompt.agent))
     });
     let session = |name: &str, task: &str| {
-        format!("agent:{name}:task:{task}:{}:v1", house.board.account).to_lowercase()
+        format!("agent:{name}:task:{task}:{}:v1", stack.board.account).to_lowercase()
     };
     let mut sick = Vec::new();
     for n in 0..poison {
         let (name, fault) = fault(n);
-        let task = house.task("assigned", &[name]);
-        house.faults().always_in(&session(name, &task), fault);
-        house.mention(&task, name, "hello");
+        let task = stack.task("assigned", &[name]);
+        stack.faults().always_in(&session(name, &task), fault);
+        stack.mention(&task, name, "hello");
         sick.push((name, task));
     }
-    // Those that fail before the gateway takes them do not stand in its books.
-    house.until("every poisonous row that gets so far has been tried", |_| {
-        let seen = house.gateway().requests();
+    // Rows that fail before the gateway accepts them are not in its books.
+    stack.until("every poisonous row that gets so far has been tried", |_| {
+        let seen = stack.gateway().requests();
         let taken = |name: &str| name == "unknown-tool";
         let mut taken = sick.iter().filter(|(name, _)| taken(name));
         taken.all(|(name, task)| seen.iter().any(|seen| seen.session == session(name, task)))
@@ -72,19 +73,19 @@ fn run(poison: usize) -> Figures {
     let good: Vec<(String, String)> = (0..GOOD)
         .map(|n| {
             let name = format!("good{}", n % 10);
-            let task = house.task("assigned", &[&name]);
+            let task = stack.task("assigned", &[&name]);
             (name, task)
         })
         .collect();
     let mut arrived = Vec::new();
     for (name, task) in &good {
-        arrived.push((house.gateway().requests().len(), Instant::now()));
-        house.mention(task, name, "hello");
+        arrived.push((stack.gateway().requests().len(), Instant::now()));
+        stack.mention(task, name, "hello");
     }
     for (name, task) in &good {
-        assert_eq!(house.answer_of(name, task), format!("{name} answers."));
+        assert_eq!(stack.answer_of(name, task), format!("{name} answers."));
     }
-    let seen = house.gateway().requests();
+    let seen = stack.gateway().requests();
     let began = began.lock().unwrap().clone();
     let (mut waits, mut before) = (Vec::new(), Vec::new());
     for ((name, task), (posts, at)) in good.iter().zip(arrived) {
@@ -97,17 +98,17 @@ fn run(poison: usize) -> Figures {
     waits.sort_unstable();
     before.sort_unstable();
     for (name, task) in &sick {
-        assert_eq!(house.said_by(name, task), Vec::<String>::new(), "{name}");
+        assert_eq!(stack.said_by(name, task), Vec::<String>::new(), "{name}");
     }
-    assert_eq!(house.gateway().overlaps(), 0);
+    assert_eq!(stack.gateway().overlaps(), 0);
     Figures { waits, before }
 }
 
-/// W-5, D4. The time is printed and not asserted; how many turns came before one's own does not depend on the machine:
-/// no poisonous row comes twice before a good one that was there.
+/// W-5, D4. The time is printed and not asserted. The number of turns before a good row's own does not depend
+/// on the machine: no failing row has two turns before a good row that had arrived.
 #[test]
 #[expect(clippy::print_stdout, reason = "the figures are what it is for")]
-fn fifty_poisonous_rows_delay_nobody() {
+fn fifty_failing_rows_delay_no_other() {
     let (alone, beside) = (run(0), run(POISON));
     for percent in [50, 99, 100] {
         let ((alone, _), (beside, turns)) = (alone.at(percent), beside.at(percent));

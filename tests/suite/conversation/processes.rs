@@ -1,4 +1,4 @@
-//! Mission Control, the gateway, and the program between them.
+//! Starts Mission Control, the gateway, and the program between them.
 
 use std::env;
 use std::sync::Arc;
@@ -17,23 +17,23 @@ use crate::support::board::{Board, agent};
 use crate::support::lossy::Lossy;
 use crate::support::program::{Program, Running, get, text};
 
-/// The longest that anything here may take; far more than it ever does. A real gateway tries a provider in trouble for
-/// minutes.
+/// The longest that any step here may take; far more than it ever takes. A real gateway retries a failing
+/// provider for minutes.
 const PATIENCE: Duration = Duration::from_mins(1);
 const PATIENCE_WITH_A_REAL_ONE: Duration = Duration::from_mins(4);
 
 const TOKEN: &str = "the-gateways-token";
 
-/// A backend as it is hosted in production: with its defects, and without its reasons.
+/// A backend as hosted in production: with its defects, and without reasons for refusals.
 const PRODUCTION: local::Options = local::Options { original: true, redact: true };
 
-/// What the program is pointed at.
+/// The gateway of the program.
 enum Place {
-    /// Ours, with this mind.
+    /// The scripted one, with this model.
     Ours(Arc<dyn ScriptedModel>, Options),
-    /// An address where nobody answers.
+    /// An address where nothing listens.
     Nowhere,
-    /// Somebody else's: address and token.
+    /// A real one: address and token.
     Real(String, String),
 }
 
@@ -43,12 +43,12 @@ struct Ours {
     server: Option<Server>,
 }
 
-pub(super) struct House {
+pub(super) struct Stack {
     pub(super) board: Board,
     agents: Vec<(String, String)>,
     gateway: Option<Ours>,
     url: String,
-    /// What loses answers on the way there.
+    /// The proxy that loses answers on the way.
     lossy: Option<Lossy>,
     token: String,
     program: Option<Running>,
@@ -59,25 +59,25 @@ pub(super) struct House {
     said: AtomicUsize,
 }
 
-impl House {
-    /// Agents with these slugs and this mind. Whatever the person writes is told to the program at once.
+impl Stack {
+    /// Agents with these slugs and this model. Each message of the person nudges the program at once.
     pub(super) fn new(slugs: &[&str], mind: impl ScriptedModel + 'static) -> Self {
         Self::built(slugs, Place::Ours(Arc::new(mind), options(slugs)), "1000", None, &[])
     }
 
-    /// The same at a backend that gives its reasons.
+    /// With a backend that gives reasons.
     pub(super) fn frank(slugs: &[&str], mind: impl ScriptedModel + 'static) -> Self {
         let place = Place::Ours(Arc::new(mind), options(slugs));
         let backend = local::Options { redact: false, ..PRODUCTION };
         Self::built_over(slugs, (place, backend), ("1000", None, &[]), 0)
     }
 
-    /// The same with these variables.
+    /// With these variables.
     pub(super) fn set(slugs: &[&str], mind: impl ScriptedModel + 'static, more: &[(&str, &str)]) -> Self {
         Self::built(slugs, Place::Ours(Arc::new(mind), options(slugs)), "1000", None, more)
     }
 
-    /// The same at a gateway that is not as usual.
+    /// With a gateway of these options.
     pub(super) fn played(
         slugs: &[&str],
         mind: impl ScriptedModel + 'static,
@@ -88,7 +88,7 @@ impl House {
         Self::built(slugs, Place::Ours(Arc::new(mind), options), "1000", None, &[])
     }
 
-    /// The same at a gateway that has room for so many turns at once.
+    /// With a gateway that runs this many turns at once.
     pub(super) fn narrow(
         slugs: &[&str],
         room: usize,
@@ -99,14 +99,14 @@ impl House {
         Self::built(slugs, Place::Ours(Arc::new(mind), options), "1000", None, more)
     }
 
-    /// The same with an orchestrator.
+    /// With an orchestrator.
     pub(super) fn led_by(lead: &str, slugs: &[&str], mind: impl ScriptedModel + 'static) -> Self {
-        let house = Self::new(slugs, mind);
-        house.board.set(json!({"orchestratorAgentId": house.agent(lead)}));
-        house
+        let stack = Self::new(slugs, mind);
+        stack.board.set(json!({"orchestratorAgentId": stack.agent(lead)}));
+        stack
     }
 
-    /// The same where lists are made once a minute unless there is a reason.
+    /// With a list once a minute unless there is a reason.
     pub(super) fn slow_polls(slugs: &[&str], mind: impl ScriptedModel + 'static) -> Self {
         Self::built(slugs, Place::Ours(Arc::new(mind), options(slugs)), "60000", None, &[])
     }
@@ -115,7 +115,7 @@ impl House {
         Self::built(slugs, Place::Nowhere, "1000", None, &[])
     }
 
-    /// The same at a gateway of these options, which is shown this token in place of its own.
+    /// With a gateway of these options, and this token in place of its own.
     pub(super) fn at(
         slugs: &[&str],
         change: impl FnOnce(&mut Options),
@@ -127,13 +127,13 @@ impl House {
         Self::built(slugs, Place::Ours(Arc::new(mind), options), "1000", shown, &[])
     }
 
-    /// At the real gateway, if there is one of this release, and else at ours with these agents: there the messages
-    /// say what the agents do. The program shows the gateway's token, or this one.
+    /// With the real gateway of this release if there is one, else with the scripted one and these agents,
+    /// whose messages contain their instructions. The program sends the gateway's token, or this one.
     pub(super) fn both(release: Release, agents: &[&str], slugs: &[&str], token: Option<&str>) -> Self {
         Self::built(slugs, Self::place(release, agents), "1000", token, &[])
     }
 
-    /// The same over a way that loses so many answers.
+    /// With a connection that loses this many answers.
     pub(super) fn lossy(release: Release, agents: &[&str], slugs: &[&str], losses: usize) -> Self {
         let place = Self::place(release, agents);
         Self::built_over(slugs, (place, PRODUCTION), ("1000", None, &[]), losses)
@@ -216,7 +216,7 @@ impl House {
         &self.agents.iter().find(|(name, _)| name == slug).unwrap().1
     }
 
-    /// One more agent joins the account and the gateway, which is restarted with it.
+    /// Adds an agent to the account and to the gateway, which is restarted with it.
     pub(super) fn hire(&mut self, slug: &str) {
         let id = self.board.agent(slug, &format!("Agent {slug}"), "Works", json!({}));
         self.agents.push((slug.to_owned(), id));
@@ -229,13 +229,13 @@ impl House {
         self.board.task(json!({"status": status, "assignedAgentIds": ids}))
     }
 
-    /// The person names an agent and says this and nothing more.
+    /// The person mentions an agent with exactly this text.
     pub(super) fn tell(&self, task: &str, slug: &str, words: &str) {
         self.board.person_says(task, &format!("@{slug}\n{words}"));
         assert_eq!(self.ask("POST", "/nudge", ""), 202);
     }
 
-    /// The person names an agent.
+    /// The person mentions an agent.
     pub(super) fn mention(&self, task: &str, slug: &str, words: &str) {
         let number = self.said.fetch_add(1, Ordering::Relaxed);
         self.board.person_says(task, &format!("@{slug}, {words} ({number})"));
@@ -248,19 +248,19 @@ impl House {
         if self.gateway.is_some() { PATIENCE } else { PATIENCE_WITH_A_REAL_ONE }
     }
 
-    /// What an agent has written in a thread.
+    /// An agent's messages in a thread.
     pub(super) fn messages_of(&self, slug: &str, task: &str) -> Vec<Value> {
         let rows = self.board.rows("messages").into_iter();
         rows.filter(|row| row["authorId"] == self.agent(slug) && row["taskId"] == task).collect()
     }
 
-    /// The same, as texts.
+    /// An agent's messages in a thread, as texts.
     pub(super) fn said_by(&self, slug: &str, task: &str) -> Vec<String> {
         let texts = self.messages_of(slug, task).into_iter();
         texts.map(|row| row["content"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// Waits until something is so.
+    /// Waits until a condition on `/health` holds.
     pub(super) fn until(&self, what: &str, mut is_so: impl FnMut(&Value) -> bool) -> Value {
         let until = Instant::now() + self.patience();
         loop {
@@ -273,7 +273,7 @@ impl House {
         }
     }
 
-    /// Waits until the account's row is so.
+    /// Waits until a condition on the account's row holds.
     pub(super) fn until_account(&self, what: &str, is_so: impl Fn(&Value) -> bool) {
         let until = Instant::now() + self.patience();
         let mut seen = self.board.engine.changes();
@@ -283,7 +283,7 @@ impl House {
         }
     }
 
-    /// What the gateway remembers of an agent's session about a task.
+    /// The gateway's history of an agent's session about a task.
     pub(super) fn history(&self, slug: &str, task: &str) -> Vec<Value> {
         let session = format!("agent:{slug}:task:{task}:{}:v1", self.board.account).to_lowercase();
         let url = format!("{}/sessions/{session}/history", self.url);
@@ -293,7 +293,7 @@ impl House {
             let bearer = format!("Bearer {}", self.token);
             let mut answer = client.get(&url).header("Authorization", &bearer).call().unwrap();
             let (status, body) = (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap());
-            // A real one answers 500 at a moment when it tidies its database.
+            // A real gateway answers 500 while it maintains its database.
             if status == 500 && self.gateway.is_none() && looks < 3 {
                 looks += 1;
                 std::thread::sleep(Duration::from_millis(500));
@@ -320,7 +320,7 @@ impl House {
         }
     }
 
-    /// Waits until the program has nothing to do any more.
+    /// Waits until the program has no more work.
     pub(super) fn settled(&self) {
         let until = Instant::now() + self.patience();
         let mut seen = self.board.engine.changes();
@@ -339,7 +339,7 @@ impl House {
         serde_json::from_str(&get(&self.address, "/health").1).unwrap()
     }
 
-    /// Asks the program's own server; the status.
+    /// Sends a request to the program's own server; returns the status.
     pub(super) fn ask(&self, method: &str, path: &str, body: &str) -> u16 {
         let agent = agent();
         let url = format!("http://{}{path}", self.address);
@@ -350,7 +350,7 @@ impl House {
         answer.unwrap().status().as_u16()
     }
 
-    /// How many lists the program has made, by the log of its health.
+    /// How many lists the program has made, by its `/health`.
     pub(super) fn lists(&self) -> u64 {
         self.health()["delivery"]["lists"].as_u64().unwrap()
     }
@@ -376,7 +376,7 @@ impl House {
         self.gateway.as_ref().expect("it is ours").gateway.faults()
     }
 
-    /// Waits until the program works on something, or has nothing to do.
+    /// Waits until the program works on something, or has no work.
     pub(super) fn works(&self) {
         self.until("work", |health| health["delivery"]["inFlight"] != 0 || self.undelivered().is_empty());
     }
@@ -390,29 +390,29 @@ impl House {
         }
     }
 
-    /// Waits until the gateway has had so many turns, and has one of them.
+    /// Waits until the gateway has had this many turns, and one is active.
     pub(super) fn until_posts(&self, count: u64) {
         self.until("the turn", |_| self.gateway().posts() >= count && self.gateway().in_flight() > 0);
     }
 
-    /// Kills the gateway, and another one takes its place at the same address.
+    /// Kills the gateway and starts another one at the same address.
     pub(super) fn restart_gateway(&mut self) {
         let address = self.stop_gateway();
         self.start_gateway(&address);
     }
 
-    /// Kills the gateway; its address.
+    /// Kills the gateway; returns its address.
     pub(super) fn stop_gateway(&mut self) -> String {
         self.stop_gateway_for(|_| {})
     }
 
-    /// Kills the gateway; the next one is changed like this.
+    /// Kills the gateway; the next one has these changed options.
     fn stop_gateway_for(&mut self, change: impl FnOnce(&mut Options)) -> String {
         let ours = self.gateway.as_mut().expect("it is ours");
         let server = ours.server.take().unwrap();
         let next = ours.gateway.restarted_as(change);
         server.stop(Duration::ZERO);
-        // The books go on: what the killed one had in hand must be out of them before the next one begins.
+        // The books are kept: the killed gateway's active turns must leave them before the next one starts.
         let until = Instant::now() + PATIENCE;
         while next.books().in_flight() > 0 {
             assert!(Instant::now() < until, "the killed gateway still works");
@@ -422,36 +422,36 @@ impl House {
         server.local_addr().to_string()
     }
 
-    /// Starts a gateway at the address of the one that was killed.
+    /// Starts a gateway at the address of the killed one.
     pub(super) fn start_gateway(&mut self, address: &str) {
         let ours = self.gateway.as_mut().expect("it is ours");
         ours.server = Some(serve(&ours.gateway, address));
     }
 
-    /// The program is killed, and another one goes on.
+    /// Kills the program and starts another one.
     pub(super) fn kill_and_start(&mut self) {
         self.kill();
         self.start();
     }
 
-    /// Another one takes the place of the killed one.
+    /// Starts another program in place of the killed one.
     pub(super) fn start(&mut self) {
         let mut program = started(&self.variables);
         self.address = program.address();
         self.program = Some(program);
     }
 
-    /// The program is killed, and none takes its place.
+    /// Kills the program without a successor.
     pub(super) fn kill(&mut self) {
         self.program.take().unwrap().kill();
     }
 
-    /// The program at the same board and gateway, as on another machine; it is not ready yet.
+    /// Another program at the same board and gateway, as on another machine; it is not ready yet.
     pub(super) fn another(&self) -> Running {
         self.another_with(&[])
     }
 
-    /// The same with these variables.
+    /// Another program with these variables.
     pub(super) fn another_with(&self, more: &[(&str, &str)]) -> Running {
         let elsewhere = self.variables.iter().filter(|(name, _)| name != "STATE_DIR");
         let elsewhere =
@@ -459,12 +459,12 @@ impl House {
         elsewhere.fold(Program::new(["run"]), |program, (name, value)| program.with(name, value)).start()
     }
 
-    /// A command of the program, in its surroundings: its exit code and all that it writes.
+    /// Runs a command of the program in its environment; returns the exit code and all output.
     pub(super) fn command<const N: usize>(&self, args: [&str; N]) -> (Option<i32>, String) {
         self.command_with(args, &[])
     }
 
-    /// The same with these variables.
+    /// Runs a command with these variables.
     pub(super) fn command_with<const N: usize>(
         &self,
         args: [&str; N],
@@ -477,23 +477,23 @@ impl House {
         (output.status.code(), text(&output))
     }
 
-    /// From the next start on, and for commands, a variable has this value.
+    /// Sets a variable for the next start and for commands.
     pub(super) fn set_variable(&mut self, name: &str, value: &str) {
         let variable = self.variables.iter_mut().find(|(known, _)| known == name).unwrap();
         value.clone_into(&mut variable.1);
     }
 
-    /// What a variable has now.
+    /// The present value of a variable.
     pub(super) fn variable(&self, name: &str) -> String {
         self.variables.iter().find(|(known, _)| known == name).unwrap().1.clone()
     }
 
-    /// Where the program keeps what survives a crash.
+    /// The program's state directory.
     pub(super) fn state_dir(&self) -> &str {
         self.state.path().to_str().unwrap()
     }
 
-    /// Where the program listens.
+    /// The program's address.
     pub(super) fn address(&self) -> &str {
         &self.address
     }
@@ -503,23 +503,23 @@ impl House {
         self.program.as_ref().unwrap().id()
     }
 
-    /// The program itself, from now on somebody else's.
+    /// Hands the running program over to the caller.
     pub(super) fn give(&mut self) -> Running {
         self.program.take().unwrap()
     }
 
-    /// From now on this is the program.
+    /// Takes over this program.
     pub(super) fn take(&mut self, program: Running, address: String) {
         self.address = address;
         self.program = Some(program);
     }
 
-    /// Tells the program to stop; its log.
+    /// Stops the program; returns its log.
     pub(super) fn stop(&mut self) -> String {
         self.end(1)
     }
 
-    /// The same by somebody in a hurry.
+    /// Stops the program with a second signal; returns its log.
     pub(super) fn stop_twice(&mut self) -> String {
         self.end(2)
     }
@@ -569,7 +569,7 @@ fn options(agents: &[&str]) -> Options {
     }
 }
 
-impl Drop for House {
+impl Drop for Stack {
     fn drop(&mut self) {
         self.program = None;
         if let Some(ours) = &self.gateway {

@@ -1,11 +1,11 @@
-//! The program at a gateway that is not of this house: OpenClaw itself, with a model that does what the message says.
+//! The program with a real gateway: OpenClaw itself, with a model that follows the instructions in a message.
 //!
-//! `make conformance` sets `CONFORMANCE_GATEWAY_URL`, `…_TOKEN` and `…_RELEASE`; without them the same tests run against the
-//! scripted gateway, so that the two cannot drift apart. What happened is judged by what stands on the board.
+//! `make conformance` sets `CONFORMANCE_GATEWAY_URL`, `…_TOKEN` and `…_RELEASE`. Without them the same tests
+//! run against the scripted gateway, so that the two cannot drift apart. The board is the oracle.
 //!
-//! A key that was refused once silences its agent for a minute, so whoever fails here has an agent of its own.
+//! A refused key blocks its agent for a minute, so each failure has its own agent.
 
-/// The release from before our tools.
+/// A release that does not support our tools.
 mod old;
 
 use std::time::{Duration, Instant};
@@ -13,49 +13,49 @@ use std::time::{Duration, Instant};
 use mission_control_runtime::demo::gateway::Release;
 use serde_json::{Value, json};
 
-use super::processes::House;
+use super::processes::Stack;
 use crate::support::team::gone;
 
-/// Who is at both gateways.
+/// The agents of both gateways.
 const AGENTS: [&str; 5] = ["engineer", "qa", "denied", "picky", "down"];
 
-fn house(slugs: &[&str]) -> House {
-    House::both(Release::V2026_9_6, &AGENTS, slugs, None)
+fn stack(slugs: &[&str]) -> Stack {
+    Stack::both(Release::V2026_9_6, &AGENTS, slugs, None)
 }
 
-/// What stands first in everything that is said to an agent about the only row.
-fn marker(house: &House, attempt: u32) -> String {
-    let rows = house.board.rows("notifications");
+/// The beginning of every input about the only row.
+fn marker(stack: &Stack, attempt: u32) -> String {
+    let rows = stack.board.rows("notifications");
     let mentions = rows.iter().filter(|row| row["type"] == "mention");
     let ids: Vec<&str> = mentions.map(|row| row["_id"].as_str().unwrap()).collect();
     let [id] = ids.as_slice() else { panic!("one row is expected: {rows:?}") };
     format!("[n-{id} try {attempt}]\n")
 }
 
-/// The texts that were said to the agent, in order.
+/// The inputs of the agent, in order.
 fn heard(items: &[Value]) -> Vec<&str> {
     let users = items.iter().filter(|item| item["role"] == "user");
     users.map(|item| item["content"].as_str().unwrap()).collect()
 }
 
 /// How often a task has changed its status.
-fn moves(house: &House, task: &str) -> usize {
-    let happened = house.board.look("activities:listByTask", json!({"taskId": task})).unwrap();
+fn moves(stack: &Stack, task: &str) -> usize {
+    let happened = stack.board.look("activities:listByTask", json!({"taskId": task})).unwrap();
     happened.as_array().unwrap().iter().filter(|row| row["type"] == "task_status_changed").count()
 }
 
 #[test]
-fn a_mention_is_answered_and_the_marker_is_the_first_that_the_history_shows() {
-    let house = house(&["engineer"]);
-    let task = house.task("in_progress", &["engineer"]);
-    house.tell(&task, "engineer", "SAY Good morning, Dana.");
-    assert_eq!(house.answer_of("engineer", &task), "Good morning, Dana.");
-    house.settled();
-    let items = house.history("engineer", &task);
+fn a_mention_is_answered_and_the_marker_begins_the_history() {
+    let stack = stack(&["engineer"]);
+    let task = stack.task("in_progress", &["engineer"]);
+    stack.tell(&task, "engineer", "SAY Good morning, Dana.");
+    assert_eq!(stack.answer_of("engineer", &task), "Good morning, Dana.");
+    stack.settled();
+    let items = stack.history("engineer", &task);
     let [text] = heard(&items)[..] else { panic!("{items:?}") };
-    assert!(text.starts_with(&marker(&house, 1)), "{text}");
+    assert!(text.starts_with(&marker(&stack, 1)), "{text}");
     assert!(text.contains("SAY Good morning") && text.contains("Now reply."), "it is whole: {text}");
-    let health = house.health();
+    let health = stack.health();
     assert_eq!((&health["status"], &health["reasons"]), (&json!("healthy"), &json!([])), "{health}");
     assert_eq!(health["delivery"]["ended"], json!({"answered": 1}), "{health}");
     assert_eq!((&health["delivery"]["failed"], &health["delivery"]["waiting"]), (&json!(0), &json!(0)));
@@ -63,207 +63,208 @@ fn a_mention_is_answered_and_the_marker_is_the_first_that_the_history_shows() {
 }
 
 #[test]
-fn a_session_goes_on_and_old_words_are_not_taken_for_new_ones() {
-    let house = house(&["engineer"]);
-    let task = house.task("in_progress", &["engineer"]);
+fn a_session_continues_and_old_answers_are_not_taken_for_new_ones() {
+    let stack = stack(&["engineer"]);
+    let task = stack.task("in_progress", &["engineer"]);
     let want = ["one", "two", "three"];
     for (number, word) in (1..).zip(want) {
-        house.tell(&task, "engineer", &format!("SAY {word}"));
-        house.until("an answer", |_| house.said_by("engineer", &task).len() == number);
-        house.settled();
+        stack.tell(&task, "engineer", &format!("SAY {word}"));
+        stack.until("an answer", |_| stack.said_by("engineer", &task).len() == number);
+        stack.settled();
     }
-    assert_eq!(house.said_by("engineer", &task), want);
-    assert_eq!(heard(&house.history("engineer", &task)).len(), 3);
-    assert_eq!(house.health()["delivery"]["ended"], json!({"answered": 3}));
+    assert_eq!(stack.said_by("engineer", &task), want);
+    assert_eq!(heard(&stack.history("engineer", &task)).len(), 3);
+    assert_eq!(stack.health()["delivery"]["ended"], json!({"answered": 3}));
 }
 
 #[test]
 fn two_calls_in_one_reply_change_the_board_once_each() {
-    let house = house(&["engineer"]);
-    let task = house.task("in_progress", &["engineer"]);
+    let stack = stack(&["engineer"]);
+    let task = stack.task("in_progress", &["engineer"]);
     let status = json!({"taskId": task, "status": "review"});
     let document =
         json!({"title": "Findings", "content": "It was the cookie.", "type": "deliverable", "taskId": task});
     let words =
         format!("CALL task_status {status}\nCALL document_upsert {document}\nTHEN\nSAY Both are done.");
-    house.tell(&task, "engineer", &words);
-    assert_eq!(house.answer_of("engineer", &task), "Both are done.");
-    house.settled();
-    assert_eq!(house.board.row("tasks", &task)["status"], "review");
-    assert_eq!(moves(&house, &task), 1);
-    let documents = house.board.rows("documents");
+    stack.tell(&task, "engineer", &words);
+    assert_eq!(stack.answer_of("engineer", &task), "Both are done.");
+    stack.settled();
+    assert_eq!(stack.board.row("tasks", &task)["status"], "review");
+    assert_eq!(moves(&stack, &task), 1);
+    let documents = stack.board.rows("documents");
     assert_eq!(documents.len(), 1, "{documents:?}");
     assert_eq!(
         (&documents[0]["title"], &documents[0]["content"]),
         (&json!("Findings"), &json!("It was the cookie."))
     );
 
-    let items = house.history("engineer", &task);
+    let items = stack.history("engineer", &task);
     let [briefing, results] = heard(&items)[..] else { panic!("{items:?}") };
-    assert!(briefing.starts_with(&marker(&house, 1)), "{briefing}");
+    assert!(briefing.starts_with(&marker(&stack, 1)), "{briefing}");
     let lines: Vec<&str> = results.lines().filter(|line| line.starts_with("Tool:")).collect();
     let [first, second] = lines[..] else { panic!("{results}") };
     let id = |line: &str| line.split(':').nth(1).unwrap().to_owned();
     assert!(id(first) != id(second) && !id(first).is_empty(), "{results}");
     assert!(first.contains("\"success\":true") && second.contains("documentId"), "{results}");
-    assert_eq!(house.health()["delivery"]["ended"], json!({"answered": 1}));
+    assert_eq!(stack.health()["delivery"]["ended"], json!({"answered": 1}));
 }
 
 #[test]
 fn results_of_one_round_lead_to_the_next() {
-    let house = house(&["engineer"]);
-    let task = house.task("in_progress", &["engineer"]);
+    let stack = stack(&["engineer"]);
+    let task = stack.task("in_progress", &["engineer"]);
     let load = json!({"taskId": task});
     let document = json!({"title": "Second", "content": "After the first.", "type": "note", "taskId": task});
     let words =
         format!("CALL task_load {load}\nTHEN\nCALL document_upsert {document}\nTHEN\nSAY After two rounds.");
-    house.tell(&task, "engineer", &words);
-    assert_eq!(house.answer_of("engineer", &task), "After two rounds.");
-    house.settled();
-    assert_eq!(house.board.rows("documents").len(), 1);
-    let items = house.history("engineer", &task);
+    stack.tell(&task, "engineer", &words);
+    assert_eq!(stack.answer_of("engineer", &task), "After two rounds.");
+    stack.settled();
+    assert_eq!(stack.board.rows("documents").len(), 1);
+    let items = stack.history("engineer", &task);
     let [_, loaded, written] = heard(&items)[..] else { panic!("{items:?}") };
     assert!(loaded.starts_with("Tool:") && loaded.contains(&task), "{loaded}");
     assert!(written.starts_with("Tool:") && written.contains("documentId"), "{written}");
-    assert_eq!(house.health()["delivery"]["failed"], 0);
+    assert_eq!(stack.health()["delivery"]["failed"], 0);
 }
 
-/// A call that fails is the agent's to hear of, and nobody else's.
+/// A failed call is reported to the agent only.
 #[test]
-fn a_call_that_fails_comes_back_as_its_result() {
-    let house = house(&["engineer"]);
-    let task = house.task("in_progress", &["engineer"]);
+fn a_failed_call_is_returned_as_its_result() {
+    let stack = stack(&["engineer"]);
+    let task = stack.task("in_progress", &["engineer"]);
     let call = json!({"taskId": gone(&task), "status": "review"});
-    house.tell(&task, "engineer", &format!("CALL task_status {call}\nTHEN\nSAY BLOCKED, it failed."));
-    assert_eq!(house.answer_of("engineer", &task), "BLOCKED, it failed.");
-    assert_eq!(house.board.row("tasks", &task)["status"], "in_progress");
-    let items = house.history("engineer", &task);
+    stack.tell(&task, "engineer", &format!("CALL task_status {call}\nTHEN\nSAY BLOCKED, it failed."));
+    assert_eq!(stack.answer_of("engineer", &task), "BLOCKED, it failed.");
+    assert_eq!(stack.board.row("tasks", &task)["status"], "in_progress");
+    let items = stack.history("engineer", &task);
     let [_, result] = heard(&items)[..] else { panic!("{items:?}") };
     assert!(result.contains("\"success\":false"), "{result}");
 }
 
-/// What stands in the thread of a person who waits in vain.
+/// The notice in the thread of a person who gets no answer.
 const NOTE: &str =
     "*(Automatic note: asked 3 times, the agent said nothing to this mention. Mention it to ask again.)*";
 
-/// Openclaw-gateway §5: the gateway answers silence with an error, and only its history says that it was silence.
+/// Openclaw-gateway §5: the gateway answers silence with an error, and only its history shows that it was
+/// silence.
 #[test]
-fn an_agent_that_says_nothing_is_asked_three_times_and_then_named() {
+fn a_silent_agent_is_asked_three_times_and_then_reported() {
     for words in ["EMPTY", "SAY NO_REPLY"] {
-        let house = house(&["engineer"]);
-        let task = house.task("in_progress", &["engineer"]);
-        house.tell(&task, "engineer", words);
-        house.settled();
-        let health = house.health();
+        let stack = stack(&["engineer"]);
+        let task = stack.task("in_progress", &["engineer"]);
+        stack.tell(&task, "engineer", words);
+        stack.settled();
+        let health = stack.health();
         assert_eq!(health["delivery"]["ended"], json!({"unanswered": 1}), "{words}: {health}");
         assert_eq!(health["delivery"]["requiredNotificationRetryExhaustedCount"], 1);
-        assert_eq!(house.said_by("engineer", &task), [NOTE], "{words}: only that there is no answer");
-        let items = house.history("engineer", &task);
+        assert_eq!(stack.said_by("engineer", &task), [NOTE], "{words}: only that there is no answer");
+        let items = stack.history("engineer", &task);
         let texts = heard(&items);
-        assert!(texts.last().unwrap().starts_with(&marker(&house, 3)), "{words}: {texts:?}");
-        assert!(house.undelivered().is_empty());
+        assert!(texts.last().unwrap().starts_with(&marker(&stack, 3)), "{words}: {texts:?}");
+        assert!(stack.undelivered().is_empty());
     }
 }
 
 #[test]
-fn the_word_for_nothing_to_say_is_posted_nowhere() {
-    let house = house(&["qa"]);
-    let task = house.task("in_progress", &["qa"]);
-    house.tell(&task, "qa", "SAY HEARTBEAT_OK");
-    house.settled();
-    assert_eq!(house.health()["delivery"]["ended"], json!({"silent": 1}), "{}", house.health());
-    assert_eq!(house.said_by("qa", &task), Vec::<String>::new());
+fn the_silence_word_is_posted_nowhere() {
+    let stack = stack(&["qa"]);
+    let task = stack.task("in_progress", &["qa"]);
+    stack.tell(&task, "qa", "SAY HEARTBEAT_OK");
+    stack.settled();
+    assert_eq!(stack.health()["delivery"]["ended"], json!({"silent": 1}), "{}", stack.health());
+    assert_eq!(stack.said_by("qa", &task), Vec::<String>::new());
 }
 
-/// A provider that refuses or is in trouble may come round, so the row waits; nobody else notices.
+/// A failing provider may recover, so the row waits; other agents are not affected.
 #[test]
-fn a_provider_that_refuses_one_agent_is_named_and_the_others_go_on() {
+fn a_provider_failure_of_one_agent_is_reported_and_the_others_continue() {
     let rows = [
         ("picky", "FAIL 400 no such thing", "the model's provider does not accept the request"),
         ("denied", "FAIL 401 bad key", "the model's provider does not accept its key or its account"),
         ("down", "FAIL 500 boom", "the model's provider is overloaded or in trouble"),
     ];
     for (slug, words, sentence) in rows {
-        let house = house(&[slug, "qa"]);
-        let (task, other) = (house.task("in_progress", &[slug]), house.task("in_progress", &["qa"]));
-        house.tell(&task, slug, words);
-        house.tell(&other, "qa", "SAY Here I am.");
-        assert_eq!(house.answer_of("qa", &other), "Here I am.", "{slug}");
+        let stack = stack(&[slug, "qa"]);
+        let (task, other) = (stack.task("in_progress", &[slug]), stack.task("in_progress", &["qa"]));
+        stack.tell(&task, slug, words);
+        stack.tell(&other, "qa", "SAY Here I am.");
+        assert_eq!(stack.answer_of("qa", &other), "Here I am.", "{slug}");
         let named = |health: &Value| {
             let last = health["delivery"]["lastErrorMessage"].as_str();
             last.is_some_and(|last| last.contains(sentence))
         };
-        let health = house.until(sentence, named);
+        let health = stack.until(sentence, named);
         assert!(health["delivery"]["ended"]["dead"].is_null(), "{slug}: {health}");
-        // Who was answered is marked a moment later.
-        house.until("one row settled", |_| house.undelivered().len() == 1);
-        assert_eq!(house.said_by(slug, &task), Vec::<String>::new(), "{slug}");
+        // An answered row is marked a moment later.
+        stack.until("one row settled", |_| stack.undelivered().len() == 1);
+        assert_eq!(stack.said_by(slug, &task), Vec::<String>::new(), "{slug}");
     }
 }
 
 #[test]
 fn two_agents_work_at_the_same_time() {
-    let house = house(&["engineer", "qa"]);
-    let tasks = ["engineer", "qa"].map(|slug| (slug, house.task("in_progress", &[slug])));
+    let stack = stack(&["engineer", "qa"]);
+    let tasks = ["engineer", "qa"].map(|slug| (slug, stack.task("in_progress", &[slug])));
     for (slug, task) in &tasks {
-        house.tell(task, slug, &format!("DELAY 3000\nSAY {slug} at last."));
+        stack.tell(task, slug, &format!("DELAY 3000\nSAY {slug} at last."));
     }
-    house.until("two turns under way", |health| health["delivery"]["inFlight"] == 2);
+    stack.until("two turns under way", |health| health["delivery"]["inFlight"] == 2);
     for (slug, task) in &tasks {
-        assert_eq!(house.answer_of(slug, task), format!("{slug} at last."));
+        assert_eq!(stack.answer_of(slug, task), format!("{slug} at last."));
     }
-    house.settled();
-    assert_eq!(house.health()["delivery"]["ended"], json!({"answered": 2}));
+    stack.settled();
+    assert_eq!(stack.health()["delivery"]["ended"], json!({"answered": 2}));
 }
 
 #[test]
-fn an_agent_that_the_gateway_does_not_know_is_named_and_may_still_be_hired() {
-    let mut house = house(&["nobody", "qa"]);
-    let (task, other) = (house.task("in_progress", &["nobody"]), house.task("in_progress", &["qa"]));
-    house.tell(&task, "nobody", "SAY hello");
-    house.tell(&other, "qa", "SAY Here I am.");
-    assert_eq!(house.answer_of("qa", &other), "Here I am.");
-    house.until("one row settled", |_| house.undelivered().len() == 1);
-    house.until("the agent named", |health| {
+fn an_agent_unknown_to_the_gateway_is_reported_and_may_be_added() {
+    let mut stack = stack(&["nobody", "qa"]);
+    let (task, other) = (stack.task("in_progress", &["nobody"]), stack.task("in_progress", &["qa"]));
+    stack.tell(&task, "nobody", "SAY hello");
+    stack.tell(&other, "qa", "SAY Here I am.");
+    assert_eq!(stack.answer_of("qa", &other), "Here I am.");
+    stack.until("one row settled", |_| stack.undelivered().len() == 1);
+    stack.until("the agent named", |health| {
         health["delivery"]["lastErrorMessage"]
             .as_str()
             .is_some_and(|last| last.contains("does not know the agent"))
     });
-    let log = house.stop();
+    let log = stack.stop();
     assert!(log.contains("the gateway does not know the agent (Unknown agent 'nobody')"), "{log}");
     assert!(log.contains("Add the agent, under its slug, to agents.entries"), "{log}");
-    assert_eq!(house.said_by("nobody", &task), Vec::<String>::new());
+    assert_eq!(stack.said_by("nobody", &task), Vec::<String>::new());
 }
 
 #[test]
-fn a_wrong_token_lets_rows_wait_and_none_is_lost() {
-    let house = House::both(Release::V2026_9_6, &AGENTS, &["engineer", "qa"], Some("not-the-token"));
-    let tasks = ["engineer", "qa"].map(|slug| (slug, house.task("in_progress", &[slug])));
+fn a_wrong_token_delays_rows_and_loses_none() {
+    let stack = Stack::both(Release::V2026_9_6, &AGENTS, &["engineer", "qa"], Some("not-the-token"));
+    let tasks = ["engineer", "qa"].map(|slug| (slug, stack.task("in_progress", &[slug])));
     for (slug, task) in &tasks {
-        house.tell(task, slug, "SAY hello");
+        stack.tell(task, slug, "SAY hello");
     }
     let closed = |health: &Value| health["gateway"]["running"] == false;
-    let health = house.until("a closed gate", closed);
+    let health = stack.until("a closed gate", closed);
     assert_eq!(health["status"], "degraded", "{health}");
-    // Again and again, in the pace of the gate.
+    // Repeatedly, at the intervals of the breaker.
     let began = Instant::now();
     while began.elapsed() < Duration::from_secs(4) {
         std::thread::sleep(Duration::from_millis(200));
-        let health = house.health();
+        let health = stack.health();
         assert_eq!(health["delivery"]["ended"], json!({}), "{health}");
     }
-    let health = house.until("a closed gate", closed);
+    let health = stack.until("a closed gate", closed);
     let why = health["gateway"]["closed"].as_str().unwrap();
     assert!(why.contains("the gateway does not accept our token"), "{why}");
     let last = health["gateway"]["lastSendError"].as_str().unwrap();
     assert!(last.contains("OPENCLAW_GATEWAY_TOKEN must equal"), "{last}");
-    assert_eq!((house.undelivered().len(), &health["delivery"]["waiting"]), (2, &json!(2)));
+    assert_eq!((stack.undelivered().len(), &health["delivery"]["waiting"]), (2, &json!(2)));
 }
 
-/// Whether this is all of so many characters.
+/// Checks that the whole text of this many characters is there.
 #[track_caller]
 fn assert_whole(answer: &str, chars: usize) {
-    // The end of a message is not white.
+    // The end of a message has no white space.
     assert_eq!(answer.len(), chars - 1);
     let lines: Vec<&str> = answer.lines().collect();
     assert_eq!(lines.len(), chars / 80);
@@ -272,60 +273,61 @@ fn assert_whole(answer: &str, chars: usize) {
     }
 }
 
-/// Far above what a history shows, below what a message may have.
+/// Far longer than a history shows, shorter than a message may be.
 #[test]
 fn a_long_answer_is_posted_whole() {
     const CHARS: usize = 60_000;
-    let house = house(&["engineer"]);
-    let task = house.task("in_progress", &["engineer"]);
-    house.tell(&task, "engineer", &format!("LONG {CHARS}"));
-    assert_whole(&house.answer_of("engineer", &task), CHARS);
+    let stack = stack(&["engineer"]);
+    let task = stack.task("in_progress", &["engineer"]);
+    stack.tell(&task, "engineer", &format!("LONG {CHARS}"));
+    assert_whole(&stack.answer_of("engineer", &task), CHARS);
 }
 
-/// The way loses it, the history shows it cut, and it is there whole all the same: the model is asked once.
+/// The connection loses the answer and the history cuts it; the whole text is still available. The model is
+/// called once.
 #[test]
-fn a_long_answer_that_was_lost_is_adopted_whole() {
+fn a_long_lost_answer_is_adopted_whole() {
     const CHARS: usize = 20_000;
-    let mut house = House::lossy(Release::V2026_9_6, &AGENTS, &["engineer"], 1);
-    let task = house.task("in_progress", &["engineer"]);
-    house.tell(&task, "engineer", &format!("LONG {CHARS}"));
-    assert_whole(&house.answer_of("engineer", &task), CHARS);
-    house.settled();
+    let mut stack = Stack::lossy(Release::V2026_9_6, &AGENTS, &["engineer"], 1);
+    let task = stack.task("in_progress", &["engineer"]);
+    stack.tell(&task, "engineer", &format!("LONG {CHARS}"));
+    assert_whole(&stack.answer_of("engineer", &task), CHARS);
+    stack.settled();
     assert_eq!(
-        (house.losses_left(), house.health()["delivery"]["ended"].clone()),
+        (stack.losses_left(), stack.health()["delivery"]["ended"].clone()),
         (0, json!({"answered": 1}))
     );
-    let items = house.history("engineer", &task);
+    let items = stack.history("engineer", &task);
     let [text] = heard(&items)[..] else { panic!("{items:?}") };
-    assert!(text.starts_with(&marker(&house, 1)), "{text}");
+    assert!(text.starts_with(&marker(&stack, 1)), "{text}");
     let shown = items.last().unwrap()["content"][0]["text"].as_str().unwrap();
     assert!(shown.ends_with("...(truncated)..."), "{}", shown.len());
-    let log = house.stop();
+    let log = stack.stop();
     assert!(log.contains("its answer was found in the session's history"), "{log}");
 }
 
-/// As large as briefings get: a message of 40 KB, a long description, a long thread.
+/// A briefing of the largest usual size: a message of 40 KB, a long description, a long thread.
 #[test]
-fn a_full_briefing_is_taken_whole() {
-    let house = house(&["engineer", "qa"]);
-    let task = house.task("in_progress", &["engineer"]);
-    house.board.edit("tasks", &task, json!({"description": "The cookie is lost. ".repeat(400)}));
+fn a_full_briefing_is_accepted_whole() {
+    let stack = stack(&["engineer", "qa"]);
+    let task = stack.task("in_progress", &["engineer"]);
+    stack.board.edit("tasks", &task, json!({"description": "The cookie is lost. ".repeat(400)}));
     for number in 0..30 {
-        house.board.says(
-            house.agent("qa"),
+        stack.board.says(
+            stack.agent("qa"),
             &task,
             &format!("SAY old words {number}. {}", "More of it. ".repeat(100)),
         );
     }
-    house.settled();
+    stack.settled();
     let filler = "Grüße aus dem Thread, mit 絵文字 🙂 und \"Zeichen\". ".repeat(800);
-    house.tell(&task, "engineer", &format!("SAY It was all there.\n{filler}\nthe very end"));
-    house.until("the answer", |_| {
-        house.said_by("engineer", &task).iter().any(|said| said == "It was all there.")
+    stack.tell(&task, "engineer", &format!("SAY It was all there.\n{filler}\nthe very end"));
+    stack.until("the answer", |_| {
+        stack.said_by("engineer", &task).iter().any(|said| said == "It was all there.")
     });
-    house.settled();
-    assert_eq!(house.health()["delivery"]["failed"], 0, "nothing was refused");
-    let items = house.history("engineer", &task);
+    stack.settled();
+    assert_eq!(stack.health()["delivery"]["failed"], 0, "nothing was refused");
+    let items = stack.history("engineer", &task);
     let last = *heard(&items).last().unwrap();
     assert!(last.starts_with("[n-") && last.contains(" try 1]\n"), "{last}");
     assert!(last.ends_with("...(truncated)..."), "longer than what is shown: {}", last.len());

@@ -1,4 +1,5 @@
-//! Two programs on one account, as on two machines: at one board and one gateway, with state directories of their own.
+//! Two programs on one account, as on two machines: with one board and one gateway, and separate state
+//! directories.
 
 #![allow(clippy::print_stdout, reason = "figures for whoever runs the tests with --nocapture")]
 
@@ -11,11 +12,11 @@ use std::collections::HashMap;
 use std::path::Path;
 use std::time::{Duration, Instant};
 
-use super::processes::House;
+use super::processes::Stack;
 use crate::support::board::agent;
 use crate::support::program::{Running, private};
 
-/// As the house sets it.
+/// The setup's number of workers.
 const WORKERS: u64 = 20;
 
 const SLUGS: [&str; 5] = ["one", "two", "three", "four", "five"];
@@ -25,42 +26,42 @@ fn slow(prompt: &Prompt) -> Thought {
 }
 
 /// Fifty tracks.
-fn tasks(house: &House) -> Vec<(&'static str, String)> {
-    let task = |n: usize| (SLUGS[n % 5], house.task("in_progress", &[SLUGS[n % 5]]));
+fn tasks(stack: &Stack) -> Vec<(&'static str, String)> {
+    let task = |n: usize| (SLUGS[n % 5], stack.task("in_progress", &[SLUGS[n % 5]]));
     (0..50).map(task).collect()
 }
 
-/// So many rows, evenly over the tracks.
-fn load(house: &House, tasks: &[(&str, String)], rows: usize) {
+/// This many rows, evenly over the tracks.
+fn load(stack: &Stack, tasks: &[(&str, String)], rows: usize) {
     for n in 0..rows {
         let (slug, task) = &tasks[n % tasks.len()];
-        house.board.person_says(task, &format!("@{slug}, number {n}"));
+        stack.board.person_says(task, &format!("@{slug}, number {n}"));
     }
 }
 
-/// Nobody has said that the account is offline, and no agent was taken off the board.
-fn nobody_went_offline(house: &House) {
-    assert_ne!(house.account()["runtimeStatus"], "offline");
-    let rows = house.board.rows("activities");
+/// Checks that the account was never offline, and that no agent was removed from the board.
+fn nobody_went_offline(stack: &Stack) {
+    assert_ne!(stack.account()["runtimeStatus"], "offline");
+    let rows = stack.board.rows("activities");
     let offline: Vec<&Value> = rows.iter().filter(|row| row["meta"]["newStatus"] == "offline").collect();
     assert!(offline.is_empty(), "{offline:?}");
-    assert!(house.board.rows("agents").iter().all(|agent| agent["status"] != "offline"));
+    assert!(stack.board.rows("agents").iter().all(|agent| agent["status"] != "offline"));
 }
 
-/// How many messages stand in the threads twice, and how many turns were asked for twice: by the books of the backend
-/// and of the gateway.
-pub(super) fn doubled(house: &House) -> (u64, u64) {
+/// How many messages are in the threads twice, and how many turns were sent twice, by the books of the
+/// backend and of the gateway.
+pub(super) fn doubled(stack: &Stack) -> (u64, u64) {
     let mut posts: HashMap<String, u64> = HashMap::new();
-    for row in house.board.rows("messages").iter().filter(|row| row["authorType"] == "agent") {
+    for row in stack.board.rows("messages").iter().filter(|row| row["authorType"] == "agent") {
         let source = row["sourceNotificationId"].as_str().expect("every answer names its row");
         *posts.entry(source.to_owned()).or_default() += 1;
     }
     let posts = posts.values().map(|count| count - 1).sum();
-    let turns = house.gateway().markers().values().map(|marks| marks.posts.saturating_sub(1)).sum();
+    let turns = stack.gateway().markers().values().map(|marks| marks.posts.saturating_sub(1)).sum();
     (posts, turns)
 }
 
-/// Whether `/health` names another runtime. A process that is leaving does not answer any more.
+/// Whether `/health` names another runtime. A process that is stopping does not answer any more.
 fn says_foreign(address: &str) -> bool {
     let answer = agent().get(format!("http://{address}/health")).call();
     let body = answer.and_then(|mut answer| answer.body_mut().read_to_string()).unwrap_or_default();
@@ -71,31 +72,32 @@ fn is_typing(row: &Value) -> bool {
     row.get("readAt").is_some() && row.get("deliveredAt").is_none() && row.get("deliveryEndedAt").is_none()
 }
 
-/// On one machine the lock tells them apart at once, and the sentence does not lead to two state directories.
+/// On one machine the lock detects the second program at once, and the error does not suggest a second state
+/// directory.
 #[test]
-fn a_second_one_with_the_same_state_directory_is_refused_in_a_sentence() {
-    let house = House::new(&["one"], slow);
-    let port = house.address().rsplit(':').next().unwrap();
+fn a_second_program_with_the_same_state_directory_is_refused() {
+    let stack = Stack::new(&["one"], slow);
+    let port = stack.address().rsplit(':').next().unwrap();
     for port in ["0", port] {
         let (code, log) =
-            house.another_with(&[("STATE_DIR", house.state_dir()), ("HEALTH_PORT", port)]).end();
+            stack.another_with(&[("STATE_DIR", stack.state_dir()), ("HEALTH_PORT", port)]).end();
         assert_eq!(code, Some(4), "a supervisor is not to try again: {log}");
-        let words = format!("already runs on STATE_DIR {}; stop it.", house.state_dir());
+        let words = format!("already runs on STATE_DIR {}; stop it.", stack.state_dir());
         assert!(log.contains(&words) && log.contains("A second STATE_DIR would not help"), "{log}");
         assert!(!log.contains("listening on"), "nobody is told of a door that closes at once: {log}");
     }
-    nobody_went_offline(&house);
+    nobody_went_offline(&stack);
 }
 
-/// A command has the ledger for a moment. Whoever leaves because of another runtime is not started again, so that is
-/// waited for.
+/// A command holds the ledger for a moment. A program that stops because of another runtime is not restarted,
+/// so the start waits for the ledger.
 #[test]
-fn a_command_that_has_the_ledger_for_a_moment_is_waited_for() {
-    let mut house = House::new(&["one"], slow);
-    house.kill();
-    let options = Options::new(AccountId::new(&house.board.account), LedgerSync::Full);
-    let held = Ledger::open(&private(Path::new(house.state_dir())), &options).unwrap();
-    let mut started = house.another_with(&[("STATE_DIR", house.state_dir())]);
+fn a_start_waits_for_a_command_that_holds_the_ledger() {
+    let mut stack = Stack::new(&["one"], slow);
+    stack.kill();
+    let options = Options::new(AccountId::new(&stack.board.account), LedgerSync::Full);
+    let held = Ledger::open(&private(Path::new(stack.state_dir())), &options).unwrap();
+    let mut started = stack.another_with(&[("STATE_DIR", stack.state_dir())]);
     started.hear("another process has the ledger");
     drop(held);
     started.address();
@@ -104,19 +106,19 @@ fn a_command_that_has_the_ledger_for_a_moment_is_waited_for() {
 /// The backend receives a call of a killed runtime between the first lists of the next one.
 #[test]
 fn a_late_call_of_a_killed_runtime_does_not_end_the_next_one() {
-    let mut house = House::set(&SLUGS, slow, &[(STAND_BACK, "1000")]);
-    house.kill();
-    let tasks = tasks(&house);
-    load(&house, &tasks, 30);
-    let rows = house.undelivered();
-    let mut next = house.another_with(&[(STAND_BACK, "1000")]);
+    let mut stack = Stack::set(&SLUGS, slow, &[(STAND_BACK, "1000")]);
+    stack.kill();
+    let tasks = tasks(&stack);
+    load(&stack, &tasks, 30);
+    let rows = stack.undelivered();
+    let mut next = stack.another_with(&[(STAND_BACK, "1000")]);
     let address = next.address();
     let until = Instant::now() + Duration::from_mins(1);
     let mut late = rows.iter().map(|row| row["_id"].as_str().unwrap());
     while !says_foreign(&address) && !next.has_ended() {
         assert!(Instant::now() < until, "no call is seen between two lists");
         if let Some(id) = late.next() {
-            house.board.service("markNotificationRead", json!({"notificationId": id})).unwrap();
+            stack.board.service("markNotificationRead", json!({"notificationId": id})).unwrap();
         }
         std::thread::sleep(Duration::from_millis(200));
     }
@@ -125,41 +127,41 @@ fn a_late_call_of_a_killed_runtime_does_not_end_the_next_one() {
         panic!("it has left with {code:?}: {log}");
     }
     next.hear("going on");
-    house.take(next, address);
-    house.settled();
-    assert_eq!(doubled(&house), (0, 0));
-    assert_eq!(house.health()["delivery"]["ended"], json!({"answered": 30}));
-    assert!(house.health()["delivery"]["foreignInstance"].is_null());
+    stack.take(next, address);
+    stack.settled();
+    assert_eq!(doubled(&stack), (0, 0));
+    assert_eq!(stack.health()["delivery"]["ended"], json!({"answered": 30}));
+    assert!(stack.health()["delivery"]["foreignInstance"].is_null());
 }
 
 #[test]
-fn the_second_one_leaves_without_a_turn_and_disturbs_nobody() {
-    let house = House::set(&SLUGS, slow, &[(STAND_BACK, "1000")]);
-    let tasks = tasks(&house);
-    load(&house, &tasks, 200);
-    house.begun();
-    let mut other = house.another();
+fn the_second_program_stops_without_a_turn_or_disturbance() {
+    let stack = Stack::set(&SLUGS, slow, &[(STAND_BACK, "1000")]);
+    let tasks = tasks(&stack);
+    load(&stack, &tasks, 200);
+    stack.begun();
+    let mut other = stack.another();
     let address = other.address();
     let line = other.hear("another runtime works on this account");
     assert!(line.contains("Stop one of the two"), "{line}");
     let (code, log) = other.end();
     assert_eq!(code, Some(4), "{log}");
     assert!(!log.contains("answered"), "it has delivered nothing: {log}");
-    nobody_went_offline(&house);
-    house.settled();
-    assert_eq!(doubled(&house), (0, 0));
-    assert_eq!(house.health()["delivery"]["ended"], json!({"answered": 200}));
+    nobody_went_offline(&stack);
+    stack.settled();
+    assert_eq!(doubled(&stack), (0, 0));
+    assert_eq!(stack.health()["delivery"]["ended"], json!({"answered": 200}));
     assert!(std::net::TcpStream::connect(address).is_err(), "it has gone");
 }
 
-/// Whoever is there first never hears of the other one, so this is about two that start at the same instant.
+/// An established program never notices the other one, so this test starts two at the same instant.
 #[test]
-fn of_two_that_start_together_one_stays() {
-    let mut house = House::set(&SLUGS, slow, &[("DELIVERY_INTERVAL", "2000"), (STAND_BACK, "4000")]);
-    house.kill();
-    let tasks = tasks(&house);
-    load(&house, &tasks, 200);
-    let (mut one, mut two) = (house.another(), house.another());
+fn of_two_programs_started_together_one_stays() {
+    let mut stack = Stack::set(&SLUGS, slow, &[("DELIVERY_INTERVAL", "2000"), (STAND_BACK, "4000")]);
+    stack.kill();
+    let tasks = tasks(&stack);
+    load(&stack, &tasks, 200);
+    let (mut one, mut two) = (stack.another(), stack.another());
     let (here, there) = (one.address(), two.address());
     let until = Instant::now() + Duration::from_mins(4);
     let mut more = 0;
@@ -170,43 +172,44 @@ fn of_two_that_start_together_one_stays() {
             (ended, _) => assert!(!ended, "nobody stays"),
         }
         assert!(Instant::now() < until, "both stay");
-        // Where nothing is to be done neither can be seen.
+        // Without rows neither program can be seen.
         std::thread::sleep(Duration::from_millis(500));
-        load(&house, &tasks[more % 50..], 1);
+        load(&stack, &tasks[more % 50..], 1);
         more += 1;
     };
     let (code, log) = left.end();
     assert_eq!(code, Some(4), "{log}");
-    house.take(stays, address);
-    nobody_went_offline(&house);
-    house.settled();
-    let (posts, turns) = doubled(&house);
+    stack.take(stays, address);
+    nobody_went_offline(&stack);
+    stack.settled();
+    let (posts, turns) = doubled(&stack);
     println!("two together: {turns} turns and {posts} messages twice; {more} rows until one had left");
     assert_eq!(posts, 0, "no message stands twice");
     assert!(turns <= 2 * WORKERS, "{turns} turns were made twice");
     assert!(
-        house
+        stack
             .board
             .rows("notifications")
             .iter()
             .all(|row| row["recipientType"] != "agent" || row.get("deliveredAt").is_some())
     );
-    assert!(!house.board.rows("notifications").iter().any(is_typing));
-    assert!(house.health()["delivery"]["foreignInstance"].is_null());
+    assert!(!stack.board.rows("notifications").iter().any(is_typing));
+    assert!(stack.health()["delivery"]["foreignInstance"].is_null());
 }
 
-/// Two that find each other on an empty board see each other with the first rows. Until it is decided `/health` says so.
+/// Two programs on an empty board see each other with the first rows. Until the decision `/health` reports
+/// it.
 #[test]
-fn of_two_that_were_idle_one_stays() {
-    let mut house = House::set(&SLUGS, slow, &[(STAND_BACK, "2000")]);
-    let mut other = house.another();
+fn of_two_idle_programs_one_stays() {
+    let mut stack = Stack::set(&SLUGS, slow, &[(STAND_BACK, "2000")]);
+    let mut other = stack.another();
     let address = other.address();
     other.hear("the team:");
-    let tasks = tasks(&house);
-    load(&house, &tasks, 100);
+    let tasks = tasks(&stack);
+    load(&stack, &tasks, 100);
     let until = Instant::now() + Duration::from_mins(4);
-    let (mut seen, mut more, mut first) = (false, 0, house.give());
-    let here = house.address().to_owned();
+    let (mut seen, mut more, mut first) = (false, 0, stack.give());
+    let here = stack.address().to_owned();
     let (stays, address, left): (Running, String, Running) = loop {
         match (first.has_ended(), other.has_ended()) {
             (false, true) => break (first, here, other),
@@ -216,16 +219,16 @@ fn of_two_that_were_idle_one_stays() {
         seen |= says_foreign(&here) || says_foreign(&address);
         assert!(Instant::now() < until, "both stay");
         std::thread::sleep(Duration::from_millis(500));
-        load(&house, &tasks[more % 50..], 1);
+        load(&stack, &tasks[more % 50..], 1);
         more += 1;
     };
     assert!(seen, "/health says so");
     let (code, log) = left.end();
     assert_eq!(code, Some(4), "{log}");
-    house.take(stays, address);
-    nobody_went_offline(&house);
-    house.settled();
-    let (posts, turns) = doubled(&house);
+    stack.take(stays, address);
+    nobody_went_offline(&stack);
+    stack.settled();
+    let (posts, turns) = doubled(&stack);
     println!("two idle ones: {turns} turns and {posts} messages twice");
     assert_eq!(posts, 0, "no message stands twice");
     assert!(turns <= 2 * WORKERS, "{turns} turns were made twice");

@@ -1,23 +1,24 @@
-//! `/metrics` and `/health` (http-and-tools §3, runtime-behaviour Appendix C): every row of their tables over a socket,
-//! the text held to Prometheus' rules, the alerts held to the text, and the reasons brought about for real.
+//! `/metrics` and `/health` (http-and-tools §3, runtime-behaviour Appendix C): every row of their tables over
+//! a socket, the text checked by Prometheus' rules, the alerts checked against the text, and every reason
+//! produced for real.
 
 /// The rule file.
 mod alerts;
 /// No secret in any answer.
 mod canaries;
-/// A strict reader of the text form.
+/// A strict parser of the text format.
 mod exposition;
-/// Each reason, brought about.
+/// Each reason, produced for real.
 mod reasons;
-/// What the backend is told.
+/// The reports to the backend.
 mod statuses;
-/// What the tables say, row by row.
+/// The tables, row by row.
 mod tables;
 
 use mission_control_runtime::http::message::{Reply, Request};
 use mission_control_runtime::http::server::{Server, ServerLimits};
 
-use super::processes::House;
+use super::processes::Stack;
 use crate::support::board::agent;
 
 /// An answer of the program's own server.
@@ -28,7 +29,7 @@ pub(super) struct Answer {
     pub(super) body: String,
 }
 
-/// Asks for a path, accepting this kind.
+/// Requests a path, accepting this content type.
 pub(super) fn ask(address: &str, method: &str, path: &str, accept: &str) -> Answer {
     let url = format!("http://{address}{path}");
     let agent = agent();
@@ -48,45 +49,45 @@ pub(super) fn ask(address: &str, method: &str, path: &str, accept: &str) -> Answ
     }
 }
 
-/// The page of figures as it is now.
-pub(super) fn figures(house: &House) -> exposition::Page {
-    let answer = ask(house.address(), "GET", "/metrics", "text/plain");
+/// The present page of figures.
+pub(super) fn figures(stack: &Stack) -> exposition::Page {
+    let answer = ask(stack.address(), "GET", "/metrics", "text/plain");
     exposition::read(&answer.body).unwrap_or_else(|why| panic!("{why}:\n{}", answer.body))
 }
 
-/// Waits for the figures to be so: they are prepared for many, and may be a moment old.
-fn figures_once(house: &House, is_so: impl Fn(&exposition::Page) -> bool) -> exposition::Page {
-    let mut page = figures(house);
-    house.until("figures", |_| {
-        page = figures(house);
+/// Waits until a condition on the figures holds: they are cached, and may be a moment old.
+fn figures_once(stack: &Stack, is_so: impl Fn(&exposition::Page) -> bool) -> exposition::Page {
+    let mut page = figures(stack);
+    stack.until("figures", |_| {
+        page = figures(stack);
         is_so(&page)
     });
     page
 }
 
-/// Another program takes the place of the house's, with these variables.
-pub(super) fn restart(house: &mut House, more: &[(&str, &str)]) {
-    house.kill();
-    start(house, more);
+/// Replaces the running program by one with these variables.
+pub(super) fn restart(stack: &mut Stack, more: &[(&str, &str)]) {
+    stack.kill();
+    start(stack, more);
 }
 
-/// A program with these variables takes the place of one that has ended.
-fn start(house: &mut House, more: &[(&str, &str)]) {
-    let mut program = house.another_with(more);
+/// Starts a program with these variables after another one has ended.
+fn start(stack: &mut Stack, more: &[(&str, &str)]) {
+    let mut program = stack.another_with(more);
     let address = program.address();
-    house.take(program, address);
+    stack.take(program, address);
 }
 
-/// Somebody between the program and Mission Control.
+/// A proxy between the program and Mission Control.
 pub(super) struct Meddler(Server);
 
 impl Meddler {
     /// Changes the answers on their way.
     pub(super) fn between(
-        house: &House,
+        stack: &Stack,
         change: impl Fn(&Request, Reply) -> Reply + Send + Sync + 'static,
     ) -> Self {
-        let (url, client) = (house.board.url(), agent());
+        let (url, client) = (stack.board.url(), agent());
         let server = Server::bind("127.0.0.1:0", ServerLimits::default(), move |request| {
             let sent = client
                 .post(format!("{url}{}", request.path()))

@@ -1,4 +1,4 @@
-//! How the program ends when it is told to, whoever hangs.
+//! The orderly stop of the program, whatever hangs.
 
 #![allow(clippy::print_stdout, reason = "figures for whoever runs the tests with --nocapture")]
 
@@ -12,17 +12,17 @@ use std::time::{Duration, Instant};
 use mission_control_runtime::demo::gateway::{Fault, Prompt, Thought};
 use serde_json::Value;
 
-use super::processes::House;
+use super::processes::Stack;
 use crate::support::program::get;
 
-/// What the program promises, beside the time of the drain.
+/// The promised time in addition to the drain.
 const AFTER_THE_DRAIN: Duration = Duration::from_secs(10);
 
 fn endless(prompt: &Prompt) -> Thought {
     Thought::say(prompt.agent.clone()).after(Duration::from_mins(10))
 }
 
-/// Somebody in the middle who passes everything on until he falls asleep.
+/// A proxy that forwards everything until it stalls.
 struct Relay {
     address: String,
     asleep: Arc<AtomicBool>,
@@ -59,61 +59,62 @@ fn pass_on(mut from: TcpStream, mut to: TcpStream, asleep: &AtomicBool) {
             return;
         }
     }
-    // What one side has ended the other must hear of.
+    // The end of one direction is forwarded to the other side.
     let _ = to.shutdown(std::net::Shutdown::Write);
 }
 
 /// The only row of an agent.
-fn row(house: &House) -> Option<Value> {
-    house.board.rows("notifications").into_iter().find(|row| row["recipientType"] == "agent")
+fn row(stack: &Stack) -> Option<Value> {
+    stack.board.rows("notifications").into_iter().find(|row| row["recipientType"] == "agent")
 }
 
-/// A turn that is cut off at the end of the drain is called ended at the backend before the account goes offline; the
-/// server answers up to then.
+/// A turn that is cut off at the end of the drain is marked as ended at the backend before the account goes
+/// offline; the server answers until then.
 #[test]
-fn a_turn_that_is_cut_off_says_so_and_nobody_types_any_more() {
+fn a_turn_cut_off_by_the_stop_ends_typing() {
     for stalls in [false, true] {
-        let mut house = House::set(&["ben"], endless, &[("DRAIN_TIMEOUT_MS", "700")]);
+        let mut stack = Stack::set(&["ben"], endless, &[("DRAIN_TIMEOUT_MS", "700")]);
         if stalls {
-            house.faults().always(Fault::StallBefore);
+            stack.faults().always(Fault::StallBefore);
         }
-        let task = house.task("assigned", &["ben"]);
-        house.mention(&task, "ben", "hello");
-        house.until("a turn", |_| row(&house).is_some_and(|row| row.get("readAt").is_some()));
-        let address = house.address().to_owned();
-        let mut program = house.give();
+        let task = stack.task("assigned", &["ben"]);
+        stack.mention(&task, "ben", "hello");
+        stack.until("a turn", |_| row(&stack).is_some_and(|row| row.get("readAt").is_some()));
+        let address = stack.address().to_owned();
+        let mut program = stack.give();
         let began = Instant::now();
         program.signal("TERM");
-        program.hear("stopping: 1 running turn may go on for 0.7 s");
+        program.hear("stopping: 1 running turn may continue for 0.7 s");
         assert_eq!(get(&address, "/health").0, 200, "it answers while it waits");
         let (code, log) = program.end();
         let took = began.elapsed();
         assert_eq!(code, Some(0), "{log}");
         assert!(took >= Duration::from_millis(700) && took < Duration::from_secs(4), "{took:?}");
-        let row = row(&house).unwrap();
+        let row = row(&stack).unwrap();
         assert!(row.get("deliveryEndedAt").is_some() && row.get("deliveredAt").is_none(), "{row}");
         assert!(row.get("readAt").is_none(), "that was before the account went offline: {row}");
-        assert_eq!(house.account()["runtimeStatus"], "offline");
+        assert_eq!(stack.account()["runtimeStatus"], "offline");
     }
 }
 
-/// From the signal to the exit it takes the drain and ten seconds at most; and a second signal ends it within one.
+/// From the signal to the exit it takes the drain and ten seconds at most; a second signal ends it within
+/// one.
 #[test]
-fn whoever_hangs_it_ends_in_time() {
+fn the_program_stops_in_time_whatever_hangs() {
     let drain = Duration::from_millis(500);
     for hurry in [false, true] {
-        let mut house = House::set(&["ben"], endless, &[("DRAIN_TIMEOUT_MS", "500")]);
-        let relay = Relay::to(&house.board.url());
-        // Another life of it, by way of somebody who falls asleep.
-        house.kill();
-        let mut program = house.another_with(&[("CONVEX_URL", &relay.address)]);
+        let mut stack = Stack::set(&["ben"], endless, &[("DRAIN_TIMEOUT_MS", "500")]);
+        let relay = Relay::to(&stack.board.url());
+        // The next process connects over the stalling proxy.
+        stack.kill();
+        let mut program = stack.another_with(&[("CONVEX_URL", &relay.address)]);
         let address = program.address();
         program.hear("the team:");
-        let task = house.task("assigned", &["ben"]);
-        house.board.person_says(&task, "@ben, hello");
-        house.begun();
+        let task = stack.task("assigned", &["ben"]);
+        stack.board.person_says(&task, "@ben, hello");
+        stack.begun();
         relay.asleep.store(true, Ordering::SeqCst);
-        // Clients that hang: in front of their request, in the middle of it, and with their answer unread.
+        // Clients that hang: before their request, in the middle of it, and with their answer unread.
         let clients: Vec<TcpStream> =
             ["", "GET /health HTTP/1.1\r\nHos", "GET /health HTTP/1.1\r\nHost: x\r\n\r\n"]
                 .iter()
@@ -147,12 +148,12 @@ fn whoever_hangs_it_ends_in_time() {
 
 #[test]
 fn without_a_drain_turns_are_cut_off_at_once() {
-    let mut house = House::set(&["ben"], endless, &[("DRAIN_TIMEOUT_MS", "0")]);
-    let task = house.task("assigned", &["ben"]);
-    house.mention(&task, "ben", "hello");
-    house.begun();
+    let mut stack = Stack::set(&["ben"], endless, &[("DRAIN_TIMEOUT_MS", "0")]);
+    let task = stack.task("assigned", &["ben"]);
+    stack.mention(&task, "ben", "hello");
+    stack.begun();
     let began = Instant::now();
-    let log = house.stop();
+    let log = stack.stop();
     assert!(began.elapsed() < Duration::from_secs(3), "{:?}: {log}", began.elapsed());
-    assert!(row(&house).unwrap().get("deliveryEndedAt").is_some());
+    assert!(row(&stack).unwrap().get("deliveryEndedAt").is_some());
 }

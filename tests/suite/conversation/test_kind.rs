@@ -1,4 +1,4 @@
-//! SIGKILL in the middle of test work: another process goes on, and each message is posted exactly once.
+//! SIGKILL in the middle of test work: another process continues, and each message is posted exactly once.
 //!
 //! `KILL_SEED` repeats a run.
 
@@ -7,14 +7,14 @@
 use std::path::Path;
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use mission_control_runtime::clock::{Clock as _, SystemClock};
+use mission_control_runtime::clock::Clock as _;
 use mission_control_runtime::delivery::test_source::WORK_FILE;
 use mission_control_runtime::demo::gateway::{Prompt, Thought};
 use mission_control_runtime::ledger;
 use mission_control_runtime::model::TaskId;
 use mission_control_runtime::work::{TestWork, WorkId};
 
-use super::processes::House;
+use super::processes::Stack;
 use crate::support::dice::Dice;
 use crate::support::program::private;
 
@@ -22,7 +22,7 @@ const KILLS: usize = 3;
 const TASKS: usize = 2;
 const WORKS_PER_TASK: usize = 2;
 const MESSAGES: usize = 8;
-/// The longest that a program lives after it has begun to work, in milliseconds.
+/// The longest life of a program after it has begun to work, in milliseconds.
 const LIFE_MS: u64 = 150;
 
 fn says_nothing(_: &Prompt) -> Thought {
@@ -30,7 +30,7 @@ fn says_nothing(_: &Prompt) -> Thought {
 }
 
 #[test]
-fn killed_test_work_goes_on_and_posts_each_message_once() {
+fn killed_test_work_continues_and_posts_each_message_once() {
     let seed = std::env::var("KILL_SEED").ok().and_then(|text| text.parse().ok()).unwrap_or_else(|| {
         u64::try_from(SystemTime::now().duration_since(UNIX_EPOCH).unwrap().as_millis()).unwrap()
     });
@@ -39,43 +39,43 @@ fn killed_test_work_goes_on_and_posts_each_message_once() {
     let folder = tempfile::tempdir().unwrap();
     let file = folder.path().join("work");
     std::fs::write(&file, "").unwrap();
-    // A disk that is a little slow, so that there is a time between two steps.
+    // A slightly slow disk, so that there is time between two steps.
     let more = [(WORK_FILE, file.to_str().unwrap()), (ledger::SLOW_DISK, "10")];
-    let mut house = House::set(&["ben"], says_nothing, &more);
-    let tasks: Vec<String> = (0..TASKS).map(|_| house.task("assigned", &["ben"])).collect();
+    let mut stack = Stack::set(&["ben"], says_nothing, &more);
+    let tasks: Vec<String> = (0..TASKS).map(|_| stack.task("assigned", &["ben"])).collect();
     let mut lines = Vec::new();
     for (number, task) in tasks.iter().enumerate() {
         for work in 0..WORKS_PER_TASK {
             let test = TestWork {
                 id: WorkId::new(format!("w{number}.{work}")),
-                agent: house.agent("ben").to_owned(),
+                agent: stack.agent("ben").to_owned(),
                 task: TaskId::new(task.as_str()),
                 messages: (0..MESSAGES).map(|message| format!("{work}.{message}")).collect(),
-                created_at: SystemClock.now(),
+                created_at: stack.board.clock().now(),
             };
             lines.push(serde_json::to_string(&test).unwrap());
         }
     }
     std::fs::write(&file, lines.join("\n")).unwrap();
-    house.board.is_slow(Duration::from_millis(4));
-    house.kill_and_start();
-    let over = |house: &House| {
-        let read = ledger::read(&private(Path::new(house.state_dir()))).unwrap();
+    stack.board.is_slow(Duration::from_millis(4));
+    stack.kill_and_start();
+    let over = |stack: &Stack| {
+        let read = ledger::read(&private(Path::new(stack.state_dir()))).unwrap();
         read.tales.iter().filter(|tale| tale.closed.is_some()).count() == TASKS * WORKS_PER_TASK
     };
     for _ in 0..KILLS {
-        // What was in doubt after the last kill is settled, and the work has gone on.
-        let posted = house.board.rows("messages").len();
-        house.until("another message", |_| house.board.rows("messages").len() > posted || over(&house));
+        // The doubt after the last kill is settled, and the work has continued.
+        let posted = stack.board.rows("messages").len();
+        stack.until("another message", |_| stack.board.rows("messages").len() > posted || over(&stack));
         std::thread::sleep(Duration::from_millis(dice.roll(LIFE_MS)));
-        house.kill_and_start();
+        stack.kill_and_start();
     }
-    house.until("the end of all work", |_| over(&house));
+    stack.until("the end of all work", |_| over(&stack));
     let expected: Vec<String> = (0..WORKS_PER_TASK)
         .flat_map(|work| (0..MESSAGES).map(move |message| format!("{work}.{message}")))
         .collect();
     for task in &tasks {
-        let mut posted = house.messages_of("ben", task);
+        let mut posted = stack.messages_of("ben", task);
         posted.sort_by(|a, b| {
             a["_creationTime"].as_f64().unwrap().total_cmp(&b["_creationTime"].as_f64().unwrap())
         });

@@ -1,4 +1,4 @@
-//! What agents are to hear of: it is there after a SIGKILL right behind the answer, and nobody else reads it.
+//! Events for agents: they survive a SIGKILL right after the response, and no other agent can read them.
 
 use std::fs;
 use std::path::Path;
@@ -7,63 +7,66 @@ use mission_control_runtime::heartbeat::keeper::FILE;
 use serde_json::{Value, json};
 
 use super::polite;
-use super::processes::House;
+use super::processes::Stack;
 use super::status_endpoints::{ask, figures, restart};
 use crate::support::board::agent;
 
-/// What no open endpoint and no log may say.
+/// A text that no open endpoint and no log may contain.
 const CANARY: &str = "c4n4ry-in-an-event";
 
-/// Tells an agent something in this session, as often as it takes; the answer.
-fn tell(house: &House, endpoint: &str, session: &str, body: &Value) -> Value {
+/// Sends an event in this session, repeating while the service is busy; returns the response.
+fn tell(stack: &Stack, endpoint: &str, session: &str, body: &Value) -> Value {
     loop {
-        let url = format!("http://{}/agent/{endpoint}", house.address());
+        let url = format!("http://{}/agent/{endpoint}", stack.address());
         let request = agent().post(url).header("x-openclaw-session-key", session);
         let mut answer = request.send(body.to_string()).unwrap();
         let (status, text) = (answer.status().as_u16(), answer.body_mut().read_to_string().unwrap());
         match status {
             200 => return serde_json::from_str(&text).unwrap(),
-            // It is starting, or there were too many in one second.
+            // It is starting, or there were too many requests in one second.
             429 | 503 => std::thread::yield_now(),
             _ => panic!("{status} {text}"),
         }
     }
 }
 
-fn waits(house: &House, events: u64) -> Value {
-    let health = house.until("what waits", |health| health["heartbeat"]["eventsWaiting"] == events);
+fn waits(stack: &Stack, events: u64) -> Value {
+    let health = stack.until("what waits", |health| health["heartbeat"]["eventsWaiting"] == events);
     health["heartbeat"].clone()
 }
 
 #[test]
-fn an_event_outlives_a_sigkill_behind_its_answer() {
+fn an_event_survives_a_sigkill_after_its_response() {
     let more = [("OPENCLAW_SESSION_MAIN_KEY", "Home"), ("LOG_LEVEL", "debug")];
-    let mut house = House::set(&["ben", "ada"], polite, &more);
-    house.board.set(json!({"orchestratorAgentId": house.agent("ada")}));
+    let mut stack = Stack::set(&["ben", "ada"], polite, &more);
+    stack.board.set(json!({"orchestratorAgentId": stack.agent("ada")}));
     let run = "agent:ben:cron:nightly:run:abc";
-    let own = format!("system:agent:ada:{}:v1", house.board.account);
-    let told = tell(&house, "wake", run, &json!({"text": CANARY, "reason": CANARY}));
-    assert_eq!((&told["agent"], &told["wake"], &told["kept"]), (&json!("ben"), &json!("now"), &json!(true)));
-    house.kill_and_start();
-    let beats = waits(&house, 1);
+    let own = format!("system:agent:ada:{}:v1", stack.board.account);
+    let answer = tell(&stack, "wake", run, &json!({"text": CANARY, "reason": CANARY}));
+    assert_eq!(
+        (&answer["agent"], &answer["wake"], &answer["kept"]),
+        (&json!("ben"), &json!("now"), &json!(true))
+    );
+    stack.kill_and_start();
+    let beats = waits(&stack, 1);
     assert_eq!(
         (&beats["wakesAsked"], &beats["wakesDue"], &beats["eventsOff"]),
         (&json!(1), &json!(1), &json!(null))
     );
 
-    // Each of them is written when it is answered, whenever the process dies.
+    // Each event is on disk when it is confirmed, whenever the process dies.
     for number in 2..=21_u64 {
-        let told = tell(&house, "event", run, &json!({"text": format!("{CANARY} {number}")}));
-        assert_eq!((&told["waiting"], &told["dropped"]), (&json!(number.min(20)), &json!(number > 20)));
+        let answer = tell(&stack, "event", run, &json!({"text": format!("{CANARY} {number}")}));
+        assert_eq!((&answer["waiting"], &answer["dropped"]), (&json!(number.min(20)), &json!(number > 20)));
         if number % 7 == 0 {
-            house.kill_and_start();
+            stack.kill_and_start();
         }
     }
-    tell(&house, "event", &own, &json!({"text": CANARY, "sessionKey": "agent:ben:main"}));
-    tell(&house, "event", &own, &json!({"text": CANARY}));
-    let beats = waits(&house, 21);
+    tell(&stack, "event", &own, &json!({"text": CANARY, "sessionKey": "agent:ben:main"}));
+    tell(&stack, "event", &own, &json!({"text": CANARY}));
+    let beats = waits(&stack, 21);
     assert_eq!((&beats["eventsTaken"], &beats["eventsDropped"]), (&json!(23), &json!(2)));
-    let page = figures(&house);
+    let page = figures(&stack);
     let rows = [
         ("heartbeat_events_total", 23.0),
         ("heartbeat_events_dropped_total", 2.0),
@@ -77,40 +80,40 @@ fn an_event_outlives_a_sigkill_behind_its_answer() {
     let asked = page.value("http_requests_total", &[("endpoint", "event"), ("status", "200")]);
     assert!(asked.is_some_and(|asked| asked >= 2.0), "{asked:?}");
 
-    // Whose queue it is, is the configuration's to say; the file is its owner's alone.
-    let path = Path::new(house.state_dir()).join(FILE);
+    // The configuration determines the queue; the file is readable by its owner only.
+    let path = Path::new(stack.state_dir()).join(FILE);
     let kept = fs::read_to_string(&path).unwrap();
     assert!(kept.contains("\"agent:ben:home\"") && kept.contains(CANARY), "{kept}");
     let open = ["/health", "/metrics", "/version", "/readyz"];
-    let said: String = open.map(|path| ask(house.address(), "GET", path, "*/*").body).concat();
+    let said: String = open.map(|path| ask(stack.address(), "GET", path, "*/*").body).concat();
     assert!(!said.contains(CANARY) && !said.contains(run), "{said}");
 
-    // Who is gone hears nothing any more.
-    let args = json!({"agentId": house.agent("ben")});
-    house.board.person("agents:remove", args).unwrap();
-    house.kill_and_start();
-    let beats = waits(&house, 1);
+    // An agent that was removed gets no more events.
+    let args = json!({"agentId": stack.agent("ben")});
+    stack.board.person("agents:remove", args).unwrap();
+    stack.kill_and_start();
+    let beats = waits(&stack, 1);
     assert_eq!((&beats["eventsTaken"], &beats["wakesDue"]), (&json!(23), &json!(0)));
-    let log = house.stop();
+    let log = stack.stop();
     assert!(!log.contains(CANARY) && !log.contains(run) && !log.contains(&own), "{log}");
 }
 
 #[test]
-fn what_is_damaged_or_cannot_be_written_is_told_and_not_fatal() {
-    let mut house = House::set(&["ben"], polite, &[]);
-    let own = format!("system:agent:ben:{}:v1", house.board.account);
-    tell(&house, "wake", &own, &json!({"text": "hello"}));
-    house.kill();
-    let path = Path::new(house.state_dir()).join(FILE);
+fn a_damaged_or_unwritable_file_is_reported_and_not_fatal() {
+    let mut stack = Stack::set(&["ben"], polite, &[]);
+    let own = format!("system:agent:ben:{}:v1", stack.board.account);
+    tell(&stack, "wake", &own, &json!({"text": "hello"}));
+    stack.kill();
+    let path = Path::new(stack.state_dir()).join(FILE);
     let kept = fs::read(&path).unwrap();
     fs::write(&path, &kept[..kept.len() / 2]).unwrap();
-    house.start();
-    house.hear("wakes.json is damaged");
-    assert_eq!(tell(&house, "wake", &own, &json!({"text": "hello"}))["waiting"], 1);
-    assert_eq!(waits(&house, 1)["eventsTaken"], 1);
+    stack.start();
+    stack.hear("wakes.json is damaged");
+    assert_eq!(tell(&stack, "wake", &own, &json!({"text": "hello"}))["waiting"], 1);
+    assert_eq!(waits(&stack, 1)["eventsTaken"], 1);
 
-    restart(&mut house, &[("STATE_DIR", "/dev/null/nowhere"), ("LEDGER", "off")]);
-    assert_eq!(tell(&house, "wake", &own, &json!({"text": "hello"}))["kept"], false);
-    let beats = waits(&house, 1);
+    restart(&mut stack, &[("STATE_DIR", "/dev/null/nowhere"), ("LEDGER", "off")]);
+    assert_eq!(tell(&stack, "wake", &own, &json!({"text": "hello"}))["kept"], false);
+    let beats = waits(&stack, 1);
     assert!(beats["eventsOff"].as_str().is_some_and(|why| !why.is_empty()), "{beats}");
 }

@@ -1,10 +1,10 @@
-//! Connections that are cut or go silent, at each point of the conversation: what is known of the function, and
-//! that no unsafe request is ever sent twice.
+//! Connections that break or go silent at each point of an exchange: what is known of the function. No unsafe
+//! request is ever sent twice.
 
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mission_control_runtime::convex::{Backoff, Class, Convex, ConvexLimits, Ran, Why};
+use mission_control_runtime::convex::{Backoff, CallClass, CallReason, Convex, ConvexLimits, Ran};
 use serde_json::value::RawValue;
 
 use super::{
@@ -12,7 +12,7 @@ use super::{
 };
 use crate::support::scripted_http::{Move, Refusing, ScriptedHttp, answer};
 
-/// More than the buffers of both ends of a socket hold, so that a server that does not read stops the sending.
+/// More than the socket buffers of both ends hold, so that a server that does not read blocks the sender.
 const LARGE: usize = 14 * 1024 * 1024;
 
 fn large_args() -> Box<RawValue> {
@@ -23,37 +23,41 @@ fn large_args() -> Box<RawValue> {
 fn a_connection_cut_after_the_request_may_have_run_it() {
     let cut = |text: &str| Move::SendAndCut(text.into());
     let rows = [
-        ("at once", Move::CutAtOnce, Why::LostAnswer),
-        ("after the head", Move::CutAfterHead, Why::LostAnswer),
-        // The body of a small request is on its way before anybody notices.
-        ("in the body", Move::CutInBody(5), Why::LostAnswer),
-        ("before the answer", cut(""), Why::LostAnswer),
-        ("in the status line", cut("HTTP/1.1 2"), Why::LostAnswer),
-        ("in the headers", cut("HTTP/1.1 200 OK\r\nContent-Le"), Why::LostAnswer),
-        ("before the body", cut("HTTP/1.1 200 OK\r\nContent-Length: 60\r\n\r\n"), Why::LostAnswer),
+        ("at once", Move::CutAtOnce, CallReason::LostAnswer),
+        ("after the head", Move::CutAfterHead, CallReason::LostAnswer),
+        // The body of a small request is sent before the sender notices.
+        ("in the body", Move::CutInBody(5), CallReason::LostAnswer),
+        ("before the answer", cut(""), CallReason::LostAnswer),
+        ("in the status line", cut("HTTP/1.1 2"), CallReason::LostAnswer),
+        ("in the headers", cut("HTTP/1.1 200 OK\r\nContent-Le"), CallReason::LostAnswer),
+        ("before the body", cut("HTTP/1.1 200 OK\r\nContent-Length: 60\r\n\r\n"), CallReason::LostAnswer),
         (
             "in the body",
             cut("HTTP/1.1 200 OK\r\nContent-Length: 60\r\n\r\n{\"status\":\"succ"),
-            Why::LostAnswer,
+            CallReason::LostAnswer,
         ),
         (
             "in a chunk",
             cut("HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n20\r\n{\"status"),
-            Why::LostAnswer,
+            CallReason::LostAnswer,
         ),
         (
             "in the body of an error",
             cut("HTTP/1.1 503 X\r\nContent-Length: 60\r\n\r\n{\"code\":"),
-            Why::LostAnswer,
+            CallReason::LostAnswer,
         ),
-        ("in a body without length", cut("HTTP/1.1 200 OK\r\n\r\n{\"status\":\"succ"), Why::NotUnderstood),
+        (
+            "in a body without length",
+            cut("HTTP/1.1 200 OK\r\n\r\n{\"status\":\"succ"),
+            CallReason::NotUnderstood,
+        ),
     ];
     for (name, bad, why) in rows {
         check(&format!("cut {name}"), &bad, why, MAYBE);
     }
 }
 
-/// Two seconds of waiting, side by side.
+/// Two seconds of waiting, in parallel.
 #[test]
 fn a_connection_gone_silent_after_the_request_may_have_run_it() {
     let rows = [
@@ -71,7 +75,7 @@ fn a_connection_gone_silent_after_the_request_may_have_run_it() {
                     let server = ScriptedHttp::start([bad.clone()]);
                     let convex = client(&server.url(), ConvexLimits { phases: short, ..asks_once() });
                     let error = caller.ask(&convex, PATIENT).unwrap_err();
-                    let expected = (Why::TimedOut, class_for(MAYBE, caller));
+                    let expected = (CallReason::TimedOut, class_for(MAYBE, caller));
                     assert_eq!((error.why, error.class), expected, "silent {name}: {error:?}");
                 }
                 for caller in [Caller::UnsafeAction, Caller::UnsafeMutation] {
@@ -86,13 +90,13 @@ fn a_connection_gone_silent_after_the_request_may_have_run_it() {
 }
 
 #[test]
-fn a_request_that_did_not_reach_the_backend_whole_did_not_run() {
+fn a_request_that_was_not_sent_completely_did_not_run() {
     let args = large_args();
     let limits =
         |limits: ConvexLimits, ms| ConvexLimits { phases: phases(Duration::from_millis(ms)), ..limits };
     let rows = [
-        ("cut", Move::CutInBody(1000), 20_000, Why::LostAnswer),
-        ("silent", Move::StallAtOnce, 300, Why::TimedOut),
+        ("cut", Move::CutInBody(1000), 20_000, CallReason::LostAnswer),
+        ("silent", Move::StallAtOnce, 300, CallReason::TimedOut),
     ];
     for (name, bad, ms, why) in rows {
         for caller in [Caller::UnsafeAction, Caller::UnsafeMutation] {
@@ -101,7 +105,7 @@ fn a_request_that_did_not_reach_the_backend_whole_did_not_run() {
             let error = caller.ask_with(&convex, &args, PATIENT).unwrap_err();
             assert_eq!(
                 (error.why, error.class, error.ran),
-                (why, Class::Transient, Ran::No),
+                (why, CallClass::Transient, Ran::No),
                 "{name}: {error:?}"
             );
             assert_eq!(server.seen().len(), 0);
@@ -117,28 +121,28 @@ fn a_request_that_did_not_reach_the_backend_whole_did_not_run() {
 }
 
 #[test]
-fn nobody_listening_is_asked_again_even_for_unsafe_calls() {
+fn a_refused_connection_is_retried_even_for_unsafe_calls() {
     let refusing = Refusing::new();
-    // An attempt that begins in the last milliseconds may be ended by the deadline instead of the refusal.
+    // The deadline may end an attempt of the last milliseconds before the refusal arrives.
     let backoff = Backoff { shortest_attempt: Duration::from_millis(500), ..asks_again().backoff };
     let convex = client(&format!("http://{}", refusing.address()), ConvexLimits { backoff, ..asks_again() });
     let error = Caller::UnsafeAction.ask(&convex, Duration::from_millis(800)).unwrap_err();
     assert!(error.attempts > 1, "{error:?}");
-    assert_eq!((error.why, error.class, error.ran), (Why::Unreachable, Class::Transient, Ran::No));
+    assert_eq!((error.why, error.class, error.ran), (CallReason::Unreachable, CallClass::Transient, Ran::No));
 }
 
 #[test]
-fn the_call_s_own_deadline_ends_a_silent_attempt() {
+fn the_deadline_of_a_call_ends_a_silent_attempt() {
     let server = ScriptedHttp::start([Move::SendAndStall(Vec::new())]);
     let begun = Instant::now();
     let error = Caller::UnsafeAction
         .ask(&client(&server.url(), asks_again()), Duration::from_millis(400))
         .unwrap_err();
-    assert_eq!((error.why, error.class), (Why::TimedOut, Class::Ambiguous));
+    assert_eq!((error.why, error.class), (CallReason::TimedOut, CallClass::Ambiguous));
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
 }
 
-/// A front closes idle connections at any moment. That is noticed before the next request is written.
+/// A proxy closes idle connections at any moment. The client notices before it writes the next request.
 #[test]
 fn an_idle_connection_closed_by_the_server_costs_nothing() {
     for caller in Caller::ALL {
@@ -151,7 +155,7 @@ fn an_idle_connection_closed_by_the_server_costs_nothing() {
     }
 }
 
-/// Between that look and the write lies a moment: then the fate of the request is unknown, as on any connection.
+/// Between that check and the write, a connection can still close. The fate of the request is then unknown.
 #[test]
 fn a_kept_connection_lost_under_a_request_is_not_silently_replaced() {
     check_with(
@@ -160,7 +164,7 @@ fn a_kept_connection_lost_under_a_request_is_not_silently_replaced() {
         asks_once(),
         asks_again(),
         |caller, convex: &dyn Convex| {
-            (caller.ask(convex, PATIENT), Why::LostAnswer, class_for(MAYBE, caller))
+            (caller.ask(convex, PATIENT), CallReason::LostAnswer, class_for(MAYBE, caller))
         },
     );
     let server = ScriptedHttp::start([
@@ -171,5 +175,5 @@ fn a_kept_connection_lost_under_a_request_is_not_silently_replaced() {
     let convex = client(&server.url(), asks_again());
     Caller::UnsafeAction.ask(&convex, PATIENT).unwrap();
     let error = Caller::UnsafeAction.ask(&convex, PATIENT).unwrap_err();
-    assert_eq!((error.class, server.seen().len(), server.connections()), (Class::Ambiguous, 2, 1));
+    assert_eq!((error.class, server.seen().len(), server.connections()), (CallClass::Ambiguous, 2, 1));
 }

@@ -1,10 +1,10 @@
-//! What is sent, what comes back untouched, how calls are repeated, and how all of it ends at once.
+//! What is sent, what is returned unchanged, how calls are repeated, and how all calls end at once.
 
 use std::process::Command;
 use std::thread;
 use std::time::{Duration, Instant};
 
-use mission_control_runtime::convex::{Backoff, Class, ConvexLimits, Ran, Why};
+use mission_control_runtime::convex::{Backoff, CallClass, CallReason, ConvexLimits, Ran};
 use mission_control_runtime::wire::Stop;
 use serde_json::value::RawValue;
 
@@ -17,7 +17,7 @@ const OURS: &str = " mcr_clients::convex::";
 
 /// convex-http-api A.2.
 #[test]
-fn a_request_is_as_the_backend_wants_it() {
+fn a_request_has_the_form_that_the_backend_expects() {
     for (caller, place) in [
         (Caller::UnsafeAction, "/api/action"),
         (Caller::SafeMutation, "/api/mutation"),
@@ -47,7 +47,7 @@ fn a_request_is_as_the_backend_wants_it() {
 }
 
 #[test]
-fn a_value_comes_back_as_it_was_written() {
+fn a_value_is_returned_as_it_was_written() {
     let rows = [
         (GOOD, r#"{"n":3.0,"s":"x"}"#),
         (r#"{"status":"success","value":1750222681271.6697}"#, "1750222681271.6697"),
@@ -61,7 +61,7 @@ fn a_value_comes_back_as_it_was_written() {
         let answer = Caller::Query.ask(&client(&server.url(), asks_once()), PATIENT).unwrap();
         assert_eq!(answer.get(), value);
     }
-    // However the server frames it.
+    // With every framing that the server may choose.
     let framed = [
         format!(
             "HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n{:x}\r\n{GOOD}\r\n0\r\n\r\n",
@@ -77,7 +77,7 @@ fn a_value_comes_back_as_it_was_written() {
 }
 
 #[test]
-fn no_deadline_is_too_long() {
+fn the_longest_deadline_does_not_overflow() {
     let server = ScriptedHttp::start([Move::Send(answer(200, GOOD))]);
     Caller::Query.ask(&client(&server.url(), asks_once()), Duration::MAX).unwrap();
 }
@@ -100,7 +100,7 @@ fn a_client_keeps_its_connection_through_successes_and_failures() {
 fn a_safe_call_is_repeated_until_its_deadline_and_under_one_request_id() {
     let server = ScriptedHttp::start([Move::Send(answer(503, r#"{"code":"ExpiredInQueue"}"#))]);
     let begun = Instant::now();
-    // The last attempt has time enough to end by its answer and not by the deadline.
+    // The last attempt has enough time to end by its answer, not by the deadline.
     let backoff = Backoff { shortest_attempt: Duration::from_millis(400), ..asks_again().backoff };
     let convex = client(&server.url(), ConvexLimits { backoff, ..asks_again() });
     let error = Caller::SafeAction.ask(&convex, Duration::from_millis(600)).unwrap_err();
@@ -110,38 +110,41 @@ fn a_safe_call_is_repeated_until_its_deadline_and_under_one_request_id() {
     assert_eq!(seen.len(), usize::try_from(error.attempts).unwrap());
     assert_eq!(
         (error.class, error.why, error.code.as_deref()),
-        (Class::Transient, Why::Overloaded, Some("ExpiredInQueue"))
+        (CallClass::Transient, CallReason::Overloaded, Some("ExpiredInQueue"))
     );
     assert!(error.not_before >= Some(Duration::from_secs(3)));
     assert!(error.sentence.contains(&format!("tried {} times", error.attempts)), "{}", error.sentence);
     assert!(seen.iter().all(|request| request.head.contains(&*error.request_id)));
 }
 
-/// A later attempt that certainly did not run says nothing of the first.
+/// A later attempt that certainly did not run proves nothing about the first.
 #[test]
-fn what_one_attempt_may_have_done_is_not_forgotten_over_the_next() {
+fn a_later_attempt_does_not_clear_what_an_earlier_one_may_have_done() {
     let server = ScriptedHttp::start([
         Move::SendAndCut(Vec::new()),
         Move::Send(answer(503, r#"{"code":"ExpiredInQueue"}"#)),
     ]);
     let convex = client(&server.url(), asks_again());
     let error = Caller::SafeAction.ask(&convex, Duration::from_secs(1)).unwrap_err();
-    assert_eq!((error.class, error.why, error.ran), (Class::Transient, Why::Overloaded, Ran::Maybe));
+    assert_eq!(
+        (error.class, error.why, error.ran),
+        (CallClass::Transient, CallReason::Overloaded, Ran::Maybe)
+    );
 }
 
 #[test]
-fn arguments_over_the_backend_s_limit_are_not_sent() {
+fn arguments_over_the_limit_of_the_backend_are_not_sent() {
     let args = RawValue::from_string(format!("{{\"x\":\"{}\"}}", "x".repeat(16 * 1024 * 1024))).unwrap();
     let server = ScriptedHttp::start([Move::Send(answer(200, GOOD))]);
     let error =
         Caller::SafeAction.ask_with(&client(&server.url(), asks_again()), &args, PATIENT).unwrap_err();
-    assert_eq!((error.why, error.class, error.ran), (Why::TooLarge, Class::Refused, Ran::No));
+    assert_eq!((error.why, error.class, error.ran), (CallReason::TooLarge, CallClass::Refused, Ran::No));
     assert!(error.sentence.contains("16 MiB"), "{}", error.sentence);
     assert_eq!(server.connections(), 0);
 }
 
 #[test]
-fn stopping_ends_calls_in_flight_and_lets_no_new_one_begin() {
+fn a_stop_ends_calls_in_flight_and_prevents_new_ones() {
     for caller in Caller::ALL {
         let server =
             ScriptedHttp::start([Move::SendAndStall(b"HTTP/1.1 200 OK\r\n\r\n{\"status\":".to_vec())]);
@@ -155,18 +158,22 @@ fn stopping_ends_calls_in_flight_and_lets_no_new_one_begin() {
             call.join().unwrap()
         });
         assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
-        assert_eq!((error.why, error.class), (Why::Stopped, class_for(super::MAYBE, caller)), "{error:?}");
+        assert_eq!(
+            (error.why, error.class),
+            (CallReason::Stopped, class_for(super::MAYBE, caller)),
+            "{error:?}"
+        );
         let late = caller.ask(&convex, PATIENT).unwrap_err();
         assert_eq!(
             (late.why, late.class, late.ran, late.attempts),
-            (Why::Stopped, Class::Transient, Ran::No, 0)
+            (CallReason::Stopped, CallClass::Transient, Ran::No, 0)
         );
         assert_eq!(server.seen().len(), 1);
     }
 }
 
 #[test]
-fn stopping_ends_the_wait_for_the_next_try() {
+fn a_stop_ends_the_pause_before_a_retry() {
     let server = ScriptedHttp::start([Move::Send(answer(503, ""))]);
     let stop = Stop::new();
     let long = Duration::from_secs(15);
@@ -181,12 +188,13 @@ fn stopping_ends_the_wait_for_the_next_try() {
         call.join().unwrap()
     });
     assert!(begun.elapsed() < Duration::from_secs(5), "{:?}", begun.elapsed());
-    assert_eq!((error.why, error.class), (Why::Stopped, Class::Transient), "{error:?}");
+    assert_eq!((error.why, error.class), (CallReason::Stopped, CallClass::Transient), "{error:?}");
 }
 
-/// The log ties our lines to the deployment's: success at debug, failure at warn, both with the request id.
+/// The log correlates our lines with the deployment's: success at debug, failure at warn, both with the
+/// request id.
 #[test]
-fn each_call_leaves_a_line_with_its_request_id() {
+fn each_call_logs_a_line_with_its_request_id() {
     log_capture::begin();
     let server = ScriptedHttp::start([Move::Send(answer(200, GOOD)), Move::Send(answer(500, ""))]);
     let convex = client(&server.url(), asks_once());
@@ -204,7 +212,7 @@ fn each_call_leaves_a_line_with_its_request_id() {
 }
 
 #[test]
-fn a_backend_that_finds_us_old_is_heard_once_per_endpoint() {
+fn a_deprecation_is_logged_once_per_endpoint() {
     log_capture::begin();
     let headers =
         "x-convex-deprecation-state: UpgradeRequired\r\nx-convex-deprecation-message: please upgrade\r\n";
@@ -220,11 +228,11 @@ fn a_backend_that_finds_us_old_is_heard_once_per_endpoint() {
     assert!(warnings[0].contains("UpgradeRequired: please upgrade"), "{warnings:?}");
 }
 
-/// Runs itself in a process whose environment names a proxy that nobody serves.
+/// Runs itself in a process whose environment names a proxy where nothing listens.
 #[test]
-fn a_proxy_of_the_environment_holds_for_others_and_never_for_loopback() {
+fn the_configured_proxy_applies_to_other_hosts_and_never_to_loopback() {
     const NAME: &str =
-        "convex_answers::conversation::a_proxy_of_the_environment_holds_for_others_and_never_for_loopback";
+        "convex_answers::conversation::the_configured_proxy_applies_to_other_hosts_and_never_to_loopback";
     const INSIDE: &str = "MCR_TEST_INSIDE_PROXY";
     if std::env::var_os(INSIDE).is_none() {
         let mut child = Command::new(std::env::current_exe().unwrap());
@@ -248,6 +256,6 @@ fn a_proxy_of_the_environment_holds_for_others_and_never_for_loopback() {
     assert_eq!(proxy("https://direct.example.com"), None);
     let away = client("https://name.convex.cloud", asks_once());
     let error = Caller::UnsafeAction.ask(&away, PATIENT).unwrap_err();
-    assert_eq!((error.why, error.class), (Why::Unreachable, Class::Transient), "{error:?}");
+    assert_eq!((error.why, error.class), (CallReason::Unreachable, CallClass::Transient), "{error:?}");
     assert!(error.sentence.contains("proxy 127.0.0.1:9"), "{}", error.sentence);
 }

@@ -1,6 +1,8 @@
-//! A backend that gives our own secrets back: none of them may leave the house, by any road.
+//! A backend that returns our own secrets: no error and no log line may repeat them.
 
-use mission_control_runtime::convex::{Call, CallError, Class, ConvexEndpoint, Kind, Ran, Why};
+use mission_control_runtime::convex::{
+    Call, CallClass, CallError, CallReason, ConvexEndpoint, FunctionKind, Ran,
+};
 use mission_control_runtime::model::BaseUrl;
 use mission_control_runtime::redact::Redactor;
 use mission_control_runtime::secret::Secret;
@@ -11,13 +13,13 @@ use super::{Caller, PATIENT, asks_once, roots};
 use crate::support::log_capture;
 use crate::support::scripted_http::{Move, ScriptedHttp, answer, answer_with};
 
-/// An operator may choose any secret; this one changes its spelling when it is quoted.
+/// An operator may choose any secret. The spelling of this one changes when it is quoted.
 const AWKWARD: &str = concat!("mc_service_", r#"acc0unt_qu"ote\back/slash-c4n4ry"#);
 /// The part that no spelling changes.
 const CANARY: &str = "slash-c4n4ry";
 
 #[test]
-fn a_token_that_comes_back_is_not_passed_on() {
+fn a_returned_token_is_not_passed_on() {
     let token = AWKWARD;
     let quoted = Value::from(token).to_string();
     let id = "[Request ID: 4f1b] Server Error";
@@ -55,8 +57,13 @@ fn a_token_that_comes_back_is_not_passed_on() {
         let args = serde_json::value::to_raw_value(&json!({"serviceToken": token})).unwrap();
         let convex = endpoint.client(&Stop::new());
         let error = Caller::UnsafeAction.ask_with(&convex, &args, PATIENT).unwrap_err();
-        let call =
-            Call { kind: Kind::Action, path: "a:b", args: &args, deadline: PATIENT, may_repeat: false };
+        let call = Call {
+            kind: FunctionKind::Action,
+            path: "a:b",
+            args: &args,
+            deadline: PATIENT,
+            may_repeat: false,
+        };
         for text in [
             format!("{call:?}"),
             error.to_string(),
@@ -68,11 +75,12 @@ fn a_token_that_comes_back_is_not_passed_on() {
         }
         assert!(!error.sentence.is_empty());
         if name.starts_with("the arguments") {
-            assert_eq!(error.why, Why::BadArguments);
+            assert_eq!(error.why, CallReason::BadArguments);
             assert_eq!(error.literal.as_deref(), Some("Object contains extra field `x`."));
         }
     }
-    // The library below dumps at level trace what passes; the log's own filter keeps that inside (see `wire`).
+    // At level trace the library logs all bytes that pass. The log's own filter drops those lines (see
+    // `wire`).
     let ours = log_capture::lines().into_iter().filter(|line| line.contains(" mcr_"));
     for line in ours {
         assert!(!line.contains(CANARY), "{line}");
@@ -80,7 +88,7 @@ fn a_token_that_comes_back_is_not_passed_on() {
 }
 
 #[test]
-fn control_characters_of_others_do_not_reach_the_log() {
+fn foreign_control_characters_do_not_reach_the_log() {
     let text = "Uncaught Error: Invalid thing: a\rWARN forged\u{1b}[31m line";
     let body = json!({"status": "error", "errorMessage": text}).to_string();
     let server = ScriptedHttp::start([Move::Send(answer(200, &body))]);
@@ -93,14 +101,14 @@ fn control_characters_of_others_do_not_reach_the_log() {
 fn a_misfit_value_is_ambiguous_where_a_second_run_would_do_harm_and_is_not_quoted_with_its_secrets() {
     let args = serde_json::value::to_raw_value(&json!({})).unwrap();
     for (kind, may_repeat, class) in [
-        (Kind::Action, false, Class::Ambiguous),
-        (Kind::Action, true, Class::Refused),
-        (Kind::Query, false, Class::Refused),
+        (FunctionKind::Action, false, CallClass::Ambiguous),
+        (FunctionKind::Action, true, CallClass::Refused),
+        (FunctionKind::Query, false, CallClass::Refused),
     ] {
         let call = Call { kind, path: "a:b", args: &args, deadline: PATIENT, may_repeat };
         let words = serde_json::from_value::<u32>(json!(super::TOKEN)).unwrap_err().to_string();
         let error = CallError::not_understood(&call, &words);
-        assert_eq!((error.class, error.why, error.ran), (class, Why::NotUnderstood, Ran::Yes));
+        assert_eq!((error.class, error.why, error.ran), (class, CallReason::NotUnderstood, Ran::Yes));
         assert!(!error.to_string().contains("s3cr3t"), "{error}");
         assert!(!error.to_string().contains("(request"), "{error}");
     }

@@ -1,5 +1,5 @@
-//! Whole briefings, to be read: `tests/golden/briefing-*.md`. `UPDATE_GOLDEN=1 cargo test golden` writes them again;
-//! then read the difference as if you were the agent.
+//! Whole briefings, to be read: `tests/golden/briefing-*.md`. `UPDATE_GOLDEN=1 cargo test golden` writes them
+//! again. Then read the difference from the agent's point of view.
 
 use std::fs;
 use std::path::PathBuf;
@@ -26,7 +26,7 @@ fn check(name: &str, scene: &Scene<'_>) {
         fs::write(&path, &now).unwrap();
     }
     let before = fs::read_to_string(&path).unwrap_or_default();
-    // What is shown as a body can be sent as one.
+    // A body that the briefing shows must be a valid request.
     let bodies =
         now.split('`').filter(|code| code.starts_with("{\"taskId\"") || code.starts_with("{\"title\""));
     for body in bodies {
@@ -121,7 +121,7 @@ fn a_person_talks_with_the_orchestrator() {
 }
 
 #[test]
-fn a_reviewer_hears_of_a_long_thread() {
+fn a_reviewer_gets_a_long_thread() {
     let context = context(|c| {
         c["notification"]["type"] = json!("status_change");
         c["notification"]["recipientId"] = json!("agent-q");

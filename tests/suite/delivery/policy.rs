@@ -1,5 +1,5 @@
-//! Who is started and who is not: the examples of §3.5, and every combination of what the rules look at against the
-//! rules written as a table.
+//! Which notifications start an agent: the examples of §3.5, and every combination of the inputs against the
+//! rules as a table.
 
 use mission_control_runtime::delivery::policy::{
     ALONE, OnSilence, Skip, Verdict, ends_with_stop, is_multi_assignee, is_paused, is_quiet, judge, leads,
@@ -17,7 +17,7 @@ fn word<T: std::str::FromStr>(text: &str) -> Word<T> {
     text.parse().map_or_else(|_| Word::Unknown(text.to_owned()), Word::Known)
 }
 
-/// Changes a context as the words say: `field=value …`.
+/// Changes a context by the words `field=value …`.
 fn with(changes: &str) -> DeliveryContext {
     let mut c = context();
     c.orchestrator_agent_id = None;
@@ -54,10 +54,10 @@ fn with(changes: &str) -> DeliveryContext {
 }
 
 #[test]
-fn the_examples_of_3_5_come_out_as_they_stand() {
+fn the_examples_of_3_5_have_the_specified_verdicts() {
     const CHAT: &str = "label=system:orchestrator-chat";
     let orchestrator = "to=orch orchestrator=orch assigned=";
-    // The row of §3.5, or the rule; what differs from the base; the reason to skip, or none.
+    // The row of §3.5, or the rule; the difference from the base; the reason to skip, or none.
     let rows = [
         ("1", String::new(), None),
         ("2", "status=done".to_owned(), Some("quiet-task")),
@@ -113,7 +113,7 @@ fn the_examples_of_3_5_come_out_as_they_stand() {
     assert_eq!(judge(&blank), Verdict::Skip(Skip::NoSession), "PR-2");
 }
 
-/// What the rules look at, and all that each can be. The first word names it.
+/// The inputs of the rules with all their values. The first word names the input.
 const LOOKED_AT: [&[&str]; 12] = [
     &["recipient", "agent", "user", "team"],
     &["agent", "there", "gone"],
@@ -141,8 +141,9 @@ const LOOKED_AT: [&[&str]; 12] = [
     &["session", "there", "none"],
 ];
 
-/// The rules of §3.1, §3.2 and §2.2 in their order, with what this runtime mends: the first row that fits counts.
-/// What a row does not name may be anything; `!` means any other value. `go` means: the policy has no objection.
+/// The rules of §3.1, §3.2 and §2.2 in their order, with the corrections of this runtime. The first matching
+/// row counts. An input that a row does not name may have any value; `!` means any other value. `go` means
+/// that the policy has no objection.
 const POLICY: [(&str, &str); 20] = [
     ("recipient=user", "for-a-person"),
     ("agent=gone", "no-agent"),
@@ -206,7 +207,7 @@ fn first_match(rows: &[(Picture, &'static str)], choice: &[usize; LOOKED_AT.len(
     rows.iter().find(|(picture, _)| fits(picture)).unwrap().1
 }
 
-/// Makes the context say what was chosen for one of the things looked at.
+/// Changes the context to the chosen value of one input.
 fn choose(c: &mut DeliveryContext, base: &DeliveryContext, name: &str, value: &str) {
     match name {
         "recipient" => c.notification.recipient_type = word(value),
@@ -282,7 +283,7 @@ fn set_task(c: &mut DeliveryContext, change: impl FnOnce(&mut Task)) {
 }
 
 #[test]
-fn every_combination_is_judged_by_the_table() {
+fn every_combination_follows_the_table() {
     let (policy, ready) = (compiled(&POLICY), compiled(&READY));
     let base = context();
     let mut c = context();
@@ -294,7 +295,7 @@ fn every_combination_is_judged_by_the_table() {
     let (mut judged, mut seen) = (0_u32, std::collections::BTreeSet::new());
     'all: loop {
         let says = |at: usize| values[at][choice[at]];
-        // A task that is not there has no label.
+        // A missing task has no label.
         if says(4) == "no" || !["none", "missing"].contains(&says(3)) {
             let expected = match first_match(&policy, &choice) {
                 "go" => first_match(&ready, &choice),
@@ -309,7 +310,7 @@ fn every_combination_is_judged_by_the_table() {
             judged += 1;
             seen.insert(got);
         }
-        // The next combination, the last thing fastest.
+        // The next combination; the last input changes fastest.
         let mut at = LOOKED_AT.len();
         loop {
             if at == 0 {
@@ -319,7 +320,7 @@ fn every_combination_is_judged_by_the_table() {
             choice[at] = (choice[at] + 1) % values[at].len();
             choose(&mut c, &base, LOOKED_AT[at][0], values[at][choice[at]]);
             if LOOKED_AT[at][0] == "task" {
-                // A fresh task takes over what was chosen for it.
+                // A new task keeps the chosen label.
                 choose(&mut c, &base, "chat", values[4][choice[4]]);
                 choose(&mut c, &base, "assigned", values[8][choice[8]]);
             }
@@ -329,13 +330,13 @@ fn every_combination_is_judged_by_the_table() {
         }
     }
     assert_eq!(judged, 3 * 2 * 6 * (2 + 8 * 2) * 4 * 4 * 3 * 2 * 2 * 5 * 2);
-    // All but `/stop`, which is about the words of a message, and delivery itself.
+    // All but `/stop`, which depends on the text of a message, and delivery itself.
     assert_eq!(seen.len(), Skip::ALL.len(), "every reason occurs: {seen:?}");
 }
 
-/// Contract §8: `/stop`, alone and by a person, starts nobody.
+/// Contract §8: `/stop`, alone and by a person, starts no agent.
 #[test]
-fn stop_by_a_person_starts_nobody() {
+fn a_stop_by_a_person_starts_no_agent() {
     let rows = [
         ("/stop", AuthorType::User, true),
         (" /stop\n", AuthorType::User, true),
@@ -356,9 +357,9 @@ fn stop_by_a_person_starts_nobody() {
     }
 }
 
-/// What is read from the board when an agent calls on its own, after its delivery is over.
+/// The state that is read from the board if an agent calls after its delivery has ended.
 #[test]
-fn a_stop_counts_until_a_person_says_something_else_or_the_task_moves_on() {
+fn a_stop_holds_until_a_person_writes_again_or_the_task_moves_on() {
     let item = |author, content: &str| {
         let mut item = context().thread[0].clone();
         (item.author_type, item.content) = (Word::Known(author), content.to_owned());
@@ -404,7 +405,7 @@ fn a_person_who_writes_again_makes_the_earlier_update_stale_d_13() {
 }
 
 #[test]
-fn what_an_agent_may_do_is_what_3_3_says() {
+fn an_agents_rights_follow_3_3() {
     for &status in TaskStatus::ALL {
         let quiet = matches!(status, TaskStatus::Done | TaskStatus::Blocked | TaskStatus::Archived);
         assert_eq!(is_quiet(status), quiet, "{status}");
@@ -447,9 +448,10 @@ fn what_an_agent_may_do_is_what_3_3_says() {
 }
 
 #[test]
-fn silence_is_settled_by_the_table_2_4() {
+fn silence_is_handled_by_table_2_4() {
     use OnSilence::{AskAgain, Close};
-    // The type; by a person, by an agent, without a message; whether the briefing invites silence: the same three.
+    // The type; by a person, by an agent, without a message; whether the briefing allows silence, in the same
+    // three cases.
     let rows = [
         ("assignment", [AskAgain; 3], [false, false, false]),
         ("mention", [AskAgain; 3], [false, true, false]),
@@ -478,7 +480,7 @@ fn silence_is_settled_by_the_table_2_4() {
 }
 
 #[test]
-fn every_reason_has_a_name_and_a_sentence_of_its_own() {
+fn every_reason_has_a_unique_name_and_sentence() {
     let names: std::collections::BTreeSet<_> = Skip::ALL.map(Skip::name).into();
     let sentences: std::collections::BTreeSet<_> = Skip::ALL.map(Skip::explain).into();
     assert_eq!((names.len(), sentences.len()), (Skip::ALL.len(), Skip::ALL.len()));

@@ -1,5 +1,5 @@
-//! What the agent is told, and under which condition: the tables 4.2 to 4.6 as rows, and what the weaknesses W-13,
-//! W-15, W-30, W-37 ask for.
+//! The texts of the briefing, each under its condition: the tables 4.2 to 4.6 as rows, and the corrections of
+//! the weaknesses W-13, W-15, W-30, W-37.
 
 use mission_control_runtime::delivery::policy::leads;
 use mission_control_runtime::delivery::prompt::{HttpWay, Scene, brief};
@@ -7,9 +7,9 @@ use mission_control_runtime::model::{DeliveryContext, limits};
 use mission_control_runtime::tools::ToolName;
 use serde_json::{Value, json};
 
-use super::{HTTP, LABELS, context_json, scene, told};
+use super::{HTTP, LABELS, context_json, scene, texts};
 
-/// Changes the base context as the words say, and how it is presented.
+/// Changes to the base context, and to its presentation.
 struct Case {
     context: DeliveryContext,
     http: Option<HttpWay<'static>>,
@@ -127,7 +127,7 @@ fn offered(context: &DeliveryContext) -> Vec<ToolName> {
     all.iter().filter(|(is_offered, _)| *is_offered).flat_map(|(_, names)| names.iter().copied()).collect()
 }
 
-/// The rule; what the agent reads; when it is there; when it is not. Alternatives are divided by `|`.
+/// The rule; the text; a case with the text; a case without it. Alternatives are divided by `|`.
 const ROWS: &[(&str, &str, &str, &str)] = &[
     ("PR-7", "You are **Engineer**. Your role: Full-stack engineer.", "", "no=agent"),
     ("PR-7", "You are **Agent**. Your role: Unknown role.", "no=agent", ""),
@@ -380,12 +380,12 @@ const ROWS: &[(&str, &str, &str, &str)] = &[
 ];
 
 #[test]
-fn everything_is_said_under_its_condition_and_only_then() {
+fn each_rule_appears_exactly_under_its_condition() {
     for (rule, phrase, there, absent) in ROWS {
         for (cases, expected) in [(there, true), (absent, false)] {
             for changes in cases.split('|').filter(|changes| *changes != "never") {
-                let told = told(&Case::new(changes).scene());
-                assert_eq!(told.contains(phrase), expected, "{rule}: {phrase:?} with [{changes}]:\n{told}");
+                let texts = texts(&Case::new(changes).scene());
+                assert_eq!(texts.contains(phrase), expected, "{rule}: {phrase:?} with [{changes}]:\n{texts}");
             }
         }
     }
@@ -393,7 +393,7 @@ fn everything_is_said_under_its_condition_and_only_then() {
 
 /// PR-10 names the files of a workspace, which this runtime does not write yet.
 #[test]
-fn no_file_is_named_that_is_not_written() {
+fn no_unwritten_file_is_named() {
     for changes in ["", "type=assignment assigned=a,b", "no=task", "http=yes", "self=orchestrator chat=yes"] {
         let case = Case::new(changes);
         let briefing = brief(&case.scene());
@@ -415,13 +415,13 @@ fn the_input_begins_with_the_marker() {
 }
 
 #[test]
-fn where_tools_are_offered_no_key_and_no_address_is_shown() {
+fn no_key_or_address_is_shown_if_tools_are_offered() {
     for changes in ["", "type=assignment assigned=a,b", "self=orchestrator chat=yes canCreateTasks=yes"] {
         let case = Case::new(changes);
-        // Even if the caller hands them over.
-        let told = told(&Scene { http: Some(HTTP), ..case.scene() });
+        // Even if the caller passes them.
+        let texts = texts(&Scene { http: Some(HTTP), ..case.scene() });
         for secret in ["task:T1:agent", "x-openclaw-session-key", "http://", "runtime:3000", "/agent/"] {
-            assert!(!told.contains(secret), "{secret} with [{changes}]");
+            assert!(!texts.contains(secret), "{secret} with [{changes}]");
         }
     }
     let case = Case::new("http=yes");
@@ -430,34 +430,34 @@ fn where_tools_are_offered_no_key_and_no_address_is_shown() {
 }
 
 #[test]
-fn the_word_that_breaks_a_gateway_is_never_taught() {
+fn the_silence_word_that_breaks_gateways_is_never_taught() {
     for changes in ["", "by=user", "type=assignment", "http=yes", "type=status_change"] {
-        assert!(!told(&Case::new(changes).scene()).contains("NO_REPLY"), "{changes}");
+        assert!(!texts(&Case::new(changes).scene()).contains("NO_REPLY"), "{changes}");
     }
 }
 
 #[test]
-fn the_message_to_answer_is_told_once_w_15() {
+fn the_message_to_answer_appears_once_w_15() {
     for changes in ["", "type=mention", "type=new"] {
-        let told = told(&Case::new(changes).scene());
-        assert_eq!(told.matches("Does this also happen on mobile?").count(), 1, "{changes}");
+        let texts = texts(&Case::new(changes).scene());
+        assert_eq!(texts.matches("Does this also happen on mobile?").count(), 1, "{changes}");
     }
-    // Nothing is lost if the message itself cannot be had.
-    let told = told(&Case::new("no=message").scene());
-    assert_eq!(told.matches("Does this also happen on mobile?").count(), 1);
+    // Nothing is lost if the message itself is unavailable.
+    let texts = texts(&Case::new("no=message").scene());
+    assert_eq!(texts.matches("Does this also happen on mobile?").count(), 1);
 }
 
 #[test]
-fn what_was_written_after_the_message_to_answer_says_so() {
+fn later_messages_are_marked_as_later() {
     let mut case = Case::new("type=mention");
     let later = "what follows came after it";
-    assert!(!told(&case.scene()).contains(later));
+    assert!(!texts(&case.scene()).contains(later));
     let mut item = case.context.thread[0].clone();
     item.message_id = mission_control_runtime::model::MessageId::new("m3");
     "And on Linux too.".clone_into(&mut item.content);
     case.context.thread.push(item);
-    let told = told(&case.scene());
-    let at = |text: &str| told.find(text).unwrap_or_else(|| panic!("{text}"));
+    let texts = texts(&case.scene());
+    let at = |text: &str| texts.find(text).unwrap_or_else(|| panic!("{text}"));
     assert!(at("Reproduced on staging.") < at(later) && at(later) < at("And on Linux too."));
     assert!(
         at("And on Linux too.") < at("Does this also happen on mobile?"),
@@ -465,7 +465,7 @@ fn what_was_written_after_the_message_to_answer_says_so() {
     );
 }
 
-/// N-11: files of the message, with links as the backend gives them, bounded, and fit to stand among our words.
+/// N-11: files of the message with the backend's links, bounded, and safe among our words.
 #[test]
 fn files_of_the_message_are_listed() {
     let long = "x".repeat(3_000);

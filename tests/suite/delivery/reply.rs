@@ -1,4 +1,4 @@
-//! What a reply means, and how a long one is divided.
+//! The interpretation of a reply, and the division of a long one.
 
 use mission_control_runtime::delivery::reply::{AgentReply, Silence, read, split};
 use mission_control_runtime::model::limits::{MESSAGE_CHARS, chars};
@@ -10,7 +10,7 @@ const PLACEHOLDER: Result<&str, Silence> = Err(Silence::Placeholder);
 const NOTHING: Result<&str, Silence> = Err(Silence::HeartbeatOk);
 
 #[test]
-fn a_reply_means_what_5_6_says() {
+fn a_reply_is_interpreted_by_5_6() {
     let rows = [
         ("", EMPTY),
         (" \n\t ", EMPTY),
@@ -18,7 +18,7 @@ fn a_reply_means_what_5_6_says() {
         ("  Done.\n", Ok("Done.")),
         ("NO_REPLY", NO_REPLY),
         (" NO_REPLY\n", NO_REPLY),
-        // A clipped token is one only with its underscore: "no" answers a question.
+        // A clipped token needs its underscore: "no" answers a question.
         ("NO_", NO_REPLY),
         ("NO", Ok("NO")),
         ("NO\nHEARTBEAT_OK", Ok("NO")),
@@ -54,12 +54,12 @@ fn a_reply_means_what_5_6_says() {
         ("HEARTBEAT_OK all good", Ok("HEARTBEAT_OK all good")),
         ("The line was\nHEARTBEAT_OK\nas it should be.", Ok("The line was\nHEARTBEAT_OK\nas it should be.")),
         ("```\nHEARTBEAT_OK\n```", Ok("```\nHEARTBEAT_OK\n```")),
-        // W-10: control language besides a text is taken off, at both ends.
+        // W-10: control lines before or after a text are removed.
         ("Did some checks.\nHEARTBEAT_OK", Ok("Did some checks.")),
         ("Did some checks.\n\nNO_REPLY\nHEARTBEAT_OK\n", Ok("Did some checks.")),
         ("HEARTBEAT_OK\n\nDid some checks.", Ok("Did some checks.")),
         ("Is it done?\nNO", Ok("Is it done?\nNO")),
-        // and what is left may say nothing either
+        // and the rest may be silent too
         ("NO_REPLY\nHEARTBEAT_OK", NOTHING),
         ("HEARTBEAT_OK\nNO_REPLY", NO_REPLY),
         ("HEARTBEAT_OK\nHEARTBEAT_OK", NOTHING),
@@ -69,7 +69,7 @@ fn a_reply_means_what_5_6_says() {
         let got = read(Some(text));
         match expected {
             Ok(text) => assert_eq!(got, AgentReply::Text(text.to_owned())),
-            // Which silence it is matters only where the text is one word of control.
+            // The kind of silence matters only for a text of one control word.
             Err(_) if text.trim().contains('\n') => {
                 assert!(matches!(got, AgentReply::Silence(_)), "{text:?}: {got:?}");
             }
@@ -80,7 +80,7 @@ fn a_reply_means_what_5_6_says() {
 }
 
 #[test]
-fn silences_have_names_and_only_one_is_meant() {
+fn silences_have_names_and_one_is_deliberate() {
     use Silence::{Empty, HeartbeatOk, NoReply, Placeholder};
     let all = [Empty, NoReply, Placeholder, HeartbeatOk];
     assert_eq!(all.map(Silence::name), ["empty", "no-reply", "placeholder", "heartbeat-ok"]);
@@ -89,7 +89,7 @@ fn silences_have_names_and_only_one_is_meant() {
 }
 
 #[test]
-fn a_long_reply_ends_its_parts_where_a_reader_would() {
+fn a_long_reply_is_split_at_natural_borders() {
     // The text, the most characters of a part, the parts.
     let rows: [(&str, usize, &[&str]); 18] = [
         ("", 10, &[]),
@@ -97,13 +97,13 @@ fn a_long_reply_ends_its_parts_where_a_reader_would() {
         ("short", 10, &["short"]),
         ("a paragraph\n\nanother one", 16, &["a paragraph", "another one"]),
         ("a paragraph\n \n\n  indented", 16, &["a paragraph", "  indented"]),
-        // a paragraph that is short leaves too much room: the line counts
+        // a short paragraph leaves too much space: the line counts
         ("one\n\ntwo and two\nthree and three", 20, &["one\n\ntwo and two", "three and three"]),
         ("first line\nsecond line", 15, &["first line", "second line"]),
         ("A sentence. Another one, longer.", 20, &["A sentence.", "Another one, longer."]),
         ("words and more words", 12, &["words and", "more words"]),
         ("0123456789abcdef", 10, &["0123456789", "abcdef"]),
-        // a short line, then something without any border: the line stands alone
+        // a short line, then text without any border: the line is a part of its own
         ("Log:\n0123456789abcdef", 10, &["Log:", "0123456789", "abcdef"]),
         // surrogates count two and stay together
         ("😀😀😀", 4, &["😀😀", "😀"]),
@@ -115,7 +115,7 @@ fn a_long_reply_ends_its_parts_where_a_reader_would() {
             40,
             &["Look at this:", "```rust\nfn main() {}\nlet x;\n```\nok"],
         ),
-        // code that does not is closed and opened again
+        // other code is closed and opened again
         (
             "```rust\nlet alpha = 1;\n\n    let beta = 2;\nlet gamma = 3;\n```\nDone.",
             45,
@@ -126,7 +126,7 @@ fn a_long_reply_ends_its_parts_where_a_reader_would() {
             32,
             &["~~~\n012345678901234567890123\n~~~", "~~~\n4567890123456789\n~~~"],
         ),
-        // not a fence: four blanks make it code by themselves
+        // not a fence: four blanks already make it code
         ("    ```\nsome words here\nand there", 26, &["    ```\nsome words here", "and there"]),
     ];
     for (text, max, expected) in rows {
@@ -135,19 +135,19 @@ fn a_long_reply_ends_its_parts_where_a_reader_would() {
 }
 
 #[test]
-fn a_reply_that_fits_is_posted_as_it_is_and_one_more_character_makes_two() {
+fn a_reply_that_fits_is_one_part_and_one_more_character_makes_two() {
     let fits = "x".repeat(MESSAGE_CHARS);
     assert_eq!(split(&fits, MESSAGE_CHARS), std::slice::from_ref(&fits));
     let parts = split(&(fits + "y"), MESSAGE_CHARS);
     assert_eq!(parts.iter().map(String::len).collect::<Vec<_>>(), [MESSAGE_CHARS, 1]);
-    // Long and hard: many lines, no line that ends early, one fence all over it.
+    // Long and hard: many lines, no early line end, one fence around everything.
     let code = format!("```\n{}```", "let x = 1; // and so on\n".repeat(20_000));
     let parts = split(&code, MESSAGE_CHARS);
     assert_eq!(parts.len(), 5);
     assert!(parts.iter().all(|part| part.starts_with("```\n") && part.ends_with("\n```")));
 }
 
-/// Texts with all the borders there are.
+/// Texts with every kind of border.
 fn texts() -> impl Strategy<Value = String> {
     let piece = prop_oneof![
         4 => "[a-zäöü]{1,12}",
@@ -168,7 +168,7 @@ fn words(text: &str) -> String {
     text.chars().filter(|c| !c.is_whitespace() && !['`', '~', '7'].contains(c)).collect()
 }
 
-/// The code in which a text ends, by a reading of fences that is not the one under test.
+/// The code block in which a text ends, by a fence parser independent of the one under test.
 fn open_code(text: &str) -> Option<&'static str> {
     let mut open: Option<&'static str> = None;
     for line in text.lines().map(str::trim_end) {
@@ -190,13 +190,13 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 2_000, failure_persistence: None, ..ProptestConfig::default() })]
 
     #[test]
-    fn no_part_is_too_long_and_nothing_is_lost(text in texts(), max in 2_usize..120) {
+    fn no_part_exceeds_the_limit_and_no_word_is_lost(text in texts(), max in 2_usize..120) {
         let parts = split(&text, max);
         for part in &parts {
             prop_assert!(chars(part) <= max, "{} > {max}: {part:?}", chars(part));
             prop_assert!(!part.trim().is_empty());
         }
-        // Fences may be added, one with its 7; everything else is there once, in order.
+        // Fences may be added, one with its 7; everything else appears once, in order.
         prop_assert_eq!(words(&parts.concat()), words(&text));
     }
 

@@ -1,4 +1,4 @@
-//! When a row is given up: each cause has a limit of its own, and is counted alone.
+//! When a row is given up: each cause has its own limit and its own count.
 
 use std::collections::HashMap;
 use std::time::Duration;
@@ -16,7 +16,7 @@ fn turn(class: Class, why: Why) -> Trouble {
     Trouble::Gateway(GatewayError::new(class, why, None))
 }
 
-/// Every cause that is counted, and after how many times it alone gives a row up.
+/// Every counted cause, with the count at which it alone gives up a row.
 fn causes() -> Vec<(Trouble, u32)> {
     let doubtful = Setback { weight: Weight::Doubtful, not_before: None, sentence: "refused".to_owned() };
     vec![
@@ -36,7 +36,7 @@ fn causes() -> Vec<(Trouble, u32)> {
     ]
 }
 
-/// The reason of the end names the cause that ended it, and how often that was met.
+/// The reason of the outcome names the cause and its count.
 fn names(end: &End, trouble: &Trouble, count: u32) -> bool {
     match end {
         End::Dead(why) => why.contains(&trouble.to_string()) && why.contains(&format!("after {count} ")),
@@ -46,7 +46,7 @@ fn names(end: &End, trouble: &Trouble, count: u32) -> bool {
 }
 
 #[test]
-fn six_overloads_and_one_unknown_agent_are_not_the_end() {
+fn causes_are_counted_separately() {
     let mut record = Record::default();
     let overload = turn(Class::Transient, Why::ProviderTrouble);
     for _ in 0..6 {
@@ -63,9 +63,10 @@ fn six_overloads_and_one_unknown_agent_are_not_the_end() {
     }
 }
 
-/// An older version counted several causes together. Its records are read, and what cannot be told apart ends no row.
+/// An older version counted several causes together. Its records are read, and a count without a known cause
+/// gives up no row.
 #[test]
-fn the_shared_counters_of_older_records_end_no_row_early() {
+fn shared_counters_of_older_records_give_up_no_row_early() {
     let old = json!({"tries": 12, "failures": 7, "provider": 19});
     let mut record = from_form_1(old).unwrap();
     assert_eq!((record.own_failures(), record.failures.of_provider()), (7, 19), "`why` still counts them");
@@ -75,7 +76,7 @@ fn the_shared_counters_of_older_records_end_no_row_early() {
             (1..100).find(|_| matches!(after(&mut record, &trouble, &Budget::default(), 0.5), Next::End(_)));
         assert_eq!(tries, Some(limit), "{trouble}");
     }
-    // And what this version counts outlives a restart.
+    // The counts of this version survive a restart.
     let trouble = turn(Class::Refused, Why::UnknownAgent);
     for attempt in 1..=6 {
         let next = after(&mut record, &trouble, &Budget::default(), 0.5);
@@ -84,9 +85,9 @@ fn the_shared_counters_of_older_records_end_no_row_early() {
     }
 }
 
-/// A backend that was away and has answered since is away anew: the pause begins anew.
+/// A backend that failed, answered, and fails again starts with the first pause.
 #[test]
-fn outages_that_are_over_lengthen_no_later_pause() {
+fn a_past_outage_lengthens_no_later_pause() {
     let away =
         Trouble::Backend(Setback { weight: Weight::Passing, not_before: None, sentence: "away".to_owned() });
     let mut record = Record::default();
@@ -105,9 +106,10 @@ fn outages_that_are_over_lengthen_no_later_pause() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 500, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever mixture: no cause ends a row before it alone has reached its limit; the sentence names it and its count.
+    /// For any mixture: no cause gives up a row before it alone has reached its limit. The sentence names the
+    /// cause and its count.
     #[test]
-    fn no_cause_is_charged_with_another_one(
+    fn no_cause_counts_for_another(
         mixture in prop::collection::vec((0usize..13, 0.0f64..1.0), 1..250),
         attempts in 2u32..10,
     ) {

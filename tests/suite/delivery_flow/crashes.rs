@@ -1,6 +1,6 @@
-//! Every crash point, and every lost answer: the process dies before and after each call that it makes of anybody, and
-//! another one goes on from what the ledger has; or the call, or its answer, is lost on the way. The oracle is what the
-//! backend and the model have seen, never our own counts.
+//! Every crash point, and every lost answer. The process dies before and after each of its calls, and another
+//! one continues from the ledger; or the call, or its answer, is lost. The oracle is what the backend and the
+//! model have seen, never our own counts.
 
 use std::sync::Arc;
 
@@ -11,8 +11,10 @@ use mission_control_runtime::ledger::MemoryLedger;
 use mission_control_runtime::local::Options;
 use serde_json::{Value, json};
 
-use super::crashing_process::{Blow, Fate, Life, Meanwhile, Model, Orphan, Recovery, Script, live};
-use super::setup::Office;
+use super::crashing_process::{
+    AbandonedTurn, Failure, Meanwhile, Model, ProcessRun, Recovery, ScheduledFailure, Script, live,
+};
+use super::setup::Fixture;
 use crate::support::work::{job_of, notification_of};
 
 fn says(text: &str) -> Reply {
@@ -28,31 +30,31 @@ fn calls(calls: &[(&str, Value)]) -> Reply {
     Reply { calls: calls.collect(), ..Reply::default() }
 }
 
-fn answers(_: &Office, step: usize) -> Reply {
+fn answers(_: &Fixture, step: usize) -> Reply {
     says(&format!("Answer {step}."))
 }
 
-fn says_yes(_: &Office, _: usize) -> Reply {
+fn says_yes(_: &Fixture, _: usize) -> Reply {
     says("Yes.")
 }
 
-fn is_silent(_: &Office, _: usize) -> Reply {
+fn is_silent(_: &Fixture, _: usize) -> Reply {
     Reply::default()
 }
 
-fn looks_and_writes(office: &Office, step: usize) -> Reply {
+fn looks_and_writes(fixture: &Fixture, step: usize) -> Reply {
     match step {
         0 => calls(&[
-            ("task_load", json!({"taskId": office.task})),
+            ("task_load", json!({"taskId": fixture.task})),
             ("document_upsert", json!({"title": "one", "content": "…", "type": "note"})),
         ]),
         _ => says("Done."),
     }
 }
 
-/// Three rounds with every tool that must not be carried out twice, one of them meant twice.
-fn does_everything(office: &Office, step: usize) -> Reply {
-    let [other, doomed] = &office.others;
+/// Three rounds with every tool that must not run twice; one of them is intended twice.
+fn does_everything(fixture: &Fixture, step: usize) -> Reply {
+    let [other, doomed] = &fixture.others;
     let twin = ("task_create", json!({"title": "twin", "description": "the same"}));
     match step {
         0 => calls(&[
@@ -65,7 +67,7 @@ fn does_everything(office: &Office, step: usize) -> Reply {
             ("task_update", json!({"taskId": other, "title": "renamed", "priority": 1})),
             (
                 "response_request",
-                json!({"taskId": office.task, "recipientSlugs": ["ada"], "message": "Look."}),
+                json!({"taskId": fixture.task, "recipientSlugs": ["ada"], "message": "Look."}),
             ),
             ("task_load", json!({"taskId": other})),
             ("task_assign", json!({"taskId": other, "assigneeSlugs": ["ada"]})),
@@ -73,13 +75,13 @@ fn does_everything(office: &Office, step: usize) -> Reply {
         2 => calls(&[
             ("task_delete", json!({"taskId": doomed, "reason": "a twin"})),
             ("task_link_pr", json!({"taskId": other, "prNumber": 7})),
-            ("task_status", json!({"taskId": office.task, "status": "in_progress"})),
+            ("task_status", json!({"taskId": fixture.task, "status": "in_progress"})),
         ]),
         _ => says("All done."),
     }
 }
 
-fn tells_a_long_story(_: &Office, _: usize) -> Reply {
+fn tells_a_long_story(_: &Fixture, _: usize) -> Reply {
     let paragraph = |n: u32| format!("{n}{}", "x".repeat(60_000));
     says(&[paragraph(0), paragraph(1), paragraph(2)].join("\n\n"))
 }
@@ -87,29 +89,29 @@ fn tells_a_long_story(_: &Office, _: usize) -> Reply {
 /// A kind of delivery.
 struct Kind {
     name: &'static str,
-    office: fn(Options) -> Office,
-    begins: fn(&Office) -> Job,
+    fixture: fn(Options) -> Fixture,
+    begins: fn(&Fixture) -> Job,
     script: Script,
-    /// How many turns it takes at most, and how many messages: of what the model says, or as many notes.
+    /// The most turns it takes, and the most messages: texts of the model, or as many notices.
     turns: usize,
     notes: usize,
-    /// What stands on the board in the end, counted.
-    board: fn(&Office) -> Value,
+    /// The final state of the board, counted.
+    board: fn(&Fixture) -> Value,
     expected: fn() -> Value,
 }
 
-fn nothing(_: &Office) -> Value {
+fn nothing(_: &Fixture) -> Value {
     Value::Null
 }
 
-fn documents(office: &Office) -> Value {
-    json!(office.team.board.rows("documents").len())
+fn documents(fixture: &Fixture) -> Value {
+    json!(fixture.team.board.rows("documents").len())
 }
 
-/// Everything that [`does_everything`] does, as the backend's books have it.
-fn everything(office: &Office) -> Value {
-    let board = &office.team.board;
-    let [other, doomed] = &office.others;
+/// All effects of [`does_everything`] in the backend's books.
+fn everything(fixture: &Fixture) -> Value {
+    let board = &fixture.team.board;
+    let [other, doomed] = &fixture.others;
     let count =
         |table: &str, fits: &dyn Fn(&Value) -> bool| board.rows(table).iter().filter(|row| fits(row)).count();
     let other_row = board.row("tasks", other);
@@ -122,15 +124,15 @@ fn everything(office: &Office) -> Value {
         "assignments": count("notifications", &|row| row["type"] == "assignment" && row["taskId"] == json!(other)),
         "history": count("activities", &|row| row["type"] == "task_updated" && row["targetId"] == json!(other)),
         "doomed": board.row("tasks", doomed)["status"],
-        "task": office.task()["status"],
+        "task": fixture.task()["status"],
     })
 }
 
 const KINDS: [Kind; 6] = [
     Kind {
         name: "a plain answer",
-        office: Office::on,
-        begins: |office| office.mention("@ben?"),
+        fixture: Fixture::on,
+        begins: |fixture| fixture.mention("@ben?"),
         script: answers,
         turns: 1,
         notes: 0,
@@ -139,18 +141,18 @@ const KINDS: [Kind; 6] = [
     },
     Kind {
         name: "an assignment",
-        office: Office::on,
-        begins: Office::assignment,
+        fixture: Fixture::on,
+        begins: Fixture::assignment,
         script: answers,
         turns: 1,
         notes: 0,
-        board: |office| office.task()["status"].clone(),
+        board: |fixture| fixture.task()["status"].clone(),
         expected: || json!("in_progress"),
     },
     Kind {
         name: "one round of tools",
-        office: Office::on,
-        begins: |office| office.mention("@ben, write it down"),
+        fixture: Fixture::on,
+        begins: |fixture| fixture.mention("@ben, write it down"),
         script: looks_and_writes,
         turns: 2,
         notes: 0,
@@ -159,8 +161,8 @@ const KINDS: [Kind; 6] = [
     },
     Kind {
         name: "three rounds of tools",
-        office: Office::of_the_lead,
-        begins: |office| office.mention("@lead, do everything"),
+        fixture: Fixture::of_the_lead,
+        begins: |fixture| fixture.mention("@lead, do everything"),
         script: does_everything,
         turns: 4,
         notes: 0,
@@ -172,8 +174,8 @@ const KINDS: [Kind; 6] = [
     },
     Kind {
         name: "an answer in three parts",
-        office: Office::on,
-        begins: |office| office.mention("@ben, the whole story"),
+        fixture: Fixture::on,
+        begins: |fixture| fixture.mention("@ben, the whole plan"),
         script: tells_a_long_story,
         turns: 1,
         notes: 0,
@@ -182,8 +184,8 @@ const KINDS: [Kind; 6] = [
     },
     Kind {
         name: "silence until the note",
-        office: Office::on,
-        begins: |office| office.mention("@ben?"),
+        fixture: Fixture::on,
+        begins: |fixture| fixture.mention("@ben?"),
         script: is_silent,
         turns: 3,
         notes: 1,
@@ -193,8 +195,8 @@ const KINDS: [Kind; 6] = [
 ];
 
 /// All of [`does_everything`], over HTTP in one turn.
-fn calls_everything(office: &Office) -> Vec<(&'static str, Value)> {
-    let [other, doomed] = &office.others;
+fn calls_everything(fixture: &Fixture) -> Vec<(&'static str, Value)> {
+    let [other, doomed] = &fixture.others;
     let twin = ("task-create", json!({"title": "twin", "description": "the same"}));
     vec![
         twin.clone(),
@@ -211,11 +213,11 @@ fn calls_everything(office: &Office) -> Vec<(&'static str, Value)> {
     ]
 }
 
-/// A delivery whose tools come over HTTP.
+/// A delivery whose tools are called over HTTP.
 const CALLING: Kind = Kind {
     name: "everything over HTTP",
-    office: Office::of_the_lead,
-    begins: |office| office.mention("@lead, do everything"),
+    fixture: Fixture::of_the_lead,
+    begins: |fixture| fixture.mention("@lead, do everything"),
     script: answers,
     turns: 1,
     notes: 0,
@@ -226,72 +228,73 @@ const CALLING: Kind = Kind {
     },
 };
 
-/// What a run came to.
+/// The result of a run.
 struct Run {
-    office: Arc<Office>,
+    fixture: Arc<Fixture>,
     model: Model,
     job: Job,
     /// Calls of the first process.
     calls: usize,
 }
 
-/// What happens to the processes, one after another, and how many of the notes that nobody waited for outlive them.
-struct Story {
-    fates: [Option<Fate>; 2],
+/// The crashes of consecutive processes, and how many of the unawaited notes survive each of them.
+struct CrashPlan {
+    schedule: [Option<ScheduledFailure>; 2],
     survive: usize,
     meanwhile: Option<(usize, Meanwhile)>,
 }
 
-impl Story {
-    fn of(fate: Option<Fate>, survive: usize) -> Self {
-        Self { fates: [fate, None], survive, meanwhile: None }
+impl CrashPlan {
+    fn of(scheduled: Option<ScheduledFailure>, survive: usize) -> Self {
+        Self { schedule: [scheduled, None], survive, meanwhile: None }
     }
 }
 
-/// Meets its fates, and goes on in another process whenever it must.
-fn run((office, begins): (Office, fn(&Office) -> Job), model: Model, story: Story) -> Run {
-    let job = begins(&office);
-    run_job(Arc::new(office), job, model, story)
+/// Applies the crashes, and continues in another process whenever one dies.
+fn run((fixture, begins): (Fixture, fn(&Fixture) -> Job), model: Model, plan: CrashPlan) -> Run {
+    let job = begins(&fixture);
+    run_job(Arc::new(fixture), job, model, plan)
 }
 
-fn run_job(office: Arc<Office>, mut job: Job, model: Model, story: Story) -> Run {
-    let paper = Arc::new(MemoryLedger::default());
+fn run_job(fixture: Arc<Fixture>, mut job: Job, model: Model, plan: CrashPlan) -> Run {
+    let ledger = Arc::new(MemoryLedger::default());
     let mut row = notification_of(&job).clone();
-    let [first, second] = story.fates;
-    let life = Life::new(first, story.meanwhile);
-    let mut lives = [Life::new(second, None), Life::new(None, None)].into_iter();
-    let mut current = life.clone();
-    while !live(&office, &model, &paper, &mut job, &current) {
+    let [first, second] = plan.schedule;
+    let process = ProcessRun::new(first, plan.meanwhile);
+    let mut processes = [ProcessRun::new(second, None), ProcessRun::new(None, None)].into_iter();
+    let mut current = process.clone();
+    while !live(&fixture, &model, &ledger, &mut job, &current) {
         let left =
-            paper.crash(story.survive).into_iter().find(|left| left.work.id.as_str() == row.id.as_str());
+            ledger.crash(plan.survive).into_iter().find(|left| left.work.id.as_str() == row.id.as_str());
         let record = left.map(|left| left.record);
-        // What the ledger does not know and the backend no longer lists is nobody's business any more.
-        let Some(mut record) = record.or_else(|| (!office.is_delivered(&job)).then(Default::default)) else {
+        // Work that the ledger does not know and the backend no longer lists has no owner any more.
+        let Some(mut record) = record.or_else(|| (!fixture.is_delivered(&job)).then(Default::default)) else {
             break;
         };
-        record.recalled(office.team.board.clock().now());
-        // The next process has it as it is listed then.
-        let now = office.team.board.row("notifications", row.id.as_str());
+        record.recalled(fixture.team.board.clock().now());
+        // The next process gets the row as it is listed then.
+        let now = fixture.team.board.row("notifications", row.id.as_str());
         row.read_at = serde_json::from_value(now["readAt"].clone()).unwrap();
         job = job_of(&row, record);
-        current = lives.next().expect("nothing happens to the third one");
+        current = processes.next().expect("nothing happens to the third one");
     }
-    Run { office, model, job, calls: life.calls() }
+    Run { fixture, model, job, calls: process.calls() }
 }
 
 impl Run {
-    /// Nothing is lost, nothing is said twice, no tool has done anything twice, and no turn was paid twice.
+    /// Nothing is lost, nothing is posted twice, no tool has had its effect twice, and no turn was paid for
+    /// twice.
     fn is_right(&self, what: &str, kind: &Kind, turns: usize) {
         let (paid, wrong) = self.model.turns();
         assert!(wrong.is_empty() && paid <= turns, "{what}: {paid} turns, {wrong:?}");
         self.says_it_once(what, kind.notes);
-        assert_eq!((kind.board)(&self.office), (kind.expected)(), "{what}");
+        assert_eq!((kind.board)(&self.fixture), (kind.expected)(), "{what}");
     }
 
     fn says_it_once(&self, what: &str, notes: usize) {
-        let posted = self.office.messages_of_ben().into_iter();
+        let posted = self.fixture.messages_of_ben().into_iter();
         let posted: Vec<String> = posted
-            .filter(|row| row["taskId"] == json!(self.office.task))
+            .filter(|row| row["taskId"] == json!(self.fixture.task))
             .map(|row| row["content"].as_str().unwrap().to_owned())
             .collect();
         let (told, said): (Vec<_>, Vec<_>) =
@@ -305,28 +308,29 @@ impl Run {
         let (said, parts): (Vec<_>, Vec<_>) =
             (said.iter().map(short).collect(), parts.map(|text| short(&text)).collect());
         assert_eq!((told.len(), said), (notes, parts), "{what}");
-        assert!(self.office.is_delivered(&self.job), "{what}");
+        assert!(self.fixture.is_delivered(&self.job), "{what}");
     }
 }
 
-/// How many calls the process makes that nothing happens to.
+/// The number of calls of an undisturbed process.
 fn length(kind: &Kind, options: Options) -> usize {
-    let run = run(((kind.office)(options), kind.begins), Model::new(kind.script, None), Story::of(None, 0));
+    let run =
+        run(((kind.fixture)(options), kind.begins), Model::new(kind.script, None), CrashPlan::of(None, 0));
     run.is_right(kind.name, kind, kind.turns);
     run.calls
 }
 
-/// As the backend is hosted, with its defects; and so that it hides its reasons, too.
+/// The hosted backend with its defects; and the same without reasons for refusals.
 const PLAIN: Options = Options { original: true, redact: false };
 const REDACTED: Options = Options { original: true, redact: true };
 
 #[test]
-fn whoever_dies_when_and_whatever_is_lost_everything_happens_once() {
+fn effects_happen_once_at_every_crash_point_and_lost_answer() {
     dies_everywhere(PLAIN);
 }
 
 #[test]
-fn the_same_where_reasons_are_hidden() {
+fn effects_happen_once_at_every_crash_point_without_reasons() {
     dies_everywhere(REDACTED);
 }
 
@@ -334,16 +338,16 @@ fn dies_everywhere(options: Options) {
     let mut points = 0;
     for kind in &KINDS {
         for at in 0..length(kind, options) {
-            for blow in Blow::ALL {
+            for failure in Failure::ALL {
                 for survive in [0, 1, usize::MAX] {
-                    let fate = Fate { at, blow };
-                    let what = format!("{}, {fate:?}, {survive} unwaited notes survive", kind.name);
+                    let scheduled = ScheduledFailure { at, failure };
+                    let what = format!("{}, {scheduled:?}, {survive} unwaited notes survive", kind.name);
                     let model = Model::new(kind.script, None);
-                    let story = Story::of(Some(fate), survive);
-                    let run = run(((kind.office)(options), kind.begins), model, story);
+                    let plan = CrashPlan::of(Some(scheduled), survive);
+                    let run = run(((kind.fixture)(options), kind.begins), model, plan);
                     run.is_right(&what, kind, kind.turns);
                     points += 1;
-                    if matches!(blow, Blow::AnswerLost | Blow::CallLost) {
+                    if matches!(failure, Failure::AnswerLost | Failure::CallLost) {
                         break;
                     }
                 }
@@ -353,14 +357,14 @@ fn dies_everywhere(options: Options) {
     assert!(points > 400, "{points} points");
 }
 
-/// The gateway breaks down in the middle of each turn; and then our process, too, at each of its calls.
+/// The gateway fails in the middle of each turn; then our process also dies at each of its calls.
 #[test]
-fn a_gateway_that_breaks_down_in_the_middle_repeats_nothing() {
+fn a_gateway_failure_in_a_turn_repeats_no_effect() {
     breaks_down_everywhere(PLAIN);
 }
 
 #[test]
-fn nor_does_it_where_reasons_are_hidden() {
+fn a_gateway_failure_in_a_turn_repeats_no_effect_without_reasons() {
     breaks_down_everywhere(REDACTED);
 }
 
@@ -369,20 +373,21 @@ fn breaks_down_everywhere(options: Options) {
         for breaks in 1..=kind.turns {
             for recovery in [Recovery::Itself, Recovery::None] {
                 let model = || Model::new(kind.script, Some((breaks, recovery)));
-                let whole = run(((kind.office)(options), kind.begins), model(), Story::of(None, 0));
+                let whole = run(((kind.fixture)(options), kind.begins), model(), CrashPlan::of(None, 0));
                 for at in 0..whole.calls {
-                    for blow in [Blow::DiesBefore, Blow::DiesAfter] {
-                        let fate = Fate { at, blow };
-                        let what = format!("{}, turn {breaks} breaks, {recovery:?}, {fate:?}", kind.name);
-                        let story = Story::of(Some(fate), 0);
-                        let run = run(((kind.office)(options), kind.begins), model(), story);
+                    for failure in [Failure::DiesBefore, Failure::DiesAfter] {
+                        let scheduled = ScheduledFailure { at, failure };
+                        let what =
+                            format!("{}, turn {breaks} breaks, {recovery:?}, {scheduled:?}", kind.name);
+                        let plan = CrashPlan::of(Some(scheduled), 0);
+                        let run = run(((kind.fixture)(options), kind.begins), model(), plan);
                         if recovery == Recovery::Itself {
-                            // The agent answers without its tools: what it had not done by then stays undone.
+                            // The agent answers without its tools: the remaining effects do not happen.
                             run.says_it_once(&what, 0);
                             assert!(run.model.turns().1.is_empty(), "{what}");
                             continue;
                         }
-                        // The turn that broke, and what the model does again behind it.
+                        // The broken turn, and the model's repetition after it.
                         run.is_right(&what, kind, kind.turns + 2);
                     }
                 }
@@ -391,27 +396,28 @@ fn breaks_down_everywhere(options: Options) {
     }
 }
 
-/// The same of tools that are called over HTTP: the process dies before and behind each of its calls, those of its
-/// agents' calls among them, or an answer is lost there; and the turn goes on at the gateway, or ends.
+/// The crash points with tools over HTTP. The process dies before and after each of its calls, including
+/// those for its agents, or an answer is lost. The turn continues at the gateway, or ends.
 #[test]
-fn tools_over_http_happen_once_whoever_dies_when() {
+fn tools_over_http_run_once_at_every_crash_point() {
     for options in [PLAIN, REDACTED] {
-        for orphan in [Orphan::GoesOn, Orphan::Ends] {
-            let model = || Model::new(CALLING.script, None).calling(calls_everything, orphan);
+        for abandoned in [AbandonedTurn::GoesOn, AbandonedTurn::Ends] {
+            let model = || Model::new(CALLING.script, None).calling(calls_everything, abandoned);
             let calls = {
-                let run = run(((CALLING.office)(options), CALLING.begins), model(), Story::of(None, 0));
+                let run = run(((CALLING.fixture)(options), CALLING.begins), model(), CrashPlan::of(None, 0));
                 run.is_right(CALLING.name, &CALLING, 1);
                 run.calls
             };
             assert!(calls > 20, "{calls} calls");
             for at in 0..calls {
-                for blow in Blow::ALL {
+                for failure in Failure::ALL {
                     for survive in [0, 1, usize::MAX] {
-                        let fate = Fate { at, blow };
-                        let what =
-                            format!("{options:?}, {orphan:?}, {fate:?}, {survive} unwaited notes survive");
-                        let story = Story::of(Some(fate), survive);
-                        let run = run(((CALLING.office)(options), CALLING.begins), model(), story);
+                        let scheduled = ScheduledFailure { at, failure };
+                        let what = format!(
+                            "{options:?}, {abandoned:?}, {scheduled:?}, {survive} unwaited notes survive"
+                        );
+                        let plan = CrashPlan::of(Some(scheduled), survive);
+                        let run = run(((CALLING.fixture)(options), CALLING.begins), model(), plan);
                         run.is_right(&what, &CALLING, 2);
                     }
                 }
@@ -420,51 +426,56 @@ fn tools_over_http_happen_once_whoever_dies_when() {
     }
 }
 
-/// The gateway breaks down in the middle of such a turn, and our process, too, at each of its calls.
+/// The gateway fails in the middle of such a turn, and our process also dies at each of its calls.
 #[test]
-fn a_turn_with_calls_over_http_that_breaks_in_the_middle_repeats_nothing() {
+fn a_gateway_failure_in_a_turn_with_http_calls_repeats_no_effect() {
     for options in [PLAIN, REDACTED] {
         let broken = Some((1, Recovery::None));
-        let model = || Model::new(CALLING.script, broken).calling(calls_everything, Orphan::Ends);
-        let whole = run(((CALLING.office)(options), CALLING.begins), model(), Story::of(None, 0));
+        let model = || Model::new(CALLING.script, broken).calling(calls_everything, AbandonedTurn::Ends);
+        let whole = run(((CALLING.fixture)(options), CALLING.begins), model(), CrashPlan::of(None, 0));
         whole.is_right("nobody dies", &CALLING, 2);
         for at in 0..whole.calls {
-            for blow in Blow::ALL {
-                let fate = Fate { at, blow };
-                let story = Story::of(Some(fate), 0);
-                let run = run(((CALLING.office)(options), CALLING.begins), model(), story);
-                run.is_right(&format!("{options:?}, {fate:?}"), &CALLING, 3);
+            for failure in Failure::ALL {
+                let scheduled = ScheduledFailure { at, failure };
+                let plan = CrashPlan::of(Some(scheduled), 0);
+                let run = run(((CALLING.fixture)(options), CALLING.begins), model(), plan);
+                run.is_right(&format!("{options:?}, {scheduled:?}"), &CALLING, 3);
             }
         }
     }
 }
 
-/// A person stops the work right before each call of the process, and the process may die at each of its calls. The row
-/// ends: with one answer or with none, and no turn is sent and no tool carried out a second time.
+/// A person stops the work right before each call of the process, and the process may die at each of its
+/// calls. The row ends, with one answer or none. No turn is sent twice, and no tool runs twice.
 #[test]
 fn a_stop_at_any_moment_leaves_one_outcome() {
     for kind in [&KINDS[0], &KINDS[2]] {
         let calls = length(kind, PLAIN);
         let mut stopped = 0;
         for stops in 0..calls {
-            let fates = (0..calls + 2)
-                .flat_map(|at| [Blow::DiesBefore, Blow::DiesAfter].map(|blow| Some(Fate { at, blow })));
-            for (fate, survive) in fates.chain([None]).flat_map(|fate| [(fate, 0), (fate, usize::MAX)]) {
-                let what = format!("{}, stopped before call {stops}, {fate:?}, {survive}", kind.name);
-                let office = Arc::new((kind.office)(PLAIN));
-                let job = (kind.begins)(&office);
-                let board = office.clone();
+            let schedule = (0..calls + 2).flat_map(|at| {
+                [Failure::DiesBefore, Failure::DiesAfter]
+                    .map(|failure| Some(ScheduledFailure { at, failure }))
+            });
+            for (scheduled, survive) in
+                schedule.chain([None]).flat_map(|scheduled| [(scheduled, 0), (scheduled, usize::MAX)])
+            {
+                let what = format!("{}, stopped before call {stops}, {scheduled:?}, {survive}", kind.name);
+                let fixture = Arc::new((kind.fixture)(PLAIN));
+                let job = (kind.begins)(&fixture);
+                let board = fixture.clone();
                 let person: Meanwhile = Arc::new(move || {
                     board.team.board.person("tasks:pauseAgents", json!({"taskId": board.task})).unwrap();
                 });
-                let story = Story { meanwhile: Some((stops, person)), ..Story::of(fate, survive) };
-                let run = run_job(office.clone(), job, Model::new(kind.script, None), story);
+                let plan =
+                    CrashPlan { meanwhile: Some((stops, person)), ..CrashPlan::of(scheduled, survive) };
+                let run = run_job(fixture.clone(), job, Model::new(kind.script, None), plan);
                 let (paid, wrong) = run.model.turns();
                 assert!(wrong.is_empty() && paid <= kind.turns, "{what}: {paid} turns, {wrong:?}");
                 let (said, papers) =
-                    (office.messages_of_ben().len(), office.team.board.rows("documents").len());
+                    (fixture.messages_of_ben().len(), fixture.team.board.rows("documents").len());
                 assert!(said <= 1 && papers <= 1, "{what}: {said} messages, {papers} documents");
-                assert!(office.is_delivered(&run.job), "{what}");
+                assert!(fixture.is_delivered(&run.job), "{what}");
                 stopped += usize::from(said == 0);
             }
         }
@@ -472,45 +483,47 @@ fn a_stop_at_any_moment_leaves_one_outcome() {
     }
 }
 
-/// W-1: a message arrives right before each call of the process, and the process may die at each of its calls. The
-/// message is heard, and whatever is answered to it stands in the thread: the backend's own de-duplication swallows
+/// W-1: a message arrives right before each call of the process, and the process may die at each of its
+/// calls. The message is answered, and its answer is in the thread: the backend's de-duplication swallows
 /// nothing (contract D1, D2).
 #[test]
-fn a_message_that_arrives_at_any_moment_is_heard_and_answered() {
+fn a_message_that_arrives_at_any_moment_is_answered() {
     for options in [PLAIN, REDACTED] {
         a_message_arrives_everywhere(options);
     }
 }
 
 fn a_message_arrives_everywhere(options: Options) {
-    let begins: fn(&Office) -> Job = |office| office.update("first words");
+    let begins: fn(&Fixture) -> Job = |fixture| fixture.update("first words");
     let calls = {
-        let run = run((Office::on(options), begins), Model::new(answers, None), Story::of(None, 0));
+        let run = run((Fixture::on(options), begins), Model::new(answers, None), CrashPlan::of(None, 0));
         run.says_it_once("no message arrives", 0);
         run.calls
     };
     let scripts: &[Script] = if options.redact { &[answers] } else { &[answers, looks_and_writes, says_yes] };
     for script in scripts.iter().copied() {
         for arrives in 0..calls + 3 {
-            let fates = (0..2 * calls + 4).flat_map(|at| Blow::ALL.map(|blow| Some(Fate { at, blow })));
-            for fate in fates.chain([None]) {
-                let what = format!("a message arrives before call {arrives}, {fate:?}");
-                let office = Arc::new(Office::on(options));
-                let job = begins(&office);
-                let board = office.clone();
+            let schedule = (0..2 * calls + 4)
+                .flat_map(|at| Failure::ALL.map(|failure| Some(ScheduledFailure { at, failure })));
+            for scheduled in schedule.chain([None]) {
+                let what = format!("a message arrives before call {arrives}, {scheduled:?}");
+                let fixture = Arc::new(Fixture::on(options));
+                let job = begins(&fixture);
+                let board = fixture.clone();
                 let person: Meanwhile =
                     Arc::new(move || drop(board.team.board.person_says(&board.task, "second words")));
                 let model = Model::new(script, None);
-                let story = Story { meanwhile: Some((arrives, person)), ..Story::of(fate, usize::MAX) };
-                let run = run_job(office.clone(), job, model, story);
+                let plan =
+                    CrashPlan { meanwhile: Some((arrives, person)), ..CrashPlan::of(scheduled, usize::MAX) };
+                let run = run_job(fixture.clone(), job, model, plan);
                 run.says_it_once(&what, 0);
                 assert!(run.model.turns().1.is_empty(), "{what}");
                 let came =
-                    office.team.board.rows("messages").iter().any(|row| row["content"] == "second words");
-                let waits = office.team.board.rows("notifications").iter().any(|row| {
+                    fixture.team.board.rows("messages").iter().any(|row| row["content"] == "second words");
+                let waits = fixture.team.board.rows("notifications").iter().any(|row| {
                     row["type"] == "thread_update"
                         && row.get("deliveredAt").is_none()
-                        && row["recipientId"] == json!(office.ben)
+                        && row["recipientId"] == json!(fixture.ben)
                 });
                 assert!(!came || waits || run.model.heard().contains("second words"), "{what}");
             }
@@ -518,25 +531,30 @@ fn a_message_arrives_everywhere(options: Options) {
     }
 }
 
-/// Two blows: one process dies, and so does the next, or it loses an answer. A part of all pairs, spread evenly; a failing
-/// one prints itself.
+/// Two crashes: one process dies, and the next one dies too or loses an answer. An evenly spread part of all
+/// pairs; a failing pair prints itself.
 #[test]
-fn whoever_dies_twice_everything_happens_once() {
+fn effects_happen_once_across_two_crashes() {
     const EVERY: usize = 31;
     let mut pairs = 0;
     for kind in &KINDS {
         for at in 0..length(kind, PLAIN) {
-            for blow in [Blow::DiesBefore, Blow::DiesAfter] {
-                for (second_at, second_blow) in (0..9).flat_map(|at| Blow::ALL.map(|blow| (at, blow))) {
+            for failure in [Failure::DiesBefore, Failure::DiesAfter] {
+                for (second_at, second_failure) in
+                    (0..9).flat_map(|at| Failure::ALL.map(|failure| (at, failure)))
+                {
                     pairs += 1;
                     if pairs % EVERY != 0 {
                         continue;
                     }
-                    let fates = [Some(Fate { at, blow }), Some(Fate { at: second_at, blow: second_blow })];
+                    let schedule = [
+                        Some(ScheduledFailure { at, failure }),
+                        Some(ScheduledFailure { at: second_at, failure: second_failure }),
+                    ];
                     let survive = if pairs % 2 == 0 { 0 } else { usize::MAX };
-                    let what = format!("{}, {fates:?}, {survive} unwaited notes survive", kind.name);
-                    let story = Story { fates, ..Story::of(None, survive) };
-                    let run = run(((kind.office)(PLAIN), kind.begins), Model::new(kind.script, None), story);
+                    let what = format!("{}, {schedule:?}, {survive} unwaited notes survive", kind.name);
+                    let plan = CrashPlan { schedule, ..CrashPlan::of(None, survive) };
+                    let run = run(((kind.fixture)(PLAIN), kind.begins), Model::new(kind.script, None), plan);
                     run.is_right(&what, kind, kind.turns);
                 }
             }

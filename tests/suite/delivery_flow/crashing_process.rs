@@ -1,4 +1,4 @@
-//! A process that can die, and lose answers, at each of its calls; and a model whose sessions outlive it.
+//! A process that can die, and lose answers, at each of its calls; and a model whose sessions survive it.
 
 use mission_control_runtime::convex::{self, Call, CallError, Convex, Ran};
 use mission_control_runtime::delivery::deliver::deliver;
@@ -31,46 +31,49 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use super::setup::Office;
+use super::setup::Fixture;
 
-/// What happens at one call of a process.
+/// The failure at one call of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Blow {
-    /// The process dies before it makes it.
+pub(super) enum Failure {
+    /// The process dies before the call.
     DiesBefore,
-    /// The process dies behind it, and has not heard the answer.
+    /// The process dies after the call, without its answer.
     DiesAfter,
-    /// It is done, and its answer is lost.
+    /// The call is executed, and its answer is lost.
     AnswerLost,
-    /// It is not done, and that cannot be told from the one before.
+    /// The call is not executed, which looks like a lost answer.
     CallLost,
 }
 
-impl Blow {
+impl Failure {
     pub(super) const ALL: [Self; 4] = [Self::DiesBefore, Self::DiesAfter, Self::AnswerLost, Self::CallLost];
 }
 
-/// What happens at which call.
+/// Which failure happens at which call.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Fate {
+pub(super) struct ScheduledFailure {
     pub(super) at: usize,
-    pub(super) blow: Blow,
+    pub(super) failure: Failure,
 }
 
-/// What others do on the board.
+/// A change that others make on the board.
 pub(super) type Meanwhile = Arc<dyn Fn() + Send + Sync>;
 
-/// The life of one process: everything it does of the outside passes here.
-pub(super) struct Life {
-    fate: Option<Fate>,
-    /// What happens right before which call.
+/// One process: all its calls to the outside pass here.
+pub(super) struct ProcessRun {
+    scheduled: Option<ScheduledFailure>,
+    /// The change right before which call.
     meanwhile: Option<(usize, Meanwhile)>,
     calls: AtomicUsize,
 }
 
-impl Life {
-    pub(super) fn new(fate: Option<Fate>, meanwhile: Option<(usize, Meanwhile)>) -> Arc<Self> {
-        Arc::new(Self { fate, meanwhile, calls: AtomicUsize::new(0) })
+impl ProcessRun {
+    pub(super) fn new(
+        scheduled: Option<ScheduledFailure>,
+        meanwhile: Option<(usize, Meanwhile)>,
+    ) -> Arc<Self> {
+        Arc::new(Self { scheduled, meanwhile, calls: AtomicUsize::new(0) })
     }
 
     /// How many calls it made.
@@ -79,11 +82,13 @@ impl Life {
     }
 
     fn is_over(&self) -> bool {
-        let deadly = |fate: &Fate| matches!(fate.blow, Blow::DiesBefore | Blow::DiesAfter);
-        self.fate.filter(deadly).is_some_and(|fate| self.calls() > fate.at)
+        let deadly = |scheduled: &ScheduledFailure| {
+            matches!(scheduled.failure, Failure::DiesBefore | Failure::DiesAfter)
+        };
+        self.scheduled.filter(deadly).is_some_and(|scheduled| self.calls() > scheduled.at)
     }
 
-    /// One call: it is made, unless the process is dead, dies before it, or it gets lost.
+    /// One call: it is made unless the process is dead, dies before it, or the call is lost.
     fn call<T, E>(&self, make: impl FnOnce() -> Result<T, E>, lost: impl FnOnce() -> E) -> Result<T, E> {
         if self.is_over() {
             dies("it is dead");
@@ -94,73 +99,74 @@ impl Life {
         {
             happens();
         }
-        match self.fate.filter(|fate| fate.at == number).map(|fate| fate.blow) {
+        match self.scheduled.filter(|scheduled| scheduled.at == number).map(|scheduled| scheduled.failure) {
             None => make(),
-            Some(Blow::DiesBefore) => dies("before a call"),
-            Some(Blow::DiesAfter) => {
+            Some(Failure::DiesBefore) => dies("before a call"),
+            Some(Failure::DiesAfter) => {
                 drop(make());
                 dies("behind a call")
             }
-            Some(Blow::AnswerLost) => {
+            Some(Failure::AnswerLost) => {
                 drop(make());
                 Err(lost())
             }
-            Some(Blow::CallLost) => Err(lost()),
+            Some(Failure::CallLost) => Err(lost()),
         }
     }
 }
 
-/// Without a word in the log: thousands die.
+/// Without a log line: thousands of processes die.
 fn dies(when: &'static str) -> ! {
     std::panic::resume_unwind(Box::new(when))
 }
 
-struct MortalBackend(Arc<Life>, Arc<Office>);
+struct MortalBackend(Arc<ProcessRun>, Arc<Fixture>);
 
 impl Convex for MortalBackend {
     fn call(&self, call: &Call<'_>) -> Result<Box<RawValue>, CallError> {
-        let Self(life, office) = self;
+        let Self(process, fixture) = self;
         let lost = || {
-            let class = if call.may_repeat { convex::Class::Transient } else { convex::Class::Ambiguous };
-            let mut error = CallError::new(class, convex::Why::LostAnswer, "", "the answer was lost");
+            let class =
+                if call.may_repeat { convex::CallClass::Transient } else { convex::CallClass::Ambiguous };
+            let mut error = CallError::new(class, convex::CallReason::LostAnswer, "", "the answer was lost");
             error.ran = Ran::Maybe;
             error
         };
-        office.team.board.pass(1);
-        life.call(|| office.backend.call(call), lost)
+        fixture.team.board.pass(1);
+        process.call(|| fixture.backend.call(call), lost)
     }
 }
 
-/// What the gateway does of itself after it has lost a turn in the middle.
+/// What the gateway does by itself after it has lost a turn in the middle.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Recovery {
     /// It resumes the turn, and the agent answers without our tools.
     Itself,
-    /// It does nothing: what was said is there, and no answer.
+    /// It does nothing: the input is there, and no answer.
     None,
 }
 
-/// What the model does over HTTP in a turn: endpoints and bodies.
-pub(super) type Errands = fn(&Office) -> Vec<(&'static str, Value)>;
+/// The model's calls over HTTP in a turn: endpoints and bodies.
+pub(super) type HttpCalls = fn(&Fixture) -> Vec<(&'static str, Value)>;
 
-/// What becomes of a turn whose client has died.
+/// What happens to a turn whose client has died.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Orphan {
-    /// It goes on, and asks again what it was not told.
+pub(super) enum AbandonedTurn {
+    /// It continues, and repeats calls without a result.
     GoesOn,
     /// It ends, and is sent again as a whole.
     Ends,
 }
 
-/// What the model says at which of its steps.
-pub(super) type Script = fn(&Office, usize) -> Reply;
+/// The model's reply at each of its steps.
+pub(super) type Script = fn(&Fixture, usize) -> Reply;
 
-/// The model: what it says, and what it has been told.
+/// The model: its replies, and the inputs it has received.
 pub(super) struct Model {
     script: Script,
-    /// What it does over HTTP in each of its turns, and what becomes of a turn whose client has died.
-    errands: Option<(Errands, Orphan)>,
-    /// In which of its turns the gateway breaks down.
+    /// Its calls over HTTP in each of its turns, and what happens to a turn whose client has died.
+    http_calls: Option<(HttpCalls, AbandonedTurn)>,
+    /// The turn in which the gateway fails.
     breaks: Option<(usize, Recovery)>,
     state: Mutex<Memory>,
 }
@@ -169,42 +175,42 @@ pub(super) struct Model {
 struct Memory {
     step: usize,
     turns: usize,
-    /// By what a turn is known in a history, in the order of their coming, and its reply.
+    /// The identification of each turn in the history, in order, and its reply.
     told: Vec<(String, Option<Reply>)>,
     resuming: HashMap<String, u32>,
     wrong: Vec<String>,
-    /// How many of its errands it knows to be done in the turn that runs.
-    errand: usize,
-    /// What was said to people.
+    /// How many of its HTTP calls have a result in the present turn.
+    calls_done: usize,
+    /// The texts for people.
     said: Vec<String>,
     heard: Vec<String>,
 }
 
 impl Model {
     pub(super) fn new(script: Script, breaks: Option<(usize, Recovery)>) -> Self {
-        Self { script, breaks, errands: None, state: Mutex::default() }
+        Self { script, breaks, http_calls: None, state: Mutex::default() }
     }
 
-    /// The same, and it calls over HTTP in its turns.
-    pub(super) fn calling(self, errands: Errands, orphan: Orphan) -> Self {
-        Self { errands: Some((errands, orphan)), ..self }
+    /// Adds calls over HTTP in its turns.
+    pub(super) fn calling(self, http_calls: HttpCalls, abandoned: AbandonedTurn) -> Self {
+        Self { http_calls: Some((http_calls, abandoned)), ..self }
     }
 
     fn state(&self) -> std::sync::MutexGuard<'_, Memory> {
         self.state.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
     }
 
-    /// What it has said to people, in order.
+    /// Its texts for people, in order.
     pub(super) fn said(&self) -> Vec<String> {
         self.state().said.clone()
     }
 
-    /// What it was told in turns that it has answered.
+    /// The inputs of the turns that it has answered.
     pub(super) fn heard(&self) -> String {
         self.state().heard.concat()
     }
 
-    /// Turns that were paid for, and what should not have happened.
+    /// The number of paid turns, and what should not have happened.
     pub(super) fn turns(&self) -> (usize, Vec<String>) {
         let state = self.state();
         (state.turns, state.wrong.clone())
@@ -212,36 +218,36 @@ impl Model {
 
     fn turn(
         &self,
-        office: &Office,
+        fixture: &Fixture,
         key: String,
         input: &str,
-        phone: &Phone<'_>,
+        connection: &AgentConnection<'_>,
     ) -> Result<Reply, GatewayError> {
         let mut state = self.state();
         let before = state.told.iter().rev().find(|(told, _)| *told == key).map(|(_, reply)| reply.is_some());
         match before {
             Some(true) => state.wrong.push(format!("{key} was answered and is sent again")),
-            // What was interrupted is begun again: the model repeats its last calls, under other ids.
+            // An interrupted turn is begun again: the model repeats its last calls, under other ids.
             Some(false) => state.step = state.step.saturating_sub(1),
             None => {}
         }
         state.turns += 1;
         let turn = state.turns;
         let breaks = self.breaks.is_some_and(|(at, _)| at == turn);
-        if let Some((errands, _)) = self.errands {
+        if let Some((http_calls, _)) = self.http_calls {
             state.told.push((key.clone(), None));
-            state.errand = 0;
+            state.calls_done = 0;
             drop(state);
-            let errands = errands(office);
-            let most = if breaks { errands.len() / 2 } else { errands.len() };
-            self.run_errands(&errands[..most], phone);
+            let http_calls = http_calls(fixture);
+            let most = if breaks { http_calls.len() / 2 } else { http_calls.len() };
+            self.run_http_calls(&http_calls[..most], connection);
             state = self.state();
         }
         if breaks {
             state.told.push((key, None));
             return Err(lost());
         }
-        let mut reply = (self.script)(office, state.step);
+        let mut reply = (self.script)(fixture, state.step);
         state.step += 1;
         for call in &mut reply.calls {
             call.call_id = format!("{}-{turn}", call.call_id);
@@ -252,42 +258,47 @@ impl Model {
         Ok(reply)
     }
 
-    /// Goes on with its errands, as stubborn as a good agent.
-    fn run_errands(&self, errands: &[(&'static str, Value)], phone: &Phone<'_>) {
+    /// Continues with its HTTP calls, repeating them as a good agent does.
+    fn run_http_calls(&self, http_calls: &[(&'static str, Value)], connection: &AgentConnection<'_>) {
         loop {
-            let at = self.state().errand;
-            let Some((endpoint, body)) = errands.get(at) else { return };
-            let said = (0..5).map(|_| phone.call(endpoint, body)).find(|(status, _)| *status < 500);
+            let at = self.state().calls_done;
+            let Some((endpoint, body)) = http_calls.get(at) else { return };
+            let said = (0..5).map(|_| connection.call(endpoint, body)).find(|(status, _)| *status < 500);
             let mut state = self.state();
             match said {
                 Some((200, _)) => {}
                 other => state.wrong.push(format!("{endpoint} {body}: {other:?}")),
             }
-            state.errand += 1;
+            state.calls_done += 1;
         }
     }
 
-    /// A turn whose client has died in the middle goes on, or ends with it.
-    fn recover_orphan(&self, office: &Office, key: &str, phone: &Phone<'_>) -> Option<Recovered> {
-        let (errands, orphan) = self.errands.filter(|_| self.breaks.is_none())?;
+    /// A turn whose client has died in the middle continues, or ends with it.
+    fn recover_abandoned(
+        &self,
+        fixture: &Fixture,
+        key: &str,
+        connection: &AgentConnection<'_>,
+    ) -> Option<Recovered> {
+        let (http_calls, abandoned) = self.http_calls.filter(|_| self.breaks.is_none())?;
         let is_open = |(told, reply): &(String, Option<Reply>)| told == key && reply.is_none();
         if !self.state().told.last().is_some_and(is_open) {
             return None;
         }
-        if orphan == Orphan::Ends {
+        if abandoned == AbandonedTurn::Ends {
             return Some(Recovered::Absent { marker_seen: true });
         }
-        self.run_errands(&errands(office), phone);
+        self.run_http_calls(&http_calls(fixture), connection);
         let mut state = self.state();
-        let reply = (self.script)(office, state.step);
+        let reply = (self.script)(fixture, state.step);
         state.step += 1;
         state.said.extend(reply.text.clone());
         state.told.push((key.to_owned(), Some(reply.clone())));
         Some(Recovered::Answered(reply))
     }
 
-    fn recover(&self, office: &Office, key: &str, phone: &Phone<'_>) -> Recovered {
-        if let Some(recovered) = self.recover_orphan(office, key, phone) {
+    fn recover(&self, fixture: &Fixture, key: &str, connection: &AgentConnection<'_>) -> Recovered {
+        if let Some(recovered) = self.recover_abandoned(fixture, key, connection) {
             return recovered;
         }
         let mut state = self.state();
@@ -307,8 +318,8 @@ impl Model {
                     let why = Waiting::Resuming;
                     return Recovered::Running(Running { again_in: Duration::ZERO, why, last: Some(3) });
                 }
-                // The first step in which it only speaks: its tools are gone.
-                let steps = (state.step..).map(|step| (self.script)(office, step));
+                // The first step with text only: its tools are gone.
+                let steps = (state.step..).map(|step| (self.script)(fixture, step));
                 let reply = steps.into_iter().find(|reply| reply.calls.is_empty()).unwrap();
                 if *state.resuming.get(key).unwrap() == 3 {
                     state.said.extend(reply.text.clone());
@@ -324,12 +335,12 @@ fn lost() -> GatewayError {
     GatewayError::new(Class::Lost, Why::LostAnswer, None)
 }
 
-struct MortalGateway<'a>(Arc<Life>, &'a Model, &'a Office, &'a AgentApi);
+struct MortalGateway<'a>(Arc<ProcessRun>, &'a Model, &'a Fixture, &'a AgentApi);
 
-/// How an agent reaches the process that lives now, in one of its sessions.
-struct Phone<'a>(&'a AgentApi, &'a SessionKey);
+/// The connection of an agent to the present process, in one of its sessions.
+struct AgentConnection<'a>(&'a AgentApi, &'a SessionKey);
 
-impl Phone<'_> {
+impl AgentConnection<'_> {
     fn call(&self, endpoint: &str, body: &Value) -> (u16, String) {
         let Self(api, session) = self;
         let headers = ["Host: localhost".to_owned(), format!("x-openclaw-session-key: {}", session.expose())];
@@ -344,28 +355,28 @@ impl Phone<'_> {
 
 impl Gateway for MortalGateway<'_> {
     fn turn(&self, turn: &Turn<'_>, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Reply, GatewayError> {
-        let Self(life, model, office, api) = self;
-        let phone = Phone(api, turn.session);
+        let Self(process, model, fixture, api) = self;
+        let connection = AgentConnection(api, turn.session);
         let (key, input) = match turn.input {
             Input::Message(text) => (text[..=text.find(']').unwrap()].to_owned(), text.to_owned()),
             Input::Outputs(outputs) => {
                 (key_of(outputs.iter().map(|output| output.call_id.as_str())), String::new())
             }
         };
-        let reply = life.call(|| model.turn(office, key, &input, &phone), lost)?;
+        let reply = process.call(|| model.turn(fixture, key, &input, &connection), lost)?;
         progress(Progress::TurnAccepted("resp_1"));
         Ok(reply)
     }
 
     fn recover(&self, session: &SessionKey, _: &str, mark: &TurnMark<'_>) -> Result<Recovered, GatewayError> {
-        let Self(life, model, office, api) = self;
-        let phone = Phone(api, session);
+        let Self(process, model, fixture, api) = self;
+        let connection = AgentConnection(api, session);
         let key = match mark.outputs {
             [] => mark.marker.to_owned(),
             outputs => key_of(outputs.iter().map(|output| output.call_id.as_str())),
         };
         let nobody_looks = || GatewayError::new(Class::Closed, Why::Unreachable, None);
-        life.call(|| Ok(model.recover(office, &key, &phone)), nobody_looks)
+        process.call(|| Ok(model.recover(fixture, &key, &connection)), nobody_looks)
     }
 
     fn abort(&self, _: &SessionKey, _: &str, _: Option<&str>) -> Result<bool, GatewayError> {
@@ -379,7 +390,7 @@ fn key_of<'a>(ids: impl Iterator<Item = &'a str>) -> String {
     ids.collect::<Vec<_>>().join(" ")
 }
 
-struct MortalJournal(Arc<Life>, Arc<MemoryLedger>);
+struct MortalJournal(Arc<ProcessRun>, Arc<MemoryLedger>);
 
 impl Journal for MortalJournal {
     fn note(&self, note: &Note<'_>, wait: Wait) -> Result<(), JournalError> {
@@ -387,23 +398,23 @@ impl Journal for MortalJournal {
     }
 }
 
-/// One process works on the job until it is over; whether it comes that far before it dies.
+/// One process works on the job. Returns whether the delivery ended before the process died.
 pub(super) fn live(
-    office: &Arc<Office>,
+    fixture: &Arc<Fixture>,
     model: &Model,
-    paper: &Arc<MemoryLedger>,
+    ledger: &Arc<MemoryLedger>,
     job: &mut Job,
-    life: &Arc<Life>,
+    process: &Arc<ProcessRun>,
 ) -> bool {
-    let convex = Arc::new(MortalBackend(life.clone(), office.clone()));
-    let board = &office.team.board;
+    let convex = Arc::new(MortalBackend(process.clone(), fixture.clone()));
+    let board = &fixture.team.board;
     let sure = Mission::new(
-        Arc::new(office.backend.clone()),
+        Arc::new(fixture.backend.clone()),
         AccountId::new(&board.account),
         Secret::new(&board.token),
     );
     let mission = Mission::new(convex, AccountId::new(&board.account), Secret::new(&board.token));
-    let journal = Arc::new(MortalJournal(life.clone(), paper.clone()));
+    let journal = Arc::new(MortalJournal(process.clone(), ledger.clone()));
     let (made, clock) = (Arc::new(RecentIds::default()), board.clock());
     let inflight = InFlight::new(crossbeam_channel::bounded(1).0);
     inflight.resume(&job.work, &mut job.record);
@@ -420,11 +431,11 @@ pub(super) fn live(
     };
     let (team, answers) = (roster::Team::default(), AnswerCounter::default());
     team.fetch(&sure).unwrap();
-    let time = office.clone();
+    let time = fixture.clone();
     let api = AgentApi::new(AgentApiSetup {
         mission: mission.clone(),
         team: team.clone(),
-        sessions: office.sessions.clone(),
+        sessions: fixture.sessions.clone(),
         inflight: inflight.clone(),
         journal: journal.clone(),
         made: made.clone(),
@@ -440,8 +451,8 @@ pub(super) fn live(
         main_session: "main".to_owned(),
         session_scope: SessionScope::default(),
     });
-    let gateway = MortalGateway(life.clone(), model, office, &api);
-    let desk = DeliveryDeps {
+    let gateway = MortalGateway(process.clone(), model, fixture, &api);
+    let deps = DeliveryDeps {
         mission: &mission,
         gateway: &gateway,
         team: &team,
@@ -452,15 +463,15 @@ pub(super) fn live(
         made: &made,
         clock: &clock,
         inflight: &inflight,
-        sessions: &office.sessions,
+        sessions: &fixture.sessions,
         journal: &*journal,
         rules: &rules,
         metrics: &Metrics::new([]),
     };
     for _ in 0..30 {
-        match catch_unwind(AssertUnwindSafe(|| deliver(job, &desk))) {
-            Ok(Outcome::Closed(_)) if !life.is_over() => return true,
-            _ if life.is_over() => return false,
+        match catch_unwind(AssertUnwindSafe(|| deliver(job, &deps))) {
+            Ok(Outcome::Closed(_)) if !process.is_over() => return true,
+            _ if process.is_over() => return false,
             Ok(Outcome::Again { pause, .. }) => {
                 board.pass(pause.map_or(0, |pause| i64::try_from(pause.as_millis()).unwrap()));
             }

@@ -10,14 +10,14 @@ use mission_control_runtime::delivery::operator_requests::{OperatorReply, Operat
 use mission_control_runtime::delivery::scheduler::{
     Effect, Event, OperatorEffect, RecoveredState, Scheduler,
 };
-use mission_control_runtime::delivery::{End, Job, Record, Stage, dead_letters};
+use mission_control_runtime::delivery::{ClosedWork, End, Job, Record, Stage, dead_letters};
 use mission_control_runtime::files::{Access, Folder};
-use mission_control_runtime::ledger::{Ledger, Opened, Options};
+use mission_control_runtime::ledger::{Closed, Ledger, Opened, Options};
 use mission_control_runtime::model::{AccountId, LedgerSync, Notification};
 use tempfile::TempDir;
 
 use super::sequences::plan;
-use super::setup::Office;
+use super::setup::Fixture;
 use crate::support::direct::Fault;
 use crate::support::work::notification_of;
 
@@ -51,7 +51,11 @@ struct Process {
 impl Process {
     fn start(home: &TempDir) -> Self {
         let Opened { ledger, closed, dead, .. } = open(home);
-        let closed = closed.into_iter().map(|closed| (closed.id, closed.end)).collect();
+        let closed = closed.into_iter().map(|closed| {
+            let Closed { id, end, unmarked, .. } = closed;
+            (id, ClosedWork { end, unmarked })
+        });
+        let closed = closed.collect();
         let now = Millis(1_000_000);
         let left = RecoveredState { closed, dead, ..RecoveredState::default() };
         Self { ledger, scheduler: Scheduler::with(plan(), left, now), now, asked: None }
@@ -111,8 +115,8 @@ impl Process {
     }
 
     /// A worker retries the mark.
-    fn deliver(&mut self, mut job: Box<Job>, office: &Office) {
-        let outcome = office.outcome_through(&mut job, Arc::new(office.backend.clone()), &self.ledger);
+    fn deliver(&mut self, mut job: Box<Job>, fixture: &Fixture) {
+        let outcome = fixture.outcome_through(&mut job, Arc::new(fixture.backend.clone()), &self.ledger);
         self.scheduler.on(Some(Event::Finished(job, outcome)), self.now);
     }
 }
@@ -123,15 +127,15 @@ fn a_dropped_dead_letter_stays_dropped_whatever_its_mark_does() {
         for fails in [false, true] {
             for restarts_at_once in [false, true] {
                 let case = format!("{when:?}, fails: {fails}, restart at once: {restarts_at_once}");
-                let (office, home) = (Office::original(), TempDir::new().unwrap());
-                let first = office.mention("@ben?");
-                let (dead, at) = (End::Dead("no".to_owned()), office.team.board.clock().now());
+                let (fixture, home) = (Fixture::original(), TempDir::new().unwrap());
+                let first = fixture.mention("@ben?");
+                let (dead, at) = (End::Dead("no".to_owned()), fixture.team.board.clock().now());
                 let record = Record { stage: Stage::Ended(dead.clone()), ..Record::default() };
                 let note = dead_letters::dropped(&first.work, &record, &dead, at);
                 open(&home).ledger.note(&note, Wait::ForDisk).unwrap();
                 if fails {
-                    let away = Fault::Before(convex::Class::Transient, convex::Why::Unreachable);
-                    office.backend.fail("markNotificationDelivered", [away]);
+                    let away = Fault::Before(convex::CallClass::Transient, convex::CallReason::Unreachable);
+                    fixture.backend.fail("markNotificationDelivered", [away]);
                 }
 
                 let mut process = Process::start(&home);
@@ -144,7 +148,7 @@ fn a_dropped_dead_letter_stays_dropped_whatever_its_mark_does() {
                     process.drop(&job);
                 }
                 if when == When::After || !restarts_at_once {
-                    process.deliver(job, &office);
+                    process.deliver(job, &fixture);
                 }
                 if when == When::After {
                     process.drop(&first);
@@ -156,11 +160,11 @@ fn a_dropped_dead_letter_stays_dropped_whatever_its_mark_does() {
                 // The next process retries the mark once more.
                 let mut process = Process::start(&home);
                 let job = process.listed(notification_of(&first));
-                process.deliver(job, &office);
+                process.deliver(job, &fixture);
                 assert_eq!(process.scheduler.standing().dead, 0, "{case}");
                 // A mark that was not tried before fails now.
                 let is_tried = when == When::After || !restarts_at_once;
-                assert_eq!(office.is_delivered(&first), !fails || is_tried, "{case}");
+                assert_eq!(fixture.is_delivered(&first), !fails || is_tried, "{case}");
                 drop(process);
                 assert_dropped(&home, &case);
             }

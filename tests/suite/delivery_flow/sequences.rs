@@ -1,4 +1,4 @@
-//! Sequences in which something was once lost, or done twice: each of them goes through several steps, or several rooms.
+//! Sequences in which an effect was once lost or repeated. Each has several steps, or several sessions.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +14,7 @@ use mission_control_runtime::local::Options;
 use mission_control_runtime::model::Notification;
 use serde_json::json;
 
-use super::setup::Office;
+use super::setup::Fixture;
 use crate::support::direct::Fault;
 use crate::support::work::{job_of, notification_of};
 
@@ -28,20 +28,20 @@ pub(crate) fn plan() -> SchedulerConfig {
     SchedulerConfig { workers: 2, list_limit: 50, rhythm }
 }
 
-fn arrives_meanwhile(office: &Arc<Office>) {
-    let board = office.clone();
-    office.gateway.meanwhile(move || drop(board.team.board.person_says(&board.task, "second")));
+fn arrives_meanwhile(fixture: &Arc<Fixture>) {
+    let board = fixture.clone();
+    fixture.gateway.meanwhile(move || drop(board.team.board.person_says(&board.task, "second")));
 }
 
 #[test]
 fn a_reopened_row_is_not_taken_for_gone() {
-    let office = Arc::new(Office::original());
-    let mut job = office.update("first");
-    office.gateway.says("About the first.");
-    arrives_meanwhile(&office);
-    office.gateway.fails(Class::Closed, Why::Unreachable);
-    assert_eq!(office.deliver(&mut job), "again");
-    assert!(job.record.reopened && office.is_delivered(&job));
+    let fixture = Arc::new(Fixture::original());
+    let mut job = fixture.update("first");
+    fixture.gateway.says("About the first.");
+    arrives_meanwhile(&fixture);
+    fixture.gateway.fails(Class::Closed, Why::Unreachable);
+    assert_eq!(fixture.deliver(&mut job), "again");
+    assert!(job.record.reopened && fixture.is_delivered(&job));
     let now = Millis(1_000_000);
     let left = RecoveredState {
         open: vec![(job.work.clone(), job.record.clone(), None)],
@@ -54,40 +54,40 @@ fn a_reopened_row_is_not_taken_for_gone() {
 }
 
 #[test]
-fn a_call_that_was_made_again_has_its_own_grace() {
-    let office = Office::of_the_lead(Options { original: true, ..Options::default() });
-    let mut job = office.mention("@lead, make a task");
-    let lost = || Fault::Before(convex::Class::Ambiguous, convex::Why::LostAnswer);
-    office.backend.fail("createTaskFromAgent", [lost(), lost()]);
-    office.gateway.calls(&[("task_create", &json!({"title": "T"}).to_string())]).says("Done.");
-    assert_eq!(office.deliver(&mut job), "again");
-    office.team.board.pass(15_000);
-    let away = Fault::Before(convex::Class::Transient, convex::Why::Unreachable);
-    office.backend.fail("listTasksForOrchestratorHeartbeat", [Fault::Pass, away]);
-    match office.outcome(&mut job) {
+fn a_repeated_call_has_its_own_grace_period() {
+    let fixture = Fixture::of_the_lead(Options { original: true, ..Options::default() });
+    let mut job = fixture.mention("@lead, make a task");
+    let lost = || Fault::Before(convex::CallClass::Ambiguous, convex::CallReason::LostAnswer);
+    fixture.backend.fail("createTaskFromAgent", [lost(), lost()]);
+    fixture.gateway.calls(&[("task_create", &json!({"title": "T"}).to_string())]).says("Done.");
+    assert_eq!(fixture.deliver(&mut job), "again");
+    fixture.team.board.pass(15_000);
+    let away = Fault::Before(convex::CallClass::Transient, convex::CallReason::Unreachable);
+    fixture.backend.fail("listTasksForOrchestratorHeartbeat", [Fault::Pass, away]);
+    match fixture.outcome(&mut job) {
         Outcome::Again { pause, .. } => assert!(pause.unwrap() < Duration::from_secs(15), "{pause:?}"),
         Outcome::Closed(end) => panic!("{end:?}"),
     }
-    assert_eq!(office.backend.args_of("createTaskFromAgent").len(), 2);
-    // The second one may be on its way: it was made three seconds ago.
-    office.team.board.pass(3_000);
-    office.deliver(&mut job);
-    assert_eq!(office.backend.args_of("createTaskFromAgent").len(), 2);
+    assert_eq!(fixture.backend.args_of("createTaskFromAgent").len(), 2);
+    // The second call may be on its way: it was made three seconds ago.
+    fixture.team.board.pass(3_000);
+    fixture.deliver(&mut job);
+    assert_eq!(fixture.backend.args_of("createTaskFromAgent").len(), 2);
 }
 
 #[test]
-fn an_answer_behind_one_that_was_half_posted_is_not_swallowed() {
-    let office = Arc::new(Office::original());
-    let mut job = office.update("first");
+fn an_answer_after_a_half_posted_one_is_not_swallowed() {
+    let fixture = Arc::new(Fixture::original());
+    let mut job = fixture.update("first");
     let part = |n: u32| format!("{n}{}", "x".repeat(60_000));
-    office.gateway.says(&[part(0), part(1)].join("\n\n"));
-    arrives_meanwhile(&office);
-    office.gateway.says("About the second.");
-    let refused = Fault::Before(convex::Class::Refused, convex::Why::Forbidden);
-    office.backend.fail("createMessageFromAgent", [Fault::Pass, refused]);
-    assert_eq!(office.deliver(&mut job), "again");
-    assert_eq!(office.deliver(&mut job), "answered");
-    let said: Vec<String> = office
+    fixture.gateway.says(&[part(0), part(1)].join("\n\n"));
+    arrives_meanwhile(&fixture);
+    fixture.gateway.says("About the second.");
+    let refused = Fault::Before(convex::CallClass::Refused, convex::CallReason::Forbidden);
+    fixture.backend.fail("createMessageFromAgent", [Fault::Pass, refused]);
+    assert_eq!(fixture.deliver(&mut job), "again");
+    assert_eq!(fixture.deliver(&mut job), "answered");
+    let said: Vec<String> = fixture
         .messages_of_ben()
         .iter()
         .map(|message| message["content"].as_str().unwrap().chars().take(20).collect())
@@ -96,31 +96,31 @@ fn an_answer_behind_one_that_was_half_posted_is_not_swallowed() {
 }
 
 #[test]
-fn what_is_not_known_is_not_done_again_when_the_turn_is_sent_again() {
-    let office = Arc::new(Office::original());
-    let mut job = office.mention("@ben, write it down");
-    let paper = json!({"title": "one", "content": "…", "type": "note"}).to_string();
-    let board = office.clone();
-    office.gateway.meanwhile(move || {
+fn an_unknown_outcome_is_not_repeated_when_the_turn_is_sent_again() {
+    let fixture = Arc::new(Fixture::original());
+    let mut job = fixture.mention("@ben, write it down");
+    let ledger = json!({"title": "one", "content": "…", "type": "note"}).to_string();
+    let board = fixture.clone();
+    fixture.gateway.meanwhile(move || {
         let twin = json!({"agentId": board.team.ada, "title": "one", "content": "other", "type": "note",
             "taskId": board.task});
         board.team.board.service("createDocumentFromAgent", twin).unwrap();
     });
-    let lost = Fault::After(convex::Class::Ambiguous, convex::Why::LostAnswer);
-    office.backend.fail("createDocumentFromAgent", [lost]);
-    office.gateway.calls(&[("document_upsert", &paper)]).fails(Class::Lost, Why::LostAnswer);
-    assert_eq!(office.deliver(&mut job), "again");
-    office.gateway.recovers(Recovered::Absent { marker_seen: true });
-    assert_eq!(office.deliver(&mut job), "again");
-    office.gateway.calls(&[("document_upsert", &paper)]).says("Done.");
-    assert_eq!(office.deliver(&mut job), "answered");
-    assert_eq!(office.backend.args_of("createDocumentFromAgent").len(), 1);
+    let lost = Fault::After(convex::CallClass::Ambiguous, convex::CallReason::LostAnswer);
+    fixture.backend.fail("createDocumentFromAgent", [lost]);
+    fixture.gateway.calls(&[("document_upsert", &ledger)]).fails(Class::Lost, Why::LostAnswer);
+    assert_eq!(fixture.deliver(&mut job), "again");
+    fixture.gateway.recovers(Recovered::Absent { marker_seen: true });
+    assert_eq!(fixture.deliver(&mut job), "again");
+    fixture.gateway.calls(&[("document_upsert", &ledger)]).says("Done.");
+    assert_eq!(fixture.deliver(&mut job), "answered");
+    assert_eq!(fixture.backend.args_of("createDocumentFromAgent").len(), 1);
 }
 
 #[test]
-fn what_is_dead_and_cannot_be_marked_does_not_begin_anew_after_an_hour() {
-    let office = Office::original();
-    let row = notification_of(&office.mention("@ben?")).clone();
+fn a_dead_row_that_cannot_be_marked_is_not_restarted_after_an_hour() {
+    let fixture = Fixture::original();
+    let row = notification_of(&fixture.mention("@ben?")).clone();
     let mut now = Millis(1_000_000);
     let mut dispatcher = Scheduler::with(plan(), RecoveredState::default(), now);
     let mut list = 0;
@@ -150,66 +150,67 @@ fn what_is_dead_and_cannot_be_marked_does_not_begin_anew_after_an_hour() {
 }
 
 #[test]
-fn results_go_back_to_the_session_that_called() {
-    let office = Office::original();
-    let mut job = office.mention("@ben?");
-    office.gateway.calls(&[("get_agent_skills", "{}")]).fails(Class::Closed, Why::Unreachable);
-    assert_eq!(office.deliver(&mut job), "again");
-    let gone = json!({"agentId": office.team.lead, "taskId": office.task, "reason": "done"});
-    office.team.board.service("deleteTaskFromAgent", gone).unwrap();
-    office.gateway.says("Done.");
-    assert_eq!(office.deliver(&mut job), "answered");
-    let sessions: Vec<String> = office.gateway.take_seen().into_iter().map(|turn| turn.session).collect();
+fn results_return_to_the_session_that_called() {
+    let fixture = Fixture::original();
+    let mut job = fixture.mention("@ben?");
+    fixture.gateway.calls(&[("get_agent_skills", "{}")]).fails(Class::Closed, Why::Unreachable);
+    assert_eq!(fixture.deliver(&mut job), "again");
+    let gone = json!({"agentId": fixture.team.lead, "taskId": fixture.task, "reason": "done"});
+    fixture.team.board.service("deleteTaskFromAgent", gone).unwrap();
+    fixture.gateway.says("Done.");
+    assert_eq!(fixture.deliver(&mut job), "answered");
+    let sessions: Vec<String> = fixture.gateway.take_seen().into_iter().map(|turn| turn.session).collect();
     assert!(sessions.windows(2).all(|pair| pair[0] == pair[1]), "{sessions:?}");
 }
 
 #[test]
 fn a_full_disk_repeats_no_effect() {
-    let office = Arc::new(Office::on(Options { original: true, ..Options::default() }));
-    let mut job = office.mention("@ben, write it down");
+    let fixture = Arc::new(Fixture::on(Options { original: true, ..Options::default() }));
+    let mut job = fixture.mention("@ben, write it down");
     let (row, fresh) = (notification_of(&job).clone(), job.record.clone());
-    office.paper.refuse(true);
-    let paper = json!({"title": "one", "content": "…", "type": "note"}).to_string();
-    office.gateway.calls(&[("document_upsert", &paper)]).says("Done.");
-    assert_eq!(office.deliver(&mut job), "again");
-    assert!(office.gateway.take_seen().is_empty() && job.record.sent.is_none(), "not even a turn is sent");
-    // The process dies, and the next one has what the disk has.
-    assert!(office.paper.crash(0).is_empty());
-    let now = office.team.board.row("notifications", row.id.as_str());
+    fixture.ledger.refuse(true);
+    let ledger = json!({"title": "one", "content": "…", "type": "note"}).to_string();
+    fixture.gateway.calls(&[("document_upsert", &ledger)]).says("Done.");
+    assert_eq!(fixture.deliver(&mut job), "again");
+    assert!(fixture.gateway.take_seen().is_empty() && job.record.sent.is_none(), "not even a turn is sent");
+    // The process dies, and the next one has what is on disk.
+    assert!(fixture.ledger.crash(0).is_empty());
+    let now = fixture.team.board.row("notifications", row.id.as_str());
     let row = Notification { read_at: serde_json::from_value(now["readAt"].clone()).unwrap(), ..row };
     let mut job = job_of(&row, fresh);
-    office.paper.refuse(false);
-    assert_eq!(office.deliver(&mut job), "answered");
-    assert_eq!(office.team.board.rows("documents").len(), 1);
+    fixture.ledger.refuse(false);
+    assert_eq!(fixture.deliver(&mut job), "answered");
+    assert_eq!(fixture.team.board.rows("documents").len(), 1);
 }
 
-/// The disk fills up in the middle: a call that changes the board waits until it can be noted.
+/// The disk fills up in the middle: a call that changes the board waits until it can be recorded.
 #[test]
 fn a_disk_that_fills_up_in_the_middle_repeats_no_effect() {
-    let office = Arc::new(Office::original());
-    let mut job = office.mention("@ben, write it down");
-    let paper = json!({"title": "one", "content": "…", "type": "note"}).to_string();
-    office.gateway.calls(&[("document_upsert", &paper)]).says("Done.");
-    let full = office.clone();
-    office.gateway.meanwhile(move || full.paper.refuse(true));
+    let fixture = Arc::new(Fixture::original());
+    let mut job = fixture.mention("@ben, write it down");
+    let ledger = json!({"title": "one", "content": "…", "type": "note"}).to_string();
+    fixture.gateway.calls(&[("document_upsert", &ledger)]).says("Done.");
+    let full = fixture.clone();
+    fixture.gateway.meanwhile(move || full.ledger.refuse(true));
     for _ in 0..3 {
-        assert_eq!(office.deliver(&mut job), "again");
-        assert!(office.team.board.rows("documents").is_empty());
+        assert_eq!(fixture.deliver(&mut job), "again");
+        assert!(fixture.team.board.rows("documents").is_empty());
     }
-    office.paper.refuse(false);
-    assert_eq!(office.deliver(&mut job), "answered");
-    assert_eq!((office.team.board.rows("documents").len(), office.gateway.take_seen().len()), (1, 2));
+    fixture.ledger.refuse(false);
+    assert_eq!(fixture.deliver(&mut job), "answered");
+    assert_eq!((fixture.team.board.rows("documents").len(), fixture.gateway.take_seen().len()), (1, 2));
 }
 
-/// Openclaw-gateway §7: after a refused key the gateway fails every turn of that agent inside; that is no fault of its rows.
+/// Openclaw-gateway §7: after a refused key the gateway fails every turn of that agent internally; its rows
+/// are not to blame.
 #[test]
-fn while_an_agents_key_cools_down_its_rows_are_not_blamed() {
-    let office = Office::original();
-    let (mut first, mut other) = (office.mention("@ben?"), office.assignment());
-    office.gateway.fails(Class::Transient, Why::ProviderRefused);
-    assert_eq!(office.deliver(&mut first), "again");
-    office.gateway.fails(Class::Transient, Why::Internal);
-    match office.outcome(&mut other) {
+fn rows_are_not_blamed_while_their_agents_key_cools_down() {
+    let fixture = Fixture::original();
+    let (mut first, mut other) = (fixture.mention("@ben?"), fixture.assignment());
+    fixture.gateway.fails(Class::Transient, Why::ProviderRefused);
+    assert_eq!(fixture.deliver(&mut first), "again");
+    fixture.gateway.fails(Class::Transient, Why::Internal);
+    match fixture.outcome(&mut other) {
         Outcome::Again { pause, .. } => assert!(pause.unwrap() >= Duration::from_mins(1), "{pause:?}"),
         Outcome::Closed(end) => panic!("{end:?}"),
     }

@@ -1,4 +1,4 @@
-//! A board with a task and an agent on it, and a desk to deliver from.
+//! A board with a task and an agent, and the parts of the service that deliver.
 
 use mission_control_runtime::convex::Convex;
 use mission_control_runtime::delivery::deliver::deliver;
@@ -26,44 +26,44 @@ use crate::support::played::Played;
 use crate::support::team::Team;
 use crate::support::work::job_of;
 
-pub(super) struct Office {
+pub(super) struct Fixture {
     pub(super) team: Team,
     pub(super) backend: Direct,
     pub(super) gateway: Played,
     /// The agent on the task.
     pub(super) ben: String,
     pub(super) task: String,
-    /// Two tasks beside it.
+    /// Two other tasks.
     pub(super) others: [String; 2],
-    /// How many turns were answered, of whomever.
+    /// How many turns were answered, of all agents.
     pub(super) answers: AnswerCounter,
-    /// Whose key is refused.
+    /// The agents whose key is refused.
     cooldown: ProviderCooldown,
-    /// Where every step is noted.
-    pub(super) paper: MemoryLedger,
-    /// The sessions that were issued, in which an agent may call over HTTP.
+    /// Keeps the notes of every step.
+    pub(super) ledger: MemoryLedger,
+    /// The issued sessions, in which an agent may call over HTTP.
     pub(super) sessions: Arc<Sessions>,
-    /// Which turns are under way in this process.
+    /// The active turns of this process.
     inflight: InFlight,
     stirred: AtomicUsize,
 }
 
-impl Office {
+impl Fixture {
     pub(super) fn new() -> Self {
         Self::at(Team::unserved(Options::default()))
     }
 
-    /// On the backend as it is hosted, with its defects.
+    /// With the hosted backend and its defects.
     pub(super) fn original() -> Self {
         Self::on(Options { original: true, ..Options::default() })
     }
 
-    /// On such a backend.
+    /// With such a backend.
     pub(super) fn on(options: Options) -> Self {
         Self::at(Team::unserved(options))
     }
 
-    /// The same, and the orchestrator in Ben's place.
+    /// With the orchestrator in Ben's place.
     pub(super) fn of_the_lead(options: Options) -> Self {
         let team = Team::unserved(options);
         let lead = team.lead.clone();
@@ -90,20 +90,20 @@ impl Office {
             others,
             answers: AnswerCounter::default(),
             cooldown: ProviderCooldown::default(),
-            paper: MemoryLedger::default(),
+            ledger: MemoryLedger::default(),
             sessions,
             inflight: InFlight::new(crossbeam_channel::bounded(1).0),
             stirred: AtomicUsize::new(0),
         }
     }
 
-    /// The person names Ben.
+    /// The person mentions Ben.
     pub(super) fn mention(&self, words: &str) -> Job {
         self.team.board.person_says(&self.task, words);
         self.job("mention")
     }
 
-    /// The person writes in the thread that Ben follows.
+    /// The person writes in a thread that Ben follows.
     pub(super) fn update(&self, words: &str) -> Job {
         self.team.board.person_says(&self.task, words);
         self.job("thread_update")
@@ -114,7 +114,7 @@ impl Office {
         self.job("assignment")
     }
 
-    /// Something that has no task.
+    /// A notification without a task.
     pub(super) fn task_less(&self) -> Job {
         self.team.board.notification(&self.ben, json!({"type": "mention"}));
         self.job("mention")
@@ -133,10 +133,10 @@ impl Office {
     }
 
     pub(super) fn outcome(&self, job: &mut Job) -> Outcome {
-        self.outcome_through(job, Arc::new(self.backend.clone()), &self.paper)
+        self.outcome_through(job, Arc::new(self.backend.clone()), &self.ledger)
     }
 
-    /// The outcome of an attempt over this way to the backend, with notes in this journal.
+    /// The outcome of an attempt with this backend connection and this journal.
     pub(super) fn outcome_through(
         &self,
         job: &mut Job,
@@ -161,7 +161,7 @@ impl Office {
         let stir = || {
             self.stirred.fetch_add(1, Ordering::Relaxed);
         };
-        let desk = DeliveryDeps {
+        let deps = DeliveryDeps {
             mission: &mission,
             gateway: &self.gateway,
             team: &people,
@@ -177,10 +177,10 @@ impl Office {
             rules: &rules,
             metrics: &metrics,
         };
-        deliver(job, &desk)
+        deliver(job, &deps)
     }
 
-    /// The name of the end, or `again`.
+    /// The name of the outcome, or `again`.
     pub(super) fn deliver(&self, job: &mut Job) -> &'static str {
         match self.outcome(job) {
             Outcome::Closed(end) => end.name(),
@@ -200,7 +200,7 @@ impl Office {
         self.team.board.row("tasks", &self.task)
     }
 
-    /// What Ben has written, oldest first.
+    /// Ben's messages, oldest first.
     pub(super) fn messages_of_ben(&self) -> Vec<Value> {
         let rows = self.team.board.rows("messages").into_iter();
         let mut rows: Vec<Value> = rows.filter(|row| row["authorId"] == json!(self.ben)).collect();

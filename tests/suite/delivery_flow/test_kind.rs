@@ -10,25 +10,26 @@ use mission_control_runtime::clock::{Clock as _, Millis};
 use mission_control_runtime::convex::{Call, CallError, Convex};
 use mission_control_runtime::delivery::journal::{Journal, JournalError, Note, Wait};
 use mission_control_runtime::delivery::scheduler::{Effect, Event, RecoveredState, Scheduler};
-use mission_control_runtime::delivery::{End, Job, Outcome, Record, Trouble};
+use mission_control_runtime::delivery::{End, Job, Outcome, PendingAnswer, Record, Stage, Trouble};
 use mission_control_runtime::ledger::MemoryLedger;
 use mission_control_runtime::model::TaskId;
 use mission_control_runtime::work::{TestWork, Work, WorkId};
+use serde_json::json;
 use serde_json::value::RawValue;
 
 use super::sequences::plan;
-use super::setup::Office;
+use super::setup::Fixture;
 use crate::support::direct::Direct;
 
 const MESSAGES: [&str; 3] = ["one", "two", "three"];
 
-fn work(office: &Office) -> Arc<Work> {
+fn work(fixture: &Fixture) -> Arc<Work> {
     let test = TestWork {
         id: WorkId::new("w1"),
-        agent: office.ben.clone(),
-        task: TaskId::new(office.task.as_str()),
+        agent: fixture.ben.clone(),
+        task: TaskId::new(fixture.task.as_str()),
         messages: MESSAGES.map(str::to_owned).into(),
-        created_at: office.team.board.clock().now(),
+        created_at: fixture.team.board.clock().now(),
     };
     Arc::new(test.into())
 }
@@ -38,7 +39,7 @@ struct Process {
     instants: AtomicUsize,
     stops_at: Option<usize>,
     backend: Direct,
-    paper: Arc<MemoryLedger>,
+    ledger: Arc<MemoryLedger>,
 }
 
 impl Process {
@@ -67,7 +68,7 @@ impl Convex for Process {
 impl Journal for Process {
     fn note(&self, note: &Note<'_>, wait: Wait) -> Result<(), JournalError> {
         self.instant();
-        let noted = self.paper.note(note, wait);
+        let noted = self.ledger.note(note, wait);
         // Behind a note that nobody waits for the process comes to its next instant anyway.
         if wait == Wait::ForDisk {
             self.instant();
@@ -77,14 +78,19 @@ impl Journal for Process {
 }
 
 /// Works on the job until it is over. Returns whether it is, and the number of instants.
-fn live(office: &Office, job: &mut Job, stops_at: Option<usize>, paper: &Arc<MemoryLedger>) -> (bool, usize) {
-    let (backend, paper) = (office.backend.clone(), paper.clone());
-    let process = Arc::new(Process { instants: AtomicUsize::new(0), stops_at, backend, paper });
+fn live(
+    fixture: &Fixture,
+    job: &mut Job,
+    stops_at: Option<usize>,
+    ledger: &Arc<MemoryLedger>,
+) -> (bool, usize) {
+    let (backend, ledger) = (fixture.backend.clone(), ledger.clone());
+    let process = Arc::new(Process { instants: AtomicUsize::new(0), stops_at, backend, ledger });
     for _ in 0..30 {
-        let attempt = AssertUnwindSafe(|| office.outcome_through(job, process.clone(), &*process));
+        let attempt = AssertUnwindSafe(|| fixture.outcome_through(job, process.clone(), &*process));
         let ended = match catch_unwind(attempt) {
             Ok(Outcome::Again { pause: Some(pause), .. }) => {
-                office.team.board.pass(i64::try_from(pause.as_millis()).unwrap());
+                fixture.team.board.pass(i64::try_from(pause.as_millis()).unwrap());
                 None
             }
             Ok(Outcome::Again { pause: None, .. }) | Err(_) => None,
@@ -104,25 +110,25 @@ fn live(office: &Office, job: &mut Job, stops_at: Option<usize>, paper: &Arc<Mem
 /// One process after another, until one brings the work to its end. Of the notes that nobody waited for, `survive` ones
 /// outlive each stop. Returns how many instants the first process had.
 fn run(stops: &[usize], survive: usize) -> usize {
-    let (office, paper) = (Office::original(), Arc::new(MemoryLedger::default()));
-    let work = work(&office);
+    let (fixture, ledger) = (Fixture::original(), Arc::new(MemoryLedger::default()));
+    let work = work(&fixture);
     let mut job = Job::new(0, work.clone(), Record::default());
     let mut first = None;
     for stop in stops.iter().copied().map(Some).chain([None]) {
-        let (ended, instants) = live(&office, &mut job, stop, &paper);
+        let (ended, instants) = live(&fixture, &mut job, stop, &ledger);
         first.get_or_insert(instants);
         if ended {
             break;
         }
-        let left = paper.crash(survive).pop();
+        let left = ledger.crash(survive).pop();
         // The source offers again what the ledger does not know.
         let (work, mut record) =
             left.map_or_else(|| (work.clone(), Record::default()), |left| (left.work, left.record));
-        record.recalled(office.team.board.clock().now());
+        record.recalled(fixture.team.board.clock().now());
         job = Job::new(1, work, record);
     }
     let posted: Vec<String> =
-        office.messages_of_ben().iter().map(|row| row["content"].as_str().unwrap().to_owned()).collect();
+        fixture.messages_of_ben().iter().map(|row| row["content"].as_str().unwrap().to_owned()).collect();
     assert_eq!(posted, MESSAGES, "stops {stops:?}, {survive} notes survive");
     first.unwrap()
 }
@@ -139,6 +145,27 @@ fn each_effect_happens_once_although_the_process_stops_at_any_note_or_call() {
     }
 }
 
+/// The same agent has written the same words before: they are not taken for this work's own.
+#[test]
+fn an_older_message_is_not_taken_for_one_in_doubt() {
+    let (fixture, ledger) = (Fixture::original(), Arc::new(MemoryLedger::default()));
+    for content in MESSAGES {
+        let message = json!({"taskId": fixture.task, "agentId": fixture.ben, "content": content});
+        fixture.team.board.service("createMessageFromAgent", message).unwrap();
+    }
+    fixture.team.board.pass(3_600_000);
+    let in_doubt = PendingAnswer {
+        doubt: Some(fixture.team.board.clock().now()),
+        ..PendingAnswer::new(MESSAGES.map(str::to_owned).into(), false)
+    };
+    let record = Record { stage: Stage::Answered(in_doubt), ..Record::default() };
+    let mut job = Job::new(0, work(&fixture), record);
+    assert!(live(&fixture, &mut job, None, &ledger).0);
+    let posted = fixture.messages_of_ben();
+    let posted: Vec<&str> = posted.iter().map(|row| row["content"].as_str().unwrap()).collect();
+    assert_eq!(posted, [MESSAGES, MESSAGES].concat());
+}
+
 fn started(effects: Vec<Effect>) -> Option<Box<Job>> {
     effects.into_iter().find_map(|effect| match effect {
         Effect::Start(job) => Some(job),
@@ -148,7 +175,7 @@ fn started(effects: Vec<Effect>) -> Option<Box<Job>> {
 
 #[test]
 fn offered_work_is_scheduled_and_no_list_withdraws_it() {
-    let office = Office::original();
+    let fixture = Fixture::original();
     let mut now = Millis(1_000_000);
     let mut scheduler = Scheduler::with(plan(), RecoveredState::default(), now);
     let mut list = 0;
@@ -158,7 +185,7 @@ fn offered_work_is_scheduled_and_no_list_withdraws_it() {
         scheduler.on(Some(Event::Listed { list, limit: 50, rows: vec![], spoilt: 0, dice: 0.5 }), now)
     };
     empty_list(&mut scheduler, now);
-    let offer = || Some(Event::Offered(work(&office)));
+    let offer = || Some(Event::Offered(work(&fixture)));
     let job = started(scheduler.on(offer(), now)).expect("it starts");
     assert!(started(scheduler.on(offer(), now)).is_none(), "it runs already");
     let pause = Some(Duration::from_hours(1));

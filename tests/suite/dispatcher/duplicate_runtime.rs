@@ -10,7 +10,7 @@ use mission_control_runtime::delivery::{End, Job, Outcome};
 use mission_control_runtime::model::Notification;
 use serde_json::{Value, json};
 
-use super::two_dispatchers::{Duel, WORKERS};
+use super::two_dispatchers::{RuntimePair, WORKERS};
 
 /// How many pairs of each kind are tried; a thousand of them have been.
 const SEEDS: u64 = 10;
@@ -372,7 +372,7 @@ fn of_two_one_stays() {
     for (late, apart, turns) in starts {
         let mut doubled = Vec::new();
         for seed in 0..SEEDS {
-            let outcomes = Duel::new(seed, (200, late), Duration::from_millis(apart), turns).run();
+            let outcomes = RuntimePair::new(seed, (200, late), Duration::from_millis(apart), turns).run();
             let case = format!("seed {seed}, {apart} ms apart, turns of {turns:?} ms: {outcomes:?}");
             assert_eq!((outcomes.left, outcomes.open, outcomes.doubled_posts), (1, 0, 0), "{case}");
             assert!(outcomes.doubled_turns <= 2 * WORKERS, "{case}");

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use mission_control_runtime::clock::Millis;
 use mission_control_runtime::delivery::Record;
+use mission_control_runtime::delivery::cause::Cause;
 use mission_control_runtime::delivery::operator_requests::{OperatorReply, OperatorRequest, Place};
 use mission_control_runtime::work::WorkId;
 use proptest::prelude::*;
@@ -93,7 +94,7 @@ fn an_unsettled_turn_is_passed_by_nobody() {
     let open = vec![
         (
             row("t", "mention", "passed", Millis(0)),
-            Record { failures: [("interrupted", 3)].into(), ..Record::default() },
+            Record { failures: [(Cause::Interrupted, 3)].into(), ..Record::default() },
         ),
         (row("t", "mention", "unsettled", Millis(0)), Record { sent: Some(sent()), ..Record::default() }),
     ];

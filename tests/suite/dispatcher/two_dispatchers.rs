@@ -79,7 +79,7 @@ struct Entry {
     turns: usize,
 }
 
-pub(super) struct Duel {
+pub(super) struct RuntimePair {
     parties: [Party; 2],
     rows: BTreeMap<String, Entry>,
     /// When each session is free again: the gateway runs one turn of a session at a time.
@@ -101,11 +101,11 @@ pub(super) struct Outcomes {
     pub(super) doubled_posts: usize,
 }
 
-impl Duel {
+impl RuntimePair {
     /// Two that start this far apart; so many rows are there, or come all at once when both are there already.
     pub(super) fn new(seed: u64, (rows, late): (usize, bool), apart: Duration, turn_ms: (u64, u64)) -> Self {
         let party = || Party { dispatcher: None, left_at: None, cut: false };
-        let mut duel = Self {
+        let mut pair = Self {
             parties: [party(), party()],
             rows: BTreeMap::new(),
             sessions: HashMap::new(),
@@ -117,14 +117,14 @@ impl Duel {
             turn_ms,
         };
         if late {
-            duel.later(LATE, 0, Next::Arrive(rows));
+            pair.later(LATE, 0, Next::Arrive(rows));
         } else {
-            duel.happen(0, Next::Arrive(rows));
+            pair.happen(0, Next::Arrive(rows));
         }
-        duel.later(Duration::ZERO, 0, Next::Start);
-        duel.later(LATE + DRIP, 0, Next::Arrive(1));
-        duel.later(apart, 1, Next::Start);
-        duel
+        pair.later(Duration::ZERO, 0, Next::Start);
+        pair.later(LATE + DRIP, 0, Next::Arrive(1));
+        pair.later(apart, 1, Next::Start);
+        pair
     }
 
     fn arrive(&mut self) {

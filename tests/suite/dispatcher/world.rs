@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::support::work::work_of;
 use mission_control_runtime::clock::Millis;
+use mission_control_runtime::delivery::cause::Cause;
 use mission_control_runtime::delivery::failure::{Setback, Unsettled, Weight};
 use mission_control_runtime::delivery::operator_requests::{Hold, OperatorReply, OperatorRequest, ReplyTo};
 use mission_control_runtime::delivery::policy::Skip;
@@ -14,7 +15,7 @@ use mission_control_runtime::delivery::scheduler::{
     Effect, Event, OperatorEffect, PollIntervals, RecoveredState, Scheduler, SchedulerConfig,
 };
 use mission_control_runtime::delivery::{
-    End, Job, Outcome, PendingAnswer, Record, Sent, Stage, Trouble, UnknownFields, cause,
+    End, Job, Outcome, PendingAnswer, Record, Sent, Stage, Trouble, UnknownFields,
 };
 use mission_control_runtime::gateway::history::Waiting;
 use mission_control_runtime::gateway::{Class, GatewayError, Why};
@@ -305,7 +306,7 @@ impl World {
 
     fn tell(&mut self, event: Option<Event>) {
         if let Some(Event::Finished(job, outcome)) = &event {
-            let unknown = job.record.failures.of(cause::NO_CONTEXT);
+            let unknown = job.record.failures.of(Cause::NoContext);
             self.failures_most = self.failures_most.max(job.record.own_failures() - unknown);
             if let Outcome::Closed(end) = outcome {
                 self.settled.push(job.work.id.as_str().to_owned());
@@ -421,7 +422,7 @@ impl World {
             return failed(job, Trouble::Gateway(GatewayError::new(Class::Closed, Why::Unreachable, None)));
         }
         let rests = |job: &mut Job, pause_ms| {
-            job.record.failures.add(cause::NO_CONTEXT, 1);
+            job.record.failures.add(Cause::NoContext, 1);
             Outcome::Again { trouble: Trouble::NoContext, pause: Some(Duration::from_millis(pause_ms)) }
         };
         match fate {
@@ -440,7 +441,7 @@ impl World {
             Some(Fate::Unsettled { attempts, pause_ms }) if attempts > 0 => {
                 self.fates.insert(id, Fate::Unsettled { attempts: attempts - 1, pause_ms });
                 job.record.sent = Some(sent());
-                job.record.failures.add("stuck-turn", 1);
+                job.record.failures.add(Cause::StuckTurn, 1);
                 let trouble = Trouble::Unsettled(Unsettled::Stuck(Waiting::GoesOn));
                 Outcome::Again { trouble, pause: Some(Duration::from_millis(pause_ms)) }
             }

@@ -1,5 +1,5 @@
-//! Connections that break, stall, drip and never end: what is known of the turn then. And connections that are used
-//! again.
+//! Connections that break, stall, trickle or never end, and what is then known about the turn. Connections
+//! that are reused.
 
 use std::thread;
 use std::time::{Duration, Instant};
@@ -24,7 +24,7 @@ fn begun() -> Vec<u8> {
 }
 
 #[test]
-fn nobody_there_is_not_a_lost_turn() {
+fn a_refused_connection_is_not_a_lost_turn() {
     let refusing = Refusing::new();
     let (result, signs) = ask(&client(&format!("http://{}", refusing.address())));
     let error = result.unwrap_err();
@@ -33,7 +33,7 @@ fn nobody_there_is_not_a_lost_turn() {
     assert!(signs.is_empty());
 }
 
-/// §11.8: reset before headers, in mid-stream.
+/// §11.8: reset before the headers, and in mid-stream.
 #[test]
 fn a_turn_that_was_sent_whole_is_lost_with_its_connection() {
     let no_length = "HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\n\r\n";
@@ -67,7 +67,7 @@ fn a_turn_that_was_sent_whole_is_lost_with_its_connection() {
         let error = refused(name, bad, Class::Lost, Why::LostAnswer);
         assert_eq!(error.run.as_deref(), run.then_some("resp_1"), "{name}");
     }
-    // What comes together with the damage may be lost with it.
+    // Data that arrives together with the damage may be lost with it.
     let garbled = Move::SendSlowly(vec![begun(), b"xyz\r\nabc\r\n".to_vec()], Duration::from_millis(100));
     let error = refused("broken chunks", garbled, Class::Lost, Why::NotUnderstood);
     assert_eq!(error.run.as_deref(), Some("resp_1"));
@@ -75,7 +75,7 @@ fn a_turn_that_was_sent_whole_is_lost_with_its_connection() {
 }
 
 #[test]
-fn a_turn_that_did_not_leave_whole_cannot_have_run() {
+fn a_turn_sent_in_part_cannot_have_run() {
     let server = ScriptedHttp::start([Move::CutInBody(1000)]);
     let session = SessionKey::new(SESSION);
     let large = "x".repeat(14 * 1024 * 1024);
@@ -92,9 +92,9 @@ fn a_turn_that_did_not_leave_whole_cannot_have_run() {
     assert_eq!(server.seen().len(), 0);
 }
 
-/// A complete reply counts, whatever becomes of the connection behind it.
+/// A complete reply counts, whatever happens to the connection afterwards.
 #[test]
-fn what_is_complete_is_not_lost_by_what_follows() {
+fn a_complete_reply_survives_a_broken_connection() {
     let text = events(&replying("completed", &[message("hi")]));
     let whole = [STREAM_HEAD.as_bytes(), &chunk(text.as_bytes())].concat();
     let garbage = vec![whole.clone(), b"zzz\r\n".to_vec()];
@@ -114,7 +114,7 @@ fn what_is_complete_is_not_lost_by_what_follows() {
 }
 
 #[test]
-fn silence_ends_a_turn_and_a_drip_does_not() {
+fn silence_ends_a_turn_and_a_slow_stream_does_not() {
     let short = GatewayLimits { silence: Duration::from_millis(400), ..GatewayLimits::new(PATIENT) };
     let answer = said("hi");
     let pieces: Vec<Vec<u8>> = answer.chunks(answer.len().div_ceil(12)).map(<[u8]>::to_vec).collect();
@@ -147,7 +147,7 @@ fn silence_ends_a_turn_and_a_drip_does_not() {
 }
 
 #[test]
-fn what_never_ends_is_ended() {
+fn endless_answers_are_ended() {
     let few = GatewayLimits { answer_bytes: 1024 * 1024, ..GatewayLimits::new(PATIENT) };
     let page = "HTTP/1.1 200 OK\r\nContent-Type: text/html\r\n\r\n<html>";
     let json = "HTTP/1.1 200 OK\r\nContent-Type: application/json\r\n\r\n{\"id\":\"";
@@ -172,7 +172,7 @@ fn what_never_ends_is_ended() {
         assert_eq!((error.class, error.why), (class, why), "{name}: {error:?}");
         assert!(error.sentence.chars().count() < 600, "{name}: {}", error.sentence);
     }
-    // The limits of the house, once.
+    // The product's own limits, once.
     let error = refused("comments", Move::SendForever(begun(), comments), Class::Lost, Why::AnswerTooLarge);
     assert_eq!(error.run.as_deref(), Some("resp_1"));
 }

@@ -29,14 +29,14 @@ const FLAT: ToolShape = ToolShape::Flat;
 const NESTED: ToolShape = ToolShape::Nested;
 
 #[test]
-fn the_other_shape_is_tried_once_and_remembered() {
+fn the_other_tool_shape_is_tried_once_and_remembered() {
     let server = ScriptedHttp::start([wants("function"), Move::Send(said("hi"))]);
     let endpoint = endpoint_with(&server.url(), GatewayLimits::new(PATIENT));
     let gateway = endpoint.client(&Stop::new());
     assert!(!endpoint.dialect().too_old_for_tools());
     ask(&gateway).0.unwrap();
     ask(&gateway).0.unwrap();
-    // Another thread's client knows it too.
+    // The client of another thread knows it too.
     ask(&endpoint.client(&Stop::new())).0.unwrap();
     let shapes: Vec<ToolShape> = server.seen().iter().map(shape).collect();
     assert_eq!(shapes, [FLAT, NESTED, NESTED, NESTED]);
@@ -44,7 +44,7 @@ fn the_other_shape_is_tried_once_and_remembered() {
 }
 
 #[test]
-fn a_gateway_made_new_is_spoken_to_in_the_new_way() {
+fn an_upgraded_gateway_gets_the_new_tool_shape() {
     let moves = [wants("function"), Move::Send(said("hi")), wants("name"), Move::Send(said("hi"))];
     let server = ScriptedHttp::start(moves);
     let gateway = client(&server.url());
@@ -56,14 +56,14 @@ fn a_gateway_made_new_is_spoken_to_in_the_new_way() {
 }
 
 #[test]
-fn a_gateway_that_wants_neither_shape_is_asked_twice_and_not_more() {
+fn a_gateway_that_refuses_both_shapes_gets_two_requests_at_most() {
     for (first, second) in [("function", "name"), ("function", "function")] {
         let server = ScriptedHttp::start([wants(first), wants(second)]);
         let error = ask(&client(&server.url())).0.unwrap_err();
         assert_eq!((error.class, error.why), (Class::Refused, Why::ToolsRefused), "{error:?}");
         assert_eq!(server.seen().len(), 2);
     }
-    // Ours is the fault that the shape we sent has.
+    // A fault in the shape that we sent is our own.
     let server = ScriptedHttp::start([wants("name")]);
     assert_eq!(ask(&client(&server.url())).0.unwrap_err().why, Why::ToolsRefused);
     assert_eq!(server.seen().len(), 1);
@@ -78,7 +78,7 @@ fn page(title: &str) -> Move {
 }
 
 #[test]
-fn a_probe_believes_the_json_and_not_the_status() {
+fn a_probe_trusts_the_json_rather_than_the_status() {
     let json = |status, body: &str| Move::Send(answer(status, body));
     let starting = r#"{"ready":false,"failing":["startup-sidecars"]}"#;
     let draining = r#"{"ready":false,"failing":["gateway-draining"]}"#;
@@ -115,7 +115,7 @@ fn a_probe_believes_the_json_and_not_the_status() {
         let release = has_version.then_some(Release { year: 2026, month: 9, number: 6 });
         assert_eq!((probe.dialect.release, probe.version.is_some()), (release, has_version), "{name}");
         assert_eq!(server.connections(), 1, "{name}");
-        // Our token is for a gateway that has shown itself to be one.
+        // Our token is sent only to a gateway that has identified itself.
         for seen in server.seen() {
             let shown = seen.head.to_lowercase().contains("authorization");
             assert_eq!(shown, seen.head.starts_with("GET /v1/models "), "{name}: {}", seen.head);
@@ -127,7 +127,7 @@ fn a_probe_believes_the_json_and_not_the_status() {
 }
 
 #[test]
-fn a_probe_does_not_wait_long() {
+fn a_probe_has_a_short_timeout() {
     for bad in
         [Move::StallAtOnce, Move::SendAndStall(b"HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\n{".to_vec())]
     {
@@ -141,7 +141,7 @@ fn a_probe_does_not_wait_long() {
 }
 
 #[test]
-fn the_version_settles_the_shape() {
+fn the_version_determines_the_tool_shape() {
     for (version, tools) in [("2026.2.19", NESTED), ("2026.3.31", FLAT)] {
         let started = STARTED.replace("2026.9.6", version);
         let moves =

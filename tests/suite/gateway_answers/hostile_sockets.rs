@@ -1,5 +1,5 @@
-//! What may stand at the other end of a WebSocket, and what the caller is told: nothing here may hang, grow without bound, or
-//! pass for an answer. The rows go through the end of a run, which asks over the same socket as everything else.
+//! Hostile peers of a WebSocket, and the result for the caller. Nothing may hang, grow without bound, or
+//! count as an answer. The rows use the abort of a run, which takes the same path as every other request.
 
 use std::io::{Read, Write};
 use std::net::{Shutdown, TcpListener, TcpStream};
@@ -19,11 +19,11 @@ use serde_json::{Value, json};
 
 use super::{PATIENT, SESSION, TOKEN, endpoint_with};
 
-/// What must not take longer than this, does not take much longer.
+/// The upper bound for what must be quick.
 const SHORT: Duration = Duration::from_millis(600);
 const GUARD: Duration = Duration::from_secs(10);
 
-/// How a connection goes.
+/// The behaviour of one connection.
 type Play = fn(&mut Peer);
 
 /// One connection of a server that has not answered yet.
@@ -37,7 +37,7 @@ impl Peer {
         let _ = self.stream.write_all(bytes);
     }
 
-    /// Agrees to leave HTTP behind.
+    /// Accepts the upgrade to a WebSocket.
     fn switch(&mut self) {
         let key = self.head.lines().find_map(|line| {
             let (name, value) = line.split_once(": ")?;
@@ -76,7 +76,7 @@ impl Peer {
         }
     }
 
-    /// Lets the client in, and answers each of its questions with what is given for it.
+    /// Accepts the client's login, and answers each request with the result of `answer`.
     fn answers(&mut self, answer: impl Fn(&Value) -> Vec<u8>) {
         self.switch();
         self.challenge();
@@ -92,7 +92,7 @@ impl Peer {
         }
     }
 
-    /// Says this again and again, until the client is gone.
+    /// Sends these bytes repeatedly until the client is gone.
     fn forever(&mut self, bytes: &[u8], pause: Duration) {
         let until = Instant::now() + GUARD;
         while self.stream.write_all(bytes).is_ok() && Instant::now() < until {
@@ -100,7 +100,7 @@ impl Peer {
         }
     }
 
-    /// Until the client is gone.
+    /// Waits until the client is gone.
     fn stall(&mut self) {
         let _ = self.stream.set_read_timeout(Some(GUARD));
         let _ = std::io::copy(&mut self.stream, &mut std::io::sink());
@@ -115,7 +115,7 @@ fn text(message: &Value) -> Vec<u8> {
     frame(Kind::Text, true, message.to_string().as_bytes(), None)
 }
 
-/// A server whose connections all go like this; its address, and how many there were.
+/// A server whose connections all behave like this; its address, and the number of connections.
 fn server(play: impl Fn(&mut Peer) + Send + Sync + 'static) -> (String, Arc<AtomicUsize>) {
     let listener = TcpListener::bind("127.0.0.1:0").unwrap();
     let url = format!("http://{}", listener.local_addr().unwrap());
@@ -148,7 +148,7 @@ fn limits() -> GatewayLimits {
     GatewayLimits { socket: SHORT, answer_bytes: 100_000, ..GatewayLimits::new(PATIENT) }
 }
 
-/// What comes of ending a run there, within its time and without its secrets.
+/// The result of aborting a run at this peer; checks the time limit and that no secret leaks.
 #[track_caller]
 fn ends(name: &str, play: impl Fn(&mut Peer) + Send + Sync + 'static) -> Result<bool, (Class, String)> {
     let (url, _) = server(play);
@@ -162,9 +162,9 @@ fn ends(name: &str, play: impl Fn(&mut Peer) + Send + Sync + 'static) -> Result<
     })
 }
 
-/// The one that is as it should be: the others differ from it in one thing.
+/// The correct peer: the others differ from it in one respect.
 #[test]
-fn a_gateway_ends_a_run() {
+fn a_correct_gateway_aborts_a_run() {
     let play = |peer: &mut Peer| {
         peer.answers(|asked| {
             let payload = match asked["method"].as_str() {
@@ -181,7 +181,7 @@ fn a_gateway_ends_a_run() {
 }
 
 #[test]
-fn whoever_does_not_agree_is_refused() {
+fn a_failed_handshake_is_refused() {
     let refused = |words: &str| Err((Class::Refused, words.to_owned()));
     let sentence = |words: &str| {
         format!(
@@ -190,11 +190,14 @@ fn whoever_does_not_agree_is_refused() {
         )
     };
     let page = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>";
-    assert_eq!(ends("a page", |peer| peer.raw(page)), refused(&sentence("it answers 200 OK to a WebSocket")));
+    assert_eq!(
+        ends("a page", |peer| peer.raw(page)),
+        refused(&sentence("it answers a WebSocket request with 200 OK"))
+    );
     let gone = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
     assert_eq!(
         ends("no path", |peer| peer.raw(gone)),
-        refused(&sentence("it answers 404 Not Found to a WebSocket"))
+        refused(&sentence("it answers a WebSocket request with 404 Not Found"))
     );
     let rows = [
         "Upgrade: websocket\r\nConnection: Upgrade\r\n",
@@ -204,7 +207,7 @@ fn whoever_does_not_agree_is_refused() {
     for row in rows {
         let head = format!("HTTP/1.1 101 Switching Protocols\r\n{row}\r\n");
         let found = ends(row, move |peer| peer.raw(head.as_bytes()));
-        assert_eq!(found, refused(&sentence("it speaks no WebSocket")), "{row}");
+        assert_eq!(found, refused(&sentence("it does not follow the WebSocket protocol")), "{row}");
     }
     let mismatch = |peer: &mut Peer| {
         peer.switch();
@@ -225,18 +228,10 @@ fn whoever_does_not_agree_is_refused() {
     let found = ends("another protocol", mismatch).unwrap_err();
     assert!(found.0 == Class::Refused && found.1.contains("protocol mismatch"), "{found:?}");
     for (name, broken, words) in [
-        (
-            "a mask",
-            frame(Kind::Text, true, b"{}", Some([1, 2, 3, 4])),
-            "a frame that is not made as it must be",
-        ),
-        ("bytes", frame(Kind::Binary, true, b"{}", None), "bytes where a text is due"),
-        ("no UTF-8", frame(Kind::Text, true, &[0xff], None), "a text that is no UTF-8"),
-        (
-            "huge",
-            b"\x81\x7f\x00\x00\x00\x00\x00\x01\x86\xa1".to_vec(),
-            "a message that is larger than we take",
-        ),
+        ("a mask", frame(Kind::Text, true, b"{}", Some([1, 2, 3, 4])), "a malformed frame"),
+        ("bytes", frame(Kind::Binary, true, b"{}", None), "a binary message where text is required"),
+        ("no UTF-8", frame(Kind::Text, true, &[0xff], None), "text that is not UTF-8"),
+        ("huge", b"\x81\x7f\x00\x00\x00\x00\x00\x01\x86\xa1".to_vec(), "a message over the size limit"),
         ("no JSON", frame(Kind::Text, true, b"hello", None), "is not understood"),
     ] {
         let found = ends(name, move |peer| {
@@ -249,9 +244,9 @@ fn whoever_does_not_agree_is_refused() {
     }
 }
 
-/// What is slow, drips, or speaks for ever ends by our clock; what breaks off is at once known to be broken.
+/// Slow, trickling and endless peers end by our timeout. A broken connection is detected at once.
 #[test]
-fn whoever_is_slow_or_endless_is_left() {
+fn slow_and_endless_peers_are_abandoned() {
     let slow = |name: &str, play: Play| {
         let (class, sentence) = ends(name, play).unwrap_err();
         assert!(class == Class::Closed && sentence.contains("in time"), "{name}: {class:?} {sentence}");
@@ -297,7 +292,7 @@ fn whoever_is_slow_or_endless_is_left() {
         peer.forever(&frame(Kind::More, false, b"", None).repeat(1_000), Duration::ZERO);
     };
     let (class, sentence) = ends("pieces for ever", many).unwrap_err();
-    assert!(class == Class::Refused && sentence.contains("too many pieces"), "{sentence}");
+    assert!(class == Class::Refused && sentence.contains("too many frames"), "{sentence}");
     let rows: [(&str, Play); 3] = [
         ("cut", |peer| {
             peer.switch();
@@ -319,9 +314,9 @@ fn whoever_is_slow_or_endless_is_left() {
     }
 }
 
-/// What was asked and not answered as it must be is no end of a run.
+/// An incorrect answer to the request confirms no abort.
 #[test]
-fn an_answer_of_another_shape_is_no_end() {
+fn an_answer_of_another_shape_confirms_no_abort() {
     for payload in [json!(null), json!({}), json!({"status": "maybe"}), json!("aborted")] {
         let name = payload.to_string();
         let play = move |peer: &mut Peer| {
@@ -335,9 +330,9 @@ fn an_answer_of_another_shape_is_no_end() {
     }
 }
 
-/// Our own switch cuts a socket as everything else, and after it none is opened.
+/// Our own stop switch closes a socket like every other connection, and no new one is opened.
 #[test]
-fn a_stop_cuts_it() {
+fn a_stop_closes_the_socket() {
     let (url, count) = server(|peer| {
         peer.switch();
         peer.challenge();

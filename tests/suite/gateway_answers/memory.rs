@@ -1,5 +1,5 @@
-//! Large answers share one pool of memory: they wait for each other, small ones wait for none, and a stalled one loses
-//! its memory.
+//! Large answers share one pool of memory. They wait for each other, small ones never wait, and a stalled one
+//! loses its memory.
 
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::thread;
@@ -19,13 +19,13 @@ use crate::support::scripted_http::{Move, ScriptedHttp, answer};
 
 const LARGE: usize = 15_500_000;
 
-/// An answer whose text is small beside reasoning of this many bytes, which nobody reads.
+/// An answer with a small text and this many bytes of unused reasoning.
 fn large(bytes: usize) -> Vec<Value> {
     let reasoning = json!({"type": "reasoning", "summary": "x".repeat(bytes)});
     vec![reasoning, message("Short.")]
 }
 
-/// Ten turns at once at this gateway, in 32 MiB; the most that was held at any moment.
+/// Ten turns at once at this gateway, in 32 MiB; returns the most that was held at any moment.
 fn ten_at_once(server: &ScriptedHttp) -> usize {
     let pool = ByteBudget::default().gateway;
     let endpoint = endpoint_with(&server.url(), GatewayLimits::new(PATIENT)).with_memory(pool.clone());
@@ -66,7 +66,7 @@ fn ten_large_answers_at_once_all_arrive_within_the_pool() {
 }
 
 #[test]
-fn a_small_answer_passes_while_no_memory_is_free() {
+fn a_small_answer_is_read_while_no_memory_is_free() {
     let pool = Pool::new(1024 * 1024);
     let mut taken = pool.share(1024 * 1024, Duration::ZERO);
     taken.hold(1024 * 1024).unwrap();
@@ -88,7 +88,7 @@ fn a_small_answer_passes_while_no_memory_is_free() {
 
 /// A turn may be silent for long, but not in the middle of a large event.
 #[test]
-fn a_large_event_that_stalls_gives_its_memory_back() {
+fn a_stalled_large_event_releases_its_memory() {
     let pool = ByteBudget::default().gateway;
     let limits = GatewayLimits { step: Duration::from_millis(300), ..GatewayLimits::new(PATIENT) };
     let whole = events(&replying("completed", &large(2_000_000)));

@@ -1,9 +1,9 @@
-//! What a session's history says of a turn whose answer was lost: the tables of spec §11.3, §11.5 and §11.6, and the
-//! recipe of §11.8, step by step. Bodies are those of the real gateway, shortened.
+//! What a session's history shows of a turn whose answer was lost: the tables of spec §11.3, §11.5 and §11.6,
+//! and the recipe of §11.8, step by step. Bodies are those of the real gateway, shortened.
 
 /// The items.
 mod items;
-/// The same over a socket, from the scripted gateway.
+/// The same cases over a socket, from the scripted gateway.
 mod sockets;
 
 use std::time::Duration;
@@ -23,14 +23,14 @@ const RUN: &str = "resp_820e";
 const RESUMED: &str = "6f1c2a34-0000-4000-8000-000000000001";
 const SENT: Millis = Millis(1_765_526_400_000);
 
-/// What is known besides the history.
+/// The facts besides the history.
 #[derive(Clone, Copy)]
 #[expect(clippy::struct_excessive_bools, reason = "each is one thing that may be known or not")]
 struct Scene {
-    /// The gateway said that the run failed.
+    /// The gateway reported that the run failed.
     failed: bool,
     status: Option<Status>,
-    /// It is another process than the one that took the turn; nothing where it does not tell.
+    /// Whether another process answers than the one that took the turn; `None` if unknown.
     restarted: Option<bool>,
     ends_unheard: bool,
     /// The gateway's list shows that nothing has begun in the session since.
@@ -44,7 +44,7 @@ struct Scene {
     run: bool,
 }
 
-/// Today's release without its tools, at the first reading, a little after the loss.
+/// A current release without its tools, at the first reading, shortly after the loss.
 const FIRST: Scene = Scene {
     failed: false,
     status: None,
@@ -57,7 +57,7 @@ const FIRST: Scene = Scene {
     earlier: false,
     run: true,
 };
-/// The same at the reading after that.
+/// [`FIRST`] at the next reading.
 const SECOND: Scene = Scene { since: 8, looked: Some(5), ..FIRST };
 const RESTARTED: Scene = Scene { restarted: Some(true), ..FIRST };
 const FAILED: Scene = Scene { failed: true, since: 0, ..FIRST };
@@ -95,7 +95,7 @@ fn verdict(scene: Scene, items: &[Value]) -> Recovered {
     )
 }
 
-/// What matters of a verdict, in short.
+/// The essential part of a verdict.
 fn short(verdict: &Recovered) -> String {
     let text = |reply: &Reply| reply.text.clone().unwrap_or_default();
     match verdict {
@@ -126,7 +126,7 @@ fn check(rows: &[(&str, Scene, Vec<Value>, &str)]) {
 
 /// spec §11.3, "stored for".
 #[test]
-fn what_is_stored_says_how_a_turn_ended() {
+fn the_stored_items_show_how_a_turn_ended() {
     let killed = Scene { status: Some(Status::Killed), ..FIRST };
     check(&[
         ("answered", FIRST, vec![older(), said("resp_1", "no"), ours(), said(RUN, "yes")], "answer yes"),
@@ -170,9 +170,9 @@ fn what_is_stored_says_how_a_turn_ended() {
     ]);
 }
 
-/// spec §11.5, "at the kill", with what is in the history after the restart.
+/// spec §11.5, "at the kill", with the history after the restart.
 #[test]
-fn after_a_kill_the_history_says_what_is_left_of_a_turn() {
+fn after_a_kill_the_history_shows_what_remains_of_a_turn() {
     let results = Scene { outputs: true, ..RESTARTED };
     check(&[
         ("POST up to 100 ms old, new session", RESTARTED, vec![], "absent"),
@@ -286,9 +286,9 @@ fn after_hanging_up_a_turn_is_ended_or_goes_on() {
     ]);
 }
 
-/// spec §11.8, step 1: what is adopted, and what is not.
+/// spec §11.8, step 1: answers that are adopted, and answers that are not.
 #[test]
-fn the_recipe_s_first_step() {
+fn step_1_adopts_answers() {
     let results = Scene { outputs: true, ..SECOND };
     let long = |text: &str| {
         let mut item = said(RUN, text);
@@ -343,7 +343,7 @@ fn the_recipe_s_first_step() {
 
 /// spec §11.8, step 2: calls that are adopted, and calls that are not.
 #[test]
-fn the_recipe_s_second_step() {
+fn step_2_adopts_calls() {
     let large = json!([{"type": "toolCall", "id": "m1", "name": "document_upsert", "arguments": {"content": "x\n...(truncated)..."}}]);
     check(&[
         (
@@ -403,9 +403,9 @@ fn the_recipe_s_second_step() {
     ]);
 }
 
-/// spec §11.8, from step 3 on: what the gateway resumes, what goes on, and what is sent again.
+/// spec §11.8, from step 3 on: turns that the gateway resumes, that continue, and that are sent again.
 #[test]
-fn the_recipe_from_its_third_step_on() {
+fn steps_3_to_7_wait_adopt_or_send_again() {
     let with = |status| Scene { status: Some(status), ..SECOND };
     let unknown = Scene { restarted: None, ends_unheard: false, ..SECOND };
     let try_1 = || user("[n-101 try 1] Notification");
@@ -453,9 +453,9 @@ fn the_recipe_from_its_third_step_on() {
     ]);
 }
 
-/// What is adopted is what the turn would have brought.
+/// An adopted reply equals the reply of the undisturbed turn.
 #[test]
-fn an_adopted_reply_is_whole() {
+fn an_adopted_reply_is_complete() {
     let items = [ours(), calls(RUN, &["b1"]), result(RUN, "b1", "out"), said(RUN, "yes")];
     let usage = Some(Usage { input_tokens: 222, output_tokens: 14, nano_dollars: 250_000 });
     let expected =
@@ -479,7 +479,7 @@ fn an_adopted_reply_is_whole() {
     assert!(matches!(cut, Recovered::Answered(Reply { cut: true, .. })), "{cut:?}");
 }
 
-/// A page is enough if it has the turn, or anything that is certainly older.
+/// A page is enough if it contains the turn, or any item that is certainly older.
 #[test]
 fn pages_are_read_back_to_the_turn() {
     let mark = |outputs| TurnMark {
@@ -514,7 +514,7 @@ fn pages_are_read_back_to_the_turn() {
 
 /// spec §11.4.
 #[test]
-fn the_tools_of_the_gateway_tell_the_same() {
+fn the_gateways_tools_show_the_same_history() {
     let items = json!([ours(), {"role": "assistant", "content": [{"type": "text", "text": "yes"}], "stopReason": "stop"}]);
     let answer =
         |details: Value| json!({"ok": true, "result": {"content": [], "details": details}}).to_string();
@@ -533,10 +533,11 @@ fn the_tools_of_the_gateway_tell_the_same() {
     assert_eq!(found, [Some(Status::Killed), Some(Status::Running), None, None]);
 }
 
-/// spec §11.4: `updatedAt` moves at the beginning and at the end of a turn. Whether a session was certainly not touched
-/// since the turn was sent: if it is not there, or was touched long before; a list that was cut must be in order.
+/// spec §11.4: `updatedAt` changes at the beginning and at the end of a turn. A session is certainly
+/// unchanged since the turn was sent if it is not listed, or changed long before. A list that was cut must be
+/// in order.
 #[test]
-fn a_list_of_sessions_tells_whether_one_was_touched() {
+fn a_list_of_sessions_shows_whether_one_has_changed() {
     let (long_ago, lately) = (SENT.0 - 61_000, SENT.0 - 59_000);
     let untouched = |rows: Value, limit: usize| {
         let body = json!({"ok": true, "result": {"content": [], "details": {"sessions": rows}}}).to_string();
@@ -562,7 +563,7 @@ fn a_list_of_sessions_tells_whether_one_was_touched() {
 }
 
 #[test]
-fn whatever_is_waited_for_can_be_said_and_a_failure_tells_whether_the_agent_was_asked() {
+fn every_wait_has_a_sentence_and_a_failure_says_whether_the_agent_was_asked() {
     for why in
         [Waiting::Starting, Waiting::Unreadable, Waiting::WindingUp, Waiting::GoesOn, Waiting::Resuming]
     {
@@ -574,9 +575,9 @@ fn whatever_is_waited_for_can_be_said_and_a_failure_tells_whether_the_agent_was_
 }
 
 proptest! {
-    /// Items of any shape are read, and none of them makes a verdict that adopts what is not there.
+    /// Items of any shape are read, and none of them leads to the adoption of an answer that is not there.
     #[test]
-    fn any_items_are_read(kinds in prop::collection::vec(0_usize..10, 0..12), second in any::<bool>()) {
+    fn any_items_are_parsed(kinds in prop::collection::vec(0_usize..10, 0..12), second in any::<bool>()) {
         let odd = [json!(null), json!(7), json!({"role": "user", "content": 7}), json!({"role": "assistant", "content": {"a": 1}, "stopReason": 3})];
         let items: Vec<Value> = kinds.iter().map(|kind| match kind {
             0 => ours(), 1 => older(), 2 => system(), 3 => error(RUN), 4 => empty(RUN), 5 => notice(),

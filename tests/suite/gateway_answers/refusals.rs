@@ -1,4 +1,4 @@
-//! Refusals: the table of spec §7, in both shapes, streamed and plain; and answers of somebody else.
+//! Refusals: the table of spec §7, in both shapes, streamed and plain; and answers of other servers.
 
 use std::time::Duration;
 
@@ -10,7 +10,7 @@ use crate::support::scripted_http::{Move, answer, answer_with};
 
 /// `{"error":{…}}`: nothing was run.
 #[test]
-fn a_refusal_before_the_run_is_about_us_or_the_gateway() {
+fn a_refusal_before_a_run_concerns_the_request_or_the_gateway() {
     let rows = [
         ("§7 401", 401, "Unauthorized", "unauthorized", Class::Closed, Why::TokenRefused),
         ("403", 403, "missing scope", "forbidden", Class::Closed, Why::TokenRefused),
@@ -93,9 +93,10 @@ fn a_refusal_before_the_run_is_about_us_or_the_gateway() {
     refused("§7 stopping", Move::Send(answer(503, &drain.to_string())), Class::Closed, Why::Draining);
 }
 
-/// `{"object":"response","status":"failed","error":{…}}`, and the same in a stream, which always has status 200.
+/// `{"object":"response","status":"failed","error":{…}}`, and the same in a stream, whose status is always
+/// 200.
 #[test]
-fn a_failed_run_is_the_provider_s_mostly() {
+fn a_failed_run_is_usually_the_providers() {
     let rows = [
         (
             "§7 provider 400",
@@ -193,7 +194,7 @@ fn a_failed_run_is_the_provider_s_mostly() {
 
 /// §2, §7, §8: plain texts and pages.
 #[test]
-fn answers_without_json_are_told_apart() {
+fn answers_without_json_are_classified() {
     let page = "<!doctype html><title>OpenClaw Control</title>";
     let rows = [
         ("§8 endpoint off", 404, "text/plain", "Not Found", Class::Closed, Why::EndpointOff),
@@ -229,7 +230,7 @@ fn answers_without_json_are_told_apart() {
 }
 
 #[test]
-fn a_gateway_that_wants_to_be_left_alone_is() {
+fn retry_after_is_honoured() {
     let body = br#"{"error":{"message":"Too many failed authentication attempts","type":"rate_limited"}}"#;
     let rows =
         [("7", Some(7)), (" 90 ", Some(90)), ("99999999", Some(3600)), ("-1", None), ("tomorrow", None)];

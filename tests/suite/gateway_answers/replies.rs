@@ -19,7 +19,7 @@ fn reply(text: Option<&str>, calls: &[(&str, &str)], cut: bool) -> Reply {
     }
 }
 
-/// What the same output means, streamed and plain.
+/// Checks the same output, streamed and plain.
 fn check(name: &str, status: &str, output: &[Value], expected: &Reply) {
     let streamed = outcome(Move::Send(stream(&replying(status, output))));
     assert_eq!(streamed.as_ref().ok(), Some(expected), "{name}, streamed: {streamed:?}");
@@ -28,7 +28,7 @@ fn check(name: &str, status: &str, output: &[Value], expected: &Reply) {
 }
 
 #[test]
-fn only_what_is_for_people_is_said_and_only_what_can_be_answered_is_called() {
+fn only_messages_for_people_and_answerable_calls_count() {
     let commentary = json!({"type": "message", "role": "assistant", "phase": "commentary",
         "content": [{"type": "output_text", "text": "let me look"}]});
     let reasoning = json!({"type": "reasoning", "content": "hmm", "summary": [{"type": "x", "text": "hmm"}]});
@@ -102,7 +102,7 @@ fn only_what_is_for_people_is_said_and_only_what_can_be_answered_is_called() {
 }
 
 #[test]
-fn a_text_cut_at_the_limit_is_marked_and_loses_the_notice() {
+fn a_truncated_text_is_marked_and_loses_the_notice() {
     const NOTICE: &str = "⚠️ Reply truncated at the model's output token limit. The text above is partial — ask to continue it.";
     let behind = format!("{NOTICE}\nis what it said");
     let rows = [
@@ -119,7 +119,7 @@ fn a_text_cut_at_the_limit_is_marked_and_loses_the_notice() {
 }
 
 #[test]
-fn signs_of_life_are_told_as_they_come() {
+fn signs_of_life_are_reported_as_they_arrive() {
     let server = ScriptedHttp::start([Move::Send(said("hi"))]);
     let (reply, signs) = ask(&client(&server.url()));
     assert!(reply.is_ok());
@@ -127,7 +127,7 @@ fn signs_of_life_are_told_as_they_come() {
 }
 
 #[test]
-fn the_last_event_has_the_last_word() {
+fn the_last_event_overrides_the_stream() {
     let streamed = [created(), done(&message("streamed")), done(&function_call("c1", &json!("1")))];
     let with = |last: Value| {
         let mut list = streamed.to_vec();
@@ -144,7 +144,7 @@ fn the_last_event_has_the_last_word() {
         with(json!({"type": "response.completed", "response": empty})).unwrap(),
         reply(None, &[], false)
     );
-    // Without an output of its own it stands for what was streamed.
+    // A last event without output stands for the streamed items.
     let read = with(json!({"type": "response.completed", "response": {"status": "completed"}})).unwrap();
     assert_eq!(read, Reply { usage: None, ..reply(Some("streamed"), &[("c1", "1")], false) });
 }
@@ -176,7 +176,7 @@ fn chunks_may_end_anywhere() {
 }
 
 #[test]
-fn what_is_not_understood_is_lost_and_not_repeated() {
+fn an_unreadable_answer_counts_as_lost() {
     let completed = |response: &Value| {
         Move::Send(stream(&[created(), json!({"type": "response.completed", "response": response})]))
     };
@@ -206,9 +206,9 @@ fn what_is_not_understood_is_lost_and_not_repeated() {
     }
 }
 
-/// JavaScript cuts an emoji in two: the half is U+FFFD, and escapes inside of arguments are the tool's to read.
+/// JavaScript splits an emoji in two: the half is U+FFFD. Escapes inside arguments are left to the tool.
 #[test]
-fn half_an_emoji_is_a_character_like_any_other() {
+fn half_an_emoji_becomes_a_replacement_character() {
     let halves = |text: &str| text.replace("HALF", r"\ud83d").replace("LOW", r"\ude00");
     let output = json!([message("a HALFLOW b HALF LOW c HALF"), function_call("c1", &json!({"a": "HALF"}))]);
     let expected =
@@ -224,7 +224,7 @@ fn half_an_emoji_is_a_character_like_any_other() {
 }
 
 #[test]
-fn more_than_we_take_is_lost() {
+fn an_answer_over_the_limit_counts_as_lost() {
     let many: Vec<Value> = (0..257).map(|n| function_call(&format!("c{n}"), &json!("{}"))).collect();
     let rows = [
         ("257 calls", stream(&replying("completed", &many))),
@@ -238,7 +238,7 @@ fn more_than_we_take_is_lost() {
     assert_eq!(outcome(Move::Send(stream(&replying("completed", &many[..256])))).unwrap().calls.len(), 256);
 }
 
-/// §9: 2026.2.19 answers a provider's errors so; later releases mark their texts with a phase.
+/// §9: 2026.2.19 reports a provider's errors so; later releases mark their texts with a phase.
 #[test]
 fn a_text_without_a_phase_may_be_an_error() {
     let old = |text: &str| {

@@ -1,4 +1,4 @@
-//! What is sent (spec §1 to §4), and that nothing secret comes back out.
+//! The request as sent (spec §1 to §4), and redaction of secrets in answers.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use crate::support::log_capture;
 use crate::support::scripted_http::{Move, ScriptedHttp, answer, answer_with};
 
 #[test]
-fn a_request_is_as_the_gateway_wants_it() {
+fn a_request_has_the_headers_and_body_of_the_contract() {
     let server = ScriptedHttp::start([Move::Send(said("hi"))]);
     ask(&client(&server.url())).0.unwrap();
     let seen = server.seen().remove(0);
@@ -44,9 +44,9 @@ fn a_request_is_as_the_gateway_wants_it() {
     );
 }
 
-/// §1.3, §3: results go back as items, with tools and instructions again.
+/// §1.3, §3: results are sent as items, with tools and instructions again.
 #[test]
-fn results_go_back_as_items() {
+fn tool_results_are_sent_as_items() {
     let server = ScriptedHttp::start([Move::Send(said("hi"))]);
     let session = SessionKey::new(SESSION);
     let tool = tool();
@@ -70,7 +70,7 @@ fn results_go_back_as_items() {
 }
 
 #[test]
-fn without_a_token_none_is_sent_and_a_token_for_no_header_is_said() {
+fn a_missing_token_is_omitted_and_an_invalid_one_is_reported() {
     let with = |url: &str, token: Option<Secret>| {
         let base = BaseUrl::parse(url).unwrap();
         GatewayEndpoint::new(base, token, roots(), Arc::default(), PATIENT).client(&Stop::new())
@@ -87,7 +87,7 @@ fn without_a_token_none_is_sent_and_a_token_for_no_header_is_said() {
 }
 
 #[test]
-fn an_agent_that_no_gateway_can_have_is_refused_here() {
+fn an_impossible_agent_name_is_refused_locally() {
     let server = ScriptedHttp::start([Move::Send(said("hi"))]);
     let session = SessionKey::new(SESSION);
     for agent in ["", "a:b", "a/b", "ü", "a\r\nx: y"] {
@@ -105,9 +105,9 @@ fn an_agent_that_no_gateway_can_have_is_refused_here() {
     assert_eq!(server.connections(), 0);
 }
 
-/// A gateway, or a front, may repeat what it was sent.
+/// A gateway or a proxy may quote the request.
 #[test]
-fn secrets_in_answers_are_not_repeated() {
+fn secrets_in_answers_are_redacted() {
     log_capture::begin();
     let key = "agent:engineer:task:t1:acc0unt:v1";
     let provider = concat!("sk", "-proj-c4narya1b2c3d4e5f6g7h8");

@@ -1,4 +1,4 @@
-//! Bodies: checked before they are read, counted while they are read (notes §6.5, §6.6, §6.7).
+//! Bodies: checked before they are read and counted while they are read (notes §6.5, §6.6, §6.7).
 
 use mission_control_runtime::memory::Pool;
 
@@ -18,7 +18,7 @@ fn chunked(chunks: &[usize]) -> Vec<u8> {
 }
 
 #[test]
-fn a_body_at_the_limit_is_read_and_one_byte_more_is_refused() {
+fn accepts_a_body_up_to_its_exact_limit() {
     let limits = ServerLimits { body_bytes: 1000, ..short_limits() }.with_body_limit("/length", 100_000);
     let server = serve(limits);
     let rows = [
@@ -35,7 +35,7 @@ fn a_body_at_the_limit_is_read_and_one_byte_more_is_refused() {
 }
 
 #[test]
-fn chunks_may_add_up_to_the_limit_and_no_further() {
+fn accepts_chunks_up_to_the_exact_body_limit() {
     let server = serve(ServerLimits { body_bytes: 40_000, ..short_limits() });
     for (chunks, status, body) in [
         (vec![], 200, "0"),
@@ -57,7 +57,7 @@ fn chunks_may_add_up_to_the_limit_and_no_further() {
 }
 
 #[test]
-fn chunks_end_where_the_next_request_begins() {
+fn reads_the_next_request_after_a_chunked_body() {
     let server = serve(short_limits());
     let mut client = Client::connect(server.local_addr());
     client.send([chunked(&[3, 4]), HEALTH.to_vec(), chunked(&[5])].concat());
@@ -67,8 +67,8 @@ fn chunks_end_where_the_next_request_begins() {
 }
 
 #[test]
-fn a_client_in_the_middle_of_its_body_still_reads_its_413() {
-    // Notes §6.7: closing with unread input resets the connection and takes the answer along.
+fn a_client_still_sending_its_body_receives_its_413() {
+    // Notes §6.7: closing with unread input resets the connection and discards the reply.
     let server = serve(short_limits());
     let head = "POST /echo HTTP/1.1\r\nHost: h\r\nContent-Length: 1048577\r\n\r\n";
     for round in 0..20 {
@@ -79,7 +79,7 @@ fn a_client_in_the_middle_of_its_body_still_reads_its_413() {
 }
 
 #[test]
-fn continue_is_said_only_to_who_waits_for_it() {
+fn sends_100_continue_only_to_a_waiting_client() {
     // Notes §6.8.
     let server = serve(short_limits());
     let head = |length: usize| {
@@ -98,7 +98,7 @@ fn continue_is_said_only_to_who_waits_for_it() {
 }
 
 #[test]
-fn bodies_share_a_bound() {
+fn all_bodies_share_one_memory_limit() {
     let (gate, handler) = gate();
     let limits = ServerLimits { bodies: Pool::new(150_000), ..short_limits() };
     let server = Server::bind("127.0.0.1:0", limits, handler).unwrap();

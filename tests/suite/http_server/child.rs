@@ -1,15 +1,15 @@
-//! The other side of tests that need a process of their own: a server whose memory or descriptors are counted, or
-//! clients that need more descriptors than one process may have.
+//! The child process of a test: a server whose memory or descriptors are measured, or clients that need more descriptors
+//! than one process may have.
 //!
-//! The child is this very test binary, asked for one test ([`role`]) that does nothing unless a variable gives it a
-//! part to play. It speaks in lines that begin with `child:` and ends when its standard input does.
+//! The child is the test binary itself with one selected test ([`role`]), which does nothing unless a variable assigns a
+//! role. It writes lines that start with `child:` and ends when its standard input closes.
 
 use std::io::{self, stdin, stdout};
 use std::process::{Child, ChildStdin, ChildStdout, Command, Stdio};
 
 use super::*;
 
-/// Names the part to play: `server LIMITS`, or `crowd ADDRESS COUNT PACE`.
+/// The variable with the role: `server LIMITS`, or `crowd ADDRESS COUNT PACE`.
 const PART: &str = "HTTP_SERVER_TEST_PART";
 
 /// A child process, ended when dropped.
@@ -20,7 +20,7 @@ pub(super) struct Actor {
 }
 
 impl Actor {
-    /// Starts a child. `limits` are words for `ulimit`, such as `-n 64`.
+    /// Starts a child. `limits` are arguments for `ulimit`, such as `-n 64`.
     pub(super) fn start(part: &str, limits: Option<&str>) -> Self {
         let itself = std::env::current_exe().unwrap();
         let mut command = match limits {
@@ -38,11 +38,11 @@ impl Actor {
         Self { cue: process.stdin.take(), process, lines }
     }
 
-    /// The next line meant for us, without its mark.
-    pub(super) fn hear(&mut self) -> String {
+    /// The child's next line without its prefix.
+    pub(super) fn read_line(&mut self) -> String {
         let mut line = String::new();
         while self.lines.read_line(&mut line).unwrap() > 0 {
-            // The harness writes "test … ... " before, without an end of line.
+            // The test harness prints "test … ... " on the same line first.
             if let Some((_, words)) = line.trim_end().split_once("child: ") {
                 return words.to_owned();
             }
@@ -51,19 +51,19 @@ impl Actor {
         panic!("the child ended without a word");
     }
 
-    /// A server in a child process, and where it listens. `server` are its limits as words (see [`limits_of`]).
+    /// Starts a server in a child process and returns its address. `server` lists its limits (see [`limits_of`]).
     pub(super) fn server(server: &str, limits: Option<&str>) -> (Self, SocketAddr) {
         let mut actor = Self::start(format!("server {server}").trim_end(), limits);
-        let address = actor.hear().parse().unwrap();
+        let address = actor.read_line().parse().unwrap();
         (actor, address)
     }
 
-    /// Says that the play is over: a server stops, and its last words are how many connections it had to cut off.
+    /// Closes the child's input. A server then stops and reports how many connections it had to cut off.
     pub(super) fn end(&mut self) {
         self.cue = None;
     }
 
-    /// A line of `/proc/PID/status` in KiB: `VmRSS`, `VmHWM`.
+    /// A value of `/proc/PID/status` in KiB: `VmRSS`, `VmHWM`.
     pub(super) fn kib(&self, name: &str) -> u64 {
         let status = std::fs::read_to_string(format!("/proc/{}/status", self.process.id())).unwrap();
         let line = status.lines().find(|line| line.starts_with(name)).expect("a line of that name");
@@ -111,7 +111,7 @@ fn role() {
     }
 }
 
-/// Limits from words such as `head_time=400` (milliseconds, bytes).
+/// Parses limits such as `head_time=400` (milliseconds or bytes).
 fn limits_of(words: &[&str]) -> ServerLimits {
     let reserved_paths = vec!["/livez", "/health"];
     let mut limits =

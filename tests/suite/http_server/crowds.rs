@@ -1,12 +1,12 @@
-//! Many clients at once: who gets a place, who has to go (notes §5.3, §6.3).
+//! Many clients at once: which connections are accepted and which are evicted (notes §5.3, §6.3).
 
 use std::thread;
 
 use super::*;
 
 #[test]
-fn forty_clients_with_ten_requests_each_are_all_answered() {
-    // Notes §5.3: up to 199 of 400 were not.
+fn answers_forty_clients_with_ten_requests_each() {
+    // Notes §5.3: up to 199 of 400 requests remained unanswered.
     let server = serve(short_limits());
     let start = std::sync::Barrier::new(40);
     thread::scope(|scope| {
@@ -22,7 +22,7 @@ fn forty_clients_with_ten_requests_each_are_all_answered() {
 }
 
 #[test]
-fn at_the_cap_the_longest_idle_goes_first() {
+fn evicts_the_longest_idle_connection_at_the_cap() {
     let server = serve(ServerLimits { connections: 3, ..short_limits() });
     let mut clients: Vec<Client> = Vec::new();
     for count in 1..=3 {
@@ -41,7 +41,7 @@ fn at_the_cap_the_longest_idle_goes_first() {
 }
 
 #[test]
-fn nobody_in_the_middle_of_a_request_has_to_go() {
+fn never_evicts_a_request_in_progress() {
     let (gate, handler) = gate();
     let limits = ServerLimits { connections: 3, patience: GUARD, ..short_limits() };
     let server = Server::bind("127.0.0.1:0", limits, handler).unwrap();
@@ -50,7 +50,7 @@ fn nobody_in_the_middle_of_a_request_has_to_go() {
         client.send(GATE);
     }
     gate.await_waiting(3);
-    // §6.3: a clear word at once, and nobody else waits for it.
+    // §6.3: an immediate refusal, and no other connection waits for it.
     for _ in 0..50 {
         let answer = Client::connect(server.local_addr()).ask(HEALTH);
         assert_eq!((answer.status, answer.header("retry-after")), (503, Some("1")));
@@ -63,14 +63,14 @@ fn nobody_in_the_middle_of_a_request_has_to_go() {
 }
 
 #[test]
-fn many_turned_away_do_not_become_many_threads() {
+fn refused_connections_start_few_threads() {
     let (gate, handler) = gate();
     let server =
         Server::bind("127.0.0.1:0", ServerLimits { connections: 1, ..short_limits() }, handler).unwrap();
     let mut busy = Client::connect(server.local_addr());
     busy.send(GATE);
     gate.await_waiting(1);
-    // They neither read nor hang up; the 33rd and later are closed without a word.
+    // They neither read nor disconnect. The 33rd and later ones are closed without a reply.
     let crowd: Vec<Client> = (0..200).map(|_| Client::connect(server.local_addr())).collect();
     let answered = crowd.into_iter().map(|mut client| client.answer_or_end(&Method::Get));
     assert!(answered.flatten().all(|answer| answer.status == 503));
@@ -79,8 +79,8 @@ fn many_turned_away_do_not_become_many_threads() {
 }
 
 #[test]
-fn a_request_that_meets_its_eviction_is_answered_whole_or_not_begun() {
-    // One place, two clients who keep taking it from each other.
+fn a_request_during_eviction_is_answered_whole_or_not_started() {
+    // One place, and two clients that keep taking it from each other.
     let server = serve(ServerLimits { connections: 1, ..short_limits() });
     let address = server.local_addr();
     let answered: usize = thread::scope(|scope| {

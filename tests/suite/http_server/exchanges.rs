@@ -3,7 +3,7 @@
 use super::*;
 
 #[test]
-fn pipelined_requests_are_answered_in_order() {
+fn answers_pipelined_requests_in_order() {
     let server = serve(short_limits());
     let mut client = Client::connect(server.local_addr());
     let request = |n: usize| {
@@ -32,7 +32,7 @@ fn head_is_get_without_the_body() {
 }
 
 #[test]
-fn answers_carry_what_the_house_says() {
+fn replies_have_the_server_headers() {
     let server = serve(short_limits());
     let mut client = Client::connect(server.local_addr());
     let answer = client.ask(HEALTH);
@@ -50,7 +50,7 @@ fn answers_carry_what_the_house_says() {
 }
 
 #[test]
-fn old_clients_are_kept_only_if_they_ask_for_it() {
+fn keeps_http_1_0_connections_only_on_request() {
     let server = serve(short_limits());
     let mut client = Client::connect(server.local_addr());
     let answer = client.ask(b"GET /health HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
@@ -61,17 +61,17 @@ fn old_clients_are_kept_only_if_they_ask_for_it() {
 }
 
 #[test]
-fn who_asks_to_close_gets_its_answer_and_the_end() {
+fn closes_after_the_reply_on_request() {
     let server = serve(short_limits());
     let mut client = Client::connect(server.local_addr());
-    // What comes after the last request is not answered, and does not cost the answer either (§6.7).
+    // Bytes after the last request are not answered, but must not destroy the reply either (§6.7).
     client.send(b"GET /health HTTP/1.1\r\nHost: h\r\nConnection: close\r\n\r\n").send(HEALTH.repeat(100));
     assert_eq!(client.answer().header("connection"), Some("close"));
     client.expect_end();
 }
 
 #[test]
-fn a_panic_in_a_handler_answers_500_and_the_server_lives() {
+fn a_handler_panic_answers_500_and_the_server_continues() {
     // Notes §6.8.
     let server = serve(short_limits());
     let mut client = Client::connect(server.local_addr());
@@ -85,7 +85,7 @@ fn a_panic_in_a_handler_answers_500_and_the_server_lives() {
 }
 
 #[test]
-fn handlers_see_who_asks_and_what_was_sent() {
+fn handlers_receive_peer_target_headers_and_body() {
     let server = Server::bind("127.0.0.1:0", short_limits(), |request| {
         let key = request.headers_named("X-OpenClaw-Session-Key").collect::<Vec<_>>().join("|");
         Reply::text(format!("{} {} {key}", request.peer().ip(), request.target()))

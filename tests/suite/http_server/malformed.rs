@@ -1,13 +1,13 @@
-//! Requests that are none: each gets its status and a closed connection, never a hang or a panic (notes §5, §6.5,
-//! §6.6). The pure table of heads is with the code; these rows go through a socket.
+//! Malformed requests: each is answered with its status and a closed connection, never a hang or a panic (notes §5, §6.5,
+//! §6.6). The unit tests have the table of heads. These rows pass through a socket.
 
 use super::*;
 
-/// Sends the bytes and returns status and whether the server hung up after it.
+/// Sends the bytes and returns the status and whether the server closed the connection.
 fn verdict(address: SocketAddr, bytes: &[u8]) -> (u16, bool) {
     let mut client = Client::connect(address);
     let status = client.send(bytes).answer().status;
-    // Whether it hung up is told by asking again, not by waiting.
+    // A further request shows whether it is closed, without a wait.
     let again = client.socket().write_all(HEALTH).ok().and_then(|()| client.answer_or_end(&Method::Get));
     (status, again.is_none())
 }
@@ -17,7 +17,7 @@ fn post(lines: &str) -> Vec<u8> {
 }
 
 #[test]
-fn malformed_requests_get_their_status_and_a_closed_door() {
+fn refuses_malformed_requests_and_closes_the_connection() {
     let server = serve(short_limits());
     let header = |length: usize| post(&format!("A: {}\r\n\r\n", "x".repeat(length)));
     let rows: Vec<(&str, Vec<u8>, u16)> = vec![
@@ -86,7 +86,7 @@ fn malformed_requests_get_their_status_and_a_closed_door() {
 }
 
 #[test]
-fn odd_but_clear_requests_are_answered_and_the_connection_goes_on() {
+fn answers_unusual_valid_requests_and_keeps_the_connection() {
     let server = serve(short_limits());
     let get = |target: &str| format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n").into_bytes();
     let rows: Vec<(&str, Vec<u8>, u16)> = vec![
@@ -116,19 +116,19 @@ fn odd_but_clear_requests_are_answered_and_the_connection_goes_on() {
 }
 
 #[test]
-fn an_endless_header_costs_16_kib_and_is_refused() {
+fn refuses_an_endless_header_at_16_kib() {
     // Notes §5.7: 200 MB without a newline were all kept.
     let server = serve(short_limits());
     let mut client = Client::connect(server.local_addr());
     client.send(b"GET / HTTP/1.1\r\nHost: h\r\nA: ");
-    // The server stops listening somewhere on the way; the answer is there all the same (§6.7).
+    // The server stops reading at some point. The reply arrives anyway (§6.7).
     let sent = (0..200).take_while(|_| client.socket().write_all(&[b'x'; 1024]).is_ok()).count();
     assert_eq!(client.answer().status, 431, "after {sent} KiB");
     client.expect_end();
 }
 
 #[test]
-fn refusals_are_json_and_say_that_the_connection_ends() {
+fn refusals_are_json_and_announce_the_close() {
     let server = serve(short_limits());
     let answer = Client::connect(server.local_addr()).ask(post("Content-Length: 2000000\r\n\r\n"));
     assert_eq!(answer.body, r#"{"success":false,"error":"Request body too large"}"#);

@@ -1,4 +1,4 @@
-//! What connections cost, counted in a process of its own (debug builds count too).
+//! The memory of connections, measured in a separate process (debug builds use more).
 
 use super::child::Actor;
 use super::*;
@@ -7,7 +7,7 @@ use super::*;
 const PLACES: usize = 256;
 const MIB: u64 = 1024;
 
-/// Bytes that have arrived at this port and that the server has not read, over all its connections.
+/// Bytes that have arrived at this port and that the server has not read, over all connections.
 fn unread_bytes(port: u16) -> u64 {
     let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
     let of_line = |line: &str| {
@@ -19,8 +19,8 @@ fn unread_bytes(port: u16) -> u64 {
     table.lines().skip(1).filter_map(of_line).sum()
 }
 
-/// How much the server grows, in KiB, when `occupy` has been done to every place: its own memory, and not how much of
-/// the program's file is there, which is a matter of chance.
+/// The growth of the server in KiB after `occupy` on every place. It counts private memory only: how much of the program
+/// file is resident is random.
 fn growth(occupy: impl Fn(&mut Client)) -> u64 {
     let (actor, address) = Actor::server("", None);
     Client::connect(address).expect_health();
@@ -36,17 +36,17 @@ fn growth(occupy: impl Fn(&mut Client)) -> u64 {
 }
 
 #[test]
-fn idle_connections_cost_next_to_nothing() {
+fn idle_connections_use_little_memory() {
     let growth = growth(|client| {
         client.expect_health();
         client.send("GET /health HTTP/1.1\r\nHost: h");
     });
-    // Some 21 KiB each in a debug build: most of it is the stack that answering an exchange has touched.
+    // About 21 KiB each in a debug build, mostly the stack that an exchange has touched.
     assert!(growth <= 5 * MIB + MIB / 2, "{PLACES} connections cost {growth} KiB");
 }
 
 #[test]
-fn full_heads_cost_little_more_than_themselves() {
+fn full_heads_use_little_more_memory_than_their_size() {
     let head = format!("GET /health HTTP/1.1\r\nHost: h\r\nX: {}", "x".repeat(15 * 1024));
     let growth = growth(|client| {
         client.send(&head);

@@ -1,10 +1,10 @@
-//! Clients that take their time, and stopping (notes §5.6, §6.1, §6.9).
+//! Slow clients, and stopping (notes §5.6, §6.1, §6.9).
 
 use std::thread;
 
 use super::*;
 
-/// Sends a byte now and then until the server has had enough; its answer, and how long it took.
+/// Sends a byte now and then until the server closes the connection. Returns the status and the time.
 fn drip(address: SocketAddr, start: &str) -> (u16, Duration) {
     let mut client = Client::connect(address);
     client.send(start);
@@ -19,8 +19,8 @@ fn drip(address: SocketAddr, start: &str) -> (u16, Duration) {
 }
 
 #[test]
-fn one_byte_per_interval_does_not_beat_a_deadline() {
-    // Notes §6.1: a time-out per read would be satisfied by each byte.
+fn one_byte_per_interval_does_not_extend_a_deadline() {
+    // Notes §6.1: each byte would satisfy a timeout per read.
     let server = serve(short_limits());
     for start in [
         "GET /",
@@ -35,7 +35,7 @@ fn one_byte_per_interval_does_not_beat_a_deadline() {
 }
 
 #[test]
-fn idle_connections_end_in_silence() {
+fn closes_idle_connections_without_a_reply() {
     let idle_time = Duration::from_millis(200);
     let server = serve(ServerLimits { idle_time, ..short_limits() });
     let mut fresh = Client::connect(server.local_addr());
@@ -48,7 +48,7 @@ fn idle_connections_end_in_silence() {
 }
 
 #[test]
-fn a_client_that_does_not_read_is_given_up() {
+fn cuts_off_a_client_that_does_not_read() {
     let server = serve(short_limits());
     let mut client = Client::connect(server.local_addr());
     client.send(b"GET /large HTTP/1.1\r\nHost: h\r\n\r\n".repeat(20));
@@ -56,10 +56,10 @@ fn a_client_that_does_not_read_is_given_up() {
     wait_until("its place is free", || server.connections() == 0);
 }
 
-/// The link is slow, not dead: each piece is taken in time, all of them together take longer than one may.
+/// The link is slow, not dead: each piece is taken in time, but all pieces together take longer than one may.
 #[test]
-fn a_slow_client_that_goes_on_reading_gets_the_whole_answer() {
-    // More than the kernel's buffers hold.
+fn a_slow_reading_client_receives_the_whole_reply() {
+    // More bytes than the kernel buffers.
     const BYTES: usize = 24_000_000;
     let limits = ServerLimits { write_time: Duration::from_secs(1), ..short_limits() };
     let server =
@@ -76,7 +76,7 @@ fn a_slow_client_that_goes_on_reading_gets_the_whole_answer() {
 }
 
 #[test]
-fn stopping_lets_the_busy_finish_and_the_idle_go() {
+fn stop_finishes_busy_requests_and_closes_idle_connections() {
     let (gate, handler) = gate();
     let server = Server::bind("127.0.0.1:0", short_limits(), handler).unwrap();
     let mut idle = Client::connect(server.local_addr());
@@ -96,12 +96,12 @@ fn stopping_lets_the_busy_finish_and_the_idle_go() {
         busy.expect_end();
         assert_eq!(stop.join().unwrap(), 0, "connections that failed to end");
     });
-    assert!(TcpStream::connect(server.local_addr()).is_err(), "nobody listens any more");
+    assert!(TcpStream::connect(server.local_addr()).is_err(), "the port is closed");
     assert_eq!(server.stop(GUARD), 0, "stopping twice is harmless");
 }
 
 #[test]
-fn stopping_does_not_wait_for_the_stuck_and_says_so() {
+fn stop_cuts_off_stuck_requests_and_counts_them() {
     let (gate, handler) = gate();
     let server = Server::bind("127.0.0.1:0", short_limits(), handler).unwrap();
     let mut busy = Client::connect(server.local_addr());
@@ -115,7 +115,7 @@ fn stopping_does_not_wait_for_the_stuck_and_says_so() {
 }
 
 #[test]
-fn stopping_gives_those_who_do_not_read_the_limit_and_no_more() {
+fn stop_gives_stalled_clients_the_limit_and_no_more() {
     let server = serve(ServerLimits { write_time: GUARD, ..short_limits() });
     let mut clients: Vec<Client> = (0..20).map(|_| Client::connect(server.local_addr())).collect();
     for client in &mut clients {
@@ -129,7 +129,7 @@ fn stopping_gives_those_who_do_not_read_the_limit_and_no_more() {
 }
 
 #[test]
-fn stopping_is_quick_with_many_idle_connections() {
+fn stop_is_quick_with_many_idle_connections() {
     // Notes §6: 7 ms.
     let server = serve(short_limits());
     let clients: Vec<Client> = (0..100).map(|_| Client::connect(server.local_addr())).collect();
@@ -141,8 +141,8 @@ fn stopping_is_quick_with_many_idle_connections() {
 }
 
 #[test]
-fn a_server_on_all_addresses_stops_as_well() {
-    // Notes §6.9: knock on loopback, not on 0.0.0.0.
+fn a_server_on_all_addresses_stops() {
+    // Notes §6.9: wake the acceptor over loopback, not over 0.0.0.0.
     let bind = |address| Server::bind(address, short_limits(), |request| routes(&request)).ok();
     let servers: Vec<Server> = ["0.0.0.0:0", "[::]:0"].into_iter().filter_map(bind).collect();
     assert!(!servers.is_empty(), "a machine may lack IPv6 or IPv4, not both");

@@ -1,28 +1,28 @@
-//! Somebody who asks for `/health` every few milliseconds, each time over a fresh connection, as a monitor would.
+//! A prober that requests `/health` every few milliseconds over a new connection, as a monitor does.
 //!
-//! What it hears is held against two marks: the usual answer within 50 ms (the promise), the worst within 250 ms.
-//! A machine that is busy with others is not the server's fault: in between the prober asks a second server that
-//! nobody attacks, and what that one needed (its median, its worst) is added to the marks.
+//! Its measurements have two limits: the median must be at most 50 ms (the promise), the maximum at most 250 ms. A busy
+//! machine is not the server's fault. The prober therefore also requests a second server that is not attacked, and adds
+//! that server's median and maximum to the limits.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::thread::{self, JoinHandle};
 
 use super::*;
 
-/// The promise: what the median may be.
+/// The promised limit of the median.
 const USUAL: Duration = Duration::from_millis(50);
-/// What the worst may be.
+/// The limit of the maximum.
 const WORST: Duration = Duration::from_millis(250);
-/// Between two rounds.
+/// The pause between two rounds.
 const PACE: Duration = Duration::from_millis(2);
-/// How long one question waits before the prober asks anew; its time counts from the first one. The kernel holds
-/// 128 connections that wait to be accepted and drops whoever comes on top of them, to be tried again by itself only
-/// after a second, whatever the server does.
+/// The timeout of one attempt before the prober reconnects. The measured time includes all attempts. The kernel holds
+/// 128 connections that wait to be accepted and drops further ones. It retries those only after a second, whatever the
+/// server does.
 const ONE_QUESTION: Duration = Duration::from_millis(100);
-/// Fewer answers say nothing.
+/// The minimum number of measurements.
 const ENOUGH: usize = 30;
 
-/// The one who asks, until told to end.
+/// A running prober.
 pub(super) struct Prober {
     ends: Arc<AtomicBool>,
     thread: JoinHandle<(Vec<Duration>, Vec<Duration>)>,
@@ -31,11 +31,11 @@ pub(super) struct Prober {
 impl Prober {
     pub(super) fn start(attacked: SocketAddr) -> Self {
         let ends = Arc::new(AtomicBool::new(false));
-        let told = Arc::clone(&ends);
+        let stop = Arc::clone(&ends);
         let thread = thread::spawn(move || {
             let left_alone = serve(ServerLimits::default());
             let (mut times, mut idle_times) = (Vec::new(), Vec::new());
-            while times.len() < ENOUGH || !told.load(Ordering::Acquire) {
+            while times.len() < ENOUGH || !stop.load(Ordering::Acquire) {
                 times.push(health_takes(attacked));
                 idle_times.push(health_takes(left_alone.local_addr()));
                 thread::sleep(PACE);
@@ -45,8 +45,8 @@ impl Prober {
         Self { ends, thread }
     }
 
-    /// Ends, and holds what was heard against the marks.
-    #[allow(clippy::print_stdout, reason = "figures for whoever runs the tests with --nocapture")]
+    /// Stops the prober and compares its measurements with the limits.
+    #[allow(clippy::print_stdout, reason = "figures are shown with --nocapture")]
     pub(super) fn expect_prompt(self, attack: &str) {
         self.ends.store(true, Ordering::Release);
         let (times, idle_times) = self.thread.join().expect("every question has its answer");
@@ -67,7 +67,7 @@ fn median_and_worst(mut times: Vec<Duration>) -> (Duration, Duration) {
     (times[times.len() / 2], times[times.len() - 1])
 }
 
-/// How long it takes to hear 200: connecting included, and asking again where there was no such answer.
+/// The time until a 200 arrives, including connects and retries.
 fn health_takes(address: SocketAddr) -> Duration {
     let start = Instant::now();
     while ask(address) != Some(200) {

@@ -1,4 +1,4 @@
-//! Answers that come piece by piece.
+//! Replies that are streams.
 
 use std::io;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -7,7 +7,7 @@ use super::*;
 
 const EVENTS: &[u8] = b"GET /events HTTP/1.1\r\nHost: h\r\n\r\n";
 
-/// Says `tick` until the stream closes, then sends word of how it ended.
+/// Sends `tick` until the stream closes, then reports how it ended.
 fn ticking(word: Sender<io::Result<()>>) -> impl Fn(Request) -> Reply + Send + Sync + 'static {
     move |request| {
         if request.path() != "/events" {
@@ -32,7 +32,7 @@ fn ticking_server(limits: ServerLimits) -> (Server, Receiver<io::Result<()>>) {
 }
 
 #[test]
-fn a_stream_is_chunked_and_the_connection_goes_on() {
+fn a_stream_is_chunked_and_keeps_the_connection() {
     let server = serve(short_limits());
     let mut client = Client::connect(server.local_addr());
     for _ in 0..2 {
@@ -45,7 +45,7 @@ fn a_stream_is_chunked_and_the_connection_goes_on() {
 }
 
 #[test]
-fn for_old_clients_a_stream_ends_with_the_connection() {
+fn a_stream_for_http_1_0_ends_with_the_connection() {
     let server = serve(short_limits());
     let mut client = Client::connect(server.local_addr());
     let answer = client.ask(b"GET /stream HTTP/1.0\r\nConnection: keep-alive\r\n\r\n");
@@ -54,7 +54,7 @@ fn for_old_clients_a_stream_ends_with_the_connection() {
 }
 
 #[test]
-fn an_abrupt_end_is_these_bytes_and_no_more() {
+fn an_abrupt_reply_sends_exactly_its_bytes() {
     let abrupt = |request: Request| match request.path().as_ref() {
         "/half" => Reply::abrupt("HTTP/1.1 200 OK\r\nContent-Length: 9\r\n\r\nhalf"),
         "/nothing" => Reply::abrupt(""),
@@ -73,7 +73,7 @@ fn an_abrupt_end_is_these_bytes_and_no_more() {
 }
 
 #[test]
-fn a_stream_ends_when_its_client_leaves() {
+fn a_stream_ends_when_its_client_disconnects() {
     let (server, ended) = ticking_server(short_limits());
     let mut client = Client::connect(server.local_addr());
     client.send(EVENTS).stream.read_line(&mut String::new()).unwrap();
@@ -95,7 +95,7 @@ fn a_stream_ends_when_the_server_stops() {
 }
 
 #[test]
-fn a_stream_nobody_reads_is_cut_off_by_the_write_deadline() {
+fn the_write_deadline_cuts_off_an_unread_stream() {
     let (word, ended) = channel();
     let server = Server::bind("127.0.0.1:0", short_limits(), move |_| {
         let word = word.clone();
@@ -113,7 +113,7 @@ fn a_stream_nobody_reads_is_cut_off_by_the_write_deadline() {
 }
 
 #[test]
-fn a_stream_that_fails_is_not_mistaken_for_a_complete_one() {
+fn a_failed_stream_does_not_look_complete() {
     let server = Server::bind("127.0.0.1:0", short_limits(), |request| {
         let panics = request.path() == "/panic";
         Reply::stream("text/plain", move |sink| {
@@ -132,9 +132,9 @@ fn a_stream_that_fails_is_not_mistaken_for_a_complete_one() {
     }
 }
 
-/// Few pipelined requests are handled at once, and a stream lasts as long as its client likes.
+/// Few pipelined requests are handled at once, but a stream lasts as long as its client likes.
 #[test]
-fn pipelined_streams_take_no_turns_from_others() {
+fn pipelined_streams_do_not_block_other_clients() {
     let (server, _ended) = ticking_server(short_limits());
     let both = [HEALTH, EVENTS].concat();
     let listeners: Vec<Client> = (0..8)

@@ -1,10 +1,10 @@
-//! A connection that leaves HTTP behind keeps its place and its limits.
+//! A connection that no longer carries HTTP keeps its place and its limits.
 
 use std::io::ErrorKind;
 
 use super::*;
 
-/// Says everything back in capitals until the client has said all.
+/// Echoes everything in capitals until the client has sent everything.
 fn echo(request: &Request) -> Reply {
     if request.path() != "/echo" {
         return Reply::text("plain");
@@ -29,7 +29,7 @@ fn served(limits: ServerLimits) -> Server {
 
 const ASK: &[u8] = b"GET /echo HTTP/1.1\r\nHost: h\r\nConnection: Upgrade\r\nUpgrade: echo\r\n\r\n";
 
-/// Asks for the other protocol, with more behind it; what came of it up to the blank line.
+/// Requests the other protocol, with further bytes behind the request. Returns the reply's head.
 fn switch(server: &Server, ask: &[u8]) -> (TcpStream, String) {
     let mut stream = TcpStream::connect(server.local_addr()).unwrap();
     stream.set_read_timeout(Some(GUARD)).unwrap();
@@ -43,9 +43,9 @@ fn switch(server: &Server, ask: &[u8]) -> (TcpStream, String) {
 }
 
 #[test]
-fn what_comes_behind_the_request_is_the_other_protocols() {
+fn bytes_after_the_upgrade_belong_to_the_new_protocol() {
     let server = served(short_limits());
-    // Some of it in the same packet.
+    // Some of the bytes arrive in the same packet.
     let (mut stream, head) = switch(&server, &[ASK, b"early "].concat());
     assert!(head.starts_with("HTTP/1.1 101 "), "{head}");
     let lower = head.to_lowercase();
@@ -63,7 +63,7 @@ fn what_comes_behind_the_request_is_the_other_protocols() {
 }
 
 #[test]
-fn who_cannot_switch_is_refused_and_others_notice_nothing() {
+fn refuses_clients_that_cannot_switch() {
     let server = served(short_limits());
     let (_stream, head) = switch(&server, b"GET /echo HTTP/1.0\r\nConnection: Upgrade\r\n\r\n");
     assert!(head.starts_with("HTTP/1.1 400 "), "{head}");
@@ -71,9 +71,9 @@ fn who_cannot_switch_is_refused_and_others_notice_nothing() {
     assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
 }
 
-/// It counts as busy: nobody takes its place, and a stop waits for it no longer than for others.
+/// The connection counts as busy: it is not evicted, and a stop waits for it no longer than for others.
 #[test]
-fn it_keeps_its_place_until_the_server_stops() {
+fn a_switched_connection_keeps_its_place_until_the_stop() {
     let server = served(ServerLimits { connections: 1, ..short_limits() });
     let (mut stream, _) = switch(&server, ASK);
     let (_other, head) = switch(&server, b"GET / HTTP/1.1\r\nHost: h\r\n\r\n");
@@ -88,9 +88,9 @@ fn it_keeps_its_place_until_the_server_stops() {
     assert_eq!(stream.read(&mut said).unwrap_or(0), 0);
 }
 
-/// A client that does not read is left after the write time.
+/// A client that does not read is cut off after the write time.
 #[test]
-fn who_does_not_read_is_left() {
+fn cuts_off_a_switched_client_that_does_not_read() {
     let server = Server::bind("127.0.0.1:0", short_limits(), |_| {
         Reply::switched("flood", |line| {
             loop {

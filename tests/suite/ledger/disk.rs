@@ -133,7 +133,7 @@ fn role() {
     let fill = |count: u32| {
         let row = row(&format!("n{count}"));
         let stage = Stage::Answered(PendingAnswer::new(vec!["x".repeat(50_000)], false));
-        let record = Record { failures: [("interrupted", count)].into(), stage, ..Record::default() };
+        let record = Record { failures: [(Cause::Interrupted, count)].into(), stage, ..Record::default() };
         ledger.note(&Note::of(&row, NOW).record(&record), Wait::ForDisk)
     };
     let refused = (0..200).find_map(|count| fill(count).err().map(|why| (count, why)));

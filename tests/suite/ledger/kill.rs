@@ -25,7 +25,7 @@ fn role() {
     let began: HashMap<_, _> = opened
         .open
         .iter()
-        .map(|found| (found.work.id.to_string(), found.record.failures.of("interrupted")))
+        .map(|found| (found.work.id.to_string(), found.record.failures.of(Cause::Interrupted)))
         .collect();
     thread::scope(|scope| {
         for thread in 0..THREADS {
@@ -54,8 +54,10 @@ fn role() {
 fn found(place: &Path) -> HashMap<String, u32> {
     let opened = open(place);
     assert!(opened.unreadable.is_empty(), "{:?}", opened.unreadable);
-    let open =
-        opened.open.iter().map(|found| (found.work.id.to_string(), found.record.failures.of("interrupted")));
+    let open = opened
+        .open
+        .iter()
+        .map(|found| (found.work.id.to_string(), found.record.failures.of(Cause::Interrupted)));
     let closed = opened.closed.iter().map(|closed| match &closed.end {
         End::Dead(failures) => (closed.id.to_string(), failures.parse().unwrap()),
         other => panic!("{other:?}"),

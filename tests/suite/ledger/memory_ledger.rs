@@ -1,5 +1,6 @@
 //! The ledger on paper: a crash takes what nobody waited for, any number of the last notes, and nothing else.
 
+use mission_control_runtime::delivery::cause::Cause;
 use mission_control_runtime::ledger::MemoryLedger;
 
 use super::*;
@@ -21,7 +22,7 @@ fn a_crash_takes_what_nobody_waited_for() {
         let found = paper.crash(survive);
         let counts: Vec<_> = found
             .iter()
-            .map(|found| (found.work.id.as_str(), found.record.failures.of("interrupted")))
+            .map(|found| (found.work.id.as_str(), found.record.failures.of(Cause::Interrupted)))
             .collect();
         let left = 1 + u32::try_from(survive.min(3)).unwrap();
         assert_eq!(counts, [("n1", left), ("n2", 1)]);

@@ -61,11 +61,11 @@ fn what_the_first_version_has_left_goes_on() {
         let failed = |cause| record.failures.of(cause);
         let right = match (id, &record.stage) {
             ("fresh", Stage::Fresh) => {
-                (record.failures.of_provider(), failed("backend-away"), record.rested) == (3, 2, 4_000)
+                (record.failures.of_provider(), failed(Cause::BackendAway), record.rested) == (3, 2, 4_000)
             }
             ("sent", Stage::Fresh) => record.sent.as_ref().is_some_and(|sent| sent.lost.is_none()),
             ("lost", Stage::Fresh) => {
-                failed("lost-answer") == 1 && record.sent.as_ref().unwrap().grown == Some((3, NOW))
+                failed(Cause::LostAnswer) == 1 && record.sent.as_ref().unwrap().grown == Some((3, NOW))
             }
             ("working", Stage::Working(work)) => {
                 work.pending.len() == 2 && work.doubt == Some(NOW) && work.acted && work.whom.is_some()
@@ -110,7 +110,7 @@ fn every_field_of_form_1_is_imported() {
         (
             "fresh",
             json!({"failures": {"interrupted": 4, "panic": 2, "earlier": 1, "unknown-agent": 5, "backend": 4, "backend-away": 2,
-                "turned-away": 3, "no-context": 6, "silence": 2}, "answered_then": 11, "rested": 90_000, "crashes": 3, "suspected": 2,
+                "turned-away": 3, "no-context": 6, "silence": 2, "crash": 3}, "answered_then": 11, "rested": 90_000, "suspected": 2,
             "held": 1}),
         ),
         ("old-sums", json!({"tries": 12, "failures": {"earlier": 7, "earlier-provider": 19}})),
@@ -161,7 +161,7 @@ fn every_field_of_form_1_is_imported() {
     let dead = &opened.dead[0];
     let kept = json!({"parts": ["two", "three"], "posted": 0, "doubt": NOW.0, "advance": false});
     assert_eq!((dead.work.id.as_str(), json!(dead.record.unposted)), ("given-up", kept));
-    assert_eq!((dead.record.failures.of("backend"), opened.closed.len()), (20, 2));
+    assert_eq!((dead.record.failures.of(Cause::Backend), opened.closed.len()), (20, 2));
 }
 
 /// A line for people that form 1 had posted, and nothing else: only the end is left.

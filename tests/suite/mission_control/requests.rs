@@ -10,14 +10,14 @@ use serde_json::{Value, json};
 use super::process::{Client, Process, program};
 use super::seeds::refusal;
 
-/// A house with an agent and a task, and all that must be in no answer.
-struct House {
+/// A server with an agent and a task. No answer may contain its secrets.
+struct TestServer {
     process: Process,
     agent: String,
     task: String,
 }
 
-impl House {
+impl TestServer {
     fn new() -> Self {
         let process =
             Process::start(program(Path::new(":memory:"))).unwrap_or_else(|(_, why)| panic!("{why}"));
@@ -65,8 +65,8 @@ impl House {
 }
 
 /// Sends these bytes, as many as the server takes; status and body of its answer.
-fn exchange(house: &House, bytes: &[u8]) -> (u16, Value) {
-    let mut stream = TcpStream::connect(house.client().url.strip_prefix("http://").unwrap()).unwrap();
+fn exchange(server: &TestServer, bytes: &[u8]) -> (u16, Value) {
+    let mut stream = TcpStream::connect(server.client().url.strip_prefix("http://").unwrap()).unwrap();
     let mut writing = stream.try_clone().unwrap();
     let bytes = bytes.to_vec();
     // It may answer, and hang up, before it has taken everything in.
@@ -78,15 +78,15 @@ fn exchange(house: &House, bytes: &[u8]) -> (u16, Value) {
     }
     writer.join().unwrap();
     let answer = String::from_utf8(answer).unwrap();
-    house.holds_no_secret(&answer);
+    server.holds_no_secret(&answer);
     let (head, body) = answer.split_once("\r\n\r\n").unwrap_or_else(|| panic!("no answer: {answer}"));
     let status = head.split(' ').nth(1).unwrap().parse().unwrap();
     (status, serde_json::from_str(body).unwrap_or_else(|why| panic!("{why}: {answer}")))
 }
 
 /// A call of which only the head arrives.
-fn announced(house: &House, header: &str) -> (u16, Value) {
-    exchange(house, head(header).as_bytes())
+fn announced(server: &TestServer, header: &str) -> (u16, Value) {
+    exchange(server, head(header).as_bytes())
 }
 
 fn head(header: &str) -> String {
@@ -97,7 +97,7 @@ fn head(header: &str) -> String {
 
 #[test]
 fn what_is_refused_below_the_door_has_the_form_of_the_platform() {
-    let house = House::new();
+    let server = TestServer::new();
     let chunks = |chunks: &str| [head("Transfer-Encoding: chunked").as_bytes(), chunks.as_bytes()].concat();
     let too_large = format!("{:x}\r\n", BODY_BYTES + 1);
     let two = format!("400\r\n{}\r\n{:x}\r\n", "x".repeat(1024), BODY_BYTES - 1023);
@@ -117,40 +117,40 @@ fn what_is_refused_below_the_door_has_the_form_of_the_platform() {
         ("version", b"GET / HTTP/2.0\r\nHost: localhost\r\n\r\n".to_vec(), 505, "HttpVersionNotSupported"),
     ];
     for (name, bytes, status, code) in rows {
-        let (answered, body) = exchange(&house, &bytes);
+        let (answered, body) = exchange(&server, &bytes);
         assert_eq!((answered, &body["code"]), (status, &json!(code)), "{name}: {body}");
         assert!(body["message"].as_str().is_some_and(|why| why.len() > 10), "{name}: {body}");
         assert_eq!(body.as_object().unwrap().len(), 2, "{name}: {body}");
     }
-    assert!(house.client().look("tasks:list", json!({})).is_ok(), "it goes on");
+    assert!(server.client().look("tasks:list", json!({})).is_ok(), "it goes on");
 }
 
 #[test]
 fn a_body_may_be_as_large_as_on_the_platform_and_one_byte_more_is_refused() {
-    let house = House::new();
+    let server = TestServer::new();
     for length in [BODY_BYTES + 1, usize::MAX] {
-        let (status, body) = announced(&house, &format!("Content-Length: {length}"));
+        let (status, body) = announced(&server, &format!("Content-Length: {length}"));
         assert_eq!((status, &body["code"]), (400, &json!("BadJsonBody")), "{body}");
     }
 
-    let args = json!({"accountId": house.client().account, "title": "t", "description": ""});
+    let args = json!({"accountId": server.client().account, "title": "t", "description": ""});
     let body = json!({"path": "tasks:create", "args": args}).to_string();
     let padded = |length: usize| {
         let letters = "x".repeat(length - body.len());
         body.replace("\"description\":\"\"", &format!("\"description\":\"{letters}\""))
     };
     // The largest one is read as a whole, and then refused by the function.
-    let (status, answer) = house.post(padded(BODY_BYTES).as_bytes(), true);
+    let (status, answer) = server.post(padded(BODY_BYTES).as_bytes(), true);
     assert_eq!(status, 200);
     assert!(answer.contains("Description too long"), "{answer}");
     // It goes on, and has kept nothing.
-    assert_eq!(house.client().look("tasks:list", json!({})).unwrap().as_array().unwrap().len(), 1);
+    assert_eq!(server.client().look("tasks:list", json!({})).unwrap().as_array().unwrap().len(), 1);
 }
 
 #[test]
 fn what_is_no_json_is_refused_whatever_it_is() {
-    let house = House::new();
-    let token = &house.client().token;
+    let server = TestServer::new();
+    let token = &server.client().token;
     let wrap = |args: &str| format!(r#"{{"path":"service/actions:listAgents","args":{args}}}"#).into_bytes();
     let deep = |open: &str, close: &str, depth: usize| open.repeat(depth) + "1" + &close.repeat(depth);
     let rows: [(&str, Vec<u8>); 14] = [
@@ -173,21 +173,21 @@ fn what_is_no_json_is_refused_whatever_it_is() {
         ("a token in it", format!(r#"{{"serviceToken":"{token}" "{token}"}}"#).into_bytes()),
     ];
     for (name, body) in rows {
-        let (status, answer) = house.post(&body, false);
+        let (status, answer) = server.post(&body, false);
         assert_eq!(status, 400, "{name}: {answer}");
         let answer: Value = serde_json::from_str(&answer).unwrap();
         assert_eq!(answer["code"], "BadJsonBody", "{name}: {answer}");
     }
-    assert!(house.client().service("listAgents", json!({})).is_ok());
+    assert!(server.client().service("listAgents", json!({})).is_ok());
 }
 
 #[test]
 fn json_that_is_no_call_is_refused_by_its_arguments() {
-    let house = House::new();
-    let many = Value::from(vec![json!(house.agent); 100_000]);
+    let server = TestServer::new();
+    let many = Value::from(vec![json!(server.agent); 100_000]);
     let numbers = Value::from(vec![0; 1_000_000]);
     let mismatch = "ArgumentValidationError: Value does not match validator.";
-    let (agent, task) = (&house.agent, &house.task);
+    let (agent, task) = (&server.agent, &server.task);
     let rows = [
         ("listAgents", json!([]), mismatch),
         ("listAgents", numbers.clone(), mismatch),
@@ -195,7 +195,7 @@ fn json_that_is_no_call_is_refused_by_its_arguments() {
         ("listAgents", Value::Null, mismatch),
     ];
     for (name, args, words) in rows {
-        let said = house.refused_as_it_is(name, &args);
+        let said = server.refused_as_it_is(name, &args);
         assert!(said.starts_with(words), "{name}: {said}");
     }
     let rows = [
@@ -232,13 +232,13 @@ fn json_that_is_no_call_is_refused_by_its_arguments() {
         ),
     ];
     for (name, args, words) in rows {
-        let said = house.refused(name, args);
+        let said = server.refused(name, args);
         assert!(said.starts_with(words), "{name}: {}", said.chars().take(200).collect::<String>());
     }
     // The platform's spelling of what JSON has no word for is taken, and bent to what makes sense.
     for limit in [json!({"$float": "AAAAAAAA8H8="}), json!(1e308), json!(-1e308), json!(0.5)] {
         assert_eq!(
-            house.client().service("listUndeliveredNotifications", json!({"limit": limit})).unwrap(),
+            server.client().service("listUndeliveredNotifications", json!({"limit": limit})).unwrap(),
             json!([])
         );
     }
@@ -246,7 +246,7 @@ fn json_that_is_no_call_is_refused_by_its_arguments() {
 
 #[test]
 fn every_text_comes_back_as_it_was_written() {
-    let house = House::new();
+    let server = TestServer::new();
     let texts = [
         "\u{0}",
         "a\u{0}b",
@@ -268,33 +268,33 @@ fn every_text_comes_back_as_it_was_written() {
         "%00%s$1{{NONCE}}",
     ];
     for content in texts {
-        let args = json!({"taskId": house.task, "agentId": house.agent, "content": content});
-        house.client().service("createMessageFromAgent", args).unwrap();
-        house.client().person("tasks:create", json!({"title": content, "labels": [content]})).unwrap();
+        let args = json!({"taskId": server.task, "agentId": server.agent, "content": content});
+        server.client().service("createMessageFromAgent", args).unwrap();
+        server.client().person("tasks:create", json!({"title": content, "labels": [content]})).unwrap();
     }
-    let thread = house.client().look("messages:listByTask", json!({"taskId": house.task})).unwrap();
+    let thread = server.client().look("messages:listByTask", json!({"taskId": server.task})).unwrap();
     let thread: Vec<&str> =
         thread.as_array().unwrap().iter().map(|row| row["content"].as_str().unwrap()).collect();
     assert_eq!(thread, texts);
-    let tasks = house.client().look("tasks:list", json!({})).unwrap();
+    let tasks = server.client().look("tasks:list", json!({})).unwrap();
     let titles: Vec<&str> =
         tasks.as_array().unwrap()[1..].iter().map(|row| row["title"].as_str().unwrap()).collect();
     assert_eq!(titles, texts);
     // A pair of escapes is one character.
     let body = format!(
         r#"{{"path":"tasks:create","args":{{"accountId":"{}","title":"\ud83d\ude00"}}}}"#,
-        house.client().account
+        server.client().account
     );
-    assert_eq!(house.post(body.as_bytes(), true).0, 200);
-    let tasks = house.client().look("tasks:list", json!({})).unwrap();
+    assert_eq!(server.post(body.as_bytes(), true).0, 200);
+    let tasks = server.client().look("tasks:list", json!({})).unwrap();
     assert_eq!(tasks.as_array().unwrap().last().unwrap()["title"], "😀");
 }
 
 /// Whoever mixes things up must not find the token in the answer, and thereby in logs.
 #[test]
 fn a_token_in_the_wrong_place_is_not_repeated() {
-    let house = House::new();
-    let (client, agent, task) = (house.client(), &house.agent, &house.task);
+    let server = TestServer::new();
+    let (client, agent, task) = (server.client(), &server.agent, &server.task);
     for secret in [client.token.clone(), format!(" {}", client.token), client.admin_key.clone()] {
         let rows = [
             ("listAgents", json!({&secret: 1})),
@@ -309,10 +309,10 @@ fn a_token_in_the_wrong_place_is_not_repeated() {
             ),
         ];
         for (name, args) in rows {
-            house.refused(name, args);
+            server.refused(name, args);
         }
         let token_elsewhere = json!({"accountId": secret, "serviceToken": client.account});
-        house.refused_as_it_is("listAgents", &token_elsewhere);
+        server.refused_as_it_is("listAgents", &token_elsewhere);
         let bodies = [
             json!({"path": secret, "args": {}}),
             json!({"path": {"a": secret}, "args": {}}),
@@ -322,8 +322,8 @@ fn a_token_in_the_wrong_place_is_not_repeated() {
             json!(secret),
         ];
         for body in bodies {
-            house.post(body.to_string().as_bytes(), false);
-            house.post(body.to_string().as_bytes(), true);
+            server.post(body.to_string().as_bytes(), false);
+            server.post(body.to_string().as_bytes(), true);
         }
         // And in headers.
         for name in
@@ -334,18 +334,18 @@ fn a_token_in_the_wrong_place_is_not_repeated() {
             let body = json!({"path": "service/actions:nothing", "args": {}}).to_string();
             let mut answer = request.send(body).unwrap();
             let headers = format!("{:?}", answer.headers());
-            house.holds_no_secret(&(answer.body_mut().read_to_string().unwrap() + &headers));
+            server.holds_no_secret(&(answer.body_mut().read_to_string().unwrap() + &headers));
         }
         let mut answer =
             super::board::agent().get(format!("{}/{}", client.url, secret.trim())).call().unwrap();
-        house.holds_no_secret(&answer.body_mut().read_to_string().unwrap());
+        server.holds_no_secret(&answer.body_mut().read_to_string().unwrap());
     }
 }
 
 #[test]
 fn tokens_that_open_nothing_and_rows_that_are_not_there() {
-    let house = House::new();
-    let (client, agent) = (house.client(), &house.agent);
+    let server = TestServer::new();
+    let (client, agent) = (server.client(), &server.agent);
     let (account, token) = (&client.account, &client.token);
     let secret = token.rsplit_once('_').unwrap().1;
     let other = format!("{}{}", &account[..2], "0".repeat(30));
@@ -362,14 +362,14 @@ fn tokens_that_open_nothing_and_rows_that_are_not_there() {
     ];
     for (account, token, words) in rows {
         let said =
-            house.refused_as_it_is("listAgents", &json!({"accountId": account, "serviceToken": token}));
+            server.refused_as_it_is("listAgents", &json!({"accountId": account, "serviceToken": token}));
         assert!(said.starts_with(words), "{said}");
     }
     let gone = |prefix: &str| format!("{prefix}{}", "0".repeat(30));
     let rows = [
         (
             "getTaskForAgentTool",
-            json!({"agentId": gone("js"), "taskId": house.task}),
+            json!({"agentId": gone("js"), "taskId": server.task}),
             "Not found: Agent does not exist",
         ),
         (
@@ -384,6 +384,6 @@ fn tokens_that_open_nothing_and_rows_that_are_not_there() {
         ),
     ];
     for (name, args, words) in rows {
-        assert_eq!(house.refused(name, args), words);
+        assert_eq!(server.refused(name, args), words);
     }
 }

@@ -1,4 +1,4 @@
-//! Who does what: what is added up of each agent, and who is left out where there are too many.
+//! The figures of the agents: what is summed for each, and which agents are left out if there are too many.
 
 use mission_control_runtime::clock::Millis;
 use mission_control_runtime::delivery::operator_requests::Place;
@@ -20,7 +20,7 @@ fn roster(slugs: &[&str]) -> Roster {
     Roster { agents, orchestrator: None }
 }
 
-/// A delivery to this agent, which was asked so often and has cost so much.
+/// A delivery to this agent, with this many attempts and tokens.
 fn case(id: &str, slug: &str, tries: u32, tokens: u64) -> Case {
     let row = json!({"_id": id, "type": "mention", "recipientType": "agent", "recipientId": format!("k-{slug}"),
         "taskId": "t1", "title": "", "body": "", "createdAt": (NOW - secs(60)).0});
@@ -38,7 +38,7 @@ fn slugs(shown: &[AgentFigures]) -> Vec<&str> {
 }
 
 #[test]
-fn figures_are_added_up_for_each_agent() {
+fn figures_are_summed_for_each_agent() {
     let turn = TurnStatus { state: TurnState::Working, since: NOW - secs(3), quiet: secs(1) };
     let cases = [
         ended(case("n1", "ben", 2, 100), NOW - secs(50), End::Answered(1)),
@@ -68,7 +68,7 @@ fn figures_are_added_up_for_each_agent() {
 }
 
 #[test]
-fn of_many_agents_those_are_shown_of_whom_there_is_something_to_tell() {
+fn of_many_agents_only_the_relevant_are_shown() {
     let names: Vec<String> = (0..10_000).map(|number| format!("a{number:05}")).collect();
     let names: Vec<&str> = names.iter().map(String::as_str).collect();
     let mut cases: Vec<Case> = (0..2_000)
@@ -83,9 +83,9 @@ fn of_many_agents_those_are_shown_of_whom_there_is_something_to_tell() {
     paused.pause(Some("a09999"));
     let found = agents(&cases, &roster(&names), &paused, 5);
     assert_eq!((found.count, found.shown.len()), (10_000, 5));
-    // At work, waiting, paused, and the two that ended something last; and these in the order of their turns.
+    // Working, waiting, paused, and the two with the latest ends, in the order of their turns.
     assert_eq!(slugs(&found.shown), ["a01998", "a01999", "a09997", "a09998", "a09999"]);
-    // If everybody is paused, that says nothing of one of them.
+    // A pause of all agents says nothing about one of them.
     paused.pause(None);
     assert_eq!(
         slugs(&agents(&cases, &roster(&names), &paused, 5).shown),

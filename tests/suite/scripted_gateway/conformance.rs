@@ -1,16 +1,16 @@
-//! What real gateways do, row by row. Every test here runs against ours and against a real one.
+//! The behaviour of real gateways, row by row. Every test runs against the scripted and against a real one.
 
-/// What bodies are refused, in which words.
+/// The refused bodies and the error messages.
 mod bodies;
-/// Events: their order and what is in them.
+/// Events: their order and contents.
 mod events;
-/// What goes wrong in a turn.
+/// Failures of a turn.
 mod failures;
-/// What a session remembers.
+/// The history of a session.
 mod history;
-/// The door: paths, methods, tokens, probes.
+/// Paths, methods, tokens, probes.
 mod http;
-/// Which session a turn belongs to, and what it is shown.
+/// The session of a turn, and the model's input.
 mod sessions;
 /// The WebSocket.
 mod socket;

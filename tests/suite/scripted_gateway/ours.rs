@@ -1,12 +1,12 @@
-//! What is ours alone: what cannot be brought about on a real gateway, and how fast and honest ours is.
+//! Tests for the scripted gateway only: behaviour that a real gateway cannot be made to show, and performance.
 
 /// The clock, the phases, the concurrency.
 mod conditions;
 /// Every fault.
 mod faults;
-/// How many turns a second, and what they cost.
+/// Turns per second.
 mod figures;
 /// The old release.
 mod old;
-/// A gateway that is killed and comes back.
+/// A gateway that crashes and restarts.
 mod restarts;

@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
 
-use mission_control_runtime::convex::{Call, CallError, Class, Convex, Ran, Why};
+use mission_control_runtime::convex::{Call, CallClass, CallError, CallReason, Convex, Ran};
 use mission_control_runtime::local::{Caller, Engine, Kind};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
@@ -12,9 +12,9 @@ use serde_json::{Value, json};
 #[derive(Clone, Debug)]
 pub(crate) enum Fault {
     /// It does not arrive.
-    Before(Class, Why),
+    Before(CallClass, CallReason),
     /// It is done, and its answer is lost.
-    After(Class, Why),
+    After(CallClass, CallReason),
     /// Nothing goes wrong with this one.
     Pass,
     /// The whole thing breaks down.
@@ -82,23 +82,23 @@ impl Convex for Direct {
             return Ok(serde_json::value::to_raw_value(&answer["value"]).unwrap());
         }
         let words = answer["errorMessage"].as_str().unwrap_or_default();
-        let mut error = CallError::new(Class::Refused, Why::FunctionFailed, "", words);
+        let mut error = CallError::new(CallClass::Refused, CallReason::FunctionFailed, "", words);
         error.why = if words.lines().nth(1).is_none() {
             // A deployment that hides its reasons; an action may have done a part.
             error.ran = Ran::Maybe;
-            Why::Unknown
+            CallReason::Unknown
         } else if words.contains("Forbidden") {
-            Why::Forbidden
+            CallReason::Forbidden
         } else if words.contains("Not found") {
-            Why::NotFound
+            CallReason::NotFound
         } else {
-            Why::Invalid
+            CallReason::Invalid
         };
         error.literal = words.lines().nth(1).map(|line| line.trim_start_matches("Uncaught Error: ").into());
         Err(error)
     }
 }
 
-fn error(call: &Call<'_>, class: Class, why: Why) -> CallError {
+fn error(call: &Call<'_>, class: CallClass, why: CallReason) -> CallError {
     CallError::new(class, why, "", &format!("{}: {}.", call.path, why.explain()))
 }

@@ -8,6 +8,8 @@ pub(crate) mod copies;
 pub(crate) mod dice;
 /// The embedded backend, called directly; its calls counted, and failing as told.
 pub(crate) mod direct;
+/// Documents of the project and their generated parts.
+pub(crate) mod documents;
 /// The way to Mission Control, breaking calls.
 pub(crate) mod faulty;
 /// Rows of a ledger as another version would have written them.

@@ -1,4 +1,4 @@
-//! What is made of arguments (http-and-tools §5.4–5.6, §9.6–9.9).
+//! The decoding of arguments (http-and-tools §5.4–5.6, §9.6–9.9).
 
 use mission_control_runtime::model::{Task, TaskId};
 use mission_control_runtime::tools::table::{ROWS, ToolSpec, Type};
@@ -16,20 +16,20 @@ fn read(name: &str, args: &Value) -> Result<ToolRequest, mission_control_runtime
     decode(name, &args.to_string(), Some(&here()))
 }
 
-/// The sentence to these arguments.
+/// The error for these arguments.
 fn wrong(name: &str, args: &Value) -> (ToolErrorKind, String) {
     let error = read(name, args).expect_err(&format!("{name} {args}"));
     (error.kind, error.message)
 }
 
-/// What is understood, in its fixed spelling.
+/// The decoded request, in its canonical form.
 fn understood(name: &str, args: &Value) -> Value {
     let request = read(name, args).unwrap_or_else(|error| panic!("{name} {args}: {error}"));
     assert_eq!(request.name().as_str(), name);
     serde_json::from_str(&request.arguments()).unwrap()
 }
 
-/// An empty text empties a document that is there.
+/// An empty text empties an existing document.
 #[test]
 fn an_update_may_empty_a_document() {
     let empty = json!({"documentId": "d1", "title": "T", "content": "", "type": "note"});
@@ -44,7 +44,7 @@ fn merged(mut base: Value, over: &Value) -> Value {
 }
 
 #[test]
-fn what_is_missing_is_named() {
+fn a_missing_field_is_named() {
     let rows = [
         ("task_status", json!({"taskId": " ", "status": "review"}), "taskId is required"),
         ("task_update", json!({"taskId": "", "title": "T"}), "taskId is required"),
@@ -127,7 +127,7 @@ fn what_is_missing_is_named() {
     }
 }
 
-/// Each of these is refused, and says so.
+/// Each of these is refused with its sentence.
 fn unacceptable(rows: &[(&str, Value, &str)]) {
     for (name, args, words) in rows {
         let (kind, message) = wrong(name, args);
@@ -141,7 +141,7 @@ fn long(chars: usize) -> String {
 }
 
 #[test]
-fn what_a_task_cannot_be_is_named_with_what_it_could_be() {
+fn an_invalid_status_is_refused_with_the_valid_ones() {
     let settable = "Invalid status: must be one of in_progress, review, done, blocked";
     unacceptable(&[
         ("task_status", json!({"status": "inbox"}), settable),
@@ -203,7 +203,7 @@ fn what_a_task_cannot_be_is_named_with_what_it_could_be() {
 }
 
 #[test]
-fn what_is_too_much_is_named_with_what_is_enough() {
+fn a_value_over_a_limit_is_refused_with_the_limit() {
     unacceptable(&[
         (
             "document_upsert",
@@ -273,7 +273,7 @@ fn what_is_too_much_is_named_with_what_is_enough() {
     ]);
 }
 
-/// Each of these is understood, in this spelling.
+/// Each of these is decoded to this form.
 fn understand(rows: &[(&str, Value, Value)]) {
     for (name, args, expected) in rows {
         assert_eq!(understood(name, args), *expected, "{name} {args}");
@@ -281,7 +281,7 @@ fn understand(rows: &[(&str, Value, Value)]) {
 }
 
 #[test]
-fn what_is_said_of_a_task_is_trimmed_mapped_and_filled_in() {
+fn task_arguments_are_trimmed_mapped_and_completed() {
     understand(&[
         (
             "task_status",
@@ -345,7 +345,7 @@ fn what_is_said_of_a_task_is_trimmed_mapped_and_filled_in() {
 }
 
 #[test]
-fn what_else_is_said_is_trimmed_cut_and_filled_in() {
+fn other_arguments_are_trimmed_cut_and_completed() {
     understand(&[
         (
             "document_upsert",
@@ -382,16 +382,16 @@ fn what_else_is_said_is_trimmed_cut_and_filled_in() {
             json!({"status": "archived", "assigneeSlug": "qa"}),
         ),
         ("task_search", json!({"query": " login "}), json!({"query": "login"})),
-        // A reading call loses nothing by a field that it does not know.
+        // An unknown field costs a reading call only a filter.
         ("task_search", json!({"query": "login", "status": "done"}), json!({"query": "login"})),
         ("task_delete", json!({"taskId": " t ", "reason": " R "}), json!({"taskId": "t", "reason": "R"})),
         ("task_link_pr", json!({"taskId": "t", "prNumber": 65.0}), json!({"taskId": "t", "prNumber": 65})),
     ]);
 }
 
-/// What a writing call does not understand it must not half do.
+/// A writing call must not execute a request that it understands in part.
 #[test]
-fn a_field_that_a_writing_tool_does_not_have_is_refused() {
+fn an_unknown_field_of_a_writing_tool_is_refused() {
     for row in &ROWS {
         let args = merged(arguments(row.name.as_str()), &json!({"task_id": "t"}));
         if row.writes {
@@ -410,7 +410,7 @@ fn a_field_that_a_writing_tool_does_not_have_is_refused() {
 }
 
 #[test]
-fn whatever_is_no_object_is_refused_with_a_hint() {
+fn non_objects_are_refused_with_a_hint() {
     for row in &ROWS {
         for text in ["null", "[]", "5", "\"x\"", "true", "{", "{\"taskId\":}", "nonsense", "{} {}"] {
             let error = decode(row.name.as_str(), text, Some(&here())).unwrap_err();
@@ -418,7 +418,7 @@ fn whatever_is_no_object_is_refused_with_a_hint() {
             assert!(error.message.starts_with("Invalid JSON arguments"), "{}: {error}", row.name);
             assert!(error.message.contains(row.fields[0].name), "{}: {error}", row.name);
         }
-        // No text is an empty object.
+        // No text counts as an empty object.
         for blank in ["", "  \n"] {
             assert_eq!(
                 decode(row.name.as_str(), blank, None),
@@ -430,7 +430,7 @@ fn whatever_is_no_object_is_refused_with_a_hint() {
     }
 }
 
-/// Values of every type that is not this one.
+/// Values of every type except this one.
 fn others(is: Type) -> Vec<Value> {
     let all = [json!(true), json!(7), json!("x"), json!(["x"]), json!([7]), json!([["x"]]), json!({"a": 1})];
     let fits = |value: &Value| match is {
@@ -442,9 +442,9 @@ fn others(is: Type) -> Vec<Value> {
     all.into_iter().filter(|value| !fits(value)).collect()
 }
 
-/// W3: a value of a wrong type ends nothing; the field is named, and what it must be.
+/// W3: a value of a wrong type ends no delivery; the sentence names the field and its type.
 #[test]
-fn every_field_of_every_tool_is_held_against_its_type() {
+fn every_field_of_every_tool_is_checked_against_its_type() {
     let mut checked = 0;
     for row in &ROWS {
         for field in row.fields {
@@ -472,9 +472,9 @@ fn every_field_of_every_tool_is_held_against_its_type() {
     assert_eq!(message, "assigneeSlugs must be an array of strings, not a string");
 }
 
-/// Rows that take what is offered in their schema, and requests that say all of themselves.
+/// Rows accept what their schema offers, and a request is fully described by name and arguments.
 #[test]
-fn a_request_is_its_name_and_its_arguments() {
+fn a_request_round_trips_through_name_and_arguments() {
     let again = |request: &ToolRequest| decode(request.name().as_str(), &request.arguments(), None).unwrap();
     for row in &ROWS {
         let mut full = arguments(row.name.as_str());
@@ -542,9 +542,9 @@ fn any_json() -> impl Strategy<Value = Value> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
-    /// Whatever comes is understood or refused, and what is understood stays itself.
+    /// Any arguments are decoded or refused, and a decoded request decodes to itself.
     #[test]
-    fn nothing_that_comes_is_too_much(at in 0..17_usize, values in prop::collection::vec(any_json(), 12)) {
+    fn any_arguments_are_decoded_or_refused(at in 0..17_usize, values in prop::collection::vec(any_json(), 12)) {
         let row = &ROWS[at];
         let mut args = arguments(row.name.as_str());
         for (field, value) in row.fields.iter().zip(values) {
@@ -556,7 +556,7 @@ proptest! {
     }
 
     #[test]
-    fn no_text_is_too_strange(text in "\\PC{0,60}") {
+    fn any_text_is_decoded_or_refused(text in "\\PC{0,60}") {
         for row in &ROWS {
             let _ = decode(row.name.as_str(), &text, None);
         }

@@ -1,4 +1,4 @@
-//! What comes of a call on an embedded Mission Control, over HTTP.
+//! The effects of calls on an embedded Mission Control, over HTTP.
 
 use std::sync::Arc;
 
@@ -8,7 +8,7 @@ use mission_control_runtime::mission::{GetOrchestrator, ListAgents, LoadTask, Mi
 use mission_control_runtime::model::{AccountId, AgentId, BaseUrl, Roster, Task, TaskId};
 use mission_control_runtime::redact::Redactor;
 use mission_control_runtime::secret::Secret;
-use mission_control_runtime::tools::run::{Ran, ToolBackend, run};
+use mission_control_runtime::tools::run::{ExecutedCall, ToolBackend, run};
 use mission_control_runtime::tools::{Caller, ToolErrorKind, offer};
 use mission_control_runtime::wire::{Roots, Stop};
 use serde_json::{Value, json};
@@ -17,14 +17,14 @@ use super::call;
 use crate::support::seeds::texts;
 use crate::support::team::{Team, gone};
 
-/// A board with a team, and the way of the runtime to it.
-pub(super) struct House {
+/// A board with a team, and the runtime's connection to it.
+pub(super) struct Fixture {
     pub(super) team: Team,
     mission: Mission,
     agents: Roster,
 }
 
-impl House {
+impl Fixture {
     fn new() -> Self {
         Self::with(Options::default())
     }
@@ -36,9 +36,9 @@ impl House {
         let client = ConvexEndpoint::new(base, &Roots::load(None).unwrap(), redactor).client(&Stop::new());
         let account = AccountId::new(team.board.account.as_str());
         let mission = Mission::new(Arc::new(client), account, Secret::new(team.board.token.as_str()));
-        let mut house = Self { team, mission, agents: Roster::default() };
-        house.agents = house.roster();
-        house
+        let mut fixture = Self { team, mission, agents: Roster::default() };
+        fixture.agents = fixture.roster();
+        fixture
     }
 
     fn roster(&self) -> Roster {
@@ -52,8 +52,14 @@ impl House {
         self.mission.ask(&LoadTask { agent_id, task_id, message_limit: None }).unwrap().task
     }
 
-    /// An agent calls a tool in a conversation about a task; the object it gets.
-    pub(super) fn call(&self, agent: &str, task: Option<&str>, tool: &str, args: &Value) -> (Ran, Value) {
+    /// An agent calls a tool in a conversation about a task; returns the result object.
+    pub(super) fn call(
+        &self,
+        agent: &str,
+        task: Option<&str>,
+        tool: &str,
+        args: &Value,
+    ) -> (ExecutedCall, Value) {
         let task = task.map(|id| self.task(id));
         let agent = AgentId::new(agent);
         let now = self.roster();
@@ -65,7 +71,7 @@ impl House {
             may_close: now.may_close(&agent),
         };
         let refresh = || Some(Arc::new(self.roster()));
-        // As it was in the beginning: whoever came since is found by asking anew.
+        // The roster as it was at the start: agents added since are found by reading again.
         let hands = ToolBackend { mission: &self.mission, roster: &self.agents, refresh: &refresh };
         let ran = run(&call(tool, &args.to_string()), &caller, &offer(&caller), &hands);
         let output: Value = serde_json::from_str(&ran.output).unwrap();
@@ -73,14 +79,14 @@ impl House {
         (ran, output)
     }
 
-    /// The same, where it should go well.
+    /// A call that must succeed.
     fn done(&self, agent: &str, task: Option<&str>, tool: &str, args: &Value) -> Value {
         let (ran, output) = self.call(agent, task, tool, args);
         assert!(ran.ok, "{tool} {args}: {output}");
         output
     }
 
-    /// The same, where it should not.
+    /// A call that must fail.
     pub(super) fn refused(
         &self,
         agent: &str,
@@ -100,149 +106,149 @@ impl House {
 }
 
 #[test]
-fn a_task_goes_its_way_and_is_closed_by_whoever_may() {
-    let house = House::new();
-    let (lead, ada) = (house.team.lead.as_str(), house.team.ada.as_str());
-    let task = house.team.task("assigned", &[ada]);
+fn a_task_moves_on_and_is_closed_by_an_agent_with_the_right() {
+    let fixture = Fixture::new();
+    let (lead, ada) = (fixture.team.lead.as_str(), fixture.team.ada.as_str());
+    let task = fixture.team.task("assigned", &[ada]);
     let here = Some(task.as_str());
-    // Steps in between are taken for it.
-    let moved = house.done(ada, here, "task_status", &json!({"taskId": task, "status": "review"}));
+    // Intermediate steps are taken automatically.
+    let moved = fixture.done(ada, here, "task_status", &json!({"taskId": task, "status": "review"}));
     assert_eq!(moved["message"], "The task is now review");
-    assert_eq!(house.row(&task)["status"], "review");
-    let again = house.done(ada, here, "task_status", &json!({"status": "review"}));
+    assert_eq!(fixture.row(&task)["status"], "review");
+    let again = fixture.done(ada, here, "task_status", &json!({"status": "review"}));
     assert_eq!(again["message"], "The task already was review");
     // The flag alone is not enough, nor is the backend's rule.
     let done = json!({"status": "done"});
-    let (kind, words) = house.refused(ada, here, "task_status", &done);
+    let (kind, words) = fixture.refused(ada, here, "task_status", &done);
     assert_eq!(
         (kind, words.as_str()),
         (ToolErrorKind::Forbidden, "Forbidden: Not allowed to mark tasks as done")
     );
-    house.team.flag(ada, "canMarkDone", true);
-    let (_, words) = house.refused(ada, here, "task_status", &done);
+    fixture.team.flag(ada, "canMarkDone", true);
+    let (_, words) = fixture.refused(ada, here, "task_status", &done);
     assert!(words.contains("leaves that to its quality agents"), "{words}");
-    house.refused(lead, here, "task_status", &done);
-    house.team.flag(lead, "canMarkDone", true);
-    house.done(lead, here, "task_status", &done);
-    assert_eq!(house.row(&task)["status"], "done");
-    // From there no agent brings it back.
-    let (kind, words) = house.refused(ada, here, "task_status", &json!({"status": "in_progress"}));
+    fixture.refused(lead, here, "task_status", &done);
+    fixture.team.flag(lead, "canMarkDone", true);
+    fixture.done(lead, here, "task_status", &done);
+    assert_eq!(fixture.row(&task)["status"], "done");
+    // No agent can return the task from there.
+    let (kind, words) = fixture.refused(ada, here, "task_status", &json!({"status": "in_progress"}));
     assert_eq!(
         (kind, words.as_str()),
         (ToolErrorKind::Conflict, "Invalid transition: Cannot move from 'done' to 'in_progress'")
     );
 }
 
-/// Where there is a quality agent, it closes, and the orchestrator does not.
+/// If there is a quality agent, it closes tasks, and the orchestrator does not.
 #[test]
 fn a_quality_agent_closes_where_there_is_one() {
-    let house = House::new();
-    let lead = house.team.lead.clone();
-    let qa = house.team.board.agent("qa", "Qa", "Tester", json!({}));
-    house.team.flag(&qa, "canMarkDone", true);
-    house.team.flag(&lead, "canMarkDone", true);
-    let task = house.team.task("review", &[&qa]);
+    let fixture = Fixture::new();
+    let lead = fixture.team.lead.clone();
+    let qa = fixture.team.board.agent("qa", "Qa", "Tester", json!({}));
+    fixture.team.flag(&qa, "canMarkDone", true);
+    fixture.team.flag(&lead, "canMarkDone", true);
+    let task = fixture.team.task("review", &[&qa]);
     let here = Some(task.as_str());
-    house.refused(&lead, here, "task_update", &json!({"status": "done"}));
-    house.done(&qa, here, "task_update", &json!({"status": "done"}));
-    assert_eq!(house.row(&task)["status"], "done");
+    fixture.refused(&lead, here, "task_update", &json!({"status": "done"}));
+    fixture.done(&qa, here, "task_update", &json!({"status": "done"}));
+    assert_eq!(fixture.row(&task)["status"], "done");
 }
 
 #[test]
-fn an_earlier_call_of_the_turn_counts() {
-    let house = House::new();
-    let lead = house.team.lead.as_str();
-    house.team.flag(lead, "canMarkDone", true);
-    let here = house.team.task("review", &[lead]);
-    let other = house.team.task("in_progress", &[lead]);
-    // In review when the turn began, and another one that is not: each is held against itself.
+fn a_call_sees_the_effect_of_an_earlier_call() {
+    let fixture = Fixture::new();
+    let lead = fixture.team.lead.as_str();
+    fixture.team.flag(lead, "canMarkDone", true);
+    let here = fixture.team.task("review", &[lead]);
+    let other = fixture.team.task("in_progress", &[lead]);
+    // One task was in review when the turn began, another was not: each is checked by its own state.
     let (_, words) =
-        house.refused(lead, Some(&here), "task_status", &json!({"taskId": other, "status": "done"}));
+        fixture.refused(lead, Some(&here), "task_status", &json!({"taskId": other, "status": "done"}));
     assert!(
         words.starts_with("Forbidden: Task must be in review before marking done (it is in_progress now")
     );
-    house.done(lead, Some(&here), "task_status", &json!({"taskId": other, "status": "review"}));
-    house.done(lead, Some(&here), "task_status", &json!({"taskId": other, "status": "done"}));
-    assert_eq!(house.row(&other)["status"], "done");
+    fixture.done(lead, Some(&here), "task_status", &json!({"taskId": other, "status": "review"}));
+    fixture.done(lead, Some(&here), "task_status", &json!({"taskId": other, "status": "done"}));
+    assert_eq!(fixture.row(&other)["status"], "done");
 }
 
 #[test]
-fn the_orchestrator_hands_work_out_and_keeps_none() {
-    let house = House::new();
-    let (lead, ada, ben) = (house.team.lead.as_str(), house.team.ada.as_str(), house.team.ben.as_str());
+fn the_orchestrator_assigns_work_and_keeps_none() {
+    let fixture = Fixture::new();
+    let (lead, ada, ben) = (fixture.team.lead.as_str(), fixture.team.ada.as_str(), fixture.team.ben.as_str());
     let args =
         json!({"title": "Follow up", "status": "in_progress", "assigneeSlugs": ["@Lead", "ada", "ADA"]});
-    let created = house.done(lead, None, "task_create", &args);
+    let created = fixture.done(lead, None, "task_create", &args);
     let task = created["taskId"].as_str().unwrap();
-    assert_eq!(house.row(task)["status"], "assigned");
-    assert_eq!(texts(&house.row(task)["assignedAgentIds"]), [ada]);
-    assert_eq!(house.team.board.told(ada), ["assignment: Lead assigned you"]);
-    assert!(house.team.board.told(lead).is_empty());
-    // One without agents stays in the inbox.
-    let created = house.done(lead, None, "task_create", &json!({"title": "Later", "status": "assigned"}));
+    assert_eq!(fixture.row(task)["status"], "assigned");
+    assert_eq!(texts(&fixture.row(task)["assignedAgentIds"]), [ada]);
+    assert_eq!(fixture.team.board.told(ada), ["assignment: Lead assigned you"]);
+    assert!(fixture.team.board.told(lead).is_empty());
+    // A task without agents stays in the inbox.
+    let created = fixture.done(lead, None, "task_create", &json!({"title": "Later", "status": "assigned"}));
     let later = created["taskId"].as_str().unwrap();
-    assert_eq!(house.row(later)["status"], "inbox");
-    // A worker that begins a task is on it.
-    house.team.flag(ben, "canCreateTasks", true);
-    let created = house.done(ben, None, "task_create", &json!({"title": "Mine", "status": "in_progress"}));
-    assert_eq!(texts(&house.row(created["taskId"].as_str().unwrap())["assignedAgentIds"]), [ben]);
-    // Somebody who was hired since the roster was read.
-    let cleo = house.team.board.agent("cleo", "Cleo", "Engineer", json!({}));
-    house.done(lead, None, "task_assign", &json!({"taskId": later, "assigneeSlugs": ["cleo"]}));
-    assert_eq!(house.row(later)["status"], "in_progress");
-    assert_eq!(house.team.board.told(&cleo), ["assignment: Lead assigned you"]);
+    assert_eq!(fixture.row(later)["status"], "inbox");
+    // An agent that creates a task in progress is assigned to it.
+    fixture.team.flag(ben, "canCreateTasks", true);
+    let created = fixture.done(ben, None, "task_create", &json!({"title": "Mine", "status": "in_progress"}));
+    assert_eq!(texts(&fixture.row(created["taskId"].as_str().unwrap())["assignedAgentIds"]), [ben]);
+    // An agent that was added after the roster was read.
+    let cleo = fixture.team.board.agent("cleo", "Cleo", "Engineer", json!({}));
+    fixture.done(lead, None, "task_assign", &json!({"taskId": later, "assigneeSlugs": ["cleo"]}));
+    assert_eq!(fixture.row(later)["status"], "in_progress");
+    assert_eq!(fixture.team.board.told(&cleo), ["assignment: Lead assigned you"]);
 }
 
-/// D14, as the backend really tells them.
+/// D14, with the real backend's notifications.
 #[test]
-fn agents_whom_the_orchestrator_adds_by_an_update_are_told() {
-    let house = House::new();
-    let (lead, ada, ben) = (house.team.lead.as_str(), house.team.ada.as_str(), house.team.ben.as_str());
-    let task = house.team.task("in_progress", &[ada]);
+fn agents_added_by_an_update_are_notified() {
+    let fixture = Fixture::new();
+    let (lead, ada, ben) = (fixture.team.lead.as_str(), fixture.team.ada.as_str(), fixture.team.ben.as_str());
+    let task = fixture.team.task("in_progress", &[ada]);
     let here = Some(task.as_str());
-    let output = house.done(lead, here, "task_update", &json!({"assignedAgentIds": [ben], "priority": 1}));
+    let output = fixture.done(lead, here, "task_update", &json!({"assignedAgentIds": [ben], "priority": 1}));
     assert_eq!(output["message"], "Modified: priority, assignedAgentIds.");
-    assert_eq!(texts(&house.row(&task)["assignedAgentIds"]), [ben]);
-    assert_eq!(house.team.board.told(ben), ["assignment: Lead assigned you"]);
-    assert!(house.team.board.told(ada).is_empty());
+    assert_eq!(texts(&fixture.row(&task)["assignedAgentIds"]), [ben]);
+    assert_eq!(fixture.team.board.told(ben), ["assignment: Lead assigned you"]);
+    assert!(fixture.team.board.told(ada).is_empty());
 }
 
 #[test]
-fn others_are_asked_once_and_the_agent_hears_so() {
-    let house = House::new();
-    let (ada, ben) = (house.team.ada.as_str(), house.team.ben.as_str());
-    let task = house.team.task("in_progress", &[ada]);
+fn a_repeated_request_for_a_response_is_reported() {
+    let fixture = Fixture::new();
+    let (ada, ben) = (fixture.team.ada.as_str(), fixture.team.ben.as_str());
+    let task = fixture.team.task("in_progress", &[ada]);
     let here = Some(task.as_str());
     let args = json!({"recipientSlugs": ["@Ben"], "message": "Which key?"});
-    let (ran, output) = house.call(ada, here, "response_request", &args);
+    let (ran, output) = fixture.call(ada, here, "response_request", &args);
     assert!(ran.ok && ran.stirs, "{output}");
     assert_eq!(output["data"]["notificationIds"].as_array().unwrap().len(), 1);
-    assert_eq!(house.team.board.told(ben), ["response_request: Ada requested a response"]);
-    let (ran, output) = house.call(ada, here, "response_request", &args);
+    assert_eq!(fixture.team.board.told(ben), ["response_request: Ada requested a response"]);
+    let (ran, output) = fixture.call(ada, here, "response_request", &args);
     assert!(ran.ok && !ran.stirs);
     assert!(output["message"].as_str().unwrap().starts_with("Nobody was asked anew"), "{output}");
-    assert_eq!(house.team.board.told(ben).len(), 1);
+    assert_eq!(fixture.team.board.told(ben).len(), 1);
 }
 
 #[test]
-fn documents_are_written_and_stay_with_their_task() {
-    let house = House::new();
-    let ben = house.team.ben.as_str();
-    let task = house.team.task("in_progress", &[ben]);
-    let other = house.team.task("in_progress", &[ben]);
+fn an_updated_document_keeps_its_task() {
+    let fixture = Fixture::new();
+    let ben = fixture.team.ben.as_str();
+    let task = fixture.team.task("in_progress", &[ben]);
+    let other = fixture.team.task("in_progress", &[ben]);
     let args = json!({"title": "Report", "content": "# One", "type": "deliverable"});
-    let written = house.done(ben, Some(&task), "document_upsert", &args);
+    let written = fixture.done(ben, Some(&task), "document_upsert", &args);
     let id = written["documentId"].as_str().unwrap();
-    assert_eq!(house.team.board.row("documents", id)["taskId"], json!(task));
+    assert_eq!(fixture.team.board.row("documents", id)["taskId"], json!(task));
     let args = json!({"documentId": id, "title": "Report", "content": "# Two", "type": "deliverable"});
-    house.done(ben, Some(&other), "document_upsert", &args);
-    let row = house.team.board.row("documents", id);
+    fixture.done(ben, Some(&other), "document_upsert", &args);
+    let row = fixture.team.board.row("documents", id);
     assert_eq!((&row["taskId"], &row["content"]), (&json!(task), &json!("# Two")));
-    house.done(ben, None, "document_upsert", &args);
-    assert_eq!(house.team.board.row("documents", id)["taskId"], json!(task));
-    let listed = house.done(ben, None, "document_list", &json!({"taskId": task}));
+    fixture.done(ben, None, "document_upsert", &args);
+    assert_eq!(fixture.team.board.row("documents", id)["taskId"], json!(task));
+    let listed = fixture.done(ben, None, "document_list", &json!({"taskId": task}));
     assert_eq!(listed["data"]["documents"][0]["_id"], json!(id));
-    let (_, words) = house.refused(
+    let (_, words) = fixture.refused(
         ben,
         None,
         "document_upsert",
@@ -253,40 +259,40 @@ fn documents_are_written_and_stay_with_their_task() {
 
 #[test]
 fn tasks_are_read_searched_archived_and_linked() {
-    let house = House::new();
-    let (lead, ada) = (house.team.lead.as_str(), house.team.ada.as_str());
-    let task = house.team.task("in_progress", &[ada]);
-    house.team.board.says(ada, &task, "begun");
+    let fixture = Fixture::new();
+    let (lead, ada) = (fixture.team.lead.as_str(), fixture.team.ada.as_str());
+    let task = fixture.team.task("in_progress", &[ada]);
+    fixture.team.board.says(ada, &task, "begun");
     let args = json!({"taskId": task});
-    let loaded = house.done(ada, None, "task_load", &args);
+    let loaded = fixture.done(ada, None, "task_load", &args);
     assert_eq!(loaded["data"]["task"]["title"], "Fix login");
     assert_eq!(loaded["data"]["thread"][0]["content"], "begun");
-    let history = house.done(
+    let history = fixture.done(
         ada,
         Some(&task),
         "task_history",
         &json!({"taskId": task, "messageLimit": 50, "activityLimit": 40}),
     );
     assert_eq!(history["data"]["meta"], json!({"messageLimitApplied": 50, "activityLimitApplied": 40}));
-    assert_eq!(house.done(lead, None, "task_get", &args)["data"]["task"]["_id"], json!(task));
-    assert_eq!(house.done(lead, None, "task_thread", &args)["data"]["thread"][0]["authorName"], "Ada");
-    let found = house.done(lead, None, "task_search", &json!({"query": "LOGIN"}));
+    assert_eq!(fixture.done(lead, None, "task_get", &args)["data"]["task"]["_id"], json!(task));
+    assert_eq!(fixture.done(lead, None, "task_thread", &args)["data"]["thread"][0]["authorName"], "Ada");
+    let found = fixture.done(lead, None, "task_search", &json!({"query": "LOGIN"}));
     assert_eq!(found["data"]["results"][0]["_id"], json!(task));
     let listed =
-        house.done(lead, None, "task_list", &json!({"assigneeSlug": "@Ada", "status": "in_progress"}));
+        fixture.done(lead, None, "task_list", &json!({"assigneeSlug": "@Ada", "status": "in_progress"}));
     assert_eq!(listed["data"]["tasks"][0]["_id"], json!(task));
-    let skills = house.done(ada, None, "get_agent_skills", &json!({"agentId": "ben"}));
+    let skills = fixture.done(ada, None, "get_agent_skills", &json!({"agentId": "ben"}));
     assert_eq!(skills["data"]["agents"][0]["agentId"], "ben");
-    let linked = house.done(lead, None, "task_link_pr", &json!({"taskId": task, "prNumber": 65}));
+    let linked = fixture.done(lead, None, "task_link_pr", &json!({"taskId": task, "prNumber": 65}));
     assert_eq!(linked["data"]["prNumber"], 65);
-    let posted = house.done(lead, None, "task_message", &json!({"taskId": task, "content": "Go on"}));
+    let posted = fixture.done(lead, None, "task_message", &json!({"taskId": task, "content": "Go on"}));
     assert!(posted["messageId"].is_string());
-    let archived = house.done(lead, None, "task_delete", &json!({"taskId": task, "reason": "twice"}));
+    let archived = fixture.done(lead, None, "task_delete", &json!({"taskId": task, "reason": "twice"}));
     assert_eq!(archived, json!({"success": true}));
-    assert_eq!(house.row(&task)["status"], "archived");
-    let (kind, words) = house.refused(lead, None, "task_get", &json!({"taskId": gone(&task)}));
+    assert_eq!(fixture.row(&task)["status"], "archived");
+    let (kind, words) = fixture.refused(lead, None, "task_get", &json!({"taskId": gone(&task)}));
     assert_eq!((kind, words.as_str()), (ToolErrorKind::NotFound, "Not found: Task does not exist"));
-    // An id that somebody made up.
-    let (kind, words) = house.refused(lead, None, "task_load", &json!({"taskId": "the login one"}));
+    // An invented id.
+    let (kind, words) = fixture.refused(lead, None, "task_load", &json!({"taskId": "the login one"}));
     assert_eq!(kind, ToolErrorKind::Invalid, "{words}");
 }

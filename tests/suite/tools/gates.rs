@@ -1,14 +1,14 @@
-//! Who may close a task: the flag, the backend's rule, and where *that* task stands now (contract D13, http-and-tools
-//! W10). With a backend that notes what it is asked, so that "no call" can be seen.
+//! Which agents may close a task: the flag, the backend's rule, and the present state of *that* task
+//! (contract D13, http-and-tools W10). The backend records its calls, so that "no call" is visible.
 
 use mission_control_runtime::tools::ToolErrorKind;
 use serde_json::{Value, json};
 
-use super::{Made, Somebody, make, task_json};
+use super::{Made, TestCaller, make, task_json};
 
 const LOOK: &str = "loadTaskDetailsForAgentTool";
 
-fn close(who: &Somebody, tool: &str, task: &str, now: &str) -> Made {
+fn close(who: &TestCaller, tool: &str, task: &str, now: &str) -> Made {
     let mut stands = task_json(now);
     stands["_id"] = json!(task);
     let answers = vec![
@@ -23,14 +23,14 @@ fn close(who: &Somebody, tool: &str, task: &str, now: &str) -> Made {
 }
 
 #[test]
-fn done_needs_the_flag_the_rule_and_a_task_in_review() {
+fn done_requires_the_flag_the_rule_and_a_task_in_review() {
     const NO_FLAG: &str = "Forbidden: Not allowed to mark tasks as done";
     const NO_RULE: &str = "Forbidden: Not allowed to mark tasks as done: Mission Control leaves that to";
     const NOT_YET: &str = "Forbidden: Task must be in review before marking done";
     for tool in ["task_status", "task_update"] {
         for conversation in ["in_progress", "review", "done"] {
             for (flag, may_close) in [(true, true), (true, false), (false, true), (false, false)] {
-                let mut who = Somebody::everybody(conversation);
+                let mut who = TestCaller::with_all_rights(conversation);
                 who.flags.can_mark_done = flag;
                 who.may_close = may_close;
                 for now in ["inbox", "assigned", "in_progress", "review", "done", "blocked", "archived"] {
@@ -47,7 +47,7 @@ fn done_needs_the_flag_the_rule_and_a_task_in_review() {
                         if let Some(words) = refused {
                             assert!(made.error().starts_with(words), "{row}: {}", made.error());
                             assert_eq!(made.ran.error.as_ref().unwrap().kind, ToolErrorKind::Forbidden);
-                            // Only reading, and that only where it could still matter.
+                            // Only a reading, and only if it could still matter.
                             let expected: &[&str] = if words == NOT_YET { &[LOOK] } else { &[] };
                             assert_eq!(made.functions(), expected, "{row}");
                         } else {
@@ -63,26 +63,26 @@ fn done_needs_the_flag_the_rule_and_a_task_in_review() {
     }
 }
 
-/// The other statuses need no look at the task.
+/// The other statuses need no reading of the task.
 #[test]
-fn other_statuses_are_simply_asked_for() {
+fn other_statuses_need_no_reading_of_the_task() {
     for status in ["in_progress", "review", "blocked"] {
         let args = json!({"status": status, "blockedReason": "R"});
         let answer = json!({"taskId": "t-here", "status": status, "updatedAt": 3.0, "changed": true});
-        let who = Somebody::everybody("assigned");
+        let who = TestCaller::with_all_rights("assigned");
         let made = make(&who, "task_status", &args, vec![("updateTaskStatusFromAgent", answer)]);
         assert!(made.ran.ok);
         assert_eq!(made.asked.len(), 1);
     }
 }
 
-/// W10: tasks are not born done for everybody who may create them.
+/// W10: the right to create tasks does not include creating them as done.
 #[test]
-fn a_task_is_born_done_only_for_those_who_may_close() {
+fn only_agents_who_may_close_create_done_tasks() {
     for (flag, leads, may) in
         [(false, false, false), (true, false, true), (false, true, true), (true, true, true)]
     {
-        let mut who = Somebody::everybody("in_progress");
+        let mut who = TestCaller::with_all_rights("in_progress");
         who.flags.can_mark_done = flag;
         who.leads = leads;
         let args: Value = json!({"title": "T", "status": "done"});

@@ -1,4 +1,4 @@
-//! One key for all calls that ask for the same, and never one for two that do not.
+//! Equal calls have one key; different calls never share one.
 
 use mission_control_runtime::model::TaskId;
 use mission_control_runtime::tools::{ToolRequest, decode};
@@ -16,7 +16,7 @@ fn key(tool: &str, args: &Value) -> String {
 }
 
 #[test]
-fn what_means_the_same_has_the_same_key() {
+fn equal_calls_have_equal_keys() {
     let here = json!("t-here");
     let rows = [
         (
@@ -80,7 +80,7 @@ fn what_means_the_same_has_the_same_key() {
 }
 
 #[test]
-fn what_means_something_else_has_another_key() {
+fn different_calls_have_different_keys() {
     let here = json!("t-here");
     let rows = [
         ("task_status", json!({"status": "review"}), json!({"status": "done"})),
@@ -89,7 +89,7 @@ fn what_means_something_else_has_another_key() {
         ("task_update", json!({"assignedAgentIds": []}), json!({"assignedUserIds": []})),
         ("task_create", json!({"title": "T"}), json!({"title": "T", "priority": 4})),
         ("task_create", json!({"title": "T"}), json!({"title": "T", "status": "assigned"})),
-        // The text is the document, with all the blanks in it.
+        // The text is the document, including its blanks.
         (
             "document_upsert",
             json!({"title": "T", "content": "C", "type": "note"}),
@@ -112,9 +112,9 @@ fn what_means_something_else_has_another_key() {
     assert!(key("task_delete", &json!({"taskId": here, "reason": "R"})).starts_with("task_delete {"));
 }
 
-/// A note that this program did not write, or an older one wrote otherwise, is none.
+/// A note is invalid if another program wrote it, or an older version in another form.
 #[test]
-fn a_note_is_taken_as_it_was_written_or_not_at_all() {
+fn a_note_is_read_unchanged_or_not_at_all() {
     let request = read("task_create", r#"{"title":"T"}"#);
     assert_eq!(ToolRequest::noted("task_create", &request.arguments()), Some(request));
     for (name, arguments) in [
@@ -122,7 +122,7 @@ fn a_note_is_taken_as_it_was_written_or_not_at_all() {
         ("task_create", r#"{"title":"T"} "#),
         ("task_create", "{}"),
         ("task_make", r#"{"title":"T"}"#),
-        // There is no conversation any more whose task could be meant.
+        // There is no conversation any more whose task could be the default.
         ("task_status", r#"{"status":"review"}"#),
     ] {
         assert_eq!(ToolRequest::noted(name, arguments), None, "{name} {arguments}");
@@ -141,7 +141,7 @@ const WRITING: [&str; 9] = [
     "task_link_pr",
 ];
 
-/// The fields in another order, with other blanks between them, and those that are left out as `null`.
+/// The fields in another order, with other blanks, and absent fields as `null`.
 fn written_otherwise(args: &Value, turn: usize, blank: &str) -> String {
     let mut fields: Vec<String> = args
         .as_object()
@@ -158,9 +158,9 @@ fn written_otherwise(args: &Value, turn: usize, blank: &str) -> String {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
-    /// However a call is written down, its key is the same, and so is what is read from its note.
+    /// The key, and the request read from its note, do not depend on the form of the call.
     #[test]
-    fn a_key_does_not_depend_on_how_a_call_is_written(
+    fn the_key_does_not_depend_on_the_spelling_of_a_call(
         at in 0..WRITING.len(),
         texts in prop::collection::vec("[a-zA-Z@é\"\\\\ \n]{0,8}x", 5),
         number in 1_u32..5,

@@ -1,11 +1,11 @@
-//! Who is offered what (http-and-tools §5.1–5.3, §9.5).
+//! Which tools each caller is offered (http-and-tools §5.1–5.3, §9.5).
 
 use mission_control_runtime::model::Task;
 use mission_control_runtime::tools::table::{Audience, ROWS};
 use mission_control_runtime::tools::{ToolError, offer, offer_http, prepare};
 use serde_json::{Value, json};
 
-use super::{Somebody, call, names, task};
+use super::{TestCaller, call, names, task};
 
 const LEADERS: [&str; 8] = [
     "task_assign",
@@ -47,8 +47,8 @@ impl Inputs {
         })
     }
 
-    fn somebody(self) -> Somebody {
-        let mut who = Somebody::nobody();
+    fn caller(self) -> TestCaller {
+        let mut who = TestCaller::without_rights();
         who.flags.can_create_tasks = self.create;
         who.flags.can_modify_task_status = self.modify;
         who.flags.can_create_documents = self.documents;
@@ -60,7 +60,7 @@ impl Inputs {
         who
     }
 
-    /// The table of §5.2, written down a second time.
+    /// The table of §5.2, as an independent copy.
     fn expected(self) -> Vec<&'static str> {
         let mut tools = Vec::new();
         if self.context && self.modify {
@@ -89,7 +89,7 @@ impl Inputs {
     }
 }
 
-/// The words that a tool's schema has for a status.
+/// The words for a status in a tool's schema.
 fn statuses(schema: &Value) -> Vec<&str> {
     schema["properties"]["status"]["enum"]
         .as_array()
@@ -100,9 +100,9 @@ fn statuses(schema: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn every_combination_of_rights_has_its_tools() {
+fn every_combination_of_rights_gets_its_tools() {
     for inputs in Inputs::all() {
-        let who = inputs.somebody();
+        let who = inputs.caller();
         let offered = offer(&who.caller());
         let expected = inputs.expected();
         assert_eq!(names(&offered), expected, "{inputs:?}");
@@ -132,11 +132,11 @@ fn every_combination_of_rights_has_its_tools() {
     }
 }
 
-/// §5.3, with the two that the original forgot (W34).
+/// §5.3, with the two endpoints that the TypeScript runtime forgot (W34).
 #[test]
-fn without_client_tools_the_same_rights_name_endpoints() {
+fn without_client_tools_the_same_rights_offer_endpoints() {
     for inputs in Inputs::all() {
-        let offered = offer_http(&inputs.somebody().caller());
+        let offered = offer_http(&inputs.caller().caller());
         assert!(offered.tools.is_empty());
         let endpoints: Vec<String> = inputs
             .expected()
@@ -162,7 +162,7 @@ fn without_client_tools_the_same_rights_name_endpoints() {
 fn done_is_offered_where_it_can_succeed() {
     for status in ["inbox", "assigned", "in_progress", "review", "done", "blocked", "archived"] {
         for (flag, may_close) in [(true, true), (true, false), (false, true), (false, false)] {
-            let mut who = Somebody::everybody(status);
+            let mut who = TestCaller::with_all_rights(status);
             who.flags.can_mark_done = flag;
             who.may_close = may_close;
             let expected = flag && may_close && status == "review";
@@ -174,10 +174,10 @@ fn done_is_offered_where_it_can_succeed() {
     }
 }
 
-/// §5.1: what the back ends of gateways understand, and no more.
+/// §5.1: only keywords that model providers accept.
 #[test]
-fn schemas_keep_to_the_plain_words() {
-    let who = Somebody::everybody("review");
+fn schemas_use_only_basic_keywords() {
+    let who = TestCaller::with_all_rights("review");
     let offered = offer(&who.caller());
     assert_eq!(offered.tools.len(), 17);
     for tool in &offered.tools {
@@ -210,7 +210,7 @@ fn schemas_keep_to_the_plain_words() {
     }
 }
 
-/// The fields of §5.5, written down a second time; `*` is required.
+/// The fields of §5.5, as an independent copy; `*` is required.
 #[test]
 fn every_tool_has_its_fields() {
     let rows = [
@@ -247,7 +247,7 @@ fn every_tool_has_its_fields() {
     }
 }
 
-/// Arguments that every tool takes.
+/// Arguments that every tool accepts.
 pub(super) fn arguments(name: &str) -> Value {
     match name {
         "task_status" => json!({"taskId": "t", "status": "review"}),
@@ -266,21 +266,21 @@ pub(super) fn arguments(name: &str) -> Value {
     }
 }
 
-fn prepared(who: &Somebody, name: &str) -> Result<(), ToolError> {
+fn prepared(who: &TestCaller, name: &str) -> Result<(), ToolError> {
     let caller = who.caller();
     prepare(&call(name, &arguments(name).to_string()), &caller, &offer(&caller)).map(|_| ())
 }
 
-/// W24: what was not offered is not run, and the agent hears why.
+/// W24: a tool that was not offered does not run, and the agent gets the reason.
 #[test]
-fn only_what_is_offered_runs() {
+fn only_offered_tools_run() {
     for inputs in Inputs::all() {
-        let who = inputs.somebody();
+        let who = inputs.caller();
         for row in &ROWS {
             let expected = inputs.expected().contains(&row.name.as_str());
             let answer = prepared(&who, row.name.as_str());
             assert_eq!(answer.is_ok(), expected, "{inputs:?} {}: {answer:?}", row.name);
-            if row.whom == Audience::Leader && !inputs.leads {
+            if row.audience == Audience::Leader && !inputs.leads {
                 assert!(answer.unwrap_err().message.starts_with("Forbidden: Only the orchestrator can "));
             }
         }
@@ -288,10 +288,10 @@ fn only_what_is_offered_runs() {
 }
 
 #[test]
-fn who_may_not_hears_why() {
-    let nobody = Somebody::nobody();
-    let on_task = Somebody { task: Some(task("in_progress")), ..Somebody::nobody() };
-    let free = Somebody { task: None, ..Somebody::everybody("review") };
+fn a_caller_without_rights_gets_the_reason() {
+    let nobody = TestCaller::without_rights();
+    let on_task = TestCaller { task: Some(task("in_progress")), ..TestCaller::without_rights() };
+    let free = TestCaller { task: None, ..TestCaller::with_all_rights("review") };
     let rows = [
         (&on_task, "task_status", "Forbidden: Agent is not allowed to modify task status"),
         (&on_task, "task_update", "Forbidden: Agent is not allowed to modify tasks"),
@@ -325,22 +325,22 @@ fn who_may_not_hears_why() {
 }
 
 #[test]
-fn an_unknown_tool_is_answered_with_those_there_are() {
-    let who = Somebody::nobody();
+fn an_unknown_tool_is_refused_with_the_offered_ones() {
+    let who = TestCaller::without_rights();
     let caller = who.caller();
     let error = prepare(&call("task_destroy", "{}"), &caller, &offer(&caller)).unwrap_err();
     assert_eq!(error.message, "Unknown tool: task_destroy (the tools are get_agent_skills, task_load)");
     let error = prepare(&call("task_destroy", "{}"), &caller, &offer_http(&caller)).unwrap_err();
     assert_eq!(error.message, "Unknown tool: task_destroy (no tools are offered here)");
-    // Where tools are switched off, none runs.
+    // If tools are switched off, none runs.
     let error = prepare(&call("task_load", r#"{"taskId":"t"}"#), &caller, &offer_http(&caller)).unwrap_err();
     assert!(error.message.contains("not among the tools of this conversation"), "{error}");
 }
 
-/// D25: the talk with the orchestrator keeps its label and its place.
+/// D25: the conversation with the orchestrator keeps its label and its place.
 #[test]
-fn the_talk_with_the_orchestrator_is_left_alone() {
-    let mut who = Somebody::everybody("in_progress");
+fn the_orchestrators_conversation_keeps_its_label_and_place() {
+    let mut who = TestCaller::with_all_rights("in_progress");
     who.task.as_mut().unwrap().labels = vec![Task::ORCHESTRATOR_CHAT.to_owned()];
     let caller = who.caller();
     let rows = [

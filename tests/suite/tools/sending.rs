@@ -1,17 +1,17 @@
-//! What the backend is asked, call by call (http-and-tools §9.6–9.9).
+//! The calls of the backend, one by one (http-and-tools §9.6–9.9).
 
-use mission_control_runtime::convex::Why;
+use mission_control_runtime::convex::CallReason;
 use mission_control_runtime::tools::{ToolErrorKind, ToolName};
 use serde_json::{Value, json};
 
-use super::{Somebody, call, make, make_against, make_with, refusal, task, task_json};
+use super::{TestCaller, call, make, make_against, make_with, refusal, task, task_json};
 
-fn lead() -> Somebody {
-    Somebody::everybody("in_progress")
+fn lead() -> TestCaller {
+    TestCaller::with_all_rights("in_progress")
 }
 
-fn worker() -> Somebody {
-    let mut who = Somebody::everybody("in_progress");
+fn worker() -> TestCaller {
+    let mut who = TestCaller::with_all_rights("in_progress");
     who.leads = false;
     who.may_close = false;
     who
@@ -21,10 +21,10 @@ fn a_ref() -> Value {
     json!({"taskId": "t", "changedFields": ["title", "priority", "labels"]})
 }
 
-/// Tool and arguments, function and arguments, what that answers, what the agent gets.
+/// Tool and arguments, function and arguments, the function's answer, the agent's result.
 type Row = (&'static str, Value, &'static str, Value, Value, Value);
 
-/// One tool, one call: what goes out and what comes back.
+/// One tool, one call: the request and the result.
 fn check(rows: Vec<Row>) {
     for (name, args, function, sent, answer, expected) in rows {
         let made = make(&lead(), name, &args, vec![(function, answer)]);
@@ -35,7 +35,7 @@ fn check(rows: Vec<Row>) {
 }
 
 #[test]
-fn tasks_are_changed_by_one_call() {
+fn changing_a_task_takes_one_call() {
     check(vec![
         (
             "task_status",
@@ -86,7 +86,7 @@ fn tasks_are_changed_by_one_call() {
 }
 
 #[test]
-fn tasks_and_documents_are_made_by_one_call() {
+fn creating_tasks_and_documents_takes_one_call() {
     check(vec![
         (
             "task_create",
@@ -128,7 +128,7 @@ fn tasks_and_documents_are_made_by_one_call() {
 }
 
 #[test]
-fn work_is_handed_out_by_one_call() {
+fn assigning_work_takes_one_call() {
     check(vec![
         (
             "response_request",
@@ -139,7 +139,7 @@ fn work_is_handed_out_by_one_call() {
             json!({"success": true, "data": {"notificationIds": ["n1", "n2"]}}),
         ),
         (
-            // An id where a slug should be is understood, and goes out as the slug that the backend wants.
+            // An id in place of a slug is accepted, and is sent as the slug that the backend wants.
             "response_request",
             json!({"taskId": "t", "recipientSlugs": ["a-qa", "QA", "Eng"], "message": "M"}),
             "createResponseRequestNotifications",
@@ -157,7 +157,7 @@ fn work_is_handed_out_by_one_call() {
                 {"agentId": "qa", "skillIds": ["s"], "skillCount": 1, "lastUpdated": "2026-01-01"}]}}),
         ),
         (
-            // D18: what the answer calls an agent's id is its slug.
+            // D18: the answer's "agent id" is its slug.
             "get_agent_skills",
             json!({"agentId": "@QA"}),
             "getAgentSkillsForTool",
@@ -201,7 +201,7 @@ fn work_is_handed_out_by_one_call() {
 }
 
 #[test]
-fn tasks_are_read_by_one_call() {
+fn reading_tasks_takes_one_call() {
     let thread = json!([{"messageId": "m", "authorType": "agent", "authorId": "a", "authorName": null,
         "content": "hi", "createdAt": 1.0}]);
     let history = json!({"task": task_json("review"), "messages": [], "activities": [],
@@ -262,9 +262,9 @@ fn tasks_are_read_by_one_call() {
     ]);
 }
 
-/// Who is told of something, so that it is worth looking for notifications at once.
+/// Which calls notify agents, so that the next list should come at once.
 #[test]
-fn what_stirs_agents_is_known() {
+fn calls_report_whether_they_notify_agents() {
     let moved = |changed| json!({"taskId": "t", "status": "review", "updatedAt": 5.0, "changed": changed});
     let task_ref = || json!({"taskId": "t"});
     let asked = |ids: Value| json!({"notificationIds": ids});
@@ -350,7 +350,7 @@ fn what_stirs_agents_is_known() {
 }
 
 #[test]
-fn what_is_known_to_fail_is_not_asked() {
+fn a_call_known_to_fail_is_not_sent() {
     let rows = [
         (worker(), "task_search", json!({}), "query is required"),
         (worker(), "task_search", json!({"query": "q"}), "Forbidden: Only the orchestrator can search tasks"),
@@ -394,15 +394,15 @@ fn what_is_known_to_fail_is_not_asked() {
         let made = make(&who, name, &args, Vec::new());
         assert!(made.error().starts_with(words), "{name} {args}: {}", made.error());
         assert!(made.asked.is_empty() && !made.ran.stirs);
-        // D34: a name that the roster lacks is looked for once in a fresh one.
+        // D34: a name that is missing in the roster is searched once in a fresh one.
         let missing = args.to_string().to_lowercase().contains("nix");
         assert_eq!(made.refreshed, usize::from(missing), "{name} {args}");
     }
 }
 
-/// A name that is not known and cannot be asked for is not called unknown for certain.
+/// A name that cannot be checked is not reported as certainly unknown.
 #[test]
-fn a_roster_that_cannot_be_read_anew_is_no_proof() {
+fn an_unreadable_roster_proves_no_name_unknown() {
     let rows = [
         ("task_assign", json!({"taskId": "t", "assigneeSlugs": ["nix", "qa"]})),
         ("task_list", json!({"assigneeSlug": "nix"})),
@@ -416,9 +416,9 @@ fn a_roster_that_cannot_be_read_anew_is_no_proof() {
     }
 }
 
-/// D21: the backend does not ask somebody again who has not answered; the agent should know.
+/// D21: the backend does not ask an agent again that has not answered; the caller is informed.
 #[test]
-fn whoever_was_asked_before_is_not_asked_again_and_the_agent_hears_so() {
+fn recipients_who_were_asked_before_are_reported() {
     let rows = [
         (json!(["qa", "eng"]), json!([]), "Nobody was asked anew: 2 of 2"),
         (json!(["qa", "eng", "me"]), json!(["n"]), "Not everybody was asked anew: 1 of 2"),
@@ -433,9 +433,9 @@ fn whoever_was_asked_before_is_not_asked_again_and_the_agent_hears_so() {
     }
 }
 
-/// D17: a document that is overwritten stays with its task.
+/// D17: an overwritten document keeps its task.
 #[test]
-fn an_overwritten_document_stays_where_it_is() {
+fn an_overwritten_document_keeps_its_task() {
     let listed = |id: &str, task: Option<&str>| {
         let mut entry = json!({"_id": id, "title": "T", "updatedAt": 1.0});
         if let Some(task) = task {
@@ -452,21 +452,21 @@ fn an_overwritten_document_stays_where_it_is() {
         assert_eq!(made.asked[1].1.get("taskId").and_then(Value::as_str), task);
         assert_eq!(made.output, json!({"success": true, "documentId": "d"}));
     }
-    // A task that is named is taken as it is.
+    // A named task is used as it is.
     let mut named = args.clone();
     named["taskId"] = json!("t-other");
     let made = make(&lead(), "document_upsert", &named, vec![(write, json!({"documentId": "d"}))]);
     assert_eq!(made.functions(), [write]);
-    // Where the document is not to be found, nothing is written.
+    // If the document is not found, nothing is written.
     let made = make(&lead(), "document_upsert", &args, vec![(list, listed("other", Some("t")))]);
     assert_eq!(made.functions(), [list, list]);
     assert_eq!(made.asked[1].1["taskId"], "t-here");
     assert!(made.error().starts_with("taskId is required for this document"), "{}", made.error());
 }
 
-/// D14: agents whom the orchestrator puts on a task by an update are told, by an assignment before it.
+/// D14: agents that the orchestrator adds by an update are notified, by an assignment before it.
 #[test]
-fn an_update_by_the_orchestrator_assigns_whom_it_adds() {
+fn an_update_by_the_orchestrator_assigns_the_added_agents() {
     let (look, assign, update) =
         ("loadTaskDetailsForAgentTool", "assignTaskFromAgent", "updateTaskFromAgent");
     let mut stands = task_json("inbox");
@@ -478,43 +478,47 @@ fn an_update_by_the_orchestrator_assigns_whom_it_adds() {
             (update, json!({"taskId": "t-here", "changedFields": ["assignedAgentIds"]})),
         ]
     };
-    // A slug where an id should be is understood.
+    // A slug in place of an id is accepted.
     let made = make(&lead(), "task_update", &json!({"assignedAgentIds": ["a-qa", "eng", "a-me"]}), answers());
     assert_eq!(made.functions(), [look, assign, update]);
     assert_eq!(made.asked[1].1["assignedAgentIds"], json!(["a-eng"]));
     assert_eq!(made.asked[2].1["assignedAgentIds"], json!(["a-qa", "a-eng", "a-me"]));
     assert!(made.output["message"].as_str().unwrap().contains("has left the inbox"), "{}", made.output);
-    // Nobody new: nobody to be told.
+    // No new agent, so no notification.
     let made = make(&lead(), "task_update", &json!({"assignedAgentIds": ["a-qa"]}), answers());
     assert_eq!(made.functions(), [look, update]);
     let made = make(&lead(), "task_update", &json!({"assignedAgentIds": []}), answers());
     assert_eq!(made.functions(), [update]);
-    // Others cannot assign; they hear how to tell them.
+    // Other agents cannot assign; they are told which tool notifies.
     let made = make(&worker(), "task_update", &json!({"assignedAgentIds": ["a-eng"]}), answers());
     assert_eq!(made.functions(), [update]);
     assert!(made.output["message"].as_str().unwrap().contains("use response_request"), "{}", made.output);
 }
 
 #[test]
-fn an_unknown_task_is_no_success() {
+fn an_unknown_task_is_an_error() {
     let made = make(&lead(), "task_get", &json!({"taskId": "t"}), vec![("getTaskForAgentTool", Value::Null)]);
     assert_eq!(made.error(), "Not found: Task does not exist");
     assert_eq!(made.ran.error.unwrap().kind, ToolErrorKind::NotFound);
 }
 
-/// The words of the backend, where it gives any, and the kind that an HTTP answer is made of.
+/// The backend's message, where it has one, and the kind that determines the HTTP status.
 #[test]
-fn a_refusal_keeps_its_words_and_gets_its_kind() {
+fn a_refusal_keeps_its_message_and_gets_a_kind() {
     let rows = [
-        (Why::Forbidden, "Forbidden: Agent belongs to different account", ToolErrorKind::Forbidden),
-        (Why::NotFound, "Not found: Task does not exist", ToolErrorKind::NotFound),
-        (Why::Invalid, "Invalid transition: Cannot move from 'inbox' to 'review'", ToolErrorKind::Conflict),
+        (CallReason::Forbidden, "Forbidden: Agent belongs to different account", ToolErrorKind::Forbidden),
+        (CallReason::NotFound, "Not found: Task does not exist", ToolErrorKind::NotFound),
         (
-            Why::Invalid,
+            CallReason::Invalid,
+            "Invalid transition: Cannot move from 'inbox' to 'review'",
+            ToolErrorKind::Conflict,
+        ),
+        (
+            CallReason::Invalid,
             "Invalid status change: Cannot move to 'in_progress' without at least one assignee",
             ToolErrorKind::Invalid,
         ),
-        (Why::FunctionFailed, "Network error", ToolErrorKind::Refused),
+        (CallReason::FunctionFailed, "Network error", ToolErrorKind::Refused),
     ];
     for (why, words, kind) in rows {
         let call = call("task_status", r#"{"taskId":"t","status":"review"}"#);
@@ -525,7 +529,7 @@ fn a_refusal_keeps_its_words_and_gets_its_kind() {
 }
 
 #[test]
-fn calls_without_arguments_or_of_other_shapes_end_nothing() {
+fn malformed_calls_fail_only_themselves() {
     let mut who = lead();
     who.task = Some(task("review"));
     for row in &mission_control_runtime::tools::table::ROWS {

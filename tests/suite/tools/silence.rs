@@ -1,21 +1,21 @@
-//! Backends that hide their reasons, are away, or lose an answer (contract D6, D7, D8, D27).
+//! Backends that give no reasons, are unavailable, or lose an answer (contract D6, D7, D8, D27).
 
-use mission_control_runtime::convex::{CallError, Class, Ran, Why};
+use mission_control_runtime::convex::{CallClass, CallError, CallReason, Ran};
 use mission_control_runtime::local::Options;
 use mission_control_runtime::tools::ToolErrorKind;
 use mission_control_runtime::tools::table::ROWS;
 use serde_json::json;
 
-use super::effects::House;
+use super::effects::Fixture;
 use super::selection::arguments;
-use super::{Somebody, call, make_against, task_json};
+use super::{TestCaller, call, make_against, task_json};
 use crate::support::team::gone;
 
-/// A production deployment says nothing; what can be known is said all the same.
+/// A production deployment gives no reasons; the agent still gets everything that can be known.
 #[test]
-fn a_backend_without_words_still_gives_useful_sentences() {
-    let house = House::with(Options { redact: true, ..Options::default() });
-    let team = &house.team;
+fn a_backend_without_reasons_still_yields_useful_sentences() {
+    let fixture = Fixture::with(Options { redact: true, ..Options::default() });
+    let team = &fixture.team;
     let (lead, ada) = (team.lead.as_str(), team.ada.as_str());
     let begun = team.task("in_progress", &[ada]);
     let inbox = team.task("inbox", &[]);
@@ -24,7 +24,7 @@ fn a_backend_without_words_still_gives_useful_sentences() {
     let here = Some(begun.as_str());
     let silent = "Mission Control refused it and does not say why. Check that ";
     let rows = [
-        // Held against the workflow after a look at the task.
+        // Checked against the workflow after reading the task.
         (
             "task_status",
             json!({"taskId": inbox, "status": "review"}),
@@ -61,7 +61,7 @@ fn a_backend_without_words_still_gives_useful_sentences() {
             ToolErrorKind::Refused,
             "a task at work keeps an assignee",
         ),
-        // Known before.
+        // Known in advance.
         (
             "task_create",
             json!({"title": "T", "assigneeSlugs": ["nix"]}),
@@ -75,48 +75,48 @@ fn a_backend_without_words_still_gives_useful_sentences() {
             "Unknown recipient slugs: nix",
         ),
         ("task_get", json!({"taskId": nowhere}), ToolErrorKind::NotFound, "Not found: Task does not exist"),
-        // Not to be known: what to look at.
+        // Unknowable: the sentence says what to check.
         ("task_load", json!({"taskId": nowhere}), ToolErrorKind::Refused, silent),
         ("task_message", json!({"taskId": nowhere, "content": "C"}), ToolErrorKind::Refused, silent),
         ("task_delete", json!({"taskId": nowhere, "reason": "R"}), ToolErrorKind::Refused, silent),
     ];
     for (tool, args, kind, words) in rows {
-        let (got, message) = house.refused(lead, here, tool, &args);
+        let (got, message) = fixture.refused(lead, here, tool, &args);
         assert!(message.contains(words), "{tool} {args}: {message}");
         assert_eq!(got, kind, "{tool} {args}: {message}");
         assert!(!message.contains("Request ID") && !message.contains("service/actions"), "{message}");
     }
 }
 
-fn error(class: Class, why: Why) -> CallError {
+fn error(class: CallClass, why: CallReason) -> CallError {
     CallError::new(class, why, "4f1b", "service/actions:x: a sentence for operators. Check CONVEX_URL.")
 }
 
-/// A call never fails its delivery: what is wrong with the backend is a sentence, and an honest one.
+/// A call never fails its delivery: a failure of the backend becomes a correct sentence.
 #[test]
-fn every_tool_lives_through_every_trouble() {
+fn every_tool_reports_every_backend_failure() {
     let rows = [
         (
-            Class::Transient,
-            Why::Unreachable,
+            CallClass::Transient,
+            CallReason::Unreachable,
             ToolErrorKind::Unavailable,
             "cannot be asked now (nobody answers",
         ),
-        (Class::Transient, Why::TimedOut, ToolErrorKind::Unavailable, "cannot be asked now"),
-        (Class::Transient, Why::Throttled, ToolErrorKind::Throttled, "too many calls"),
-        (Class::Refused, Why::TokenRefused, ToolErrorKind::Unavailable, "cannot be asked now"),
-        (Class::Refused, Why::BadArguments, ToolErrorKind::Unavailable, "cannot be asked now"),
-        (Class::Refused, Why::Unknown, ToolErrorKind::Refused, "does not say why. Check that "),
-        (Class::Gone, Why::NotFound, ToolErrorKind::NotFound, "does not say why. Check that "),
-        (Class::Refused, Why::Stopped, ToolErrorKind::Unavailable, "this program is stopping"),
+        (CallClass::Transient, CallReason::TimedOut, ToolErrorKind::Unavailable, "cannot be asked now"),
+        (CallClass::Transient, CallReason::Throttled, ToolErrorKind::Throttled, "too many calls"),
+        (CallClass::Refused, CallReason::TokenRefused, ToolErrorKind::Unavailable, "cannot be asked now"),
+        (CallClass::Refused, CallReason::BadArguments, ToolErrorKind::Unavailable, "cannot be asked now"),
+        (CallClass::Refused, CallReason::Unknown, ToolErrorKind::Refused, "does not say why. Check that "),
+        (CallClass::Gone, CallReason::NotFound, ToolErrorKind::NotFound, "does not say why. Check that "),
+        (CallClass::Refused, CallReason::Stopped, ToolErrorKind::Unavailable, "this program is stopping"),
         (
-            Class::Ambiguous,
-            Why::LostAnswer,
+            CallClass::Ambiguous,
+            CallReason::LostAnswer,
             ToolErrorKind::Unsettled,
             "may have happened. Look whether it did",
         ),
     ];
-    let who = Somebody::everybody("in_progress");
+    let who = TestCaller::with_all_rights("in_progress");
     for (class, why, kind, words) in rows {
         for row in &ROWS {
             let call = call(row.name.as_str(), &arguments(row.name.as_str()).to_string());
@@ -127,18 +127,18 @@ fn every_tool_lives_through_every_trouble() {
             for hidden in ["service/actions", "CONVEX_URL", "4f1b", "operators"] {
                 assert!(!made.error().contains(hidden), "{}", made.error());
             }
-            // What may have happened may have been told.
+            // A call that may have happened may have notified agents.
             let lost = kind == ToolErrorKind::Unsettled && row.writes;
             assert_eq!(made.ran.stirs, lost, "{} {why:?}", row.name);
         }
     }
 }
 
-/// D27, W36: an update goes in several steps; after a failure the agent hears where the task stands.
+/// D27, W36: an update has several steps; after a failure the agent gets the task's present state.
 #[test]
-fn a_half_done_update_is_told_as_one() {
-    let who = Somebody::everybody("in_progress");
-    let mut lost = error(Class::Refused, Why::Invalid);
+fn a_half_done_update_is_reported_as_half_done() {
+    let who = TestCaller::with_all_rights("in_progress");
+    let mut lost = error(CallClass::Refused, CallReason::Invalid);
     lost.literal = Some("Invalid user: x is not a member of this account".into());
     let args = json!({"status": "review", "assignedUserIds": ["x"]});
     let look = ("loadTaskDetailsForAgentTool", json!({"task": task_json("review"), "thread": []}));
@@ -150,43 +150,44 @@ fn a_half_done_update_is_told_as_one() {
     assert_eq!(made.functions(), ["updateTaskFromAgent", "loadTaskDetailsForAgentTool"]);
 }
 
-/// The orchestrator's new agents are assigned before the update, and told: that stays true when the update fails.
+/// The orchestrator's new agents are assigned and notified before the update; that remains reported if the
+/// update fails.
 #[test]
-fn agents_who_were_assigned_before_a_failure_are_not_forgotten() {
-    let who = Somebody::everybody("in_progress");
+fn agents_assigned_before_a_failure_stay_notified() {
+    let who = TestCaller::with_all_rights("in_progress");
     let args = json!({"assignedAgentIds": ["a-eng"], "title": "T"}).to_string();
-    for class in [Class::Transient, Class::Ambiguous, Class::Refused] {
+    for class in [CallClass::Transient, CallClass::Ambiguous, CallClass::Refused] {
         let answers = vec![
             ("loadTaskDetailsForAgentTool", json!({"task": task_json("review"), "thread": []})),
             ("assignTaskFromAgent", json!({"taskId": "t-here"})),
         ];
-        let trouble = error(class, Why::ServerFault);
+        let trouble = error(class, CallReason::ServerFault);
         let made = make_against(&who, &call("task_update", &args), answers, Some(trouble));
         assert!(made.error().ends_with("The new agents are on the task all the same, and were told"));
         assert!(made.ran.stirs, "{class}");
     }
 }
 
-/// What may be repeated and was lost is not said to have done nothing.
+/// A lost call that may be repeated is not reported as without effect.
 #[test]
-fn a_repeatable_call_whose_answer_was_lost_is_told_as_one() {
-    let mut lost = error(Class::Transient, Why::LostAnswer);
+fn a_lost_repeatable_call_is_not_reported_as_without_effect() {
+    let mut lost = error(CallClass::Transient, CallReason::LostAnswer);
     lost.ran = Ran::Maybe;
-    let who = Somebody::everybody("in_progress");
+    let who = TestCaller::with_all_rights("in_progress");
     let call = call("task_status", r#"{"status":"review"}"#);
     let made = make_against(&who, &call, Vec::new(), Some(lost));
     assert!(made.error().contains("may have happened all the same, and calling it again does no harm"));
     assert!(made.ran.stirs);
 }
 
-/// D8: secrets that the backend, or the agent itself, puts into words.
+/// D8: secrets in the words of the backend or of the agent itself.
 #[test]
-fn no_secret_comes_back() {
+fn no_secret_is_returned() {
     let token = ["mc_service_", "k17abc_5f0c99aa77bb55cc11dd"].concat();
     let key = "task:t1:agent:ada:acc1:v1";
-    let mut leak = error(Class::Refused, Why::Forbidden);
+    let mut leak = error(CallClass::Refused, CallReason::Forbidden);
     leak.literal = Some(format!("Forbidden: {token} may not, {key}\n    at handler (x.ts:1)").into());
-    let who = Somebody::everybody("in_progress");
+    let who = TestCaller::with_all_rights("in_progress");
     let made = make_against(&who, &call("task_load", r#"{"taskId":"t"}"#), Vec::new(), Some(leak));
     assert!(!made.ran.output.contains("5f0c99aa77bb55cc11dd") && !made.ran.output.contains(key));
     let args = json!({"taskId": "t", "assigneeSlugs": [token]}).to_string();

@@ -1,4 +1,4 @@
-//! A call that brought no value: its class, its reason, and the sentence for people.
+//! The error of a backend call: its class, its reason, and a sentence for people.
 
 use std::fmt;
 use std::time::Duration;
@@ -6,23 +6,23 @@ use std::time::Duration;
 use super::Call;
 use mcr_model::redact::Redactor;
 
-/// The longest text of others in an error: enough for a reason, too short for a page.
+/// The longest excerpt of foreign text in an error: long enough for a reason, too short for a page.
 pub(super) const EXCERPT_CHARS_MAX: usize = 300;
 
 /// What a failed call means for the caller.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Class {
-    /// Nothing happened, or asking again is harmless: ask again later.
+pub enum CallClass {
+    /// Nothing happened, or repeating does no harm. Retry later.
     Transient,
-    /// The backend said no, and would say it again.
+    /// The backend refused, and would refuse again.
     Refused,
-    /// What the call was about no longer exists.
+    /// The object of the call no longer exists.
     Gone,
-    /// It may have happened: read before repeating.
+    /// The call may have taken effect. Read before repeating it.
     Ambiguous,
 }
 
-impl fmt::Display for Class {
+impl fmt::Display for CallClass {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Transient => "transient",
@@ -33,102 +33,103 @@ impl fmt::Display for Class {
     }
 }
 
-/// Whether the function ran, as far as can be known of all attempts together.
+/// Whether the function ran, as far as all attempts together show.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Ran {
-    /// It did not, or all it did was rolled back.
+    /// The function did not run, or everything it did was rolled back.
     No,
-    /// It may have, or in parts: an action commits each of its transactions alone.
+    /// The function may have run, completely or in part: an action commits each of its transactions
+    /// separately.
     Maybe,
-    /// It did.
+    /// The function ran.
     Yes,
 }
 
-/// Why a call brought no value.
+/// Why a call returned no value.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub enum Why {
-    /// Nobody answers at the backend's address.
+pub enum CallReason {
+    /// Nothing answers at the backend's address.
     Unreachable,
-    /// The backend's name has no address.
+    /// The backend's host name has no address.
     NameNotFound,
-    /// The environment's proxy did not let us through.
+    /// The configured proxy refused the connection.
     Proxy,
-    /// The backend's certificate is not good.
+    /// The backend's certificate was refused.
     CertificateRefused,
-    /// The other side does not speak TLS.
+    /// The server does not answer in TLS.
     NoTls,
     /// The connection ended before the answer was complete.
     LostAnswer,
-    /// A limit of time was reached.
+    /// A time limit was reached.
     TimedOut,
-    /// The backend has no room now.
+    /// The backend has no capacity now.
     Overloaded,
     /// Too many calls, or too many writes.
     Throttled,
-    /// The backend, or the front before it, failed by itself.
+    /// The backend, or a proxy in front of it, failed.
     ServerFault,
     /// The deployment is paused or disabled.
     Paused,
-    /// Whatever answered is no Convex deployment.
+    /// The server that answered is not a Convex deployment.
     NotConvex,
-    /// The request is not as Convex wants it: a mistake of this program.
+    /// Convex does not accept the form of the request: a bug in this program.
     OurRequest,
-    /// The backend wants another identity.
+    /// The backend requires another identity.
     Unauthorised,
-    /// There is no such public function.
+    /// The backend has no such public function.
     NoSuchFunction,
     /// The function is of another kind.
     WrongKind,
     /// The arguments do not fit the deployed version.
     BadArguments,
-    /// The service token, or the account it names, is not accepted.
+    /// The service token, or the account it names, was refused.
     TokenRefused,
-    /// The account or the agent may not do this.
+    /// The account or the agent lacks permission.
     Forbidden,
-    /// What the call is about does not exist.
+    /// The object of the call does not exist.
     NotFound,
-    /// A value is not acceptable.
+    /// A value is invalid.
     Invalid,
-    /// The function took too long and was ended.
+    /// The function exceeded its time limit and was stopped.
     FunctionTimedOut,
     /// The database took too long.
     DatabaseTimedOut,
-    /// The arguments are too large to be sent.
+    /// The arguments are too large to send.
     TooLarge,
     /// The function's result is too large for the backend to send.
     ResultTooLarge,
-    /// The function failed for a reason that it gives, of no known family.
+    /// The function failed and gives a reason that belongs to no known family.
     FunctionFailed,
-    /// The function failed and the deployment hides why.
+    /// The function failed, and the deployment hides the reason.
     Unknown,
-    /// The answer is larger than we take.
+    /// The answer is larger than the limit.
     AnswerTooLarge,
-    /// The answer is broken, or of an unexpected shape.
+    /// The answer is invalid, or of an unexpected shape.
     NotUnderstood,
     /// This program is stopping.
     Stopped,
 }
 
-/// How fast asking again makes sense.
+/// How soon a retry makes sense.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pace {
-    /// With the usual back-off.
+    /// With the usual backoff.
     Soon,
-    /// With a pause that lets an overload pass.
+    /// After a pause that lets an overload pass.
     Slowly,
-    /// Not within one call: somebody has to do something first.
+    /// Not within one call: a person has to act first.
     Minutes,
 }
 
-/// After an overload, and after a failure nobody can read: what the official clients wait (3 s).
+/// The pause after an overload or a hidden failure: what the official clients wait (3 s).
 const OVERLOAD_PAUSE: Duration = Duration::from_secs(3);
-/// Where a person has to act first, asking more often only fills logs.
+/// The pause where a person has to act first. More frequent retries would only fill the log.
 pub(super) const PERSON_PAUSE: Duration = Duration::from_mins(1);
-/// A paused deployment stays so until somebody pays or presses a button.
+/// The pause for a paused deployment, which stays paused until a person resumes or pays for it.
 const PAUSED_PAUSE: Duration = Duration::from_mins(5);
 
-impl Why {
-    /// What happened, to stand behind "`path`: ".
+impl CallReason {
+    /// What happened, to follow "`path`: ". Tools show these words to agents as well.
     pub fn explain(self) -> &'static str {
         match self {
             Self::Unreachable => "nobody answers at the backend's address",
@@ -164,15 +165,17 @@ impl Why {
         }
     }
 
-    /// What a person can do, as a sentence; nothing where waiting is all there is.
+    /// What a person can do about it, as a sentence. `None` where waiting is the only option.
     pub fn remedy(self) -> Option<&'static str> {
         match self {
-            Self::Unreachable => Some("Check that the backend runs, CONVEX_URL and the network."),
-            Self::NameNotFound => Some("Check CONVEX_URL and the name server."),
-            Self::Proxy => Some("Check HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY."),
-            Self::CertificateRefused => Some("Check CONVEX_URL, SSL_CERT_FILE and the clock."),
+            Self::Unreachable => {
+                Some("Check that the backend runs, that CONVEX_URL is right, and that the network is up.")
+            }
+            Self::NameNotFound => Some("Check the host name in CONVEX_URL and this machine's DNS."),
+            Self::Proxy => Some("Check the proxy settings: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY."),
+            Self::CertificateRefused => Some("Check CONVEX_URL, SSL_CERT_FILE and this machine's clock."),
             Self::NoTls => Some("Should CONVEX_URL begin with http://?"),
-            Self::Paused => Some("Resume it in the Convex dashboard."),
+            Self::Paused => Some("Resume the deployment in the Convex dashboard."),
             Self::NotConvex => {
                 Some("Check CONVEX_URL: it should be https://NAME.convex.cloud, without a path.")
             }
@@ -184,8 +187,10 @@ impl Why {
                 "The backend may be older or newer than this runtime: deploy both from matching versions.",
             ),
             Self::Unknown => Some("The deployment's log shows the reason under the request id."),
-            Self::TimedOut => Some("Check that CONVEX_URL is a Convex deployment that is not overloaded."),
-            Self::ServerFault => Some("If it stays, the deployment's log may say more under the request id."),
+            Self::TimedOut => {
+                Some("Check that CONVEX_URL names a Convex deployment and that it is not overloaded.")
+            }
+            Self::ServerFault => Some("If this persists, look up the request id in the deployment's log."),
             Self::LostAnswer
             | Self::Overloaded
             | Self::Throttled
@@ -218,7 +223,7 @@ impl Why {
             | Self::WrongKind
             | Self::BadArguments
             | Self::TokenRefused => Pace::Minutes,
-            // These pass by themselves, or are about this one call: no reason to slow down for the others.
+            // These pass by themselves, or concern this one call: no reason to slow down the other calls.
             Self::Unreachable
             | Self::NameNotFound
             | Self::LostAnswer
@@ -235,7 +240,7 @@ impl Why {
         }
     }
 
-    /// How long to leave the backend alone; nothing where the caller's own rhythm will do.
+    /// How long to make no further calls. `None` where the caller's own schedule is enough.
     pub fn not_before(self) -> Option<Duration> {
         if self == Self::Paused {
             return Some(PAUSED_PAUSE);
@@ -248,44 +253,46 @@ impl Why {
     }
 }
 
-/// A call that brought no value. All its texts are redacted.
+/// A call that returned no value. All its texts are redacted.
 ///
-/// [`Why::Unknown`] is refused, but must never be final at its first time: behind it may stand anything, also a
-/// conflict that passes. Space such calls out and count them. In an action, `ran` is then [`Ran::Maybe`].
+/// The class of [`CallReason::Unknown`] is refused, but a caller must not treat its first occurrence as final. The
+/// hidden reason may be anything, even a conflict that passes. Space such calls out and count them. In an
+/// action, `ran` is then [`Ran::Maybe`].
 #[derive(Clone, Debug)]
 pub struct CallError {
-    /// What it means for the caller.
-    pub class: Class,
-    /// Why.
-    pub why: Why,
-    /// Whether the function ran. An unsafe call that is refused with [`Ran::Maybe`] may have done a part of its
-    /// work.
+    /// What the error means for the caller.
+    pub class: CallClass,
+    /// Why the call failed.
+    pub why: CallReason,
+    /// Whether the function ran. An unsafe call that is refused with [`Ran::Maybe`] may have done a part of
+    /// its work.
     pub ran: Ran,
     /// The HTTP status, if an answer came.
     pub status: Option<u16>,
-    /// How often it was tried.
+    /// How many attempts were made.
     pub attempts: u32,
-    /// How long to leave the backend alone.
+    /// How long to make no further calls.
     pub not_before: Option<Duration>,
-    /// Convex's stable code, such as `TooManyWrites`; of an application error, the code it threw.
+    /// Convex's stable code, such as `TooManyWrites`. For an application error, the code that the function
+    /// threw.
     pub code: Option<Box<str>>,
-    /// The function's own words, one line.
+    /// The function's own message, on one line.
     pub literal: Option<Box<str>>,
-    /// The request id, as the deployment's log shows it; empty where no request was made.
+    /// The request id, as the deployment's log shows it. Empty where no request was made.
     pub request_id: Box<str>,
     /// What happened and what to do, for people.
     pub sentence: Box<str>,
 }
 
 impl CallError {
-    /// An error of a road that is not HTTP: a double's, or one of the typed calls above.
-    pub fn new(class: Class, why: Why, request_id: &str, sentence: &str) -> Self {
+    /// An error that does not come from HTTP: from a test double, or from the typed calls above.
+    pub fn new(class: CallClass, why: CallReason, request_id: &str, sentence: &str) -> Self {
         Self {
             class,
             why,
             ran: match class {
-                Class::Ambiguous => Ran::Maybe,
-                Class::Transient | Class::Refused | Class::Gone => Ran::No,
+                CallClass::Ambiguous => Ran::Maybe,
+                CallClass::Transient | CallClass::Refused | CallClass::Gone => Ran::No,
             },
             status: None,
             attempts: 0,
@@ -297,20 +304,21 @@ impl CallError {
         }
     }
 
-    /// A request that could not be put into JSON.
+    /// The error for a request that could not be serialised to JSON.
     pub fn before_sending(path: &str, words: &str) -> Self {
-        let sentence = format!("{path}: {} ({words}).", Why::OurRequest.explain());
-        Self::new(Class::Refused, Why::OurRequest, "", &sentence)
+        let sentence = format!("{path}: {} ({words}).", CallReason::OurRequest.explain());
+        Self::new(CallClass::Refused, CallReason::OurRequest, "", &sentence)
     }
 
-    /// A value that does not fit its type. The function ran all the same: what a call that may not be repeated has
-    /// done is then known to the backend alone.
+    /// The error for a value that does not fit its type. The function ran all the same. If the call must not
+    /// be repeated, only the backend knows its effect.
     pub fn not_understood(call: &Call<'_>, words: &str) -> Self {
-        let class = if call.is_harmless() { Class::Refused } else { Class::Ambiguous };
-        // The words may quote the value. Known secrets are the log's to hide; what has the shape of one goes here.
+        let class = if call.is_harmless() { CallClass::Refused } else { CallClass::Ambiguous };
+        // The words may quote the value. The logger hides known secrets; text that looks like a secret is
+        // removed here.
         let words = Redactor::default().excerpt(words, EXCERPT_CHARS_MAX);
-        let sentence = format!("{}: {} ({words}).", call.path, Why::NotUnderstood.explain());
-        Self { ran: Ran::Yes, ..Self::new(class, Why::NotUnderstood, "", &sentence) }
+        let sentence = format!("{}: {} ({words}).", call.path, CallReason::NotUnderstood.explain());
+        Self { ran: Ran::Yes, ..Self::new(class, CallReason::NotUnderstood, "", &sentence) }
     }
 }
 

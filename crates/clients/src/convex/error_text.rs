@@ -1,59 +1,60 @@
-//! The words of a failed function: finding the reason in them, and reducing them to one line.
+//! Finds the reason in the error text of a failed function, and reduces that text to one line.
 //!
-//! The texts are searched and never compared: they come wrapped (`Uncaught Error: Uncaught Error: …`), with stack
-//! traces, and with the whole argument object, token included, where the arguments do not fit. A deployment that
-//! hides its errors sends only the first line; then nothing is known.
+//! The text is searched, never compared, because it comes wrapped (`Uncaught Error: Uncaught Error: …`) and
+//! with stack traces. Where the arguments do not fit, it also holds the whole argument object, including the
+//! token. A deployment that hides its errors sends only the first line, from which nothing can be learnt.
 
 use serde::Deserialize;
 use serde_json::Value;
 use serde_json::value::RawValue;
 
-use super::error::Why;
+use super::error::CallReason;
 
 /// The family of a failure, and the line to show.
 pub(super) struct ErrorText {
-    pub(super) why: Why,
-    /// The function's own words.
+    pub(super) why: CallReason,
+    /// The function's own message.
     pub(super) literal: Option<String>,
     /// The code of a structured error.
     pub(super) code: Option<String>,
 }
 
-/// What the platform says itself: words (in lower case) that all must appear, and what they mean.
-const PLATFORM: [(&[&str], Why); 10] = [
-    // A value of ours does not fit: an id that somebody made up, say. Only the shape tells of another version.
-    (&["argumentvalidationerror", "value does not match validator"], Why::Invalid),
-    (&["argumentvalidationerror", "found id"], Why::Invalid),
-    (&["argumentvalidationerror"], Why::BadArguments),
-    (&["could not find public function for"], Why::NoSuchFunction),
-    (&["could not find function for"], Why::NoSuchFunction),
-    (&["trying to execute", "but it is defined as"], Why::WrongKind),
-    (&["function execution timed out"], Why::FunctionTimedOut),
-    (&["timed out performing too many system operations"], Why::DatabaseTimedOut),
-    (&["return value is too large"], Why::ResultTooLarge),
-    (&["arguments for", "are too large"], Why::TooLarge),
+/// Messages of the platform itself: words (in lower case) that must all appear, and what they mean.
+const PLATFORM: [(&[&str], CallReason); 10] = [
+    // One of our values does not fit: an invented id, for example. Only a wrong shape indicates another
+    // version.
+    (&["argumentvalidationerror", "value does not match validator"], CallReason::Invalid),
+    (&["argumentvalidationerror", "found id"], CallReason::Invalid),
+    (&["argumentvalidationerror"], CallReason::BadArguments),
+    (&["could not find public function for"], CallReason::NoSuchFunction),
+    (&["could not find function for"], CallReason::NoSuchFunction),
+    (&["trying to execute", "but it is defined as"], CallReason::WrongKind),
+    (&["function execution timed out"], CallReason::FunctionTimedOut),
+    (&["timed out performing too many system operations"], CallReason::DatabaseTimedOut),
+    (&["return value is too large"], CallReason::ResultTooLarge),
+    (&["arguments for", "are too large"], CallReason::TooLarge),
 ];
 
-/// The families of the Mission Control backend; the marker that stands first in the line decides, so that
+/// The families of the Mission Control backend. The marker that comes first in the line decides, so that
 /// `Forbidden: … not found …` is forbidden.
-const FAMILIES: [(&str, Why); 13] = [
-    // A missing account must not look like a missing row: the work would be thrown away.
-    ("not found: account does not exist", Why::TokenRefused),
-    ("invalid service token", Why::TokenRefused),
-    ("forbidden: account has no service token", Why::TokenRefused),
-    ("forbidden: service token does not match", Why::TokenRefused),
-    ("unauthorized", Why::Unauthorised),
-    ("unauthenticated", Why::Unauthorised),
-    ("forbidden", Why::Forbidden),
-    ("not found", Why::NotFound),
-    ("invalid ", Why::Invalid),
-    ("too long", Why::Invalid),
-    ("too many recipients", Why::Invalid),
-    ("unknown recipient slugs", Why::Invalid),
-    ("no valid recipients", Why::Invalid),
+const FAMILIES: [(&str, CallReason); 13] = [
+    // A missing account must not look like a missing row: the work would be dropped.
+    ("not found: account does not exist", CallReason::TokenRefused),
+    ("invalid service token", CallReason::TokenRefused),
+    ("forbidden: account has no service token", CallReason::TokenRefused),
+    ("forbidden: service token does not match", CallReason::TokenRefused),
+    ("unauthorized", CallReason::Unauthorised),
+    ("unauthenticated", CallReason::Unauthorised),
+    ("forbidden", CallReason::Forbidden),
+    ("not found", CallReason::NotFound),
+    ("invalid ", CallReason::Invalid),
+    ("too long", CallReason::Invalid),
+    ("too many recipients", CallReason::Invalid),
+    ("unknown recipient slugs", CallReason::Invalid),
+    ("no valid recipients", CallReason::Invalid),
 ];
 
-/// Validation texts without a family name begin like this.
+/// Validation messages without a family name begin with one of these.
 const VALIDATION_STARTS: [&str; 3] = ["blockedreason ", "message ", "title "];
 
 /// Reads the text and, if the function threw one, the structured data of an application error.
@@ -62,7 +63,7 @@ pub(super) fn read(text: &str, data: Option<&RawValue>) -> ErrorText {
         return said;
     }
     let Some(literal) = extract(text) else {
-        return ErrorText { why: Why::Unknown, literal: None, code: None };
+        return ErrorText { why: CallReason::Unknown, literal: None, code: None };
     };
     let lower = text.to_lowercase();
     let why = PLATFORM
@@ -72,12 +73,12 @@ pub(super) fn read(text: &str, data: Option<&RawValue>) -> ErrorText {
     ErrorText { why, literal: Some(literal), code: None }
 }
 
-/// What a `ConvexError` carries; this gets through on deployments that hide their errors.
+/// Reads the data of a `ConvexError`, which deployments that hide their errors still send.
 fn structured(data: &RawValue) -> Option<ErrorText> {
     #[derive(Deserialize)]
     struct Data {
         message: Option<String>,
-        /// A word as a rule, a number now and then.
+        /// Usually a word, sometimes a number.
         code: Option<Value>,
     }
     let (literal, code) = if let Ok(text) = serde_json::from_str::<String>(data.get()) {
@@ -91,8 +92,8 @@ fn structured(data: &RawValue) -> Option<ErrorText> {
     Some(ErrorText { why: family(&literal), literal: Some(literal), code })
 }
 
-/// The words of a reason: what stands behind the last `Error: ` of the first line that has one; without such a
-/// line, the first line that is more than the request id.
+/// Finds the message: the text after the last `Error: ` of the first line that has one. Without such a line,
+/// the first line that is more than the request id.
 fn extract(text: &str) -> Option<String> {
     let mut lines = text.lines().map(str::trim).filter(|line| !line.is_empty());
     let named = text.lines().find(|line| line.contains("Error: "));
@@ -102,7 +103,7 @@ fn extract(text: &str) -> Option<String> {
         None => line,
     };
     if line.contains("ArgumentValidationError") {
-        // What follows prints the arguments, also on one line.
+        // The rest prints the arguments, sometimes on the same line.
         let echo = ["Object:", "Value:", "{"].iter().filter_map(|word| literal.find(word)).min();
         literal = &literal[..echo.unwrap_or(literal.len())];
         let place = text.lines().find(|line| line.trim_start().starts_with("Path: "));
@@ -117,7 +118,7 @@ fn extract(text: &str) -> Option<String> {
     (!literal.is_empty()).then(|| literal.to_owned())
 }
 
-/// `[Request ID: …] Server Error` and nothing more.
+/// Whether the line is `[Request ID: …] Server Error` and nothing more.
 fn is_bare(line: &str) -> bool {
     line.strip_prefix("[Request ID:")
         .and_then(|rest| rest.split_once(']'))
@@ -129,20 +130,22 @@ fn first_line(text: &str) -> String {
     text.lines().map(str::trim).find(|line| !line.is_empty()).unwrap_or_default().to_owned()
 }
 
-/// The family of a literal.
-fn family(literal: &str) -> Why {
+/// The family of a message.
+fn family(literal: &str) -> CallReason {
     let lower = literal.to_lowercase();
     let found = FAMILIES
         .iter()
         .filter_map(|(marker, why)| lower.find(marker).map(|at| (at, *why)))
-        // Of two that begin at the same place, the earlier and more special row counts: `min_by_key` keeps the first.
+        // Of two rows found at the same position, the earlier and more specific one counts: `min_by_key`
+        // keeps the first.
         .min_by_key(|(at, _)| *at);
     match found {
-        // Only a line that begins so says that the thing itself is gone; elsewhere it may be part of somebody's text.
-        Some((at, Why::NotFound)) if at > 0 => Why::FunctionFailed,
+        // Only a line that begins with it says that the object is gone. Elsewhere the words may be part of
+        // user text.
+        Some((at, CallReason::NotFound)) if at > 0 => CallReason::FunctionFailed,
         Some((_, why)) => why,
-        None if VALIDATION_STARTS.iter().any(|start| lower.starts_with(start)) => Why::Invalid,
-        None => Why::FunctionFailed,
+        None if VALIDATION_STARTS.iter().any(|start| lower.starts_with(start)) => CallReason::Invalid,
+        None => CallReason::FunctionFailed,
     }
 }
 
@@ -150,7 +153,7 @@ fn family(literal: &str) -> Why {
 mod tests {
     use super::*;
 
-    fn check(text: &str, why: Why, literal: Option<&str>) {
+    fn check(text: &str, why: CallReason, literal: Option<&str>) {
         let said = read(text, None);
         assert_eq!((said.why, said.literal.as_deref()), (why, literal), "{text:?}");
     }
@@ -161,30 +164,30 @@ mod tests {
         let id = "[Request ID: 4f1b000000000000] Server Error";
         let thrown =
             |words: &str| format!("{id}\nUncaught Error: {words}\n    at handler (../convex/x.ts:1:2)\n");
-        let rows: &[(&str, Why)] = &[
-            ("Forbidden: Task belongs to different account", Why::Forbidden),
-            ("Forbidden: Task not found in this account", Why::Forbidden),
-            ("Not found: Task does not exist", Why::NotFound),
-            ("Not found: Task does not exist or belongs to different account", Why::NotFound),
-            ("Not found: Account does not exist", Why::TokenRefused),
-            ("Invalid service token", Why::TokenRefused),
-            ("Invalid service token format", Why::TokenRefused),
-            ("Invalid service token structure", Why::TokenRefused),
-            ("Forbidden: Account has no service token configured", Why::TokenRefused),
-            ("Forbidden: Service token does not match account", Why::TokenRefused),
-            ("Unauthorized: Must be authenticated", Why::Unauthorised),
-            ("Invalid transition: Cannot move from 'done' to 'inbox'", Why::Invalid),
-            ("Invalid status: nope", Why::Invalid),
-            ("Invalid agent: the name not found: x", Why::Invalid),
-            ("Title too long (max 2000 characters)", Why::Invalid),
-            ("blockedReason is required when moving to blocked", Why::Invalid),
-            ("Message is required", Why::Invalid),
-            ("Message too long: max 1000 characters allowed", Why::Invalid),
-            ("Too many recipients: max 10 allowed per request", Why::Invalid),
-            ("Unknown recipient slugs: a, b", Why::Invalid),
-            ("No valid recipients after filtering", Why::Invalid),
-            ("fetch failed", Why::FunctionFailed),
-            ("the page was not found", Why::FunctionFailed),
+        let rows: &[(&str, CallReason)] = &[
+            ("Forbidden: Task belongs to different account", CallReason::Forbidden),
+            ("Forbidden: Task not found in this account", CallReason::Forbidden),
+            ("Not found: Task does not exist", CallReason::NotFound),
+            ("Not found: Task does not exist or belongs to different account", CallReason::NotFound),
+            ("Not found: Account does not exist", CallReason::TokenRefused),
+            ("Invalid service token", CallReason::TokenRefused),
+            ("Invalid service token format", CallReason::TokenRefused),
+            ("Invalid service token structure", CallReason::TokenRefused),
+            ("Forbidden: Account has no service token configured", CallReason::TokenRefused),
+            ("Forbidden: Service token does not match account", CallReason::TokenRefused),
+            ("Unauthorized: Must be authenticated", CallReason::Unauthorised),
+            ("Invalid transition: Cannot move from 'done' to 'inbox'", CallReason::Invalid),
+            ("Invalid status: nope", CallReason::Invalid),
+            ("Invalid agent: the name not found: x", CallReason::Invalid),
+            ("Title too long (max 2000 characters)", CallReason::Invalid),
+            ("blockedReason is required when moving to blocked", CallReason::Invalid),
+            ("Message is required", CallReason::Invalid),
+            ("Message too long: max 1000 characters allowed", CallReason::Invalid),
+            ("Too many recipients: max 10 allowed per request", CallReason::Invalid),
+            ("Unknown recipient slugs: a, b", CallReason::Invalid),
+            ("No valid recipients after filtering", CallReason::Invalid),
+            ("fetch failed", CallReason::FunctionFailed),
+            ("the page was not found", CallReason::FunctionFailed),
         ];
         for (words, why) in rows {
             check(&thrown(words), *why, Some(words));
@@ -192,17 +195,17 @@ mod tests {
         }
         check(
             &format!("{id}\nUncaught TypeError: x is undefined\n  at y"),
-            Why::FunctionFailed,
+            CallReason::FunctionFailed,
             Some("x is undefined"),
         );
         check(
             &format!("{id}\nCould not find public function for 'x:y'.\n"),
-            Why::NoSuchFunction,
+            CallReason::NoSuchFunction,
             Some("Could not find public function for 'x:y'."),
         );
         check(
             &format!("{id}\nTrying to execute x.js:y as Query, but it is defined as Action."),
-            Why::WrongKind,
+            CallReason::WrongKind,
             Some("Trying to execute x.js:y as Query, but it is defined as Action."),
         );
     }
@@ -216,7 +219,7 @@ mod tests {
             "",
             "  \n",
         ] {
-            check(text, Why::Unknown, None);
+            check(text, CallReason::Unknown, None);
         }
     }
 
@@ -227,39 +230,39 @@ mod tests {
         let object = "{accountId: \"a\", serviceToken: \"mc_service_a_b\"}";
         check(
             &format!("{id}\nArgumentValidationError: {words}\n\nObject: {object}\n"),
-            Why::BadArguments,
+            CallReason::BadArguments,
             Some(words),
         );
         check(
             &format!("{id}\nArgumentValidationError: {words} Object: {object}"),
-            Why::BadArguments,
+            CallReason::BadArguments,
             Some(words),
         );
         check(
             &format!("{id}\nUncaught ArgumentValidationError: {words} {object}"),
-            Why::BadArguments,
+            CallReason::BadArguments,
             Some(words),
         );
         check(
             &format!(
                 "{id}\nArgumentValidationError: Value does not match validator.\nPath: .taskId\nValue: \"abc\""
             ),
-            Why::Invalid,
+            CallReason::Invalid,
             Some("Value does not match validator. Path: .taskId"),
         );
     }
 
     #[test]
-    fn structured_errors_speak_for_themselves() {
+    fn structured_errors_are_read_even_when_the_text_is_hidden() {
         let raw = |json: &str| RawValue::from_string(json.to_owned()).unwrap();
         let hidden = "[Request ID: 4f1b] Server Error";
         let said = read(hidden, Some(&raw(r#""Not found: Task does not exist""#)));
-        assert_eq!(said.why, Why::NotFound);
+        assert_eq!(said.why, CallReason::NotFound);
         let said = read(hidden, Some(&raw(r#"{"code":"FORBIDDEN","message":"Forbidden: no","more":[1]}"#)));
-        assert_eq!((said.why, said.code.as_deref()), (Why::Forbidden, Some("FORBIDDEN")));
+        assert_eq!((said.why, said.code.as_deref()), (CallReason::Forbidden, Some("FORBIDDEN")));
         let said = read(hidden, Some(&raw(r#"{"code":404,"message":"Forbidden: no"}"#)));
-        assert_eq!((said.why, said.code.as_deref()), (Why::Forbidden, Some("404")));
+        assert_eq!((said.why, said.code.as_deref()), (CallReason::Forbidden, Some("404")));
         let said = read(hidden, Some(&raw("[1,2]")));
-        assert_eq!((said.why, said.literal), (Why::Unknown, None));
+        assert_eq!((said.why, said.literal), (CallReason::Unknown, None));
     }
 }

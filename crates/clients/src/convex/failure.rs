@@ -1,13 +1,13 @@
-//! From what broke on the way to what it means.
+//! Reads a broken connection: what a [`Fault`] on the way to the backend means for the call.
 
-use super::error::{Ran, Why};
+use super::error::{CallReason, Ran};
 use super::finding::{Finding, Outlook};
 use crate::wire::{Fault, Sent};
 use mcr_model::memory::Crowded;
 
 /// What is known when no complete answer came.
 pub(super) fn finding(fault: &Fault, sent: Sent) -> Finding {
-    // A backend that lacks a byte of the request cannot have run it; one that has it all may have, whatever broke.
+    // A backend that lacks a byte of the request cannot have run it. One that has the whole request may have.
     let ran = match sent {
         Sent::Nothing | Sent::Part => Ran::No,
         Sent::Whole => Ran::Maybe,
@@ -15,29 +15,37 @@ pub(super) fn finding(fault: &Fault, sent: Sent) -> Finding {
     let passes = |why| Finding::new(why, ran, Outlook::Passes);
     let stays = |why| Finding::new(why, ran, Outlook::Stays);
     match (fault, sent) {
-        (Fault::NameNotFound, _) => passes(Why::NameNotFound),
-        (Fault::Unreachable(words), Sent::Nothing) => passes(Why::Unreachable).with_detail(words.as_str()),
-        (Fault::TooSlow, Sent::Nothing) => passes(Why::Unreachable).with_detail("no connection in time"),
-        (Fault::Lost, Sent::Nothing) => passes(Why::LostAnswer).with_detail("before the request was sent"),
-        // The connection broke, or the network did, after the request was begun.
-        (Fault::Unreachable(_) | Fault::Lost, _) => passes(Why::LostAnswer),
-        (Fault::TooSlow, Sent::Part | Sent::Whole) => passes(Why::TimedOut),
-        (Fault::Proxy(words), _) => passes(Why::Proxy).with_detail(words.as_str()),
+        (Fault::NameNotFound, _) => passes(CallReason::NameNotFound),
+        (Fault::Unreachable(words), Sent::Nothing) => {
+            passes(CallReason::Unreachable).with_detail(words.as_str())
+        }
+        (Fault::TooSlow, Sent::Nothing) => {
+            passes(CallReason::Unreachable).with_detail("connecting took too long")
+        }
+        (Fault::Lost, Sent::Nothing) => {
+            passes(CallReason::LostAnswer).with_detail("before the request was sent")
+        }
+        // The connection or the network broke after the request had started.
+        (Fault::Unreachable(_) | Fault::Lost, _) => passes(CallReason::LostAnswer),
+        (Fault::TooSlow, Sent::Part | Sent::Whole) => passes(CallReason::TimedOut),
+        (Fault::Proxy(words), _) => passes(CallReason::Proxy).with_detail(words.as_str()),
         (Fault::Certificate(fault), _) => {
-            stays(Why::CertificateRefused).with_detail(format!("it {}", fault.explain()))
+            stays(CallReason::CertificateRefused).with_detail(format!("the certificate {}", fault.explain()))
         }
-        // In the middle of a conversation this is a damaged connection, not the wrong port.
-        (Fault::NoTls(words), Sent::Nothing) => stays(Why::NoTls).with_detail(words.as_str()),
+        // In the middle of an exchange this is a damaged connection, not the wrong port.
+        (Fault::NoTls(words), Sent::Nothing) => stays(CallReason::NoTls).with_detail(words.as_str()),
         (Fault::NoTls(words), Sent::Part | Sent::Whole) => {
-            passes(Why::LostAnswer).with_detail(words.as_str())
+            passes(CallReason::LostAnswer).with_detail(words.as_str())
         }
-        (Fault::NotHttp, _) => {
-            passes(Why::NotConvex).with_detail("the answer is no HTTP; does the port speak https?")
+        (Fault::NotHttp, _) => passes(CallReason::NotConvex).with_detail(
+            "the answer is not HTTP; if this is an https port, the URL must begin with https://",
+        ),
+        (Fault::HeadTooLarge, _) => {
+            stays(CallReason::AnswerTooLarge).with_detail("its headers are over 12 KiB")
         }
-        (Fault::HeadTooLarge, _) => stays(Why::AnswerTooLarge).with_detail("its headers are over 12 KiB"),
-        (Fault::BodyTooLarge, _) => stays(Why::AnswerTooLarge),
-        (Fault::Crowded, _) => passes(Why::TimedOut).with_detail(Crowded.to_string()),
-        (Fault::BadRequest(words), _) => stays(Why::OurRequest).with_detail(words.as_str()),
+        (Fault::BodyTooLarge, _) => stays(CallReason::AnswerTooLarge),
+        (Fault::Crowded, _) => passes(CallReason::TimedOut).with_detail(Crowded.to_string()),
+        (Fault::BadRequest(words), _) => stays(CallReason::OurRequest).with_detail(words.as_str()),
     }
 }
 
@@ -47,7 +55,7 @@ pub(super) fn stopped(sent: Sent) -> Finding {
         Sent::Nothing | Sent::Part => Ran::No,
         Sent::Whole => Ran::Maybe,
     };
-    Finding::new(Why::Stopped, ran, Outlook::Passes)
+    Finding::new(CallReason::Stopped, ran, Outlook::Passes)
 }
 
 #[cfg(test)]

@@ -1,40 +1,40 @@
-//! What was found out about a failed attempt, and the class that follows from it and the call.
+//! The facts of a failed attempt, and the class that follows from them and from the call.
 
 use std::time::Duration;
 
-use super::error::{CallError, Class, EXCERPT_CHARS_MAX, PERSON_PAUSE, Pace, Ran, Why};
-use super::{Call, Kind};
+use super::error::{CallClass, CallError, CallReason, EXCERPT_CHARS_MAX, PERSON_PAUSE, Pace, Ran};
+use super::{Call, FunctionKind};
 use mcr_model::redact::Redactor;
 
-/// Whether asking again may do better.
+/// Whether a retry may succeed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Outlook {
-    /// It may, also at once.
+    /// It may, even at once.
     Passes,
     /// It may, but not within this call: the function itself failed, for a reason that passes.
     PassesLater,
-    /// The same again.
+    /// A retry would fail in the same way.
     Stays,
-    /// The function itself said no.
+    /// The function itself refused.
     SaidNo,
-    /// The function itself said that the thing is not there.
+    /// The function itself reported that the object does not exist.
     SaidGone,
 }
 
-/// The facts of a failed attempt. Its texts are as they came: only [`Finding::into_error`] lets them out.
+/// The facts of a failed attempt. Its texts are unredacted: only [`Finding::into_error`] releases them.
 pub(super) struct Finding {
-    pub(super) why: Why,
+    pub(super) why: CallReason,
     pub(super) ran: Ran,
     pub(super) outlook: Outlook,
     pub(super) status: Option<u16>,
     pub(super) code: Option<String>,
     pub(super) literal: Option<String>,
-    /// The particulars, to stand in brackets.
+    /// Particulars, to be shown in brackets.
     pub(super) detail: Option<String>,
 }
 
 impl Finding {
-    pub(super) fn new(why: Why, ran: Ran, outlook: Outlook) -> Self {
+    pub(super) fn new(why: CallReason, ran: Ran, outlook: Outlook) -> Self {
         Self { why, ran, outlook, status: None, code: None, literal: None, detail: None }
     }
 
@@ -43,7 +43,7 @@ impl Finding {
         self
     }
 
-    /// An attempt before may have run it.
+    /// Raises `ran` to what an earlier attempt may have done.
     pub(super) fn at_least(self, ran: Ran) -> Self {
         Self { ran: self.ran.max(ran), ..self }
     }
@@ -53,25 +53,26 @@ impl Finding {
         self
     }
 
-    /// What it means for the caller: nothing happened, or it does not matter that something did; or it does.
-    pub(super) fn class(&self, call: &Call<'_>) -> Class {
+    /// What the failure means for the caller. It is ambiguous only if something may have happened and a
+    /// repeat may do harm.
+    pub(super) fn class(&self, call: &Call<'_>) -> CallClass {
         let settled = self.ran == Ran::No || call.is_harmless();
         match self.outlook {
-            Outlook::SaidNo => Class::Refused,
-            Outlook::SaidGone => Class::Gone,
-            Outlook::Passes | Outlook::PassesLater if settled => Class::Transient,
-            Outlook::Stays if settled => Class::Refused,
-            Outlook::Passes | Outlook::PassesLater | Outlook::Stays => Class::Ambiguous,
+            Outlook::SaidNo => CallClass::Refused,
+            Outlook::SaidGone => CallClass::Gone,
+            Outlook::Passes | Outlook::PassesLater if settled => CallClass::Transient,
+            Outlook::Stays if settled => CallClass::Refused,
+            Outlook::Passes | Outlook::PassesLater | Outlook::Stays => CallClass::Ambiguous,
         }
     }
 
-    /// Whether the call may be repeated by itself: never after an application error.
+    /// Whether the call may be repeated automatically. It never may after an application error.
     pub(super) fn may_be_repeated(&self, call: &Call<'_>) -> bool {
-        self.class(call) == Class::Transient && self.outlook == Outlook::Passes
+        self.class(call) == CallClass::Transient && self.outlook == Outlook::Passes
     }
 
-    /// How long to leave the backend alone. What stays as it is until a person acts (a wrong address, say) wants
-    /// minutes, whatever its reason may be at other times.
+    /// How long to make no further calls. A condition that only a person can change requires minutes,
+    /// whatever its reason. A wrong address is an example.
     fn not_before(&self) -> Option<Duration> {
         let stays = self.outlook == Outlook::Stays && self.why.pace() != Pace::Soon;
         if stays {
@@ -81,7 +82,7 @@ impl Finding {
         }
     }
 
-    /// The one way out: every text that came from elsewhere is cut and redacted here.
+    /// The only conversion to an error: every foreign text is cut and redacted here.
     pub(super) fn into_error(
         self,
         call: &Call<'_>,
@@ -110,7 +111,13 @@ impl Finding {
     }
 }
 
-fn sentence(call: &Call<'_>, class: Class, why: Why, detail: Option<&str>, attempts: u32) -> String {
+fn sentence(
+    call: &Call<'_>,
+    class: CallClass,
+    why: CallReason,
+    detail: Option<&str>,
+    attempts: u32,
+) -> String {
     let mut parts = vec![call.path, ": ", why.explain()];
     if let Some(detail) = detail {
         parts.extend([" (", detail, ")"]);
@@ -126,27 +133,29 @@ fn sentence(call: &Call<'_>, class: Class, why: Why, detail: Option<&str>, attem
     parts.concat()
 }
 
-impl Class {
-    /// What the reader must know beyond the reason.
+impl CallClass {
+    /// What the reader must know in addition to the reason.
     fn remark(self) -> Option<&'static str> {
         match self {
-            Self::Ambiguous => Some("It may have happened: it is looked up before it is repeated."),
+            Self::Ambiguous => {
+                Some("The call may have taken effect: its result is looked up before it is repeated.")
+            }
             Self::Transient | Self::Refused | Self::Gone => None,
         }
     }
 }
 
-/// Control characters have no place in a line of a log.
+/// Replaces control characters, which must not appear in a log line.
 fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// Whether a failed function of this kind leaves nothing behind: a query writes nothing and a mutation is rolled
-/// back; an action may have committed parts, and a system error inside it looks like one of its own.
-pub(super) fn rolled_back(kind: Kind) -> Ran {
+/// Whether a failed function of this kind leaves nothing behind. A query writes nothing, and a mutation is
+/// rolled back. An action may have committed parts, and a system error inside it looks like one of its own.
+pub(super) fn rolled_back(kind: FunctionKind) -> Ran {
     match kind {
-        Kind::Query | Kind::Mutation => Ran::No,
-        Kind::Action => Ran::Maybe,
+        FunctionKind::Query | FunctionKind::Mutation => Ran::No,
+        FunctionKind::Action => Ran::Maybe,
     }
 }
 
@@ -160,7 +169,7 @@ mod tests {
 
     #[test]
     fn the_class_follows_from_the_facts_and_the_call() {
-        use Class::{Ambiguous, Gone, Refused, Transient};
+        use CallClass::{Ambiguous, Gone, Refused, Transient};
         // outlook, ran, class of an unsafe action, class of a safe one
         let rows = [
             (Outlook::Passes, Ran::No, Transient, Transient),
@@ -177,14 +186,14 @@ mod tests {
         let args = RawValue::from_string("{}".to_owned()).unwrap();
         for (outlook, ran, class_unsafe, class_safe) in rows {
             for (may_repeat, kind, class) in [
-                (false, Kind::Action, class_unsafe),
-                (false, Kind::Mutation, class_unsafe),
-                (true, Kind::Action, class_safe),
-                (true, Kind::Mutation, class_safe),
-                (false, Kind::Query, class_safe),
+                (false, FunctionKind::Action, class_unsafe),
+                (false, FunctionKind::Mutation, class_unsafe),
+                (true, FunctionKind::Action, class_safe),
+                (true, FunctionKind::Mutation, class_safe),
+                (false, FunctionKind::Query, class_safe),
             ] {
                 let call = Call { kind, path: "a:b", args: &args, deadline: Duration::ZERO, may_repeat };
-                let finding = Finding::new(Why::LostAnswer, ran, outlook);
+                let finding = Finding::new(CallReason::LostAnswer, ran, outlook);
                 assert_eq!(finding.class(&call), class, "{outlook:?} {ran:?} {kind:?} {may_repeat}");
                 let repeats = class == Transient && outlook == Outlook::Passes;
                 assert_eq!(

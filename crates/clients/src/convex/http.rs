@@ -1,8 +1,9 @@
-//! The calls over HTTP: one [`HttpConvex`] per worker thread, made from a shared [`ConvexEndpoint`].
+//! Backend calls over HTTP: one [`HttpConvex`] per worker thread, made from a shared [`ConvexEndpoint`].
 //!
-//! A client has its own connection, so that threads do not meet at a pool's lock, and shares everything else. All
-//! attempts of a call carry the same `Convex-Request-Id`, which our log lines and the deployment's show: a line
-//! here leads to its lines there. It is no idempotency key; Convex has none over HTTP.
+//! Each client has its own connection, so that threads do not contend for a pool's lock. They share
+//! everything else. All attempts of a call carry the same `Convex-Request-Id`, which our log lines and the
+//! deployment's log show. It only correlates the two logs. It is no idempotency key; Convex has none over
+//! HTTP.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
@@ -13,7 +14,7 @@ use serde_json::value::RawValue;
 use ureq::{Agent, SendBody, http};
 
 use super::answer::{self, Answer};
-use super::error::{Class, Ran, Why};
+use super::error::{CallClass, CallReason, Ran};
 use super::finding::{Finding, Outlook};
 use super::retry::{Backoff, Next};
 use super::{Call, CallError, Convex, failure};
@@ -24,27 +25,27 @@ use mcr_model::memory::{ByteBudget, FREE_BYTES, Pool, Share};
 use mcr_model::random;
 use mcr_model::redact::Redactor;
 
-/// A name of our own with a real version: for `npm`, `rust` and the like the backend demands minimum versions, and
-/// a value without a `-` fails every call.
+/// A client name of our own with a real version. The backend demands minimum versions of `npm`, `rust` and
+/// similar names, and a value without a `-` fails every call.
 const CLIENT: &str = concat!("mission-control-runtime-", env!("CARGO_PKG_VERSION"));
 
-/// What Convex takes as arguments, and gives as a result, and the size of the request around them.
+/// Convex's limits for arguments and results, and for the request around them.
 const VALUE_BYTES_MAX: usize = 16 * 1024 * 1024;
 const REQUEST_BYTES_MAX: usize = VALUE_BYTES_MAX + 2000;
-/// An answer has log lines too: 256 of them, of 4 KiB.
+/// An answer also has log lines: 256 of 4 KiB.
 const ANSWER_BYTES_MAX: u64 = VALUE_BYTES_MAX as u64 + 1024 * 1024 + 2000;
 
-/// Longer deadlines mean "none"; no clock is asked to add them up.
+/// Longer deadlines mean "none", and adding them to a clock could overflow.
 const DEADLINE_MAX: Duration = Duration::from_hours(24);
 
-/// How long and how much. The defaults are those of the house; tests have less patience.
+/// Time and size limits of the calls. The defaults are for production; tests use shorter ones.
 #[derive(Clone, Copy, Debug)]
 pub struct ConvexLimits {
-    /// For the phases of one attempt.
+    /// The limits of the phases of one attempt.
     pub phases: Phases,
-    /// Bytes of an answer's body.
+    /// The most bytes of an answer's body.
     pub answer_bytes: u64,
-    /// Between attempts.
+    /// The pauses between attempts.
     pub backoff: Backoff,
 }
 
@@ -53,7 +54,7 @@ impl Default for ConvexLimits {
         let phases = Phases {
             connect: Duration::from_secs(10),
             send: Duration::from_secs(30),
-            // The server's own limit on a request is 300 s; the call's deadline is usually far shorter.
+            // The server's own limit on a request is 300 s. The call's deadline is usually far shorter.
             answer: Duration::from_secs(310),
             body: Duration::from_mins(1),
             idle: Duration::from_secs(25),
@@ -63,7 +64,7 @@ impl Default for ConvexLimits {
     }
 }
 
-/// A deployment and how to reach it; the clients of all threads are made from one. Cheap to clone.
+/// A deployment's address and settings, from which each thread makes its client. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct ConvexEndpoint(Arc<ConvexShared>);
 
@@ -73,32 +74,40 @@ struct ConvexShared {
     roots: Roots,
     redactor: Arc<Redactor>,
     limits: ConvexLimits,
-    /// For answers.
+    /// The memory for answers.
     memory: Pool,
-    /// Whether the warning that this client is old has been given.
-    deprecation_told: AtomicBool,
-    /// By how many milliseconds the deployment's clock is ahead of ours; [`UNHEARD`] before it has told.
+    /// Whether the deprecation warning has been logged.
+    deprecation_logged: AtomicBool,
+    /// By how many milliseconds the deployment's clock is ahead of ours. [`UNHEARD`] before its first answer.
     clock_ahead: AtomicI64,
 }
 
-/// No clock is that far ahead.
+/// Marks an unknown clock: no clock is that far ahead.
 const UNHEARD: i64 = i64::MIN;
 
 impl ConvexEndpoint {
-    /// With the limits of the house.
+    /// An endpoint with the default limits.
     pub fn new(base: BaseUrl, roots: &Roots, redactor: Arc<Redactor>) -> Self {
         Self::with_limits(base, roots, redactor, ConvexLimits::default())
     }
 
-    /// With limits of your own.
+    /// An endpoint with the given limits.
     pub fn with_limits(base: BaseUrl, roots: &Roots, redactor: Arc<Redactor>, limits: ConvexLimits) -> Self {
         let roots = roots.clone();
-        let (deprecation_told, clock_ahead) = (AtomicBool::new(false), AtomicI64::new(UNHEARD));
+        let (deprecation_logged, clock_ahead) = (AtomicBool::new(false), AtomicI64::new(UNHEARD));
         let memory = ByteBudget::default().backend;
-        Self(Arc::new(ConvexShared { base, roots, redactor, limits, memory, deprecation_told, clock_ahead }))
+        Self(Arc::new(ConvexShared {
+            base,
+            roots,
+            redactor,
+            limits,
+            memory,
+            deprecation_logged,
+            clock_ahead,
+        }))
     }
 
-    /// The same, drawing on this memory for answers. To be said before the first clone.
+    /// Takes the memory for answers from this pool. Call it before the first clone.
     #[must_use]
     pub fn with_memory(mut self, memory: Pool) -> Self {
         if let Some(shared) = Arc::get_mut(&mut self.0) {
@@ -107,7 +116,7 @@ impl ConvexEndpoint {
         self
     }
 
-    /// A client for one thread; `stop` ends its calls.
+    /// A client for one thread. `stop` ends its calls.
     pub fn client(&self, stop: &Stop) -> HttpConvex {
         let agent = wire::agent(&self.0.base, &self.0.roots, &self.0.limits.phases);
         let registration = stop.register(&agent);
@@ -119,25 +128,26 @@ impl ConvexEndpoint {
         &self.0.base
     }
 
-    /// By how many milliseconds the deployment's clock is ahead of ours, to the second; none before it has told.
+    /// By how many milliseconds the deployment's clock is ahead of ours, to the second. `None` before its
+    /// first answer.
     pub fn clock_ahead(&self) -> Option<i64> {
         Some(self.0.clock_ahead.load(Ordering::Relaxed)).filter(|ahead| *ahead != UNHEARD)
     }
 
-    /// The proxy that stands between us and the deployment, if any.
+    /// The proxy between us and the deployment, if any.
     pub fn proxy(&self) -> Option<String> {
         let agent = wire::agent(&self.0.base, &self.0.roots, &self.0.limits.phases);
         wire::proxy_of(&agent, &self.0.base)
     }
 }
 
-/// A thread's way to the deployment. It may be shared, but keeps only one connection.
+/// A thread's client of the deployment. It can be shared, but keeps only one connection.
 #[derive(Debug)]
 pub struct HttpConvex {
     agent: Agent,
     shared: Arc<ConvexShared>,
     stop: Stop,
-    /// Ends with this client.
+    /// Unregisters the agent when this client is dropped.
     _registration: Registration,
 }
 
@@ -155,11 +165,11 @@ impl Convex for HttpConvex {
             })
             .map_err(|finding| {
                 let error = finding.into_error(call, attempts, &id, &self.shared.redactor);
-                // What passes by itself is the caller's to report, if it lasts.
+                // Failures that pass by themselves are for the caller to report, if they last.
                 let level = match (error.why, error.class) {
-                    (Why::Stopped, _) => Level::Debug,
-                    (_, Class::Transient) => Level::Info,
-                    (_, Class::Refused | Class::Gone | Class::Ambiguous) => Level::Warn,
+                    (CallReason::Stopped, _) => Level::Debug,
+                    (_, CallClass::Transient) => Level::Info,
+                    (_, CallClass::Refused | CallClass::Gone | CallClass::Ambiguous) => Level::Warn,
                 };
                 log!(level, "{} ({}, {took} ms, request {id})", error.sentence, error.class);
                 error
@@ -176,7 +186,7 @@ impl HttpConvex {
         attempts: &mut u32,
     ) -> Result<Box<RawValue>, Finding> {
         let body = request_body(call)?;
-        // That the last attempt did not arrive says nothing of those before.
+        // A failed last attempt proves nothing about the earlier ones.
         let mut ran = Ran::No;
         loop {
             if self.stop.is_closed() {
@@ -201,17 +211,18 @@ impl HttpConvex {
             let detail = finding.detail.as_deref().map_or(String::new(), |detail| format!(" ({detail})"));
             let detail = self.shared.redactor.excerpt(&detail, super::error::EXCERPT_CHARS_MAX);
             let millis = pause.as_millis();
-            // The first is news, the others are patience.
+            // The first retry is worth an info line; the later ones are routine.
             let level = if *attempts == 1 { Level::Info } else { Level::Debug };
-            log!(level, "{}: {why}{detail}; asking again in {millis} ms (request {id})", call.path);
+            log!(level, "{}: {why}{detail}; retrying in {millis} ms (request {id})", call.path);
             if self.stop.wait(pause) {
-                // What was transient stays so: asking again is harmless, only not for us.
-                return Err(Finding { why: Why::Stopped, ..finding });
+                // What was transient stays transient: a retry does no harm, but this call has no time for
+                // one.
+                return Err(Finding { why: CallReason::Stopped, ..finding });
             }
         }
     }
 
-    /// Sends the request once and reads the answer to its end, so that the connection can be used again.
+    /// Sends the request once and reads the answer to its end, so that the connection can be reused.
     fn attempt(
         &self,
         call: &Call<'_>,
@@ -224,7 +235,7 @@ impl HttpConvex {
             .agent
             .post(self.shared.base.join(call.kind.endpoint()))
             .config()
-            // Zero would stand for "no limit".
+            // Zero would mean "no limit".
             .timeout_global(Some(left.max(Duration::from_millis(1))))
             .build()
             .header(http::header::CONTENT_TYPE, "application/json")
@@ -234,8 +245,8 @@ impl HttpConvex {
             .header("Convex-Request-Id", id)
             .send(SendBody::from_reader(&mut outgoing));
         let response = sent.map_err(|error| self.broken(&Fault::of(&error), outgoing.sent()))?;
-        self.heed_deprecation(response.headers());
-        self.heed_clock(response.headers());
+        self.warn_of_deprecation(response.headers());
+        self.note_clock(response.headers());
         let status = response.status().as_u16();
         let location = redirect_host(response.headers());
         let mut share = self.shared.memory.share(self.most(&response), left);
@@ -243,26 +254,26 @@ impl HttpConvex {
             .read_body(response, &mut share)
             .map_err(|fault| self.broken(&fault, Sent::Whole).with_status(status))?;
         answer::read(&Answer { status, body, location }, call).map_err(|finding| {
-            // The switch cuts connections, and an answer without a length then only looks complete.
-            let cut = finding.why == Why::NotUnderstood && self.stop.is_closed();
+            // The stop switch cuts connections. An answer without a length then only looks complete.
+            let cut = finding.why == CallReason::NotUnderstood && self.stop.is_closed();
             if cut { failure::stopped(Sent::Whole) } else { finding }
         })
     }
 
-    /// What a broken connection means; our own switch looks like one.
+    /// What a broken connection means. Our own stop switch also breaks connections.
     fn broken(&self, fault: &Fault, sent: Sent) -> Finding {
         if self.stop.is_closed() {
             return failure::stopped(sent);
         }
         let finding = failure::finding(fault, sent);
         let plain = !self.shared.base.is_https();
-        if plain && finding.why == Why::LostAnswer && sent == Sent::Whole && finding.detail.is_none() {
-            return finding.with_detail("if the port speaks https, CONVEX_URL must say so");
+        if plain && finding.why == CallReason::LostAnswer && sent == Sent::Whole && finding.detail.is_none() {
+            return finding.with_detail("if this is an https port, CONVEX_URL must begin with https://");
         }
-        if finding.why == Why::Unreachable {
+        if finding.why == CallReason::Unreachable {
             let words = finding.detail.as_deref().unwrap_or_default();
             let by = match wire::proxy_of(&self.agent, &self.shared.base) {
-                Some(proxy) => format!(" by the proxy {proxy}"),
+                Some(proxy) => format!(" through the proxy {proxy}"),
                 None => String::new(),
             };
             let words = format!("{}{by}: {words}", self.shared.base);
@@ -271,7 +282,7 @@ impl HttpConvex {
         finding
     }
 
-    /// The most that is read of an answer: what it announces, or the limit.
+    /// The most bytes to read of an answer: the length it announces, or the limit.
     fn most(&self, response: &http::Response<ureq::Body>) -> usize {
         let most = self.shared.limits.answer_bytes;
         let announced = response.body().content_length().filter(|length| *length <= most);
@@ -293,8 +304,8 @@ impl HttpConvex {
         if body.len() as u64 > most { Err(Fault::BodyTooLarge) } else { Ok(body) }
     }
 
-    /// Compares the clocks. Of an answer without a date nothing is learnt.
-    fn heed_clock(&self, headers: &http::HeaderMap) {
+    /// Compares the clocks. An answer without a date changes nothing.
+    fn note_clock(&self, headers: &http::HeaderMap) {
         let date = headers.get(http::header::DATE).and_then(|value| value.to_str().ok());
         if let Some(theirs) = date.and_then(Millis::from_http_date) {
             let ahead = theirs.0.saturating_sub(SystemClock.now().0);
@@ -302,43 +313,44 @@ impl HttpConvex {
         }
     }
 
-    /// Says once per endpoint that the backend finds us old.
-    fn heed_deprecation(&self, headers: &http::HeaderMap) {
+    /// Warns once per endpoint that the backend considers this client outdated.
+    fn warn_of_deprecation(&self, headers: &http::HeaderMap) {
         let text = |name| headers.get(name).and_then(|value: &http::HeaderValue| value.to_str().ok());
         let Some(state) = text("x-convex-deprecation-state") else { return };
-        if self.shared.deprecation_told.swap(true, Ordering::Relaxed) {
+        if self.shared.deprecation_logged.swap(true, Ordering::Relaxed) {
             return;
         }
-        let words = format!("{state}: {}", text("x-convex-deprecation-message").unwrap_or("no more is said"));
+        let words =
+            format!("{state}: {}", text("x-convex-deprecation-message").unwrap_or("no details given"));
         let words = self.shared.redactor.excerpt(&words, super::error::EXCERPT_CHARS_MAX);
-        warn!("the backend calls this client ({CLIENT}) outdated: {words}");
+        warn!("the backend considers this client ({CLIENT}) outdated: {words}");
     }
 }
 
-/// `{"path":…,"format":"json","args":[{…}]}`, or the refusal to send it.
+/// Builds `{"path":…,"format":"json","args":[{…}]}`, or refuses arguments over the limit.
 ///
-/// The format is a constant because the backend reads it only after the function ran; `json` differs from the
-/// older `convex_encoded_json` only in values this service never sends (bytes, 64-bit integers, infinities). The
-/// arguments stand in an array of one, as the official client still sends them: the form that is best proven.
+/// The format is a constant because the backend reads it only after the function ran. `json` differs from the
+/// older `convex_encoded_json` only in values this service never sends (bytes, 64-bit integers, infinities).
+/// The arguments are in an array of one, as the official client still sends them: the best-proven form.
 fn request_body(call: &Call<'_>) -> Result<Vec<u8>, Finding> {
     let args = call.args.get();
     let path = serde_json::Value::from(call.path).to_string();
     let body = [r#"{"path":"#, &path, r#","format":"json","args":["#, args, "]}"].concat();
     if args.len() > VALUE_BYTES_MAX || body.len() > REQUEST_BYTES_MAX {
         let detail = format!("{} bytes; Convex takes 16 MiB", args.len());
-        return Err(Finding::new(Why::TooLarge, Ran::No, Outlook::Stays).with_detail(detail));
+        return Err(Finding::new(CallReason::TooLarge, Ran::No, Outlook::Stays).with_detail(detail));
     }
     Ok(body.into_bytes())
 }
 
-/// The host of a `Location`, or the whole of a relative one.
+/// The host of a `Location` header, or the whole of a relative one.
 fn redirect_host(headers: &http::HeaderMap) -> Option<String> {
     let location = headers.get(http::header::LOCATION)?.to_str().ok()?;
     let uri: Option<http::Uri> = location.parse().ok();
     Some(uri.as_ref().and_then(http::Uri::host).unwrap_or(location).to_owned())
 }
 
-/// 16 lower-case hex digits, as the backend makes up itself when none are sent.
+/// 16 lower-case hex digits, as the backend generates when none are sent.
 fn request_id() -> String {
     random::hex::<8>()
 }
@@ -346,7 +358,7 @@ fn request_id() -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::convex::Kind;
+    use crate::convex::FunctionKind;
 
     /// convex-http-api A.2: parsed from the right, the longest suffix that is a version is the version.
     #[test]
@@ -374,13 +386,18 @@ mod tests {
     fn arguments_over_the_limit_are_not_sent() {
         let of = |length: usize| RawValue::from_string(format!("\"{}\"", "x".repeat(length - 2))).unwrap();
         let body = |args: &RawValue| {
-            let call =
-                Call { kind: Kind::Action, path: "a:b", args, deadline: Duration::ZERO, may_repeat: false };
+            let call = Call {
+                kind: FunctionKind::Action,
+                path: "a:b",
+                args,
+                deadline: Duration::ZERO,
+                may_repeat: false,
+            };
             request_body(&call)
         };
         assert!(body(&of(VALUE_BYTES_MAX)).is_ok());
         let refused = body(&of(VALUE_BYTES_MAX + 1)).err().unwrap();
-        assert_eq!((refused.why, refused.ran), (Why::TooLarge, Ran::No));
+        assert_eq!((refused.why, refused.ran), (CallReason::TooLarge, Ran::No));
         let small = RawValue::from_string(r#"{"a":1.50}"#.to_owned()).unwrap();
         let text = String::from_utf8(body(&small).ok().unwrap()).unwrap();
         assert_eq!(text, r#"{"path":"a:b","format":"json","args":[{"a":1.50}]}"#);

@@ -1,17 +1,22 @@
-//! The waist to Convex: one call in, one value out.
+//! The client of the Convex backend: one call in, one value out.
 //!
-//! All backend traffic passes [`Convex::call`]. Above it stand the typed service calls (`mission`); below it
-//! HTTP ([`HttpConvex`]), or a double in tests.
+//! All backend traffic passes [`Convex::call`]. The typed service calls (`mission`) are above it. HTTP
+//! ([`HttpConvex`]) is below it, or a double in tests.
 //!
-//! A call that brings no value brings a [`CallError`], and the first thing in it is its [`Class`]: what the caller
-//! should do. The class is worked out in steps, each pure and in a file of its own. What came back (`answer`, with
-//! `error_text` for the words of a failed function) or what broke (`failure`) is read into a *finding*: the reason
-//! ([`Why`]), whether the function may have run ([`Ran`]), and whether asking again may do better. The finding and
-//! the nature of the call (a query? an action? may it be repeated?) give the class (`finding`). What is transient is
-//! asked again within the call's deadline (`retry`); `http` carries all this out.
+//! A call without a value returns a [`CallError`], whose [`CallClass`] says what the caller should do. The class
+//! is worked out in steps, each pure and in a file of its own:
 //!
-//! **No decision depends on the words of an application error**, because production deployments hide them: then
-//! the reason is [`Why::Unknown`], and the class is refused, never gone. Words only ever make a decision better.
+//! - `answer` reads a complete answer, with `error_text` for the words of a failed function; `failure` reads
+//!   a broken connection. Both produce a *finding*: the reason ([`CallReason`]), whether the function may have run
+//!   ([`Ran`]), and whether a retry may succeed.
+//! - `finding` derives the class from the finding and the nature of the call (its kind, and whether it may be
+//!   repeated).
+//! - `retry` paces the attempts of a transient failure within the call's deadline.
+//! - `http` carries all this out.
+//!
+//! **No decision depends on the words of an application error**, because production deployments hide them.
+//! The reason is then [`CallReason::Unknown`], and the class is refused, never gone. Words only ever refine a
+//! decision.
 
 mod answer;
 mod error;
@@ -26,29 +31,29 @@ use std::time::Duration;
 
 use serde_json::value::RawValue;
 
-pub use error::{CallError, Class, Ran, Why};
+pub use error::{CallClass, CallError, CallReason, Ran};
 pub use http::{ConvexEndpoint, ConvexLimits, HttpConvex};
 pub use retry::Backoff;
 
-/// Whoever can carry a call to the backend.
+/// Carries calls to the backend.
 pub trait Convex: Send + Sync {
-    /// Makes the call, repeating it inside `call.deadline` where that is safe.
+    /// Makes the call and repeats it within `call.deadline` where that is safe.
     fn call(&self, call: &Call<'_>) -> Result<Box<RawValue>, CallError>;
 }
 
-/// The three kinds of public functions; each has its own endpoint.
+/// The three kinds of public functions. Each has its own endpoint.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Kind {
+pub enum FunctionKind {
     /// `POST /api/query`: reads.
     Query,
     /// `POST /api/mutation`: one transaction.
     Mutation,
-    /// `POST /api/action`: several transactions, each for itself.
+    /// `POST /api/action`: several separate transactions.
     Action,
 }
 
-impl Kind {
-    /// Where functions of this kind are called.
+impl FunctionKind {
+    /// The endpoint for functions of this kind.
     pub fn endpoint(self) -> &'static str {
         match self {
             Self::Query => "/api/query",
@@ -58,18 +63,18 @@ impl Kind {
     }
 }
 
-/// One function of the backend, asked once. Its arguments hold the service token, so it does not show them.
+/// One call of a backend function. `Debug` omits the arguments because they hold the service token.
 #[derive(Clone, Copy)]
 pub struct Call<'a> {
-    /// What kind of function it is.
-    pub kind: Kind,
-    /// Such as `service/actions:listAgents`.
+    /// The kind of the function.
+    pub kind: FunctionKind,
+    /// The function's path, such as `service/actions:listAgents`.
     pub path: &'a str,
     /// The named arguments, an object.
     pub args: &'a RawValue,
-    /// For all attempts together.
+    /// The time limit for all attempts together.
     pub deadline: Duration,
-    /// Whether a second run adds nothing to the first, so that a lost answer may be asked for again.
+    /// Whether a second run adds nothing to the first, so that a lost answer may be requested again.
     pub may_repeat: bool,
 }
 
@@ -85,11 +90,12 @@ impl fmt::Debug for Call<'_> {
 }
 
 impl Call<'_> {
-    /// Whether running it twice does no harm: a query never does, the others only by their own nature.
+    /// Whether running it twice does no harm. A query never does; the other kinds only if `may_repeat` says
+    /// so.
     pub fn is_harmless(&self) -> bool {
         match self.kind {
-            Kind::Query => true,
-            Kind::Mutation | Kind::Action => self.may_repeat,
+            FunctionKind::Query => true,
+            FunctionKind::Mutation | FunctionKind::Action => self.may_repeat,
         }
     }
 }

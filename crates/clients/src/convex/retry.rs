@@ -1,22 +1,23 @@
-//! When to ask again, and when to give up. Pure: the time left and the dice are arguments.
+//! Decides when to retry a failed attempt and when to give up. Pure: the time left and the dice are
+//! arguments.
 //!
-//! What may be asked again at all is decided elsewhere (`Finding::may_be_repeated`). There is no count of attempts;
-//! the caller's deadline decides.
+//! `Finding::may_be_repeated` decides what may be retried at all. Attempts are not counted; the caller's
+//! deadline is the limit.
 
 use std::time::Duration;
 
-use super::error::{Pace, Why};
+use super::error::{CallReason, Pace};
 
 /// How attempts are spaced.
 #[derive(Clone, Copy, Debug)]
 pub struct Backoff {
-    /// The longest pause after the first attempt. It doubles with each.
+    /// The longest pause after the first attempt. It doubles with each attempt.
     pub first: Duration,
     /// The longest pause after any attempt.
     pub most: Duration,
     /// The shortest pause after an overload.
     pub overload: Duration,
-    /// An attempt with less time than this is not begun: it could hardly end well.
+    /// The shortest time an attempt needs: with less left, none starts, because it would hardly succeed.
     pub shortest_attempt: Duration,
 }
 
@@ -32,7 +33,7 @@ impl Default for Backoff {
 }
 
 impl Backoff {
-    /// Every call is tried once.
+    /// Makes one attempt only.
     pub fn never() -> Self {
         Self {
             first: Duration::MAX,
@@ -46,17 +47,18 @@ impl Backoff {
 /// What to do after a failed attempt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Next {
-    /// Ask again after this pause.
+    /// Retry after this pause.
     Wait(Duration),
-    /// Hand the error to the caller.
+    /// Return the error to the caller.
     GiveUp,
 }
 
 impl Backoff {
-    /// What to do after the `attempt`-th attempt (from 1) failed, with `left` of the deadline. `dice` is from 0 to 1:
-    /// the pause is spread over the whole span, so that many callers who failed together do not return together.
-    pub(super) fn next(&self, attempt: u32, why: Why, left: Duration, dice: f64) -> Next {
-        if why == Why::Stopped {
+    /// What to do after the `attempt`-th attempt (from 1) failed, with `left` of the deadline. `dice` is from
+    /// 0 to 1. It spreads the pause over the whole span, so that callers that failed together do not return
+    /// together.
+    pub(super) fn next(&self, attempt: u32, why: CallReason, left: Duration, dice: f64) -> Next {
+        if why == CallReason::Stopped {
             return Next::GiveUp;
         }
         let least = match why.pace() {
@@ -64,7 +66,7 @@ impl Backoff {
             Pace::Slowly => self.overload,
             Pace::Minutes => return Next::GiveUp,
         };
-        // 2^32 half seconds is over any limit; more doublings would only overflow.
+        // 2^32 half seconds exceed any limit. More doublings would only overflow.
         let doublings = attempt.saturating_sub(1).min(31);
         let span = self.first.saturating_mul(1 << doublings).min(self.most);
         let share =
@@ -97,32 +99,32 @@ mod tests {
             (0, 1.0, 500),
             (4, 0.5, 2_000),
             (4, 0.0, 0),
-            // A broken dice harms nobody.
+            // Dice out of range do no harm.
             (4, 7.0, 4_000),
             (4, -1.0, 0),
         ];
         for (attempt, dice, pause) in rows {
-            let next = Backoff::default().next(attempt, Why::LostAnswer, LONG, dice);
+            let next = Backoff::default().next(attempt, CallReason::LostAnswer, LONG, dice);
             assert_eq!(next, ms(pause), "attempt {attempt}, dice {dice}");
         }
     }
 
     #[test]
-    fn an_overload_is_left_alone_for_three_seconds_at_least() {
-        for why in [Why::Overloaded, Why::Throttled, Why::DatabaseTimedOut] {
+    fn an_overload_pauses_calls_for_at_least_three_seconds() {
+        for why in [CallReason::Overloaded, CallReason::Throttled, CallReason::DatabaseTimedOut] {
             assert_eq!(Backoff::default().next(1, why, LONG, 0.0), ms(3_000));
             assert_eq!(Backoff::default().next(1, why, LONG, 1.0), ms(3_500));
         }
     }
 
     #[test]
-    fn there_must_be_time_left_and_nobody_who_has_to_act_first() {
+    fn no_retry_without_time_left_or_before_a_person_has_acted() {
         let next = |why, left| Backoff::default().next(1, why, left, 1.0);
-        for why in [Why::Paused, Why::CertificateRefused, Why::Stopped] {
+        for why in [CallReason::Paused, CallReason::CertificateRefused, CallReason::Stopped] {
             assert_eq!(next(why, LONG), Next::GiveUp, "{why:?}");
         }
-        assert_eq!(next(Why::LostAnswer, Duration::from_millis(750)), ms(500));
-        assert_eq!(next(Why::LostAnswer, Duration::from_millis(749)), Next::GiveUp);
-        assert_eq!(next(Why::LostAnswer, Duration::ZERO), Next::GiveUp);
+        assert_eq!(next(CallReason::LostAnswer, Duration::from_millis(750)), ms(500));
+        assert_eq!(next(CallReason::LostAnswer, Duration::from_millis(749)), Next::GiveUp);
+        assert_eq!(next(CallReason::LostAnswer, Duration::ZERO), Next::GiveUp);
     }
 }

@@ -1,4 +1,5 @@
-//! Ending a run: `sessions.abort` over the WebSocket, and a little patience until it is over (spec §11.4).
+//! Ends a run with `sessions.abort` over the WebSocket, then waits briefly until the run has stopped (spec
+//! §11.4).
 
 use std::time::{Duration, Instant};
 
@@ -13,10 +14,10 @@ use mcr_core::gateway::codec::{
 use mcr_core::gateway::{Class, Why};
 use mcr_model::SessionKey;
 
-/// Until an aborted run is over; it takes a tenth of a second.
-const WINDING_UP: Duration = Duration::from_secs(5);
-/// Between two looks at it.
-const LOOK: Duration = Duration::from_millis(100);
+/// The longest wait for an aborted run to stop. It usually takes a tenth of a second.
+const ABORT_WAIT_MAX: Duration = Duration::from_secs(5);
+/// The pause between two checks whether the run has stopped.
+const ABORT_POLL_PAUSE: Duration = Duration::from_millis(100);
 
 pub(super) fn abort(
     gateway: &HttpGateway,
@@ -26,15 +27,17 @@ pub(super) fn abort(
 ) -> Result<bool, TurnFailure> {
     let agent = codec::agent_id(agent)?;
     let key = gateway.name(session, &agent)?;
-    let ended = ended(gateway, &key, run).map_err(|mute| match mute {
+    let ended = ended(gateway, &key, run).map_err(|failure| match failure {
         SocketFailure::Away(failure) => failure,
-        SocketFailure::Hiccup(words) => TurnFailure::new(Class::Closed, Why::Unreachable).with_detail(words),
+        SocketFailure::Temporary(words) => {
+            TurnFailure::new(Class::Closed, Why::Unreachable).with_detail(words)
+        }
         SocketFailure::Declined(words) => {
             TurnFailure::new(Class::Refused, Why::NotOverSocket).with_detail(words)
         }
     })?;
     let run = run.unwrap_or("without an id");
-    let what = if ended { "was ended" } else { "had ended by itself" };
+    let what = if ended { "was aborted" } else { "had already ended" };
     info!("the run of {agent} {what} ({run})");
     Ok(ended)
 }
@@ -46,13 +49,13 @@ fn ended(gateway: &HttpGateway, key: &str, run: Option<&str>) -> Result<bool, So
         None => false,
     };
     if !ended {
-        // A turn that the gateway has resumed by itself runs under another id.
+        // The gateway resumes a turn under another run id.
         let running = in_flight(&mut conversation, key)?;
         ended = end(&mut conversation, key, running.as_deref())?;
     }
-    let until = Instant::now() + WINDING_UP;
+    let until = Instant::now() + ABORT_WAIT_MAX;
     while ended && in_flight(&mut conversation, key)?.is_some() && Instant::now() < until {
-        if gateway.stop.wait(LOOK) {
+        if gateway.stop.wait(ABORT_POLL_PAUSE) {
             break;
         }
     }
@@ -61,12 +64,12 @@ fn ended(gateway: &HttpGateway, key: &str, run: Option<&str>) -> Result<bool, So
 }
 
 fn end(conversation: &mut Conversation<'_>, key: &str, run: Option<&str>) -> Result<bool, SocketFailure> {
-    let answer = conversation.ask("sessions.abort", &abort_params(key, run))?;
+    let answer = conversation.request("sessions.abort", &abort_params(key, run))?;
     let not_understood =
         || SocketFailure::Declined("its answer to sessions.abort is not understood".to_owned());
     read_aborted(&answer).ok_or_else(not_understood)
 }
 
 fn in_flight(conversation: &mut Conversation<'_>, key: &str) -> Result<Option<String>, SocketFailure> {
-    Ok(read_in_flight(&conversation.ask("chat.history", &in_flight_params(key))?))
+    Ok(read_in_flight(&conversation.request("chat.history", &in_flight_params(key))?))
 }

@@ -1,19 +1,20 @@
-//! What it means when a connection breaks, by how much of the request had been sent.
+//! What a broken connection means for a turn, depending on how much of the request had been sent.
 //!
-//! A gateway that lacks a byte of the request cannot have run it, so it counts as away. One that has it all may have,
-//! whatever broke then: such a turn is lost, until the session's history says what became of it.
+//! A gateway that lacks a byte of the request cannot have run it, so it counts as away. A gateway that has
+//! the whole request may have run it, whatever broke then. Such a turn is lost until the session's history
+//! shows what happened.
 
 use crate::wire::{Fault, Sent};
 use mcr_core::gateway::codec::TurnFailure;
 use mcr_core::gateway::{Class, Why};
 use mcr_model::memory::Crowded;
 
-/// How far a turn had come when something broke.
+/// How far a turn had come when the connection broke.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Stage {
-    /// No answer had begun, and so much of the request was sent.
+    /// No answer had started; this much of the request was sent.
     Asking(Sent),
-    /// The answer had begun.
+    /// The answer had started.
     Answering,
 }
 
@@ -31,23 +32,23 @@ pub(super) fn broken(fault: &Fault, stage: Stage) -> TurnFailure {
         (Fault::BadRequest(words), false) => {
             TurnFailure::new(Class::Refused, Why::OurRequest).with_detail(words.as_str())
         }
-        (Fault::NameNotFound, _) => away(Why::Unreachable).with_detail("its name is not found"),
+        (Fault::NameNotFound, _) => away(Why::Unreachable).with_detail("its host name is not found"),
         (Fault::Proxy(words), _) => away(Why::Unreachable).with_detail(format!("the proxy: {words}")),
         (Fault::Certificate(fault), _) => {
             away(Why::Unreachable).with_detail(format!("its certificate {}", fault.explain()))
         }
         (Fault::Unreachable(words), false) => away(Why::Unreachable).with_detail(words.as_str()),
         (Fault::NoTls(words), false) => {
-            away(Why::Unreachable).with_detail(format!("it does not speak TLS as we do: {words}"))
+            away(Why::Unreachable).with_detail(format!("TLS is not possible: {words}"))
         }
-        (Fault::TooSlow, false) => away(Why::Unreachable).with_detail("it does not take the request"),
+        (Fault::TooSlow, false) => away(Why::Unreachable).with_detail("it does not read the request"),
         (Fault::Lost, false) => {
             away(Why::Unreachable).with_detail("the connection ended before the request was sent")
         }
-        // The first line of an answer of something else; in the middle of an answer it is a damaged one.
-        (Fault::NotHttp, _) if stage != Stage::Answering => {
-            away(Why::NotAGateway).with_detail("the answer is no HTTP; does the port speak https?")
-        }
+        // Another server's first line. In the middle of an answer this is a damaged answer instead.
+        (Fault::NotHttp, _) if stage != Stage::Answering => away(Why::NotAGateway).with_detail(
+            "the answer is not HTTP; if this is an https port, the URL must begin with https://",
+        ),
         (Fault::NotHttp, _) => lost(Why::NotUnderstood).with_detail("its transfer encoding is broken"),
         (Fault::TooSlow, true) => lost(Why::Silent),
         (Fault::Lost, true) => lost(Why::LostAnswer),
@@ -84,7 +85,7 @@ mod tests {
             Fault::NotHttp,
             Fault::BadRequest(String::new()),
         ];
-        // These are met before anything is sent, on whatever way.
+        // These occur before anything is sent, on every route.
         let before = [Fault::NameNotFound, Fault::Proxy(String::new())];
         for fault in &faults {
             for sent in [Sent::Nothing, Sent::Part] {

@@ -1,4 +1,4 @@
-//! A gateway as all threads share it: its address, its limits, and what is learnt of its dialect.
+//! A gateway as all threads share it: its address, its limits, and what is known of its dialect.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -16,31 +16,31 @@ use mcr_model::memory::{ByteBudget, Pool};
 use mcr_model::redact::Redactor;
 use mcr_model::secret::Secret;
 
-/// How long and how much. The defaults are those of the house; tests have less patience.
+/// Time and size limits. The defaults are for production; tests use shorter ones.
 #[derive(Clone, Copy, Debug)]
 pub struct GatewayLimits {
-    /// Looking up the name, and connecting.
+    /// Looking up the host name, and connecting.
     pub connect: Duration,
-    /// Sending the head and the body, each.
+    /// Sending the head, and sending the body.
     pub send: Duration,
-    /// The longest silence while a reply is awaited.
+    /// The longest silence while waiting for a reply.
     pub silence: Duration,
-    /// The end of a stream, once the reply is complete.
+    /// Reading the end of a stream after the reply is complete.
     pub rest: Duration,
-    /// One question of a probe.
+    /// One request of a probe.
     pub probe: Duration,
-    /// One question over the WebSocket, or being let in there.
+    /// One request over the WebSocket, or connecting there.
     pub socket: Duration,
-    /// Bytes of an answer.
+    /// The most bytes of an answer.
     pub answer_bytes: usize,
-    /// A large event or body must go on coming: for each step of memory it takes.
+    /// The longest silence within a large event or body, which already holds memory.
     pub step: Duration,
     /// The longest wait for memory.
     pub room: Duration,
 }
 
 impl GatewayLimits {
-    /// Those of the house.
+    /// The default limits.
     pub fn new(silence: Duration) -> Self {
         Self {
             connect: Duration::from_secs(10),
@@ -56,8 +56,8 @@ impl GatewayLimits {
     }
 }
 
-/// A gateway and how to reach it; the clients of all threads are made from one, and share what is learnt of its
-/// dialect. Cheap to clone.
+/// A gateway's address and settings, from which each thread makes its client. All clients share what is
+/// learnt of the gateway's dialect. Cheap to clone.
 #[derive(Clone, Debug)]
 pub struct GatewayEndpoint(Arc<GatewayShared>);
 
@@ -69,14 +69,14 @@ pub(super) struct GatewayShared {
     pub(super) roots: Roots,
     pub(super) redactor: Arc<Redactor>,
     pub(super) limits: GatewayLimits,
-    /// For answers.
+    /// The memory for answers.
     pub(super) pool: Pool,
     pub(super) names: SessionNaming,
     memory: Mutex<Memory>,
 }
 
 impl GatewayEndpoint {
-    /// With the limits of the house; `silence_max` is the longest silence of a turn.
+    /// An endpoint with the default limits. `silence_max` is the longest silence of a turn.
     pub fn new(
         base: BaseUrl,
         token: Option<Secret>,
@@ -87,7 +87,7 @@ impl GatewayEndpoint {
         Self::with_limits(base, token, roots, redactor, GatewayLimits::new(silence_max))
     }
 
-    /// With limits of your own.
+    /// An endpoint with the given limits.
     pub fn with_limits(
         base: BaseUrl,
         token: Option<Secret>,
@@ -102,7 +102,7 @@ impl GatewayEndpoint {
         Self(Arc::new(GatewayShared { base, turns, token, roots, redactor, limits, pool, names, memory }))
     }
 
-    /// Names conversations like this. Call it before the first clone.
+    /// Names sessions by this choice. Call it before the first clone.
     #[must_use]
     pub fn with_names(mut self, names: SessionNaming) -> Self {
         if let Some(shared) = Arc::get_mut(&mut self.0) {
@@ -120,7 +120,7 @@ impl GatewayEndpoint {
         self
     }
 
-    /// A client for one thread; `stop` ends its turns.
+    /// A client for one thread. `stop` ends its turns.
     pub fn client(&self, stop: &Stop) -> HttpGateway {
         let limits = &self.0.limits;
         let phases = Phases {
@@ -128,7 +128,8 @@ impl GatewayEndpoint {
             send: limits.send,
             answer: limits.silence,
             body: limits.silence,
-            // The gateway closes idle connections after 5 s, and a request sent into a closing one would be lost.
+            // The gateway closes idle connections after 5 s. A request sent into a closing connection would
+            // be lost.
             idle: Duration::from_secs(3),
             idle_connections: 1,
         };
@@ -155,7 +156,7 @@ impl GatewayEndpoint {
         &self.0.base
     }
 
-    /// What is known of its dialect so far.
+    /// What is known of the gateway's dialect so far.
     pub fn dialect(&self) -> Dialect {
         self.0.memory().dialect()
     }
@@ -163,16 +164,16 @@ impl GatewayEndpoint {
 
 impl GatewayShared {
     pub(super) fn memory(&self) -> MutexGuard<'_, Memory> {
-        // No code panics while it holds the lock, and what is remembered is replaced as a whole.
+        // No code panics while it holds the lock, and the memory is always replaced as a whole.
         self.memory.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The other side's words without secrets, on one line, and not too many.
+    /// Foreign text as one short line without secrets.
     pub(super) fn words(&self, text: &str) -> String {
         in_short(&self.redactor, text)
     }
 
-    /// The error for the caller: without secrets, and short.
+    /// The error for the caller: short and without secrets.
     pub(super) fn error(&self, failure: TurnFailure) -> GatewayError {
         failure.into_error(&self.redactor)
     }

@@ -1,15 +1,19 @@
-//! The way to a gateway over HTTP.
+//! The client of an OpenClaw gateway, over HTTP and its WebSocket.
 //!
-//! A turn may take hours, so no clock limits it: after the request is sent, only silence ends the waiting, and the
-//! caller says how long a silence may be. What comes is bounded in bytes instead. A stream is read to its end, so
-//! that the connection can be used again, but once the reply is complete nothing that goes wrong can spoil it.
+//! A turn may take hours, so no clock limits it. After the request is sent, only silence ends the wait, and
+//! the caller says how long a silence may be. The bytes of an answer are limited instead. A stream is read to
+//! its end, so that the connection can be reused. Once the reply is complete, a failure in the rest of the
+//! stream cannot spoil it.
 //!
-//! A turn is sent once. The one exception is a refusal that names the shape of the tools, which runs nothing: then it
-//! is sent once more in the other shape ([`dialect`](mcr_core::gateway::dialect)).
+//! A turn is sent once. The one exception is a refusal that names the shape of the tools, because such a
+//! refusal runs nothing. The turn is then sent once more in the other shape
+//! ([`dialect`](mcr_core::gateway::dialect)).
 
 mod abort;
+mod accepted_answer;
 mod conversation;
 mod disconnect;
+pub mod dry_run;
 mod endpoint;
 mod names;
 mod probe;
@@ -28,12 +32,13 @@ use ureq::http::{HeaderMap, HeaderValue, Response};
 use ureq::{Agent, Body, SendBody};
 
 use crate::wire::{self, Fault, IdleTimeout, Outgoing, Registration, Sent, Stop};
-use mcr_core::gateway::codec::{self, AcceptedAnswer, ErrorResponse, TurnFailure};
+use mcr_core::gateway::codec::{self, ErrorResponse, TurnFailure};
 use mcr_core::gateway::dialect::{Dialect, ToolShape};
 use mcr_core::gateway::history::Glance;
 use mcr_core::gateway::{Class, Gateway, GatewayError, Progress, Recovered, Reply, Turn, TurnMark, Why};
 use mcr_model::SessionKey;
 
+use accepted_answer::AcceptedAnswer;
 use disconnect::{Stage, broken, stopped};
 use endpoint::GatewayShared;
 
@@ -41,29 +46,29 @@ pub use endpoint::{GatewayEndpoint, GatewayLimits};
 pub use names::SessionNaming;
 pub use probe::Probe;
 
-/// A refusal needs no more.
+/// The most bytes to read of a refusal.
 const REFUSAL_BYTES_MAX: u64 = 1024 * 1024;
 
-/// What may still come behind the last event.
+/// The most bytes to read after the last event.
 const REST_BYTES_MAX: usize = 64 * 1024;
 
-/// A thread's way to the gateway; it keeps one connection.
+/// A thread's client of the gateway. It keeps one connection.
 #[derive(Debug)]
 pub struct HttpGateway {
     agent: Agent,
     idle_timeout: IdleTimeout,
-    /// The token's header, if there is a token and a header can carry it.
+    /// The token's header. An error if no header can carry the token.
     bearer: Result<Option<HeaderValue>, InvalidHeaderValue>,
     shared: Arc<GatewayShared>,
     stop: Stop,
-    /// Ends with this client.
+    /// Unregisters the agent when this client is dropped.
     _registration: Registration,
 }
 
 impl Gateway for HttpGateway {
     fn turn(&self, turn: &Turn<'_>, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Reply, GatewayError> {
         let begun = Instant::now();
-        let result = self.carry(turn, progress).map(Reply::without_tokens);
+        let result = self.run_turn(turn, progress).map(Reply::without_tokens);
         let result = result.map_err(|failure| self.shared.error(failure));
         let took = begun.elapsed().as_millis();
         match &result {
@@ -72,7 +77,7 @@ impl Gateway for HttpGateway {
                 debug!("{} answered in {took} ms, {} calls (run {id})", turn.agent, reply.calls.len());
             }
             Err(error) => {
-                // The caller tells of it, in words for people.
+                // The caller reports the failure, in words for people.
                 let run = error.run.as_deref().unwrap_or("without an id");
                 debug!("{}: {} ({:?}, {took} ms, run {run})", turn.agent, error.sentence, error.class);
             }
@@ -97,7 +102,7 @@ impl Gateway for HttpGateway {
     }
 }
 
-/// A turn as it goes out.
+/// A turn with all that its request needs.
 struct Outbound<'a> {
     turn: &'a Turn<'a>,
     agent: String,
@@ -106,17 +111,17 @@ struct Outbound<'a> {
 }
 
 impl HttpGateway {
-    /// Asks the gateway how it is; never longer than a few seconds.
+    /// Probes the gateway's state. Takes a few seconds at most.
     pub fn probe(&self) -> Probe {
         probe::probe(self)
     }
 
-    /// The ids of its agents, if it tells them.
+    /// The ids of the gateway's agents, if it lists them.
     pub fn agents(&self) -> Option<Vec<String>> {
         probe::agents(self)
     }
 
-    /// Takes a look at a turn under way, on a connection of its own; nothing where the gateway does not show it.
+    /// Looks at a running turn, on a separate connection. `None` where the gateway does not show it.
     pub fn look(
         &self,
         session: &SessionKey,
@@ -126,7 +131,11 @@ impl HttpGateway {
         recover::look(self, session, agent, mark).map_err(|failure| self.shared.error(failure))
     }
 
-    fn carry(&self, turn: &Turn<'_>, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Reply, TurnFailure> {
+    fn run_turn(
+        &self,
+        turn: &Turn<'_>,
+        progress: &mut dyn FnMut(Progress<'_>),
+    ) -> Result<Reply, TurnFailure> {
         if self.stop.is_closed() {
             return Err(stopped(Stage::Asking(Sent::Nothing)));
         }
@@ -136,7 +145,7 @@ impl HttpGateway {
         self.send_in_either_shape(&outbound, progress)
     }
 
-    /// The name of a conversation at this gateway.
+    /// The session's name at this gateway.
     fn name(&self, session: &SessionKey, agent: &str) -> Result<String, TurnFailure> {
         let names = self.shared.names.get(|| probe::is_single(self))?;
         Ok(codec::session_key(session, agent, names))
@@ -154,9 +163,9 @@ impl HttpGateway {
                 let accepted = second.as_ref().map_or_else(|failure| failure.run.is_some(), |_| true);
                 if accepted && self.shared.memory().accepted(other) {
                     let words = match other {
-                        ToolShape::Flat => "the gateway takes our tools in today's form",
+                        ToolShape::Flat => "the gateway accepts tools in the current form",
                         ToolShape::Nested => {
-                            "the gateway wants tools in an old form; such releases may never show them to the agent: 2026.3.31 is the oldest that can work"
+                            "the gateway accepts tools only in an old form and may never show them to the agent: upgrade it to 2026.3.31 or later"
                         }
                     };
                     warn!("{words}");
@@ -167,7 +176,7 @@ impl HttpGateway {
         }
     }
 
-    /// Sends the turn once and reads what comes.
+    /// Sends the turn once and reads the answer.
     fn send(
         &self,
         outbound: &Outbound<'_>,
@@ -186,7 +195,7 @@ impl HttpGateway {
         match &self.bearer {
             Ok(Some(bearer)) => request = request.header(header::AUTHORIZATION, bearer),
             Err(_) => {
-                let words = "our token has a character that no header can carry";
+                let words = "the token has a character that is not allowed in a header";
                 return Err(TurnFailure::new(Class::Closed, Why::TokenRefused).with_detail(words));
             }
             Ok(None) => {}
@@ -197,7 +206,7 @@ impl HttpGateway {
         let sent = request.send(SendBody::from_reader(&mut outgoing));
         let response =
             sent.map_err(|error| self.broken(&Fault::of(&error), Stage::Asking(outgoing.sent())))?;
-        // The request is behind us, and may be large.
+        // The request is sent, and may be large.
         drop(body);
         let status = response.status().as_u16();
         if status != 200 {
@@ -205,14 +214,14 @@ impl HttpGateway {
             return Err(self.read_refusal(response, offered).with_status(status));
         }
         self.read_reply(response, outbound, progress).map_err(|failure| {
-            // The switch cuts connections, and an answer without a length then only looks complete.
+            // The stop switch cuts connections. An answer without a length then only looks complete.
             let cut = matches!(failure.why, Why::LostAnswer | Why::NotUnderstood) && self.stop.is_closed();
             let failure = if cut { stopped(Stage::Answering).with_run(failure.run) } else { failure };
             failure.with_status(status)
         })
     }
 
-    /// What a broken connection means; our own switch looks like one.
+    /// What a broken connection means. Our own stop switch also breaks connections.
     fn broken(&self, fault: &Fault, stage: Stage) -> TurnFailure {
         if self.stop.is_closed() {
             return stopped(stage);
@@ -222,7 +231,7 @@ impl HttpGateway {
             return failure;
         }
         let by = wire::proxy_of(&self.agent, &self.shared.base);
-        let by = by.map_or(String::new(), |proxy| format!(" by the proxy {proxy}"));
+        let by = by.map_or(String::new(), |proxy| format!(" through the proxy {proxy}"));
         let words = failure.detail.as_deref().unwrap_or("no connection");
         let words = format!("{}{by}: {words}", self.shared.base);
         failure.with_detail(words)
@@ -241,7 +250,7 @@ impl HttpGateway {
         }
     }
 
-    /// Reads the answer of a turn that was taken: a stream, or one body.
+    /// Reads the answer to an accepted turn: a stream, or one body.
     fn read_reply(
         &self,
         response: Response<Body>,
@@ -256,7 +265,8 @@ impl HttpGateway {
         }
         let limits = &self.shared.limits;
         let steps = Cell::new((0, Instant::now()));
-        // A turn may be silent for minutes, but not in the middle of a large message: others wait for its memory.
+        // A turn may be silent for minutes, but not in the middle of a large message: other turns wait for
+        // its memory.
         let pace = |held: usize| {
             let (before, since) = steps.get();
             if held != before {
@@ -284,8 +294,8 @@ impl HttpGateway {
         taken.read(&mut body.into_reader(), progress)
     }
 
-    /// Reads the rest of a stream whose reply is complete, so that the connection can be used again. Whatever goes
-    /// wrong here costs only the connection.
+    /// Reads the rest of a stream whose reply is complete, so that the connection can be reused. A failure
+    /// here costs only the connection.
     fn finish_stream(&self, reader: &mut dyn Read, buffer: &mut [u8]) {
         let rest = self.shared.limits.rest;
         self.idle_timeout.set(rest);

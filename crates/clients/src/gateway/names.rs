@@ -1,31 +1,33 @@
-//! How the conversations are named at this gateway: chosen before the first turn, and then for good.
+//! How sessions are named at this gateway. The choice is made before the first turn and never changes.
 
 use std::fmt;
 use std::sync::{Mutex, OnceLock, PoisonError};
 
 use mcr_core::gateway::codec::{SessionNames, TurnFailure};
 
-/// The choice, made or open.
+/// The choice of names, made or still open.
 pub struct SessionNaming {
     made: OnceLock<SessionNames>,
-    /// Held while the gateway is asked.
+    /// Held while the gateway is asked, so that only one thread asks.
     asking: Mutex<()>,
-    /// Hears of the choice once it is made.
+    /// Receives the choice once it is made, to store it.
     keep: Box<dyn Fn(SessionNames) + Send + Sync>,
 }
 
 impl SessionNaming {
-    /// It was made earlier.
+    /// A choice that was made earlier.
     pub fn made(names: SessionNames) -> Self {
         Self { made: names.into(), ..Self::open(|_| {}) }
     }
 
-    /// It is made before the first turn, by the agents that the gateway has then; `keep` is to remember it.
+    /// An open choice. It is made before the first turn, by the number of agents that the gateway has then.
+    /// `keep` stores it.
     pub fn open(keep: impl Fn(SessionNames) + Send + Sync + 'static) -> Self {
         Self { made: OnceLock::new(), asking: Mutex::default(), keep: Box::new(keep) }
     }
 
-    /// The choice, which is made now if it is open. `is_single` asks the gateway whether it has one agent only.
+    /// Returns the choice, and makes it now if it is open. `is_single` asks the gateway whether it has only
+    /// one agent.
     pub(super) fn get(
         &self,
         is_single: impl FnOnce() -> Result<bool, TurnFailure>,

@@ -1,9 +1,9 @@
-//! How a gateway is, asked without a turn (spec §2, §11.9).
+//! Probes a gateway's state without a turn (spec §2, §11.9).
 //!
-//! The gateway answers unknown paths with its control page and status 200, so an answer counts by its JSON, never by
-//! its status. `/startupz` tells the version since 2026.9, `/readyz` whether turns are wanted; where neither is JSON,
-//! `/health` is asked. The oldest release that is known answers all three with its control page. Only a gateway that says
-//! that it is ready is shown our token.
+//! The gateway answers unknown paths with its control page and status 200. So only an answer's JSON counts,
+//! never its status. `/startupz` shows the version since 2026.9, and `/readyz` whether the gateway accepts
+//! turns. Where neither is JSON, `/health` decides. The oldest known release answers all three with its
+//! control page. Our token is sent only to a gateway that reports itself ready.
 
 use serde::Deserialize;
 
@@ -14,29 +14,29 @@ use mcr_core::gateway::dialect::Dialect;
 use mcr_core::gateway::{Class, Why};
 use mcr_model::json;
 
-/// An answer to one question; a control page may be larger than a state.
-const ANSWER_BYTES: usize = 1024 * 1024;
+/// The most bytes of an answer. A control page may be larger than a state.
+const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 
 const MODELS: &str = "/v1/models";
 
-/// How a gateway is.
+/// A gateway's state.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Probe {
-    /// Something answers at its address.
+    /// A server answers at the gateway's address.
     pub reachable: bool,
-    /// It takes turns.
+    /// The gateway accepts turns.
     pub ready: bool,
-    /// Its version, if it says so.
+    /// The gateway's version, if it shows one.
     pub version: Option<Box<str>>,
-    /// What is known of its dialect.
+    /// What is known of the gateway's dialect.
     pub dialect: Dialect,
-    /// Why it is not ready.
+    /// Why the gateway is not ready.
     pub why: Option<Why>,
-    /// The other side's words on that, redacted.
+    /// The gateway's own words about that, redacted.
     pub detail: Option<Box<str>>,
 }
 
-/// What any of the three paths may say.
+/// The fields that any of the three paths may return.
 #[derive(Default, Deserialize)]
 struct ProbeBody {
     ok: Option<bool>,
@@ -46,10 +46,10 @@ struct ProbeBody {
     failing: Vec<String>,
 }
 
-/// An answer to one question.
+/// The answer to one request of the probe.
 enum ProbeAnswer {
     Json(ProbeBody),
-    /// A page that calls itself OpenClaw's.
+    /// An HTML page that names OpenClaw.
     ControlPage,
     Other,
 }
@@ -63,7 +63,7 @@ pub(super) fn probe(gateway: &HttpGateway) -> Probe {
         why: None,
         detail: None,
     };
-    if let Err(failure) = fill(gateway, &mut probe) {
+    if let Err(failure) = run(gateway, &mut probe) {
         probe.reachable = false;
         probe.why = Some(failure.why);
         probe.detail = failure.detail.map(|words| gateway.shared.words(&words).into());
@@ -72,44 +72,45 @@ pub(super) fn probe(gateway: &HttpGateway) -> Probe {
     probe
 }
 
-fn fill(gateway: &HttpGateway, probe: &mut Probe) -> Result<(), TurnFailure> {
-    if let ProbeAnswer::Json(ProbeBody { version: Some(version), .. }) = look(gateway, "/startupz")? {
+fn run(gateway: &HttpGateway, probe: &mut Probe) -> Result<(), TurnFailure> {
+    if let ProbeAnswer::Json(ProbeBody { version: Some(version), .. }) = fetch_state(gateway, "/startupz")? {
         let version = gateway.shared.words(&version);
         gateway.shared.memory().heard_version(&version);
         probe.version = Some(version.into());
     }
-    let not_yet = |probe: &mut Probe, state: &ProbeBody| {
+    let not_ready = |probe: &mut Probe, state: &ProbeBody| {
         probe.why = Some(Why::Draining);
         let words = gateway.shared.words(&state.failing.join(", "));
         probe.detail = (!words.is_empty()).then(|| words.into());
     };
-    if let ProbeAnswer::Json(state @ ProbeBody { ready: Some(ready), .. }) = look(gateway, "/readyz")? {
+    if let ProbeAnswer::Json(state @ ProbeBody { ready: Some(ready), .. }) = fetch_state(gateway, "/readyz")?
+    {
         probe.ready = ready;
         if ready {
             try_token(gateway, probe)?;
         } else {
-            not_yet(probe, &state);
+            not_ready(probe, &state);
         }
         return Ok(());
     }
-    match look(gateway, "/health")? {
+    match fetch_state(gateway, "/health")? {
         ProbeAnswer::Json(ProbeBody { ok: Some(true), .. }) | ProbeAnswer::ControlPage => probe.ready = true,
-        ProbeAnswer::Json(state @ ProbeBody { ok: Some(false), .. }) => not_yet(probe, &state),
+        ProbeAnswer::Json(state @ ProbeBody { ok: Some(false), .. }) => not_ready(probe, &state),
         ProbeAnswer::Json(_) | ProbeAnswer::Other => probe.why = Some(Why::NotAGateway),
     }
     Ok(())
 }
 
-/// Whether the gateway would let our turns in: its list of models is open to whoever they are open to (spec §2), and
-/// gone where the endpoint is off (§8). Releases without that list say nothing.
+/// Whether the gateway would accept our turns. Its list of models requires the same token as a turn (spec
+/// §2). It is missing where the endpoint is off (§8). Releases without that list prove nothing.
 fn try_token(gateway: &HttpGateway, probe: &mut Probe) -> Result<(), TurnFailure> {
-    probe.why = closed(seen(gateway, MODELS, true)?.status);
+    probe.why = refusal_reason(fetch(gateway, MODELS, true)?.status);
     probe.ready = probe.why.is_none();
     Ok(())
 }
 
-/// Why a gateway whose list of models has this status would not take a turn.
-fn closed(status: u16) -> Option<Why> {
+/// Why a gateway whose list of models has this status would not accept a turn.
+fn refusal_reason(status: u16) -> Option<Why> {
     match status {
         401 => Some(Why::TokenRefused),
         404 => Some(Why::EndpointOff),
@@ -117,22 +118,22 @@ fn closed(status: u16) -> Option<Why> {
     }
 }
 
-/// Whether the gateway says that it has one agent only; an error if it would not take a turn now.
+/// Whether the gateway lists exactly one agent. An error if it would not accept a turn now.
 pub(super) fn is_single(gateway: &HttpGateway) -> Result<bool, TurnFailure> {
-    let seen = seen(gateway, MODELS, true)?;
-    match closed(seen.status) {
+    let answer = fetch(gateway, MODELS, true)?;
+    match refusal_reason(answer.status) {
         Some(why) => Err(TurnFailure::new(Class::Closed, why)),
-        None => Ok(listed(&seen).is_some_and(|agents| agents.len() == 1)),
+        None => Ok(listed_agents(&answer).is_some_and(|agents| agents.len() == 1)),
     }
 }
 
-/// The ids of the gateway's agents, if it tells them.
+/// The ids of the gateway's agents, if it lists them.
 pub(super) fn agents(gateway: &HttpGateway) -> Option<Vec<String>> {
-    listed(&seen(gateway, MODELS, true).ok()?)
+    listed_agents(&fetch(gateway, MODELS, true).ok()?)
 }
 
-/// The agents in a list of models: it has a model for each.
-fn listed(seen: &query::RawAnswer) -> Option<Vec<String>> {
+/// Reads the agents from a list of models, which has one model per agent.
+fn listed_agents(answer: &query::RawAnswer) -> Option<Vec<String>> {
     #[derive(Deserialize)]
     struct List {
         data: Vec<Model>,
@@ -141,30 +142,33 @@ fn listed(seen: &query::RawAnswer) -> Option<Vec<String>> {
     struct Model {
         id: String,
     }
-    let list: List = serde_json::from_slice(&json::bytes(&seen.body)).ok().filter(|_| seen.status == 200)?;
+    let list: List =
+        serde_json::from_slice(&json::bytes(&answer.body)).ok().filter(|_| answer.status == 200)?;
     let ids = list.data.iter().filter_map(|model| model.id.strip_prefix("openclaw/"));
     let agents: Vec<String> = ids.filter(|id| *id != "default").map(str::to_owned).collect();
     (!agents.is_empty()).then_some(agents)
 }
 
-fn look(gateway: &HttpGateway, path: &str) -> Result<ProbeAnswer, TurnFailure> {
-    let seen = seen(gateway, path, false)?;
-    if let Ok(state) = serde_json::from_slice(&json::bytes(&seen.body)) {
+fn fetch_state(gateway: &HttpGateway, path: &str) -> Result<ProbeAnswer, TurnFailure> {
+    let answer = fetch(gateway, path, false)?;
+    if let Ok(state) = serde_json::from_slice(&json::bytes(&answer.body)) {
         return Ok(ProbeAnswer::Json(state));
     }
-    let ours = seen.page && String::from_utf8_lossy(&seen.body).to_ascii_lowercase().contains("openclaw");
-    Ok(if ours { ProbeAnswer::ControlPage } else { ProbeAnswer::Other })
+    let is_control_page =
+        answer.page && String::from_utf8_lossy(&answer.body).to_ascii_lowercase().contains("openclaw");
+    Ok(if is_control_page { ProbeAnswer::ControlPage } else { ProbeAnswer::Other })
 }
 
-fn seen(gateway: &HttpGateway, path: &str, secret: bool) -> Result<query::RawAnswer, TurnFailure> {
-    let limit = gateway.shared.limits.probe;
-    ask(gateway, &Query { path, body: None, secret, limit, most: ANSWER_BYTES }).map_err(|blind| {
-        match blind {
-            NoAnswer::Away(failure) => failure,
-            // A question that ran into its limit says as little as one that was never sent.
-            NoAnswer::Hidden => {
-                TurnFailure::new(Class::Closed, Why::Unreachable).with_detail("it does not answer in time")
+fn fetch(gateway: &HttpGateway, path: &str, with_token: bool) -> Result<query::RawAnswer, TurnFailure> {
+    let timeout = gateway.shared.limits.probe;
+    ask(gateway, &Query { path, body: None, with_token, timeout, bytes_max: ANSWER_BYTES_MAX }).map_err(
+        |no_answer| {
+            match no_answer {
+                NoAnswer::Away(failure) => failure,
+                // A timeout proves as little as a request that was never sent.
+                NoAnswer::Inconclusive => TurnFailure::new(Class::Closed, Why::Unreachable)
+                    .with_detail("it does not answer in time"),
             }
-        }
-    })
+        },
+    )
 }

@@ -1,4 +1,4 @@
-//! Small questions to a gateway, each with an answer that is read whole, and a limit on its time and its size.
+//! Small read-only requests to a gateway, each with a timeout on its time and on the size of its answer.
 
 use std::time::Duration;
 
@@ -12,66 +12,67 @@ use mcr_core::gateway::codec::TurnFailure;
 use mcr_core::gateway::{Class, Why};
 use mcr_model::memory::Share;
 
-/// An answer, whatever it is.
+/// A complete answer of any status.
 pub(super) struct RawAnswer {
     pub(super) status: u16,
-    /// It calls itself a web page.
+    /// Whether the answer is declared as HTML.
     pub(super) page: bool,
     pub(super) body: Vec<u8>,
     /// The memory that the body holds.
     _share: Share,
 }
 
-/// Why there is none.
+/// Why there is no answer.
 pub(super) enum NoAnswer {
-    /// The gateway is away, or we are to stop.
+    /// The gateway is away, or this program stops.
     Away(TurnFailure),
-    /// It took too long, or too much: the gateway may be busy.
-    Hidden,
+    /// The answer took too long or was too large: the gateway may be busy.
+    Inconclusive,
 }
 
-/// How a question is asked.
+/// One request.
 pub(super) struct Query<'a> {
     pub(super) path: &'a str,
-    /// What is posted; without it, it is a question with `GET`.
+    /// The body to post. `None` sends a `GET`.
     pub(super) body: Option<&'a [u8]>,
-    /// Whether our token goes with it.
-    pub(super) secret: bool,
-    pub(super) limit: Duration,
-    pub(super) most: usize,
+    /// Whether to send our token.
+    pub(super) with_token: bool,
+    pub(super) timeout: Duration,
+    pub(super) bytes_max: usize,
 }
 
-/// Asks. Nothing is changed by any of these questions, so one whose answer was lost was as good as never asked.
-pub(super) fn ask(gateway: &HttpGateway, question: &Query<'_>) -> Result<RawAnswer, NoAnswer> {
+/// Sends the request and reads the answer. None of these requests changes anything, so a lost answer does no
+/// harm.
+pub(super) fn ask(gateway: &HttpGateway, query: &Query<'_>) -> Result<RawAnswer, NoAnswer> {
     if gateway.stop.is_closed() {
         return Err(NoAnswer::Away(stopped(Stage::Asking(Sent::Nothing))));
     }
-    gateway.idle_timeout.set(question.limit);
-    let blind = |fault: &Fault| match fault {
+    gateway.idle_timeout.set(query.timeout);
+    let no_answer = |fault: &Fault| match fault {
         Fault::TooSlow | Fault::Crowded | Fault::BodyTooLarge | Fault::HeadTooLarge
             if !gateway.stop.is_closed() =>
         {
-            NoAnswer::Hidden
+            NoAnswer::Inconclusive
         }
         _ => NoAnswer::Away(gateway.broken(fault, Stage::Asking(Sent::Nothing))),
     };
-    let url = gateway.shared.base.join(question.path);
-    let sent = match question.body {
-        None => head(gateway, gateway.agent.get(url), question)?.call(),
+    let url = gateway.shared.base.join(query.path);
+    let sent = match query.body {
+        None => head(gateway, gateway.agent.get(url), query)?.call(),
         Some(body) => {
-            let request = head(gateway, gateway.agent.post(url), question)?;
+            let request = head(gateway, gateway.agent.post(url), query)?;
             request.header(header::CONTENT_TYPE, "application/json").send(body)
         }
     };
-    let response = sent.map_err(|error| blind(&Fault::of(&error)))?;
+    let response = sent.map_err(|error| no_answer(&Fault::of(&error)))?;
     let status = response.status().as_u16();
     let page = text(response.headers(), &header::CONTENT_TYPE).is_some_and(|kind| kind.contains("html"));
-    let mut share = gateway.shared.pool.share(question.most, question.limit);
+    let mut share = gateway.shared.pool.share(query.bytes_max, query.timeout);
     let mut body = Vec::new();
     let read = share.read_to_end(&mut response.into_body().into_reader(), &mut body);
-    read.map_err(|error| blind(&Fault::of_io(&error)))?;
-    if body.len() > question.most {
-        return Err(NoAnswer::Hidden);
+    read.map_err(|error| no_answer(&Fault::of_io(&error)))?;
+    if body.len() > query.bytes_max {
+        return Err(NoAnswer::Inconclusive);
     }
     Ok(RawAnswer { status, page, body, _share: share })
 }
@@ -79,13 +80,13 @@ pub(super) fn ask(gateway: &HttpGateway, question: &Query<'_>) -> Result<RawAnsw
 fn head<B>(
     gateway: &HttpGateway,
     request: RequestBuilder<B>,
-    question: &Query<'_>,
+    query: &Query<'_>,
 ) -> Result<RequestBuilder<B>, NoAnswer> {
-    let request = request.config().timeout_global(Some(question.limit)).build();
+    let request = request.config().timeout_global(Some(query.timeout)).build();
     let request = request.header(header::ACCEPT, "application/json");
     match &gateway.bearer {
-        Ok(Some(bearer)) if question.secret => Ok(request.header(header::AUTHORIZATION, bearer)),
-        Err(_) if question.secret => Err(NoAnswer::Away(TurnFailure::new(Class::Closed, Why::TokenRefused))),
+        Ok(Some(bearer)) if query.with_token => Ok(request.header(header::AUTHORIZATION, bearer)),
+        Err(_) if query.with_token => Err(NoAnswer::Away(TurnFailure::new(Class::Closed, Why::TokenRefused))),
         _ => Ok(request),
     }
 }

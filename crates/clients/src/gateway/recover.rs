@@ -1,11 +1,12 @@
-//! Looking for a lost turn: is the gateway there, what does the session show, how does its run stand; and then the
-//! recipe ([`decide`]) says what that means.
+//! Looks for a lost turn. It reads the gateway's uptime, the session's history and the state of its run;
+//! [`decide`] then says what they mean.
 //!
-//! Today's gateways show a session at `/sessions/{key}/history`. Those that refuse it, or have a page for people there,
-//! may show it as the tool `sessions_history`, if their configuration allows that (spec §11.4, §11.9). How a run stands,
-//! and whether the session was touched at all, only the tool `sessions_list` says. Where that is not allowed, a gateway
-//! that talks to us over its WebSocket is new enough to end a run whose client is gone; else the history alone decides.
-//! Long texts it shows cut: the whole of an answer is asked for over the WebSocket.
+//! Current gateways show a session at `/sessions/{key}/history`. Others refuse this path or serve an HTML
+//! page there. They may offer the tool `sessions_history` instead, if their configuration allows it (spec
+//! §11.4, §11.9). Only the tool `sessions_list` shows the state of a run, and whether the session was touched
+//! at all. If that tool is not allowed, our WebSocket is tried. A gateway that accepts it is new enough to
+//! end a run whose client is gone. Otherwise the history alone decides. The history shortens long texts: the
+//! WebSocket returns the whole answer.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -30,48 +31,48 @@ use mcr_model::SessionKey;
 use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_model::json;
 
-/// One question; while a gateway starts, the first one takes seconds (spec §11.3).
-const PATIENCE: Duration = Duration::from_secs(10);
-/// One page of a history, every text in it cut and each item in it twice.
-const PAGE_BYTES: usize = 32 * 1024 * 1024;
-/// Items of the first page; mostly the turn is among them.
-const FIRST_PAGE: u32 = 50;
-/// Items of the pages behind it, and how many of those.
-const NEXT_PAGE: u32 = 200;
-const NEXT_PAGES: u32 = 7;
-/// The most that the tool is asked for.
-const TOOL_PAGE: u32 = 1_000;
-/// Sessions that a list shows, at most.
-const LISTED_MOST: usize = 200;
-/// A history may answer with an error at a moment when the gateway tidies up.
-const HICCUPS: u32 = 3;
-const HICCUP: Duration = Duration::from_millis(300);
+/// The time limit of one request. While a gateway starts, the first one takes seconds (spec §11.3).
+const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
+/// The size limit of one history page, in which every text is shortened and every item comes twice.
+const PAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
+/// The number of items on the first page. It usually includes the turn.
+const FIRST_PAGE_ITEMS: u32 = 50;
+/// The number of items on each later page, and the number of later pages.
+const NEXT_PAGE_ITEMS: u32 = 200;
+const NEXT_PAGES_MAX: u32 = 7;
+/// The number of items requested from the tool.
+const TOOL_PAGE_ITEMS: u32 = 1_000;
+/// The largest number of sessions in a list.
+const LISTED_SESSIONS_MAX: usize = 200;
+/// A history may fail briefly while the gateway does its housekeeping: how often to retry, after which pause.
+const HISTORY_RETRIES_MAX: u32 = 3;
+const HISTORY_RETRY_PAUSE: Duration = Duration::from_millis(300);
 
 /// What the session shows.
-struct Shown {
+struct SessionItems {
     items: Vec<Item>,
     whole: bool,
 }
 
-/// Why it shows nothing.
+/// Why the history is not available.
 enum HistoryUnavailable {
     Away(TurnFailure),
     /// Not at this moment.
-    Hiccup,
-    /// Not on this way.
-    Closed,
+    Temporary,
+    /// Not by this route.
+    Refused,
 }
 
 impl From<NoAnswer> for HistoryUnavailable {
-    fn from(blind: NoAnswer) -> Self {
-        match blind {
+    fn from(no_answer: NoAnswer) -> Self {
+        match no_answer {
             NoAnswer::Away(failure) => Self::Away(failure),
-            NoAnswer::Hidden => Self::Hiccup,
+            NoAnswer::Inconclusive => Self::Temporary,
         }
     }
 }
 
-/// Looks once.
+/// Looks for the turn once.
 pub(super) fn recover(
     gateway: &HttpGateway,
     session: &SessionKey,
@@ -82,32 +83,32 @@ pub(super) fn recover(
     let key = gateway.name(session, &agent)?;
     let up = match uptime(gateway) {
         Ok(StartupState { starting: true, .. }) => return Ok(Recovered::Running(Running::starting())),
-        Ok(life) => life.up,
-        Err(NoAnswer::Hidden) => None,
+        Ok(state) => state.up,
+        Err(NoAnswer::Inconclusive) => None,
         Err(NoAnswer::Away(failure)) => return Err(failure),
     };
     let shown = match history(gateway, &key, mark) {
-        Err(HistoryUnavailable::Closed) => tool_history(gateway, &key, mark),
+        Err(HistoryUnavailable::Refused) => tool_history(gateway, &key, mark),
         other => other,
     };
     let mut shown = match shown {
         Ok(shown) => shown,
         Err(HistoryUnavailable::Away(failure)) => return Err(failure),
-        Err(HistoryUnavailable::Hiccup) => return Ok(Recovered::Running(Running::unreadable())),
-        Err(HistoryUnavailable::Closed) => return Ok(Recovered::Unknown),
+        Err(HistoryUnavailable::Temporary) => return Ok(Recovered::Running(Running::unreadable())),
+        Err(HistoryUnavailable::Refused) => return Ok(Recovered::Unknown),
     };
     if let Some(at) = cut_item(mark, &shown.items) {
         let last = shown.items.last().map(|item| item.seq);
-        match whole(gateway, &key, &shown.items[at]) {
+        match fetch_in_full(gateway, &key, &shown.items[at]) {
             Ok(item) => shown.items[at] = item,
             Err(SocketFailure::Away(failure)) => return Err(failure),
-            Err(SocketFailure::Hiccup(words)) => {
-                warn!("the whole of an answer cannot be read yet: {}", gateway.shared.words(&words));
+            Err(SocketFailure::Temporary(words)) => {
+                warn!("a shortened answer cannot be read in full yet: {}", gateway.shared.words(&words));
                 return Ok(Recovered::Running(Running { last, ..Running::fetching() }));
             }
-            // It stays cut.
+            // The answer stays shortened.
             Err(SocketFailure::Declined(words)) => {
-                warn!("the whole of an answer cannot be read: {}", gateway.shared.words(&words));
+                warn!("a shortened answer cannot be read in full: {}", gateway.shared.words(&words));
             }
         }
     }
@@ -122,8 +123,10 @@ pub(super) fn recover(
         now: SystemClock.now(),
     };
     let verdict = match decide(mark, &sight) {
-        // What the history alone does not settle.
-        Recovered::Running(_) | Recovered::Absent { .. } => decide(mark, &closer(gateway, &key, mark, sight)),
+        // The history alone does not settle these.
+        Recovered::Running(_) | Recovered::Absent { .. } => {
+            decide(mark, &with_session_list(gateway, &key, mark, sight))
+        }
         verdict => verdict,
     };
     Ok(match verdict {
@@ -138,7 +141,7 @@ pub(super) fn recover(
     })
 }
 
-/// Takes a look at a turn under way; nothing where the gateway does not show it.
+/// Looks at a running turn. `None` where the gateway does not show it.
 pub(super) fn look(
     gateway: &HttpGateway,
     session: &SessionKey,
@@ -147,38 +150,38 @@ pub(super) fn look(
 ) -> Result<Option<Glance>, TurnFailure> {
     let agent = codec::agent_id(agent)?;
     let key = gateway.name(session, &agent)?;
-    let page = page(gateway, &format!("/sessions/{}/history?limit={FIRST_PAGE}", encoded(&key)));
+    let page = page(gateway, &format!("/sessions/{}/history?limit={FIRST_PAGE_ITEMS}", encoded(&key)));
     let items = match page.map(|page| page.items) {
-        Err(HistoryUnavailable::Closed) => tool_history(gateway, &key, mark).map(|shown| shown.items),
+        Err(HistoryUnavailable::Refused) => tool_history(gateway, &key, mark).map(|shown| shown.items),
         other => other,
     };
     match items {
         Ok(items) => {
-            let seen = glance(mark, &items);
-            let queued = !seen.begun && status(gateway, &key) == Some(Status::Running);
-            Ok(Some(Glance { queued, ..seen }))
+            let found = glance(mark, &items);
+            let queued = !found.begun && status(gateway, &key) == Some(Status::Running);
+            Ok(Some(Glance { queued, ..found }))
         }
         Err(HistoryUnavailable::Away(failure)) => Err(failure),
-        Err(HistoryUnavailable::Hiccup | HistoryUnavailable::Closed) => Ok(None),
+        Err(HistoryUnavailable::Temporary | HistoryUnavailable::Refused) => Ok(None),
     }
 }
 
-/// An item of which the history shows only the beginning, from where it is shown whole.
-fn whole(gateway: &HttpGateway, key: &str, item: &Item) -> Result<Item, SocketFailure> {
+/// Reads an item in full that the history shows shortened.
+fn fetch_in_full(gateway: &HttpGateway, key: &str, item: &Item) -> Result<Item, SocketFailure> {
     let Some(id) = &item.id else { return Err(SocketFailure::Declined("the item has no id".to_owned())) };
     let mut conversation = Conversation::begin(gateway)?;
-    let answer = conversation.ask("chat.message.get", &message_params(key, id))?;
+    let answer = conversation.request("chat.message.get", &message_params(key, id))?;
     conversation.end();
     let found =
         read_message(&answer).map_err(|why| SocketFailure::Declined(format!("chat.message.get: {why}")))?;
     if found.cut {
-        return Err(SocketFailure::Declined("it is longer than the gateway shows".to_owned()));
+        return Err(SocketFailure::Declined("it is longer than the gateway's limit".to_owned()));
     }
-    // Of where it stands in the session the history knows more.
+    // The history knows the item's place in the session better.
     Ok(Item { text: found.text, calls: found.calls, cut: false, ..item.clone() })
 }
 
-/// What `/startupz` or `/readyz` tells.
+/// What `/startupz` or `/readyz` shows.
 #[derive(Default)]
 struct StartupState {
     starting: bool,
@@ -194,115 +197,132 @@ struct ReadyState {
 }
 
 fn uptime(gateway: &HttpGateway) -> Result<StartupState, NoAnswer> {
-    let mut life = StartupState::default();
+    let mut state = StartupState::default();
     for path in ["/startupz", "/readyz"] {
-        let limit = gateway.shared.limits.probe;
-        let seen = ask(gateway, &Query { path, body: None, secret: false, limit, most: 64 * 1024 })?;
-        let state: ReadyState = serde_json::from_slice(&json::bytes(&seen.body)).unwrap_or_default();
-        if let Some(version) = state.version {
+        let timeout = gateway.shared.limits.probe;
+        let answer =
+            ask(gateway, &Query { path, body: None, with_token: false, timeout, bytes_max: 64 * 1024 })?;
+        let answer: ReadyState = serde_json::from_slice(&json::bytes(&answer.body)).unwrap_or_default();
+        if let Some(version) = answer.version {
             let version = gateway.shared.words(&version);
             gateway.shared.memory().heard_version(&version);
         }
-        life.starting |= state.status.as_deref() == Some("starting");
-        life.up = state.uptime_ms.map(Duration::from_millis);
-        if life.starting || life.up.is_some() {
+        state.starting |= answer.status.as_deref() == Some("starting");
+        state.up = answer.uptime_ms.map(Duration::from_millis);
+        if state.starting || state.up.is_some() {
             break;
         }
     }
-    Ok(life)
+    Ok(state)
 }
 
-/// The session, read backwards until the turn is reached.
-fn history(gateway: &HttpGateway, key: &str, mark: &TurnMark<'_>) -> Result<Shown, HistoryUnavailable> {
+/// Reads the session backwards until it reaches the turn.
+fn history(
+    gateway: &HttpGateway,
+    key: &str,
+    mark: &TurnMark<'_>,
+) -> Result<SessionItems, HistoryUnavailable> {
     let path = format!("/sessions/{}/history", encoded(key));
     let mut items = Vec::new();
-    let mut page = page(gateway, &format!("{path}?limit={FIRST_PAGE}"))?;
-    for _ in 0..=NEXT_PAGES {
+    let mut page = page(gateway, &format!("{path}?limit={FIRST_PAGE_ITEMS}"))?;
+    for _ in 0..=NEXT_PAGES_MAX {
         let reached = reaches(mark, &page.items);
         items.splice(0..0, page.items);
-        let Some(older) = page.older.filter(|_| !reached) else { return Ok(Shown { items, whole: true }) };
-        page = self::page(gateway, &format!("{path}?limit={NEXT_PAGE}&cursor={}", encoded(&older)))?;
+        let Some(older) = page.older.filter(|_| !reached) else {
+            return Ok(SessionItems { items, whole: true });
+        };
+        page = self::page(gateway, &format!("{path}?limit={NEXT_PAGE_ITEMS}&cursor={}", encoded(&older)))?;
     }
-    Ok(Shown { items, whole: false })
+    Ok(SessionItems { items, whole: false })
 }
 
 fn page(gateway: &HttpGateway, path: &str) -> Result<Page, HistoryUnavailable> {
-    let question = Query { path, body: None, secret: true, limit: PATIENCE, most: PAGE_BYTES };
-    for _ in 1..HICCUPS {
+    let question =
+        Query { path, body: None, with_token: true, timeout: QUERY_TIMEOUT, bytes_max: PAGE_BYTES_MAX };
+    for _ in 1..HISTORY_RETRIES_MAX {
         match read_page(&ask(gateway, &question)?) {
-            Err(HistoryUnavailable::Hiccup) if !gateway.stop.wait(HICCUP) => {}
+            Err(HistoryUnavailable::Temporary) if !gateway.stop.wait(HISTORY_RETRY_PAUSE) => {}
             other => return other,
         }
     }
     read_page(&ask(gateway, &question)?)
 }
 
-fn read_page(seen: &RawAnswer) -> Result<Page, HistoryUnavailable> {
+fn read_page(answer: &RawAnswer) -> Result<Page, HistoryUnavailable> {
     let away =
-        |why| Err(HistoryUnavailable::Away(TurnFailure::new(Class::Closed, why).with_status(seen.status)));
-    let json = seen.body.trim_ascii_start().first() == Some(&b'{');
-    match (seen.status, json) {
-        _ if seen.page => Err(HistoryUnavailable::Closed),
-        (200, true) => history::read(&seen.body).ok_or(HistoryUnavailable::Closed),
+        |why| Err(HistoryUnavailable::Away(TurnFailure::new(Class::Closed, why).with_status(answer.status)));
+    let json = answer.body.trim_ascii_start().first() == Some(&b'{');
+    match (answer.status, json) {
+        _ if answer.page => Err(HistoryUnavailable::Refused),
+        (200, true) => history::read(&answer.body).ok_or(HistoryUnavailable::Refused),
         // There is no such session.
         (404, true) => Ok(Page::default()),
         (401, _) => away(Why::TokenRefused),
         (429, _) => away(Why::TooManyLogins),
         (503, true) => away(Why::Draining),
         (502..=504 | 520..=524, _) => away(Why::Unreachable),
-        (408 | 500.., _) => Err(HistoryUnavailable::Hiccup),
-        _ => Err(HistoryUnavailable::Closed),
+        (408 | 500.., _) => Err(HistoryUnavailable::Temporary),
+        _ => Err(HistoryUnavailable::Refused),
     }
 }
 
-/// The same through the tool that agents have for it.
-fn tool_history(gateway: &HttpGateway, key: &str, mark: &TurnMark<'_>) -> Result<Shown, HistoryUnavailable> {
-    for limit in [FIRST_PAGE, TOOL_PAGE] {
+/// Reads the history through the tool that agents have for it.
+fn tool_history(
+    gateway: &HttpGateway,
+    key: &str,
+    mark: &TurnMark<'_>,
+) -> Result<SessionItems, HistoryUnavailable> {
+    for limit in [FIRST_PAGE_ITEMS, TOOL_PAGE_ITEMS] {
         let args = json!({"sessionKey": key, "limit": limit, "includeTools": true});
-        let seen = invoke(gateway, "sessions_history", key, &args)?;
-        let items = match seen.status {
-            200 if !seen.page => read_tool(&seen.body).ok_or(HistoryUnavailable::Closed)?.items,
-            500.. => return Err(HistoryUnavailable::Hiccup),
-            _ => return Err(HistoryUnavailable::Closed),
+        let answer = invoke(gateway, "sessions_history", key, &args)?;
+        let items = match answer.status {
+            200 if !answer.page => read_tool(&answer.body).ok_or(HistoryUnavailable::Refused)?.items,
+            500.. => return Err(HistoryUnavailable::Temporary),
+            _ => return Err(HistoryUnavailable::Refused),
         };
         let all = items.len() < limit as usize;
         if all || reaches(mark, &items) {
-            return Ok(Shown { items, whole: true });
+            return Ok(SessionItems { items, whole: true });
         }
     }
-    Err(HistoryUnavailable::Closed)
+    Err(HistoryUnavailable::Refused)
 }
 
-/// With what the gateway says of its sessions.
-fn closer<'a>(gateway: &HttpGateway, key: &str, mark: &TurnMark<'_>, sight: Sight<'a>) -> Sight<'a> {
+/// Adds what the gateway's session list or its WebSocket shows.
+fn with_session_list<'a>(
+    gateway: &HttpGateway,
+    key: &str,
+    mark: &TurnMark<'_>,
+    sight: Sight<'a>,
+) -> Sight<'a> {
     if let Some(listed) = listed(gateway, key) {
         let untouched = listed.untouched_since(sight.now - mark.age);
         return Sight { status: listed.status, untouched, ..sight };
     }
-    let in_the_dark = sight.items.is_empty() && !sight.ends_unheard;
-    Sight { ends_unheard: sight.ends_unheard || (in_the_dark && rests(gateway, key)), ..sight }
+    let nothing_known = sight.items.is_empty() && !sight.ends_unheard;
+    Sight { ends_unheard: sight.ends_unheard || (nothing_known && is_idle(gateway, key)), ..sight }
 }
 
-/// Whether the gateway says over its WebSocket that nothing runs in this session. Those that let the token alone in there
-/// are of 2026.5.7 or later, and end a run whose client is gone (spec §11.9, §12.3).
-fn rests(gateway: &HttpGateway, key: &str) -> bool {
+/// Whether the gateway reports over its WebSocket that nothing runs in this session. Gateways that accept the
+/// token alone there are of 2026.5.7 or later. They end a run whose client is gone (spec §11.9, §12.3).
+fn is_idle(gateway: &HttpGateway, key: &str) -> bool {
     let ask = || -> Result<bool, SocketFailure> {
         let mut conversation = Conversation::begin(gateway)?;
-        let answer = conversation.ask("chat.history", &in_flight_params(key))?;
+        let answer = conversation.request("chat.history", &in_flight_params(key))?;
         conversation.end();
         Ok(read_in_flight(&answer).is_none())
     };
-    // One that does not talk to us is taken for one whose runs go on.
+    // A gateway that does not answer here may let its runs go on.
     ask().unwrap_or(false)
 }
 
-/// What the gateway's list of sessions says of this one, if it shows us that list.
+/// The entry of this session in the gateway's list, if the gateway shows us that list.
 fn listed(gateway: &HttpGateway, key: &str) -> Option<Listed> {
-    let seen = invoke(gateway, "sessions_list", key, &json!({"limit": LISTED_MOST})).ok()?;
-    if seen.status == 200 { read_listed(&seen.body, key, LISTED_MOST) } else { None }
+    let answer = invoke(gateway, "sessions_list", key, &json!({"limit": LISTED_SESSIONS_MAX})).ok()?;
+    if answer.status == 200 { read_listed(&answer.body, key, LISTED_SESSIONS_MAX) } else { None }
 }
 
-/// How the last run of the session stands, if the gateway tells us.
+/// The state of the session's last run, if the gateway shows it.
 fn status(gateway: &HttpGateway, key: &str) -> Option<Status> {
     listed(gateway, key)?.status
 }
@@ -315,10 +335,19 @@ fn invoke(
 ) -> Result<RawAnswer, NoAnswer> {
     let body = json!({"tool": tool, "args": args, "sessionKey": key}).to_string();
     let body = Some(body.as_bytes());
-    ask(gateway, &Query { path: "/tools/invoke", body, secret: true, limit: PATIENCE, most: PAGE_BYTES })
+    ask(
+        gateway,
+        &Query {
+            path: "/tools/invoke",
+            body,
+            with_token: true,
+            timeout: QUERY_TIMEOUT,
+            bytes_max: PAGE_BYTES_MAX,
+        },
+    )
 }
 
-/// As a part of a path.
+/// Percent-encodes a text as one path segment.
 fn encoded(text: &str) -> String {
     let mut path = String::with_capacity(text.len());
     for byte in text.bytes() {

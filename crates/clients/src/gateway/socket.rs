@@ -1,6 +1,6 @@
-//! A WebSocket to the gateway, on its own port: asked for over HTTP, with the same trust, proxies and limits as everything
-//! else, and then texts out and texts in. It lives for a question or two, so nothing keeps it alive; what the other side may
-//! make us wait for and hold is bounded.
+//! A WebSocket to the gateway, on the gateway's own port. The HTTP request that opens it uses the same trust,
+//! proxies and limits as every other call. The socket serves a request or two, so there is no keep-alive. The
+//! time and memory that the gateway can cost us are bounded.
 
 use std::time::{Duration, Instant};
 
@@ -18,27 +18,27 @@ use mcr_http::websocket::{
 use mcr_model::memory::{FREE_BYTES, Share};
 use mcr_model::random;
 
-/// Frames between two messages: a long text may come in pieces.
-const FRAMES: usize = 4_096;
-/// Read at once.
+/// The most frames of one message: a long text may come in pieces.
+const FRAMES_MAX: usize = 4_096;
+/// The most bytes of one read.
 const BUFFER_BYTES: usize = 16 * 1024;
-/// For the word that we are going; nobody waits for an answer to it.
-const GOODBYE: Duration = Duration::from_millis(250);
-/// Went away in peace.
-const NORMAL: u16 = 1000;
+/// The time limit for sending the close frame. Its answer is not awaited.
+const CLOSE_TIMEOUT: Duration = Duration::from_millis(250);
+/// The close code for a normal end.
+const CLOSE_NORMAL: u16 = 1000;
 
 /// Why there is no answer over the socket.
 #[derive(Debug)]
 pub(super) enum SocketFailure {
-    /// The gateway is away, or we are to stop.
+    /// The gateway is away, or this program stops.
     Away(TurnFailure),
-    /// Not at this moment: it was too slow, or the connection ended in the middle.
-    Hiccup(String),
-    /// It would say the same again: it does not speak with us, or not as it must.
+    /// A temporary failure: a timeout, or the connection broke.
+    Temporary(String),
+    /// A lasting failure: the gateway refuses us, or does not follow the protocol.
     Declined(String),
 }
 
-/// An open one.
+/// An open WebSocket.
 pub(super) struct Socket {
     connection: Connection,
     reader: Reader,
@@ -49,7 +49,7 @@ pub(super) struct Socket {
 }
 
 impl Socket {
-    /// Asks for one.
+    /// Opens a WebSocket.
     pub(super) fn open(gateway: &HttpGateway, until: Instant) -> Result<Self, SocketFailure> {
         if gateway.stop.is_closed() {
             return Err(SocketFailure::Away(stopped(Stage::Asking(Sent::Nothing))));
@@ -63,7 +63,7 @@ impl Socket {
             idle: Duration::ZERO,
             idle_connections: 0,
         };
-        let (agent, handover) = wire::handing_over(&gateway.shared.base, &gateway.shared.roots, &phases);
+        let (agent, upgrade) = wire::upgradable_agent(&gateway.shared.base, &gateway.shared.roots, &phases);
         let registration = gateway.stop.register(&agent);
         let key = key_of(random::bytes());
         let left = until.saturating_duration_since(Instant::now());
@@ -80,87 +80,88 @@ impl Socket {
             fault => SocketFailure::Away(gateway.broken(&fault, Stage::Asking(Sent::Nothing))),
         })?;
         let (status, headers) = (response.status(), response.headers().clone());
-        // Lets go of the connection.
+        // Releases the connection.
         drop(response);
-        agreed(status, &headers, &key)?;
+        check_upgrade(status, &headers, &key)?;
         let connection =
-            handover.take().ok_or_else(|| SocketFailure::Hiccup("the connection ended".to_owned()))?;
-        let most = WebSocketLimits { message_bytes: limits.answer_bytes, frames: FRAMES };
+            upgrade.take().ok_or_else(|| SocketFailure::Temporary("the connection ended".to_owned()))?;
+        let most = WebSocketLimits { message_bytes: limits.answer_bytes, frames: FRAMES_MAX };
         let reader = Reader::new(Side::Server, most);
         let share = gateway.shared.pool.share(limits.answer_bytes, limits.socket);
         Ok(Self { connection, reader, share, stop: gateway.stop.clone(), _registration: registration })
     }
 
-    /// Says a text.
-    pub(super) fn say(&mut self, text: &str, until: Instant) -> Result<(), SocketFailure> {
-        self.send(Kind::Text, text.as_bytes(), until)
+    /// Sends a text message.
+    pub(super) fn send_text(&mut self, text: &str, until: Instant) -> Result<(), SocketFailure> {
+        self.send_frame(Kind::Text, text.as_bytes(), until)
     }
 
-    /// The next text; pings are answered meanwhile.
-    pub(super) fn hear(&mut self, until: Instant) -> Result<String, SocketFailure> {
+    /// Reads the next text message, and answers pings meanwhile.
+    pub(super) fn receive_text(&mut self, until: Instant) -> Result<String, SocketFailure> {
         let mut buffer = vec![0; BUFFER_BYTES];
         if self.reader.held() <= FREE_BYTES {
-            // The last message is dealt with.
+            // The caller has processed the last message.
             self.share.release();
         }
         loop {
             match self.reader.take() {
                 Ok(Some(Incoming::Text(text))) => return Ok(text),
-                Ok(Some(Incoming::Ping(payload))) => self.send(Kind::Pong, &payload, until)?,
+                Ok(Some(Incoming::Ping(payload))) => self.send_frame(Kind::Pong, &payload, until)?,
                 Ok(Some(Incoming::Pong)) => {}
                 Ok(Some(Incoming::Close(code))) => {
                     let code = code.map_or_else(String::new, |code| format!(" ({code})"));
-                    return Err(SocketFailure::Hiccup(format!("it has closed the connection{code}")));
+                    return Err(SocketFailure::Temporary(format!("it closed the connection{code}")));
                 }
                 Ok(None) => match self.connection.read(&mut buffer, until) {
                     Ok(0) => return Err(self.broken(&Fault::Lost)),
                     Ok(count) => {
                         self.share
                             .hold(self.reader.held() + count)
-                            .map_err(|crowded| SocketFailure::Hiccup(crowded.to_string()))?;
+                            .map_err(|crowded| SocketFailure::Temporary(crowded.to_string()))?;
                         self.reader.push(&buffer[..count]);
                     }
                     Err(fault) => return Err(self.broken(&fault)),
                 },
                 Err(broken) => {
-                    self.goodbye(broken.code());
-                    return Err(SocketFailure::Declined(format!("it sends {}", broken.explain())));
+                    self.send_close(broken.code());
+                    return Err(SocketFailure::Declined(format!("the gateway sent {}", broken.explain())));
                 }
             }
         }
     }
 
-    /// Says that we are going.
+    /// Sends a close frame and drops the connection.
     pub(super) fn close(mut self) {
-        self.goodbye(NORMAL);
+        self.send_close(CLOSE_NORMAL);
     }
 
-    fn goodbye(&mut self, code: u16) {
-        // Whoever cannot hear it finds the connection closed.
-        let _ = self.connection.write(&close_frame(code, Some(random::bytes())), Instant::now() + GOODBYE);
+    fn send_close(&mut self, code: u16) {
+        // If the frame cannot be sent, the gateway sees the connection closed.
+        let _ =
+            self.connection.write(&close_frame(code, Some(random::bytes())), Instant::now() + CLOSE_TIMEOUT);
     }
 
-    fn send(&mut self, kind: Kind, payload: &[u8], until: Instant) -> Result<(), SocketFailure> {
+    fn send_frame(&mut self, kind: Kind, payload: &[u8], until: Instant) -> Result<(), SocketFailure> {
         let frame = frame(kind, true, payload, Some(random::bytes()));
         self.connection.write(&frame, until).map_err(|fault| self.broken(&fault))
     }
 
     fn broken(&self, fault: &Fault) -> SocketFailure {
         match fault {
-            // Our own switch looks like a broken connection.
+            // Our own stop switch also breaks connections.
             _ if self.stop.is_closed() => SocketFailure::Away(stopped(Stage::Asking(Sent::Nothing))),
             Fault::TooSlow => too_slow(),
-            _ => SocketFailure::Hiccup("the connection ended before the answer".to_owned()),
+            _ => SocketFailure::Temporary("the connection ended before the answer".to_owned()),
         }
     }
 }
 
 fn too_slow() -> SocketFailure {
-    SocketFailure::Hiccup("it does not answer in time".to_owned())
+    SocketFailure::Temporary("it does not answer in time".to_owned())
 }
 
-/// Whether the other side has understood that we leave HTTP behind (RFC 6455 §4.1).
-fn agreed(status: StatusCode, headers: &HeaderMap, key: &str) -> Result<(), SocketFailure> {
+/// Whether the server accepts the switch to WebSocket (RFC 6455 §4.1).
+fn check_upgrade(status: StatusCode, headers: &HeaderMap, key: &str) -> Result<(), SocketFailure> {
     let away =
         |why| Err(SocketFailure::Away(TurnFailure::new(Class::Closed, why).with_status(status.as_u16())));
     match status.as_u16() {
@@ -168,20 +169,26 @@ fn agreed(status: StatusCode, headers: &HeaderMap, key: &str) -> Result<(), Sock
         429 => return away(Why::TooManyLogins),
         503 => return away(Why::Draining),
         502 | 504 | 520..=524 => return away(Why::Unreachable),
-        500.. => return Err(SocketFailure::Hiccup(format!("it answers {status} to a WebSocket"))),
-        _ => return Err(SocketFailure::Declined(format!("it answers {status} to a WebSocket"))),
+        500.. => {
+            return Err(SocketFailure::Temporary(format!("it answers a WebSocket request with {status}")));
+        }
+        _ => return Err(SocketFailure::Declined(format!("it answers a WebSocket request with {status}"))),
     }
     let has = |name, word: &str| {
         let value = text(headers, &name).unwrap_or_default();
         value.split(',').any(|part| part.trim().eq_ignore_ascii_case(word))
     };
     let accepted = text(headers, &header::SEC_WEBSOCKET_ACCEPT).map(str::trim);
-    // What we did not ask for must not be granted.
-    let extended = headers.contains_key(header::SEC_WEBSOCKET_EXTENSIONS)
+    // The server must not grant an extension or a protocol that we did not request.
+    let unrequested = headers.contains_key(header::SEC_WEBSOCKET_EXTENSIONS)
         || headers.contains_key(header::SEC_WEBSOCKET_PROTOCOL);
     let good = has(header::UPGRADE, "websocket")
         && has(header::CONNECTION, "upgrade")
         && accepted == Some(accept_key(key).as_str())
-        && !extended;
-    if good { Ok(()) } else { Err(SocketFailure::Declined("it speaks no WebSocket".to_owned())) }
+        && !unrequested;
+    if good {
+        Ok(())
+    } else {
+        Err(SocketFailure::Declined("it does not follow the WebSocket protocol".to_owned()))
+    }
 }

@@ -1,4 +1,4 @@
-//! Who is on the team (backend-contract §2.4–2.6, §2.27, §2.32).
+//! The agents of the account (backend-contract §2.4–2.6, §2.27, §2.32).
 
 use serde::{Deserialize, Serialize};
 
@@ -6,15 +6,15 @@ use super::requests;
 use mcr_model::clock::Millis;
 use mcr_model::{Agent, AgentId, AgentProfile, AgentSkills, AgentStatus, TaskId};
 
-/// All agents with their system sessions and flags (§2.4).
+/// Lists all agents with their system sessions and flags (§2.4).
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct ListAgents {}
 
-/// All agents with what belongs into their workspaces (§2.5).
+/// Lists all agents with the contents of their workspaces (§2.5).
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct ListAgentsForRuntime {}
 
-/// Which agent is the orchestrator (§2.6).
+/// Returns the agent that is the orchestrator (§2.6).
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct GetOrchestrator {}
 
@@ -22,38 +22,38 @@ pub struct GetOrchestrator {}
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Orchestrator {
-    /// Perhaps of an agent that no longer exists.
+    /// May name an agent that no longer exists.
     pub orchestrator_agent_id: Option<AgentId>,
 }
 
-/// The skills of one agent or of all (§2.27).
+/// Returns the skills of one agent or of all (§2.27).
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GetAgentSkills<'a> {
-    /// Who asks.
+    /// The acting agent.
     pub agent_id: &'a AgentId,
-    /// About whom; absent means all.
+    /// The agent whose skills are returned. `None` returns those of all agents.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub query_agent_id: Option<&'a AgentId>,
 }
 
-/// Says that an agent is alive (§2.32).
+/// Reports that an agent is alive (§2.32).
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UpdateAgentHeartbeat<'a> {
-    /// Who.
+    /// The agent that is alive.
     pub agent_id: &'a AgentId,
-    /// What the board shows.
+    /// The status that the board shows.
     pub status: AgentStatus,
-    /// What it works on; absent clears what is stored.
+    /// The task that the agent works on. `None` clears the stored one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub current_task_id: Option<&'a TaskId>,
 }
 
-/// When the heartbeat was noted.
+/// The answer to a heartbeat.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub struct Noted {
-    /// By the backend's clock.
+    /// When it was stored, by the backend's clock.
     pub timestamp: Millis,
 }
 

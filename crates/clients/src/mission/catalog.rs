@@ -1,13 +1,14 @@
-//! The 34 functions that take a service token (backend-contract §2.1–2.32, 2.35, 2.36), in its order.
+//! The 34 functions that take a service token (backend-contract §2.1–2.32, 2.35, 2.36), in the contract's
+//! order.
 
 /// One function of the service API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Function {
-    /// Its address.
+    /// The path of the function.
     pub path: &'static str,
     /// Which agents may be named as the acting one.
     pub caller: Caller,
-    /// Whether it changes anything.
+    /// Whether the function changes anything.
     pub writes: Writes,
     /// Whether a second run adds nothing to the first (§1.5, convex-http-api D.2).
     pub repeat: Repeat,
@@ -16,7 +17,7 @@ pub struct Function {
 /// Which agents may be named as the acting one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Caller {
-    /// None is named: the runtime itself asks.
+    /// No agent is named: the runtime itself calls.
     Runtime,
     /// Any agent of the account.
     AnyAgent,
@@ -31,7 +32,7 @@ pub enum Caller {
 pub enum Writes {
     /// It only reads.
     No,
-    /// It opens a session at the first use, and otherwise reads.
+    /// It opens a session at the first use, and otherwise only reads.
     Sessions,
     /// It changes something.
     Yes,
@@ -42,9 +43,9 @@ pub enum Writes {
 pub enum Repeat {
     /// It adds nothing.
     Always,
-    /// It adds nothing where the request carries `sourceNotificationId`.
+    /// It adds nothing if the request carries `sourceNotificationId`.
     WithSourceNotification,
-    /// It adds something, or loses what the first run had to say.
+    /// It adds something, or loses the first run's answer.
     Never,
 }
 
@@ -57,7 +58,7 @@ macro_rules! catalog {
             repeat: Repeat::$repeat,
         };)*
 
-        /// All of them.
+        /// All functions.
         pub const ALL: &[Function] = &[$($name),*];
     };
 }
@@ -79,11 +80,11 @@ catalog! {
     MARK_DELIVERED = "markNotificationDelivered", Runtime, Yes, Always;
     POST_MESSAGE = "createMessageFromAgent", AnyAgent, Yes, WithSourceNotification;
     POST_MESSAGE_AS_ORCHESTRATOR = "createTaskMessageForAgentTool", Orchestrator, Yes, Never;
-    // A repeat creates nothing while the first is unanswered (§5.5), but it answers with an empty list: only whoever
-    // knows that it is a repeat can read that as "asked already".
+    // A repeat creates nothing while the first is unanswered (§5.5), but returns an empty list. Only a caller
+    // that knows of the repeat can read that as "requested already".
     REQUEST_RESPONSES = "createResponseRequestNotifications", Flag("canMentionAgents"), Yes, Never;
     UPDATE_TASK_STATUS = "updateTaskStatusFromAgent", Flag("canModifyTaskStatus"), Yes, Always;
-    // These would only add activity rows, but could also undo what was done in between.
+    // These would only add activity rows, but could also undo changes made in between.
     UPDATE_TASK = "updateTaskFromAgent", Flag("canModifyTaskStatus"), Yes, Never;
     CREATE_TASK = "createTaskFromAgent", Flag("canCreateTasks"), Yes, Never;
     // Each run adds an activity row.
@@ -97,7 +98,7 @@ catalog! {
     LOAD_TASK = "loadTaskDetailsForAgentTool", AnyAgent, No, Always;
     GET_TASK_HISTORY = "getTaskHistoryForAgentTool", AnyAgent, No, Always;
     GET_AGENT_SKILLS = "getAgentSkillsForTool", AnyAgent, No, Always;
-    // An update would be repeated over what somebody wrote in between, so it is settled by reading, too.
+    // A repeated update would overwrite changes made in between, so a lost one is settled by reading.
     WRITE_DOCUMENT = "createDocumentFromAgent", Flag("canCreateDocuments"), Yes, Never;
     LIST_DOCUMENTS = "listDocumentsForAgent", Runtime, No, Always;
     LIST_ASSIGNED_TASKS = "listAssignedTasksForAgent", AnyAgent, No, Always;

@@ -9,9 +9,9 @@ use mcr_model::{AgentId, DocumentEntry, DocumentId, DocumentType, TaskId};
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WriteDocument<'a> {
-    /// Who.
+    /// The acting agent.
     pub agent_id: &'a AgentId,
-    /// Which to overwrite; absent creates.
+    /// The document to overwrite. `None` creates one.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub document_id: Option<&'a DocumentId>,
     /// The task it belongs to. Overwriting without it detaches the document from its task (contract D17).
@@ -26,22 +26,22 @@ pub struct WriteDocument<'a> {
     pub kind: DocumentType,
 }
 
-/// Answers that name a document.
+/// An answer that names a document.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DocumentRef {
-    /// Which.
+    /// The document.
     pub document_id: DocumentId,
 }
 
-/// The newest documents (§2.29).
+/// Lists the newest documents (§2.29).
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ListDocuments<'a> {
-    /// Of which task; absent means of the account.
+    /// Only those of this task. `None` lists those of the account.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub task_id: Option<&'a TaskId>,
-    /// Of which type.
+    /// Only those of this type.
     #[serde(rename = "type", skip_serializing_if = "Option::is_none")]
     pub kind: Option<DocumentType>,
     /// Up to 100.
@@ -49,7 +49,7 @@ pub struct ListDocuments<'a> {
     pub limit: Option<u32>,
 }
 
-/// The list.
+/// The answer to [`ListDocuments`].
 #[derive(Clone, Debug, Deserialize)]
 pub struct DocumentList {
     /// Newest first.

@@ -1,53 +1,53 @@
-//! Threads: writing into them and reading them (backend-contract §2.12, §2.13, §2.23, §2.35).
+//! Task threads: posting to them and reading them (backend-contract §2.12, §2.13, §2.23, §2.35).
 
 use serde::{Deserialize, Serialize};
 
 use super::{Function, Request, catalog, requests};
 use mcr_model::{AgentId, MessageId, NotificationId, StorageId, TaskId, ThreadItem, UploadId};
 
-/// Writes into a thread in an agent's name (§2.12).
+/// Posts a message to a thread as an agent (§2.12).
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PostMessage<'a> {
-    /// Where.
+    /// The task whose thread it is.
     pub task_id: &'a TaskId,
-    /// Who.
+    /// The author.
     pub agent_id: &'a AgentId,
     /// Markdown, up to 100,000 characters.
     pub content: &'a str,
-    /// Whether agents learn nothing of it.
+    /// Whether to create no notifications for agents.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub suppress_agent_notifications: Option<bool>,
-    /// Files, registered before.
+    /// The attached files, registered before.
     #[serde(skip_serializing_if = "<[_]>::is_empty")]
     pub attachments: &'a [Attachment],
-    /// The notification that this answers: the backend admits one message for each, whatever it says, and answers
-    /// a second with the id of the first.
+    /// The notification that this message answers. The backend stores one message per notification, whatever
+    /// its content, and returns the id of the first for a second.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub source_notification_id: Option<&'a NotificationId>,
 }
 
-/// A file of a message.
+/// A file attached to a message.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Attachment {
-    /// Where it is stored.
+    /// The stored file.
     pub storage_id: StorageId,
-    /// Its name.
+    /// Its file name.
     pub name: String,
     /// Its MIME type.
     #[serde(rename = "type")]
     pub mime: String,
-    /// Its size.
+    /// Its size in bytes.
     #[serde(rename = "size")]
     pub size_bytes: u64,
 }
 
-/// Answers that name a message.
+/// An answer that names a message.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MessageRef {
-    /// Which; created now or before.
+    /// The message, created now or before.
     pub message_id: MessageId,
 }
 
@@ -60,48 +60,48 @@ impl Request for PostMessage<'_> {
     }
 }
 
-/// Writes into any thread as the orchestrator (§2.13).
+/// Posts a message to any thread as the orchestrator (§2.13).
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PostMessageAsOrchestrator<'a> {
-    /// Who.
+    /// The acting agent.
     pub agent_id: &'a AgentId,
-    /// Where.
+    /// The task whose thread it is.
     pub task_id: &'a TaskId,
     /// Markdown, up to 100,000 characters.
     pub content: &'a str,
 }
 
-/// The newest messages of a thread, oldest first, as the orchestrator (§2.23).
+/// Lists the newest messages of a thread, oldest first, as the orchestrator (§2.23).
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ListThread<'a> {
-    /// Who asks.
+    /// The acting agent.
     pub agent_id: &'a AgentId,
-    /// Which; an unknown one has an empty thread.
+    /// The task whose thread it is. An unknown task has an empty thread.
     pub task_id: &'a TaskId,
     /// Up to 200.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
 }
 
-/// Registers a stored file for a message to come (§2.35).
+/// Registers a stored file for a later message (§2.35).
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RegisterUpload<'a> {
-    /// For which task.
+    /// The task of the message.
     pub task_id: &'a TaskId,
-    /// By whom.
+    /// The acting agent.
     pub agent_id: &'a AgentId,
-    /// Which file.
+    /// The stored file.
     pub storage_id: &'a StorageId,
 }
 
-/// The registration.
+/// The answer to [`RegisterUpload`].
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UploadRef {
-    /// Which; the same for the same file.
+    /// The upload. The same file always has the same id.
     pub upload_id: UploadId,
 }
 

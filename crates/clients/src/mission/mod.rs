@@ -1,11 +1,13 @@
-//! Mission Control's service functions, typed: the calls that a service token opens.
+//! Mission Control's service functions as types: the calls that a service token permits.
 //!
-//! [`catalog`] lists them: path, who may call, whether they write, whether they may be repeated. Each has a request
-//! type here, in the file of its subject, that names its entry and the type of its answer; [`Mission::ask`] adds
-//! account and token, makes the call, and decodes the answer once, straight into that type.
+//! [`catalog`] lists the functions: their path, who may call them, whether they write, and whether they may
+//! be repeated. Each function has a request type here, in the file of its subject. The type names its
+//! catalogue entry and the type of its answer. [`Mission::ask`] adds account and token, makes the call, and
+//! decodes the answer once, straight into that type.
 //!
-//! Sent: absent optionals are left out, never `null`. Read: unknown fields are ignored, whole numbers may come as
-//! `3.0`. An answer that does not fit is an error that names the function and the field, not a guess.
+//! Requests omit absent optional fields and never send `null`. Answers may have unknown fields, which are
+//! ignored, and whole numbers may come as `3.0`. An answer that does not fit is an error that names the
+//! function and the field, never a guess.
 
 mod agents;
 pub mod catalog;
@@ -45,32 +47,32 @@ pub use tasks::{
     TaskChanges, TaskHistory, TaskRef, UpdateTask, UpdateTaskStatus,
 };
 
-use crate::convex::{Call, CallError, Convex, Kind};
+use crate::convex::{Call, CallError, Convex, FunctionKind};
 use mcr_model::AccountId;
 use mcr_model::secret::Secret;
 
-/// How long a service call may take with all its repeats. Its work is well under a second; a slot is waited for up
-/// to ten.
+/// The time limit of a service call with all its attempts. The work takes well under a second. A free slot of
+/// the backend may take up to ten seconds.
 pub const DEADLINE: Duration = Duration::from_secs(30);
 
-/// What can be asked of Mission Control.
+/// A typed request to Mission Control.
 pub trait Request: Serialize {
-    /// Its entry in the catalogue.
+    /// The function's catalogue entry.
     const FUNCTION: &'static Function;
-    /// What comes back.
+    /// The type of the answer.
     type Answer: DeserializeOwned;
 
     /// Whether a second run of *this* request adds nothing to the first.
     fn may_repeat(&self) -> bool {
         match Self::FUNCTION.repeat {
             Repeat::Always => true,
-            // A request that carries such a key overrides this method and looks.
+            // A request that carries such a key overrides this method.
             Repeat::WithSourceNotification | Repeat::Never => false,
         }
     }
 }
 
-/// The backend as one account sees it. Cheap to clone; one for each thread that calls.
+/// The backend as one account sees it. Each calling thread has its own. Cheap to clone.
 #[derive(Clone)]
 pub struct Mission {
     convex: Arc<dyn Convex>,
@@ -78,7 +80,7 @@ pub struct Mission {
     token: Secret,
 }
 
-/// Which entry of the catalogue each request asks for, and what comes back: `Request: ENTRY -> Answer;`.
+/// The catalogue entry and the answer of each request: `Request: ENTRY -> Answer;`.
 macro_rules! requests {
     ($($request:ty: $entry:ident -> $answer:ty;)*) => {$(
         impl crate::mission::Request for $request {
@@ -109,24 +111,30 @@ impl Mission {
         &self.account
     }
 
-    /// Asks, within [`DEADLINE`].
+    /// Makes the request, within [`DEADLINE`].
     pub fn ask<R: Request>(&self, request: &R) -> Result<R::Answer, CallError> {
         self.ask_within(DEADLINE, request)
     }
 
-    /// Asks, within a time of the caller's.
+    /// Makes the request, within the caller's deadline.
     pub fn ask_within<R: Request>(&self, deadline: Duration, request: &R) -> Result<R::Answer, CallError> {
         let path = R::FUNCTION.path;
         let args = Arguments { account_id: &self.account, service_token: self.token.expose(), request };
         let args = to_raw_value(&args).map_err(|why| CallError::before_sending(path, &why.to_string()))?;
-        let call = Call { kind: Kind::Action, path, args: &args, deadline, may_repeat: request.may_repeat() };
+        let call = Call {
+            kind: FunctionKind::Action,
+            path,
+            args: &args,
+            deadline,
+            may_repeat: request.may_repeat(),
+        };
         let value = self.convex.call(&call)?;
         decode(&call, &value).inspect_err(|error| warn!("{error}"))
     }
 }
 
-/// The answer as its type. If it does not fit, the function ran all the same: for a call that may not be repeated
-/// the outcome is then known to nobody but the backend.
+/// Decodes the answer into its type. If it does not fit, the function ran all the same. For a call that must
+/// not be repeated, only the backend then knows the outcome.
 fn decode<T: DeserializeOwned>(call: &Call<'_>, value: &RawValue) -> Result<T, CallError> {
     serde_json::from_str(value.get()).map_err(|why| CallError::not_understood(call, &why.to_string()))
 }

@@ -1,4 +1,4 @@
-//! The notifications to deliver, and what became of them (backend-contract §2.7–2.11, §2.14).
+//! The notifications to deliver, and the marks that track their delivery (backend-contract §2.7–2.11, §2.14).
 
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
@@ -6,73 +6,73 @@ use serde_json::value::RawValue;
 use super::{Done, requests};
 use mcr_model::{AgentId, DeliveryContext, Notification, NotificationId, TaskId};
 
-/// The oldest rows that are not settled, oldest first (§2.7).
+/// Lists the oldest unsettled rows, oldest first (§2.7).
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct ListUndelivered {
     /// 1 to 500.
     pub limit: u32,
 }
 
-/// Everything about one row (§2.8).
+/// Returns everything about one row (§2.8).
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GetDeliveryContext<'a> {
-    /// Which.
+    /// The notification.
     pub notification_id: &'a NotificationId,
 }
 
-/// Says that an attempt begins: the board shows "typing" (§2.9).
+/// Marks the start of an attempt: the board shows "typing" (§2.9).
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MarkRead<'a> {
-    /// Which.
+    /// The notification.
     pub notification_id: &'a NotificationId,
 }
 
-/// Says that an attempt failed: typing ends, the row stays (§2.10).
+/// Marks the end of a failed attempt: "typing" ends, the row stays (§2.10).
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MarkDeliveryEnded<'a> {
-    /// Which.
+    /// The notification.
     pub notification_id: &'a NotificationId,
 }
 
-/// Says that the row is settled for good (§2.11).
+/// Marks the row as settled for good (§2.11).
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MarkDelivered<'a> {
-    /// Which.
+    /// The notification.
     pub notification_id: &'a NotificationId,
 }
 
-/// Asks other agents for an answer (§2.14).
+/// Requests an answer from other agents (§2.14).
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RequestResponses<'a> {
-    /// Who asks.
+    /// The acting agent.
     pub requester_agent_id: &'a AgentId,
-    /// About what.
+    /// The task in question.
     pub task_id: &'a TaskId,
-    /// Whom; the backend does not strip an `@`.
+    /// The agents to ask. The backend does not strip an `@`.
     pub recipient_slugs: &'a [String],
-    /// What.
+    /// The question.
     pub message: &'a str,
 }
 
-/// What was created; nobody where each was asked already and has not answered.
+/// The answer to [`RequestResponses`]. Empty if every agent was asked before and has not answered yet.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Requested {
-    /// One for each who was asked now.
+    /// One for each agent that was asked now.
     pub notification_ids: Vec<NotificationId>,
 }
 
-/// The rows, and those among them that make no sense: one of them must not hide the others.
+/// The rows, and the errors of those that cannot be read: an unreadable row must not hide the others.
 #[derive(Clone, Debug, Default)]
 pub struct Undelivered {
     /// Oldest first.
     pub rows: Vec<Notification>,
-    /// Why each of the others makes no sense.
+    /// Why each of the other rows cannot be read.
     pub spoilt: Vec<String>,
 }
 
@@ -91,7 +91,7 @@ impl<'de> Deserialize<'de> for Undelivered {
 
 requests! {
     ListUndelivered: LIST_UNDELIVERED -> Undelivered;
-    // None if it does not exist or is another account's.
+    // None if the row does not exist or belongs to another account.
     GetDeliveryContext<'_>: GET_DELIVERY_CONTEXT -> Option<DeliveryContext>;
     MarkRead<'_>: MARK_READ -> Done;
     MarkDeliveryEnded<'_>: MARK_DELIVERY_ENDED -> Done;

@@ -1,61 +1,61 @@
-//! What the runtime reports of itself and asks for itself (backend-contract §2.1–2.3, §2.36).
+//! The runtime's own reports and requests (backend-contract §2.1–2.3, §2.36).
 
 use serde::{Deserialize, Serialize};
 
 use super::requests;
 use mcr_model::{PendingUpgrade, RuntimeReport, RuntimeStatus, UpgradeStatus};
 
-/// Says how the runtime is (§2.1).
+/// Reports the state of the runtime (§2.1).
 #[derive(Clone, Debug, Serialize)]
 pub struct UpdateRuntimeStatus<'a> {
-    /// In one word.
+    /// The status in one word.
     pub status: RuntimeStatus,
-    /// In detail; left out when going offline.
+    /// The details. Omitted when going offline.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub config: Option<&'a RuntimeReport>,
 }
 
-/// The answer of calls that have nothing to say.
+/// The answer of calls that return no data.
 #[derive(Clone, Copy, Debug, Deserialize)]
 pub struct Done {
     /// Always true.
     pub success: bool,
 }
 
-/// Takes a restart request, if there is one: whoever sees it has it alone (§2.2).
+/// Reads and clears a restart request: only one reader sees it (§2.2).
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct CheckRestart {}
 
-/// Whether a restart was asked for.
+/// Whether a restart was requested.
 #[derive(Clone, Copy, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RestartRequested {
-    /// It was, and is now forgotten by the backend.
+    /// If true, the backend has now cleared the request.
     pub restart_requested: bool,
 }
 
-/// Asks for the upgrade that somebody wants (§2.3).
+/// Returns the upgrade that a person requested (§2.3).
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct GetPendingUpgrade {}
 
-/// Says how an upgrade ended (§2.36).
+/// Reports the result of an upgrade (§2.36).
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RecordUpgrade<'a> {
-    /// How.
+    /// The result.
     pub status: UpgradeStatus,
-    /// The gateway's release before.
+    /// The gateway's version before.
     pub from_openclaw_version: &'a str,
-    /// And after.
+    /// The gateway's version after.
     pub to_openclaw_version: &'a str,
-    /// Ours before.
+    /// The runtime's version before.
     pub from_runtime_version: &'a str,
-    /// And after.
+    /// The runtime's version after.
     pub to_runtime_version: &'a str,
-    /// How long it took, in milliseconds.
+    /// The duration in milliseconds.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub duration: Option<u64>,
-    /// What went wrong.
+    /// The error of a failed upgrade.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub error: Option<&'a str>,
 }

@@ -1,4 +1,4 @@
-//! Tasks: changing them and finding them (backend-contract §2.15–2.22, §2.24–2.26, §2.30, §2.31).
+//! Tasks: finding and changing them (backend-contract §2.15–2.22, §2.24–2.26, §2.30, §2.31).
 
 use serde::{Deserialize, Serialize};
 
@@ -6,52 +6,52 @@ use super::{Done, requests};
 use mcr_model::clock::Millis;
 use mcr_model::{Activity, AgentId, Task, TaskHit, TaskId, TaskStatus, ThreadItem, UserId, Word, number};
 
-/// Moves a task on, by several steps if need be (§2.15).
+/// Moves a task to a status, through intermediate statuses if necessary (§2.15).
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UpdateTaskStatus<'a> {
-    /// Which.
+    /// The task.
     pub task_id: &'a TaskId,
-    /// Who.
+    /// The acting agent.
     pub agent_id: &'a AgentId,
     /// `in_progress`, `review`, `done` or `blocked`.
     pub status: TaskStatus,
-    /// Why; with `blocked` only.
+    /// The reason. Only with `blocked`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blocked_reason: Option<&'a str>,
-    /// Only if it stands there now; otherwise nothing changes, and that is no error.
+    /// Moves the task only if this is its status now. Otherwise nothing changes, and that is no error.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub expected_status: Option<TaskStatus>,
 }
 
-/// What became of it.
+/// The answer to [`UpdateTaskStatus`].
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct StatusChange {
-    /// Which.
+    /// The task.
     pub task_id: TaskId,
-    /// Where it stands now.
+    /// Its status now.
     pub status: Word<TaskStatus>,
-    /// When it last changed.
+    /// When the task last changed.
     pub updated_at: Millis,
-    /// Whether it moved.
+    /// Whether the status changed.
     pub changed: bool,
 }
 
-/// Changes a task's fields; those left out stay (§2.16).
+/// Changes a task's fields. Omitted fields stay as they are (§2.16).
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct UpdateTask<'a> {
-    /// Which.
+    /// The task.
     pub task_id: &'a TaskId,
-    /// Who.
+    /// The acting agent.
     pub agent_id: &'a AgentId,
     /// The changes.
     #[serde(flatten)]
     pub changes: TaskChanges<'a>,
 }
 
-/// What may be changed.
+/// The fields that can be changed.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskChanges<'a> {
@@ -64,33 +64,33 @@ pub struct TaskChanges<'a> {
     /// 1 to 5.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<f64>,
-    /// The new list.
+    /// Replaces the list.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labels: Option<&'a [String]>,
-    /// The new list; nobody is told (contract D14).
+    /// Replaces the list. No agent is notified (contract D14).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub assigned_agent_ids: Option<&'a [AgentId]>,
-    /// The new list.
+    /// Replaces the list.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub assigned_user_ids: Option<&'a [UserId]>,
     /// `in_progress`, `review`, `done` or `blocked`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<TaskStatus>,
-    /// Why; counts only when moving into `blocked`.
+    /// The reason. Counts only with a change to `blocked`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blocked_reason: Option<&'a str>,
-    /// When it should be finished.
+    /// The due date.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub due_date: Option<Millis>,
 }
 
-/// Answers that name a task and what changed.
+/// An answer that names a task and its changes.
 #[derive(Clone, Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TaskRef {
-    /// Which.
+    /// The task.
     pub task_id: TaskId,
-    /// The fields that were supplied, changed or not; empty for calls that do not say.
+    /// The supplied fields, changed or not. Empty for calls that do not report them.
     #[serde(default)]
     pub changed_fields: Vec<String>,
 }
@@ -99,29 +99,29 @@ pub struct TaskRef {
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct CreateTask<'a> {
-    /// Who.
+    /// The acting agent.
     pub agent_id: &'a AgentId,
     /// Up to 2,000 characters.
     pub title: &'a str,
     /// Up to 100,000 characters.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub description: Option<&'a str>,
-    /// 1 to 5; 3 if absent.
+    /// 1 to 5. The default is 3.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub priority: Option<f64>,
-    /// Free.
+    /// Free text.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub labels: Option<&'a [String]>,
-    /// When it should be finished.
+    /// The due date.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub due_date: Option<Millis>,
-    /// Where it begins; `inbox` if absent.
+    /// The first status. The default is `inbox`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<TaskStatus>,
-    /// Why; with `blocked` only.
+    /// The reason. Only with `blocked`.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub blocked_reason: Option<&'a str>,
-    /// Who is on it; the backend does not drop doubles.
+    /// The assigned agents. The backend does not remove duplicates.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub assigned_agent_ids: Option<&'a [AgentId]>,
 }
@@ -130,11 +130,11 @@ pub struct CreateTask<'a> {
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AssignTask<'a> {
-    /// Which.
+    /// The task.
     pub task_id: &'a TaskId,
-    /// Who assigns.
+    /// The acting agent.
     pub agent_id: &'a AgentId,
-    /// Who comes to it; nobody is removed.
+    /// The agents to add. No assigned agent is removed.
     pub assigned_agent_ids: &'a [AgentId],
 }
 
@@ -142,36 +142,37 @@ pub struct AssignTask<'a> {
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeleteTask<'a> {
-    /// Which.
+    /// The task.
     pub task_id: &'a TaskId,
-    /// Who.
+    /// The acting agent.
     pub agent_id: &'a AgentId,
     /// Up to 2,000 characters.
     pub reason: &'a str,
 }
 
-/// Ties a task to a pull request, as the orchestrator (§2.20).
+/// Links a task to a pull request, as the orchestrator (§2.20).
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LinkTaskToPr<'a> {
-    /// Who.
+    /// The acting agent.
     pub agent_id: &'a AgentId,
-    /// Which.
+    /// The task.
     pub task_id: &'a TaskId,
-    /// To which; not checked by the backend.
+    /// The number of the pull request, which the backend does not check.
     pub pr_number: u32,
 }
 
-/// The newest tasks, as the orchestrator (§2.21).
+/// Lists the newest tasks, as the orchestrator (§2.21).
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ListTasks<'a> {
-    /// Who asks.
+    /// The acting agent.
     pub agent_id: &'a AgentId,
-    /// Only these. With an assignee and without a status old tasks are missed (contract D20).
+    /// Only tasks with this status. With an assignee and without a status, old tasks are missed (contract
+    /// D20).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub status: Option<TaskStatus>,
-    /// Only those of this agent.
+    /// Only tasks of this agent.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub assignee_agent_id: Option<&'a AgentId>,
     /// Up to 200.
@@ -179,43 +180,43 @@ pub struct ListTasks<'a> {
     pub limit: Option<u32>,
 }
 
-/// One task, as the orchestrator (§2.22).
+/// Returns one task, as the orchestrator (§2.22).
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GetTask<'a> {
-    /// Who asks.
+    /// The acting agent.
     pub agent_id: &'a AgentId,
-    /// Which.
+    /// The task.
     pub task_id: &'a TaskId,
 }
 
-/// Tasks by their words, as the orchestrator (§2.24).
+/// Searches tasks by their words, as the orchestrator (§2.24).
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SearchTasks<'a> {
-    /// Who asks.
+    /// The acting agent.
     pub agent_id: &'a AgentId,
-    /// What to look for; blank finds nothing.
+    /// The words to search for. Blank text finds nothing.
     pub query: &'a str,
     /// Up to 100.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub limit: Option<u32>,
 }
 
-/// A task with its thread (§2.25).
+/// Returns a task with its thread (§2.25).
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct LoadTask<'a> {
-    /// Who asks.
+    /// The acting agent.
     pub agent_id: &'a AgentId,
-    /// Which.
+    /// The task.
     pub task_id: &'a TaskId,
     /// 1 to 200.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub message_limit: Option<u32>,
 }
 
-/// A task with its thread.
+/// The answer to [`LoadTask`].
 #[derive(Clone, Debug, Deserialize)]
 pub struct LoadedTask {
     /// The task.
@@ -224,13 +225,13 @@ pub struct LoadedTask {
     pub thread: Vec<ThreadItem>,
 }
 
-/// A task with all that happened to it (§2.26).
+/// Returns a task with its messages and activities (§2.26).
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct GetTaskHistory<'a> {
-    /// Who asks.
+    /// The acting agent.
     pub agent_id: &'a AgentId,
-    /// Which.
+    /// The task.
     pub task_id: &'a TaskId,
     /// 1 to 200.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -240,39 +241,39 @@ pub struct GetTaskHistory<'a> {
     pub activity_limit: Option<u32>,
 }
 
-/// A task with all that happened to it.
+/// The answer to [`GetTaskHistory`].
 #[derive(Clone, Debug, Deserialize)]
 pub struct TaskHistory {
     /// The task.
     pub task: Task,
     /// Oldest first.
     pub messages: Vec<ThreadItem>,
-    /// Newest first; of the task itself only.
+    /// Newest first. Activities of the task itself only.
     pub activities: Vec<Activity>,
-    /// How much was looked for.
+    /// The limits that the backend applied.
     #[serde(default)]
     pub meta: HistoryLimits,
 }
 
-/// How much of a history was looked for.
+/// The limits that the backend applied to a history.
 #[derive(Clone, Copy, Debug, Default, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HistoryLimits {
-    /// Messages.
+    /// For messages.
     #[serde(default, deserialize_with = "number::optional", skip_serializing_if = "Option::is_none")]
     pub message_limit_applied: Option<u32>,
-    /// Activities.
+    /// For activities.
     #[serde(default, deserialize_with = "number::optional", skip_serializing_if = "Option::is_none")]
     pub activity_limit_applied: Option<u32>,
 }
 
-/// The tasks an agent is on, last changed first (§2.30).
+/// Lists the tasks assigned to an agent, last changed first (§2.30).
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ListAssignedTasks<'a> {
-    /// Whose.
+    /// The agent.
     pub agent_id: &'a AgentId,
-    /// Whether `done` ones, too; archived and blocked ones are always there (contract D19).
+    /// Whether to include `done` tasks. Archived and blocked tasks are always included (contract D19).
     #[serde(skip_serializing_if = "Option::is_none")]
     pub include_done: Option<bool>,
     /// Up to 200.
@@ -280,11 +281,12 @@ pub struct ListAssignedTasks<'a> {
     pub limit: Option<u32>,
 }
 
-/// The tasks that stand somewhere, last changed first (§2.31). Made for the orchestrator's heartbeat; open to all.
+/// Lists the tasks with these statuses, last changed first (§2.31). Made for the orchestrator's heartbeat;
+/// open to all.
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct ListTasksByStatus<'a> {
-    /// Where.
+    /// The statuses.
     pub statuses: &'a [TaskStatus],
     /// Up to 200.
     #[serde(skip_serializing_if = "Option::is_none")]

@@ -1,8 +1,9 @@
-//! A connection that stays ours when the answer to its request is read: what is spoken on it then is no HTTP any more.
+//! Takes over a connection after `101 Switching Protocols`, for a protocol other than HTTP.
 //!
-//! The library makes the connection, with our name lookup, our trust, the proxy of the environment and its place at the
-//! [`Stop`](super::Stop), and speaks HTTP on it until `101 Switching Protocols` is read. Such a connection it lets go of; here it
-//! is caught on its way out, with whatever has come on it already.
+//! The library makes the connection, with our name lookup, our trust, the configured proxy and its
+//! registration at the [`Stop`](super::Stop). It speaks HTTP on it until it has read `101 Switching
+//! Protocols`, and then drops such a connection. This module catches the connection as it is dropped, with
+//! any bytes that have already arrived.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -16,20 +17,20 @@ use super::roots::SharedConnector;
 use super::{Fault, Phases, Roots};
 use mcr_model::BaseUrl;
 
-/// Where the last connection that the agent has let go of is found.
+/// Holds the last connection that the agent dropped.
 #[derive(Clone, Default)]
 pub struct ConnectionUpgrade(Arc<Mutex<Option<Box<dyn Transport>>>>);
 
-/// An agent for one request, whose connection can be taken over when the answer is there.
-pub fn handing_over(base: &BaseUrl, roots: &Roots, phases: &Phases) -> (Agent, ConnectionUpgrade) {
-    let handover = ConnectionUpgrade::default();
+/// An agent for one request, whose connection can be taken over after the answer.
+pub fn upgradable_agent(base: &BaseUrl, roots: &Roots, phases: &Phases) -> (Agent, ConnectionUpgrade) {
+    let upgrade = ConnectionUpgrade::default();
     let config = super::config(base, roots, phases).timeout_recv_response(Some(phases.answer)).build();
-    let connector = HandingConnector { below: roots.connector(), handover: handover.clone() };
-    (Agent::with_parts(config, connector, Lookup), handover)
+    let connector = LendingConnector { below: roots.connector(), upgrade: upgrade.clone() };
+    (Agent::with_parts(config, connector, Lookup), upgrade)
 }
 
 impl ConnectionUpgrade {
-    /// The connection, if the agent has let go of it.
+    /// The connection, if the agent has dropped it.
     pub fn take(&self) -> Option<Connection> {
         let transport = self.0.lock().unwrap_or_else(PoisonError::into_inner).take();
         transport.map(|transport| Connection { transport })
@@ -42,14 +43,14 @@ impl fmt::Debug for ConnectionUpgrade {
     }
 }
 
-/// A connection of ours: bytes out, bytes in.
+/// A raw connection: bytes out, bytes in.
 #[derive(Debug)]
 pub struct Connection {
     transport: Box<dyn Transport>,
 }
 
 impl Connection {
-    /// Reads what there is, and waits for it until then. Nothing means that nothing more will come.
+    /// Reads what has arrived, and waits for input until `until`. Zero means the end of the stream.
     pub fn read(&mut self, into: &mut [u8], until: Instant) -> Result<usize, Fault> {
         if self.transport.buffers().input().is_empty() {
             let came = self.transport.await_input(left(until)?).map_err(|error| Fault::of(&error))?;
@@ -64,7 +65,7 @@ impl Connection {
         Ok(count)
     }
 
-    /// Writes all of it, until then.
+    /// Writes all bytes, at the latest until `until`.
     pub fn write(&mut self, mut bytes: &[u8], until: Instant) -> Result<(), Fault> {
         while !bytes.is_empty() {
             let output = self.transport.buffers().output();
@@ -81,20 +82,20 @@ impl Connection {
 fn left(until: Instant) -> Result<NextTimeout, Fault> {
     let left = until.saturating_duration_since(Instant::now());
     if left < Duration::from_millis(1) {
-        // The library takes none at all for a moment more.
+        // The library would treat zero as one moment more.
         return Err(Fault::TooSlow);
     }
     Ok(NextTimeout { after: left.into(), reason: Timeout::PerCall, ..NextTimeout::default() })
 }
 
-/// Makes connections that are not lost when the agent lets go of them.
+/// Makes connections that survive being dropped by the agent.
 #[derive(Debug)]
-struct HandingConnector {
+struct LendingConnector {
     below: SharedConnector,
-    handover: ConnectionUpgrade,
+    upgrade: ConnectionUpgrade,
 }
 
-impl Connector for HandingConnector {
+impl Connector for LendingConnector {
     type Out = Box<dyn Transport>;
 
     fn connect(
@@ -103,26 +104,26 @@ impl Connector for HandingConnector {
         chained: Option<()>,
     ) -> Result<Option<Self::Out>, ureq::Error> {
         let below = self.below.connect(details, chained)?;
-        let handover = self.handover.clone();
-        Ok(below.map(|below| Box::new(Handed { below: Some(below), handover }) as Box<dyn Transport>))
+        let upgrade = self.upgrade.clone();
+        Ok(below.map(|below| Box::new(LentTransport { below: Some(below), upgrade }) as Box<dyn Transport>))
     }
 }
 
-/// A connection in the agent's hands.
+/// A connection lent to the agent. Dropping it stores the connection for [`ConnectionUpgrade::take`].
 #[derive(Debug)]
-struct Handed {
-    /// There until this is dropped.
+struct LentTransport {
+    /// Present until this is dropped.
     below: Option<Box<dyn Transport>>,
-    handover: ConnectionUpgrade,
+    upgrade: ConnectionUpgrade,
 }
 
-impl Handed {
+impl LentTransport {
     fn below(&mut self) -> &mut dyn Transport {
         self.below.as_deref_mut().expect("it is only taken out when this is dropped")
     }
 }
 
-impl Transport for Handed {
+impl Transport for LentTransport {
     fn buffers(&mut self) -> &mut dyn Buffers {
         self.below().buffers()
     }
@@ -144,12 +145,12 @@ impl Transport for Handed {
     }
 }
 
-impl Drop for Handed {
+impl Drop for LentTransport {
     fn drop(&mut self) {
-        let mut place = self.handover.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut place = self.upgrade.0.lock().unwrap_or_else(PoisonError::into_inner);
         let before = std::mem::replace(&mut *place, self.below.take());
         drop(place);
-        // Dropping one may put another in its place: not under the lock.
+        // Dropping a connection may store another one: not under the lock.
         drop(before);
     }
 }

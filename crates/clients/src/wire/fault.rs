@@ -1,8 +1,8 @@
-//! What broke on the way, and how much of the request had been handed over by then.
+//! What broke on a connection, and how much of the request had been sent by then.
 //!
-//! The library's errors are made for all of HTTP; the house needs to know two things: may the server have acted,
-//! and will another try do better. The first is not guessed from the error: [`Outgoing`] counts the bytes of the
-//! body that the library took, and a server that lacks even one of the announced bytes cannot have acted.
+//! The library's errors cover all of HTTP. Callers need to know two things: may the server have acted, and
+//! may a retry succeed? The first is not guessed from the error. [`Outgoing`] counts the bytes of the body
+//! that the library took. A server that lacks even one of the announced bytes cannot have acted.
 
 use std::fmt;
 use std::io::{self, Read};
@@ -10,30 +10,31 @@ use std::io::{self, Read};
 use rustls::CertificateError;
 use ureq::Timeout;
 
-/// How much of a request's body had been handed over.
+/// How much of a request's body had been sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sent {
-    /// Nothing: there was no connection, or at most the head went out.
+    /// Nothing: there was no connection, or at most the head was sent.
     Nothing,
-    /// Not all of it: the server cannot have read the request.
+    /// A part: the server cannot have read the whole request.
     Part,
     /// All of it, at least to the operating system: the server may have acted.
     Whole,
 }
 
-/// A request body that knows how far it got. It may hold secrets, so it shows only how much of it there is.
+/// A request body that counts the bytes taken from it. `Debug` shows only the counts, because the body may
+/// hold secrets.
 pub struct Outgoing<'a> {
     bytes: &'a [u8],
     taken: usize,
 }
 
 impl<'a> Outgoing<'a> {
-    /// A body, not yet begun. Its length must be announced (`Content-Length`), or [`Sent::Part`] proves nothing.
+    /// An unsent body. Its length must be announced (`Content-Length`), or [`Sent::Part`] proves nothing.
     pub fn new(bytes: &'a [u8]) -> Self {
         Self { bytes, taken: 0 }
     }
 
-    /// How far it got.
+    /// How much has been sent.
     pub fn sent(&self) -> Sent {
         match self.taken {
             0 => Sent::Nothing,
@@ -61,59 +62,59 @@ impl Read for Outgoing<'_> {
 /// What broke.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Fault {
-    /// The name of the host has no address, or its name server did not say.
+    /// The host name has no address, or its name server did not answer.
     NameNotFound,
-    /// There is no connection to the address, or no more; with the system's words.
+    /// No connection to the address, or no longer; with the system's message.
     Unreachable(String),
-    /// The proxy of the environment did not let us through.
+    /// The configured proxy refused the connection.
     Proxy(String),
-    /// The server's certificate is not good.
+    /// The server's certificate is not acceptable.
     Certificate(CertificateFault),
-    /// The other side does not speak TLS as we do.
+    /// The server does not support TLS, or not in a version that we accept.
     NoTls(String),
-    /// A limit of time was reached.
+    /// A time limit was reached.
     TooSlow,
     /// The connection ended before the answer was complete.
     Lost,
-    /// What came back is no HTTP.
+    /// The answer is not HTTP.
     NotHttp,
     /// The head of the answer is larger than 12 KiB.
     HeadTooLarge,
-    /// The body of the answer is larger than the caller takes.
+    /// The body of the answer exceeds the caller's limit.
     BodyTooLarge,
-    /// No memory was free for the body of the answer in time.
+    /// No memory became free for the answer's body in time.
     Crowded,
-    /// The request could not be made: our own mistake.
+    /// The request could not be made: a bug in this program.
     BadRequest(String),
 }
 
 /// What is wrong with a certificate.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum CertificateFault {
-    /// Its time is over.
+    /// It has expired.
     Expired,
-    /// Its time has not come; or our clock is slow.
+    /// It is not valid yet, or our clock is slow.
     NotYetValid,
     /// It is for other names.
     WrongName(Vec<String>),
-    /// Nobody we trust has signed it.
+    /// No trusted authority has signed it.
     UnknownIssuer,
-    /// It names an authority we trust, but another key has signed it: usually an authority that was made anew.
+    /// It names a trusted authority, but another key has signed it. The authority has usually been recreated.
     WrongSignature,
-    /// Something else, in the library's words.
+    /// Another reason, in the library's words.
     Other(String),
 }
 
 impl CertificateFault {
-    /// What is wrong and what to do, to stand behind "the certificate".
+    /// What is wrong and what to do, to follow "the certificate".
     pub fn explain(&self) -> String {
         match self {
             Self::Expired => "has expired (or this machine's clock is wrong)".to_owned(),
             Self::NotYetValid => "is not valid yet (or this machine's clock is wrong)".to_owned(),
-            Self::WrongName(names) if names.is_empty() => "is not made for this host".to_owned(),
-            Self::WrongName(names) => format!("is not made for this host, but for {}", names.join(", ")),
+            Self::WrongName(names) if names.is_empty() => "is not issued for this host".to_owned(),
+            Self::WrongName(names) => format!("is not issued for this host, but for {}", names.join(", ")),
             Self::UnknownIssuer => {
-                "is signed by an authority that is not trusted here (name a private one's PEM file in SSL_CERT_FILE)"
+                "is signed by an authority that is not trusted here (for a private authority, set SSL_CERT_FILE to its PEM file)"
                     .to_owned()
             }
             Self::WrongSignature => {
@@ -126,7 +127,7 @@ impl CertificateFault {
 }
 
 impl Fault {
-    /// Reads the library's error.
+    /// Converts the library's error.
     pub fn of(error: &ureq::Error) -> Self {
         match error {
             ureq::Error::Io(error) => Self::of_io(error),
@@ -142,13 +143,13 @@ impl Fault {
             ureq::Error::InvalidProxyUrl => Self::Proxy("its address is malformed".to_owned()),
             ureq::Error::ConnectionFailed => Self::Unreachable("no connection".to_owned()),
             ureq::Error::BodyStalled => Self::Lost,
-            // The library's list is open; what is left today is said before anything is sent (bad address or
-            // header). What is new must not be taken for proof of anything: the caller looks at `Sent`.
+            // The library's list of errors is open. Its remaining ones come before anything is sent (bad
+            // address or header). A new one must not count as proof of anything: the caller checks `Sent`.
             other => Self::BadRequest(other.to_string()),
         }
     }
 
-    /// Reads an error met on a socket, or while reading a body.
+    /// Converts an error of a socket or of reading a body.
     pub fn of_io(error: &io::Error) -> Self {
         if let Some(inner) = error.get_ref() {
             if let Some(inner) = inner.downcast_ref::<ureq::Error>() {
@@ -168,9 +169,9 @@ impl Fault {
             | io::ErrorKind::InvalidData => Self::Lost,
             io::ErrorKind::TimedOut | io::ErrorKind::WouldBlock => Self::TooSlow,
             io::ErrorKind::OutOfMemory => Self::Crowded,
-            // The standard library has no kind for a failed lookup, only these words.
+            // The standard library has no kind for a failed lookup, only this text.
             _ if error.to_string().contains("lookup address information") => Self::NameNotFound,
-            // Refused, no route, not permitted, no descriptors left, …: the system's words say it best.
+            // Refused, no route, not permitted, no descriptors left, …: the system's message is the clearest.
             _ => Self::Unreachable(error.to_string()),
         }
     }
@@ -186,7 +187,7 @@ impl Fault {
             }
             CertificateError::NotValidForName => CertificateFault::WrongName(Vec::new()),
             CertificateError::NotValidForNameContext { presented, .. } => {
-                // A handful tells whose certificate it is; there may be hundreds.
+                // A few names identify the certificate; there may be hundreds.
                 CertificateFault::WrongName(presented.iter().take(3).map(|name| bare_name(name)).collect())
             }
             CertificateError::UnknownIssuer => CertificateFault::UnknownIssuer,
@@ -196,7 +197,7 @@ impl Fault {
     }
 }
 
-/// `elsewhere.example` of `DnsName("elsewhere.example")`, as the library writes it.
+/// Reduces `DnsName("elsewhere.example")`, as the library writes it, to `elsewhere.example`.
 fn bare_name(presented: &str) -> String {
     let inside = presented.split_once('(').and_then(|(_, rest)| rest.strip_suffix(')'));
     inside.unwrap_or(presented).trim_matches('"').to_owned()
@@ -207,7 +208,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_body_knows_how_far_it_got() {
+    fn a_body_counts_what_was_sent_of_it() {
         let mut body = Outgoing::new(b"four");
         assert_eq!(body.sent(), Sent::Nothing);
         let mut buffer = [0; 3];
@@ -219,7 +220,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_are_read_by_what_they_wrap() {
+    fn a_wrapped_error_is_read_by_its_inner_error() {
         let wrapped = |error: ureq::Error| io::Error::other(error);
         let rows = [
             (wrapped(ureq::Error::BodyExceedsLimit(3)), Fault::BodyTooLarge),

@@ -1,12 +1,12 @@
-//! How long a connection may be silent while an answer is awaited.
+//! Limits how long a connection may be silent while an answer is awaited.
 //!
-//! The limits of [`Phases`](super::Phases) are for a whole phase, and the library's own limit for one read is fixed
-//! when the request begins. An answer that may take hours, but not be silent for minutes, needs a limit for each
-//! silence; and once the answer is complete, little patience is left for the rest of it. So the limit stands here,
-//! where it can be changed while the answer is read.
+//! The limits of [`Phases`](super::Phases) are for a whole phase. The library fixes its limit for one read
+//! when the request starts. An answer that may take hours, but not be silent for minutes, needs a limit for
+//! each silence. Once the answer is complete, only a short limit is left for the rest of the stream. So the
+//! limit is kept here, where it can change while the answer is read.
 //!
-//! And what sends the answer may live although its connection is silent. Where somebody else can tell, the silence is
-//! that of its [`LifeSigns`], which others may keep beating.
+//! The sender may also be alive while its connection is silent. Where other threads can observe it, the
+//! silence is that of its [`LifeSigns`], which those threads keep beating.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -18,10 +18,10 @@ use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTi
 use super::roots::SharedConnector;
 use mcr_core::gateway::LifeSigns;
 
-/// How soon a waiting connection notices what others have found out.
+/// How soon a waiting connection notices a beat from another thread.
 const NOTICE: Duration = Duration::from_secs(2);
 
-/// The longest silence on the connections of one agent. Clones are the same limit.
+/// The longest silence on the connections of one agent. Clones share the limit.
 #[derive(Clone, Debug)]
 pub struct IdleTimeout(Arc<Limit>);
 
@@ -29,7 +29,7 @@ pub struct IdleTimeout(Arc<Limit>);
 struct Limit {
     /// Milliseconds.
     most: AtomicU64,
-    /// By what silence is measured, if not by the connection alone.
+    /// Measures the silence, if it is not that of the connection alone.
     pulse: Mutex<Option<Arc<dyn LifeSigns>>>,
 }
 
@@ -40,19 +40,19 @@ impl IdleTimeout {
         idle_timeout
     }
 
-    /// From the next wait on, with every connection.
+    /// Sets the limit from the next wait on, for every connection.
     pub fn set(&self, most: Duration) {
-        self.heed(None, most);
+        self.set_limit(None, most);
     }
 
-    /// From the next wait on, and for as long as the pulse beats; what comes in makes it beat.
+    /// Sets the limit from the next wait on, counted from the last beat of `pulse`. Input makes it beat.
     pub fn set_by(&self, pulse: &dyn LifeSigns, most: Duration) {
-        self.heed(Some(pulse.share()), most);
+        self.set_limit(Some(pulse.share()), most);
     }
 
-    fn heed(&self, pulse: Option<Arc<dyn LifeSigns>>, most: Duration) {
+    fn set_limit(&self, pulse: Option<Arc<dyn LifeSigns>>, most: Duration) {
         let millis = u64::try_from(most.as_millis()).unwrap_or(u64::MAX);
-        // One thread reads and writes it; nothing else hangs on it.
+        // One thread reads and writes it, and no other state depends on it.
         self.0.most.store(millis.max(1), Ordering::Relaxed);
         *self.0.pulse.lock().unwrap_or_else(PoisonError::into_inner) = pulse;
     }
@@ -65,7 +65,7 @@ impl IdleTimeout {
         self.0.pulse.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Waits for input as long as there is patience.
+    /// Waits for input until the limit is reached.
     fn wait(
         &self,
         timeout: NextTimeout,
@@ -78,7 +78,7 @@ impl IdleTimeout {
                 return Err(ureq::Error::Timeout(Timeout::PerRead));
             }
             match wait(shorter(timeout, left.min(NOTICE))) {
-                // A limit of the whole phase is not ours to stretch.
+                // The limit of the whole phase must not be extended.
                 Err(ureq::Error::Timeout(_)) if *timeout.after > left.min(NOTICE) => {}
                 waited => {
                     pulse.beat();
@@ -96,7 +96,7 @@ fn shorter(timeout: NextTimeout, most: Duration) -> NextTimeout {
     NextTimeout { after: most.into(), reason: Timeout::PerRead, ..timeout }
 }
 
-/// Makes connections that heed a limit.
+/// Makes connections that keep an idle timeout.
 #[derive(Debug)]
 pub(super) struct PatientConnector {
     pub(super) below: SharedConnector,
@@ -152,7 +152,7 @@ mod tests {
 
     use super::*;
 
-    /// When it was last seen alive; none once it is over.
+    /// The last sign of life. `None` once it has ended.
     #[derive(Clone, Debug)]
     struct Seen(Arc<Mutex<Option<Instant>>>);
 
@@ -190,12 +190,12 @@ mod tests {
         assert_eq!(*shorter(next(30), five).after, five);
         assert_eq!(*shorter(NextTimeout::default(), five).after, five);
         let idle_timeout = IdleTimeout::new(Duration::ZERO);
-        assert_eq!(idle_timeout.most(), Duration::from_millis(1), "none at all would stand for ever");
+        assert_eq!(idle_timeout.most(), Duration::from_millis(1), "zero would mean no limit");
     }
 
-    /// Nothing comes in, but somebody else sees signs of life: it is waited for until there are none any more.
+    /// No input comes, but another thread sees signs of life: the wait goes on until they stop.
     #[test]
-    fn a_pulse_that_beats_is_waited_for() {
+    fn a_beating_pulse_extends_the_wait() {
         let idle_timeout = IdleTimeout::new(Duration::from_secs(1));
         let pulse = Seen(Arc::new(Mutex::new(Some(Instant::now()))));
         idle_timeout.set_by(&pulse, Duration::from_millis(40));
@@ -214,6 +214,6 @@ mod tests {
         assert!(matches!(idle_timeout.wait(NextTimeout::default(), &mut |_| Ok(true)), Ok(true)));
         pulse.end();
         let over = idle_timeout.wait(NextTimeout::default(), &mut |_| Ok(true));
-        assert!(matches!(over, Err(ureq::Error::Timeout(_))), "nobody waits for what is over");
+        assert!(matches!(over, Err(ureq::Error::Timeout(_))), "an ended pulse is not awaited");
     }
 }

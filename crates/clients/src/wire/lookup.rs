@@ -1,8 +1,8 @@
-//! From a host name to addresses.
+//! Resolves a host name to addresses.
 //!
-//! The library's own resolver panics when the system has no thread left, and a call must not: here that is an error
-//! like any other. A lookup cannot be interrupted, so it runs on a thread of its own, which is left behind when the
-//! time is over and ends when the system's resolver gives up. Addresses need neither.
+//! The library's own resolver panics when the system cannot start a thread. Here that is an ordinary error. A
+//! lookup cannot be interrupted, so it runs on a separate thread. At the time limit the caller leaves that
+//! thread behind, and it ends when the system's resolver gives up. Numeric addresses need neither.
 
 use std::io;
 use std::net::{SocketAddr, ToSocketAddrs};
@@ -14,7 +14,7 @@ use ureq::http::Uri;
 use ureq::unversioned::resolver::{DefaultResolver, ResolvedSocketAddrs, Resolver};
 use ureq::unversioned::transport::NextTimeout;
 
-/// The most addresses of one name that are tried; the library's list has no more places.
+/// The most addresses tried for one name: the capacity of the library's list.
 const ADDRESSES_MAX: usize = 16;
 
 #[derive(Debug, Default)]
@@ -45,7 +45,7 @@ impl Resolver for Lookup {
 }
 
 fn look_up(name: String, timeout: NextTimeout) -> Result<Vec<SocketAddr>, ureq::Error> {
-    // One answer at most, and nobody may be left to take it: room for one lets the thread end.
+    // There is at most one answer, and its receiver may be gone: a capacity of one lets the thread end.
     let (answer, answered) = mpsc::sync_channel(1);
     thread::Builder::new()
         .name("name lookup".to_owned())

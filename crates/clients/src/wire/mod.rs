@@ -1,16 +1,18 @@
-//! The wire: what every outgoing HTTP call stands on, whoever makes it.
+//! The HTTP transport below every outgoing call. It knows nothing of their content.
 //!
-//! The calls to Mission Control and to the gateway have different words, but the same ground: which certificates
-//! are trusted ([`Roots`]), how an agent is set up ([`agent`]), how much of a request had left the house when
-//! something broke ([`Outgoing`], [`Sent`]), what broke ([`Fault`]), how all of it ends at once ([`Stop`]), and how a connection is
-//! kept that is to speak something else than HTTP ([`handing_over`]).
-//! Nothing here knows what is being said.
+//! The calls to Mission Control and to the gateway share:
 //!
-//! The library below (`ureq`) never sends a request again by itself and never follows a redirect here: what goes
-//! out is what the caller asked for, once. A new version of it is read for these points before it is taken.
+//! - the trusted certificates ([`Roots`]) and the set-up of an agent ([`agent`]);
+//! - how much of a request had been sent when a connection broke ([`Outgoing`], [`Sent`]), and what broke
+//!   ([`Fault`]);
+//! - the switch that ends all calls at once ([`Stop`]);
+//! - the takeover of a connection for another protocol ([`upgradable_agent`]).
 //!
-//! At level trace it also writes to the log, in hexadecimal, every byte that passes: tokens that no redaction can
-//! find. So the log (`telemetry`) lets nothing below warnings through from `ureq`, `ureq_proto` and `rustls`.
+//! The library below (`ureq`) never repeats a request by itself and never follows a redirect here. Each
+//! request of a caller is sent once. Check these points before taking a new version of it.
+//!
+//! At level trace the library also logs every byte that passes, in hexadecimal: tokens that no redaction can
+//! find. So the log (`telemetry`) passes only warnings and errors from `ureq`, `ureq_proto` and `rustls`.
 
 mod connection_upgrade;
 mod fault;
@@ -27,7 +29,7 @@ use ureq::typestate::AgentScope;
 
 use mcr_model::BaseUrl;
 
-pub use connection_upgrade::{Connection, ConnectionUpgrade, handing_over};
+pub use connection_upgrade::{Connection, ConnectionUpgrade, upgradable_agent};
 pub use fault::{CertificateFault, Fault, Outgoing, Sent};
 pub use idle_timeout::IdleTimeout;
 pub use roots::{BadRoots, BadRootsReason, Roots, RootsSource};
@@ -36,38 +38,39 @@ pub use stop::{Registration, Stop};
 use idle_timeout::PatientConnector;
 use lookup::Lookup;
 
-/// How we call ourselves to servers.
+/// The name of this program in its requests.
 const USER_AGENT: &str = concat!("mission-control-runtime/", env!("CARGO_PKG_VERSION"));
 
 /// Bytes per direction and connection. The library's default of 128 KiB each is measurable with fifty
-/// connections; a service call and its answer are mostly below 16 KiB.
+/// connections. A service call and its answer are mostly below 16 KiB.
 const BUFFER_BYTES: usize = 16 * 1024;
 
-/// The head of an answer. It must be less than the buffer: a head that fills it looks like a lost connection.
+/// The largest head of an answer. It must be less than the buffer: a head that fills it looks like a lost
+/// connection.
 const HEAD_BYTES_MAX: usize = 12 * 1024;
 
-/// How long each phase of a request may take. The caller's own deadline for the whole comes on top.
+/// The time limit of each phase of a request. The caller's own deadline for the whole call applies as well.
 #[derive(Clone, Copy, Debug)]
 pub struct Phases {
-    /// Looking up the name; and then again: connecting, the TLS handshake included.
+    /// Looking up the host name, and separately connecting (including the TLS handshake).
     pub connect: Duration,
-    /// Sending the head and the body, each.
+    /// Sending the head, and sending the body.
     pub send: Duration,
     /// Waiting for the status line and the headers.
     pub answer: Duration,
     /// Reading the body.
     pub body: Duration,
-    /// A connection that idled longer is not used again: fronts close them at any moment from 30 s on, and a
-    /// request sent into a closing connection is one whose fate is unknown.
+    /// A connection idle for longer is not reused. Proxies close them at any moment from 30 s on. A request
+    /// sent into a closing connection has an unknown outcome.
     pub idle: Duration,
     /// How many idle connections are kept. An agent that serves one thread needs one.
     pub idle_connections: usize,
 }
 
-/// An agent for one thread: its own connections, and shared trust.
+/// An agent for one thread, with its own connections and the shared trust.
 ///
-/// A loopback address is spoken to directly, whatever proxy the environment names. For other addresses the
-/// variables `ALL_PROXY`, `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` hold, as everywhere; [`proxy_of`] tells.
+/// A loopback address is always contacted directly, whatever proxy the environment names. For other addresses
+/// the variables `ALL_PROXY`, `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` apply as usual; see [`proxy_of`].
 pub fn agent(base: &BaseUrl, roots: &Roots, phases: &Phases) -> Agent {
     let config = config(base, roots, phases)
         .timeout_recv_response(Some(phases.answer))
@@ -76,8 +79,8 @@ pub fn agent(base: &BaseUrl, roots: &Roots, phases: &Phases) -> Agent {
     Agent::with_parts(config, roots.connector(), Lookup)
 }
 
-/// The same for answers that may take any time, but not be silent for long: instead of the phases `answer` and
-/// `body` there is a limit for each silence in them, which can be changed at any time.
+/// An [`agent`] for answers that may take any time, but not be silent for long. The returned [`IdleTimeout`]
+/// replaces the phases `answer` and `body`. It limits each silence and can be changed at any time.
 pub fn patient_agent(
     base: &BaseUrl,
     roots: &Roots,

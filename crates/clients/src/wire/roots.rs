@@ -1,8 +1,14 @@
-//! Whom we trust: the certificate authorities that may vouch for a server.
+//! The trusted certificate authorities, which vouch for servers.
 //!
-//! The file that `SSL_CERT_FILE` names, if it is set; otherwise the system's bundle; otherwise the list that is
-//! part of this program (Mozilla's, by the `webpki-roots` crate), so that an empty container image works. A file
-//! that somebody named must be right: whatever is wrong with it is said at the start, and nothing else is tried.
+//! The first of these sources is used:
+//!
+//! 1. the file that `SSL_CERT_FILE` names, if it is set;
+//! 2. the system's bundle;
+//! 3. the list in this program (Mozilla's, from the `webpki-roots` crate), so that an empty container image
+//!    works.
+//!
+//! A file that a person named must be right. Any defect is reported at the start, and no other source is
+//! tried.
 
 use std::fmt;
 use std::io;
@@ -15,7 +21,7 @@ use rustls::pki_types::pem::PemObject;
 use ureq::tls::{Certificate, RootCerts, TlsConfig};
 use ureq::unversioned::transport::{ConnectionDetails, Connector, DefaultConnector, Transport};
 
-/// Where systems keep their bundle; the first that holds a certificate is taken.
+/// The usual places of the system's bundle. The first with a certificate is used.
 const SYSTEM_BUNDLES: [&str; 6] = [
     // Debian, Ubuntu, Alpine, Arch
     "/etc/ssl/certs/ca-certificates.crt",
@@ -30,10 +36,10 @@ const SYSTEM_BUNDLES: [&str; 6] = [
     "/etc/pki/tls/cacert.pem",
 ];
 
-/// A bundle is some hundred kilobytes. Whatever is larger than 16 MiB is no bundle, and is not read into memory.
+/// A bundle has some hundred kilobytes. A file over 16 MiB is no bundle, and is not read into memory.
 const BUNDLE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
-/// The trusted authorities, read once and shared by all agents, with the TLS configuration made of them.
+/// The trusted authorities, with the TLS configuration made of them. Read once and shared by all agents.
 #[derive(Clone, Debug)]
 pub struct Roots {
     source: RootsSource,
@@ -69,18 +75,18 @@ pub enum BadRootsReason {
     Missing,
     /// It is a directory (that would be `SSL_CERT_DIR`).
     Directory,
-    /// It is there, but cannot be read.
+    /// It exists, but cannot be read.
     Unreadable(io::ErrorKind),
     /// It is larger than any bundle.
     TooLarge,
-    /// Readable, but without a certificate in it.
+    /// It can be read, but has no certificate in it.
     Empty,
-    /// The n-th certificate in it is malformed.
+    /// The n-th certificate in the file is malformed.
     Malformed(usize),
 }
 
 impl Roots {
-    /// Reads them; `named` is the value of `SSL_CERT_FILE`.
+    /// Loads the authorities. `named` is the value of `SSL_CERT_FILE`.
     pub fn load(named: Option<&Path>) -> Result<Self, BadRoots> {
         if let Some(path) = named {
             return Self::named(path).map_err(|reason| BadRoots { path: path.to_owned(), reason });
@@ -88,7 +94,7 @@ impl Roots {
         Ok(Self::system(&SYSTEM_BUNDLES).unwrap_or_else(Self::bundled))
     }
 
-    /// Only these, every one of them must be sound.
+    /// Trusts only the certificates in this file, each of which must be valid.
     fn named(path: &Path) -> Result<Self, BadRootsReason> {
         let bytes = read(path)?;
         let mut store = RootCertStore::empty();
@@ -104,7 +110,8 @@ impl Roots {
         Ok(Self::of(RootsSource::Named(path.to_owned()), &found))
     }
 
-    /// The first bundle with a usable certificate; what is unusable in it is passed over, as everybody does.
+    /// Loads the first bundle with a usable certificate. Unusable certificates in it are skipped, as other
+    /// programs do.
     fn system(places: &[&str]) -> Option<Self> {
         places.iter().find_map(|place| {
             let bytes = read(Path::new(place)).ok()?;
@@ -128,23 +135,23 @@ impl Roots {
     fn with(source: RootsSource, count: Option<usize>, roots: RootCerts) -> Self {
         let tls = TlsConfig::builder()
             .root_certs(roots)
-            // Named, so that no other crate's default provider can take its place.
+            // Named explicitly, so that no other crate's default provider is used.
             .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
             .build();
         Self { source, count, tls, connector: SharedConnector::default() }
     }
 
-    /// Where they come from.
+    /// The source of the authorities.
     pub fn source(&self) -> &RootsSource {
         &self.source
     }
 
-    /// How many there are; the list inside this program is not counted.
+    /// The number of authorities. `None` for the list inside this program.
     pub fn count(&self) -> Option<usize> {
         self.count
     }
 
-    /// In words, for `doctor`.
+    /// The source in words, for `doctor`.
     pub fn describe(&self) -> String {
         let count = self.count.unwrap_or_default();
         let some = if count == 1 { "1 authority".to_owned() } else { format!("{count} authorities") };
@@ -186,7 +193,7 @@ fn read(path: &Path) -> Result<Vec<u8>, BadRootsReason> {
 }
 
 impl BadRootsReason {
-    /// What is wrong, to stand behind the name of the file.
+    /// What is wrong, to follow the name of the file.
     pub fn explain(self) -> String {
         match self {
             Self::Missing => "does not exist".to_owned(),
@@ -209,10 +216,10 @@ impl fmt::Display for BadRoots {
 
 impl std::error::Error for BadRoots {}
 
-/// One connector for all agents of the same trust.
+/// One connector for all agents with the same trust.
 ///
-/// The library's own one keeps the TLS configuration it builds at its first use. Shared, the authorities are
-/// parsed once and not once per worker, and a worker can resume the TLS session of another.
+/// The library's connector keeps the TLS configuration that it builds at its first use. Sharing it parses the
+/// authorities once, not once per worker. It also lets one worker resume the TLS session of another.
 #[derive(Clone, Debug, Default)]
 pub(super) struct SharedConnector(Arc<DefaultConnector>);
 
@@ -233,7 +240,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn without_a_system_bundle_the_list_inside_is_taken() {
+    fn without_a_system_bundle_the_bundled_list_is_used() {
         assert!(Roots::system(&["/nowhere/at/all.pem", "/"]).is_none());
         let roots = Roots::bundled();
         assert_eq!((roots.source(), roots.count()), (&RootsSource::Bundled, None));

@@ -1,4 +1,4 @@
-//! One switch that ends all outgoing calls at once: those that wait for their next try, and those in flight.
+//! A switch that ends all outgoing calls at once: those in flight, and those that wait for a retry.
 
 use std::fmt;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -6,9 +6,10 @@ use std::time::{Duration, Instant};
 
 use ureq::Agent;
 
-/// The switch. Clones are the same switch; it only ever goes from open to closed.
+/// The switch. Clones are the same switch. It goes from open to closed only.
 ///
-/// A name lookup or a TCP connect under way is not interrupted: it ends by its own limit (`Phases::connect`).
+/// A name lookup or a TCP connect in progress is not interrupted. It ends by its own limit
+/// (`Phases::connect`).
 #[derive(Clone, Default)]
 pub struct Stop(Arc<Inner>);
 
@@ -31,7 +32,7 @@ impl Stop {
         Self::default()
     }
 
-    /// Ends all waits and all calls of the registered agents; they make no new ones.
+    /// Ends all waits and all calls of the registered agents. They can make no new calls.
     pub fn close(&self) {
         let agents = {
             let mut state = self.0.lock();
@@ -49,7 +50,7 @@ impl Stop {
         self.0.lock().closed
     }
 
-    /// Waits this long, or until the switch is closed; says whether it is.
+    /// Waits for this long, or until the switch is closed. Returns whether it is closed.
     pub fn wait(&self, span: Duration) -> bool {
         let begun = Instant::now();
         let mut state = self.0.lock();
@@ -63,7 +64,7 @@ impl Stop {
         true
     }
 
-    /// Lets the switch end this agent's calls, for as long as the registration lives.
+    /// Lets the switch end this agent's calls while the registration lives.
     pub fn register(&self, agent: &Agent) -> Registration {
         let mut state = self.0.lock();
         let number = state.next;
@@ -91,7 +92,7 @@ impl fmt::Debug for Stop {
     }
 }
 
-/// An agent's entry at a [`Stop`]; dropping it takes the agent off the list.
+/// An agent's registration at a [`Stop`]. Dropping it unregisters the agent.
 #[derive(Debug)]
 pub struct Registration {
     number: u64,
@@ -121,11 +122,11 @@ mod tests {
         let waiter = std::thread::spawn(move || other.wait(Duration::from_mins(1)));
         stop.close();
         assert!(waiter.join().unwrap());
-        assert!(stop.wait(Duration::from_mins(1)), "a closed switch lets nobody wait");
+        assert!(stop.wait(Duration::from_mins(1)), "a closed switch lets no thread wait");
     }
 
     #[test]
-    fn an_agent_leaves_with_its_registration_and_none_comes_after_the_close() {
+    fn dropping_a_registration_removes_the_agent_and_a_closed_switch_registers_none() {
         let stop = Stop::new();
         let agent = Agent::new_with_defaults();
         let registration = stop.register(&agent);

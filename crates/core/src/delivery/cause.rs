@@ -1,93 +1,136 @@
 //! The causes of failed attempts: how often each may be met, and how long a row rests after it.
 //!
-//! A row counts each cause by its name. The names stand in the ledger and do not change.
+//! A row counts each cause by its name. The names stand in the ledger and do not change. [`Cause`] is the table of all
+//! causes; [`Failures`] counts them, and keeps the names that a newer version has written.
 
-use std::collections::BTreeMap;
+mod failures;
+
 use std::time::Duration;
-
-use serde::{Deserialize, Serialize};
 
 use super::Trouble;
 use super::failure::{Setback, Unsettled, Weight};
 use super::retry::{Budget, LOST_MAX, PROVIDER_REFUSALS_MAX, SILENCES_MAX, UNKNOWN_MAX};
 use crate::gateway::{Class, GatewayError, Why};
 
-/// The backend refused without a reason that would settle it.
-pub const BACKEND: &str = "backend";
-/// The backend was out of reach. It is counted in a row, and only lengthens the pauses.
-pub const BACKEND_AWAY: &str = "backend-away";
-/// The breaker to the gateway was open.
-pub const TURNED_AWAY: &str = "turned-away";
-/// The answer to the turn of now was lost and nowhere to be found, so the turn was sent again.
-pub const LOST_ANSWER: &str = "lost-answer";
-/// The agent said nothing where it should.
-pub const SILENCE: &str = "silence";
-/// The backend knew nothing of the row.
-pub const NO_CONTEXT: &str = "no-context";
-/// Failures of the row's own that form 1 summed up without their causes.
-pub const EARLIER: &str = "earlier";
-/// Failures of the provider or the configuration that form 1 summed up without their causes.
-pub const EARLIER_PROVIDER: &str = "earlier-provider";
+pub use failures::Failures;
 
-/// How often each cause was met, by its name. Names of a newer version are kept.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct Failures(BTreeMap<String, u32>);
+/// How a cause is counted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Rule {
+    pub(super) blame: Blame,
+    pub(super) limit: Limit,
+    pub(super) pause: Pause,
+}
 
-impl Failures {
-    /// How often this cause was met.
-    pub fn of(&self, cause: &str) -> u32 {
-        self.0.get(cause).copied().unwrap_or(0)
-    }
-
-    /// It was met so many times more; how often in all.
-    pub fn add(&mut self, cause: &str, times: u32) -> u32 {
-        if times == 0 {
-            return self.of(cause);
+/// Defines [`Cause`] with the name, the blame, the limit and the pause of each.
+macro_rules! causes {
+    ($($(#[$doc:meta])* $cause:ident $name:literal $blame:ident $limit:ident $pause:ident,)*) => {
+        /// Why an attempt failed.
+        #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+        pub enum Cause {
+            $($(#[$doc])* $cause,)*
         }
-        let count = self.0.entry(cause.to_owned()).or_default();
-        *count = count.saturating_add(times);
-        *count
-    }
 
-    /// What it stands for is over.
-    pub fn clear(&mut self, cause: &str) {
-        self.0.remove(cause);
-    }
+        impl Cause {
+            /// Every cause.
+            pub const ALL: &[Self] = &[$(Self::$cause,)*];
 
-    /// Failures that need not concern any other row.
-    pub fn of_row(&self) -> u32 {
-        self.sum(Blame::Row)
-    }
+            /// The name in the ledger.
+            pub const fn name(self) -> &'static str {
+                match self {
+                    $(Self::$cause => $name,)*
+                }
+            }
 
-    /// Failures where the model's provider or the gateway's configuration was in the way.
-    pub fn of_provider(&self) -> u32 {
-        self.sum(Blame::Provider)
-    }
+            pub(super) const fn rule(self) -> Rule {
+                match self {
+                    $(Self::$cause => Rule { blame: Blame::$blame, limit: Limit::$limit, pause: Pause::$pause },)*
+                }
+            }
+        }
+    };
+}
 
-    /// Failed attempts, as people count them: a turn that is sent again because its answer was lost is none.
-    pub fn attempts(&self) -> u32 {
-        let row = self.of_row().saturating_sub(self.of(LOST_ANSWER));
-        row.saturating_add(self.of_provider()).saturating_add(self.of(BACKEND_AWAY))
-    }
+causes! {
+    /// The provider of the model fails for a while.
+    ProviderTrouble "provider-trouble" Provider Others Doubled,
+    /// The provider of the model refuses requests for now.
+    ProviderRefused "provider-refused" Provider Others Doubled,
+    /// The provider rejects this request.
+    ProviderRejected "provider-rejected" Provider Refusals Mended,
+    /// The gateway does not know the agent.
+    UnknownAgent "unknown-agent" Provider Refusals Mended,
+    /// The backend refused without a reason that settles the row.
+    Backend "backend" Row Others Doubled,
+    /// The backend was out of reach. The count is of failures in a row, and only lengthens the pauses.
+    BackendAway "backend-away" Outage None Doubled,
+    /// The breaker to the gateway was open.
+    TurnedAway "turned-away" Outage None Breaker,
+    /// The answer to the present turn was lost and cannot be found, so the turn was sent again. Older versions counted
+    /// [`Cause::AnswerNotReceived`] under this name too.
+    LostAnswer "lost-answer" Row Lost Lost,
+    /// The agent said nothing where it should.
+    Silence "silence" Row Silences Linear,
+    /// The backend did not know the row.
+    NoContext "no-context" Row Unknown Doubled,
+    /// The backend answered with another row.
+    ForeignContext "foreign-context" Row Attempts Doubled,
+    /// The turn showed no sign of life for too long.
+    StuckTurn "stuck-turn" Row Attempts Doubled,
+    /// The worker panicked.
+    Panic "panic" Row Attempts Doubled,
+    /// The runtime crashed while it worked on the row. [`crash`](super::crash) decides what follows.
+    Crash "crash" Runtime None NotRetried,
+    /// No gateway is configured.
+    NoGateway "no-gateway" Row Attempts Doubled,
+    /// No connection to the gateway.
+    Unreachable "unreachable" Row Attempts Doubled,
+    /// The gateway is shutting down.
+    Draining "draining" Row Attempts Doubled,
+    /// The gateway refuses the token.
+    TokenRefused "token-refused" Row Attempts Doubled,
+    /// The gateway limits logins.
+    TooManyLogins "too-many-logins" Row Attempts Doubled,
+    /// The gateway does not serve the endpoint for turns.
+    EndpointOff "endpoint-off" Row Attempts Doubled,
+    /// The answer was a page, and others get through.
+    NotAGateway "not-a-gateway" Row Attempts Doubled,
+    /// The gateway refuses our request.
+    OurRequest "our-request" Row Attempts Doubled,
+    /// The gateway refuses our tools.
+    ToolsRefused "tools-refused" Row Attempts Doubled,
+    /// The request is too large.
+    TooLarge "too-large" Row Attempts Doubled,
+    /// The run failed inside the gateway.
+    Internal "internal" Row Attempts Doubled,
+    /// The gateway interrupted the run.
+    Interrupted "interrupted" Row Attempts Doubled,
+    /// The gateway reported a failed turn after its answer was lost.
+    AnswerNotReceived "answer-not-received" Row Attempts Doubled,
+    /// The gateway was silent for too long.
+    Silent "silent" Row Attempts Doubled,
+    /// The answer is too large.
+    AnswerTooLarge "answer-too-large" Row Attempts Doubled,
+    /// The answer was not understood.
+    NotUnderstood "not-understood" Row Attempts Doubled,
+    /// The gateway's WebSocket does not serve the request.
+    NotOverSocket "not-over-socket" Row Attempts Doubled,
+    /// The turn was stopped.
+    Stopped "stopped" Row Attempts Doubled,
+    /// Failures of the row's own that form 1 summed up without their causes.
+    Earlier "earlier" Row None NotRetried,
+    /// Failures of the provider or the configuration that form 1 summed up without their causes.
+    EarlierProvider "earlier-provider" Provider None NotRetried,
+}
 
-    fn sum(&self, blame: Blame) -> u32 {
-        let counts = self.0.iter().filter(|(cause, _)| rule(cause).blame == blame);
-        counts.fold(0, |sum: u32, (_, count)| sum.saturating_add(*count))
+impl Cause {
+    /// The cause with this name in the ledger, if this version knows it.
+    pub fn of_name(name: &str) -> Option<Self> {
+        Self::ALL.iter().copied().find(|cause| cause.name() == name)
     }
 }
 
-impl<const N: usize> From<[(&str, u32); N]> for Failures {
-    fn from(counts: [(&str, u32); N]) -> Self {
-        let mut failures = Self::default();
-        for (cause, count) in counts {
-            failures.add(cause, count);
-        }
-        failures
-    }
-}
-
-/// What a failure is put down to.
+/// Who or what is to blame for a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Blame {
     /// The row alone, as far as known.
@@ -96,6 +139,8 @@ pub(super) enum Blame {
     Provider,
     /// The backend or the gateway was away: no fault of the row.
     Outage,
+    /// This program ended in the middle of an attempt.
+    Runtime,
 }
 
 /// How often a cause may be met until the row is given up.
@@ -151,6 +196,8 @@ pub(super) enum Pause {
     Breaker,
     /// The breaker is closed and nothing is let through for this row: it rests from its first time on.
     Aside,
+    /// None: no attempt of this version ends so.
+    NotRetried,
 }
 
 /// The first pause after a failure; doubled with each.
@@ -174,6 +221,7 @@ impl Pause {
             Self::Lost => Some(doubled(count, None, dice)),
             Self::Breaker => count.checked_sub(2).map(at_the_breaker),
             Self::Aside => Some(at_the_breaker(count.saturating_sub(1))),
+            Self::NotRetried => None,
         }
     }
 }
@@ -186,64 +234,23 @@ fn doubled(count: u32, not_before: Option<Duration>, dice: f64) -> Duration {
     pause.min(LONGEST).max(not_before.unwrap_or_default())
 }
 
-/// How a cause is counted.
-#[derive(Debug)]
-pub(super) struct Rule {
-    pub(super) name: &'static str,
-    pub(super) blame: Blame,
-    pub(super) limit: Limit,
-    pub(super) pause: Pause,
-}
-
-const fn row(name: &'static str, blame: Blame, limit: Limit, pause: Pause) -> Rule {
-    Rule { name, blame, limit, pause }
-}
-
-/// What differs from [`OTHER`].
-static TABLE: [Rule; 12] = [
-    row("provider-trouble", Blame::Provider, Limit::Others, Pause::Doubled),
-    row("provider-refused", Blame::Provider, Limit::Others, Pause::Doubled),
-    row("provider-rejected", Blame::Provider, Limit::Refusals, Pause::Mended),
-    row("unknown-agent", Blame::Provider, Limit::Refusals, Pause::Mended),
-    row(BACKEND, Blame::Row, Limit::Others, Pause::Doubled),
-    row(BACKEND_AWAY, Blame::Outage, Limit::None, Pause::Doubled),
-    row(TURNED_AWAY, Blame::Outage, Limit::None, Pause::Breaker),
-    row(LOST_ANSWER, Blame::Row, Limit::Lost, Pause::Lost),
-    row(SILENCE, Blame::Row, Limit::Silences, Pause::Linear),
-    row(NO_CONTEXT, Blame::Row, Limit::Unknown, Pause::Doubled),
-    row(EARLIER, Blame::Row, Limit::None, Pause::Doubled),
-    row(EARLIER_PROVIDER, Blame::Provider, Limit::None, Pause::Doubled),
-];
-
-/// A page came in place of an answer while others get through: counted with those that found the breaker open.
-static ASIDE: Rule = row(TURNED_AWAY, Blame::Outage, Limit::None, Pause::Aside);
-
-/// All other causes: each is counted alone, and by this rule.
-static OTHER: Rule = row("", Blame::Row, Limit::Attempts, Pause::Doubled);
-
-fn rule(name: &str) -> &'static Rule {
-    TABLE.iter().find(|rule| rule.name == name).unwrap_or(&OTHER)
-}
-
-/// A cause with its rule.
-fn named(name: &'static str) -> (&'static str, &'static Rule) {
-    (name, rule(name))
-}
-
-/// Under which name a trouble is counted and by which rule; none where nothing is counted. Two troubles of one cause share
-/// its limit.
-pub(super) fn of(trouble: &Trouble) -> Option<(&'static str, &'static Rule)> {
+/// Under which cause a trouble is counted and by which rule; none where nothing is counted. Two troubles of one cause
+/// share its limit.
+pub(super) fn of(trouble: &Trouble) -> Option<(Cause, Rule)> {
     match trouble {
         Trouble::Gateway(error) => of_error(error),
-        Trouble::Aside(_) => Some((ASIDE.name, &ASIDE)),
-        Trouble::Unsettled(Unsettled::Stuck(_)) => Some(named("stuck-turn")),
-        Trouble::Unsettled(Unsettled::Absent) => Some(named(LOST_ANSWER)),
-        Trouble::Backend(Setback { weight: Weight::Doubtful, .. }) => Some(named(BACKEND)),
-        Trouble::Backend(Setback { weight: Weight::Passing, .. }) => Some(named(BACKEND_AWAY)),
-        Trouble::Silence(_) => Some(named(SILENCE)),
-        Trouble::NoContext => Some(named(NO_CONTEXT)),
-        Trouble::Foreign => Some(named("foreign-context")),
-        Trouble::Broken => Some(named("panic")),
+        // A page came in place of an answer while others get through: counted with those that found the breaker open.
+        Trouble::Aside(_) => {
+            Some((Cause::TurnedAway, Rule { pause: Pause::Aside, ..Cause::TurnedAway.rule() }))
+        }
+        Trouble::Unsettled(Unsettled::Stuck(_)) => Some(ruled(Cause::StuckTurn)),
+        Trouble::Unsettled(Unsettled::Absent) => Some(ruled(Cause::LostAnswer)),
+        Trouble::Backend(Setback { weight: Weight::Doubtful, .. }) => Some(ruled(Cause::Backend)),
+        Trouble::Backend(Setback { weight: Weight::Passing, .. }) => Some(ruled(Cause::BackendAway)),
+        Trouble::Silence(_) => Some(ruled(Cause::Silence)),
+        Trouble::NoContext => Some(ruled(Cause::NoContext)),
+        Trouble::Foreign => Some(ruled(Cause::ForeignContext)),
+        Trouble::Broken => Some(ruled(Cause::Panic)),
         Trouble::Backend(Setback { weight: Weight::Final, .. })
         | Trouble::Unsettled(
             Unsettled::Waiting { .. }
@@ -263,40 +270,67 @@ pub(super) fn of(trouble: &Trouble) -> Option<(&'static str, &'static Rule)> {
     }
 }
 
-fn of_error(error: &GatewayError) -> Option<(&'static str, &'static Rule)> {
-    let (name, rule) = named(of_turn(error.why));
+/// A cause with its rule.
+fn ruled(cause: Cause) -> (Cause, Rule) {
+    (cause, cause.rule())
+}
+
+fn of_error(error: &GatewayError) -> Option<(Cause, Rule)> {
+    let cause = of_turn(error.why);
+    let rule = cause.rule();
     match error.class {
-        Class::Closed => Some(named(TURNED_AWAY)),
+        Class::Closed => Some(ruled(Cause::TurnedAway)),
         // What a person has to mend at the gateway or at the provider, and what passes there.
-        _ if rule.blame == Blame::Provider => Some((name, rule)),
-        Class::Transient => Some((name, rule)),
+        _ if rule.blame == Blame::Provider => Some((cause, rule)),
+        Class::Transient => Some((cause, rule)),
         Class::Refused | Class::Lost => None,
     }
 }
 
-fn of_turn(why: Why) -> &'static str {
+fn of_turn(why: Why) -> Cause {
     match why {
-        Why::NoGateway => "no-gateway",
-        Why::Unreachable => "unreachable",
-        Why::Draining => "draining",
-        Why::TokenRefused => "token-refused",
-        Why::TooManyLogins => "too-many-logins",
-        Why::EndpointOff => "endpoint-off",
-        Why::NotAGateway => "not-a-gateway",
-        Why::UnknownAgent => "unknown-agent",
-        Why::OurRequest => "our-request",
-        Why::ToolsRefused => "tools-refused",
-        Why::TooLarge => "too-large",
-        Why::ProviderRefused => "provider-refused",
-        Why::ProviderRejected => "provider-rejected",
-        Why::ProviderTrouble => "provider-trouble",
-        Why::Internal => "internal",
-        Why::Interrupted => "interrupted",
-        Why::LostAnswer => "lost-answer",
-        Why::Silent => "silent",
-        Why::AnswerTooLarge => "answer-too-large",
-        Why::NotUnderstood => "not-understood",
-        Why::NotOverSocket => "not-over-socket",
-        Why::Stopped => "stopped",
+        Why::NoGateway => Cause::NoGateway,
+        Why::Unreachable => Cause::Unreachable,
+        Why::Draining => Cause::Draining,
+        Why::TokenRefused => Cause::TokenRefused,
+        Why::TooManyLogins => Cause::TooManyLogins,
+        Why::EndpointOff => Cause::EndpointOff,
+        Why::NotAGateway => Cause::NotAGateway,
+        Why::UnknownAgent => Cause::UnknownAgent,
+        Why::OurRequest => Cause::OurRequest,
+        Why::ToolsRefused => Cause::ToolsRefused,
+        Why::TooLarge => Cause::TooLarge,
+        Why::ProviderRefused => Cause::ProviderRefused,
+        Why::ProviderRejected => Cause::ProviderRejected,
+        Why::ProviderTrouble => Cause::ProviderTrouble,
+        Why::Internal => Cause::Internal,
+        Why::Interrupted => Cause::Interrupted,
+        Why::LostAnswer => Cause::AnswerNotReceived,
+        Why::Silent => Cause::Silent,
+        Why::AnswerTooLarge => Cause::AnswerTooLarge,
+        Why::NotUnderstood => Cause::NotUnderstood,
+        Why::NotOverSocket => Cause::NotOverSocket,
+        Why::Stopped => Cause::Stopped,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_cause_has_a_name_of_its_own() {
+        for cause in Cause::ALL {
+            assert_eq!(Cause::of_name(cause.name()), Some(*cause));
+        }
+        assert_eq!(Cause::of_name("cause-of-a-newer-version"), None);
+    }
+
+    #[test]
+    fn a_turn_that_was_sent_again_and_an_answer_that_did_not_arrive_are_counted_apart() {
+        let transient = GatewayError::new(Class::Transient, Why::LostAnswer, None);
+        let causes = [Trouble::Gateway(transient), Trouble::Unsettled(Unsettled::Absent)]
+            .map(|trouble| of(&trouble).map(|(cause, _)| cause));
+        assert_eq!(causes, [Some(Cause::AnswerNotReceived), Some(Cause::LostAnswer)]);
     }
 }

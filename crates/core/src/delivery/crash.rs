@@ -1,63 +1,65 @@
-//! What a restart of this process means for the deliveries that it finds.
+//! Decides how a restart of this process affects the open deliveries that it finds.
 //!
-//! A process that is killed, runs out of memory or aborts leaves its deliveries where they were. They go on; each crash
-//! with a delivery in hand is counted for it, apart from everything else that fails, and lengthens its rest: none after
-//! the first, then 1 s, 2 s, 4 s, up to 10 minutes. Each crash without it in hand has another cause and takes back half of
-//! that: so a delivery that crashes the runtime each time rests longer and longer, and one that is hit by chance does not.
+//! A process that is killed, runs out of memory or aborts leaves its deliveries where they were. They
+//! continue. Each crash with a delivery in hand is counted for it, apart from all other failures, and
+//! lengthens its pause. There is no pause after the first crash, then 1 s, 2 s, 4 s, up to 10 minutes. A
+//! crash without the delivery in hand has another cause and takes back half of that. So a delivery that
+//! crashes the runtime each time pauses longer and longer. One that is hit by chance does not.
 //!
 //! A delivery may be the cause. A crash is **held against** it only if
 //!
 //! - it was the only one in hand at that moment, and
 //! - the process had worked without it for at least nine times as long as it then had it in hand.
 //!
-//! After [`HELD_MAX`] such crashes in a row it is given up. Any other crash (with several in hand, or with none of it)
-//! shows that there is another cause, and takes everything back. So whoever kills the process at random hits such a
-//! moment once in ten times at most, and six times in a row practically never. A stop in order and a restart of the
-//! machine are no crashes.
+//! After [`HELD_MAX`] such crashes in a row the delivery is given up. Any other crash (with several in hand,
+//! or without this one) shows another cause and resets the count. Kills at random instants meet the condition
+//! at most once in ten times, and practically never six times in a row. An orderly stop and a restart of the
+//! machine are not crashes.
 
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::Record;
+use super::cause::Cause;
 use super::journal::{Journal, JournalError, Note, Step, Wait};
 use crate::work::{Work, WorkId};
 use mcr_model::clock::Millis;
 
-/// After so many crashes that are held against it, in a row, a delivery is given up.
+/// A delivery is given up after this many consecutive crashes that are held against it.
 pub const HELD_MAX: u32 = 6;
 
-/// So many times as long as with it in hand the process must have worked without it.
+/// How many times longer the process must have worked without the delivery than with it.
 const QUIET: u32 = 9;
 
-/// By how much a crash with a delivery in hand points to it, and by how much one without it points elsewhere. Of two
-/// deliveries that crash the runtime in turns both rest longer and longer.
+/// A crash with a delivery in hand raises its suspicion by `HIT`, a crash without it lowers the suspicion by
+/// `SPARED`. Two deliveries that crash the runtime in turns both pause longer and longer.
 const HIT: u32 = 2;
 const SPARED: u32 = 1;
 
-/// The rest after the second crash; doubled with each.
+/// The pause after the second crash; doubled with each further one.
 const FIRST: Duration = Duration::from_secs(1);
-/// The longest.
+/// The longest pause.
 const LONGEST: Duration = Duration::from_mins(10);
 
-/// What an earlier process let rest rests no longer than this.
+/// A pause set by an earlier process lasts at most this long.
 const REST_MAX: Duration = Duration::from_hours(1);
 
-/// How a process ended that was not told to.
+/// An unexpected end of a process.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Crash {
-    /// When it began to work.
+    /// When the process started.
     pub began: Millis,
     /// What its workers had in hand, and since when.
     pub in_hand: Vec<(WorkId, Millis)>,
 }
 
-/// A delivery that is not over, and until when it rests.
-pub type Found = (Arc<Work>, Record, Option<Millis>);
+/// An open delivery, and the instant until which it pauses.
+pub type UnfinishedDelivery = (Arc<Work>, Record, Option<Millis>);
 
-/// Deliveries that an earlier process has left go on in this one; each of them is told so. `crash` is how that process
-/// ended, if it was a crash. An error means that what was counted may not outlive another one.
+/// Continues the deliveries that an earlier process has left, and records a step for each. `crash` describes
+/// how that process ended, if it crashed. An error means that the counts may not survive another crash.
 pub fn go_on(
-    found: &mut [Found],
+    found: &mut [UnfinishedDelivery],
     crash: Option<&Crash>,
     journal: &dyn Journal,
     now: Millis,
@@ -71,7 +73,7 @@ pub fn go_on(
             None => "the runtime was stopped and started again".to_owned(),
             Some(crash) => {
                 let words = judge(record, &work.id, crash, now);
-                // What is given up does not rest before.
+                // A delivery that is to be given up does not pause first.
                 let counted = crash.had(&work.id) && record.held < HELD_MAX;
                 let rests = rest(record.suspected).filter(|_| counted).map(|rest| now + rest);
                 *not_before = rests.max(*not_before);
@@ -79,7 +81,7 @@ pub fn go_on(
             }
         };
         let note = Note::of(work, now).record(record).step(Step::Restarted, &words).rests(*not_before);
-        // What was counted must outlive the next crash.
+        // The counts must survive the next crash.
         let wait = if crash.is_some() && number == last { Wait::ForDisk } else { Wait::Not };
         journal.note(&note, wait)?;
     }
@@ -91,15 +93,15 @@ impl Crash {
         self.in_hand.iter().any(|(id, _)| id == work)
     }
 
-    /// Whether it proves something against this delivery.
+    /// Whether the crash counts as evidence against this delivery.
     fn accuses(&self, work: &WorkId, now: Millis) -> bool {
         let [(id, since)] = &self.in_hand[..] else { return false };
-        // The instant of the crash is not known; it was before now.
+        // The instant of the crash is unknown; it was before now.
         id == work && since.since(self.began) >= now.since(*since) * QUIET
     }
 }
 
-/// Counts the crash; what is told of it.
+/// Counts the crash and returns the text of the step.
 fn judge(record: &mut Record, work: &WorkId, crash: &Crash, now: Millis) -> String {
     let accused = crash.accuses(work, now);
     record.held = if accused { record.held.saturating_add(1) } else { 0 };
@@ -107,9 +109,8 @@ fn judge(record: &mut Record, work: &WorkId, crash: &Crash, now: Millis) -> Stri
         record.suspected = record.suspected.saturating_sub(SPARED);
         return "the runtime crashed while this delivery waited".to_owned();
     }
-    record.crashes = record.crashes.saturating_add(1);
+    let count = record.failures.add(Cause::Crash, 1);
     record.suspected = record.suspected.saturating_add(HIT);
-    let count = record.crashes;
     match crash.in_hand.len() - 1 {
         _ if accused => format!("the runtime crashed while it worked on this delivery alone (crash {count})"),
         0 => format!("the runtime crashed while it worked on this delivery (crash {count})"),
@@ -119,7 +120,7 @@ fn judge(record: &mut Record, work: &WorkId, crash: &Crash, now: Millis) -> Stri
     }
 }
 
-/// How long it rests where so much points to it.
+/// The pause at this level of suspicion.
 fn rest(suspected: u32) -> Option<Duration> {
     let doubled = (suspected / HIT).checked_sub(2)?;
     Some(FIRST.saturating_mul(1 << doubled.min(16)).min(LONGEST))
@@ -135,7 +136,7 @@ mod tests {
         Duration::from_secs(count)
     }
 
-    /// The process worked for so long without the row, and then had these in hand for so long.
+    /// A process that worked this long without the row, and then had these rows in hand.
     fn crash(without: u64, rows: &[&str]) -> Crash {
         let since = START + secs(without);
         Crash { began: START, in_hand: rows.iter().map(|row| (WorkId::new(*row), since)).collect() }
@@ -146,9 +147,9 @@ mod tests {
         judge(record, &WorkId::new("n1"), crash, since + secs(with))
     }
 
-    /// What is held against a delivery, and what takes it back.
+    /// What is held against a delivery, and what resets the count.
     #[test]
-    fn only_a_crash_that_it_alone_can_have_caused_is_held_against_a_delivery() {
+    fn only_a_crash_without_other_suspects_is_held_against_a_delivery() {
         let rows: [(Crash, u64, u32, &str); 7] = [
             (crash(90, &["n1"]), 10, 3, "alone (crash 8)"),
             (crash(90, &["n1"]), 11, 0, "on this delivery (crash 8)"),
@@ -159,15 +160,15 @@ mod tests {
             (crash(3_000, &[]), 1, 0, "while this delivery waited"),
         ];
         for (crash, with, held, words) in rows {
-            let mut record = Record { crashes: 7, held: 2, ..Record::default() };
-            let told = after(&mut record, &crash, with);
-            assert!(told.ends_with(words), "{told}");
-            assert_eq!(record.held, held, "{told}");
+            let mut record = Record { failures: [(Cause::Crash, 7)].into(), held: 2, ..Record::default() };
+            let step = after(&mut record, &crash, with);
+            assert!(step.ends_with(words), "{step}");
+            assert_eq!(record.held, held, "{step}");
         }
     }
 
     #[test]
-    fn rests_grow_up_to_a_limit() {
+    fn pauses_grow_up_to_a_limit() {
         let rests: Vec<_> = [1, 2, 3, 6, 11, 12, 1_000]
             .map(|crashes| rest(crashes * HIT))
             .into_iter()
@@ -176,17 +177,18 @@ mod tests {
         assert_eq!(rests, [None, Some(1), Some(2), Some(16), Some(512), Some(600), Some(600)]);
     }
 
-    /// The runtime is killed all the time, and a delivery is in hand at many of the kills: whatever their number, its rest
-    /// stays short. Where it is in hand at every crash, or at every second one, its rest grows.
+    /// The runtime is killed all the time, and a delivery is in hand at many of the kills. Its pause stays
+    /// short, whatever their number. If it is in hand at every crash, or at every second one, its pause
+    /// grows.
     #[test]
-    fn a_delivery_that_is_hit_by_chance_rests_for_a_moment() {
+    fn a_delivery_hit_by_chance_pauses_only_briefly() {
         let (mut record, mut resting) = (Record::default(), 0_u64);
         for _ in 0..200 {
-            // Each process lives for two seconds, and has the delivery in hand unless that rests.
+            // Each process lives for two seconds, and has the delivery in hand unless that pauses.
             let hit = resting == 0;
             after(&mut record, &crash(0, if hit { &["n1", "n2"] } else { &["n2"] }), 1);
             let rests = rest(record.suspected).unwrap_or_default();
-            assert!(rests <= secs(16), "{rests:?} after {} crashes", record.crashes);
+            assert!(rests <= secs(16), "{rests:?} after {} crashes", record.failures.of(Cause::Crash));
             resting = if hit { rests.as_secs() } else { resting.saturating_sub(2) };
         }
         let mut record = Record::default();
@@ -197,10 +199,10 @@ mod tests {
         assert_eq!(rest(record.suspected), Some(LONGEST), "two that crash it in turns");
     }
 
-    /// A delivery that is alone with the runtime, and a runtime that is killed at random: whatever the turn takes, and
-    /// however often it is killed, it is not given up. One that crashes the runtime each time is.
+    /// A single delivery, and a runtime that is killed at random. The delivery is not given up, whatever its
+    /// duration and the number of kills. A delivery that crashes the runtime each time is given up.
     #[test]
-    fn a_random_killer_kills_no_row_and_a_poisonous_one_is_found() {
+    fn random_kills_give_up_no_row_and_a_crashing_row_is_found() {
         let mut seed = 7_u64;
         let mut roll = |most: u64| {
             seed = seed.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
@@ -210,7 +212,7 @@ mod tests {
             let mut record = Record::default();
             for _ in 0..400 {
                 let rests = rest(record.suspected).unwrap_or_default().as_secs();
-                // Killed at a random instant of the rest and the turn.
+                // Killed at a random instant of the pause and the turn.
                 let killed = roll(rests + turn + 1);
                 let crash = if killed < rests { crash(0, &[]) } else { crash(rests, &["n1"]) };
                 after(&mut record, &crash, killed.saturating_sub(rests));

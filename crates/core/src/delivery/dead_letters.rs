@@ -1,4 +1,4 @@
-//! What was given up, as long as nobody has decided what becomes of it: the dead letters.
+//! Dead letters: deliveries that were given up and that no person has decided about.
 
 use std::sync::Arc;
 
@@ -7,23 +7,23 @@ use super::{End, Record, Stage};
 use crate::work::Work;
 use mcr_model::clock::Millis;
 
-/// So many are kept, here and in the ledger.
+/// The most dead letters that are kept, here and in the ledger.
 pub const MOST: usize = 500;
 
 /// A delivery that was given up.
 #[derive(Clone, Debug)]
 pub struct DeadLetter {
-    /// When.
+    /// When it was given up.
     pub at: Millis,
-    /// What was to be done.
+    /// The work item.
     pub work: Arc<Work>,
-    /// What had been done for it.
+    /// The record of what was done.
     pub record: Record,
     /// Why it was given up.
     pub why: String,
 }
 
-/// That this work begins again, because a person wants it; `record` is how.
+/// The note that a person restarts this work from `record`.
 pub fn retried<'a>(work: &'a Work, record: &'a Record, at: Millis) -> Note<'a> {
     Note::of(work, at).record(record).step(Step::Retried, "by a person")
 }
@@ -45,7 +45,7 @@ pub fn next_step(record: &Record) -> &'static str {
 /// The step of a delivery that a person closes for good.
 pub const DROPPED_STEP: &str = "dropped by a person";
 
-/// That this work is closed for good, because a person wants it.
+/// The note that a person has closed this work permanently.
 pub fn dropped<'a>(work: &'a Work, record: &'a Record, end: &'a End, at: Millis) -> Note<'a> {
     Note::of(work, at).record(record).step(Step::Ended, DROPPED_STEP).ends(end)
 }

@@ -1,4 +1,4 @@
-//! What has become of the rows so far, for `/health`: counts and the last trouble.
+//! Delivery counts and the last trouble, for `/health`.
 
 use std::collections::BTreeMap;
 
@@ -8,38 +8,38 @@ use mcr_model::clock::Millis;
 /// The counts since the start.
 #[derive(Clone, Debug, Default)]
 pub struct DeliveryStats {
-    /// How many deliveries ended in each way.
+    /// How many deliveries ended with each outcome.
     pub ended: BTreeMap<&'static str, u64>,
-    /// Why agents did not hear of rows.
+    /// How many rows were skipped, by reason.
     pub skipped: BTreeMap<&'static str, u64>,
-    /// Attempts that failed.
+    /// Failed attempts.
     pub failed: u64,
-    /// How many of the last attempts failed, without a success between.
+    /// How many of the last attempts failed in a row.
     pub consecutive_failures: u64,
-    /// When a cycle was last completed: a delivery ended, or a list came back, with or without work.
+    /// When a cycle was last completed: a delivery ended, or a list returned, with or without work.
     pub last_delivery: Option<Millis>,
-    /// When something last failed.
+    /// When an attempt or a list last failed.
     pub last_error_at: Option<Millis>,
-    /// What, redacted.
+    /// Why it failed, redacted.
     pub last_error: Option<String>,
     /// Why the last list failed, if it did.
     pub list_error: Option<String>,
-    /// When a list last came back.
+    /// When a list last succeeded.
     pub last_list: Option<Millis>,
 }
 
 impl DeliveryStats {
-    /// How many ended in this way.
+    /// How many deliveries ended with this outcome.
     pub fn of(&self, name: &str) -> u64 {
         self.ended.get(name).copied().unwrap_or_default()
     }
 
-    /// Rows that are settled, however.
+    /// How many rows are settled, with any outcome.
     pub fn settled(&self) -> u64 {
         self.ended.values().sum()
     }
 
-    /// A row is settled.
+    /// Counts a settled row.
     pub(super) fn close(&mut self, end: &End, now: Millis) {
         *self.ended.entry(end.name()).or_default() += 1;
         self.last_delivery = Some(now);
@@ -59,21 +59,21 @@ impl DeliveryStats {
         }
     }
 
-    /// A list failed.
+    /// Counts a failed list.
     pub(super) fn fail_to_list(&mut self, why: String, now: Millis) {
         self.last_error_at = Some(now);
         self.list_error = Some(why.clone());
         self.last_error = Some(why);
     }
 
-    /// A list came back.
+    /// Counts a successful list.
     pub(super) fn list(&mut self, now: Millis) {
         self.last_list = Some(now);
         self.last_delivery = Some(now);
         self.list_error = None;
     }
 
-    /// An attempt failed.
+    /// Counts a failed attempt.
     pub(super) fn fail(&mut self, why: String, now: Millis) {
         self.failed += 1;
         self.consecutive_failures += 1;

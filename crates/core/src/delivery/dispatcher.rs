@@ -15,7 +15,7 @@ use super::finished::{Admission, FinishedItems};
 use super::gateway_breaker::GatewayBreaker;
 use super::operator_requests::Hold;
 use super::queue::{Queue, StartedJob};
-use super::scheduler::{Effect, RecoveredState, Standing};
+use super::scheduler_messages::{Effect, RecoveredState, Standing};
 use super::{End, Job, Outcome, Record, Trouble};
 use crate::gateway::Class;
 use crate::work::{Work, WorkId};
@@ -87,7 +87,7 @@ impl Dispatcher {
             }
             None => {}
         }
-        match self.finished.admit(&id) {
+        match self.finished.admit(&work) {
             Admission::Refused => return Offered::Refused,
             Admission::Outdated => return Offered::Known,
             Admission::Start => self.queue.push(work, Record::default(), now),
@@ -201,6 +201,7 @@ impl Dispatcher {
     }
 
     /// The number of items in the queue, running ones included.
+    #[cfg(test)]
     pub(super) fn known(&self) -> usize {
         self.queue.len()
     }

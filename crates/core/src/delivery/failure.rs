@@ -7,45 +7,46 @@ use super::reply::Silence;
 use crate::gateway::history::Waiting;
 use crate::gateway::{self, GatewayError};
 
-/// What was in the way of a delivery.
+/// Why a delivery could not continue.
 #[derive(Clone, Debug)]
 pub enum Trouble {
     /// A call of the backend failed.
     Backend(Setback),
     /// A turn failed.
     Gateway(GatewayError),
-    /// A page came in place of an answer, while others get through: it may be this row's own trouble, or nobody's.
+    /// A page came in place of an answer, while other turns succeed. It may concern this row alone, or no
+    /// row.
     Aside(GatewayError),
     /// The answer of a turn was lost.
     Unsettled(Unsettled),
-    /// The agent said nothing where it should.
+    /// The agent's reply was silent although an answer is expected.
     Silence(Silence),
-    /// The backend listed the row and then knew nothing of it.
+    /// The backend listed the row and then did not know it.
     NoContext,
-    /// Somebody else has begun it since it was listed.
+    /// Another runtime has begun it since it was listed.
     StartedElsewhere,
-    /// The backend answered with something else than was asked for.
+    /// The backend answered with another object than the requested one.
     Foreign,
-    /// The ledger cannot be written, so nothing is begun that a crash would let happen twice: why not.
+    /// The ledger cannot be written, for this reason. No step begins that a crash might repeat.
     NotNoted(String),
-    /// What was written and lost its answer is not there, but may still come for so long.
+    /// A write whose answer was lost is not visible, but may still arrive within this time.
     OnItsWay(Duration),
-    /// Whether a message stands in the thread cannot be told.
+    /// Whether the message is in the thread cannot be determined.
     Undecided,
-    /// It is settled, and a later message has come into it since: it is delivered once more.
+    /// The row is settled, and a later message has been folded into it since: it is delivered again.
     Moved,
-    /// A person does not want to wait any longer.
+    /// A person has told the runtime to stop waiting.
     GivenUp,
     /// A person has stopped the work on the task.
     Stopped,
-    /// The runtime has crashed so many times in a row over this delivery alone.
+    /// The runtime has crashed this many times in a row over this delivery alone.
     Crashes(u32),
-    /// Our own mistake: the worker broke down.
+    /// A bug of ours: the worker panicked.
     Broken,
 }
 
 impl Trouble {
-    /// For people who have never heard of a runtime: the end of a sentence.
+    /// For readers of the thread, who may not know the runtime: the end of a sentence.
     pub fn in_public(&self) -> &'static str {
         match self {
             Self::Backend(_) | Self::NoContext | Self::StartedElsewhere | Self::Foreign => {
@@ -54,10 +55,10 @@ impl Trouble {
             Self::Gateway(error) | Self::Aside(error) => error.why.explain(),
             Self::Unsettled(unsettled) => unsettled.in_public(),
             Self::Silence(silence) => silence.explain(),
-            Self::NotNoted(_) => "the runtime cannot write down what it does",
+            Self::NotNoted(_) => "the runtime cannot record what it does",
             Self::OnItsWay(_) => "an answer of Mission Control was lost",
-            Self::Undecided => "it cannot be told whether the answer was posted",
-            Self::Moved => "a later message has come into it",
+            Self::Undecided => "it is unknown whether the answer was posted",
+            Self::Moved => "a later message was added to it",
             Self::GivenUp => "a person has given it up",
             Self::Stopped => "a person has stopped the work on the task",
             Self::Crashes(_) => "the runtime crashes whenever it works on it",
@@ -65,7 +66,7 @@ impl Trouble {
         }
     }
 
-    /// Whether it is only waited for something that will come: no failure of anybody.
+    /// Whether the delivery only waits for an expected event, so that nothing has failed.
     pub fn is_patience(&self) -> bool {
         matches!(
             self,
@@ -78,40 +79,38 @@ impl Trouble {
     }
 }
 
-/// What is known of a turn whose answer was lost.
+/// The state of a turn whose answer was lost.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Unsettled {
-    /// It may still be answered.
+    /// The turn may still be answered.
     Waiting {
-        /// What is waited for.
+        /// The reason to wait.
         why: Waiting,
-        /// When to look again.
+        /// The pause before the next reading.
         pause: Duration,
     },
-    /// It may still be answered, but has shown no sign of life for too long.
+    /// The turn may still be answered, but has shown no sign of life for too long.
     Stuck(Waiting),
-    /// The same for the second time: it was ended, and is not sent again.
+    /// Stuck for the second time: the run was aborted, and the turn is not sent again.
     StuckAgain,
-    /// It is nowhere to be found, so it is sent again.
+    /// The session has no trace of the turn, so it is sent again.
     Absent,
-    /// The same, and its answer was not lost on the way: this process ended before it came.
+    /// No trace either, but this process ended before the answer came, so no answer was lost.
     Interrupted,
-    /// It was answered, and not all of the answer can be read.
+    /// The turn was answered, and not all of the answer can be read.
     Cut,
-    /// The gateway does not show what became of it.
+    /// The gateway does not show the outcome.
     Unknown,
 }
 
 impl Unsettled {
     fn in_public(self) -> &'static str {
         match self {
-            Self::Waiting { .. } | Self::Absent => "the answer was lost on the way",
+            Self::Waiting { .. } | Self::Absent => "the answer was lost",
             Self::Interrupted => "the runtime was restarted during the agent's turn",
             Self::Stuck(_) | Self::StuckAgain => "the agent's turn showed no sign of life",
-            Self::Cut => "the answer was lost on the way, and only its beginning can be found",
-            Self::Unknown => {
-                "the answer was lost on the way, and the gateway does not show what became of it"
-            }
+            Self::Cut => "the answer was lost, and only its beginning can be found",
+            Self::Unknown => "the answer was lost, and the gateway does not show the outcome",
         }
     }
 }
@@ -122,7 +121,7 @@ impl fmt::Display for Unsettled {
             Self::Waiting { why, .. } => write!(f, "the answer was lost: {}", why.explain()),
             Self::Stuck(why) => write!(f, "the answer was lost, and the turn is stuck: {}", why.explain()),
             Self::StuckAgain => {
-                f.write_str("the turn was stuck for the second time: it was ended, and is not sent again")
+                f.write_str("the turn was stuck for the second time: it was aborted, and is not sent again")
             }
             Self::Absent => f.write_str("the answer was lost and is not in the session"),
             Self::Interrupted => {
@@ -137,7 +136,7 @@ impl fmt::Display for Unsettled {
 }
 
 impl Trouble {
-    /// Whether every row would meet it, because nothing is let through to the gateway.
+    /// Whether the failure affects every row, because the gateway accepts no turns.
     pub fn is_everybodys(&self) -> bool {
         matches!(self, Self::Gateway(error) if error.class == gateway::Class::Closed)
     }
@@ -150,21 +149,21 @@ impl fmt::Display for Trouble {
             Self::Gateway(error) | Self::Aside(error) => error.fmt(f),
             Self::Unsettled(unsettled) => unsettled.fmt(f),
             Self::Silence(silence) => write!(f, "the agent did not answer: {}.", silence.explain()),
-            Self::NoContext => f.write_str("Mission Control listed it and then knew nothing of it."),
-            Self::StartedElsewhere => f.write_str("somebody else has begun it."),
+            Self::NoContext => f.write_str("Mission Control listed it and then did not know it."),
+            Self::StartedElsewhere => f.write_str("another runtime has begun it."),
             Self::Foreign => {
                 f.write_str("Mission Control answered with the context of another notification.")
             }
             Self::NotNoted(why) => {
-                write!(f, "nothing is begun that could not be written down before: {why}")
+                write!(f, "no step begins that could not be recorded before: {why}")
             }
-            Self::OnItsWay(_) => f.write_str(
-                "an answer of Mission Control was lost, and what was asked may still be on its way there.",
-            ),
+            Self::OnItsWay(_) => {
+                f.write_str("an answer of Mission Control was lost, and the write may still arrive there.")
+            }
             Self::Undecided => f.write_str(
-                "unknown outcome: the thread is too long to tell whether the message stands in it already.",
+                "unknown outcome: the thread is too long to determine whether it contains the message.",
             ),
-            Self::Moved => f.write_str("a later message has come into it: it is delivered once more."),
+            Self::Moved => f.write_str("a later message was added to it: it is delivered again."),
             Self::Crashes(count) => write!(
                 f,
                 "the runtime crashed {count} times in a row while it worked on this delivery alone; please report this \
@@ -172,17 +171,17 @@ impl fmt::Display for Trouble {
             ),
             Self::GivenUp => f.write_str("a person did not want to wait for the agent any longer."),
             Self::Stopped => f.write_str("a person stopped the work on this task."),
-            Self::Broken => f.write_str("the worker broke down; please report this as a bug."),
+            Self::Broken => f.write_str("the worker panicked; please report this as a bug."),
         }
     }
 }
 
-/// A failed call of the backend, as far as it matters for a row.
+/// A failed call of the backend, as far as it concerns a row.
 #[derive(Clone, Debug)]
 pub struct Setback {
-    /// What it means.
+    /// What the failure means for the row.
     pub weight: Weight,
-    /// How long the backend wants to be left alone.
+    /// How long the backend wants no further call.
     pub not_before: Option<Duration>,
     /// What happened, redacted.
     pub sentence: String,
@@ -191,10 +190,10 @@ pub struct Setback {
 /// What a failed call means for a row.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Weight {
-    /// The backend is away or in trouble: nobody's fault.
+    /// The backend is unavailable or failing; the row is not the cause.
     Passing,
-    /// It may have to do with the row, and may pass.
+    /// The row may be the cause, and the failure may pass.
     Doubtful,
-    /// The backend will say the same every time.
+    /// The backend would refuse every repetition.
     Final,
 }

@@ -6,6 +6,8 @@
 //! Some items are shown by later looks as well, because the backend has no mark for them. Such an item is refused for an
 //! hour. After that only its mark is retried; an item that was gone starts anew, because it exists after all.
 //!
+//! An item that a source offers without looks is guarded until that source has confirmed its end ([`Source`]).
+//!
 //! An item that was given up is a dead letter as well, until a person decides. The dead letter and the guard of an item
 //! have different lifetimes: neither ends because the other does.
 
@@ -19,7 +21,7 @@ use std::time::Duration;
 
 use super::dead_letters::{self, DeadLetter};
 use super::{End, Job, Record};
-use crate::work::WorkId;
+use crate::work::{Source, Work, WorkId};
 use mcr_model::clock::Millis;
 
 /// How long an item without a mark at the backend is refused.
@@ -48,9 +50,18 @@ enum Guard {
     #[default]
     None,
     /// The item is refused: until it has been refused for [`REFUSED_FOR`], or [`REFUSED_MAX`] later ones are.
-    Refused { since: Millis, end: End },
-    /// The item is not started, only marked: until a look shows it.
-    OnlyMark(End),
+    Refused { since: Millis, closed: ClosedWork },
+    /// The item is not started, only marked: until a look shows it. Whether its source has not confirmed the end.
+    OnlyMark(ClosedWork),
+}
+
+/// Work that has ended.
+#[derive(Clone, Debug)]
+pub struct ClosedWork {
+    /// How.
+    pub end: End,
+    /// Whether its source was asked to mark the end and has not confirmed that.
+    pub unmarked: bool,
 }
 
 /// A finished item. It is forgotten once nothing is left of it.
@@ -71,7 +82,7 @@ impl FinishedItem {
     /// The end of the refusal. An item that was gone has no mark to retry.
     fn refuse_no_longer(&mut self) {
         self.guard = match std::mem::take(&mut self.guard) {
-            Guard::Refused { end, .. } if end.is_marked() => Guard::OnlyMark(end),
+            Guard::Refused { closed, .. } if closed.end.is_marked() => Guard::OnlyMark(closed),
             Guard::Refused { .. } => Guard::None,
             other @ (Guard::None | Guard::OnlyMark(_)) => other,
         };
@@ -92,9 +103,9 @@ pub(super) struct FinishedItems {
 
 impl FinishedItems {
     /// The items of an earlier process; the dead letters in their order.
-    pub(super) fn new(closed: HashMap<WorkId, End>, dead_letters: Vec<DeadLetter>) -> Self {
+    pub(super) fn new(closed: HashMap<WorkId, ClosedWork>, dead_letters: Vec<DeadLetter>) -> Self {
         let guarded =
-            |(id, end)| (id, FinishedItem { guard: Guard::OnlyMark(end), ..FinishedItem::default() });
+            |(id, closed)| (id, FinishedItem { guard: Guard::OnlyMark(closed), ..FinishedItem::default() });
         let mut finished = Self { items: closed.into_iter().map(guarded).collect(), ..Self::default() };
         for letter in dead_letters {
             finished.put_dead_letter(letter);
@@ -110,8 +121,13 @@ impl FinishedItems {
             self.items.entry(id.clone()).or_default().outdated_look = Some(look);
             self.outdated.push_back((look, id.clone()));
         }
-        if matches!(end, End::Gone | End::Dead(_)) || job.record.unmarked {
-            self.refuse(&id, end.clone(), now);
+        let unmarked = job.record.unmarked;
+        let is_shown_again = match job.work.source() {
+            Source::Listed => matches!(end, End::Gone | End::Dead(_)),
+            Source::Offered => false,
+        };
+        if unmarked || is_shown_again {
+            self.refuse(&id, ClosedWork { end: end.clone(), unmarked }, now);
         }
         match end {
             End::Dead(_) if had_ended => {}
@@ -130,14 +146,14 @@ impl FinishedItems {
         }
     }
 
-    fn refuse(&mut self, id: &WorkId, end: End, now: Millis) {
+    fn refuse(&mut self, id: &WorkId, closed: ClosedWork, now: Millis) {
         if self.refused.len() == REFUSED_MAX
             && let Some(oldest) = self.refused.pop_front()
         {
             self.change(&oldest, FinishedItem::refuse_no_longer);
         }
         self.refused.push_back(id.clone());
-        self.items.entry(id.clone()).or_default().guard = Guard::Refused { since: now, end };
+        self.items.entry(id.clone()).or_default().guard = Guard::Refused { since: now, closed };
     }
 
     /// A look has come back: no earlier look comes back after it, and refusals end with time.
@@ -164,7 +180,8 @@ impl FinishedItems {
     }
 
     /// Decides about an item that a source offers and that is not in the queue.
-    pub(super) fn admit(&mut self, id: &WorkId) -> Admission {
+    pub(super) fn admit(&mut self, work: &Work) -> Admission {
+        let (id, source) = (&work.id, work.source());
         let Some(item) = self.items.get_mut(id) else { return Admission::Start };
         if let Guard::Refused { .. } = item.guard {
             return Admission::Refused;
@@ -172,10 +189,19 @@ impl FinishedItems {
         if item.outdated_look.is_some() {
             return Admission::Outdated;
         }
+        // Its source offers it as new work, but a person has to decide about the dead letter first.
+        if source == Source::Offered && item.dead_letter.is_some() {
+            return Admission::Refused;
+        }
         let admission = match std::mem::take(&mut item.guard) {
             // An item that was gone exists after all.
-            Guard::None | Guard::Refused { .. } | Guard::OnlyMark(End::Gone) => Admission::Start,
-            Guard::OnlyMark(end) => {
+            Guard::None | Guard::Refused { .. } | Guard::OnlyMark(ClosedWork { end: End::Gone, .. }) => {
+                Admission::Start
+            }
+            Guard::OnlyMark(ClosedWork { unmarked: false, .. }) if source == Source::Offered => {
+                Admission::Start
+            }
+            Guard::OnlyMark(ClosedWork { end, .. }) => {
                 let record = item.dead_letter.as_ref().map(|letter| letter.record.clone());
                 let record =
                     record.map_or_else(|| Record::closed(end), |record| Record { is_closed: true, ..record });
@@ -217,13 +243,13 @@ impl FinishedItems {
     /// A person drops a dead letter. If a source offers the item again, only its mark is retried.
     pub(super) fn drop_dead_letter(&mut self, id: &WorkId) -> Option<DeadLetter> {
         let letter = self.retry(id)?;
-        self.guard_dropped(id, letter.why.clone());
+        self.guard_dropped(id, letter.why.clone(), letter.record.unmarked);
         Some(letter)
     }
 
     /// A person has closed this item. If a source offers it again, only its mark is retried.
-    pub(super) fn guard_dropped(&mut self, id: &WorkId, why: String) {
-        let guard = Guard::OnlyMark(End::Dropped(why));
+    pub(super) fn guard_dropped(&mut self, id: &WorkId, why: String, unmarked: bool) {
+        let guard = Guard::OnlyMark(ClosedWork { end: End::Dropped(why), unmarked });
         self.items.insert(id.clone(), FinishedItem { guard, ..FinishedItem::default() });
     }
 

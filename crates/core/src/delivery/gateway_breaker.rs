@@ -1,27 +1,28 @@
-//! The breaker for the gateway: open while the gateway runs nothing that we send.
+//! The breaker for the gateway: open while the gateway runs no turns of ours.
 //!
 //! ```text
-//!         a turn found the gateway away             a probe was answered
+//!    a turn found the gateway away             a probe succeeded
 //! closed ─────────────────────────────────► open ────────────────────────► half-open
-//!  ▲                                         ▲                                 │
-//!  │                                         └── the trial found it away ──────┤
-//!  └──────────────────────────────────────────── the trial found it there ─────┘
+//!    ▲                                         ▲                                 │
+//!    │                                         └── the trial found it away ──────┤
+//!    └──────────────────────────────────────────── the trial found it there ─────┘
 //! ```
 //!
-//! While the breaker is open no turn begins, and no row loses an attempt; rows that need no turn are none of its business. One
-//! probe, shared by all, asks whether the gateway is back: every second in the first minute (being early beats the
-//! gateway's own recovery of interrupted turns), then every 15 s. A probe cannot tell everything (a wrong token, say), so
-//! then a single row that needs a turn goes first. If that row ends without having met the gateway, the next one does.
+//! While the breaker is open no turn begins, and no row loses an attempt. Rows that need no turn are not
+//! affected. One shared probe checks whether the gateway is back: every second in the first minute, then
+//! every 15 s. Early probes matter, because a new turn must precede the gateway's own recovery of interrupted
+//! turns. A probe does not detect everything (a wrong token, say), so a single row that needs a turn goes
+//! first. If that row ends without reaching the gateway, the next row takes its place.
 
 use std::time::Duration;
 
 use mcr_model::clock::Millis;
 
-/// The pace of the probes in the first minute.
+/// The interval of the probes in the first minute.
 const EARLY: Duration = Duration::from_secs(1);
-/// How long that is.
+/// The duration of the fast probes.
 const FIRST_MINUTE: Duration = Duration::from_mins(1);
-/// The pace of the probes after it.
+/// The interval of the later probes.
 const LATE: Duration = Duration::from_secs(15);
 
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -49,7 +50,7 @@ pub(super) struct GatewayBreaker {
 }
 
 impl GatewayBreaker {
-    /// Closed: the first turn shows how the gateway is.
+    /// A closed breaker: the first turn shows the gateway's state.
     pub(super) fn new() -> Self {
         Self { state: BreakerState::Closed, why: None }
     }
@@ -59,7 +60,7 @@ impl GatewayBreaker {
         self.why.as_deref()
     }
 
-    /// Whether a single row goes first.
+    /// Whether a single row is on trial.
     pub(super) fn is_on_trial(&self) -> bool {
         matches!(self.state, BreakerState::HalfOpen { .. })
     }
@@ -80,11 +81,11 @@ impl GatewayBreaker {
         }
     }
 
-    /// A turn found that nothing would be run.
+    /// A turn found the gateway unavailable.
     pub(super) fn found_unreachable(&mut self, why: &str, not_before: Option<Duration>, now: Millis) {
         let since = match self.state {
             BreakerState::Open { .. } => return,
-            // A gateway that answers probes and refuses turns is not asked every second for ever.
+            // A gateway that answers probes and refuses turns must not be probed every second for ever.
             BreakerState::HalfOpen { since, .. } => since,
             BreakerState::Closed => now,
         };
@@ -93,7 +94,7 @@ impl GatewayBreaker {
         self.why = Some(why.to_owned());
     }
 
-    /// The gateway has taken the row's turn, or has answered it in some other way.
+    /// The gateway has accepted the row's turn, or has answered it in some other way.
     pub(super) fn found_reachable(&mut self, number: u64) {
         if self.state.is_trial_of(number) {
             self.state = BreakerState::Closed;
@@ -101,7 +102,7 @@ impl GatewayBreaker {
         }
     }
 
-    /// The row is done, or rests, and has not met the gateway.
+    /// The row ended or pauses without having reached the gateway.
     pub(super) fn found_nothing(&mut self, number: u64) {
         if self.state.is_trial_of(number)
             && let BreakerState::HalfOpen { job, .. } = &mut self.state
@@ -133,7 +134,7 @@ impl GatewayBreaker {
         }
     }
 
-    /// What the probe found: nothing, or why the gateway is still away.
+    /// Takes the result of the probe: `None`, or why the gateway is still unavailable.
     pub(super) fn probed(&mut self, trouble: Option<&str>, now: Millis) {
         let BreakerState::Open { since, .. } = self.state else { return };
         match trouble {
@@ -159,16 +160,16 @@ mod tests {
 
     /// At most 60 probes in the first minute after a loss, then one per 15 s.
     #[test]
-    fn a_gateway_that_stays_away_is_asked_every_second_and_then_every_fifteen() {
+    fn an_unavailable_gateway_is_probed_every_second_and_then_every_fifteen() {
         let mut breaker = GatewayBreaker::new();
-        breaker.found_unreachable("nobody answers", None, Millis(0));
+        breaker.found_unreachable("no answer", None, Millis(0));
         let mut probes = Vec::new();
         let mut now = Millis(0);
         while now < Millis(600_000) {
             now = breaker.probe_at().unwrap();
             assert!(breaker.probe(now) && !breaker.probe(now), "one at a time");
             probes.push(now);
-            breaker.probed(Some("nobody answers"), now);
+            breaker.probed(Some("no answer"), now);
         }
         let early = probes.iter().filter(|at| **at <= Millis(60_000)).count();
         assert_eq!(early, 60);
@@ -177,7 +178,7 @@ mod tests {
     }
 
     #[test]
-    fn one_row_goes_first_and_the_others_follow_if_it_gets_through() {
+    fn one_row_goes_first_and_the_others_follow_if_it_succeeds() {
         let mut breaker = GatewayBreaker::new();
         breaker.found_unreachable("draining", None, Millis(0));
         breaker.found_unreachable("draining", None, Millis(400));
@@ -202,7 +203,7 @@ mod tests {
     }
 
     #[test]
-    fn a_gateway_that_answers_probes_but_no_turns_is_asked_less_and_less() {
+    fn a_gateway_that_answers_probes_but_no_turns_is_probed_less_often() {
         let mut breaker = GatewayBreaker::new();
         breaker.found_unreachable("token", None, Millis(0));
         let mut now = Millis(0);

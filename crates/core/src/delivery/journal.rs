@@ -1,22 +1,25 @@
-//! The waist to the ledger: what a delivery says of itself, before and after each of its steps.
+//! The interface to the ledger: the notes a delivery takes before and after each of its steps.
 //!
-//! A note carries the whole record as it is now, so any one of them may be missing: the next one says everything again.
-//! Whoever must not do a thing twice waits for the disk *before* doing it ([`Wait::ForDisk`]: a turn is about to be sent,
-//! an unsafe call to be made, an answer is there); everything else is only noted in passing ([`Wait::Not`]) and may be
-//! forgotten in a crash. Waiting covers all that was noted before, for every delivery.
+//! A note carries the whole current record. Any single note may therefore be lost: the next one contains
+//! everything again. A note of a call over HTTP carries the tool log alone, because only the worker has the rest of the
+//! record. Before a step that must not happen twice, the delivery waits until the note is on disk
+//! ([`Wait::ForDisk`]). Such steps are sending a turn, making an unsafe call, and receiving an answer. All
+//! other notes return at once ([`Wait::Not`]) and may be lost in a crash. Waiting covers every earlier note,
+//! of all deliveries.
 
 use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::tool_log::ToolLog;
 use super::{End, Record};
 use crate::work::{Work, WorkId};
 use mcr_model::clock::Millis;
 
-/// Whoever keeps the records of deliveries across crashes.
+/// Keeps the records of deliveries across crashes.
 pub trait Journal: Send + Sync {
-    /// Takes the note. An error means that it may be forgotten in a crash, not that it is: the note is kept and tried
-    /// again. Only [`Wait::ForDisk`] brings errors.
+    /// Takes the note. An error means that a crash may lose the note; it is kept in memory and written again.
+    /// Only [`Wait::ForDisk`] returns errors.
     fn note(&self, note: &Note<'_>, wait: Wait) -> Result<(), JournalError>;
 
     /// A person closes a row that is not understood. Only the end and the step are added to it. An error means that there
@@ -25,19 +28,19 @@ pub trait Journal: Send + Sync {
         Err(JournalError(format!("there is no open row of {id} that is not understood")))
     }
 
-    /// A worker has this delivery in hand from now on, until the hand is gone: what the next process must know if this
-    /// one crashes.
+    /// Marks that a worker has this delivery in hand until the guard is dropped. The next process needs this
+    /// if the present one crashes.
     fn in_hand(&self, _work: &WorkId, _now: Millis) -> Hand {
         Hand::default()
     }
 }
 
-/// As long as it lives, a worker has a delivery in hand.
+/// A guard: while it lives, a worker has a delivery in hand.
 #[derive(Default)]
 pub struct Hand(Option<Box<dyn FnOnce()>>);
 
 impl Hand {
-    /// This is called when it goes.
+    /// Calls `gone` when the guard is dropped.
     pub fn new(gone: impl FnOnce() + 'static) -> Self {
         Self(Some(Box::new(gone)))
     }
@@ -51,75 +54,83 @@ impl Drop for Hand {
     }
 }
 
-/// How long a note is waited for.
+/// How long to wait for a note.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Wait {
-    /// Until it outlives a crash.
+    /// Until it survives a crash.
     ForDisk,
     /// Not at all.
     Not,
 }
 
-/// What is noted of a delivery.
+/// A note about a delivery.
 #[derive(Clone, Debug)]
 pub struct Note<'a> {
-    /// Now.
+    /// The present time.
     pub at: Millis,
-    /// What is to be done.
+    /// The work item.
     pub work: &'a Work,
-    /// What has been done for it; without it only the story grows.
+    /// What was done for it; without a record and a tool log only the timeline grows.
     pub record: Option<&'a Record>,
-    /// Until when it rests, by the wall clock.
+    /// What the agent did with tools. The rest of the record and the pause stay as last noted.
+    pub tool_log: Option<&'a ToolLog>,
+    /// The instant until which it pauses, by the wall clock.
     pub not_before: Option<Millis>,
-    /// For the story that people read.
+    /// An entry of the timeline that people read.
     pub step: Option<(Step, &'a str)>,
-    /// That it is over.
+    /// The outcome, if the delivery has ended.
     pub end: Option<&'a End>,
 }
 
 impl<'a> Note<'a> {
-    /// An empty one.
+    /// An empty note.
     pub fn of(work: &'a Work, at: Millis) -> Self {
-        Self { at, work, record: None, not_before: None, step: None, end: None }
+        Self { at, work, record: None, tool_log: None, not_before: None, step: None, end: None }
     }
 
-    /// With what has been done.
+    /// Adds the record.
     #[must_use]
     pub fn record(self, record: &'a Record) -> Self {
         Self { record: Some(record), ..self }
     }
 
-    /// With what happened, in a few words; more than a line is cut. They must be redacted.
+    /// Adds the tool log, and nothing else of the record.
+    #[must_use]
+    pub fn tool_log(self, tool_log: &'a ToolLog) -> Self {
+        Self { tool_log: Some(tool_log), ..self }
+    }
+
+    /// Adds a step with a few redacted words; text beyond a line is cut.
     #[must_use]
     pub fn step(self, step: Step, words: &'a str) -> Self {
         Self { step: Some((step, words)), ..self }
     }
 
-    /// That it rests until then.
+    /// Adds the instant until which the delivery pauses.
     #[must_use]
     pub fn rests(self, until: Option<Millis>) -> Self {
         Self { not_before: until, ..self }
     }
 
-    /// That it is over.
+    /// Adds the outcome.
     #[must_use]
     pub fn ends(self, end: &'a End) -> Self {
         Self { end: Some(end), ..self }
     }
 }
 
-/// The steps of a delivery, as its story tells them.
+/// The steps of a delivery in its timeline.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Step {
     /// A turn is about to be sent.
     TurnSent,
-    /// The gateway has taken it and named the run.
+    /// The gateway has accepted the turn and named the run.
     TurnTaken,
-    /// What became of a turn whose answer was lost.
+    /// The outcome of a turn whose answer was lost.
     TurnSettled,
     /// A call that changes the board is about to be made.
     ToolIntent,
-    /// A call of a tool brought this.
+    /// A tool call has returned this.
     ToolResult,
     /// The agent has answered.
     TextReady,
@@ -127,22 +138,22 @@ pub enum Step {
     Posting,
     /// A message is in the thread.
     Posted,
-    /// The task has moved on.
+    /// The task's status has advanced.
     Advanced,
-    /// A line for people is in the thread.
+    /// A notice for people is in the thread.
     Told,
-    /// Something was in the way; it rests.
+    /// The attempt failed; the delivery pauses.
     Rests,
-    /// A process has found it as an earlier one left it.
+    /// A process has found the delivery as an earlier one left it.
     Restarted,
-    /// It was given up, and begins again.
+    /// The delivery was given up, and is restarted.
     Retried,
-    /// It is over.
+    /// The delivery has ended.
     Ended,
 }
 
 impl Step {
-    /// All of them.
+    /// All steps.
     pub const ALL: [Self; 14] = [
         Self::TurnSent,
         Self::TurnTaken,
@@ -160,7 +171,7 @@ impl Step {
         Self::Ended,
     ];
 
-    /// Its name on the disk and in `why`; it does not change.
+    /// The name on disk and in `why`; it never changes.
     pub fn name(self) -> &'static str {
         match self {
             Self::TurnSent => "turn-sent",
@@ -181,18 +192,18 @@ impl Step {
     }
 }
 
-/// A step, as it is told afterwards.
+/// A step, as read from the ledger.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordedStep {
-    /// When.
+    /// When it happened.
     pub at: Millis,
-    /// The name of the step; newer versions may know more than [`Step`].
+    /// The name of the step; newer versions may have more than [`Step`].
     pub step: String,
-    /// In a few words.
+    /// A few words about it.
     pub words: String,
 }
 
-/// Why a note does not outlive a crash: a sentence.
+/// Why a note may not survive a crash: a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct JournalError(pub String);
 

@@ -16,6 +16,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::record::has_fields_of_form_1;
+use super::tool_log::ToolLog;
 use super::{End, FORM, Record, UnknownFields, from_form_1};
 use crate::unreadable::Unreadable;
 use crate::work::{Track, Work, WorkId};
@@ -42,6 +43,26 @@ struct StoredForm<'a> {
 /// The text that the ledger keeps of a record.
 pub fn record_text(record: &Record) -> Result<String, serde_json::Error> {
     serde_json::to_string(&StoredRecord { form: FORM, record })
+}
+
+/// The text of a record with another tool log; nothing if the record cannot be read.
+pub fn record_with_tool_log(text: &str, tool_log: &ToolLog) -> Option<String> {
+    let (record, _) = stored_form(text).and_then(StoredForm::read).ok()?;
+    record_text(&Record { effects: tool_log.clone(), ..record }).ok()
+}
+
+/// The record of a form that this version knows.
+fn stored_form(text: &str) -> Result<StoredForm<'_>, Unreadable> {
+    let stored: StoredForm<'_> =
+        serde_json::from_str(text).map_err(|why| Unreadable::of("its record", &why))?;
+    known_form(&stored.form).map(|()| stored)
+}
+
+impl StoredForm<'_> {
+    fn read(self) -> Result<(Record, UnknownFields), Unreadable> {
+        let record = if self.form == 1 { form_1(self.record) } else { current_form(self.record) }?;
+        Ok((record, self.extra))
+    }
 }
 
 /// A row of the ledger whose checksum is right.
@@ -75,16 +96,14 @@ pub struct LedgerRow {
 impl RowText<'_> {
     /// Reads a row, or says why it is not understood.
     pub fn read(&self) -> Result<LedgerRow, Unreadable> {
-        let stored: StoredForm<'_> =
-            serde_json::from_str(self.record).map_err(|why| Unreadable::of("its record", &why))?;
-        let form = known_form(&stored.form)?;
+        let stored = stored_form(self.record)?;
         let end = self.end()?;
         let work = Work::from_json(self.work)?;
         if work.id.as_str() != self.id {
             return Err(Unreadable::Damaged(format!("it has the work of {}", work.id)));
         }
-        let record = if form == 1 { form_1(stored.record) } else { current_form(stored.record) }?;
-        Ok(LedgerRow { work, record, end, extra: stored.extra })
+        let (record, extra) = stored.read()?;
+        Ok(LedgerRow { work, record, end, extra })
     }
 
     /// How it ended. That is read even where the rest of the row is not understood.
@@ -100,9 +119,9 @@ impl RowText<'_> {
     }
 }
 
-fn known_form(form: &Value) -> Result<u64, Unreadable> {
+fn known_form(form: &Value) -> Result<(), Unreadable> {
     match form.as_u64() {
-        Some(known) if (1..=u64::from(FORM)).contains(&known) => Ok(known),
+        Some(known) if (1..=u64::from(FORM)).contains(&known) => Ok(()),
         Some(newer) if newer > u64::from(FORM) => Err(Unreadable::Newer(format!(
             "its record is of a newer form ({newer}, this program knows {FORM})"
         ))),

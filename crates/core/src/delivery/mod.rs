@@ -1,4 +1,4 @@
-//! A conversation: from a notification to the posted answer.
+//! Deliveries: from a notification to the posted answer.
 //!
 //! ```text
 //! poller ─Listed──► dispatcher ──Job──► worker ──► deliver: context → policy → turn ⇄ tools → post → mark
@@ -6,17 +6,19 @@
 //!    └──List, Probe─────┘ └───────────────────Finished, Nudge─────────────────┘
 //! ```
 //!
-//! The [`scheduler`] owns all scheduling state: a plain struct without threads, fed with events and the time. It connects
-//! a source of work with the `dispatcher`. The `notification_source` asks for lists of undelivered notifications. It
-//! consists of the poll schedule (`poll_schedule`) and the check for a duplicate runtime (`duplicate_runtime`). The `dispatcher` decides what
-//! starts next. It consists of the `queue` (tracks, ranks, overtaking), the breaker for the gateway (`gateway_breaker`) and the
-//! `finished` items. A worker takes a job and delivers it step by step. The decisions on the way are modules of their own:
-//! `policy` (whether the agent hears of a notification), `prompt` (what the agent is told), `reply` (what its answer
-//! means), `retry` (what happens after a failure).
+//! The [`scheduler`] owns all scheduling state: a plain struct without threads that takes events and the
+//! time. It connects a source of work with the `dispatcher`. The `notification_source` requests lists of
+//! undelivered notifications. It consists of the poll schedule (`poll_schedule`) and the check for a
+//! duplicate runtime (`duplicate_runtime`). The `dispatcher` decides what starts next. It consists of the
+//! `queue` (tracks, ranks, overtaking), the breaker for the gateway (`gateway_breaker`) and the `finished`
+//! items. A worker takes a job and delivers it step by step. The decisions on the way have their own modules:
+//! `policy` (whether the agent receives a notification), `prompt` (the briefing), `reply` (the meaning of its
+//! answer), `retry` (the reaction to a failure).
 //!
-//! What is scheduled is [`work`], of whatever kind. A **row** is a notification as the backend lists it, and
-//! the first kind of work. A **delivery** is everything that is done for one unit of work. What has been done is its
-//! [`Record`], so that a delivery that stops anywhere goes on from there. Every delivery ends in exactly one [`End`].
+//! The unit of scheduling is [`work`], of any kind. A **row** is a notification as the backend lists it, and
+//! the first kind of work. A **delivery** is everything that is done for one unit of work. Its [`Record`]
+//! holds what was done, so that a delivery continues wherever it stopped. Every delivery ends in exactly one
+//! [`End`].
 
 pub mod cause;
 pub mod crash;
@@ -39,6 +41,7 @@ mod record;
 pub mod reply;
 pub mod retry;
 pub mod scheduler;
+mod scheduler_messages;
 mod stamp;
 pub mod thread_notices;
 pub mod tool_log;
@@ -51,6 +54,7 @@ use crate::work;
 
 pub use duplicate_runtime::ForeignRuntime;
 pub use failure::{Trouble, Unsettled};
+pub use finished::ClosedWork;
 pub use record::{
     FORM, Notice, PendingAnswer, Record, Sent, Stage, ToolRounds, UnknownFields, Waits, WithUnknown,
     from_form_1,
@@ -60,24 +64,30 @@ pub use stamp::Stamp;
 use policy::Skip;
 use reply::Silence;
 
-/// A delivery on its way.
+/// A delivery with a worker.
 #[derive(Clone, Debug)]
 pub struct Job {
-    /// Its number: the order of first sight.
+    /// Its number, in the order of first listing.
     pub number: u64,
-    /// What is to be done, as its source last showed it.
+    /// The work, as its source last showed it.
     pub work: Arc<work::Work>,
-    /// What has been done for it.
+    /// The record of what was done.
     pub record: Record,
-    /// Whether the gateway has answered a turn of this attempt, or a question about one. The breaker takes nothing else
-    /// as a sign that the gateway is there.
+    /// Whether the gateway has answered a turn of this attempt, or a question about one. The breaker accepts
+    /// no other evidence that the gateway is reachable.
     pub gateway_answered: bool,
 }
 
 impl Job {
-    /// An attempt that has done nothing yet.
+    /// A delivery at the beginning of an attempt.
     pub fn new(number: u64, work: Arc<work::Work>, record: Record) -> Self {
         Self { number, work, record, gateway_answered: false }
+    }
+
+    /// Whether only its mark is retried, and the ledger has its end already. Lists show what lacks its mark, so that is not
+    /// noted, and an end that a person gives it meanwhile stays.
+    pub fn is_only_marked(&self) -> bool {
+        self.record.is_closed && self.work.source() == work::Source::Listed
     }
 
     /// Whether its next step is a turn of the agent, or the search for one.
@@ -86,36 +96,36 @@ impl Job {
     }
 }
 
-/// How a delivery ends; exactly one for each.
+/// The outcome of a delivery; each has exactly one.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum End {
-    /// The agent's answer stands in the thread, in this many messages.
+    /// The agent's answer is in the thread, in this many messages.
     Answered(usize),
     /// The agent answered, but there is no thread: the answer is kept here.
     Kept(String),
-    /// The agent had nothing to say, and need not.
+    /// The agent had nothing to say, and no answer was required.
     Silent(Silence),
-    /// The agent should have answered and did not, however often it was asked.
+    /// The agent was asked repeatedly for an expected answer and stayed silent.
     Unanswered(Silence),
-    /// The agent did not hear of it, for this reason.
+    /// The notification was not sent to the agent, for this reason.
     Skipped(Skip),
-    /// It is no longer there to be delivered: settled by somebody else, or deleted.
+    /// The notification no longer exists: it was deleted, or settled elsewhere.
     Gone,
-    /// A person has stopped the work on the task while the agent was at work.
+    /// A person has stopped the work on the task during the turn.
     Stopped,
     /// It was given up, for this reason.
     Dead(String),
-    /// It had been given up for this reason, and a person has closed it for good.
+    /// It had been given up for this reason, and a person has closed it permanently.
     Dropped(String),
 }
 
 impl End {
-    /// The names of all ends.
+    /// The names of all outcomes.
     pub const NAMES: [&str; 9] =
         ["answered", "kept", "silent", "unanswered", "skipped", "gone", "stopped", "dead", "dropped"];
 
-    /// Its name, the same in `/health`, logs and figures.
+    /// The name, the same in `/health`, logs and metrics.
     pub fn name(&self) -> &'static str {
         match self {
             Self::Answered(_) => "answered",
@@ -130,22 +140,23 @@ impl End {
         }
     }
 
-    /// Whether the backend is to be told that it is settled: not of rows that it no longer knows, or that are not ours.
+    /// Whether the backend must be informed that the row is settled. It is not if the backend no longer knows
+    /// the row, or if the row is not ours.
     pub fn is_marked(&self) -> bool {
         !matches!(self, Self::Gone)
     }
 }
 
-/// What a worker has to say about its job.
+/// The result of a worker's attempt.
 #[derive(Clone, Debug)]
 pub enum Outcome {
-    /// It is over.
+    /// The delivery has ended.
     Closed(End),
-    /// Not yet.
+    /// Another attempt is needed.
     Again {
-        /// What was in the way.
+        /// Why the attempt did not end the delivery.
         trouble: Trouble,
-        /// How long to let it rest; none where it depends on the gateway alone.
+        /// The pause before the next attempt; `None` if it depends on the gateway alone.
         pause: Option<std::time::Duration>,
     },
 }

@@ -13,7 +13,7 @@ use std::time::Duration;
 use super::dispatcher::{Dispatcher, Offered};
 use super::duplicate_runtime::{DuplicateCheck, ForeignRuntime, ListObservation};
 use super::poll_schedule::PollSchedule;
-use super::scheduler::SchedulerConfig;
+use super::scheduler_messages::SchedulerConfig;
 use super::{Job, Outcome, Trouble};
 use crate::work::{Work, WorkId};
 use mcr_model::clock::Millis;
@@ -158,14 +158,14 @@ impl NotificationSource {
     /// A list came back: withdraws missing rows from the dispatcher and offers the new ones.
     pub(super) fn listed(&mut self, list: List, dispatcher: &mut Dispatcher, now: Millis) {
         let (number, complete) = (list.request.number, list.is_complete());
-        let look = ListObservation {
+        let observation = ListObservation {
             list: number,
             began: self.list_began,
             rows: &list.rows,
             whole: complete,
             dice: list.dice,
         };
-        self.duplicate_check.look(look, now);
+        self.duplicate_check.observe(observation, now);
         self.list_pending = false;
         self.poll_schedule.succeeded();
         self.has_more = !complete;
@@ -212,11 +212,11 @@ impl NotificationSource {
         }
     }
 
-    /// Begins the next list if it is due. `known` items are in the queue, `ready` ones of them could start now.
-    pub(super) fn next_list(&mut self, known: usize, ready: usize, now: Millis) -> Option<ListRequest> {
-        let limit = self.list_limit(known);
+    /// Begins the next list if it is due. `ready` items could start now.
+    pub(super) fn next_list(&mut self, ready: usize, now: Millis) -> Option<ListRequest> {
+        let limit = self.list_limit();
         let workers_may_idle = ready < 2 * self.plan.workers;
-        let more = self.has_more && workers_may_idle && limit > self.shown_again(known);
+        let more = self.has_more && workers_may_idle && limit > self.shown_again();
         if more || self.duplicate_check.list_at().is_some_and(|at| at <= now) {
             self.poll_schedule.want();
         }
@@ -230,16 +230,16 @@ impl NotificationSource {
         Some(ListRequest { number: self.lists, limit })
     }
 
-    /// Rows that the next list shows again.
-    fn shown_again(&self, known: usize) -> u32 {
-        u32::try_from(known + self.ignored).unwrap_or(u32::MAX)
+    /// Rows that the next list shows again. Work of other sources is on no list.
+    fn shown_again(&self) -> u32 {
+        u32::try_from(self.first_listed.len() + self.ignored).unwrap_or(u32::MAX)
     }
 
     /// A list begins with the oldest rows. So the limit leaves space for new rows behind those that are known.
-    fn list_limit(&self, known: usize) -> u32 {
+    fn list_limit(&self) -> u32 {
         let workers = u32::try_from(self.plan.workers).unwrap_or(u32::MAX);
         let new = self.plan.list_limit.max(workers.saturating_mul(NEW_ROWS_PER_WORKER));
-        self.shown_again(known).saturating_add(new).min(UNDELIVERED_ROWS)
+        self.shown_again().saturating_add(new).min(UNDELIVERED_ROWS)
     }
 
     /// When the next list is due.
@@ -280,7 +280,7 @@ mod tests {
     /// Requests the next list and answers it, ten seconds after the one before.
     fn list(source: &mut NotificationSource, dispatcher: &mut Dispatcher, rows: Vec<Notification>) {
         let now = NOW + Duration::from_secs(10 * source.lists());
-        let request = source.next_list(dispatcher.known(), dispatcher.ready(), now).unwrap();
+        let request = source.next_list(dispatcher.ready(), now).unwrap();
         source.listed(List { request, rows, unreadable: 0, dice: 0.5 }, dispatcher, now);
     }
 
@@ -299,6 +299,18 @@ mod tests {
         assert!(matches!(dispatcher.offer(work("from another source"), NOW), Offered::Known));
         list(&mut source, &mut dispatcher, vec![]);
         assert_eq!((dispatcher.known(), dispatcher.stats.of("gone")), (1, 1));
+    }
+
+    /// The limit of a list leaves space for new rows behind those that lists show, and for nothing else.
+    #[test]
+    fn work_of_other_sources_does_not_raise_the_limit_of_lists() {
+        let (mut source, mut dispatcher) = source_and_dispatcher();
+        list(&mut source, &mut dispatcher, vec![row("listed")]);
+        for number in 0..10 {
+            dispatcher.offer(work(&format!("from another source {number}")), NOW);
+        }
+        let request = source.next_list(dispatcher.ready(), NOW + Duration::from_mins(1)).unwrap();
+        assert_eq!(request.limit, 1 + 50);
     }
 
     /// A list that fills its limit may have cut off the row.

@@ -1,7 +1,7 @@
 //! Requests of operators to the dispatcher, and its replies.
 //!
-//! The dispatcher owns all work, so nothing else looks at it or changes it: a question is an event like any other, and the answer
-//! goes to whoever came with it.
+//! The dispatcher owns all work, so no other thread reads or changes it. A request is an event like any
+//! other, and carries the channel for its reply.
 
 use std::collections::HashSet;
 use std::fmt;
@@ -12,17 +12,17 @@ use super::dead_letters::DeadLetter;
 use crate::work::{Work, WorkId};
 use mcr_model::clock::Millis;
 
-/// Whose turns do not begin.
+/// The agents whose turns do not begin.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hold {
-    /// Nobody's.
+    /// All agents.
     pub all: bool,
-    /// Those of these agents, by their ids.
+    /// These agents, by id.
     pub agents: HashSet<String>,
 }
 
 impl Hold {
-    /// Whether nothing is held.
+    /// Whether no agent is held.
     pub fn is_nothing(&self) -> bool {
         !self.all && self.agents.is_empty()
     }
@@ -33,25 +33,25 @@ impl Hold {
     }
 }
 
-/// What somebody asks.
+/// A request of an operator.
 #[derive(Clone, Debug)]
 pub enum OperatorRequest {
-    /// Which work is not settled, and what was given up.
+    /// List the open work and the dead letters.
     Look,
-    /// Begin again what was given up.
+    /// Restart a dead letter.
     Retry(WorkId),
-    /// Close for good what was given up.
+    /// Close a dead letter permanently.
     Drop(WorkId),
-    /// Wait for the agent of this work no longer.
+    /// Stop waiting for the agent of this work.
     GiveUp(WorkId),
     /// From now on these turns do not begin.
     Hold(Hold),
-    /// Whether nothing begins at all from now on, because the ledger is not in its place.
+    /// Whether any work may begin from now on; none may while the ledger is not in its place.
     Suspend(bool),
 }
 
 impl OperatorRequest {
-    /// Whether the request changes an item. A service that stops refuses such a request.
+    /// Whether the request changes an item. A stopping service refuses such a request.
     pub(super) fn changes_work(&self) -> bool {
         match self {
             Self::Retry(_) | Self::Drop(_) | Self::GiveUp(_) => true,
@@ -60,31 +60,31 @@ impl OperatorRequest {
     }
 }
 
-/// What is answered.
+/// The reply to a request.
 #[derive(Clone, Debug)]
 pub enum OperatorReply {
-    /// The work in its order, and what was given up, oldest first.
+    /// The work in its order, and the dead letters, oldest first.
     Rows(Vec<Pending>, Vec<DeadLetter>),
-    /// It is done.
+    /// The request was carried out.
     Done,
-    /// It is done, and this follows: a clause.
+    /// The request was carried out, and this follows: a clause.
     Decided(&'static str),
-    /// It cannot be done, because of this.
+    /// The request was refused.
     Refused(Refused),
 }
 
-/// Why something cannot be done.
+/// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Refused {
-    /// Nothing with this id was given up.
+    /// No dead letter has this id.
     NotDead,
-    /// It is under way already.
+    /// The work is already open.
     UnderWay,
     /// It has ended, and a worker sets its mark.
     BeingMarked,
     /// Its row in the ledger is not understood.
     Unreadable,
-    /// No work with this id is unsettled.
+    /// No open work has this id.
     NotUnderWay,
     /// The service is stopping.
     Stopping,
@@ -95,7 +95,7 @@ impl Refused {
     pub fn explain(self) -> &'static str {
         match self {
             Self::NotDead => "Nothing with this id was given up; `dead list` shows what was.",
-            Self::UnderWay => "It is under way already; `why` shows how far it is.",
+            Self::UnderWay => "It is already open; `why` shows its state.",
             Self::BeingMarked => {
                 "Mission Control is being asked to mark it as settled; try again once that has ended. `why` shows how far it is."
             }
@@ -103,53 +103,53 @@ impl Refused {
                 "This version does not understand its row in the ledger, so it cannot begin again here. Start the newer version, \
                  or close it for good with `dead drop`; `why` says more."
             }
-            Self::NotUnderWay => "No notification with this id is under way.",
-            Self::Stopping => "The service is stopping and begins nothing any more.",
+            Self::NotUnderWay => "No open delivery has this id.",
+            Self::Stopping => "The service is stopping and starts no more work.",
         }
     }
 }
 
-/// Work that is not settled.
+/// Open work.
 #[derive(Clone, Debug)]
 pub struct Pending {
-    /// What is to be done.
+    /// The work item.
     pub work: Arc<Work>,
-    /// What has been done for it; of one that is with a worker the ledger knows more.
+    /// The record of what was done. While a worker has it, the ledger is more recent.
     pub record: Record,
-    /// What was last in its way.
+    /// The last trouble.
     pub trouble: Option<String>,
-    /// Where it is.
+    /// Its position.
     pub place: Place,
 }
 
-/// Where work is that is not settled.
+/// The position of open work.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Place {
     /// With a worker.
     Running,
-    /// It could begin.
+    /// Ready to begin.
     Ready,
-    /// It rests until then.
+    /// Pauses until this instant.
     Rests(Millis),
-    /// Another one of the same agent and task comes first: it runs, or it is earlier and does not let this one pass, or
-    /// its turn is not settled.
+    /// Behind another item of the same agent and task. That item runs, or is earlier and must not be
+    /// overtaken, or has an unsettled turn.
     Behind(WorkId),
     /// A row of the same agent and task that a newer version wrote comes first.
     BehindUnreadable(WorkId),
 }
 
-/// Whoever wants to hear the answer; they are told once.
+/// The receiver of a reply. It is called at most once.
 pub struct ReplyTo(Box<dyn FnOnce(OperatorReply) + Send>);
 
 impl ReplyTo {
-    /// Calls this with the answer.
-    pub fn new(hear: impl FnOnce(OperatorReply) + Send + 'static) -> Self {
-        Self(Box::new(hear))
+    /// Calls `receiver` with the reply.
+    pub fn new(receiver: impl FnOnce(OperatorReply) + Send + 'static) -> Self {
+        Self(Box::new(receiver))
     }
 
-    /// Tells them.
-    pub fn tell(self, told: OperatorReply) {
-        (self.0)(told);
+    /// Sends the reply.
+    pub fn tell(self, reply: OperatorReply) {
+        (self.0)(reply);
     }
 }
 

@@ -1,18 +1,19 @@
-//! Which notifications reach an agent, and what an agent may do about them (runtime-behaviour §3).
+//! Decides which notifications reach an agent, and what an agent may do about them (runtime-behaviour §3).
 //!
-//! [`judge`] is asked right before an agent would be started, about a context read just then: a task may be finished,
-//! a message overtaken, since the notification was written. Whatever is skipped is marked delivered, so every reason
-//! is about *never*, none is about *not yet*.
+//! [`judge`] runs right before an agent would be started, on a context read at that moment. The task may have
+//! been finished, or the message superseded, since the notification was written. A skipped notification is
+//! marked delivered. Every reason to skip therefore means *never*, and none means *not yet*.
 //!
-//! Where this differs from the TypeScript runtime:
+//! Differences from the TypeScript runtime:
 //!
-//! - **Archived** tasks wake nobody, whatever the notification (contract D22). No status follows `archived`, and
-//!   archiving has closed the task's sessions: a turn there would open a new one, and its work would be for nothing.
-//!   The talk with the orchestrator is not work, and is exempt.
-//! - **`/stop`** by a person wakes nobody: it ends the turns on its task (`is_stopped`).
+//! - **Archived** tasks wake no agent, whatever the notification (contract D22). No status follows
+//!   `archived`, and archiving has closed the task's sessions. A turn would open a new session, and its work
+//!   would be wasted. The conversation with the orchestrator is not work, and is exempt.
+//! - **`/stop`** by a person wakes no agent: it ends the turns on its task (`is_stopped`).
 //! - An agent's **own message** does not wake it (D16), neither as a mention nor as a thread update. Its own
-//!   **assignment** does: an agent that made a task for itself begins to work on it in this way.
-//! - On a done or blocked task an agent hears only what is addressed to it: mentions, requests, assignments.
+//!   **assignment** does: an agent that creates a task for itself starts to work on it in this way.
+//! - On a done or blocked task an agent receives only what is addressed to it: mentions, requests,
+//!   assignments.
 
 use serde::{Deserialize, Serialize};
 
@@ -22,49 +23,49 @@ use mcr_model::{
     ThreadItem, Word, is_quality,
 };
 
-/// What becomes of a notification.
+/// What happens to a notification.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum Verdict {
     /// The agent is started.
     Deliver,
-    /// Nobody is started, and the notification is settled.
+    /// No agent is started, and the notification is settled.
     Skip(Skip),
 }
 
-/// Why nobody is started.
+/// Why no agent is started.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Skip {
     /// The recipient is a person.
     ForAPerson,
-    /// The recipient is gone.
+    /// The recipient no longer exists.
     NoAgent,
-    /// The task is gone.
+    /// The task no longer exists.
     NoTask,
     /// The agent has written the message itself.
     OwnMessage,
     /// The message is `/stop`, which ends turns and starts none.
     StopCommand,
-    /// In the talk with the orchestrator nobody else is spoken to.
+    /// The thread is the conversation with the orchestrator, and the recipient is another agent.
     ChatIsForTheOrchestrator,
     /// The task is archived.
     ArchivedTask,
-    /// The task is done or blocked, and nobody has addressed the agent.
+    /// The task is done or blocked, and the message is not addressed to the agent.
     QuietTask,
-    /// The task went to review, which is not for this agent to do.
+    /// The task went to review, and the agent does not review.
     NotAReviewer,
-    /// The message answers a thread update; answering it in turn would never end.
+    /// The message answers a thread update; answers to answers would never end.
     ReplyLoop,
     /// Another agent has written in a thread that this one only follows.
     NotInvolved,
-    /// The same person, or another, has written again since; that message has its own notification.
+    /// A person has written again since; the newer message has its own notification.
     StaleUpdate,
-    /// The backend names no session to speak in.
+    /// The backend names no session for the agent.
     NoSession,
 }
 
 impl Skip {
-    /// All of them, in the order in which they are asked.
+    /// All reasons, in the order of their checks.
     pub const ALL: [Self; 13] = [
         Self::ForAPerson,
         Self::NoAgent,
@@ -81,7 +82,7 @@ impl Skip {
         Self::NoSession,
     ];
 
-    /// Its name in metrics and logs; it does not change.
+    /// The name in metrics and logs; it never changes.
     pub fn name(self) -> &'static str {
         match self {
             Self::ForAPerson => "for-a-person",
@@ -104,13 +105,13 @@ impl Skip {
     pub fn explain(self) -> &'static str {
         match self {
             Self::ForAPerson => "the notification is for a person",
-            Self::NoAgent => "the agent does not exist any more",
-            Self::NoTask => "the task does not exist any more",
+            Self::NoAgent => "the agent no longer exists",
+            Self::NoTask => "the task no longer exists",
             Self::OwnMessage => "the agent has written the message itself",
             Self::StopCommand => "the message is /stop, which ends turns and starts none",
-            Self::ChatIsForTheOrchestrator => "in this thread only the orchestrator is spoken to",
+            Self::ChatIsForTheOrchestrator => "messages in this thread are for the orchestrator only",
             Self::ArchivedTask => "the task is archived",
-            Self::QuietTask => "the task is done or blocked, and nobody has addressed the agent",
+            Self::QuietTask => "the task is done or blocked, and the message is not addressed to the agent",
             Self::NotAReviewer => {
                 "the task is in review, and the agent is neither a reviewer nor the orchestrator"
             }
@@ -128,7 +129,7 @@ impl Skip {
     }
 }
 
-/// Whether the agent is started. First match wins, from top to bottom.
+/// Whether the agent is started. The first match from top to bottom decides.
 pub fn judge(context: &DeliveryContext) -> Verdict {
     match reason_to_skip(context) {
         Some(why) => Verdict::Skip(why),
@@ -190,11 +191,11 @@ fn reason_to_skip(context: &DeliveryContext) -> Option<Skip> {
     None
 }
 
-/// Why a thread update written by an agent does not concern this one (§3.2). The orchestrator hears everything. Others
-/// hear what is said on their tasks and reviews; but of an answer to a thread update only if the orchestrator gave it,
-/// because two agents who answer each other's updates would never stop. The orchestrator and somebody on the task would
-/// not either, where one of them always has something to say: once agents have been [alone](ALONE) for long enough, an
-/// answer to an update wakes nobody.
+/// Why a thread update written by an agent does not concern this one (§3.2). The orchestrator receives all of
+/// them. Other agents receive those on their tasks and reviews. An answer to a thread update reaches them
+/// only if the orchestrator wrote it: two agents who answer each other's updates would never stop. The
+/// orchestrator and an agent on the task might not stop either. After [`ALONE`] messages without a person, an
+/// answer to an update wakes no agent.
 fn no_concern(context: &DeliveryContext) -> Option<Skip> {
     let recipient = &context.notification.recipient_id;
     let author = agent_author(context)?;
@@ -217,13 +218,13 @@ fn no_concern(context: &DeliveryContext) -> Option<Skip> {
     (!is_assigned && !is_reviewer).then_some(Skip::NotInvolved)
 }
 
-/// What a person writes in a thread to end the turns on its task.
+/// The message of a person that ends the turns on its task.
 const STOP: &str = "/stop";
 
-/// Why the backend says that a task is blocked which a person has stopped with the button of that name (contract §8).
+/// The backend's reason for a task that a person has paused with its stop button (contract §8).
 const PAUSED: &str = "Paused by user (/stop)";
 
-/// What an agent is told that goes on with a task after a person stopped it.
+/// The error for an agent that continues a task after a person stopped it.
 pub const STOPPED: &str = "Not run: a person stopped the work on this task with /stop. End your turn now, call nothing \
                            more, and do not go on by yourself: you are told when the work goes on.";
 
@@ -236,19 +237,19 @@ pub fn is_stop_command(context: &DeliveryContext) -> bool {
     context.message.as_ref().is_some_and(|message| is_stop(&message.author_type, &message.content))
 }
 
-/// Whether a person has stopped the task and nobody has taken it up since.
+/// Whether a person has stopped the task and it has not been resumed since.
 pub fn is_paused(task: &Task) -> bool {
     task.status == TaskStatus::Blocked && task.blocked_reason.as_deref().map(str::trim) == Some(PAUSED)
 }
 
-/// Whether the last word of a person in this thread, oldest message first, is `/stop`.
+/// Whether the last message of a person in this thread, oldest message first, is `/stop`.
 pub fn ends_with_stop(thread: &[ThreadItem]) -> bool {
     let last = thread.iter().rev().find(|item| item.author_type == AuthorType::User);
     last.is_some_and(|item| is_stop(&item.author_type, &item.content))
 }
 
-/// Whether a person has stopped the work that began with what the agent has `heard`. An agent that was told of a
-/// paused task (`began_paused`) was asked all the same, and only a later `/stop` counts.
+/// Whether a person has stopped the work that began with the message `heard`. If the turn began although the
+/// task was paused (`began_paused`), only a later `/stop` counts.
 pub fn is_stopped(context: &DeliveryContext, heard: &Stamp, began_paused: bool) -> bool {
     if !began_paused && context.task.as_ref().is_some_and(is_paused) {
         return true;
@@ -261,7 +262,7 @@ pub fn is_stopped(context: &DeliveryContext, heard: &Stamp, began_paused: bool) 
     later.into_iter().any(|(_, item)| is_stop(&item.author_type, &item.content))
 }
 
-/// After so many messages in a row without a person, agents are among themselves.
+/// After this many consecutive messages without a person, the agents are alone in a thread.
 pub const ALONE: usize = 8;
 
 fn are_alone(context: &DeliveryContext) -> bool {
@@ -281,8 +282,7 @@ fn is_stale(context: &DeliveryContext) -> bool {
     later.any(|item| by_a_person(&item.author_type))
 }
 
-/// The agent that wrote the message; none if a person did, or there is no message.
-/// The agent who wrote the message, if it was one.
+/// The agent that wrote the message; `None` if a person did, or there is no message.
 pub(super) fn agent_author(context: &DeliveryContext) -> Option<&String> {
     let message = context.message.as_ref()?;
     (message.author_type == AuthorType::Agent).then_some(&message.author_id)
@@ -292,7 +292,7 @@ fn is_orchestrator(context: &DeliveryContext, id: &str) -> bool {
     context.orchestrator_agent_id.as_ref().is_some_and(|orchestrator| orchestrator.as_str() == id)
 }
 
-/// Whether nobody is told of what goes on in a task of this status, unless addressed.
+/// Whether agents receive only addressed messages on a task of this status.
 pub fn is_quiet(status: TaskStatus) -> bool {
     matches!(status, TaskStatus::Done | TaskStatus::Blocked | TaskStatus::Archived)
 }
@@ -303,7 +303,7 @@ pub fn leads(context: &DeliveryContext) -> bool {
     agent.is_some_and(|agent| context.orchestrator_agent_id.as_ref() == Some(&agent.id))
 }
 
-/// Whether the backend lets the recipient close tasks, by the team as it is now.
+/// Whether the backend allows the recipient to close tasks, judged by the present team.
 pub fn may_close(context: &DeliveryContext) -> bool {
     let Some(agent) = &context.agent else { return false };
     let team = context.mentionable_agents.iter().map(|one| (&one.id, is_quality(&one.slug, &one.role)));
@@ -315,23 +315,23 @@ pub fn may_review(flags: BehaviorFlags) -> bool {
     flags.can_review_tasks
 }
 
-/// Whether the agent shares the task with another agent (P-10). The list may name one twice.
+/// Whether the agent shares the task with another agent (P-10). The list may contain an agent twice.
 pub fn is_multi_assignee(context: &DeliveryContext) -> bool {
     let (Some(task), Some(agent)) = (&context.task, &context.agent) else { return false };
     let on_it = |id: &AgentId| *id == agent.id;
     task.assigned_agent_ids.iter().any(on_it) && !task.assigned_agent_ids.iter().all(on_it)
 }
 
-/// What to do with a reply that says nothing.
+/// What to do with an empty reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub enum OnSilence {
-    /// Somebody waits for an answer: ask again, a bounded number of times.
+    /// An answer is expected: ask again, a bounded number of times.
     AskAgain,
-    /// Nobody does: the notification is settled.
+    /// No answer is expected: the notification is settled.
     Close,
 }
 
-/// What to do with a reply that says nothing (§2.4), by the notification and by who wrote its message.
+/// What to do with an empty reply (§2.4), by the notification and the author of its message.
 pub fn on_silence(kind: &Word<NotificationType>, author: Option<&Word<AuthorType>>) -> OnSilence {
     use NotificationType::{Assignment, Mention, ResponseRequest, ThreadUpdate};
     let by_an_agent = author.is_some_and(|author| *author == AuthorType::Agent);
@@ -342,8 +342,8 @@ pub fn on_silence(kind: &Word<NotificationType>, author: Option<&Word<AuthorType
     }
 }
 
-/// Whether the briefing allows the agent to stay silent (§4.3, 3): nobody has asked it for anything, or only another
-/// agent has spoken, which may have been a word of thanks.
+/// Whether the briefing allows the agent to stay silent (§4.3, 3). It does if no request was made, or if only
+/// another agent has written, perhaps only thanks.
 pub fn may_stay_silent(context: &DeliveryContext) -> bool {
     use NotificationType::{Assignment, Mention, ResponseRequest, ThreadUpdate};
     match context.notification.kind.known() {

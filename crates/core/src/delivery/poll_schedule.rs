@@ -1,8 +1,8 @@
-//! When the next list is due.
+//! Decides when the next list is due.
 //!
-//! At once (but not more often than every [`BETWEEN`]) where there is a reason to expect rows: somebody nudged, or the
-//! last list was full. Otherwise soon after something happened, then less and less often up to the interval; and once
-//! nothing has happened for [`IDLE_AFTER`], at the idle interval. After a failure, with a growing pause of its own.
+//! A list is due at once (but at most every [`BETWEEN`]) if new rows are expected: a nudge arrived, or the
+//! last list was full. Otherwise the pause starts short after an event and grows up to the interval. After
+//! [`IDLE_AFTER`] without an event it is the idle interval. A failed list starts a growing backoff.
 
 use std::time::Duration;
 
@@ -11,13 +11,13 @@ use mcr_model::clock::Millis;
 /// The least time between the beginnings of two lists.
 pub(super) const BETWEEN: Duration = Duration::from_millis(25);
 
-/// After something happened, the first list that nobody asked for.
+/// The first pause after an event.
 const SOON: Duration = Duration::from_secs(1);
 
-/// So long after the last event the account counts as idle.
+/// The account counts as idle this long after the last event.
 pub(super) const IDLE_AFTER: Duration = Duration::from_mins(2);
 
-/// The intervals, as they are set.
+/// The configured intervals.
 #[derive(Clone, Copy, Debug)]
 pub struct PollIntervals {
     /// While there is traffic.
@@ -26,32 +26,32 @@ pub struct PollIntervals {
     pub idle_interval: Duration,
     /// The first pause after a failed list.
     pub backoff_base: Duration,
-    /// The longest.
+    /// The longest pause after failed lists.
     pub backoff_max: Duration,
 }
 
 #[derive(Debug)]
 pub(super) struct PollSchedule {
-    rhythm: PollIntervals,
+    intervals: PollIntervals,
     /// The beginning of the last list.
-    begun: Option<Millis>,
-    /// The last list that came back, and how long to wait after it.
+    started: Option<Millis>,
+    /// The last successful list, and how long to wait after it.
     quiet: Duration,
     last_event: Option<Millis>,
     wanted: bool,
     failures: u32,
-    /// Until then the backend wants to be left alone.
+    /// The backend accepts no list before this instant.
     asked_until: Option<Millis>,
-    /// After a failure.
+    /// The end of the backoff after a failure.
     held_until: Option<Millis>,
 }
 
 impl PollSchedule {
-    pub(super) fn new(rhythm: PollIntervals) -> Self {
-        let quiet = SOON.min(rhythm.interval);
+    pub(super) fn new(intervals: PollIntervals) -> Self {
+        let quiet = SOON.min(intervals.interval);
         Self {
-            rhythm,
-            begun: None,
+            intervals,
+            started: None,
             quiet,
             last_event: None,
             wanted: true,
@@ -61,46 +61,50 @@ impl PollSchedule {
         }
     }
 
-    /// Somebody says that there are new rows. While lists fail that shortens the pause, as far as the backend lets us:
-    /// whoever knows of new rows has seen it alive.
+    /// Takes a nudge: new rows exist. While lists fail, a nudge shortens the backoff as far as the backend
+    /// permits, because its sender has reached the backend.
     pub(super) fn nudged(&mut self, now: Millis) {
         self.want();
-        if let (Some(until), Some(begun)) = (self.held_until, self.begun) {
-            let soonest = (begun + self.rhythm.backoff_base).max(self.asked_until.unwrap_or(now));
+        if let (Some(until), Some(started)) = (self.held_until, self.started) {
+            let soonest = (started + self.intervals.backoff_base).max(self.asked_until.unwrap_or(now));
             self.held_until = Some(until.min(soonest));
         }
     }
 
-    /// There may be new rows: list at once.
+    /// Requests a list at once, because new rows may exist.
     pub(super) fn want(&mut self) {
         self.wanted = true;
     }
 
-    /// Something happened: people or agents are at work.
+    /// Records an event: people or agents are active.
     pub(super) fn stir(&mut self, now: Millis) {
         self.last_event = Some(now);
-        self.quiet = SOON.min(self.rhythm.interval);
+        self.quiet = SOON.min(self.intervals.interval);
     }
 
     /// A list begins.
     pub(super) fn begin(&mut self, now: Millis) {
-        self.begun = Some(now);
+        self.started = Some(now);
         self.wanted = false;
         self.held_until = None;
-        // Doubled with every list that nobody asked for, up to the interval.
-        self.quiet = (self.quiet * 2).min(self.rhythm.interval);
+        // Doubled with every unrequested list, up to the interval.
+        self.quiet = (self.quiet * 2).min(self.intervals.interval);
     }
 
-    /// A list came back.
+    /// A list succeeded.
     pub(super) fn succeeded(&mut self) {
         self.failures = 0;
     }
 
-    /// A list failed: a growing pause, at least as long as the backend asks for. `dice` is from 0 to 1.
+    /// A list failed: a growing backoff, at least as long as the backend requests. `dice` is from 0 to 1.
     pub(super) fn failed(&mut self, not_before: Option<Duration>, dice: f64, now: Millis) {
-        let full =
-            self.rhythm.backoff_base.saturating_mul(1 << self.failures.min(16)).min(self.rhythm.backoff_max);
-        // Between half and all of it, so that many runtimes do not come back at the same moment, and none at once.
+        let full = self
+            .intervals
+            .backoff_base
+            .saturating_mul(1 << self.failures.min(16))
+            .min(self.intervals.backoff_max);
+        // Between half and all of it, so that runtimes do not return in the same moment, and none returns at
+        // once.
         let pause = full.mul_f64(0.5 + dice / 2.0);
         self.failures = self.failures.saturating_add(1);
         self.asked_until = not_before.map(|span| now + span);
@@ -112,17 +116,17 @@ impl PollSchedule {
         self.failures
     }
 
-    /// When the next list is due, if none is under way.
+    /// When the next list is due, if none is active.
     pub(super) fn due(&self, now: Millis) -> Millis {
         if let Some(until) = self.held_until {
             return until;
         }
-        let Some(begun) = self.begun else { return now };
+        let Some(started) = self.started else { return now };
         if self.wanted {
-            return begun + BETWEEN;
+            return started + BETWEEN;
         }
         let idle = self.last_event.is_none_or(|at| now.since(at) >= IDLE_AFTER);
-        begun + if idle { self.rhythm.idle_interval } else { self.quiet }
+        started + if idle { self.intervals.idle_interval } else { self.quiet }
     }
 }
 
@@ -142,7 +146,7 @@ mod tests {
     }
 
     #[test]
-    fn after_an_event_soon_then_seldom_then_idle() {
+    fn lists_follow_an_event_soon_then_rarely_then_at_the_idle_interval() {
         let mut schedule = schedule();
         assert_eq!(schedule.due(Millis(0)), Millis(0), "the first list is due at once");
         schedule.begin(Millis(0));
@@ -152,7 +156,7 @@ mod tests {
         for _ in 0..30 {
             let due = schedule.due(at);
             gaps.push(due.since(at).as_secs());
-            // The dispatcher asks again when the time has come: only then does it know that the account is idle.
+            // The dispatcher calls again at the due time; only then is the account known to be idle.
             at = schedule.due(due).max(due);
             schedule.begin(at);
         }
@@ -163,7 +167,7 @@ mod tests {
     }
 
     #[test]
-    fn a_nudge_is_heeded_at_once_but_not_more_often_than_every_25_ms() {
+    fn a_nudge_is_followed_at_once_but_at_most_every_25_ms() {
         let mut schedule = schedule();
         schedule.begin(Millis(10 * SECOND));
         schedule.want();
@@ -171,9 +175,9 @@ mod tests {
         assert!(schedule.due(Millis(20 * SECOND)) <= Millis(20 * SECOND));
     }
 
-    /// W-8: the pause after failures grows, never below half of the base, and stands at the ceiling.
+    /// W-8: the backoff grows, is never below half of the base, and stops at the ceiling.
     #[test]
-    fn failures_slow_the_lists_down_and_one_success_ends_it() {
+    fn failures_slow_the_lists_down_and_one_success_resets_them() {
         let mut schedule = schedule();
         let mut before = Duration::ZERO;
         for n in 0..20 {

@@ -1,18 +1,19 @@
-//! Who is next: tracks, ranks, and the limit on overtaking.
+//! Decides which row is next: tracks, ranks, and the limit on overtaking.
 //!
-//! A row gets its number at first sight. Of each track one row runs at a time. Which of its rows may begin:
+//! A row gets its number when it is first listed. One row of each track runs at a time. These rows of a track
+//! may begin:
 //!
-//! * The first one, and those behind it as long as every earlier row lets later ones pass: it has failed twice
-//!   (`PASSED_AFTER`). It is tried in between whenever its pause is over.
-//! * While a turn of one row is not settled, or waits for the results of its calls, of all turns only that row's: the
+//! * The first one, and later ones if every earlier row lets them pass. A row does that after it has failed
+//!   twice (`PASSED_AFTER`). It is retried in between whenever its pause has ended.
+//! * While a turn of one row is unsettled, or waits for the results of its calls, no turn of another row: the
 //!   session has one turn at a time.
-//! * Any row that has its result: its answer only has to be posted, or its mark set.
+//! * Any row with its result: its answer only has to be posted, or its mark set.
 //!
-//! The breaker and an operator's pause hold only rows that need a turn: neither those with a result, nor work of a kind
-//! without turns.
+//! The breaker and an operator's pause hold only rows that need a turn. Rows with a result are not held, nor
+//! is work of a kind without turns.
 //!
-//! Among the rows that may begin, those of a better rank come first; within a rank the lower number. But a row that has
-//! been overtaken by [`OVERTAKEN_MAX`] later ones comes before everything, so no row starves.
+//! Among the rows that may begin, a better rank comes first; within a rank the lower number. A row that
+//! [`OVERTAKEN_MAX`] later ones have overtaken precedes all others, so no row starves.
 
 mod row;
 
@@ -21,9 +22,10 @@ use std::sync::Arc;
 
 use row::{PASSED_FOR_OTHERS, QueueEntry};
 
+use super::cause::Cause;
 use super::gateway_breaker::TurnAllowance;
 use super::operator_requests::{Hold, Pending, Place};
-use super::{Job, Record, Stage, cause};
+use super::{Job, Record, Stage};
 use crate::work::{Rank, Track, Work, WorkId};
 use mcr_model::clock::Millis;
 
@@ -34,9 +36,9 @@ pub(super) const OVERTAKEN_MAX: u32 = 200;
 #[derive(Debug, Default)]
 struct Line {
     rows: VecDeque<u64>,
-    /// The one that runs.
+    /// The running row.
     busy: Option<u64>,
-    /// Those that may begin, now or when they have rested.
+    /// The rows that may begin, now or after their pause.
     next: Vec<u64>,
 }
 
@@ -47,7 +49,7 @@ pub(super) struct StartedJob {
     pub(super) turn: bool,
 }
 
-/// All rows that are not settled, in their order.
+/// All unsettled rows, in their order.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     next_number: u64,
@@ -58,23 +60,23 @@ pub(super) struct Queue {
     blocked: HashMap<Track, WorkId>,
     /// Rows of idle tracks that could begin now, by rank.
     ready: [BTreeSet<u64>; Rank::COUNT],
-    /// Rows of idle tracks that could begin and rest, by the end of their rest.
+    /// Rows of idle tracks that pause, by the end of their pause.
     resting: BTreeSet<(Millis, u64)>,
     running: usize,
 }
 
 impl Queue {
-    /// How many rows are known.
+    /// The number of known rows.
     pub(super) fn len(&self) -> usize {
         self.rows.len()
     }
 
-    /// How many are with a worker.
+    /// The number of rows with a worker.
     pub(super) fn running(&self) -> usize {
         self.running
     }
 
-    /// How many could begin now.
+    /// The number of rows that could begin now.
     pub(super) fn ready(&self, hold: &Hold) -> usize {
         let ready = self.ready.iter();
         if hold.is_nothing() {
@@ -83,18 +85,19 @@ impl Queue {
         ready.flatten().filter(|number| self.rows[number].may_begin(hold, TurnAllowance::All)).count()
     }
 
-    /// When the oldest of them was created, by the backend's clock.
+    /// When the oldest row was created, by the backend's clock.
     pub(super) fn oldest(&self) -> Option<Millis> {
         self.rows.values().next().map(|row| row.work.created_at())
     }
 
-    /// When the next row has rested enough.
+    /// When the next pause ends.
     pub(super) fn wake_at(&self) -> Option<Millis> {
         self.resting.first().map(|(at, _)| *at)
     }
 
-    /// Whether the row is known. A later message may have been folded into it; a worker reads that for itself, so only
-    /// what `oldest` tells is kept up to date, and the marks, by which a worker sees that somebody else was faster.
+    /// Whether the row is known. A later message may have been folded into it; the worker reads that itself.
+    /// Only the creation time, for `oldest`, and the marks are kept up to date. The marks show a worker that
+    /// another runtime was faster.
     pub(super) fn knows(&mut self, work: &Work) -> bool {
         let Some(number) = self.numbers.get(&work.id) else { return false };
         if let Some(known) = self.rows.get_mut(number) {
@@ -297,7 +300,7 @@ impl Queue {
                 let ready = self.ready.iter().flatten().copied();
                 ready
                     .filter(|number| self.rows[number].may_begin(hold, turns))
-                    .min_by_key(|number| (self.rows[number].record.failures.of(cause::TURNED_AWAY), *number))
+                    .min_by_key(|number| (self.rows[number].record.failures.of(Cause::TurnedAway), *number))
             }),
         };
         self.hand_out(number?)
@@ -365,8 +368,7 @@ impl Queue {
         let is_untouched = |row: &QueueEntry| {
             let record = &row.record;
             // One that begins again is settled there, so no list shows it.
-            let again =
-                record.reopened || record.failures.of(cause::LOST_ANSWER) > 0 || record.sent.is_some();
+            let again = record.reopened || record.failures.of(Cause::LostAnswer) > 0 || record.sent.is_some();
             !row.running && matches!(record.stage, Stage::Fresh) && !again
         };
         let found = self.rows.iter().filter(|(_, row)| is_untouched(row) && candidates(&row.work.id));

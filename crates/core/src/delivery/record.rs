@@ -3,7 +3,8 @@
 mod form_1;
 mod stage;
 
-use serde::{Deserialize, Serialize};
+use serde::de::Error as _;
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use crate::unknown_fields::{UnknownFields, WithUnknown};
 pub use form_1::from_form_1;
@@ -11,7 +12,7 @@ pub(super) use form_1::has_fields_of_form_1;
 pub use stage::{Notice, PendingAnswer, Stage, ToolRounds};
 
 use super::End;
-use super::cause::Failures;
+use super::cause::{Cause, Failures};
 use super::stamp::Stamp;
 use super::tool_log::ToolLog;
 use crate::gateway::Usage;
@@ -29,7 +30,7 @@ pub const FORM: u32 = 2;
 /// have none. A value that is not understood (a stage, an end) makes the whole record
 /// unreadable, because it may be the very step that must not be repeated: then the ledger leaves the row untouched.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default)]
+#[serde(default, remote = "Self")]
 #[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
 pub struct Record {
     /// How often the agent was told of it from the beginning; the number stands in the marker.
@@ -41,13 +42,12 @@ pub struct Record {
     /// How many requests the gateway may have taken: each try begins with one, and results of tools go back with more.
     #[serde(skip_serializing_if = "is_default")]
     pub requests: u32,
-    /// How often the runtime crashed with it in hand.
-    #[serde(skip_serializing_if = "is_default")]
-    pub crashes: u32,
-    /// How much the crashes point to it as their cause, which lengthens its rest ([`crash`](super::crash)).
+    /// How much the crashes point to it as their cause, which lengthens its rest ([`crash`](super::crash)). It stays apart
+    /// from the failures because it also goes down.
     #[serde(skip_serializing_if = "is_default")]
     pub suspected: u32,
-    /// How many of the last crashes, in a row, are held against it ([`crash`](super::crash)).
+    /// How many of the last crashes, in a row, are held against it ([`crash`](super::crash)). It stays apart from the
+    /// failures because another crash sets it to zero.
     #[serde(skip_serializing_if = "is_default")]
     pub held: u32,
     /// How often each cause of a failed attempt was met.
@@ -83,7 +83,8 @@ pub struct Record {
     /// Who waits for the answer.
     #[serde(skip_serializing_if = "is_default")]
     pub waits: Waits,
-    /// The newest instant of the backend that was known before what may be in doubt now was begun.
+    /// The newest instant of the backend that was known before what may be in doubt now was begun. The first attempt sets
+    /// it from the work ([`Work::created_at`]); a kind that reads the backend may know a newer one.
     #[serde(skip_serializing_if = "is_default")]
     pub since: Millis,
     /// What the agent has done with its tools.
@@ -92,12 +93,11 @@ pub struct Record {
     /// What its turns have cost, as far as the gateway says.
     #[serde(skip_serializing_if = "is_default")]
     pub spent: WithUnknown<Usage>,
-    /// The backend was asked to mark it as delivered and has not confirmed that, so it may list the row again. After a
-    /// restart every closed row that is listed counts as such.
-    #[serde(skip)]
+    /// The source was asked to mark the end and has not confirmed that, so it may show or offer the work again. After a
+    /// restart every closed row that is listed counts as such ([`Source`](crate::work::Source)).
+    #[serde(skip_serializing_if = "is_default")]
     pub unmarked: bool,
-    /// The ledger has its end already, and only the mark is retried: that notes nothing. An end that a person gives it
-    /// meanwhile stays.
+    /// The ledger has its end already, and only the mark is retried ([`Job::is_only_marked`](super::Job::is_only_marked)).
     #[serde(skip)]
     pub is_closed: bool,
     /// What the agent had answered, where it was given up before all of it was posted: it was paid for.
@@ -109,6 +109,26 @@ pub struct Record {
     /// What only a newer version knows.
     #[serde(flatten)]
     pub extra: UnknownFields,
+}
+
+impl Serialize for Record {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        // The derived function: `remote` makes it one of the type and not of the trait.
+        Self::serialize(self, serializer)
+    }
+}
+
+impl<'de> Deserialize<'de> for Record {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let mut record = Self::deserialize(deserializer)?;
+        // Crashes had a field of their own before they were a cause like others.
+        if let Some(crashes) = record.extra.take("crashes") {
+            let crashes =
+                u32::deserialize(crashes).map_err(|why| D::Error::custom(format!("`crashes`: {why}")))?;
+            record.failures.add(Cause::Crash, crashes);
+        }
+        Ok(record)
+    }
 }
 
 fn is_default<T: Default + PartialEq>(value: &T) -> bool {
@@ -194,6 +214,11 @@ impl Record {
         };
         record.effects.sent_again();
         record
+    }
+
+    /// Whether no attempt has done or met anything yet.
+    pub fn is_untouched(&self) -> bool {
+        *self == Self { since: self.since, ..Self::default() }
     }
 
     /// Whether the agent was told of it, and may be at work on it.

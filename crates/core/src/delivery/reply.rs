@@ -1,13 +1,15 @@
-//! What an agent's reply means: something to post, or nothing (runtime-behaviour §5.6), and how a long one is posted.
+//! Interprets an agent's reply: text to post, or silence (runtime-behaviour §5.6). `split` divides long
+//! texts.
 //!
-//! Every text goes through [`read`] before it may be posted, also the one after tool calls and the one of a heartbeat:
-//! words that agents say to machines must not stand in a thread that people read.
+//! Every text passes [`read`] before it may be posted, including texts after tool calls and those of a
+//! heartbeat. Control words that agents write for machines must not appear in a thread for people.
 //!
-//! - Words of control are whole lines, written exactly so. A report that mentions `HEARTBEAT_OK` is a report.
-//! - A reply that has such a line first or last and real text besides is the text: the agent has said something after
-//!   all, and the line was never meant for people. Only `HEARTBEAT_OK` and `NO_REPLY` are taken off in this way; the
-//!   clipped form `NO_` is an ordinary word next to others. In the middle of a text a line is a quotation.
-//! - `NO` is an answer: people ask questions to which "no" is the answer. The original took it for a clipped token.
+//! - A control word is a whole line, written exactly so. A report that mentions `HEARTBEAT_OK` is a report.
+//! - In a reply with a control line at its beginning or end and other text, the text counts and the line is
+//!   removed. This applies only to `HEARTBEAT_OK` and `NO_REPLY`; the clipped form `NO_` is an ordinary word
+//!   next to other text. A control word in the middle of a text is a quotation.
+//! - `NO` is an answer, because people ask yes-or-no questions. The TypeScript runtime treated it as a
+//!   clipped control word.
 
 mod split;
 
@@ -15,31 +17,31 @@ use serde::{Deserialize, Serialize};
 
 pub use split::split;
 
-/// What an agent has said.
+/// The interpreted reply.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AgentReply {
-    /// Something for people: trimmed, ready to be posted.
+    /// Text for people, trimmed and ready to be posted.
     Text(String),
-    /// Nothing.
+    /// No text for people.
     Silence(Silence),
 }
 
-/// How an agent says nothing.
+/// The form of a silent reply.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Silence {
     /// No text, or blanks.
     Empty,
-    /// The word for it, whole or clipped behind its underscore.
+    /// The control word, whole or clipped after its underscore.
     NoReply,
-    /// What a gateway puts in place of an empty reply.
+    /// The gateway's substitute for an empty reply.
     Placeholder,
-    /// The word that our briefings ask for; also after a line that says it is only beginning.
+    /// The control word that our briefings ask for, also after a line that only announces a beginning.
     HeartbeatOk,
 }
 
 impl Silence {
-    /// Its name in metrics and logs; it does not change.
+    /// The name in metrics and logs; it never changes.
     pub fn name(self) -> &'static str {
         match self {
             Self::Empty => "empty",
@@ -59,14 +61,14 @@ impl Silence {
         }
     }
 
-    /// Whether the agent chose to say nothing in the way it was told to, rather than failing to speak.
+    /// Whether the agent used the silence word it was asked to use, rather than failing to write.
     pub fn is_deliberate(self) -> bool {
         self == Self::HeartbeatOk
     }
 }
 
-/// The line that our briefings ask for where there is nothing to say. A current gateway answers `NO_REPLY` with an
-/// error, so that word is understood but never taught.
+/// The line that our briefings ask for if there is nothing to say. A current gateway answers `NO_REPLY` with
+/// an error, so that word is accepted but never taught.
 pub const SILENCE: &str = "HEARTBEAT_OK";
 const NO_REPLY: &str = "NO_REPLY";
 const NO_REPLY_CLIPPED: &str = "NO_";
@@ -74,13 +76,13 @@ const PLACEHOLDERS: [&str; 3] =
     ["No response from OpenClaw.", "No reply from agent.", "No response from agent."];
 const BEGINNING: &str = "loading context for heartbeat";
 
-/// Understands a reply.
+/// Interprets a reply.
 pub fn read(text: Option<&str>) -> AgentReply {
     let text = text.unwrap_or_default().trim();
     if let Some(silence) = silence(text) {
         return AgentReply::Silence(silence);
     }
-    // What is left besides lines of control: at least one line is something else.
+    // The text without control lines: at least one line is something else.
     let mut left = text;
     while let Some(shorter) = without_control_line(left) {
         left = shorter;
@@ -91,7 +93,7 @@ pub fn read(text: Option<&str>) -> AgentReply {
     }
 }
 
-/// How a whole text says nothing, if it does.
+/// The form of silence of a whole text, if it is silent.
 fn silence(text: &str) -> Option<Silence> {
     if text.is_empty() {
         return Some(Silence::Empty);
@@ -107,7 +109,7 @@ fn silence(text: &str) -> Option<Silence> {
     (ends && lines.all(only_begins)).then_some(Silence::HeartbeatOk)
 }
 
-/// Whether nothing stands before the placeholder but mentions.
+/// Whether only mentions precede the placeholder.
 fn is_placeholder(text: &str) -> bool {
     let is_mention = |word: &str| {
         word.strip_prefix('@').is_some_and(|name| {
@@ -126,7 +128,7 @@ fn only_begins(line: &str) -> bool {
     line == BEGINNING || line.strip_suffix("...") == Some(BEGINNING)
 }
 
-/// The text without a line of control at its end or beginning; none if there is no such line, or nothing else.
+/// The text without a control line at its end or beginning; `None` if there is no such line, or nothing else.
 fn without_control_line(text: &str) -> Option<&str> {
     let is_control = |line: &str| [SILENCE, NO_REPLY].contains(&line.trim());
     let last = text.rsplit_once('\n').filter(|(_, line)| is_control(line)).map(|(before, _)| before);

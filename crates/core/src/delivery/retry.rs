@@ -5,8 +5,9 @@
 
 use std::time::Duration;
 
+use super::cause::{self, Cause};
 use super::failure::{Trouble, Unsettled};
-use super::{End, Record, cause};
+use super::{End, Record};
 use crate::gateway::{self, GatewayError};
 use crate::spans::counted;
 
@@ -54,12 +55,12 @@ pub enum Next {
 /// Counts the trouble and decides. `dice` is from 0 to 1.
 pub fn after(record: &mut Record, trouble: &Trouble, budget: &Budget, dice: f64) -> Next {
     let counted = cause::of(trouble);
-    if counted.is_none_or(|(name, _)| name != cause::BACKEND_AWAY) {
+    if counted.is_none_or(|(cause, _)| cause != Cause::BackendAway) {
         // Something else was in the way, so the backend is back.
-        record.failures.clear(cause::BACKEND_AWAY);
+        record.failures.clear(Cause::BackendAway);
     }
-    let Some((name, rule)) = counted else { return uncounted(trouble) };
-    let count = record.failures.add(name, 1);
+    let Some((cause, rule)) = counted else { return uncounted(trouble) };
+    let count = record.failures.add(cause, 1);
     if rule.limit.of(budget).is_some_and(|most| count >= most) {
         return Next::End(given_up(trouble, count));
     }
@@ -130,7 +131,7 @@ fn uncounted(trouble: &Trouble) -> Next {
 pub fn weighed(record: &mut Record, trouble: Trouble, answered: u64, quiet: Duration) -> Trouble {
     match trouble {
         Trouble::Gateway(error) if error.class == gateway::Class::Closed => {
-            let alone = record.failures.of(cause::TURNED_AWAY) > 0 && answered > record.answered_then;
+            let alone = record.failures.of(Cause::TurnedAway) > 0 && answered > record.answered_then;
             record.answered_then = answered;
             match error.why == gateway::Why::NotAGateway {
                 true if alone => Trouble::Gateway(GatewayError { class: gateway::Class::Transient, ..error }),

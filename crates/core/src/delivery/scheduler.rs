@@ -4,12 +4,12 @@
 //! [`Effect`]s; the thread around it carries them out and reports the results as [`Event`]s. [`Scheduler::wake_at`] is
 //! the time of its next decision without an event.
 
-mod messages;
-
 use std::time::Duration;
 
 pub use super::poll_schedule::PollIntervals;
-pub use messages::{Effect, Event, OperatorEffect, RecoveredState, SchedulerConfig, Standing};
+pub use super::scheduler_messages::{
+    Effect, Event, OperatorEffect, RecoveredState, SchedulerConfig, Standing,
+};
 
 use super::dispatcher::Dispatcher;
 use super::notification_source::{List, ListRequest, NotificationSource};
@@ -103,8 +103,8 @@ impl Scheduler {
         if self.dispatcher.probe(now) {
             effects.push(Effect::Probe);
         }
-        let (known, ready) = (self.dispatcher.known(), self.dispatcher.ready());
-        if let Some(ListRequest { number, limit }) = self.notifications.next_list(known, ready, now) {
+        let ready = self.dispatcher.ready();
+        if let Some(ListRequest { number, limit }) = self.notifications.next_list(ready, now) {
             effects.push(Effect::List { list: number, limit });
         }
         effects

@@ -1,17 +1,17 @@
-//! Which message a notification tells of.
+//! The message that a notification is about, as a stamp that can be compared.
 
 use serde::{Deserialize, Serialize};
 
 use mcr_model::clock::Millis;
 use mcr_model::{MessageId, Notification};
 
-/// The message that a notification tells of, and its time. Both change when a later message is folded into the row.
+/// The message of a notification, and its time. Both change when a later message is folded into the row.
 ///
-/// Records keep it as an array of the two.
+/// Records store it as an array of the two.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "(Option<MessageId>, Millis)", into = "(Option<MessageId>, Millis)")]
 pub struct Stamp {
-    /// The message; none where the notification tells of something else.
+    /// The message; `None` if the notification is not about a message.
     pub message: Option<MessageId>,
     /// When the notification was created, or last took in a message.
     pub at: Millis,

@@ -1,10 +1,11 @@
-//! Notices in a thread that would otherwise stay silent: why there is no answer.
+//! Notices in a thread about a missing answer.
 //!
-//! They are posted in the agent's name, because the backend knows no other way, and say of themselves that they are
+//! They are posted in the agent's name, because the backend has no other way, and identify themselves as
 //! automatic. They carry no id of the row and wake no agent.
 
+use super::cause::Cause;
 use super::failure::Trouble;
-use super::{End, Record, Waits, cause, policy};
+use super::{End, Record, Waits, policy};
 use crate::spans::times;
 use mcr_model::{DeliveryContext, NoResponseNote, Notification, NotificationType};
 
@@ -19,7 +20,7 @@ pub fn who_waits(context: &DeliveryContext) -> Waits {
     }
 }
 
-/// The line for this end, if there is to be one.
+/// The notice for this outcome, if there is to be one.
 pub fn line(
     row: &Notification,
     record: &Record,
@@ -27,7 +28,8 @@ pub fn line(
     trouble: &Trouble,
     notes: NoResponseNote,
 ) -> Option<String> {
-    // Without a thread there is nowhere to tell it, and of what the agent was not to hear nobody expects an answer.
+    // Without a thread there is no place for a notice. If the row was not meant for the agent, no answer is
+    // expected.
     row.task_id.as_ref()?;
     record.heard.as_ref()?;
     let what = asked(row);
@@ -38,7 +40,7 @@ pub fn line(
         )),
         (End::Unanswered(_), Waits::Person, NoResponseNote::People)
         | (End::Unanswered(_), _, NoResponseNote::All) => {
-            let times = times(record.failures.of(cause::SILENCE));
+            let times = times(record.failures.of(Cause::Silence));
             Some(format!(
                 "*(Automatic note: asked {times}, the agent said nothing to {what}. Mention it to ask again.)*"
             ))

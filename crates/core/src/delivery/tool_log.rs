@@ -1,12 +1,13 @@
-//! What an agent has done with its tools in one delivery, whichever way the calls came.
+//! Logs what an agent has done with its tools in one delivery, by tool calls or over HTTP.
 //!
-//! A turn that is sent again may make an agent call again what it has called before, under other ids. So every writing
-//! call that was carried out is kept with its result, and the same call (tool, arguments, and the how manieth of its
-//! kind since the turn was last sent again) is answered from here.
+//! A repeated turn may make the agent repeat its calls under other ids. Every executed writing call is
+//! therefore kept with its result. A repeated call gets that result instead of a second execution. Calls are
+//! the same if tool, arguments, and position among equal calls since the last repetition agree.
 //!
-//! A call over HTTP is an intent from before it is made until it is known what came of it; one that a crash has left is
-//! settled when the agent asks again. A result whose asker may not have heard it, because the process died, is given once
-//! more. While a turn runs, worker and agent both change the log; the service holds the live one then.
+//! A call over HTTP is an intent from before its execution until its outcome is known. An intent left by a
+//! crash is settled when the agent calls again. If the process died before the agent certainly had the
+//! result, the result is returned once more. While a turn runs, worker and agent both change the log; the
+//! service then holds the live copy.
 
 use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
@@ -15,37 +16,37 @@ use super::UnknownFields;
 use crate::tools::ToolRequest;
 use mcr_model::clock::Millis;
 
-/// What was done, in order.
+/// The executed calls, in order.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 pub struct ToolLog {
     done: Vec<LoggedCall>,
-    /// Ids of tasks, documents and messages that were made.
+    /// Ids of created tasks, documents and messages.
     made: Vec<String>,
-    /// Calls over HTTP of which it is not known what came of them.
+    /// Calls over HTTP with an unknown outcome.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     open: Vec<Intent>,
-    /// What only a newer version knows.
+    /// Fields of newer versions.
     #[serde(flatten)]
     extra: UnknownFields,
 }
 
-/// One writing call that was carried out.
+/// An executed writing call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 struct LoggedCall {
     /// Digest of the tool and its arguments.
     call: String,
-    /// What the agent was told.
+    /// The result for the agent.
     output: String,
-    /// Whether the agent has called it since the turn was last sent again.
+    /// Whether the agent has made the call since the turn was last repeated.
     called: bool,
-    /// It came over HTTP, and nothing shows yet that the agent has heard the result.
+    /// The call came over HTTP, and the agent may not have received the result.
     #[serde(default, skip_serializing_if = "is_false")]
     unheard: bool,
-    /// What the agent has named the call, as a digest.
+    /// Digest of the agent's name for the call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     name: Option<String>,
-    /// What only a newer version knows.
+    /// Fields of newer versions.
     #[serde(flatten)]
     extra: UnknownFields,
 }
@@ -67,46 +68,46 @@ fn is_false(flag: &bool) -> bool {
 pub struct Intent {
     /// Digest of the tool and its arguments.
     pub call: String,
-    /// What the agent has named it, as a digest.
+    /// Digest of the agent's name for it.
     pub name: Option<String>,
     /// The newest instant of the backend that was known before.
     pub since: Millis,
     /// When it was begun, or its answer lost.
     pub at: Millis,
-    /// What only a newer version knows.
+    /// Fields of newer versions.
     #[serde(flatten)]
     pub extra: UnknownFields,
 }
 
-/// What is known of a call before it is made.
+/// What is known about a call before its execution.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Before {
-    /// It was carried out, and this came of it.
+    /// It was executed, with this result.
     Done(String),
-    /// It was begun, and may have been carried out.
+    /// It was begun, and may have been executed.
     Begun(Intent),
-    /// Nothing: it is noted as begun now.
+    /// Nothing: it is now recorded as begun.
     Nothing,
 }
 
 impl ToolLog {
-    /// The result of the same call of an attempt that came to nothing, once for each time it was made.
+    /// The result of the same call of an earlier attempt, once for each time it was made.
     pub fn recall(&mut self, call: &str) -> Option<String> {
         self.recall_as(call, None)
     }
 
-    /// The call was carried out.
+    /// Records an executed call.
     pub fn keep(&mut self, call: String, output: &str) {
         self.done.push(LoggedCall::new(call, output));
     }
 
-    /// The agent calls again: so it has heard what it was told before. Whether that is news.
-    pub fn heard(&mut self) -> bool {
-        let told = self.done.iter_mut().filter(|effect| effect.called && effect.unheard);
-        told.map(|effect| effect.unheard = false).count() > 0
+    /// Records that the agent calls again and therefore has the earlier results. Returns whether that is new.
+    pub fn results_received(&mut self) -> bool {
+        let unconfirmed = self.done.iter_mut().filter(|effect| effect.called && effect.unheard);
+        unconfirmed.map(|effect| effect.unheard = false).count() > 0
     }
 
-    /// A call is about to be made over HTTP.
+    /// Records that a call is about to be made over HTTP.
     pub fn begin(&mut self, intent: Intent) -> Before {
         let Intent { call, name, .. } = &intent;
         let named = |other: &Option<String>| name.is_some() && other == name;
@@ -128,73 +129,75 @@ impl ToolLog {
         Before::Nothing
     }
 
-    /// It was carried out.
+    /// Records that it was executed.
     pub fn carried_out(&mut self, intent: &Intent, output: &str) {
         self.close(intent);
         let effect = LoggedCall::new(intent.call.clone(), output);
         self.done.push(LoggedCall { unheard: true, name: intent.name.clone(), ..effect });
     }
 
-    /// It certainly did nothing.
+    /// Records that it certainly had no effect.
     pub fn came_to_nothing(&mut self, intent: &Intent) {
         self.close(intent);
     }
 
-    /// Its answer was lost at this instant.
+    /// Records that its answer was lost at this instant.
     pub fn lost(&mut self, intent: &Intent, at: Millis) {
         if let Some(open) = self.open.iter_mut().find(|open| *open == intent) {
             open.at = at;
         }
     }
 
-    /// How many calls stand in it.
+    /// How many calls the log contains.
     pub fn count(&self) -> usize {
         self.done.len() + self.open.len()
     }
 
-    /// Whether the agent has done something over HTTP since the turn was last sent again.
+    /// Whether the agent has acted over HTTP since the turn was last repeated.
     pub fn has_acted(&self) -> bool {
         self.done.iter().any(|effect| effect.called)
     }
 
-    /// Whether it is not known of some call what came of it.
+    /// Whether the outcome of any call is unknown.
     pub fn is_in_doubt(&self) -> bool {
         !self.open.is_empty()
     }
 
-    /// The process that noted all this is gone. What its agent may not have heard is told again if it is asked for.
+    /// The process that wrote the log has ended. Results that its agent may not have received are returned
+    /// again on request.
     pub fn outlived(&mut self) {
         for effect in self.done.iter_mut().filter(|effect| effect.unheard) {
             effect.called = false;
         }
     }
 
-    /// For a new process: what was under way when the last one ended may still be on its way to the backend.
+    /// For a new process: calls that were active when the last one ended may still be on their way to the
+    /// backend.
     pub(super) fn recalled(&mut self, now: Millis) {
         self.open.iter_mut().for_each(|intent| intent.at = now);
     }
 
-    /// This was made, by a call or as a message.
+    /// Records the id of a created object or posted message.
     pub fn made(&mut self, id: String) {
         self.made.push(id);
     }
 
-    /// What was made, without the calls.
+    /// The created ids, without the calls.
     pub(super) fn only_made(&self) -> Self {
         Self { made: self.made.clone(), extra: self.extra.clone(), ..Self::default() }
     }
 
-    /// Whether it was made in this delivery.
+    /// Whether this id was created in this delivery.
     pub fn has_made(&self, id: &str) -> bool {
         self.made.iter().any(|made| made == id)
     }
 
-    /// All that was made in this delivery.
+    /// All ids created in this delivery.
     pub fn all_made(&self) -> &[String] {
         &self.made
     }
 
-    /// A turn is sent again: whatever the agent calls now, it may have called before.
+    /// The turn is repeated: the agent may repeat any earlier call.
     pub(super) fn sent_again(&mut self) {
         for effect in &mut self.done {
             (effect.called, effect.unheard) = (false, false);
@@ -202,7 +205,7 @@ impl ToolLog {
     }
 
     fn recall_as(&mut self, call: &str, name: Option<&str>) -> Option<String> {
-        // Under another name it is another call, unless the whole turn was sent again.
+        // Under another name it is another call, unless the whole turn was repeated.
         let other = |effect: &LoggedCall| {
             effect.unheard && name.is_some_and(|name| effect.name.as_deref().is_some_and(|kept| kept != name))
         };
@@ -220,7 +223,8 @@ impl ToolLog {
     }
 }
 
-/// What tells a call from others: its tool and its arguments in their one spelling. Half of the digest is enough.
+/// The digest that identifies a call: its tool and its arguments in canonical form. Half of a SHA-256 is
+/// enough.
 pub fn digest_of(request: &ToolRequest) -> String {
     half_digest(&format!("{} {}", request.name(), request.arguments()))
 }
@@ -239,9 +243,9 @@ pub fn half_digest(text: &str) -> String {
 mod tests {
     use super::*;
 
-    /// The n-th call of a kind is answered by the n-th effect, and what goes beyond them is new.
+    /// The n-th call of a kind gets the n-th result; calls beyond that are new.
     #[test]
-    fn the_same_call_is_answered_once_for_each_time_it_was_made() {
+    fn a_repeated_call_is_answered_once_per_execution() {
         let mut effects = ToolLog::default();
         assert_eq!(effects.recall("a"), None);
         effects.keep("a".to_owned(), "first");
@@ -262,9 +266,9 @@ mod tests {
         Intent { call, name, since: Millis(1), at: Millis(2), extra: UnknownFields::default() }
     }
 
-    /// Makes a call; whether it was really made.
+    /// Makes a call; returns whether it was really executed.
     fn makes(effects: &mut ToolLog, call: &str, name: Option<&str>) -> bool {
-        effects.heard();
+        effects.results_received();
         let intent = intent(call, name);
         let new = effects.begin(intent.clone()) == Before::Nothing;
         if new {
@@ -274,7 +278,7 @@ mod tests {
     }
 
     #[test]
-    fn over_http_two_alike_are_two_and_a_lost_answer_is_told_again() {
+    fn over_http_equal_calls_are_separate_and_a_lost_result_is_returned_again() {
         let mut effects = ToolLog::default();
         assert!(makes(&mut effects, "a", None) && makes(&mut effects, "a", None), "meant twice");
         effects.outlived();
@@ -288,7 +292,7 @@ mod tests {
     }
 
     #[test]
-    fn a_named_call_is_made_once_under_its_name() {
+    fn a_named_call_is_executed_once_per_name() {
         let mut effects = ToolLog::default();
         assert!(makes(&mut effects, "a", Some("k")) && !makes(&mut effects, "a", Some("k")));
         assert!(makes(&mut effects, "a", Some("l")), "another name, another call");
@@ -299,7 +303,7 @@ mod tests {
     }
 
     #[test]
-    fn what_was_begun_is_found_again_until_it_is_known() {
+    fn a_begun_call_is_found_until_its_outcome_is_known() {
         let mut effects = ToolLog::default();
         assert_eq!(effects.begin(intent("a", None)), Before::Nothing);
         assert!(effects.is_in_doubt() && !effects.has_acted());

@@ -5,12 +5,10 @@
 //!
 //! The rest of the program sees only the types of this file. [`Gateway`] is implemented over HTTP in the
 //! clients crate, and by a double in tests. `dialect` holds what a gateway release understands, and `codec`
-//! what goes over the wire. `history` finds out what happened to a turn whose answer was lost. [`dry_run`]
-//! shows how an answer would be read.
+//! what goes over the wire. `history` finds out what happened to a turn whose answer was lost.
 
 pub mod codec;
 pub mod dialect;
-pub mod dry_run;
 pub mod history;
 mod signs;
 

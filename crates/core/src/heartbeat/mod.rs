@@ -1,13 +1,14 @@
-//! The agents' own rhythm: what wakes an agent when nobody has written to it.
+//! Wakes agents when no message does.
 //!
-//! Things happen in an agent's surroundings that it should hear of: a command that it has started is over, a job of
-//! its schedule has something to say. They become **events**, which wait until the agent's next beat shows them; some of
-//! them **wake** it, so that the beat comes at once.
+//! Some events concern an agent without a message to it: a command that it started has finished, or a
+//! scheduled job reports something. Such an **event** waits until the agent's next heartbeat shows it. Some
+//! events also **wake** the agent, so that the heartbeat comes at once.
 //!
-//! [`session`] says whose queue an event belongs to and whom to wake (worker-pool part D): what happens inside a run of a
-//! schedule belongs to the agent's main session, never to the run. [`text`] reads what kind of event a text is.
-//! [`wake`] holds the queues: who may wake whom, how many events wait, how often anybody is woken. [`wake_body`] reads what the
-//! endpoints are told, and `keeper` brings the queues to the disk.
+//! [`session`] determines the queue of an event and the agent to wake (worker-pool part D). An event inside a
+//! run of a schedule belongs to the agent's main session, not to the run. [`text`] classifies the text of an
+//! event. [`wake`] holds the queues and their rules: who may wake whom, how many events wait, how often an
+//! agent is woken. [`wake_body`] reads the requests of the endpoints. The service's `keeper` stores the
+//! queues.
 
 pub mod session;
 pub mod text;

@@ -1,42 +1,43 @@
-//! Whose queue an event belongs to, and whom to wake (worker-pool D.1–D.4), from a session key in the gateway's spelling.
+//! Determines the queue of an event and the agent to wake (worker-pool D.1–D.4), from a session key in the
+//! gateway's spelling.
 //!
-//! A beat drains the agent's main queue, or the one queue of all where sessions are global. An event that were queued
-//! under the key of a run of a schedule would never be seen, and waking that run would speak into a job under way. So
-//! both go where the beat looks.
+//! A heartbeat drains the agent's main queue, or the one global queue if sessions are global. An event queued
+//! under the key of a scheduled run would never be shown. A wake of that run would interrupt a running job.
+//! Both therefore go to the queue that the heartbeat reads.
 
 use std::borrow::Cow;
 
 use mcr_model::SessionScope;
 
-/// The name of a main session where nobody has said another.
+/// The default name of main sessions.
 const MAIN: &str = "main";
 
-/// The queue of all, where sessions are global.
+/// The queue shared by all agents if sessions are global.
 const GLOBAL: &str = "global";
 
 /// The longest id of an agent.
 const ID_CHARS: usize = 64;
 
-/// How the gateway names sessions.
+/// The gateway's naming of sessions.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Naming<'a> {
-    /// The name of main sessions, if it is not the usual one (`OPENCLAW_SESSION_MAIN_KEY`).
+    /// The name of main sessions, if it is not the default (`OPENCLAW_SESSION_MAIN_KEY`).
     pub main: Option<&'a str>,
-    /// Whether each agent has its own.
+    /// Whether each agent has its own sessions.
     pub scope: SessionScope,
 }
 
 /// A key of the form `agent:<id>:<rest>`.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct AgentKey {
-    /// Whose it is, lower-cased.
+    /// The agent's id, in lower case.
     pub agent: String,
-    /// What follows, lower-cased but for the names of some groups.
+    /// The rest, in lower case except for the names of some groups.
     pub rest: String,
 }
 
 impl AgentKey {
-    /// Reads a key; nothing where it is none of an agent (D.1).
+    /// Parses a key; `None` if it names no agent (D.1).
     pub fn parse(key: &str) -> Option<Self> {
         let parts: Vec<&str> = key.trim().split(':').filter(|part| !part.is_empty()).collect();
         let [first, agent, rest @ ..] = parts.as_slice() else { return None };
@@ -44,7 +45,7 @@ impl AgentKey {
             return None;
         }
         let lower = |part: &str| part.to_lowercase();
-        // These names differ by case.
+        // These names are case-sensitive.
         let kept = match rest.get(..2).map(|two| [lower(two[0]), lower(two[1])]) {
             Some([channel, kind]) => {
                 let cased = (channel == "signal" && kind == "group")
@@ -61,7 +62,7 @@ impl AgentKey {
         Some(Self { agent: lower(agent), rest: rest.collect::<Vec<_>>().join(":") })
     }
 
-    /// Whether it is of a run of a schedule, or of something in such a run (D.2).
+    /// Whether the key belongs to a run of a schedule, or to something inside such a run (D.2).
     pub fn is_cron_run(&self) -> bool {
         let mut parts = self.rest.split(':');
         let [first, job, third, run] = [parts.next(), parts.next(), parts.next(), parts.next()];
@@ -74,13 +75,13 @@ impl AgentKey {
     }
 }
 
-/// `agent:<id>:<main>`, as the gateway would write both.
+/// `agent:<id>:<main>`, with both parts in the gateway's spelling.
 pub fn main_key(agent: &str, main: Option<&str>) -> String {
     let main = main.map(|name| name.trim().to_lowercase()).filter(|name| !name.is_empty());
     format!("agent:{}:{}", agent_id(agent), main.as_deref().unwrap_or(MAIN))
 }
 
-/// An agent's id as the gateway writes it.
+/// An agent's id in the gateway's spelling.
 fn agent_id(text: &str) -> String {
     let text = text.trim();
     let inside = |c: char| c.is_ascii_alphanumeric() || c == '_' || c == '-';
@@ -102,7 +103,7 @@ fn agent_id(text: &str) -> String {
     if id.is_empty() { MAIN.to_owned() } else { id }
 }
 
-/// Which queue gets an event that names this session (D.3).
+/// The queue for an event that names this session (D.3).
 pub fn event_queue<'a>(key: &'a str, naming: Naming<'_>) -> Cow<'a, str> {
     match AgentKey::parse(key).filter(AgentKey::is_cron_run) {
         None => Cow::Borrowed(key),
@@ -111,10 +112,10 @@ pub fn event_queue<'a>(key: &'a str, naming: Naming<'_>) -> Cow<'a, str> {
     }
 }
 
-/// Whom to wake.
+/// The agent or session to wake.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum WakeTarget<'a> {
-    /// Nobody in particular: the key says nothing.
+    /// Any agent: the key names none.
     Anybody,
     /// This agent, whatever its session.
     Agent(String),
@@ -122,7 +123,8 @@ pub enum WakeTarget<'a> {
     Session(Cow<'a, str>),
 }
 
-/// Whom to wake for an event that names this session (D.4): always who drains the queue of [`event_queue`].
+/// The target of a wake for an event that names this session (D.4): always the reader of the queue of
+/// [`event_queue`].
 pub fn whom_to_wake<'a>(key: &'a str, naming: Naming<'_>) -> WakeTarget<'a> {
     match AgentKey::parse(key) {
         None => WakeTarget::Anybody,

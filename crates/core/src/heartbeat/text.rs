@@ -1,17 +1,17 @@
-//! What kind of event a text is (worker-pool D.5). The gateway writes these texts; people and agents write others that
-//! only look like them, so they are read strictly and from their beginning.
+//! Classifies the text of an event (worker-pool D.5). The gateway writes these texts. People and agents write
+//! similar ones, so the patterns are strict and anchored at the beginning.
 
 /// The longest id of a command.
 const ID_CHARS: usize = 64;
 
-/// What a command came to.
+/// The result of a command.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Exit<'a> {
     Code(&'a str),
     Signal,
 }
 
-/// What follows the beginning, whatever its case.
+/// The rest of the text after this beginning, compared without case.
 fn after<'a>(text: &'a str, beginning: &str) -> Option<&'a str> {
     let head = text.get(..beginning.len())?;
     head.eq_ignore_ascii_case(beginning).then(|| &text[beginning.len()..])
@@ -23,7 +23,7 @@ fn is_finished(text: &str) -> bool {
         .is_some_and(|rest| rest.starts_with(':') || rest.trim_start().starts_with('('))
 }
 
-/// `Exec completed (id, code 0) :: output`: how it ended, and the output.
+/// `Exec completed (id, code 0) :: output`: the exit status and the output.
 fn structured(text: &str) -> Option<(Exit<'_>, &str)> {
     let rest = after(text, "exec completed (").or_else(|| after(text, "exec failed ("))?;
     let (id, rest) = rest.split_once(", ")?;
@@ -43,19 +43,19 @@ fn structured(text: &str) -> Option<(Exit<'_>, &str)> {
     Some((exit, output))
 }
 
-/// Whether a command has come to its end.
+/// Whether a command has finished.
 pub fn is_exec_completion(text: &str) -> bool {
     let text = text.trim();
     is_finished(text) || structured(text).is_some()
 }
 
-/// Whether a command goes on, or was not allowed: worth knowing at the next beat, and no reason for one.
+/// Whether a command is still running or was denied: shown at the next heartbeat, without a wake.
 pub fn is_exec_notice(text: &str) -> bool {
     let text = text.trim();
     ["exec running (", "exec denied ("].iter().any(|beginning| after(text, beginning).is_some())
 }
 
-/// Whether people may want to hear of it: a command that went wrong, or that has written something.
+/// Whether people may want to see it: a command that failed or wrote output.
 pub fn is_relayable(text: &str) -> bool {
     let text = text.trim();
     let tells = |(exit, output): (Exit<'_>, &str)| {
@@ -66,7 +66,7 @@ pub fn is_relayable(text: &str) -> bool {
     is_finished(text) || structured(text).is_some_and(tells)
 }
 
-/// Whether it is a reminder of a schedule: neither the end of a command nor the noise of beats.
+/// Whether it is a reminder of a schedule: neither a finished command nor heartbeat noise.
 pub fn is_cron_event(text: &str) -> bool {
     let text = text.trim();
     !text.is_empty() && !is_exec_completion(text) && !is_beat_noise(&text.to_ascii_lowercase())

@@ -1,8 +1,9 @@
-//! What waits for agents, and when they are woken: plain data, with the time as an argument.
+//! Holds the events that wait for agents, and decides when to wake them. Plain data; the time is an argument.
 //!
-//! Whoever hears of something calls [`WakeQueues::take`]; [`whose`] says beforehand for whom. Whoever beats asks [`WakeQueues::due`], shows the agent what
-//! [`WakeQueues::waiting`] has, and says so with [`WakeQueues::shown`]. In between it is written down ([`WakeQueues::stored`]), and an
-//! event is gone only once a beat has shown it.
+//! An endpoint determines the recipient with [`whose`] and adds the event with [`WakeQueues::take`]. The
+//! heartbeat loop reads [`WakeQueues::due`], shows the agent [`WakeQueues::waiting`], and confirms with
+//! [`WakeQueues::shown`]. The queues are stored in between ([`WakeQueues::stored`]). An event is deleted only
+//! after a heartbeat has shown it.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -14,71 +15,71 @@ use super::text::{is_exec_completion, is_exec_notice};
 use mcr_model::clock::Millis;
 use mcr_model::{AccountId, SessionKey};
 
-/// So many events wait for one agent; the oldest make room, and are counted.
+/// The most waiting events of one agent. More displace the oldest, which are counted.
 pub const EVENTS_MAX: usize = 20;
 
-/// So many wait for all agents together: they stand in memory, and are written as a whole.
+/// The most waiting events of all agents. All of them are in memory and are written as a whole.
 pub const EVENTS_OF_ALL_MAX: usize = 4_000;
 
-/// The longest text of one.
+/// The longest text of an event.
 pub const TEXT_BYTES_MAX: usize = 4 * 1024;
 
 /// The longest reason; more is cut.
 pub const REASON_CHARS_MAX: usize = 200;
 
-/// Between two wakes of one agent.
+/// The pause between two wakes of one agent.
 pub const PAUSE: Duration = Duration::from_secs(10);
 
-/// The form in which it is stored.
+/// The version of the stored form.
 const VERSION: u32 = 1;
 
-/// What somebody wants.
+/// What the caller requests.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WakeKind {
-    /// That the agent hears of it: at its next beat, or at once if a command is over.
+    /// To show the agent an event: at its next heartbeat, or at once if a command has finished.
     Event,
-    /// That the agent hears of it at once.
+    /// To show the agent an event at once.
     Wake,
 }
 
-/// Who wants it.
+/// The caller.
 #[derive(Clone, Copy)]
 pub struct WakeCaller<'a> {
-    /// The slug of the agent.
+    /// The agent's slug.
     pub slug: &'a str,
-    /// The key of the session that it speaks in.
+    /// The key of its session.
     pub session: &'a str,
-    /// Whether it is the orchestrator, who may wake anybody.
+    /// Whether it is the orchestrator, which may wake any agent.
     pub leads: bool,
 }
 
-/// What is wanted.
+/// A request to show an event.
 #[derive(Clone, Copy)]
 pub struct WakeRequest<'a> {
     /// Event or wake.
     pub errand: WakeKind,
-    /// What the agent is to hear.
+    /// The text for the agent.
     pub text: &'a str,
     /// Why, in a word.
     pub reason: Option<&'a str>,
-    /// The session in which it happened, in the backend's spelling or the gateway's; otherwise it is the caller's own.
+    /// The session of the event, in the backend's or the gateway's spelling; by default the caller's own.
     pub session: Option<&'a str>,
-    /// How sessions are named.
+    /// The naming of sessions.
     pub naming: Naming<'a>,
-    /// What the caller calls it: under the same name it is taken once, as long as it waits.
+    /// The caller's name for the event. While an event with this name waits, another one is not added.
     pub name: Option<&'a str>,
 }
 
-/// Why it is not taken.
+/// Why a request is refused.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum WakeRefusal {
-    /// There is no text.
+    /// The text is missing.
     Empty,
     /// The text is longer than [`TEXT_BYTES_MAX`].
     TooLong,
-    /// There is no such agent.
+    /// The agent does not exist.
     UnknownAgent,
-    /// It is somebody else's agent.
+    /// The session belongs to another agent.
     Forbidden,
 }
 
@@ -98,7 +99,7 @@ impl WakeRefusal {
         }
     }
 
-    /// The field that is to blame, where it is one.
+    /// The field with the error, if it is one field.
     pub fn field(self) -> Option<&'static str> {
         match self {
             Self::Empty | Self::TooLong => Some("text"),
@@ -107,7 +108,7 @@ impl WakeRefusal {
     }
 }
 
-/// Whether an agent can be told this.
+/// Checks the text of an event.
 pub fn sound(text: &str) -> Result<(), WakeRefusal> {
     match text {
         _ if text.trim().is_empty() => Err(WakeRefusal::Empty),
@@ -116,8 +117,8 @@ pub fn sound(text: &str) -> Result<(), WakeRefusal> {
     }
 }
 
-/// The agent that is meant where this session is named, if the caller may turn to it. `knows` says whether there is an
-/// agent with this slug.
+/// The agent that this session names, if the caller may wake it. `knows` tells whether an agent with this
+/// slug exists.
 pub fn whose(
     session: Option<&str>,
     caller: WakeCaller<'_>,
@@ -125,7 +126,7 @@ pub fn whose(
 ) -> Result<String, WakeRefusal> {
     let own = caller.slug.to_lowercase();
     let agent = session.and_then(agent_of).unwrap_or_else(|| own.clone());
-    // Who may not wake others does not learn who there is, either.
+    // A caller without the right to wake others does not learn which agents exist.
     if agent != own && !caller.leads {
         return Err(WakeRefusal::Forbidden);
     }
@@ -140,102 +141,102 @@ pub fn whose(
 pub enum When {
     /// At once.
     Now,
-    /// Not before then, since it was woken a moment ago.
+    /// Not before this instant, because it was woken recently.
     At(Millis),
-    /// It hears of it at its next beat.
+    /// Not woken: the next heartbeat shows the event.
     NextBeat,
 }
 
-/// What was taken.
+/// The result of an accepted request.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Queued {
-    /// For whom.
+    /// The recipient.
     pub agent: String,
     /// When the agent is woken.
     pub when: When,
-    /// How many events wait for it now.
+    /// How many events now wait for it.
     pub waiting: usize,
-    /// Whether an older one had to go.
+    /// Whether an older event was displaced.
     pub dropped: bool,
 }
 
-/// Something that an agent is to hear of.
+/// An event that waits for an agent.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AgentEvent {
-    /// Its number, counted up for all agents.
+    /// Its number, unique across all agents and increasing.
     pub number: u64,
     /// When it happened.
     pub at: Millis,
-    /// In words.
+    /// The text.
     pub text: String,
     /// Why it was sent, in a word.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub reason: Option<String>,
     /// The queue that it was sent to.
     pub queue: SessionKey,
-    /// The slug of who sent it.
+    /// The slug of the sender.
     pub by: String,
-    /// What that agent calls it.
+    /// The sender's name for it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     name: Option<String>,
 }
 
-/// What waits for one agent.
+/// The waiting events of one agent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Inbox {
     events: VecDeque<AgentEvent>,
-    /// How many had to go since the last beat.
+    /// How many were displaced since the last heartbeat.
     dropped: u64,
     woken: Option<Millis>,
-    /// When it is to be woken, if it is.
+    /// When to wake the agent, if at all.
     due: Option<Millis>,
 }
 
-/// What waits for all agents.
+/// The waiting events of all agents.
 #[derive(Debug, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct WakeQueues {
     version: u32,
-    /// Whose agents these are.
+    /// The account of the agents.
     account: AccountId,
     /// The number of the last event.
     last: u64,
-    /// How many events had to go, ever.
+    /// How many events were ever displaced.
     dropped: u64,
-    /// How many wanted somebody woken, ever.
+    /// How many events ever requested a wake.
     asked: u64,
     agents: BTreeMap<String, Inbox>,
-    /// How often something was changed since it was made or recalled.
+    /// How many changes were made since this value was created or loaded.
     #[serde(skip)]
     changes: u64,
 }
 
-/// How much waits, and how much there was.
+/// Counts of waiting and past events.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Figures {
-    /// Events that wait, of all agents.
+    /// Waiting events of all agents.
     pub waiting: usize,
     /// Agents that are to be woken.
     pub due: usize,
-    /// Events that were taken, ever.
+    /// Events ever accepted.
     pub taken: u64,
-    /// Those that wanted somebody woken.
+    /// Events that requested a wake.
     pub asked: u64,
-    /// Those that had to go before anybody saw them.
+    /// Events displaced before a heartbeat showed them.
     pub dropped: u64,
 }
 
 impl WakeQueues {
-    /// Nothing yet, of this account.
+    /// Empty queues of this account.
     pub fn of(account: &AccountId) -> Self {
         let account = account.clone();
         Self { version: VERSION, account, last: 0, dropped: 0, asked: 0, agents: BTreeMap::new(), changes: 0 }
     }
 
-    /// What was stored of this account; nothing where it is another's, or cannot be understood. A clock that was set back
-    /// meanwhile makes nobody wait longer than [`PAUSE`].
+    /// Loads the stored queues of this account; `None` for another account or unreadable text. A clock that
+    /// was set back delays no wake by more than [`PAUSE`].
     pub fn recall(text: &str, account: &AccountId, now: Millis) -> Option<Self> {
         let mut wakes: Self = serde_json::from_str(text).ok()?;
         if wakes.version != VERSION || wakes.account != *account {
@@ -248,12 +249,12 @@ impl WakeQueues {
         Some(wakes)
     }
 
-    /// To be stored.
+    /// The queues as text, to be stored.
     pub fn stored(&self) -> String {
         serde_json::to_string(self).expect("plain fields and text keys always make JSON")
     }
 
-    /// Takes an event or a wake. `knows` says whether there is an agent with this slug.
+    /// Accepts an event or a wake. `knows` tells whether an agent with this slug exists.
     pub fn take(
         &mut self,
         wish: &WakeRequest<'_>,
@@ -288,7 +289,7 @@ impl WakeQueues {
         };
         let inbox = self.agents.entry(agent.clone()).or_default();
         let before = inbox.dropped;
-        // An earlier version may have left more than this one keeps.
+        // An earlier version may have stored more events than this one keeps.
         while inbox.events.len() >= EVENTS_MAX {
             inbox.events.pop_front();
             inbox.dropped += 1;
@@ -305,7 +306,7 @@ impl WakeQueues {
         Ok(Queued { agent, when, waiting: inbox.events.len(), dropped })
     }
 
-    /// Where as many wait as may wait for all together, the oldest go.
+    /// Deletes the oldest events if the limit for all agents is reached.
     fn make_room(&mut self) {
         let waiting = |agents: &BTreeMap<String, Inbox>| -> usize {
             agents.values().map(|inbox| inbox.events.len()).sum()
@@ -319,7 +320,7 @@ impl WakeQueues {
         }
     }
 
-    /// Who is to be woken now. Each is told once.
+    /// The agents to wake now. Each is returned once.
     pub fn due(&mut self, now: Millis) -> Vec<String> {
         let mut due = Vec::new();
         for (agent, inbox) in &mut self.agents {
@@ -332,18 +333,19 @@ impl WakeQueues {
         due
     }
 
-    /// When somebody is to be woken next.
+    /// When the next agent is to be woken.
     pub fn wake_at(&self) -> Option<Millis> {
         self.agents.values().filter_map(|inbox| inbox.due).min()
     }
 
-    /// What waits for an agent, oldest first, and how many had to go since its last beat.
+    /// The waiting events of an agent, oldest first, and how many were displaced since its last heartbeat.
     pub fn waiting(&self, agent: &str) -> (Vec<&AgentEvent>, u64) {
         let inbox = self.agents.get(&agent.to_lowercase());
         inbox.map_or((Vec::new(), 0), |inbox| (inbox.events.iter().collect(), inbox.dropped))
     }
 
-    /// A beat has shown the agent everything up to this number: it is gone, and nobody is woken for it any more.
+    /// A heartbeat has shown the agent all events up to this number. They are deleted and cause no further
+    /// wake.
     pub fn shown(&mut self, agent: &str, last: u64) {
         let agent = agent.to_lowercase();
         let Some(inbox) = self.agents.get_mut(&agent) else { return };
@@ -355,7 +357,7 @@ impl WakeQueues {
         }
     }
 
-    /// Forgets agents that are not there any more, and what is empty and old.
+    /// Removes agents that no longer exist, and old empty queues.
     pub fn tidy(&mut self, knows: &dyn Fn(&str) -> bool, now: Millis) {
         let before = self.agents.len();
         self.agents.retain(|agent, inbox| {
@@ -365,12 +367,12 @@ impl WakeQueues {
         self.changes += u64::from(self.agents.len() != before);
     }
 
-    /// How often something was changed: what is to be stored is another one after each of them.
+    /// How many changes were made. A higher number means that the queues must be stored again.
     pub fn changes(&self) -> u64 {
         self.changes
     }
 
-    /// How much waits, and how much there was.
+    /// Counts of waiting and past events.
     pub fn figures(&self) -> Figures {
         let inboxes = || self.agents.values();
         Figures {
@@ -385,14 +387,14 @@ impl WakeQueues {
 
 impl Inbox {
     fn wake(&mut self, now: Millis) -> When {
-        // A clock that went back makes nobody wait longer than the pause.
+        // A clock that went back delays no wake by more than the pause.
         let earliest = self.woken.map_or(now, |at| (at.min(now) + PAUSE).max(now));
         let at = self.due.map_or(earliest, |due| due.min(earliest));
         self.due = Some(at);
         self.when(now)
     }
 
-    /// When it is woken, as things stand.
+    /// When the agent is woken, in the present state.
     fn when(&self, now: Millis) -> When {
         match self.due {
             Some(at) if at <= now => When::Now,
@@ -402,7 +404,7 @@ impl Inbox {
     }
 }
 
-/// Whether the agent is woken for it: a command that goes on, or was not allowed, is no reason for anybody.
+/// Whether the text wakes the agent. A command that is still running or was denied does not.
 fn wakes(errand: WakeKind, text: &str) -> bool {
     match errand {
         WakeKind::Event => is_exec_completion(text),

@@ -1,7 +1,8 @@
-//! What `POST /agent/wake` and `POST /agent/event` are told: `{sessionKey?, text, reason?, mainKey?, scope?}`.
+//! Reads the bodies of `POST /agent/wake` and `POST /agent/event`: `{sessionKey?, text, reason?, mainKey?,
+//! scope?}`.
 //!
-//! They are no tools, but their bodies are held against a row like those of tools are, so that the same mistake is told in
-//! the same words everywhere.
+//! These endpoints are not tools. Their bodies are checked against a row like a tool's, so that the same
+//! mistake gets the same error text.
 
 use serde_json::{Value, json};
 
@@ -12,10 +13,10 @@ use crate::tools::{Fields, ToolError, ToolErrorKind};
 use mcr_model::SessionScope;
 use mcr_model::redact::without_our_tokens;
 
-/// The longest key of a session, and the longest name of main sessions.
+/// The longest session key, and the longest name of main sessions.
 const KEY_BYTES_MAX: usize = 1024;
 
-/// What is said to any other scope.
+/// The refusal of any other scope.
 const SCOPE: &str = "Invalid scope: must be per-sender or global";
 
 const fn text(name: &'static str, required: bool, says: &'static str) -> Field {
@@ -36,12 +37,12 @@ static FIELDS: [Field; 5] = [
 ];
 
 impl WakeKind {
-    /// The errand of this endpoint.
+    /// The kind of request that this endpoint takes.
     pub fn named(endpoint: &str) -> Option<Self> {
         [Self::Event, Self::Wake].into_iter().find(|errand| errand.call().name == endpoint)
     }
 
-    /// What its body is held against.
+    /// The row that the body is checked against.
     pub fn call(self) -> CallSpec {
         let name = match self {
             Self::Event => "event",
@@ -51,17 +52,17 @@ impl WakeKind {
     }
 }
 
-/// A body that was read.
+/// A parsed body.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WakeBody {
     errand: WakeKind,
     text: String,
     reason: Option<String>,
-    /// The session in which it happened.
+    /// The session of the event.
     session: Option<String>,
-    /// The name of main sessions, if it is another than the usual one.
+    /// The name of main sessions, if it is not the default.
     main: Option<String>,
-    /// Whether sessions are global, if it is said.
+    /// Whether sessions are global, if the body says so.
     scope: Option<SessionScope>,
 }
 
@@ -78,8 +79,8 @@ impl From<WakeRefusal> for ToolError {
 }
 
 impl WakeBody {
-    /// Reads a body. `null` counts as absent, and so do blanks, except for a session: whoever sends that has lost a key,
-    /// and would tell the wrong agent.
+    /// Parses a body. `null` and blank texts count as absent. A blank session key is an error: the caller has
+    /// lost the key, and the event would reach the wrong agent.
     pub fn read(errand: WakeKind, body: &str) -> Result<Self, ToolError> {
         let fields = Fields::read(errand.call(), body)?;
         let text = fields.raw("text").unwrap_or_default();
@@ -88,7 +89,7 @@ impl WakeBody {
             Some(key) if key.len() > KEY_BYTES_MAX => {
                 Err(ToolError::invalid(name, &format!("{name} must be at most {KEY_BYTES_MAX} bytes")))
             }
-            // As it came: a key that is none of an agent stays as it is.
+            // Unchanged: a key that names no agent stays as it is.
             Some(_) => Ok(fields.raw(name).map(str::to_owned)),
             None => Ok(None),
         };
@@ -99,7 +100,7 @@ impl WakeBody {
         }
         Ok(Self {
             errand,
-            // Another agent reads them.
+            // Another agent reads the text and the reason.
             text: without_our_tokens(text).into_owned(),
             reason: fields.filled("reason").map(|reason| without_our_tokens(reason).into_owned()),
             session,
@@ -108,24 +109,24 @@ impl WakeBody {
         })
     }
 
-    /// Whether it is about somebody else than the agent with this slug.
+    /// Whether the event is for another agent than the one with this slug.
     pub fn is_for_another(&self, slug: &str) -> bool {
         self.session.as_deref().and_then(agent_of).is_some_and(|agent| agent != slug.to_lowercase())
     }
 
-    /// For whom it is, if the caller may turn to that agent.
+    /// The recipient, if the caller may wake that agent.
     pub fn whose(&self, caller: WakeCaller<'_>, knows: &dyn Fn(&str) -> bool) -> Result<String, WakeRefusal> {
         whose(self.session.as_deref(), caller, knows)
     }
 
-    /// By what it is told from other calls.
+    /// Identifies the call among others.
     pub fn key(&self) -> String {
         let Self { errand, text, reason, session, main, scope } = self;
         json!([errand.call().name, text, reason, session, main, scope]).to_string()
     }
 
-    /// The request for the wake queues, under the caller's `name` for it. What the body does not say of sessions, `usual`
-    /// says.
+    /// The request for the wake queues, under the caller's `name` for it. `usual` supplies the naming of
+    /// sessions where the body does not.
     pub fn request<'a>(&'a self, name: Option<&'a str>, usual: Naming<'a>) -> WakeRequest<'a> {
         let main = self.main.as_deref().or(usual.main);
         WakeRequest {
@@ -139,7 +140,7 @@ impl WakeBody {
     }
 }
 
-/// What the caller is told; `kept` says whether it outlives this process.
+/// The response to the caller; `kept` tells whether the event survives this process.
 pub fn answer(taken: &Queued, kept: bool) -> Value {
     let (wake, at) = match taken.when {
         When::Now => ("now", None),

@@ -1,4 +1,4 @@
-//! Who does what: figures for each agent, from the deliveries that are known and from the roster.
+//! Figures for each agent, from the known deliveries and from the roster.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, HashMap, HashSet};
@@ -14,67 +14,67 @@ use crate::gateway::Usage;
 use mcr_model::Roster;
 use mcr_model::clock::Millis;
 
-/// So much of what an agent is at work on is told.
+/// The most current deliveries shown of one agent.
 const DOING: usize = 3;
 
 /// Some of the agents, and how many there are.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Agents {
-    /// Those of whom there is most to tell, the busiest first.
+    /// The most relevant agents, the busiest first.
     pub shown: Vec<AgentFigures>,
-    /// How many there are.
+    /// How many agents there are.
     pub count: usize,
-    /// When the oldest delivery that is counted here was first seen, or created.
+    /// When the oldest counted delivery was first seen, or created.
     pub since: Option<Millis>,
 }
 
-/// What is known of one agent: of its deliveries as far back as the ledger has them.
+/// The figures of one agent, as far back as the ledger reaches.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AgentFigures {
-    /// Its slug, or its id where that is not known.
+    /// The slug, or the id if the slug is unknown.
     pub slug: String,
-    /// Its name for people; empty of one who is gone.
+    /// The display name; empty for an agent that is no longer in the roster.
     pub name: String,
-    /// What it does, in free words.
+    /// The role, in free words.
     pub role: String,
-    /// Whether it is in the roster.
+    /// Whether the agent is in the roster.
     pub known: bool,
-    /// Whether its turns do not begin, because people want it so.
+    /// Whether an operator has paused the agent.
     pub paused: bool,
-    /// What it is at work on.
+    /// Its current deliveries.
     pub doing: Vec<Doing>,
-    /// How many deliveries a worker has.
+    /// How many deliveries are with a worker.
     pub in_flight: usize,
-    /// How many are not settled, with those.
+    /// How many deliveries are open, including those.
     pub unsettled: usize,
-    /// How many ended in each way.
+    /// How many deliveries ended with each outcome.
     pub ended: BTreeMap<&'static str, u64>,
-    /// How often it was asked.
+    /// How many turns were sent to it.
     pub turns: u32,
-    /// What the gateway says that its models have read.
+    /// Tokens read by its models, as reported by the gateway.
     pub tokens_read: u64,
-    /// And written.
+    /// Tokens written by its models.
     pub tokens_written: u64,
-    /// Both, in words; with money where the gateway tells of any.
+    /// Both, in words; with money where the gateway reports it.
     pub cost: String,
-    /// When it last began or ended something.
+    /// When a delivery of the agent last began or ended.
     pub last_at: Option<Millis>,
 }
 
-/// A delivery that an agent is at work on.
+/// A current delivery of an agent.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 pub struct Doing {
     /// The notification.
     pub id: String,
     /// Its type.
     pub kind: String,
-    /// About which task.
+    /// The task.
     pub task: Option<String>,
 }
 
-/// What is added up of one agent.
+/// The running totals of one agent.
 #[derive(Default)]
 struct Sum<'a> {
     agent: &'a str,
@@ -82,8 +82,7 @@ struct Sum<'a> {
     spent: Usage,
 }
 
-/// The figures of the agents, at most so many of them: whoever is at work, waits for something or is paused is not left
-/// out for one who is idle.
+/// The figures of at most `most` agents. Busy, waiting and paused agents precede idle ones.
 pub fn agents(cases: &[Case], roster: &Roster, paused: &Paused, most: usize) -> Agents {
     let mut sums: HashMap<&str, Sum<'_>> = HashMap::new();
     for agent in &roster.agents {
@@ -114,7 +113,7 @@ pub fn agents(cases: &[Case], roster: &Roster, paused: &Paused, most: usize) -> 
         .map(|agent| (agent.id.as_str(), agent))
         .filter(|(id, _)| wanted.contains(id))
         .collect();
-    let told = |(id, Sum { agent, mut figures, spent }): (&str, Sum<'_>)| {
+    let figures_of = |(id, Sum { agent, mut figures, spent }): (&str, Sum<'_>)| {
         agent.clone_into(&mut figures.slug);
         if let Some(agent) = known.get(id) {
             figures.known = true;
@@ -125,7 +124,7 @@ pub fn agents(cases: &[Case], roster: &Roster, paused: &Paused, most: usize) -> 
         figures.cost = cost_of(figures.turns, spent);
         figures
     };
-    let mut shown: Vec<AgentFigures> = sums.into_iter().map(told).collect();
+    let mut shown: Vec<AgentFigures> = sums.into_iter().map(figures_of).collect();
     shown.sort_by(|one, other| {
         let busy = |figures: &AgentFigures| Reverse((figures.turns, figures.unsettled));
         busy(one).cmp(&busy(other)).then_with(|| one.slug.cmp(&other.slug))

@@ -1,4 +1,4 @@
-//! What deliveries have cost: how often the agent was asked, in how many requests and tokens, and how often that failed.
+//! The cost of deliveries in words: turns, requests, tokens, and failed attempts.
 
 use super::why::Case;
 use crate::delivery::Record;
@@ -27,7 +27,7 @@ pub(super) fn cost_of_all(cases: &[Case]) -> String {
     cost_of(asked, spent)
 }
 
-/// What several deliveries have cost together.
+/// The cost of several deliveries.
 pub(super) fn cost_of(turns: u32, spent: Usage) -> String {
     format!("{}{}", asked_times(turns), tokens(spent))
 }
@@ -39,7 +39,7 @@ fn tokens(spent: Usage) -> String {
     }
 }
 
-/// How often, and in how many requests where results of tools went back in more.
+/// How many turns, and how many requests if tool results needed more.
 pub(super) fn asked(record: &Record) -> String {
     let (count, requests) = (record.asked(), record.requests);
     let asked = asked_times(count);

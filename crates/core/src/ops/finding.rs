@@ -1,4 +1,4 @@
-//! What is answered to "why?", the same for people and for programs.
+//! The answer to "why?", for people and for programs.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,14 +6,14 @@ use crate::delivery::journal::RecordedStep;
 use crate::spans::clock;
 use mcr_model::clock::Millis;
 
-/// What is answered.
+/// An answer.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Finding {
-    /// What was asked for.
+    /// The id that was asked about.
     pub id: String,
-    /// `answered`, `dead` and the other ends, or `working`, `waiting`, `resting`, `held`, `closing`; `idle` for
-    /// an agent without deliveries.
+    /// `answered`, `dead` and the other outcomes, or `working`, `waiting`, `resting`, `held`, `closing`;
+    /// `idle` for an agent without deliveries.
     pub state: String,
     /// What happened.
     pub what: String,
@@ -21,18 +21,18 @@ pub struct Finding {
     pub why: String,
     /// What happens next and when.
     pub next: String,
-    /// The instant of that, if it is known.
+    /// The instant of the next step, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_at: Option<Millis>,
-    /// What it has cost so far.
+    /// The cost so far.
     pub cost: String,
-    /// What the agent has answered and no thread shows.
+    /// The agent's answer, if no thread shows it.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub unposted: Option<String>,
     /// The timeline of one delivery.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub steps: Vec<RecordedStep>,
-    /// How many steps were left out in the middle.
+    /// How many steps in the middle are left out.
     #[serde(default, skip_serializing_if = "is_nothing")]
     pub left_out: u64,
     /// The deliveries of a task or of an agent.
@@ -53,9 +53,9 @@ pub struct Brief {
     pub id: String,
     /// Its type.
     pub kind: String,
-    /// Whose it is.
+    /// The agent.
     pub agent: String,
-    /// About which task.
+    /// The task.
     pub task: Option<String>,
     /// As in [`Finding::state`].
     pub state: String,
@@ -65,19 +65,19 @@ pub struct Brief {
     pub words: String,
     /// What happens next.
     pub next: String,
-    /// What it has cost so far.
+    /// The cost so far.
     pub cost: String,
-    /// How often it failed, whoever's fault it was.
+    /// How many attempts failed, for any cause.
     pub failed: u32,
-    /// Whether an answer of the agent is there that no thread shows.
+    /// Whether the agent's answer is in no thread.
     pub unposted: bool,
 }
 
 impl Finding {
-    /// What there is to say of an agent without deliveries. `blocks`: what stands in its way, as sentences.
+    /// The answer for an agent without deliveries. `blocks` are sentences about what holds its deliveries up.
     #[must_use]
     pub fn idle(agent: &str, blocks: &[String]) -> Self {
-        let why = if blocks.is_empty() { "Nothing stands in its way.".to_owned() } else { blocks.join(" ") };
+        let why = if blocks.is_empty() { "Nothing blocks it.".to_owned() } else { blocks.join(" ") };
         Self {
             id: agent.to_owned(),
             state: "idle".to_owned(),
@@ -93,7 +93,7 @@ impl Finding {
         }
     }
 
-    /// With every text as it may be shown.
+    /// Applies `clean` to every text, for display.
     #[must_use]
     pub fn cleaned(mut self, clean: &dyn Fn(&str) -> String) -> Self {
         for text in [&mut self.id, &mut self.what, &mut self.why, &mut self.next]
@@ -102,12 +102,12 @@ impl Finding {
         {
             *text = clean(text);
         }
-        self.steps.iter_mut().for_each(|told| told.words = clean(&told.words));
+        self.steps.iter_mut().for_each(|step| step.words = clean(&step.words));
         self.deliveries.iter_mut().for_each(|brief| brief.clean(clean));
         self
     }
 
-    /// For people: the three sentences, then everything else. Its texts are redacted by whoever prints it.
+    /// For people: the three sentences, then everything else. The printer redacts the text.
     pub fn text(&self) -> String {
         let mut lines = vec![self.what.clone(), self.why.clone(), self.next.clone(), String::new()];
         lines.push(format!("id    {}", self.id));
@@ -115,11 +115,11 @@ impl Finding {
         if !self.steps.is_empty() {
             lines.push(String::new());
         }
-        for (number, told) in self.steps.iter().enumerate() {
+        for (number, step) in self.steps.iter().enumerate() {
             if number == FIRST_STEPS && self.left_out > 0 {
                 lines.push(format!("      … {} steps …", self.left_out));
             }
-            lines.push(format!("{}  {:<13} {}", clock(told.at), told.step, told.words).trim_end().to_owned());
+            lines.push(format!("{}  {:<13} {}", clock(step.at), step.step, step.words).trim_end().to_owned());
         }
         if !self.deliveries.is_empty() {
             lines.push(String::new());
@@ -128,7 +128,7 @@ impl Finding {
         if let Some(text) = &self.unposted {
             lines.extend([
                 String::new(),
-                "The agent's answer, which no thread shows:".to_owned(),
+                "The agent's answer, not posted in any thread:".to_owned(),
                 text.clone(),
             ]);
         }
@@ -137,18 +137,18 @@ impl Finding {
     }
 }
 
-/// So many steps stand in front of those that were left out.
+/// How many steps are shown before the gap.
 const FIRST_STEPS: usize = 8;
 
 impl Brief {
-    /// With every text as it may be shown.
+    /// Applies `clean` to every text, for display.
     pub fn clean(&mut self, clean: &dyn Fn(&str) -> String) {
         for text in [&mut self.agent, &mut self.words, &mut self.next] {
             *text = clean(text);
         }
     }
 
-    /// For people.
+    /// The line, for people.
     pub fn line(&self) -> String {
         let Self { id, state, agent, kind, words, .. } = self;
         format!("{}  {state:<10} {id}  {kind} for {agent}: {words}", clock(self.at))

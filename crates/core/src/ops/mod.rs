@@ -1,8 +1,9 @@
-//! What operators ask: why is there no answer, what gave up, what is held. Pure: everything that is known goes in, sentences
-//! come out.
+//! Answers operators' questions: why is there no answer, what was given up, what is held up. The functions
+//! are pure: all facts are arguments, and the results are sentences and figures.
 //!
-//! [`why`] answers for one notification, and for all of a task or of an agent; [`ServiceCondition`] is what stands in everybody's
-//! way; [`agents`] sums up who does what; [`Paused`] is what people have told to wait; [`HealthReason`] has a sentence for each word in `/health`.
+//! [`why`] answers for one notification, and for all of a task or of an agent. [`ServiceCondition`] holds
+//! what blocks every delivery. [`agents`] counts per agent, and [`Paused`] is what operators have paused.
+//! [`HealthReason`] explains each word in `/health`.
 
 pub mod agents;
 mod cost;

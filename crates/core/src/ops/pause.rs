@@ -1,4 +1,4 @@
-//! What people have told to wait: nobody begins a turn, or some agents do not.
+//! The operators' pauses: no turns begin for some agents, or for all.
 
 use std::collections::BTreeSet;
 
@@ -8,39 +8,39 @@ use crate::delivery::operator_requests::Hold;
 use crate::spans::counted;
 use mcr_model::{Agent, Roster};
 
-/// Who is paused. It is kept as JSON, and outlives restarts.
+/// The paused agents. It is stored as JSON and survives restarts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Paused {
-    /// Everybody.
+    /// All agents.
     pub all: bool,
-    /// These agents, by slug or id, as they were named.
+    /// These agents, by slug or id, as the operator named them.
     pub agents: BTreeSet<String>,
 }
 
 impl Paused {
-    /// As it is kept. What is not understood counts as everybody: somebody wanted something to wait.
+    /// Reads the stored form. An unreadable text pauses all agents, because an operator wanted some pause.
     pub fn read(text: &str) -> Self {
         serde_json::from_str(text).unwrap_or(Self { all: true, agents: BTreeSet::new() })
     }
 
-    /// To be kept.
+    /// The stored form.
     pub fn to_text(&self) -> String {
         serde_json::to_string(self).expect("texts in a set are always JSON")
     }
 
-    /// Whether nobody is.
-    pub fn is_nobody(&self) -> bool {
+    /// Whether no agent is paused.
+    pub fn is_empty(&self) -> bool {
         !self.all && self.agents.is_empty()
     }
 
-    /// As it may be shown: before anybody is known a name may be any text.
+    /// Applies `clean` to the names. Without a roster a name may be any text.
     #[must_use]
     pub fn cleaned(self, clean: &dyn Fn(&str) -> String) -> Self {
         Self { agents: self.agents.iter().map(|name| clean(name)).collect(), ..self }
     }
 
-    /// This agent is, or everybody.
+    /// Pauses this agent, or all.
     pub fn pause(&mut self, agent: Option<&str>) {
         match agent {
             Some(agent) => {
@@ -50,7 +50,7 @@ impl Paused {
         }
     }
 
-    /// Ends the pause of this agent, by whichever of its names, or all pauses; how many there were.
+    /// Ends the pause of this agent, by any of its names, or all pauses. Returns how many ended.
     pub fn resume(&mut self, agent: Option<&str>, roster: &Roster) -> usize {
         let before = self.count();
         if let Some(agent) = agent {
@@ -66,12 +66,12 @@ impl Paused {
         usize::from(self.all) + self.agents.len()
     }
 
-    /// Whether this agent, by slug or id, is held.
+    /// Whether this agent, by slug or id, is paused.
     pub fn holds(&self, slug: &str, id: &str) -> bool {
         self.all || self.agents.contains(slug) || self.agents.contains(id)
     }
 
-    /// The same as a sentence, with the way out.
+    /// The pauses in a sentence, with the command that ends them.
     pub fn in_words(&self) -> String {
         let names: Vec<&str> = self.agents.iter().map(String::as_str).collect();
         match (self.all, &names[..]) {
@@ -92,7 +92,7 @@ impl Paused {
         }
     }
 
-    /// The answer to `resume`, which has ended so many pauses.
+    /// The answer to `resume`, after this many pauses ended.
     pub fn after_resume(&self, ended: usize) -> String {
         let ended = match ended {
             0 => "No pause to end".to_owned(),
@@ -101,7 +101,8 @@ impl Paused {
         format!("{ended}. {}", self.in_words())
     }
 
-    /// By ids. As long as a name is not found, and it is not known who there is, it could be anybody's.
+    /// The paused agents by id. An unknown name pauses all agents while the roster is empty, because it could
+    /// be any agent's.
     pub fn hold(&self, roster: &Roster) -> Hold {
         let mut hold = Hold { all: self.all, ..Hold::default() };
         for name in &self.agents {
@@ -117,7 +118,7 @@ impl Paused {
     }
 }
 
-/// The agent of this slug or id.
+/// The agent with this slug or id.
 pub fn find<'a>(roster: &'a Roster, name: &str) -> Option<&'a Agent> {
     roster.agents.iter().find(|agent| is_called(agent, name))
 }
@@ -131,9 +132,9 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_is_kept_comes_back_and_what_is_not_understood_holds_everybody() {
+    fn a_pause_survives_storage_and_an_unreadable_one_pauses_all() {
         let mut paused = Paused::default();
-        assert!(paused.is_nobody() && paused.hold(&Roster::default()).is_nothing());
+        assert!(paused.is_empty() && paused.hold(&Roster::default()).is_nothing());
         paused.pause(Some("ben"));
         assert_eq!(Paused::read(&paused.to_text()), paused);
         assert!(paused.holds("ben", "k1") && paused.holds("x", "ben") && !paused.holds("ada", "k2"));
@@ -146,7 +147,7 @@ mod tests {
         assert_eq!(paused.resume(Some("ben"), &Roster::default()), 1);
         assert!(paused.all && paused.agents.is_empty());
         assert_eq!(paused.resume(None, &Roster::default()), 1);
-        assert!(paused.is_nobody() && paused.resume(None, &Roster::default()) == 0);
+        assert!(paused.is_empty() && paused.resume(None, &Roster::default()) == 0);
         for text in ["", "{", "{\"all\":false}", "{\"all\":false,\"agents\":[],\"new\":1}"] {
             assert!(Paused::read(text).all, "{text}");
         }

@@ -1,19 +1,19 @@
-//! The reasons in `/health`, each with its word and with what it means and what to do.
+//! The reasons in `/health`: the word, its meaning, and what to do.
 
 use mcr_model::words;
 
-/// What it means that a backend that hides its reasons does nothing that it is asked for.
+/// The advice if the backend refuses every call without a reason.
 pub const REFUSES_ALL: &str = "Mission Control refuses every call and hides why: most likely SERVICE_TOKEN was renewed or is of another deployment; \
      make a new one there; its log has the reason";
 
-/// The folder is not where the service opened it, and what a restart would lose.
+/// The advice if the folder is not where the service opened it, with what a restart would lose.
 pub const STATE_DIR_MOVED: &str = "STATE_DIR was moved, deleted or replaced under the running service: move it back; a restart without it begins \
      with an empty ledger and forgets pauses, what was given up, and how far each delivery had come";
 
 words! {
     /// A reason why the service is not healthy, with the word that dashboards count.
     HealthReason {
-        /// The gateway does not answer as it should.
+        /// The gateway does not answer correctly.
         GatewayUnreachable = "gateway_unreachable",
         /// The gateway does not accept our token.
         GatewayRefusedToken = "gateway_refused_token",
@@ -27,9 +27,9 @@ words! {
         BackendUnreachable = "backend_unreachable",
         /// Mission Control does not accept our token.
         BackendRefusedToken = "backend_refused_token",
-        /// Mission Control refuses every call and hides why.
+        /// Mission Control refuses every call without a reason.
         BackendRefusesAll = "backend_refuses_all",
-        /// The last attempts or lists failed one after another.
+        /// The last attempts or lists failed in a row.
         DeliveryFailing = "delivery_failing",
         /// No turn begins until the gateway is back.
         BreakerOpen = "breaker_open",
@@ -41,7 +41,7 @@ words! {
         StuckTurns = "stuck_turns",
         /// The roster is old.
         RosterStale = "roster_stale",
-        /// Mission Control does not take our report.
+        /// Mission Control does not accept our report.
         ReportFailing = "report_failing",
         /// The ledger cannot be written.
         LedgerOff = "ledger_off",
@@ -61,7 +61,7 @@ words! {
 }
 
 impl HealthReason {
-    /// What it means and what to do, for people.
+    /// What the reason means and what to do, for people.
     pub fn advice(self) -> &'static str {
         match self {
             Self::NoGateway => "no gateway is configured: set OPENCLAW_GATEWAY_URL",
@@ -75,24 +75,24 @@ impl HealthReason {
                 "Mission Control does not answer: check CONVEX_URL and the network, and `doctor`"
             }
             Self::BackendRefusedToken => {
-                "Mission Control does not let us in: check ACCOUNT_ID and SERVICE_TOKEN"
+                "Mission Control refuses our login: check ACCOUNT_ID and SERVICE_TOKEN"
             }
             Self::BackendRefusesAll => REFUSES_ALL,
             Self::DeliveryFailing => "the last attempts failed one after another; see the last error below",
-            Self::BreakerOpen => "nothing is begun until the gateway is back",
-            Self::DeadLetters => "something was given up: `dead list`",
+            Self::BreakerOpen => "no turn begins until the gateway is back",
+            Self::DeadLetters => "a delivery was given up: see `dead list`",
             Self::UnreadableRows => {
-                "a row of the ledger is not understood, and the work behind it waits: `dead list` says what to do"
+                "a row of the ledger is not understood, and the work behind it waits: see `dead list`"
             }
-            Self::StuckTurns => "an agent shows no sign of life; `why` with its slug",
-            Self::RosterStale => "the list of agents is old: Mission Control does not tell it",
-            Self::ReportFailing => "Mission Control does not hear that we live",
-            Self::LedgerOff => "what is done cannot be written down: see the line `ledger`, and `doctor`",
+            Self::StuckTurns => "a turn shows no sign of life: run `why` with the agent's slug",
+            Self::RosterStale => "the list of agents is outdated: Mission Control does not return it",
+            Self::ReportFailing => "Mission Control does not accept our status report",
+            Self::LedgerOff => "progress cannot be recorded: see the line `ledger`, and `doctor`",
             Self::StateDirMoved => STATE_DIR_MOVED,
             Self::DiskLow => "make room on the disk of STATE_DIR",
             Self::ClockSkew => "our clock and Mission Control's differ: set the clock",
             Self::ThreadPanicked => {
-                "a part of the service panicked and goes on: report it as a bug, with the log"
+                "a thread of the service panicked and continued: report it as a bug, with the log"
             }
             Self::ProfilesUnwritable => "the agents' workspaces cannot be written",
             Self::ForeignInstance => "another runtime works on this account: stop one of the two",
@@ -100,7 +100,8 @@ impl HealthReason {
     }
 }
 
-/// The advice for a word out of `/health`, which may be of another version: a word that is not known is its own advice.
+/// The advice for a word of `/health`. The word may come from another version; an unknown word is its own
+/// advice.
 pub fn explain(word: &str) -> &str {
     match word.parse() {
         Ok(reason) => HealthReason::advice(reason),
@@ -115,7 +116,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_word_has_its_advice_and_an_unknown_word_stays_as_it_is() {
+    fn each_word_has_advice_and_an_unknown_word_is_its_own() {
         for reason in HealthReason::ALL {
             assert_eq!(explain(reason.as_str()), reason.advice());
         }

@@ -1,33 +1,33 @@
-//! The condition of the service: what holds up every delivery.
+//! The condition of the service: what blocks every delivery.
 
 use super::Paused;
 
-/// How the service does, as far as it matters for a delivery.
+/// The state of the service, as far as it affects deliveries.
 #[derive(Clone, Debug, Default)]
 pub struct ServiceCondition {
-    /// Whether the service runs; without it nothing happens, and only the ledger tells.
+    /// Whether the service runs. Otherwise only the ledger is known.
     pub runs: bool,
-    /// Why it could not be started, if it does not run and that is known.
+    /// Why the service could not be started, if it does not run and the reason is known.
     pub mistake: Option<String>,
     /// Why nothing is sent to the gateway, if so.
     pub gateway: Option<String>,
-    /// Why the backend does not answer, or does not let us in, if so.
+    /// Why the backend is unavailable, if so.
     pub backend: Option<String>,
-    /// What tells of another runtime on the account, if anything does.
+    /// The evidence for another runtime on the account, if any.
     pub foreign: Option<String>,
     /// Why nothing is recorded, if so.
     pub ledger: Option<String>,
-    /// Whether nothing new begins because of that.
+    /// Whether no new delivery begins because of the ledger.
     pub holds: bool,
-    /// Why `STATE_DIR` no longer leads to the ledger, if so: then nothing new begins, either.
+    /// Why `STATE_DIR` no longer leads to the ledger, if so. Then no new delivery begins either.
     pub displaced: Option<String>,
-    /// Who is to wait.
+    /// The paused agents.
     pub paused: Paused,
 }
 
 impl ServiceCondition {
-    /// Everything that stands in this agent's way, the first thing first: each a sentence with its mend. `turns` says
-    /// whether a turn of the agent is still needed.
+    /// Everything that blocks this agent, the first cause first: sentences with the remedy. `turns` tells
+    /// whether a turn is still needed.
     pub fn blocks(&self, slug: &str, id: &str, turns: bool) -> Vec<String> {
         let mut blocks = Vec::new();
         match &self.mistake {
@@ -42,15 +42,10 @@ impl ServiceCondition {
         }
         blocks.extend(self.foreign.iter().map(|why| sentence(why)));
         blocks.extend(
-            self.gateway
-                .iter()
-                .filter(|_| turns)
-                .map(|why| format!("The way to the agents is closed: {}", dotted(why))),
+            self.gateway.iter().filter(|_| turns).map(|why| format!("No turn can begin: {}", dotted(why))),
         );
         blocks.extend(
-            self.backend
-                .iter()
-                .map(|why| format!("Mission Control does not answer as it should: {}", dotted(why))),
+            self.backend.iter().map(|why| format!("Mission Control is unavailable: {}", dotted(why))),
         );
         blocks.extend(
             self.displaced
@@ -65,21 +60,21 @@ impl ServiceCondition {
         blocks
     }
 
-    /// What is wrong besides, and stands in nobody's way.
+    /// A problem that blocks no delivery.
     pub fn besides(&self) -> Option<String> {
         let ledger = self.ledger.as_ref().filter(|_| !self.holds);
         ledger.map(|why| format!("Nothing is recorded: {}", dotted(why)))
     }
 }
 
-/// With a capital in front and a point at its end.
+/// The text with a capital letter and a final full stop.
 pub(super) fn sentence(text: &str) -> String {
     let mut rest = text.chars();
     let first: String = rest.next().into_iter().flat_map(char::to_uppercase).collect();
     dotted(&format!("{first}{}", rest.as_str()))
 }
 
-/// With a point at its end.
+/// The text with a final full stop.
 pub(super) fn dotted(text: &str) -> String {
     let text = text.trim_end();
     if text.ends_with(['.', '!', '?', '…']) { text.to_owned() } else { format!("{text}.") }

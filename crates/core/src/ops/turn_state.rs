@@ -1,17 +1,17 @@
-//! How a turn under way does: one word for `why`, `/health`, `/metrics` and the page.
+//! The state of an active turn: one word for `why`, `/health`, `/metrics` and the page.
 
 use mcr_model::words;
 
 words! {
-    /// How a turn does, judged by its signs of life.
+    /// The state of a turn, judged by its signs of life.
     TurnState {
-        /// It has shown a sign of life lately.
+        /// Recent sign of life.
         Working = "working",
-        /// The gateway has not begun it, and is busy with others of ours.
+        /// Not started: the gateway is busy with other turns of this service.
         Waiting = "waiting",
-        /// It has not shown one for a while; that may be a long thought.
+        /// No sign of life for a while; the model may be thinking.
         Quiet = "quiet",
-        /// For longer than anything takes.
+        /// No sign of life for longer than any turn should need.
         Stuck = "stuck",
     }
 }

@@ -11,8 +11,8 @@ use mcr_model::{BehaviorFlags, Task, TaskId, Word};
 const NO_CLOSING: &str = "Forbidden: Not allowed to mark tasks as done";
 
 /// Whether the caller's rights open the row, whatever the conversation is about.
-pub(super) fn entitled(whom: Audience, caller: &Caller<'_>) -> bool {
-    match whom {
+pub(super) fn entitled(audience: Audience, caller: &Caller<'_>) -> bool {
+    match audience {
         Audience::Everyone | Audience::OnTask | Audience::WritersOrOnTask => true,
         Audience::Modifiers => caller.flags.can_modify_task_status,
         Audience::Creators => caller.flags.can_create_tasks,
@@ -23,8 +23,8 @@ pub(super) fn entitled(whom: Audience, caller: &Caller<'_>) -> bool {
 }
 
 /// Whether the row makes sense in this conversation.
-pub(super) fn in_place(whom: Audience, caller: &Caller<'_>) -> bool {
-    match whom {
+pub(super) fn in_place(audience: Audience, caller: &Caller<'_>) -> bool {
+    match audience {
         Audience::Everyone | Audience::Creators | Audience::Writers | Audience::Leader => true,
         Audience::Modifiers | Audience::Askers | Audience::OnTask => caller.task.is_some(),
         Audience::WritersOrOnTask => caller.flags.can_create_documents || caller.task.is_some(),
@@ -51,7 +51,7 @@ pub fn rights(request: &ToolRequest, caller: &Caller<'_>) -> Result<(), ToolErro
         may_ever_close(caller)?;
     }
     let row = request.row();
-    if !entitled(row.whom, caller) {
+    if !entitled(row.audience, caller) {
         return Err(ToolError::forbidden(row.refusal));
     }
     match request {
@@ -119,7 +119,7 @@ fn may_ever_close(caller: &Caller<'_>) -> Result<(), ToolError> {
 
 /// The answer to a call of an existing tool that the caller has the right to, but was not offered.
 pub(super) fn not_offered(row: &ToolSpec, caller: &Caller<'_>) -> ToolError {
-    let why = if in_place(row.whom, caller) {
+    let why = if in_place(row.audience, caller) {
         "it is not among the tools of this conversation"
     } else {
         "this conversation is not about a task"

@@ -101,8 +101,8 @@ pub fn offer_http(caller: &Caller<'_>) -> Offer {
 fn open(caller: &Caller<'_>, can_mark_done: bool) -> Vec<&'static OfferedTool> {
     let offered: &'static [OfferedTool] = if can_mark_done { &WITH_DONE } else { &WITHOUT_DONE };
     let open = |offered: &&OfferedTool| {
-        let whom = offered.row.whom;
-        guard::entitled(whom, caller) && guard::in_place(whom, caller)
+        let audience = offered.row.audience;
+        guard::entitled(audience, caller) && guard::in_place(audience, caller)
     };
     offered.iter().filter(open).collect()
 }

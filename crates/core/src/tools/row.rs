@@ -9,8 +9,8 @@ pub struct ToolSpec {
     pub name: ToolName,
     /// The name below `/agent/` over HTTP.
     pub endpoint: &'static str,
-    /// The callers to whom the tool is open.
-    pub whom: Audience,
+    /// The callers to audience the tool is open.
+    pub audience: Audience,
     /// The refusal for all other callers.
     pub refusal: &'static str,
     /// Whether a call changes anything.
@@ -38,7 +38,7 @@ pub struct CallSpec {
     pub fields: &'static [Field],
 }
 
-/// The callers to whom a tool is open.
+/// The callers to audience a tool is open.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Audience {
     /// All agents.

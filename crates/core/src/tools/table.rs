@@ -42,7 +42,7 @@ pub static ROWS: [ToolSpec; 17] = [
     ToolSpec {
         name: ToolName::TaskStatus,
         endpoint: "task-status",
-        whom: Audience::Modifiers,
+        audience: Audience::Modifiers,
         refusal: "Forbidden: Agent is not allowed to modify task status",
         writes: true,
         does: "change the task's status",
@@ -61,7 +61,7 @@ pub static ROWS: [ToolSpec; 17] = [
     ToolSpec {
         name: ToolName::TaskUpdate,
         endpoint: "task-update",
-        whom: Audience::Modifiers,
+        audience: Audience::Modifiers,
         refusal: "Forbidden: Agent is not allowed to modify tasks",
         writes: true,
         does: "change the task's fields",
@@ -94,7 +94,7 @@ pub static ROWS: [ToolSpec; 17] = [
     ToolSpec {
         name: ToolName::TaskCreate,
         endpoint: "task-create",
-        whom: Audience::Creators,
+        audience: Audience::Creators,
         refusal: "Forbidden: Agent is not allowed to create tasks",
         writes: true,
         does: "create tasks",
@@ -125,7 +125,7 @@ pub static ROWS: [ToolSpec; 17] = [
     ToolSpec {
         name: ToolName::DocumentUpsert,
         endpoint: "document",
-        whom: Audience::Writers,
+        audience: Audience::Writers,
         refusal: "Forbidden: Agent is not allowed to create documents",
         writes: true,
         does: "create and update documents",
@@ -150,7 +150,7 @@ pub static ROWS: [ToolSpec; 17] = [
     ToolSpec {
         name: ToolName::DocumentList,
         endpoint: "document-list",
-        whom: Audience::WritersOrOnTask,
+        audience: Audience::WritersOrOnTask,
         refusal: "Forbidden: Agent may not list documents",
         writes: false,
         does: "list documents",
@@ -166,7 +166,7 @@ pub static ROWS: [ToolSpec; 17] = [
     ToolSpec {
         name: ToolName::ResponseRequest,
         endpoint: "response-request",
-        whom: Audience::Askers,
+        audience: Audience::Askers,
         refusal: "Forbidden: Agent may not request responses",
         writes: true,
         does: "ask other agents for a response",
@@ -183,7 +183,7 @@ pub static ROWS: [ToolSpec; 17] = [
     ToolSpec {
         name: ToolName::GetAgentSkills,
         endpoint: "get-agent-skills",
-        whom: Audience::Everyone,
+        audience: Audience::Everyone,
         refusal: "Forbidden: Agent may not query skills",
         writes: false,
         does: "query the skills of agents",
@@ -194,7 +194,7 @@ pub static ROWS: [ToolSpec; 17] = [
     ToolSpec {
         name: ToolName::TaskLoad,
         endpoint: "task-load",
-        whom: Audience::Everyone,
+        audience: Audience::Everyone,
         refusal: "Forbidden: Agent may not load tasks",
         writes: false,
         does: "load a task with its thread",
@@ -212,7 +212,7 @@ pub static ROWS: [ToolSpec; 17] = [
     ToolSpec {
         name: ToolName::TaskHistory,
         endpoint: "task-history",
-        whom: Audience::OnTask,
+        audience: Audience::OnTask,
         refusal: "Forbidden: Agent may not read histories",
         writes: false,
         does: "read the history of a task",
@@ -236,7 +236,7 @@ pub static ROWS: [ToolSpec; 17] = [
     ToolSpec {
         name: ToolName::TaskAssign,
         endpoint: "task-assign",
-        whom: Audience::Leader,
+        audience: Audience::Leader,
         refusal: "Forbidden: Only the orchestrator can assign agents",
         writes: true,
         does: "assign agents to a task",
@@ -248,7 +248,7 @@ pub static ROWS: [ToolSpec; 17] = [
     ToolSpec {
         name: ToolName::TaskMessage,
         endpoint: "task-message",
-        whom: Audience::Leader,
+        audience: Audience::Leader,
         refusal: "Forbidden: Only the orchestrator can post task messages",
         writes: true,
         does: "post a message in the thread of another task",
@@ -259,7 +259,7 @@ pub static ROWS: [ToolSpec; 17] = [
     ToolSpec {
         name: ToolName::TaskList,
         endpoint: "task-list",
-        whom: Audience::Leader,
+        audience: Audience::Leader,
         refusal: "Forbidden: Only the orchestrator can list tasks",
         writes: false,
         does: "list tasks",
@@ -275,7 +275,7 @@ pub static ROWS: [ToolSpec; 17] = [
     ToolSpec {
         name: ToolName::TaskGet,
         endpoint: "task-get",
-        whom: Audience::Leader,
+        audience: Audience::Leader,
         refusal: "Forbidden: Only the orchestrator can get tasks",
         writes: false,
         does: "get a task",
@@ -286,7 +286,7 @@ pub static ROWS: [ToolSpec; 17] = [
     ToolSpec {
         name: ToolName::TaskThread,
         endpoint: "task-thread",
-        whom: Audience::Leader,
+        audience: Audience::Leader,
         refusal: "Forbidden: Only the orchestrator can read task threads",
         writes: false,
         does: "read the thread of a task",
@@ -300,7 +300,7 @@ pub static ROWS: [ToolSpec; 17] = [
     ToolSpec {
         name: ToolName::TaskSearch,
         endpoint: "task-search",
-        whom: Audience::Leader,
+        audience: Audience::Leader,
         refusal: "Forbidden: Only the orchestrator can search tasks",
         writes: false,
         does: "search tasks",
@@ -315,7 +315,7 @@ pub static ROWS: [ToolSpec; 17] = [
     ToolSpec {
         name: ToolName::TaskDelete,
         endpoint: "task-delete",
-        whom: Audience::Leader,
+        audience: Audience::Leader,
         refusal: "Forbidden: Only the orchestrator can delete/archive tasks",
         writes: true,
         does: "archive tasks",
@@ -327,7 +327,7 @@ pub static ROWS: [ToolSpec; 17] = [
     ToolSpec {
         name: ToolName::TaskLinkPr,
         endpoint: "task-link-pr",
-        whom: Audience::Leader,
+        audience: Audience::Leader,
         refusal: "Forbidden: Only the orchestrator can link tasks to PRs",
         writes: true,
         does: "link a task to a pull request",

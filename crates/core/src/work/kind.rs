@@ -8,8 +8,8 @@ use serde::Deserialize;
 use super::test_kind::{self, TestWork};
 use super::{Work, notification};
 use crate::unreadable::Unreadable;
-use mcr_model::Notification;
 use mcr_model::clock::Millis;
+use mcr_model::{Notification, NotificationId};
 
 /// What is to be done.
 #[derive(Clone, Debug)]
@@ -19,6 +19,18 @@ pub enum Kind {
     /// Messages are posted, for tests.
     #[cfg(feature = "test-kind")]
     Test(Box<TestWork>),
+}
+
+/// How work comes from its source. This decides what the end of the work guards against, and what becomes of work that
+/// the ledger does not have.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Source {
+    /// The backend lists the work until its end is marked there. The same id never starts a second time: if it is listed
+    /// after its end, only the mark is missing. Work that was not started is listed again.
+    Listed,
+    /// The source offers the work and then relies on this runtime. The same id does not start again until the source has
+    /// confirmed the end; until then only the end is reported once more. After that, an offer is new work.
+    Offered,
 }
 
 /// What a row of the ledger says about its kind; a notification says nothing.
@@ -33,6 +45,23 @@ impl Kind {
     pub fn notification(&self) -> Option<&Notification> {
         match self {
             Self::Notification(row) => Some(row),
+            #[cfg(feature = "test-kind")]
+            Self::Test(_) => None,
+        }
+    }
+
+    pub(super) fn source(&self) -> Source {
+        match self {
+            Self::Notification(_) => Source::Listed,
+            #[cfg(feature = "test-kind")]
+            Self::Test(_) => Source::Offered,
+        }
+    }
+
+    /// The id under which the backend admits one message only, if the work has such an id.
+    pub fn message_key(&self) -> Option<&NotificationId> {
+        match self {
+            Self::Notification(row) => Some(&row.id),
             #[cfg(feature = "test-kind")]
             Self::Test(_) => None,
         }

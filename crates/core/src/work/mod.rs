@@ -15,7 +15,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
-pub use kind::Kind;
+pub use kind::{Kind, Source};
 #[cfg(feature = "test-kind")]
 pub use test_kind::TestWork;
 pub use track::{Lane, Track};
@@ -105,12 +105,17 @@ impl Work {
         *self = Arc::new(Self { extra: self.extra.clone(), ..known.into() });
     }
 
+    /// How it comes from its source.
+    pub fn source(&self) -> Source {
+        self.kind.source()
+    }
+
     /// Whether an agent is asked in turns of the gateway. Work without turns needs no gateway at any stage.
     pub fn asks_agent(&self) -> bool {
         self.kind.asks_agent()
     }
 
-    /// When it was created, by the clock of its source.
+    /// When it was created, by the backend's clock: none of its effects is older.
     pub fn created_at(&self) -> Millis {
         self.kind.created_at()
     }

@@ -23,7 +23,7 @@ pub struct TestWork {
     pub task: TaskId,
     /// The messages.
     pub messages: Vec<String>,
-    /// When the source made it.
+    /// When the source made it, by the backend's clock.
     pub created_at: Millis,
 }
 

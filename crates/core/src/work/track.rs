@@ -22,6 +22,16 @@ pub enum Lane {
     Heartbeat,
 }
 
+impl Lane {
+    /// The task, if there is one.
+    pub fn task(&self) -> Option<&TaskId> {
+        match self {
+            Self::Task(task) => Some(task),
+            Self::NoTask | Self::Heartbeat => None,
+        }
+    }
+}
+
 impl Track {
     /// The track of an agent and a task, or of what an agent does without a task.
     pub fn new(agent: impl Into<String>, task: Option<TaskId>) -> Self {
@@ -35,10 +45,7 @@ impl Track {
 
     /// The task, if there is one.
     pub fn task(&self) -> Option<&TaskId> {
-        match &self.lane {
-            Lane::Task(task) => Some(task),
-            Lane::NoTask | Lane::Heartbeat => None,
-        }
+        self.lane.task()
     }
 }
 

@@ -1,4 +1,4 @@
-//! What the client reads: one body, or events in their order (openclaw-gateway §5 and §6).
+//! The response of a turn: one body, or a sequence of events (openclaw-gateway §5 and §6).
 
 use std::io;
 
@@ -9,33 +9,33 @@ use super::run::{Failure, Issued, Outcome, Watch};
 use super::{Inner, Release};
 use mcr_http::message::{Reply, Sink};
 
-/// What a truncated answer says at its end, where it comes as one body.
+/// Appended to a truncated answer that is sent as one body.
 const TRUNCATED: &str = "⚠️ Reply truncated at the model's output token limit. The text above is partial — ask to \
     continue it.";
-/// What a stream says of an answer that was taken back.
+/// The error of a stream whose answer was retracted.
 const NOT_APPENDED: &str = "Assistant output cannot be represented as an append-only response stream.";
-/// Characters of a token, about.
-const TOKEN: usize = 4;
+/// Approximate characters per token.
+const CHARS_PER_TOKEN: usize = 4;
 
-/// What is the same in all of one response.
+/// The fields that all parts of one response share.
 pub(super) struct Frame {
     pub(super) id: String,
     message: String,
     created: i64,
     model: String,
     new: bool,
-    /// Tokens read.
+    /// Input tokens.
     read: usize,
 }
 
-/// What a response has cost, in tokens.
+/// The token usage of a response.
 #[derive(Clone, Copy, Default)]
 struct Tokens {
     read: usize,
     written: usize,
 }
 
-/// What a finished response has in it.
+/// The contents of a finished response.
 struct Finished {
     status: u16,
     word: &'static str,
@@ -52,7 +52,7 @@ impl Frame {
             created: inner.options.clock.now().0 / 1000,
             model: model.to_owned(),
             new: inner.options.release == Release::V2026_9_6,
-            read: read / TOKEN + 1,
+            read: read / CHARS_PER_TOKEN + 1,
         }
     }
 
@@ -103,7 +103,7 @@ impl Frame {
     fn finished(&self, finished: &Finished) -> Value {
         let wrote = finished.error.is_none() || finished.written > 0;
         let tokens = if wrote {
-            Tokens { read: self.read, written: finished.written / TOKEN + 1 }
+            Tokens { read: self.read, written: finished.written / CHARS_PER_TOKEN + 1 }
         } else {
             Tokens::default()
         };
@@ -150,7 +150,7 @@ impl Frame {
         (finished.status, self.finished(&finished))
     }
 
-    /// What an answer may have in it besides.
+    /// Additional output items of an answer.
     fn extra_items(&self) -> Vec<Value> {
         let id = self.message.replacen("msg", "rs", 1);
         let reasoning =
@@ -168,7 +168,7 @@ fn enlarged(mut text: String, fault: Option<&Fault>) -> String {
     text
 }
 
-/// One error in the gateway's other shape: refused before a run.
+/// An error in the gateway's other format, for a request refused before its run.
 pub(super) fn refusal(status: u16, kind: &str, message: &str) -> Reply {
     body(status, &json!({"error": {"message": message, "type": kind}}))
 }
@@ -178,35 +178,35 @@ pub(super) fn body(status: u16, value: &Value) -> Reply {
     Reply::whole("application/json; charset=utf-8", written(value).into_bytes()).with_status(status)
 }
 
-/// Stands in a text for the first half of an emoji that JavaScript has cut; no Rust text can hold that half itself.
+/// Marks the first half of an emoji that JavaScript has cut. A Rust text cannot contain that half itself.
 pub const HALF_EMOJI: char = '\u{fdd0}';
 
-/// JSON as JavaScript writes it, which escapes half an emoji and goes on.
+/// JSON as JavaScript writes it, which escapes half an emoji.
 pub(super) fn written(value: &Value) -> String {
     value.to_string().replace(HALF_EMOJI, "\\ud83d")
 }
 
-/// Events on their way to a client.
+/// An event stream to a client.
 pub(super) struct Events<'a> {
     frame: &'a Frame,
     sink: &'a mut dyn Sink,
-    /// What was said so far.
+    /// The text sent so far.
     said: String,
-    /// Events that are not sent yet.
-    ready: String,
+    /// Events not sent yet.
+    queued: String,
     sent: usize,
-    /// After how many events the connection is cut.
+    /// The number of events after which the connection is cut.
     cut: usize,
-    trouble: Option<io::Error>,
-    /// Words are not sent as they come.
+    error: Option<io::Error>,
+    /// Text is withheld until the end.
     pub(super) muted: bool,
 }
 
 impl Watch for Events<'_> {
     fn is_open(&mut self) -> bool {
-        // Who asks is about to wait.
+        // A caller asks before it waits, so pending events are sent now.
         self.flush();
-        self.trouble.is_none() && self.sink.is_open()
+        self.error.is_none() && self.sink.is_open()
     }
 
     fn words(&mut self, text: &str) {
@@ -227,8 +227,8 @@ impl<'a> Events<'a> {
             Some(Fault::HalfAnswer) => 5,
             _ => usize::MAX,
         };
-        let trouble = (cut == 0).then(cut_off);
-        Self { frame, sink, said: String::new(), ready: String::new(), sent: 0, cut, trouble, muted: false }
+        let error = (cut == 0).then(cut_off);
+        Self { frame, sink, said: String::new(), queued: String::new(), sent: 0, cut, error, muted: false }
     }
 
     fn event(&mut self, kind: &str, mut data: Value) {
@@ -236,28 +236,28 @@ impl<'a> Events<'a> {
         self.raw(&format!("event: {kind}\ndata: {}\n\n", written(&data)));
     }
 
-    /// One event as it stands.
+    /// Queues one raw event.
     pub(super) fn raw(&mut self, text: &str) {
-        if self.trouble.is_some() {
+        if self.error.is_some() {
             return;
         }
-        self.ready.push_str(text);
+        self.queued.push_str(text);
         self.sent += 1;
         if self.sent == self.cut {
             self.flush();
-            self.trouble = Some(cut_off());
+            self.error = Some(cut_off());
         }
     }
 
-    /// Sends what is ready, in one piece.
+    /// Sends the queued events in one piece.
     fn flush(&mut self) {
-        if self.trouble.is_none() && !self.ready.is_empty() {
-            self.trouble = self.sink.send(self.ready.as_bytes()).err();
+        if self.error.is_none() && !self.queued.is_empty() {
+            self.error = self.sink.send(self.queued.as_bytes()).err();
         }
-        self.ready.clear();
+        self.queued.clear();
     }
 
-    /// The first four.
+    /// Sends the first four events.
     pub(super) fn begin(&mut self) {
         let resource = self.frame.resource("in_progress", &[], Tokens::default(), None);
         self.event("response.created", json!({"response": resource}));
@@ -273,13 +273,13 @@ impl<'a> Events<'a> {
         self.flush();
     }
 
-    /// All the others.
+    /// Sends all remaining events.
     pub(super) fn end(mut self, outcome: &Outcome, fault: Option<&Fault>) -> io::Result<()> {
         let failure = match (fault, outcome) {
             (Some(Fault::AppendOnly), _) => Some(("server_error", NOT_APPENDED, true)),
             (Some(Fault::Failed(code, message)), _) => Some((*code, *message, false)),
             (_, Outcome::Failed(failure)) => Some((failure.code, failure.message.as_str(), failure.spoke)),
-            (_, Outcome::Gone) => return Err(self.trouble.unwrap_or_else(cut_off)),
+            (_, Outcome::Gone) => return Err(self.error.unwrap_or_else(cut_off)),
             _ => None,
         };
         if let Some((code, message, spoke)) = failure {
@@ -291,7 +291,7 @@ impl<'a> Events<'a> {
         }
         self.raw("data: [DONE]\n\n");
         self.flush();
-        self.trouble.map_or(Ok(()), Err)
+        self.error.map_or(Ok(()), Err)
     }
 
     fn close(&mut self, outcome: &Outcome, fault: Option<&Fault>) {
@@ -332,7 +332,7 @@ impl<'a> Events<'a> {
         self.event(&format!("response.{status}"), json!({"response": resource}));
     }
 
-    /// Never an end.
+    /// Sends events until the client disconnects.
     pub(super) fn endless(mut self) -> io::Result<()> {
         let piece = "x".repeat(1024);
         while self.is_open() {
@@ -341,11 +341,11 @@ impl<'a> Events<'a> {
             self.event("response.output_text.delta", data);
             self.flush();
         }
-        Err(self.trouble.unwrap_or_else(cut_off))
+        Err(self.error.unwrap_or_else(cut_off))
     }
 }
 
-/// How a stream is cut off.
+/// The error that cuts a stream off.
 pub(super) fn cut_off() -> io::Error {
     io::ErrorKind::ConnectionAborted.into()
 }

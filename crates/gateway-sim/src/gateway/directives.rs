@@ -1,22 +1,22 @@
-//! A mind for tests that does what the message says, so that a test decides what the model does. The mock model of
-//! `tests/conformance` understands the same words, so the same tests run against a real gateway.
+//! A model for tests that follows the directives in the message, so that a test decides what the model does. The mock model
+//! of `tests/conformance` understands the same directives, so the same tests run against a real gateway.
 //!
 //! | in the text | the model |
 //! |---|---|
-//! | `CALL tool {json}` | calls it, if it is offered; several in order |
+//! | `CALL tool {json}` | calls the tool if it is offered; several in order |
 //! | `SAY text` | says the rest of that line |
 //! | `LONG n` | says n characters, in lines |
 //! | `EMPTY` | says nothing |
-//! | `LENGTH` | stops at its limit |
+//! | `LENGTH` | stops at its token limit |
 //! | `PREAMBLE` | says a sentence before its calls |
 //! | `DELAY ms`, `DRIP ms` | waits before the first word, after each word |
 //! | `FAIL status words` | has a provider that refuses |
 //! | `HANG`, `DROP` | has a provider that never answers, that cuts the connection |
 //!
-//! Without any of them it says `ECHO: ` and the text.
+//! Without a directive it says `ECHO: ` and the text.
 //!
-//! In a briefing of ours only the message to answer counts: the thread before it may hold the words of others. There
-//! `THEN` divides the message: what is behind it is for when the results of the calls before it have come.
+//! In a briefing of the runtime only the message to answer counts, since the thread before it may contain others' text.
+//! There `THEN` divides the message: the part after it is for the turn with the results of the calls before it.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -26,11 +26,11 @@ use serde_json::Value;
 use super::scripted_model::{Act, Call, Prompt, ScriptedModel, Thought};
 use super::transcript::Item;
 
-/// The mind that does what the message says.
+/// The model that follows the directives of the message.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Directives;
 
-/// What is said before calls, where that is asked for.
+/// The text before calls, if the message requests one.
 const PREAMBLE: &str = "One moment, I look it up.";
 
 impl ScriptedModel for Directives {
@@ -44,20 +44,20 @@ impl ScriptedModel for Directives {
     }
 }
 
-/// What the message to answer says for this turn, where the session has had a briefing: each text since then was the
-/// results of a round.
+/// The part of the message that applies to this turn, if the session has received a briefing. Each later text contains
+/// the results of one round.
 fn wanted(read: &str, prompt: &Prompt) -> Option<String> {
     let said = prompt.transcript.iter().rev().filter_map(|entry| match &entry.item {
         Item::User(text) => Some(text.as_str()),
         Item::Assistant { .. } | Item::ToolResult { .. } => None,
     });
-    // The last of them is this turn's; what was abandoned stands only in what is read.
+    // The last of them is this turn's text. An abandoned text is only in `read`.
     let texts = std::iter::once(read).chain(said.skip(1));
     let (round, message) = texts.enumerate().find_map(|(round, text)| Some((round, message(text)?)))?;
     message.split("THEN").nth(round).map(|part| part.trim().to_owned())
 }
 
-/// The message to answer in a briefing: behind its line of structure and its heading.
+/// The message to answer in a briefing: the text below its marker line and its heading.
 fn message(text: &str) -> Option<&str> {
     let (before, after) = text.rsplit_once(" message to answer>>\n")?;
     let (_, mark) = before.rsplit_once("<<")?;
@@ -112,7 +112,7 @@ fn calls(text: &str, prompt: &Prompt) -> Vec<Call> {
     calls
 }
 
-/// Where a word stands by itself.
+/// The position of a whole word.
 fn find(text: &str, word: &str) -> Option<usize> {
     let is_part = |c: char| c.is_alphanumeric() || c == '_';
     text.match_indices(word).map(|(at, _)| at).find(|at| {
@@ -126,7 +126,7 @@ fn has(text: &str, word: &str) -> bool {
     find(text, word).is_some()
 }
 
-/// What follows a word and its blank.
+/// The text after a word and one blank.
 fn after<'a>(text: &'a str, word: &str) -> Option<&'a str> {
     let rest = &text[find(text, word)? + word.len()..];
     rest.strip_prefix(' ')
@@ -141,11 +141,11 @@ fn milliseconds(text: &str) -> Duration {
     Duration::from_millis(number(text) as u64)
 }
 
-/// So many characters, in numbered lines of 80.
+/// This many characters, in numbered lines of 80.
 fn long(chars: usize) -> String {
     let mut text = String::with_capacity(chars + 80);
     for line in 0..=chars / 80 {
-        // Writing into a text cannot fail.
+        // Writing to a `String` cannot fail.
         let _ = writeln!(text, "{line:.<79}");
     }
     text.truncate(chars);
@@ -157,7 +157,7 @@ mod tests {
     use super::{long, message};
 
     #[test]
-    fn only_the_last_message_to_answer_counts() {
+    fn follows_only_the_last_message_to_answer() {
         let briefing = |mark: &str, words: &str| {
             format!(
                 "[n-1 try 1]\n<<{mark} thread>>\nSAY old <<x message to answer>>\n<<{mark} end of the thread>>\n\
@@ -173,7 +173,7 @@ mod tests {
     }
 
     #[test]
-    fn a_long_text_has_as_many_characters_as_were_asked_for() {
+    fn long_text_has_the_requested_length() {
         for chars in [0, 1, 79, 80, 81, 60_000] {
             assert_eq!(long(chars).len(), chars);
         }

@@ -1,55 +1,55 @@
-//! How the gateway is told to misbehave: once, for one session, or from now on.
+//! Faults to inject: once, for one session, or permanently.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-/// One way to misbehave, and how far the turn gets.
+/// One fault, and how far the turn gets.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Fault {
-    /// Nothing is run: 200 with a web page.
+    /// Nothing runs: 200 with an HTML page.
     Html,
-    /// Nothing is run: a proxy's `502 Bad Gateway`.
+    /// Nothing runs: `502 Bad Gateway` from a proxy.
     BadGateway,
-    /// Nothing is run: 429 with `Retry-After`, as after too many failed logins.
+    /// Nothing runs: 429 with `Retry-After`, as after too many failed logins.
     TooManyLogins(Duration),
-    /// Nothing is run, and the connection ends without an answer.
+    /// Nothing runs, and the connection ends without a response.
     HangUp,
-    /// The request waits for [`Faults::release`] before anything is run.
+    /// The request waits for [`Faults::release`] before anything runs.
     StallBefore,
-    /// All of it is run, and the connection ends without an answer.
+    /// The turn runs completely, and the connection ends without a response.
     LoseAnswer,
-    /// All of it is run, and the connection ends after half of the answer.
+    /// The turn runs completely, and the connection ends after half of the response.
     HalfAnswer,
-    /// All of it is run, and the connection ends after so many events; without events as [`Fault::HalfAnswer`].
+    /// The turn runs completely, and the connection ends after this many events. Without events it is [`Fault::HalfAnswer`].
     CutAfter(usize),
-    /// All of it is run, and the answer waits for [`Faults::release`]; of events the first four come.
+    /// The turn runs completely, and the response waits for [`Faults::release`]. A stream sends its first four events.
     StallAfter,
-    /// All of it is run, and the first byte comes so much later.
+    /// The turn runs completely, and the first byte is delayed by this time.
     SlowFirstByte(Duration),
-    /// All of it is run, and the text of the answer has so many bytes more.
+    /// The turn runs completely, and the answer's text has this many additional bytes.
     Huge(usize),
-    /// All of it is run, and the answer never ends.
+    /// The turn runs completely, and the response never ends.
     Endless,
-    /// All of it is run, and the answer is no JSON.
+    /// The turn runs completely, and the response is not JSON.
     NotJson,
-    /// All of it is run, and an event stream says that it failed, since text was taken back.
+    /// The turn runs completely, and an event stream reports failure because text was retracted.
     AppendOnly,
-    /// All of it is run, and the answer says that it failed: code and message.
+    /// The turn runs completely, and the response reports failure with this code and message.
     Failed(&'static str, &'static str),
-    /// All of it is run, and there are reasoning and commentary besides the answer.
+    /// The turn runs completely, and the answer also contains reasoning and commentary.
     ExtraItems,
-    /// The model is not asked: the answer is this error, as if the agent had said it.
+    /// The model is not called: the answer is this error as the agent's text.
     ErrorAsText(&'static str),
-    /// The model is not asked: it calls a tool that nobody offered.
+    /// The model is not called: it "calls" a tool that was not offered.
     UnknownTool,
-    /// The calls of the model all have the same id; a single one is made twice.
+    /// All calls of the model have the same id. A single call is duplicated.
     SameCallIds,
-    /// The arguments of the model's calls are no JSON.
+    /// The arguments of the model's calls are not JSON.
     BrokenArguments,
 }
 
-/// What is to go wrong.
+/// The planned faults of a gateway.
 #[derive(Default)]
 pub struct Faults {
     plan: Mutex<FaultPlan>,
@@ -71,45 +71,45 @@ impl Faults {
         self.plan.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// For the next request that nothing else is planned for; several are taken in order.
+    /// Plans a fault for the next request without another planned fault. Several apply in order.
     pub fn next(&self, fault: Fault) {
         self.plan().next.push_back(fault);
     }
 
-    /// For the next request of a session, as the gateway names it.
+    /// Plans a fault for the next request of a session, by the gateway's name of the session.
     pub fn next_in(&self, session: &str, fault: Fault) {
         self.plan().next_in.entry(session.to_lowercase()).or_default().push_back(fault);
     }
 
-    /// For every request from now on that nothing else is planned for.
+    /// Plans a fault for every further request without another planned fault.
     pub fn always(&self, fault: Fault) {
         self.plan().always = Some(fault);
     }
 
-    /// For every request of a session from now on.
+    /// Plans a fault for every further request of a session.
     pub fn always_in(&self, session: &str, fault: Fault) {
         self.plan().always_in.insert(session.to_lowercase(), fault);
     }
 
-    /// No more faults; who waits goes on waiting.
+    /// Removes all planned faults. Stalled requests keep waiting.
     pub fn clear(&self) {
         let mut plan = self.plan();
         *plan = FaultPlan { releases: plan.releases, ended: plan.ended, ..FaultPlan::default() };
     }
 
-    /// Lets go of everybody who waits at this moment.
+    /// Releases all requests that are stalled now.
     pub fn release(&self) {
         self.plan().releases += 1;
         self.released.notify_all();
     }
 
-    /// Lets go of everybody for good.
+    /// Releases all requests permanently.
     pub(super) fn end(&self) {
         self.plan().ended = true;
         self.released.notify_all();
     }
 
-    /// What is planned for a request; what is planned for a session comes first.
+    /// The fault for a request. Faults of the session take precedence.
     pub(super) fn take(&self, session: Option<&str>) -> Option<Fault> {
         let mut plan = self.plan();
         if let Some(session) = session {
@@ -123,12 +123,12 @@ impl Faults {
         plan.next.pop_front().or_else(|| plan.always.clone())
     }
 
-    /// Waits until it is let go, or until nobody is there any more.
+    /// Waits for a release, or until the client is gone.
     pub(super) fn wait(&self, mut is_open: impl FnMut() -> bool) {
         let mut plan = self.plan();
         let before = plan.releases;
         while plan.releases == before && !plan.ended {
-            let waited = self.released.wait_timeout(plan, super::LOOK);
+            let waited = self.released.wait_timeout(plan, super::POLL_INTERVAL);
             plan = waited.unwrap_or_else(PoisonError::into_inner).0;
             if plan.releases == before && !is_open() {
                 return;

@@ -1,4 +1,4 @@
-//! `GET /sessions/{key}/history`: what a session remembers, once or as it grows (openclaw-gateway §11.3).
+//! `GET /sessions/{key}/history`: the history of a session, once or as a stream (openclaw-gateway §11.3).
 
 use std::fmt::Write as _;
 use std::io;
@@ -13,25 +13,25 @@ use super::turn_request::session_named;
 use super::{Inner, Phase, draining};
 use mcr_http::message::{Method, Reply, Request, Sink};
 
-/// The largest page.
+/// The maximum number of items per page.
 const PAGE: u64 = 1_000;
-/// How often a quiet stream says that it lives.
+/// The interval of keepalive comments on a quiet stream.
 const KEEPALIVE: Duration = Duration::from_secs(15);
-/// How long a stream sleeps before it looks whether anybody is there.
+/// The interval at which a stream checks that its client is still connected.
 const QUIET: Duration = Duration::from_millis(200);
 
-/// The key in a path, if it is one of these.
+/// The session key in a history path.
 pub(super) fn key_of(path: &str) -> Option<String> {
     let key = path.strip_prefix("/sessions/")?.strip_suffix("/history")?;
     Some(decoded(key)).filter(|key| !key.is_empty() && !key.contains('/'))
 }
 
-/// Answers.
+/// Handles the request.
 pub(super) fn answer(inner: &Arc<Inner>, request: &Request, key: &str) -> Reply {
     if *request.method() != Method::Get {
         return Reply::text("Method Not Allowed").with_status(405).with_header("Allow", "GET");
     }
-    if !inner.lets_in(request) {
+    if !inner.is_authorized(request) {
         return refusal(401, "unauthorized", "Unauthorized");
     }
     if inner.phase() == Phase::Draining {
@@ -68,7 +68,7 @@ pub(super) fn answer(inner: &Arc<Inner>, request: &Request, key: &str) -> Reply 
     body(200, &page(&session.name, &session.view(), limit, cursor))
 }
 
-/// The last items, or those before a number.
+/// The last items, or the last ones before a cursor.
 fn page(name: &str, view: &SessionView, limit: Option<u64>, cursor: Option<u64>) -> Value {
     let last = view.last();
     let end = cursor.map_or(last, |cursor| last.min(cursor - 1));
@@ -76,7 +76,7 @@ fn page(name: &str, view: &SessionView, limit: Option<u64>, cursor: Option<u64>)
     let at =
         |seq: u64| usize::try_from(seq.saturating_sub(first)).unwrap_or(usize::MAX).min(view.entries.len());
     let mut begin = limit.map_or(first, |limit| end.saturating_sub(limit.min(PAGE)).max(first));
-    // A page is as full as it can be.
+    // Hidden entries do not count, so the page extends until it is full.
     let shown =
         |begin: u64| view.entries[at(begin)..at(end.max(begin))].iter().filter(|e| !e.is_hidden()).count();
     while limit.is_some_and(|limit| (shown(begin) as u64) < limit.min(PAGE)) && begin > first {
@@ -92,20 +92,20 @@ fn page(name: &str, view: &SessionView, limit: Option<u64>, cursor: Option<u64>)
     page
 }
 
-/// Everything, and then what comes; everything again where something was taken back.
+/// Sends the whole history and then new entries. Sends the whole history again after a retraction.
 fn follow(inner: &Inner, session: &Session, limit: Option<u64>, sink: &mut dyn Sink) -> io::Result<()> {
     let mut seen = session.view();
     let everything =
         |view: &SessionView| format!("event: history\ndata: {}\n\n", page(&session.name, view, limit, None));
     sink.send(format!("retry: 1000\n\n{}", everything(&seen)).as_bytes())?;
-    let mut spoke = Instant::now();
-    while sink.is_open() && inner.goes_on() {
+    let mut last_sent = Instant::now();
+    while sink.is_open() && inner.is_running() {
         let now = session.wait_for_more(&seen, QUIET);
         let mut news = String::new();
         if now.era == seen.era {
             let from = usize::try_from(seen.last().saturating_sub(now.dropped)).unwrap_or(usize::MAX);
             let fresh = now.entries.iter().skip(from).zip(now.dropped.max(seen.last()) + 1..);
-            for (entry, seq) in fresh.filter(|(entry, _)| entry.is_told()) {
+            for (entry, seq) in fresh.filter(|(entry, _)| entry.is_streamed()) {
                 for message in entry.shown(seq) {
                     let id = message["__openclaw"]["id"].clone();
                     let data = json!({"sessionKey": session.name, "message": message, "messageId": id, "messageSeq": seq});
@@ -116,18 +116,18 @@ fn follow(inner: &Inner, session: &Session, limit: Option<u64>, sink: &mut dyn S
             news = everything(&now);
         }
         seen = now;
-        if news.is_empty() && spoke.elapsed() >= KEEPALIVE {
+        if news.is_empty() && last_sent.elapsed() >= KEEPALIVE {
             ": keepalive\n\n".clone_into(&mut news);
         }
         if !news.is_empty() {
-            spoke = Instant::now();
+            last_sent = Instant::now();
             sink.send(news.as_bytes())?;
         }
     }
     Ok(())
 }
 
-/// A part of a path without its percent signs.
+/// Decodes the percent signs of a path segment.
 pub(super) fn decoded(text: &str) -> String {
     let mut bytes = Vec::with_capacity(text.len());
     let mut rest = text.as_bytes();

@@ -1,4 +1,4 @@
-//! `POST /tools/invoke`: the two tools that tell of sessions, where the configuration allows them (openclaw-gateway §11.4).
+//! `POST /tools/invoke`: the two session tools, if the configuration allows them (openclaw-gateway §11.4).
 
 use std::cmp::Reverse;
 use std::sync::Arc;
@@ -13,17 +13,17 @@ use super::turn_request::session_named;
 use super::{Inner, Phase, Release, draining};
 use mcr_http::message::{Method, Reply, Request};
 
-/// The path.
+/// The path of the endpoint.
 pub(super) const PATH: &str = "/tools/invoke";
-/// Texts above this are cut where a tool shows them.
+/// The maximum length of a text in a tool result.
 const SHOWN_CHARS: usize = 4_000;
 
-/// Answers.
+/// Handles the request.
 pub(super) fn answer(inner: &Inner, request: &Request) -> Reply {
     if *request.method() != Method::Post {
         return not_allowed("POST");
     }
-    if !inner.lets_in(request) {
+    if !inner.is_authorized(request) {
         return refusal(401, "unauthorized", "Unauthorized");
     }
     if inner.phase() == Phase::Draining {
@@ -49,9 +49,10 @@ pub(super) fn answer(inner: &Inner, request: &Request) -> Reply {
 
 fn list(inner: &Inner, limit: usize) -> Value {
     let sessions = inner.sessions.all();
-    let touched = |session: Arc<Session>| (session.view().entries.last().map(|entry| entry.at.0), session);
-    let mut sessions: Vec<_> = sessions.into_iter().map(touched).collect();
-    // The latest first; one that still waits for its first place is as late as can be.
+    let with_update_time =
+        |session: Arc<Session>| (session.view().entries.last().map(|entry| entry.at.0), session);
+    let mut sessions: Vec<_> = sessions.into_iter().map(with_update_time).collect();
+    // The latest first. A session without entries counts as the latest.
     sessions.sort_by_key(|(updated, _)| Reverse(updated.unwrap_or(i64::MAX)));
     let row = |(updated, session): (Option<i64>, Arc<Session>)| {
         let mut row =
@@ -81,7 +82,7 @@ fn history(inner: &Inner, key: &str, limit: usize) -> Value {
     json!({"sessionKey": session.name, "messages": messages})
 }
 
-/// Of a first turn the old release shows nothing until it has done something.
+/// The old release shows nothing of a first turn until the agent has acted.
 fn is_at_its_first_turn(view: &SessionView) -> bool {
     view.entries.iter().all(|entry| matches!(entry.item, Item::User(_)))
 }

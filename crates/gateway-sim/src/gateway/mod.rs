@@ -1,24 +1,24 @@
-//! A scripted OpenClaw gateway: everything of a gateway but the model, whose place a [`ScriptedModel`] takes.
+//! A scripted OpenClaw gateway: complete except for the language model, which a [`ScriptedModel`] replaces.
 //!
-//! It speaks both dialects as openclaw-gateway has them, keeps sessions and their histories, and can be told to
-//! misbehave ([`Faults`]). What it saw stands in its [`Observations`]. The demo, the tests and the simulations use this one.
+//! It implements both dialects of openclaw-gateway and keeps sessions with their histories. [`Faults`] make it
+//! misbehave, and [`Observations`] record what it received. The demo, the tests and the simulations use it.
 //!
-//! A request goes down the files: `turn` lets it in, `schema` and `turn_request` understand it, `run` plays its turn in a session of `sessions`,
-//! which writes a `transcript`; `answer` says what came of it. `history`, `invoke` and `probes` answer everything else, and
-//! `socket` speaks WebSocket.
+//! A request passes through these modules: `turn` accepts it, `schema` and `turn_request` parse it. `run` runs the turn in
+//! a session of `sessions`, which writes a `transcript`, and `answer` formats the result. `history`, `invoke` and `probes`
+//! serve the other endpoints, and `socket` the WebSocket.
 //!
-//! A gateway that is killed and comes back (openclaw-gateway §11.5) is a second one that is given the `sessions` of the
-//! first ([`ScriptedGateway::restarted`]) and resumes what they left open (`restart`).
+//! A gateway that crashes and restarts (openclaw-gateway §11.5) is a second instance with the `sessions` of the first
+//! ([`ScriptedGateway::restarted`]). It resumes their unfinished turns (`restart`).
 //!
 //! ```
 //! use std::sync::Arc;
 //! use mcr_gateway_sim::gateway::{self, Options, Prompt, ScriptedGateway, Thought};
 //! use mcr_http::server::{ServerLimits, Server};
-//! let mind = Arc::new(|prompt: &Prompt| Thought::say(format!("{} heard: {}", prompt.agent, prompt.text)));
-//! let scripted = ScriptedGateway::new(Options::default(), mind);
+//! let model = Arc::new(|prompt: &Prompt| Thought::say(format!("{} received: {}", prompt.agent, prompt.text)));
+//! let scripted = ScriptedGateway::new(Options::default(), model);
 //! let limits = ServerLimits::default().with_body_limit(gateway::PATH, gateway::BODY_BYTES);
-//! let doors = scripted.clone();
-//! let server = Server::bind_refusing("127.0.0.1:0", limits, ScriptedGateway::refuse, move |r| doors.answer(&r))?;
+//! let gateway = scripted.clone();
+//! let server = Server::bind_refusing("127.0.0.1:0", limits, ScriptedGateway::refuse, move |r| gateway.answer(&r))?;
 //! # std::io::Result::Ok(())
 //! ```
 
@@ -61,76 +61,76 @@ use self::turn_request::TurnRequest;
 use mcr_http::message::{Reply, Request};
 use mcr_model::clock::{Clock, Millis, SystemClock};
 
-/// The path of turns.
+/// The path of the endpoint for turns.
 pub const PATH: &str = "/v1/responses";
-/// Among [`Options::agents`]: every agent that is asked for exists, whether it is listed or not.
-pub const ANYBODY: &str = "*";
-/// The largest body of a turn, in bytes.
+/// In [`Options::agents`]: every requested agent exists, even if it is not listed.
+pub const ANY_AGENT: &str = "*";
+/// The maximum body of a turn, in bytes.
 pub const BODY_BYTES: usize = 20 * 1024 * 1024;
 
-/// How often somebody who waits looks whether it is still worth it.
-const LOOK: Duration = Duration::from_millis(25);
-/// Responses whose session is remembered for `previous_response_id`.
+/// The interval at which a waiting request checks its conditions.
+const POLL_INTERVAL: Duration = Duration::from_millis(25);
+/// The number of responses whose session is remembered for `previous_response_id`.
 const RESPONSES: usize = 500;
 
-/// Which release it plays.
+/// The emulated release.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Release {
-    /// The newest.
+    /// The newest release.
     V2026_9_6,
-    /// The one that the reference product pinned.
+    /// The release that the reference product pinned.
     V2026_2_19,
 }
 
-/// Where it is in its life.
+/// The phase in the gateway's lifetime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Phase {
-    /// It listens and takes turns, and says that it is not ready.
+    /// Accepts turns, but reports that it is not ready.
     Starting,
-    /// It runs.
+    /// Runs normally.
     Running,
-    /// It finishes what it has and takes nothing more.
+    /// Finishes its turns and accepts no more.
     Draining,
 }
 
-/// What one gateway is like.
+/// The configuration of one gateway.
 #[derive(Clone)]
 pub struct Options {
-    /// Which release it plays.
+    /// The emulated release.
     pub release: Release,
-    /// What callers must show; without it everybody is let in.
+    /// The token that callers must send. Without it every caller is accepted.
     pub token: Option<String>,
     /// Its agents, in order.
     pub agents: Vec<String>,
-    /// Whether it has the endpoint for turns.
+    /// Whether the endpoint for turns is enabled.
     pub endpoint: bool,
-    /// How many turns run at once, over all sessions.
+    /// The maximum number of concurrent turns, over all sessions.
     pub max_concurrent: usize,
-    /// How many items each session remembers at least; with 0 there is no memory and no history.
+    /// The minimum number of items each session keeps. With 0 there are no sessions and no history.
     pub transcript: usize,
-    /// How many requests the books keep.
+    /// The number of requests that [`Observations`] keep.
     pub requests: usize,
-    /// Whether a second turn fails that comes during the very first of a session, as it can on the new release.
+    /// Whether a second turn fails during the very first turn of a session, as the new release can do.
     pub fresh_sessions_conflict: bool,
-    /// How long a turn may take whose provider never answers.
+    /// The timeout of a turn whose provider never answers.
     pub run_timeout: Duration,
-    /// How long a provider's 429, 5xx and cuts are tried again inside before the turn fails.
+    /// How long the gateway retries a provider's 429, 5xx and cut connections before the turn fails.
     pub provider_patience: Duration,
-    /// Which of the tools `sessions_list` and `sessions_history` may be called from outside.
+    /// Which of the tools `sessions_list` and `sessions_history` external callers may use.
     pub tools_allowed: Vec<String>,
-    /// Whether it speaks WebSocket; else there is only its page where that is asked for.
+    /// Whether it accepts WebSocket connections. Otherwise it serves its page there.
     pub sockets: bool,
-    /// How long after a restart the first turn is resumed that it cut off.
+    /// The delay after a restart before the first interrupted turn is resumed.
     pub resume_after: Duration,
-    /// What ids are made of.
+    /// The seed of the ids.
     pub seed: u64,
-    /// What time it is.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
 }
 
 impl Options {
     fn knows(&self, agent: &str) -> bool {
-        self.agents.iter().any(|known| known == agent || known == ANYBODY)
+        self.agents.iter().any(|known| known == agent || known == ANY_AGENT)
     }
 }
 
@@ -156,13 +156,13 @@ impl Default for Options {
     }
 }
 
-/// The gateway. Clones are the same one.
+/// The scripted gateway. Clones share one instance.
 #[derive(Clone)]
 pub struct ScriptedGateway {
     inner: Arc<Inner>,
 }
 
-/// What all requests share.
+/// The state that all requests share.
 struct Inner {
     options: Options,
     model: Arc<dyn ScriptedModel>,
@@ -172,33 +172,33 @@ struct Inner {
     faults: Faults,
     books: Arc<Observations>,
     phase: Mutex<Phase>,
-    began: Millis,
-    /// Until when the provider of an agent is left alone.
+    started: Millis,
+    /// The end of the cool-down of each agent's provider.
     cooling: Mutex<HashMap<String, Millis>>,
-    /// The sessions of the last responses, with whatever must be the same to ask for them.
+    /// The sessions of the last responses, with the scope a request must match to continue them.
     responses: Mutex<VecDeque<(String, Scope, String)>>,
     ended: AtomicBool,
 }
 
-/// Whose response it was: the agent, and the session that was asked for.
+/// The scope of a response: the agent, and the requested session.
 type Scope = (String, Option<String>);
 
 impl ScriptedGateway {
-    /// A gateway whose agents have this mind.
+    /// A gateway whose agents use this model.
     pub fn new(options: Options, model: Arc<dyn ScriptedModel>) -> Self {
         let sessions = Sessions::new(options.transcript);
         let books = Arc::new(Observations::new(options.requests));
         Self::with(options, model, sessions, books)
     }
 
-    /// Kills it, and the gateway that takes its place: with its sessions and its books, and without the memory of what
-    /// was to go wrong. What was under way has written what it had written, is answered to nobody, and is resumed.
+    /// Crashes this gateway and returns its restarted successor, with the sessions and observations but without planned
+    /// faults. Interrupted turns keep what they had written, receive no response, and are resumed.
     #[must_use]
     pub fn restarted(&self) -> Self {
         self.restarted_as(|_| {})
     }
 
-    /// As [`ScriptedGateway::restarted`], with changed options.
+    /// [`ScriptedGateway::restarted`] with changed options.
     #[must_use]
     pub fn restarted_as(&self, change: impl FnOnce(&mut Options)) -> Self {
         self.end();
@@ -229,7 +229,7 @@ impl ScriptedGateway {
             faults: Faults::default(),
             books,
             phase: Mutex::new(Phase::Running),
-            began: options.clock.now(),
+            started: options.clock.now(),
             cooling: Mutex::default(),
             responses: Mutex::default(),
             ended: AtomicBool::new(false),
@@ -239,28 +239,28 @@ impl ScriptedGateway {
         Self { inner: Arc::new(inner) }
     }
 
-    /// What is to go wrong.
+    /// The planned faults.
     pub fn faults(&self) -> &Faults {
         &self.inner.faults
     }
 
-    /// What it saw.
+    /// The recorded observations.
     pub fn books(&self) -> &Observations {
         &self.inner.books
     }
 
-    /// From now on it is in this phase.
+    /// Sets the phase.
     pub fn set_phase(&self, phase: Phase) {
         *locked(&self.inner.phase) = phase;
     }
 
-    /// Ends everything that waits, for good: before the server that serves it is stopped.
+    /// Ends every waiting request permanently. Call this before the serving server stops.
     pub fn end(&self) {
         self.inner.ended.store(true, Ordering::Release);
         self.inner.faults.end();
     }
 
-    /// Answers a request.
+    /// Handles a request.
     pub fn answer(&self, request: &Request) -> Reply {
         let inner = &self.inner;
         let path = request.path();
@@ -270,7 +270,7 @@ impl ScriptedGateway {
         if path == invoke::PATH {
             return invoke::answer(inner, request);
         }
-        if path == socket::PATH && inner.options.sockets && socket::is_wanted(request) {
+        if path == socket::PATH && inner.options.sockets && socket::is_upgrade(request) {
             return socket::answer(inner, request);
         }
         match history::key_of(&path) {
@@ -279,7 +279,7 @@ impl ScriptedGateway {
         }
     }
 
-    /// What is refused before it gets here, in the gateway's own words: for `Server::bind_refusing`.
+    /// Formats the server's own refusals as the gateway does: for `Server::bind_refusing`.
     pub fn refuse(status: u16, why: &str) -> Reply {
         match status {
             413 => refusal(413, "invalid_request_error", "Payload too large"),
@@ -294,15 +294,15 @@ impl Inner {
         *locked(&self.phase)
     }
 
-    fn goes_on(&self) -> bool {
+    fn is_running(&self) -> bool {
         !self.ended.load(Ordering::Acquire)
     }
 
     fn up_for(&self) -> Duration {
-        self.options.clock.now().since(self.began)
+        self.options.clock.now().since(self.started)
     }
 
-    fn lets_in(&self, request: &Request) -> bool {
+    fn is_authorized(&self, request: &Request) -> bool {
         let Some(token) = &self.options.token else { return true };
         let shown = request.header("Authorization").and_then(|header| header.split_once(' '));
         shown.is_some_and(|(scheme, shown)| scheme.eq_ignore_ascii_case("bearer") && shown.trim() == token)
@@ -325,7 +325,7 @@ impl Inner {
         responses.push_back((run.to_owned(), (ask.agent.clone(), ask.wanted.clone()), session.clone()));
     }
 
-    /// The session of an earlier response, if it was asked for in the same way.
+    /// The session of an earlier response, if its scope matches.
     fn session_of(&self, ask: &TurnRequest) -> Option<String> {
         let (wanted, scope) = (ask.previous.as_ref()?, (ask.agent.clone(), ask.wanted.clone()));
         let responses = locked(&self.responses);
@@ -338,7 +338,7 @@ fn locked<T>(value: &Mutex<T>) -> MutexGuard<'_, T> {
     value.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// Nothing is run while it stops.
+/// The refusal of a draining gateway.
 fn draining() -> Reply {
     let message = "Gateway is temporarily unavailable while suspending or restarting";
     let error = json!({"message": message, "type": "service_unavailable", "code": "gateway_unavailable"});

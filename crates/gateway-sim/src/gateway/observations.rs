@@ -1,14 +1,14 @@
-//! What the gateway saw, for whoever checks the runtime: kept apart from everything that decides, and bounded.
+//! What the gateway received, for tests that check the runtime. Bounded, and separate from all decisions.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-/// Markers counted apart; those above are not counted.
+/// The maximum number of markers with counts of their own. Further markers are not counted.
 const MARKERS: usize = 1_000_000;
-/// Characters of a text in which its marker must end.
+/// The marker must end within this many characters of a text.
 const MARKER_CHARS: usize = 200;
 
-/// The books of one gateway.
+/// The observations of one gateway.
 pub struct Observations {
     pages: Mutex<Pages>,
     keep: usize,
@@ -25,41 +25,41 @@ struct Pages {
     turns: HashMap<String, u64>,
     markers: HashMap<String, Marks>,
     seen: VecDeque<Arc<Seen>>,
-    /// How often the gateway was killed: requests of an earlier life have ended with it.
+    /// The number of crashes. Requests from before a crash have ended with it.
     life: u64,
 }
 
-/// A request that was understood.
+/// A parsed request.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Seen {
     /// The id of its response.
     pub run: String,
     /// Its agent.
     pub agent: String,
-    /// Its session, as the gateway names it.
+    /// Its session, by the gateway's name.
     pub session: String,
-    /// Its instructions, with its system messages.
+    /// Its instructions, including its system messages.
     pub instructions: String,
-    /// The names of its tools, whether they are offered or not.
+    /// The names of its tools, whether offered or not.
     pub tools: Vec<String>,
-    /// What it says, as one text.
+    /// Its input as one text.
     pub text: String,
-    /// Whether it wants events.
+    /// Whether it requests events.
     pub stream: bool,
 }
 
-/// What happened under one marker: a text that begins with `[word …]` is of the marker `word`.
+/// The counts of one marker. A text that starts with `[word …]` has the marker `word`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Marks {
     /// Requests.
     pub posts: u64,
-    /// Times that the model was asked.
+    /// Calls of the model.
     pub runs: u64,
-    /// Answers that are in the history.
+    /// Answers in the history.
     pub answers: u64,
 }
 
-/// The word of the marker that a text begins with.
+/// The marker at the start of a text.
 pub fn marker(text: &str) -> Option<&str> {
     let rest = text.strip_prefix('[')?;
     let end = rest.char_indices().take(MARKER_CHARS).find(|(_, c)| *c == ']')?.0;
@@ -75,7 +75,7 @@ impl Observations {
         self.pages.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A request begins; it ends with the value.
+    /// Records the start of a request. It ends when the value is dropped.
     pub(super) fn enter(self: &Arc<Self>, seen: Seen) -> Visit {
         let mut pages = self.pages();
         pages.posts += 1;
@@ -95,10 +95,10 @@ impl Observations {
         }
         let life = pages.life;
         drop(pages);
-        Visit { books: Arc::clone(self), seen, life, asked_for: true }
+        Visit { books: Arc::clone(self), seen, life, by_client: true }
     }
 
-    /// The gateway was killed: nothing is under way any more.
+    /// Records a crash: no request is in progress any more.
     pub(super) fn killed(&self) {
         let mut pages = self.pages();
         pages.life += 1;
@@ -106,53 +106,53 @@ impl Observations {
         pages.busy.clear();
     }
 
-    /// A turn begins that nobody has asked for.
+    /// Records the start of a resumed turn, which no client requested.
     pub(super) fn resume(self: &Arc<Self>, seen: Seen) -> Visit {
         let life = self.pages().life;
-        Visit { books: Arc::clone(self), seen: Arc::new(seen), life, asked_for: false }
+        Visit { books: Arc::clone(self), seen: Arc::new(seen), life, by_client: false }
     }
 
-    /// The last requests that were understood, oldest first.
+    /// The last parsed requests, oldest first.
     pub fn requests(&self) -> Vec<Arc<Seen>> {
         self.pages().seen.iter().cloned().collect()
     }
 
-    /// How many requests were understood.
+    /// The number of parsed requests.
     pub fn posts(&self) -> u64 {
         self.pages().posts
     }
 
-    /// How often the model was asked.
+    /// The number of calls of the model.
     pub fn runs(&self) -> u64 {
         self.pages().runs
     }
 
-    /// How many turns of a session the model was asked for.
+    /// The number of turns of a session that called the model.
     pub fn turns(&self, session: &str) -> u64 {
         self.pages().turns.get(session).copied().unwrap_or(0)
     }
 
-    /// How many requests are under way.
+    /// The number of requests in progress.
     pub fn in_flight(&self) -> usize {
         self.pages().in_flight
     }
 
-    /// How many requests there were at once, at most.
+    /// The maximum number of concurrent requests.
     pub fn most_at_once(&self) -> usize {
         self.pages().most_at_once
     }
 
-    /// How often a request came to a session that already had one: always 0, if the client keeps its promise.
+    /// The number of requests to a session with a request in progress. It is 0 if the client serializes its sessions.
     pub fn overlaps(&self) -> u64 {
         self.pages().overlaps
     }
 
-    /// What happened under a marker.
+    /// The counts of a marker.
     pub fn marks(&self, marker: &str) -> Marks {
         self.pages().markers.get(marker).copied().unwrap_or_default()
     }
 
-    /// What happened under every marker.
+    /// The counts of all markers.
     pub fn markers(&self) -> HashMap<String, Marks> {
         self.pages().markers.clone()
     }
@@ -169,18 +169,18 @@ impl Pages {
     }
 }
 
-/// A request under way.
+/// A request in progress.
 pub(super) struct Visit {
     books: Arc<Observations>,
     seen: Arc<Seen>,
-    /// The life of the gateway in which it began.
+    /// The lifetime of the gateway in which the request started.
     life: u64,
-    /// A client asked for it.
-    asked_for: bool,
+    /// Whether a client requested it.
+    by_client: bool,
 }
 
 impl Visit {
-    /// The model is asked; a second time for the same turn is no turn.
+    /// Records a call of the model. A repeated call for the same turn does not count as a turn.
     pub(super) fn asked(&self, again: bool) {
         let mut pages = self.books.pages();
         pages.runs += 1;
@@ -190,7 +190,7 @@ impl Visit {
         pages.note(&self.seen.text, |marks| marks.runs += 1);
     }
 
-    /// The answer is in the history. What a killed gateway's model still says is in no history, and does not count.
+    /// Records an answer in the history. An answer from before a crash is in no history and does not count.
     pub(super) fn answered(&self) {
         let mut pages = self.books.pages();
         if self.life == pages.life {
@@ -202,7 +202,7 @@ impl Visit {
 impl Drop for Visit {
     fn drop(&mut self) {
         let mut pages = self.books.pages();
-        if !self.asked_for || self.life != pages.life {
+        if !self.by_client || self.life != pages.life {
             return;
         }
         pages.in_flight -= 1;

@@ -1,4 +1,4 @@
-//! Everything but turns and histories: how the gateway is, which agents it has, and its page (openclaw-gateway §2).
+//! The other endpoints: health, the list of agents, and the web page (openclaw-gateway §2).
 
 use serde_json::{Value, json};
 
@@ -7,14 +7,14 @@ use super::history::decoded;
 use super::{Inner, Phase, Release};
 use mcr_http::message::{Method, Reply, Request};
 
-/// The page for people, which answers wherever nothing else does.
+/// The web page, served for every other path.
 const PAGE: &str = "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"UTF-8\" /><title>OpenClaw Control</title></head>\
     <body></body></html>\n";
 
-/// The version that the newer release says it is.
+/// The version that the newer release reports.
 pub(super) const VERSION: &str = "2026.9.6";
 
-/// Answers.
+/// Handles the request.
 pub(super) fn answer(inner: &Inner, request: &Request) -> Reply {
     let path = request.path();
     let path = path.as_ref();
@@ -48,18 +48,18 @@ pub(super) fn answer(inner: &Inner, request: &Request) -> Reply {
             let answer = json!({"ok": !starting, "status": word, "version": VERSION, "uptimeMs": up});
             body(if starting { 503 } else { 200 }, &answer)
         }
-        "/__openclaw/control-ui-config.json" if asks && !inner.lets_in(request) => unauthorized(),
+        "/__openclaw/control-ui-config.json" if asks && !inner.is_authorized(request) => unauthorized(),
         "/__openclaw/control-ui-config.json" if asks => {
             body(200, &json!({"basePath": "", "assistantName": "Assistant", "serverVersion": VERSION}))
         }
         _ if path == "/v1/models" || path.starts_with("/v1/models/") => models(inner, request, path),
-        _ if asks && !is_of_no_page(path) => Reply::html(PAGE),
+        _ if asks && !is_without_page(path) => Reply::html(PAGE),
         _ => not_found(),
     }
 }
 
-/// Where the page does not answer: below what programs ask for, and where a file is asked for.
-fn is_of_no_page(path: &str) -> bool {
+/// Whether the page is not served here: below the API paths, and for file names.
+fn is_without_page(path: &str) -> bool {
     let below =
         |root: &str| path.strip_prefix(root).is_some_and(|rest| rest.is_empty() || rest.starts_with('/'));
     ["/api", "/v1", "/plugins"].into_iter().any(below)
@@ -73,10 +73,10 @@ fn models(inner: &Inner, request: &Request, path: &str) -> Reply {
     if *request.method() != Method::Get {
         return not_allowed("GET");
     }
-    if !inner.lets_in(request) {
+    if !inner.is_authorized(request) {
         return unauthorized();
     }
-    let listed = inner.options.agents.iter().filter(|id| *id != super::ANYBODY);
+    let listed = inner.options.agents.iter().filter(|id| *id != super::ANY_AGENT);
     let agents = listed.map(|id| format!("openclaw/{id}"));
     let ids: Vec<String> =
         ["openclaw", "openclaw/default"].map(str::to_owned).into_iter().chain(agents).collect();

@@ -1,15 +1,15 @@
-//! How turns fail whose provider refuses, breaks off or never answers (openclaw-gateway §7).
+//! Turns whose provider refuses, disconnects or never answers (openclaw-gateway §7).
 
 use std::time::Duration;
 
 use super::run::{Outcome, Turn, Watch, failed, internal};
 use super::transcript::StopReason;
 
-/// For how long an agent's provider is left alone after it has refused the key.
+/// The cool-down of an agent's provider after it refused the key.
 const COOLDOWN: Duration = Duration::from_mins(1);
 
 impl Turn<'_> {
-    /// The provider has refused (openclaw-gateway §7).
+    /// The outcome after the provider refused (openclaw-gateway §7).
     pub(super) fn provider(&self, status: u16, message: &str, watch: &mut dyn Watch) -> Outcome {
         let own = format!("{status} {message}");
         if !self.is_new() {

@@ -1,5 +1,5 @@
-//! A turn from its request to its outcome: it waits for its session and for a place, asks the mind, and writes down
-//! what happened.
+//! A turn from its request to its outcome: it waits for its session and a slot, calls the model, and writes the
+//! transcript.
 
 use std::sync::Arc;
 use std::thread;
@@ -11,21 +11,21 @@ use super::scripted_model::{Act, Call, InputItem, Offered, Prompt, Thought};
 use super::sessions::{NoTurn, Seat, Status};
 use super::transcript::{Entry, Item, SILENT_REPLY, StopReason, delegated};
 use super::turn_request::{MustCall, TurnRequest};
-use super::{Inner, LOOK, Release};
+use super::{Inner, POLL_INTERVAL, Release};
 
-/// How a turn ended.
+/// The outcome of a turn.
 pub(super) enum Outcome {
-    /// The agent said this; `cut` if it stopped at its limit.
+    /// The agent said this text. `cut`: it stopped at its token limit.
     Said { text: String, cut: bool },
-    /// The agent wants these calls made.
+    /// The agent requests these calls.
     Called { preamble: String, calls: Vec<Issued> },
-    /// It failed.
+    /// The turn failed.
     Failed(Failure),
-    /// The client had gone.
+    /// The client has disconnected.
     Gone,
 }
 
-/// A call as the client sees it.
+/// A call as the client receives it.
 #[derive(Clone)]
 pub(super) struct Issued {
     pub(super) call_id: String,
@@ -33,31 +33,31 @@ pub(super) struct Issued {
     pub(super) arguments: String,
 }
 
-/// A turn that failed, as openclaw-gateway §7 has it.
+/// The failure of a turn (openclaw-gateway §7).
 pub(super) struct Failure {
     pub(super) status: u16,
     pub(super) code: &'static str,
     pub(super) message: String,
-    /// Whether the model has written anything.
+    /// Whether the model has produced any text.
     pub(super) spoke: bool,
 }
 
-/// Who follows a turn.
+/// The client's view of a turn in progress.
 pub(super) trait Watch {
-    /// Whether anybody does.
+    /// Whether the client is still connected.
     fn is_open(&mut self) -> bool;
-    /// The agent said this much more.
+    /// The agent said this additional text.
     fn words(&mut self, text: &str);
 }
 
-/// What a silent agent's answer is on old releases.
+/// The answer of a silent agent on old releases.
 const NOTHING_SAID: &str = "No response from OpenClaw.";
-/// How often the model may call what nobody offers before the turn ends.
-const MISCALLS: usize = 3;
+/// The turn ends after this many calls of tools that were not offered.
+const REFUSED_CALL_ROUNDS_MAX: usize = 3;
 
 const INTERNAL: &str = "internal error";
 
-/// The failure that says nothing.
+/// The failure without an explanation.
 pub(super) fn internal() -> Outcome {
     failed(500, "api_error", INTERNAL)
 }
@@ -93,7 +93,7 @@ pub(super) fn run(
         return internal();
     }
     let session = inner.sessions.of(name);
-    let mut is_open = || inner.goes_on() && (!new || watch.is_open());
+    let mut is_open = || inner.is_running() && (!new || watch.is_open());
     let seat = match session.enter(new && inner.options.fresh_sessions_conflict, &mut is_open) {
         Ok(seat) => seat,
         Err(NoTurn::Conflict) => return internal(),
@@ -126,17 +126,17 @@ impl Turn<'_> {
         self.inner.options.release == Release::V2026_9_6
     }
 
-    /// From the first thought to the end, which is noted.
+    /// Runs from the first model call to the end and records the end.
     pub(super) fn play(&self, prompt: Prompt, watch: &mut dyn Watch) -> Outcome {
         self.seat.stands(Status::Running);
         self.seat.runs(self.run);
         let outcome = self.think_through(prompt, watch);
-        // A killed gateway notes nothing and answers nobody.
-        if !self.inner.goes_on() {
+        // A crashed gateway records nothing and sends no response.
+        if !self.inner.is_running() {
             return Outcome::Gone;
         }
         match &outcome {
-            // Whoever follows it is only told that it is over.
+            // The client of an aborted run learns only that the run has ended.
             Outcome::Gone if self.seat.is_aborted() => {
                 self.seat.stands(Status::Killed);
                 return internal();
@@ -150,7 +150,7 @@ impl Turn<'_> {
     }
 
     fn think_through(&self, mut prompt: Prompt, watch: &mut dyn Watch) -> Outcome {
-        let (mut asked, mut miscalls) = (false, 0);
+        let (mut asked, mut refused_rounds) = (false, 0);
         loop {
             let thought = self.think(&mut prompt, asked);
             asked = true;
@@ -163,7 +163,7 @@ impl Turn<'_> {
                         return outcome;
                     }
                 }
-                // Silence, as seen above.
+                // Handled as silence above.
                 Act::Nothing => return internal(),
                 Act::Say(text) => return self.say(text, StopReason::Stop, thought.drip, watch),
                 Act::SayCut(text) => return self.say(text, StopReason::Length, thought.drip, watch),
@@ -174,9 +174,9 @@ impl Turn<'_> {
                     if !known.is_empty() {
                         return self.delegate(preamble, known, thought.drip, watch);
                     }
-                    miscalls += 1;
+                    refused_rounds += 1;
                     self.refuse(&mut prompt, unknown);
-                    if miscalls == MISCALLS {
+                    if refused_rounds == REFUSED_CALL_ROUNDS_MAX {
                         return internal();
                     }
                 }
@@ -192,7 +192,7 @@ impl Turn<'_> {
         }
     }
 
-    /// What the model is shown at first.
+    /// The first prompt of the model.
     fn prompt(&self, ask: &TurnRequest) -> Prompt {
         let abandoned = self.seat.take_abandoned();
         let offers = self.is_new();
@@ -202,7 +202,7 @@ impl Turn<'_> {
             run: self.run.to_owned(),
             instructions: ask.instructions.clone(),
             tools: if offers { ask.tools.clone() } else { Vec::<Offered>::new() },
-            said: ask.said.clone(),
+            said: ask.texts.clone(),
             text: ask.text.clone(),
             abandoned,
             nudged: false,
@@ -210,7 +210,7 @@ impl Turn<'_> {
         }
     }
 
-    /// Asks the mind, unless a fault speaks for it.
+    /// Calls the model, unless a fault replaces its answer.
     fn think(&self, prompt: &mut Prompt, again: bool) -> Thought {
         self.visit.asked(again);
         match self.fault {
@@ -219,7 +219,7 @@ impl Turn<'_> {
             _ => {
                 prompt.transcript = self.seat.remembered();
                 let thought = self.inner.model.think(prompt);
-                // Or the next entry would be written into a copy.
+                // Otherwise the next entry would be written to a copy.
                 prompt.transcript = Arc::default();
                 thought
             }
@@ -248,7 +248,7 @@ impl Turn<'_> {
         text.is_empty() || if self.is_new() { text == SILENT_REPLY } else { text.ends_with(SILENT_REPLY) }
     }
 
-    /// The model said nothing: it is asked once more, or that is the end.
+    /// Handles an empty answer: calls the model once more, or ends the turn.
     fn silence(&self, prompt: &mut Prompt, act: &Act) -> Option<Outcome> {
         let word = matches!(act, Act::Say(text) if text.trim() == SILENT_REPLY);
         self.wrote(if word && self.is_new() { SILENT_REPLY } else { "" }, Vec::new(), StopReason::Stop);
@@ -278,15 +278,15 @@ impl Turn<'_> {
         Outcome::Said { text, cut: stop == StopReason::Length }
     }
 
-    /// The run is closed before its answer counts: a kill in between leaves a run that is resumed, and one answer.
+    /// Marks the run as done before its answer counts. A crash in between leaves a resumed run and one answer.
     fn count_answer(&self) {
-        if self.inner.goes_on() {
+        if self.inner.is_running() {
             self.seat.stands(Status::Done);
             self.visit.answered();
         }
     }
 
-    /// Word by word, if it drips.
+    /// Sends the text, word by word if it drips.
     fn speak(&self, text: &str, drip: Duration, watch: &mut dyn Watch) -> bool {
         if drip.is_zero() {
             watch.words(text);
@@ -295,8 +295,8 @@ impl Turn<'_> {
         let mut rest = text;
         while !rest.is_empty() {
             let word = rest.trim_start();
-            let begin = rest.len() - word.len();
-            let end = word.find(char::is_whitespace).map_or(rest.len(), |end| begin + end);
+            let start = rest.len() - word.len();
+            let end = word.find(char::is_whitespace).map_or(rest.len(), |end| start + end);
             watch.words(&rest[..end]);
             rest = &rest[end..];
             if !self.sleep(drip, watch) {
@@ -306,7 +306,7 @@ impl Turn<'_> {
         true
     }
 
-    /// The client makes the calls.
+    /// Delegates the calls to the client.
     fn delegate(&self, preamble: String, calls: Vec<Call>, drip: Duration, watch: &mut dyn Watch) -> Outcome {
         if !self.speak(&preamble, drip, watch) {
             return self.gone();
@@ -344,7 +344,7 @@ impl Turn<'_> {
         Outcome::Called { preamble, calls }
     }
 
-    /// The model called what nobody offers; it is told so.
+    /// Refuses calls of tools that were not offered, and reports that to the model.
     fn refuse(&self, prompt: &mut Prompt, calls: Vec<Call>) {
         let named = |call: Call| (self.inner.ids.named("call_model"), call.name, call.arguments);
         let own: Vec<_> = calls.into_iter().map(named).collect();
@@ -362,7 +362,7 @@ impl Turn<'_> {
             .join("\n");
     }
 
-    /// A tool of the gateway's own; whether it came to its end.
+    /// Runs one of the gateway's own tools. Returns whether it finished.
     fn work(
         &self,
         prompt: &mut Prompt,
@@ -383,7 +383,7 @@ impl Turn<'_> {
         true
     }
 
-    /// Whether anybody still waits after this time. Old releases do not notice that a client is gone.
+    /// Waits, and returns whether the client is still connected. Old releases do not notice a disconnect.
     pub(super) fn sleep(&self, time: Duration, watch: &mut dyn Watch) -> bool {
         let until = Instant::now() + time;
         loop {
@@ -392,15 +392,15 @@ impl Turn<'_> {
                 return true;
             }
             let ended = self.seat.is_aborted() || (self.is_new() && !watch.is_open());
-            if ended || !self.inner.goes_on() {
+            if ended || !self.inner.is_running() {
                 return false;
             }
-            thread::sleep(left.min(LOOK));
+            thread::sleep(left.min(POLL_INTERVAL));
         }
     }
 
     pub(super) fn gone(&self) -> Outcome {
-        if self.inner.goes_on() {
+        if self.inner.is_running() {
             self.seat.abandon();
         }
         Outcome::Gone

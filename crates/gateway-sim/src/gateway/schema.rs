@@ -1,15 +1,15 @@
-//! What a body may look like (openclaw-gateway §3), refused in the gateway's own words (§7): the first thing wrong,
-//! keys in the order of the gateway's list, unknown keys last.
+//! Checks the schema of a request body (openclaw-gateway §3) and refuses in the gateway's own words (§7). It reports the
+//! first problem: keys in the order of the gateway's list, unknown keys last.
 
 use serde_json::{Map, Value};
 
 use super::Release;
 
-/// What is wrong with a body.
+/// A problem of a body.
 pub(super) struct Issue {
     path: String,
     text: String,
-    /// Nothing but an unknown key: where several forms are possible it shows which one was meant.
+    /// The only problem is an unknown key. Among several possible forms this shows the intended one.
     unknown_key: bool,
 }
 
@@ -20,13 +20,13 @@ impl Issue {
         Self { path: path.to_owned(), text: text.into(), unknown_key: false }
     }
 
-    /// The sentence that the client reads.
+    /// The sentence for the client.
     pub(super) fn sentence(&self) -> String {
         format!("{}: {}", self.path, self.text)
     }
 }
 
-/// Whether a body is one.
+/// Checks a whole body.
 pub(super) fn check(body: &Value, release: Release) -> Checked {
     let map = object(body, "")?;
     match map.get("model") {
@@ -87,7 +87,7 @@ pub(super) fn check(body: &Value, release: Release) -> Checked {
     no_others(map, "", &known)
 }
 
-/// A text, or a list of items. Which form of item was meant is only said where it is clear.
+/// Checks the input: a text or a list of items. An item's problem is named only if the intended form is clear.
 fn input(input: Option<&Value>, release: Release) -> Checked {
     let invalid = || Issue::new("input", "Invalid input");
     match input {
@@ -180,7 +180,7 @@ fn content(content: Option<&Value>, path: &str) -> Checked {
     }
 }
 
-/// Flat since 2026.3.31, nested before.
+/// Checks a tool: flat since 2026.3.31, nested before.
 fn check_tool(tool: &Value, path: &str, release: Release) -> Checked {
     let map = object(tool, path)?;
     if map.get("type").and_then(Value::as_str) != Some("function") {

@@ -1,4 +1,4 @@
-//! What stands where a model would: it is shown a turn and says what happens.
+//! The replacement for a language model: it receives a prompt and returns an action.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -7,11 +7,11 @@ use serde_json::Value;
 
 use super::transcript::Entry;
 
-/// Whoever plays the agents of a gateway.
+/// Plays the agents of a gateway.
 ///
-/// Thinking should be quick: how long a turn takes is part of the [`Thought`], so that it can be interrupted.
+/// `think` must return quickly. The duration of a turn is part of the [`Thought`], so that it can be interrupted.
 pub trait ScriptedModel: Send + Sync {
-    /// What the model does when it is shown this.
+    /// The model's action for this prompt.
     fn think(&self, prompt: &Prompt) -> Thought;
 }
 
@@ -21,118 +21,118 @@ impl<F: Fn(&Prompt) -> Thought + Send + Sync> ScriptedModel for F {
     }
 }
 
-/// What the model is shown.
+/// The input of the model.
 #[derive(Clone, Debug)]
 pub struct Prompt {
-    /// Whose turn it is.
+    /// The agent's id.
     pub agent: String,
-    /// The session, as the gateway names it.
+    /// The session, by the gateway's name.
     pub session: String,
-    /// The id of the run, which is the response's.
+    /// The id of the run and of its response.
     pub run: String,
-    /// The instructions of this request, with its system messages; never those of an earlier one.
+    /// The instructions of this request with its system messages. Instructions of earlier requests are not included.
     pub instructions: String,
-    /// The tools that it may call. Old releases offer none.
+    /// The tools it may call. Old releases offer none.
     pub tools: Vec<Offered>,
-    /// The items of this request that say something, in order.
+    /// The input items of this request with text, in order.
     pub said: Vec<InputItem>,
-    /// The same as the one text that the gateway makes of them.
+    /// These items as the one text that the gateway makes of them.
     pub text: String,
-    /// What an abandoned turn of this session had said; the gateway shows it once more, before [`Prompt::text`].
+    /// The text of an abandoned turn of this session. The gateway repeats it before [`Prompt::text`].
     pub abandoned: Option<String>,
-    /// Whether it is asked again because it had said nothing.
+    /// Whether the gateway calls the model again after an empty answer.
     pub nudged: bool,
-    /// Everything that the session remembers, the text of this turn last.
+    /// The whole transcript of the session. The last entry is the text of this turn.
     pub transcript: Arc<Vec<Entry>>,
 }
 
-/// A tool that may be called.
+/// An offered tool.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Offered {
     /// Its name.
     pub name: String,
-    /// What it is said to do.
+    /// Its description.
     pub description: String,
-    /// The JSON schema of its arguments, if one was given.
+    /// The JSON schema of its arguments, if the request has one.
     pub parameters: Value,
 }
 
-/// One item of a request that says something.
+/// One input item with text.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum InputItem {
-    /// The client.
+    /// Text of the client.
     User(String),
-    /// The agent, as the client remembers it.
+    /// Text of the agent as the client remembers it.
     Assistant(String),
-    /// What a call brought.
+    /// The result of a call.
     Output {
-        /// Which call.
+        /// The call's id.
         call_id: String,
-        /// What it brought.
+        /// The result.
         output: String,
     },
 }
 
-/// What the model does, and how fast.
+/// The model's action and its timing.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Thought {
-    /// What it does.
+    /// The action.
     pub act: Act,
-    /// Until its first word.
+    /// The delay before the first word.
     pub delay: Duration,
-    /// After each word.
+    /// The delay after each word.
     pub drip: Duration,
 }
 
-/// What the model does.
+/// An action of the model.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Act {
-    /// It says this.
+    /// Says this text.
     Say(String),
-    /// It says this and stops at its limit.
+    /// Says this text and stops at its token limit.
     SayCut(String),
-    /// It calls tools, maybe with a word before.
+    /// Calls tools, optionally after a text.
     Call {
-        /// The word before.
+        /// The text before the calls.
         preamble: Option<String>,
         /// The calls, in order.
         calls: Vec<Call>,
     },
-    /// It uses a tool of the gateway's own, and is asked again with what that brought.
+    /// Uses one of the gateway's own tools, and is called again with the result.
     Work {
-        /// Which.
+        /// The tool.
         tool: String,
-        /// How long it takes.
+        /// Its duration.
         time: Duration,
-        /// What it brings.
+        /// Its result.
         result: String,
     },
-    /// It says nothing.
+    /// Says nothing.
     Nothing,
-    /// Its provider refuses.
+    /// The provider refuses.
     Fail {
         /// The provider's HTTP status.
         status: u16,
-        /// The provider's words.
+        /// The provider's message.
         message: String,
     },
-    /// Its provider cuts the connection.
+    /// The provider cuts the connection.
     Drop,
-    /// Its provider never answers.
+    /// The provider never answers.
     Hang,
 }
 
-/// A call that the model makes.
+/// A call by the model.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Call {
-    /// Which tool.
+    /// The tool.
     pub name: String,
-    /// Its arguments, as the model writes them: JSON, if all is well.
+    /// Its arguments as the model wrote them: JSON, unless the model made a mistake.
     pub arguments: String,
 }
 
 impl Prompt {
-    /// The text as the model reads it: what was abandoned stands first.
+    /// The text as the model reads it: an abandoned text comes first.
     pub fn as_read(&self) -> String {
         match &self.abandoned {
             Some(old) => format!("{ABANDONED}\n{old}\n\n{}", self.text),
@@ -140,12 +140,12 @@ impl Prompt {
         }
     }
 
-    /// Whether this tool may be called.
+    /// Whether this tool is offered.
     pub fn offers(&self, name: &str) -> bool {
         self.tools.iter().any(|tool| tool.name == name)
     }
 
-    /// What the calls brought that this request answers, in order.
+    /// The results of calls in this request, in order.
     pub fn outputs(&self) -> impl Iterator<Item = (&str, &str)> {
         self.said.iter().filter_map(|said| match said {
             InputItem::Output { call_id, output } => Some((call_id.as_str(), output.as_str())),
@@ -154,7 +154,7 @@ impl Prompt {
     }
 }
 
-/// How the gateway introduces what an abandoned turn had said (openclaw-gateway §1, fact 10).
+/// The gateway's introduction of an abandoned text (openclaw-gateway §1, fact 10).
 const ABANDONED: &str = "[Queued user message from a previous active turn; preserved as context only. \
     Continue with the active prompt below.]";
 
@@ -163,12 +163,12 @@ impl Thought {
         Self { act, delay: Duration::ZERO, drip: Duration::ZERO }
     }
 
-    /// Says this.
+    /// Says this text.
     pub fn say(text: impl Into<String>) -> Self {
         Self::of(Act::Say(text.into()))
     }
 
-    /// Says this and stops at the limit of its tokens.
+    /// Says this text and stops at the token limit.
     pub fn say_cut(text: impl Into<String>) -> Self {
         Self::of(Act::SayCut(text.into()))
     }
@@ -178,7 +178,7 @@ impl Thought {
         Self::calls([(name, arguments.clone())])
     }
 
-    /// Calls tools, in this order.
+    /// Calls these tools in order.
     pub fn calls<'a>(calls: impl IntoIterator<Item = (&'a str, Value)>) -> Self {
         let calls = calls
             .into_iter()
@@ -186,7 +186,7 @@ impl Thought {
         Self::of(Act::Call { preamble: None, calls: calls.collect() })
     }
 
-    /// Uses a tool of the gateway's own, which takes so long.
+    /// Uses one of the gateway's own tools for this time.
     pub fn work(tool: &str, time: Duration, result: &str) -> Self {
         Self::of(Act::Work { tool: tool.to_owned(), time, result: result.to_owned() })
     }
@@ -196,22 +196,22 @@ impl Thought {
         Self::of(Act::Nothing)
     }
 
-    /// Its provider answers with this status.
+    /// The provider answers with this status.
     pub fn fail(status: u16, message: impl Into<String>) -> Self {
         Self::of(Act::Fail { status, message: message.into() })
     }
 
-    /// Its provider cuts the connection.
+    /// The provider cuts the connection.
     pub fn dropped() -> Self {
         Self::of(Act::Drop)
     }
 
-    /// Its provider never answers.
+    /// The provider never answers.
     pub fn hang() -> Self {
         Self::of(Act::Hang)
     }
 
-    /// The same, with a word before the calls.
+    /// Adds a text before the calls.
     #[must_use]
     pub fn with_preamble(mut self, text: impl Into<String>) -> Self {
         if let Act::Call { preamble, .. } = &mut self.act {
@@ -220,14 +220,14 @@ impl Thought {
         self
     }
 
-    /// The same, after a while.
+    /// Adds a delay.
     #[must_use]
     pub fn after(mut self, delay: Duration) -> Self {
         self.delay = delay;
         self
     }
 
-    /// The same, word by word.
+    /// Adds a delay after each word.
     #[must_use]
     pub fn dripping(mut self, drip: Duration) -> Self {
         self.drip = drip;

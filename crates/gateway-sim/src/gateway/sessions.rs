@@ -1,16 +1,16 @@
-//! The sessions: what each remembers, and one turn at a time in each (openclaw-gateway §8).
+//! The sessions: a transcript for each, and one turn at a time in each (openclaw-gateway §8).
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::LOOK;
+use super::POLL_INTERVAL;
 use super::transcript::{Entry, Item};
 
 /// All sessions of a gateway.
 pub(super) struct Sessions {
     named: Mutex<HashMap<String, Arc<Session>>>,
-    /// How many entries each keeps at least, if it has had as many.
+    /// The minimum number of entries each session keeps.
     keep: usize,
 }
 
@@ -19,45 +19,45 @@ pub(super) struct Session {
     pub(super) name: String,
     keep: usize,
     state: Mutex<State>,
-    /// Something was written, or a turn has ended.
+    /// An entry was written, or a turn has ended.
     changed: Condvar,
 }
 
 #[derive(Default)]
 struct State {
     entries: Arc<Vec<Entry>>,
-    /// How many were forgotten.
+    /// The number of discarded entries.
     dropped: u64,
-    /// Moves when an entry is taken back.
+    /// Incremented when an entry is retracted.
     era: u64,
-    /// The last entry is of a turn that the client gave up.
+    /// The last entry belongs to a turn that the client abandoned.
     abandoned: bool,
-    seat: Seated,
-    /// The run that the model is asked for.
+    seat: RunningFor,
+    /// The run in progress.
     run: Option<String>,
-    /// Somebody has ended it.
+    /// A client has aborted the run.
     aborted: bool,
-    /// How the last run stands, if there was one.
+    /// The status of the last run, if there was one.
     status: Option<Status>,
-    /// A restart has cut the last run off; it is resumed unless somebody asks for something first.
+    /// A restart has interrupted the last run. It is resumed unless a client sends a request first.
     cut_off: bool,
     finished: u64,
     arrived: u64,
     waiting: VecDeque<u64>,
 }
 
-/// Whose run is under way.
+/// Who started the run in progress.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Seated {
+enum RunningFor {
     #[default]
-    Nobody,
-    /// Somebody asked for it.
+    None,
+    /// A client requested it.
     Client,
-    /// The gateway has resumed it.
+    /// The gateway resumed it.
     Recovery,
 }
 
-/// How a session's last run stands, in the words of `sessions_list` (openclaw-gateway §11.4).
+/// The status of a session's last run, in the words of `sessions_list` (openclaw-gateway §11.4).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Status {
     Queued,
@@ -81,7 +81,7 @@ impl Status {
     }
 }
 
-/// What a session remembers at one moment.
+/// A snapshot of a session's transcript.
 #[derive(Clone)]
 pub(super) struct SessionView {
     pub(super) entries: Arc<Vec<Entry>>,
@@ -96,11 +96,11 @@ impl SessionView {
     }
 }
 
-/// Why there is no turn.
+/// Why a turn cannot start.
 pub(super) enum NoTurn {
-    /// A first turn has just begun, or one is being resumed, and the session is not ready for another.
+    /// A first turn or a resumed turn is in progress, and the session is not ready for another.
     Conflict,
-    /// The client is gone.
+    /// The client has disconnected.
     Gone,
 }
 
@@ -109,7 +109,7 @@ impl Sessions {
         Self { named: Mutex::default(), keep }
     }
 
-    /// The session of this name, made if there is none.
+    /// The session of this name. It is created if it is missing.
     pub(super) fn of(&self, name: &str) -> Arc<Session> {
         let mut named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(session) = named.get(name) {
@@ -121,17 +121,17 @@ impl Sessions {
             state: Mutex::default(),
             changed: Condvar::new(),
         });
-        // Without a memory, one that nobody can ask for again need not be found.
+        // Without transcripts, an anonymous session cannot be requested again and need not be found.
         if self.keep > 0 || !name.contains(":openresponses:") {
             named.insert(name.to_owned(), Arc::clone(&session));
         }
         session
     }
 
-    /// The sessions as they are at this moment, for a gateway that takes the place of this one: what runs is cut off.
+    /// A copy of all sessions for a restarted gateway. Running turns are marked as interrupted.
     pub(super) fn inherited(&self) -> Self {
         let named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
-        let heir = |session: &Arc<Session>| {
+        let successor = |session: &Arc<Session>| {
             let state = session.state();
             let cut_off = state.status == Some(Status::Running);
             let state = State {
@@ -151,11 +151,11 @@ impl Sessions {
                 changed: Condvar::new(),
             })
         };
-        let heirs = named.iter().map(|(name, session)| (name.clone(), heir(session))).collect();
-        Self { named: Mutex::new(heirs), keep: self.keep }
+        let successors = named.iter().map(|(name, session)| (name.clone(), successor(session))).collect();
+        Self { named: Mutex::new(successors), keep: self.keep }
     }
 
-    /// All of them, by name.
+    /// All sessions, by name.
     pub(super) fn all(&self) -> Vec<Arc<Session>> {
         let named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
         let mut all: Vec<_> = named.values().cloned().collect();
@@ -163,7 +163,7 @@ impl Sessions {
         all
     }
 
-    /// The session of this name, if it has anything to remember.
+    /// The session of this name, if it has entries.
     pub(super) fn find(&self, name: &str) -> Option<Arc<Session>> {
         let named = self.named.lock().unwrap_or_else(PoisonError::into_inner);
         named.get(name).filter(|session| session.view().last() > 0).cloned()
@@ -175,24 +175,24 @@ impl Session {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits for its turn, in the order of arrival. With `fresh_conflicts`, a turn that meets a first one fails.
+    /// Waits for its turn, in order of arrival. With `fresh_conflicts`, a turn during the session's first turn fails.
     pub(super) fn enter(
         &self,
         fresh_conflicts: bool,
         is_open: &mut dyn FnMut() -> bool,
     ) -> Result<Seat<'_>, NoTurn> {
         let mut state = self.state();
-        if state.seat == Seated::Recovery {
+        if state.seat == RunningFor::Recovery {
             return Err(NoTurn::Conflict);
         }
-        if fresh_conflicts && state.seat == Seated::Client && state.finished == 0 && state.dropped == 0 {
+        if fresh_conflicts && state.seat == RunningFor::Client && state.finished == 0 && state.dropped == 0 {
             return Err(NoTurn::Conflict);
         }
         state.arrived += 1;
         let ticket = state.arrived;
         state.waiting.push_back(ticket);
-        while state.seat != Seated::Nobody || state.waiting.front() != Some(&ticket) {
-            state = self.changed.wait_timeout(state, LOOK).unwrap_or_else(PoisonError::into_inner).0;
+        while state.seat != RunningFor::None || state.waiting.front() != Some(&ticket) {
+            state = self.changed.wait_timeout(state, POLL_INTERVAL).unwrap_or_else(PoisonError::into_inner).0;
             if !is_open() {
                 state.waiting.retain(|waiting| *waiting != ticket);
                 self.changed.notify_all();
@@ -200,35 +200,35 @@ impl Session {
             }
         }
         state.waiting.pop_front();
-        state.seat = Seated::Client;
-        // Whoever comes first replaces the recovery, and what was cut off is as good as abandoned.
+        state.seat = RunningFor::Client;
+        // The first request replaces the recovery. The interrupted turn counts as abandoned.
         if std::mem::take(&mut state.cut_off) {
             state.abandoned = true;
         }
         Ok(Seat { session: self })
     }
 
-    /// Takes its seat for a run that was cut off, unless somebody was here since.
+    /// Starts the recovery of an interrupted run, unless another run started since.
     pub(super) fn resume(&self) -> Option<Seat<'_>> {
         let mut state = self.state();
-        if state.seat != Seated::Nobody || !std::mem::take(&mut state.cut_off) {
+        if state.seat != RunningFor::None || !std::mem::take(&mut state.cut_off) {
             return None;
         }
-        state.seat = Seated::Recovery;
+        state.seat = RunningFor::Recovery;
         Some(Seat { session: self })
     }
 
-    /// How its last run stands.
+    /// The status of its last run.
     pub(super) fn status(&self) -> Option<Status> {
         self.state().status
     }
 
-    /// The run that is under way.
+    /// The run in progress.
     pub(super) fn in_flight(&self) -> Option<String> {
         self.state().run.clone()
     }
 
-    /// Ends the run that is under way, if it is this one; which it was.
+    /// Aborts the run in progress, if it is this one. Returns its id.
     pub(super) fn abort(&self, run: Option<&str>) -> Option<String> {
         let mut state = self.state();
         let found = state.run.clone().filter(|now| run.is_none_or(|run| run == now));
@@ -236,13 +236,13 @@ impl Session {
         found
     }
 
-    /// What it remembers.
+    /// A snapshot of its transcript.
     pub(super) fn view(&self) -> SessionView {
         let state = self.state();
         SessionView { entries: Arc::clone(&state.entries), dropped: state.dropped, era: state.era }
     }
 
-    /// Waits until there is more than was seen, or for so long.
+    /// Waits for new entries, at most for this time.
     pub(super) fn wait_for_more(&self, seen: &SessionView, longest: Duration) -> SessionView {
         let same = |state: &mut State| {
             state.era == seen.era && state.dropped + state.entries.len() as u64 == seen.last()
@@ -253,18 +253,18 @@ impl Session {
     }
 }
 
-/// The one turn of a session that is under way.
+/// The one turn in progress of a session.
 pub(super) struct Seat<'a> {
     session: &'a Session,
 }
 
 impl Seat<'_> {
-    /// What the session remembers.
+    /// The transcript of the session.
     pub(super) fn remembered(&self) -> Arc<Vec<Entry>> {
         self.session.view().entries
     }
 
-    /// Takes back what an abandoned turn had said, if that was the last thing.
+    /// Retracts the text of an abandoned turn, if it is the last entry.
     pub(super) fn take_abandoned(&self) -> Option<String> {
         let mut state = self.session.state();
         let was = std::mem::take(&mut state.abandoned);
@@ -277,24 +277,24 @@ impl Seat<'_> {
         Some(text)
     }
 
-    /// The model is asked for this run from now on.
+    /// Records the start of this run.
     pub(super) fn runs(&self, run: &str) {
         let mut state = self.session.state();
         state.run = Some(run.to_owned());
         state.aborted = false;
     }
 
-    /// Whether somebody has ended the run.
+    /// Whether a client has aborted the run.
     pub(super) fn is_aborted(&self) -> bool {
         self.session.state().aborted
     }
 
-    /// How the run stands from now on.
+    /// Sets the status of the run.
     pub(super) fn stands(&self, status: Status) {
         self.session.state().status = Some(status);
     }
 
-    /// The client has given this turn up.
+    /// Records that the client abandoned this turn.
     pub(super) fn abandon(&self) {
         self.session.state().abandoned = true;
     }
@@ -309,9 +309,9 @@ impl Seat<'_> {
         let entries = Arc::make_mut(&mut state.entries);
         entries.push(entry);
         if entries.len() >= keep.saturating_mul(2) {
-            let forgotten = entries.len() - keep;
-            entries.drain(..forgotten);
-            state.dropped += forgotten as u64;
+            let discarded = entries.len() - keep;
+            entries.drain(..discarded);
+            state.dropped += discarded as u64;
         }
         drop(state);
         self.session.changed.notify_all();
@@ -321,7 +321,7 @@ impl Seat<'_> {
 impl Drop for Seat<'_> {
     fn drop(&mut self) {
         let mut state = self.session.state();
-        state.seat = Seated::Nobody;
+        state.seat = RunningFor::None;
         state.run = None;
         state.finished += 1;
         drop(state);
@@ -329,22 +329,22 @@ impl Drop for Seat<'_> {
     }
 }
 
-/// How many runs there may be at once, over all sessions.
+/// Bounds the number of concurrent runs over all sessions.
 pub(super) struct Slots {
     free: Mutex<usize>,
-    more: Condvar,
+    freed: Condvar,
 }
 
 impl Slots {
     pub(super) fn new(most: usize) -> Self {
-        Self { free: Mutex::new(most.max(1)), more: Condvar::new() }
+        Self { free: Mutex::new(most.max(1)), freed: Condvar::new() }
     }
 
-    /// Waits for a place; nothing if the client is gone before.
+    /// Waits for a slot. Returns `None` if the client disconnects first.
     pub(super) fn enter(&self, is_open: &mut dyn FnMut() -> bool) -> Option<Slot<'_>> {
         let mut free = self.free.lock().unwrap_or_else(PoisonError::into_inner);
         while *free == 0 {
-            free = self.more.wait_timeout(free, LOOK).unwrap_or_else(PoisonError::into_inner).0;
+            free = self.freed.wait_timeout(free, POLL_INTERVAL).unwrap_or_else(PoisonError::into_inner).0;
             if *free == 0 && !is_open() {
                 return None;
             }
@@ -354,7 +354,7 @@ impl Slots {
     }
 }
 
-/// A place among the runs.
+/// A slot for one run.
 pub(super) struct Slot<'a> {
     slots: &'a Slots,
 }
@@ -362,6 +362,6 @@ pub(super) struct Slot<'a> {
 impl Drop for Slot<'_> {
     fn drop(&mut self) {
         *self.slots.free.lock().unwrap_or_else(PoisonError::into_inner) += 1;
-        self.slots.more.notify_one();
+        self.slots.freed.notify_one();
     }
 }

@@ -1,4 +1,4 @@
-//! The WebSocket on the gateway's own port (openclaw-gateway §11.4): as much of it as tells of a session and ends a run.
+//! The WebSocket on the gateway's port (openclaw-gateway §11.4). It implements only session queries and the abort of a run.
 
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
@@ -14,68 +14,71 @@ use super::{Inner, Phase, Release, draining};
 use mcr_http::message::{Duplex, Method, Reply, Request};
 use mcr_http::websocket::{Incoming, Kind, Reader, Side, WebSocketLimits, accept_key, close_frame, frame};
 
-/// The path.
+/// The path of the WebSocket.
 pub(super) const PATH: &str = "/";
-/// What a message may have at most.
+/// Maximum bytes of a message.
 const MESSAGE_BYTES: usize = 26_214_400;
 const FRAMES: usize = 1_024;
-/// How often it looks whether anybody is there.
-const LOOK: Duration = Duration::from_millis(50);
-/// Whoever says nothing for so long is not there.
-const SILENCE: Duration = Duration::from_mins(1);
-/// How many characters of a text are shown to who does not say.
-const CHARS: u64 = 1_000_000;
-/// And to who does.
+/// The interval at which it checks that the client is connected.
+const POLL_INTERVAL: Duration = Duration::from_millis(50);
+/// A client that sends nothing for this time is disconnected.
+const IDLE_TIMEOUT: Duration = Duration::from_mins(1);
+/// The default maximum length of a text.
+const CHARS_DEFAULT: u64 = 1_000_000;
+/// The upper limit of a requested maximum length.
 const CHARS_MAX: u64 = 2_000_000;
-/// Which protocol each release speaks.
+/// The protocol version of each release.
 const PROTOCOL: u64 = 4;
 const OLD_PROTOCOL: u64 = 3;
 const MISMATCH: &str = "protocol mismatch";
-/// The scopes that there are.
+/// The known scopes.
 const SCOPES: [&str; 3] = ["operator.read", "operator.write", "operator.admin"];
 
-/// What is refused: a code, and a sentence.
+/// A refusal: a code and a sentence.
 type Refusal = (&'static str, String);
 
-/// Whether a request asks for a WebSocket.
-pub(super) fn is_wanted(request: &Request) -> bool {
+/// Whether a request asks for a WebSocket upgrade.
+pub(super) fn is_upgrade(request: &Request) -> bool {
     *request.method() == Method::Get
         && request.header("Upgrade").is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
         && request.header("Sec-WebSocket-Version") == Some("13")
         && request.header("Sec-WebSocket-Key").is_some()
 }
 
-/// Answers.
+/// Handles the request.
 pub(super) fn answer(inner: &Arc<Inner>, request: &Request) -> Reply {
     if inner.phase() == Phase::Draining {
         return draining();
     }
     let accept = accept_key(request.header("Sec-WebSocket-Key").unwrap_or_default());
     let inner = Arc::clone(inner);
-    let reply = Reply::switched("websocket", move |line| SocketClient::new(&inner, line).run());
+    let reply = Reply::switched("websocket", move |connection| SocketClient::new(&inner, connection).run());
     reply.with_header("Sec-WebSocket-Accept", &accept)
 }
 
-/// One client.
+/// One connected client.
 struct SocketClient<'a> {
     inner: &'a Inner,
-    line: &'a mut dyn Duplex,
+    connection: &'a mut dyn Duplex,
     reader: Reader,
-    /// What it may do, once it is let in.
+    /// The granted scopes, after the client is connected.
     scopes: Option<Vec<String>>,
 }
 
 impl<'a> SocketClient<'a> {
-    fn new(inner: &'a Inner, line: &'a mut dyn Duplex) -> Self {
+    fn new(inner: &'a Inner, connection: &'a mut dyn Duplex) -> Self {
         let reader =
             Reader::new(Side::Client, WebSocketLimits { message_bytes: MESSAGE_BYTES, frames: FRAMES });
-        Self { inner, line, reader, scopes: None }
+        Self { inner, connection, reader, scopes: None }
     }
 
     fn run(mut self) -> io::Result<()> {
         let nonce = uuid(self.inner.ids.next());
-        self.tell("connect.challenge", &json!({"nonce": nonce, "ts": self.inner.options.clock.now().0}))?;
-        while let Some(text) = self.hear()? {
+        self.send_event(
+            "connect.challenge",
+            &json!({"nonce": nonce, "ts": self.inner.options.clock.now().0}),
+        )?;
+        while let Some(text) = self.receive_text()? {
             let asked: Value = serde_json::from_str(&text).unwrap_or_default();
             let (method, params) = (asked["method"].as_str().unwrap_or_default(), &asked["params"]);
             let is_first = self.scopes.is_none();
@@ -92,57 +95,57 @@ impl<'a> SocketClient<'a> {
                     json!({"type": "res", "id": asked["id"], "ok": false, "error": error})
                 }
             };
-            // Something always goes on.
-            self.tell("tick", &json!({"ts": self.inner.options.clock.now().0}))?;
-            self.say(&answer)?;
+            // Other events always arrive in between.
+            self.send_event("tick", &json!({"ts": self.inner.options.clock.now().0}))?;
+            self.send_message(&answer)?;
             if is_first && refused {
                 let code = if answer["error"]["message"] == MISMATCH { 1002 } else { 1008 };
-                return self.line.send(&close_frame(code, None));
+                return self.connection.send(&close_frame(code, None));
             }
         }
         Ok(())
     }
 
-    /// The next text, until the client is gone.
-    fn hear(&mut self) -> io::Result<Option<String>> {
+    /// The next text, or `None` when the client has disconnected.
+    fn receive_text(&mut self) -> io::Result<Option<String>> {
         let mut buffer = [0; 4096];
-        let until = Instant::now() + SILENCE;
+        let until = Instant::now() + IDLE_TIMEOUT;
         loop {
             match self.reader.take() {
                 Ok(Some(Incoming::Text(text))) => return Ok(Some(text)),
                 Ok(Some(Incoming::Ping(payload))) => {
-                    self.line.send(&frame(Kind::Pong, true, &payload, None))?;
+                    self.connection.send(&frame(Kind::Pong, true, &payload, None))?;
                 }
                 Ok(Some(Incoming::Pong)) => {}
                 Ok(Some(Incoming::Close(code))) => {
-                    self.line.send(&close_frame(code.unwrap_or(1000), None))?;
+                    self.connection.send(&close_frame(code.unwrap_or(1000), None))?;
                     return Ok(None);
                 }
-                Ok(None) => match self.line.receive(&mut buffer, LOOK) {
+                Ok(None) => match self.connection.receive(&mut buffer, POLL_INTERVAL) {
                     Ok(0) => return Ok(None),
                     Ok(count) => self.reader.push(&buffer[..count]),
                     Err(error) if error.kind() == ErrorKind::TimedOut => {
-                        let goes_on = self.inner.goes_on() && self.line.is_open();
-                        if !goes_on || Instant::now() >= until {
+                        let is_running = self.inner.is_running() && self.connection.is_open();
+                        if !is_running || Instant::now() >= until {
                             return Ok(None);
                         }
                     }
                     Err(error) => return Err(error),
                 },
                 Err(broken) => {
-                    self.line.send(&close_frame(broken.code(), None))?;
+                    self.connection.send(&close_frame(broken.code(), None))?;
                     return Ok(None);
                 }
             }
         }
     }
 
-    fn tell(&mut self, event: &str, payload: &Value) -> io::Result<()> {
-        self.say(&json!({"type": "event", "event": event, "payload": payload}))
+    fn send_event(&mut self, event: &str, payload: &Value) -> io::Result<()> {
+        self.send_message(&json!({"type": "event", "event": event, "payload": payload}))
     }
 
-    fn say(&mut self, message: &Value) -> io::Result<()> {
-        self.line.send(&frame(Kind::Text, true, written(message).as_bytes(), None))
+    fn send_message(&mut self, message: &Value) -> io::Result<()> {
+        self.connection.send(&frame(Kind::Text, true, written(message).as_bytes(), None))
     }
 
     fn connect(&mut self, params: &Value) -> Result<Value, Refusal> {
@@ -164,7 +167,7 @@ impl<'a> SocketClient<'a> {
             _ => {}
         }
         let wanted = params["scopes"].as_array().into_iter().flatten().filter_map(Value::as_str);
-        // The old release lets in whoever has the token, and lets them do nothing.
+        // The old release accepts any client with the token, but grants no scopes.
         let scopes: Vec<String> =
             wanted.filter(|scope| !old && SCOPES.contains(scope)).map(str::to_owned).collect();
         let auth = json!({"method": "token", "role": "operator", "scopes": scopes});
@@ -178,7 +181,7 @@ impl<'a> SocketClient<'a> {
         let needed = match method {
             "chat.message.get" | "chat.history" => SCOPES[0],
             "sessions.abort" => SCOPES[1],
-            // What nobody knows, only an administrator may ask for.
+            // Only an administrator may call an unknown method.
             _ => SCOPES[2],
         };
         if !self.scopes.iter().flatten().any(|scope| scope == needed) {
@@ -204,9 +207,9 @@ impl<'a> SocketClient<'a> {
     }
 }
 
-/// One item of a session, as good as whole.
+/// One item of a session, almost untruncated.
 fn message(session: Option<&Session>, params: &Value) -> Value {
-    let most = params["maxChars"].as_u64().unwrap_or(CHARS).min(CHARS_MAX);
+    let most = params["maxChars"].as_u64().unwrap_or(CHARS_DEFAULT).min(CHARS_MAX);
     let most = usize::try_from(most).unwrap_or(usize::MAX);
     let found = session.map(Session::view).and_then(|view| {
         let mut entries = (view.dropped + 1..).zip(view.entries.iter());
@@ -219,7 +222,7 @@ fn message(session: Option<&Session>, params: &Value) -> Value {
     }
 }
 
-/// The last items of a session, and the run that is under way.
+/// The last items of a session, and the run in progress.
 fn history(key: &str, session: Option<&Session>, params: &Value) -> Value {
     let mut history = json!({"sessionKey": key, "messages": []});
     let Some(session) = session else { return history };

@@ -1,23 +1,23 @@
-//! What a session remembers, and how `GET /sessions/{key}/history` shows it (openclaw-gateway §11.3).
+//! The transcript of a session, and how `GET /sessions/{key}/history` shows it (openclaw-gateway §11.3).
 
 use serde_json::{Value, json};
 
 use super::ids::uuid;
 use mcr_model::clock::Millis;
 
-/// Texts above this are cut where they are shown.
+/// The maximum length of a text in the history.
 const SHOWN_CHARS: usize = 8_000;
-/// What an agent says to say nothing; nobody is shown it.
+/// The reply of an agent that has nothing to say. The history hides it.
 pub(super) const SILENT_REPLY: &str = "NO_REPLY";
 
 /// One item of a session.
 #[derive(Clone, Debug)]
 pub struct Entry {
-    /// Its own id.
+    /// Its id.
     pub id: u128,
     /// When it was written.
     pub at: Millis,
-    /// What it is.
+    /// Its contents.
     pub item: Item,
 }
 
@@ -37,7 +37,7 @@ pub enum StopReason {
 }
 
 impl StopReason {
-    /// Its word in the history.
+    /// Its value in the history.
     fn word(self) -> &'static str {
         match self {
             Self::Stop => "stop",
@@ -49,44 +49,44 @@ impl StopReason {
     }
 }
 
-/// What an item of a session is.
+/// The contents of an entry.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Item {
-    /// What the client said, as one text.
+    /// The client's input as one text.
     User(String),
-    /// What the agent did.
+    /// An action of the agent.
     Assistant {
-        /// In which run.
+        /// Its run.
         run: String,
-        /// What it said, nothing if it said nothing.
+        /// The agent's text, possibly empty.
         text: String,
-        /// What it called: the model's own id of the call, the tool, the arguments.
+        /// The agent's calls: the model's call id, the tool, the arguments.
         calls: Vec<(String, String, String)>,
         /// Why the model stopped.
         stop: StopReason,
     },
-    /// What a call brought inside the gateway.
+    /// The result of a call inside the gateway.
     ToolResult {
-        /// In which run.
+        /// Its run.
         run: String,
-        /// The model's own id of the call.
+        /// The model's call id.
         call: String,
-        /// Which tool.
+        /// The tool.
         tool: String,
-        /// What it brought.
+        /// The result.
         text: String,
-        /// Whether that is an error.
+        /// Whether the result is an error.
         error: bool,
     },
 }
 
 impl Entry {
-    /// As the history shows it. Words before calls are an item of their own, of the same number.
+    /// The entry as the history shows it. A text before calls is an item of its own with the same number.
     pub(super) fn shown(&self, seq: u64) -> Vec<Value> {
         self.shown_to(seq, SHOWN_CHARS)
     }
 
-    /// The same, with so many characters of each text.
+    /// [`Entry::shown`] with this many characters of each text.
     pub(super) fn shown_to(&self, seq: u64, chars: usize) -> Vec<Value> {
         if self.is_hidden() {
             return Vec::new();
@@ -140,18 +140,18 @@ impl Entry {
         }
     }
 
-    /// Whether the history leaves it out; its number is taken all the same.
+    /// Whether the history omits the entry. Its number stays taken.
     pub(super) fn is_hidden(&self) -> bool {
         matches!(&self.item, Item::Assistant { text, calls, .. } if text == SILENT_REPLY && calls.is_empty())
     }
 
-    /// Whether the event stream of the history tells of it; results are left out.
-    pub(super) fn is_told(&self) -> bool {
+    /// Whether the history's event stream includes the entry. It omits results.
+    pub(super) fn is_streamed(&self) -> bool {
         !matches!(self.item, Item::ToolResult { .. })
     }
 }
 
-/// What the call's own result says until the client's comes.
+/// The placeholder result of a call until the client sends the real one.
 pub(super) fn delegated(tool: &str) -> String {
     format!(
         "{{\n  \"status\": \"pending\",\n  \"tool\": {},\n  \"message\": \"Tool execution delegated to client\"\n}}",

@@ -1,4 +1,4 @@
-//! `POST /v1/responses`: from the door to the reply, and what goes wrong on the way because it was told to.
+//! `POST /v1/responses`: from the request to the reply, with the planned faults.
 
 use std::sync::Arc;
 use std::thread;
@@ -14,7 +14,7 @@ use super::turn_request::{self, TurnRequest};
 use super::{BODY_BYTES, Inner, Phase, ScriptedGateway, draining, probes};
 use mcr_http::message::{Method, Reply, Request};
 
-/// One turn, from the door to the reply.
+/// Handles one turn.
 pub(super) fn answer(inner: &Arc<Inner>, request: &Request) -> Reply {
     let wanted = request.header("x-openclaw-session-key").map(|key| key.trim().to_lowercase());
     let is_post = *request.method() == Method::Post;
@@ -42,7 +42,7 @@ pub(super) fn answer(inner: &Arc<Inner>, request: &Request) -> Reply {
     if !is_post {
         return probes::not_allowed("POST");
     }
-    if !inner.lets_in(request) {
+    if !inner.is_authorized(request) {
         return refusal(401, "unauthorized", "Unauthorized");
     }
     if inner.phase() == Phase::Draining {
@@ -76,10 +76,10 @@ pub(super) fn answer(inner: &Arc<Inner>, request: &Request) -> Reply {
     }
 }
 
-/// Nobody can be seen to follow a turn that is answered in one piece.
-struct Deaf;
+/// The watcher of a turn that no client follows, or whose disconnect is not noticed.
+pub(super) struct NoWatcher;
 
-impl Watch for Deaf {
+impl Watch for NoWatcher {
     fn is_open(&mut self) -> bool {
         true
     }
@@ -94,7 +94,7 @@ fn whole(
     visit: &Visit,
     fault: Option<&Fault>,
 ) -> Reply {
-    let outcome = run(inner, ask, &frame.id, visit, fault, &mut Deaf);
+    let outcome = run(inner, ask, &frame.id, visit, fault, &mut NoWatcher);
     let (status, answer) = frame.whole(&outcome, fault);
     match fault {
         Some(Fault::LoseAnswer) => Reply::abrupt(""),
@@ -118,7 +118,7 @@ fn whole(
     }
 }
 
-/// The head and half of the body that it announces.
+/// The head, and half of the body it announces.
 fn half(status: u16, answer: &Value) -> Reply {
     let text = answer.to_string();
     let mut bytes = format!(
@@ -131,12 +131,12 @@ fn half(status: u16, answer: &Value) -> Reply {
 }
 
 fn streamed(inner: &Arc<Inner>, ask: TurnRequest, frame: Frame, visit: Visit, fault: Option<Fault>) -> Reply {
-    // Where all of it is to be run and little is to be seen, it is run first.
+    // For these faults the turn runs first, since it must run completely and little of the response is sent.
     let before = matches!(
         fault,
         Some(Fault::LoseAnswer | Fault::HalfAnswer | Fault::CutAfter(_) | Fault::NotJson | Fault::Endless)
     );
-    let mut outcome = before.then(|| run(inner, &ask, &frame.id, &visit, fault.as_ref(), &mut Deaf));
+    let mut outcome = before.then(|| run(inner, &ask, &frame.id, &visit, fault.as_ref(), &mut NoWatcher));
     if fault == Some(Fault::LoseAnswer) {
         return Reply::abrupt("");
     }
@@ -144,22 +144,22 @@ fn streamed(inner: &Arc<Inner>, ask: TurnRequest, frame: Frame, visit: Visit, fa
     Reply::events(move |sink| {
         let fault = fault.as_ref();
         let mut events = Events::new(&frame, sink, fault);
-        // Whether the answer counts is only known at its end.
+        // Only the end decides whether the answer counts.
         events.muted = ask.must_call.is_some();
         events.begin();
         match fault {
             Some(Fault::NotJson) => events.raw("event: response.output_text.delta\ndata: {\"type\":\n\n"),
             Some(Fault::Endless) => {
-                // The turn is over; only its answer is not.
+                // The turn has ended. Only its response continues.
                 drop(visit);
                 return events.endless();
             }
             _ => {}
         }
         let outcome = outcome.take().unwrap_or_else(|| {
-            // What is withheld is not seen while it grows either.
+            // A withheld response is not streamed while it grows.
             let watch: &mut dyn Watch =
-                if fault == Some(&Fault::StallAfter) { &mut Deaf } else { &mut events };
+                if fault == Some(&Fault::StallAfter) { &mut NoWatcher } else { &mut events };
             run(&inner, &ask, &frame.id, &visit, fault, watch)
         });
         drop(visit);

@@ -1,4 +1,4 @@
-//! A request understood: which agent, which session, what is said (openclaw-gateway §3 and §4).
+//! Parses a request into agent, session and input (openclaw-gateway §3 and §4).
 
 use std::fmt::Write as _;
 
@@ -8,33 +8,33 @@ use super::scripted_model::{InputItem, Offered};
 use super::{Options, Release, schema};
 use mcr_http::message::Request;
 
-/// A request that is one.
+/// A valid request.
 pub(super) struct TurnRequest {
-    /// As it came: the response repeats it.
+    /// The model as received. The response repeats it.
     pub(super) model: String,
     pub(super) agent: String,
-    /// The session that was asked for, if one was.
+    /// The requested session, if any.
     pub(super) wanted: Option<String>,
-    /// The session, by its full name in lower case; nothing if no agent owns the name that was asked for.
+    /// The session's full name in lower case. `None` if no agent owns the requested name.
     pub(super) session: Option<String>,
     pub(super) stream: bool,
     pub(super) instructions: String,
     pub(super) tools: Vec<Offered>,
-    /// Whether a tool has the name of a built-in one, or of another.
+    /// Whether a tool has the name of a built-in tool or of another tool.
     pub(super) clash: bool,
     pub(super) must_call: Option<MustCall>,
-    pub(super) said: Vec<InputItem>,
+    pub(super) texts: Vec<InputItem>,
     pub(super) text: String,
     pub(super) previous: Option<String>,
 }
 
-/// What `tool_choice` demands.
+/// The demand of `tool_choice`.
 pub(super) enum MustCall {
     Any,
     This(String),
 }
 
-/// The gateway's own tools whose names a client cannot have: those that are seen to clash, and their neighbours.
+/// Names of the gateway's own tools, which clients cannot use: those known to clash, and similar ones.
 const BUILT_IN: [&str; 16] = [
     "agents_list",
     "apply_patch",
@@ -54,7 +54,7 @@ const BUILT_IN: [&str; 16] = [
     "write",
 ];
 
-/// Sessions that are the gateway's own.
+/// Namespaces of the gateway's internal sessions.
 const RESERVED: [&str; 4] = ["subagent:", "cron:", "acp:", "harness:"];
 
 const NO_OWNER: &str = "Multiple agents are configured, but this operation has no explicit owner. Select an agent \
@@ -65,7 +65,7 @@ const IS_RESERVED: &str = "`x-openclaw-session-key` cannot use reserved internal
 const NO_TEXT: &str = "Missing user message in `input`.";
 const BAD_TOOLS: &str = "invalid tool configuration";
 
-/// Reads a request; the error is the sentence of the 400.
+/// Parses a request. The error is the message of the 400.
 pub(super) fn read(
     request: &Request,
     options: &Options,
@@ -91,14 +91,14 @@ pub(super) fn read(
         (None, Some(user)) => Some(format!("agent:{agent}:openresponses-user:{}", user.to_lowercase())),
         (None, None) => Some(format!("agent:{agent}:openresponses:{}", new_session())),
     };
-    // The key has the last word about the agent, too.
+    // The session key overrides the agent.
     let agent = match session.as_deref().and_then(owner) {
         Some(owner) if options.knows(owner) => owner.to_owned(),
         _ => agent,
     };
     let mut instructions = text("instructions").to_owned();
-    let said = said(&body["input"], &mut instructions);
-    let text = one_text(&body["input"], &said, options.release);
+    let texts = texts(&body["input"], &mut instructions);
+    let text = one_text(&body["input"], &texts, options.release);
     if text.is_empty() {
         return Err(NO_TEXT.into());
     }
@@ -112,13 +112,13 @@ pub(super) fn read(
         tools,
         clash,
         must_call,
-        said,
+        texts,
         text,
         previous: body["previous_response_id"].as_str().map(str::to_owned),
     })
 }
 
-/// The body as JSON, refused as the gateway's own parser would.
+/// Parses the body as JSON. Errors have the wording of the gateway's parser.
 fn parse(body: &[u8]) -> Result<Value, String> {
     serde_json::from_slice(body).map_err(|why| {
         let text = String::from_utf8_lossy(body);
@@ -134,7 +134,7 @@ fn parse(body: &[u8]) -> Result<Value, String> {
     })
 }
 
-/// The header first, then the model.
+/// The agent: the header takes precedence over the model.
 fn agent(request: &Request, model: &str, options: &Options) -> Result<String, String> {
     let header = request.header("x-openclaw-agent-id").or_else(|| request.header("x-openclaw-agent"));
     let header = header.map(str::trim).filter(|id| !id.is_empty());
@@ -147,7 +147,7 @@ fn agent(request: &Request, model: &str, options: &Options) -> Result<String, St
     let first = options.agents.first().cloned().unwrap_or_else(|| "main".to_owned());
     let asked = header.map(str::to_ascii_lowercase).or_else(|| named.filter(|_| !any).map(str::to_owned));
     if is_old(options) {
-        // It runs whatever is asked for.
+        // The old release accepts any agent.
         return Ok(asked.filter(is_known).unwrap_or(first));
     }
     let agent = match asked {
@@ -204,7 +204,7 @@ fn tools(tools: &Value, release: Release) -> Vec<Offered> {
     offered.collect()
 }
 
-/// What `tool_choice` leaves of the tools, and what it demands.
+/// The tools that `tool_choice` leaves, and its demand.
 fn choose(mut tools: Vec<Offered>, choice: &Value) -> Result<(Vec<Offered>, Option<MustCall>), String> {
     let named = choice["name"].as_str().or_else(|| choice["function"]["name"].as_str());
     let must_call = match (choice.as_str(), named) {
@@ -219,12 +219,12 @@ fn choose(mut tools: Vec<Offered>, choice: &Value) -> Result<(Vec<Offered>, Opti
     if tools.is_empty() { Err(BAD_TOOLS.into()) } else { Ok((tools, Some(must_call))) }
 }
 
-/// What the items say; system messages go to the instructions.
-fn said(input: &Value, instructions: &mut String) -> Vec<InputItem> {
+/// The input items with text. System messages are appended to the instructions.
+fn texts(input: &Value, instructions: &mut String) -> Vec<InputItem> {
     let Value::Array(items) = input else {
         return vec![InputItem::User(input.as_str().unwrap_or_default().to_owned())];
     };
-    let mut said = Vec::new();
+    let mut texts = Vec::new();
     for item in items {
         let text = |name: &str| item[name].as_str().unwrap_or_default();
         match text("type") {
@@ -236,17 +236,17 @@ fn said(input: &Value, instructions: &mut String) -> Vec<InputItem> {
                         let gap = if instructions.is_empty() { "" } else { "\n\n" };
                         let _ = write!(instructions, "{gap}{body}");
                     }
-                    "assistant" => said.push(InputItem::Assistant(body)),
-                    _ => said.push(InputItem::User(body)),
+                    "assistant" => texts.push(InputItem::Assistant(body)),
+                    _ => texts.push(InputItem::User(body)),
                 }
             }
             "function_call" => {
                 let id = item["call_id"].as_str().unwrap_or_else(|| text("id"));
                 let call = format!("tool_call id={id} name={} arguments={}", text("name"), text("arguments"));
-                said.push(InputItem::Assistant(call));
+                texts.push(InputItem::Assistant(call));
             }
             "function_call_output" => {
-                said.push(InputItem::Output {
+                texts.push(InputItem::Output {
                     call_id: text("call_id").to_owned(),
                     output: text("output").to_owned(),
                 });
@@ -254,7 +254,7 @@ fn said(input: &Value, instructions: &mut String) -> Vec<InputItem> {
             _ => {}
         }
     }
-    said
+    texts
 }
 
 fn content(content: &Value) -> String {
@@ -264,30 +264,30 @@ fn content(content: &Value) -> String {
     content.as_str().map_or_else(|| texts.join("\n"), str::to_owned).trim().to_owned()
 }
 
-/// The one text that the gateway makes of the items: the last thing said by somebody else than the agent is the
-/// message, what stands before it is its context.
-fn one_text(input: &Value, said: &[InputItem], release: Release) -> String {
-    if let (Value::String(text), _) | (_, [InputItem::User(text)]) = (input, said) {
+/// The one text that the gateway makes of the items. The last item that is not the agent's is the message. The items
+/// before it are its context.
+fn one_text(input: &Value, texts: &[InputItem], release: Release) -> String {
+    if let (Value::String(text), _) | (_, [InputItem::User(text)]) = (input, texts) {
         return text.clone();
     }
-    if let (Release::V2026_2_19, [InputItem::Output { output, .. }]) = (release, said) {
+    if let (Release::V2026_2_19, [InputItem::Output { output, .. }]) = (release, texts) {
         return output.clone();
     }
-    let line = |said: &InputItem| match said {
+    let line = |texts: &InputItem| match texts {
         InputItem::User(text) => format!("User: {text}"),
         InputItem::Assistant(text) => format!("Assistant: {text}"),
         InputItem::Output { call_id, output } => format!("Tool:{call_id}: {output}"),
     };
-    let Some(last) = said.len().checked_sub(1) else { return String::new() };
-    let current = said.iter().rposition(|said| !matches!(said, InputItem::Assistant(_))).unwrap_or(last);
-    let before: Vec<String> = said[..current].iter().map(line).collect();
-    match &said[current] {
+    let Some(last) = texts.len().checked_sub(1) else { return String::new() };
+    let current = texts.iter().rposition(|texts| !matches!(texts, InputItem::Assistant(_))).unwrap_or(last);
+    let before: Vec<String> = texts[..current].iter().map(line).collect();
+    match &texts[current] {
         InputItem::User(text) | InputItem::Assistant(text) if before.is_empty() => text.clone(),
-        said if before.is_empty() => line(said),
-        said => format!(
+        texts if before.is_empty() => line(texts),
+        texts => format!(
             "[Chat messages since your last reply - for context]\n{}\n\n[Current message - respond to this]\n{}",
             before.join("\n"),
-            line(said)
+            line(texts)
         ),
     }
 }

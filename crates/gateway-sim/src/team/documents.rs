@@ -1,4 +1,4 @@
-//! What the team writes: short documents that fit the task they were made for.
+//! The team's documents: short texts that fit their task.
 
 use std::fmt::Write as _;
 
@@ -11,11 +11,11 @@ pub(super) struct Paper {
     pub(super) content: String,
 }
 
-/// The longest part of a description that is repeated.
+/// The maximum length of a quoted description.
 const PROMISE_CHARS: usize = 400;
 
-/// My document about the task; written anew, it says what has changed.
-pub(super) fn write(view: &TaskView, again: bool) -> Paper {
+/// The agent's document about the task. A new version lists what changed.
+pub(super) fn write(view: &TaskView, is_revision: bool) -> Paper {
     let title = view.task.title.trim();
     let (kind, body) = match view.me.slug.as_str() {
         "designer" => ("design", designed(view)),
@@ -24,10 +24,10 @@ pub(super) fn write(view: &TaskView, again: bool) -> Paper {
         _ => ("result", "Made as asked; nothing was left open.".to_owned()),
     };
     let mut content = format!("# {title}\n\n{}{body}\n", promise(view));
-    if again {
+    if is_revision {
         content.push_str("\n## Changed since\n\n");
-        for (_, mended) in lines::FINDINGS.into_iter().filter(|(found, _)| view.was_said(found)) {
-            let _ = writeln!(content, "- {mended}");
+        for (_, fix) in lines::FINDINGS.into_iter().filter(|(found, _)| view.was_said(found)) {
+            let _ = writeln!(content, "- {fix}");
         }
         for word in view.new_words() {
             let line = word.split_whitespace().collect::<Vec<_>>().join(" ");
@@ -62,7 +62,7 @@ fn designed(view: &TaskView) -> String {
     );
     format!(
         "The guest stands on a windy pier and wants this done before the boat leaves.\n\n## On the screen\n\n{steps}\n\n\
-         ## When something goes wrong\n\n- No network: what was entered stays, and the page says that it tries again.\n\
+         ## When something goes wrong\n\n- No network: what was entered stays, and the page says that it tries is_revision.\n\
          - The last seat is gone: say so, and offer the next day.\n\nReadable in the sun; works with one thumb and with a \
          screen reader."
     )
@@ -80,7 +80,7 @@ fn built(view: &TaskView) -> String {
     format!(
         "## What changed\n\n{what}\n\n## How to see it\n\n`make dev`, then open `http://localhost:3000`. It works without \
          JavaScript and over a slow network.\n\n## What was tested\n\n- `make test`: green, with four new tests\n- the last \
-         free seat, asked for twice at once: one gets it, the other is told\n- a name with an apostrophe\n\n## Left open\n\n\
+         free seat, asked for twice at once: one gets it, the other sees that it is gone\n- a name with an apostrophe\n\n## Left open\n\n\
          Nothing that this task promises."
     )
 }

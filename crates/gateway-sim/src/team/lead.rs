@@ -1,21 +1,21 @@
-//! Mara: she gives work out, says who begins, and talks with the person.
+//! Mara, the squad lead: she assigns work, decides who starts, and talks with the person.
 
 use serde_json::{Value, json};
 
 use super::Member;
 use super::lines;
 use super::plan::{AgentPlan, Results};
-use super::view::{TaskView, makes_things, words_of};
+use super::view::{TaskView, is_maker, words_of};
 use super::worker::request;
 use mcr_model::NotificationType::{self, Assignment, Mention, ResponseRequest, ThreadUpdate};
 use mcr_model::{AuthorType, TaskStatus};
 
-/// The longest title that is taken from a message.
+/// The maximum length of a title taken from a message.
 const TITLE_CHARS: usize = 80;
-/// So many tasks are listed.
+/// The number of tasks she lists.
 const LISTED: usize = 30;
 
-/// Words by which it is seen whose work something is.
+/// Words that show which agent should do the work.
 const TRADES: [(&str, &[&str]); 2] = [
     (
         "designer",
@@ -57,16 +57,16 @@ pub(super) fn decide(view: &TaskView, kind: Option<NotificationType>) -> AgentPl
         };
     }
     match kind {
-        Some(Mention) => spoken_to(view, view.last_word().unwrap_or_default()),
-        Some(ThreadUpdate) => heard(view),
-        Some(ResponseRequest) if view.task.assigned_agent_ids.is_empty() => give_out(view),
+        Some(Mention) => mentioned(view, view.last_word().unwrap_or_default()),
+        Some(ThreadUpdate) => thread_updated(view),
+        Some(ResponseRequest) if view.task.assigned_agent_ids.is_empty() => assign(view),
         Some(ResponseRequest) => AgentPlan::say(lines::where_it_stands(view)),
         Some(Assignment) => AgentPlan::say(lines::leads_only(view)),
         _ => AgentPlan::nothing(),
     }
 }
 
-/// A person speaks with her in her own thread.
+/// A person writes in her own chat.
 fn talk(view: &TaskView, word: &str) -> AgentPlan {
     match wanted_task(word) {
         Some(title) => create(view, &title, word),
@@ -74,20 +74,20 @@ fn talk(view: &TaskView, word: &str) -> AgentPlan {
     }
 }
 
-/// A person names her on a task.
-fn spoken_to(view: &TaskView, word: &str) -> AgentPlan {
+/// A person mentions her on a task.
+fn mentioned(view: &TaskView, word: &str) -> AgentPlan {
     match wanted_task(word) {
         Some(title) => create(view, &title, word),
-        None if is_free(view) => give_out(view),
+        None if is_free(view) => assign(view),
         None => AgentPlan::say(lines::where_it_stands(view)),
     }
 }
 
-/// The thread went on. She speaks only if otherwise nothing would.
-fn heard(view: &TaskView) -> AgentPlan {
+/// The thread has a new message. She replies only if the work would not continue otherwise.
+fn thread_updated(view: &TaskView) -> AgentPlan {
     let by_person = view.newest().is_some_and(|item| item.author_type == AuthorType::User);
     match view.status() {
-        _ if by_person && is_free(view) => give_out(view),
+        _ if by_person && is_free(view) => assign(view),
         Some(TaskStatus::Assigned | TaskStatus::InProgress) if !by_person => begin(view),
         _ => AgentPlan::nothing(),
     }
@@ -97,7 +97,7 @@ fn is_free(view: &TaskView) -> bool {
     view.status() == Some(TaskStatus::Inbox) && view.task.assigned_agent_ids.is_empty()
 }
 
-/// Somebody was put on the task and waits: she says who begins, once.
+/// An assigned agent waits to start: she says once which agent starts.
 fn begin(view: &TaskView) -> AgentPlan {
     let workers = view.workers();
     let [first, behind @ ..] = workers.as_slice() else { return AgentPlan::nothing() };
@@ -111,20 +111,20 @@ fn begin(view: &TaskView) -> AgentPlan {
         .after("response_request", request(view, &first.slug, &lines::please_begin(view)))
 }
 
-/// Puts the right one on a task that nobody is on.
-fn give_out(view: &TaskView) -> AgentPlan {
+/// Assigns the right agent to a task without assignees.
+fn assign(view: &TaskView) -> AgentPlan {
     let word = view.last_word().unwrap_or_default();
     let text = format!("{} {} {word}", view.task.title, view.description());
-    let Some(member) = view.named_in(word).or_else(|| right_one(view, &text)) else {
-        return AgentPlan::say(lines::nobody());
+    let Some(member) = view.named_in(word).or_else(|| best_agent(view, &text)) else {
+        return AgentPlan::say(lines::no_maker());
     };
     AgentPlan::say(lines::given_to(view, member))
         .after("task_assign", json!({"taskId": view.task.id.as_str(), "assigneeSlugs": [member.slug]}))
 }
 
 fn create(view: &TaskView, title: &str, word: &str) -> AgentPlan {
-    let Some(member) = view.named_in(word).or_else(|| right_one(view, title)) else {
-        return AgentPlan::say(lines::nobody());
+    let Some(member) = view.named_in(word).or_else(|| best_agent(view, title)) else {
+        return AgentPlan::say(lines::no_maker());
     };
     let draft = json!({
         "title": title, "description": lines::asked_for(word), "assigneeSlugs": [member.slug],
@@ -132,14 +132,14 @@ fn create(view: &TaskView, title: &str, word: &str) -> AgentPlan {
     AgentPlan::say(lines::created(title, member)).after("task_create", draft)
 }
 
-fn right_one<'a>(view: &'a TaskView, text: &str) -> Option<&'a Member> {
+fn best_agent<'a>(view: &'a TaskView, text: &str) -> Option<&'a Member> {
     let words = words_of(text);
     let fits = |trade: &[&str]| trade.iter().any(|word| words.iter().any(|said| said == word));
     let trade = TRADES.into_iter().find(|(_, trade)| fits(trade)).map_or(ANYTHING_ELSE, |(slug, _)| slug);
-    view.other(trade).or_else(|| view.roll().iter().find(|member| makes_things(member)))
+    view.other(trade).or_else(|| view.roll().iter().find(|member| is_maker(member)))
 }
 
-/// The title of a task that somebody wants to have, if they do.
+/// The title of the task that the person asks for, if any.
 fn wanted_task(word: &str) -> Option<String> {
     const VERBS: [&str; 5] = ["create", "make", "add", "open", "new"];
     let words = words_of(word);

@@ -1,4 +1,4 @@
-//! What the team says. Each has a voice; who is not known by slug speaks plainly.
+//! The team's messages. Each known agent has a voice of its own; other agents use plain sentences.
 
 use std::fmt::Write as _;
 
@@ -10,10 +10,10 @@ use super::view::TaskView;
 use super::worker::link;
 use mcr_model::TaskStatus;
 
-/// Stands in every message in which somebody waits to be told to begin.
+/// Starts every message of an agent that waits to start.
 const READY: &str = "I have read the task";
 
-/// A number that belongs to these texts, the same each time (FNV-1a, mixed once more at the end).
+/// A number derived from these texts, always the same for the same texts (FNV-1a with a finalizer).
 pub(super) fn number(texts: &[&str]) -> u64 {
     let bytes = texts.iter().flat_map(|text| text.bytes().chain([0]));
     let mut hash = bytes.fold(0xcbf2_9ce4_8422_2325_u64, |hash, byte| {
@@ -23,8 +23,8 @@ pub(super) fn number(texts: &[&str]) -> u64 {
     hash ^ (hash >> 33)
 }
 
-/// Where the task stands, as one says it.
-fn standing(view: &TaskView) -> &'static str {
+/// The status of the task in words.
+fn status_words(view: &TaskView) -> &'static str {
     match view.status() {
         Some(TaskStatus::Inbox) => "in the inbox",
         Some(TaskStatus::Assigned) => "assigned and not begun",
@@ -43,12 +43,12 @@ fn one_of<'a>(view: &TaskView, what: &str, choice: &[&'a str]) -> &'a str {
     usize::try_from(at).ok().and_then(|at| choice.get(at)).copied().unwrap_or_default()
 }
 
-/// Something did not work: said, and not hidden.
+/// Reports that something failed.
 pub(super) fn blocked(why: &str) -> String {
     format!("BLOCKED: {}.", why.trim_end_matches('.'))
 }
 
-// Those who make things.
+// The agents that produce results.
 
 pub(super) fn acknowledge(view: &TaskView) -> String {
     let more = match view.me.slug.as_str() {
@@ -90,13 +90,13 @@ pub(super) fn wait(view: &TaskView, first: &Member) -> String {
     format!("{READY}. {} comes first; {what}", first.name)
 }
 
-/// Whether somebody has said that they could begin.
+/// Whether the message says that its author is ready to start.
 pub(super) fn is_acknowledgement(text: &str) -> bool {
     text.starts_with(READY)
 }
 
 pub(super) fn noted(view: &TaskView) -> String {
-    format!("Noted. The task is {}, so there is nothing for me to start.", standing(view))
+    format!("Noted. The task is {}, so there is nothing for me to start.", status_words(view))
 }
 
 pub(super) fn progress(view: &TaskView) -> String {
@@ -131,7 +131,7 @@ pub(super) fn in_review(view: &TaskView) -> String {
 }
 
 pub(super) fn is_blocked(view: &TaskView) -> String {
-    let reason = view.task.blocked_reason.as_deref().unwrap_or("somebody stopped it").trim_end_matches('.');
+    let reason = view.task.blocked_reason.as_deref().unwrap_or("it was stopped").trim_end_matches('.');
     format!("It is blocked: {reason}. Write \u{201c}go on\u{201d} to me here, and I take it up again.")
 }
 
@@ -148,7 +148,7 @@ pub(super) fn is_done(view: &TaskView, made: Option<&str>) -> String {
 
 pub(super) fn volunteers(view: &TaskView, lead: &Member) -> String {
     format!(
-        "{} Nobody is on this task yet, so I asked {} to give it to me.",
+        "{} This task has no assignee yet, so I asked {} to give it to me.",
         one_of(view, "yes", &["Gladly.", "Yes, that is for me."]),
         lead.name
     )
@@ -159,7 +159,7 @@ pub(super) fn wants_the_task(view: &TaskView) -> String {
 }
 
 pub(super) fn assign_me(view: &TaskView) -> String {
-    format!("Gladly, but nobody is on this task yet: please assign it to {}.", view.me.name)
+    format!("Gladly, but this task has no assignee yet: please assign it to {}.", view.me.name)
 }
 
 pub(super) fn helped(view: &TaskView, paper: &Paper) -> String {
@@ -172,7 +172,7 @@ pub(super) fn helped(view: &TaskView, paper: &Paper) -> String {
 }
 
 fn take_it(view: &TaskView) -> &'static str {
-    one_of(view, "take", &["Take from it what you need.", "Whoever has the task may use it as it is."])
+    one_of(view, "take", &["Take from it what you need.", "The assignee may use it as it is."])
 }
 
 pub(super) fn over_to(view: &TaskView, next: &Member, paper: &Paper) -> String {
@@ -215,9 +215,9 @@ pub(super) fn finished(view: &TaskView, paper: &Paper, again: bool) -> String {
     format!("{done}: {} (\u{201c}{}\u{201d}). It is in review; {then}.", link(), paper.title)
 }
 
-// Tomas.
+// Tomas, the reviewer.
 
-/// What there is to find, and how it is mended.
+/// His possible findings, each with its fix.
 pub(super) const FINDINGS: [(&str, &str); 4] = [
     (
         "it does not say what happens when the wind cancels the tour",
@@ -237,7 +237,7 @@ pub(super) const FINDINGS: [(&str, &str); 4] = [
     ),
 ];
 
-/// What Tomas finds here, if he finds something.
+/// His finding for this task, if he has one.
 pub(super) fn finding(view: &TaskView) -> &'static str {
     one_of(view, "finding", &FINDINGS.map(|(found, _)| found))
 }
@@ -275,7 +275,7 @@ pub(super) fn comes_last(view: &TaskView) -> String {
             format!("I come last: as soon as {} has moved it to review, I look at it.", first.name)
         }
         None => {
-            "I only look at what others made. Assign somebody who makes it; I check it when it is in review."
+            "I only review what others made. Assign an agent who makes it; I check it when it is in review."
                 .to_owned()
         }
     }
@@ -291,7 +291,7 @@ pub(super) fn was_checked(view: &TaskView) -> String {
 pub(super) fn not_in_review(view: &TaskView) -> String {
     format!(
         "I do not test half-finished work: this is {}. I look as soon as it is in review.",
-        standing(view)
+        status_words(view)
     )
 }
 
@@ -303,9 +303,9 @@ pub(super) fn what_is_checked(view: &TaskView) -> String {
     )
 }
 
-// Mara.
+// Mara, the squad lead.
 
-/// What she says once for each who begins.
+/// She says this once for each agent that starts.
 pub(super) fn starts(name: &str) -> String {
     format!("{name} starts")
 }
@@ -323,7 +323,10 @@ pub(super) fn order(view: &TaskView, first: &Member, behind: &[&Member]) -> Stri
 }
 
 pub(super) fn please_begin(view: &TaskView) -> String {
-    format!("Please begin with \u{201c}{}\u{201d}. Whoever comes next gets it from you.", view.task.title)
+    format!(
+        "Please begin with \u{201c}{}\u{201d}. Hand it to the next one when you are done.",
+        view.task.title
+    )
 }
 
 pub(super) fn given_to(view: &TaskView, member: &Member) -> String {
@@ -341,14 +344,13 @@ pub(super) fn given_to(view: &TaskView, member: &Member) -> String {
     )
 }
 
-pub(super) fn nobody() -> String {
-    "There is nobody in the team who could make this. Hire somebody on the page \u{201c}Agents\u{201d}."
-        .to_owned()
+pub(super) fn no_maker() -> String {
+    "No agent in the team can make this. Hire one on the page \u{201c}Agents\u{201d}.".to_owned()
 }
 
 pub(super) fn leads_only(view: &TaskView) -> String {
     format!(
-        "I plan and decide on \u{201c}{}\u{201d}, I do not build it. Put somebody on it who does.",
+        "I plan and decide on \u{201c}{}\u{201d}, I do not build it. Please assign an agent who does.",
         view.task.title
     )
 }
@@ -357,7 +359,7 @@ pub(super) fn created(title: &str, member: &Member) -> String {
     format!("There is a task now: \u{201c}{title}\u{201d}. {} has it.", member.name)
 }
 
-/// The description of a task that somebody has asked for.
+/// The description of a requested task.
 pub(super) fn asked_for(word: &str) -> String {
     let quoted: Vec<String> = word.lines().map(|line| format!("> {line}")).collect();
     format!("Asked for like this:\n\n{}", quoted.join("\n"))
@@ -366,16 +368,16 @@ pub(super) fn asked_for(word: &str) -> String {
 pub(super) fn where_it_stands(view: &TaskView) -> String {
     let names: Vec<&str> = view.workers().iter().map(|worker| worker.name.as_str()).collect();
     let who = match names.as_slice() {
-        [] => "Nobody is on it".to_owned(),
+        [] => "No one is on it".to_owned(),
         [one] => format!("{one} is on it"),
         [most @ .., last] => format!("{} and {last} are on it", most.join(", ")),
     };
     let made = view.last_maker().and_then(|maker| view.made_by(maker));
     let made = made.map_or(String::new(), |id| format!(" The newest result: [Document](/document/{id})."));
-    format!("It is {}. {who}.{made}", standing(view))
+    format!("It is {}. {who}.{made}", status_words(view))
 }
 
-/// The board in a few lines.
+/// A summary of the board in a few lines.
 pub(super) fn board(tasks: &[Value]) -> String {
     const SHOWN: [(&str, &str); 4] = [
         ("review", "In review"),
@@ -396,7 +398,7 @@ pub(super) fn board(tasks: &[Value]) -> String {
         }
     }
     let (done, inbox) = (of("done").len(), of("inbox").len());
-    let _ = write!(text, "\n- Done: {done}. In the inbox, and nobody's yet: {inbox}.");
+    let _ = write!(text, "\n- Done: {done}. In the inbox, unassigned: {inbox}.");
     text.push_str("\n\nShall I create a task? Write: \u{201c}Create a task: \u{2026}\u{201d}");
     text
 }

@@ -1,13 +1,14 @@
-//! The demo's agents: five characters who stand where a model would, and work by the rules of their souls.
+//! The demo's agents: five characters that replace a language model and follow the rules of their souls.
 //!
-//! Nothing is remembered that the board does not say: whoever is told of something loads the task first (`view`), and
-//! what it does follows from where the task stands, who is on it, and who has said what (`worker`, `reviewer`, `lead`).
-//! So the team answers whatever a visitor does, in any order. A talk among agents ends because only three things make
-//! an agent speak: somebody put it on a task, named it or asked it, a person wrote in a thread that it holds, or, for
-//! the squad lead, somebody who was put on a task waits to be told to begin. To everything else it says nothing.
+//! An agent remembers nothing that the board does not contain. When it is notified, it loads the task first (`view`). Its
+//! action depends on the task's status, its assignees and the messages so far (`worker`, `reviewer`, `lead`).
+//! So the team can respond to any action of a visitor, in any order.
 //!
-//! What is said stands in `lines`, what is written in `documents`. A delivery of theirs is a `plan`: calls, one after the
-//! other, and a reply.
+//! A conversation between agents ends, because an agent replies only in these cases: it was assigned, mentioned or
+//! requested; a person wrote in a thread it is responsible for; or, for the squad lead, an assigned agent waits to start.
+//! To everything else it replies nothing.
+//!
+//! `lines` contains the messages, `documents` the documents. One delivery is a `plan`: a sequence of calls and a reply.
 
 mod documents;
 mod lead;
@@ -28,75 +29,76 @@ use self::view::TaskView;
 use super::gateway::{Act, Item, Prompt, ScriptedModel, Thought};
 use mcr_model::NotificationType;
 
-/// What the briefing asks for where there is nothing to say.
+/// The reply that the briefing asks for when there is nothing to say.
 const SILENCE: &str = "HEARTBEAT_OK";
-/// How much of a thread is read.
-const MESSAGES: u32 = 100;
-/// How long anything takes, so that people can follow it.
+/// The number of messages an agent reads.
+const MESSAGES_READ: u32 = 100;
+/// The duration of each step, so that people can follow it.
 const QUICKEST_MS: u64 = 300;
 const SLOWEST_MS: u64 = 700;
-const WORD: Duration = Duration::from_millis(15);
-/// So many conversations are kept in mind; the board knows the rest.
-const SCENES_MAX: usize = 1_000;
+const WORD_PAUSE: Duration = Duration::from_millis(15);
+/// The maximum number of conversations in memory. The board has the rest.
+const DELIVERIES_MAX: usize = 1_000;
 
-/// One of the team, as the board knows them today.
+/// A member of the team as the board shows it now.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Member {
-    /// The board's id.
+    /// The agent's id on the board.
     pub id: String,
-    /// What they are called by, and whose part they play.
+    /// The agent's slug, which selects its character.
     pub slug: String,
-    /// What they are called.
+    /// The agent's display name.
     pub name: String,
 }
 
 /// The team.
 pub struct Team {
     roll: Box<dyn Fn() -> Vec<Member> + Send + Sync>,
-    scenes: Mutex<HashMap<String, Scene>>,
+    deliveries: Mutex<HashMap<String, DeliveryState>>,
 }
 
-/// A delivery in the middle.
-struct Scene {
-    /// None if the briefing does not say, which asks for nothing.
+/// A delivery in progress.
+struct DeliveryState {
+    /// `None` if the briefing has no type. Then there is nothing to do.
     kind: Option<NotificationType>,
-    /// The call whose result was answered last, and the answer: whoever asks again gets the same.
+    /// The last answered call and the answer. A repeated request receives the same answer.
     answered: Option<(String, Thought)>,
-    /// What is still to be done; none before the task was loaded.
+    /// The remaining plan. `None` before the task is loaded.
     plan: Option<AgentPlan>,
     results: Results,
 }
 
 impl Team {
-    /// A team; `roll` says who is in it.
+    /// A team. `roll` returns its present members.
     pub fn new(roll: impl Fn() -> Vec<Member> + Send + Sync + 'static) -> Self {
-        Self { roll: Box::new(roll), scenes: Mutex::default() }
+        Self { roll: Box::new(roll), deliveries: Mutex::default() }
     }
 
-    /// The beginning: the task as it stands now.
-    fn begin(prompt: &Prompt, task: &str) -> (Scene, Thought) {
-        let scene = Scene { kind: kind_of(prompt), answered: None, plan: None, results: Results::default() };
-        (scene, Thought::call("task_load", &json!({"taskId": task, "messageLimit": MESSAGES})))
+    /// Starts a delivery: loads the task.
+    fn start(prompt: &Prompt, task: &str) -> (DeliveryState, Thought) {
+        let delivery =
+            DeliveryState { kind: kind_of(prompt), answered: None, plan: None, results: Results::default() };
+        (delivery, Thought::call("task_load", &json!({"taskId": task, "messageLimit": MESSAGES_READ})))
     }
 
-    /// What follows a result.
-    fn go_on(&self, scene: &mut Scene, prompt: &Prompt, output: &str) -> Thought {
+    /// Continues after the result of a call.
+    fn proceed(&self, delivery: &mut DeliveryState, prompt: &Prompt, output: &str) -> Thought {
         let result: Value = serde_json::from_str(output).unwrap_or_default();
         if result["success"] != true {
             let why = result["error"].as_str().unwrap_or(output);
             return Thought::say(lines::blocked(why));
         }
-        match &mut scene.plan {
-            Some(_) => scene.results.take(&result),
+        match &mut delivery.plan {
+            Some(_) => delivery.results.take(&result),
             none => {
                 let Some(view) = TaskView::of(&result["data"], (self.roll)(), &prompt.agent) else {
                     return Thought::say(lines::blocked("I cannot read this task"));
                 };
-                *none = Some(decide(&view, scene.kind));
+                *none = Some(decide(&view, delivery.kind));
             }
         }
-        let Some(plan) = &mut scene.plan else { return Thought::say(SILENCE) };
-        match plan.next(&scene.results) {
+        let Some(plan) = &mut delivery.plan else { return Thought::say(SILENCE) };
+        match plan.next(&delivery.results) {
             Ok((tool, _)) if !prompt.offers(tool) => {
                 Thought::say(lines::blocked(&format!("I may not use {tool} here")))
             }
@@ -106,7 +108,7 @@ impl Team {
     }
 }
 
-/// Whose part it is.
+/// Selects the character.
 fn decide(view: &TaskView, kind: Option<NotificationType>) -> AgentPlan {
     match view.me.slug.as_str() {
         view::LEAD => lead::decide(view, kind),
@@ -121,43 +123,45 @@ impl ScriptedModel for Team {
         if !prompt.offers("task_load") {
             return Thought::say(lines::blocked("I am offered no tools, so I cannot look at the task"));
         }
-        let mut scenes = self.scenes.lock().unwrap_or_else(PoisonError::into_inner);
-        if scenes.len() >= SCENES_MAX {
-            scenes.clear();
+        let mut deliveries = self.deliveries.lock().unwrap_or_else(PoisonError::into_inner);
+        if deliveries.len() >= DELIVERIES_MAX {
+            deliveries.clear();
         }
-        let thought = match (prompt.outputs().last(), scenes.get_mut(&prompt.session)) {
-            (Some((call, _)), Some(Scene { answered: Some((last, thought)), .. })) if call == last => {
+        let thought = match (prompt.outputs().last(), deliveries.get_mut(&prompt.session)) {
+            (Some((call, _)), Some(DeliveryState { answered: Some((last, thought)), .. }))
+                if call == last =>
+            {
                 thought.clone()
             }
-            (Some((call, output)), Some(scene)) => {
-                let thought = self.go_on(scene, prompt, output);
-                scene.answered = Some((call.to_owned(), thought.clone()));
+            (Some((call, output)), Some(delivery)) => {
+                let thought = self.proceed(delivery, prompt, output);
+                delivery.answered = Some((call.to_owned(), thought.clone()));
                 thought
             }
-            // A new delivery, or one that is not remembered.
+            // A new delivery, or one that is no longer in memory.
             (None, _) | (Some(_), None) => {
-                let (scene, thought) = Self::begin(prompt, task);
-                scenes.insert(prompt.session.clone(), scene);
+                let (delivery, thought) = Self::start(prompt, task);
+                deliveries.insert(prompt.session.clone(), delivery);
                 thought
             }
         };
-        drop(scenes);
+        drop(deliveries);
         let mut pause = QUICKEST_MS + lines::number(&[&prompt.run]) % (SLOWEST_MS - QUICKEST_MS);
         if matches!(&thought.act, Act::Say(text) if lines::is_acknowledgement(text)) {
-            // Whoever has given the work out speaks first.
+            // The agent that assigned the work speaks first.
             pause += QUICKEST_MS;
         }
-        thought.after(Duration::from_millis(pause)).dripping(WORD)
+        thought.after(Duration::from_millis(pause)).dripping(WORD_PAUSE)
     }
 }
 
-/// The task of a session, `agent:{slug}:task:{id}:…`.
+/// The task of a session `agent:{slug}:task:{id}:…`.
 fn task_of(session: &str) -> Option<&str> {
     let mut parts = session.split(':').skip(2);
     if parts.next()? == "task" { parts.next() } else { None }
 }
 
-/// What kind of notification it is: the briefing says so in its first lines.
+/// The type of the notification, from the first lines of the briefing.
 fn kind_of(prompt: &Prompt) -> Option<NotificationType> {
     let before = prompt.transcript.iter().rev().filter_map(|entry| match &entry.item {
         Item::User(text) => Some(text.as_str()),

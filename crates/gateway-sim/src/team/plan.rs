@@ -1,4 +1,4 @@
-//! What an agent does in one delivery: calls, one after the other, and a reply.
+//! An agent's plan for one delivery: a sequence of calls and a reply.
 
 use std::collections::VecDeque;
 
@@ -6,10 +6,10 @@ use serde_json::Value;
 
 use super::SILENCE;
 
-/// Stands in arguments and replies for the document that was written on the way.
+/// The placeholder in arguments and replies for the document written in the same delivery.
 pub(super) const DOCUMENT: &str = "{document}";
 
-/// What the calls have brought so far.
+/// The results of the calls so far.
 #[derive(Default)]
 pub(super) struct Results {
     document: Option<String>,
@@ -26,7 +26,7 @@ impl Results {
         }
     }
 
-    /// The tasks of a list.
+    /// The tasks of the last list.
     pub(super) fn tasks(&self) -> &[Value] {
         &self.tasks
     }
@@ -45,45 +45,45 @@ impl Results {
     }
 }
 
-type Reply = Box<dyn Fn(&Results) -> String + Send>;
+type ReplyWriter = Box<dyn Fn(&Results) -> String + Send>;
 
-/// What is still to be done.
+/// The remaining calls and the reply.
 pub(super) struct AgentPlan {
     calls: VecDeque<(&'static str, Value)>,
-    reply: Reply,
+    reply: ReplyWriter,
 }
 
 impl AgentPlan {
-    /// Nothing, without a word.
+    /// Does nothing and sends no message.
     pub(super) fn nothing() -> Self {
         Self::say(SILENCE)
     }
 
-    /// A reply.
+    /// Only a reply.
     pub(super) fn say(text: impl Into<String>) -> Self {
         let text = text.into();
         Self { calls: VecDeque::new(), reply: Box::new(move |results| results.fill(&text)) }
     }
 
-    /// A reply that depends on what the calls bring.
+    /// A reply that depends on the results of the calls.
     pub(super) fn tell(reply: impl Fn(&Results) -> String + Send + 'static) -> Self {
         Self { calls: VecDeque::new(), reply: Box::new(reply) }
     }
 
-    /// The same, behind one more call.
+    /// Adds a call before all others.
     #[must_use]
     pub(super) fn after(mut self, tool: &'static str, arguments: Value) -> Self {
         self.calls.push_front((tool, arguments));
         self
     }
 
-    /// The same, behind these calls, in their order.
+    /// Adds these calls before all others, in their order.
     #[must_use]
     pub(super) fn after_all(self, calls: Vec<(&'static str, Value)>) -> Self {
         calls.into_iter().rev().fold(self, |plan, (tool, arguments)| plan.after(tool, arguments))
     }
 
-    /// The next call, or the reply.
+    /// The next call, or the reply if no call is left.
     pub(super) fn next(&mut self, results: &Results) -> Result<(&'static str, Value), String> {
         match self.calls.pop_front() {
             Some((tool, mut arguments)) => {

@@ -1,4 +1,4 @@
-//! Tomas: the last one to look before something counts as done.
+//! Tomas, the reviewer: he checks a task before it counts as done.
 
 use serde_json::json;
 
@@ -10,8 +10,8 @@ use super::worker::request;
 use mcr_model::NotificationType::{self, Assignment, Mention, ResponseRequest, StatusChange, ThreadUpdate};
 use mcr_model::TaskStatus;
 
-/// Of so many tasks one is sent back once.
-const SENT_BACK: u64 = 3;
+/// One of this many tasks is returned once with a finding.
+const RETURNED_ONE_IN: u64 = 3;
 
 pub(super) fn decide(view: &TaskView, kind: Option<NotificationType>) -> AgentPlan {
     match (kind, view.status()) {
@@ -21,12 +21,16 @@ pub(super) fn decide(view: &TaskView, kind: Option<NotificationType>) -> AgentPl
         (Some(Assignment), _) => AgentPlan::say(lines::comes_last(view)),
         (Some(Mention), Some(TaskStatus::Done)) => AgentPlan::say(lines::was_checked(view)),
         (Some(Mention), _) => {
-            let asks = view.last_word().is_some_and(only_asks);
-            AgentPlan::say(if asks { lines::what_is_checked(view) } else { lines::not_in_review(view) })
+            let is_question = view.last_word().is_some_and(only_asks);
+            AgentPlan::say(if is_question {
+                lines::what_is_checked(view)
+            } else {
+                lines::not_in_review(view)
+            })
         }
         (Some(ResponseRequest), Some(TaskStatus::Done | TaskStatus::Archived)) => AgentPlan::nothing(),
         (Some(ResponseRequest), _) => AgentPlan::say(lines::not_in_review(view)),
-        // Nobody else is there to answer.
+        // No other agent can reply.
         (Some(ThreadUpdate), _)
             if view.unanswered_word().is_some() && view.am_assigned() && view.workers().is_empty() =>
         {
@@ -36,12 +40,12 @@ pub(super) fn decide(view: &TaskView, kind: Option<NotificationType>) -> AgentPl
     }
 }
 
-/// Looks at what there is, and either finds something or nothing.
+/// Reviews the task: returns it with a finding, or approves it.
 fn check(view: &TaskView) -> AgentPlan {
     let task = view.task.id.as_str();
-    // Whoever asks may not have said in the thread yet what they made.
+    // The requester may not have linked the result in the thread yet.
     let maker = view.last_maker().or_else(|| view.workers().last().copied());
-    let plan = match maker.filter(|_| finds_something(view)) {
+    let plan = match maker.filter(|_| has_finding(view)) {
         Some(Member { slug, name, .. }) => {
             let found = lines::finding(view);
             AgentPlan::say(lines::sent_back(name, found))
@@ -54,7 +58,8 @@ fn check(view: &TaskView) -> AgentPlan {
     plan.after("document_list", json!({"taskId": task}))
 }
 
-/// By the task's title, so that the same task goes the same way each time; and never twice.
-fn finds_something(view: &TaskView) -> bool {
-    lines::number(&[&view.task.title]).is_multiple_of(SENT_BACK) && !view.have_said(lines::finding(view))
+/// Depends on the title, so that a task always takes the same course. A task is returned at most once.
+fn has_finding(view: &TaskView) -> bool {
+    lines::number(&[&view.task.title]).is_multiple_of(RETURNED_ONE_IN)
+        && !view.have_said(lines::finding(view))
 }

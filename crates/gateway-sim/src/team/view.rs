@@ -1,4 +1,4 @@
-//! What an agent has read: the task, its thread, and who is who.
+//! What an agent has loaded: the task, its thread, and the team.
 
 use serde::Deserialize;
 use serde_json::Value;
@@ -7,15 +7,15 @@ use super::Member;
 use super::lines::is_acknowledgement;
 use mcr_model::{AuthorType, Task, TaskStatus, ThreadItem};
 
-/// Whose part is which.
+/// The slugs of the special roles.
 pub(super) const LEAD: &str = "squad-lead";
 pub(super) const QA: &str = "qa";
-/// Who comes after whom when several are on a task; whoever is not named here comes last.
+/// The order of work when several agents are assigned. Other agents come last.
 const ORDER: [&str; 3] = ["designer", "engineer", "writer"];
-/// How a message links a document.
+/// The link to a document in a message.
 const LINK: &str = "](/document/";
 
-/// One task through the eyes of one agent.
+/// One task from the perspective of one agent.
 pub(super) struct TaskView {
     pub(super) task: Task,
     thread: Vec<ThreadItem>,
@@ -30,7 +30,7 @@ struct Loaded {
 }
 
 impl TaskView {
-    /// From what `task_load` brought; nothing if that cannot be understood, or I am not in the team.
+    /// Parses the result of `task_load`. Returns `None` if it is malformed or the agent is not in the team.
     pub(super) fn of(data: &Value, roll: Vec<Member>, slug: &str) -> Option<Self> {
         let Loaded { task, thread } = Loaded::deserialize(data).ok()?;
         let me = roll.iter().find(|member| member.slug == slug)?.clone();
@@ -49,7 +49,7 @@ impl TaskView {
         &self.roll
     }
 
-    /// The member with this slug, if there still is one and it is not me.
+    /// The member with this slug, if it exists and is another agent.
     pub(super) fn other(&self, slug: &str) -> Option<&Member> {
         self.roll.iter().find(|member| member.slug == slug && member.id != self.me.id)
     }
@@ -66,43 +66,43 @@ impl TaskView {
         self.task.assigned_agent_ids.iter().any(|id| id.as_str() == member.id)
     }
 
-    /// Those on the task who make something, in the order in which they come.
+    /// The assigned agents that produce results, in the order of work.
     pub(super) fn workers(&self) -> Vec<&Member> {
         let mut workers: Vec<&Member> =
-            self.roll.iter().filter(|member| makes_things(member) && self.is_assigned(member)).collect();
+            self.roll.iter().filter(|member| is_maker(member) && self.is_assigned(member)).collect();
         workers
             .sort_by_key(|worker| ORDER.iter().position(|slug| *slug == worker.slug).unwrap_or(ORDER.len()));
         workers
     }
 
-    /// Whose turn it is: the first who has made nothing yet, else the last.
+    /// The agent responsible now: the first without a result, otherwise the last.
     pub(super) fn holder(&self) -> Option<&Member> {
         let workers = self.workers();
         let next = workers.iter().find(|worker| self.made_by(worker).is_none());
         next.or_else(|| workers.last()).copied()
     }
 
-    /// Who comes after me and has made nothing yet.
+    /// The next agent after this one without a result.
     pub(super) fn next(&self) -> Option<&Member> {
         let workers = self.workers();
         let mut behind = workers.into_iter().skip_while(|worker| worker.id != self.me.id).skip(1);
         behind.find(|worker| self.made_by(worker).is_none())
     }
 
-    /// The document that somebody has linked last.
+    /// The last document that a member has linked.
     pub(super) fn made_by(&self, member: &Member) -> Option<&str> {
         let mut theirs = self.thread.iter().rev().filter(|item| item.author_id == member.id);
         theirs.find_map(|item| item.content.rsplit_once(LINK)?.1.split(')').next())
     }
 
-    /// Who has linked a document last.
+    /// The agent that linked a document last.
     pub(super) fn last_maker(&self) -> Option<&Member> {
         let made = |item: &&ThreadItem| item.content.contains(LINK);
         let item = self.thread.iter().rev().find(made)?;
-        self.roll.iter().find(|member| member.id == item.author_id && makes_things(member))
+        self.roll.iter().find(|member| member.id == item.author_id && is_maker(member))
     }
 
-    /// Whether I have said something that holds these words.
+    /// Whether this agent has posted a message that contains these words.
     pub(super) fn have_said(&self, words: &str) -> bool {
         self.thread.iter().any(|item| self.by_me(item) && item.content.contains(words))
     }
@@ -112,19 +112,18 @@ impl TaskView {
         self.thread.last()
     }
 
-    /// What a person has said last.
+    /// The last message of a person.
     pub(super) fn last_word(&self) -> Option<&str> {
         let item = self.thread.iter().rev().find(|item| item.author_type == AuthorType::User)?;
         Some(&item.content)
     }
 
-    /// The same, if I have not spoken since.
+    /// The last message of a person, if this agent has not posted since.
     pub(super) fn unanswered_word(&self) -> Option<&str> {
         self.new_words().next()
     }
 
-    /// Whether a person waits for this member, whom they have named: since then it has said no more than that it could
-    /// begin.
+    /// Whether a person has mentioned this member and waits for it. An acknowledgement does not count as a response.
     pub(super) fn is_called(&self, member: &Member) -> bool {
         let mut since = self.thread.iter().rev().take_while(|item| item.author_type != AuthorType::User);
         let silent = since.all(|item| item.author_id != member.id || is_acknowledgement(&item.content));
@@ -135,30 +134,30 @@ impl TaskView {
                 .is_some_and(|named| named.id == member.id)
     }
 
-    /// Everything that people have said since I last spoke, the newest first.
+    /// The messages of people since this agent last posted, newest first.
     pub(super) fn new_words(&self) -> impl Iterator<Item = &str> {
         let since = self.thread.iter().rev().take_while(|item| !self.by_me(item));
         since.filter(|item| item.author_type == AuthorType::User).map(|item| item.content.as_str())
     }
 
-    /// Whether anybody has said something that holds these words.
+    /// Whether any message contains these words.
     pub(super) fn was_said(&self, words: &str) -> bool {
         self.thread.iter().any(|item| item.content.contains(words))
     }
 
-    /// Who is meant by a text: whose slug or name stands in it.
+    /// The member whose slug or name a text contains.
     pub(super) fn named_in(&self, text: &str) -> Option<&Member> {
         let words: Vec<String> = words_of(text);
         let named = |member: &&Member| {
             let is = |name: &str| words.iter().any(|word| word.eq_ignore_ascii_case(name));
             is(&member.slug) || is(&member.name)
         };
-        self.roll.iter().filter(|member| makes_things(member)).find(named)
+        self.roll.iter().filter(|member| is_maker(member)).find(named)
     }
 }
 
-/// Whether somebody makes things, rather than leading or checking.
-pub(super) fn makes_things(member: &Member) -> bool {
+/// Whether a member produces results, rather than leading or reviewing.
+pub(super) fn is_maker(member: &Member) -> bool {
     ![LEAD, QA].contains(&member.slug.as_str())
 }
 
@@ -168,7 +167,7 @@ pub(super) fn words_of(text: &str) -> Vec<String> {
     words.filter(|word| !word.is_empty()).map(str::to_lowercase).collect()
 }
 
-/// Whether a text only wants to know something: it asks, and asks for nothing.
+/// Whether a text is a pure question without a request.
 pub(super) fn only_asks(text: &str) -> bool {
     const WISHES: [&str; 12] = [
         "please", "can", "could", "would", "will", "write", "make", "build", "draw", "create", "change",
@@ -177,7 +176,7 @@ pub(super) fn only_asks(text: &str) -> bool {
     text.trim_end().ends_with('?') && !words_of(text).iter().any(|word| WISHES.contains(&word.as_str()))
 }
 
-/// Whether a text is a greeting or a word of thanks, and nothing besides.
+/// Whether a text contains only a greeting or thanks.
 pub(super) fn is_small_talk(text: &str) -> bool {
     const WORDS: [&str; 20] = [
         "hello",

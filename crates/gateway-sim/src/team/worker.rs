@@ -1,4 +1,4 @@
-//! Those who make things: engineer, designer, writer, and whoever else is hired.
+//! The agents that produce results: engineer, designer, writer, and every other hired agent.
 
 use serde_json::{Value, json};
 
@@ -8,7 +8,7 @@ use super::{documents, lines};
 use mcr_model::NotificationType::{self, Assignment, Mention, ResponseRequest, ThreadUpdate};
 use mcr_model::TaskStatus;
 
-/// Words that take a blocked task up again.
+/// Words that resume a blocked task.
 const GO_ON: [&str; 6] = ["go on", "continue", "carry on", "resume", "unblock", "go ahead"];
 
 pub(super) fn decide(view: &TaskView, kind: Option<NotificationType>) -> AgentPlan {
@@ -16,7 +16,7 @@ pub(super) fn decide(view: &TaskView, kind: Option<NotificationType>) -> AgentPl
         Some(Assignment) => assigned(view),
         Some(Mention) => asked(view, view.last_word(), true),
         Some(ResponseRequest) => asked(view, None, false),
-        // A person has written to everybody: whoever holds the task answers.
+        // A person has written to the whole thread. The responsible agent replies.
         Some(ThreadUpdate) if view.holder().is_some_and(|holder| holder.id == view.me.id) => {
             match view.unanswered_word() {
                 Some(word) => asked(view, Some(word), true),
@@ -27,7 +27,7 @@ pub(super) fn decide(view: &TaskView, kind: Option<NotificationType>) -> AgentPl
     }
 }
 
-/// An acknowledgement, and no more: the work begins when somebody says so.
+/// Acknowledges only. The work starts on request.
 fn assigned(view: &TaskView) -> AgentPlan {
     match view.status() {
         Some(TaskStatus::Assigned | TaskStatus::InProgress) => match view.workers().first() {
@@ -67,7 +67,7 @@ fn asked(view: &TaskView, word: Option<&str>, by_person: bool) -> AgentPlan {
     }
 }
 
-/// A task that is nobody's yet: the squad lead gives it out.
+/// A task without assignees: the squad lead assigns it.
 fn volunteer(view: &TaskView) -> AgentPlan {
     match view.other(LEAD) {
         Some(lead) => AgentPlan::say(lines::volunteers(view, lead))
@@ -76,11 +76,11 @@ fn volunteer(view: &TaskView) -> AgentPlan {
     }
 }
 
-/// Makes it, or makes it anew; then it is the next one's, or goes to review.
+/// Produces or revises the result, then hands the task to the next agent or to review.
 fn work(view: &TaskView, before: Option<&str>) -> AgentPlan {
     let mut calls = Vec::new();
     let task = view.task.id.as_str();
-    // Whoever only helps leaves the task where it is.
+    // A helper without assignment does not change the task's status.
     let mine = view.am_assigned();
     if mine && view.status() != Some(TaskStatus::InProgress) {
         calls.push(("task_status", json!({"taskId": task, "status": "in_progress"})));
@@ -106,12 +106,12 @@ fn work(view: &TaskView, before: Option<&str>) -> AgentPlan {
     AgentPlan::say(lines::finished(view, &paper, before.is_some())).after_all(calls)
 }
 
-/// The arguments of a request to one colleague.
+/// The arguments of a request to one agent.
 pub(super) fn request(view: &TaskView, slug: &str, message: &str) -> Value {
     json!({"taskId": view.task.id.as_str(), "recipientSlugs": [slug], "message": message})
 }
 
-/// How a document is linked.
+/// The link to the document.
 pub(super) fn link() -> String {
     format!("[Document](/document/{DOCUMENT})")
 }

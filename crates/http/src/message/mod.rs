@@ -1,7 +1,7 @@
-//! What the rest of the house sees of HTTP: plain requests and replies.
+//! HTTP for the rest of the program: plain requests and replies.
 //!
-//! Nothing here touches a socket. A handler is a function from [`Request`] to [`Reply`], so a route can be tested
-//! by calling it. The words for method and header are `tiny_http`'s own.
+//! Nothing here uses a socket. A handler is a function from [`Request`] to [`Reply`], so a test can call a route
+//! directly. `Method` and `Header` are the types of `tiny_http`.
 
 mod reply;
 mod request;

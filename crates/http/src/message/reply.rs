@@ -1,4 +1,4 @@
-//! One answer: a status, headers, and bytes that are known or still to come.
+//! One reply: a status, headers, and a body that is known now or written later.
 
 use std::fmt;
 use std::io;
@@ -8,7 +8,7 @@ use std::time::Duration;
 use serde::Serialize;
 use tiny_http::Header;
 
-/// One answer.
+/// One reply to a request.
 ///
 /// ```
 /// use mcr_http::message::Reply;
@@ -21,60 +21,59 @@ pub struct Reply {
     body: Body,
 }
 
-/// What an answer carries.
+/// The body of a reply.
 pub enum Body {
-    /// All of it, known before the first byte is sent.
+    /// The whole body, known before the first byte is sent.
     Whole(Bytes),
-    /// Piece by piece: server-sent events.
+    /// Written piece by piece, for example server-sent events.
     Stream(Streamer),
-    /// What is spoken from here on is no HTTP, but the named protocol.
+    /// From here on the connection carries the named protocol instead of HTTP.
     Switched(&'static str, Talker),
-    /// These bytes as they stand, in place of an answer, and then the connection is closed: how a server that dies
-    /// looks from outside.
+    /// These raw bytes instead of a reply, then the connection is closed. This imitates a server that crashes.
     Abrupt(Bytes),
 }
 
-/// Writes a stream. `Ok` ends it properly, `Err` cuts it off so that the client can tell the difference.
+/// Writes a stream. `Ok` ends the stream properly. `Err` cuts it off so that the client notices.
 pub type Streamer = Box<dyn FnOnce(&mut dyn Sink) -> io::Result<()> + Send>;
 
-/// Speaks another protocol than HTTP; with its end the connection ends.
+/// Runs a protocol other than HTTP. The connection ends when it returns.
 pub type Talker = Box<dyn FnOnce(&mut dyn Duplex) -> io::Result<()> + Send>;
 
-/// Both directions of a connection that has left HTTP behind. As a [`Sink`] it sends bytes as they are.
+/// Both directions of a connection that no longer carries HTTP. As a [`Sink`] it sends bytes unframed.
 pub trait Duplex: Sink {
-    /// Reads what has come, and waits for it as long as this, at most as long as the server waits for a request; then the
-    /// error is `TimedOut`. Nothing means that no more will come.
+    /// Reads received bytes and waits at most `longest`, or the server's idle time if that is shorter. Then the error is
+    /// `TimedOut`. Zero bytes mean that the peer sends no more.
     fn receive(&mut self, into: &mut [u8], longest: Duration) -> io::Result<usize>;
 }
 
-/// Where a stream is written to.
+/// The receiving end of a stream.
 pub trait Sink {
-    /// Sends these bytes now, as one chunk, within the server's write deadline. No bytes, nothing sent.
+    /// Sends these bytes as one chunk within the server's write deadline. An empty slice sends nothing.
     fn send(&mut self, bytes: &[u8]) -> io::Result<()>;
 
-    /// Whether it is worth going on: the client listens and the server is not stopping. Never waits.
+    /// Whether to continue: the client still reads and the server is not stopping. Never blocks.
     fn is_open(&mut self) -> bool;
 }
 
-/// Whole bytes: our own, everybody's (a prepared snapshot costs a counter, not a copy), or the program's.
+/// A whole body: owned, shared (a prepared snapshot costs a counter, not a copy) or static.
 #[derive(Clone, Debug)]
 pub enum Bytes {
-    /// Made for this one answer.
+    /// Made for this reply only.
     Own(Vec<u8>),
-    /// Shared between answers.
+    /// Shared between replies.
     Shared(Arc<[u8]>),
     /// Part of the program.
     Static(&'static [u8]),
 }
 
-/// What an error answer looks like everywhere in the house.
+/// The JSON form of every error reply.
 #[derive(Serialize)]
 struct Failure<'a> {
     success: bool,
     error: &'a str,
 }
 
-/// Headers that say where a message ends or which belong to the connection: the server's business alone.
+/// Headers that frame the message or belong to the connection. Only the server sets them.
 const FRAMING: [&str; 7] = [
     "Connection",
     "Content-Length",
@@ -86,19 +85,19 @@ const FRAMING: [&str; 7] = [
 ];
 
 impl Reply {
-    /// An answer with nothing but a status.
+    /// A reply without a body.
     pub fn empty(status: u16) -> Self {
         Self { status, headers: Vec::new(), body: Body::Whole(Bytes::Static(b"")) }
     }
 
-    /// 200 with text that already is JSON.
+    /// 200 with text that is JSON already.
     pub fn json(body: impl Into<Bytes>) -> Self {
         Self::whole("application/json", body)
     }
 
     /// 200 with a value written as JSON.
     ///
-    /// A value that cannot be written (a map with keys that are no strings) is our mistake, so it answers 500.
+    /// A value that cannot be serialized (a map whose keys are not strings) is a programming error: the reply is 500.
     pub fn json_of<T: Serialize + ?Sized>(value: &T) -> Self {
         match serde_json::to_vec(value) {
             Ok(body) => Self::json(body),
@@ -116,7 +115,7 @@ impl Reply {
         Self::whole("text/plain; charset=utf-8", body)
     }
 
-    /// 200 with a page.
+    /// 200 with an HTML page.
     pub fn html(body: impl Into<Bytes>) -> Self {
         Self::whole("text/html; charset=utf-8", body)
     }
@@ -127,9 +126,9 @@ impl Reply {
         reply.with_header("Content-Type", content_type)
     }
 
-    /// 200 with server-sent events: `write` runs on the connection's own thread until it returns.
+    /// 200 with server-sent events. `write` runs on the connection's own thread until it returns.
     ///
-    /// It should look at [`Sink::is_open`] at least once a second, or it keeps the server from stopping.
+    /// `write` must check [`Sink::is_open`] at least once a second. Otherwise it delays the server's stop.
     pub fn events(write: impl FnOnce(&mut dyn Sink) -> io::Result<()> + Send + 'static) -> Self {
         Self::stream("text/event-stream", write).no_store()
     }
@@ -143,11 +142,10 @@ impl Reply {
         reply.with_header("Content-Type", content_type)
     }
 
-    /// 101: the client has asked for this protocol, and `talk` speaks it on the connection's own thread until it returns.
+    /// 101: switches to the protocol that the client requested. `talk` runs on the connection's thread until it returns.
     ///
-    /// The connection keeps its place and its limits. As with [`Reply::events`], whoever does not look at
-    /// [`Sink::is_open`] at least once a second keeps the server from stopping. A client that cannot switch (HTTP/1.0) is
-    /// refused by the server.
+    /// The connection keeps its place and its limits. As with [`Reply::events`], `talk` must check [`Sink::is_open`] at
+    /// least once a second. The server refuses a client that cannot switch (HTTP/1.0).
     pub fn switched(
         protocol: &'static str,
         talk: impl FnOnce(&mut dyn Duplex) -> io::Result<()> + Send + 'static,
@@ -155,24 +153,24 @@ impl Reply {
         Self { status: 101, headers: Vec::new(), body: Body::Switched(protocol, Box::new(talk)) }
     }
 
-    /// No answer: these bytes, head and all as far as they go, and then the end of the connection.
+    /// No reply: sends these raw bytes, including any head, and closes the connection.
     ///
-    /// Only what imitates a failing server wants this. It has no status of its own; 500 stands for it here.
+    /// Only the stand-in for a failing server uses this. It has no status; [`Reply::status`] returns 500.
     pub fn abrupt(bytes: impl Into<Bytes>) -> Self {
         Self { status: 500, headers: Vec::new(), body: Body::Abrupt(bytes.into()) }
     }
 
-    /// The same answer with this status.
+    /// Sets the status.
     #[must_use]
     pub fn with_status(mut self, status: u16) -> Self {
         self.status = status;
         self
     }
 
-    /// The same answer with one header more.
+    /// Adds one header.
     ///
-    /// What cannot stand in a header value (line ends above all) is sent as `?`, so no value can begin a header
-    /// of its own. Headers that frame the message are the server's and are dropped, as is a name that is none.
+    /// Characters that a header value cannot contain (above all line ends) are sent as `?`, so a value cannot start
+    /// another header. Framing headers belong to the server and are dropped, as are invalid names.
     #[must_use]
     pub fn with_header(mut self, name: &str, value: &str) -> Self {
         let is_name = !name.is_empty() && name.bytes().all(is_token);
@@ -186,7 +184,7 @@ impl Reply {
         self
     }
 
-    /// The same answer, not to be kept by anybody on the way.
+    /// Forbids every cache to store the reply.
     #[must_use]
     pub fn no_store(self) -> Self {
         self.with_header("Cache-Control", "no-store")
@@ -202,14 +200,14 @@ impl Reply {
         &self.headers
     }
 
-    /// The header of this name in any case; the first one if it is repeated.
+    /// The first header of this name, in any case.
     pub fn header(&self, name: &str) -> Option<&str> {
         let mut headers = self.headers.iter();
         let header = headers.find(|header| header.field.as_str().as_str().eq_ignore_ascii_case(name))?;
         Some(header.value.as_str())
     }
 
-    /// The body, if it is known already and sent whole.
+    /// The body, if it is known already.
     pub fn body(&self) -> Option<&[u8]> {
         match &self.body {
             Body::Whole(bytes) => Some(bytes.as_ref()),
@@ -217,13 +215,13 @@ impl Reply {
         }
     }
 
-    /// Takes the answer apart: status, headers, body.
+    /// Splits the reply into status, headers and body.
     pub fn into_parts(self) -> (u16, Vec<Header>, Body) {
         (self.status, self.headers, self.body)
     }
 }
 
-/// What the name of a header or a method is made of (RFC 9110 §5.6.2).
+/// Whether the byte may occur in the name of a header or a method (RFC 9110 §5.6.2).
 fn is_token(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&byte)
 }
@@ -290,7 +288,7 @@ mod tests {
     }
 
     #[test]
-    fn errors_are_json_whatever_they_say() {
+    fn escapes_error_texts_as_json() {
         let reply = Reply::error(413, "Too \"large\"\n");
         assert_eq!(reply.status(), 413);
         assert_eq!(reply.header("content-type"), Some("application/json"));
@@ -304,13 +302,13 @@ mod tests {
     }
 
     #[test]
-    fn no_header_value_can_begin_a_header_of_its_own() {
+    fn a_header_value_cannot_start_another_header() {
         let reply = Reply::empty(200).with_header("X-Name", "a\r\nSet-Cookie: b\u{e9}");
         assert_eq!(reply.header("x-name"), Some("a??Set-Cookie: b?"));
     }
 
     #[test]
-    fn framing_headers_and_names_that_are_none_are_dropped() {
+    fn drops_framing_headers_and_invalid_names() {
         let mut reply = Reply::empty(200);
         for name in FRAMING.into_iter().chain(["", "a b", "a:", "content-length", "n\u{e9}"]) {
             reply = reply.with_header(name, "7");
@@ -319,7 +317,7 @@ mod tests {
     }
 
     #[test]
-    fn a_prepared_body_is_shared_not_copied() {
+    fn shares_a_prepared_body_without_copy() {
         let snapshot: Arc<[u8]> = Arc::from(&b"{}"[..]);
         let reply = Reply::json(Arc::clone(&snapshot)).no_store();
         assert_eq!(Arc::strong_count(&snapshot), 2);

@@ -1,4 +1,4 @@
-//! One request, wholly read and checked.
+//! One request, completely read and checked.
 
 use std::borrow::Cow;
 use std::fmt;
@@ -8,7 +8,7 @@ use tiny_http::{Header, Method};
 
 /// One request: its head in order, and its whole body.
 ///
-/// Printing it shows method, path and sizes only, since headers and bodies may hold secrets.
+/// `Debug` prints only method, path and sizes, since headers and bodies may contain secrets.
 #[derive(Clone)]
 pub struct Request {
     method: Method,
@@ -25,21 +25,21 @@ impl Request {
         Self { method, target: target.into(), headers: Vec::new(), body: Vec::new(), peer }
     }
 
-    /// The same request with these header lines after those it has.
+    /// Appends these header lines.
     #[must_use]
     pub fn with_headers(mut self, headers: impl IntoIterator<Item = Header>) -> Self {
         self.headers.extend(headers);
         self
     }
 
-    /// The same request with this body.
+    /// Sets the body.
     #[must_use]
     pub fn with_body(mut self, body: impl Into<Vec<u8>>) -> Self {
         self.body = body.into();
         self
     }
 
-    /// The same request as sent by `peer`. An IPv4 address in IPv6 clothing (`::ffff:127.0.0.1`) is undressed.
+    /// Sets the peer. An IPv4-mapped IPv6 address (`::ffff:127.0.0.1`) becomes plain IPv4.
     #[must_use]
     pub fn with_peer(mut self, peer: SocketAddr) -> Self {
         self.peer = plain_address(peer);
@@ -51,35 +51,35 @@ impl Request {
         &self.method
     }
 
-    /// What stood between method and version, untouched.
+    /// The request target exactly as received.
     pub fn target(&self) -> &str {
         &self.target
     }
 
-    /// The path: no query, no scheme and host, dot segments resolved. Case and percent signs stay as they came.
+    /// The path: without query, scheme and host, with dot segments resolved. Case and percent signs stay as received.
     ///
-    /// `*` stays `*`, `//` stays `//`, so neither is ever mistaken for a route.
+    /// `*` stays `*` and `//` stays `//`, so neither matches a route.
     pub fn path(&self) -> Cow<'_, str> {
         let before_query = self.target.split(['?', '#']).next().unwrap_or_default();
         let path = match before_query.split_once("://") {
-            // `://` inside a path is just a path: only what begins with a scheme is in absolute form.
+            // Only a target that starts with a scheme is in absolute form; elsewhere `://` is part of the path.
             Some((scheme, rest)) if is_scheme(scheme) => rest.find('/').map_or("/", |slash| &rest[slash..]),
             _ => before_query,
         };
         resolve_dots(path)
     }
 
-    /// What follows the first `?`, up to a `#`.
+    /// The part after the first `?`, up to a `#`.
     pub fn query(&self) -> Option<&str> {
         self.target.split('#').next().unwrap_or_default().split_once('?').map(|(_, query)| query)
     }
 
-    /// The header of this name in any case; the first one if it is repeated.
+    /// The first header of this name, in any case.
     pub fn header(&self, name: &str) -> Option<&str> {
         self.headers_named(name).next()
     }
 
-    /// Every header of this name, in order: for names whose repetition is a mistake.
+    /// Every header of this name, in order: for names that must not be repeated.
     pub fn headers_named<'a, 'n>(&'a self, name: &'n str) -> impl Iterator<Item = &'a str> + use<'a, 'n> {
         self.headers
             .iter()
@@ -87,9 +87,9 @@ impl Request {
             .map(|header| header.value.as_str())
     }
 
-    /// All header lines in order, names in lower case.
+    /// All header lines in order, with names in lower case.
     ///
-    /// What was not ASCII in a value is `?` here, byte for byte: nothing the house reads is written so.
+    /// Each non-ASCII byte of a value is `?` here. Every header the runtime reads is ASCII.
     pub fn headers(&self) -> &[Header] {
         &self.headers
     }
@@ -99,7 +99,7 @@ impl Request {
         &self.body
     }
 
-    /// Who sent it, by the socket; never by what a header claims.
+    /// The address of the socket's peer. Headers cannot change it.
     pub fn peer(&self) -> SocketAddr {
         self.peer
     }
@@ -113,13 +113,13 @@ impl fmt::Debug for Request {
     }
 }
 
-/// `http`, `https`, `ws+unix`: what may stand before `://`.
+/// Whether the text is a scheme, such as `http`, `https` or `ws+unix`.
 pub(crate) fn is_scheme(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic())
         && text.chars().all(|c| c.is_ascii_alphanumeric() || matches!(c, '+' | '-' | '.'))
 }
 
-/// An IPv4 address as such, however the socket spells it.
+/// Converts an IPv4-mapped IPv6 address to IPv4.
 fn plain_address(peer: SocketAddr) -> SocketAddr {
     match peer.ip() {
         IpAddr::V6(ip) => ip.to_ipv4_mapped().map_or(peer, |ip| SocketAddr::from((ip, peer.port()))),
@@ -127,7 +127,7 @@ fn plain_address(peer: SocketAddr) -> SocketAddr {
     }
 }
 
-/// Takes `.` and `..` out of a path, also in their percent spelling, as every client library does.
+/// Resolves `.` and `..` in a path, also percent-encoded ones, as every client library does.
 fn resolve_dots(path: &str) -> Cow<'_, str> {
     let is_dot = |segment: &str| segment == "." || segment.eq_ignore_ascii_case("%2e");
     let is_dot_dot = |segment: &str| {
@@ -148,7 +148,7 @@ fn resolve_dots(path: &str) -> Cow<'_, str> {
             continue;
         }
         if last {
-            kept.push(""); // `/a/.` names the same as `/a/`
+            kept.push(""); // `/a/.` is the same path as `/a/`
         }
     }
     Cow::Owned(format!("/{}", kept.join("/")))
@@ -161,7 +161,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn the_path_is_what_routes_compare() {
+    fn normalizes_the_path_for_routes() {
         let rows = [
             ("/health", "/health", None),
             ("/health?verbose=1", "/health", Some("verbose=1")),
@@ -199,7 +199,7 @@ mod tests {
     }
 
     #[test]
-    fn headers_are_found_in_any_case_and_repetition_shows() {
+    fn finds_headers_in_any_case_and_lists_repetitions() {
         let line = |text: &str| text.parse::<Header>().unwrap();
         let request = Request::new(Method::Get, "/").with_headers([
             line("a: 1"),
@@ -212,7 +212,7 @@ mod tests {
     }
 
     #[test]
-    fn mapped_addresses_are_plain_and_others_stay() {
+    fn converts_mapped_addresses_only() {
         for (given, expected) in [
             ("[::ffff:10.1.2.3]:7", "10.1.2.3:7"),
             ("[::1]:7", "[::1]:7"),
@@ -225,7 +225,7 @@ mod tests {
     }
 
     #[test]
-    fn printing_shows_no_header_and_no_body() {
+    fn debug_output_hides_headers_and_body() {
         let request = Request::new(Method::Post, "/a?token=hidden")
             .with_headers(["authorization: hidden".parse::<Header>().unwrap()])
             .with_body("hidden");
@@ -234,13 +234,13 @@ mod tests {
 
     proptest! {
         #[test]
-        fn no_target_makes_it_panic(target in ".{0,60}") {
+        fn no_target_causes_a_panic(target in ".{0,60}") {
             let request = Request::new(Method::Get, target);
             let _ = (request.path().len(), request.query(), format!("{request:?}"));
         }
 
         #[test]
-        fn resolved_paths_stay_resolved(path in "(/|\\.|%2e|%2E|a){0,24}") {
+        fn resolving_dots_is_idempotent(path in "(/|\\.|%2e|%2E|a){0,24}") {
             let once = Request::new(Method::Get, path).path().into_owned();
             let again = Request::new(Method::Get, once.clone()).path().into_owned();
             prop_assert_eq!(once, again);

@@ -1,10 +1,10 @@
 /* ── `h` describes nodes, `patchKids` makes the page look like the description ───────────────────────────────────
-   The whole page is described anew after every change; only what differs is touched, so that focus, a half-written
-   message, the caret and scroll positions survive a refresh each second. A property is set when its description
-   changes, never because the person changed it. */
+   The page is described again after every change, and only differences are applied. Focus, a half-written message, the
+   caret and scroll positions thus survive a refresh each second. A property is set when its description changes, never
+   because the person changed it. */
 
 const SVG = 'http://www.w3.org/2000/svg';
-let afterwards = []; // what must wait until the new nodes stand in the document
+let afterwards = []; // callbacks that run after the new nodes are in the document
 
 function h(tag, props, ...kids) {
   const shown = kids.flat(9).filter(kid => kid !== null && kid !== undefined && kid !== false && kid !== '');
@@ -58,7 +58,7 @@ function patchKids(el, old, kids, svg) {
     patchProps(node.el, was.props, node.props);
   }
   for (const node of gone) {
-    if (node.tag === 'dialog') node.el.close(); // it gives the focus back to where it came from
+    if (node.tag === 'dialog') node.el.close(); // returns the focus to the previous element
     node.el.remove();
   }
   let place = el.firstChild;
@@ -68,7 +68,7 @@ function patchKids(el, old, kids, svg) {
   }
 }
 
-/** Makes `draw`, which shows what `describe` says, once for all changes of this moment; `then` runs behind it. */
+/** Returns `draw`, which renders `describe()` once per batch of changes. `then` runs after it. */
 function drawer(describe, then) {
   const root = document.getElementById('app');
   let shown = [];

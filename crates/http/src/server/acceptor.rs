@@ -1,7 +1,7 @@
-//! The thread that lets clients in. Only the server's stop ends it.
+//! The thread that accepts connections. Only the server's stop ends it.
 //!
-//! When the machine has no descriptor or no thread left for a newcomer, connections that do nothing give theirs
-//! back, several at once: whoever asks for `/health` then waits neither for a time-out nor behind a long queue.
+//! When the machine has no descriptor or thread left for a new connection, several idle connections are closed at once.
+//! A `/health` request then waits neither for a timeout nor behind a long queue.
 
 use std::io::ErrorKind;
 use std::net::TcpListener;
@@ -12,64 +12,64 @@ use std::time::{Duration, Instant};
 use log::debug;
 
 use super::log_throttle::LogThrottle;
-use super::registry::{Admission, Doing, Place};
+use super::registry::{Activity, Admission, Place};
 use super::{Shared, connection};
 
-/// How long a newcomer may hold up those behind it while a thread is sought for it.
-const THREAD_SOUGHT: Duration = Duration::from_millis(40);
-/// A connection's thread ends a little later than the connection.
-const THREAD_ENDS: Duration = Duration::from_micros(200);
+/// The maximum time a new connection delays those behind it while the acceptor tries to spawn its thread.
+const SPAWN_PATIENCE: Duration = Duration::from_millis(40);
+/// A connection's thread ends slightly later than the connection.
+const SPAWN_RETRY: Duration = Duration::from_micros(200);
 
-/// Takes connections in until the server stops. No error ends it.
+/// Accepts connections until the server stops. No error ends the loop.
 pub(super) fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
-    let mut closed_door = LogThrottle::new("cannot accept");
-    let mut no_thread = LogThrottle::new("no thread for a connection");
+    let mut accept_failures = LogThrottle::new("cannot accept");
+    let mut spawn_failures = LogThrottle::new("no thread for a connection");
     while !shared.is_stopping() {
         match listener.accept() {
             Ok((stream, peer)) => {
-                closed_door.is_over();
+                accept_failures.recovered();
                 match shared.registry.admit(stream, peer) {
-                    Admission::Admitted(place) => start(shared, place, &mut no_thread),
-                    Admission::Full => debug!("turned away {peer}: every connection is busy"),
+                    Admission::Admitted(place) => start(shared, place, &mut spawn_failures),
+                    Admission::Full => debug!("connection refused: every place is busy; peer={peer}"),
                     Admission::Closed => {}
                 }
             }
             Err(error) if matches!(error.kind(), ErrorKind::ConnectionAborted | ErrorKind::Interrupted) => {}
             Err(error) => {
-                // Mostly descriptors have run out.
-                closed_door.say(&error);
-                shared.registry.make_way();
+                // Usually the process has run out of descriptors.
+                accept_failures.report(&error);
+                shared.registry.free_resources();
             }
         }
     }
 }
 
-fn start(shared: &Arc<Shared>, place: Place, no_thread: &mut LogThrottle) {
-    // Answers leave in one write, so there is nothing for the kernel to wait for and collect.
+fn start(shared: &Arc<Shared>, place: Place, spawn_failures: &mut LogThrottle) {
+    // A reply leaves in one write, so Nagle's algorithm would only delay it.
     let _ = place.stream().set_nodelay(true);
-    let until = Instant::now() + THREAD_SOUGHT;
-    // A thread that cannot be had takes its closure with it, so the place is only handed over by one that runs.
+    let until = Instant::now() + SPAWN_PATIENCE;
+    // A failed spawn drops its closure, so only a thread that runs takes the place.
     let handed_over = Arc::new(Mutex::new(Some(place)));
     loop {
-        let (on_thread, to_thread) = (Arc::clone(shared), Arc::clone(&handed_over));
+        let (thread_shared, thread_place) = (Arc::clone(shared), Arc::clone(&handed_over));
         let thread =
             thread::Builder::new().name("http-connection".into()).stack_size(shared.limits.stack_bytes);
         let spawned = thread.spawn(move || {
-            let place = to_thread.lock().unwrap_or_else(PoisonError::into_inner).take();
-            drop(to_thread);
+            let place = thread_place.lock().unwrap_or_else(PoisonError::into_inner).take();
+            drop(thread_place);
             if let Some(place) = place {
-                connection::serve(&place, &on_thread);
+                connection::serve(&place, &thread_shared);
             }
         });
-        let Err(error) = spawned else { return no_thread.is_over() };
-        no_thread.say(&error);
+        let Err(error) = spawned else { return spawn_failures.recovered() };
+        spawn_failures.report(&error);
         if Instant::now() >= until || shared.is_stopping() {
-            return; // the connection is closed without a word
+            return; // closes the connection without a reply
         }
         if let Some(place) = &*handed_over.lock().unwrap_or_else(PoisonError::into_inner) {
-            place.now(Doing::Busy); // it is not its own turn to go
+            place.enter(Activity::Busy); // this connection must not evict itself
         }
-        shared.registry.make_way();
-        thread::sleep(THREAD_ENDS);
+        shared.registry.free_resources();
+        thread::sleep(SPAWN_RETRY);
     }
 }

@@ -1,4 +1,4 @@
-//! Answers on their way out: `tiny_http` writes them, we say when and how far.
+//! Outgoing replies: `tiny_http` formats them, this module decides when and how far they are sent.
 
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
@@ -8,56 +8,56 @@ use tiny_http::{HTTPVersion, Response, StatusCode};
 use super::client_socket::{ClientSocket, Source};
 use crate::message::{Duplex, Header, Sink};
 
-/// Bytes: an answer up to this size leaves in one write; the body of a larger one is not copied behind its head.
-const ONE_WRITE: usize = 16 * 1024;
-/// Bytes: room for a usual head.
-const HEAD: usize = 512;
-/// What we call ourselves, since `tiny_http` would else say its own name.
-const NAME: (&str, &str) = ("Server", "mission-control-runtime");
+/// Bytes: a reply up to this size leaves in one write. The body of a larger one is not copied behind its head.
+const ONE_WRITE_BYTES: usize = 16 * 1024;
+/// Bytes: the buffer for a usual head.
+const HEAD_BYTES: usize = 512;
+/// The `Server` header. Without it `tiny_http` sends its own name.
+const SERVER_HEADER: (&str, &str) = ("Server", "mission-control-runtime");
 
-/// How this client wants to be answered.
+/// How this client expects its reply.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Manner {
     /// `HEAD`: no body.
     pub(super) head_only: bool,
     /// HTTP/1.0: no chunks.
-    pub(super) old: bool,
-    /// Whether the connection goes on afterwards.
+    pub(super) http_1_0: bool,
+    /// Whether the connection continues after the reply.
     pub(super) keep_alive: bool,
 }
 
 impl Manner {
-    /// For a client we do not want to hear from again.
-    pub(super) const LAST: Self = Self { head_only: false, old: false, keep_alive: false };
+    /// For the last reply on a connection.
+    pub(super) const LAST: Self = Self { head_only: false, http_1_0: false, keep_alive: false };
 
-    /// `tiny_http` leaves `Connection` to its own listener, so we put this line in ourselves.
+    /// `tiny_http` leaves the `Connection` header to its own listener, so this adds it.
     fn connection_line(self) -> &'static [u8] {
         match self {
             Self { keep_alive: false, .. } => b"Connection: close\r\n",
-            Self { old: true, .. } => b"Connection: keep-alive\r\n",
+            Self { http_1_0: true, .. } => b"Connection: keep-alive\r\n",
             Self { .. } => b"",
         }
     }
 }
 
-/// Status and headers of an answer.
+/// The status and headers of a reply.
 pub(super) struct ResponseHead {
     pub(super) status: u16,
     pub(super) headers: Vec<Header>,
 }
 
-/// The head of an answer, as `tiny_http` writes it, with what it leaves to its own listener.
+/// The head of a reply as `tiny_http` formats it, with the line that `tiny_http` leaves to its listener.
 ///
-/// It is given no body to copy: that would cost a buffer on every connection's stack, and the body is at hand.
+/// It receives no body to copy: that would cost a buffer on every connection's stack.
 fn head(
     manner: Manner,
     ResponseHead { status, headers }: ResponseHead,
     length: Option<usize>,
-    struck_out: &[u8],
+    removed_line: &[u8],
 ) -> io::Result<Vec<u8>> {
-    let mut head = raw_head(valid(status), headers, length, None)?;
-    if let Some(at) = position(&head, struck_out) {
-        head.drain(at..at + struck_out.len());
+    let mut head = raw_head(valid_status(status), headers, length, None)?;
+    if let Some(at) = position(&head, removed_line) {
+        head.drain(at..at + removed_line.len());
     }
     let line_end = position(&head, b"\r\n").map_or(head.len(), |at| at + 2);
     head.splice(line_end..line_end, manner.connection_line().iter().copied());
@@ -70,15 +70,15 @@ fn raw_head(
     length: Option<usize>,
     upgrade: Option<&str>,
 ) -> io::Result<Vec<u8>> {
-    let response = Response::new(StatusCode(status), with_name(headers), io::empty(), length, None)
-        // By itself `tiny_http` would chunk what is larger than 32 KiB, which old clients cannot read.
+    let response = Response::new(StatusCode(status), with_server_header(headers), io::empty(), length, None)
+        // By default `tiny_http` chunks bodies over 32 KiB, which HTTP/1.0 clients cannot read.
         .with_chunked_threshold(usize::MAX);
-    let mut head = Vec::with_capacity(HEAD);
+    let mut head = Vec::with_capacity(HEAD_BYTES);
     response.raw_print(&mut head, HTTPVersion(1, 1), &[], true, upgrade)?;
     Ok(head)
 }
 
-/// Says that another protocol is spoken from here on.
+/// Announces the switch to another protocol.
 pub(super) fn send_switch(
     wire: &mut ClientSocket<'_>,
     until: Instant,
@@ -88,12 +88,12 @@ pub(super) fn send_switch(
     wire.write_all(&raw_head(101, headers, None, Some(protocol))?, until)
 }
 
-/// Where `part` stands first; nowhere if it is empty.
+/// The first position of `part`, or `None` if `part` is empty.
 fn position(bytes: &[u8], part: &[u8]) -> Option<usize> {
     bytes.windows(part.len().max(1)).position(|window| window == part)
 }
 
-/// Sends a whole answer.
+/// Sends a whole reply.
 pub(super) fn send_whole(
     wire: &mut ClientSocket<'_>,
     until: Instant,
@@ -101,12 +101,12 @@ pub(super) fn send_whole(
     response: ResponseHead,
     body: &[u8],
 ) -> io::Result<()> {
-    // RFC 9110 §8.6: never with 204.
-    let (struck_out, body): (&[u8], &[u8]) =
+    // RFC 9110 §8.6 forbids a length with 204.
+    let (removed_line, body): (&[u8], &[u8]) =
         if response.status == 204 { (b"Content-Length: 0\r\n", b"") } else { (b"", body) };
-    let mut answer = head(manner, response, Some(body.len()), struck_out)?;
+    let mut answer = head(manner, response, Some(body.len()), removed_line)?;
     let body = if manner.head_only { b"" } else { body };
-    if answer.len() + body.len() <= ONE_WRITE {
+    if answer.len() + body.len() <= ONE_WRITE_BYTES {
         answer.extend_from_slice(body);
         return wire.write_all(&answer, until);
     }
@@ -114,27 +114,27 @@ pub(super) fn send_whole(
     wire.write_all(body, until)
 }
 
-/// Sends the head of a stream. It is chunked; for HTTP/1.0 it ends where the connection ends.
+/// Sends the head of a stream. The stream is chunked. For HTTP/1.0 the end of the connection ends it.
 pub(super) fn send_stream_head(
     wire: &mut ClientSocket<'_>,
     until: Instant,
     manner: Manner,
     response: ResponseHead,
 ) -> io::Result<()> {
-    let struck_out: &[u8] = if manner.old { b"Transfer-Encoding: chunked\r\n" } else { b"" };
-    wire.write_all(&head(manner, response, None, struck_out)?, until)
+    let removed_line: &[u8] = if manner.http_1_0 { b"Transfer-Encoding: chunked\r\n" } else { b"" };
+    wire.write_all(&head(manner, response, None, removed_line)?, until)
 }
 
-/// A stream under way.
-pub(super) struct Outflow<'w, 's, F> {
+/// A stream in progress.
+pub(super) struct StreamWriter<'w, 's, F> {
     pub(super) wire: &'w mut ClientSocket<'s>,
     pub(super) write_time: Duration,
     pub(super) chunked: bool,
-    /// Whether the server wants the stream to end.
+    /// Whether the server is stopping, so that the stream should end.
     pub(super) is_stopping: F,
 }
 
-impl<F: Fn() -> bool> Outflow<'_, '_, F> {
+impl<F: Fn() -> bool> StreamWriter<'_, '_, F> {
     /// Ends the stream so that the client knows it is complete.
     pub(super) fn finish(self) -> io::Result<()> {
         let end: &[u8] = if self.chunked { b"0\r\n\r\n" } else { b"" };
@@ -142,11 +142,11 @@ impl<F: Fn() -> bool> Outflow<'_, '_, F> {
     }
 }
 
-impl<F: Fn() -> bool> Sink for Outflow<'_, '_, F> {
+impl<F: Fn() -> bool> Sink for StreamWriter<'_, '_, F> {
     fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
         let until = Instant::now() + self.write_time;
         if bytes.is_empty() {
-            return Ok(()); // an empty chunk would say "the end"
+            return Ok(()); // an empty chunk would end the stream
         }
         if !self.chunked {
             return self.wire.write_all(bytes, until);
@@ -159,29 +159,29 @@ impl<F: Fn() -> bool> Sink for Outflow<'_, '_, F> {
     }
 
     fn is_open(&mut self) -> bool {
-        !(self.is_stopping)() && self.wire.is_heard()
+        !(self.is_stopping)() && self.wire.peer_is_listening()
     }
 }
 
-/// A connection that has left HTTP behind.
-pub(super) struct Exchange<'w, 's, F> {
-    pub(super) outflow: Outflow<'w, 's, F>,
-    /// What had come before we were done with HTTP.
+/// A connection that no longer carries HTTP.
+pub(super) struct SwitchedConnection<'w, 's, F> {
+    pub(super) stream: StreamWriter<'w, 's, F>,
+    /// Bytes received before the switch.
     pub(super) early: Vec<u8>,
     pub(super) idle_time: Duration,
 }
 
-impl<F: Fn() -> bool> Sink for Exchange<'_, '_, F> {
+impl<F: Fn() -> bool> Sink for SwitchedConnection<'_, '_, F> {
     fn send(&mut self, bytes: &[u8]) -> io::Result<()> {
-        self.outflow.send(bytes)
+        self.stream.send(bytes)
     }
 
     fn is_open(&mut self) -> bool {
-        self.outflow.is_open()
+        self.stream.is_open()
     }
 }
 
-impl<F: Fn() -> bool> Duplex for Exchange<'_, '_, F> {
+impl<F: Fn() -> bool> Duplex for SwitchedConnection<'_, '_, F> {
     fn receive(&mut self, into: &mut [u8], longest: Duration) -> io::Result<usize> {
         if !self.early.is_empty() {
             let count = self.early.len().min(into.len());
@@ -189,16 +189,16 @@ impl<F: Fn() -> bool> Duplex for Exchange<'_, '_, F> {
             self.early.drain(..count);
             return Ok(count);
         }
-        self.outflow.wire.read(into, Instant::now() + longest.min(self.idle_time))
+        self.stream.wire.read(into, Instant::now() + longest.min(self.idle_time))
     }
 }
 
-/// 1xx would be no final answer, and above three digits no status.
-fn valid(status: u16) -> u16 {
+/// Replaces an invalid final status by 500: 1xx is not final, and a status has three digits.
+fn valid_status(status: u16) -> u16 {
     if (200..=999).contains(&status) { status } else { 500 }
 }
 
-fn with_name(mut headers: Vec<Header>) -> Vec<Header> {
-    headers.extend(Header::from_bytes(NAME.0, NAME.1));
+fn with_server_header(mut headers: Vec<Header>) -> Vec<Header> {
+    headers.extend(Header::from_bytes(SERVER_HEADER.0, SERVER_HEADER.1));
     headers
 }

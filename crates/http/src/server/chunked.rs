@@ -1,15 +1,15 @@
-//! A chunked body, taken apart while it arrives.
+//! Decodes a chunked body while it arrives.
 
 use super::refusal::Refusal;
 
-/// Hex digits of a chunk size: 4 GiB, beyond every limit, so no sum can overflow.
-const MOST_DIGITS: usize = 8;
-/// Bytes of chunk extensions in one size line; nobody sends any.
-const MOST_EXTENSION: usize = 256;
-/// Bytes of all lines after the last chunk; they are read and dropped.
-const MOST_TRAILER: usize = 4 * 1024;
+/// Maximum hex digits of a chunk size: 4 GiB is beyond every limit, so no sum can overflow.
+const DIGITS_MAX: usize = 8;
+/// Maximum bytes of chunk extensions in one size line. No known client sends any.
+const EXTENSION_BYTES_MAX: usize = 256;
+/// Maximum bytes of all lines after the last chunk. They are read and discarded.
+const TRAILER_BYTES_MAX: usize = 4 * 1024;
 
-/// Where in the body the next byte stands. States only move forward, round and round until `Done`.
+/// The position of the next byte in the body. The states repeat for each chunk until `Done`.
 ///
 /// ```text
 /// Size ─► Extension ─► SizeEnd ─► Data ─► DataReturn ─► DataEnd ─► Size …
@@ -30,20 +30,20 @@ enum State {
     Done,
 }
 
-/// Takes a chunked body apart, within a limit.
+/// The decoder of one chunked body with a size limit.
 #[derive(Debug)]
 pub(super) struct Chunks {
     state: State,
-    /// Bytes of the present chunk still to come.
+    /// Bytes of the present chunk that have not arrived yet.
     left: usize,
-    /// Bytes the body may still grow by, the present chunk already taken off.
+    /// Bytes by which the body may still grow, after the present chunk.
     allowance: usize,
     extension: usize,
     trailer: usize,
 }
 
 impl Chunks {
-    /// A body of at most `limit` bytes.
+    /// Accepts a body of at most `limit` bytes.
     pub(super) fn new(limit: usize) -> Self {
         Self { state: State::Size { digits: 0 }, left: 0, allowance: limit, extension: 0, trailer: 0 }
     }
@@ -53,7 +53,7 @@ impl Chunks {
         self.state == State::Done
     }
 
-    /// Moves data from `input` to `body`, up to the end of the one or of the other; says how much was taken.
+    /// Moves data from `input` to `body` until the input or the body ends. Returns the number of bytes taken.
     pub(super) fn push(&mut self, input: &[u8], body: &mut Vec<u8>) -> Result<usize, Refusal> {
         let mut at = 0;
         while at < input.len() && !self.done() {
@@ -75,7 +75,7 @@ impl Chunks {
 
     fn step(&mut self, byte: u8) -> Result<State, Refusal> {
         match (self.state, byte) {
-            (State::Size { digits }, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') if digits < MOST_DIGITS => {
+            (State::Size { digits }, b'0'..=b'9' | b'a'..=b'f' | b'A'..=b'F') if digits < DIGITS_MAX => {
                 let digit = char::from(byte).to_digit(16).ok_or(Refusal::ChunkSize)?;
                 self.left = self.left * 16 + digit as usize;
                 Ok(State::Size { digits: digits + 1 })
@@ -85,7 +85,7 @@ impl Chunks {
                 Ok(State::Extension)
             }
             (State::Size { digits: 1.. } | State::Extension, b'\r') => Ok(State::SizeEnd),
-            (State::Extension, b'\t' | b' '..=b'~') if self.extension < MOST_EXTENSION => {
+            (State::Extension, b'\t' | b' '..=b'~') if self.extension < EXTENSION_BYTES_MAX => {
                 self.extension += 1;
                 Ok(State::Extension)
             }
@@ -98,7 +98,7 @@ impl Chunks {
 
             (State::DataReturn, b'\r') => Ok(State::DataEnd),
             (State::DataEnd, b'\n') => Ok(State::Size { digits: 0 }),
-            // Of `Data` and `Done` nobody asks: `push` copies data itself and stops at the end.
+            // `push` handles `Data` itself and stops at `Done`, so neither state gets here.
             (State::DataReturn | State::DataEnd | State::Data | State::Done, _) => Err(Refusal::ChunkEnd),
 
             (State::LineStart, b'\r') => Ok(State::LastEnd),
@@ -106,7 +106,7 @@ impl Chunks {
             (State::TrailerEnd, b'\n') => Ok(State::LineStart),
             (State::LastEnd, b'\n') => Ok(State::Done),
             (State::LineStart | State::Trailer, b'\t' | b' '..=b'~' | 128..)
-                if self.trailer < MOST_TRAILER =>
+                if self.trailer < TRAILER_BYTES_MAX =>
             {
                 self.trailer += 1;
                 Ok(State::Trailer)
@@ -126,10 +126,10 @@ mod tests {
 
     const LIMIT: usize = 20;
 
-    /// A body and how much of the input is left after it; nothing if it is incomplete.
+    /// A body and the length of the input after it, or `None` if the body is incomplete.
     type Found<B> = Result<Option<(B, usize)>, Refusal>;
 
-    /// What comes of this input, fed in pieces of `step` bytes.
+    /// Decodes this input in pieces of `step` bytes.
     fn read(input: &[u8], step: usize) -> Found<Vec<u8>> {
         let (mut chunks, mut body, mut at) = (Chunks::new(LIMIT), Vec::new(), 0);
         for piece in input.chunks(step) {
@@ -139,7 +139,7 @@ mod tests {
     }
 
     #[test]
-    fn chunk_framing_is_read_to_the_letter() {
+    fn decodes_chunk_framing_strictly() {
         let long = |count: usize| "x".repeat(count);
         let rows: [(String, Found<&str>); 29] = [
             ("0\r\n\r\n".into(), Ok(Some(("", 0)))),
@@ -182,7 +182,7 @@ mod tests {
 
     proptest! {
         #[test]
-        fn arbitrary_bytes_neither_panic_nor_outgrow_the_limit(
+        fn arbitrary_bytes_neither_panic_nor_exceed_the_limit(
             input in prop::collection::vec(prop::sample::select(b"0123fF;\r\n\r\nab \x00".to_vec()), 0..200),
             step in 1_usize..50,
         ) {
@@ -190,11 +190,11 @@ mod tests {
             if let Ok(Some((body, _))) = &whole {
                 prop_assert!(body.len() <= LIMIT);
             }
-            prop_assert_eq!(read(&input, step), whole, "pieces do not matter");
+            prop_assert_eq!(read(&input, step), whole, "fragmentation does not matter");
         }
 
         #[test]
-        fn what_is_chunked_comes_out_again(body in prop::collection::vec(any::<u8>(), 1..=LIMIT), size in 1_usize..9) {
+        fn decodes_every_chunked_body(body in prop::collection::vec(any::<u8>(), 1..=LIMIT), size in 1_usize..9) {
             let mut wire = Vec::new();
             for piece in body.chunks(size) {
                 wire.extend_from_slice(format!("{:X}\r\n", piece.len()).as_bytes());

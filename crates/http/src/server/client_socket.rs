@@ -1,7 +1,7 @@
-//! A client's socket, with deadlines instead of time-outs.
+//! A client's socket with deadlines instead of timeouts.
 //!
-//! A time-out per call is beaten by one byte per interval; a deadline is not. The kernel only knows time-outs, so
-//! before each call it is told what is left.
+//! One byte per interval defeats a timeout per call, but not a deadline. The kernel has only timeouts, so each call sets
+//! the timeout to the time left.
 
 use std::io::{self, ErrorKind, Read, Write};
 use std::net::{Shutdown, TcpStream};
@@ -9,25 +9,25 @@ use std::time::{Duration, Instant};
 
 use super::registry::Place;
 
-/// Where a client's bytes come from, and where it is told to go on.
+/// The source of a client's bytes, and the sink of interim replies.
 pub(super) trait Source {
-    /// Takes in what is there, waiting until `until` for it. Nothing means that nothing will come any more.
+    /// Reads available bytes and waits until `until` for them. Zero bytes mean that no more will come.
     fn read(&mut self, into: &mut [u8], until: Instant) -> io::Result<usize>;
 
-    /// Writes all of it; what is small, before `until`.
+    /// Writes all bytes; a small reply, before `until`.
     fn write_all(&mut self, bytes: &[u8], until: Instant) -> io::Result<()>;
 }
 
-/// A time-out that is off by less than this is left as it is: in the usual case (the request is there, the answer
-/// fits) no call but one `read` and one `write` is made.
+/// A timeout that differs by less than this stays set. In the usual case (the request is there, the reply fits) a
+/// request needs one `read`, one `write` and no other call.
 const CLOSE_ENOUGH: Duration = Duration::from_millis(10);
-/// The kernel takes zero for "for ever".
-const SHORTEST: Duration = Duration::from_millis(1);
+/// The kernel treats zero as no timeout.
+const TIMEOUT_MIN: Duration = Duration::from_millis(1);
 
-/// Bytes written at once, at most: a client that takes them has made progress.
-const PIECE: usize = 64 * 1024;
+/// Maximum bytes of one write. A client that takes them has made progress.
+const PIECE_BYTES: usize = 64 * 1024;
 
-/// One client's socket. Only its own thread reads and writes here; others may shut the socket down.
+/// One client's socket. Only its own thread reads and writes it. Other threads may shut it down.
 pub(super) struct ClientSocket<'a> {
     place: &'a Place,
     stream: &'a TcpStream,
@@ -40,9 +40,9 @@ impl<'a> ClientSocket<'a> {
         Self { place, stream: place.stream(), read_timeout: Duration::ZERO, write_timeout: Duration::ZERO }
     }
 
-    /// Whether the client still listens: it has neither hung up nor stopped sending for good. Never waits.
-    pub(super) fn is_heard(&mut self) -> bool {
-        // Only this thread reads and writes, so nobody meets the socket while it does not wait.
+    /// Whether the client still listens: it has neither disconnected nor shut down its sending side. Never blocks.
+    pub(super) fn peer_is_listening(&mut self) -> bool {
+        // Only this thread reads and writes the socket, so no other call sees it in non-blocking mode.
         if self.stream.set_nonblocking(true).is_err() {
             return false;
         }
@@ -52,18 +52,18 @@ impl<'a> ClientSocket<'a> {
         }
         match next {
             Ok(bytes) => bytes > 0,
-            Err(error) => is_pause(&error),
+            Err(error) => is_timeout_or_signal(&error),
         }
     }
 
-    /// Says that no more will be sent.
-    pub(super) fn hang_up(&mut self) -> io::Result<()> {
+    /// Shuts down the sending side.
+    pub(super) fn shut_down_sending(&mut self) -> io::Result<()> {
         self.stream.shutdown(Shutdown::Write)
     }
 }
 
 impl Source for ClientSocket<'_> {
-    /// Reads what is there, waiting until `until` for it. Nothing means that nothing will come any more.
+    /// Reads available bytes and waits until `until` for them. Zero bytes mean that no more will come.
     fn read(&mut self, into: &mut [u8], until: Instant) -> io::Result<usize> {
         loop {
             let left = time_left(until)?;
@@ -72,19 +72,19 @@ impl Source for ClientSocket<'_> {
                 self.read_timeout = left;
             }
             match (&mut &*self.stream).read(into) {
-                Err(error) if is_pause(&error) => {}
+                Err(error) if is_timeout_or_signal(&error) => {}
                 done => return done,
             }
         }
     }
 
-    /// Writes all of it. The first piece must be taken before `until`, and each other one in as much time: a slow client
-    /// that takes one piece after the other gets all of a large answer.
+    /// Writes all bytes. The first piece must leave before `until`, and each further piece has the same time. A slow
+    /// client that takes one piece after another thus receives all of a large reply.
     fn write_all(&mut self, bytes: &[u8], until: Instant) -> io::Result<()> {
-        let longest = time_left(until)?;
-        self.write_piece(&bytes[..bytes.len().min(PIECE)], until)?;
-        for piece in bytes.get(PIECE..).unwrap_or_default().chunks(PIECE) {
-            self.write_piece(piece, Instant::now() + longest)?;
+        let piece_time = time_left(until)?;
+        self.write_piece(&bytes[..bytes.len().min(PIECE_BYTES)], until)?;
+        for piece in bytes.get(PIECE_BYTES..).unwrap_or_default().chunks(PIECE_BYTES) {
+            self.write_piece(piece, Instant::now() + piece_time)?;
         }
         Ok(())
     }
@@ -101,7 +101,7 @@ impl ClientSocket<'_> {
             match self.place.while_sending(|| (&mut &*self.stream).write(bytes)) {
                 Ok(0) => return Err(ErrorKind::WriteZero.into()),
                 Ok(written) => bytes = &bytes[written..],
-                Err(error) if is_pause(&error) => {}
+                Err(error) if is_timeout_or_signal(&error) => {}
                 Err(error) => return Err(error),
             }
         }
@@ -111,10 +111,10 @@ impl ClientSocket<'_> {
 
 fn time_left(until: Instant) -> io::Result<Duration> {
     let left = until.saturating_duration_since(Instant::now());
-    if left.is_zero() { Err(ErrorKind::TimedOut.into()) } else { Ok(left.max(SHORTEST)) }
+    if left.is_zero() { Err(ErrorKind::TimedOut.into()) } else { Ok(left.max(TIMEOUT_MIN)) }
 }
 
-/// The kernel's time-out (Linux says `WouldBlock`) or a signal: go round and see what time it is.
-fn is_pause(error: &io::Error) -> bool {
+/// Whether the call ended by the kernel's timeout (`WouldBlock` on Linux) or a signal: the caller checks its deadline.
+fn is_timeout_or_signal(error: &io::Error) -> bool {
     matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut | ErrorKind::Interrupted)
 }

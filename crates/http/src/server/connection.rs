@@ -1,4 +1,4 @@
-//! One connection, from its first byte to its last: read a request, answer it, and again.
+//! One connection from its first byte to its last: reads a request, answers it, and repeats.
 
 use std::io::{self, ErrorKind};
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -8,26 +8,28 @@ use std::time::Instant;
 
 use log::{debug, error};
 
-use super::answer::{Exchange, Manner, Outflow, ResponseHead, send_stream_head, send_switch, send_whole};
+use super::answer::{
+    Manner, ResponseHead, StreamWriter, SwitchedConnection, send_stream_head, send_switch, send_whole,
+};
 use super::client_socket::{ClientSocket, Source};
 use super::intake::{Denial, End, Intake};
 use super::pipelining::PipelineSlot;
 use super::refusal::Refusal;
-use super::registry::{Doing, Place};
+use super::registry::{Activity, Place};
 use super::{Refusals, Shared};
 use crate::message::{Body, Bytes, Header, Reply, Request, Streamer, Talker};
 
-/// Bytes of unwanted input taken in after the last answer, so that the client can read it.
+/// Maximum bytes read and discarded after the last reply, so that the client can read that reply.
 const LINGER_BYTES: usize = 256 * 1024;
 
-/// A connection, with what has come from it so far.
+/// A connection with the bytes received so far.
 struct Connection<'a> {
     place: &'a Place,
     shared: &'a Shared,
     intake: Intake<'a, ClientSocket<'a>>,
 }
 
-/// Serves a connection until one side has had enough.
+/// Serves a connection until one side ends it.
 pub(super) fn serve(place: &Place, shared: &Shared) {
     let intake = Intake::new(ClientSocket::new(place), &shared.limits);
     let mut connection = Connection { place, shared, intake };
@@ -36,10 +38,10 @@ pub(super) fn serve(place: &Place, shared: &Shared) {
         if !connection.wait() {
             break;
         }
-        place.now(Doing::Reading);
+        place.enter(Activity::Reading);
         let sent = match connection.reply(pipelined) {
             Ok((reply, manner, turn)) => {
-                // A stream lasts, and nothing that its client pipelines behind it is handled meanwhile.
+                // A stream may last long. The client's further pipelined requests are not handled meanwhile.
                 let _turn = turn.filter(|_| reply.body().is_some());
                 connection.answer(reply, manner)
             }
@@ -50,46 +52,46 @@ pub(super) fn serve(place: &Place, shared: &Shared) {
         match sent {
             Ok(true) => {}
             Ok(false) => return connection.linger(),
-            Err(error) => return debug!("answer to {} not sent: {error}", place.peer),
+            Err(error) => return debug!("reply not sent: {error}; peer={}", place.peer),
         }
     }
     if place.is_reserved() {
-        // A client that has said nothing yet; it is told to come again.
+        // The client has sent nothing yet. It may retry later.
         connection.refuse(Refusal::Full);
     }
 }
 
-/// Decides by the head alone whether the request is let in. In the reserve only reserved paths are.
+/// Decides from the head alone whether the request is admitted. The reserve admits only reserved paths.
 fn admit(place: &Place, shared: &Shared, request: &Request) -> Result<(), Denial> {
     if place.is_reserved() && !shared.limits.reserved_paths.contains(&&*request.path()) {
         return Err(Denial::Refused(Refusal::Full));
     }
-    place.now(Doing::Busy);
+    place.enter(Activity::Busy);
     let decide = || (shared.admission)(request);
     let panicked = |_| {
-        error!("the admission of {} {} panicked", request.method(), request.path());
+        error!("admission check panicked: {} {}", request.method(), request.path());
         Some((shared.refusals)(500, "Internal server error"))
     };
     let denied = catch_unwind(AssertUnwindSafe(decide)).unwrap_or_else(panicked);
-    place.now(Doing::Reading);
+    place.enter(Activity::Reading);
     denied.map_or(Ok(()), |reply| Err(Denial::Answered(Box::new(reply))))
 }
 
-/// Runs the handler; a panic in it is an answer too.
+/// Runs the handler. A panic becomes a 500 reply.
 fn handle(shared: &Shared, request: Request) -> Reply {
     let what = format_args!("{} {}", request.method(), request.path()).to_string();
     shared.panics().catch("http-connection", || (shared.handler)(request)).unwrap_or_else(|| {
-        error!("the handler of {what} panicked");
+        error!("request handler panicked: {what}");
         (shared.refusals)(500, "Internal server error")
     })
 }
 
 impl<'a> Connection<'a> {
-    /// Waits until a request begins; says whether one does. Most of a connection's life is spent here, so this stands
-    /// as high on the stack as it can.
+    /// Waits for the next request and returns whether one arrives. A connection spends most of its life here, so this
+    /// runs with as little stack as possible.
     fn wait(&mut self) -> bool {
         if self.intake.is_empty() {
-            self.place.now(Doing::Idle);
+            self.place.enter(Activity::Idle);
             let limits = &self.shared.limits;
             let reserved = self.place.is_reserved();
             return self.intake.wait_for_first_byte(if reserved {
@@ -101,27 +103,27 @@ impl<'a> Connection<'a> {
         true
     }
 
-    /// Reads the next request and makes its answer; one that was pipelined waits for its turn first.
-    #[inline(never)] // or an idle connection would keep its piece of stack
+    /// Reads the next request and makes its reply. A pipelined request waits for a slot first.
+    #[inline(never)] // inlined, its stack would stay with every idle connection
     fn reply(&mut self, pipelined: bool) -> Result<(Reply, Manner, Option<PipelineSlot<'a>>), End> {
         let (place, shared) = (self.place, self.shared);
         let (request, manner, share) =
             self.intake.request(place.peer, |request| admit(place, shared, request))?;
         let turn = if pipelined { Some(shared.turns.take(place).ok_or(End::Gone)?) } else { None };
-        place.now(Doing::Busy);
+        place.enter(Activity::Busy);
         let reply = handle(shared, request);
         drop(share);
         Ok((reply, manner, turn))
     }
 
-    /// Sends the answer; says whether the connection goes on.
+    /// Sends the reply. Returns whether the connection continues.
     fn answer(&mut self, reply: Reply, mut manner: Manner) -> io::Result<bool> {
         let until = Instant::now() + self.shared.limits.write_time;
         manner.keep_alive &=
-            !self.place.is_leaving() && !self.place.is_reserved() && !self.shared.is_stopping();
+            !self.place.is_evicted() && !self.place.is_reserved() && !self.shared.is_stopping();
         match reply.into_parts() {
             (status, headers, Body::Whole(bytes)) => {
-                let Some(_queued) = Queued::claim(self.shared, &bytes) else { return self.unread() };
+                let Some(_queued) = QueuedReply::claim(self.shared, &bytes) else { return self.unread() };
                 let response = ResponseHead { status, headers };
                 send_whole(&mut self.intake.source, until, manner, response, bytes.as_ref())?;
             }
@@ -139,18 +141,18 @@ impl<'a> Connection<'a> {
         Ok(manner.keep_alive)
     }
 
-    /// Says that too many answers wait for their clients.
-    #[inline(never)] // or every answer would need its piece of stack
+    /// Refuses: too many replies wait for their clients.
+    #[inline(never)] // inlined, its stack would add to every reply
     fn unread(&mut self) -> io::Result<bool> {
         let until = Instant::now() + self.shared.limits.linger_time;
         send_refusal(&mut self.intake.source, until, self.shared.refusals, Refusal::Unread)?;
         Ok(false)
     }
 
-    /// Sends an answer that is made while it is sent.
-    #[inline(never)] // or every answer would need its piece of stack
+    /// Sends a reply while it is written.
+    #[inline(never)] // inlined, its stack would add to every reply
     fn stream(&mut self, write: Streamer, mut manner: Manner, response: ResponseHead) -> io::Result<bool> {
-        manner.keep_alive &= !manner.old;
+        manner.keep_alive &= !manner.http_1_0;
         send_stream_head(
             &mut self.intake.source,
             Instant::now() + self.shared.limits.write_time,
@@ -158,15 +160,15 @@ impl<'a> Connection<'a> {
             response,
         )?;
         if !manner.head_only {
-            let mut outflow = outflow(&mut self.intake.source, self.shared, !manner.old);
-            unpanicked(|| write(&mut outflow))?;
-            outflow.finish()?;
+            let mut stream_writer = stream_writer(&mut self.intake.source, self.shared, !manner.http_1_0);
+            run_writer(|| write(&mut stream_writer))?;
+            stream_writer.finish()?;
         }
         Ok(manner.keep_alive)
     }
 
-    /// Leaves HTTP behind, if the client can.
-    #[inline(never)] // or every answer would need its piece of stack
+    /// Switches to another protocol, if the client can.
+    #[inline(never)] // inlined, its stack would add to every reply
     fn switch(
         &mut self,
         protocol: &str,
@@ -174,7 +176,7 @@ impl<'a> Connection<'a> {
         talk: Talker,
         manner: Manner,
     ) -> io::Result<bool> {
-        if manner.old || manner.head_only {
+        if manner.http_1_0 || manner.head_only {
             let why = "this client cannot switch to another protocol";
             return self.answer((self.shared.refusals)(400, why), manner);
         }
@@ -184,38 +186,40 @@ impl<'a> Connection<'a> {
     }
 
     fn talk(&mut self, talk: Talker) -> io::Result<()> {
-        let early = self.intake.rest();
-        let outflow = outflow(&mut self.intake.source, self.shared, false);
-        let mut exchange = Exchange { outflow, early, idle_time: self.shared.limits.idle_time };
-        unpanicked(|| talk(&mut exchange))
+        let early = self.intake.take_input();
+        let stream_writer = stream_writer(&mut self.intake.source, self.shared, false);
+        let mut exchange =
+            SwitchedConnection { stream: stream_writer, early, idle_time: self.shared.limits.idle_time };
+        run_writer(|| talk(&mut exchange))
     }
 
     fn refuse(mut self, refusal: Refusal) {
-        debug!("refused {}: {}", self.place.peer, refusal.explain());
+        debug!("request refused: {1}; peer={0}", self.place.peer, refusal.explain());
         let until = Instant::now() + self.shared.limits.write_time;
         if send_refusal(&mut self.intake.source, until, self.shared.refusals, refusal).is_ok() {
             self.linger();
         }
     }
 
-    /// Waits a moment for the client to hang up: closing with unread input would reset the connection and take
-    /// our last answer with it. Whoever lingers goes first when places are short.
+    /// Waits briefly for the client to close. Closing with unread input would reset the connection and discard the last
+    /// reply. A lingering connection is the first to be evicted.
     fn linger(mut self) {
-        self.intake.rest();
-        self.place.is_spent();
+        self.intake.take_input();
+        self.place.mark_finished();
         drain(&mut self.intake.source, Instant::now() + self.shared.limits.linger_time);
     }
 }
 
-/// The bytes of one answer among those that wait for their clients, until dropped.
-struct Queued<'a> {
+/// One reply's bytes in the count of bytes that wait for clients, until dropped.
+struct QueuedReply<'a> {
     all: &'a AtomicUsize,
     bytes: usize,
 }
 
-impl<'a> Queued<'a> {
-    /// Adds the answer to them. Nothing if too many wait. Peers that do not take their answers are cut off first; a lone answer always passes.
-    #[inline(never)] // or every answer would need its piece of stack
+impl<'a> QueuedReply<'a> {
+    /// Adds a reply's bytes to the count, or returns `None` if too many wait. Peers that do not take their replies are
+    /// cut off first. A single reply always passes.
+    #[inline(never)] // inlined, its stack would add to every reply
     fn claim(shared: &'a Shared, body: &Bytes) -> Option<Self> {
         let bytes = if matches!(body, Bytes::Static(_)) { 0 } else { body.as_ref().len() };
         let (all, most) = (&shared.answers, shared.limits.answer_bytes);
@@ -231,25 +235,25 @@ impl<'a> Queued<'a> {
     }
 }
 
-impl Drop for Queued<'_> {
+impl Drop for QueuedReply<'_> {
     fn drop(&mut self) {
         self.all.fetch_sub(self.bytes, Ordering::AcqRel);
     }
 }
 
-fn outflow<'w, 's>(
+fn stream_writer<'w, 's>(
     wire: &'w mut ClientSocket<'s>,
     shared: &'w Shared,
     chunked: bool,
-) -> Outflow<'w, 's, impl Fn() -> bool + use<'w>> {
-    Outflow { wire, write_time: shared.limits.write_time, chunked, is_stopping: || shared.is_stopping() }
+) -> StreamWriter<'w, 's, impl Fn() -> bool + use<'w>> {
+    StreamWriter { wire, write_time: shared.limits.write_time, chunked, is_stopping: || shared.is_stopping() }
 }
 
-/// What a handler writes by itself; a panic in it cuts it off.
-fn unpanicked(write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
+/// Runs the writer of a stream. A panic in it cuts the stream off.
+fn run_writer(write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     catch_unwind(AssertUnwindSafe(write)).unwrap_or_else(|_| {
-        error!("a stream's writer panicked");
-        Err(io::Error::other("its writer panicked"))
+        error!("stream writer panicked");
+        Err(io::Error::other("stream writer panicked"))
     })
 }
 
@@ -269,12 +273,12 @@ fn send_refusal(
 }
 
 fn drain(wire: &mut ClientSocket<'_>, until: Instant) {
-    let (mut scrap, mut left) = (vec![0; 4096], LINGER_BYTES);
-    if wire.hang_up().is_err() {
+    let (mut discarded, mut left) = (vec![0; 4096], LINGER_BYTES);
+    if wire.shut_down_sending().is_err() {
         return;
     }
     while left > 0 {
-        match wire.read(&mut scrap, until) {
+        match wire.read(&mut discarded, until) {
             Ok(read @ 1..) => left = left.saturating_sub(read),
             Ok(0) | Err(_) => return,
         }

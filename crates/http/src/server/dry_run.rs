@@ -1,4 +1,4 @@
-//! What the server takes bytes for, without a server: no socket, no handler, no waiting.
+//! Parses bytes as the server would, without a server: no socket, no handler, no waiting.
 
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
@@ -9,40 +9,40 @@ use super::intake::{End, Intake};
 use super::limits::ServerLimits;
 use crate::message::Request;
 
-/// Where the requests come from.
-const NOBODY: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
+/// The peer of every parsed request.
+const NO_PEER: SocketAddr = SocketAddr::new(IpAddr::V4(Ipv4Addr::UNSPECIFIED), 0);
 
-/// What the bytes of one connection come to.
+/// The result of parsing the bytes of one connection.
 #[derive(Debug)]
 pub struct DryRun {
-    /// The requests that would be answered, in order.
+    /// The requests the server would answer, in order.
     pub requests: Vec<Request>,
-    /// What ends the connection.
+    /// Why the connection ends.
     pub end: Ending,
 }
 
-/// What ends a connection.
+/// Why a connection ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Ending {
-    /// Nothing more comes, perhaps in the middle of a request.
-    Over,
-    /// The last request was to be the last: what follows is not looked at.
-    Asked,
-    /// What follows is refused, with this status and this sentence, and nothing behind it is looked at.
+    /// The client disconnects, possibly in the middle of a request.
+    Disconnected,
+    /// The last request closes the connection. The following bytes are not parsed.
+    ClosedByRequest,
+    /// The server refuses the next bytes with this status and sentence, and parses nothing after them.
     Refused(u16, &'static str),
 }
 
-/// What a server with these limits makes of a client that sends these pieces and hangs up.
-pub fn rehearse<'p>(pieces: impl IntoIterator<Item = &'p [u8]>, limits: &ServerLimits) -> DryRun {
+/// Parses these pieces as a server with these limits does when the client sends them and disconnects.
+pub fn dry_run<'p>(pieces: impl IntoIterator<Item = &'p [u8]>, limits: &ServerLimits) -> DryRun {
     let mut intake = Intake::new(Pieces { rest: &[], more: pieces.into_iter() }, limits);
     let mut requests = Vec::new();
-    let mut end = Ending::Over;
+    let mut end = Ending::Disconnected;
     while !intake.is_empty() || intake.wait_for_first_byte(limits.idle_time) {
-        match intake.request(NOBODY, |_| Ok(())) {
+        match intake.request(NO_PEER, |_| Ok(())) {
             Ok((request, manner, _share)) => {
                 requests.push(request);
                 if !manner.keep_alive {
-                    end = Ending::Asked;
+                    end = Ending::ClosedByRequest;
                     break;
                 }
             }
@@ -56,7 +56,7 @@ pub fn rehearse<'p>(pieces: impl IntoIterator<Item = &'p [u8]>, limits: &ServerL
     DryRun { requests, end }
 }
 
-/// Pieces as they come, one with each read.
+/// The pieces of input, one per read.
 struct Pieces<'p, I> {
     rest: &'p [u8],
     more: I,

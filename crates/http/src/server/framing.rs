@@ -1,34 +1,34 @@
-//! Where a request ends: decided from its head alone, strictly.
+//! Decides strictly, from the head alone, where a request ends.
 //!
-//! Two readers who disagree about the end of a request can be played against each other (request smuggling), so
-//! whatever could be read in two ways is refused. Nothing here touches a socket.
+//! An attacker can exploit two parsers that disagree about the end of a request (request smuggling). Every ambiguous
+//! request is therefore refused. Nothing here uses a socket.
 
 use super::limits::ServerLimits;
 use super::refusal::Refusal;
 use crate::message::{Header, Method, Request, is_scheme};
 
-/// Header lines of one request; browsers send some twenty.
-pub(super) const MOST_HEADERS: usize = 64;
+/// Maximum header lines of one request. Browsers send about twenty.
+pub(super) const HEADERS_MAX: usize = 64;
 
-/// Looks for the end of a head while it arrives, each byte once.
+/// Finds the end of a head while it arrives. It looks at each byte once.
 #[derive(Debug, Default)]
 pub(super) struct HeadScan {
     seen: usize,
-    /// Where the request line begins: empty lines before it are forgiven (RFC 9112 §2.2).
+    /// Where the request line begins. Empty lines before it are ignored (RFC 9112 §2.2).
     start: usize,
 }
 
-/// A head that can be trusted.
+/// A checked head.
 #[derive(Debug)]
 pub(super) struct RequestHead {
-    /// Method, target, headers; the body is still to come.
+    /// Method, target and headers. The body follows later.
     pub(super) request: Request,
     /// What follows the head.
     pub(super) body: BodyFraming,
-    /// Whether the client wants to send another request after this one.
+    /// Whether the client expects to send another request on this connection.
     pub(super) keep_alive: bool,
-    /// HTTP/1.0: no chunks, and kept alive only on request.
-    pub(super) old: bool,
+    /// HTTP/1.0: no chunks, and keep-alive only on request.
+    pub(super) http_1_0: bool,
     /// Whether the client waits for `100 Continue` before it sends the body.
     pub(super) expects_continue: bool,
 }
@@ -36,7 +36,7 @@ pub(super) struct RequestHead {
 /// How the end of the body is found.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum BodyFraming {
-    /// There is none.
+    /// The request has no body.
     Empty,
     /// This many bytes.
     Length(usize),
@@ -45,7 +45,7 @@ pub(super) enum BodyFraming {
 }
 
 impl HeadScan {
-    /// Looks at what has arrived since the last time. `Some(n)`: the head is the first `n` bytes.
+    /// Looks at the bytes since the last call. `Some(n)`: the first `n` bytes are the head.
     pub(super) fn advance(&mut self, bytes: &[u8], limits: &ServerLimits) -> Result<Option<usize>, Refusal> {
         while let Some(&byte) = bytes.get(self.seen) {
             let before = self.seen.checked_sub(1).and_then(|at| bytes.get(at)).copied();
@@ -73,10 +73,10 @@ impl HeadScan {
     }
 }
 
-/// Reads a whole head, as found by [`HeadScan`].
+/// Parses the whole head that [`HeadScan`] found.
 pub(super) fn read_head(bytes: &[u8], limits: &ServerLimits) -> Result<RequestHead, Refusal> {
-    // Not on the stack: an idle connection keeps every page of its stack that was ever touched.
-    let mut headers = Box::new_uninit_slice(MOST_HEADERS);
+    // On the heap: an idle connection keeps every stack page it has touched.
+    let mut headers = Box::new_uninit_slice(HEADERS_MAX);
     let mut parsed = httparse::Request::new(&mut []);
     match parsed.parse_with_uninit_headers(bytes, &mut headers) {
         Ok(httparse::Status::Complete(_)) => {}
@@ -86,24 +86,24 @@ pub(super) fn read_head(bytes: &[u8], limits: &ServerLimits) -> Result<RequestHe
     let (Some(method), Some(target), Some(minor)) = (parsed.method, parsed.path, parsed.version) else {
         return Err(Refusal::RequestLine);
     };
-    let old = minor == 0;
+    let http_1_0 = minor == 0;
     if method == "CONNECT" {
         return Err(Refusal::Tunnel);
     }
     check_target(method, target, limits)?;
-    check_host(parsed.headers, old)?;
-    let body = body_framing(parsed.headers, old)?;
-    let expects_continue = expectation(parsed.headers, old)?;
-    let keep_alive = keep_alive(parsed.headers, old);
+    check_host(parsed.headers, http_1_0)?;
+    let body = body_framing(parsed.headers, http_1_0)?;
+    let expects_continue = expectation(parsed.headers, http_1_0)?;
+    let keep_alive = keep_alive(parsed.headers, http_1_0);
 
     let method: Method = method.parse().map_err(|()| Refusal::RequestLine)?;
     let lines: Result<Vec<Header>, Refusal> = parsed.headers.iter().map(header_line).collect();
     let request = Request::new(method, target).with_headers(lines?);
-    Ok(RequestHead { request, body, keep_alive, old, expects_continue })
+    Ok(RequestHead { request, body, keep_alive, http_1_0, expects_continue })
 }
 
-/// A header line as `tiny_http` has words for it: ASCII. Another byte in a value becomes `?`: a stray cookie of
-/// another page of the same host must not make ours unreachable, nor may such a byte hide that a name was sent.
+/// Converts a header line to `tiny_http`'s type, which is ASCII only. Other bytes become `?`: a stray cookie of another
+/// page on the host must not make this service unreachable. Nor may such a byte hide that the header was sent.
 fn header_line(header: &httparse::Header<'_>) -> Result<Header, Refusal> {
     let ascii = |&byte: &u8| if byte.is_ascii() { byte } else { b'?' };
     let value: Vec<u8> = header.value.iter().map(ascii).collect();
@@ -122,7 +122,7 @@ fn refusal_of(error: httparse::Error, bytes: &[u8]) -> Refusal {
     }
 }
 
-/// Whether the request line has three words and the last is HTTP, if not ours: `HTTP/2.0`.
+/// Whether the request line has three words and ends with another HTTP version, such as `HTTP/2.0`.
 fn ends_with_a_version(bytes: &[u8]) -> bool {
     let mut lines = bytes.split(|&byte| byte == b'\n').map(<[u8]>::trim_ascii);
     let line = lines.find(|line| !line.is_empty()).unwrap_or_default();
@@ -147,18 +147,18 @@ fn check_target(method: &str, target: &str, limits: &ServerLimits) -> Result<(),
     }
 }
 
-/// HTTP/1.1 demands exactly one `Host`; it may be empty. HTTP/1.0 may do without.
-fn check_host(headers: &[httparse::Header<'_>], old: bool) -> Result<(), Refusal> {
+/// Checks `Host`: HTTP/1.1 requires exactly one, which may be empty. HTTP/1.0 may omit it.
+fn check_host(headers: &[httparse::Header<'_>], http_1_0: bool) -> Result<(), Refusal> {
     let is_host_byte = |byte: &u8| byte.is_ascii_graphic() && !b",/?#@\\<>\"".contains(byte);
     let mut hosts = values(headers, "host");
     match (hosts.next(), hosts.next()) {
         (Some(host), None) if host.iter().all(is_host_byte) => Ok(()),
-        (None, _) if old => Ok(()),
+        (None, _) if http_1_0 => Ok(()),
         _ => Err(Refusal::Host),
     }
 }
 
-fn body_framing(headers: &[httparse::Header<'_>], old: bool) -> Result<BodyFraming, Refusal> {
+fn body_framing(headers: &[httparse::Header<'_>], http_1_0: bool) -> Result<BodyFraming, Refusal> {
     let mut lengths = values(headers, "content-length");
     let mut codings = values(headers, "transfer-encoding");
     match (lengths.next(), codings.next()) {
@@ -173,41 +173,41 @@ fn body_framing(headers: &[httparse::Header<'_>], old: bool) -> Result<BodyFrami
                 length => Ok(BodyFraming::Length(length)),
             }
         }
-        (None, Some(_)) if old => Err(Refusal::CodingTooNew),
+        (None, Some(_)) if http_1_0 => Err(Refusal::CodingTooNew),
         (None, Some(_)) if codings.next().is_some() => Err(Refusal::CodingTwice),
         (None, Some(coding)) if coding.eq_ignore_ascii_case(b"chunked") => Ok(BodyFraming::Chunked),
         (None, Some(_)) => Err(Refusal::Coding),
     }
 }
 
-/// Digits only: no sign, no blank, no list, no other base.
+/// Parses a length of digits only: no sign, blank, list or other base.
 fn declared_length(value: &[u8]) -> Result<usize, Refusal> {
     if value.is_empty() || !value.iter().all(u8::is_ascii_digit) {
         return Err(Refusal::Length);
     }
     let digits = std::str::from_utf8(value).map_err(|_| Refusal::Length)?;
-    // Digits that make no usize are a length all the same, only one beyond every limit.
+    // A number of digits that overflows `usize` is still a length, but exceeds every limit.
     digits.parse().map_err(|_| Refusal::BodyTooLarge)
 }
 
-fn expectation(headers: &[httparse::Header<'_>], old: bool) -> Result<bool, Refusal> {
+fn expectation(headers: &[httparse::Header<'_>], http_1_0: bool) -> Result<bool, Refusal> {
     let mut expected = values(headers, "expect");
     match (expected.next(), expected.next()) {
         (None, _) => Ok(false),
-        (Some(_), _) if old => Ok(false),
+        (Some(_), _) if http_1_0 => Ok(false),
         (Some(value), None) if value.eq_ignore_ascii_case(b"100-continue") => Ok(true),
         _ => Err(Refusal::Expectation),
     }
 }
 
-/// `Connection: upgrade` has no say here: the request is framed like any other, so it can never turn the rest of
-/// the connection into a body.
-fn keep_alive(headers: &[httparse::Header<'_>], old: bool) -> bool {
+/// Whether the connection stays open. `Connection: upgrade` has no effect: the request is framed like any other, so it
+/// can never turn the rest of the connection into a body.
+fn keep_alive(headers: &[httparse::Header<'_>], http_1_0: bool) -> bool {
     let has = |option: &[u8]| {
         let mut options = values(headers, "connection").flat_map(|value| value.split(|&byte| byte == b','));
         options.any(|given| given.trim_ascii().eq_ignore_ascii_case(option))
     };
-    !has(b"close") && (!old || has(b"keep-alive"))
+    !has(b"close") && (!http_1_0 || has(b"keep-alive"))
 }
 
 /// The values of every line of this name.

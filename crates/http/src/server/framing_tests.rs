@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// What a whole head comes to, found byte by byte as from a slow client.
+/// Parses a head that arrives byte by byte, as from a slow client.
 fn judge(bytes: &[u8]) -> Result<Option<RequestHead>, Refusal> {
     let limits = ServerLimits::default();
     let mut scan = HeadScan::default();
@@ -21,7 +21,7 @@ fn with_lines(lines: &str) -> String {
 }
 
 #[test]
-fn a_body_is_exactly_what_the_head_says_or_the_head_is_refused() {
+fn frames_a_body_exactly_or_refuses_the_head() {
     use BodyFraming::{Chunked, Empty, Length};
     let rows: [(&str, Result<BodyFraming, Refusal>); 34] = [
         ("", Ok(Empty)),
@@ -66,7 +66,7 @@ fn a_body_is_exactly_what_the_head_says_or_the_head_is_refused() {
 }
 
 #[test]
-fn heads_that_can_be_read_in_two_ways_are_refused() {
+fn refuses_ambiguous_heads() {
     let many = |count: usize| "A: b\r\n".repeat(count);
     let get = |target: &str| format!("GET {target} HTTP/1.1\r\nHost: h\r\n\r\n");
     let rows: [(String, Option<Refusal>); 55] = [
@@ -123,8 +123,8 @@ fn heads_that_can_be_read_in_two_ways_are_refused() {
         (with_lines("A: b\x7f\r\n"), Some(Refusal::Control)),
         (with_lines("A: b\nC: d\r\n"), Some(Refusal::LineEnd)),
         (with_lines("A: b\rC: d\r\n"), Some(Refusal::LineEnd)),
-        (with_lines(&many(MOST_HEADERS - 1)), None),
-        (with_lines(&many(MOST_HEADERS)), Some(Refusal::TooManyHeaders)),
+        (with_lines(&many(HEADERS_MAX - 1)), None),
+        (with_lines(&many(HEADERS_MAX)), Some(Refusal::TooManyHeaders)),
     ];
     for (head, refusal) in rows {
         let found = judge(head.as_bytes());
@@ -138,7 +138,7 @@ fn heads_that_can_be_read_in_two_ways_are_refused() {
 }
 
 #[test]
-fn a_head_ends_at_its_limit_and_not_a_byte_later() {
+fn accepts_a_head_up_to_its_exact_limit() {
     let limit = ServerLimits::default().head_bytes;
     let filled = |length: usize| {
         let head = with_lines("A: \r\n");
@@ -151,7 +151,7 @@ fn a_head_ends_at_its_limit_and_not_a_byte_later() {
 }
 
 #[test]
-fn what_is_no_http_is_refused_at_its_first_bytes() {
+fn refuses_other_protocols_at_their_first_bytes() {
     let rows: [(&[u8], Refusal); 4] = [
         (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03", Refusal::Control), // TLS
         (b"\n", Refusal::LineEnd),
@@ -164,7 +164,7 @@ fn what_is_no_http_is_refused_at_its_first_bytes() {
 }
 
 #[test]
-fn connections_last_as_long_as_both_sides_say() {
+fn keeps_connections_alive_by_version_and_header() {
     let rows = [
         ("1.1", "", true),
         ("1.1", "Connection: close\r\n", false),
@@ -178,12 +178,12 @@ fn connections_last_as_long_as_both_sides_say() {
     for (version, line, expected) in rows {
         let head =
             judge(format!("GET / HTTP/{version}\r\nHost: h\r\n{line}\r\n").as_bytes()).unwrap().unwrap();
-        assert_eq!((head.keep_alive, head.old), (expected, version == "1.0"), "{version} {line:?}");
+        assert_eq!((head.keep_alive, head.http_1_0), (expected, version == "1.0"), "{version} {line:?}");
     }
 }
 
 #[test]
-fn only_100_continue_can_be_expected() {
+fn accepts_only_100_continue_as_expectation() {
     let expects = |version: &str, line: &str| {
         let head = format!("POST / HTTP/{version}\r\nHost: h\r\nContent-Length: 1\r\n{line}\r\n");
         judge(head.as_bytes()).map(|head| head.unwrap().expects_continue)
@@ -196,7 +196,7 @@ fn only_100_continue_can_be_expected() {
 }
 
 #[test]
-fn names_come_in_lower_case_and_values_as_sent() {
+fn lowers_header_names_and_keeps_ascii_values() {
     let lines = with_lines("X-Key:  Mixed Case \r\nX-Forwarded-For: 10.0.0.1 \u{e9}\r\n");
     let head = judge(lines.as_bytes()).unwrap().unwrap();
     let names: Vec<_> = head.request.headers().iter().map(|header| header.field.as_str().as_str()).collect();
@@ -208,12 +208,12 @@ fn names_come_in_lower_case_and_values_as_sent() {
 
 proptest! {
     #[test]
-    fn arbitrary_bytes_get_a_verdict(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
+    fn judges_arbitrary_bytes_without_panic(bytes in prop::collection::vec(any::<u8>(), 0..300)) {
         let _ = judge(&bytes);
     }
 
     #[test]
-    fn near_misses_get_a_verdict_and_no_two_readings(
+    fn accepts_no_ambiguous_near_miss(
         pieces in prop::collection::vec(
             prop::sample::select(vec![
                 "GET ", "POST ", "/", "http://", "*", " HTTP/1.1", " HTTP/1.0", "\r\n", "\r\n\r\n", "\r", "\n", ":",
@@ -227,7 +227,7 @@ proptest! {
             let codings = head.request.headers_named("transfer-encoding").count();
             prop_assert!(lengths + codings <= 1);
             prop_assert_eq!(head.body == BodyFraming::Chunked, codings == 1);
-            prop_assert!(head.old || head.request.headers_named("host").count() == 1);
+            prop_assert!(head.http_1_0 || head.request.headers_named("host").count() == 1);
         }
     }
 }

@@ -1,6 +1,6 @@
-//! What comes in over a connection, read as requests: a head, the body that it announces, and the next.
+//! Reads the requests of one connection: a head, the body it announces, and the next request.
 //!
-//! The bytes come from a [`Source`]: a client's socket, or, where nobody is connected, a list of pieces.
+//! The bytes come from a [`Source`]: a client's socket, or a list of pieces in a dry run.
 
 use std::io::{self, ErrorKind};
 use std::net::SocketAddr;
@@ -17,26 +17,26 @@ use super::refusal::Refusal;
 use crate::message::{Reply, Request};
 use mcr_model::memory::{Crowded, Share};
 
-/// Bytes read at first: enough for most heads, and for many bodies.
-const SMALL: usize = 1024;
-/// Bytes of a body read at once, at most.
-const LARGE: usize = 64 * 1024;
+/// Bytes of the first read: enough for most heads and many bodies.
+const FIRST_READ_BYTES: usize = 1024;
+/// Maximum bytes of one read of a body.
+const BODY_READ_BYTES: usize = 64 * 1024;
 
-/// Why there is no (further) request.
+/// Why the connection has no further request.
 pub(super) enum End {
-    /// The client is told why.
+    /// The client receives the reason.
     Refused(Refusal),
-    /// The head alone decides: this is the answer, and no body is read.
+    /// The head alone decides: this is the reply, and the body is not read.
     Denied(Box<Reply>, Manner),
-    /// There is nobody to tell, or nothing to say.
+    /// The client is gone, or no reply is due.
     Gone,
 }
 
-/// Why a request is not let in, by its head.
+/// Why a request is not admitted, decided from its head.
 pub(super) enum Denial {
-    /// As a refusal of the server.
+    /// The server refuses it.
     Refused(Refusal),
-    /// As the service says.
+    /// The service answers it.
     Answered(Box<Reply>),
 }
 
@@ -52,11 +52,11 @@ impl From<Refusal> for End {
     }
 }
 
-/// What has come so far, and where more comes from.
+/// The bytes received so far, and the source of more.
 pub(super) struct Intake<'a, S> {
     pub(super) source: S,
     limits: &'a ServerLimits,
-    /// Read but not yet understood.
+    /// Received but not yet parsed.
     input: Vec<u8>,
 }
 
@@ -65,17 +65,17 @@ impl<'a, S: Source> Intake<'a, S> {
         Self { source, limits, input: Vec::new() }
     }
 
-    /// Whether nothing has come that is not understood yet.
+    /// Whether all received bytes are parsed.
     pub(super) fn is_empty(&self) -> bool {
         self.input.is_empty()
     }
 
-    /// What has come and is not understood: it is somebody else's now.
-    pub(super) fn rest(&mut self) -> Vec<u8> {
+    /// Takes the bytes that are received but not parsed. They no longer belong to HTTP.
+    pub(super) fn take_input(&mut self) -> Vec<u8> {
         std::mem::take(&mut self.input)
     }
 
-    /// Waits with empty hands; says whether anything has come.
+    /// Waits without a buffer for the next request. Returns whether any byte has arrived.
     pub(super) fn wait_for_first_byte(&mut self, longest: Duration) -> bool {
         self.input = Vec::new();
         let until = Instant::now() + longest;
@@ -83,8 +83,8 @@ impl<'a, S: Source> Intake<'a, S> {
         !self.input.is_empty()
     }
 
-    /// The request of `peer` whose first bytes have come; how it wants to be answered, and what its body holds of the memory
-    /// of all bodies. The body is read once `admit` has let the head in.
+    /// Reads the request whose first bytes have arrived. Returns it with the reply's manner and the body's share of the
+    /// memory for all bodies. The body is read only after `admit` has accepted the head.
     pub(super) fn request(
         &mut self,
         peer: SocketAddr,
@@ -96,14 +96,14 @@ impl<'a, S: Source> Intake<'a, S> {
 
         let manner = Manner {
             head_only: *head.request.method() == Method::Head,
-            old: head.old,
+            http_1_0: head.http_1_0,
             keep_alive: head.keep_alive,
         };
         let RequestHead { request, body, expects_continue, .. } = head;
         let request = request.with_peer(peer);
         admit(&request).map_err(|denial| match denial {
             Denial::Refused(refusal) => End::Refused(refusal),
-            // A body that is not read would be taken for the next request.
+            // An unread body would be parsed as the next request.
             Denial::Answered(reply) => End::Denied(
                 reply,
                 Manner { keep_alive: manner.keep_alive && body == BodyFraming::Empty, ..manner },
@@ -121,7 +121,8 @@ impl<'a, S: Source> Intake<'a, S> {
             if let Some(end) = scan.advance(&self.input, self.limits)? {
                 return Ok(end);
             }
-            let room = if self.input.len() < SMALL { SMALL } else { self.limits.head_bytes };
+            let room =
+                if self.input.len() < FIRST_READ_BYTES { FIRST_READ_BYTES } else { self.limits.head_bytes };
             self.fill_or_end(room, until, Refusal::HeadSlow)?;
         }
     }
@@ -144,8 +145,8 @@ impl<'a, S: Source> Intake<'a, S> {
         }
         let until = Instant::now() + self.limits.body_time;
         if expects_continue && self.input.is_empty() {
-            let go_on = b"HTTP/1.1 100 Continue\r\n\r\n";
-            self.source.write_all(go_on, until).map_err(|_| End::Gone)?;
+            let interim = b"HTTP/1.1 100 Continue\r\n\r\n";
+            self.source.write_all(interim, until).map_err(|_| End::Gone)?;
         }
         let body = match framing {
             BodyFraming::Chunked => self.read_chunks(limit, until, &mut share),
@@ -155,18 +156,18 @@ impl<'a, S: Source> Intake<'a, S> {
     }
 
     fn read_length(&mut self, length: usize, until: Instant, share: &mut Share) -> Result<Vec<u8>, End> {
-        let here = length.min(self.input.len());
-        let mut body: Vec<u8> = Vec::with_capacity(length.min(LARGE));
-        body.extend(self.input.drain(..here));
+        let buffered = length.min(self.input.len());
+        let mut body: Vec<u8> = Vec::with_capacity(length.min(BODY_READ_BYTES));
+        body.extend(self.input.drain(..buffered));
         while body.len() < length {
-            // Memory follows what has come, not what is promised: there is room for as much again.
+            // Memory follows received bytes, not announced ones: each read at most doubles the body.
             let had = body.len();
-            let room = length.min(had + had.clamp(SMALL, LARGE));
+            let room = length.min(had + had.clamp(FIRST_READ_BYTES, BODY_READ_BYTES));
             share.make_room(&mut body, room)?;
             body.resize(room, 0);
             let read = self.source.read(&mut body[had..], until);
             body.truncate(had + read.as_ref().copied().unwrap_or(0));
-            arrived(read, Refusal::BodySlow)?;
+            check_read(read, Refusal::BodySlow)?;
         }
         Ok(body)
     }
@@ -186,30 +187,30 @@ impl<'a, S: Source> Intake<'a, S> {
         }
     }
 
-    /// Reads more, up to `room` bytes of input in all.
-    fn fill_or_end(&mut self, room: usize, until: Instant, slow: Refusal) -> Result<(), End> {
+    /// Reads more, up to `room` bytes of input in total.
+    fn fill_or_end(&mut self, room: usize, until: Instant, timeout: Refusal) -> Result<(), End> {
         let had = self.input.len();
         self.input.reserve_exact(room.saturating_sub(had));
         self.input.resize(room.max(had), 0);
         let read = self.source.read(&mut self.input[had..], until);
         self.input.truncate(had + read.as_ref().copied().unwrap_or(0));
-        arrived(read, slow)
+        check_read(read, timeout)
     }
 }
 
-/// Waits for a request with nothing in hand but a piece of stack that the last answer has used before.
-#[inline(never)] // or the piece would be kept beside the answer's, by every connection
+/// Waits for a request using only stack that the previous reply has touched already.
+#[inline(never)] // inlined, its buffer would add to every connection's stack
 fn first_bytes(source: &mut impl Source, until: Instant) -> io::Result<Vec<u8>> {
-    let mut first = [0; SMALL];
+    let mut first = [0; FIRST_READ_BYTES];
     let read = source.read(&mut first, until)?;
     Ok(first[..read].to_vec())
 }
 
-/// What a read came to while a request was still incomplete.
-fn arrived(read: io::Result<usize>, slow: Refusal) -> Result<(), End> {
+/// Checks a read that happened inside an incomplete request.
+fn check_read(read: io::Result<usize>, timeout: Refusal) -> Result<(), End> {
     match read {
         Ok(1..) => Ok(()),
-        Err(error) if error.kind() == ErrorKind::TimedOut => Err(slow.into()),
+        Err(error) if error.kind() == ErrorKind::TimedOut => Err(timeout.into()),
         Ok(0) | Err(_) => Err(End::Gone),
     }
 }

@@ -1,54 +1,54 @@
-//! A trouble that may come a thousand times a second and is worth one line every few seconds.
+//! Limits the log lines of a failure that may occur a thousand times a second.
 
 use std::fmt::Display;
 use std::time::{Duration, Instant};
 
 use log::warn;
 
-/// Between two lines about the same trouble.
-const SILENCE: Duration = Duration::from_secs(5);
+/// The minimum time between two lines about the same failure.
+const INTERVAL: Duration = Duration::from_secs(5);
 
-/// One kind of trouble.
+/// One kind of failure.
 pub(super) struct LogThrottle {
     what: &'static str,
-    said: Option<Instant>,
-    left_out: usize,
+    last_line: Option<Instant>,
+    suppressed: usize,
 }
 
 impl LogThrottle {
     pub(super) fn new(what: &'static str) -> Self {
-        Self { what, said: None, left_out: 0 }
+        Self { what, last_line: None, suppressed: 0 }
     }
 
-    /// It has come (again).
-    pub(super) fn say(&mut self, why: &dyn Display) {
+    /// Reports an occurrence.
+    pub(super) fn report(&mut self, why: &dyn Display) {
         if let Some(line) = self.line(why, Instant::now()) {
             warn!("{line}");
         }
     }
 
-    /// It went well this time; what was left out is said if it is time for a line.
-    pub(super) fn is_over(&mut self) {
-        if self.left_out > 0 && self.is_time(Instant::now()) {
-            warn!("{}: {} more times; now it went well", self.what, self.left_out);
-            self.left_out = 0;
+    /// Records a success. It logs the number of suppressed lines if the interval is over.
+    pub(super) fn recovered(&mut self) {
+        if self.suppressed > 0 && self.is_time(Instant::now()) {
+            warn!("{}: {} more times; resolved now", self.what, self.suppressed);
+            self.suppressed = 0;
         }
     }
 
     fn line(&mut self, why: &dyn Display, now: Instant) -> Option<String> {
         if !self.is_time(now) {
-            self.left_out += 1;
+            self.suppressed += 1;
             return None;
         }
-        self.said = Some(now);
-        Some(match std::mem::take(&mut self.left_out) {
+        self.last_line = Some(now);
+        Some(match std::mem::take(&mut self.suppressed) {
             0 => format!("{}: {why}", self.what),
-            more => format!("{}: {why} (and {more} more times since the last such line)", self.what),
+            more => format!("{}: {why} ({more} more times since the last line)", self.what),
         })
     }
 
     fn is_time(&self, now: Instant) -> bool {
-        self.said.is_none_or(|said| now.saturating_duration_since(said) >= SILENCE)
+        self.last_line.is_none_or(|last_line| now.saturating_duration_since(last_line) >= INTERVAL)
     }
 }
 
@@ -57,16 +57,16 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_thousand_troubles_are_one_line_and_a_count() {
-        let mut trouble = LogThrottle::new("cannot accept");
+    fn logs_a_thousand_failures_as_one_line_with_a_count() {
+        let mut throttle = LogThrottle::new("cannot accept");
         let start = Instant::now();
         let at = |millis: u64| start + Duration::from_millis(millis);
-        assert_eq!(trouble.line(&"no descriptor", at(0)).as_deref(), Some("cannot accept: no descriptor"));
-        assert!((1..1000).all(|n| trouble.line(&"no descriptor", at(n)).is_none()));
+        assert_eq!(throttle.line(&"no descriptor", at(0)).as_deref(), Some("cannot accept: no descriptor"));
+        assert!((1..1000).all(|n| throttle.line(&"no descriptor", at(n)).is_none()));
         assert_eq!(
-            trouble.line(&"no descriptor", at(5000)).as_deref(),
-            Some("cannot accept: no descriptor (and 999 more times since the last such line)")
+            throttle.line(&"no descriptor", at(5000)).as_deref(),
+            Some("cannot accept: no descriptor (999 more times since the last line)")
         );
-        assert!(trouble.line(&"no descriptor", at(9999)).is_none());
+        assert!(throttle.line(&"no descriptor", at(9999)).is_none());
     }
 }

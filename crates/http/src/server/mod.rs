@@ -1,10 +1,14 @@
-//! The bounded HTTP server: whatever clients do, it answers the next one.
+//! The bounded HTTP server: whatever its clients do, the server still answers the next one.
 //!
-//! One thread accepts, and each connection has its own thread, so a slow client costs itself only. Everything a
-//! client can make us hold is bounded and everything it can make us wait for has a deadline ([`ServerLimits`]):
-//! `acceptor` lets in, `registry` bounds connections, `client_socket` time, `framing` and `chunked` what is a request at all, `intake` reads
-//! requests, `connection` answers them, `answer` writes through `tiny_http`; [`rehearse`] shows without any of them
-//! but the reading what bytes are taken for. `tiny_http`'s own listener is not used: one packet aborts it.
+//! One thread accepts, and each connection has its own thread, so a slow client delays only itself. All memory that a
+//! client can occupy is bounded, and every wait for a client has a deadline ([`ServerLimits`]). The parts:
+//!
+//! - `limits` explains the policy and lists every limit; `registry` bounds connections; `client_socket` bounds time;
+//! - `acceptor` accepts connections; `framing` and `chunked` decide where a request ends; `intake` reads requests;
+//! - `connection` answers them; `answer` writes the replies through `tiny_http`;
+//! - [`dry_run()`] parses bytes as the server would, without sockets.
+//!
+//! The listener of `tiny_http` is not used: one packet from a local process aborts it.
 //!
 //! ```no_run
 //! use mcr_http::message::Reply;
@@ -39,25 +43,25 @@ use std::sync::{Arc, OnceLock};
 use std::thread;
 use std::time::{Duration, Instant};
 
-pub use self::dry_run::{DryRun, Ending, rehearse};
+pub use self::dry_run::{DryRun, Ending, dry_run};
 pub use self::limits::ServerLimits;
 use self::pipelining::PipelineSlots;
 use self::registry::Registry;
 use crate::message::{Reply, Request};
 use crate::panics::Panics;
 
-/// Between two knocks at the door when the acceptor is to end.
-const PAUSE: Duration = Duration::from_millis(20);
-/// The least time the acceptor gets to end; it needs about a millisecond.
-const LAST_CALL: Duration = Duration::from_secs(1);
+/// The pause between two attempts to wake the acceptor when the server stops.
+const ACCEPTOR_RETRY: Duration = Duration::from_millis(20);
+/// The minimum time the acceptor has to end. It needs about a millisecond.
+const ACCEPTOR_END: Duration = Duration::from_secs(1);
 
-/// What a refusal looks like: from its status and its sentence. It may choose another status; its body must be whole.
+/// Builds a refusal from its status and its sentence. It may choose another status. Its body must be whole.
 pub type Refusals = fn(u16, &str) -> Reply;
 
 type Handler = dyn Fn(Request) -> Reply + Send + Sync;
 type AdmissionCheck = dyn Fn(&Request) -> Option<Reply> + Send + Sync;
 
-/// What all threads of one server share.
+/// The state that all threads of one server share.
 struct Shared {
     handler: Box<Handler>,
     admission: Box<AdmissionCheck>,
@@ -65,9 +69,9 @@ struct Shared {
     limits: ServerLimits,
     registry: Arc<Registry>,
     stopping: AtomicBool,
-    /// Bytes of all answers that wait for their clients.
+    /// Bytes of all replies that wait for their clients.
     answers: AtomicUsize,
-    /// For pipelined requests.
+    /// The slots for pipelined requests.
     turns: PipelineSlots,
     panics: OnceLock<Panics>,
 }
@@ -82,17 +86,17 @@ impl Shared {
     }
 }
 
-/// A server that listens. Dropping it stops it without waiting for anybody.
+/// A listening server. Dropping it stops it immediately.
 pub struct Server {
     shared: Arc<Shared>,
     address: SocketAddr,
 }
 
 impl Server {
-    /// Listens, and answers every request with what `handler` makes of it.
+    /// Listens, and answers every request with the reply of `handler`.
     ///
-    /// The handler runs on the connection's thread (its stack is [`ServerLimits::stack_bytes`]) and may take as long as
-    /// it likes: only its own client waits. If it panics, the answer is 500.
+    /// The handler runs on the connection's thread, whose stack has [`ServerLimits::stack_bytes`]. It may take any time:
+    /// only its own client waits. If it panics, the reply is 500.
     pub fn bind(
         address: impl ToSocketAddrs,
         limits: ServerLimits,
@@ -101,8 +105,8 @@ impl Server {
         Self::bind_admitting(address, limits, |_| None, handler)
     }
 
-    /// Listens; `admission` decides by the head alone whether a request is let in. Its answer is sent at once, and the body
-    /// of that request is never read.
+    /// Listens, and lets `admission` decide from the head alone whether a request is admitted. A reply of `admission` is
+    /// sent immediately, and the body of that request is never read.
     pub fn bind_admitting(
         address: impl ToSocketAddrs,
         limits: ServerLimits,
@@ -112,7 +116,7 @@ impl Server {
         Self::start(address, limits, Reply::error, Box::new(admission), Box::new(handler))
     }
 
-    /// The same with a form of its own for what is refused before the handler hears of it, and for its panics.
+    /// Listens, and builds refusals with `refusals`. They answer requests the handler never receives, and its panics.
     pub fn bind_refusing(
         address: impl ToSocketAddrs,
         limits: ServerLimits,
@@ -150,7 +154,7 @@ impl Server {
                     .catch("http-accept", || acceptor::accept(&listener, &acceptor))
                     .is_none()
                 {
-                    thread::sleep(PAUSE);
+                    thread::sleep(ACCEPTOR_RETRY);
                 }
                 drop(listener);
                 acceptor.registry.acceptor_ended();
@@ -159,39 +163,40 @@ impl Server {
         Ok(Self { shared, address })
     }
 
-    /// Where it listens, with the real port if port 0 was asked for.
+    /// The bound address, with the actual port if port 0 was requested.
     pub fn local_addr(&self) -> SocketAddr {
         self.address
     }
 
-    /// From now on panics of the acceptor and of the handler are noted here.
+    /// Records panics of the acceptor and of the handler here from now on.
     pub fn notes_panics(&self, panics: Panics) {
-        // It is set once, by the one who starts.
+        // Only the owner sets this, once, at the start.
         let _ = self.shared.panics.set(panics);
     }
 
-    /// How many connections have a place at this moment.
+    /// The number of open connections.
     pub fn connections(&self) -> usize {
         self.shared.registry.open()
     }
 
-    /// Stops listening, lets requests that have arrived be answered within `limit`, and cuts off the rest.
-    /// Idle connections are closed at once. Says how many had to be cut off: 0 is a clean stop.
+    /// Stops listening, waits up to `limit` for requests that have arrived, and cuts off the rest.
+    /// Idle connections are closed immediately. Returns the number of connections cut off: 0 is a clean stop.
     ///
-    /// A client that does not read its answer cannot be told from one that reads slowly, so it gets `limit` too.
+    /// A client that does not read its reply looks like one that reads slowly, so it also has `limit`.
     pub fn stop(&self, limit: Duration) -> usize {
         let until = Instant::now() + limit;
-        let last_call = Instant::now() + limit.max(LAST_CALL);
+        let acceptor_deadline = Instant::now() + limit.max(ACCEPTOR_END);
         self.shared.stopping.store(true, Ordering::Release);
         self.shared.registry.close();
-        // The acceptor sleeps in `accept`, which only a connection ends. That may fail for want of a descriptor,
-        // but then connections are ending at this very moment, so it is tried again.
-        while Instant::now() < last_call {
-            let door = TcpStream::connect_timeout(&knockable(self.address), LAST_CALL);
-            if self.shared.registry.wait_for_acceptor(last_call.min(Instant::now() + PAUSE)) {
+        // The acceptor blocks in `accept` until a connection arrives. Connecting can fail for lack of descriptors.
+        // In that case other connections are about to end, so the loop tries again.
+        while Instant::now() < acceptor_deadline {
+            let wake_up = TcpStream::connect_timeout(&connectable(self.address), ACCEPTOR_END);
+            if self.shared.registry.wait_for_acceptor(acceptor_deadline.min(Instant::now() + ACCEPTOR_RETRY))
+            {
                 break;
             }
-            drop(door);
+            drop(wake_up);
         }
         self.shared.registry.wait_until_empty(until);
         self.shared.registry.cut_off()
@@ -204,8 +209,8 @@ impl Drop for Server {
     }
 }
 
-/// Where to knock: a server that listens on all addresses is found on loopback.
-fn knockable(address: SocketAddr) -> SocketAddr {
+/// The address to connect to: a server that listens on all addresses is reached on loopback.
+fn connectable(address: SocketAddr) -> SocketAddr {
     let ip = match address.ip() {
         IpAddr::V4(Ipv4Addr::UNSPECIFIED) => Ipv4Addr::LOCALHOST.into(),
         IpAddr::V6(Ipv6Addr::UNSPECIFIED) => Ipv6Addr::LOCALHOST.into(),

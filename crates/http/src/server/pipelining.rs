@@ -1,39 +1,39 @@
-//! Slots for requests that were sent before the answer to the last one was taken.
+//! Slots for pipelined requests: those sent before the client has read the previous reply.
 //!
-//! A client that pipelines and never reads makes the server work for nothing. Only a few such requests are handled at once,
-//! so a crowd of these clients leaves the processor to everybody else.
+//! A client that pipelines and never reads causes useless work. The server handles only a few such requests at once, so
+//! many such clients leave the processor to all others.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 use std::time::Duration;
 
-use super::registry::{Doing, Place};
+use super::registry::{Activity, Place};
 
-/// Pipelined requests handled at once.
+/// Maximum pipelined requests handled at once.
 const AT_ONCE: usize = 4;
-/// How soon a waiting connection notices that it has to leave.
-const NOTICE: Duration = Duration::from_millis(20);
+/// How often a waiting connection checks whether it is evicted.
+const EVICTION_CHECK: Duration = Duration::from_millis(20);
 
-/// The turns of one server.
+/// The pipelining slots of one server.
 #[derive(Default)]
 pub(super) struct PipelineSlots {
     taken: Mutex<usize>,
     freed: Condvar,
 }
 
-/// One turn, until dropped.
+/// One slot, until dropped.
 pub(super) struct PipelineSlot<'a>(&'a PipelineSlots);
 
 impl PipelineSlots {
-    /// Waits for a turn. Meanwhile the place can be given up, like one whose peer does not take its answer; then there is no
-    /// turn.
+    /// Waits for a slot. The place can be evicted meanwhile, like one whose peer does not take its reply. Then the
+    /// result is `None`.
     pub(super) fn take(&self, place: &Place) -> Option<PipelineSlot<'_>> {
-        place.now(Doing::Sending);
+        place.enter(Activity::Sending);
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         while *taken >= AT_ONCE {
-            if place.is_leaving() {
+            if place.is_evicted() {
                 return None;
             }
-            taken = self.freed.wait_timeout(taken, NOTICE).unwrap_or_else(PoisonError::into_inner).0;
+            taken = self.freed.wait_timeout(taken, EVICTION_CHECK).unwrap_or_else(PoisonError::into_inner).0;
         }
         *taken += 1;
         Some(PipelineSlot(self))

@@ -1,39 +1,39 @@
-//! Why a request is not handed on.
+//! The reasons to refuse a request.
 
-/// One reason each; all of them close the connection, since what follows cannot be trusted to be a request.
+/// One variant per reason. Each refusal closes the connection, since the following bytes may not be a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Refusal {
-    /// A line feed without carriage return, or the other way round.
+    /// A line feed without carriage return, or the reverse.
     LineEnd,
     /// A control character in the head.
     Control,
-    /// No `METHOD target HTTP/1.1`.
+    /// Not of the form `METHOD target HTTP/1.1`.
     RequestLine,
-    /// A target that is neither a path, nor `*`, nor an address.
+    /// A target that is neither a path, nor `*`, nor an absolute address.
     Target,
     /// A target longer than the limit.
     TargetTooLong,
-    /// A version we do not speak.
+    /// An unsupported HTTP version.
     Version,
-    /// `CONNECT`: we are no proxy.
+    /// `CONNECT`: the server is not a proxy.
     Tunnel,
-    /// A header line that is none.
+    /// A malformed header line.
     HeaderLine,
-    /// More head than the limit.
+    /// A head over the size limit.
     HeadTooLarge,
-    /// More headers than the limit.
+    /// More headers than the limit allows.
     TooManyHeaders,
-    /// No `Host`, several, or one that is no host.
+    /// No `Host`, several, or an invalid one.
     Host,
     /// `Content-Length` and `Transfer-Encoding` together.
     LengthAndCoding,
     /// More than one `Content-Length`.
     LengthTwice,
-    /// A `Content-Length` that is no number.
+    /// A `Content-Length` that is not a number.
     Length,
     /// More than one `Transfer-Encoding`.
     CodingTwice,
-    /// `Transfer-Encoding` from a client that says it is older than that.
+    /// `Transfer-Encoding` from an HTTP/1.0 client.
     CodingTooNew,
     /// A `Transfer-Encoding` other than `chunked`.
     Coding,
@@ -41,26 +41,26 @@ pub(super) enum Refusal {
     Expectation,
     /// A body larger than the limit.
     BodyTooLarge,
-    /// A chunk size that is none.
+    /// A malformed chunk size.
     ChunkSize,
-    /// A chunk that is longer or shorter than it said.
+    /// A chunk longer or shorter than announced.
     ChunkEnd,
-    /// Lines after the last chunk that are no headers, or too many.
+    /// A malformed or too long trailer.
     Trailer,
-    /// Too many bodies held at once.
+    /// The request bodies in memory exceed the limit.
     BodiesInFlight,
     /// The head did not arrive in time.
     HeadSlow,
     /// The body did not arrive in time.
     BodySlow,
-    /// Every connection is taken by a request in progress.
+    /// Requests in progress take every connection.
     Full,
-    /// Too many bytes of answers wait for their clients.
+    /// The replies that wait for their clients exceed the limit.
     Unread,
 }
 
 impl Refusal {
-    /// The status it is answered with.
+    /// The status of the reply.
     pub(super) fn status(self) -> u16 {
         match self {
             Self::LineEnd
@@ -88,7 +88,7 @@ impl Refusal {
         }
     }
 
-    /// The sentence the client is told.
+    /// The sentence in the reply.
     pub(super) fn explain(self) -> &'static str {
         match self {
             Self::LineEnd => "Lines must end with carriage return and line feed",
@@ -96,7 +96,7 @@ impl Refusal {
             Self::RequestLine => "Malformed request line",
             Self::Target => "Malformed request target",
             Self::TargetTooLong => "Request target too long",
-            Self::Version => "Only HTTP/1.1 and HTTP/1.0 are spoken here",
+            Self::Version => "Only HTTP/1.1 and HTTP/1.0 are supported",
             Self::Tunnel => "CONNECT is not supported",
             Self::HeaderLine => "Malformed header",
             Self::HeadTooLarge => "Request head too large",
@@ -117,7 +117,7 @@ impl Refusal {
             Self::HeadSlow => "Request head did not arrive in time",
             Self::BodySlow => "Request body did not arrive in time",
             Self::Full => "Too many connections",
-            Self::Unread => "Too many answers wait for their clients",
+            Self::Unread => "Too many replies wait for their clients",
         }
     }
 }

@@ -1,22 +1,22 @@
-//! Who is connected, and who has to go when somebody new comes.
+//! The open connections, and which of them is evicted when a new one needs its place.
 //!
-//! A connection's own thread and the accepting thread agree by one atomic word per connection, so that a request
-//! costs no lock. The word only changes by compare-and-swap, so exactly one of the two wins:
+//! A connection's own thread and the accepting thread agree through one atomic word per connection, so a request takes
+//! no lock. The word changes only by compare-and-swap, so exactly one of the two wins:
 //!
 //! ```text
-//!            first byte            whole request           answer              taken
+//!            first byte            whole request           reply               taken
 //!   Idle ───────────────► Reading ───────────────► Busy ───────────► Sending ───────────► Idle …
-//!     └──────► Leaving ◄─────┘ (too slow)                               │
-//!                 ▲─────────────────────────────────────────────────────┘ (the peer does not take the answer)
+//!     └──────► Evicted ◄─────┘ (too slow)                               │
+//!                 ▲─────────────────────────────────────────────────────┘ (the peer does not take the reply)
 //! ```
 //!
-//! Whoever is told to leave has its *reading* side shut down: it still finds the bytes that had already come. A
-//! request that arrived in that very moment is therefore served, and only then is the connection closed. A peer that
-//! does not take its answer is cut off in the middle of it.
+//! An eviction shuts down the *reading* side of the connection, which still delivers the bytes received before. A
+//! request that arrived at that moment is therefore served, and then the connection is closed. A peer that does not
+//! take its reply is cut off in the middle of it.
 //!
-//! Beyond the cap there is a reserve of places. A connection there is served only if it asks for one of
-//! [`ServerLimits::reserved_paths`]; all others hear that the server is full. So probes are answered while others hold every
-//! place. The same rules of eviction hold inside the reserve.
+//! Beyond the cap there is a reserve of places. A connection there is served only if it requests one of
+//! [`ServerLimits::reserved_paths`]; every other request gets 503. Probes are thus answered while other clients hold
+//! every place. The same eviction rules apply inside the reserve. `limits` explains the policy.
 
 use std::cell::Cell;
 use std::collections::BTreeMap;
@@ -27,71 +27,71 @@ use std::time::{Duration, Instant};
 
 use super::limits::ServerLimits;
 
-/// Connections above the cap while those told to leave are still on their way out.
-const LEAVING_AT_ONCE: usize = 32;
-/// How long the acceptor may wait for one of those.
-const WAY_OUT: Duration = Duration::from_millis(20);
+/// Connections above the cap while evicted ones have not ended yet.
+const EVICTED_AT_ONCE: usize = 32;
+/// How long the acceptor may wait for an evicted connection to end.
+const EVICTION_WAIT: Duration = Duration::from_millis(20);
 
-/// What a connection is doing.
+/// What a connection does at this moment.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Doing {
+pub(super) enum Activity {
     /// Waiting for the first byte of a request, or for the client to hang up.
     Idle,
     /// Receiving a request.
     Reading,
-    /// Making an answer.
+    /// Making a reply.
     Busy,
-    /// Waiting for the peer to take a piece of an answer.
+    /// Waiting for the peer to take a piece of a reply.
     Sending,
-    /// Told to leave.
-    Leaving,
+    /// Evicted: the connection ends after the present reply.
+    Evicted,
 }
 
-impl Doing {
-    const ALL: [Self; 5] = [Self::Idle, Self::Reading, Self::Busy, Self::Sending, Self::Leaving];
+impl Activity {
+    const ALL: [Self; 5] = [Self::Idle, Self::Reading, Self::Busy, Self::Sending, Self::Evicted];
 
-    /// What, and since when: the three low bits and the milliseconds above them.
-    fn since(self, millis: u64) -> u64 {
+    /// The activity and its start in one word: three low bits, and the milliseconds above them.
+    fn encode(self, millis: u64) -> u64 {
         (millis << 3) | self as u64
     }
 
-    fn read(word: u64) -> (Self, u64) {
-        // Only words of `since` are read.
+    fn decode(word: u64) -> (Self, u64) {
+        // `encode` made every word that is decoded.
         (Self::ALL[(word & 7) as usize], word >> 3)
     }
 }
 
-/// One connection as others see it.
-struct Seat {
+/// One connection as the other threads see it.
+struct Slot {
     stream: TcpStream,
-    doing: AtomicU64,
-    /// Beyond the cap, for probes.
+    activity: AtomicU64,
+    /// Beyond the cap, for reserved paths.
     reserved: bool,
 }
 
 /// All connections.
 pub(super) struct Registry {
-    seats: Mutex<Seats>,
+    slots: Mutex<Slots>,
     /// A connection ended, or the acceptor did.
     ended: Condvar,
-    born: Instant,
+    started: Instant,
     cap: usize,
     reserve: usize,
     patience: Duration,
 }
 
-struct Seats {
-    open: BTreeMap<u64, Arc<Seat>>,
+struct Slots {
+    open: BTreeMap<u64, Arc<Slot>>,
     next: u64,
     closed: bool,
     accepting: bool,
 }
 
-/// What became of a new connection.
+/// The result of admitting a new connection.
 pub(super) enum Admission {
-    /// It has a place, held until this value is dropped.
+    /// The connection has a place until this value is dropped.
     Admitted(Place),
-    /// Every place is taken by a request in progress, those of the reserve too.
+    /// Requests in progress take every place, including the reserve.
     Full,
     /// The server is stopping.
     Closed,
@@ -99,15 +99,15 @@ pub(super) enum Admission {
 
 /// A connection's place, held by its thread.
 pub(super) struct Place {
-    /// Before `entry`, so that it is dropped before it.
-    seat: Arc<Seat>,
+    /// Declared before `entry`, so that it is dropped first.
+    slot: Arc<Slot>,
     entry: Entry,
-    /// The word we wrote last; another word there means that we are told to leave.
+    /// The word this thread wrote last. Another word in the slot means an eviction.
     mine: Cell<u64>,
     pub(super) peer: SocketAddr,
 }
 
-/// A connection's line in the registry, struck out when dropped.
+/// A connection's entry in the registry, removed when dropped.
 struct Entry {
     registry: Arc<Registry>,
     id: u64,
@@ -115,81 +115,82 @@ struct Entry {
 
 impl Registry {
     pub(super) fn new(limits: &ServerLimits) -> Self {
-        let seats = Seats { open: BTreeMap::new(), next: 0, closed: false, accepting: true };
+        let slots = Slots { open: BTreeMap::new(), next: 0, closed: false, accepting: true };
         Self {
-            seats: Mutex::new(seats),
+            slots: Mutex::new(slots),
             ended: Condvar::new(),
-            born: Instant::now(),
+            started: Instant::now(),
             cap: limits.connections,
             reserve: limits.reserve,
             patience: limits.patience,
         }
     }
 
-    /// Gives a new connection a place, at the cost of the connection that needs its own least.
+    /// Gives a new connection a place. If none is free, it evicts the connection that needs its place least.
     pub(super) fn admit(self: &Arc<Self>, stream: TcpStream, peer: SocketAddr) -> Admission {
-        let mut seats = self.lock();
-        let reserved = seats.open.len() >= self.cap && !self.make_room(&seats, self.cap, Some(false));
-        if reserved && !self.make_room(&seats, self.reserve, Some(true)) {
+        let mut slots = self.lock();
+        let reserved = slots.open.len() >= self.cap && !self.make_room(&slots, self.cap, Some(false));
+        if reserved && !self.make_room(&slots, self.reserve, Some(true)) {
             return Admission::Full;
         }
-        let most = self.cap + self.reserve + LEAVING_AT_ONCE;
-        if seats.open.len() >= most {
-            let crowded = |seats: &mut Seats| seats.open.len() >= most;
-            let waited = self.ended.wait_timeout_while(seats, WAY_OUT, crowded);
-            seats = waited.unwrap_or_else(PoisonError::into_inner).0;
+        let most = self.cap + self.reserve + EVICTED_AT_ONCE;
+        if slots.open.len() >= most {
+            let crowded = |slots: &mut Slots| slots.open.len() >= most;
+            let waited = self.ended.wait_timeout_while(slots, EVICTION_WAIT, crowded);
+            slots = waited.unwrap_or_else(PoisonError::into_inner).0;
         }
-        if seats.closed {
+        if slots.closed {
             return Admission::Closed;
         }
-        if seats.open.len() >= most {
+        if slots.open.len() >= most {
             return Admission::Full;
         }
-        let word = Doing::Idle.since(self.millis());
-        let seat = Arc::new(Seat { stream, doing: AtomicU64::new(word), reserved });
-        let id = seats.next;
-        seats.next += 1;
-        seats.open.insert(id, Arc::clone(&seat));
+        let word = Activity::Idle.encode(self.millis());
+        let slot = Arc::new(Slot { stream, activity: AtomicU64::new(word), reserved });
+        let id = slots.next;
+        slots.next += 1;
+        slots.open.insert(id, Arc::clone(&slot));
         let entry = Entry { registry: Arc::clone(self), id };
-        Admission::Admitted(Place { seat, entry, mine: Cell::new(word), peer })
+        Admission::Admitted(Place { slot, entry, mine: Cell::new(word), peer })
     }
 
-    /// Gets back some of what connections hold when the machine has no more of it (descriptors, threads): sends
-    /// away an eighth of the idle, or one too slow, and waits until any has ended, 20 ms at most.
+    /// Frees descriptors and threads when the machine has run out of them. Evicts an eighth of the idle connections, or
+    /// one slow one, and waits until any has ended, at most 20 ms.
     ///
-    /// Whoever was sent away by the last call is waited for before anybody else has to go.
-    pub(super) fn make_way(&self) {
-        let seats = self.lock();
-        let (now, before) = (self.millis(), seats.open.len());
-        let (mut idle, mut going) = (0_usize, false);
-        for (doing, since) in seats.open.values().map(|seat| seat.doing()) {
-            idle += usize::from(doing == Doing::Idle);
-            going |= doing == Doing::Leaving && u128::from(now.saturating_sub(since)) < WAY_OUT.as_millis();
+    /// Connections that the last call evicted are awaited before more are evicted.
+    pub(super) fn free_resources(&self) {
+        let slots = self.lock();
+        let (now, before) = (self.millis(), slots.open.len());
+        let (mut idle, mut evicting) = (0_usize, false);
+        for (activity, since) in slots.open.values().map(|slot| slot.activity()) {
+            idle += usize::from(activity == Activity::Idle);
+            evicting |= activity == Activity::Evicted
+                && u128::from(now.saturating_sub(since)) < EVICTION_WAIT.as_millis();
         }
-        if !going {
-            let _ = (0..idle.div_ceil(8).max(1)).all(|_| self.make_room(&seats, 0, None));
+        if !evicting {
+            let _ = (0..idle.div_ceil(8).max(1)).all(|_| self.make_room(&slots, 0, None));
         }
-        let all_stay = |seats: &mut Seats| seats.open.len() >= before && !seats.closed;
-        drop(self.ended.wait_timeout_while(seats, WAY_OUT, all_stay));
+        let all_stay = |slots: &mut Slots| slots.open.len() >= before && !slots.closed;
+        drop(self.ended.wait_timeout_while(slots, EVICTION_WAIT, all_stay));
     }
 
-    /// Cuts off the peer that has not taken its answer for longest, and waits until a connection has ended, 20 ms at
-    /// most. Says whether there was one to wait for.
+    /// Cuts off the peer that has stalled longest on its reply, and waits until a connection has ended, at most 20 ms.
+    /// Returns whether there was a connection to wait for.
     pub(super) fn cut_off_stalled(&self) -> bool {
-        let seats = self.lock();
-        let (before, now) = (seats.open.len(), self.millis());
-        let sending = seats.open.values().filter_map(|seat| {
-            let word = seat.doing.load(Ordering::Acquire);
-            let (doing, since) = Doing::read(word);
-            (doing == Doing::Sending && self.is_late(since, now)).then_some((since, word, seat))
+        let slots = self.lock();
+        let (before, now) = (slots.open.len(), self.millis());
+        let sending = slots.open.values().filter_map(|slot| {
+            let word = slot.activity.load(Ordering::Acquire);
+            let (activity, since) = Activity::decode(word);
+            (activity == Activity::Sending && self.is_late(since, now)).then_some((since, word, slot))
         });
         let stalled = sending.min_by_key(|(since, ..)| *since);
-        let going = seats.open.values().any(|seat| seat.doing().0 == Doing::Leaving);
-        if !stalled.is_some_and(|(_, word, seat)| seat.leave(word, now)) && !going {
+        let evicting = slots.open.values().any(|slot| slot.activity().0 == Activity::Evicted);
+        if !stalled.is_some_and(|(_, word, slot)| slot.evict(word, now)) && !evicting {
             return false;
         }
-        let all_stay = |seats: &mut Seats| seats.open.len() >= before && !seats.closed;
-        drop(self.ended.wait_timeout_while(seats, WAY_OUT, all_stay));
+        let all_stay = |slots: &mut Slots| slots.open.len() >= before && !slots.closed;
+        drop(self.ended.wait_timeout_while(slots, EVICTION_WAIT, all_stay));
         true
     }
 
@@ -197,69 +198,69 @@ impl Registry {
         u128::from(now.saturating_sub(since)) >= self.patience.as_millis()
     }
 
-    /// Makes room for one more if there is none: the longest idle goes first; then the one whose peer has been sending a
-    /// request, or not taking its answer, for longest; then who has just come and says nothing yet. Whoever already leaves
-    /// does not count. Looks at the reserve, at all but the reserve, or at all.
-    fn make_room(&self, seats: &Seats, cap: usize, reserved: Option<bool>) -> bool {
+    /// Makes room for one more connection if there is none. The eviction order is: the longest idle; then the slowest
+    /// request or stalled reply; then a new connection that is still silent. Evicted ones do not count. `reserved` selects the
+    /// reserve, all other places, or (`None`) both.
+    fn make_room(&self, slots: &Slots, cap: usize, reserved: Option<bool>) -> bool {
         let now = self.millis();
-        // A candidate may get busy between the look and the swap; then the next best is tried.
+        // A candidate may become busy between the look and the swap. Then the loop tries the next one.
         loop {
             let mut staying = 0;
-            let mut best: Option<((u8, u64), u64, &Seat)> = None;
-            for seat in seats.open.values().filter(|seat| reserved.is_none_or(|is| seat.reserved == is)) {
-                let word = seat.doing.load(Ordering::Acquire);
-                let (doing, since) = Doing::read(word);
-                let rank = match (doing, self.is_late(since, now)) {
-                    (Doing::Leaving, _) => continue,
-                    (Doing::Idle, true) => Some((0, since)),
-                    (Doing::Reading | Doing::Sending, true) => Some((1, since)),
-                    // Mostly a newcomer whose request is on its way.
-                    (Doing::Idle, false) => Some((2, since)),
-                    (Doing::Reading | Doing::Sending | Doing::Busy, _) => None,
+            let mut best: Option<((u8, u64), u64, &Slot)> = None;
+            for slot in slots.open.values().filter(|slot| reserved.is_none_or(|is| slot.reserved == is)) {
+                let word = slot.activity.load(Ordering::Acquire);
+                let (activity, since) = Activity::decode(word);
+                let rank = match (activity, self.is_late(since, now)) {
+                    (Activity::Evicted, _) => continue,
+                    (Activity::Idle, true) => Some((0, since)),
+                    (Activity::Reading | Activity::Sending, true) => Some((1, since)),
+                    // Usually a new connection whose request is still on its way.
+                    (Activity::Idle, false) => Some((2, since)),
+                    (Activity::Reading | Activity::Sending | Activity::Busy, _) => None,
                 };
                 staying += 1;
                 match (rank, best) {
                     (Some(rank), Some((least, ..))) if rank >= least => {}
-                    (Some(rank), _) => best = Some((rank, word, seat)),
+                    (Some(rank), _) => best = Some((rank, word, slot)),
                     (None, _) => {}
                 }
             }
             if staying < cap {
                 return true;
             }
-            let Some((_, word, seat)) = best else { return false };
-            if seat.leave(word, now) {
+            let Some((_, word, slot)) = best else { return false };
+            if slot.evict(word, now) {
                 return true;
             }
         }
     }
 
-    /// No new connections; those that are open hear nothing new, so they end when they have answered.
+    /// Admits no new connections. Open ones read no further request, so they end after their present reply.
     pub(super) fn close(&self) {
-        let mut seats = self.lock();
-        seats.closed = true;
-        for seat in seats.open.values() {
-            let _ = seat.stream.shutdown(Shutdown::Read);
+        let mut slots = self.lock();
+        slots.closed = true;
+        for slot in slots.open.values() {
+            let _ = slot.stream.shutdown(Shutdown::Read);
         }
     }
 
-    /// Cuts off whoever is left, and says how many.
+    /// Cuts off the remaining connections and returns their number.
     pub(super) fn cut_off(&self) -> usize {
-        let seats = self.lock();
-        for seat in seats.open.values() {
-            let _ = seat.stream.shutdown(Shutdown::Both);
+        let slots = self.lock();
+        for slot in slots.open.values() {
+            let _ = slot.stream.shutdown(Shutdown::Both);
         }
-        seats.open.len()
+        slots.open.len()
     }
 
-    /// Waits until nobody is left, or `until`.
+    /// Waits until every connection has ended, or until `until`.
     pub(super) fn wait_until_empty(&self, until: Instant) {
-        drop(self.wait(until, |seats| !seats.open.is_empty()));
+        drop(self.wait(until, |slots| !slots.open.is_empty()));
     }
 
-    /// Waits until the acceptor has ended, or `until`; says whether it has.
+    /// Waits until the acceptor has ended, or until `until`. Returns whether it has ended.
     pub(super) fn wait_for_acceptor(&self, until: Instant) -> bool {
-        !self.wait(until, |seats| seats.accepting).accepting
+        !self.wait(until, |slots| slots.accepting).accepting
     }
 
     /// The acceptor has ended and its port is free.
@@ -268,96 +269,96 @@ impl Registry {
         self.ended.notify_all();
     }
 
-    /// How many connections have a place.
+    /// The number of open connections.
     pub(super) fn open(&self) -> usize {
         self.lock().open.len()
     }
 
-    fn wait(&self, until: Instant, still: impl Fn(&Seats) -> bool) -> MutexGuard<'_, Seats> {
+    fn wait(&self, until: Instant, still: impl Fn(&Slots) -> bool) -> MutexGuard<'_, Slots> {
         let left = until.saturating_duration_since(Instant::now());
-        let waited = self.ended.wait_timeout_while(self.lock(), left, |seats| still(seats));
+        let waited = self.ended.wait_timeout_while(self.lock(), left, |slots| still(slots));
         waited.unwrap_or_else(PoisonError::into_inner).0
     }
 
-    fn lock(&self) -> MutexGuard<'_, Seats> {
-        // Nothing under this lock can panic half-way, so a poisoned one is as good as any.
-        self.seats.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, Slots> {
+        // No code under this lock can panic half-way, so a poisoned lock is still consistent.
+        self.slots.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     fn millis(&self) -> u64 {
-        u64::try_from(self.born.elapsed().as_millis()).unwrap_or(u64::MAX)
+        u64::try_from(self.started.elapsed().as_millis()).unwrap_or(u64::MAX)
     }
 }
 
-impl Seat {
-    /// Tells it to leave, if it still does what this word says.
-    fn leave(&self, word: u64, now: u64) -> bool {
-        let leaving = Doing::Leaving.since(now);
-        if self.doing.compare_exchange(word, leaving, Ordering::AcqRel, Ordering::Relaxed).is_err() {
+impl Slot {
+    /// Evicts the connection if its word is still this one.
+    fn evict(&self, word: u64, now: u64) -> bool {
+        let evicted = Activity::Evicted.encode(now);
+        if self.activity.compare_exchange(word, evicted, Ordering::AcqRel, Ordering::Relaxed).is_err() {
             return false;
         }
-        // Nobody waits for a peer that does not take its answer; all others finish what has come.
-        let how = if Doing::read(word).0 == Doing::Sending { Shutdown::Both } else { Shutdown::Read };
-        // An error means that the client has left by itself.
+        // A peer that does not take its reply is cut off. Every other connection still handles received bytes.
+        let how = if Activity::decode(word).0 == Activity::Sending { Shutdown::Both } else { Shutdown::Read };
+        // An error means that the client has already disconnected.
         let _ = self.stream.shutdown(how);
         true
     }
 
-    fn doing(&self) -> (Doing, u64) {
-        Doing::read(self.doing.load(Ordering::Acquire))
+    fn activity(&self) -> (Activity, u64) {
+        Activity::decode(self.activity.load(Ordering::Acquire))
     }
 }
 
 impl Place {
     pub(super) fn stream(&self) -> &TcpStream {
-        &self.seat.stream
+        &self.slot.stream
     }
 
-    /// Says what we do now. Without effect once we are told to leave.
-    pub(super) fn now(&self, doing: Doing) {
-        self.write(doing.since(self.entry.registry.millis()));
+    /// Records the present activity. Has no effect after an eviction.
+    pub(super) fn enter(&self, activity: Activity) {
+        self.write(activity.encode(self.entry.registry.millis()));
     }
 
     fn write(&self, word: u64) {
         let swapped =
-            self.seat.doing.compare_exchange(self.mine.get(), word, Ordering::AcqRel, Ordering::Relaxed);
+            self.slot.activity.compare_exchange(self.mine.get(), word, Ordering::AcqRel, Ordering::Relaxed);
         if swapped.is_ok() {
             self.mine.set(word);
         }
     }
 
-    /// Says that a piece of an answer is sent while this runs; afterwards we do again what we did before.
+    /// Runs `send` as the sending of one piece of a reply, then restores the previous activity.
     pub(super) fn while_sending<T>(&self, send: impl FnOnce() -> T) -> T {
-        let (before, _) = Doing::read(self.mine.get());
-        self.now(Doing::Sending);
+        let (before, _) = Activity::decode(self.mine.get());
+        self.enter(Activity::Sending);
         let result = send();
-        self.now(before);
+        self.enter(before);
         result
     }
 
-    /// Says that we have answered for the last time: this place is given up before any other.
-    pub(super) fn is_spent(&self) {
-        self.write(Doing::Idle.since(0));
+    /// Marks the connection as done: it is evicted before any other.
+    pub(super) fn mark_finished(&self) {
+        self.write(Activity::Idle.encode(0));
     }
 
     /// Whether this place is one of the reserve.
     pub(super) fn is_reserved(&self) -> bool {
-        self.seat.reserved
+        self.slot.reserved
     }
 
-    /// Whether this connection is to end after the present answer.
-    pub(super) fn is_leaving(&self) -> bool {
-        self.seat.doing().0 == Doing::Leaving
+    /// Whether the connection ends after the present reply.
+    pub(super) fn is_evicted(&self) -> bool {
+        self.slot.activity().0 == Activity::Evicted
     }
 }
 
 impl Drop for Entry {
     fn drop(&mut self) {
-        let mut seats = self.registry.lock();
-        // The place's own hold on the seat is gone already, so this closes the socket: who waits for a connection
-        // to end waits for its descriptor.
-        drop(seats.open.remove(&self.id));
-        drop(seats);
+        let mut slots = self.registry.lock();
+        // The place has dropped its reference to the slot, so this closes the socket. A thread that waits for a
+        // connection to end needs the connection's descriptor.
+        drop(slots.open.remove(&self.id));
+        drop(slots);
         self.registry.ended.notify_all();
     }
 }

@@ -1,8 +1,8 @@
-//! WebSocket as bytes (RFC 6455): messages into frames, and back. No sockets, no extensions, text only.
+//! WebSocket framing (RFC 6455): messages to frames and back. No sockets, no extensions, text only.
 //!
-//! [`Reader`] takes what comes in any pieces and gives whole messages; it knows which side it hears, and bounds what that side
-//! can make it hold. The `frame` functions write. How a connection gets there is the business of whoever has one: the key that
-//! proves that the other side understood the request is [`accept_key`].
+//! [`Reader`] accepts bytes in any pieces and returns whole messages. It knows which side sent them and bounds the memory
+//! that side can occupy. [`frame`] and [`close_frame`] write frames. The caller opens the connection; [`accept_key`]
+//! proves that the server understood the request.
 
 mod read;
 
@@ -12,20 +12,20 @@ use base64::prelude::{BASE64_STANDARD, Engine as _};
 
 pub use read::{Broken, Incoming, Reader, Side, WebSocketLimits};
 
-/// What a frame is about.
+/// The type of a frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
-    /// A message, or its beginning.
+    /// A text message, or its first part.
     Text,
-    /// The same in bytes, which nobody here speaks.
+    /// A binary message, or its first part. The runtime does not accept any.
     Binary,
-    /// More of a message.
+    /// A further part of a message.
     More,
-    /// The last word of one side.
+    /// The last frame of one side.
     Close,
-    /// Are you there?
+    /// Requests a pong.
     Ping,
-    /// I am.
+    /// The reply to a ping.
     Pong,
 }
 
@@ -48,12 +48,12 @@ impl Kind {
     }
 }
 
-/// The last word, with the reason as a number.
+/// A close frame with this status code.
 pub fn close_frame(code: u16, mask: Option<[u8; 4]>) -> Vec<u8> {
     frame(Kind::Close, true, &code.to_be_bytes(), mask)
 }
 
-/// One frame; `last` says that the message ends with it. A client masks, a server does not.
+/// One frame. `last` marks the final frame of a message. Clients mask their frames, servers do not.
 pub fn frame(kind: Kind, last: bool, payload: &[u8], mask: Option<[u8; 4]>) -> Vec<u8> {
     let mut bytes = Vec::with_capacity(payload.len() + 14);
     bytes.push(u8::from(last) << 7 | kind.code());
@@ -69,30 +69,30 @@ pub fn frame(kind: Kind, last: bool, payload: &[u8], mask: Option<[u8; 4]>) -> V
             bytes.extend_from_slice(&(payload.len() as u64).to_be_bytes());
         }
     }
-    let begin = bytes.len() + mask.map_or(0, |mask| mask.len());
+    let payload_start = bytes.len() + mask.map_or(0, |mask| mask.len());
     bytes.extend(mask.into_iter().flatten());
     bytes.extend_from_slice(payload);
     if let Some(mask) = mask {
-        apply(mask, &mut bytes[begin..]);
+        apply(mask, &mut bytes[payload_start..]);
     }
     bytes
 }
 
-/// Masks, and takes the mask away.
+/// Applies the mask. Applying it again removes it.
 fn apply(mask: [u8; 4], payload: &mut [u8]) {
     for (byte, mask) in payload.iter_mut().zip(mask.into_iter().cycle()) {
         *byte ^= mask;
     }
 }
 
-/// A key for a request, of 16 bytes of chance.
-pub fn key_of(chance: [u8; 16]) -> String {
-    BASE64_STANDARD.encode(chance)
+/// The key of a request, made from 16 random bytes.
+pub fn key_of(random: [u8; 16]) -> String {
+    BASE64_STANDARD.encode(random)
 }
 
-/// What a server answers to the key of a request.
+/// The server's response to the key of a request.
 pub fn accept_key(key: &str) -> String {
-    // RFC 6455 §1.3. It protects nothing; it shows that the answer is not that of somebody who speaks only HTTP.
-    let whole = format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
-    BASE64_STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, whole.as_bytes()))
+    // RFC 6455 §1.3. This is no security measure: it shows that the server is not a plain HTTP server.
+    let keyed = format!("{key}258EAFA5-E914-47DA-95CA-C5AB0DC85B11");
+    BASE64_STANDARD.encode(digest(&SHA1_FOR_LEGACY_USE_ONLY, keyed.as_bytes()))
 }

@@ -1,71 +1,71 @@
-//! From bytes to messages, strictly: whoever frames in a way that the standard forbids is not heard any further.
+//! From bytes to messages, strictly: the first frame that violates the standard ends the reading.
 
 use super::{Kind, apply};
 
-/// The longest payload of a frame that is not part of a message.
+/// The maximum payload of a control frame.
 const CONTROL_BYTES: usize = 125;
-/// Read bytes that were understood are let go of in such pieces.
-const SPENT_BYTES: usize = 64 * 1024;
+/// Processed input is discarded once it exceeds this many bytes.
+const COMPACTION_BYTES: usize = 64 * 1024;
 
-/// Who sends what is read. Clients mask, servers do not.
+/// Which side sent the bytes. Clients mask, servers do not.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Side {
-    /// Whoever asked for the connection.
+    /// The side that opened the connection.
     Client,
-    /// Whoever was asked.
+    /// The side that accepted it.
     Server,
 }
 
-/// How much one side may make the other hold or do.
+/// The memory and work that one side may cause on the other.
 #[derive(Clone, Copy, Debug)]
 pub struct WebSocketLimits {
-    /// Bytes of a message, and so of a frame.
+    /// Maximum bytes of a message, and therefore of a frame.
     pub message_bytes: usize,
-    /// Frames from one message to the next, whatever they are about.
+    /// Maximum frames per message, including control frames in between.
     pub frames: usize,
 }
 
-/// What has come.
+/// A received message or control frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Incoming {
-    /// A message.
+    /// A complete text message.
     Text(String),
-    /// To be answered with a pong of the same payload.
+    /// The recipient replies with a pong that has the same payload.
     Ping(Vec<u8>),
-    /// An answer to a ping, or none.
+    /// The reply to a ping, or an unsolicited pong.
     Pong,
-    /// Nothing more comes; why, as a number, if it was said.
+    /// The other side sends no more. The code is its reason, if it gave one.
     Close(Option<u16>),
 }
 
-/// How the other side breaks the rules.
+/// How the other side violates the protocol.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Broken {
-    /// A frame is not made as it must be.
+    /// A frame is malformed.
     Frame,
-    /// A message is in bytes.
+    /// A message is binary.
     Binary,
-    /// A text is no UTF-8.
+    /// A text is not UTF-8.
     Utf8,
-    /// A message is larger than we take.
+    /// A message exceeds the limit.
     TooLarge,
-    /// There are too many frames before a message is whole.
+    /// A message has too many frames.
     TooMany,
 }
 
 impl Broken {
-    /// What happened, to stand behind "the other side sends".
+    /// The violation, as the object of "the other side sends".
     pub fn explain(self) -> &'static str {
         match self {
-            Self::Frame => "a frame that is not made as it must be",
-            Self::Binary => "bytes where a text is due",
-            Self::Utf8 => "a text that is no UTF-8",
-            Self::TooLarge => "a message that is larger than we take",
-            Self::TooMany => "too many pieces of one message",
+            Self::Frame => "a malformed frame",
+            Self::Binary => "a binary message where text is required",
+            Self::Utf8 => "text that is not UTF-8",
+            Self::TooLarge => "a message over the size limit",
+            Self::TooMany => "too many frames for one message",
         }
     }
 
-    /// The reason to close, as a number.
+    /// The status code of the close frame.
     pub fn code(self) -> u16 {
         match self {
             Self::Frame => 1002,
@@ -77,17 +77,17 @@ impl Broken {
     }
 }
 
-/// Reads one side. After an error it is of no more use.
+/// Reads the frames of one side. It must not be used after an error.
 #[derive(Debug)]
 pub struct Reader {
     side: Side,
     limits: WebSocketLimits,
     input: Vec<u8>,
-    /// So much of the input is understood.
-    spent: usize,
-    /// The beginning of a message.
+    /// Bytes of the input that are processed.
+    processed: usize,
+    /// The parts of an incomplete message.
     message: Option<Vec<u8>>,
-    /// Frames since the last message.
+    /// Frames since the last complete message.
     frames: usize,
 }
 
@@ -96,39 +96,39 @@ struct FrameHead {
     kind: Kind,
     last: bool,
     mask: Option<[u8; 4]>,
-    /// Its own length.
-    own: usize,
-    /// That of the payload.
-    length: usize,
+    /// The length of the head itself in bytes.
+    head_length: usize,
+    /// The payload's length in bytes.
+    payload_length: usize,
 }
 
 impl Reader {
-    /// Of what this side sends.
+    /// Reads what this side sends.
     pub fn new(side: Side, limits: WebSocketLimits) -> Self {
-        Self { side, limits, input: Vec::new(), spent: 0, message: None, frames: 0 }
+        Self { side, limits, input: Vec::new(), processed: 0, message: None, frames: 0 }
     }
 
-    /// Bytes that are held at this moment.
+    /// Bytes in memory at this moment.
     pub fn held(&self) -> usize {
         self.input.len() + self.message.as_ref().map_or(0, Vec::len)
     }
 
-    /// Takes bytes in as they come.
+    /// Appends received bytes.
     pub fn push(&mut self, bytes: &[u8]) {
-        if self.spent == self.input.len() || self.spent > SPENT_BYTES {
-            self.input.drain(..self.spent);
-            self.spent = 0;
+        if self.processed == self.input.len() || self.processed > COMPACTION_BYTES {
+            self.input.drain(..self.processed);
+            self.processed = 0;
         }
         self.input.extend_from_slice(bytes);
     }
 
-    /// The next thing that has come in whole; nothing until more is pushed. To be asked until it has nothing.
+    /// The next complete message or control frame, or `None` until more is pushed. Call it until it returns `None`.
     pub fn take(&mut self) -> Result<Option<Incoming>, Broken> {
         loop {
-            let rest = &self.input[self.spent..];
+            let rest = &self.input[self.processed..];
             let Some(head) = FrameHead::read(rest, self.side)? else { return Ok(None) };
             let before = self.message.as_ref().map_or(0, Vec::len);
-            if head.length > self.limits.message_bytes.saturating_sub(before) {
+            if head.payload_length > self.limits.message_bytes.saturating_sub(before) {
                 return Err(Broken::TooLarge);
             }
             match (head.kind, self.message.is_some()) {
@@ -136,21 +136,21 @@ impl Reader {
                 (Kind::More, false) | (Kind::Text, true) => return Err(Broken::Frame),
                 _ => {}
             }
-            let end = head.own + head.length;
-            let Some(payload) = rest.get(head.own..end) else { return Ok(None) };
+            let end = head.head_length + head.payload_length;
+            let Some(payload) = rest.get(head.head_length..end) else { return Ok(None) };
             self.frames += 1;
             if self.frames > self.limits.frames {
                 return Err(Broken::TooMany);
             }
-            let mut payload = if head.length > SPENT_BYTES && rest.len() == end {
-                // A large message is not copied: nothing stands behind it.
+            let mut payload = if head.payload_length > COMPACTION_BYTES && rest.len() == end {
+                // A large message is moved, not copied, when no bytes follow it.
                 let mut whole = std::mem::take(&mut self.input);
-                whole.drain(..self.spent + head.own);
-                self.spent = 0;
+                whole.drain(..self.processed + head.head_length);
+                self.processed = 0;
                 whole
             } else {
                 let payload = payload.to_vec();
-                self.spent += end;
+                self.processed += end;
                 payload
             };
             if let Some(mask) = head.mask {
@@ -174,14 +174,14 @@ impl Reader {
                 }
                 Kind::Ping => return Ok(Some(Incoming::Ping(payload))),
                 Kind::Pong => return Ok(Some(Incoming::Pong)),
-                Kind::Close => return closing(&payload).map(|code| Some(Incoming::Close(code))),
+                Kind::Close => return close_code(&payload).map(|code| Some(Incoming::Close(code))),
             }
         }
     }
 }
 
 impl FrameHead {
-    /// Nothing until all of it is there. What is wrong is wrong as soon as it shows.
+    /// Returns `None` until the head is complete. A malformed head is an error as soon as its bytes show it.
     fn read(bytes: &[u8], side: Side) -> Result<Option<Self>, Broken> {
         let [first, second, more @ ..] = bytes else { return Ok(None) };
         let last = first & 0x80 != 0;
@@ -195,7 +195,7 @@ impl FrameHead {
         if is_control && (!last || short > CONTROL_BYTES) {
             return Err(Broken::Frame);
         }
-        let (length, digits) = match short {
+        let (payload_length, digits) = match short {
             126 => match more.first_chunk::<2>() {
                 Some(digits) => (u64::from(u16::from_be_bytes(*digits)), 2),
                 None => return Ok(None),
@@ -206,28 +206,28 @@ impl FrameHead {
             },
             short => (short as u64, 0),
         };
-        // The shortest form is the only one.
+        // RFC 6455 §5.2 allows only the shortest encoding of a length.
         let shortest = match digits {
-            2 => length > CONTROL_BYTES as u64,
-            8 => length > u64::from(u16::MAX) && length >> 63 == 0,
+            2 => payload_length > CONTROL_BYTES as u64,
+            8 => payload_length > u64::from(u16::MAX) && payload_length >> 63 == 0,
             _ => true,
         };
         if !shortest {
             return Err(Broken::Frame);
         }
-        let length = usize::try_from(length).map_err(|_| Broken::TooLarge)?;
+        let payload_length = usize::try_from(payload_length).map_err(|_| Broken::TooLarge)?;
         let mask = match (masked, more[digits..].first_chunk::<4>()) {
             (false, _) => None,
             (true, Some(mask)) => Some(*mask),
             (true, None) => return Ok(None),
         };
-        let own = 2 + digits + mask.map_or(0, |mask| mask.len());
-        Ok(Some(Self { kind, last, mask, own, length }))
+        let head_length = 2 + digits + mask.map_or(0, |mask| mask.len());
+        Ok(Some(Self { kind, last, mask, head_length, payload_length }))
     }
 }
 
-/// Why the other side closes.
-fn closing(payload: &[u8]) -> Result<Option<u16>, Broken> {
+/// The status code of a close frame, if it has one.
+fn close_code(payload: &[u8]) -> Result<Option<u16>, Broken> {
     match payload {
         [] => Ok(None),
         [high, low, words @ ..] if std::str::from_utf8(words).is_ok() => {

@@ -1,7 +1,7 @@
-//! The service token in its file, which follows when a new one is made while we run.
+//! The file with the service token, which is updated when a new token is issued at run time.
 //!
-//! The database alone decides which token opens the account, so a new one first stands beside the old one and takes its
-//! place once the database knows it. Whenever this is interrupted, one of the two files holds what opens the account.
+//! Only the database decides which token is valid. So a new token is first written to a second file, and replaces the old one
+//! after the database has it. After an interruption at any point, one of the two files contains the valid token.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -14,31 +14,31 @@ use crate::store::{Doc, Id};
 use mcr_files::Folder;
 use mcr_model::secret::Secret;
 
-/// The token that is about to take over.
+/// The file of the next token.
 const NEXT_SERVICE_TOKEN: &str = "service-token.next";
 
 /// The files of one account's token.
 pub(crate) struct TokenFiles {
     folder: Arc<Folder>,
     account: Id<Account>,
-    /// Whether a token may stand beside the old one.
+    /// Whether the file of the next token may exist.
     unsettled: AtomicBool,
 }
 
 impl TokenFiles {
-    /// For the tokens of this account; those of others are nobody's business here.
+    /// For the tokens of this account. Tokens of other accounts are not kept.
     pub(super) fn new(folder: Arc<Folder>, account: Id<Account>) -> Self {
         Self { folder, account, unsettled: AtomicBool::new(false) }
     }
 
-    /// Whose tokens are kept.
+    /// The account whose tokens are kept.
     pub(crate) fn account(&self) -> &Id<Account> {
         &self.account
     }
 
-    /// Puts a new token beside the old one, before the database learns of it; `account` is as it was.
+    /// Writes a new token to the second file before the database has it. `account` is the unchanged account.
     pub(crate) fn offer(&self, account: &Doc<Account>, token: &str) -> Result<(), DataError> {
-        // What cannot stand in one line of an env file could not be printed again.
+        // A token that does not fit in one line of an env file could not be printed.
         if account.id != self.account || !token.chars().all(|c| c.is_ascii_graphic()) {
             return Ok(());
         }
@@ -47,12 +47,12 @@ impl TokenFiles {
         write_secret(&self.folder, NEXT_SERVICE_TOKEN, &Secret::new(token))
     }
 
-    /// Whether a token was offered and nobody has looked since whether the database knows it.
+    /// Whether a new token was written, and it is not yet checked whether the database has it.
     pub(crate) fn is_unsettled(&self) -> bool {
         self.unsettled.load(Ordering::Relaxed)
     }
 
-    /// Lets the offered token take over, if the database knows it.
+    /// Replaces the old token by the new one, if the database has it.
     pub(crate) fn settle(&self, account: &Doc<Account>) -> Result<(), DataError> {
         settle(&self.folder, account)?;
         self.unsettled.store(false, Ordering::Relaxed);
@@ -60,9 +60,9 @@ impl TokenFiles {
     }
 }
 
-/// Sees that one file holds the account's token, if either does; that token.
+/// Moves the valid token to the first file, if one of the two files contains it, and returns it.
 pub(super) fn settle(folder: &Folder, account: &Doc<Account>) -> Result<Option<Secret>, DataError> {
-    // One that cannot be read was never finished, so the database cannot know it.
+    // A token that cannot be read was never completely written, so the database does not have it.
     if let Some(token) = read(folder, NEXT_SERVICE_TOKEN, account).ok().flatten() {
         rename(folder, NEXT_SERVICE_TOKEN, SERVICE_TOKEN)?;
         return Ok(Some(token));
@@ -71,7 +71,7 @@ pub(super) fn settle(folder: &Folder, account: &Doc<Account>) -> Result<Option<S
     read(folder, SERVICE_TOKEN, account)
 }
 
-/// The token in this file, if it opens the account.
+/// The token in this file, if it is valid.
 fn read(folder: &Folder, name: &str, account: &Doc<Account>) -> Result<Option<Secret>, DataError> {
     let Some(content) = read_secret(folder, name)? else { return Ok(None) };
     let text = String::from_utf8_lossy(&content);

@@ -39,8 +39,8 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         ],
         update_settings,
     ),
-    Function::office("service/actions:provisionServiceToken", &[ACCOUNT], provision_token),
-    Function::office("service/actions:syncServiceToken", &[ACCOUNT, TOKEN], sync_token),
+    Function::token_grant("service/actions:provisionServiceToken", &[ACCOUNT], provision_token),
+    Function::token_grant("service/actions:syncServiceToken", &[ACCOUNT, TOKEN], sync_token),
 ];
 
 /// An account as people see it: whether it has a token, but nothing of it.

@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 
 use crate::Refusal;
 use crate::call::{Answer, Call, value};
-use crate::function::{ACCOUNT, Access, Function, Guard, Kind};
+use crate::function::{ACCOUNT, DataAccess, Function, Guard, Kind};
 use crate::number;
 use crate::rows::{Notification, Task};
 use crate::rules::activity::{self, Actor, Target};
@@ -29,7 +29,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         path: "messages:create",
         kind: Kind::Mutation,
         guard: Guard::Admin,
-        access: Access::Writes,
+        access: DataAccess::Writes,
         args: &[ACCOUNT, TASK, need("content", Is::Text)],
         run: create,
     },
@@ -37,7 +37,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         path: "messages:listByTask",
         kind: Kind::Query,
         guard: Guard::Admin,
-        access: Access::Reads,
+        access: DataAccess::Reads,
         args: &[ACCOUNT, TASK, may("limit", Is::Number)],
         run: list_by_task,
     },
@@ -45,7 +45,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         path: "tasks:openOrchestratorChat",
         kind: Kind::Mutation,
         guard: Guard::Admin,
-        access: Access::Writes,
+        access: DataAccess::Writes,
         args: &[ACCOUNT],
         run: open_orchestrator_chat,
     },
@@ -53,7 +53,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         path: "notifications:listTyping",
         kind: Kind::Query,
         guard: Guard::Admin,
-        access: Access::Reads,
+        access: DataAccess::Reads,
         args: &[ACCOUNT],
         run: list_typing,
     },
@@ -61,7 +61,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         path: "notifications:list",
         kind: Kind::Query,
         guard: Guard::Admin,
-        access: Access::Reads,
+        access: DataAccess::Reads,
         args: &[ACCOUNT, may("limit", Is::Number)],
         run: list,
     },

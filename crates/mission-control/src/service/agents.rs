@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use crate::Refusal;
 use crate::answer::ensure;
 use crate::call::{Answer, Call, value};
-use crate::function::{ACCOUNT, Access, Function, Guard, Kind, TOKEN};
+use crate::function::{ACCOUNT, DataAccess, Function, Guard, Kind, TOKEN};
 use crate::rows::{Account, Agent, OpenclawConfig, Skill, Task};
 use crate::rules::activity::{self, Actor, Target};
 use crate::rules::mentions::is_space;
@@ -25,7 +25,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         path: "service/actions:listAgents",
         kind: Kind::Action,
         guard: Guard::ServiceToken,
-        access: Access::Writes,
+        access: DataAccess::Writes,
         args: &[ACCOUNT, TOKEN],
         run: list_agents,
     },
@@ -33,7 +33,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         path: "service/actions:listAgentsForRuntime",
         kind: Kind::Action,
         guard: Guard::ServiceToken,
-        access: Access::Reads,
+        access: DataAccess::Reads,
         args: &[ACCOUNT, TOKEN],
         run: list_agents_for_runtime,
     },
@@ -41,7 +41,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         path: "service/actions:getOrchestratorAgentId",
         kind: Kind::Action,
         guard: Guard::ServiceToken,
-        access: Access::Reads,
+        access: DataAccess::Reads,
         args: &[ACCOUNT, TOKEN],
         run: get_orchestrator_agent_id,
     },
@@ -49,7 +49,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         path: "service/actions:getAgentSkillsForTool",
         kind: Kind::Action,
         guard: Guard::ServiceToken,
-        access: Access::Reads,
+        access: DataAccess::Reads,
         args: &[
             ACCOUNT,
             TOKEN,
@@ -62,7 +62,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         path: "service/actions:updateAgentHeartbeat",
         kind: Kind::Action,
         guard: Guard::ServiceToken,
-        access: Access::Writes,
+        access: DataAccess::Writes,
         args: &[
             ACCOUNT,
             TOKEN,

@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
 
 use crate::call::{Answer, Call, value};
-use crate::function::{ACCOUNT, Access, Function, Guard, Kind, TOKEN};
+use crate::function::{ACCOUNT, DataAccess, Function, Guard, Kind, TOKEN};
 use crate::rows::{Account, Agent, Document, Message, Notification, Task};
 use crate::rules::mentions::is_space;
 use crate::rules::overview::{self, Overview};
@@ -28,7 +28,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[Function {
     path: "service/actions:getNotificationForDelivery",
     kind: Kind::Action,
     guard: Guard::ServiceToken,
-    access: Access::Writes,
+    access: DataAccess::Writes,
     args: &[ACCOUNT, TOKEN, need("notificationId", Is::Id(Table::Notifications))],
     run: get_notification,
 }];

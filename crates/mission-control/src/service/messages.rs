@@ -5,7 +5,7 @@ use serde_json::json;
 
 use crate::Refusal;
 use crate::call::{Answer, Call, value};
-use crate::function::{ACCOUNT, Access, Function, Guard, Kind, TOKEN};
+use crate::function::{ACCOUNT, DataAccess, Function, Guard, Kind, TOKEN};
 use crate::number;
 use crate::rows::{Agent, Message, Notification, Stored, Task, Upload};
 use crate::rules::attachments::{self, Offered};
@@ -26,7 +26,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         path: "service/actions:createMessageFromAgent",
         kind: Kind::Action,
         guard: Guard::ServiceToken,
-        access: Access::Writes,
+        access: DataAccess::Writes,
         args: &[
             ACCOUNT,
             TOKEN,
@@ -43,7 +43,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         path: "service/actions:createTaskMessageForAgentTool",
         kind: Kind::Action,
         guard: Guard::ServiceToken,
-        access: Access::Writes,
+        access: DataAccess::Writes,
         args: &[ACCOUNT, TOKEN, AGENT, TASK, need("content", Is::Text)],
         run: create_task_message,
     },
@@ -51,7 +51,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         path: "service/actions:listTaskThreadForAgentTool",
         kind: Kind::Action,
         guard: Guard::ServiceToken,
-        access: Access::Reads,
+        access: DataAccess::Reads,
         args: &[ACCOUNT, TOKEN, AGENT, TASK, may("limit", Is::Number)],
         run: list_task_thread,
     },
@@ -59,7 +59,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         path: "service/actions:registerMessageUploadFromAgent",
         kind: Kind::Action,
         guard: Guard::ServiceToken,
-        access: Access::Writes,
+        access: DataAccess::Writes,
         args: &[ACCOUNT, TOKEN, TASK, AGENT, need("storageId", Is::Id(Table::Storage))],
         run: register_upload,
     },

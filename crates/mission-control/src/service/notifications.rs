@@ -6,7 +6,7 @@ use serde_json::json;
 use crate::Refusal;
 use crate::answer::ensure;
 use crate::call::{Answer, Call, value};
-use crate::function::{ACCOUNT, Access, Function, Guard, Kind, TOKEN, done};
+use crate::function::{ACCOUNT, DataAccess, Function, Guard, Kind, TOKEN, done};
 use crate::number;
 use crate::rows::{Agent, Notification, Task};
 use crate::rules::mentions::is_space;
@@ -20,7 +20,7 @@ const NOTIFICATION: Arg = need("notificationId", Is::Id(Table::Notifications));
 
 /// A step of a delivery.
 const fn step(path: &'static str, run: fn(&Call<'_>) -> Answer) -> Function {
-    let (kind, guard, access) = (Kind::Action, Guard::ServiceToken, Access::Writes);
+    let (kind, guard, access) = (Kind::Action, Guard::ServiceToken, DataAccess::Writes);
     Function { path, kind, guard, access, args: &[ACCOUNT, TOKEN, NOTIFICATION], run }
 }
 
@@ -30,7 +30,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         path: "service/actions:listUndeliveredNotifications",
         kind: Kind::Action,
         guard: Guard::ServiceToken,
-        access: Access::Reads,
+        access: DataAccess::Reads,
         args: &[ACCOUNT, TOKEN, may("limit", Is::Number)],
         run: list_undelivered,
     },
@@ -41,7 +41,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         path: "service/actions:createResponseRequestNotifications",
         kind: Kind::Action,
         guard: Guard::ServiceToken,
-        access: Access::Writes,
+        access: DataAccess::Writes,
         args: &[
             ACCOUNT,
             TOKEN,

@@ -1,4 +1,4 @@
-//! What changed since the start: numbers to wait for, and the rows behind them for pages that ask for changes only.
+//! The changes since the start: numbers to wait for, and the changed rows for pages that request only changes.
 
 use std::collections::{HashSet, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -7,9 +7,9 @@ use std::time::Duration;
 use super::{StoreError, Table};
 use crate::vault;
 
-/// How many changed rows are remembered. A page that has missed more loads anew, which is cheaper by then.
+/// The number of changed rows that are kept. A page that missed more reloads everything, which is cheaper then.
 pub(crate) const ROWS: usize = 8_192;
-/// How many different rows one answer may be about.
+/// The maximum number of different rows in one response.
 const DIFFERENT: usize = 1_000;
 
 /// A row that was added, changed or removed. Notifications have no id here: pages only need to know that there was one.
@@ -17,7 +17,7 @@ pub(crate) type Touched = (Table, String);
 
 /// The changes of one store. A writer publishes before it lets the next writer begin.
 pub(super) struct ChangeFeed {
-    /// Names this run of the program, because the numbers begin anew with each.
+    /// Identifies this run of the program, because the numbers restart with each run.
     run: String,
     inside: Mutex<Inside>,
     changed: Condvar,
@@ -25,15 +25,15 @@ pub(super) struct ChangeFeed {
 
 #[derive(Default)]
 struct Inside {
-    /// How many calls have changed something since the start.
+    /// The number of calls that changed data since the start.
     changes: u64,
     /// How many notifications were added since the start.
     told: u64,
-    /// The last instant given out: time never runs backwards here, and no two rows are created at the same one.
+    /// The last creation time that was assigned. It never decreases, and no two rows share one.
     last_instant: f64,
     /// The changed rows, each with the number of its change; the oldest first.
     rows: VecDeque<(u64, Touched)>,
-    /// Every row of the changes behind this number is remembered.
+    /// All rows of the changes after this number are kept.
     complete_after: u64,
 }
 
@@ -45,7 +45,7 @@ pub(super) struct Written {
     rows: Vec<Touched>,
     /// A notification was added, changed or removed.
     notified: bool,
-    /// There were more rows than are remembered.
+    /// There were more rows than are kept.
     overflowed: bool,
 }
 
@@ -53,7 +53,7 @@ impl Written {
     /// Notes a row.
     pub(super) fn note(&mut self, table: Table, id: &str) {
         match table {
-            // Pages show nothing of these.
+            // Pages do not show these tables.
             Table::Subscriptions | Table::Sessions | Table::Uploads | Table::Storage => {}
             Table::Notifications => self.notified = true,
             _ if self.rows.len() >= ROWS => self.overflowed = true,
@@ -78,13 +78,13 @@ impl ChangeFeed {
         Ok(Self { run: vault::hex(&random), inside, changed: Condvar::new() })
     }
 
-    /// The number of the last change, and the last instant given out.
+    /// The number of the last change, and the last creation time that was assigned.
     pub(super) fn state(&self) -> (u64, f64) {
         let inside = self.lock();
         (inside.changes, inside.last_instant)
     }
 
-    /// Makes a committed transaction known.
+    /// Publishes a committed transaction.
     pub(super) fn publish(&self, last_instant: f64, written: Option<Written>) {
         let mut inside = self.lock();
         inside.last_instant = last_instant;
@@ -106,7 +106,7 @@ impl ChangeFeed {
         self.changed.notify_all();
     }
 
-    /// The revision with this number, as pages know it.
+    /// The revision with this number, in the form for pages.
     pub(super) fn revision(&self, number: u64) -> String {
         format!("{}-{number}", self.run)
     }
@@ -127,19 +127,19 @@ impl ChangeFeed {
         (rows.len() <= DIFFERENT).then_some(rows)
     }
 
-    /// Waits until there is a change behind `seen`, or the time is over; the number of the last one.
+    /// Waits for a change after `seen`, or for the timeout. Returns the number of the last change.
     pub(super) fn wait_for_change(&self, seen: u64, patience: Duration) -> u64 {
         let waited = self.changed.wait_timeout_while(self.lock(), patience, |inside| inside.changes <= seen);
         waited.unwrap_or_else(PoisonError::into_inner).0.changes
     }
 
-    /// Waits until there are more than `seen` notifications, or the time is over; how many there were.
+    /// Waits for more than `seen` notifications, or for the timeout. Returns their number.
     pub(super) fn wait_for_told(&self, seen: u64, patience: Duration) -> u64 {
         let waited = self.changed.wait_timeout_while(self.lock(), patience, |inside| inside.told <= seen);
         waited.unwrap_or_else(PoisonError::into_inner).0.told
     }
 
-    /// Nothing here is left half-changed by a panic.
+    /// A panic leaves no partial change here, so a poisoned lock is valid.
     fn lock(&self) -> MutexGuard<'_, Inside> {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }

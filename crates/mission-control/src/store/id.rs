@@ -1,5 +1,4 @@
-//! Ids that know their table, as the platform's do: a task's id where an agent's is expected is refused before
-//! anything runs.
+//! Ids with a table prefix, as on the platform: a task's id in place of an agent's is refused before anything runs.
 
 use std::fmt;
 use std::hash::{Hash, Hasher};
@@ -9,10 +8,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Row, Table};
 
-/// How many characters an id has, its table's two included.
+/// The length of an id, including the two characters of its table.
 pub(crate) const ID_CHARS: usize = 32;
 
-/// The letters of an id: no `_`, `:` or `-`, because tokens, session keys and links are cut at those.
+/// The characters of an id, without `_`, `:` and `-`, because tokens, session keys and links are split at those.
 const LETTERS: &[u8; 32] = b"0123456789abcdefghjkmnpqrstvwxyz";
 
 /// The id of a row of one table.
@@ -22,7 +21,7 @@ pub(crate) struct Id<R> {
 }
 
 impl<R> Id<R> {
-    /// Takes a text that is known to be such an id.
+    /// From a text that is known to be such an id.
     pub(crate) fn new(text: impl Into<String>) -> Self {
         Self { text: text.into(), row: PhantomData }
     }
@@ -34,13 +33,13 @@ impl<R> Id<R> {
 }
 
 impl<R: Row> Id<R> {
-    /// A text as an id of this table, if it can be one.
+    /// Parses an id of this table.
     pub(crate) fn parse(text: &str) -> Option<Self> {
         (table_of(text) == Some(R::TABLE)).then(|| Self::new(text))
     }
 }
 
-/// The table that a text is an id of, if it is one at all.
+/// The table of an id, if the text is an id.
 pub(crate) fn table_of(text: &str) -> Option<Table> {
     let well_formed = text.len() == ID_CHARS && text.bytes().all(|b| LETTERS.contains(&b));
     Table::ALL.into_iter().find(|table| well_formed && text.starts_with(table.id_prefix()))

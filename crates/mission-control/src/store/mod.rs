@@ -1,9 +1,9 @@
-//! What Mission Control remembers: SQLite, one transaction for each function call.
+//! The data of Mission Control: SQLite, with one transaction for each function call.
 //!
-//! A call either happens as a whole or not at all, and what it answered is on the disk before the answer leaves.
-//! [`Store::write`] and [`Store::read`] hand out a [`Tx`]; it speaks in typed rows ([`Row`]) and named [`Index`]es,
-//! never in SQL. One connection writes; others read beside it, those of the runtime apart from those of people
-//! (`readers`), so that neither waits for the other. `change_feed` knows what changed.
+//! A call is atomic, and its changes are on the disk before its response is sent. [`Store::write`] and [`Store::read`] pass a
+//! [`Tx`], which works with typed rows ([`Row`]) and named [`Index`]es, never with SQL. One connection writes. Other
+//! connections read at the same time (`readers`): the runtime and people have separate ones, so that neither waits for the
+//! other. `change_feed` records what changed.
 
 mod change_feed;
 mod columns;
@@ -30,13 +30,13 @@ pub(crate) use columns::{Card, ColumnPosition};
 pub(crate) use id::{Id, table_of};
 use readers::Pool;
 pub(crate) use schema::*;
-pub(crate) use tx::{Doc, Tx};
+pub(crate) use tx::{Doc, StoredRow, Tx};
 
 use mcr_model::clock::Clock;
 
-/// What a table holds.
+/// The type of the rows of a table.
 pub(crate) trait Row: Serialize + DeserializeOwned {
-    /// Which table.
+    /// The table.
     const TABLE: Table;
 }
 
@@ -45,46 +45,46 @@ pub(crate) struct Store {
     writer: Mutex<Connection>,
     news: ChangeFeed,
     clock: Box<dyn Clock>,
-    /// None for data in memory, which only one connection can reach.
+    /// `None` for data in memory, which only one connection can access.
     beside: Option<Beside>,
 }
 
-/// What a store in a file has besides its writer. The fields are dropped in this order: the lock goes last.
+/// The parts of a store in a file besides its writer. Fields are dropped in this order, so the lock is released last.
 struct Beside {
-    /// For people and their programs.
+    /// The connections for people and their programs.
     people: Pool,
-    /// For the runtime, which must not wait for pages.
+    /// The connections for the runtime, which must not wait for pages.
     runtime: Pool,
     log: PathBuf,
     _lock: File,
 }
 
-/// Longer than this the write-ahead log does not stay.
+/// The size of the write-ahead log above which it is emptied.
 const LOG_BYTES: u64 = 32 * 1024 * 1024;
-/// How long a writer waits for readers to end before it empties a log that is too long.
+/// How long a writer waits for readers before it gives up emptying the log.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Why the data could not be read or written.
+/// Why data could not be read or written.
 #[derive(Debug)]
 pub enum StoreError {
     /// The disk is full.
     Full,
-    /// Another process has it open.
+    /// Another process has the data open.
     Locked,
-    /// It was written by a newer version than this.
+    /// A newer version of this program wrote the data.
     Newer {
-        /// What it is.
+        /// The version of the data.
         found: i64,
-        /// What we know.
+        /// The version of this program.
         known: i64,
     },
-    /// It is no database, or a damaged one.
+    /// The file is not a database, or it is damaged.
     Corrupt(String),
-    /// The disk, or whatever it is on, refused.
+    /// The disk failed.
     Disk(String),
     /// Nothing more can be written: a quota, a limit on the size of files, or the disk itself.
     Unwritable(String),
-    /// A row that does not fit its own table, or a fault of ours.
+    /// A row that does not fit its table, or a defect of this program.
     Fault(String),
 }
 
@@ -132,7 +132,7 @@ impl From<rusqlite::Error> for StoreError {
                 | InvalidColumnType(..)
                 | Utf8Error(..)
         ) {
-            // What was written as text comes back as something else.
+            // A value that was written as text is read as another type.
             return Self::Corrupt(text);
         }
         match why.sqlite_error_code() {
@@ -151,7 +151,7 @@ impl From<rusqlite::Error> for StoreError {
     }
 }
 
-/// Whether it was writing that failed, with something else than "no space left", which has a code of its own.
+/// Whether a write failed for another reason than "no space left", which has a separate code.
 fn is_of_writing(why: &rusqlite::Error) -> bool {
     use rusqlite::ffi::{SQLITE_IOERR_FSYNC, SQLITE_IOERR_TRUNCATE, SQLITE_IOERR_WRITE};
     let code = why.sqlite_error().map(|error| error.extended_code);
@@ -159,7 +159,7 @@ fn is_of_writing(why: &rusqlite::Error) -> bool {
 }
 
 impl Store {
-    /// Runs `work` as one transaction: all of it, or, if it refuses, nothing.
+    /// Runs `work` as one transaction. If `work` fails, nothing is changed.
     pub(crate) fn write<T, E: From<StoreError>>(
         &self,
         work: impl FnOnce(&Tx<'_>) -> Result<T, E>,
@@ -178,7 +178,7 @@ impl Store {
         Ok(answer)
     }
 
-    /// Runs `work`, for people, on a view that no write changes meanwhile; it cannot write.
+    /// Runs `work` on a read-only snapshot, on a connection for people.
     pub(crate) fn read<T, E: From<StoreError>>(
         &self,
         work: impl FnOnce(&Tx<'_>) -> Result<T, E>,
@@ -186,7 +186,7 @@ impl Store {
         self.read_on(self.beside.as_ref().map(|beside| &beside.people), work)
     }
 
-    /// Does the same for the runtime, on connections of its own.
+    /// Runs `work` on a read-only snapshot, on a connection for the runtime.
     pub(crate) fn read_for_runtime<T, E: From<StoreError>>(
         &self,
         work: impl FnOnce(&Tx<'_>) -> Result<T, E>,
@@ -212,10 +212,10 @@ impl Store {
         work(&Tx::new(&began, self.clock.now(), &self.news))
     }
 
-    /// Empties a log that has grown too long. SQLite does so by itself, unless some reader is always on the way.
+    /// Empties a write-ahead log that is too long. SQLite does so itself, unless a reader is always active.
     fn keep_log_short(&self, writer: &Connection) {
         let Some(beside) = &self.beside else { return };
-        // A log that is not there is short.
+        // A log that does not exist is short.
         if fs::metadata(&beside.log).map_or(0, |log| log.len()) <= LOG_BYTES {
             return;
         }
@@ -226,7 +226,7 @@ impl Store {
         }
     }
 
-    /// Brings everything from the log into the database file, so that this one file is whole.
+    /// Moves all data from the log to the database file, so that this file is complete.
     pub(crate) fn settle(&self) -> Result<(), StoreError> {
         empty_log(&self.lock())
     }
@@ -236,17 +236,17 @@ impl Store {
         self.news.state().0
     }
 
-    /// Waits until there is a change behind `seen`, or the time is over; the number of the last one.
+    /// Waits for a change after `seen`, or for the timeout. Returns the number of the last change.
     pub(crate) fn wait_for_change(&self, seen: u64, patience: Duration) -> u64 {
         self.news.wait_for_change(seen, patience)
     }
 
-    /// Waits until there are more than `seen` notifications, or the time is over; how many there were.
+    /// Waits for more than `seen` notifications, or for the timeout. Returns their number.
     pub(crate) fn wait_for_told(&self, seen: u64, patience: Duration) -> u64 {
         self.news.wait_for_told(seen, patience)
     }
 
-    /// A panic inside a transaction has rolled it back: the data behind a poisoned lock is sound.
+    /// A panic inside a transaction rolls it back, so the data behind a poisoned lock is valid.
     fn lock(&self) -> MutexGuard<'_, Connection> {
         self.writer.lock().unwrap_or_else(PoisonError::into_inner)
     }

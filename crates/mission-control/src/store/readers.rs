@@ -1,5 +1,5 @@
-//! Connections that only read. In WAL mode each sees the data as they were when its transaction began, while writes go
-//! on. A pool lends each connection to one call at a time, and so bounds how many run at once.
+//! Read-only connections. In WAL mode, a connection sees the data as of the start of its transaction, while writes continue.
+//! A pool lends each connection to one call at a time, which limits the number of concurrent reads.
 
 use std::path::Path;
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
@@ -10,9 +10,9 @@ use rusqlite::Connection;
 use super::StoreError;
 use super::open::connect;
 
-/// How many calls read at once in each pool.
+/// The number of connections in each pool.
 const CONNECTIONS: usize = 2;
-/// Pages of a reader's cache, in KiB; the writer has more.
+/// The size of a reader's page cache in KiB. The writer has a larger one.
 const CACHE_KIB: i64 = 2_000;
 
 /// Reading connections for calls of one kind.
@@ -21,7 +21,7 @@ pub(super) struct Pool {
     returned: Condvar,
 }
 
-/// A connection that goes back to its pool.
+/// A borrowed connection, which returns to its pool on drop.
 pub(super) struct Lent<'a> {
     pool: &'a Pool,
     connection: Option<Connection>,
@@ -41,14 +41,14 @@ impl Pool {
         Ok(Self { idle: Mutex::new(idle), returned: Condvar::new() })
     }
 
-    /// A connection, as soon as one is free.
+    /// Waits for a free connection and returns it.
     pub(super) fn lend(&self) -> Lent<'_> {
         let waited = self.returned.wait_while(self.lock(), |idle| idle.is_empty());
         Lent { pool: self, connection: waited.unwrap_or_else(PoisonError::into_inner).pop() }
     }
 
-    /// All connections, so that no call of this kind reads; none if some are still lent after this time. Each is kept as
-    /// it comes back, so that calls that follow each other without a gap cannot hold this up.
+    /// Takes all connections, so that no call of this pool reads. Returns `None` if one is still in use after this time. Each
+    /// connection is kept as it returns, so that a continuous series of calls cannot delay this.
     pub(super) fn pause(&self, patience: Duration) -> Option<Vec<Lent<'_>>> {
         let until = Instant::now() + patience;
         let mut held = Vec::new();
@@ -96,7 +96,7 @@ mod tests {
     use crate::rows::Task;
     use mcr_model::clock::SystemClock;
 
-    /// Longer than anything here takes that does not wait for ever.
+    /// Longer than any step here, unless it hangs.
     const PATIENCE: Duration = Duration::from_secs(20);
 
     fn store(home: &TempDir) -> Store {
@@ -109,7 +109,7 @@ mod tests {
     }
 
     #[test]
-    fn reads_go_on_beside_a_write_and_see_the_data_before_it() {
+    fn reads_continue_during_a_write_and_see_the_data_before_it() {
         let home = TempDir::new().expect("a directory");
         let store = store(&home);
         add(&store, "before");

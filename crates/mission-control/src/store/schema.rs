@@ -1,12 +1,12 @@
-//! Tables and indexes. Every table is alike: the row's id, the instant of its creation, and the row itself as JSON;
-//! what is looked for is an index over expressions of that JSON. So a new optional field needs no migration.
+//! Tables and indexes. All tables have the same columns: id, creation time, and the row as JSON. Indexes are expressions over
+//! the JSON, so a new optional field needs no migration.
 
 use super::columns;
 
-/// The tables of the original that matter here.
+/// The tables of the original that this backend implements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) enum Table {
-    /// Whole customers; normally one.
+    /// Accounts; usually one.
     Accounts,
     /// People in an account.
     Memberships,
@@ -16,15 +16,15 @@ pub(crate) enum Table {
     Tasks,
     /// Messages in tasks' threads.
     Messages,
-    /// Who is told what.
+    /// Notifications.
     Notifications,
     /// Documents and folders.
     Documents,
     /// Skills.
     Skills,
-    /// Who follows which task.
+    /// Subscriptions to tasks.
     Subscriptions,
-    /// What happened.
+    /// The activity log.
     Activities,
     /// Agents' sessions.
     Sessions,
@@ -57,7 +57,7 @@ impl Table {
         Self::ProviderKeys,
     ];
 
-    /// Its name in the database and, as the platform calls it, in error texts.
+    /// The name in the database, and in the platform's error texts.
     pub(crate) fn name(self) -> &'static str {
         match self {
             Self::Accounts => "accounts",
@@ -78,7 +78,7 @@ impl Table {
         }
     }
 
-    /// How its ids begin.
+    /// The prefix of its ids.
     pub(super) fn id_prefix(self) -> &'static str {
         match self {
             Self::Accounts => "k1",
@@ -100,13 +100,12 @@ impl Table {
     }
 }
 
-/// A way to look rows up: the fields that must be equal, in order; found rows come in the order of `then` (if there
-/// is one), then of their creation.
+/// An index: the fields that must be equal, in order. Rows are sorted by `then`, if set, and then by creation time.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Index {
     /// The table.
     pub(crate) table: Table,
-    /// The fields to give values for, as they stand in the JSON.
+    /// The fields to compare, as they are named in the JSON.
     pub(crate) by: &'static [&'static str],
     /// A further field to sort by.
     pub(crate) then: Option<&'static str>,
@@ -134,21 +133,21 @@ indexes! {
     AGENT_BY_SLUG = Agents by ["accountId", "slug"];
     /// An account's tasks.
     TASKS = Tasks by ["accountId"];
-    /// An account's tasks that stand somewhere.
+    /// An account's tasks by status.
     TASKS_BY_STATUS = Tasks by ["accountId", "status"];
     /// A task's thread.
     THREAD = Messages by ["taskId"];
     /// The message that answered a notification.
     ANSWER = Messages by ["sourceNotificationId"];
-    /// What is to be delivered: give `"agent"` and no instant; oldest first.
+    /// Undelivered notifications, oldest first: query with `"agent"` and without a delivery time.
     UNDELIVERED = Notifications by ["accountId", "recipientType", "deliveredAt"], then "createdAt";
-    /// What somebody is told of a task, by type; oldest first.
+    /// The notifications of a recipient about a task, by type; oldest first.
     TOLD_OF_TASK = Notifications by ["taskId", "recipientId", "type"], then "createdAt";
-    /// The same with what is delivered apart: give no instant for what waits.
+    /// Like `TOLD_OF_TASK`, with the delivery time: query without one for undelivered notifications.
     WAITING_OF_TASK = Notifications by ["taskId", "recipientId", "type", "deliveredAt"], then "createdAt";
-    /// Everybody who is told of a task.
+    /// All notifications about a task.
     NOTIFICATIONS_OF_TASK = Notifications by ["taskId"];
-    /// Everything somebody is told.
+    /// All notifications of a recipient.
     NOTIFICATIONS_OF = Notifications by ["accountId", "recipientId"];
     /// An account's documents; last changed last.
     DOCUMENTS = Documents by ["accountId"], then "updatedAt";
@@ -164,15 +163,15 @@ indexes! {
     SKILLS = Skills by ["accountId"];
     /// The skill that a slug names.
     SKILL_BY_SLUG = Skills by ["accountId", "slug"];
-    /// Who follows a task.
+    /// The subscriptions to a task.
     FOLLOWERS = Subscriptions by ["taskId"];
-    /// What somebody follows.
+    /// The subscriptions of a subscriber.
     FOLLOWED_BY = Subscriptions by ["accountId", "subscriberType", "subscriberId"];
-    /// Whether somebody follows a task.
+    /// The subscription of a subscriber to a task.
     FOLLOWS = Subscriptions by ["taskId", "subscriberType", "subscriberId"];
-    /// What happened to something.
+    /// The activities of a target.
     HAPPENED_TO = Activities by ["accountId", "targetType", "targetId"];
-    /// What happened in an account.
+    /// The activities of an account.
     HAPPENED = Activities by ["accountId"];
     /// An agent's sessions on a task, or without one.
     SESSIONS = Sessions by ["accountId", "agentId", "sessionType", "taskId"];
@@ -196,7 +195,7 @@ indexes! {
 /// behind the last of them; newer data is refused.
 pub(super) const MIGRATIONS: &[&str] = &[];
 
-/// The statements that make an empty database ours.
+/// The statements that create all tables and indexes.
 pub(super) fn create() -> String {
     let tables = Table::ALL.map(|table| {
         let name = table.name();
@@ -207,8 +206,8 @@ pub(super) fn create() -> String {
     tables.into_iter().chain([missing_indexes()]).collect()
 }
 
-/// The statements that make the indexes that are not there. An index is no part of the layout: every version works with
-/// those of every other.
+/// The statements that create missing indexes. An index is not part of the layout: every version works with the indexes of
+/// every other version.
 pub(super) fn missing_indexes() -> String {
     let indexes = INDEXES.iter().map(|(name, index)| {
         let fields = index.by.iter().copied().chain(index.then).map(field).collect::<Vec<_>>().join(", ");
@@ -218,7 +217,7 @@ pub(super) fn missing_indexes() -> String {
     indexes.chain([columns::index()]).collect()
 }
 
-/// A field of the row as an expression; the same text in index and query, so that the one serves the other.
+/// A field of the row as an SQL expression. Index and query use the same text, so that SQLite uses the index.
 pub(super) fn field(name: &str) -> String {
     format!("row ->> '{name}'")
 }

@@ -1,4 +1,4 @@
-//! Inside one transaction: rows by id, rows by index, the time.
+//! A transaction: reads and writes rows by id and by index, at one point in time.
 
 use std::cell::{Cell, RefCell};
 use std::fmt::Write as _;
@@ -10,25 +10,42 @@ use serde::Serialize;
 
 use super::change_feed::{ChangeFeed, Touched, Written};
 use super::schema::field;
-use super::{Id, Index, Row, StoreError, id};
+use super::{Id, Index, Row, StoreError, Table, id};
 use crate::rows::Notification;
 use mcr_model::clock::Millis;
 
-/// The least step between two creations: about four steps of a float at today's dates.
+/// The minimum time between two creations: about four steps of a float at current dates.
 const STEP_MS: f64 = 1.0 / 1024.0;
 
-/// A row with what the platform knows of it.
+/// A row with the fields that the platform adds.
 #[derive(Clone, Debug, Serialize)]
 pub(crate) struct Doc<R> {
     /// Its id.
     #[serde(rename = "_id")]
     pub(crate) id: Id<R>,
-    /// When it was created, with a fraction.
+    /// The time of its creation, with a fraction.
     #[serde(rename = "_creationTime")]
     pub(crate) created: f64,
     /// Its fields.
     #[serde(flatten)]
     pub(crate) row: R,
+}
+
+/// A row as it is stored.
+pub(crate) struct StoredRow {
+    /// Its id.
+    pub(crate) id: String,
+    /// The time of its creation, with a fraction.
+    pub(crate) created: f64,
+    /// Its fields.
+    pub(crate) json: String,
+}
+
+impl StoredRow {
+    /// The error for a row that its type cannot read.
+    pub(crate) fn corrupt(&self, why: &serde_json::Error) -> StoreError {
+        StoreError::Corrupt(format!("row {}: {why}", self.id))
+    }
 }
 
 /// One transaction.
@@ -38,12 +55,12 @@ pub(crate) struct Tx<'a> {
     last_instant: Cell<f64>,
     written: Rc<RefCell<Written>>,
     news: &'a ChangeFeed,
-    /// The number of the last change that this transaction certainly sees.
+    /// The number of the last change that this transaction is sure to see.
     seen: u64,
 }
 
 impl<'a> Tx<'a> {
-    /// To be made before the transaction reads for the first time.
+    /// Must be called before the transaction reads for the first time.
     pub(super) fn new(database: &'a Connection, now: Millis, news: &'a ChangeFeed) -> Self {
         let (seen, last_instant) = news.state();
         #[expect(clippy::cast_precision_loss, reason = "dates are far below 2^53 ms")]
@@ -56,76 +73,96 @@ impl<'a> Tx<'a> {
         self.now
     }
 
-    /// The same transaction at an earlier time, for data that shall have a past. Whoever goes back sees to it that the
-    /// times of one going never meet those of another.
+    /// This transaction at an earlier time, for data with a history. The caller ensures that the times of two such
+    /// periods do not overlap.
     pub(crate) fn at(&self, now: f64) -> Tx<'a> {
         Tx { now, last_instant: Cell::new(now), written: self.written.clone(), ..*self }
     }
 
-    /// The last instant that was given out, and what was written.
+    /// The last creation time that was assigned, and what was written.
     pub(super) fn end(self) -> (f64, Written) {
         (self.last_instant.get(), self.written.take())
     }
 
-    /// The revision that this transaction shows, for pages that will ask what changed since.
+    /// The revision that this transaction sees, for pages that later request the changes since.
     pub(crate) fn revision(&self) -> String {
         self.news.revision(self.seen)
     }
 
-    /// The rows that changed since a revision, each once; none if that is not known.
+    /// The rows that changed since a revision, each once. `None` if that is unknown.
     pub(crate) fn since(&self, revision: &str) -> Option<Vec<Touched>> {
         self.news.since(revision)
     }
 
     /// Adds a row.
     pub(crate) fn insert<R: Row>(&self, row: R) -> Result<Doc<R>, StoreError> {
-        let made = id::make(R::TABLE).map_err(|why| StoreError::Fault(why.to_string()))?;
-        let created = self.now.max(self.last_instant.get() + STEP_MS);
-        let doc = Doc { id: Id::new(made), created, row };
-        self.restore(&doc)?;
-        if R::TABLE == Notification::TABLE {
-            self.written.borrow_mut().told += 1;
-        }
-        Ok(doc)
+        let (id, created) = self.insert_json(R::TABLE, &to_json(&row)?)?;
+        Ok(Doc { id: Id::new(id), created, row })
     }
 
-    /// Adds a row that had its id and its instant before, from a copy of this data or another's.
-    pub(crate) fn restore<R: Row>(&self, doc: &Doc<R>) -> Result<(), StoreError> {
-        self.last_instant.set(self.last_instant.get().max(doc.created));
-        let sql = format!("INSERT INTO {} (id, at, row) VALUES (?1, ?2, ?3)", R::TABLE.name());
-        self.database.prepare_cached(&sql)?.execute((doc.id.as_str(), doc.created, to_json(&doc.row)?))?;
-        self.note(&doc.id);
+    /// Adds a row. Returns its id and the time of its creation.
+    pub(crate) fn insert_json(&self, table: Table, row: &str) -> Result<(String, f64), StoreError> {
+        let id = id::make(table).map_err(|why| StoreError::Fault(why.to_string()))?;
+        let created = self.now.max(self.last_instant.get() + STEP_MS);
+        self.restore_json(table, &id, created, row)?;
+        if table == Notification::TABLE {
+            self.written.borrow_mut().told += 1;
+        }
+        Ok((id, created))
+    }
+
+    /// Adds a row that already has an id and a creation time, from an export.
+    pub(crate) fn restore_json(
+        &self,
+        table: Table,
+        id: &str,
+        created: f64,
+        row: &str,
+    ) -> Result<(), StoreError> {
+        self.last_instant.set(self.last_instant.get().max(created));
+        let sql = format!("INSERT INTO {} (id, at, row) VALUES (?1, ?2, ?3)", table.name());
+        self.database.prepare_cached(&sql)?.execute((id, created, row))?;
+        self.note(table, id);
         Ok(())
     }
 
     /// Writes a changed row back.
     pub(crate) fn put<R: Row>(&self, doc: &Doc<R>) -> Result<(), StoreError> {
-        let sql = format!("UPDATE {} SET row = ?2 WHERE id = ?1", R::TABLE.name());
-        self.database.prepare_cached(&sql)?.execute((doc.id.as_str(), to_json(&doc.row)?))?;
-        self.note(&doc.id);
+        self.put_json(R::TABLE, doc.id.as_str(), &to_json(&doc.row)?)
+    }
+
+    /// Writes a changed row back, given as JSON.
+    pub(crate) fn put_json(&self, table: Table, id: &str, row: &str) -> Result<(), StoreError> {
+        let sql = format!("UPDATE {} SET row = ?2 WHERE id = ?1", table.name());
+        self.database.prepare_cached(&sql)?.execute((id, row))?;
+        self.note(table, id);
         Ok(())
     }
 
-    /// Removes a row; a missing one is no error.
+    /// Removes a row. A missing row is not an error.
     pub(crate) fn delete<R: Row>(&self, id: &Id<R>) -> Result<(), StoreError> {
         let sql = format!("DELETE FROM {} WHERE id = ?1", R::TABLE.name());
         self.database.prepare_cached(&sql)?.execute([id.as_str()])?;
-        self.note(id);
+        self.note(R::TABLE, id.as_str());
         Ok(())
     }
 
-    fn note<R: Row>(&self, id: &Id<R>) {
-        self.written.borrow_mut().note(R::TABLE, id.as_str());
+    fn note(&self, table: Table, id: &str) {
+        self.written.borrow_mut().note(table, id);
     }
 
     /// The row with this id.
     pub(crate) fn get<R: Row>(&self, id: &Id<R>) -> Result<Option<Doc<R>>, StoreError> {
-        let sql = format!("SELECT id, at, row FROM {} WHERE id = ?1", R::TABLE.name());
-        let mut query = self.database.prepare_cached(&sql)?;
-        query.query_row([id.as_str()], raw).optional()?.map(doc).transpose()
+        self.get_json(R::TABLE, id.as_str())?.map(doc).transpose()
     }
 
-    /// The rows whose indexed fields have these values; `None` stands for an absent field.
+    /// The row with this id, undecoded.
+    pub(crate) fn get_json(&self, table: Table, id: &str) -> Result<Option<StoredRow>, StoreError> {
+        let sql = format!("SELECT id, at, row FROM {} WHERE id = ?1", table.name());
+        Ok(self.database.prepare_cached(&sql)?.query_row([id], raw).optional()?)
+    }
+
+    /// The rows whose indexed fields have these values. `None` matches an absent field.
     pub(crate) fn find<R: Row>(&self, index: Index, values: &[Option<&str>]) -> Found<'_, R> {
         debug_assert!(index.table == R::TABLE && index.by.len() == values.len(), "{index:?} {values:?}");
         Found {
@@ -144,26 +181,31 @@ impl<'a> Tx<'a> {
 
     /// All rows of a table, in the order of their creation.
     pub(crate) fn all<R: Row>(&self) -> Result<Vec<Doc<R>>, StoreError> {
-        let sql = format!("SELECT id, at, row FROM {} ORDER BY at", R::TABLE.name());
-        self.database.prepare_cached(&sql)?.query_map([], raw)?.map(|found| doc(found?)).collect()
+        self.all_json(R::TABLE)?.into_iter().map(doc).collect()
+    }
+
+    /// All rows of a table in the order of their creation, undecoded.
+    pub(crate) fn all_json(&self, table: Table) -> Result<Vec<StoredRow>, StoreError> {
+        let sql = format!("SELECT id, at, row FROM {} ORDER BY at", table.name());
+        Ok(self.database.prepare_cached(&sql)?.query_map([], raw)?.collect::<Result<_, _>>()?)
     }
 }
 
-/// Which of the rows of an index are meant.
+/// A bound on the rows of an index.
 #[derive(Clone, Copy, Debug)]
 enum Bound {
     After,
     Before,
-    /// Before a value of the field to sort by; at the same value before an instant.
+    /// Before a value of the sort field; for an equal value, before a creation time.
     Behind,
 }
 
-/// Rows to be looked up.
+/// A query for rows by index.
 pub(crate) struct Found<'a, R> {
     database: &'a Connection,
     index: Index,
     values: Vec<Field>,
-    /// What the last of the values bound.
+    /// What the last values bound.
     bound: Option<Bound>,
     newest_first: bool,
     limit: Option<usize>,
@@ -171,23 +213,23 @@ pub(crate) struct Found<'a, R> {
 }
 
 impl<R: Row> Found<'_, R> {
-    /// From the other end of the index.
+    /// Newest rows first.
     pub(crate) fn newest_first(mut self) -> Self {
         self.newest_first = true;
         self
     }
 
-    /// Only those that were created after this instant.
+    /// Only rows created after this time.
     pub(crate) fn created_after(self, instant: f64) -> Self {
         self.bounded(Bound::After, &[instant])
     }
 
-    /// Only those that were created before this instant.
+    /// Only rows created before this time.
     pub(crate) fn created_before(self, instant: f64) -> Self {
         self.bounded(Bound::Before, &[instant])
     }
 
-    /// Only those that come, newest first, behind a row with this number to sort by and this instant of creation.
+    /// Only rows that follow, newest first, a row with this value of the sort field and this creation time.
     pub(crate) fn behind(self, then: f64, created: f64) -> Self {
         debug_assert!(self.index.then.is_some(), "{:?}", self.index);
         self.bounded(Bound::Behind, &[then, created])
@@ -200,7 +242,7 @@ impl<R: Row> Found<'_, R> {
         self
     }
 
-    /// No more than this many.
+    /// At most this many rows.
     pub(crate) fn limit(mut self, rows: usize) -> Self {
         self.limit = Some(rows);
         self
@@ -212,7 +254,7 @@ impl<R: Row> Found<'_, R> {
         query.query_map(params_from_iter(&self.values), raw)?.map(|found| doc(found?)).collect()
     }
 
-    /// Whether one of them fits; none behind that one is read.
+    /// Whether one of the rows matches. Rows after the first match are not read.
     pub(crate) fn any(self, fits: impl Fn(&Doc<R>) -> bool) -> Result<bool, StoreError> {
         let mut query = self.database.prepare_cached(&self.sql("id, at, row"))?;
         for found in query.query_map(params_from_iter(&self.values), raw)? {
@@ -223,7 +265,7 @@ impl<R: Row> Found<'_, R> {
         Ok(false)
     }
 
-    /// The first of them.
+    /// The first row.
     pub(crate) fn first(self) -> Result<Option<Doc<R>>, StoreError> {
         Ok(self.limit(1).rows()?.pop())
     }
@@ -232,7 +274,7 @@ impl<R: Row> Found<'_, R> {
         let mut sql = format!("SELECT {columns} FROM {}", self.index.table.name());
         for (at, name) in self.index.by.iter().enumerate() {
             let word = if at == 0 { "WHERE" } else { "AND" };
-            // `IS` finds absent fields, too, and uses the index like `=`.
+            // `IS` also matches absent fields, and uses the index like `=`.
             let _ = write!(sql, " {word} {} IS ?{}", field(name), at + 1);
         }
         let last = self.values.len();
@@ -256,13 +298,13 @@ impl<R: Row> Found<'_, R> {
     }
 }
 
-pub(super) fn raw(row: &rusqlite::Row<'_>) -> rusqlite::Result<(String, f64, String)> {
-    Ok((row.get(0)?, row.get(1)?, row.get(2)?))
+pub(super) fn raw(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredRow> {
+    Ok(StoredRow { id: row.get(0)?, created: row.get(1)?, json: row.get(2)? })
 }
 
-pub(super) fn doc<R: Row>((id, created, row): (String, f64, String)) -> Result<Doc<R>, StoreError> {
-    let row = serde_json::from_str(&row).map_err(|why| StoreError::Corrupt(format!("row {id}: {why}")))?;
-    Ok(Doc { id: Id::new(id), created, row })
+pub(super) fn doc<R: Row>(stored: StoredRow) -> Result<Doc<R>, StoreError> {
+    let row = serde_json::from_str(&stored.json).map_err(|why| stored.corrupt(&why))?;
+    Ok(Doc { id: Id::new(stored.id), created: stored.created, row })
 }
 
 fn to_json<R: Row>(row: &R) -> Result<String, StoreError> {

@@ -1,9 +1,9 @@
 //! A delivery that an agent is at work on, as its calls over HTTP find it.
 //!
-//! The record belongs to the worker's job; what is held here is the record as it was last noted, and the live tool log.
-//! Worker and agent change that log here only; the worker's copy is brought up to date with each change of its own and
-//! when the delivery is let go. Every note of such a delivery passes here, one at a time, with the live log, so that no
-//! note carries an older record than the one before it. Writing calls of one delivery are made one at a time.
+//! Each part of the record has one owner. The tool log is owned here: worker and agent change it here, and the job's
+//! record has none until the delivery is let go. The rest of the record is owned by the job. A note of the worker gets
+//! the tool log here; a note of a call carries the tool log alone. Notes are taken one at a time, so that none carries an
+//! older tool log than the one before it. Writing calls of one delivery are made one at a time.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -11,17 +11,18 @@ use std::time::{Duration, Instant};
 
 use log::{debug, info};
 
+use super::reading::Reading;
 use mcr_core::delivery::journal::{Journal, JournalError, Note, Step, Wait};
 use mcr_core::delivery::tool_log::{Before, Intent, ToolLog, digest_of, half_digest};
 use mcr_core::delivery::{Record, Stamp, UnknownFields, policy};
 use mcr_core::tools::{ToolName, ToolRequest};
 use mcr_core::work::{Work, WorkId};
 use mcr_model::clock::{Clock, Millis};
-use mcr_model::{BehaviorFlags, DeliveryContext, MessageId, Task};
+use mcr_model::{BehaviorFlags, DeliveryContext, Task};
 
 /// What an agent may do in a delivery, by its context.
 #[derive(Clone, Debug)]
-pub struct Standing {
+pub struct AgentRights {
     /// The task that it is about.
     pub task: Option<Task>,
     /// What it may do.
@@ -42,51 +43,49 @@ pub struct ActiveDelivery {
     /// The list because of which it was last looked at.
     looked: AtomicU64,
     over: AtomicBool,
+    /// Locked while a note is taken. The state is not: nothing waits for the disk to read it.
+    notes: Mutex<()>,
     inside: Mutex<ActiveState>,
-}
-
-/// The last reading of a delivery's context.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Reading {
-    /// How many lists had come before it.
-    pub(super) lists: u64,
-    /// The last message of the thread, and when it was written.
-    latest: Option<(MessageId, Millis)>,
-    /// When the task last changed.
-    changed: Option<Millis>,
-}
-
-impl Reading {
-    /// One that shows nothing.
-    pub(super) fn blind(lists: u64) -> Self {
-        Self { lists, ..Self::default() }
-    }
-
-    pub(super) fn of(context: &DeliveryContext, lists: u64) -> Self {
-        let latest = context.thread.last().map(|item| (item.message_id.clone(), item.created_at));
-        Self { lists, latest, changed: context.task.as_ref().map(|task| task.updated_at) }
-    }
-
-    /// Whether it shows what a row tells of, or something later: a row that waited behind the end of a list is listed
-    /// long after its message was written or its task was changed.
-    pub(super) fn shows(&self, stamp: &Stamp) -> bool {
-        let told = |(id, at): &(MessageId, Millis)| stamp.message.as_ref() == Some(id) || stamp.at < *at;
-        self.latest.as_ref().is_some_and(told) || self.changed.is_some_and(|at| stamp.at <= at)
-    }
 }
 
 #[derive(Debug)]
 struct ActiveState {
     work: Arc<Work>,
-    /// As it was last noted; its tool log is the live one.
-    record: Record,
+    /// What the agent has done with its tools, whichever way the calls came.
+    tool_log: ToolLog,
+    asked: Asked,
     /// When this process sent the turn that is not settled, by the monotonic clock.
     sent: Option<Instant>,
     reading: Reading,
-    not_before: Option<Millis>,
-    standing: Option<Standing>,
-    /// Whether its notes are nobody's business any more.
+    standing: Option<AgentRights>,
+    /// Whether its calls are noted no longer.
     closed: bool,
+}
+
+/// What the agent was asked, as last noted.
+#[derive(Debug, Default)]
+struct Asked {
+    heard: Option<Stamp>,
+    began_paused: bool,
+    since: Millis,
+}
+
+impl Asked {
+    fn of(record: &Record) -> Self {
+        Self { heard: record.heard.clone(), began_paused: record.began_paused, since: record.since }
+    }
+}
+
+/// The tool log in a record, for as long as the worker changes both. It goes back even if that panics.
+struct LentLog<'a> {
+    inside: MutexGuard<'a, ActiveState>,
+    record: &'a mut Record,
+}
+
+impl Drop for LentLog<'_> {
+    fn drop(&mut self) {
+        std::mem::swap(&mut self.inside.tool_log, &mut self.record.effects);
+    }
 }
 
 /// Where calls are noted, and when.
@@ -126,22 +125,18 @@ pub struct Making<'a> {
 }
 
 impl ActiveDelivery {
-    pub(super) fn new(work: Arc<Work>, record: Record) -> Self {
+    /// Takes the tool log out of the record.
+    pub(super) fn new(work: Arc<Work>, record: &mut Record) -> Self {
+        let (tool_log, asked) = (std::mem::take(&mut record.effects), Asked::of(record));
         let reading = Reading::default();
-        let inside = ActiveState {
-            work,
-            record,
-            sent: None,
-            reading,
-            not_before: None,
-            standing: None,
-            closed: false,
-        };
+        let inside =
+            ActiveState { work, tool_log, asked, sent: None, reading, standing: None, closed: false };
         Self {
             calls: Mutex::default(),
             stopped: AtomicBool::new(false),
             looked: AtomicU64::new(0),
             over: AtomicBool::new(false),
+            notes: Mutex::default(),
             inside: Mutex::new(inside),
         }
     }
@@ -150,13 +145,17 @@ impl ActiveDelivery {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn lock_notes(&self) -> MutexGuard<'_, ()> {
+        self.notes.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
     /// What the agent is at work on.
     pub fn work(&self) -> Arc<Work> {
         Arc::clone(&self.lock().work)
     }
 
     /// What the agent may do in it; none where no context was read since the process began.
-    pub fn standing(&self) -> Option<Standing> {
+    pub fn standing(&self) -> Option<AgentRights> {
         self.lock().standing.clone()
     }
 
@@ -194,32 +193,31 @@ impl ActiveDelivery {
     /// yet what the agent hears.
     pub(super) fn is_stopped_in(&self, context: &DeliveryContext) -> Option<bool> {
         let inside = self.lock();
-        let heard = inside.record.heard.as_ref()?;
-        Some(policy::is_stopped(context, heard, inside.record.began_paused))
+        let heard = inside.asked.heard.as_ref()?;
+        Some(policy::is_stopped(context, heard, inside.asked.began_paused))
     }
 
     /// The agent is put to work on it, perhaps once more after another delivery had taken its place. A later list may
     /// have renewed the work since.
-    pub(super) fn stands(&self, work: &Arc<Work>, record: &Record, standing: Standing, reading: Reading) {
+    pub(super) fn stands(&self, work: &Arc<Work>, record: &Record, standing: AgentRights, reading: Reading) {
         let mut inside = self.lock();
         inside.work.clone_from(work);
-        inside.follow(record);
+        inside.asked = Asked::of(record);
         (inside.standing, inside.reading, inside.closed) = (Some(standing), reading, false);
         self.over.store(false, Ordering::Release);
     }
 
-    /// Changes the live tool log by changing the worker's record, which has it meanwhile.
+    /// Reads or changes the worker's record while it has the tool log.
     pub(super) fn with_log<T>(&self, record: &mut Record, change: impl FnOnce(&mut Record) -> T) -> T {
         let mut inside = self.lock();
-        record.effects.clone_from(&inside.record.effects);
-        let changed = change(record);
-        inside.record.effects.clone_from(&record.effects);
-        changed
+        std::mem::swap(&mut inside.tool_log, &mut record.effects);
+        let lent = LentLog { inside, record };
+        change(&mut *lent.record)
     }
 
-    /// The live tool log, as it is now.
-    pub(super) fn effects(&self) -> ToolLog {
-        self.lock().record.effects.clone()
+    /// Whether this was made in the delivery.
+    pub(super) fn has_made(&self, id: &str) -> bool {
+        self.lock().tool_log.has_made(id)
     }
 
     /// A turn is sent now.
@@ -232,34 +230,51 @@ impl ActiveDelivery {
         self.lock().sent.map(|sent| sent.elapsed())
     }
 
-    /// Notes how far the delivery is.
+    /// Notes how far the delivery is, with the tool log.
     pub(super) fn note(
         &self,
         note: &Note<'_>,
         journal: &dyn Journal,
         wait: Wait,
     ) -> Result<(), JournalError> {
-        let mut inside = self.lock();
-        if let Some(record) = note.record {
-            inside.follow(record);
-        }
-        inside.not_before = note.not_before;
-        journal.note(&Note { record: note.record.map(|_| &inside.record), ..note.clone() }, wait)
+        let _notes = self.lock_notes();
+        let record = note.record.map(|record| {
+            let mut inside = self.lock();
+            inside.asked = Asked::of(record);
+            Record { effects: inside.tool_log.clone(), ..record.clone() }
+        });
+        journal.note(&Note { record: record.as_ref(), ..note.clone() }, wait)
+    }
+
+    /// Notes the tool log before anything else is done, unless the calls belong to nothing any more.
+    fn note_log(&self, step: Option<(Step, &str)>, handle: JournalHandle<'_>) -> Result<(), JournalError> {
+        let _notes = self.lock_notes();
+        let (work, tool_log) = {
+            let inside = self.lock();
+            if inside.closed {
+                return Ok(());
+            }
+            (Arc::clone(&inside.work), inside.tool_log.clone())
+        };
+        let note = Note { step, ..Note::of(&work, handle.clock.now()).tool_log(&tool_log) };
+        handle.journal.note(&note, Wait::ForDisk)
     }
 
     /// From now on calls belong to nothing. What is being called is not waited for, and not noted any more.
     pub(super) fn forget(&self) {
         self.over.store(true, Ordering::Release);
         // No note is under way behind this lock.
+        let _notes = self.lock_notes();
         self.lock().closed = true;
     }
 
-    /// The same, once what is being called has come to its end.
-    pub(super) fn let_go(&self) {
+    /// Waits for what is being called, forgets the delivery, and gives the tool log away.
+    pub(super) fn let_go(&self) -> ToolLog {
         // Those that queue behind it find that it is over.
         self.over.store(true, Ordering::Release);
         drop(self.calls.lock().unwrap_or_else(PoisonError::into_inner));
         self.forget();
+        std::mem::take(&mut self.lock().tool_log)
     }
 
     fn is_over(&self) -> bool {
@@ -269,12 +284,20 @@ impl ActiveDelivery {
     /// Its agent calls: what it was told before, it has heard. That is noted before anything else is done, since from
     /// then on the same call once more is another one.
     pub fn hears(&self, handle: JournalHandle<'_>) {
-        let mut inside = self.lock();
-        if inside.closed || !inside.record.effects.heard() {
-            return;
+        {
+            let mut inside = self.lock();
+            if inside.closed || !inside.tool_log.results_received() {
+                return;
+            }
         }
-        let note = Note::of(&inside.work, handle.clock.now()).record(&inside.record);
-        write(&note.rests(inside.not_before), handle.journal, Wait::ForDisk);
+        self.log_failure(self.note_log(None, handle));
+    }
+
+    fn log_failure(&self, noted: Result<(), JournalError>) {
+        if let Err(error) = noted {
+            // A ledger that cannot be written says so of itself; the work goes on without it.
+            debug!("{}: not noted: {error}", self.work().id);
+        }
     }
 
     /// A writing call comes; `name` is what the agent has named it, so that it is not made twice. Waits for the one
@@ -296,10 +319,10 @@ impl ActiveDelivery {
         }
         let name = name.map(half_digest);
         let mut inside = self.lock();
-        let since = inside.record.since;
+        let since = inside.asked.since;
         let (call, at, extra) = (digest_of(request), handle.clock.now(), UnknownFields::default());
         let mut intent = Intent { call, name, since, at, extra };
-        let effects = &mut inside.record.effects;
+        let effects = &mut inside.tool_log;
         let again = match effects.begin(intent.clone()) {
             Before::Done(output) => return Turnout::Known(output),
             Before::Begun(before) => {
@@ -316,18 +339,10 @@ impl ActiveDelivery {
         let making = Making { held: self, handle, intent, tool: request.name(), again, _alone: alone };
         // What changes the board is noted before it happens.
         if let (Err(error), false) = (making.noted(Step::ToolIntent), again) {
-            self.lock().record.effects.came_to_nothing(&making.intent);
+            self.lock().tool_log.came_to_nothing(&making.intent);
             return Turnout::NotNoted(error.to_string());
         }
         Turnout::Make(making)
-    }
-}
-
-impl ActiveState {
-    /// Takes over the worker's record, but for its tool log: the live one is here.
-    fn follow(&mut self, record: &Record) {
-        let effects = std::mem::take(&mut self.record.effects);
-        self.record = Record { effects, ..record.clone() };
     }
 }
 
@@ -344,13 +359,13 @@ impl Making<'_> {
 
     /// Whether this was made in the same delivery.
     pub fn has_made(&self, id: &str) -> bool {
-        self.held.lock().record.effects.has_made(id)
+        self.held.has_made(id)
     }
 
     /// Its answer was lost just now; what became of it is to be settled.
     pub fn is_lost(&mut self) {
         let now = self.handle.clock.now();
-        self.held.lock().record.effects.lost(&self.intent, now);
+        self.held.lock().tool_log.lost(&self.intent, now);
         self.intent.at = now;
         self.note(Step::ToolIntent);
     }
@@ -358,7 +373,7 @@ impl Making<'_> {
     /// It was carried out. Noted before the agent hears of it: whoever has heard may call the same once more and mean it.
     pub fn carried_out(self, output: &str, made: Vec<String>) {
         let mut inside = self.held.lock();
-        let effects = &mut inside.record.effects;
+        let effects = &mut inside.tool_log;
         effects.carried_out(&self.intent, output);
         for id in made {
             effects.made(id);
@@ -369,32 +384,16 @@ impl Making<'_> {
 
     /// It certainly did nothing.
     pub fn came_to_nothing(self) {
-        self.held.lock().record.effects.came_to_nothing(&self.intent);
+        self.held.lock().tool_log.came_to_nothing(&self.intent);
         self.note(Step::ToolResult);
     }
 
     fn note(&self, step: Step) {
-        if let Err(error) = self.noted(step) {
-            // A ledger that cannot be written says so of itself; the work goes on without it.
-            debug!("{}: not noted: {error}", self.held.work().id);
-        }
+        self.held.log_failure(self.noted(step));
     }
 
     fn noted(&self, step: Step) -> Result<(), JournalError> {
-        let inside = self.held.lock();
-        if inside.closed {
-            return Ok(());
-        }
-        let words = format!("{} over HTTP", self.tool);
-        let note = Note::of(&inside.work, self.handle.clock.now()).record(&inside.record).step(step, &words);
-        self.handle.journal.note(&note.rests(inside.not_before), Wait::ForDisk)
-    }
-}
-
-fn write(note: &Note<'_>, journal: &dyn Journal, wait: Wait) {
-    // A ledger that cannot be written says so of itself; the work goes on without it.
-    if let Err(error) = journal.note(note, wait) {
-        debug!("{}: not noted: {error}", note.work.id);
+        self.held.note_log(Some((step, &format!("{} over HTTP", self.tool))), self.handle)
     }
 }
 

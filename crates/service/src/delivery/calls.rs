@@ -7,7 +7,7 @@ use serde_json::json;
 
 use super::deps::{DeliveryDeps, setback};
 use crate::metrics::Via;
-use crate::tools::run::{Doubt, GRACE, NotNow, Ran, ToolBackend, perform, settle};
+use crate::tools::run::{Doubt, ExecutedCall, GRACE, NotNow, ToolBackend, perform, settle};
 use mcr_core::delivery::journal::{Step, Wait};
 use mcr_core::delivery::{Job, Stage, ToolRounds, Trouble, tool_log};
 use mcr_core::gateway::{Reply, ToolCall, ToolOutput};
@@ -153,7 +153,7 @@ fn carried_out(
     request: &ToolRequest,
     context: CallContext<'_>,
     deps: &DeliveryDeps<'_>,
-) -> Result<Ran, Trouble> {
+) -> Result<ExecutedCall, Trouble> {
     if let Some(work) = work(job) {
         work.calls += 1;
     }
@@ -185,11 +185,11 @@ fn settled(
     since: Millis,
     context: CallContext<'_>,
     deps: &DeliveryDeps<'_>,
-) -> Result<Ran, Trouble> {
-    let record = &job.record;
-    let is_known = |id: &str| deps.knows(record, id);
+) -> Result<ExecutedCall, Trouble> {
+    let (asked, since_all) = (&*job, job.record.since);
+    let is_known = |id: &str| deps.knows(asked, id);
     let requests = |task: &TaskId| deps.made.requests(task);
-    let doubt = Doubt { since: record.since, age: deps.age(since), is_known: &is_known, requests: &requests };
+    let doubt = Doubt { since: since_all, age: deps.age(since), is_known: &is_known, requests: &requests };
     match settle(request, &doubt, context.caller, context.backend) {
         Ok(performed) => Ok(performed.into()),
         Err(NotNow::Away(error)) => Err(setback(*error)),
@@ -258,5 +258,5 @@ fn limit(work: &ToolRounds, deps: &DeliveryDeps<'_>) -> Option<String> {
     } else {
         return None;
     };
-    Some(format!("Not run: {limit} for one notification. Answer now with what you have."))
+    Some(format!("Not run: {limit} for one delivery. Answer now with what you have."))
 }

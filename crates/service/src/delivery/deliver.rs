@@ -13,13 +13,15 @@ use log::{Level, info, log, warn};
 use super::deps::DeliveryDeps;
 use super::notification::NotificationSteps;
 use super::recover_turn::abandon;
+use mcr_core::delivery::cause::Cause;
 use mcr_core::delivery::crash::HELD_MAX;
 use mcr_core::delivery::journal::{Note, Step, Wait};
 use mcr_core::delivery::retry::{self, Next};
-use mcr_core::delivery::{End, Job, Notice, Outcome, Stage, Trouble, cause};
+use mcr_core::delivery::{End, Job, Notice, Outcome, Stage, Trouble};
 use mcr_core::gateway::{self, GatewayError, Why};
 use mcr_core::work::Kind;
 use mcr_model::AgentId;
+use mcr_model::clock::Millis;
 use mcr_model::random;
 use mcr_model::redact::Redactor;
 
@@ -54,6 +56,9 @@ pub fn deliver(job: &mut Job, deps: &DeliveryDeps<'_>) -> Outcome {
 /// Walks the steps, as far as they come today. A panic on the way is trouble of this delivery alone.
 fn attempt(job: &mut Job, steps: &mut dyn Steps, deps: &DeliveryDeps<'_>) -> Outcome {
     let _hand = deps.journal.in_hand(&job.work.id, deps.clock.now());
+    if job.record.since == Millis::default() {
+        job.record.since = job.work.created_at();
+    }
     loop {
         let before = job.record.stage.clone();
         let walked = catch_unwind(AssertUnwindSafe(|| walk(job, steps, deps)));
@@ -64,7 +69,7 @@ fn attempt(job: &mut Job, steps: &mut dyn Steps, deps: &DeliveryDeps<'_>) -> Out
         let trouble = ended_by_a_person(job, deps).unwrap_or_else(|| cooled(job, trouble, deps));
         if job.record.stage != before {
             // It has come further: the backend was there in between.
-            job.record.failures.clear(cause::BACKEND_AWAY);
+            job.record.failures.clear(Cause::BackendAway);
         }
         let (answered, quiet) = deps.answers.now();
         let trouble = retry::weighed(&mut job.record, trouble, answered, quiet);
@@ -153,7 +158,7 @@ fn closed(job: &mut Job, end: End, deps: &DeliveryDeps<'_>) -> Outcome {
     if !matches!(end, End::Dead(_) | End::Stopped) {
         info!("{}: {words}", name(job, deps));
     }
-    if !job.record.is_closed {
+    if !job.is_only_marked() {
         let note = Note::of(&job.work, deps.clock.now()).record(&job.record).step(Step::Ended, &words);
         deps.write(&note.ends(&end), Wait::Not);
     }
@@ -166,7 +171,7 @@ fn rest(job: &Job, trouble: Trouble, pause: Option<Duration>, deps: &DeliveryDep
     let level = if quiet { Level::Debug } else { Level::Info };
     let words = trouble.to_string();
     log!(level, "{}: {}.{}", name(job, deps), words.trim_end_matches('.'), next_attempt(pause));
-    if !job.record.is_closed {
+    if !job.is_only_marked() {
         let now = deps.clock.now();
         let note = Note::of(&job.work, now).record(&job.record).step(Step::Rests, &words);
         deps.write(&note.rests(pause.map(|pause| now + pause)), Wait::Not);

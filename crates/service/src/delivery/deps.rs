@@ -12,7 +12,7 @@ use super::provider_cooldown::ProviderCooldown;
 use crate::clock::Pulse;
 use crate::metrics::Metrics;
 use crate::roster::Team;
-use mcr_clients::convex::{self, CallError, Why};
+use mcr_clients::convex::{self, CallError, CallReason};
 use mcr_clients::mission::Mission;
 use mcr_core::delivery::failure::{Setback, Trouble, Weight};
 use mcr_core::delivery::journal::{Journal, JournalError, Note, Step, Wait};
@@ -87,7 +87,8 @@ impl DeliveryDeps<'_> {
         self.clock.now().since(since)
     }
 
-    /// Reads or changes what the agent has done with its tools. While it is at work, that is in its live tool log.
+    /// Reads or changes what the agent has done with its tools. While the agent is at work, the record of the job has the
+    /// tool log only in here.
     pub(super) fn with_log<T>(&self, job: &mut Job, change: impl FnOnce(&mut Record) -> T) -> T {
         match self.inflight.held_of(&job.work) {
             Some(held) => held.with_log(&mut job.record, change),
@@ -109,8 +110,12 @@ impl DeliveryDeps<'_> {
     }
 
     /// Whether it is known which step has made it.
-    pub(super) fn knows(&self, record: &Record, id: &str) -> bool {
-        record.effects.has_made(id) || self.made.has(id)
+    pub(super) fn knows(&self, job: &Job, id: &str) -> bool {
+        let is_own = match self.inflight.held_of(&job.work) {
+            Some(held) => held.has_made(id),
+            None => job.record.effects.has_made(id),
+        };
+        is_own || self.made.has(id)
     }
 }
 
@@ -210,12 +215,13 @@ pub struct Rules {
 #[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
 pub(super) fn setback(error: CallError) -> Trouble {
     let weight = match (error.class, error.why) {
-        (convex::Class::Transient, _) => Weight::Passing,
-        (convex::Class::Gone, _) => Weight::Final,
-        (convex::Class::Refused, Why::Forbidden | Why::NotFound | Why::Invalid | Why::TooLarge) => {
-            Weight::Final
-        }
-        (convex::Class::Refused | convex::Class::Ambiguous, _) => Weight::Doubtful,
+        (convex::CallClass::Transient, _) => Weight::Passing,
+        (convex::CallClass::Gone, _)
+        | (
+            convex::CallClass::Refused,
+            CallReason::Forbidden | CallReason::NotFound | CallReason::Invalid | CallReason::TooLarge,
+        ) => Weight::Final,
+        (convex::CallClass::Refused | convex::CallClass::Ambiguous, _) => Weight::Doubtful,
     };
     Trouble::Backend(Setback { weight, not_before: error.not_before, sentence: error.to_string() })
 }

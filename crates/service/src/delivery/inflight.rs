@@ -8,7 +8,8 @@ use std::time::Duration;
 
 use crossbeam_channel::Sender;
 
-use super::active_delivery::{ActiveDelivery, Reading, Standing};
+use super::active_delivery::{ActiveDelivery, AgentRights};
+use super::reading::Reading;
 use mcr_core::delivery::Record;
 use mcr_core::delivery::tool_log::ToolLog;
 use mcr_core::gateway::LifeSigns;
@@ -124,7 +125,13 @@ impl InFlight {
 
     /// An agent is put to work on this, with this standing. `lists` is how many lists had come before the context was
     /// read: what those told is in it.
-    pub(super) fn hold(&self, work: &Arc<Work>, record: &Record, standing: Standing, reading: Reading) {
+    pub(super) fn hold(
+        &self,
+        work: &Arc<Work>,
+        record: &mut Record,
+        standing: AgentRights,
+        reading: Reading,
+    ) {
         self.put(work, record).stands(work, record, standing, reading);
     }
 
@@ -146,11 +153,11 @@ impl InFlight {
         }
     }
 
-    /// The delivery that its agent is at work on from now on. Another one that was in its place keeps its tool log here
+    /// The delivery that its agent is at work on from now on; it takes the tool log of the record. Another one that was in its place keeps its tool log here
     /// for its next attempt.
-    fn put(&self, work: &Arc<Work>, record: &Record) -> Arc<ActiveDelivery> {
+    fn put(&self, work: &Arc<Work>, record: &mut Record) -> Arc<ActiveDelivery> {
         let mut inside = self.lock();
-        let begun = || Arc::new(ActiveDelivery::new(Arc::clone(work), record.clone()));
+        let begun = || Arc::new(ActiveDelivery::new(Arc::clone(work), record));
         let held = Arc::clone(inside.held.entry(work.id.clone()).or_insert_with(begun));
         let before = inside.at_work.insert(work.track.clone(), work.id.clone());
         let before = before.filter(|before| *before != work.id);
@@ -174,11 +181,9 @@ impl InFlight {
     }
 
     /// The agent has answered, or will not: what it calls from now on belongs to nothing. What it calls just now is
-    /// waited for. The tool log, if there was a live one.
+    /// waited for. Returns the tool log, if it was held here.
     pub(super) fn let_go(&self, work: &Work) -> Option<ToolLog> {
-        let held = self.take(work)?;
-        held.let_go();
-        Some(held.effects())
+        self.take(work).map(|held| held.let_go())
     }
 
     /// The row is nobody's business any more.
@@ -284,98 +289,4 @@ impl Drop for Guard<'_> {
 }
 
 #[cfg(test)]
-mod tests {
-    use serde_json::json;
-
-    use super::*;
-    use crate::delivery::active_delivery::{JournalHandle, Turnout};
-    use mcr_core::delivery::journal::{Note, Step, Wait};
-    use mcr_core::tools::ToolRequest;
-    use mcr_model::clock::SystemClock;
-    use mcr_model::{BehaviorFlags, Notification, TaskId};
-    use mcr_store::ledger::MemoryLedger;
-
-    fn work(id: &str) -> Arc<Work> {
-        let row = json!({"_id": id, "type": "mention", "recipientType": "agent", "recipientId": "a",
-            "taskId": "t1", "title": "", "body": "", "createdAt": 1});
-        Arc::new(Work::from(serde_json::from_value::<Notification>(row).unwrap()))
-    }
-
-    fn standing() -> Standing {
-        Standing { task: None, flags: BehaviorFlags::default(), leads: false, may_close: false }
-    }
-
-    fn request() -> ToolRequest {
-        let arguments = json!({"status": "review"}).to_string();
-        mcr_core::tools::decode("task_status", &arguments, Some(&TaskId::new("t1"))).unwrap()
-    }
-
-    /// The agent makes a call over HTTP; what it is told, if that was known before.
-    fn calls(held: &ActiveDelivery, journal: &MemoryLedger) -> Option<String> {
-        let handle = JournalHandle { journal, clock: &SystemClock };
-        held.hears(handle);
-        match held.begin(&request(), None, 8, handle) {
-            Turnout::Known(output) => Some(output),
-            Turnout::Make(making) => {
-                making.carried_out("moved", vec!["message_1".to_owned()]);
-                None
-            }
-            _ => panic!("it is neither known nor made"),
-        }
-    }
-
-    /// The worker's own record is older than what the agent has called since, and its notes are not.
-    #[test]
-    fn a_note_of_the_worker_has_what_the_agent_has_called_meanwhile() {
-        let (inflight, journal) = (InFlight::new(crossbeam_channel::bounded(1).0), MemoryLedger::default());
-        let (work, record) = (work("n1"), Record::default());
-        inflight.hold(&work, &record, standing(), Reading::default());
-        let held = inflight.held_of(&work).unwrap();
-        assert_eq!(calls(&held, &journal), None);
-        let note = Note::of(&work, Millis(1)).record(&record).step(Step::TurnSent, "");
-        held.note(&note, &journal, Wait::ForDisk).unwrap();
-        let left = journal.crash(0);
-        assert!(left[0].record.effects.has_made("message_1") && left[0].record.effects.count() == 1);
-        let effects = inflight.let_go(&work).unwrap();
-        assert_eq!(effects, left[0].record.effects, "and it is handed over at the end");
-        assert!(inflight.held(&work.track).is_none() && inflight.let_go(&work).is_none());
-    }
-
-    /// A later list renews a notification that waits for its next attempt.
-    #[test]
-    fn a_note_of_a_call_has_the_work_of_the_last_attempt() {
-        let (inflight, journal) = (InFlight::new(crossbeam_channel::bounded(1).0), MemoryLedger::default());
-        let (first, record) = (work("n1"), Record::default());
-        let later = Notification { created_at: Millis(9), ..first.notification().unwrap().clone() };
-        inflight.hold(&first, &record, standing(), Reading::default());
-        inflight.hold(&Arc::new(later.into()), &record, standing(), Reading::default());
-        assert_eq!(calls(&inflight.held_of(&first).unwrap(), &journal), None);
-        assert_eq!(journal.crash(0)[0].work.created_at(), Millis(9));
-    }
-
-    /// Another delivery of the same track begins while the first one rests: calls belong to the new one. When the first one
-    /// goes on, it still knows what was called for it, whatever its worker has remembered.
-    #[test]
-    fn a_delivery_that_another_one_has_passed_keeps_its_tool_log() {
-        let (inflight, journal) = (InFlight::new(crossbeam_channel::bounded(1).0), MemoryLedger::default());
-        let (first, second, record) = (work("n1"), work("n2"), Record::default());
-        let begins = |work: &Arc<Work>| {
-            inflight.hold(work, &record, standing(), Reading::default());
-            inflight.held(&work.track).unwrap()
-        };
-        let held = begins(&first);
-        assert_eq!(calls(&held, &journal), None);
-        let passing = begins(&second);
-        let handle = JournalHandle { journal: &journal, clock: &SystemClock };
-        assert!(matches!(held.begin(&request(), None, 8, handle), Turnout::Over));
-        assert_eq!(calls(&passing, &journal), None, "it has a log of its own");
-        inflight.let_go(&second);
-        let (held, mut again) = (begins(&first), record.clone());
-        held.with_log(&mut again, Record::send_again);
-        assert!(again.effects.has_made("message_1"));
-        assert_eq!(calls(&held, &journal).as_deref(), Some("moved"));
-        assert_eq!(calls(&held, &journal), None, "once for each time it was made");
-        inflight.forget(&first);
-        assert!(inflight.held_of(&first).is_none() && inflight.held(&first.track).is_none());
-    }
-}
+mod tests;

@@ -14,6 +14,7 @@ mod notification;
 pub mod poller;
 mod post;
 pub mod provider_cooldown;
+mod reading;
 mod recover_turn;
 pub mod service;
 pub mod stall_monitor;

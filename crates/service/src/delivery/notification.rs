@@ -2,10 +2,11 @@
 
 use log::{debug, info};
 
-use super::active_delivery::{Reading, tell_of_doubts};
+use super::active_delivery::tell_of_doubts;
 use super::deliver::Steps;
 use super::deps::{DeliveryDeps, setback};
 use super::post::post;
+use super::reading::Reading;
 use super::recover_turn::settle;
 use super::turn_loop::{Spoken, talk};
 use mcr_clients::convex;
@@ -128,7 +129,7 @@ fn newest(context: &DeliveryContext) -> Millis {
 /// twice that both read in the same moment.
 fn is_taken(row: &Notification, record: &Record, context: &DeliveryContext) -> bool {
     let read_at = context.notification.read_at;
-    *record == Record::default() && read_at.is_some() && read_at != row.read_at
+    record.is_untouched() && read_at.is_some() && read_at != row.read_at
 }
 
 fn is_fresh(job: &Job) -> bool {
@@ -167,8 +168,10 @@ fn has_moved(row: &Notification, record: &Record, deps: &DeliveryDeps<'_>) -> Re
 fn context(row: &Notification, deps: &DeliveryDeps<'_>) -> Result<DeliveryContext, Trouble> {
     let asked = GetDeliveryContext { notification_id: &row.id };
     let context = deps.mission.ask(&asked).map_err(|error| match error.class {
-        convex::Class::Gone => Trouble::NoContext,
-        convex::Class::Transient | convex::Class::Refused | convex::Class::Ambiguous => setback(error),
+        convex::CallClass::Gone => Trouble::NoContext,
+        convex::CallClass::Transient | convex::CallClass::Refused | convex::CallClass::Ambiguous => {
+            setback(error)
+        }
     });
     let context = context?.ok_or(Trouble::NoContext)?;
     let notification = &context.notification;

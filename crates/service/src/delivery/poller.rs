@@ -8,7 +8,7 @@ use log::{info, warn};
 
 use super::inflight::InFlight;
 use super::task_stops::TaskStops;
-use mcr_clients::convex::Why;
+use mcr_clients::convex::CallReason;
 use mcr_clients::mission::{ListUndelivered, Mission};
 use mcr_core::delivery::scheduler::Event;
 use mcr_http::panics::Panics;
@@ -52,7 +52,7 @@ pub(super) fn poll(
             }
             Some(Err(error)) => {
                 // The first is news, the others are patience.
-                if !failing && error.why != Why::Stopped {
+                if !failing && error.why != CallReason::Stopped {
                     warn!("nothing can be listed: {error}");
                 }
                 failing = true;

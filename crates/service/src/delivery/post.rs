@@ -8,7 +8,7 @@ use mcr_clients::convex;
 use mcr_clients::mission::{LoadTask, PostMessage, UpdateTaskStatus};
 use mcr_core::delivery::failure::Weight;
 use mcr_core::delivery::journal::{Step, Wait};
-use mcr_core::delivery::{End, Job, Record, Stage, Trouble};
+use mcr_core::delivery::{End, Job, Stage, Trouble};
 use mcr_core::work::Work;
 use mcr_model::clock::Millis;
 use mcr_model::{AgentId, MessageId, NotificationId, TaskId, TaskStatus, ThreadItem, limits};
@@ -41,16 +41,12 @@ fn post_answer(
             content: &content,
             // The backend admits one message for each notification, so only the first can carry its id. It is the safe
             // one: repeated, it is still one. Any other may stand there already if its posting was not confirmed.
-            key: job
-                .work
-                .notification()
-                .filter(|_| part == 0 && !job.record.answered)
-                .map(|row| row.id.clone()),
+            key: job.work.kind.message_key().filter(|_| part == 0 && !job.record.answered).cloned(),
             is_note: false,
             since: job.record.since,
         };
         let stood = match doubt {
-            Some(since) => letter.stands(&job.record, since, deps)?,
+            Some(since) => letter.stands(job, since, deps)?,
             None => None,
         };
         let id = match stood {
@@ -95,8 +91,8 @@ fn post_notice(
         since: job.work.created_at(),
     };
     let stood = match notice.doubt {
-        Some(since) => letter.stands(&job.record, since, deps)?,
-        None => letter.stands_already(&job.record, deps)?,
+        Some(since) => letter.stands(job, since, deps)?,
+        None => letter.stands_already(job, deps)?,
     };
     let posted = match stood {
         Some(id) => Some(id),
@@ -176,13 +172,8 @@ impl Letter<'_> {
     }
 
     /// Its id, if it stands in the thread although its posting was not confirmed.
-    fn stands(
-        &self,
-        record: &Record,
-        lost: Millis,
-        deps: &DeliveryDeps<'_>,
-    ) -> Result<Option<MessageId>, Trouble> {
-        let (found, is_certain) = self.find(record, deps)?;
+    fn stands(&self, job: &Job, lost: Millis, deps: &DeliveryDeps<'_>) -> Result<Option<MessageId>, Trouble> {
+        let (found, is_certain) = self.find(job, deps)?;
         let age = deps.age(lost);
         match found {
             Some(id) => Ok(Some(id)),
@@ -194,8 +185,8 @@ impl Letter<'_> {
 
     /// Its id, if it stands in the thread although nothing is known of an earlier posting. A thread that cannot be read,
     /// or not far enough, is no reason to withhold it.
-    fn stands_already(&self, record: &Record, deps: &DeliveryDeps<'_>) -> Result<Option<MessageId>, Trouble> {
-        match self.find(record, deps) {
+    fn stands_already(&self, job: &Job, deps: &DeliveryDeps<'_>) -> Result<Option<MessageId>, Trouble> {
+        match self.find(job, deps) {
             Ok((found, _)) => Ok(found),
             Err(trouble) if is_refused(&trouble) => Ok(None),
             Err(trouble) => Err(trouble),
@@ -204,7 +195,7 @@ impl Letter<'_> {
 
     /// A message of the same agent with the same words that no other step has posted; and whether all messages were read
     /// that are as new.
-    fn find(&self, record: &Record, deps: &DeliveryDeps<'_>) -> Result<(Option<MessageId>, bool), Trouble> {
+    fn find(&self, job: &Job, deps: &DeliveryDeps<'_>) -> Result<(Option<MessageId>, bool), Trouble> {
         let look =
             LoadTask { agent_id: self.agent, task_id: self.task, message_limit: Some(limits::LIST_ROWS) };
         let thread = deps.mission.ask(&look).map_err(setback)?.thread;
@@ -212,7 +203,7 @@ impl Letter<'_> {
             item.author_id == self.agent.as_str()
                 && item.content == self.content
                 && item.created_at >= self.since
-                && !deps.knows(record, item.message_id.as_str())
+                && !deps.knows(job, item.message_id.as_str())
         };
         let found = thread.iter().find(ours).map(|item| item.message_id.clone());
         let whole = thread.len() < limits::LIST_ROWS as usize;
@@ -237,7 +228,7 @@ fn take_up(agent: &AgentId, task: &TaskId, deps: &DeliveryDeps<'_>) -> Result<()
         expected_status: Some(TaskStatus::Assigned),
     };
     match deps.mission.ask(&change) {
-        Err(error) if error.class == convex::Class::Transient => Err(setback(error)),
+        Err(error) if error.class == convex::CallClass::Transient => Err(setback(error)),
         Err(error) => {
             info!("{task} does not move to in_progress: {error}");
             Ok(())

@@ -10,8 +10,9 @@ use std::time::Duration;
 use log::{info, warn};
 
 use super::deps::DeliveryDeps;
+use mcr_core::delivery::cause::Cause;
 use mcr_core::delivery::journal::{Step, Wait};
-use mcr_core::delivery::{Job, Record, Sent, Stage, Trouble, UnknownFields, Unsettled, cause};
+use mcr_core::delivery::{Job, Record, Sent, Stage, Trouble, UnknownFields, Unsettled};
 use mcr_core::gateway::history::{Running, Waiting};
 use mcr_core::gateway::{Class, GatewayError, Recovered, Reply, TurnMark, Why};
 use mcr_core::work::WorkId;
@@ -76,7 +77,7 @@ pub(super) fn end(record: &mut Record, error: Option<&GatewayError>, silent: boo
         }
         None => {
             record.unheard = None;
-            record.failures.clear(cause::LOST_ANSWER);
+            record.failures.clear(Cause::LostAnswer);
             record.sent = None;
         }
     }

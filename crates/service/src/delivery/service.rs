@@ -6,6 +6,7 @@
 //! prober is given only when the last one was answered, a job only when a worker is free, and each channel has room
 //! for that many.
 
+use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::thread::{self, JoinHandle};
@@ -213,7 +214,14 @@ impl Service {
             panics,
             _alive: alive,
         };
-        threads.push(spawn("dispatcher", move || deps.run())?);
+        let noted = deps.panics.clone();
+        let run = move || {
+            catch_unwind(AssertUnwindSafe(|| deps.run())).unwrap_or_else(|panic| {
+                noted.note("dispatcher");
+                resume_unwind(panic)
+            });
+        };
+        threads.push(spawn("dispatcher", run)?);
         Ok(Self { inbox, view: View { nudges, asks, inflight, standing }, ended, leave, threads })
     }
 
@@ -234,8 +242,8 @@ impl Service {
 
     /// Begins nothing any more and waits for what runs, at most this long, and not at all once somebody is in a
     /// `hurry` (which then ends); then `turns` is closed, which ends it. What was cut off tells the backend so: as long as
-    /// its calls may take.
-    pub fn stop(self, drain: Duration, hurry: &Receiver<()>, turns: &Stop) {
+    /// its calls may take. Returns whether no thread has ended by a panic: then the service has stopped in order.
+    pub fn stop(self, drain: Duration, hurry: &Receiver<()>, turns: &Stop) -> bool {
         // It cannot fail as long as the dispatcher lives, and if it does not there is nothing to stop.
         let _ = self.inbox.send(Event::Stop);
         let why = select! {
@@ -253,7 +261,7 @@ impl Service {
         drop((self.inbox, self.view));
         let until = Instant::now() + FAREWELL;
         let in_a_hurry = || hurry.try_recv() == Err(TryRecvError::Disconnected);
-        let mut soon = None;
+        let (mut soon, mut in_order) = (None, true);
         for thread in self.threads {
             while !thread.is_finished() {
                 if in_a_hurry() && soon.is_none() {
@@ -264,10 +272,15 @@ impl Service {
                 }
                 thread::park_timeout(Duration::from_millis(2));
             }
+            let name = thread.thread().name().unwrap_or("a thread").to_owned();
             if !thread.is_finished() {
-                warn!("{} did not end in time", thread.thread().name().unwrap_or("a thread"));
+                warn!("{name} did not end in time");
+            } else if thread.join().is_err() {
+                error!("{name} panicked; please report this as a bug");
+                in_order = false;
             }
         }
+        in_order
     }
 }
 
@@ -276,11 +289,11 @@ fn tell_of_the_gate(before: &Standing, now: &Standing) {
     match (&before.breaker_open, &now.breaker_open) {
         (None, Some(why)) => {
             warn!(
-                "nothing is sent to agents until the gateway is back: {why} Notifications that wait: {}",
+                "nothing is sent to agents until the gateway is back: {why} Deliveries that wait: {}",
                 now.known
             );
         }
-        (Some(_), None) => info!("the gateway is back; notifications that wait: {}", now.known),
+        (Some(_), None) => info!("the gateway is back; deliveries that wait: {}", now.known),
         (None, None) | (Some(_), Some(_)) => {}
     }
 }
@@ -385,3 +398,6 @@ impl DispatcherThread {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -13,10 +13,12 @@ use std::time::{Duration, Instant};
 
 use log::{debug, info};
 
-use super::active_delivery::{ActiveDelivery, Reading};
+use super::active_delivery::ActiveDelivery;
 use super::inflight::InFlight;
+use super::reading::Reading;
 use mcr_clients::mission::{GetDeliveryContext, Mission};
 use mcr_core::delivery::Stamp;
+use mcr_core::work::Kind;
 use mcr_model::{Notification, NotificationId, TaskId};
 
 /// Contexts that are read for one list: they must not keep the next list waiting.
@@ -85,8 +87,16 @@ impl TaskStops {
 
     fn look_at(&self, held: &ActiveDelivery, inflight: &InFlight, mission: &Mission) {
         let work = held.work();
-        let Some(row) = work.notification() else { return };
         held.is_looked_at(self.list);
+        match &work.kind {
+            Kind::Notification(row) => self.look_at_row(row, held, inflight, mission),
+            // A person cannot stop it: its agent is not asked.
+            #[cfg(feature = "test-kind")]
+            Kind::Test(_) => held.is_read(Reading::blind(self.list)),
+        }
+    }
+
+    fn look_at_row(&self, row: &Notification, held: &ActiveDelivery, inflight: &InFlight, mission: &Mission) {
         match mission.ask(&GetDeliveryContext { notification_id: &row.id }) {
             Ok(None) => held.is_read(Reading::blind(self.list)),
             Ok(Some(context)) => match held.is_stopped_in(&context) {
@@ -111,7 +121,7 @@ mod tests {
     use serde_json::value::{RawValue, to_raw_value};
 
     use super::*;
-    use crate::delivery::active_delivery::Standing;
+    use crate::delivery::active_delivery::AgentRights;
     use crate::delivery::recover_turn;
     use mcr_clients::convex::{Call, CallError, Convex};
     use mcr_core::delivery::Record;
@@ -153,8 +163,8 @@ mod tests {
     const OWN: List = &[("n1", 1)];
     const NEWS: List = &[("n1", 1), ("n2", 2)];
 
-    fn standing() -> Standing {
-        Standing { task: None, flags: BehaviorFlags::default(), leads: false, may_close: false }
+    fn standing() -> AgentRights {
+        AgentRights { task: None, flags: BehaviorFlags::default(), leads: false, may_close: false }
     }
 
     /// After which lists the contexts were read how often, with one delivery at work on `n1` from before the second list
@@ -177,7 +187,7 @@ mod tests {
         let mut counts = Vec::new();
         for (number, list) in lists.iter().enumerate() {
             if number == begun_at {
-                inflight.hold(&begun, &record, standing(), Reading::blind(read));
+                inflight.hold(&begun, &mut record, standing(), Reading::blind(read));
             }
             halt.listed(&rows(list), &inflight);
             halt.look(&inflight, &mission);
@@ -261,7 +271,7 @@ mod tests {
             "createdAt": 20});
         let context: DeliveryContext =
             serde_json::from_value(json!({"notification": row("n1", 1), "thread": [item]})).unwrap();
-        inflight.hold(&work, &Record::default(), standing(), Reading::of(&context, 1));
+        inflight.hold(&work, &mut Record::default(), standing(), Reading::of(&context, 1));
         let told = |id, message: &str, at| Notification {
             message_id: Some(MessageId::new(message)),
             ..serde_json::from_value(row(id, at)).unwrap()
@@ -289,12 +299,12 @@ mod tests {
         let mut halt = TaskStops::default();
         halt.listed(&rows(OWN), &inflight);
         let mut record = Record::default();
-        inflight.hold(&begun, &record, standing(), Reading::blind(1));
+        inflight.hold(&begun, &mut record, standing(), Reading::blind(1));
         halt.listed(&rows(NEWS), &inflight);
         halt.look(&inflight, &mission);
         assert!(!inflight.is_stopped(&begun));
         (record.heard, record.tries) = (Some(Stamp { message: None, at: Millis(1) }), 1);
-        inflight.hold(&begun, &record, standing(), Reading::blind(1));
+        inflight.hold(&begun, &mut record, standing(), Reading::blind(1));
         halt.listed(&rows(NEWS), &inflight);
         halt.look(&inflight, &mission);
         assert!(inflight.is_stopped(&begun));

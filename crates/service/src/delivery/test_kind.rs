@@ -1,8 +1,9 @@
-//! The steps of test work: note the messages, post them.
+//! The steps of test work: note the messages, post them, have the source confirm the end.
 
 use super::deliver::Steps;
 use super::deps::DeliveryDeps;
 use super::post::post;
+use super::test_source;
 use mcr_core::delivery::journal::{Step, Wait};
 use mcr_core::delivery::{End, Job, PendingAnswer, Stage, Trouble};
 use mcr_core::work::TestWork;
@@ -17,8 +18,11 @@ impl Steps for TestSteps<'_> {
             deps.note(job, Step::TextReady, "", Wait::ForDisk);
         }
         post(job, deps)?;
-        let Stage::Ended(end) = &job.record.stage else { return Err(Trouble::Broken) };
-        Ok(end.clone())
+        let Stage::Ended(end) = job.record.stage.clone() else { return Err(Trouble::Broken) };
+        job.record.unmarked = true;
+        test_source::confirm(&job.work.id).map_err(|why| Trouble::NotNoted(why.to_string()))?;
+        job.record.unmarked = false;
+        Ok(end)
     }
 
     fn attempt_is_over(&mut self, _: &DeliveryDeps<'_>) {}

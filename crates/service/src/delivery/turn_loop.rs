@@ -2,10 +2,11 @@
 
 use log::warn;
 
-use super::active_delivery::{Reading, Standing};
+use super::active_delivery::AgentRights;
 use super::calls;
 use super::deps::DeliveryDeps;
 use super::inflight::{Guard, TurnActivity};
+use super::reading::Reading;
 use super::recover_turn::{self, marker};
 use crate::clock::Pulse;
 use mcr_core::delivery::journal::{Step, Wait};
@@ -53,13 +54,13 @@ pub(super) fn talk(
         may_close: policy::may_close(context),
     };
     let issued = deps.sessions.issue(session, &agent.slug, &job.work.track, deps.clock.now());
-    let standing = Standing {
+    let standing = AgentRights {
         task: context.task.clone(),
         flags: caller.flags,
         leads: caller.leads,
         may_close: caller.may_close,
     };
-    deps.inflight.hold(&job.work, &job.record, standing, reading);
+    deps.inflight.hold(&job.work, &mut job.record, standing, reading);
     let offer = if deps.rules.client_tools { tools::offer(&caller) } else { tools::offer_http(&caller) };
     // What is sent now if it begins anew; results belong to the try before.
     let attempt = job.record.tries + 1;

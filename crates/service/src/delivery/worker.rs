@@ -69,6 +69,7 @@ struct FinishGuard<'a> {
     outcome: Option<Outcome>,
     budget: &'a Budget,
     inbox: &'a Sender<Event>,
+    inflight: &'a InFlight,
 }
 
 impl Drop for FinishGuard<'_> {
@@ -78,7 +79,12 @@ impl Drop for FinishGuard<'_> {
             let trouble = Trouble::Broken;
             match retry::after(&mut job.record, &trouble, self.budget, random::unit()) {
                 Next::Again(pause) => Outcome::Again { trouble, pause },
-                Next::End(end) => Outcome::Closed(end),
+                Next::End(end) => {
+                    if let Some(tool_log) = self.inflight.let_go(&job.work) {
+                        job.record.effects = tool_log;
+                    }
+                    Outcome::Closed(end)
+                }
             }
         });
         // The dispatcher outlives its workers; if it is gone all the same, nothing waits for the answer.
@@ -116,8 +122,8 @@ impl Worker {
             metrics: &self.metrics,
         };
         for job in &ends.jobs {
-            let (budget, inbox) = (&self.rules.budget, &ends.inbox);
-            let mut owed = FinishGuard { job: Some(job), outcome: None, budget, inbox };
+            let (budget, inbox, inflight) = (&self.rules.budget, &ends.inbox, &ends.inflight);
+            let mut owed = FinishGuard { job: Some(job), outcome: None, budget, inbox, inflight };
             ends.panics.catch("worker", || {
                 let Some(job) = &mut owed.job else { return };
                 let began = Instant::now();

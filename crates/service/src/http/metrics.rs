@@ -11,7 +11,7 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use self::page::{Kind, Page};
+use self::page::{MetricKind, Page};
 use super::health::{Health, Memory, Status};
 use crate::metrics::{Metrics, Operation};
 use mcr_core::delivery::End;
@@ -35,24 +35,27 @@ pub fn exposition(health: &Health, metrics: &Metrics) -> String {
 /// The original's.
 fn operations(page: &mut Page, all: &[(&'static str, Operation)]) {
     type Read = fn(&Operation) -> String;
-    let families: [(Kind, &str, &str, Read); 7] = [
-        (Kind::Counter, "runtime_operation_total", "Operations.", |one| one.count.to_string()),
-        (Kind::Counter, "runtime_operation_success", "Operations that went well.", |one| {
+    let families: [(MetricKind, &str, &str, Read); 7] = [
+        (MetricKind::Counter, "runtime_operation_total", "Operations.", |one| one.count.to_string()),
+        (MetricKind::Counter, "runtime_operation_success", "Operations that went well.", |one| {
             one.success_count.to_string()
         }),
-        (Kind::Counter, "runtime_operation_failure", "Operations that failed.", |one| {
+        (MetricKind::Counter, "runtime_operation_failure", "Operations that failed.", |one| {
             one.failure_count.to_string()
         }),
-        (Kind::Gauge, "runtime_operation_success_rate", "The share of those that went well.", |one| {
+        (MetricKind::Gauge, "runtime_operation_success_rate", "The share of those that went well.", |one| {
             format!("{:.3}", one.success_rate())
         }),
-        (Kind::Gauge, "runtime_operation_duration_avg", "Their average duration in milliseconds.", |one| {
-            format!("{:.2}", one.average_ms())
-        }),
-        (Kind::Gauge, "runtime_operation_duration_min", "The shortest, in milliseconds.", |one| {
+        (
+            MetricKind::Gauge,
+            "runtime_operation_duration_avg",
+            "Their average duration in milliseconds.",
+            |one| format!("{:.2}", one.average_ms()),
+        ),
+        (MetricKind::Gauge, "runtime_operation_duration_min", "The shortest, in milliseconds.", |one| {
             one.min_duration_ms.to_string()
         }),
-        (Kind::Gauge, "runtime_operation_duration_max", "The longest, in milliseconds.", |one| {
+        (MetricKind::Gauge, "runtime_operation_duration_max", "The longest, in milliseconds.", |one| {
             one.max_duration_ms.to_string()
         }),
     ];
@@ -68,7 +71,7 @@ fn operations(page: &mut Page, all: &[(&'static str, Operation)]) {
 fn service(page: &mut Page, health: &Health) {
     let versions = &health.versions;
     let machine = &health.infrastructure;
-    page.family(Kind::Gauge, "runtime_info", "Versions and the machine; always 1.").sample(
+    page.family(MetricKind::Gauge, "runtime_info", "Versions and the machine; always 1.").sample(
         &[
             ("version", &versions.runtime_service),
             ("openclaw_version", &versions.openclaw),
@@ -78,13 +81,13 @@ fn service(page: &mut Page, health: &Health) {
         ],
         1,
     );
-    page.one(Kind::Gauge, "runtime_uptime_seconds", "Since the start.", health.uptime);
-    page.one(Kind::Gauge, "runtime_resident_memory_bytes", "Memory of the process.", health.memory.rss);
-    page.family(Kind::Gauge, "runtime_status", "1 for the status that /health shows.");
+    page.one(MetricKind::Gauge, "runtime_uptime_seconds", "Since the start.", health.uptime);
+    page.one(MetricKind::Gauge, "runtime_resident_memory_bytes", "Memory of the process.", health.memory.rss);
+    page.family(MetricKind::Gauge, "runtime_status", "1 for the status that /health shows.");
     for status in Status::ALL {
         page.sample(&[("status", status.name())], u8::from(status == health.status));
     }
-    page.family(Kind::Gauge, "runtime_reason", "1 for each reason that /health shows.");
+    page.family(MetricKind::Gauge, "runtime_reason", "1 for each reason that /health shows.");
     for reason in HealthReason::ALL {
         page.sample(&[("reason", reason.as_str())], u8::from(health.reasons.contains(reason)));
     }
@@ -95,7 +98,7 @@ fn service(page: &mut Page, health: &Health) {
 
 /// The rows.
 fn delivery(page: &mut Page, health: &Health, metrics: &Metrics) {
-    use Kind::{Counter, Gauge};
+    use MetricKind::{Counter, Gauge};
     let delivery = &health.delivery;
     page.one(
         Counter,
@@ -165,7 +168,7 @@ fn delivery(page: &mut Page, health: &Health, metrics: &Metrics) {
             page.sample(&[("tool", tool), ("via", via), ("result", result)], count);
         }
     }
-    page.family(Kind::Histogram, "tool_call_duration_seconds", "How long they took.");
+    page.family(MetricKind::Histogram, "tool_call_duration_seconds", "How long they took.");
     for (via, family) in [("turn", &metrics.turn_tools), ("http", &metrics.http_tools)] {
         for (tool, times) in family.times() {
             page.histogram(&[("tool", tool), ("via", via)], &times);
@@ -181,7 +184,7 @@ fn counted(
     counts: &BTreeMap<&'static str, u64>,
     always: &[&'static str],
 ) {
-    page.family(Kind::Counter, name, help);
+    page.family(MetricKind::Counter, name, help);
     let mut all: BTreeMap<&str, u64> = always.iter().map(|name| (*name, 0)).collect();
     all.extend(counts);
     for (name, count) in all {
@@ -191,7 +194,7 @@ fn counted(
 
 /// The ways out of the house and into it.
 fn ways(page: &mut Page, health: &Health, metrics: &Metrics) {
-    use Kind::{Counter, Gauge};
+    use MetricKind::{Counter, Gauge};
     let gateway = &health.gateway;
     page.one(Gauge, "gateway_up", "1 if turns are sent.", u8::from(gateway.running));
     page.one(
@@ -288,7 +291,7 @@ struct Process {
 #[derive(Serialize)]
 struct Components<'a> {
     delivery: Rows<'a>,
-    gateway: Sessions,
+    gateway: SessionFigures,
     heartbeat: Beats,
 }
 
@@ -304,7 +307,7 @@ struct Rows<'a> {
 }
 
 #[derive(Serialize)]
-struct Sessions {
+struct SessionFigures {
     running: bool,
     sessions: usize,
 }
@@ -331,7 +334,7 @@ pub fn data(health: &Health, metrics: &Metrics) -> String {
                     .required_notification_retry_exhausted_count,
                 ended: &delivery.ended,
             },
-            gateway: Sessions { running: health.gateway.running, sessions: health.gateway.sessions },
+            gateway: SessionFigures { running: health.gateway.running, sessions: health.gateway.sessions },
             heartbeat: Beats {
                 running: health.heartbeat.running,
                 scheduled: health.heartbeat.scheduled_agents,

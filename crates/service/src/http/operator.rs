@@ -49,20 +49,29 @@ pub(super) fn find(path: &str) -> Option<(Wanted, &'static str)> {
 pub fn refuse(request: &Request, token: Option<&Secret>, allowed: &dyn Fn(IpAddr) -> bool) -> Option<Reply> {
     let peer = request.peer().ip();
     if !peer.is_loopback() && !allowed(peer) {
-        return Some(Reply::error(403, "Forbidden: operators ask from this machine"));
+        return Some(Reply::error(
+            403,
+            "Forbidden: the operator API takes requests from this machine only. Use an SSH tunnel to it",
+        ));
     }
     if !is_from_our_page(request) {
-        return Some(Reply::error(403, "Forbidden: pages of other origins may not ask here"));
+        return Some(Reply::error(
+            403,
+            "Forbidden: the request comes from a page of another origin. Open the runtime's own page",
+        ));
     }
     let Some(token) = token else {
-        return Some(Reply::error(503, "There is no operator token, because STATE_DIR cannot be written"));
+        return Some(Reply::error(
+            503,
+            "There is no operator token, because STATE_DIR cannot be written. Make it writable and restart the service",
+        ));
     };
     let mut shown = request.headers_named("Authorization");
     let first = shown.next().and_then(|header| header.strip_prefix("Bearer "));
     if first.is_some_and(|text| token.is(text.trim())) && shown.next().is_none() {
         return None;
     }
-    let words = "Show the operator token: Authorization: Bearer, with what is in STATE_DIR/operator-token";
+    let words = "The operator token is missing or wrong. Send `Authorization: Bearer TOKEN`, with the content of STATE_DIR/operator-token";
     Some(Reply::error(401, words).with_header("WWW-Authenticate", "Bearer"))
 }
 
@@ -93,7 +102,9 @@ fn agent_in(body: &[u8]) -> Result<Option<String>, &'static str> {
     let named: Named = serde_json::from_slice(body)
         .map_err(|_| "The body must be empty, or an object with the field `agent`: a slug or an id")?;
     match named.agent {
-        Some(agent) if agent.trim().is_empty() => Err("`agent` is blank"),
+        Some(agent) if agent.trim().is_empty() => {
+            Err("`agent` is blank. Name an agent by slug or id, or leave the field out")
+        }
         agent => Ok(agent),
     }
 }
@@ -106,7 +117,7 @@ pub fn with_body(wanted: Wanted, request: &Request) -> Result<Wanted, Reply> {
         Wanted::Pause(_) => agent_in(body).map(Wanted::Pause).map_err(|why| Reply::error(400, why)),
         Wanted::Resume(_) => agent_in(body).map(Wanted::Resume).map_err(|why| Reply::error(400, why)),
         _ if acts && !body.trim_ascii().is_empty() && body.trim_ascii() != b"{}" => {
-            Err(Reply::error(400, "This has no body"))
+            Err(Reply::error(400, "Requests to this path must have no body"))
         }
         wanted => Ok(wanted),
     }

@@ -86,10 +86,10 @@ pub fn route(request: &Request) -> Route {
         return refused(Reply::error(403, "Forbidden: endpoint is for this machine only"));
     }
     if matches!(found, Route::Nudge) && request.header("Origin").is_some() {
-        return refused(Reply::error(403, "Forbidden: pages give no nudges"));
+        return refused(Reply::error(403, "Forbidden: a web page may not call this endpoint"));
     }
     if !matches!(found, Route::Agent(_) | Route::Operator(_)) && announces_body(request) {
-        return refused(Reply::error(400, "A request to this path has no body"));
+        return refused(Reply::error(400, "Requests to this path must have no body"));
     }
     found
 }

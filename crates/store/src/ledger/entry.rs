@@ -9,7 +9,7 @@ use super::error::LedgerError;
 use super::row_extra::RowExtra;
 use super::step_history::StepHistory;
 use mcr_core::delivery::journal::{Note, Step};
-use mcr_core::delivery::ledger_row::{LedgerRow, RowText, UnreadableRow, record_text};
+use mcr_core::delivery::ledger_row::{LedgerRow, RowText, UnreadableRow, record_text, record_with_tool_log};
 use mcr_core::delivery::{Record, Stage};
 use mcr_core::unreadable::Unreadable;
 use mcr_core::work::WorkId;
@@ -150,11 +150,17 @@ impl LedgerEntry {
             StoredState::Damaged => self.trace = StoredState::Replaced,
             StoredState::None | StoredState::Row | StoredState::Beginning | StoredState::Replaced => {}
         }
+        if let Some(tool_log) = note.tool_log {
+            // What is here was written by this version, or understood by it.
+            let Some(record) = record_with_tool_log(&self.record, tool_log) else { return false };
+            self.record = record.into();
+        } else {
+            self.record = news.record.map_or_else(|| self.record.clone(), Arc::from);
+            self.not_before = note.not_before;
+        }
         self.row = news.row;
-        self.record = news.record.map_or_else(|| self.record.clone(), Arc::from);
         self.agent = news.agent;
         self.task = news.task;
-        self.not_before = note.not_before;
         self.closed = news.end.map(|end| (note.at, end));
         if let Some((step, words)) = note.step {
             self.story.add(note.at, step, words);

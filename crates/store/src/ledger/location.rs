@@ -13,7 +13,7 @@ use rusqlite::{Connection, OpenFlags};
 use super::commit_marker;
 use super::entry::{Found, Image};
 use super::error::LedgerError;
-use mcr_core::work::WorkId;
+use mcr_core::work::{Source, WorkId};
 use mcr_files::Folder;
 use mcr_model::clock::Millis;
 
@@ -220,21 +220,24 @@ fn beside(path: &Path, end: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// The same trouble; and if there is a ledger in spite of it, that it is stuck. Deliveries that only wait do not count:
-/// Mission Control lists them again.
+/// The same trouble; and if there is a ledger in spite of it, that it is stuck. Listed deliveries that only wait do not
+/// count: Mission Control lists them again.
 pub(super) fn stuck(folder: &Folder, why: LedgerError) -> LedgerError {
     let known = match database_in(folder) {
         Ok(None) => return why,
         Ok(Some(path)) if fs::metadata(&path).is_ok_and(|there| there.len() == 0) => return why,
         Ok(Some(path)) => {
-            let (known, whole) =
-                look_at(&path, |image| image.read().is_ok_and(|row| row.record.only_waits()));
+            let (known, whole) = look_at(&path, is_listed_again);
             whole.then_some(known)
         }
         // What is in a file that cannot be read is not known.
         Err(_) => None,
     };
     LedgerError::Stuck { why: Box::new(why), known }
+}
+
+fn is_listed_again(image: &Image) -> bool {
+    image.read().is_ok_and(|row| row.record.only_waits() && row.work.source() == Source::Listed)
 }
 
 /// The ids of all rows that can be read and are not over for certain.

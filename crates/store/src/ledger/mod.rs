@@ -150,6 +150,8 @@ pub struct Closed {
     pub at: Millis,
     /// How.
     pub end: End,
+    /// Whether its source was asked to mark the end and had not confirmed that.
+    pub unmarked: bool,
     /// What it has made, if it was among the last to end.
     pub made: Vec<String>,
 }
@@ -226,8 +228,7 @@ impl Ledger {
         Self(Inner::Off(reason.into(), None))
     }
 
-    /// One that keeps nothing because it is switched off. An error if deliveries in the folder are under way: what
-    /// becomes of them could not be recorded.
+    /// One that keeps nothing because it is switched off. An error while deliveries in the folder are under way.
     pub fn switched_off(folder: Option<&Arc<Folder>>) -> Result<Self, LedgerError> {
         let why = LedgerError::Off.to_string();
         let Some(folder) = folder else { return Ok(Self::off(why)) };
@@ -376,8 +377,9 @@ impl Recovery {
             let (work, record, why) = (Arc::new(row.work.clone()), row.record.clone(), why.clone());
             self.dead.push(DeadLetter { at, work, record, why });
         }
-        let (id, first_seen, made) = (WorkId::new(&*image.id), image.first_seen, Vec::new());
-        self.closed.push((image.number, Closed { id, first_seen, at, end, made }, image.bytes()));
+        let (id, first_seen) = (WorkId::new(&*image.id), image.first_seen);
+        let (unmarked, made) = (row.record.unmarked, Vec::new());
+        self.closed.push((image.number, Closed { id, first_seen, at, end, unmarked, made }, image.bytes()));
         self.newest = self.newest.max(at);
         self.lately.push_back((self.closed.len() - 1, row));
         let since = self.lately_since();

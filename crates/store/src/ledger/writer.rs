@@ -94,7 +94,7 @@ struct ClosedDelivery {
 }
 
 /// What the writer is to do next.
-enum Work {
+enum WriterStep {
     Commit { images: Vec<Image>, doomed: Vec<i64>, batch: Arc<Batch>, waited: bool },
     Tidy,
     End,
@@ -171,12 +171,12 @@ impl Shared {
     }
 
     /// Waits until there is something to do.
-    fn next(&self) -> Work {
+    fn next(&self) -> WriterStep {
         let mut inside = self.lock();
         loop {
             let wait = if inside.dirty.is_empty() {
                 if inside.phase != Phase::Working {
-                    return Work::End;
+                    return WriterStep::End;
                 }
                 inside.tidying.then_some(TIDY)
             } else {
@@ -195,7 +195,7 @@ impl Shared {
                 self.bell.wait_timeout(inside, wait).unwrap_or_else(PoisonError::into_inner);
             inside = back;
             if timeout.timed_out() && inside.dirty.is_empty() && inside.tidying {
-                return Work::Tidy;
+                return WriterStep::Tidy;
             }
         }
     }
@@ -272,7 +272,7 @@ impl WriterState {
     }
 
     /// Takes all that has changed for the disk, and names what is old.
-    fn gather(&mut self, account: &AccountId) -> Work {
+    fn gather(&mut self, account: &AccountId) -> WriterStep {
         let mut images = Vec::with_capacity(self.dirty.len());
         for id in std::mem::take(&mut self.dirty) {
             if let Some(entry) = self.entries.get_mut(&id) {
@@ -282,7 +282,7 @@ impl WriterState {
         }
         let doomed = self.doomed();
         let batch = std::mem::take(&mut self.batch);
-        Work::Commit { images, doomed, batch, waited: std::mem::take(&mut self.waited) }
+        WriterStep::Commit { images, doomed, batch, waited: std::mem::take(&mut self.waited) }
     }
 
     /// What is too old or too much. The last of those that were given up are spared as long as they are not too old.

@@ -12,13 +12,15 @@ use ring::rand::{SecureRandom as _, SystemRandom};
 use serde::{Deserialize, Serialize};
 
 use super::{Digest, SessionEntry};
-use mcr_core::work::Track;
+use mcr_core::work::{Lane, Track};
 use mcr_files::Folder;
 use mcr_model::clock::Millis;
 use mcr_model::{AccountId, TaskId};
 
 pub(super) const KEY: &str = "sessions.key";
 const LINES: &str = "sessions.lines";
+/// The name of an agent's heartbeat in the file.
+const HEARTBEAT: &str = "heartbeat";
 
 /// A session in the file.
 #[derive(Serialize, Deserialize)]
@@ -27,6 +29,9 @@ struct Line {
     agent: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     task: Option<String>,
+    /// The lane, if the task does not say it. Older versions wrote none.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    lane: Option<String>,
     at: i64,
     digests: Vec<String>,
 }
@@ -114,6 +119,10 @@ fn line(track: &Track, entry: &SessionEntry, account: &AccountId) -> String {
         account: account.to_string(),
         agent: track.agent.clone(),
         task: track.task().map(ToString::to_string),
+        lane: match &track.lane {
+            Lane::Task(_) | Lane::NoTask => None,
+            Lane::Heartbeat => Some(HEARTBEAT.to_owned()),
+        },
         at: entry.at.0,
         digests: entry.digests.iter().map(|digest| BASE64_STANDARD.encode(digest)).collect(),
     };
@@ -127,6 +136,11 @@ fn understand(text: &str, account: &AccountId) -> Option<(Track, SessionEntry)> 
     let digests: Option<Vec<Digest>> =
         line.digests.iter().map(|text| BASE64_STANDARD.decode(text).ok()?.try_into().ok()).collect();
     let digests = digests.filter(|digests| !digests.is_empty())?;
-    let track = Track::new(line.agent, line.task.map(TaskId::new));
+    let track = match line.lane.as_deref() {
+        None => Track::new(line.agent, line.task.map(TaskId::new)),
+        Some(HEARTBEAT) => Track::heartbeat(line.agent),
+        // A newer version wrote it.
+        Some(_) => return None,
+    };
     (line.account == account.as_str()).then_some((track, SessionEntry { digests, at: Millis(line.at) }))
 }

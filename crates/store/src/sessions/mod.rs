@@ -22,7 +22,7 @@ use ring::hmac;
 use self::file::SessionsFile;
 use mcr_core::gateway::{SessionNames, session_key};
 use mcr_core::heartbeat::session::AgentKey;
-use mcr_core::work::Track;
+use mcr_core::work::{Lane, Track};
 use mcr_files::Folder;
 use mcr_model::clock::Millis;
 use mcr_model::secret::{Secret, same};
@@ -42,8 +42,8 @@ const NOTED_AGAIN: Duration = Duration::from_hours(24);
 pub struct Session {
     /// Who speaks.
     pub agent: AgentId,
-    /// About what; none in an agent's own session.
-    pub task: Option<TaskId>,
+    /// About what.
+    pub lane: Lane,
     /// What its agent must show beside the key, where that is asked for.
     pub token: Secret,
 }
@@ -51,7 +51,12 @@ pub struct Session {
 impl Session {
     /// The order in which its deliveries come.
     pub fn track(&self) -> Track {
-        Track::new(self.agent.as_str(), self.task.clone())
+        Track { agent: self.agent.as_str().to_owned(), lane: self.lane.clone() }
+    }
+
+    /// The task that it is about, if it is about one.
+    pub fn task(&self) -> Option<&TaskId> {
+        self.lane.task()
     }
 
     /// Whether this is its token, in constant time.
@@ -147,8 +152,11 @@ impl Sessions {
 
     /// An agent is spoken to in this session.
     pub fn issue(&self, key: &SessionKey, slug: &str, track: &Track, now: Millis) -> Session {
-        let own = key.kind() == SessionKind::System;
-        let track = Track::new(&track.agent, track.task().filter(|_| !own).cloned());
+        let is_own = key.kind() == SessionKind::System;
+        let track = match &track.lane {
+            Lane::Task(_) if is_own => Track::new(&track.agent, None),
+            Lane::Task(_) | Lane::NoTask | Lane::Heartbeat => track.clone(),
+        };
         let mut spellings = vec![key.expose().to_owned()];
         spellings
             .extend([SessionNames::Renamed, SessionNames::Kept].map(|naming| session_key(key, slug, naming)));
@@ -228,7 +236,7 @@ impl Sessions {
             let _ = write!(text, "{byte:02x}");
             text
         });
-        Session { agent: AgentId::new(&track.agent), task: track.task().cloned(), token: Secret::new(token) }
+        Session { agent: AgentId::new(&track.agent), lane: track.lane.clone(), token: Secret::new(token) }
     }
 
     fn digest(&self, key: &str) -> Digest {

@@ -1,10 +1,10 @@
-//! `openclaw/alerts.yml`: a rule for each reason, and every name in it is one of `/metrics`.
+//! `openclaw/alerts.yml`: a rule for each reason, with only names of `/metrics`.
 
 use std::collections::BTreeSet;
 
 use mission_control_runtime::ops::HealthReason;
 
-use super::super::processes::House;
+use super::super::processes::Stack;
 use super::exposition::Page;
 
 /// One rule.
@@ -18,7 +18,7 @@ struct Rule {
     description: String,
 }
 
-/// Reads the file: not YAML at large, but the one form in which it is written.
+/// Parses the file: not YAML in general, only the one form in which it is written.
 fn rules(text: &str) -> Vec<Rule> {
     let mut lines = text.lines().filter(|line| !line.starts_with('#'));
     for expected in ["groups:", "  - name: mission-control-runtime", "    rules:"] {
@@ -46,7 +46,7 @@ fn rules(text: &str) -> Vec<Rule> {
     rules
 }
 
-/// The metrics that an expression names, with the labels it asks for.
+/// The metrics in an expression, with their labels.
 fn names(expr: &str) -> Vec<(String, Vec<(String, String)>)> {
     const WORDS: [&str; 4] = ["absent", "increase", "sum", "abs"];
     let mut found = Vec::new();
@@ -88,11 +88,11 @@ fn holds(page: &Page, name: &str, labels: &[(String, String)]) -> bool {
 }
 
 #[test]
-fn every_reason_that_matters_has_an_alert_that_says_what_to_do() {
+fn every_important_reason_has_an_alert_with_advice() {
     let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openclaw/alerts.yml");
     let rules = rules(&std::fs::read_to_string(path).unwrap());
-    let house = House::new(&["ben"], super::tables::busy);
-    let page = super::figures(&house);
+    let stack = Stack::new(&["ben"], super::tables::busy);
+    let page = super::figures(&stack);
     let mut seen = BTreeSet::new();
     for rule in &rules {
         assert!(seen.insert(&rule.alert), "{} stands there twice", rule.alert);

@@ -1,6 +1,6 @@
-//! Every secret that is configured or made, and every session key in every spelling, said back by the agents (in words,
-//! calls, bodies, headers), by the model's provider and by Mission Control: none comes out of an answer, a page, a
-//! command, a log, or of what the runtime itself tells the board.
+//! Every configured or generated secret, and every session key in every spelling, is repeated by the agents
+//! (in texts, calls, bodies, headers), by the model's provider and by Mission Control. None appears in an
+//! answer, a page, a command, a log, or in the runtime's own reports to the board.
 
 use std::collections::HashSet;
 use std::fs;
@@ -13,24 +13,24 @@ use mission_control_runtime::http::message::{Reply, Request};
 use serde_json::{Value, json};
 
 use super::super::over_http::{post, way};
-use super::super::processes::House;
+use super::super::processes::Stack;
 use super::Meddler;
 use crate::support::board::agent;
 use crate::support::program::exchange;
 
-/// As the house sets it.
+/// The setup's token.
 const GATEWAYS: &str = "the-gateways-token";
 
-/// Those whom the board knows. Ben works, the gateway fails ada, cleo's words reach no thread.
+/// The agents of the board. Ben works, the gateway fails ada, cleo's texts reach no thread.
 const TEAM: [&str; 3] = ["ben", "ada", "cleo"];
 
-/// What must come out nowhere.
+/// The texts that must not appear anywhere.
 #[derive(Default)]
 struct Canaries {
     known: Mutex<Vec<String>>,
-    /// How often they were said.
+    /// How often they were repeated.
     said: AtomicUsize,
-    /// What the agents were refused over HTTP.
+    /// The refusals that agents got over HTTP.
     refusals: Mutex<String>,
 }
 
@@ -44,7 +44,7 @@ impl Canaries {
         });
     }
 
-    /// All of them, each time with another one in front: what is long is cut.
+    /// All of them, starting with another one each time, because long texts are cut.
     fn said_back(&self) -> String {
         let mut known = self.known.lock().unwrap().clone();
         let first = self.said.fetch_add(1, Ordering::Relaxed) % known.len().max(1);
@@ -52,22 +52,22 @@ impl Canaries {
         format!("it was {} and that was it", known.join(" "))
     }
 
-    /// One that is cut wherever anything is.
+    /// A text that is cut wherever anything is cut.
     fn longest(&self) -> String {
         self.known.lock().unwrap().iter().max_by_key(|word| word.len()).cloned().unwrap_or_default()
     }
 
-    /// Fails if one of them stands in what came out here.
+    /// Fails if an output contains one of them.
     fn are_not_in(&self, place: &str, text: &str) {
         let lower = text.to_lowercase();
         let known = self.known.lock().unwrap();
-        // The half of one that stands at a cut is too much.
+        // Half a secret at a cut is too much.
         for word in known.iter().map(String::as_str).chain(["c4n4ry"]) {
             assert!(!lower.contains(&word.to_lowercase()), "{word} comes out of {place}: {text}");
         }
     }
 
-    /// The same where something was said that had to be hidden.
+    /// The check for an output in which something had to be hidden.
     fn are_hidden_in(&self, place: &str, text: &str) {
         assert!(
             text.contains("***") || text.contains("(session-key)"),
@@ -77,7 +77,7 @@ impl Canaries {
     }
 }
 
-/// All spellings of an agent's keys, about a task and its own.
+/// All spellings of an agent's keys, for a task and for itself.
 fn keys(account: &str, slug: &str, task: &str) -> Vec<String> {
     let plain = [
         format!("task:{task}:agent:{slug}:{account}:v1"),
@@ -93,7 +93,7 @@ fn keys(account: &str, slug: &str, task: &str) -> Vec<String> {
     plain.into_iter().chain(encoded).collect()
 }
 
-/// Longer than anything that is cut.
+/// Longer than any limit.
 fn long(beginning: &str) -> String {
     format!("{beginning}-{}", "0f".repeat(50))
 }
@@ -111,7 +111,7 @@ fn configured() -> Vec<(String, String)> {
     ours.map(canary).chain([proxy]).collect()
 }
 
-/// What the agents do with what they know.
+/// The agents' behaviour with the secrets.
 fn think(prompt: &Prompt, canaries: &Canaries) -> Thought {
     let key = prompt.session.clone();
     canaries.add([key.clone()]);
@@ -134,7 +134,7 @@ fn think(prompt: &Prompt, canaries: &Canaries) -> Thought {
     }
 }
 
-/// An agent that calls as it was told, with what it knows in every place.
+/// An agent that makes its call with the secrets in every place.
 fn call(instructions: &str, canaries: &Canaries) {
     let (base, headers) = way(instructions);
     canaries.add(headers.iter().map(|(_, value)| value.clone()));
@@ -175,15 +175,15 @@ fn call(instructions: &str, canaries: &Canaries) {
     }
 }
 
-/// Asks the program's server: the whole answer.
+/// Sends a request to the program's server; returns the whole answer.
 fn ask(address: &str, method: &str, path: &str, headers: &[(&str, &str)], body: &str) -> String {
     let answer = exchange(&agent(), (method, &format!("http://{address}{path}")), headers, body);
     format!("{} {:?}\n{}", answer.status(), answer.headers(), answer.body())
 }
 
-/// Everything that can be asked without a token, and with the operators'.
-fn look(house: &House, canaries: &Canaries, operator: &str, ids: &[String], some: &[&str]) {
-    let address = house.address();
+/// Every request that is possible without a token, and with the operators' token.
+fn look(stack: &Stack, canaries: &Canaries, operator: &str, ids: &[String], some: &[&str]) {
+    let address = stack.address();
     let open = [
         "/health",
         "/metrics",
@@ -210,7 +210,7 @@ fn look(house: &House, canaries: &Canaries, operator: &str, ids: &[String], some
             ("POST", format!("/dead/{name}/retry")),
             ("POST", format!("/turns/{name}/give-up")),
         ] {
-            // What is known begins again, which is not wanted here.
+            // A retry is not wanted here.
             if method == "GET" || some.contains(&name) {
                 canaries.are_not_in(&path, &ask(address, method, &path, &shown, ""));
             }
@@ -228,36 +228,36 @@ fn look(house: &House, canaries: &Canaries, operator: &str, ids: &[String], some
     canaries.are_hidden_in("/health", &ask(address, "GET", "/health", &[], ""));
 }
 
-/// Everything that the commands print.
-fn command(house: &House, canaries: &Canaries, operator: &str, ids: &[String], some: &[&str]) {
+/// The output of every command.
+fn command(stack: &Stack, canaries: &Canaries, operator: &str, ids: &[String], some: &[&str]) {
     let run = |args: &str, text: String| {
-        // The one place where people are to find it.
+        // The only output that must contain it for people.
         let text = if args == "status" { text.replacen(&format!("#token={operator}"), "", 1) } else { text };
         canaries.are_not_in(args, &text);
         text
     };
     for args in [["status", "--json"], ["dead", "list"], ["doctor", "--all"], ["doctor", "--json"]] {
-        run(&args.join(" "), house.command(args).1);
+        run(&args.join(" "), stack.command(args).1);
     }
     for args in [["status"], ["resume"]] {
-        run(args[0], house.command(args).1);
+        run(args[0], stack.command(args).1);
     }
-    run("dead list --json", house.command(["dead", "list", "--json"]).1);
+    run("dead list --json", stack.command(["dead", "list", "--json"]).1);
     let mut told = String::new();
     for name in ids.iter().map(String::as_str).chain(TEAM).chain(some.iter().copied()) {
-        told += &run("why", house.command(["why", name]).1);
-        run("why --json", house.command(["why", name, "--json"]).1);
-        run("dead show", house.command(["dead", "show", name]).1);
+        told += &run("why", stack.command(["why", name]).1);
+        run("why --json", stack.command(["why", name, "--json"]).1);
+        run("dead show", stack.command(["dead", "show", name]).1);
     }
     for name in some {
-        run("dead retry", house.command(["dead", "retry", name]).1);
-        run("dead drop", house.command(["dead", "drop", name]).1);
-        run("pause", house.command(["pause", "--agent", name]).1);
+        run("dead retry", stack.command(["dead", "retry", name]).1);
+        run("dead drop", stack.command(["dead", "drop", name]).1);
+        run("pause", stack.command(["pause", "--agent", name]).1);
     }
-    // The configuration is not read where the words make no sense: what is hidden is known by its form.
+    // Texts that make the configuration invalid: secrets are recognised by their form.
     for name in some.iter().filter(|name| !name.starts_with("c4n4ry")) {
-        run("an unknown word", house.command([name]).1);
-        run("an unknown option", house.command(["why", "--agent", name]).1);
+        run("an unknown word", stack.command([name]).1);
+        run("an unknown option", stack.command(["why", "--agent", name]).1);
     }
     canaries.are_hidden_in("why", &told);
 }
@@ -271,9 +271,9 @@ fn nothing_comes_out(format: &str, over_http: bool) {
         configured.iter().map(|(name, value)| (name.as_str(), value.as_str())).collect();
     more.extend([("LOG_FORMAT", format), ("LOG_LEVEL", "trace"), ("DELIVERY_MAX_ATTEMPTS", "1")]);
     more.extend([("OPENCLAW_CLIENT_TOOLS_ENABLED", tools), ("AGENT_API_TOKENS", "on")]);
-    let mut house = House::set(&TEAM, move |prompt: &Prompt| think(prompt, &mind), &more);
-    let (account, token) = (house.board.account.clone(), house.board.token.clone());
-    let place = |name: &str| format!("{}/{name}", house.state_dir());
+    let mut stack = Stack::set(&TEAM, move |prompt: &Prompt| think(prompt, &mind), &more);
+    let (account, token) = (stack.board.account.clone(), stack.board.token.clone());
+    let place = |name: &str| format!("{}/{name}", stack.state_dir());
     let operator = fs::read_to_string(place("operator-token")).unwrap().trim().to_owned();
     let secret = token.rsplit('_').next().unwrap().to_owned();
     canaries.add(configured.iter().filter(|(name, _)| name != "HTTPS_PROXY").map(|(_, value)| value.clone()));
@@ -285,13 +285,13 @@ fn nothing_comes_out(format: &str, over_http: bool) {
         "c4n4ry-of-the-proxy".to_owned(),
     ]);
 
-    // A name that was paused before anybody was known.
+    // A name that was paused before the roster was known.
     let paused = json!({"all": false, "agents": [token]}).to_string();
     fs::write(place("paused.json"), paused).unwrap();
-    // Mission Control says them, too, where it is told how the service does, and where cleo is to be heard.
+    // Mission Control repeats them too, in the answer to a report and in place of cleo's context.
     let (back, reports) = (canaries.clone(), Arc::<Mutex<Vec<Value>>>::default());
     let heard = reports.clone();
-    let meddler = Meddler::between(&house, move |request: &Request, reply| {
+    let meddler = Meddler::between(&stack, move |request: &Request, reply| {
         let text = String::from_utf8_lossy(request.body());
         let is_report = text.contains("updateRuntimeStatus");
         if is_report {
@@ -305,62 +305,62 @@ fn nothing_comes_out(format: &str, over_http: bool) {
             "[Request ID: 0123456789abcdef] Server Error\nUncaught Error: {words}\n    at handler (../x.ts:1:1)\n"
         )}))
     });
-    house.kill();
-    house.set_variable("CONVEX_URL", &meddler.url());
-    let tasks = TEAM.map(|slug| house.task("in_progress", &[slug]));
+    stack.kill();
+    stack.set_variable("CONVEX_URL", &meddler.url());
+    let tasks = TEAM.map(|slug| stack.task("in_progress", &[slug]));
     for (slug, task) in TEAM.iter().zip(&tasks) {
         canaries.add(keys(&account, slug, task));
     }
-    // And the gateway, where it is ada's turn: it would say so each time, so she is given up at once.
+    // And the gateway, in ada's turn. It would do so each time, so ada's row is given up at once.
     let words = format!("invalid tool configuration: {}", canaries.said_back());
     let session = format!("agent:ada:task:{}:{account}:v1", tasks[1]);
-    house.faults().always_in(&session, Fault::Failed("server_error", String::leak(words)));
-    house.start();
-    house.until("the team", |health| health["agentSync"]["agents"] == 3);
-    let before: HashSet<String> = ids(&house).into_iter().collect();
+    stack.faults().always_in(&session, Fault::Failed("server_error", String::leak(words)));
+    stack.start();
+    stack.until("the team", |health| health["agentSync"]["agents"] == 3);
+    let before: HashSet<String> = ids(&stack).into_iter().collect();
     for (slug, task) in TEAM.iter().zip(&tasks) {
-        house.mention(task, slug, "what do you know?");
+        stack.mention(task, slug, "what do you know?");
     }
-    let ids: Vec<String> = ids(&house).into_iter().filter(|id| !before.contains(id)).collect();
-    house.answer_of("ben", &tasks[0]);
-    house.until("trouble", |health| {
+    let ids: Vec<String> = ids(&stack).into_iter().filter(|id| !before.contains(id)).collect();
+    stack.answer_of("ben", &tasks[0]);
+    stack.until("trouble", |health| {
         let reports = health["backend"]["lastReportError"].is_string();
         reports && health["delivery"]["dead"] == 1 && health["delivery"]["failed"].as_u64() >= Some(2)
     });
-    let (_, cleo) = house.command(["why", "cleo"]);
+    let (_, cleo) = stack.command(["why", "cleo"]);
     assert!(cleo.contains("the function failed") && cleo.contains("not in the thread"), "{cleo}");
 
     let own = format!("system:agent:ben:{account}:v1");
     let some = [operator.as_str(), token.as_str(), own.as_str(), "c4n4ry-of-the-proxy"];
-    look(&house, &canaries, &operator, &ids, &some);
-    command(&house, &canaries, &operator, &ids, &some);
-    canaries.are_hidden_in("the log", &house.stop());
-    // The same of the ledger of a service that is gone.
-    command(&house, &canaries, &operator, &ids, &some);
+    look(&stack, &canaries, &operator, &ids, &some);
+    command(&stack, &canaries, &operator, &ids, &some);
+    canaries.are_hidden_in("the log", &stack.stop());
+    // The same checks on the ledger of a service that has ended.
+    command(&stack, &canaries, &operator, &ids, &some);
     if over_http {
         canaries.are_hidden_in("the agents' API", &canaries.refusals.lock().unwrap());
     }
-    // What the runtime itself tells the board; what agents say there is theirs.
+    // The runtime's own reports to the board; agents' texts there are their own.
     for mut report in reports.lock().unwrap().drain(..) {
         report["args"][0]["serviceToken"] = json!("its own place");
         canaries.are_not_in("a report", &report.to_string());
     }
     let note = |slug: &str, task: &str| {
-        house.said_by(slug, task).into_iter().find(|text| text.contains("Automatic note"))
+        stack.said_by(slug, task).into_iter().find(|text| text.contains("Automatic note"))
     };
     canaries.are_not_in("an automatic note", &note("ada", &tasks[1]).expect("she was given up"));
 }
 
-fn ids(house: &House) -> Vec<String> {
-    house.undelivered().iter().map(|row| row["_id"].as_str().unwrap().to_owned()).collect()
+fn ids(stack: &Stack) -> Vec<String> {
+    stack.undelivered().iter().map(|row| row["_id"].as_str().unwrap().to_owned()).collect()
 }
 
 #[test]
-fn what_others_say_back_comes_out_nowhere() {
+fn repeated_secrets_leak_nowhere() {
     nothing_comes_out("text", false);
 }
 
 #[test]
-fn nor_do_the_keys_and_tokens_of_agents_over_http() {
+fn keys_and_tokens_of_agents_over_http_leak_nowhere() {
     nothing_comes_out("json", true);
 }

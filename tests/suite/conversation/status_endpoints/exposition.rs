@@ -1,4 +1,4 @@
-//! The text form 0.0.4, read strictly: whatever Prometheus would only tolerate is refused.
+//! The text format 0.0.4, parsed strictly: everything that Prometheus would only tolerate is refused.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -10,7 +10,7 @@ pub(super) struct Sample {
     pub(super) value: f64,
 }
 
-/// The families of a page, by their names.
+/// The families of a page, by name.
 #[derive(Debug, Default)]
 pub(in super::super) struct Page {
     pub(super) families: BTreeMap<String, Family>,
@@ -35,7 +35,7 @@ impl Page {
         Some(value)
     }
 
-    /// What this label says in the samples of a family.
+    /// The values of this label in a family.
     pub(in super::super) fn label(&self, family: &str, label: &str) -> BTreeSet<&str> {
         let samples = self.families.get(family).map_or(&[][..], |family| &family.samples);
         samples.iter().filter_map(|sample| sample.labels.get(label)).map(String::as_str).collect()
@@ -47,7 +47,7 @@ fn is_name(text: &str) -> bool {
     text.starts_with(begins) && text.chars().all(|c| begins(c) || c.is_ascii_digit())
 }
 
-/// `{name="value",…}` in front, and what follows.
+/// Parses leading `{name="value",…}`; returns the rest too.
 fn labels(text: &str) -> Result<(BTreeMap<String, String>, &str), String> {
     let mut found = BTreeMap::new();
     let Some(mut rest) = text.strip_prefix('{') else { return Ok((found, text)) };
@@ -90,7 +90,7 @@ fn number(text: &str) -> Result<f64, String> {
     }
 }
 
-/// Reads a page, or says in which line it is wrong.
+/// Parses a page, or reports the line with the error.
 pub(super) fn read(text: &str) -> Result<Page, String> {
     let mut page = Page::default();
     let (mut open, mut helped) = (None::<String>, BTreeSet::new());
@@ -147,7 +147,7 @@ pub(super) fn read(text: &str) -> Result<Page, String> {
     Ok(page)
 }
 
-/// Buckets grow, end with all, and agree with the count.
+/// Buckets increase, end with `+Inf`, and agree with the count.
 fn histogram(name: &str, family: &Family) -> Result<(), String> {
     let mut sets: BTreeMap<BTreeMap<String, String>, Vec<&Sample>> = BTreeMap::new();
     for sample in &family.samples {
@@ -177,9 +177,9 @@ fn histogram(name: &str, family: &Family) -> Result<(), String> {
     Ok(())
 }
 
-/// The reader can refuse, or it proves nothing.
+/// The parser refuses invalid pages, otherwise it would prove nothing.
 #[test]
-fn the_reader_is_strict() {
+fn the_parser_is_strict() {
     let good = "# HELP a A.\n# TYPE a counter\na{b=\"x \\\"y\\\\\\n\",c=\"\"} 1\na 2.5e3\n\
                 # HELP h H.\n# TYPE h histogram\nh_bucket{le=\"0.1\"} 1\nh_bucket{le=\"+Inf\"} 2\nh_sum 0.3\nh_count 2\n";
     let page = read(good).unwrap();

@@ -1,5 +1,5 @@
-//! Each reason of `/health`, brought about for real, with what `/readyz` and `/metrics` say to it. Rows that show only
-//! with the parts themselves (a full disk, workspaces) stand in the last test.
+//! Each reason of `/health`, produced for real, with `/readyz` and `/metrics`. Rows that need single parts (a
+//! full disk, workspaces) are in the last test.
 
 use std::time::Duration;
 
@@ -13,7 +13,7 @@ use mission_control_runtime::http::message::Reply;
 use mission_control_runtime::ops::{HealthReason, TurnState};
 use serde_json::{Value, json};
 
-use super::super::processes::House;
+use super::super::processes::Stack;
 use super::{Meddler, ask, figures, figures_once, restart};
 use crate::support::scripted_http::{Move, Refusing, ScriptedHttp};
 
@@ -29,85 +29,85 @@ fn has(health: &Value, reason: &str) -> bool {
     health["reasons"].as_array().unwrap().contains(&json!(reason))
 }
 
-/// Waits until it is degraded for exactly these reasons, and holds the figures against it.
-fn degraded(house: &House, reasons: &[&str]) -> Value {
-    let health = house.until(&format!("{reasons:?}"), |health| {
+/// Waits until it is degraded for exactly these reasons, and compares the figures.
+fn degraded(stack: &Stack, reasons: &[&str]) -> Value {
+    let health = stack.until(&format!("{reasons:?}"), |health| {
         health["status"] == "degraded" && health["reasons"] == json!(reasons)
     });
-    figures_once(house, |page| {
+    figures_once(stack, |page| {
         let told = |reason: &&str| page.value("runtime_reason", &[("reason", reason)]) == Some(1.0);
         HealthReason::ALL.iter().map(|reason| reason.as_str()).filter(told).eq(reasons.iter().copied())
     });
     health
 }
 
-fn ready(house: &House) -> (u16, String) {
-    let answer = ask(house.address(), "GET", "/readyz", "*/*");
+fn ready(stack: &Stack) -> (u16, String) {
+    let answer = ask(stack.address(), "GET", "/readyz", "*/*");
     (answer.status, answer.body)
 }
 
 #[test]
-fn without_a_gateway_it_is_ready_and_says_so() {
-    let house = House::set(&["ben"], polite, &[("OPENCLAW_GATEWAY_URL", "")]);
-    degraded(&house, &["no_gateway"]);
-    assert_eq!(ready(&house).0, 200, "rows wait well");
+fn without_a_gateway_the_service_is_ready_and_reports_it() {
+    let stack = Stack::set(&["ben"], polite, &[("OPENCLAW_GATEWAY_URL", "")]);
+    degraded(&stack, &["no_gateway"]);
+    assert_eq!(ready(&stack).0, 200, "rows wait well");
 }
 
 #[test]
-fn a_gateway_that_is_away_closes_the_breaker_with_the_first_row() {
-    let house = House::without_gateway(&["ben"]);
-    degraded(&house, &["gateway_unreachable"]);
-    let task = house.task("assigned", &["ben"]);
-    house.mention(&task, "ben", "hello");
-    let health = degraded(&house, &["gateway_unreachable", "breaker_open"]);
+fn an_unavailable_gateway_opens_the_breaker_with_the_first_row() {
+    let stack = Stack::without_gateway(&["ben"]);
+    degraded(&stack, &["gateway_unreachable"]);
+    let task = stack.task("assigned", &["ben"]);
+    stack.mention(&task, "ben", "hello");
+    let health = degraded(&stack, &["gateway_unreachable", "breaker_open"]);
     assert_eq!(
         (health["gateway"]["running"].clone(), &health["delivery"]["waiting"]),
         (json!(false), &json!(1))
     );
     assert!(health["delivery"]["oldestUnsettledSeconds"].is_number(), "{health}");
-    assert_eq!(ready(&house).0, 200);
-    assert_eq!(figures(&house).value("gateway_breaker_open", &[]), Some(1.0));
+    assert_eq!(ready(&stack).0, 200);
+    assert_eq!(figures(&stack).value("gateway_breaker_open", &[]), Some(1.0));
 }
 
 #[test]
-fn a_gateway_that_refuses_our_token_is_told_from_one_that_is_away() {
-    let house = House::set(&["ben"], polite, &[("OPENCLAW_GATEWAY_TOKEN", "not-the-gateways-token")]);
-    degraded(&house, &["gateway_refused_token"]);
-    let task = house.task("assigned", &["ben"]);
-    house.mention(&task, "ben", "hello");
-    assert!(house.gateway().posts() == 0, "nothing is sent");
+fn a_refused_gateway_token_differs_from_an_unavailable_gateway() {
+    let stack = Stack::set(&["ben"], polite, &[("OPENCLAW_GATEWAY_TOKEN", "not-the-gateways-token")]);
+    degraded(&stack, &["gateway_refused_token"]);
+    let task = stack.task("assigned", &["ben"]);
+    stack.mention(&task, "ben", "hello");
+    assert!(stack.gateway().posts() == 0, "nothing is sent");
 }
 
 #[test]
 fn a_gateway_without_the_endpoint_is_named() {
-    let house = House::played(&["ben"], polite, |options| options.endpoint = false);
-    degraded(&house, &["gateway_endpoint_off"]);
+    let stack = Stack::played(&["ben"], polite, |options| options.endpoint = false);
+    degraded(&stack, &["gateway_endpoint_off"]);
 }
 
 #[test]
-fn a_gateway_that_is_too_old_for_tools_is_named_once_it_is_known() {
-    let house = House::played(&["ben"], polite, |options| options.release = Release::V2026_2_19);
-    house.until("a judgement", |health| health["status"] == "healthy");
-    let task = house.task("in_progress", &["ben"]);
-    house.mention(&task, "ben", "hello");
-    let health = degraded(&house, &["gateway_too_old"]);
+fn a_gateway_too_old_for_tools_is_reported_once_known() {
+    let stack = Stack::played(&["ben"], polite, |options| options.release = Release::V2026_2_19);
+    stack.until("a judgement", |health| health["status"] == "healthy");
+    let task = stack.task("in_progress", &["ben"]);
+    stack.mention(&task, "ben", "hello");
+    let health = degraded(&stack, &["gateway_too_old"]);
     assert_eq!(health["gateway"]["dialect"], "nested");
-    assert_eq!(figures(&house).families["runtime_info"].samples[0].labels["gateway_dialect"], "nested");
+    assert_eq!(figures(&stack).families["runtime_info"].samples[0].labels["gateway_dialect"], "nested");
 }
 
 #[test]
-fn a_backend_that_is_away_leaves_it_alive_and_not_ready() {
-    let mut house = House::new(&["ben"], polite);
+fn an_unavailable_backend_leaves_the_service_alive_and_not_ready() {
+    let mut stack = Stack::new(&["ben"], polite);
     let nobody = format!("http://{}", Refusing::new().address());
-    restart(&mut house, &[("CONVEX_URL", &nobody)]);
-    let health = house.until("a judgement", |health| health["status"] == "degraded");
+    restart(&mut stack, &[("CONVEX_URL", &nobody)]);
+    let health = stack.until("a judgement", |health| health["status"] == "degraded");
     assert!(has(&health, "backend_unreachable") && has(&health, "roster_stale"), "{health}");
     assert!(!has(&health, "report_failing"), "the report is not what is wrong: {health}");
     assert_eq!(health["backend"]["reachable"], json!(false));
-    assert_eq!(ready(&house), (503, "{\"ready\":false,\"missing\":[\"backend\"]}".to_owned()));
-    assert_eq!(ask(house.address(), "GET", "/livez", "*/*").status, 200);
-    house.until("lists that fail", |health| has(health, "delivery_failing"));
-    let page = figures(&house);
+    assert_eq!(ready(&stack), (503, "{\"ready\":false,\"missing\":[\"backend\"]}".to_owned()));
+    assert_eq!(ask(stack.address(), "GET", "/livez", "*/*").status, 200);
+    stack.until("lists that fail", |health| has(health, "delivery_failing"));
+    let page = figures(&stack);
     assert!(page.value("runtime_operation_failure", &[("operation", "delivery.poll")]) >= Some(3.0));
     let calls = [("function", "listUndeliveredNotifications"), ("result", "transient")];
     assert!(page.value("backend_calls_total", &calls) >= Some(3.0));
@@ -115,18 +115,18 @@ fn a_backend_that_is_away_leaves_it_alive_and_not_ready() {
 
 /// With a reason and without one, as a production deployment answers.
 #[test]
-fn a_backend_that_refuses_is_told_from_one_that_refuses_our_token() {
-    let mut house = House::frank(&["ben"], polite);
-    let foreign = format!("mc_service_{}_not-this-one", house.board.account);
-    restart(&mut house, &[("SERVICE_TOKEN", &foreign)]);
-    let health = house.until("a judgement", |health| health["status"] == "degraded");
+fn a_backend_that_refuses_all_differs_from_a_refused_token() {
+    let mut stack = Stack::frank(&["ben"], polite);
+    let foreign = format!("mc_service_{}_not-this-one", stack.board.account);
+    restart(&mut stack, &[("SERVICE_TOKEN", &foreign)]);
+    let health = stack.until("a judgement", |health| health["status"] == "degraded");
     assert!(has(&health, "backend_refused_token") && !has(&health, "backend_refuses_all"), "{health}");
-    assert_eq!(ready(&house).0, 503);
+    assert_eq!(ready(&stack).0, 503);
 
     let hidden = json!({"status": "error", "errorMessage": "[Request ID: 0123456789abcdef] Server Error"});
-    let meddler = Meddler::between(&house, move |_, _| Reply::json_of(&hidden));
-    restart(&mut house, &[("CONVEX_URL", &meddler.url())]);
-    let health = house.until("a judgement", |health| health["status"] == "degraded");
+    let meddler = Meddler::between(&stack, move |_, _| Reply::json_of(&hidden));
+    restart(&mut stack, &[("CONVEX_URL", &meddler.url())]);
+    let health = stack.until("a judgement", |health| health["status"] == "degraded");
     assert!(has(&health, "backend_refuses_all") && !has(&health, "backend_refused_token"), "{health}");
     assert_eq!(
         (&health["backend"]["reachable"], &health["backend"]["accepted"]),
@@ -135,63 +135,63 @@ fn a_backend_that_refuses_is_told_from_one_that_refuses_our_token() {
 }
 
 #[test]
-fn a_report_that_is_refused_is_no_trouble_of_the_rest() {
-    let mut house = House::new(&["ben"], polite);
+fn a_refused_report_affects_nothing_else() {
+    let mut stack = Stack::new(&["ben"], polite);
     let refused = json!({"status": "error", "errorMessage": "[Request ID: 0123456789abcdef] Server Error"});
-    let meddler = Meddler::between(&house, move |request, reply| {
+    let meddler = Meddler::between(&stack, move |request, reply| {
         let reports = request.body().windows(19).any(|part| part == b"updateRuntimeStatus");
         if reports { Reply::json_of(&refused) } else { reply }
     });
-    restart(&mut house, &[("CONVEX_URL", &meddler.url())]);
-    let health = degraded(&house, &["report_failing"]);
+    restart(&mut stack, &[("CONVEX_URL", &meddler.url())]);
+    let health = degraded(&stack, &["report_failing"]);
     assert!(health["backend"]["lastReportError"].is_string(), "{health}");
-    assert_eq!(ready(&house).0, 200);
+    assert_eq!(ready(&stack).0, 200);
 }
 
 #[test]
-fn clocks_that_differ_are_noticed() {
-    let mut house = House::new(&["ben"], polite);
+fn a_clock_difference_is_reported() {
+    let mut stack = Stack::new(&["ben"], polite);
     for (date, ahead) in [("Sun, 06 Nov 1994 08:49:37 GMT", false), ("Fri, 01 Jan 2100 00:00:00 GMT", true)] {
-        let meddler = Meddler::between(&house, move |_, reply| reply.with_header("Date", date));
-        restart(&mut house, &[("CONVEX_URL", &meddler.url())]);
-        let health = degraded(&house, &["clock_skew"]);
+        let meddler = Meddler::between(&stack, move |_, reply| reply.with_header("Date", date));
+        restart(&mut stack, &[("CONVEX_URL", &meddler.url())]);
+        let health = degraded(&stack, &["clock_skew"]);
         assert_eq!(health["backend"]["clockAheadMs"].as_i64().unwrap() > 0, ahead, "{health}");
     }
 }
 
 #[test]
-fn failures_in_a_row_and_what_was_given_up_are_named() {
+fn consecutive_failures_and_dead_letters_are_reported() {
     let slugs = ["one", "two", "three"];
     let refused = |_: &Prompt| Thought::fail(400, "no such model");
-    let house = House::set(&slugs, refused, &[("DELIVERY_MAX_ATTEMPTS", "1")]);
+    let stack = Stack::set(&slugs, refused, &[("DELIVERY_MAX_ATTEMPTS", "1")]);
     for slug in slugs {
-        let task = house.task("assigned", &[slug]);
-        house.mention(&task, slug, "hello");
+        let task = stack.task("assigned", &[slug]);
+        stack.mention(&task, slug, "hello");
     }
-    let health = house.until("dead letters", |health| health["delivery"]["dead"] == 3);
+    let health = stack.until("dead letters", |health| health["delivery"]["dead"] == 3);
     assert!(has(&health, "dead_letters"), "{health}");
     assert_eq!(
         has(&health, "delivery_failing"),
         health["delivery"]["consecutiveFailures"].as_u64() >= Some(3)
     );
-    assert_eq!(figures(&house).value("delivery_ended_total", &[("outcome", "dead")]), Some(3.0));
+    assert_eq!(figures(&stack).value("delivery_ended_total", &[("outcome", "dead")]), Some(3.0));
 }
 
 #[test]
-fn without_a_ledger_it_works_and_says_so() {
-    let mut house = House::new(&["ben"], polite);
-    restart(&mut house, &[("STATE_DIR", "/proc/there-is-no-room-here"), ("LEDGER", "off")]);
-    degraded(&house, &["ledger_off"]);
-    assert_eq!(figures(&house).value("ledger_up", &[]), Some(0.0));
+fn without_a_ledger_the_service_works_and_reports_it() {
+    let mut stack = Stack::new(&["ben"], polite);
+    restart(&mut stack, &[("STATE_DIR", "/proc/there-is-no-room-here"), ("LEDGER", "off")]);
+    degraded(&stack, &["ledger_off"]);
+    assert_eq!(figures(&stack).value("ledger_up", &[]), Some(0.0));
 }
 
-/// As long as nobody has answered anything, nothing is known.
+/// Until the first answers, nothing is known.
 #[test]
-fn it_starts_before_it_judges_and_drains_before_it_ends() {
-    let mut house = House::new(&["ben"], |_: &Prompt| Thought::say("Soon.").after(Duration::from_secs(4)));
+fn the_service_starts_before_it_judges_and_drains_before_it_ends() {
+    let mut stack = Stack::new(&["ben"], |_: &Prompt| Thought::say("Soon.").after(Duration::from_secs(4)));
     let silent = ScriptedHttp::start([Move::StallAtOnce]);
-    house.kill();
-    let mut mute = house.another_with(&[("CONVEX_URL", &silent.url())]);
+    stack.kill();
+    let mut mute = stack.another_with(&[("CONVEX_URL", &silent.url())]);
     let address = mute.address();
     let health: Value = serde_json::from_str(&ask(&address, "GET", "/health", "*/*").body).unwrap();
     assert_eq!((&health["status"], &health["reasons"]), (&json!("starting"), &json!([])), "{health}");
@@ -199,25 +199,25 @@ fn it_starts_before_it_judges_and_drains_before_it_ends() {
     assert_eq!(ask(&address, "GET", "/livez", "*/*").status, 200);
     mute.kill();
 
-    house.start();
-    house.until("a judgement", |health| health["status"] == "healthy");
-    let task = house.task("assigned", &["ben"]);
-    house.mention(&task, "ben", "hello");
-    house.begun();
-    let program = house.give();
+    stack.start();
+    stack.until("a judgement", |health| health["status"] == "healthy");
+    let task = stack.task("assigned", &["ben"]);
+    stack.mention(&task, "ben", "hello");
+    stack.begun();
+    let program = stack.give();
     program.signal("TERM");
-    let address = house.address().to_owned();
-    house.take(program, address);
-    house.until("draining", |health| health["status"] == "draining");
-    let (status, body) = ready(&house);
+    let address = stack.address().to_owned();
+    stack.take(program, address);
+    stack.until("draining", |health| health["status"] == "draining");
+    let (status, body) = ready(&stack);
     assert!(status == 503 && body.contains("draining"), "{status} {body}");
-    assert_eq!(ask(house.address(), "GET", "/livez", "*/*").status, 200);
-    assert_eq!(figures(&house).value("runtime_status", &[("status", "draining")]), Some(1.0));
+    assert_eq!(ask(stack.address(), "GET", "/livez", "*/*").status, 200);
+    assert_eq!(figures(&stack).value("runtime_status", &[("status", "draining")]), Some(1.0));
 }
 
-/// Every reason from the parts that it is made of.
+/// Every reason, from its parts.
 #[test]
-fn each_reason_has_its_part() {
+fn every_reason_follows_from_its_part() {
     fn parts(change: impl FnOnce(&mut Parts)) -> Parts {
         let mut parts = Parts {
             gateway: GatewayHealth { configured: true, running: true, ..GatewayHealth::default() },

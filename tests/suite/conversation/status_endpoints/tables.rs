@@ -6,10 +6,10 @@ use mission_control_runtime::demo::gateway::{Prompt, Thought};
 use mission_control_runtime::metrics::OPERATIONS;
 use serde_json::{Value, json};
 
-use super::super::processes::House;
+use super::super::processes::Stack;
 use super::{ask, figures, figures_once};
 
-/// An agent that uses one tool well and one badly; then it answers.
+/// An agent that makes one valid and one invalid call; then it answers.
 pub(super) fn busy(prompt: &Prompt) -> Thought {
     if prompt.outputs().next().is_some() {
         return Thought::say("Done.");
@@ -39,21 +39,21 @@ const DROPLET: [(&str, &str); 4] = [
 #[test]
 fn version_has_its_four_fields() {
     let more = [DROPLET.as_slice(), &[("OPENCLAW_VERSION", "2026.2.19")]].concat();
-    let house = House::set(&["ben"], busy, &more);
-    let answer = ask(house.address(), "GET", "/version", "*/*");
+    let stack = Stack::set(&["ben"], busy, &more);
+    let answer = ask(stack.address(), "GET", "/version", "*/*");
     assert_eq!((answer.status, answer.kind.as_str()), (200, "application/json"));
     let expected = "{\"runtimeServiceVersion\":\"1.2.1\",\"openclawVersion\":\"2026.2.19\",\"dropletId\":\"445566778\",\"region\":\"fra1\"}";
     assert_eq!(answer.body, expected, "compact, as the example");
 }
 
-/// §3.2: each field, and what it is before and after a delivery; `?` may be null.
+/// §3.2: each field, and its value before and after a delivery; `?` may be null.
 #[test]
 fn health_has_every_field_of_the_table() {
-    let house = House::set(&["ben"], busy, &DROPLET);
-    let task = house.task("assigned", &["ben"]);
-    house.mention(&task, "ben", "hello");
-    house.answer_of("ben", &task);
-    house.settled();
+    let stack = Stack::set(&["ben"], busy, &DROPLET);
+    let task = stack.task("assigned", &["ben"]);
+    stack.mention(&task, "ben", "hello");
+    stack.answer_of("ben", &task);
+    stack.settled();
     let rows = [
         ("/status", "text"),
         ("/reasons", "list"),
@@ -115,7 +115,7 @@ fn health_has_every_field_of_the_table() {
         ("/memory/rss", "number"),
         ("/timestamp", "number"),
     ];
-    let answer = ask(house.address(), "GET", "/health", "*/*");
+    let answer = ask(stack.address(), "GET", "/health", "*/*");
     assert_eq!((answer.status, answer.kind.as_str()), (200, "application/json"));
     assert!(answer.headers.contains("no-store"), "{}", answer.headers);
     assert!(answer.body.starts_with("{\n  \"status\": \"healthy\",\n"), "two spaces: {}", answer.body);
@@ -142,11 +142,11 @@ fn health_has_every_field_of_the_table() {
     assert!(health["backend"]["clockAheadMs"].as_i64().unwrap().abs() < 30_000, "{health}");
 }
 
-/// §2.5, §3: method, path, status, kind of answer.
+/// §2.5, §3: method, path, status, content type.
 #[test]
 fn each_path_has_its_methods_and_its_kind() {
-    let house = House::new(&["ben"], busy);
-    house.until("a judgement", |health| health["status"] == "healthy");
+    let stack = Stack::new(&["ben"], busy);
+    stack.until("a judgement", |health| health["status"] == "healthy");
     let text = "text/plain; version=0.0.4";
     let json = "application/json";
     let rows = [
@@ -174,7 +174,7 @@ fn each_path_has_its_methods_and_its_kind() {
         ("GET", "/Metrics", "*/*", 404, json),
     ];
     for (method, path, accept, status, kind) in rows {
-        let answer = ask(house.address(), method, path, accept);
+        let answer = ask(stack.address(), method, path, accept);
         assert_eq!((answer.status, answer.kind.as_str()), (status, kind), "{method} {path} {accept}");
         assert!(answer.headers.contains("no-store"), "{method} {path}: {}", answer.headers);
         if status == 405 {
@@ -182,10 +182,10 @@ fn each_path_has_its_methods_and_its_kind() {
         }
         assert_eq!(answer.body.is_empty(), method == "HEAD", "{method} {path}");
     }
-    assert_eq!(ask(house.address(), "GET", "/livez", "*/*").body, "{\"live\":true}");
-    assert_eq!(ask(house.address(), "GET", "/readyz", "*/*").body, "{\"ready\":true,\"missing\":[]}");
-    // What nobody has counts together.
-    figures_once(&house, |page| {
+    assert_eq!(ask(stack.address(), "GET", "/livez", "*/*").body, "{\"live\":true}");
+    assert_eq!(ask(stack.address(), "GET", "/readyz", "*/*").body, "{\"ready\":true,\"missing\":[]}");
+    // Unknown paths are counted together.
+    figures_once(&stack, |page| {
         let count = |endpoint, status| {
             page.value("http_requests_total", &[("endpoint", endpoint), ("status", status)])
         };
@@ -196,15 +196,15 @@ fn each_path_has_its_methods_and_its_kind() {
 /// A family, labels, and the figure.
 type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], f64);
 
-/// §3.3: the original's names, and ours beside them, after one delivery with two calls of tools.
+/// §3.3: the names of the TypeScript runtime, and additional ones, after one delivery with two tool calls.
 #[test]
-fn figures_have_the_names_of_the_table_and_count_what_happened() {
-    let house = House::new(&["ben"], busy);
-    let task = house.task("assigned", &["ben"]);
-    house.mention(&task, "ben", "hello");
-    house.answer_of("ben", &task);
-    house.settled();
-    let page = figures(&house);
+fn metrics_have_the_names_of_the_table_and_count_events() {
+    let stack = Stack::new(&["ben"], busy);
+    let task = stack.task("assigned", &["ben"]);
+    stack.mention(&task, "ben", "hello");
+    stack.answer_of("ben", &task);
+    stack.settled();
+    let page = figures(&stack);
     let kinds = [
         ("runtime_operation_total", "counter"),
         ("runtime_operation_success", "counter"),
@@ -267,7 +267,7 @@ fn figures_have_the_names_of_the_table_and_count_what_happened() {
         .collect();
     assert_eq!(attempts, BTreeSet::from(["answered"]));
 
-    let data = ask(house.address(), "GET", "/metrics", "application/json");
+    let data = ask(stack.address(), "GET", "/metrics", "application/json");
     let data: Value = serde_json::from_str(&data.body).unwrap();
     let poll = &data["operations"]["delivery.poll"];
     for field in

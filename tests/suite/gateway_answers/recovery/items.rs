@@ -64,7 +64,7 @@ pub(super) fn notice() -> Value {
     item
 }
 
-/// The body, with numbers.
+/// The body, with numbered items.
 pub(super) fn body(items: &[Value]) -> Vec<u8> {
     let mut items = items.to_vec();
     for (seq, item) in (1..).zip(&mut items) {

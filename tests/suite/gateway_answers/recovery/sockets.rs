@@ -1,4 +1,4 @@
-//! Lost turns of the scripted gateway, looked for over a socket by the client that lost them.
+//! Lost turns at the scripted gateway, recovered over a socket by the client that lost them.
 
 use std::sync::Arc;
 use std::time::{Duration, Instant};
@@ -42,7 +42,7 @@ fn line(options: Options, mind: impl ScriptedModel + 'static) -> Line {
     served(ScriptedGateway::new(options, Arc::new(mind)), |_| None)
 }
 
-/// Some requests are answered by somebody in front of it.
+/// A scripted gateway behind a proxy that answers some requests itself.
 fn served(
     scripted: ScriptedGateway,
     front: impl Fn(&str) -> Option<HttpReply> + Send + Sync + 'static,
@@ -58,7 +58,7 @@ fn served(
 }
 
 impl Line {
-    /// Another way to the same gateway.
+    /// Another client of the same gateway.
     fn another(&self) -> HttpGateway {
         client_with(&format!("http://{}", self.server.local_addr()), GatewayLimits::new(PATIENT))
     }
@@ -86,7 +86,7 @@ impl Line {
         error
     }
 
-    /// So many seconds after the loss, of which the first reading is as long ago.
+    /// A reading this many seconds after the loss; the first reading was at the same time.
     fn look(&self, since: u64, error: &GatewayError) -> Result<Recovered, GatewayError> {
         let lost = SystemClock.now() - Duration::from_secs(since);
         let mark = TurnMark {
@@ -96,7 +96,7 @@ impl Line {
             run: error.run.as_deref(),
             failed: error.why == Why::Internal,
             spoke: error.spoke,
-            // Or this gateway would be younger than the turn.
+            // Otherwise this gateway would be younger than the turn.
             age: Duration::ZERO,
             lost,
             looked: (since >= 5).then_some(lost),
@@ -105,9 +105,9 @@ impl Line {
     }
 }
 
-/// §11.1: a finished answer is in the history before it is on its way.
+/// §11.1: a finished answer is in the history before it is sent.
 #[test]
-fn an_answer_that_was_lost_on_its_way_is_found() {
+fn a_lost_answer_is_found() {
     let faults = [
         Fault::LoseAnswer,
         Fault::HalfAnswer,
@@ -128,7 +128,7 @@ fn an_answer_that_was_lost_on_its_way_is_found() {
 }
 
 #[test]
-fn calls_that_were_lost_are_found_under_ids_that_the_gateway_takes() {
+fn lost_calls_are_found_with_ids_the_gateway_accepts() {
     let line = line(options(), Directives);
     let error = line
         .loses("[n-1 try 1] CALL task_status {\"taskId\":\"t-1\"} CALL task_status {}", Fault::LoseAnswer);
@@ -137,7 +137,7 @@ fn calls_that_were_lost_are_found_under_ids_that_the_gateway_takes() {
     assert!(reply.id.is_some_and(|id| id.starts_with("resp_")));
 }
 
-/// §11.5: nothing of it is there, so a second reading says so.
+/// §11.5: the turn left no trace, which a second reading confirms.
 #[test]
 fn a_turn_that_never_began_is_absent_at_the_second_reading() {
     for before in [false, true] {
@@ -152,9 +152,9 @@ fn a_turn_that_never_began_is_absent_at_the_second_reading() {
     }
 }
 
-/// §11.7, §11.8: silence, a time limit inside, and everything else behind `internal error`.
+/// §11.7, §11.8: silence, a time limit, and everything else behind `internal error`.
 #[test]
-fn an_internal_error_is_told_apart_by_the_history() {
+fn the_history_explains_an_internal_error() {
     let rows = [("EMPTY", "silent"), ("HANG", "failed Interrupted"), ("FAIL 401 bad key", "failed Internal")];
     for (words, expected) in rows {
         let line = line(Options { run_timeout: Duration::from_millis(50), ..options() }, Directives);
@@ -170,7 +170,7 @@ fn an_internal_error_is_told_apart_by_the_history() {
 
 /// §11.5: the gateway is killed in the middle of a turn.
 #[test]
-fn after_a_restart_the_recovery_is_waited_for_or_beaten() {
+fn after_a_restart_the_gateways_recovery_is_awaited_or_preceded() {
     for early in [true, false] {
         let first = line(
             Options { resume_after: Duration::from_millis(if early { 60_000 } else { 0 }), ..options() },
@@ -229,9 +229,9 @@ fn after_a_restart_the_recovery_is_waited_for_or_beaten() {
     }
 }
 
-/// §11.4: how the run stands is used where it may be asked.
+/// §11.4: the state of the run is used if it may be read.
 #[test]
-fn the_status_of_the_run_is_asked_where_that_is_allowed() {
+fn the_state_of_the_run_is_read_where_permitted() {
     for (allowed, expected) in [(true, "GoesOn 5"), (false, "SecondLook 5")] {
         let tools_allowed = if allowed { vec!["sessions_list".to_owned()] } else { Vec::new() };
         let line = line(Options { tools_allowed, ..options() }, Directives);
@@ -248,7 +248,7 @@ fn the_status_of_the_run_is_asked_where_that_is_allowed() {
     }
 }
 
-/// §11.4, §11.9: the old release has a page where the history would be.
+/// §11.4, §11.9: the old release has a page in place of the history.
 #[test]
 fn the_old_release_shows_its_sessions_as_a_tool_or_not_at_all() {
     for allowed in [true, false] {
@@ -270,7 +270,7 @@ fn the_old_release_shows_its_sessions_as_a_tool_or_not_at_all() {
     }
 }
 
-/// Pages are read back to the turn, however much it has done.
+/// Pages are read back to the turn, whatever its length.
 #[test]
 fn a_long_turn_is_found_at_its_beginning() {
     let line = line(options(), |prompt: &Prompt| Thought::say(prompt.text.clone()));
@@ -281,9 +281,9 @@ fn a_long_turn_is_found_at_its_beginning() {
     assert_eq!(short(&line.look(3, &error).unwrap()), "answer [n-1 try 1] hello");
 }
 
-/// Away, starting, stopping, not to be read at this moment, not to be read at all.
+/// Unreachable, starting, stopping, temporarily unreadable, never readable.
 #[test]
-fn a_gateway_that_cannot_be_read_is_told_apart() {
+fn unreadable_gateways_are_distinguished() {
     let line = line(options(), Directives);
     let error = line.loses("[n-1 try 1] SAY yes", Fault::LoseAnswer);
     line.scripted.set_phase(Phase::Starting);
@@ -309,7 +309,7 @@ fn a_gateway_that_cannot_be_read_is_told_apart() {
     assert_eq!(away(refusing(401).look(3, &nothing)), (Class::Closed, Why::TokenRefused));
     assert_eq!(away(refusing(502).look(3, &nothing)), (Class::Closed, Why::Unreachable));
 
-    // A momentary 500 is nothing.
+    // A single 500 is ignored.
     let count = std::sync::atomic::AtomicUsize::new(0);
     let line = served(scripted(), move |path| {
         let first = history(path) && count.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0;
@@ -329,9 +329,9 @@ fn chars(recovered: &Recovered) -> (usize, bool) {
     }
 }
 
-/// §11.1, 6: what the history shows cut is read whole over the WebSocket.
+/// §11.1, 6: a cut item of the history is read whole over the WebSocket.
 #[test]
-fn a_long_answer_that_was_lost_is_found_whole() {
+fn a_long_lost_answer_is_read_whole() {
     for length in [8_000, 8_001, 20_000, 300_000] {
         let line = line(options(), Directives);
         let error = line.loses(&format!("[n-1 try 1] LONG {length}"), Fault::LoseAnswer);
@@ -341,9 +341,9 @@ fn a_long_answer_that_was_lost_is_found_whole() {
     }
 }
 
-/// §11.5: so is what a resumed turn has answered, of which nobody is told.
+/// §11.5: the answer of a resumed turn too, which is sent to no client.
 #[test]
-fn a_long_answer_of_a_resumed_turn_is_found_whole() {
+fn a_long_answer_of_a_resumed_turn_is_read_whole() {
     let first = line(Options { resume_after: Duration::ZERO, ..options() }, |prompt: &Prompt| {
         if prompt.text.contains("[System]") {
             Thought::say("y".repeat(20_000))
@@ -373,9 +373,9 @@ fn a_long_answer_of_a_resumed_turn_is_found_whole() {
     }
 }
 
-/// Where it is not to be had it stays cut: no WebSocket, nobody who may read, an item without an id, longer than it is shown.
+/// The item stays cut without a WebSocket, without permission, without an id, or beyond the size limit.
 #[test]
-fn an_answer_that_nobody_shows_whole_stays_cut() {
+fn an_answer_that_cannot_be_read_whole_stays_cut() {
     let lost = |line: &Line, length: usize| {
         let error = line.loses(&format!("[n-1 try 1] LONG {length}"), Fault::LoseAnswer);
         short(&line.look(3, &error).unwrap())
@@ -391,15 +391,15 @@ fn an_answer_that_nobody_shows_whole_stays_cut() {
     line.scripted.faults().next(Fault::LoseAnswer);
     let error = line.say("[n-1 try 1] LONG 20000", &[]).unwrap_err();
     assert_eq!(short(&line.look(3, &error).unwrap()), "cut");
-    // A front that lets only some paths through.
+    // A proxy that passes only some paths.
     let front = |path: &str| (path == "/").then(|| HttpReply::error(403, "Forbidden"));
     let line = served(ScriptedGateway::new(options(), Arc::new(Directives)), front);
     assert_eq!(lost(&line, 20_000), "cut");
 }
 
-/// Where it is not to be had at this moment, it is asked for again.
+/// After a passing failure the whole item is requested again.
 #[test]
-fn an_answer_that_cannot_be_read_whole_at_this_moment_is_asked_for_again() {
+fn a_whole_answer_is_requested_again_after_a_passing_failure() {
     let count = std::sync::atomic::AtomicUsize::new(0);
     let front = move |path: &str| {
         let first = path == "/" && count.fetch_add(1, std::sync::atomic::Ordering::SeqCst) == 0;
@@ -411,14 +411,15 @@ fn an_answer_that_cannot_be_read_whole_at_this_moment_is_asked_for_again() {
     assert_eq!(chars(&line.look(5, &error).unwrap()), (20_000, false));
 }
 
-/// §11.4: a run is ended under its id, or under whatever id it runs; what is over needs no end.
+/// §11.4: a run is aborted under its id, or under the id of the run that is active. An ended run needs no
+/// abort.
 #[test]
-fn a_run_is_ended() {
+fn a_run_is_aborted() {
     let session = SessionKey::new(SESSION);
     for named in [true, false] {
         let tools_allowed = vec!["sessions_list".to_owned()];
         let line = line(Options { tools_allowed, ..options() }, |prompt: &Prompt| {
-            // What was said and ended is shown once more.
+            // The next turn is shown the aborted input once more.
             let again = prompt.abandoned.as_deref() == Some("[n-1 try 1] work");
             if again { Thought::say("now") } else { Thought::say("late").after(PATIENT * 3) }
         });
@@ -434,18 +435,18 @@ fn a_run_is_ended() {
             assert!(line.another().abort(&session, "engineer", Some(run)).unwrap());
             let error = turn.join().unwrap().unwrap_err();
             assert_eq!((error.class, error.why), (Class::Lost, Why::Internal));
-            // Not its end, but that it was killed, decides.
+            // The state of the killed run decides, not the reason of the failure.
             let nothing = GatewayError::new(Class::Lost, Why::LostAnswer, None);
             assert_eq!(short(&line.look(6, &nothing).unwrap()), "absent, seen");
         });
-        assert!(!end(None).unwrap(), "it is over");
+        assert!(!end(None).unwrap(), "the run has ended");
         assert_eq!(line.say("[n-1 try 2] work", &[]).unwrap().text.as_deref(), Some("now"));
     }
 }
 
-/// An end that cannot be brought about is an error that says why.
+/// A failed abort is an error with a reason.
 #[test]
-fn a_run_that_cannot_be_ended_is_an_error() {
+fn a_failed_abort_is_an_error() {
     let session = SessionKey::new(SESSION);
     let end =
         |line: &Line| line.client.abort(&session, "engineer", None).map_err(|error| (error.class, error.why));
@@ -460,10 +461,10 @@ fn a_run_that_cannot_be_ended_is_an_error() {
     assert_eq!(end(&line), Err((Class::Closed, Why::Unreachable)));
 }
 
-/// §11.9, §12.3: a release that does not say its version, and lets the token alone in over the WebSocket, ends a run whose
-/// client is gone: what it does not show was never received. One that runs is waited for.
+/// §11.9, §12.3: a release that reports no version, and accepts a token alone over the WebSocket, ends
+/// abandoned runs. A turn that it does not show was never received. An active one is awaited.
 #[test]
-fn what_was_never_received_is_told_over_the_socket() {
+fn the_socket_shows_whether_a_turn_was_received() {
     let scripted = ScriptedGateway::new(options(), Arc::new(Directives));
     let without_version = |path: &str| (path == "/startupz").then(|| HttpReply::html("<html></html>"));
     let line = served(scripted, without_version);
@@ -475,9 +476,9 @@ fn what_was_never_received_is_told_over_the_socket() {
     assert_eq!(short(&line.look(6, &nothing).unwrap()), "GoesOn 5", "nobody can tell");
 }
 
-/// §8: a turn that waits for a place shows nothing of itself, and is not over.
+/// §8: a queued turn leaves no trace yet, and has not ended.
 #[test]
-fn a_turn_that_waits_for_a_place_is_waited_for() {
+fn a_queued_turn_is_awaited() {
     let tools_allowed = vec!["sessions_list".to_owned()];
     let line = line(Options { max_concurrent: 1, tools_allowed, ..options() }, Directives);
     std::thread::scope(|scope| {

@@ -1,10 +1,10 @@
-//! §3, §4 and §7: what bodies are refused, in which words.
+//! §3, §4 and §7: the refused bodies and the error messages.
 
 use serde_json::{Value, json};
 
 use super::super::*;
 
-/// Every row is a 400 of the first shape: the body's difference from a good one, and the sentence.
+/// Every row is a 400 of the first format: the difference from a valid body, and the message.
 fn check(target: &Target, rows: impl IntoIterator<Item = (Value, &'static str)>) {
     for (difference, sentence) in rows {
         let mut body = engineers("SAY no", difference.clone());
@@ -16,7 +16,7 @@ fn check(target: &Target, rows: impl IntoIterator<Item = (Value, &'static str)>)
 }
 
 #[test]
-fn what_is_no_request_is_told_what_it_is() {
+fn explains_invalid_requests() {
     let target = Target::both();
     let missing = "model: Invalid input: expected string, received undefined";
     let rows = [
@@ -34,7 +34,7 @@ fn what_is_no_request_is_told_what_it_is() {
 }
 
 #[test]
-fn unknown_keys_are_refused_wherever_they_stand() {
+fn refuses_unknown_keys_everywhere() {
     let item = json!({"type": "message", "role": "user", "content": "x", "zip": 1});
     let result = json!({"type": "function_call_output", "call_id": "c", "output": "{}"});
     let mut extra = tool("a");
@@ -52,7 +52,7 @@ fn unknown_keys_are_refused_wherever_they_stand() {
 }
 
 #[test]
-fn the_first_thing_wrong_is_named() {
+fn names_the_first_problem() {
     check(
         &Target::both(),
         [
@@ -99,17 +99,17 @@ fn the_first_thing_wrong_is_named() {
 }
 
 #[test]
-fn who_and_what_must_be_said() {
-    let nobody = "Missing user message in `input`.";
+fn requires_an_agent_and_a_message() {
+    let missing = "Missing user message in `input`.";
     let which = "Multiple agents are configured, but this operation has no explicit owner. Select an agent explicitly; \
         CLI callers can pass --agent <id>, channels can add a binding, and ambient services can set their agentId target.";
     let unknown = "Invalid `model`. Use `openclaw` or `openclaw/<agentId>`.";
     check(
         &Target::both(),
         [
-            (json!({"input": ""}), nobody),
-            (json!({"input": []}), nobody),
-            (json!({"input": [{"type": "message", "role": "system", "content": "x"}]}), nobody),
+            (json!({"input": ""}), missing),
+            (json!({"input": []}), missing),
+            (json!({"input": [{"type": "message", "role": "system", "content": "x"}]}), missing),
             (json!({"model": "openclaw"}), which),
             (json!({"model": "openclaw/default"}), which),
             (json!({"model": "openclaw/nobody"}), "Unknown agent 'nobody'."),
@@ -125,7 +125,7 @@ fn who_and_what_must_be_said() {
 }
 
 #[test]
-fn everything_that_is_allowed_is_taken() {
+fn accepts_every_allowed_field() {
     let target = Target::both();
     let more = json!({
         "instructions": "Be short.", "tools": [tool("a")], "tool_choice": "auto", "text": {"format": {"type": "text"}},

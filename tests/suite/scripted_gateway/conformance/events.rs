@@ -1,4 +1,4 @@
-//! §6: events, their order and what is in them; §5: the same as one body.
+//! §6: events, their order and contents. §5: the same turn as one body.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ fn names(middle: &[&str]) -> Vec<String> {
     BEGIN.iter().chain(middle).map(|name| (*name).to_owned()).chain([String::new()]).collect()
 }
 
-/// The names, several deltas as one.
+/// The event names. Consecutive deltas count once.
 fn in_order(answer: &Answer) -> Vec<String> {
     let mut names = answer.names();
     names.dedup_by(|one, other| one == "output_text.delta" && one == other);
@@ -18,7 +18,7 @@ fn in_order(answer: &Answer) -> Vec<String> {
 }
 
 #[test]
-fn a_text_comes_in_nine_kinds_of_events() {
+fn streams_a_text_as_nine_kinds_of_events() {
     let target = Target::both();
     let answer = target.events(&fresh("text"), "SAY hello there friend", json!({}));
     let end = ["output_text.delta", "output_text.done", "content_part.done", "output_item.done", "completed"];
@@ -56,7 +56,7 @@ fn a_text_comes_in_nine_kinds_of_events() {
 }
 
 #[test]
-fn a_text_as_one_body_has_the_same_in_it() {
+fn one_body_has_the_contents_of_the_events() {
     let target = Target::both();
     let response = target.turn(&fresh("body"), "SAY hi there", json!({})).response();
     let Value::Object(map) = &response else { panic!("{response}") };
@@ -74,7 +74,7 @@ fn a_text_as_one_body_has_the_same_in_it() {
 }
 
 #[test]
-fn calls_come_after_an_empty_commentary() {
+fn calls_follow_an_empty_commentary() {
     let target = Target::both();
     let tools = json!({"tools": [tool("a"), tool("b")]});
     let answer = target.events(&fresh("calls"), "CALL a {\"x\":1} CALL b {}", tools.clone());
@@ -108,7 +108,7 @@ fn calls_come_after_an_empty_commentary() {
 }
 
 #[test]
-fn words_come_as_they_are_said() {
+fn streams_words_immediately() {
     let target = Target::both();
     let headers = [target.bearer(), ("x-openclaw-session-key", fresh("drip"))];
     let body = engineers("DRIP 300 SAY one two three", json!({"stream": true})).to_string();
@@ -123,7 +123,7 @@ fn words_come_as_they_are_said() {
 }
 
 #[test]
-fn a_text_that_stops_at_its_limit_is_incomplete() {
+fn a_text_cut_at_its_limit_is_incomplete() {
     let target = Target::both();
     let response = target.turn(&fresh("limit"), "LENGTH SAY a b c", json!({})).response();
     assert_eq!(

@@ -1,4 +1,4 @@
-//! §5 and §7: silence, and what goes wrong in a turn.
+//! §5 and §7: empty answers, and failures of a turn.
 
 use serde_json::json;
 
@@ -17,7 +17,7 @@ fn silence_is_an_internal_error_after_a_nudge() {
 }
 
 #[test]
-fn other_words_are_passed_through() {
+fn passes_other_words_through() {
     let target = Target::both();
     for said in ["Done. NO_REPLY", "HEARTBEAT_OK", "HEARTBEAT_OK all good", "/status"] {
         assert_eq!(target.turn(&fresh("words"), format!("SAY {said}"), json!({})).text(), said);
@@ -25,7 +25,7 @@ fn other_words_are_passed_through() {
 }
 
 #[test]
-fn a_providers_refusal_is_a_failed_response_at_once() {
+fn a_provider_refusal_is_an_immediate_failed_response() {
     let target = Target::both();
     for status in [400, 404] {
         let expected = (status, "invalid_request_error".to_owned(), format!("{status} bad thing"));
@@ -44,7 +44,7 @@ fn a_providers_refusal_is_a_failed_response_at_once() {
 }
 
 #[test]
-fn a_refused_key_silences_its_agent_and_no_other() {
+fn a_refused_key_blocks_only_its_agent() {
     let target = Target::both();
     for (agent, status, code) in
         [("locked", 401, "authentication_error"), ("broke", 402, "insufficient_quota")]

@@ -1,11 +1,11 @@
-//! §11.3: what a session remembers.
+//! §11.3: the history of a session.
 
 use serde_json::{Value, json};
 
 use super::super::*;
 
 #[test]
-fn a_turn_is_found_by_its_run_and_its_text() {
+fn finds_a_turn_by_run_and_text() {
     let target = Target::both();
     let session = fresh("history");
     let answer = target.events(&session, "[n-101 try 1] SAY done", json!({}));
@@ -23,7 +23,7 @@ fn a_turn_is_found_by_its_run_and_its_text() {
 }
 
 #[test]
-fn calls_are_there_with_what_became_of_them() {
+fn lists_calls_with_their_results() {
     let target = Target::both();
     let session = fresh("history");
     let answer = target.turn(&session, "CALL a {\"taskId\":\"t-1\"}", json!({"tools": [tool("a")]}));
@@ -64,9 +64,9 @@ fn silence_leaves_two_empty_items() {
     }
 }
 
-/// The word for silence is left out; its two items have their numbers all the same.
+/// The silent reply is hidden. Its two items keep their numbers.
 #[test]
-fn the_word_for_silence_is_not_shown() {
+fn hides_the_silent_reply() {
     let target = Target::both();
     let session = fresh("history");
     let failed = target.events(&session, "SAY NO_REPLY", json!({}));
@@ -84,7 +84,7 @@ fn the_word_for_silence_is_not_shown() {
 }
 
 #[test]
-fn pages_are_read_from_the_end() {
+fn pages_start_at_the_end() {
     let target = Target::both();
     let session = fresh("pages");
     for number in 0..3 {
@@ -109,7 +109,7 @@ fn pages_are_read_from_the_end() {
 }
 
 #[test]
-fn sessions_that_are_not_there() {
+fn missing_sessions_are_404() {
     let target = Target::both();
     let session = fresh("never");
     for key in [session.clone(), session.replace("engineer", "nobody")] {
@@ -122,7 +122,7 @@ fn sessions_that_are_not_there() {
 }
 
 #[test]
-fn long_texts_are_cut_where_they_are_shown() {
+fn truncates_long_texts() {
     let target = Target::both();
     let session = fresh("long");
     target.turn(&session, format!("SAY ok\n{}", "x".repeat(9_000)), json!({}));
@@ -137,7 +137,7 @@ fn long_texts_are_cut_where_they_are_shown() {
 }
 
 #[test]
-fn as_a_stream_it_tells_of_what_comes() {
+fn streams_new_entries() {
     let target = Target::both();
     let session = fresh("stream");
     target.turn(&session, "SAY one", json!({}));
@@ -167,6 +167,6 @@ fn as_a_stream_it_tells_of_what_comes() {
             seen.push(data["messageSeq"].as_u64().unwrap());
         }
     }
-    // The call's own result is not told.
+    // The placeholder result of the call is not streamed.
     assert_eq!(seen, [3, 4, 6, 7]);
 }

@@ -5,7 +5,7 @@ use serde_json::{Value, json};
 use super::super::*;
 
 #[test]
-fn only_who_shows_the_token_is_let_in() {
+fn requires_the_token() {
     let target = Target::both();
     let wrong = ("Authorization", "Bearer not-the-token".to_owned());
     for headers in [Vec::new(), vec![wrong]] {
@@ -18,7 +18,7 @@ fn only_who_shows_the_token_is_let_in() {
 }
 
 #[test]
-fn other_methods_are_told_what_is_allowed() {
+fn other_methods_receive_the_allowed_ones() {
     let target = Target::both();
     for headers in [Vec::new(), vec![target.bearer()]] {
         let answer = target.get(PATH, &headers);
@@ -37,7 +37,7 @@ fn other_methods_are_told_what_is_allowed() {
 }
 
 #[test]
-fn probes_answer_with_json_and_anything_else_with_the_page() {
+fn probes_are_json_and_other_paths_the_page() {
     let target = Target::both();
     for path in ["/health", "/healthz"] {
         assert_eq!(target.get(path, &[]).json(), json!({"ok": true, "status": "live"}));
@@ -68,7 +68,7 @@ fn probes_answer_with_json_and_anything_else_with_the_page() {
 }
 
 #[test]
-fn agents_are_listed_as_models() {
+fn lists_agents_as_models() {
     let target = Target::both();
     let list = target.get("/v1/models", &[target.bearer()]).json();
     let ids: Vec<&str> =
@@ -83,9 +83,9 @@ fn agents_are_listed_as_models() {
     assert_eq!(none.refusal(), (400, "invalid_request_error".into(), "Invalid model id.".into()));
 }
 
-/// §11.4: agents here have the profile `minimal`, so nobody may call these.
+/// §11.4: these agents have the profile `minimal`, so these tools are not allowed.
 #[test]
-fn tools_that_are_not_allowed_are_not_available() {
+fn forbidden_tools_are_unavailable() {
     let target = Target::both();
     for tool in ["sessions_list", "sessions_history"] {
         let body = json!({"tool": tool, "args": {}, "sessionKey": "agent:engineer:x"}).to_string();
@@ -99,7 +99,7 @@ fn tools_that_are_not_allowed_are_not_available() {
 }
 
 #[test]
-fn a_body_above_20_mib_is_refused_by_its_length() {
+fn refuses_a_body_over_20_mib_by_its_length() {
     use std::io::{Read, Write};
     let target = Target::both();
     let address = target.url.strip_prefix("http://").unwrap().trim_end_matches('/');

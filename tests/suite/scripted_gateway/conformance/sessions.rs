@@ -1,4 +1,4 @@
-//! §4 and §1: which session a turn belongs to, and what the agent is shown.
+//! §4 and §1: the session of a turn, and the model's input.
 
 use std::thread;
 
@@ -13,7 +13,7 @@ fn user_texts(target: &Target, session: &str) -> Vec<String> {
 }
 
 #[test]
-fn the_same_key_in_any_case_is_the_same_session() {
+fn session_keys_ignore_case() {
     let target = Target::both();
     let session = fresh("Task:T1:Acc");
     target.turn(&session, "SAY one", json!({}));
@@ -23,7 +23,7 @@ fn the_same_key_in_any_case_is_the_same_session() {
 }
 
 #[test]
-fn a_user_is_a_session_and_the_key_goes_before() {
+fn a_user_selects_a_session_unless_a_key_does() {
     let target = Target::both();
     let name = fresh("U").replace(':', "-");
     target.body(&engineers("SAY one", json!({"user": name})).to_string());
@@ -35,7 +35,7 @@ fn a_user_is_a_session_and_the_key_goes_before() {
 }
 
 #[test]
-fn an_earlier_response_brings_its_session() {
+fn a_previous_response_selects_its_session() {
     let target = Target::both();
     let first = target.body(&engineers("SAY one", json!({})).to_string());
     let id = first.response()["id"].clone();
@@ -44,7 +44,7 @@ fn an_earlier_response_brings_its_session() {
 }
 
 #[test]
-fn a_key_that_no_agent_owns_is_an_internal_error() {
+fn a_key_without_an_agent_is_an_internal_error() {
     let target = Target::both();
     let rows = [
         "task:T1:agent:engineer:acc:v1",
@@ -61,7 +61,7 @@ fn a_key_that_no_agent_owns_is_an_internal_error() {
 }
 
 #[test]
-fn reserved_keys_are_refused() {
+fn refuses_reserved_keys() {
     let target = Target::both();
     for key in
         ["subagent:x", "cron:1", "acp:x", "harness:x", "agent:engineer:cron:x", "Agent:engineer:SubAgent:x"]
@@ -73,7 +73,7 @@ fn reserved_keys_are_refused() {
 }
 
 #[test]
-fn the_key_has_the_last_word_about_the_agent_and_the_model_is_echoed() {
+fn the_key_overrides_the_agent_and_the_model_is_echoed() {
     let target = Target::both();
     let session = fresh("acc").replace("engineer", "qa");
     let answer = target.turn(&session, "SAY as qa", json!({}));
@@ -88,7 +88,7 @@ fn the_key_has_the_last_word_about_the_agent_and_the_model_is_echoed() {
 }
 
 #[test]
-fn items_before_the_last_are_its_context() {
+fn earlier_items_become_the_context() {
     let target = Target::both();
     let message = |role: &str, text: &str| json!({"type": "message", "role": role, "content": text});
     let session = fresh("items");
@@ -114,7 +114,7 @@ fn items_before_the_last_are_its_context() {
 }
 
 #[test]
-fn a_known_session_takes_one_turn_after_the_other() {
+fn a_known_session_serializes_its_turns() {
     let target = Target::both();
     let session = fresh("serial");
     target.turn(&session, "SAY zero", json!({}));
@@ -130,14 +130,14 @@ fn a_known_session_takes_one_turn_after_the_other() {
 }
 
 #[test]
-fn a_turn_that_is_given_up_leaves_its_text_and_the_next_one_is_shown_it() {
+fn an_abandoned_text_is_shown_to_the_next_turn() {
     let target = Target::both();
     let session = fresh("given-up");
     target.turn(&session, "SAY zero", json!({}));
     let headers = [target.bearer(), ("x-openclaw-session-key", session.clone())];
     let body = engineers("[n-1 try 1] DELAY 2500", json!({"stream": true})).to_string();
     let response = target.start(PATH, &headers, &body).unwrap();
-    // Four events at once, then nothing while the model thinks.
+    // Four events arrive at once, then nothing while the model thinks.
     assert!(lines(response).any(|line| line == "event: response.content_part.added"));
     thread::sleep(Duration::from_millis(1200));
     let texts = user_texts(&target, &session);

@@ -1,4 +1,4 @@
-//! §11.4: the WebSocket on the gateway's own port, and what our client does over it.
+//! §11.4: the WebSocket on the gateway's port, and the client's use of it.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -19,7 +19,7 @@ use serde_json::{Value, json};
 
 use super::super::*;
 
-/// Somebody at the other end of a WebSocket.
+/// A WebSocket client.
 struct Caller {
     stream: TcpStream,
     reader: Reader,
@@ -29,7 +29,7 @@ struct Caller {
 const MASK: Option<[u8; 4]> = Some([7, 11, 13, 17]);
 
 impl Caller {
-    /// Gets there, and hears the gateway speak first.
+    /// Connects, and reads the gateway's first event.
     fn come(target: &Target) -> Self {
         let address = target.url.strip_prefix("http://").unwrap();
         let mut stream = TcpStream::connect(address).unwrap();
@@ -55,7 +55,7 @@ impl Caller {
         caller
     }
 
-    /// Gets in.
+    /// Connects and authenticates.
     fn let_in(target: &Target) -> Self {
         let mut caller = Self::come(target);
         let hello = caller.ask("connect", &connect(target, json!({})));
@@ -65,7 +65,7 @@ impl Caller {
         caller
     }
 
-    /// The next text, or the reason why there is none.
+    /// The next text, or the reason for its absence.
     fn hear(&mut self) -> Result<Value, Option<u16>> {
         let mut buffer = [0; 16 * 1024];
         loop {
@@ -82,7 +82,7 @@ impl Caller {
         }
     }
 
-    /// Asks; events in between are passed over.
+    /// Sends a request. Events before its response are skipped.
     fn ask(&mut self, method: &str, params: &Value) -> Value {
         self.asked += 1;
         let id = self.asked.to_string();
@@ -98,7 +98,7 @@ impl Caller {
     }
 }
 
-/// What lets us in, changed as told.
+/// The parameters of a valid `connect` with these changes.
 fn connect(target: &Target, changes: Value) -> Value {
     let mut params = json!({
         "minProtocol": 4, "maxProtocol": 4, "role": "operator", "scopes": ["operator.read", "operator.write"],
@@ -117,7 +117,7 @@ fn refusal(answer: &Value) -> (&str, &str) {
 }
 
 #[test]
-fn who_is_let_in_and_who_is_not() {
+fn accepts_only_valid_connect_requests() {
     let target = Target::both();
     let rows = [
         (
@@ -142,15 +142,15 @@ fn who_is_let_in_and_who_is_not() {
         assert!(found == code && sentence.starts_with(words), "{changes}: {answer}");
         assert_eq!(caller.hear(), Err(Some(close)), "{changes}");
     }
-    // A later client may ask for more protocols than there are.
+    // A future client may offer more protocol versions than exist.
     let mut caller = Caller::come(&target);
     let answer = caller.ask("connect", &connect(&target, json!({"maxProtocol": 9})));
     assert_eq!(answer["payload"]["protocol"], 4, "{answer}");
 }
 
-/// Nobody is allowed what they did not ask for.
+/// A client receives no scope that it did not request.
 #[test]
-fn scopes_are_those_that_were_asked_for() {
+fn grants_only_requested_scopes() {
     let target = Target::both();
     let mut caller = Caller::come(&target);
     let hello = caller.ask("connect", &connect(&target, json!({"scopes": []})));
@@ -168,7 +168,7 @@ fn scopes_are_those_that_were_asked_for() {
 }
 
 #[test]
-fn a_ping_is_answered_and_a_last_word_too() {
+fn answers_pings_and_close_frames() {
     let target = Target::both();
     let mut caller = Caller::let_in(&target);
     caller.stream.write_all(&frame(Kind::Ping, true, b"there?", MASK)).unwrap();
@@ -193,9 +193,9 @@ fn a_ping_is_answered_and_a_last_word_too() {
     assert_eq!(code, Some(1000));
 }
 
-/// The history shows 8,000 characters of it and says so; here all of it is to be had, under the id that stands there.
+/// The history shows 8,000 characters and marks the cut. This request returns the whole text by the same id.
 #[test]
-fn a_long_text_is_shown_whole() {
+fn returns_a_long_text_completely() {
     let target = Target::both();
     let session = fresh("whole");
     target.turn(&session, "LONG 20000", json!({}));
@@ -227,9 +227,9 @@ fn a_long_text_is_shown_whole() {
     }
 }
 
-/// §8: whoever waits for a place, or for nothing, cannot be ended; and a run only under its own id.
+/// §8: a waiting run or no run cannot be aborted, and a run only by its own id.
 #[test]
-fn only_a_run_that_is_there_is_ended() {
+fn aborts_only_a_run_in_progress() {
     let target = Target::both();
     let session = fresh("abort");
     let mut caller = Caller::let_in(&target);
@@ -262,9 +262,9 @@ fn client(target: &Target) -> HttpGateway {
     GatewayEndpoint::new(base, Some(token), &roots, redactor, GUARD).client(&Stop::new())
 }
 
-/// A running turn is ended within seconds, and its session takes the next one.
+/// A running turn is aborted within seconds, and its session accepts the next one.
 #[test]
-fn a_running_turn_is_ended_by_our_client() {
+fn the_client_aborts_a_running_turn() {
     let target = Target::both();
     let name = fresh("ended").rsplit(':').next().unwrap().to_owned();
     let session = SessionKey::new(format!("task:{name}:agent:engineer:acc:v1"));
@@ -298,7 +298,7 @@ fn a_running_turn_is_ended_by_our_client() {
     let history = target.history(&format!("agent:engineer:task:{name}:acc:v1"), "").json();
     let roles: Vec<&Value> = history["items"].as_array().unwrap().iter().map(|item| &item["role"]).collect();
     assert_eq!(roles, ["user"], "nothing of an answer");
-    // What was said and ended is shown to the model once more.
+    // The input of the aborted turn is shown to the model once more.
     let reply = say(&client(&target), "[n-1 try 2] SAY now");
     assert!(reply.unwrap().text.is_some());
 }

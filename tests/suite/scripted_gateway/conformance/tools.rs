@@ -9,7 +9,7 @@ fn is_call_id(id: &str) -> bool {
 }
 
 #[test]
-fn calls_come_back_in_order_under_ids_of_the_gateways() {
+fn calls_keep_their_order_with_ids_of_the_gateway() {
     let target = Target::both();
     let tools = json!({"tools": [tool("task_status"), tool("task_note")]});
     let asked = "PREAMBLE CALL task_status {\"taskId\":\"t-1\"} CALL task_note {\"a\":2}";
@@ -26,7 +26,7 @@ fn calls_come_back_in_order_under_ids_of_the_gateways() {
         assert!(call["id"].as_str().unwrap().starts_with("call_"), "{call}");
     }
     assert_ne!(calls[0]["call_id"], calls[1]["call_id"]);
-    // Without events the words before the calls are left out.
+    // Without events the text before the calls is omitted.
     assert_eq!((answer.response()["output"].as_array().unwrap().len(), answer.text().as_str()), (2, ""));
 
     let results = json!([output(&calls[0], "{\"ok\":true}"), output(&calls[1], "R1")]);
@@ -39,7 +39,7 @@ fn calls_come_back_in_order_under_ids_of_the_gateways() {
 }
 
 #[test]
-fn one_result_is_shown_with_its_id_whoever_gave_it() {
+fn a_single_result_is_shown_with_its_id() {
     let target = Target::both();
     for (text, shown) in [("{\"ok\":1}", "Tool:x: {\"ok\":1}"), ("", "Tool:x:")] {
         let item = json!([{"type": "function_call_output", "call_id": "x", "output": text}]);
@@ -48,7 +48,7 @@ fn one_result_is_shown_with_its_id_whoever_gave_it() {
 }
 
 #[test]
-fn a_message_after_an_unanswered_call_just_works() {
+fn accepts_a_message_after_an_unanswered_call() {
     let target = Target::both();
     let session = fresh("unanswered");
     let answer = target.turn(&session, "CALL task_status {}", json!({"tools": [tool("task_status")]}));
@@ -57,7 +57,7 @@ fn a_message_after_an_unanswered_call_just_works() {
 }
 
 #[test]
-fn tools_are_for_one_request_only() {
+fn tools_apply_to_one_request_only() {
     let target = Target::both();
     let session = fresh("once");
     let call = "CALL task_status {}";
@@ -68,7 +68,7 @@ fn tools_are_for_one_request_only() {
 }
 
 #[test]
-fn a_name_that_clashes_is_a_failed_response() {
+fn a_clashing_tool_name_is_a_failed_response() {
     let target = Target::both();
     let expected = (400, "invalid_request_error".to_owned(), "invalid tool configuration".to_owned());
     let rows = [json!([tool("session_status")]), json!([tool("read")]), json!([tool("a"), tool("a")])];
@@ -81,7 +81,7 @@ fn a_name_that_clashes_is_a_failed_response() {
 }
 
 #[test]
-fn a_demanded_call_that_does_not_come_is_a_502() {
+fn a_missing_required_call_is_a_502() {
     let target = Target::both();
     let rows = [
         (json!("required"), "tool_choice=required was not satisfied by the agent response"),

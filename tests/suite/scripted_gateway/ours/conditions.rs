@@ -1,4 +1,4 @@
-//! §2, §4, §7 and §8: one agent, phases, cooldown, providers in trouble, concurrency, hanging up, and the books.
+//! §2, §4, §7 and §8: one agent, phases, cool-down, failing providers, concurrency, disconnects, and observations.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicUsize, Ordering};
@@ -19,7 +19,7 @@ impl Clock for Hands {
 }
 
 #[test]
-fn one_agent_needs_no_name_and_owns_every_key() {
+fn a_single_agent_needs_no_name_and_owns_every_key() {
     let only = Options { agents: vec!["main".to_owned()], ..options() };
     let target = Target::ours(only, Directives);
     let headers = [target.bearer(), ("x-openclaw-session-key", "Task:T1:x".to_owned())];
@@ -29,7 +29,7 @@ fn one_agent_needs_no_name_and_owns_every_key() {
 }
 
 #[test]
-fn an_endpoint_that_is_off_is_not_found() {
+fn a_disabled_endpoint_is_404() {
     let target = Target::ours(Options { endpoint: false, ..options() }, Directives);
     let answer = target.turn("agent:qa:x", "SAY no", json!({}));
     assert_eq!((answer.status, answer.body.as_str()), (404, "Not Found"));
@@ -38,7 +38,7 @@ fn an_endpoint_that_is_off_is_not_found() {
 }
 
 #[test]
-fn while_it_starts_it_takes_turns_and_while_it_stops_none() {
+fn accepts_turns_while_starting_and_none_while_draining() {
     let target = Target::ours(options(), Directives);
     target.gateway().set_phase(Phase::Starting);
     let ready = target.get("/readyz", &[]);
@@ -64,7 +64,7 @@ fn while_it_starts_it_takes_turns_and_while_it_stops_none() {
 }
 
 #[test]
-fn a_refused_key_is_tried_again_after_a_minute() {
+fn retries_a_refused_key_after_a_minute() {
     let hands = Arc::new(Hands(AtomicI64::new(1_765_526_400_000)));
     let target = Target::ours(Options { clock: hands.clone(), ..options() }, Directives);
     target.turn("agent:qa:a", "FAIL 403 no", json!({}));
@@ -76,7 +76,7 @@ fn a_refused_key_is_tried_again_after_a_minute() {
 }
 
 #[test]
-fn providers_in_trouble_have_their_statuses() {
+fn failing_providers_map_to_statuses() {
     let target = Target::ours(Options { run_timeout: Duration::from_millis(50), ..options() }, Directives);
     let rows = [
         ("FAIL 429 slow down", 429, "rate_limit_error", "429 slow down"),
@@ -97,7 +97,7 @@ fn providers_in_trouble_have_their_statuses() {
 }
 
 #[test]
-fn so_many_turns_at_once_and_no_more() {
+fn bounds_the_number_of_concurrent_turns() {
     static NOW: AtomicUsize = AtomicUsize::new(0);
     static MOST: AtomicUsize = AtomicUsize::new(0);
     let target = Target::ours(Options { max_concurrent: 4, ..options() }, |_: &Prompt| {
@@ -116,7 +116,7 @@ fn so_many_turns_at_once_and_no_more() {
 }
 
 #[test]
-fn a_second_turn_during_the_very_first_one_of_a_session_fails() {
+fn a_second_turn_during_a_sessions_first_turn_fails() {
     let target = Target::ours(options(), Directives);
     thread::scope(|scope| {
         let first = scope.spawn(|| target.turn("agent:qa:fresh", "DELAY 400 SAY one", json!({})).text());
@@ -128,7 +128,7 @@ fn a_second_turn_during_the_very_first_one_of_a_session_fails() {
 }
 
 #[test]
-fn hanging_up_ends_the_turn() {
+fn a_disconnect_ends_the_turn() {
     let target = Target::ours(options(), |prompt: &Prompt| match prompt.text.as_str() {
         "slow" => Thought::say("late").after(GUARD),
         "drip" => Thought::say("a b c d e f g h").dripping(GUARD),
@@ -154,7 +154,7 @@ fn hanging_up_ends_the_turn() {
 }
 
 #[test]
-fn the_mind_is_shown_everything_and_the_books_keep_count() {
+fn the_model_receives_the_whole_prompt_and_calls_are_counted() {
     let target = Target::ours(options(), |prompt: &Prompt| {
         let tools: Vec<&str> = prompt.tools.iter().map(|tool| tool.name.as_str()).collect();
         let outputs: Vec<String> = prompt.outputs().map(|(id, text)| format!("{id}={text}")).collect();
@@ -184,7 +184,7 @@ fn the_mind_is_shown_everything_and_the_books_keep_count() {
 }
 
 #[test]
-fn a_tool_that_nobody_offered_is_not_the_clients_to_run() {
+fn does_not_delegate_a_tool_that_was_not_offered() {
     let target = Target::ours(options(), |prompt: &Prompt| match prompt.outputs().next() {
         Some((_, output)) => Thought::say(output),
         None => Thought::call("nope", &json!({})),
@@ -196,7 +196,7 @@ fn a_tool_that_nobody_offered_is_not_the_clients_to_run() {
 }
 
 #[test]
-fn memory_is_bounded_where_it_is_asked_to_be() {
+fn bounds_its_memory_as_configured() {
     let target = Target::ours(Options { transcript: 4, requests: 3, ..options() }, Directives);
     for number in 0..20 {
         target.turn("agent:qa:long", format!("SAY {number}"), json!({}));

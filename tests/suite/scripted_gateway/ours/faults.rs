@@ -1,4 +1,4 @@
-//! Every fault, as a client sees it, and how far the turn got.
+//! Every fault as a client sees it, and how far the turn got.
 
 use std::thread;
 
@@ -11,7 +11,7 @@ fn ours() -> Target {
     Target::ours(options(), Directives)
 }
 
-/// One turn under a fault, as events or not; with it how often the model was asked.
+/// One turn with a fault, as events or not. Also returns the number of calls of the model.
 fn under(fault: &Fault, stream: bool, input: &str) -> (Result<Answer, ureq::Error>, u64) {
     let target = ours();
     target.gateway().faults().next(fault.clone());
@@ -21,7 +21,7 @@ fn under(fault: &Fault, stream: bool, input: &str) -> (Result<Answer, ureq::Erro
 }
 
 #[test]
-fn what_is_refused_at_the_door_is_not_run() {
+fn a_refused_request_does_not_run() {
     let wait = Duration::from_secs(7);
     for stream in [false, true] {
         for (fault, status) in
@@ -43,7 +43,7 @@ fn what_is_refused_at_the_door_is_not_run() {
 }
 
 #[test]
-fn what_is_lost_is_in_the_history() {
+fn a_lost_answer_is_in_the_history() {
     for stream in [false, true] {
         for fault in
             [Fault::LoseAnswer, Fault::HalfAnswer, Fault::CutAfter(2), Fault::NotJson, Fault::AppendOnly]
@@ -81,7 +81,7 @@ fn what_is_lost_is_in_the_history() {
 }
 
 #[test]
-fn who_is_held_back_is_let_go_when_told() {
+fn a_stalled_request_continues_on_release() {
     for (fault, stream) in [
         (Fault::StallBefore, false),
         (Fault::StallAfter, false),
@@ -106,7 +106,7 @@ fn who_is_held_back_is_let_go_when_told() {
 }
 
 #[test]
-fn slow_large_and_endless_answers() {
+fn sends_slow_large_and_endless_responses() {
     for stream in [false, true] {
         let began = Instant::now();
         let (answer, _) = under(&Fault::SlowFirstByte(Duration::from_millis(150)), stream, "SAY hi");
@@ -128,7 +128,7 @@ fn slow_large_and_endless_answers() {
 }
 
 #[test]
-fn answers_that_say_something_else() {
+fn sends_responses_with_other_contents() {
     for stream in [false, true] {
         let (answer, _) = under(&Fault::Failed("api_error", "internal error"), stream, "SAY hi");
         assert_eq!(answer.unwrap().failure(), internal_error(if stream { 200 } else { 500 }));
@@ -145,7 +145,7 @@ fn answers_that_say_something_else() {
 }
 
 #[test]
-fn calls_that_are_not_in_order() {
+fn sends_malformed_calls() {
     for stream in [false, true] {
         let (answer, _) = under(&Fault::UnknownTool, stream, "SAY hi");
         assert_eq!(answer.unwrap().calls()[0]["name"], "no_such_tool");
@@ -161,7 +161,7 @@ fn calls_that_are_not_in_order() {
 }
 
 #[test]
-fn faults_come_when_they_are_planned_for() {
+fn faults_apply_as_planned() {
     let target = ours();
     let faults = target.gateway().faults();
     let said = |session: &str| target.turn(session, "SAY hi", json!({})).status;

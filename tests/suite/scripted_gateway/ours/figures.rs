@@ -1,4 +1,4 @@
-//! How many turns a second, with the figures printed: `cargo test … -- --nocapture figures`.
+//! Turns per second. `cargo test … -- --nocapture figures` prints the figures.
 
 use std::thread;
 
@@ -40,7 +40,7 @@ fn instant_turns_are_quick() {
         });
         let rate = f64::from(TURNS) / began.elapsed().as_secs_f64();
         println!("{name}: {rate:.0} turns/s");
-        // Far below what is measured, since the tests are not optimised and run beside each other.
+        // Far below the measured rate, since tests are not optimized and run concurrently.
         assert!(rate > 500.0, "{rate}");
     }
 }

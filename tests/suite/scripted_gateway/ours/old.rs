@@ -10,7 +10,7 @@ fn old() -> Target {
 }
 
 #[test]
-fn probes_and_histories_answer_with_the_page() {
+fn probes_and_histories_return_the_page() {
     let target = old();
     for path in ["/health", "/readyz", "/startupz", "/v1/models", "/sessions/agent:qa:x/history", "/nothing"]
     {
@@ -22,7 +22,7 @@ fn probes_and_histories_answer_with_the_page() {
 }
 
 #[test]
-fn tools_are_nested_taken_and_never_offered() {
+fn accepts_nested_tools_and_never_offers_them() {
     let target = Target::ours(Options { release: Release::V2026_2_19, ..options() }, |prompt: &Prompt| {
         Thought::say(format!("{} tools", prompt.tools.len()))
     });
@@ -35,7 +35,7 @@ fn tools_are_nested_taken_and_never_offered() {
 }
 
 #[test]
-fn every_key_and_every_model_is_taken() {
+fn accepts_every_key_and_model() {
     let target = old();
     for key in ["task:T1:agent:engineer:acc:v1", "main", "cron:1", "agent:nobody:x"] {
         assert_eq!(target.turn(key, "SAY hi", json!({})).text(), "hi", "{key}");
@@ -71,7 +71,7 @@ fn silence_and_errors_are_texts() {
 }
 
 #[test]
-fn a_lone_result_is_bare_and_an_empty_one_is_none() {
+fn a_single_result_is_plain_text_and_an_empty_one_is_missing() {
     let target = old();
     let item = |text: &str| json!([{"type": "function_call_output", "call_id": "x", "output": text}]);
     assert_eq!(target.turn("x", item("R0"), json!({})).text(), "ECHO: R0");
@@ -79,7 +79,7 @@ fn a_lone_result_is_bare_and_an_empty_one_is_none() {
 }
 
 #[test]
-fn hanging_up_stops_nothing() {
+fn a_disconnect_stops_nothing() {
     let target = old();
     let body = engineers("[n-1 try 1] DELAY 400 SAY done", json!({"stream": true})).to_string();
     let headers = [target.bearer(), ("x-openclaw-session-key", "x".to_owned())];

@@ -1,4 +1,4 @@
-//! §11.4 to §11.6: how a run stands, and a gateway that is killed and comes back.
+//! §11.4 to §11.6: the status of a run, and a gateway that crashes and restarts.
 
 use std::sync::mpsc::channel;
 use std::sync::{Arc, Mutex};
@@ -38,7 +38,7 @@ fn status(target: &Target, session: &str) -> Value {
     rows.into_iter().find(|row| row["key"] == session).map_or(Value::Null, |row| row["status"].clone())
 }
 
-/// The gateway dies, and another one takes its place on another port.
+/// The gateway crashes, and another one replaces it on another port.
 fn restart(target: &Target) -> Target {
     let ours = target.ours.as_ref().unwrap();
     let gateway = ours.gateway.restarted();
@@ -67,7 +67,7 @@ fn roles_and_words(target: &Target, session: &str) -> Vec<(String, String)> {
 
 /// §11.4.
 #[test]
-fn how_a_run_stands_is_told_by_the_new_release() {
+fn the_new_release_reports_the_status_of_a_run() {
     let target = Target::ours(allowing(Release::V2026_9_6), Directives);
     for (text, word) in [("SAY hi", "done"), ("EMPTY", "done"), ("FAIL 400 bad", "failed")] {
         let session = fresh("stands");
@@ -101,9 +101,9 @@ fn how_a_run_stands_is_told_by_the_new_release() {
     assert_eq!((&messages[1]["stopReason"], &messages[1]["__openclaw"]), (&json!("stop"), &Value::Null));
 }
 
-/// §11.5: resumed, one after another, with neither tools nor instructions, and answered to nobody.
+/// §11.5: runs are resumed one after another, without tools and instructions, and without a response.
 #[test]
-fn what_a_kill_cuts_off_is_resumed() {
+fn resumes_interrupted_runs() {
     let target = Target::ours(allowing(Release::V2026_9_6), slow);
     let (idle, first, second) = (fresh("idle"), fresh("a"), fresh("b"));
     target.turn(&idle, "hello", json!({}));
@@ -147,9 +147,9 @@ fn what_a_kill_cuts_off_is_resumed() {
     });
 }
 
-/// §11.5: a model that ends after the kill is paid again, and only the answer in the history counts.
+/// §11.5: a model call that ends after the crash is paid again, and only the answer in the history counts.
 #[test]
-fn what_the_model_says_after_the_kill_is_no_answer() {
+fn an_answer_after_the_crash_does_not_count() {
     let (begun, begins) = channel();
     let (ends, end) = channel::<()>();
     let (begun, end) = (Mutex::new(begun), Mutex::new(end));
@@ -175,9 +175,9 @@ fn what_the_model_says_after_the_kill_is_no_answer() {
     assert_eq!(target.gateway().books().marks("n-1"), Marks { posts: 1, runs: 2, answers: 1 });
 }
 
-/// §11.5, what comes of the same input sent again.
+/// §11.5: the result of sending the same input again.
 #[test]
-fn being_early_replaces_the_recovery_and_being_late_fails() {
+fn an_early_request_replaces_the_recovery_and_a_late_one_fails() {
     let held = Arc::new(AtomicUsize::new(0));
     let seen = Arc::clone(&held);
     let target = Target::ours(allowing(Release::V2026_9_6), move |prompt: &Prompt| {
@@ -209,9 +209,9 @@ fn being_early_replaces_the_recovery_and_being_late_fails() {
     });
 }
 
-/// §11.5, §11.6: tool work that was cut off stays, and only what the agent had not got yet is missing.
+/// §11.5, §11.6: interrupted tool work stays, and only what the agent had not received yet is missing.
 #[test]
-fn a_tool_of_the_gateway_s_own_leaves_its_call_without_a_result() {
+fn an_interrupted_gateway_tool_leaves_its_call_without_a_result() {
     let target =
         Target::ours(allowing(Release::V2026_9_6), |prompt: &Prompt| match prompt.outputs().next() {
             Some((_, "out")) => Thought::work("exec", GUARD, "never"),
@@ -245,7 +245,7 @@ fn a_tool_of_the_gateway_s_own_leaves_its_call_without_a_result() {
     });
 }
 
-/// §11.5: it never resumes anything.
+/// §11.5: the old release never resumes a run.
 #[test]
 fn the_old_release_resumes_nothing() {
     let target = Target::ours(allowing(Release::V2026_2_19), slow);
@@ -259,7 +259,7 @@ fn the_old_release_resumes_nothing() {
 }
 
 impl Target {
-    /// A turn of which nothing may come.
+    /// A turn that may return nothing.
     fn events_or_less(&self, session: &str, text: &str) {
         let _ = self.try_turn(session, text, json!({"stream": true}));
     }

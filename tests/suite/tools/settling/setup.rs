@@ -1,16 +1,18 @@
-//! A board on which the orchestrator calls its writing tools, and what stands in the backend's books afterwards.
+//! A board on which the orchestrator calls its writing tools, and the resulting rows in the backend's books.
 
 use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
 use mission_control_runtime::clock::{Clock as _, Millis};
-use mission_control_runtime::convex::{Class, Why};
+use mission_control_runtime::convex::{CallClass, CallReason};
 use mission_control_runtime::local::Options;
 use mission_control_runtime::mission::{GetOrchestrator, ListAgents, Mission};
 use mission_control_runtime::model::{AccountId, AgentId, Notification, Roster, Task, TaskId};
 use mission_control_runtime::secret::Secret;
-use mission_control_runtime::tools::run::{Doubt, GRACE, NotNow, Performed, Ran, ToolBackend, run, settle};
+use mission_control_runtime::tools::run::{
+    Doubt, ExecutedCall, GRACE, NotNow, Performed, ToolBackend, run, settle,
+};
 use mission_control_runtime::tools::{Caller, ToolRequest, offer, prepare, render};
 use serde_json::{Value, json};
 
@@ -18,29 +20,29 @@ use crate::support::direct::Direct;
 use crate::support::team::Team;
 use crate::tools::call;
 
-/// What the backend is, for each of the rows.
+/// The kinds of backend, for each of the rows.
 pub(super) const BACKENDS: [Options; 3] = [
     Options { original: false, redact: false },
     Options { original: true, redact: false },
     Options { original: false, redact: true },
 ];
 /// The answer is lost.
-pub(super) const LOST: (Class, Why) = (Class::Ambiguous, Why::LostAnswer);
+pub(super) const LOST: (CallClass, CallReason) = (CallClass::Ambiguous, CallReason::LostAnswer);
 
-/// A board on which the orchestrator talks about a task, with its way to the backend.
-pub(super) struct Desk {
+/// A board on which the orchestrator is in a conversation about a task, with its connection to the backend.
+pub(super) struct Fixture {
     pub(super) team: Team,
     pub(super) direct: Direct,
     pub(super) mission: Mission,
     pub(super) roster: Roster,
     pub(super) here: String,
-    /// Everything that stood there before the call is as old as this, or older.
+    /// The latest instant of everything that existed before the call.
     pub(super) since: Millis,
     /// Requests for a response whose delivery has begun here.
     pub(super) served: RefCell<Vec<Notification>>,
 }
 
-impl Desk {
+impl Fixture {
     pub(super) fn new(options: Options) -> Self {
         let team = Team::with(options);
         let direct = Direct::new(team.board.engine.clone());
@@ -54,9 +56,9 @@ impl Desk {
             orchestrator: mission.ask(&GetOrchestrator {}).unwrap().orchestrator_agent_id,
         };
         let since = Millis(1_765_526_400_000);
-        let desk = Self { team, direct, mission, roster, here, since, served: RefCell::default() };
-        desk.direct.take_names();
-        desk
+        let fixture = Self { team, direct, mission, roster, here, since, served: RefCell::default() };
+        fixture.direct.take_names();
+        fixture
     }
 
     pub(super) fn task(&self) -> Task {
@@ -89,8 +91,8 @@ impl Desk {
         args
     }
 
-    /// The agent calls, and time goes on.
-    pub(super) fn call(&self, tool: &Tool) -> Ran {
+    /// The agent makes the call, and time passes.
+    pub(super) fn call(&self, tool: &Tool) -> ExecutedCall {
         self.team.board.pass(1_000);
         let call = call(tool.name, &self.args(tool).to_string());
         let ran = self.with(|caller, hands| run(&call, caller, &offer(caller), hands));
@@ -111,12 +113,12 @@ impl Desk {
         self.settle_as(tool, GRACE, &[]).unwrap_or_else(|why| panic!("{}: {why}", tool.name))
     }
 
-    /// How often it stands in the backend's books.
+    /// How often the effect is in the backend's books.
     pub(super) fn effects(&self, tool: &Tool) -> usize {
         self.marks(tool).len()
     }
 
-    /// The ids of the rows that say that it happened, oldest first.
+    /// The ids of the rows that prove the effect, oldest first.
     pub(super) fn marks(&self, tool: &Tool) -> Vec<String> {
         let (table, like) = tool.mark;
         let mut rows = self.team.board.rows(table);
@@ -139,7 +141,7 @@ impl Desk {
         self.team.board.clock().now()
     }
 
-    /// Somebody does the same, by another way.
+    /// Another agent does the same, over another connection.
     pub(super) fn does(&self, agent: &str, tool: &Tool) -> String {
         let (function, id) = tool.twin.unwrap();
         let mut args = self.args(tool);
@@ -156,7 +158,7 @@ impl Desk {
         made[id].as_str().unwrap().to_owned()
     }
 
-    /// So many other rows of the same kind come, one in each millisecond.
+    /// Adds this many other rows of the same kind, one in each millisecond.
     pub(super) fn crowd(&self, tool: &Tool, rows: usize) {
         let (board, ada) = (&self.team.board, &self.team.ada);
         for n in 0..rows {
@@ -188,14 +190,14 @@ pub(super) fn contains(row: &Value, like: &Value) -> bool {
 /// A writing tool as it is called here.
 pub(super) struct Tool {
     pub(super) name: &'static str,
-    /// What it asks the backend.
+    /// The called function of the backend.
     pub(super) function: &'static str,
     pub(super) args: fn(&Team) -> Value,
-    /// The rows that say that it happened.
+    /// The rows that prove the effect.
     pub(super) mark: (&'static str, fn() -> Value),
-    /// By what others can make such a row, and where its id then is.
+    /// How others can make such a row, and where its id then is.
     pub(super) twin: Option<(&'static str, &'static str)>,
-    /// What is read to settle it.
+    /// The function that is read to settle the call.
     pub(super) reads: Option<&'static str>,
 }
 
@@ -288,25 +290,25 @@ pub(super) const TOOLS: [Tool; 10] = [
 ];
 
 impl Tool {
-    /// Whether a second time adds a row of any kind.
+    /// Whether a second call adds a row of any kind.
     pub(super) fn adds_rows(&self) -> bool {
         !["task_status", "task_link_pr"].contains(&self.name)
     }
 }
 
-/// Those that add a row each time they are made.
+/// The tools that add a row with each call.
 pub(super) fn makers() -> impl Iterator<Item = &'static Tool> {
     TOOLS.iter().filter(|tool| tool.twin.is_some())
 }
 
-/// Each of these tools on a board of its own, at every kind of backend.
-pub(super) fn everywhere(tools: impl Iterator<Item = &'static Tool>) -> Vec<(Desk, &'static Tool)> {
+/// Each of these tools on its own board, with every kind of backend.
+pub(super) fn everywhere(tools: impl Iterator<Item = &'static Tool>) -> Vec<(Fixture, &'static Tool)> {
     let tools: Vec<&Tool> = tools.collect();
-    let desks = BACKENDS.iter().flat_map(|options| tools.iter().map(|tool| (Desk::new(*options), *tool)));
+    let desks = BACKENDS.iter().flat_map(|options| tools.iter().map(|tool| (Fixture::new(*options), *tool)));
     desks.collect()
 }
 
-/// The outcome as the agent reads it, without what differs between two boards.
+/// The outcome as the agent reads it, without the differences between two boards.
 pub(super) fn as_read(performed: &Performed) -> Value {
     let mut read: Value = serde_json::from_str(&render(performed.result.as_ref())).unwrap();
     for id in ["taskId", "documentId", "messageId"] {
@@ -319,7 +321,7 @@ pub(super) fn as_read(performed: &Performed) -> Value {
     }
     if let Some(data) = read.get_mut("data").and_then(Value::as_object_mut) {
         data.remove("updatedAt");
-        // Those of the first time are not to be found again.
+        // The ids of the first call cannot be found again.
         data.remove("notificationIds");
     }
     read

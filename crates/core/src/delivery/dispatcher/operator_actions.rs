@@ -4,7 +4,7 @@ use super::Dispatcher;
 use crate::delivery::End;
 use crate::delivery::dead_letters::{self, DROPPED, DeadLetter};
 use crate::delivery::operator_requests::{OperatorReply, OperatorRequest, Refused};
-use crate::delivery::scheduler::{Effect, OperatorEffect};
+use crate::delivery::scheduler_messages::{Effect, OperatorEffect};
 use crate::work::WorkId;
 use mcr_model::clock::Millis;
 
@@ -67,7 +67,7 @@ impl Dispatcher {
     fn drop_unreadable(&mut self, id: &WorkId, now: Millis) -> OperatorReply {
         self.unreadable.remove(id);
         self.queue.unblock(id, now);
-        self.finished.guard_dropped(id, String::new());
+        self.finished.guard_dropped(id, String::new(), true);
         self.count_dropped();
         self.effects.push(Effect::Operator(OperatorEffect::DroppedUnreadable(id.clone())));
         OperatorReply::Decided(DROPPED)

@@ -10,7 +10,10 @@ use proptest::prelude::*;
 use proptest::test_runner::TestRunner;
 
 use super::tests::job;
-use super::{Admission, DeadLetter, End, FinishedItems, Job, REFUSED_FOR, REFUSED_MAX, Record, dead_letters};
+use super::{
+    Admission, ClosedWork, DeadLetter, End, FinishedItems, Job, REFUSED_FOR, REFUSED_MAX, Record,
+    dead_letters,
+};
 use crate::delivery::Stage;
 use crate::work::WorkId;
 
@@ -206,8 +209,11 @@ impl Both {
         let mut closed: HashMap<_, _> =
             letters.iter().map(|letter| (letter.work.id.clone(), dead.clone())).collect();
         closed.extend([(name(4), End::Answered(1)), (name(5), End::Gone)]);
+        let recalled =
+            closed.iter().map(|(id, end)| (id.clone(), ClosedWork { end: end.clone(), unmarked: false }));
+        let recalled = recalled.collect();
         let mut both = Self {
-            map: FinishedItems::new(closed.clone(), letters.clone()),
+            map: FinishedItems::new(recalled, letters.clone()),
             containers: FiveContainers::new(closed, letters),
             queue: HashMap::new(),
             look: 1,
@@ -239,7 +245,8 @@ impl Both {
         if self.queue.contains_key(id) {
             return Ok(());
         }
-        let (admission, expected) = (self.map.admit(id), self.containers.admit(id));
+        let work = job(id.as_str(), &End::Gone, false).work;
+        let (admission, expected) = (self.map.admit(&work), self.containers.admit(id));
         prop_assert_eq!(&admission, &expected, "{}", id);
         match admission {
             Admission::Start => {

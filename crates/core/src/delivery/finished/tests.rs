@@ -11,6 +11,10 @@ fn id(id: &str) -> WorkId {
     WorkId::new(id)
 }
 
+fn work(id: &str) -> Arc<Work> {
+    job(id, &End::Gone, false).work
+}
+
 /// A job whose record has this end.
 pub(super) fn job(id: &str, end: &End, unmarked: bool) -> Job {
     let row = serde_json::json!({"_id": id, "type": "mention", "recipientType": "agent",
@@ -39,10 +43,10 @@ fn an_item_is_outdated_in_every_look_that_began_before_its_end() {
     insert(&mut items, "a", &End::Answered(1), 7);
     for look in [6, 7] {
         items.expire(look, NOW);
-        assert_eq!(items.admit(&id("a")), Admission::Outdated, "{look}");
+        assert_eq!(items.admit(&work("a")), Admission::Outdated, "{look}");
     }
     items.expire(8, NOW);
-    assert_eq!(items.admit(&id("a")), Admission::Start);
+    assert_eq!(items.admit(&work("a")), Admission::Start);
     assert!(items.items.is_empty() && items.outdated.is_empty());
 }
 
@@ -52,9 +56,9 @@ fn an_item_of_a_source_without_looks_starts_again_when_it_is_offered_again() {
     let mut items = FinishedItems::default();
     items.insert(job("a", &End::Stopped, false), &End::Stopped, false, None, NOW);
     assert!(items.items.is_empty());
-    assert_eq!(items.admit(&id("a")), Admission::Start);
+    assert_eq!(items.admit(&work("a")), Admission::Start);
     items.insert(job("a", &dead(), false), &dead(), false, None, NOW);
-    assert_eq!(items.admit(&id("a")), Admission::Refused, "a person has to decide about it");
+    assert_eq!(items.admit(&work("a")), Admission::Refused, "a person has to decide about it");
 }
 
 #[test]
@@ -64,7 +68,7 @@ fn an_item_that_is_retried_is_outdated_by_its_second_end() {
     assert!(items.retry(&id("a")).is_some());
     insert(&mut items, "a", &End::Answered(1), 8);
     items.expire(8, NOW);
-    assert_eq!(items.admit(&id("a")), Admission::Outdated);
+    assert_eq!(items.admit(&work("a")), Admission::Outdated);
 }
 
 #[test]
@@ -79,7 +83,7 @@ fn an_item_without_a_mark_is_refused_for_an_hour() {
         let mut items = FinishedItems::default();
         items.insert(job("a", &end, true), &end, false, Some(7), NOW);
         items.expire(8, NOW + REFUSED_FOR - Duration::from_millis(1));
-        assert_eq!(items.admit(&id("a")), Admission::Refused, "{end:?}");
+        assert_eq!(items.admit(&work("a")), Admission::Refused, "{end:?}");
         items.expire(9, NOW + REFUSED_FOR);
         assert_eq!(items.items.is_empty(), end == End::Gone, "nothing is left of an item that was gone");
         // The letter of a dead item has the whole record.
@@ -89,7 +93,7 @@ fn an_item_without_a_mark_is_refused_for_an_hour() {
             }
             (other, _) => other,
         };
-        assert_eq!(items.admit(&id("a")), expected, "{end:?}");
+        assert_eq!(items.admit(&work("a")), expected, "{end:?}");
         assert!(items.refused.is_empty());
     }
 }
@@ -101,20 +105,21 @@ fn the_oldest_refused_item_makes_room() {
         insert(&mut items, &number.to_string(), &End::Gone, 7);
     }
     assert_eq!(items.refused.len(), REFUSED_MAX);
-    assert_eq!(items.admit(&id("0")), Admission::Outdated, "this look may still show it");
+    assert_eq!(items.admit(&work("0")), Admission::Outdated, "this look may still show it");
     items.expire(8, NOW);
-    assert_eq!(items.admit(&id("0")), Admission::Start);
-    assert_eq!(items.admit(&id("1")), Admission::Refused);
+    assert_eq!(items.admit(&work("0")), Admission::Start);
+    assert_eq!(items.admit(&work("1")), Admission::Refused);
 }
 
 #[test]
 fn an_item_of_an_earlier_process_is_only_marked_and_once() {
-    let closed = HashMap::from([(id("a"), End::Answered(1)), (id("b"), End::Gone)]);
+    let closed = [("a", End::Answered(1)), ("b", End::Gone)];
+    let closed = closed.map(|(name, end)| (id(name), ClosedWork { end, unmarked: false })).into();
     let mut items = FinishedItems::new(closed, Vec::new());
     let record = Record::closed(End::Answered(1));
-    assert_eq!(items.admit(&id("a")), Admission::OnlyMark(Box::new(record)));
-    assert_eq!(items.admit(&id("b")), Admission::Start, "it was not gone");
-    assert_eq!(items.admit(&id("a")), Admission::Start, "the queue has it, and its end is reported");
+    assert_eq!(items.admit(&work("a")), Admission::OnlyMark(Box::new(record)));
+    assert_eq!(items.admit(&work("b")), Admission::Start, "it was not gone");
+    assert_eq!(items.admit(&work("a")), Admission::Start, "the queue has it, and its end is reported");
     assert!(items.items.is_empty());
 }
 
@@ -129,10 +134,10 @@ fn a_dead_letter_that_is_evicted_leaves_its_guard_behind() {
     assert_eq!((letters.len(), letters[0].work.id.as_str()), (dead_letters::MOST, "1"));
     assert!(items.retry(&id("0")).is_none());
     items.expire(8, NOW);
-    assert_eq!(items.admit(&id("0")), Admission::Refused);
+    assert_eq!(items.admit(&work("0")), Admission::Refused);
     items.expire(9, NOW + REFUSED_FOR);
-    assert_eq!(items.admit(&id("0")), Admission::OnlyMark(Box::new(Record::closed(dead()))));
-    assert_eq!(items.admit(&id("1")), only_mark_of("1"), "its letter is there");
+    assert_eq!(items.admit(&work("0")), Admission::OnlyMark(Box::new(Record::closed(dead()))));
+    assert_eq!(items.admit(&work("1")), only_mark_of("1"), "its letter is there");
 }
 
 #[test]
@@ -140,14 +145,14 @@ fn a_guard_that_ends_leaves_the_dead_letter_behind() {
     let mut items = FinishedItems::default();
     insert(&mut items, "a", &dead(), 7);
     items.expire(8, NOW + REFUSED_FOR);
-    assert_eq!(items.admit(&id("a")), only_mark_of("a"));
+    assert_eq!(items.admit(&work("a")), only_mark_of("a"));
     assert_eq!(items.dead_letter_count(), 1);
     // Its mark is refused once more: it keeps its first letter.
     let later = NOW + REFUSED_FOR;
     items.insert(job("a", &dead(), false), &dead(), true, Some(8), later);
     assert_eq!(items.dead_letters()[0].at, NOW);
     assert!(items.retry(&id("a")).is_some());
-    assert_eq!(items.admit(&id("a")), Admission::Start, "a person wants it to start");
+    assert_eq!(items.admit(&work("a")), Admission::Start, "a person wants it to start");
     assert!(items.items.is_empty() && items.refused.is_empty());
 }
 
@@ -169,6 +174,6 @@ fn a_dropped_dead_letter_is_only_marked() {
     insert(&mut items, "a", &dead(), 7);
     assert!(items.drop_dead_letter(&id("a")).is_some());
     let dropped = Record::closed(End::Dropped("no".to_owned()));
-    assert_eq!(items.admit(&id("a")), Admission::OnlyMark(Box::new(dropped)));
+    assert_eq!(items.admit(&work("a")), Admission::OnlyMark(Box::new(dropped)));
     assert!(items.drop_dead_letter(&id("a")).is_none() && items.dead_letters().is_empty());
 }

@@ -1,16 +1,16 @@
-//! Room, and foreign texts that get some of it.
+//! The space in a briefing, and the foreign texts that share it.
 
 use super::fence::{PromptFence, beginning, ending};
 use mcr_model::limits::chars;
 
-/// A cut text shorter than this tells nothing, and is left out.
+/// A cut text shorter than this is useless and is left out.
 const LEAST_SHOWN: usize = 200;
 
 /// The characters that are left.
 pub(super) struct Room(pub(super) usize);
 
 impl Room {
-    /// Takes the room of a text and of the line break after it; says no if there is not enough.
+    /// Takes the space for a text and its line break; returns `false` if there is not enough.
     pub(super) fn take(&mut self, text: &str) -> bool {
         let wanted = chars(text) + 1;
         let enough = wanted <= self.0;
@@ -23,22 +23,22 @@ impl Room {
 
 /// A foreign text between its two lines of structure.
 pub(super) struct Block<'a> {
-    /// What it is, in our words.
+    /// The title, in our words.
     pub(super) title: &'a str,
-    /// A foreign text that must be seen even where the text is cut; one line.
+    /// One line of foreign text that must be visible even if the text is cut.
     pub(super) head: Option<String>,
-    /// What others wrote.
+    /// The foreign text.
     pub(super) text: &'a str,
-    /// Lines of ours about it that must be seen even where the text is cut.
+    /// Our lines about it that must be visible even if the text is cut.
     pub(super) foot: Option<String>,
-    /// The most that is shown of it.
+    /// The most characters that are shown.
     pub(super) chars_max: usize,
-    /// Whether its end matters as much as its beginning: then the middle is cut.
+    /// Whether its end matters as much as its beginning; then the middle is cut.
     pub(super) keeps_end: bool,
 }
 
 impl Block<'_> {
-    /// The block, as long as there is room; none if what could be shown would tell nothing.
+    /// The block, as far as there is space; `None` if only a useless piece would fit.
     pub(super) fn write(&self, fence: PromptFence<'_>, room: &mut Room) -> Option<String> {
         let clean = fence.clean(self.text);
         let text = match (clean.trim(), &self.foot) {
@@ -55,7 +55,7 @@ impl Block<'_> {
         let written = if length <= self.chars_max.min(left) {
             format!("{open}\n{head}{text}\n{close}")
         } else {
-            // As long as any such line for this text.
+            // At least as long as any such line for this text.
             let longest = chars(&cut_line(fence, length, length)) + 1;
             let shown = self.chars_max.min(left.saturating_sub(longest + 1));
             if shown < LEAST_SHOWN {
@@ -75,7 +75,7 @@ fn cut_line(fence: PromptFence<'_>, missing: usize, length: usize) -> String {
     fence.line(&format!("cut: {missing} of {length} characters are missing here"))
 }
 
-/// Lines that belong together, as many as there is room for; none if not even the first.
+/// A block of as many lines as fit; `None` if not even the first one fits.
 pub(super) fn list(fence: PromptFence<'_>, title: &str, lines: &[String], room: &mut Room) -> Option<String> {
     let (open, close) = (fence.line(title), fence.line("end"));
     let more = |count: usize| fence.line(&format!("cut: {count} more are missing here"));

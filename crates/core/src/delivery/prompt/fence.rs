@@ -1,10 +1,11 @@
-//! Lines of structure that nobody else can write, and foreign words among our own.
+//! Lines of structure that no other author can write, and foreign words among our own.
 
 use std::borrow::Cow;
 
 use mcr_model::limits;
 
-/// Stands where a text held the mark of the request; nothing that a mark is made of, so that none can arise around it.
+/// Replaces the mark of the request in a foreign text. It shares no character with a mark, so no new mark can
+/// form around it.
 const TAKEN_OUT: &str = "(…)";
 
 /// The mark of one request.
@@ -17,14 +18,14 @@ impl PromptFence<'_> {
         format!("<<{} {words}>>", self.0)
     }
 
-    /// A foreign text without the mark, in whichever case it was written.
+    /// A foreign text without the mark, in any case of its letters.
     pub fn clean(self, text: &str) -> Cow<'_, str> {
         let mark = self.0.to_ascii_lowercase();
         let lower = text.to_ascii_lowercase();
         if mark.is_empty() || !lower.contains(&mark) {
             return Cow::Borrowed(text);
         }
-        // Lower-casing ASCII moves nothing, so what is found in one text is there in the other.
+        // Lower-casing ASCII keeps all positions, so a position found in one text is valid in the other.
         let mut clean = String::with_capacity(text.len());
         let mut from = 0;
         for (at, _) in lower.match_indices(&mark) {
@@ -36,7 +37,7 @@ impl PromptFence<'_> {
         Cow::Owned(clean)
     }
 
-    /// A foreign text as one short line, fit to stand between quotation marks.
+    /// A foreign text as one short line, safe between quotation marks.
     pub fn one_line(self, text: &str, chars_max: usize) -> String {
         let plain: String = text
             .chars()
@@ -44,7 +45,7 @@ impl PromptFence<'_> {
             .map(|c| if ['"', '“', '”'].contains(&c) { '\'' } else { c })
             .collect();
         let words: Vec<&str> = plain.split_whitespace().collect();
-        // Cleaned last: taking something out may bring a mark together.
+        // Cleaned last, because removing characters may form a mark.
         shortened(&self.clean(&words.join(" ")), chars_max)
     }
 }
@@ -57,7 +58,7 @@ pub fn shortened(text: &str, chars_max: usize) -> String {
     format!("{}…", beginning(text, chars_max.saturating_sub(1)).trim_end())
 }
 
-/// As much of the beginning as fits.
+/// The longest beginning that fits.
 pub fn beginning(text: &str, chars_max: usize) -> &str {
     let mut used = 0;
     let too_far = text.char_indices().find(|(_, c)| {
@@ -67,7 +68,7 @@ pub fn beginning(text: &str, chars_max: usize) -> &str {
     too_far.map_or(text, |(at, _)| &text[..at])
 }
 
-/// As much of the end as fits.
+/// The longest end that fits.
 pub fn ending(text: &str, chars_max: usize) -> &str {
     let mut used = 0;
     let too_far = text.char_indices().rev().find(|(_, c)| {

@@ -1,19 +1,20 @@
-//! The files of the message to answer: what they are called, what they are, and where they can be read.
+//! The files of the message to answer: name, type, size and link.
 //!
-//! The backend gives a link or none; this service fetches no file. A link must arrive whole, or it leads nowhere.
+//! The backend supplies a link or none; this service fetches no file. A link is shown whole or not at all,
+//! because a cut one is invalid.
 
 use super::fence::PromptFence;
 use mcr_model::MessageFile;
 use mcr_model::redact::without_credentials;
 
-/// More are only counted.
+/// The most files shown; further files are only counted.
 const FILES_MAX: usize = 20;
 const NAME_CHARS: usize = 120;
 const TYPE_CHARS: usize = 80;
-/// Signed links of object stores have some hundred characters.
+/// The longest link. Signed links of object stores have some hundred characters.
 const LINK_BYTES: usize = 2_000;
 
-/// One line for each file, under a heading; nothing if there are none.
+/// A heading and one line for each file; `None` without files.
 pub(super) fn lines(fence: PromptFence<'_>, files: &[MessageFile]) -> Option<String> {
     if files.is_empty() {
         return None;
@@ -38,7 +39,7 @@ fn line(fence: PromptFence<'_>, file: &MessageFile) -> String {
     format!("- {name} ({mime}{size}): {}", link(fence, file.url.as_deref()))
 }
 
-/// The link as the backend gives it, or why there is none.
+/// The backend's link, or why there is none.
 fn link(fence: PromptFence<'_>, url: Option<&str>) -> String {
     let Some(url) = url.map(str::trim).filter(|url| !url.is_empty()) else {
         return "no link, ask for its contents".to_owned();

@@ -1,4 +1,5 @@
-//! The input: what has happened, from the wider surroundings to the message itself, and what is wanted now (§4.6).
+//! Writes the input: what has happened, from the surroundings to the message itself, and what is wanted now
+//! (§4.6).
 
 use super::Scene;
 use super::budget::{Block, Room, list};
@@ -15,24 +16,24 @@ const ID_CHARS: usize = 128;
 const BODY_CHARS: usize = 15_000;
 const DOCUMENT_CHARS: usize = 4_000;
 const LATEST_MESSAGES: usize = 5;
-/// What the line that names everything left out may need.
+/// The space for the line that names everything left out.
 const LEFT_OUT_CHARS: usize = 240;
 const DIGESTS_PER_STATUS: usize = 3;
 
-/// Sent after the marker if the agent may have seen the request already.
+/// Sent after the marker if the agent may have seen the request before.
 const REPEAT: &str = "(This request was interrupted and is sent again. Look in the conversation for what is already \
                       done, do not do it a second time, do the rest, and answer now.)";
 
 const NO_REPOSITORY: &str = "No repository document was found. If you need the repository, ask the orchestrator or the \
                              owner for a document titled `Repository — Primary`.";
 
-/// Writes the input, in at most this room.
+/// Writes the input, in at most this space.
 pub(super) fn write(scene: &Scene<'_>, room: usize) -> String {
     let context = scene.context;
     let fence = PromptFence(scene.fence);
     let mut room = Room(room);
 
-    // What is always there.
+    // The parts that are always present.
     let head = head(scene, fence);
     let title = format!("**{}**", fence.one_line(&context.notification.title, TITLE_CHARS));
     let title_alone = [fence.line("notification"), title.clone(), fence.line("end")].join("\n");
@@ -41,7 +42,7 @@ pub(super) fn write(scene: &Scene<'_>, room: usize) -> String {
     for part in head.iter().chain([&title_alone]).chain(&task).chain(&tail) {
         room.take(part);
     }
-    // For the line that names what was left out.
+    // Space for the line that names the parts left out.
     room.0 = room.0.saturating_sub(LEFT_OUT_CHARS);
 
     // In the order of importance.
@@ -55,7 +56,7 @@ pub(super) fn write(scene: &Scene<'_>, room: usize) -> String {
         chars_max: BODY_CHARS,
         keeps_end: false,
     };
-    // The title has its room already.
+    // The title's space is taken already.
     parts.room.0 += chars(&title_alone) + 1;
     let body = body.write(fence, &mut parts.room);
     let body = parts
@@ -96,7 +97,7 @@ pub(super) fn write(scene: &Scene<'_>, room: usize) -> String {
     parts.collect::<Vec<_>>().join("\n")
 }
 
-/// What gets room while there is some.
+/// The parts that get space while some is left.
 struct Parts<'a> {
     fence: PromptFence<'a>,
     room: Room,
@@ -104,7 +105,7 @@ struct Parts<'a> {
 }
 
 impl Parts<'_> {
-    /// A foreign text; nothing if it is blank.
+    /// A block of foreign text; `None` if it is blank.
     fn block(&mut self, title: &'static str, text: &str, chars_max: usize) -> Option<String> {
         if text.trim().is_empty() {
             return None;
@@ -114,7 +115,7 @@ impl Parts<'_> {
         self.noted(title, written)
     }
 
-    /// Foreign lines; nothing if there are none.
+    /// A block of foreign lines; `None` if there are none.
     fn list(&mut self, title: &'static str, lines: &[String]) -> Option<String> {
         if lines.is_empty() {
             return None;
@@ -135,7 +136,7 @@ fn content(document: Option<&ReferenceDoc>) -> &str {
     document.map_or("", |document| document.content.trim())
 }
 
-/// The marker, the note on a repeat, what kind of notification it is, and when.
+/// The marker, the note on a repetition, the kind of notification, and the time.
 fn head(scene: &Scene<'_>, fence: PromptFence<'_>) -> Vec<String> {
     let row = &scene.context.notification;
     let kind = fence.one_line(&row.kind.to_string(), ID_CHARS);
@@ -155,7 +156,7 @@ fn head(scene: &Scene<'_>, fence: PromptFence<'_>) -> Vec<String> {
     head
 }
 
-/// What the task is called, where it stands, and why.
+/// The title, the status, and its reason.
 fn facts(fence: PromptFence<'_>, task: &Task) -> String {
     let mut lines = vec![
         fence.line("task"),
@@ -170,7 +171,7 @@ fn facts(fence: PromptFence<'_>, task: &Task) -> String {
     lines.join("\n")
 }
 
-/// The message that the notification is about.
+/// The message of the notification.
 fn message(scene: &Scene<'_>, fence: PromptFence<'_>, room: &mut Room) -> Option<String> {
     let message = scene.context.message.as_ref()?;
     let item = scene.context.thread.iter().find(|item| item.message_id == message.id);
@@ -186,7 +187,7 @@ fn message(scene: &Scene<'_>, fence: PromptFence<'_>, room: &mut Room) -> Option
         .write(fence, room)
 }
 
-/// How many tasks stand where, and the first of each.
+/// The number of tasks in each status, and the first ones.
 fn overview(fence: PromptFence<'_>, board: &TaskOverview, agents: &[Teammate]) -> String {
     let totals: Vec<String> = board.totals.iter().map(|at| format!("{}={}", at.status, at.count)).collect();
     let mut lines = vec![totals.join("; ")];
@@ -208,7 +209,7 @@ fn overview(fence: PromptFence<'_>, board: &TaskOverview, agents: &[Teammate]) -
     lines.join("\n")
 }
 
-/// An agent's slug, else its name, else its id; in quotation marks if it has blanks.
+/// An agent's slug, else its name, else its id; in quotation marks if it contains blanks.
 fn label(fence: PromptFence<'_>, agents: &[Teammate], id: &str) -> String {
     let mate = agents.iter().find(|mate| mate.id.as_str() == id);
     let words = mate.map_or([id, "", ""], |mate| [&mate.slug, &mate.name, id]);
@@ -217,7 +218,7 @@ fn label(fence: PromptFence<'_>, agents: &[Teammate], id: &str) -> String {
     if label.contains(' ') { format!("\"{label}\"") } else { label }
 }
 
-/// What is wanted, at the end, where it is read last.
+/// The request itself, at the end, where it is read last.
 fn tail(scene: &Scene<'_>, fence: PromptFence<'_>) -> Vec<String> {
     let wanted = if scene.is_assignment() {
         if policy::is_multi_assignee(scene.context) {

@@ -1,4 +1,5 @@
-//! The instructions: who the agent is, what this request is, what is data, what it may do, how it answers (§4.2).
+//! Writes the instructions: who the agent is, what this request is, what is data, what it may do, how it
+//! answers (§4.2).
 
 use super::Scene;
 use super::fence::PromptFence;

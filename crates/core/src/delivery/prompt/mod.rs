@@ -1,36 +1,38 @@
-//! The briefing: all that an agent learns about a delivery, and how it is to answer.
+//! Writes the briefing: everything an agent learns about a delivery, and how it should answer.
 //!
-//! A briefing has two texts. The **instructions** (`instructions`, `rules`) say who the agent is, what it may do and how
-//! it answers; they are our words. The **input** (`input`) carries the notification and what belongs to it; most of it
-//! was written by others. The gateway forgets the instructions with each turn and keeps the input in the session.
+//! A briefing has two texts. The **instructions** (`instructions`, `rules`) describe the agent's identity,
+//! rights and form of answer; all of it is our text. The **input** (`input`) carries the notification and its
+//! surroundings; most of it has other authors. The gateway forgets the instructions after each turn and keeps
+//! the input in the session.
 //!
-//! ## What others wrote stays data
+//! ## Foreign text stays data
 //!
-//! Everything somebody else wrote stands between lines of structure, `<<mark …>>`, whose mark (the scene's `fence`) is
-//! random for each request ([`fence`]). Lines of structure hold only our own words, numbers and dates; a text in which
-//! the mark occurs loses it. So no title, message or document can look like the end of itself, or like an instruction.
-//! The few foreign words that the instructions need (the title, names) are put on one line, in quotation marks, short.
+//! Every foreign text is enclosed in lines of structure, `<<mark …>>`. Their mark (the scene's `fence`) is
+//! random for each request ([`fence`]). Lines of structure contain only our own words, numbers and dates. A
+//! text that contains the mark loses it. So no title, message or document can imitate its own end, or an
+//! instruction. The few foreign words in the instructions (the title, names) are short, on one line, and in
+//! quotation marks.
 //!
 //! ## What is cut
 //!
-//! A briefing is never longer than the scene's budget, at least [`LEAST_BUDGET`]. Parts get room in the order of their
-//! importance, each at most so much; whoever comes late finds less, or nothing:
+//! A briefing never exceeds the scene's budget, which is at least [`LEAST_BUDGET`]. Parts get space in the
+//! order of their importance, each up to a limit. Later parts may find less space, or none:
 //!
 //! | order | part | at most |
 //! |---|---|---|
 //! | 1 | instructions, headings, title, status and ids | bounded by their nature |
-//! | 2 | the message to answer; if it must be cut, its middle goes, never the list of its files | all the room there is |
+//! | 2 | the message to answer; if it is cut, its middle is removed, never the list of its files | all the space there is |
 //! | 3 | the notification's own text | 15,000 |
 //! | 4 | the task's description | 4,000 |
 //! | 5 | the five newest messages of the thread | 1,500 each |
-//! | 6 | who else is on the task, whom to turn to, whom to ask | 25 agents |
+//! | 6 | the other agents on the task, the person and the agents to ask | 25 agents |
 //! | 7 | the repository document | 4,000 |
 //! | 8 | the account's briefing | 4,000 |
 //! | 9 | the board at a glance | 4,000 |
 //! | 10 | older messages of the thread, newest first | 1,500 each, 25 with those of 5 |
 //!
-//! Every cut says so, in a line of structure; what was left out altogether is named at the end of the input.
-//! Characters are UTF-16 units.
+//! Every cut is marked by a line of structure. The end of the input names the parts that were left out
+//! entirely. Characters are UTF-16 units.
 
 mod budget;
 pub mod fence;
@@ -47,31 +49,31 @@ use crate::tools::ToolName;
 use mcr_model::clock::Millis;
 use mcr_model::{DeliveryContext, NotificationType, limits};
 
-/// What the fixed parts of a briefing and a useful piece of its message need; a smaller budget counts as this.
+/// The least budget: the fixed parts and a useful piece of the message. A smaller budget counts as this.
 pub const LEAST_BUDGET: usize = 16_000;
 
-/// What a briefing is made of.
+/// The facts of a briefing.
 #[derive(Clone, Copy)]
 pub struct Scene<'a> {
-    /// The notification and all that belongs to it, read just now.
+    /// The notification and its surroundings, read immediately before.
     pub context: &'a DeliveryContext,
     /// What the agent can do on the board, one line for each tool or endpoint.
     pub labels: &'a [&'a str],
-    /// The names of the tools offered; none where the agent calls over HTTP.
+    /// The names of the offered tools; empty if the agent calls over HTTP.
     pub tools: &'a [ToolName],
     /// Whether the agent is the orchestrator ([`super::policy::leads`]).
     pub leads: bool,
     /// Whether it may set this task to done, now ([`may_mark_done`](crate::tools::guard::may_mark_done)).
     pub may_close: bool,
-    /// How it calls over HTTP; none where tools are offered. Nothing of it is shown otherwise.
+    /// How it calls over HTTP; `None` if tools are offered. Without it the briefing mentions no HTTP.
     pub http: Option<HttpWay<'a>>,
-    /// The first words of the input, by which it is found again in the session's history.
+    /// The first words of the input. They identify it in the session's history.
     pub marker: &'a str,
-    /// The random mark of this request's lines of structure: some eight letters and digits, fresh each time.
+    /// The random mark of this request's lines of structure: about eight letters and digits, fresh each time.
     pub fence: &'a str,
-    /// What time it is.
+    /// The current time.
     pub now: Millis,
-    /// How long the briefing may be, both texts together.
+    /// The longest briefing, both texts together.
     pub budget_chars: usize,
     /// Whether the agent may have seen this request before.
     pub repeat: bool,
@@ -80,15 +82,15 @@ pub struct Scene<'a> {
 /// How an agent without tools reaches Mission Control.
 #[derive(Clone, Copy)]
 pub struct HttpWay<'a> {
-    /// The runtime's address, without a slash at its end.
+    /// The runtime's address, without a final slash.
     pub base_url: &'a str,
-    /// The agent's key: who holds it speaks for the agent.
+    /// The agent's key: a caller with this key acts as the agent.
     pub session_key: &'a str,
-    /// What it must show beside the key, where that is asked for.
+    /// The token that must accompany the key, if one is required.
     pub token: Option<&'a str>,
 }
 
-/// What is sent to the gateway.
+/// The texts for the gateway.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Briefing {
     /// Who the agent is and how it answers; for this turn only.

@@ -1,11 +1,11 @@
-//! Who else there is: on the task, to be asked, to turn to.
+//! The people and agents of a briefing: on the task, to ask, to contact.
 
 use super::Scene;
 use super::fence::PromptFence;
 use mcr_model::Teammate;
 
 const NAME_CHARS: usize = 80;
-/// Whom to ask is a choice among these.
+/// The most agents shown. The agents to ask are selected from these.
 const AGENTS_MAX: usize = 25;
 
 impl Scene<'_> {
@@ -17,7 +17,7 @@ impl Scene<'_> {
         self.context.assigned_agents.iter().filter(|mate| !self.is_self(mate)).collect()
     }
 
-    /// The agents that this one may ask for an answer: never itself; nobody if it may ask nobody.
+    /// The agents that this one may ask for an answer, never itself. Empty if it may ask none.
     pub(super) fn can_be_asked(&self) -> Vec<&Teammate> {
         if self.way_to_ask().is_none() {
             return Vec::new();
@@ -31,7 +31,7 @@ impl Scene<'_> {
         self.can_be_asked().into_iter().find(|mate| mate.id == *id)
     }
 
-    /// The person to turn to, as a mention that the backend understands.
+    /// The person to contact, as a mention that the backend understands.
     pub(super) fn person(&self, fence: PromptFence<'_>) -> Option<String> {
         let person = self.context.primary_user_mention.as_ref()?;
         let name = fence.one_line(&person.name.replace('"', ""), NAME_CHARS);
@@ -43,7 +43,7 @@ impl Scene<'_> {
     }
 }
 
-/// An agent by which it is mentioned: `@slug`, or `@"name"` without one.
+/// The mention of an agent: `@slug`, or `@"name"` without a slug.
 pub(super) fn handle(fence: PromptFence<'_>, mate: &Teammate) -> String {
     match fence.one_line(&mate.slug, NAME_CHARS).as_str() {
         "" => format!("@\"{}\"", fence.one_line(&mate.name.replace('"', ""), NAME_CHARS)),

@@ -1,4 +1,4 @@
-//! The rules of a reply and of the work before it, each under its condition (§4.3, §4.4).
+//! The rules for a reply and for the work before it, each under its condition (§4.3, §4.4).
 
 use super::Scene;
 use super::fence::PromptFence;
@@ -115,7 +115,7 @@ fn making(scene: &Scene<'_>, fence: PromptFence<'_>) -> Vec<String> {
     rules
 }
 
-/// Whom one's words reach (O-6; one truth about mentions).
+/// Which readers a message reaches, and how mentions work (O-6).
 fn asking(scene: &Scene<'_>) -> Vec<String> {
     if scene.context.task.is_none() {
         return Vec::new();
@@ -146,7 +146,7 @@ fn asking(scene: &Scene<'_>) -> Vec<String> {
     vec![rule]
 }
 
-/// The orchestrator's own (O-7, O-8, O-9).
+/// Rules for the orchestrator only (O-7, O-8, O-9).
 fn leading(scene: &Scene<'_>) -> Vec<String> {
     let mut rules = Vec::new();
     if !scene.leads {
@@ -185,7 +185,7 @@ fn leading(scene: &Scene<'_>) -> Vec<String> {
     rules
 }
 
-/// Where the questions about an assignment go (O-14).
+/// The recipients of questions about an assignment (O-14).
 fn questions(scene: &Scene<'_>, fence: PromptFence<'_>) -> String {
     let target =
         match (scene.orchestrator_to_ask(), scene.way(ToolName::ResponseRequest), scene.person(fence)) {
@@ -198,7 +198,7 @@ fn questions(scene: &Scene<'_>, fence: PromptFence<'_>) -> String {
     format!("If something is unclear, ask now: put the questions into your acknowledgement{target}.")
 }
 
-/// The gate before a shared task (O-15).
+/// Coordination before work on a shared task (O-15).
 fn coordination_first(scene: &Scene<'_>) -> String {
     let ask = scene.way_to_ask().map_or(String::new(), |ask| {
         format!(" Ask each of them whose answer you need with {ask} as well; that is no second reply.")
@@ -209,7 +209,7 @@ fn coordination_first(scene: &Scene<'_>) -> String {
     )
 }
 
-/// Working with others on one task (O-16).
+/// Collaboration on one task (O-16).
 fn sharing(scene: &Scene<'_>) -> String {
     let (ask, blocker) = match scene.way_to_ask() {
         Some(ask) => (

@@ -1,4 +1,5 @@
-//! What the task's status means for the agent, and what it may do with it (O-3, O-3h, O-3n, O-3d, O-11, O-12, O-13).
+//! What the task's status means for the agent, and how it may change it (O-3, O-3h, O-3n, O-3d, O-11, O-12,
+//! O-13).
 
 use super::Scene;
 use super::fence::PromptFence;
@@ -8,7 +9,7 @@ use crate::tools::ToolName;
 use mcr_model::TaskStatus::{self, Assigned, Blocked, Done, InProgress, Review};
 use mcr_model::{allowed_next, plan_for_agent};
 
-/// The statuses that an agent may set, and those from which it can.
+/// The statuses that an agent may set, and those from which it may change.
 const AGENT_STATUSES: [TaskStatus; 5] = [Assigned, InProgress, Review, Blocked, Done];
 
 /// Whether the task is done.
@@ -120,7 +121,7 @@ fn leads_somewhere(scene: &Scene<'_>, from: TaskStatus) -> bool {
     others.any(|to| plan_for_agent(from, to).is_ok())
 }
 
-/// The workflow, as far as the agent can walk it.
+/// The workflow, as far as the agent may change it.
 fn moves(scene: &Scene<'_>) -> String {
     let next = |from: TaskStatus| {
         let next = allowed_next(from).iter().copied();

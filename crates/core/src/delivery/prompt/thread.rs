@@ -1,4 +1,4 @@
-//! The thread before the message to answer: as many of its newest messages as there is room for.
+//! The thread before the message to answer: as many of its newest messages as fit.
 
 use super::Scene;
 use super::budget::{Block, Room};
@@ -9,7 +9,7 @@ const MESSAGES_MAX: usize = 25;
 const MESSAGE_CHARS: usize = 1_500;
 const AUTHOR_CHARS: usize = 80;
 
-/// The thread's block while it grows backwards.
+/// The thread's block, which grows backwards.
 pub(super) struct Thread<'a> {
     scene: &'a Scene<'a>,
     fence: PromptFence<'a>,
@@ -17,13 +17,13 @@ pub(super) struct Thread<'a> {
     items: Vec<&'a ThreadItem>,
     /// How many of them came after the message to answer.
     later: usize,
-    /// What is shown, newest first.
+    /// The shown messages, newest first.
     shown: Vec<String>,
     is_full: bool,
 }
 
 impl<'a> Thread<'a> {
-    /// What there is to show; none if there is nothing.
+    /// The thread of the scene; `None` if it has no messages to show.
     pub(super) fn new(scene: &'a Scene<'a>) -> Option<Self> {
         let answered = scene.context.message.as_ref().map(|message| &message.id);
         let thread = &scene.context.thread;
@@ -34,13 +34,13 @@ impl<'a> Thread<'a> {
         (!items.is_empty()).then_some(Self { scene, fence, items, later, shown: Vec::new(), is_full: false })
     }
 
-    /// Takes room for the lines around it; none if there is not even so much.
+    /// Takes the space for the surrounding lines; `None` if they do not fit.
     pub(super) fn with_room(self, room: &mut Room) -> Option<Self> {
         let around = [self.opening(), self.missing(usize::MAX), self.turning_point(), self.closing()];
         room.take(&around.join("\n")).then_some(self)
     }
 
-    /// Shows more, newest first, up to so many in all.
+    /// Shows more messages, newest first, up to this total.
     pub(super) fn show(&mut self, up_to: usize, room: &mut Room) {
         while !self.is_full && self.shown.len() < up_to.min(MESSAGES_MAX).min(self.items.len()) {
             let item = self.items[self.items.len() - 1 - self.shown.len()];
@@ -56,7 +56,7 @@ impl<'a> Thread<'a> {
         self.items.len() - self.shown.len()
     }
 
-    /// The block, oldest first.
+    /// The block, oldest message first.
     pub(super) fn write(mut self) -> String {
         let mut lines = vec![self.opening()];
         if self.left_out() > 0 {
@@ -103,7 +103,7 @@ impl<'a> Thread<'a> {
 }
 
 impl Scene<'_> {
-    /// What a message is called, and its author.
+    /// The title of a message, and its author.
     pub(super) fn heading(
         &self,
         kind: &Word<AuthorType>,
@@ -125,7 +125,7 @@ impl Scene<'_> {
         };
         (title, author)
     }
-    /// The name of an author, if the context has it anywhere.
+    /// The name of an author, if the context contains it.
     fn name_of(&self, id: &str) -> Option<&str> {
         let person = self.context.primary_user_mention.as_ref().filter(|person| person.id.as_str() == id);
         let mut agents = self.context.mentionable_agents.iter();

@@ -1,10 +1,10 @@
-//! How the agent does a thing in this turn: by a tool, over HTTP, or not at all.
+//! How the agent performs an action in this turn: by a tool, over HTTP, or not at all.
 
 use super::Scene;
 use crate::tools::ToolName;
 
-/// The body of the tool's endpoint as the briefing shows it, and what there is to say to that; none for a tool that the
-/// briefing does not explain over HTTP.
+/// The body of the tool's endpoint in the briefing, and a remark on it; `None` for a tool that the briefing
+/// does not explain over HTTP.
 fn example(tool: ToolName) -> Option<(&'static str, &'static str)> {
     match tool {
         ToolName::TaskStatus => Some((
@@ -39,7 +39,7 @@ fn example(tool: ToolName) -> Option<(&'static str, &'static str)> {
 }
 
 impl Scene<'_> {
-    /// How this tool's work is done: its name, or its endpoint over HTTP; none if it cannot be done.
+    /// The name of the tool, or its endpoint over HTTP; `None` if it is not available.
     pub(super) fn way(&self, tool: ToolName) -> Option<String> {
         if self.tools.contains(&tool) {
             return Some(format!("`{tool}`"));
@@ -49,7 +49,7 @@ impl Scene<'_> {
         Some(format!("`POST /agent/{}`", tool.row().endpoint))
     }
 
-    /// The same; over HTTP with the whole address and what the body holds.
+    /// Like [`Scene::way`]; over HTTP with the whole address and the body.
     pub(super) fn way_and_body(&self, tool: ToolName) -> Option<String> {
         let way = self.way(tool)?;
         let Some(http) = self.http.filter(|_| self.tools.is_empty()) else { return Some(way) };
@@ -58,7 +58,7 @@ impl Scene<'_> {
         Some(format!("`POST {base}/agent/{}` `{body}`{more}", tool.row().endpoint))
     }
 
-    /// How another agent is asked for an answer; none if this one may ask nobody.
+    /// How to ask another agent for an answer; `None` if this agent may ask none.
     pub(super) fn way_to_ask(&self) -> Option<String> {
         let may = self.context.effective_behavior_flags.can_mention_agents && self.context.task.is_some();
         self.way(ToolName::ResponseRequest).filter(|_| may)

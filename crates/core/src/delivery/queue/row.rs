@@ -8,11 +8,11 @@ use crate::delivery::operator_requests::Hold;
 use crate::work::Work;
 use mcr_model::clock::Millis;
 
-/// After so many failures a row lets later ones of its track pass.
+/// A row lets later ones of its track pass after this many failures.
 const PASSED_AFTER: u32 = 2;
 
-/// So many rows of a track may be passed whose failures may be the agent's as well: with more of them the trouble is the
-/// agent's, every row would meet it, and the order is kept.
+/// How many rows of a track may be passed although the agent may be the cause of their failures. With more
+/// such rows the agent is the cause. Every row would fail, and the order is kept.
 pub(super) const PASSED_FOR_OTHERS: usize = 1;
 
 /// A row that is not settled.

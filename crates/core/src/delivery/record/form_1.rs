@@ -8,16 +8,17 @@ use serde::de::{DeserializeOwned, Error as _};
 use serde_json::{Error, Map, Value, json};
 
 use super::{Record, Stage};
-use crate::delivery::cause::{self, Failures};
+use crate::delivery::cause::{Cause, Failures};
 
 /// The sums of form 1 that stand for one cause alone.
-const SUMS: [(&str, &str); 6] = [
-    ("doubts", cause::BACKEND),
-    ("outages", cause::BACKEND_AWAY),
-    ("turned_away", cause::TURNED_AWAY),
-    ("lost", cause::LOST_ANSWER),
-    ("silences", cause::SILENCE),
-    ("unknown", cause::NO_CONTEXT),
+const SUMS: [(&str, Cause); 7] = [
+    ("crashes", Cause::Crash),
+    ("doubts", Cause::Backend),
+    ("outages", Cause::BackendAway),
+    ("turned_away", Cause::TurnedAway),
+    ("lost", Cause::LostAnswer),
+    ("silences", Cause::Silence),
+    ("unknown", Cause::NoContext),
 ];
 
 /// Other fields that only form 1 has. Their names stay reserved: no later form gives them a meaning.
@@ -52,8 +53,8 @@ fn failures(fields: &mut Map<String, Value>) -> Result<Failures, Error> {
     let (row, provider): (u32, u32) = (take(fields, "failures")?, take(fields, "provider")?);
     let (row, provider) =
         (row.saturating_sub(failures.of_row()), provider.saturating_sub(failures.of_provider()));
-    failures.add(cause::EARLIER, row);
-    failures.add(cause::EARLIER_PROVIDER, provider);
+    failures.add(Cause::Earlier, row);
+    failures.add(Cause::EarlierProvider, provider);
     for (sum, cause) in SUMS {
         failures.add(cause, take(fields, sum)?);
     }

@@ -1,19 +1,22 @@
-//! A reply that is longer than a message may be becomes several, in order.
+//! Splits a reply that exceeds the length of a message into several parts, in order.
 //!
-//! A part ends, by preference: at a blank line, at the end of a line, of a sentence, of a word, between characters; a
-//! border counts if the part it makes is at least half full. Code between fences is kept whole if it fits into one
-//! part; if it does not, the part closes the fence and the next one opens it again, so that each part is whole to look
-//! at. Nothing is lost but blanks at the cuts, and in code not even those, only the line break that is cut at.
+//! A part ends, by preference, at a blank line, then at the end of a line, of a sentence, of a word, or
+//! between characters. A border counts if the part is then at least half full. A fenced code block stays
+//! whole if it fits into one part. Otherwise the part closes the fence and the next part opens it again, so
+//! that each part renders correctly. Only blanks at the cuts are lost, and inside code only the line break at
+//! the cut.
 //!
-//! Characters are UTF-16 units, as everywhere with the backend; a pair of surrogates is one character and never split.
+//! Characters are UTF-16 units, as everywhere with the backend; a surrogate pair is one character and never
+//! split.
 
 use mcr_model::limits::chars;
 
-/// A fence whose lines take more than this share of a part, a half, is not taken for one: no room for code would be left.
+/// A fence whose lines take more than this share of a part (a half) does not count as a fence: it would leave
+/// no room for code.
 const FENCE_SHARE: usize = 2;
 
-/// Divides a text into parts of at most `chars_max` characters (at least 2, the longest character). A text that fits
-/// is one part, as it is; a blank text is none.
+/// Splits a text into parts of at most `chars_max` characters (at least 2, the longest character). A text
+/// that fits is a single, unchanged part; a blank text has no parts.
 pub fn split(text: &str, chars_max: usize) -> Vec<String> {
     let max = chars_max.max(2);
     let mut parts = Vec::new();
@@ -38,10 +41,10 @@ pub fn split(text: &str, chars_max: usize) -> Vec<String> {
     }
 }
 
-/// An open block of code.
+/// An open code block.
 #[derive(Clone, Copy)]
 struct CodeFence<'a> {
-    /// The line that opens it, without indentation.
+    /// The opening line, without indentation.
     opening: &'a str,
     /// The run of back-ticks or tildes at its beginning.
     marker: &'a str,
@@ -67,19 +70,19 @@ impl<'a> CodeFence<'a> {
         })
     }
 
-    /// What closing it at the end of a part costs.
+    /// The cost of closing the fence at the end of a part.
     fn closing(self) -> usize {
         self.marker.len() + 1
     }
 }
 
-/// A line without the up to three blanks that do not make it code.
+/// A line without up to three leading blanks; more would make it indented code.
 fn unindented(line: &str) -> Option<&str> {
     let text = line.trim_start_matches(' ');
     (line.len() - text.len() <= 3).then_some(text)
 }
 
-/// Where a part ends and the next begins.
+/// The end of one part and the beginning of the next.
 struct Cut<'a> {
     end: usize,
     resume: usize,
@@ -87,18 +90,19 @@ struct Cut<'a> {
     inside: Option<CodeFence<'a>>,
 }
 
-/// The borders seen on the way to the end of the room.
+/// The borders found so far within the room.
 #[derive(Default)]
 struct Borders {
     paragraph: Option<usize>,
     line: Option<usize>,
-    /// In the code that is open now.
+    /// In the open code block.
     in_code: Option<usize>,
 }
 
-/// Finds the cut of a text that does not fit: `room` is what this part can hold of it, `max` what a whole part can.
+/// Finds the cut of a text that does not fit. `room` is the space left in this part, `max` the size of a
+/// whole part.
 fn cut<'a>(text: &'a str, reopened: Option<CodeFence<'a>>, room: usize, max: usize) -> Cut<'a> {
-    // The fence that is open, and where it was opened.
+    // The open fence, and where it was opened.
     let mut fence = reopened.map(|fence| (fence, 0));
     let mut just_opened = false;
     let (mut seen, mut full_enough) = (Borders::default(), Borders::default());
@@ -106,7 +110,7 @@ fn cut<'a>(text: &'a str, reopened: Option<CodeFence<'a>>, room: usize, max: usi
     let mut line_before = "";
     for line in text.split_inclusive('\n') {
         let bare = line.trim_end_matches('\n');
-        // The border before this line: the line break is not part of what stands before it.
+        // The border before this line: the line break does not belong to the text before it.
         let before = used.saturating_sub(1);
         if before > room {
             break;
@@ -161,7 +165,7 @@ fn cut<'a>(text: &'a str, reopened: Option<CodeFence<'a>>, room: usize, max: usi
     }
 }
 
-/// Whether a block of code, from its opening line on, fits into one part.
+/// Whether a code block, from its opening line on, fits into one part.
 fn fits_whole(block: &str, fence: CodeFence<'_>, max: usize) -> bool {
     let mut used = 0;
     for (number, line) in block.split_inclusive('\n').enumerate() {
@@ -176,14 +180,14 @@ fn fits_whole(block: &str, fence: CodeFence<'_>, max: usize) -> bool {
     used <= max
 }
 
-/// Blank lines at the cut go; the indentation of the next line stays.
+/// A cut between lines drops blank lines; the indentation of the next line stays.
 fn between_lines(text: &str, at: usize) -> Cut<'_> {
     let blank = blanks_to_skip(&text[at..]);
     let resume = at + text[at..at + blank].rfind('\n').map_or(0, |end| end + 1);
     Cut { end: text[..at].trim_end().len(), resume, inside: None }
 }
 
-/// The blanks before the next word; if it stands on another line, up to the beginning of that line.
+/// The blanks before the next word; if that is on another line, up to the beginning of the line.
 fn blanks_to_skip(after: &str) -> usize {
     let blank = after.len() - after.trim_start().len();
     after[..blank].rfind('\n').map_or(blank, |end| end + 1)
@@ -202,7 +206,7 @@ fn in_code<'a>(text: &'a str, fence: CodeFence<'a>, border: Option<usize>, room:
 
 fn in_prose(text: &str, line_border: Option<usize>, room: usize) -> Cut<'_> {
     let all = end_of(text, room);
-    // What follows the room tells whether its last word is whole.
+    // The character after the room shows whether the last word in the room is complete.
     let next = text[all..].chars().next().map_or(0, char::len_utf8);
     let window = &text[..all + next];
     let half = end_of(text, room / 2);
@@ -229,7 +233,7 @@ fn in_prose(text: &str, line_border: Option<usize>, room: usize) -> Cut<'_> {
     }
 }
 
-/// The end of as many characters as fit into the room.
+/// The byte offset after as many characters as fit into the room.
 fn end_of(text: &str, room: usize) -> usize {
     let mut used = 0;
     let too_far = text.char_indices().find(|(_, c)| {

@@ -4,10 +4,7 @@
 use std::mem;
 
 use super::{Class, TurnFailure, Why};
-use mcr_model::memory::Share;
-
-/// The largest event.
-pub(crate) const EVENT_BYTES_MAX: usize = 16 * 1024 * 1024;
+use mcr_model::memory::{FREE_BYTES, reserve_returnable};
 
 /// The longest line without data.
 const LINE_BYTES_MAX: usize = 64 * 1024;
@@ -49,16 +46,15 @@ pub(crate) struct Events {
     /// The last byte was a carriage return: a line feed now belongs to it.
     after_return: bool,
     started: bool,
+    /// The most bytes of an event.
     limit: usize,
-    /// The memory share that pays for the data.
-    share: Share,
     /// Whether the data of an event with this name is needed.
     needs: fn(&[u8]) -> bool,
 }
 
 impl Events {
-    /// A splitter for one stream; `share` is the memory for its largest event.
-    pub(crate) fn new(share: Share, needs: fn(&[u8]) -> bool) -> Self {
+    /// A splitter for one stream. It refuses an event of more than `limit` bytes.
+    pub(crate) fn new(limit: usize, needs: fn(&[u8]) -> bool) -> Self {
         Self {
             line: Vec::new(),
             name: Vec::new(),
@@ -66,18 +62,17 @@ impl Events {
             so_far: SoFar::NoData,
             after_return: false,
             started: false,
-            limit: EVENT_BYTES_MAX,
-            share,
+            limit,
             needs,
         }
     }
 
-    /// How much shared memory the current event holds.
-    pub(crate) fn held(&self) -> usize {
-        self.share.held()
+    /// How many bytes of the current event are kept.
+    pub(crate) fn bytes_kept(&self) -> usize {
+        self.data.len()
     }
 
-    /// Takes the next piece.
+    /// Takes the next piece; it adds at most its own length to the bytes kept.
     pub(crate) fn push(&mut self, mut bytes: &[u8], listener: Listener<'_>) -> Result<(), TurnFailure> {
         if mem::take(&mut self.after_return) {
             match bytes.first() {
@@ -158,12 +153,13 @@ impl Events {
         if !(self.needs)(&self.name) {
             return Ok(());
         }
-        if self.data.len() + value.len() > self.limit {
+        let bytes = self.data.len() + value.len();
+        if bytes > self.limit {
             return Err(too_large());
         }
-        self.share.append(&mut self.data, value).map_err(|crowded| {
-            TurnFailure::new(Class::Lost, Why::LostAnswer).with_detail(crowded.to_string())
-        })
+        reserve_returnable(&mut self.data, bytes);
+        self.data.extend_from_slice(value);
+        Ok(())
     }
 
     fn line_ended(&mut self, listener: Listener<'_>) -> Result<(), TurnFailure> {
@@ -180,12 +176,11 @@ impl Events {
                 if has_event { listener(StreamEvent { name: &self.name, data: &self.data }) } else { Ok(()) };
             self.name.clear();
             // The memory of a large event is released at once.
-            if self.held() > 0 {
+            if self.data.capacity() > FREE_BYTES {
                 self.data = Vec::new();
             } else {
                 self.data.clear();
             }
-            self.share.release();
             return result;
         }
         // A comment begins with a colon.
@@ -213,19 +208,16 @@ fn too_large() -> TurnFailure {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use proptest::prelude::*;
 
+    use super::super::EVENT_BYTES_MAX;
     use super::*;
-    use mcr_model::memory::Pool;
 
     fn events(limit: usize) -> Events {
-        let share = Pool::new(EVENT_BYTES_MAX).share(EVENT_BYTES_MAX, Duration::ZERO);
-        Events { limit, ..Events::new(share, |name| name != b"unwanted") }
+        Events::new(limit, |name| name != b"unwanted")
     }
 
-    fn heard(pieces: &[&[u8]]) -> Vec<(String, String)> {
+    fn events_of(pieces: &[&[u8]]) -> Vec<(String, String)> {
         let mut found = Vec::new();
         let mut events = events(EVENT_BYTES_MAX);
         let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).into_owned();
@@ -250,7 +242,7 @@ mod tests {
         let expected = pairs(&[("a", "1\n2"), ("", ""), ("", "{\"x\": 1}"), ("", " [DONE]")]);
         for end in ["\n", "\r\n", "\r"] {
             let stream = stream.replace('\n', end);
-            assert_eq!(heard(&[stream.as_bytes()]), expected, "{end:?}");
+            assert_eq!(events_of(&[stream.as_bytes()]), expected, "{end:?}");
         }
     }
 
@@ -261,15 +253,19 @@ mod tests {
             "event: response.created\ndata: {\"a\":\"ü\"}\n\n: x\ndata: 1\ndata: 2\n\ndata: [DONE]\n\n";
         for end in ["\n", "\r\n", "\r"] {
             let stream = stream.replace('\n', end).into_bytes();
-            let whole = heard(&[&stream]);
+            let whole = events_of(&[&stream]);
             assert_eq!(whole.len(), 3);
             for at in 0..=stream.len() {
                 for to in at..=stream.len() {
-                    assert_eq!(heard(&[&stream[..at], &stream[at..to], &stream[to..]]), whole, "{at} {to}");
+                    assert_eq!(
+                        events_of(&[&stream[..at], &stream[at..to], &stream[to..]]),
+                        whole,
+                        "{at} {to}"
+                    );
                 }
             }
             let bytes: Vec<&[u8]> = stream.chunks(1).collect();
-            assert_eq!(heard(&bytes), whole);
+            assert_eq!(events_of(&bytes), whole);
         }
     }
 
@@ -305,11 +301,13 @@ mod tests {
         };
         for name in ["unwanted", "wanted"] {
             for piece in format!("event: {name}\ndata: {long}\n").as_bytes().chunks(16 * 1024) {
+                let most = events.bytes_kept() + piece.len();
                 events.push(piece, &mut listener).unwrap();
+                assert!(events.bytes_kept() <= most);
             }
-            assert_eq!(events.held() > 0, name == "wanted");
+            assert_eq!(events.bytes_kept(), if name == "wanted" { long.len() } else { 0 });
             events.push(b"\n", &mut listener).unwrap();
-            assert_eq!((events.held(), events.data.capacity() <= 64 * 1024), (0, true));
+            assert_eq!((events.bytes_kept(), events.data.capacity() <= FREE_BYTES), (0, true));
         }
         assert_eq!(found, [(b"unwanted".to_vec(), 0), (b"wanted".to_vec(), 1_000_000)]);
     }
@@ -321,7 +319,7 @@ mod tests {
             at in 0_usize..60,
         ) {
             let at = at.min(bytes.len());
-            prop_assert_eq!(heard(&[&bytes[..at], &bytes[at..]]), heard(&[&bytes]));
+            prop_assert_eq!(events_of(&[&bytes[..at], &bytes[at..]]), events_of(&[&bytes]));
         }
     }
 }

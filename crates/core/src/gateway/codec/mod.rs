@@ -1,17 +1,17 @@
 //! The messages to and from the gateway, as bytes: no sockets here.
 //!
 //! `request` writes the body of a turn in a dialect, and the session key by which the gateway knows the
-//! conversation. `accepted_answer` reads an answer: `events` splits a stream into events, `reply` assembles
+//! conversation. `reply_stream` reads an answer: `events` splits a stream into events, `reply` assembles
 //! the reply from them or from one JSON body, and `failure` classifies every refusal. `socket_messages` holds
 //! the messages of the WebSocket.
 //!
 //! All of it follows the measured contract. Where the contract is silent, three rules decide. Nothing runs
 //! twice. Nothing that was paid for is discarded. People see no text that the agent did not write for them.
 
-mod accepted_answer;
 mod events;
 mod failure;
 mod reply;
+mod reply_stream;
 mod request;
 mod socket_messages;
 mod texts;
@@ -23,8 +23,9 @@ use mcr_model::redact::Redactor;
 
 pub use request::{SessionNames, session_key};
 
-pub use accepted_answer::AcceptedAnswer;
 pub use failure::{ErrorResponse, error_as_text, refusal};
+pub use reply::from_json;
+pub use reply_stream::{EVENT_BYTES_MAX, ReplyStream, check_start};
 pub use request::{agent_id, body};
 pub use socket_messages::{
     Heard, abort_params, connect, hear, in_flight_params, message_params, read_aborted, read_in_flight,

@@ -209,8 +209,9 @@ impl Assembly {
     }
 }
 
-/// The reply of a gateway that does not stream.
-pub(crate) fn from_json(body: &[u8], errors_may_be_texts: bool) -> Result<Reply, TurnFailure> {
+/// The reply of a gateway that does not stream, from its whole body. `errors_may_be_texts` as in
+/// [`ReplyStream::new`](super::ReplyStream::new).
+pub fn from_json(body: &[u8], errors_may_be_texts: bool) -> Result<Reply, TurnFailure> {
     let body = json::bytes(body);
     let response: Response<'_> = serde_json::from_slice(&body).map_err(|error| not_understood(&error))?;
     let ending = match (response.status.as_deref(), response.output.is_some()) {

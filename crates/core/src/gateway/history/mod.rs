@@ -54,7 +54,7 @@ use mcr_model::clock::Millis;
 pub use page::{Item, Listed, Page, Role, Stop, read, read_item, read_listed, read_tool};
 pub use trace::{cut_item, reaches};
 
-use trace::{Found, Trace};
+use trace::{Trace, TurnResult};
 
 /// The time a gateway needs to end a run whose client hung up.
 const WINDING_UP: Duration = Duration::from_secs(2);
@@ -261,11 +261,11 @@ pub fn decide(mark: &TurnMark<'_>, sight: &Sight<'_>) -> Recovered {
 
     // 1 and 2: the first answer of the turn, regardless of what follows it.
     match trace.own.find(mark.run) {
-        Some(Found::Answer(reply)) => return Recovered::Answered(reply),
-        Some(Found::Cut(_)) => return Recovered::Cut,
+        Some(TurnResult::Answer(reply)) => return Recovered::Answered(reply),
+        Some(TurnResult::Cut(_)) => return Recovered::Cut,
         // The gateway would refuse results for a resumed turn.
-        Some(Found::Calls(_)) if trace.resuming && may_run => return wait(RESUMING, Waiting::Resuming),
-        Some(Found::Calls(reply)) => return Recovered::Calls(reply),
+        Some(TurnResult::Calls(_)) if trace.resuming && may_run => return wait(RESUMING, Waiting::Resuming),
+        Some(TurnResult::Calls(reply)) => return Recovered::Calls(reply),
         None => {}
     }
     let marker_seen = trace.is_there();
@@ -274,8 +274,8 @@ pub fn decide(mark: &TurnMark<'_>, sight: &Sight<'_>) -> Recovered {
     // 3 and 4: the run with which the gateway resumed the turn after a restart.
     if let Some(resumed) = &trace.resumed {
         return match (resumed.find(None), resumed.failed) {
-            (Some(Found::Answer(reply) | Found::Calls(reply)), _) => Recovered::Elsewhere(reply),
-            (Some(Found::Cut(_)), _) => Recovered::Cut,
+            (Some(TurnResult::Answer(reply) | TurnResult::Calls(reply)), _) => Recovered::Elsewhere(reply),
+            (Some(TurnResult::Cut(_)), _) => Recovered::Cut,
             (None, Some(why)) => failed(why),
             (None, None) if resumed.given_up => absent(),
             (None, None) if resumed.empties >= 2 || (resumed.empties == 1 && !may_run) => Recovered::Silent,

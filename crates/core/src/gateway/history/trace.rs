@@ -41,7 +41,7 @@ pub(super) struct RunTrace<'a> {
 }
 
 /// An adoptable result.
-pub(super) enum Found<'a> {
+pub(super) enum TurnResult<'a> {
     Answer(Reply),
     Calls(Reply),
     /// An answer exists, but not all of it is shown.
@@ -53,7 +53,7 @@ pub(super) enum Found<'a> {
 pub fn cut_item(mark: &TurnMark<'_>, items: &[Item]) -> Option<usize> {
     let trace = Trace::of(mark, items);
     let found = trace.own.find(mark.run).or_else(|| trace.resumed.as_ref().and_then(|run| run.find(None)));
-    let Some(Found::Cut(cut)) = found else { return None };
+    let Some(TurnResult::Cut(cut)) = found else { return None };
     items.iter().position(|item| std::ptr::eq(item, cut))
 }
 
@@ -176,7 +176,7 @@ impl<'a> RunTrace<'a> {
     }
 
     /// The run's result, if it can be adopted.
-    pub(super) fn find(&self, id: Option<&str>) -> Option<Found<'a>> {
+    pub(super) fn find(&self, id: Option<&str>) -> Option<TurnResult<'a>> {
         // Without stop reasons, text that is not followed by calls is the answer.
         let answer = self.answer.or_else(|| self.words.filter(|_| self.called.is_none()));
         let reply = |text: Option<&Item>| Reply {
@@ -187,10 +187,10 @@ impl<'a> RunTrace<'a> {
             ..Reply::default()
         };
         if let Some(cut) = answer.filter(|item| item.cut) {
-            return Some(Found::Cut(cut));
+            return Some(TurnResult::Cut(cut));
         }
         if answer.is_some() {
-            return Some(Found::Answer(reply(answer)));
+            return Some(TurnResult::Answer(reply(answer)));
         }
         let called = self.called?;
         let result = |id: &str| self.results.iter().find(|(call, _)| *call == id).map(|(_, ours)| *ours);
@@ -201,10 +201,10 @@ impl<'a> RunTrace<'a> {
             return None;
         }
         if called.cut {
-            return Some(Found::Cut(called));
+            return Some(TurnResult::Cut(called));
         }
         // Text before calls is not the answer, so a cut one is dropped.
         let words = self.words.filter(|words| !words.cut);
-        Some(Found::Calls(Reply { calls: ours, ..reply(words) }))
+        Some(TurnResult::Calls(Reply { calls: ours, ..reply(words) }))
     }
 }

@@ -147,7 +147,7 @@ impl AgentApi {
     /// The task of a session, as it is now. With its task a session is over. Where no delivery of ours is under way, what
     /// calls is the rest of an earlier turn: after a stop it is refused.
     fn task(&self, session: &Session) -> Result<Option<Task>, Refusal> {
-        let Some(task_id) = &session.task else { return Ok(None) };
+        let Some(task_id) = session.task() else { return Ok(None) };
         let over = |why: &str| {
             self.setup.sessions.forget(session);
             Refusal::new(401, format!("{UNKNOWN}: its task {why}"))

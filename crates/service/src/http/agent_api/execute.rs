@@ -44,7 +44,7 @@ impl AgentApi {
             Turnout::TooMany(most) => {
                 let words = format!(
                     "Not run: you have made {most} calls that change something, which is the limit for one \
-                     notification. Answer now with what you have."
+                     delivery. Answer now with what you have."
                 );
                 return Err(refusal(&ToolError::new(ToolErrorKind::Throttled, &words)));
             }

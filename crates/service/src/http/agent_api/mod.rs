@@ -162,11 +162,13 @@ impl AgentApi {
         let agent = session.agent.to_string();
         let began_it = lock(&self.buckets).begin(&agent, self.setup.clock.now());
         began_it.map_err(|much| match much {
-            TooMuch::OfThisAgent(wait) => {
-                Refusal::later(429, "Too many calls: make fewer of them, and this one later", wait)
-            }
+            TooMuch::OfThisAgent(wait) => Refusal::later(
+                429,
+                "Too many calls of this agent at once. Make fewer, and repeat this one later",
+                wait,
+            ),
             TooMuch::OfAll(wait) => {
-                Refusal::later(503, "Too many calls of all agents are under way: make this one later", wait)
+                Refusal::later(503, "Too many calls of all agents are under way. Repeat this one later", wait)
             }
         })?;
         let _under_way = UnderWay { api: self, agent: &agent };
@@ -179,7 +181,7 @@ impl AgentApi {
             held.hears(self.handle());
         }
         if let AgentEndpoint::Tool(row) = door
-            && row.whom == Audience::Leader
+            && row.audience == Audience::Leader
         {
             speaker.leads = self.leads(&speaker, call)?;
             if !speaker.leads {
@@ -189,7 +191,7 @@ impl AgentApi {
         let arguments = body(request)?;
         let result = match door {
             AgentEndpoint::Tool(row) => {
-                let current = speaker.session.task.as_ref();
+                let current = speaker.session.task();
                 // As in a turn: a token in a document or a message would open this API to its readers.
                 let arguments = &without_our_tokens(arguments);
                 let asked = decode_call(row.name, arguments, current).map_err(|error| refusal(&error))?;
@@ -261,7 +263,7 @@ impl AgentApi {
                 return Err(Refusal::new(422, words));
             }
         }
-        let mut naming = Naming { api: self, agent, name, answer: None };
+        let mut naming = NamedRequest { api: self, agent, name, answer: None };
         let result = make(Some(name));
         // What may go well another time is not kept, nor what came to nothing for our own reasons.
         naming.answer = match &result {
@@ -291,14 +293,14 @@ impl Drop for UnderWay<'_> {
 }
 
 /// The same of one with a name.
-struct Naming<'a> {
+struct NamedRequest<'a> {
     api: &'a AgentApi,
     agent: &'a str,
     name: &'a str,
     answer: Option<Answer>,
 }
 
-impl Drop for Naming<'_> {
+impl Drop for NamedRequest<'_> {
     fn drop(&mut self) {
         lock(&self.api.repeats).end(self.agent, self.name, self.answer.take());
     }
@@ -309,7 +311,7 @@ fn only<'a>(request: &'a Request, name: &str) -> Result<Option<&'a str>, Refusal
     let mut values = request.headers_named(name);
     let value = values.next();
     match values.next() {
-        Some(_) => Err(Refusal::new(400, format!("The header {name} must stand once"))),
+        Some(_) => Err(Refusal::new(400, format!("The header {name} is given more than once. Send it once"))),
         None => Ok(value),
     }
 }

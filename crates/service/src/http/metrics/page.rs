@@ -6,13 +6,13 @@ use crate::metrics::{Durations, Family};
 
 /// What kind of figure it is.
 #[derive(Clone, Copy)]
-pub(super) enum Kind {
+pub(super) enum MetricKind {
     Counter,
     Gauge,
     Histogram,
 }
 
-impl Kind {
+impl MetricKind {
     fn name(self) -> &'static str {
         match self {
             Self::Counter => "counter",
@@ -31,7 +31,7 @@ pub(super) struct Page {
 
 impl Page {
     /// A family begins; what follows belongs to it.
-    pub(super) fn family(&mut self, kind: Kind, name: &'static str, help: &str) -> &mut Self {
+    pub(super) fn family(&mut self, kind: MetricKind, name: &'static str, help: &str) -> &mut Self {
         self.name = name;
         // Writing to a string cannot fail.
         let _ = writeln!(self.text, "# HELP {name} {help}\n# TYPE {name} {}", kind.name());
@@ -54,26 +54,26 @@ impl Page {
     }
 
     /// One figure.
-    pub(super) fn one(&mut self, kind: Kind, name: &'static str, help: &str, value: impl Display) {
+    pub(super) fn one(&mut self, kind: MetricKind, name: &'static str, help: &str, value: impl Display) {
         self.family(kind, name, help).sample(&[], value);
     }
 
     /// One figure, if it is known.
     pub(super) fn maybe(&mut self, name: &'static str, help: &str, value: Option<impl Display>) {
         if let Some(value) = value {
-            self.one(Kind::Gauge, name, help, value);
+            self.one(MetricKind::Gauge, name, help, value);
         }
     }
 
     pub(super) fn counts(&mut self, name: &'static str, help: &str, labels: [&str; 2], family: &Family) {
-        self.family(Kind::Counter, name, help);
+        self.family(MetricKind::Counter, name, help);
         for (first, second, count) in family.counts() {
             self.sample(&[(labels[0], first), (labels[1], second)], count);
         }
     }
 
     pub(super) fn times(&mut self, name: &'static str, help: &str, label: &str, family: &Family) {
-        self.family(Kind::Histogram, name, help);
+        self.family(MetricKind::Histogram, name, help);
         for (of, times) in family.times() {
             self.histogram(&[(label, of)], &times);
         }

@@ -1,6 +1,6 @@
 //! Writing documents.
 
-use super::{Done, Job};
+use super::{Done, ToolRun};
 use mcr_clients::mission::{ListDocuments, WriteDocument};
 use mcr_core::tools::{Paper, ToolError, ToolOutcome};
 use mcr_model::{DocumentEntry, DocumentId, TaskId, limits};
@@ -11,7 +11,7 @@ pub(super) fn written(id: &DocumentId) -> Done {
     Done { made: vec![id.to_string()], ..Done::quiet(outcome) }
 }
 
-impl Job<'_> {
+impl ToolRun<'_> {
     pub(super) fn write_document(&self, paper: &Paper) -> Result<Done, ToolError> {
         let kept = match (&paper.document_id, &paper.task_id) {
             (Some(document), None) => self.task_of(document)?,

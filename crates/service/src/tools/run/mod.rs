@@ -19,7 +19,7 @@ use std::sync::Arc;
 use log::debug;
 use serde_json::{Value, json};
 
-use mcr_clients::convex::{CallError, Class, Ran as FunctionRan};
+use mcr_clients::convex::{CallClass, CallError, Ran as FunctionRan};
 use mcr_clients::mission::catalog::Writes;
 use mcr_clients::mission::{
     DeleteTask, GetAgentSkills, GetTask, GetTaskHistory, LinkTaskToPr, ListDocuments, ListTasks, ListThread,
@@ -44,7 +44,7 @@ pub struct ToolBackend<'a> {
 
 /// A call that was made.
 #[derive(Clone, Debug)]
-pub struct Ran {
+pub struct ExecutedCall {
     /// For the agent: a JSON object as text.
     pub output: String,
     /// Whether it did what it was asked for.
@@ -79,7 +79,7 @@ impl Performed {
 }
 
 /// Makes a call, if the caller may.
-pub fn run(call: &ToolCall, caller: &Caller<'_>, offer: &Offer, backend: &ToolBackend<'_>) -> Ran {
+pub fn run(call: &ToolCall, caller: &Caller<'_>, offer: &Offer, backend: &ToolBackend<'_>) -> ExecutedCall {
     let performed = match prepare(call, caller, offer) {
         Ok(request) => perform(&request, caller, backend),
         Err(error) => Performed::refused(error),
@@ -92,7 +92,7 @@ pub fn run(call: &ToolCall, caller: &Caller<'_>, offer: &Offer, backend: &ToolBa
     performed.into()
 }
 
-impl From<Performed> for Ran {
+impl From<Performed> for ExecutedCall {
     fn from(performed: Performed) -> Self {
         let output = render(performed.result.as_ref());
         let Performed { result, stirs, made, in_doubt } = performed;
@@ -103,7 +103,7 @@ impl From<Performed> for Ran {
 
 /// Carries out a request that the caller may make. Whether it may close *this* task is found out here.
 pub fn perform(request: &ToolRequest, caller: &Caller<'_>, backend: &ToolBackend<'_>) -> Performed {
-    Job::new(request, caller, backend).carry_out(request)
+    ToolRun::new(request, caller, backend).carry_out(request)
 }
 
 /// What an agent should hear of a call of the backend that failed, made for this tool or endpoint.
@@ -148,7 +148,7 @@ impl From<Done> for Performed {
 }
 
 /// One request on its way.
-struct Job<'a> {
+struct ToolRun<'a> {
     caller: &'a Caller<'a>,
     backend: &'a ToolBackend<'a>,
     row: &'static ToolSpec,
@@ -162,7 +162,7 @@ struct Job<'a> {
     failed: RefCell<Option<CallError>>,
 }
 
-impl<'a> Job<'a> {
+impl<'a> ToolRun<'a> {
     fn new(request: &ToolRequest, caller: &'a Caller<'a>, backend: &'a ToolBackend<'a>) -> Self {
         Self {
             caller,
@@ -176,7 +176,7 @@ impl<'a> Job<'a> {
     }
 }
 
-impl Job<'_> {
+impl ToolRun<'_> {
     fn carry_out(&self, request: &ToolRequest) -> Performed {
         match self.perform(request) {
             Ok(done) => done.into(),
@@ -193,9 +193,9 @@ impl Job<'_> {
         self.backend.mission.ask(request).inspect_err(|error| {
             let may_have_run = error.ran != FunctionRan::No;
             let lost = match error.class {
-                Class::Ambiguous => true,
-                Class::Transient => may_have_run,
-                Class::Refused | Class::Gone => false,
+                CallClass::Ambiguous => true,
+                CallClass::Transient => may_have_run,
+                CallClass::Refused | CallClass::Gone => false,
             };
             self.stirred.set(self.stirred.get() || self.row.writes && may_have_run);
             self.lost.set(self.lost.get() || R::FUNCTION.writes == Writes::Yes && lost);

@@ -1,7 +1,7 @@
 //! From a failed call of the backend to what an agent should hear of it: its own words where it gives any, never its
 //! insides, and an honest sentence where it is silent.
 
-use mcr_clients::convex::{CallError, Class, Ran, Why};
+use mcr_clients::convex::{CallClass, CallError, CallReason, Ran};
 use mcr_core::tools::table::{CallSpec, Field};
 use mcr_core::tools::{ToolError, ToolErrorKind};
 
@@ -43,7 +43,10 @@ pub(super) fn of(error: &CallError, call: CallSpec) -> ToolError {
         | ToolErrorKind::UnknownTool
         | ToolErrorKind::Malformed => own.map_or_else(|| silent(call), ToOwned::to_owned),
     };
-    let late = matches!(error.why, Why::TimedOut | Why::FunctionTimedOut | Why::DatabaseTimedOut);
+    let late = matches!(
+        error.why,
+        CallReason::TimedOut | CallReason::FunctionTimedOut | CallReason::DatabaseTimedOut
+    );
     let field = misfit.map(|field| field.name);
     ToolError { field, not_before: error.not_before, late, ..ToolError::new(kind, &message) }
 }
@@ -61,10 +64,10 @@ fn silent(call: CallSpec) -> String {
 
 pub(super) fn kind_of(error: &CallError) -> ToolErrorKind {
     match (error.class, error.why) {
-        (Class::Ambiguous, _) => ToolErrorKind::Unsettled,
-        (_, Why::Forbidden) => ToolErrorKind::Forbidden,
-        (_, Why::NotFound) | (Class::Gone, _) => ToolErrorKind::NotFound,
-        (_, Why::Invalid) => {
+        (CallClass::Ambiguous, _) => ToolErrorKind::Unsettled,
+        (_, CallReason::Forbidden) => ToolErrorKind::Forbidden,
+        (_, CallReason::NotFound) | (CallClass::Gone, _) => ToolErrorKind::NotFound,
+        (_, CallReason::Invalid) => {
             let transition = |words: &str| words.starts_with("Invalid transition");
             if error.literal.as_deref().is_some_and(transition) {
                 ToolErrorKind::Conflict
@@ -72,9 +75,9 @@ pub(super) fn kind_of(error: &CallError) -> ToolErrorKind {
                 ToolErrorKind::Invalid
             }
         }
-        (_, Why::TooLarge | Why::ResultTooLarge) => ToolErrorKind::Invalid,
-        (_, Why::Throttled) => ToolErrorKind::Throttled,
-        (_, Why::Unknown | Why::FunctionFailed) => ToolErrorKind::Refused,
+        (_, CallReason::TooLarge | CallReason::ResultTooLarge) => ToolErrorKind::Invalid,
+        (_, CallReason::Throttled) => ToolErrorKind::Throttled,
+        (_, CallReason::Unknown | CallReason::FunctionFailed) => ToolErrorKind::Refused,
         // The rest is between the runtime and the backend; no agent can mend it.
         _ => ToolErrorKind::Unavailable,
     }

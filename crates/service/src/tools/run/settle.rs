@@ -13,8 +13,8 @@ use std::time::Duration;
 
 use super::refusal::kind_of;
 use super::trace::Trace;
-use super::{Caller, Job, Performed, ToolBackend};
-use mcr_clients::convex::{CallError, Class, Why};
+use super::{Caller, Performed, ToolBackend, ToolRun};
+use mcr_clients::convex::{CallClass, CallError, CallReason};
 use mcr_core::tools::{ToolError, ToolErrorKind, ToolRequest};
 use mcr_model::clock::Millis;
 use mcr_model::{Notification, TaskId};
@@ -73,7 +73,7 @@ pub fn settle(
     let mut age = doubt.age;
     let mut lost = None;
     for _ in 0..ROUNDS {
-        let job = Job { again: true, ..Job::new(request, caller, backend) };
+        let job = ToolRun { again: true, ..ToolRun::new(request, caller, backend) };
         match job.trace(request, doubt) {
             Ok(Trace::Found(done)) => return Ok(done.into()),
             Ok(Trace::Unclear(why)) => return Ok(unsettled(request, &why)),
@@ -106,7 +106,7 @@ pub fn settle(
             Some(failed) if lost.is_some() => Err(NotNow::LostAgain(Box::new(failed))),
             Some(failed) => Err(NotNow::Away(Box::new(failed))),
             None if error.kind == ToolErrorKind::Unavailable && !asked => Err(NotNow::Away(Box::new(
-                CallError::new(Class::Transient, Why::Unreachable, "", &error.message),
+                CallError::new(CallClass::Transient, CallReason::Unreachable, "", &error.message),
             ))),
             None => Ok(performed),
         };
@@ -115,7 +115,7 @@ pub fn settle(
 }
 
 fn never() -> CallError {
-    CallError::new(Class::Transient, Why::LostAnswer, "", "the answer of a tool was lost.")
+    CallError::new(CallClass::Transient, CallReason::LostAnswer, "", "the answer of a tool was lost.")
 }
 
 /// What the agent hears where it cannot be settled: what is not known and for what reason, that the runtime has not
@@ -149,13 +149,13 @@ fn adds_rows(request: &ToolRequest) -> bool {
 fn is_away(error: &CallError) -> bool {
     let stays = matches!(
         error.why,
-        Why::NotUnderstood
-            | Why::AnswerTooLarge
-            | Why::ResultTooLarge
-            | Why::NoSuchFunction
-            | Why::WrongKind
-            | Why::BadArguments
-            | Why::OurRequest
+        CallReason::NotUnderstood
+            | CallReason::AnswerTooLarge
+            | CallReason::ResultTooLarge
+            | CallReason::NoSuchFunction
+            | CallReason::WrongKind
+            | CallReason::BadArguments
+            | CallReason::OurRequest
     );
     let kind = kind_of(error);
     kind == ToolErrorKind::Unsettled

@@ -3,14 +3,14 @@
 
 use serde_json::json;
 
-use super::{Done, Job};
-use mcr_clients::convex::{CallError, Why};
+use super::{Done, ToolRun};
+use mcr_clients::convex::{CallError, CallReason};
 use mcr_clients::mission::UpdateTaskStatus;
 use mcr_core::tools::{ToolError, ToolErrorKind, ToolOutcome, guard};
 use mcr_model::TaskStatus::{self, InProgress};
 use mcr_model::{Assignees, Task, TaskId, WorkflowError, plan_for_agent, requirement};
 
-impl Job<'_> {
+impl ToolRun<'_> {
     pub(super) fn set_status(
         &self,
         task_id: &TaskId,
@@ -48,7 +48,7 @@ impl Job<'_> {
         target: Option<TaskStatus>,
     ) -> ToolError {
         let plain = self.refused(error);
-        if error.why != Why::Unknown {
+        if error.why != CallReason::Unknown {
             return plain;
         }
         match self.look(task_id) {

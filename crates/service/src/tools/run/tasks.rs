@@ -4,8 +4,8 @@ use serde::Serialize;
 use serde_json::json;
 
 use super::status::said;
-use super::{Done, Job};
-use mcr_clients::convex::Class;
+use super::{Done, ToolRun};
+use mcr_clients::convex::CallClass;
 use mcr_clients::mission::{AssignTask, CreateTask, TaskChanges, UpdateTask};
 use mcr_core::tools::{Changes, Draft, ToolError, ToolOutcome, guard};
 use mcr_model::TaskStatus::{self, Assigned, InProgress, Inbox};
@@ -33,7 +33,7 @@ pub(super) fn assigned(id: &TaskId) -> Done {
     Done::stirring(ToolOutcome { task_id: Some(id.to_string()), ..ToolOutcome::default() })
 }
 
-impl Job<'_> {
+impl ToolRun<'_> {
     /// The list without the orchestrator, if it is the one who calls (§6.4).
     pub(super) fn without_leader(&self, ids: Vec<AgentId>) -> Vec<AgentId> {
         ids.into_iter().filter(|id| !(self.caller.leads && id == self.caller.agent)).collect()
@@ -101,7 +101,7 @@ impl Job<'_> {
         let updated = self.call(&request).map_err(|error| {
             let plain = self.why_not(&error, task_id, changes.status);
             // What cannot be asked cannot be looked at either.
-            let moved = changes.status.is_some() && error.class != Class::Transient;
+            let moved = changes.status.is_some() && error.class != CallClass::Transient;
             let plain = if moved { self.with_where_it_stands(&plain, task_id) } else { plain };
             match told {
                 0 => plain,

@@ -3,8 +3,8 @@
 
 use super::settle::Doubt;
 use super::trace::{TOO_MUCH, Trace};
-use super::{Done, Job};
-use mcr_clients::convex::{CallError, Class, Why};
+use super::{Done, ToolRun};
+use mcr_clients::convex::{CallClass, CallError, CallReason};
 use mcr_clients::mission::{ListUndelivered, RequestResponses};
 use mcr_core::tools::decode::bare;
 use mcr_core::tools::{ToolError, ToolErrorKind, ToolOutcome};
@@ -79,7 +79,7 @@ fn find(roster: &Roster, names: &[&str], sure: bool) -> Found {
     found
 }
 
-impl Job<'_> {
+impl ToolRun<'_> {
     pub(super) fn find(&self, names: &[&str]) -> Found {
         let found = find(self.backend.roster, names, false);
         if found.unknown.is_empty() {
@@ -159,7 +159,7 @@ impl Job<'_> {
         let mut found = self.find(&names);
         if !found.unknown.is_empty() && !found.sure {
             let words = "the recipients of a request cannot be looked up now.";
-            return Err(CallError::new(Class::Transient, Why::Unreachable, "", words));
+            return Err(CallError::new(CallClass::Transient, CallReason::Unreachable, "", words));
         }
         found.leave_out(self.caller.agent);
         let is_ours = |row: &Notification| {

@@ -9,8 +9,8 @@ use std::collections::BTreeSet;
 use super::documents::written;
 use super::settle::Doubt;
 use super::tasks::{assigned, created_task};
-use super::{Done, Job};
-use mcr_clients::convex::{CallError, Why};
+use super::{Done, ToolRun};
+use mcr_clients::convex::{CallError, CallReason};
 use mcr_clients::mission::{ListDocuments, ListTasksByStatus, LoadTask, LoadedTask};
 use mcr_core::tools::{Changes, Draft, Paper, ToolOutcome, ToolRequest};
 use mcr_model::clock::Millis;
@@ -67,7 +67,9 @@ fn newest<T>(
     let mut newest = Newest { rows: Vec::new(), complete: false };
     for (limit, short_is_all) in pages {
         match read(*limit) {
-            Err(error) if matches!(error.why, Why::AnswerTooLarge | Why::ResultTooLarge) => break,
+            Err(error) if matches!(error.why, CallReason::AnswerTooLarge | CallReason::ResultTooLarge) => {
+                break;
+            }
             Err(error) => return Err(error),
             Ok(rows) => {
                 let short = *short_is_all && rows.len() < *limit as usize;
@@ -124,7 +126,7 @@ impl Doubt<'_> {
 
 pub(super) const TOO_MUCH: &str = "more has happened since than can be read";
 
-impl Job<'_> {
+impl ToolRun<'_> {
     /// Looks for what a request may have done. That what it is about is not there is an answer, too.
     pub(super) fn trace(&self, request: &ToolRequest, doubt: &Doubt<'_>) -> Result<Trace, CallError> {
         let trace = match request {
@@ -145,7 +147,7 @@ impl Job<'_> {
             _ => Ok(Trace::Absent),
         };
         match trace {
-            Err(error) if error.why == Why::NotFound => Ok(Trace::Absent),
+            Err(error) if error.why == CallReason::NotFound => Ok(Trace::Absent),
             trace => trace,
         }
     }

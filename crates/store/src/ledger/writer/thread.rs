@@ -6,7 +6,7 @@ use std::thread::{self, JoinHandle};
 use super::super::batch::{Batch, closed};
 use super::super::database::LedgerDatabase;
 use super::super::location::LedgerLocation;
-use super::{Phase, Shared, Work};
+use super::{Phase, Shared, WriterStep};
 use mcr_core::delivery::journal::JournalError;
 
 /// SQLite needs little.
@@ -31,13 +31,13 @@ pub(in crate::ledger) fn spawn(
 fn run(shared: &Shared, mut database: LedgerDatabase) {
     loop {
         match shared.next() {
-            Work::End => return,
-            Work::Tidy => {
+            WriterStep::End => return,
+            WriterStep::Tidy => {
                 // What fails is left for another time; if it matters, it is said when something is written.
                 let more = database.tidy().unwrap_or(false);
                 shared.lock().tidying = more;
             }
-            Work::Commit { mut images, doomed, batch, waited } => {
+            WriterStep::Commit { mut images, doomed, batch, waited } => {
                 let promise = Promise(&batch);
                 let done = database.commit(&mut images, &doomed, waited);
                 let mut inside = shared.lock();

@@ -4,85 +4,85 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::PollIntervals;
-use crate::delivery::dead_letters::DeadLetter;
-use crate::delivery::delivery_stats::DeliveryStats;
-use crate::delivery::duplicate_runtime::ForeignRuntime;
-use crate::delivery::ledger_row::UnreadableRow;
-use crate::delivery::operator_requests::{Hold, OperatorReply, OperatorRequest, ReplyTo};
-use crate::delivery::{End, Job, Outcome, Record};
+use super::dead_letters::DeadLetter;
+use super::delivery_stats::DeliveryStats;
+use super::duplicate_runtime::ForeignRuntime;
+use super::ledger_row::UnreadableRow;
+use super::operator_requests::{Hold, OperatorReply, OperatorRequest, ReplyTo};
+use super::poll_schedule::PollIntervals;
+use super::{ClosedWork, Job, Outcome, Record};
 use crate::work::{Work, WorkId};
 use mcr_model::Notification;
 use mcr_model::clock::Millis;
 
-/// What the scheduler hears of.
+/// An input of the scheduler.
 #[derive(Debug)]
 pub enum Event {
-    /// A list came back.
+    /// A list succeeded.
     Listed {
-        /// Its number.
+        /// The number of the list.
         list: u64,
-        /// How many rows it asked for.
+        /// The requested number of rows.
         limit: u32,
-        /// The oldest rows that are not settled, oldest first.
+        /// The oldest unsettled rows, oldest first.
         rows: Vec<Notification>,
-        /// How many more there were that made no sense.
+        /// How many further rows could not be read.
         spoilt: usize,
-        /// From 0 to 1.
+        /// A random number from 0 to 1.
         dice: f64,
     },
     /// A list failed.
     ListFailed {
         /// Why, redacted.
         why: String,
-        /// How long the backend wants to be left alone.
+        /// How long the backend accepts no further list.
         not_before: Option<Duration>,
-        /// From 0 to 1.
+        /// A random number from 0 to 1.
         dice: f64,
     },
-    /// A source without lists has this work. It offers each id once: what has ended in this process is not guarded for
-    /// longer than until the next list.
+    /// A source without lists has this work. It offers each id once: a finished item is guarded only until
+    /// the next list.
     Offered(Arc<Work>),
-    /// The gateway has taken the turn of this job; told while one goes first.
+    /// The gateway has accepted the turn of this job; reported while a single job is on trial.
     TurnAccepted(u64),
     /// A worker is free again.
     Finished(Box<Job>, Outcome),
-    /// There may be new rows.
+    /// New rows may exist.
     Nudged,
-    /// The gateway was asked whether it is there: nothing, or why not.
+    /// A probe of the gateway ended: `None`, or why the gateway is unavailable.
     Probed(Option<String>),
-    /// A person asks, or wants something done.
+    /// A person makes a request.
     Asked(OperatorRequest, ReplyTo),
-    /// Begin nothing any more.
+    /// Start no more work.
     Stop,
 }
 
-/// What should happen.
+/// An output of the scheduler.
 #[derive(Debug)]
 pub enum Effect {
-    /// List the rows that are not settled.
+    /// List the unsettled rows.
     List {
-        /// Under this number.
+        /// The number of the list.
         list: u64,
-        /// This many.
+        /// The most rows.
         limit: u32,
     },
-    /// Hand this to a worker; one is free.
+    /// Give this to a free worker.
     Start(Box<Job>),
-    /// Ask the gateway whether it is there.
+    /// Probe the gateway.
     Probe,
-    /// Note that this work is gone: its source no longer has it, and it was not begun.
+    /// Record that this work is gone: its source no longer has it, and it was not begun.
     Forget(Arc<Work>),
-    /// What a person wants.
+    /// A consequence of a person's request.
     Operator(OperatorEffect),
-    /// Another runtime lives on the account: stop and leave it alone. Said once.
+    /// Another runtime works on the account: stop and leave it alone. Returned once.
     Leave,
 }
 
-/// What follows from what a person wants.
+/// A consequence of a person's request.
 #[derive(Debug)]
 pub enum OperatorEffect {
-    /// Note that this work begins again.
+    /// Record that this work is restarted.
     Reopen(Box<(Arc<Work>, Record)>),
     /// Note that this work is closed for good; why it had been given up.
     Dropped(Box<(Arc<Work>, Record)>, String),
@@ -94,24 +94,25 @@ pub enum OperatorEffect {
     Tell(ReplyTo, OperatorReply),
 }
 
-/// What it is set to.
+/// The settings of the scheduler.
 #[derive(Clone, Copy, Debug)]
 pub struct SchedulerConfig {
-    /// How many workers there are.
+    /// The number of workers.
     pub workers: usize,
-    /// How many new rows one list asks for, at least.
+    /// The least number of new rows that one list requests.
     pub list_limit: u32,
     /// When lists are due.
     pub rhythm: PollIntervals,
 }
 
-/// What an earlier process has left.
+/// The state that an earlier process has left.
 #[derive(Debug, Default)]
 pub struct RecoveredState {
     /// Deliveries that are not over, in their order, and until when they rest.
     pub open: Vec<(Arc<Work>, Record, Option<Millis>)>,
-    /// Deliveries that are over here. One that is listed all the same only lacks its mark.
-    pub closed: HashMap<WorkId, End>,
+    /// Deliveries that have ended. What each of them guards against depends on its source
+    /// ([`Source`](crate::work::Source)).
+    pub closed: HashMap<WorkId, ClosedWork>,
     /// Rows of the ledger that are not understood.
     pub unreadable: Vec<UnreadableRow>,
     /// The dead letters, oldest first.
@@ -120,14 +121,14 @@ pub struct RecoveredState {
     pub hold: Hold,
 }
 
-/// How things stand.
+/// The state of the scheduler.
 #[derive(Clone, Debug, Default)]
 pub struct Standing {
-    /// Rows that are not settled.
+    /// Unsettled rows.
     pub known: usize,
-    /// Those with a worker.
+    /// Rows with a worker.
     pub running: usize,
-    /// When the oldest of the known was created.
+    /// When the oldest of them was created.
     pub oldest: Option<Millis>,
     /// Why nothing is sent to the gateway, if so.
     pub breaker_open: Option<String>,
@@ -139,7 +140,7 @@ pub struct Standing {
     pub foreign: Option<ForeignRuntime>,
     /// How many lists were begun.
     pub lists: u64,
-    /// How many of the last have failed, one after another.
+    /// How many of the last lists failed in a row.
     pub list_failures: u32,
     /// The counts.
     pub stats: DeliveryStats,

@@ -3,33 +3,31 @@
 use std::io::{self, ErrorKind, Read};
 use std::time::Duration;
 
-use super::events::{EVENT_BYTES_MAX, Events};
-use super::reply::{Assembly, from_json};
-use super::{Class, TurnFailure, Why};
-use crate::gateway::{Progress, Reply};
+use mcr_core::gateway::codec::{EVENT_BYTES_MAX, ReplyStream, TurnFailure, check_start, from_json};
+use mcr_core::gateway::{Class, Progress, Reply, Why};
 use mcr_model::memory::{FREE_BYTES, Pool, STEP_BYTES};
 
 /// Bytes per read.
 const BUFFER_BYTES: usize = 16 * 1024;
 
 /// How to read an answer with status 200.
-pub struct AcceptedAnswer<'a> {
+pub(super) struct AcceptedAnswer<'a> {
     /// The `Content-Type`, in lower case.
-    pub kind: &'a str,
+    pub(super) kind: &'a str,
     /// The most bytes that are accepted.
-    pub most: usize,
+    pub(super) most: usize,
     /// The announced length, at most the accepted one.
-    pub announced: Option<u64>,
+    pub(super) announced: Option<u64>,
     /// Whether a text may be an error.
-    pub errors_may_be_texts: bool,
+    pub(super) errors_may_be_texts: bool,
     /// The memory for large events and bodies, and how long to wait for a share of it.
-    pub memory: (&'a Pool, Duration),
+    pub(super) memory: (&'a Pool, Duration),
     /// Called before every read with the bytes held. It fails if a large message stops arriving.
-    pub pace: &'a dyn Fn(usize) -> io::Result<()>,
+    pub(super) pace: &'a dyn Fn(usize) -> io::Result<()>,
     /// Turns a read error into the failure of the turn.
-    pub broken: &'a dyn Fn(&io::Error) -> TurnFailure,
+    pub(super) broken: &'a dyn Fn(&io::Error) -> TurnFailure,
     /// Receives the stream that continues after the complete reply, with a read buffer.
-    pub behind: &'a dyn Fn(&mut dyn Read, &mut [u8]),
+    pub(super) behind: &'a dyn Fn(&mut dyn Read, &mut [u8]),
 }
 
 /// A body that calls `pace` before every read.
@@ -50,7 +48,7 @@ impl Read for Paced<'_> {
 
 impl AcceptedAnswer<'_> {
     /// Reads the whole answer.
-    pub fn read(
+    pub(super) fn read(
         &self,
         body: &mut dyn Read,
         progress: &mut dyn FnMut(Progress<'_>),
@@ -65,13 +63,7 @@ impl AcceptedAnswer<'_> {
         // Enough to identify the kind of body.
         let head = Read::take(&mut *body, BUFFER_BYTES as u64).read_to_end(&mut bytes);
         head.map_err(|error| (self.broken)(&error))?;
-        let first = bytes.trim_ascii_start().first().copied();
-        let json = self.kind.contains("json");
-        if first == Some(b'<') || (!json && first != Some(b'{')) {
-            let words =
-                if first == Some(b'<') { "status 200 and a web page" } else { "status 200 without JSON" };
-            return Err(TurnFailure::new(Class::Closed, Why::NotAGateway).with_detail(words));
-        }
+        check_start(self.kind, &bytes)?;
         let mut paced = Paced { held: bytes.len(), body, pace: self.pace };
         let whole = share.read_to_end(&mut paced, &mut bytes);
         whole.map_err(|error| (self.broken)(&error))?;
@@ -88,31 +80,36 @@ impl AcceptedAnswer<'_> {
     ) -> Result<Reply, TurnFailure> {
         let mut buffer = vec![0; BUFFER_BYTES];
         let (pool, patience) = self.memory;
-        let mut events = Events::new(pool.share(EVENT_BYTES_MAX, patience), Assembly::reads);
-        let mut assembly = Assembly::new(self.errors_may_be_texts);
+        let mut share = pool.share(EVENT_BYTES_MAX, patience);
+        let mut stream = ReplyStream::new(self.errors_may_be_texts);
         let mut total = 0;
-        while !assembly.is_complete() {
-            let run = || assembly.run().map(str::to_owned);
-            let paced = (self.pace)(events.held());
+        while !stream.is_complete() {
+            let run = || stream.run().map(str::to_owned);
+            let paced = (self.pace)(share.held());
             let count = match paced.and_then(|()| body.read(&mut buffer)) {
                 Ok(count) => count,
                 Err(error) if error.kind() == ErrorKind::Interrupted => continue,
                 Err(error) => return Err((self.broken)(&error).with_run(run())),
             };
             total += count;
-            let taken = if total > self.most {
-                Err(TurnFailure::new(Class::Lost, Why::AnswerTooLarge).with_run(run()))
-            } else if count == 0 {
-                events.end(&mut |event| assembly.event(event, progress))
-            } else {
-                events.push(&buffer[..count], &mut |event| assembly.event(event, progress))
-            };
-            taken.map_err(|failure| failure.with_run(assembly.run().map(str::to_owned)))?;
+            if total > self.most {
+                return Err(TurnFailure::new(Class::Lost, Why::AnswerTooLarge).with_run(run()));
+            }
             if count == 0 {
-                return assembly.finish();
+                return stream.end(progress);
+            }
+            let room = share.hold(stream.bytes_kept() + count);
+            room.map_err(|crowded| {
+                let lost = TurnFailure::new(Class::Lost, Why::LostAnswer);
+                lost.with_detail(crowded.to_string()).with_run(run())
+            })?;
+            stream.push(&buffer[..count], progress)?;
+            if stream.bytes_kept() <= FREE_BYTES {
+                // The memory of a large event is released at once.
+                share.release();
             }
         }
         (self.behind)(body, &mut buffer);
-        assembly.finish()
+        stream.finish()
     }
 }

@@ -3,11 +3,13 @@
 use std::io::Read;
 use std::time::Duration;
 
-use super::codec::{AcceptedAnswer, ErrorResponse, TurnFailure, refusal};
-use super::dialect::{Dialect, ToolShape};
-use super::{Class, GatewayError, Progress, Reply, Why};
+use mcr_core::gateway::codec::{ErrorResponse, TurnFailure, refusal};
+use mcr_core::gateway::dialect::{Dialect, ToolShape};
+use mcr_core::gateway::{Class, GatewayError, Progress, Reply, Why};
 use mcr_model::memory::ByteBudget;
 use mcr_model::redact::Redactor;
+
+use super::accepted_answer::AcceptedAnswer;
 
 /// The parts of an HTTP answer: its head, and a reader for its body.
 pub struct Raw<'a> {

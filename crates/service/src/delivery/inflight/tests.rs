@@ -1,0 +1,170 @@
+//! Calls and notes of deliveries that agents are at work on.
+
+use serde_json::json;
+
+use super::*;
+use crate::delivery::active_delivery::{JournalHandle, Turnout};
+use mcr_core::delivery::journal::{Note, Step, Wait};
+use mcr_core::delivery::tool_log;
+use mcr_core::tools::ToolRequest;
+use mcr_model::clock::SystemClock;
+use mcr_model::{BehaviorFlags, Notification, TaskId};
+use mcr_store::ledger::MemoryLedger;
+
+fn work(id: &str) -> Arc<Work> {
+    let row = json!({"_id": id, "type": "mention", "recipientType": "agent", "recipientId": "a",
+        "taskId": "t1", "title": "", "body": "", "createdAt": 1});
+    Arc::new(Work::from(serde_json::from_value::<Notification>(row).unwrap()))
+}
+
+fn standing() -> AgentRights {
+    AgentRights { task: None, flags: BehaviorFlags::default(), leads: false, may_close: false }
+}
+
+fn request() -> ToolRequest {
+    let arguments = json!({"status": "review"}).to_string();
+    mcr_core::tools::decode("task_status", &arguments, Some(&TaskId::new("t1"))).unwrap()
+}
+
+fn other_request() -> ToolRequest {
+    let arguments = json!({"taskId": "t1", "content": "Done."}).to_string();
+    mcr_core::tools::decode("task_message", &arguments, Some(&TaskId::new("t1"))).unwrap()
+}
+
+/// The agent makes a call over HTTP; what it is told, if that was known before.
+fn calls(held: &ActiveDelivery, journal: &MemoryLedger) -> Option<String> {
+    let handle = JournalHandle { journal, clock: &SystemClock };
+    held.hears(handle);
+    match held.begin(&request(), None, 8, handle) {
+        Turnout::Known(output) => Some(output),
+        Turnout::Make(making) => {
+            making.carried_out("moved", vec!["message_1".to_owned()]);
+            None
+        }
+        _ => panic!("it is neither known nor made"),
+    }
+}
+
+/// The worker's record has no tool log meanwhile, and its notes have.
+#[test]
+fn a_note_of_the_worker_has_what_the_agent_has_called_meanwhile() {
+    let (inflight, journal) = (InFlight::new(crossbeam_channel::bounded(1).0), MemoryLedger::default());
+    let (work, mut record) = (work("n1"), Record::default());
+    inflight.hold(&work, &mut record, standing(), Reading::default());
+    let held = inflight.held_of(&work).unwrap();
+    assert_eq!(calls(&held, &journal), None);
+    let note = Note::of(&work, Millis(1)).record(&record).step(Step::TurnSent, "");
+    held.note(&note, &journal, Wait::ForDisk).unwrap();
+    let left = journal.crash(0);
+    assert!(left[0].record.effects.has_made("message_1") && left[0].record.effects.count() == 1);
+    let effects = inflight.let_go(&work).unwrap();
+    assert_eq!(effects, left[0].record.effects, "and it is handed over at the end");
+    assert!(inflight.held(&work.track).is_none() && inflight.let_go(&work).is_none());
+}
+
+/// A later list renews a notification that waits for its next attempt.
+#[test]
+fn a_note_of_a_call_has_the_work_of_the_last_attempt() {
+    let (inflight, journal) = (InFlight::new(crossbeam_channel::bounded(1).0), MemoryLedger::default());
+    let (first, mut record) = (work("n1"), Record::default());
+    let later = Notification { created_at: Millis(9), ..first.notification().unwrap().clone() };
+    inflight.hold(&first, &mut record, standing(), Reading::default());
+    inflight.hold(&Arc::new(later.into()), &mut record, standing(), Reading::default());
+    assert_eq!(calls(&inflight.held_of(&first).unwrap(), &journal), None);
+    assert_eq!(journal.crash(0)[0].work.created_at(), Millis(9));
+}
+
+/// Another delivery of the same track begins while the first one rests: calls belong to the new one. When the first one
+/// goes on, it still knows what was called for it, whatever its worker has remembered.
+#[test]
+fn a_delivery_that_another_one_has_passed_keeps_its_tool_log() {
+    let (inflight, journal) = (InFlight::new(crossbeam_channel::bounded(1).0), MemoryLedger::default());
+    let (first, second, record) = (work("n1"), work("n2"), Record::default());
+    let begins = |work: &Arc<Work>| {
+        inflight.hold(work, &mut record.clone(), standing(), Reading::default());
+        inflight.held(&work.track).unwrap()
+    };
+    let held = begins(&first);
+    assert_eq!(calls(&held, &journal), None);
+    let passing = begins(&second);
+    let handle = JournalHandle { journal: &journal, clock: &SystemClock };
+    assert!(matches!(held.begin(&request(), None, 8, handle), Turnout::Over));
+    assert_eq!(calls(&passing, &journal), None, "it has a log of its own");
+    inflight.let_go(&second);
+    let (held, mut again) = (begins(&first), record.clone());
+    held.with_log(&mut again, Record::send_again);
+    assert!(held.has_made("message_1") && again == record);
+    assert_eq!(calls(&held, &journal).as_deref(), Some("moved"));
+    assert_eq!(calls(&held, &journal), None, "once for each time it was made");
+    inflight.forget(&first);
+    assert!(inflight.held_of(&first).is_none() && inflight.held(&first.track).is_none());
+}
+
+/// A call over HTTP and a call of a function tool in the same turn go into one log, which the record has only on loan.
+#[test]
+fn both_ways_of_calling_see_each_other() {
+    let (inflight, journal) = (InFlight::new(crossbeam_channel::bounded(1).0), MemoryLedger::default());
+    let (work, mut record) = (work("n1"), Record::default());
+    record.effects.made("earlier".to_owned());
+    inflight.hold(&work, &mut record, standing(), Reading::default());
+    let held = inflight.held_of(&work).unwrap();
+    assert_eq!(record, Record::default(), "the log has moved");
+    assert_eq!(calls(&held, &journal), None);
+
+    let digest = tool_log::digest_of(&other_request());
+    let seen = held.with_log(&mut record, |record| {
+        let seen = (record.effects.has_made("message_1"), record.effects.has_acted());
+        record.effects.keep(digest, "written");
+        record.effects.made("document_1".to_owned());
+        seen
+    });
+    assert_eq!(seen, (true, true), "the function tool sees the call over HTTP");
+    assert_eq!(record, Record::default(), "and keeps no copy of the log");
+    let handle = JournalHandle { journal: &journal, clock: &SystemClock };
+    let Turnout::Make(making) = held.begin(&request(), None, 8, handle) else { panic!("it is another call") };
+    assert!(making.has_made("document_1") && making.has_made("earlier"), "and the other way round");
+    making.came_to_nothing();
+
+    held.with_log(&mut record, Record::send_again);
+    let repeated = held.begin(&other_request(), None, 8, handle);
+    assert!(matches!(repeated, Turnout::Known(output) if output == "written"), "the tool had done it");
+    let repeated =
+        held.with_log(&mut record, |record| record.effects.recall(&tool_log::digest_of(&request())));
+    assert_eq!(repeated.as_deref(), Some("moved"), "it had been done over HTTP");
+    let log = inflight.let_go(&work).unwrap();
+    assert!(["earlier", "message_1", "document_1"].iter().all(|id| log.has_made(id)));
+}
+
+/// A change that panics gives the log back.
+#[test]
+fn a_panic_loses_no_tool_log() {
+    let inflight = InFlight::new(crossbeam_channel::bounded(1).0);
+    let (work, mut record) = (work("n1"), Record::default());
+    inflight.hold(&work, &mut record, standing(), Reading::default());
+    let held = inflight.held_of(&work).unwrap();
+    let change = std::panic::AssertUnwindSafe(|| {
+        held.with_log(&mut record, |record| {
+            record.effects.made("message_1".to_owned());
+            std::panic::resume_unwind(Box::new(()));
+        });
+    });
+    assert!(std::panic::catch_unwind(change).is_err());
+    assert!(held.has_made("message_1") && record == Record::default());
+}
+
+/// The call is noted without the worker's record: what the worker noted before it stays, and its rest as well.
+#[test]
+fn a_note_of_a_call_changes_the_tool_log_alone() {
+    let (inflight, journal) = (InFlight::new(crossbeam_channel::bounded(1).0), MemoryLedger::default());
+    let (work, mut record) = (work("n1"), Record { tries: 3, ..Record::default() });
+    inflight.hold(&work, &mut record, standing(), Reading::default());
+    let held = inflight.held_of(&work).unwrap();
+    let note = Note::of(&work, Millis(1)).record(&record).rests(Some(Millis(9)));
+    held.note(&note, &journal, Wait::ForDisk).unwrap();
+    // The worker goes on and has noted nothing of that yet.
+    record.tries = 4;
+    assert_eq!(calls(&held, &journal), None);
+    let left = journal.crash(0).remove(0);
+    assert_eq!((left.record.tries, left.not_before), (3, Some(Millis(9))));
+    assert!(left.record.effects.has_made("message_1"));
+}

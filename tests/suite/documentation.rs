@@ -1,0 +1,96 @@
+//! The documents: links lead somewhere, paths exist, the README is short, the table of error messages is fresh.
+
+use std::collections::BTreeSet;
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::support::documents::project;
+
+mod error_messages;
+mod rust_text;
+
+const README_LINES: usize = 150;
+const PICTURE_BYTES: u64 = 150_000;
+
+/// All documents for people, by their path from the root.
+fn documents() -> Vec<String> {
+    let pages = fs::read_dir(project("docs")).unwrap().map(|entry| entry.unwrap().path());
+    let pages = pages.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
+    let pages = pages.map(|path| format!("docs/{}", path.file_name().unwrap().to_str().unwrap()));
+    ["README.md", "CONTRIBUTING.md"].map(str::to_owned).into_iter().chain(pages).collect()
+}
+
+fn read(name: &str) -> String {
+    fs::read_to_string(project(name)).unwrap_or_else(|why| panic!("{name}: {why}"))
+}
+
+/// The targets of all links and pictures of a page.
+fn targets(page: &str) -> impl Iterator<Item = &str> {
+    page.split("](").skip(1).filter_map(|rest| rest.split_once(')')).map(|(target, _)| target)
+}
+
+/// The anchors of a page, as GitHub forms them: lower case, blanks as hyphens, no punctuation.
+fn anchors(page: &str) -> BTreeSet<String> {
+    let headings = page.lines().filter(|line| line.starts_with('#'));
+    let kept = |c: &char| c.is_alphanumeric() || matches!(c, ' ' | '-' | '_');
+    let anchor = |line: &str| line.trim_start_matches('#').trim().to_lowercase();
+    headings.map(|line| anchor(line).chars().filter(kept).collect::<String>().replace(' ', "-")).collect()
+}
+
+#[test]
+fn every_link_of_the_documents_leads_to_a_file_and_a_heading() {
+    for name in documents() {
+        let page = read(&name);
+        for target in targets(&page).filter(|target| !target.contains("://")) {
+            let (file, anchor) = target.split_once('#').unwrap_or((target, ""));
+            let folder = Path::new(&name).parent().unwrap();
+            let linked = if file.is_empty() { PathBuf::from(&name) } else { folder.join(file) };
+            assert!(project(linked.to_str().unwrap()).exists(), "{name}: {target} leads nowhere");
+            let known = || anchors(&read(linked.to_str().unwrap()));
+            assert!(anchor.is_empty() || known().contains(anchor), "{name}: {target} names no heading");
+        }
+    }
+}
+
+#[test]
+fn every_path_that_the_documents_name_exists() {
+    let folders = ["crates/", "src/", "tests/", "docs/", "fuzz/", "openclaw/", "benches/"];
+    for name in documents() {
+        for (number, line) in read(&name).lines().enumerate() {
+            for path in line.split('`').skip(1).step_by(2) {
+                let is_path =
+                    folders.iter().any(|folder| path.starts_with(folder)) && !path.contains(['<', ' ']);
+                assert!(
+                    !is_path || project(path).exists(),
+                    "{name}, line {}: there is no {path}",
+                    number + 1
+                );
+            }
+        }
+    }
+}
+
+#[test]
+fn the_readme_is_one_page_with_small_pictures() {
+    let readme = read("README.md");
+    let lines = readme.lines().count();
+    assert!(lines <= README_LINES, "README.md has {lines} lines, {README_LINES} are enough");
+    let pictures: Vec<&str> = targets(&readme).filter(|target| target.starts_with("docs/img/")).collect();
+    assert!(pictures.len() >= 2, "a picture of the board and one of the runtime's page");
+    for picture in pictures {
+        let bytes = fs::metadata(project(picture)).unwrap().len();
+        assert!(bytes <= PICTURE_BYTES, "{picture} has {bytes} bytes, {PICTURE_BYTES} are enough");
+    }
+}
+
+#[test]
+fn every_manifest_names_the_licence() {
+    assert!(read("LICENSE").starts_with("MIT License"));
+    let crates = fs::read_dir(project("crates")).unwrap().map(|entry| entry.unwrap().path());
+    let manifests = crates.map(|path| path.join("Cargo.toml")).filter(|path| path.exists());
+    for path in manifests.chain(["Cargo.toml", "fuzz/Cargo.toml"].map(project)) {
+        let manifest = fs::read_to_string(&path).unwrap();
+        let named = ["license.workspace = true", "license = \"MIT\""];
+        assert!(named.iter().any(|line| manifest.lines().any(|found| found == *line)), "{}", path.display());
+    }
+}
