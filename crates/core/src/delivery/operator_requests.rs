@@ -88,10 +88,14 @@ impl Refused {
     /// For people: a sentence.
     pub fn explain(self) -> &'static str {
         match self {
-            Self::NotDead => "Nothing with this id was given up; `dead list` shows what was.",
-            Self::UnderWay => "It is already open; `why` shows its state.",
-            Self::NotUnderWay => "No open delivery has this id.",
-            Self::Stopping => "The service is stopping and starts no more work.",
+            Self::NotDead => "No dead letter has this id. Run `dead list` to see all of them.",
+            Self::UnderWay => "This delivery is already open. Run `why` with the id to see its state.",
+            Self::NotUnderWay => {
+                "No open delivery has this id. Run `why` with the id to see what happened to it."
+            }
+            Self::Stopping => {
+                "The service is stopping and starts no more work. Repeat the request when it runs again."
+            }
         }
     }
 }
