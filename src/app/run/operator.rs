@@ -222,7 +222,10 @@ impl Operator {
         let read = match self.read(env.ledger) {
             Ok(read) => read,
             Err(why) => {
-                return Reply::error(500, &self.redactor.clean(&format!("The ledger cannot be read: {why}")));
+                return Reply::error(
+                    500,
+                    &self.redactor.clean(&format!("The ledger cannot be read: {why}. Run `doctor`")),
+                );
             }
         };
         let now = SystemClock.now();
@@ -269,9 +272,14 @@ impl Operator {
         env: &ServiceState<'_>,
     ) -> Reply {
         match env.view.and_then(|view| view.ask(ask(WorkId::new(id)))) {
-            Some(OperatorReply::Done) => {
+            Some(reply @ (OperatorReply::Done | OperatorReply::Decided(_))) => {
                 info!("an operator {does} {}", self.redactor.clean(id));
-                Reply::json_of(&json!({"success": true, "done": done}))
+                let next = if let OperatorReply::Decided(next) = reply {
+                    format!(": {next}")
+                } else {
+                    String::new()
+                };
+                Reply::json_of(&json!({"success": true, "done": format!("{done}{next}")}))
             }
             Some(OperatorReply::Refused(why)) => Reply::error(status(why), why.explain()),
             Some(OperatorReply::Rows(..)) | None => too_busy(),
@@ -286,7 +294,7 @@ impl Operator {
         let known = agent.and_then(|name| find(&roster, name)).map(|agent| agent.slug.clone());
         if let (Some(name), None, true) = (agent, &known, pause && !roster.agents.is_empty()) {
             let slugs: Vec<&str> = roster.agents.iter().map(|agent| agent.slug.as_str()).collect();
-            let words = format!("There is no agent {name}; there are: {}", slugs.join(", "));
+            let words = format!("No agent is named {name}. The agents are: {}", slugs.join(", "));
             return Reply::error(404, &self.redactor.clean(&words));
         }
         let ended = if pause {
@@ -305,7 +313,10 @@ impl Operator {
             return too_busy();
         }
         let warning = kept.err().map(|why| {
-            format!("A restart will undo this, because it could not be stored: {}", self.redactor.clean(&why))
+            format!(
+                "The change holds only until the next restart, because it could not be stored: {}",
+                self.redactor.clean(&why)
+            )
         });
         let paused = paused.cleaned(&|name| self.redactor.clean(name));
         info!("an operator {}: {}", if pause { "pauses" } else { "resumes" }, paused.in_words());
@@ -316,11 +327,11 @@ impl Operator {
 fn status(why: Refused) -> u16 {
     match why {
         Refused::NotDead | Refused::NotUnderWay => 404,
-        Refused::UnderWay => 409,
+        Refused::UnderWay | Refused::BeingMarked | Refused::Unreadable => 409,
         Refused::Stopping => 503,
     }
 }
 
 fn too_busy() -> Reply {
-    Reply::error(503, "The service is starting, stopping or too busy; try again")
+    Reply::error(503, "The service is starting, stopping or too busy. Repeat the request in a few seconds")
 }

@@ -100,7 +100,7 @@ fn every_tool_reports_every_backend_failure() {
             CallClass::Transient,
             CallReason::Unreachable,
             ToolErrorKind::Unavailable,
-            "is unavailable (nobody answers",
+            "is unavailable (Mission Control is unreachable",
         ),
         (CallClass::Transient, CallReason::TimedOut, ToolErrorKind::Unavailable, "is unavailable"),
         (CallClass::Transient, CallReason::Throttled, ToolErrorKind::Throttled, "too many calls"),

@@ -67,6 +67,8 @@ pub enum OperatorReply {
     Rows(Vec<Pending>, Vec<DeadLetter>),
     /// The request was carried out.
     Done,
+    /// The request was carried out, and this follows: a clause.
+    Decided(&'static str),
     /// The request was refused.
     Refused(Refused),
 }
@@ -78,6 +80,10 @@ pub enum Refused {
     NotDead,
     /// The work is already open.
     UnderWay,
+    /// It has ended, and a worker sets its mark.
+    BeingMarked,
+    /// Its row in the ledger is not understood.
+    Unreadable,
     /// No open work has this id.
     NotUnderWay,
     /// The service is stopping.
@@ -88,10 +94,21 @@ impl Refused {
     /// For people: a sentence.
     pub fn explain(self) -> &'static str {
         match self {
-            Self::NotDead => "Nothing with this id was given up; `dead list` shows what was.",
-            Self::UnderWay => "It is already open; `why` shows its state.",
-            Self::NotUnderWay => "No open delivery has this id.",
-            Self::Stopping => "The service is stopping and starts no more work.",
+            Self::NotDead => "No dead letter has this id. Run `dead list` to see all of them.",
+            Self::UnderWay => "This delivery is already open. Run `why` with the id to see its state.",
+            Self::BeingMarked => {
+                "The runtime is just marking this delivery at Mission Control. Try again in a moment; `why` shows the state."
+            }
+            Self::Unreadable => {
+                "This version does not understand the delivery's row in the ledger, so it cannot retry it. Start the newer \
+                 version, or close the delivery with `dead drop`; `why` shows the details."
+            }
+            Self::NotUnderWay => {
+                "No open delivery has this id. Run `why` with the id to see what happened to it."
+            }
+            Self::Stopping => {
+                "The service is stopping and starts no more work. Repeat the request when it runs again."
+            }
         }
     }
 }
@@ -121,6 +138,8 @@ pub enum Place {
     /// Behind another item of the same agent and task. That item runs, or is earlier and must not be
     /// overtaken, or has an unsettled turn.
     Behind(WorkId),
+    /// A row of the same agent and task that a newer version wrote comes first.
+    BehindUnreadable(WorkId),
 }
 
 /// The receiver of a reply. It is called at most once.

@@ -86,7 +86,7 @@ fn capabilities(scene: &Scene<'_>) -> String {
         Some(http) => {
             let base = http.base_url.trim_end_matches('/');
             let key = format!("x-openclaw-session-key: {}", http.session_key);
-            let (headers, they, them) = match http.token {
+            let (headers, claim, pronoun) = match http.token {
                 None => (format!("the header `{key}`"), "The key authenticates", "it"),
                 Some(token) => (
                     format!("the headers `{key}` and `x-runtime-token: {token}`"),
@@ -96,7 +96,7 @@ fn capabilities(scene: &Scene<'_>) -> String {
             };
             format!(
                 "Call Mission Control over HTTP: `POST {base}/agent/…` with a JSON body and {headers}. \
-                 {they} you: write {them} nowhere else, above all not in a reply or a document. If a call \
+                 {claim} you: write {pronoun} nowhere else, above all not in a reply or a document. If a call \
                  returns no response at all, repeat it once. Reach {base} and other internal hosts only in \
                  this way. For any other URL use `web_search` or `web_fetch`."
             )
