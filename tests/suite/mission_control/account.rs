@@ -82,7 +82,7 @@ fn settings_have_limits() {
         ),
         (
             json!({"agentDefaults": {"model": "gpt-99"}}),
-            "Invalid model: gpt-99 (known are minimax-m2.5, claude-haiku-4.5, kimi-k2.5, gpt-5-nano)"
+            "Invalid model: gpt-99 (known models: minimax-m2.5, claude-haiku-4.5, kimi-k2.5, gpt-5-nano)"
                 .to_owned(),
         ),
         (
@@ -113,7 +113,7 @@ fn people_see_accounts_without_their_tokens() {
     let board = Board::new();
     let (other, _) = board
         .engine
-        .found("Other", "other", Owner { user_id: "u", name: "Eve", email: "e@example.com" })
+        .create_account("Other", "other", Owner { user_id: "u", name: "Eve", email: "e@example.com" })
         .unwrap();
     let listed = board.call(Kind::Query, "accounts:list", &json!({})).unwrap();
     let ids: Vec<&Value> = listed.as_array().unwrap().iter().map(|account| &account["_id"]).collect();
@@ -170,7 +170,7 @@ fn a_token_from_outside_must_be_the_accounts() {
     };
     let (other, _) = board
         .engine
-        .found("Other", "other", Owner { user_id: "u", name: "Eve", email: "e@example.com" })
+        .create_account("Other", "other", Owner { user_id: "u", name: "Eve", email: "e@example.com" })
         .unwrap();
     let account = board.account.clone();
     let long = format!("mc_service_{account}_{}", "x".repeat(512));

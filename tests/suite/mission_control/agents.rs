@@ -213,7 +213,7 @@ fn agents_have_limits() {
         (config(json!({"maxTokens": 10.5})), tokens),
         (
             config(json!({"model": "x"})),
-            "Invalid model: x (known are minimax-m2.5, claude-haiku-4.5, kimi-k2.5, gpt-5-nano)",
+            "Invalid model: x (known models: minimax-m2.5, claude-haiku-4.5, kimi-k2.5, gpt-5-nano)",
         ),
         (
             config(json!({"systemPromptPrefix": "x".repeat(4_001)})),

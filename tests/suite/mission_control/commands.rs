@@ -142,8 +142,8 @@ fn what_is_not_there_is_not_copied_and_what_would_be_lost_not_taken_in() {
     let shown = |name: &str| path(name).to_str().unwrap().to_owned();
     fs::create_dir(path("other")).unwrap();
     let (file, other) = (shown("copy.json"), shown("other"));
-    let nothing = "there are no data of a Mission Control in";
-    let memory = "what is in memory ends with this command";
+    let nothing = "no data of a Mission Control exist in";
+    let memory = "data in memory are lost when this command ends";
     let rows = [
         (Program::new(["local", "export", &file, "--data", &other]), nothing),
         (Program::new(["local", "rotate-key", "--data", &other]), nothing),

@@ -39,7 +39,7 @@ fn a_context_has_the_fields_of_the_example() {
         "accountId": board.account, "type": "reference", "name": "Repository \u{2014} Primary", "content": "Clone path",
         "authorType": "user", "authorId": "user_dana", "createdAt": 1.0, "updatedAt": 1.0,
     });
-    board.engine.plant("documents", document).unwrap();
+    board.engine.write_row("documents", document).unwrap();
     let answer = board.says(&engineer, &task, "Reproduced on staging.");
     board.pass(1_000);
     let question = board.person_says(&task, "Does this also happen on mobile?");
@@ -209,7 +209,7 @@ fn the_person_to_turn_to_wrote_last_or_made_the_task() {
     board.member("user_ann", "Ann", "ann@example.com");
     let by = |task: &str, author: &str| {
         let row = json!({"accountId": board.account, "taskId": task, "authorType": "user", "authorId": author, "content": "x", "mentions": [], "createdAt": 1.0});
-        board.engine.plant("messages", row).unwrap();
+        board.engine.write_row("messages", row).unwrap();
     };
     // Rule, who made the task, who wrote, who it is.
     let rows: &[(&str, &str, &[&str], Value)] = &[
@@ -283,7 +283,7 @@ fn reference_documents_come_along() {
                 "createdAt": 1.0, "updatedAt": 1.0,
             });
             row.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-            board.engine.plant("documents", row).unwrap()
+            board.engine.write_row("documents", row).unwrap()
         };
         document(json!({"title": "Repository - Primary", "content": "a hyphen is no dash"}));
         document(json!({"title": repository, "type": "note", "content": "another type"}));

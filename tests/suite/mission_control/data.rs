@@ -194,7 +194,7 @@ fn in_memory_there_are_no_files() {
     assert!(!Path::new(":memory:").exists());
 }
 
-/// The keys in the directory open everything, so nobody else may plant one or lead a write elsewhere.
+/// The keys in the directory open everything, so nobody else may place one there or lead a write elsewhere.
 #[test]
 fn a_directory_that_others_control_is_refused() {
     let home = TempDir::new().unwrap();
@@ -237,7 +237,7 @@ fn every_mistake_is_a_sentence() {
     let home = TempDir::new().unwrap();
     let file = home.path().join("file");
     fs::write(&file, "x").unwrap();
-    assert!(refused(&file).ends_with("/file is not a directory; give --data a directory of its own"));
+    assert!(refused(&file).ends_with("/file is not a directory; set --data to a separate directory"));
     assert!(refused(&file.join("below")).contains("/file/below could not be opened ("));
 
     let directory = home.path().join("data");
@@ -277,7 +277,7 @@ fn a_wrong_or_missing_master_key_is_a_sentence() {
     fs::remove_file(&path).unwrap();
     let why = refused(home.path());
     assert!(
-        why.starts_with("provider keys are stored here, but the master key that seals them is gone"),
+        why.starts_with("provider keys are stored here, but the master key that sealed them is missing"),
         "{why}"
     );
     assert!(!path.exists(), "no other one is put in its place");
@@ -312,7 +312,7 @@ fn the_database_says_what_is_wrong_with_it() {
     };
     let why = sql("PRAGMA user_version = 99");
     assert!(
-        why.starts_with("the data was written by a newer version (layout 99, this program knows 1)"),
+        why.starts_with("the data was written by a newer version (layout 99, this program supports up to 1)"),
         "{why}"
     );
     let why = sql("PRAGMA application_id = 7");
@@ -411,7 +411,10 @@ fn a_copy_is_the_same_again() {
     let Err(why) = Data::import(&demo_in(&home, "two"), &file, Box::new(SystemClock)) else {
         panic!("twice")
     };
-    assert!(why.to_string().ends_with("there are data already; give --data an empty directory"), "{why}");
+    assert!(
+        why.to_string().ends_with("the directory contains data already; set --data to an empty directory"),
+        "{why}"
+    );
     // Without the master key the sealed keys would be lost, so nothing is taken in.
     let Err(why) = Data::import(&opening(&home.path().join("three")), &file, Box::new(SystemClock)) else {
         panic!("without its key")
@@ -446,11 +449,11 @@ fn only_data_that_are_there_are_copied() {
     let existing = |opening: &Opening| Data::existing(opening, Box::new(SystemClock));
     let refused = |opening: &Opening| existing(opening).err().unwrap().to_string();
     let empty = || fs::read_dir(home.path()).unwrap().count() == 0;
-    let nothing = "there are no data of a Mission Control in ";
+    let nothing = "no data of a Mission Control exist in ";
     assert!(refused(&opening(home.path())).starts_with(nothing) && empty());
     assert!(refused(&opening(&home.path().join("gone"))).starts_with(nothing) && empty());
     let memory = Opening { whereabouts: Whereabouts::Memory, ..opening(home.path()) };
-    let in_memory = "what is in memory ends with this command; give --data a directory";
+    let in_memory = "data in memory are lost when this command ends; set --data to a directory";
     assert_eq!(refused(&memory), in_memory);
     let import = Data::import(&memory, Path::new("gone"), Box::new(SystemClock));
     assert_eq!(import.err().unwrap().to_string(), in_memory);
@@ -469,7 +472,7 @@ fn only_data_that_are_there_are_copied() {
     drop(open(home.path()).unwrap());
     assert!(!existing(&opening(home.path())).unwrap().is_new);
     fs::write(home.path().join("mission-control.sqlite"), "").unwrap();
-    assert!(refused(&opening(home.path())).contains("it is empty or gone, but the token of its account"));
+    assert!(refused(&opening(home.path())).contains("it is empty or missing, but the token of its account"));
 }
 
 fn demo_in(home: &TempDir, name: &str) -> Opening {
@@ -483,7 +486,9 @@ type Change = &'static dyn Fn(&mut Value);
 fn what_is_no_copy_is_refused_as_a_whole() {
     let engine = || Engine::in_memory(Box::new(SystemClock), Options::default()).unwrap();
     let source = engine();
-    source.found("Acme", "acme", Owner { user_id: "u", name: "Dana", email: "d@example.com" }).unwrap();
+    source
+        .create_account("Acme", "acme", Owner { user_id: "u", name: "Dana", email: "d@example.com" })
+        .unwrap();
     let good = source.export().unwrap();
     let with = |change: Change| {
         let mut copy = good.clone();
@@ -494,24 +499,21 @@ fn what_is_no_copy_is_refused_as_a_whole() {
         why
     };
     let rows: [(Change, &str); 11] = [
-        (&|copy| *copy = json!([]), "this is no export of the embedded Mission Control"),
-        (&|copy| copy["format"] = json!("other"), "this is no export of the embedded Mission Control"),
+        (&|copy| *copy = json!([]), "this is not an export of the embedded Mission Control"),
+        (&|copy| copy["format"] = json!("other"), "this is not an export of the embedded Mission Control"),
         (
             &|copy| copy["version"] = json!(2),
-            "the export was made by a newer version (form 2, this program knows 1)",
+            "the export was made by a newer version (format 2, this program supports up to 1)",
         ),
-        (&|copy| copy["version"] = Value::Null, "the export does not say its version"),
+        (&|copy| copy["version"] = Value::Null, "the export contains no version"),
         (&|copy| copy["tables"] = json!(1), "the export has no tables"),
-        (&|copy| copy["tables"]["boats"] = json!([]), "the export does not fit (there is no table boats)"),
-        (&|copy| copy["tables"]["tasks"] = json!({}), "the export's table tasks is no list"),
+        (&|copy| copy["tables"]["boats"] = json!([]), "the export contains the unknown table boats"),
+        (&|copy| copy["tables"]["tasks"] = json!({}), "the table tasks of the export is not a list"),
         (
             &|copy| copy["tables"]["accounts"][0]["_id"] = Value::Null,
-            "the export has a row of accounts without its _id or its _creationTime",
+            "the export has a row of accounts without _id or _creationTime",
         ),
-        (
-            &|copy| copy["tables"]["memberships"][0]["boat"] = json!(1),
-            ", field boat: there is no such field)",
-        ),
+        (&|copy| copy["tables"]["memberships"][0]["boat"] = json!(1), ", field boat: unknown field)"),
         (&|copy| copy["tables"]["memberships"][0]["role"] = json!(1), ", field role: invalid type"),
         (
             &|copy| {
@@ -526,7 +528,7 @@ fn what_is_no_copy_is_refused_as_a_whole() {
         assert!(why.contains(begins), "{why}");
     }
     let why = source.import(&good).unwrap_err().to_string();
-    assert!(why.starts_with("there are data already"), "{why}");
+    assert!(why.starts_with("data exist already"), "{why}");
     let target = engine();
     assert_eq!(target.import(&good).unwrap(), 3);
     assert_eq!(target.export().unwrap(), good);
@@ -540,5 +542,5 @@ fn what_is_no_copy_is_refused_as_a_whole() {
     fs::write(&file, "{").unwrap();
     let seeded = Opening { seed: Seed::parse(file.to_str().unwrap()), ..opening(&home.path().join("data")) };
     let Err(why) = Data::open(&seeded, Box::new(SystemClock)) else { panic!("that is no JSON") };
-    assert!(why.to_string().contains("/copy was not taken in: it is no JSON ("), "{why}");
+    assert!(why.to_string().contains("/copy could not be imported: it is not valid JSON ("), "{why}");
 }

@@ -141,7 +141,7 @@ fn what_cannot_be_opened_is_refused_with_a_sentence_and_left_alone() {
         (
             "a newer layout",
             |path, _| sql(path, "PRAGMA user_version = 99"),
-            "the data was written by a newer version (layout 99, this program knows 1); use that version",
+            "the data was written by a newer version (layout 99, this program supports up to 1); use that version",
         ),
         (
             "another program's",
@@ -193,12 +193,12 @@ fn what_cannot_be_opened_is_refused_with_a_sentence_and_left_alone() {
         (
             "emptied",
             |path, _| fs::write(path, "").unwrap(),
-            "/mission-control.sqlite: it is empty or gone, but",
+            "/mission-control.sqlite: it is empty or missing, but",
         ),
         (
             "gone",
             |path, _| fs::remove_file(path).unwrap(),
-            "/mission-control.sqlite: it is empty or gone, but",
+            "/mission-control.sqlite: it is empty or missing, but",
         ),
     ];
     for (name, damage, words) in rows {

@@ -102,21 +102,21 @@ fn overwriting_without_a_task_detaches() {
 fn documents_are_listed_last_changed_first() {
     let team = Team::new();
     let (task, other) = (team.task("inbox", &[]), team.task("inbox", &[]));
-    let plant = |more: Value| {
+    let write_row = |more: Value| {
         let mut row = json!({
             "accountId": team.board.account, "authorType": "user", "authorId": "user_dana", "createdAt": 1.0,
         });
         row.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        team.board.engine.plant("documents", row).unwrap()
+        team.board.engine.write_row("documents", row).unwrap()
     };
-    plant(json!({"updatedAt": 3.0, "title": "title", "name": "name", "type": "note", "taskId": task}));
-    plant(json!({"updatedAt": 5.0, "title": "title"}));
-    plant(json!({"updatedAt": 4.0, "kind": "folder"}));
-    plant(json!({"updatedAt": 9.0, "title": "deleted", "deletedAt": 1.0, "taskId": task}));
-    let elsewhere = plant(json!({"updatedAt": 8.0, "title": "elsewhere"}));
+    write_row(json!({"updatedAt": 3.0, "title": "title", "name": "name", "type": "note", "taskId": task}));
+    write_row(json!({"updatedAt": 5.0, "title": "title"}));
+    write_row(json!({"updatedAt": 4.0, "kind": "folder"}));
+    write_row(json!({"updatedAt": 9.0, "title": "deleted", "deletedAt": 1.0, "taskId": task}));
+    let elsewhere = write_row(json!({"updatedAt": 8.0, "title": "elsewhere"}));
     team.board.foreign("documents", &elsewhere);
     team.board.edit("documents", &elsewhere, json!({"deletedAt": 2.0}));
-    plant(json!({"updatedAt": 2.0, "title": "other", "type": "note", "taskId": other}));
+    write_row(json!({"updatedAt": 2.0, "title": "other", "type": "note", "taskId": other}));
     let list = |args: Value| team.board.service("listDocumentsForAgent", args).unwrap()["documents"].clone();
     let titles = |list: &Value| -> Vec<String> {
         list.as_array().unwrap().iter().map(|row| row["title"].as_str().unwrap().to_owned()).collect()

@@ -145,17 +145,17 @@ fn a_task_is_got_whole_or_not_at_all() {
 fn a_search_counts_where_it_finds() {
     // §2.24: title 3, description 2, reason 1.
     let team = Team::new();
-    let plant = |title: &str, description: &str, reason: &str| {
+    let write_row = |title: &str, description: &str, reason: &str| {
         let row = json!({"title": title, "description": description, "blockedReason": reason, "status": "archived"});
         team.board.task(row)
     };
-    plant("one", "", "LOGIN");
-    plant("Login two", "", "");
-    plant("three", "the login page", "");
-    plant("four login", "log in", "no login");
-    plant("five", "log in", "");
-    plant("six LOGIN", "login", "login");
-    plant("seven login", "", "");
+    write_row("one", "", "LOGIN");
+    write_row("Login two", "", "");
+    write_row("three", "the login page", "");
+    write_row("four login", "log in", "no login");
+    write_row("five", "log in", "");
+    write_row("six LOGIN", "login", "login");
+    write_row("seven login", "", "");
     let search = |query: &str, limit: Value| {
         let args =
             if limit.is_null() { json!({"query": query}) } else { json!({"query": query, "limit": limit}) };
@@ -184,7 +184,7 @@ fn a_search_counts_where_it_finds() {
         assert_eq!(search(query, limit.clone()).as_array().unwrap().len(), found, "{query} {limit}");
     }
     for _ in 0..120 {
-        plant("login", "", "");
+        write_row("login", "", "");
     }
     assert_eq!(search("login", json!(null)).as_array().unwrap().len(), 20);
     assert_eq!(search("login", json!(500)).as_array().unwrap().len(), 100);

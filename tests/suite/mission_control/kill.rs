@@ -71,22 +71,22 @@ fn prepare(directory: &Path) -> Place {
     let agent = |slug: &str| {
         let row = json!({"accountId": account, "name": slug, "slug": slug, "role": "Engineer", "status": "online",
             "heartbeatInterval": 15.0, "createdAt": 1.0, "openclawConfig": config});
-        (slug.to_owned(), engine.plant("agents", row).unwrap())
+        (slug.to_owned(), engine.write_row("agents", row).unwrap())
     };
     let agents: HashMap<String, String> = ["ada", "ben", "lead"].map(agent).into();
     let settings = json!({"orchestratorAgentId": agents["lead"]});
-    engine.plant("accounts", json!({"_id": account, "settings": settings})).unwrap();
+    engine.write_row("accounts", json!({"_id": account, "settings": settings})).unwrap();
     let everybody = agents.values().map(|id| ("agent", id.as_str())).chain([("user", "user_owner")]);
     let everybody: Vec<_> = everybody.collect();
     let task = |number: u32| {
         let row = json!({"accountId": account, "title": format!("Task {number}"), "status": "in_progress",
             "priority": 3.0, "assignedUserIds": [], "assignedAgentIds": [agents["ada"]], "labels": [],
             "createdBy": "user_owner", "createdAt": 1.0, "updatedAt": 1.0});
-        let id = engine.plant("tasks", row).unwrap();
+        let id = engine.write_row("tasks", row).unwrap();
         for (kind, who) in &everybody {
             let row = json!({"accountId": account, "taskId": id, "subscriberType": kind, "subscriberId": who,
                 "subscribedAt": 1.0});
-            engine.plant("subscriptions", row).unwrap();
+            engine.write_row("subscriptions", row).unwrap();
         }
         id
     };
@@ -185,7 +185,7 @@ struct Found {
 
 impl Found {
     fn read(engine: &Engine) -> Self {
-        let rows = |table| engine.dig(table).unwrap();
+        let rows = |table| engine.read_table(table).unwrap();
         Self {
             messages: rows("messages"),
             notifications: rows("notifications"),

@@ -276,13 +276,17 @@ fn a_token_is_looked_at_as_the_table_says() {
     let ours = &board.account;
     let (other, other_token) = board
         .engine
-        .found("Other", "other", Owner { user_id: "user_eve", name: "Eve", email: "eve@example.com" })
+        .create_account(
+            "Other",
+            "other",
+            Owner { user_id: "user_eve", name: "Eve", email: "eve@example.com" },
+        )
         .unwrap();
     let (bare, bare_token) = board
         .engine
-        .found("Bare", "bare", Owner { user_id: "user_bob", name: "Bob", email: "bob@example.com" })
+        .create_account("Bare", "bare", Owner { user_id: "user_bob", name: "Bob", email: "bob@example.com" })
         .unwrap();
-    board.engine.plant("accounts", json!({"_id": bare, "serviceTokenHash": null})).unwrap();
+    board.engine.write_row("accounts", json!({"_id": bare, "serviceTokenHash": null})).unwrap();
     let tail = |text: &str, count: usize| text.repeat(count);
     let rows = [
         ("1 too long", tail("mc_service_", 47), "Invalid service token"),

@@ -298,7 +298,7 @@ fn only_registered_uploads_of_allowed_kinds_are_attached() {
     let Crew { board, engineer, .. } = crew(Options::default());
     let task = board.task(json!({}));
     let file = |mime: &str, size: f64| {
-        board.engine.plant("_storage", json!({"contentType": mime, "size": size})).unwrap()
+        board.engine.write_row("_storage", json!({"contentType": mime, "size": size})).unwrap()
     };
     let register = |file: &str| {
         let args = json!({"agentId": engineer, "taskId": task, "storageId": file});
@@ -344,7 +344,7 @@ fn only_registered_uploads_of_allowed_kinds_are_attached() {
     let gone = "kg000000000000000000000000000000";
     assert_eq!(refusal(register(gone)), "Not found: Upload does not exist in storage");
     let row = json!({"accountId": board.account, "taskId": task, "storageId": gone, "createdByType": "agent", "createdBy": engineer, "createdAt": 1.0});
-    board.engine.plant("messageUploads", row).unwrap();
+    board.engine.write_row("messageUploads", row).unwrap();
     let text = "Attachment \"x\": file not found in storage (upload may have failed)";
     assert_eq!(refusal(attach(gone, "x")), text);
 }
@@ -424,7 +424,7 @@ fn a_thread_is_read_from_its_new_end() {
     }
     board.person_says(&task, "person");
     let gone = json!({"accountId": board.account, "taskId": task, "authorType": "user", "authorId": "user_gone", "content": "gone", "mentions": [], "createdAt": 1.0});
-    board.engine.plant("messages", gone).unwrap();
+    board.engine.write_row("messages", gone).unwrap();
     let read = |limit: Value| {
         let mut args = json!({"agentId": lead, "taskId": task});
         if !limit.is_null() {

@@ -17,7 +17,7 @@ fn skill(board: &Board, slug: &str, enabled: bool) -> String {
         "accountId": board.account, "name": slug.to_uppercase(), "slug": slug, "category": "custom", "config": {},
         "isEnabled": enabled, "contentMarkdown": "# how", "createdAt": 1.0, "updatedAt": 1.0,
     });
-    board.engine.plant("skills", row).unwrap()
+    board.engine.write_row("skills", row).unwrap()
 }
 
 #[test]

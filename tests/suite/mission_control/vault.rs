@@ -201,8 +201,8 @@ fn what_is_no_provider_or_no_key_is_refused_without_repeating_it() {
         ("1_KEY", "k", "Invalid provider: use anthropic"),
         ("LD_PRELOAD", "k", "Invalid provider: use anthropic"),
         (name.as_str(), "k", "Invalid provider: use anthropic"),
-        ("SERVICE_TOKEN", "k", "Invalid provider: SERVICE_TOKEN is a variable of the runtime itself"),
-        ("ADMIN_KEY", "k", "Invalid provider: ADMIN_KEY is a variable of the runtime itself"),
+        ("SERVICE_TOKEN", "k", "Invalid provider: SERVICE_TOKEN is reserved for the runtime"),
+        ("ADMIN_KEY", "k", "Invalid provider: ADMIN_KEY is reserved for the runtime"),
         ("openai", "", "Invalid key: must not be blank"),
         ("openai", " \n ", "Invalid key: must not be blank"),
         ("openai", "sk-test-one sk-test-two", "Invalid key: only printable characters without blanks"),
@@ -300,7 +300,7 @@ fn a_row_that_was_carried_elsewhere_does_not_open() {
     // To another account.
     let (other, token) = board
         .engine
-        .found("Other", "other", Owner { user_id: "u", name: "Eve", email: "e@example.com" })
+        .create_account("Other", "other", Owner { user_id: "u", name: "Eve", email: "e@example.com" })
         .unwrap();
     board.edit("providerKeys", id, json!({"provider": "openai", "accountId": other}));
     let args = json!({"accountId": other, "serviceToken": token.expose()});

@@ -60,7 +60,7 @@ impl Board {
         let hands = Hands(Arc::new(AtomicI64::new(1_765_526_400_000)));
         let engine = Engine::in_memory(Box::new(hands.clone()), options).unwrap();
         let (account, token) = engine
-            .found(
+            .create_account(
                 "Acme",
                 "acme",
                 Owner { user_id: "user_dana", name: "Dana Reyes", email: "dana@example.com" },

@@ -31,7 +31,7 @@ impl Board {
             "accountId": self.account, "name": name, "slug": slug, "role": role, "status": "online",
             "heartbeatInterval": 15.0, "createdAt": 1.0,
         });
-        self.engine.plant("agents", merged(row, more)).unwrap()
+        self.engine.write_row("agents", merged(row, more)).unwrap()
     }
 
     /// A further member.
@@ -40,7 +40,7 @@ impl Board {
             "accountId": self.account, "userId": id, "userName": name, "userEmail": email, "role": "member",
             "joinedAt": 1.0,
         });
-        self.engine.plant("memberships", row).unwrap();
+        self.engine.write_row("memberships", row).unwrap();
     }
 
     /// A task in the inbox; `more` are further fields of its row, or other ones.
@@ -50,7 +50,7 @@ impl Board {
             "assignedUserIds": [], "assignedAgentIds": [], "labels": [], "createdBy": "user_dana", "createdAt": 1.0,
             "updatedAt": 1.0,
         });
-        self.engine.plant("tasks", merged(row, more)).unwrap()
+        self.engine.write_row("tasks", merged(row, more)).unwrap()
     }
 
     /// A notification for an agent; `more` are further fields of its row, or other ones.
@@ -59,7 +59,7 @@ impl Board {
             "accountId": self.account, "type": "assignment", "recipientType": "agent", "recipientId": agent,
             "title": "Dana assigned you", "body": "You were assigned", "createdAt": 1.0,
         });
-        self.engine.plant("notifications", merged(row, more)).unwrap()
+        self.engine.write_row("notifications", merged(row, more)).unwrap()
     }
 
     /// Somebody follows a task.
@@ -68,7 +68,7 @@ impl Board {
             "accountId": self.account, "taskId": task, "subscriberType": kind, "subscriberId": id,
             "subscribedAt": 1.0,
         });
-        self.engine.plant("subscriptions", row).unwrap();
+        self.engine.write_row("subscriptions", row).unwrap();
     }
 
     /// Another account's row of a table, made from one of ours.
@@ -76,28 +76,32 @@ impl Board {
         let slug = format!("other-{}", self.rows("accounts").len());
         let (account, _) = self
             .engine
-            .found("Other", &slug, Owner { user_id: "user_eve", name: "Eve", email: "eve@example.com" })
+            .create_account(
+                "Other",
+                &slug,
+                Owner { user_id: "user_eve", name: "Eve", email: "eve@example.com" },
+            )
             .unwrap();
         let mut row = self.row(table, id);
         row.as_object_mut().unwrap().retain(|name, _| !name.starts_with('_'));
-        self.engine.plant(table, merged(row, json!({"accountId": account}))).unwrap()
+        self.engine.write_row(table, merged(row, json!({"accountId": account}))).unwrap()
     }
 
     /// Changes some of the account's settings.
     pub(crate) fn set(&self, settings: Value) {
         let mut account = self.row("accounts", &self.account);
         account["settings"] = merged(account["settings"].clone(), settings);
-        self.engine.plant("accounts", account).unwrap();
+        self.engine.write_row("accounts", account).unwrap();
     }
 
     /// Changes some fields of a row.
     pub(crate) fn edit(&self, table: &str, id: &str, fields: Value) {
-        self.engine.plant(table, merged(self.row(table, id), fields)).unwrap();
+        self.engine.write_row(table, merged(self.row(table, id), fields)).unwrap();
     }
 
     /// All rows of a table, as an export has them.
     pub(crate) fn rows(&self, table: &str) -> Vec<Value> {
-        self.engine.dig(table).unwrap()
+        self.engine.read_table(table).unwrap()
     }
 
     /// A row of a table, as an export has it.
