@@ -8,10 +8,13 @@ mod counted;
 /// Every crash point.
 mod crashes;
 mod crashing_process;
+/// A dead letter that is dropped while its mark is retried.
+mod dropped;
 /// Deliveries that a person restarts.
 mod retried;
 /// Sequences in which an effect was once lost or repeated.
 mod sequences;
+pub(crate) use sequences::plan;
 /// A turn whose answer was lost.
 mod settling;
 /// A board, the parts of the service, and a job.
@@ -159,7 +162,7 @@ fn an_expected_answer_is_requested_three_times() {
             assert_eq!(marked.last().unwrap(), if attempt < 3 { ENDED } else { DELIVERED }, "typing is off");
         }
         let notes = fixture.messages_of_ben();
-        assert_eq!(notes.len(), 1, "a person waits, and is told");
+        assert_eq!(notes.len(), 1, "a person waits and gets a line");
         assert!(notes[0]["content"].as_str().unwrap().starts_with("*(Automatic note: asked 3 times, "));
         assert!(notes[0].get("sourceNotificationId").is_none());
         let markers: Vec<String> = fixture

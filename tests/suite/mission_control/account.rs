@@ -1,5 +1,5 @@
-//! The account, its token, its skills and its documents, as people look after them (backend-contract §2.33, §2.34,
-//! §3.6, §3.7, §8).
+//! The account, its token, its skills and its documents, as people manage them (backend-contract §2.33, §2.34, §3.6,
+//! §3.7, §8).
 
 use mission_control_runtime::local::{Caller, Kind, Options, Owner};
 use serde_json::{Value, json};
@@ -44,7 +44,7 @@ fn settings_are_merged_by_key() {
     }
     assert_eq!(settings(&board), expected);
 
-    // The defaults for agents change as a whole; null takes the orchestrator away.
+    // The defaults for agents are replaced as a whole. `null` unsets the orchestrator.
     choose(&board, json!({"agentDefaults": {"maxTokens": 100}, "orchestratorAgentId": null})).unwrap();
     expected["agentDefaults"] = json!({"maxTokens": 100.0});
     expected.as_object_mut().unwrap().remove("orchestratorAgentId");
@@ -125,7 +125,7 @@ fn people_see_accounts_without_their_tokens() {
     assert!(!listed.to_string().contains(&hash) && one.get("serviceTokenHash").is_none());
     let members = board.look("memberships:list", json!({})).unwrap();
     assert_eq!((&members[0]["userName"], &members[0]["role"]), (&json!("Dana Reyes"), &json!("owner")));
-    // accounts:list takes no account.
+    // accounts:list has no account argument.
     assert!(board.look("accounts:list", json!({})).unwrap_err().contains("extra field `accountId`"));
 }
 
@@ -272,7 +272,7 @@ fn skills_have_limits() {
     new("exactly", &"é".repeat(262_144)).unwrap();
     change(&rowing, json!({"slug": "rowing", "name": "Rowing again"})).unwrap();
 
-    // The original takes any text.
+    // The original accepts any text.
     let original = Board::with(Options { original: true, ..Options::default() });
     original.person("skills:create", json!({"name": "Odd", "slug": "../Odd"})).unwrap();
 }

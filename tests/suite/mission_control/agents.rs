@@ -1,4 +1,4 @@
-//! Agents hired, changed and dismissed by a person (backend-contract §3.2, §8).
+//! A person creates, changes and removes agents (backend-contract §3.2, §8).
 
 use mission_control_runtime::local::Options;
 use serde_json::{Value, json};
@@ -74,11 +74,11 @@ fn the_accounts_defaults_come_between() {
     let config = get(&board, &id)["openclawConfig"].clone();
     assert_eq!((&config["model"], &config["temperature"]), (&json!("kimi-k2.5"), &json!(1.5)));
     assert_eq!((&config["maxTokens"], &config["behaviorFlags"]), (&json!(4096.0), &flags));
-    // D33: where the schema has a place for it.
+    // D33: the value is in the part that the schema defines.
     assert_eq!(config["contextConfig"]["maxHistoryMessages"], 12.0);
     assert!(config.get("maxHistoryMessages").is_none() && config.get("rateLimits").is_none());
 
-    // The original's own schema refuses it, from then on for every agent.
+    // The original's own schema refuses every new agent from now on.
     let original = Board::with(Options { original: true, ..Options::default() });
     hire(&original, "before", json!({})).unwrap();
     let defaults = json!({"agentDefaults": {"maxHistoryMessages": 12}});
@@ -124,15 +124,15 @@ fn what_is_given_changes_and_nothing_else() {
     let newest = board.look("activities:list", json!({})).unwrap()[0].clone();
     assert_eq!((&newest["meta"]["action"], &newest["targetName"]), (&json!("updated"), &json!("Ben")));
 
-    // A skill that the agent has may be switched off meanwhile and is still the agent's.
+    // A skill of the agent may be disabled later, and remains the agent's.
     board.person("skills:update", json!({"skillId": skill, "isEnabled": false})).unwrap();
     change(&board, &id, json!({"openclawConfig": {"skillIds": [skill]}})).unwrap();
     let new = hire(&board, "new", json!({"openclawConfig": {"skillIds": [skill]}}));
     assert_eq!(refusal(new), format!("Invalid skill: {} is not enabled", skill.as_str().unwrap()));
 }
 
-/// §6: a key is what an agent shows to act for itself, so none is ever given out twice: not when a slug changes hands,
-/// not when somebody is dismissed and another one hired in the place.
+/// §6: agents authenticate with their session keys. So no key is issued twice, even if a slug moves to another agent
+/// or a removed agent is replaced.
 #[test]
 fn a_key_is_never_given_to_another_agent() {
     let board = Board::new();
@@ -166,7 +166,7 @@ fn a_key_is_never_given_to_another_agent() {
     change(&board, &ada, json!({"slug": "ada-3"})).unwrap();
     change(&board, &ada, json!({"slug": "ada-2"})).unwrap();
     fresh(&ada);
-    // A slug that stays is no change.
+    // An unchanged slug is not a change.
     let key = || board.service("listAgents", json!({})).unwrap()[0]["systemSessionKey"].clone();
     let before = key();
     change(&board, &ada, json!({"slug": "ada-2"})).unwrap();
@@ -238,13 +238,13 @@ fn agents_have_limits() {
     assert_eq!(board.look("agents:get", json!({"agentId": foreign})).unwrap(), Value::Null);
     assert_eq!(board.look("agents:list", json!({})).unwrap().as_array().unwrap().len(), 2);
 
-    // The original looks only whether the slug is free.
+    // The original only checks whether the slug is free.
     let original = Board::with(Options { original: true, ..Options::default() });
     hire(&original, "../Ada B", json!({})).unwrap();
     assert_eq!(refusal(hire(&original, "../Ada B", json!({}))), taken);
 }
 
-/// A board where an agent is everywhere: orchestrator, on a task, told, following, with sessions.
+/// A board where an agent is referenced everywhere: orchestrator, assignee, recipient, follower, with sessions.
 fn everywhere(options: Options) -> (Board, Value, String) {
     let board = Board::with(options);
     let ada = hire(&board, "ada", json!({})).unwrap();

@@ -1,5 +1,4 @@
-//! The embedded Mission Control as a command: what it prints, what it keeps, and that our own runtime takes it for the
-//! real one.
+//! The commands of the embedded Mission Control: their output, their data, and a runtime that works with it.
 
 use std::collections::HashMap;
 use std::fs;
@@ -10,7 +9,7 @@ use serde_json::{Value, json};
 use super::board::agent;
 use crate::support::program::{Program, Running, folder, get, text};
 
-/// Starts it on a folder; what it printed.
+/// Starts it with data in a folder. Returns the printed variables.
 fn start(data: &str, more: [&str; 2]) -> (Running, HashMap<String, String>) {
     let args = ["local", "--listen", "127.0.0.1:0", "--data", data, more[0], more[1]];
     let mut running = Program::new(args).start();
@@ -52,7 +51,7 @@ fn a_start_prints_lines_for_an_env_file_and_the_same_ones_again() {
         assert_eq!(mode & 0o077, 0, "{}: others may read it ({mode:o})", file.file_name().display());
     }
 
-    // `--seed` does nothing to data that are there.
+    // `--seed` does not change existing data.
     let (mut running, again) = start(&data, ["--seed", "demo"]);
     running.hear(&format!("the data are in {data}"));
     running.hear("--seed was not used");
@@ -186,7 +185,7 @@ fn data_are_carried_over_and_keys_sealed_anew() {
             && !copy.contains(&first["SERVICE_TOKEN"])
             && !copy.contains(&first["ADMIN_KEY"])
     );
-    // The master key does not travel with the copy.
+    // The export does not contain the master key.
     fs::create_dir(path("two")).unwrap();
     fs::copy(path("one").join("master-key"), path("two").join("master-key")).unwrap();
     done(["local", "import", &file, "--data", &two]);

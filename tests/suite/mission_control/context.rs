@@ -1,4 +1,4 @@
-//! What comes with a notification: backend-contract §2.8, §3.8, and the session keys of §6.
+//! The context of a notification: backend-contract §2.8, §3.8, and the session keys of §6.
 
 use mission_control_runtime::local::Options;
 use mission_control_runtime::model::DeliveryContext;
@@ -10,7 +10,7 @@ fn context(board: &Board, notification: &str) -> Value {
     board.service("getNotificationForDelivery", json!({"notificationId": notification})).unwrap()
 }
 
-/// The example of §3.8, field by field: what is asked for is built, and what comes back is compared whole.
+/// The example of §3.8: the test creates its rows and compares the complete response.
 #[test]
 fn a_context_has_the_fields_of_the_example() {
     let board = Board::new();
@@ -101,7 +101,7 @@ fn what_is_gone_is_null() {
     let (foreign_task, foreign_message) =
         (board.foreign("tasks", &task), board.foreign("messages", &message));
     let gone_task = "kx000000000000000000000000000000";
-    // Rule, fields of the notification, whether task, message and session are there.
+    // Rule, fields of the notification, whether task, message and session are present.
     let rows = [
         ("a task and its message", json!({"taskId": task, "messageId": message}), [true, true, true]),
         ("no task", json!({}), [false, false, true]),
@@ -171,7 +171,7 @@ fn what_is_gone_is_null() {
 fn long_texts_are_cut_and_short_ones_are_not() {
     let board = Board::new();
     let engineer = board.agent("engineer", "Engineer", "Builds", json!({}));
-    // What is written, what the thread shows.
+    // The stored text, the text in the thread.
     let rows = [
         ("x".repeat(2_000), "x".repeat(2_000)),
         ("x".repeat(2_001), format!("{}…", "x".repeat(2_000))),
@@ -211,7 +211,7 @@ fn the_person_to_turn_to_wrote_last_or_made_the_task() {
         let row = json!({"accountId": board.account, "taskId": task, "authorType": "user", "authorId": author, "content": "x", "mentions": [], "createdAt": 1.0});
         board.engine.write_row("messages", row).unwrap();
     };
-    // Rule, who made the task, who wrote, who it is.
+    // Rule, creator of the task, authors, expected person.
     let rows: &[(&str, &str, &[&str], Value)] = &[
         ("nobody wrote", "user_ann", &[], json!("user_ann")),
         ("the last one", "user_dana", &["user_dana", "user_ann"], json!("user_ann")),
@@ -352,7 +352,7 @@ fn the_chat_has_the_board_at_a_glance() {
     );
 }
 
-/// §6: what happens, and the key afterwards.
+/// §6: the events, and the key afterwards.
 #[test]
 fn sessions_are_opened_kept_and_renewed() {
     let board = Board::new();

@@ -1,4 +1,4 @@
-//! The data directory: what is in it, who may read it, what happens when it is not as it should be; copies.
+//! The data directory: its files, their permissions, its failures, and exports.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -95,7 +95,7 @@ fn files_that_others_could_read_are_closed_to_them() {
     }
 }
 
-/// A token that somebody else made.
+/// A token that another system created.
 fn foreign_token(data: &Data, end: &str) -> String {
     format!("mc_service_{}_{end}", data.account)
 }
@@ -109,7 +109,7 @@ fn the_token_in_the_file_follows_the_one_that_opens_the_account() {
     for _ in 0..3 {
         let answer = call(&data, Kind::Action, "service/actions:provisionServiceToken", json!({}));
         made = answer["token"].as_str().unwrap().to_owned();
-        // At once, not only at the next start.
+        // The file is updated immediately, not only at the next start.
         assert!(fs::read_to_string(home.path().join("service-token")).unwrap().trim() == made);
     }
     assert!(!next.exists() && mode(&home.path().join("service-token")) == 0o600);
@@ -158,11 +158,11 @@ fn a_new_token_that_was_interrupted_is_found_or_thrown_away() {
     let token = data.service_token.clone();
     let strange = foreign_token(&data, "x");
     drop(data);
-    // Interrupted before the database knew it: the old one stays.
+    // Interrupted before the database had the token: the old one stays.
     fs::write(&next, &strange).unwrap();
     assert!(open(home.path()).unwrap().service_token == token);
     assert!(!next.exists());
-    // Interrupted afterwards: the next one takes over.
+    // Interrupted afterwards: the new token replaces the old one.
     fs::rename(&path, &next).unwrap();
     fs::write(&path, &strange).unwrap();
     assert!(open(home.path()).unwrap().service_token == token);
@@ -174,7 +174,7 @@ fn a_token_that_opens_nothing_any_more_is_not_told() {
     let home = TempDir::new().unwrap();
     let data = open(home.path()).unwrap();
     let token = fs::read(home.path().join("service-token")).unwrap();
-    // What would be more than one line of an env file is not kept.
+    // A token that would fill more than one line of an env file is not kept.
     let strange = foreign_token(&data, "x\nADMIN_KEY=y");
     call(&data, Kind::Action, "service/actions:syncServiceToken", json!({"serviceToken": strange}));
     drop(data);
@@ -194,7 +194,7 @@ fn in_memory_there_are_no_files() {
     assert!(!Path::new(":memory:").exists());
 }
 
-/// The keys in the directory open everything, so nobody else may place one there or lead a write elsewhere.
+/// The keys in the directory give full access. So no other user may be able to place one there or redirect a write.
 #[test]
 fn a_directory_that_others_control_is_refused() {
     let home = TempDir::new().unwrap();
@@ -224,7 +224,7 @@ fn a_directory_that_others_control_is_refused() {
             fs::rename(&aside, &path).unwrap();
         }
     }
-    // Left by a process that was killed, or planted: a draft is replaced and never followed.
+    // A draft of a killed process or of another user is replaced, and its link is not followed.
     fs::remove_file(directory.join("admin-key")).unwrap();
     symlink(&victim, directory.join("admin-key.new")).unwrap();
     drop(open(&directory).unwrap());
@@ -282,7 +282,7 @@ fn a_wrong_or_missing_master_key_is_a_sentence() {
     );
     assert!(!path.exists(), "no other one is put in its place");
 
-    // From the environment it comes before the file.
+    // The environment overrides the file.
     let given = |key: &str| {
         let opening = Opening { master_key: Some(Secret::new(key)), ..opening(home.path()) };
         Data::open(&opening, Box::new(SystemClock))
@@ -346,14 +346,14 @@ fn keys_are_sealed_anew_with_the_file() {
     assert_eq!(stored_key(&data), "sk-test-0123456789");
     drop(data);
 
-    // Interrupted before the database was sealed anew: the old key stays. The next one may be half written.
+    // Interrupted before the rotation was committed: the old key stays. The next key may be half written.
     let next = home.path().join("master-key.next");
     for content in [old.as_slice(), b"AAEC"] {
         fs::write(&next, content).unwrap();
         assert_eq!(stored_key(&open(home.path()).unwrap()), "sk-test-0123456789");
         assert!(!next.exists());
     }
-    // Interrupted afterwards: the next one takes over.
+    // Interrupted afterwards: the next key replaces the old one.
     fs::rename(&path, &next).unwrap();
     fs::write(&path, &old).unwrap();
     assert_eq!(stored_key(&open(home.path()).unwrap()), "sk-test-0123456789");
@@ -394,12 +394,12 @@ fn a_copy_is_the_same_again() {
     let two = Data::import(&two, &file, Box::new(SystemClock)).unwrap();
     assert_eq!(stored_key(&two), "sk-test-0123456789");
     let mut copies = [&one, &two].map(|data| data.engine.export().unwrap());
-    // The one thing that is new: its token, because of the old one there is only a hash.
+    // Only the token is new, because the export contains only the hash of the old one.
     for copy in &mut copies {
         let hash = copy["tables"]["accounts"][0].as_object_mut().unwrap().remove("serviceTokenHash");
         assert!(hash.is_some());
     }
-    // Not `assert_eq!`, which would print both.
+    // `assert_eq!` would print both.
     assert!(copies[0] == copies[1]);
     assert!(one.service_token != two.service_token);
 
@@ -415,7 +415,7 @@ fn a_copy_is_the_same_again() {
         why.to_string().ends_with("the directory contains data already; set --data to an empty directory"),
         "{why}"
     );
-    // Without the master key the sealed keys would be lost, so nothing is taken in.
+    // Without the master key the sealed keys would be useless, so nothing is imported.
     let Err(why) = Data::import(&opening(&home.path().join("three")), &file, Box::new(SystemClock)) else {
         panic!("without its key")
     };
@@ -458,7 +458,7 @@ fn only_data_that_are_there_are_copied() {
     let import = Data::import(&memory, Path::new("gone"), Box::new(SystemClock));
     assert_eq!(import.err().unwrap().to_string(), in_memory);
 
-    // A first start that never came to its account.
+    // An interrupted first start that created no account.
     fs::write(home.path().join("mission-control.sqlite"), "").unwrap();
     assert!(refused(&opening(home.path())).starts_with(nothing));
     drop(Engine::open(
@@ -479,7 +479,7 @@ fn demo_in(home: &TempDir, name: &str) -> Opening {
     Opening { master_key: Some(Secret::new(MASTER)), ..opening(&home.path().join(name)) }
 }
 
-/// What is done to a copy.
+/// A change of an export.
 type Change = &'static dyn Fn(&mut Value);
 
 #[test]

@@ -1,5 +1,5 @@
-//! Disks that are full, closed, or hold something else: a sentence, nothing half-written, and on it goes when there is
-//! room again (issue "Bad input").
+//! Disks that are full, read-only or contain foreign data: each case is a clear error, nothing is half written, and
+//! writes succeed again once there is space.
 
 use std::fs;
 use std::path::Path;
@@ -11,28 +11,28 @@ use tempfile::TempDir;
 use super::process::{Process, program, program_after};
 use crate::support::program::{Program, folder, text};
 
-/// Files may not grow beyond this; a shell counts in blocks of 512 bytes.
+/// The maximum size of files; a shell counts in blocks of 512 bytes.
 const FILE_BLOCKS: u32 = 4096;
 
-/// Says that a test cannot be had here.
+/// Reports that this machine cannot run the test.
 #[allow(clippy::print_stdout, reason = "whoever reads the tests' output should know")]
 fn skipped(why: &str) {
     println!("SKIPPED: {why}");
 }
 
-/// Whether a command is there and works.
+/// Whether a command exists and succeeds.
 fn works(command: &str, args: &[&str]) -> bool {
     let done = Command::new(command).args(args).stdout(Stdio::null()).stderr(Stdio::null()).status();
     done.is_ok_and(|status| status.success())
 }
 
-/// What the board shows.
+/// The titles on the board.
 fn titles(process: &Process) -> Vec<Value> {
     let tasks = process.client.look("tasks:list", json!({})).unwrap();
     tasks.as_array().unwrap().iter().map(|task| task["title"].clone()).collect()
 }
 
-/// Writes until there is no more room; then lets `make_room` happen, and it must go on.
+/// Writes until the disk is full, then calls `make_room`. After that, writes must succeed again.
 fn fill_up(process: &Process, words: &str, make_room: impl FnOnce()) {
     let client = &process.client;
     let create = |title: &str| {
@@ -53,7 +53,7 @@ fn fill_up(process: &Process, words: &str, make_room: impl FnOnce()) {
     let message = answer["message"].as_str().unwrap();
     assert!(message.contains(words) && message.contains("nothing was changed"), "{message}");
 
-    // Nothing of it is there, reading goes on, and a later try is refused alike.
+    // The refused write left nothing, reads succeed, and a retry is refused with the same error.
     assert_eq!(titles(process), written);
     assert_eq!(create("once more").unwrap_err(), refused);
     assert_eq!(titles(process), written);
@@ -80,14 +80,14 @@ fn where_nothing_more_can_be_written_a_call_is_refused_as_a_whole_and_later_it_g
     fill_up(&process, "look for a quota, a limit on the size of files", || {
         assert!(works("prlimit", &["--pid", &process_id, "--fsize=unlimited"]));
     });
-    // What was there when it was full is there after a kill, too.
+    // The data on the full disk also survive a kill.
     let before = titles(&process);
     process.running.kill();
     let again = Process::start(program(&path("data"))).unwrap_or_else(|(_, why)| panic!("{why}"));
     assert_eq!(titles(&again), before);
 }
 
-/// A file system of 3 MB that is really full, in a world of its own; where the machine allows that.
+/// A full file system of 3 MB in a separate mount namespace, if the machine allows one.
 #[test]
 fn a_full_disk_is_said_and_survived() {
     let world = ["-Urm", "sh", "-c", "mount -t tmpfs -o size=3m none /mnt"];
@@ -103,7 +103,7 @@ fn a_full_disk_is_said_and_survived() {
     fill_up(&process, "the disk is full", || fs::remove_file(ballast).unwrap());
 }
 
-/// All files of a directory with their bytes, without an empty log and the index of a log, which are as good as none.
+/// All files of a directory with their bytes, except an empty log and the index of a log, which carry no data.
 fn content(directory: &Path) -> Vec<(String, Vec<u8>)> {
     let mut files: Vec<(String, Vec<u8>)> = fs::read_dir(directory)
         .unwrap()
@@ -115,7 +115,7 @@ fn content(directory: &Path) -> Vec<(String, Vec<u8>)> {
     files
 }
 
-/// What is done to good data, given the path of the database and its bytes.
+/// A damage to valid data, given the path of the database and its bytes.
 type Damage = fn(&Path, &[u8]);
 
 fn sql(path: &Path, statement: &str) {
@@ -212,7 +212,7 @@ fn what_cannot_be_opened_is_refused_with_a_sentence_and_left_alone() {
         assert!(content(&data) == damaged, "{name}: something was changed");
         fs::write(&path, &bytes).unwrap();
     }
-    // And the good data are as good as before.
+    // The valid data are unchanged.
     assert!(content(&data) == good);
     let again = Process::start(program(&data)).unwrap_or_else(|(_, why)| panic!("{why}"));
     assert_eq!(titles(&again).len(), 100);
@@ -223,8 +223,7 @@ fn what_cannot_be_opened_is_refused_with_a_sentence_and_left_alone() {
     assert_eq!(titles(&again).len(), 100, "the first goes on");
 }
 
-/// Bytes that were flipped one at a time are either noticed at the start, or cost no more than the call that meets
-/// them: a sentence, never an end of the process.
+/// A flipped byte is either detected at the start, or fails only the calls that read it. It never ends the process.
 #[test]
 fn a_flipped_byte_never_ends_the_process() {
     let home = TempDir::new().unwrap();
@@ -261,13 +260,13 @@ fn a_flipped_byte_never_ends_the_process() {
                 assert!(process.client.service("listAgents", json!({})).is_ok());
             }
         }
-        // It was killed, and may have left its log.
+        // A killed process may have left its log.
         let _ = fs::remove_file(data.join("mission-control.sqlite-wal"));
         fs::write(&path, &good).unwrap();
     }
 }
 
-/// Somebody who may read and not write. Root may everything, so as root somebody else is asked.
+/// A user who may read but not write. Root may write everywhere, so as root the test uses another user.
 #[test]
 fn a_directory_that_may_not_be_written_is_a_sentence() {
     use std::os::unix::fs::{PermissionsExt, chown};

@@ -1,4 +1,4 @@
-//! Documents by agents (backend-contract §2.28, §2.29).
+//! Documents of agents (backend-contract §2.28, §2.29).
 
 use mission_control_runtime::local::Options;
 use serde_json::{Value, json};
@@ -29,7 +29,7 @@ fn writing_is_refused_in_order() {
         (&team.ada, json!({"title": "", "content": "x".repeat(1_000_000)}), "ok"),
         (&team.ada, json!({"documentId": foreign}), "Forbidden: Document belongs to different account"),
         (&team.ada, json!({"documentId": nowhere}), "Not found: Document does not exist"),
-        // Within the characters and still too large for the platform's rows.
+        // Within the limit of characters, but too large for a row of the platform.
         (&team.ada, json!({"content": "é".repeat(600_000)}), "Value is too large (maximum size 1 MiB)"),
         (
             &team.ada,
@@ -71,7 +71,7 @@ fn a_new_document_is_a_file_of_its_author() {
 
 #[test]
 fn overwriting_without_a_task_detaches() {
-    // D17; the version counts contents, not titles.
+    // D17. The version counts changes of the content, not of the title.
     let team = Team::new();
     let task = team.task("inbox", &[]);
     let id = write(&team, &team.ada, &json!({"taskId": task})).unwrap();
@@ -143,7 +143,7 @@ fn documents_are_listed_last_changed_first() {
 
 #[test]
 fn a_type_is_found_behind_many_others() {
-    // D20: the original reads twice the limit and then leaves out.
+    // D20: the original reads twice the limit and filters afterwards.
     for (original, found) in [(false, 3), (true, 0)] {
         let team = Team::with(Options { original, ..Options::default() });
         for (count, kind) in [(3, "template"), (30, "note")] {

@@ -1,5 +1,5 @@
-//! Tasks found again: lists, searches, details, histories, and what odd limits do (backend-contract §2.21, §2.22,
-//! §2.24–2.26, §2.30, §2.31).
+//! Finding tasks: lists, searches, details, histories, and unusual limits (backend-contract §2.21, §2.22, §2.24–2.26,
+//! §2.30, §2.31).
 
 use mission_control_runtime::local::Options;
 use serde_json::{Value, json};
@@ -7,21 +7,21 @@ use serde_json::{Value, json};
 use super::seeds::refusal;
 use super::team::{Team, gone, outcome};
 
-/// What the platform says to a limit that is no count.
+/// The platform's error for a limit that is not a count.
 const NO_COUNT: &str = "Uncaught TypeError: Arg 1 `n` to `take` must be a non-negative integer";
 
 fn titles(list: &Value) -> Vec<&str> {
     list.as_array().unwrap().iter().map(|row| row["title"].as_str().unwrap()).collect()
 }
 
-/// A call by an agent with further arguments.
+/// A call by an agent with additional arguments.
 fn ask(team: &Team, name: &str, agent: &str, more: &Value) -> Result<Value, String> {
     let mut args = json!({"agentId": agent});
     args.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     team.board.service(name, args)
 }
 
-/// A task of this title and status, changed at this instant.
+/// A task with this title and status, last changed at this time.
 fn task(team: &Team, title: &str, status: &str, agents: &[&str], changed: f64) -> String {
     let row = json!({"title": title, "status": status, "assignedAgentIds": agents, "updatedAt": changed});
     team.board.task(row)
@@ -29,7 +29,7 @@ fn task(team: &Team, title: &str, status: &str, agents: &[&str], changed: f64) -
 
 #[test]
 fn lists_are_newest_first_or_last_changed_first() {
-    // §2.21: with an assignee and no status by the last change, otherwise by creation.
+    // §2.21: ordered by the last change with an assignee and no status, otherwise by creation.
     let team = Team::new();
     let ada = [&*team.ada];
     task(&team, "a", "review", &ada, 30.0);
@@ -65,7 +65,7 @@ fn lists_are_newest_first_or_last_changed_first() {
 
 #[test]
 fn nothing_is_missed_unless_the_original_is_asked_for() {
-    // D20: 40 older tasks of an agent under 210 newer ones of nobody, and 40 newer ones of another agent.
+    // D20: 40 older tasks of an agent, then 210 newer unassigned ones and 40 newer ones of another agent.
     for original in [false, true] {
         let team = Team::with(Options { original, ..Options::default() });
         for _ in 0..40 {
@@ -110,7 +110,7 @@ fn only_the_orchestrator_looks_around() {
             "Forbidden: Agent belongs to different account"
         );
     }
-    // What every agent may do.
+    // The calls that every agent may make.
     let rows = [
         ("loadTaskDetailsForAgentTool", json!({"taskId": task})),
         ("getTaskHistoryForAgentTool", json!({"taskId": task})),
@@ -206,7 +206,7 @@ fn details_and_history_bring_the_newest_messages() {
     for number in 1..=30 {
         team.board.says(&team.ada, &task, &format!("m{number}"));
     }
-    // The function, the limit, how many messages come.
+    // The function, the limit, the number of returned messages.
     let rows = [
         ("loadTaskDetailsForAgentTool", json!(null), 10),
         ("loadTaskDetailsForAgentTool", json!(8), 8),
@@ -238,7 +238,7 @@ fn details_and_history_bring_the_newest_messages() {
 
 #[test]
 fn a_history_has_what_happened_to_the_task_itself() {
-    // §2.26: messages and documents of the task are not among it.
+    // §2.26: activities of messages and documents are not included.
     let team = Team::new();
     let args = json!({"agentId": team.ada, "title": "Fix", "assignedAgentIds": [team.ben]});
     let task =
@@ -270,7 +270,7 @@ fn a_history_has_what_happened_to_the_task_itself() {
 
 #[test]
 fn an_agents_own_list_leaves_out_only_what_is_done() {
-    // §2.30, D19: archived and blocked ones stay in.
+    // §2.30, D19: archived and blocked tasks are included.
     let team = Team::new();
     let ada = [&*team.ada];
     for (at, status) in

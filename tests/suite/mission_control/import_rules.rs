@@ -1,5 +1,5 @@
-//! An import applies the rules of the functions: every row that they would not have written is refused by name, and
-//! nothing of the export is taken in.
+//! An import applies the rules of the functions. It names every row that no function could have written, and imports
+//! nothing then.
 
 use mission_control_runtime::clock::SystemClock;
 use mission_control_runtime::local::{Engine, Options};
@@ -39,7 +39,7 @@ fn good() -> Value {
     copy
 }
 
-/// What the import of this copy answers, and that it leaves nothing.
+/// The error for the import of this copy. The import must leave no rows.
 fn refused(copy: &Value) -> String {
     let engine = engine();
     let why = engine.import(copy).expect_err("this should have been refused").to_string();
@@ -54,7 +54,7 @@ fn refused(copy: &Value) -> String {
 fn a_row_that_no_function_would_have_written_is_refused_by_its_name_and_field() {
     let emoji = |count: usize| "\u{1f600}".repeat(count);
     let rows: Vec<(&str, &str, &str, Value, &str)> = vec![
-        // table, row, field, value, what is said
+        // Table, row, field, value, error.
         (
             "accounts",
             "k1",
@@ -193,7 +193,7 @@ fn a_row_that_no_function_would_have_written_is_refused_by_its_name_and_field() 
     }
 }
 
-/// What is done to a copy.
+/// A change of an export.
 type Change = fn(&mut Value);
 
 #[test]
@@ -258,7 +258,7 @@ fn rows_of_one_account_stay_within_it() {
 
 #[test]
 fn what_the_functions_let_through_comes_back() {
-    // Dangling ids, doubled ones, labels of agents and odd priorities are what the functions leave (contract §3.1, D26).
+    // The functions allow dangling ids, duplicate ids, agents' labels and any priority (contract §3.1, D26).
     let mut copy = good();
     let task = &mut copy["tables"]["tasks"][0];
     task["assignedAgentIds"] = json!([id("js", 0), id("js", 0), id("js", 77)]);

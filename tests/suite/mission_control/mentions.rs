@@ -1,10 +1,10 @@
-//! Who is named in a message: every sentence of backend-contract §5.2.
+//! Mentions in messages: every sentence of backend-contract §5.2.
 
 use serde_json::{Value, json};
 
 use super::board::Board;
 
-/// Dana (the author of people's messages) and three more, four agents of which the last one approves.
+/// Dana (the author of people's messages) and three more people; four agents, the last of which is QA.
 fn crew() -> Board {
     let board = Board::new();
     board.member("user_ann", "Ann", "ann.lee@example.com");
@@ -208,7 +208,7 @@ fn a_long_message_is_parsed_in_no_time() {
         let began = std::time::Instant::now();
         board.person_says(&task, text);
         let took = began.elapsed();
-        // A parser whose time grows with the square of the length takes many seconds here.
+        // A parser with quadratic time needs many seconds here.
         if took > std::time::Duration::from_secs(2) {
             slow.push(format!("{what}: {took:.1?}"));
         }

@@ -1,4 +1,4 @@
-//! What waits for agents: backend-contract §1.3, §2.7, §2.9–2.11, §2.14, §5.1, §5.5.
+//! Undelivered notifications: backend-contract §1.3, §2.7, §2.9–2.11, §2.14, §5.1, §5.5.
 
 use std::time::{Duration, Instant};
 
@@ -65,7 +65,8 @@ fn the_oldest_come_first_and_never_too_many() {
     }
 }
 
-/// The states of §5.1, reached by calls: what is set afterwards, whether it is listed, whether the page shows typing.
+/// The states of §5.1, reached by calls: the fields that are set, whether it is listed, whether the page shows
+/// typing.
 #[test]
 fn a_notification_lives_as_the_table_says() {
     const READ: &str = "markNotificationRead";
@@ -163,11 +164,11 @@ fn a_person_sees_what_they_are_told() {
     assert_eq!(kinds(&list(json!({"limit": 1}))), ["mention"]);
 }
 
-/// §5.5, with the clock: what happened after the first request, whether a second one is made.
+/// §5.5 with a test clock: the events after the first request, and whether a second one is created.
 #[test]
 fn a_request_is_repeated_only_when_it_makes_sense() {
     const HOURS_4: i64 = 4 * 3_600_000;
-    // Rule, what happened since, how much later, whether a second request is made.
+    // Rule, events since, milliseconds later, whether a second request is created.
     let rows: &[(&str, &[&str], i64, bool)] = &[
         ("undelivered", &[], 1, false),
         ("undelivered, even after four hours", &[], HOURS_4, false),
@@ -269,7 +270,7 @@ fn a_request_is_refused_in_order() {
     assert!(board.service("createResponseRequestNotifications", args).is_ok());
 }
 
-/// §1.3, in its order; each row is right in everything that comes before.
+/// §1.3 in its order. Each row passes all checks of the rows before.
 #[test]
 fn a_token_is_looked_at_as_the_table_says() {
     let board = Board::new();
@@ -362,7 +363,8 @@ fn arguments_are_looked_at_before_the_token() {
     assert_eq!(answer.unwrap_err(), "[Request ID: 0123456789abcdef] Server Error");
 }
 
-/// The figures themselves are the benchmark's; here only that nothing grows with what waits.
+/// The benchmark measures the durations. This test only checks that nothing scales with the number of undelivered
+/// rows.
 #[test]
 fn ten_thousand_waiting_rows_slow_nothing_down() {
     let board = Board::new();

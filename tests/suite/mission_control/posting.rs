@@ -1,4 +1,4 @@
-//! What follows from a message: backend-contract §2.12, §2.13, §2.23, §2.35, §5.4, §5.6, §8.
+//! The effects of a message: backend-contract §2.12, §2.13, §2.23, §2.35, §5.4, §5.6, §8.
 
 use mission_control_runtime::local::Options;
 use serde_json::{Value, json};
@@ -76,7 +76,7 @@ fn a_persons_message_leaves_the_task_alone() {
 
 #[test]
 fn agents_are_named_only_by_those_who_may() {
-    // Rule, the flag, suppressed, what the designer and what the person is told, whether the designer follows.
+    // Rule, the flag, suppressed, notifications of the designer and of the person, whether the designer follows.
     type Row<'a> = (&'a str, Value, Value, &'a [&'a str], &'a [&'a str], bool);
     let rows: &[Row<'_>] = &[
         ("may", json!(true), json!(false), &MENTION, &MENTION, true),
@@ -223,12 +223,12 @@ fn in_the_chat_a_persons_word_reaches_the_orchestrator() {
     board.person_says(chat, "what is going on?");
     assert_eq!(board.told(&lead), ["thread_update: Dana Reyes replied"]);
     assert_eq!(board.told(&designer), NOTHING);
-    // Rule 3 excepts the orchestrator in its chat: it is told although another agent is named.
+    // Rule 3 excepts the orchestrator in its chat. It is notified although the message mentions another agent.
     board.person_says(chat, "ask @designer");
     assert_eq!(board.told(&designer), ["mention: Dana Reyes mentioned you"]);
     assert_eq!(board.told(&lead), ["thread_update: Dana Reyes replied"], "and in the same row");
 
-    // Without an orchestrator the chat is a task like any other, for people.
+    // Without an orchestrator, the chat is an ordinary task for people.
     board.edit("accounts", &board.account, json!({"settings": {"orchestratorChatTaskId": chat}}));
     board.person_says(chat, "anybody?");
     assert_eq!(board.told(&designer).len(), 2);
@@ -236,7 +236,7 @@ fn in_the_chat_a_persons_word_reaches_the_orchestrator() {
 
 #[test]
 fn an_agents_waiting_update_takes_the_newer_message_in() {
-    // Original or not, the state of the waiting row, how many rows there are afterwards.
+    // Original or not, the state of the undelivered row, the number of rows afterwards.
     let rows = [
         ("new", false, json!({}), 1),
         ("in progress: mended (D1)", false, json!({"readAt": 2.0}), 2),

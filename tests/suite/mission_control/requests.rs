@@ -1,4 +1,4 @@
-//! Requests of all sizes and shapes over HTTP (issue "Bad input"): a clear answer each, and a token in none.
+//! HTTP requests of all sizes and shapes: each gets a clear response, and no response contains a token.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -32,7 +32,7 @@ impl TestServer {
         &self.process.client
     }
 
-    /// Status and answer; none ever contains a token.
+    /// Posts a body. Returns status and response, which must not contain a token.
     fn post(&self, body: &[u8], as_person: bool) -> (u16, String) {
         let endpoint = if as_person { "/api/mutation" } else { "/api/action" };
         let (status, answer) = self.client().post(endpoint, body, as_person).unwrap();
@@ -47,7 +47,7 @@ impl TestServer {
         }
     }
 
-    /// A service function with our token and these arguments besides: the words of its refusal.
+    /// Calls a service function with our token and these arguments. Returns the text of its error.
     fn refused(&self, name: &str, mut args: Value) -> String {
         args["accountId"] = json!(self.client().account);
         args["serviceToken"] = json!(self.client().token);
@@ -64,12 +64,12 @@ impl TestServer {
     }
 }
 
-/// Sends these bytes, as many as the server takes; status and body of its answer.
+/// Sends as many of these bytes as the server takes. Returns status and body of the response.
 fn exchange(server: &TestServer, bytes: &[u8]) -> (u16, Value) {
     let mut stream = TcpStream::connect(server.client().url.strip_prefix("http://").unwrap()).unwrap();
     let mut writing = stream.try_clone().unwrap();
     let bytes = bytes.to_vec();
-    // It may answer, and hang up, before it has taken everything in.
+    // The server may respond and close the connection before it has read everything.
     let writer = std::thread::spawn(move || writing.write_all(&bytes).is_ok());
     let mut answer = Vec::new();
     let mut piece = [0; 512];
@@ -84,7 +84,7 @@ fn exchange(server: &TestServer, bytes: &[u8]) -> (u16, Value) {
     (status, serde_json::from_str(body).unwrap_or_else(|why| panic!("{why}: {answer}")))
 }
 
-/// A call of which only the head arrives.
+/// A request of which only the head arrives.
 fn announced(server: &TestServer, header: &str) -> (u16, Value) {
     exchange(server, head(header).as_bytes())
 }
@@ -139,11 +139,11 @@ fn a_body_may_be_as_large_as_on_the_platform_and_one_byte_more_is_refused() {
         let letters = "x".repeat(length - body.len());
         body.replace("\"description\":\"\"", &format!("\"description\":\"{letters}\""))
     };
-    // The largest one is read as a whole, and then refused by the function.
+    // The largest body is read completely, and then refused by the function.
     let (status, answer) = server.post(padded(BODY_BYTES).as_bytes(), true);
     assert_eq!(status, 200);
     assert!(answer.contains("Description too long"), "{answer}");
-    // It goes on, and has kept nothing.
+    // The server works on, and nothing was stored.
     assert_eq!(server.client().look("tasks:list", json!({})).unwrap().as_array().unwrap().len(), 1);
 }
 
@@ -235,7 +235,7 @@ fn json_that_is_no_call_is_refused_by_its_arguments() {
         let said = server.refused(name, args);
         assert!(said.starts_with(words), "{name}: {}", said.chars().take(200).collect::<String>());
     }
-    // The platform's spelling of what JSON has no word for is taken, and bent to what makes sense.
+    // The platform's notation for numbers that JSON cannot express is accepted, and the limit is clamped.
     for limit in [json!({"$float": "AAAAAAAA8H8="}), json!(1e308), json!(-1e308), json!(0.5)] {
         assert_eq!(
             server.client().service("listUndeliveredNotifications", json!({"limit": limit})).unwrap(),
@@ -290,7 +290,7 @@ fn every_text_comes_back_as_it_was_written() {
     assert_eq!(tasks.as_array().unwrap().last().unwrap()["title"], "😀");
 }
 
-/// Whoever mixes things up must not find the token in the answer, and thereby in logs.
+/// A caller that confuses fields must not find the token in the response, and thus in logs.
 #[test]
 fn a_token_in_the_wrong_place_is_not_repeated() {
     let server = TestServer::new();
@@ -325,7 +325,7 @@ fn a_token_in_the_wrong_place_is_not_repeated() {
             server.post(body.to_string().as_bytes(), false);
             server.post(body.to_string().as_bytes(), true);
         }
-        // And in headers.
+        // The same in headers.
         for name in
             ["Convex-Request-Id", "Convex-Client", "Authorization", "Content-Type", "Origin", "Cookie"]
         {

@@ -1,4 +1,4 @@
-//! The team, as a runtime sees it: backend-contract §2.4–2.6, §2.27, §2.32.
+//! The agents, as a runtime sees them: backend-contract §2.4–2.6, §2.27, §2.32.
 
 use mission_control_runtime::model::{Agent, AgentProfile};
 use serde_json::{Value, json};

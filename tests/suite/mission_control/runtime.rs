@@ -1,4 +1,4 @@
-//! The runtime reports, falls silent, restarts and becomes another version (backend-contract §2.1–2.3, §7).
+//! The runtime reports, goes silent, restarts and upgrades (backend-contract §2.1–2.3, §7).
 
 use mission_control_runtime::local::Options;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use super::board::Board;
 use super::seeds::refusal;
 use super::team::Team;
 
-/// When every board begins.
+/// The initial time of every board.
 const START: f64 = 1_765_526_400_000.0;
 
 fn report(board: &Board, status: &str, config: Option<Value>) {
@@ -18,7 +18,7 @@ fn report(board: &Board, status: &str, config: Option<Value>) {
     assert_eq!(board.service("updateRuntimeStatus", args).unwrap(), json!({"success": true}));
 }
 
-/// What a runtime of these versions says of itself at this instant.
+/// The report of a runtime with these versions at this time.
 fn runs(openclaw: &str, own: &str, at: f64) -> Value {
     json!({
         "dropletId": "d1", "ipAddress": "10.0.0.1", "region": "fra1", "lastHealthCheck": at,
@@ -36,7 +36,7 @@ fn pending(board: &Board) -> Value {
 
 #[test]
 fn people_hear_when_it_goes_and_when_it_is_back() {
-    // §2.1: before, after, what everybody is told.
+    // §2.1: status before, status after, the notification.
     let (gone, back) = ("Runtime is offline", "Runtime is online");
     let states = ["provisioning", "online", "degraded", "offline", "error"];
     for before in states {
@@ -44,7 +44,7 @@ fn people_hear_when_it_goes_and_when_it_is_back() {
             let board = Board::new();
             board.member("user_eve", "Eve", "eve@example.com");
             board.member("user_eve", "Eve again", "eve@example.com");
-            // Whatever people have chosen.
+            // Regardless of people's preferences.
             board.set(json!({"notificationPreferences": {
                 "taskUpdates": false, "agentActivity": false, "emailDigest": false, "memberUpdates": false,
             }}));
@@ -82,7 +82,7 @@ fn people_hear_when_it_goes_and_when_it_is_back() {
 
 #[test]
 fn without_a_runtime_no_agent_is_there_and_none_is_writing() {
-    // Every time, even if it was offline before.
+    // On every report, even if it was offline before.
     let team = Team::new();
     let board = &team.board;
     let task = team.task("in_progress", &[&team.ada]);
@@ -179,7 +179,7 @@ fn the_record_follows_the_reports() {
 
 #[test]
 fn silence_counts_as_gone_after_90_s() {
-    // §7.2: status, seconds since the last word, whether it is swept.
+    // §7.2: status, seconds since the last report, whether the sweep marks it as offline.
     let rows = [
         ("online", Some(90), false),
         ("online", Some(91), true),
@@ -236,7 +236,7 @@ fn an_upgrade_needs_a_runtime() {
 
 #[test]
 fn an_upgrade_ends_by_what_is_seen_of_it() {
-    // §7.4: minutes since the request, the versions reported, how it stands then.
+    // §7.4: minutes since the request, the reported versions, the result.
     let late = Some("Upgrade timed out");
     let rows = [
         (1, Some(("9", "2")), "success", None),
@@ -302,7 +302,7 @@ fn an_upgrade_can_be_taken_back_and_keeps_the_version_that_is_not_named() {
 
 #[test]
 fn a_runtime_may_say_itself_how_it_went() {
-    // §7.4: the word, the record's status then, its version then.
+    // §7.4: the reported result, then the status and the version of the record.
     let rows = [("success", "online", "2"), ("failed", "error", "1"), ("rolled_back", "online", "1")];
     for (word, status, version) in rows {
         let board = Board::new();

@@ -1,4 +1,4 @@
-//! The demo: whole, in order, and only once.
+//! The demo: complete, in order, and created only once.
 
 use std::collections::BTreeSet;
 
@@ -51,7 +51,7 @@ fn the_team_is_there_and_knows_how_to_work_together() {
         }
         assert!(slug == "squad-lead" || soul.contains("response_request"), "{slug} hands over");
     }
-    // Only QA marks as done, by the flag and by the rule of the contract (§4.5).
+    // Only QA may mark tasks as done, by the flag and by the rule of the contract (§4.5).
     let may: Vec<bool> =
         agents.iter().map(|agent| agent["openclawConfig"]["behaviorFlags"]["canMarkDone"] == true).collect();
     assert_eq!(may, [false, false, true, false, false]);
@@ -152,7 +152,7 @@ fn what_is_there_is_left_alone() {
         assert_eq!(again.engine.export().unwrap(), before, "{seed:?}");
     }
 
-    // And the other way round: nothing is put into what was begun without it.
+    // And vice versa: existing data without the demo stay without it.
     let whereabouts = Whereabouts::Directory(home.path().join("plain"));
     let plain = Opening { whereabouts, seed: Seed::Nothing, master_key: None, options: Options::default() };
     drop(Data::open(&plain, Box::new(SystemClock)).unwrap());

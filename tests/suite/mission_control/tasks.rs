@@ -1,4 +1,4 @@
-//! Tasks: created, handed out, put away, linked, paused, reopened (backend-contract §2.17–2.20, §5.6, §8).
+//! Tasks: created, assigned, archived, linked, paused, reopened (backend-contract §2.17–2.20, §5.6, §8).
 
 use mission_control_runtime::local::Options;
 use serde_json::{Value, json};
@@ -8,13 +8,13 @@ use super::seeds::refusal;
 use super::team::{Team, outcome};
 
 fn long(chars: usize) -> String {
-    // Two code units each.
+    // Each crab is two code units.
     "🦀".repeat(chars / 2) + &"x".repeat(chars % 2)
 }
 
 #[test]
 fn a_created_task_stands_where_its_assignees_put_it() {
-    // §2.17: status asked for, assignees, status then, whether the creator was put on it.
+    // §2.17: requested status, assignees, resulting status, whether the creator becomes an assignee.
     let team = Team::new();
     let rows = [
         (None, false, "inbox", false),
@@ -66,7 +66,7 @@ fn a_created_task_is_followed_and_its_assignees_told() {
     });
     let answer = team.board.service("createTaskFromAgent", args).unwrap();
     let task = answer["taskId"].as_str().unwrap();
-    // The creator is told of its own assignment, and a duplicate twice (D16, D26).
+    // The creator is notified of its own assignment, and a duplicate twice (D16, D26).
     assert_eq!(team.board.told(&team.ada), ["assignment: Ada assigned you"]);
     assert_eq!(team.board.told(&team.ben), ["assignment: Ada assigned you", "assignment: Ada assigned you"]);
     assert_eq!(team.board.followers(task), [&*team.lead, &team.ada, &team.ben]);
@@ -114,7 +114,7 @@ fn creating_is_refused_in_order() {
     }
 }
 
-/// From, agents and whether a person is on it, agents added, status then, who is told.
+/// From, agents and whether a person is assigned, added agents, resulting status, notified agents.
 type Assigning<'a> = (&'a str, &'a [&'a str], bool, &'a [&'a str], &'a str, &'a [&'a str]);
 
 #[test]
@@ -192,7 +192,7 @@ fn only_the_orchestrator_hands_out_puts_away_and_links() {
         format!("Invalid agent: {stranger}")
     );
 
-    // A stale assignee blocks every further assignment.
+    // A removed agent among the assignees blocks every further assignment.
     let stale = team.task("assigned", &[&stranger]);
     let args = json!({"agentId": team.lead, "taskId": stale, "assignedAgentIds": [team.ada]});
     assert_eq!(
@@ -268,13 +268,13 @@ fn a_person_assigns_whom_they_like() {
         args.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         team.board.person("tasks:assign", args)
     };
-    // The lists given, the status then, who follows it then.
+    // The given lists, the resulting status, the resulting followers.
     let (ada, ben, lead) = (&*team.ada, &*team.ben, &*team.lead);
     let rows = [
         (json!({"assignedAgentIds": [ada, ben]}), "assigned", vec![ada, ben, lead]),
         (json!({"assignedUserIds": ["user_dana"]}), "assigned", vec![ada, ben, lead, "user_dana"]),
         (json!({"assignedAgentIds": [ben, lead]}), "assigned", vec![ben, lead, "user_dana"]),
-        // The orchestrator goes on following what it is taken from.
+        // The orchestrator keeps following a task after it is unassigned.
         (json!({"assignedAgentIds": []}), "assigned", vec![lead, "user_dana"]),
         (json!({"assignedUserIds": []}), "inbox", vec![lead]),
     ];
@@ -396,7 +396,7 @@ fn people_write_few_short_labels_and_agents_as_many_as_a_row_holds() {
         assert_eq!(refusal(answer), too_long);
     }
     update(json!(["\u{1f600}".repeat(50)])).unwrap();
-    // As the contract has it, agents' labels have no limit of their own, but a row does (§3.10).
+    // By the contract, agents' labels have no separate limit, but a row has one (§3.10).
     let by_agent = |labels: Value| {
         board.service("createTaskFromAgent", json!({"agentId": agent, "title": "T", "labels": labels}))
     };
@@ -405,7 +405,7 @@ fn people_write_few_short_labels_and_agents_as_many_as_a_row_holds() {
     for answer in [by_agent(labels(2_000, 600)), board.service("updateTaskFromAgent", change)] {
         assert_eq!(refusal(answer), "Value is too large (maximum size 1 MiB)");
     }
-    // A person may change the rest of such a task.
+    // A person can change the other fields of such a task.
     let rest = json!({"taskId": made["taskId"], "title": "Another title"});
     board.person("tasks:update", rest).unwrap();
     let original = Board::with(Options { original: true, ..Options::default() });

@@ -1,4 +1,4 @@
-//! Fields of tasks change, by agents' hands and people's (backend-contract §2.16, §8).
+//! Changes of a task's fields by agents and people (backend-contract §2.16, §8).
 
 use mission_control_runtime::local::Options;
 use serde_json::{Value, json};
@@ -15,7 +15,7 @@ fn update(team: &Team, agent: &str, task: &str, fields: &Value) -> Result<Value,
 #[test]
 fn what_is_given_is_what_changed() {
     let team = Team::new();
-    // From, the fields, what is said to have changed.
+    // From, the fields, the reported changes.
     let rows: [(&str, Value, &[&str]); 8] = [
         ("assigned", json!({}), &[]),
         ("assigned", json!({"blockedReason": "why"}), &[]),
@@ -89,7 +89,7 @@ fn updating_is_refused_in_order() {
             json!({"assignedAgentIds": []}),
             "Invalid assignees: status 'in_progress' requires at least one assignee",
         ),
-        // The status comes before the fields, as far as refusals go.
+        // The status is checked before the fields.
         (
             &team.ada,
             &task,
@@ -156,12 +156,12 @@ fn updating_is_refused_in_order() {
 #[test]
 fn who_is_put_on_a_task_that_starts_is_there_before_it_starts() {
     let team = Team::new();
-    // From, with nobody on it: the fields first, or the status first and then refused.
+    // From an unassigned task: first the fields; or first the status, which is then refused.
     let task = team.task("blocked", &[]);
     let fields = json!({"assignedAgentIds": [team.ben], "status": "in_progress"});
     update(&team, &team.ada, &task, &fields).unwrap();
     assert_eq!(team.board.row("tasks", &task)["status"], "in_progress");
-    // It was assigned when it moved: so it hears of both.
+    // It was assigned before the status changed, so it gets both notifications.
     let told = ["assignment: Ada assigned you", "status_change: Task status changed to in_progress"];
     assert_eq!(team.board.told(&team.ben), told);
 
@@ -170,7 +170,7 @@ fn who_is_put_on_a_task_that_starts_is_there_before_it_starts() {
     let text = "Invalid status change: Cannot move to 'in_progress' without at least one assignee";
     assert_eq!(refusal(update(&team, &team.ada, &task, &fields)), text);
 
-    // No way out of the inbox; and nothing is left half done (D27).
+    // There is no path from the inbox, and the call changes nothing (D27).
     let task = team.task("inbox", &[]);
     let fields = json!({"assignedAgentIds": [team.ben], "status": "in_progress"});
     let text = "Invalid transition: Cannot move from 'inbox' to 'in_progress'";
@@ -180,7 +180,7 @@ fn who_is_put_on_a_task_that_starts_is_there_before_it_starts() {
 
 #[test]
 fn replaced_assignees_stop_following_and_new_ones_are_told() {
-    // §5.6; D14: the original tells nobody.
+    // §5.6; D14: the original notifies no assignee.
     for original in [false, true] {
         let team = Team::with(Options { original, ..Options::default() });
         let task = team.task("inbox", &[&team.lead, &team.ben]);

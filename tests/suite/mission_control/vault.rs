@@ -1,4 +1,4 @@
-//! Providers' keys: sealed, opened for the runtime alone, sealed anew; and every way in which that can fail.
+//! Providers' keys: sealing, opening for the runtime only, rotation, and every failure of these.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use serde_json::{Value, json};
 use super::board::Board;
 use super::seeds::refusal;
 
-/// 32 bytes, all alike, in base64.
+/// A key of 32 equal bytes.
 fn master(byte: u8) -> MasterKey {
     MasterKey::from_file(&[byte; 32]).unwrap()
 }
 
-/// Put together here so that no file of ours holds one.
+/// A key that is assembled here, so that no file of ours contains one.
 fn key(tail: &str) -> String {
     ["sk-", "test-", "0123456789abcdef", tail].concat()
 }
@@ -39,7 +39,7 @@ fn for_runtime(board: &Board) -> Value {
 
 const PLACE: SealContext<'static> = SealContext { account: "k1account", provider: "openai" };
 
-/// What is done to a sealed value.
+/// A change of a sealed value.
 type Change = &'static dyn Fn(&mut Sealed);
 
 #[test]
@@ -94,7 +94,7 @@ fn a_master_key_is_32_bytes_or_a_sentence() {
     let again = MasterKey::from_base64(&format!(" {}\n", good.expose())).unwrap();
     assert_eq!(again.to_base64().expose(), good.expose());
     assert_eq!(MasterKey::from_file(format!("{}\n", good.expose()).as_bytes()).unwrap().to_base64(), good);
-    // 32 bytes leave two bits of the last letter without meaning. A key made up by hand may set them.
+    // The last letter of 32 bytes in base64 has two bits without meaning. A key made up by hand may set them.
     let by_hand = good.expose().replace("k=", "l=");
     assert_eq!(MasterKey::from_base64(&by_hand).unwrap().to_base64(), good);
     let rows = [
@@ -106,7 +106,7 @@ fn a_master_key_is_32_bytes_or_a_sentence() {
         ("Zm 9v", "the master key is not base64"),
         ("c2hvcnQ=", "the master key has 5 bytes; it must have 32"),
         ("not base64 at all", "the master key is not base64"),
-        // 32 characters of base64 are 24 bytes: no key as it is
+        // 32 characters of base64 are 24 bytes: too short for a key
         ("QUJDREVGR0hJSktMTU5PUFFSU1RVVldY", "the master key has 24 bytes; it must have 32"),
     ];
     for (text, begins) in rows {
@@ -150,7 +150,7 @@ fn keys_come_out_for_the_runtime_alone() {
         });
         assert_eq!(listed[at], expected);
     }
-    // Neither the list, nor what is stored, nor what happened holds a key.
+    // Neither the list, nor the stored rows, nor the activities contain a key.
     let stored = board.engine.export().unwrap().to_string();
     let happened = board.look("activities:list", json!({})).unwrap();
     for text in [listed.to_string(), stored, happened.to_string()] {
@@ -182,7 +182,7 @@ fn the_version_changes_with_every_change() {
     board.person("secrets:removeProviderKey", json!({"provider": "OPENAI_API_KEY"})).unwrap();
     step("removed");
     assert_eq!(for_runtime(&board)["keys"].as_array().unwrap().len(), 1);
-    // What is not there can be removed, too, and nothing happens.
+    // Removing a missing key succeeds and changes nothing.
     let before = board.rows("activities").len();
     board.person("secrets:removeProviderKey", json!({"provider": "openai"})).unwrap();
     assert_eq!(board.rows("activities").len(), before);
@@ -214,7 +214,7 @@ fn what_is_no_provider_or_no_key_is_refused_without_repeating_it() {
         assert!(why.starts_with(begins), "{provider}: {why}");
         assert!(!why.contains("sk-test-"), "{why}");
     }
-    // Of a wrong type, the platform's own text must not show it either.
+    // For an argument of the wrong type, the platform's own text must not show it either.
     let misplaced = json!({"accountId": board.account, "provider": "openai", "key": 1_234_567_890});
     let why = board.call(Kind::Mutation, "secrets:upsertProviderKey", &misplaced).unwrap_err();
     assert!(why.contains("Path: .key\nValue: \"***\"") && !why.contains("1234567890"), "{why}");
@@ -293,11 +293,11 @@ fn a_row_that_was_carried_elsewhere_does_not_open() {
     let row = board.rows("providerKeys").remove(0);
     let id = row["_id"].as_str().unwrap();
 
-    // To another provider, as somebody with the database, but without the master key, might.
+    // Moved to another provider, as an attacker with the database but without the master key could do.
     board.edit("providerKeys", id, json!({"provider": "BRAVE_API_KEY"}));
     let why = refusal(board.service("getRuntimeSecrets", json!({})));
     assert!(why.starts_with("a stored provider key was sealed for another account or provider"), "{why}");
-    // To another account.
+    // Moved to another account.
     let (other, token) = board
         .engine
         .create_account("Other", "other", Owner { user_id: "u", name: "Eve", email: "e@example.com" })
@@ -307,11 +307,11 @@ fn a_row_that_was_carried_elsewhere_does_not_open() {
     let why = refusal(board.call(Kind::Action, "service/actions:getRuntimeSecrets", &args));
     assert!(why.starts_with("a stored provider key was sealed for another account or provider"), "{why}");
     assert_eq!(for_runtime(&board)["keys"], json!([]));
-    // Damaged on the way.
+    // A damaged ciphertext.
     board.edit("providerKeys", id, json!({"accountId": board.account, "ciphertext": "00"}));
     let why = refusal(board.service("getRuntimeSecrets", json!({})));
     assert_eq!(why, "a stored provider key is damaged; store it again");
-    // Under a key that nobody here has.
+    // Sealed with an unknown key.
     board.edit("providerKeys", id, json!({"keyId": "0123456789abcdef"}));
     let why = refusal(board.service("getRuntimeSecrets", json!({})));
     assert!(why.starts_with("the provider keys are sealed with master key 0123456789abcdef"), "{why}");

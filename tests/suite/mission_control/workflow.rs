@@ -1,4 +1,4 @@
-//! The task workflow (backend-contract §4), by people's hands and by agents'.
+//! The task workflow (backend-contract §4), for people and agents.
 
 use serde_json::{Value, json};
 
@@ -10,7 +10,7 @@ const ALL: [&str; 7] = ["inbox", "assigned", "in_progress", "review", "done", "b
 
 #[test]
 fn people_follow_the_table() {
-    // §4.1: from, and where it may go.
+    // §4.1: from, and the allowed statuses.
     let rows = [
         ("inbox", &["assigned", "archived"][..]),
         ("assigned", &["in_progress", "blocked", "inbox", "archived"]),
@@ -40,7 +40,7 @@ fn people_follow_the_table() {
 
 #[test]
 fn each_status_asks_for_what_it_needs() {
-    // §4.2: from, to, who is on it, the reason given, what is missing.
+    // §4.2: from, to, assignees, given reason, missing requirement.
     let board = Board::new();
     let agent = board.agent("ada", "Ada", "Engineer", json!({}));
     let nobody = (json!([]), json!([]));
@@ -81,7 +81,7 @@ fn each_status_asks_for_what_it_needs() {
 
 #[test]
 fn agents_find_their_way() {
-    // §4.3, all 28 cells: steps with `>`, `=` for none needed, `x` for no way, `d` for done without review.
+    // §4.3, all 28 cells: steps with `>`, `=` for none needed, `x` for no path, `d` for done without review.
     let targets = ["in_progress", "review", "done", "blocked"];
     let rows = [
         ("inbox", ["x", "x", "d", "x"]),
@@ -116,7 +116,7 @@ fn agents_find_their_way() {
                     });
                     assert_eq!(answer.unwrap(), expected, "{rule}");
                     assert_eq!(row["status"], to, "{rule}");
-                    // Only the last step is heard of, and it comes from where the step before led.
+                    // Only the last step is announced, with the status of the step before it as the old one.
                     let before = steps.rsplit('>').nth(1).unwrap_or(from);
                     let happened = team.happened(&task);
                     if steps == "=" {
@@ -135,7 +135,7 @@ fn agents_find_their_way() {
 
 #[test]
 fn a_status_by_an_agent_is_refused_in_order() {
-    // §2.15, the checks one after the other: each row breaks one thing more, from behind.
+    // §2.15, the checks in reverse order: each row violates one more.
     let team = Team::new();
     let other_task = team.board.foreign("tasks", &team.task("assigned", &[&team.ada]));
     let other_agent = team.board.foreign("agents", &team.ada);
@@ -172,11 +172,11 @@ fn a_status_by_an_agent_is_refused_in_order() {
 #[test]
 fn an_expected_status_that_is_not_there_changes_nothing() {
     let team = Team::new();
-    // Where it stands, what was expected, what was asked, whether it moved, where it stands then.
+    // Current status, expected status, requested status, whether it changed, resulting status.
     let rows = [
         ("assigned", "assigned", "in_progress", true, "in_progress"),
         ("in_progress", "assigned", "review", false, "in_progress"),
-        // Not even what could not be done is refused.
+        // Even an impossible change is not refused.
         ("done", "assigned", "in_progress", false, "done"),
         ("inbox", "review", "done", false, "inbox"),
     ];
@@ -188,7 +188,7 @@ fn an_expected_status_that_is_not_there_changes_nothing() {
     }
 }
 
-/// Who else is in the team (slug, role), whether an orchestrator is set, who acts, what is said.
+/// The other agents (slug, role), whether an orchestrator is set, who acts, the error.
 type Approving<'a> = (&'a [(&'a str, &'a str)], bool, &'a str, &'a str);
 
 #[test]
@@ -223,7 +223,7 @@ fn who_may_mark_done() {
         }
         let mut who: Vec<(&str, String)> = vec![("lead", team.lead.clone()), ("ada", team.ada.clone())];
         for (slug, role) in others {
-            // Offline, and it counts all the same.
+            // An offline agent counts, too.
             who.push((slug, team.board.agent(slug, slug, role, json!({"status": "offline"}))));
         }
         let (_, id) = who.iter().find(|(slug, _)| *slug == actor).unwrap();
@@ -258,7 +258,7 @@ fn a_reason_comes_with_blocked_and_goes_with_it() {
 
 #[test]
 fn whoever_is_on_a_task_hears_where_it_stands() {
-    // §4.4: the agent that moves it is left out; a person is not.
+    // §4.4: the acting agent is excluded from the notifications; a person is not.
     let team = Team::new();
     let gone = gone(&team.ben);
     let row = json!({
