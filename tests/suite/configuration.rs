@@ -179,7 +179,7 @@ fn every_variable_has_a_row() {
 
 /// The value for people and for programs if a variable is set, blank or not set.
 #[test]
-fn a_row_says_whether_its_variable_is_set() {
+fn a_row_shows_whether_its_variable_is_set() {
     let start = Start::default().set("OPENCLAW_GATEWAY_URL", "").set("HEALTH_PORT", "4000");
     let rows = [
         ("ACCOUNT_ID", None, "ACCOUNT_ID = (not set; required)"),
@@ -208,7 +208,7 @@ fn a_row_says_whether_its_variable_is_set() {
 
 /// W27: "one summary log line of effective config (secrets masked)".
 #[test]
-fn the_summary_is_one_line_of_what_was_given() {
+fn the_summary_is_one_line_with_the_given_variables() {
     let start = Start::good()
         .set("DELIVERY_INTERVAL", "1000")
         .set("DROPLET_REGION", "fra 1")

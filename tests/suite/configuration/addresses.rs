@@ -60,7 +60,7 @@ fn a_gateway_address_is_checked() {
 
 /// §1.2 `OPENCLAW_GATEWAY_TOKEN`, W15: which gateways need a token, and the meaning of a blank one.
 #[test]
-fn a_gateway_elsewhere_needs_a_token() {
+fn a_gateway_on_another_host_needs_a_token() {
     let local = [
         "http://localhost:1",
         "http://127.0.0.1",
@@ -119,7 +119,7 @@ fn a_blank_gateway_address_means_no_gateway() {
 
 /// §1.4: connectHost, base URL, warnings A and B; IPv6 in brackets.
 #[test]
-fn agents_are_told_an_address_that_works() {
+fn agents_get_a_working_address() {
     let rows = [
         ("127.0.0.1", "http://127.0.0.1:3001", false),
         ("localhost", "http://localhost:3001", false),

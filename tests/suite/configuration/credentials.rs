@@ -26,7 +26,7 @@ fn missing_variables_are_named_together() {
 
 /// §1.3.2–4, and tokens that the backend would refuse (contract §1.3: 512 characters).
 #[test]
-fn a_bad_token_is_refused_in_the_words_of_the_contract() {
+fn an_invalid_token_is_refused_in_the_words_of_the_contract() {
     let prefix = "Invalid SERVICE_TOKEN format. Expected a token starting with mc_service_ as the dashboard issues it.";
     let structure = "Invalid SERVICE_TOKEN structure. Expected mc_service_{accountId}_{secret}.";
     check_mistake("SERVICE_TOKEN", "sk-123", prefix);
@@ -57,7 +57,7 @@ fn a_bad_token_is_refused_in_the_words_of_the_contract() {
 
 /// The placeholders of the README and of other examples.
 #[test]
-fn a_placeholder_is_called_one() {
+fn a_placeholder_is_reported_as_one() {
     for (name, value) in [
         ("ACCOUNT_ID", "…"),
         ("SERVICE_TOKEN", "mc_service_…"),

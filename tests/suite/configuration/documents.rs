@@ -6,7 +6,7 @@ use super::{ACCOUNT, Start, TOKEN};
 use crate::support::documents::{check_fresh, with_block};
 
 #[test]
-fn the_documents_say_what_the_table_says() {
+fn the_documents_follow_the_table() {
     check_fresh(".env.example", |_| documents::env_example());
     check_fresh("docs/configuration.md", |page| {
         with_block(page, "configuration", &documents::configuration_table())
@@ -48,7 +48,7 @@ fn the_example_can_be_used() {
 }
 
 #[test]
-fn every_row_can_be_read_by_a_person() {
+fn every_row_is_readable() {
     let table = documents::configuration_table();
     let example = documents::env_example();
     for variable in TABLE {

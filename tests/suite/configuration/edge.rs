@@ -67,7 +67,7 @@ fn the_default_file_may_be_missing_and_a_named_one_may_not() {
 
 /// A missing or unreadable env file is a clear error.
 #[test]
-fn an_unusable_env_file_is_a_sentence() {
+fn an_unusable_env_file_is_a_clear_error() {
     let folder = TempDir::new().unwrap();
     let around = surroundings(&folder);
     let path = folder.path().join("x.env");
@@ -87,7 +87,7 @@ fn an_unusable_env_file_is_a_sentence() {
 }
 
 #[test]
-fn a_file_with_secrets_that_all_can_read_is_warned() {
+fn a_world_readable_file_with_secrets_is_warned() {
     let folder = TempDir::new().unwrap();
     let around = surroundings(&folder);
     write(&around.default_env_file, format!("SERVICE_TOKEN={TOKEN}\n"));
@@ -151,7 +151,7 @@ fn certificates_must_be_a_file() {
 
 /// Values that are not UTF-8: a mistake in our variables, ignored in others.
 #[test]
-fn bytes_that_are_no_text() {
+fn bytes_that_are_not_utf8() {
     let folder = TempDir::new().unwrap();
     let bytes = || OsString::from_vec(vec![b'x', 0xff]);
     check_one(

@@ -67,7 +67,7 @@ fn every_setting_is_used_outside_the_configuration() {
 
 /// The documents and the rows of `doctor` use the same column.
 #[test]
-fn what_is_not_in_effect_is_said_everywhere() {
+fn missing_effects_are_reported_everywhere() {
     let (table, example) = (documents::configuration_table(), documents::env_example());
     let start = Start::good();
     let mut waiting = Vec::new();
@@ -90,7 +90,7 @@ fn what_is_not_in_effect_is_said_everywhere() {
 
 /// The page shows a hint next to a control without effect.
 #[test]
-fn the_page_says_what_the_runtime_does_not_act_on() {
+fn the_page_marks_controls_without_effect() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/mission-control/src/page.html");
     let page = fs::read_to_string(path).unwrap();
     let waits = |name: &str| {
@@ -108,7 +108,7 @@ fn the_page_says_what_the_runtime_does_not_act_on() {
 }
 
 #[test]
-fn only_values_that_ask_for_something_are_warned_of() {
+fn only_values_that_request_a_missing_effect_are_warned() {
     let lacks = |name: &str, words: &str| {
         vec![format!("{name} (environment) is not yet in effect: this version {words}.")]
     };

@@ -6,7 +6,7 @@ use super::{ACCOUNT, Start, TOKEN, mistakes};
 
 /// For each variable: the environment overrides the file, but a blank value in the environment does not.
 #[test]
-fn the_environment_comes_before_the_file() {
+fn the_environment_overrides_the_file() {
     let start = Start::good().file("HEALTH_PORT=4000\nDROPLET_ID=from-file\nDROPLET_IP=1.2.3.4\n");
     let start = start.set("HEALTH_PORT", "5000").set("DROPLET_ID", " ");
     let settings = start.settings();
@@ -21,7 +21,7 @@ fn the_environment_comes_before_the_file() {
 }
 
 #[test]
-fn everything_can_stand_in_the_file() {
+fn every_variable_can_be_in_the_file() {
     let text = format!(
         "\u{feff}# our account\r\nexport ACCOUNT_ID='{ACCOUNT}'\r\n\
          CONVEX_URL = https://happy-otter-123.convex.cloud\r\n\r\nSERVICE_TOKEN=\"{TOKEN}\"\r\n"
@@ -101,7 +101,7 @@ fn a_comment_after_a_value_is_the_reported_cause() {
 
 /// After a quoted value, the rest of the line can only be a comment.
 #[test]
-fn a_comment_may_stand_behind_a_value_in_quotes() {
+fn a_comment_may_follow_a_quoted_value() {
     for value in ["\"fra 1\" # mine", "'fra 1'\t#mine", "\"fra 1\"   # it's \"mine\""] {
         let start = Start::good().file(&format!("DROPLET_REGION={value}\n"));
         assert_eq!(start.settings().droplet.region, "fra 1", "{value}");
@@ -112,7 +112,7 @@ fn a_comment_may_stand_behind_a_value_in_quotes() {
 
 /// If the file is missing, the variables that it would set are not reported as missing.
 #[test]
-fn a_missing_file_is_said_first_and_its_consequences_are_not() {
+fn a_missing_file_is_reported_without_its_consequences() {
     let mut start = Start::default().set("LOG_LEVEL", "loud");
     start.file = FileSource::Unusable { path: "/x/y.env".into(), trouble: FileTrouble::Missing };
     let mistakes = mistakes(&start.go());
@@ -145,7 +145,7 @@ fn unknown_names_are_warned_with_the_nearest() {
 }
 
 #[test]
-fn an_unusable_file_is_a_sentence() {
+fn an_unusable_file_is_a_clear_error() {
     let rows = [
         (FileTrouble::Missing, "there is no such file"),
         (FileTrouble::Directory, "it is a directory, not a file"),
@@ -166,7 +166,7 @@ fn an_unusable_file_is_a_sentence() {
 
 /// systemd reads the file as root and passes its values to a service that may not read it.
 #[test]
-fn the_usual_file_may_be_withheld() {
+fn the_default_file_may_be_unreadable() {
     let mut start = Start::good();
     start.file = FileSource::Withheld { path: "/etc/x.env".into() };
     let warnings = start.warnings();
@@ -174,7 +174,7 @@ fn the_usual_file_may_be_withheld() {
 }
 
 #[test]
-fn a_file_with_secrets_that_all_can_read_is_warned() {
+fn a_world_readable_file_with_secrets_is_warned() {
     let with = |text: &str| {
         let mut start = Start::good();
         start.file = FileSource::Text { path: "e".into(), text: text.into(), open_to_all: true };

@@ -100,14 +100,14 @@ const ORDINARY: &str = "
 ";
 
 #[test]
-fn ordinary_names_raise_no_alarm() {
+fn ordinary_names_are_not_warned() {
     let start = ORDINARY.split_whitespace().fold(Start::good(), |start, name| start.set(name, "x"));
     assert_eq!(start.set("HOME", "/home/mc").warnings(), Vec::<String>::new());
 }
 
 /// One slip anywhere in one of our names is detected, unless it results in another known name.
 #[test]
-fn every_single_slip_is_found() {
+fn every_single_slip_is_detected() {
     let ours: Vec<&&Variable> = TABLE.iter().filter(|variable| !variable.common).collect();
     for variable in ours {
         let letters: Vec<char> = variable.name.chars().collect();

@@ -9,7 +9,7 @@ use super::{ACCOUNT, Start, TOKEN, check_mistake};
 
 /// §1.2: the settings if only the required variables are given.
 #[test]
-fn the_defaults_are_those_of_the_brief() {
+fn unset_variables_have_the_documented_defaults() {
     let settings = Start::good().settings();
     assert_eq!(settings.account.id, ACCOUNT);
     assert_eq!(settings.account.service_token.expose(), TOKEN);
@@ -71,7 +71,7 @@ fn every_number_is_clamped_with_a_warning() {
 
 /// §1.1 [REC]: "parse integers strictly". Each of these is a mistake.
 #[test]
-fn what_is_no_number_is_a_mistake() {
+fn an_invalid_number_is_a_mistake() {
     for garbage in ["30000abc", "1e3", "-1", "+1", "70000.5", "0x10", "５", "1 000", "1_000", "ten", "\"5"] {
         for variable in TABLE {
             let (min, max) = match variable.kind {
@@ -123,7 +123,7 @@ fn a_mistake_of_the_gateway_container_is_a_warning_here() {
 
 /// §1.2: the ceiling is between max(1000, base) and one day.
 #[test]
-fn the_ceiling_of_the_pauses_is_not_below_their_base() {
+fn the_retry_ceiling_is_not_below_the_retry_base() {
     let rows =
         [("20000", "10000", 20_000, true), ("20000", "20000", 20_000, false), ("1000", "5000", 5_000, false)];
     for (base, max, used_ms, warned) in rows {
@@ -138,7 +138,7 @@ fn the_ceiling_of_the_pauses_is_not_below_their_base() {
 
 /// The ranges that differ, and the two warnings.
 #[test]
-fn the_numbers_of_the_brief() {
+fn special_ranges_and_warnings_of_numbers() {
     let warned = |name, value| Start::good().set(name, value).warnings();
     assert!(warned("HEALTH_CHECK_INTERVAL", "300000")[0].contains("offline after 90 s"), "W12");
     assert_eq!(
@@ -159,7 +159,7 @@ fn the_numbers_of_the_brief() {
 
 /// §1.1 bool: every spelling, in any case, quoted or not.
 #[test]
-fn every_spelling_of_yes_and_no() {
+fn every_spelling_of_a_boolean_is_accepted() {
     for (spellings, flag) in [(["true", "1", "yes", "on"], true), (["false", "0", "no", "off"], false)] {
         for spelling in spellings {
             let upper = spelling.to_uppercase();
@@ -179,7 +179,7 @@ fn every_spelling_of_yes_and_no() {
 
 /// W27: `LOG_LEVEL` is trimmed, and unknown words are mistakes.
 #[test]
-fn words_are_checked() {
+fn unknown_words_are_mistakes() {
     let level = |text: &str| Start::good().set("LOG_LEVEL", text).settings().log_level;
     assert_eq!(level(" DEBUG "), LogLevel::Debug);
     assert_eq!((level("warn"), level("Warning")), (LogLevel::Warn, LogLevel::Warn));
@@ -197,7 +197,7 @@ fn words_are_checked() {
 
 /// §1.1 quoted-string, [REC] for all variables: one layer of matching quotes, and blanks around it.
 #[test]
-fn quotes_around_a_value_do_not_count() {
+fn quotes_around_a_value_are_removed() {
     let rows = [
         ("\"fra1\"", "fra1"),
         ("'fra1'", "fra1"),
@@ -245,7 +245,7 @@ fn every_word_of_the_table_is_understood() {
 
 /// Texts in reports: no control characters, and a maximum length.
 #[test]
-fn texts_are_bounded() {
+fn texts_have_limits() {
     check_mistake("DROPLET_ID", "a\tb", "character 2 is a control character");
     check_mistake("RUNTIME_VERSION", &"1".repeat(201), "it has 201 characters; at most 200 are allowed");
     check_mistake("STATE_DIR", "/a\u{0}b", "character 3 is a control character");

@@ -130,7 +130,7 @@ fn people_see_accounts_without_their_tokens() {
 }
 
 #[test]
-fn who_is_no_person_is_told_so() {
+fn functions_for_people_refuse_other_callers() {
     let board = Board::new();
     let args = json!({"accountId": board.account});
     let gone = json!({"accountId": format!("k1{}", "0".repeat(30))});
@@ -162,7 +162,7 @@ fn a_new_token_replaces_the_old_one() {
 }
 
 #[test]
-fn a_token_from_outside_must_be_the_accounts() {
+fn a_synchronized_token_must_name_the_account() {
     let mut board = Board::new();
     let sync = |board: &Board, token: &str| {
         let args = json!({"accountId": board.account, "serviceToken": token});
@@ -194,7 +194,7 @@ fn a_token_from_outside_must_be_the_accounts() {
 }
 
 #[test]
-fn skills_come_and_change_and_go() {
+fn skills_are_created_changed_and_removed() {
     let board = Board::new();
     let create = |args: Value| board.person("skills:create", args);
     let id = create(json!({"name": "Sailing", "slug": "sailing", "contentMarkdown": "Wind."})).unwrap();
@@ -215,7 +215,7 @@ fn skills_come_and_change_and_go() {
         args["skillId"] = json!(id);
         board.person("skills:update", args)
     };
-    board.pass(1_000);
+    board.advance(1_000);
     change(json!({"isEnabled": false})).unwrap();
     assert_eq!(taught(), json!([]));
     change(json!({
@@ -278,7 +278,7 @@ fn skills_have_limits() {
 }
 
 #[test]
-fn documents_are_written_changed_and_put_away() {
+fn documents_are_created_changed_and_deleted() {
     let board = Board::new();
     let task = board.task(json!({}));
     let create = |args: Value| board.person("documents:create", args).unwrap().as_str().unwrap().to_owned();
@@ -348,7 +348,7 @@ fn documents_are_written_changed_and_put_away() {
 }
 
 #[test]
-fn what_a_person_writes_for_all_reaches_the_agents() {
+fn reference_documents_and_user_md_reach_the_agents() {
     let board = Board::new();
     let agent = board.agent("ada", "Ada", "Engineer", json!({}));
     let task = board.task(json!({"assignedAgentIds": [agent]}));

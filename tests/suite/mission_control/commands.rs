@@ -63,7 +63,7 @@ fn a_start_prints_lines_for_an_env_file_and_the_same_ones_again() {
 }
 
 #[test]
-fn a_start_prints_the_token_that_opens_the_account_or_says_that_it_does_not_know_it() {
+fn a_start_prints_the_valid_token_or_says_that_it_is_unknown() {
     let (_kept, path) = folder();
     let data = path("data").to_str().unwrap().to_owned();
     let (running, first) = start(&data, ["--seed", "demo"]);
@@ -100,7 +100,7 @@ fn a_start_that_cannot_listen_leaves_nothing_behind() {
 }
 
 #[test]
-fn our_own_runtime_takes_it_for_the_real_one() {
+fn our_runtime_works_with_it() {
     let (running, printed) = start(":memory:", ["--seed", "demo"]);
     let configured = |program: Program| {
         let names = ["ACCOUNT_ID", "CONVEX_URL", "SERVICE_TOKEN"];
@@ -120,7 +120,7 @@ fn our_own_runtime_takes_it_for_the_real_one() {
 }
 
 #[test]
-fn a_foreign_token_is_a_sentence_also_where_reasons_are_hidden() {
+fn a_foreign_token_is_a_clear_error_even_if_reasons_are_redacted() {
     for (hidden, words) in
         [("--original", "the service token was not accepted"), ("--redact", "under the request id")]
     {
@@ -136,7 +136,7 @@ fn a_foreign_token_is_a_sentence_also_where_reasons_are_hidden() {
 }
 
 #[test]
-fn what_is_not_there_is_not_copied_and_what_would_be_lost_not_taken_in() {
+fn export_and_import_refuse_missing_data_and_memory() {
     let (_kept, path) = folder();
     let shown = |name: &str| path(name).to_str().unwrap().to_owned();
     fs::create_dir(path("other")).unwrap();
@@ -159,7 +159,7 @@ fn what_is_not_there_is_not_copied_and_what_would_be_lost_not_taken_in() {
 }
 
 #[test]
-fn data_are_carried_over_and_keys_sealed_anew() {
+fn data_are_exported_and_imported_and_keys_rotated() {
     let (_kept, path) = folder();
     let shown = |name: &str| path(name).to_str().unwrap().to_owned();
     let (one, two, file) = (shown("one"), shown("two"), shown("copy.json"));
@@ -167,8 +167,8 @@ fn data_are_carried_over_and_keys_sealed_anew() {
     let key = ["sk-", "test-0123456789abcdef"].concat();
     ask(&first, "mutation", "secrets:upsertProviderKey", json!({"provider": "openai", "key": key}));
     let tasks = ask(&first, "query", "tasks:list", json!({}));
-    let told = Program::new(["local", "export", &file, "--data", &one]).output();
-    assert_eq!(told.status.code(), Some(1), "somebody has the data open: {}", text(&told));
+    let output = Program::new(["local", "export", &file, "--data", &one]).output();
+    assert_eq!(output.status.code(), Some(1), "somebody has the data open: {}", text(&output));
     stop(running);
 
     let done = |args: [&str; 5]| {

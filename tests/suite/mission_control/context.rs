@@ -41,7 +41,7 @@ fn a_context_has_the_fields_of_the_example() {
     });
     board.engine.write_row("documents", document).unwrap();
     let answer = board.says(&engineer, &task, "Reproduced on staging.");
-    board.pass(1_000);
+    board.advance(1_000);
     let question = board.person_says(&task, "Does this also happen on mobile?");
 
     let listed = board.service("listUndeliveredNotifications", json!({})).unwrap();
@@ -92,7 +92,7 @@ fn a_context_has_the_fields_of_the_example() {
 }
 
 #[test]
-fn what_is_gone_is_null() {
+fn missing_rows_are_null() {
     let board = Board::new();
     let engineer = board.agent("engineer", "Engineer", "Builds", json!({}));
     let task = board.task(json!({"assignedAgentIds": [engineer]}));
@@ -203,7 +203,7 @@ fn long_texts_are_cut_and_short_ones_are_not() {
 }
 
 #[test]
-fn the_person_to_turn_to_wrote_last_or_made_the_task() {
+fn the_contact_person_wrote_last_or_created_the_task() {
     let board = Board::new();
     let engineer = board.agent("engineer", "Engineer", "Builds", json!({}));
     board.member("user_ann", "Ann", "ann@example.com");
@@ -234,7 +234,7 @@ fn the_person_to_turn_to_wrote_last_or_made_the_task() {
 }
 
 #[test]
-fn the_cause_of_a_message_is_named() {
+fn the_context_names_the_type_of_the_source_notification() {
     let board = Board::new();
     let engineer = board.agent("engineer", "Engineer", "Builds", json!({}));
     let task = board.task(json!({}));
@@ -247,7 +247,7 @@ fn the_cause_of_a_message_is_named() {
 }
 
 #[test]
-fn teammates_stand_in_the_order_of_their_slugs() {
+fn teammates_are_ordered_by_slug() {
     let board = Board::new();
     for (slug, name) in [
         ("zoe", "A"),
@@ -270,7 +270,7 @@ fn teammates_stand_in_the_order_of_their_slugs() {
 }
 
 #[test]
-fn reference_documents_come_along() {
+fn the_context_contains_reference_documents() {
     let repository = "Repository \u{2014} Primary";
     for original in [false, true] {
         let board = Board::with(Options { original, ..Options::default() });
@@ -310,7 +310,7 @@ fn reference_documents_come_along() {
 }
 
 #[test]
-fn the_chat_has_the_board_at_a_glance() {
+fn the_chat_contains_an_overview_of_the_board() {
     let board = Board::new();
     let engineer = board.agent("engineer", "Engineer", "Builds", json!({}));
     let chat = board.person("tasks:openOrchestratorChat", json!({})).unwrap();

@@ -54,7 +54,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
-fn a_directory_is_its_owners_and_remembers() {
+fn a_directory_is_private_and_keeps_its_data() {
     let home = TempDir::new().unwrap();
     let directory = home.path().join("deep/data");
     let first = open(&directory).unwrap();
@@ -83,7 +83,7 @@ fn a_directory_is_its_owners_and_remembers() {
 }
 
 #[test]
-fn files_that_others_could_read_are_closed_to_them() {
+fn files_that_others_could_read_become_private() {
     let home = TempDir::new().unwrap();
     drop(open(home.path()).unwrap());
     for name in ["admin-key", "master-key", "mission-control.sqlite", "service-token"] {
@@ -101,7 +101,7 @@ fn foreign_token(data: &Data, end: &str) -> String {
 }
 
 #[test]
-fn the_token_in_the_file_follows_the_one_that_opens_the_account() {
+fn the_token_file_follows_the_valid_token() {
     let home = TempDir::new().unwrap();
     let next = home.path().join("service-token.next");
     let data = open(home.path()).unwrap();
@@ -126,7 +126,7 @@ fn the_token_in_the_file_follows_the_one_that_opens_the_account() {
 }
 
 #[test]
-fn a_new_token_that_cannot_be_kept_is_refused_and_the_old_one_goes_on() {
+fn a_new_token_that_cannot_be_written_is_refused_and_the_old_one_stays_valid() {
     let home = TempDir::new().unwrap();
     let data = open(home.path()).unwrap();
     store_key(&data);
@@ -151,7 +151,7 @@ fn a_new_token_that_cannot_be_kept_is_refused_and_the_old_one_goes_on() {
 }
 
 #[test]
-fn a_new_token_that_was_interrupted_is_found_or_thrown_away() {
+fn an_interrupted_new_token_is_completed_or_dropped() {
     let home = TempDir::new().unwrap();
     let (path, next) = (home.path().join("service-token"), home.path().join("service-token.next"));
     let data = open(home.path()).unwrap();
@@ -170,7 +170,7 @@ fn a_new_token_that_was_interrupted_is_found_or_thrown_away() {
 }
 
 #[test]
-fn a_token_that_opens_nothing_any_more_is_not_told() {
+fn an_invalid_token_is_not_printed() {
     let home = TempDir::new().unwrap();
     let data = open(home.path()).unwrap();
     let token = fs::read(home.path().join("service-token")).unwrap();
@@ -233,7 +233,7 @@ fn a_directory_that_others_control_is_refused() {
 }
 
 #[test]
-fn every_mistake_is_a_sentence() {
+fn every_mistake_is_a_clear_error() {
     let home = TempDir::new().unwrap();
     let file = home.path().join("file");
     fs::write(&file, "x").unwrap();
@@ -264,7 +264,7 @@ fn every_mistake_is_a_sentence() {
 }
 
 #[test]
-fn a_wrong_or_missing_master_key_is_a_sentence() {
+fn a_wrong_or_missing_master_key_is_a_clear_error() {
     let home = TempDir::new().unwrap();
     let data = open(home.path()).unwrap();
     store_key(&data);
@@ -295,7 +295,7 @@ fn a_wrong_or_missing_master_key_is_a_sentence() {
 }
 
 #[test]
-fn the_database_says_what_is_wrong_with_it() {
+fn an_unusable_database_is_a_clear_error() {
     let home = TempDir::new().unwrap();
     let data = open(home.path()).unwrap();
     let why = refused(home.path());
@@ -329,7 +329,7 @@ fn the_database_says_what_is_wrong_with_it() {
 }
 
 #[test]
-fn keys_are_sealed_anew_with_the_file() {
+fn rotation_replaces_the_key_in_the_file() {
     let home = TempDir::new().unwrap();
     let path = home.path().join("master-key");
     let mut data = open(home.path()).unwrap();
@@ -362,7 +362,7 @@ fn keys_are_sealed_anew_with_the_file() {
 }
 
 #[test]
-fn a_key_from_outside_is_sealed_anew_with_another_from_outside() {
+fn rotation_of_a_given_key_needs_another_given_key() {
     let home = TempDir::new().unwrap();
     let given = Opening { master_key: Some(Secret::new(MASTER)), ..opening(home.path()) };
     let mut data = Data::open(&given, Box::new(SystemClock)).unwrap();
@@ -378,7 +378,7 @@ fn a_key_from_outside_is_sealed_anew_with_another_from_outside() {
 }
 
 #[test]
-fn a_copy_is_the_same_again() {
+fn an_imported_export_exports_the_same() {
     let home = TempDir::new().unwrap();
     let master = Some(Secret::new(MASTER));
     let demo = Opening { seed: Seed::Demo, master_key: master.clone(), ..opening(&home.path().join("one")) };
@@ -444,7 +444,7 @@ fn an_export_replaces_nothing_and_leaves_no_draft() {
 }
 
 #[test]
-fn only_data_that_are_there_are_copied() {
+fn only_existing_data_are_exported() {
     let home = TempDir::new().unwrap();
     let existing = |opening: &Opening| Data::existing(opening, Box::new(SystemClock));
     let refused = |opening: &Opening| existing(opening).err().unwrap().to_string();
@@ -483,7 +483,7 @@ fn demo_in(home: &TempDir, name: &str) -> Opening {
 type Change = &'static dyn Fn(&mut Value);
 
 #[test]
-fn what_is_no_copy_is_refused_as_a_whole() {
+fn an_invalid_export_is_refused_completely() {
     let engine = || Engine::in_memory(Box::new(SystemClock), Options::default()).unwrap();
     let source = engine();
     source

@@ -68,7 +68,7 @@ fn fill_up(process: &Process, words: &str, make_room: impl FnOnce()) {
 }
 
 #[test]
-fn where_nothing_more_can_be_written_a_call_is_refused_as_a_whole_and_later_it_goes_on() {
+fn a_write_without_space_is_refused_completely_and_succeeds_later() {
     if !works("prlimit", &["--version"]) {
         return skipped("a file that may not grow (there is no prlimit)");
     }
@@ -89,7 +89,7 @@ fn where_nothing_more_can_be_written_a_call_is_refused_as_a_whole_and_later_it_g
 
 /// A full file system of 3 MB in a separate mount namespace, if the machine allows one.
 #[test]
-fn a_full_disk_is_said_and_survived() {
+fn a_full_disk_is_reported_and_survived() {
     let world = ["-Urm", "sh", "-c", "mount -t tmpfs -o size=3m none /mnt"];
     if !works("unshare", &world) {
         return skipped("a full disk (this machine allows no file systems of one's own)");
@@ -123,7 +123,7 @@ fn sql(path: &Path, statement: &str) {
 }
 
 #[test]
-fn what_cannot_be_opened_is_refused_with_a_sentence_and_left_alone() {
+fn unusable_data_are_refused_with_a_clear_error_and_unchanged() {
     let home = TempDir::new().unwrap();
     let data = home.path().join("data");
     let process = Process::start(program(&data)).unwrap_or_else(|(_, why)| panic!("{why}"));
@@ -268,7 +268,7 @@ fn a_flipped_byte_never_ends_the_process() {
 
 /// A user who may read but not write. Root may write everywhere, so as root the test uses another user.
 #[test]
-fn a_directory_that_may_not_be_written_is_a_sentence() {
+fn a_read_only_directory_is_a_clear_error() {
     use std::os::unix::fs::{PermissionsExt, chown};
     let nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups";
     let is_root = works("sh", &["-c", "test $(id -u) = 0"]);
@@ -311,7 +311,7 @@ fn a_directory_that_may_not_be_written_is_a_sentence() {
 }
 
 #[test]
-fn an_export_that_does_not_fit_leaves_nothing() {
+fn an_export_without_space_leaves_no_file() {
     let (_kept, path) = folder();
     let (data, place) = (path("data"), path("copies"));
     fs::create_dir(&place).unwrap();

@@ -4,7 +4,7 @@ use mission_control_runtime::local::Options;
 use serde_json::{Value, json};
 
 use super::seeds::refusal;
-use super::team::{Team, gone, outcome};
+use super::team::{Team, missing_id, outcome};
 
 fn write(team: &Team, agent: &str, more: &Value) -> Result<String, String> {
     let mut args = json!({"agentId": agent, "title": "Notes", "content": "text", "type": "note"});
@@ -21,7 +21,7 @@ fn writing_is_refused_in_order() {
     let stranger = team.board.foreign("agents", &team.ada);
     let ours = write(&team, &team.ada, &json!({})).unwrap();
     let foreign = team.board.foreign("documents", &ours);
-    let nowhere = gone(&ours);
+    let nowhere = missing_id(&ours);
     team.flag(&team.ben, "canCreateDocuments", false);
     let (long, longest) = ("x".repeat(2001), "x".repeat(1_000_001));
     let no_task = "Not found: Task does not exist or belongs to different account";
@@ -38,7 +38,7 @@ fn writing_is_refused_in_order() {
         ),
         (&team.ada, json!({"title": long, "content": longest}), "Title too long (max 2000 characters)"),
         (&team.ada, json!({"title": long, "taskId": foreign_task}), no_task),
-        (&team.ada, json!({"title": long, "taskId": gone(&task)}), no_task),
+        (&team.ada, json!({"title": long, "taskId": missing_id(&task)}), no_task),
         (&team.ben, json!({"taskId": foreign_task}), "Forbidden: Agent is not allowed to create documents"),
         (&stranger, json!({"taskId": foreign_task}), "Forbidden: Agent belongs to different account"),
     ];
@@ -129,7 +129,7 @@ fn documents_are_listed_last_changed_first() {
         (json!({"taskId": task}), vec!["name"]),
         (json!({"taskId": task, "type": "reference"}), vec![]),
         (json!({"taskId": team.board.foreign("tasks", &task)}), vec![]),
-        (json!({"taskId": gone(&task)}), vec![]),
+        (json!({"taskId": missing_id(&task)}), vec![]),
         (json!({"limit": 1}), vec!["title"]),
         (json!({"limit": 2.9}), vec!["title", "Untitled"]),
         (json!({"limit": 0}), vec!["title"]),
@@ -142,7 +142,7 @@ fn documents_are_listed_last_changed_first() {
 }
 
 #[test]
-fn a_type_is_found_behind_many_others() {
+fn documents_of_a_type_are_found_behind_many_others() {
     // D20: the original reads twice the limit and filters afterwards.
     for (original, found) in [(false, 3), (true, 0)] {
         let team = Team::with(Options { original, ..Options::default() });

@@ -5,7 +5,7 @@ use mission_control_runtime::local::Options;
 use serde_json::{Value, json};
 
 use super::seeds::refusal;
-use super::team::{Team, gone, outcome};
+use super::team::{Team, missing_id, outcome};
 
 /// The platform's error for a limit that is not a count.
 const NO_COUNT: &str = "Uncaught TypeError: Arg 1 `n` to `take` must be a non-negative integer";
@@ -64,7 +64,7 @@ fn lists_are_newest_first_or_last_changed_first() {
 }
 
 #[test]
-fn nothing_is_missed_unless_the_original_is_asked_for() {
+fn lists_are_complete_unless_the_original_is_requested() {
     // D20: 40 older tasks of an agent, then 210 newer unassigned ones and 40 newer ones of another agent.
     for original in [false, true] {
         let team = Team::with(Options { original, ..Options::default() });
@@ -93,7 +93,7 @@ fn nothing_is_missed_unless_the_original_is_asked_for() {
 }
 
 #[test]
-fn only_the_orchestrator_looks_around() {
+fn only_the_orchestrator_lists_and_searches_tasks() {
     let team = Team::new();
     let task = team.task("inbox", &[]);
     let stranger = team.board.foreign("agents", &team.ada);
@@ -126,23 +126,23 @@ fn only_the_orchestrator_looks_around() {
 }
 
 #[test]
-fn a_task_is_got_whole_or_not_at_all() {
+fn a_task_is_returned_completely_or_not_at_all() {
     let team = Team::new();
     let task = team.task("blocked", &[&team.ada]);
     let foreign = team.board.foreign("tasks", &task);
     let get = |id: &str| ask(&team, "getTaskForAgentTool", &team.lead, &json!({"taskId": id})).unwrap();
     assert_eq!(get(&task), team.board.row("tasks", &task));
     assert_eq!(get(&foreign), json!(null));
-    assert_eq!(get(&gone(&task)), json!(null));
+    assert_eq!(get(&missing_id(&task)), json!(null));
     for name in ["loadTaskDetailsForAgentTool", "getTaskHistoryForAgentTool"] {
         let load = |id: &str| refusal(ask(&team, name, &team.ada, &json!({"taskId": id})));
         assert_eq!(load(&foreign), "Forbidden: Task belongs to different account");
-        assert_eq!(load(&gone(&task)), "Not found: Task does not exist");
+        assert_eq!(load(&missing_id(&task)), "Not found: Task does not exist");
     }
 }
 
 #[test]
-fn a_search_counts_where_it_finds() {
+fn a_search_scores_matches_by_field() {
     // §2.24: title 3, description 2, reason 1.
     let team = Team::new();
     let write_row = |title: &str, description: &str, reason: &str| {
@@ -191,7 +191,7 @@ fn a_search_counts_where_it_finds() {
 }
 
 #[test]
-fn a_search_leaves_out_what_is_not_there() {
+fn a_search_without_words_or_matches_is_empty() {
     let team = Team::new();
     team.board.task(json!({"title": "plain"}));
     let hit = ask(&team, "searchTasksForAgentTool", &team.lead, &json!({"query": "PLAIN"})).unwrap();
@@ -200,7 +200,7 @@ fn a_search_leaves_out_what_is_not_there() {
 }
 
 #[test]
-fn details_and_history_bring_the_newest_messages() {
+fn details_and_history_contain_the_newest_messages() {
     let team = Team::new();
     let task = team.task("in_progress", &[]);
     for number in 1..=30 {
@@ -237,7 +237,7 @@ fn details_and_history_bring_the_newest_messages() {
 }
 
 #[test]
-fn a_history_has_what_happened_to_the_task_itself() {
+fn a_history_contains_only_activities_of_the_task() {
     // §2.26: activities of messages and documents are not included.
     let team = Team::new();
     let args = json!({"agentId": team.ada, "title": "Fix", "assignedAgentIds": [team.ben]});
@@ -269,7 +269,7 @@ fn a_history_has_what_happened_to_the_task_itself() {
 }
 
 #[test]
-fn an_agents_own_list_leaves_out_only_what_is_done() {
+fn an_agents_own_list_omits_only_done_tasks() {
     // §2.30, D19: archived and blocked tasks are included.
     let team = Team::new();
     let ada = [&*team.ada];
@@ -293,7 +293,7 @@ fn an_agents_own_list_leaves_out_only_what_is_done() {
 }
 
 #[test]
-fn the_heartbeats_list_takes_the_newest_of_each_status() {
+fn the_heartbeat_list_contains_the_newest_of_each_status() {
     // §2.31.
     let team = Team::new();
     task(&team, "old", "review", &[], 90.0);

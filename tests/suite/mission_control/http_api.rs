@@ -32,7 +32,7 @@ fn list_agents(board: &Board) -> Value {
 type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str, u16, &'a str);
 
 #[test]
-fn requests_that_are_no_calls_are_refused_in_the_platforms_words() {
+fn invalid_requests_are_refused_in_the_platforms_words() {
     let board = Board::new();
     let good = list_agents(&board).to_string();
     let cut = &good[..good.len() - 1];
@@ -67,7 +67,7 @@ fn requests_that_are_no_calls_are_refused_in_the_platforms_words() {
 }
 
 #[test]
-fn the_positional_form_and_js_paths_are_the_same_call() {
+fn positional_arguments_and_js_paths_are_accepted() {
     let board = Board::new();
     let args = &list_agents(&board)["args"];
     for (path, args) in
@@ -146,7 +146,7 @@ fn errors_have_the_platforms_forms() {
 }
 
 #[test]
-fn a_request_id_is_made_where_none_is_sent() {
+fn a_missing_request_id_is_generated() {
     let board = Board::new();
     let body = json!({"path": "a:b", "args": {}}).to_string();
     let answer = post(&board, "/api/query", &[JSON], &body);
@@ -157,7 +157,7 @@ fn a_request_id_is_made_where_none_is_sent() {
 /// Otherwise every agent on the host could approve its own work, and every page in a browser on this machine could
 /// send requests.
 #[test]
-fn only_who_has_the_admin_key_is_a_person() {
+fn only_callers_with_the_admin_key_are_people() {
     let board = Board::new();
     let body = json!({"path": "tasks:list", "args": {"accountId": board.account}}).to_string();
     let ask = |headers: &[(&str, &str)]| {
@@ -214,7 +214,7 @@ fn only_who_has_the_admin_key_is_a_person() {
 
 /// JavaScript writes half of a surrogate pair if it cuts an emoji. The rest of the text must survive.
 #[test]
-fn half_an_emoji_is_replaced_and_the_rest_of_the_text_arrives() {
+fn half_an_emoji_is_replaced_and_the_rest_of_the_text_is_kept() {
     let board = Board::new();
     let body = json!({"path": "tasks:create", "args": {"accountId": board.account, "title": "cut HALF"}});
     let body = body.to_string().replace("HALF", r"\ud83d");
@@ -225,7 +225,7 @@ fn half_an_emoji_is_replaced_and_the_rest_of_the_text_arrives() {
 }
 
 #[test]
-fn the_page_comes_with_a_strict_policy_and_a_fresh_nonce() {
+fn the_page_has_a_strict_policy_and_a_new_nonce() {
     let board = Board::new();
     let page = || {
         let mut answer = agent().get(format!("{}/", board.url())).call().unwrap();
@@ -240,7 +240,7 @@ fn the_page_comes_with_a_strict_policy_and_a_fresh_nonce() {
 }
 
 #[test]
-fn changes_are_told_as_they_happen() {
+fn changes_are_streamed_immediately() {
     let board = Board::new();
     let without = agent().get(format!("{}/changes", board.url())).call().unwrap();
     assert_eq!(without.status(), 401);
@@ -319,7 +319,7 @@ impl Raw {
 }
 
 #[test]
-fn a_stream_begins_with_when_to_come_again() {
+fn a_stream_starts_with_its_retry_time() {
     let board = Board::new();
     let mut stream = Raw::open(&board, &log_in(&board).cookie);
     assert!(stream.says("\r\n\r\n"));
@@ -328,7 +328,7 @@ fn a_stream_begins_with_when_to_come_again() {
 
 /// Every stream occupies one of the server's 256 connections.
 #[test]
-fn many_streams_end_the_oldest_and_leave_room_for_requests() {
+fn too_many_streams_end_the_oldest_and_leave_connections_for_requests() {
     let board = Board::new();
     let cookie = log_in(&board).cookie;
     let mut streams = Vec::new();
@@ -354,7 +354,7 @@ fn many_streams_end_the_oldest_and_leave_room_for_requests() {
 }
 
 #[test]
-fn a_stream_runs_no_longer_than_its_login() {
+fn a_stream_ends_with_its_login() {
     type Deed = fn(&Board, &Login, &Login);
     let rows: [(&str, Deed, bool); 4] = [
         ("nothing", |_, _, _| {}, false),

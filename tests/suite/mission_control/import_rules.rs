@@ -51,7 +51,7 @@ fn refused(copy: &Value) -> String {
 
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table of rows, and what is said of each")]
-fn a_row_that_no_function_would_have_written_is_refused_by_its_name_and_field() {
+fn a_row_that_no_function_could_write_is_refused_with_id_and_field() {
     let emoji = |count: usize| "\u{1f600}".repeat(count);
     let rows: Vec<(&str, &str, &str, Value, &str)> = vec![
         // Table, row, field, value, error.
@@ -197,7 +197,7 @@ fn a_row_that_no_function_would_have_written_is_refused_by_its_name_and_field() 
 type Change = fn(&mut Value);
 
 #[test]
-fn rows_that_must_be_the_only_ones_of_their_kind_are_refused_twice() {
+fn duplicates_of_unique_rows_are_refused() {
     fn twice(copy: &mut Value, table: &str, id: &str) {
         let mut row = copy["tables"][table][0].clone();
         row["_id"] = json!(id);
@@ -240,7 +240,7 @@ fn rows_that_must_be_the_only_ones_of_their_kind_are_refused_twice() {
 }
 
 #[test]
-fn rows_of_one_account_stay_within_it() {
+fn rows_may_not_refer_to_another_account() {
     let mut copy = good();
     let mut other = copy["tables"]["accounts"][0].clone();
     other["_id"] = json!(id("k1", 1));
@@ -257,7 +257,7 @@ fn rows_of_one_account_stay_within_it() {
 }
 
 #[test]
-fn what_the_functions_let_through_comes_back() {
+fn rows_that_the_functions_allow_are_imported() {
     // The functions allow dangling ids, duplicate ids, agents' labels and any priority (contract §3.1, D26).
     let mut copy = good();
     let task = &mut copy["tables"]["tasks"][0];

@@ -234,12 +234,12 @@ impl Found {
         for row in self.activities.iter().filter(|row| row["type"] == "message_created") {
             *recorded.entry(row["targetId"].as_str().unwrap()).or_default() += 1;
         }
-        let mut told: HashMap<&str, Vec<String>> = HashMap::new();
+        let mut notified: HashMap<&str, Vec<String>> = HashMap::new();
         for row in self.notifications.iter().filter(|row| row["messageId"].is_string()) {
             // Updates for agents are merged, so they are checked by thread.
             if row["type"] == "mention" || row["recipientType"] == "user" {
                 let what = format!("{} {}", text(&row["type"]), text(&row["recipientId"]));
-                told.entry(row["messageId"].as_str().unwrap()).or_default().push(what);
+                notified.entry(row["messageId"].as_str().unwrap()).or_default().push(what);
             }
         }
         for row in &self.messages {
@@ -252,15 +252,15 @@ impl Found {
             if row["authorId"] != "user_owner" && !named.contains(&"user_owner") {
                 expected.push("thread_update user_owner".to_owned());
             }
-            let mut told = told.remove(id).unwrap_or_default();
-            told.sort();
+            let mut notified = notified.remove(id).unwrap_or_default();
+            notified.sort();
             expected.sort();
-            if told != expected {
-                wrong.half.push(format!("message {id}: told {told:?}, not {expected:?}"));
+            if notified != expected {
+                wrong.half.push(format!("message {id}: notified {notified:?}, not {expected:?}"));
             }
         }
         wrong.half.extend(recorded.keys().map(|id| format!("an activity of no message: {id}")));
-        wrong.half.extend(told.keys().map(|id| format!("a notification of no message: {id}")));
+        wrong.half.extend(notified.keys().map(|id| format!("a notification of no message: {id}")));
         let followers =
             self.subscriptions.iter().filter(|row| place.tasks.contains(&text(&row["taskId"]))).count();
         if followers != place.tasks.len() * (place.agents.len() + 1) {
@@ -286,7 +286,9 @@ impl Found {
                 let waiting: Vec<&Value> =
                     self.notifications.iter().filter(of_thread).map(|row| &row["messageId"]).collect();
                 if waiting != last {
-                    wrong.half.push(format!("thread {task}: {agent} is told of {waiting:?}, not {last:?}"));
+                    wrong
+                        .half
+                        .push(format!("thread {task}: {agent} is notified of {waiting:?}, not {last:?}"));
                 }
             }
             let mut by_agents = thread.iter().filter(|row| row["authorType"] == "agent");
@@ -459,7 +461,7 @@ fn variable(name: &str) -> Option<u64> {
 }
 
 #[test]
-fn what_was_acknowledged_survives_every_kill_as_a_whole() {
+fn acknowledged_writes_survive_every_kill_completely() {
     let began = Instant::now();
     let kills = variable("KILLS").unwrap_or(KILLS);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
@@ -483,7 +485,7 @@ fn what_was_acknowledged_survives_every_kill_as_a_whole() {
 
 /// The very first start, which creates the account, can be killed, too.
 #[test]
-fn a_first_start_that_was_killed_is_made_up_for() {
+fn a_killed_first_start_is_repeated() {
     let seed = variable("KILL_SEED").unwrap_or_else(|| std::process::id().into());
     println!("KILL_SEED={seed}");
     let mut dice = Dice(seed);

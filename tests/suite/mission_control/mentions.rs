@@ -40,7 +40,7 @@ fn check(board: &Board, rows: &[(&str, &str, &[&str])]) {
 }
 
 #[test]
-fn code_and_quotes_name_nobody() {
+fn code_and_quotes_contain_no_mentions() {
     let rows: &[(&str, &str, &[&str])] = &[
         ("a fenced block is taken out", "```\n@engineer\n``` and @pixel", &["Pixel Smith/pixel"]),
         ("a fence ends at the first one after it", "```@ann``` @sam ```@engineer```", &["user_sam2"]),
@@ -59,7 +59,7 @@ fn code_and_quotes_name_nobody() {
 }
 
 #[test]
-fn all_means_everybody_but_the_author() {
+fn all_mentions_everybody_except_the_author() {
     let everybody: &[&str] = &[
         "user_ann",
         "user_annie",
@@ -145,7 +145,7 @@ fn candidates_are_resolved_in_the_contracts_order() {
 }
 
 #[test]
-fn qa_is_whoever_approves() {
+fn qa_mentions_the_approving_agent() {
     let board = crew();
     check(
         &board,
@@ -170,7 +170,7 @@ fn qa_is_whoever_approves() {
 }
 
 #[test]
-fn an_agent_may_name_itself_but_not_by_all() {
+fn an_agent_may_mention_itself_but_not_by_all() {
     let board = crew();
     let engineer = board.rows("agents")[1]["_id"].as_str().unwrap().to_owned();
     let task = board.task(json!({}));
@@ -188,7 +188,7 @@ fn an_agent_may_name_itself_but_not_by_all() {
 }
 
 #[test]
-fn a_long_message_is_parsed_in_no_time() {
+fn a_long_message_is_parsed_in_linear_time() {
     let board = crew();
     let task = board.task(json!({}));
     let repeated = |unit: &str| unit.repeat(99_900 / unit.len());

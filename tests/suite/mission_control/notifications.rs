@@ -9,7 +9,7 @@ use super::board::Board;
 use super::seeds::refusal;
 
 #[test]
-fn the_oldest_come_first_and_never_too_many() {
+fn undelivered_notifications_are_listed_oldest_first_and_limited() {
     let board = Board::new();
     let engineer = board.agent("engineer", "Engineer", "Builds", json!({}));
     let made = |at: f64, more: Value| {
@@ -68,7 +68,7 @@ fn the_oldest_come_first_and_never_too_many() {
 /// The states of §5.1, reached by calls: the fields that are set, whether it is listed, whether the page shows
 /// typing.
 #[test]
-fn a_notification_lives_as_the_table_says() {
+fn a_notification_follows_the_table_of_states() {
     const READ: &str = "markNotificationRead";
     const ENDED: &str = "markNotificationDeliveryEnded";
     const DELIVERED: &str = "markNotificationDelivered";
@@ -96,7 +96,7 @@ fn a_notification_lives_as_the_table_says() {
         let task = board.task(json!({}));
         let id = board.notification(&engineer, json!({"taskId": task}));
         for call in *calls {
-            board.pass(1_000);
+            board.advance(1_000);
             assert_eq!(board.service(call, json!({"notificationId": id})).unwrap(), json!({"success": true}));
         }
         let row = board.row("notifications", &id);
@@ -122,7 +122,7 @@ fn a_notification_lives_as_the_table_says() {
 }
 
 #[test]
-fn typing_is_shown_once_for_each_place() {
+fn typing_is_shown_once_for_each_agent_and_task() {
     let board = Board::new();
     board.edit("accounts", &board.account, json!({"runtimeStatus": "degraded"}));
     let engineer = board.agent("engineer", "Engineer", "Builds", json!({}));
@@ -135,7 +135,7 @@ fn typing_is_shown_once_for_each_place() {
 }
 
 #[test]
-fn only_what_is_there_is_marked() {
+fn only_existing_notifications_are_marked() {
     let board = Board::new();
     let engineer = board.agent("engineer", "Engineer", "Builds", json!({}));
     let ours = board.notification(&engineer, json!({}));
@@ -150,7 +150,7 @@ fn only_what_is_there_is_marked() {
 }
 
 #[test]
-fn a_person_sees_what_they_are_told() {
+fn a_person_sees_their_notifications() {
     let board = Board::new();
     let engineer = board.agent("engineer", "Engineer", "Builds", json!({}));
     let task = board.task(json!({}));
@@ -166,7 +166,7 @@ fn a_person_sees_what_they_are_told() {
 
 /// §5.5 with a test clock: the events after the first request, and whether a second one is created.
 #[test]
-fn a_request_is_repeated_only_when_it_makes_sense() {
+fn a_response_request_is_repeated_only_by_the_rules() {
     const HOURS_4: i64 = 4 * 3_600_000;
     // Rule, events since, milliseconds later, whether a second request is created.
     let rows: &[(&str, &[&str], i64, bool)] = &[
@@ -191,14 +191,14 @@ fn a_request_is_repeated_only_when_it_makes_sense() {
             board.service("createResponseRequestNotifications", args).unwrap()["notificationIds"].clone()
         };
         board.says(&engineer, &task, "before");
-        board.pass(10);
+        board.advance(10);
         let first = ask(&lead);
         assert_eq!(first.as_array().unwrap().len(), 1, "{rule}: none exists");
         if happened("delivered") {
             board.service("markNotificationDelivered", json!({"notificationId": first[0]})).unwrap();
         }
         board.says(&designer, &task, "somebody else says something");
-        board.pass(*passes);
+        board.advance(*passes);
         if happened("answered") {
             board.says(&engineer, &task, "here");
         }
@@ -208,7 +208,7 @@ fn a_request_is_repeated_only_when_it_makes_sense() {
 }
 
 #[test]
-fn a_request_says_who_wants_what() {
+fn a_response_request_names_requester_and_message() {
     let board = Board::new();
     let lead = board.agent("lead", "Lead", "Leads", json!({}));
     let engineer = board.agent("engineer", "Engineer", "Builds", json!({}));
@@ -233,7 +233,7 @@ fn a_request_says_who_wants_what() {
 }
 
 #[test]
-fn a_request_is_refused_in_order() {
+fn response_requests_are_refused_in_order() {
     let board = Board::new();
     let lead = board.agent("lead", "Lead", "Leads", json!({}));
     let silent = {
@@ -272,7 +272,7 @@ fn a_request_is_refused_in_order() {
 
 /// §1.3 in its order. Each row passes all checks of the rows before.
 #[test]
-fn a_token_is_looked_at_as_the_table_says() {
+fn a_token_is_checked_in_the_order_of_the_table() {
     let board = Board::new();
     let ours = &board.account;
     let (other, other_token) = board
@@ -327,7 +327,7 @@ fn a_token_is_looked_at_as_the_table_says() {
 }
 
 #[test]
-fn arguments_are_looked_at_before_the_token() {
+fn arguments_are_validated_before_the_token() {
     let board = Board::new();
     let task = board.task(json!({}));
     let wrong = |path: &str, args: Value| {
@@ -366,7 +366,7 @@ fn arguments_are_looked_at_before_the_token() {
 /// The benchmark measures the durations. This test only checks that nothing scales with the number of undelivered
 /// rows.
 #[test]
-fn ten_thousand_waiting_rows_slow_nothing_down() {
+fn ten_thousand_undelivered_rows_slow_no_call_down() {
     let board = Board::new();
     let engineer = board.agent("engineer", "Engineer", "Builds", json!({}));
     let task = board.task(json!({}));

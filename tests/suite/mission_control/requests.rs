@@ -96,7 +96,7 @@ fn head(header: &str) -> String {
 }
 
 #[test]
-fn what_is_refused_below_the_door_has_the_form_of_the_platform() {
+fn refusals_of_the_http_server_have_the_platforms_form() {
     let server = TestServer::new();
     let chunks = |chunks: &str| [head("Transfer-Encoding: chunked").as_bytes(), chunks.as_bytes()].concat();
     let too_large = format!("{:x}\r\n", BODY_BYTES + 1);
@@ -148,7 +148,7 @@ fn a_body_may_be_as_large_as_on_the_platform_and_one_byte_more_is_refused() {
 }
 
 #[test]
-fn what_is_no_json_is_refused_whatever_it_is() {
+fn invalid_json_is_refused() {
     let server = TestServer::new();
     let token = &server.client().token;
     let wrap = |args: &str| format!(r#"{{"path":"service/actions:listAgents","args":{args}}}"#).into_bytes();
@@ -182,7 +182,7 @@ fn what_is_no_json_is_refused_whatever_it_is() {
 }
 
 #[test]
-fn json_that_is_no_call_is_refused_by_its_arguments() {
+fn json_with_wrong_arguments_is_refused() {
     let server = TestServer::new();
     let many = Value::from(vec![json!(server.agent); 100_000]);
     let numbers = Value::from(vec![0; 1_000_000]);
@@ -245,7 +245,7 @@ fn json_that_is_no_call_is_refused_by_its_arguments() {
 }
 
 #[test]
-fn every_text_comes_back_as_it_was_written() {
+fn every_text_is_returned_unchanged() {
     let server = TestServer::new();
     let texts = [
         "\u{0}",
@@ -292,7 +292,7 @@ fn every_text_comes_back_as_it_was_written() {
 
 /// A caller that confuses fields must not find the token in the response, and thus in logs.
 #[test]
-fn a_token_in_the_wrong_place_is_not_repeated() {
+fn a_token_in_the_wrong_field_is_not_repeated() {
     let server = TestServer::new();
     let (client, agent, task) = (server.client(), &server.agent, &server.task);
     for secret in [client.token.clone(), format!(" {}", client.token), client.admin_key.clone()] {
@@ -343,7 +343,7 @@ fn a_token_in_the_wrong_place_is_not_repeated() {
 }
 
 #[test]
-fn tokens_that_open_nothing_and_rows_that_are_not_there() {
+fn invalid_tokens_and_missing_rows_are_refused() {
     let server = TestServer::new();
     let (client, agent) = (server.client(), &server.agent);
     let (account, token) = (&client.account, &client.token);

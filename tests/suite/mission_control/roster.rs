@@ -21,7 +21,7 @@ fn skill(board: &Board, slug: &str, enabled: bool) -> String {
 }
 
 #[test]
-fn agents_are_listed_with_their_sessions_and_what_they_may_do() {
+fn agents_are_listed_with_sessions_and_flags() {
     let board = Board::new();
     let flags = json!({"model": "m", "temperature": 0.0, "skillIds": [], "behaviorFlags": {"canMarkDone": true, "requiresApprovalForActions": ["x"]}});
     let zoe = board.agent("zoe", "Zoe", "First", json!({"openclawConfig": flags, "status": "offline"}));
@@ -95,7 +95,7 @@ fn workspaces_have_texts_and_skills() {
 }
 
 #[test]
-fn the_orchestrator_is_whoever_is_set() {
+fn the_orchestrator_is_the_configured_agent() {
     let board = Board::new();
     let ask = || board.service("getOrchestratorAgentId", json!({})).unwrap();
     assert_eq!(ask(), json!({"orchestratorAgentId": null}));
@@ -104,7 +104,7 @@ fn the_orchestrator_is_whoever_is_set() {
 }
 
 #[test]
-fn skills_are_told_as_they_are_stored() {
+fn skills_are_returned_as_stored() {
     let board = Board::new();
     let off = skill(&board, "off", false);
     let zoe = board.agent("zoe", "Zoe", "x", config(&json!([off])));
@@ -136,7 +136,7 @@ fn skills_are_told_as_they_are_stored() {
 }
 
 #[test]
-fn a_heartbeat_says_what_an_agent_is_doing() {
+fn a_heartbeat_sets_status_and_current_task() {
     let board = Board::new();
     let zoe = board.agent("zoe", "Zoe", "x", json!({"status": "offline"}));
     let task = board.task(json!({}));
@@ -148,7 +148,7 @@ fn a_heartbeat_says_what_an_agent_is_doing() {
             .filter(|row| row["type"] == "agent_status_changed")
             .collect::<Vec<_>>()
     };
-    board.pass(2_000);
+    board.advance(2_000);
     let now = 1_765_526_402_000.0;
     let answer = beat(json!({"agentId": zoe, "status": "online", "currentTaskId": task})).unwrap();
     assert_eq!(answer, json!({"success": true, "timestamp": now}));

@@ -30,7 +30,7 @@ fn service(data: &Data, name: &str, mut args: Value) -> Value {
 }
 
 #[test]
-fn the_team_is_there_and_knows_how_to_work_together() {
+fn the_team_exists_with_roles_and_skills() {
     let data = demo(Options::default());
     let agents = look(&data, "agents:list");
     let slugs: Vec<&str> = agents.iter().map(|agent| agent["slug"].as_str().unwrap()).collect();
@@ -126,7 +126,7 @@ fn only_the_shared_task_waits_for_a_runtime() {
 }
 
 #[test]
-fn the_demo_holds_no_secret_and_works_as_the_original_does() {
+fn the_demo_contains_no_secret_and_loads_with_original_behaviour() {
     let data = demo(Options { original: true, ..Options::default() });
     assert_eq!(look(&data, "agents:list").len(), 5);
     let all = data.engine.export().unwrap().to_string();
@@ -135,7 +135,7 @@ fn the_demo_holds_no_secret_and_works_as_the_original_does() {
 }
 
 #[test]
-fn what_is_there_is_left_alone() {
+fn existing_data_are_not_changed() {
     let home = TempDir::new().unwrap();
     let open = |seed: Seed| {
         let whereabouts = Whereabouts::Directory(home.path().join("data"));

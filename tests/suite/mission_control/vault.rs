@@ -43,7 +43,7 @@ const PLACE: SealContext<'static> = SealContext { account: "k1account", provider
 type Change = &'static dyn Fn(&mut Sealed);
 
 #[test]
-fn a_sealed_value_opens_only_where_it_belongs() {
+fn a_sealed_value_opens_only_in_its_context() {
     let vault = Vault::new(&master(1));
     let sealed = vault.seal(PLACE, &Secret::new("the key")).unwrap();
     assert_eq!(vault.open(PLACE, &sealed).unwrap().expose(), "the key");
@@ -89,7 +89,7 @@ fn a_nonce_is_never_used_twice() {
 }
 
 #[test]
-fn a_master_key_is_32_bytes_or_a_sentence() {
+fn a_master_key_of_another_length_is_a_clear_error() {
     let good = master(9).to_base64();
     let again = MasterKey::from_base64(&format!(" {}\n", good.expose())).unwrap();
     assert_eq!(again.to_base64().expose(), good.expose());
@@ -120,7 +120,7 @@ fn a_master_key_is_32_bytes_or_a_sentence() {
 }
 
 #[test]
-fn keys_come_out_for_the_runtime_alone() {
+fn only_the_runtime_reads_keys() {
     let board = board();
     assert_eq!(for_runtime(&board)["keys"], json!([]));
     let keys = [
@@ -189,7 +189,7 @@ fn the_version_changes_with_every_change() {
 }
 
 #[test]
-fn what_is_no_provider_or_no_key_is_refused_without_repeating_it() {
+fn invalid_providers_and_keys_are_refused_without_repeating_them() {
     let board = board();
     let long = "x".repeat(9_000);
     let (oops, name) = (key("oops"), format!("{}_KEY", "A".repeat(61)));
@@ -222,14 +222,14 @@ fn what_is_no_provider_or_no_key_is_refused_without_repeating_it() {
 }
 
 #[test]
-fn a_short_key_is_not_half_told() {
+fn a_short_key_shows_no_last_characters() {
     let board = board();
     upsert(&board, "openai", "secret").unwrap();
     assert_eq!(board.look("secrets:listProviderKeys", json!({})).unwrap()[0]["last4"], "");
 }
 
 #[test]
-fn strangers_get_nothing() {
+fn callers_without_credentials_get_no_keys() {
     let board = board();
     upsert(&board, "openai", &key("1")).unwrap();
     let ask = |kind, path: &str, args: Value| {
@@ -245,7 +245,7 @@ fn strangers_get_nothing() {
 }
 
 #[test]
-fn no_list_holds_a_secret() {
+fn no_list_contains_a_secret() {
     let board = board();
     upsert(&board, "openai", &key("1")).unwrap();
     let agent = board.agent("ada", "Ada", "Engineer", json!({}));
@@ -279,7 +279,7 @@ fn no_list_holds_a_secret() {
 }
 
 #[test]
-fn without_a_master_key_nothing_is_kept() {
+fn without_a_master_key_no_key_is_stored() {
     let board = Board::new();
     assert_eq!(for_runtime(&board)["keys"], json!([]));
     let why = refusal(upsert(&board, "openai", &key("1")));
@@ -287,7 +287,7 @@ fn without_a_master_key_nothing_is_kept() {
 }
 
 #[test]
-fn a_row_that_was_carried_elsewhere_does_not_open() {
+fn a_moved_row_does_not_open() {
     let mut board = board();
     upsert(&board, "openai", &key("1")).unwrap();
     let row = board.rows("providerKeys").remove(0);
@@ -323,7 +323,7 @@ fn a_row_that_was_carried_elsewhere_does_not_open() {
 }
 
 #[test]
-fn rotation_seals_everything_anew() {
+fn rotation_seals_every_key_again() {
     let mut board = board();
     upsert(&board, "openai", &key("1")).unwrap();
     upsert(&board, "anthropic", &key("2")).unwrap();

@@ -149,7 +149,7 @@ fn titles(tasks: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn the_first_load_of_a_heavy_board_is_small_and_its_counts_are_whole() {
+fn the_first_load_of_a_large_board_is_small_and_its_counts_are_complete() {
     let (engine, account) = heavy(10_000, 2_000);
     let loaded = look(&engine, &account, "board:snapshot", json!({}));
     let bytes = loaded.to_string().len();
@@ -173,7 +173,7 @@ fn the_first_load_of_a_heavy_board_is_small_and_its_counts_are_whole() {
 }
 
 #[test]
-fn a_column_is_loaded_piece_by_piece_without_gaps_or_repeats() {
+fn a_column_is_loaded_in_windows_without_gaps_or_repeats() {
     let (engine, account) = heavy(1_000, 0);
     let loaded = look(&engine, &account, "board:snapshot", json!({}));
     let in_review = |task: &&Value| task["status"] == "review";
@@ -195,7 +195,7 @@ fn a_column_is_loaded_piece_by_piece_without_gaps_or_repeats() {
 }
 
 #[test]
-fn urgent_tasks_come_first_and_cards_carry_no_long_texts() {
+fn urgent_tasks_come_first_and_cards_contain_no_long_texts() {
     let board = Board::new();
     let labels: Vec<String> = (0..500).map(|n| format!("{n:0>300}")).collect();
     let agent = board.agent("ada", "Ada", "Engineer", json!({"soulContent": "s".repeat(10_000)}));
@@ -228,7 +228,7 @@ fn urgent_tasks_come_first_and_cards_carry_no_long_texts() {
 }
 
 #[test]
-fn a_search_finds_what_is_not_loaded_and_counts_it() {
+fn a_search_finds_and_counts_tasks_that_are_not_loaded() {
     let (engine, account) = heavy(2_000, 0);
     let search = |words: &str, limit: usize| {
         look(&engine, &account, "board:search", json!({"words": words, "limit": limit}))
@@ -261,7 +261,7 @@ fn a_search_finds_what_is_not_loaded_and_counts_it() {
 }
 
 #[test]
-fn a_page_that_follows_the_changes_shows_what_a_fresh_one_shows() {
+fn a_page_that_applies_changes_equals_a_new_page() {
     let seed = std::env::var("WINDOW_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(7);
     let mut dice = Dice(seed);
     let board = Board::new();
@@ -273,7 +273,7 @@ fn a_page_that_follows_the_changes_shows_what_a_fresh_one_shows() {
     tasks.push(watched.clone());
     let mut page = Page::open(&board, Some(&watched));
     for step in 0..400 {
-        board.pass(7);
+        board.advance(7);
         let task = tasks[dice.index(tasks.len())].clone();
         let agent = agents[dice.index(agents.len())].clone();
         // Refused calls are included: they change nothing.
@@ -324,8 +324,8 @@ fn a_page_that_follows_the_changes_shows_what_a_fresh_one_shows() {
             12 => {
                 let list = board.service("listUndeliveredNotifications", json!({})).unwrap();
                 match list.as_array().unwrap().first() {
-                    Some(told) => {
-                        board.service("markNotificationRead", json!({"notificationId": told["_id"]}))
+                    Some(notified) => {
+                        board.service("markNotificationRead", json!({"notificationId": notified["_id"]}))
                     }
                     None => Ok(Value::Null),
                 }
@@ -349,7 +349,7 @@ fn a_page_that_follows_the_changes_shows_what_a_fresh_one_shows() {
 }
 
 #[test]
-fn what_has_not_changed_is_not_sent_again() {
+fn unchanged_rows_are_not_sent_again() {
     let board = Board::new();
     let agent = board.agent("ada", "Ada", "Engineer", json!({}));
     for n in 0..100 {
@@ -379,7 +379,7 @@ fn what_has_not_changed_is_not_sent_again() {
 }
 
 #[test]
-fn a_revision_that_is_unknown_or_too_old_loads_anew() {
+fn an_unknown_or_old_revision_causes_a_full_load() {
     let board = Board::new();
     let first = board.look("board:snapshot", json!({})).unwrap()["revision"].as_str().unwrap().to_owned();
     let ask = |since: &str| board.look("board:changes", json!({"since": since})).unwrap();
