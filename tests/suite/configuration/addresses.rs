@@ -147,10 +147,10 @@ fn agents_get_a_working_address() {
     assert_eq!(any.effective("TASK_STATUS_BASE_URL"), "http://127.0.0.1:(the free port chosen at start)");
     assert_eq!(any.settings().http.base_url(40123).as_str(), "http://127.0.0.1:40123");
 
-    let told = Start::good().set("TASK_STATUS_BASE_URL", "'http://runtime:3000/'");
-    assert_eq!(told.settings().http.base_url(1).as_str(), "http://runtime:3000", "one slash removed");
-    assert!(told.warnings()[0].contains("may be unreachable for others"), "warning B");
-    assert!(told.clone().set("HEALTH_HOST", "0.0.0.0").warnings().is_empty());
+    let given = Start::good().set("TASK_STATUS_BASE_URL", "'http://runtime:3000/'");
+    assert_eq!(given.settings().http.base_url(1).as_str(), "http://runtime:3000", "one slash removed");
+    assert!(given.warnings()[0].contains("may be unreachable for others"), "warning B");
+    assert!(given.clone().set("HEALTH_HOST", "0.0.0.0").warnings().is_empty());
     assert!(Start::good().set("TASK_STATUS_BASE_URL", "http://[::1]:1").warnings().is_empty());
     let invalid = "Invalid TASK_STATUS_BASE_URL. Expected a valid URL like http://runtime:3001.";
     check_mistake("TASK_STATUS_BASE_URL", "runtime", invalid);

@@ -133,7 +133,7 @@ fn the_retry_ceiling_is_not_below_the_retry_base() {
     }
     let default = Start::good().set("DELIVERY_BACKOFF_BASE_MS", "400000");
     assert_eq!(default.settings().delivery.backoff_max, Duration::from_secs(400));
-    assert!(default.warnings().is_empty(), "nobody gave the ceiling, so nobody is blamed");
+    assert!(default.warnings().is_empty(), "no warning about a ceiling that is not set");
 }
 
 /// The ranges that differ, and the two warnings.

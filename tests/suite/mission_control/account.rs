@@ -53,7 +53,11 @@ fn settings_are_merged_by_key() {
     let happened = board.look("activities:list", json!({})).unwrap();
     assert_eq!(happened[0]["type"], "account_updated");
     assert_eq!(happened[0]["meta"], json!({"changedFields": ["agentDefaults", "orchestratorAgentId"]}));
-    assert_eq!(happened.as_array().unwrap().len(), steps.len() + 2, "one for each, and the founding");
+    assert_eq!(
+        happened.as_array().unwrap().len(),
+        steps.len() + 2,
+        "one for each step, and those of the setup"
+    );
 }
 
 #[test]
@@ -103,7 +107,7 @@ fn settings_have_limits() {
     }
     let half = json!({"agentDefaults": {"behaviorFlags": {"canMarkDone": true}}});
     assert!(refusal(choose(&board, half)).contains("missing the required field `canCreateTasks`"));
-    assert_eq!(settings(&board), json!({}), "nothing of all that was kept");
+    assert_eq!(settings(&board), json!({}), "no refused change is stored");
     choose(&board, json!({"userMd": "ä".repeat(50_000), "agentDefaults": {"behaviorFlags": flags()}}))
         .unwrap();
 }
@@ -363,5 +367,5 @@ fn reference_documents_and_user_md_reach_the_agents() {
     let id = board.person("documents:create", args).unwrap();
     assert_eq!(doc(), json!({"title": title, "content": "In the harbour."}));
     board.person("documents:remove", json!({"documentId": id})).unwrap();
-    assert_eq!(doc(), Value::Null, "a deleted one is no longer given (contract D24)");
+    assert_eq!(doc(), Value::Null, "a deleted document is omitted (contract D24)");
 }

@@ -57,7 +57,7 @@ fn a_new_agent_has_the_defaults_of_the_contract() {
     assert_eq!((&agent["soulContent"], &agent["heartbeatInterval"]), (&json!("Be."), &json!(-3.5)), "D29");
     assert_eq!(agent["openclawConfig"].get("maxTokens"), None);
     assert_eq!(agent["openclawConfig"]["model"], "gpt-5-nano");
-    assert_eq!(agent["openclawConfig"]["temperature"], 0.7, "what is not given is as for everybody");
+    assert_eq!(agent["openclawConfig"]["temperature"], 0.7, "an absent argument has the default");
 }
 
 #[test]
@@ -294,7 +294,7 @@ fn a_removed_agent_leaves_every_list() {
         assert_eq!(counts(&board, &ada), [0, 0, if original { sessions } else { 0 }]);
         assert_eq!(counts(&board, &ben), of_ben);
         assert_eq!(get(&board, &ada), Value::Null);
-        assert_eq!(board.rows("messages").len(), 1, "what it wrote stays");
+        assert_eq!(board.rows("messages").len(), 1, "its messages stay");
         let thread = board.look("messages:listByTask", json!({"taskId": task})).unwrap();
         assert_eq!(thread[0]["authorName"], Value::Null);
         let again = board.person("agents:remove", json!({"agentId": ada}));

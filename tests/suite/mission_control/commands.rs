@@ -96,7 +96,7 @@ fn a_start_that_cannot_listen_leaves_nothing_behind() {
             .output();
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output).contains("--listen"), "{}", text(&output));
-    assert!(!data.exists(), "nothing was made");
+    assert!(!data.exists(), "no file was created");
 }
 
 #[test]

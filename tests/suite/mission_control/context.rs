@@ -213,11 +213,11 @@ fn the_contact_person_wrote_last_or_created_the_task() {
     };
     // Rule, creator of the task, authors, expected person.
     let rows: &[(&str, &str, &[&str], Value)] = &[
-        ("nobody wrote", "user_ann", &[], json!("user_ann")),
+        ("no message", "user_ann", &[], json!("user_ann")),
         ("the last one", "user_dana", &["user_dana", "user_ann"], json!("user_ann")),
-        ("an agent made it", &engineer, &[], Value::Null),
-        ("somebody who left made it", "user_gone", &[], Value::Null),
-        ("somebody who left wrote last", "user_dana", &["user_dana", "user_gone"], Value::Null),
+        ("an agent created it", &engineer, &[], Value::Null),
+        ("a former member created it", "user_gone", &[], Value::Null),
+        ("a former member wrote last", "user_dana", &["user_dana", "user_gone"], Value::Null),
     ];
     for (rule, maker, authors, expected) in rows {
         let task = board.task(json!({"createdBy": maker}));
@@ -337,7 +337,7 @@ fn the_chat_contains_an_overview_of_the_board() {
         {"status": "inbox", "count": 0.0}, {"status": "assigned", "count": 1.0}, {"status": "in_progress", "count": 0.0},
         {"status": "review", "count": 4.0}, {"status": "blocked", "count": 99.0},
     ]);
-    assert_eq!(overview["totals"], totals, "of the newest 100 one is the chat's");
+    assert_eq!(overview["totals"], totals, "one of the newest 100 is the chat");
     let titles = |at: usize| {
         let tasks = overview["topTasks"][at]["tasks"].as_array().unwrap().iter();
         tasks.map(|task| task["title"].as_str().unwrap()).collect::<Vec<_>>()
@@ -368,13 +368,13 @@ fn sessions_are_opened_kept_and_renewed() {
     let of_task = |slug: &str, generation: u32| format!("task:{task}:agent:{slug}:{account}:v{generation}");
     assert_eq!(key(&engineer, Some(&task)), of_task("engineer", 1), "opened by the first context");
     assert_eq!(key(&engineer, Some(&task)), of_task("engineer", 1), "kept");
-    assert_eq!(key(&lead, Some(&task)), of_task("lead", 1), "one for each agent");
+    assert_eq!(key(&lead, Some(&task)), of_task("lead", 1), "each agent has one");
     assert_eq!(key(&engineer, None), format!("system:agent:engineer:{account}:v1"), "without a task");
     let listed = board.service("listAgents", json!({})).unwrap();
-    assert_eq!(listed[1]["systemSessionKey"], key(&engineer, None), "the same that the list names");
+    assert_eq!(listed[1]["systemSessionKey"], key(&engineer, None), "equal to the key in the list");
 
     board.edit("tasks", &task, json!({"status": "done"}));
-    assert_eq!(key(&engineer, Some(&task)), of_task("engineer", 1), "done is not the end");
+    assert_eq!(key(&engineer, Some(&task)), of_task("engineer", 1), "done does not close the session");
     let args = json!({"agentId": lead, "taskId": task, "reason": "over"});
     board.service("deleteTaskFromAgent", args).unwrap();
     let closed =
@@ -385,7 +385,7 @@ fn sessions_are_opened_kept_and_renewed() {
     assert_eq!(key(&engineer, None), format!("system:agent:engineer:{account}:v1"), "never closed");
 
     board.edit("agents", &engineer, json!({"slug": "builder"}));
-    assert_eq!(key(&engineer, Some(&task)), of_task("engineer", 2), "the slug is frozen in the row");
+    assert_eq!(key(&engineer, Some(&task)), of_task("engineer", 2), "the row keeps its slug");
     let other = board.task(json!({}));
     assert_eq!(key(&engineer, Some(&other)), format!("task:{other}:agent:builder:{account}:v1"));
 }

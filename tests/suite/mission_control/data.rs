@@ -280,7 +280,7 @@ fn a_wrong_or_missing_master_key_is_a_clear_error() {
         why.starts_with("provider keys are stored here, but the master key that sealed them is missing"),
         "{why}"
     );
-    assert!(!path.exists(), "no other one is put in its place");
+    assert!(!path.exists(), "no new key replaces it");
 
     // The environment overrides the file.
     let given = |key: &str| {
@@ -367,7 +367,7 @@ fn rotation_of_a_given_key_needs_another_given_key() {
     let given = Opening { master_key: Some(Secret::new(MASTER)), ..opening(home.path()) };
     let mut data = Data::open(&given, Box::new(SystemClock)).unwrap();
     store_key(&data);
-    assert!(!home.path().join("master-key").exists(), "it is written nowhere");
+    assert!(!home.path().join("master-key").exists(), "it is not written to a file");
     let why = data.rotate_key(None).unwrap_err().to_string();
     assert!(why.starts_with("the master key comes from SECRETS_MASTER_KEY_BASE64, so the next one"), "{why}");
     let why = data.rotate_key(Some(&Secret::new("AAEC"))).unwrap_err().to_string();
@@ -420,7 +420,7 @@ fn an_imported_export_exports_the_same() {
         panic!("without its key")
     };
     assert!(why.to_string().contains("the provider keys are sealed with master key "), "{why}");
-    assert!(open(&home.path().join("three")).unwrap().is_new, "and the place is still empty");
+    assert!(open(&home.path().join("three")).unwrap().is_new, "the directory is still empty");
 }
 
 #[test]
@@ -495,7 +495,7 @@ fn an_invalid_export_is_refused_completely() {
         change(&mut copy);
         let engine = engine();
         let why = engine.import(&copy).unwrap_err().to_string();
-        assert_eq!(engine.export().unwrap()["tables"]["accounts"], json!([]), "nothing is half there: {why}");
+        assert_eq!(engine.export().unwrap()["tables"]["accounts"], json!([]), "nothing is imported: {why}");
         why
     };
     let rows: [(Change, &str); 11] = [

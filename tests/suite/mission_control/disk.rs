@@ -15,7 +15,7 @@ use crate::support::program::{Program, folder, text};
 const FILE_BLOCKS: u32 = 4096;
 
 /// Reports that this machine cannot run the test.
-#[allow(clippy::print_stdout, reason = "whoever reads the tests' output should know")]
+#[allow(clippy::print_stdout, reason = "a skipped test must be visible in the output")]
 fn skipped(why: &str) {
     println!("SKIPPED: {why}");
 }
@@ -40,7 +40,7 @@ fn fill_up(process: &Process, words: &str, make_room: impl FnOnce()) {
     };
     let mut written = Vec::new();
     let refused = loop {
-        assert!(written.len() < 2_000, "it is never full");
+        assert!(written.len() < 2_000, "the disk never gets full");
         let title = format!("Task {}", written.len());
         match create(&title) {
             Ok(_) => written.push(json!(title)),
@@ -135,7 +135,7 @@ fn unusable_data_are_refused_with_a_clear_error_and_unchanged() {
     let good = content(&data);
     let path = data.join("mission-control.sqlite");
     let bytes = fs::read(&path).unwrap();
-    assert!(good.iter().all(|(name, _)| !name.contains("-wal")), "a proper end leaves one file");
+    assert!(good.iter().all(|(name, _)| !name.contains("-wal")), "a regular shutdown leaves one file");
 
     let rows: [(&str, Damage, &str); 10] = [
         (
@@ -220,7 +220,7 @@ fn unusable_data_are_refused_with_a_clear_error_and_unchanged() {
     let second = program(&data).output();
     assert_eq!(second.status.code(), Some(1));
     assert!(text(&second).starts_with("another process has the data open; stop it, or use another"));
-    assert_eq!(titles(&again).len(), 100, "the first goes on");
+    assert_eq!(titles(&again).len(), 100, "the first process continues");
 }
 
 /// A flipped byte is either detected at the start, or fails only the calls that read it. It never ends the process.
@@ -270,13 +270,13 @@ fn a_flipped_byte_never_ends_the_process() {
 #[test]
 fn a_read_only_directory_is_a_clear_error() {
     use std::os::unix::fs::{PermissionsExt, chown};
-    let nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups";
+    let other_user = "setpriv --reuid=65534 --regid=65534 --clear-groups";
     let is_root = works("sh", &["-c", "test $(id -u) = 0"]);
-    let word = if is_root { format!("exec {nobody} \"$0\" \"$@\"; true") } else { "true".to_owned() };
+    let word = if is_root { format!("exec {other_user} \"$0\" \"$@\"; true") } else { "true".to_owned() };
     let reaches = Program::after(&word, ["--version"]).output();
     if !reaches.status.success() {
         return skipped(
-            "a directory that may not be written (root may everything, and nobody cannot start us)",
+            "a read-only directory: root may write everywhere, and no other user can start the program",
         );
     }
     let home = TempDir::new().unwrap();

@@ -189,13 +189,13 @@ fn only_callers_with_the_admin_key_are_people() {
         ("both", &[("Cookie", &cookie), proof], yes),
         ("among others", &[("Cookie", &many), proof], yes),
         ("our own page", &[("Cookie", &cookie), proof, ("Origin", &format!("http://{host}"))], yes),
-        ("a server on another port was shown the cookie", &[("Cookie", &cookie)], no),
-        ("and has no proof", &[("Cookie", &cookie), ("X-Mission-Control", "")], no),
-        ("or guesses", &[("Cookie", &cookie), ("X-Mission-Control", &"0".repeat(32))], no),
-        ("or shows the cookie twice", &[("Cookie", &cookie), ("X-Mission-Control", value)], no),
+        ("only the cookie, as a server on another port gets it", &[("Cookie", &cookie)], no),
+        ("an empty proof", &[("Cookie", &cookie), ("X-Mission-Control", "")], no),
+        ("a guessed proof", &[("Cookie", &cookie), ("X-Mission-Control", &"0".repeat(32))], no),
+        ("the cookie as the proof", &[("Cookie", &cookie), ("X-Mission-Control", value)], no),
         ("another login's proof", &[("Cookie", &cookie), ("X-Mission-Control", &another.proof)], no),
         ("the proof alone", &[proof], no),
-        ("a guess", &[("Cookie", &format!("mission-control-{port}=guess")), proof], no),
+        ("a guessed cookie", &[("Cookie", &format!("mission-control-{port}=guess")), proof], no),
         ("the cookie of another port", &[("Cookie", &other_port), proof], no),
     ];
     for (what, headers, expected) in rows {
@@ -236,7 +236,7 @@ fn the_page_has_a_strict_policy_and_a_new_nonce() {
     let nonce = policy.split("script-src 'nonce-").nth(1).unwrap().split('\'').next().unwrap().to_owned();
     assert!(policy.starts_with("default-src 'none'; ") && !policy.contains("unsafe"), "{policy}");
     assert!(text.contains(&format!("nonce=\"{nonce}\"")) && !text.contains("{{NONCE}}"));
-    assert_ne!(page().0, policy, "a nonce that is known is none");
+    assert_ne!(page().0, policy, "each page has a new nonce");
 }
 
 #[test]

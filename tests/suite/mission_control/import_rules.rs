@@ -189,7 +189,7 @@ fn a_row_that_no_function_could_write_is_refused_with_id_and_field() {
         let row = id(prefix, 0);
         let begins = format!("the export is invalid (row {row} of {table}, field {field}: ");
         assert!(why.starts_with(&begins) && why.contains(expected), "{table}.{field}: {why}");
-        assert!(why.len() < 500, "a sentence, not the value: {table}.{field}");
+        assert!(why.len() < 500, "the error repeats only a part of the value: {table}.{field}");
     }
 }
 
@@ -247,7 +247,7 @@ fn rows_may_not_refer_to_another_account() {
     other["slug"] = json!("other");
     other.as_object_mut().unwrap().remove("settings");
     copy["tables"]["accounts"].as_array_mut().unwrap().push(other);
-    assert!(engine().import(&copy).is_ok(), "two accounts are no mistake");
+    assert!(engine().import(&copy).is_ok(), "two accounts are valid");
     for table in ["messages", "notifications", "subscriptions"] {
         let mut copy = copy.clone();
         copy["tables"][table][0]["accountId"] = json!(id("k1", 1));

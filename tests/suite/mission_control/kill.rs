@@ -380,7 +380,7 @@ fn the_check_can_fail(mut found: Found, place: &Place, noted: &Acknowledged) {
     for table in tables {
         let row = table(&mut found).pop().unwrap();
         let wrong = found.check(place, noted);
-        assert!(wrong.lost.len() + wrong.half.len() > 0, "nobody misses {row}");
+        assert!(wrong.lost.len() + wrong.half.len() > 0, "the check does not miss {row}");
         table(&mut found).push(row);
     }
     let wrong = found.check(place, noted);
@@ -435,7 +435,7 @@ fn place_of_storms(kills: u64, dice: &mut Dice, figures: &mut Figures) {
         let unanswered = found.messages.len() - all.messages.len().min(found.messages.len());
         let most = AUTHORS.len() * usize::try_from(round + 1).unwrap();
         if unanswered > most {
-            wrong.half.push(format!("{unanswered} messages that nobody wrote"));
+            wrong.half.push(format!("{unanswered} messages that no call has written"));
         }
         for what in wrong.lost.iter().chain(&wrong.half) {
             println!("after kill {} of this place: {what}", round + 1);
@@ -452,7 +452,7 @@ fn place_of_storms(kills: u64, dice: &mut Dice, figures: &mut Figures) {
         fs::remove_dir_all(&copy).unwrap();
     }
     let said = say(&process.client, &place, "ben", &place.tasks[0], "still here");
-    assert!(said.is_some(), "it goes on after the last kill");
+    assert!(said.is_some(), "the process works after the last kill");
 }
 
 /// The environment variable as a number, if it is set.
@@ -480,7 +480,7 @@ fn acknowledged_writes_survive_every_kill_completely() {
         began.elapsed()
     );
     assert_eq!((lost, half), (0, 0), "KILL_SEED={seed}");
-    assert!(acknowledged > usize::try_from(kills).unwrap(), "there was hardly a storm");
+    assert!(acknowledged > usize::try_from(kills).unwrap(), "too few writes were acknowledged");
 }
 
 /// The very first start, which creates the account, can be killed, too.

@@ -43,7 +43,7 @@ fn undelivered_notifications_are_listed_oldest_first_and_limited() {
         "title",
         "type",
     ];
-    assert_eq!(fields, expected, "what is unset is absent");
+    assert_eq!(fields, expected, "unset fields are absent");
 
     for number in 0..600 {
         made(10.0 + f64::from(number), json!({}));
@@ -80,8 +80,8 @@ fn a_notification_follows_the_table_of_states() {
         ("still in progress", &[READ, READ], [Some(1.0), None, None], true, true),
         ("failed attempt", &[READ, ENDED], [Some(1.0), Some(2.0), None], true, false),
         ("failed once", &[READ, ENDED, ENDED], [Some(1.0), Some(2.0), None], true, false),
-        ("failed before it began", &[ENDED], [None, Some(1.0), None], true, false),
-        ("begun after that", &[ENDED, READ], [Some(2.0), None, None], true, true),
+        ("failed before it started", &[ENDED], [None, Some(1.0), None], true, false),
+        ("started after that", &[ENDED, READ], [Some(2.0), None, None], true, true),
         ("retry in progress", &[READ, ENDED, READ], [Some(1.0), None, None], true, true),
         ("delivered", &[READ, DELIVERED], [Some(1.0), None, Some(2.0)], false, false),
         ("delivered once", &[DELIVERED, DELIVERED], [None, None, Some(1.0)], false, false),
@@ -116,7 +116,7 @@ fn a_notification_follows_the_table_of_states() {
         assert_eq!(
             board.look("notifications:listTyping", json!({})).unwrap(),
             json!([]),
-            "{state}: nobody is there"
+            "{state}: the runtime is offline"
         );
     }
 }
@@ -177,7 +177,7 @@ fn a_response_request_is_repeated_only_by_the_rules() {
         ("delivered a moment ago", &["delivered"], 1, false),
         ("delivered, almost four hours", &["delivered"], HOURS_4 - 1, false),
         ("delivered, four hours", &["delivered"], HOURS_4, true),
-        ("asked by another", &["another asks"], 1, false),
+        ("requested by another agent", &["another asks"], 1, false),
     ];
     for (rule, events, passes, again) in rows {
         let happened = |event: &str| events.contains(&event);
@@ -197,7 +197,7 @@ fn a_response_request_is_repeated_only_by_the_rules() {
         if happened("delivered") {
             board.service("markNotificationDelivered", json!({"notificationId": first[0]})).unwrap();
         }
-        board.says(&designer, &task, "somebody else says something");
+        board.says(&designer, &task, "another agent writes");
         board.advance(*passes);
         if happened("answered") {
             board.says(&engineer, &task, "here");
@@ -243,7 +243,7 @@ fn response_requests_are_refused_in_order() {
     let task = board.task(json!({}));
     let (foreign_agent, foreign_task) = (board.foreign("agents", &lead), board.foreign("tasks", &task));
     let (no_agent, no_task) = ("js000000000000000000000000000000", "kx000000000000000000000000000000");
-    let eleven = vec!["nobody"; 11];
+    let eleven = vec!["unknown"; 11];
     let long = format!("  {}  ", "x".repeat(1_001));
     let rows: &[(&str, &str, &[&str], &str, &str)] = &[
         (no_agent, no_task, &eleven, "", "Not found: Agent does not exist"),

@@ -68,7 +68,7 @@ fn a_persons_message_does_not_change_the_task() {
     board.person_says(&task, "@designer, look");
     let row = board.row("tasks", &task);
     assert_eq!((&row["updatedAt"], row.get("lastMessageAt")), (&json!(1.0), None));
-    assert_eq!(board.followers(&task), ["user_dana", &designer], "the orchestrator is not made to follow");
+    assert_eq!(board.followers(&task), ["user_dana", &designer], "the orchestrator does not start to follow");
     assert_eq!(board.notifications_of(&designer), ["mention: Dana Reyes mentioned you"]);
     let meta = board.rows("activities").pop().unwrap()["meta"].clone();
     assert_eq!((&meta["hasAttachments"], meta["mentionCount"].as_f64()), (&json!(false), Some(1.0)));
@@ -120,7 +120,7 @@ fn followers_are_notified_by_the_rules_of_5_4() {
         sent: [&'static [&'static str]; 3],
     }
     let plain = || Case {
-        rule: "everybody but the author (4)",
+        rule: "everybody except the author (4)",
         task: json!({}),
         settings: json!({}),
         content: "hello",
@@ -144,7 +144,7 @@ fn followers_are_notified_by_the_rules_of_5_4() {
             ..plain()
         },
         Case {
-            rule: "1 nobody is named in the chat",
+            rule: "1 no mention in the chat",
             task: chat,
             content: "@all",
             sent: [&UPDATE, &NOTHING, &UPDATE],
@@ -165,12 +165,17 @@ fn followers_are_notified_by_the_rules_of_5_4() {
         Case { rule: "2 but not archived", task: json!({"status": "archived"}), ..plain() },
         Case { rule: "2 suppressed", suppressed: true, sent: [&NOTHING, &NOTHING, &UPDATE], ..plain() },
         Case {
-            rule: "3 and 5 an agent is named",
+            rule: "3 and 5 an agent is mentioned",
             content: "@designer",
             sent: [&NOTHING, &MENTION, &UPDATE],
             ..plain()
         },
-        Case { rule: "5 a person is named", content: "@dana", sent: [&UPDATE, &UPDATE, &MENTION], ..plain() },
+        Case {
+            rule: "5 a person is mentioned",
+            content: "@dana",
+            sent: [&UPDATE, &UPDATE, &MENTION],
+            ..plain()
+        },
         Case {
             rule: "6 the person does not want to be notified",
             settings: json!({"notificationPreferences": {"taskUpdates": true, "agentActivity": false, "emailDigest": true, "memberUpdates": true}}),
@@ -178,7 +183,7 @@ fn followers_are_notified_by_the_rules_of_5_4() {
             ..plain()
         },
         Case {
-            rule: "6 not even by name",
+            rule: "6 not even of a mention",
             content: "@dana",
             settings: json!({"notificationPreferences": {"taskUpdates": true, "agentActivity": false, "emailDigest": true, "memberUpdates": true}}),
             sent: [&UPDATE, &UPDATE, &NOTHING],
@@ -215,7 +220,11 @@ fn followers_are_notified_by_the_rules_of_5_4() {
 fn in_the_chat_a_persons_message_reaches_the_orchestrator() {
     let Crew { board, lead, designer, .. } = crew(Options::default());
     let chat = board.person("tasks:openOrchestratorChat", json!({})).unwrap();
-    assert_eq!(board.person("tasks:openOrchestratorChat", json!({})).unwrap(), chat, "there is one");
+    assert_eq!(
+        board.person("tasks:openOrchestratorChat", json!({})).unwrap(),
+        chat,
+        "the chat exists already"
+    );
     let task = board.row("tasks", chat.as_str().unwrap());
     assert_eq!((&task["title"], &task["status"]), (&json!("Orchestrator Chat"), &json!("inbox")));
     assert_eq!(task["labels"], json!(["system:orchestrator-chat"]));
@@ -291,8 +300,8 @@ fn a_notification_is_answered_once() {
     let first = say(&engineer, &task, "done");
     let changes = board.engine.wait_for_change(0, std::time::Duration::ZERO);
     assert_eq!(say(&engineer, &task, "done, differently"), first);
-    assert_eq!(say(&lead, &other, "@all, whatever"), first, "even on another task, by somebody else (D2)");
-    assert_eq!(board.engine.wait_for_change(0, std::time::Duration::ZERO), changes, "nothing else happens");
+    assert_eq!(say(&lead, &other, "@all, whatever"), first, "even on another task, by another agent (D2)");
+    assert_eq!(board.engine.wait_for_change(0, std::time::Duration::ZERO), changes, "no other row changes");
     let messages = board.rows("messages");
     assert_eq!((messages.len(), &messages[0]["sourceNotificationId"]), (1, &json!(notification)));
 }
@@ -416,7 +425,11 @@ fn messages_are_refused_in_order() {
     board
         .service("createTaskMessageForAgentTool", json!({"agentId": lead, "taskId": task, "content": "x"}))
         .unwrap();
-    assert_eq!(board.rows("messages").len(), 3, "empty ones and ones of exactly the limit are taken");
+    assert_eq!(
+        board.rows("messages").len(),
+        3,
+        "empty messages and messages of exactly the limit are accepted"
+    );
 }
 
 #[test]

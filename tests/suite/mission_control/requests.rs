@@ -43,7 +43,7 @@ impl TestServer {
     fn holds_no_secret(&self, answer: &str) {
         let (_, secret) = self.client().token.rsplit_once('_').unwrap();
         for secret in [&self.client().token, &self.client().admin_key, secret] {
-            assert!(!answer.contains(secret), "a secret is in an answer");
+            assert!(!answer.contains(secret), "a response contains a secret");
         }
     }
 
@@ -122,7 +122,7 @@ fn refusals_of_the_http_server_have_the_platforms_form() {
         assert!(body["message"].as_str().is_some_and(|why| why.len() > 10), "{name}: {body}");
         assert_eq!(body.as_object().unwrap().len(), 2, "{name}: {body}");
     }
-    assert!(server.client().look("tasks:list", json!({})).is_ok(), "it goes on");
+    assert!(server.client().look("tasks:list", json!({})).is_ok(), "the server continues");
 }
 
 #[test]
@@ -167,7 +167,7 @@ fn invalid_json_is_refused() {
         ("overlong UTF-8", [b"{\"path\":\"".as_slice(), b"\xC0\xAF\"}"].concat()),
         ("an encoded surrogate", [b"{\"path\":\"".as_slice(), b"\xED\xA0\x80\"}"].concat()),
         ("a control character", wrap("{\"a\":\"\u{0}\"}")),
-        ("a number beyond all", wrap(r#"{"limit":1e999}"#)),
+        ("a number that is too large", wrap(r#"{"limit":1e999}"#)),
         ("not a number", wrap(r#"{"limit":NaN}"#)),
         ("a second value", [wrap("{}"), b"{}".to_vec()].concat()),
         ("a token in it", format!(r#"{{"serviceToken":"{token}" "{token}"}}"#).into_bytes()),

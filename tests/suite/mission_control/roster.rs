@@ -39,7 +39,7 @@ fn agents_are_listed_with_sessions_and_flags() {
         "canCreateTasks": true, "canModifyTaskStatus": true, "canCreateDocuments": true, "canMentionAgents": true,
         "canReviewTasks": false, "canMarkDone": true, "requiresApprovalForActions": ["x"],
     });
-    assert_eq!(listed[0], expected, "in the order of their creation, each whole");
+    assert_eq!(listed[0], expected, "complete, in the order of their creation");
     assert_eq!(listed[1]["_id"], adam);
     assert_eq!(listed[1]["effectiveBehaviorFlags"]["canMarkDone"], false);
     assert_eq!(listed.as_array().unwrap().len(), 2);
@@ -165,8 +165,8 @@ fn a_heartbeat_sets_status_and_current_task() {
     );
 
     beat(json!({"agentId": zoe, "status": "online"})).unwrap();
-    assert_eq!(board.row("agents", &zoe).get("currentTaskId"), None, "saying none means that there is none");
-    assert_eq!(changed(&board).len(), 1, "only a change goes on record");
+    assert_eq!(board.row("agents", &zoe).get("currentTaskId"), None, "an absent task clears it");
+    assert_eq!(changed(&board).len(), 1, "only changes are recorded");
     beat(json!({"agentId": zoe, "status": "online", "currentTaskId": "kx000000000000000000000000000000"}))
         .unwrap();
 

@@ -104,7 +104,7 @@ fn an_offline_runtime_sets_all_agents_offline() {
         assert_eq!(row.get("deliveryEndedAt").is_some(), ended, "{row}");
     }
     let kinds: Vec<Value> = board.rows("activities").into_iter().map(|mut row| row["type"].take()).collect();
-    assert_eq!(kinds, ["account_created"], "nothing is written down of the agents");
+    assert_eq!(kinds, ["account_created"], "no activity about the agents");
 }
 
 #[test]
@@ -139,7 +139,7 @@ fn a_report_keeps_absent_values_unless_the_original_is_requested() {
         }
         assert_eq!(runtime(&board)["runtimeConfig"], expected, "original: {original}");
         report(&board, "offline", None);
-        assert_eq!(runtime(&board)["runtimeConfig"], expected, "going says nothing");
+        assert_eq!(runtime(&board)["runtimeConfig"], expected, "a shutdown reports no configuration");
     }
 }
 

@@ -122,7 +122,7 @@ fn only_the_shared_task_waits_for_a_runtime() {
     let context = service(&data, "getNotificationForDelivery", json!({"notificationId": waiting[0]["_id"]}));
     assert_eq!(context["task"]["title"], "A booking page that works on a phone");
     assert!(context["repositoryDoc"]["content"].as_str().unwrap().contains("make test"));
-    assert_eq!(look(&data, "notifications:listTyping"), [] as [Value; 0], "nobody looks busy");
+    assert_eq!(look(&data, "notifications:listTyping"), [] as [Value; 0], "no agent is shown as typing");
 }
 
 #[test]

@@ -194,7 +194,7 @@ fn replaced_assignees_stop_following_and_new_ones_are_notified() {
         let notified = |who: &str| team.board.notifications_of(who);
         let expected: &[&str] = if original { &[] } else { &["assignment: Ada assigned you"] };
         assert_eq!(notified("user_dana"), expected);
-        assert!(notified(&team.ada).is_empty(), "whoever does it knows it");
+        assert!(notified(&team.ada).is_empty(), "the acting agent is not notified");
         update(&team, &team.ada, &task, &json!({"assignedAgentIds": [team.ada, team.ben]})).unwrap();
         assert_eq!(notified(&team.ben), expected);
     }

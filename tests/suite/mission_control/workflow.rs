@@ -43,29 +43,29 @@ fn each_status_has_its_requirements() {
     // §4.2: from, to, assignees, given reason, missing requirement.
     let board = Board::new();
     let agent = board.agent("ada", "Ada", "Engineer", json!({}));
-    let nobody = (json!([]), json!([]));
+    let unassigned = (json!([]), json!([]));
     let person = (json!(["user_dana"]), json!([]));
     let robot = (json!([]), json!([agent]));
     let rows = [
-        ("inbox", "assigned", &nobody, None, "Cannot move to 'assigned' without at least one assignee"),
+        ("inbox", "assigned", &unassigned, None, "Cannot move to 'assigned' without at least one assignee"),
         ("inbox", "assigned", &person, None, ""),
         ("inbox", "assigned", &robot, None, ""),
         ("assigned", "inbox", &person, None, "Cannot move to 'inbox' while assignees remain"),
         ("assigned", "inbox", &robot, None, "Cannot move to 'inbox' while assignees remain"),
-        ("assigned", "inbox", &nobody, None, ""),
+        ("assigned", "inbox", &unassigned, None, ""),
         (
             "review",
             "in_progress",
-            &nobody,
+            &unassigned,
             None,
             "Cannot move to 'in_progress' without at least one assignee",
         ),
-        ("review", "blocked", &nobody, None, "Cannot move to 'blocked' without providing a reason"),
-        ("review", "blocked", &nobody, Some(""), "Cannot move to 'blocked' without providing a reason"),
-        ("review", "blocked", &nobody, Some("  "), ""),
-        ("review", "done", &nobody, None, ""),
-        ("in_progress", "review", &nobody, None, ""),
-        ("review", "archived", &nobody, None, ""),
+        ("review", "blocked", &unassigned, None, "Cannot move to 'blocked' without providing a reason"),
+        ("review", "blocked", &unassigned, Some(""), "Cannot move to 'blocked' without providing a reason"),
+        ("review", "blocked", &unassigned, Some("  "), ""),
+        ("review", "done", &unassigned, None, ""),
+        ("in_progress", "review", &unassigned, None, ""),
+        ("review", "archived", &unassigned, None, ""),
     ];
     for (from, to, (people, agents), reason, missing) in rows {
         let row = json!({"status": from, "assignedUserIds": people, "assignedAgentIds": agents});
