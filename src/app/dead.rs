@@ -9,10 +9,12 @@ use super::delivery_report::DeliverySummary;
 use super::exit::Exit;
 use super::service_client::{CommandContext, ServiceEndpoint, is_word, refusal};
 use super::{complain, print, why};
+use mcr_core::delivery::dead_letters::DROPPED;
 use mcr_core::delivery::journal::{Journal as _, Wait};
 use mcr_core::delivery::operator_requests::Refused;
 use mcr_core::delivery::{End, dead_letters};
 use mcr_core::spans::clock;
+use mcr_core::work::WorkId;
 use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_store::ledger::{self, Ledger};
 
@@ -147,24 +149,36 @@ fn act(footing: &CommandContext, id: &str, retry: bool) -> Result<String, String
     let folder = footing.place.with_ledger().map_err(failed)?;
     let known = ledger::read(&folder).map_err(|why| failed(why.to_string()))?;
     // Nothing is made where there is nothing.
-    if known.tales.is_empty() {
+    if known.tales.is_empty() && known.unreadable.is_empty() {
         return Err(Refused::NotDead.explain().to_owned());
     }
     let options = ledger::Options::new(footing.account.clone(), footing.sync);
     let opened = Ledger::open(&folder, &options).map_err(|why| failed(why.to_string()))?;
-    let found = opened.dead.into_iter().find(|dead| dead.work.id.as_str() == id).ok_or_else(|| {
-        let under_way = opened.open.iter().any(|open| open.work.id.as_str() == id);
-        if under_way { Refused::UnderWay } else { Refused::NotDead }.explain().to_owned()
-    })?;
-    let (now, end) = (SystemClock.now(), End::Dropped(found.why));
-    let record = if retry { found.record.retried() } else { found.record };
-    let note = if retry {
-        dead_letters::retried(&found.work, &record, now)
+    let (work_id, now) = (WorkId::new(id), SystemClock.now());
+    let what = if opened.unreadable.iter().any(|row| row.is_open() && row.id == work_id) {
+        if retry {
+            return Err(Refused::Unreadable.explain().to_owned());
+        }
+        opened.ledger.drop_unreadable(&work_id, now, Wait::ForDisk).map_err(|why| failed(why.to_string()))?;
+        format!("it is closed for good: {DROPPED}")
     } else {
-        dead_letters::dropped(&found.work, &record, &end, now)
+        let found = opened.dead.into_iter().find(|dead| dead.work.id == work_id).ok_or_else(|| {
+            let under_way = opened.open.iter().any(|open| open.work.id == work_id);
+            if under_way { Refused::UnderWay } else { Refused::NotDead }.explain().to_owned()
+        })?;
+        let end = End::Dropped(found.why);
+        let record = if retry { found.record.retried() } else { found.record };
+        let (note, what) = if retry {
+            let next = dead_letters::next_step(&record);
+            let note = dead_letters::retried(&found.work, &record, now);
+            (note, format!("it begins again with the next start: {next}"))
+        } else {
+            let note = dead_letters::dropped(&found.work, &record, &end, now);
+            (note, format!("it is closed for good: {DROPPED}"))
+        };
+        opened.ledger.note(&note, Wait::ForDisk).map_err(|why| failed(why.to_string()))?;
+        what
     };
-    opened.ledger.note(&note, Wait::ForDisk).map_err(|why| failed(why.to_string()))?;
     opened.ledger.close();
-    let what = if retry { "it begins again with the next start" } else { "it is closed for good" };
     Ok(format!("{id}: {what}."))
 }

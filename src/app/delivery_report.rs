@@ -8,6 +8,7 @@ use serde::{Deserialize, Serialize};
 
 use mcr_core::delivery::dead_letters::DeadLetter;
 use mcr_core::delivery::journal::{RecordedStep, Step};
+use mcr_core::delivery::ledger_row::UnreadableRow;
 use mcr_core::delivery::operator_requests::{Pending, Place};
 use mcr_core::delivery::{End, Record};
 use mcr_core::ops::{self, Brief, Case, Finding, ServiceCondition, TurnStatus};
@@ -15,7 +16,7 @@ use mcr_core::work::{Track, Work, WorkId};
 use mcr_model::clock::Millis;
 use mcr_model::{AccountId, Notification, RecipientType, Roster};
 use mcr_service::delivery::inflight::Seen;
-use mcr_store::ledger::{DeliveryHistory, Read, Unreadable};
+use mcr_store::ledger::{DeliveryHistory, Read};
 
 /// How many of the latest ends are shown.
 pub(super) const RECENT: usize = 50;
@@ -35,8 +36,14 @@ impl ServiceSnapshot {
     /// For a stopped service: rows listed by Mission Control that have not started. Rows that the ledger
     /// knows are left to the ledger.
     pub(super) fn waiting(listed: Vec<Notification>, read: &Read) -> Self {
-        let untouched = read.newer.iter().chain(&read.damaged).map(|row| &row.id);
-        let noted: HashSet<&WorkId> = read.tales.iter().map(|history| &history.id).chain(untouched).collect();
+        let unreadable = read.unreadable.iter().map(|row| &row.id);
+        let noted: HashSet<&WorkId> =
+            read.tales.iter().map(|history| &history.id).chain(unreadable).collect();
+        let blocks = |row: &UnreadableRow| {
+            let id = row.id.clone();
+            row.blocked_tracks().into_iter().map(move |track| (track, id.clone()))
+        };
+        let blocked: HashMap<Track, WorkId> = read.unreadable.iter().flat_map(blocks).collect();
         let open = read.tales.iter().filter(|history| history.closed.is_none());
         let mut first: HashMap<Track, WorkId> =
             open.map(|history| (history.work.track.clone(), history.id.clone())).collect();
@@ -46,7 +53,11 @@ impl ServiceSnapshot {
                 continue;
             }
             let work = Arc::new(Work::from(row));
-            let place = first.get(&work.track).map_or(Place::Ready, |first| Place::Behind(first.clone()));
+            let place = match (blocked.get(&work.track), first.get(&work.track)) {
+                (Some(row), _) => Place::BehindUnreadable(row.clone()),
+                (None, Some(first)) => Place::Behind(first.clone()),
+                (None, None) => Place::Ready,
+            };
             first.entry(work.track.clone()).or_insert_with(|| work.id.clone());
             pending.push(Pending { work, record: Record::default(), trouble: None, place });
         }
@@ -74,8 +85,8 @@ pub(super) struct ReportSources<'a> {
 /// All cases, and what is needed to explain them.
 pub(super) struct DeliveryReport<'a> {
     pub(super) cases: Vec<Case>,
-    /// Deliveries that do not continue here, each with a sentence that explains why.
-    pub(super) unreadable: Vec<(WorkId, String)>,
+    /// Rows of the ledger that are not understood, each with the name of its agent.
+    unreadable: Vec<(&'a UnreadableRow, String)>,
     pub(super) condition: &'a ServiceCondition,
     pub(super) silence: Duration,
     pub(super) now: Millis,
@@ -95,7 +106,7 @@ pub(super) struct DeliverySummary {
     pub(super) dead: Vec<Brief>,
     /// The latest ends, newest first.
     recent: Vec<Brief>,
-    /// Deliveries whose record cannot be read, each as a sentence.
+    /// Open rows of the ledger that are not understood, in sentences.
     pub(super) damaged: Vec<String>,
     /// When a damaged ledger was last set aside.
     #[serde(skip_serializing_if = "Option::is_none")]
@@ -131,19 +142,12 @@ impl<'a> DeliveryReport<'a> {
             case.turn = turns.get(case.work.id.as_str()).cloned();
         }
         cases.sort_by_key(|case| case.work.created_at());
-        let damaged = read.damaged.iter().map(|damaged| {
-            let Unreadable { id, what } = damaged;
-            (id.clone(), format!("The record of {id} is damaged ({what}), so it is not begun again."))
+        let ours = read.unreadable.iter().filter(|row| row.is_of(account));
+        let unreadable = ours.map(|row| {
+            let agent = row.subject.as_ref().map_or("", |(agent, _)| agent.as_str());
+            (row, names.get(agent).map_or(agent, |name| name).to_owned())
         });
-        let newer = read.newer.iter().map(|newer| {
-            let Unreadable { id, what } = newer;
-            let words = format!(
-                "A newer version wrote the record of {id} ({what}): it is left untouched; start that version again to \
-                 deliver it."
-            );
-            (id.clone(), words)
-        });
-        Self { cases, unreadable: damaged.chain(newer).collect(), condition, silence, now }
+        Self { cases, unreadable: unreadable.collect(), condition, silence, now }
     }
 
     /// Explains a notification, a task or an agent.
@@ -151,15 +155,28 @@ impl<'a> DeliveryReport<'a> {
         if let Some(case) = self.cases.iter().find(|case| case.work.id.as_str() == id) {
             return Some(ops::one(case, self.condition, self.silence, self.now));
         }
-        if let Some((_, words)) = self.unreadable.iter().find(|(known, _)| known.as_str() == id) {
-            return Some(ops::unreadable(id, words));
+        if let Some((row, _)) = self.unreadable.iter().find(|(row, _)| row.id.as_str() == id) {
+            return Some(ops::unreadable::finding(row));
         }
         let fits = |case: &&Case| {
             let task = case.work.track.task().is_some_and(|task| task.as_str() == id);
             task || case.work.track.agent == id || case.agent.eq_ignore_ascii_case(id)
         };
         let cases: Vec<Case> = self.cases.iter().filter(fits).cloned().collect();
-        ops::many(id, &cases, self.condition, self.silence, self.now)
+        let found = ops::many(id, &cases, self.condition, self.silence, self.now);
+        let rows = self.unreadable.iter().filter(|(row, name)| {
+            let (agent, task) =
+                row.subject.as_ref().map_or(("", None), |(agent, task)| (agent, task.as_ref()));
+            task.is_some_and(|task| task.as_str() == id) || agent == id || name.eq_ignore_ascii_case(id)
+        });
+        let rows: Vec<_> = rows.map(|(row, name)| (*row, name.as_str())).collect();
+        ops::unreadable::with_rows(id, found, &rows)
+    }
+
+    /// What the open rows are that are not understood, and what to do about them: sentences.
+    pub(super) fn unreadable_in_words(&self) -> Vec<String> {
+        let open = self.unreadable.iter().filter(|(row, _)| row.is_open());
+        open.map(|(row, _)| format!("{} {}", row.explain(), row.advice())).collect()
     }
 
     /// The summary of the report.
@@ -179,7 +196,7 @@ impl<'a> DeliveryReport<'a> {
             unsettled: open.map(brief).collect(),
             dead,
             recent: closed.into_iter().take(RECENT).map(|(_, case)| brief(case)).collect(),
-            damaged: self.unreadable.iter().map(|(_, words)| words.clone()).collect(),
+            damaged: self.unreadable_in_words(),
             set_aside,
         }
     }

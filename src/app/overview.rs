@@ -126,7 +126,7 @@ impl DeliveryReport<'_> {
             counts,
             agents: agents(&self.cases, roster, &self.condition.paused, AGENTS),
             hour,
-            damaged: self.unreadable.iter().map(|(_, words)| words.clone()).collect(),
+            damaged: self.unreadable_in_words(),
             set_aside,
             health,
         }

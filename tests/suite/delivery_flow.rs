@@ -8,10 +8,13 @@ mod counted;
 /// Every crash point.
 mod crashes;
 mod crashing_process;
+/// A dead letter that is dropped while its mark is retried.
+mod dropped;
 /// Deliveries that a person restarts.
 mod retried;
 /// Sequences in which an effect was once lost or repeated.
 mod sequences;
+pub(crate) use sequences::plan;
 /// A turn whose answer was lost.
 mod settling;
 /// A board, the parts of the service, and a job.

@@ -16,6 +16,8 @@ mod passing;
 mod test_kind;
 /// Two dispatchers on one board.
 mod two_dispatchers;
+/// Rows of the ledger that are not understood.
+mod unreadable_rows;
 /// The world around the dispatcher.
 mod world;
 

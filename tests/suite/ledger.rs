@@ -14,6 +14,8 @@ mod recorded;
 /// Work that no list shows.
 #[cfg(feature = "test-kind")]
 mod test_kind;
+/// Fields of other versions.
+mod unknown_fields;
 
 use std::path::Path;
 use std::sync::{Arc, mpsc};
@@ -27,8 +29,8 @@ use mission_control_runtime::delivery::policy::Skip;
 use mission_control_runtime::delivery::reply::Silence;
 use mission_control_runtime::delivery::tool_log::ToolLog;
 use mission_control_runtime::delivery::{
-    End, Notice, PendingAnswer, Record, Sent, Stage, Stamp, ToolRounds, UnknownFields, Waits, dead_letters,
-    from_form_1,
+    End, Notice, PendingAnswer, Record, Sent, Stage, Stamp, ToolRounds, UnknownFields, Waits, WithUnknown,
+    dead_letters, from_form_1,
 };
 use mission_control_runtime::files::{Access, Folder, FolderError};
 use mission_control_runtime::gateway::{ToolCall, ToolOutput, Usage};
@@ -228,8 +230,12 @@ fn any_record() -> impl Strategy<Value = Record> {
             waits: if lost % 3 == 0 { Waits::Person } else { Waits::Agent },
             since: NOW,
             effects: effects(silences),
-            spent: Usage { input_tokens: 5, output_tokens: u64::from(lost), ..Usage::default() },
+            spent: WithUnknown {
+                known: Usage { input_tokens: 5, output_tokens: u64::from(lost), ..Usage::default() },
+                extra: extra(silences),
+            },
             unmarked: false,
+            is_closed: false,
             unposted: (lost % 2 == 0).then(|| PendingAnswer {
                 doubt: Some(NOW),
                 extra: extra(silences),
@@ -263,7 +269,7 @@ proptest! {
         }
         drop(ledger);
         let opened = open(home.path());
-        prop_assert!(opened.damaged.is_empty());
+        prop_assert!(opened.unreadable.is_empty());
         prop_assert_eq!(opened.open.len(), records.len());
         for (number, (found, (record, rest))) in opened.open.iter().zip(&records).enumerate() {
             prop_assert_eq!(found.work.id.as_str(), format!("n{number}"));
@@ -273,7 +279,7 @@ proptest! {
             prop_assert_eq!(found.first_seen, NOW);
         }
         let found: Vec<_> = opened.closed.iter().map(|closed| closed.end.clone()).collect();
-        prop_assert_eq!(found, ends.into_iter().map(Some).collect::<Vec<_>>());
+        prop_assert_eq!(found, ends);
     }
 }
 
@@ -506,7 +512,7 @@ fn accounts_do_not_mix() {
     put(&open(home.path()).ledger, "n1", 1);
     let other = Options { account: AccountId::new("acc2"), ..options() };
     let opened = Ledger::open(&folder(home.path()).unwrap(), &other).unwrap();
-    assert_eq!((opened.open.len(), opened.foreign, opened.damaged.len()), (0, 1, 0));
+    assert_eq!((opened.open.len(), opened.foreign, opened.unreadable.len()), (0, 1, 0));
     put(&opened.ledger, "n2", 2);
     drop(opened);
     let opened = open(home.path());

@@ -11,4 +11,6 @@ pub mod heartbeat;
 pub mod ops;
 pub mod spans;
 pub mod tools;
+pub mod unknown_fields;
+pub mod unreadable;
 pub mod work;

@@ -10,13 +10,18 @@ use crate::app::command_env::BackendConnection;
 use crate::app::state_dir::{OUR_FILES, StateDir};
 use mcr_clients::wire::{self, Phases};
 use mcr_config::{LedgerSwitch, Settings};
+use mcr_core::ops::unreadable;
 use mcr_core::spans::{clock, span};
 use mcr_files::Folder;
+use mcr_model::AccountId;
 use mcr_model::clock::{Clock as _, Millis, SystemClock};
 use mcr_store::ledger;
 
 /// Below this many KiB a ledger that grows will soon be off.
 const SPACE_KIB: u64 = 64 * 1024;
+
+/// So many rows that are not understood are named.
+const NAMED: usize = 5;
 
 /// The clocks of both sides may differ by this much.
 const SKEW: Duration = Duration::from_secs(30);
@@ -78,18 +83,20 @@ pub(super) fn disk(settings: &Settings, displaced: Option<String>) -> Check {
     };
     match read {
         Ok(read) => {
-            if !read.damaged.is_empty() {
+            let account = AccountId::new(&settings.account.id);
+            let ours = || read.unreadable.iter().filter(|row| row.is_of(&account));
+            let open: Vec<_> = ours().filter(|row| row.is_open()).collect();
+            for row in open.iter().take(NAMED) {
+                check.wrong(format!("{} {}", row.explain(), row.advice()));
+            }
+            if open.len() > NAMED {
                 check.wrong(format!(
-                    "{} in the ledger are damaged and are not begun again; `dead list` names them",
-                    read.damaged.len()
+                    "{} more rows of the ledger are not understood; `dead list` names them",
+                    open.len() - NAMED
                 ));
             }
-            if !read.newer.is_empty() {
-                check.wrong(format!(
-                    "{} in the ledger were written by a newer version and are left untouched: start that version again; \
-                     `dead list` names them",
-                    read.newer.len()
-                ));
+            if let Some(words) = unreadable::closed_in_words(ours()) {
+                check.say(words);
             }
         }
         Err(why) => check.wrong(why.to_string()),

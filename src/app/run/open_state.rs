@@ -11,12 +11,13 @@ use crate::app::state_dir;
 use mcr_config::{LedgerSwitch, Settings};
 use mcr_core::delivery::operator_requests::Hold;
 use mcr_core::delivery::scheduler::RecoveredState;
-use mcr_core::delivery::{ClosedWork, End, crash};
+use mcr_core::delivery::{ClosedWork, crash};
+use mcr_core::ops::unreadable;
 use mcr_files::Folder;
 use mcr_model::AccountId;
 use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_service::delivery::deps::RecentIds;
-use mcr_store::ledger::{self, Ledger, LedgerError};
+use mcr_store::ledger::{self, Closed, Ledger, LedgerError};
 use mcr_store::sessions::Sessions;
 
 /// How often, and at what interval, to retry a locked ledger. A command of an operator (`dead retry`) holds
@@ -91,21 +92,15 @@ pub(super) fn open_ledger(
         .iter()
         .chain(opened.open.iter().filter_map(|left| left.work.notification()))
         .for_each(|row| made.begins(row));
-    let damaged = opened.damaged.into_iter().map(|damaged| {
-        error!("the record of {} cannot be read ({}): it is not delivered again", damaged.id, damaged.what);
-        let end = End::Dead("its record is damaged: what was done for it is not known".to_owned());
-        (damaged.id, ClosedWork { end, unmarked: true })
-    });
-    let untouched = opened.newer.into_iter().map(|newer| {
-        error!(
-            "{} is left untouched: {}, so a newer version wrote it; start that version again to deliver it",
-            newer.id, newer.what
-        );
-        newer.id
-    });
-    let closed = opened.closed.into_iter().filter_map(|closed| {
-        let (end, unmarked) = (closed.end?, closed.unmarked);
-        Some((closed.id, ClosedWork { end, unmarked }))
+    for row in opened.unreadable.iter().filter(|row| row.is_open()) {
+        error!("{} {}", row.explain(), row.advice());
+    }
+    if let Some(words) = unreadable::closed_in_words(opened.unreadable.iter()) {
+        info!("{words}");
+    }
+    let closed = opened.closed.into_iter().map(|closed| {
+        let Closed { id, end, unmarked, .. } = closed;
+        (id, ClosedWork { end, unmarked })
     });
     let now = SystemClock.now();
     let mut open: Vec<_> = opened.open.into_iter().map(|it| (it.work, it.record, it.not_before)).collect();
@@ -117,8 +112,8 @@ pub(super) fn open_ledger(
     }
     let left = RecoveredState {
         open,
-        closed: closed.chain(damaged).collect(),
-        untouched: untouched.collect(),
+        closed: closed.collect(),
+        unreadable: opened.unreadable,
         dead: opened.dead,
         hold: Hold::default(),
     };

@@ -269,9 +269,14 @@ impl Operator {
         env: &ServiceState<'_>,
     ) -> Reply {
         match env.view.and_then(|view| view.ask(ask(WorkId::new(id)))) {
-            Some(OperatorReply::Done) => {
+            Some(reply @ (OperatorReply::Done | OperatorReply::Decided(_))) => {
                 info!("an operator {does} {}", self.redactor.clean(id));
-                Reply::json_of(&json!({"success": true, "done": done}))
+                let next = if let OperatorReply::Decided(next) = reply {
+                    format!(": {next}")
+                } else {
+                    String::new()
+                };
+                Reply::json_of(&json!({"success": true, "done": format!("{done}{next}")}))
             }
             Some(OperatorReply::Refused(why)) => Reply::error(status(why), why.explain()),
             Some(OperatorReply::Rows(..)) | None => too_busy(),
@@ -316,7 +321,7 @@ impl Operator {
 fn status(why: Refused) -> u16 {
     match why {
         Refused::NotDead | Refused::NotUnderWay => 404,
-        Refused::UnderWay => 409,
+        Refused::UnderWay | Refused::BeingMarked | Refused::Unreadable => 409,
         Refused::Stopping => 503,
     }
 }

@@ -30,6 +30,7 @@ pub(super) fn delivery_health(
         list_failures: standing.list_failures,
         waiting: standing.known,
         dead: standing.dead,
+        unreadable: standing.unreadable.iter().map(|sentence| excerpt(sentence)).collect(),
         in_flight: standing.running,
         lists: standing.lists,
         foreign_instance: standing.foreign.map(|foreign| foreign.to_string()),

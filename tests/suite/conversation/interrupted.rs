@@ -173,17 +173,92 @@ fn a_row_of_a_newer_version_is_left_untouched_and_reported() {
         output["state"] == "unreadable" && output["why"].as_str().unwrap().contains("newer version"),
         "{output}"
     );
+    stack.mention(&task, "ben", "and now?");
+    stack.until("the row behind it", |health| health["delivery"]["waiting"] == 1);
+    let behind = |stack: &Stack| {
+        let later = stack.undelivered()[1]["_id"].as_str().unwrap().to_owned();
+        let told = why(stack, &later);
+        let words = told["why"].as_str().unwrap().to_owned();
+        (words, told["next"].as_str().unwrap().to_owned())
+    };
+    let (words, next) = behind(&stack);
+    assert!(words.contains(&id) && next.contains(&format!("dead drop {id}")), "{words} {next}");
+    let health = stack.health();
+    assert!(health["reasons"].as_array().unwrap().contains(&json!("unreadable_rows")), "{health}");
+    assert!(health["delivery"]["unreadable"][0].as_str().unwrap().contains("waits behind it"), "{health}");
+    for of in [&task, "ben"] {
+        let told = why(&stack, of);
+        assert!(
+            told["what"].as_str().unwrap().contains("not understood") && told.to_string().contains(&id),
+            "{told}"
+        );
+    }
+    assert_eq!(stack.gateway().posts(), 2, "ben is asked nothing more");
     let log = stack.stop();
-    assert!(log.contains(&format!("{id} is left untouched: its record is of an unknown shape")), "{log}");
+    let line = format!("A newer version wrote the row of {id} (its record is of an unknown shape");
+    assert!(log.contains(&line), "{log}");
     assert_eq!(why(&stack, &id)["state"], "unreadable", "also while no service runs");
+    assert!(why(&stack, &task)["deliveries"].to_string().contains(&id));
     stage(json!("fresh"));
     stack.start();
     assert_eq!(stack.answer_of("ben", &task), "ben answers.");
     stack.settled();
 }
 
-/// The runtime crashes repeatedly over one delivery while no other is in hand: it is given up in the end,
-/// with a notice in the thread. Crashes while other work is in hand are held against no delivery.
+/// Closed rows that are not understood are told in one line that alarms nobody, and the same by `doctor` and `why`.
+#[test]
+fn a_closed_row_that_is_not_understood_is_no_trouble() {
+    let mut stack = Stack::new(&["ben"], polite);
+    let task = stack.task("in_progress", &["ben"]);
+    stack.mention(&task, "ben", "hello");
+    let id = stack.undelivered()[0]["_id"].as_str().unwrap().to_owned();
+    stack.settled();
+    stack.until("the end in the ledger", |_| why(&stack, &id)["state"] == "answered");
+    stack.stop();
+    let place = Path::new(stack.state_dir()).to_owned();
+    forge(&place, &id, |kept| kept["form"] = json!(3));
+    stack.start();
+    let log = stack.stop();
+    assert!(
+        log.contains("closed rows of the ledger that are not understood: 1") && !log.contains("ERROR"),
+        "{log}"
+    );
+    let (_, told) = stack.command(["doctor"]);
+    assert!(told.contains("closed rows of the ledger that are not understood: 1"), "{told}");
+    assert!(!told.contains("left untouched"), "{told}");
+    let told = why(&stack, &id);
+    assert_eq!(
+        (&told["what"], &told["next"]),
+        (&json!(format!("{id} ended (answered).")), &json!("Done. No action needed."))
+    );
+    assert_eq!(stack.command(["dead", "list"]).1.lines().last(), Some("Nothing was given up."));
+}
+
+/// A damaged row is not begun again: people are told so in its thread, once, whatever becomes of the process.
+#[test]
+fn a_damaged_row_ends_with_one_line_in_its_thread() {
+    let (may_end, mind) = patient();
+    let mut stack = Stack::played(&["ben"], mind, with_status);
+    let task = stack.task("in_progress", &["ben"]);
+    stack.mention(&task, "ben", "hello");
+    stack.begun();
+    let id = stack.undelivered()[0]["_id"].as_str().unwrap().to_owned();
+    stack.kill();
+    let place = Path::new(stack.state_dir()).to_owned();
+    forge(&place, &id, |kept| *kept = json!({}));
+    may_end.store(true, Ordering::Relaxed);
+    stack.start();
+    stack.settled();
+    stack.kill_and_start();
+    stack.until("the end in the ledger", |health| health["delivery"]["dead"] == 1);
+    let said = stack.said_by("ben", &task);
+    assert!(said.len() == 1 && said[0].contains("this mention is damaged"), "{said:?}");
+    assert_eq!(stack.gateway().posts(), 1, "ben is not asked again");
+    assert_eq!(why(&stack, &id)["state"], "dead");
+}
+
+/// The runtime crashes again and again over one delivery that nothing else is in hand with: at last it is given up, and
+/// the thread says so. The same crashes at an unquiet time are held against nobody.
 #[test]
 fn a_delivery_that_crashes_the_runtime_is_given_up() {
     let (may_end, mind) = patient();

@@ -63,7 +63,7 @@ fn a_moved_folder_holds_new_work_until_it_is_back() {
     stack.stop();
     let read = ledger::read(&private(&here)).unwrap();
     assert!(
-        read.damaged.is_empty()
+        read.unreadable.is_empty()
             && read.tales.len() == 2
             && read.tales.iter().all(|tale| tale.closed.is_some())
     );
@@ -132,7 +132,7 @@ fn a_program_that_lost_its_folder_leaves_the_next_ones_files_alone() {
     for (folder, agent) in [(&here, "ada"), (&there, "ben")] {
         let read = ledger::read(&private(folder)).unwrap();
         let agents: Vec<_> = read.tales.iter().map(|tale| &*tale.work.track.agent).collect();
-        assert!(read.damaged.is_empty(), "{read:?}");
+        assert!(read.unreadable.is_empty(), "{read:?}");
         assert_eq!(agents, [stack.agent(agent)]);
     }
     assert_eq!(doubled(&stack), (0, 0));

@@ -65,7 +65,8 @@ fn a_dead_letter_is_listed_and_retried() {
     assert!(show.starts_with("Mention for ben: given up "), "{show}");
 
     let (code, output) = stack.command(["dead", "retry", &id]);
-    assert_eq!((code, &*output), (Some(0), &*format!("{id}: it begins again.\n")));
+    let begins = format!("{id}: it begins again: the agent is asked once more.\n");
+    assert_eq!((code, output), (Some(0), begins));
     stack.hear(&format!("an operator retries {id}"));
     stack.until("the answer", |_| answers(&stack, &task) == ["ben answers."]);
     stack.until("the end", |health| health["delivery"]["waiting"] == 0);
@@ -86,7 +87,9 @@ fn a_dead_letter_is_dropped_permanently() {
     let mut stack = Stack::new(&["ben"], polite);
     let (id, _) = dead_letter(&stack);
     let (code, output) = stack.command(["dead", "drop", &id]);
-    assert_eq!((code, &*output), (Some(0), &*format!("{id}: it is closed for good.\n")));
+    let closed =
+        format!("{id}: it is closed for good: the agent is not asked again, and nothing is posted.\n");
+    assert_eq!((code, output), (Some(0), closed));
     assert_eq!(stack.command(["dead", "retry", &id]).0, Some(1));
     stack.stop();
     stack.start();
@@ -107,7 +110,8 @@ fn without_a_service_the_next_start_acts() {
     assert!(list.starts_with(&from), "{list}");
     assert_eq!(stack.command(["status"]).0, Some(1));
     let (code, output) = stack.command(["dead", "retry", &id]);
-    assert_eq!((code, &*output), (Some(0), &*format!("{id}: it begins again with the next start.\n")));
+    let begins = format!("{id}: it begins again with the next start: the agent is asked once more.\n");
+    assert_eq!((code, output), (Some(0), begins));
     let (code, output) = stack.command(["dead", "retry", &id]);
     assert!(code == Some(1) && output.contains("already open"), "{output}");
     let (_, why) = stack.command(["why", &id]);

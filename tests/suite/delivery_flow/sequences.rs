@@ -18,7 +18,7 @@ use super::setup::Fixture;
 use crate::support::direct::Fault;
 use crate::support::work::{job_of, notification_of};
 
-pub(super) fn plan() -> SchedulerConfig {
+pub(crate) fn plan() -> SchedulerConfig {
     let rhythm = PollIntervals {
         interval: Duration::from_secs(5),
         idle_interval: Duration::from_mins(1),

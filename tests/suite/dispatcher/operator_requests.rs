@@ -27,7 +27,7 @@ fn look(world: &mut World) -> (Vec<Pending>, Vec<DeadLetter>) {
 
 #[track_caller]
 fn done(answer: &OperatorReply) {
-    assert!(matches!(answer, OperatorReply::Done), "{answer:?}");
+    assert!(matches!(answer, OperatorReply::Done | OperatorReply::Decided(_)), "{answer:?}");
 }
 
 #[track_caller]

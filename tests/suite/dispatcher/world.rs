@@ -153,6 +153,11 @@ impl World {
 
     /// Like `with`, and an operator paused these agents before the start.
     pub(super) fn paused(workers: usize, open: Vec<(Notification, Record)>, hold: Hold) -> Self {
+        Self::recovered(workers, open, RecoveredState { hold, ..RecoveredState::default() })
+    }
+
+    /// The same, and an earlier process has left this as well.
+    pub(super) fn recovered(workers: usize, open: Vec<(Notification, Record)>, left: RecoveredState) -> Self {
         let rows = (0..).zip(open.iter().map(|(row, _)| (row.clone(), Millis(0)))).collect();
         let open: Vec<_> = open.into_iter().map(|(row, record)| (work_of(&row), record, None)).collect();
         let rhythm = PollIntervals {
@@ -163,7 +168,7 @@ impl World {
         };
         let (arrived, plan) = (open.len(), SchedulerConfig { workers, list_limit: 50, rhythm });
         let overtaken = (0..arrived).map(|number| (number, (0, 0))).collect();
-        let left = RecoveredState { open, hold, ..RecoveredState::default() };
+        let left = RecoveredState { open, ..left };
         let mut world = Self {
             dispatcher: Scheduler::with(plan, left, Millis(0)),
             starts: Vec::new(),

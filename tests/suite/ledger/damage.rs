@@ -75,13 +75,13 @@ impl Verdicts {
                     let failures = missing.remove(found.work.id.as_str());
                     assert_eq!(Some(&found.record), failures.map(record).as_ref(), "{what}");
                 }
-                for damaged in &opened.damaged {
+                for damaged in &opened.unreadable {
                     let known =
                         missing.remove(damaged.id.as_str()).is_some() || damaged.id.as_str() == "over";
                     assert!(known, "{what}: {damaged:?}");
                 }
                 assert!(missing.is_empty(), "{what}: forgotten: {missing:?}");
-                *if opened.damaged.is_empty() { &mut self.whole } else { &mut self.rows } += 1;
+                *if opened.unreadable.is_empty() { &mut self.whole } else { &mut self.rows } += 1;
             }
         }
     }
@@ -174,7 +174,7 @@ fn a_damaged_ledger_is_left_alone_until_somebody_sets_it_aside() {
     assert!(aside.known.len() >= 12 && aside.file.ends_with("ledger.damaged-1765526400123.sqlite"));
     assert_eq!(fs::read(&aside.file).unwrap(), bad["ledger.sqlite"]);
     let opened = open(&place);
-    assert!(opened.open.is_empty() && opened.damaged.is_empty() && opened.closed.is_empty());
+    assert!(opened.open.is_empty() && opened.unreadable.is_empty() && opened.closed.is_empty());
     assert_eq!(opened.set_aside, Some(NOW));
     put(&opened.ledger, "n1", 1);
     drop(opened);
@@ -233,14 +233,74 @@ fn a_row_that_is_not_understood_is_reported_until_it_is_over() {
         let opened = open(&first);
         assert_eq!(opened.open.len(), 1);
         assert_eq!(
-            (opened.damaged[0].id.as_str(), &*opened.damaged[0].what),
-            ("n1", "its checksum is wrong")
+            (
+                opened.unreadable[0].id.as_str(),
+                opened.unreadable[0].is_open(),
+                opened.unreadable[0].is_newer()
+            ),
+            ("n1", true, false)
         );
-        put(&opened.ledger, "n1", 0);
+        assert!(opened.unreadable[0].explain().contains("its checksum is wrong"));
+        let (row, record) = (row("n1"), record(0));
+        let refused = opened.ledger.note(&Note::of(&row, NOW).record(&record), Wait::ForDisk).unwrap_err();
+        assert_eq!(refused.to_string(), "its record is damaged, and only its end is recorded");
     }
     let seen = read(&first).unwrap();
-    assert_eq!((seen.tales.len(), seen.damaged.len()), (1, 1));
+    assert_eq!((seen.tales.len(), seen.unreadable.len()), (1, 1));
     close(&open(&first).ledger, "n1", NOW, Wait::ForDisk);
     let opened = open(&first);
-    assert_eq!((opened.open.len(), opened.damaged.len(), opened.closed.len()), (1, 0, 1));
+    assert_eq!((opened.open.len(), opened.unreadable.len(), opened.closed.len()), (1, 0, 1));
+}
+
+/// A damaged row is written over only by how its delivery ends, and its bytes are kept.
+#[test]
+fn the_bytes_of_a_damaged_row_are_kept_when_its_delivery_ends() {
+    let home = TempDir::new().unwrap();
+    put(&open(home.path()).ledger, "n1", 1);
+    let database = || rusqlite::Connection::open(home.path().join("ledger.sqlite")).unwrap();
+    database()
+        .execute_batch("UPDATE deliveries SET record = replace(record, '\"calls\":3', '\"calls\":4')")
+        .unwrap();
+    let bytes = |table: &str| {
+        let select = format!("SELECT number || id || row || record || story || sum FROM {table}");
+        let rows: Vec<String> = database()
+            .prepare(&select)
+            .unwrap()
+            .query_map([], |row| row.get(0))
+            .unwrap()
+            .map(Result::unwrap)
+            .collect();
+        rows
+    };
+    let before = bytes("deliveries");
+    let (row, end) = (row("n1"), End::Dead("its row is damaged".to_owned()));
+    let notice = Notice { doubt: Some(NOW), ..Notice::new("a line".to_owned(), end.clone()) };
+    let record = Record { stage: Stage::Notice(notice), ..Record::default() };
+    let ledger = open(home.path()).ledger;
+    ledger.note(&Note::of(&row, NOW).record(&record).step(Step::Posting, "a line"), Wait::ForDisk).unwrap();
+    assert_eq!(bytes("originals"), before);
+    drop(ledger);
+    // A crash in between: the line is not posted twice, because its posting is recorded.
+    let opened = open(home.path());
+    assert_eq!((opened.unreadable.len(), &opened.open[0].record), (0, &record));
+    opened.ledger.note(&Note::of(&row, NOW).record(&record).ends(&end), Wait::ForDisk).unwrap();
+    drop(opened);
+    let opened = open(home.path());
+    assert_eq!((opened.dead.len(), opened.unreadable.len(), bytes("originals")), (1, 0, before));
+}
+
+/// What a person drops although its checksum is wrong is closed, and its bytes are kept, too.
+#[test]
+fn a_row_with_a_wrong_checksum_can_be_dropped() {
+    let home = TempDir::new().unwrap();
+    put(&open(home.path()).ledger, "n1", 1);
+    let database = || rusqlite::Connection::open(home.path().join("ledger.sqlite")).unwrap();
+    database().execute_batch("UPDATE deliveries SET agent = 'nobody'").unwrap();
+    let ledger = open(home.path()).ledger;
+    ledger.drop_unreadable(&WorkId::new("n1"), NOW, Wait::ForDisk).unwrap();
+    drop(ledger);
+    let opened = open(home.path());
+    assert_eq!((opened.open.len(), opened.closed.len(), opened.unreadable[0].is_open()), (0, 0, false));
+    let kept: String = database().query_row("SELECT agent FROM originals", [], |row| row.get(0)).unwrap();
+    assert_eq!(kept, "nobody");
 }

@@ -53,13 +53,13 @@ fn role() {
 /// How far each delivery is known to be, from what is on the disk.
 fn found(place: &Path) -> HashMap<String, u32> {
     let opened = open(place);
-    assert!(opened.damaged.is_empty(), "{:?}", opened.damaged);
+    assert!(opened.unreadable.is_empty(), "{:?}", opened.unreadable);
     let open = opened
         .open
         .iter()
         .map(|found| (found.work.id.to_string(), found.record.failures.of(Cause::Interrupted)));
     let closed = opened.closed.iter().map(|closed| match &closed.end {
-        Some(End::Dead(failures)) => (closed.id.to_string(), failures.parse().unwrap()),
+        End::Dead(failures) => (closed.id.to_string(), failures.parse().unwrap()),
         other => panic!("{other:?}"),
     });
     open.chain(closed).collect()

@@ -33,7 +33,7 @@ fn row_of(place: &Path, id: &str) -> String {
 /// more: form 2, and the same records.
 fn imported(home: &TempDir) -> Opened {
     let opened = open(home.path());
-    assert!(opened.damaged.is_empty() && opened.newer.is_empty(), "{:?} {:?}", opened.damaged, opened.newer);
+    assert!(opened.unreadable.is_empty(), "{:?}", opened.unreadable);
     for left in &opened.open {
         assert_eq!(record_of(home.path(), left.work.id.as_str())["form"], 1);
         let note = Note::of(&left.work, NOW).record(&left.record).step(Step::Rests, "");
@@ -204,105 +204,207 @@ fn an_older_version_continues_a_newer_record_and_keeps_what_it_does_not_know() {
         });
         forge(home.path(), "n1", |kept| *kept = json!({"form": 2, "record": newer, "later": true}));
         let opened = open(home.path());
-        assert_eq!((opened.damaged.len(), opened.newer.len(), opened.open.len()), (0, 0, 1), "{newer}");
+        assert_eq!((opened.unreadable.len(), opened.open.len()), (0, 1), "{newer}");
         let mut left = opened.open[0].record.clone();
         left.tries = 2;
         opened.ledger.note(&Note::of(&row("n1"), NOW).record(&left), Wait::ForDisk).unwrap();
         let mut expected = newer.clone();
         expected["tries"] = json!(2);
-        assert_eq!(record_of(home.path(), "n1")["record"], expected);
+        assert_eq!(record_of(home.path(), "n1"), json!({"form": 2, "record": expected, "later": true}));
         assert_eq!(json!(left.retried())["later"], newer["later"], "also when it begins again");
         assert_eq!(json!(left.retried())["effects"]["done"][0]["later"], 6);
     }
 }
 
-/// A form, a stage or an end that this version does not know: the row is reported at every start, and nothing that is
-/// noted for it changes a byte of it.
+/// A row of a newer version, or one that no version writes like this: it is named at every start, and nothing that is
+/// noted for a newer one changes a byte of it.
 #[test]
-fn what_only_a_newer_version_understands_stays_as_it_is() {
+fn rows_that_are_not_understood_are_told_apart_and_stay_as_they_are() {
+    let (newer, damaged) = (true, false);
     let unknown = "its record is of an unknown shape: ";
     let whole = |record: serde_json::Value| json!({"form": 2, "record": record});
+    let form_1 = |fields: serde_json::Value| whole(fields);
+    let mixed = "its record has fields that only form 1 has";
     let rows = [
-        ("its record is of a newer form (3, this program knows 2)", json!({"form": 3, "record": {}})),
-        ("its record is of an unknown form (0)", json!({"form": 0, "record": {}})),
-        (unknown, json!({"form": 1, "record": {"failures": "many"}})),
-        (unknown, whole(json!({"failures": 7}))),
-        (unknown, whole(json!({"stage": {"leased": {"until": 7}}}))),
-        (unknown, whole(json!({"stage": {"ended": {"deferred": 7}}}))),
-        (unknown, whole(json!({"waits": "robot"}))),
-        (unknown, json!({"form": 2, "records": []})),
+        (newer, "its record is of a newer form (3, this program knows 2)", json!({"form": 3, "record": {}})),
+        (
+            newer,
+            "its record is of a newer form (3, this program knows 2)",
+            json!({"form": 3, "record": {"stage": []}}),
+        ),
+        (newer, unknown, whole(json!({"stage": {"leased": {"until": 7}}}))),
+        (newer, unknown, whole(json!({"stage": {"ended": {"deferred": 7}}}))),
+        (newer, unknown, whole(json!({"waits": "robot"}))),
+        (damaged, "its record is of an unknown form (0)", json!({"form": 0, "record": {}})),
+        (damaged, "its record is of an unknown form (\"x\")", json!({"form": "x", "record": {}})),
+        (damaged, "its record is of an unknown form (-1)", json!({"form": -1, "record": {}})),
+        (damaged, unknown, json!({})),
+        (damaged, unknown, json!({"form": 2, "records": []})),
+        (damaged, unknown, json!([])),
+        (damaged, unknown, json!({"form": 1, "record": {"failures": "many"}})),
+        (damaged, unknown, json!({"form": 1, "record": {"stage": {"leased": {"until": 7}}}})),
+        (damaged, unknown, whole(json!({"failures": 7}))),
+        (damaged, unknown, whole(json!({"tries": "many"}))),
+        (damaged, mixed, form_1(json!({"causes": {"interrupted": 2}}))),
+        (damaged, mixed, form_1(json!({"outages": 2}))),
+        (
+            damaged,
+            mixed,
+            form_1(
+                json!({"whom": ["s", "a"], "stage": {"working": {"pending": [], "doubt": null, "outputs": [],
+            "rounds": 1, "calls": 1, "acted": false, "said": null}}}),
+            ),
+        ),
+        (
+            damaged,
+            mixed,
+            form_1(
+                json!({"stage": {"answered": {"parts": ["a"], "posted": 0, "doubt": null, "advance": false,
+            "note_on": "stopped"}}}),
+            ),
+        ),
     ];
-    for (what, newer) in rows {
+    for (is_newer, what, forged) in rows {
         let home = TempDir::new().unwrap();
         let ledger = open(home.path()).ledger;
         put(&ledger, "n1", 1);
         put(&ledger, "n2", 2);
         drop(ledger);
-        forge(home.path(), "n1", |kept| *kept = newer.clone());
+        forge(home.path(), "n1", |kept| *kept = forged.clone());
         let before = record_of(home.path(), "n1");
         for _ in 0..2 {
             let opened = open(home.path());
-            assert_eq!((opened.open.len(), opened.damaged.len(), opened.newer.len()), (1, 0, 1), "{what}");
-            let newer = &opened.newer[0];
-            assert!(newer.id.as_str() == "n1" && newer.what.starts_with(what), "{newer:?}");
+            assert_eq!((opened.open.len(), opened.unreadable.len()), (1, 1), "{what}");
+            let found = &opened.unreadable[0];
+            assert_eq!(
+                (found.id.as_str(), found.is_newer(), found.is_open()),
+                ("n1", is_newer, true),
+                "{forged}"
+            );
+            assert!(found.why.to_string().starts_with(what), "{found:?}");
+            assert_eq!(found.explain().contains("newer version"), is_newer);
             let (row, record, end) = (row("n1"), record(7), End::Dead("no".to_owned()));
-            let note = Note::of(&row, NOW).record(&record).ends(&end);
-            let refused = opened.ledger.note(&note, Wait::ForDisk).unwrap_err();
-            assert_eq!(refused.to_string(), "its record belongs to a newer version");
-            opened.ledger.note(&note, Wait::Not).unwrap();
+            let note = Note::of(&row, NOW).record(&record);
+            assert!(opened.ledger.note(&note, Wait::ForDisk).is_err());
+            if is_newer {
+                let refused = opened.ledger.note(&note.ends(&end), Wait::ForDisk).unwrap_err();
+                assert_eq!(refused.to_string(), "its record belongs to a newer version");
+            }
             put(&opened.ledger, "n2", 3);
         }
         let seen = read(home.path()).unwrap();
-        assert_eq!((seen.tales.len(), seen.newer.len(), seen.damaged.len()), (1, 1, 0));
+        assert_eq!((seen.tales.len(), seen.unreadable.len()), (1, 1));
+        assert_eq!(seen.unreadable[0].is_newer(), is_newer);
         assert_eq!(record_of(home.path(), "n1"), before, "{what}");
     }
 }
 
-/// Work of a kind that this version does not know is a newer version's: it is named at every start and stays as it is.
+/// Work of a kind that this version does not know is a newer version's; work that is no work, or another row's, is damage.
 #[test]
-fn work_of_an_unknown_kind_stays_as_it_is() {
-    let home = TempDir::new().unwrap();
-    let ledger = open(home.path()).ledger;
-    put(&ledger, "n1", 1);
-    put(&ledger, "n2", 2);
-    drop(ledger);
-    forge_work(home.path(), "n1", |work| *work = json!({"kind": "teleport", "to": "mars"}));
-    let before = row_of(home.path(), "n1");
-    for _ in 0..2 {
-        let opened = open(home.path());
-        let open: Vec<&str> = opened.open.iter().map(|left| left.work.id.as_str()).collect();
-        assert_eq!((open, opened.damaged.len(), opened.newer.len()), (vec!["n2"], 0, 1));
-        let what = "its work is of a kind that this program does not know (\"teleport\")";
-        assert_eq!((opened.newer[0].id.as_str(), &*opened.newer[0].what), ("n1", what));
-        let (row, record) = (row("n1"), record(7));
-        let refused = opened.ledger.note(&Note::of(&row, NOW).record(&record), Wait::ForDisk).unwrap_err();
-        assert_eq!(refused.to_string(), "its record belongs to a newer version");
+fn work_that_is_not_understood_stays_as_it_is() {
+    let teleport = "its work is of a kind that this program does not know (\"teleport\")";
+    let other = {
+        let mut other = serde_json::from_str::<serde_json::Value>(&row("n7").to_json().unwrap()).unwrap();
+        other["later"] = json!(1);
+        other
+    };
+    let rows = [
+        (true, teleport, json!({"kind": "teleport", "to": "mars"})),
+        (false, "its work is of an unknown shape: ", json!({"kind": 7})),
+        (false, "its notification is of an unknown shape: ", json!({})),
+        (false, "it has the work of n7", other),
+    ];
+    for (is_newer, what, forged) in rows {
+        let home = TempDir::new().unwrap();
+        let ledger = open(home.path()).ledger;
+        put(&ledger, "n1", 1);
+        put(&ledger, "n2", 2);
+        drop(ledger);
+        forge_work(home.path(), "n1", |work| *work = forged.clone());
+        let before = row_of(home.path(), "n1");
+        for _ in 0..2 {
+            let opened = open(home.path());
+            let open: Vec<&str> = opened.open.iter().map(|left| left.work.id.as_str()).collect();
+            assert_eq!((open, opened.unreadable.len()), (vec!["n2"], 1));
+            let found = &opened.unreadable[0];
+            assert_eq!((found.id.as_str(), found.is_newer()), ("n1", is_newer), "{forged}");
+            assert!(found.why.to_string().starts_with(what), "{found:?}");
+            let (row, record) = (row("n1"), record(7));
+            assert!(opened.ledger.note(&Note::of(&row, NOW).record(&record), Wait::ForDisk).is_err());
+        }
+        assert_eq!(row_of(home.path(), "n1"), before);
     }
-    let seen = read(home.path()).unwrap();
-    assert_eq!((seen.tales.len(), seen.newer.len(), seen.damaged.len()), (1, 1, 0));
-    assert_eq!(row_of(home.path(), "n1"), before);
 }
 
-/// The same of deliveries that are over: what a newer version has kept of one that was given up is not written over by
-/// the mark that may still be missing.
+/// Deliveries that are over: what a newer version has kept of one is neither written over nor removed, however old it is.
 #[test]
-fn a_newer_record_of_what_is_over_stays_as_it_is() {
+fn a_closed_row_that_is_not_understood_is_neither_changed_nor_removed() {
     for end in [End::Dead("no".to_owned()), End::Answered(1)] {
-        for version in ["newer", "own"] {
+        for version in ["newer", "damaged", "own"] {
             let home = TempDir::new().unwrap();
             let ledger = open(home.path()).ledger;
             let (row, record) = (row("n1"), record(1));
             ledger.note(&Note::of(&row, NOW).record(&record).ends(&end), Wait::ForDisk).unwrap();
             drop(ledger);
-            if version == "newer" {
-                forge(home.path(), "n1", |kept| *kept = json!({"form": 3, "record": {"kept": "the answer"}}));
+            match version {
+                "newer" => forge(home.path(), "n1", |kept| {
+                    *kept = json!({"form": 3, "record": {"kept": "the answer"}});
+                }),
+                "damaged" => forge(home.path(), "n1", |kept| *kept = json!({})),
+                _ => {}
             }
+            let before = record_of(home.path(), "n1");
             let opened = open(home.path());
-            let newer: Vec<&str> = opened.newer.iter().map(|newer| newer.id.as_str()).collect();
-            let dead = usize::from(version == "own" && matches!(end, End::Dead(_)));
-            assert_eq!((newer.len(), opened.dead.len()), (usize::from(version == "newer"), dead), "{end:?}");
-            assert_eq!((opened.closed.len(), opened.open.len()), (1, 0));
+            let own = usize::from(version == "own");
+            let dead = if matches!(end, End::Dead(_)) { own } else { 0 };
+            assert_eq!((opened.unreadable.len(), opened.dead.len()), (1 - own, dead), "{end:?}");
+            assert_eq!((opened.closed.len(), opened.open.len()), (own, 0));
+            assert_eq!(opened.ledger.state().open, 0);
+            for found in &opened.unreadable {
+                assert_eq!((found.is_open(), found.is_newer()), (false, version == "newer"));
+                assert_eq!((found.end.as_ref(), &*found.advice()), (Some(&end), "Done. No action needed."));
+                assert!(
+                    opened.ledger.drop_unreadable(&found.id, NOW, Wait::ForDisk).is_err(),
+                    "it is closed"
+                );
+            }
+            let later = NOW + KEPT_AGE + std::time::Duration::from_mins(1);
+            for count in 0..10 {
+                close(&opened.ledger, &format!("m{count}"), later, Wait::ForDisk);
+            }
+            drop(opened);
+            let seen = read(home.path()).unwrap();
+            assert_eq!(seen.unreadable.len(), 1 - own, "{version}, {end:?}");
+            assert!(
+                seen.tales.iter().all(|tale| tale.id.as_str() != "n1"),
+                "our own is removed when it is old"
+            );
+            if own == 0 {
+                assert_eq!(record_of(home.path(), "n1"), before);
+            }
         }
+    }
+}
+
+/// A person closes a row that is not understood: its record stays as it is, and it is reported no more.
+#[test]
+fn an_open_row_that_is_not_understood_can_be_closed_by_a_person() {
+    for (is_newer, forged) in [(true, json!({"form": 3, "record": {"kept": [1]}})), (false, json!({}))] {
+        let home = TempDir::new().unwrap();
+        put(&open(home.path()).ledger, "n1", 1);
+        forge(home.path(), "n1", |kept| *kept = forged.clone());
+        let before = (record_of(home.path(), "n1"), row_of(home.path(), "n1"));
+        let ledger = open(home.path()).ledger;
+        assert_eq!(ledger.state().open, 1);
+        ledger.drop_unreadable(&WorkId::new("n1"), NOW, Wait::ForDisk).unwrap();
+        assert_eq!(ledger.state().open, 0);
+        assert!(ledger.drop_unreadable(&WorkId::new("n2"), NOW, Wait::ForDisk).is_err());
+        drop(ledger);
+        let opened = open(home.path());
+        let [found] = &opened.unreadable[..] else { panic!("{:?}", opened.unreadable) };
+        assert_eq!((found.is_open(), found.is_newer()), (false, is_newer));
+        assert!(matches!(found.end, Some(End::Dropped(_))), "{found:?}");
+        assert_eq!((record_of(home.path(), "n1"), row_of(home.path(), "n1")), before);
     }
 }
 

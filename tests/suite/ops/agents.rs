@@ -25,7 +25,7 @@ fn case(id: &str, slug: &str, tries: u32, tokens: u64) -> Case {
     let row = json!({"_id": id, "type": "mention", "recipientType": "agent", "recipientId": format!("k-{slug}"),
         "taskId": "t1", "title": "", "body": "", "createdAt": (NOW - secs(60)).0});
     let mut record = Record { tries, ..Record::default() };
-    record.spent = Usage { input_tokens: tokens, output_tokens: 1, ..Usage::default() };
+    record.spent = Usage { input_tokens: tokens, output_tokens: 1, ..Usage::default() }.into();
     Case { work: super::as_work(row), record, agent: slug.to_owned(), ..super::case(id) }
 }
 

@@ -14,6 +14,11 @@ pub(crate) fn forge_work(place: &Path, id: &str, change: impl Fn(&mut serde_json
     forge_text(place, id, 3, change);
 }
 
+/// Changes the steps of a delivery as another version would, with the right checksum.
+pub(crate) fn forge_story(place: &Path, id: &str, change: impl Fn(&mut serde_json::Value)) {
+    forge_text(place, id, 5, change);
+}
+
 /// Changes one of the selected texts.
 fn forge_text(place: &Path, id: &str, text: usize, change: impl Fn(&mut serde_json::Value)) {
     let database = rusqlite::Connection::open(place.join("ledger.sqlite")).unwrap();
@@ -50,8 +55,8 @@ fn forge_text(place: &Path, id: &str, text: usize, change: impl Fn(&mut serde_js
     let sum = digest.as_ref().iter().take(8).fold(0, |sum: i64, byte| sum << 8 | i64::from(*byte));
     database
         .execute(
-            "UPDATE deliveries SET row = ?, record = ?, sum = ? WHERE number = ?",
-            rusqlite::params![texts[3], texts[4], sum, at],
+            "UPDATE deliveries SET row = ?, record = ?, story = ?, sum = ? WHERE number = ?",
+            rusqlite::params![texts[3], texts[4], texts[5], sum, at],
         )
         .unwrap();
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use super::journal::{Note, Step};
-use super::{End, Record};
+use super::{End, Record, Stage};
 use crate::work::Work;
 use mcr_model::clock::Millis;
 
@@ -28,7 +28,24 @@ pub fn retried<'a>(work: &'a Work, record: &'a Record, at: Millis) -> Note<'a> {
     Note::of(work, at).record(record).step(Step::Retried, "by a person")
 }
 
+/// What follows once a dead letter is dropped, or a row that is not understood: a clause.
+pub const DROPPED: &str = "the agent is not asked again, and nothing is posted";
+
+/// What follows once a dead letter begins again with this record: a clause.
+pub fn next_step(record: &Record) -> &'static str {
+    match &record.stage {
+        Stage::Fresh | Stage::Working(_) => "the agent is asked once more",
+        Stage::Answered(_) | Stage::Notice(_) => {
+            "the recorded answer is posted, and the agent is not asked again"
+        }
+        Stage::Ended(_) => "only the mark at Mission Control is set",
+    }
+}
+
+/// The step of a delivery that a person closes for good.
+pub const DROPPED_STEP: &str = "dropped by a person";
+
 /// The note that a person has closed this work permanently.
 pub fn dropped<'a>(work: &'a Work, record: &'a Record, end: &'a End, at: Millis) -> Note<'a> {
-    Note::of(work, at).record(record).step(Step::Ended, "dropped by a person").ends(end)
+    Note::of(work, at).record(record).step(Step::Ended, DROPPED_STEP).ends(end)
 }

@@ -4,9 +4,11 @@
 //! source offers work. The dispatcher refuses work that has ended here before.
 
 mod operator_actions;
+mod unreadable_rows;
 
-use std::collections::HashSet;
 use std::sync::Arc;
+
+use unreadable_rows::{UnreadableAdmission, UnreadableRows};
 
 use super::delivery_stats::DeliveryStats;
 use super::finished::{Admission, FinishedItems};
@@ -37,8 +39,7 @@ pub(super) struct Dispatcher {
     breaker: GatewayBreaker,
     free_workers: usize,
     finished: FinishedItems,
-    /// Items that only a newer version understands.
-    untouched: HashSet<WorkId>,
+    unreadable: UnreadableRows,
     /// The agents whose turns do not start.
     hold: Hold,
     /// Whether nothing starts.
@@ -55,12 +56,16 @@ impl Dispatcher {
         for (work, record, not_before) in left.open {
             queue.recall(work, record, not_before, now);
         }
+        let unreadable = UnreadableRows::new(left.unreadable);
+        for (track, id) in unreadable.blocked_tracks() {
+            queue.block(&track, id, now);
+        }
         Self {
             queue,
             breaker: GatewayBreaker::new(),
             free_workers: workers,
             finished: FinishedItems::new(left.closed, left.dead),
-            untouched: left.untouched,
+            unreadable,
             hold: left.hold,
             suspended: false,
             stats: DeliveryStats::default(),
@@ -70,18 +75,23 @@ impl Dispatcher {
 
     /// A source offers an item.
     pub(super) fn offer(&mut self, work: Arc<Work>, now: Millis) -> Offered {
-        if self.untouched.contains(&work.id) {
-            return Offered::Refused;
-        }
         if self.queue.knows(&work) {
             return Offered::Known;
         }
         let id = work.id.clone();
+        match self.unreadable.admit(&work) {
+            Some(UnreadableAdmission::Refused) => return Offered::Refused,
+            Some(UnreadableAdmission::Ends(record)) => {
+                self.queue.push(work, *record, now);
+                return Offered::Accepted(id);
+            }
+            None => {}
+        }
         match self.finished.admit(&work) {
             Admission::Refused => return Offered::Refused,
             Admission::Outdated => return Offered::Known,
             Admission::Start => self.queue.push(work, Record::default(), now),
-            Admission::OnlyMark(record) => self.queue.push_ended(work, *record, now),
+            Admission::OnlyMark(record) => self.queue.push(work, *record, now),
         }
         Offered::Accepted(id)
     }
@@ -163,7 +173,7 @@ impl Dispatcher {
     fn close(&mut self, job: Job, end: &End, look: Option<u64>, now: Millis) {
         self.report_to_breaker(&job);
         // An item ends once, however often its mark is refused afterwards.
-        let had_ended = self.queue.had_ended(job.number);
+        let had_ended = job.record.is_closed;
         if !had_ended {
             self.stats.close(end, now);
         }
@@ -218,6 +228,7 @@ impl Dispatcher {
             running: self.queue.running(),
             oldest: self.queue.oldest(),
             dead: self.finished.dead_letter_count(),
+            unreadable: self.unreadable.sentences(),
             breaker_open: self.breaker.why().map(str::to_owned),
             stats: self.stats.clone(),
             ..Standing::default()

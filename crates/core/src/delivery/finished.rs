@@ -203,7 +203,9 @@ impl FinishedItems {
             }
             Guard::OnlyMark(ClosedWork { end, .. }) => {
                 let record = item.dead_letter.as_ref().map(|letter| letter.record.clone());
-                Admission::OnlyMark(Box::new(record.unwrap_or_else(|| Record::ended(end))))
+                let record =
+                    record.map_or_else(|| Record::closed(end), |record| Record { is_closed: true, ..record });
+                Admission::OnlyMark(Box::new(record))
             }
         };
         self.change(id, |_| {});
@@ -241,10 +243,14 @@ impl FinishedItems {
     /// A person drops a dead letter. If a source offers the item again, only its mark is retried.
     pub(super) fn drop_dead_letter(&mut self, id: &WorkId) -> Option<DeadLetter> {
         let letter = self.retry(id)?;
-        let closed = ClosedWork { end: End::Dropped(letter.why.clone()), unmarked: letter.record.unmarked };
-        let guard = Guard::OnlyMark(closed);
-        self.items.insert(id.clone(), FinishedItem { guard, ..FinishedItem::default() });
+        self.guard_dropped(id, letter.why.clone(), letter.record.unmarked);
         Some(letter)
+    }
+
+    /// A person has closed this item. If a source offers it again, only its mark is retried.
+    pub(super) fn guard_dropped(&mut self, id: &WorkId, why: String, unmarked: bool) {
+        let guard = Guard::OnlyMark(ClosedWork { end: End::Dropped(why), unmarked });
+        self.items.insert(id.clone(), FinishedItem { guard, ..FinishedItem::default() });
     }
 
     /// The dead letters, oldest first.

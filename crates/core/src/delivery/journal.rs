@@ -22,6 +22,12 @@ pub trait Journal: Send + Sync {
     /// Only [`Wait::ForDisk`] returns errors.
     fn note(&self, note: &Note<'_>, wait: Wait) -> Result<(), JournalError>;
 
+    /// A person closes a row that is not understood. Only the end and the step are added to it. An error means that there
+    /// is no such open row, or that the end may be forgotten in a crash.
+    fn drop_unreadable(&self, id: &WorkId, _at: Millis, _wait: Wait) -> Result<(), JournalError> {
+        Err(JournalError(format!("there is no open row of {id} that is not understood")))
+    }
+
     /// Marks that a worker has this delivery in hand until the guard is dropped. The next process needs this
     /// if the present one crashes.
     fn in_hand(&self, _work: &WorkId, _now: Millis) -> Hand {

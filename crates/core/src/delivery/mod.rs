@@ -30,6 +30,7 @@ pub mod failure;
 mod finished;
 mod gateway_breaker;
 pub mod journal;
+pub mod ledger_row;
 mod notification_source;
 pub mod operator_requests;
 pub mod policy;
@@ -55,7 +56,8 @@ pub use duplicate_runtime::ForeignRuntime;
 pub use failure::{Trouble, Unsettled};
 pub use finished::ClosedWork;
 pub use record::{
-    FORM, Notice, PendingAnswer, Record, Sent, Stage, ToolRounds, UnknownFields, Waits, from_form_1,
+    FORM, Notice, PendingAnswer, Record, Sent, Stage, ToolRounds, UnknownFields, Waits, WithUnknown,
+    from_form_1,
 };
 pub use stamp::Stamp;
 
@@ -80,6 +82,12 @@ impl Job {
     /// A delivery at the beginning of an attempt.
     pub fn new(number: u64, work: Arc<work::Work>, record: Record) -> Self {
         Self { number, work, record, gateway_answered: false }
+    }
+
+    /// Whether only its mark is retried, and the ledger has its end already. Lists show what lacks its mark, so that is not
+    /// noted, and an end that a person gives it meanwhile stays.
+    pub fn is_only_marked(&self) -> bool {
+        self.record.is_closed && self.work.source() == work::Source::Listed
     }
 
     /// Whether its next step is a turn of the agent, or the search for one.

@@ -67,6 +67,8 @@ pub enum OperatorReply {
     Rows(Vec<Pending>, Vec<DeadLetter>),
     /// The request was carried out.
     Done,
+    /// The request was carried out, and this follows: a clause.
+    Decided(&'static str),
     /// The request was refused.
     Refused(Refused),
 }
@@ -78,6 +80,10 @@ pub enum Refused {
     NotDead,
     /// The work is already open.
     UnderWay,
+    /// It has ended, and a worker sets its mark.
+    BeingMarked,
+    /// Its row in the ledger is not understood.
+    Unreadable,
     /// No open work has this id.
     NotUnderWay,
     /// The service is stopping.
@@ -90,6 +96,13 @@ impl Refused {
         match self {
             Self::NotDead => "Nothing with this id was given up; `dead list` shows what was.",
             Self::UnderWay => "It is already open; `why` shows its state.",
+            Self::BeingMarked => {
+                "Mission Control is being asked to mark it as settled; try again once that has ended. `why` shows how far it is."
+            }
+            Self::Unreadable => {
+                "This version does not understand its row in the ledger, so it cannot begin again here. Start the newer version, \
+                 or close it for good with `dead drop`; `why` says more."
+            }
             Self::NotUnderWay => "No open delivery has this id.",
             Self::Stopping => "The service is stopping and starts no more work.",
         }
@@ -121,6 +134,8 @@ pub enum Place {
     /// Behind another item of the same agent and task. That item runs, or is earlier and must not be
     /// overtaken, or has an unsettled turn.
     Behind(WorkId),
+    /// A row of the same agent and task that a newer version wrote comes first.
+    BehindUnreadable(WorkId),
 }
 
 /// The receiver of a reply. It is called at most once.

@@ -56,6 +56,8 @@ pub(super) struct Queue {
     rows: BTreeMap<u64, QueueEntry>,
     numbers: HashMap<WorkId, u64>,
     lines: HashMap<Track, Line>,
+    /// Tracks behind a row of the ledger that a newer version wrote: a turn of it may run in their session.
+    blocked: HashMap<Track, WorkId>,
     /// Rows of idle tracks that could begin now, by rank.
     ready: [BTreeSet<u64>; Rank::COUNT],
     /// Rows of idle tracks that pause, by the end of their pause.
@@ -120,11 +122,6 @@ impl Queue {
         self.add(QueueEntry::new(work, record), now);
     }
 
-    /// A row that has ended and is offered again, because its mark is missing.
-    pub(super) fn push_ended(&mut self, work: Arc<Work>, record: Record, now: Millis) {
-        self.add(QueueEntry { ended: true, ..QueueEntry::new(work, record) }, now);
-    }
-
     fn add(&mut self, row: QueueEntry, now: Millis) {
         let number = self.next_number;
         self.next_number += 1;
@@ -139,7 +136,7 @@ impl Queue {
     fn arrange(&mut self, track: &Track, now: Millis) {
         self.withdraw(track);
         let Some(line) = self.lines.get(track).filter(|line| line.busy.is_none()) else { return };
-        let next = self.next_of(line);
+        let next = self.next_of(track, line);
         for number in &next {
             self.line_up(*number, now);
         }
@@ -161,9 +158,9 @@ impl Queue {
     }
 
     /// The rows of an idle track that may begin, now or when they have rested.
-    fn next_of(&self, line: &Line) -> Vec<u64> {
+    fn next_of(&self, track: &Track, line: &Line) -> Vec<u64> {
         let holder = self.holder(line);
-        let (mut open, mut others) = (true, PASSED_FOR_OTHERS);
+        let (mut open, mut others) = (!self.blocked.contains_key(track), PASSED_FOR_OTHERS);
         let may_begin = |number: &&u64| {
             let row = &self.rows[*number];
             let in_order = match holder.filter(|_| row.needs_turn()) {
@@ -208,6 +205,26 @@ impl Queue {
         }
     }
 
+    /// From now on this track waits for a row that is not in the queue. A turn that is not settled is settled all the same:
+    /// the session has no other. So are results brought to their end.
+    pub(super) fn block(&mut self, track: &Track, by: WorkId, now: Millis) {
+        self.blocked.insert(track.clone(), by);
+        self.arrange(track, now);
+    }
+
+    /// No track waits for this row any more.
+    pub(super) fn unblock(&mut self, by: &WorkId, now: Millis) {
+        let freed: Vec<Track> = self.blocked.extract_if(|_, id| id == by).map(|(track, _)| track).collect();
+        for track in &freed {
+            self.arrange(track, now);
+        }
+    }
+
+    /// Whether this row has ended, and only its mark is retried.
+    pub(super) fn is_only_marked(&self, id: &WorkId) -> bool {
+        self.numbers.get(id).is_some_and(|number| self.rows[number].only_marked)
+    }
+
     /// Whether this row is known.
     pub(super) fn has(&self, id: &WorkId) -> bool {
         self.numbers.contains_key(id)
@@ -236,9 +253,18 @@ impl Queue {
             // It waits for one that runs; but its own pause is not over either.
             (Some(at), Some(other)) if other.running => Place::Rests(at),
             (_, Some(other)) => Place::Behind(other.work.id.clone()),
-            (Some(at), None) => Place::Rests(at),
-            (None, None) => Place::Ready,
+            (rests, None) => match (self.blocked_by(number, row), rests) {
+                (Some(id), _) => Place::BehindUnreadable(id.clone()),
+                (None, Some(at)) => Place::Rests(at),
+                (None, None) => Place::Ready,
+            },
         }
+    }
+
+    /// The row outside of the queue that this one waits for.
+    fn blocked_by(&self, number: u64, row: &QueueEntry) -> Option<&WorkId> {
+        let may_begin = self.lines.get(&row.work.track).is_some_and(|line| line.next.contains(&number));
+        self.blocked.get(&row.work.track).filter(|_| !may_begin)
     }
 
     /// The row of the same track that has to end, or to come further, before this one may begin.
@@ -249,7 +275,8 @@ impl Queue {
         let mut others = PASSED_FOR_OTHERS;
         let blocks = |earlier: &u64| !self.rows[earlier].lets_pass(&mut others);
         let holder = self.holder(line).filter(|_| self.rows[&number].needs_turn());
-        holder.or_else(|| line.rows.iter().copied().find(blocks))
+        let mut earlier = line.rows.iter().copied().take_while(|other| *other != number);
+        holder.or_else(|| earlier.find(blocks))
     }
 
     /// A person wants it to begin as soon as it can; whether it is known.
@@ -305,6 +332,7 @@ impl Queue {
     /// The worker is done with it for now, because of this trouble: it waits again, in its place of its track.
     pub(super) fn put_back(&mut self, job: Job, trouble: String, not_before: Option<Millis>, now: Millis) {
         let Some(row) = self.rows.get_mut(&job.number) else { return };
+        row.only_marked = job.record.is_closed;
         row.record = job.record;
         row.trouble = Some(trouble);
         row.not_before = not_before;
@@ -315,11 +343,6 @@ impl Queue {
             line.busy = None;
         }
         self.arrange(&track, now);
-    }
-
-    /// Whether the row had ended before and only lacked its mark.
-    pub(super) fn had_ended(&self, number: u64) -> bool {
-        self.rows.get(&number).is_some_and(|row| row.ended)
     }
 
     /// It is settled: the next of its track may begin.

@@ -5,9 +5,10 @@ mod stage;
 
 use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::{Map, Value};
 
+pub use crate::unknown_fields::{UnknownFields, WithUnknown};
 pub use form_1::from_form_1;
+pub(super) use form_1::has_fields_of_form_1;
 pub use stage::{Notice, PendingAnswer, Stage, ToolRounds};
 
 use super::End;
@@ -25,7 +26,8 @@ pub const FORM: u32 = 2;
 /// What has been done for a row. Each step is noted here before the next one begins, and is not done again.
 ///
 /// It is kept across restarts under the names that stand here; what is as in the beginning is left out. Fields of a newer
-/// version are ignored and kept ([`UnknownFields`]). A value that is not understood (a stage, an end) makes the whole record
+/// version are ignored and kept ([`UnknownFields`]); the calls of an agent and their results are the gateway's words, and
+/// have none. A value that is not understood (a stage, an end) makes the whole record
 /// unreadable, because it may be the very step that must not be repeated: then the ledger leaves the row untouched.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, remote = "Self")]
@@ -90,11 +92,14 @@ pub struct Record {
     pub effects: ToolLog,
     /// What its turns have cost, as far as the gateway says.
     #[serde(skip_serializing_if = "is_default")]
-    pub spent: Usage,
+    pub spent: WithUnknown<Usage>,
     /// The source was asked to mark the end and has not confirmed that, so it may show or offer the work again. After a
     /// restart every closed row that is listed counts as such ([`Source`](crate::work::Source)).
     #[serde(skip_serializing_if = "is_default")]
     pub unmarked: bool,
+    /// The ledger has its end already, and only the mark is retried ([`Job::is_only_marked`](super::Job::is_only_marked)).
+    #[serde(skip)]
+    pub is_closed: bool,
     /// What the agent had answered, where it was given up before all of it was posted: it was paid for.
     #[serde(skip_serializing_if = "is_default")]
     pub unposted: Option<PendingAnswer>,
@@ -105,13 +110,6 @@ pub struct Record {
     #[serde(flatten)]
     pub extra: UnknownFields,
 }
-
-/// Fields that a newer version has written: without meaning here, and written again with what they belong to, so that
-/// the newer version finds them. Every part of a record that is written again has some; the calls of an agent and their
-/// results are the gateway's words, and no part of it.
-#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(transparent)]
-pub struct UnknownFields(Map<String, Value>);
 
 impl Serialize for Record {
     fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
@@ -124,7 +122,7 @@ impl<'de> Deserialize<'de> for Record {
     fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
         let mut record = Self::deserialize(deserializer)?;
         // Crashes had a field of their own before they were a cause like others.
-        if let Some(crashes) = record.extra.0.remove("crashes") {
+        if let Some(crashes) = record.extra.take("crashes") {
             let crashes =
                 u32::deserialize(crashes).map_err(|why| D::Error::custom(format!("`crashes`: {why}")))?;
             record.failures.add(Cause::Crash, crashes);
@@ -151,9 +149,9 @@ pub enum Waits {
 }
 
 impl Record {
-    /// Of what is over, and of which only the mark is missing.
-    pub(super) fn ended(end: End) -> Self {
-        Self { stage: Stage::Ended(end), ..Self::default() }
+    /// Of what the ledger has as closed, and of which only the mark is missing.
+    pub(super) fn closed(end: End) -> Self {
+        Self { stage: Stage::Ended(end), is_closed: true, ..Self::default() }
     }
 
     /// For another delivery of the same row, whose first answer stands.
@@ -166,7 +164,7 @@ impl Record {
             requests: self.requests,
             effects: self.effects.only_made(),
             reopened: true,
-            spent: self.spent,
+            spent: self.spent.clone(),
             extra: self.extra.clone(),
             ..Self::default()
         }
@@ -209,7 +207,7 @@ impl Record {
             waits: self.waits,
             since: self.since,
             effects: self.effects.clone(),
-            spent: self.spent,
+            spent: self.spent.clone(),
             stage,
             extra: self.extra.clone(),
             ..Self::default()

@@ -115,7 +115,7 @@ impl Scheduler {
         } else {
             self.dispatcher.asked(ask, now)
         };
-        if is_retry && matches!(answer, OperatorReply::Done) {
+        if is_retry && matches!(answer, OperatorReply::Decided(_)) {
             self.notifications.expect_traffic(now);
         }
         // The answer comes last, so that its effects are in the journal when the person reads it.

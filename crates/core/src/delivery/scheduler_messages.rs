@@ -1,12 +1,13 @@
 //! The vocabulary of the scheduler: its events and effects, its settings, its initial state and its report.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use super::dead_letters::DeadLetter;
 use super::delivery_stats::DeliveryStats;
 use super::duplicate_runtime::ForeignRuntime;
+use super::ledger_row::UnreadableRow;
 use super::operator_requests::{Hold, OperatorReply, OperatorRequest, ReplyTo};
 use super::poll_schedule::PollIntervals;
 use super::{ClosedWork, Job, Outcome, Record};
@@ -85,6 +86,8 @@ pub enum OperatorEffect {
     Reopen(Box<(Arc<Work>, Record)>),
     /// Note that this work is closed for good; why it had been given up.
     Dropped(Box<(Arc<Work>, Record)>, String),
+    /// Note that the row of this work, which is not understood, is closed for good.
+    DroppedUnreadable(WorkId),
     /// Nobody waits for the agent of this work any longer.
     GiveUp(WorkId),
     /// Tell whoever asked.
@@ -110,8 +113,8 @@ pub struct RecoveredState {
     /// Deliveries that have ended. What each of them guards against depends on its source
     /// ([`Source`](crate::work::Source)).
     pub closed: HashMap<WorkId, ClosedWork>,
-    /// What only a newer version understands: it is not begun, marked or closed here.
-    pub untouched: HashSet<WorkId>,
+    /// Rows of the ledger that are not understood.
+    pub unreadable: Vec<UnreadableRow>,
     /// The dead letters, oldest first.
     pub dead: Vec<DeadLetter>,
     /// Whose turns do not begin.
@@ -131,6 +134,8 @@ pub struct Standing {
     pub breaker_open: Option<String>,
     /// How many were given up and wait for a person's decision.
     pub dead: usize,
+    /// The open rows of the ledger that are not understood, and what to do about them: sentences.
+    pub unreadable: Arc<[String]>,
     /// What tells of another runtime on the account, if anything does.
     pub foreign: Option<ForeignRuntime>,
     /// How many lists were begun.

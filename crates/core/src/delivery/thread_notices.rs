@@ -49,6 +49,16 @@ pub fn line(
     }
 }
 
+/// The line for a row whose record is damaged. Whether the agent has heard of it is not known.
+pub fn of_damage(row: &Notification) -> Option<String> {
+    row.task_id.as_ref()?;
+    Some(format!(
+        "*(Automatic note: the record of what was done for {} is damaged, so the agent is not asked again by itself. If the \
+         answer is missing, mention the agent to ask again.)*",
+        asked(row)
+    ))
+}
+
 fn asked(row: &Notification) -> &'static str {
     use NotificationType::{Assignment, Mention, ResponseRequest, StatusChange};
     match row.kind.known() {

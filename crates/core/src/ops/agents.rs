@@ -137,7 +137,7 @@ impl Sum<'_> {
     fn add(&mut self, case: &Case) {
         let figures = &mut self.figures;
         figures.turns += case.record.asked();
-        self.spent += case.record.spent;
+        self.spent += *case.record.spent;
         let at = if let Some((at, end)) = &case.closed {
             *figures.ended.entry(end.as_ref().map_or("over", End::name)).or_default() += 1;
             Some(*at)

@@ -15,14 +15,14 @@ pub(super) fn cost(record: &Record) -> String {
         0 => String::new(),
         count => format!(", {count} failed"),
     };
-    format!("{}{}{failed}", asked(record), tokens(record.spent))
+    format!("{}{}{failed}", asked(record), tokens(*record.spent))
 }
 
 pub(super) fn cost_of_all(cases: &[Case]) -> String {
     let (mut asked, mut spent) = (0, Usage::default());
     for case in cases {
         asked += case.record.asked();
-        spent += case.record.spent;
+        spent += *case.record.spent;
     }
     cost_of(asked, spent)
 }

@@ -12,6 +12,7 @@ pub mod pause;
 pub mod reasons;
 pub mod service_condition;
 mod turn_state;
+pub mod unreadable;
 pub mod why;
 
 pub use finding::{Brief, Finding};
@@ -19,4 +20,4 @@ pub use pause::Paused;
 pub use reasons::HealthReason;
 pub use service_condition::ServiceCondition;
 pub use turn_state::TurnState;
-pub use why::{Case, TurnStatus, brief, many, one, unreadable};
+pub use why::{Case, TurnStatus, brief, many, one};

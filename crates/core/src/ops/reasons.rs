@@ -35,6 +35,8 @@ words! {
         BreakerOpen = "breaker_open",
         /// A delivery was given up and waits for a person.
         DeadLetters = "dead_letters",
+        /// An open row of the ledger is not understood.
+        UnreadableRows = "unreadable_rows",
         /// A turn shows no sign of life.
         StuckTurns = "stuck_turns",
         /// The roster is old.
@@ -79,6 +81,9 @@ impl HealthReason {
             Self::DeliveryFailing => "the last attempts failed one after another; see the last error below",
             Self::BreakerOpen => "no turn begins until the gateway is back",
             Self::DeadLetters => "a delivery was given up: see `dead list`",
+            Self::UnreadableRows => {
+                "a row of the ledger is not understood, and the work behind it waits: see `dead list`"
+            }
             Self::StuckTurns => "a turn shows no sign of life: run `why` with the agent's slug",
             Self::RosterStale => "the list of agents is outdated: Mission Control does not return it",
             Self::ReportFailing => "Mission Control does not accept our status report",

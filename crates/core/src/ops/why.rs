@@ -125,23 +125,6 @@ pub fn many(
     })
 }
 
-/// What there is to say of a delivery that this version cannot read: `words` is a sentence.
-pub fn unreadable(id: &str, words: &str) -> Finding {
-    Finding {
-        id: id.to_owned(),
-        state: "unreadable".to_owned(),
-        what: format!("{id} is in the ledger, and cannot be read."),
-        why: words.to_owned(),
-        next: "Nothing by itself; `doctor` tells more.".to_owned(),
-        next_at: None,
-        cost: "not known".to_owned(),
-        unposted: None,
-        steps: Vec::new(),
-        left_out: 0,
-        deliveries: Vec::new(),
-    }
-}
-
 /// One delivery in a line.
 pub fn brief(case: &Case, condition: &ServiceCondition, silence: Duration, now: Millis) -> Brief {
     let explanation = explain(case, condition, silence, now);
@@ -164,7 +147,7 @@ pub fn brief(case: &Case, condition: &ServiceCondition, silence: Duration, now: 
 fn order(case: &Case) -> u8 {
     match (&case.place, case.turn.as_ref().map(|turn| turn.state)) {
         (_, Some(TurnState::Stuck)) => 0,
-        (Some(Place::Behind(_)), _) => 2,
+        (Some(Place::Behind(_) | Place::BehindUnreadable(_)), _) => 2,
         _ => 1,
     }
 }
@@ -333,6 +316,16 @@ fn waiting(case: &Case, condition: &ServiceCondition, now: Millis) -> Explanatio
     if let Some(Place::Behind(first)) = &case.place {
         let why = format!("Another delivery of the same agent and task comes first: {first}.");
         let next = format!("It follows when that one ends or yields; `why {first}` shows its state.");
+        return Explanation { state: "waiting", what: seen, why, next, next_at: None };
+    }
+    if let Some(Place::BehindUnreadable(first)) = &case.place {
+        let why = format!(
+            "The row of {first}, of the same agent and task, comes first: a newer version wrote it, and this version leaves it \
+             untouched."
+        );
+        let next = format!(
+            "It follows once the newer version runs again, or once you close that row: `dead drop {first}`."
+        );
         return Explanation { state: "waiting", what: seen, why, next, next_at: None };
     }
     let why = own.unwrap_or_else(|| "It waits for a free worker.".to_owned());

@@ -7,6 +7,7 @@ use serde::Deserialize;
 #[cfg(feature = "test-kind")]
 use super::test_kind::{self, TestWork};
 use super::{Work, notification};
+use crate::unreadable::Unreadable;
 use mcr_model::clock::Millis;
 use mcr_model::{Notification, NotificationId};
 
@@ -114,14 +115,16 @@ impl Kind {
         }
     }
 
-    pub(super) fn from_json(text: &str) -> Result<Work, String> {
+    pub(super) fn from_json(text: &str) -> Result<Work, Unreadable> {
         let tagged: Tagged<'_> =
-            serde_json::from_str(text).map_err(|why| format!("its work is of an unknown shape: {why}"))?;
+            serde_json::from_str(text).map_err(|why| Unreadable::of("its work", &why))?;
         match tagged.kind.as_deref() {
             None => notification::from_json(text),
             #[cfg(feature = "test-kind")]
             Some(test_kind::NAME) => test_kind::from_json(text),
-            Some(kind) => Err(format!("its work is of a kind that this program does not know (\"{kind}\")")),
+            Some(kind) => Err(Unreadable::Newer(format!(
+                "its work is of a kind that this program does not know (\"{kind}\")"
+            ))),
         }
     }
 }

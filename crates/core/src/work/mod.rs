@@ -20,6 +20,8 @@ pub use kind::{Kind, Source};
 pub use test_kind::TestWork;
 pub use track::{Lane, Track};
 
+use crate::unknown_fields::UnknownFields;
+use crate::unreadable::Unreadable;
 use mcr_model::clock::Millis;
 use mcr_model::{Notification, NotificationId};
 
@@ -80,6 +82,8 @@ pub struct Work {
     pub rank: Rank,
     /// What is to be done.
     pub kind: Kind,
+    /// The fields of its JSON that only a newer version knows.
+    pub extra: UnknownFields,
 }
 
 impl Work {
@@ -98,7 +102,7 @@ impl Work {
         }
         let (created_at, read_at, delivery_ended_at) = marks(row);
         let known = Notification { created_at, read_at, delivery_ended_at, ..known.clone() };
-        *self = Arc::new(known.into());
+        *self = Arc::new(Self { extra: self.extra.clone(), ..known.into() });
     }
 
     /// How it comes from its source.
@@ -132,12 +136,16 @@ impl Work {
     }
 
     /// As the ledger keeps it: JSON that names the kind. A notification names none, as in the first form of the ledger.
+    /// Fields that only a newer version knows stand behind the others.
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
-        self.kind.to_json()
+        Ok(self.extra.append_to(self.kind.to_json()?))
     }
 
-    /// Reads what [`Work::to_json`] wrote; an error is a sentence about what is not understood.
-    pub fn from_json(text: &str) -> Result<Self, String> {
-        Kind::from_json(text)
+    /// Reads what [`Work::to_json`] wrote.
+    pub fn from_json(text: &str) -> Result<Self, Unreadable> {
+        let mut work = Kind::from_json(text)?;
+        let known = work.kind.to_json().map_err(|why| Unreadable::of("its work", &why))?;
+        work.extra = UnknownFields::of(text).without(&UnknownFields::of(&known));
+        Ok(work)
     }
 }

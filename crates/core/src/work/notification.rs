@@ -1,6 +1,8 @@
 //! Notifications as work.
 
 use super::{Kind, Rank, Track, Work, WorkId};
+use crate::unknown_fields::UnknownFields;
+use crate::unreadable::Unreadable;
 use mcr_model::{Notification, NotificationType};
 
 impl From<Notification> for Work {
@@ -10,6 +12,7 @@ impl From<Notification> for Work {
             track: Track::new(&row.recipient_id, row.task_id.clone()),
             rank: rank(&row),
             kind: Kind::Notification(Box::new(row)),
+            extra: UnknownFields::default(),
         }
     }
 }
@@ -39,14 +42,16 @@ pub(super) fn title(row: &Notification) -> String {
     }
 }
 
-pub(super) fn from_json(text: &str) -> Result<Work, String> {
-    let row: Notification = serde_json::from_str(text)
-        .map_err(|why| format!("its notification is of an unknown shape: {why}"))?;
+pub(super) fn from_json(text: &str) -> Result<Work, Unreadable> {
+    let row: Notification =
+        serde_json::from_str(text).map_err(|why| Unreadable::of("its notification", &why))?;
     Ok(row.into())
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::*;
     use mcr_model::clock::Millis;
     use serde_json::{Value, json};
@@ -100,14 +105,29 @@ mod tests {
         let mut odd = row("mention", None);
         odd["kind"] = json!(7);
         let rows = [
-            (newer.to_string(), "its work is of a kind that this program does not know (\"séance\")"),
-            (odd.to_string(), "its work is of an unknown shape: "),
-            ("{}".to_owned(), "its notification is of an unknown shape: "),
-            ("7".to_owned(), "its work is of an unknown shape: "),
+            (newer.to_string(), true, "its work is of a kind that this program does not know (\"séance\")"),
+            (odd.to_string(), false, "its work is of an unknown shape: "),
+            ("{}".to_owned(), false, "its notification is of an unknown shape: "),
+            ("7".to_owned(), false, "its work is of an unknown shape: "),
         ];
-        for (text, expected) in rows {
+        for (text, is_newer, expected) in rows {
             let refused = Work::from_json(&text).expect_err("not understood");
-            assert!(refused.starts_with(expected), "{text}: {refused}");
+            assert_eq!(matches!(refused, Unreadable::Newer(_)), is_newer, "{text}");
+            assert!(refused.to_string().starts_with(expected), "{text}: {refused}");
         }
+    }
+
+    #[test]
+    fn fields_that_only_a_newer_version_knows_are_written_again() {
+        let known = work("mention", Some("t1")).to_json().expect("JSON");
+        let text =
+            format!("{},\"later\":{{\"z\":1,\"a\":[0.1]}}}}", known.strip_suffix('}').expect("an object"));
+        let mut read = Arc::new(Work::from_json(&text).expect("understood"));
+        assert_eq!(read.to_json().expect("JSON"), text);
+        let mut later = row("mention", Some("t1"));
+        later["createdAt"] = json!(8);
+        let later: Notification = serde_json::from_value(later).expect("a notification");
+        read.offered_again(&later.into());
+        assert_eq!(read.to_json().expect("JSON"), text.replace("\"createdAt\":7", "\"createdAt\":8"));
     }
 }

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Kind, Rank, Track, Work, WorkId};
+use crate::unknown_fields::UnknownFields;
+use crate::unreadable::Unreadable;
 use mcr_model::TaskId;
 use mcr_model::clock::Millis;
 
@@ -32,13 +34,13 @@ impl From<TestWork> for Work {
             track: Track::new(&test.agent, Some(test.task.clone())),
             rank: Rank::Told,
             kind: Kind::Test(Box::new(test)),
+            extra: UnknownFields::default(),
         }
     }
 }
 
-pub(super) fn from_json(text: &str) -> Result<Work, String> {
-    let found: TestWork =
-        serde_json::from_str(text).map_err(|why| format!("its test work is of an unknown shape: {why}"))?;
+pub(super) fn from_json(text: &str) -> Result<Work, Unreadable> {
+    let found: TestWork = serde_json::from_str(text).map_err(|why| Unreadable::of("its test work", &why))?;
     Ok(found.into())
 }
 

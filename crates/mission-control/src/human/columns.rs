@@ -112,9 +112,7 @@ pub(super) fn position<const N: usize>(call: &Call<'_>) -> Result<Option<[f64; N
     let Some(after) = call.args.get("after").and_then(Value::as_array) else { return Ok(None) };
     let numbers: Vec<f64> = after.iter().filter_map(number::read).collect();
     let position = numbers.try_into();
-    position
-        .map(Some)
-        .map_err(|_| Refusal::thrown(format!("Invalid after: expected {N} numbers")))
+    position.map(Some).map_err(|_| Refusal::thrown(format!("Invalid after: expected {N} numbers")))
 }
 
 #[derive(Deserialize)]

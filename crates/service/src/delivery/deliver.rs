@@ -233,8 +233,10 @@ fn closed(job: &mut Job, end: End, this: Attempt, deps: &DeliveryDeps<'_>) -> Ou
         };
         this.log(Level::Info, job, deps, &sentence, end.name(), field_of(&end).as_slice());
     }
-    let note = Note::of(&job.work, deps.clock.now()).record(&job.record).step(Step::Ended, &words);
-    deps.write(&note.ends(&end), Wait::Not);
+    if !job.is_only_marked() {
+        let note = Note::of(&job.work, deps.clock.now()).record(&job.record).step(Step::Ended, &words);
+        deps.write(&note.ends(&end), Wait::Not);
+    }
     Outcome::Closed(end)
 }
 
@@ -257,9 +259,11 @@ fn rest(
         Some(_) => "Attempt ended; the next follows after a pause",
     };
     this.log(level, job, deps, sentence, "again", &fields);
-    let now = deps.clock.now();
-    let note = Note::of(&job.work, now).record(&job.record).step(Step::Rests, &words);
-    deps.write(&note.rests(pause.map(|pause| now + pause)), Wait::Not);
+    if !job.is_only_marked() {
+        let now = deps.clock.now();
+        let note = Note::of(&job.work, now).record(&job.record).step(Step::Rests, &words);
+        deps.write(&note.rests(pause.map(|pause| now + pause)), Wait::Not);
+    }
     Outcome::Again { trouble, pause }
 }
 

@@ -385,6 +385,9 @@ impl DispatcherThread {
                 let ((work, record), end) = (&*dead, End::Dropped(why));
                 let _ = self.journal.note(&dead_letters::dropped(work, record, &end, now), Wait::Not);
             }
+            OperatorEffect::DroppedUnreadable(id) => {
+                let _ = self.journal.drop_unreadable(&id, now, Wait::Not);
+            }
             OperatorEffect::GiveUp(id) => self.inflight.give_up(&id),
             OperatorEffect::Tell(reply_to, answer) => reply_to.tell(answer),
         }

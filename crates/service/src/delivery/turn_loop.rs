@@ -118,7 +118,7 @@ pub(super) fn talk(
             }
             send(job, &turn, deps)?
         };
-        job.record.spent += reply.usage.unwrap_or_default();
+        *job.record.spent += reply.usage.unwrap_or_default();
         if reply.calls.is_empty() || rounds > deps.rules.rounds_max {
             return Ok(spoken(reply, job, deps));
         }

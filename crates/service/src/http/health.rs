@@ -168,6 +168,8 @@ pub struct DeliveryHealth {
     pub waiting: usize,
     /// How many dead letters wait for a person's decision.
     pub dead: usize,
+    /// Open rows of the ledger that this version does not understand, what waits behind them, and what to do.
+    pub unreadable: Vec<String>,
     /// How many rows a worker has.
     pub in_flight: usize,
     /// Running turns and stuck turns.
@@ -301,6 +303,7 @@ impl Parts {
             }
             HealthReason::BreakerOpen => gateway.configured && gateway.breaker_open,
             HealthReason::DeadLetters => delivery.dead > 0,
+            HealthReason::UnreadableRows => !delivery.unreadable.is_empty(),
             HealthReason::StuckTurns => delivery.turns.iter().any(|turn| turn.state == TurnState::Stuck),
             HealthReason::RosterStale => roster.stale,
             // If the backend accepts no call at all, that is the reason, not the report.

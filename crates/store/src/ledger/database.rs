@@ -4,13 +4,12 @@ use std::path::Path;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
-use rusqlite::{Connection, OpenFlags, TransactionBehavior, params};
+use rusqlite::{Connection, OpenFlags, OptionalExtension as _, TransactionBehavior, params};
 
 use super::commit_marker::CommitMarker;
 use super::entry::{Found, Image, sum_of_id};
 use super::error::LedgerError;
 use super::location::{LedgerLocation, legible};
-use super::step_history::StepHistory;
 use mcr_model::LedgerSync;
 
 /// Marks a database as one of ours (the letters `MCRL`).
@@ -25,6 +24,14 @@ const TABLE: &str = "CREATE TABLE deliveries (
     agent TEXT NOT NULL, task TEXT, row TEXT NOT NULL, record TEXT NOT NULL, first_seen INTEGER NOT NULL,
     not_before INTEGER, closed INTEGER, ended TEXT, story TEXT NOT NULL, written INTEGER NOT NULL,
     sum INTEGER NOT NULL) STRICT";
+
+/// Damaged rows that were written over since, as they were, for people who look into the damage. Made when it is needed.
+/// Without types, so that it takes whatever was found.
+const ORIGINALS: &str = "CREATE TABLE IF NOT EXISTS originals (
+    number, id, id_sum, account, agent, task, row, record, first_seen, not_before, closed, ended, story, written, sum)";
+
+/// So many of them are kept, the latest.
+const ORIGINALS_MAX: i64 = 1_000;
 
 /// The log is taken over into the file after so many pages, and cut to this size.
 const LOG_PAGES: i64 = 500;
@@ -123,14 +130,15 @@ impl LedgerDatabase {
                 "INSERT OR REPLACE INTO deliveries ({}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
                 Image::COLUMNS
             ))?;
-            let mut earlier = began.prepare_cached("SELECT story FROM deliveries WHERE number = ?")?;
             for image in images.iter_mut() {
                 if image.resumes {
-                    let before = earlier.query_row([image.number], |row| row.get::<_, String>(0)).ok();
-                    let mut story = StepHistory::from_text(before.as_deref().unwrap_or_default());
-                    story.follow(StepHistory::from_text(&image.story));
-                    image.story = story.to_text();
+                    if let Some(Found::Whole(earlier)) = stored(&began, image.number)? {
+                        image.follow(&earlier);
+                    }
                     image.resumes = false;
+                }
+                if image.replaces {
+                    put_aside(&began, image.number)?;
                 }
                 put.execute(params![
                     image.number,
@@ -179,6 +187,27 @@ impl LedgerDatabase {
     }
 }
 
+/// The row of this number, if it is there.
+fn stored(database: &Connection, number: i64) -> Result<Option<Found>, LedgerError> {
+    let mut select =
+        database.prepare_cached(&format!("SELECT {} FROM deliveries WHERE number = ?", Image::COLUMNS))?;
+    let mut rows = select.query([number])?;
+    rows.next()?.map(|row| Found::read(row).map(|(found, _)| found)).transpose()
+}
+
+/// Copies a row as it is, before it is written over.
+fn put_aside(database: &Connection, number: i64) -> Result<(), LedgerError> {
+    let columns = Image::COLUMNS;
+    database.execute_batch(ORIGINALS)?;
+    database.execute(
+        &format!("INSERT INTO originals ({columns}) SELECT {columns} FROM deliveries WHERE number = ?"),
+        [number],
+    )?;
+    let oldest = "DELETE FROM originals WHERE rowid <= (SELECT max(rowid) FROM originals) - ?";
+    database.execute(oldest, [ORIGINALS_MAX])?;
+    Ok(())
+}
+
 /// Checks and reads all of it. Returns whether nothing is there yet, and the number of the last commit.
 fn examine(
     database: &Connection,
@@ -220,8 +249,13 @@ fn refuse_others(database: &Connection) -> Result<bool, LedgerError> {
     } else if version < LAYOUT {
         Err(LedgerError::damaged(format!("layout {version}")))
     } else {
-        let table: String = database.query_row("SELECT sql FROM sqlite_schema", [], |row| row.get(0))?;
-        if table == TABLE { Ok(false) } else { Err(LedgerError::damaged("its table is another one")) }
+        let select = "SELECT sql FROM sqlite_schema WHERE name = 'deliveries'";
+        let table: Option<String> = database.query_row(select, [], |row| row.get(0)).optional()?;
+        if table.as_deref() == Some(TABLE) {
+            Ok(false)
+        } else {
+            Err(LedgerError::damaged("its table is another one"))
+        }
     }
 }
 
@@ -244,10 +278,8 @@ fn read_all(database: &Connection, mut hear: impl FnMut(Found)) -> Result<i64, L
     let mut ids = std::collections::HashSet::new();
     while let Some(row) = rows.next()? {
         let (one, written) = Found::read(row)?;
-        if let Found::Whole(Image { id, .. }) | Found::Damaged { id, .. } = &one
-            && !ids.insert(id.clone())
-        {
-            return Err(LedgerError::damaged(format!("{id} is there twice")));
+        if !ids.insert(one.id().to_owned()) {
+            return Err(LedgerError::damaged(format!("{} is there twice", one.id())));
         }
         last = last.max(written);
         hear(one);

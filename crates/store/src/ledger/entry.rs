@@ -4,37 +4,22 @@ use std::sync::Arc;
 
 use ring::digest::{Context, SHA256};
 use rusqlite::Row;
-use serde::{Deserialize, Serialize};
-use serde_json::value::RawValue;
 
-use super::Remembered;
 use super::error::LedgerError;
+use super::row_extra::RowExtra;
 use super::step_history::StepHistory;
-use mcr_core::delivery::journal::Note;
-use mcr_core::delivery::tool_log::ToolLog;
-use mcr_core::delivery::{End, FORM, Record, from_form_1};
-use mcr_core::work::{Work, WorkId};
+use mcr_core::delivery::journal::{Note, Step};
+use mcr_core::delivery::ledger_row::{LedgerRow, RowText, UnreadableRow, record_text, record_with_tool_log};
+use mcr_core::delivery::{Record, Stage};
+use mcr_core::unreadable::Unreadable;
+use mcr_core::work::WorkId;
 use mcr_model::clock::Millis;
-
-/// A record as it is kept, with its form: newer ones are not understood.
-#[derive(Serialize)]
-struct StoredRecord<'a> {
-    form: u32,
-    record: &'a Record,
-}
-
-/// The same on its way back: first the form, then what is in it.
-#[derive(Deserialize)]
-struct StoredForm<'a> {
-    form: u32,
-    #[serde(borrow)]
-    record: &'a RawValue,
-}
+use mcr_model::{AccountId, TaskId};
 
 /// What a note brings, made into text before any lock is taken.
 pub(super) struct NoteText {
     row: Arc<str>,
-    record: Option<Arc<str>>,
+    record: Option<String>,
     agent: String,
     task: Option<String>,
     end: Option<String>,
@@ -42,10 +27,9 @@ pub(super) struct NoteText {
 
 impl NoteText {
     pub(super) fn of(note: &Note<'_>) -> Result<Self, serde_json::Error> {
-        let kept = |record| serde_json::to_string(&StoredRecord { form: FORM, record }).map(Arc::from);
         Ok(Self {
             row: note.work.to_json()?.into(),
-            record: note.record.map(kept).transpose()?,
+            record: note.record.map(record_text).transpose()?,
             agent: note.work.track.agent.clone(),
             task: note.work.track.task().map(ToString::to_string),
             end: note.end.map(serde_json::to_string).transpose()?,
@@ -60,6 +44,7 @@ pub(super) struct LedgerEntry {
     pub(super) id: WorkId,
     row: Arc<str>,
     record: Arc<str>,
+    extra: RowExtra,
     agent: String,
     task: Option<String>,
     first_seen: Millis,
@@ -83,19 +68,22 @@ pub(super) enum StoredState {
     Beginning,
     /// A damaged row: only the end of the delivery is of interest.
     Damaged,
-    /// A row that only a newer version understands: it stays as it is.
+    /// A damaged row that is written over; the original is put aside in the same transaction.
+    Replaced,
+    /// A row that only a newer version understands: its work and its record stay as they are.
     Newer,
 }
 
 impl LedgerEntry {
     /// A delivery that was not noted before.
     pub(super) fn new(number: i64, id: WorkId, at: Millis) -> Self {
-        let fresh = serde_json::to_string(&StoredRecord { form: FORM, record: &Record::default() });
+        let fresh = record_text(&Record::default());
         Self {
             number,
             id,
             row: "".into(),
             record: fresh.expect("a fresh record is JSON").into(),
+            extra: RowExtra::default(),
             agent: String::new(),
             task: None,
             first_seen: at,
@@ -107,27 +95,46 @@ impl LedgerEntry {
         }
     }
 
-    /// One that is on the disk.
-    pub(super) fn of(image: Image) -> Self {
+    /// One that is on the disk and is understood.
+    pub(super) fn of(image: Image, row: &LedgerRow) -> Self {
+        let extra = RowExtra::of(row);
+        // Without the fields that are added when it is written.
+        let bare = if extra.is_of_work_alone() { None } else { record_text(&row.record).ok() };
+        let record = bare.map_or_else(|| image.record.clone(), Arc::from);
+        Self { record, extra, ..Self::stored(image, StoredState::Row) }
+    }
+
+    /// One that is on the disk and is not understood.
+    pub(super) fn unreadable(image: Image, is_newer: bool) -> Self {
+        Self::stored(image, if is_newer { StoredState::Newer } else { StoredState::Damaged })
+    }
+
+    fn stored(image: Image, trace: StoredState) -> Self {
         Self {
             number: image.number,
             id: WorkId::new(image.id),
             row: image.row,
             record: image.record,
+            extra: RowExtra::default(),
             agent: image.agent,
             task: image.task,
             first_seen: image.first_seen,
             not_before: image.not_before,
-            closed: None,
+            closed: image.closed.map(|at| (at, image.end.unwrap_or_default())),
             story: StepHistory::from_text(&image.story),
             dirty: false,
-            trace: StoredState::Row,
+            trace,
         }
     }
 
-    /// One that is on the disk and cannot be read.
-    pub(super) fn damaged(number: i64, id: WorkId) -> Self {
-        Self { trace: StoredState::Damaged, ..Self::new(number, id, Millis(0)) }
+    /// One that is on the disk under a wrong checksum: nothing of its content is used.
+    pub(super) fn damaged(number: i64, id: WorkId, closed: Option<Millis>) -> Self {
+        Self {
+            trace: StoredState::Damaged,
+            record: "".into(),
+            closed: closed.map(|at| (at, String::new())),
+            ..Self::new(number, id, Millis(0))
+        }
     }
 
     /// One that was over, and goes on.
@@ -135,31 +142,20 @@ impl LedgerEntry {
         Self { trace: StoredState::Beginning, ..Self::new(number, id, first_seen) }
     }
 
-    /// A row that only a newer version understands.
-    pub(super) fn newer(number: i64, id: WorkId) -> Self {
-        Self { trace: StoredState::Newer, ..Self::new(number, id, Millis(0)) }
-    }
-
     /// Takes the note; whether anything is to be written.
     pub(super) fn take(&mut self, note: &Note<'_>, news: NoteText) -> bool {
-        if self.trace == StoredState::Newer {
-            return false;
-        }
-        if self.trace == StoredState::Damaged {
-            if news.end.is_none() {
-                return false;
-            }
-            self.trace = StoredState::Row;
+        match self.trace {
+            StoredState::Newer => return false,
+            StoredState::Damaged if !is_about_the_end(note) => return false,
+            StoredState::Damaged => self.trace = StoredState::Replaced,
+            StoredState::None | StoredState::Row | StoredState::Beginning | StoredState::Replaced => {}
         }
         if let Some(tool_log) = note.tool_log {
             // What is here was written by this version, or understood by it.
-            let Ok(record) = read_record(&self.record).and_then(|record| with_tool_log(record, tool_log))
-            else {
-                return false;
-            };
-            self.record = record;
+            let Some(record) = record_with_tool_log(&self.record, tool_log) else { return false };
+            self.record = record.into();
         } else {
-            self.record = news.record.unwrap_or_else(|| self.record.clone());
+            self.record = news.record.map_or_else(|| self.record.clone(), Arc::from);
             self.not_before = note.not_before;
         }
         self.row = news.row;
@@ -172,6 +168,24 @@ impl LedgerEntry {
         true
     }
 
+    /// A person closes a delivery that is not understood: its work and its record stay as they are. Whether it is one, and
+    /// open.
+    pub(super) fn drop_unreadable(&mut self, at: Millis, end: String, words: &str) -> bool {
+        if self.closed.is_some() {
+            return false;
+        }
+        match self.trace {
+            StoredState::Newer => {}
+            StoredState::Damaged => self.trace = StoredState::Replaced,
+            StoredState::None | StoredState::Row | StoredState::Beginning | StoredState::Replaced => {
+                return false;
+            }
+        }
+        self.closed = Some((at, end));
+        self.story.add(at, Step::Ended, words);
+        true
+    }
+
     /// As it is to lie on the disk. One that resumes gives its new steps away, to be put behind those on the disk.
     pub(super) fn image(&mut self, account: &str) -> Image {
         let story = self.story.to_text();
@@ -179,29 +193,38 @@ impl LedgerEntry {
         if resumes {
             self.story = StepHistory::default();
         }
+        let (row, record) = self.extra.added_to(&self.row, &self.record);
         Image {
             number: self.number,
             id: self.id.to_string(),
             account: account.to_owned(),
             agent: self.agent.clone(),
             task: self.task.clone(),
-            row: self.row.clone(),
-            record: self.record.clone(),
+            row,
+            record,
             first_seen: self.first_seen,
             not_before: self.not_before,
             closed: self.closed.as_ref().map(|(at, _)| *at),
             end: self.closed.as_ref().map(|(_, end)| end.clone()),
             story,
             resumes,
+            replaces: self.trace == StoredState::Replaced,
+            extra: RowExtra::default(),
         }
     }
+}
+
+/// Whether a note tells of nothing but how a delivery ends: a line for people, the mark, the end itself.
+fn is_about_the_end(note: &Note<'_>) -> bool {
+    let is_end = |record: &Record| matches!(record.stage, Stage::Notice(_) | Stage::Ended(_));
+    note.end.is_some() || note.record.is_some_and(is_end)
 }
 
 impl LedgerEntry {
     /// The image is on the disk, or is not after all. Steps that were given away come back, now with those from the
     /// disk if they were read.
     pub(super) fn settle(&mut self, image: &Image, written: bool) {
-        if self.trace == StoredState::None && written {
+        if written && matches!(self.trace, StoredState::None | StoredState::Replaced) {
             self.trace = StoredState::Row;
         }
         if self.trace != StoredState::Beginning {
@@ -212,6 +235,7 @@ impl LedgerEntry {
         self.story = story;
         if !image.resumes {
             self.trace = StoredState::Row;
+            self.extra = image.extra.clone();
         }
     }
 }
@@ -231,7 +255,12 @@ pub(super) struct Image {
     pub(super) closed: Option<Millis>,
     pub(super) end: Option<String>,
     pub(super) story: String,
+    /// It was over before: its steps come behind those on the disk.
     pub(super) resumes: bool,
+    /// The row on the disk is damaged, and is put aside as it is.
+    pub(super) replaces: bool,
+    /// What was found on the disk when it resumed.
+    extra: RowExtra,
 }
 
 /// What a row of the book turned out to be.
@@ -239,7 +268,7 @@ pub(super) enum Found {
     /// As it was written.
     Whole(Image),
     /// Not as it was written, but the id is.
-    Damaged { number: i64, id: String, what: String },
+    Damaged { number: i64, row: UnreadableRow },
 }
 
 impl Found {
@@ -247,6 +276,14 @@ impl Found {
         match self {
             Self::Whole(image) => image.number,
             Self::Damaged { number, .. } => *number,
+        }
+    }
+
+    /// The id, of whose checksum is certain that it is right.
+    pub(super) fn id(&self) -> &str {
+        match self {
+            Self::Whole(image) => &image.id,
+            Self::Damaged { row, .. } => row.id.as_str(),
         }
     }
 
@@ -260,10 +297,20 @@ impl Found {
         if sum != sum_of_id(&id) {
             return Err(unknown());
         }
-        let what = "its checksum is wrong".to_owned();
-        match Image::read(number, &id, row) {
+        match Image::from_row(number, &id, row) {
             Ok((image, written, sum)) if image.sum(written) == sum => Ok((Self::Whole(image), written)),
-            Ok(_) | Err(_) => Ok((Self::Damaged { number, id, what }, row.get(13).unwrap_or(0))),
+            Ok(_) | Err(_) => {
+                let found = UnreadableRow {
+                    id: WorkId::new(id),
+                    account: None,
+                    subject: None,
+                    first_seen: None,
+                    closed: row.get::<_, Option<i64>>(10).ok().flatten().map(Millis),
+                    end: None,
+                    why: Unreadable::Damaged("its checksum is wrong".to_owned()),
+                };
+                Ok((Self::Damaged { number, row: found }, row.get(13).unwrap_or(0)))
+            }
         }
     }
 }
@@ -273,7 +320,7 @@ impl Image {
     pub(super) const COLUMNS: &'static str = "number, id, id_sum, account, agent, task, row, record, first_seen, not_before, closed, ended, \
          story, written, sum";
 
-    fn read(number: i64, id: &str, row: &Row<'_>) -> rusqlite::Result<(Self, i64, i64)> {
+    fn from_row(number: i64, id: &str, row: &Row<'_>) -> rusqlite::Result<(Self, i64, i64)> {
         let image = Self {
             number,
             id: id.to_owned(),
@@ -288,6 +335,8 @@ impl Image {
             end: row.get(11)?,
             story: row.get(12)?,
             resumes: false,
+            replaces: false,
+            extra: RowExtra::default(),
         };
         Ok((image, row.get(13)?, row.get(14)?))
     }
@@ -324,70 +373,33 @@ impl Image {
         self.end.as_deref().is_some_and(|end| end.starts_with("{\"dead\":"))
     }
 
-    /// Whether its source had not confirmed its end; the record is read only if the text says so, because there may be
-    /// thousands.
-    pub(super) fn is_unmarked(&self) -> bool {
-        self.record.contains("\"unmarked\":true") && self.record().is_ok_and(|record| record.unmarked)
+    fn text(&self) -> RowText<'_> {
+        let (id, work, record) = (&*self.id, &*self.row, &*self.record);
+        RowText { id, work, record, closed: self.closed, end: self.end.as_deref() }
     }
 
-    /// How it ended, if that is understood.
-    pub(super) fn end(&self) -> Option<End> {
-        self.end.as_deref().and_then(|end| serde_json::from_str(end).ok())
-    }
-
-    /// Whether its record is of a form that this version knows.
-    pub(super) fn form(&self) -> Result<(), String> {
-        // As this version writes it: there may be thousands.
-        let known = self.record.strip_prefix("{\"form\":").and_then(|rest| rest.split_once(','));
-        let is_known = known.is_some_and(|(form, _)| matches!(form.parse(), Ok(1..=FORM)));
-        if is_known { Ok(()) } else { stored_form(&self.record).map(drop) }
-    }
-
-    /// What was done for it, or what of that only a newer version understands: the checksum was right.
-    pub(super) fn record(&self) -> Result<Record, String> {
-        read_record(&self.record)
-    }
-
-    /// What is to be done, or what of that only a newer version understands.
-    pub(super) fn work(&self) -> Result<Work, String> {
-        Work::from_json(&self.row)
-    }
-
-    /// As it goes on, or why it cannot.
-    pub(super) fn remembered(&self) -> Result<Remembered, String> {
-        Ok(Remembered {
-            work: Arc::new(self.work()?),
-            record: self.record()?,
-            first_seen: self.first_seen,
-            not_before: self.not_before,
+    /// What it says, or why that is not understood.
+    pub(super) fn read(&self) -> Result<LedgerRow, Box<UnreadableRow>> {
+        self.text().read().map_err(|why| {
+            Box::new(UnreadableRow {
+                account: Some(AccountId::new(&*self.account)),
+                subject: Some((self.agent.clone(), self.task.as_deref().map(TaskId::new))),
+                first_seen: Some(self.first_seen),
+                ..UnreadableRow::new(&self.text(), why)
+            })
         })
     }
-}
 
-fn stored_form(text: &str) -> Result<StoredForm<'_>, String> {
-    let kept: StoredForm<'_> =
-        serde_json::from_str(text).map_err(|why| format!("its record is of an unknown shape: {why}"))?;
-    match kept.form {
-        1..=FORM => Ok(kept),
-        0 => Err("its record is of an unknown form (0)".to_owned()),
-        form => Err(format!("its record is of a newer form ({form}, this program knows {FORM})")),
+    /// The same delivery as it was on the disk before: its steps come first, and what only a newer version knows stays.
+    pub(super) fn follow(&mut self, earlier: &Self) {
+        let mut story = StepHistory::from_text(&earlier.story);
+        story.follow(StepHistory::from_text(&self.story));
+        self.story = story.to_text();
+        if let Ok(earlier) = earlier.text().read() {
+            self.extra = RowExtra::of(&earlier);
+            (self.row, self.record) = self.extra.added_to(&self.row, &self.record);
+        }
     }
-}
-
-fn read_record(text: &str) -> Result<Record, String> {
-    let kept = stored_form(text)?;
-    let read = if kept.form == 1 {
-        serde_json::from_str(kept.record.get()).and_then(from_form_1)
-    } else {
-        serde_json::from_str(kept.record.get())
-    };
-    read.map_err(|why| format!("its record is of an unknown shape: {why}"))
-}
-
-fn with_tool_log(record: Record, tool_log: &ToolLog) -> Result<Arc<str>, String> {
-    let record = Record { effects: tool_log.clone(), ..record };
-    let text = serde_json::to_string(&StoredRecord { form: FORM, record: &record });
-    text.map(Arc::from).map_err(|why| why.to_string())
 }
 
 fn text(row: &Row<'_>, column: usize) -> rusqlite::Result<Arc<str>> {

@@ -237,8 +237,7 @@ pub(super) fn stuck(folder: &Folder, why: LedgerError) -> LedgerError {
 }
 
 fn is_listed_again(image: &Image) -> bool {
-    let only_waits = image.record().is_ok_and(|record| record.only_waits());
-    only_waits && image.work().is_ok_and(|work| work.source() == Source::Listed)
+    image.read().is_ok_and(|row| row.record.only_waits() && row.work.source() == Source::Listed)
 }
 
 /// The ids of all rows that can be read and are not over for certain.
@@ -267,9 +266,7 @@ fn look_at(path: &Path, leave_out: impl Fn(&Image) -> bool) -> (Vec<WorkId>, boo
         while let Some(row) = rows.next()? {
             match Found::read(row) {
                 Ok((Found::Whole(image), _)) if image.closed.is_some() || leave_out(&image) => {}
-                Ok((Found::Whole(Image { id, .. }) | Found::Damaged { id, .. }, _)) => {
-                    known.push(WorkId::new(id));
-                }
+                Ok((found, _)) => known.push(WorkId::new(found.id())),
                 Err(_) => illegible += 1,
             }
         }

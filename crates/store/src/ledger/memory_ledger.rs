@@ -51,8 +51,10 @@ impl MemoryLedger {
         sheets.table.clear();
         let open = sheets.disk.values_mut().filter(|entry| entry.closed.is_none());
         let by_number: BTreeMap<i64, &mut LedgerEntry> = open.map(|entry| (entry.number, entry)).collect();
-        let read = by_number.into_values().map(|entry| entry.image("").remembered());
-        read.map(|read| read.expect("what was just written is understood")).collect()
+        let images = by_number.into_values().map(|entry| entry.image(""));
+        images
+            .map(|image| Remembered::of(&image, image.read().expect("what was just written is understood")))
+            .collect()
     }
 
     /// How many notes would vanish in a crash.

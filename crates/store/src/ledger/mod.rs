@@ -19,8 +19,9 @@
 //! ([`set_aside`]).
 //!
 //! **A newer version's rows outlive an older version.** Fields that this version does not know are ignored and kept
-//! ([`UnknownFields`](mcr_core::delivery::UnknownFields)), and form 1 is imported. A row that is whole and has a newer form, or a value that this
-//! version does not know, is reported ([`Opened::newer`]) and never written: no delivery of it begins or ends here.
+//! ([`UnknownFields`](mcr_core::delivery::UnknownFields)), and form 1 is imported. What any other row means is decided by
+//! [`ledger_row`](mcr_core::delivery::ledger_row). A row that is not understood is never removed, and what it says of the
+//! work and of what was done is not written over, unless its delivery ends here.
 //!
 //! What a process has in hand is in `in_hand_file`, so that the next one can tell a crash from a stop.
 
@@ -33,6 +34,7 @@ mod in_hand_file;
 mod location;
 mod memory_ledger;
 mod read;
+mod row_extra;
 mod step_history;
 mod writer;
 
@@ -51,12 +53,13 @@ pub use mcr_core::delivery::journal::RecordedStep;
 use log::warn;
 
 use database::LedgerDatabase;
-use entry::{Found, Image};
+use entry::{Found, Image, LedgerEntry};
 use in_hand_file::InHandFile;
 use location::LedgerLocation;
 use mcr_core::delivery::crash::Crash;
 use mcr_core::delivery::dead_letters::{self, DeadLetter};
 use mcr_core::delivery::journal::{Hand, Journal, JournalError, Note, Wait};
+use mcr_core::delivery::ledger_row::{LedgerRow, UnreadableRow};
 use mcr_core::delivery::{End, Record};
 use mcr_core::work::{Work, WorkId};
 use mcr_files::Folder;
@@ -99,11 +102,9 @@ pub struct Opened {
     pub ledger: Ledger,
     /// Deliveries that are not over, in the order in which they were first noted.
     pub open: Vec<Remembered>,
-    /// Deliveries of which only the id can be read. What was done for them is not known: they must not simply begin
-    /// again. Each is reported at every start until a note says how it ended.
-    pub damaged: Vec<Unreadable>,
-    /// Deliveries that only a newer version understands, open or over. This one leaves them to that version.
-    pub newer: Vec<Unreadable>,
+    /// Rows that are not understood, open or closed. What was done for the open ones is not known: they must not simply
+    /// begin again.
+    pub unreadable: Vec<UnreadableRow>,
     /// How the last process ended, if it was a crash.
     pub crash: Option<Crash>,
     /// What ended last, oldest first.
@@ -131,13 +132,11 @@ pub struct Remembered {
     pub not_before: Option<Millis>,
 }
 
-/// A delivery that cannot be read.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Unreadable {
-    /// Which.
-    pub id: WorkId,
-    /// What is wrong, or not understood.
-    pub what: String,
+impl Remembered {
+    fn of(image: &Image, row: LedgerRow) -> Self {
+        let (work, record) = (Arc::new(row.work), row.record);
+        Self { work, record, first_seen: image.first_seen, not_before: image.not_before }
+    }
 }
 
 /// A delivery that is over.
@@ -149,8 +148,8 @@ pub struct Closed {
     pub first_seen: Millis,
     /// When it ended.
     pub at: Millis,
-    /// How; none if it was written by a version that knows more ends.
-    pub end: Option<End>,
+    /// How.
+    pub end: End,
     /// Whether its source was asked to mark the end and had not confirmed that.
     pub unmarked: bool,
     /// What it has made, if it was among the last to end.
@@ -215,13 +214,13 @@ impl Ledger {
         let dead = recall.dead.split_off(too_many);
         let (open, foreign) = (std::mem::take(&mut recall.open), recall.foreign);
         let requests = std::mem::take(&mut recall.requests);
-        let (damaged, newer) = (std::mem::take(&mut recall.damaged), std::mem::take(&mut recall.newer));
+        let unreadable = std::mem::take(&mut recall.unreadable);
         let shared = Arc::new(Shared::new(recall, options.account.clone()));
         let writer = writer::spawn(shared.clone(), database, place.clone())
             .map_err(|why| LedgerError::Disk(format!("its thread did not start: {why}")))?;
         let writer = Mutex::new(Some(writer));
         let ledger = Self(Inner::On { shared, writer, place, hands: OnceLock::new() });
-        Ok(Opened { ledger, open, damaged, newer, crash, closed, requests, dead, foreign, set_aside })
+        Ok(Opened { ledger, open, unreadable, crash, closed, requests, dead, foreign, set_aside })
     }
 
     /// One that keeps nothing, and says so: only crash recovery is lost.
@@ -305,6 +304,13 @@ impl Journal for Ledger {
         }
     }
 
+    fn drop_unreadable(&self, id: &WorkId, at: Millis, wait: Wait) -> Result<(), JournalError> {
+        match &self.0 {
+            Inner::On { shared, .. } => shared.drop_unreadable(id, at, wait),
+            Inner::Off(..) => Ok(()),
+        }
+    }
+
     fn in_hand(&self, work: &WorkId, now: Millis) -> Hand {
         match &self.0 {
             Inner::On { hands, .. } => hands.get().map_or_else(Hand::default, |hands| hands.take(work, now)),
@@ -322,10 +328,9 @@ pub fn may_be_off(folder: &Folder) -> Result<(), LedgerError> {
 /// What was found, sorted.
 #[derive(Default)]
 struct Recovery {
-    entries: Vec<entry::LedgerEntry>,
+    entries: Vec<LedgerEntry>,
     open: Vec<Remembered>,
-    damaged: Vec<Unreadable>,
-    newer: Vec<Unreadable>,
+    unreadable: Vec<UnreadableRow>,
     /// With number and size.
     closed: Vec<(i64, Closed, usize)>,
     requests: Vec<Notification>,
@@ -335,56 +340,48 @@ struct Recovery {
     /// When the last one ended.
     newest: Millis,
     /// What ended shortly before, with its place among the closed.
-    lately: VecDeque<(usize, Image)>,
+    lately: VecDeque<(usize, LedgerRow)>,
 }
 
 impl Recovery {
     fn take(&mut self, found: Found, account: &AccountId) {
         self.next = self.next.max(found.number() + 1);
         match found {
-            Found::Whole(image) => {
-                if image.account != account.as_str() {
-                    self.foreign += usize::from(image.closed.is_none());
-                } else if let Some(at) = image.closed {
-                    self.close(image, at);
-                } else {
-                    match image.remembered() {
-                        Ok(remembered) => {
-                            self.open.push(remembered);
-                            self.entries.push(entry::LedgerEntry::of(image));
-                        }
-                        Err(what) => {
-                            let id = WorkId::new(image.id);
-                            self.entries.push(entry::LedgerEntry::newer(image.number, id.clone()));
-                            self.newer.push(Unreadable { id, what });
-                        }
+            Found::Whole(image) if image.account != account.as_str() => {
+                self.foreign += usize::from(image.closed.is_none());
+            }
+            Found::Whole(image) => match image.read() {
+                Ok(mut row) => {
+                    if let (Some(at), Some(end)) = (image.closed, row.end.take()) {
+                        self.close(&image, row, at, end);
+                    } else {
+                        self.entries.push(LedgerEntry::of(image.clone(), &row));
+                        self.open.push(Remembered::of(&image, row));
                     }
                 }
+                Err(row) => {
+                    self.entries.push(LedgerEntry::unreadable(image, row.is_newer()));
+                    self.unreadable.push(*row);
+                }
+            },
+            Found::Damaged { number, row } => {
+                self.entries.push(LedgerEntry::damaged(number, row.id.clone(), row.closed));
+                self.unreadable.push(row);
             }
-            Found::Damaged { number, id, what } => self.damage(number, &id, what),
         }
     }
 
-    /// What is over. A record that only a newer version understands stays as it is, also where the end is known: what is
-    /// kept of a delivery that was given up is the newer version's to post.
-    fn close(&mut self, image: Image, at: Millis) {
-        let (end, id) = (image.end(), WorkId::new(&*image.id));
-        let what = match &end {
-            None => Some("it ended in a way that is not known".to_owned()),
-            Some(End::Dead(why)) => match image.remembered() {
-                Ok(Remembered { work, record, .. }) => {
-                    self.dead.push(DeadLetter { at, work, record, why: why.clone() });
-                    None
-                }
-                Err(what) => Some(what),
-            },
-            Some(_) => image.form().err(),
-        };
-        self.newer.extend(what.map(|what| Unreadable { id: id.clone(), what }));
-        let (first_seen, unmarked, made) = (image.first_seen, image.is_unmarked(), Vec::new());
+    /// What is over.
+    fn close(&mut self, image: &Image, row: LedgerRow, at: Millis, end: End) {
+        if let End::Dead(why) = &end {
+            let (work, record, why) = (Arc::new(row.work.clone()), row.record.clone(), why.clone());
+            self.dead.push(DeadLetter { at, work, record, why });
+        }
+        let (id, first_seen) = (WorkId::new(&*image.id), image.first_seen);
+        let (unmarked, made) = (row.record.unmarked, Vec::new());
         self.closed.push((image.number, Closed { id, first_seen, at, end, unmarked, made }, image.bytes()));
         self.newest = self.newest.max(at);
-        self.lately.push_back((self.closed.len() - 1, image));
+        self.lately.push_back((self.closed.len() - 1, row));
         let since = self.lately_since();
         while self.lately.front().is_some_and(|(place, _)| self.closed[*place].1.at < since) {
             self.lately.pop_front();
@@ -400,21 +397,14 @@ impl Recovery {
     /// that was in doubt then still is.
     fn look_back(&mut self) {
         let since = self.lately_since();
-        for (place, image) in std::mem::take(&mut self.lately) {
+        for (place, row) in std::mem::take(&mut self.lately) {
             let closed = &mut self.closed[place].1;
             if closed.at < since {
                 continue;
             }
-            closed.made = image.record().unwrap_or_default().effects.all_made().to_vec();
-            let work = image.work().ok();
-            let row = work.as_ref().and_then(Work::notification);
+            closed.made = row.record.effects.all_made().to_vec();
+            let row = row.work.notification();
             self.requests.extend(row.filter(|row| row.kind == NotificationType::ResponseRequest).cloned());
         }
-    }
-
-    fn damage(&mut self, number: i64, id: &str, what: String) {
-        let id = WorkId::new(id);
-        self.entries.push(entry::LedgerEntry::damaged(number, id.clone()));
-        self.damaged.push(Unreadable { id, what });
     }
 }

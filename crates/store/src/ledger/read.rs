@@ -2,13 +2,13 @@
 
 use std::sync::Arc;
 
-use super::Unreadable;
 use super::database;
 use super::entry::{Found, Image};
 use super::error::LedgerError;
 use super::location::{database_in, promised_in};
-use super::step_history::tell;
+use super::step_history::StepHistory;
 use mcr_core::delivery::journal::RecordedStep;
+use mcr_core::delivery::ledger_row::{LedgerRow, UnreadableRow};
 use mcr_core::delivery::{End, Record};
 use mcr_core::work::{Work, WorkId};
 use mcr_files::Folder;
@@ -20,10 +20,8 @@ use mcr_model::clock::Millis;
 pub struct Read {
     /// The deliveries.
     pub tales: Vec<DeliveryHistory>,
-    /// Those that are damaged.
-    pub damaged: Vec<Unreadable>,
-    /// Those that only a newer version understands.
-    pub newer: Vec<Unreadable>,
+    /// The rows that are not understood.
+    pub unreadable: Vec<UnreadableRow>,
 }
 
 /// A delivery, as it is told.
@@ -43,7 +41,7 @@ pub struct DeliveryHistory {
     pub not_before: Option<Millis>,
     /// When it ended.
     pub closed: Option<Millis>,
-    /// How, if that is understood.
+    /// How.
     pub end: Option<End>,
     /// Its steps.
     pub told: Vec<RecordedStep>,
@@ -61,29 +59,27 @@ pub fn read(folder: &Folder) -> Result<Read, LedgerError> {
     })?;
     let mut read = Read::default();
     database::read_only(found.as_deref(), promised, |found| match found {
-        Found::Whole(image) => match tale(&image) {
-            Ok(tale) => read.tales.push(tale),
-            Err(what) => read.newer.push(Unreadable { id: WorkId::new(image.id), what }),
+        Found::Whole(image) => match image.read() {
+            Ok(row) => read.tales.push(tale(&image, row)),
+            Err(unreadable) => read.unreadable.push(*unreadable),
         },
-        Found::Damaged { id, what, .. } => {
-            read.damaged.push(Unreadable { id: WorkId::new(id), what });
-        }
+        Found::Damaged { row, .. } => read.unreadable.push(row),
     })?;
     Ok(read)
 }
 
-fn tale(image: &Image) -> Result<DeliveryHistory, String> {
-    let (told, left_out) = tell(&image.story);
-    Ok(DeliveryHistory {
+fn tale(image: &Image, row: LedgerRow) -> DeliveryHistory {
+    let (told, left_out) = StepHistory::from_text(&image.story).tell();
+    DeliveryHistory {
         id: WorkId::new(&*image.id),
         account: AccountId::new(&*image.account),
-        work: Arc::new(image.work()?),
-        record: image.record()?,
+        work: Arc::new(row.work),
+        record: row.record,
         first_seen: image.first_seen,
         not_before: image.not_before,
         closed: image.closed,
-        end: image.end(),
+        end: row.end,
         told,
         left_out,
-    })
+    }
 }

@@ -3,8 +3,10 @@
 
 use std::collections::VecDeque;
 
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
+use serde_json::value::RawValue;
 
+use mcr_core::delivery::UnknownFields;
 use mcr_core::delivery::journal::{RecordedStep, Step};
 use mcr_model::clock::Millis;
 
@@ -15,17 +17,22 @@ pub(super) const STEPS_FIRST: usize = 8;
 /// So many characters of each.
 pub(super) const WORDS_MAX: usize = 320;
 
-/// All of them, each as JSON, so that writing the whole is joining.
+/// All of them, each as JSON, so that writing the whole is joining. Steps and fields that only a newer version knows stay
+/// as they are.
 #[derive(Clone, Debug, Default)]
 pub(super) struct StepHistory {
     steps: VecDeque<String>,
     left_out: u64,
+    extra: UnknownFields,
 }
 
-#[derive(Serialize, Deserialize)]
-struct Whole<T> {
+#[derive(Deserialize)]
+struct StoredHistory<'a> {
     left_out: u64,
-    steps: Vec<T>,
+    #[serde(borrow)]
+    steps: Vec<&'a RawValue>,
+    #[serde(flatten)]
+    extra: UnknownFields,
 }
 
 impl StepHistory {
@@ -38,6 +45,7 @@ impl StepHistory {
     /// Goes on with what comes after it.
     pub(super) fn follow(&mut self, later: Self) {
         self.left_out += later.left_out;
+        self.extra.add(later.extra);
         later.steps.into_iter().for_each(|step| self.push(step));
     }
 
@@ -61,20 +69,21 @@ impl StepHistory {
             text.push_str(step);
         }
         text.push_str("]}");
-        text
+        self.extra.append_to(text)
     }
 
     /// Back from there. What cannot be told any more is no reason to forget a delivery.
     pub(super) fn from_text(text: &str) -> Self {
-        let (told, left_out) = tell(text);
-        Self { steps: told.iter().map(json).collect(), left_out }
+        let Ok(stored) = serde_json::from_str::<StoredHistory<'_>>(text) else { return Self::default() };
+        let steps = stored.steps.iter().map(|step| step.get().to_owned()).collect();
+        Self { steps, left_out: stored.left_out, extra: stored.extra }
     }
-}
 
-/// The steps, and how many were left out.
-pub(super) fn tell(text: &str) -> (Vec<RecordedStep>, u64) {
-    serde_json::from_str::<Whole<RecordedStep>>(text)
-        .map_or((Vec::new(), 0), |whole| (whole.steps, whole.left_out))
+    /// The steps that can be told, and how many were left out.
+    pub(super) fn tell(&self) -> (Vec<RecordedStep>, u64) {
+        let told = self.steps.iter().filter_map(|step| serde_json::from_str(step).ok());
+        (told.collect(), self.left_out)
+    }
 }
 
 fn json(told: &RecordedStep) -> String {
@@ -101,7 +110,7 @@ mod tests {
         for at in 0..200 {
             story.add(Millis(at), Step::Rests, &format!("again \"{at}\""));
         }
-        let (told, left_out) = tell(&story.to_text());
+        let (told, left_out) = StepHistory::from_text(&story.to_text()).tell();
         assert_eq!((told.len(), left_out), (STEPS_MAX, 200 - STEPS_MAX as u64));
         let at: Vec<i64> = told.iter().map(|told| told.at.0).collect();
         assert!(at[..STEPS_FIRST].iter().copied().eq(0..8) && at[STEPS_FIRST..].iter().copied().eq(144..200));
@@ -116,5 +125,15 @@ mod tests {
         for (words, told) in rows.into_iter().chain([long]) {
             assert_eq!(short(words), told);
         }
+    }
+    #[test]
+    fn steps_and_fields_of_a_newer_version_stay_as_they_are() {
+        let newer = r#"{"left_out":3,"steps":[{"at":1,"step":"told","words":"a","later":{"z":1,"a":2}},{"step":"other"}],"later":[0.1]}"#;
+        let mut story = StepHistory::from_text(newer);
+        assert_eq!((story.to_text(), story.tell().0.len(), story.tell().1), (newer.to_owned(), 1, 3));
+        story.add(Millis(2), Step::Rests, "b");
+        let (start, fields) = newer.split_once("],\"later\"").expect("a field behind the steps");
+        let added = r#",{"at":2,"step":"rests","words":"b"}],"later""#;
+        assert_eq!(story.to_text(), format!("{start}{added}{fields}"));
     }
 }

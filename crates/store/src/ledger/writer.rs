@@ -4,18 +4,19 @@
 //! What nobody waits for is written after a moment, and without a sync. What could not be written stays in memory and
 //! is tried again, with the next note that is waited for or after a while.
 
+mod thread;
+
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
-use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
+
+pub(super) use thread::spawn;
 
 use log::{error, info};
 
 use super::batch::{Batch, closed};
-use super::database::LedgerDatabase;
 use super::entry::{Image, LedgerEntry, NoteText, StoredState};
 use super::error::LedgerError;
-use super::location::LedgerLocation;
 use super::{Closed, KEPT_AGE, KEPT_BYTES, KEPT_MAX, Recovery, State};
 use mcr_core::delivery::journal::{JournalError, Note, Wait};
 use mcr_core::delivery::{End, dead_letters};
@@ -31,8 +32,6 @@ const AGAIN: Duration = Duration::from_secs(5);
 const TIDY: Duration = Duration::from_millis(50);
 /// So many old deliveries are removed with one commit, at most.
 const REMOVED_AT_ONCE: usize = 64;
-/// SQLite needs little.
-const STACK_BYTES: usize = 512 * 1024;
 
 /// What the writer and those who note have in common.
 pub(super) struct Shared {
@@ -105,8 +104,9 @@ impl Shared {
     pub(super) fn new(recall: Recovery, account: AccountId) -> Self {
         let entries: HashMap<_, _> =
             recall.entries.into_iter().map(|entry| (entry.id.clone(), entry)).collect();
+        let open = entries.values().filter(|entry| entry.closed.is_none()).count();
         let mut inside = WriterState {
-            state: State { open: entries.len(), ..State::default() },
+            state: State { open, ..State::default() },
             entries,
             dirty: Vec::new(),
             dirty_since: Instant::now(),
@@ -122,7 +122,7 @@ impl Shared {
             phase: Phase::Working,
         };
         for (number, Closed { id, first_seen, at, end, .. }, bytes) in recall.closed {
-            let dead = matches!(end, Some(End::Dead(_)));
+            let dead = matches!(end, End::Dead(_));
             inside.keep(ClosedDelivery { number, id, first_seen, at, bytes, dead });
         }
         Self { inside: Mutex::new(inside), bell: Condvar::new(), account }
@@ -144,13 +144,24 @@ impl Shared {
     pub(super) fn note(&self, note: &Note<'_>, wait: Wait) -> Result<(), JournalError> {
         // Before the lock is taken.
         let news = NoteText::of(note).map_err(|why| JournalError(format!("the note is no JSON ({why})")))?;
+        self.change(wait, |inside| inside.take(note, news))
+    }
+
+    pub(super) fn drop_unreadable(&self, id: &WorkId, at: Millis, wait: Wait) -> Result<(), JournalError> {
+        self.change(wait, |inside| inside.drop_unreadable(id, at))
+    }
+
+    /// Changes an entry and waits for the disk, if wanted. Only those who wait hear of an error.
+    fn change(
+        &self,
+        wait: Wait,
+        change: impl FnOnce(&mut WriterState) -> Result<(), JournalError>,
+    ) -> Result<(), JournalError> {
         let batch = {
             let mut inside = self.lock();
-            if inside.phase != Phase::Working {
-                return if wait == Wait::ForDisk { Err(closed()) } else { Ok(()) };
-            }
-            if !inside.take(note, news) {
-                return inside.why_not(&note.work.id, wait);
+            let changed = if inside.phase == Phase::Working { change(&mut inside) } else { Err(closed()) };
+            if changed.is_err() {
+                return if wait == Wait::ForDisk { changed } else { Ok(()) };
             }
             inside.waited |= wait == Wait::ForDisk;
             inside.batch.clone()
@@ -191,7 +202,7 @@ impl Shared {
 }
 
 impl WriterState {
-    fn take(&mut self, note: &Note<'_>, news: NoteText) -> bool {
+    fn take(&mut self, note: &Note<'_>, news: NoteText) -> Result<(), JournalError> {
         self.state.notes += 1;
         self.now = self.now.max(note.at);
         let id = &note.work.id;
@@ -200,11 +211,41 @@ impl WriterState {
             self.entries.insert(id.clone(), entry);
             self.state.open += 1;
         }
-        let Some(entry) = self.entries.get_mut(id) else { return false };
+        self.change(id, |entry| {
+            if entry.take(note, news) {
+                return Ok(());
+            }
+            Err(JournalError(match entry.trace {
+                StoredState::Newer => "its record belongs to a newer version".to_owned(),
+                _ => "its record is damaged, and only its end is recorded".to_owned(),
+            }))
+        })
+    }
+
+    fn drop_unreadable(&mut self, id: &WorkId, at: Millis) -> Result<(), JournalError> {
+        self.now = self.now.max(at);
+        let end = End::Dropped("this version does not understand its row".to_owned());
+        let end = serde_json::to_string(&end).map_err(|why| JournalError(why.to_string()))?;
+        self.change(id, |entry| {
+            if entry.drop_unreadable(at, end, dead_letters::DROPPED_STEP) {
+                return Ok(());
+            }
+            Err(JournalError(format!("there is no open row of {id} that is not understood")))
+        })
+    }
+
+    /// Changes an entry, which is to be written then.
+    fn change(
+        &mut self,
+        id: &WorkId,
+        change: impl FnOnce(&mut LedgerEntry) -> Result<(), JournalError>,
+    ) -> Result<(), JournalError> {
+        let entry = self
+            .entries
+            .get_mut(id)
+            .ok_or_else(|| JournalError(format!("there is no open row of {id} that is not understood")))?;
         let was_open = entry.closed.is_none();
-        if !entry.take(note, news) {
-            return false;
-        }
+        change(entry)?;
         match (was_open, entry.closed.is_none()) {
             (true, false) => self.state.open = self.state.open.saturating_sub(1),
             (false, true) => self.state.open += 1,
@@ -216,15 +257,6 @@ impl WriterState {
                 self.dirty_since = Instant::now();
             }
             self.dirty.push(id.clone());
-        }
-        true
-    }
-
-    /// Why a note was not taken, for whoever must not go on without it.
-    fn why_not(&self, id: &WorkId, wait: Wait) -> Result<(), JournalError> {
-        let newer = self.entries.get(id).is_some_and(|entry| entry.trace == StoredState::Newer);
-        if newer && wait == Wait::ForDisk {
-            return Err(JournalError("its record belongs to a newer version".to_owned()));
         }
         Ok(())
     }
@@ -306,7 +338,9 @@ impl WriterState {
             let id = WorkId::new(&*image.id);
             let Some(entry) = self.entries.get_mut(&id) else { continue };
             entry.settle(image, true);
+            // A row that only a newer version understands is no other row's beginning, and is never removed.
             if !entry.dirty
+                && entry.trace != StoredState::Newer
                 && let Some((at, _)) = &entry.closed
             {
                 let (at, bytes, dead) = (*at, image.bytes(), image.is_dead());
@@ -344,76 +378,5 @@ impl WriterState {
         }
         self.dirty.extend(newer);
         self.dirty_since = Instant::now();
-    }
-}
-
-/// Starts the thread of the writer.
-pub(super) fn spawn(
-    shared: Arc<Shared>,
-    database: LedgerDatabase,
-    place: Arc<LedgerLocation>,
-) -> std::io::Result<JoinHandle<()>> {
-    let write = move || {
-        let farewell = Farewell(&shared);
-        run(&shared, database);
-        drop(farewell);
-        // Nobody else may have the place before the file is closed.
-        place.release();
-    };
-    thread::Builder::new().name("ledger".to_owned()).stack_size(STACK_BYTES).spawn(write)
-}
-
-fn run(shared: &Shared, mut database: LedgerDatabase) {
-    loop {
-        match shared.next() {
-            WriterStep::End => return,
-            WriterStep::Tidy => {
-                // What fails is left for another time; if it matters, it is said when something is written.
-                let more = database.tidy().unwrap_or(false);
-                shared.lock().tidying = more;
-            }
-            WriterStep::Commit { mut images, doomed, batch, waited } => {
-                let promise = Promise(&batch);
-                let done = database.commit(&mut images, &doomed, waited);
-                let mut inside = shared.lock();
-                match &done {
-                    Ok(()) => inside.written(&images, &doomed, waited),
-                    Err(why) => inside.failed(&images, why),
-                }
-                // At the end there is no other time.
-                let over = inside.phase != Phase::Working && done.is_err();
-                drop(inside);
-                batch.finish(done.as_ref().map_err(JournalError::from).copied());
-                drop(promise);
-                if over {
-                    return;
-                }
-            }
-        }
-    }
-}
-
-/// Whoever waits for a batch is told something, even if the writer breaks down over it.
-struct Promise<'a>(&'a Batch);
-
-impl Drop for Promise<'_> {
-    fn drop(&mut self) {
-        self.0
-            .finish(Err(JournalError("the writer of the ledger broke down; please report this".to_owned())));
-    }
-}
-
-/// The last word of the writer, however it ends: nobody waits for it any more.
-struct Farewell<'a>(&'a Shared);
-
-impl Drop for Farewell<'_> {
-    fn drop(&mut self) {
-        let mut inside = self.0.lock();
-        if inside.phase == Phase::Working {
-            inside.state.off = Some("the writer of the ledger broke down; please report this".to_owned());
-            inside.state.holds = true;
-        }
-        inside.phase = Phase::Ended;
-        inside.batch.finish(Err(closed()));
     }
 }

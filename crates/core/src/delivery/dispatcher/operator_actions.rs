@@ -2,7 +2,7 @@
 
 use super::Dispatcher;
 use crate::delivery::End;
-use crate::delivery::dead_letters::DeadLetter;
+use crate::delivery::dead_letters::{self, DROPPED, DeadLetter};
 use crate::delivery::operator_requests::{OperatorReply, OperatorRequest, Refused};
 use crate::delivery::scheduler_messages::{Effect, OperatorEffect};
 use crate::work::WorkId;
@@ -24,7 +24,7 @@ impl Dispatcher {
                 OperatorReply::Done
             }
             OperatorRequest::Retry(id) => self.retry(&id, now),
-            OperatorRequest::Drop(id) => self.drop_dead(&id),
+            OperatorRequest::Drop(id) => self.drop_dead(&id, now),
             OperatorRequest::GiveUp(id) => self.give_up(&id, now),
         }
     }
@@ -32,26 +32,49 @@ impl Dispatcher {
     /// Starts a dead letter again, at the end of its track.
     fn retry(&mut self, id: &WorkId, now: Millis) -> OperatorReply {
         if self.queue.has(id) {
-            return OperatorReply::Refused(Refused::UnderWay);
+            let is_marked = self.queue.is_only_marked(id);
+            return OperatorReply::Refused(if is_marked { Refused::BeingMarked } else { Refused::UnderWay });
+        }
+        if self.unreadable.has_open(id) {
+            return OperatorReply::Refused(Refused::Unreadable);
         }
         let Some(DeadLetter { work, record, .. }) = self.finished.retry(id) else {
             return OperatorReply::Refused(Refused::NotDead);
         };
         let record = record.retried();
+        let next = dead_letters::next_step(&record);
         self.effects.push(Effect::Operator(OperatorEffect::Reopen(Box::new((work.clone(), record.clone())))));
         self.queue.recall(work, record, None, now);
-        OperatorReply::Done
+        OperatorReply::Decided(next)
     }
 
-    /// Closes a dead letter for good.
-    fn drop_dead(&mut self, id: &WorkId) -> OperatorReply {
+    /// Closes a dead letter for good, or a row that is not understood. A retry of the mark that is under way goes on: it
+    /// notes nothing, so the ledger keeps this end.
+    fn drop_dead(&mut self, id: &WorkId, now: Millis) -> OperatorReply {
+        if self.unreadable.has_open(id) {
+            return self.drop_unreadable(id, now);
+        }
         let Some(DeadLetter { work, record, why, .. }) = self.finished.drop_dead_letter(id) else {
-            let refused = if self.queue.has(id) { Refused::UnderWay } else { Refused::NotDead };
-            return OperatorReply::Refused(refused);
+            let is_under_way = self.queue.has(id) && !self.queue.is_only_marked(id);
+            return OperatorReply::Refused(if is_under_way { Refused::UnderWay } else { Refused::NotDead });
         };
-        *self.stats.ended.entry(End::Dropped(String::new()).name()).or_default() += 1;
+        self.count_dropped();
         self.effects.push(Effect::Operator(OperatorEffect::Dropped(Box::new((work, record)), why)));
-        OperatorReply::Done
+        OperatorReply::Decided(DROPPED)
+    }
+
+    /// The work behind the row goes on.
+    fn drop_unreadable(&mut self, id: &WorkId, now: Millis) -> OperatorReply {
+        self.unreadable.remove(id);
+        self.queue.unblock(id, now);
+        self.finished.guard_dropped(id, String::new(), true);
+        self.count_dropped();
+        self.effects.push(Effect::Operator(OperatorEffect::DroppedUnreadable(id.clone())));
+        OperatorReply::Decided(DROPPED)
+    }
+
+    fn count_dropped(&mut self) {
+        *self.stats.ended.entry(End::Dropped(String::new()).name()).or_default() += 1;
     }
 
     fn give_up(&mut self, id: &WorkId, now: Millis) -> OperatorReply {

@@ -87,7 +87,8 @@ impl FiveContainers {
             None | Some(End::Gone) => Admission::Start,
             Some(end) => {
                 let letter = self.letters.iter().find(|letter| letter.work.id == *id);
-                let record = letter.map_or_else(|| Record::ended(end), |letter| letter.record.clone());
+                let record = letter.map_or_else(|| Record::closed(end), |letter| letter.record.clone());
+                let record = Record { is_closed: true, ..record };
                 Admission::OnlyMark(Box::new(record))
             }
         }

@@ -34,7 +34,7 @@ fn dead() -> End {
 
 /// What a source gets that offers a dead item again, as long as its letter is there.
 fn only_mark_of(letter: &str) -> Admission {
-    Admission::OnlyMark(Box::new(job(letter, &dead(), false).record))
+    Admission::OnlyMark(Box::new(Record { is_closed: true, ..job(letter, &dead(), false).record }))
 }
 
 #[test]
@@ -77,7 +77,7 @@ fn an_item_without_a_mark_is_refused_for_an_hour() {
     let rows = [
         (End::Gone, Admission::Start),
         (dead(), only_mark_of("a")),
-        (unmarked.clone(), Admission::OnlyMark(Box::new(Record::ended(unmarked)))),
+        (unmarked.clone(), Admission::OnlyMark(Box::new(Record::closed(unmarked)))),
     ];
     for (end, afterwards) in rows {
         let mut items = FinishedItems::default();
@@ -116,7 +116,7 @@ fn an_item_of_an_earlier_process_is_only_marked_and_once() {
     let closed = [("a", End::Answered(1)), ("b", End::Gone)];
     let closed = closed.map(|(name, end)| (id(name), ClosedWork { end, unmarked: false })).into();
     let mut items = FinishedItems::new(closed, Vec::new());
-    let record = Record::ended(End::Answered(1));
+    let record = Record::closed(End::Answered(1));
     assert_eq!(items.admit(&work("a")), Admission::OnlyMark(Box::new(record)));
     assert_eq!(items.admit(&work("b")), Admission::Start, "it was not gone");
     assert_eq!(items.admit(&work("a")), Admission::Start, "the queue has it, and its end is reported");
@@ -136,7 +136,7 @@ fn a_dead_letter_that_is_evicted_leaves_its_guard_behind() {
     items.expire(8, NOW);
     assert_eq!(items.admit(&work("0")), Admission::Refused);
     items.expire(9, NOW + REFUSED_FOR);
-    assert_eq!(items.admit(&work("0")), Admission::OnlyMark(Box::new(Record::ended(dead()))));
+    assert_eq!(items.admit(&work("0")), Admission::OnlyMark(Box::new(Record::closed(dead()))));
     assert_eq!(items.admit(&work("1")), only_mark_of("1"), "its letter is there");
 }
 
@@ -173,7 +173,7 @@ fn a_dropped_dead_letter_is_only_marked() {
     let mut items = FinishedItems::default();
     insert(&mut items, "a", &dead(), 7);
     assert!(items.drop_dead_letter(&id("a")).is_some());
-    let dropped = Record::ended(End::Dropped("no".to_owned()));
+    let dropped = Record::closed(End::Dropped("no".to_owned()));
     assert_eq!(items.admit(&work("a")), Admission::OnlyMark(Box::new(dropped)));
     assert!(items.drop_dead_letter(&id("a")).is_none() && items.dead_letters().is_empty());
 }

@@ -28,14 +28,15 @@ pub(super) struct QueueEntry {
     pub(super) hurried: bool,
     /// What was last in its way.
     pub(super) trouble: Option<String>,
-    /// It had ended when it was offered, and only its mark is missing.
-    pub(super) ended: bool,
+    /// It had ended when it was offered, and only its mark is retried. While it runs, the worker has its record.
+    pub(super) only_marked: bool,
 }
 
 impl QueueEntry {
     /// One that is seen for the first time, at the end of its track.
     pub(super) fn new(work: Arc<Work>, record: Record) -> Self {
         Self {
+            only_marked: record.is_closed,
             work,
             record,
             not_before: None,
@@ -43,7 +44,6 @@ impl QueueEntry {
             overtaken: 0,
             hurried: false,
             trouble: None,
-            ended: false,
         }
     }
 

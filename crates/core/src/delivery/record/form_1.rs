@@ -7,7 +7,7 @@
 use serde::de::{DeserializeOwned, Error as _};
 use serde_json::{Error, Map, Value, json};
 
-use super::Record;
+use super::{Record, Stage};
 use crate::delivery::cause::{Cause, Failures};
 
 /// The sums of form 1 that stand for one cause alone.
@@ -20,6 +20,16 @@ const SUMS: [(&str, Cause); 7] = [
     ("silences", Cause::Silence),
     ("unknown", Cause::NoContext),
 ];
+
+/// Other fields that only form 1 has. Their names stay reserved: no later form gives them a meaning.
+const OTHERS: [&str; 3] = ["causes", "provider", "whom"];
+
+/// Whether a record that says that it is of a later form has fields that only form 1 has. Their meaning would be lost.
+pub(in crate::delivery) fn has_fields_of_form_1(record: &Record) -> bool {
+    let names = SUMS.iter().map(|(sum, _)| *sum).chain(OTHERS);
+    let has_note = matches!(&record.stage, Stage::Answered(answer) if answer.extra.has("note_on"));
+    has_note || names.into_iter().any(|name| record.extra.has(name))
+}
 
 /// Reads a record of form 1.
 pub fn from_form_1(record: Value) -> Result<Record, Error> {

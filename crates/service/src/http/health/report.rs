@@ -32,8 +32,10 @@ fn impact(reason: HealthReason) -> Impact {
         | HealthReason::ClockSkew
         | HealthReason::ProfilesUnwritable
         | HealthReason::ThreadPanicked => Impact::Impairs,
-        // A dead letter is one delivery that waits for a person. A report that arrives disproves the other reasons.
+        // A dead letter or an unreadable row is one delivery that waits for a person. A report that arrives disproves
+        // the other reasons.
         HealthReason::DeadLetters
+        | HealthReason::UnreadableRows
         | HealthReason::BackendUnreachable
         | HealthReason::BackendRefusedToken
         | HealthReason::BackendRefusesAll

@@ -1,0 +1,84 @@
+//! The thread of the writer: one commit after another, until the ledger is closed.
+
+use std::sync::Arc;
+use std::thread::{self, JoinHandle};
+
+use super::super::batch::{Batch, closed};
+use super::super::database::LedgerDatabase;
+use super::super::location::LedgerLocation;
+use super::{Phase, Shared, WriterStep};
+use mcr_core::delivery::journal::JournalError;
+
+/// SQLite needs little.
+const STACK_BYTES: usize = 512 * 1024;
+
+/// Starts the thread of the writer.
+pub(in crate::ledger) fn spawn(
+    shared: Arc<Shared>,
+    database: LedgerDatabase,
+    place: Arc<LedgerLocation>,
+) -> std::io::Result<JoinHandle<()>> {
+    let write = move || {
+        let farewell = Farewell(&shared);
+        run(&shared, database);
+        drop(farewell);
+        // Nobody else may have the place before the file is closed.
+        place.release();
+    };
+    thread::Builder::new().name("ledger".to_owned()).stack_size(STACK_BYTES).spawn(write)
+}
+
+fn run(shared: &Shared, mut database: LedgerDatabase) {
+    loop {
+        match shared.next() {
+            WriterStep::End => return,
+            WriterStep::Tidy => {
+                // What fails is left for another time; if it matters, it is said when something is written.
+                let more = database.tidy().unwrap_or(false);
+                shared.lock().tidying = more;
+            }
+            WriterStep::Commit { mut images, doomed, batch, waited } => {
+                let promise = Promise(&batch);
+                let done = database.commit(&mut images, &doomed, waited);
+                let mut inside = shared.lock();
+                match &done {
+                    Ok(()) => inside.written(&images, &doomed, waited),
+                    Err(why) => inside.failed(&images, why),
+                }
+                // At the end there is no other time.
+                let over = inside.phase != Phase::Working && done.is_err();
+                drop(inside);
+                batch.finish(done.as_ref().map_err(JournalError::from).copied());
+                drop(promise);
+                if over {
+                    return;
+                }
+            }
+        }
+    }
+}
+
+/// Whoever waits for a batch is told something, even if the writer breaks down over it.
+struct Promise<'a>(&'a Batch);
+
+impl Drop for Promise<'_> {
+    fn drop(&mut self) {
+        self.0
+            .finish(Err(JournalError("the writer of the ledger broke down; please report this".to_owned())));
+    }
+}
+
+/// The last word of the writer, however it ends: nobody waits for it any more.
+struct Farewell<'a>(&'a Shared);
+
+impl Drop for Farewell<'_> {
+    fn drop(&mut self) {
+        let mut inside = self.0.lock();
+        if inside.phase == Phase::Working {
+            inside.state.off = Some("the writer of the ledger broke down; please report this".to_owned());
+            inside.state.holds = true;
+        }
+        inside.phase = Phase::Ended;
+        inside.batch.finish(Err(closed()));
+    }
+}
