@@ -123,7 +123,7 @@ fn our_own_runtime_takes_it_for_the_real_one() {
 #[test]
 fn a_foreign_token_is_a_sentence_also_where_reasons_are_hidden() {
     for (hidden, words) in
-        [("--original", "the service token was not accepted"), ("--redact", "under the request id")]
+        [("--original", "does not accept the service token"), ("--redact", "under the request id")]
     {
         let (running, printed) = start(":memory:", ["--seed=demo", hidden]);
         let foreign = [&printed["SERVICE_TOKEN"], "x"].concat();
