@@ -1,10 +1,10 @@
-# `make` alone lists the targets. CI calls the same ones.
+# `make` without a target lists the targets. CI runs the same targets.
 
 BIN   := mission-control-runtime
 CARGO ?= cargo
-# Where the page of `make demo` is, on this machine.
+# The port of the board that `make demo` serves.
 PORT  ?= 3210
-# Many tests wait more than they work.
+# Most tests wait for events, so more threads than cores pay off.
 TEST_THREADS ?= $(shell expr 2 '*' $$(nproc 2>/dev/null || echo 2))
 export MCR_COMMIT ?= $(shell git rev-parse --short HEAD 2>/dev/null)
 
@@ -14,12 +14,12 @@ export MCR_COMMIT ?= $(shell git rev-parse --short HEAD 2>/dev/null)
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
-fetch: ## Download the dependencies once; afterwards nothing here needs a network
+fetch: ## Download all dependencies; later builds and tests need no network
 	$(CARGO) fetch --locked
 	$(CARGO) fetch --locked --manifest-path fuzz/Cargo.toml
 
-# The sets of features: none, each alone, all, and all with the kind of work for tests. `demo` includes `mission-control`, so that it is all of them.
-check: ## Formatting, lints with each set of features, documentation, layers, committed secrets
+# Feature sets: default (`demo`, which includes `mission-control`), none, `mission-control` alone, default with `test-kind`.
+check: ## Check formatting, lints for each set of features, documentation, layers and committed secrets
 	$(CARGO) fmt --all --check
 	$(CARGO) fmt --check --manifest-path fuzz/Cargo.toml
 	$(CARGO) clippy --locked --all-targets -- -D warnings
@@ -29,58 +29,58 @@ check: ## Formatting, lints with each set of features, documentation, layers, co
 	RUSTDOCFLAGS="-D warnings" $(CARGO) doc --locked --no-deps --document-private-items
 	$(CARGO) test --locked --test suite -- --quiet tidiness
 
-test: ## All tests, offline once the dependencies are there
+test: ## Run all tests; works offline after `make fetch`
 	RUST_TEST_THREADS=$(TEST_THREADS) $(CARGO) test --locked
 	$(CARGO) test --locked --no-default-features --package $(BIN) --lib -- --quiet cli::
 	$(CARGO) test --locked --features test-kind --test suite -- test_kind
 
-test-peers: ## The embedded Mission Control against curl and the official npm client; fetches the package
+test-peers: ## Test the embedded Mission Control with curl and the official npm client; downloads the package
 	$(CARGO) build --locked
 	tests/peers/run.sh curl client
 
-test-browser: ## Its page in Chromium; fetches the package, and Chromium where it is missing
+test-browser: ## Test the pages in Chromium; downloads the npm package, and Chromium if it is missing
 	$(CARGO) build --locked
 	tests/peers/run.sh browser
 
-fuzz: ## Any bytes at the doors: 45 seconds each for requests, tool arguments, session keys and gateway replies; FUZZ_SECONDS=n, FUZZ_SEED=n
+fuzz: ## Fuzz requests, tool arguments, session keys and gateway replies, 45 s each; FUZZ_SECONDS=n, FUZZ_SEED=n
 	fuzz/run.sh
 
-conformance: ## The gateway's contract and whole conversations over a real OpenClaw gateway; fetches it (800 MB)
+conformance: ## Test contract and conversations on a real OpenClaw gateway; downloads it (800 MB)
 	$(CARGO) test --locked --test suite --no-run
 	tests/conformance/run.sh
 
-demo: ## Everything on this machine, with a scripted team that plays by itself; PORT=N moves it
+demo: ## Run the whole system on this machine with a scripted team; PORT=n sets the port of the board
 	$(CARGO) build --profile quick --locked --bin $(BIN)
 	@$(CARGO) run --quiet --profile quick --locked -- demo --port $(PORT)
 
-test-kill: ## SIGKILL in a write storm and in a burst of deliveries, with the figures; KILL_SEED=n repeats one
+test-kill: ## Send SIGKILL during writes and deliveries, print the figures; KILL_SEED=n repeats a run
 	KILLS=$(or $(KILLS),100) $(CARGO) test --locked --test suite -- --nocapture --test-threads=1 mission_control::kill
 	KILLS=$(or $(KILLS),200) $(CARGO) test --locked --test suite -- --nocapture --test-threads=1 conversation::killed
 
-test-faults: ## Every writing function of the backend with every broken connection, 100 jobs each, with the table; FAULT_JOBS=n
+test-faults: ## Break each backend write in each way, 100 jobs each, print the table; FAULT_JOBS=n
 	FAULT_JOBS=$(or $(FAULT_JOBS),100) $(CARGO) test --locked --test suite -- --nocapture --test-threads=1 faults::no_row
 
-test-refused: ## A token that the backend refuses ends the process with 3, in real time (11 minutes)
+test-refused: ## Check in real time (11 minutes) that a refused token ends the process with exit code 3
 	$(CARGO) test --locked --test suite -- --ignored --nocapture settings::a_token_that_is_never_accepted
 
-nightly: test-kill test-faults test-refused conformance bench ## All that takes too long for each change
+nightly: test-kill test-faults test-refused conformance bench ## Run all tests that take too long for CI
 
-run: ## The service, configured by the environment or ENV_FILE=path
+run: ## Run the service, configured by the environment or ENV_FILE=path
 	$(CARGO) run --release --locked -- run $(if $(ENV_FILE),--env-file $(ENV_FILE))
 
-doctor: ## What is wrong with the configuration and how to fix it
+doctor: ## Find problems of the configuration and show how to fix them; ENV_FILE=path
 	$(CARGO) run --profile quick --locked -- doctor $(if $(ENV_FILE),--env-file $(ENV_FILE))
 
-bench: ## Figures, each measured in one run: the HTTP server, the embedded Mission Control with 10,000 rows, deliveries
+bench: ## Measure the HTTP server, the embedded Mission Control with 10,000 rows, and deliveries
 	$(CARGO) bench --locked --bench http_server --bench mission_control --bench delivery
 
-docs: ## Write .env.example and the generated tables in docs/ anew
+docs: ## Regenerate .env.example and the generated tables in docs/
 	UPDATE_DOCS=1 $(CARGO) test --locked --test suite -- --quiet documents
 
-pictures: ## Take the pictures of the README anew, from the demo in Chromium; fetches the package
+pictures: ## Retake the pictures of the README from the demo in Chromium; downloads the npm package
 	$(CARGO) build --locked
 	mkdir -p docs/img
 	tests/peers/run.sh pictures
 
-clean: ## Remove what was built
+clean: ## Remove all build output
 	$(CARGO) clean

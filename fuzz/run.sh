@@ -1,13 +1,13 @@
 #!/usr/bin/env bash
-# Fuzzes every target for FUZZ_SECONDS, two at a time. libFuzzer needs marks in our code to see what an input reaches;
-# `marked.sh` has the stable compiler make them, so neither a nightly toolchain nor `cargo fuzz` is needed.
+# Fuzzes every target for FUZZ_SECONDS, two at a time. libFuzzer needs coverage instrumentation; `marked.sh` makes the
+# stable compiler add it, so neither a nightly toolchain nor `cargo fuzz` is needed.
 #
 #   fuzz/run.sh                     all targets
-#   fuzz/run.sh requests            one of them
+#   fuzz/run.sh requests            one target
 #   fuzz/run.sh requests FILE…      repeats findings
 #
-# FUZZ_SECONDS=45 for each target; FUZZ_SEED=n begins with the same dice again; FUZZ_JOBS=2 at a time. Without a C++
-# compiler nothing is fuzzed, which is said aloud and fails nothing.
+# FUZZ_SECONDS=45 for each target; FUZZ_SEED=n repeats a run; FUZZ_JOBS=2 targets at a time. Without a C++ compiler
+# the script prints SKIPPED and succeeds.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Starts the embedded Mission Control and lets others talk to it: curl, the official npm client, a browser.
+# Tests the embedded Mission Control from outside: with curl, the official npm client and a browser.
 #
 #   tests/peers/run.sh STAGE…
 #
@@ -8,17 +8,16 @@
 #   browser   the pages in Chromium, by the npm package `playwright-core`
 #   pictures  takes the pictures of the README from the demo, into docs/img
 #
-# Every stage has servers of its own, with the demo in memory on a free port. What cannot be had is said in a line that
-# begins with SKIPPED, and fails nothing: neither network nor browser belongs to this project. Everything else that goes
-# wrong fails. BINARY says which program to test; packages are kept in target/peers.
+# Every stage starts its own servers, with data in memory, on a free port. A missing tool, package or browser is reported in
+# a line that starts with SKIPPED and is no failure. BINARY selects the program; packages are kept in target/peers.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 
-# The versions that were tried. A newer one is taken by changing it here.
+# The tested versions. Change them here to use newer ones.
 CONVEX=1.48.0
 PLAYWRIGHT=1.65.1
 
-# A stage that hangs is ended. The browser's budget is two minutes.
+# Time limits: a stage that hangs is killed.
 CLIENT_SECONDS=60
 BROWSER_SECONDS=120
 
@@ -26,7 +25,7 @@ target=${CARGO_TARGET_DIR:-target}
 binary=${BINARY:-$target/debug/mission-control-runtime}
 packages=$target/peers
 chromium=${CHROMIUM:-/usr/bin/chromium}
-# What the page's test would take for our server.
+# The page test would read it as the address of the server.
 unset BASE_URL
 stages=("$@")
 scratch=$(mktemp -d)
@@ -36,7 +35,7 @@ failed=()
 finish() {
     local code=$?
     if [ -n "$server" ]; then kill -KILL "$server" 2>/dev/null; fi
-    # What the servers printed has keys in it; mktemp made the folder for us alone.
+    # The output of the servers contains keys; only this user can read the folder.
     rm -rf "$scratch"
     if [ "${#failed[@]}" -gt 0 ]; then
         echo "FAILED: ${failed[*]}"
@@ -51,7 +50,7 @@ trap 'exit 143' TERM
 
 skipped() { echo "SKIPPED $1: $2"; }
 
-# start [OPTION…]: a server, and what it prints as variables of ours; after `demo` the demo with all that plays in it.
+# start [demo] [OPTION…]: starts a server (or the demo) and sets variables from its output.
 start() {
     local command=(local --seed demo --data :memory: --listen 127.0.0.1:0)
     if [ "${1:-}" = demo ]; then

@@ -162,7 +162,7 @@ fn an_expected_answer_is_requested_three_times() {
             assert_eq!(marked.last().unwrap(), if attempt < 3 { ENDED } else { DELIVERED }, "typing is off");
         }
         let notes = fixture.messages_of_ben();
-        assert_eq!(notes.len(), 1, "a person waits, and is told");
+        assert_eq!(notes.len(), 1, "a person waits and gets a line");
         assert!(notes[0]["content"].as_str().unwrap().starts_with("*(Automatic note: asked 3 times, "));
         assert!(notes[0].get("sourceNotificationId").is_none());
         let markers: Vec<String> = fixture

@@ -1,5 +1,5 @@
-//! The dispatcher in virtual time: who is next, when lists are made, what happens while the gateway is away. No thread,
-//! no socket, no sleep; the world around it is a list of rows and a heap of things to come.
+//! The dispatcher in virtual time: which row is next, when lists are requested, what happens while the gateway is away.
+//! There is no thread, no socket and no sleep; the world is a list of rows and a heap of future events.
 
 /// A gateway that is away while the work goes on.
 mod absence;
@@ -29,7 +29,7 @@ use proptest::prelude::*;
 use world::{Fate, World};
 
 #[test]
-fn a_track_is_worked_off_in_order_and_one_at_a_time() {
+fn a_track_runs_in_order_one_row_at_a_time() {
     let mut world = World::new(10);
     for n in 0..6 {
         world.arrive("t1", "thread_update", &format!("a{n}"));
@@ -54,7 +54,7 @@ fn a_track_is_worked_off_in_order_and_one_at_a_time() {
 }
 
 #[test]
-fn those_who_are_asked_come_before_those_who_are_given_work_before_those_who_are_told() {
+fn questions_come_before_assignments_and_assignments_before_updates() {
     let mut world = World::new(1);
     // The worker is busy while the others arrive.
     world.arrive("t0", "thread_update", "first");
@@ -77,7 +77,7 @@ fn those_who_are_asked_come_before_those_who_are_given_work_before_those_who_are
 }
 
 #[test]
-fn nobody_is_overtaken_by_more_than_two_hundred() {
+fn no_row_is_overtaken_by_more_than_two_hundred() {
     let mut world = World::new(1);
     world.turns_take(10);
     world.arrive("busy", "mention", "busy");
@@ -93,7 +93,7 @@ fn nobody_is_overtaken_by_more_than_two_hundred() {
 }
 
 #[test]
-fn a_slow_session_costs_the_others_nothing() {
+fn a_slow_session_delays_no_other() {
     let mut world = World::new(10);
     world.turns_take(50);
     world.turn_takes("slow", 20_000);
@@ -151,7 +151,7 @@ fn waits_behind(poison: usize) -> Vec<i64> {
 /// The backend lists the oldest first: those that rest must not hide the others, and those that are tried again must not
 /// hold them up (W-5, D4).
 #[test]
-fn fifty_poisonous_rows_in_front_hide_nothing_and_delay_nobody() {
+fn fifty_failing_rows_in_front_hide_and_delay_no_other() {
     let (alone, beside) = (waits_behind(0), waits_behind(50));
     for percent in [50, 99, 100] {
         let place = (alone.len() - 1) * percent / 100;
@@ -161,7 +161,7 @@ fn fifty_poisonous_rows_in_front_hide_nothing_and_delay_nobody() {
 }
 
 #[test]
-fn a_list_that_crosses_the_end_of_a_delivery_delivers_nothing_twice() {
+fn a_list_that_crosses_the_end_of_a_delivery_starts_nothing_twice() {
     let mut world = World::new(4);
     world.list_takes(500);
     world.turns_take(10);
@@ -179,7 +179,7 @@ fn a_list_that_crosses_the_end_of_a_delivery_delivers_nothing_twice() {
 }
 
 #[test]
-fn rows_that_somebody_else_settled_are_forgotten_and_rows_that_the_backend_does_not_know_are_left() {
+fn rows_settled_elsewhere_are_forgotten() {
     let mut world = World::new(1);
     world.turns_take(3_000);
     world.arrive("t0", "mention", "running");
@@ -196,7 +196,7 @@ fn rows_that_somebody_else_settled_are_forgotten_and_rows_that_the_backend_does_
 
 /// W-38: while the gateway is away nothing is tried, and nothing loses an attempt.
 #[test]
-fn a_gateway_that_is_away_costs_probes_and_no_attempts() {
+fn an_absent_gateway_costs_probes_and_no_attempts() {
     let mut world = World::new(10);
     world.turns_take(20);
     world.gateway_is_away(true);
@@ -223,7 +223,7 @@ fn a_gateway_that_is_away_costs_probes_and_no_attempts() {
 }
 
 #[test]
-fn lists_are_frequent_in_traffic_seldom_when_idle_and_slow_after_failures() {
+fn lists_are_frequent_in_traffic_rare_when_idle_and_slow_after_failures() {
     let mut world = World::new(2);
     world.run_until(Millis(600_000));
     let idle = world.lists.len();
@@ -260,7 +260,7 @@ fn nudges_cost_at_most_one_list_in_25_ms() {
 }
 
 #[test]
-fn after_the_order_to_stop_nothing_begins_and_the_end_comes_with_the_last_job() {
+fn after_the_order_to_stop_nothing_starts_and_the_last_job_ends_it() {
     let mut world = World::new(2);
     world.turns_take(1_000);
     for n in 0..6 {
@@ -278,7 +278,7 @@ proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
     /// Whatever arrives and however long it takes: no track runs twice at once, each row is settled once and in the
-    /// order of its track, no worker idles while somebody could begin, nobody is overtaken by more than 200.
+    /// order of its track, no worker idles while a row could start, no row is overtaken by more than 200.
     #[test]
     fn whatever_happens_the_order_holds(
         workers in 1usize..6,

@@ -58,7 +58,7 @@ impl Cell {
 
 /// What the answer to a request for a response is worth: the recipient answers before a slow repeat arrives.
 #[test]
-fn an_agent_is_asked_once_although_the_answer_is_lost_and_the_repeat_is_slow() {
+fn a_request_is_sent_once_although_its_answer_is_lost_and_the_repeat_is_slow() {
     let _turn = one_at_a_time();
     let requests = [sort("createResponseRequestNotifications")];
     let late = Break::LateRequest(Duration::from_secs(4));
@@ -74,7 +74,7 @@ fn an_agent_is_asked_once_although_the_answer_is_lost_and_the_repeat_is_slow() {
 /// The process is killed while it waits for the answer, and its successor asks about a request that has been delivered and
 /// answered by then: the backend no longer lists it, and would create a second one.
 #[test]
-fn an_agent_is_asked_once_although_the_process_dies_before_the_answer() {
+fn a_request_is_sent_once_although_the_process_dies_before_the_answer() {
     let _turn = one_at_a_time();
     let requests = [sort("createResponseRequestNotifications")];
     let mut world = World::new(&requests, FEW_JOBS, PLAIN, &[Break::LateAnswer(LATE)]);
@@ -92,7 +92,7 @@ fn an_agent_is_asked_once_although_the_process_dies_before_the_answer() {
 
 /// `FAULT_JOBS` says how many jobs of each sort there are; then each function and each fault has a run of its own.
 #[test]
-fn no_row_is_lost_and_none_is_doubled() {
+fn no_row_is_lost_or_doubled() {
     let _turn = one_at_a_time();
     let jobs = std::env::var("FAULT_JOBS").ok().and_then(|text| text.parse::<usize>().ok());
     let groups: Vec<Vec<&Sort>> = match jobs {
@@ -116,16 +116,16 @@ fn no_row_is_lost_and_none_is_doubled() {
     let (mut wrong, mut totals) = (Vec::new(), [0; 4]);
     for (cell, outcome) in cells.iter().zip(&outcomes) {
         let (lost, doubled) = outcome.compared_with(usual[&cell.name()]);
-        let told = outcome.failures.len();
-        let numbers = [outcome.broken, lost.len(), doubled.len(), told];
+        let reported = outcome.failures.len();
+        let numbers = [outcome.broken, lost.len(), doubled.len(), reported];
         let line = format!(
-            "{} {:<18} {:>4} broken {:>3} lost {:>3} doubled {:>3} told of a failure {:>6.1} s",
+            "{} {:<18} {:>4} broken {:>3} lost {:>3} doubled {:>3} reported as failed {:>6.1} s",
             cell.name(),
             COLUMNS[cell.column].0,
             outcome.broken,
             lost.len(),
             doubled.len(),
-            told,
+            reported,
             outcome.took.as_secs_f64()
         );
         println!("{line}");
@@ -133,17 +133,17 @@ fn no_row_is_lost_and_none_is_doubled() {
             *total += number;
         }
         if numbers[1..] != [0; 3] {
-            let told = &outcome.failures;
-            let some = [("lost", &lost), ("doubled", &doubled), ("told", told)].into_iter();
+            let reported = &outcome.failures;
+            let some = [("lost", &lost), ("doubled", &doubled), ("reported", reported)].into_iter();
             let some =
                 some.flat_map(|(what, rows)| rows.iter().take(4).map(move |row| [what, row].join(" ")));
             wrong.push([line.clone()].into_iter().chain(some).collect::<Vec<_>>().join("\n  "));
         }
         assert_eq!(outcome.broken > 0, COLUMNS[cell.column].1.is_some(), "{line}");
     }
-    let [broken, lost, doubled, told] = totals;
+    let [broken, lost, doubled, reported] = totals;
     println!(
-        "{} runs: {broken} broken, {lost} lost, {doubled} doubled, {told} told of a failure",
+        "{} runs: {broken} broken, {lost} lost, {doubled} doubled, {reported} reported as failed",
         cells.len()
     );
     assert!(wrong.is_empty(), "{}", wrong.join("\n"));

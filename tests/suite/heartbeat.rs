@@ -1,6 +1,6 @@
 //! What wakes agents: the tables of worker-pool part D, and the queues.
 
-/// What the endpoints are told, and what is kept.
+/// The bodies of the event endpoints, and the file of waiting events.
 mod asked;
 /// Which queue, whom to wake.
 mod sessions;
@@ -13,7 +13,7 @@ use mission_control_runtime::heartbeat::text::{
 
 /// D.5: text, whether it is the end of a command.
 #[test]
-fn the_end_of_a_command_is_told_from_words_about_it() {
+fn the_end_of_a_command_differs_from_text_about_it() {
     let long = format!("Exec completed ({}, code 0)", "a".repeat(65));
     let longest = format!("Exec completed ({}, code 0)", "a".repeat(64));
     let rows = [
@@ -73,7 +73,7 @@ fn the_end_of_a_command_is_told_from_words_about_it() {
 
 /// The related classes of D.5: text, for people, of a schedule, no reason to wake.
 #[test]
-fn other_kinds_of_texts() {
+fn other_texts_are_classified() {
     let rows = [
         ("Exec finished: ok", true, false, false),
         ("Exec completed (a, code 0)", false, false, false),

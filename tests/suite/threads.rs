@@ -243,7 +243,7 @@ fn take(left: &AtomicUsize) -> bool {
 /// The answer is recorded when the backend refuses it for a moment. Then the gateway goes away, or the agents are
 /// paused: the answer is posted, and the next row waits.
 #[test]
-fn a_recorded_answer_is_posted_although_no_turn_may_begin() {
+fn a_recorded_answer_is_posted_while_no_turn_may_start() {
     for how in ["the gateway is away", "paused"] {
         let mut shop = Shop::new();
         shop.start(2);
@@ -270,7 +270,7 @@ fn a_recorded_answer_is_posted_although_no_turn_may_begin() {
 }
 
 #[test]
-fn a_probe_that_panics_is_made_again() {
+fn a_probe_that_panics_is_repeated() {
     let mut shop = Shop::new();
     shop.start(2);
     shop.gateway.away.store(true, Ordering::SeqCst);
@@ -334,7 +334,7 @@ fn a_dispatcher_that_panics_goes_on() {
 }
 
 #[test]
-fn a_list_that_panics_is_made_again() {
+fn a_list_that_panics_is_repeated() {
     let mut shop = Shop::new();
     shop.backend.fail(LIST, [Fault::Panic, Fault::Panic]);
     shop.start(1);
@@ -345,7 +345,7 @@ fn a_list_that_panics_is_made_again() {
 }
 
 #[test]
-fn a_look_at_a_quiet_turn_that_panics_is_made_again() {
+fn a_check_of_a_quiet_turn_that_panics_is_repeated() {
     let mut shop = Shop::new();
     shop.start(1);
     shop.looks.0.store(2, Ordering::SeqCst);
@@ -360,7 +360,7 @@ fn a_look_at_a_quiet_turn_that_panics_is_made_again() {
 }
 
 #[test]
-fn a_request_whose_handler_panics_is_refused_and_health_hears_of_it() {
+fn a_panic_in_a_handler_refuses_the_request_and_is_shown_in_health() {
     let left = AtomicUsize::new(1);
     let handler = move |_| {
         assert!(!take(&left), "the handler panics, as ordered");

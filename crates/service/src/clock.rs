@@ -1,4 +1,4 @@
-//! Clocks of the running process, which no wall clock changes.
+//! Clocks of the running process that no change of the system's clock affects.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use mcr_core::gateway::LifeSigns;
 use mcr_model::clock::{Clock, Millis, SystemClock};
 
-/// A clock that only goes forward, whatever happens to the machine's own: for pauses and deadlines.
+/// A monotonic clock for pauses and deadlines: it only goes forward when somebody sets the system's clock.
 #[derive(Clone, Copy, Debug)]
 pub struct SteadyClock {
     start: Millis,
@@ -15,7 +15,7 @@ pub struct SteadyClock {
 }
 
 impl SteadyClock {
-    /// It starts at what the machine's clock says now.
+    /// The clock starts at the system's current time.
     pub fn new() -> Self {
         Self { start: SystemClock.now(), began: Instant::now() }
     }
@@ -33,17 +33,17 @@ impl Clock for SteadyClock {
     }
 }
 
-/// When something last showed a sign of life. Clones are the same.
+/// When a turn last showed a sign of life. Clones share the same value.
 #[derive(Clone, Debug)]
 pub struct Pulse(Arc<AtomicU64>);
 
 impl Pulse {
-    /// It lives.
+    /// A pulse with a sign of life now.
     pub fn new() -> Self {
         Self(Arc::new(AtomicU64::new(Self::now())))
     }
 
-    /// Milliseconds since the first of them began.
+    /// Milliseconds since the first call in this process.
     fn now() -> u64 {
         static BEGAN: OnceLock<Instant> = OnceLock::new();
         u64::try_from(BEGAN.get_or_init(Instant::now).elapsed().as_millis()).unwrap_or(u64::MAX - 1)
@@ -52,7 +52,7 @@ impl Pulse {
 
 impl LifeSigns for Pulse {
     fn beat(&self) {
-        // It stands alone: nothing else is read after it. What is over stays so.
+        // Relaxed suffices: no other memory depends on this value. `fetch_max` keeps the mark of the end.
         self.0.fetch_max(Self::now(), Ordering::Relaxed);
     }
 

@@ -1,6 +1,6 @@
-//! The runtime at work: threads that deliver, the tools they run for agents, the API for agents, and what is measured.
+//! The running service: the threads that deliver, the tools they run for agents, the HTTP APIs and the metrics.
 //!
-//! A newcomer reads [`delivery`] first, then [`delivery::deliver`].
+//! A new reader starts with [`delivery`], then reads [`delivery::deliver`].
 
 pub mod clock;
 pub mod delivery;

@@ -1,6 +1,6 @@
-//! The roster: fetched now and then, published for everybody.
+//! The roster: fetched at intervals and shared with all threads.
 //!
-//! One thread fetches, many read: whoever needs it takes the roster of this moment and keeps it as long as it works.
+//! One thread fetches, many read. A reader takes the current roster and keeps that version until its work ends.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,17 +8,17 @@ use mcr_clients::convex::CallError;
 use mcr_clients::mission::{GetOrchestrator, ListAgents, Mission};
 use mcr_model::Roster;
 
-/// Where the newest roster hangs. Cheap to clone.
+/// The holder of the newest roster. Cheap to clone.
 #[derive(Clone, Debug, Default)]
 pub struct Team(Arc<Mutex<Arc<Roster>>>);
 
 impl Team {
-    /// The roster of this moment; empty before the first was fetched.
+    /// The current roster; empty until the first fetch succeeds.
     pub fn now(&self) -> Arc<Roster> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Fetches it anew and publishes it.
+    /// Fetches the roster and publishes it.
     pub fn fetch(&self, mission: &Mission) -> Result<Arc<Roster>, CallError> {
         let agents = mission.ask(&ListAgents {})?;
         let orchestrator = mission.ask(&GetOrchestrator {})?.orchestrator_agent_id;

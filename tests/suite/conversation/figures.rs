@@ -82,9 +82,9 @@ fn singular_counts_have_singular_nouns() {
     assert!(list.contains("Given up after 1 attempt: "), "{list}");
 }
 
-/// The log of a repeated turn has one sentence after the other.
+/// The log of a repeated turn has the reason of the first attempt and the pause before the second.
 #[test]
-fn a_repeated_turn_is_logged_in_whole_sentences() {
+fn a_repeated_turn_is_logged_with_its_reason_and_pause() {
     let mut stack = Stack::new(&["ben"], polite);
     stack.faults().next(Fault::HangUp);
     let task = stack.task("in_progress", &["ben"]);
@@ -94,7 +94,8 @@ fn a_repeated_turn_is_logged_in_whole_sentences() {
     let log = stack.stop();
     let lines: Vec<&str> = log.lines().filter(|line| line.contains("is not in the session")).collect();
     assert!(!lines.is_empty(), "{log}");
-    assert!(lines.iter().all(|line| line.ends_with("is not in the session. Next attempt now.")), "{lines:?}");
+    let has_pause = |line: &&str| line.ends_with("is not in the session\" pause_ms=0");
+    assert!(lines.iter().all(has_pause), "{lines:?}");
 }
 
 /// An unavailable gateway is one fact: `status` reports it once, and so does the log.
@@ -145,4 +146,33 @@ fn a_passing_redirect_of_the_backend_is_soon_retried() {
     });
     assert_eq!(stack.answer_of("ben", &task), "ben answers.");
     assert!(began.elapsed() < Duration::from_secs(30), "{:?}", began.elapsed());
+}
+
+/// Every line about a delivery has the agent, the task and the notification as fields. The last line also has the
+/// attempt, its duration and the outcome.
+#[test]
+fn log_lines_of_a_delivery_have_its_ids_and_outcome_as_fields() {
+    let mind = |prompt: &Prompt| {
+        let has_results = prompt.outputs().next().is_some();
+        if has_results { polite(prompt) } else { Thought::call("get_agent_skills", &json!({})) }
+    };
+    let mut stack = Stack::set(&["ben"], mind, &[("LOG_FORMAT", "json")]);
+    let task = stack.task("in_progress", &["ben"]);
+    stack.mention(&task, "ben", "hello");
+    stack.answer_of("ben", &task);
+    stack.settled();
+    let rows = stack.board.rows("notifications");
+    let row = rows.iter().find(|row| row["type"] == "mention").expect("the mention")["_id"].clone();
+    let log = stack.stop();
+    let lines: Vec<Value> = log.lines().filter_map(|line| serde_json::from_str(line).ok()).collect();
+    for (message, outcome) in [("Tool called", "ok"), ("Delivery ended", "answered")] {
+        let found: Vec<&Value> = lines.iter().filter(|line| line["message"] == message).collect();
+        let [line] = found[..] else { panic!("{message}: {log}") };
+        assert_eq!((&line["agent"], &line["task"]), (&json!("ben"), &json!(task)), "{line}");
+        assert_eq!((&line["notification"], &line["attempt"]), (&row, &json!(1)), "{line}");
+        assert_eq!(line["outcome"], outcome, "{line}");
+        assert!(line["duration_ms"].is_u64(), "{line}");
+    }
+    let tool = lines.iter().find_map(|line| line["tool"].as_str());
+    assert_eq!(tool, Some("get_agent_skills"), "{log}");
 }

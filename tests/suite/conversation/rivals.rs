@@ -126,7 +126,7 @@ fn a_late_call_of_a_killed_runtime_does_not_end_the_next_one() {
         let (code, log) = next.end();
         panic!("it has left with {code:?}: {log}");
     }
-    next.hear("going on");
+    next.hear("delivery continues");
     stack.take(next, address);
     stack.settled();
     assert_eq!(doubled(&stack), (0, 0));

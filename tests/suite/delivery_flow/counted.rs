@@ -51,7 +51,7 @@ fn a_past_outage_of_the_backend_lengthens_no_later_pause() {
 /// Only the mark was missing, and then a later message appears in the row. It needs a turn. Whether one may
 /// begin is the dispatcher's decision: the breaker may be open, or the agent paused.
 #[test]
-fn a_mark_begins_no_turn() {
+fn a_missing_mark_starts_no_turn() {
     let fixture = Fixture::original();
     let mut job = fixture.update("first");
     let away = Fault::Before(convex::CallClass::Transient, convex::CallReason::Unreachable);

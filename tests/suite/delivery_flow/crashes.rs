@@ -297,7 +297,7 @@ impl Run {
             .filter(|row| row["taskId"] == json!(self.fixture.task))
             .map(|row| row["content"].as_str().unwrap().to_owned())
             .collect();
-        let (told, said): (Vec<_>, Vec<_>) =
+        let (posted_notes, said): (Vec<_>, Vec<_>) =
             posted.into_iter().partition(|text| text.starts_with("*(Automatic note"));
         let parts = self
             .model
@@ -307,7 +307,7 @@ impl Run {
         let short = |text: &String| text.chars().take(20).collect::<String>();
         let (said, parts): (Vec<_>, Vec<_>) =
             (said.iter().map(short).collect(), parts.map(|text| short(&text)).collect());
-        assert_eq!((told.len(), said), (notes, parts), "{what}");
+        assert_eq!((posted_notes.len(), said), (notes, parts), "{what}");
         assert!(self.fixture.is_delivered(&self.job), "{what}");
     }
 }
@@ -433,7 +433,7 @@ fn a_gateway_failure_in_a_turn_with_http_calls_repeats_no_effect() {
         let broken = Some((1, Recovery::None));
         let model = || Model::new(CALLING.script, broken).calling(calls_everything, AbandonedTurn::Ends);
         let whole = run(((CALLING.fixture)(options), CALLING.begins), model(), CrashPlan::of(None, 0));
-        whole.is_right("nobody dies", &CALLING, 2);
+        whole.is_right("no process dies", &CALLING, 2);
         for at in 0..whole.calls {
             for failure in Failure::ALL {
                 let scheduled = ScheduledFailure { at, failure };

@@ -176,7 +176,7 @@ struct Memory {
     step: usize,
     turns: usize,
     /// The identification of each turn in the history, in order, and its reply.
-    told: Vec<(String, Option<Reply>)>,
+    received: Vec<(String, Option<Reply>)>,
     resuming: HashMap<String, u32>,
     wrong: Vec<String>,
     /// How many of its HTTP calls have a result in the present turn.
@@ -224,7 +224,8 @@ impl Model {
         connection: &AgentConnection<'_>,
     ) -> Result<Reply, GatewayError> {
         let mut state = self.state();
-        let before = state.told.iter().rev().find(|(told, _)| *told == key).map(|(_, reply)| reply.is_some());
+        let before =
+            state.received.iter().rev().find(|(mark, _)| *mark == key).map(|(_, reply)| reply.is_some());
         match before {
             Some(true) => state.wrong.push(format!("{key} was answered and is sent again")),
             // An interrupted turn is begun again: the model repeats its last calls, under other ids.
@@ -235,7 +236,7 @@ impl Model {
         let turn = state.turns;
         let breaks = self.breaks.is_some_and(|(at, _)| at == turn);
         if let Some((http_calls, _)) = self.http_calls {
-            state.told.push((key.clone(), None));
+            state.received.push((key.clone(), None));
             state.calls_done = 0;
             drop(state);
             let http_calls = http_calls(fixture);
@@ -244,7 +245,7 @@ impl Model {
             state = self.state();
         }
         if breaks {
-            state.told.push((key, None));
+            state.received.push((key, None));
             return Err(lost());
         }
         let mut reply = (self.script)(fixture, state.step);
@@ -254,7 +255,7 @@ impl Model {
         }
         state.heard.push(input.to_owned());
         state.said.extend(reply.text.clone());
-        state.told.push((key, Some(reply.clone())));
+        state.received.push((key, Some(reply.clone())));
         Ok(reply)
     }
 
@@ -281,8 +282,8 @@ impl Model {
         connection: &AgentConnection<'_>,
     ) -> Option<Recovered> {
         let (http_calls, abandoned) = self.http_calls.filter(|_| self.breaks.is_none())?;
-        let is_open = |(told, reply): &(String, Option<Reply>)| told == key && reply.is_none();
-        if !self.state().told.last().is_some_and(is_open) {
+        let is_open = |(mark, reply): &(String, Option<Reply>)| mark == key && reply.is_none();
+        if !self.state().received.last().is_some_and(is_open) {
             return None;
         }
         if abandoned == AbandonedTurn::Ends {
@@ -293,7 +294,7 @@ impl Model {
         let reply = (self.script)(fixture, state.step);
         state.step += 1;
         state.said.extend(reply.text.clone());
-        state.told.push((key.to_owned(), Some(reply.clone())));
+        state.received.push((key.to_owned(), Some(reply.clone())));
         Some(Recovered::Answered(reply))
     }
 
@@ -302,7 +303,7 @@ impl Model {
             return recovered;
         }
         let mut state = self.state();
-        let known = state.told.iter().rev().find(|(told, _)| told == key).map(|(_, reply)| reply.clone());
+        let known = state.received.iter().rev().find(|(mark, _)| mark == key).map(|(_, reply)| reply.clone());
         match known {
             None => Recovered::Absent { marker_seen: false },
             Some(Some(reply)) if !reply.calls.is_empty() => Recovered::Calls(reply),
@@ -375,14 +376,14 @@ impl Gateway for MortalGateway<'_> {
             [] => mark.marker.to_owned(),
             outputs => key_of(outputs.iter().map(|output| output.call_id.as_str())),
         };
-        let nobody_looks = || GatewayError::new(Class::Closed, Why::Unreachable, None);
-        process.call(|| Ok(model.recover(fixture, &key, &connection)), nobody_looks)
+        let no_answer = || GatewayError::new(Class::Closed, Why::Unreachable, None);
+        process.call(|| Ok(model.recover(fixture, &key, &connection)), no_answer)
     }
 
     fn abort(&self, _: &SessionKey, _: &str, _: Option<&str>) -> Result<bool, GatewayError> {
         // No run outlives its client here.
-        let nobody_ends = || GatewayError::new(Class::Closed, Why::Unreachable, None);
-        self.0.call(|| Ok(false), nobody_ends)
+        let no_answer = || GatewayError::new(Class::Closed, Why::Unreachable, None);
+        self.0.call(|| Ok(false), no_answer)
     }
 }
 

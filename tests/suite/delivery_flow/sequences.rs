@@ -204,7 +204,7 @@ fn a_disk_that_fills_up_in_the_middle_repeats_no_effect() {
 /// Openclaw-gateway §7: after a refused key the gateway fails every turn of that agent internally; its rows
 /// are not to blame.
 #[test]
-fn rows_are_not_blamed_while_their_agents_key_cools_down() {
+fn a_cool_down_of_the_provider_key_counts_against_no_row() {
     let fixture = Fixture::original();
     let (mut first, mut other) = (fixture.mention("@ben?"), fixture.assignment());
     fixture.gateway.fails(Class::Transient, Why::ProviderRefused);

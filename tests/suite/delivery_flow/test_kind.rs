@@ -1,5 +1,5 @@
-//! Work of the test kind: it is scheduled beside notifications, and each of its effects happens exactly once although the
-//! process is stopped at every note and every call.
+//! Work of the test kind: it is scheduled together with notifications, and each of its effects happens exactly once
+//! although the process is stopped at every note and every call.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::Arc;
@@ -69,7 +69,7 @@ impl Journal for Process {
     fn note(&self, note: &Note<'_>, wait: Wait) -> Result<(), JournalError> {
         self.instant();
         let noted = self.ledger.note(note, wait);
-        // Behind a note that nobody waits for the process comes to its next instant anyway.
+        // After an unawaited note the process reaches its next instant in any case.
         if wait == Wait::ForDisk {
             self.instant();
         }
@@ -77,7 +77,7 @@ impl Journal for Process {
     }
 }
 
-/// Works on the job until it is over. Returns whether it is, and the number of instants.
+/// Works on the job until it ends or the process stops. Returns whether it ended, and the number of instants.
 fn live(
     fixture: &Fixture,
     job: &mut Job,
@@ -107,8 +107,8 @@ fn live(
     panic!("it comes to no end: {:?}", job.record);
 }
 
-/// One process after another, until one brings the work to its end. Of the notes that nobody waited for, `survive` ones
-/// outlive each stop. Returns how many instants the first process had.
+/// Runs one process after another until one ends the work. Of the unawaited notes, `survive` ones survive each stop.
+/// Returns how many instants the first process had.
 fn run(stops: &[usize], survive: usize) -> usize {
     let (fixture, ledger) = (Fixture::original(), Arc::new(MemoryLedger::default()));
     let work = work(&fixture);
@@ -145,7 +145,7 @@ fn each_effect_happens_once_although_the_process_stops_at_any_note_or_call() {
     }
 }
 
-/// The same agent has written the same words before: they are not taken for this work's own.
+/// The same agent wrote the same text before: that message is not taken for this work's own.
 #[test]
 fn an_older_message_is_not_taken_for_one_in_doubt() {
     let (fixture, ledger) = (Fixture::original(), Arc::new(MemoryLedger::default()));

@@ -160,9 +160,9 @@ fn typing_is_shown_while_the_agent_works() {
     let fixture = Fixture::new();
     let mut job = fixture.mention("@ben?");
     let (engine, seen) = (fixture.team.board.engine.clone(), Arc::<AtomicBool>::default());
-    let (id, told) = (job.work.id.clone(), seen.clone());
+    let (id, shown) = (job.work.id.clone(), seen.clone());
     fixture.gateway.meanwhile(move || {
-        told.store(is_typing(&find(&engine, "notifications", id.as_str())), Ordering::SeqCst);
+        shown.store(is_typing(&find(&engine, "notifications", id.as_str())), Ordering::SeqCst);
     });
     fixture.gateway.says("Yes.");
     assert_eq!(fixture.deliver(&mut job), "answered");
@@ -170,10 +170,10 @@ fn typing_is_shown_while_the_agent_works() {
     assert!(!fixture.backend.take_names().contains(&ENDED.to_owned()), "what is delivered needs no end");
 }
 
-/// A row that another runtime has begun since it was listed is left alone: no turn is sent, and its marks
-/// stay. Once it is listed with them it is ours, if it is still there.
+/// A row that another runtime started since it was listed is skipped: no turn is sent, and its marks
+/// stay. If it is listed again with these marks, this runtime delivers it.
 #[test]
-fn a_row_begun_by_another_runtime_is_left_alone() {
+fn a_row_started_by_another_runtime_is_skipped() {
     let rows = [
         (json!({"readAt": 20.0}), "again"),
         (json!({"readAt": 20.0, "deliveryEndedAt": 30.0}), "again"),

@@ -1,4 +1,4 @@
-//! A gateway that is away for ten minutes while people go on to write, and some rows that never succeed.
+//! An outage of the gateway of ten minutes, during which people go on writing, with some rows that never succeed.
 
 use std::time::Duration;
 
@@ -10,10 +10,10 @@ const TRACKS: usize = 50;
 const ROWS: usize = 200;
 const AWAY: Duration = Duration::from_mins(10);
 
-/// At most 60 probes in the first minute and then one in 15 s; no row begins in that time and none loses an attempt; then
-/// everything is worked off in order, whatever poison stands beside it.
+/// At most 60 probes in the first minute, then one in 15 s. In that time no row starts and none loses an attempt. Then all
+/// rows are delivered in order, despite the failing ones.
 #[test]
-fn ten_minutes_without_a_gateway_cost_probes_and_nothing_else() {
+fn an_outage_of_ten_minutes_costs_only_probes() {
     for poisoned in [0, 5, 20] {
         let mut world = World::new(10);
         world.turns_take(50);
@@ -24,7 +24,7 @@ fn ten_minutes_without_a_gateway_cost_probes_and_nothing_else() {
                 world.fates.insert(id, Fate::Fail { pause_ms: 60_000 });
             }
         }
-        // Half of the rows are there, and the other half comes while it is away.
+        // Half of the rows exist before the outage, and the other half arrives during it.
         let good = |world: &mut World, n: usize| {
             world.arrive(&format!("t{}", n % TRACKS), "mention", &format!("m{n:03}"));
         };
@@ -32,7 +32,7 @@ fn ten_minutes_without_a_gateway_cost_probes_and_nothing_else() {
         world.run_for(Duration::from_millis(220));
         world.gateway_is_away(true);
         let left_at = world.now();
-        // Those that run come to their end, and those that begin now find it closed.
+        // Running rows end, and rows that start now find the gateway away.
         world.run_for(Duration::from_millis(200));
         let (begun, settled) = (world.starts.len(), world.settled.len());
         assert!((1..ROWS / 2).contains(&settled), "it leaves in the middle of the work: {settled}");

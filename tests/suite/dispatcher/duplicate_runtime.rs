@@ -29,7 +29,7 @@ fn rhythm() -> PollIntervals {
     }
 }
 
-/// A row; its task is named as itself.
+/// A row; its task has the same name.
 fn row(id: &str, more: &Value) -> Notification {
     let mut row = json!({"_id": id, "type": "thread_update", "recipientType": "agent", "recipientId": "agent",
         "taskId": id, "title": "", "body": "", "createdAt": 10});
@@ -41,7 +41,7 @@ fn untouched(id: &str) -> Notification {
     row(id, &json!({}))
 }
 
-/// The dispatcher, and the lists that it asks for.
+/// The dispatcher and the lists that it requests.
 struct Watch {
     dispatcher: Scheduler,
     now: Millis,
@@ -55,7 +55,7 @@ impl Watch {
         Self { dispatcher: Scheduler::new(plan), now: Millis(0), begun: Vec::new(), left: 0 }
     }
 
-    /// One that has found itself alone, on an empty board.
+    /// A dispatcher that has ruled out another runtime, on an empty board.
     fn alone() -> Self {
         let mut watch = Self::new();
         watch.sees(&[], 0.0);
@@ -82,7 +82,7 @@ impl Watch {
         panic!("no list in a hundred steps");
     }
 
-    /// Lists until so much time has gone by.
+    /// Lists until this much time has passed.
     fn sees_for(&mut self, span: Duration, rows: &[Notification], dice: f64) {
         let until = self.now + span;
         while self.now < until && self.left == 0 {
@@ -100,7 +100,7 @@ impl Watch {
         match effect {
             Effect::Start(job) => self.begun.push(*job),
             Effect::Leave => self.left += 1,
-            Effect::List { .. } => panic!("a list that nobody waits for"),
+            Effect::List { .. } => panic!("a list that was not expected"),
             Effect::Probe | Effect::Forget(_) | Effect::Operator(_) => {}
         }
     }
@@ -114,9 +114,9 @@ impl Watch {
     }
 }
 
-/// What the two lists at the start show of a row, and whether another runtime is suspected. Nobody leaves for one sign.
+/// A row in the two lists at the start, and whether another runtime is suspected. One sign alone ends no runtime.
 #[test]
-fn a_row_that_moves_between_the_first_two_lists_makes_the_runtime_stand_back() {
+fn a_changed_mark_between_the_first_two_lists_delays_the_start() {
     let read = json!({"readAt": 20});
     let failed = json!({"readAt": 20, "deliveryEndedAt": 30});
     let gone = Value::Null;
@@ -139,8 +139,8 @@ fn a_row_that_moves_between_the_first_two_lists_makes_the_runtime_stand_back() {
             json!({"readAt": 20, "messageId": "m2", "createdAt": 99}),
             false,
         ),
-        ("nobody was heard of for a while", read.clone(), json!({}), false),
-        ("nobody was heard of after it failed", failed.clone(), json!({"deliveryEndedAt": 30}), false),
+        ("the backend reset the mark of a silent runtime", read.clone(), json!({}), false),
+        ("the backend reset the mark after a failure", failed.clone(), json!({"deliveryEndedAt": 30}), false),
         ("a row comes in", gone.clone(), json!({}), false),
         ("a row comes in and is read", gone, read, true),
     ];
@@ -162,9 +162,9 @@ fn a_row_that_moves_between_the_first_two_lists_makes_the_runtime_stand_back() {
     }
 }
 
-/// A call of a predecessor that was killed a moment ago may land behind our first list.
+/// A call of a predecessor that was just killed may arrive after our first list.
 #[test]
-fn what_moves_before_the_first_of_the_two_lists_proves_nothing() {
+fn a_change_before_the_first_list_proves_nothing() {
     let mut watch = Watch::new();
     watch.sees(&[untouched("a")], 0.5);
     let read = [row("a", &json!({"readAt": 20}))];
@@ -175,7 +175,7 @@ fn what_moves_before_the_first_of_the_two_lists_proves_nothing() {
 /// The backend receives late calls of a runtime that was killed: once, or several calls within a minute. The new runtime
 /// waits for minutes and then delivers.
 #[test]
-fn late_calls_of_a_killed_runtime_delay_the_start_and_do_not_end_it() {
+fn late_calls_of_a_killed_runtime_only_delay_the_start() {
     for (late, dice) in [(1, 0.0), (1, 1.0), (2, 0.0), (5, 0.5), (12, 1.0)] {
         let rows = |read: usize| -> Vec<Notification> {
             let marked = |n| {
@@ -206,7 +206,7 @@ fn late_calls_of_a_killed_runtime_delay_the_start_and_do_not_end_it() {
 
 /// Late calls that arrive after an empty board let the runtime begin at once.
 #[test]
-fn late_calls_during_work_do_not_end_a_runtime() {
+fn late_calls_during_deliveries_do_not_end_a_runtime() {
     for dice in [0.0, 0.5, 1.0] {
         let mut watch = Watch::alone();
         let rows = |read: i64| {
@@ -230,9 +230,9 @@ fn late_calls_during_work_do_not_end_a_runtime() {
     }
 }
 
-/// A runtime that is at work minutes later, too, is alive: one of the two leaves. An empty board between proves nothing.
+/// A runtime that is still active minutes later is alive, so one of the two leaves. An empty board between proves nothing.
 #[test]
-fn a_runtime_that_is_seen_at_work_twice_is_left_alone() {
+fn a_runtime_leaves_after_two_signs_of_another() {
     for (dice, empty) in [(0.0, false), (0.5, false), (1.0, false), (0.0, true), (1.0, true)] {
         let mut watch = Watch::new();
         watch.sees(&[untouched("a")], dice);
@@ -256,7 +256,7 @@ fn a_runtime_that_is_seen_at_work_twice_is_left_alone() {
 }
 
 #[test]
-fn an_empty_board_delays_nothing_and_a_full_one_delays_by_two_intervals_at_most() {
+fn the_start_is_delayed_by_at_most_two_intervals() {
     let mut watch = Watch::alone();
     watch.sees(&[untouched("a")], 0.0);
     assert_eq!(watch.begun(), ["a"]);
@@ -271,9 +271,9 @@ fn an_empty_board_delays_nothing_and_a_full_one_delays_by_two_intervals_at_most(
     }
 }
 
-/// What a later list shows beside our own work, and whether it is somebody else's.
+/// Changes in a later list, and whether they show another runtime.
 #[test]
-fn later_only_what_was_never_ours_tells_of_another() {
+fn later_only_rows_that_were_never_ours_show_another_runtime() {
     let ours = || [row("a", &json!({"readAt": 20})), row("b", &json!({"readAt": 21})), untouched("c")];
     let with = |more: Notification| ours().into_iter().chain([more]).collect::<Vec<_>>();
     let [a, b, _] = ours();
@@ -309,9 +309,9 @@ fn later_only_what_was_never_ours_tells_of_another() {
     }
 }
 
-/// Rows that we have begun and given back were read by us, however long ago.
+/// Rows that this runtime started and gave back were read by it, however long ago.
 #[test]
-fn what_was_given_back_stays_ours() {
+fn rows_that_were_given_back_stay_ours() {
     let mut watch = Watch::alone();
     watch.sees(&[untouched("a")], 0.0);
     let job = watch.begun.pop().unwrap();
@@ -326,10 +326,10 @@ fn what_was_given_back_stays_ours() {
     assert_eq!(watch.suspects(), None);
 }
 
-/// Nothing begins for as long as the dice say; then, if nothing moves any more, it goes on. Otherwise it stands back for
-/// minutes, looks again and leaves. What runs may end meanwhile.
+/// Nothing starts for a random time. Then, without further changes, the runtime continues. Otherwise it waits for minutes,
+/// lists again and leaves. Running work may end in that time.
 #[test]
-fn whoever_sees_another_waits_and_then_goes_on_or_leaves() {
+fn after_a_sign_of_another_the_runtime_waits_and_continues_or_leaves() {
     for (dice, goes_on) in [(0.0, false), (0.25, false), (1.0, false), (0.0, true), (0.5, true), (1.0, true)]
     {
         let mut watch = Watch::alone();
@@ -355,11 +355,11 @@ fn whoever_sees_another_waits_and_then_goes_on_or_leaves() {
     }
 }
 
-/// With 200 rows and more to come, two that start at the same instant or after each other: one leaves and one stays,
-/// nothing is posted twice, and no more turns are made twice than both have workers.
+/// Two runtimes start at the same instant or after each other, with 200 rows and more to come. One leaves and one stays,
+/// nothing is posted twice, and at most as many turns are sent twice as both have workers.
 #[test]
-#[allow(clippy::print_stdout, reason = "figures for whoever runs the tests with --nocapture")]
-fn of_two_one_stays() {
+#[allow(clippy::print_stdout, reason = "figures, visible with --nocapture")]
+fn one_of_two_runtimes_stays() {
     let starts = [
         (false, 0, (50, 4_000)),
         (false, 0, (2_000, 60_000)),

@@ -45,7 +45,7 @@ fn recorded_answers_are_posted_while_the_gateway_is_away() {
     }
 }
 
-/// The first row behind a closed breaker shows whether the gateway is back. An answer that is only posted shows nothing.
+/// The first turn after an outage shows whether the gateway is back. A posted answer shows nothing.
 #[test]
 fn a_row_that_needs_no_turn_is_never_the_trial() {
     let mut world = World::new(4);
@@ -66,7 +66,7 @@ fn a_row_that_needs_no_turn_is_never_the_trial() {
     world.run_for(Duration::from_secs(20));
     assert!(world.dispatcher.standing().breaker_open.is_some());
     let before = world.starts.len();
-    // Probes succeed and turns do not: the worst case for whatever goes first.
+    // Probes succeed and turns do not: the worst case for the first row.
     world.probes_lie(true);
     world.run_for(Duration::from_mins(2));
     let later: Vec<_> = world.starts[before..].iter().filter(|start| start.id.starts_with("turn")).collect();
@@ -78,16 +78,16 @@ fn a_row_that_needs_no_turn_is_never_the_trial() {
     world.run_until_settled();
 }
 
-/// An operator's pause stops turns, and nothing else. What the person ends by hand goes on, too.
+/// An operator's pause holds back turns and nothing else. A row that the operator gives up continues too.
 #[test]
-fn a_pause_holds_turns_and_no_answers() {
+fn a_pause_holds_turns_but_no_answers() {
     for hold in [
         Hold { all: true, agents: HashSet::new() },
         Hold { all: false, agents: HashSet::from(["agent".to_owned()]) },
     ] {
         let open = vec![
             (row("t0", "mention", "fresh", Millis(0)), Record::default()),
-            // Behind a row that waits for its turn, as after `dead retry`.
+            // After a row that waits for its turn, as after `dead retry`.
             (row("t0", "mention", "answered", Millis(0)), answered()),
             (row("t1", "mention", "ended", Millis(0)), marked_only()),
         ];
@@ -102,7 +102,7 @@ fn a_pause_holds_turns_and_no_answers() {
     }
 }
 
-/// A trial that never reached the gateway shows nothing, however it ends: the next row is the trial.
+/// A trial without contact to the gateway shows nothing, however it ends: the next row is the trial.
 #[test]
 fn a_trial_that_sent_no_turn_does_not_close_the_breaker() {
     for fate in [Fate::Skipped, Fate::DeadWithoutTurn] {

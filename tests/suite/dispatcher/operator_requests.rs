@@ -1,4 +1,4 @@
-//! What people ask and have done.
+//! The requests of operators.
 
 use std::collections::HashSet;
 use std::time::Duration;
@@ -43,7 +43,7 @@ fn hold(all: bool, agents: &[&str]) -> OperatorRequest {
 }
 
 #[test]
-fn what_is_held_does_not_begin_and_what_runs_goes_on() {
+fn a_pause_holds_new_turns_and_running_ones_continue() {
     for wish in [hold(true, &[]), hold(false, &["agent"])] {
         let mut world = World::new(2);
         world.turns_take(1_000);
@@ -60,7 +60,7 @@ fn what_is_held_does_not_begin_and_what_runs_goes_on() {
 }
 
 #[test]
-fn rows_are_shown_where_they_are() {
+fn pending_rows_are_shown_with_their_place() {
     let mut world = World::new(1);
     world.fates.insert("a".to_owned(), Fate::Fail { pause_ms: 3_600_000 });
     world.turn_takes("t2", 10_000);
@@ -79,7 +79,7 @@ fn rows_are_shown_where_they_are() {
 }
 
 #[test]
-fn what_gave_up_begins_again_though_no_list_has_it() {
+fn a_retried_dead_letter_starts_without_being_listed() {
     let mut world = World::new(2);
     world.fates.insert("a".to_owned(), Fate::Dead);
     world.arrive("t1", "mention", "a");
@@ -105,7 +105,7 @@ fn what_gave_up_begins_again_though_no_list_has_it() {
 }
 
 #[test]
-fn what_gave_up_is_dropped_and_only_marked_if_it_is_listed_again() {
+fn a_dropped_dead_letter_is_only_marked_if_listed_again() {
     let mut world = World::new(2);
     world.fates.insert("a".to_owned(), Fate::Dead);
     world.arrive("t1", "mention", "a");
@@ -114,14 +114,14 @@ fn what_gave_up_is_dropped_and_only_marked_if_it_is_listed_again() {
     refused(&world.ask(OperatorRequest::Drop(id("a"))), Refused::NotDead);
     refused(&world.ask(OperatorRequest::Retry(id("a"))), Refused::NotDead);
     assert_eq!(world.dispatcher.standing().stats.of("dropped"), 1);
-    // The backend goes on to list it, and to mark it fails for good: it is not given up once more.
+    // The backend continues to list it, and the mark fails permanently: it is not given up again.
     world.arrive("t1", "mention", "a");
     world.run_for(Duration::from_secs(5));
     assert_eq!((world.started().len(), world.dispatcher.standing().dead), (2, 0));
 }
 
 #[test]
-fn whoever_is_given_up_begins_at_once_whatever_is_held() {
+fn a_row_that_is_given_up_starts_at_once_despite_a_pause() {
     let mut world = World::new(2);
     world.fates.insert("a".to_owned(), Fate::FailOnce { pause_ms: 3_600_000 });
     world.arrive("t1", "mention", "a");
@@ -134,7 +134,7 @@ fn whoever_is_given_up_begins_at_once_whatever_is_held() {
 }
 
 #[test]
-fn whoever_stops_begins_nothing_again() {
+fn no_retry_starts_after_the_order_to_stop() {
     let mut world = World::new(2);
     world.fates.insert("a".to_owned(), Fate::Dead);
     world.arrive("t1", "mention", "a");
@@ -144,10 +144,10 @@ fn whoever_stops_begins_nothing_again() {
     assert_eq!(look(&mut world).1.len(), 1);
 }
 
-/// The backend refuses the mark of a row that was given up and goes on to list it, hour after hour: it was given up once,
-/// for its first reason.
+/// The backend refuses the mark of a dead row and continues to list it for hours. The row was given up once, for its first
+/// reason.
 #[test]
-fn what_is_given_up_counts_once_however_often_its_mark_is_refused() {
+fn a_dead_row_counts_once_however_often_its_mark_is_refused() {
     let mut world = World::new(2);
     world.fates.insert("a".to_owned(), Fate::DeadUnmarked);
     world.arrive("t1", "mention", "a");
@@ -157,7 +157,7 @@ fn what_is_given_up_counts_once_however_often_its_mark_is_refused() {
     assert_eq!((standing.stats.of("dead"), standing.stats.settled(), standing.dead), (1, 1, 1));
     let (_, shelved) = look(&mut world);
     assert_eq!((shelved[0].why.as_str(), shelved[0].at < Millis(60_000)), ("no", true));
-    // In the end the backend takes the mark.
+    // In the end the backend accepts the mark.
     world.fates.clear();
     world.run_for(2 * HOUR);
     assert_eq!(world.dispatcher.standing().stats.of("dead"), 1);

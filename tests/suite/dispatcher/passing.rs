@@ -1,4 +1,4 @@
-//! A row that fails at the head of its track, and the rows behind it.
+//! A failing row at the head of its track, and the rows after it.
 
 use std::time::Duration;
 
@@ -11,7 +11,7 @@ use proptest::prelude::*;
 
 use super::world::{Fate, World, row, sent};
 
-/// 50 tracks with a failing row at the head of each, and 150 good rows behind them.
+/// 50 tracks with a failing row at the head of each, and 150 good rows after them.
 #[test]
 fn a_failing_head_does_not_block_its_track() {
     let mut world = World::new(10);
@@ -35,7 +35,7 @@ fn a_failing_head_does_not_block_its_track() {
         assert_eq!((mine[0].end, mine[1].end), ("again", "again"), "the head fails twice before others pass");
         assert!(mine[..2].iter().all(|start| start.id.starts_with("failing")), "{mine:?}");
     }
-    // The failing rows are tried as often as ever, and end.
+    // The failing rows get all their attempts, and end.
     world.run_until_settled();
     for track in 0..50 {
         let id = format!("failing{track}");
@@ -44,7 +44,7 @@ fn a_failing_head_does_not_block_its_track() {
     }
 }
 
-/// Between later rows of its track the failing row is tried when its pause is over, not at the end.
+/// The failing row is retried when its pause ends, between later rows of its track.
 #[test]
 fn a_passed_row_is_tried_in_between() {
     let mut world = World::new(4);
@@ -63,10 +63,10 @@ fn a_passed_row_is_tried_in_between() {
     world.run_until_settled();
 }
 
-/// A turn may still run at the gateway for a row whose last attempt is not settled: no second one begins in its session,
-/// neither for a later row nor for an earlier one that was passed.
+/// The turn of a row with an unsettled attempt may still run at the gateway. No second turn starts in its session, neither
+/// for a later row nor for an earlier one that was passed.
 #[test]
-fn an_unsettled_turn_is_passed_by_nobody() {
+fn no_row_passes_an_unsettled_turn() {
     let mut world = World::new(4);
     world.turns_take(50);
     world.fates.insert("unsettled".to_owned(), Fate::Unsettled { attempts: 5, pause_ms: 20_000 });
@@ -90,7 +90,7 @@ fn an_unsettled_turn_is_passed_by_nobody() {
     let (began, ended) = (of("unsettled")[0], of("unsettled")[5]);
     assert!(of("passed").iter().all(|at| *at < began || *at > ended), "{:?} {began} {ended}", of("passed"));
 
-    // The same after a restart: the ledger has both, and the session belongs to the unsettled turn.
+    // After a restart the ledger has both rows, and the session still belongs to the unsettled turn.
     let open = vec![
         (
             row("t", "mention", "passed", Millis(0)),
@@ -103,10 +103,10 @@ fn an_unsettled_turn_is_passed_by_nobody() {
     assert_eq!(world.settled, ["unsettled", "passed"]);
 }
 
-/// One row whose provider is in trouble may be passed: the trouble may be its own. If the next one meets the same, the
-/// trouble is the agent's, and the order is kept.
+/// A row with a provider failure may be passed, since the failure may be its own. If the next row has the same failure, it
+/// affects the agent, and the order is kept.
 #[test]
-fn a_provider_in_trouble_costs_two_rows_of_a_track_their_attempts_and_no_more() {
+fn a_failing_provider_costs_attempts_of_two_rows_per_track() {
     let mut world = World::new(4);
     for n in 0..10 {
         let id = format!("m{n}");
@@ -124,9 +124,9 @@ fn a_provider_in_trouble_costs_two_rows_of_a_track_their_attempts_and_no_more() 
     assert_eq!(world.settled.len(), 9, "only the one whose own trouble it is: {:?}", world.settled);
 }
 
-/// What a row waits for is what is shown.
+/// The place of a row names what the row waits for.
 #[test]
-fn the_place_names_what_a_row_waits_for() {
+fn the_place_names_the_row_that_a_row_waits_for() {
     let mut world = World::new(4);
     world.fates.insert("failing".to_owned(), Fate::Fail { pause_ms: 600_000 });
     world.arrive("t", "mention", "failing");
@@ -138,7 +138,7 @@ fn the_place_names_what_a_row_waits_for() {
         pending.into_iter().map(|row| (row.work.id.to_string(), row.place)).collect()
     };
     let behind = |id: &str| Place::Behind(WorkId::new(id));
-    // Once failed it is not passed.
+    // After one failure it is not passed.
     assert!(
         matches!(&places(&mut world)[..], [(_, Place::Rests(_)), (_, second)] if *second == behind("failing"))
     );
@@ -146,7 +146,7 @@ fn the_place_names_what_a_row_waits_for() {
     world.run_for(Duration::from_mins(10));
     world.arrive("t", "mention", "third");
     world.run_for(Duration::from_secs(6));
-    // Twice failed it rests, the second one runs, and the third one waits for that.
+    // After two failures it pauses, the second row runs, and the third one waits for the second.
     let now = places(&mut world);
     assert!(matches!(now[0].1, Place::Rests(_)), "{now:?}");
     assert_eq!((&now[1].1, &now[2].1), (&Place::Running, &behind("second")), "{now:?}");
@@ -155,8 +155,8 @@ fn the_place_names_what_a_row_waits_for() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 200, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever fails and however often: no two of one track at once; a row begins only when each earlier one of its
-    /// track has ended or has failed twice; nothing begins beside a turn that is not settled; everything ends.
+    /// For any failures: no two rows of one track run at once. A row starts only when each earlier one of its track has
+    /// ended or has failed twice. No row starts while a turn of its track is unsettled. Every row ends.
     #[test]
     fn whatever_fails_the_session_has_one_turn_at_a_time(
         workers in 1usize..5,

@@ -81,7 +81,7 @@ fn work_without_turns_waits_for_earlier_work_of_its_track() {
     assert_eq!(world.settled, ["first", "second"]);
 }
 
-/// What became of an offer.
+/// The result of an offer.
 #[derive(Debug, PartialEq)]
 enum Offer {
     /// It started, at this stage.
@@ -188,7 +188,7 @@ fn offered_again_in_the_same_process() {
     }
 }
 
-/// Work that an earlier process has not finished goes on where it was, and an offer adds nothing.
+/// Unfinished work of an earlier process continues at its last step, and an offer adds nothing.
 #[test]
 fn offered_again_after_a_restart_in_each_stage() {
     let posted = PendingAnswer { posted: 1, ..PendingAnswer::new(vec!["one".into(), "two".into()], false) };

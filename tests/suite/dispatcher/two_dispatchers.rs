@@ -1,4 +1,4 @@
-//! Two dispatchers on one board in virtual time: who of them stays, and what it costs.
+//! Two dispatchers on one board in virtual time: which of them stays, and what it costs.
 
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
@@ -15,16 +15,16 @@ use serde_json::json;
 
 pub(super) const WORKERS: usize = 10;
 const TRACKS: usize = 50;
-/// How often somebody writes something, until one of the two has gone: where nothing is to be done neither can be seen.
+/// How often a person writes, until one of the two has left. Without work neither can be detected.
 const DRIP: Duration = Duration::from_secs(2);
-/// When both are there for sure.
+/// When both have certainly started.
 const LATE: Duration = Duration::from_secs(30);
-/// How long a row is left to the other one.
+/// How long a row is left to the other dispatcher.
 const TAKEN: Duration = Duration::from_mins(1);
-/// What is left of turns when their time is over.
+/// The time that running turns get after the order to stop.
 const DRAIN: Duration = Duration::from_secs(25);
 
-/// A small generator of numbers, the same for the same seed.
+/// A small random number generator with a seed.
 struct Dice(u64);
 
 impl Dice {
@@ -53,26 +53,26 @@ enum Next {
         list: u64,
         limit: u32,
     },
-    /// The backend tells everything about the row.
+    /// The backend answers with the context of the row.
     Context(Box<Job>),
     /// The backend marks the row as read, and the agent's turn begins.
     Read(Box<Job>),
     /// The agent has answered.
     Answered(Box<Job>),
-    /// Whatever still runs is cut off.
+    /// Turns that still run are aborted.
     Cut,
-    /// Somebody writes so many things.
+    /// A person writes this many messages.
     Arrive(usize),
 }
 
-/// One of the two.
+/// One of the two dispatchers.
 struct Party {
     dispatcher: Option<Scheduler>,
     left_at: Option<Millis>,
     cut: bool,
 }
 
-/// What the backend knows of a row.
+/// A row in the backend.
 struct Entry {
     row: Notification,
     posts: usize,
@@ -92,7 +92,7 @@ pub(super) struct RuntimePair {
     turn_ms: (u64, u64),
 }
 
-/// How it came out.
+/// The result of a run.
 #[derive(Debug)]
 pub(super) struct Outcomes {
     pub(super) left: usize,
@@ -102,7 +102,7 @@ pub(super) struct Outcomes {
 }
 
 impl RuntimePair {
-    /// Two that start this far apart; so many rows are there, or come all at once when both are there already.
+    /// Two dispatchers that start this far apart. This many rows exist, or arrive at once after both have started.
     pub(super) fn new(seed: u64, (rows, late): (usize, bool), apart: Duration, turn_ms: (u64, u64)) -> Self {
         let party = || Party { dispatcher: None, left_at: None, cut: false };
         let mut pair = Self {
@@ -142,12 +142,12 @@ impl RuntimePair {
         self.to_come.push((Reverse((self.now + span).0), Reverse(number)));
     }
 
-    /// Somewhere on its way over the network.
+    /// A random delay of the network.
     fn way(&mut self) -> Duration {
         Duration::from_millis(self.dice.between(5, 60))
     }
 
-    /// Until one has gone and all rows are settled, or both have gone.
+    /// Runs until one has left and all rows are settled, or until both have left.
     pub(super) fn run(mut self) -> Outcomes {
         let end = self.now + Duration::from_hours(2);
         while self.now < end && !self.is_over() {
@@ -270,7 +270,7 @@ impl RuntimePair {
         let now = self.now;
         let Some(dispatcher) = &mut self.parties[who].dispatcher else { return };
         let mut effects = dispatcher.on(event, now);
-        // Whoever has posted expects new rows.
+        // A dispatcher expects new rows after a post.
         if nudges {
             effects.extend(dispatcher.on(Some(Event::Nudged), now));
         }

@@ -22,30 +22,30 @@ use mission_control_runtime::gateway::{Class, GatewayError, Why};
 use mission_control_runtime::model::{Notification, SessionKey};
 use serde_json::json;
 
-/// What becomes of a row when a worker has it.
+/// The result of a row's attempts.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum Fate {
-    /// It fails every time and rests this long.
+    /// It fails every time and pauses this long.
     Fail { pause_ms: u64 },
-    /// It fails at its first time.
+    /// It fails at the first attempt.
     FailOnce { pause_ms: u64 },
-    /// It is over here, but the backend goes on to list it.
+    /// It ends here, but the backend continues to list it.
     Unmarked,
     /// It is given up.
     Dead,
     /// It is given up before a turn is sent.
     DeadWithoutTurn,
-    /// It is given up, and the backend refuses the mark: it goes on to list the row.
+    /// It is given up, and the backend refuses the mark and continues to list the row.
     DeadUnmarked,
     /// Each of its turns fails, until its attempts are used up.
     FailingTurns,
-    /// The model's provider is in trouble, as often as it is asked.
+    /// The model's provider fails every time.
     Overloaded,
-    /// The agent does not hear of it, so no turn is sent.
+    /// The policy skips it, so no turn is sent.
     Skipped,
-    /// Its answer was lost, and whether its turn still runs cannot be found out for so many attempts.
+    /// Its answer was lost, and for this many attempts it is unknown whether its turn still runs.
     Unsettled { attempts: u32, pause_ms: u64 },
-    /// Its answer is recorded; this many times the backend does not take it.
+    /// Its answer is recorded; this many times the backend does not accept it.
     Unposted { attempts: u32, pause_ms: u64 },
 }
 
@@ -81,14 +81,14 @@ pub(super) fn row(track: &str, kind: &str, id: &str, at: Millis) -> Notification
     serde_json::from_value(row).unwrap()
 }
 
-/// There is no journal; whoever asked is told.
+/// There is no journal; only replies are delivered.
 fn carry_out(wanted: OperatorEffect) {
     if let OperatorEffect::Tell(reply_to, answer) = wanted {
         reply_to.tell(answer);
     }
 }
 
-/// A turn failed, and what that means is decided as for every row.
+/// A failed turn; the normal retry rules decide what follows.
 fn failed(job: &mut Job, trouble: Trouble) -> Outcome {
     match retry::after(&mut job.record, &trouble, &retry::Budget::default(), 0.5) {
         Next::Again(pause) => Outcome::Again { trouble, pause },
@@ -96,7 +96,7 @@ fn failed(job: &mut Job, trouble: Trouble) -> Outcome {
     }
 }
 
-/// One beginning of a job.
+/// One start of a job.
 #[derive(Clone, Debug)]
 pub(super) struct Start {
     pub(super) id: String,
@@ -120,7 +120,7 @@ pub(super) struct World {
     pub(super) forgotten: Vec<String>,
     pub(super) fates: HashMap<String, Fate>,
     pub(super) failures_most: u32,
-    /// When, if ever, a worker idled although a row could have begun.
+    /// When a worker was idle although a row could have started, if ever.
     pub(super) idle_while_ready: Option<Millis>,
     now: Millis,
     workers: usize,
@@ -134,24 +134,24 @@ pub(super) struct World {
     turns_ms: HashMap<String, u64>,
     list_ms: u64,
     gateway_away: bool,
-    /// Probes find the gateway there although turns do not.
+    /// Probes reach the gateway although turns do not.
     probes_lie: bool,
     backend_away: bool,
     overtaken: BTreeMap<usize, (u32, u32)>,
 }
 
 impl World {
-    /// A dispatcher that has found itself alone.
+    /// A dispatcher that has ruled out another runtime.
     pub(super) fn new(workers: usize) -> Self {
         Self::left(workers, Vec::new())
     }
 
-    /// The same, and an earlier process has left these deliveries.
+    /// Like `new`, with these deliveries of an earlier process.
     pub(super) fn left(workers: usize, open: Vec<(Notification, Record)>) -> Self {
         Self::paused(workers, open, Hold::default())
     }
 
-    /// The same, and an operator has paused these agents before the start.
+    /// Like `with`, and an operator paused these agents before the start.
     pub(super) fn paused(workers: usize, open: Vec<(Notification, Record)>, hold: Hold) -> Self {
         Self::recovered(workers, open, RecoveredState { hold, ..RecoveredState::default() })
     }
@@ -195,7 +195,7 @@ impl World {
             backend_away: false,
             overtaken,
         };
-        // Its first list is empty, so that it waits for no second one.
+        // Its first list is empty, so that it does not wait for a second one.
         world.tell(None);
         world.run_for(Duration::from_millis(1));
         world
@@ -225,7 +225,7 @@ impl World {
         self.backend_away = away;
     }
 
-    /// The backend has a new row, and somebody says so.
+    /// The backend gets a new row and sends a nudge.
     pub(super) fn arrive(&mut self, track: &str, kind: &str, id: &str) {
         self.rows.insert(self.arrived, (row(track, kind, id, self.now), self.now));
         self.overtaken.insert(self.arrived, (0, 0));
@@ -258,11 +258,11 @@ impl World {
         self.tell(Some(Event::Nudged));
     }
 
-    /// A person asks, or wants something done.
+    /// A request of an operator.
     pub(super) fn ask(&mut self, ask: OperatorRequest) -> OperatorReply {
-        let (tell, told) = std::sync::mpsc::channel();
+        let (tell, replies) = std::sync::mpsc::channel();
         self.tell(Some(Event::Asked(ask, ReplyTo::new(move |answer| tell.send(answer).unwrap()))));
-        told.try_recv().expect("it answers at once")
+        replies.try_recv().expect("it answers at once")
     }
 
     pub(super) fn stop(&mut self) {
@@ -273,7 +273,7 @@ impl World {
         self.run_until(self.now + span);
     }
 
-    /// Time goes on from event to event.
+    /// Moves the time from event to event.
     pub(super) fn run_until(&mut self, end: Millis) {
         for _ in 0..1_000_000 {
             let coming = self.to_come.peek().map(|(Reverse(at), _)| Millis(*at));
@@ -322,7 +322,7 @@ impl World {
         }
         let running = self.dispatcher.standing().running;
         let before = self.starts.len();
-        // Asked again without news, it must have nothing more to begin.
+        // Called again without an event, it must start nothing more.
         for effect in self.dispatcher.on(None, self.now) {
             self.carry_out(effect);
         }
@@ -358,7 +358,7 @@ impl World {
                 self.later(1, Event::Probed(trouble));
             }
             Effect::Start(job) => self.start(job),
-            Effect::Leave => panic!("there is nobody else"),
+            Effect::Leave => panic!("there is no other runtime"),
             Effect::Operator(wanted) => carry_out(wanted),
             Effect::Forget(row) => self.forgotten.push(row.id.as_str().to_owned()),
         }
@@ -374,7 +374,7 @@ impl World {
             .map_or((0, self.now), |(n, (_, at))| (*n, *at));
         let ms = self.turns_ms.get(&track).copied().unwrap_or(self.turn_ms);
         let outcome = self.outcome(&mut job);
-        // Those before it that could have begun are overtaken; a track that is busy or rests could not.
+        // Earlier rows that could have started are overtaken; rows of a busy or pausing track could not.
         let running: Vec<&Start> = self.starts.iter().filter(|start| start.until > self.now).collect();
         let busy: Vec<String> = running.iter().map(|start| start.track.clone()).collect();
         for (n, (row, _)) in self.rows.range(..place) {

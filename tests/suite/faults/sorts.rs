@@ -1,4 +1,4 @@
-//! What the agents do: one sort of job for every writing function of the backend contract (§2.12–§2.20, §2.28).
+//! The jobs of the agents: one sort for every writing function of the backend contract (§2.12–§2.20, §2.28).
 
 use mission_control_runtime::demo::gateway::{Prompt, Thought};
 use serde_json::{Value, json};
@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 /// A tool and its arguments.
 type Call = fn(&Place) -> (&'static str, Value);
 
-/// What the lead does in jobs of one sort.
+/// The lead's actions in jobs of one sort.
 pub(super) struct Sort {
     /// Its name in the table of results.
     pub(super) name: &'static str,
     /// The function whose calls are broken.
     pub(super) function: &'static str,
-    /// Whether a call with these arguments is one to break.
+    /// Whether a call with these arguments is broken.
     pub(super) is_it: fn(&Value) -> bool,
     /// The tool that the lead calls first, if any.
     pub(super) call: Option<Call>,
@@ -130,12 +130,12 @@ pub(super) fn sort(name: &str) -> &'static Sort {
     SORTS.iter().find(|sort| sort.name == name).unwrap()
 }
 
-/// What an agent does where nothing is asked of it.
+/// The reply of an agent without a job.
 pub(super) fn silence() -> Thought {
     Thought::say("HEARTBEAT_OK")
 }
 
-/// What the others do: they answer requests, and nothing else.
+/// The other agents only answer requests.
 pub(super) fn others(prompt: &Prompt) -> Thought {
     if prompt.text.contains("another agent asks you for a response") {
         Thought::say("Checked.")
@@ -144,7 +144,7 @@ pub(super) fn others(prompt: &Prompt) -> Thought {
     }
 }
 
-/// The message that a turn is to answer.
+/// The message that a turn answers.
 pub(super) fn asked(prompt: &Prompt) -> &str {
     prompt.text.rsplit_once(" message to answer>>").map_or("", |(_, message)| message)
 }

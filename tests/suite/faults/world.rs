@@ -1,5 +1,5 @@
-//! A backend with jobs for its agents, the program in front of it with a proxy that breaks calls, and the rows that stand
-//! in the backend's tables afterwards.
+//! A backend with jobs for its agents, the program with a proxy that breaks calls, and the rows in the backend's tables
+//! afterwards.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -19,7 +19,7 @@ use crate::support::faulty::{Break, Faulty, Plan};
 use crate::support::program::{Program, Running, get, private};
 use crate::support::team::Team;
 
-/// The longest that a world may take; a late call takes a minute, and the machine may be busy with others.
+/// The limit for one world: a late call takes a minute, and the machine may be busy.
 const PATIENCE: Duration = Duration::from_mins(10);
 
 const TOKEN: &str = "the-gateways-token";
@@ -43,37 +43,37 @@ const FLEETING: [&str; 14] = [
     "subscribedAt",
 ];
 
-/// What came of it.
+/// The result of a run.
 pub(super) struct Outcome {
-    /// How often each row stands in the backend's tables, without its ids and times.
+    /// How often the backend's tables contain each row, without its ids and times.
     pub(super) rows: BTreeMap<String, usize>,
     /// How many calls were broken.
     pub(super) broken: usize,
-    /// Results that told the agent of something else than success.
+    /// Tool results other than success.
     pub(super) failures: Vec<String>,
-    /// How long it took.
+    /// The duration.
     pub(super) took: Duration,
 }
 
 impl Outcome {
-    /// Rows that are missing, and rows that are there too often, compared with a run without faults.
+    /// Rows that are missing or duplicated, compared with a run without faults.
     pub(super) fn compared_with(&self, usual: &Self) -> (Vec<String>, Vec<String>) {
         (more(&usual.rows, &self.rows), more(&self.rows, &usual.rows))
     }
 
-    /// How many rows hold these words.
+    /// How many rows contain this text.
     pub(super) fn count(&self, words: &str) -> usize {
         self.rows.iter().filter(|(row, _)| row.contains(words)).map(|(_, count)| count).sum()
     }
 }
 
-/// The rows that stand more often in one than in the other, as often.
+/// The rows that one table contains more often than the other, with the difference.
 fn more(one: &BTreeMap<String, usize>, other: &BTreeMap<String, usize>) -> Vec<String> {
     let excess = |row: &str, count: usize| count.saturating_sub(other.get(row).copied().unwrap_or(0));
     one.iter().flat_map(|(row, count)| vec![row.clone(); excess(row, *count)]).collect()
 }
 
-/// Plays `jobs` jobs of each of these sorts at once. The first calls of each job are broken like this, one after another.
+/// Runs `jobs` jobs of each of these sorts at once. The first calls of each job are broken like this, one after another.
 pub(super) fn play(
     sorts: &[&'static Sort],
     jobs: usize,
@@ -83,7 +83,7 @@ pub(super) fn play(
     World::new(sorts, jobs, backend, breaks).end()
 }
 
-/// Everything that takes part.
+/// All parts of the test.
 pub(super) struct World {
     began: Instant,
     pub(super) team: Arc<Team>,
@@ -165,13 +165,13 @@ impl World {
         self.program = Some(program.start());
     }
 
-    /// The program is killed, and another one goes on.
+    /// Kills the program and starts another one.
     pub(super) fn kill_and_start(&mut self) {
         self.program.take().unwrap().kill();
         self.start();
     }
 
-    /// Waits until this is so in the program's ledger.
+    /// Waits until this holds in the program's ledger.
     pub(super) fn until_recorded(&self, what: &str, is_so: impl Fn(&[DeliveryHistory]) -> bool) {
         let until = Instant::now() + PATIENCE;
         while !is_so(&ledger::read(&private(self.state.path())).unwrap().tales) {
@@ -185,7 +185,7 @@ impl World {
         let mut program = self.program.take().unwrap();
         let address = program.address();
         settle(&self.team, &mut program, &address);
-        // A request that was given up as lost may arrive last.
+        // A request whose answer counts as lost may arrive last.
         self.proxy.has_delivered_all();
         settle(&self.team, &mut program, &address);
         program.signal("TERM");
@@ -201,7 +201,7 @@ impl World {
     }
 }
 
-/// Breaks the first calls of each job, told apart by their arguments.
+/// Breaks the first calls of each job, identified by their arguments.
 fn plan(sorts: &[&'static Sort], breaks: &[Break], broken: &Arc<AtomicUsize>) -> Plan {
     let (sorts, breaks, broken) = (sorts.to_vec(), breaks.to_vec(), broken.clone());
     let calls = Mutex::<HashMap<String, usize>>::default();
@@ -218,7 +218,7 @@ fn plan(sorts: &[&'static Sort], breaks: &[Break], broken: &Arc<AtomicUsize>) ->
     })
 }
 
-/// A task for a job, with a document. Ben follows it from the beginning where he is going to write in it.
+/// A task for a job, with a document. Ben follows it from the start if he writes in it later.
 fn place(team: &Team, sort: &Sort, number: usize) -> Place {
     let board = &team.board;
     let title = format!("{} {number}", sort.name);
@@ -273,7 +273,7 @@ fn settle(team: &Team, program: &mut Running, address: &str) {
     }
 }
 
-/// How often each row of the backend's tables is there: its ids are replaced by names, its times left out.
+/// Counts each row of the backend's tables; ids are replaced by names, and times are left out.
 fn rows(team: &Team) -> BTreeMap<String, usize> {
     let board = &team.board;
     let mut names = HashMap::from([
@@ -291,7 +291,7 @@ fn rows(team: &Team) -> BTreeMap<String, usize> {
     let mut counts = BTreeMap::new();
     for table in TABLES {
         for mut row in board.rows(table) {
-            // What the runtime reports of itself is no work of an agent.
+            // The runtime's own reports are not work of an agent.
             let kind = row["type"].as_str().unwrap_or_default();
             let own = ["agent_status_changed", "runtime_status_changed"].contains(&kind);
             if own || table == "notifications" && row.get("taskId").is_none() {
@@ -322,7 +322,7 @@ fn rename(value: &mut Value, names: &HashMap<String, String>) {
     }
 }
 
-/// Moves the backend's clock with the time, for as long as it lives.
+/// Moves the backend's clock with the time until it is dropped.
 struct Ticking(Arc<AtomicBool>);
 
 impl Ticking {

@@ -1,4 +1,4 @@
-//! What the endpoints are told, and what is kept of it.
+//! The bodies of the event endpoints, and the file of waiting events.
 
 use std::os::unix::fs::PermissionsExt as _;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -30,12 +30,12 @@ fn take(wakes: &mut WakeQueues, ask: &WakeBody, usual: Naming<'_>) -> Result<Que
     Ok(wakes.take(&ask.request(None, usual), BEN, &|_| true, NOW)?)
 }
 
-/// What is wrong: the kind, the field, some words.
+/// An error: the kind, the field, some words of the message.
 type Wrong<'a> = Option<(ToolErrorKind, &'a str, &'a str)>;
 
-/// A body, and what is wrong with it.
+/// A body and its error.
 #[test]
-fn each_field_is_read_or_named() {
+fn each_field_is_read_or_named_in_the_error() {
     let text = |bytes: usize| json!({"text": "x".repeat(bytes)}).to_string();
     let wide = json!({"text": "é".repeat(2048)}).to_string();
     let too_wide = json!({"text": format!("{}x", "é".repeat(2048))}).to_string();
@@ -90,7 +90,7 @@ fn each_field_is_read_or_named() {
     assert_eq!(refused.map_err(|why| ToolError::from(why).kind), Err(ToolErrorKind::NotFound));
 }
 
-/// What the body says of names counts before what the configuration says; where it names no session, it is the caller's.
+/// Names in the body precede names of the configuration. Without a session in the body, the caller's session counts.
 #[test]
 fn the_queue_follows_the_names() {
     let run = "agent:ben:cron:j:run:1";
@@ -109,21 +109,21 @@ fn the_queue_follows_the_names() {
         let ask = WakeBody::read(WakeKind::Wake, &body.to_string()).unwrap();
         let taken = take(&mut wakes, &ask, usual).unwrap();
         assert_eq!(wakes.waiting("ben").0[0].queue.expose(), queue, "{body}");
-        let told = json!({
+        let expected = json!({
             "success": true, "agent": "ben", "wake": "now", "wakesAt": null, "waiting": 1, "dropped": false,
             "kept": true,
         });
-        assert_eq!(answer(&taken, true), told);
+        assert_eq!(answer(&taken, true), expected);
     }
     let later = Queued { agent: "ben".to_owned(), when: When::At(NOW), waiting: 1, dropped: true };
-    let told = answer(&later, false);
+    let answer = answer(&later, false);
     assert_eq!(
-        (&told["wake"], &told["wakesAt"], &told["kept"]),
+        (&answer["wake"], &answer["wakesAt"], &answer["kept"]),
         (&json!("later"), &json!(NOW.0), &json!(false))
     );
 }
 
-/// A keeper takes an event; how many wait then, and whether that outlives the process.
+/// Adds an event; returns how many wait, and whether they survive the process.
 fn hears(keeper: &Keeper) -> (usize, bool) {
     let ask = WakeBody::read(WakeKind::Wake, r#"{"text":"hello"}"#).unwrap();
     let (taken, kept) = keeper.change(|wakes| take(wakes, &ask, Naming::default()));
@@ -135,7 +135,7 @@ fn waiting(keeper: &Keeper) -> usize {
 }
 
 #[test]
-fn what_was_taken_is_on_the_disk_for_its_owner_alone() {
+fn an_accepted_event_is_on_the_disk_for_its_account_only() {
     log_capture::begin();
     let folder = tempfile::tempdir().unwrap();
     let open = || Keeper::open(&private(folder.path()), &account(), NOW);
@@ -161,7 +161,7 @@ fn what_was_taken_is_on_the_disk_for_its_owner_alone() {
         assert_eq!(fs::read(folder.path().join("wakes.damaged")).unwrap(), broken, "nothing is thrown away");
         assert_eq!(hears(&fresh), (1, true), "it goes on");
     }
-    // Another account's agents hear nothing of it.
+    // The agents of another account do not get the event.
     assert_eq!(waiting(&Keeper::open(&private(folder.path()), &AccountId::new("other"), NOW)), 0);
     fs::remove_file(folder.path().join("wakes.damaged")).unwrap();
     fs::create_dir(&path).unwrap();
@@ -169,7 +169,7 @@ fn what_was_taken_is_on_the_disk_for_its_owner_alone() {
 }
 
 #[test]
-fn where_nothing_can_be_written_it_is_remembered_and_said() {
+fn without_a_writable_disk_events_stay_in_memory_with_one_warning() {
     log_capture::begin();
     let full = Arc::new(AtomicBool::new(true));
     let written = Arc::clone(&full);
@@ -181,7 +181,7 @@ fn where_nothing_can_be_written_it_is_remembered_and_said() {
     let off = nowhere.off().unwrap();
     assert_eq!(off, "wakes.json in STATE_DIR cannot be written (no room)");
     assert_eq!(said("kept in memory only"), 1, "once");
-    // A disk that has room again.
+    // The disk has room again.
     full.store(false, Ordering::SeqCst);
     nowhere.change(|_| ());
     assert_eq!((nowhere.off(), said("written again")), (None, 1), "it is tried again before the next event");
@@ -189,9 +189,9 @@ fn where_nothing_can_be_written_it_is_remembered_and_said() {
     assert_eq!((hears(&memory), memory.off().as_deref()), ((1, false), Some("no place")));
 }
 
-/// While the disk hangs, whoever looks is answered, and whoever waits is written with the others.
+/// While the disk hangs, readers are answered, and all waiting changes are written together.
 #[test]
-fn a_disk_that_hangs_holds_up_nobody_who_looks() {
+fn a_hanging_disk_delays_no_reader() {
     let (goes_on, hangs) = channel::<()>();
     let (hangs, writes) = (Mutex::new(hangs), Arc::new(AtomicUsize::new(0)));
     let counted = Arc::clone(&writes);
@@ -210,7 +210,7 @@ fn a_disk_that_hangs_holds_up_nobody_who_looks() {
         while waiting(&keeper) < 8 {
             thread::yield_now();
         }
-        assert!(hears_of.try_recv().is_err(), "nobody is told of it before it is written");
+        assert!(hears_of.try_recv().is_err(), "no caller gets its answer before the write");
         drop(goes_on);
         assert!((0..8).all(|_| hears_of.recv().unwrap()));
     });

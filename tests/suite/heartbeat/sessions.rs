@@ -132,7 +132,7 @@ fn events_go_where_the_beat_looks() {
 
 /// D.4: key, main key, scope, whom.
 #[test]
-fn who_drains_the_queue_is_woken() {
+fn a_wake_goes_to_the_run_that_drains_the_queue() {
     fn session(key: &str) -> WakeTarget<'_> {
         WakeTarget::Session(Cow::Borrowed(key))
     }

@@ -46,9 +46,9 @@ fn texts(wakes: &WakeQueues, agent: &str) -> Vec<String> {
     wakes.waiting(agent).0.into_iter().map(|event| event.text.clone()).collect()
 }
 
-/// However many agents there are: what waits for all of them has an end, and the oldest go first.
+/// The sum of all queues is bounded for any number of agents; the oldest events are removed first.
 #[test]
-fn what_waits_for_all_together_has_an_end() {
+fn the_sum_of_all_queues_is_bounded() {
     let mut wakes = nothing();
     let full = EVENTS_OF_ALL_MAX / EVENTS_MAX;
     for number in 0..EVENTS_OF_ALL_MAX + 3 {
@@ -64,9 +64,9 @@ fn what_waits_for_all_together_has_an_end() {
     assert_eq!((wakes.waiting("a0").1, wakes.waiting("a3").1), (1, 0), "each agent hears how many");
 }
 
-/// Errand, text, when the agent is woken.
+/// The kind of event, its text, and when the agent is woken.
 #[test]
-fn only_the_end_of_a_command_and_a_wake_wake() {
+fn only_a_wake_and_the_end_of_a_command_wake_an_agent() {
     let rows = [
         (WakeKind::Event, DONE, When::Now),
         (WakeKind::Event, "Exec failed (a, code 1)", When::Now),
@@ -88,16 +88,16 @@ fn only_the_end_of_a_command_and_a_wake_wake() {
     }
 }
 
-/// By whom, in which session, for whom or why not.
+/// The caller, its session, and the recipient or the refusal.
 #[test]
-fn an_agent_wakes_itself_and_the_orchestrator_anybody() {
+fn an_agent_wakes_itself_and_the_orchestrator_any_agent() {
     let rows: [(&str, Option<&str>, Result<&str, WakeRefusal>); 14] = [
         ("ben", None, Ok("ben")),
         ("Ben", Some("agent:BEN:main"), Ok("ben")),
         ("ben", Some("agent:ben:cron:j:run:1:subagent:x"), Ok("ben")),
         ("ben", Some("task:k1:agent:ben:acc:v1"), Ok("ben")),
         ("ben", Some("system:agent:ben:acc:v1"), Ok("ben")),
-        // Nobody is named: it is the caller's own.
+        // Without a recipient, the event is for the caller itself.
         ("ben", Some("main"), Ok("ben")),
         ("ben", Some("global"), Ok("ben")),
         ("ben", Some("agent:ada:main"), Err(WakeRefusal::Forbidden)),
@@ -122,7 +122,7 @@ fn an_agent_wakes_itself_and_the_orchestrator_anybody() {
 }
 
 #[test]
-fn texts_have_a_length() {
+fn the_length_of_texts_is_limited() {
     let (longest, long) = ("é".repeat(TEXT_BYTES_MAX / 2), "x".repeat(TEXT_BYTES_MAX + 1));
     let rows = [
         ("", Some(WakeRefusal::Empty)),
@@ -143,7 +143,7 @@ fn texts_have_a_length() {
 }
 
 #[test]
-fn twenty_events_wait_and_the_oldest_go() {
+fn a_queue_keeps_the_newest_twenty_events() {
     let mut wakes = nothing();
     for number in 1..=25 {
         let taken =
@@ -157,7 +157,7 @@ fn twenty_events_wait_and_the_oldest_go() {
         (20, "event 6", "event 25")
     );
     assert_eq!((dropped, wakes.figures().dropped, texts(&wakes, "ada")), (5, 5, vec!["hers".to_owned()]));
-    // What comes while a beat is under way waits for the next one.
+    // An event that arrives during a heartbeat waits for the next one.
     let last = wakes.waiting("ben").0[19].number;
     take(&mut wakes, "ben", &wish(WakeKind::Event, "late", None), NOW).unwrap();
     wakes.shown("ben", last);
@@ -166,9 +166,9 @@ fn twenty_events_wait_and_the_oldest_go() {
     assert_eq!(wakes.figures(), figures);
 }
 
-/// What another version has left may be more than this one keeps: the next event brings it down.
+/// Another version may have left more events than this one keeps: the next event removes the excess.
 #[test]
-fn more_than_twenty_never_stay() {
+fn a_queue_of_another_version_is_cut_to_twenty() {
     let mut wakes = nothing();
     take(&mut wakes, "ben", &wish(WakeKind::Event, "first", None), NOW).unwrap();
     let mut left: serde_json::Value = serde_json::from_str(&wakes.stored()).unwrap();
@@ -181,11 +181,11 @@ fn more_than_twenty_never_stay() {
 }
 
 #[test]
-fn one_wake_in_ten_seconds_and_none_is_lost() {
+fn one_wake_in_ten_seconds_and_no_request_is_lost() {
     let mut wakes = nothing();
     let after = |ms: i64| Millis(NOW.0 + ms);
     let mut when = |at: Millis| take(&mut wakes, "ben", &wish(WakeKind::Wake, "go", None), at).unwrap().when;
-    assert_eq!([when(NOW), when(NOW)], [When::Now, When::Now], "nobody has woken it yet");
+    assert_eq!([when(NOW), when(NOW)], [When::Now, When::Now], "no wake came before");
     assert_eq!((wakes.due(NOW), wakes.due(NOW)), (vec!["ben".to_owned()], vec![]));
     let mut when = |at: Millis| take(&mut wakes, "ben", &wish(WakeKind::Wake, "go", None), at).unwrap().when;
     assert_eq!([when(after(1)), when(after(9_999))], [When::At(NOW + PAUSE); 2]);
@@ -194,15 +194,15 @@ fn one_wake_in_ten_seconds_and_none_is_lost() {
     assert_eq!(wakes.due(after(9_999)), ["ada"]);
     assert_eq!(wakes.due(after(10_000)), ["ben"], "all of them in one");
     assert_eq!((wakes.due(after(60_000)), wakes.wake_at()), (vec![], None));
-    // A clock that was set back makes nobody wait for hours.
+    // A clock that was set back delays no wake for hours.
     let earlier = NOW - Duration::from_hours(5);
     let taken = take(&mut wakes, "ben", &wish(WakeKind::Wake, "go", None), earlier).unwrap();
     assert_eq!(taken.when, When::At(earlier + PAUSE));
 }
 
-/// A beat that comes by itself has shown what a wake was for.
+/// A scheduled heartbeat shows the event, so its wake is no longer needed.
 #[test]
-fn what_was_shown_wakes_nobody() {
+fn a_shown_event_wakes_no_agent() {
     let mut wakes = nothing();
     take(&mut wakes, "ben", &wish(WakeKind::Event, DONE, None), NOW).unwrap();
     let last = wakes.waiting("ben").0[0].number;
@@ -211,7 +211,7 @@ fn what_was_shown_wakes_nobody() {
 }
 
 #[test]
-fn what_waits_outlives_a_restart() {
+fn waiting_events_survive_a_restart() {
     let mut wakes = nothing();
     let run = "agent:ben:cron:j:run:1";
     let one = WakeRequest { reason: Some(" exec-event "), ..wish(WakeKind::Event, DONE, Some(run)) };
@@ -238,9 +238,9 @@ fn what_waits_outlives_a_restart() {
     assert_eq!(texts(&next, "ben"), Vec::<String>::new(), "who is gone hears nothing");
 }
 
-/// Under its name an event waits once; whoever calls something else by that name, or is somebody else, means another.
+/// An event waits once under its key. Another event under the same key, or the key of another agent, is a different one.
 #[test]
-fn what_has_a_name_is_taken_once() {
+fn an_event_with_a_key_is_accepted_once() {
     let mut wakes = nothing();
     let named = |text, session| WakeRequest { name: Some("n1"), ..wish(WakeKind::Wake, text, session) };
     let rows = [
@@ -258,7 +258,7 @@ fn what_has_a_name_is_taken_once() {
     assert_eq!((wakes.figures().asked, wakes.waiting("ben").0[2].by.as_str()), (3, "lead"));
     wakes.due(NOW);
     let again = take(&mut wakes, "ben", &named("one", None), NOW).unwrap();
-    assert_eq!((again.when, wakes.wake_at()), (When::NextBeat, None), "a repetition wakes nobody again");
+    assert_eq!((again.when, wakes.wake_at()), (When::NextBeat, None), "a repetition wakes no agent again");
     for _ in 0..2 {
         take(&mut wakes, "ben", &wish(WakeKind::Event, "one", None), NOW).unwrap();
     }
@@ -267,9 +267,9 @@ fn what_has_a_name_is_taken_once() {
 
 type Act = fn(&mut WakeQueues);
 
-/// What is stored is another one after each change, and the same where nothing was changed.
+/// The stored form differs after each change, and is the same without a change.
 #[test]
-fn changes_are_counted() {
+fn each_change_of_the_stored_form_is_counted() {
     fn takes(wakes: &mut WakeQueues) {
         take(wakes, "ben", &WakeRequest { name: Some("n"), ..wish(WakeKind::Event, DONE, None) }, NOW)
             .unwrap();

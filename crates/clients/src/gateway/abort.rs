@@ -36,9 +36,7 @@ pub(super) fn abort(
             TurnFailure::new(Class::Refused, Why::NotOverSocket).with_detail(words)
         }
     })?;
-    let run = run.unwrap_or("without an id");
-    let what = if ended { "was aborted" } else { "had already ended" };
-    info!("the run of {agent} {what} ({run})");
+    info!(agent:%, run = run.unwrap_or_default(), run_ended = ended; "Run aborted at the gateway");
     Ok(ended)
 }
 

@@ -70,16 +70,17 @@ impl Gateway for HttpGateway {
         let begun = Instant::now();
         let result = self.run_turn(turn, progress).map(Reply::without_tokens);
         let result = result.map_err(|failure| self.shared.error(failure));
-        let took = begun.elapsed().as_millis();
+        let took = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         match &result {
             Ok(reply) => {
-                let id = reply.id.as_deref().unwrap_or("without an id");
-                debug!("{} answered in {took} ms, {} calls (run {id})", turn.agent, reply.calls.len());
+                let (run, calls) = (reply.id.as_deref().unwrap_or_default(), reply.calls.len());
+                debug!(agent = turn.agent, run, calls, duration_ms = took, outcome = "answered"; "Turn ended");
             }
             Err(error) => {
-                // The caller reports the failure, in words for people.
-                let run = error.run.as_deref().unwrap_or("without an id");
-                debug!("{}: {} ({:?}, {took} ms, run {run})", turn.agent, error.sentence, error.class);
+                // The caller reports the failure in words for people.
+                let (run, reason) = (error.run.as_deref().unwrap_or_default(), &*error.sentence);
+                debug!(agent = turn.agent, run, class:? = error.class, duration_ms = took, outcome = "failed", reason;
+                    "Turn ended");
             }
         }
         result

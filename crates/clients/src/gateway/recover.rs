@@ -103,12 +103,12 @@ pub(super) fn recover(
             Ok(item) => shown.items[at] = item,
             Err(SocketFailure::Away(failure)) => return Err(failure),
             Err(SocketFailure::Temporary(words)) => {
-                warn!("a shortened answer cannot be read in full yet: {}", gateway.shared.words(&words));
+                warn!(agent:%, reason = gateway.shared.words(&words).as_str(); "A shortened answer cannot be read in full yet");
                 return Ok(Recovered::Running(Running { last, ..Running::fetching() }));
             }
             // The answer stays shortened.
             Err(SocketFailure::Declined(words)) => {
-                warn!("a shortened answer cannot be read in full: {}", gateway.shared.words(&words));
+                warn!(agent:%, reason = gateway.shared.words(&words).as_str(); "A shortened answer cannot be read in full");
             }
         }
     }

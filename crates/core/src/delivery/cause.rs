@@ -1,7 +1,7 @@
-//! The causes of failed attempts: how often each may be met, and how long a row rests after it.
+//! The causes of failed attempts: how often each may occur, and how long an item pauses after it.
 //!
-//! A row counts each cause by its name. The names stand in the ledger and do not change. [`Cause`] is the table of all
-//! causes; [`Failures`] counts them, and keeps the names that a newer version has written.
+//! An item counts each cause under its name. The names are stored in the ledger and never change. [`Cause`] is the
+//! table of all causes; [`Failures`] counts them, and keeps the names that a newer version has written.
 
 mod failures;
 
@@ -14,7 +14,7 @@ use crate::gateway::{Class, GatewayError, Why};
 
 pub use failures::Failures;
 
-/// How a cause is counted.
+/// The rule of a cause: its origin, its limit and its pause.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Rule {
     pub(super) blame: Blame,
@@ -60,20 +60,20 @@ causes! {
     ProviderRejected "provider-rejected" Provider Refusals Mended,
     /// The gateway does not know the agent.
     UnknownAgent "unknown-agent" Provider Refusals Mended,
-    /// The backend refused without a reason that settles the row.
+    /// The backend refused a call without a reason that decides the delivery.
     Backend "backend" Row Others Doubled,
-    /// The backend was out of reach. The count is of failures in a row, and only lengthens the pauses.
+    /// The backend was out of reach. Consecutive failures are counted, and only lengthen the pauses.
     BackendAway "backend-away" Outage None Doubled,
     /// The breaker to the gateway was open.
     TurnedAway "turned-away" Outage None Breaker,
     /// The answer to the present turn was lost and cannot be found, so the turn was sent again. Older versions counted
     /// [`Cause::AnswerNotReceived`] under this name too.
     LostAnswer "lost-answer" Row Lost Lost,
-    /// The agent said nothing where it should.
+    /// The agent did not answer although an answer is required.
     Silence "silence" Row Silences Linear,
-    /// The backend did not know the row.
+    /// The backend did not know the notification.
     NoContext "no-context" Row Unknown Doubled,
-    /// The backend answered with another row.
+    /// The backend answered with another notification.
     ForeignContext "foreign-context" Row Attempts Doubled,
     /// The turn showed no sign of life for too long.
     StuckTurn "stuck-turn" Row Attempts Doubled,
@@ -93,7 +93,7 @@ causes! {
     TooManyLogins "too-many-logins" Row Attempts Doubled,
     /// The gateway does not serve the endpoint for turns.
     EndpointOff "endpoint-off" Row Attempts Doubled,
-    /// The answer was a page, and others get through.
+    /// The answer was a page, while other turns are answered.
     NotAGateway "not-a-gateway" Row Attempts Doubled,
     /// The gateway refuses our request.
     OurRequest "our-request" Row Attempts Doubled,
@@ -117,7 +117,7 @@ causes! {
     NotOverSocket "not-over-socket" Row Attempts Doubled,
     /// The turn was stopped.
     Stopped "stopped" Row Attempts Doubled,
-    /// Failures of the row's own that form 1 summed up without their causes.
+    /// Failures of this item alone that form 1 summed up without their causes.
     Earlier "earlier" Row None NotRetried,
     /// Failures of the provider or the configuration that form 1 summed up without their causes.
     EarlierProvider "earlier-provider" Provider None NotRetried,
@@ -130,25 +130,25 @@ impl Cause {
     }
 }
 
-/// Who or what is to blame for a failure.
+/// The origin of a failure.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Blame {
-    /// The row alone, as far as known.
+    /// This item alone, as far as known.
     Row,
     /// The model's provider, or the configuration of the gateway.
     Provider,
-    /// The backend or the gateway was away: no fault of the row.
+    /// The backend or the gateway was away, which affects all items.
     Outage,
     /// This program ended in the middle of an attempt.
     Runtime,
 }
 
-/// How often a cause may be met until the row is given up.
+/// How often a cause may occur until the item is given up.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Limit {
-    /// As often as an attempt may fail.
+    /// [`Budget::attempts`].
     Attempts,
-    /// Two and a half times as often: others have to mend something first. With the default some two hours.
+    /// Two and a half times as often, since somebody must repair another system first. With the default about two hours.
     Others,
     /// At most [`PROVIDER_REFUSALS_MAX`]: a person has to add an agent or to change a model.
     Refusals,
@@ -158,7 +158,7 @@ pub(super) enum Limit {
     Silences,
     /// [`UNKNOWN_MAX`].
     Unknown,
-    /// There is none.
+    /// No limit.
     None,
 }
 
@@ -175,42 +175,42 @@ impl Limit {
         }
     }
 
-    /// Whether the pauses make the row older: the absence of others does not.
+    /// Whether the pauses count towards [`Budget::age`]: an outage does not.
     pub(super) fn ages(self) -> bool {
         matches!(self, Self::Attempts | Self::Others | Self::Refusals)
     }
 }
 
-/// How long a row rests after so many times.
+/// How the pause grows with the count of a cause.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum Pause {
-    /// Doubled with each, and at least as long as the other side asks for.
+    /// Doubles each time, and is at least as long as the other side requests.
     Doubled,
-    /// Like [`Pause::Doubled`], and long enough for a person to mend something at the gateway.
+    /// Like [`Pause::Doubled`], and long enough for a person to repair the gateway.
     Mended,
-    /// Silence is no failure of a machine: asking again soon is worth it.
+    /// Grows linearly: a missing answer is no technical failure, so an early retry is worthwhile.
     Linear,
-    /// None at the first time: after a restart being early beats the gateway's own recovery. Doubled from then on.
+    /// No pause the first time, because an early turn precedes the gateway's own recovery after its restart. Then doubled.
     Lost,
-    /// None at the first time, until the breaker closes. Then it rests, so that another row is let in first.
+    /// No pause the first time, until the breaker closes. Then a pause, so that the breaker lets another item in first.
     Breaker,
-    /// The breaker is closed and nothing is let through for this row: it rests from its first time on.
+    /// A pause from the first time on: the breaker is closed, but this item alone meets a page instead of answers.
     Aside,
     /// None: no attempt of this version ends so.
     NotRetried,
 }
 
-/// The first pause after a failure; doubled with each.
+/// The first pause after a failure; each next one is twice as long.
 const FIRST: Duration = Duration::from_secs(2);
-/// The longest.
+/// The longest pause.
 pub(super) const LONGEST: Duration = Duration::from_mins(10);
-/// The longest of a row that found the breaker open more than once.
+/// The longest pause of an item that found the breaker open more than once.
 const LONGEST_AT_THE_BREAKER: Duration = Duration::from_mins(1);
-/// How long somebody who can mend something at the gateway may take for it, at least.
+/// The shortest pause if a person must repair the gateway.
 const MENDED: Duration = Duration::from_secs(30);
 
 impl Pause {
-    /// None where it depends on the gateway alone. `dice` is from 0 to 1.
+    /// The pause after this count; none if only the breaker decides. `dice` is a random number from 0 to 1.
     pub(super) fn after(self, count: u32, not_before: Option<Duration>, dice: f64) -> Option<Duration> {
         let at_the_breaker = |count| doubled(count, None, dice).min(LONGEST_AT_THE_BREAKER);
         match self {
@@ -226,20 +226,19 @@ impl Pause {
     }
 }
 
-/// Monotone: a pause is never shorter than the one before, whatever the dice say.
+/// Doubled pauses with jitter. They are monotone: a pause is never shorter than the one before, for any `dice`.
 fn doubled(count: u32, not_before: Option<Duration>, dice: f64) -> Duration {
-    // The span of the dice is doubled with each count, so the spans never overlap; the ceiling cuts what is above it.
+    // The range of the jitter doubles with each count, so the ranges never overlap. The maximum cuts longer pauses.
     let full = FIRST.saturating_mul(1 << count.min(16));
     let pause = full.mul_f64(0.5 + dice.clamp(0.0, 1.0) / 2.0);
     pause.min(LONGEST).max(not_before.unwrap_or_default())
 }
 
-/// Under which cause a trouble is counted and by which rule; none where nothing is counted. Two troubles of one cause
-/// share its limit.
+/// The cause and the rule of a failure; none if the failure is not counted. Failures of one cause share its limit.
 pub(super) fn of(trouble: &Trouble) -> Option<(Cause, Rule)> {
     match trouble {
         Trouble::Gateway(error) => of_error(error),
-        // A page came in place of an answer while others get through: counted with those that found the breaker open.
+        // A page came instead of an answer, while other turns are answered. It counts as an open breaker does.
         Trouble::Aside(_) => {
             Some((Cause::TurnedAway, Rule { pause: Pause::Aside, ..Cause::TurnedAway.rule() }))
         }
@@ -280,7 +279,7 @@ fn of_error(error: &GatewayError) -> Option<(Cause, Rule)> {
     let rule = cause.rule();
     match error.class {
         Class::Closed => Some(ruled(Cause::TurnedAway)),
-        // What a person has to mend at the gateway or at the provider, and what passes there.
+        // Failures of the gateway's configuration or of the provider.
         _ if rule.blame == Blame::Provider => Some((cause, rule)),
         Class::Transient => Some((cause, rule)),
         Class::Refused | Class::Lost => None,

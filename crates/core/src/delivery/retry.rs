@@ -1,7 +1,7 @@
-//! What happens after a failure: how long a row rests, and when it is given up.
+//! What follows a failed attempt: the pause before the next one, or the end of the delivery.
 //!
-//! Every row has its own counts, one for each cause. A row is given up when one cause alone has reached its limit; other
-//! causes do not bring it nearer. The gateway's absence is counted for no row: the gate closes instead.
+//! Each item has its own counts, one for each cause. The item is given up when one cause alone reaches its limit;
+//! other causes do not bring it nearer. An absent gateway counts for no item: the breaker opens instead.
 
 use std::time::Duration;
 
@@ -11,52 +11,52 @@ use super::{End, Record};
 use crate::gateway::{self, GatewayError};
 use crate::spans::counted;
 
-/// How much patience there is with a row.
+/// The limits of one item's retries.
 #[derive(Clone, Copy, Debug)]
 pub struct Budget {
-    /// Attempts that may fail by the row's own fault.
+    /// How many attempts may fail for reasons of this item alone.
     pub attempts: u32,
-    /// How long it may be tried, without the time in which the gateway or the backend was away.
+    /// How long the item may be retried, not counting pauses because the gateway or the backend was away.
     pub age: Duration,
 }
 
 impl Default for Budget {
-    /// That of the configuration.
+    /// The default values of `DELIVERY_MAX_ATTEMPTS` and `DELIVERY_MAX_AGE_MS`.
     fn default() -> Self {
         Self { attempts: 8, age: Duration::from_hours(24) }
     }
 }
 
-/// How often the provider may refuse the request itself, or the gateway not know the agent, at most: some minutes.
+/// The limit for a request that the provider refuses, and for an agent unknown to the gateway: some minutes.
 pub const PROVIDER_REFUSALS_MAX: u32 = 6;
-/// How often the same turn is sent again whose answer was lost: something about it may be what breaks everything.
+/// How often a turn with a lost answer is sent again: the turn itself may be what breaks the gateway.
 pub const LOST_MAX: u32 = 3;
-/// How often an agent that should answer is asked (D-25).
+/// How often an agent gets a turn without giving a required answer (D-25).
 pub const SILENCES_MAX: u32 = 3;
-/// How often the backend may know nothing of a row that it listed.
+/// How often the backend may not know a notification that it listed.
 pub const UNKNOWN_MAX: u32 = 10;
 
-/// How long a row is left to another runtime that has begun it: longer than a runtime takes to leave.
+/// How long an item is left to another runtime that started it: longer than a runtime takes to stop.
 const TAKEN: Duration = Duration::from_mins(1);
-/// How soon it is tried again to write into the ledger.
+/// The pause after a failed write to the ledger.
 const UNWRITABLE: Duration = Duration::from_secs(10);
-/// While a turn was answered so lately, a page is no sign that none would be.
+/// If a turn was answered within this time, a page instead of an answer does not open the breaker.
 const LATELY: Duration = Duration::from_secs(10);
 
-/// What to do.
+/// What follows a failed attempt.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Next {
-    /// Again, after this pause; without one as soon as the breaker lets it in.
+    /// Another attempt after this pause; without a pause, as soon as the breaker allows it.
     Again(Option<Duration>),
-    /// No more.
+    /// The end of the delivery.
     End(End),
 }
 
-/// Counts the trouble and decides. `dice` is from 0 to 1.
+/// Counts the failure and decides what follows. `dice` is a random number from 0 to 1.
 pub fn after(record: &mut Record, trouble: &Trouble, budget: &Budget, dice: f64) -> Next {
     let counted = cause::of(trouble);
     if counted.is_none_or(|(cause, _)| cause != Cause::BackendAway) {
-        // Something else was in the way, so the backend is back.
+        // Another failure means that the backend answered, so its outage ended.
         record.failures.clear(Cause::BackendAway);
     }
     let Some((cause, rule)) = counted else { return uncounted(trouble) };
@@ -84,7 +84,7 @@ fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// One cause has reached its limit.
+/// The end of an item of which one cause reached its limit.
 fn given_up(trouble: &Trouble, count: u32) -> End {
     let what = match trouble {
         Trouble::Silence(silence) => return End::Unanswered(*silence),
@@ -96,18 +96,18 @@ fn given_up(trouble: &Trouble, count: u32) -> End {
     End::Dead(format!("given up after {}: {trouble}", counted(count, what)))
 }
 
-/// What needs no limit: it costs nothing to wait for, or it decides everything.
+/// Failures without a limit: waiting for them costs nothing, or they end the delivery at once.
 fn uncounted(trouble: &Trouble) -> Next {
     match trouble {
         Trouble::NotNoted(_) => Next::Again(Some(UNWRITABLE)),
         Trouble::OnItsWay(pause) | Trouble::Unsettled(Unsettled::Waiting { pause, .. }) => {
             Next::Again(Some(*pause))
         }
-        // It is the other one's to settle. Only if it is still there after that it is ours.
+        // The other runtime settles it. If it is still unsettled after the pause, this runtime does.
         Trouble::StartedElsewhere => Next::Again(Some(TAKEN)),
-        // Nothing failed: there is more to tell, or only this process ended, whose crashes are counted when it starts.
+        // Nothing failed: a later message arrived, or this process ended. A crash is counted at the next start.
         Trouble::Moved | Trouble::Unsettled(Unsettled::Interrupted) => Next::Again(Some(Duration::ZERO)),
-        // Before anything else it is settled what became of it.
+        // The next attempt first settles the outcome of the lost turn.
         Trouble::Gateway(error) if error.class == gateway::Class::Lost => Next::Again(Some(Duration::ZERO)),
         Trouble::Stopped => Next::End(End::Stopped),
         Trouble::Backend(_)
@@ -124,10 +124,10 @@ fn uncounted(trouble: &Trouble) -> Next {
     }
 }
 
-/// What a turn that met a page in place of an answer says. A page can come from anything between the gateway and us,
-/// once for all or for one request alone. While others get through it closes the gate for nobody; and if others got
-/// through since the same row last met one, it is the row's own. `answered` is how many turns were, of whomever, and
-/// `quiet` how long ago the last one.
+/// Classifies a turn that got a page instead of an answer. Any proxy between us and the gateway can send such a page,
+/// for all requests or for one alone. While other turns are answered, it does not open the breaker. If other turns were
+/// answered since this item last got a page, the failure is this item's own. `answered` counts the answered turns of
+/// all items, and `quiet` is the time since the last one.
 pub fn weighed(record: &mut Record, trouble: Trouble, answered: u64, quiet: Duration) -> Trouble {
     match trouble {
         Trouble::Gateway(error) if error.class == gateway::Class::Closed => {
@@ -160,10 +160,10 @@ mod tests {
         Trouble::Backend(Setback { weight, not_before: None, sentence: "refused".to_owned() })
     }
 
-    /// W-4, W-8: after how many times a row is given up, and that every pause is at least as long as the one before,
-    /// however the dice fall: high first and low afterwards.
+    /// W-4, W-8: the count after which an item is given up. Each pause is at least as long as the one before for any
+    /// jitter: a high value first and a low one afterwards.
     #[test]
-    fn every_trouble_is_bounded_and_every_pause_is_monotone() {
+    fn every_failure_is_bounded_and_every_pause_is_monotone() {
         let waiting = Unsettled::Waiting { why: Waiting::GoesOn, pause: Duration::from_secs(5) };
         let rows: [(Trouble, Option<u32>); 24] = [
             (turn(Class::Transient, Why::Interrupted), Some(8)),
@@ -211,10 +211,10 @@ mod tests {
         }
     }
 
-    /// A page that only this row meets, while others get through, is its own and closes the gate for nobody; a page that
-    /// all meet is nobody's and does. Each time: how many turns were answered, how long ago the last one.
+    /// A page that only this item gets is the item's own failure and does not open the breaker. A page that all items
+    /// get opens it. Each pair: how many turns were answered, and how long ago the last one.
     #[test]
-    fn a_page_is_the_rows_own_if_others_get_through() {
+    fn a_page_is_the_items_own_failure_while_other_turns_are_answered() {
         let (lately, long_ago) = (Duration::from_secs(1), Duration::from_secs(30));
         for (times, expected) in [
             ([(0, lately), (0, lately), (0, lately)], ["closes", "closes", "closes"]),
@@ -237,21 +237,21 @@ mod tests {
             assert_eq!(
                 record.own_failures(),
                 u32::from(expected.contains(&"own")),
-                "only its own is counted"
+                "only the item's own failures are counted"
             );
         }
     }
 
     #[test]
-    fn a_pause_is_at_least_what_the_other_side_asks_for() {
+    fn a_pause_is_at_least_as_long_as_the_other_side_requests() {
         let mut error = GatewayError::new(Class::Transient, Why::ProviderRefused, None);
         error.not_before = Some(Duration::from_hours(1));
         let next = after(&mut Record::default(), &Trouble::Gateway(error), &Budget::default(), 0.0);
         assert_eq!(next, Next::Again(Some(Duration::from_hours(1))));
     }
 
-    /// `DELIVERY_MAX_ATTEMPTS` bounds everything but the absence of others; `DELIVERY_MAX_AGE_MS` counts only what the row
-    /// rested for its own sake.
+    /// `DELIVERY_MAX_ATTEMPTS` bounds all failures except outages; `DELIVERY_MAX_AGE_MS` counts only pauses for the
+    /// item's own failures.
     #[test]
     fn the_budget_bounds_every_count_and_the_age() {
         let few = Budget { attempts: 2, ..Budget::default() };

@@ -1,4 +1,4 @@
-//! The account itself: what it has chosen, its people, its token (backend-contract §8, §2.33, §2.34).
+//! The account: its settings, its people and its token (backend-contract §8, §2.33, §2.34).
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -43,33 +43,33 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     Function::token_grant("service/actions:syncServiceToken", &[ACCOUNT, TOKEN], sync_token),
 ];
 
-/// An account as people see it: whether it has a token, but nothing of it.
-fn seen(account: &Doc<Account>) -> Answer {
-    let mut seen = value(account)?;
-    if let Some(fields) = seen.as_object_mut() {
+/// An account as people see it: whether it has a token, but no part of the token.
+fn account_view(account: &Doc<Account>) -> Answer {
+    let mut account_view = value(account)?;
+    if let Some(fields) = account_view.as_object_mut() {
         let hash = fields.remove("serviceTokenHash");
         fields.insert("hasServiceToken".to_owned(), json!(hash.is_some()));
     }
-    Ok(seen)
+    Ok(account_view)
 }
 
-/// All accounts, in the order in which they were founded.
+/// All accounts, in the order of their creation.
 fn list(call: &Call<'_>) -> Answer {
-    call.tx.all::<Account>()?.iter().map(seen).collect()
+    call.tx.all::<Account>()?.iter().map(account_view).collect()
 }
 
 pub(super) fn get(call: &Call<'_>) -> Answer {
-    seen(&call.account)
+    account_view(&call.account)
 }
 
 pub(super) fn members(call: &Call<'_>) -> Answer {
     value(&reach::members(call.tx, call.account_id())?)
 }
 
-/// What can be chosen; what is absent stays as it is.
+/// The settings that people can change. Absent ones stay unchanged.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Chosen {
+struct SettingsArgs {
     theme: Option<String>,
     notification_preferences: Option<Preferences>,
     user_md: Option<String>,
@@ -80,25 +80,25 @@ struct Chosen {
     orchestrator_chat_task_id: Given<Id<Task>>,
 }
 
-/// The settings that are given, each as a whole; `null` takes the orchestrator, or its talk, away.
+/// Replaces each given setting. `null` unsets the orchestrator or its chat.
 fn update_settings(call: &Call<'_>) -> Answer {
-    let chosen: Chosen = call.args()?;
+    let args: SettingsArgs = call.args()?;
     let person = reach::person(call)?;
-    fields::check_profile("userMd", chosen.user_md.as_deref().unwrap_or_default())?;
+    fields::check_profile("userMd", args.user_md.as_deref().unwrap_or_default())?;
     let mut account = call.account.clone();
     let settings = &mut account.row.settings;
-    if let Some(id) = chosen.orchestrator_agent_id.value() {
+    if let Some(id) = args.orchestrator_agent_id.value() {
         check_agents(call, std::slice::from_ref(id), " does not belong to account")?;
     }
-    chosen.orchestrator_chat_task_id.value().map(|id| reach::task(call, id)).transpose()?;
-    chosen.orchestrator_agent_id.change(&mut settings.orchestrator_agent_id);
-    chosen.orchestrator_chat_task_id.change(&mut settings.orchestrator_chat_task_id);
-    if let Some(defaults) = chosen.agent_defaults {
+    args.orchestrator_chat_task_id.value().map(|id| reach::task(call, id)).transpose()?;
+    args.orchestrator_agent_id.change(&mut settings.orchestrator_agent_id);
+    args.orchestrator_chat_task_id.change(&mut settings.orchestrator_chat_task_id);
+    if let Some(defaults) = args.agent_defaults {
         settings.agent_defaults = Some(agent_config::defaults(&defaults)?);
     }
-    settings.theme = chosen.theme.or_else(|| settings.theme.take());
-    settings.user_md = chosen.user_md.or_else(|| settings.user_md.take());
-    let preferences = chosen.notification_preferences;
+    settings.theme = args.theme.or_else(|| settings.theme.take());
+    settings.user_md = args.user_md.or_else(|| settings.user_md.take());
+    let preferences = args.notification_preferences;
     settings.notification_preferences = preferences.or_else(|| settings.notification_preferences.take());
     call.tx.put(&account)?;
 
@@ -107,27 +107,27 @@ fn update_settings(call: &Call<'_>) -> Answer {
     done()
 }
 
-/// Writes down that something of the account changed.
+/// Records a change of the account in the activity log.
 pub(super) fn record(call: &Call<'_>, kind: &str, actor: &Actor, meta: Value) -> Result<(), StoreError> {
     let Doc { id, row, .. } = &call.account;
     let target = Target { kind: "account", id: id.as_str(), name: Some(&row.name) };
     activity::record(call.tx, id, kind, actor, &target, Some(meta))
 }
 
-/// §2.33: a new token, told this once; the one before opens nothing any more.
+/// §2.33: issues a new token, which only this response contains. The previous token becomes invalid.
 fn provision_token(call: &Call<'_>) -> Answer {
     let mut account = call.account.clone();
     Ok(json!({"token": account_setup::new_token(call.tx, &mut account)?}))
 }
 
-/// §2.34: from now on a token that somebody else made opens the account.
+/// §2.34: sets a token that another system has created.
 fn sync_token(call: &Call<'_>) -> Answer {
     let token = call.args.get("serviceToken").and_then(Value::as_str).unwrap_or_default().trim();
-    // A longer one could be stored, but nobody could ever come in with it.
+    // A longer token could be stored, but the guard would refuse it in every call.
     ensure!(limits::chars(token) <= limits::SERVICE_TOKEN_CHARS, "Invalid service token");
     ensure!(token.starts_with(auth::PREFIX), "Invalid service token format");
     let parts: Vec<&str> = token.split('_').collect();
-    // An empty secret would be no secret.
+    // An empty last part would be an empty secret.
     ensure!(parts.len() >= 4 && parts[3..] != [""], "Invalid service token structure");
     ensure!(parts[2] == call.account_id().as_str(), "Forbidden: Service token does not match account");
     let mut account = call.account.clone();

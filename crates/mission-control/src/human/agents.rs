@@ -1,4 +1,4 @@
-//! A person hires, changes and dismisses agents (backend-contract §3.2, §8).
+//! A person creates, changes and removes agents (backend-contract §3.2, §8).
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -16,9 +16,9 @@ use crate::validate::{Arg, Is, may, need};
 use crate::{Refusal, number};
 
 const AGENT: Arg = need("agentId", Is::Id(Table::Agents));
-/// How often an agent looks up by itself, in minutes.
+/// The default interval of an agent's heartbeats, in minutes.
 const HEARTBEAT_INTERVAL: f64 = 15.0;
-/// Where slugs are looked up.
+/// How to look up slugs of agents.
 const SLUG: SlugIndex = SlugIndex { kind: "Agent", index: AGENT_BY_SLUG };
 
 pub(crate) const FUNCTIONS: &[Function] = &[
@@ -60,14 +60,14 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     Function::mutation("agents:remove", &[ACCOUNT, AGENT], remove),
 ];
 
-/// A call about one agent.
+/// The arguments of a call about one agent.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct OneAgent {
     agent_id: Id<Agent>,
 }
 
-/// The team, in the order in which it was hired.
+/// All agents, in the order of their creation.
 pub(super) fn list(call: &Call<'_>) -> Answer {
     value(&reach::agents(call.tx, call.account_id())?)
 }
@@ -93,7 +93,7 @@ struct NewAgent {
     openclaw_config: Map<String, Value>,
 }
 
-/// A new agent, offline until a runtime brings it to life; its id.
+/// Creates an agent and returns its id. The agent is offline until a runtime reports it.
 fn create(call: &Call<'_>) -> Answer {
     let args: NewAgent = call.args()?;
     let person = reach::person(call)?;
@@ -149,8 +149,8 @@ struct AgentChanges {
     openclaw_config: Option<Map<String, Value>>,
 }
 
-/// The fields that are given; `null` takes one away. The original never changes a slug. Here it may change, and then
-/// its sessions are closed: their keys carry the old slug (§6), which somebody else may have tomorrow.
+/// Changes the given fields; `null` removes one. The original never changes a slug. Here a change of the slug closes
+/// the agent's sessions, because their keys contain the old slug (§6), which another agent may get later.
 fn update(call: &Call<'_>) -> Answer {
     let args: AgentChanges = call.args()?;
     let person = reach::person(call)?;
@@ -184,8 +184,8 @@ fn update(call: &Call<'_>) -> Answer {
     done()
 }
 
-/// It leaves every list it was on; the tasks stay where they are. Its messages stay, too, without a name. Its sessions
-/// are closed, which they are not in the original (contract D32).
+/// Removes an agent from the account and from all lists of assignees. Tasks keep their status, and messages stay
+/// without an author's name. Its sessions are closed, unlike in the original (contract D32).
 fn remove(call: &Call<'_>) -> Answer {
     let args: OneAgent = call.args()?;
     let person = reach::person(call)?;
@@ -202,11 +202,11 @@ fn remove(call: &Call<'_>) -> Answer {
             tx.put(&task)?;
         }
     }
-    let (of, who) = (Some(account.as_str()), Some(id.as_str()));
-    clear::<Notification>(call, NOTIFICATIONS_OF, &[of, who])?;
-    clear::<Subscription>(call, FOLLOWED_BY, &[of, Some("agent"), who])?;
+    let (account_key, agent_key) = (Some(account.as_str()), Some(id.as_str()));
+    clear::<Notification>(call, NOTIFICATIONS_OF, &[account_key, agent_key])?;
+    clear::<Subscription>(call, FOLLOWED_BY, &[account_key, Some("agent"), agent_key])?;
     if !call.options.original {
-        // The rows stay, so that their keys are never given out again.
+        // The rows stay, so that their keys are never issued again.
         sessions::close_of_agent(tx, &agent, "agent_removed")?;
     }
     tx.delete(id)?;

@@ -1,4 +1,4 @@
-//! What a person sees of tasks: the board, one task, its documents, what happened.
+//! What a person sees of tasks: the board, one task, its documents and its activity.
 
 use serde::Deserialize;
 use serde_json::json;
@@ -19,11 +19,11 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     Function::query("tasks:list", &[ACCOUNT], list),
     Function::query("tasks:get", &[ACCOUNT, TASK], get),
     Function::query("documents:listByTask", &[ACCOUNT, TASK], documents),
-    Function::query("activities:listByTask", &[ACCOUNT, TASK, LIMIT], happened_to_task),
-    Function::query("activities:list", &[ACCOUNT, LIMIT], happened),
+    Function::query("activities:listByTask", &[ACCOUNT, TASK, LIMIT], task_activities),
+    Function::query("activities:list", &[ACCOUNT, LIMIT], account_activities),
 ];
 
-/// All tasks, whatever their status, in the order of their creation.
+/// All tasks of any status, in the order of their creation.
 pub(super) fn list(call: &Call<'_>) -> Answer {
     let tasks: Vec<Doc<Task>> = call.tx.find(TASKS, &[Some(call.account_id().as_str())]).rows()?;
     value(&tasks)
@@ -42,7 +42,7 @@ fn get(call: &Call<'_>) -> Answer {
     value(&reach::own_task(call, &args.task_id)?)
 }
 
-/// The task's documents, last changed first, without the deleted ones.
+/// The task's documents without deleted ones, last changed first.
 fn documents(call: &Call<'_>) -> Answer {
     let args: TaskHistoryArgs = call.args()?;
     let Some(task) = reach::own_task(call, &args.task_id)? else { return Ok(json!([])) };
@@ -51,17 +51,17 @@ fn documents(call: &Call<'_>) -> Answer {
     value(&kept.collect::<Vec<_>>())
 }
 
-/// 50 unless told otherwise, up to 200.
-fn rows(limit: Option<f64>) -> Result<usize, crate::Refusal> {
+/// The number of rows to return: 50 by default, at most 200.
+fn row_limit(limit: Option<f64>) -> Result<usize, crate::Refusal> {
     take(clamp(limit.unwrap_or(50.0).floor(), 1.0, 200.0))
 }
 
-/// What happened to a task, newest first.
-fn happened_to_task(call: &Call<'_>) -> Answer {
+/// The activities of a task, newest first.
+fn task_activities(call: &Call<'_>) -> Answer {
     let args: TaskHistoryArgs = call.args()?;
     let key = [Some(call.account_id().as_str()), Some("task"), Some(args.task_id.as_str())];
     let found = call.tx.find::<Activity>(HAPPENED_TO, &key).newest_first();
-    value(&found.limit(rows(args.limit)?).rows()?)
+    value(&found.limit(row_limit(args.limit)?).rows()?)
 }
 
 #[derive(Deserialize)]
@@ -70,9 +70,9 @@ struct BoardArgs {
     limit: Option<f64>,
 }
 
-/// What happened in the account, newest first.
-fn happened(call: &Call<'_>) -> Answer {
+/// The activities of the account, newest first.
+fn account_activities(call: &Call<'_>) -> Answer {
     let args: BoardArgs = call.args()?;
     let found = call.tx.find::<Activity>(HAPPENED, &[Some(call.account_id().as_str())]).newest_first();
-    value(&found.limit(rows(args.limit)?).rows()?)
+    value(&found.limit(row_limit(args.limit)?).rows()?)
 }

@@ -1,4 +1,4 @@
-//! What changed since the revision that a page shows.
+//! The changes since the revision that a page shows.
 
 use std::collections::BTreeMap;
 
@@ -20,41 +20,41 @@ struct ChangesArgs {
     task_id: Option<String>,
 }
 
-/// The rows of each list that are new or changed, the ids of those that are gone, and every other part of the page that
-/// differs; `{"anew": true}` where that is not known.
+/// The new and changed rows of each list, the ids of removed rows, and all other parts of the page that differ.
+/// Returns `{"anew": true}` if the changes are unknown.
 pub(super) fn changes(call: &Call<'_>) -> Answer {
-    let asked: ChangesArgs = call.args()?;
-    let Some(touched) = call.tx.since(&asked.since) else { return Ok(json!({"anew": true})) };
-    let opened = asked.task_id.as_deref().and_then(Id::<Task>::parse);
-    let mut difference = Difference { opened, ..Difference::default() };
+    let args: ChangesArgs = call.args()?;
+    let Some(touched) = call.tx.since(&args.since) else { return Ok(json!({"anew": true})) };
+    let open_task = args.task_id.as_deref().and_then(Id::<Task>::parse);
+    let mut difference = Difference { open_task, ..Difference::default() };
     for row in &touched {
         difference.add(call, row)?;
     }
     difference.answer(call)
 }
 
-/// An answer in the making.
+/// A response while it is collected.
 #[derive(Default)]
 struct Difference {
-    /// The task that the page has opened.
-    opened: Option<Id<Task>>,
+    /// The task that is open on the page.
+    open_task: Option<Id<Task>>,
     lists: Map<String, Value>,
     gone: Vec<String>,
-    /// The parts that come whole, and what reads them: once, whatever happened to them.
+    /// The parts that are sent completely, with the function that reads them. Each is read once.
     parts: BTreeMap<&'static str, fn(&Call<'_>) -> Answer>,
-    /// What is new of the opened task.
-    of_task: Map<String, Value>,
-    /// The opened task is no more.
+    /// The changes of the open task.
+    task_changes: Map<String, Value>,
+    /// Whether the open task was removed.
     task_is_gone: bool,
 }
 
 impl Difference {
-    /// Looks at a row that changed.
+    /// Adds a changed row to the response.
     fn add(&mut self, call: &Call<'_>, (table, id): &Touched) -> Result<(), Refusal> {
         match table {
             Table::Accounts if call.account_id() == id.as_str() => {
                 self.parts.insert("account", accounts::get);
-                // Both depend on what the account says.
+                // Both depend on the account's row.
                 self.parts.insert("typing", messages::list_typing);
                 self.parts.insert("counts", columns::counts);
             }
@@ -62,23 +62,29 @@ impl Difference {
             Table::Runtimes => drop(self.parts.insert("runtime", runtime)),
             Table::ProviderKeys => drop(self.parts.insert("providerKeys", secrets::list)),
             Table::Memberships => {
-                self.line(call, "members", id, |row: &Membership| &row.account_id, |row| value(&row))?;
+                self.add_line(call, "members", id, |row: &Membership| &row.account_id, |row| value(&row))?;
             }
             Table::Agents => {
-                self.line(call, "agents", id, |row: &Agent| &row.account_id, |row| agent_line(call, row))?;
+                self.add_line(
+                    call,
+                    "agents",
+                    id,
+                    |row: &Agent| &row.account_id,
+                    |row| agent_line(call, row),
+                )?;
             }
-            Table::Skills => self.line(call, "skills", id, |row: &Skill| &row.account_id, skill_line)?,
-            Table::Tasks => self.task(call, id)?,
-            Table::Messages => self.message(call, id)?,
-            Table::Documents => self.document(call, id)?,
-            Table::Activities => self.activity(call, id)?,
+            Table::Skills => self.add_line(call, "skills", id, |row: &Skill| &row.account_id, skill_line)?,
+            Table::Tasks => self.add_task(call, id)?,
+            Table::Messages => self.add_message(call, id)?,
+            Table::Documents => self.add_document(call, id)?,
+            Table::Activities => self.add_activity(call, id)?,
             Table::Accounts | Table::Subscriptions | Table::Sessions | Table::Uploads | Table::Storage => {}
         }
         Ok(())
     }
 
-    /// A row of a list: its line, or that it is gone.
-    fn line<R: Row>(
+    /// Adds the line of a list's row, or the fact that it was removed.
+    fn add_line<R: Row>(
         &mut self,
         call: &Call<'_>,
         list: &str,
@@ -94,9 +100,9 @@ impl Difference {
         Ok(())
     }
 
-    fn task(&mut self, call: &Call<'_>, id: &str) -> Result<(), Refusal> {
+    fn add_task(&mut self, call: &Call<'_>, id: &str) -> Result<(), Refusal> {
         self.parts.insert("counts", columns::counts);
-        let is_open = self.opened.as_ref().is_some_and(|opened| *opened == *id);
+        let is_open = self.open_task.as_ref().is_some_and(|open| *open == *id);
         match reach::own_task(call, &Id::new(id))? {
             None => {
                 self.gone.push(id.to_owned());
@@ -104,7 +110,7 @@ impl Difference {
             }
             Some(task) => {
                 if is_open && let Value::Object(shown) = opened::shown(task.clone())? {
-                    self.of_task.extend(shown);
+                    self.task_changes.extend(shown);
                 }
                 if reach::is_orchestrator_chat(&call.account, &task) {
                     self.gone.push(id.to_owned());
@@ -116,31 +122,31 @@ impl Difference {
         Ok(())
     }
 
-    fn message(&mut self, call: &Call<'_>, id: &str) -> Result<(), StoreError> {
-        let Some(opened) = &self.opened else { return Ok(()) };
-        // A message goes only with its task.
+    fn add_message(&mut self, call: &Call<'_>, id: &str) -> Result<(), StoreError> {
+        let Some(open_task) = &self.open_task else { return Ok(()) };
+        // Messages are only removed together with their task.
         let Some(message) = call.tx.get::<Message>(&Id::new(id))? else { return Ok(()) };
-        if message.row.task_id == *opened && message.row.account_id == *call.account_id() {
+        if message.row.task_id == *open_task && message.row.account_id == *call.account_id() {
             for item in thread::items(call.tx, call.account_id(), vec![message])? {
-                push(&mut self.of_task, "thread", json!(item));
+                push(&mut self.task_changes, "thread", json!(item));
             }
         }
         Ok(())
     }
 
-    fn document(&mut self, call: &Call<'_>, id: &str) -> Result<(), Refusal> {
+    fn add_document(&mut self, call: &Call<'_>, id: &str) -> Result<(), Refusal> {
         self.parts.insert("special", documents::special);
         let document = call.tx.get::<Document>(&Id::new(id))?;
-        let there = |document: &Doc<Document>| {
+        let is_visible = |document: &Doc<Document>| {
             document.row.deleted_at.is_none() && document.row.account_id == *call.account_id()
         };
-        let document = document.filter(there);
-        if let Some(opened) = &self.opened {
+        let document = document.filter(is_visible);
+        if let Some(open_task) = &self.open_task {
             match &document {
-                Some(document) if document.row.task_id.as_ref() == Some(opened) => {
-                    push(&mut self.of_task, "documents", documents::entry(document.clone())?);
+                Some(document) if document.row.task_id.as_ref() == Some(open_task) => {
+                    push(&mut self.task_changes, "documents", documents::entry(document.clone())?);
                 }
-                Some(_) | None => push(&mut self.of_task, "gone", json!(id)),
+                Some(_) | None => push(&mut self.task_changes, "gone", json!(id)),
             }
         }
         match document {
@@ -150,14 +156,14 @@ impl Difference {
         Ok(())
     }
 
-    fn activity(&mut self, call: &Call<'_>, id: &str) -> Result<(), Refusal> {
-        let Some(opened) = &self.opened else { return Ok(()) };
-        // An activity goes only with its task.
+    fn add_activity(&mut self, call: &Call<'_>, id: &str) -> Result<(), Refusal> {
+        let Some(open_task) = &self.open_task else { return Ok(()) };
+        // Activities are only removed together with their task.
         let Some(activity) = call.tx.get::<Activity>(&Id::new(id))? else { return Ok(()) };
         let row = &activity.row;
-        let of_task = row.target_type == "task" && *opened == *row.target_id.as_str();
-        if of_task && row.account_id == *call.account_id() {
-            push(&mut self.of_task, "activities", value(&activity)?);
+        let is_of_open_task = row.target_type == "task" && *open_task == *row.target_id.as_str();
+        if is_of_open_task && row.account_id == *call.account_id() {
+            push(&mut self.task_changes, "activities", value(&activity)?);
         }
         Ok(())
     }
@@ -173,8 +179,8 @@ impl Difference {
         }
         if self.task_is_gone {
             answer.insert("task".to_owned(), Value::Null);
-        } else if !self.of_task.is_empty() {
-            answer.insert("task".to_owned(), self.of_task.into());
+        } else if !self.task_changes.is_empty() {
+            answer.insert("task".to_owned(), self.task_changes.into());
         }
         Ok(answer.into())
     }

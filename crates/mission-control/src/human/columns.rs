@@ -1,4 +1,4 @@
-//! The columns of the board, window by window, and what a search finds in all of them.
+//! The columns of the board in windows, and a search across all columns.
 
 use std::collections::{HashMap, HashSet};
 use std::hash::Hash;
@@ -15,37 +15,37 @@ use crate::rules::{fields, reach, status};
 use crate::store::{Card, ColumnPosition, Doc, Id, StoreError};
 use mcr_model::TaskStatus;
 
-/// How many tasks of a column come at once.
-pub(super) const COLUMN: usize = 50;
-/// How many tasks of a column a search may bring.
-const FOUND: f64 = 1_000.0;
-/// Characters of a title, and of what is in a task's way, on a card.
+/// The number of tasks in one window of a column.
+pub(super) const COLUMN_WINDOW: usize = 50;
+/// The maximum number of tasks in each column of a search result.
+const MAX_FOUND: f64 = 1_000.0;
+/// The characters of a title and of a blocked reason on a card.
 const CARD_CHARS: usize = 300;
-/// Labels on a card, and characters of each.
+/// The limits of the labels on a card.
 const CARD_LABELS: fields::LabelLimits = fields::LabelLimits { count: 8, chars: 60 };
 
-/// The first tasks of every column.
+/// The first window of every column.
 pub(super) struct Columns {
-    /// How many tasks each column has.
+    /// The number of tasks in each column.
     pub(super) counts: Value,
-    /// The cards of the windows, in the order of their columns.
+    /// The cards of all windows, in the order of their columns.
     pub(super) tasks: Vec<Value>,
-    /// Whether a column goes on behind its window.
+    /// For each column, whether more tasks follow its window.
     pub(super) more: Value,
 }
 
-/// A window of every column.
+/// Reads one window of every column.
 pub(super) fn windows(call: &Call<'_>, limit: usize) -> Result<Columns, Refusal> {
     let (mut tasks, mut more) = (Vec::new(), Map::new());
     for status in TaskStatus::ALL {
-        let (window, goes_on) = window(call, *status, None, limit)?;
+        let (window, has_more) = window(call, *status, None, limit)?;
         tasks.extend(window);
-        more.insert(status.as_str().to_owned(), json!(goes_on));
+        more.insert(status.as_str().to_owned(), json!(has_more));
     }
     Ok(Columns { counts: counts(call)?, tasks, more: more.into() })
 }
 
-/// How many tasks each column has.
+/// The number of tasks in each column.
 pub(super) fn counts(call: &Call<'_>) -> Answer {
     let chat = unlabelled_chat(call)?;
     let mut counts = Map::new();
@@ -58,29 +58,29 @@ pub(super) fn counts(call: &Call<'_>) -> Answer {
     Ok(counts.into())
 }
 
-/// The chat with the orchestrator, if only the account's settings say that it is one.
+/// The chat with the orchestrator, if it has no label and only the account's settings identify it.
 fn unlabelled_chat(call: &Call<'_>) -> Result<Option<Doc<Task>>, StoreError> {
     let Some(id) = &call.account.row.settings.orchestrator_chat_task_id else { return Ok(None) };
     let label = mcr_model::Task::ORCHESTRATOR_CHAT;
     Ok(reach::own_task(call, id)?.filter(|task| task.row.labels.iter().all(|own| own != label)))
 }
 
-/// The next cards of a column, and whether it goes on behind them.
+/// The next cards of a column, and whether more follow.
 fn window(
     call: &Call<'_>,
     status: TaskStatus,
     after: Option<ColumnPosition>,
     limit: usize,
 ) -> Result<(Vec<Value>, bool), Refusal> {
-    // One says whether there are more, and one may be the chat.
+    // Two extra rows: one shows whether more follow, and one may be the chat.
     let mut tasks = call.tx.column(call.account_id(), status.as_str(), after, limit + 2)?;
     tasks.retain(|task| !reach::is_orchestrator_chat(&call.account, task));
-    let goes_on = tasks.len() > limit;
+    let has_more = tasks.len() > limit;
     tasks.truncate(limit);
-    Ok((tasks.into_iter().map(card).collect::<Result<_, _>>()?, goes_on))
+    Ok((tasks.into_iter().map(card).collect::<Result<_, _>>()?, has_more))
 }
 
-/// A task as the board shows it: without its description, and with a bound on everything else.
+/// A task as the board shows it: without its description, and with limits on all other fields.
 pub(super) fn card(mut task: Doc<Task>) -> Answer {
     let row = &mut task.row;
     row.description = None;
@@ -90,12 +90,12 @@ pub(super) fn card(mut task: Doc<Task>) -> Answer {
         cut(reason, CARD_CHARS);
     }
     fields::bound_labels(&mut row.labels, CARD_LABELS);
-    each_once(&mut row.assigned_agent_ids);
-    each_once(&mut row.assigned_user_ids);
+    dedup(&mut row.assigned_agent_ids);
+    dedup(&mut row.assigned_user_ids);
     value(&task)
 }
 
-fn each_once<T: Clone + Eq + Hash>(list: &mut Vec<T>) {
+fn dedup<T: Clone + Eq + Hash>(list: &mut Vec<T>) {
     let mut seen = HashSet::new();
     list.retain(|one| seen.insert(one.clone()));
 }
@@ -107,28 +107,26 @@ fn cut(text: &mut String, chars: usize) {
     }
 }
 
-/// The place in a list behind which the caller wants more: as many numbers as the list is sorted by.
-pub(super) fn place<const N: usize>(call: &Call<'_>) -> Result<Option<[f64; N]>, Refusal> {
-    let Some(given) = call.args.get("after").and_then(Value::as_array) else { return Ok(None) };
-    let numbers: Vec<f64> = given.iter().filter_map(number::read).collect();
-    let place = numbers.try_into();
-    place
-        .map(Some)
-        .map_err(|_| Refusal::thrown(format!("Invalid after: a place in this list has {N} numbers")))
+/// The position in a list after which the caller requests more: one number for each sort field of the list.
+pub(super) fn position<const N: usize>(call: &Call<'_>) -> Result<Option<[f64; N]>, Refusal> {
+    let Some(after) = call.args.get("after").and_then(Value::as_array) else { return Ok(None) };
+    let numbers: Vec<f64> = after.iter().filter_map(number::read).collect();
+    let position = numbers.try_into();
+    position.map(Some).map_err(|_| Refusal::thrown(format!("Invalid after: expected {N} numbers")))
 }
 
 #[derive(Deserialize)]
 struct ColumnArgs {
-    #[serde(deserialize_with = "status::word")]
+    #[serde(deserialize_with = "status::deserialize")]
     status: TaskStatus,
 }
 
-/// More of one column: what comes behind the place `[priority, updatedAt, _creationTime]`.
+/// The next window of one column, after the position `[priority, updatedAt, _creationTime]`.
 pub(super) fn column(call: &Call<'_>) -> Answer {
-    let asked: ColumnArgs = call.args()?;
-    let after = place(call)?
+    let args: ColumnArgs = call.args()?;
+    let after = position(call)?
         .map(|[priority, updated_at, created]| ColumnPosition::new(priority, updated_at, created));
-    let (tasks, more) = window(call, asked.status, after, COLUMN)?;
+    let (tasks, more) = window(call, args.status, after, COLUMN_WINDOW)?;
     Ok(json!({"tasks": tasks, "more": more}))
 }
 
@@ -139,12 +137,12 @@ struct Search {
     limit: Option<f64>,
 }
 
-/// The tasks that have all words in their title, in their labels or in the names of those who are on them: how many in
-/// each column, and the first of them.
+/// The tasks that contain all words in their title, their labels or the names of their assignees: the number in each
+/// column, and the first tasks of each.
 pub(super) fn search(call: &Call<'_>) -> Answer {
-    let asked: Search = call.args()?;
-    let limit = take(clamp(asked.limit.unwrap_or(50.0).floor(), 1.0, FOUND))?;
-    let words = asked.words.to_lowercase();
+    let args: Search = call.args()?;
+    let limit = take(clamp(args.limit.unwrap_or(50.0).floor(), 1.0, MAX_FOUND))?;
+    let words = args.words.to_lowercase();
     let words: Vec<&str> = words.split_whitespace().collect();
     let people = names(call)?;
     let chat = call.account.row.settings.orchestrator_chat_task_id.as_ref();
@@ -157,8 +155,8 @@ pub(super) fn search(call: &Call<'_>) -> Answer {
         }
         describe(&mut text, &card, &people);
         if words.iter().all(|word| text.contains(word)) {
-            let place = ColumnPosition::new(card.priority, card.updated_at, created);
-            found.entry(card.status.into_owned()).or_default().push((place, id.to_owned()));
+            let position = ColumnPosition::new(card.priority, card.updated_at, created);
+            found.entry(card.status.into_owned()).or_default().push((position, id.to_owned()));
         }
     })?;
     let (mut counts, mut more, mut tasks) = (Map::new(), Map::new(), Vec::new());
@@ -174,7 +172,7 @@ pub(super) fn search(call: &Call<'_>) -> Answer {
     Ok(json!({"counts": counts, "tasks": tasks, "more": more}))
 }
 
-/// What a search finds people and agents by, for their ids.
+/// The searchable names of people and agents, by id.
 fn names(call: &Call<'_>) -> Result<HashMap<String, String>, StoreError> {
     let agents = reach::agents(call.tx, call.account_id())?
         .into_iter()
@@ -184,13 +182,13 @@ fn names(call: &Call<'_>) -> Result<HashMap<String, String>, StoreError> {
     Ok(agents.chain(members).collect())
 }
 
-/// Puts into `text` what a search looks at.
+/// Appends the searchable text of a card to `text`.
 fn describe(text: &mut String, card: &Card<'_>, names: &HashMap<String, String>) {
     text.clear();
     text.push_str(&card.title.to_lowercase());
-    let fields::LabelLimits { count: most, chars } = fields::LABELS;
+    let fields::LabelLimits { count, chars } = fields::LABELS;
     let own = card.labels.iter().filter(|label| !label.starts_with("system:"));
-    for label in own.take(most) {
+    for label in own.take(count) {
         text.push(' ');
         text.extend(label.chars().take(chars).flat_map(char::to_lowercase));
     }

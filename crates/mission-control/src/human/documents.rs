@@ -1,10 +1,10 @@
-//! A person's documents (backend-contract §3.7). Two reference documents have a meaning by their title: "Repository —
-//! Primary" goes to every agent with every task, "Account Briefing" to the orchestrator in its talk (§3.8).
+//! A person's documents (backend-contract §3.7). Two reference documents are special by their titles (§3.8). Every
+//! agent gets "Repository — Primary" with every task. The orchestrator gets "Account Briefing" in its chat.
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::columns::place;
+use super::columns::position;
 use super::snapshot::title_of;
 use crate::Refusal;
 use crate::answer::ensure;
@@ -17,7 +17,7 @@ use crate::service::context::{BRIEFING, REPOSITORY};
 use crate::store::{DOCUMENTS, DOCUMENTS_BY_TITLE, DOCUMENTS_OF_TASK, Doc, Id, Table};
 use crate::validate::{Arg, Is, may, need};
 
-/// How many documents of the list come at once.
+/// The number of documents in one window of the list.
 const WINDOW: usize = 100;
 const DOCUMENT: Arg = need("documentId", Is::Id(Table::Documents));
 
@@ -62,16 +62,16 @@ struct DocumentFilter {
     document_type: Option<String>,
 }
 
-/// What there is, last changed first, without contents: a list of a hundred documents stays small.
+/// All documents, last changed first. Contents are omitted, so that long lists stay small.
 pub(super) fn list(call: &Call<'_>) -> Answer {
-    let wanted: DocumentFilter = call.args()?;
-    let found = match &wanted.task_id {
+    let filter: DocumentFilter = call.args()?;
+    let found = match &filter.task_id {
         Some(id) => call.tx.find::<Document>(DOCUMENTS_OF_TASK, &[Some(id.as_str())]),
         None => call.tx.find(DOCUMENTS, &[Some(call.account_id().as_str())]),
     };
     let documents = found.newest_first().rows()?.into_iter().filter(|document| {
         let row = &document.row;
-        let fits = wanted.document_type.is_none() || row.document_type == wanted.document_type;
+        let fits = filter.document_type.is_none() || row.document_type == filter.document_type;
         fits && row.deleted_at.is_none() && row.account_id == *call.account_id()
     });
     documents.map(entry).collect()
@@ -93,9 +93,10 @@ pub(super) fn line(call: &Call<'_>, document: Doc<Document>) -> Answer {
     Ok(line)
 }
 
-/// The next documents in the list, last changed first: behind the place `[updatedAt, _creationTime]`, or the first ones.
+/// The next window of the list, last changed first: after the position `[updatedAt, _creationTime]`, or from the
+/// start.
 pub(super) fn window(call: &Call<'_>) -> Answer {
-    let mut after: Option<[f64; 2]> = place(call)?;
+    let mut after: Option<[f64; 2]> = position(call)?;
     let mut documents: Vec<Doc<Document>> = Vec::new();
     loop {
         let mut found =
@@ -103,13 +104,13 @@ pub(super) fn window(call: &Call<'_>) -> Answer {
         if let Some([changed, created]) = after {
             found = found.behind(changed, created);
         }
-        let piece = found.limit(WINDOW + 1).rows()?;
-        let is_last = piece.len() <= WINDOW;
-        after = piece.last().map(|last| [last.row.updated_at, last.created]);
+        let batch = found.limit(WINDOW + 1).rows()?;
+        let is_last = batch.len() <= WINDOW;
+        after = batch.last().map(|last| [last.row.updated_at, last.created]);
         let is_listed = |document: &Doc<Document>| {
             document.row.deleted_at.is_none() && document.row.kind.as_deref() != Some("folder")
         };
-        documents.extend(piece.into_iter().filter(is_listed));
+        documents.extend(batch.into_iter().filter(is_listed));
         if is_last || documents.len() > WINDOW {
             break;
         }
@@ -121,17 +122,17 @@ pub(super) fn window(call: &Call<'_>) -> Answer {
     Ok(json!({"documents": lines, "more": more, "special": special(call)?}))
 }
 
-/// Which of the documents with a meaning there are.
+/// Which of the special documents exist.
 pub(super) fn special(call: &Call<'_>) -> Answer {
-    let mut there = Vec::new();
+    let mut existing = Vec::new();
     for title in [REPOSITORY, BRIEFING] {
         let key = [Some(call.account_id().as_str()), Some("reference"), Some(title)];
         let found = call.tx.find::<Document>(DOCUMENTS_BY_TITLE, &key);
         if found.any(|document| document.row.deleted_at.is_none())? {
-            there.push(title);
+            existing.push(title);
         }
     }
-    Ok(json!(there))
+    Ok(json!(existing))
 }
 
 #[derive(Deserialize)]
@@ -140,23 +141,23 @@ struct OneDocument {
     document_id: Id<Document>,
 }
 
-/// A document that is there: the account's, and not deleted.
+/// The document with this id. Refuses deleted documents and those of other accounts.
 fn document(call: &Call<'_>, id: &Id<Document>) -> Result<Doc<Document>, Refusal> {
     let document = call.tx.get(id)?.filter(|document: &Doc<Document>| document.row.deleted_at.is_none());
     let Some(document) = document else {
         return Err(Refusal::thrown("Not found: Document does not exist"));
     };
-    let ours = document.row.account_id == *call.account_id();
-    ensure!(ours, "Forbidden: Document belongs to different account");
+    let is_own = document.row.account_id == *call.account_id();
+    ensure!(is_own, "Forbidden: Document belongs to different account");
     Ok(document)
 }
 
-/// The whole document; `null` where there is none.
+/// The complete document, or `null` if it does not exist.
 fn get(call: &Call<'_>) -> Answer {
     let args: OneDocument = call.args()?;
     let found: Option<Doc<Document>> = call.tx.get(&args.document_id)?;
-    let ours = |found: &Doc<Document>| found.row.account_id == *call.account_id();
-    value(&found.filter(|found| ours(found) && found.row.deleted_at.is_none()))
+    let is_own = |found: &Doc<Document>| found.row.account_id == *call.account_id();
+    value(&found.filter(|found| is_own(found) && found.row.deleted_at.is_none()))
 }
 
 #[derive(Deserialize)]
@@ -169,7 +170,7 @@ struct NewDocument {
     task_id: Option<Id<Task>>,
 }
 
-/// A new document; its id.
+/// Creates a document and returns its id.
 fn create(call: &Call<'_>) -> Answer {
     let args: NewDocument = call.args()?;
     fields::check_document(Some(&args.title), Some(&args.content))?;
@@ -208,7 +209,7 @@ struct DocumentChanges {
     task_id: Given<Id<Task>>,
 }
 
-/// The fields that are given; `taskId: null` takes the document off its task. Other words make another version.
+/// Changes the given fields. `taskId: null` removes the document from its task. A changed content is a new version.
 fn update(call: &Call<'_>) -> Answer {
     let args: DocumentChanges = call.args()?;
     let mut document = document(call, &args.document_id)?;
@@ -229,7 +230,7 @@ fn update(call: &Call<'_>) -> Answer {
     done()
 }
 
-/// Nobody sees it any more; the row stays.
+/// Marks the document as deleted. The row stays.
 fn remove(call: &Call<'_>) -> Answer {
     let args: OneDocument = call.args()?;
     let mut document = document(call, &args.document_id)?;

@@ -1,4 +1,4 @@
-//! What people do on the board (backend-contract §8): mutations and queries behind the admin key. The embedded backend
+//! What people can do (backend-contract §8): mutations and queries that require the admin key. The embedded backend
 //! has one person, the owner of the account.
 
 mod accounts;
@@ -17,7 +17,7 @@ mod tasks;
 
 use super::function::Function;
 
-/// Every function for people.
+/// All functions for people.
 pub(super) const FUNCTIONS: &[&[Function]] = &[
     accounts::FUNCTIONS,
     agents::FUNCTIONS,

@@ -1,4 +1,4 @@
-//! A task as it is opened: its row, the end of its thread, its history, its documents.
+//! An open task: its row, the end of its thread, its activity and its documents.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -11,11 +11,11 @@ use crate::rules::thread::{self, ThreadItem};
 use crate::rules::{fields, reach};
 use crate::store::{DOCUMENTS_OF_TASK, Doc, HAPPENED_TO, Id};
 
-/// How many messages come at once.
+/// The number of messages in one response.
 const MESSAGES: usize = 50;
-/// Bytes of messages that come at once; a longer one comes alone.
+/// The bytes of messages in one response. A message that exceeds the limit is sent alone.
 const MESSAGE_BYTES: usize = 512 * 1024;
-/// How much of a long history, and how many documents, are shown.
+/// The number of activities, and of documents, in one response.
 const ACTIVITIES: usize = 100;
 const DOCUMENTS: usize = 100;
 
@@ -26,19 +26,19 @@ struct OpenedArgs {
     before: Option<Id<Message>>,
 }
 
-/// The task of this id, if it is one and the account's.
+/// The task with this id, if the text is a task's id and the account has the task.
 pub(super) fn find(call: &Call<'_>, id: &str) -> Result<Option<Doc<Task>>, Refusal> {
     let Some(id) = Id::<Task>::parse(id) else { return Ok(None) };
     Ok(reach::own_task(call, &id)?)
 }
 
-/// A task by itself; `null` where there is none.
+/// One task; `null` if it does not exist.
 pub(super) fn task(call: &Call<'_>) -> Answer {
-    let asked: OpenedArgs = call.args()?;
-    Ok(json!(opened(call, &asked.task_id)?))
+    let args: OpenedArgs = call.args()?;
+    Ok(json!(opened(call, &args.task_id)?))
 }
 
-/// Everything that an opened task shows, if there is such a task.
+/// Everything that an open task shows; `None` if the task does not exist.
 pub(super) fn opened(call: &Call<'_>, id: &str) -> Result<Option<Value>, Refusal> {
     let Some(task) = find(call, id)? else { return Ok(None) };
     let key = [Some(call.account_id().as_str()), Some("task"), Some(task.id.as_str())];
@@ -57,7 +57,7 @@ pub(super) fn opened(call: &Call<'_>, id: &str) -> Result<Option<Value>, Refusal
     Ok(Some(opened))
 }
 
-/// The task itself, with as many labels as people can read; how many are left off.
+/// The task with a readable number of labels, and the number of omitted labels.
 pub(super) fn shown(mut task: Doc<Task>) -> Answer {
     let all = task.row.labels.len();
     fields::bound_labels(&mut task.row.labels, fields::LABELS);
@@ -67,17 +67,17 @@ pub(super) fn shown(mut task: Doc<Task>) -> Answer {
 
 /// The messages before one that the page has.
 pub(super) fn earlier(call: &Call<'_>) -> Answer {
-    let asked: OpenedArgs = call.args()?;
+    let args: OpenedArgs = call.args()?;
     let nothing = json!({"thread": [], "earlier": false});
-    let Some(task) = find(call, &asked.task_id)? else { return Ok(nothing) };
-    let first = asked.before.map(|id| call.tx.get(&id)).transpose()?.flatten();
+    let Some(task) = find(call, &args.task_id)? else { return Ok(nothing) };
+    let first = args.before.map(|id| call.tx.get(&id)).transpose()?.flatten();
     let Some(first) = first.filter(|first| first.row.task_id == task.id) else { return Ok(nothing) };
     let (thread, earlier) = end_of_thread(call, &task.id, Some(first.created))?;
     Ok(json!({"thread": thread, "earlier": earlier}))
 }
 
-/// The last messages of a thread, or the last before an instant, as many as come at once; whether there are earlier
-/// ones.
+/// The last messages of a thread, or the last before a point in time, within the limits; and whether earlier ones
+/// exist.
 fn end_of_thread(
     call: &Call<'_>,
     task: &Id<Task>,

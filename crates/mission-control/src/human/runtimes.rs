@@ -1,4 +1,4 @@
-//! What a person asks of the runtime: a restart, another version, the way back (backend-contract §7.3, §7.4).
+//! What a person requests of the runtime: a restart, an upgrade, a rollback (backend-contract §7.3, §7.4).
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -33,7 +33,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     Function::query("runtimes:getForAccount", &[ACCOUNT], get_for_account),
 ];
 
-/// §7.3: the runtime sees it once.
+/// §7.3: requests a restart. The runtime sees the request once.
 fn request_restart(call: &Call<'_>) -> Answer {
     let mut account = call.account.clone();
     account.row.restart_requested_at = Some(call.now());
@@ -59,7 +59,7 @@ fn request_upgrade(call: &Call<'_>) -> Answer {
     let mut runtime = runtime(call)?;
     let row = &mut runtime.row;
     let openclaw = args.target_openclaw_version.unwrap_or_else(|| row.openclaw_version.clone());
-    upgrade::ask(row, openclaw, args.target_runtime_version, &args.strategy, &person.user_id, call.now());
+    upgrade::request(row, openclaw, args.target_runtime_version, &args.strategy, &person.user_id, call.now());
     call.tx.put(&runtime)?;
     done()
 }
@@ -79,14 +79,15 @@ struct RollbackArgs {
     target_openclaw_version: Option<String>,
 }
 
-/// The way back is written down at once, before anybody has gone it; only a target sends somebody.
+/// A rollback is recorded in the history immediately, before the runtime has done it. Only a rollback with a target
+/// requests an upgrade.
 fn roll_back(call: &Call<'_>) -> Answer {
     let args: RollbackArgs = call.args()?;
     let person = reach::person(call)?;
     let mut runtime = runtime(call)?;
     let row = &mut runtime.row;
     let last = row.upgrade_history.iter().rev().find(|entry| entry.status == "success");
-    let (openclaw, own) = last.map_or_else(
+    let (openclaw, runtime_service) = last.map_or_else(
         || (row.openclaw_version.clone(), row.runtime_service_version.clone()),
         |entry| (entry.from_openclaw_version.clone(), entry.from_runtime_version.clone()),
     );
@@ -94,37 +95,37 @@ fn roll_back(call: &Call<'_>) -> Answer {
         from_openclaw_version: row.openclaw_version.clone(),
         to_openclaw_version: openclaw.clone(),
         from_runtime_version: row.runtime_service_version.clone(),
-        to_runtime_version: own.clone(),
+        to_runtime_version: runtime_service.clone(),
         status: "rolled_back".to_owned(),
         started_at: call.now(),
         completed_at: Some(call.now()),
         initiated_by: person.user_id.clone(),
         ..UpgradeEntry::default()
     };
-    upgrade::remember(row, entry);
+    upgrade::add_to_history(row, entry);
     row.updated_at = call.now();
     if args.target_runtime_version.is_some() || args.target_openclaw_version.is_some() {
         let openclaw = args.target_openclaw_version.unwrap_or(openclaw);
-        let own = args.target_runtime_version.unwrap_or(own);
-        upgrade::ask(row, openclaw, own, "immediate", &person.user_id, call.now());
+        let runtime_service = args.target_runtime_version.unwrap_or(runtime_service);
+        upgrade::request(row, openclaw, runtime_service, "immediate", &person.user_id, call.now());
     }
     call.tx.put(&runtime)?;
     done()
 }
 
-/// The runtime's record, if there is one, and what the account shows of it.
+/// The runtime's record, if it exists, and the parts of it that the account shows.
 fn get_for_account(call: &Call<'_>) -> Answer {
-    let mut seen = match upgrade::runtime(call.tx, call.account_id())? {
+    let mut response = match upgrade::runtime(call.tx, call.account_id())? {
         Some(runtime) => value(&runtime)?.as_object().cloned().unwrap_or_default(),
         None => Map::new(),
     };
     let account = &call.account.row;
-    seen.insert("runtimeStatus".to_owned(), json!(account.runtime_status));
+    response.insert("runtimeStatus".to_owned(), json!(account.runtime_status));
     if let Some(config) = &account.runtime_config {
-        seen.insert("runtimeConfig".to_owned(), value(config)?);
+        response.insert("runtimeConfig".to_owned(), value(config)?);
     }
     if let Some(at) = account.restart_requested_at {
-        seen.insert("restartRequestedAt".to_owned(), json!(at));
+        response.insert("restartRequestedAt".to_owned(), json!(at));
     }
-    Ok(Value::Object(seen))
+    Ok(Value::Object(response))
 }

@@ -1,4 +1,4 @@
-//! Providers' keys: people bring them and take them away, runtimes get them, nobody else ever sees them again.
+//! Providers' keys: people add and remove them, and only runtimes can read them.
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -16,19 +16,21 @@ use mcr_model::limits;
 use mcr_model::secret::Secret;
 
 const PROVIDER: Arg = need("provider", Is::Text);
-/// The longest key.
+/// The maximum length of a key.
 const KEY_CHARS: usize = 8_192;
-/// A key shorter than this would be half told by its last four characters.
+/// The last four characters are shown only for keys of at least this length. They would reveal too much of a shorter
+/// key.
 const LAST4_FROM: usize = 12;
 
-/// Providers with names of their own, and the variables that agents' tools read.
+/// Providers that have their own names, with the variables that agents' tools read.
 const NAMED: [(&str, &str); 3] = [
     ("anthropic", "ANTHROPIC_API_KEY"),
     ("openai", "OPENAI_API_KEY"),
     ("vercel-ai-gateway", "AI_GATEWAY_API_KEY"),
 ];
 
-/// Variables that a runtime reads for itself: a key of that name would open, or shut, other doors.
+/// Variables that the runtime reads for itself. A provider's key under such a name would change the runtime's
+/// configuration.
 const RESERVED: [&str; 5] =
     ["SERVICE_TOKEN", "ADMIN_KEY", "OPENCLAW_GATEWAY_TOKEN", "CONVEX_DEPLOY_KEY", "CONVEX_ADMIN_KEY"];
 
@@ -39,14 +41,14 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     Function::looks("service/actions:getRuntimeSecrets", &[ACCOUNT, TOKEN], runtime_secrets),
 ];
 
-/// A provider under its one name, with its variable.
+/// A provider with its canonical name and its variable.
 struct Provider {
     name: String,
     env_name: String,
 }
 
 impl Provider {
-    /// By its name or its variable; both mean the same provider.
+    /// Parses a provider's name or its variable. Both mean the same provider.
     fn parse(text: &str) -> Result<Self, Refusal> {
         if let Some((name, variable)) =
             NAMED.iter().find(|(name, variable)| [name, variable].contains(&&text))
@@ -58,7 +60,7 @@ impl Provider {
             && text.starts_with(|c: char| c.is_ascii_uppercase())
             && text.chars().all(letters)
             && (text.ends_with("_KEY") || text.ends_with("_TOKEN"));
-        // The text is not repeated: whoever mixes up the fields has put the key here.
+        // The error does not repeat the text, because it may be a key in the wrong field.
         ensure!(
             well_formed,
             "Invalid provider: use anthropic, openai, vercel-ai-gateway, or a variable's name such as BRAVE_API_KEY \
@@ -69,12 +71,12 @@ impl Provider {
     }
 }
 
-/// Refuses what is no provider.
+/// Refuses a text that is not a provider.
 pub(crate) fn check_provider(text: &str) -> Result<(), Refusal> {
     Provider::parse(text).map(drop)
 }
 
-/// Checked as far as that can be done without asking the provider.
+/// Validates a key, without contacting the provider.
 fn key(text: &str) -> Result<Secret, Refusal> {
     let key = text.trim();
     ensure!(!key.is_empty(), "Invalid key: must not be blank");
@@ -99,7 +101,7 @@ struct Upsert {
     key: String,
 }
 
-/// Stores a provider's key, in the place of the one before.
+/// Stores a provider's key. It replaces the previous one.
 fn upsert(call: &Call<'_>) -> Answer {
     let args: Upsert = call.args()?;
     let provider = Provider::parse(&args.provider)?;
@@ -138,7 +140,7 @@ struct Remove {
     provider: String,
 }
 
-/// Forgets a provider's key; that there was none is no error.
+/// Removes a provider's key. A missing key is not an error.
 fn remove(call: &Call<'_>) -> Answer {
     let args: Remove = call.args()?;
     let provider = Provider::parse(&args.provider)?;
@@ -149,7 +151,7 @@ fn remove(call: &Call<'_>) -> Answer {
     done()
 }
 
-/// Which keys there are: enough to recognise one, too little to use it.
+/// The stored keys: enough of each to recognise it, too little to use it.
 pub(super) fn list(call: &Call<'_>) -> Answer {
     let keys = keys::all(call.tx, call.account_id())?;
     let seen = keys.iter().map(|key| {
@@ -159,8 +161,8 @@ pub(super) fn list(call: &Call<'_>) -> Answer {
     Ok(seen.collect())
 }
 
-/// The keys themselves, for the account's runtime: the one place where they come out. `version` changes with every
-/// change, so a runtime sees at a glance whether it has to do anything.
+/// The keys in plain text, for the account's runtime. No other function returns them. `version` differs after every
+/// change, so that a runtime can compare versions instead of keys.
 fn runtime_secrets(call: &Call<'_>) -> Answer {
     let stored = keys::all(call.tx, call.account_id())?;
     let open = |key: &ProviderKey| -> Answer {

@@ -1,4 +1,4 @@
-//! What agents can be taught (backend-contract §3.7, §7.5).
+//! The skills of an account (backend-contract §3.7, §7.5).
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -16,12 +16,12 @@ use crate::validate::{Arg, Is, may, need};
 use crate::{Refusal, number};
 
 const SKILL: Arg = need("skillId", Is::Id(Table::Skills));
-/// What kind of skill it is.
+/// The category of a skill.
 pub(crate) const CATEGORY: Arg = may("category", Is::OneOf(&["mcp_server", "tool", "integration", "custom"]));
-/// Where slugs are looked up.
+/// How to look up slugs of skills.
 const SLUG: SlugIndex = SlugIndex { kind: "Skill", index: SKILL_BY_SLUG };
 
-/// How a skill reaches what it needs. Secrets are named here (`credentialRef`), never given.
+/// The connection settings of a skill. They name secrets (`credentialRef`) and never contain them.
 pub(crate) const CONFIG: Arg = may(
     "config",
     Is::Object(&[
@@ -71,7 +71,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     Function::mutation("skills:remove", &[ACCOUNT, SKILL], remove),
 ];
 
-/// All of them, switched on or not, in the order of their creation.
+/// All skills, enabled or not, in the order of their creation.
 pub(super) fn list(call: &Call<'_>) -> Answer {
     let skills: Vec<Doc<Skill>> = call.tx.find(SKILLS, &[Some(call.account_id().as_str())]).rows()?;
     value(&skills)
@@ -115,7 +115,7 @@ struct NewSkill {
     is_enabled: Option<bool>,
 }
 
-/// A new skill, switched on unless it is said otherwise; its id.
+/// Creates a skill and returns its id. It is enabled by default.
 fn create(call: &Call<'_>) -> Answer {
     let args: NewSkill = call.args()?;
     check(Some(&args.name), args.content_markdown.as_deref())?;
@@ -154,7 +154,7 @@ struct SkillChanges {
     is_enabled: Option<bool>,
 }
 
-/// The fields that are given, each as a whole; `null` takes one away.
+/// Replaces each given field; `null` removes one.
 fn update(call: &Call<'_>) -> Answer {
     let args: SkillChanges = call.args()?;
     let mut skill = skill(call, &args.skill_id)?;
@@ -179,21 +179,21 @@ fn update(call: &Call<'_>) -> Answer {
     done()
 }
 
-/// A call about one skill.
+/// The arguments of a call about one skill.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct OneSkill {
     skill_id: Id<Skill>,
 }
 
-/// The whole skill; `null` where there is none.
+/// The complete skill; `null` if it does not exist.
 fn get(call: &Call<'_>) -> Answer {
     let args: OneSkill = call.args()?;
     let found: Option<Doc<Skill>> = call.tx.get(&args.skill_id)?;
     value(&found.filter(|found| found.row.account_id == *call.account_id()))
 }
 
-/// For good; agents that had it have it no more.
+/// Deletes the skill, and removes it from all agents.
 fn remove(call: &Call<'_>) -> Answer {
     let args: OneSkill = call.args()?;
     let skill = skill(call, &args.skill_id)?;

@@ -1,13 +1,14 @@
-//! What the page loads: first the frame and a window of each column, then more by need, and else only what changed.
+//! The data of the page. The page first loads the frame and one window of each column. Later it loads more on demand,
+//! and otherwise only what changed.
 //!
-//! An answer carries the revision that it shows. The page gives it back to ask for the changes since, and loads anew
-//! where those are not known any more.
+//! Each response contains its revision. The page sends the revision back to request the changes since. If those are
+//! no longer known, the page loads everything again.
 
 use serde::Deserialize;
 use serde_json::json;
 
 use super::changes::changes;
-use super::columns::{self, COLUMN};
+use super::columns::{self, COLUMN_WINDOW};
 use super::opened::{self, opened};
 use super::{accounts, documents, messages, secrets};
 use crate::call::{Answer, Call, value};
@@ -18,7 +19,8 @@ use crate::rules::{reach, upgrade};
 use crate::store::{Doc, Id, SKILLS, StoreError, Table};
 use crate::validate::{Arg, Is, may, need};
 
-/// A task comes from the address bar: whatever stands there is no error, there is just no such task.
+/// The task's id comes from the address bar, so any text is accepted. A text that is not an id means that the task
+/// does not exist.
 const ANY_TASK: Arg = need("taskId", Is::Text);
 
 pub(crate) const FUNCTIONS: &[Function] = &[
@@ -49,11 +51,11 @@ struct SnapshotArgs {
     task_id: Option<String>,
 }
 
-/// The first load.
+/// The initial load.
 fn snapshot(call: &Call<'_>) -> Answer {
-    let wanted: SnapshotArgs = call.args()?;
-    let columns = columns::windows(call, COLUMN)?;
-    let mut seen = json!({
+    let args: SnapshotArgs = call.args()?;
+    let columns = columns::windows(call, COLUMN_WINDOW)?;
+    let mut page = json!({
         "revision": call.tx.revision(),
         "account": accounts::get(call)?,
         "agents": agents(call)?,
@@ -66,12 +68,12 @@ fn snapshot(call: &Call<'_>) -> Answer {
         "tasks": columns.tasks,
         "more": columns.more,
     });
-    if let Some(id) = &wanted.task_id
+    if let Some(id) = &args.task_id
         && let Some(task) = opened(call, id)?
     {
-        seen["task"] = task;
+        page["task"] = task;
     }
-    Ok(seen)
+    Ok(page)
 }
 
 /// The account's runtime, if it has one.
@@ -83,7 +85,7 @@ fn agents(call: &Call<'_>) -> Answer {
     reach::agents(call.tx, call.account_id())?.into_iter().map(|agent| agent_line(call, agent)).collect()
 }
 
-/// An agent without its long texts, and with the title of what it works on.
+/// An agent without its long texts, with the title of its current task.
 pub(super) fn agent_line(call: &Call<'_>, mut agent: Doc<Agent>) -> Answer {
     agent.row.soul_content = None;
     agent.row.identity_content = None;
@@ -105,7 +107,7 @@ pub(super) fn skill_line(mut skill: Doc<Skill>) -> Answer {
     value(&skill)
 }
 
-/// The title of a task, for a line that names it.
+/// The title of a task, for a line that mentions the task.
 pub(super) fn title_of(call: &Call<'_>, task: Option<&Id<Task>>) -> Result<Option<String>, StoreError> {
     let Some(id) = task else { return Ok(None) };
     Ok(reach::own_task(call, id)?.map(|task| task.row.title))

@@ -1,4 +1,4 @@
-//! What a person does with tasks (backend-contract §8).
+//! What a person can do with tasks (backend-contract §8).
 
 use serde::Deserialize;
 use serde_json::{Value, json};
@@ -67,14 +67,14 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     Function::mutation("tasks:remove", &[ACCOUNT, TASK], remove),
 ];
 
-/// A call about one task.
+/// The arguments of a call about one task.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct TaskArgs {
     task_id: Id<Task>,
 }
 
-/// The person and the task that a call is about.
+/// The person and the task of a call.
 fn person_and_task(call: &Call<'_>, id: &Id<Task>) -> Result<(Membership, Doc<Task>), Refusal> {
     Ok((reach::person(call)?, reach::task(call, id)?))
 }
@@ -103,7 +103,7 @@ struct HumanCreateArgs {
     due_date: Option<f64>,
 }
 
-/// Nobody is on it yet and nobody is told; the orchestrator follows it.
+/// Creates a task without assignees, so no notification is sent. The orchestrator follows the task.
 fn create(call: &Call<'_>) -> Answer {
     let args: HumanCreateArgs = call.args()?;
     let person = reach::person(call)?;
@@ -142,7 +142,7 @@ struct HumanUpdateArgs {
     due_date: Option<f64>,
 }
 
-/// The fields that are given; `dueDate: null` takes the date away.
+/// Changes the given fields. `dueDate: null` removes the date.
 fn update(call: &Call<'_>) -> Answer {
     let args: HumanUpdateArgs = call.args()?;
     let (person, mut task) = person_and_task(call, &args.task_id)?;
@@ -173,8 +173,8 @@ struct HumanAssignArgs {
     assigned_agent_ids: Option<Vec<Id<Agent>>>,
 }
 
-/// Other lists in the place of those that are given. A task leaves the inbox when somebody is put on it and comes back
-/// when nobody is left.
+/// Replaces the given lists of assignees. A task leaves the inbox with its first assignee and returns to it without
+/// any.
 fn assign(call: &Call<'_>) -> Answer {
     let args: HumanAssignArgs = call.args()?;
     let (person, mut task) = person_and_task(call, &args.task_id)?;
@@ -187,7 +187,7 @@ fn assign(call: &Call<'_>) -> Answer {
     ];
     let names: Vec<&str> = given.into_iter().filter(|(given, _)| *given).map(|(_, name)| name).collect();
 
-    let came = assignees::replace(call, &mut task, args.assigned_user_ids, args.assigned_agent_ids)?;
+    let added = assignees::replace(call, &mut task, args.assigned_user_ids, args.assigned_agent_ids)?;
     let from = status::of(&task)?;
     let to = match (from, assignees::any(&task.row)) {
         (TaskStatus::Inbox, Assignees::Some) => TaskStatus::Assigned,
@@ -197,7 +197,7 @@ fn assign(call: &Call<'_>) -> Answer {
     to.as_str().clone_into(&mut task.row.status);
     task.row.updated_at = call.now();
     call.tx.put(&task)?;
-    assignees::tell(call, &task, &came, &person.user_name)?;
+    assignees::notify_added(call, &task, &added, &person.user_name)?;
     record(call, &person, &task, "task_updated", Some(json!({"changedFields": names})))?;
     if to != from {
         status::record_by_person(call, &person, &task, from, &[("reason", json!("auto_assignment"))])?;
@@ -209,7 +209,7 @@ fn assign(call: &Call<'_>) -> Answer {
 #[serde(rename_all = "camelCase")]
 struct HumanStatusArgs {
     task_id: Id<Task>,
-    #[serde(deserialize_with = "status::word")]
+    #[serde(deserialize_with = "status::deserialize")]
     status: TaskStatus,
     blocked_reason: Option<String>,
 }
@@ -221,7 +221,7 @@ fn update_status(call: &Call<'_>) -> Answer {
     done()
 }
 
-/// `/stop`: the task is blocked, and whoever worked on it puts it down.
+/// `/stop`: blocks the task. Its assigned agents become idle.
 fn pause(call: &Call<'_>) -> Answer {
     let args: TaskArgs = call.args()?;
     let (person, mut task) = person_and_task(call, &args.task_id)?;
@@ -252,7 +252,7 @@ fn pause(call: &Call<'_>) -> Answer {
     Ok(json!({"paused": true}))
 }
 
-/// Back from `done` to `review`, without a word to anybody.
+/// Moves the task from `done` to `review`, without a notification.
 fn reopen(call: &Call<'_>) -> Answer {
     let args: TaskArgs = call.args()?;
     let (person, mut task) = person_and_task(call, &args.task_id)?;
@@ -263,7 +263,7 @@ fn reopen(call: &Call<'_>) -> Answer {
     done()
 }
 
-/// For good, with its thread and everything that tells of it; its documents stay.
+/// Deletes the task with its thread and all rows that refer to it. Its documents stay.
 fn remove(call: &Call<'_>) -> Answer {
     let args: TaskArgs = call.args()?;
     let (_, task) = person_and_task(call, &args.task_id)?;
@@ -280,7 +280,7 @@ fn remove(call: &Call<'_>) -> Answer {
     done()
 }
 
-/// Removes every row that is found so.
+/// Deletes every row that matches the index.
 pub(super) fn clear<R: Row>(call: &Call<'_>, index: Index, key: &[Option<&str>]) -> Result<(), StoreError> {
     call.tx.find::<R>(index, key).rows()?.iter().try_for_each(|row| call.tx.delete(&row.id))
 }

@@ -1,11 +1,11 @@
-//! What happened, for the record (backend-contract §3.7).
+//! The activity log: what happened in an account, and who did it (backend-contract §3.7).
 
 use serde_json::Value;
 
 use crate::rows::{Account, Activity, Agent, Membership, Task};
 use crate::store::{Doc, Id, StoreError, Tx};
 
-/// Who did something.
+/// Who acted.
 #[derive(Clone, Debug)]
 pub(crate) struct Actor {
     /// `user`, `agent` or `system`.
@@ -27,13 +27,13 @@ impl Actor {
         Self { kind: "user", id: member.user_id.clone(), name: member.user_name.clone() }
     }
 
-    /// Nobody in particular.
+    /// The backend itself, for changes without an author.
     pub(crate) fn system() -> Self {
         Self { kind: "system", id: "system".to_owned(), name: "System".to_owned() }
     }
 }
 
-/// To what it was done.
+/// The object of an activity.
 pub(crate) struct Target<'a> {
     /// `task`, `message`, `document`, `agent`, `account`, `membership`.
     pub(crate) kind: &'static str,
@@ -50,7 +50,7 @@ impl<'a> Target<'a> {
     }
 }
 
-/// Writes down that `actor` did `kind` to `target`.
+/// Records that `actor` did `kind` to `target`.
 pub(crate) fn record(
     tx: &Tx<'_>,
     account: &Id<Account>,

@@ -1,5 +1,5 @@
-//! What an agent runs with: model, limits, skills, flags (backend-contract §3.2.1), and what the account gives new agents
-//! of it (§3.6).
+//! An agent's configuration: model, limits, skills and flags (backend-contract §3.2.1), and an account's defaults for
+//! new agents (§3.6).
 
 use serde_json::{Map, Value, json};
 
@@ -12,12 +12,12 @@ use crate::validate::{Arg, Is, may, need};
 use crate::{Options, Refusal, number};
 use mcr_model::limits;
 
-/// The models that runtimes know (§3.0); the first is what an agent gets if nobody chooses.
+/// The models that runtimes know (§3.0). The first one is the default.
 const MODELS: [&str; 4] = ["minimax-m2.5", "claude-haiku-4.5", "kimi-k2.5", "gpt-5-nano"];
-/// The longest prefix of a prompt.
+/// The maximum length of a prompt prefix.
 const PREFIX_CHARS: usize = 4_000;
-/// A list of names in a configuration: so many entries, of so many characters.
-const NAMES: (usize, usize) = (20, 200);
+/// The limits of a list of names in a configuration: the number of entries, and the characters of each.
+const NAME_LIMITS: (usize, usize) = (20, 200);
 
 const FLAGS: Is = Is::Object(&[
     need("canCreateTasks", Is::Bool),
@@ -29,7 +29,7 @@ const FLAGS: Is = Is::Object(&[
     may("requiresApprovalForActions", Is::List(&Is::Text)),
 ]);
 
-/// An agent's configuration as an argument: the keys that are given change, `null` takes one away.
+/// The argument for an agent's configuration. Present keys change; `null` removes a key.
 pub(crate) const CONFIG: Arg = may(
     "openclawConfig",
     Is::Object(&[
@@ -58,7 +58,7 @@ pub(crate) const CONFIG: Arg = may(
     ]),
 );
 
-/// What an account gives its new agents, as an argument.
+/// The argument for an account's defaults for new agents.
 pub(crate) const DEFAULTS: Arg = may(
     "agentDefaults",
     Is::Object(&[
@@ -74,7 +74,7 @@ pub(crate) const DEFAULTS: Arg = may(
     ]),
 );
 
-/// The configuration of a new agent: ours, over it the account's, over it what is given.
+/// The configuration of a new agent. The arguments override the account's defaults, which override ours.
 pub(crate) fn of_new_agent(call: &Call<'_>, given: &Map<String, Value>) -> Result<OpenclawConfig, Refusal> {
     let mut config = Map::new();
     config.insert("model".to_owned(), json!(MODELS[0]));
@@ -91,12 +91,13 @@ fn context(messages: f64) -> Value {
     json!({"maxHistoryMessages": messages, "includeTaskContext": true, "includeTeamContext": true})
 }
 
-/// What the account's defaults say, under the names that an agent's configuration has.
+/// The account's defaults, under the key names of an agent's configuration.
 fn of_account(account: &Account, options: Options) -> Result<Map<String, Value>, Refusal> {
     let mut config = Map::new();
     for (name, value) in account.settings.agent_defaults.iter().filter_map(Value::as_object).flatten() {
         match name.as_str() {
-            // The original copies it as it is, and its own schema refuses every new agent from then on (contract D33).
+            // The original copies the key unchanged. From then on its own schema refuses every new agent (contract
+            // D33).
             "maxHistoryMessages" if options.original => {
                 return Err(Refusal::thrown(
                     "Failed to insert or update a document in table \"agents\" because it does not match the schema: \
@@ -106,7 +107,7 @@ fn of_account(account: &Account, options: Options) -> Result<Map<String, Value>,
             "maxHistoryMessages" => {
                 config.insert("contextConfig".to_owned(), context(value.as_f64().unwrap_or(50.0)));
             }
-            // An agent's limits must say how much a minute; the account's need not.
+            // An agent's rate limits require `requestsPerMinute`; the account's do not.
             "rateLimits" if value.get("requestsPerMinute").is_none() => {}
             _ => {
                 config.insert(name.clone(), value.clone());
@@ -116,7 +117,7 @@ fn of_account(account: &Account, options: Options) -> Result<Map<String, Value>,
     Ok(config)
 }
 
-/// An agent's configuration with the keys that are given.
+/// An agent's configuration with the given keys changed.
 pub(crate) fn changed(
     call: &Call<'_>,
     before: Option<&OpenclawConfig>,
@@ -147,14 +148,14 @@ fn merge(
     read.map_err(|why| StoreError::Fault(format!("an agent's configuration: {why}")).into())
 }
 
-/// The account's defaults, once they are checked; they take the place of those before as a whole.
+/// Validates the account's new defaults. They replace the previous ones completely.
 pub(crate) fn defaults(given: &Map<String, Value>) -> Result<Value, Refusal> {
     let defaults = finite("agentDefaults", given)?;
     check(&defaults)?;
     Ok(Value::Object(defaults))
 }
 
-/// Refuses an agent's configuration, or an account's defaults, that could not have been given.
+/// Refuses a stored configuration, or stored defaults, that no call would have accepted.
 pub(crate) fn check_stored(config: &Value) -> Result<(), Refusal> {
     config.as_object().map_or(Ok(()), check)
 }
@@ -166,7 +167,7 @@ fn finite(what: &str, given: &Map<String, Value>) -> Result<Map<String, Value>, 
         .ok_or_else(|| Refusal::thrown(format!("{what}: every number must be finite")))
 }
 
-/// The limits of those keys that are there; both kinds of configuration have them under the same names.
+/// Checks the limits of the keys that are present. Both kinds of configuration use the same key names.
 fn check(config: &Map<String, Value>) -> Result<(), Refusal> {
     let number = |name: &str| config.get(name).and_then(Value::as_f64);
     if let Some(model) = config.get("model").and_then(Value::as_str) {
@@ -186,14 +187,14 @@ fn check(config: &Map<String, Value>) -> Result<(), Refusal> {
 fn check_names(config: &Map<String, Value>, part: &str, list: &str) -> Result<(), Refusal> {
     let names = config.get(part).and_then(|part| part.get(list)).and_then(Value::as_array);
     let Some(names) = names else { return Ok(()) };
-    let (most, longest) = NAMES;
+    let (most, longest) = NAME_LIMITS;
     ensure!(names.len() <= most, "{list} has too many entries (max {most})");
     let fits = names.iter().filter_map(Value::as_str).all(|name| limits::chars(name) <= longest);
     ensure!(fits, "{list} has an entry that is too long (max {longest} characters)");
     Ok(())
 }
 
-/// Skills must be the account's, and those that the agent did not have before must be switched on.
+/// Refuses skills of other accounts, and skills that are newly added but disabled.
 fn check_skills(call: &Call<'_>, before: Option<&Value>, given: Option<&Value>) -> Result<(), Refusal> {
     let list = |ids: Option<&Value>| ids.and_then(Value::as_array).cloned().unwrap_or_default();
     let before = list(before);

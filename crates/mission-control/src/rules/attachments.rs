@@ -1,5 +1,5 @@
-//! Files that come with a message (backend-contract §2.12): only registered uploads of allowed types and sizes, described
-//! by what the storage knows of them, never by what the caller says.
+//! The attachments of a message (backend-contract §2.12). Only registered uploads of allowed types and sizes are
+//! accepted. Type and size come from the storage, never from the caller.
 
 use serde::Deserialize;
 
@@ -10,10 +10,10 @@ use crate::store::Table;
 use crate::store::{Doc, Id, Tx, UPLOAD};
 use crate::validate::{Arg, Is, may, need};
 
-/// The largest file, in bytes.
-const MOST_BYTES: f64 = 20.0 * 1024.0 * 1024.0;
+/// The maximum file size, in bytes.
+const MAX_BYTES: f64 = 20.0 * 1024.0 * 1024.0;
 
-/// What a file may be, besides an image.
+/// The allowed types, besides images.
 const TYPES: [&str; 6] = [
     "application/pdf",
     "application/msword",
@@ -23,11 +23,11 @@ const TYPES: [&str; 6] = [
     "application/json",
 ];
 
-/// What a file of no particular type may be called.
+/// The allowed extensions of a file without a specific type.
 const EXTENSIONS: [&str; 11] =
     ["png", "jpg", "jpeg", "gif", "webp", "pdf", "doc", "docx", "txt", "csv", "json"];
 
-/// An attachment as a caller describes it.
+/// The argument for one attachment.
 pub(crate) const ARGS: &[Arg] = &[
     need("storageId", Is::Id(Table::Storage)),
     need("name", Is::Text),
@@ -36,27 +36,27 @@ pub(crate) const ARGS: &[Arg] = &[
     may("url", Is::Text),
 ];
 
-/// What of that is believed.
+/// The fields of the argument that are used. The others are ignored, because the storage knows better.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
-pub(crate) struct Offered {
+pub(crate) struct AttachmentArg {
     storage_id: Id<Stored>,
     name: String,
 }
 
-/// The attachments as they are stored with the message; none for an empty list.
-pub(crate) fn admit(
+/// Returns the attachments in the form that the message stores. `None` for an empty list.
+pub(crate) fn accept(
     tx: &Tx<'_>,
     task: &Doc<Task>,
-    offered: Vec<Offered>,
+    offered: Vec<AttachmentArg>,
 ) -> Result<Option<Vec<Attachment>>, Refusal> {
     let admitted: Vec<_> =
         offered.into_iter().map(|one| admit_one(tx, task, one)).collect::<Result<_, _>>()?;
     Ok(Some(admitted).filter(|attachments| !attachments.is_empty()))
 }
 
-fn admit_one(tx: &Tx<'_>, task: &Doc<Task>, offered: Offered) -> Result<Attachment, Refusal> {
-    let Offered { storage_id, name } = offered;
+fn admit_one(tx: &Tx<'_>, task: &Doc<Task>, offered: AttachmentArg) -> Result<Attachment, Refusal> {
+    let AttachmentArg { storage_id, name } = offered;
     let refuse = |why: &str| Refusal::thrown(format!("Attachment \"{name}\": {why}"));
     if registered(tx, task, &storage_id)?.is_none() {
         return Err(refuse("upload not registered for this task"));
@@ -70,9 +70,9 @@ fn admit_one(tx: &Tx<'_>, task: &Doc<Task>, offered: Offered) -> Result<Attachme
     Ok(Attachment { name, mime, size, storage_id: Some(storage_id), url: None })
 }
 
-/// Refuses a file of a type or a size that may not be attached.
+/// Refuses a file whose type or size is not allowed.
 pub(crate) fn check_stored(name: &str, mime: &str, size: f64) -> Result<(), Refusal> {
-    let fits = allowed(mime, name) && (1.0..=MOST_BYTES).contains(&size);
+    let fits = allowed(mime, name) && (1.0..=MAX_BYTES).contains(&size);
     ensure!(
         fits,
         "Attachment \"{name}\": type or size not allowed (max 20MB, allowed types: images, PDF, .doc/.docx, .txt, .csv, \
@@ -81,7 +81,7 @@ pub(crate) fn check_stored(name: &str, mime: &str, size: f64) -> Result<(), Refu
     Ok(())
 }
 
-/// The registration of an upload for a task, if there is one.
+/// The registration of an upload for a task, if it exists.
 pub(crate) fn registered(
     tx: &Tx<'_>,
     task: &Doc<Task>,

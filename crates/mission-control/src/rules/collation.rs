@@ -1,13 +1,13 @@
-//! The order of names for people's eyes: case and accents do not count (backend-contract §9). As much of the Unicode
-//! collation as slugs and European names need.
+//! The sort order of names for people: case and accents are ignored (backend-contract §9). This is the part of the
+//! Unicode collation that slugs and European names need.
 
-/// What to sort a name by.
+/// The sort key of a name.
 pub(crate) fn key(name: &str) -> Vec<(Class, char)> {
-    let letters = name.chars().flat_map(char::to_lowercase).filter(|c| !is_accent(*c)).map(plain);
+    let letters = name.chars().flat_map(char::to_lowercase).filter(|c| !is_accent(*c)).map(base_letter);
     letters.map(|c| (class(c), c)).collect()
 }
 
-/// Blanks stand before signs, signs before digits, digits before letters.
+/// The sort order of character classes: blanks, signs, digits, letters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Class {
     Blank,
@@ -29,13 +29,13 @@ fn class(c: char) -> Class {
     }
 }
 
-/// An accent that stands as a character of its own behind its letter.
+/// Whether the character is a combining accent, which follows its letter.
 fn is_accent(c: char) -> bool {
     ('\u{300}'..='\u{36f}').contains(&c)
 }
 
-/// A small letter without its accent.
-fn plain(c: char) -> char {
+/// The lower-case letter without its accent.
+fn base_letter(c: char) -> char {
     match c {
         'à'..='å' | 'ā' | 'ă' | 'ą' => 'a',
         'ç' | 'ć' | 'ĉ' | 'ċ' | 'č' => 'c',

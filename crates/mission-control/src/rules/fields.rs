@@ -1,4 +1,4 @@
-//! A task's fields change, by an agent's hand or a person's (backend-contract §2.16, "field update routine").
+//! Changes to the fields of a task, by an agent or a person (backend-contract §2.16, "field update routine").
 
 use super::assignees;
 use super::follow::Party;
@@ -10,16 +10,16 @@ use crate::store::{Doc, Id};
 use crate::validate::Is;
 use mcr_model::limits;
 
-/// What a task has if nobody says otherwise (§2.17, §8).
+/// The default priority of a task (§2.17, §8).
 pub(crate) const DEFAULT_PRIORITY: f64 = 3.0;
 
-/// An argument that says what a document is for (§3.0).
+/// The argument for the type of a document (§3.0).
 pub(crate) const DOCUMENT_TYPE: Is = Is::OneOf(&["deliverable", "note", "template", "reference"]);
 
-/// What may change at once; absent fields stay as they are.
+/// The changes of one call. Absent fields stay unchanged.
 #[derive(Default)]
 pub(crate) struct TaskChanges {
-    /// The title, with the blanks around it.
+    /// The title, not yet trimmed.
     pub(crate) title: Option<String>,
     /// Markdown.
     pub(crate) description: Option<String>,
@@ -31,16 +31,16 @@ pub(crate) struct TaskChanges {
     pub(crate) agents: Option<Vec<Id<Agent>>>,
     /// The new list.
     pub(crate) users: Option<Vec<String>>,
-    /// The new date, or that there is none.
+    /// The new due date, or its removal.
     pub(crate) due: Option<Due>,
 }
 
-/// When a task should be finished.
+/// The due date of a task.
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Due {
-    /// Then.
+    /// A date.
     On(f64),
-    /// Whenever; only a person may say so.
+    /// No due date. Only a person may remove the date.
     Whenever,
 }
 
@@ -53,7 +53,7 @@ impl Due {
     }
 }
 
-/// Refuses what is longer than it may be, before anything is looked up.
+/// Refuses texts that are too long, before any row is read.
 pub(crate) fn check_lengths(title: Option<&str>, description: Option<&str>) -> Result<(), Refusal> {
     let within = |text: Option<&str>, limit: usize| text.is_none_or(|text| limits::chars(text) <= limit);
     ensure!(within(title, limits::TITLE_CHARS), "Title too long (max 2000 characters)");
@@ -61,10 +61,10 @@ pub(crate) fn check_lengths(title: Option<&str>, description: Option<&str>) -> R
     Ok(())
 }
 
-/// The platform's own limit for a row, in bytes.
+/// The platform's limit for a row, in bytes.
 const ROW_BYTES: usize = 1_048_576;
 
-/// The same for a document (§2.28).
+/// Refuses a title or a content of a document that is too long (§2.28).
 pub(crate) fn check_document(title: Option<&str>, content: Option<&str>) -> Result<(), Refusal> {
     check_lengths(title, None)?;
     let content = content.unwrap_or_default();
@@ -80,24 +80,24 @@ pub(crate) fn check_name(name: &str) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Refuses a USER.md or an IDENTITY.md that is too long; `field` is what it is called.
+/// Refuses a USER.md or an IDENTITY.md that is too long. `field` is its name in the error.
 pub(crate) fn check_profile(field: &str, text: &str) -> Result<(), Refusal> {
     let most = limits::PROFILE_CHARS;
     ensure!(limits::chars(text) <= most, "{field} too long (max {most} characters)");
     Ok(())
 }
 
-/// Refuses instructions of a skill that are too long.
+/// Refuses skill instructions that are too long.
 pub(crate) fn check_skill(content: &str) -> Result<(), Refusal> {
     let (bytes, most) = (content.len(), limits::SKILL_BYTES);
     ensure!(bytes <= most, "contentMarkdown exceeds maximum length ({most} bytes). Got {bytes} bytes.");
     Ok(())
 }
 
-/// How many labels people may give a task, and how many characters each may have. More cannot be read on a page.
+/// The limits for labels that people set. More labels would be unreadable on a page.
 pub(crate) const LABELS: LabelLimits = LabelLimits { count: 50, chars: 100 };
 
-/// Refuses more or longer labels than people may give; the original takes any.
+/// Refuses labels beyond the limits for people. The original accepts any.
 pub(crate) fn check_labels_of_people(call: &Call<'_>, labels: &[String]) -> Result<(), Refusal> {
     if call.options.original {
         return Ok(());
@@ -110,23 +110,24 @@ pub(crate) fn check_labels_of_people(call: &Call<'_>, labels: &[String]) -> Resu
     Ok(())
 }
 
-/// Refuses labels that no row holds (§3.10); for agents that is the only limit.
+/// Refuses labels that do not fit in a row (§3.10). Agents have no other limit.
 pub(crate) fn check_labels<'a>(labels: impl Iterator<Item = &'a str>) -> Result<(), Refusal> {
     let bytes: usize = labels.map(str::len).sum();
     ensure!(bytes <= ROW_BYTES, "Value is too large (maximum size 1 MiB)");
     Ok(())
 }
 
-/// How many labels are shown, and how much of each.
+/// A number of labels, and the length of each.
 #[derive(Clone, Copy)]
 pub(crate) struct LabelLimits {
-    /// Labels.
+    /// The number of labels.
     pub(crate) count: usize,
-    /// Characters of a label.
+    /// The characters of a label.
     pub(crate) chars: usize,
 }
 
-/// Keeps the first labels, each up to a length. The label of the chat with the orchestrator has a meaning and stays.
+/// Keeps the first labels, each cut to its limit. The label of the chat with the orchestrator has a meaning, so it is
+/// kept.
 pub(crate) fn bound_labels(labels: &mut Vec<String>, limits: LabelLimits) {
     let chat = mcr_model::Task::ORCHESTRATOR_CHAT;
     if let Some(at) = labels.iter().position(|label| label == chat).filter(|at| *at >= limits.count) {
@@ -140,7 +141,7 @@ pub(crate) fn bound_labels(labels: &mut Vec<String>, limits: LabelLimits) {
     }
 }
 
-/// Refuses a priority that is none.
+/// Refuses an invalid priority.
 pub(crate) fn check_priority(priority: Option<f64>) -> Result<(), Refusal> {
     let fits = priority.is_none_or(|priority| (1.0..=5.0).contains(&priority));
     ensure!(fits, "Invalid priority: must be between 1 (highest) and 5 (lowest)");
@@ -148,7 +149,7 @@ pub(crate) fn check_priority(priority: Option<f64>) -> Result<(), Refusal> {
 }
 
 impl TaskChanges {
-    /// The names of the fields that are given, whether or not they differ.
+    /// The names of the fields that are given, even if their values do not differ.
     pub(crate) fn names(&self) -> Vec<&'static str> {
         let given = [
             (self.title.is_some(), "title"),
@@ -162,12 +163,12 @@ impl TaskChanges {
         given.into_iter().filter(|(given, _)| *given).map(|(_, name)| name).collect()
     }
 
-    /// Whether the lists of who is on the task are among them.
+    /// Whether the changes contain assignees.
     pub(crate) fn assigns(&self) -> bool {
         self.agents.is_some() || self.users.is_some()
     }
 
-    /// Makes the changes; whoever is new on the task comes back.
+    /// Applies the changes. Returns the new assignees.
     pub(crate) fn apply(self, call: &Call<'_>, task: &mut Doc<Task>) -> Result<Vec<Party>, Refusal> {
         let assigns = self.assigns();
         check_labels(self.labels.iter().flatten().map(String::as_str))?;

@@ -1,11 +1,11 @@
-//! What an agent may do: three layers, the innermost rules (backend-contract §3.3).
+//! What an agent may do: three layers of flags, of which the innermost overrides the others (backend-contract §3.3).
 
 use serde_json::{Map, Value, json};
 
 use crate::rows::{Account, Agent};
 
-/// The effective flags: the shared defaults, over them the account's, over them the agent's own. Whatever else stands
-/// in a layer shows through, as it does in the original.
+/// The effective flags: the agent's own override the account's, which override the shared defaults. Unknown keys of a
+/// layer are kept, as in the original.
 pub(crate) fn effective(account: &Account, agent: Option<&Agent>) -> Map<String, Value> {
     let defaults = json!({
         "canCreateTasks": false, "canModifyTaskStatus": true, "canCreateDocuments": true,

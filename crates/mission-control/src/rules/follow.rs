@@ -1,4 +1,4 @@
-//! Who follows which task (backend-contract §5.6).
+//! The followers of a task (backend-contract §5.6).
 
 use super::reach;
 use crate::rows::{Account, Subscription, Task};
@@ -14,12 +14,12 @@ pub(crate) enum PartyKind {
 }
 
 impl PartyKind {
-    /// The kind that a row names; every word but `agent` means a person.
+    /// The kind that a row names. Every word except `agent` means a person.
     pub(crate) fn of(word: &str) -> Self {
         if word == Self::Agent.word() { Self::Agent } else { Self::User }
     }
 
-    /// Its word in rows.
+    /// The word for the kind in rows.
     pub(crate) fn word(self) -> &'static str {
         match self {
             Self::User => "user",
@@ -28,12 +28,12 @@ impl PartyKind {
     }
 }
 
-/// Somebody who can follow, mention or be told: a person or an agent.
+/// A person or an agent that can follow tasks, be mentioned and be notified.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Party {
-    /// A person or an agent.
+    /// Whether this is a person or an agent.
     pub(crate) kind: PartyKind,
-    /// Their id.
+    /// The id of the person or agent.
     pub(crate) id: String,
 }
 
@@ -49,34 +49,35 @@ impl Party {
     }
 }
 
-/// The party follows the task from now on, if it did not before.
-pub(crate) fn add(tx: &Tx<'_>, task: &Doc<Task>, who: &Party) -> Result<(), StoreError> {
-    let key = [Some(task.id.as_str()), Some(who.kind.word()), Some(who.id.as_str())];
+/// Adds the party to the followers of the task, if it does not follow yet.
+pub(crate) fn add(tx: &Tx<'_>, task: &Doc<Task>, party: &Party) -> Result<(), StoreError> {
+    let key = [Some(task.id.as_str()), Some(party.kind.word()), Some(party.id.as_str())];
     if tx.find::<Subscription>(FOLLOWS, &key).first()?.is_some() {
         return Ok(());
     }
     let subscription = Subscription {
         account_id: task.row.account_id.clone(),
         task_id: task.id.clone(),
-        subscriber_type: who.kind.word().to_owned(),
-        subscriber_id: who.id.clone(),
+        subscriber_type: party.kind.word().to_owned(),
+        subscriber_id: party.id.clone(),
         subscribed_at: tx.now(),
     };
     tx.insert(subscription).map(|_| ())
 }
 
-/// The party no longer follows the task.
-pub(crate) fn remove(tx: &Tx<'_>, task: &Id<Task>, who: &Party) -> Result<(), StoreError> {
-    let key = [Some(task.as_str()), Some(who.kind.word()), Some(who.id.as_str())];
+/// Removes the party from the followers of the task.
+pub(crate) fn remove(tx: &Tx<'_>, task: &Id<Task>, party: &Party) -> Result<(), StoreError> {
+    let key = [Some(task.as_str()), Some(party.kind.word()), Some(party.id.as_str())];
     tx.find::<Subscription>(FOLLOWS, &key).rows()?.iter().try_for_each(|row| tx.delete(&row.id))
 }
 
-/// Everybody who follows the task, in the order in which they began.
+/// The followers of the task, in the order in which they started to follow.
 pub(crate) fn all(tx: &Tx<'_>, task: &Id<Task>) -> Result<Vec<Doc<Subscription>>, StoreError> {
     tx.find(FOLLOWERS, &[Some(task.as_str())]).rows()
 }
 
-/// The orchestrator follows every task that somebody works on; nobody, where none is set or it is gone.
+/// Makes the orchestrator follow a task that somebody works on. Does nothing if no orchestrator is set or it was
+/// removed.
 pub(crate) fn ensure_orchestrator(
     tx: &Tx<'_>,
     account: &Doc<Account>,
@@ -88,18 +89,19 @@ pub(crate) fn ensure_orchestrator(
     }
 }
 
-/// After a change of who is on the task: those who left stop following (but the orchestrator), those who came begin.
+/// Updates the followers after a change of assignees. Former assignees stop following, except the orchestrator; new
+/// ones start.
 pub(crate) fn sync(
     tx: &Tx<'_>,
     account: &Doc<Account>,
     task: &Doc<Task>,
-    left: &[Party],
-    came: &[Party],
+    removed: &[Party],
+    added: &[Party],
 ) -> Result<(), StoreError> {
     let orchestrator = account.row.settings.orchestrator_agent_id.as_ref();
-    for party in left.iter().filter(|party| orchestrator.is_none_or(|id| *id != *party.id)) {
+    for party in removed.iter().filter(|party| orchestrator.is_none_or(|id| *id != *party.id)) {
         remove(tx, &task.id, party)?;
     }
-    came.iter().try_for_each(|party| add(tx, task, party))?;
+    added.iter().try_for_each(|party| add(tx, task, party))?;
     ensure_orchestrator(tx, account, task)
 }

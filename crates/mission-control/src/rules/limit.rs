@@ -1,9 +1,11 @@
-//! How many rows an answer may have. Limits come as any number; what the platform makes of an odd one differs between
-//! reading rows (`take`) and cutting a list (`slice`), and callers can see it (backend-contract §2.21, §2.25).
+//! Limits on the number of rows in an answer. Callers may send any number. The platform treats unusual ones
+//! differently when it reads rows (`take`) and when it cuts a list (`slice`), and callers can see the difference
+//! (backend-contract §2.21, §2.25).
 
 use crate::Refusal;
 
-/// The number of rows to read: a whole number that is not negative, or the platform's own refusal.
+/// Converts a limit for reading rows. It must be a whole number that is not negative; otherwise the platform's own
+/// error is returned.
 pub(crate) fn take(rows: f64) -> Result<usize, Refusal> {
     if rows.fract() == 0.0 && rows >= 0.0 {
         return Ok(whole(rows));
@@ -11,8 +13,8 @@ pub(crate) fn take(rows: f64) -> Result<usize, Refusal> {
     Err(Refusal::BadType("Arg 1 `n` to `take` must be a non-negative integer".to_owned()))
 }
 
-/// The first rows of a list, as `slice(0, end)` gives them: a negative end counts from the other side, a fraction is
-/// cut off, and what is no number is nothing.
+/// The first rows of a list, like JavaScript's `slice(0, end)`. A negative end counts from the back, a fraction is
+/// cut off, and NaN counts as zero.
 pub(crate) fn slice<T>(mut rows: Vec<T>, end: f64) -> Vec<T> {
     let end = end.trunc();
     #[expect(clippy::cast_precision_loss, reason = "no list is longer than 2^53")]
@@ -21,19 +23,19 @@ pub(crate) fn slice<T>(mut rows: Vec<T>, end: f64) -> Vec<T> {
     rows
 }
 
-/// The number as a count: none for negative ones and for what is no number.
+/// The number as a count. Zero for negative numbers and NaN.
 fn whole(number: f64) -> usize {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, as is wanted")]
     let count = number as usize;
     count
 }
 
-/// `max(low, min(high, number))` in JavaScript, which keeps what is no number.
+/// `max(low, min(high, number))` in JavaScript, which returns NaN unchanged.
 pub(crate) fn clamp(number: f64, low: f64, high: f64) -> f64 {
     at_most(number, high).clamp(low, high)
 }
 
-/// `min(number, high)` in JavaScript.
+/// `min(number, high)` in JavaScript, which returns NaN unchanged.
 pub(crate) fn at_most(number: f64, high: f64) -> f64 {
     if number > high { high } else { number }
 }

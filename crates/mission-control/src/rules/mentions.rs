@@ -1,7 +1,7 @@
-//! Who is named in a text (backend-contract §5.2). Pure: the people and the agents are arguments.
+//! Finds the mentions in a text (backend-contract §5.2). The functions are pure: people and agents are arguments.
 //!
-//! Three steps: what is quoted or code is taken out ([`prepare`]), what stands behind an `@` becomes candidates
-//! ([`candidates`]), and each candidate is held against the names of the account ([`Roll`]).
+//! There are three steps. [`prepare`] removes quotes and code. [`candidates`] collects the texts behind each `@`.
+//! [`MentionIndex`] compares each candidate with the names of the account.
 
 use std::collections::{HashMap, HashSet};
 
@@ -10,8 +10,8 @@ use super::reach;
 use crate::rows::{Agent, Membership, Mention};
 use crate::store::Doc;
 
-/// Everybody whom the content names, in the order in which they are named. `@all` names everybody but the author;
-/// otherwise an author who names themselves is named like anybody else.
+/// The mentions in a text, in their order. `@all` mentions everybody except the author. Authors who mention
+/// themselves by name are included.
 pub(crate) fn in_text(
     content: &str,
     author: &Party,
@@ -24,9 +24,9 @@ pub(crate) fn in_text(
         let everybody = people.chain(agents.iter().map(|found| agent(found, &found.row.slug)));
         return everybody.filter(|mention| mention.id != author.id).collect();
     }
-    let roll = Roll::of(members, agents);
+    let index = MentionIndex::of(members, agents);
     let mut seen = HashSet::new();
-    let named = candidates(&text).into_iter().filter_map(|candidate| roll.find(&candidate));
+    let named = candidates(&text).into_iter().filter_map(|candidate| index.find(&candidate));
     named.filter(|mention| seen.insert((mention.kind.clone(), mention.id.clone()))).collect()
 }
 
@@ -51,7 +51,7 @@ fn prepare(content: &str) -> String {
     spoken.split('\n').filter(|line| !quoted(line)).collect::<Vec<_>>().join("\n")
 }
 
-/// Whatever stands between a mark and the next one goes, the marks too; a mark without a second one stays.
+/// Removes the text between each mark and the next one, with both marks. A mark without a counterpart stays.
 fn without_enclosed(text: &str, mark: &str) -> String {
     let mut kept = String::with_capacity(text.len());
     let mut rest = text;
@@ -64,7 +64,7 @@ fn without_enclosed(text: &str, mark: &str) -> String {
     kept
 }
 
-/// `@all` and a word boundary, anywhere: `@all-hands` and `x@all.org`, too.
+/// Whether the text contains `@all` before a word boundary, at any position. `@all-hands` and `x@all.org` match, too.
 fn names_all(text: &str) -> bool {
     let text = text.as_bytes();
     text.windows(4).enumerate().any(|(at, word)| {
@@ -72,13 +72,14 @@ fn names_all(text: &str) -> bool {
     })
 }
 
-/// What stands behind each `@`, trimmed, in lower case, each once: a text in double quotes, or a chunk of words.
+/// The texts behind each `@`, trimmed, in lower case and without duplicates. Each is a text in double quotes or a
+/// chunk of words.
 fn candidates(text: &str) -> Vec<String> {
     let mut found: Vec<String> = Vec::new();
     let mut seen = HashSet::new();
     let mut rest = text;
     while let Some((_, behind)) = rest.split_once('@') {
-        // What is no token leaves the scan right behind its `@`.
+        // Without a token, the scan continues directly behind the `@`.
         let (token, after) = quoted(behind).or_else(|| chunk(behind)).unwrap_or(("", behind));
         rest = after;
         let candidate = token.trim_matches(is_space).to_lowercase();
@@ -89,12 +90,12 @@ fn candidates(text: &str) -> Vec<String> {
     found
 }
 
-/// `"([^"]+)"`: the inside and what follows.
+/// `"([^"]+)"`: the text inside the quotes, and the rest.
 fn quoted(text: &str) -> Option<(&str, &str)> {
     text.strip_prefix('"')?.split_once('"').filter(|(inside, _)| !inside.is_empty())
 }
 
-/// `\w+([\s-]\w+)*`: words with a single blank or hyphen between them, as many as there are, and what follows.
+/// `\w+([\s-]\w+)*`: the longest run of words with a single blank or hyphen between them, and the rest.
 fn chunk(text: &str) -> Option<(&str, &str)> {
     let mut end = word_len(text);
     if end == 0 {
@@ -114,20 +115,21 @@ fn word_len(text: &str) -> usize {
     text.bytes().take_while(|byte| is_word_byte(*byte)).count()
 }
 
-/// JavaScript's `\w`, which knows ASCII only.
+/// JavaScript's `\w`, which only matches ASCII.
 fn is_word_byte(byte: u8) -> bool {
     byte.is_ascii_alphanumeric() || byte == b'_'
 }
 
-/// JavaScript's `\s`, which is also what its `trim` removes: the byte order mark is one, the "next line" is none.
+/// JavaScript's `\s`, which is also what its `trim` removes. It includes the byte order mark, but not the "next line"
+/// character.
 pub(crate) fn is_space(c: char) -> bool {
     c == '\u{feff}' || (c.is_whitespace() && c != '\u{85}')
 }
 
-/// Names in lower case. Of two with the same name the later one answers to it.
+/// Names in lower case. If two are equal, the later one wins.
 struct MentionNames<V> {
     by_name: HashMap<String, V>,
-    /// How long names are, in bytes, each length once; the longest first.
+    /// The lengths of the names in bytes, without duplicates, the longest first.
     lengths: Vec<usize>,
 }
 
@@ -140,21 +142,21 @@ impl<V: Copy> MentionNames<V> {
         Self { by_name, lengths }
     }
 
-    /// Whoever has this name.
-    fn whole(&self, candidate: &str) -> Option<V> {
+    /// The value with exactly this name.
+    fn exact(&self, candidate: &str) -> Option<V> {
         self.by_name.get(candidate).copied()
     }
 
-    /// Whoever has the longest name that the candidate begins with, up to a space or a new line. Only as many beginnings
-    /// are looked up as names have lengths, so that a long text costs no more than its length.
-    fn beginning(&self, candidate: &str) -> Option<V> {
+    /// The value with the longest name that the candidate starts with, up to a space or a new line. Only one prefix
+    /// is looked up for each name length, so the cost is linear in the length of the text.
+    fn longest_prefix(&self, candidate: &str) -> Option<V> {
         let ends = |length: &&usize| matches!(candidate.as_bytes().get(**length), Some(b' ' | b'\n'));
-        self.lengths.iter().filter(ends).find_map(|length| self.whole(candidate.get(..*length)?))
+        self.lengths.iter().filter(ends).find_map(|length| self.exact(candidate.get(..*length)?))
     }
 }
 
-/// The names that people and agents go by.
-struct Roll<'a> {
+/// The names and slugs of people and agents.
+struct MentionIndex<'a> {
     people: MentionNames<&'a Membership>,
     addresses: MentionNames<&'a Membership>,
     slugs: MentionNames<&'a Doc<Agent>>,
@@ -162,7 +164,7 @@ struct Roll<'a> {
     qa: Option<&'a Doc<Agent>>,
 }
 
-impl<'a> Roll<'a> {
+impl<'a> MentionIndex<'a> {
     fn of(members: &'a [Doc<Membership>], agents: &'a [Doc<Agent>]) -> Self {
         let local_part =
             |member: &Membership| member.user_email.split('@').next().unwrap_or_default().to_lowercase();
@@ -179,17 +181,18 @@ impl<'a> Roll<'a> {
         }
     }
 
-    /// The first that fits, by the order of §5.2: a whole name, then the longest name that the candidate begins with.
+    /// The first match in the order of §5.2: an exact name, then the longest name that the candidate starts with.
     fn find(&self, candidate: &str) -> Option<Mention> {
-        let whole_person = || self.people.whole(candidate).or_else(|| self.addresses.whole(candidate));
-        let whole_agent = || self.slugs.whole(candidate).or_else(|| self.names.whole(candidate));
+        let person_by_name = || self.people.exact(candidate).or_else(|| self.addresses.exact(candidate));
+        let agent_by_name = || self.slugs.exact(candidate).or_else(|| self.names.exact(candidate));
         let qa = || self.qa.filter(|_| candidate == "qa");
-        let begun_agent = || self.slugs.beginning(candidate).or_else(|| self.names.beginning(candidate));
+        let agent_by_prefix =
+            || self.slugs.longest_prefix(candidate).or_else(|| self.names.longest_prefix(candidate));
         let by_slug = |found: &Doc<Agent>| agent(found, &found.row.slug);
-        (whole_person().map(person))
-            .or_else(|| whole_agent().map(by_slug))
+        (person_by_name().map(person))
+            .or_else(|| agent_by_name().map(by_slug))
             .or_else(|| qa().map(|found| agent(found, "qa")))
-            .or_else(|| self.people.beginning(candidate).map(person))
-            .or_else(|| begun_agent().map(by_slug))
+            .or_else(|| self.people.longest_prefix(candidate).map(person))
+            .or_else(|| agent_by_prefix().map(by_slug))
     }
 }

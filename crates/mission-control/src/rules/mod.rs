@@ -1,4 +1,5 @@
-//! The contract's rules, each once: what follows from a message, an assignment, a status, whoever caused it.
+//! The rules of the contract, each implemented once: the effects of a message, an assignment or a status, for agents
+//! and for people.
 
 pub(super) mod activity;
 pub(super) mod agent_config;

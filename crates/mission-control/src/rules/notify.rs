@@ -1,4 +1,4 @@
-//! Who is told what (backend-contract §5.3–5.5).
+//! Notifications: who is notified of what (backend-contract §5.3–5.5).
 
 use super::follow::{self, Party, PartyKind};
 use super::reach;
@@ -6,30 +6,30 @@ use crate::call::Options;
 use crate::rows::{Account, Agent, Message, Notification, Preferences, Task};
 use crate::store::{Doc, Id, StoreError, THREAD, TOLD_OF_TASK, Tx, WAITING_OF_TASK};
 
-/// After this long an unanswered request may be made again.
-const ASK_AGAIN_AFTER_MS: f64 = 4.0 * 3_600_000.0;
+/// After this time, an unanswered request may be repeated.
+const REPEAT_AFTER_MS: f64 = 4.0 * 3_600_000.0;
 
-/// What people can switch off.
+/// The notifications that people can switch off.
 #[derive(Clone, Copy)]
 enum Switch {
     TaskUpdates,
     AgentActivity,
 }
 
-/// Whether somebody wants to be told: agents always, people as they have chosen for the account.
-fn wanted(account: &Account, who: &Party, switch: Switch) -> bool {
+/// Whether the party accepts the notification. Agents always do; people according to the preferences of the account.
+fn wanted(account: &Account, party: &Party, switch: Switch) -> bool {
     let chosen = |preferences: &Preferences| match switch {
         Switch::TaskUpdates => preferences.task_updates,
         Switch::AgentActivity => preferences.agent_activity,
     };
-    who.kind == PartyKind::Agent || account.settings.notification_preferences.as_ref().is_none_or(chosen)
+    party.kind == PartyKind::Agent || account.settings.notification_preferences.as_ref().is_none_or(chosen)
 }
 
-fn tell(
+fn insert(
     tx: &Tx<'_>,
     task: &Doc<Task>,
     kind: &str,
-    who: &Party,
+    party: &Party,
     message: Option<&Id<Message>>,
     title: String,
     body: String,
@@ -37,8 +37,8 @@ fn tell(
     tx.insert(Notification {
         account_id: task.row.account_id.clone(),
         kind: kind.to_owned(),
-        recipient_type: who.kind.word().to_owned(),
-        recipient_id: who.id.clone(),
+        recipient_type: party.kind.word().to_owned(),
+        recipient_id: party.id.clone(),
         task_id: Some(task.id.clone()),
         message_id: message.cloned(),
         title,
@@ -48,75 +48,75 @@ fn tell(
     })
 }
 
-/// They were put on a task.
+/// Notifies an assignee of the assignment.
 pub(crate) fn assignment(
     tx: &Tx<'_>,
     account: &Doc<Account>,
     task: &Doc<Task>,
-    who: &Party,
+    party: &Party,
     assigner: &str,
 ) -> Result<(), StoreError> {
-    if wanted(&account.row, who, Switch::TaskUpdates) {
+    if wanted(&account.row, party, Switch::TaskUpdates) {
         let (title, body) =
             (format!("{assigner} assigned you"), format!("You were assigned to task \"{}\"", task.row.title));
-        tell(tx, task, "assignment", who, None, title, body)?;
+        insert(tx, task, "assignment", party, None, title, body)?;
     }
     Ok(())
 }
 
-/// A task changed its status (to the one it has now).
+/// Notifies the party that a task has changed to its current status.
 pub(crate) fn status_change(
     tx: &Tx<'_>,
     account: &Doc<Account>,
     task: &Doc<Task>,
-    who: &Party,
+    party: &Party,
     changer: &str,
 ) -> Result<(), StoreError> {
-    if wanted(&account.row, who, Switch::TaskUpdates) {
+    if wanted(&account.row, party, Switch::TaskUpdates) {
         let status = &task.row.status;
         let title = format!("Task status changed to {status}");
         let body = format!("{changer} changed \"{}\" to {status}", task.row.title);
-        tell(tx, task, "status_change", who, None, title, body)?;
+        insert(tx, task, "status_change", party, None, title, body)?;
     }
     Ok(())
 }
 
-/// They were named in a message.
+/// Notifies the party of a mention in a message.
 pub(crate) fn mention(
     tx: &Tx<'_>,
     account: &Doc<Account>,
     task: &Doc<Task>,
     message: &Id<Message>,
-    who: &Party,
+    party: &Party,
     author: &str,
 ) -> Result<(), StoreError> {
-    if wanted(&account.row, who, Switch::AgentActivity) {
+    if wanted(&account.row, party, Switch::AgentActivity) {
         let (title, body) =
             (format!("{author} mentioned you"), format!("You were mentioned in task \"{}\"", task.row.title));
-        tell(tx, task, "mention", who, Some(message), title, body)?;
+        insert(tx, task, "mention", party, Some(message), title, body)?;
     }
     Ok(())
 }
 
-/// What `thread_update` needs to know of a message.
+/// The properties of a message that `thread_update` needs.
 pub(crate) struct Posted<'a> {
-    /// The message.
+    /// The message's id.
     pub(crate) id: &'a Id<Message>,
-    /// Who wrote it.
+    /// The author of the message.
     pub(crate) author: &'a Party,
-    /// Their name.
+    /// The author's name.
     pub(crate) author_name: &'a str,
-    /// Everybody it names, told or not.
+    /// The ids of all mentioned parties, notified or not.
     pub(crate) mentioned: &'a [String],
-    /// Whether at least one agent is told by name.
+    /// Whether at least one agent is notified of a mention.
     pub(crate) names_agents: bool,
-    /// Whether agents shall learn nothing of it.
+    /// Whether agents are not notified of this message.
     pub(crate) suppressed: bool,
-    /// Whether the rules for the talk with the orchestrator hold.
+    /// Whether the rules for the chat with the orchestrator apply.
     pub(crate) in_chat: bool,
 }
 
-/// A thread went on: whoever follows it is told, by the rules of §5.4.
+/// Notifies the followers of a thread of a new message, by the rules of §5.4.
 pub(crate) fn thread_update(
     tx: &Tx<'_>,
     account: &Doc<Account>,
@@ -125,48 +125,49 @@ pub(crate) fn thread_update(
     options: Options,
 ) -> Result<(), StoreError> {
     let orchestrator = account.row.settings.orchestrator_agent_id.as_ref().map(Id::as_str);
-    let asleep = matches!(task.row.status.as_str(), "done" | "blocked");
+    let is_inactive = matches!(task.row.status.as_str(), "done" | "blocked");
     for row in follow::all(tx, &task.id)? {
-        let who = Party { kind: PartyKind::of(&row.row.subscriber_type), id: row.row.subscriber_id };
-        let is_orchestrator = orchestrator == Some(who.id.as_str());
-        // In the talk with the orchestrator only the orchestrator is told, and a mention of others changes nothing.
-        let by_place = if posted.in_chat { !is_orchestrator } else { posted.names_agents };
-        let agent_is_left_out = who.kind == PartyKind::Agent && (by_place || asleep || posted.suppressed);
-        if agent_is_left_out
-            || who == *posted.author
-            || posted.mentioned.contains(&who.id)
-            || !wanted(&account.row, &who, Switch::AgentActivity)
+        let party = Party { kind: PartyKind::of(&row.row.subscriber_type), id: row.row.subscriber_id };
+        let is_orchestrator = orchestrator == Some(party.id.as_str());
+        // In the chat with the orchestrator, only the orchestrator is notified. Mentions of others have no effect.
+        let is_not_addressed = if posted.in_chat { !is_orchestrator } else { posted.names_agents };
+        let agent_is_excluded =
+            party.kind == PartyKind::Agent && (is_not_addressed || is_inactive || posted.suppressed);
+        if agent_is_excluded
+            || party == *posted.author
+            || posted.mentioned.contains(&party.id)
+            || !wanted(&account.row, &party, Switch::AgentActivity)
         {
             continue;
         }
         let title = format!("{} replied", posted.author_name);
         let body = format!("New message in task \"{}\"", task.row.title);
-        if who.kind == PartyKind::Agent
-            && fold_into_waiting(tx, task, &who, posted.id, &title, &body, options)?
+        if party.kind == PartyKind::Agent
+            && merge_into_undelivered(tx, task, &party, posted.id, &title, &body, options)?
         {
             continue;
         }
-        tell(tx, task, "thread_update", &who, Some(posted.id), title, body)?;
+        insert(tx, task, "thread_update", &party, Some(posted.id), title, body)?;
     }
     Ok(())
 }
 
-/// An agent's undelivered update of the same task takes the newer message in, instead of a second row. The original
-/// does so even to a row that is being worked on, and thereby swallows the message (contract D1).
-fn fold_into_waiting(
+/// Adds the newer message to an agent's undelivered update of the same task, instead of creating a second row. The
+/// original does so even if that row is being delivered, and thereby loses the message (contract D1).
+fn merge_into_undelivered(
     tx: &Tx<'_>,
     task: &Doc<Task>,
-    who: &Party,
+    party: &Party,
     message: &Id<Message>,
     title: &str,
     body: &str,
     options: Options,
 ) -> Result<bool, StoreError> {
-    let key = [Some(task.id.as_str()), Some(who.id.as_str()), Some("thread_update"), None];
+    let key = [Some(task.id.as_str()), Some(party.id.as_str()), Some("thread_update"), None];
     let rows = tx.find::<Notification>(WAITING_OF_TASK, &key).newest_first().rows()?;
-    let at_work = |row: &Notification| row.read_at.is_some() && row.delivery_ended_at.is_none();
-    let waiting = rows.into_iter().find(|row| options.original || !at_work(&row.row));
-    let Some(mut row) = waiting else { return Ok(false) };
+    let in_delivery = |row: &Notification| row.read_at.is_some() && row.delivery_ended_at.is_none();
+    let undelivered = rows.into_iter().find(|row| options.original || !in_delivery(&row.row));
+    let Some(mut row) = undelivered else { return Ok(false) };
     row.row.message_id = Some(message.clone());
     title.clone_into(&mut row.row.title);
     body.clone_into(&mut row.row.body);
@@ -175,7 +176,8 @@ fn fold_into_waiting(
     Ok(true)
 }
 
-/// Another agent wants an answer; nothing is created while an earlier request waits (§5.5).
+/// Notifies an agent that another agent requests a response. Creates nothing while an earlier request is pending
+/// (§5.5).
 pub(crate) fn response_request(
     tx: &Tx<'_>,
     task: &Doc<Task>,
@@ -185,20 +187,20 @@ pub(crate) fn response_request(
 ) -> Result<Option<Doc<Notification>>, StoreError> {
     let key = [Some(task.id.as_str()), Some(recipient.id.as_str()), Some("response_request")];
     let newest = tx.find::<Notification>(TOLD_OF_TASK, &key).newest_first().first()?;
-    if let Some(asked) = newest {
-        let answered = answered_since(tx, task, recipient, asked.row.created_at)?;
-        let cooled =
-            asked.row.delivered_at.is_some() && tx.now() - asked.row.created_at >= ASK_AGAIN_AFTER_MS;
-        if !answered && !cooled {
+    if let Some(earlier) = newest {
+        let answered = answered_since(tx, task, recipient, earlier.row.created_at)?;
+        let may_repeat =
+            earlier.row.delivered_at.is_some() && tx.now() - earlier.row.created_at >= REPEAT_AFTER_MS;
+        if !answered && !may_repeat {
             return Ok(None);
         }
     }
-    let who = Party::agent(recipient.id.as_str());
+    let party = Party::agent(recipient.id.as_str());
     let title = format!("{requester} requested a response");
-    tell(tx, task, "response_request", &who, None, title, message.to_owned()).map(Some)
+    insert(tx, task, "response_request", &party, None, title, message.to_owned()).map(Some)
 }
 
-/// Whether the agent has written in the task's thread after an instant.
+/// Whether the agent has written in the task's thread after a point in time.
 fn answered_since(tx: &Tx<'_>, task: &Doc<Task>, agent: &Doc<Agent>, since: f64) -> Result<bool, StoreError> {
     let thread = tx.find::<Message>(THREAD, &[Some(task.id.as_str())]).newest_first();
     thread.created_after(since.floor() - 1.0).any(|message| {
@@ -207,16 +209,17 @@ fn answered_since(tx: &Tx<'_>, task: &Doc<Task>, agent: &Doc<Agent>, since: f64)
     })
 }
 
-/// The account's runtime came or went: every person is told, whatever they have chosen (§2.1).
+/// Notifies every person that the account's runtime went offline or came back, regardless of their preferences
+/// (§2.1).
 pub(crate) fn runtime(
     tx: &Tx<'_>,
     account: &Doc<Account>,
     title: &str,
     body: &str,
 ) -> Result<(), StoreError> {
-    let mut told: Vec<String> = Vec::new();
+    let mut notified: Vec<String> = Vec::new();
     for member in reach::members(tx, &account.id)? {
-        if told.contains(&member.row.user_id) {
+        if notified.contains(&member.row.user_id) {
             continue;
         }
         tx.insert(Notification {
@@ -229,7 +232,7 @@ pub(crate) fn runtime(
             created_at: tx.now(),
             ..Notification::default()
         })?;
-        told.push(member.row.user_id);
+        notified.push(member.row.user_id);
     }
     Ok(())
 }

@@ -1,5 +1,5 @@
-//! A runtime reports, or falls silent (backend-contract §2.1, §7.2): what the account shows of it, who is told, and
-//! what becomes of its agents.
+//! A runtime that reports or goes silent (backend-contract §2.1, §7.2): the account's status, the notifications, and
+//! the status of its agents.
 
 use serde_json::{Map, Value, json};
 
@@ -12,19 +12,19 @@ use crate::store::{Doc, Id, StoreError, Tx, UNDELIVERED};
 use mcr_model::RuntimeStatus;
 use mcr_model::limits::STALE_AFTER_MS;
 
-/// At most this many deliveries are shown as begun no longer, when the runtime is gone.
+/// The maximum number of deliveries whose typing indicator is cleared when the runtime goes offline.
 const TYPING_ROWS: usize = 500;
 
-/// What a runtime says of itself, over what the account knows of it. The original forgets what it knew (contract D10).
+/// Merges a runtime's report into the known configuration. The original forgets the known values (contract D10).
 pub(crate) fn read_config(
     known: Option<&RuntimeConfig>,
-    said: &Map<String, Value>,
+    reported: &Map<String, Value>,
     options: Options,
 ) -> Result<RuntimeConfig, StoreError> {
     let fault = |why: serde_json::Error| StoreError::Fault(format!("runtimeConfig: {why}"));
     let known = known.filter(|_| !options.original).map(serde_json::to_value).transpose().map_err(fault)?;
     let mut fields = known.and_then(|known| known.as_object().cloned()).unwrap_or_default();
-    for (name, value) in said {
+    for (name, value) in reported {
         match number::read(value) {
             Some(number) if !number.is_finite() => fields.remove(name),
             Some(number) => fields.insert(name.clone(), json!(number)),
@@ -34,17 +34,17 @@ pub(crate) fn read_config(
     serde_json::from_value(Value::Object(fields)).map_err(fault)
 }
 
-/// A report. `said` is what it says of itself; nothing, when it goes.
+/// Records a report. `said` contains the runtime's configuration, and is `None` when it shuts down.
 pub(crate) fn report(
     tx: &Tx<'_>,
     account: &mut Doc<Account>,
     status: RuntimeStatus,
-    said: Option<&Map<String, Value>>,
+    reported: Option<&Map<String, Value>>,
     options: Options,
 ) -> Result<(), StoreError> {
     let before = std::mem::replace(&mut account.row.runtime_status, status.as_str().to_owned());
-    if let Some(said) = said {
-        let config = read_config(account.row.runtime_config.as_ref(), said, options)?;
+    if let Some(reported) = reported {
+        let config = read_config(account.row.runtime_config.as_ref(), reported, options)?;
         account.row.runtime_config = Some(config);
     }
     tx.put(account)?;
@@ -53,18 +53,18 @@ pub(crate) fn report(
         let meta = json!({"oldStatus": before, "newStatus": status});
         let actor = Actor::system();
         activity::record(tx, &account.id, "runtime_status_changed", &actor, &target, Some(meta))?;
-        announce(tx, account, &before, status)?;
+        notify_people(tx, account, &before, status)?;
     }
     if status == RuntimeStatus::Offline {
-        silence(tx, &account.id)?;
+        set_agents_offline(tx, &account.id)?;
     }
-    // What this report says, and not what an earlier one said, moves an upgrade on.
-    let now_said = said.map(|said| read_config(None, said, options)).transpose()?;
-    upgrade::observe(tx, &account.id, status.as_str(), now_said.as_ref())
+    // Only the values of this report advance an upgrade, not those of earlier reports.
+    let reported_now = reported.map(|reported| read_config(None, reported, options)).transpose()?;
+    upgrade::observe(tx, &account.id, status.as_str(), reported_now.as_ref())
 }
 
-/// Everybody learns when it goes and when it comes back.
-fn announce(
+/// Notifies everybody when the runtime goes offline and when it comes back.
+fn notify_people(
     tx: &Tx<'_>,
     account: &Doc<Account>,
     before: &str,
@@ -81,8 +81,8 @@ fn announce(
     notify::runtime(tx, account, title, &format!("Mission Control runtime for \"{name}\" {event}."))
 }
 
-/// Without a runtime no agent is there, and none is writing.
-fn silence(tx: &Tx<'_>, account: &Id<Account>) -> Result<(), StoreError> {
+/// Sets all agents offline and clears their typing indicators, because they cannot work without a runtime.
+fn set_agents_offline(tx: &Tx<'_>, account: &Id<Account>) -> Result<(), StoreError> {
     for mut agent in reach::agents(tx, account)? {
         if agent.row.status != "offline" {
             "offline".clone_into(&mut agent.row.status);
@@ -99,14 +99,14 @@ fn silence(tx: &Tx<'_>, account: &Id<Account>) -> Result<(), StoreError> {
     Ok(())
 }
 
-/// Every runtime that has been silent for too long counts as gone.
+/// Marks every runtime as offline that has been silent for too long.
 pub(crate) fn sweep(tx: &Tx<'_>, options: Options) -> Result<(), StoreError> {
     #[expect(clippy::cast_precision_loss, reason = "a minute and a half")]
-    let patience = STALE_AFTER_MS as f64;
+    let timeout = STALE_AFTER_MS as f64;
     for mut account in tx.all::<Account>()? {
-        let there = matches!(account.row.runtime_status.as_str(), "online" | "degraded");
-        let heard = account.row.runtime_config.as_ref().and_then(|config| config.last_health_check);
-        if there && heard.is_some_and(|heard| tx.now() - heard > patience) {
+        let is_up = matches!(account.row.runtime_status.as_str(), "online" | "degraded");
+        let last_report = account.row.runtime_config.as_ref().and_then(|config| config.last_health_check);
+        if is_up && last_report.is_some_and(|last_report| tx.now() - last_report > timeout) {
             report(tx, &mut account, RuntimeStatus::Offline, None, options)?;
         }
     }

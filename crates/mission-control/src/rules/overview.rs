@@ -1,18 +1,18 @@
-//! The board at a glance, for the talk with the orchestrator (backend-contract §3.8).
+//! A summary of the board for the chat with the orchestrator (backend-contract §3.8).
 
 use serde::Serialize;
 
 use crate::rows::{Account, Agent, Task};
 use crate::store::{Doc, Id, StoreError, TASKS_BY_STATUS, Tx};
 
-/// What is open, in this order.
+/// The open statuses, in the order of the summary.
 const OPEN: [&str; 5] = ["inbox", "assigned", "in_progress", "review", "blocked"];
-/// How many of each status are looked at.
-const LOOKED_AT: usize = 100;
-/// How many of each status are named.
-const NAMED: usize = 3;
+/// The number of tasks of each status that are read.
+const READ_LIMIT: usize = 100;
+/// The number of tasks of each status that are listed.
+const LISTED_LIMIT: usize = 3;
 
-/// How many tasks stand where, and the first of each.
+/// The number of tasks of each status, and the first ones of each.
 #[derive(Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Overview {
@@ -44,20 +44,20 @@ struct Digest {
     assigned_user_ids: Vec<String>,
 }
 
-/// Of every open status: the number, and the most urgent, of equally urgent ones the newest.
+/// For every open status: the number of tasks, and the most urgent ones, the newest first among equals.
 pub(crate) fn of(tx: &Tx<'_>, account: &Id<Account>) -> Result<Overview, StoreError> {
     let mut overview = Overview { totals: Vec::new(), top_tasks: Vec::new() };
     for status in OPEN {
         let key = [Some(account.as_str()), Some(status)];
         let mut tasks: Vec<Doc<Task>> =
-            tx.find(TASKS_BY_STATUS, &key).newest_first().limit(LOOKED_AT).rows()?;
+            tx.find(TASKS_BY_STATUS, &key).newest_first().limit(READ_LIMIT).rows()?;
         tasks.retain(|task| !task.row.labels.iter().any(|label| label == mcr_model::Task::ORCHESTRATOR_CHAT));
         overview.totals.push(Total { status, count: tasks.len() });
         tasks.sort_by(|one, other| {
             let by_urgency = one.row.priority.total_cmp(&other.row.priority);
             by_urgency.then(other.row.created_at.total_cmp(&one.row.created_at))
         });
-        let tasks = tasks.into_iter().take(NAMED).map(digest).collect();
+        let tasks = tasks.into_iter().take(LISTED_LIMIT).map(digest).collect();
         overview.top_tasks.push(Top { status, tasks });
     }
     Ok(overview)

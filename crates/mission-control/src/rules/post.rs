@@ -1,10 +1,10 @@
-//! What follows from a message (backend-contract §2.12 for agents, §8 for people): who is named, who follows the task
-//! from now on, who is told.
+//! The effects of a message (backend-contract §2.12 for agents, §8 for people): mentions, followers and
+//! notifications.
 
 use serde_json::{Value, json};
 
 use super::activity::{self, Actor, Target};
-use super::attachments::{self, Offered};
+use super::attachments::{self, AttachmentArg};
 use super::follow::{self, Party, PartyKind};
 use super::notify::{self, Posted};
 use super::{flags, mentions, reach};
@@ -15,36 +15,36 @@ use crate::rows::{Agent, Membership, Mention, Message, Notification, Task};
 use crate::store::{ANSWER, Doc, Id, StoreError};
 use mcr_model::limits;
 
-/// What an agent wants to say.
+/// A message that an agent wants to post.
 #[derive(Default)]
 pub(crate) struct Draft {
     /// Markdown.
     pub(crate) content: String,
-    /// Files that come with it.
-    pub(crate) attachments: Vec<Offered>,
-    /// The notification that it answers; a notification is answered once.
+    /// The attachments.
+    pub(crate) attachments: Vec<AttachmentArg>,
+    /// The notification that the message answers. Each notification is answered only once.
     pub(crate) answers: Option<Id<Notification>>,
-    /// Agents shall learn nothing of it.
-    pub(crate) quietly: bool,
+    /// Whether agents are not notified of the message.
+    pub(crate) suppressed: bool,
 }
 
-/// Who writes, and what the others shall know of them.
+/// The author of a message, as others see them.
 struct Author {
     party: Party,
     actor: Actor,
 }
 
-/// A message that is about to be told around.
-struct Telling<'a> {
-    /// Those of the named who are told that they were named.
-    told: Vec<&'a Mention>,
-    /// Agents shall learn nothing of it.
-    quietly: bool,
-    /// The rules for the talk with the orchestrator hold.
+/// How the parties are notified of a message.
+struct Audience<'a> {
+    /// The mentions whose parties are notified.
+    notified: Vec<&'a Mention>,
+    /// Whether agents are not notified.
+    suppressed: bool,
+    /// Whether the rules for the chat with the orchestrator apply.
     in_chat: bool,
 }
 
-/// An agent writes in a task's thread. Whether the message is new or had been written before, its id is the answer.
+/// Posts an agent's message in a task's thread. Returns the message's id, even if it was already posted.
 pub(crate) fn by_agent(
     call: &Call<'_>,
     agent: &Doc<Agent>,
@@ -59,12 +59,12 @@ pub(crate) fn by_agent(
             return Ok(answer.id);
         }
     }
-    let attachments = attachments::admit(tx, &task, draft.attachments)?;
+    let attachments = attachments::accept(tx, &task, draft.attachments)?;
     let author = Author { party: Party::agent(agent.id.as_str()), actor: Actor::agent(agent) };
     let in_chat = reach::is_orchestrator_chat(&call.account, &task);
-    let named = if in_chat { Vec::new() } else { named(call, &draft.content, &author.party)? };
+    let mentions = if in_chat { Vec::new() } else { mentions_in(call, &draft.content, &author.party)? };
 
-    let mut message = write(call, &task, &author, draft.content, named);
+    let mut message = new_message(call, &task, &author, draft.content, mentions);
     message.attachments = attachments;
     message.source_notification_id = draft.answers;
     let message = tx.insert(message)?;
@@ -72,24 +72,25 @@ pub(crate) fn by_agent(
     task.row.last_message_at = Some(tx.now());
     tx.put(&task)?;
 
-    // Whoever is named and may not be told stays in the list, for the page to show, and learns nothing.
-    let names_agents = flags::allows(&call.account.row, &agent.row, "canMentionAgents") && !draft.quietly;
-    let told = message
+    // Mentions without permission to notify stay in the list, so that the page shows them.
+    let may_notify_agents =
+        flags::allows(&call.account.row, &agent.row, "canMentionAgents") && !draft.suppressed;
+    let notified = message
         .row
         .mentions
         .iter()
-        .filter(|named| names_agents || party(named).kind == PartyKind::User)
+        .filter(|mention| may_notify_agents || party(mention).kind == PartyKind::User)
         .collect();
-    let telling = Telling { told, quietly: draft.quietly, in_chat };
-    follow_and_record(call, &task, &message, &author, &telling, json!({}))?;
-    name(call, &task, &message, &author, &telling)?;
+    let audience = Audience { notified, suppressed: draft.suppressed, in_chat };
+    follow_and_record(call, &task, &message, &author, &audience, json!({}))?;
+    notify_mentioned(call, &task, &message, &author, &audience)?;
     follow::ensure_orchestrator(tx, &call.account, &task)?;
-    tell_followers(call, &task, &message, &author, &telling)?;
+    notify_followers(call, &task, &message, &author, &audience)?;
     Ok(message.id)
 }
 
-/// A person writes in a task's thread: everybody named is told, the task itself stays as it is, and the orchestrator is
-/// not made to follow.
+/// Posts a person's message in a task's thread. All mentioned parties are notified. The status of the task does not
+/// change, and the orchestrator does not start to follow it.
 pub(crate) fn by_person(
     call: &Call<'_>,
     person: &Membership,
@@ -98,26 +99,26 @@ pub(crate) fn by_person(
 ) -> Result<Id<Message>, Refusal> {
     check_content(&content)?;
     let author = Author { party: Party::user(&person.user_id), actor: Actor::person(person) };
-    let named = named(call, &content, &author.party)?;
-    let message = call.tx.insert(write(call, task, &author, content, named))?;
+    let mentions = mentions_in(call, &content, &author.party)?;
+    let message = call.tx.insert(new_message(call, task, &author, content, mentions))?;
 
     let in_chat = reach::is_orchestrator_chat(&call.account, task)
         && call.account.row.settings.orchestrator_agent_id.is_some();
-    let telling = Telling { told: message.row.mentions.iter().collect(), quietly: false, in_chat };
-    follow_and_record(call, task, &message, &author, &telling, json!({"hasAttachments": false}))?;
-    name(call, task, &message, &author, &telling)?;
-    tell_followers(call, task, &message, &author, &telling)?;
+    let audience = Audience { notified: message.row.mentions.iter().collect(), suppressed: false, in_chat };
+    follow_and_record(call, task, &message, &author, &audience, json!({"hasAttachments": false}))?;
+    notify_mentioned(call, task, &message, &author, &audience)?;
+    notify_followers(call, task, &message, &author, &audience)?;
     Ok(message.id)
 }
 
 /// Refuses a message that is too long.
 pub(crate) fn check_content(content: &str) -> Result<(), Refusal> {
-    let most = limits::MESSAGE_CHARS;
-    ensure!(limits::chars(content) <= most, "Message content too long (max {most} characters)");
+    let max = limits::MESSAGE_CHARS;
+    ensure!(limits::chars(content) <= max, "Message content too long (max {max} characters)");
     Ok(())
 }
 
-fn named(call: &Call<'_>, content: &str, author: &Party) -> Result<Vec<Mention>, StoreError> {
+fn mentions_in(call: &Call<'_>, content: &str, author: &Party) -> Result<Vec<Mention>, StoreError> {
     if !content.contains('@') {
         return Ok(Vec::new());
     }
@@ -126,7 +127,7 @@ fn named(call: &Call<'_>, content: &str, author: &Party) -> Result<Vec<Mention>,
     Ok(mentions::in_text(content, author, &members, &agents))
 }
 
-fn write(
+fn new_message(
     call: &Call<'_>,
     task: &Doc<Task>,
     author: &Author,
@@ -149,42 +150,42 @@ fn party(mention: &Mention) -> Party {
     Party { kind: PartyKind::of(&mention.kind), id: mention.id.clone() }
 }
 
-/// The author and the told follow the task from now on; that there is a message goes on record.
+/// Makes the author and the notified parties follow the task, and records the message in the activity log.
 fn follow_and_record(
     call: &Call<'_>,
     task: &Doc<Task>,
     message: &Doc<Message>,
     author: &Author,
-    telling: &Telling<'_>,
+    audience: &Audience<'_>,
     mut meta: Value,
 ) -> Result<(), StoreError> {
     follow::add(call.tx, task, &author.party)?;
-    telling.told.iter().try_for_each(|mention| follow::add(call.tx, task, &party(mention)))?;
+    audience.notified.iter().try_for_each(|mention| follow::add(call.tx, task, &party(mention)))?;
     meta["taskId"] = json!(task.id);
     meta["mentionCount"] = json!(message.row.mentions.len());
     let target = Target { kind: "message", id: message.id.as_str(), name: Some(&task.row.title) };
     activity::record(call.tx, call.account_id(), "message_created", &author.actor, &target, Some(meta))
 }
 
-fn name(
+fn notify_mentioned(
     call: &Call<'_>,
     task: &Doc<Task>,
     message: &Doc<Message>,
     author: &Author,
-    telling: &Telling<'_>,
+    audience: &Audience<'_>,
 ) -> Result<(), StoreError> {
-    let tell = |mention: &&Mention| {
+    let notify = |mention: &&Mention| {
         notify::mention(call.tx, &call.account, task, &message.id, &party(mention), &author.actor.name)
     };
-    telling.told.iter().try_for_each(tell)
+    audience.notified.iter().try_for_each(notify)
 }
 
-fn tell_followers(
+fn notify_followers(
     call: &Call<'_>,
     task: &Doc<Task>,
     message: &Doc<Message>,
     author: &Author,
-    telling: &Telling<'_>,
+    audience: &Audience<'_>,
 ) -> Result<(), StoreError> {
     let mentioned: Vec<String> = message.row.mentions.iter().map(|mention| mention.id.clone()).collect();
     let posted = Posted {
@@ -192,9 +193,9 @@ fn tell_followers(
         author: &author.party,
         author_name: &author.actor.name,
         mentioned: &mentioned,
-        names_agents: telling.told.iter().any(|mention| party(mention).kind == PartyKind::Agent),
-        suppressed: telling.quietly,
-        in_chat: telling.in_chat,
+        names_agents: audience.notified.iter().any(|mention| party(mention).kind == PartyKind::Agent),
+        suppressed: audience.suppressed,
+        in_chat: audience.in_chat,
     };
     notify::thread_update(call.tx, &call.account, task, &posted, call.options)
 }

@@ -1,14 +1,14 @@
-//! What stands in an agent's workspace while nobody has written anything better (backend-contract §3.2.2). The words are
-//! ours; the contract only asks for the parts.
+//! The default files of an agent's workspace, used until people write better ones (backend-contract §3.2.2). The
+//! wording is ours; the contract only requires the parts.
 
-/// USER.md where the account has none.
+/// The USER.md of an account without one.
 pub(in crate) const USER: &str = "\
 # USER
 
 Nobody has described the people behind this account yet. Until somebody does (Settings, USER.md), be polite, be brief,
 and ask in the task's thread when something only a person can decide.";
 
-/// SOUL.md of an agent that has none.
+/// The SOUL.md of an agent without one.
 pub(crate) fn soul(name: &str, role: &str) -> String {
     format!(
         "\
@@ -39,7 +39,7 @@ Friendly, plain and short. Say what you did, what you found, and what is open.
     )
 }
 
-/// IDENTITY.md of an agent that has none.
+/// The IDENTITY.md of an agent without one.
 pub(crate) fn identity(name: &str, role: &str) -> String {
     format!(
         "\

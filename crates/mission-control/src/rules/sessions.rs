@@ -6,10 +6,11 @@ use crate::store::{
 };
 use mcr_model::{AccountId, SessionKey, TaskId};
 
-/// The key of the agent's session on this task, or of its own one; a session is opened where none is open.
+/// The key of the agent's session on this task, or of its main session. Opens a session if none is open.
 ///
-/// A key names the agent by its slug, so its generation is one that no session with this slug has had, whoever's it
-/// was: an agent that got the slug of another must not get its key, which is what it shows to act for itself.
+/// A key contains the agent's slug. Therefore its generation is new among all sessions with this slug, including
+/// those of other agents. An agent that takes over a slug must not get the key of its previous owner, because agents
+/// authenticate with the key.
 pub(crate) fn ensure(
     tx: &Tx<'_>,
     account: &Id<Account>,
@@ -49,21 +50,21 @@ fn spell(account: &Id<Account>, slug: &str, task: Option<&Id<Task>>, generation:
     key.expose().to_owned()
 }
 
-/// Closes every open session of a task that is gone; the next one has a new generation.
-pub(crate) fn close_of_task(tx: &Tx<'_>, task: &Id<Task>, why: &str) -> Result<(), StoreError> {
-    close(tx, tx.find(SESSIONS_OF_TASK, &[Some(task.as_str())]).rows()?, why)
+/// Closes every open session of a task that is removed or archived. The next session has a new generation.
+pub(crate) fn close_of_task(tx: &Tx<'_>, task: &Id<Task>, reason: &str) -> Result<(), StoreError> {
+    close(tx, tx.find(SESSIONS_OF_TASK, &[Some(task.as_str())]).rows()?, reason)
 }
 
-/// Closes every open session of an agent that is gone, or has another slug now.
-pub(crate) fn close_of_agent(tx: &Tx<'_>, agent: &Doc<Agent>, why: &str) -> Result<(), StoreError> {
+/// Closes every open session of an agent that is removed or has a new slug.
+pub(crate) fn close_of_agent(tx: &Tx<'_>, agent: &Doc<Agent>, reason: &str) -> Result<(), StoreError> {
     let key = [Some(agent.row.account_id.as_str()), Some(agent.id.as_str())];
-    close(tx, tx.find(SESSIONS_OF_AGENT, &key).rows()?, why)
+    close(tx, tx.find(SESSIONS_OF_AGENT, &key).rows()?, reason)
 }
 
-fn close(tx: &Tx<'_>, sessions: Vec<Doc<Session>>, why: &str) -> Result<(), StoreError> {
+fn close(tx: &Tx<'_>, sessions: Vec<Doc<Session>>, reason: &str) -> Result<(), StoreError> {
     for mut session in sessions.into_iter().filter(|session| session.row.closed_at.is_none()) {
         session.row.closed_at = Some(tx.now());
-        session.row.closed_reason = Some(why.to_owned());
+        session.row.closed_reason = Some(reason.to_owned());
         tx.put(&session)?;
     }
     Ok(())

@@ -1,23 +1,23 @@
-//! Slugs: the names that stand in mentions, sessions and paths.
+//! Slugs: the names in mentions, session keys and paths.
 
 use crate::answer::ensure;
 use crate::call::Call;
 use crate::store::{Id, Index, Row};
 use crate::{Options, Refusal};
 
-/// The longest slug; it becomes a folder's name.
+/// The maximum length of a slug. It becomes the name of a folder.
 const CHARS: usize = 64;
 
-/// Where the slugs of one kind of row are looked up.
+/// How to look up the slugs of one kind of row.
 pub(crate) struct SlugIndex {
-    /// What a refusal calls such a row.
+    /// The kind, as an error names it.
     pub(crate) kind: &'static str,
     /// The index by account and slug.
     pub(crate) index: Index,
 }
 
-/// Refuses a slug that another row has already, and, unless all is as in the original (which takes any text), one that
-/// could not be a folder's name. `of_itself` may keep it.
+/// Refuses a slug that another row has, and a slug that is not a valid folder name. The original accepts any text,
+/// and so does `Options::original`. The row `of_itself` may keep its slug.
 pub(crate) fn check<R: Row>(
     call: &Call<'_>,
     among: &SlugIndex,
@@ -31,7 +31,7 @@ pub(crate) fn check<R: Row>(
     Ok(())
 }
 
-/// Refuses a slug that could not be a folder's name, unless all is as in the original.
+/// Refuses a slug that is not a valid folder name, unless the options request the original behaviour.
 pub(crate) fn check_form(slug: &str, options: Options) -> Result<(), Refusal> {
     let plain = slug.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
     let well_formed = plain && !slug.is_empty() && slug.len() <= CHARS;

@@ -1,5 +1,5 @@
-//! A task moves on (backend-contract §4.4–4.5). The table, the requirements and the agents' ways through it stand in
-//! [`mcr_model`]; here is what a step does to the task and to everybody on it.
+//! Changes of a task's status (backend-contract §4.4–4.5). [`mcr_model`] contains the table, the requirements and the
+//! paths of agents through the table. This module applies a step to the task and notifies its assignees.
 
 use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value, json};
@@ -16,37 +16,40 @@ use crate::store::{Doc, Id, StoreError};
 use crate::validate::Is;
 use mcr_model::{TaskStatus, Word, may_move, plan_for_agent, requirement};
 
-/// An argument that is a status.
+/// The argument for a status.
 pub(crate) const STATUS: Is =
     Is::OneOf(&["inbox", "assigned", "in_progress", "review", "done", "blocked", "archived"]);
 
-/// Where a task stands.
+/// The status of a task.
 pub(crate) fn of(task: &Doc<Task>) -> Result<TaskStatus, StoreError> {
     let status = &task.row.status;
     status.parse().map_err(|()| StoreError::Fault(format!("task {}: no such status: {status}", task.id)))
 }
 
-/// For `#[serde(deserialize_with)]`: a status that was validated.
-pub(crate) fn word<'de, D: Deserializer<'de>>(from: D) -> Result<TaskStatus, D::Error> {
+/// For `#[serde(deserialize_with)]` on a status that was validated.
+pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<TaskStatus, D::Error> {
     let word = Word::<TaskStatus>::deserialize(from)?;
     word.known().ok_or_else(|| serde::de::Error::custom("no such status"))
 }
 
-/// The same for an argument that may be absent.
-pub(crate) fn maybe_word<'de, D: Deserializer<'de>>(from: D) -> Result<Option<TaskStatus>, D::Error> {
-    word(from).map(Some)
+/// Like [`deserialize`], for an argument that may be absent.
+pub(crate) fn deserialize_optional<'de, D: Deserializer<'de>>(
+    from: D,
+) -> Result<Option<TaskStatus>, D::Error> {
+    deserialize(from).map(Some)
 }
 
-/// Whether the world hears of a step.
+/// Whether a step is announced.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Voice {
-    /// Everybody on the task is told, and it is written down.
-    Loud,
-    /// An intermediate step: neither.
+enum Announcement {
+    /// Assignees are notified, and the activity log records the step.
+    Full,
+    /// An intermediate step: no notification, no activity.
     Silent,
 }
 
-/// An agent brings a task to a status, by as many steps as it takes (§2.15, §4.3); whether it moved at all.
+/// Moves a task to a status on behalf of an agent, in as many steps as necessary (§2.15, §4.3). Returns whether the
+/// status changed.
 pub(crate) fn drive(
     call: &Call<'_>,
     agent: &Doc<Agent>,
@@ -56,31 +59,31 @@ pub(crate) fn drive(
 ) -> Result<bool, Refusal> {
     let steps = plan_for_agent(of(task)?, to).map_err(|why| Refusal::thrown(why.to_string()))?;
     for (at, &step) in steps.iter().enumerate() {
-        let voice = if at + 1 == steps.len() { Voice::Loud } else { Voice::Silent };
-        step_by_agent(call, agent, task, step, reason, voice)?;
+        let announcement = if at + 1 == steps.len() { Announcement::Full } else { Announcement::Silent };
+        step_by_agent(call, agent, task, step, reason, announcement)?;
     }
     Ok(!steps.is_empty())
 }
 
-/// One step by an agent (§4.4).
+/// Makes one step on behalf of an agent (§4.4).
 fn step_by_agent(
     call: &Call<'_>,
     agent: &Doc<Agent>,
     task: &mut Doc<Task>,
     to: TaskStatus,
     reason: Option<&str>,
-    voice: Voice,
+    announcement: Announcement,
 ) -> Result<(), Refusal> {
     let from = of(task)?;
     if from == to {
         return Ok(());
     }
     if to == TaskStatus::Done {
-        may_approve(call, agent)?;
+        check_approval(call, agent)?;
     }
     step(call, task, from, to, reason)?;
-    if voice == Voice::Loud {
-        tell_assigned(call, task, &agent.row.name, Some(&agent.id))?;
+    if announcement == Announcement::Full {
+        notify_assignees(call, task, &agent.row.name, Some(&agent.id))?;
         let meta = meta(task, from, to, &[]);
         activity::record(
             call.tx,
@@ -94,8 +97,9 @@ fn step_by_agent(
     Ok(())
 }
 
-/// Who may mark a task as done (§4.5): where there is somebody for quality, only they; otherwise the orchestrator.
-fn may_approve(call: &Call<'_>, agent: &Doc<Agent>) -> Result<(), Refusal> {
+/// Refuses an agent that may not mark a task as done (§4.5). If the account has QA agents, only they may; otherwise
+/// only the orchestrator may.
+fn check_approval(call: &Call<'_>, agent: &Doc<Agent>) -> Result<(), Refusal> {
     let agents = reach::agents(call.tx, call.account_id())?;
     if agents.iter().any(|agent| reach::is_qa(&agent.row)) {
         ensure!(reach::is_qa(&agent.row), "Forbidden: QA must approve and mark tasks as done");
@@ -106,8 +110,8 @@ fn may_approve(call: &Call<'_>, agent: &Doc<Agent>) -> Result<(), Refusal> {
     reach::be_orchestrator(call, agent, "mark tasks as done")
 }
 
-/// A person moves a task (§8): one step of the table, without the rule of who approves. Whoever is on the task is
-/// told, the person, too.
+/// Moves a task on behalf of a person (§8): one step of the table, without the approval rule. All assignees are
+/// notified, including the person.
 pub(crate) fn move_by_person(
     call: &Call<'_>,
     person: &Membership,
@@ -120,19 +124,19 @@ pub(crate) fn move_by_person(
         task.row.archived_at = Some(call.now());
     }
     step(call, task, from, to, reason)?;
-    tell_assigned(call, task, &person.user_name, None)?;
+    notify_assignees(call, task, &person.user_name, None)?;
     record_by_person(call, person, task, from, &[])
 }
 
-/// Writes down that a person moved the task here; with further details.
+/// Records in the activity log that a person changed the status, with further details.
 pub(crate) fn record_by_person(
     call: &Call<'_>,
     person: &Membership,
     task: &Doc<Task>,
     from: TaskStatus,
-    more: &[(&str, Value)],
+    details: &[(&str, Value)],
 ) -> Result<(), Refusal> {
-    let meta = meta(task, from, of(task)?, more);
+    let meta = meta(task, from, of(task)?, details);
     activity::record(
         call.tx,
         call.account_id(),
@@ -144,7 +148,7 @@ pub(crate) fn record_by_person(
     Ok(())
 }
 
-/// The step itself: table, requirements, what changes.
+/// Makes one step: checks the table and the requirements, then changes the task.
 fn step(
     call: &Call<'_>,
     task: &mut Doc<Task>,
@@ -165,7 +169,7 @@ fn step(
     Ok(())
 }
 
-/// The task stands there from now on, whatever the table says.
+/// Sets the status without checking the table.
 pub(crate) fn set(call: &Call<'_>, task: &mut Doc<Task>, to: TaskStatus) -> Result<(), StoreError> {
     to.as_str().clone_into(&mut task.row.status);
     task.row.updated_at = call.now();
@@ -181,31 +185,32 @@ pub(crate) fn set(call: &Call<'_>, task: &mut Doc<Task>, to: TaskStatus) -> Resu
     }
 }
 
-/// Everybody on the task learns where it stands now: its people, and those of its agents that still exist, without
-/// the one that moved it.
-pub(crate) fn tell_assigned(
+/// Notifies the assignees of the new status: people, and agents that still exist, except the agent that changed it.
+pub(crate) fn notify_assignees(
     call: &Call<'_>,
     task: &Doc<Task>,
     changer: &str,
     without: Option<&Id<Agent>>,
 ) -> Result<(), StoreError> {
     let people = task.row.assigned_user_ids.iter().map(|id| Party::user(id));
-    let mut told: Vec<Party> = people.collect();
+    let mut recipients: Vec<Party> = people.collect();
     for id in task.row.assigned_agent_ids.iter().filter(|id| Some(*id) != without) {
         if call.tx.get(id)?.is_some() {
-            told.push(Party::agent(id.as_str()));
+            recipients.push(Party::agent(id.as_str()));
         }
     }
-    told.iter().try_for_each(|who| notify::status_change(call.tx, &call.account, task, who, changer))
+    recipients
+        .iter()
+        .try_for_each(|party| notify::status_change(call.tx, &call.account, task, party, changer))
 }
 
-/// `{oldStatus, newStatus, blockedReason?}` and what else there is to say.
-fn meta(task: &Doc<Task>, from: TaskStatus, to: TaskStatus, more: &[(&str, Value)]) -> Value {
+/// `{oldStatus, newStatus, blockedReason?}` and the further details.
+fn meta(task: &Doc<Task>, from: TaskStatus, to: TaskStatus, details: &[(&str, Value)]) -> Value {
     let mut meta = Map::new();
     meta.insert("oldStatus".to_owned(), json!(from));
     meta.insert("newStatus".to_owned(), json!(to));
     let reason = task.row.blocked_reason.as_ref().filter(|_| to == TaskStatus::Blocked);
     meta.extend(reason.map(|reason| ("blockedReason".to_owned(), json!(reason))));
-    meta.extend(more.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
+    meta.extend(details.iter().map(|(name, value)| ((*name).to_owned(), value.clone())));
     Value::Object(meta)
 }

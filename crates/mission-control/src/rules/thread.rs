@@ -1,5 +1,5 @@
-//! A task's thread as readers get it (backend-contract §3.4): whoever asks for it (the delivery context, the tools, the
-//! history, the page) gets the same items.
+//! A task's thread as readers get it (backend-contract §3.4). The delivery context, the tools, the history and the
+//! page all get the same items.
 
 use std::collections::HashMap;
 
@@ -13,17 +13,17 @@ use crate::store::{Doc, Id, StoreError, THREAD, Tx};
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct ThreadItem {
-    /// Which message.
+    /// The message's id.
     pub(crate) message_id: Id<Message>,
     /// `user` or `agent`.
     pub(crate) author_type: String,
-    /// A person's id or an agent's.
+    /// The id of a person or an agent.
     pub(crate) author_id: String,
-    /// Their name today; `null`, never absent, where the account no longer knows them.
+    /// The author's current name. `null`, never absent, if the account no longer knows the author.
     pub(crate) author_name: Option<String>,
-    /// Markdown, uncut.
+    /// Markdown, complete.
     pub(crate) content: String,
-    /// When.
+    /// The time of creation.
     pub(crate) created_at: f64,
 }
 
@@ -52,7 +52,7 @@ pub(crate) fn items(
     items.collect()
 }
 
-/// The newest `limit` messages of the task, or the newest before an instant, oldest first.
+/// The newest `limit` messages of the task, or the newest before a point in time, oldest first.
 pub(crate) fn newest_messages(
     tx: &Tx<'_>,
     task: &Id<Task>,
@@ -68,7 +68,7 @@ pub(crate) fn newest_messages(
     Ok(messages)
 }
 
-/// What the authors of an account's messages are called today; each is looked up once.
+/// The current names of authors in an account. Each name is looked up once.
 pub(crate) struct AuthorNames<'a> {
     account: &'a Id<Account>,
     people: Option<HashMap<String, String>>,
@@ -76,12 +76,12 @@ pub(crate) struct AuthorNames<'a> {
 }
 
 impl<'a> AuthorNames<'a> {
-    /// Nobody is looked up yet.
+    /// An empty cache.
     pub(crate) fn of(account: &'a Id<Account>) -> Self {
         Self { account, people: None, agents: HashMap::new() }
     }
 
-    /// The name of a message's author, if the account still knows them.
+    /// The name of a message's author, if the account still knows the author.
     pub(crate) fn author(&mut self, tx: &Tx<'_>, message: &Message) -> Result<Option<String>, StoreError> {
         if message.author_type == "agent" {
             self.agent(tx, &message.author_id)

@@ -1,21 +1,21 @@
-//! The record of an account's runtime, and the life of an upgrade: asked for, observed or timed out, remembered
-//! (backend-contract §3.9, §7.4).
+//! The record of an account's runtime, and the steps of an upgrade: requested, observed or timed out, then kept in
+//! the history (backend-contract §3.9, §7.4).
 
 use crate::rows::{Account, PendingUpgrade, Runtime, RuntimeConfig, UpgradeEntry};
 use crate::store::{Doc, Id, RUNTIME, StoreError, Tx};
 
-/// After this long without the versions that were asked for, an upgrade has failed.
-const PATIENCE_MS: f64 = 30.0 * 60_000.0;
+/// An upgrade fails if the runtime does not report the target versions within this time.
+const TIMEOUT_MS: f64 = 30.0 * 60_000.0;
 
-/// This many past upgrades are remembered.
-const REMEMBERED: usize = 10;
+/// The number of past upgrades that are kept.
+const HISTORY_LENGTH: usize = 10;
 
-/// The account's runtime, if one has ever reported.
+/// The account's runtime, if a runtime has ever reported.
 pub(crate) fn runtime(tx: &Tx<'_>, account: &Id<Account>) -> Result<Option<Doc<Runtime>>, StoreError> {
     tx.find(RUNTIME, &[Some(account.as_str())]).first()
 }
 
-/// A runtime has reported: its record follows, and an upgrade that it was asked for may have ended thereby.
+/// Records a runtime's report. The report can complete a pending upgrade.
 pub(crate) fn observe(
     tx: &Tx<'_>,
     account: &Id<Account>,
@@ -63,16 +63,16 @@ pub(crate) fn observe(
     tx.put(&runtime)
 }
 
-/// Ends a pending upgrade if the report shows the versions that were asked for, or if it has taken too long. The row
-/// still has the versions from before the report.
+/// Ends a pending upgrade if the report contains the target versions, or if the time has passed. The row must still
+/// have the versions from before the report.
 fn settle(row: &mut Runtime, reported: &RuntimeConfig, now: f64) {
     let Some(pending) = row.pending_upgrade.take() else { return };
-    let runs = |version: &Option<String>, target: &str| version.as_deref() == Some(target);
-    let arrived = runs(&reported.openclaw_version, &pending.target_openclaw_version)
-        && runs(&reported.runtime_service_version, &pending.target_runtime_version);
-    let ended = if arrived {
+    let is = |version: &Option<String>, target: &str| version.as_deref() == Some(target);
+    let is_complete = is(&reported.openclaw_version, &pending.target_openclaw_version)
+        && is(&reported.runtime_service_version, &pending.target_runtime_version);
+    let ended = if is_complete {
         ("success", None)
-    } else if now - pending.initiated_at > PATIENCE_MS {
+    } else if now - pending.initiated_at > TIMEOUT_MS {
         ("failed", Some("Upgrade timed out".to_owned()))
     } else {
         row.pending_upgrade = Some(pending);
@@ -91,18 +91,25 @@ fn settle(row: &mut Runtime, reported: &RuntimeConfig, now: f64) {
         initiated_by: pending.initiated_by,
         ..UpgradeEntry::default()
     };
-    remember(row, entry);
+    add_to_history(row, entry);
 }
 
-/// Adds to the history; the oldest entries are forgotten.
-pub(crate) fn remember(row: &mut Runtime, entry: UpgradeEntry) {
+/// Adds an entry to the history and drops the oldest entries.
+pub(crate) fn add_to_history(row: &mut Runtime, entry: UpgradeEntry) {
     row.upgrade_history.push(entry);
-    let forgotten = row.upgrade_history.len().saturating_sub(REMEMBERED);
-    row.upgrade_history.drain(..forgotten);
+    let excess = row.upgrade_history.len().saturating_sub(HISTORY_LENGTH);
+    row.upgrade_history.drain(..excess);
 }
 
-/// Asks for an upgrade, in the place of an earlier request.
-pub(crate) fn ask(row: &mut Runtime, openclaw: String, runtime: String, strategy: &str, by: &str, now: f64) {
+/// Requests an upgrade. It replaces an earlier request.
+pub(crate) fn request(
+    row: &mut Runtime,
+    openclaw: String,
+    runtime: String,
+    strategy: &str,
+    by: &str,
+    now: f64,
+) {
     row.pending_upgrade = Some(PendingUpgrade {
         target_openclaw_version: openclaw,
         target_runtime_version: runtime,

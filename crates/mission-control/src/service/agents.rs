@@ -1,4 +1,4 @@
-//! The team, as a runtime sees it (backend-contract §2.4–2.6, §2.27, §2.32).
+//! The agents, as a runtime sees them (backend-contract §2.4–2.6, §2.27, §2.32).
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -15,8 +15,7 @@ use crate::store::{Doc, Id, StoreError, Table, Tx};
 use crate::validate::{Is, may, need};
 use mcr_model::clock::Millis;
 
-/// What an agent may be doing.
-/// How an agent may be.
+/// The statuses of an agent.
 pub(crate) const STATUSES: &[&str] = &["online", "busy", "idle", "offline", "error"];
 
 /// The functions of this file.
@@ -74,7 +73,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     },
 ];
 
-/// §2.4: every agent has a session of its own from here on.
+/// §2.4: lists the agents, and opens a main session for each agent without one.
 fn list_agents(call: &Call<'_>) -> Answer {
     let listed = reach::agents(call.tx, call.account_id())?.into_iter().map(|agent| {
         let key = sessions::ensure(call.tx, call.account_id(), &agent, None)?;
@@ -86,7 +85,7 @@ fn list_agents(call: &Call<'_>) -> Answer {
     listed.collect()
 }
 
-/// An agent's workspace.
+/// The content of an agent's workspace.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Profile<'a> {
@@ -103,7 +102,7 @@ struct Profile<'a> {
     resolved_skills: Vec<ResolvedSkill>,
 }
 
-/// A skill as a workspace needs it.
+/// A skill in the form that a workspace contains.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct ResolvedSkill {
@@ -119,12 +118,12 @@ struct ResolvedSkill {
 
 /// §2.5.
 fn list_agents_for_runtime(call: &Call<'_>) -> Answer {
-    let user_md = written(call.account.row.settings.user_md.as_ref()).unwrap_or(profiles::USER);
+    let user_md = non_blank(call.account.row.settings.user_md.as_ref()).unwrap_or(profiles::USER);
     let agents = reach::agents(call.tx, call.account_id())?;
     let profile = |agent: &Doc<Agent>| {
         let Agent { name, slug, role, openclaw_config, soul_content, identity_content, .. } = &agent.row;
-        let soul = written(soul_content.as_ref()).map(ToOwned::to_owned);
-        let identity = written(identity_content.as_ref()).map(ToOwned::to_owned);
+        let soul = non_blank(soul_content.as_ref()).map(ToOwned::to_owned);
+        let identity = non_blank(identity_content.as_ref()).map(ToOwned::to_owned);
         value(&Profile {
             id: &agent.id,
             name,
@@ -140,12 +139,12 @@ fn list_agents_for_runtime(call: &Call<'_>) -> Answer {
     agents.iter().map(profile).collect()
 }
 
-/// A text without the blanks around it; none if that is all there is.
-fn written(text: Option<&String>) -> Option<&str> {
+/// The trimmed text, or `None` if it is blank.
+fn non_blank(text: Option<&String>) -> Option<&str> {
     text.map(|text| text.trim_matches(is_space)).filter(|text| !text.is_empty())
 }
 
-/// The agent's skills in its own order: those that are there, of this account and switched on.
+/// The agent's skills in its order. Missing, disabled and foreign skills are omitted.
 fn resolved_skills(
     tx: &Tx<'_>,
     account: &Id<Account>,
@@ -162,7 +161,7 @@ fn resolved_skills(
     Ok(resolved)
 }
 
-/// §2.6: as it is set, whether or not that agent is still there.
+/// §2.6: returns the setting, even if the agent no longer exists.
 #[expect(clippy::unnecessary_wraps, reason = "this is what a function of the catalogue looks like")]
 fn get_orchestrator_agent_id(call: &Call<'_>) -> Answer {
     Ok(json!({"orchestratorAgentId": call.account.row.settings.orchestrator_agent_id}))
@@ -178,26 +177,26 @@ struct Skills {
 /// §2.27.
 fn get_agent_skills(call: &Call<'_>) -> Answer {
     let args: Skills = call.args()?;
-    let Some(asking) = call.tx.get(&args.agent_id)? else {
+    let Some(requester) = call.tx.get(&args.agent_id)? else {
         return Err(Refusal::thrown("Not found: Requesting agent does not exist"));
     };
     let account = call.account_id();
-    ensure!(asking.row.account_id == *account, "Forbidden: Agent belongs to different account");
+    ensure!(requester.row.account_id == *account, "Forbidden: Agent belongs to different account");
     let agents = match args.query_agent_id {
         None => reach::agents(call.tx, account)?,
         Some(id) => {
             let Some(target) = call.tx.get(&id)? else {
                 return Err(Refusal::thrown("Not found: Target agent does not exist"));
             };
-            let ours = target.row.account_id == *account;
-            ensure!(ours, "Forbidden: Target agent belongs to different account");
+            let is_own = target.row.account_id == *account;
+            ensure!(is_own, "Forbidden: Target agent belongs to different account");
             vec![target]
         }
     };
     Ok(agents.iter().map(skills_of).collect())
 }
 
-/// The `agentId` holds the slug, as it does in the original (contract D18).
+/// `agentId` contains the slug, as in the original (contract D18).
 fn skills_of(agent: &Doc<Agent>) -> Value {
     let none = Vec::new();
     let skill_ids = agent.row.openclaw_config.as_ref().map_or(&none, |config| &config.skill_ids);
@@ -207,15 +206,15 @@ fn skills_of(agent: &Doc<Agent>) -> Value {
         "agentId": slug.unwrap_or(agent.id.as_str()),
         "skillIds": skill_ids,
         "skillCount": skill_ids.len(),
-        "lastUpdated": date(seen),
+        "lastUpdated": iso_date(seen),
     })
 }
 
-/// An instant as JavaScript's `toISOString` writes it.
-fn date(instant: f64) -> String {
+/// A point in time in the format of JavaScript's `toISOString`.
+fn iso_date(instant: f64) -> String {
     #[expect(
         clippy::cast_possible_truncation,
-        reason = "dates are far below 2^53 ms; the fraction is not written"
+        reason = "dates are far below 2^53 ms; the fraction is not non_blank"
     )]
     let ms = instant as i64;
     Millis(ms).to_string()
@@ -229,7 +228,7 @@ struct Heartbeat {
     current_task_id: Option<Id<Task>>,
 }
 
-/// §2.32: the task is taken as it is said; saying none means that there is none.
+/// §2.32: sets the current task as given. An absent task clears it.
 fn update_agent_heartbeat(call: &Call<'_>) -> Answer {
     let args: Heartbeat = call.args()?;
     let mut agent = reach::agent(call, &args.agent_id)?;

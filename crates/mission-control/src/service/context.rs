@@ -1,4 +1,4 @@
-//! Everything about a notification that its delivery needs, as one read (backend-contract §2.8, §3.8).
+//! Everything that the delivery of a notification needs, in one read (backend-contract §2.8, §3.8).
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -13,14 +13,14 @@ use crate::rules::{collation, flags, reach, sessions};
 use crate::store::{DOCUMENTS_BY_NAME, DOCUMENTS_BY_TITLE, Doc, Id, Row, StoreError, Table, Tx};
 use crate::validate::{Is, need};
 
-/// How much of a thread comes with a notification: messages, and characters of each.
+/// How much of a thread is included: the number of messages, and the characters of each.
 const THREAD: (usize, usize) = (50, 2_000);
-/// How much of a document.
+/// The characters of a document that are included.
 const DOCUMENT_CHARS: usize = 50_000;
 
-/// The document that says where the code is.
+/// The title of the document about the repository.
 pub(crate) const REPOSITORY: &str = "Repository \u{2014} Primary";
-/// The document that the orchestrator gets in its talk.
+/// The title of the document that the orchestrator gets in its chat.
 pub(crate) const BRIEFING: &str = "Account Briefing";
 
 /// The functions of this file.
@@ -33,7 +33,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[Function {
     run: get_notification,
 }];
 
-/// Absent are only sessions that there cannot be; everything else that is missing is `null`.
+/// Only sessions that cannot exist are absent. Every other missing value is `null`.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Context {
@@ -55,7 +55,7 @@ struct Context {
     task_overview: Option<Overview>,
 }
 
-/// The person to turn to.
+/// The person whom agents can contact.
 #[derive(Serialize)]
 struct PrimaryUser {
     id: String,
@@ -63,7 +63,7 @@ struct PrimaryUser {
     email: Option<String>,
 }
 
-/// An agent as others may name it.
+/// An agent as other agents see it.
 #[derive(Clone, Serialize)]
 struct Teammate {
     id: Id<Agent>,
@@ -72,7 +72,7 @@ struct Teammate {
     role: String,
 }
 
-/// Standing knowledge.
+/// A reference document.
 #[derive(Serialize)]
 struct ReferenceDoc {
     title: String,
@@ -81,13 +81,13 @@ struct ReferenceDoc {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Asking {
+struct NotificationArgs {
     notification_id: Id<Notification>,
 }
 
-/// §2.8: `null` for a notification that is not there, or another account's.
+/// §2.8: returns `null` if the notification does not exist or belongs to another account.
 fn get_notification(call: &Call<'_>) -> Answer {
-    let args: Asking = call.args()?;
+    let args: NotificationArgs = call.args()?;
     let account = call.account_id();
     match call.tx.get::<Notification>(&args.notification_id)?.filter(|found| found.row.account_id == *account)
     {
@@ -102,33 +102,35 @@ fn context(call: &Call<'_>, notification: Doc<Notification>) -> Result<Context, 
         "agent" => tx.get(&Id::new(notification.row.recipient_id.as_str()))?,
         _ => None,
     };
-    // Even for a task that is gone: the session belongs to the task's id.
+    // The session depends only on the task's id, so it exists even if the task was removed.
     let task_id = notification.row.task_id.as_ref();
     let session = agent.as_ref().map(|agent| sessions::ensure(tx, account, agent, task_id)).transpose()?;
 
     let task: Option<Doc<Task>> =
-        found(tx, task_id)?.filter(|task: &Doc<Task>| task.row.account_id == *account);
-    let message = found(tx, notification.row.message_id.as_ref())?.filter(|message: &Doc<Message>| {
-        let in_thread = task.as_ref().is_none_or(|task| task.id == message.row.task_id);
-        message.row.account_id == *account && in_thread
-    });
-    let cause = message.as_ref().and_then(|message| message.row.source_notification_id.as_ref());
-    let cause: Option<Doc<Notification>> = found(tx, cause)?;
+        read_optional(tx, task_id)?.filter(|task: &Doc<Task>| task.row.account_id == *account);
+    let message =
+        read_optional(tx, notification.row.message_id.as_ref())?.filter(|message: &Doc<Message>| {
+            let in_thread = task.as_ref().is_none_or(|task| task.id == message.row.task_id);
+            message.row.account_id == *account && in_thread
+        });
+    let source = message.as_ref().and_then(|message| message.row.source_notification_id.as_ref());
+    let source: Option<Doc<Notification>> = read_optional(tx, source)?;
 
     let thread = match &task {
         Some(task) => thread::newest(tx, account, &task.id, THREAD.0)?,
         None => Vec::new(),
     };
     let mentionable_agents = team(tx, account)?;
-    let on_task =
-        |mate: &&Teammate| task.as_ref().is_some_and(|task| task.row.assigned_agent_ids.contains(&mate.id));
+    let is_assigned = |teammate: &&Teammate| {
+        task.as_ref().is_some_and(|task| task.row.assigned_agent_ids.contains(&teammate.id))
+    };
     let in_chat = task_id.is_some() && task_id == settings.orchestrator_chat_task_id.as_ref();
     let document = |title| reference(call, title);
     Ok(Context {
-        source_notification_type: cause.map(|cause| cause.row.kind),
+        source_notification_type: source.map(|source| source.row.kind),
         orchestrator_agent_id: settings.orchestrator_agent_id.clone(),
         primary_user_mention: primary_user(tx, account, task.as_ref(), &thread)?,
-        assigned_agents: mentionable_agents.iter().filter(on_task).cloned().collect(),
+        assigned_agents: mentionable_agents.iter().filter(is_assigned).cloned().collect(),
         mentionable_agents,
         effective_behavior_flags: flags::effective(&call.account.row, agent.as_ref().map(|agent| &agent.row)),
         delivery_session_key: session,
@@ -146,24 +148,24 @@ fn context(call: &Call<'_>, notification: Doc<Notification>) -> Result<Context, 
     })
 }
 
-fn found<R: Row>(tx: &Tx<'_>, id: Option<&Id<R>>) -> Result<Option<Doc<R>>, StoreError> {
+fn read_optional<R: Row>(tx: &Tx<'_>, id: Option<&Id<R>>) -> Result<Option<Doc<R>>, StoreError> {
     id.map_or(Ok(None), |id| tx.get(id))
 }
 
-/// All agents of the account in the order of their slugs, or names where there is no slug.
+/// All agents of the account, ordered by slug, or by name if an agent has no slug.
 fn team(tx: &Tx<'_>, account: &Id<Account>) -> Result<Vec<Teammate>, StoreError> {
     let mut agents = reach::agents(tx, account)?;
     agents.sort_by_cached_key(|agent| {
         collation::key(if agent.row.slug.is_empty() { &agent.row.name } else { &agent.row.slug })
     });
-    let mate = |agent: Doc<Agent>| {
+    let teammate = |agent: Doc<Agent>| {
         let Agent { slug, name, role, .. } = agent.row;
         Teammate { id: agent.id, slug, name, role }
     };
-    Ok(agents.into_iter().map(mate).collect())
+    Ok(agents.into_iter().map(teammate).collect())
 }
 
-/// Whoever wrote last as a person, or else made the task, if they are a member.
+/// The member who wrote the last message by a person, otherwise the member who created the task.
 fn primary_user(
     tx: &Tx<'_>,
     account: &Id<Account>,
@@ -171,8 +173,8 @@ fn primary_user(
     thread: &[ThreadItem],
 ) -> Result<Option<PrimaryUser>, StoreError> {
     let Some(task) = task else { return Ok(None) };
-    let wrote_last = thread.iter().rev().find(|item| item.author_type == "user");
-    let id = wrote_last.map_or(&task.row.created_by, |item| &item.author_id);
+    let last_by_person = thread.iter().rev().find(|item| item.author_type == "user");
+    let id = last_by_person.map_or(&task.row.created_by, |item| &item.author_id);
     let member = reach::members(tx, account)?.into_iter().find(|member| member.row.user_id == *id);
     Ok(member.map(|member| PrimaryUser {
         id: member.row.user_id,
@@ -181,7 +183,7 @@ fn primary_user(
     }))
 }
 
-/// The first reference document of this title or name. The original gives deleted ones, too (contract D24).
+/// The first reference document with this title or name. The original also returns deleted ones (contract D24).
 fn reference(call: &Call<'_>, title: &str) -> Result<Option<ReferenceDoc>, StoreError> {
     let key = [Some(call.account_id().as_str()), Some("reference"), Some(title)];
     let mut documents: Vec<Doc<Document>> = call.tx.find(DOCUMENTS_BY_TITLE, &key).rows()?;
@@ -194,18 +196,18 @@ fn reference(call: &Call<'_>, title: &str) -> Result<Option<ReferenceDoc>, Store
     }))
 }
 
-/// The first `most` characters as JavaScript counts them, without blanks at the end, and an ellipsis; a text that is
-/// short enough as it is. A character that counts as two is never halved.
-fn cut(text: String, most: usize) -> String {
-    let mut room = most;
-    let too_much = text.char_indices().find(|(_, c)| match room.checked_sub(c.len_utf16()) {
+/// Cuts a text to its first `max` characters as JavaScript counts them, trims the end and adds an ellipsis. A
+/// shorter text is unchanged. A character that counts as two is never split.
+fn cut(text: String, max: usize) -> String {
+    let mut remaining = max;
+    let excess = text.char_indices().find(|(_, c)| match remaining.checked_sub(c.len_utf16()) {
         Some(left) => {
-            room = left;
+            remaining = left;
             false
         }
         None => true,
     });
-    match too_much {
+    match excess {
         Some((end, _)) => format!("{}…", text[..end].trim_end_matches(is_space)),
         None => text,
     }

@@ -1,4 +1,4 @@
-//! Agents write documents and list them (backend-contract §2.28, §2.29).
+//! Agents write and list documents (backend-contract §2.28, §2.29).
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value, json};
@@ -64,8 +64,8 @@ fn write(call: &Call<'_>) -> Answer {
         "Forbidden: Agent is not allowed to create documents"
     );
     if let Some(id) = &args.task_id {
-        let ours = reach::own_task(call, id)?.is_some();
-        ensure!(ours, "Not found: Task does not exist or belongs to different account");
+        let is_own = reach::own_task(call, id)?.is_some();
+        ensure!(is_own, "Not found: Task does not exist or belongs to different account");
     }
     fields::check_document(Some(&args.title), Some(&args.content))?;
     let document = match args.document_id.clone() {
@@ -97,8 +97,8 @@ fn create(call: &Call<'_>, agent: &Doc<Agent>, args: WriteArgs) -> Result<Doc<Do
     Ok(document)
 }
 
-/// Title, content, type and task change as a whole: no task given means no task any more (contract D17). Folders and
-/// deleted documents can be overwritten; deleted ones stay so.
+/// Replaces title, content, type and task. An absent task removes the document from its task (contract D17). Folders
+/// and deleted documents can be overwritten; deleted ones stay deleted.
 fn overwrite(
     call: &Call<'_>,
     agent: &Doc<Agent>,
@@ -108,8 +108,8 @@ fn overwrite(
     let Some(mut document) = call.tx.get(id)? else {
         return Err(Refusal::thrown("Not found: Document does not exist"));
     };
-    let ours = document.row.account_id == *call.account_id();
-    ensure!(ours, "Forbidden: Document belongs to different account");
+    let is_own = document.row.account_id == *call.account_id();
+    ensure!(is_own, "Forbidden: Document belongs to different account");
     let row = &mut document.row;
     let differs = row.content.as_deref() != Some(&args.content);
     let version = row.version.unwrap_or(1.0) + if differs { 1.0 } else { 0.0 };
@@ -147,7 +147,7 @@ struct ListDocumentsArgs {
     limit: Option<f64>,
 }
 
-/// What a list says of a document.
+/// A document in a list.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Entry {
@@ -181,7 +181,7 @@ fn list(call: &Call<'_>) -> Answer {
         Some(id) => call.tx.find::<Document>(DOCUMENTS_OF_TASK, &[Some(id.as_str())]),
         None => call.tx.find(DOCUMENTS, &[Some(call.account_id().as_str())]),
     };
-    // The original reads some rows, then leaves out what does not fit; so it can miss what there is (contract D20).
+    // The original limits the rows before it filters them, so it can omit matching documents (contract D20).
     let found = if call.options.original { found.limit(reads) } else { found };
     let documents = found.newest_first().rows()?.into_iter().filter(|document| {
         let row = &document.row;

@@ -1,4 +1,4 @@
-//! Agents look for tasks (backend-contract §2.21, §2.22, §2.24–2.26, §2.30, §2.31).
+//! Agents list, read and search tasks (backend-contract §2.21, §2.22, §2.24–2.26, §2.30, §2.31).
 
 use serde::{Deserialize, Serialize};
 use serde_json::{Value, json};
@@ -52,10 +52,10 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     ),
 ];
 
-/// The most that one list of tasks reads or brings.
-const MOST: f64 = 200.0;
+/// The maximum number of tasks that a list reads or returns.
+const MAX_ROWS: f64 = 200.0;
 
-/// What a call for one task and some of its past brings along.
+/// The arguments of a call for one task with part of its history.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 struct TaskLookupArgs {
@@ -82,12 +82,12 @@ fn list(call: &Call<'_>) -> Answer {
     let args: ListTasksArgs = call.args()?;
     let agent = reach::agent(call, &args.agent_id)?;
     reach::be_orchestrator(call, &agent, "list tasks")?;
-    let limit = at_most(args.limit.unwrap_or(50.0), MOST);
-    let on_it = |task: &Doc<Task>| {
+    let limit = at_most(args.limit.unwrap_or(50.0), MAX_ROWS);
+    let matches_assignee = |task: &Doc<Task>| {
         args.assignee_agent_id.as_ref().is_none_or(|id| task.row.assigned_agent_ids.contains(id))
     };
     let mut tasks = if args.assignee_agent_id.is_some() && args.status.is_none() {
-        // The original sees no more than the newest 29 of each status (contract D20).
+        // The original reads only the newest 29 tasks of each status (contract D20).
         let seen = call.options.original.then_some(29);
         let mut tasks = Vec::new();
         for status in TaskStatus::ALL {
@@ -96,30 +96,30 @@ fn list(call: &Call<'_>) -> Answer {
         last_changed_first(&mut tasks);
         tasks
     } else {
-        let read = take(at_most(limit * 10.0, MOST))?;
-        // It also reads before it looks who is on the task (D20).
+        let read = take(at_most(limit * 10.0, MAX_ROWS))?;
+        // The original also limits the rows before it filters by assignee (D20).
         let all = args.assignee_agent_id.is_some() && !call.options.original;
         newest(call, args.status.as_deref(), (!all).then_some(read))?
     };
-    tasks.retain(on_it);
+    tasks.retain(matches_assignee);
     value(&slice(tasks, limit))
 }
 
-/// The account's newest tasks, or those that stand somewhere.
-fn newest(call: &Call<'_>, status: Option<&str>, most: Option<usize>) -> Result<Vec<Doc<Task>>, StoreError> {
+/// The account's newest tasks, or the newest of one status.
+fn newest(call: &Call<'_>, status: Option<&str>, max: Option<usize>) -> Result<Vec<Doc<Task>>, StoreError> {
     let account = Some(call.account_id().as_str());
     let found = match status {
         Some(status) => call.tx.find(TASKS_BY_STATUS, &[account, Some(status)]),
         None => call.tx.find(TASKS, &[account]),
     };
     let found = found.newest_first();
-    match most {
-        Some(most) => found.limit(most).rows(),
+    match max {
+        Some(max) => found.limit(max).rows(),
         None => found.rows(),
     }
 }
 
-/// Stable, as JavaScript's sort is.
+/// The sort is stable, like JavaScript's.
 fn last_changed_first(tasks: &mut [Doc<Task>]) {
     tasks.sort_by(|one, other| other.row.updated_at.total_cmp(&one.row.updated_at));
 }
@@ -141,7 +141,7 @@ struct SearchArgs {
     limit: Option<f64>,
 }
 
-/// What a search brings of a task.
+/// A search result.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
 struct Hit {
@@ -164,13 +164,13 @@ fn search(call: &Call<'_>) -> Answer {
     let args: SearchArgs = call.args()?;
     let agent = reach::agent(call, &args.agent_id)?;
     reach::be_orchestrator(call, &agent, "search tasks")?;
-    let wanted = args.query.trim().to_lowercase();
-    if wanted.is_empty() {
+    let needle = args.query.trim().to_lowercase();
+    if needle.is_empty() {
         return Ok(json!([]));
     }
     let tasks: Vec<Doc<Task>> = call.tx.find(TASKS, &[Some(call.account_id().as_str())]).rows()?;
     let hits = tasks.into_iter().map(|task| {
-        let relevance_score = relevance(&task.row, &wanted);
+        let relevance_score = relevance(&task.row, &needle);
         let row = task.row;
         Hit {
             id: task.id,
@@ -190,9 +190,9 @@ fn search(call: &Call<'_>) -> Answer {
     value(&slice(hits, at_most(args.limit.unwrap_or(20.0), 100.0)))
 }
 
-/// Title 3, description 2, reason 1, added up; `wanted` is lower-case.
-fn relevance(task: &Task, wanted: &str) -> u8 {
-    let in_text = |text: Option<&String>| text.is_some_and(|text| text.to_lowercase().contains(wanted));
+/// The sum of the matches: title 3, description 2, reason 1. `needle` is in lower case.
+fn relevance(task: &Task, needle: &str) -> u8 {
+    let in_text = |text: Option<&String>| text.is_some_and(|text| text.to_lowercase().contains(needle));
     let places = [
         (in_text(Some(&task.title)), 3),
         (in_text(task.description.as_ref()), 2),
@@ -206,15 +206,15 @@ fn load(call: &Call<'_>) -> Answer {
     let args: TaskLookupArgs = call.args()?;
     reach::agent(call, &args.agent_id)?;
     let task = reach::task(call, &args.task_id)?;
-    let messages = clamp(args.message_limit.unwrap_or(10.0), 1.0, MOST);
+    let messages = clamp(args.message_limit.unwrap_or(10.0), 1.0, MAX_ROWS);
     let thread = thread::newest(call.tx, call.account_id(), &task.id, take(messages)?)?;
     Ok(json!({"task": value(&task)?, "thread": value(&thread)?}))
 }
 
-/// What a history says of an activity.
+/// An activity in a history.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Happened {
+struct ActivityView {
     #[serde(rename = "type")]
     kind: String,
     actor_type: String,
@@ -229,7 +229,7 @@ struct Happened {
     created_at: f64,
 }
 
-impl From<Activity> for Happened {
+impl From<Activity> for ActivityView {
     fn from(row: Activity) -> Self {
         Self {
             kind: row.kind,
@@ -250,23 +250,23 @@ fn history(call: &Call<'_>) -> Answer {
     let args: TaskLookupArgs = call.args()?;
     reach::agent(call, &args.agent_id)?;
     let task = reach::task(call, &args.task_id)?;
-    let messages = clamp(args.message_limit.unwrap_or(25.0), 1.0, MOST);
-    let activities = clamp(args.activity_limit.unwrap_or(30.0), 0.0, MOST);
-    let thread = thread::newest(call.tx, call.account_id(), &task.id, take(messages)?)?;
-    let happened = happened_to(call, &task.id, take(activities)?)?;
-    let happened: Vec<Happened> = happened.into_iter().map(|activity| activity.row.into()).collect();
+    let message_limit = clamp(args.message_limit.unwrap_or(25.0), 1.0, MAX_ROWS);
+    let activity_limit = clamp(args.activity_limit.unwrap_or(30.0), 0.0, MAX_ROWS);
+    let thread = thread::newest(call.tx, call.account_id(), &task.id, take(message_limit)?)?;
+    let activities = activities_of(call, &task.id, take(activity_limit)?)?;
+    let activities: Vec<ActivityView> = activities.into_iter().map(|activity| activity.row.into()).collect();
     Ok(json!({
         "task": value(&task)?,
         "messages": value(&thread)?,
-        "activities": value(&happened)?,
-        "meta": {"messageLimitApplied": messages, "activityLimitApplied": activities},
+        "activities": value(&activities)?,
+        "meta": {"messageLimitApplied": message_limit, "activityLimitApplied": activity_limit},
     }))
 }
 
-/// What happened to a task itself, newest first.
-fn happened_to(call: &Call<'_>, task: &Id<Task>, most: usize) -> Result<Vec<Doc<Activity>>, StoreError> {
+/// The activities of a task, newest first.
+fn activities_of(call: &Call<'_>, task: &Id<Task>, max: usize) -> Result<Vec<Doc<Activity>>, StoreError> {
     let key = [Some(call.account_id().as_str()), Some("task"), Some(task.as_str())];
-    call.tx.find(HAPPENED_TO, &key).newest_first().limit(most).rows()
+    call.tx.find(HAPPENED_TO, &key).newest_first().limit(max).rows()
 }
 
 #[derive(Deserialize)]
@@ -279,17 +279,17 @@ struct AssignedArgs {
     limit: Option<f64>,
 }
 
-/// §2.30. Archived and blocked ones are among them (D19).
+/// §2.30. Includes archived and blocked tasks (D19).
 fn assigned(call: &Call<'_>) -> Answer {
     let args: AssignedArgs = call.args()?;
     let agent = reach::agent(call, &args.agent_id)?;
     let mut tasks: Vec<Doc<Task>> = call.tx.find(TASKS, &[Some(call.account_id().as_str())]).rows()?;
     tasks.retain(|task| {
-        let wanted = args.include_done || task.row.status != TaskStatus::Done.as_str();
-        wanted && task.row.assigned_agent_ids.contains(&agent.id)
+        let needle = args.include_done || task.row.status != TaskStatus::Done.as_str();
+        needle && task.row.assigned_agent_ids.contains(&agent.id)
     });
     last_changed_first(&mut tasks);
-    value(&slice(tasks, at_most(args.limit.unwrap_or(50.0), MOST)))
+    value(&slice(tasks, at_most(args.limit.unwrap_or(50.0), MAX_ROWS)))
 }
 
 #[derive(Deserialize)]
@@ -302,7 +302,7 @@ struct HeartbeatArgs {
 /// §2.31.
 fn for_heartbeat(call: &Call<'_>) -> Answer {
     let args: HeartbeatArgs = call.args()?;
-    let limit = at_most(args.limit.unwrap_or(50.0), MOST);
+    let limit = at_most(args.limit.unwrap_or(50.0), MAX_ROWS);
     let mut tasks = Vec::new();
     let mut seen: Vec<&str> = Vec::new();
     for status in &args.statuses {

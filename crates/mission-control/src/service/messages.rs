@@ -8,16 +8,16 @@ use crate::call::{Answer, Call, value};
 use crate::function::{ACCOUNT, DataAccess, Function, Guard, Kind, TOKEN};
 use crate::number;
 use crate::rows::{Agent, Message, Notification, Stored, Task, Upload};
-use crate::rules::attachments::{self, Offered};
+use crate::rules::attachments::{self, AttachmentArg};
 use crate::rules::post::{self, Draft};
 use crate::rules::{limit, reach, thread};
 use crate::store::{Doc, Id, Table};
 use crate::validate::{Arg, Is, may, need};
 use mcr_model::limits;
 
-/// Who acts.
+/// The agent that acts.
 const AGENT: Arg = need("agentId", Is::Id(Table::Agents));
-/// In which task's thread.
+/// The task whose thread is meant.
 const TASK: Arg = need("taskId", Is::Id(Table::Tasks));
 
 /// The functions of this file.
@@ -74,7 +74,7 @@ struct ServicePostArgs {
     #[serde(default)]
     suppress_agent_notifications: bool,
     #[serde(default)]
-    attachments: Vec<Offered>,
+    attachments: Vec<AttachmentArg>,
     source_notification_id: Option<Id<Notification>>,
 }
 
@@ -87,12 +87,12 @@ fn create_message(call: &Call<'_>) -> Answer {
         content: args.content,
         attachments: args.attachments,
         answers: args.source_notification_id,
-        quietly: args.suppress_agent_notifications,
+        suppressed: args.suppress_agent_notifications,
     };
     posted(post::by_agent(call, &agent, task, draft))
 }
 
-/// §2.13: the same for the orchestrator, who writes in any thread without being asked.
+/// §2.13: posts like [`create_message`] for the orchestrator, which may write in any thread without a notification.
 fn create_task_message(call: &Call<'_>) -> Answer {
     let args: ServicePostArgs = call.args()?;
     let agent = reach::agent(call, &args.agent_id)?;
@@ -114,7 +114,7 @@ struct ServiceThreadArgs {
     limit: Option<f64>,
 }
 
-/// §2.23: of a task that is not there the thread is empty.
+/// §2.23: the thread of a task that does not exist is empty.
 fn list_task_thread(call: &Call<'_>) -> Answer {
     let args: ServiceThreadArgs = call.args()?;
     let agent = reach::agent(call, &args.agent_id)?;
@@ -130,15 +130,15 @@ fn list_task_thread(call: &Call<'_>) -> Answer {
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(clippy::struct_field_names, reason = "these are the arguments' own names")]
-struct Registering {
+struct UploadArgs {
     task_id: Id<Task>,
     agent_id: Id<Agent>,
     storage_id: Id<Stored>,
 }
 
-/// §2.35: an upload is registered once for a task.
+/// §2.35: registers an upload once for each task.
 fn register_upload(call: &Call<'_>) -> Answer {
-    let args: Registering = call.args()?;
+    let args: UploadArgs = call.args()?;
     let agent = reach::agent(call, &args.agent_id)?;
     let task = reach::task(call, &args.task_id)?;
     if call.tx.get(&args.storage_id)?.is_none() {

@@ -1,4 +1,4 @@
-//! The service functions: what a runtime may ask and do (backend-contract §2).
+//! The service functions, which a runtime calls (backend-contract §2).
 
 pub(super) mod agents;
 pub(super) mod context;
@@ -12,7 +12,7 @@ mod tasks;
 
 use super::function::Function;
 
-/// Every service function.
+/// All service functions.
 pub(super) const FUNCTIONS: &[&[Function]] = &[
     agents::FUNCTIONS,
     context::FUNCTIONS,

@@ -1,4 +1,4 @@
-//! What waits for agents, and how far its delivery is (backend-contract §2.7, §2.9–2.11, §2.14, §5.1).
+//! Undelivered notifications, and the progress of their delivery (backend-contract §2.7, §2.9–2.11, §2.14, §5.1).
 
 use serde::Deserialize;
 use serde_json::json;
@@ -15,10 +15,10 @@ use crate::store::{Doc, Id, Table, UNDELIVERED};
 use crate::validate::{Arg, Is, may, need};
 use mcr_model::limits;
 
-/// Which one.
+/// The notification that is meant.
 const NOTIFICATION: Arg = need("notificationId", Is::Id(Table::Notifications));
 
-/// A step of a delivery.
+/// A function for one step of a delivery.
 const fn step(path: &'static str, run: fn(&Call<'_>) -> Answer) -> Function {
     let (kind, guard, access) = (Kind::Action, Guard::ServiceToken, DataAccess::Writes);
     Function { path, kind, guard, access, args: &[ACCOUNT, TOKEN, NOTIFICATION], run }
@@ -60,7 +60,7 @@ struct ServiceListingArgs {
     limit: Option<f64>,
 }
 
-/// §2.7: the oldest first, those in progress and those that failed, too.
+/// §2.7: all undelivered notifications, including those in progress and failed ones, oldest first.
 fn list_undelivered(call: &Call<'_>) -> Answer {
     let args: ServiceListingArgs = call.args()?;
     let wanted = args.limit.filter(|limit| limit.is_finite()).unwrap_or(100.0);
@@ -71,16 +71,16 @@ fn list_undelivered(call: &Call<'_>) -> Answer {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Marking {
+struct MarkArgs {
     notification_id: Id<Notification>,
 }
 
-/// Reaches the notification, lets `mark` change it, and writes it back if it did.
+/// Reads the notification, applies `mark`, and writes the row if it changed.
 fn mark(call: &Call<'_>, mark: impl FnOnce(&mut Notification)) -> Answer {
-    let args: Marking = call.args()?;
+    let args: MarkArgs = call.args()?;
     let found = call.tx.get(&args.notification_id)?;
-    let ours = found.filter(|found: &Doc<Notification>| found.row.account_id == *call.account_id());
-    let Some(mut notification) = ours else {
+    let own = found.filter(|found: &Doc<Notification>| found.row.account_id == *call.account_id());
+    let Some(mut notification) = own else {
         return Err(Refusal::thrown("Not found: Notification does not exist"));
     };
     let before = notification.row.clone();
@@ -91,7 +91,7 @@ fn mark(call: &Call<'_>, mark: impl FnOnce(&mut Notification)) -> Answer {
     done()
 }
 
-/// §2.9: an attempt begins; the time of the first one stays.
+/// §2.9: an attempt begins. The time of the first attempt stays.
 fn mark_read(call: &Call<'_>) -> Answer {
     mark(call, |row| {
         row.read_at.get_or_insert_with(|| call.now());
@@ -106,7 +106,7 @@ fn mark_delivered(call: &Call<'_>) -> Answer {
     })
 }
 
-/// §2.10: an attempt failed; the notification is listed again.
+/// §2.10: an attempt failed. The notification stays in the list of undelivered ones.
 fn mark_delivery_ended(call: &Call<'_>) -> Answer {
     mark(call, |row| {
         if row.delivered_at.is_none() {
@@ -117,40 +117,40 @@ fn mark_delivery_ended(call: &Call<'_>) -> Answer {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct Requesting {
+struct ResponseRequestArgs {
     requester_agent_id: Id<Agent>,
     task_id: Id<Task>,
     recipient_slugs: Vec<String>,
     message: String,
 }
 
-/// §2.14: only the requests that were made are in the answer; none may be, where earlier ones wait.
+/// §2.14: the response contains only the requests that were created. It can be empty if earlier requests are pending.
 fn create_response_requests(call: &Call<'_>) -> Answer {
-    let args: Requesting = call.args()?;
+    let args: ResponseRequestArgs = call.args()?;
     let requester = reach::agent(call, &args.requester_agent_id)?;
     let task = reach::task(call, &args.task_id)?;
-    let may_ask = flags::allows(&call.account.row, &requester.row, "canMentionAgents");
-    ensure!(may_ask, "Forbidden: Agent may not request responses");
-    let most = limits::REQUEST_RECIPIENTS;
-    ensure!(args.recipient_slugs.len() <= most, "Too many recipients: max {most} allowed per request");
-    let said = args.message.trim_matches(is_space);
-    ensure!(!said.is_empty(), "Message is required");
-    let most = limits::REQUEST_MESSAGE_CHARS;
-    ensure!(limits::chars(said) <= most, "Message too long: max {most} characters allowed");
+    let is_allowed = flags::allows(&call.account.row, &requester.row, "canMentionAgents");
+    ensure!(is_allowed, "Forbidden: Agent may not request responses");
+    let max = limits::REQUEST_RECIPIENTS;
+    ensure!(args.recipient_slugs.len() <= max, "Too many recipients: max {max} allowed per request");
+    let text = args.message.trim_matches(is_space);
+    ensure!(!text.is_empty(), "Message is required");
+    let max = limits::REQUEST_MESSAGE_CHARS;
+    ensure!(limits::chars(text) <= max, "Message too long: max {max} characters allowed");
 
     let recipients = recipients(call, &args.recipient_slugs)?;
     let others: Vec<_> = recipients.into_iter().filter(|agent| agent.id != requester.id).collect();
     ensure!(!others.is_empty(), "No valid recipients after filtering");
-    let mut made = Vec::new();
+    let mut created = Vec::new();
     for agent in others {
         let name = &requester.row.name;
-        made.extend(notify::response_request(call.tx, &task, &agent, name, &args.message)?);
+        created.extend(notify::response_request(call.tx, &task, &agent, name, &args.message)?);
     }
-    let ids: Vec<_> = made.iter().map(|notification| &notification.id).collect();
+    let ids: Vec<_> = created.iter().map(|notification| &notification.id).collect();
     Ok(json!({"notificationIds": ids}))
 }
 
-/// The agents that the slugs name, each once, in the order in which they are named.
+/// The agents with these slugs, without duplicates, in the given order.
 fn recipients(call: &Call<'_>, given: &[String]) -> Result<Vec<Doc<Agent>>, Refusal> {
     let mut slugs: Vec<(String, &str)> = Vec::new();
     for spelling in given {

@@ -1,4 +1,4 @@
-//! The runtime itself: its reports, restarts and upgrades (backend-contract §2.1–2.3, §2.36, §7).
+//! The runtime: its reports, restarts and upgrades (backend-contract §2.1–2.3, §2.36, §7).
 
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
@@ -13,16 +13,16 @@ use crate::store::StoreError;
 use crate::validate::{Is, may, need};
 use mcr_model::RuntimeStatus;
 
-/// Refuses what needs a runtime where none has ever reported.
+/// The error for calls that need a runtime, if none has ever reported.
 pub(crate) const NO_RUNTIME: &str = "No runtime registered for this account";
 
-/// How an account's runtime may be.
+/// The statuses of an account's runtime.
 pub(crate) const STATUS: Is = Is::OneOf(&["provisioning", "online", "degraded", "offline", "error"]);
 
-/// The words for how an upgrade ended.
-const ENDED: Is = Is::OneOf(&["success", "failed", "rolled_back"]);
+/// The results of an upgrade.
+const UPGRADE_RESULT: Is = Is::OneOf(&["success", "failed", "rolled_back"]);
 
-/// What stays of an error that was reported: its first line, up to this many characters.
+/// The part of a reported error that is stored: its first line, up to this many characters.
 const ERROR_CHARS: usize = 2_048;
 
 pub(crate) const FUNCTIONS: &[Function] = &[
@@ -42,7 +42,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
                     may("openclawVersion", Is::Text),
                     may("runtimeServiceVersion", Is::Text),
                     may("lastUpgradeAt", Is::Number),
-                    may("lastUpgradeStatus", ENDED),
+                    may("lastUpgradeStatus", UPGRADE_RESULT),
                 ]),
             ),
         ],
@@ -55,7 +55,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         &[
             ACCOUNT,
             TOKEN,
-            need("status", ENDED),
+            need("status", UPGRADE_RESULT),
             need("fromOpenclawVersion", Is::Text),
             need("toOpenclawVersion", Is::Text),
             need("fromRuntimeVersion", Is::Text),
@@ -77,13 +77,13 @@ struct ReportArgs {
 fn report(call: &Call<'_>) -> Answer {
     let args: ReportArgs = call.args()?;
     let status: RuntimeStatus =
-        args.status.parse().map_err(|()| StoreError::Fault("validated, and no status".to_owned()))?;
+        args.status.parse().map_err(|()| StoreError::Fault("a validated status is unknown".to_owned()))?;
     let mut account = call.account.clone();
     offline::report(call.tx, &mut account, status, args.config.as_ref(), call.options)?;
     done()
 }
 
-/// §2.2: whoever sees the request takes it away.
+/// §2.2: returns the request for a restart, and removes it.
 fn restart_requested(call: &Call<'_>) -> Answer {
     let mut account = call.account.clone();
     let requested = account.row.restart_requested_at.take().is_some();
@@ -112,7 +112,7 @@ struct ResultArgs {
     error: Option<String>,
 }
 
-/// §2.36, §7.4: the runtime says itself how it went.
+/// §2.36, §7.4: records the result of an upgrade that the runtime reports itself.
 fn record_upgrade(call: &Call<'_>) -> Answer {
     let args: ResultArgs = call.args()?;
     let Some(mut runtime) = upgrade::runtime(call.tx, call.account_id())? else {
@@ -127,29 +127,29 @@ fn record_upgrade(call: &Call<'_>) -> Answer {
     let status = if args.status == "failed" { "error" } else { "online" };
     status.clone_into(&mut row.status);
     row.updated_at = call.now();
-    let began = pending.as_ref().map(|pending| pending.initiated_at);
+    let started_at = pending.as_ref().map(|pending| pending.initiated_at);
     let entry = UpgradeEntry {
         from_openclaw_version: args.from_openclaw_version,
         to_openclaw_version: args.to_openclaw_version,
         from_runtime_version: args.from_runtime_version,
         to_runtime_version: args.to_runtime_version,
         status: args.status,
-        started_at: began.unwrap_or_else(|| call.now() - args.duration.unwrap_or(0.0)),
+        started_at: started_at.unwrap_or_else(|| call.now() - args.duration.unwrap_or(0.0)),
         completed_at: Some(call.now()),
         duration: args.duration,
         error: args.error.map(|error| first_line(&error)),
         initiated_by: pending.map_or_else(|| "runtime".to_owned(), |pending| pending.initiated_by),
     };
-    upgrade::remember(row, entry);
+    upgrade::add_to_history(row, entry);
     call.tx.put(&runtime)?;
     done()
 }
 
-/// The first line of an error, cut at its limit, which counts as JavaScript does.
+/// The first line of an error, cut at the limit, which counts characters as JavaScript does.
 fn first_line(error: &str) -> String {
     let line = error.lines().next().unwrap_or_default();
-    let mut room = ERROR_CHARS;
+    let mut remaining = ERROR_CHARS;
     line.chars()
-        .take_while(|c| room.checked_sub(c.len_utf16()).inspect(|left| room = *left).is_some())
+        .take_while(|c| remaining.checked_sub(c.len_utf16()).inspect(|left| remaining = *left).is_some())
         .collect()
 }

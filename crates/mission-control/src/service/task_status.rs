@@ -1,8 +1,8 @@
 //! Agents change tasks (backend-contract §2.15, §2.16).
 //!
-//! The original makes each step of a way, and the fields, in a transaction of its own, so that a refusal can leave
-//! half of a change behind (contract D27). Here a call is one transaction; the order of its parts is kept, because it
-//! decides which refusal is heard.
+//! The original runs each step of a path, and the fields, in separate transactions. So a refused call can leave half
+//! of a change (contract D27). Here a call is one transaction. The order of the parts is the same, because it decides
+//! which error is returned.
 
 use serde::Deserialize;
 use serde_json::json;
@@ -62,10 +62,10 @@ pub(crate) const FUNCTIONS: &[Function] = &[
 struct ServiceStatusArgs {
     task_id: Id<Task>,
     agent_id: Id<Agent>,
-    #[serde(deserialize_with = "status::word")]
+    #[serde(deserialize_with = "status::deserialize")]
     status: TaskStatus,
     blocked_reason: Option<String>,
-    #[serde(default, deserialize_with = "status::maybe_word")]
+    #[serde(default, deserialize_with = "status::deserialize_optional")]
     expected_status: Option<TaskStatus>,
 }
 
@@ -79,8 +79,8 @@ fn update_status(call: &Call<'_>) -> Answer {
         "Forbidden: Agent is not allowed to modify task status"
     );
     let mut task = reach::task(call, &args.task_id)?;
-    let stands = status::of(&task)?;
-    let changed = if args.expected_status.is_some_and(|expected| expected != stands) {
+    let current = status::of(&task)?;
+    let changed = if args.expected_status.is_some_and(|expected| expected != current) {
         false
     } else {
         status::drive(call, &agent, &mut task, args.status, args.blocked_reason.as_deref())?
@@ -95,7 +95,7 @@ fn update_status(call: &Call<'_>) -> Answer {
     }))
 }
 
-/// Agents name four of the seven statuses; the refusal is the planner's own.
+/// Agents can request four of the seven statuses. The planner supplies the error.
 fn check_target(to: TaskStatus) -> Result<(), Refusal> {
     plan_for_agent(to, to).map(|_| ()).map_err(|why| Refusal::thrown(why.to_string()))
 }
@@ -112,7 +112,7 @@ struct ServiceUpdateArgs {
     labels: Option<Vec<String>>,
     assigned_agent_ids: Option<Vec<Id<Agent>>>,
     assigned_user_ids: Option<Vec<String>>,
-    #[serde(default, deserialize_with = "status::maybe_word")]
+    #[serde(default, deserialize_with = "status::deserialize_optional")]
     status: Option<TaskStatus>,
     blocked_reason: Option<String>,
     #[serde(default, deserialize_with = "number::finite")]
@@ -147,27 +147,27 @@ fn update(call: &Call<'_>) -> Answer {
         ensure!(to != TaskStatus::Blocked || explained, "blockedReason is required when status is 'blocked'");
     }
 
-    let mut named = changes.names();
-    // Whoever is put on a task that starts must be there before it starts.
+    let mut changed_fields = changes.names();
+    // A task that starts needs its assignees first.
     let starts = args.status == Some(TaskStatus::InProgress) && status::of(&task)? != TaskStatus::InProgress;
     let fields_first = changes.assigns() && starts;
     let mut changes = Some(changes);
     if fields_first {
         changes.take().map_or(Ok(()), |first| set_fields(call, &agent, &mut task, first))?;
     }
-    let moved = match args.status {
+    let status_changed = match args.status {
         Some(to) => status::drive(call, &agent, &mut task, to, reason.as_deref())?,
         None => false,
     };
     changes.map_or(Ok(()), |then| set_fields(call, &agent, &mut task, then))?;
-    if moved {
-        named.push("status");
+    if status_changed {
+        changed_fields.push("status");
     }
-    Ok(json!({"taskId": task.id, "changedFields": named}))
+    Ok(json!({"taskId": task.id, "changedFields": changed_fields}))
 }
 
-/// The field part of an update. The original leaves agents that are put on a task without a word; here they are told
-/// (contract D14), but for the one that did it.
+/// Changes the fields. The original does not notify agents that become assignees. Here they are notified (contract
+/// D14), except the agent that made the change.
 fn set_fields(
     call: &Call<'_>,
     agent: &Doc<Agent>,
@@ -178,16 +178,16 @@ fn set_fields(
     if names.is_empty() {
         return Ok(());
     }
-    let mut came = changes.apply(call, task)?;
+    let mut added = changes.apply(call, task)?;
     let status = &task.row.status;
-    let wants_somebody = matches!(status::of(task)?, TaskStatus::Assigned | TaskStatus::InProgress);
+    let needs_assignee = matches!(status::of(task)?, TaskStatus::Assigned | TaskStatus::InProgress);
     ensure!(
-        !wants_somebody || assignees::any(&task.row) == Assignees::Some,
+        !needs_assignee || assignees::any(&task.row) == Assignees::Some,
         "Invalid assignees: status '{status}' requires at least one assignee"
     );
     if !call.options.original {
-        came.retain(|who| *who != Party::agent(agent.id.as_str()));
-        assignees::tell(call, task, &came, &agent.row.name)?;
+        added.retain(|party| *party != Party::agent(agent.id.as_str()));
+        assignees::notify_added(call, task, &added, &agent.row.name)?;
     }
     activity::record(
         call.tx,
@@ -200,7 +200,7 @@ fn set_fields(
     Ok(())
 }
 
-/// Refuses a reason for `blocked` that is too long.
+/// Refuses a blocked reason that is too long.
 pub(super) fn check_reason(reason: Option<&str>) -> Result<(), Refusal> {
     let fits = reason.is_none_or(|reason| limits::chars(reason) <= limits::REASON_CHARS);
     ensure!(fits, "blockedReason must be at most 2000 characters");

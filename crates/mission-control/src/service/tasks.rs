@@ -1,4 +1,4 @@
-//! Agents create tasks, hand them out, put them away and link them (backend-contract §2.17–2.20).
+//! Agents create, assign, archive and link tasks (backend-contract §2.17–2.20).
 
 use serde::Deserialize;
 use serde_json::json;
@@ -83,14 +83,14 @@ struct ServiceCreateArgs {
     labels: Vec<String>,
     #[serde(default, deserialize_with = "number::finite")]
     due_date: Option<f64>,
-    #[serde(default, deserialize_with = "status::maybe_word")]
+    #[serde(default, deserialize_with = "status::deserialize_optional")]
     status: Option<TaskStatus>,
     blocked_reason: Option<String>,
     #[serde(default)]
     assigned_agent_ids: Vec<Id<Agent>>,
 }
 
-/// §2.17. Any status, any priority, the same agent twice: what the original lets through is let through (D26).
+/// §2.17. Like the original, it accepts any status, any priority and duplicate agents (D26).
 fn create(call: &Call<'_>) -> Answer {
     let args: ServiceCreateArgs = call.args()?;
     check_reason(args.blocked_reason.as_deref())?;
@@ -103,15 +103,15 @@ fn create(call: &Call<'_>) -> Answer {
     fields::check_labels(args.labels.iter().map(String::as_str))?;
     assignees::check_agents(call, &args.assigned_agent_ids, "")?;
 
-    let mut on_it = args.assigned_agent_ids;
+    let mut assigned = args.assigned_agent_ids;
     let status = match args.status.unwrap_or(TaskStatus::Inbox) {
-        TaskStatus::Inbox if !on_it.is_empty() => TaskStatus::Assigned,
-        asked => asked,
+        TaskStatus::Inbox if !assigned.is_empty() => TaskStatus::Assigned,
+        requested => requested,
     };
-    if matches!(status, TaskStatus::Assigned | TaskStatus::InProgress) && on_it.is_empty() {
-        on_it.push(creator.id.clone());
+    if matches!(status, TaskStatus::Assigned | TaskStatus::InProgress) && assigned.is_empty() {
+        assigned.push(creator.id.clone());
     }
-    let somebody = if on_it.is_empty() { Assignees::None } else { Assignees::Some };
+    let somebody = if assigned.is_empty() { Assignees::None } else { Assignees::Some };
     if let Some(unmet) = requirement(status, somebody, args.blocked_reason.as_deref().unwrap_or_default()) {
         return Err(Refusal::thrown(format!("Invalid status at creation: {unmet}")));
     }
@@ -122,7 +122,7 @@ fn create(call: &Call<'_>) -> Answer {
         description: args.description,
         status: status.as_str().to_owned(),
         priority: args.priority.unwrap_or(fields::DEFAULT_PRIORITY),
-        assigned_agent_ids: on_it,
+        assigned_agent_ids: assigned,
         labels: args.labels,
         due_date: args.due_date,
         blocked_reason: args.blocked_reason.filter(|_| status == TaskStatus::Blocked),
@@ -134,9 +134,9 @@ fn create(call: &Call<'_>) -> Answer {
     record(call, &creator, &task, "task_created", None)?;
     follow::ensure_orchestrator(call.tx, &call.account, &task)?;
     for id in &task.row.assigned_agent_ids {
-        let who = Party::agent(id.as_str());
-        follow::add(call.tx, &task, &who)?;
-        notify::assignment(call.tx, &call.account, &task, &who, &creator.row.name)?;
+        let party = Party::agent(id.as_str());
+        follow::add(call.tx, &task, &party)?;
+        notify::assignment(call.tx, &call.account, &task, &party, &creator.row.name)?;
     }
     Ok(json!({"taskId": task.id}))
 }
@@ -149,7 +149,7 @@ struct ServiceAssignArgs {
     assigned_agent_ids: Vec<Id<Agent>>,
 }
 
-/// §2.18. Only ever adds; a task from the inbox starts at once.
+/// §2.18. Only adds assignees. A task from the inbox starts immediately.
 fn assign(call: &Call<'_>) -> Answer {
     let args: ServiceAssignArgs = call.args()?;
     let agent = reach::agent(call, &args.agent_id)?;
@@ -162,9 +162,9 @@ fn assign(call: &Call<'_>) -> Answer {
             union.push(id.clone());
         }
     }
-    // An agent that is gone but still on the task blocks every further assignment, as in the original.
+    // As in the original, a removed agent that is still an assignee blocks every further assignment.
     assignees::check_agents(call, &union, "")?;
-    let came: Vec<Id<Agent>> = union.iter().filter(|id| !before.contains(id)).cloned().collect();
+    let added: Vec<Id<Agent>> = union.iter().filter(|id| !before.contains(id)).cloned().collect();
 
     let from = status::of(&task)?;
     let to = match from {
@@ -176,13 +176,13 @@ fn assign(call: &Call<'_>) -> Answer {
     to.as_str().clone_into(&mut task.row.status);
     task.row.updated_at = call.now();
     call.tx.put(&task)?;
-    for id in &came {
-        let who = Party::agent(id.as_str());
-        notify::assignment(call.tx, &call.account, &task, &who, &agent.row.name)?;
-        follow::add(call.tx, &task, &who)?;
+    for id in &added {
+        let party = Party::agent(id.as_str());
+        notify::assignment(call.tx, &call.account, &task, &party, &agent.row.name)?;
+        follow::add(call.tx, &task, &party)?;
     }
     follow::ensure_orchestrator(call.tx, &call.account, &task)?;
-    record(call, &agent, &task, "task_updated", Some(json!({"assignedAgentIds": came})))?;
+    record(call, &agent, &task, "task_updated", Some(json!({"assignedAgentIds": added})))?;
     if to != from {
         let meta = json!({"oldStatus": from, "newStatus": to, "reason": "auto_assignment"});
         record(call, &agent, &task, "task_status_changed", Some(meta))?;
@@ -198,7 +198,7 @@ struct DeleteArgs {
     reason: String,
 }
 
-/// §2.19: out of sight, from any status; nothing is lost.
+/// §2.19: archives the task from any status. No data is deleted.
 fn delete(call: &Call<'_>) -> Answer {
     let args: DeleteArgs = call.args()?;
     let agent = reach::agent(call, &args.agent_id)?;
@@ -225,7 +225,7 @@ struct LinkArgs {
     pr_number: Option<f64>,
 }
 
-/// §2.20, without the pull request itself: the embedded backend talks to nobody.
+/// §2.20, without the pull request itself: the embedded backend makes no requests to other services.
 fn link(call: &Call<'_>) -> Answer {
     let args: LinkArgs = call.args()?;
     let agent = reach::agent(call, &args.agent_id)?;

@@ -1,49 +1,51 @@
-//! A delivery that an agent is at work on, as its calls over HTTP find it.
+//! A delivery that an agent works on, as the agent's calls over HTTP see it.
 //!
-//! Each part of the record has one owner. The tool log is owned here: worker and agent change it here, and the job's
-//! record has none until the delivery is let go. The rest of the record is owned by the job. A note of the worker gets
-//! the tool log here; a note of a call carries the tool log alone. Notes are taken one at a time, so that none carries an
-//! older tool log than the one before it. Writing calls of one delivery are made one at a time.
+//! Each part of the record has one owner. This module owns the tool log: worker and agent change it here, and the job's
+//! record has none until the agent's work ends. The job owns the rest of the record. A note of the worker gets the tool
+//! log here; a note of a call carries the tool log alone. Notes are written one at a time, so no note carries an older
+//! tool log than the note before it. Writing calls of one delivery run one at a time.
 
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use log::{debug, info};
+use log::Level;
+use log::kv::Value;
 
+use super::log_item::LogItem;
 use super::reading::Reading;
 use mcr_core::delivery::journal::{Journal, JournalError, Note, Step, Wait};
 use mcr_core::delivery::tool_log::{Before, Intent, ToolLog, digest_of, half_digest};
 use mcr_core::delivery::{Record, Stamp, UnknownFields, policy};
 use mcr_core::tools::{ToolName, ToolRequest};
-use mcr_core::work::{Work, WorkId};
+use mcr_core::work::Work;
 use mcr_model::clock::{Clock, Millis};
 use mcr_model::{BehaviorFlags, DeliveryContext, Task};
 
-/// What an agent may do in a delivery, by its context.
+/// The rights of an agent in a delivery, from the delivery's context.
 #[derive(Clone, Debug)]
 pub struct AgentRights {
-    /// The task that it is about.
+    /// The task of the delivery.
     pub task: Option<Task>,
-    /// What it may do.
+    /// The agent's behaviour flags.
     pub flags: BehaviorFlags,
-    /// Whether it leads.
+    /// Whether the agent is the orchestrator.
     pub leads: bool,
-    /// Whether the backend lets it close tasks.
+    /// Whether the backend lets the agent close tasks.
     pub may_close: bool,
 }
 
-/// A delivery that an agent is at work on.
+/// A delivery that an agent works on.
 #[derive(Debug)]
 pub struct ActiveDelivery {
-    /// Whoever makes a writing call has it.
+    /// Held during a writing call.
     calls: Mutex<()>,
-    /// A person has stopped the work on its task.
+    /// Whether a person stopped the work on the task.
     stopped: AtomicBool,
-    /// The list because of which it was last looked at.
+    /// The number of the list that last caused a check for stops.
     looked: AtomicU64,
     over: AtomicBool,
-    /// Locked while a note is taken. The state is not: nothing waits for the disk to read it.
+    /// Held while a note is written. The state has another lock, so readers never wait for the disk.
     notes: Mutex<()>,
     inside: Mutex<ActiveState>,
 }
@@ -51,18 +53,18 @@ pub struct ActiveDelivery {
 #[derive(Debug)]
 struct ActiveState {
     work: Arc<Work>,
-    /// What the agent has done with its tools, whichever way the calls came.
+    /// The agent's tool calls, both in turns and over HTTP.
     tool_log: ToolLog,
     asked: Asked,
-    /// When this process sent the turn that is not settled, by the monotonic clock.
+    /// When this process sent the unsettled turn, by the monotonic clock.
     sent: Option<Instant>,
     reading: Reading,
     standing: Option<AgentRights>,
-    /// Whether its calls are noted no longer.
+    /// Whether its calls are no longer recorded.
     closed: bool,
 }
 
-/// What the agent was asked, as last noted.
+/// The agent's current question, as last recorded.
 #[derive(Debug, Default)]
 struct Asked {
     heard: Option<Stamp>,
@@ -76,7 +78,7 @@ impl Asked {
     }
 }
 
-/// The tool log in a record, for as long as the worker changes both. It goes back even if that panics.
+/// The tool log in the worker's record while the worker changes both. Its drop returns the log, even after a panic.
 struct LentLog<'a> {
     inside: MutexGuard<'a, ActiveState>,
     record: &'a mut Record,
@@ -88,38 +90,38 @@ impl Drop for LentLog<'_> {
     }
 }
 
-/// Where calls are noted, and when.
+/// The ledger and the clock for records of calls.
 #[derive(Clone, Copy)]
 pub struct JournalHandle<'a> {
     /// The ledger.
     pub journal: &'a dyn Journal,
-    /// What time it is.
+    /// The clock.
     pub clock: &'a dyn Clock,
 }
 
-/// A writing call, and what is to be done about it.
+/// What to do with a writing call.
 pub enum Turnout<'a> {
-    /// Nothing: it was carried out before, and brought this.
+    /// The call ran before, with this result.
     Known(String),
-    /// It is made, or settled where it may have been made.
+    /// The call must run, or be settled if it may have run before.
     Make(Making<'a>),
-    /// Nothing: there were too many.
+    /// The delivery has reached this limit of calls.
     TooMany(u32),
-    /// Nothing: it cannot be noted before it happens, so a crash could let it happen twice.
+    /// The call cannot be recorded before it runs, for this reason. A crash could run it twice, so it does not run.
     NotNoted(String),
-    /// Nothing: a person has stopped the work on the task.
+    /// A person stopped the work on the task.
     Stopped,
-    /// The delivery is over; the call belongs to nothing.
+    /// The delivery has ended; the call belongs to no delivery.
     Over,
 }
 
-/// A writing call under way; no other of the same delivery is.
+/// The only running writing call of a delivery.
 pub struct Making<'a> {
     held: &'a ActiveDelivery,
     handle: JournalHandle<'a>,
     intent: Intent,
     tool: ToolName,
-    /// Whether it was begun before, and may have been carried out then.
+    /// Whether the call started before, so that it may have run.
     pub again: bool,
     _alone: MutexGuard<'a, ()>,
 }
@@ -149,56 +151,56 @@ impl ActiveDelivery {
         self.notes.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// What the agent is at work on.
+    /// The work of the delivery.
     pub fn work(&self) -> Arc<Work> {
         Arc::clone(&self.lock().work)
     }
 
-    /// What the agent may do in it; none where no context was read since the process began.
+    /// The agent's rights; none if no context was read since the start of the process.
     pub fn standing(&self) -> Option<AgentRights> {
         self.lock().standing.clone()
     }
 
-    /// From now on its agent's calls are refused, and no turn of it is sent.
+    /// From now on the agent's calls are refused, and no turn is sent.
     pub(super) fn stop(&self) {
         self.stopped.store(true, Ordering::Release);
     }
 
-    /// Whether a person has stopped the work on its task.
+    /// Whether a person stopped the work on the task.
     pub fn is_stopped(&self) -> bool {
         self.stopped.load(Ordering::Acquire)
     }
 
-    /// Its context was read.
+    /// Stores the last reading of the context.
     pub(super) fn is_read(&self, reading: Reading) {
         self.lock().reading = reading;
     }
 
-    /// The last reading of its context.
+    /// The last reading of the context.
     pub(super) fn reading(&self) -> Reading {
         self.lock().reading.clone()
     }
 
-    /// It is looked at because of this list.
+    /// Records that this list caused a check for stops.
     pub(super) fn is_looked_at(&self, list: u64) {
         self.looked.store(list, Ordering::Release);
     }
 
-    /// Because of which list it was last looked at.
+    /// The list that last caused a check for stops.
     pub(super) fn looked(&self) -> u64 {
         self.looked.load(Ordering::Acquire)
     }
 
-    /// Whether a person has stopped what its agent is at work on, by a context read just now. None while it is not known
-    /// yet what the agent hears.
+    /// Whether a context that was read just now shows that a person stopped the work. None until the agent's question is
+    /// recorded.
     pub(super) fn is_stopped_in(&self, context: &DeliveryContext) -> Option<bool> {
         let inside = self.lock();
         let heard = inside.asked.heard.as_ref()?;
         Some(policy::is_stopped(context, heard, inside.asked.began_paused))
     }
 
-    /// The agent is put to work on it, perhaps once more after another delivery had taken its place. A later list may
-    /// have renewed the work since.
+    /// The agent starts to work on this delivery, perhaps again after another delivery of its track. A later list may
+    /// have renewed the work.
     pub(super) fn stands(&self, work: &Arc<Work>, record: &Record, standing: AgentRights, reading: Reading) {
         let mut inside = self.lock();
         inside.work.clone_from(work);
@@ -207,7 +209,7 @@ impl ActiveDelivery {
         self.over.store(false, Ordering::Release);
     }
 
-    /// Reads or changes the worker's record while it has the tool log.
+    /// Reads or changes the worker's record with the tool log in it.
     pub(super) fn with_log<T>(&self, record: &mut Record, change: impl FnOnce(&mut Record) -> T) -> T {
         let mut inside = self.lock();
         std::mem::swap(&mut inside.tool_log, &mut record.effects);
@@ -215,22 +217,22 @@ impl ActiveDelivery {
         change(&mut *lent.record)
     }
 
-    /// Whether this was made in the delivery.
+    /// Whether this delivery created the row with this id.
     pub(super) fn has_made(&self, id: &str) -> bool {
         self.lock().tool_log.has_made(id)
     }
 
-    /// A turn is sent now.
+    /// Records that a turn is sent now.
     pub(super) fn is_sent(&self) {
         self.lock().sent = Some(Instant::now());
     }
 
-    /// How long ago this process sent the turn that is not settled.
+    /// The time since this process sent the unsettled turn.
     pub(super) fn sent_ago(&self) -> Option<Duration> {
         self.lock().sent.map(|sent| sent.elapsed())
     }
 
-    /// Notes how far the delivery is, with the tool log.
+    /// Writes a note of the worker, with the current tool log.
     pub(super) fn note(
         &self,
         note: &Note<'_>,
@@ -246,7 +248,7 @@ impl ActiveDelivery {
         journal.note(&Note { record: record.as_ref(), ..note.clone() }, wait)
     }
 
-    /// Notes the tool log before anything else is done, unless the calls belong to nothing any more.
+    /// Writes the tool log to the disk, unless the delivery's calls are no longer recorded.
     fn note_log(&self, step: Option<(Step, &str)>, handle: JournalHandle<'_>) -> Result<(), JournalError> {
         let _notes = self.lock_notes();
         let (work, tool_log) = {
@@ -260,17 +262,17 @@ impl ActiveDelivery {
         handle.journal.note(&note, Wait::ForDisk)
     }
 
-    /// From now on calls belong to nothing. What is being called is not waited for, and not noted any more.
+    /// From now on calls belong to no delivery. A running call is not waited for and not recorded any more.
     pub(super) fn forget(&self) {
         self.over.store(true, Ordering::Release);
-        // No note is under way behind this lock.
+        // No note is being written once this lock is held.
         let _notes = self.lock_notes();
         self.lock().closed = true;
     }
 
-    /// Waits for what is being called, forgets the delivery, and gives the tool log away.
+    /// Waits for a running call, ends the delivery for further calls, and returns the tool log.
     pub(super) fn let_go(&self) -> ToolLog {
-        // Those that queue behind it find that it is over.
+        // Calls that wait for the lock then find that the delivery has ended.
         self.over.store(true, Ordering::Release);
         drop(self.calls.lock().unwrap_or_else(PoisonError::into_inner));
         self.forget();
@@ -281,8 +283,8 @@ impl ActiveDelivery {
         self.over.load(Ordering::Acquire)
     }
 
-    /// Its agent calls: what it was told before, it has heard. That is noted before anything else is done, since from
-    /// then on the same call once more is another one.
+    /// The agent calls, so it has received all earlier results. That is recorded first: from now on the same call again
+    /// is a new call.
     pub fn hears(&self, handle: JournalHandle<'_>) {
         {
             let mut inside = self.lock();
@@ -295,13 +297,14 @@ impl ActiveDelivery {
 
     fn log_failure(&self, noted: Result<(), JournalError>) {
         if let Err(error) = noted {
-            // A ledger that cannot be written says so of itself; the work goes on without it.
-            debug!("{}: not noted: {error}", self.work().id);
+            // The ledger reports itself that it cannot be written; the delivery goes on without it.
+            let error = ("error", Value::from_display(&error));
+            LogItem::from(&*self.work()).log(Level::Debug, "Call over HTTP not recorded", &[error]);
         }
     }
 
-    /// A writing call comes; `name` is what the agent has named it, so that it is not made twice. Waits for the one
-    /// before it. What is to be made is on the disk then, as begun.
+    /// Starts a writing call, after the one before it. `name` is the agent's idempotency key. A call that must run is on
+    /// the disk as started when this returns.
     pub fn begin<'a>(
         &'a self,
         request: &ToolRequest,
@@ -310,7 +313,7 @@ impl ActiveDelivery {
         handle: JournalHandle<'a>,
     ) -> Turnout<'a> {
         let alone = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        // A stopped delivery is over soon, and its agent may go on calling.
+        // The agent of a stopped delivery may go on calling until the delivery ends.
         if self.is_stopped() {
             return Turnout::Stopped;
         }
@@ -337,7 +340,7 @@ impl ActiveDelivery {
         };
         drop(inside);
         let making = Making { held: self, handle, intent, tool: request.name(), again, _alone: alone };
-        // What changes the board is noted before it happens.
+        // A call that changes the board is recorded before it runs.
         if let (Err(error), false) = (making.noted(Step::ToolIntent), again) {
             self.lock().tool_log.came_to_nothing(&making.intent);
             return Turnout::NotNoted(error.to_string());
@@ -347,22 +350,22 @@ impl ActiveDelivery {
 }
 
 impl Making<'_> {
-    /// The newest instant of the backend that was known before it was begun.
+    /// The newest time of the backend's clock that was known before the call started.
     pub fn since(&self) -> Millis {
         self.intent.since
     }
 
-    /// How long ago it was begun, or its answer lost.
+    /// The time since the call started, or since its answer was lost.
     pub fn age(&self) -> Duration {
         self.handle.clock.now().since(self.intent.at)
     }
 
-    /// Whether this was made in the same delivery.
+    /// Whether the same delivery created the row with this id.
     pub fn has_made(&self, id: &str) -> bool {
         self.held.has_made(id)
     }
 
-    /// Its answer was lost just now; what became of it is to be settled.
+    /// Records that the answer was lost just now; the outcome must be settled.
     pub fn is_lost(&mut self) {
         let now = self.handle.clock.now();
         self.held.lock().tool_log.lost(&self.intent, now);
@@ -370,7 +373,7 @@ impl Making<'_> {
         self.note(Step::ToolIntent);
     }
 
-    /// It was carried out. Noted before the agent hears of it: whoever has heard may call the same once more and mean it.
+    /// Records the result, before the agent receives it: after that, the same call again is a new call.
     pub fn carried_out(self, output: &str, made: Vec<String>) {
         let mut inside = self.held.lock();
         let effects = &mut inside.tool_log;
@@ -382,7 +385,7 @@ impl Making<'_> {
         self.note(Step::ToolResult);
     }
 
-    /// It certainly did nothing.
+    /// Records that the call certainly had no effect.
     pub fn came_to_nothing(self) {
         self.held.lock().tool_log.came_to_nothing(&self.intent);
         self.note(Step::ToolResult);
@@ -394,12 +397,5 @@ impl Making<'_> {
 
     fn noted(&self, step: Step) -> Result<(), JournalError> {
         self.held.note_log(Some((step, &format!("{} over HTTP", self.tool))), self.handle)
-    }
-}
-
-/// What is left open at the end of a turn, for people who ask why.
-pub(super) fn tell_of_doubts(work: &WorkId, effects: &ToolLog) {
-    if effects.is_in_doubt() {
-        info!("{work}: a call over HTTP was begun, and its agent never asked what became of it");
     }
 }

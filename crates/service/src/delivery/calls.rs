@@ -1,11 +1,13 @@
-//! The calls of one reply, made in order, each noted before and after.
+//! Runs the tool calls of one reply in order. Each writing call is recorded before and after.
 
 use std::time::Instant;
 
-use log::info;
+use log::Level;
+use log::kv::Value;
 use serde_json::json;
 
 use super::deps::{DeliveryDeps, setback};
+use super::log_item::millis;
 use crate::metrics::Via;
 use crate::tools::run::{Doubt, ExecutedCall, GRACE, NotNow, ToolBackend, perform, settle};
 use mcr_core::delivery::journal::{Step, Wait};
@@ -18,17 +20,15 @@ use mcr_model::{SessionKey, TaskId};
 /// The longest result that an agent gets: some ten thousand words.
 const OUTPUT_BYTES_MAX: usize = 64 * 1024;
 
-/// The agent whose calls are made, and the backend that carries them out.
+/// The calling agent, and the backend that runs its calls.
 #[derive(Clone, Copy)]
 struct CallContext<'a> {
-    /// The slug of the agent, for the log.
-    name: &'a str,
     caller: &'a Caller<'a>,
     backend: &'a ToolBackend<'a>,
 }
 
-/// What follows from a reply with calls: they are to be made, and then their results go back.
-/// The results go to the `session` and the `agent` that the calls came from, even if both have other names by then.
+/// The next stage after a reply with calls: they run, and then their results go back. The results go to the `session`
+/// and the `agent` that the calls came from, even if both have other names by then.
 pub(super) fn of(reply: Reply, session: SessionKey, agent: String, before: Stage) -> ToolRounds {
     let before = match before {
         Stage::Working(work) => work,
@@ -45,10 +45,9 @@ pub(super) fn of(reply: Reply, session: SessionKey, agent: String, before: Stage
     }
 }
 
-/// Makes the calls that are still to be made.
+/// Runs the pending calls.
 pub(super) fn make(
     job: &mut Job,
-    name: &str,
     caller: &Caller<'_>,
     offer: &Offer,
     deps: &DeliveryDeps<'_>,
@@ -56,7 +55,7 @@ pub(super) fn make(
     let roster = deps.team.now();
     let refresh = || deps.team.fetch(deps.mission).ok();
     let backend = ToolBackend { mission: deps.mission, roster: &roster, refresh: &refresh };
-    let context = CallContext { name, caller, backend: &backend };
+    let context = CallContext { caller, backend: &backend };
     while let Stage::Working(work) = &mut job.record.stage
         && let Some(call) = work.pending.front().cloned()
     {
@@ -70,12 +69,12 @@ pub(super) fn make(
         };
         let output = match limit(work, deps) {
             Some(why) => {
-                info!("{name} ({}): {} was not run: {why}", job.work.id, call.name);
+                log_refused(job, &call, &why, deps);
                 refused(&ToolError::new(ToolErrorKind::Throttled, &why))
             }
             None => match understood(work, &call, caller, offer) {
                 Err(error) => {
-                    info!("{name} ({}): called {}: {error}", job.work.id, call.name);
+                    log_refused(job, &call, &error.message, deps);
                     refused(&error)
                 }
                 Ok(request) => one(job, &request, context, deps)?,
@@ -89,8 +88,13 @@ pub(super) fn make(
     Ok(())
 }
 
-/// What a call asks for, if the caller may. Of one that may have happened it is only asked what became of it, whatever the
-/// caller may do now.
+fn log_refused(job: &Job, call: &ToolCall, why: &str, deps: &DeliveryDeps<'_>) {
+    let fields = [("tool", Value::from(call.name.as_str())), ("reason", Value::from(why))];
+    deps.log(Level::Info, job, "Tool call refused", &fields);
+}
+
+/// The request of a call, if the caller's rights allow it. A call that may have run is only settled, so its rights are
+/// not checked again.
 fn understood(
     work: &ToolRounds,
     call: &ToolCall,
@@ -103,20 +107,21 @@ fn understood(
     }
 }
 
-/// Makes one call: what only looks is done anew each time, what changes the board is done once.
+/// Runs one call. A reading call runs each time; a call that changes the board runs once.
 fn one(
     job: &mut Job,
     request: &ToolRequest,
     context: CallContext<'_>,
     deps: &DeliveryDeps<'_>,
 ) -> Result<String, Trouble> {
-    let (name, tool, began) = (context.name, request.name(), Instant::now());
+    let (tool, began) = (request.name(), Instant::now());
+    let name = ("tool", Value::from(tool.as_str()));
     let call = request.writes().then(|| tool_log::digest_of(request));
     let doubt = work(job).and_then(|work| work.doubt);
     if let (None, Some(call)) = (doubt, &call)
         && let Some(output) = deps.with_log(job, |record| record.effects.recall(call))
     {
-        info!("{name} ({}): called {tool} again after an interruption, and got its result", job.work.id);
+        deps.log(Level::Info, &*job, "Tool call answered from the record", &[name]);
         acted(job);
         return Ok(output);
     }
@@ -125,10 +130,10 @@ fn one(
         None => carried_out(job, request, context, deps)?,
     };
     deps.metrics.tool(Via::Turn, tool.as_str(), ran.error.as_ref().map(|error| error.kind), began.elapsed());
-    match &ran.error {
-        None => info!("{name} ({}): called {tool}", job.work.id),
-        Some(error) => info!("{name} ({}): called {tool}: {error}", job.work.id),
-    }
+    let outcome = if ran.error.is_none() { "ok" } else { "failed" };
+    let mut fields = vec![name, ("duration_ms", millis(began.elapsed())), ("outcome", Value::from(outcome))];
+    fields.extend(ran.error.as_ref().map(|error| ("reason", Value::from_display(error))));
+    deps.log(Level::Info, &*job, "Tool called", &fields);
     if ran.stirs {
         (deps.stir)();
     }
@@ -139,7 +144,7 @@ fn one(
     if ran.ok {
         acted(job);
     }
-    // What may have happened is not done again either.
+    // A call that may have happened must not run again either.
     let unknown = ran.error.is_some_and(|error| error.kind == ToolErrorKind::Unsettled);
     if let Some(call) = call.filter(|_| ran.ok || unknown) {
         deps.with_log(job, |record| record.effects.keep(call, &output));
@@ -147,7 +152,7 @@ fn one(
     Ok(output)
 }
 
-/// Carries a call out, for the first time.
+/// Runs a call for the first time.
 fn carried_out(
     job: &mut Job,
     request: &ToolRequest,
@@ -157,7 +162,7 @@ fn carried_out(
     if let Some(work) = work(job) {
         work.calls += 1;
     }
-    // What only looks may be done again.
+    // A reading call may run again, so it needs no record.
     if request.writes() {
         in_doubt(job, deps.clock.now());
         if let Err(trouble) = deps.must_note(job, Step::ToolIntent, request.name().as_str()) {
@@ -172,13 +177,14 @@ fn carried_out(
     if !performed.in_doubt {
         return Ok(performed.into());
     }
-    info!("{}: the answer to {} was lost", job.work.id, request.name());
+    let tool = ("tool", Value::from(request.name().as_str()));
+    deps.log(Level::Info, &*job, "The answer to a tool call was lost", &[tool]);
     let since = deps.clock.now();
     in_doubt(job, since);
     settled(job, request, since, context, deps)
 }
 
-/// What became of a call of which it is not known since then whether it was carried out; made, if it was not.
+/// Settles a call whose outcome is unknown since then. The call runs if it certainly did not.
 fn settled(
     job: &mut Job,
     request: &ToolRequest,
@@ -198,7 +204,7 @@ fn settled(
             Err(setback(*error))
         }
         Err(NotNow::Early(pause)) => {
-            // As old as it says; it may have been made once more.
+            // `settle` may have run the call again, so the doubt is as old as the pause implies.
             in_doubt(job, deps.clock.now() - GRACE.saturating_sub(pause));
             Err(Trouble::OnItsWay(pause))
         }
@@ -224,7 +230,7 @@ fn acted(job: &mut Job) {
     }
 }
 
-/// What is too long for the model is shown from its beginning, with a word on how to get the rest.
+/// The result, cut at its beginning if it is too long for the model, with advice on how to get the rest.
 fn capped(output: String) -> String {
     if output.len() <= OUTPUT_BYTES_MAX {
         return output;
@@ -246,7 +252,7 @@ fn done(work: &mut ToolRounds, call: &ToolCall, output: String) {
     work.outputs.push(ToolOutput { call_id: call.call_id.clone(), output });
 }
 
-/// Why the next call is not made, if it is not. One that has begun is brought to its end.
+/// Why the next call must not run, if it exceeds a limit. A call that has started is always settled.
 fn limit(work: &ToolRounds, deps: &DeliveryDeps<'_>) -> Option<String> {
     let (rounds, calls) = (deps.rules.rounds_max, deps.rules.calls_max);
     let limit = if work.doubt.is_some() {

@@ -1,16 +1,48 @@
-//! A delivery of any kind: its steps are walked as far as they come, and what stops them decides what follows.
+//! One attempt at a delivery: runs the steps of its kind and decides what follows.
 //!
-//! Each kind has a file with its `Steps`. They note in the job's [`Record`](mcr_core::delivery::Record) what they have
-//! done before they go on, and begin behind the last note. So nothing that was done is done again: an answer that could
-//! not be posted is posted later without asking the agent again, results of tools go back without running them again,
-//! and what only lacks its mark is only marked.
+//! # The problem
+//!
+//! A delivery talks to two systems, the backend and the gateway. Each call can fail, can be answered late, or can succeed
+//! while its answer is lost. The process can end between any two calls. Still each side effect must happen once: an
+//! agent's turn costs money, a tool changes the board, and an answer in the thread wakes other agents.
+//!
+//! # The steps
+//!
+//! Each kind of work has a file with its `Steps`, which reads from top to bottom. For a notification (`notification`):
+//!
+//! 1. Settle a turn whose answer was lost (`recover_turn`).
+//! 2. Fetch the context now, let the policy decide whether the agent gets a turn, and mark the notification as read.
+//! 3. Send the turn, run the tool calls of the reply, and send their results, until the agent answers (`turn_loop`,
+//!    `calls`).
+//! 4. Post the answer, message by message, and move the task (`post`).
+//! 5. Mark the notification as delivered. Read it once more: a later message needs another delivery.
+//!
+//! # The rules
+//!
+//! * **Record first.** A step writes to the job's [`Record`](mcr_core::delivery::Record) what it is about to do, and then
+//!   what it did. The next attempt, also of another process, continues after the last entry. An answer that could not be
+//!   posted is posted later, without another turn. Results of tools go back without running the tools again. A delivery
+//!   that only lacks its mark is only marked.
+//! * **No record, no effect.** If the ledger cannot be written, no step starts that a crash could repeat.
+//! * **Read, do not repeat.** After a lost answer the next attempt looks for the effect, and repeats the call only if the
+//!   effect is certainly absent.
+//! * **One cause, one limit.** Each failure has a cause, and [`retry`] decides by the cause: another attempt after a pause,
+//!   or the end. An outage of the gateway or the backend counts against no delivery.
+//! * **One end.** Every delivery ends in exactly one [`End`]. After a failed delivery a line for people may be posted; a
+//!   failure of that line changes the end no more.
+//! * **People come first.** If a person stops the work or gives up waiting, no further turn or call starts. An answer that
+//!   has arrived is posted all the same.
+//!
+//! A panic in a step is a failure of this delivery alone: the worker catches it and goes on.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use log::{Level, info, log, warn};
+use log::Level;
+use log::kv::Value;
 
 use super::deps::DeliveryDeps;
+use super::log_item::{LogItem, millis};
 use super::notification::NotificationSteps;
 use super::recover_turn::abandon;
 use mcr_core::delivery::cause::Cause;
@@ -20,30 +52,29 @@ use mcr_core::delivery::retry::{self, Next};
 use mcr_core::delivery::{End, Job, Notice, Outcome, Stage, Trouble};
 use mcr_core::gateway::{self, GatewayError, Why};
 use mcr_core::work::Kind;
-use mcr_model::AgentId;
 use mcr_model::clock::Millis;
 use mcr_model::random;
 use mcr_model::redact::Redactor;
 
-/// The gateway lets nothing of an agent through for a minute or more after its key was refused.
+/// The pause of an agent whose provider key was refused: the gateway fails its turns for a minute or more.
 const COOLING_PAUSE: Duration = Duration::from_mins(1);
 
-/// How much of a reply that no thread has stands in the log.
+/// How much of a reply goes to the log if no thread has it.
 const KEPT_CHARS: usize = 4_000;
 
 /// The steps of one kind of work.
 pub(super) trait Steps {
-    /// Goes on behind the last note, as far as possible; how the delivery ended.
+    /// Continues after the last entry of the record until the delivery ends or a step fails.
     fn walk(&mut self, job: &mut Job, deps: &DeliveryDeps<'_>) -> Result<End, Trouble>;
 
-    /// The attempt is over and does not end the work in the usual way: takes back what the attempt alone has set.
+    /// Undoes what only this attempt has set, if the attempt does not end with the mark.
     fn attempt_is_over(&mut self, deps: &DeliveryDeps<'_>);
 
-    /// The line for people about this end, if there is to be one.
+    /// The line for people about this end, if the thread gets one.
     fn notice(&self, job: &Job, end: &End, trouble: &Trouble, deps: &DeliveryDeps<'_>) -> Option<String>;
 }
 
-/// Delivers as far as possible.
+/// One attempt at a delivery.
 pub fn deliver(job: &mut Job, deps: &DeliveryDeps<'_>) -> Outcome {
     let work = job.work.clone();
     match &work.kind {
@@ -53,8 +84,34 @@ pub fn deliver(job: &mut Job, deps: &DeliveryDeps<'_>) -> Outcome {
     }
 }
 
-/// Walks the steps, as far as they come today. A panic on the way is trouble of this delivery alone.
+/// The attempt of a log line.
+#[derive(Clone, Copy)]
+struct Attempt {
+    /// One more than the failed attempts before it.
+    number: u32,
+    began: Instant,
+}
+
+impl Attempt {
+    fn log(
+        self,
+        level: Level,
+        job: &Job,
+        deps: &DeliveryDeps<'_>,
+        sentence: &str,
+        outcome: &str,
+        more: &[(&str, Value<'_>)],
+    ) {
+        let mut fields =
+            vec![("duration_ms", millis(self.began.elapsed())), ("outcome", Value::from(outcome))];
+        fields.extend_from_slice(more);
+        deps.log(level, LogItem::from(&*job.work).in_attempt(self.number), sentence, &fields);
+    }
+}
+
+/// Runs the steps until the delivery ends or a step fails. A panic is a failure of this delivery alone.
 fn attempt(job: &mut Job, steps: &mut dyn Steps, deps: &DeliveryDeps<'_>) -> Outcome {
+    let this = Attempt { number: job.record.failures.attempts().saturating_add(1), began: Instant::now() };
     let _hand = deps.journal.in_hand(&job.work.id, deps.clock.now());
     if job.record.since == Millis::default() {
         job.record.since = job.work.created_at();
@@ -63,12 +120,12 @@ fn attempt(job: &mut Job, steps: &mut dyn Steps, deps: &DeliveryDeps<'_>) -> Out
         let before = job.record.stage.clone();
         let walked = catch_unwind(AssertUnwindSafe(|| walk(job, steps, deps)));
         let trouble = match walked.unwrap_or(Err(Trouble::Broken)) {
-            Ok(end) => return closed(job, end, deps),
+            Ok(end) => return closed(job, end, this, deps),
             Err(trouble) => trouble,
         };
         let trouble = ended_by_a_person(job, deps).unwrap_or_else(|| cooled(job, trouble, deps));
         if job.record.stage != before {
-            // It has come further: the backend was there in between.
+            // The delivery made progress, so the backend was reachable in between.
             job.record.failures.clear(Cause::BackendAway);
         }
         let (answered, quiet) = deps.answers.now();
@@ -76,24 +133,28 @@ fn attempt(job: &mut Job, steps: &mut dyn Steps, deps: &DeliveryDeps<'_>) -> Out
         match retry::after(&mut job.record, &trouble, &deps.rules.budget, random::unit()) {
             Next::Again(pause) => {
                 steps.attempt_is_over(deps);
-                return rest(job, trouble, pause, deps);
+                return rest(job, trouble, pause, this, deps);
             }
             Next::End(given_up) => {
-                // Its outcome is known. What fails behind that changes it no more.
+                // The outcome is known. A failure after that does not change it.
                 if let Stage::Ended(end) = &job.record.stage {
                     let end = end.clone();
                     steps.attempt_is_over(deps);
-                    warn!(
-                        "{}: {}, but not settled at Mission Control: {trouble}",
-                        name(job, deps),
-                        end.name()
+                    let reason = ("reason", Value::from_display(&trouble));
+                    this.log(
+                        Level::Warn,
+                        job,
+                        deps,
+                        "Delivery ended, but is not marked",
+                        end.name(),
+                        &[reason],
                     );
-                    return closed(job, end, deps);
+                    return closed(job, end, this, deps);
                 }
                 if matches!(trouble, Trouble::GivenUp | Trouble::Stopped | Trouble::Crashes(_)) {
                     abandon(job, &trouble, deps);
                 }
-                give_up(job, given_up, &trouble, steps, deps);
+                give_up(job, given_up, &trouble, this, steps, deps);
             }
         }
     }
@@ -109,7 +170,7 @@ fn walk(job: &mut Job, steps: &mut dyn Steps, deps: &DeliveryDeps<'_>) -> Result
     steps.walk(job, deps)
 }
 
-/// What fails inside while the agent's key cools down is the key's fault.
+/// An internal failure of the gateway while the agent's provider key is refused has that refusal as its cause.
 fn cooled(job: &Job, trouble: Trouble, deps: &DeliveryDeps<'_>) -> Trouble {
     let (agent, now) = (&job.work.track.agent, deps.clock.now());
     match trouble {
@@ -125,22 +186,29 @@ fn cooled(job: &Job, trouble: Trouble, deps: &DeliveryDeps<'_>) -> Trouble {
     }
 }
 
-/// From here on nothing but the end is left: a line for people, if there is to be one, and the mark.
-fn give_up(job: &mut Job, end: End, trouble: &Trouble, steps: &dyn Steps, deps: &DeliveryDeps<'_>) {
+/// Ends the delivery without a result. Only a line for people, if any, and the mark are left.
+fn give_up(
+    job: &mut Job,
+    end: End,
+    trouble: &Trouble,
+    this: Attempt,
+    steps: &dyn Steps,
+    deps: &DeliveryDeps<'_>,
+) {
     deps.let_go(job);
-    let name = name(job, deps);
-    // What a person wanted is no warning.
-    let level = if matches!(end, End::Stopped) { Level::Info } else { Level::Warn };
-    log!(level, "{name}: {}: {trouble}", end.name());
+    // A person's decision is no warning.
+    let (level, sentence) = match end {
+        End::Stopped => (Level::Info, "Delivery stopped by a person"),
+        _ => (Level::Warn, "Delivery given up"),
+    };
+    this.log(level, job, deps, sentence, end.name(), &[("reason", Value::from_display(trouble))]);
     job.record.put_aside();
     if let Some(left) = &job.record.unposted {
-        warn!(
-            "{name}: what the agent had answered: {}",
-            Redactor::default().excerpt(&left.text(), KEPT_CHARS)
-        );
+        let text = Redactor::default().excerpt(&left.text(), KEPT_CHARS);
+        deps.log(Level::Warn, &*job, &format!("Answer that was not posted: {text}"), &[]);
     }
     if let Stage::Notice(notice) = &job.record.stage {
-        // The line could not be posted; that is no reason for another one.
+        // The line could not be posted, and a second one could not be posted either.
         job.record.stage = Stage::Ended(notice.end.clone());
         return;
     }
@@ -150,13 +218,20 @@ fn give_up(job: &mut Job, end: End, trouble: &Trouble, steps: &dyn Steps, deps: 
     };
 }
 
-fn closed(job: &mut Job, end: End, deps: &DeliveryDeps<'_>) -> Outcome {
+fn closed(job: &mut Job, end: End, this: Attempt, deps: &DeliveryDeps<'_>) -> Outcome {
     deps.inflight.is_over(&job.work.id);
     deps.let_go(job);
     let words = in_short(&end);
-    // What was given up or stopped was said when that was decided.
+    // The decision to give up or to stop is in the log already.
     if !matches!(end, End::Dead(_) | End::Stopped) {
-        info!("{}: {words}", name(job, deps));
+        let sentence = match &end {
+            // No thread has the text, so the log keeps it.
+            End::Kept(text) => {
+                format!("Reply without a thread: {}", Redactor::default().excerpt(text, KEPT_CHARS))
+            }
+            _ => "Delivery ended".to_owned(),
+        };
+        this.log(Level::Info, job, deps, &sentence, end.name(), field_of(&end).as_slice());
     }
     if !job.is_only_marked() {
         let note = Note::of(&job.work, deps.clock.now()).record(&job.record).step(Step::Ended, &words);
@@ -165,12 +240,25 @@ fn closed(job: &mut Job, end: End, deps: &DeliveryDeps<'_>) -> Outcome {
     Outcome::Closed(end)
 }
 
-fn rest(job: &Job, trouble: Trouble, pause: Option<Duration>, deps: &DeliveryDeps<'_>) -> Outcome {
-    // What concerns all rows is told once, where the gate is; who waits has said so once.
+fn rest(
+    job: &Job,
+    trouble: Trouble,
+    pause: Option<Duration>,
+    this: Attempt,
+    deps: &DeliveryDeps<'_>,
+) -> Outcome {
+    // The breaker logs once what affects all deliveries. A delivery that waits has logged that once.
     let quiet = trouble.is_everybodys() || trouble.is_patience();
     let level = if quiet { Level::Debug } else { Level::Info };
     let words = trouble.to_string();
-    log!(level, "{}: {}.{}", name(job, deps), words.trim_end_matches('.'), next_attempt(pause));
+    let mut fields = vec![("reason", Value::from(words.as_str()))];
+    fields.extend(pause.map(|pause| ("pause_ms", millis(pause))));
+    let sentence = match pause {
+        // The breaker decides, and logs, when turns start again.
+        None => "Attempt ended; the next waits for the breaker",
+        Some(_) => "Attempt ended; the next follows after a pause",
+    };
+    this.log(level, job, deps, sentence, "again", &fields);
     if !job.is_only_marked() {
         let now = deps.clock.now();
         let note = Note::of(&job.work, now).record(&job.record).step(Step::Rests, &words);
@@ -179,8 +267,7 @@ fn rest(job: &Job, trouble: Trouble, pause: Option<Duration>, deps: &DeliveryDep
     Outcome::Again { trouble, pause }
 }
 
-/// Whether a person does not want to wait for the agent any longer, or has stopped its work. An answer that is there is
-/// posted all the same.
+/// The decision of a person to give up waiting or to stop the work. An answer that has arrived is posted all the same.
 fn ended_by_a_person(job: &Job, deps: &DeliveryDeps<'_>) -> Option<Trouble> {
     if !job.needs_turn() {
         return None;
@@ -191,38 +278,33 @@ fn ended_by_a_person(job: &Job, deps: &DeliveryDeps<'_>) -> Option<Trouble> {
     deps.inflight.is_stopped(&job.work).then_some(Trouble::Stopped)
 }
 
-/// Whether more is left to do than to tell people of an end, and to mark it.
+/// Whether more is left than a line for people and the mark.
 fn is_unfinished(stage: &Stage) -> bool {
     !matches!(stage, Stage::Ended(_) | Stage::Notice(_))
 }
 
-/// How the log calls a delivery: what it is, for whom, and the row.
-fn name(job: &Job, deps: &DeliveryDeps<'_>) -> String {
-    let roster = deps.team.now();
-    let agent = roster.agent(&AgentId::new(&job.work.track.agent)).map(|agent| agent.slug.as_str());
-    format!("{} for {} ({})", job.work.name(), agent.unwrap_or(&job.work.track.agent), job.work.id)
+/// The field of a log line that explains an end.
+fn field_of(end: &End) -> Option<(&'static str, Value<'_>)> {
+    match end {
+        End::Answered(messages) => Some(("messages", Value::from(*messages))),
+        End::Silent(silence) | End::Unanswered(silence) => Some(("reason", Value::from(silence.explain()))),
+        End::Skipped(why) => Some(("reason", Value::from(why.explain()))),
+        End::Dead(why) | End::Dropped(why) => Some(("reason", Value::from(why.as_str()))),
+        End::Kept(_) | End::Gone | End::Stopped => None,
+    }
 }
 
-/// How the log tells an end.
+/// An end in words, for the delivery's history.
 fn in_short(end: &End) -> String {
     let name = end.name();
     match end {
         End::Answered(1) | End::Gone => name.to_owned(),
         End::Stopped => format!("{name}: {}", Trouble::Stopped),
         End::Answered(messages) => format!("{name} in {messages} messages"),
-        // There is no thread to find it in.
+        // No thread has the text.
         End::Kept(text) => format!("{name}: {}", Redactor::default().excerpt(text, KEPT_CHARS)),
         End::Silent(silence) | End::Unanswered(silence) => format!("{name}: {}", silence.explain()),
         End::Skipped(why) => format!("{name}: {}", why.explain()),
         End::Dead(why) | End::Dropped(why) => format!("{name}: {why}"),
-    }
-}
-
-fn next_attempt(pause: Option<Duration>) -> String {
-    match pause {
-        // It depends on the gateway, of which the breaker tells.
-        None => String::new(),
-        Some(Duration::ZERO) => " Next attempt now.".to_owned(),
-        Some(pause) => format!(" Next attempt in {:.1} s.", pause.as_secs_f64()),
     }
 }

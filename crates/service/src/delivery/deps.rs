@@ -5,9 +5,11 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
-use log::debug;
+use log::Level;
+use log::kv::Value;
 
 use super::inflight::InFlight;
+use super::log_item::LogItem;
 use super::provider_cooldown::ProviderCooldown;
 use crate::clock::Pulse;
 use crate::metrics::Metrics;
@@ -23,49 +25,63 @@ use mcr_model::clock::{Clock, Millis};
 use mcr_model::{NoResponseNote, Notification, NotificationType, TaskId};
 use mcr_store::sessions::Sessions;
 
-/// What a worker delivers with.
+/// What the steps of a delivery need.
 #[derive(Clone, Copy)]
 pub struct DeliveryDeps<'a> {
     /// The backend.
     pub mission: &'a Mission,
     /// The gateway.
     pub gateway: &'a dyn Gateway,
-    /// Who there is.
+    /// The current roster.
     pub team: &'a Team,
-    /// To be called when we have written something that makes notifications.
+    /// Called after a write that may cause notifications.
     pub stir: &'a dyn Fn(),
-    /// To be called when the gateway has taken the turn of this job.
+    /// Called when the gateway has accepted the turn of the job with this number.
     pub taken: &'a dyn Fn(u64),
-    /// The turns of all workers that were answered.
+    /// The answered turns of all workers.
     pub answers: &'a AnswerCounter,
-    /// Agents whose key is refused.
+    /// Agents whose provider key is refused.
     pub cooldown: &'a ProviderCooldown,
-    /// What was made lately, by whomever.
+    /// The ids of rows that any delivery created recently.
     pub made: &'a RecentIds,
-    /// Which turns are under way.
+    /// The running turns and deliveries.
     pub inflight: &'a InFlight,
     /// The sessions in which agents may call over HTTP.
     pub sessions: &'a Sessions,
-    /// Where every step is noted.
+    /// The ledger, which records every step.
     pub journal: &'a dyn Journal,
-    /// What time it is.
+    /// The clock.
     pub clock: &'a dyn Clock,
-    /// How agents may act.
+    /// The configured limits and options.
     pub rules: &'a Rules,
-    /// Where calls of tools are counted.
+    /// The counters of tool calls.
     pub metrics: &'a Metrics,
 }
 
 impl DeliveryDeps<'_> {
-    /// Notes how far the delivery is. A ledger that cannot be written says so of itself; the work goes on without it.
+    /// Writes a log line about an item, with the slug of its agent.
+    pub(super) fn log<'i>(
+        &self,
+        level: Level,
+        item: impl Into<LogItem<'i>>,
+        sentence: &str,
+        more: &[(&str, Value<'_>)],
+    ) {
+        if log::log_enabled!(level) {
+            item.into().with_slug_of(&self.team.now()).log(level, sentence, more);
+        }
+    }
+
+    /// Records the progress of the delivery. If the ledger cannot be written, the delivery goes on without it: the
+    /// ledger reports that itself.
     pub(super) fn note(&self, job: &Job, step: Step, words: &str, wait: Wait) {
         self.write(&Note::of(&job.work, self.clock.now()).record(&job.record).step(step, words), wait);
     }
 
-    /// The same of a whole note. What its agent calls over HTTP meanwhile is noted, too, one after another.
+    /// Writes a note. Notes about the agent's calls over HTTP may come at the same time; they are written one by one.
     pub(super) fn write(&self, note: &Note<'_>, wait: Wait) {
         if let Err(error) = self.try_write(note, wait) {
-            debug!("{}: not noted: {error}", note.work.id);
+            self.log(Level::Debug, note.work, "Step not recorded", &[("error", Value::from_display(&error))]);
         }
     }
 
@@ -76,19 +92,19 @@ impl DeliveryDeps<'_> {
         }
     }
 
-    /// Notes what a crash must not let happen twice, right before it is done. Where that cannot be noted it is not done.
+    /// Records a step that a crash must not repeat, right before the step. If that fails, the step must not start.
     pub(super) fn must_note(&self, job: &Job, step: Step, words: &str) -> Result<(), Trouble> {
         let note = Note::of(&job.work, self.clock.now()).record(&job.record).step(step, words);
         self.try_write(&note, Wait::ForDisk).map_err(|error| Trouble::NotNoted(error.to_string()))
     }
 
-    /// How long ago that was; a clock that was set back does not make it younger than now.
+    /// The time since then; zero if the clock was set back.
     pub(super) fn age(&self, since: Millis) -> Duration {
         self.clock.now().since(since)
     }
 
-    /// Reads or changes what the agent has done with its tools. While the agent is at work, the record of the job has the
-    /// tool log only in here.
+    /// Reads or changes the record with its tool log. While the agent works, only this function puts the tool log into
+    /// the record of the job.
     pub(super) fn with_log<T>(&self, job: &mut Job, change: impl FnOnce(&mut Record) -> T) -> T {
         match self.inflight.held_of(&job.work) {
             Some(held) => held.with_log(&mut job.record, change),
@@ -96,20 +112,20 @@ impl DeliveryDeps<'_> {
         }
     }
 
-    /// The agent has answered, or will not. What it has called until now is in the record then.
+    /// Ends the agent's work: it has answered, or will not. The record has the tool log afterwards.
     pub(super) fn let_go(&self, job: &mut Job) {
         if let Some(effects) = self.inflight.let_go(&job.work) {
             job.record.effects = effects;
         }
     }
 
-    /// A task, a document or a message was made: whoever looks for one of its own must not take it for that.
+    /// Records the id of a created task, document or message, so that no other delivery adopts it as its own.
     pub(super) fn made(&self, job: &mut Job, id: String) {
         self.made.add(id.clone());
         self.with_log(job, |record| record.effects.made(id));
     }
 
-    /// Whether it is known which step has made it.
+    /// Whether a known step created the row with this id.
     pub(super) fn knows(&self, job: &Job, id: &str) -> bool {
         let is_own = match self.inflight.held_of(&job.work) {
             Some(held) => held.has_made(id),
@@ -119,7 +135,7 @@ impl DeliveryDeps<'_> {
     }
 }
 
-/// How many turns were answered, and how long ago the last one.
+/// Counts the answered turns, and the time since the last one.
 #[derive(Debug, Default)]
 pub struct AnswerCounter {
     count: AtomicU64,
@@ -127,7 +143,7 @@ pub struct AnswerCounter {
 }
 
 impl AnswerCounter {
-    /// One more, now.
+    /// Counts an answer now.
     pub fn one_more(&self) {
         self.last.beat();
         self.count.fetch_add(1, Ordering::Relaxed);
@@ -138,8 +154,9 @@ impl AnswerCounter {
     }
 }
 
-/// What the deliveries of this account have made lately, and which requests for a response they have taken up. Two
-/// deliveries may make equal rows at the same moment, and a lost answer must not be settled by a row of the other.
+/// The ids of rows that deliveries of this account created recently, and the requests for a response that were started.
+///
+/// Two deliveries may create equal rows at the same time. A lost answer must not be settled with a row of the other.
 #[derive(Debug, Default)]
 pub struct RecentIds {
     ids: Mutex<VecDeque<String>>,
@@ -147,35 +164,35 @@ pub struct RecentIds {
 }
 
 impl RecentIds {
-    /// More than can be made in the time in which anything is in doubt.
+    /// More rows than can be created while a call is in doubt.
     const MOST: usize = 4_096;
-    /// Fewer, because each of them takes turns of two agents; and each is a whole row.
+    /// Fewer, because each request takes turns of two agents, and each entry is a whole notification.
     const REQUESTS_MOST: usize = 1_024;
 
-    /// One more; the oldest makes room.
+    /// Adds an id. If there is no room, the oldest is removed.
     pub fn add(&self, id: String) {
         push(&mut self.ids.lock().unwrap_or_else(PoisonError::into_inner), id, Self::MOST);
     }
 
-    /// Whether it was.
+    /// Whether a row with this id was created.
     pub fn has(&self, id: &str) -> bool {
-        // Only calls in doubt ask.
+        // A linear search suffices: only calls in doubt need it.
         self.ids.lock().unwrap_or_else(PoisonError::into_inner).iter().any(|made| made == id)
     }
 
-    /// The delivery of this row begins. A request is kept: once it is delivered the backend no longer lists it.
+    /// The delivery of this notification starts. A request is kept, since the backend does not list delivered ones.
     pub fn begins(&self, row: &Notification) {
         if row.kind != NotificationType::ResponseRequest {
             return;
         }
         let mut requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
-        // A delivery begins again after each rest.
+        // A delivery starts again after each pause.
         if requests.iter().all(|known| known.id != row.id) {
             push(&mut requests, row.clone(), Self::REQUESTS_MOST);
         }
     }
 
-    /// The requests about a task whose delivery has begun.
+    /// The started requests about a task.
     pub fn requests(&self, task: &TaskId) -> Vec<Notification> {
         let requests = self.requests.lock().unwrap_or_else(PoisonError::into_inner);
         requests.iter().filter(|row| row.task_id.as_ref() == Some(task)).cloned().collect()
@@ -189,14 +206,14 @@ fn push<T>(all: &mut VecDeque<T>, one: T, most: usize) {
     all.push_back(one);
 }
 
-/// How agents may act.
+/// The configured limits and options of deliveries.
 #[derive(Clone, Debug)]
 pub struct Rules {
-    /// Whether they are offered tools; otherwise they are told of the HTTP endpoints.
+    /// Whether a turn offers function tools. Otherwise its briefing describes the HTTP endpoints.
     pub client_tools: bool,
-    /// Where these are.
+    /// The base URL of these endpoints.
     pub base_url: String,
-    /// Whether each session has a secret of its own that its agent must show there.
+    /// Whether a call over HTTP needs the token of its session.
     pub session_tokens: bool,
     /// How many times results of tools go back in one delivery.
     pub rounds_max: u32,
@@ -204,15 +221,15 @@ pub struct Rules {
     pub calls_max: u32,
     /// How long a turn may show no sign of life.
     pub silence_max: Duration,
-    /// When a row is given up.
+    /// The limits of retries.
     pub budget: Budget,
-    /// Who is told in the thread that an agent did not answer.
+    /// For which deliveries the thread gets a line if the agent did not answer.
     pub notes: NoResponseNote,
 }
 
-/// What a failed call means for the row. A refusal whose reason is hidden may stand for anything, also for something
-/// that passes; and what a person has to mend first (a token, a version) is no fault of the row.
-#[expect(clippy::needless_pass_by_value, reason = "it stands in map_err")]
+/// What a failed call means for the delivery. A refusal with a hidden reason may have any cause, even a temporary one. A
+/// cause that a person must correct first (a token, a version) is no failure of this delivery alone.
+#[expect(clippy::needless_pass_by_value, reason = "the signature fits map_err")]
 pub(super) fn setback(error: CallError) -> Trouble {
     let weight = match (error.class, error.why) {
         (convex::CallClass::Transient, _) => Weight::Passing,

@@ -1,5 +1,6 @@
-//! The turns that are under way: who waits for whom since when, and how long there has been no sign of life; and the
-//! deliveries that agents are at work on, for what they call over HTTP.
+//! The table of running turns, with their signs of life, and of the deliveries that agents work on.
+//!
+//! The stall monitor and `/health` read the turns. The agents' API finds here the delivery that a call belongs to.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -18,7 +19,7 @@ use mcr_core::work::{Track, Work, WorkId};
 use mcr_model::SessionKey;
 use mcr_model::clock::Millis;
 
-/// All turns under way. Clones are the same.
+/// All running turns and deliveries. Clones share the same table.
 #[derive(Clone, Debug)]
 pub struct InFlight {
     inside: Arc<Mutex<InFlightState>>,
@@ -30,28 +31,28 @@ pub struct InFlight {
 struct InFlightState {
     last: u64,
     turns: BTreeMap<u64, TurnActivity>,
-    /// Rows whose turn showed no sign of life for too long, and since when; until something new is known of them.
+    /// Work whose turn showed no sign of life for too long, with the time; until its outcome is known.
     stuck: BTreeMap<WorkId, Millis>,
-    /// Deliveries that agents were put to work on: each from its first turn until its answer is there, or it is over.
+    /// Deliveries that agents work on: each from its first turn until its answer or its end.
     held: HashMap<WorkId, Arc<ActiveDelivery>>,
-    /// The one of them that each agent is at work on about each task: what the agent calls belongs to it.
+    /// The current delivery of each track: the agent's calls over HTTP belong to it.
     at_work: HashMap<Track, WorkId>,
-    /// Rows for which a person does not want to wait any longer.
+    /// Work for which a person gave up waiting.
     given_up: BTreeSet<WorkId>,
 }
 
-/// One turn under way.
+/// A running turn.
 #[derive(Clone, Debug)]
 pub struct TurnActivity {
-    /// For which work.
-    pub work: WorkId,
-    /// Whose turn it is.
+    /// The work that it is for.
+    pub work: Arc<Work>,
+    /// The slug of the agent.
     pub agent: String,
-    /// In this session.
+    /// The session.
     pub session: SessionKey,
-    /// With what it began, if it was words.
+    /// The marker of its question, if it sent one.
     pub marker: String,
-    /// Of which call it brought the first result, if it was results.
+    /// The call of its first result, if it sent results.
     pub result_of: Option<String>,
     /// The id of its run, once the gateway has named it.
     pub run: Option<String>,
@@ -59,27 +60,27 @@ pub struct TurnActivity {
     pub began: Millis,
     /// Its signs of life.
     pub pulse: Arc<dyn LifeSigns>,
-    /// What is known of it.
+    /// Its state.
     pub state: TurnState,
 }
 
-/// What others may see of a turn.
+/// A turn, as `/health` shows it.
 #[derive(Clone, Debug)]
 pub struct Seen {
-    /// For which work.
+    /// The work that it is for.
     pub work: WorkId,
-    /// Whose it is; none of a turn that is stuck and no longer waited for.
+    /// The slug of the agent; none for a stuck turn that no worker waits for.
     pub agent: Option<String>,
-    /// Since when.
+    /// When it was sent or found to be stuck.
     pub since: Millis,
-    /// How long there has been no sign of life.
+    /// The time since the last sign of life.
     pub quiet: Duration,
-    /// How it does.
+    /// Its state.
     pub state: TurnState,
 }
 
 impl InFlight {
-    /// None yet. The bell rings with each that begins.
+    /// An empty table. Each new turn sends to the `bell`.
     pub fn new(bell: Sender<()>) -> Self {
         Self { inside: Arc::default(), bell, lists: Arc::default() }
     }
@@ -88,43 +89,43 @@ impl InFlight {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// A turn begins; it is over when the guard goes.
+    /// Adds a running turn; the drop of the guard removes it.
     pub fn enter(&self, life: TurnActivity) -> Guard<'_> {
         let mut inside = self.lock();
         inside.last += 1;
         let number = inside.last;
-        inside.stuck.remove(&life.work);
+        inside.stuck.remove(&life.work.id);
         inside.turns.insert(number, life);
         drop(inside);
-        // A full channel has the news already.
+        // In a full channel, a signal waits already.
         let _ = self.bell.try_send(());
         Guard { table: self, number }
     }
 
-    /// All of them, with their numbers.
+    /// All running turns with their numbers.
     pub(super) fn turns(&self) -> Vec<(u64, TurnActivity)> {
         self.lock().turns.iter().map(|(number, life)| (*number, life.clone())).collect()
     }
 
-    /// What was found out of one.
+    /// Sets the state of a turn.
     pub(super) fn is(&self, number: u64, state: TurnState) {
         if let Some(life) = self.lock().turns.get_mut(&number) {
             life.state = state;
         }
     }
 
-    /// The row's turn shows no sign of life and is not waited for any more; it is looked for.
+    /// Records that the work's turn showed no sign of life and is not waited for; its outcome is being read.
     pub(super) fn is_stuck(&self, work: &WorkId, now: Millis) {
         self.lock().stuck.insert(work.clone(), now);
     }
 
-    /// Something new is known of the row.
+    /// Records that the outcome of the work's turn is known.
     pub(super) fn is_known(&self, work: &WorkId) {
         self.lock().stuck.remove(work);
     }
 
-    /// An agent is put to work on this, with this standing. `lists` is how many lists had come before the context was
-    /// read: what those told is in it.
+    /// An agent starts to work on a delivery, with these rights. `reading` describes the context, so that news from
+    /// earlier lists is known to be in it.
     pub(super) fn hold(
         &self,
         work: &Arc<Work>,
@@ -135,17 +136,18 @@ impl InFlight {
         self.put(work, record).stands(work, record, standing, reading);
     }
 
-    /// How many lists have come.
+    /// How many lists have arrived.
     pub(super) fn lists(&self) -> u64 {
         self.lists.load(Ordering::Acquire)
     }
 
-    /// One more list has come; its number.
+    /// Counts an arrived list; returns its number.
     pub(super) fn one_more_list(&self) -> u64 {
         self.lists.fetch_add(1, Ordering::AcqRel) + 1
     }
 
-    /// An earlier process has left this: its agent may still be at work on it, and may ask again what it was not told.
+    /// Adds a delivery of an earlier process: its agent may still work on it, and may repeat calls whose results it did
+    /// not receive.
     pub fn resume(&self, work: &Arc<Work>, record: &mut Record) {
         record.effects.outlived();
         if record.sent.is_some() || record.effects.count() > 0 {
@@ -153,8 +155,8 @@ impl InFlight {
         }
     }
 
-    /// The delivery that its agent is at work on from now on; it takes the tool log of the record. Another one that was in its place keeps its tool log here
-    /// for its next attempt.
+    /// Makes this the current delivery of its track; it takes the tool log of the record. The delivery before it keeps its
+    /// own tool log here for its next attempt.
     fn put(&self, work: &Arc<Work>, record: &mut Record) -> Arc<ActiveDelivery> {
         let mut inside = self.lock();
         let begun = || Arc::new(ActiveDelivery::new(Arc::clone(work), record));
@@ -169,24 +171,24 @@ impl InFlight {
         held
     }
 
-    /// What the agent of this track is at work on.
+    /// The current delivery of this track.
     pub fn held(&self, track: &Track) -> Option<Arc<ActiveDelivery>> {
         let inside = self.lock();
         inside.at_work.get(track).and_then(|row| inside.held.get(row)).cloned()
     }
 
-    /// This delivery, if its agent was put to work on it.
+    /// The delivery of this work, if its agent works on it.
     pub(super) fn held_of(&self, work: &Work) -> Option<Arc<ActiveDelivery>> {
         self.lock().held.get(&work.id).cloned()
     }
 
-    /// The agent has answered, or will not: what it calls from now on belongs to nothing. What it calls just now is
-    /// waited for. Returns the tool log, if it was held here.
+    /// Ends the agent's work: it has answered, or will not. Later calls belong to no delivery; a running call is waited
+    /// for. Returns the tool log, if it was here.
     pub(super) fn let_go(&self, work: &Work) -> Option<ToolLog> {
         self.take(work).map(|held| held.let_go())
     }
 
-    /// The row is nobody's business any more.
+    /// Removes a delivery without waiting for its calls.
     pub(super) fn forget(&self, work: &Work) {
         if let Some(held) = self.take(work) {
             held.forget();
@@ -202,54 +204,54 @@ impl InFlight {
         Some(held)
     }
 
-    /// The agent that is at work on this row has shown a sign of life.
+    /// Records a sign of life of the agent that works on this.
     pub fn beat(&self, work: &WorkId) {
-        self.lock().turns.values().filter(|life| life.work == *work).for_each(|life| life.pulse.beat());
+        self.lock().turns.values().filter(|life| life.work.id == *work).for_each(|life| life.pulse.beat());
     }
 
-    /// A person does not want to wait for this row any longer.
+    /// Records that a person gave up waiting for this work, and ends its turn.
     pub(super) fn give_up(&self, work: &WorkId) {
         let mut inside = self.lock();
         inside.given_up.insert(work.clone());
-        inside.turns.values().filter(|life| life.work == *work).for_each(|life| life.pulse.end());
+        inside.turns.values().filter(|life| life.work.id == *work).for_each(|life| life.pulse.end());
     }
 
-    /// Whether somebody has said so.
+    /// Whether a person gave up waiting for this work.
     pub(super) fn is_given_up(&self, work: &WorkId) -> bool {
         self.lock().given_up.contains(work)
     }
 
-    /// A person has stopped the work on the row's task: its turn is not waited for, and its agent's calls are refused.
+    /// Stops a delivery because a person stopped the work on its task: its turn ends, and its agent's calls are refused.
     pub(super) fn stop(&self, held: &ActiveDelivery) {
         let inside = self.lock();
         held.stop();
-        inside.turns.values().filter(|life| life.work == held.work().id).for_each(|life| life.pulse.end());
+        inside.turns.values().filter(|life| life.work.id == held.work().id).for_each(|life| life.pulse.end());
     }
 
-    /// Whether the work on the row was stopped.
+    /// Whether a person stopped this work.
     pub(super) fn is_stopped(&self, work: &Work) -> bool {
         self.held_of(work).is_some_and(|held| held.is_stopped())
     }
 
-    /// All deliveries that agents are at work on about tasks, but for those that are stopped.
+    /// The current deliveries about tasks, without stopped ones.
     pub(super) fn held_on_tasks(&self) -> Vec<Arc<ActiveDelivery>> {
         let inside = self.lock();
         let held = inside.at_work.values().filter_map(|work| inside.held.get(work));
         held.filter(|held| held.work().track.task().is_some() && !held.is_stopped()).cloned().collect()
     }
 
-    /// The row is over.
+    /// Removes the marks of ended work.
     pub(super) fn is_over(&self, work: &WorkId) {
         let mut inside = self.lock();
         inside.stuck.remove(work);
         inside.given_up.remove(work);
     }
 
-    /// All turns, as people see them.
+    /// All turns, as `/health` shows them.
     pub fn seen(&self, now: Millis) -> Vec<Seen> {
         let inside = self.lock();
         let turns = inside.turns.values().map(|life| Seen {
-            work: life.work.clone(),
+            work: life.work.id.clone(),
             agent: Some(life.agent.clone()),
             since: life.began,
             quiet: life.pulse.quiet(),
@@ -266,14 +268,14 @@ impl InFlight {
     }
 }
 
-/// As long as it lives, the turn is under way.
+/// A running turn; its drop removes the turn from the table.
 pub struct Guard<'a> {
     table: &'a InFlight,
     number: u64,
 }
 
 impl Guard<'_> {
-    /// The gateway has named its run.
+    /// Records the id of the run, once the gateway has named it.
     pub fn is_run(&self, run: &str) {
         if let Some(life) = self.table.lock().turns.get_mut(&self.number) {
             life.run = Some(run.to_owned());

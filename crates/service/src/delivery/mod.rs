@@ -1,15 +1,16 @@
-//! A delivery, step by step, and the threads in which deliveries happen.
+//! The steps of a delivery, and the threads that run deliveries.
 //!
-//! [`deliver`] walks one unit of work through the steps of its kind; `notification` has those of a notification, and
-//! `turn_loop`, `calls`, `post` and `recover_turn` are steps that kinds share. [`deps`] is what a
-//! worker needs for them. [`service`] starts the threads: the dispatcher, the [`worker`]s, the [`poller`] and the [`stall_monitor`].
-//! [`inflight`] knows what is under way.
+//! [`deliver`] runs one item of work through the steps of its kind and explains the rules. `notification` has the steps
+//! of a notification; `turn_loop`, `calls`, `post` and `recover_turn` are steps that all kinds share. [`deps`] is what a
+//! worker needs for them. [`service`] starts the threads: the dispatcher, the [`worker`]s, the [`poller`] and the
+//! [`stall_monitor`]. [`inflight`] is the table of running turns and deliveries. `log_item` writes the log lines.
 
 pub mod active_delivery;
 mod calls;
 pub mod deliver;
 pub mod deps;
 pub mod inflight;
+pub(crate) mod log_item;
 mod notification;
 pub mod poller;
 mod post;

@@ -1,8 +1,8 @@
 //! The steps of a notification, read from top to bottom: context, policy, turn, post, mark.
 
-use log::{debug, info};
+use log::Level;
+use log::kv::Value;
 
-use super::active_delivery::tell_of_doubts;
 use super::deliver::Steps;
 use super::deps::{DeliveryDeps, setback};
 use super::post::post;
@@ -22,12 +22,12 @@ use mcr_model::{DeliveryContext, Notification, NotificationType, TaskStatus};
 /// The delivery of a notification.
 pub(super) struct NotificationSteps<'a> {
     row: &'a Notification,
-    /// Whether the board shows "typing" because of this attempt.
+    /// Whether the board shows "typing" because of this attempt, so that it must be cleared.
     typing: bool,
 }
 
 impl<'a> NotificationSteps<'a> {
-    /// The delivery of this notification begins, or goes on.
+    /// The steps of this notification.
     pub(super) fn new(row: &'a Notification, deps: &DeliveryDeps<'_>) -> Self {
         deps.made.begins(row);
         Self { row, typing: false }
@@ -39,17 +39,17 @@ impl Steps for NotificationSteps<'_> {
         let row = self.row;
         if job.needs_turn() {
             let found = settle(job, deps)?;
-            // A stop that comes with a later list is not in the context.
+            // A stop that arrives with a later list is not in the context.
             let lists = deps.inflight.lists();
             let context = context(row, deps)?;
-            // This far nobody but another runtime can have marked it.
+            // Before this step only another runtime can have marked it.
             if context.notification.delivered_at.is_some() && !job.record.reopened {
                 return Ok(End::Gone);
             }
             if is_taken(row, &job.record, &context) {
                 return Err(Trouble::StartedElsewhere);
             }
-            // An answer that has come is posted; calls are not made.
+            // After a stop an answer that has arrived is posted, but no calls run.
             let answered = found.as_ref().is_some_and(|reply| reply.calls.is_empty());
             if !answered && is_stopped(job, &context) {
                 return Err(Trouble::Stopped);
@@ -63,15 +63,18 @@ impl Steps for NotificationSteps<'_> {
                     job.record.stage = Stage::Ended(End::Skipped(why));
                     deps.let_go(job);
                 }
-                // Work that has begun is brought to its end: its own tools may be what changed the board.
+                // A started delivery is finished: its own tool calls may have changed the board.
                 Verdict::Skip(_) | Verdict::Deliver => {
                     job.record.waits = thread_notices::who_waits(&context);
                     self.typing = mark_read(row, deps);
                     let spoken = talk(job, &context, Reading::of(&context, lists), found, deps)?;
                     job.record.stage = meaning(row, &context, &spoken)?;
                     deps.let_go(job);
-                    tell_of_doubts(&job.work.id, &job.record.effects);
-                    // What was paid for is kept before anything else is done with it.
+                    if job.record.effects.is_in_doubt() {
+                        let sentence = "A call over HTTP has an unknown outcome; its agent did not repeat it";
+                        deps.log(Level::Info, &*job, sentence, &[]);
+                    }
+                    // The answer was paid for, so it is recorded before any other step.
                     let silent = matches!(job.record.stage, Stage::Ended(End::Silent(_)));
                     let words = if silent { "the agent has nothing to say" } else { "" };
                     deps.note(job, Step::TextReady, words, Wait::ForDisk);
@@ -83,12 +86,12 @@ impl Steps for NotificationSteps<'_> {
         job.record.unmarked = true;
         mark(row, &job.record, deps)?;
         job.record.unmarked = false;
-        // With the mark the board shows no "typing" any more.
+        // The mark also clears "typing" on the board.
         self.typing = false;
         if !has_moved(row, &job.record, deps)? {
             return Ok(end);
         }
-        // It needs a turn again, and whether one may begin is not decided here.
+        // The notification needs another turn. The dispatcher decides when it starts.
         job.record = job.record.renewed();
         Err(Trouble::Moved)
     }
@@ -98,7 +101,8 @@ impl Steps for NotificationSteps<'_> {
             return;
         }
         if let Err(error) = deps.mission.ask(&MarkDeliveryEnded { notification_id: &self.row.id }) {
-            debug!("{}: the end of the attempt is not marked: {error}", self.row.id);
+            let error = ("error", Value::from_display(&error));
+            deps.log(Level::Debug, self.row, "The end of the attempt is not marked", &[error]);
         }
     }
 
@@ -107,7 +111,7 @@ impl Steps for NotificationSteps<'_> {
     }
 }
 
-/// Whether a person has stopped the work that was begun, as the board shows it.
+/// Whether the context shows that a person stopped the started work.
 fn is_stopped(job: &Job, context: &DeliveryContext) -> bool {
     let heard = job.record.heard.as_ref().filter(|_| job.record.has_begun());
     heard.is_some_and(|heard| policy::is_stopped(context, heard, job.record.began_paused))
@@ -117,7 +121,7 @@ fn is_in_doubt(job: &Job) -> bool {
     matches!(&job.record.stage, Stage::Working(work) if work.doubt.is_some())
 }
 
-/// The newest instant of the backend that is known: what is done from now on is not older.
+/// The newest known time of the backend's clock: effects from now on are not older.
 fn newest(context: &DeliveryContext) -> Millis {
     let row = Some(context.notification.created_at);
     let said = context.thread.iter().map(|item| item.created_at).max();
@@ -125,8 +129,8 @@ fn newest(context: &DeliveryContext) -> Millis {
     [row, said, task].into_iter().flatten().max().unwrap_or_default()
 }
 
-/// Whether another runtime has begun it since it was listed. There is no lock; but of two only those few rows are begun
-/// twice that both read in the same moment.
+/// Whether another runtime started the notification since it was listed. The backend has no lock. So two runtimes both
+/// start only the few notifications that they read at the same moment.
 fn is_taken(row: &Notification, record: &Record, context: &DeliveryContext) -> bool {
     let read_at = context.notification.read_at;
     record.is_untouched() && read_at.is_some() && read_at != row.read_at
@@ -136,7 +140,7 @@ fn is_fresh(job: &Job) -> bool {
     matches!(job.record.stage, Stage::Fresh)
 }
 
-/// Whether nobody is there any more to bring work to its end.
+/// Whether started work cannot be finished, because its agent, its task or its session is gone.
 fn is_final(why: Skip) -> bool {
     matches!(why, Skip::NoAgent | Skip::NoTask | Skip::NoSession)
 }
@@ -148,23 +152,23 @@ fn ended(job: &Job) -> Result<End, Trouble> {
     }
 }
 
-/// Whether a later message was folded into the row while the agent was at work on the one before (W-1). The mark cannot
-/// tell: it has no condition. So the row is read once more behind it; only thread updates are folded.
+/// Whether a later message was folded into the notification during the delivery (W-1). The mark has no condition, so it
+/// cannot detect that. The notification is read again after the mark; only thread updates are folded.
 fn has_moved(row: &Notification, record: &Record, deps: &DeliveryDeps<'_>) -> Result<bool, Trouble> {
     let Some(heard) = record.heard.as_ref().filter(|_| row.kind == NotificationType::ThreadUpdate) else {
         return Ok(false);
     };
     let asked = GetDeliveryContext { notification_id: &row.id };
-    // `/stop` starts nobody, so it needs no delivery of its own.
+    // A `/stop` starts no agent, so it needs no delivery.
     let now = deps.mission.ask(&asked).map_err(setback)?.filter(|now| !policy::is_stop_command(now));
     let moved = now.is_some_and(|now| Stamp::of(&now.notification) != *heard);
     if moved {
-        info!("{}: a later message has come into it", row.id);
+        deps.log(Level::Info, row, "A later message arrived during the delivery", &[]);
     }
     Ok(moved)
 }
 
-/// Read now and not earlier: what was true when the row was listed may be true no more (W-36).
+/// The context, read now: the state at the time of the list may have changed (W-36).
 fn context(row: &Notification, deps: &DeliveryDeps<'_>) -> Result<DeliveryContext, Trouble> {
     let asked = GetDeliveryContext { notification_id: &row.id };
     let context = deps.mission.ask(&asked).map_err(|error| match error.class {
@@ -179,15 +183,18 @@ fn context(row: &Notification, deps: &DeliveryDeps<'_>) -> Result<DeliveryContex
     if notification.id == row.id && ours { Ok(context) } else { Err(Trouble::Foreign) }
 }
 
-/// Whether the board shows "typing" from now on. That it cannot is no reason not to answer.
+/// Marks the notification as read; returns whether the board shows "typing" from now on. A failure does not end the
+/// attempt.
 fn mark_read(row: &Notification, deps: &DeliveryDeps<'_>) -> bool {
     let marked = deps.mission.ask(&MarkRead { notification_id: &row.id });
-    let marked = marked.inspect_err(|error| debug!("{}: not marked as read: {error}", row.id));
-    // If only the answer was lost it does.
+    let marked = marked.inspect_err(|error| {
+        deps.log(Level::Debug, row, "Not marked as read", &[("error", Value::from_display(error))]);
+    });
+    // If only the answer was lost, the mark may be set.
     marked.map_or_else(|error| error.ran != convex::Ran::No, |_| true)
 }
 
-/// What the agent's answer asks for.
+/// The stage that follows from the agent's answer.
 fn meaning(row: &Notification, context: &DeliveryContext, spoken: &Spoken) -> Result<Stage, Trouble> {
     let silence = match reply::read(spoken.text.as_deref()) {
         AgentReply::Text(text) if row.task_id.is_none() => return Ok(Stage::Ended(End::Kept(text))),
@@ -200,21 +207,21 @@ fn meaning(row: &Notification, context: &DeliveryContext, spoken: &Spoken) -> Re
     };
     let author = context.message.as_ref().map(|message| &message.author_type);
     let due = policy::on_silence(&context.notification.kind, author) == OnSilence::AskAgain;
-    // Whoever has done something with tools has answered in deeds; and the token of silence is an answer, too.
+    // An agent that acted with its tools has answered by its acts. The silence token is an answer too.
     if due && !spoken.acted && silence != Silence::HeartbeatOk {
         return Err(Trouble::Silence(silence));
     }
     Ok(Stage::Ended(End::Silent(silence)))
 }
 
-/// An answer to an assignment says that the work begins (D-18).
+/// Whether the answer starts the work on an assigned task (D-18).
 fn takes_up_work(context: &DeliveryContext) -> bool {
     context.notification.kind == NotificationType::Assignment
         && context.effective_behavior_flags.can_modify_task_status
         && context.task.as_ref().is_some_and(|task| task.status == TaskStatus::Assigned)
 }
 
-/// Tells the backend that the row is settled.
+/// Marks the notification as delivered.
 fn mark(row: &Notification, record: &Record, deps: &DeliveryDeps<'_>) -> Result<(), Trouble> {
     match &record.stage {
         Stage::Ended(end) if end.is_marked() => {

@@ -1,5 +1,5 @@
-//! The poller: lists what is to be delivered, while the workers work; and beside it the prober, who asks the gateway
-//! whether it is back.
+//! The poller, which lists notifications while the workers deliver, and the prober, which asks whether the gateway is
+//! back. Each has its own thread, because the dispatcher never waits for a call.
 
 use std::time::Duration;
 
@@ -14,14 +14,14 @@ use mcr_core::delivery::scheduler::Event;
 use mcr_http::panics::Panics;
 use mcr_model::random;
 
-/// One order to the poller.
+/// A request to the poller.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Order {
     pub(super) list: u64,
     pub(super) limit: u32,
 }
 
-/// Lists as ordered, until there are no more orders to come.
+/// Requests lists as ordered, until the channel of orders closes.
 pub(super) fn poll(
     mission: &Mission,
     orders: &Receiver<Order>,
@@ -30,42 +30,39 @@ pub(super) fn poll(
     panics: &Panics,
 ) {
     let mut failing = false;
-    let mut halt = TaskStops::default();
+    let mut stops = TaskStops::default();
     let mut spoilt = Vec::new();
     for Order { list, limit } in orders {
         let event = match panics.catch("poller", || mission.ask(&ListUndelivered { limit })) {
             Some(Ok(found)) => {
                 if failing {
-                    info!("notifications are listed again");
+                    info!("Notifications can be listed again");
                 }
                 failing = false;
                 if found.spoilt != spoilt {
-                    found
-                        .spoilt
-                        .iter()
-                        .for_each(|why| warn!("a notification makes no sense and is left alone: {why}"));
+                    found.spoilt.iter().for_each(|why| warn!(reason = why; "Malformed notification skipped"));
                 }
                 let count = found.spoilt.len();
-                halt.listed(&found.rows, inflight);
+                stops.listed(&found.rows, inflight);
                 spoilt = found.spoilt;
                 Event::Listed { list, limit, rows: found.rows, spoilt: count, dice: random::unit() }
             }
             Some(Err(error)) => {
-                // The first is news, the others are patience.
+                // Of consecutive failures, only the first is logged.
                 if !failing && error.why != CallReason::Stopped {
-                    warn!("nothing can be listed: {error}");
+                    warn!(error:%; "Notifications cannot be listed");
                 }
                 failing = true;
                 failed(error.to_string(), error.not_before)
             }
-            // The panic itself stands in the log.
+            // The panic itself is in the log.
             None => failed("the list panicked; please report this as a bug, with the log".to_owned(), None),
         };
         if inbox.send(event).is_err() {
             return;
         }
-        // Behind the list, which the workers wait for.
-        panics.catch("poller", || halt.look(inflight, mission));
+        // After the list, because workers wait for the list.
+        panics.catch("poller", || stops.look(inflight, mission));
     }
 }
 
@@ -73,7 +70,7 @@ fn failed(why: String, not_before: Option<Duration>) -> Event {
     Event::ListFailed { why, not_before, dice: random::unit() }
 }
 
-/// Asks the gateway as ordered, until there are no more orders to come.
+/// Probes the gateway as ordered, until the channel of orders closes.
 pub(super) fn prober(
     probe: &dyn Fn() -> Option<String>,
     orders: &Receiver<()>,
@@ -81,7 +78,7 @@ pub(super) fn prober(
     panics: &Panics,
 ) {
     for () in orders {
-        // Without an answer the dispatcher would never ask again.
+        // Every order needs an answer; otherwise the dispatcher would never order another probe.
         let found = panics.catch("prober", probe).unwrap_or_else(|| {
             Some("The probe of the gateway panicked; please report this as a bug, with the log.".to_owned())
         });

@@ -1,6 +1,7 @@
-//! The answer on its way into the thread, message by message.
+//! Posts the answer to the thread, message by message.
 
-use log::info;
+use log::Level;
+use log::kv::Value;
 
 use super::deps::{DeliveryDeps, setback};
 use crate::tools::run::GRACE;
@@ -13,7 +14,7 @@ use mcr_core::work::Work;
 use mcr_model::clock::Millis;
 use mcr_model::{AgentId, MessageId, NotificationId, TaskId, TaskStatus, ThreadItem, limits};
 
-/// Posts what is not posted yet, and moves the task on.
+/// Posts the messages that are not in the thread yet, and moves the task on.
 pub(super) fn post(job: &mut Job, deps: &DeliveryDeps<'_>) -> Result<(), Trouble> {
     let Some(task) = job.work.track.task().cloned() else { return Ok(()) };
     let agent = AgentId::new(&job.work.track.agent);
@@ -34,37 +35,37 @@ fn post_answer(
         && let Some(content) = answer.parts.get(answer.posted).cloned()
     {
         let (part, all, doubt) = (answer.posted, answer.parts.len(), answer.doubt);
-        let letter = Letter {
+        let message = OutgoingMessage {
             place: (part + 1, all),
             task,
             agent,
             content: &content,
-            // The backend admits one message for each notification, so only the first can carry its id. It is the safe
-            // one: repeated, it is still one. Any other may stand there already if its posting was not confirmed.
+            // The backend admits one message per notification, so only the first message can carry its id. A repeated
+            // first message is therefore harmless. Any other may be in the thread already if its post was not confirmed.
             key: job.work.kind.message_key().filter(|_| part == 0 && !job.record.answered).cloned(),
             is_note: false,
             since: job.record.since,
         };
-        let stood = match doubt {
-            Some(since) => letter.stands(job, since, deps)?,
+        let found = match doubt {
+            Some(since) => message.find_lost(job, since, deps)?,
             None => None,
         };
-        let id = match stood {
+        let id = match found {
             Some(id) => id,
-            None => letter.put(job, deps)?,
+            None => message.put(job, deps)?,
         };
         deps.made(job, id.to_string());
-        job.record.answered |= letter.key.is_some();
+        job.record.answered |= message.key.is_some();
         if let Stage::Answered(answer) = &mut job.record.stage {
             (answer.posted, answer.doubt) = (part + 1, None);
         }
-        deps.note(job, Step::Posted, &letter.in_words(&job.work), Wait::Not);
+        deps.note(job, Step::Posted, &message.in_words(&job.work), Wait::Not);
         (deps.stir)();
     }
     let Stage::Answered(answer) = &job.record.stage else { return Ok(()) };
     let (messages, advance) = (answer.parts.len(), answer.advance);
     if advance {
-        take_up(agent, task, deps)?;
+        take_up(job, agent, task, deps)?;
         deps.note(job, Step::Advanced, "to in_progress", Wait::Not);
     }
     job.record.answered = true;
@@ -72,7 +73,7 @@ fn post_answer(
     Ok(())
 }
 
-/// Tells people of an end. Nothing depends on it: what the backend refuses is left out.
+/// Posts a line for people about an end. Nothing depends on it, so a line that the backend refuses is left out.
 fn post_notice(
     job: &mut Job,
     agent: &AgentId,
@@ -80,7 +81,7 @@ fn post_notice(
     deps: &DeliveryDeps<'_>,
 ) -> Result<(), Trouble> {
     let Stage::Notice(notice) = job.record.stage.clone() else { return Ok(()) };
-    let letter = Letter {
+    let message = OutgoingMessage {
         place: (1, 1),
         task,
         agent,
@@ -90,16 +91,21 @@ fn post_notice(
         // A note is about this work. An earlier process may have posted it without being able to record that.
         since: job.work.created_at(),
     };
-    let stood = match notice.doubt {
-        Some(since) => letter.stands(job, since, deps)?,
-        None => letter.stands_already(job, deps)?,
+    let found = match notice.doubt {
+        Some(since) => message.find_lost(job, since, deps)?,
+        None => message.find_unrecorded(job, deps)?,
     };
-    let posted = match stood {
+    let posted = match found {
         Some(id) => Some(id),
-        None => match letter.put(job, deps) {
+        None => match message.put(job, deps) {
             Ok(id) => Some(id),
             Err(trouble) if is_refused(&trouble) && job.record.stage.doubt().is_none() => {
-                info!("{}: the note is not in the thread: {trouble}", job.work.id);
+                deps.log(
+                    Level::Info,
+                    &*job,
+                    "Notice not posted",
+                    &[("reason", Value::from_display(&trouble))],
+                );
                 None
             }
             Err(trouble) => return Err(trouble),
@@ -108,34 +114,34 @@ fn post_notice(
     job.record.stage = Stage::Ended(notice.end);
     if let Some(id) = posted {
         deps.made(job, id.to_string());
-        deps.note(job, Step::Told, &letter.in_words(&job.work), Wait::Not);
+        deps.note(job, Step::Told, &message.in_words(&job.work), Wait::Not);
         (deps.stir)();
     }
     Ok(())
 }
 
-/// Whether the backend has refused it, and would refuse it again.
+/// Whether the backend refused the call and would refuse it again.
 fn is_refused(trouble: &Trouble) -> bool {
     matches!(trouble, Trouble::Backend(setback) if setback.weight != Weight::Passing)
 }
 
-/// A message on its way.
-struct Letter<'a> {
-    /// Which message of how many.
+/// A message to post.
+struct OutgoingMessage<'a> {
+    /// The number of the message, and of how many.
     place: (usize, usize),
     task: &'a TaskId,
     agent: &'a AgentId,
     content: &'a str,
-    /// Under which the backend takes it once.
+    /// The idempotency key under which the backend accepts it once.
     key: Option<NotificationId>,
-    /// It is a line for people, and wakes no agent.
+    /// Whether it is a line for people, which wakes no agent.
     is_note: bool,
-    /// It is not older than this, by the backend's clock.
+    /// The message is not older than this, by the backend's clock.
     since: Millis,
 }
 
-impl Letter<'_> {
-    /// For the timeline.
+impl OutgoingMessage<'_> {
+    /// A description for the delivery's history.
     fn in_words(&self, work: &Work) -> String {
         let (part, all) = self.place;
         match (self.is_note, &self.key) {
@@ -145,12 +151,13 @@ impl Letter<'_> {
         }
     }
 
-    /// Posts it. One that certainly did not arrive is not in doubt.
+    /// Posts the message. If it certainly did not arrive, it is not in doubt.
     fn put(&self, job: &mut Job, deps: &DeliveryDeps<'_>) -> Result<MessageId, Trouble> {
         if self.key.is_none() {
             in_doubt(&mut job.record.stage, Some(deps.clock.now()));
             let noted = deps.must_note(job, Step::Posting, &self.in_words(&job.work));
-            // People wait for a note, and before it is posted again the thread is read. An answer waits for the disk.
+            // A line for people is posted even without a record, because the thread is read before a repeated post. An
+            // answer needs the record.
             if let (Err(trouble), false) = (noted, self.is_note) {
                 in_doubt(&mut job.record.stage, None);
                 return Err(trouble);
@@ -171,8 +178,13 @@ impl Letter<'_> {
         })
     }
 
-    /// Its id, if it stands in the thread although its posting was not confirmed.
-    fn stands(&self, job: &Job, lost: Millis, deps: &DeliveryDeps<'_>) -> Result<Option<MessageId>, Trouble> {
+    /// The id of the message, if it is in the thread although the answer to its post was lost.
+    fn find_lost(
+        &self,
+        job: &Job,
+        lost: Millis,
+        deps: &DeliveryDeps<'_>,
+    ) -> Result<Option<MessageId>, Trouble> {
         let (found, is_certain) = self.find(job, deps)?;
         let age = deps.age(lost);
         match found {
@@ -183,9 +195,9 @@ impl Letter<'_> {
         }
     }
 
-    /// Its id, if it stands in the thread although nothing is known of an earlier posting. A thread that cannot be read,
-    /// or not far enough, is no reason to withhold it.
-    fn stands_already(&self, job: &Job, deps: &DeliveryDeps<'_>) -> Result<Option<MessageId>, Trouble> {
+    /// The id of the message, if it is in the thread although no post was recorded. If the thread cannot be read, or not
+    /// far enough, the message is posted.
+    fn find_unrecorded(&self, job: &Job, deps: &DeliveryDeps<'_>) -> Result<Option<MessageId>, Trouble> {
         match self.find(job, deps) {
             Ok((found, _)) => Ok(found),
             Err(trouble) if is_refused(&trouble) => Ok(None),
@@ -193,8 +205,8 @@ impl Letter<'_> {
         }
     }
 
-    /// A message of the same agent with the same words that no other step has posted; and whether all messages were read
-    /// that are as new.
+    /// A message of the same agent with the same text that no other step posted. The flag says whether every message
+    /// since then was read.
     fn find(&self, job: &Job, deps: &DeliveryDeps<'_>) -> Result<(Option<MessageId>, bool), Trouble> {
         let look =
             LoadTask { agent_id: self.agent, task_id: self.task, message_limit: Some(limits::LIST_ROWS) };
@@ -218,8 +230,9 @@ fn in_doubt(stage: &mut Stage, since: Option<Millis>) {
     }
 }
 
-/// From assigned to in progress; if somebody was faster or it is not allowed, that is as good.
-fn take_up(agent: &AgentId, task: &TaskId, deps: &DeliveryDeps<'_>) -> Result<(), Trouble> {
+/// Moves the task from `assigned` to `in_progress`. If its status has changed, or the change is not allowed, the delivery
+/// goes on.
+fn take_up(job: &Job, agent: &AgentId, task: &TaskId, deps: &DeliveryDeps<'_>) -> Result<(), Trouble> {
     let change = UpdateTaskStatus {
         task_id: task,
         agent_id: agent,
@@ -230,7 +243,12 @@ fn take_up(agent: &AgentId, task: &TaskId, deps: &DeliveryDeps<'_>) -> Result<()
     match deps.mission.ask(&change) {
         Err(error) if error.class == convex::CallClass::Transient => Err(setback(error)),
         Err(error) => {
-            info!("{task} does not move to in_progress: {error}");
+            deps.log(
+                Level::Info,
+                job,
+                "Task not moved to in_progress",
+                &[("error", Value::from_display(&error))],
+            );
             Ok(())
         }
         Ok(_) => Ok(()),

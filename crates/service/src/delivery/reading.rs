@@ -1,4 +1,4 @@
-//! What the last reading of a delivery's context showed of its thread and its task.
+//! The state of thread and task at the last reading of a delivery's context.
 
 use mcr_core::delivery::Stamp;
 use mcr_model::clock::Millis;
@@ -7,16 +7,16 @@ use mcr_model::{DeliveryContext, MessageId};
 /// The last reading of a delivery's context.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Reading {
-    /// How many lists had come before it.
+    /// How many lists had arrived before it.
     pub(super) lists: u64,
-    /// The last message of the thread, and when it was written.
+    /// The last message of the thread and its time.
     latest: Option<(MessageId, Millis)>,
     /// When the task last changed.
     changed: Option<Millis>,
 }
 
 impl Reading {
-    /// One that shows nothing.
+    /// A reading without content.
     pub(super) fn blind(lists: u64) -> Self {
         Self { lists, ..Self::default() }
     }
@@ -26,10 +26,10 @@ impl Reading {
         Self { lists, latest, changed: context.task.as_ref().map(|task| task.updated_at) }
     }
 
-    /// Whether it shows what a row tells of, or something later: a row that waited behind the end of a list is listed
-    /// long after its message was written or its task was changed.
+    /// Whether the reading shows the event of a notification, or a later one. A notification that did not fit into a list
+    /// arrives long after its message was written or its task changed.
     pub(super) fn shows(&self, stamp: &Stamp) -> bool {
-        let told = |(id, at): &(MessageId, Millis)| stamp.message.as_ref() == Some(id) || stamp.at < *at;
-        self.latest.as_ref().is_some_and(told) || self.changed.is_some_and(|at| stamp.at <= at)
+        let has_event = |(id, at): &(MessageId, Millis)| stamp.message.as_ref() == Some(id) || stamp.at < *at;
+        self.latest.as_ref().is_some_and(has_event) || self.changed.is_some_and(|at| stamp.at <= at)
     }
 }

@@ -1,13 +1,16 @@
 //! Recovers a turn whose answer was lost: nothing is sent again before the session's history has been read.
 //!
-//! A turn is noted before it is sent ([`begin`]) and the note is taken back when it is over ([`end`]). Whoever finds a
-//! note asks the gateway what became of the turn ([`settle`]): an answer or calls are adopted as if they had come on the
-//! usual way; a run that goes on is waited for, which is no failure of anybody, and ended when it is stuck; and only what is nowhere to
-//! be found is sent again.
+//! A turn is recorded before it is sent ([`begin`]), and the entry is removed when its reply has arrived ([`end`]). An
+//! attempt that finds such an entry asks the gateway for the outcome of the turn ([`settle`]):
+//!
+//! * An answer or calls in the history are adopted as if they had arrived normally.
+//! * A run that goes on is waited for, which counts as no failure. If it is stuck, it is aborted.
+//! * Only a turn that is certainly absent is sent again.
 
-use std::time::Duration;
+use std::slice;
 
-use log::{info, warn};
+use log::Level;
+use log::kv::Value;
 
 use super::deps::DeliveryDeps;
 use mcr_core::delivery::cause::Cause;
@@ -15,16 +18,16 @@ use mcr_core::delivery::journal::{Step, Wait};
 use mcr_core::delivery::{Job, Record, Sent, Stage, Trouble, UnknownFields, Unsettled};
 use mcr_core::gateway::history::{Running, Waiting};
 use mcr_core::gateway::{Class, GatewayError, Recovered, Reply, TurnMark, Why};
-use mcr_core::work::WorkId;
+use mcr_core::work::{Work, WorkId};
 use mcr_model::SessionKey;
 use mcr_model::clock::Millis;
 
-/// What stands first in the input, and by what it is found again.
+/// The marker at the beginning of the input, by which the turn is found in the history.
 pub(super) fn marker(work: &WorkId, attempt: u32) -> String {
     format!("[n-{work} try {attempt}]")
 }
 
-/// Notes that a turn is sent now.
+/// Records that a turn is sent now.
 pub(super) fn begin<'a>(
     sent: &'a mut Option<Sent>,
     session: &SessionKey,
@@ -49,7 +52,7 @@ pub(super) fn begin<'a>(
     })
 }
 
-/// Notes how it ended; a turn whose answer was lost has not.
+/// Records how a turn ended. A turn whose answer was lost stays recorded as sent.
 pub(super) fn end(record: &mut Record, error: Option<&GatewayError>, silent: bool, now: Millis) {
     let Some(sent) = &mut record.sent else { return };
     match error {
@@ -58,19 +61,19 @@ pub(super) fn end(record: &mut Record, error: Option<&GatewayError>, silent: boo
             sent.lost = Some(now);
             sent.interrupted = error.why == Why::Stopped;
             sent.silent = silent;
-            // It says so of itself; everything else is about the way between us.
+            // Only this error is about the run itself; all others are about the connection.
             sent.failed = error.why == Why::Internal;
             sent.spoke = error.spoke;
         }
-        // Nothing was run.
+        // The gateway started no run.
         Some(error) if error.class == Class::Closed => {
             record.sent = None;
             record.requests = record.requests.saturating_sub(1);
-            // Results of calls are no new question.
+            // A request with results of calls is no new question.
             record.untold += u32::from(!matches!(record.stage, Stage::Working(_)));
         }
         Some(error) => {
-            // A run that failed leaves what it was told in the session.
+            // A failed run leaves its input in the session.
             let left = error.class == Class::Transient && error.run.is_some();
             record.unheard = left.then_some(sent.attempt).or(record.unheard);
             record.send_again();
@@ -83,15 +86,14 @@ pub(super) fn end(record: &mut Record, error: Option<&GatewayError>, silent: boo
     }
 }
 
-/// What became of the turn that is not settled, if there is one: the reply, if it was answered.
+/// Settles the turn whose answer was lost, if there is one; returns the reply if it was answered.
 pub(super) fn settle(job: &mut Job, deps: &DeliveryDeps<'_>) -> Result<Option<Reply>, Trouble> {
     let Some(mut found) = look(job, deps)? else { return Ok(None) };
-    let (now, silence_max) = (deps.clock.now(), deps.rules.silence_max);
     if let (Recovered::Running(running), Some(sent)) = (&found, &mut job.record.sent)
-        && let Some(why) = stuck(sent, running, silence_max, now)
+        && let Some(why) = stuck(sent, running, &job.work, deps)
     {
-        deps.inflight.is_stuck(&job.work.id, now);
-        found = part(job, deps, why)?;
+        deps.inflight.is_stuck(&job.work.id, deps.clock.now());
+        found = abort_stuck(job, deps, why)?;
     }
     let (reply, how) = match found {
         Recovered::Running(Running { why, again_in: pause, .. }) => {
@@ -102,27 +104,28 @@ pub(super) fn settle(job: &mut Job, deps: &DeliveryDeps<'_>) -> Result<Option<Re
         Recovered::Elsewhere(reply) => (reply, "the gateway had resumed the turn: that answer is taken"),
         Recovered::Silent => (Reply::default(), "the agent had said nothing"),
         Recovered::Absent { marker_seen } => {
-            return Err(come_to_nothing(job, marker_seen, Trouble::Unsettled(Unsettled::Absent), deps));
+            return Err(failed_turn(job, marker_seen, Trouble::Unsettled(Unsettled::Absent), deps));
         }
         Recovered::Failed { why, marker_seen } => {
             let trouble = Trouble::Gateway(GatewayError::new(Class::Transient, why, None));
-            return Err(come_to_nothing(job, marker_seen, trouble, deps));
+            return Err(failed_turn(job, marker_seen, trouble, deps));
         }
         Recovered::Cut => return Err(Trouble::Unsettled(Unsettled::Cut)),
         Recovered::Unknown => return Err(Trouble::Unsettled(Unsettled::Unknown)),
     };
     deps.inflight.is_known(&job.work.id);
-    info!("{}: {how}", job.work.id);
+    deps.log(Level::Info, &*job, "Lost turn settled", &[("found", Value::from(how))]);
     deps.note(job, Step::TurnSettled, how, Wait::Not);
     Ok(Some(reply))
 }
 
-/// It is over without an answer, and may be sent again; but what was stuck twice would be stuck a third time.
-fn come_to_nothing(job: &mut Job, marker_seen: bool, trouble: Trouble, deps: &DeliveryDeps<'_>) -> Trouble {
+/// The failure of a turn that ended without an answer. It may be sent again, unless it was stuck twice: then it would be
+/// stuck a third time.
+fn failed_turn(job: &mut Job, marker_seen: bool, trouble: Trouble, deps: &DeliveryDeps<'_>) -> Trouble {
     let Some(sent) = &job.record.sent else { return trouble };
     let (attempt, silent) = (sent.attempt, sent.silent);
     let trouble = match trouble {
-        // A gateway that ends a run whose client is gone may write that down.
+        // A gateway that ends a run whose client is gone may record the run as interrupted.
         Trouble::Unsettled(Unsettled::Absent)
         | Trouble::Gateway(GatewayError { why: Why::Interrupted, .. })
             if sent.interrupted && !silent =>
@@ -141,7 +144,7 @@ fn come_to_nothing(job: &mut Job, marker_seen: bool, trouble: Trouble, deps: &De
 
 /// Asks the gateway what became of the turn that is not settled, if there is one.
 fn look(job: &mut Job, deps: &DeliveryDeps<'_>) -> Result<Option<Recovered>, Trouble> {
-    // The wall clock may have been set since the turn was sent; it counts only after a restart.
+    // The wall clock may have been changed since the turn was sent, so it is used only after a restart.
     let sent_ago = deps.inflight.held_of(&job.work).and_then(|held| held.sent_ago());
     let Some(sent) = &mut job.record.sent else { return Ok(None) };
     let lost = *sent.lost.get_or_insert_with(|| deps.clock.now());
@@ -165,25 +168,25 @@ fn look(job: &mut Job, deps: &DeliveryDeps<'_>) -> Result<Option<Recovered>, Tro
     Ok(Some(found))
 }
 
-/// A run that is stuck is ended, and what it came to is looked for once more: it may have answered at the last moment.
-/// Without an answer the turn is sent again, once.
-fn part(job: &mut Job, deps: &DeliveryDeps<'_>, why: Waiting) -> Result<Recovered, Trouble> {
+/// Aborts a stuck run and reads its outcome again, since it may have answered at the last moment. Without an answer the
+/// turn is sent again, once.
+fn abort_stuck(job: &mut Job, deps: &DeliveryDeps<'_>, why: Waiting) -> Result<Recovered, Trouble> {
     let stuck = |unsettled| Err(Trouble::Unsettled(unsettled));
     let may_be_ended = matches!(why, Waiting::GoesOn | Waiting::Resuming);
     let Some(sent) = job.record.sent.as_mut().filter(|_| may_be_ended) else {
-        // Nothing runs; what is there cannot be read.
+        // Nothing runs, and the answer cannot be read.
         return stuck(if why == Waiting::Fetching { Unsettled::Cut } else { Unsettled::Stuck(why) });
     };
     sent.silent = true;
     let run = sent.run.as_deref().filter(|_| why == Waiting::GoesOn);
     match deps.gateway.abort(&sent.session, &sent.agent, run) {
         Ok(ended) => {
-            let what = if ended { "its run was ended" } else { "no run of it is left" };
-            warn!("{}: {what}, for it showed no sign of life", job.work.id);
+            deps.log(Level::Warn, &*job, "Stuck turn aborted", &[("run_ended", Value::from(ended))]);
         }
         Err(error) if error.class == Class::Closed => return Err(Trouble::Gateway(error)),
         Err(error) => {
-            warn!("{}: it is stuck and cannot be ended: {error}", job.work.id);
+            let error = ("error", Value::from_display(&error));
+            deps.log(Level::Warn, &*job, "Stuck turn cannot be aborted", &[error]);
             return stuck(Unsettled::Stuck(why));
         }
     }
@@ -193,27 +196,31 @@ fn part(job: &mut Job, deps: &DeliveryDeps<'_>, why: Waiting) -> Result<Recovere
     }
 }
 
-/// Nobody waits for the turn any more, for this reason: its run is ended, as far as that is to be had.
+/// Aborts the run of a turn that no worker waits for any more, for this reason. A failure of the abort is only logged.
 pub(super) fn abandon(job: &mut Job, why: &Trouble, deps: &DeliveryDeps<'_>) {
     let Some(sent) = job.record.sent.take() else { return };
     job.record.unheard = Some(sent.attempt);
+    let reason = ("reason", Value::from(why.in_public()));
     match deps.gateway.abort(&sent.session, &sent.agent, sent.run.as_deref()) {
         Ok(ended) => {
-            let what = if ended { "its run was ended" } else { "no run of it is left" };
-            info!("{}: {what}, because {}", job.work.id, why.in_public());
+            let fields = [("run_ended", Value::from(ended)), reason];
+            deps.log(Level::Info, &*job, "Turn aborted", &fields);
         }
         Err(error) => {
-            warn!("{}: its run cannot be ended ({error}), although {}", job.work.id, why.in_public());
+            let fields = [("error", Value::from_display(&error)), reason];
+            deps.log(Level::Warn, &*job, "Turn cannot be aborted", &fields);
         }
     }
 }
 
-/// It is not over; for what it is waited, if that has been too long.
-fn stuck(sent: &mut Sent, running: &Running, silence_max: Duration, now: Millis) -> Option<Waiting> {
+/// What a running turn waits for, if it has shown no progress for too long.
+fn stuck(sent: &mut Sent, running: &Running, work: &Work, deps: &DeliveryDeps<'_>) -> Option<Waiting> {
+    let (now, silence_max) = (deps.clock.now(), deps.rules.silence_max);
+    let reason = ("reason", Value::from(running.why.explain()));
     if let Some(last) = running.last {
         if sent.looked.is_none() {
             sent.looked = Some(now);
-            info!("the answer of {} was lost: {}", sent.agent, running.why.explain());
+            deps.log(Level::Info, work, "The answer of a turn was lost", slice::from_ref(&reason));
         }
         if sent.grown.is_none_or(|(before, _)| before != last) {
             sent.grown = Some((last, now));
@@ -223,7 +230,7 @@ fn stuck(sent: &mut Sent, running: &Running, silence_max: Duration, now: Millis)
     if now.since(alive) < silence_max {
         return None;
     }
-    let secs = silence_max.as_secs();
-    warn!("{} has been quiet for {secs} s: {}", sent.agent, running.why.explain());
+    let fields = [("quiet_s", Value::from(silence_max.as_secs())), reason];
+    deps.log(Level::Warn, work, "The session of a turn shows no progress", &fields);
     Some(running.why)
 }

@@ -1,10 +1,8 @@
-//! The threads of the delivery: the dispatcher's own, the poller, the prober, the stall monitor, the workers; and the channels
-//! between.
+//! The threads of the delivery: dispatcher, poller, prober, stall monitor and workers, with the channels between them.
 //!
-//! The dispatcher's thread is the only one that touches the dispatcher. It waits for an event, for a nudge, or until
-//! the instant that the dispatcher named, and carries out what it says. It never blocks on a send: an order to poller or
-//! prober is given only when the last one was answered, a job only when a worker is free, and each channel has room
-//! for that many.
+//! Only the dispatcher's thread owns the scheduler. It waits for an event, for a nudge, or until the time that the
+//! scheduler named, and carries out the scheduler's effects. It never blocks on a send: poller and prober get an order
+//! only after the answer to the last one. A job starts only if a worker is free. Each channel has room for that.
 
 use std::panic::{AssertUnwindSafe, catch_unwind, resume_unwind};
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -32,22 +30,22 @@ use mcr_core::delivery::{End, Job, dead_letters};
 use mcr_http::panics::Panics;
 use mcr_model::clock::{Clock, Millis, SystemClock};
 
-/// So long the dispatcher sleeps if it knows of nothing that will happen.
+/// How long the dispatcher sleeps if no decision is due.
 const LONG: Duration = Duration::from_hours(1);
 
-/// A job needs little more than nested JSON and a TLS handshake.
+/// The stack of a thread: a job needs little more than nested JSON and a TLS handshake.
 const STACK_BYTES: usize = 1024 * 1024;
 
-/// How long the dispatcher may take to answer a person; it never takes so long.
+/// The limit for the dispatcher's answer to an operator; it normally takes microseconds.
 const ANSWER: Duration = Duration::from_secs(5);
 
-/// How long threads may take to end once their work is over: for the last calls of those that were cut off.
-const FAREWELL: Duration = Duration::from_secs(4);
+/// How long threads may take to end after their work, for the last calls of aborted turns.
+const JOIN_TIMEOUT: Duration = Duration::from_secs(4);
 
-/// The same if somebody is in a hurry.
-const FAREWELL_IN_A_HURRY: Duration = Duration::from_millis(300);
+/// How long threads may take to end after a second stop signal.
+const HURRIED_JOIN_TIMEOUT: Duration = Duration::from_millis(300);
 
-/// Shortens the wait after the first sign of another runtime to so many milliseconds, for tests.
+/// For tests: the wait after the first sign of another runtime, in milliseconds.
 pub const STAND_BACK: &str = "MCR_TEST_STAND_BACK_MS";
 
 fn stand_back() -> Duration {
@@ -55,27 +53,27 @@ fn stand_back() -> Duration {
     given.map_or(duplicate_runtime::STAND_BACK, Duration::from_millis)
 }
 
-/// What the delivery is made of.
+/// The parts of the delivery.
 pub struct DeliverySetup {
-    /// What it is set to.
+    /// The settings of the scheduler.
     pub plan: SchedulerConfig,
-    /// For the poller.
+    /// The poller's backend client.
     pub mission: Mission,
-    /// One for each worker.
+    /// The workers; one thread each.
     pub workers: Vec<Worker>,
-    /// Where it is noted that a row is gone.
+    /// The ledger, for ends that the dispatcher decides.
     pub journal: Arc<dyn Journal>,
-    /// What an earlier process has left.
+    /// The work that an earlier process left.
     pub left: RecoveredState,
-    /// How long a turn may show no sign of life, and how to look at one.
+    /// The stall monitor's intervals and its reader of sessions.
     pub watch: (StallLimits, SessionProbe),
-    /// Asks the gateway whether it is there: nothing, or why not.
+    /// Probes the gateway; returns why it cannot take turns, if so.
     pub probe: Box<dyn Fn() -> Option<String> + Send>,
-    /// Where panics of the threads are noted.
+    /// The record of panics.
     pub panics: Panics,
 }
 
-/// What others may see of the delivery, and what they may have done. Cheap to clone.
+/// Access to the delivery for other parts of the program. Cheap to clone.
 #[derive(Clone)]
 pub struct View {
     nudges: Sender<()>,
@@ -85,43 +83,43 @@ pub struct View {
 }
 
 impl View {
-    /// There may be new rows.
+    /// Reports that there may be new notifications.
     pub fn nudge(&self) {
-        // A full channel has the news already.
+        // In a full channel, a nudge waits already.
         let _ = self.nudges.try_send(());
     }
 
-    /// Asks the dispatcher, or has something done by it; nothing if it does not answer in time.
+    /// Sends a request to the dispatcher; none if the answer does not arrive in time.
     pub fn ask(&self, ask: OperatorRequest) -> Option<OperatorReply> {
         let until = Instant::now() + ANSWER;
-        let (tell, told) = bounded(1);
-        // It fails only if whoever asked has gone.
-        let reply_to = ReplyTo::new(move |answer| drop(tell.send(answer)));
+        let (reply, replied) = bounded(1);
+        // The send fails only if the caller has stopped waiting.
+        let reply_to = ReplyTo::new(move |answer| drop(reply.send(answer)));
         self.asks.send_deadline((ask, reply_to), until).ok()?;
-        told.recv_deadline(until).ok()
+        replied.recv_deadline(until).ok()
     }
 
-    /// The turns under way.
+    /// The running turns.
     pub fn turns(&self) -> Vec<Seen> {
         self.inflight.seen(SystemClock.now())
     }
 
-    /// What agents are at work on.
+    /// The table of running turns and deliveries.
     pub fn inflight(&self) -> &InFlight {
         &self.inflight
     }
 
-    /// How things stand.
+    /// The state of the scheduler.
     pub fn standing(&self) -> Standing {
         self.standing.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
-/// The delivery at work.
+/// The running delivery.
 pub struct Service {
     inbox: Sender<Event>,
     view: View,
-    /// Nothing is ever sent: it ends with the dispatcher's thread.
+    /// Never carries a message; it closes when the dispatcher's thread ends.
     ended: Receiver<()>,
     leave: Receiver<()>,
     threads: Vec<JoinHandle<()>>,
@@ -146,20 +144,20 @@ struct DispatcherThread {
 }
 
 impl Service {
-    /// Starts all threads. The first list is asked for at once.
+    /// Starts all threads. The first list is requested at once.
     pub fn start(setup: DeliverySetup) -> std::io::Result<Self> {
         let workers = setup.workers.len();
-        // Two for each job under way (taken, finished), one for each list and probe, and the order to stop.
+        // Two events for each job (accepted, finished), one for a list, one for a probe, and one to stop.
         let (inbox, heard) = bounded(2 * workers + 3);
-        // One waiting nudge says as much as many.
+        // One waiting nudge is as good as many.
         let (nudges, bell) = bounded(1);
-        // People ask one after another, and wait for the answer.
+        // Operators send one request at a time and wait for the answer.
         let (asks, asked) = bounded(1);
         let (jobs, work) = bounded(workers);
         let (lists, list_orders) = bounded(1);
         let (probes, probe_orders) = bounded(1);
         let (alive, ended) = bounded(0);
-        // Said once.
+        // Sent once.
         let (leaving, leave) = bounded(1);
         let standing = Arc::<Mutex<Standing>>::default();
         let mut threads = Vec::with_capacity(workers + 4);
@@ -167,7 +165,7 @@ impl Service {
         let panics = setup.panics;
         let (enters, entered) = bounded(1);
         let inflight = InFlight::new(enters);
-        // Of each track one delivery is held: the one whose turn may still run, if there is one.
+        // The table keeps one delivery per track: the last one added. So those whose turn may still run come last.
         let mut left = setup.left;
         let (sent, settled): (Vec<_>, Vec<_>) =
             left.open.iter_mut().partition(|(_, record, _)| record.sent.is_some());
@@ -225,47 +223,47 @@ impl Service {
         Ok(Self { inbox, view: View { nudges, asks, inflight, standing }, ended, leave, threads })
     }
 
-    /// Ends when the dispatcher does: after an order to stop, or never.
+    /// Closes when the dispatcher ends.
     pub fn ended(&self) -> Receiver<()> {
         self.ended.clone()
     }
 
-    /// Says once that another runtime lives on the account, so that this one is to be stopped.
+    /// Receives one message if another runtime is active on the account, so that this one must stop.
     pub fn must_leave(&self) -> Receiver<()> {
         self.leave.clone()
     }
 
-    /// What others may see of it.
+    /// Access for other parts of the program.
     pub fn view(&self) -> View {
         self.view.clone()
     }
 
-    /// Begins nothing any more and waits for what runs, at most this long, and not at all once somebody is in a
-    /// `hurry` (which then ends); then `turns` is closed, which ends it. What was cut off tells the backend so: as long as
-    /// its calls may take. Returns whether no thread has ended by a panic: then the service has stopped in order.
+    /// Starts no more work and waits for running turns, at most for `drain`, or until `hurry` closes. Then closes `turns`,
+    /// which aborts the rest. Aborted deliveries still report to the backend, within `JOIN_TIMEOUT`. Returns whether the
+    /// service stopped in order, which means that no thread ended by a panic.
     pub fn stop(self, drain: Duration, hurry: &Receiver<()>, turns: &Stop) -> bool {
-        // It cannot fail as long as the dispatcher lives, and if it does not there is nothing to stop.
+        // The send fails only if the dispatcher has ended, and then there is nothing to stop.
         let _ = self.inbox.send(Event::Stop);
         let why = select! {
             recv(self.ended) -> _ => None,
-            recv(hurry) -> _ => Some("we were told twice".to_owned()),
-            default(drain) => Some(format!("they were given {:.1} s", drain.as_secs_f64())),
+            recv(hurry) -> _ => Some("a second stop signal".to_owned()),
+            default(drain) => Some(format!("{:.1} s have passed", drain.as_secs_f64())),
         };
         if let Some(why) = why {
             let running = self.view.standing().running;
             if running > 0 {
-                warn!("turns that still run are cut off, because {why}: {running}");
+                warn!(turns = running, reason = why.as_str(); "Running turns are aborted");
             }
             turns.close();
         }
         drop((self.inbox, self.view));
-        let until = Instant::now() + FAREWELL;
+        let until = Instant::now() + JOIN_TIMEOUT;
         let in_a_hurry = || hurry.try_recv() == Err(TryRecvError::Disconnected);
         let (mut soon, mut in_order) = (None, true);
         for thread in self.threads {
             while !thread.is_finished() {
                 if in_a_hurry() && soon.is_none() {
-                    soon = Some(Instant::now() + FAREWELL_IN_A_HURRY);
+                    soon = Some(Instant::now() + HURRIED_JOIN_TIMEOUT);
                 }
                 if Instant::now() >= soon.unwrap_or(until).min(until) {
                     break;
@@ -274,9 +272,9 @@ impl Service {
             }
             let name = thread.thread().name().unwrap_or("a thread").to_owned();
             if !thread.is_finished() {
-                warn!("{name} did not end in time");
+                warn!(thread = name.as_str(); "A thread did not end in time");
             } else if thread.join().is_err() {
-                error!("{name} panicked; please report this as a bug");
+                error!(thread = name.as_str(); "A thread panicked; please report this as a bug");
                 in_order = false;
             }
         }
@@ -284,27 +282,24 @@ impl Service {
     }
 }
 
-/// The log hears of what has changed, not of every row that finds it so.
-fn tell_of_the_gate(before: &Standing, now: &Standing) {
+/// Logs a change of the breaker once, not for every item that meets it.
+fn log_breaker(before: &Standing, now: &Standing) {
     match (&before.breaker_open, &now.breaker_open) {
         (None, Some(why)) => {
-            warn!(
-                "nothing is sent to agents until the gateway is back: {why} Deliveries that wait: {}",
-                now.known
-            );
+            warn!(waiting = now.known, reason = why.as_str(); "No turns start until the gateway is back");
         }
-        (Some(_), None) => info!("the gateway is back; deliveries that wait: {}", now.known),
+        (Some(_), None) => info!(waiting = now.known; "The gateway is back"),
         (None, None) | (Some(_), Some(_)) => {}
     }
 }
 
-/// The same of another runtime.
-fn tell_of_the_rival(before: &Standing, now: &Standing) {
+/// Logs a change of the sign of another runtime once.
+fn log_duplicate_runtime(before: &Standing, now: &Standing) {
     match (&before.foreign, &now.foreign) {
         (before, now) if before == now => {}
         (_, Some(foreign)) if foreign.certain => error!("{foreign}"),
         (_, Some(foreign)) => warn!("{foreign}"),
-        (_, None) => info!("no other runtime is at work on this account any more: going on"),
+        (_, None) => info!("No other runtime is active on this account any more; delivery continues"),
     }
 }
 
@@ -318,11 +313,11 @@ impl DispatcherThread {
         let mut event = None;
         loop {
             let mut now = clock.now();
-            self.hear(event, now);
-            // What has come meanwhile is taken at once, so that in a storm the standing is published once for many.
+            self.handle(event, now);
+            // All waiting events are taken at once, so that under load the state is published once for many.
             while let Ok(event) = self.inbox.try_recv() {
                 now = clock.now();
-                self.hear(Some(event), now);
+                self.handle(Some(event), now);
             }
             self.on_trial.store(self.dispatcher.is_on_trial(), Ordering::Relaxed);
             let standing = self.dispatcher.standing();
@@ -330,8 +325,8 @@ impl DispatcherThread {
                 &mut *self.standing.lock().unwrap_or_else(PoisonError::into_inner),
                 standing.clone(),
             );
-            tell_of_the_gate(&before, &standing);
-            tell_of_the_rival(&before, &standing);
+            log_breaker(&before, &standing);
+            log_duplicate_runtime(&before, &standing);
             if self.dispatcher.is_done() {
                 return;
             }
@@ -345,16 +340,16 @@ impl DispatcherThread {
         }
     }
 
-    /// What an effect meets outside may panic without ending the thread. A panic of the dispatcher itself ends it, and with
-    /// it the process: what it knows cannot be trusted then, and the ledger has everything for the next one.
-    fn hear(&mut self, event: Option<Event>, now: Millis) {
+    /// A panic while an effect is carried out does not end the thread. A panic of the scheduler itself ends the thread and
+    /// the process: its state cannot be trusted then, and the ledger has everything for the next process.
+    fn handle(&mut self, event: Option<Event>, now: Millis) {
         for effect in self.dispatcher.on(event, now) {
             self.panics.catch("dispatcher", || self.carry_out(effect));
         }
     }
 
     fn carry_out(&self, effect: Effect) {
-        // There is room, see above; and the threads at the other ends live until this one has ended.
+        // Each channel has room (see the module), and the receiving threads live until this one ends.
         let done = match effect {
             Effect::List { list, limit } => self.lists.try_send(Order { list, limit }).is_ok(),
             Effect::Start(job) => self.jobs.try_send(job).is_ok(),
@@ -363,7 +358,7 @@ impl DispatcherThread {
             Effect::Forget(work) => {
                 self.inflight.forget(&work);
                 let note = Note::of(&work, SystemClock.now()).step(Step::Ended, "gone").ends(&End::Gone);
-                // Nobody waits for it, so it brings no error.
+                // `Wait::Not` never returns an error.
                 let _ = self.journal.note(&note, Wait::Not);
                 true
             }
@@ -373,14 +368,14 @@ impl DispatcherThread {
             }
         };
         if !done {
-            warn!("an order of the dispatcher found nobody; please report this as a bug");
+            warn!("An effect of the dispatcher had no receiver; please report this as a bug");
         }
     }
 
-    /// What a person wants is noted, and whoever asked is told.
+    /// Records an operator's action, or answers the operator.
     fn serve_operator(&self, wanted: OperatorEffect) {
         let now = SystemClock.now();
-        // Nobody waits for the notes, so they bring no errors.
+        // `Wait::Not` never returns an error.
         match wanted {
             OperatorEffect::Reopen(again) => {
                 let (work, record) = &*again;

@@ -1,38 +1,39 @@
-//! The stall monitor: looks after turns whose connection has been silent for a while (openclaw-gateway §11.7).
+//! The stall monitor: checks turns whose connection has been silent for a while (openclaw-gateway §11.7).
 //!
-//! The connection of a turn says nothing while the agent thinks or works with tools of its own; its session's history
-//! grows all the same. Whatever grows there is a sign of life. A turn whose answer stands in the history, or whose gateway
-//! is gone, is not waited for any longer: the worker is told, and settles it. Nothing else ends a turn but silence on all
-//! ways for `OPENCLAW_REQUEST_TIMEOUT_MS`.
+//! The connection of a turn is silent while the agent thinks or uses its own tools, but its session's history grows.
+//! Growth there is a sign of life. If the answer is in the history, or the gateway is gone, the wait ends: the worker
+//! gets an error and settles the turn. Otherwise a turn ends only after silence everywhere for
+//! `OPENCLAW_REQUEST_TIMEOUT_MS`.
 
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, select};
-use log::{debug, info};
+use log::Level;
 
 use super::inflight::{InFlight, TurnActivity};
+use super::log_item::LogItem;
 use mcr_core::gateway::history::Glance;
 use mcr_core::gateway::{GatewayError, Why};
 use mcr_core::ops::TurnState;
 use mcr_http::panics::Panics;
 
-/// Looks at a turn's session; nothing where the gateway does not show it.
+/// Reads a turn's session; none if the gateway does not show it.
 pub type SessionProbe = Box<dyn Fn(&TurnActivity) -> Result<Option<Glance>, GatewayError> + Send>;
 
-/// When it looks.
+/// The intervals of the monitor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StallLimits {
-    /// A turn is quiet after so long without a sign of life.
+    /// A turn is quiet after this time without a sign of life.
     pub quiet: Duration,
-    /// Between two looks at one.
+    /// The time between two readings of one session.
     pub look: Duration,
-    /// How often it asks who is quiet.
+    /// The time between two checks of all turns.
     pub round: Duration,
 }
 
 impl StallLimits {
-    /// Where nothing may be silent for longer than this.
+    /// The intervals for turns that may be silent this long.
     pub fn of(silence_max: Duration) -> Self {
         let quiet = (silence_max / 4).min(Duration::from_mins(1));
         let look = (silence_max / 8).min(Duration::from_secs(30));
@@ -40,43 +41,43 @@ impl StallLimits {
     }
 }
 
-/// What is remembered of a quiet turn between two looks.
+/// The memory of a quiet turn between two readings.
 #[derive(Debug, Default)]
 struct QuietTurn {
     looked: Option<Instant>,
     last: Option<u64>,
-    /// How many looks in a row found it over, or the gateway gone.
+    /// How many consecutive readings found the turn ended, or the gateway gone.
     over: u32,
     gone: u32,
 }
 
-/// What a look has shown.
+/// What a reading shows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Sign {
-    /// It lives.
+    /// The turn shows progress.
     Life,
-    /// It has not begun, while others live.
+    /// The turn has not started, while other turns show progress.
     Waiting,
-    /// Nothing.
+    /// No sign of life.
     Quiet,
-    /// There is nothing left to wait for.
+    /// The turn has ended, or its gateway is gone.
     Over,
 }
 
 impl QuietTurn {
-    /// `others` says whether another of our turns has shown life lately.
+    /// Judges a reading. `others` says whether another of our turns showed life recently.
     fn judge(&mut self, looked: &Result<Option<Glance>, GatewayError>, others: bool) -> Sign {
-        // One that drains, or does not let us in now, brings the turn to its end all the same.
+        // A gateway that drains, or refuses us now, still finishes the turn.
         let gone = matches!(looked, Err(error) if error.why == Why::Unreachable);
         self.gone = if gone { self.gone + 1 } else { 0 };
         let Ok(Some(glance)) = looked else {
-            // Once may be a hiccup.
+            // A single failure proves nothing.
             return if self.gone >= 2 { Sign::Over } else { Sign::Quiet };
         };
         self.over = if glance.over { self.over + 1 } else { 0 };
         let grown = self.last.replace(glance.last).is_some_and(|last| glance.last > last);
         match glance {
-            // The answer is on its way to us, mostly.
+            // At the first such reading the answer is mostly still being sent to us.
             Glance { over: true, .. } if self.over >= 2 => Sign::Over,
             _ if grown => Sign::Life,
             Glance { queued: true, .. } => Sign::Waiting,
@@ -86,8 +87,8 @@ impl QuietTurn {
     }
 }
 
-/// Watches until the deliveries have `ended`. While no turn is under way it waits for the `bell`, which rings when one
-/// begins.
+/// Monitors turns until the deliveries have `ended`. Without a running turn it waits for the `bell`, which signals the
+/// next one.
 pub(super) fn monitor(
     table: &InFlight,
     look: &SessionProbe,
@@ -98,7 +99,7 @@ pub(super) fn monitor(
 ) {
     let mut memories: HashMap<u64, QuietTurn> = HashMap::new();
     loop {
-        // What a panic cuts off is looked at in the next round.
+        // The next round covers the turns that a panic skipped.
         let is_idle = panics.catch("stall-monitor", || round(table, look, rhythm, &mut memories));
         if is_idle == Some(true) {
             select! { recv(bell) -> _ => {}, recv(ended) -> _ => return }
@@ -107,7 +108,7 @@ pub(super) fn monitor(
     }
 }
 
-/// Looks at every quiet turn whose time has come; whether there is no turn at all.
+/// Reads the session of every quiet turn that is due; returns whether there is no turn at all.
 fn round(
     table: &InFlight,
     look: &SessionProbe,
@@ -118,7 +119,7 @@ fn round(
     memories.retain(|number, _| turns.iter().any(|(other, _)| other == number));
     for (number, life) in &turns {
         if life.pulse.quiet() < rhythm.quiet {
-            // Who waits is kept alive by us; its state changes when it begins.
+            // The monitor itself beats for a waiting turn, whose state changes when it starts.
             if life.state != TurnState::Waiting {
                 table.is(*number, TurnState::Working);
             }
@@ -130,7 +131,7 @@ fn round(
         }
         memory.looked = Some(Instant::now());
         let looked = look(life);
-        // Who waits is kept alive by us, and so is no sign of anything.
+        // The monitor itself beats for a waiting turn, so its pulse proves nothing.
         let lives = |(other, life): &(u64, TurnActivity)| {
             other != number && life.state != TurnState::Waiting && life.pulse.quiet() < rhythm.quiet
         };
@@ -141,20 +142,21 @@ fn round(
 }
 
 fn heed(sign: Sign, life: &TurnActivity) -> TurnState {
+    let item = LogItem::from(&*life.work).with_slug(&life.agent);
     match sign {
         Sign::Life => {
-            debug!("{}: {} is at work", life.work, life.agent);
+            item.log(Level::Debug, "The session of a quiet turn shows progress", &[]);
             life.pulse.beat();
             TurnState::Working
         }
         Sign::Waiting => {
-            // It has not begun, so it cannot be stuck.
+            // A turn that has not started cannot be stuck.
             life.pulse.beat();
             TurnState::Waiting
         }
         Sign::Quiet => TurnState::Quiet,
         Sign::Over => {
-            info!("{}: the turn of {} is over, and its connection does not say so", life.work, life.agent);
+            item.log(Level::Info, "The turn has ended, but its connection is silent", &[]);
             life.pulse.end();
             TurnState::Quiet
         }
@@ -168,16 +170,16 @@ mod tests {
 
     type Looked = Result<Option<Glance>, GatewayError>;
 
-    /// Openclaw-gateway §11.7, look by look: what was seen, whether others live, what it means.
+    /// Openclaw-gateway §11.7, reading by reading: the reading, whether other turns show life, and the verdict.
     #[test]
-    fn what_a_look_means() {
+    fn a_reading_is_judged_with_the_readings_before_it() {
         let glance = |last, begun, over| -> Looked { Ok(Some(Glance { last, begun, over, queued: false })) };
         let queued = || -> Looked { Ok(Some(Glance { queued: true, ..Glance::default() })) };
         let error = |class, why| -> Looked { Err(GatewayError::new(class, why, None)) };
         let gone = || error(Class::Closed, Why::Unreachable);
         let rows: [(&str, Vec<_>); 9] = [
             (
-                "what grows lives",
+                "growth is a sign of life",
                 vec![
                     (glance(3, true, false), false, Sign::Quiet),
                     (glance(5, true, false), false, Sign::Life),
@@ -185,9 +187,9 @@ mod tests {
                     (glance(6, true, false), true, Sign::Life),
                 ],
             ),
-            ("what has begun does not wait for others", vec![(glance(3, true, false), true, Sign::Quiet)]),
+            ("a started turn does not wait for others", vec![(glance(3, true, false), true, Sign::Quiet)]),
             (
-                "what has not begun waits while others live",
+                "a turn that has not started waits while others show life",
                 vec![
                     (glance(0, false, false), true, Sign::Waiting),
                     (glance(0, false, false), true, Sign::Waiting),
@@ -196,19 +198,19 @@ mod tests {
                 ],
             ),
             (
-                "what is queued waits, whoever lives",
+                "a queued turn waits, even without other turns",
                 vec![(queued(), false, Sign::Waiting), (glance(1, true, false), false, Sign::Life)],
             ),
             (
-                "an answer is mostly on its way",
+                "an answer in the history ends the wait at the second reading",
                 vec![(glance(4, true, true), false, Sign::Quiet), (glance(4, true, true), false, Sign::Over)],
             ),
             (
-                "an answer that is followed by more is over, too",
+                "an answer that is followed by more ends the wait too",
                 vec![(glance(4, true, true), false, Sign::Quiet), (glance(6, true, true), false, Sign::Over)],
             ),
             (
-                "a gateway that is gone once may be busy",
+                "a gateway is gone after two consecutive failures",
                 vec![
                     (gone(), false, Sign::Quiet),
                     (glance(4, true, false), false, Sign::Quiet),
@@ -217,11 +219,11 @@ mod tests {
                 ],
             ),
             (
-                "what is not shown says nothing",
+                "a session that is not shown proves nothing",
                 vec![(Ok(None), true, Sign::Quiet), (Ok(None), false, Sign::Quiet)],
             ),
             (
-                "a look that fails says nothing",
+                "a failed reading proves nothing",
                 vec![
                     (error(Class::Transient, Why::Internal), true, Sign::Quiet),
                     (error(Class::Transient, Why::Internal), true, Sign::Quiet),
@@ -236,9 +238,9 @@ mod tests {
         }
     }
 
-    /// However short the silence may be, a turn is looked at several times before it counts as stuck.
+    /// A turn is read several times before it counts as stuck, however short the allowed silence is.
     #[test]
-    fn the_rhythm_fits_into_the_silence() {
+    fn several_readings_fit_into_the_allowed_silence() {
         for secs in [5, 60, 900, 86_400] {
             let silence = Duration::from_secs(secs);
             let rhythm = StallLimits::of(silence);
@@ -248,10 +250,10 @@ mod tests {
         assert_eq!((slow.quiet, slow.look), (Duration::from_mins(1), Duration::from_secs(30)));
     }
 
-    /// Openclaw-gateway §11.5: a gateway that drains brings the run to its end and answers it; and a token that is
-    /// refused says nothing of a run either.
+    /// Openclaw-gateway §11.5: a draining gateway finishes the run and answers it. A refused token proves nothing about a
+    /// run either.
     #[test]
-    fn a_gateway_that_drains_is_not_gone() {
+    fn a_draining_gateway_is_not_gone() {
         for why in [Why::Draining, Why::TokenRefused, Why::TooManyLogins] {
             let mut memory = QuietTurn::default();
             for _ in 0..3 {
@@ -261,18 +263,28 @@ mod tests {
         }
     }
 
-    /// Two that have not begun, and nobody else: sooner or later they are stuck.
+    /// Two turns that have not started, without any other turn, become stuck in the end.
     #[test]
-    fn two_that_wait_do_not_keep_each_other_alive() {
-        use crate::clock::Pulse;
+    fn two_waiting_turns_do_not_keep_each_other_alive() {
         use mcr_core::gateway::LifeSigns as _;
-        use mcr_core::work::WorkId;
+        use std::sync::Arc;
+
+        use serde_json::json;
+
+        use crate::clock::Pulse;
+        use mcr_core::work::Work;
+        use mcr_model::Notification;
         use mcr_model::SessionKey;
         use mcr_model::clock::Millis;
+        let work = |id: &str| -> Work {
+            let row = json!({"_id": id, "type": "mention", "recipientType": "agent", "recipientId": id,
+                "title": "", "body": "", "createdAt": 1});
+            serde_json::from_value::<Notification>(row).unwrap().into()
+        };
         let (bell, entered) = crossbeam_channel::bounded(1);
         let table = InFlight::new(bell);
         let life = |row: &str, pulse: &Pulse| TurnActivity {
-            work: WorkId::new(row),
+            work: Arc::new(work(row)),
             agent: row.to_owned(),
             session: SessionKey::new(row),
             marker: String::new(),
@@ -284,7 +296,7 @@ mod tests {
         };
         let pulses = [Pulse::new(), Pulse::new(), Pulse::new()];
         let look: SessionProbe = Box::new(|_| {
-            // As long as a question takes.
+            // A reading takes time.
             std::thread::sleep(Duration::from_millis(20));
             Ok(Some(Glance::default()))
         });

@@ -1,52 +1,53 @@
-//! Stops by people (contract §8: `/stop`): when a list has news of a task on which agents are at work, the contexts of
-//! their deliveries are read, and what was stopped is ended.
+//! Detects stops by people (contract §8: `/stop`). When a list has news of a task, the contexts of the task's running
+//! deliveries are read. Stopped deliveries are ended.
 //!
-//! The row that tells of a stop waits in its track behind the very turn that it stops, and agents who were only mentioned
-//! get no such row. So any news of a task counts, and each delivery on it is judged by its own context, by the same rule
-//! that a worker applies before it goes on with work that was begun. A delivery whose context was read before the last
-//! news of its task is owed a reading, until one succeeds. That includes deliveries that were about to begin when the
-//! list came.
+//! The notification of a stop waits in its track behind the very turn that it stops. Agents that were only mentioned get
+//! no such notification. So any news of a task counts. Each delivery on it is judged by its own context, with the rule
+//! that a worker applies before it continues started work. A delivery whose context is older than the last news of its
+//! task needs a reading, until one succeeds. That includes deliveries that were about to start when the list came.
 
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use log::{debug, info};
+use log::Level;
+use log::kv::Value;
 
 use super::active_delivery::ActiveDelivery;
 use super::inflight::InFlight;
+use super::log_item::LogItem;
 use super::reading::Reading;
 use mcr_clients::mission::{GetDeliveryContext, Mission};
 use mcr_core::delivery::Stamp;
 use mcr_core::work::Kind;
 use mcr_model::{Notification, NotificationId, TaskId};
 
-/// Contexts that are read for one list: they must not keep the next list waiting.
+/// The most contexts that are read for one list, so that the next list does not wait.
 const LOOKS_MAX: usize = 16;
 
-/// News is remembered for longer than a worker takes from reading a context to putting the agent to work.
+/// How long news is kept: longer than a worker takes from reading a context to the start of its turn.
 const REMEMBERED: Duration = Duration::from_mins(2);
 
-/// A row that tells of a task.
+/// A notification about a task.
 struct TaskNews {
-    /// The list that brought it, and when the list came.
+    /// The list that it came with, and the time of the list.
     list: u64,
     at: Instant,
     row: Stamp,
 }
 
-/// What the lists have shown so far.
+/// The news in the lists so far.
 #[derive(Default)]
 pub(super) struct TaskStops {
-    /// The rows of the last list.
+    /// The notifications of the last list.
     last: HashMap<NotificationId, Stamp>,
     news: HashMap<TaskId, Vec<TaskNews>>,
-    /// The last list.
+    /// The number of the last list.
     list: u64,
 }
 
 impl TaskStops {
-    /// Takes a list.
+    /// Takes the news of a list.
     pub(super) fn listed(&mut self, rows: &[Notification], inflight: &InFlight) {
         self.list = inflight.one_more_list();
         let now = Instant::now();
@@ -64,19 +65,19 @@ impl TaskStops {
         self.last = stamps.map(|(row, stamp)| (row.id.clone(), stamp)).collect();
     }
 
-    /// Reads the contexts that are owed, and ends what was stopped.
+    /// Reads the contexts that are due, and ends stopped deliveries.
     pub(super) fn look(&self, inflight: &InFlight, mission: &Mission) {
         let mut owed: Vec<Arc<ActiveDelivery>> =
             inflight.held_on_tasks().into_iter().filter(|held| self.owes(held)).collect();
-        // Those that wait longest come first, so that a few that cannot be read keep no others waiting for ever.
+        // The longest waiting come first, so a few contexts that cannot be read never block the others.
         owed.sort_by_key(|held| held.looked());
         for held in owed.iter().take(LOOKS_MAX) {
             self.look_at(held, inflight, mission);
         }
     }
 
-    /// Whether there is news of its task that its context cannot contain. In the first list of a process everything is
-    /// news: a stop may have come while none was there.
+    /// Whether there is news of the task that the delivery's context cannot contain. In the first list of a process
+    /// everything is news: a stop may have come while no process ran.
     fn owes(&self, held: &ActiveDelivery) -> bool {
         let reading = held.reading();
         let work = held.work();
@@ -90,7 +91,7 @@ impl TaskStops {
         held.is_looked_at(self.list);
         match &work.kind {
             Kind::Notification(row) => self.look_at_row(row, held, inflight, mission),
-            // A person cannot stop it: its agent is not asked.
+            // A person cannot stop test work, because it has no turn.
             #[cfg(feature = "test-kind")]
             Kind::Test(_) => held.is_read(Reading::blind(self.list)),
         }
@@ -101,14 +102,18 @@ impl TaskStops {
             Ok(None) => held.is_read(Reading::blind(self.list)),
             Ok(Some(context)) => match held.is_stopped_in(&context) {
                 Some(true) => {
-                    info!("{}: a person stopped the work on this task", row.id);
+                    let slug = context.agent.as_ref().map_or(row.recipient_id.as_str(), |agent| &agent.slug);
+                    LogItem::from(row).with_slug(slug).log(Level::Info, "A person stopped the work", &[]);
                     inflight.stop(held);
                 }
                 Some(false) => held.is_read(Reading::of(&context, self.list)),
-                // Its agent has not been asked yet.
+                // The agent's turn has not started yet.
                 None => {}
             },
-            Err(error) => debug!("{}: it is not known yet whether a person has stopped it: {error}", row.id),
+            Err(error) => {
+                let error = ("error", Value::from_display(&error));
+                LogItem::from(row).log(Level::Debug, "Context not read for a check for stops", &[error]);
+            }
         }
     }
 }
@@ -130,7 +135,7 @@ mod tests {
     use mcr_model::secret::Secret;
     use mcr_model::{AccountId, BehaviorFlags, DeliveryContext, MessageId, SessionKey};
 
-    /// A backend where every task is paused, and whose first answers are lost.
+    /// A backend in which every task is paused, and whose first answers are lost.
     struct Paused {
         losses: usize,
         reads: AtomicUsize,
@@ -153,7 +158,7 @@ mod tests {
             "title": "", "body": "", "createdAt": at})
     }
 
-    /// Rows by id, and when a message last came into each.
+    /// Notifications by id, each with the time of its last message.
     type List = &'static [(&'static str, i64)];
 
     fn rows(list: List) -> Vec<Notification> {
@@ -167,14 +172,12 @@ mod tests {
         AgentRights { task: None, flags: BehaviorFlags::default(), leads: false, may_close: false }
     }
 
-    /// After which lists the contexts were read how often, with one delivery at work on `n1` from before the second list
-    /// on.
+    /// How often the contexts were read after each list, with one delivery on `n1` from before the second list on.
     fn reads(losses: usize, lists: &[List]) -> (Vec<usize>, bool) {
         reads_from(1, 1, losses, lists)
     }
 
-    /// As [`reads`] counts them, where `read` lists had come when the worker read its context, and `begun_at` lists when it
-    /// put the agent to work.
+    /// Like [`reads`]. `read` lists had come when the worker read its context, and `begun_at` lists when its turn started.
     fn reads_from(read: u64, begun_at: usize, losses: usize, lists: &[List]) -> (Vec<usize>, bool) {
         let backend = Arc::new(Paused { losses, reads: AtomicUsize::new(0) });
         let mission = Mission::new(backend.clone(), AccountId::new("acc"), Secret::new("token"));
@@ -183,14 +186,14 @@ mod tests {
             Record { heard: Some(Stamp { message: None, at: Millis(1) }), tries: 1, ..Record::default() };
         recover_turn::begin(&mut record.sent, &SessionKey::new("s"), "a", 1, Millis(1));
         let begun = Arc::new(Work::from(rows(OWN).remove(0)));
-        let mut halt = TaskStops::default();
+        let mut stops = TaskStops::default();
         let mut counts = Vec::new();
         for (number, list) in lists.iter().enumerate() {
             if number == begun_at {
                 inflight.hold(&begun, &mut record, standing(), Reading::blind(read));
             }
-            halt.listed(&rows(list), &inflight);
-            halt.look(&inflight, &mission);
+            stops.listed(&rows(list), &inflight);
+            stops.look(&inflight, &mission);
             counts.push(backend.reads.load(Ordering::SeqCst));
         }
         (counts, inflight.is_stopped(&begun))
@@ -204,29 +207,29 @@ mod tests {
         assert_eq!(
             another,
             (vec![0, 0, 1, 1], true),
-            "another row of its task; a stopped one is read no more"
+            "another notification of its task; a stopped delivery is not read again"
         );
         assert_eq!(
             reads(0, &[OWN, OWN, &[("n1", 2)]]),
             (vec![0, 0, 1], true),
-            "a message was folded into its own row"
+            "a message was folded into its own notification"
         );
     }
 
     #[test]
-    fn what_could_not_be_read_is_read_with_the_next_list() {
+    fn a_context_that_could_not_be_read_is_read_after_the_next_list() {
         assert_eq!(reads(2, &[OWN, OWN, NEWS, NEWS, NEWS, NEWS]), (vec![0, 0, 1, 2, 3, 3], true));
     }
-    /// The stop came between the worker's reading of the context and the beginning of the turn.
+    /// The stop came between the worker's reading of the context and the start of the turn.
     #[test]
-    fn a_list_that_comes_while_a_turn_is_about_to_begin_counts() {
+    fn a_list_counts_that_arrives_right_before_a_turn_starts() {
         let stopped = reads_from(1, 2, 0, &[OWN, NEWS, NEWS, NEWS]);
         assert_eq!(stopped, (vec![0, 0, 1, 1], true));
         let known = reads_from(2, 2, 0, &[OWN, NEWS, NEWS, NEWS]);
-        assert_eq!(known, (vec![0, 0, 0, 0], false), "what the list told is in the context");
+        assert_eq!(known, (vec![0, 0, 0, 0], false), "the context contains the news of the list");
     }
 
-    /// Where there are more rows than a list has room for, the rest comes with later lists.
+    /// Notifications that do not fit into a list come with later lists.
     #[test]
     fn a_message_that_the_context_shows_is_no_news() {
         let context = |thread: &[(&str, i64)], changed: i64| -> DeliveryContext {
@@ -242,27 +245,28 @@ mod tests {
             serde_json::from_value(json!({"notification": row("n1", 1), "task": task, "thread": thread}))
                 .unwrap()
         };
-        let told = |message: &str, at: i64| Stamp { message: Some(MessageId::new(message)), at: Millis(at) };
+        let stamp_of =
+            |message: &str, at: i64| Stamp { message: Some(MessageId::new(message)), at: Millis(at) };
         let without_message = |at: i64| Stamp { message: None, at: Millis(at) };
         let reading = Reading::of(&context(&[("m1", 10), ("m2", 20)], 5), 1);
         for (stamp, shown) in [
-            (told("m1", 11), true),
-            (told("m2", 21), true),
-            (told("m3", 21), false),
-            (told("m3", 20), false),
+            (stamp_of("m1", 11), true),
+            (stamp_of("m2", 21), true),
+            (stamp_of("m3", 21), false),
+            (stamp_of("m3", 20), false),
             (without_message(19), true),
             (without_message(20), false),
         ] {
             assert_eq!(reading.shows(&stamp), shown, "{stamp:?}");
         }
         let reading = Reading::of(&context(&[], 5), 1);
-        assert!(reading.shows(&without_message(5)), "a row comes with the change of its task");
-        assert!(!reading.shows(&told("m1", 6)));
+        assert!(reading.shows(&without_message(5)), "a notification has the time of its task's change");
+        assert!(!reading.shows(&stamp_of("m1", 6)));
     }
 
-    /// The row of an earlier message may be created after that of a later one.
+    /// The notification of an earlier message may be created after that of a later one.
     #[test]
-    fn a_row_that_is_known_hides_no_other() {
+    fn a_known_notification_hides_no_other() {
         let inflight = InFlight::new(crossbeam_channel::bounded(1).0);
         let work = Arc::new(Work::from(rows(OWN).remove(0)));
         let mut stops = TaskStops::default();
@@ -272,41 +276,44 @@ mod tests {
         let context: DeliveryContext =
             serde_json::from_value(json!({"notification": row("n1", 1), "thread": [item]})).unwrap();
         inflight.hold(&work, &mut Record::default(), standing(), Reading::of(&context, 1));
-        let told = |id, message: &str, at| Notification {
+        let stamp_of = |id, message: &str, at| Notification {
             message_id: Some(MessageId::new(message)),
             ..serde_json::from_value(row(id, at)).unwrap()
         };
         let held = inflight.held_of(&work).unwrap();
-        stops.listed(&[told("n2", "m2", 26)], &inflight);
+        stops.listed(&[stamp_of("n2", "m2", 26)], &inflight);
         assert!(!stops.owes(&held));
-        stops.listed(&[told("n3", "m3", 25), told("n2", "m2", 26), told("n4", "m2", 26)], &inflight);
+        stops.listed(
+            &[stamp_of("n3", "m3", 25), stamp_of("n2", "m2", 26), stamp_of("n4", "m2", 26)],
+            &inflight,
+        );
         assert!(stops.owes(&held));
     }
 
-    /// What an earlier process has left is read with the first list: a stop may have come while none was there.
+    /// Deliveries of an earlier process are read after the first list: a stop may have come while no process ran.
     #[test]
-    fn in_the_first_list_everything_is_news() {
+    fn everything_in_the_first_list_is_news() {
         assert_eq!(reads_from(0, 0, 0, &[OWN, OWN]), (vec![1, 1], true));
     }
 
-    /// The agent is put to work, and what it hears is noted a moment later.
+    /// The delivery is in the table a moment before its question is recorded.
     #[test]
-    fn a_look_before_the_agent_was_asked_decides_nothing() {
+    fn a_reading_before_the_question_is_recorded_decides_nothing() {
         let backend = Arc::new(Paused { losses: 0, reads: AtomicUsize::new(0) });
         let mission = Mission::new(backend, AccountId::new("acc"), Secret::new("token"));
         let inflight = InFlight::new(crossbeam_channel::bounded(1).0);
         let begun = Arc::new(Work::from(rows(OWN).remove(0)));
-        let mut halt = TaskStops::default();
-        halt.listed(&rows(OWN), &inflight);
+        let mut stops = TaskStops::default();
+        stops.listed(&rows(OWN), &inflight);
         let mut record = Record::default();
         inflight.hold(&begun, &mut record, standing(), Reading::blind(1));
-        halt.listed(&rows(NEWS), &inflight);
-        halt.look(&inflight, &mission);
+        stops.listed(&rows(NEWS), &inflight);
+        stops.look(&inflight, &mission);
         assert!(!inflight.is_stopped(&begun));
         (record.heard, record.tries) = (Some(Stamp { message: None, at: Millis(1) }), 1);
         inflight.hold(&begun, &mut record, standing(), Reading::blind(1));
-        halt.listed(&rows(NEWS), &inflight);
-        halt.look(&inflight, &mission);
+        stops.listed(&rows(NEWS), &inflight);
+        stops.look(&inflight, &mission);
         assert!(inflight.is_stopped(&begun));
     }
 }

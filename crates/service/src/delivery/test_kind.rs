@@ -1,4 +1,4 @@
-//! The steps of test work: note the messages, post them, have the source confirm the end.
+//! The steps of test work: record the messages, post them, let the source confirm the end.
 
 use super::deliver::Steps;
 use super::deps::DeliveryDeps;

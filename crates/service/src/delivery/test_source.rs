@@ -1,4 +1,5 @@
-//! The source of test work: at each start of the process it offers what a file lists and whose end it has not confirmed.
+//! The source of test work. At each start of the process it offers the items of a file, except those with a confirmed
+//! end.
 
 use std::collections::HashSet;
 use std::fs::{self, OpenOptions};
@@ -12,34 +13,34 @@ use log::{error, info};
 use mcr_core::delivery::scheduler::Event;
 use mcr_core::work::{TestWork, WorkId};
 
-/// Names a file with test work, one JSON object for each line.
+/// The variable with the path of a file of test work: one JSON object per line.
 pub const WORK_FILE: &str = "MCR_TEST_KIND_WORK";
 
-/// The file with the ids whose end is confirmed, a line for each.
+/// The file with the ids of confirmed ends, one per line.
 fn ended(file: &Path) -> PathBuf {
     file.with_extension("ended")
 }
 
-/// Confirms the end of work: the next process does not offer it. Without a file there is nothing to confirm.
+/// Confirms the end of an item: the next process does not offer it. Without a file there is nothing to confirm.
 pub(super) fn confirm(id: &WorkId) -> io::Result<()> {
     let Some(file) = std::env::var_os(WORK_FILE) else { return Ok(()) };
     let mut ended = OpenOptions::new().append(true).create(true).open(ended(Path::new(&file)))?;
     ended.write_all(format!("{id}\n").as_bytes())
 }
 
-/// Offers the work of the file.
+/// Offers the items of the file.
 pub(super) fn run(inbox: &Sender<Event>) {
     let Some(path) = std::env::var_os(WORK_FILE) else { return };
     match read(Path::new(&path)) {
         Ok(found) => {
-            info!("test work to offer: {}", found.len());
+            info!(items = found.len(); "Test work offered");
             for test in found {
                 if inbox.send(Event::Offered(Arc::new(test.into()))).is_err() {
                     return;
                 }
             }
         }
-        Err(why) => error!("test work cannot be read: {why}"),
+        Err(why) => error!(reason = why.as_str(); "Test work cannot be read"),
     }
 }
 

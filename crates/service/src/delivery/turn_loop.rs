@@ -1,6 +1,9 @@
-//! The turn loop: a turn, its tool calls, their results, and the next turn, until the agent has answered.
+//! The turn loop: a turn, its tool calls, their results and the next turn, until the agent answers.
 
-use log::warn;
+use std::sync::Arc;
+
+use log::Level;
+use log::kv::Value;
 
 use super::active_delivery::AgentRights;
 use super::calls;
@@ -19,22 +22,22 @@ use mcr_core::tools::{self, Caller};
 use mcr_model::DeliveryContext;
 use mcr_model::random;
 
-/// The most that an agent is told at once; histories and models have room for several times as much.
+/// The longest briefing. Histories and models have room for several times as much.
 const BRIEFING_CHARS: usize = 60_000;
 
-/// What stands under an answer that the model did not finish.
+/// The end of an answer that the model did not finish.
 const CUT: &str = "\n\n*(The answer ends here because the model reached its limit.)*";
 
-/// What came out of it.
+/// The agent's answer.
 pub(super) struct Spoken {
-    /// The agent's words.
+    /// The text, if any.
     pub(super) text: Option<String>,
-    /// Whether it has done something with its tools.
+    /// Whether the agent acted with its tools.
     pub(super) acted: bool,
 }
 
-/// Speaks with the agent, from the beginning or from the last results on; or from a reply on that was `found`. The
-/// `reading` is that of the context.
+/// Runs turns until the agent answers. Starts with the question, with the last results, or with a reply that was `found`.
+/// `reading` describes the context.
 pub(super) fn talk(
     job: &mut Job,
     context: &DeliveryContext,
@@ -42,7 +45,7 @@ pub(super) fn talk(
     mut found: Option<Reply>,
     deps: &DeliveryDeps<'_>,
 ) -> Result<Spoken, Trouble> {
-    // The policy lets nothing pass that lacks one of them.
+    // The policy skips a context that lacks one of them.
     let (Some(agent), Some(session)) = (&context.agent, &context.delivery_session_key) else {
         return Err(Trouble::Broken);
     };
@@ -62,7 +65,7 @@ pub(super) fn talk(
     };
     deps.inflight.hold(&job.work, &mut job.record, standing, reading);
     let offer = if deps.rules.client_tools { tools::offer(&caller) } else { tools::offer_http(&caller) };
-    // What is sent now if it begins anew; results belong to the try before.
+    // The number of a new question; results belong to the question before.
     let attempt = job.record.tries + 1;
     let briefing = prompt::brief(&Scene {
         context,
@@ -83,7 +86,7 @@ pub(super) fn talk(
     });
 
     loop {
-        calls::make(job, &agent.slug, &caller, &offer, deps)?;
+        calls::make(job, &caller, &offer, deps)?;
         // A copy, because the record is written while the turn runs.
         let (outputs, rounds, whom) = match &job.record.stage {
             Stage::Working(work) => (Some(work.outputs.clone()), work.rounds, work.whom.clone()),
@@ -99,7 +102,7 @@ pub(super) fn talk(
             agent: &agent,
             instructions: &briefing.instructions,
             input: outputs.as_deref().map_or(Input::Message(&briefing.input), Input::Outputs),
-            // Behind the last round it can only answer.
+            // After the last round the agent can only answer.
             tools: if rounds > deps.rules.rounds_max { &[] } else { &offer.tools },
             pulse: &pulse,
         };
@@ -109,7 +112,7 @@ pub(super) fn talk(
         } else {
             if outputs.is_none() {
                 job.record.tries = attempt;
-                // This is what the agent hears of; what is folded into the row later, it does not.
+                // The agent learns of this message; of a message that is folded in later, it does not.
                 job.record.heard = Some(Stamp::of(&context.notification));
                 job.record.began_paused = context.task.as_ref().is_some_and(policy::is_paused);
             }
@@ -128,7 +131,7 @@ pub(super) fn talk(
 fn send(job: &mut Job, turn: &Turn<'_>, deps: &DeliveryDeps<'_>) -> Result<Reply, Trouble> {
     let (attempt, agent) = (job.record.tries, turn.agent);
     recover_turn::begin(&mut job.record.sent, turn.session, agent, attempt, deps.clock.now());
-    // Before it leaves: whoever finds this note after a crash looks for the turn before sending it again.
+    // Recorded before it is sent: after a crash, the next process looks for the turn before sending it again.
     job.record.requests += 1;
     let noted = deps.must_note(job, Step::TurnSent, &sent_in_words(turn, &job.record));
     if let Err(trouble) = noted {
@@ -139,7 +142,7 @@ fn send(job: &mut Job, turn: &Turn<'_>, deps: &DeliveryDeps<'_>) -> Result<Reply
         held.is_sent();
     }
     let life = deps.inflight.enter(TurnActivity {
-        work: job.work.id.clone(),
+        work: Arc::clone(&job.work),
         agent: agent.to_owned(),
         session: turn.session.clone(),
         marker: marker(&job.work.id, attempt),
@@ -152,18 +155,18 @@ fn send(job: &mut Job, turn: &Turn<'_>, deps: &DeliveryDeps<'_>) -> Result<Reply
         pulse: turn.pulse.share(),
         state: TurnState::Working,
     });
-    // From here on a stop ends the turn's pulse; one that came before keeps the turn from being sent.
+    // From here on a stop ends the turn's pulse. An earlier stop is checked here, and the turn is not sent.
     if deps.inflight.is_stopped(&job.work) {
         unsent(&mut job.record, turn);
         return Err(Trouble::Stopped);
     }
     let answer = deps.gateway.turn(turn, &mut |sign| taken(job, sign, &life, deps));
     drop(life);
-    // A turn whose waiting somebody else has ended was not stuck.
+    // A turn whose pulse another thread ended was not stuck.
     let silent = answer.as_ref().is_err_and(|error| error.why == Why::Silent) && !turn.pulse.is_over();
     if silent {
-        let secs = deps.rules.silence_max.as_secs();
-        warn!("{}: {agent} is stuck: no sign of life for {secs} s", job.work.id);
+        let quiet = ("quiet_s", Value::from(deps.rules.silence_max.as_secs()));
+        deps.log(Level::Warn, &*job, "The turn is stuck: no sign of life", &[quiet]);
         deps.inflight.is_stuck(&job.work.id, deps.clock.now());
     }
     let error = answer.as_ref().err();
@@ -175,14 +178,14 @@ fn send(job: &mut Job, turn: &Turn<'_>, deps: &DeliveryDeps<'_>) -> Result<Reply
     Ok(reply)
 }
 
-/// The turn was not sent after all: the agent was not asked.
+/// Reverts the record of a turn that was not sent after all.
 fn unsent(record: &mut Record, turn: &Turn<'_>) {
     record.sent = None;
     record.tries -= u32::from(matches!(turn.input, Input::Message(_)));
     record.requests -= 1;
 }
 
-/// What is sent, for people: which try, and which request of it all.
+/// A description of the request for the delivery's history: its attempt and its number.
 fn sent_in_words(turn: &Turn<'_>, record: &Record) -> String {
     let Record { tries, requests, stage, .. } = record;
     match (turn.input, stage) {
@@ -195,7 +198,7 @@ fn sent_in_words(turn: &Turn<'_>, record: &Record) -> String {
     }
 }
 
-/// The gateway has named the run: by this id its items are known in the session's history.
+/// Records the id of the run, by which its items are found in the session's history.
 fn taken(job: &mut Job, sign: Progress<'_>, life: &Guard<'_>, deps: &DeliveryDeps<'_>) {
     let Progress::TurnAccepted(run) = sign else { return };
     if let Some(sent) = &mut job.record.sent {
@@ -206,7 +209,7 @@ fn taken(job: &mut Job, sign: Progress<'_>, life: &Guard<'_>, deps: &DeliveryDep
     (deps.taken)(job.number);
 }
 
-/// Its last words; if it says nothing after its calls, what it said beside them.
+/// The agent's answer: its last text, or the text that came with its calls.
 fn spoken(reply: Reply, job: &mut Job, deps: &DeliveryDeps<'_>) -> Spoken {
     let called = deps.with_log(job, |record| record.effects.has_acted());
     let before = match &job.record.stage {

@@ -1,5 +1,6 @@
-//! A worker: takes jobs, one at a time, and owes exactly one answer for each. It owes it even if it panics: the
-//! dispatcher has counted on a worker and on the row.
+//! A worker: runs jobs one at a time and sends exactly one result for each.
+//!
+//! It sends the result even after a panic. Otherwise the dispatcher would count the worker and the item as busy for ever.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -24,23 +25,24 @@ use mcr_model::clock::SystemClock;
 use mcr_model::random;
 use mcr_store::sessions::Sessions;
 
-/// What a worker works with: its own ways to the backend and to the gateway, so that no two threads meet at one.
+/// What a worker needs. Each worker has its own clients for the backend and the gateway, so workers never wait for each
+/// other's connection.
 pub struct Worker {
     /// The backend.
     pub mission: Mission,
     /// The gateway.
     pub gateway: Box<dyn Gateway>,
-    /// Where every step is noted.
+    /// The ledger, which records every step.
     pub journal: Arc<dyn Journal>,
-    /// Who there is.
+    /// The current roster.
     pub team: Team,
-    /// What was made lately, by whomever.
+    /// The ids of rows that any delivery created recently.
     pub made: Arc<RecentIds>,
     /// The sessions in which agents may call over HTTP.
     pub sessions: Arc<Sessions>,
-    /// How agents may act.
+    /// The configured limits and options.
     pub rules: Arc<Rules>,
-    /// Where attempts and calls of tools are counted.
+    /// The counters of attempts and tool calls.
     pub metrics: Arc<Metrics>,
 }
 
@@ -50,22 +52,22 @@ pub(super) struct WorkerChannels {
     pub(super) jobs: Receiver<Box<Job>>,
     pub(super) inbox: Sender<Event>,
     pub(super) nudges: Sender<()>,
-    /// Which turns are under way.
+    /// The running turns and deliveries.
     pub(super) inflight: InFlight,
-    /// Agents whose key is refused.
+    /// Agents whose provider key is refused.
     pub(super) cooldown: Arc<ProviderCooldown>,
-    /// The turns of all workers that were answered.
+    /// The answered turns of all workers.
     pub(super) answers: Arc<AnswerCounter>,
-    /// Whether the dispatcher wants to hear that a turn was taken.
+    /// Whether the dispatcher needs an event when the gateway accepts a turn.
     pub(super) on_trial: Arc<AtomicBool>,
-    /// Where panics are noted.
+    /// The record of panics.
     pub(super) panics: Panics,
 }
 
-/// A job, and the answer that is owed for it: dropped, on whichever way, it tells the dispatcher.
+/// A job and its pending result; its drop sends the result to the dispatcher, however the job ends.
 struct FinishGuard<'a> {
     job: Option<Box<Job>>,
-    /// None where something panicked.
+    /// None if the worker panicked.
     outcome: Option<Outcome>,
     budget: &'a Budget,
     inbox: &'a Sender<Event>,
@@ -87,21 +89,21 @@ impl Drop for FinishGuard<'_> {
                 }
             }
         });
-        // The dispatcher outlives its workers; if it is gone all the same, nothing waits for the answer.
+        // The dispatcher outlives its workers. If it is gone all the same, nothing waits for the result.
         let _ = self.inbox.send(Event::Finished(job, outcome));
     }
 }
 
 impl Worker {
-    /// Works until there are no more jobs to come.
+    /// Runs jobs until their channel closes.
     pub(super) fn run(self, ends: &WorkerChannels) {
         let stir = || {
-            // A full channel has the news already.
+            // In a full channel, a nudge waits already.
             let _ = ends.nudges.try_send(());
         };
         let taken = |number: u64| {
             if ends.on_trial.load(Ordering::Relaxed) {
-                // The dispatcher outlives its workers; if it is gone all the same, nothing waits for this.
+                // The dispatcher outlives its workers. If it is gone all the same, nothing waits for this event.
                 let _ = ends.inbox.send(Event::TurnAccepted(number));
             }
         };
@@ -123,9 +125,9 @@ impl Worker {
         };
         for job in &ends.jobs {
             let (budget, inbox, inflight) = (&self.rules.budget, &ends.inbox, &ends.inflight);
-            let mut owed = FinishGuard { job: Some(job), outcome: None, budget, inbox, inflight };
+            let mut finish = FinishGuard { job: Some(job), outcome: None, budget, inbox, inflight };
             ends.panics.catch("worker", || {
-                let Some(job) = &mut owed.job else { return };
+                let Some(job) = &mut finish.job else { return };
                 let began = Instant::now();
                 let outcome = deliver(job, &deps);
                 let name = match &outcome {
@@ -133,10 +135,10 @@ impl Worker {
                     Outcome::Again { .. } => "again",
                 };
                 if matches!(outcome, Outcome::Again { trouble: Trouble::Broken, .. }) {
-                    // It was caught inside.
+                    // `deliver` caught the panic itself.
                     ends.panics.note("worker");
                 }
-                owed.outcome = Some(outcome);
+                finish.outcome = Some(outcome);
                 self.metrics.attempts.record(name, "done", began.elapsed());
             });
         }

@@ -1,8 +1,8 @@
-//! The wakes and events on the disk: one file, written as a whole before anybody is told that something was taken.
+//! Wakes and events on the disk: one file, written as a whole before a caller learns that its event was taken.
 //!
-//! There are two locks. Who looks, or changes what is remembered, never waits for the disk. Who has changed something
-//! waits until it is written: the first writes for all who wait behind it, so that a slow disk is written to as often as
-//! it can be, and not once for each of them.
+//! There are two locks. The first guards the queues in memory; it is never held during a write. A caller that changed
+//! the queues then waits at the second lock until its change is written. The first waiter writes the changes of all
+//! the others. So a slow disk gets one write after another, not one write per caller.
 
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -14,19 +14,19 @@ use mcr_files::Folder;
 use mcr_model::AccountId;
 use mcr_model::clock::Millis;
 
-/// Its name in `STATE_DIR`.
+/// The file's name in `STATE_DIR`.
 pub const FILE: &str = "wakes.json";
 
-/// The name of a file that could not be understood.
+/// The new name of a file that cannot be understood.
 const DAMAGED: &str = "wakes.damaged";
 
-/// Larger than everything that may wait for some thousand agents.
+/// The largest file that is read. The queues of some thousand agents at their limits are smaller.
 const BYTES_MAX: u64 = 256 * 1024 * 1024;
 
 /// Writes the file.
 type Write = Box<dyn Fn(&[u8]) -> io::Result<()> + Send>;
 
-/// What waits, and where it is written down.
+/// The queues of waiting events and the file that keeps them.
 pub struct Keeper {
     inside: Mutex<KeeperState>,
     disk: Mutex<Disk>,
@@ -34,20 +34,20 @@ pub struct Keeper {
 
 struct KeeperState {
     wakes: WakeQueues,
-    /// Why it will not survive a restart, if so.
+    /// Why the queues will not survive a restart, if so.
     off: Option<String>,
 }
 
 struct Disk {
-    /// None where it is only remembered.
+    /// None if the queues are kept in memory only.
     write: Option<Write>,
     /// How many of the changes are written.
     written: u64,
 }
 
 impl Keeper {
-    /// With what an earlier process has left of this account in this folder. A file that cannot be understood is put
-    /// aside.
+    /// Opens the file that an earlier process left for this account in this folder. A file that cannot be understood
+    /// is renamed, so that a person can look at it.
     pub fn open(folder: &Arc<Folder>, account: &AccountId, now: Millis) -> Self {
         let found = read(folder).map_err(|why| format!("cannot be read ({why})")).and_then(|text| {
             let understood = text.map(|text| WakeQueues::recall(&text, account, now).ok_or(()));
@@ -55,26 +55,26 @@ impl Keeper {
         });
         let wakes = found.unwrap_or_else(|why| {
             let shown = folder.path().display();
-            warn!("{shown}/{FILE} {why}: the events in it wait no longer, and it is put aside as {shown}/{DAMAGED}");
-            // If that fails it is written over, which is all that could be done with it.
+            warn!("{shown}/{FILE} {why}. Its events are lost to their agents; the file is renamed to {shown}/{DAMAGED}");
+            // If the rename fails, the next write replaces the file: nothing else can be done with it.
             let _ = folder.rename(FILE, DAMAGED);
             None
         });
         let wakes = wakes.unwrap_or_else(|| WakeQueues::of(account));
         match wakes.figures().waiting {
             0 => {}
-            waiting => info!("events that an earlier process has taken and no agent has seen: {waiting}"),
+            waiting => info!(events = waiting; "Events of an earlier process wait for their agents"),
         }
         let folder = folder.clone();
         Self::with(wakes, Some(Box::new(move |bytes| folder.write(FILE, bytes))), None)
     }
 
-    /// Only remembered, for this reason.
+    /// Queues in memory only, for this reason.
     pub fn in_memory(account: &AccountId, why: String) -> Self {
         Self::with(WakeQueues::of(account), None, Some(why))
     }
 
-    /// Written by this function.
+    /// Queues that this function writes.
     pub fn written_by(account: &AccountId, write: impl Fn(&[u8]) -> io::Result<()> + Send + 'static) -> Self {
         Self::with(WakeQueues::of(account), Some(Box::new(write)), None)
     }
@@ -88,28 +88,28 @@ impl Keeper {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Reads something.
+    /// Reads the queues.
     pub fn look<T>(&self, look: impl FnOnce(&WakeQueues) -> T) -> T {
         look(&self.inside().wakes)
     }
 
-    /// Why what waits will not survive a restart, if so.
+    /// Why waiting events will not survive a restart, if so.
     pub fn off(&self) -> Option<String> {
         self.inside().off.clone()
     }
 
-    /// Changes something, and comes back once it is written down, if it has changed; and whether it will survive a restart.
-    /// Where nothing can be written it still works, as long as the process lives.
+    /// Changes the queues and returns once the change is written, with whether it will survive a restart. If the file
+    /// cannot be written, the queues still work until the process ends.
     pub fn change<T>(&self, change: impl FnOnce(&mut WakeQueues) -> T) -> (T, bool) {
         let mut inside = self.inside();
         let result = change(&mut inside.wakes);
         let changes = inside.wakes.changes();
         drop(inside);
-        (result, self.writes(changes))
+        (result, self.wait_until_written(changes))
     }
 
-    /// Waits until so many changes are written.
-    fn writes(&self, changes: u64) -> bool {
+    /// Waits until this many changes are written; returns whether they are.
+    fn wait_until_written(&self, changes: u64) -> bool {
         let mut disk = self.disk.lock().unwrap_or_else(PoisonError::into_inner);
         if disk.write.is_none() {
             return false;
@@ -128,8 +128,8 @@ impl Keeper {
         }
         let before = std::mem::replace(&mut self.inside().off, off.clone());
         match (&before, &off) {
-            (None, Some(why)) => warn!("{why}: events that wait for agents are kept in memory only"),
-            (Some(_), None) => info!("{FILE} in STATE_DIR is written again: what waits is kept"),
+            (None, Some(why)) => warn!("{why}. Waiting events are kept in memory only"),
+            (Some(_), None) => info!("{FILE} in STATE_DIR can be written again; waiting events are kept"),
             _ => {}
         }
         off.is_none()

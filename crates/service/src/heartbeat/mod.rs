@@ -1,3 +1,3 @@
-//! The live part of heartbeats: who is to be woken, kept across a crash.
+//! The live part of heartbeats: the agents that wait to be woken, kept across a crash.
 
 pub mod keeper;

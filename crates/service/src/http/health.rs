@@ -1,6 +1,7 @@
-//! What `/health` and `/version` say (http-and-tools §3.1, §3.2): the fields of the original, with truth in them.
+//! The bodies of `/health` and `/version` (http-and-tools §3.1, §3.2): the old runtime's fields with true values.
 //!
-//! The answer is always 200 while the process lives: a health check that restarts it would only interrupt turns.
+//! The status is always 200 while the process lives. A health check that restarts the process would only interrupt
+//! turns.
 
 mod heartbeat;
 mod process;
@@ -25,74 +26,74 @@ use mcr_model::clock::Millis;
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Version {
-    /// Ours.
+    /// The runtime's version.
     pub runtime_service_version: String,
-    /// The gateway's, or `unknown`.
+    /// The gateway's version, or `unknown`.
     pub openclaw_version: String,
-    /// The machine.
+    /// The machine's id.
     pub droplet_id: String,
-    /// Where it stands.
+    /// The machine's region.
     pub region: String,
 }
 
 /// `GET /health`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Health {
-    /// How it is, in a word.
+    /// The state in one word.
     pub status: Status,
-    /// Why it is not healthy.
+    /// Why the service is not healthy.
     pub reasons: Vec<HealthReason>,
-    /// In seconds.
+    /// Seconds since the start.
     pub uptime: f64,
-    /// Ours and the gateway's.
+    /// The versions of the runtime and of the gateway.
     pub versions: Versions,
     /// The machine.
     pub infrastructure: Infrastructure,
-    /// The way to the agents.
+    /// The gateway.
     pub gateway: GatewayHealth,
-    /// The rows.
+    /// The deliveries.
     pub delivery: DeliveryHealth,
-    /// The agents' own rhythm.
+    /// The heartbeats of agents.
     pub heartbeat: HeartbeatHealth,
     /// The roster.
     #[serde(rename = "agentSync")]
     pub agent_sync: RosterHealth,
-    /// The way to Mission Control.
+    /// The backend, Mission Control.
     pub backend: BackendHealth,
-    /// What survives a crash.
+    /// The ledger.
     pub ledger: LedgerHealth,
-    /// Where it lies.
+    /// The disk of the ledger.
     pub disk: DiskHealth,
-    /// Panics of the threads, which go on.
+    /// Panics of threads that went on.
     pub panics: PanicHealth,
-    /// Who begins no turns, because people want it so.
+    /// The agents for which an operator paused new turns.
     pub paused: Paused,
-    /// Of this process.
+    /// The memory of this process.
     pub memory: Memory,
-    /// Now.
+    /// When this report was made.
     pub timestamp: Millis,
 }
 
-/// How the service is.
+/// The state of the service.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// It does not know yet how things stand.
+    /// The first answers of the backend are missing, so there is no judgement yet.
     #[default]
     Starting,
-    /// All is well.
+    /// No reason speaks against it.
     Healthy,
-    /// It works, and somebody should look.
+    /// The service works, and a person should look at the reasons.
     Degraded,
-    /// It was told to stop, and what runs is brought to its end.
+    /// The service is stopping: running work is being finished.
     Draining,
 }
 
 impl Status {
-    /// All of them.
+    /// All states.
     pub const ALL: [Self; 4] = [Self::Starting, Self::Healthy, Self::Degraded, Self::Draining];
 
-    /// Its name.
+    /// The name in JSON and in metrics.
     pub fn name(self) -> &'static str {
         match self {
             Self::Starting => "starting",
@@ -103,85 +104,85 @@ impl Status {
     }
 }
 
-/// The way to the agents.
+/// The state of the gateway.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
-#[expect(clippy::struct_excessive_bools, reason = "the fields of the answer, each for itself")]
+#[expect(clippy::struct_excessive_bools, reason = "independent fields of the response")]
 pub struct GatewayHealth {
-    /// Whether there is one to be spoken to.
+    /// Whether a gateway is configured.
     pub configured: bool,
     /// Whether turns are sent.
     pub running: bool,
-    /// Why not, if not.
+    /// Why no turns are sent, if so.
     pub closed: Option<String>,
-    /// The reason for that.
+    /// The health reason for that.
     #[serde(skip)]
     pub trouble: Option<HealthReason>,
-    /// Whether nothing is sent until it is back.
+    /// Whether the breaker holds new turns back until the gateway answers again.
     pub breaker_open: bool,
-    /// Its release, if it has told.
+    /// Its release, if known.
     pub version: Option<String>,
-    /// How it wants tools: `flat` since 2026.3.31, `nested` before.
+    /// The form of tool definitions that it accepts: `flat` since 2026.3.31, `nested` before.
     pub dialect: &'static str,
     /// Whether its agents cannot call our tools.
     pub too_old: bool,
-    /// How many sessions were spoken in since the start.
+    /// How many sessions had a turn since the start.
     pub sessions: usize,
-    /// When a turn last brought a reply.
+    /// When the last reply to a turn arrived.
     pub last_send_at: Option<Millis>,
-    /// What went wrong with the last turn, redacted; none if nothing did.
+    /// The error of the last turn, redacted; none if it succeeded.
     pub last_send_error: Option<String>,
 }
 
-/// The rows.
+/// The state of the deliveries. A row is a notification.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DeliveryHealth {
     /// Whether rows are listed and given to workers.
     pub running: bool,
-    /// When a cycle was last completed: a row was settled, or a list came back, with or without work.
+    /// When a cycle last completed: a row was settled, or a list arrived, with or without rows.
     pub last_delivery: Option<Millis>,
-    /// How many were.
+    /// How many rows were delivered.
     pub delivered: u64,
-    /// Attempts that failed.
+    /// How many attempts failed.
     pub failed: u64,
-    /// Those without a success between.
+    /// How many attempts failed since the last success.
     pub consecutive_failures: u64,
-    /// How many of the last lists have failed, one after another.
+    /// How many lists failed since the last that arrived.
     pub list_failures: u32,
-    /// When something last failed.
+    /// When an attempt or a list last failed.
     pub last_error_at: Option<Millis>,
-    /// What, redacted.
+    /// Its error, redacted.
     pub last_error_message: Option<String>,
-    /// Silences that need not be broken.
+    /// Turns without an answer where none was required.
     pub no_response_terminal_skip_count: u64,
-    /// Silences that should have been broken and were not.
+    /// Notifications that required an answer and got none after all retries.
     pub required_notification_retry_exhausted_count: u64,
     /// How many rows ended in each way.
     pub ended: BTreeMap<&'static str, u64>,
-    /// Why agents did not hear of rows.
+    /// How many rows were skipped for each reason, without a turn.
     pub skipped: BTreeMap<&'static str, u64>,
-    /// Replies without a thread to stand in.
+    /// Replies to rows without a task, which have no thread to be posted in.
     pub task_less_replies: u64,
-    /// Rows that are not settled.
+    /// How many rows are not settled.
     pub waiting: usize,
-    /// What was given up and waits for a person's decision.
+    /// How many dead letters wait for a person's decision.
     pub dead: usize,
     /// Open rows of the ledger that are not understood, what waits behind them, and what to do: sentences.
     pub unreadable: Vec<String>,
-    /// Those that are worked on.
+    /// How many rows a worker has.
     pub in_flight: usize,
-    /// The turns of these, and those that are stuck.
+    /// Running turns and stuck turns.
     pub turns: Vec<TurnHealth>,
-    /// How many lists were begun.
+    /// How many lists were requested.
     pub lists: u64,
-    /// What tells of another runtime on the account, if anything does: then nothing begins.
+    /// The sign of another runtime on this account, if any: then no work starts.
     pub foreign_instance: Option<String>,
-    /// When the oldest of them was created.
+    /// When the oldest unsettled row was created.
     pub oldest_unsettled_at: Option<Millis>,
-    /// How many seconds ago that was.
+    /// The age of that row in seconds.
     pub oldest_unsettled_seconds: Option<f64>,
-    /// What it is set to.
+    /// The settings of the delivery.
     pub config: DeliveryConfig,
 }
 
@@ -189,19 +190,19 @@ pub struct DeliveryHealth {
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct TurnHealth {
-    /// For which row.
+    /// The row of the turn.
     pub notification_id: String,
-    /// Whose; none of one that is no longer waited for.
+    /// The agent; none for a turn that no worker waits for.
     pub agent: Option<String>,
-    /// How it does.
+    /// Its state.
     pub state: TurnState,
-    /// When it was sent, or found to be stuck.
+    /// When it was sent or found to be stuck.
     pub since: Millis,
-    /// How many seconds ago it showed the last sign of life.
+    /// Seconds since its last sign of life.
     pub quiet_seconds: f64,
 }
 
-/// What the delivery is set to. `without_effect` names the fields that rule nothing here.
+/// The settings of the delivery. `without_effect` names the fields that this runtime ignores.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "these are the variables' names")]
@@ -220,62 +221,62 @@ pub struct DeliveryConfig {
 /// Fields of [`DeliveryConfig`] whose variables have no effect.
 pub const WITHOUT_EFFECT: &[&str] = &["streamTimeoutMs", "contextFetchBatchSize"];
 
-/// The roster.
+/// The state of the roster.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct RosterHealth {
-    /// Whether it is fetched now and then.
+    /// Whether the roster is fetched at intervals.
     pub running: bool,
-    /// When it last was.
+    /// When it was last fetched.
     pub last_sync_at: Option<Millis>,
-    /// What went wrong, redacted; none if nothing did.
+    /// The error of the last fetch, redacted; none if it succeeded.
     pub last_error: Option<String>,
-    /// Who was new in the last one.
+    /// How many agents the last fetch added.
     pub added_count: usize,
-    /// Who was gone.
+    /// How many agents the last fetch removed.
     pub removed_count: usize,
-    /// Whether the last one is older than three intervals, or there was none.
+    /// Whether the roster is older than three intervals or was never fetched.
     pub stale: bool,
-    /// How many there are.
+    /// How many agents there are.
     pub agents: usize,
 }
 
-/// The way to Mission Control.
+/// The state of the backend, Mission Control.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BackendHealth {
-    /// Whether it answers as Mission Control does, whatever it says; none before the first call.
+    /// Whether Mission Control answers, even with an error; none before the first call.
     pub reachable: Option<bool>,
-    /// Whether it does what the service asks for; none where it does not answer.
+    /// Whether it accepts the service's calls; none if it does not answer.
     pub accepted: Option<bool>,
     /// Whether any call has succeeded so far.
     #[serde(skip)]
     pub once_accepted: bool,
-    /// Whether it says that it does not accept our token.
+    /// Whether it refuses our token.
     #[serde(skip)]
     pub token_refused: bool,
-    /// When a call last came back, well or not.
+    /// When a call last ended, with or without an error.
     pub checked_at: Option<Millis>,
-    /// What went wrong with the last call, redacted; none if nothing did.
+    /// The error of the last call, redacted; none if it succeeded.
     pub last_error: Option<String>,
-    /// When it last took our report.
+    /// When it last accepted our status report.
     pub last_report_at: Option<Millis>,
-    /// Why it did not take the last one, redacted; none if it did.
+    /// Why it did not accept the last report, redacted; none if it did.
     pub last_report_error: Option<String>,
-    /// By how many milliseconds its clock is ahead of ours; none if it has not told.
+    /// By how many milliseconds its clock is ahead of ours; none if unknown.
     pub clock_ahead_ms: Option<i64>,
 }
 
-/// So many failures in a row are no accident.
+/// This many consecutive failures are a health reason.
 const FAILING: u64 = 3;
 
-/// Less than this is soon nothing.
+/// Less free space than this is a health reason.
 const DISK_LOW_BYTES: u64 = 100 * 1024 * 1024;
 
-/// The backend counts a runtime whose report is 90 s old, by our clock, as gone.
+/// A third of the limit after which the backend counts a runtime as gone: a report that is 90 s old by our clock.
 const SKEW_MS: u64 = 30_000;
 
-/// What is known of the parts.
+/// The states of all parts, from which the reasons follow.
 #[derive(Clone, Debug, Default)]
 #[expect(missing_docs, reason = "as in `Health`")]
 pub struct Parts {
@@ -289,7 +290,7 @@ pub struct Parts {
 }
 
 impl Parts {
-    /// What speaks against being healthy; of what is not known yet, nothing.
+    /// The reasons why the service is not healthy. A state that is not known yet is no reason.
     pub fn reasons(&self) -> Vec<HealthReason> {
         let Self { gateway, delivery, roster, backend, ledger, disk, panics } = self;
         let holds = |reason: HealthReason| match reason {
@@ -305,7 +306,7 @@ impl Parts {
             HealthReason::UnreadableRows => !delivery.unreadable.is_empty(),
             HealthReason::StuckTurns => delivery.turns.iter().any(|turn| turn.state == TurnState::Stuck),
             HealthReason::RosterStale => roster.stale,
-            // Where nothing gets through, the report is not what is wrong.
+            // If the backend accepts no call at all, that is the reason, not the report.
             HealthReason::ReportFailing => {
                 backend.accepted == Some(true) && backend.last_report_error.is_some()
             }
@@ -326,20 +327,20 @@ impl Parts {
         HealthReason::ALL.iter().copied().filter(|reason| holds(*reason)).collect()
     }
 
-    /// Whether it is too early for a judgement.
+    /// Whether the service is too new for a judgement.
     pub fn is_starting(&self) -> bool {
         let roster_asked = self.roster.last_sync_at.is_some() || self.roster.last_error.is_some();
         !self.delivery.running || self.backend.checked_at.is_none() || !roster_asked
     }
 }
 
-/// In seconds, to the millisecond.
+/// A duration in seconds, rounded to milliseconds.
 pub fn seconds(up: Duration) -> f64 {
     (up.as_secs_f64() * 1000.0).round() / 1000.0
 }
 
 impl Health {
-    /// Indented by two spaces, as the original answers.
+    /// JSON indented by two spaces, as the old runtime answers.
     pub fn pretty(&self) -> String {
         serde_json::to_string_pretty(self).expect("plain fields and text keys always make JSON")
     }

@@ -1,4 +1,4 @@
-//! What the runtime's server answers: its health, its metrics, the operator's API and the API for agents.
+//! The endpoints of the runtime's server: health, metrics, the operator API and the agents' API.
 
 pub mod agent_api;
 pub mod health;

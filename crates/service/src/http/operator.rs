@@ -1,33 +1,35 @@
-//! Who may ask what was written, and act: people who show the operators' token, from this machine or an address that is
-//! let in. Where a page asks, it must be ours.
+//! Access to the operator API: its paths, and which requests are allowed.
+//!
+//! A request needs the operator token and must come from this machine or from an allowed address. A request from a
+//! web page must come from our own page.
 
 use std::net::IpAddr;
 
 use mcr_http::message::{Method, Reply, Request};
 use mcr_model::secret::Secret;
 
-/// What an operator wants.
+/// A request of an operator.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Wanted {
-    /// Why a notification, a task or an agent is as it is.
+    /// Explains the state of a notification, a task or an agent.
     Why(String),
-    /// What is not settled, what was given up, what ended lately.
+    /// Lists the unsettled, the dead and the recently ended deliveries.
     Deliveries,
-    /// Everything at a glance: how it is, what is under way, who does what, and the last hour.
+    /// Reads everything the page shows: the state, the running work, the agents and the last hour.
     Overview,
-    /// To begin again what was given up.
+    /// Retries a dead letter.
     Retry(String),
-    /// To close it for good.
+    /// Closes a dead letter for good.
     Drop(String),
-    /// To wait for an agent no longer.
+    /// Gives up waiting for a stuck turn.
     GiveUp(String),
-    /// That no turns begin: nobody's, or this agent's.
+    /// Pauses new turns: of all agents, or of this one.
     Pause(Option<String>),
-    /// The end of that.
+    /// Ends a pause.
     Resume(Option<String>),
 }
 
-/// A path of operators: what it is for, and its method. Nothing if it is none.
+/// The request and the method of an operator path; none for other paths.
 pub(super) fn find(path: &str) -> Option<(Wanted, &'static str)> {
     let mut parts = path.strip_prefix('/')?.split('/');
     let found = match (parts.next()?, parts.next().filter(|id| !id.is_empty()), parts.next()) {
@@ -44,8 +46,8 @@ pub(super) fn find(path: &str) -> Option<(Wanted, &'static str)> {
     (parts.next().is_none() && !path.ends_with('/')).then_some(found)
 }
 
-/// Why this request is not let in, if it is not. `allowed` says which addresses are besides our own machine; without a
-/// token nobody is let in.
+/// The response to a request that is not allowed; none if it is. `allowed` names addresses other than this machine's.
+/// Without a token every request is refused.
 pub fn refuse(request: &Request, token: Option<&Secret>, allowed: &dyn Fn(IpAddr) -> bool) -> Option<Reply> {
     let peer = request.peer().ip();
     if !peer.is_loopback() && !allowed(peer) {
@@ -75,7 +77,7 @@ pub fn refuse(request: &Request, token: Option<&Secret>, allowed: &dyn Fn(IpAddr
     Some(Reply::error(401, words).with_header("WWW-Authenticate", "Bearer"))
 }
 
-/// A browser says which page asks. It must have come from the very host that it asks.
+/// Whether the `Origin` that a browser sends, if any, has the host of the request.
 fn is_from_our_page(request: &Request) -> bool {
     let origins: Vec<&str> = request.headers_named("Origin").collect();
     let hosts: Vec<&str> = request.headers_named("Host").collect();
@@ -88,7 +90,7 @@ fn is_from_our_page(request: &Request) -> bool {
     }
 }
 
-/// The agent that a body names: none in an empty one. The error is a sentence.
+/// The agent that a body names; none if the body is empty. The error is a sentence for the operator.
 fn agent_in(body: &[u8]) -> Result<Option<String>, &'static str> {
     #[derive(serde::Deserialize)]
     #[serde(deny_unknown_fields)]
@@ -109,7 +111,7 @@ fn agent_in(body: &[u8]) -> Result<Option<String>, &'static str> {
     }
 }
 
-/// What is wanted, with what its body says; or why that makes no sense.
+/// The request with the values of its body, or the response to an invalid body.
 pub fn with_body(wanted: Wanted, request: &Request) -> Result<Wanted, Reply> {
     let body = request.body();
     let acts = *request.method() == Method::Post;
@@ -129,7 +131,7 @@ mod tests {
     use mcr_http::message::Header;
 
     #[test]
-    fn paths_are_found_exactly() {
+    fn only_exact_paths_are_operator_paths() {
         let id = |id: &str| id.to_owned();
         let rows = [
             ("/why/k1", Some(Wanted::Why(id("k1")))),
@@ -162,7 +164,7 @@ mod tests {
     }
 
     #[test]
-    fn who_is_let_in() {
+    fn only_the_token_from_an_allowed_address_and_our_page_is_accepted() {
         let token = Secret::new("the-operators-token");
         let right = "Authorization: Bearer the-operators-token";
         let rows: [(&str, &[&str], u16); 14] = [
@@ -194,7 +196,7 @@ mod tests {
     }
 
     #[test]
-    fn bodies_name_an_agent_or_nobody() {
+    fn a_body_names_one_agent_or_is_empty() {
         type Named = Result<Option<&'static str>, ()>;
         let rows: [(&[u8], Named); 9] = [
             (b"", Ok(None)),

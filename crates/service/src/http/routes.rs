@@ -1,53 +1,53 @@
-//! Which request is for whom (http-and-tools §2.5).
+//! The routing of requests to endpoints (http-and-tools §2.5).
 
 use super::operator::{self, Wanted};
 use mcr_core::heartbeat::wake::WakeKind;
 use mcr_core::tools::table::{self, CallSpec, ToolSpec};
 use mcr_http::message::{Method, Reply, Request};
 
-/// What a request asks for.
+/// The endpoint of a request.
 pub enum Route {
-    /// The page for people; what it shows, it asks for with the operators' token.
+    /// The page for people; it reads its data with the operator token.
     Page,
-    /// How the service is.
+    /// The state of the service.
     Health,
-    /// Which version it is.
+    /// The version.
     Version,
-    /// What is counted; as JSON for whoever asks for that.
+    /// The metrics.
     Metrics {
-        /// Whether as JSON.
+        /// Whether the client asks for JSON instead of Prometheus' text.
         as_data: bool,
     },
     /// Whether the process answers.
     Live,
-    /// Whether it can work.
+    /// Whether the service can deliver.
     Ready,
-    /// What operators want; nobody has been let in yet.
+    /// A request of an operator; its access is not checked yet.
     Operator(Wanted),
-    /// Somebody on this machine knows of new rows.
+    /// A local process reports new notifications.
     Nudge,
-    /// An agent calls.
+    /// A call of an agent.
     Agent(AgentEndpoint),
-    /// Nothing that we have; the reply says why.
+    /// No endpoint; the reply says why.
     Refused(Reply),
 }
 
-/// What an agent calls.
+/// An endpoint of the agents' API.
 #[derive(Clone, Copy)]
 pub enum AgentEndpoint {
     /// The tool of this row.
     Tool(&'static ToolSpec),
-    /// It wants an agent to hear of something.
+    /// An event or a wake for an agent.
     Tell(WakeKind),
 }
 
 impl AgentEndpoint {
-    /// The one of this name below `/agent/`.
+    /// The endpoint of this name below `/agent/`.
     pub fn named(name: &str) -> Option<Self> {
         table::endpoint(name).map(Self::Tool).or_else(|| WakeKind::named(name).map(Self::Tell))
     }
 
-    /// What its body is held against.
+    /// The specification of its body.
     pub fn call(self) -> CallSpec {
         match self {
             Self::Tool(row) => row.call(),
@@ -56,7 +56,7 @@ impl AgentEndpoint {
     }
 }
 
-/// Finds out what a request asks for.
+/// Finds the endpoint of a request.
 pub fn route(request: &Request) -> Route {
     let path = request.path();
     let (found, allowed) = match path.as_ref() {
@@ -81,7 +81,7 @@ pub fn route(request: &Request) -> Route {
     if !fits {
         return refused(Reply::error(405, "Method Not Allowed").with_header("Allow", allowed));
     }
-    // A nudge costs a call of the backend, so nobody from outside may give one.
+    // A nudge costs a call of the backend, so only this machine may send one.
     if matches!(found, Route::Nudge) && !request.peer().ip().is_loopback() {
         return refused(Reply::error(403, "Forbidden: endpoint is for this machine only"));
     }
@@ -94,13 +94,13 @@ pub fn route(request: &Request) -> Route {
     found
 }
 
-/// Whether the head announces a body. Where none belongs, none is read.
+/// Whether the head announces a body. A body that does not belong to the endpoint is not read.
 fn announces_body(request: &Request) -> bool {
     request.header("Transfer-Encoding").is_some()
         || request.header("Content-Length").is_some_and(|length| length.bytes().any(|digit| digit != b'0'))
 }
 
-/// As the original decides it: by a part of the text (http-and-tools §3.3).
+/// Decided as the old runtime does: by a part of the `Accept` header (http-and-tools §3.3).
 fn wants_json(request: &Request) -> bool {
     request.header("Accept").is_some_and(|accept| accept.to_ascii_lowercase().contains("application/json"))
 }

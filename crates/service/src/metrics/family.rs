@@ -1,24 +1,25 @@
-//! Counts and durations under fixed names: atomics, no lock, and nothing that grows with what the outside sends.
+//! Counts and durations under fixed names. They are atomics without a lock. Input from outside never adds a name, so
+//! memory stays bounded.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-/// The name under which everything is counted that is none of the known ones.
+/// The name under which unknown names and results are counted.
 pub const OTHER: &str = "other";
 
-/// How often, and how long, something was done: by name and result.
+/// How often an operation ran, by name and result, and how long it took, by name.
 #[derive(Debug)]
 pub struct Family {
     names: Vec<&'static str>,
     results: Vec<&'static str>,
-    /// One for each pair, the results of one name beside each other.
+    /// One for each pair; the results of one name are adjacent.
     counts: Vec<AtomicU64>,
     /// One for each name.
     times: Vec<Histogram>,
 }
 
 impl Family {
-    /// Of these names and results, with the durations in buckets that end at so many seconds.
+    /// A family of these names and results. `bounds` are the upper ends of the buckets of durations, in seconds.
     pub fn new(
         names: impl IntoIterator<Item = &'static str>,
         results: impl IntoIterator<Item = &'static str>,
@@ -34,19 +35,19 @@ impl Family {
         Self { names, results, counts, times }
     }
 
-    /// It was done once more. Names and results that are not known count as [`OTHER`].
+    /// Counts one operation. Unknown names and results count as [`OTHER`].
     pub fn record(&self, name: &str, result: &str, took: Duration) {
-        // `OTHER` stands last in both.
-        let place = |words: &[&'static str], word: &str| {
+        // `OTHER` is the last entry of both lists.
+        let index = |words: &[&'static str], word: &str| {
             words.iter().position(|known| *known == word).unwrap_or(words.len() - 1)
         };
-        let name = place(&self.names, name);
-        let result = place(&self.results, result);
+        let name = index(&self.names, name);
+        let result = index(&self.results, result);
         self.counts[name * self.results.len() + result].fetch_add(1, Ordering::Relaxed);
         self.times[name].record(took);
     }
 
-    /// Every pair that has happened: name, result, how often.
+    /// Every pair that was counted at least once: name, result, count.
     pub fn counts(&self) -> impl Iterator<Item = (&'static str, &'static str, u64)> {
         let pairs =
             self.names.iter().flat_map(|name| self.results.iter().map(move |result| (*name, *result)));
@@ -57,7 +58,7 @@ impl Family {
             .filter(|(.., count)| *count > 0)
     }
 
-    /// The durations of every name that has happened.
+    /// The durations of every name that was counted at least once.
     pub fn times(&self) -> impl Iterator<Item = (&'static str, Durations)> {
         let times = self.names.iter().zip(&self.times).map(|(name, times)| (*name, times.read()));
         times.filter(|(_, times)| times.count() > 0)
@@ -68,7 +69,7 @@ impl Family {
 #[derive(Debug)]
 struct Histogram {
     bounds: &'static [f64],
-    /// One for each bound, and one for what is longer.
+    /// One for each bound, and one for longer durations.
     buckets: Vec<AtomicU64>,
     nanos: AtomicU64,
 }
@@ -83,7 +84,7 @@ impl Histogram {
         let seconds = took.as_secs_f64();
         let bucket = self.bounds.partition_point(|bound| *bound < seconds);
         self.buckets[bucket].fetch_add(1, Ordering::Relaxed);
-        // All of them together last less than the 584 years that fit.
+        // The sum of all durations is less than the 584 years that fit.
         self.nanos.fetch_add(u64::try_from(took.as_nanos()).unwrap_or(u64::MAX), Ordering::Relaxed);
     }
 
@@ -104,14 +105,14 @@ impl Histogram {
 pub struct Durations {
     /// The ends of the buckets, in seconds.
     pub bounds: &'static [f64],
-    /// How many were at most as long as each bound; the last stands for all.
+    /// How many were at most as long as each bound; the last entry counts all.
     pub upto: Vec<u64>,
-    /// All of them together.
+    /// The sum of all durations.
     pub seconds: f64,
 }
 
 impl Durations {
-    /// How many.
+    /// The number of durations.
     pub fn count(&self) -> u64 {
         self.upto.last().copied().unwrap_or_default()
     }
@@ -122,7 +123,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn each_name_and_result_counts_for_itself_and_strangers_together() {
+    fn counts_each_known_pair_and_sums_unknown_names_as_other() {
         let family = Family::new(["a", "b"], ["ok", "no"], &[0.1, 1.0]);
         for (name, result, millis) in [
             ("a", "ok", 5),
@@ -139,7 +140,7 @@ mod tests {
             [("a", "ok", 2), ("a", "no", 1), ("b", "other", 1), ("other", "ok", 1), ("other", "other", 1)];
         assert_eq!(counts, expected);
         let times: Vec<_> = family.times().map(|(name, times)| (name, times.upto)).collect();
-        // A bucket holds what is as long as its bound, too.
+        // A bucket includes durations equal to its bound.
         assert_eq!(times, [("a", vec![2, 3, 3]), ("b", vec![1, 1, 1]), ("other", vec![1, 1, 2])]);
         let (_, a) = family.times().next().unwrap();
         assert!((a.seconds - 0.206).abs() < 1e-9 && a.count() == 3);

@@ -1,8 +1,8 @@
-//! The last hour, minute by minute: what the totals have grown by.
+//! The last hour, minute by minute: by how much each total grew.
 //!
-//! Nothing is counted here. Whoever passes a minute, or wants to see, brings the totals; what they have grown by since
-//! the last time belongs to the minute that was then. Minutes are counted from the start of the process, so that a clock
-//! that is set moves nothing. All of it takes 7 KiB.
+//! This module does not count. A caller passes the totals at each new minute and before each read. Their growth since
+//! the call before belongs to the minute of that call. Minutes start with the process, so a change of the system's
+//! clock does not shift them. The data takes 7 KiB.
 
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
@@ -11,13 +11,13 @@ use super::{Family, Metrics};
 use mcr_core::delivery::End;
 use mcr_core::delivery::delivery_stats::DeliveryStats;
 
-/// So many minutes are kept, the one of now with them.
+/// How many minutes are kept, with the current one.
 pub const MINUTES: usize = 60;
 
-/// A minute.
+/// The length of one entry.
 pub const MINUTE: Duration = Duration::from_mins(1);
 
-/// What is shown of each minute. `turns` are requests to the gateway: a turn that goes on with results of tools is one more.
+/// The figures of each minute. `turns` counts requests to the gateway: each round of tool results is one more.
 pub const COUNTED: [&str; 15] = [
     "answered",
     "kept",
@@ -36,10 +36,10 @@ pub const COUNTED: [&str; 15] = [
     "toolFailures",
 ];
 
-/// So much of each, in the order of [`COUNTED`].
+/// One value for each figure, in the order of [`COUNTED`].
 pub type Totals = [u64; COUNTED.len()];
 
-/// All that was counted since the start.
+/// The totals since the start of the process.
 pub fn totals(metrics: &Metrics, stats: &DeliveryStats) -> Totals {
     let (_, usage) = metrics.usage();
     let turns = metrics.gateway.counts().filter(|(call, result, _)| *call == "turn" && *result != "closed");
@@ -70,12 +70,12 @@ pub fn totals(metrics: &Metrics, stats: &DeliveryStats) -> Totals {
     ]
 }
 
-/// The minutes, oldest first; the last of them is now.
+/// The minutes, oldest first; the last is the current one.
 #[derive(Debug)]
 pub struct Hour {
-    /// The number of the last one.
+    /// The number of the current minute.
     minute: u64,
-    /// The totals as they were last brought.
+    /// The totals of the last call of [`Hour::note`].
     last: Totals,
     minutes: VecDeque<Totals>,
 }
@@ -89,9 +89,9 @@ impl Default for Hour {
 }
 
 impl Hour {
-    /// So long after the start these are the totals.
+    /// Records the totals at this time after the start.
     pub fn note(&mut self, up: Duration, totals: Totals) {
-        let now = self.minutes.back_mut().expect("there is always the minute of now");
+        let now = self.minutes.back_mut().expect("the current minute always has an entry");
         for ((now, total), last) in now.iter_mut().zip(totals).zip(self.last) {
             *now += total.saturating_sub(last);
         }
@@ -107,7 +107,7 @@ impl Hour {
         self.minute = self.minute.max(minute);
     }
 
-    /// What each figure has grown by in each minute that is known, oldest first.
+    /// By how much each figure grew in each known minute, oldest first.
     pub fn figures(&self) -> BTreeMap<&'static str, Vec<u64>> {
         let figures = COUNTED.iter().enumerate();
         figures
@@ -122,7 +122,7 @@ mod tests {
     use crate::metrics::Via;
     use mcr_core::gateway::Usage;
 
-    /// So many answers.
+    /// Totals with this number of answers.
     fn answers(count: u64) -> Totals {
         let mut totals = Totals::default();
         totals[0] = count;
@@ -134,22 +134,22 @@ mod tests {
     }
 
     #[test]
-    fn each_minute_has_what_was_counted_in_it() {
+    fn growth_belongs_to_the_minute_in_which_it_was_counted() {
         let secs = Duration::from_secs;
         let mut hour = Hour::default();
         assert_eq!(seen(&hour), [0]);
-        // Seconds after the start, the total then, and what is shown.
+        // Seconds after the start, the total at that time, and the expected figures.
         let rows: [(u64, u64, &[u64]); 8] = [
             (10, 3, &[3]),
             (20, 5, &[5]),
-            // What has come up to the end of the minute belongs to it.
+            // Growth up to the end of a minute belongs to that minute.
             (60, 6, &[6, 0]),
             (61, 6, &[6, 0]),
             (119, 10, &[6, 4]),
             (120, 10, &[6, 4, 0]),
-            // Minutes that nobody noted are there, and empty.
+            // Minutes without a call have an empty entry.
             (305, 11, &[6, 4, 1, 0, 0, 0]),
-            // Time does not run backwards.
+            // An earlier time adds to the current minute.
             (100, 12, &[6, 4, 1, 0, 0, 1]),
         ];
         for (up, total, expected) in rows {
@@ -159,12 +159,12 @@ mod tests {
     }
 
     #[test]
-    fn only_the_last_hour_is_kept_whatever_happens() {
+    fn keeps_only_the_last_hour() {
         let mut hour = Hour::default();
         for minute in 0..150 {
             hour.note(MINUTE * minute, answers(u64::from(minute)));
         }
-        // The minute of now has just begun; the one before ended with it.
+        // The current minute has just started, so it is empty.
         let expected: Vec<u64> = std::iter::repeat_n(1, MINUTES - 1).chain([0]).collect();
         assert_eq!(seen(&hour), expected);
         hour.note(Duration::from_hours(24 * 365), answers(200));
@@ -174,7 +174,7 @@ mod tests {
     }
 
     #[test]
-    fn every_figure_comes_from_where_it_is_counted() {
+    fn each_figure_reads_its_own_counter() {
         let metrics = Metrics::new([]);
         let mut stats = DeliveryStats::default();
         let took = Duration::ZERO;

@@ -1,10 +1,10 @@
-//! What the house counts, for `/metrics`.
+//! The counters and durations behind `/metrics`.
 //!
-//! Everything is counted where it passes a waist: calls of the backend and of the gateway, tools, requests of our own
-//! server, attempts at deliveries. Whoever stands at a waist says name, result and how long it took; the names are
-//! fixed when the process starts, so that whatever the outside sends adds no line ([`OTHER`]). A record is a few
-//! atomic additions. How things *stand* (rows that wait, the age of the oldest) is not counted here: `/health` knows it,
-//! and [`crate::http::metrics`] writes both.
+//! Each kind of operation has one place in the code that all its calls pass: calls of the backend and of the gateway,
+//! tools, requests of our own server, attempts at deliveries. That place records name, result and duration, which
+//! costs a few atomic additions. The names are fixed at the start of the process, so input from outside never adds a
+//! line ([`OTHER`]). The current *state* (waiting notifications, the age of the oldest) is not counted here: `/health`
+//! has it, and [`crate::http::metrics`] renders both.
 
 mod family;
 pub mod hour;
@@ -23,24 +23,24 @@ use mcr_core::tools::{ToolErrorKind, ToolName};
 use mcr_model::clock::Millis;
 use operation::Operations;
 
-/// Calls of the backend and requests of ours: from a millisecond to the longest deadline.
+/// Buckets for calls of the backend and requests to our server: from a millisecond to the longest deadline.
 const SHORT: &[f64] = &[0.001, 0.0025, 0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0];
 
-/// Turns, and what waits for them: up to some hours.
+/// Buckets for turns and for operations that wait for turns: up to some hours.
 const LONG: &[f64] =
     &[0.01, 0.05, 0.1, 0.5, 1.0, 2.5, 5.0, 10.0, 30.0, 60.0, 120.0, 300.0, 600.0, 1800.0, 3600.0, 14_400.0];
 
-/// What a call of the backend can come to.
+/// The results of a call of the backend.
 const BACKEND_RESULTS: [&str; 5] = ["ok", "transient", "refused", "gone", "ambiguous"];
 
-/// What can be asked of the gateway, and what it can come to.
+/// The calls of the gateway.
 const GATEWAY_CALLS: [&str; 5] = ["turn", "recover", "abort", "probe", "look"];
 const GATEWAY_RESULTS: [&str; 5] = ["ok", "closed", "transient", "refused", "lost"];
 
-/// The outcome of an attempt after which the delivery goes on.
+/// The outcome of an attempt after which the delivery is tried again.
 const AGAIN: &str = "again";
 
-/// The paths of our server, without what stands before the last slash; those of tools come from their table.
+/// The last segments of our server's paths; those of tools come from the tool table.
 const PATHS: [&str; 16] = [
     "page",
     "health",
@@ -60,7 +60,7 @@ const PATHS: [&str; 16] = [
     "event",
 ];
 
-/// The statuses that it answers with.
+/// The statuses of our server's responses.
 const STATUSES: [(u16, &str); 20] = [
     (200, "200"),
     (202, "202"),
@@ -84,25 +84,25 @@ const STATUSES: [(u16, &str); 20] = [
     (504, "504"),
 ];
 
-/// How a call of a tool came to us.
+/// How a tool was called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Via {
     /// In the reply of a turn.
     Turn,
-    /// Over our HTTP server.
+    /// Through the agents' HTTP API.
     Http,
 }
 
-/// Everything that is counted. One for the process.
+/// All counters of the process.
 #[derive(Debug)]
 pub struct Metrics {
     /// By function (without `service/actions:`) and class.
     pub backend: Family,
     /// By call and class.
     pub gateway: Family,
-    /// By tool and kind of failure, as they came in turns.
+    /// By tool and kind of failure, for calls in turns.
     pub turn_tools: Family,
-    /// The same, as they came over HTTP.
+    /// By tool and kind of failure, for calls over HTTP.
     pub http_tools: Family,
     /// By endpoint and status.
     pub http: Family,
@@ -112,7 +112,7 @@ pub struct Metrics {
     usage: Tokens,
 }
 
-/// What the gateway has told of costs.
+/// Tokens and costs that the gateway reported.
 #[derive(Debug, Default)]
 struct Tokens {
     turns: AtomicU64,
@@ -122,7 +122,7 @@ struct Tokens {
 }
 
 impl Metrics {
-    /// Nothing yet; the backend has these functions.
+    /// Counters at zero. `functions` are the functions of the backend.
     pub fn new(functions: impl IntoIterator<Item = &'static str>) -> Self {
         let tools = || Family::new(ToolName::ALL.iter().map(|tool| tool.as_str()), TOOL_RESULTS, LONG);
         let endpoints = ROWS.iter().map(|row| row.endpoint);
@@ -138,7 +138,7 @@ impl Metrics {
         }
     }
 
-    /// A tool was called.
+    /// Counts a call of a tool.
     pub fn tool(&self, via: Via, name: &str, failed: Option<ToolErrorKind>, took: Duration) {
         let family = match via {
             Via::Turn => &self.turn_tools,
@@ -147,13 +147,13 @@ impl Metrics {
         family.record(name, failed.map_or("ok", kind), took);
     }
 
-    /// Our server has answered a request for this path.
+    /// Counts a request to this path of our server.
     pub fn request(&self, path: &str, status: u16, took: Duration) {
         let status = STATUSES.iter().find(|(known, _)| *known == status).map_or(OTHER, |(_, text)| text);
         self.http.record(endpoint_of(path), status, took);
     }
 
-    /// A turn has cost this.
+    /// Adds the usage of one turn.
     pub fn spent(&self, usage: Usage) {
         self.usage.turns.fetch_add(1, Ordering::Relaxed);
         self.usage.input.fetch_add(usage.input_tokens, Ordering::Relaxed);
@@ -161,7 +161,7 @@ impl Metrics {
         self.usage.nano_dollars.fetch_add(usage.nano_dollars, Ordering::Relaxed);
     }
 
-    /// How many turns have told their cost, and all of it.
+    /// How many turns reported their usage, and the sum.
     pub fn usage(&self) -> (u64, Usage) {
         let read = |count: &AtomicU64| count.load(Ordering::Relaxed);
         let (input_tokens, output_tokens) = (read(&self.usage.input), read(&self.usage.output));
@@ -169,18 +169,18 @@ impl Metrics {
         (read(&self.usage.turns), Usage { input_tokens, output_tokens, nano_dollars })
     }
 
-    /// One of the original's operations ([`OPERATIONS`]) was done; `failed` is what went wrong, redacted, and when.
+    /// Counts one of the old runtime's operations ([`OPERATIONS`]). `failed` is the redacted error and its time.
     pub fn operation(&self, name: &str, took: Duration, failed: Option<(String, Millis)>) {
         self.operations.record(name, took, failed);
     }
 
-    /// All of these.
+    /// All operations of the old runtime with their counts.
     pub fn operations(&self) -> Vec<(&'static str, Operation)> {
         self.operations.read()
     }
 }
 
-/// What a call of a tool can come to.
+/// The results of a call of a tool.
 const TOOL_RESULTS: [&str; 11] = [
     "ok",
     "unknown_tool",
@@ -215,7 +215,7 @@ pub fn short(path: &str) -> &str {
     path.rsplit_once(':').map_or(path, |(_, name)| name)
 }
 
-/// What a path of our server is counted as; one that we do not have is [`OTHER`].
+/// The name under which a path of our server is counted; an unknown path is [`OTHER`].
 fn endpoint_of(path: &str) -> &'static str {
     let of = |name: &str| PATHS.into_iter().find(|known| *known == name).unwrap_or(OTHER);
     match path.strip_prefix("/agent/") {
@@ -223,7 +223,7 @@ fn endpoint_of(path: &str) -> &'static str {
         Some(name) => ROWS.iter().find(|row| row.endpoint == name).map_or(OTHER, |row| row.endpoint),
         None if path == "/" => "page",
         None => match path.strip_prefix('/').and_then(|path| path.split_once('/')) {
-            // These have an id in them.
+            // These paths contain an id.
             Some((name @ ("why" | "dead" | "turns"), _)) => of(name),
             Some(_) => OTHER,
             None => match path.strip_prefix('/') {
@@ -234,7 +234,7 @@ fn endpoint_of(path: &str) -> &'static str {
     }
 }
 
-/// The original's operation behind a path of our server, if it has one: `/agent/task-status` → `agent.task_status`.
+/// The old runtime's operation for a path of our server, if any: `/agent/task-status` → `agent.task_status`.
 pub fn operation_of(path: &str) -> Option<&'static str> {
     match path {
         "/agent/task-status" => Some("agent.task_status"),
@@ -250,7 +250,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whatever_the_outside_asks_for_adds_no_name() {
+    fn unknown_paths_add_no_name() {
         let rows = [
             ("/", "page"),
             ("/health", "health"),
@@ -286,7 +286,7 @@ mod tests {
     }
 
     #[test]
-    fn every_operation_of_the_original_that_is_an_endpoint_has_its_path() {
+    fn each_endpoint_operation_of_the_old_runtime_has_a_path() {
         for row in &ROWS {
             let name = operation_of(&format!("/agent/{}", row.endpoint));
             let expected = format!("agent.{}", row.endpoint.replace('-', "_"));

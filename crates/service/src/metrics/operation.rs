@@ -1,4 +1,4 @@
-//! The operations that the original counts (http-and-tools §3.3), by their names.
+//! The operations that the old runtime counts (http-and-tools §3.3), by name.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use mcr_model::clock::Millis;
 
-/// The names; whatever else there is has families of its own.
+/// The names. All other operations are counted in a [`Family`](super::Family).
 pub const OPERATIONS: [&str; 7] = [
     "agent.document",
     "agent.task_create",
@@ -18,35 +18,35 @@ pub const OPERATIONS: [&str; 7] = [
     "heartbeat.execute",
 ];
 
-/// What was counted of one operation; durations are in milliseconds.
+/// The counts of one operation; durations are in milliseconds.
 #[derive(Clone, Debug, Default, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Operation {
-    /// How often.
+    /// How often it ran.
     pub count: u64,
-    /// How often well.
+    /// How often it succeeded.
     pub success_count: u64,
-    /// How often not.
+    /// How often it failed.
     pub failure_count: u64,
-    /// All together.
+    /// The sum of all durations.
     pub total_duration_ms: f64,
-    /// The shortest; 0 if there was none.
+    /// The shortest duration; 0 before the first.
     pub min_duration_ms: f64,
-    /// The longest.
+    /// The longest duration.
     pub max_duration_ms: f64,
-    /// What last went wrong, redacted.
+    /// The last error, redacted.
     pub last_error: Option<String>,
-    /// When.
+    /// The time of the last error.
     pub last_error_at: Option<Millis>,
 }
 
 impl Operation {
-    /// The share of successes; 0 where there was nothing.
+    /// The share of successes; 0 before the first operation.
     pub fn success_rate(&self) -> f64 {
         ratio(self.success_count, self.count)
     }
 
-    /// The average; 0 where there was nothing.
+    /// The average duration; 0 before the first operation.
     pub fn average_ms(&self) -> f64 {
         if self.count == 0 { 0.0 } else { self.total_duration_ms / precise(self.count) }
     }
@@ -76,12 +76,12 @@ fn precise(count: u64) -> f64 {
     count as f64
 }
 
-/// All of them.
+/// All operations, in the order of [`OPERATIONS`].
 #[derive(Debug, Default)]
 pub(super) struct Operations([Mutex<Operation>; OPERATIONS.len()]);
 
 impl Operations {
-    /// One more of this name, and what went wrong, if something did; other names are nobody's.
+    /// Counts one operation and its error, if any. Unknown names are ignored.
     pub(super) fn record(&self, name: &str, took: Duration, failed: Option<(String, Millis)>) {
         if let Some(place) = OPERATIONS.iter().position(|known| *known == name) {
             self.0[place].lock().unwrap_or_else(PoisonError::into_inner).add(took, failed);
@@ -99,7 +99,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn averages_and_extremes_begin_with_the_first() {
+    fn averages_and_extremes_start_with_the_first_duration() {
         let all = Operations::default();
         let of =
             |all: &Operations| all.read().into_iter().find(|(name, _)| *name == "delivery.poll").unwrap().1;

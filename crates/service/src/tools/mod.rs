@@ -1,3 +1,3 @@
-//! Tool calls, carried out.
+//! Execution of tool calls.
 
 pub mod run;

@@ -1,4 +1,4 @@
-//! Calls and notes of deliveries that agents are at work on.
+//! Calls and notes of deliveries that agents work on.
 
 use serde_json::json;
 
@@ -31,7 +31,7 @@ fn other_request() -> ToolRequest {
     mcr_core::tools::decode("task_message", &arguments, Some(&TaskId::new("t1"))).unwrap()
 }
 
-/// The agent makes a call over HTTP; what it is told, if that was known before.
+/// The agent makes a call over HTTP; returns the result if the call had run before.
 fn calls(held: &ActiveDelivery, journal: &MemoryLedger) -> Option<String> {
     let handle = JournalHandle { journal, clock: &SystemClock };
     held.hears(handle);
@@ -41,13 +41,13 @@ fn calls(held: &ActiveDelivery, journal: &MemoryLedger) -> Option<String> {
             making.carried_out("moved", vec!["message_1".to_owned()]);
             None
         }
-        _ => panic!("it is neither known nor made"),
+        _ => panic!("the call is neither known nor run"),
     }
 }
 
-/// The worker's record has no tool log meanwhile, and its notes have.
+/// While the agent works, the worker's record has no tool log, but the worker's notes have it.
 #[test]
-fn a_note_of_the_worker_has_what_the_agent_has_called_meanwhile() {
+fn a_note_of_the_worker_contains_the_calls_over_http() {
     let (inflight, journal) = (InFlight::new(crossbeam_channel::bounded(1).0), MemoryLedger::default());
     let (work, mut record) = (work("n1"), Record::default());
     inflight.hold(&work, &mut record, standing(), Reading::default());
@@ -58,7 +58,7 @@ fn a_note_of_the_worker_has_what_the_agent_has_called_meanwhile() {
     let left = journal.crash(0);
     assert!(left[0].record.effects.has_made("message_1") && left[0].record.effects.count() == 1);
     let effects = inflight.let_go(&work).unwrap();
-    assert_eq!(effects, left[0].record.effects, "and it is handed over at the end");
+    assert_eq!(effects, left[0].record.effects, "the log is returned at the end");
     assert!(inflight.held(&work.track).is_none() && inflight.let_go(&work).is_none());
 }
 
@@ -74,10 +74,10 @@ fn a_note_of_a_call_has_the_work_of_the_last_attempt() {
     assert_eq!(journal.crash(0)[0].work.created_at(), Millis(9));
 }
 
-/// Another delivery of the same track begins while the first one rests: calls belong to the new one. When the first one
-/// goes on, it still knows what was called for it, whatever its worker has remembered.
+/// Another delivery of the same track starts while the first one pauses: calls belong to the new one. When the first one
+/// continues, it still has its own calls, whatever the worker's record contains.
 #[test]
-fn a_delivery_that_another_one_has_passed_keeps_its_tool_log() {
+fn a_passed_delivery_keeps_its_tool_log() {
     let (inflight, journal) = (InFlight::new(crossbeam_channel::bounded(1).0), MemoryLedger::default());
     let (first, second, record) = (work("n1"), work("n2"), Record::default());
     let begins = |work: &Arc<Work>| {
@@ -89,26 +89,26 @@ fn a_delivery_that_another_one_has_passed_keeps_its_tool_log() {
     let passing = begins(&second);
     let handle = JournalHandle { journal: &journal, clock: &SystemClock };
     assert!(matches!(held.begin(&request(), None, 8, handle), Turnout::Over));
-    assert_eq!(calls(&passing, &journal), None, "it has a log of its own");
+    assert_eq!(calls(&passing, &journal), None, "each delivery has its own log");
     inflight.let_go(&second);
     let (held, mut again) = (begins(&first), record.clone());
     held.with_log(&mut again, Record::send_again);
     assert!(held.has_made("message_1") && again == record);
     assert_eq!(calls(&held, &journal).as_deref(), Some("moved"));
-    assert_eq!(calls(&held, &journal), None, "once for each time it was made");
+    assert_eq!(calls(&held, &journal), None, "one known result per call");
     inflight.forget(&first);
     assert!(inflight.held_of(&first).is_none() && inflight.held(&first.track).is_none());
 }
 
-/// A call over HTTP and a call of a function tool in the same turn go into one log, which the record has only on loan.
+/// Calls over HTTP and calls of function tools in one turn go into one log, which the record only borrows.
 #[test]
-fn both_ways_of_calling_see_each_other() {
+fn calls_over_http_and_function_calls_share_one_log() {
     let (inflight, journal) = (InFlight::new(crossbeam_channel::bounded(1).0), MemoryLedger::default());
     let (work, mut record) = (work("n1"), Record::default());
     record.effects.made("earlier".to_owned());
     inflight.hold(&work, &mut record, standing(), Reading::default());
     let held = inflight.held_of(&work).unwrap();
-    assert_eq!(record, Record::default(), "the log has moved");
+    assert_eq!(record, Record::default(), "the table has the log");
     assert_eq!(calls(&held, &journal), None);
 
     let digest = tool_log::digest_of(&other_request());
@@ -119,23 +119,29 @@ fn both_ways_of_calling_see_each_other() {
         seen
     });
     assert_eq!(seen, (true, true), "the function tool sees the call over HTTP");
-    assert_eq!(record, Record::default(), "and keeps no copy of the log");
+    assert_eq!(record, Record::default(), "the record keeps no copy of the log");
     let handle = JournalHandle { journal: &journal, clock: &SystemClock };
     let Turnout::Make(making) = held.begin(&request(), None, 8, handle) else { panic!("it is another call") };
-    assert!(making.has_made("document_1") && making.has_made("earlier"), "and the other way round");
+    assert!(
+        making.has_made("document_1") && making.has_made("earlier"),
+        "the call over HTTP sees the function tool"
+    );
     making.came_to_nothing();
 
     held.with_log(&mut record, Record::send_again);
     let repeated = held.begin(&other_request(), None, 8, handle);
-    assert!(matches!(repeated, Turnout::Known(output) if output == "written"), "the tool had done it");
+    assert!(
+        matches!(repeated, Turnout::Known(output) if output == "written"),
+        "the function tool ran before"
+    );
     let repeated =
         held.with_log(&mut record, |record| record.effects.recall(&tool_log::digest_of(&request())));
-    assert_eq!(repeated.as_deref(), Some("moved"), "it had been done over HTTP");
+    assert_eq!(repeated.as_deref(), Some("moved"), "the call over HTTP ran before");
     let log = inflight.let_go(&work).unwrap();
     assert!(["earlier", "message_1", "document_1"].iter().all(|id| log.has_made(id)));
 }
 
-/// A change that panics gives the log back.
+/// A change that panics returns the log.
 #[test]
 fn a_panic_loses_no_tool_log() {
     let inflight = InFlight::new(crossbeam_channel::bounded(1).0);
@@ -152,7 +158,7 @@ fn a_panic_loses_no_tool_log() {
     assert!(held.has_made("message_1") && record == Record::default());
 }
 
-/// The call is noted without the worker's record: what the worker noted before it stays, and its rest as well.
+/// The note of a call has no record: the worker's last note and pause stay as they are.
 #[test]
 fn a_note_of_a_call_changes_the_tool_log_alone() {
     let (inflight, journal) = (InFlight::new(crossbeam_channel::bounded(1).0), MemoryLedger::default());
@@ -161,7 +167,7 @@ fn a_note_of_a_call_changes_the_tool_log_alone() {
     let held = inflight.held_of(&work).unwrap();
     let note = Note::of(&work, Millis(1)).record(&record).rests(Some(Millis(9)));
     held.note(&note, &journal, Wait::ForDisk).unwrap();
-    // The worker goes on and has noted nothing of that yet.
+    // The worker continues without a new note.
     record.tries = 4;
     assert_eq!(calls(&held, &journal), None);
     let left = journal.crash(0).remove(0);

@@ -14,7 +14,7 @@ fn stops_in_order(work: impl FnOnce() + Send + 'static) -> bool {
     };
     let threads = vec![spawn("dispatcher", run).unwrap()];
     let (_calm, hurry) = bounded(0);
-    Service { inbox, view, ended, leave, threads }.stop(FAREWELL, &hurry, &Stop::default())
+    Service { inbox, view, ended, leave, threads }.stop(JOIN_TIMEOUT, &hurry, &Stop::default())
 }
 
 #[test]

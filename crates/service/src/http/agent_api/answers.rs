@@ -1,5 +1,5 @@
-//! From what a call brought to an answer over HTTP (http-and-tools §4): the same object that a function tool gives, in
-//! the shape of the endpoint, and a status by the kind of an error.
+//! Turns the result of a call into an HTTP response (http-and-tools §4). The body is the tool's result object in the
+//! shape of the endpoint. The status follows from the kind of error.
 
 use std::time::Duration;
 
@@ -10,21 +10,21 @@ use mcr_core::tools::table::ToolSpec;
 use mcr_core::tools::{ToolError, ToolErrorKind, ToolName};
 use mcr_http::message::Reply;
 
-/// Where an agent that asks too much is not told when to come again.
+/// `Retry-After` of a 429 whose cause names no time.
 const LATER: Duration = Duration::from_secs(30);
 
-/// An answer that refuses.
+/// A response that refuses a call.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Refusal {
     /// The status.
     pub status: u16,
-    /// What is wrong.
+    /// What is wrong, and what to do.
     pub error: String,
-    /// The field that is to blame.
+    /// The invalid field, if one is.
     pub field: Option<&'static str>,
-    /// When to come again.
+    /// When to repeat the call.
     pub retry_after: Option<Duration>,
-    /// Whether the same call may go well another time, and does no harm.
+    /// Whether the same call may succeed later, and does no harm.
     pub retryable: bool,
 }
 
@@ -39,17 +39,17 @@ struct Body<'a> {
 }
 
 impl Refusal {
-    /// With this status and this sentence.
+    /// A refusal with this status and message.
     pub fn new(status: u16, error: impl Into<String>) -> Self {
         Self { status, error: error.into(), field: None, retry_after: None, retryable: false }
     }
 
-    /// Not now.
+    /// A refusal of a call that may succeed after this time.
     pub fn later(status: u16, error: impl Into<String>, after: Duration) -> Self {
         Self { retry_after: Some(after), retryable: true, ..Self::new(status, error) }
     }
 
-    /// As an answer.
+    /// The HTTP response.
     pub fn reply(&self) -> Reply {
         let Self { status, error, field, retryable, .. } = self;
         let body = Body { success: false, error, field: *field, retryable: *retryable };
@@ -64,7 +64,7 @@ impl Refusal {
     }
 }
 
-/// What an error of a tool is over HTTP.
+/// The HTTP form of a tool's error.
 pub fn refusal(error: &ToolError) -> Refusal {
     let status = match error.kind {
         ToolErrorKind::Malformed => 400,
@@ -82,7 +82,7 @@ pub fn refusal(error: &ToolError) -> Refusal {
     Refusal { status, error: error.message.clone(), field: error.field, retry_after, retryable }
 }
 
-/// The kind of failure that such an answer tells of, for those who count: the way back of [`refusal`].
+/// The kind of failure behind a response, for the metrics: the inverse of [`refusal`].
 pub fn failed(status: u16, retryable: bool) -> Option<ToolErrorKind> {
     match status {
         ..400 => None,
@@ -99,8 +99,8 @@ pub fn failed(status: u16, retryable: bool) -> Option<ToolErrorKind> {
     }
 }
 
-/// The result object of a tool in the shape of its endpoint: some endpoints have in their own object what a tool has in
-/// `data`, and say how long it took.
+/// The result object of a tool in the shape of its endpoint. Some endpoints lift the fields of `data` into the object
+/// itself and add the duration.
 pub fn success(tool: ToolName, output: &str, elapsed: Duration) -> Reply {
     let mut object: Map<String, Value> = serde_json::from_str(output).unwrap_or_default();
     let shape = shape(tool);
@@ -118,12 +118,12 @@ pub fn success(tool: ToolName, output: &str, elapsed: Duration) -> Reply {
     Reply::json_of(&object).no_store()
 }
 
-/// How the answer of an endpoint differs from the result of its tool.
+/// How the response of an endpoint differs from the result of its tool.
 #[derive(Default)]
 struct AnswerShape {
-    /// Whether the fields of `data` stand in the answer itself.
+    /// Whether the fields of `data` are fields of the response itself.
     lifts_data: bool,
-    /// Whether the answer says how long the call took.
+    /// Whether the response contains the duration of the call.
     has_duration: bool,
 }
 
@@ -148,7 +148,7 @@ fn shape(tool: ToolName) -> AnswerShape {
     }
 }
 
-/// What those hear over HTTP who do not lead; it differs from the tool's sentence in one place.
+/// The refusal of an agent that is not the orchestrator. It differs from the tool's message in one place.
 pub fn leaders_only(row: &ToolSpec) -> Refusal {
     Refusal::new(403, row.refusal.replace("delete/archive", "delete"))
 }
@@ -157,7 +157,7 @@ pub fn leaders_only(row: &ToolSpec) -> Refusal {
 mod tests {
     use super::*;
 
-    /// Http-and-tools §4, the mapping of errors.
+    /// The mapping of errors in http-and-tools §4.
     #[test]
     fn every_kind_of_error_has_its_status() {
         let rows = [

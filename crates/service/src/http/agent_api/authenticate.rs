@@ -1,4 +1,6 @@
-//! Who calls, and what it may do: by the delivery that it is at work on, or by the roster and its task as they are now.
+//! Identifies the calling agent and its rights.
+//!
+//! The rights come from the agent's running delivery. Without one, they come from the current roster and task.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,25 +18,25 @@ use mcr_http::message::Request;
 use mcr_model::{AgentId, BehaviorFlags, Roster, Task};
 use mcr_store::sessions::Session;
 
-/// How often the roster is read because somebody would be refused by it.
+/// The shortest time between two reads of the roster that refused calls cause.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
 
-/// Among so many messages a person's `/stop` is looked for.
+/// The number of latest messages in which a person's `/stop` is looked for.
 const LAST_MESSAGES: u32 = 10;
 
-/// What is told to a key that opens nothing, and to a token that does not belong to it.
+/// The refusal of an unknown key, and of a token that does not belong to its key.
 const UNKNOWN: &str = "Unknown session key";
 
-/// Who calls.
+/// The calling agent.
 pub(super) struct CallingAgent {
     pub(super) session: Session,
     pub(super) slug: String,
-    /// The task of its session, as it is now.
+    /// The current task of its session.
     pub(super) task: Option<Task>,
     pub(super) flags: BehaviorFlags,
     pub(super) leads: bool,
     pub(super) may_close: bool,
-    /// The delivery that it is at work on.
+    /// The running delivery of its session.
     pub(super) held: Option<Arc<ActiveDelivery>>,
 }
 
@@ -51,11 +53,11 @@ impl CallingAgent {
 }
 
 impl AgentApi {
-    /// The session that the request speaks in.
+    /// The session that the request's headers name.
     pub(super) fn session(&self, request: &Request) -> Result<Session, Refusal> {
         let missing = |name| move || Refusal::new(401, format!("Missing {name} header"));
         let key = only(request, SESSION)?.filter(|key| !key.is_empty()).ok_or_else(missing(SESSION))?;
-        // Nothing is told of a key to whoever does not know its token.
+        // The response must not reveal whether a key exists to a caller without its token.
         let token = if self.setup.tokens {
             Some(only(request, TOKEN)?.filter(|token| !token.is_empty()).ok_or_else(missing(TOKEN))?)
         } else {
@@ -67,7 +69,7 @@ impl AgentApi {
         }
         let found = self.find(key, &roster);
         if found.is_none() && roster.agents.is_empty() {
-            // In the first moment of a process nobody is known yet. Strangers do not make us ask again and again.
+            // A new process has no roster yet. Unknown callers must not cause one fetch each.
             if !self.may_look() {
                 let words = "Nobody is known yet: the service is starting";
                 return Err(Refusal::later(503, words, Duration::from_secs(1)));
@@ -94,8 +96,8 @@ impl AgentApi {
         Ok(roster)
     }
 
-    /// What it may do, as things stand.
-    pub(super) fn speaker(&self, session: Session) -> Result<CallingAgent, Refusal> {
+    /// The calling agent with its current rights.
+    pub(super) fn identify(&self, session: Session) -> Result<CallingAgent, Refusal> {
         let held = self.setup.inflight.held(&session.track());
         let mut roster = self.setup.team.now();
         if roster.agent(&session.agent).is_none() {
@@ -117,7 +119,7 @@ impl AgentApi {
         Ok(CallingAgent { session, slug, task, flags, leads, may_close, held })
     }
 
-    /// Whether the roster may be read now because somebody would be refused by it.
+    /// Whether a refused call may cause a read of the roster now; if so, the read counts as done.
     pub(super) fn may_look(&self) -> bool {
         let now = self.setup.clock.now();
         let mut last = lock(&self.looked);
@@ -128,24 +130,24 @@ impl AgentApi {
         may
     }
 
-    /// What the roster grants may have changed since it was read: it is read again before somebody is refused by it, now
-    /// and then. Whether that was done.
-    pub(super) fn look_again(&self, speaker: &mut CallingAgent) -> bool {
-        if speaker.held.as_ref().is_some_and(|held| held.standing().is_some()) {
+    /// Reads the roster again before an agent is refused, since its rights may have changed. At most one read per
+    /// [`LOOK_AGAIN`]; returns whether it was read.
+    pub(super) fn look_again(&self, calling: &mut CallingAgent) -> bool {
+        if calling.held.as_ref().is_some_and(|held| held.standing().is_some()) {
             return false;
         }
         if !self.may_look() {
             return false;
         }
         let Ok(roster) = self.fetch() else { return false };
-        let Some(agent) = roster.agent(&speaker.session.agent) else { return false };
-        speaker.flags = agent.effective_behavior_flags.unwrap_or_default();
-        speaker.may_close = roster.may_close(&speaker.session.agent);
+        let Some(agent) = roster.agent(&calling.session.agent) else { return false };
+        calling.flags = agent.effective_behavior_flags.unwrap_or_default();
+        calling.may_close = roster.may_close(&calling.session.agent);
         true
     }
 
-    /// The task of a session, as it is now. With its task a session is over. Where no delivery of ours is under way, what
-    /// calls is the rest of an earlier turn: after a stop it is refused.
+    /// The current task of a session. A session ends with its task. A caller without a running delivery belongs to an
+    /// earlier turn: after a stop it is refused.
     fn task(&self, session: &Session) -> Result<Option<Task>, Refusal> {
         let Some(task_id) = session.task() else { return Ok(None) };
         let over = |why: &str| {
@@ -161,7 +163,7 @@ impl AgentApi {
             Ok(loaded) => Ok(Some(loaded.task)),
             Err(error) => {
                 let refused = run::refused(&error, ToolName::TaskLoad.row().call());
-                // A backend that hides its reasons refuses what is not there like everything else.
+                // A backend that hides its reasons also hides that a task does not exist.
                 match refused.kind {
                     ToolErrorKind::NotFound => Err(over("does not exist any more")),
                     ToolErrorKind::Refused => {
@@ -173,20 +175,20 @@ impl AgentApi {
         }
     }
 
-    /// Whether it leads, asked now.
-    pub(super) fn leads(&self, speaker: &CallingAgent, call: CallSpec) -> Result<bool, Refusal> {
+    /// Whether the agent is the orchestrator, read from the backend now.
+    pub(super) fn leads(&self, calling: &CallingAgent, call: CallSpec) -> Result<bool, Refusal> {
         let asked = self.setup.mission.ask(&GetOrchestrator {});
         let leader: Option<AgentId> = asked.map_err(|error| away(&error, call))?.orchestrator_agent_id;
-        Ok(leader.as_ref() == Some(&speaker.session.agent))
+        Ok(leader.as_ref() == Some(&calling.session.agent))
     }
 }
 
-/// A person has stopped the work on the task.
+/// The refusal after a person stopped the work on the task.
 pub(super) fn stopped() -> Refusal {
     Refusal::new(409, policy::STOPPED)
 }
 
-/// It cannot be found out who calls.
+/// The refusal if the backend cannot be asked for the agent's rights.
 fn away(error: &CallError, call: CallSpec) -> Refusal {
     let refused = run::refused(error, call);
     let status = if refused.late { 504 } else { 502 };
@@ -203,7 +205,8 @@ fn away(error: &CallError, call: CallSpec) -> Refusal {
     }
 }
 
-/// No status follows it, and its sessions are closed; the talk with the orchestrator is not work, and goes on.
+/// Whether the task's sessions are closed: no status follows `archived`. The chat with the orchestrator is no work
+/// and stays open.
 fn is_archived(task: &Task) -> bool {
     task.status == mcr_model::TaskStatus::Archived && !task.is_orchestrator_chat()
 }

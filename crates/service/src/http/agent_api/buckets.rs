@@ -1,31 +1,31 @@
-//! How much an agent may ask for: so many calls at once, and so many a second. What one agent asks for in excess costs
-//! nobody else anything.
+//! The rate limit of the agents' API: a token bucket per agent, and limits on concurrent calls. One agent's excess
+//! calls do not slow other agents.
 
 use std::collections::HashMap;
 use std::time::Duration;
 
 use mcr_model::clock::Millis;
 
-/// Calls that an agent may make in one go after a rest.
+/// Calls that an agent may make at once after a pause.
 pub const BURST: u32 = 20;
-/// And how many each second after that.
+/// Calls per second after the burst.
 pub const PER_SECOND: u32 = 5;
-/// Calls of one agent under way at once: the backend makes each wait for itself.
+/// Concurrent calls of one agent. Each waits for the backend and holds a connection.
 pub const AT_ONCE: u32 = 8;
-/// Calls of all agents under way at once: less than half of the server's connections, so that `/health` has room.
+/// Concurrent calls of all agents: less than half of the server's connections, so that `/health` is always served.
 pub const ALL_AT_ONCE: u32 = 96;
 
-/// Agents that are remembered before those are forgotten of whom there is nothing to remember.
+/// From this number of buckets on, full buckets without a running call are removed.
 const AGENTS: usize = 4_096;
-/// One call, in the thousandths in which buckets are counted.
+/// One call, in thousandths, the unit of the buckets.
 const CALL: u64 = 1_000;
 
-/// Why a call has to wait, and how long.
+/// Which limit a call exceeds, and how long it must wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum TooMuch {
-    /// The agent asks too often.
+    /// The agent's own limit.
     OfThisAgent(Duration),
-    /// Everybody together does.
+    /// The limit of all agents together.
     OfAll(Duration),
 }
 
@@ -46,7 +46,7 @@ pub struct Buckets {
 impl Buckets {
     const FULL: u64 = BURST as u64 * CALL;
 
-    /// A call begins, unless it has to wait; whoever begins ends.
+    /// Starts a call, unless it exceeds a limit. Each started call must be ended with [`Buckets::end`].
     pub fn begin(&mut self, agent: &str, now: Millis) -> Result<(), TooMuch> {
         const SOON: Duration = Duration::from_secs(1);
         if self.agents.len() >= AGENTS {
@@ -69,7 +69,7 @@ impl Buckets {
         Ok(())
     }
 
-    /// A call that began is over.
+    /// Ends a started call.
     pub fn end(&mut self, agent: &str) {
         self.under_way = self.under_way.saturating_sub(1);
         if let Some(bucket) = self.agents.get_mut(agent) {
@@ -90,7 +90,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_thousand_calls_in_a_second_are_a_burst_and_five() {
+    fn a_thousand_calls_in_a_second_are_cut_to_the_burst_and_five() {
         let mut buckets = Buckets::default();
         let mut made = 0;
         for ms in 0..=1_000 {
@@ -100,16 +100,16 @@ mod tests {
             }
         }
         assert_eq!(made, BURST + PER_SECOND);
-        assert!(buckets.begin("b", Millis(1_000)).is_ok(), "others do not notice");
+        assert!(buckets.begin("b", Millis(1_000)).is_ok(), "another agent is not limited");
         let wait = buckets.begin("a", Millis(1_000)).unwrap_err();
         let TooMuch::OfThisAgent(wait) = wait else { panic!("{wait:?}") };
         let later = Millis(1_000) + wait;
-        assert!(buckets.begin("a", later).is_ok(), "after the time it was told");
-        assert!(buckets.begin("a", Millis(0)).is_err(), "a clock that goes back brings nothing");
+        assert!(buckets.begin("a", later).is_ok(), "accepted after the reported wait");
+        assert!(buckets.begin("a", Millis(0)).is_err(), "a clock that goes back adds no calls");
     }
 
     #[test]
-    fn few_are_under_way_at_once() {
+    fn concurrent_calls_are_limited_per_agent_and_in_total() {
         let mut buckets = Buckets::default();
         for _ in 0..AT_ONCE {
             buckets.begin("a", Millis(0)).unwrap();

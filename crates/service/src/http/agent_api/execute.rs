@@ -1,4 +1,4 @@
-//! A call on its way to the board: what only looks is made at once, what changes the board once.
+//! Runs a call. A reading call runs at once. A call that changes the board runs exactly once.
 
 use std::time::{Duration, Instant};
 
@@ -11,31 +11,31 @@ use mcr_core::tools::{ToolError, ToolErrorKind, ToolRequest, render};
 use mcr_http::message::Reply;
 use mcr_model::TaskId;
 
-/// How often a call is waited for that may still be on its way to the board: once is enough by far.
+/// How often to wait for a call that may still arrive at the backend. The first wait is normally enough.
 const WAITS: u32 = 3;
 
 impl AgentApi {
-    /// A call that changes nothing.
+    /// Runs a reading call.
     pub(super) fn read(
         &self,
         asked: &ToolRequest,
-        speaker: &CallingAgent,
+        calling: &CallingAgent,
         began: Instant,
     ) -> Result<Reply, Refusal> {
-        let performed = self.with_backend(|backend| perform(asked, &speaker.caller(), backend));
+        let performed = self.with_backend(|backend| perform(asked, &calling.caller(), backend));
         output(&performed).map(|output| success(asked.name(), &output, began.elapsed()))
     }
 
-    /// A call that changes the board. While its agent is at work on a delivery it belongs to that, and is answered from
-    /// its record where it was made before.
+    /// Runs a call that changes the board. During a delivery of its agent, the call belongs to that delivery. A call
+    /// that was made before is answered from the delivery's record.
     pub(super) fn make(
         &self,
         asked: &ToolRequest,
-        speaker: &CallingAgent,
+        calling: &CallingAgent,
         name: Option<&str>,
         began: Instant,
     ) -> Result<Reply, Refusal> {
-        let turnout = match &speaker.held {
+        let turnout = match &calling.held {
             Some(held) => held.begin(asked, name, self.setup.calls_max, self.handle()),
             None => Turnout::Over,
         };
@@ -53,24 +53,24 @@ impl AgentApi {
                 return Err(Refusal::later(503, words, Duration::from_secs(10)));
             }
             Turnout::Stopped => return Err(stopped()),
-            Turnout::Make(making) => self.once(asked, speaker, making)?,
+            Turnout::Make(making) => self.once(asked, calling, making)?,
             Turnout::Over => {
-                let performed = self.with_backend(|backend| perform(asked, &speaker.caller(), backend));
-                self.spread(&performed);
+                let performed = self.with_backend(|backend| perform(asked, &calling.caller(), backend));
+                self.publish(&performed);
                 output(&performed)?
             }
         };
         Ok(success(asked.name(), &output, began.elapsed()))
     }
 
-    /// Makes it, or finds out what became of it where it may have been made.
+    /// Runs the call, or settles its outcome if it may have run before.
     fn once(
         &self,
         asked: &ToolRequest,
-        speaker: &CallingAgent,
+        calling: &CallingAgent,
         mut making: Making<'_>,
     ) -> Result<String, Refusal> {
-        let caller = speaker.caller();
+        let caller = calling.caller();
         let mut performed = None;
         if !making.again {
             let first = self.with_backend(|backend| perform(asked, &caller, backend));
@@ -96,7 +96,7 @@ impl AgentApi {
                     (self.setup.wait)(pause);
                     None
                 }
-                // It stays noted as begun: whoever asks again is told what became of it.
+                // The record still has the call as started, so the agent's next identical call settles it.
                 Err(not_now) => {
                     if matches!(not_now, NotNow::LostAgain(_)) {
                         making.is_lost();
@@ -105,7 +105,7 @@ impl AgentApi {
                 }
             };
         };
-        self.spread(&performed);
+        self.publish(&performed);
         let output = output(&performed);
         match &output {
             Ok(output) => making.carried_out(output, performed.made.clone()),
@@ -114,8 +114,8 @@ impl AgentApi {
         output
     }
 
-    /// What others have to know of it.
-    fn spread(&self, performed: &Performed) {
+    /// Publishes the rows that the call created, and requests a new list if it caused notifications.
+    fn publish(&self, performed: &Performed) {
         for id in &performed.made {
             self.setup.made.add(id.clone());
         }
@@ -131,7 +131,7 @@ impl AgentApi {
     }
 }
 
-/// The result object as text, if it went well.
+/// The result object as text, or the refusal.
 fn output(performed: &Performed) -> Result<String, Refusal> {
     match &performed.result {
         Ok(outcome) => Ok(render(Ok(outcome))),

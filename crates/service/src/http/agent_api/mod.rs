@@ -1,11 +1,17 @@
-//! What agents call over HTTP: the same tools as in a turn, for agents that have none there, and what wakes them.
+//! The agents' HTTP API: the tools of a turn for agents without tools there, and the endpoints that wake agents.
 //!
-//! A request goes down this road, and the first thing that is wrong with it is its answer (http-and-tools §2.6): it must
-//! be [`network_guard`], name a session that was issued (`authenticate`), not come too often ([`buckets`]), come from the orchestrator
-//! where only it may, have a JSON body without strange wrapping, and then everything that is asked of a function tool
-//! (`tools::decode`, `tools::guard`). What changes the board is made once (`execute`): under the name that its agent gave
-//! it ([`repeats`]), and in the record of the delivery that the agent is at work on. [`answers`] puts what came of it into
-//! the endpoint's shape. What an agent is to hear of goes the same road, and then into its queue (`wake_endpoint`).
+//! A request passes these checks in order, and the first failure is the response (http-and-tools §2.6):
+//!
+//! 1. It comes from an allowed address, unforwarded ([`network_guard`]).
+//! 2. It names an issued session, with its token (`authenticate`).
+//! 3. It is within the rate limit ([`buckets`]).
+//! 4. It comes from the orchestrator, if only the orchestrator may call the endpoint.
+//! 5. Its body is a plain JSON object.
+//! 6. It passes the checks of a function tool (`tools::decode`, `tools::guard`).
+//!
+//! A call that changes the board runs once (`execute`): under its idempotency key ([`repeats`]), and in the record of
+//! the agent's running delivery. [`answers`] renders the result in the endpoint's shape. An event for an agent passes
+//! the same checks and then enters that agent's queue (`wake_endpoint`).
 
 pub mod answers;
 mod authenticate;
@@ -18,7 +24,7 @@ mod wake_endpoint;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
-use log::info;
+use log::{Level, kv};
 use serde_json::Value;
 
 use self::answers::{Refusal, failed, leaders_only, refusal};
@@ -29,6 +35,7 @@ use self::repeats::{Answer, Known, Repeats};
 use crate::delivery::active_delivery::JournalHandle;
 use crate::delivery::deps::RecentIds;
 use crate::delivery::inflight::InFlight;
+use crate::delivery::log_item::{LogItem, millis};
 use crate::heartbeat::keeper::Keeper;
 use crate::http::routes::AgentEndpoint;
 use crate::metrics::{Metrics, Via};
@@ -45,53 +52,53 @@ use mcr_model::json;
 use mcr_model::redact::{Redactor, without_our_tokens};
 use mcr_store::sessions::{Session, Sessions};
 
-/// The header that says in which session an agent speaks.
+/// The header with the key of the agent's session.
 pub const SESSION: &str = "x-openclaw-session-key";
 /// The header with the secret of that session.
 pub const TOKEN: &str = "x-runtime-token";
-/// The header with the name of a call.
+/// The header with the idempotency key of a call.
 pub const NAME: &str = "Idempotency-Key";
-/// The largest body of a document: a million characters, each of them escaped.
+/// The largest body with a document: a million characters, each of them escaped.
 pub const DOCUMENT_BYTES: usize = 8 * 1024 * 1024;
 
-/// The longest name of a call.
+/// The longest idempotency key.
 const NAME_CHARS: usize = 255;
 
-/// What the endpoints are made of.
+/// The parts that the endpoints need.
 pub struct AgentApiSetup {
     /// The backend.
     pub mission: Mission,
-    /// Who there is.
+    /// The current roster.
     pub team: Team,
-    /// The sessions that were issued.
+    /// The issued sessions.
     pub sessions: Arc<Sessions>,
-    /// What agents are at work on.
+    /// The running deliveries.
     pub inflight: InFlight,
-    /// Where their calls are noted.
+    /// The ledger, which records calls.
     pub journal: Arc<dyn Journal>,
-    /// What was made lately, by whomever.
+    /// The ids of rows that any call created recently.
     pub made: Arc<RecentIds>,
-    /// What time it is.
+    /// The clock.
     pub clock: Arc<dyn Clock>,
-    /// To be called when something was written that makes notifications.
+    /// Called after a write that may cause notifications.
     pub stir: Box<dyn Fn() + Send + Sync>,
-    /// Waits.
+    /// Sleeps for this long.
     pub wait: Box<dyn Fn(Duration) + Send + Sync>,
-    /// Whom to let in.
+    /// The allowed addresses and host names.
     pub guard: NetworkGuard,
-    /// Whether a session's secret must be shown besides its key.
+    /// Whether a request needs the session's token as well as its key.
     pub tokens: bool,
     /// How many writing calls one delivery may make.
     pub calls_max: u32,
-    /// What no answer may hold.
+    /// Removes secrets from responses.
     pub redactor: Arc<Redactor>,
-    /// Where calls of tools are counted.
+    /// The counters of tool calls.
     pub metrics: Arc<Metrics>,
-    /// What waits for agents.
+    /// The queues of waiting events.
     pub wakes: Arc<Keeper>,
-    /// The name of main sessions at the gateway.
+    /// The gateway's name for main sessions.
     pub main_session: String,
-    /// Whether each agent has its own there.
+    /// Whether each agent has a main session at the gateway, or all share one.
     pub session_scope: SessionScope,
 }
 
@@ -100,7 +107,7 @@ pub struct AgentApi {
     setup: AgentApiSetup,
     buckets: Mutex<Buckets>,
     repeats: Mutex<Repeats>,
-    /// When the roster was last read because somebody would have been refused by it.
+    /// When a refused call last caused a read of the roster.
     looked: Mutex<Millis>,
 }
 
@@ -109,12 +116,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 impl AgentApi {
-    /// Open for calls.
+    /// Endpoints without any calls yet.
     pub fn new(setup: AgentApiSetup) -> Self {
         Self { setup, buckets: Mutex::default(), repeats: Mutex::default(), looked: Mutex::default() }
     }
 
-    /// Decides by the head alone whether the call's body is read: the answer to a caller that is not let in.
+    /// The response to a caller that is not allowed, by the request's head alone. If there is one, the body is not
+    /// read.
     pub fn refuse(&self, request: &Request) -> Option<Reply> {
         let refused = match self.setup.guard.refuses(request) {
             Some(why) => Refusal::new(403, why),
@@ -123,10 +131,10 @@ impl AgentApi {
         Some(self.refused(&refused))
     }
 
-    /// Answers a call at this door.
-    pub fn answer(&self, door: AgentEndpoint, request: &Request) -> Reply {
+    /// Answers a call of this endpoint.
+    pub fn answer(&self, endpoint: AgentEndpoint, request: &Request) -> Reply {
         let began = Instant::now();
-        let answered = self.walk(door, request, began);
+        let answered = self.check(endpoint, request, began);
         answered.unwrap_or_else(|refused| self.refused(&refused))
     }
 
@@ -135,13 +143,13 @@ impl AgentApi {
         Refusal { error, ..refused.clone() }.reply()
     }
 
-    fn walk(&self, door: AgentEndpoint, request: &Request, began: Instant) -> Result<Reply, Refusal> {
+    fn check(&self, endpoint: AgentEndpoint, request: &Request, began: Instant) -> Result<Reply, Refusal> {
         if let Some(why) = self.setup.guard.refuses(request) {
             return Err(Refusal::new(403, why));
         }
         let session = self.session(request)?;
-        let answered = self.walk_as(door, request, session, began);
-        if let AgentEndpoint::Tool(row) = door {
+        let answered = self.check_as(endpoint, request, session, began);
+        if let AgentEndpoint::Tool(row) = endpoint {
             let failed = match &answered {
                 Ok(reply) => failed(reply.status(), true),
                 Err(refused) => failed(refused.status, refused.retryable),
@@ -151,14 +159,14 @@ impl AgentApi {
         answered
     }
 
-    fn walk_as(
+    fn check_as(
         &self,
-        door: AgentEndpoint,
+        endpoint: AgentEndpoint,
         request: &Request,
         session: Session,
         began: Instant,
     ) -> Result<Reply, Refusal> {
-        let call = door.call();
+        let call = endpoint.call();
         let agent = session.agent.to_string();
         let began_it = lock(&self.buckets).begin(&agent, self.setup.clock.now());
         began_it.map_err(|much| match much {
@@ -172,71 +180,86 @@ impl AgentApi {
             }
         })?;
         let _under_way = UnderWay { api: self, agent: &agent };
-        let mut speaker = self.speaker(session)?;
-        if let Some(held) = &speaker.held {
+        let mut calling = self.identify(session)?;
+        if let Some(held) = &calling.held {
             if held.is_stopped() {
                 return Err(stopped());
             }
             self.setup.inflight.beat(&held.work().id);
             held.hears(self.handle());
         }
-        if let AgentEndpoint::Tool(row) = door
+        if let AgentEndpoint::Tool(row) = endpoint
             && row.audience == Audience::Leader
         {
-            speaker.leads = self.leads(&speaker, call)?;
-            if !speaker.leads {
+            calling.leads = self.leads(&calling, call)?;
+            if !calling.leads {
                 return Err(leaders_only(row));
             }
         }
         let arguments = body(request)?;
-        let result = match door {
+        let result = match endpoint {
             AgentEndpoint::Tool(row) => {
-                let current = speaker.session.task();
-                // As in a turn: a token in a document or a message would open this API to its readers.
+                let current = calling.session.task();
+                // As in a turn: readers of a document or message must not find a token for this API in it.
                 let arguments = &without_our_tokens(arguments);
                 let asked = decode_call(row.name, arguments, current).map_err(|error| refusal(&error))?;
                 if matches!(asked, ToolRequest::TaskCreate(_)) {
-                    speaker.leads = self.leads(&speaker, call)?;
+                    calling.leads = self.leads(&calling, call)?;
                 }
-                let mut allowed = guard::rights(&asked, &speaker.caller());
-                if allowed.is_err() && self.look_again(&mut speaker) {
-                    allowed = guard::rights(&asked, &speaker.caller());
+                let mut allowed = guard::rights(&asked, &calling.caller());
+                if allowed.is_err() && self.look_again(&mut calling) {
+                    allowed = guard::rights(&asked, &calling.caller());
                 }
                 match allowed {
                     Err(error) => Err(refusal(&error)),
-                    Ok(()) if row.writes => self.once_named(request, &speaker, &asked.key(), |name| {
-                        self.make(&asked, &speaker, name, began)
+                    Ok(()) if row.writes => self.once_named(request, &calling, &asked.key(), |name| {
+                        self.make(&asked, &calling, name, began)
                     }),
-                    Ok(()) => self.read(&asked, &speaker, began),
+                    Ok(()) => self.read(&asked, &calling, began),
                 }
             }
             AgentEndpoint::Tell(errand) => {
                 let ask = WakeBody::read(errand, arguments).map_err(|error| refusal(&error))?;
-                if ask.is_for_another(&speaker.slug) {
-                    speaker.leads = self.leads(&speaker, call)?;
+                if ask.is_for_another(&calling.slug) {
+                    calling.leads = self.leads(&calling, call)?;
                 }
-                self.tell(&ask, &speaker, request)
+                self.accept_event(&ask, &calling, request)
             }
         };
-        match &result {
-            Ok(_) => info!("{}: called {} over HTTP", speaker.slug, call.name),
-            Err(refused) => {
-                let error = self.setup.redactor.clean(&refused.error);
-                info!("{}: called {} over HTTP: {} {error}", speaker.slug, call.name, refused.status);
-            }
-        }
+        self.log_call(&calling, call.name, began, &result);
         result
+    }
+
+    fn log_call(&self, calling: &CallingAgent, tool: &str, began: Instant, result: &Result<Reply, Refusal>) {
+        let work = calling.held.as_ref().map(|held| held.work());
+        let item = match &work {
+            Some(work) => LogItem::from(&**work).with_slug(&calling.slug),
+            None => LogItem::without_work(&calling.slug, calling.session.task()),
+        };
+        let status = match result {
+            Ok(reply) => reply.status(),
+            Err(refused) => refused.status,
+        };
+        let mut fields = vec![
+            ("tool", kv::Value::from(tool)),
+            ("duration_ms", millis(began.elapsed())),
+            ("outcome", kv::Value::from(if result.is_ok() { "ok" } else { "failed" })),
+            ("status", kv::Value::from(status)),
+        ];
+        let error = result.as_ref().err().map(|refused| self.setup.redactor.clean(&refused.error));
+        fields.extend(error.as_deref().map(|error| ("reason", kv::Value::from(error))));
+        item.log(Level::Info, "Tool called over HTTP", &fields);
     }
 
     fn handle(&self) -> JournalHandle<'_> {
         JournalHandle { journal: &*self.setup.journal, clock: &*self.setup.clock }
     }
 
-    /// A call that changes something: once under its name. `call` tells it from others.
+    /// Runs a writing call once under its idempotency key. `call` identifies its content.
     fn once_named(
         &self,
         request: &Request,
-        speaker: &CallingAgent,
+        calling: &CallingAgent,
         call: &str,
         make: impl FnOnce(Option<&str>) -> Result<Reply, Refusal>,
     ) -> Result<Reply, Refusal> {
@@ -245,7 +268,7 @@ impl AgentApi {
         if name.len() > NAME_CHARS || !name.bytes().all(|byte| byte == b' ' || byte.is_ascii_graphic()) {
             return Err(Refusal::new(400, "Idempotency-Key must have at most 255 plain characters"));
         }
-        let agent = speaker.session.agent.as_str();
+        let agent = calling.session.agent.as_str();
         let known = lock(&self.repeats).begin(agent, name, call, self.setup.clock.now());
         match known {
             Known::Nothing => {}
@@ -265,7 +288,7 @@ impl AgentApi {
         }
         let mut naming = NamedRequest { api: self, agent, name, answer: None };
         let result = make(Some(name));
-        // What may go well another time is not kept, nor what came to nothing for our own reasons.
+        // A result that may differ next time is not kept, nor a failure of our own.
         naming.answer = match &result {
             Ok(reply) => answer_of(reply),
             Err(refused) if refused.retryable || refused.status == 500 => None,
@@ -280,7 +303,7 @@ fn answer_of(reply: &Reply) -> Option<Answer> {
     reply.body().map(|body| Answer { status: reply.status(), body: Arc::from(body) })
 }
 
-/// A call under way, in whichever way it ends.
+/// A running call; its drop ends it in the rate limit, however the call ends.
 struct UnderWay<'a> {
     api: &'a AgentApi,
     agent: &'a str,
@@ -292,7 +315,7 @@ impl Drop for UnderWay<'_> {
     }
 }
 
-/// The same of one with a name.
+/// A running call with an idempotency key; its drop stores its answer, or frees the key.
 struct NamedRequest<'a> {
     api: &'a AgentApi,
     agent: &'a str,
@@ -306,7 +329,7 @@ impl Drop for NamedRequest<'_> {
     }
 }
 
-/// A header that may stand once.
+/// The value of a header that may be given once.
 fn only<'a>(request: &'a Request, name: &str) -> Result<Option<&'a str>, Refusal> {
     let mut values = request.headers_named(name);
     let value = values.next();
@@ -316,7 +339,7 @@ fn only<'a>(request: &'a Request, name: &str) -> Result<Option<&'a str>, Refusal
     }
 }
 
-/// The body as text that is JSON.
+/// The body, checked to be one JSON object.
 fn body(request: &Request) -> Result<&str, Refusal> {
     let plain = |coding: &str| coding.eq_ignore_ascii_case("identity");
     if request.headers_named("Content-Encoding").any(|coding| !plain(coding)) {
@@ -336,7 +359,7 @@ fn body(request: &Request) -> Result<&str, Refusal> {
     }
 }
 
-/// Whether JSON may stand under this type: clients that are told none name their own.
+/// Whether a body of this media type may be JSON: clients without a given type send their default.
 fn is_text(kind: &str) -> bool {
     let mut parts = kind.split(';').map(str::trim);
     let kind = parts.next().unwrap_or_default().to_ascii_lowercase();

@@ -1,19 +1,19 @@
-//! Who may call at all: this machine, and whom the configuration names (http-and-tools §2.3).
+//! Which addresses may call the agents' API: this machine and the configured networks (http-and-tools §2.3).
 //!
-//! The socket says who calls, and no header does. A request that was forwarded comes from somebody else than its socket
-//! says, so it is refused; so is a request for another host name ([`hosts`](mcr_http::hosts)).
+//! Only the socket's address counts, no header. A forwarded request has another sender than its socket shows, so it is
+//! refused. So is a request for another host name ([`hosts`](mcr_http::hosts)).
 
 use mcr_config::Network;
 use mcr_http::hosts::{Hosts, Meant, REFUSED};
 use mcr_http::message::Request;
 
-/// What everybody else is told, with the reason behind it.
+/// The refusal, followed by its reason.
 const LOCAL_ONLY: &str = "Forbidden: endpoint is local-only";
 
-/// Headers of proxies, besides all that begin with `x-forwarded-`.
+/// Headers of proxies, as well as all that start with `x-forwarded-`.
 const FORWARDED: [&str; 5] = ["forwarded", "x-real-ip", "x-client-ip", "true-client-ip", "cf-connecting-ip"];
 
-/// Who is near.
+/// The allowed networks and host names.
 #[derive(Clone, Debug, Default)]
 pub struct NetworkGuard {
     networks: Vec<Network>,
@@ -21,7 +21,7 @@ pub struct NetworkGuard {
 }
 
 impl NetworkGuard {
-    /// This machine and these networks; under these names.
+    /// Allows this machine and these networks, under these host names.
     pub fn new(networks: &[Network], hosts: Hosts) -> Self {
         Self { networks: networks.to_vec(), hosts }
     }
@@ -61,9 +61,9 @@ mod tests {
         Request::new(Method::Post, target).with_headers(headers).with_peer(peer.parse().unwrap())
     }
 
-    /// §2.3, §9.2: by the socket's address alone; private networks only where they are named.
+    /// §2.3, §9.2: the socket's address alone decides; private networks only if configured.
     #[test]
-    fn addresses() {
+    fn allows_this_machine_and_configured_networks_only() {
         let rows = [
             ("127.0.0.1:1", true),
             ("127.9.9.9:1", true),
@@ -89,9 +89,9 @@ mod tests {
         }
     }
 
-    /// The names themselves are rows of `hosts`; without a Host nobody knows where the request was sent.
+    /// The tests of `hosts` cover the names; a request without `Host` has an unknown target.
     #[test]
-    fn hosts() {
+    fn refuses_other_host_names_and_a_missing_host() {
         let rows: [(&[&str], bool); 4] = [
             (&["Host: runtime:3001"], true),
             (&["Host: 10.9.9.9"], true),
@@ -105,7 +105,7 @@ mod tests {
     }
 
     #[test]
-    fn forwarded_requests() {
+    fn refuses_forwarded_requests() {
         for line in [
             "Forwarded: for=10.0.0.1",
             "X-Forwarded-For: 127.0.0.1",

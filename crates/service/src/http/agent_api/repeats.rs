@@ -1,5 +1,4 @@
-//! Writing calls by the name that their agent gave them (`Idempotency-Key`): the same name and the same call again bring
-//! the same answer and nothing else.
+//! Writing calls by their `Idempotency-Key`: the same key with the same call gets the same answer and runs nothing.
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
@@ -7,35 +6,35 @@ use std::time::Duration;
 
 use mcr_model::clock::Millis;
 
-/// How long a name is remembered.
+/// How long a key is kept.
 pub const WINDOW: Duration = Duration::from_mins(10);
-/// Names of one agent that are remembered.
+/// The most keys that are kept for one agent.
 const OF_ONE: usize = 1_024;
-/// Names of all.
+/// The most keys that are kept for all agents.
 const OF_ALL: usize = 16_384;
 
-/// An agent and a name that it gave.
+/// An agent and one of its keys.
 type Name = (String, String);
 
-/// An answer that is given again.
+/// A stored answer.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Answer {
-    /// Its status.
+    /// The status.
     pub status: u16,
-    /// Its body.
+    /// The body.
     pub body: Arc<[u8]>,
 }
 
-/// What is known under a name.
+/// What is stored under a key.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Known {
-    /// Nothing: the call is to be made, and [`Repeats::end`] to be told of its answer.
+    /// Nothing: the caller runs the call and reports its answer to [`Repeats::end`].
     Nothing,
-    /// This answer, to the same call.
+    /// The answer to the same call.
     Answer(Answer),
-    /// The same call is being made.
+    /// The same call is running.
     UnderWay,
-    /// It is the name of another call.
+    /// The key belongs to another call.
     Other,
 }
 
@@ -46,17 +45,17 @@ struct Entry {
     answer: Option<Answer>,
 }
 
-/// The names of the last minutes.
+/// The keys of the last minutes.
 #[derive(Debug, Default)]
 pub struct Repeats {
     entries: HashMap<Name, Entry>,
-    /// In the order of their coming.
+    /// In the order of arrival.
     order: VecDeque<(Name, Millis)>,
     agents: HashMap<String, usize>,
 }
 
 impl Repeats {
-    /// A call comes under a name.
+    /// Looks up a call's key, and stores it as running if it is new.
     pub fn begin(&mut self, agent: &str, name: &str, call: &str, now: Millis) -> Known {
         self.make_room(agent, now);
         let key = (agent.to_owned(), name.to_owned());
@@ -73,7 +72,7 @@ impl Repeats {
         }
     }
 
-    /// It was answered; without an answer to be given again the name is free.
+    /// Stores the answer of a call. Without an answer the key is free again.
     pub fn end(&mut self, agent: &str, name: &str, answer: Option<Answer>) {
         let key = (agent.to_owned(), name.to_owned());
         if answer.is_some() {
@@ -132,7 +131,7 @@ mod tests {
     }
 
     #[test]
-    fn the_same_name_brings_the_same_answer_for_a_while() {
+    fn the_same_key_returns_the_same_answer_within_the_window() {
         let mut repeats = Repeats::default();
         let now = Millis(0);
         assert_eq!(repeats.begin("a", "n", "call", now), Known::Nothing);
@@ -140,14 +139,18 @@ mod tests {
         repeats.end("a", "n", Some(answer("one")));
         assert_eq!(repeats.begin("a", "n", "call", now), Known::Answer(answer("one")));
         assert_eq!(repeats.begin("a", "n", "other", now), Known::Other);
-        assert_eq!(repeats.begin("b", "n", "other", now), Known::Nothing, "names are each agent's own");
+        assert_eq!(repeats.begin("b", "n", "other", now), Known::Nothing, "each agent has its own keys");
         assert_eq!(repeats.begin("a", "n", "call", now + WINDOW), Known::Nothing);
         repeats.end("a", "n", None);
-        assert_eq!(repeats.begin("a", "n", "other", now + WINDOW), Known::Nothing, "nothing came of it");
+        assert_eq!(
+            repeats.begin("a", "n", "other", now + WINDOW),
+            Known::Nothing,
+            "a call without an answer frees its key"
+        );
     }
 
     #[test]
-    fn memory_is_bounded_and_nobody_pushes_others_out() {
+    fn memory_is_bounded_and_one_agent_never_evicts_another() {
         let mut repeats = Repeats::default();
         repeats.begin("b", "n", "call", Millis(0));
         repeats.end("b", "n", Some(answer("b")));

@@ -1,4 +1,4 @@
-//! What an agent is to hear of: into its queue, and onto the disk before the answer.
+//! Accepts an event for an agent: the event is in the agent's queue and on the disk before the response.
 
 use super::answers::{Refusal, refusal};
 use super::authenticate::CallingAgent;
@@ -12,15 +12,15 @@ use mcr_http::message::{Reply, Request};
 use mcr_model::Roster;
 
 impl AgentApi {
-    /// Takes it, if this agent may turn to the one that is meant.
-    pub(super) fn tell(
+    /// Accepts the event if the caller may address its recipient.
+    pub(super) fn accept_event(
         &self,
         ask: &WakeBody,
-        speaker: &CallingAgent,
+        calling: &CallingAgent,
         request: &Request,
     ) -> Result<Reply, Refusal> {
         let session = only(request, SESSION)?.unwrap_or_default();
-        let caller = WakeCaller { slug: &speaker.slug, session, leads: speaker.leads };
+        let caller = WakeCaller { slug: &calling.slug, session, leads: calling.leads };
         let refuse = |why: wake::WakeRefusal| refusal(&ToolError::from(why));
         let whose = |roster: &Roster| ask.whose(caller, &|slug| roster.by_slug(slug).is_some());
         let mut roster = self.setup.team.now();
@@ -28,7 +28,7 @@ impl AgentApi {
             roster = self.fetch()?;
         }
         whose(&roster).map_err(refuse)?;
-        self.once_named(request, speaker, &ask.key(), |name| {
+        self.once_named(request, calling, &ask.key(), |name| {
             let setup = &self.setup;
             let usual = Naming { main: Some(&setup.main_session), scope: setup.session_scope };
             let knows = |slug: &str| roster.by_slug(slug).is_some();
@@ -39,7 +39,7 @@ impl AgentApi {
         })
     }
 
-    /// What waits for agents, for `/health`.
+    /// The figures of waiting events, for `/health`.
     pub fn heartbeat(&self) -> HeartbeatHealth {
         let wakes = &self.setup.wakes;
         let figures = wakes.look(wake::WakeQueues::figures);

@@ -1,26 +1,26 @@
-//! What `/health` says of the agents' own rhythm, and of what waits for it. What events say is told to nobody but their
-//! agents.
+//! The part of `/health` about heartbeats and waiting events. It never contains an event's text: only the agent that
+//! the event is for sees that.
 
 use serde::Serialize;
 
-/// The agents' own rhythm.
+/// The state of heartbeats.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct HeartbeatHealth {
     /// Whether agents are woken.
     pub running: bool,
-    /// How many wait for their beat.
+    /// How many agents have a scheduled heartbeat.
     pub scheduled_agents: usize,
-    /// Events that no beat has shown yet.
+    /// Events that no heartbeat has shown to its agent yet.
     pub events_waiting: usize,
-    /// Those that were taken, since `STATE_DIR` is there.
+    /// Events that were accepted since `STATE_DIR` was created.
     pub events_taken: u64,
-    /// Those that had to make room for newer ones.
+    /// Events that were removed to make room for newer ones.
     pub events_dropped: u64,
-    /// Those that wanted their agent woken.
+    /// Events that requested a wake of their agent.
     pub wakes_asked: u64,
-    /// How many agents are to be woken.
+    /// How many agents wait to be woken.
     pub wakes_due: usize,
-    /// Why what waits will not survive a restart, if so.
+    /// Why waiting events will not survive a restart, if so.
     pub events_off: Option<String>,
 }

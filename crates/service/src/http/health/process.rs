@@ -1,4 +1,4 @@
-//! The process and the machine: versions, memory, panics.
+//! The parts of `/health` about the process and the machine: versions, memory, panics.
 
 use serde::Serialize;
 
@@ -9,9 +9,9 @@ use mcr_http::panics::Last;
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Versions {
-    /// Ours.
+    /// The runtime's version.
     pub runtime_service: String,
-    /// The gateway's.
+    /// The gateway's version.
     pub openclaw: String,
 }
 
@@ -23,34 +23,34 @@ pub struct Infrastructure {
     pub droplet_id: String,
     /// Its address.
     pub ip_address: String,
-    /// Where it stands.
+    /// Its region.
     pub region: String,
 }
 
-/// Of this process, in bytes; the original's other fields are a garbage collector's.
+/// The memory of this process, in bytes. The old runtime's other fields belong to its garbage collector.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 pub struct Memory {
-    /// What is resident.
+    /// Resident memory.
     pub rss: u64,
 }
 
-/// Panics of the threads: caught, and the thread has gone on.
+/// Panics of threads. Each was caught, and the thread went on.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct PanicHealth {
-    /// How many there were since the start.
+    /// The number of panics since the start.
     pub count: u64,
     /// The thread of the last one.
     pub last_thread: Option<&'static str>,
-    /// How many seconds ago that was.
+    /// Seconds since the last one.
     pub last_seconds_ago: Option<f64>,
-    /// Whether it was so lately that somebody should look.
+    /// Whether the last one is so recent that a person should look.
     #[serde(skip)]
     pub recent: bool,
 }
 
 impl PanicHealth {
-    /// By the last one.
+    /// From the last panic.
     pub fn of(last: Option<&Last>) -> Self {
         let Some(last) = last else { return Self::default() };
         Self {

@@ -1,4 +1,4 @@
-//! What `/readyz` says.
+//! The body of `/readyz`.
 
 use serde::Serialize;
 
@@ -7,14 +7,14 @@ use super::Parts;
 /// `GET /readyz`.
 #[derive(Clone, Debug, Serialize)]
 pub struct Ready {
-    /// Whether it works, or could at any moment.
+    /// Whether the service can deliver.
     pub ready: bool,
-    /// What is missing.
+    /// The parts that are missing.
     pub missing: Vec<&'static str>,
 }
 
 impl Parts {
-    /// What is missing for being ready (`/readyz`): a gateway that is away is none of it, since rows wait well.
+    /// The parts that the service needs to be ready. The gateway is not one: while it is away, rows wait safely.
     pub fn missing(&self) -> Vec<&'static str> {
         let rows = [
             (!self.backend.once_accepted, "backend"),

@@ -1,4 +1,4 @@
-//! What the backend is told of the reasons (backend-contract §2.1).
+//! What the status report to the backend contains of the health reasons (backend-contract §2.1).
 
 use super::Parts;
 use mcr_core::ops::HealthReason;
@@ -10,7 +10,7 @@ enum Impact {
     StopsDeliveries,
     /// The account is impaired.
     Impairs,
-    /// It does not concern the account as a whole, and deliveries run.
+    /// The account as a whole is not affected, and deliveries run.
     NotReported,
 }
 
@@ -32,8 +32,7 @@ fn impact(reason: HealthReason) -> Impact {
         | HealthReason::ClockSkew
         | HealthReason::ProfilesUnwritable
         | HealthReason::ThreadPanicked => Impact::Impairs,
-        // A dead letter and a row that is not understood wait for a person. The report that the backend takes disproves the
-        // others.
+        // A dead letter and a row that is not understood wait for a person. A report that arrives disproves the other reasons.
         HealthReason::DeadLetters
         | HealthReason::UnreadableRows
         | HealthReason::BackendUnreachable
@@ -44,13 +43,13 @@ fn impact(reason: HealthReason) -> Impact {
 }
 
 impl Parts {
-    /// Whether deliveries can run, as far as is known, if the backend answers.
+    /// Whether deliveries can run if the backend answers, as far as known.
     pub fn delivers(&self) -> bool {
         let open = !self.reasons().into_iter().any(|reason| impact(reason) == Impact::StopsDeliveries);
         open && self.delivery.running && !self.ledger.holds
     }
 
-    /// Whether the account as a whole is impaired, as the backend is told.
+    /// Whether the account as a whole is impaired, for the report to the backend.
     pub fn is_impaired(&self) -> bool {
         self.ledger.holds || self.reasons().into_iter().any(|reason| impact(reason) != Impact::NotReported)
     }

@@ -1,30 +1,30 @@
-//! What `/health` says of the ledger and its disk.
+//! The parts of `/health` about the ledger and its disk.
 
 use serde::Serialize;
 
-/// What survives a crash.
+/// The state of the ledger.
 #[derive(Clone, Debug, Default, Serialize)]
 pub struct LedgerHealth {
-    /// Why nothing does, if so.
+    /// Why the ledger is off, if so: then no delivery survives a crash.
     pub off: Option<String>,
-    /// Whether nothing new begins because of that.
+    /// Whether no new work starts because the ledger is off.
     pub holds: bool,
-    /// Why `STATE_DIR` no longer leads to it, if so: then nothing new begins, either.
+    /// Why `STATE_DIR` no longer leads to the ledger, if so: then no new work starts either.
     pub displaced: Option<String>,
-    /// Deliveries that are not over.
+    /// Deliveries that have not ended.
     pub open: usize,
-    /// Notes taken since the start.
+    /// Notes written since the start.
     pub notes: u64,
-    /// Transactions.
+    /// Transactions since the start.
     pub commits: u64,
-    /// Those that somebody waited for.
+    /// Transactions that a caller waited for.
     pub synced: u64,
 }
 
-/// The disk that the ledger lies on.
+/// The disk of the ledger.
 #[derive(Clone, Copy, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct DiskHealth {
-    /// What is free for us, in bytes; none if the system does not say.
+    /// The free space for this process, in bytes; none if unknown.
     pub free_bytes: Option<u64>,
 }

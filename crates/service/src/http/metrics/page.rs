@@ -1,10 +1,10 @@
-//! The text form: families, each together under one `HELP` and one `TYPE`.
+//! Prometheus' text format: each family has one `HELP` and one `TYPE` line, followed by its samples.
 
 use std::fmt::{Display, Write as _};
 
 use crate::metrics::{Durations, Family};
 
-/// What kind of figure it is.
+/// The type of a family.
 #[derive(Clone, Copy)]
 pub(super) enum MetricKind {
     Counter,
@@ -22,7 +22,7 @@ impl MetricKind {
     }
 }
 
-/// The text, family by family.
+/// The text, built family by family.
 #[derive(Default)]
 pub(super) struct Page {
     pub(super) text: String,
@@ -30,7 +30,7 @@ pub(super) struct Page {
 }
 
 impl Page {
-    /// A family begins; what follows belongs to it.
+    /// Starts a family. The samples that follow belong to it.
     pub(super) fn family(&mut self, kind: MetricKind, name: &'static str, help: &str) -> &mut Self {
         self.name = name;
         // Writing to a string cannot fail.
@@ -53,12 +53,12 @@ impl Page {
         self
     }
 
-    /// One figure.
+    /// A family with one sample.
     pub(super) fn one(&mut self, kind: MetricKind, name: &'static str, help: &str, value: impl Display) {
         self.family(kind, name, help).sample(&[], value);
     }
 
-    /// One figure, if it is known.
+    /// A gauge with one sample, if its value is known.
     pub(super) fn maybe(&mut self, name: &'static str, help: &str, value: Option<impl Display>) {
         if let Some(value) = value {
             self.one(MetricKind::Gauge, name, help, value);
@@ -90,7 +90,7 @@ impl Page {
     }
 }
 
-/// A label's value between its quotes.
+/// A label's value, escaped for its quotes.
 fn escaped(value: &str) -> String {
     value.replace('\\', "\\\\").replace('"', "\\\"").replace('\n', "\\n")
 }

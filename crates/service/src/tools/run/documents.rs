@@ -1,11 +1,11 @@
-//! Writing documents.
+//! Creates and overwrites documents.
 
 use super::{Done, ToolRun};
 use mcr_clients::mission::{ListDocuments, WriteDocument};
 use mcr_core::tools::{Paper, ToolError, ToolOutcome};
 use mcr_model::{DocumentEntry, DocumentId, TaskId, limits};
 
-/// What is said of a document.
+/// The result of a written document.
 pub(super) fn written(id: &DocumentId) -> Done {
     let outcome = ToolOutcome { document_id: Some(id.to_string()), ..ToolOutcome::default() };
     Done { made: vec![id.to_string()], ..Done::quiet(outcome) }
@@ -28,8 +28,8 @@ impl ToolRun<'_> {
         Ok(written(&self.ask(&request)?.document_id))
     }
 
-    /// The task that a document belongs to. Overwriting it without naming the task would detach it (contract D17),
-    /// so where that is not to be found out nothing is written.
+    /// The task of a document. An overwrite without the task would detach the document from it (contract D17). So if
+    /// the task cannot be determined, nothing is written.
     fn task_of(&self, document: &DocumentId) -> Result<Option<TaskId>, ToolError> {
         let current = self.caller.task.map(|task| &task.id);
         for task_id in [None, current] {

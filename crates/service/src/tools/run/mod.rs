@@ -1,9 +1,9 @@
-//! Carries a call out, and says what came of it.
+//! Runs a tool call and returns its result.
 //!
-//! A call never fails its delivery: whatever goes wrong is a sentence for the agent. It goes in two steps, so that
-//! whoever must know a call before it happens stands between them: [`prepare`] gives the request,
-//! [`perform`] does it. Where the answer of a writing call is lost, it says so, and [`settle()`] finds out what became
-//! of it: by reading, and by making it where that does no harm or it certainly did not happen.
+//! A call never fails its delivery: every error becomes a message for the agent. A call has two steps, so that the
+//! ledger can record it in between: [`prepare`] validates the request, [`perform`] runs it. If the answer of a writing
+//! call is lost, the result says so. Then [`settle()`] determines the outcome by reading. It runs the call again only
+//! if that does no harm or the call certainly did not happen.
 
 mod documents;
 mod refusal;
@@ -32,43 +32,43 @@ use mcr_model::{MessageId, Roster, Task, TaskId};
 
 pub use settle::{Doubt, GRACE, NotNow, settle, unsettled};
 
-/// What a call is carried out with.
+/// What a call needs to run.
 pub struct ToolBackend<'a> {
     /// The backend.
     pub mission: &'a Mission,
-    /// Everybody, as last known.
+    /// The roster as last fetched.
     pub roster: &'a Roster,
-    /// Everybody, asked anew; nothing if that fails. For a name that the roster does not have.
+    /// Fetches the roster again, for a name that it does not have; none if that fails.
     pub refresh: &'a dyn Fn() -> Option<Arc<Roster>>,
 }
 
-/// A call that was made.
+/// The result of a call, rendered for the agent.
 #[derive(Clone, Debug)]
 pub struct ExecutedCall {
-    /// For the agent: a JSON object as text.
+    /// A JSON object as text, for the agent.
     pub output: String,
-    /// Whether it did what it was asked for.
+    /// Whether the call succeeded.
     pub ok: bool,
-    /// Whether agents may have been told of something: it is worth looking for new notifications at once.
+    /// Whether the call may have caused notifications, so that a list now finds them early.
     pub stirs: bool,
-    /// Why it did not.
+    /// Why the call failed, if it did.
     pub error: Option<ToolError>,
-    /// The rows that it made or wrote.
+    /// The ids of rows that the call created or wrote.
     pub made: Vec<String>,
-    /// Whether it is not known what became of it: the answer was lost. Then it is to be settled.
+    /// Whether the outcome is unknown because the answer was lost. Then the caller must settle it.
     pub in_doubt: bool,
 }
 
-/// A request that was carried out.
+/// The result of a request.
 #[derive(Clone, Debug)]
 pub struct Performed {
-    /// What it brought.
+    /// The outcome or the error.
     pub result: Result<ToolOutcome, ToolError>,
-    /// Whether agents may have been told of something.
+    /// Whether the request may have caused notifications.
     pub stirs: bool,
-    /// The rows that it made or wrote: tasks, documents, messages, requests. No other call has made them.
+    /// The ids of rows that it created or wrote: tasks, documents, messages, requests. No other call made them.
     pub made: Vec<String>,
-    /// Whether it is not known what became of it: the answer was lost. Then it is to be settled.
+    /// Whether the outcome is unknown because the answer was lost. Then the caller must settle it.
     pub in_doubt: bool,
 }
 
@@ -78,7 +78,7 @@ impl Performed {
     }
 }
 
-/// Makes a call, if the caller may.
+/// Validates and runs a call.
 pub fn run(call: &ToolCall, caller: &Caller<'_>, offer: &Offer, backend: &ToolBackend<'_>) -> ExecutedCall {
     let performed = match prepare(call, caller, offer) {
         Ok(request) => perform(&request, caller, backend),
@@ -87,7 +87,7 @@ pub fn run(call: &ToolCall, caller: &Caller<'_>, offer: &Offer, backend: &ToolBa
     if let Err(error) = &performed.result {
         // The name comes from the model.
         let name: String = call.name.chars().filter(|c| !c.is_control()).take(40).collect();
-        debug!("{name} of agent {} brought nothing: {error}", caller.agent);
+        debug!(agent:% = caller.agent, tool = name, error:%; "Tool call failed");
     }
     performed.into()
 }
@@ -101,31 +101,31 @@ impl From<Performed> for ExecutedCall {
     }
 }
 
-/// Carries out a request that the caller may make. Whether it may close *this* task is found out here.
+/// Runs a request that the caller's rights allow. Whether the caller may close *this* task is checked here.
 pub fn perform(request: &ToolRequest, caller: &Caller<'_>, backend: &ToolBackend<'_>) -> Performed {
     ToolRun::new(request, caller, backend).carry_out(request)
 }
 
-/// What an agent should hear of a call of the backend that failed, made for this tool or endpoint.
+/// The tool error for a failed call of the backend on behalf of this tool or endpoint.
 pub fn refused(error: &CallError, call: CallSpec) -> ToolError {
     refusal::of(error, call)
 }
 
-/// What came of a request.
+/// The result of a successful request.
 struct Done {
     outcome: ToolOutcome,
     stirs: bool,
-    /// The rows that it made or wrote.
+    /// The ids of rows that it created or wrote.
     made: Vec<String>,
 }
 
 impl Done {
-    /// Nobody is told of it.
+    /// A result that causes no notifications.
     fn quiet(outcome: ToolOutcome) -> Self {
         Self { outcome, stirs: false, made: Vec::new() }
     }
 
-    /// Agents may be told of it.
+    /// A result that may cause notifications.
     fn stirring(outcome: ToolOutcome) -> Self {
         Self { stirs: true, ..Self::quiet(outcome) }
     }
@@ -147,18 +147,18 @@ impl From<Done> for Performed {
     }
 }
 
-/// One request on its way.
+/// One running request.
 struct ToolRun<'a> {
     caller: &'a Caller<'a>,
     backend: &'a ToolBackend<'a>,
     row: &'static ToolSpec,
-    /// Whether this is not the first time, or may not be: then what is there already is no news.
+    /// Whether the request may have run before. Then a state that already holds may be its own effect.
     again: bool,
-    /// Whether agents may have been told of something, although the request failed in the end.
+    /// Whether the request may have caused notifications, even if it failed.
     stirred: Cell<bool>,
-    /// Whether a writing call may have happened whose answer was lost.
+    /// Whether the answer of a writing call was lost, so that the call may have run.
     lost: Cell<bool>,
-    /// The last failure of a call.
+    /// The last error of a call of the backend.
     failed: RefCell<Option<CallError>>,
 }
 
@@ -188,7 +188,7 @@ impl ToolRun<'_> {
         }
     }
 
-    /// Asks, and notes what a failure means.
+    /// Calls the backend, and records what a failure means for the request.
     fn call<R: Request>(&self, request: &R) -> Result<R::Answer, CallError> {
         self.backend.mission.ask(request).inspect_err(|error| {
             let may_have_run = error.ran != FunctionRan::No;
@@ -211,7 +211,7 @@ impl ToolRun<'_> {
         refusal::of(error, self.row.call())
     }
 
-    /// The task as it stands now.
+    /// The task, read now.
     fn look(&self, task_id: &TaskId) -> Result<Task, ToolError> {
         let request = LoadTask { agent_id: self.caller.agent, task_id, message_limit: Some(1) };
         self.ask(&request).map(|loaded| loaded.task)
@@ -277,7 +277,7 @@ impl ToolRun<'_> {
                 json!({"tasks": self.ask(&list)?})
             }
             ToolRequest::TaskGet { task_id } => {
-                // For the backend no task is an answer, too; for an agent it is a wrong id.
+                // The backend answers an unknown id without an error. For an agent it is a wrong id.
                 let task = self.ask(&GetTask { agent_id, task_id })?;
                 let none = || ToolError::new(ToolErrorKind::NotFound, "Not found: Task does not exist");
                 json!({"task": task.ok_or_else(none)?})
@@ -288,7 +288,7 @@ impl ToolRun<'_> {
             ToolRequest::TaskSearch { query, limit } => {
                 json!({"results": self.ask(&SearchTasks { agent_id, query, limit: *limit })?})
             }
-            // Those that write are carried out above.
+            // Writing requests are handled above.
             _ => Value::Null,
         })
     }

@@ -1,11 +1,13 @@
-//! From a failed call of the backend to what an agent should hear of it: its own words where it gives any, never its
-//! insides, and an honest sentence where it is silent.
+//! Turns a failed call of the backend into an error for the agent.
+//!
+//! The backend's own message is used if there is one, but never its internals. Without a message, the error says that
+//! the reason is unknown.
 
 use mcr_clients::convex::{CallClass, CallError, CallReason, Ran};
 use mcr_core::tools::table::{CallSpec, Field};
 use mcr_core::tools::{ToolError, ToolErrorKind};
 
-/// What the agent hears.
+/// The error for the agent.
 pub(super) fn of(error: &CallError, call: CallSpec) -> ToolError {
     let kind = kind_of(error);
     let own = error.literal.as_deref().filter(|words| !words.trim().is_empty());
@@ -51,8 +53,7 @@ pub(super) fn of(error: &CallError, call: CallSpec) -> ToolError {
     ToolError { field, not_before: error.not_before, late, ..ToolError::new(kind, &message) }
 }
 
-/// The argument that has not the form of what it should be, such as an id that is none: the backend names its place, and
-/// not what would be right.
+/// The argument of the wrong form, such as text that is no id. The backend names its place, but not the right form.
 fn misfit(words: &str, call: CallSpec) -> Option<&'static Field> {
     let (_, place) = words.strip_prefix("Value does not match validator.")?.split_once("Path: .")?;
     call.field(place.split(['.', '[', ' ']).next()?)
@@ -78,7 +79,7 @@ pub(super) fn kind_of(error: &CallError) -> ToolErrorKind {
         (_, CallReason::TooLarge | CallReason::ResultTooLarge) => ToolErrorKind::Invalid,
         (_, CallReason::Throttled) => ToolErrorKind::Throttled,
         (_, CallReason::Unknown | CallReason::FunctionFailed) => ToolErrorKind::Refused,
-        // The rest is between the runtime and the backend; no agent can mend it.
+        // The rest is between the runtime and the backend; an agent cannot correct it.
         _ => ToolErrorKind::Unavailable,
     }
 }

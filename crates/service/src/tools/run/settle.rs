@@ -1,12 +1,13 @@
-//! Settling a writing call of which it is not known whether it happened.
+//! Settles a writing call whose outcome is unknown.
 //!
-//! Either its answer was lost in this process, or the process before died between noting that it makes the call and
-//! noting what came of it. Both are settled alike, by [`settle()`]: where a second time adds nothing to the first, the
-//! call is made again; everything else is looked for first (`trace`), and made only where it certainly is not there.
-//! What cannot be told apart is never made a second time: then the agent hears what is not known, and where to look.
+//! Either its answer was lost in this process, or an earlier process ended between the two records of the call: that
+//! it starts, and its result. [`settle()`] treats both alike. It looks for the effect first (`trace`). If the effect is
+//! there, it is the result. If it is certainly absent, or if a second run adds nothing to the first, the call runs
+//! again. If the effect cannot be identified, the call never runs again. Then the agent learns what is unknown and
+//! where to look.
 //!
-//! Nothing here waits. A backend that cannot be asked, and a call that may still be on its way, are [`NotNow`]: the
-//! caller comes again later.
+//! This module never waits. If the backend cannot be asked, or the call may still arrive there, the result is
+//! [`NotNow`]. The caller settles the call later.
 
 use std::fmt;
 use std::time::Duration;
@@ -19,35 +20,33 @@ use mcr_core::tools::{ToolError, ToolErrorKind, ToolRequest};
 use mcr_model::clock::Millis;
 use mcr_model::{Notification, TaskId};
 
-/// How long after its answer was lost a call may still come to be carried out: it may wait ten seconds for a slot, and
-/// its work takes less than one. Before that, that something is not there says nothing.
+/// How long after the loss of its answer a call may still run: it may wait ten seconds for a slot, and its work takes
+/// less than one. Until then, an absent effect proves nothing.
 pub const GRACE: Duration = Duration::from_secs(15);
 
-/// How often it is looked for and made at once, when the answer is lost each time.
+/// How often a call is looked for and run again at once if each answer is lost.
 const ROUNDS: u32 = 3;
 
-/// What is known of a call in doubt.
+/// What is known about a call with an unknown outcome.
 pub struct Doubt<'a> {
-    /// The newest instant of the backend's clock that was known before the call was begun: what the call has made is not
-    /// older.
+    /// The newest time of the backend's clock that was known before the call started. Rows of the call are not older.
     pub since: Millis,
-    /// How long ago its answer was lost; where that is not known, how long ago it was begun.
+    /// How long ago its answer was lost; if unknown, how long ago it started.
     pub age: Duration,
-    /// Whether another step is known to have made the row with this id.
+    /// Whether another step is known to have created the row with this id.
     pub is_known: &'a dyn Fn(&str) -> bool,
-    /// Requests for a response about this task whose delivery has begun here. The backend no longer lists those that are
-    /// delivered.
+    /// Requests for a response about this task whose delivery started here. The backend does not list delivered ones.
     pub requests: &'a dyn Fn(&TaskId) -> Vec<Notification>,
 }
 
-/// It cannot be settled now. Nothing is decided by that, and nothing lost: it is settled later.
+/// The call cannot be settled now. Its record stays as it is, and it is settled later.
 #[derive(Clone, Debug)]
 pub enum NotNow {
     /// Mission Control cannot be asked, or loses its answers.
     Away(Box<CallError>),
-    /// It was not there, was made again, and the answer was lost again: it is in doubt from now on.
+    /// The call was absent, ran again, and its answer was lost again: its outcome is unknown from now on.
     LostAgain(Box<CallError>),
-    /// It is not there, but may still be on its way for so long.
+    /// The call has no effect yet, but may still arrive within this time.
     Early(Duration),
 }
 
@@ -62,8 +61,8 @@ impl fmt::Display for NotNow {
     }
 }
 
-/// Finds out what became of a request, or makes it. What it gives is certain, or certainly said to be unknown; it is
-/// never in doubt itself.
+/// Determines the outcome of a request, or runs it again. The result is never in doubt itself: it is certain, or it is
+/// an error that says what is unknown.
 pub fn settle(
     request: &ToolRequest,
     doubt: &Doubt<'_>,
@@ -94,7 +93,7 @@ pub fn settle(
         let performed = job.carry_out(request);
         let Err(error) = &performed.result else { return Ok(performed) };
         let failed = job.failed.take();
-        // Then it is only the team that could not be asked.
+        // Without a failed call, only the fetch of the roster failed.
         let asked = failed.is_some();
         let failed = failed.filter(is_away);
         if performed.in_doubt {
@@ -118,8 +117,8 @@ fn never() -> CallError {
     CallError::new(CallClass::Transient, CallReason::LostAnswer, "", "the answer of a tool was lost.")
 }
 
-/// What the agent hears where it cannot be settled: what is not known and for what reason, that the runtime has not
-/// repeated it, and where to look.
+/// The error for the agent if the call cannot be settled: what is unknown and why, that the runtime did not repeat it,
+/// and where to look.
 pub fn unsettled(request: &ToolRequest, why: &str) -> Performed {
     let look = match request {
         ToolRequest::TaskCreate(_) => {
@@ -138,14 +137,13 @@ pub fn unsettled(request: &ToolRequest, why: &str) -> Performed {
     Performed { stirs: true, ..Performed::refused(ToolError::new(ToolErrorKind::Unsettled, &words)) }
 }
 
-/// Whether a second time adds a row of any kind; the history of a task or a document counts. The others only bring about
-/// once more what is so already.
+/// Whether a second run adds a row of any kind, also to the history of a task or a document. The other requests are
+/// idempotent.
 fn adds_rows(request: &ToolRequest) -> bool {
     !matches!(request, ToolRequest::TaskStatus { .. } | ToolRequest::TaskLinkPr { .. })
 }
 
-/// Whether it is the backend that is not to be asked now. A backend of another version stays so: nothing is gained by
-/// waiting for it.
+/// Whether the backend cannot be asked now. A backend of another version is not such a case: waiting does not help.
 fn is_away(error: &CallError) -> bool {
     let stays = matches!(
         error.why,

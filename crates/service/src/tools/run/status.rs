@@ -1,5 +1,5 @@
-//! Moving a task, and finding out why it could not be moved: in production the backend does not say, but the task can
-//! be read and held against the workflow.
+//! Changes the status of a task, and explains a refused change. In production the backend gives no reason, but the
+//! task can be read and compared with the workflow.
 
 use serde_json::json;
 
@@ -18,14 +18,14 @@ impl ToolRun<'_> {
         blocked_reason: Option<&str>,
     ) -> Result<Done, ToolError> {
         if status == TaskStatus::Done {
-            // Always as it stands now: an earlier call of this turn may have moved it, and it may be another task
-            // than the conversation's.
+            // Read now: an earlier call of this turn may have moved the task, or it may be another task than the
+            // conversation's.
             guard::may_close(self.caller, &self.look(task_id)?.status)?;
         }
         let agent_id = self.caller.agent;
         let request = UpdateTaskStatus { task_id, agent_id, status, blocked_reason, expected_status: None };
         let moved = self.call(&request).map_err(|error| self.why_not(&error, task_id, Some(status)))?;
-        // Where it is made again, it may be its own doing that it stands there.
+        // In a repeated call, the first run may have set the status.
         let changed = moved.changed || self.again;
         let words = if changed { "is now" } else { "already was" };
         let outcome = ToolOutcome {
@@ -40,7 +40,7 @@ impl ToolRun<'_> {
         Ok(Done { stirs: changed, ..Done::quiet(outcome) })
     }
 
-    /// A refusal, with the reason that the backend keeps to itself where reading the task shows one.
+    /// The refusal, with a reason from the task itself if the backend gives none.
     pub(super) fn why_not(
         &self,
         error: &CallError,
@@ -53,18 +53,18 @@ impl ToolRun<'_> {
         }
         match self.look(task_id) {
             Ok(task) => target
-                .and_then(|target| in_the_way(&task, target))
-                .unwrap_or_else(|| said(&plain, &format!("It is {} now", task.status))),
+                .and_then(|target| workflow_conflict(&task, target))
+                .unwrap_or_else(|| with_sentence(&plain, &format!("It is {} now", task.status))),
             Err(seen) if matches!(seen.kind, ToolErrorKind::Refused | ToolErrorKind::NotFound) => {
-                said(&plain, "The task could not be read either: is its id right?")
+                with_sentence(&plain, "The task could not be read either: is its id right?")
             }
             Err(_) => plain,
         }
     }
 }
 
-/// The error with a further sentence.
-pub(super) fn said(error: &ToolError, more: &str) -> ToolError {
+/// The error with one more sentence.
+pub(super) fn with_sentence(error: &ToolError, more: &str) -> ToolError {
     let message = format!("{}. {more}", error.message.trim_end_matches('.'));
     ToolError {
         field: error.field,
@@ -74,8 +74,8 @@ pub(super) fn said(error: &ToolError, more: &str) -> ToolError {
     }
 }
 
-/// What keeps the task from its target, by the workflow (contract §4).
-fn in_the_way(task: &Task, target: TaskStatus) -> Option<ToolError> {
+/// The error if the workflow does not allow the change (contract §4).
+fn workflow_conflict(task: &Task, target: TaskStatus) -> Option<ToolError> {
     let now = task.status.known()?;
     let steps = match plan_for_agent(now, target) {
         Ok(steps) => steps,

@@ -1,9 +1,9 @@
-//! Creating tasks, changing their fields, putting agents on them.
+//! Creates tasks, changes their fields and assigns agents.
 
 use serde::Serialize;
 use serde_json::json;
 
-use super::status::said;
+use super::status::with_sentence;
 use super::{Done, ToolRun};
 use mcr_clients::convex::CallClass;
 use mcr_clients::mission::{AssignTask, CreateTask, TaskChanges, UpdateTask};
@@ -11,8 +11,9 @@ use mcr_core::tools::{Changes, Draft, ToolError, ToolOutcome, guard};
 use mcr_model::TaskStatus::{self, Assigned, InProgress, Inbox};
 use mcr_model::{AgentId, Task, TaskId};
 
-/// What somebody asked for and where the orchestrator's tasks begin instead: it does not work on them itself, which
-/// the backend would make of `assigned` and `in_progress` (§6.2). With agents on it the task becomes `assigned`.
+/// The initial status of a task: the requested one, except for the orchestrator. The orchestrator does not work on
+/// tasks itself, but the backend would assign it to a task in `assigned` or `in_progress` (§6.2). Once agents are
+/// assigned, the task becomes `assigned`.
 fn beginning(asked: Option<TaskStatus>, leads: bool) -> Option<TaskStatus> {
     match asked {
         Some(Assigned | InProgress) if leads => Some(Inbox),
@@ -20,7 +21,7 @@ fn beginning(asked: Option<TaskStatus>, leads: bool) -> Option<TaskStatus> {
     }
 }
 
-/// What is said of a new task.
+/// The result of a new task.
 pub(super) fn created_task(id: &TaskId, named: &[AgentId], agents: &[AgentId]) -> Done {
     let message = (agents.len() < named.len())
         .then(|| "You were not put on the task: the orchestrator hands work out".to_owned());
@@ -28,13 +29,13 @@ pub(super) fn created_task(id: &TaskId, named: &[AgentId], agents: &[AgentId]) -
     Done { made: vec![id.to_string()], ..Done::stirring(outcome) }
 }
 
-/// What is said of an assignment.
+/// The result of an assignment.
 pub(super) fn assigned(id: &TaskId) -> Done {
     Done::stirring(ToolOutcome { task_id: Some(id.to_string()), ..ToolOutcome::default() })
 }
 
 impl ToolRun<'_> {
-    /// The list without the orchestrator, if it is the one who calls (§6.4).
+    /// The list without the orchestrator, if the orchestrator is the caller (§6.4).
     pub(super) fn without_leader(&self, ids: Vec<AgentId>) -> Vec<AgentId> {
         ids.into_iter().filter(|id| !(self.caller.leads && id == self.caller.agent)).collect()
     }
@@ -69,8 +70,8 @@ impl ToolRun<'_> {
         Ok(assigned(task_id))
     }
 
-    /// Changes fields. Agents that an update puts on a task are not told (contract D14), and once they are on it an
-    /// assignment does not tell them either: so the orchestrator's are assigned first.
+    /// Changes fields. The backend does not notify agents that an update adds to a task (contract D14). A later
+    /// assignment does not notify them either. So for the orchestrator, new agents are assigned first.
     pub(super) fn update(&self, task_id: &TaskId, changes: &Changes) -> Result<Done, ToolError> {
         let agents = changes.assigned_agent_ids.as_deref().map(|ids| self.new_assignees(ids)).transpose()?;
         let closes = changes.status == Some(TaskStatus::Done);
@@ -79,7 +80,7 @@ impl ToolRun<'_> {
         if let (true, Some(task)) = (closes, &before) {
             guard::may_close(self.caller, &task.status)?;
         }
-        let told = match (tells, &before, &agents) {
+        let notified = match (tells, &before, &agents) {
             (true, Some(task), Some(agents)) => self.assign_new(task, agents)?,
             _ => 0,
         };
@@ -100,20 +101,20 @@ impl ToolRun<'_> {
         };
         let updated = self.call(&request).map_err(|error| {
             let plain = self.why_not(&error, task_id, changes.status);
-            // What cannot be asked cannot be looked at either.
+            // If the backend cannot be asked, the task cannot be read either.
             let moved = changes.status.is_some() && error.class != CallClass::Transient;
             let plain = if moved { self.with_where_it_stands(&plain, task_id) } else { plain };
-            match told {
+            match notified {
                 0 => plain,
-                _ => said(&plain, "The new agents are on the task all the same, and were told"),
+                _ => with_sentence(&plain, "The new agents are on the task all the same, and were told"),
             }
         })?;
-        let left_inbox = told > 0 && before.is_some_and(|task| task.status == Inbox);
+        let left_inbox = notified > 0 && before.is_some_and(|task| task.status == Inbox);
         let puts_agents = agents.is_some_and(|agents| !agents.is_empty());
         Ok(self.updated(task_id, &updated.changed_fields, puts_agents, left_inbox))
     }
 
-    /// What is said of an update.
+    /// The result of an update.
     pub(super) fn updated(
         &self,
         task_id: &TaskId,
@@ -145,7 +146,7 @@ impl ToolRun<'_> {
         Done::stirring(outcome)
     }
 
-    /// Assigns those who are not on the task yet; how many.
+    /// Assigns the agents that are not on the task yet; returns how many.
     fn assign_new(&self, task: &Task, agents: &[AgentId]) -> Result<usize, ToolError> {
         let new = |id: &&AgentId| !task.assigned_agent_ids.contains(id) && *id != self.caller.agent;
         let added: Vec<AgentId> = agents.iter().filter(new).cloned().collect();
@@ -157,9 +158,10 @@ impl ToolRun<'_> {
         Ok(added.len())
     }
 
-    /// An update goes in several steps, and the first may have happened (contract D27).
+    /// Adds the task's status to the error: an update has several steps, and the first may have happened (contract
+    /// D27).
     fn with_where_it_stands(&self, error: &ToolError, task_id: &TaskId) -> ToolError {
         let Ok(task) = self.look(task_id) else { return error.clone() };
-        said(error, &format!("A part may have happened: the task is {} now", task.status))
+        with_sentence(error, &format!("A part may have happened: the task is {} now", task.status))
     }
 }

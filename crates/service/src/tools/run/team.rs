@@ -1,5 +1,6 @@
-//! Agents by their names: looked up in the roster, and once more in a fresh one where that does not have them; and
-//! requests to them.
+//! Looks up agents by name and sends them requests for a response.
+//!
+//! Names are looked up in the roster, and in a newly fetched roster if the first does not have them.
 
 use super::settle::Doubt;
 use super::trace::{TOO_MUCH, Trace};
@@ -12,25 +13,25 @@ use mcr_model::{AgentId, Notification, NotificationId, NotificationType, Roster,
 
 use serde_json::json;
 
-/// How many agents a sentence names.
+/// The most agents that a message lists.
 const NAMED: usize = 40;
 
-/// What names were found to mean.
+/// The agents behind a list of names.
 pub(super) struct Found {
-    /// Those that are known, in their order, each once.
+    /// The ids of known agents, in the given order, each once.
     pub(super) ids: Vec<AgentId>,
-    /// Their slugs, as they were spelled.
+    /// Their slugs, as spelled in the roster.
     pub(super) spelled: Vec<String>,
-    /// Names that nobody has.
+    /// Names that no agent has.
     pub(super) unknown: Vec<String>,
-    /// Whether the backend itself says so, and not only our memory.
+    /// Whether the backend confirmed that these names are unknown.
     sure: bool,
-    /// All slugs.
+    /// The slugs of all agents, for the error.
     slugs: String,
 }
 
 impl Found {
-    /// The backend does not ask the agent that asks.
+    /// Removes the requesting agent: the backend never asks it.
     fn leave_out(&mut self, agent: &AgentId) {
         if let Some(at) = self.ids.iter().position(|id| id == agent) {
             self.ids.remove(at);
@@ -38,7 +39,7 @@ impl Found {
         }
     }
 
-    /// The ids, or a sentence that begins with `words` and ends with who there is.
+    /// The result if all names are known. Otherwise an error that starts with `words` and ends with the known slugs.
     fn all(self, field: &'static str, words: &str) -> Result<Self, ToolError> {
         if self.unknown.is_empty() {
             return Ok(self);
@@ -55,7 +56,7 @@ impl Found {
     }
 }
 
-/// An agent by its slug, or by its id, which agents mix up.
+/// An agent by slug or by id, since models confuse the two.
 fn named(roster: &Roster, name: &str) -> Option<(AgentId, String)> {
     let by_slug = roster.by_slug(name).map(|agent| (agent.id.clone(), name.to_owned()));
     by_slug.or_else(|| roster.agent(&AgentId::new(name)).map(|agent| (agent.id.clone(), agent.slug.clone())))
@@ -91,7 +92,7 @@ impl ToolRun<'_> {
         }
     }
 
-    /// The agents of a list of slugs.
+    /// The ids of a list of slugs.
     pub(super) fn assignees(&self, slugs: &[String]) -> Result<Vec<AgentId>, ToolError> {
         let names: Vec<&str> = slugs.iter().map(String::as_str).collect();
         Ok(self.find(&names).all("assigneeSlugs", "Unknown assignee slugs")?.ids)
@@ -114,13 +115,13 @@ impl ToolRun<'_> {
         self.find(&[name]).all(field, words)?.ids.pop().ok_or_else(|| ToolError::invalid(field, words))
     }
 
-    /// The agents of a list of ids that replaces another.
+    /// The ids of a list that replaces the assigned agents.
     pub(super) fn new_assignees(&self, ids: &[AgentId]) -> Result<Vec<AgentId>, ToolError> {
         let names: Vec<&str> = ids.iter().map(AgentId::as_str).collect();
         Ok(self.find(&names).all("assignedAgentIds", "Invalid agent")?.ids)
     }
 
-    /// Asks others for an answer. The backend looks the slugs up itself and leaves out whoever asks.
+    /// Requests responses from other agents. The backend looks the slugs up itself and leaves out the requesting agent.
     pub(super) fn request_responses(
         &self,
         task_id: &TaskId,
@@ -146,8 +147,8 @@ impl ToolRun<'_> {
     }
 
     /// Looks for the rows of a request. The backend creates them in one transaction, so a single row proves that the
-    /// call happened; a recipient without a row had been asked before. Rows of another agent with the same words count,
-    /// too: the backend does not ask the same recipient twice.
+    /// call happened; a recipient without a row had been asked before. Rows of another agent with the same text count
+    /// too, because the backend does not ask the same recipient twice.
     pub(super) fn trace_requests(
         &self,
         task_id: &TaskId,
@@ -170,7 +171,7 @@ impl ToolRun<'_> {
                 && found.ids.iter().any(|id| id.as_str() == row.recipient_id)
                 && !(doubt.is_known)(row.id.as_str())
         };
-        // The list comes first: a row that is delivered in between is then known to the second source.
+        // The list comes first. A row that is delivered in between is then in the second source.
         let limit = limits::UNDELIVERED_ROWS;
         let listed = self.backend.mission.ask(&ListUndelivered { limit })?;
         let is_full = listed.rows.len() + listed.spoilt.len() >= limit as usize;
@@ -195,7 +196,7 @@ impl ToolRun<'_> {
     }
 }
 
-/// What is said of a request; `left_out` are the recipients for whom the backend created no row.
+/// The result of a request; `left_out` names the recipients for whom the backend created no row.
 fn requested(asked: &[NotificationId], left_out: Option<String>) -> Done {
     let message = left_out.map(|left_out| {
         let who = if asked.is_empty() { "Nobody was asked anew" } else { "Not everybody was asked anew" };

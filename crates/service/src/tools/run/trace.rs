@@ -1,8 +1,8 @@
-//! What a call may have left behind: a new row among the newest ones, or a task that stands as it was wanted.
+//! Looks for the effect of a call: a new row among the newest ones, or a task in the requested state.
 //!
-//! A new row is ours if it was made by the same agent, says the same, came after everything that was known before the
-//! call, and was made by no other step. Several that are equal to the last letter cannot be told apart, so any of them
-//! will do: it is the oldest. That there is none counts only if everything since then was to be seen.
+//! A new row belongs to the call if four things hold. The same agent created it. Its content is equal. It is newer
+//! than everything known before the call. No other step created it. Several equal rows cannot be distinguished, so the
+//! oldest is taken. An absent row counts only if the list shows everything since the call started.
 
 use std::collections::BTreeSet;
 
@@ -18,27 +18,27 @@ use mcr_model::{
     AgentId, AuthorType, DocumentEntry, DocumentId, MessageId, Task, TaskId, TaskStatus, ThreadItem, limits,
 };
 
-/// What was found of a call.
+/// The effect that was found.
 pub(super) enum Trace {
-    /// It happened; this came of it.
+    /// The call happened, with this result.
     Found(Done),
-    /// It did not happen, or making it once more adds nothing.
+    /// The call did not happen, or a second run adds nothing.
     Absent,
-    /// It is not to be known, for this reason.
+    /// The outcome cannot be determined, for this reason.
     Unclear(String),
 }
 
-/// How many rows are asked for, one after another until they reach back far enough; and whether a list with fewer rows
-/// shows all there are.
+/// The lengths of the lists to request until one reaches back far enough. The flag says whether a shorter list proves
+/// that it is complete.
 type Pages = [(u32, bool); 2];
-/// Of threads and tasks. Mostly the first few will do.
+/// For threads and tasks. Mostly the first length suffices.
 const ROWS: Pages = [(20, true), (limits::LIST_ROWS, true)];
-/// Of documents. The backend reads twice as many and then leaves out deleted ones; but it reads no more than this of
-/// all documents, and then a short list says nothing.
+/// For documents. The backend reads twice as many and then leaves out deleted ones. Of all documents it reads at most
+/// this many, so there a short list proves nothing.
 const DOCUMENTS_OF_TASK: Pages = [(50, true), (limits::SEARCH_ROWS, true)];
 const DOCUMENTS: Pages = [(50, true), (limits::SEARCH_ROWS, false)];
 
-/// All statuses, also those in which nobody would look for a new task.
+/// All statuses, even those in which a new task is unlikely.
 const EVERYWHERE: [TaskStatus; 7] = [
     TaskStatus::Inbox,
     TaskStatus::Assigned,
@@ -52,12 +52,12 @@ const EVERYWHERE: [TaskStatus; 7] = [
 /// The newest rows of a list.
 struct Newest<T> {
     rows: Vec<T>,
-    /// Whether everything is among them that came after what was known.
+    /// Whether `rows` has every row since the given time.
     complete: bool,
 }
 
-/// Reads the newest rows, more where few do not reach back to `since`; `changed` is what they are ordered by. What is
-/// too large to be sent stays hidden.
+/// Reads the newest rows, ordered by `changed`, and more of them until they reach back to `since`. An answer that is
+/// too large ends the reading.
 fn newest<T>(
     since: Millis,
     pages: &Pages,
@@ -83,27 +83,27 @@ fn newest<T>(
     Ok(newest)
 }
 
-/// How much a row is like the one that was to be made.
+/// How a row compares to the one that the call creates.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Likeness {
     Same,
-    /// It was changed since, and may have been the same before.
+    /// The row was changed since, and may have been equal before.
     Perhaps,
     Other,
 }
 
-/// A row that may be ours, as far as its age and its id say.
+/// A row that the call may have created, by its age and id.
 struct Candidate<'a> {
     id: &'a str,
     at: Millis,
     like: Likeness,
 }
 
-/// What the candidates have to say.
+/// The result of a comparison of all candidates.
 enum Hits<'a> {
-    /// These are the same; oldest first.
+    /// The ids of equal rows, oldest first.
     Same(Vec<&'a str>),
-    /// None is.
+    /// No row is equal.
     None(Trace),
 }
 
@@ -127,7 +127,7 @@ impl Doubt<'_> {
 pub(super) const TOO_MUCH: &str = "more has happened since than can be read";
 
 impl ToolRun<'_> {
-    /// Looks for what a request may have done. That what it is about is not there is an answer, too.
+    /// Looks for the effect of a request. If its object does not exist, neither does the effect.
     pub(super) fn trace(&self, request: &ToolRequest, doubt: &Doubt<'_>) -> Result<Trace, CallError> {
         let trace = match request {
             ToolRequest::TaskCreate(draft) => self.trace_task(draft, doubt),
@@ -176,8 +176,8 @@ impl ToolRun<'_> {
         })
     }
 
-    /// A task that nobody has touched says what it was made with. Of one that was changed, only its words are looked
-    /// at: they are what people change least.
+    /// Compares a task with the draft. An unchanged task still has all its initial values. Of a changed task only title
+    /// and description are compared, because people change them least.
     fn likeness(&self, task: &Task, draft: &Draft, agents: Option<&[AgentId]>) -> Likeness {
         if task.created_by != self.caller.agent.as_str() {
             return Likeness::Other;
@@ -193,7 +193,7 @@ impl ToolRun<'_> {
                 (false, _) => Likeness::Other,
             };
         }
-        // Whoever makes a task may be put on it by the backend.
+        // The backend may assign the agent that creates a task.
         let others = |ids: &[AgentId]| -> BTreeSet<AgentId> {
             ids.iter().filter(|id| *id != self.caller.agent).cloned().collect()
         };
@@ -206,7 +206,7 @@ impl ToolRun<'_> {
         if same { Likeness::Same } else { Likeness::Other }
     }
 
-    /// The list shows neither author nor text. So of several that fit none is taken.
+    /// Looks for a new document. The list shows neither author nor text, so several that fit cannot be told apart.
     fn trace_document(&self, paper: &Paper, doubt: &Doubt<'_>) -> Result<Trace, CallError> {
         let task_id = paper.task_id.as_ref();
         let Newest { rows, complete } = self.documents(task_id, doubt.since)?;
@@ -227,8 +227,8 @@ impl ToolRun<'_> {
         })
     }
 
-    /// A document that has changed since, and is called as it was to be called, was written by this call: the list shows no
-    /// text to compare. Where another step has written it, too, that proves nothing.
+    /// Looks for an overwritten document. The list shows no text to compare. So a document with the right title that
+    /// changed since was written by this call, unless another step wrote it too.
     fn trace_rewritten(&self, paper: &Paper, id: &DocumentId, doubt: &Doubt<'_>) -> Result<Trace, CallError> {
         if (doubt.is_known)(id.as_str()) {
             return Ok(Trace::Absent);
@@ -254,7 +254,7 @@ impl ToolRun<'_> {
             pages,
             |entry: &DocumentEntry| entry.updated_at,
             |limit| {
-                // Not by type: the backend leaves other types out only after it has read so many.
+                // Not by type: the backend filters by type only after it has read the limited number of rows.
                 let list = ListDocuments { task_id, kind: None, limit: Some(limit) };
                 self.backend.mission.ask(&list).map(|found| found.documents)
             },
@@ -284,11 +284,11 @@ impl ToolRun<'_> {
         self.backend.mission.ask(&request)
     }
 
-    /// Whether the task stands as it was wanted. Where it does not, the whole update is made again, of which the steps
-    /// that happened change nothing (contract D27).
+    /// Whether the task has the requested values. If not, the whole update runs again. Its steps that happened before
+    /// change nothing the second time (contract D27).
     fn trace_update(&self, task_id: &TaskId, changes: &Changes) -> Result<Trace, CallError> {
         let wished = changes.assigned_agent_ids.as_deref();
-        // A name that nobody has is to be said by whoever makes it.
+        // The call itself explains a name that no agent has.
         let Ok(agents) = wished.map(|ids| self.new_assignees(ids)).transpose() else {
             return Ok(Trace::Absent);
         };
@@ -304,7 +304,7 @@ impl ToolRun<'_> {
                 changes.assigned_user_ids.as_ref().map(|ids| same_set(ids, &task.assigned_user_ids)),
             ),
             ("dueDate", changes.due_date.map(|due| Some(due) == task.due_date)),
-            // Its reason counts only on the way into it, so there is no other step to wait for.
+            // The reason only counts when the status changes, so it is no further step to check.
             ("status", changes.status.map(|status| task.status == status)),
         ];
         if wanted.iter().any(|(_, is_so)| *is_so == Some(false)) {
@@ -321,7 +321,7 @@ impl ToolRun<'_> {
         Ok(if archived { Trace::Found(Done::quiet(ToolOutcome::default())) } else { Trace::Absent })
     }
 
-    /// Agents who are on the task need no assignment; a second one would only add to the task's history.
+    /// Agents on the task need no assignment; a second one would only add to the task's history.
     fn trace_assigned(&self, task_id: &TaskId, slugs: &[String]) -> Result<Trace, CallError> {
         // The call itself explains a name that no agent has.
         let Ok(agents) = self.assignees(slugs).map(|named| self.without_leader(named)) else {
