@@ -206,7 +206,8 @@ fn command(given: &mut Given) -> Result<Command, Misuse> {
         "why" => Command::Why {
             id: given.words.pop_front().ok_or_else(|| {
                 Misuse(
-                    "`why` needs an id of a notification, a task or an agent, or an agent's slug".to_owned(),
+                    "`why` needs the id of a notification, a task or an agent, or the slug of an agent"
+                        .to_owned(),
                 )
             })?,
             env_file: given.value("--env-file").map(Into::into),

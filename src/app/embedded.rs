@@ -35,7 +35,9 @@ pub(super) fn signals() -> Result<Receiver<()>, String> {
         // A full channel already has the message.
         let _ = sender.try_send(());
     });
-    heard.map(|()| signals).map_err(|why| format!("signals cannot be handled: {why}"))
+    heard
+        .map(|()| signals)
+        .map_err(|why| format!("the handler for Ctrl-C and SIGTERM cannot be installed: {why}"))
 }
 
 fn cannot_listen(listen: &str, why: &std::io::Error, option: &str) -> String {

@@ -103,8 +103,8 @@ impl CommandContext {
         }
         let (mistakes, shown) = (self.mistakes.join("\n"), self.place.path().display());
         Some(format!(
-            "{mistakes}\nNothing was changed: no service has STATE_DIR {shown}, and with these mistakes it is not certain \
-             where one runs. Correct them, or set STATE_DIR to the service's."
+            "{mistakes}\nNothing was changed: no service runs on STATE_DIR {shown}, and these mistakes hide where one may \
+             run. Correct them, or set STATE_DIR to the folder of the service."
         ))
     }
 
@@ -121,20 +121,20 @@ impl CommandContext {
         let why = if let Some(displaced) = displaced(address, &health) {
             displaced
         } else if let Some(off) = health["ledger"]["off"].as_str() {
-            format!("A service runs at {address}, but it can keep nothing, no operator token either: {off}")
+            format!("A service runs at {address}, but it stores nothing, so it has no operator token: {off}")
         } else if self.place.is_shut() {
             format!(
                 "A service runs at {address}, but this user may not read STATE_DIR {shown}: run the command as its owner or as root"
             )
         } else if self.place.owner().is_some() {
             format!(
-                "A service runs at {address}, but running.json in STATE_DIR {shown} does not name it: it is just \
-                 starting, or could not write; try again"
+                "A service runs at {address}, but running.json in STATE_DIR {shown} does not name it: it is \
+                 starting, or could not write the file; try again in a few seconds"
             )
         } else {
             format!(
-                "A service runs at {address}, but not on STATE_DIR {shown}: set STATE_DIR to the service's (under the \
-                 systemd unit: {UNIT_STATE_DIR})"
+                "A service runs at {address}, but not on STATE_DIR {shown}: set STATE_DIR to the folder of the service (under \
+                 the systemd unit: {UNIT_STATE_DIR})"
             )
         };
         Some(self.clean(&why))
@@ -237,10 +237,10 @@ impl ServiceEndpoint {
         patience: Duration,
     ) -> Result<(u16, Value), String> {
         let asked = self.exchange(method, path, body, patience).map_err(|why| why.to_string())?;
-        let (head, body) = asked.split_once("\r\n\r\n").ok_or("it does not speak HTTP")?;
+        let (head, body) = asked.split_once("\r\n\r\n").ok_or("its answer is not HTTP")?;
         let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
-        let body = serde_json::from_str(body).map_err(|_| "it does not answer as this service does")?;
-        Ok((status.ok_or("it does not speak HTTP")?, body))
+        let body = serde_json::from_str(body).map_err(|_| "its answer is not one of this service")?;
+        Ok((status.ok_or("its answer is not HTTP")?, body))
     }
 
     fn exchange(&self, method: &str, path: &str, body: &str, patience: Duration) -> io::Result<String> {
@@ -266,7 +266,7 @@ impl ServiceEndpoint {
 
 /// The sentence in an error answer.
 pub(super) fn refusal(answer: &Value) -> &str {
-    answer["error"].as_str().unwrap_or("the service refused it")
+    answer["error"].as_str().unwrap_or("The service refused the request without a reason. Look at its log.")
 }
 
 /// Whether the text can be part of a path, as ids and slugs can.

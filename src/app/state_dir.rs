@@ -135,7 +135,10 @@ impl StateDir {
     }
 
     fn failed(&self, name: &str, what: &str, why: &io::Error) -> String {
-        format!("{} could not be {what} ({why})", self.path.join(name).display())
+        format!(
+            "{} could not be {what} ({why}). Check its permissions and the disk",
+            self.path.join(name).display()
+        )
     }
 
     /// The operators' token, if it exists and can be read.
@@ -147,7 +150,7 @@ impl StateDir {
             return Ok(Some(Secret::new(token)));
         }
         Err(format!(
-            "{} holds no operator token; remove the file to get a new one at the next start",
+            "{} contains no valid operator token. Remove the file: the next start of the service makes a new one",
             self.path.join(TOKEN).display()
         ))
     }
@@ -159,7 +162,8 @@ impl StateDir {
         }
         let digits = random::hex::<32>();
         if digits.bytes().all(|digit| digit == b'0') {
-            return Err("the system provides no random numbers".to_owned());
+            return Err("the operating system provides no random numbers, so no operator token can be made"
+                .to_owned());
         }
         let token = Secret::new(format!("mc_operator_{digits}"));
         self.write(TOKEN, token.expose())?;

@@ -22,21 +22,21 @@ pub fn status(env_file: Option<&Path>, as_json: bool, ready: bool) -> Exit {
     let (own, elsewhere) = context.service().map_or_else(|why| (None, Some(why)), |own| (own, None));
     let Some(service) = own.or_else(|| context.listener()) else {
         return complain(
-            "No service runs here, and the configuration does not say where one would listen; see `doctor`.",
+            "No service runs here, and the configuration is invalid, so its address is unknown. Run `doctor`.",
         );
     };
     let health = match service.get("/health") {
         Ok((200, health)) if is_health(&health) => context.cleaned(&health),
         Ok(_) => {
             return complain(&format!(
-                "The server at {} is not this service. Check HEALTH_HOST and HEALTH_PORT.",
+                "The server at {} is another program, not this service. Check HEALTH_HOST and HEALTH_PORT.",
                 service.address
             ));
         }
         Err(why) => {
             let why = context.clean(&why);
             return complain(&format!(
-                "No service answers at {} ({why}).\nStart it with `run`; `doctor` says what keeps it from starting.",
+                "No service answers at {} ({why}).\nStart it with `run`. If it does not start, `doctor` shows the reason.",
                 service.address
             ));
         }
@@ -106,7 +106,7 @@ fn text(health: &Value, address: &str, is_ready: bool) -> String {
     let answers = if backend["accepted"] == true {
         "answers and knows the account"
     } else {
-        "does not let us in, or does not answer"
+        "refuses the token, or does not answer"
     };
     text += &line("backend", backend["lastError"].as_str().unwrap_or(answers));
     let count = |name: &str| delivery[name].as_u64().unwrap_or_default();

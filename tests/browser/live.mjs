@@ -304,7 +304,7 @@ await check('what people and agents write stays text', async () => {
   const one = `:is(#in-flight, #unsettled) .one:has(.link:text-is("mute"))`;
   await page.click(`${one} [data-open]`);
   await page.waitForSelector(`${one} .answer`);
-  assert.ok((await page.textContent(`${one} .answer`)).includes(EVIL), 'the answer that no thread shows');
+  assert.ok((await page.textContent(`${one} .answer`)).includes(EVIL), 'the answer that is not posted');
   assert.ok((await page.textContent('[data-agent-slug=mute]')).includes(EVIL), 'the name of the agent');
   await page.fill('#why', 'mender');
   await page.press('#why', 'Enter');
@@ -362,7 +362,7 @@ await check('a turn under way is shown, and given up', async () => {
   await page.click(`${one} [data-yes]`);
   await page.waitForSelector(one, { state: 'detached' });
   await page.waitForSelector(row('dead', 'hanger'));
-  assert.match(await page.textContent(row('dead', 'hanger')), /A person did not want to wait for the agent any longer/);
+  assert.match(await page.textContent(row('dead', 'hanger')), /An operator stopped the wait for the agent/);
 });
 
 await check('the last hour is drawn', async () => {

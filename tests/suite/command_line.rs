@@ -437,11 +437,7 @@ fn doctor_reports_the_state_of_the_gateway() {
     let refused = r#"{"error":{"message":"Unauthorized","type":"unauthorized"}}"#;
     let rows: [(Vec<Move>, i32, &str); 4] = [
         (vec![json(200, started), json(200, ready), json(200, "{}")], 0, "is ready (2026.9.6)"),
-        (
-            vec![json(200, started), json(200, ready), json(401, refused)],
-            1,
-            "OPENCLAW_GATEWAY_TOKEN must equal",
-        ),
+        (vec![json(200, started), json(200, ready), json(401, refused)], 1, "Set OPENCLAW_GATEWAY_TOKEN to"),
         (vec![json(200, started), json(200, ready), json(404, "Not Found")], 1, "responses.enabled"),
         (vec![json(200, "<html>hello</html>")], 1, "is not an OpenClaw gateway"),
     ];

@@ -14,7 +14,7 @@ use mission_control_runtime::delivery::policy::Skip;
 use mission_control_runtime::delivery::reply::Silence;
 use mission_control_runtime::delivery::{End, PendingAnswer, Record, Stage, ToolRounds};
 use mission_control_runtime::model::Notification;
-use mission_control_runtime::ops::{Case, Paused, ServiceCondition, TurnState, TurnStatus, many, one};
+use mission_control_runtime::ops::{Case, Paused, ServiceCondition, TurnState, TurnStatus, brief, many, one};
 use mission_control_runtime::work::{self, WorkId};
 use serde_json::{Value, json};
 
@@ -84,6 +84,13 @@ fn tell(rows: Vec<Row>) {
         for (sentence, word) in [&found.what, &found.why, &found.next].into_iter().zip(words) {
             assert!(sentence.contains(word), "{state} lacks {word:?}: {found:?}");
             assert!(!sentence.contains('\n') && sentence.ends_with('.'), "{sentence:?}");
+        }
+        // The live page shows ended work by its reason alone, and cuts the age off the first sentence.
+        if case.closed.is_some() {
+            assert!(found.what.contains(" s ago (") && found.what.ends_with("Z)."), "{found:?}");
+            let listed = brief(&case, &runs(), SILENCE, NOW);
+            assert_eq!(listed.why, found.why);
+            assert!(!listed.why.contains(" ago ("), "{listed:?}");
         }
         let first: Vec<String> = found.text().lines().take(3).map(str::to_owned).collect();
         assert_eq!(first, [found.what, found.why, found.next]);

@@ -79,22 +79,25 @@ impl fmt::Display for FolderError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let path = self.path.display();
         match &self.why {
-            Why::NotAFolder => write!(f, "{path} is not a folder: name another path"),
+            Why::NotAFolder => write!(f, "{path} is not a folder: use another path"),
             Why::Owner { owner, user } => write!(
                 f,
-                "{path} belongs to user {owner}, but this process runs as user {user}: run as the owner, or name a folder \
+                "{path} belongs to user {owner}, but this process runs as user {user}: run as the owner, or use a folder \
                  that belongs to user {user}"
             ),
             Why::Writable { mode } => write!(
                 f,
-                "{path} can be changed by other users (mode {mode:o}), who could have planted files in it: check its files, \
+                "{path} can be changed by other users (mode {mode:o}), who may have placed files in it: check its files, \
                  then run `chmod 700 {path}`"
             ),
-            Why::File { name, why } => write!(f, "{path}/{name} cannot be used: {why}"),
+            Why::File { name, why } => write!(
+                f,
+                "{path}/{name} cannot be used: {why}; move the file away, then start the service again"
+            ),
             Why::System { what, why } => {
                 write!(
                     f,
-                    "{path} cannot be {what} ({why}): give it to the user of the service, or name another path"
+                    "{path} cannot be {what} ({why}): give it to the user of the service, or use another path"
                 )
             }
         }

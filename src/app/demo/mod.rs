@@ -84,7 +84,7 @@ fn play(port: u16) -> Result<(), String> {
     let ended = loop {
         let mut runtime = match Runtime::start(&setting) {
             Ok(runtime) => runtime,
-            Err(why) => break Err(format!("the runtime cannot be started: {why}")),
+            Err(why) => break Err(format!("the demo's runtime cannot be started: {why}")),
         };
         match wait_for_runtime(&runtime, &setting, &board, &signals, &mut scenes, &mut introduced) {
             Ended::Asked => {
@@ -201,7 +201,8 @@ impl DemoGateway {
         let doors = scripted.clone();
         let answer = move |request: mcr_http::message::Request| doors.answer(&request);
         let server = Server::bind_refusing("127.0.0.1:0", limits, ScriptedGateway::refuse, answer);
-        let server = server.map_err(|why| format!("no port is free for the gateway: {why}"))?;
+        let server =
+            server.map_err(|why| format!("the demo's gateway cannot listen on this machine: {why}"))?;
         let url = format!("http://{}", server.local_addr());
         info!("the scripted gateway listens on {url}");
         Ok(Self { url, scripted, server })

@@ -37,7 +37,7 @@ pub(super) struct Setting {
 impl Setting {
     pub(super) fn new(board: &Board, gateway: &str, token: &Secret) -> Result<Self, String> {
         let folder =
-            TemporaryFolder::new().map_err(|why| format!("no folder for the runtime's state: {why}"))?;
+            TemporaryFolder::new().map_err(|why| format!("no folder can be made for the demo's state: {why}. Set TMPDIR to a folder that you may write to"))?;
         let state = folder.0.join("state");
         let made = DirBuilder::new().mode(0o700).create(&state).map_err(|why| why.to_string());
         let operator = made.and_then(|()| StateDir::new(&state).token_or_new())?;

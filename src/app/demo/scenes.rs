@@ -142,7 +142,10 @@ impl Scenes {
         let (_, mut answer) = self.engine.call(kind, path, &args, Caller::Person, "robin");
         match answer["status"].as_str() {
             Some("success") => Ok(answer["value"].take()),
-            _ => Err(format!("{path}: {}", answer["errorMessage"].as_str().unwrap_or("no answer"))),
+            _ => Err(format!(
+                "{path}: {}",
+                answer["errorMessage"].as_str().unwrap_or("Mission Control gave no reason")
+            )),
         }
     }
 }

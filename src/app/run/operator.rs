@@ -222,7 +222,10 @@ impl Operator {
         let read = match self.read(env.ledger) {
             Ok(read) => read,
             Err(why) => {
-                return Reply::error(500, &self.redactor.clean(&format!("The ledger cannot be read: {why}")));
+                return Reply::error(
+                    500,
+                    &self.redactor.clean(&format!("The ledger cannot be read: {why}. Run `doctor`")),
+                );
             }
         };
         let now = SystemClock.now();
@@ -291,7 +294,7 @@ impl Operator {
         let known = agent.and_then(|name| find(&roster, name)).map(|agent| agent.slug.clone());
         if let (Some(name), None, true) = (agent, &known, pause && !roster.agents.is_empty()) {
             let slugs: Vec<&str> = roster.agents.iter().map(|agent| agent.slug.as_str()).collect();
-            let words = format!("There is no agent {name}; there are: {}", slugs.join(", "));
+            let words = format!("No agent is named {name}. The agents are: {}", slugs.join(", "));
             return Reply::error(404, &self.redactor.clean(&words));
         }
         let ended = if pause {
@@ -310,7 +313,10 @@ impl Operator {
             return too_busy();
         }
         let warning = kept.err().map(|why| {
-            format!("A restart will undo this, because it could not be stored: {}", self.redactor.clean(&why))
+            format!(
+                "The change holds only until the next restart, because it could not be stored: {}",
+                self.redactor.clean(&why)
+            )
         });
         let paused = paused.cleaned(&|name| self.redactor.clean(name));
         info!("an operator {}: {}", if pause { "pauses" } else { "resumes" }, paused.in_words());
@@ -327,5 +333,5 @@ fn status(why: Refused) -> u16 {
 }
 
 fn too_busy() -> Reply {
-    Reply::error(503, "The service is starting, stopping or too busy; try again")
+    Reply::error(503, "The service is starting, stopping or too busy. Repeat the request in a few seconds")
 }

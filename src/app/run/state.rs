@@ -411,7 +411,8 @@ impl State {
 }
 
 pub(super) fn starting() -> Reply {
-    Reply::error(503, "The service is starting").with_header("Retry-After", "1")
+    Reply::error(503, "The service is still starting. Repeat the request in a second")
+        .with_header("Retry-After", "1")
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

@@ -71,7 +71,7 @@ fn the_gateway_is_down() {
 fn the_gateway_refuses_our_token() {
     let stack = Stack::at(&["ben"], |_| (), Some("a-wrong-token"), polite);
     let id = in_trouble(&stack);
-    both_say(&stack, &id, &["does not accept our token", "OPENCLAW_GATEWAY_TOKEN must equal"]);
+    both_say(&stack, &id, &["does not accept the runtime's token", "Set OPENCLAW_GATEWAY_TOKEN to"]);
 }
 
 #[test]
@@ -93,7 +93,11 @@ fn the_provider_refuses_its_key() {
     let stack = Stack::new(&["ben"], polite);
     stack.faults().always(Fault::Failed("authentication_error", "bad key"));
     let id = in_trouble(&stack);
-    both_say(&stack, &id, &["does not accept its key", "Check the model provider's key", "tried again in"]);
+    both_say(
+        &stack,
+        &id,
+        &["does not accept the gateway's key", "Check the model provider's key", "tried again in"],
+    );
 }
 
 #[test]
@@ -101,7 +105,7 @@ fn the_provider_is_down() {
     let stack = Stack::new(&["ben"], polite);
     stack.faults().always(Fault::Failed("rate_limit_error", "overloaded"));
     let id = in_trouble(&stack);
-    both_say(&stack, &id, &["provider is overloaded or in trouble", "tried again in"]);
+    both_say(&stack, &id, &["provider is overloaded or fails", "tried again in"]);
 }
 
 #[test]
@@ -149,7 +153,7 @@ fn mission_control_is_down() {
     stack.until("trouble", |health| {
         health["delivery"]["failed"] != 0 && health["delivery"]["listFailures"] != 0
     });
-    both_say(&stack, &id, &["nobody answers at the backend's address", "CONVEX_URL"]);
+    both_say(&stack, &id, &["Mission Control is unreachable at its address", "CONVEX_URL"]);
     let (_, why) = stack.command(["why", &id]);
     assert!(why.contains("The agent's answer, not posted in any thread:\nHello."), "it was paid for: {why}");
 }
@@ -159,13 +163,13 @@ fn mission_control_refuses_our_token() {
     both_say(
         &refused(Stack::frank(&["ben"], polite)),
         "ben",
-        &["the service token was not accepted", "Check ACCOUNT_ID and SERVICE_TOKEN"],
+        &["does not accept the service token", "Check ACCOUNT_ID and SERVICE_TOKEN"],
     );
 }
 
 #[test]
 fn mission_control_refuses_our_token_without_a_reason() {
-    let words = ["refuses every call and hides why", "SERVICE_TOKEN", "make a new one"];
+    let words = ["refuses every call and hides the reason", "SERVICE_TOKEN", "make a new one"];
     both_say(&refused(Stack::new(&["ben"], polite)), "ben", &words);
 }
 
@@ -213,7 +217,7 @@ fn nothing_can_be_recorded() {
     // With a configured port, the commands can ask this service.
     let port = stack.address().rsplit(':').next().unwrap();
     let (code, told) = stack.command_with(["dead", "list"], &[("HEALTH_PORT", port)]);
-    let words = format!("A service runs at {}, but it can keep nothing", stack.address());
+    let words = format!("A service runs at {}, but it stores nothing", stack.address());
     assert!(code == Some(1) && told.starts_with(&words), "{told}");
 }
 
@@ -242,7 +246,8 @@ fn mission_control_and_the_gateway_down() {
     let id = in_trouble(&stack);
     stack.board.stop_serving();
     stack.until("no lists", |health| health["delivery"]["listFailures"] != 0);
-    let words = ["the gateway is unreachable at its address", "nobody answers at the backend's address"];
+    let words =
+        ["the gateway is unreachable at its address", "Mission Control is unreachable at its address"];
     both_say(&stack, &id, &words);
     both_say(&stack, &id, &["OPENCLAW_GATEWAY_URL", "CONVEX_URL"]);
 }

@@ -264,7 +264,9 @@ fn a_delivery_that_crashes_the_runtime_is_given_up() {
     let (may_end, mind) = patient();
     let mut stack = Stack::played(&["ben"], mind, with_status);
     let place = Path::new(stack.state_dir()).to_owned();
-    for (quiet, said) in [(false, "ben answers."), (true, "the runtime crashes whenever it works on it")] {
+    for (quiet, said) in
+        [(false, "ben answers."), (true, "the runtime crashed repeatedly while it worked on this")]
+    {
         may_end.store(false, Ordering::Relaxed);
         let task = stack.task("in_progress", &["ben"]);
         stack.mention(&task, "ben", "hello");

@@ -53,9 +53,13 @@ fn a_dead_letter_is_listed_and_retried() {
     let (id, task) = dead_letter(&stack);
     let (code, list) = stack.command(["dead", "list"]);
     assert!(code == Some(0) && !list.contains(" old\n") && !list.contains("No service"), "{list}");
-    for words in
-        [&*id, "mention for ben", "does not accept our tools", "cost so far: asked once", "dead retry ID"]
-    {
+    for words in [
+        &*id,
+        "mention for ben",
+        "does not accept the tools of the request",
+        "cost so far: asked once",
+        "dead retry ID",
+    ] {
         assert!(list.contains(words), "{words}: {list}");
     }
     let (_, json) = stack.command(["dead", "list", "--json"]);
@@ -77,7 +81,7 @@ fn a_dead_letter_is_listed_and_retried() {
     );
     assert_eq!(stack.command(["dead", "list"]).1, "Nothing was given up.\n");
     let (code, output) = stack.command(["dead", "retry", &id]);
-    assert!(code == Some(1) && output.contains("Nothing with this id was given up"), "{output}");
+    assert!(code == Some(1) && output.contains("No dead letter has this id"), "{output}");
     let (_, why) = stack.command(["why", &id]);
     assert!(why.starts_with("Mention for ben: answered ") && why.contains("retried"), "{why}");
 }
@@ -125,7 +129,7 @@ fn without_a_service_the_next_start_acts() {
     stack.settled();
     stack.stop();
     let (code, output) = stack.command(["dead", "drop", &id]);
-    assert!(code == Some(1) && output.contains("Nothing with this id was given up"), "{output}");
+    assert!(code == Some(1) && output.contains("No dead letter has this id"), "{output}");
 }
 
 #[test]
@@ -135,7 +139,10 @@ fn a_paused_agent_starts_no_turn_and_the_others_do() {
     assert_eq!((code, &*output), (Some(0), "Paused: ben; `resume --agent ben` ends that.\n"));
     stack.hear("an operator pauses: Paused: ben; `resume --agent ben` ends that.");
     let (code, output) = stack.command(["pause", "--agent", "carl"]);
-    assert!(code == Some(1) && output.contains("There is no agent carl; there are: ben, ada"), "{output}");
+    assert!(
+        code == Some(1) && output.contains("No agent is named carl. The agents are: ben, ada"),
+        "{output}"
+    );
     let (bens, adas) = (stack.task("in_progress", &["ben"]), stack.task("in_progress", &["ada"]));
     stack.mention(&bens, "ben", "hello");
     stack.mention(&adas, "ada", "hello");
@@ -226,7 +233,7 @@ fn a_service_on_another_directory_is_named_and_its_data_untouched() {
     fs::remove_file(format!("{}/running.json", stack.state_dir())).unwrap();
     let (code, output) = stack.command_with(["dead", "list"], &[("HEALTH_PORT", port)]);
     assert!(
-        code == Some(1) && output.contains("it is just starting, or could not write; try again"),
+        code == Some(1) && output.contains("it is starting, or could not write the file; try again"),
         "{output}"
     );
     assert_eq!(stack.health()["paused"], json!({"all": false, "agents": []}));
@@ -247,7 +254,7 @@ fn a_turn_is_given_up_by_a_person() {
     stack.settled();
     stack.until("the end", |health| health["delivery"]["ended"]["dead"] == 1);
     let said = stack.said_by("ben", &task);
-    assert!(said.len() == 1 && said[0].contains("a person has given it up"), "{said:?}");
+    assert!(said.len() == 1 && said[0].contains("an operator stopped the wait for the agent"), "{said:?}");
     assert_eq!((stack.gateway().posts(), stack.gateway().in_flight()), (1, 0), "its run was ended");
 }
 

@@ -181,8 +181,8 @@ fn the_silence_word_is_posted_nowhere() {
 fn a_provider_failure_of_one_agent_is_reported_and_the_others_continue() {
     let rows = [
         ("picky", "FAIL 400 no such thing", "the model's provider does not accept the request"),
-        ("denied", "FAIL 401 bad key", "the model's provider does not accept its key or its account"),
-        ("down", "FAIL 500 boom", "the model's provider is overloaded or in trouble"),
+        ("denied", "FAIL 401 bad key", "the model's provider does not accept the gateway's key or account"),
+        ("down", "FAIL 500 boom", "the model's provider is overloaded or fails"),
     ];
     for (slug, words, sentence) in rows {
         let stack = stack(&[slug, "qa"]);
@@ -255,9 +255,9 @@ fn a_wrong_token_delays_rows_and_loses_none() {
     }
     let health = stack.until("a closed gate", closed);
     let why = health["gateway"]["closed"].as_str().unwrap();
-    assert!(why.contains("the gateway does not accept our token"), "{why}");
+    assert!(why.contains("the gateway does not accept the runtime's token"), "{why}");
     let last = health["gateway"]["lastSendError"].as_str().unwrap();
-    assert!(last.contains("OPENCLAW_GATEWAY_TOKEN must equal"), "{last}");
+    assert!(last.contains("Set OPENCLAW_GATEWAY_TOKEN to"), "{last}");
     assert_eq!((stack.undelivered().len(), &health["delivery"]["waiting"]), (2, &json!(2)));
 }
 

@@ -144,7 +144,10 @@ fn the_literal_is_one_line_without_wrapping_and_stack() {
     let error = Caller::Query.ask(&client(&server.url(), asks_once()), PATIENT).unwrap_err();
     assert_eq!(error.literal.as_deref(), Some("Invalid status: nope"));
     assert_eq!((error.status, error.code), (Some(200), None));
-    assert_eq!(&*error.sentence, "a:b: a value is not acceptable (Invalid status: nope).");
+    assert_eq!(
+        &*error.sentence,
+        "a:b: Mission Control does not accept a value of the call (Invalid status: nope)."
+    );
 }
 
 #[test]

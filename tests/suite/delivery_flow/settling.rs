@@ -84,7 +84,7 @@ fn an_active_run_is_awaited() {
         match fixture.outcome(&mut job) {
             Outcome::Again { pause, trouble } => {
                 assert_eq!(pause, Some(Duration::from_secs(5)));
-                assert!(trouble.to_string().contains("goes on without us"), "{trouble}");
+                assert!(trouble.to_string().contains("continues without its connection"), "{trouble}");
             }
             Outcome::Closed(end) => panic!("{end:?}"),
         }
@@ -314,7 +314,7 @@ fn every_other_verdict_has_its_outcome() {
     assert_eq!(job.record.sent, None);
 
     for (verdict, words) in
-        [(Recovered::Cut, "answer found, but cut"), (Recovered::Unknown, "unknown outcome")]
+        [(Recovered::Cut, "the answer is incomplete"), (Recovered::Unknown, "unknown outcome")]
     {
         let (fixture, mut job) = lost();
         fixture.gateway.recovers(verdict);

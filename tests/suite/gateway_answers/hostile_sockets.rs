@@ -185,8 +185,8 @@ fn a_failed_handshake_is_refused() {
     let refused = |words: &str| Err((Class::Refused, words.to_owned()));
     let sentence = |words: &str| {
         format!(
-            "the gateway does not let us do that over its WebSocket ({words}). \
-             Only current releases do, for clients that send their token from the same machine; 2026.9 is best."
+            "the gateway does not permit this over its WebSocket ({words}). \
+             Only current releases permit it, to clients that send their token from the same machine; 2026.9 is recommended."
         )
     };
     let page = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>";

@@ -132,35 +132,35 @@ impl CallReason {
     /// What happened, to follow "`path`: ". Tools show these words to agents as well.
     pub fn explain(self) -> &'static str {
         match self {
-            Self::Unreachable => "nobody answers at the backend's address",
-            Self::NameNotFound => "the backend's host name is not known",
-            Self::Proxy => "the proxy of the environment did not let us through",
-            Self::CertificateRefused => "the backend's certificate was refused",
-            Self::NoTls => "the other side did not answer in TLS",
+            Self::Unreachable => "Mission Control is unreachable at its address",
+            Self::NameNotFound => "Mission Control's host name cannot be resolved",
+            Self::Proxy => "the configured proxy refused the connection",
+            Self::CertificateRefused => "Mission Control's certificate is not trusted",
+            Self::NoTls => "the server did not answer in TLS",
             Self::LostAnswer => "the connection ended before the answer was complete",
-            Self::TimedOut => "no complete answer came in time",
-            Self::Overloaded => "the backend is overloaded",
-            Self::Throttled => "the backend gets too many calls",
-            Self::ServerFault => "the backend, or a proxy in front of it, failed",
-            Self::Paused => "the deployment is paused or disabled",
-            Self::NotConvex => "what answered is not a Convex deployment",
-            Self::OurRequest => "the backend does not accept the form of our request",
-            Self::Unauthorised => "the backend did not accept our identity",
-            Self::NoSuchFunction => "the backend has no such public function",
-            Self::WrongKind => "the function is of another kind on this backend",
-            Self::BadArguments => "the arguments do not fit the deployed backend",
-            Self::TokenRefused => "the service token was not accepted",
-            Self::Forbidden => "not allowed",
-            Self::NotFound => "it does not exist",
-            Self::Invalid => "a value is not acceptable",
-            Self::FunctionTimedOut => "the function took too long and was ended",
-            Self::DatabaseTimedOut => "the backend's database took too long",
-            Self::TooLarge => "the arguments are too large",
-            Self::ResultTooLarge => "the function's result is too large for the backend",
+            Self::TimedOut => "no complete answer arrived in time",
+            Self::Overloaded => "Mission Control is overloaded",
+            Self::Throttled => "Mission Control receives too many calls",
+            Self::ServerFault => "Mission Control, or a proxy in front of it, failed",
+            Self::Paused => "the Convex deployment is paused or disabled",
+            Self::NotConvex => "the server at CONVEX_URL is not a Convex deployment",
+            Self::OurRequest => "Mission Control does not accept the form of the request",
+            Self::Unauthorised => "Mission Control requires another identity",
+            Self::NoSuchFunction => "Mission Control has no such public function",
+            Self::WrongKind => "Mission Control has a function of another kind under this name",
+            Self::BadArguments => "the arguments do not fit the deployed version of Mission Control",
+            Self::TokenRefused => "Mission Control does not accept the service token",
+            Self::Forbidden => "Mission Control does not permit the call",
+            Self::NotFound => "the object of the call does not exist",
+            Self::Invalid => "Mission Control does not accept a value of the call",
+            Self::FunctionTimedOut => "the function exceeded its time limit and was stopped",
+            Self::DatabaseTimedOut => "Mission Control's database took too long",
+            Self::TooLarge => "the arguments of the call are too large",
+            Self::ResultTooLarge => "the function's result is too large for Mission Control to send",
             Self::FunctionFailed => "the function failed",
-            Self::Unknown => "the function failed, and the deployment hides why",
-            Self::AnswerTooLarge => "the answer is larger than we take",
-            Self::NotUnderstood => "the answer is not understood",
+            Self::Unknown => "the function failed, and the deployment hides the reason",
+            Self::AnswerTooLarge => "the answer exceeds the runtime's size limit",
+            Self::NotUnderstood => "the answer is invalid or has an unexpected form",
             Self::Stopped => "this program is stopping",
         }
     }
@@ -169,12 +169,12 @@ impl CallReason {
     pub fn remedy(self) -> Option<&'static str> {
         match self {
             Self::Unreachable => {
-                Some("Check that the backend runs, that CONVEX_URL is right, and that the network is up.")
+                Some("Check that Mission Control runs, that CONVEX_URL is right, and that the network is up.")
             }
             Self::NameNotFound => Some("Check the host name in CONVEX_URL and this machine's DNS."),
             Self::Proxy => Some("Check the proxy settings: HTTPS_PROXY, HTTP_PROXY, ALL_PROXY and NO_PROXY."),
             Self::CertificateRefused => Some("Check CONVEX_URL, SSL_CERT_FILE and this machine's clock."),
-            Self::NoTls => Some("Should CONVEX_URL begin with http://?"),
+            Self::NoTls => Some("Check CONVEX_URL: a server without TLS needs http:// in front."),
             Self::Paused => Some("Resume the deployment in the Convex dashboard."),
             Self::NotConvex => {
                 Some("Check CONVEX_URL: it should be https://NAME.convex.cloud, without a path.")
@@ -183,14 +183,15 @@ impl CallReason {
             Self::Unauthorised | Self::TokenRefused => {
                 Some("Check ACCOUNT_ID and SERVICE_TOKEN, or issue a new token.")
             }
-            Self::NoSuchFunction | Self::WrongKind | Self::BadArguments => Some(
-                "The backend may be older or newer than this runtime: deploy both from matching versions.",
+            Self::NoSuchFunction | Self::WrongKind | Self::BadArguments | Self::NotUnderstood => Some(
+                "Mission Control may be older or newer than this runtime: deploy matching versions of both.",
             ),
-            Self::Unknown => Some("The deployment's log shows the reason under the request id."),
+            Self::Unknown => Some("Look up the request id in the deployment's log: it shows the reason."),
             Self::TimedOut => {
                 Some("Check that CONVEX_URL names a Convex deployment and that it is not overloaded.")
             }
             Self::ServerFault => Some("If this persists, look up the request id in the deployment's log."),
+            Self::AnswerTooLarge => Some("Please report this as a bug, with the name of the function."),
             Self::LostAnswer
             | Self::Overloaded
             | Self::Throttled
@@ -202,10 +203,14 @@ impl CallReason {
             | Self::TooLarge
             | Self::ResultTooLarge
             | Self::FunctionFailed
-            | Self::AnswerTooLarge
-            | Self::NotUnderstood
             | Self::Stopped => None,
         }
+    }
+
+    /// The whole error text: what failed, why, and what to do.
+    fn sentence(self, path: &str, detail: &str) -> String {
+        let remedy = self.remedy().map_or(String::new(), |remedy| format!(" {remedy}"));
+        format!("{path}: {} ({detail}).{remedy}", self.explain())
     }
 
     pub(super) fn pace(self) -> Pace {
@@ -306,8 +311,8 @@ impl CallError {
 
     /// The error for a request that could not be serialised to JSON.
     pub fn before_sending(path: &str, words: &str) -> Self {
-        let sentence = format!("{path}: {} ({words}).", CallReason::OurRequest.explain());
-        Self::new(CallClass::Refused, CallReason::OurRequest, "", &sentence)
+        let why = CallReason::OurRequest;
+        Self::new(CallClass::Refused, why, "", &why.sentence(path, words))
     }
 
     /// The error for a value that does not fit its type. The function ran all the same. If the call must not
@@ -317,8 +322,8 @@ impl CallError {
         // The words may quote the value. The logger hides known secrets; text that looks like a secret is
         // removed here.
         let words = Redactor::default().excerpt(words, EXCERPT_CHARS_MAX);
-        let sentence = format!("{}: {} ({words}).", call.path, CallReason::NotUnderstood.explain());
-        Self { ran: Ran::Yes, ..Self::new(class, CallReason::NotUnderstood, "", &sentence) }
+        let why = CallReason::NotUnderstood;
+        Self { ran: Ran::Yes, ..Self::new(class, why, "", &why.sentence(call.path, &words)) }
     }
 }
 

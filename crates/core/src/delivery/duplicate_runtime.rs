@@ -59,12 +59,12 @@ impl fmt::Display for ForeignRuntime {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let row = &self.row;
         if self.certain {
-            write!(f, "another runtime works on this account: it has {row}. Stop one of the two.")
+            write!(f, "another runtime works on this account: it has started {row}. Stop one of the two.")
         } else {
             write!(
                 f,
-                "another runtime seems to work on this account: it has {row}. Nothing begins until a second look, within \
-                 minutes."
+                "another runtime seems to work on this account: it has started {row}. Nothing starts until a second check, \
+                 within minutes. Stop one of the two."
             )
         }
     }

@@ -49,20 +49,21 @@ impl Trouble {
     /// For readers of the thread, who may not know the runtime: the end of a sentence.
     pub fn in_public(&self) -> &'static str {
         match self {
-            Self::Backend(_) | Self::NoContext | Self::StartedElsewhere | Self::Foreign => {
-                "Mission Control refuses it"
-            }
+            Self::Backend(_) => "Mission Control did not accept a request of the runtime",
+            Self::NoContext => "Mission Control listed the notification and did not return it",
+            Self::StartedElsewhere => "another runtime is working on it",
+            Self::Foreign => "Mission Control returned another notification",
             Self::Gateway(error) | Self::Aside(error) => error.why.explain(),
             Self::Unsettled(unsettled) => unsettled.in_public(),
             Self::Silence(silence) => silence.explain(),
-            Self::NotNoted(_) => "the runtime cannot record what it does",
-            Self::OnItsWay(_) => "an answer of Mission Control was lost",
-            Self::Undecided => "it is unknown whether the answer was posted",
-            Self::Moved => "a later message was added to it",
-            Self::GivenUp => "a person has given it up",
-            Self::Stopped => "a person has stopped the work on the task",
-            Self::Crashes(_) => "the runtime crashes whenever it works on it",
-            Self::Broken => "the runtime has a bug",
+            Self::NotNoted(_) => "the runtime cannot record its progress",
+            Self::OnItsWay(_) => "Mission Control did not confirm a change",
+            Self::Undecided => "the runtime cannot determine whether the answer was posted",
+            Self::Moved => "a later message was added to the notification",
+            Self::GivenUp => "an operator stopped the wait for the agent",
+            Self::Stopped => "a person stopped the work on the task",
+            Self::Crashes(_) => "the runtime crashed repeatedly while it worked on this",
+            Self::Broken => "the runtime had an internal error",
         }
     }
 
@@ -121,15 +122,16 @@ impl fmt::Display for Unsettled {
             Self::Waiting { why, .. } => write!(f, "the answer was lost: {}", why.explain()),
             Self::Stuck(why) => write!(f, "the answer was lost, and the turn is stuck: {}", why.explain()),
             Self::StuckAgain => {
-                f.write_str("the turn was stuck for the second time: it was aborted, and is not sent again")
+                f.write_str("the turn was stuck for the second time: it was aborted and is not sent again; look at the agent's model at the gateway")
             }
             Self::Absent => f.write_str("the answer was lost and is not in the session"),
             Self::Interrupted => {
                 f.write_str("the runtime was restarted during the turn, and the session shows no answer")
             }
-            Self::Cut => f.write_str("answer found, but cut: the gateway shows only the beginning of it"),
+            Self::Cut => f.write_str("the answer is incomplete: the gateway shows only its beginning; read the rest in the agent's session"),
             Self::Unknown => f.write_str(
-                "unknown outcome: the answer was lost, and the gateway does not show its sessions",
+                "unknown outcome: the answer was lost, and the gateway does not show its sessions; look in the agent's \
+                 session",
             ),
         }
     }
@@ -149,29 +151,35 @@ impl fmt::Display for Trouble {
             Self::Gateway(error) | Self::Aside(error) => error.fmt(f),
             Self::Unsettled(unsettled) => unsettled.fmt(f),
             Self::Silence(silence) => write!(f, "the agent did not answer: {}.", silence.explain()),
-            Self::NoContext => f.write_str("Mission Control listed it and then did not know it."),
-            Self::StartedElsewhere => f.write_str("another runtime has begun it."),
+            Self::NoContext => f.write_str(
+                "Mission Control listed the notification but returned no context for it; it may have been deleted since.",
+            ),
+            Self::StartedElsewhere => f.write_str(
+                "another runtime has started this notification; an account may have only one runtime.",
+            ),
             Self::Foreign => {
-                f.write_str("Mission Control answered with the context of another notification.")
+                f.write_str(
+                    "Mission Control returned the context of another notification; check that its version matches the runtime's.",
+                )
             }
             Self::NotNoted(why) => {
-                write!(f, "no step begins that could not be recorded before: {why}")
+                write!(f, "progress cannot be recorded, so no step starts that a crash could repeat: {why}")
             }
             Self::OnItsWay(_) => {
-                f.write_str("an answer of Mission Control was lost, and the write may still arrive there.")
+                f.write_str("Mission Control did not confirm a write, and the write may still arrive: the runtime checks again.")
             }
             Self::Undecided => f.write_str(
-                "unknown outcome: the thread is too long to determine whether it contains the message.",
+                "unknown outcome: the thread is too long to determine whether it contains the message; look for it there.",
             ),
-            Self::Moved => f.write_str("a later message was added to it: it is delivered again."),
+            Self::Moved => f.write_str("a later message was added to the notification, so it is delivered again."),
             Self::Crashes(count) => write!(
                 f,
                 "the runtime crashed {count} times in a row while it worked on this delivery alone; please report this \
-                 as a bug."
+                 as a bug, with the log."
             ),
-            Self::GivenUp => f.write_str("a person did not want to wait for the agent any longer."),
+            Self::GivenUp => f.write_str("an operator stopped the wait for the agent."),
             Self::Stopped => f.write_str("a person stopped the work on this task."),
-            Self::Broken => f.write_str("the worker panicked; please report this as a bug."),
+            Self::Broken => f.write_str("a worker thread panicked; please report this as a bug, with the log."),
         }
     }
 }

@@ -94,17 +94,21 @@ impl Refused {
     /// For people: a sentence.
     pub fn explain(self) -> &'static str {
         match self {
-            Self::NotDead => "Nothing with this id was given up; `dead list` shows what was.",
-            Self::UnderWay => "It is already open; `why` shows its state.",
+            Self::NotDead => "No dead letter has this id. Run `dead list` to see all of them.",
+            Self::UnderWay => "This delivery is already open. Run `why` with the id to see its state.",
             Self::BeingMarked => {
-                "Mission Control is being asked to mark it as settled; try again once that has ended. `why` shows how far it is."
+                "The runtime is just marking this delivery at Mission Control. Try again in a moment; `why` shows the state."
             }
             Self::Unreadable => {
-                "This version does not understand its row in the ledger, so it cannot begin again here. Start the newer version, \
-                 or close it for good with `dead drop`; `why` says more."
+                "This version does not understand the delivery's row in the ledger, so it cannot retry it. Start the newer \
+                 version, or close the delivery with `dead drop`; `why` shows the details."
             }
-            Self::NotUnderWay => "No open delivery has this id.",
-            Self::Stopping => "The service is stopping and starts no more work.",
+            Self::NotUnderWay => {
+                "No open delivery has this id. Run `why` with the id to see what happened to it."
+            }
+            Self::Stopping => {
+                "The service is stopping and starts no more work. Repeat the request when it runs again."
+            }
         }
     }
 }

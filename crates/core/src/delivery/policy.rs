@@ -107,7 +107,7 @@ impl Skip {
             Self::ForAPerson => "the notification is for a person",
             Self::NoAgent => "the agent no longer exists",
             Self::NoTask => "the task no longer exists",
-            Self::OwnMessage => "the agent has written the message itself",
+            Self::OwnMessage => "the agent wrote the message itself",
             Self::StopCommand => "the message is /stop, which ends turns and starts none",
             Self::ChatIsForTheOrchestrator => "messages in this thread are for the orchestrator only",
             Self::ArchivedTask => "the task is archived",
@@ -116,15 +116,13 @@ impl Skip {
                 "the task is in review, and the agent is neither a reviewer nor the orchestrator"
             }
             Self::ReplyLoop => {
-                "the message is an agent's answer to a thread update; answering it would never end"
+                "the message is an agent's answer to a thread update; answering it could loop forever"
             }
             Self::NotInvolved => {
-                "another agent has written, and this one is neither on the task nor its reviewer"
+                "another agent wrote the message, and this one is neither assigned to the task nor its reviewer"
             }
-            Self::StaleUpdate => {
-                "a person has written again since; the newer message has its own notification"
-            }
-            Self::NoSession => "the backend names no session for the agent",
+            Self::StaleUpdate => "a person wrote a newer message, which has its own notification",
+            Self::NoSession => "Mission Control names no session for the agent",
         }
     }
 }

@@ -55,8 +55,8 @@ impl Silence {
     pub fn explain(self) -> &'static str {
         match self {
             Self::Empty => "the agent's reply was empty",
-            Self::NoReply => "the agent replied that it does not reply",
-            Self::Placeholder => "the gateway had no reply from the agent",
+            Self::NoReply => "the agent replied with the marker for no reply",
+            Self::Placeholder => "the gateway received no reply from the agent",
             Self::HeartbeatOk => "the agent had nothing to say",
         }
     }

@@ -268,24 +268,24 @@ impl Why {
             Self::NoGateway => "no gateway is configured",
             Self::Unreachable => "the gateway is unreachable at its address",
             Self::Draining => "the gateway is stopping or starting",
-            Self::TokenRefused => "the gateway does not accept our token",
-            Self::TooManyLogins => "the gateway has seen too many failed logins and accepts none for a while",
-            Self::EndpointOff => "the gateway's endpoint for us is switched off",
+            Self::TokenRefused => "the gateway does not accept the runtime's token",
+            Self::TooManyLogins => "the gateway accepts no login for a while, because too many failed",
+            Self::EndpointOff => "the gateway's endpoint for turns is switched off",
             Self::NotAGateway => "the server at the gateway's address is not an OpenClaw gateway",
             Self::UnknownAgent => "the gateway does not know the agent",
-            Self::OurRequest => "the gateway does not accept the form of our request",
-            Self::ToolsRefused => "the gateway does not accept our tools",
+            Self::OurRequest => "the gateway does not accept the form of the request",
+            Self::ToolsRefused => "the gateway does not accept the tools of the request",
             Self::TooLarge => "the request is too large for the gateway",
-            Self::ProviderRefused => "the model's provider does not accept its key or its account",
+            Self::ProviderRefused => "the model's provider does not accept the gateway's key or account",
             Self::ProviderRejected => "the model's provider does not accept the request",
-            Self::ProviderTrouble => "the model's provider is overloaded or in trouble",
-            Self::Internal => "the gateway failed inside",
-            Self::Interrupted => "the agent's turn was interrupted inside the gateway",
+            Self::ProviderTrouble => "the model's provider is overloaded or fails",
+            Self::Internal => "the gateway had an internal error",
+            Self::Interrupted => "the gateway interrupted the agent's turn",
             Self::LostAnswer => "the connection to the gateway ended before the answer was complete",
             Self::Silent => "the turn showed no sign of life for too long",
-            Self::AnswerTooLarge => "the gateway's answer exceeds our size limit",
-            Self::NotUnderstood => "the gateway's answer could not be understood",
-            Self::NotOverSocket => "the gateway does not let us do that over its WebSocket",
+            Self::AnswerTooLarge => "the gateway's answer exceeds the runtime's size limit",
+            Self::NotUnderstood => "the gateway's answer is damaged or has an unexpected form",
+            Self::NotOverSocket => "the gateway does not permit this over its WebSocket",
             Self::Stopped => "this program is stopping",
         }
     }
@@ -294,11 +294,11 @@ impl Why {
     pub fn remedy(self) -> Option<&'static str> {
         match self {
             Self::NoGateway => Some("Set OPENCLAW_GATEWAY_URL."),
-            Self::Unreachable => Some("Check that the gateway runs, and OPENCLAW_GATEWAY_URL."),
-            Self::TokenRefused => Some("OPENCLAW_GATEWAY_TOKEN must equal the gateway's gateway.auth.token."),
+            Self::Unreachable => Some("Check that the gateway runs and that OPENCLAW_GATEWAY_URL is right."),
+            Self::TokenRefused => Some("Set OPENCLAW_GATEWAY_TOKEN to the gateway's gateway.auth.token."),
             Self::EndpointOff => Some(
-                "Is OPENCLAW_GATEWAY_URL the gateway's own port? Then switch \
-                     gateway.http.endpoints.responses.enabled on in its configuration.",
+                "Check that OPENCLAW_GATEWAY_URL names the gateway's own port. Set \
+                     gateway.http.endpoints.responses.enabled to true in its configuration.",
             ),
             Self::NotAGateway => {
                 Some("Check OPENCLAW_GATEWAY_URL: it is the gateway's own port, without a path.")
@@ -307,19 +307,21 @@ impl Why {
                 Some("Add the agent, under its slug, to agents.entries of the gateway's configuration.")
             }
             Self::ToolsRefused => Some(
-                "The name of a tool may be one of the gateway's own, or the gateway may be too old: 2026.3.31 is the oldest that can work.",
+                "Check the gateway's version: 2026.3.31 is the oldest that works. If it is newer, a tool of the gateway may have the same name as one of the runtime's: its log has the name.",
             ),
-            Self::OurRequest => {
-                Some("The gateway may be too old: 2026.3.31 is the oldest that can work, 2026.9 is best.")
-            }
+            Self::OurRequest => Some(
+                "Check the gateway's version: 2026.3.31 is the oldest that works, 2026.9 is recommended.",
+            ),
             Self::ProviderRefused => Some("Check the model provider's key and account at the gateway."),
             Self::ProviderRejected => Some("Check the agent's model in the gateway's configuration."),
-            Self::Internal => Some("The gateway's own log says why."),
+            Self::Internal => Some("Look in the gateway's log for the reason."),
             Self::NotOverSocket => Some(
-                "Only current releases do, for clients that send their token from the same machine; 2026.9 is best.",
+                "Only current releases permit it, to clients that send their token from the same machine; 2026.9 is recommended.",
             ),
+            Self::TooManyLogins => {
+                Some("Check OPENCLAW_GATEWAY_TOKEN, and what else logs in at the gateway.")
+            }
             Self::Draining
-            | Self::TooManyLogins
             | Self::TooLarge
             | Self::ProviderTrouble
             | Self::Interrupted

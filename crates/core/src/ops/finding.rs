@@ -63,6 +63,8 @@ pub struct Brief {
     pub at: Millis,
     /// What happened, and why.
     pub words: String,
+    /// Why, without what happened: enough for a list that shows the state and the time.
+    pub why: String,
     /// What happens next.
     pub next: String,
     /// The cost so far.

@@ -3,12 +3,12 @@
 use mcr_model::words;
 
 /// The advice if the backend refuses every call without a reason.
-pub const REFUSES_ALL: &str = "Mission Control refuses every call and hides why: most likely SERVICE_TOKEN was renewed or is of another deployment; \
-     make a new one there; its log has the reason";
+pub const REFUSES_ALL: &str = "Mission Control refuses every call and hides the reason: SERVICE_TOKEN was probably renewed or belongs to another \
+     deployment; make a new one there; the deployment's log has the reason";
 
 /// The advice if the folder is not where the service opened it, with what a restart would lose.
-pub const STATE_DIR_MOVED: &str = "STATE_DIR was moved, deleted or replaced under the running service: move it back; a restart without it begins \
-     with an empty ledger and forgets pauses, what was given up, and how far each delivery had come";
+pub const STATE_DIR_MOVED: &str = "STATE_DIR was moved, deleted or replaced under the running service: move it back; a restart without it starts \
+     with an empty ledger and loses pauses, dead letters and the progress of each delivery";
 
 words! {
     /// A reason why the service is not healthy, with the word that dashboards count.
@@ -65,36 +65,50 @@ impl HealthReason {
     pub fn advice(self) -> &'static str {
         match self {
             Self::NoGateway => "no gateway is configured: set OPENCLAW_GATEWAY_URL",
-            Self::GatewayUnreachable => "nothing is sent to agents; see the line `gateway`, and `doctor`",
-            Self::GatewayRefusedToken => "OPENCLAW_GATEWAY_TOKEN must equal the gateway's gateway.auth.token",
-            Self::GatewayEndpointOff => "switch gateway.http.endpoints.responses.enabled on at the gateway",
+            Self::GatewayUnreachable => {
+                "the gateway does not answer correctly, so nothing is sent to agents: see the line `gateway`, or run `doctor`"
+            }
+            Self::GatewayRefusedToken => {
+                "the gateway does not accept the token: set OPENCLAW_GATEWAY_TOKEN to its gateway.auth.token"
+            }
+            Self::GatewayEndpointOff => {
+                "the gateway's endpoint for turns is switched off: set gateway.http.endpoints.responses.enabled to true"
+            }
             Self::GatewayTooOld => {
-                "the gateway never shows tools to agents: 2026.3.31 is the oldest that can work"
+                "the gateway is too old and shows no tools to agents: upgrade it to 2026.3.31 or newer"
             }
             Self::BackendUnreachable => {
-                "Mission Control does not answer: check CONVEX_URL and the network, and `doctor`"
+                "Mission Control does not answer: check CONVEX_URL and the network, or run `doctor`"
             }
             Self::BackendRefusedToken => {
-                "Mission Control refuses our login: check ACCOUNT_ID and SERVICE_TOKEN"
+                "Mission Control does not accept the token: check ACCOUNT_ID and SERVICE_TOKEN"
             }
             Self::BackendRefusesAll => REFUSES_ALL,
-            Self::DeliveryFailing => "the last attempts failed one after another; see the last error below",
-            Self::BreakerOpen => "no turn begins until the gateway is back",
-            Self::DeadLetters => "a delivery was given up: see `dead list`",
+            Self::DeliveryFailing => "the last attempts failed in a row: see the last error below",
+            Self::BreakerOpen => "no turn starts until the gateway answers again: check the gateway",
+            Self::DeadLetters => "a delivery was given up: run `dead list`",
             Self::UnreadableRows => {
-                "a row of the ledger is not understood, and the work behind it waits: see `dead list`"
+                "this version does not understand a row of the ledger, and the work behind it waits: run `dead list`"
             }
             Self::StuckTurns => "a turn shows no sign of life: run `why` with the agent's slug",
-            Self::RosterStale => "the list of agents is outdated: Mission Control does not return it",
-            Self::ReportFailing => "Mission Control does not accept our status report",
-            Self::LedgerOff => "progress cannot be recorded: see the line `ledger`, and `doctor`",
-            Self::StateDirMoved => STATE_DIR_MOVED,
-            Self::DiskLow => "make room on the disk of STATE_DIR",
-            Self::ClockSkew => "our clock and Mission Control's differ: set the clock",
-            Self::ThreadPanicked => {
-                "a thread of the service panicked and continued: report it as a bug, with the log"
+            Self::RosterStale => {
+                "the list of agents is outdated, because Mission Control does not return it: see the log for the reason"
             }
-            Self::ProfilesUnwritable => "the agents' workspaces cannot be written",
+            Self::ReportFailing => {
+                "Mission Control does not accept the status report: see the log for the reason"
+            }
+            Self::LedgerOff => "progress cannot be recorded: see the line `ledger`, or run `doctor`",
+            Self::StateDirMoved => STATE_DIR_MOVED,
+            Self::DiskLow => "the disk of STATE_DIR is almost full: free space on it",
+            Self::ClockSkew => {
+                "the clocks of this machine and of Mission Control differ: set this machine's clock"
+            }
+            Self::ThreadPanicked => {
+                "a thread of the service panicked and continues: report it as a bug, with the log"
+            }
+            Self::ProfilesUnwritable => {
+                "the agents' workspaces cannot be written: check the permissions of their folder"
+            }
             Self::ForeignInstance => "another runtime works on this account: stop one of the two",
         }
     }

@@ -39,6 +39,7 @@ pub fn brief(row: &UnreadableRow, agent: &str) -> Brief {
         state: STATE.to_owned(),
         at: row.closed.or(row.first_seen).unwrap_or(Millis(0)),
         words: row.explain(),
+        why: row.explain(),
         next: row.advice(),
         cost: "not known".to_owned(),
         failed: 0,

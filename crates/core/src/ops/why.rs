@@ -136,6 +136,7 @@ pub fn brief(case: &Case, condition: &ServiceCondition, silence: Duration, now: 
         state: explanation.state.to_owned(),
         at: case.closed.as_ref().map_or_else(|| case.work.created_at(), |(at, _)| *at),
         words: format!("{} {}", explanation.what, explanation.why),
+        why: explanation.why,
         next: explanation.next,
         cost: cost(&case.record),
         failed: attempts(&case.record),

@@ -48,7 +48,7 @@ fn silence_and_errors_as_text_are_posted_nowhere() {
     stack.tell(&task, "picky", "FAIL 400 bad thing");
     // A real gateway hides the provider's message in a stream, and sends a failed answer in its place. Such a
     // failure may pass.
-    let sentences = ["the model's provider does not accept the request", "the gateway failed inside"];
+    let sentences = ["the model's provider does not accept the request", "the gateway had an internal error"];
     stack.until("a failure with a name", |health| {
         let why = health["delivery"]["lastErrorMessage"].as_str();
         why.is_some_and(|why| sentences.iter().any(|sentence| why.contains(sentence)))

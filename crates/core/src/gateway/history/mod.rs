@@ -201,10 +201,10 @@ impl Waiting {
             Self::Starting => "the gateway is starting",
             Self::Unreadable => "the session's history could not be read",
             Self::WindingUp => "the gateway may still be ending the interrupted turn",
-            Self::GoesOn => "the agent's turn goes on without us",
+            Self::GoesOn => "the agent's turn continues without its connection",
             Self::Resuming => "the gateway resumes the agent's turn after a restart",
             Self::SecondLook => "the session shows no answer yet",
-            Self::Fetching => "the agent has answered, and the whole of it cannot be read yet",
+            Self::Fetching => "the agent has answered, and its whole answer cannot be read yet",
         }
     }
 }
