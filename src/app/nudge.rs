@@ -36,10 +36,10 @@ pub(super) fn start(engine: Arc<Engine>, runtime: BaseUrl, stop: Stop) -> io::Re
     };
     let agent = wire::agent(&runtime, &roots, &phases);
     thread::Builder::new().name("nudges".to_owned()).spawn(move || {
-        let mut seen = engine.wait_for_told(u64::MAX, Duration::ZERO);
+        let mut seen = engine.wait_for_notification(u64::MAX, Duration::ZERO);
         let mut reached = None;
         while !stop.is_closed() {
-            let now = engine.wait_for_told(seen, STOP_CHECK_INTERVAL);
+            let now = engine.wait_for_notification(seen, STOP_CHECK_INTERVAL);
             if now == seen {
                 continue;
             }

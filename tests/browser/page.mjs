@@ -332,7 +332,7 @@ await check('an agent and a document are opened whole', async () => {
   await page.click('#documents .name >> nth=0');
   await page.waitForSelector('#document .md');
   await place('documents/nonsense');
-  await page.waitForSelector('text=This document is not here any more.');
+  await page.waitForSelector('text=This document no longer exists.');
   await place('board');
   await page.waitForSelector('#board');
 });

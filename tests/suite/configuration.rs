@@ -1,4 +1,4 @@
-//! Variables, files, mistakes: each mistake is a sentence.
+//! Variables, files and mistakes: each mistake is a clear sentence.
 //!
 //! The rows come from http-and-tools.md §1 and §9.1, whose rules the comments cite.
 
@@ -8,32 +8,32 @@ use mission_control_runtime::config::{
     self, Configuration, FileSource, FileTrouble, SecretFile, Settings, Sources,
 };
 
-/// Where the backend and the gateway are, where we listen, what agents are told.
+/// The addresses of the backend, the gateway and our server, and the address for agents.
 mod addresses;
 /// The account and its token.
 mod credentials;
-/// What people read is written from the table.
+/// The documents are generated from the table.
 mod documents;
-/// The edge: real files and a real environment.
+/// Real files and a real environment.
 mod edge;
-/// What a variable does in this version, or does not.
+/// The effect of each variable in this version.
 mod effects;
 /// The env file.
 mod env_file;
-/// Names that are not known.
+/// Unknown names.
 mod names;
-/// No secret in any sentence.
+/// No sentence contains a secret.
 mod secrecy;
-/// Each value and what becomes of it.
+/// The values of each variable.
 mod values;
 
-/// An account as the backend makes them.
+/// An account id in the backend's form.
 const ACCOUNT: &str = "k57a1b2c3d4e5f6g7h8j9k0m1n2p3q4r";
 
 /// A token for that account.
 const TOKEN: &str = "mc_service_k57a1b2c3d4e5f6g7h8j9k0m1n2p3q4r_s3cr3ts3cr3t";
 
-/// What a start finds, built up row by row.
+/// The input of a start, built step by step.
 #[derive(Clone, Default)]
 struct Start {
     environment: BTreeMap<String, String>,
@@ -95,7 +95,7 @@ impl Start {
         configuration.settings.unwrap_or_else(|| panic!("{mistakes:#?}"))
     }
 
-    /// The one sentence of a start that must fail with one.
+    /// The only mistake of a start that must fail.
     fn mistake(&self) -> String {
         let configuration = self.go();
         assert!(configuration.settings.is_none());
@@ -122,7 +122,7 @@ impl Start {
     }
 }
 
-/// A start with this one value fails with a sentence that has these words in it.
+/// A start with this value fails with a sentence that contains these words.
 fn check_mistake(name: &str, value: &str, words: &str) {
     let mistake = Start::good().set(name, value).mistake();
     assert!(mistake.starts_with(name) && mistake.contains(words), "{name}={value:?}: {mistake}");
@@ -136,7 +136,7 @@ fn warnings(configuration: &Configuration) -> Vec<String> {
     configuration.report.warnings().map(ToString::to_string).collect()
 }
 
-/// Ten mistakes are ten sentences, at once (issue: "one start with ten mistakes shows ten sentences").
+/// Ten mistakes are reported in one start as ten sentences.
 #[test]
 fn ten_mistakes_are_ten_sentences() {
     let start = Start::good()
@@ -177,9 +177,9 @@ fn every_variable_has_a_row() {
     assert_eq!(distinct.len(), config::TABLE.iter().map(|v| v.spellings().count()).sum::<usize>());
 }
 
-/// What people and what programs read of a value that is set, blank, or not set.
+/// The value for people and for programs if a variable is set, blank or not set.
 #[test]
-fn a_row_says_whether_its_variable_is_set() {
+fn a_row_shows_whether_its_variable_is_set() {
     let start = Start::default().set("OPENCLAW_GATEWAY_URL", "").set("HEALTH_PORT", "4000");
     let rows = [
         ("ACCOUNT_ID", None, "ACCOUNT_ID = (not set; required)"),
@@ -208,7 +208,7 @@ fn a_row_says_whether_its_variable_is_set() {
 
 /// W27: "one summary log line of effective config (secrets masked)".
 #[test]
-fn the_summary_is_one_line_of_what_was_given() {
+fn the_summary_is_one_line_with_the_given_variables() {
     let start = Start::good()
         .set("DELIVERY_INTERVAL", "1000")
         .set("DROPLET_REGION", "fra 1")

@@ -50,7 +50,7 @@ use std::time::{Duration, Instant};
 use mission_control_runtime::demo::gateway::{Fault, Prompt, Thought};
 use serde_json::{Value, json};
 
-use crate::support::team::gone;
+use crate::support::team::missing_id;
 use processes::Stack;
 
 /// The default reply of every agent.
@@ -262,8 +262,10 @@ fn a_killed_gateway_loses_no_turn() {
 fn rows_without_agent_or_task_are_settled_and_counted() {
     let stack = Stack::new(&["ben"], polite);
     let (task, other) = (stack.task("assigned", &["ben"]), stack.task("archived", &["ben"]));
-    stack.board.notification(&gone(&stack.board.account.replacen('k', "j", 1)), json!({"taskId": task}));
-    stack.board.notification(stack.agent("ben"), json!({"taskId": gone(&task)}));
+    stack
+        .board
+        .notification(&missing_id(&stack.board.account.replacen('k', "j", 1)), json!({"taskId": task}));
+    stack.board.notification(stack.agent("ben"), json!({"taskId": missing_id(&task)}));
     stack.board.notification(stack.agent("ben"), json!({"taskId": other}));
     stack.mention(&task, "ben", "hello");
     assert_eq!(stack.answer_of("ben", &task), "ben answers.");

@@ -411,7 +411,7 @@ fn a_panic_in_the_middle_repeats_no_effect() {
     assert_eq!(fixture.deliver(&mut job), "again");
     assert_eq!(fixture.backend.take_names().last().unwrap(), ENDED, "typing ends");
     assert_eq!(fixture.deliver(&mut job), "again", "it may still be on its way");
-    fixture.team.board.pass(15_000);
+    fixture.team.board.advance(15_000);
     fixture.gateway.says("Done.");
     assert_eq!(fixture.deliver(&mut job), "answered");
     let outputs = fixture.gateway.take_seen().remove(1).outputs;

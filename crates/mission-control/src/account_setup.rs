@@ -1,4 +1,4 @@
-//! A new account: its first person, its token.
+//! Creates an account with its first person and its service token.
 
 use serde_json::json;
 
@@ -9,7 +9,7 @@ use super::rules::activity::{self, Actor, Target};
 use super::store::{ACCOUNT_BY_SLUG, Doc, StoreError, Tx};
 use super::vault;
 
-/// A new account and what opens it. The token is kept by nobody: only its hash is stored.
+/// A new account and its service token. Only the hash of the token is stored, so this is the only copy.
 pub(super) struct NewAccount {
     pub(super) account: Doc<Account>,
     pub(super) service_token: String,
@@ -26,8 +26,13 @@ pub struct Owner<'a> {
     pub email: &'a str,
 }
 
-/// Founds an account with an owner (backend-contract §8).
-pub(super) fn found(tx: &Tx<'_>, name: &str, slug: &str, owner: Owner<'_>) -> Result<NewAccount, Refusal> {
+/// Creates an account with an owner (backend-contract §8).
+pub(super) fn create_account(
+    tx: &Tx<'_>,
+    name: &str,
+    slug: &str,
+    owner: Owner<'_>,
+) -> Result<NewAccount, Refusal> {
     if tx.find::<Account>(ACCOUNT_BY_SLUG, &[Some(slug)]).first()?.is_some() {
         return Err(Refusal::thrown("Conflict: Account slug already exists"));
     }
@@ -62,7 +67,7 @@ pub(super) fn found(tx: &Tx<'_>, name: &str, slug: &str, owner: Owner<'_>) -> Re
     Ok(NewAccount { account, service_token })
 }
 
-/// Gives the account a new token; the one before opens nothing any more.
+/// Issues a new token for the account. The previous token becomes invalid.
 pub(super) fn new_token(tx: &Tx<'_>, account: &mut Doc<Account>) -> Result<String, StoreError> {
     let random: [u8; 32] = vault::random().map_err(|why| StoreError::Fault(why.to_string()))?;
     let secret = vault::hex(&random);

@@ -1,4 +1,4 @@
-//! What a function answers, in the platform's words (convex-http-api A.3, backend-contract §1.4).
+//! The results of functions, in the platform's wording (convex-http-api A.3, backend-contract §1.4).
 
 use std::fmt;
 
@@ -8,37 +8,37 @@ use super::store::StoreError;
 use super::vault::VaultError;
 use mcr_model::redact::without_credentials;
 
-/// Why a function did not bring a value.
+/// Why a function returned no value.
 #[derive(Debug)]
 pub enum Refusal {
-    /// The function's own word: `throw new Error(literal)`.
+    /// An error of the function itself: `throw new Error(literal)`.
     Thrown(String),
-    /// The platform's word on an argument of one of its own functions: a `TypeError`.
+    /// A `TypeError` of the platform about an argument of one of its own functions.
     BadType(String),
-    /// The arguments do not fit; nothing ran.
+    /// The arguments do not match the function's list. Nothing ran.
     Arguments(String),
-    /// There is no such public function.
+    /// No public function has this name.
     NoFunction(String),
-    /// It is of another kind than the endpoint.
+    /// The function is of a different kind than the endpoint.
     WrongKind {
-        /// As it was asked for.
+        /// The requested path.
         path: String,
-        /// What the endpoint runs.
-        asked: &'static str,
-        /// What it is.
+        /// The kind that the endpoint runs.
+        requested: &'static str,
+        /// The kind of the function.
         defined: &'static str,
     },
-    /// The data could not be read or written; nothing was changed.
+    /// The data could not be read or written. Nothing was changed.
     Store(StoreError),
 }
 
 impl Refusal {
-    /// The function throws.
+    /// An error that a function throws.
     pub fn thrown(literal: impl Into<String>) -> Self {
         Self::Thrown(literal.into())
     }
 
-    /// What stands behind `Server Error` on a deployment that does not redact; nothing for a fault of the platform.
+    /// The text after `Server Error` on a deployment that does not redact. `None` for a fault of the platform.
     fn text(&self) -> Option<String> {
         match self {
             Self::Thrown(literal) => Some(format!(
@@ -51,16 +51,16 @@ impl Refusal {
             Self::NoFunction(path) => Some(format!(
                 "Could not find public function for '{path}'. Did you forget to run `npx convex dev` or `npx convex deploy`?\n"
             )),
-            Self::WrongKind { path, asked, defined } => {
+            Self::WrongKind { path, requested, defined } => {
                 let file = path.replacen(':', ".js:", 1);
-                Some(format!("Trying to execute {file} as {asked}, but it is defined as {defined}.\n"))
+                Some(format!("Trying to execute {file} as {requested}, but it is defined as {defined}.\n"))
             }
             Self::Store(_) => None,
         }
     }
 
-    /// Status and body. `redact` answers as a production deployment does: without the reason. A reason may repeat what was
-    /// sent, but never a token or a key that stood in the wrong place there.
+    /// The status and the body of the response. `redact` omits the reason, as a production deployment does. A reason
+    /// can repeat what was sent, but never a token or a key that was sent in a wrong field.
     pub fn into_answer(self, request_id: &str, redact: bool) -> (u16, Value) {
         let message = match (self.text(), self) {
             (Some(_), _) if redact => String::new(),
@@ -75,13 +75,15 @@ impl Refusal {
     }
 }
 
-/// The reason alone, for people who use the engine without a way in.
+/// Only the reason, for callers that use the engine without HTTP.
 impl fmt::Display for Refusal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Thrown(text) | Self::BadType(text) | Self::Arguments(text) => f.write_str(text),
-            Self::NoFunction(path) => write!(f, "there is no function {path}"),
-            Self::WrongKind { path, asked, defined } => write!(f, "{path} is no {asked}, it is a {defined}"),
+            Self::NoFunction(path) => write!(f, "there is no function named {path}"),
+            Self::WrongKind { path, requested, defined } => {
+                write!(f, "{path} is of kind {defined}, not {requested}")
+            }
             Self::Store(why) => why.fmt(f),
         }
     }

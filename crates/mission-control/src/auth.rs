@@ -1,4 +1,4 @@
-//! Who may call: the service token of an account (backend-contract §1.3).
+//! Authenticates callers by the service token of an account (backend-contract §1.3).
 
 use ring::digest;
 use serde_json::{Map, Value};
@@ -10,10 +10,10 @@ use super::vault::hex;
 use mcr_model::limits;
 pub(super) use mcr_model::secret::same;
 
-/// How every service token begins.
+/// The prefix of every service token.
 pub(super) const PREFIX: &str = "mc_service_";
 
-/// AUTH of §2: the account that the token opens, which must be the one that is meant.
+/// AUTH of §2: the account of the token. It must be the account that the call names.
 pub(super) fn by_service_token(tx: &Tx<'_>, args: &Map<String, Value>) -> Result<Doc<Account>, Refusal> {
     let text = |name: &str| args.get(name).and_then(Value::as_str).unwrap_or_default();
     let token = text("serviceToken");
@@ -36,7 +36,7 @@ pub(super) fn by_service_token(tx: &Tx<'_>, args: &Map<String, Value>) -> Result
     Ok(account)
 }
 
-/// What is stored of a token: the SHA-256 of its last part, in lower-case hex.
+/// The stored form of a token: the SHA-256 of its last part, in lower-case hex.
 pub(super) fn hash(secret: &str) -> String {
     hex(digest::digest(&digest::SHA256, secret.as_bytes()).as_ref())
 }

@@ -13,7 +13,7 @@ use std::sync::Arc;
 
 use serde_json::Value;
 
-use super::account_setup::{NewAccount, Owner, found, new_token};
+use super::account_setup::{NewAccount, Owner, create_account, new_token};
 use super::call::Options;
 use super::engine::Engine;
 use super::export;
@@ -185,7 +185,7 @@ impl Data {
         if data.is_new {
             return Ok(data);
         }
-        let what = "there are data already; give --data an empty directory".to_owned();
+        let what = "the directory contains data already; set --data to an empty directory".to_owned();
         Err(DataError::Copy { path: export.to_owned(), what })
     }
 
@@ -219,8 +219,8 @@ impl Data {
 fn refuse_emptied(folder: &Folder) -> Result<(), DataError> {
     if is_empty(folder)? && size(folder, SERVICE_TOKEN)?.is_some() {
         let path = folder.path().join(DATABASE);
-        let what = "it is empty or gone, but the token of its account is still there; restore a copy, or start with \
-                    another --data directory"
+        let what = "it is empty or missing, but the token of its account exists; restore a copy, or set \
+                    --data to another directory"
             .to_owned();
         return Err(DataError::Content { path, what });
     }
@@ -239,7 +239,7 @@ fn is_empty(folder: &Folder) -> Result<bool, DataError> {
 fn begin(engine: &Engine, seed: &Seed, folder: Option<&Folder>) -> Result<(Doc<Account>, Secret), DataError> {
     engine.store.write(|tx| {
         let NewAccount { account, service_token } = match seed {
-            Seed::Nothing => found(tx, "Mission Control", "local", OWNER)?,
+            Seed::Nothing => create_account(tx, "Mission Control", "local", OWNER)?,
             Seed::Demo => seed::demo(tx, engine.options)?,
             Seed::Export(path) => take_in(tx, engine, path)?,
         };
@@ -254,7 +254,10 @@ fn begin(engine: &Engine, seed: &Seed, folder: Option<&Folder>) -> Result<(Doc<A
 fn read_copy(path: &Path) -> Result<Value, DataError> {
     let text = fs::read(path).map_err(|why| DataError::File { path: path.to_owned(), what: "read", why })?;
     let read = serde_json::from_slice(&json::bytes(&text));
-    read.map_err(|why| DataError::Copy { path: path.to_owned(), what: format!("it is no JSON ({why})") })
+    read.map_err(|why| DataError::Copy {
+        path: path.to_owned(),
+        what: format!("it is not valid JSON ({why})"),
+    })
 }
 
 /// Gives the first account of an export a new token, because the export does not contain the old one.
@@ -263,7 +266,7 @@ fn take_in(tx: &Tx<'_>, engine: &Engine, path: &Path) -> Result<NewAccount, Data
     export::import(tx, &read_copy(path)?, engine.vault.as_ref(), engine.options)
         .map_err(|why| refused(why.to_string()))?;
     let first = tx.all::<Account>()?.into_iter().next();
-    let mut account = first.ok_or_else(|| refused("there is no account in it".to_owned()))?;
+    let mut account = first.ok_or_else(|| refused("it contains no account".to_owned()))?;
     let service_token = new_token(tx, &mut account)?;
     Ok(NewAccount { account, service_token })
 }

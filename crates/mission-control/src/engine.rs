@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use serde_json::{Map, Value, json};
 
-use super::account_setup::{Owner, found};
+use super::account_setup::{Owner, create_account};
 use super::answer::Refusal;
 use super::auth;
 use super::call::{Call, Options};
@@ -48,9 +48,14 @@ impl Engine {
     }
 
     /// Creates an account with an owner. Returns its id and its service token.
-    pub fn found(&self, name: &str, slug: &str, owner: Owner<'_>) -> Result<(String, Secret), Refusal> {
-        let founded = self.store.write(|tx| found(tx, name, slug, owner))?;
-        Ok((founded.account.id.to_string(), Secret::new(founded.service_token)))
+    pub fn create_account(
+        &self,
+        name: &str,
+        slug: &str,
+        owner: Owner<'_>,
+    ) -> Result<(String, Secret), Refusal> {
+        let new_account = self.store.write(|tx| create_account(tx, name, slug, owner))?;
+        Ok((new_account.account.id.to_string(), Secret::new(new_account.service_token)))
     }
 
     /// Runs a function. Returns the status and the body of the response in the platform's form.
@@ -79,20 +84,20 @@ impl Engine {
     }
 
     /// Waits for a change after `seen`, or for the timeout. Returns the number of the last change.
-    pub fn wait_for_change(&self, seen: u64, patience: Duration) -> u64 {
-        self.store.wait_for_change(seen, patience)
+    pub fn wait_for_change(&self, seen: u64, timeout: Duration) -> u64 {
+        self.store.wait_for_change(seen, timeout)
     }
 
     /// Waits for more than `seen` notifications since the start, or for the timeout. Returns the count.
-    pub fn wait_for_told(&self, seen: u64, patience: Duration) -> u64 {
-        self.store.wait_for_told(seen, patience)
+    pub fn wait_for_notification(&self, seen: u64, timeout: Duration) -> u64 {
+        self.store.wait_for_notification(seen, timeout)
     }
 
     fn run(&self, kind: Kind, path: &str, args: &Value, caller: Caller) -> Result<Value, Refusal> {
         let function = catalog::find(path).ok_or_else(|| Refusal::NoFunction(path.to_owned()))?;
         if function.kind != kind {
-            let (asked, defined) = (kind.word(), function.kind.word());
-            return Err(Refusal::WrongKind { path: function.path.to_owned(), asked, defined });
+            let (requested, defined) = (kind.word(), function.kind.word());
+            return Err(Refusal::WrongKind { path: function.path.to_owned(), requested, defined });
         }
         validate(args, function.args).map_err(Refusal::Arguments)?;
         let none = Map::new();

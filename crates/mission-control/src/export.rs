@@ -7,9 +7,9 @@ use serde_json::{Map, Value, json};
 use super::answer::{Refusal, ensure};
 use super::call::Options;
 use super::engine::Engine;
-use super::imported::Imported;
+use super::imported::ImportCheck;
 use super::keys::{self, KeyError};
-use super::raw_rows::{dig_table, fault_in, plant_row};
+use super::raw_rows::{fault_in, read_table, write_row};
 use super::store::{StoreError, Table, Tx};
 use super::vault::Vault;
 
@@ -25,7 +25,7 @@ impl Engine {
         self.store.read(|tx| {
             let mut tables = Map::new();
             for table in Table::ALL {
-                tables.insert(table.name().to_owned(), dig_table(tx, table)?.into());
+                tables.insert(table.name().to_owned(), read_table(tx, table)?.into());
             }
             Ok(json!({"format": FORMAT, "version": VERSION, "tables": tables}))
         })
@@ -40,7 +40,7 @@ impl Engine {
 /// The error for a row that does not fit: the copy is wrong, not this program.
 fn misfit(table: &str, row: &Value, field: &str, why: &str) -> Refusal {
     let id = row["_id"].as_str().unwrap_or_default();
-    Refusal::thrown(format!("the export does not fit (row {id} of {table}, field {field}: {why})"))
+    Refusal::thrown(format!("the export is invalid (row {id} of {table}, field {field}: {why})"))
 }
 
 /// Whether all tables are empty.
@@ -61,41 +61,41 @@ pub(super) fn import(
     vault: Option<&Vault>,
     options: Options,
 ) -> Result<usize, Refusal> {
-    ensure!(is_empty(tx)?, "there are data already; a copy goes only into an empty place");
+    ensure!(is_empty(tx)?, "data exist already; an export can only be imported into an empty place");
     let known = copy["format"] == FORMAT;
-    ensure!(known, "this is no export of the embedded Mission Control (its \"format\" says something else)");
+    ensure!(known, "this is not an export of the embedded Mission Control (the field \"format\" differs)");
     let version = copy["version"].as_u64().unwrap_or_default();
-    ensure!(version >= 1, "the export does not say its version");
+    ensure!(version >= 1, "the export contains no version");
     ensure!(
         version <= VERSION,
-        "the export was made by a newer version (form {version}, this program knows {VERSION}); use that version"
+        "the export was made by a newer version (format {version}, this program supports up to {VERSION}); use that version"
     );
     let Some(tables) = copy["tables"].as_object() else {
         return Err(Refusal::thrown("the export has no tables"));
     };
-    let mut rules = Imported::of(tables, options);
+    let mut rules = ImportCheck::of(tables, options);
     let mut count = 0;
     if let Some(name) = tables.keys().find(|name| Table::ALL.iter().all(|table| table.name() != **name)) {
-        return Err(Refusal::thrown(format!("the export does not fit (there is no table {name})")));
+        return Err(Refusal::thrown(format!("the export contains the unknown table {name}")));
     }
     // In this order, an invalid row is found before rows that depend on it.
     for table in Table::ALL {
         let name = table.name();
         let Some(rows) = tables.get(name) else { continue };
         let Some(rows) = rows.as_array() else {
-            return Err(Refusal::thrown(format!("the export's table {name} is no list")));
+            return Err(Refusal::thrown(format!("the table {name} of the export is not a list")));
         };
         let mut ids = HashSet::new();
         for row in rows {
             let whole = row["_id"].is_string() && row["_creationTime"].is_number();
-            ensure!(whole, "the export has a row of {name} without its _id or its _creationTime");
+            ensure!(whole, "the export has a row of {name} without _id or _creationTime");
             // One of two rows with the same id would be lost silently.
             ensure!(ids.insert(row["_id"].as_str()), "the export has two rows of {name} with the same _id");
             if let Some((field, why)) = fault_in(table, row) {
                 return Err(misfit(name, row, &field, &why));
             }
             rules.check(table, row).map_err(|(field, why)| misfit(name, row, field, &why))?;
-            plant_row(tx, table, row.clone())?;
+            write_row(tx, table, row.clone())?;
         }
         count += rows.len();
     }

@@ -73,12 +73,12 @@ pub(super) type Run = fn(&Call<'_>) -> Answer;
 
 impl Function {
     /// A service function that only reads.
-    pub(super) const fn looks(path: &'static str, args: &'static [Arg], run: Run) -> Self {
+    pub(super) const fn service_read(path: &'static str, args: &'static [Arg], run: Run) -> Self {
         Self { path, kind: Kind::Action, guard: Guard::ServiceToken, access: DataAccess::Reads, args, run }
     }
 
     /// A service function that changes data.
-    pub(super) const fn acts(path: &'static str, args: &'static [Arg], run: Run) -> Self {
+    pub(super) const fn service_write(path: &'static str, args: &'static [Arg], run: Run) -> Self {
         Self { path, kind: Kind::Action, guard: Guard::ServiceToken, access: DataAccess::Writes, args, run }
     }
 

@@ -95,12 +95,13 @@ impl HttpApi {
         // A name can be rebound to any address, an address cannot.
         let ours = name == "localhost" || name == self.host || name.parse::<IpAddr>().is_ok();
         if !ours && request.header("Host").is_some() {
-            return Some(platform_error(403, "ForeignHost", "This host name is not one of this server's"));
+            return Some(platform_error(403, "ForeignHost", "The Host header names another server"));
         }
         let origin = request.header("Origin")?.to_ascii_lowercase();
         let same_site =
             origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://")) == Some(&host);
-        (!same_site).then(|| platform_error(403, "ForeignOrigin", "Pages of other origins may not ask here"))
+        (!same_site)
+            .then(|| platform_error(403, "ForeignOrigin", "Requests from pages of other origins are refused"))
     }
 
     fn call(&self, kind: Kind, request: &Request) -> Reply {
@@ -109,7 +110,7 @@ impl HttpApi {
             Err(refusal) => return refusal,
         };
         let Some(path) = body.get("path").and_then(Value::as_str) else {
-            return platform_error(400, "BadJsonBody", "The field `path` is missing or no text");
+            return platform_error(400, "BadJsonBody", "The field `path` is missing or not a string");
         };
         let args = match body.get("args") {
             Some(Value::Array(positional)) if positional.len() == 1 => &positional[0],
@@ -123,7 +124,7 @@ impl HttpApi {
         match body.get("format").map(|format| format.as_str().unwrap_or_default()) {
             None | Some("json" | "convex_clean_json" | "convex_encoded_json" | "convex_json") => {}
             Some(other) => {
-                let message = format!("The format {} is not known", other.escape_debug());
+                let message = format!("The format {} is not supported", other.escape_debug());
                 return platform_error(400, "BadFormat", &message);
             }
         }
@@ -143,8 +144,9 @@ impl HttpApi {
         }
         let caller = self.caller(request)?;
         let body = serde_json::from_slice::<Value>(&json::bytes(request.body()));
-        let body =
-            body.map_err(|why| platform_error(400, "BadJsonBody", &format!("The body is no JSON: {why}")))?;
+        let body = body.map_err(|why| {
+            platform_error(400, "BadJsonBody", &format!("The body is not valid JSON: {why}"))
+        })?;
         Ok((body, caller))
     }
 
@@ -153,10 +155,14 @@ impl HttpApi {
         match request.header("Authorization") {
             Some(header) => match header.strip_prefix("Convex ") {
                 Some(key) if self.is_admin_key(key) => Ok(Caller::Person),
-                Some(_) => Err(platform_error(403, "BadDeployKey", "The admin key is not this server's")),
-                None => {
-                    Err(platform_error(401, "InvalidAuthHeader", "Only `Authorization: Convex KEY` is known"))
+                Some(_) => {
+                    Err(platform_error(403, "BadDeployKey", "This is not the admin key of this server"))
                 }
+                None => Err(platform_error(
+                    401,
+                    "InvalidAuthHeader",
+                    "Only `Authorization: Convex KEY` is supported",
+                )),
             },
             None => Ok(match shown(request) {
                 Some((cookie, proof)) if self.logins.proves(cookie, proof) => Caller::Person,

@@ -1,5 +1,5 @@
-//! What an import demands of every row: the rules by which the functions would have written it. Where the functions let
-//! something through (dangling ids, any priority), so does an import, so that every export comes back.
+//! The rules for the rows of an import: a row is valid if a function could have written it. Whatever the functions
+//! accept (dangling ids, any priority), an import accepts too, so that every export can be imported.
 
 use std::collections::{HashMap, HashSet};
 
@@ -23,7 +23,7 @@ use super::validate::{Is, check};
 const AUTHOR: Is = Is::OneOf(&["user", "agent"]);
 const ROLE: Is = Is::OneOf(&["owner", "admin", "member"]);
 const PLAN: Is = Is::OneOf(&["free", "pro", "enterprise"]);
-/// An account's status knows no upgrade; its runtime's does.
+/// The status of an account has no `upgrading`; the status of its runtime has.
 const RUNTIME: Is = Is::OneOf(&["provisioning", "online", "degraded", "offline", "error", "upgrading"]);
 const AGENT_CONFIG: Is = agent_config::CONFIG.is();
 const SKILL_CATEGORY: Is = CATEGORY.is();
@@ -39,44 +39,45 @@ const NOTIFICATION: Is = Is::OneOf(&[
     "member_removed",
     "role_changed",
 ]);
-/// After this nothing was created: such an instant would carry every later row along with it.
-const LAST_INSTANT: f64 = 4_102_444_800_000.0;
-/// How much of a value is repeated.
+/// The latest valid creation time. New rows get times after the newest row, so a time in the far future would affect
+/// them all.
+const LATEST_CREATION: f64 = 4_102_444_800_000.0;
+/// The characters of a value that an error repeats.
 const SHOWN_CHARS: usize = 60;
 
-/// A rule for one field. A field that is absent keeps every rule.
+/// A rule for one field. An absent field satisfies every rule.
 enum Rule {
-    /// A word of a list, or a shape, as arguments have them.
+    /// A value of a list or a form, as for arguments.
     Is(Is),
-    /// A function's own check of a text.
+    /// A function's check of a text.
     Text(fn(&str, Options) -> Result<(), Refusal>),
-    /// A function's own check of anything else.
+    /// A function's check of any other value.
     Value(fn(&Value) -> Result<(), Refusal>),
-    /// The id of a row of this table, or a list of such ids; the row may be gone.
+    /// The id of a row of this table, or a list of such ids. The row need not exist.
     Id(Table),
     /// The id of a task of the same account.
     Task,
-    /// No other row has the same in these fields.
-    Once(&'static [&'static str], &'static str),
+    /// No other row has the same values in these fields.
+    Unique(&'static [&'static str], &'static str),
 }
 
-use Rule::{Id, Is as Word, Once, Task, Text, Value as Any};
+use Rule::{Id, Is as Word, Task, Text, Unique, Value as Any};
 
 fn rules(table: Table) -> &'static [(&'static str, Rule)] {
     match table {
         Table::Accounts => &[
-            ("slug", Once(&["slug"], "Conflict: Account slug already exists")),
+            ("slug", Unique(&["slug"], "Conflict: Account slug already exists")),
             ("plan", Word(PLAN)),
             ("runtimeStatus", Word(RUNTIME_STATUS)),
             ("settings", Any(settings)),
         ],
         Table::Memberships => &[
             ("role", Word(ROLE)),
-            ("userId", Once(&["accountId", "userId"], "the account has another row for it")),
+            ("userId", Unique(&["accountId", "userId"], "the account has another row with this value")),
         ],
         Table::Agents => &[
             ("slug", Text(slug::check_form)),
-            ("slug", Once(&["accountId", "slug"], "Conflict: Agent slug already exists in this account")),
+            ("slug", Unique(&["accountId", "slug"], "Conflict: Agent slug already exists in this account")),
             ("name", Text(|name, _| fields::check_name(name))),
             ("status", Word(Is::OneOf(STATUSES))),
             ("identityContent", Text(|text, _| fields::check_profile("identityContent", text))),
@@ -95,9 +96,12 @@ fn rules(table: Table) -> &'static [(&'static str, Rule)] {
             ("taskId", Task),
             ("authorType", Word(AUTHOR)),
             ("content", Text(|content, _| post::check_content(content))),
-            ("attachments", Any(attached)),
+            ("attachments", Any(attachments_are_valid)),
             ("sourceNotificationId", Id(Table::Notifications)),
-            ("sourceNotificationId", Once(&["sourceNotificationId"], "another message has answered it")),
+            (
+                "sourceNotificationId",
+                Unique(&["sourceNotificationId"], "another message has answered this notification"),
+            ),
         ],
         Table::Notifications => &[
             ("type", Word(NOTIFICATION)),
@@ -116,7 +120,7 @@ fn rules(table: Table) -> &'static [(&'static str, Rule)] {
         ],
         Table::Skills => &[
             ("slug", Text(slug::check_form)),
-            ("slug", Once(&["accountId", "slug"], "Conflict: Skill slug already exists in this account")),
+            ("slug", Unique(&["accountId", "slug"], "Conflict: Skill slug already exists in this account")),
             ("name", Text(|name, _| fields::check_name(name))),
             ("category", Word(SKILL_CATEGORY)),
             ("contentMarkdown", Text(|text, _| fields::check_skill(text))),
@@ -127,7 +131,10 @@ fn rules(table: Table) -> &'static [(&'static str, Rule)] {
             ("subscriberType", Word(AUTHOR)),
             (
                 "subscriberId",
-                Once(&["taskId", "subscriberType", "subscriberId"], "the task has another row for it"),
+                Unique(
+                    &["taskId", "subscriberType", "subscriberId"],
+                    "the task has another row with this value",
+                ),
             ),
         ],
         Table::Activities => &[
@@ -141,16 +148,16 @@ fn rules(table: Table) -> &'static [(&'static str, Rule)] {
             ("agentId", Id(Table::Agents)),
             ("sessionType", Word(Is::OneOf(&["task", "system"]))),
             ("taskId", Id(Table::Tasks)),
-            ("sessionKey", Once(&["sessionKey"], "another session has it")),
+            ("sessionKey", Unique(&["sessionKey"], "another session has this key")),
         ],
         Table::Uploads => &[("taskId", Id(Table::Tasks)), ("storageId", Id(Table::Storage))],
         Table::Storage => &[],
         Table::Runtimes => {
-            &[("accountId", Once(&["accountId"], "the account has another row")), ("status", Word(RUNTIME))]
+            &[("accountId", Unique(&["accountId"], "the account has another row")), ("status", Word(RUNTIME))]
         }
         Table::ProviderKeys => &[
             ("provider", Text(|name, _| secrets::check_provider(name))),
-            ("provider", Once(&["accountId", "provider"], "the account has another row for it")),
+            ("provider", Unique(&["accountId", "provider"], "the account has another row with this value")),
         ],
     }
 }
@@ -167,7 +174,7 @@ fn labels(labels: &Value) -> Result<(), Refusal> {
     fields::check_labels(texts)
 }
 
-fn attached(list: &Value) -> Result<(), Refusal> {
+fn attachments_are_valid(list: &Value) -> Result<(), Refusal> {
     for one in list.as_array().into_iter().flatten() {
         let text = |name: &str| one[name].as_str().unwrap_or_default();
         attachments::check_stored(text("name"), text("type"), one["size"].as_f64().unwrap_or_default())?;
@@ -175,21 +182,21 @@ fn attached(list: &Value) -> Result<(), Refusal> {
     Ok(())
 }
 
-/// Why a row is refused: its field, and what is wrong with that.
+/// Why a row is refused: the field, and the reason.
 pub(super) type RefusedField = (&'static str, String);
 
-/// The rows of a copy that the rules know of, while they are looked at.
-pub(super) struct Imported<'a> {
+/// The state of a check of all rows of an export.
+pub(super) struct ImportCheck<'a> {
     options: Options,
     accounts: HashSet<&'a str>,
     /// The account of each task.
     tasks: HashMap<&'a str, &'a str>,
-    /// What must not come twice.
+    /// The values that must be unique.
     seen: HashSet<(&'static str, &'static [&'static str], Vec<String>)>,
 }
 
-impl<'a> Imported<'a> {
-    /// The rules for these tables.
+impl<'a> ImportCheck<'a> {
+    /// A check of these tables.
     pub(super) fn of(tables: &'a Map<String, Value>, options: Options) -> Self {
         let rows = |table: Table| tables.get(table.name()).and_then(Value::as_array).into_iter().flatten();
         let text = |row: &'a Value, name: &str| row[name].as_str().unwrap_or_default();
@@ -201,19 +208,19 @@ impl<'a> Imported<'a> {
         }
     }
 
-    /// Refuses a row that no function would have written. Its fields have the types of its table.
+    /// Refuses a row that no function could have written. The types of its fields are already checked.
     pub(super) fn check(&mut self, table: Table, row: &Value) -> Result<(), RefusedField> {
         let id = row["_id"].as_str().unwrap_or_default();
         if table_of(id) != Some(table) {
-            return Err(("_id", format!("{} is no id of {}", shown(&row["_id"]), table.name())));
+            return Err(("_id", format!("{} is not an id of {}", shown(&row["_id"]), table.name())));
         }
         let created = row["_creationTime"].as_f64().unwrap_or_default();
-        if created > LAST_INSTANT {
-            return Err(("_creationTime", "it lies after the year 2100".to_owned()));
+        if created > LATEST_CREATION {
+            return Err(("_creationTime", "it is after the year 2100".to_owned()));
         }
         let account = row["accountId"].as_str();
         if account.is_some_and(|account| !self.accounts.contains(account)) {
-            return Err(("accountId", "there is no account with this id".to_owned()));
+            return Err(("accountId", "no account has this id".to_owned()));
         }
         let given = rules(table).iter().filter_map(|(name, rule)| Some((*name, rule, row.get(*name)?)));
         for (name, rule, value) in given.filter(|(_, _, value)| !value.is_null()) {
@@ -226,23 +233,27 @@ impl<'a> Imported<'a> {
         match rule {
             Word(Is::OneOf(words)) => {
                 let known = value.as_str().is_some_and(|word| words.contains(&word));
-                known.then_some(()).ok_or_else(|| format!("{} is none of {}", shown(value), words.join(", ")))
+                known
+                    .then_some(())
+                    .ok_or_else(|| format!("{} is not one of {}", shown(value), words.join(", ")))
             }
             Word(is) => check(&without_nulls(value), is, "").map_err(|why| first_line(&why)),
-            Text(check) => check(value.as_str().unwrap_or_default(), self.options).map_err(|why| said(&why)),
-            Any(check) => check(value).map_err(|why| said(&why)),
+            Text(check) => {
+                check(value.as_str().unwrap_or_default(), self.options).map_err(|why| message(&why))
+            }
+            Any(check) => check(value).map_err(|why| message(&why)),
             Id(of) => {
                 let is_id = |id: &&Value| id.as_str().and_then(table_of) == Some(*of);
                 let ids = value.as_array().map_or_else(|| std::slice::from_ref(value), Vec::as_slice);
                 let wrong = ids.iter().find(|id| !is_id(id));
-                wrong.map_or(Ok(()), |id| Err(format!("{} is no id of {}", shown(id), of.name())))
+                wrong.map_or(Ok(()), |id| Err(format!("{} is not an id of {}", shown(id), of.name())))
             }
             Task => match value.as_str().and_then(|id| self.tasks.get(id)) {
-                None => Err("there is no task with this id".to_owned()),
+                None => Err("no task has this id".to_owned()),
                 Some(account) if row["accountId"] == **account => Ok(()),
-                Some(_) => Err("the task belongs to different account".to_owned()),
+                Some(_) => Err("the task belongs to another account".to_owned()),
             },
-            Once(names, why) => {
+            Unique(names, why) => {
                 let values = names.iter().map(|name| row[*name].to_string()).collect();
                 let is_first = self.seen.insert((table.name(), names, values));
                 is_first.then_some(()).ok_or_else(|| (*why).to_owned())
@@ -251,7 +262,7 @@ impl<'a> Imported<'a> {
     }
 }
 
-fn said(why: &Refusal) -> String {
+fn message(why: &Refusal) -> String {
     first_line(&why.to_string())
 }
 
@@ -259,7 +270,7 @@ fn first_line(text: &str) -> String {
     text.lines().next().unwrap_or_default().to_owned()
 }
 
-/// The value, as far as a sentence can repeat it.
+/// The value for an error, cut to a readable length.
 fn shown(value: &Value) -> String {
     let text = value.to_string();
     match text.char_indices().nth(SHOWN_CHARS) {
@@ -268,7 +279,7 @@ fn shown(value: &Value) -> String {
     }
 }
 
-/// Absent fields of an object may be written as `null`.
+/// The object without `null` fields, because an absent field may be written as `null`.
 fn without_nulls(value: &Value) -> Value {
     let mut value = value.clone();
     if let Some(fields) = value.as_object_mut() {

@@ -1,4 +1,4 @@
-//! Providers' keys in the database, which only the vault can read.
+//! Providers' keys in the database, sealed by the vault.
 
 use std::fmt;
 
@@ -9,12 +9,12 @@ use super::store::{Doc, Id, PROVIDER_KEY, PROVIDER_KEYS, StoreError, Tx};
 use super::vault::{SealContext, Sealed, Vault, VaultError, hex};
 use mcr_model::secret::Secret;
 
-/// Why providers' keys could not be taken care of.
+/// Why an operation on providers' keys failed.
 #[derive(Debug)]
 pub enum KeyError {
     /// The data could not be read or written.
     Store(StoreError),
-    /// The vault refused.
+    /// The vault could not seal or open a key.
     Vault(VaultError),
 }
 
@@ -51,18 +51,18 @@ impl ProviderKey {
         Sealed { key_id: key_id.clone(), nonce: nonce.clone(), ciphertext: ciphertext.clone() }
     }
 
-    /// With another sealed value; last four and date stay.
+    /// Replaces the sealed value. The last four characters and the date stay.
     pub(super) fn put_in(&mut self, sealed: Sealed) {
         let Sealed { key_id, nonce, ciphertext } = sealed;
         (self.key_id, self.nonce, self.ciphertext) = (key_id, nonce, ciphertext);
     }
 
-    /// The key itself.
+    /// The key in plain text.
     pub(super) fn open(&self, vault: &Vault) -> Result<Secret, VaultError> {
         vault.open(self.place(), &self.sealed())
     }
 
-    /// Puts a key in.
+    /// Seals a key and stores it in this row.
     pub(super) fn seal(&mut self, vault: &Vault, key: &Secret) -> Result<(), VaultError> {
         let sealed = vault.seal(self.place(), key)?;
         self.put_in(sealed);
@@ -84,13 +84,13 @@ pub(super) fn find(
     tx.find(PROVIDER_KEY, &[Some(account.as_str()), Some(provider)]).first()
 }
 
-/// Another text whenever a key is added, replaced or removed: every sealed value has a nonce that no other has.
+/// A text that differs after every added, replaced or removed key. It is derived from the nonces, which are unique.
 pub(super) fn version(keys: &[Doc<ProviderKey>]) -> String {
     let nonces: Vec<&str> = keys.iter().map(|key| key.row.nonce.as_str()).collect();
     hex(&digest::digest(&digest::SHA256, nonces.join("\n").as_bytes()).as_ref()[..8])
 }
 
-/// Refuses a vault that cannot open what is there.
+/// Fails if another master key sealed one of the stored keys.
 pub(super) fn check(tx: &Tx<'_>, vault: &Vault) -> Result<(), KeyError> {
     for key in tx.all::<ProviderKey>()? {
         vault.check(&key.row.key_id)?;

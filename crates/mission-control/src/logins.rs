@@ -1,26 +1,25 @@
-//! Browsers that are logged in, and the event streams that are open for them. Both are few: what is too much ends what
-//! is oldest.
+//! Logged-in browsers and their open event streams. Both numbers are limited: a new one ends the oldest.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mcr_model::secret::same;
 
-/// Browsers that are logged in at the same time; the oldest is forgotten first.
+/// The maximum number of logins. A further one removes the oldest.
 const LOGINS: usize = 64;
 
-/// Event streams at the same time; the oldest is ended first, and its browser comes again. Far fewer than the server has
-/// connections, as a stream takes one for as long as it runs.
+/// The maximum number of event streams. A further one ends the oldest, whose browser reconnects. The limit is far
+/// below the server's limit of connections, because each stream occupies a connection while it runs.
 pub(super) const STREAMS: usize = 64;
 
-/// Streams with those that are ended and have not noticed yet.
+/// The maximum number of streams including ended ones whose threads have not noticed it yet.
 const STREAMS_AND_ENDED: usize = 2 * STREAMS;
 
-/// Who is logged in. A restart forgets them all.
+/// The current logins. A restart ends them all.
 #[derive(Default)]
 pub(super) struct Logins(Mutex<Vec<Login>>);
 
-/// What a browser has of its login. It shows the cookie to every port of the host, also where an agent listens; the
-/// proof is only for the page, which shows it to nobody else.
+/// The credentials of a browser. The browser sends the cookie to every port of the host, including those of agents.
+/// Only the page knows the proof, and sends it only to this server.
 #[derive(Clone)]
 pub(super) struct Login {
     pub(super) cookie: String,
@@ -38,7 +37,7 @@ impl Login {
 }
 
 impl Logins {
-    /// Somebody is, from now on.
+    /// Adds a login.
     pub(super) fn add(&self) -> Login {
         let login = Login { cookie: random_hex() + &random_hex(), proof: random_hex() + &random_hex() };
         let mut logins = lock(&self.0);
@@ -49,42 +48,43 @@ impl Logins {
         login
     }
 
-    /// Whoever shows these is it no more.
+    /// Removes the login with this cookie and proof.
     pub(super) fn remove(&self, cookie: &str, proof: &str) {
         lock(&self.0).retain(|login| !login.is(cookie, proof));
     }
 
-    /// Whether the cookie belongs to somebody: enough to be told that something has changed, for nothing else.
+    /// Whether a login has this cookie. That is sufficient to receive the numbers of changes, and nothing else.
     pub(super) fn has(&self, cookie: &str) -> bool {
         lock(&self.0).iter().any(|login| login.has(cookie))
     }
 
-    /// Whether it is the page of somebody who is.
+    /// Whether a login has this cookie and this proof, so the request comes from its page.
     pub(super) fn proves(&self, cookie: &str, proof: &str) -> bool {
         lock(&self.0).iter().any(|login| login.is(cookie, proof))
     }
 }
 
-/// The streams that are open.
+/// The open event streams.
 #[derive(Default)]
-pub(super) struct Streams(Mutex<Open>);
+pub(super) struct Streams(Mutex<OpenStreams>);
 
 #[derive(Default)]
-struct Open {
+struct OpenStreams {
     last: u64,
-    /// Those that may go on, oldest first.
+    /// The streams that may continue, oldest first.
     kept: Vec<u64>,
     running: usize,
 }
 
-/// One stream's place among them, until it is dropped.
+/// One stream's entry among the open streams, removed on drop.
 pub(super) struct StreamSlot {
     streams: Arc<Streams>,
     number: u64,
 }
 
 impl Streams {
-    /// A place for one more; the oldest loses its own if there are too many. None while those have not left yet.
+    /// Registers a stream. If there are too many, the oldest must end. Returns `None` while too many ended streams
+    /// are still running.
     pub(super) fn enter(self: &Arc<Self>) -> Option<StreamSlot> {
         let mut open = lock(&self.0);
         if open.running >= STREAMS_AND_ENDED {
@@ -102,7 +102,7 @@ impl Streams {
 }
 
 impl StreamSlot {
-    /// Whether the stream may go on.
+    /// Whether the stream may continue.
     pub(super) fn is_kept(&self) -> bool {
         lock(&self.streams.0).kept.contains(&self.number)
     }
@@ -120,10 +120,10 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
-/// 16 hex digits that nobody can guess: request ids, nonces, halves of logins.
+/// 16 random hex digits, for request ids, nonces and halves of credentials.
 pub(super) fn random_hex() -> String {
     let mut random = [0_u8; 8];
-    // Without randomness there is nothing that could be given out: the handler's panic becomes a 500.
+    // Without randomness no credential can be issued. The panic of the handler becomes a 500.
     getrandom::fill(&mut random).expect("the system has randomness once it runs");
     format!("{:016x}", u64::from_le_bytes(random))
 }

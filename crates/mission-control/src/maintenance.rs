@@ -1,4 +1,4 @@
-//! What the engine does besides answering calls: look for silent runtimes, keep providers' keys sealed.
+//! Periodic and administrative work of the engine: silent runtimes, the vault and the token's files.
 
 use std::collections::BTreeSet;
 
@@ -16,26 +16,26 @@ use super::store::StoreError;
 use super::vault::{Vault, VaultError};
 
 impl Engine {
-    /// Looks for runtimes that fell silent; to be called every 30 s.
+    /// Marks silent runtimes as offline. Must be called every 30 s.
     pub fn sweep(&self) -> Result<(), StoreError> {
         self.store.write(|tx| offline::sweep(tx, self.options))
     }
 
-    /// Gives the engine its vault; refused if keys are there that another master key sealed.
+    /// Sets the vault. Fails if another master key sealed the stored keys.
     pub fn with_vault(mut self, vault: Vault) -> Result<Self, KeyError> {
         self.store.read(|tx| keys::check(tx, &vault))?;
         self.vault = Some(vault);
         Ok(self)
     }
 
-    /// Gives the engine the files that follow when a service token is made.
+    /// Sets the files that are updated when a service token is issued.
     pub(super) fn with_token_files(mut self, files: TokenFiles) -> Self {
         self.token_files = Some(files);
         self
     }
 
-    /// Keeps the token that a call has made, or was given, to open the account from now on. One that cannot be kept is
-    /// refused.
+    /// Writes the token that a call issued or received to its file, before the database has it. If that fails, the
+    /// call is refused.
     pub(super) fn keep_token(&self, call: &Call<'_>, answer: &Value) -> Result<(), Refusal> {
         let token = answer.get("token").or_else(|| call.args.get("serviceToken")).and_then(Value::as_str);
         let (Some(files), Some(token)) = (&self.token_files, token) else { return Ok(()) };
@@ -43,7 +43,7 @@ impl Engine {
         offered.map_err(|why| StoreError::Unwritable(why.to_string()).into())
     }
 
-    /// Brings the token's file up to date with the database. What fails here, the next start brings about.
+    /// Brings the token's file up to date with the database. After a failure, the next start repeats this.
     pub(super) fn settle_token(&self) {
         let Some(files) = self.token_files.as_ref().filter(|files| files.is_unsettled()) else { return };
         let settled = self.store.read(|tx| match tx.get(files.account())? {
@@ -51,11 +51,11 @@ impl Engine {
             None => Ok(()),
         });
         if let Err(why) = settled {
-            warn!("the new service token waits in a file of its own: {why}");
+            warn!("the new service token is still in its second file, until the next start: {why}");
         }
     }
 
-    /// Which master keys sealed what is stored.
+    /// The ids of the master keys that sealed the stored keys.
     pub fn sealed_with(&self) -> Result<BTreeSet<String>, StoreError> {
         self.store.read(|tx| {
             let keys = tx.all::<ProviderKey>()?;
@@ -63,7 +63,8 @@ impl Engine {
         })
     }
 
-    /// Seals all providers' keys with another master key, all or none, and goes on with that; how many there were.
+    /// Seals all providers' keys with another master key, completely or not at all, and uses that from now on.
+    /// Returns the number of keys.
     pub fn rotate(&mut self, next: Vault) -> Result<usize, KeyError> {
         let vault = self.vault.as_ref().ok_or(VaultError::Missing)?;
         let count = self.store.write(|tx| {

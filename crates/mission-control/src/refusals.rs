@@ -1,14 +1,14 @@
-//! What the HTTP server refuses before the door hears of it, in the platform's form (convex-http-api A.2, A.3).
+//! The platform's form of the errors that the HTTP server returns before a request reaches the API (convex-http-api
+//! A.2, A.3).
 
 use serde_json::json;
 
 use mcr_http::message::Reply;
 
-/// The platform's status and code. For what only the hosted service's front would refuse, the code is the status in
-/// words.
+/// The platform's status and code. For errors of the hosted service's proxy, the code is the status in words.
 fn form(status: u16) -> (u16, &'static str) {
     match status {
-        // There a body that is too large is one that cannot be read.
+        // On the platform, a body that is too large is an unreadable body.
         413 => (400, "BadJsonBody"),
         503 => (503, "WorkerOverloaded"),
         400 => (400, "BadRequest"),
@@ -22,7 +22,7 @@ fn form(status: u16) -> (u16, &'static str) {
     }
 }
 
-/// The answer to a request that was refused with this status and sentence.
+/// The response for a request that was refused with this status and sentence.
 pub fn refused(status: u16, why: &str) -> Reply {
     let (status, code) = form(status);
     Reply::json_of(&json!({"code": code, "message": why})).with_status(status).no_store()

@@ -1,12 +1,13 @@
-//! The rows of each table, as backend-contract §3 describes them. Every number is a float, because that is what the
-//! platform stores; serde writes whole ones with `.0`, as the platform does.
+//! The rows of each table (backend-contract §3). Every number is a float, as on the platform. Serde writes whole
+//! numbers with `.0`, as the platform does.
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use super::store::{Id, Row, Table};
 
-/// A struct whose first fields must be there and whose second ones, behind `maybe`, may be absent, and then stay so.
+/// Defines a struct. The first fields are required. The fields after `maybe` are optional, and absent ones are not
+/// written.
 macro_rules! record {
     ($(#[$doc:meta])* $name:ident { $($(#[$attr:meta])* $field:ident: $type:ty,)* $(; maybe { $($(#[$opt_attr:meta])* $opt:ident: $opt_type:ty,)* })? }) => {
         $(#[$doc])*
@@ -20,7 +21,7 @@ macro_rules! record {
     };
 }
 
-/// Records that are the rows of a table.
+/// Defines records that are rows of a table.
 macro_rules! rows {
     ($($(#[$doc:meta])* $table:ident $name:ident { $($body:tt)* })*) => {$(
         record! { $(#[$doc])* $name { $($body)* } }
@@ -30,7 +31,7 @@ macro_rules! rows {
         }
     )*
 
-    /// The JSON of a row, read as the type of its table and written again: without unknown fields, with defaults.
+    /// The JSON of a row after reading it as the type of its table: without unknown fields, and with defaults.
     pub(super) fn normalized(table: Table, row: &str) -> serde_json::Result<String> {
         match table {
             $(Table::$table => serde_json::to_string(&serde_json::from_str::<$name>(row)?),)*
@@ -178,7 +179,7 @@ rows! {
             content_markdown: String,
         }
     }
-    /// §3.7; one row for each (task, type, id).
+    /// §3.7. One row for each (task, type, id).
     Subscriptions Subscription {
         account_id: Id<Account>,
         task_id: Id<Task>,
@@ -186,7 +187,7 @@ rows! {
         subscriber_id: String,
         subscribed_at: f64,
     }
-    /// §3.7; only ever added to.
+    /// §3.7. Rows are only added.
     Activities Activity {
         account_id: Id<Account>,
         #[serde(rename = "type")]
@@ -226,12 +227,12 @@ rows! {
         created_by: String,
         created_at: f64,
     }
-    /// A stored file; the embedded backend keeps no files of its own, so there is never one.
+    /// A stored file. The embedded backend stores no files, so this table is always empty.
     Storage Stored {
         content_type: String,
         size: f64,
     }
-    /// §3.9; one row for each account.
+    /// §3.9. One row for each account.
     Runtimes Runtime {
         account_id: Id<Account>,
         provider: String,
@@ -264,7 +265,7 @@ rows! {
 }
 
 record! {
-    /// What an account has chosen (§3.6).
+    /// The settings of an account (§3.6).
     Settings {
         ; maybe {
             theme: String,
@@ -278,7 +279,7 @@ record! {
 }
 
 record! {
-    /// What a runtime reported last (§3.6).
+    /// The last report of a runtime (§3.6).
     RuntimeConfig {
         ; maybe {
             droplet_id: String,
@@ -294,7 +295,7 @@ record! {
 }
 
 record! {
-    /// What people want to be told of (§3.6).
+    /// Which notifications people want (§3.6).
     Preferences {
         task_updates: bool,
         agent_activity: bool,

@@ -1,13 +1,13 @@
-//! What a newcomer finds: an account with a team that knows how to work together, and a board with some life on it.
+//! The demo: an account with a team that knows how to work together, and a board with some activity.
 //!
-//! Everything is made by the same functions that people and agents use, in one transaction: so the demo obeys every
-//! rule, and is there as a whole or not at all.
+//! The demo is created by the functions that people and agents call, in one transaction. So it satisfies every rule,
+//! and exists completely or not at all.
 
 use std::cell::Cell;
 
 use serde_json::{Map, Value, json};
 
-use super::account_setup::{NewAccount, Owner, found};
+use super::account_setup::{NewAccount, Owner, create_account};
 use super::answer::Refusal;
 use super::call::{Call, Options};
 use super::catalog;
@@ -15,23 +15,23 @@ use super::rows::{Account, Notification};
 use super::store::{Id, StoreError, Tx};
 use super::validate::validate;
 
-/// One of the team.
-struct Hire {
+/// An agent of the team.
+struct TeamMember {
     name: &'static str,
     slug: &'static str,
     role: &'static str,
     description: &'static str,
     icon: &'static str,
     soul: &'static str,
-    /// Minutes between looks at the board.
+    /// Minutes between heartbeats.
     heartbeat: u32,
-    /// Flags that differ from what everybody has.
+    /// The flags that differ from the defaults of the team.
     flags: &'static [&'static str],
     skills: &'static [&'static str],
 }
 
-const TEAM: [Hire; 5] = [
-    Hire {
+const TEAM: [TeamMember; 5] = [
+    TeamMember {
         name: "Mara",
         slug: "squad-lead",
         role: "Squad lead",
@@ -42,7 +42,7 @@ const TEAM: [Hire; 5] = [
         flags: &["canCreateTasks", "canReviewTasks"],
         skills: &["handover"],
     },
-    Hire {
+    TeamMember {
         name: "Jonas",
         slug: "engineer",
         role: "Engineer",
@@ -53,7 +53,7 @@ const TEAM: [Hire; 5] = [
         flags: &[],
         skills: &["handover"],
     },
-    Hire {
+    TeamMember {
         name: "Tomas",
         slug: "qa",
         role: "QA",
@@ -64,7 +64,7 @@ const TEAM: [Hire; 5] = [
         flags: &["canReviewTasks", "canMarkDone"],
         skills: &["handover", "review-checklist"],
     },
-    Hire {
+    TeamMember {
         name: "Iris",
         slug: "designer",
         role: "Designer",
@@ -75,7 +75,7 @@ const TEAM: [Hire; 5] = [
         flags: &[],
         skills: &["handover", "plain-words"],
     },
-    Hire {
+    TeamMember {
         name: "Noor",
         slug: "writer",
         role: "Writer",
@@ -88,7 +88,7 @@ const TEAM: [Hire; 5] = [
     },
 ];
 
-/// Slug, name, description, text, whether it is switched on.
+/// Slug, name, description, text, and whether the skill is enabled.
 const SKILLS: [(&str, &str, &str, &str, bool); 4] = [
     ("handover", "Handing over", "How to pass a task on", include_str!("seed/skills/handover.md"), true),
     (
@@ -108,20 +108,20 @@ const SKILLS: [(&str, &str, &str, &str, bool); 4] = [
     (
         "guest-messages",
         "Messages to guests",
-        "What goes to guests' phones; waits for Robin's word",
+        "What goes to guests' phones; is_waiting for Robin's word",
         include_str!("seed/skills/guest-messages.md"),
         false,
     ),
 ];
 
-/// What is still to be done about a task, once it exists and somebody is on it.
+/// The changes of a task after its creation and assignment.
 struct Plan {
     title: &'static str,
     description: &'static str,
     priority: u32,
     labels: &'static [&'static str],
     agents: &'static [&'static str],
-    /// The way it has gone.
+    /// The statuses that the task goes through.
     steps: &'static [&'static str],
     blocked: Option<&'static str>,
 }
@@ -175,7 +175,7 @@ const TASKS: [Plan; 8] = [
         blocked: None,
     },
     Plan {
-        title: TOGETHER,
+        title: WAITING_TASK,
         description: "Choose a tour, a day and the number of guests; see at once whether there is room; leave a name and \
                       a number. It should take less than a minute, standing on a pier, with one thumb.\n\nIris starts \
                       with the steps, Jonas builds them.",
@@ -205,106 +205,106 @@ const TASKS: [Plan; 8] = [
     },
 ];
 
-/// The task that two are on. It waits for a runtime: whoever connects one sees the team begin.
-const TOGETHER: &str = "A booking page that works on a phone";
+/// The task with two assignees. It waits for a runtime, so that the first runtime shows the team starting to work.
+const WAITING_TASK: &str = "A booking page that works on a phone";
 /// The task with a thread.
-const RULES: &str = "Explain the cancellation rules in plain words";
+const RULES_TASK: &str = "Explain the cancellation rules in plain words";
 
 /// The person of the demo.
 const OWNER: Owner<'_> = Owner { user_id: "user_robin", name: "Robin Vale", email: "robin@example.com" };
 
-/// Founds the demo account with all that belongs to it.
+/// Creates the demo account with all its content.
 pub(super) fn demo(tx: &Tx<'_>, options: Options) -> Result<NewAccount, Refusal> {
     let clock = Cell::new(tx.now() - PAST);
-    let founded = found(&tx.at(clock.get()), "Demo", "demo", OWNER)?;
-    let hand = Hand { tx, options, account: founded.account.id.clone(), clock };
-    hand.act("accounts:updateSettings", json!({"userMd": include_str!("seed/user.md")}))?;
-    let skills = hand.skills()?;
-    let team = hand.team(&skills)?;
-    hand.act("accounts:updateSettings", json!({"orchestratorAgentId": team["squad-lead"]}))?;
-    hand.reference("Repository \u{2014} Primary", include_str!("seed/documents/repository.md"))?;
-    hand.reference("Account Briefing", include_str!("seed/documents/briefing.md"))?;
-    let tasks = TASKS.iter().map(|plan| hand.task(plan, &team));
+    let new_account = create_account(&tx.at(clock.get()), "Demo", "demo", OWNER)?;
+    let demo = DemoBuilder { tx, options, account: new_account.account.id.clone(), clock };
+    demo.call("accounts:updateSettings", json!({"userMd": include_str!("seed/user.md")}))?;
+    let skills = demo.skills()?;
+    let team = demo.team(&skills)?;
+    demo.call("accounts:updateSettings", json!({"orchestratorAgentId": team["squad-lead"]}))?;
+    demo.reference("Repository \u{2014} Primary", include_str!("seed/documents/repository.md"))?;
+    demo.reference("Account Briefing", include_str!("seed/documents/briefing.md"))?;
+    let tasks = TASKS.iter().map(|plan| demo.task(plan, &team));
     let tasks = tasks.collect::<Result<Map<String, Value>, Refusal>>()?;
-    hand.thread(&tasks, &team)?;
-    settle(tx, &tasks)?;
-    Ok(founded)
+    demo.thread(&tasks, &team)?;
+    mark_delivered(tx, &tasks)?;
+    Ok(new_account)
 }
 
-/// How long ago it begins, and how long each step takes, in milliseconds: a day in twenty minutes each leaves room for
-/// all of them before now.
+/// The age of the demo and the duration of each step, in milliseconds. One day with steps of twenty minutes ends
+/// before now.
 const PAST: f64 = 24.0 * 3_600_000.0;
 const STEP: f64 = 20.0 * 60_000.0;
 
-/// Whoever does all this: Robin, and the agents in Robin's house.
-struct Hand<'a> {
+/// Makes the calls that create the demo, in the name of Robin and the agents.
+struct DemoBuilder<'a> {
     tx: &'a Tx<'a>,
     options: Options,
     account: Id<Account>,
-    /// What time it is in the demo.
+    /// The current time of the demo.
     clock: Cell<f64>,
 }
 
-impl Hand<'_> {
+impl DemoBuilder<'_> {
     /// Calls a function of the catalogue.
-    fn act(&self, path: &str, mut args: Value) -> Result<Value, Refusal> {
+    fn call(&self, path: &str, mut args: Value) -> Result<Value, Refusal> {
         args["accountId"] = json!(self.account);
         let function = catalog::find(path).ok_or_else(|| Refusal::NoFunction(path.to_owned()))?;
         validate(&args, function.args).map_err(Refusal::Arguments)?;
         self.clock.set(self.clock.get() + STEP);
         let tx = &self.tx.at(self.clock.get());
-        // Read each time: the call before may have changed it.
+        // The account is read for each call, because the previous call may have changed it.
         let account = tx.get(&self.account)?;
         let account = account.ok_or_else(|| StoreError::Fault("the new account is gone".to_owned()))?;
         let args = args.as_object().cloned().unwrap_or_default();
         (function.run)(&Call { tx, args: &args, account, options: self.options, vault: None })
     }
 
-    /// Calls a service function; no token is asked for in here.
-    fn serve(&self, name: &str, mut args: Value) -> Result<Value, Refusal> {
+    /// Calls a service function. No token is required here.
+    fn call_service(&self, name: &str, mut args: Value) -> Result<Value, Refusal> {
         args["serviceToken"] = json!("");
-        self.act(&format!("service/actions:{name}"), args)
+        self.call(&format!("service/actions:{name}"), args)
     }
 
-    /// The skills' ids by their slugs.
+    /// Creates the skills. Returns their ids by slug.
     fn skills(&self) -> Result<Map<String, Value>, Refusal> {
-        let made = SKILLS.iter().map(|(slug, name, description, content, on)| {
+        let created = SKILLS.iter().map(|(slug, name, description, content, on)| {
             let skill = json!({
                 "slug": slug, "name": name, "description": description, "contentMarkdown": content, "isEnabled": on,
             });
-            Ok(((*slug).to_owned(), self.act("skills:create", skill)?))
+            Ok(((*slug).to_owned(), self.call("skills:create", skill)?))
         });
-        made.collect()
+        created.collect()
     }
 
-    /// The agents' ids by their slugs.
+    /// Creates the agents. Returns their ids by slug.
     fn team(&self, skills: &Map<String, Value>) -> Result<Map<String, Value>, Refusal> {
-        let made = TEAM.iter().map(|hire| {
+        let created = TEAM.iter().map(|member| {
             let mut flags = json!({
                 "canCreateTasks": false, "canModifyTaskStatus": true, "canCreateDocuments": true,
                 "canMentionAgents": true, "canReviewTasks": false, "canMarkDone": false,
             });
-            for flag in hire.flags {
+            for flag in member.flags {
                 flags[*flag] = json!(true);
             }
-            let skills: Vec<&Value> = hire.skills.iter().filter_map(|slug| skills.get(*slug)).collect();
+            let skills: Vec<&Value> = member.skills.iter().filter_map(|slug| skills.get(*slug)).collect();
             let agent = json!({
-                "name": hire.name, "slug": hire.slug, "role": hire.role, "description": hire.description,
-                "icon": hire.icon, "soulContent": hire.soul, "heartbeatInterval": hire.heartbeat,
+                "name": member.name, "slug": member.slug, "role": member.role, "description": member.description,
+                "icon": member.icon, "soulContent": member.soul, "heartbeatInterval": member.heartbeat,
                 "openclawConfig": {"skillIds": skills, "behaviorFlags": flags},
             });
-            Ok((hire.slug.to_owned(), self.act("agents:create", agent)?))
+            Ok((member.slug.to_owned(), self.call("agents:create", agent)?))
         });
-        made.collect()
+        created.collect()
     }
 
     fn reference(&self, title: &str, content: &str) -> Result<Value, Refusal> {
-        self.act("documents:create", json!({"title": title, "content": content, "type": "reference"}))
+        self.call("documents:create", json!({"title": title, "content": content, "type": "reference"}))
     }
 
-    /// A task with its title, brought where it stands.
+    /// Creates a task and moves it to its status. Returns its title and its id.
     fn task(&self, plan: &Plan, team: &Map<String, Value>) -> Result<(String, Value), Refusal> {
-        let task = self.act(
+        let task = self.call(
             "tasks:create",
             json!({
                 "title": plan.title, "description": plan.description, "priority": plan.priority,
@@ -313,26 +313,26 @@ impl Hand<'_> {
         )?;
         let agents: Vec<&Value> = plan.agents.iter().filter_map(|slug| team.get(*slug)).collect();
         if !agents.is_empty() {
-            self.act("tasks:assign", json!({"taskId": task, "assignedAgentIds": agents}))?;
+            self.call("tasks:assign", json!({"taskId": task, "assignedAgentIds": agents}))?;
         }
         for step in plan.steps {
             let mut args = json!({"taskId": task, "status": step});
             if let Some(reason) = plan.blocked.filter(|_| *step == "blocked") {
                 args["blockedReason"] = json!(reason);
             }
-            self.act("tasks:updateStatus", args)?;
+            self.call("tasks:updateStatus", args)?;
         }
         Ok((plan.title.to_owned(), task))
     }
 
-    /// What was said and done about the cancellation rules.
+    /// Posts the messages and the document about the cancellation rules.
     fn thread(&self, tasks: &Map<String, Value>, team: &Map<String, Value>) -> Result<(), Refusal> {
-        let task = &tasks[RULES];
+        let task = &tasks[RULES_TASK];
         let say = |slug: &str, content: &str| {
             let message = json!({"taskId": task, "agentId": team[slug], "content": content});
-            self.serve("createMessageFromAgent", message)
+            self.call_service("createMessageFromAgent", message)
         };
-        let robin = |content: &str| self.act("messages:create", json!({"taskId": task, "content": content}));
+        let robin = |content: &str| self.call("messages:create", json!({"taskId": task, "content": content}));
 
         robin(
             "@writer, guests call about this twice a day. Could you write it down so that they need not? Please no \
@@ -344,7 +344,7 @@ impl Hand<'_> {
              yes, it costs us nothing.",
         )?;
         robin("Yes, of course. They only have to tell us the name.")?;
-        self.serve(
+        self.call_service(
             "createDocumentFromAgent",
             json!({
                 "agentId": team["writer"], "taskId": task, "title": "Cancellation rules, second draft",
@@ -357,7 +357,7 @@ impl Hand<'_> {
              telephone number goes at the end. @qa, could you hold it against the rules in the briefing?",
         )?;
         let review = json!({"agentId": team["writer"], "taskId": task, "status": "review"});
-        self.serve("updateTaskStatusFromAgent", review)?;
+        self.call_service("updateTaskStatusFromAgent", review)?;
         say(
             "qa",
             "I went through the checklist. The 24 hours and the refund for wind are as in the briefing. I cannot find \
@@ -368,16 +368,16 @@ impl Hand<'_> {
     }
 }
 
-/// Puts what agents were told behind them, but for the task that two are on: nobody needs to answer old news when the
-/// first runtime connects.
-fn settle(tx: &Tx<'_>, tasks: &Map<String, Value>) -> Result<(), StoreError> {
-    let together = tasks.get(TOGETHER).and_then(Value::as_str).unwrap_or_default();
-    for mut told in tx.all::<Notification>()? {
-        let waits = told.row.task_id.as_ref().is_some_and(|task| *task == *together);
-        if told.row.recipient_type == "agent" && !waits {
-            told.row.read_at = Some(told.row.created_at);
-            told.row.delivered_at = Some(told.row.created_at);
-            tx.put(&told)?;
+/// Marks the agents' notifications as delivered, except those of the task that waits for a runtime. Otherwise the
+/// first runtime would deliver outdated notifications.
+fn mark_delivered(tx: &Tx<'_>, tasks: &Map<String, Value>) -> Result<(), StoreError> {
+    let waiting_task = tasks.get(WAITING_TASK).and_then(Value::as_str).unwrap_or_default();
+    for mut notification in tx.all::<Notification>()? {
+        let is_waiting = notification.row.task_id.as_ref().is_some_and(|task| *task == *waiting_task);
+        if notification.row.recipient_type == "agent" && !is_waiting {
+            notification.row.read_at = Some(notification.row.created_at);
+            notification.row.delivered_at = Some(notification.row.created_at);
+            tx.put(&notification)?;
         }
     }
     Ok(())

@@ -175,7 +175,7 @@ fn each_refusal_has_its_status() {
     for stand in both() {
         let (key, task) = stand.ben_at("inbox");
         let lead = stand.own("lead");
-        let nowhere = crate::support::team::gone(&task);
+        let nowhere = crate::support::team::missing_id(&task);
         let rows = [
             ("task-create", &stand.own("ben"), json!({"title": "x"}), [403, 403]),
             ("task-status", &key, json!({"status": "review"}), [409, 409]),

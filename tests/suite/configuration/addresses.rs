@@ -1,8 +1,8 @@
-//! Where the backend and the gateway are, where we listen, and what agents are told (§1.2, §1.4).
+//! The addresses of the backend, the gateway and our server, and the address for agents (§1.2, §1.4).
 
 use super::{Start, check_mistake};
 
-/// Issue "Bad input": a `.convex.site` URL; §1.2: an address that is none.
+/// §1.2: an invalid address, and a `.convex.site` URL.
 #[test]
 fn a_backend_address_is_checked() {
     check_mistake("CONVEX_URL", "https://otter-1.convex.site", "use https://otter-1.convex.cloud.");
@@ -58,9 +58,9 @@ fn a_gateway_address_is_checked() {
     assert_eq!(kept(start), remote);
 }
 
-/// §1.2 `OPENCLAW_GATEWAY_TOKEN`, W15: who may go without a token, and what blank means.
+/// §1.2 `OPENCLAW_GATEWAY_TOKEN`, W15: which gateways need a token, and the meaning of a blank one.
 #[test]
-fn a_gateway_elsewhere_needs_a_token() {
+fn a_gateway_on_another_host_needs_a_token() {
     let local = [
         "http://localhost:1",
         "http://127.0.0.1",
@@ -88,7 +88,7 @@ fn a_gateway_elsewhere_needs_a_token() {
             );
         }
     }
-    // One mistake is one sentence: a token that cannot be used is not also missing.
+    // One mistake is one sentence: an unusable token is not also reported as missing.
     let start = Start::good().set("OPENCLAW_GATEWAY_URL", "https://gateway.example.com");
     assert!(start.set("OPENCLAW_GATEWAY_TOKEN", "a b").mistake().contains("character 2 is a blank"));
     let start = Start::good()
@@ -110,7 +110,7 @@ fn a_blank_gateway_address_means_no_gateway() {
                 "OPENCLAW_GATEWAY_URL is set but blank: there is no gateway and nothing is sent to agents. Remove the variable to use http://127.0.0.1:18789."
             ]
         );
-        // A blank in the environment has a meaning here, so it comes before the file.
+        // A blank value in the environment has a meaning here, so it overrides the file.
         let start = start.file("OPENCLAW_GATEWAY_URL=http://127.0.0.1:1\n");
         assert_eq!(start.settings().gateway.url, None, "{blank:?}");
     }
@@ -119,7 +119,7 @@ fn a_blank_gateway_address_means_no_gateway() {
 
 /// §1.4: connectHost, base URL, warnings A and B; IPv6 in brackets.
 #[test]
-fn agents_are_told_an_address_that_works() {
+fn agents_get_a_working_address() {
     let rows = [
         ("127.0.0.1", "http://127.0.0.1:3001", false),
         ("localhost", "http://localhost:3001", false),
@@ -147,16 +147,16 @@ fn agents_are_told_an_address_that_works() {
     assert_eq!(any.effective("TASK_STATUS_BASE_URL"), "http://127.0.0.1:(the free port chosen at start)");
     assert_eq!(any.settings().http.base_url(40123).as_str(), "http://127.0.0.1:40123");
 
-    let told = Start::good().set("TASK_STATUS_BASE_URL", "'http://runtime:3000/'");
-    assert_eq!(told.settings().http.base_url(1).as_str(), "http://runtime:3000", "one slash removed");
-    assert!(told.warnings()[0].contains("may be unreachable for others"), "warning B");
-    assert!(told.clone().set("HEALTH_HOST", "0.0.0.0").warnings().is_empty());
+    let given = Start::good().set("TASK_STATUS_BASE_URL", "'http://runtime:3000/'");
+    assert_eq!(given.settings().http.base_url(1).as_str(), "http://runtime:3000", "one slash removed");
+    assert!(given.warnings()[0].contains("may be unreachable for others"), "warning B");
+    assert!(given.clone().set("HEALTH_HOST", "0.0.0.0").warnings().is_empty());
     assert!(Start::good().set("TASK_STATUS_BASE_URL", "http://[::1]:1").warnings().is_empty());
     let invalid = "Invalid TASK_STATUS_BASE_URL. Expected a valid URL like http://runtime:3001.";
     check_mistake("TASK_STATUS_BASE_URL", "runtime", invalid);
 }
 
-/// W5: from where agents may call, besides this machine.
+/// W5: the networks from which agents may call, besides this machine.
 #[test]
 fn networks_of_agents_are_checked() {
     let networks = |text: &str| Start::good().set("AGENT_API_ALLOW", text).settings().http.agents_from;

@@ -2,7 +2,7 @@
 
 use super::{ACCOUNT, Start, TOKEN, check_mistake};
 
-/// §1.3.1: what is missing is named, all of it.
+/// §1.3.1: all missing variables are named together.
 #[test]
 fn missing_variables_are_named_together() {
     let text = "Missing required environment variables: ";
@@ -24,9 +24,9 @@ fn missing_variables_are_named_together() {
     }
 }
 
-/// §1.3.2–4, and what the backend would refuse (contract §1.3: 512 characters).
+/// §1.3.2–4, and tokens that the backend would refuse (contract §1.3: 512 characters).
 #[test]
-fn a_bad_token_is_refused_in_the_words_of_the_contract() {
+fn an_invalid_token_is_refused_in_the_words_of_the_contract() {
     let prefix = "Invalid SERVICE_TOKEN format. Expected a token starting with mc_service_ as the dashboard issues it.";
     let structure = "Invalid SERVICE_TOKEN structure. Expected mc_service_{accountId}_{secret}.";
     check_mistake("SERVICE_TOKEN", "sk-123", prefix);
@@ -41,7 +41,7 @@ fn a_bad_token_is_refused_in_the_words_of_the_contract() {
         "mc_service_other_s3cr3t",
         &format!("SERVICE_TOKEN account mismatch. Token is for other, but ACCOUNT_ID is {ACCOUNT}."),
     );
-    // What may be a piece of a secret is not shown in the place of an account id.
+    // A text that may be part of a secret is not shown as an account id.
     for token in ["mc_service_Zm9vYmFyQmF6UXV4Cg1_x", "mc_service_twice_twice"] {
         check_mistake("SERVICE_TOKEN", token, "Token is for another account, but ACCOUNT_ID is k57");
     }
@@ -55,9 +55,9 @@ fn a_bad_token_is_refused_in_the_words_of_the_contract() {
     Start::good().set("SERVICE_TOKEN", &longest).settings();
 }
 
-/// What the README's and other examples leave to be filled in.
+/// The placeholders of the README and of other examples.
 #[test]
-fn a_placeholder_is_called_one() {
+fn a_placeholder_is_reported_as_one() {
     for (name, value) in [
         ("ACCOUNT_ID", "…"),
         ("SERVICE_TOKEN", "mc_service_…"),
@@ -66,7 +66,7 @@ fn a_placeholder_is_called_one() {
     ] {
         check_mistake(name, value, "it still contains the placeholder \"…\" of an example");
     }
-    // The comment is not why it fails.
+    // The comment is not the cause of the mistake.
     let copied = Start::good().unset("ACCOUNT_ID").file("ACCOUNT_ID=…        # the account's id\n").mistake();
     assert!(
         copied.contains("(test.env, line 1)") && copied.contains("still contains the placeholder"),
@@ -74,7 +74,7 @@ fn a_placeholder_is_called_one() {
     );
 }
 
-/// What the redaction cannot hide reliably, and the token that the TypeScript runtime invented.
+/// Secrets that the redaction cannot hide reliably, and the token that the TypeScript runtime generated.
 #[test]
 fn weak_secrets_are_warned() {
     let gateway = |token| Start::good().set("OPENCLAW_GATEWAY_TOKEN", token).warnings();

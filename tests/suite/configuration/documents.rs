@@ -6,7 +6,7 @@ use super::{ACCOUNT, Start, TOKEN};
 use crate::support::documents::{check_fresh, with_block};
 
 #[test]
-fn the_documents_say_what_the_table_says() {
+fn the_documents_follow_the_table() {
     check_fresh(".env.example", |_| documents::env_example());
     check_fresh("docs/configuration.md", |page| {
         with_block(page, "configuration", &documents::configuration_table())
@@ -16,7 +16,7 @@ fn the_documents_say_what_the_table_says() {
     });
 }
 
-/// The example is a good env file: only what it leaves blank is missing, and with that it says the defaults.
+/// The example is a valid env file. Only its blank values are missing, and with them it gives the defaults.
 #[test]
 fn the_example_can_be_used() {
     let example = documents::env_example();
@@ -29,7 +29,7 @@ fn the_example_can_be_used() {
         .replace("\nSERVICE_TOKEN=\n", &format!("\nSERVICE_TOKEN={TOKEN}\n"));
     assert!(Start::default().set("HOME", "/home/mc").file(&filled).warnings().is_empty());
 
-    // With every default uncommented nothing changes; only the blank gateway address would.
+    // With every default uncommented, only the blank gateway address would change the settings.
     let uncommented: String = filled
         .lines()
         .map(|line| match line.strip_prefix('#') {
@@ -39,7 +39,7 @@ fn the_example_can_be_used() {
         .collect();
     let (plain, full) =
         (Start::good().go().report, Start::default().set("HOME", "/home/mc").file(&uncommented).go().report);
-    // Only what is not yet in effect is warned of, once somebody asks for it.
+    // Only variables without effect yet are warned about, and only if they are set.
     let is_expected = |warning: &Diagnostic| warning.message.contains("is not yet in effect");
     assert!(full.errors().next().is_none() && full.warnings().all(is_expected), "{full:?}");
     for (plain, full) in plain.rows.iter().zip(&full.rows) {
@@ -48,7 +48,7 @@ fn the_example_can_be_used() {
 }
 
 #[test]
-fn every_row_can_be_read_by_a_person() {
+fn every_row_is_readable() {
     let table = documents::configuration_table();
     let example = documents::env_example();
     for variable in TABLE {

@@ -1,4 +1,4 @@
-//! The edge: real files and a real environment.
+//! Real files and a real environment.
 
 use std::ffi::OsString;
 use std::fs;
@@ -43,7 +43,7 @@ fn write(path: &Path, content: impl AsRef<[u8]>) {
     fs::set_permissions(path, fs::Permissions::from_mode(0o600)).unwrap();
 }
 
-/// Issue item 2: "`--env-file F`, or without it `/etc/mission-control-runtime.env` where that exists".
+/// `--env-file F` must exist; without it, `/etc/mission-control-runtime.env` is optional.
 #[test]
 fn the_default_file_may_be_missing_and_a_named_one_may_not() {
     let folder = TempDir::new().unwrap();
@@ -65,9 +65,9 @@ fn the_default_file_may_be_missing_and_a_named_one_may_not() {
     );
 }
 
-/// Issue "Bad input": a missing or unreadable env file.
+/// A missing or unreadable env file is a clear error.
 #[test]
-fn an_unusable_env_file_is_a_sentence() {
+fn an_unusable_env_file_is_a_clear_error() {
     let folder = TempDir::new().unwrap();
     let around = surroundings(&folder);
     let path = folder.path().join("x.env");
@@ -81,13 +81,13 @@ fn an_unusable_env_file_is_a_sentence() {
     let loop_ = folder.path().join("loop");
     symlink(&loop_, &loop_).unwrap();
     check_one(&load(Some(&loop_), &around), "it cannot be read");
-    // The default file is no exception once it is there.
+    // An existing default file is checked like any other.
     fs::create_dir(&around.default_env_file).unwrap();
     check_one(&load(None, &around), "default.env cannot be used: it is a directory");
 }
 
 #[test]
-fn a_file_with_secrets_that_all_can_read_is_warned() {
+fn a_world_readable_file_with_secrets_is_warned() {
     let folder = TempDir::new().unwrap();
     let around = surroundings(&folder);
     write(&around.default_env_file, format!("SERVICE_TOKEN={TOKEN}\n"));
@@ -124,7 +124,7 @@ fn secrets_are_read_from_files() {
     check_one(&load(None, &around), "it is a directory, not a file");
 }
 
-/// A file that cannot be trusted with trust is found with the rest of the mistakes.
+/// An invalid certificate file is reported with the other mistakes.
 #[test]
 fn certificates_must_be_a_file() {
     let folder = TempDir::new().unwrap();
@@ -149,9 +149,9 @@ fn certificates_must_be_a_file() {
     assert_eq!(load(None, &unset).settings.unwrap().ssl_cert_file, None);
 }
 
-/// Values that are not UTF-8: of ours a sentence, of others nothing.
+/// Values that are not UTF-8: a mistake in our variables, ignored in others.
 #[test]
-fn bytes_that_are_no_text() {
+fn bytes_that_are_not_utf8() {
     let folder = TempDir::new().unwrap();
     let bytes = || OsString::from_vec(vec![b'x', 0xff]);
     check_one(

@@ -26,7 +26,7 @@ fn has_word(text: &str, word: &str) -> bool {
     text.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).any(|part| part == word)
 }
 
-/// The sources that read configuration, and those that live by it.
+/// The sources that read the configuration, and those that use it.
 fn both_sides() -> (Vec<String>, Vec<String>) {
     let root = Path::new(env!("CARGO_MANIFEST_DIR"));
     let config = root.join("crates/config");
@@ -51,7 +51,7 @@ fn a_variable_is_read_exactly_if_it_has_an_effect() {
     }
 }
 
-/// What is read and never used has no effect either.
+/// A setting that is read but never used has no effect either.
 #[test]
 fn every_setting_is_used_outside_the_configuration() {
     let (readers, users) = both_sides();
@@ -65,9 +65,9 @@ fn every_setting_is_used_outside_the_configuration() {
     }
 }
 
-/// The documents and the rows of `doctor` derive from the same column.
+/// The documents and the rows of `doctor` use the same column.
 #[test]
-fn what_is_not_in_effect_is_said_everywhere() {
+fn missing_effects_are_reported_everywhere() {
     let (table, example) = (documents::configuration_table(), documents::env_example());
     let start = Start::good();
     let mut waiting = Vec::new();
@@ -88,9 +88,9 @@ fn what_is_not_in_effect_is_said_everywhere() {
     assert_eq!(waiting, expected);
 }
 
-/// The page says so beside the control, as long as it is so.
+/// The page shows a hint next to a control without effect.
 #[test]
-fn the_page_says_what_the_runtime_does_not_act_on() {
+fn the_page_marks_controls_without_effect() {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/mission-control/src/page.html");
     let page = fs::read_to_string(path).unwrap();
     let waits = |name: &str| {
@@ -108,7 +108,7 @@ fn the_page_says_what_the_runtime_does_not_act_on() {
 }
 
 #[test]
-fn only_values_that_ask_for_something_are_warned_of() {
+fn only_values_that_request_a_missing_effect_are_warned() {
     let lacks = |name: &str, words: &str| {
         vec![format!("{name} (environment) is not yet in effect: this version {words}.")]
     };
@@ -123,7 +123,7 @@ fn only_values_that_ask_for_something_are_warned_of() {
     for (name, value, expected) in rows {
         assert_eq!(Start::good().set(name, value).warnings(), expected, "{name}={value}");
     }
-    // A mistake says enough.
+    // A mistake needs no additional warning.
     let start = Start::good().set("UPGRADE_MODE", "exti");
     assert!(start.mistake().starts_with("UPGRADE_MODE") && start.go().report.warnings().next().is_none());
     let key = Start::good().set("AI_GATEWAY_API_KEY", "k3y-k3y-k3y").warnings();

@@ -1,12 +1,12 @@
-//! The env file: how it stands to the environment, and what is said of its lines.
+//! The env file: its precedence, and the warnings about its lines.
 
 use mission_control_runtime::config::{FileSource, FileTrouble, Origin};
 
 use super::{ACCOUNT, Start, TOKEN, mistakes};
 
-/// Per variable: the environment, then the file; blank in the environment hides nothing.
+/// For each variable: the environment overrides the file, but a blank value in the environment does not.
 #[test]
-fn the_environment_comes_before_the_file() {
+fn the_environment_overrides_the_file() {
     let start = Start::good().file("HEALTH_PORT=4000\nDROPLET_ID=from-file\nDROPLET_IP=1.2.3.4\n");
     let start = start.set("HEALTH_PORT", "5000").set("DROPLET_ID", " ");
     let settings = start.settings();
@@ -21,7 +21,7 @@ fn the_environment_comes_before_the_file() {
 }
 
 #[test]
-fn everything_can_stand_in_the_file() {
+fn every_variable_can_be_in_the_file() {
     let text = format!(
         "\u{feff}# our account\r\nexport ACCOUNT_ID='{ACCOUNT}'\r\n\
          CONVEX_URL = https://happy-otter-123.convex.cloud\r\n\r\nSERVICE_TOKEN=\"{TOKEN}\"\r\n"
@@ -30,7 +30,7 @@ fn everything_can_stand_in_the_file() {
     assert_eq!(settings.account.service_token.expose(), TOKEN);
 }
 
-/// Issue "Bad input": a mistake says in which line it is, and shows nothing of what may be a secret.
+/// A mistake names its line, and shows nothing that may be a secret.
 #[test]
 fn a_bad_line_is_named_by_its_number() {
     let rows = [
@@ -62,7 +62,7 @@ fn doubtful_lines_are_warned() {
     assert!(warned("DROPLET_ID=x#1\n").is_empty());
 }
 
-/// Where a comment behind a value is why the value cannot be used, the mistake says so, and shows no value.
+/// If a comment after a value makes the value invalid, the mistake says so and shows no value.
 #[test]
 fn a_comment_after_a_value_is_the_reported_cause() {
     let tail = "a comment after a value is part of the value here; move it to a separate line.";
@@ -82,14 +82,14 @@ fn a_comment_after_a_value_is_the_reported_cause() {
         let configuration = Start::good().unset(name).file(line).go();
         assert_eq!(mistakes(&configuration), [format!("{name} (test.env, line 1): {tail}")], "{line}");
         assert_eq!(super::warnings(&configuration), Vec::<String>::new(), "the mistake says it all");
-        // Docker passes the lines of its env files on as they are.
+        // Docker does not parse the lines of its env files.
         let (_, value) = line.split_once('=').unwrap();
         let mistake = Start::good().set(name, value).mistake();
         assert_eq!(mistake, format!("{name} (environment): {tail}"));
     }
     let secrets = Start::good().unset("SERVICE_TOKEN").file(&token).go().report.secrets;
     assert!(secrets.iter().any(|secret| secret.expose() == TOKEN), "the token itself is to be hidden too");
-    // The comment is not why it fails.
+    // The comment is not the cause of the mistake.
     let mistake = Start::good().file("HEALTH_PORT=abc # x\n").mistake();
     assert!(mistake.contains("(test.env, line 1) is \"abc # x\": expected a whole number"), "{mistake}");
     let gateway = Start::good().file("OPENAI_API_KEY=k3y # x\n").warnings();
@@ -99,9 +99,9 @@ fn a_comment_after_a_value_is_the_reported_cause() {
     );
 }
 
-/// Behind a value in quotes nothing but a comment can be meant.
+/// After a quoted value, the rest of the line can only be a comment.
 #[test]
-fn a_comment_may_stand_behind_a_value_in_quotes() {
+fn a_comment_may_follow_a_quoted_value() {
     for value in ["\"fra 1\" # mine", "'fra 1'\t#mine", "\"fra 1\"   # it's \"mine\""] {
         let start = Start::good().file(&format!("DROPLET_REGION={value}\n"));
         assert_eq!(start.settings().droplet.region, "fra 1", "{value}");
@@ -110,9 +110,9 @@ fn a_comment_may_stand_behind_a_value_in_quotes() {
     }
 }
 
-/// What cannot be in the environment either is no news when the file is missing.
+/// If the file is missing, the variables that it would set are not reported as missing.
 #[test]
-fn a_missing_file_is_said_first_and_its_consequences_are_not() {
+fn a_missing_file_is_reported_without_its_consequences() {
     let mut start = Start::default().set("LOG_LEVEL", "loud");
     start.file = FileSource::Unusable { path: "/x/y.env".into(), trouble: FileTrouble::Missing };
     let mistakes = mistakes(&start.go());
@@ -121,7 +121,7 @@ fn a_missing_file_is_said_first_and_its_consequences_are_not() {
     assert!(mistakes[1].starts_with("LOG_LEVEL"), "{mistakes:?}");
 }
 
-/// Issue "Bad input": unknown variables in the file, with the nearest name.
+/// An unknown variable in the file is reported with the nearest known name.
 #[test]
 fn unknown_names_are_warned_with_the_nearest() {
     let rows = [
@@ -132,7 +132,7 @@ fn unknown_names_are_warned_with_the_nearest() {
         ("SERVICE_TOKEN_FLE=/x", "did you mean SERVICE_TOKEN_FILE?"),
         ("GITHUB_TOKENS=s3cr3t", "did you mean GITHUB_TOKEN?"),
         ("SOMETHING_ELSE=s3cr3t", "SOMETHING_ELSE (line 1) is not a known variable."),
-        // A broken line of base64 passes for a name; it may be a secret.
+        // A broken line of base64 looks like a name, but may be a secret.
         ("c3VwZXIgczNjcjN0=", "what line 1 sets is not a known variable."),
     ];
     for (line, words) in rows {
@@ -145,7 +145,7 @@ fn unknown_names_are_warned_with_the_nearest() {
 }
 
 #[test]
-fn an_unusable_file_is_a_sentence() {
+fn an_unusable_file_is_a_clear_error() {
     let rows = [
         (FileTrouble::Missing, "there is no such file"),
         (FileTrouble::Directory, "it is a directory, not a file"),
@@ -164,9 +164,9 @@ fn an_unusable_file_is_a_sentence() {
     }
 }
 
-/// systemd reads the file as root and hands its values to a service that may not.
+/// systemd reads the file as root and passes its values to a service that may not read it.
 #[test]
-fn the_usual_file_may_be_withheld() {
+fn the_default_file_may_be_unreadable() {
     let mut start = Start::good();
     start.file = FileSource::Withheld { path: "/etc/x.env".into() };
     let warnings = start.warnings();
@@ -174,7 +174,7 @@ fn the_usual_file_may_be_withheld() {
 }
 
 #[test]
-fn a_file_with_secrets_that_all_can_read_is_warned() {
+fn a_world_readable_file_with_secrets_is_warned() {
     let with = |text: &str| {
         let mut start = Start::good();
         start.file = FileSource::Text { path: "e".into(), text: text.into(), open_to_all: true };

@@ -1,4 +1,4 @@
-//! Near misses in the environment: found when they are ours, no false alarm for anybody else's.
+//! Misspelt names in the environment: reported if they resemble ours, and never for other programs' variables.
 
 use mission_control_runtime::config::{TABLE, Variable};
 
@@ -32,7 +32,7 @@ fn near_misses_are_warned_with_the_nearest_name() {
         let warnings = Start::good().set(name, "canary").warnings();
         let expected = format!("{name} (environment) is not a known variable; did you mean {nearest}?");
         if nearest == "OPENCLAW_REQUEST_TIMEOUT_MS" || nearest == "AGENT_SYNC_INTERVAL" {
-            // Three slips: what is not near enough is left alone.
+            // Three slips are too many to match a name.
             assert!(warnings.is_empty(), "{warnings:?}");
         } else {
             assert_eq!(warnings, [expected]);
@@ -40,7 +40,7 @@ fn near_misses_are_warned_with_the_nearest_name() {
     }
 }
 
-/// `NAME_FILE` holds for secrets that the runtime reads, and for nothing else.
+/// `NAME_FILE` is supported for secrets that the runtime reads, and for nothing else.
 #[test]
 fn files_that_are_not_read_are_warned() {
     let rows = [
@@ -66,7 +66,7 @@ fn files_that_are_not_read_are_warned() {
     assert!(pasted.secrets.iter().any(|secret| secret.expose() == "pasted-k3y"));
 }
 
-/// Names from ordinary shells, systemd units, containers, CI runs, cloud tools and our neighbours.
+/// Names from ordinary shells, systemd units, containers, CI runs, cloud tools and related programs.
 const ORDINARY: &str = "
     PATH HOME USER LOGNAME SHELL TERM LANG LC_ALL LC_CTYPE LANGUAGE TZ PWD OLDPWD SHLVL _ EDITOR VISUAL PAGER
     DISPLAY MAIL HOSTNAME HOST HOSTTYPE MACHTYPE OSTYPE COLUMNS LINES COLORTERM TMPDIR TEMP TMP LOG LOGS LOGLEVEL
@@ -100,14 +100,14 @@ const ORDINARY: &str = "
 ";
 
 #[test]
-fn ordinary_names_raise_no_alarm() {
+fn ordinary_names_are_not_warned() {
     let start = ORDINARY.split_whitespace().fold(Start::good(), |start, name| start.set(name, "x"));
     assert_eq!(start.set("HOME", "/home/mc").warnings(), Vec::<String>::new());
 }
 
-/// One slip anywhere in a name of ours is found, whatever it is (unless it makes another known name).
+/// One slip anywhere in one of our names is detected, unless it results in another known name.
 #[test]
-fn every_single_slip_is_found() {
+fn every_single_slip_is_detected() {
     let ours: Vec<&&Variable> = TABLE.iter().filter(|variable| !variable.common).collect();
     for variable in ours {
         let letters: Vec<char> = variable.name.chars().collect();

@@ -1,4 +1,4 @@
-//! No secret in any sentence, and every secret known to those who clean what is written.
+//! No sentence contains a secret, and the redaction knows every secret.
 
 use std::collections::BTreeSet;
 use std::fmt::Write;
@@ -9,8 +9,8 @@ use proptest::prelude::*;
 
 use super::{ACCOUNT, Start, TOKEN, warnings};
 
-/// Everything that can be said of a configuration, in one text.
-fn everything_said(configuration: &Configuration) -> String {
+/// All texts about a configuration, concatenated.
+fn all_texts(configuration: &Configuration) -> String {
     let report = &configuration.report;
     let mut said = format!("{configuration:?}\n{}\n", report.summary());
     for sentence in report.errors().map(ToString::to_string) {
@@ -25,11 +25,11 @@ fn everything_said(configuration: &Configuration) -> String {
     said
 }
 
-fn is_noted(configuration: &Configuration, secret: &str) -> bool {
+fn is_redacted(configuration: &Configuration, secret: &str) -> bool {
     configuration.report.secrets.iter().any(|known| known.expose() == secret)
 }
 
-/// Names under which somebody may have put a secret: each spelling, as a file, and misspelt.
+/// Names under which a person may have stored a secret: each spelling, as a file, and misspelt.
 fn secret_names() -> Vec<String> {
     let spellings = TABLE.iter().filter(|variable| variable.is_secret()).flat_map(|v| v.spellings());
     spellings.flat_map(|name| [name.to_owned(), format!("{name}_FILE"), format!("{name}X")]).collect()
@@ -38,9 +38,9 @@ fn secret_names() -> Vec<String> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 64, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Issue: "Canary secrets in every secret variable … appear in no output."
+    /// Marked secrets in every secret variable appear in no output.
     #[test]
-    fn no_secret_is_ever_said(
+    fn no_secret_appears_in_any_text(
         shape in prop_oneof![
             Just("{}"), Just("mc_service_{}"), Just("mc_service_other_{}"), Just("\"{}"), Just("{} {}"),
             Just("{}\u{7}"), Just("'{}'"), Just("mc_service_k57a1b2c3d4e5f6g7h8j9k0m1n2p3q4r_{}"), Just("{}=\n"),
@@ -61,12 +61,12 @@ proptest! {
                 start = start.set(&name, &value);
             }
         }
-        // Somebody's confusion: the same value in places that are no secret.
+        // The same value in places that are not secret, by mistake.
         start = if pasted { start.set("ACCOUNT_ID", &value) } else { start };
         for name in ["LOG_LEVEL", "DROPLET_ID", "HEALTH_PORT", "CONVEX_URL", "HEALTH_HOST", "UPGRADE_MODE"] {
             start = start.set(name, &value);
         }
-        let said = everything_said(&start.file(&text).go());
+        let said = all_texts(&start.file(&text).go());
         prop_assert!(!said.contains(&canary), "{said}");
     }
 }
@@ -74,7 +74,7 @@ proptest! {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 256, failure_persistence: None, ..ProptestConfig::default() })]
 
-    /// Whatever is given, there is an answer, and each sentence of it is one printable line.
+    /// Any input gets an answer, and each of its sentences is one printable line.
     #[test]
     fn any_value_gets_an_answer(
         at in 0..TABLE.len(),
@@ -96,17 +96,17 @@ proptest! {
     }
 }
 
-/// A key pasted where the account id belongs is not repeated by the sentence about the token.
+/// A key in the place of the account id does not appear in the sentence about the token.
 #[test]
-fn a_key_in_the_place_of_the_account_is_not_said() {
+fn a_key_in_the_place_of_the_account_is_not_shown() {
     let start = Start::good().set("OPENAI_API_KEY", "sk-canary").set("ACCOUNT_ID", "sk-canary");
-    let said = everything_said(&start.go());
+    let said = all_texts(&start.go());
     assert!(said.contains("but ACCOUNT_ID is ***") && !said.contains("sk-canary"), "{said}");
 }
 
-/// Both spellings of an alias, the file, the environment, good or not: all are known to the redaction.
+/// The redaction knows both spellings of an alias, the file and the environment, valid or not.
 #[test]
-fn every_secret_that_was_found_is_noted() {
+fn every_found_secret_is_redacted() {
     let start = Start::good()
         .set("AI_GATEWAY_API_KEY", "one-key")
         .set("VERCEL_AI_GATEWAY_API_KEY", "another-key")
@@ -133,7 +133,7 @@ fn every_secret_that_was_found_is_noted() {
         "second-key",
     ];
     for secret in secrets {
-        assert!(is_noted(&configuration, secret), "{secret}");
+        assert!(is_redacted(&configuration, secret), "{secret}");
     }
     assert_eq!(configuration.report.secrets.len(), secrets.len());
     let settings = start.set("BRAVE_API_KEY", "good-key").settings();
@@ -143,7 +143,7 @@ fn every_secret_that_was_found_is_noted() {
 }
 
 #[test]
-fn two_names_for_one_thing_are_warned_if_they_differ() {
+fn two_spellings_with_different_values_are_warned() {
     let both = Start::good().set("GH_TOKEN", "one").set("GITHUB_TOKEN", "two");
     assert_eq!(
         both.warnings(),
@@ -155,9 +155,9 @@ fn two_names_for_one_thing_are_warned_if_they_differ() {
     assert!(note.is_some_and(|note| note.starts_with("given as VERCEL_AI_GATEWAY_API_KEY; ")));
 }
 
-/// Issue item 2: "`NAME_FILE=/path` for secrets."
+/// `NAME_FILE=/path` reads a secret from a file.
 #[test]
-fn a_secret_may_stand_in_a_file() {
+fn a_secret_may_come_from_a_file() {
     let start = Start::good().unset("SERVICE_TOKEN").set("SERVICE_TOKEN_FILE", " '/run/token' ");
     for content in [
         TOKEN.to_owned(),
@@ -171,7 +171,7 @@ fn a_secret_may_stand_in_a_file() {
         let origin = start.go().report.row("SERVICE_TOKEN").unwrap().origin.clone();
         assert_eq!(origin, Origin::NameFile { name: "SERVICE_TOKEN_FILE".into(), path: "/run/token".into() });
     }
-    // The env file may name it too; the environment comes first.
+    // The env file can name it, too. The environment overrides it.
     let named = Start::good().file("SERVICE_TOKEN_FILE=/run/token\n");
     assert_eq!(named.settings().account.service_token.expose(), TOKEN);
     let named = named.unset("SERVICE_TOKEN").secret_file("/run/token", Ok(TOKEN));
@@ -179,7 +179,7 @@ fn a_secret_may_stand_in_a_file() {
 }
 
 #[test]
-fn an_unusable_secret_file_is_a_sentence() {
+fn an_unusable_secret_file_is_a_clear_error() {
     let start = Start::good().unset("SERVICE_TOKEN").set("SERVICE_TOKEN_FILE", "/run/token");
     let rows = [
         (Err(FileTrouble::Missing), "there is no such file"),
@@ -212,16 +212,16 @@ fn an_unusable_secret_file_is_a_sentence() {
          the dashboard issues it."
     );
     let canary = format!("# {ACCOUNT}\nSERVICE_TOKEN={TOKEN}");
-    assert!(is_noted(&start.secret_file("/run/token", Ok(&canary)).go(), TOKEN));
-    // What is no path may be the secret itself.
+    assert!(is_redacted(&start.secret_file("/run/token", Ok(&canary)).go(), TOKEN));
+    // A text that is not a path may be the secret itself.
     let pasted = Start::good().unset("SERVICE_TOKEN").set("SERVICE_TOKEN_FILE", TOKEN);
     let mistake = pasted.mistake();
     assert!(mistake.contains("expected a file path") && !mistake.contains("s3cr3t"), "{mistake}");
-    assert!(is_noted(&pasted.go(), TOKEN));
+    assert!(is_redacted(&pasted.go(), TOKEN));
 }
 
 #[test]
-fn a_secret_that_is_given_twice_must_be_the_same() {
+fn a_secret_that_is_given_twice_must_be_equal() {
     let start = Start::good().set("SERVICE_TOKEN_FILE", "/run/token");
     start.clone().secret_file("/run/token", Ok(TOKEN)).settings();
     let mistake = start.secret_file("/run/token", Ok("mc_service_x_y")).mistake();
@@ -288,7 +288,7 @@ const RICH: &[(&str, &[&str])] = &[
     ("HEALTH_PROT", &["1"]),
 ];
 
-/// What we say ourselves passes the redaction unharmed: a sentence with a hole helps nobody.
+/// The redaction leaves our own sentences unchanged, because a redacted sentence is useless.
 #[test]
 fn our_own_sentences_are_not_redacted() {
     let redactor = Redactor::default();

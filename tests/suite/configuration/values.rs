@@ -1,4 +1,4 @@
-//! Each value and what becomes of it.
+//! The values of each variable.
 
 use std::path::Path;
 use std::time::Duration;
@@ -7,9 +7,9 @@ use mission_control_runtime::config::{Kind, LogFormat, LogLevel, LogOutput, TABL
 
 use super::{ACCOUNT, Start, TOKEN, check_mistake};
 
-/// §1.2, issue item 2: what counts when only the required variables are given.
+/// §1.2: the settings if only the required variables are given.
 #[test]
-fn the_defaults_are_those_of_the_brief() {
+fn unset_variables_have_the_documented_defaults() {
     let settings = Start::good().settings();
     assert_eq!(settings.account.id, ACCOUNT);
     assert_eq!(settings.account.service_token.expose(), TOKEN);
@@ -40,14 +40,14 @@ fn the_defaults_are_those_of_the_brief() {
     assert_eq!(Start::good().warnings(), Vec::<String>::new());
 }
 
-/// §1.1 clamped-int and [REC]: every number of the table, below, above, far above, and at its ends.
+/// §1.1 clamped-int and [REC]: every number of the table, below, above, far above, and at its limits.
 #[test]
 fn every_number_is_clamped_with_a_warning() {
     let mut numbers = 0;
     for variable in TABLE {
         let Kind::Integer { min, max, .. } = variable.kind else { continue };
         numbers += 1;
-        // The warnings of these two would stand in the way.
+        // The warnings of these two would disturb the comparison.
         let start =
             Start::good().set("OPENCLAW_MAX_CONCURRENT", "16").set("DELIVERY_BACKOFF_BASE_MS", "1000");
         let above = (max + 1).to_string();
@@ -69,9 +69,9 @@ fn every_number_is_clamped_with_a_warning() {
     assert_eq!(numbers, 19);
 }
 
-/// §1.1 [REC]: "parse integers strictly". The issue makes each of these a mistake.
+/// §1.1 [REC]: "parse integers strictly". Each of these is a mistake.
 #[test]
-fn what_is_no_number_is_a_mistake() {
+fn an_invalid_number_is_a_mistake() {
     for garbage in ["30000abc", "1e3", "-1", "+1", "70000.5", "0x10", "５", "1 000", "1_000", "ten", "\"5"] {
         for variable in TABLE {
             let (min, max) = match variable.kind {
@@ -91,7 +91,7 @@ fn what_is_no_number_is_a_mistake() {
     }
 }
 
-/// Nobody who wrote 70000 wants 65535.
+/// A port is not clamped, because another port is never what was meant.
 #[test]
 fn a_port_out_of_range_is_a_mistake() {
     for text in ["65536", "70000", "99999999999999999999", "-3"] {
@@ -104,7 +104,7 @@ fn a_port_out_of_range_is_a_mistake() {
     }
 }
 
-/// What only the gateway container reads does not keep the runtime from starting.
+/// A mistake in a variable that only the gateway container reads does not prevent the start.
 #[test]
 fn a_mistake_of_the_gateway_container_is_a_warning_here() {
     for (name, value) in [
@@ -121,9 +121,9 @@ fn a_mistake_of_the_gateway_container_is_a_warning_here() {
     assert!(narrow[0].contains("less than DELIVERY_MAX_CONCURRENT_SESSIONS (10)"), "{narrow:?}");
 }
 
-/// §1.2: the ceiling lies between max(1000, base) and a day.
+/// §1.2: the ceiling is between max(1000, base) and one day.
 #[test]
-fn the_ceiling_of_the_pauses_is_not_below_their_base() {
+fn the_retry_ceiling_is_not_below_the_retry_base() {
     let rows =
         [("20000", "10000", 20_000, true), ("20000", "20000", 20_000, false), ("1000", "5000", 5_000, false)];
     for (base, max, used_ms, warned) in rows {
@@ -133,12 +133,12 @@ fn the_ceiling_of_the_pauses_is_not_below_their_base() {
     }
     let default = Start::good().set("DELIVERY_BACKOFF_BASE_MS", "400000");
     assert_eq!(default.settings().delivery.backoff_max, Duration::from_secs(400));
-    assert!(default.warnings().is_empty(), "nobody gave the ceiling, so nobody is blamed");
+    assert!(default.warnings().is_empty(), "no warning about a ceiling that is not set");
 }
 
-/// Issue item 2: the ranges that differ, and the two warnings.
+/// The ranges that differ, and the two warnings.
 #[test]
-fn the_numbers_of_the_brief() {
+fn special_ranges_and_warnings_of_numbers() {
     let warned = |name, value| Start::good().set(name, value).warnings();
     assert!(warned("HEALTH_CHECK_INTERVAL", "300000")[0].contains("offline after 90 s"), "W12");
     assert_eq!(
@@ -159,7 +159,7 @@ fn the_numbers_of_the_brief() {
 
 /// §1.1 bool: every spelling, in any case, quoted or not.
 #[test]
-fn every_spelling_of_yes_and_no() {
+fn every_spelling_of_a_boolean_is_accepted() {
     for (spellings, flag) in [(["true", "1", "yes", "on"], true), (["false", "0", "no", "off"], false)] {
         for spelling in spellings {
             let upper = spelling.to_uppercase();
@@ -177,9 +177,9 @@ fn every_spelling_of_yes_and_no() {
     }
 }
 
-/// W27: `LOG_LEVEL` is trimmed, and unknown words are not ignored.
+/// W27: `LOG_LEVEL` is trimmed, and unknown words are mistakes.
 #[test]
-fn words_are_checked() {
+fn unknown_words_are_mistakes() {
     let level = |text: &str| Start::good().set("LOG_LEVEL", text).settings().log_level;
     assert_eq!(level(" DEBUG "), LogLevel::Debug);
     assert_eq!((level("warn"), level("Warning")), (LogLevel::Warn, LogLevel::Warn));
@@ -197,7 +197,7 @@ fn words_are_checked() {
 
 /// §1.1 quoted-string, [REC] for all variables: one layer of matching quotes, and blanks around it.
 #[test]
-fn quotes_around_a_value_do_not_count() {
+fn quotes_around_a_value_are_removed() {
     let rows = [
         ("\"fra1\"", "fra1"),
         ("'fra1'", "fra1"),
@@ -220,7 +220,7 @@ fn quotes_around_a_value_do_not_count() {
     assert_eq!(quoted.settings().account.service_token.expose(), TOKEN);
 }
 
-/// A word that the table offers means something of its own in the settings.
+/// Every word that the table offers has its own meaning in the settings.
 #[test]
 fn every_word_of_the_table_is_understood() {
     for (name, means) in [
@@ -243,9 +243,9 @@ fn every_word_of_the_table_is_understood() {
     assert_eq!(choices.count(), 8);
 }
 
-/// Texts that travel in reports: no control characters, no novels.
+/// Texts in reports: no control characters, and a maximum length.
 #[test]
-fn texts_are_bounded() {
+fn texts_have_limits() {
     check_mistake("DROPLET_ID", "a\tb", "character 2 is a control character");
     check_mistake("RUNTIME_VERSION", &"1".repeat(201), "it has 201 characters; at most 200 are allowed");
     check_mistake("STATE_DIR", "/a\u{0}b", "character 3 is a control character");

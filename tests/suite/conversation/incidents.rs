@@ -149,7 +149,7 @@ fn mission_control_is_down() {
     stack.mention(&task, "ben", "hello");
     stack.begun();
     let id = stack.undelivered()[0]["_id"].as_str().unwrap().to_owned();
-    stack.board.leave();
+    stack.board.stop_serving();
     stack.until("trouble", |health| {
         health["delivery"]["failed"] != 0 && health["delivery"]["listFailures"] != 0
     });
@@ -244,7 +244,7 @@ fn paused_and_the_gateway_down() {
 fn mission_control_and_the_gateway_down() {
     let mut stack = Stack::without_gateway(&["ben"]);
     let id = in_trouble(&stack);
-    stack.board.leave();
+    stack.board.stop_serving();
     stack.until("no lists", |health| health["delivery"]["listFailures"] != 0);
     let words =
         ["the gateway is unreachable at its address", "Mission Control is unreachable at its address"];

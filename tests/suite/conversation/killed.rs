@@ -128,7 +128,7 @@ fn every_row_ends_once_across_random_kills() {
             stack.board.person_says(&task, &format!("@{name}, number {number}"));
         }
     }
-    stack.board.is_slow(Duration::from_millis(4));
+    stack.board.slow_down_by(Duration::from_millis(4));
     // The positions of deliveries at the kills. No person retries anything here, and a restart does not show
     // a position.
     let steps = Step::ALL.into_iter().filter(|step| !matches!(step, Step::Retried | Step::Restarted));

@@ -14,7 +14,7 @@ use mission_control_runtime::demo::gateway::Release;
 use serde_json::{Value, json};
 
 use super::processes::Stack;
-use crate::support::team::gone;
+use crate::support::team::missing_id;
 
 /// The agents of both gateways.
 const AGENTS: [&str; 5] = ["engineer", "qa", "denied", "picky", "down"];
@@ -133,7 +133,7 @@ fn results_of_one_round_lead_to_the_next() {
 fn a_failed_call_is_returned_as_its_result() {
     let stack = stack(&["engineer"]);
     let task = stack.task("in_progress", &["engineer"]);
-    let call = json!({"taskId": gone(&task), "status": "review"});
+    let call = json!({"taskId": missing_id(&task), "status": "review"});
     stack.tell(&task, "engineer", &format!("CALL task_status {call}\nTHEN\nSAY BLOCKED, it failed."));
     assert_eq!(stack.answer_of("engineer", &task), "BLOCKED, it failed.");
     assert_eq!(stack.board.row("tasks", &task)["status"], "in_progress");

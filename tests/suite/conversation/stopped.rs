@@ -29,7 +29,7 @@ fn pause(stack: &Stack, task: &str) {
 
 /// Writes `/stop` in the thread.
 fn say_stop(stack: &Stack, task: &str) {
-    stack.board.pass(1);
+    stack.board.advance(1);
     stack.board.person_says(task, "/stop");
     assert_eq!(stack.ask("POST", "/nudge", ""), 202);
 }
@@ -99,7 +99,7 @@ fn a_mention_after_the_stop_is_answered() {
         at_work(&stack, 1);
         stop(&stack, &task);
         ended(&stack, "stopped", 1);
-        stack.board.pass(1);
+        stack.board.advance(1);
         stack.mention(&task, "ben", "SAY where are you?");
         assert_eq!(stack.answer_of("ben", &task), "ben answers.");
         stack.settled();
@@ -178,7 +178,7 @@ fn a_stop_while_the_service_is_down_counts() {
             stack.board.person("tasks:pauseAgents", json!({"taskId": task})).unwrap();
         }) as fn(&Stack, &str),
         |stack, task| {
-            stack.board.pass(1);
+            stack.board.advance(1);
             stack.board.person_says(task, "/stop");
         },
     ] {
@@ -245,7 +245,7 @@ fn calls_over_http_after_the_stop_are_refused() {
             stack.until("the start", |health| health["agentSync"]["agents"] == 1);
         }
         assert_eq!(stack.board.rows("documents").len(), 1);
-        stack.board.pass(1);
+        stack.board.advance(1);
         stack.mention(&task, "ben", "SAY how many");
         assert_eq!(stack.answer_of("ben", &task), "200");
         assert_eq!(stack.board.rows("documents").len(), 2);

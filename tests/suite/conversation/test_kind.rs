@@ -57,7 +57,7 @@ fn killed_test_work_continues_and_posts_each_message_once() {
         }
     }
     std::fs::write(&file, lines.join("\n")).unwrap();
-    stack.board.is_slow(Duration::from_millis(4));
+    stack.board.slow_down_by(Duration::from_millis(4));
     stack.kill_and_start();
     let over = |stack: &Stack| {
         let read = ledger::read(&private(Path::new(stack.state_dir()))).unwrap();

@@ -25,7 +25,7 @@ const LOST: (CallClass, CallReason) = (CallClass::Ambiguous, CallReason::LostAns
 fn to_the_end(fixture: &Fixture, job: &mut Job) -> (&'static str, usize) {
     for rests in 0..100 {
         match fixture.deliver(job) {
-            "again" => fixture.team.board.pass(20_000),
+            "again" => fixture.team.board.advance(20_000),
             end => return (end, rests),
         }
     }
@@ -84,7 +84,7 @@ fn the_notice_is_posted_once_despite_further_failures_on_a_full_disk() {
             let (fixture, mut job) = given_up_on_a_full_disk();
             fixture.backend.fail(function, [fault.clone()]);
             assert_eq!(fixture.deliver(&mut job), "again", "{function} {fault:?}");
-            fixture.team.board.pass(20_000);
+            fixture.team.board.advance(20_000);
             if crashes {
                 fixture.ledger.refuse(!room);
                 job = crash(&fixture, &job);

@@ -132,7 +132,7 @@ impl Convex for MortalBackend {
             error.ran = Ran::Maybe;
             error
         };
-        fixture.team.board.pass(1);
+        fixture.team.board.advance(1);
         process.call(|| fixture.backend.call(call), lost)
     }
 }
@@ -442,7 +442,7 @@ pub(super) fn live(
         made: made.clone(),
         clock: Arc::new(board.clock()),
         stir: Box::new(|| ()),
-        wait: Box::new(move |pause| time.team.board.pass(i64::try_from(pause.as_millis()).unwrap())),
+        wait: Box::new(move |pause| time.team.board.advance(i64::try_from(pause.as_millis()).unwrap())),
         guard: NetworkGuard::default(),
         tokens: false,
         calls_max: 32,
@@ -474,7 +474,7 @@ pub(super) fn live(
             Ok(Outcome::Closed(_)) if !process.is_over() => return true,
             _ if process.is_over() => return false,
             Ok(Outcome::Again { pause, .. }) => {
-                board.pass(pause.map_or(0, |pause| i64::try_from(pause.as_millis()).unwrap()));
+                board.advance(pause.map_or(0, |pause| i64::try_from(pause.as_millis()).unwrap()));
             }
             Ok(Outcome::Closed(_)) | Err(_) => {}
         }

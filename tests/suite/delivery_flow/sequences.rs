@@ -61,7 +61,7 @@ fn a_repeated_call_has_its_own_grace_period() {
     fixture.backend.fail("createTaskFromAgent", [lost(), lost()]);
     fixture.gateway.calls(&[("task_create", &json!({"title": "T"}).to_string())]).says("Done.");
     assert_eq!(fixture.deliver(&mut job), "again");
-    fixture.team.board.pass(15_000);
+    fixture.team.board.advance(15_000);
     let away = Fault::Before(convex::CallClass::Transient, convex::CallReason::Unreachable);
     fixture.backend.fail("listTasksForOrchestratorHeartbeat", [Fault::Pass, away]);
     match fixture.outcome(&mut job) {
@@ -70,7 +70,7 @@ fn a_repeated_call_has_its_own_grace_period() {
     }
     assert_eq!(fixture.backend.args_of("createTaskFromAgent").len(), 2);
     // The second call may be on its way: it was made three seconds ago.
-    fixture.team.board.pass(3_000);
+    fixture.team.board.advance(3_000);
     fixture.deliver(&mut job);
     assert_eq!(fixture.backend.args_of("createTaskFromAgent").len(), 2);
 }

@@ -90,7 +90,7 @@ fn live(
         let attempt = AssertUnwindSafe(|| fixture.outcome_through(job, process.clone(), &*process));
         let ended = match catch_unwind(attempt) {
             Ok(Outcome::Again { pause: Some(pause), .. }) => {
-                fixture.team.board.pass(i64::try_from(pause.as_millis()).unwrap());
+                fixture.team.board.advance(i64::try_from(pause.as_millis()).unwrap());
                 None
             }
             Ok(Outcome::Again { pause: None, .. }) | Err(_) => None,
@@ -153,7 +153,7 @@ fn an_older_message_is_not_taken_for_one_in_doubt() {
         let message = json!({"taskId": fixture.task, "agentId": fixture.ben, "content": content});
         fixture.team.board.service("createMessageFromAgent", message).unwrap();
     }
-    fixture.team.board.pass(3_600_000);
+    fixture.team.board.advance(3_600_000);
     let in_doubt = PendingAnswer {
         doubt: Some(fixture.team.board.clock().now()),
         ..PendingAnswer::new(MESSAGES.map(str::to_owned).into(), false)

@@ -23,7 +23,7 @@ fn is_typing(row: &Value) -> bool {
 }
 
 fn find(engine: &Engine, table: &str, id: &str) -> Value {
-    engine.dig(table).unwrap().into_iter().find(|row| row["_id"] == id).unwrap()
+    engine.read_table(table).unwrap().into_iter().find(|row| row["_id"] == id).unwrap()
 }
 
 fn row_of(fixture: &Fixture, job: &Job) -> Value {
@@ -75,7 +75,7 @@ const ROWS: [Row; 19] = [
         fixture.gateway.meanwhile(move || {
             let mut row = find(&board, "tasks", &task);
             row["status"] = json!("archived");
-            board.plant("tasks", row).unwrap();
+            board.write_row("tasks", row).unwrap();
         });
         fixture.mention("@ben?")
     }),

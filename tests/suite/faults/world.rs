@@ -334,7 +334,7 @@ impl Ticking {
             while !ended.load(Ordering::SeqCst) {
                 thread::sleep(Duration::from_millis(1));
                 let now = i64::try_from(began.elapsed().as_millis()).unwrap();
-                team.board.pass(now - passed);
+                team.board.advance(now - passed);
                 passed = now;
             }
         });

@@ -1,5 +1,5 @@
-//! The account, its token, its skills and its documents, as people look after them (backend-contract §2.33, §2.34,
-//! §3.6, §3.7, §8).
+//! The account, its token, its skills and its documents, as people manage them (backend-contract §2.33, §2.34, §3.6,
+//! §3.7, §8).
 
 use mission_control_runtime::local::{Caller, Kind, Options, Owner};
 use serde_json::{Value, json};
@@ -44,7 +44,7 @@ fn settings_are_merged_by_key() {
     }
     assert_eq!(settings(&board), expected);
 
-    // The defaults for agents change as a whole; null takes the orchestrator away.
+    // The defaults for agents are replaced as a whole. `null` unsets the orchestrator.
     choose(&board, json!({"agentDefaults": {"maxTokens": 100}, "orchestratorAgentId": null})).unwrap();
     expected["agentDefaults"] = json!({"maxTokens": 100.0});
     expected.as_object_mut().unwrap().remove("orchestratorAgentId");
@@ -53,7 +53,11 @@ fn settings_are_merged_by_key() {
     let happened = board.look("activities:list", json!({})).unwrap();
     assert_eq!(happened[0]["type"], "account_updated");
     assert_eq!(happened[0]["meta"], json!({"changedFields": ["agentDefaults", "orchestratorAgentId"]}));
-    assert_eq!(happened.as_array().unwrap().len(), steps.len() + 2, "one for each, and the founding");
+    assert_eq!(
+        happened.as_array().unwrap().len(),
+        steps.len() + 2,
+        "one for each step, and those of the setup"
+    );
 }
 
 #[test]
@@ -82,7 +86,7 @@ fn settings_have_limits() {
         ),
         (
             json!({"agentDefaults": {"model": "gpt-99"}}),
-            "Invalid model: gpt-99 (known are minimax-m2.5, claude-haiku-4.5, kimi-k2.5, gpt-5-nano)"
+            "Invalid model: gpt-99 (known models: minimax-m2.5, claude-haiku-4.5, kimi-k2.5, gpt-5-nano)"
                 .to_owned(),
         ),
         (
@@ -103,7 +107,7 @@ fn settings_have_limits() {
     }
     let half = json!({"agentDefaults": {"behaviorFlags": {"canMarkDone": true}}});
     assert!(refusal(choose(&board, half)).contains("missing the required field `canCreateTasks`"));
-    assert_eq!(settings(&board), json!({}), "nothing of all that was kept");
+    assert_eq!(settings(&board), json!({}), "no refused change is stored");
     choose(&board, json!({"userMd": "ä".repeat(50_000), "agentDefaults": {"behaviorFlags": flags()}}))
         .unwrap();
 }
@@ -113,7 +117,7 @@ fn people_see_accounts_without_their_tokens() {
     let board = Board::new();
     let (other, _) = board
         .engine
-        .found("Other", "other", Owner { user_id: "u", name: "Eve", email: "e@example.com" })
+        .create_account("Other", "other", Owner { user_id: "u", name: "Eve", email: "e@example.com" })
         .unwrap();
     let listed = board.call(Kind::Query, "accounts:list", &json!({})).unwrap();
     let ids: Vec<&Value> = listed.as_array().unwrap().iter().map(|account| &account["_id"]).collect();
@@ -125,12 +129,12 @@ fn people_see_accounts_without_their_tokens() {
     assert!(!listed.to_string().contains(&hash) && one.get("serviceTokenHash").is_none());
     let members = board.look("memberships:list", json!({})).unwrap();
     assert_eq!((&members[0]["userName"], &members[0]["role"]), (&json!("Dana Reyes"), &json!("owner")));
-    // accounts:list takes no account.
+    // accounts:list has no account argument.
     assert!(board.look("accounts:list", json!({})).unwrap_err().contains("extra field `accountId`"));
 }
 
 #[test]
-fn who_is_no_person_is_told_so() {
+fn functions_for_people_refuse_other_callers() {
     let board = Board::new();
     let args = json!({"accountId": board.account});
     let gone = json!({"accountId": format!("k1{}", "0".repeat(30))});
@@ -162,7 +166,7 @@ fn a_new_token_replaces_the_old_one() {
 }
 
 #[test]
-fn a_token_from_outside_must_be_the_accounts() {
+fn a_synchronized_token_must_name_the_account() {
     let mut board = Board::new();
     let sync = |board: &Board, token: &str| {
         let args = json!({"accountId": board.account, "serviceToken": token});
@@ -170,7 +174,7 @@ fn a_token_from_outside_must_be_the_accounts() {
     };
     let (other, _) = board
         .engine
-        .found("Other", "other", Owner { user_id: "u", name: "Eve", email: "e@example.com" })
+        .create_account("Other", "other", Owner { user_id: "u", name: "Eve", email: "e@example.com" })
         .unwrap();
     let account = board.account.clone();
     let long = format!("mc_service_{account}_{}", "x".repeat(512));
@@ -194,7 +198,7 @@ fn a_token_from_outside_must_be_the_accounts() {
 }
 
 #[test]
-fn skills_come_and_change_and_go() {
+fn skills_are_created_changed_and_removed() {
     let board = Board::new();
     let create = |args: Value| board.person("skills:create", args);
     let id = create(json!({"name": "Sailing", "slug": "sailing", "contentMarkdown": "Wind."})).unwrap();
@@ -215,7 +219,7 @@ fn skills_come_and_change_and_go() {
         args["skillId"] = json!(id);
         board.person("skills:update", args)
     };
-    board.pass(1_000);
+    board.advance(1_000);
     change(json!({"isEnabled": false})).unwrap();
     assert_eq!(taught(), json!([]));
     change(json!({
@@ -272,13 +276,13 @@ fn skills_have_limits() {
     new("exactly", &"é".repeat(262_144)).unwrap();
     change(&rowing, json!({"slug": "rowing", "name": "Rowing again"})).unwrap();
 
-    // The original takes any text.
+    // The original accepts any text.
     let original = Board::with(Options { original: true, ..Options::default() });
     original.person("skills:create", json!({"name": "Odd", "slug": "../Odd"})).unwrap();
 }
 
 #[test]
-fn documents_are_written_changed_and_put_away() {
+fn documents_are_created_changed_and_deleted() {
     let board = Board::new();
     let task = board.task(json!({}));
     let create = |args: Value| board.person("documents:create", args).unwrap().as_str().unwrap().to_owned();
@@ -348,7 +352,7 @@ fn documents_are_written_changed_and_put_away() {
 }
 
 #[test]
-fn what_a_person_writes_for_all_reaches_the_agents() {
+fn reference_documents_and_user_md_reach_the_agents() {
     let board = Board::new();
     let agent = board.agent("ada", "Ada", "Engineer", json!({}));
     let task = board.task(json!({"assignedAgentIds": [agent]}));
@@ -363,5 +367,5 @@ fn what_a_person_writes_for_all_reaches_the_agents() {
     let id = board.person("documents:create", args).unwrap();
     assert_eq!(doc(), json!({"title": title, "content": "In the harbour."}));
     board.person("documents:remove", json!({"documentId": id})).unwrap();
-    assert_eq!(doc(), Value::Null, "a deleted one is no longer given (contract D24)");
+    assert_eq!(doc(), Value::Null, "a deleted document is omitted (contract D24)");
 }

@@ -1,4 +1,4 @@
-//! Agents hired, changed and dismissed by a person (backend-contract §3.2, §8).
+//! A person creates, changes and removes agents (backend-contract §3.2, §8).
 
 use mission_control_runtime::local::Options;
 use serde_json::{Value, json};
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 use super::board::Board;
 use super::seeds::refusal;
 
-fn hire(board: &Board, slug: &str, more: Value) -> Result<Value, String> {
+fn create(board: &Board, slug: &str, more: Value) -> Result<Value, String> {
     let Value::Object(more) = more else { panic!("fields come as an object") };
     let mut args = json!({"name": "Ada", "slug": slug, "role": "Engineer"});
     args.as_object_mut().unwrap().extend(more);
@@ -30,9 +30,9 @@ fn shared_flags() -> Value {
 }
 
 #[test]
-fn a_new_agent_has_what_the_contract_gives_it() {
+fn a_new_agent_has_the_defaults_of_the_contract() {
     let board = Board::new();
-    let id = hire(&board, "ada", json!({})).unwrap();
+    let id = create(&board, "ada", json!({})).unwrap();
     let agent = get(&board, &id);
     assert_eq!(
         agent["openclawConfig"],
@@ -53,15 +53,15 @@ fn a_new_agent_has_what_the_contract_gives_it() {
         "description": "Builds", "heartbeatInterval": -3.5, "icon": "x", "soulContent": "Be.", "identityContent": "I",
         "openclawConfig": {"model": "gpt-5-nano", "maxTokens": null, "rateLimits": {"requestsPerMinute": 3}},
     });
-    let agent = get(&board, &hire(&board, "eve", given).unwrap());
+    let agent = get(&board, &create(&board, "eve", given).unwrap());
     assert_eq!((&agent["soulContent"], &agent["heartbeatInterval"]), (&json!("Be."), &json!(-3.5)), "D29");
     assert_eq!(agent["openclawConfig"].get("maxTokens"), None);
     assert_eq!(agent["openclawConfig"]["model"], "gpt-5-nano");
-    assert_eq!(agent["openclawConfig"]["temperature"], 0.7, "what is not given is as for everybody");
+    assert_eq!(agent["openclawConfig"]["temperature"], 0.7, "an absent argument has the default");
 }
 
 #[test]
-fn the_accounts_defaults_come_between() {
+fn the_accounts_defaults_override_ours_and_arguments_override_both() {
     let board = Board::new();
     let mut flags = shared_flags();
     flags["canCreateTasks"] = json!(true);
@@ -70,28 +70,28 @@ fn the_accounts_defaults_come_between() {
         "rateLimits": {"tokensPerDay": 5},
     });
     board.person("accounts:updateSettings", json!({"agentDefaults": defaults})).unwrap();
-    let id = hire(&board, "ada", json!({"openclawConfig": {"temperature": 1.5}})).unwrap();
+    let id = create(&board, "ada", json!({"openclawConfig": {"temperature": 1.5}})).unwrap();
     let config = get(&board, &id)["openclawConfig"].clone();
     assert_eq!((&config["model"], &config["temperature"]), (&json!("kimi-k2.5"), &json!(1.5)));
     assert_eq!((&config["maxTokens"], &config["behaviorFlags"]), (&json!(4096.0), &flags));
-    // D33: where the schema has a place for it.
+    // D33: the value is in the part that the schema defines.
     assert_eq!(config["contextConfig"]["maxHistoryMessages"], 12.0);
     assert!(config.get("maxHistoryMessages").is_none() && config.get("rateLimits").is_none());
 
-    // The original's own schema refuses it, from then on for every agent.
+    // The original's own schema refuses every new agent from now on.
     let original = Board::with(Options { original: true, ..Options::default() });
-    hire(&original, "before", json!({})).unwrap();
+    create(&original, "before", json!({})).unwrap();
     let defaults = json!({"agentDefaults": {"maxHistoryMessages": 12}});
     original.person("accounts:updateSettings", defaults).unwrap();
-    assert!(refusal(hire(&original, "after", json!({}))).contains("extra field `maxHistoryMessages`"));
+    assert!(refusal(create(&original, "after", json!({}))).contains("extra field `maxHistoryMessages`"));
     assert_eq!(original.rows("agents").len(), 1);
 }
 
 #[test]
-fn what_is_given_changes_and_nothing_else() {
+fn an_update_changes_only_the_given_fields() {
     let board = Board::new();
     let id =
-        hire(&board, "ada", json!({"description": "Builds", "icon": "x", "identityContent": "I"})).unwrap();
+        create(&board, "ada", json!({"description": "Builds", "icon": "x", "identityContent": "I"})).unwrap();
     let before = get(&board, &id);
     assert_eq!(change(&board, &id, json!({})).unwrap(), json!({"success": true}));
     assert_eq!(get(&board, &id), before);
@@ -124,17 +124,17 @@ fn what_is_given_changes_and_nothing_else() {
     let newest = board.look("activities:list", json!({})).unwrap()[0].clone();
     assert_eq!((&newest["meta"]["action"], &newest["targetName"]), (&json!("updated"), &json!("Ben")));
 
-    // A skill that the agent has may be switched off meanwhile and is still the agent's.
+    // A skill of the agent may be disabled later, and remains the agent's.
     board.person("skills:update", json!({"skillId": skill, "isEnabled": false})).unwrap();
     change(&board, &id, json!({"openclawConfig": {"skillIds": [skill]}})).unwrap();
-    let new = hire(&board, "new", json!({"openclawConfig": {"skillIds": [skill]}}));
+    let new = create(&board, "new", json!({"openclawConfig": {"skillIds": [skill]}}));
     assert_eq!(refusal(new), format!("Invalid skill: {} is not enabled", skill.as_str().unwrap()));
 }
 
-/// §6: a key is what an agent shows to act for itself, so none is ever given out twice: not when a slug changes hands,
-/// not when somebody is dismissed and another one hired in the place.
+/// §6: agents authenticate with their session keys. So no key is issued twice, even if a slug moves to another agent
+/// or a removed agent is replaced.
 #[test]
-fn a_key_is_never_given_to_another_agent() {
+fn a_session_key_is_never_issued_to_another_agent() {
     let board = Board::new();
     let task = board.person("tasks:create", json!({"title": "Sail"})).unwrap();
     let mut seen = std::collections::HashSet::new();
@@ -144,9 +144,11 @@ fn a_key_is_never_given_to_another_agent() {
             list.as_array().unwrap().iter().find(|row| row["_id"] == *agent).unwrap()["systemSessionKey"]
                 .clone();
         board.person("tasks:assign", json!({"taskId": task, "assignedAgentIds": [agent]})).unwrap();
-        let told = board.rows("notifications").into_iter().rfind(|row| row["recipientId"] == *agent).unwrap();
-        let context =
-            board.service("getNotificationForDelivery", json!({"notificationId": told["_id"]})).unwrap();
+        let notification =
+            board.rows("notifications").into_iter().rfind(|row| row["recipientId"] == *agent).unwrap();
+        let context = board
+            .service("getNotificationForDelivery", json!({"notificationId": notification["_id"]}))
+            .unwrap();
         assert!(seen.insert(own.clone()), "{own} again");
         assert!(
             seen.insert(context["deliverySessionKey"].clone()),
@@ -154,19 +156,19 @@ fn a_key_is_never_given_to_another_agent() {
             context["deliverySessionKey"]
         );
     };
-    let ada = hire(&board, "ada", json!({})).unwrap();
+    let ada = create(&board, "ada", json!({})).unwrap();
     fresh(&ada);
     change(&board, &ada, json!({"slug": "ada-2"})).unwrap();
     assert_eq!(get(&board, &ada)["slug"], "ada-2");
     fresh(&ada);
-    let other = hire(&board, "ada", json!({})).unwrap();
+    let other = create(&board, "ada", json!({})).unwrap();
     fresh(&other);
     board.person("agents:remove", json!({"agentId": other})).unwrap();
-    fresh(&hire(&board, "ada", json!({})).unwrap());
+    fresh(&create(&board, "ada", json!({})).unwrap());
     change(&board, &ada, json!({"slug": "ada-3"})).unwrap();
     change(&board, &ada, json!({"slug": "ada-2"})).unwrap();
     fresh(&ada);
-    // A slug that stays is no change.
+    // An unchanged slug is not a change.
     let key = || board.service("listAgents", json!({})).unwrap()[0]["systemSessionKey"].clone();
     let before = key();
     change(&board, &ada, json!({"slug": "ada-2"})).unwrap();
@@ -176,8 +178,8 @@ fn a_key_is_never_given_to_another_agent() {
 #[test]
 fn agents_have_limits() {
     let board = Board::new();
-    let ada = hire(&board, "ada", json!({})).unwrap();
-    let ben = hire(&board, "ben", json!({})).unwrap();
+    let ada = create(&board, "ada", json!({})).unwrap();
+    let ben = create(&board, "ben", json!({})).unwrap();
     let foreign = board.foreign("agents", ada.as_str().unwrap());
     let skill = board.person("skills:create", json!({"name": "Sail", "slug": "sail"})).unwrap();
     let foreign_skill = board.foreign("skills", skill.as_str().unwrap());
@@ -196,15 +198,15 @@ fn agents_have_limits() {
     let tokens = "maxTokens must be a whole number between 1 and 128000";
     let foreign_text = format!("Invalid skill: {foreign_skill} does not belong to account");
     let rows = [
-        (hire(&board, "ada", json!({})), taken),
+        (create(&board, "ada", json!({})), taken),
         (change(&board, &ben, json!({"slug": "ada"})), taken),
-        (hire(&board, "Ada", json!({})), slug),
-        (hire(&board, "a b", json!({})), slug),
-        (hire(&board, "", json!({})), slug),
+        (create(&board, "Ada", json!({})), slug),
+        (create(&board, "a b", json!({})), slug),
+        (create(&board, "", json!({})), slug),
         (change(&board, &ben, json!({"slug": "a/b"})), slug),
-        (hire(&board, "new", json!({"name": " "})), "Invalid name: must not be blank"),
+        (create(&board, "new", json!({"name": " "})), "Invalid name: must not be blank"),
         (
-            hire(&board, "new", json!({"identityContent": "x".repeat(50_001)})),
+            create(&board, "new", json!({"identityContent": "x".repeat(50_001)})),
             "identityContent too long (max 50000 characters)",
         ),
         (config(json!({"temperature": -0.1})), "temperature must be between 0 and 2"),
@@ -213,7 +215,7 @@ fn agents_have_limits() {
         (config(json!({"maxTokens": 10.5})), tokens),
         (
             config(json!({"model": "x"})),
-            "Invalid model: x (known are minimax-m2.5, claude-haiku-4.5, kimi-k2.5, gpt-5-nano)",
+            "Invalid model: x (known models: minimax-m2.5, claude-haiku-4.5, kimi-k2.5, gpt-5-nano)",
         ),
         (
             config(json!({"systemPromptPrefix": "x".repeat(4_001)})),
@@ -238,25 +240,25 @@ fn agents_have_limits() {
     assert_eq!(board.look("agents:get", json!({"agentId": foreign})).unwrap(), Value::Null);
     assert_eq!(board.look("agents:list", json!({})).unwrap().as_array().unwrap().len(), 2);
 
-    // The original looks only whether the slug is free.
+    // The original only checks whether the slug is free.
     let original = Board::with(Options { original: true, ..Options::default() });
-    hire(&original, "../Ada B", json!({})).unwrap();
-    assert_eq!(refusal(hire(&original, "../Ada B", json!({}))), taken);
+    create(&original, "../Ada B", json!({})).unwrap();
+    assert_eq!(refusal(create(&original, "../Ada B", json!({}))), taken);
 }
 
-/// A board where an agent is everywhere: orchestrator, on a task, told, following, with sessions.
+/// A board where an agent is referenced everywhere: orchestrator, assignee, recipient, follower, with sessions.
 fn everywhere(options: Options) -> (Board, Value, String) {
     let board = Board::with(options);
-    let ada = hire(&board, "ada", json!({})).unwrap();
+    let ada = create(&board, "ada", json!({})).unwrap();
     let id = ada.as_str().unwrap().to_owned();
-    let ben = hire(&board, "ben", json!({})).unwrap();
+    let ben = create(&board, "ben", json!({})).unwrap();
     board.person("accounts:updateSettings", json!({"orchestratorAgentId": ada})).unwrap();
     let task = board.person("tasks:create", json!({"title": "Sail"})).unwrap();
     board.person("tasks:assign", json!({"taskId": task, "assignedAgentIds": [ada, ben]})).unwrap();
     let task = task.as_str().unwrap().to_owned();
     board.says(&id, &task, "I am here");
-    for told in board.rows("notifications") {
-        let args = json!({"notificationId": told["_id"]});
+    for notification in board.rows("notifications") {
+        let args = json!({"notificationId": notification["_id"]});
         board.service("getNotificationForDelivery", args).unwrap();
     }
     board.service("listAgents", json!({})).unwrap();
@@ -276,11 +278,11 @@ fn counts(board: &Board, agent: &Value) -> [usize; 3] {
 }
 
 #[test]
-fn a_dismissed_agent_leaves_every_list() {
+fn a_removed_agent_leaves_every_list() {
     for original in [false, true] {
         let (board, ada, task) = everywhere(Options { original, ..Options::default() });
-        let [told, follows, sessions] = counts(&board, &ada);
-        assert!(told > 0 && follows > 0 && sessions > 0, "{told} {follows} {sessions}");
+        let [notified, follows, sessions] = counts(&board, &ada);
+        assert!(notified > 0 && follows > 0 && sessions > 0, "{notified} {follows} {sessions}");
         let ben = board.rows("agents")[1]["_id"].clone();
         let of_ben = counts(&board, &ben);
         board.person("agents:remove", json!({"agentId": ada})).unwrap();
@@ -292,7 +294,7 @@ fn a_dismissed_agent_leaves_every_list() {
         assert_eq!(counts(&board, &ada), [0, 0, if original { sessions } else { 0 }]);
         assert_eq!(counts(&board, &ben), of_ben);
         assert_eq!(get(&board, &ada), Value::Null);
-        assert_eq!(board.rows("messages").len(), 1, "what it wrote stays");
+        assert_eq!(board.rows("messages").len(), 1, "its messages stay");
         let thread = board.look("messages:listByTask", json!({"taskId": task})).unwrap();
         assert_eq!(thread[0]["authorName"], Value::Null);
         let again = board.person("agents:remove", json!({"agentId": ada}));

@@ -1,5 +1,4 @@
-//! The embedded Mission Control as a command: what it prints, what it keeps, and that our own runtime takes it for the
-//! real one.
+//! The commands of the embedded Mission Control: their output, their data, and a runtime that works with it.
 
 use std::collections::HashMap;
 use std::fs;
@@ -10,7 +9,7 @@ use serde_json::{Value, json};
 use super::board::agent;
 use crate::support::program::{Program, Running, folder, get, text};
 
-/// Starts it on a folder; what it printed.
+/// Starts it with data in a folder. Returns the printed variables.
 fn start(data: &str, more: [&str; 2]) -> (Running, HashMap<String, String>) {
     let args = ["local", "--listen", "127.0.0.1:0", "--data", data, more[0], more[1]];
     let mut running = Program::new(args).start();
@@ -52,7 +51,7 @@ fn a_start_prints_lines_for_an_env_file_and_the_same_ones_again() {
         assert_eq!(mode & 0o077, 0, "{}: others may read it ({mode:o})", file.file_name().display());
     }
 
-    // `--seed` does nothing to data that are there.
+    // `--seed` does not change existing data.
     let (mut running, again) = start(&data, ["--seed", "demo"]);
     running.hear(&format!("the data are in {data}"));
     running.hear("--seed was not used");
@@ -64,7 +63,7 @@ fn a_start_prints_lines_for_an_env_file_and_the_same_ones_again() {
 }
 
 #[test]
-fn a_start_prints_the_token_that_opens_the_account_or_says_that_it_does_not_know_it() {
+fn a_start_prints_the_valid_token_or_says_that_it_is_unknown() {
     let (_kept, path) = folder();
     let data = path("data").to_str().unwrap().to_owned();
     let (running, first) = start(&data, ["--seed", "demo"]);
@@ -97,11 +96,11 @@ fn a_start_that_cannot_listen_leaves_nothing_behind() {
             .output();
     assert_eq!(output.status.code(), Some(1));
     assert!(text(&output).contains("--listen"), "{}", text(&output));
-    assert!(!data.exists(), "nothing was made");
+    assert!(!data.exists(), "no file was created");
 }
 
 #[test]
-fn our_own_runtime_takes_it_for_the_real_one() {
+fn our_runtime_works_with_it() {
     let (running, printed) = start(":memory:", ["--seed", "demo"]);
     let configured = |program: Program| {
         let names = ["ACCOUNT_ID", "CONVEX_URL", "SERVICE_TOKEN"];
@@ -121,7 +120,7 @@ fn our_own_runtime_takes_it_for_the_real_one() {
 }
 
 #[test]
-fn a_foreign_token_is_a_sentence_also_where_reasons_are_hidden() {
+fn a_foreign_token_is_a_clear_error_even_if_reasons_are_redacted() {
     for (hidden, words) in
         [("--original", "does not accept the service token"), ("--redact", "under the request id")]
     {
@@ -137,13 +136,13 @@ fn a_foreign_token_is_a_sentence_also_where_reasons_are_hidden() {
 }
 
 #[test]
-fn what_is_not_there_is_not_copied_and_what_would_be_lost_not_taken_in() {
+fn export_and_import_refuse_missing_data_and_memory() {
     let (_kept, path) = folder();
     let shown = |name: &str| path(name).to_str().unwrap().to_owned();
     fs::create_dir(path("other")).unwrap();
     let (file, other) = (shown("copy.json"), shown("other"));
-    let nothing = "there are no data of a Mission Control in";
-    let memory = "what is in memory ends with this command";
+    let nothing = "no data of a Mission Control exist in";
+    let memory = "data in memory are lost when this command ends";
     let rows = [
         (Program::new(["local", "export", &file, "--data", &other]), nothing),
         (Program::new(["local", "rotate-key", "--data", &other]), nothing),
@@ -160,7 +159,7 @@ fn what_is_not_there_is_not_copied_and_what_would_be_lost_not_taken_in() {
 }
 
 #[test]
-fn data_are_carried_over_and_keys_sealed_anew() {
+fn data_are_exported_and_imported_and_keys_rotated() {
     let (_kept, path) = folder();
     let shown = |name: &str| path(name).to_str().unwrap().to_owned();
     let (one, two, file) = (shown("one"), shown("two"), shown("copy.json"));
@@ -168,8 +167,8 @@ fn data_are_carried_over_and_keys_sealed_anew() {
     let key = ["sk-", "test-0123456789abcdef"].concat();
     ask(&first, "mutation", "secrets:upsertProviderKey", json!({"provider": "openai", "key": key}));
     let tasks = ask(&first, "query", "tasks:list", json!({}));
-    let told = Program::new(["local", "export", &file, "--data", &one]).output();
-    assert_eq!(told.status.code(), Some(1), "somebody has the data open: {}", text(&told));
+    let output = Program::new(["local", "export", &file, "--data", &one]).output();
+    assert_eq!(output.status.code(), Some(1), "somebody has the data open: {}", text(&output));
     stop(running);
 
     let done = |args: [&str; 5]| {
@@ -186,7 +185,7 @@ fn data_are_carried_over_and_keys_sealed_anew() {
             && !copy.contains(&first["SERVICE_TOKEN"])
             && !copy.contains(&first["ADMIN_KEY"])
     );
-    // The master key does not travel with the copy.
+    // The export does not contain the master key.
     fs::create_dir(path("two")).unwrap();
     fs::copy(path("one").join("master-key"), path("two").join("master-key")).unwrap();
     done(["local", "import", &file, "--data", &two]);

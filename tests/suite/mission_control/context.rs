@@ -1,4 +1,4 @@
-//! What comes with a notification: backend-contract §2.8, §3.8, and the session keys of §6.
+//! The context of a notification: backend-contract §2.8, §3.8, and the session keys of §6.
 
 use mission_control_runtime::local::Options;
 use mission_control_runtime::model::DeliveryContext;
@@ -10,7 +10,7 @@ fn context(board: &Board, notification: &str) -> Value {
     board.service("getNotificationForDelivery", json!({"notificationId": notification})).unwrap()
 }
 
-/// The example of §3.8, field by field: what is asked for is built, and what comes back is compared whole.
+/// The example of §3.8: the test creates its rows and compares the complete response.
 #[test]
 fn a_context_has_the_fields_of_the_example() {
     let board = Board::new();
@@ -39,9 +39,9 @@ fn a_context_has_the_fields_of_the_example() {
         "accountId": board.account, "type": "reference", "name": "Repository \u{2014} Primary", "content": "Clone path",
         "authorType": "user", "authorId": "user_dana", "createdAt": 1.0, "updatedAt": 1.0,
     });
-    board.engine.plant("documents", document).unwrap();
+    board.engine.write_row("documents", document).unwrap();
     let answer = board.says(&engineer, &task, "Reproduced on staging.");
-    board.pass(1_000);
+    board.advance(1_000);
     let question = board.person_says(&task, "Does this also happen on mobile?");
 
     let listed = board.service("listUndeliveredNotifications", json!({})).unwrap();
@@ -92,7 +92,7 @@ fn a_context_has_the_fields_of_the_example() {
 }
 
 #[test]
-fn what_is_gone_is_null() {
+fn missing_rows_are_null() {
     let board = Board::new();
     let engineer = board.agent("engineer", "Engineer", "Builds", json!({}));
     let task = board.task(json!({"assignedAgentIds": [engineer]}));
@@ -101,7 +101,7 @@ fn what_is_gone_is_null() {
     let (foreign_task, foreign_message) =
         (board.foreign("tasks", &task), board.foreign("messages", &message));
     let gone_task = "kx000000000000000000000000000000";
-    // Rule, fields of the notification, whether task, message and session are there.
+    // Rule, fields of the notification, whether task, message and session are present.
     let rows = [
         ("a task and its message", json!({"taskId": task, "messageId": message}), [true, true, true]),
         ("no task", json!({}), [false, false, true]),
@@ -171,7 +171,7 @@ fn what_is_gone_is_null() {
 fn long_texts_are_cut_and_short_ones_are_not() {
     let board = Board::new();
     let engineer = board.agent("engineer", "Engineer", "Builds", json!({}));
-    // What is written, what the thread shows.
+    // The stored text, the text in the thread.
     let rows = [
         ("x".repeat(2_000), "x".repeat(2_000)),
         ("x".repeat(2_001), format!("{}…", "x".repeat(2_000))),
@@ -203,21 +203,21 @@ fn long_texts_are_cut_and_short_ones_are_not() {
 }
 
 #[test]
-fn the_person_to_turn_to_wrote_last_or_made_the_task() {
+fn the_contact_person_wrote_last_or_created_the_task() {
     let board = Board::new();
     let engineer = board.agent("engineer", "Engineer", "Builds", json!({}));
     board.member("user_ann", "Ann", "ann@example.com");
     let by = |task: &str, author: &str| {
         let row = json!({"accountId": board.account, "taskId": task, "authorType": "user", "authorId": author, "content": "x", "mentions": [], "createdAt": 1.0});
-        board.engine.plant("messages", row).unwrap();
+        board.engine.write_row("messages", row).unwrap();
     };
-    // Rule, who made the task, who wrote, who it is.
+    // Rule, creator of the task, authors, expected person.
     let rows: &[(&str, &str, &[&str], Value)] = &[
-        ("nobody wrote", "user_ann", &[], json!("user_ann")),
+        ("no message", "user_ann", &[], json!("user_ann")),
         ("the last one", "user_dana", &["user_dana", "user_ann"], json!("user_ann")),
-        ("an agent made it", &engineer, &[], Value::Null),
-        ("somebody who left made it", "user_gone", &[], Value::Null),
-        ("somebody who left wrote last", "user_dana", &["user_dana", "user_gone"], Value::Null),
+        ("an agent created it", &engineer, &[], Value::Null),
+        ("a former member created it", "user_gone", &[], Value::Null),
+        ("a former member wrote last", "user_dana", &["user_dana", "user_gone"], Value::Null),
     ];
     for (rule, maker, authors, expected) in rows {
         let task = board.task(json!({"createdBy": maker}));
@@ -234,7 +234,7 @@ fn the_person_to_turn_to_wrote_last_or_made_the_task() {
 }
 
 #[test]
-fn the_cause_of_a_message_is_named() {
+fn the_context_names_the_type_of_the_source_notification() {
     let board = Board::new();
     let engineer = board.agent("engineer", "Engineer", "Builds", json!({}));
     let task = board.task(json!({}));
@@ -247,7 +247,7 @@ fn the_cause_of_a_message_is_named() {
 }
 
 #[test]
-fn teammates_stand_in_the_order_of_their_slugs() {
+fn teammates_are_ordered_by_slug() {
     let board = Board::new();
     for (slug, name) in [
         ("zoe", "A"),
@@ -270,7 +270,7 @@ fn teammates_stand_in_the_order_of_their_slugs() {
 }
 
 #[test]
-fn reference_documents_come_along() {
+fn the_context_contains_reference_documents() {
     let repository = "Repository \u{2014} Primary";
     for original in [false, true] {
         let board = Board::with(Options { original, ..Options::default() });
@@ -283,7 +283,7 @@ fn reference_documents_come_along() {
                 "createdAt": 1.0, "updatedAt": 1.0,
             });
             row.as_object_mut().unwrap().extend(fields.as_object().unwrap().clone());
-            board.engine.plant("documents", row).unwrap()
+            board.engine.write_row("documents", row).unwrap()
         };
         document(json!({"title": "Repository - Primary", "content": "a hyphen is no dash"}));
         document(json!({"title": repository, "type": "note", "content": "another type"}));
@@ -310,7 +310,7 @@ fn reference_documents_come_along() {
 }
 
 #[test]
-fn the_chat_has_the_board_at_a_glance() {
+fn the_chat_contains_an_overview_of_the_board() {
     let board = Board::new();
     let engineer = board.agent("engineer", "Engineer", "Builds", json!({}));
     let chat = board.person("tasks:openOrchestratorChat", json!({})).unwrap();
@@ -337,7 +337,7 @@ fn the_chat_has_the_board_at_a_glance() {
         {"status": "inbox", "count": 0.0}, {"status": "assigned", "count": 1.0}, {"status": "in_progress", "count": 0.0},
         {"status": "review", "count": 4.0}, {"status": "blocked", "count": 99.0},
     ]);
-    assert_eq!(overview["totals"], totals, "of the newest 100 one is the chat's");
+    assert_eq!(overview["totals"], totals, "one of the newest 100 is the chat");
     let titles = |at: usize| {
         let tasks = overview["topTasks"][at]["tasks"].as_array().unwrap().iter();
         tasks.map(|task| task["title"].as_str().unwrap()).collect::<Vec<_>>()
@@ -352,7 +352,7 @@ fn the_chat_has_the_board_at_a_glance() {
     );
 }
 
-/// §6: what happens, and the key afterwards.
+/// §6: the events, and the key afterwards.
 #[test]
 fn sessions_are_opened_kept_and_renewed() {
     let board = Board::new();
@@ -368,13 +368,13 @@ fn sessions_are_opened_kept_and_renewed() {
     let of_task = |slug: &str, generation: u32| format!("task:{task}:agent:{slug}:{account}:v{generation}");
     assert_eq!(key(&engineer, Some(&task)), of_task("engineer", 1), "opened by the first context");
     assert_eq!(key(&engineer, Some(&task)), of_task("engineer", 1), "kept");
-    assert_eq!(key(&lead, Some(&task)), of_task("lead", 1), "one for each agent");
+    assert_eq!(key(&lead, Some(&task)), of_task("lead", 1), "each agent has one");
     assert_eq!(key(&engineer, None), format!("system:agent:engineer:{account}:v1"), "without a task");
     let listed = board.service("listAgents", json!({})).unwrap();
-    assert_eq!(listed[1]["systemSessionKey"], key(&engineer, None), "the same that the list names");
+    assert_eq!(listed[1]["systemSessionKey"], key(&engineer, None), "equal to the key in the list");
 
     board.edit("tasks", &task, json!({"status": "done"}));
-    assert_eq!(key(&engineer, Some(&task)), of_task("engineer", 1), "done is not the end");
+    assert_eq!(key(&engineer, Some(&task)), of_task("engineer", 1), "done does not close the session");
     let args = json!({"agentId": lead, "taskId": task, "reason": "over"});
     board.service("deleteTaskFromAgent", args).unwrap();
     let closed =
@@ -385,7 +385,7 @@ fn sessions_are_opened_kept_and_renewed() {
     assert_eq!(key(&engineer, None), format!("system:agent:engineer:{account}:v1"), "never closed");
 
     board.edit("agents", &engineer, json!({"slug": "builder"}));
-    assert_eq!(key(&engineer, Some(&task)), of_task("engineer", 2), "the slug is frozen in the row");
+    assert_eq!(key(&engineer, Some(&task)), of_task("engineer", 2), "the row keeps its slug");
     let other = board.task(json!({}));
     assert_eq!(key(&engineer, Some(&other)), format!("task:{other}:agent:builder:{account}:v1"));
 }

@@ -1,4 +1,4 @@
-//! The data directory: what is in it, who may read it, what happens when it is not as it should be; copies.
+//! The data directory: its files, their permissions, its failures, and exports.
 
 use std::fs;
 use std::os::unix::fs::{PermissionsExt, symlink};
@@ -54,7 +54,7 @@ fn mode(path: &Path) -> u32 {
 }
 
 #[test]
-fn a_directory_is_its_owners_and_remembers() {
+fn a_directory_is_private_and_keeps_its_data() {
     let home = TempDir::new().unwrap();
     let directory = home.path().join("deep/data");
     let first = open(&directory).unwrap();
@@ -83,7 +83,7 @@ fn a_directory_is_its_owners_and_remembers() {
 }
 
 #[test]
-fn files_that_others_could_read_are_closed_to_them() {
+fn files_that_others_could_read_become_private() {
     let home = TempDir::new().unwrap();
     drop(open(home.path()).unwrap());
     for name in ["admin-key", "master-key", "mission-control.sqlite", "service-token"] {
@@ -95,13 +95,13 @@ fn files_that_others_could_read_are_closed_to_them() {
     }
 }
 
-/// A token that somebody else made.
+/// A token that another system created.
 fn foreign_token(data: &Data, end: &str) -> String {
     format!("mc_service_{}_{end}", data.account)
 }
 
 #[test]
-fn the_token_in_the_file_follows_the_one_that_opens_the_account() {
+fn the_token_file_follows_the_valid_token() {
     let home = TempDir::new().unwrap();
     let next = home.path().join("service-token.next");
     let data = open(home.path()).unwrap();
@@ -109,7 +109,7 @@ fn the_token_in_the_file_follows_the_one_that_opens_the_account() {
     for _ in 0..3 {
         let answer = call(&data, Kind::Action, "service/actions:provisionServiceToken", json!({}));
         made = answer["token"].as_str().unwrap().to_owned();
-        // At once, not only at the next start.
+        // The file is updated immediately, not only at the next start.
         assert!(fs::read_to_string(home.path().join("service-token")).unwrap().trim() == made);
     }
     assert!(!next.exists() && mode(&home.path().join("service-token")) == 0o600);
@@ -126,7 +126,7 @@ fn the_token_in_the_file_follows_the_one_that_opens_the_account() {
 }
 
 #[test]
-fn a_new_token_that_cannot_be_kept_is_refused_and_the_old_one_goes_on() {
+fn a_new_token_that_cannot_be_written_is_refused_and_the_old_one_stays_valid() {
     let home = TempDir::new().unwrap();
     let data = open(home.path()).unwrap();
     store_key(&data);
@@ -151,18 +151,18 @@ fn a_new_token_that_cannot_be_kept_is_refused_and_the_old_one_goes_on() {
 }
 
 #[test]
-fn a_new_token_that_was_interrupted_is_found_or_thrown_away() {
+fn an_interrupted_new_token_is_completed_or_dropped() {
     let home = TempDir::new().unwrap();
     let (path, next) = (home.path().join("service-token"), home.path().join("service-token.next"));
     let data = open(home.path()).unwrap();
     let token = data.service_token.clone();
     let strange = foreign_token(&data, "x");
     drop(data);
-    // Interrupted before the database knew it: the old one stays.
+    // Interrupted before the database had the token: the old one stays.
     fs::write(&next, &strange).unwrap();
     assert!(open(home.path()).unwrap().service_token == token);
     assert!(!next.exists());
-    // Interrupted afterwards: the next one takes over.
+    // Interrupted afterwards: the new token replaces the old one.
     fs::rename(&path, &next).unwrap();
     fs::write(&path, &strange).unwrap();
     assert!(open(home.path()).unwrap().service_token == token);
@@ -170,11 +170,11 @@ fn a_new_token_that_was_interrupted_is_found_or_thrown_away() {
 }
 
 #[test]
-fn a_token_that_opens_nothing_any_more_is_not_told() {
+fn an_invalid_token_is_not_printed() {
     let home = TempDir::new().unwrap();
     let data = open(home.path()).unwrap();
     let token = fs::read(home.path().join("service-token")).unwrap();
-    // What would be more than one line of an env file is not kept.
+    // A token that would fill more than one line of an env file is not kept.
     let strange = foreign_token(&data, "x\nADMIN_KEY=y");
     call(&data, Kind::Action, "service/actions:syncServiceToken", json!({"serviceToken": strange}));
     drop(data);
@@ -194,7 +194,7 @@ fn in_memory_there_are_no_files() {
     assert!(!Path::new(":memory:").exists());
 }
 
-/// The keys in the directory open everything, so nobody else may plant one or lead a write elsewhere.
+/// The keys in the directory give full access. So no other user may be able to place one there or redirect a write.
 #[test]
 fn a_directory_that_others_control_is_refused() {
     let home = TempDir::new().unwrap();
@@ -224,7 +224,7 @@ fn a_directory_that_others_control_is_refused() {
             fs::rename(&aside, &path).unwrap();
         }
     }
-    // Left by a process that was killed, or planted: a draft is replaced and never followed.
+    // A draft of a killed process or of another user is replaced, and its link is not followed.
     fs::remove_file(directory.join("admin-key")).unwrap();
     symlink(&victim, directory.join("admin-key.new")).unwrap();
     drop(open(&directory).unwrap());
@@ -233,11 +233,11 @@ fn a_directory_that_others_control_is_refused() {
 }
 
 #[test]
-fn every_mistake_is_a_sentence() {
+fn every_mistake_is_a_clear_error() {
     let home = TempDir::new().unwrap();
     let file = home.path().join("file");
     fs::write(&file, "x").unwrap();
-    assert!(refused(&file).ends_with("/file is not a directory; give --data a directory of its own"));
+    assert!(refused(&file).ends_with("/file is not a directory; set --data to a separate directory"));
     assert!(refused(&file.join("below")).contains("/file/below could not be opened ("));
 
     let directory = home.path().join("data");
@@ -264,7 +264,7 @@ fn every_mistake_is_a_sentence() {
 }
 
 #[test]
-fn a_wrong_or_missing_master_key_is_a_sentence() {
+fn a_wrong_or_missing_master_key_is_a_clear_error() {
     let home = TempDir::new().unwrap();
     let data = open(home.path()).unwrap();
     store_key(&data);
@@ -277,12 +277,12 @@ fn a_wrong_or_missing_master_key_is_a_sentence() {
     fs::remove_file(&path).unwrap();
     let why = refused(home.path());
     assert!(
-        why.starts_with("provider keys are stored here, but the master key that seals them is gone"),
+        why.starts_with("provider keys are stored here, but the master key that sealed them is missing"),
         "{why}"
     );
-    assert!(!path.exists(), "no other one is put in its place");
+    assert!(!path.exists(), "no new key replaces it");
 
-    // From the environment it comes before the file.
+    // The environment overrides the file.
     let given = |key: &str| {
         let opening = Opening { master_key: Some(Secret::new(key)), ..opening(home.path()) };
         Data::open(&opening, Box::new(SystemClock))
@@ -295,7 +295,7 @@ fn a_wrong_or_missing_master_key_is_a_sentence() {
 }
 
 #[test]
-fn the_database_says_what_is_wrong_with_it() {
+fn an_unusable_database_is_a_clear_error() {
     let home = TempDir::new().unwrap();
     let data = open(home.path()).unwrap();
     let why = refused(home.path());
@@ -312,7 +312,7 @@ fn the_database_says_what_is_wrong_with_it() {
     };
     let why = sql("PRAGMA user_version = 99");
     assert!(
-        why.starts_with("the data was written by a newer version (layout 99, this program knows 1)"),
+        why.starts_with("the data was written by a newer version (layout 99, this program supports up to 1)"),
         "{why}"
     );
     let why = sql("PRAGMA application_id = 7");
@@ -329,7 +329,7 @@ fn the_database_says_what_is_wrong_with_it() {
 }
 
 #[test]
-fn keys_are_sealed_anew_with_the_file() {
+fn rotation_replaces_the_key_in_the_file() {
     let home = TempDir::new().unwrap();
     let path = home.path().join("master-key");
     let mut data = open(home.path()).unwrap();
@@ -346,14 +346,14 @@ fn keys_are_sealed_anew_with_the_file() {
     assert_eq!(stored_key(&data), "sk-test-0123456789");
     drop(data);
 
-    // Interrupted before the database was sealed anew: the old key stays. The next one may be half written.
+    // Interrupted before the rotation was committed: the old key stays. The next key may be half written.
     let next = home.path().join("master-key.next");
     for content in [old.as_slice(), b"AAEC"] {
         fs::write(&next, content).unwrap();
         assert_eq!(stored_key(&open(home.path()).unwrap()), "sk-test-0123456789");
         assert!(!next.exists());
     }
-    // Interrupted afterwards: the next one takes over.
+    // Interrupted afterwards: the next key replaces the old one.
     fs::rename(&path, &next).unwrap();
     fs::write(&path, &old).unwrap();
     assert_eq!(stored_key(&open(home.path()).unwrap()), "sk-test-0123456789");
@@ -362,12 +362,12 @@ fn keys_are_sealed_anew_with_the_file() {
 }
 
 #[test]
-fn a_key_from_outside_is_sealed_anew_with_another_from_outside() {
+fn rotation_of_a_given_key_needs_another_given_key() {
     let home = TempDir::new().unwrap();
     let given = Opening { master_key: Some(Secret::new(MASTER)), ..opening(home.path()) };
     let mut data = Data::open(&given, Box::new(SystemClock)).unwrap();
     store_key(&data);
-    assert!(!home.path().join("master-key").exists(), "it is written nowhere");
+    assert!(!home.path().join("master-key").exists(), "it is not written to a file");
     let why = data.rotate_key(None).unwrap_err().to_string();
     assert!(why.starts_with("the master key comes from SECRETS_MASTER_KEY_BASE64, so the next one"), "{why}");
     let why = data.rotate_key(Some(&Secret::new("AAEC"))).unwrap_err().to_string();
@@ -378,7 +378,7 @@ fn a_key_from_outside_is_sealed_anew_with_another_from_outside() {
 }
 
 #[test]
-fn a_copy_is_the_same_again() {
+fn an_imported_export_exports_the_same() {
     let home = TempDir::new().unwrap();
     let master = Some(Secret::new(MASTER));
     let demo = Opening { seed: Seed::Demo, master_key: master.clone(), ..opening(&home.path().join("one")) };
@@ -394,12 +394,12 @@ fn a_copy_is_the_same_again() {
     let two = Data::import(&two, &file, Box::new(SystemClock)).unwrap();
     assert_eq!(stored_key(&two), "sk-test-0123456789");
     let mut copies = [&one, &two].map(|data| data.engine.export().unwrap());
-    // The one thing that is new: its token, because of the old one there is only a hash.
+    // Only the token is new, because the export contains only the hash of the old one.
     for copy in &mut copies {
         let hash = copy["tables"]["accounts"][0].as_object_mut().unwrap().remove("serviceTokenHash");
         assert!(hash.is_some());
     }
-    // Not `assert_eq!`, which would print both.
+    // `assert_eq!` would print both.
     assert!(copies[0] == copies[1]);
     assert!(one.service_token != two.service_token);
 
@@ -411,13 +411,16 @@ fn a_copy_is_the_same_again() {
     let Err(why) = Data::import(&demo_in(&home, "two"), &file, Box::new(SystemClock)) else {
         panic!("twice")
     };
-    assert!(why.to_string().ends_with("there are data already; give --data an empty directory"), "{why}");
-    // Without the master key the sealed keys would be lost, so nothing is taken in.
+    assert!(
+        why.to_string().ends_with("the directory contains data already; set --data to an empty directory"),
+        "{why}"
+    );
+    // Without the master key the sealed keys would be useless, so nothing is imported.
     let Err(why) = Data::import(&opening(&home.path().join("three")), &file, Box::new(SystemClock)) else {
         panic!("without its key")
     };
     assert!(why.to_string().contains("the provider keys are sealed with master key "), "{why}");
-    assert!(open(&home.path().join("three")).unwrap().is_new, "and the place is still empty");
+    assert!(open(&home.path().join("three")).unwrap().is_new, "the directory is still empty");
 }
 
 #[test]
@@ -441,21 +444,21 @@ fn an_export_replaces_nothing_and_leaves_no_draft() {
 }
 
 #[test]
-fn only_data_that_are_there_are_copied() {
+fn only_existing_data_are_exported() {
     let home = TempDir::new().unwrap();
     let existing = |opening: &Opening| Data::existing(opening, Box::new(SystemClock));
     let refused = |opening: &Opening| existing(opening).err().unwrap().to_string();
     let empty = || fs::read_dir(home.path()).unwrap().count() == 0;
-    let nothing = "there are no data of a Mission Control in ";
+    let nothing = "no data of a Mission Control exist in ";
     assert!(refused(&opening(home.path())).starts_with(nothing) && empty());
     assert!(refused(&opening(&home.path().join("gone"))).starts_with(nothing) && empty());
     let memory = Opening { whereabouts: Whereabouts::Memory, ..opening(home.path()) };
-    let in_memory = "what is in memory ends with this command; give --data a directory";
+    let in_memory = "data in memory are lost when this command ends; set --data to a directory";
     assert_eq!(refused(&memory), in_memory);
     let import = Data::import(&memory, Path::new("gone"), Box::new(SystemClock));
     assert_eq!(import.err().unwrap().to_string(), in_memory);
 
-    // A first start that never came to its account.
+    // An interrupted first start that created no account.
     fs::write(home.path().join("mission-control.sqlite"), "").unwrap();
     assert!(refused(&opening(home.path())).starts_with(nothing));
     drop(Engine::open(
@@ -469,49 +472,48 @@ fn only_data_that_are_there_are_copied() {
     drop(open(home.path()).unwrap());
     assert!(!existing(&opening(home.path())).unwrap().is_new);
     fs::write(home.path().join("mission-control.sqlite"), "").unwrap();
-    assert!(refused(&opening(home.path())).contains("it is empty or gone, but the token of its account"));
+    assert!(refused(&opening(home.path())).contains("it is empty or missing, but the token of its account"));
 }
 
 fn demo_in(home: &TempDir, name: &str) -> Opening {
     Opening { master_key: Some(Secret::new(MASTER)), ..opening(&home.path().join(name)) }
 }
 
-/// What is done to a copy.
+/// A change of an export.
 type Change = &'static dyn Fn(&mut Value);
 
 #[test]
-fn what_is_no_copy_is_refused_as_a_whole() {
+fn an_invalid_export_is_refused_completely() {
     let engine = || Engine::in_memory(Box::new(SystemClock), Options::default()).unwrap();
     let source = engine();
-    source.found("Acme", "acme", Owner { user_id: "u", name: "Dana", email: "d@example.com" }).unwrap();
+    source
+        .create_account("Acme", "acme", Owner { user_id: "u", name: "Dana", email: "d@example.com" })
+        .unwrap();
     let good = source.export().unwrap();
     let with = |change: Change| {
         let mut copy = good.clone();
         change(&mut copy);
         let engine = engine();
         let why = engine.import(&copy).unwrap_err().to_string();
-        assert_eq!(engine.export().unwrap()["tables"]["accounts"], json!([]), "nothing is half there: {why}");
+        assert_eq!(engine.export().unwrap()["tables"]["accounts"], json!([]), "nothing is imported: {why}");
         why
     };
     let rows: [(Change, &str); 11] = [
-        (&|copy| *copy = json!([]), "this is no export of the embedded Mission Control"),
-        (&|copy| copy["format"] = json!("other"), "this is no export of the embedded Mission Control"),
+        (&|copy| *copy = json!([]), "this is not an export of the embedded Mission Control"),
+        (&|copy| copy["format"] = json!("other"), "this is not an export of the embedded Mission Control"),
         (
             &|copy| copy["version"] = json!(2),
-            "the export was made by a newer version (form 2, this program knows 1)",
+            "the export was made by a newer version (format 2, this program supports up to 1)",
         ),
-        (&|copy| copy["version"] = Value::Null, "the export does not say its version"),
+        (&|copy| copy["version"] = Value::Null, "the export contains no version"),
         (&|copy| copy["tables"] = json!(1), "the export has no tables"),
-        (&|copy| copy["tables"]["boats"] = json!([]), "the export does not fit (there is no table boats)"),
-        (&|copy| copy["tables"]["tasks"] = json!({}), "the export's table tasks is no list"),
+        (&|copy| copy["tables"]["boats"] = json!([]), "the export contains the unknown table boats"),
+        (&|copy| copy["tables"]["tasks"] = json!({}), "the table tasks of the export is not a list"),
         (
             &|copy| copy["tables"]["accounts"][0]["_id"] = Value::Null,
-            "the export has a row of accounts without its _id or its _creationTime",
+            "the export has a row of accounts without _id or _creationTime",
         ),
-        (
-            &|copy| copy["tables"]["memberships"][0]["boat"] = json!(1),
-            ", field boat: there is no such field)",
-        ),
+        (&|copy| copy["tables"]["memberships"][0]["boat"] = json!(1), ", field boat: unknown field)"),
         (&|copy| copy["tables"]["memberships"][0]["role"] = json!(1), ", field role: invalid type"),
         (
             &|copy| {
@@ -526,7 +528,7 @@ fn what_is_no_copy_is_refused_as_a_whole() {
         assert!(why.contains(begins), "{why}");
     }
     let why = source.import(&good).unwrap_err().to_string();
-    assert!(why.starts_with("there are data already"), "{why}");
+    assert!(why.starts_with("data exist already"), "{why}");
     let target = engine();
     assert_eq!(target.import(&good).unwrap(), 3);
     assert_eq!(target.export().unwrap(), good);
@@ -540,5 +542,5 @@ fn what_is_no_copy_is_refused_as_a_whole() {
     fs::write(&file, "{").unwrap();
     let seeded = Opening { seed: Seed::parse(file.to_str().unwrap()), ..opening(&home.path().join("data")) };
     let Err(why) = Data::open(&seeded, Box::new(SystemClock)) else { panic!("that is no JSON") };
-    assert!(why.to_string().contains("/copy was not taken in: it is no JSON ("), "{why}");
+    assert!(why.to_string().contains("/copy could not be imported: it is not valid JSON ("), "{why}");
 }

@@ -1,5 +1,5 @@
-//! Disks that are full, closed, or hold something else: a sentence, nothing half-written, and on it goes when there is
-//! room again (issue "Bad input").
+//! Disks that are full, read-only or contain foreign data: each case is a clear error, nothing is half written, and
+//! writes succeed again once there is space.
 
 use std::fs;
 use std::path::Path;
@@ -11,28 +11,28 @@ use tempfile::TempDir;
 use super::process::{Process, program, program_after};
 use crate::support::program::{Program, folder, text};
 
-/// Files may not grow beyond this; a shell counts in blocks of 512 bytes.
+/// The maximum size of files; a shell counts in blocks of 512 bytes.
 const FILE_BLOCKS: u32 = 4096;
 
-/// Says that a test cannot be had here.
-#[allow(clippy::print_stdout, reason = "whoever reads the tests' output should know")]
+/// Reports that this machine cannot run the test.
+#[allow(clippy::print_stdout, reason = "a skipped test must be visible in the output")]
 fn skipped(why: &str) {
     println!("SKIPPED: {why}");
 }
 
-/// Whether a command is there and works.
+/// Whether a command exists and succeeds.
 fn works(command: &str, args: &[&str]) -> bool {
     let done = Command::new(command).args(args).stdout(Stdio::null()).stderr(Stdio::null()).status();
     done.is_ok_and(|status| status.success())
 }
 
-/// What the board shows.
+/// The titles on the board.
 fn titles(process: &Process) -> Vec<Value> {
     let tasks = process.client.look("tasks:list", json!({})).unwrap();
     tasks.as_array().unwrap().iter().map(|task| task["title"].clone()).collect()
 }
 
-/// Writes until there is no more room; then lets `make_room` happen, and it must go on.
+/// Writes until the disk is full, then calls `make_room`. After that, writes must succeed again.
 fn fill_up(process: &Process, words: &str, make_room: impl FnOnce()) {
     let client = &process.client;
     let create = |title: &str| {
@@ -40,7 +40,7 @@ fn fill_up(process: &Process, words: &str, make_room: impl FnOnce()) {
     };
     let mut written = Vec::new();
     let refused = loop {
-        assert!(written.len() < 2_000, "it is never full");
+        assert!(written.len() < 2_000, "the disk never gets full");
         let title = format!("Task {}", written.len());
         match create(&title) {
             Ok(_) => written.push(json!(title)),
@@ -53,7 +53,7 @@ fn fill_up(process: &Process, words: &str, make_room: impl FnOnce()) {
     let message = answer["message"].as_str().unwrap();
     assert!(message.contains(words) && message.contains("nothing was changed"), "{message}");
 
-    // Nothing of it is there, reading goes on, and a later try is refused alike.
+    // The refused write left nothing, reads succeed, and a retry is refused with the same error.
     assert_eq!(titles(process), written);
     assert_eq!(create("once more").unwrap_err(), refused);
     assert_eq!(titles(process), written);
@@ -68,7 +68,7 @@ fn fill_up(process: &Process, words: &str, make_room: impl FnOnce()) {
 }
 
 #[test]
-fn where_nothing_more_can_be_written_a_call_is_refused_as_a_whole_and_later_it_goes_on() {
+fn a_write_without_space_is_refused_completely_and_succeeds_later() {
     if !works("prlimit", &["--version"]) {
         return skipped("a file that may not grow (there is no prlimit)");
     }
@@ -80,16 +80,16 @@ fn where_nothing_more_can_be_written_a_call_is_refused_as_a_whole_and_later_it_g
     fill_up(&process, "look for a quota, a limit on the size of files", || {
         assert!(works("prlimit", &["--pid", &process_id, "--fsize=unlimited"]));
     });
-    // What was there when it was full is there after a kill, too.
+    // The data on the full disk also survive a kill.
     let before = titles(&process);
     process.running.kill();
     let again = Process::start(program(&path("data"))).unwrap_or_else(|(_, why)| panic!("{why}"));
     assert_eq!(titles(&again), before);
 }
 
-/// A file system of 3 MB that is really full, in a world of its own; where the machine allows that.
+/// A full file system of 3 MB in a separate mount namespace, if the machine allows one.
 #[test]
-fn a_full_disk_is_said_and_survived() {
+fn a_full_disk_is_reported_and_survived() {
     let world = ["-Urm", "sh", "-c", "mount -t tmpfs -o size=3m none /mnt"];
     if !works("unshare", &world) {
         return skipped("a full disk (this machine allows no file systems of one's own)");
@@ -103,7 +103,7 @@ fn a_full_disk_is_said_and_survived() {
     fill_up(&process, "the disk is full", || fs::remove_file(ballast).unwrap());
 }
 
-/// All files of a directory with their bytes, without an empty log and the index of a log, which are as good as none.
+/// All files of a directory with their bytes, except an empty log and the index of a log, which carry no data.
 fn content(directory: &Path) -> Vec<(String, Vec<u8>)> {
     let mut files: Vec<(String, Vec<u8>)> = fs::read_dir(directory)
         .unwrap()
@@ -115,7 +115,7 @@ fn content(directory: &Path) -> Vec<(String, Vec<u8>)> {
     files
 }
 
-/// What is done to good data, given the path of the database and its bytes.
+/// A damage to valid data, given the path of the database and its bytes.
 type Damage = fn(&Path, &[u8]);
 
 fn sql(path: &Path, statement: &str) {
@@ -123,7 +123,7 @@ fn sql(path: &Path, statement: &str) {
 }
 
 #[test]
-fn what_cannot_be_opened_is_refused_with_a_sentence_and_left_alone() {
+fn unusable_data_are_refused_with_a_clear_error_and_unchanged() {
     let home = TempDir::new().unwrap();
     let data = home.path().join("data");
     let process = Process::start(program(&data)).unwrap_or_else(|(_, why)| panic!("{why}"));
@@ -135,13 +135,13 @@ fn what_cannot_be_opened_is_refused_with_a_sentence_and_left_alone() {
     let good = content(&data);
     let path = data.join("mission-control.sqlite");
     let bytes = fs::read(&path).unwrap();
-    assert!(good.iter().all(|(name, _)| !name.contains("-wal")), "a proper end leaves one file");
+    assert!(good.iter().all(|(name, _)| !name.contains("-wal")), "a regular shutdown leaves one file");
 
     let rows: [(&str, Damage, &str); 10] = [
         (
             "a newer layout",
             |path, _| sql(path, "PRAGMA user_version = 99"),
-            "the data was written by a newer version (layout 99, this program knows 1); use that version",
+            "the data was written by a newer version (layout 99, this program supports up to 1); use that version",
         ),
         (
             "another program's",
@@ -193,12 +193,12 @@ fn what_cannot_be_opened_is_refused_with_a_sentence_and_left_alone() {
         (
             "emptied",
             |path, _| fs::write(path, "").unwrap(),
-            "/mission-control.sqlite: it is empty or gone, but",
+            "/mission-control.sqlite: it is empty or missing, but",
         ),
         (
             "gone",
             |path, _| fs::remove_file(path).unwrap(),
-            "/mission-control.sqlite: it is empty or gone, but",
+            "/mission-control.sqlite: it is empty or missing, but",
         ),
     ];
     for (name, damage, words) in rows {
@@ -212,7 +212,7 @@ fn what_cannot_be_opened_is_refused_with_a_sentence_and_left_alone() {
         assert!(content(&data) == damaged, "{name}: something was changed");
         fs::write(&path, &bytes).unwrap();
     }
-    // And the good data are as good as before.
+    // The valid data are unchanged.
     assert!(content(&data) == good);
     let again = Process::start(program(&data)).unwrap_or_else(|(_, why)| panic!("{why}"));
     assert_eq!(titles(&again).len(), 100);
@@ -220,11 +220,10 @@ fn what_cannot_be_opened_is_refused_with_a_sentence_and_left_alone() {
     let second = program(&data).output();
     assert_eq!(second.status.code(), Some(1));
     assert!(text(&second).starts_with("another process has the data open; stop it, or use another"));
-    assert_eq!(titles(&again).len(), 100, "the first goes on");
+    assert_eq!(titles(&again).len(), 100, "the first process continues");
 }
 
-/// Bytes that were flipped one at a time are either noticed at the start, or cost no more than the call that meets
-/// them: a sentence, never an end of the process.
+/// A flipped byte is either detected at the start, or fails only the calls that read it. It never ends the process.
 #[test]
 fn a_flipped_byte_never_ends_the_process() {
     let home = TempDir::new().unwrap();
@@ -261,23 +260,23 @@ fn a_flipped_byte_never_ends_the_process() {
                 assert!(process.client.service("listAgents", json!({})).is_ok());
             }
         }
-        // It was killed, and may have left its log.
+        // A killed process may have left its log.
         let _ = fs::remove_file(data.join("mission-control.sqlite-wal"));
         fs::write(&path, &good).unwrap();
     }
 }
 
-/// Somebody who may read and not write. Root may everything, so as root somebody else is asked.
+/// A user who may read but not write. Root may write everywhere, so as root the test uses another user.
 #[test]
-fn a_directory_that_may_not_be_written_is_a_sentence() {
+fn a_read_only_directory_is_a_clear_error() {
     use std::os::unix::fs::{PermissionsExt, chown};
-    let nobody = "setpriv --reuid=65534 --regid=65534 --clear-groups";
+    let other_user = "setpriv --reuid=65534 --regid=65534 --clear-groups";
     let is_root = works("sh", &["-c", "test $(id -u) = 0"]);
-    let word = if is_root { format!("exec {nobody} \"$0\" \"$@\"; true") } else { "true".to_owned() };
+    let word = if is_root { format!("exec {other_user} \"$0\" \"$@\"; true") } else { "true".to_owned() };
     let reaches = Program::after(&word, ["--version"]).output();
     if !reaches.status.success() {
         return skipped(
-            "a directory that may not be written (root may everything, and nobody cannot start us)",
+            "a read-only directory: root may write everywhere, and no other user can start the program",
         );
     }
     let home = TempDir::new().unwrap();
@@ -312,7 +311,7 @@ fn a_directory_that_may_not_be_written_is_a_sentence() {
 }
 
 #[test]
-fn an_export_that_does_not_fit_leaves_nothing() {
+fn an_export_without_space_leaves_no_file() {
     let (_kept, path) = folder();
     let (data, place) = (path("data"), path("copies"));
     fs::create_dir(&place).unwrap();

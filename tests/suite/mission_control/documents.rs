@@ -1,10 +1,10 @@
-//! Documents by agents (backend-contract §2.28, §2.29).
+//! Documents of agents (backend-contract §2.28, §2.29).
 
 use mission_control_runtime::local::Options;
 use serde_json::{Value, json};
 
 use super::seeds::refusal;
-use super::team::{Team, gone, outcome};
+use super::team::{Team, missing_id, outcome};
 
 fn write(team: &Team, agent: &str, more: &Value) -> Result<String, String> {
     let mut args = json!({"agentId": agent, "title": "Notes", "content": "text", "type": "note"});
@@ -21,7 +21,7 @@ fn writing_is_refused_in_order() {
     let stranger = team.board.foreign("agents", &team.ada);
     let ours = write(&team, &team.ada, &json!({})).unwrap();
     let foreign = team.board.foreign("documents", &ours);
-    let nowhere = gone(&ours);
+    let nowhere = missing_id(&ours);
     team.flag(&team.ben, "canCreateDocuments", false);
     let (long, longest) = ("x".repeat(2001), "x".repeat(1_000_001));
     let no_task = "Not found: Task does not exist or belongs to different account";
@@ -29,7 +29,7 @@ fn writing_is_refused_in_order() {
         (&team.ada, json!({"title": "", "content": "x".repeat(1_000_000)}), "ok"),
         (&team.ada, json!({"documentId": foreign}), "Forbidden: Document belongs to different account"),
         (&team.ada, json!({"documentId": nowhere}), "Not found: Document does not exist"),
-        // Within the characters and still too large for the platform's rows.
+        // Within the limit of characters, but too large for a row of the platform.
         (&team.ada, json!({"content": "é".repeat(600_000)}), "Value is too large (maximum size 1 MiB)"),
         (
             &team.ada,
@@ -38,7 +38,7 @@ fn writing_is_refused_in_order() {
         ),
         (&team.ada, json!({"title": long, "content": longest}), "Title too long (max 2000 characters)"),
         (&team.ada, json!({"title": long, "taskId": foreign_task}), no_task),
-        (&team.ada, json!({"title": long, "taskId": gone(&task)}), no_task),
+        (&team.ada, json!({"title": long, "taskId": missing_id(&task)}), no_task),
         (&team.ben, json!({"taskId": foreign_task}), "Forbidden: Agent is not allowed to create documents"),
         (&stranger, json!({"taskId": foreign_task}), "Forbidden: Agent belongs to different account"),
     ];
@@ -71,7 +71,7 @@ fn a_new_document_is_a_file_of_its_author() {
 
 #[test]
 fn overwriting_without_a_task_detaches() {
-    // D17; the version counts contents, not titles.
+    // D17. The version counts changes of the content, not of the title.
     let team = Team::new();
     let task = team.task("inbox", &[]);
     let id = write(&team, &team.ada, &json!({"taskId": task})).unwrap();
@@ -102,21 +102,21 @@ fn overwriting_without_a_task_detaches() {
 fn documents_are_listed_last_changed_first() {
     let team = Team::new();
     let (task, other) = (team.task("inbox", &[]), team.task("inbox", &[]));
-    let plant = |more: Value| {
+    let write_row = |more: Value| {
         let mut row = json!({
             "accountId": team.board.account, "authorType": "user", "authorId": "user_dana", "createdAt": 1.0,
         });
         row.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
-        team.board.engine.plant("documents", row).unwrap()
+        team.board.engine.write_row("documents", row).unwrap()
     };
-    plant(json!({"updatedAt": 3.0, "title": "title", "name": "name", "type": "note", "taskId": task}));
-    plant(json!({"updatedAt": 5.0, "title": "title"}));
-    plant(json!({"updatedAt": 4.0, "kind": "folder"}));
-    plant(json!({"updatedAt": 9.0, "title": "deleted", "deletedAt": 1.0, "taskId": task}));
-    let elsewhere = plant(json!({"updatedAt": 8.0, "title": "elsewhere"}));
+    write_row(json!({"updatedAt": 3.0, "title": "title", "name": "name", "type": "note", "taskId": task}));
+    write_row(json!({"updatedAt": 5.0, "title": "title"}));
+    write_row(json!({"updatedAt": 4.0, "kind": "folder"}));
+    write_row(json!({"updatedAt": 9.0, "title": "deleted", "deletedAt": 1.0, "taskId": task}));
+    let elsewhere = write_row(json!({"updatedAt": 8.0, "title": "elsewhere"}));
     team.board.foreign("documents", &elsewhere);
     team.board.edit("documents", &elsewhere, json!({"deletedAt": 2.0}));
-    plant(json!({"updatedAt": 2.0, "title": "other", "type": "note", "taskId": other}));
+    write_row(json!({"updatedAt": 2.0, "title": "other", "type": "note", "taskId": other}));
     let list = |args: Value| team.board.service("listDocumentsForAgent", args).unwrap()["documents"].clone();
     let titles = |list: &Value| -> Vec<String> {
         list.as_array().unwrap().iter().map(|row| row["title"].as_str().unwrap().to_owned()).collect()
@@ -129,7 +129,7 @@ fn documents_are_listed_last_changed_first() {
         (json!({"taskId": task}), vec!["name"]),
         (json!({"taskId": task, "type": "reference"}), vec![]),
         (json!({"taskId": team.board.foreign("tasks", &task)}), vec![]),
-        (json!({"taskId": gone(&task)}), vec![]),
+        (json!({"taskId": missing_id(&task)}), vec![]),
         (json!({"limit": 1}), vec!["title"]),
         (json!({"limit": 2.9}), vec!["title", "Untitled"]),
         (json!({"limit": 0}), vec!["title"]),
@@ -142,8 +142,8 @@ fn documents_are_listed_last_changed_first() {
 }
 
 #[test]
-fn a_type_is_found_behind_many_others() {
-    // D20: the original reads twice the limit and then leaves out.
+fn documents_of_a_type_are_found_behind_many_others() {
+    // D20: the original reads twice the limit and filters afterwards.
     for (original, found) in [(false, 3), (true, 0)] {
         let team = Team::with(Options { original, ..Options::default() });
         for (count, kind) in [(3, "template"), (30, "note")] {

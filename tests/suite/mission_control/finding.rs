@@ -1,27 +1,27 @@
-//! Tasks found again: lists, searches, details, histories, and what odd limits do (backend-contract §2.21, §2.22,
-//! §2.24–2.26, §2.30, §2.31).
+//! Finding tasks: lists, searches, details, histories, and unusual limits (backend-contract §2.21, §2.22, §2.24–2.26,
+//! §2.30, §2.31).
 
 use mission_control_runtime::local::Options;
 use serde_json::{Value, json};
 
 use super::seeds::refusal;
-use super::team::{Team, gone, outcome};
+use super::team::{Team, missing_id, outcome};
 
-/// What the platform says to a limit that is no count.
+/// The platform's error for a limit that is not a count.
 const NO_COUNT: &str = "Uncaught TypeError: Arg 1 `n` to `take` must be a non-negative integer";
 
 fn titles(list: &Value) -> Vec<&str> {
     list.as_array().unwrap().iter().map(|row| row["title"].as_str().unwrap()).collect()
 }
 
-/// A call by an agent with further arguments.
+/// A call by an agent with additional arguments.
 fn ask(team: &Team, name: &str, agent: &str, more: &Value) -> Result<Value, String> {
     let mut args = json!({"agentId": agent});
     args.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     team.board.service(name, args)
 }
 
-/// A task of this title and status, changed at this instant.
+/// A task with this title and status, last changed at this time.
 fn task(team: &Team, title: &str, status: &str, agents: &[&str], changed: f64) -> String {
     let row = json!({"title": title, "status": status, "assignedAgentIds": agents, "updatedAt": changed});
     team.board.task(row)
@@ -29,7 +29,7 @@ fn task(team: &Team, title: &str, status: &str, agents: &[&str], changed: f64) -
 
 #[test]
 fn lists_are_newest_first_or_last_changed_first() {
-    // §2.21: with an assignee and no status by the last change, otherwise by creation.
+    // §2.21: ordered by the last change with an assignee and no status, otherwise by creation.
     let team = Team::new();
     let ada = [&*team.ada];
     task(&team, "a", "review", &ada, 30.0);
@@ -64,8 +64,8 @@ fn lists_are_newest_first_or_last_changed_first() {
 }
 
 #[test]
-fn nothing_is_missed_unless_the_original_is_asked_for() {
-    // D20: 40 older tasks of an agent under 210 newer ones of nobody, and 40 newer ones of another agent.
+fn lists_are_complete_unless_the_original_is_requested() {
+    // D20: 40 older tasks of an agent, then 210 newer unassigned ones and 40 newer ones of another agent.
     for original in [false, true] {
         let team = Team::with(Options { original, ..Options::default() });
         for _ in 0..40 {
@@ -93,7 +93,7 @@ fn nothing_is_missed_unless_the_original_is_asked_for() {
 }
 
 #[test]
-fn only_the_orchestrator_looks_around() {
+fn only_the_orchestrator_lists_and_searches_tasks() {
     let team = Team::new();
     let task = team.task("inbox", &[]);
     let stranger = team.board.foreign("agents", &team.ada);
@@ -110,7 +110,7 @@ fn only_the_orchestrator_looks_around() {
             "Forbidden: Agent belongs to different account"
         );
     }
-    // What every agent may do.
+    // The calls that every agent may make.
     let rows = [
         ("loadTaskDetailsForAgentTool", json!({"taskId": task})),
         ("getTaskHistoryForAgentTool", json!({"taskId": task})),
@@ -126,36 +126,36 @@ fn only_the_orchestrator_looks_around() {
 }
 
 #[test]
-fn a_task_is_got_whole_or_not_at_all() {
+fn a_task_is_returned_completely_or_not_at_all() {
     let team = Team::new();
     let task = team.task("blocked", &[&team.ada]);
     let foreign = team.board.foreign("tasks", &task);
     let get = |id: &str| ask(&team, "getTaskForAgentTool", &team.lead, &json!({"taskId": id})).unwrap();
     assert_eq!(get(&task), team.board.row("tasks", &task));
     assert_eq!(get(&foreign), json!(null));
-    assert_eq!(get(&gone(&task)), json!(null));
+    assert_eq!(get(&missing_id(&task)), json!(null));
     for name in ["loadTaskDetailsForAgentTool", "getTaskHistoryForAgentTool"] {
         let load = |id: &str| refusal(ask(&team, name, &team.ada, &json!({"taskId": id})));
         assert_eq!(load(&foreign), "Forbidden: Task belongs to different account");
-        assert_eq!(load(&gone(&task)), "Not found: Task does not exist");
+        assert_eq!(load(&missing_id(&task)), "Not found: Task does not exist");
     }
 }
 
 #[test]
-fn a_search_counts_where_it_finds() {
+fn a_search_scores_matches_by_field() {
     // §2.24: title 3, description 2, reason 1.
     let team = Team::new();
-    let plant = |title: &str, description: &str, reason: &str| {
+    let write_row = |title: &str, description: &str, reason: &str| {
         let row = json!({"title": title, "description": description, "blockedReason": reason, "status": "archived"});
         team.board.task(row)
     };
-    plant("one", "", "LOGIN");
-    plant("Login two", "", "");
-    plant("three", "the login page", "");
-    plant("four login", "log in", "no login");
-    plant("five", "log in", "");
-    plant("six LOGIN", "login", "login");
-    plant("seven login", "", "");
+    write_row("one", "", "LOGIN");
+    write_row("Login two", "", "");
+    write_row("three", "the login page", "");
+    write_row("four login", "log in", "no login");
+    write_row("five", "log in", "");
+    write_row("six LOGIN", "login", "login");
+    write_row("seven login", "", "");
     let search = |query: &str, limit: Value| {
         let args =
             if limit.is_null() { json!({"query": query}) } else { json!({"query": query, "limit": limit}) };
@@ -184,14 +184,14 @@ fn a_search_counts_where_it_finds() {
         assert_eq!(search(query, limit.clone()).as_array().unwrap().len(), found, "{query} {limit}");
     }
     for _ in 0..120 {
-        plant("login", "", "");
+        write_row("login", "", "");
     }
     assert_eq!(search("login", json!(null)).as_array().unwrap().len(), 20);
     assert_eq!(search("login", json!(500)).as_array().unwrap().len(), 100);
 }
 
 #[test]
-fn a_search_leaves_out_what_is_not_there() {
+fn a_search_without_words_or_matches_is_empty() {
     let team = Team::new();
     team.board.task(json!({"title": "plain"}));
     let hit = ask(&team, "searchTasksForAgentTool", &team.lead, &json!({"query": "PLAIN"})).unwrap();
@@ -200,13 +200,13 @@ fn a_search_leaves_out_what_is_not_there() {
 }
 
 #[test]
-fn details_and_history_bring_the_newest_messages() {
+fn details_and_history_contain_the_newest_messages() {
     let team = Team::new();
     let task = team.task("in_progress", &[]);
     for number in 1..=30 {
         team.board.says(&team.ada, &task, &format!("m{number}"));
     }
-    // The function, the limit, how many messages come.
+    // The function, the limit, the number of returned messages.
     let rows = [
         ("loadTaskDetailsForAgentTool", json!(null), 10),
         ("loadTaskDetailsForAgentTool", json!(8), 8),
@@ -237,8 +237,8 @@ fn details_and_history_bring_the_newest_messages() {
 }
 
 #[test]
-fn a_history_has_what_happened_to_the_task_itself() {
-    // §2.26: messages and documents of the task are not among it.
+fn a_history_contains_only_activities_of_the_task() {
+    // §2.26: activities of messages and documents are not included.
     let team = Team::new();
     let args = json!({"agentId": team.ada, "title": "Fix", "assignedAgentIds": [team.ben]});
     let task =
@@ -269,8 +269,8 @@ fn a_history_has_what_happened_to_the_task_itself() {
 }
 
 #[test]
-fn an_agents_own_list_leaves_out_only_what_is_done() {
-    // §2.30, D19: archived and blocked ones stay in.
+fn an_agents_own_list_omits_only_done_tasks() {
+    // §2.30, D19: archived and blocked tasks are included.
     let team = Team::new();
     let ada = [&*team.ada];
     for (at, status) in
@@ -293,7 +293,7 @@ fn an_agents_own_list_leaves_out_only_what_is_done() {
 }
 
 #[test]
-fn the_heartbeats_list_takes_the_newest_of_each_status() {
+fn the_heartbeat_list_contains_the_newest_of_each_status() {
     // §2.31.
     let team = Team::new();
     task(&team, "old", "review", &[], 90.0);

@@ -1,5 +1,5 @@
-//! The way in (convex-http-api A.2, A.3; backend-contract §1.4): what the platform refuses before any function runs, the
-//! forms of errors, and who counts as a person.
+//! The HTTP API (convex-http-api A.2, A.3; backend-contract §1.4): refusals before any function runs, the forms of
+//! errors, and the authentication of people.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpStream;
@@ -11,7 +11,7 @@ use ureq::http::Response;
 
 use super::board::{ADMIN_KEY, Board, agent};
 
-/// Posts a body with headers; status, headers and body of the answer.
+/// Posts a body with headers. Returns the response.
 fn post(board: &Board, path: &str, headers: &[(&str, &str)], body: &str) -> Response<String> {
     let mut request = agent().post(format!("{}{path}", board.url()));
     for (name, value) in headers {
@@ -28,11 +28,11 @@ fn list_agents(board: &Board) -> Value {
     json!({"path": "service/actions:listAgents", "args": {"accountId": board.account, "serviceToken": board.token}})
 }
 
-/// Path, headers, body; status and what the answer says.
+/// Path, headers and body; status and text of the response.
 type Row<'a> = (&'a str, &'a [(&'a str, &'a str)], &'a str, u16, &'a str);
 
 #[test]
-fn requests_that_are_no_calls_are_refused_in_the_platforms_words() {
+fn invalid_requests_are_refused_in_the_platforms_words() {
     let board = Board::new();
     let good = list_agents(&board).to_string();
     let cut = &good[..good.len() - 1];
@@ -67,7 +67,7 @@ fn requests_that_are_no_calls_are_refused_in_the_platforms_words() {
 }
 
 #[test]
-fn the_positional_form_and_js_paths_are_the_same_call() {
+fn positional_arguments_and_js_paths_are_accepted() {
     let board = Board::new();
     let args = &list_agents(&board)["args"];
     for (path, args) in
@@ -80,7 +80,7 @@ fn the_positional_form_and_js_paths_are_the_same_call() {
     }
 }
 
-/// §1.4, each form, as it is and redacted.
+/// §1.4: each form, plain and redacted.
 #[test]
 fn errors_have_the_platforms_forms() {
     let literal = "Uncaught Error: Not found: Agent does not exist\n    at handler";
@@ -146,7 +146,7 @@ fn errors_have_the_platforms_forms() {
 }
 
 #[test]
-fn a_request_id_is_made_where_none_is_sent() {
+fn a_missing_request_id_is_generated() {
     let board = Board::new();
     let body = json!({"path": "a:b", "args": {}}).to_string();
     let answer = post(&board, "/api/query", &[JSON], &body);
@@ -154,9 +154,10 @@ fn a_request_id_is_made_where_none_is_sent() {
     assert!(id.len() == 16 && id.bytes().all(|b| b.is_ascii_hexdigit()), "{id}");
 }
 
-/// Otherwise every agent on the host could approve its own work, and every page in a browser here could ask.
+/// Otherwise every agent on the host could approve its own work, and every page in a browser on this machine could
+/// send requests.
 #[test]
-fn only_who_has_the_admin_key_is_a_person() {
+fn only_callers_with_the_admin_key_are_people() {
     let board = Board::new();
     let body = json!({"path": "tasks:list", "args": {"accountId": board.account}}).to_string();
     let ask = |headers: &[(&str, &str)]| {
@@ -188,19 +189,19 @@ fn only_who_has_the_admin_key_is_a_person() {
         ("both", &[("Cookie", &cookie), proof], yes),
         ("among others", &[("Cookie", &many), proof], yes),
         ("our own page", &[("Cookie", &cookie), proof, ("Origin", &format!("http://{host}"))], yes),
-        ("a server on another port was shown the cookie", &[("Cookie", &cookie)], no),
-        ("and has no proof", &[("Cookie", &cookie), ("X-Mission-Control", "")], no),
-        ("or guesses", &[("Cookie", &cookie), ("X-Mission-Control", &"0".repeat(32))], no),
-        ("or shows the cookie twice", &[("Cookie", &cookie), ("X-Mission-Control", value)], no),
+        ("only the cookie, as a server on another port gets it", &[("Cookie", &cookie)], no),
+        ("an empty proof", &[("Cookie", &cookie), ("X-Mission-Control", "")], no),
+        ("a guessed proof", &[("Cookie", &cookie), ("X-Mission-Control", &"0".repeat(32))], no),
+        ("the cookie as the proof", &[("Cookie", &cookie), ("X-Mission-Control", value)], no),
         ("another login's proof", &[("Cookie", &cookie), ("X-Mission-Control", &another.proof)], no),
         ("the proof alone", &[proof], no),
-        ("a guess", &[("Cookie", &format!("mission-control-{port}=guess")), proof], no),
+        ("a guessed cookie", &[("Cookie", &format!("mission-control-{port}=guess")), proof], no),
         ("the cookie of another port", &[("Cookie", &other_port), proof], no),
     ];
     for (what, headers, expected) in rows {
         assert_eq!(ask(headers), expected, "{what}");
     }
-    // A page of another origin, and a name that was bent to this machine.
+    // A page of another origin, and a host name that was rebound to this machine.
     for header in [("Origin", "http://evil.example"), ("Origin", "null"), ("Host", "evil.example")] {
         assert_eq!(ask(&[("Cookie", &cookie), proof, header]).0, 403, "{header:?}");
     }
@@ -211,9 +212,9 @@ fn only_who_has_the_admin_key_is_a_person() {
     assert_eq!(ask(&[("Cookie", &another.cookie), ("X-Mission-Control", &another.proof)]), yes);
 }
 
-/// JavaScript writes half of a surrogate pair where it cuts an emoji. The rest of the text is not lost for that.
+/// JavaScript writes half of a surrogate pair if it cuts an emoji. The rest of the text must survive.
 #[test]
-fn half_an_emoji_is_replaced_and_the_rest_of_the_text_arrives() {
+fn half_an_emoji_is_replaced_and_the_rest_of_the_text_is_kept() {
     let board = Board::new();
     let body = json!({"path": "tasks:create", "args": {"accountId": board.account, "title": "cut HALF"}});
     let body = body.to_string().replace("HALF", r"\ud83d");
@@ -224,7 +225,7 @@ fn half_an_emoji_is_replaced_and_the_rest_of_the_text_arrives() {
 }
 
 #[test]
-fn the_page_comes_with_a_strict_policy_and_a_fresh_nonce() {
+fn the_page_has_a_strict_policy_and_a_new_nonce() {
     let board = Board::new();
     let page = || {
         let mut answer = agent().get(format!("{}/", board.url())).call().unwrap();
@@ -235,11 +236,11 @@ fn the_page_comes_with_a_strict_policy_and_a_fresh_nonce() {
     let nonce = policy.split("script-src 'nonce-").nth(1).unwrap().split('\'').next().unwrap().to_owned();
     assert!(policy.starts_with("default-src 'none'; ") && !policy.contains("unsafe"), "{policy}");
     assert!(text.contains(&format!("nonce=\"{nonce}\"")) && !text.contains("{{NONCE}}"));
-    assert_ne!(page().0, policy, "a nonce that is known is none");
+    assert_ne!(page().0, policy, "each page has a new nonce");
 }
 
 #[test]
-fn changes_are_told_as_they_happen() {
+fn changes_are_streamed_immediately() {
     let board = Board::new();
     let without = agent().get(format!("{}/changes", board.url())).call().unwrap();
     assert_eq!(without.status(), 401);
@@ -257,7 +258,7 @@ fn changes_are_told_as_they_happen() {
     assert!(next() > before);
 }
 
-/// What a browser has of its login.
+/// The credentials of a browser.
 struct Login {
     cookie: String,
     proof: String,
@@ -275,12 +276,12 @@ fn log_in(board: &Board) -> Login {
     Login::of(&post(board, "/login", &[JSON], &json!({"key": ADMIN_KEY}).to_string()))
 }
 
-/// A stream of changes as it comes over the wire.
+/// The raw bytes of a stream of changes.
 struct Raw {
     stream: TcpStream,
-    /// What has come and was not waited for yet.
+    /// Received text that no call has waited for yet.
     rest: String,
-    /// What came before the last thing that was waited for.
+    /// The text before the last match.
     passed: String,
 }
 
@@ -293,7 +294,7 @@ impl Raw {
         Self { stream, rest: String::new(), passed: String::new() }
     }
 
-    /// Whether this comes within three seconds, after the last thing that was waited for.
+    /// Whether this text arrives within three seconds, after the last match.
     fn says(&mut self, words: &str) -> bool {
         let mut piece = [0; 1024];
         let began = Instant::now();
@@ -311,23 +312,23 @@ impl Raw {
         }
     }
 
-    /// The last chunk: an end in peace.
+    /// Whether the last chunk arrives, which ends the stream properly.
     fn ends(&mut self) -> bool {
         self.says("\r\n0\r\n\r\n")
     }
 }
 
 #[test]
-fn a_stream_begins_with_when_to_come_again() {
+fn a_stream_starts_with_its_retry_time() {
     let board = Board::new();
     let mut stream = Raw::open(&board, &log_in(&board).cookie);
     assert!(stream.says("\r\n\r\n"));
     assert!(stream.says("\r\nretry: 1000\ndata: "));
 }
 
-/// Every stream takes one of the server's 256 places.
+/// Every stream occupies one of the server's 256 connections.
 #[test]
-fn many_streams_end_the_oldest_and_leave_room_for_requests() {
+fn too_many_streams_end_the_oldest_and_leave_connections_for_requests() {
     let board = Board::new();
     let cookie = log_in(&board).cookie;
     let mut streams = Vec::new();
@@ -347,13 +348,13 @@ fn many_streams_end_the_oldest_and_leave_room_for_requests() {
         assert_eq!(answer.status(), 200);
     }
     drop((streams, crowd));
-    // And there is room again.
+    // And there is space again.
     let came = (0..30).any(|_| Raw::open(&board, &cookie).says("data: "));
     assert!(came);
 }
 
 #[test]
-fn a_stream_runs_no_longer_than_its_login() {
+fn a_stream_ends_with_its_login() {
     type Deed = fn(&Board, &Login, &Login);
     let rows: [(&str, Deed, bool); 4] = [
         ("nothing", |_, _, _| {}, false),

@@ -1,5 +1,5 @@
-//! An import applies the rules of the functions: every row that they would not have written is refused by name, and
-//! nothing of the export is taken in.
+//! An import applies the rules of the functions. It names every row that no function could have written, and imports
+//! nothing then.
 
 use mission_control_runtime::clock::SystemClock;
 use mission_control_runtime::local::{Engine, Options};
@@ -39,7 +39,7 @@ fn good() -> Value {
     copy
 }
 
-/// What the import of this copy answers, and that it leaves nothing.
+/// The error for the import of this copy. The import must leave no rows.
 fn refused(copy: &Value) -> String {
     let engine = engine();
     let why = engine.import(copy).expect_err("this should have been refused").to_string();
@@ -51,18 +51,18 @@ fn refused(copy: &Value) -> String {
 
 #[test]
 #[expect(clippy::too_many_lines, reason = "a table of rows, and what is said of each")]
-fn a_row_that_no_function_would_have_written_is_refused_by_its_name_and_field() {
+fn a_row_that_no_function_could_write_is_refused_with_id_and_field() {
     let emoji = |count: usize| "\u{1f600}".repeat(count);
     let rows: Vec<(&str, &str, &str, Value, &str)> = vec![
-        // table, row, field, value, what is said
+        // Table, row, field, value, error.
         (
             "accounts",
             "k1",
             "runtimeStatus",
             json!("asleep"),
-            "\"asleep\" is none of provisioning, online, degraded",
+            "\"asleep\" is not one of provisioning, online, degraded",
         ),
-        ("accounts", "k1", "plan", json!("gold"), "\"gold\" is none of free, pro, enterprise"),
+        ("accounts", "k1", "plan", json!("gold"), "\"gold\" is not one of free, pro, enterprise"),
         (
             "accounts",
             "k1",
@@ -91,11 +91,11 @@ fn a_row_that_no_function_would_have_written_is_refused_by_its_name_and_field() 
             json!({"agentDefaults": {"sails": 3}}),
             "Object contains extra field `sails`",
         ),
-        ("memberships", "mb", "role", json!("captain"), "\"captain\" is none of owner, admin, member"),
-        ("memberships", "mb", "accountId", json!(id("k1", 9)), "there is no account with this id"),
+        ("memberships", "mb", "role", json!("captain"), "\"captain\" is not one of owner, admin, member"),
+        ("memberships", "mb", "accountId", json!(id("k1", 9)), "no account has this id"),
         ("agents", "js", "slug", json!("../etc"), "Invalid slug: only lower-case letters"),
         ("agents", "js", "name", json!(" "), "Invalid name: must not be blank"),
-        ("agents", "js", "status", json!("asleep"), "\"asleep\" is none of online, busy, idle"),
+        ("agents", "js", "status", json!("asleep"), "\"asleep\" is not one of online, busy, idle"),
         ("agents", "js", "identityContent", json!("x".repeat(50_001)), "identityContent too long (max 50000"),
         (
             "agents",
@@ -104,7 +104,7 @@ fn a_row_that_no_function_would_have_written_is_refused_by_its_name_and_field() 
             json!({"model": "m", "temperature": 0.7, "skillIds": []}),
             "Invalid model: m",
         ),
-        ("agents", "js", "accountId", json!("k1"), "there is no account with this id"),
+        ("agents", "js", "accountId", json!("k1"), "no account has this id"),
         ("tasks", "kx", "title", json!(emoji(1_001)), "Title too long (max 2000 characters)"),
         (
             "tasks",
@@ -113,7 +113,7 @@ fn a_row_that_no_function_would_have_written_is_refused_by_its_name_and_field() 
             json!("x".repeat(100_001)),
             "Description too long (max 100000 characters)",
         ),
-        ("tasks", "kx", "status", json!("sunk"), "\"sunk\" is none of inbox, assigned, in_progress"),
+        ("tasks", "kx", "status", json!("sunk"), "\"sunk\" is not one of inbox, assigned, in_progress"),
         (
             "tasks",
             "kx",
@@ -122,8 +122,8 @@ fn a_row_that_no_function_would_have_written_is_refused_by_its_name_and_field() 
             "Value is too large (maximum size 1 MiB)",
         ),
         ("tasks", "kx", "labels", json!("one"), "invalid type: string \"one\", expected a sequence"),
-        ("tasks", "kx", "accountId", json!(id("k1", 1)), "there is no account with this id"),
-        ("tasks", "kx", "assignedAgentIds", json!(["captain"]), "\"captain\" is no id of agents"),
+        ("tasks", "kx", "accountId", json!(id("k1", 1)), "no account has this id"),
+        ("tasks", "kx", "assignedAgentIds", json!(["captain"]), "\"captain\" is not an id of agents"),
         (
             "messages",
             "kd",
@@ -131,18 +131,18 @@ fn a_row_that_no_function_would_have_written_is_refused_by_its_name_and_field() 
             json!("x".repeat(100_001)),
             "Message content too long (max 100000 characters)",
         ),
-        ("messages", "kd", "authorType", json!("system"), "\"system\" is none of user, agent"),
-        ("messages", "kd", "taskId", json!(id("kx", 99)), "there is no task with this id"),
+        ("messages", "kd", "authorType", json!("system"), "\"system\" is not one of user, agent"),
+        ("messages", "kd", "taskId", json!(id("kx", 99)), "no task has this id"),
         ("messages", "kd", "createdAt", json!("today"), "invalid type: string \"today\", expected f64"),
         (
             "notifications",
             "jn",
             "type",
             json!("bell"),
-            "\"bell\" is none of mention, assignment, thread_update",
+            "\"bell\" is not one of mention, assignment, thread_update",
         ),
-        ("notifications", "jn", "recipientType", json!("all"), "\"all\" is none of user, agent"),
-        ("notifications", "jn", "taskId", json!(id("kx", 99)), "there is no task with this id"),
+        ("notifications", "jn", "recipientType", json!("all"), "\"all\" is not one of user, agent"),
+        ("notifications", "jn", "taskId", json!(id("kx", 99)), "no task has this id"),
         ("documents", "dc", "title", json!("x".repeat(2_001)), "Title too long (max 2000 characters)"),
         (
             "documents",
@@ -156,16 +156,16 @@ fn a_row_that_no_function_would_have_written_is_refused_by_its_name_and_field() 
             "dc",
             "type",
             json!("poem"),
-            "\"poem\" is none of deliverable, note, template, reference",
+            "\"poem\" is not one of deliverable, note, template, reference",
         ),
-        ("documents", "dc", "kind", json!("box"), "\"box\" is none of file, folder"),
+        ("documents", "dc", "kind", json!("box"), "\"box\" is not one of file, folder"),
         ("skills", "kn", "slug", json!("Sail!"), "Invalid slug: only lower-case letters"),
         (
             "skills",
             "kn",
             "category",
             json!("art"),
-            "\"art\" is none of mcp_server, tool, integration, custom",
+            "\"art\" is not one of mcp_server, tool, integration, custom",
         ),
         (
             "skills",
@@ -175,29 +175,29 @@ fn a_row_that_no_function_would_have_written_is_refused_by_its_name_and_field() 
             "contentMarkdown exceeds maximum length",
         ),
         ("skills", "kn", "config", json!({"knots": 3}), "Object contains extra field `knots`"),
-        ("subscriptions", "sb", "subscriberType", json!("all"), "\"all\" is none of user, agent"),
-        ("subscriptions", "sb", "taskId", json!(id("kx", 99)), "there is no task with this id"),
-        ("activities", "ac", "actorType", json!("cat"), "\"cat\" is none of user, agent, system"),
-        ("agentRuntimeSessions", "se", "sessionType", json!("deck"), "\"deck\" is none of task, system"),
-        ("runtimes", "rt", "status", json!("asleep"), "\"asleep\" is none of provisioning, online"),
-        ("tasks", "kx", "_creationTime", json!(1e300), "it lies after the year 2100"),
+        ("subscriptions", "sb", "subscriberType", json!("all"), "\"all\" is not one of user, agent"),
+        ("subscriptions", "sb", "taskId", json!(id("kx", 99)), "no task has this id"),
+        ("activities", "ac", "actorType", json!("cat"), "\"cat\" is not one of user, agent, system"),
+        ("agentRuntimeSessions", "se", "sessionType", json!("deck"), "\"deck\" is not one of task, system"),
+        ("runtimes", "rt", "status", json!("asleep"), "\"asleep\" is not one of provisioning, online"),
+        ("tasks", "kx", "_creationTime", json!(1e300), "it is after the year 2100"),
     ];
     for (table, prefix, field, value, expected) in rows {
         let mut copy = good();
         copy["tables"][table][0][field] = value;
         let why = refused(&copy);
         let row = id(prefix, 0);
-        let begins = format!("the export does not fit (row {row} of {table}, field {field}: ");
+        let begins = format!("the export is invalid (row {row} of {table}, field {field}: ");
         assert!(why.starts_with(&begins) && why.contains(expected), "{table}.{field}: {why}");
-        assert!(why.len() < 500, "a sentence, not the value: {table}.{field}");
+        assert!(why.len() < 500, "the error repeats only a part of the value: {table}.{field}");
     }
 }
 
-/// What is done to a copy.
+/// A change of an export.
 type Change = fn(&mut Value);
 
 #[test]
-fn rows_that_must_be_the_only_ones_of_their_kind_are_refused_twice() {
+fn duplicates_of_unique_rows_are_refused() {
     fn twice(copy: &mut Value, table: &str, id: &str) {
         let mut row = copy["tables"][table][0].clone();
         row["_id"] = json!(id);
@@ -210,7 +210,7 @@ fn rows_that_must_be_the_only_ones_of_their_kind_are_refused_twice() {
         ),
         (
             |copy| twice(copy, "agentRuntimeSessions", &id("se", 7)),
-            "field sessionKey: another session has it",
+            "field sessionKey: another session has this key",
         ),
         (|copy| twice(copy, "accounts", &id("k1", 7)), "field slug: Conflict: Account slug already exists"),
         (
@@ -219,7 +219,7 @@ fn rows_that_must_be_the_only_ones_of_their_kind_are_refused_twice() {
         ),
         (
             |copy| twice(copy, "subscriptions", &id("sb", 7)),
-            "field subscriberId: the task has another row for it",
+            "field subscriberId: the task has another row with this value",
         ),
         (|copy| twice(copy, "runtimes", &id("rt", 7)), "field accountId: the account has another row"),
         (
@@ -228,7 +228,7 @@ fn rows_that_must_be_the_only_ones_of_their_kind_are_refused_twice() {
                     copy["tables"]["messages"][n]["sourceNotificationId"] = json!(id("jn", 0));
                 }
             },
-            "field sourceNotificationId: another message has answered it",
+            "field sourceNotificationId: another message has answered this notification",
         ),
     ];
     for (change, expected) in rows {
@@ -240,25 +240,25 @@ fn rows_that_must_be_the_only_ones_of_their_kind_are_refused_twice() {
 }
 
 #[test]
-fn rows_of_one_account_stay_within_it() {
+fn rows_may_not_refer_to_another_account() {
     let mut copy = good();
     let mut other = copy["tables"]["accounts"][0].clone();
     other["_id"] = json!(id("k1", 1));
     other["slug"] = json!("other");
     other.as_object_mut().unwrap().remove("settings");
     copy["tables"]["accounts"].as_array_mut().unwrap().push(other);
-    assert!(engine().import(&copy).is_ok(), "two accounts are no mistake");
+    assert!(engine().import(&copy).is_ok(), "two accounts are valid");
     for table in ["messages", "notifications", "subscriptions"] {
         let mut copy = copy.clone();
         copy["tables"][table][0]["accountId"] = json!(id("k1", 1));
         let why = refused(&copy);
-        assert!(why.contains(", field taskId: the task belongs to different account"), "{table}: {why}");
+        assert!(why.contains(", field taskId: the task belongs to another account"), "{table}: {why}");
     }
 }
 
 #[test]
-fn what_the_functions_let_through_comes_back() {
-    // Dangling ids, doubled ones, labels of agents and odd priorities are what the functions leave (contract §3.1, D26).
+fn rows_that_the_functions_allow_are_imported() {
+    // The functions allow dangling ids, duplicate ids, agents' labels and any priority (contract §3.1, D26).
     let mut copy = good();
     let task = &mut copy["tables"]["tasks"][0];
     task["assignedAgentIds"] = json!([id("js", 0), id("js", 0), id("js", 77)]);

@@ -1,8 +1,9 @@
-//! SIGKILL in a write storm: every acknowledged write is there with all that belongs to it, and nothing is half there.
+//! SIGKILL during many concurrent writes: every acknowledged write exists with all its rows, and no write exists
+//! partly.
 //!
-//! People and agents write as fast as they can, each call several rows; at a random instant the process is killed. What
-//! it leaves is looked at twice: a copy of the files, row by row, and the same data over HTTP once it runs again.
-//! `KILLS` says how often (`make test-kill`: 100), `KILL_SEED` repeats a run.
+//! People and agents write as fast as they can, and each call writes several rows. At a random instant the process is
+//! killed. The test then checks a copy of the files row by row, and the same data over HTTP after a restart. `KILLS`
+//! sets the number of kills (`make test-kill`: 100), and `KILL_SEED` repeats a run.
 
 #![allow(clippy::print_stdout, reason = "the figures are for people, and the seed repeats what failed")]
 
@@ -22,31 +23,31 @@ use crate::support::dice::Dice;
 
 use super::process::{Client, Process, Refused, program};
 
-/// How many kills `make test` has time for.
+/// The number of kills in `make test`.
 const KILLS: u64 = 15;
-/// After so many kills a storm begins again in an empty directory.
+/// After this number of kills, the test starts again with an empty directory.
 const KILLS_IN_A_PLACE: u64 = 25;
-/// How long a storm lasts at most, in microseconds.
+/// The maximum duration of the writes before a kill, in microseconds.
 const STORM_US: u64 = 200_000;
-/// How long a start is left alone at most that is killed, too.
+/// The maximum delay before a kill during a start, in microseconds.
 const START_US: u64 = 40_000;
-/// Threads with messages.
+/// The authors of messages; the owner writes twice as often.
 const AUTHORS: [&str; 5] = ["owner", "owner", "ada", "ben", "lead"];
 
-/// Who is there before the storm.
+/// The account, agents and tasks that exist before the first storm.
 struct Place {
     agents: HashMap<String, String>,
     tasks: Vec<String>,
 }
 
-/// What was acknowledged.
+/// The acknowledged writes.
 #[derive(Default)]
 struct Acknowledged {
-    /// Messages: task, author, content.
+    /// Messages by id: task, author, content.
     messages: HashMap<String, (String, String, String)>,
-    /// Tasks with their titles.
+    /// Tasks by id, with their titles.
     tasks: HashMap<String, String>,
-    /// Notifications that were delivered.
+    /// Ids of delivered notifications.
     delivered: HashSet<String>,
 }
 
@@ -71,29 +72,29 @@ fn prepare(directory: &Path) -> Place {
     let agent = |slug: &str| {
         let row = json!({"accountId": account, "name": slug, "slug": slug, "role": "Engineer", "status": "online",
             "heartbeatInterval": 15.0, "createdAt": 1.0, "openclawConfig": config});
-        (slug.to_owned(), engine.plant("agents", row).unwrap())
+        (slug.to_owned(), engine.write_row("agents", row).unwrap())
     };
     let agents: HashMap<String, String> = ["ada", "ben", "lead"].map(agent).into();
     let settings = json!({"orchestratorAgentId": agents["lead"]});
-    engine.plant("accounts", json!({"_id": account, "settings": settings})).unwrap();
+    engine.write_row("accounts", json!({"_id": account, "settings": settings})).unwrap();
     let everybody = agents.values().map(|id| ("agent", id.as_str())).chain([("user", "user_owner")]);
     let everybody: Vec<_> = everybody.collect();
     let task = |number: u32| {
         let row = json!({"accountId": account, "title": format!("Task {number}"), "status": "in_progress",
             "priority": 3.0, "assignedUserIds": [], "assignedAgentIds": [agents["ada"]], "labels": [],
             "createdBy": "user_owner", "createdAt": 1.0, "updatedAt": 1.0});
-        let id = engine.plant("tasks", row).unwrap();
+        let id = engine.write_row("tasks", row).unwrap();
         for (kind, who) in &everybody {
             let row = json!({"accountId": account, "taskId": id, "subscriberType": kind, "subscriberId": who,
                 "subscribedAt": 1.0});
-            engine.plant("subscriptions", row).unwrap();
+            engine.write_row("subscriptions", row).unwrap();
         }
         id
     };
     Place { tasks: (1..=4).map(task).collect(), agents }
 }
 
-/// Everybody writes until the process is gone. Acknowledged is what was answered with success.
+/// All clients write until the process is gone. A write is acknowledged if its response reported success.
 fn storm(process: Process, place: &Place, round: u64, dice: &mut Dice, noted: &Mutex<Acknowledged>) {
     thread::scope(|scope| {
         for (number, author) in AUTHORS.into_iter().enumerate() {
@@ -102,7 +103,7 @@ fn storm(process: Process, place: &Place, round: u64, dice: &mut Dice, noted: &M
             scope.spawn(move || {
                 for count in 0.. {
                     let named = ["", "@ben ", "@ada @owner ", "@lead "][dice.index(4)];
-                    // Some are longer than a page of the database.
+                    // Some messages are longer than a page of the database.
                     let length = if dice.roll(8) == 0 { 4_500 } else { dice.index(300) };
                     let content = format!("{named}{round}.{number}.{count} {}", "ä".repeat(length));
                     let task = &place.tasks[dice.index(4)];
@@ -126,7 +127,7 @@ fn storm(process: Process, place: &Place, round: u64, dice: &mut Dice, noted: &M
             loop {
                 let waiting = client.service("listUndeliveredNotifications", json!({"limit": 100}));
                 let Some(waiting) = answered(waiting) else { return };
-                // Updates of threads are left: whether they fold together is looked at.
+                // Updates of threads stay undelivered, because the check examines how they are merged.
                 let mentions = waiting.as_array().unwrap().iter().filter(|row| row["type"] == "mention");
                 for row in mentions.take(5) {
                     let args = json!({"notificationId": row["_id"]});
@@ -140,7 +141,7 @@ fn storm(process: Process, place: &Place, round: u64, dice: &mut Dice, noted: &M
     });
 }
 
-/// A message by the owner or an agent; its id, or nothing once the process is gone.
+/// Posts a message by the owner or an agent. Returns its id, or `None` if the process is gone.
 fn say(client: &Client, place: &Place, author: &str, task: &str, content: &str) -> Option<String> {
     match place.agents.get(author) {
         None => {
@@ -154,7 +155,7 @@ fn say(client: &Client, place: &Place, author: &str, task: &str, content: &str) 
     }
 }
 
-/// A value, or nothing once the process is gone; that it refuses is not expected.
+/// The value of a response, or `None` if the process is gone. Refusals are not expected.
 fn answered(answer: Result<Value, Refused>) -> Option<Value> {
     match answer {
         Ok(value) => Some(value),
@@ -167,14 +168,14 @@ fn text(value: &Value) -> String {
     value.as_str().unwrap().to_owned()
 }
 
-/// What was found wrong: acknowledged writes that are not there, and writes that are half there.
+/// The errors that a check found: missing acknowledged writes, and partial writes.
 #[derive(Default)]
 struct Wrong {
     lost: Vec<String>,
     half: Vec<String>,
 }
 
-/// All rows that matter, as they lie on the disk.
+/// All relevant rows on the disk.
 struct Found {
     messages: Vec<Value>,
     notifications: Vec<Value>,
@@ -185,7 +186,7 @@ struct Found {
 
 impl Found {
     fn read(engine: &Engine) -> Self {
-        let rows = |table| engine.dig(table).unwrap();
+        let rows = |table| engine.read_table(table).unwrap();
         Self {
             messages: rows("messages"),
             notifications: rows("notifications"),
@@ -195,7 +196,7 @@ impl Found {
         }
     }
 
-    /// Holds everything against what was acknowledged, and against itself.
+    /// Compares all rows with the acknowledged writes and with each other.
     fn check(&self, place: &Place, noted: &Acknowledged) -> Wrong {
         let mut wrong = Wrong::default();
         let messages = by_id(&self.messages);
@@ -227,18 +228,18 @@ impl Found {
         wrong
     }
 
-    /// For every message: one activity, one notification for everybody it names and for the owner who follows.
+    /// Every message has one activity, and one notification for each mentioned party and for the owner as a follower.
     fn messages_are_whole(&self, place: &Place, wrong: &mut Wrong) {
         let mut recorded: HashMap<&str, u32> = HashMap::new();
         for row in self.activities.iter().filter(|row| row["type"] == "message_created") {
             *recorded.entry(row["targetId"].as_str().unwrap()).or_default() += 1;
         }
-        let mut told: HashMap<&str, Vec<String>> = HashMap::new();
+        let mut notified: HashMap<&str, Vec<String>> = HashMap::new();
         for row in self.notifications.iter().filter(|row| row["messageId"].is_string()) {
-            // Updates for agents fold together; they are looked at by thread.
+            // Updates for agents are merged, so they are checked by thread.
             if row["type"] == "mention" || row["recipientType"] == "user" {
                 let what = format!("{} {}", text(&row["type"]), text(&row["recipientId"]));
-                told.entry(row["messageId"].as_str().unwrap()).or_default().push(what);
+                notified.entry(row["messageId"].as_str().unwrap()).or_default().push(what);
             }
         }
         for row in &self.messages {
@@ -251,15 +252,15 @@ impl Found {
             if row["authorId"] != "user_owner" && !named.contains(&"user_owner") {
                 expected.push("thread_update user_owner".to_owned());
             }
-            let mut told = told.remove(id).unwrap_or_default();
-            told.sort();
+            let mut notified = notified.remove(id).unwrap_or_default();
+            notified.sort();
             expected.sort();
-            if told != expected {
-                wrong.half.push(format!("message {id}: told {told:?}, not {expected:?}"));
+            if notified != expected {
+                wrong.half.push(format!("message {id}: notified {notified:?}, not {expected:?}"));
             }
         }
         wrong.half.extend(recorded.keys().map(|id| format!("an activity of no message: {id}")));
-        wrong.half.extend(told.keys().map(|id| format!("a notification of no message: {id}")));
+        wrong.half.extend(notified.keys().map(|id| format!("a notification of no message: {id}")));
         let followers =
             self.subscriptions.iter().filter(|row| place.tasks.contains(&text(&row["taskId"]))).count();
         if followers != place.tasks.len() * (place.agents.len() + 1) {
@@ -267,8 +268,8 @@ impl Found {
         }
     }
 
-    /// For every agent and thread: one update that waits, and it points at the last message that the agent is told of;
-    /// and the task knows when an agent last wrote.
+    /// For every agent and thread: one undelivered update, which refers to the last message of which the agent is
+    /// notified. The task has the time of the last message by an agent.
     fn threads_are_whole(&self, place: &Place, wrong: &mut Wrong) {
         let agents: Vec<&String> = place.agents.values().collect();
         for task in &place.tasks {
@@ -285,7 +286,9 @@ impl Found {
                 let waiting: Vec<&Value> =
                     self.notifications.iter().filter(of_thread).map(|row| &row["messageId"]).collect();
                 if waiting != last {
-                    wrong.half.push(format!("thread {task}: {agent} is told of {waiting:?}, not {last:?}"));
+                    wrong
+                        .half
+                        .push(format!("thread {task}: {agent} is notified of {waiting:?}, not {last:?}"));
                 }
             }
             let mut by_agents = thread.iter().filter(|row| row["authorType"] == "agent");
@@ -299,7 +302,7 @@ impl Found {
         }
     }
 
-    /// For every task that was made: one activity, and its agent follows it and is told once.
+    /// Every created task has one activity. Its agent follows it and has one notification.
     fn tasks_are_whole(&self, place: &Place, wrong: &mut Wrong) {
         let mut parts: HashMap<&str, [u32; 3]> = HashMap::new();
         let rows = [
@@ -328,13 +331,13 @@ fn by_id(rows: &[Value]) -> HashMap<&str, &Value> {
     rows.iter().map(|row| (row["_id"].as_str().unwrap(), row)).collect()
 }
 
-/// Who is named in a message.
+/// The names that a message mentions.
 fn named_in(message: &Value) -> Vec<&str> {
     let mentions = message["mentions"].as_array().into_iter().flatten();
     mentions.map(|named| named["id"].as_str().unwrap()).collect()
 }
 
-/// Starts the process; now and then it is killed while it starts, too.
+/// Starts the process. Occasionally it is killed during the start and started again.
 fn start(directory: &Path, dice: &mut Dice, early: &mut u64) -> Process {
     while dice.roll(4) == 0 {
         let starting = program(directory).start();
@@ -345,14 +348,14 @@ fn start(directory: &Path, dice: &mut Dice, early: &mut u64) -> Process {
     Process::start(program(directory)).unwrap_or_else(|(code, text)| panic!("no start: {code:?} {text}"))
 }
 
-/// Over HTTP: what was acknowledged in the last storm stands in the threads.
+/// Checks over HTTP that the threads contain the acknowledged messages of the last storm.
 fn read_back(client: &Client, place: &Place, noted: &Acknowledged) -> Vec<String> {
     let mut lost = Vec::new();
     for task in &place.tasks {
         let thread = client.look("messages:listByTask", json!({"taskId": task, "limit": 200})).unwrap();
         let thread = by_id(thread.as_array().unwrap());
         let ours = noted.messages.iter().filter(|(_, (of, _, _))| of == task);
-        // A very fast machine writes more than a list holds; the rows on the disk are looked at anyway.
+        // A very fast machine writes more than a list returns. The check of the rows on the disk is complete.
         let missing: Vec<&String> = ours
             .filter(|(id, (_, _, content))| {
                 thread.get(id.as_str()).is_none_or(|row| row["content"] != **content)
@@ -366,7 +369,7 @@ fn read_back(client: &Client, place: &Place, noted: &Acknowledged) -> Vec<String
     lost
 }
 
-/// Takes a row away and puts it back, for every kind of row.
+/// Removes a row of every kind and restores it, to prove that the check detects a missing row.
 fn the_check_can_fail(mut found: Found, place: &Place, noted: &Acknowledged) {
     let tables: [fn(&mut Found) -> &mut Vec<Value>; 4] = [
         |found| &mut found.messages,
@@ -377,14 +380,14 @@ fn the_check_can_fail(mut found: Found, place: &Place, noted: &Acknowledged) {
     for table in tables {
         let row = table(&mut found).pop().unwrap();
         let wrong = found.check(place, noted);
-        assert!(wrong.lost.len() + wrong.half.len() > 0, "nobody misses {row}");
+        assert!(wrong.lost.len() + wrong.half.len() > 0, "the check does not miss {row}");
         table(&mut found).push(row);
     }
     let wrong = found.check(place, noted);
     assert_eq!(wrong.lost.len() + wrong.half.len(), 0);
 }
 
-/// What many kills came to.
+/// The totals of all kills.
 #[derive(Default)]
 struct Figures {
     kills: u64,
@@ -395,14 +398,15 @@ struct Figures {
     half: usize,
 }
 
-/// Kills in one place, one storm after the other.
+/// Kills in one directory, one storm after the other.
 fn place_of_storms(kills: u64, dice: &mut Dice, figures: &mut Figures) {
     let home = TempDir::new().unwrap();
     let (directory, copy) = (home.path().join("data"), home.path().join("copy"));
     let place = prepare(&directory);
     let mut all = Acknowledged::default();
     let mut process = start(&directory, dice, &mut figures.early);
-    // On a busy machine the first storm may be over before anything is written, and then nothing could be missed.
+    // On a busy machine the first kill can come before any write. This message guarantees that there is something to
+    // lose.
     let first = "@ben before the storm";
     let id = say(&process.client, &place, "owner", &place.tasks[0], first).unwrap();
     all.messages.insert(id, (place.tasks[0].clone(), "owner".to_owned(), first.to_owned()));
@@ -412,7 +416,7 @@ fn place_of_storms(kills: u64, dice: &mut Dice, figures: &mut Figures) {
         let noted = noted.into_inner().unwrap();
         figures.kills += 1;
 
-        // As it lies there: the database and its log, and nobody has tidied up.
+        // A copy of the database and its log before any recovery.
         fs::create_dir(&copy).unwrap();
         for entry in fs::read_dir(&directory).unwrap() {
             let entry = entry.unwrap();
@@ -427,11 +431,11 @@ fn place_of_storms(kills: u64, dice: &mut Dice, figures: &mut Figures) {
         let found = Found::read(&open(&copy).engine);
         let mut wrong = found.check(&place, &all);
         wrong.lost.extend(lost_over_http);
-        // A write that was under way may be there or not; there are no others.
+        // A write in progress may exist or not. No other unacknowledged write may exist.
         let unanswered = found.messages.len() - all.messages.len().min(found.messages.len());
         let most = AUTHORS.len() * usize::try_from(round + 1).unwrap();
         if unanswered > most {
-            wrong.half.push(format!("{unanswered} messages that nobody wrote"));
+            wrong.half.push(format!("{unanswered} messages that no call has written"));
         }
         for what in wrong.lost.iter().chain(&wrong.half) {
             println!("after kill {} of this place: {what}", round + 1);
@@ -448,21 +452,21 @@ fn place_of_storms(kills: u64, dice: &mut Dice, figures: &mut Figures) {
         fs::remove_dir_all(&copy).unwrap();
     }
     let said = say(&process.client, &place, "ben", &place.tasks[0], "still here");
-    assert!(said.is_some(), "it goes on after the last kill");
+    assert!(said.is_some(), "the process works after the last kill");
 }
 
-/// `A` as a number, if it is set.
+/// The environment variable as a number, if it is set.
 fn variable(name: &str) -> Option<u64> {
     std::env::var(name).ok().map(|text| text.parse().unwrap_or_else(|_| panic!("{name} must be a number")))
 }
 
 #[test]
-fn what_was_acknowledged_survives_every_kill_as_a_whole() {
+fn acknowledged_writes_survive_every_kill_completely() {
     let began = Instant::now();
     let kills = variable("KILLS").unwrap_or(KILLS);
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let seed = variable("KILL_SEED").unwrap_or_else(|| now.subsec_nanos().into());
-    // Printed where the test fails, whatever fails in it.
+    // The output of a failed test contains the seed.
     println!("KILL_SEED={seed}");
     let mut dice = Dice(seed);
     let mut figures = Figures::default();
@@ -476,12 +480,12 @@ fn what_was_acknowledged_survives_every_kill_as_a_whole() {
         began.elapsed()
     );
     assert_eq!((lost, half), (0, 0), "KILL_SEED={seed}");
-    assert!(acknowledged > usize::try_from(kills).unwrap(), "there was hardly a storm");
+    assert!(acknowledged > usize::try_from(kills).unwrap(), "too few writes were acknowledged");
 }
 
-/// The very first start, with its founding, too.
+/// The very first start, which creates the account, can be killed, too.
 #[test]
-fn a_first_start_that_was_killed_is_made_up_for() {
+fn a_killed_first_start_is_repeated() {
     let seed = variable("KILL_SEED").unwrap_or_else(|| std::process::id().into());
     println!("KILL_SEED={seed}");
     let mut dice = Dice(seed);

@@ -1,10 +1,10 @@
-//! Who is named in a message: every sentence of backend-contract §5.2.
+//! Mentions in messages: every sentence of backend-contract §5.2.
 
 use serde_json::{Value, json};
 
 use super::board::Board;
 
-/// Dana (the author of people's messages) and three more, four agents of which the last one approves.
+/// Dana (the author of people's messages) and three more people; four agents, the last of which is QA.
 fn crew() -> Board {
     let board = Board::new();
     board.member("user_ann", "Ann", "ann.lee@example.com");
@@ -40,26 +40,26 @@ fn check(board: &Board, rows: &[(&str, &str, &[&str])]) {
 }
 
 #[test]
-fn code_and_quotes_name_nobody() {
+fn code_and_quotes_contain_no_mentions() {
     let rows: &[(&str, &str, &[&str])] = &[
-        ("a fenced block is taken out", "```\n@engineer\n``` and @pixel", &["Pixel Smith/pixel"]),
+        ("a fenced block is removed", "```\n@engineer\n``` and @pixel", &["Pixel Smith/pixel"]),
         ("a fence ends at the first one after it", "```@ann``` @sam ```@engineer```", &["user_sam2"]),
         ("an unclosed fence hides nothing", "```\nlook, @engineer", &["Engineer/engineer"]),
-        ("inline code is taken out", "`@engineer` and @pixel", &["Pixel Smith/pixel"]),
+        ("inline code is removed", "`@engineer` and @pixel", &["Pixel Smith/pixel"]),
         ("inline code may span lines", "`a\n@engineer\nb` @pixel", &["Pixel Smith/pixel"]),
         ("a single back-tick hides nothing", "it`s @engineer", &["Engineer/engineer"]),
-        ("what is left joins up", "@pi`cut`xel", &["Pixel Smith/pixel"]),
-        ("fences go before inline code", "```a`b``` @engineer `@pixel`", &["Engineer/engineer"]),
-        ("a quoted line is taken out", "> @engineer\n@pixel", &["Pixel Smith/pixel"]),
+        ("the remaining parts are joined", "@pi`cut`xel", &["Pixel Smith/pixel"]),
+        ("fences are removed before inline code", "```a`b``` @engineer `@pixel`", &["Engineer/engineer"]),
+        ("a quoted line is removed", "> @engineer\n@pixel", &["Pixel Smith/pixel"]),
         ("a quoted line may be indented", "  \t> @engineer\n@pixel", &["Pixel Smith/pixel"]),
-        ("a > inside a line is no quote", "1 > 0, @engineer", &["Engineer/engineer"]),
-        ("code goes before quotes", "`x\n> `@engineer", &["Engineer/engineer"]),
+        ("a > inside a line is not a quote", "1 > 0, @engineer", &["Engineer/engineer"]),
+        ("code is removed before quotes", "`x\n> `@engineer", &["Engineer/engineer"]),
     ];
     check(&crew(), rows);
 }
 
 #[test]
-fn all_means_everybody_but_the_author() {
+fn all_mentions_everybody_except_the_author() {
     let everybody: &[&str] = &[
         "user_ann",
         "user_annie",
@@ -74,9 +74,9 @@ fn all_means_everybody_but_the_author() {
         ("people, then agents", "@all please look", everybody),
         ("in any case", "hello @ALL", everybody),
         ("a hyphen is a word boundary", "the @all-hands on Monday", everybody),
-        ("nothing is asked of what stands before", "write to x@all.org", everybody),
-        ("single names are not looked at any more", "@all and @engineer", everybody),
-        ("a word that only begins so is none", "@allen and @all_of", &[]),
+        ("the text before the @ is ignored", "write to x@all.org", everybody),
+        ("other names are ignored then", "@all and @engineer", everybody),
+        ("a longer word does not match", "@allen and @all_of", &[]),
         ("none in code", "`@all` @engineer", &["Engineer/engineer"]),
         ("none in a quote", "> @all\n@engineer", &["Engineer/engineer"]),
     ];
@@ -88,20 +88,20 @@ fn tokens_are_cut_as_the_original_cuts_them() {
     let rows: &[(&str, &str, &[&str])] = &[
         ("a quoted name", "@\"Pixel Smith\", look", &["Pixel Smith/pixel"]),
         ("a quoted name is trimmed", "@\"  Pixel Smith \"", &["Pixel Smith/pixel"]),
-        ("an empty quote is none", "@\"\" and @engineer", &["Engineer/engineer"]),
-        ("an unclosed quote is none", "@\"engineer", &[]),
+        ("an empty quote is not a token", "@\"\" and @engineer", &["Engineer/engineer"]),
+        ("an unclosed quote is not a token", "@\"engineer", &[]),
         ("words with blanks and hyphens", "@Squad Lead, @squad-lead", &["Squad Lead/squad-lead"]),
-        ("a chunk runs on through the sentence", "@engineer can you look?", &["Engineer/engineer"]),
-        ("a chunk runs on over a line", "@Pixel\nSmith", &["Pixel Smith/pixel"]),
+        ("a chunk extends through the sentence", "@engineer can you look?", &["Engineer/engineer"]),
+        ("a chunk extends over a line break", "@Pixel\nSmith", &["Pixel Smith/pixel"]),
         ("punctuation ends a chunk", "@engineer: look", &["Engineer/engineer"]),
         ("a double space ends a chunk", "@dana  look", &["user_dana"]),
         ("a single one does not, and an address must be whole", "@ann.lee look", &["user_ann"]),
         ("a letter outside ASCII ends a chunk", "@danaé", &["user_dana"]),
         ("the next @ ends a chunk", "@engineer @pixel", &["Engineer/engineer", "Pixel Smith/pixel"]),
-        ("nothing is asked of what stands before", "mail me@engineer.org", &["Engineer/engineer"]),
-        ("an address makes candidates", "dana@example.com", &[]),
-        ("a lone @ is none", "@ engineer @", &[]),
-        ("a dangling hyphen is not part of it", "@engineer- now", &["Engineer/engineer"]),
+        ("the text before the @ is ignored", "mail me@engineer.org", &["Engineer/engineer"]),
+        ("an e-mail address gives candidates", "dana@example.com", &[]),
+        ("a lone @ is not a mention", "@ engineer @", &[]),
+        ("a trailing hyphen is not part of the name", "@engineer- now", &["Engineer/engineer"]),
         (
             "in the order in which they are named",
             "@pixel, @ann, @engineer",
@@ -127,25 +127,25 @@ fn candidates_are_resolved_in_the_contracts_order() {
         ("2 only the part before the @ counts", "@dana", &["user_dana"]),
         ("3 an agent's slug, in any case", "@loud", &["annie/Loud"]),
         ("4 an agent's name", "@\"pixel smith\"", &["Pixel Smith/pixel"]),
-        ("6 the longest member's name that it begins with", "@ann lee knows", &["user_annie"]),
+        ("6 the longest member's name that the text starts with", "@ann lee knows", &["user_annie"]),
         ("6 the shorter one, where the longer does not fit", "@ann leeds", &["user_ann"]),
         ("6 a member's name before an agent's slug", "@lead the way", &["user_lead"]),
         ("6 up to a new line", "@ann\nlook", &["user_ann"]),
         ("6 not up to a hyphen", "@ann-look", &[]),
-        ("7 an agent's slug that it begins with", "@squad-lead take over", &["Squad Lead/squad-lead"]),
-        ("8 an agent's name that it begins with", "@squad please", &["squad/lead"]),
+        ("7 an agent's slug that the text starts with", "@squad-lead take over", &["Squad Lead/squad-lead"]),
+        ("8 an agent's name that the text starts with", "@squad please", &["squad/lead"]),
         ("8 the longest one", "@squad lead please", &["Squad Lead/squad-lead"]),
-        ("2 has no beginning", "@annie knows", &["annie/Loud"]),
-        ("nobody", "@nobody here", &[]),
-        ("the same one twice counts once", "@engineer, @Engineer, @engineer now", &["Engineer/engineer"]),
-        ("of two with one name the later answers", "@Sam, @sam", &["user_sam2"]),
-        ("the author is not left out", "to @dana, later", &["user_dana"]),
+        ("2 matches only as a whole", "@annie knows", &["annie/Loud"]),
+        ("an unknown name", "@nobody here", &[]),
+        ("duplicates count once", "@engineer, @Engineer, @engineer now", &["Engineer/engineer"]),
+        ("of two equal names the later one wins", "@Sam, @sam", &["user_sam2"]),
+        ("the author is included", "to @dana, later", &["user_dana"]),
     ];
     check(&board, rows);
 }
 
 #[test]
-fn qa_is_whoever_approves() {
+fn qa_mentions_the_approving_agent() {
     let board = crew();
     check(
         &board,
@@ -161,16 +161,16 @@ fn qa_is_whoever_approves() {
         &board,
         &[
             ("3 an agent of that slug comes first, in its own spelling", "@qa", &["Guard/QA"]),
-            ("7 and then it has a beginning", "@qa look", &["Guard/QA"]),
+            ("7 and it also matches as a prefix", "@qa look", &["Guard/QA"]),
         ],
     );
-    let nobody = Board::new();
-    nobody.agent("equality", "Equality", "Aqua", json!({}));
-    check(&nobody, &[("no such agent", "@qa", &[])]);
+    let without_qa = Board::new();
+    without_qa.agent("equality", "Equality", "Aqua", json!({}));
+    check(&without_qa, &[("no such agent", "@qa", &[])]);
 }
 
 #[test]
-fn an_agent_may_name_itself_but_not_by_all() {
+fn an_agent_may_mention_itself_but_not_by_all() {
     let board = crew();
     let engineer = board.rows("agents")[1]["_id"].as_str().unwrap().to_owned();
     let task = board.task(json!({}));
@@ -188,27 +188,27 @@ fn an_agent_may_name_itself_but_not_by_all() {
 }
 
 #[test]
-fn a_long_message_is_parsed_in_no_time() {
+fn a_long_message_is_parsed_in_linear_time() {
     let board = crew();
     let task = board.task(json!({}));
     let repeated = |unit: &str| unit.repeat(99_900 / unit.len());
     let numbered: String = (0..).map(|n| format!("@n{n} ")).take(12_500).collect();
     let texts = [
-        ("one name again and again", repeated("@a ")),
+        ("one name repeated", repeated("@a ")),
         ("words behind one name", format!("@{}", repeated("a "))),
         ("hyphens behind one name", format!("@{}", repeated("a-"))),
         ("lines behind one name", format!("@{}", repeated("a\n"))),
         ("many names", numbered.chars().take(99_900).collect()),
         ("a long quoted name", format!("@\"{}\"", repeated("a ").get(..99_000).unwrap())),
-        ("quotes without an end", repeated("@\"\" ")),
-        ("marks of code without an end", repeated("``@")),
+        ("unclosed quotes", repeated("@\"\" ")),
+        ("unclosed marks of code", repeated("``@")),
     ];
     let mut slow = Vec::new();
     for (what, text) in &texts {
         let began = std::time::Instant::now();
         board.person_says(&task, text);
         let took = began.elapsed();
-        // A parser whose time grows with the square of the length takes many seconds here.
+        // A parser with quadratic time needs many seconds here.
         if took > std::time::Duration::from_secs(2) {
             slow.push(format!("{what}: {took:.1?}"));
         }

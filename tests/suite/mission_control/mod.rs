@@ -1,4 +1,4 @@
-//! The embedded Mission Control behaves as the hosted one: the tables of backend-contract.md as rows.
+//! The embedded Mission Control behaves like the hosted one: the tables of backend-contract.md as rows.
 
 use crate::support::{board, copies, seeds, team};
 
@@ -8,43 +8,43 @@ mod process;
 
 /// The account, its token, its skills, its documents.
 mod account;
-/// Agents hired, changed, dismissed.
+/// Creating, changing and removing agents.
 mod agents;
-/// What comes with a notification, and the session keys.
+/// The context of a notification, and the session keys.
 mod context;
-/// The data directory and copies of the data.
+/// The data directory, and exports of the data.
 mod data;
-/// Disks that are full, closed, or hold something else.
+/// Disks that are full, read-only or contain foreign data.
 mod disk;
-/// What agents write down.
+/// Documents of agents.
 mod documents;
-/// Tasks found again.
+/// Lists, searches and histories of tasks.
 mod finding;
-/// What an import refuses.
+/// The rules of an import.
 mod import_rules;
-/// SIGKILL in a write storm.
+/// SIGKILL during many concurrent writes.
 mod kill;
-/// Who is named in a message.
+/// Mentions in messages.
 mod mentions;
-/// What waits for agents, and who may ask.
+/// Undelivered notifications, response requests, service tokens.
 mod notifications;
-/// What follows from a message.
+/// The effects of a message.
 mod posting;
 /// Requests of all sizes and shapes.
 mod requests;
 /// The agents, as a runtime sees them.
 mod roster;
-/// The runtime's reports, silences, restarts and upgrades.
+/// The runtime's reports, silence, restarts and upgrades.
 mod runtime;
-/// What a newcomer finds.
+/// The demo.
 mod seed;
-/// Tasks created, handed out, put away.
+/// Creating, assigning, archiving and removing tasks.
 mod tasks;
-/// Tasks' fields changed.
+/// Changes of a task's fields.
 mod updates;
 /// Providers' keys.
 mod vault;
 /// The page's windows, searches and changes, on a small and on a heavy board.
 mod windows;
-/// Who may move a task where.
+/// The task workflow.
 mod workflow;

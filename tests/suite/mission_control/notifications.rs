@@ -1,4 +1,4 @@
-//! What waits for agents: backend-contract §1.3, §2.7, §2.9–2.11, §2.14, §5.1, §5.5.
+//! Undelivered notifications: backend-contract §1.3, §2.7, §2.9–2.11, §2.14, §5.1, §5.5.
 
 use std::time::{Duration, Instant};
 
@@ -9,7 +9,7 @@ use super::board::Board;
 use super::seeds::refusal;
 
 #[test]
-fn the_oldest_come_first_and_never_too_many() {
+fn undelivered_notifications_are_listed_oldest_first_and_limited() {
     let board = Board::new();
     let engineer = board.agent("engineer", "Engineer", "Builds", json!({}));
     let made = |at: f64, more: Value| {
@@ -43,7 +43,7 @@ fn the_oldest_come_first_and_never_too_many() {
         "title",
         "type",
     ];
-    assert_eq!(fields, expected, "what is unset is absent");
+    assert_eq!(fields, expected, "unset fields are absent");
 
     for number in 0..600 {
         made(10.0 + f64::from(number), json!({}));
@@ -65,9 +65,10 @@ fn the_oldest_come_first_and_never_too_many() {
     }
 }
 
-/// The states of §5.1, reached by calls: what is set afterwards, whether it is listed, whether the page shows typing.
+/// The states of §5.1, reached by calls: the fields that are set, whether it is listed, whether the page shows
+/// typing.
 #[test]
-fn a_notification_lives_as_the_table_says() {
+fn a_notification_follows_the_table_of_states() {
     const READ: &str = "markNotificationRead";
     const ENDED: &str = "markNotificationDeliveryEnded";
     const DELIVERED: &str = "markNotificationDelivered";
@@ -79,8 +80,8 @@ fn a_notification_lives_as_the_table_says() {
         ("still in progress", &[READ, READ], [Some(1.0), None, None], true, true),
         ("failed attempt", &[READ, ENDED], [Some(1.0), Some(2.0), None], true, false),
         ("failed once", &[READ, ENDED, ENDED], [Some(1.0), Some(2.0), None], true, false),
-        ("failed before it began", &[ENDED], [None, Some(1.0), None], true, false),
-        ("begun after that", &[ENDED, READ], [Some(2.0), None, None], true, true),
+        ("failed before it started", &[ENDED], [None, Some(1.0), None], true, false),
+        ("started after that", &[ENDED, READ], [Some(2.0), None, None], true, true),
         ("retry in progress", &[READ, ENDED, READ], [Some(1.0), None, None], true, true),
         ("delivered", &[READ, DELIVERED], [Some(1.0), None, Some(2.0)], false, false),
         ("delivered once", &[DELIVERED, DELIVERED], [None, None, Some(1.0)], false, false),
@@ -95,7 +96,7 @@ fn a_notification_lives_as_the_table_says() {
         let task = board.task(json!({}));
         let id = board.notification(&engineer, json!({"taskId": task}));
         for call in *calls {
-            board.pass(1_000);
+            board.advance(1_000);
             assert_eq!(board.service(call, json!({"notificationId": id})).unwrap(), json!({"success": true}));
         }
         let row = board.row("notifications", &id);
@@ -115,13 +116,13 @@ fn a_notification_lives_as_the_table_says() {
         assert_eq!(
             board.look("notifications:listTyping", json!({})).unwrap(),
             json!([]),
-            "{state}: nobody is there"
+            "{state}: the runtime is offline"
         );
     }
 }
 
 #[test]
-fn typing_is_shown_once_for_each_place() {
+fn typing_is_shown_once_for_each_agent_and_task() {
     let board = Board::new();
     board.edit("accounts", &board.account, json!({"runtimeStatus": "degraded"}));
     let engineer = board.agent("engineer", "Engineer", "Builds", json!({}));
@@ -134,7 +135,7 @@ fn typing_is_shown_once_for_each_place() {
 }
 
 #[test]
-fn only_what_is_there_is_marked() {
+fn only_existing_notifications_are_marked() {
     let board = Board::new();
     let engineer = board.agent("engineer", "Engineer", "Builds", json!({}));
     let ours = board.notification(&engineer, json!({}));
@@ -149,7 +150,7 @@ fn only_what_is_there_is_marked() {
 }
 
 #[test]
-fn a_person_sees_what_they_are_told() {
+fn a_person_sees_their_notifications() {
     let board = Board::new();
     let engineer = board.agent("engineer", "Engineer", "Builds", json!({}));
     let task = board.task(json!({}));
@@ -163,11 +164,11 @@ fn a_person_sees_what_they_are_told() {
     assert_eq!(kinds(&list(json!({"limit": 1}))), ["mention"]);
 }
 
-/// §5.5, with the clock: what happened after the first request, whether a second one is made.
+/// §5.5 with a test clock: the events after the first request, and whether a second one is created.
 #[test]
-fn a_request_is_repeated_only_when_it_makes_sense() {
+fn a_response_request_is_repeated_only_by_the_rules() {
     const HOURS_4: i64 = 4 * 3_600_000;
-    // Rule, what happened since, how much later, whether a second request is made.
+    // Rule, events since, milliseconds later, whether a second request is created.
     let rows: &[(&str, &[&str], i64, bool)] = &[
         ("undelivered", &[], 1, false),
         ("undelivered, even after four hours", &[], HOURS_4, false),
@@ -176,7 +177,7 @@ fn a_request_is_repeated_only_when_it_makes_sense() {
         ("delivered a moment ago", &["delivered"], 1, false),
         ("delivered, almost four hours", &["delivered"], HOURS_4 - 1, false),
         ("delivered, four hours", &["delivered"], HOURS_4, true),
-        ("asked by another", &["another asks"], 1, false),
+        ("requested by another agent", &["another asks"], 1, false),
     ];
     for (rule, events, passes, again) in rows {
         let happened = |event: &str| events.contains(&event);
@@ -190,14 +191,14 @@ fn a_request_is_repeated_only_when_it_makes_sense() {
             board.service("createResponseRequestNotifications", args).unwrap()["notificationIds"].clone()
         };
         board.says(&engineer, &task, "before");
-        board.pass(10);
+        board.advance(10);
         let first = ask(&lead);
         assert_eq!(first.as_array().unwrap().len(), 1, "{rule}: none exists");
         if happened("delivered") {
             board.service("markNotificationDelivered", json!({"notificationId": first[0]})).unwrap();
         }
-        board.says(&designer, &task, "somebody else says something");
-        board.pass(*passes);
+        board.says(&designer, &task, "another agent writes");
+        board.advance(*passes);
         if happened("answered") {
             board.says(&engineer, &task, "here");
         }
@@ -207,7 +208,7 @@ fn a_request_is_repeated_only_when_it_makes_sense() {
 }
 
 #[test]
-fn a_request_says_who_wants_what() {
+fn a_response_request_names_requester_and_message() {
     let board = Board::new();
     let lead = board.agent("lead", "Lead", "Leads", json!({}));
     let engineer = board.agent("engineer", "Engineer", "Builds", json!({}));
@@ -232,7 +233,7 @@ fn a_request_says_who_wants_what() {
 }
 
 #[test]
-fn a_request_is_refused_in_order() {
+fn response_requests_are_refused_in_order() {
     let board = Board::new();
     let lead = board.agent("lead", "Lead", "Leads", json!({}));
     let silent = {
@@ -242,7 +243,7 @@ fn a_request_is_refused_in_order() {
     let task = board.task(json!({}));
     let (foreign_agent, foreign_task) = (board.foreign("agents", &lead), board.foreign("tasks", &task));
     let (no_agent, no_task) = ("js000000000000000000000000000000", "kx000000000000000000000000000000");
-    let eleven = vec!["nobody"; 11];
+    let eleven = vec!["unknown"; 11];
     let long = format!("  {}  ", "x".repeat(1_001));
     let rows: &[(&str, &str, &[&str], &str, &str)] = &[
         (no_agent, no_task, &eleven, "", "Not found: Agent does not exist"),
@@ -269,20 +270,24 @@ fn a_request_is_refused_in_order() {
     assert!(board.service("createResponseRequestNotifications", args).is_ok());
 }
 
-/// §1.3, in its order; each row is right in everything that comes before.
+/// §1.3 in its order. Each row passes all checks of the rows before.
 #[test]
-fn a_token_is_looked_at_as_the_table_says() {
+fn a_token_is_checked_in_the_order_of_the_table() {
     let board = Board::new();
     let ours = &board.account;
     let (other, other_token) = board
         .engine
-        .found("Other", "other", Owner { user_id: "user_eve", name: "Eve", email: "eve@example.com" })
+        .create_account(
+            "Other",
+            "other",
+            Owner { user_id: "user_eve", name: "Eve", email: "eve@example.com" },
+        )
         .unwrap();
     let (bare, bare_token) = board
         .engine
-        .found("Bare", "bare", Owner { user_id: "user_bob", name: "Bob", email: "bob@example.com" })
+        .create_account("Bare", "bare", Owner { user_id: "user_bob", name: "Bob", email: "bob@example.com" })
         .unwrap();
-    board.engine.plant("accounts", json!({"_id": bare, "serviceTokenHash": null})).unwrap();
+    board.engine.write_row("accounts", json!({"_id": bare, "serviceTokenHash": null})).unwrap();
     let tail = |text: &str, count: usize| text.repeat(count);
     let rows = [
         ("1 too long", tail("mc_service_", 47), "Invalid service token"),
@@ -322,7 +327,7 @@ fn a_token_is_looked_at_as_the_table_says() {
 }
 
 #[test]
-fn arguments_are_looked_at_before_the_token() {
+fn arguments_are_validated_before_the_token() {
     let board = Board::new();
     let task = board.task(json!({}));
     let wrong = |path: &str, args: Value| {
@@ -358,9 +363,10 @@ fn arguments_are_looked_at_before_the_token() {
     assert_eq!(answer.unwrap_err(), "[Request ID: 0123456789abcdef] Server Error");
 }
 
-/// The figures themselves are the benchmark's; here only that nothing grows with what waits.
+/// The benchmark measures the durations. This test only checks that nothing scales with the number of undelivered
+/// rows.
 #[test]
-fn ten_thousand_waiting_rows_slow_nothing_down() {
+fn ten_thousand_undelivered_rows_slow_no_call_down() {
     let board = Board::new();
     let engineer = board.agent("engineer", "Engineer", "Builds", json!({}));
     let task = board.task(json!({}));

@@ -1,4 +1,4 @@
-//! What follows from a message: backend-contract §2.12, §2.13, §2.23, §2.35, §5.4, §5.6, §8.
+//! The effects of a message: backend-contract §2.12, §2.13, §2.23, §2.35, §5.4, §5.6, §8.
 
 use mission_control_runtime::local::Options;
 use serde_json::{Value, json};
@@ -28,10 +28,10 @@ const UPDATE: [&str; 1] = ["thread_update: Engineer replied"];
 const NOTHING: [&str; 0] = [];
 
 #[test]
-fn an_agents_message_touches_the_task_and_draws_people_in() {
+fn an_agents_message_updates_the_task_and_adds_followers() {
     let Crew { board, lead, engineer, designer } = crew(Options::default());
     let task = board.task(json!({"status": "done"}));
-    board.pass(5_000);
+    board.advance(5_000);
     let message = board.says(&engineer, &task, "@designer and @dana, see here");
 
     let now = 1_765_526_405_000.0;
@@ -41,12 +41,12 @@ fn an_agents_message_touches_the_task_and_draws_people_in() {
         (&json!("done"), &json!(now), &json!(now))
     );
     assert_eq!(board.followers(&task), [&engineer, &designer, "user_dana", &lead]);
-    assert_eq!(board.told(&designer), MENTION);
-    assert_eq!(board.told("user_dana"), MENTION);
-    assert_eq!(board.told(&engineer), NOTHING);
-    let told = board.rows("notifications");
-    assert_eq!(told[0]["body"], "You were mentioned in task \"Fix login\"");
-    assert_eq!((&told[0]["messageId"], &told[0]["taskId"]), (&json!(message), &json!(task)));
+    assert_eq!(board.notifications_of(&designer), MENTION);
+    assert_eq!(board.notifications_of("user_dana"), MENTION);
+    assert_eq!(board.notifications_of(&engineer), NOTHING);
+    let notified = board.rows("notifications");
+    assert_eq!(notified[0]["body"], "You were mentioned in task \"Fix login\"");
+    assert_eq!((&notified[0]["messageId"], &notified[0]["taskId"]), (&json!(message), &json!(task)));
 
     let activity = board.rows("activities").pop().unwrap();
     assert_eq!(activity["type"], "message_created");
@@ -62,21 +62,21 @@ fn an_agents_message_touches_the_task_and_draws_people_in() {
 }
 
 #[test]
-fn a_persons_message_leaves_the_task_alone() {
+fn a_persons_message_does_not_change_the_task() {
     let Crew { board, designer, .. } = crew(Options::default());
     let task = board.task(json!({}));
     board.person_says(&task, "@designer, look");
     let row = board.row("tasks", &task);
     assert_eq!((&row["updatedAt"], row.get("lastMessageAt")), (&json!(1.0), None));
-    assert_eq!(board.followers(&task), ["user_dana", &designer], "the orchestrator is not made to follow");
-    assert_eq!(board.told(&designer), ["mention: Dana Reyes mentioned you"]);
+    assert_eq!(board.followers(&task), ["user_dana", &designer], "the orchestrator does not start to follow");
+    assert_eq!(board.notifications_of(&designer), ["mention: Dana Reyes mentioned you"]);
     let meta = board.rows("activities").pop().unwrap()["meta"].clone();
     assert_eq!((&meta["hasAttachments"], meta["mentionCount"].as_f64()), (&json!(false), Some(1.0)));
 }
 
 #[test]
-fn agents_are_named_only_by_those_who_may() {
-    // Rule, the flag, suppressed, what the designer and what the person is told, whether the designer follows.
+fn only_agents_with_permission_notify_mentioned_agents() {
+    // Rule, the flag, suppressed, notifications of the designer and of the person, whether the designer follows.
     type Row<'a> = (&'a str, Value, Value, &'a [&'a str], &'a [&'a str], bool);
     let rows: &[Row<'_>] = &[
         ("may", json!(true), json!(false), &MENTION, &MENTION, true),
@@ -96,8 +96,8 @@ fn agents_are_named_only_by_those_who_may() {
             args["suppressAgentNotifications"] = suppress.clone();
         }
         board.service("createMessageFromAgent", args).unwrap();
-        assert_eq!(board.told(&designer), *designer_is_told, "{rule}");
-        assert_eq!(board.told("user_dana"), *dana_is_told, "{rule}");
+        assert_eq!(board.notifications_of(&designer), *designer_is_told, "{rule}");
+        assert_eq!(board.notifications_of("user_dana"), *dana_is_told, "{rule}");
         assert_eq!(board.followers(&task).contains(&designer), *follows, "{rule}");
         let thread = board.look("messages:listByTask", json!({"taskId": task})).unwrap();
         assert_eq!(
@@ -109,7 +109,7 @@ fn agents_are_named_only_by_those_who_may() {
 }
 
 #[test]
-fn whoever_follows_is_told_but_for_the_rules_5_4() {
+fn followers_are_notified_by_the_rules_of_5_4() {
     struct Case {
         rule: &'static str,
         task: Value,
@@ -117,15 +117,15 @@ fn whoever_follows_is_told_but_for_the_rules_5_4() {
         content: &'static str,
         suppressed: bool,
         /// Lead, designer, Dana.
-        told: [&'static [&'static str]; 3],
+        sent: [&'static [&'static str]; 3],
     }
     let plain = || Case {
-        rule: "everybody but the author (4)",
+        rule: "everybody except the author (4)",
         task: json!({}),
         settings: json!({}),
         content: "hello",
         suppressed: false,
-        told: [&UPDATE, &UPDATE, &UPDATE],
+        sent: [&UPDATE, &UPDATE, &UPDATE],
     };
     let chat = json!({"labels": ["system:orchestrator-chat"]});
     let rows = [
@@ -133,55 +133,60 @@ fn whoever_follows_is_told_but_for_the_rules_5_4() {
         Case {
             rule: "1 the chat is for the orchestrator",
             task: chat.clone(),
-            told: [&UPDATE, &NOTHING, &UPDATE],
+            sent: [&UPDATE, &NOTHING, &UPDATE],
             ..plain()
         },
         Case {
             rule: "1 the chat without an orchestrator",
             task: chat.clone(),
             settings: json!({"orchestratorAgentId": null}),
-            told: [&NOTHING, &NOTHING, &UPDATE],
+            sent: [&NOTHING, &NOTHING, &UPDATE],
             ..plain()
         },
         Case {
-            rule: "1 nobody is named in the chat",
+            rule: "1 no mention in the chat",
             task: chat,
             content: "@all",
-            told: [&UPDATE, &NOTHING, &UPDATE],
+            sent: [&UPDATE, &NOTHING, &UPDATE],
             ..plain()
         },
         Case {
             rule: "2 done",
             task: json!({"status": "done"}),
-            told: [&NOTHING, &NOTHING, &UPDATE],
+            sent: [&NOTHING, &NOTHING, &UPDATE],
             ..plain()
         },
         Case {
             rule: "2 blocked",
             task: json!({"status": "blocked", "blockedReason": "x"}),
-            told: [&NOTHING, &NOTHING, &UPDATE],
+            sent: [&NOTHING, &NOTHING, &UPDATE],
             ..plain()
         },
         Case { rule: "2 but not archived", task: json!({"status": "archived"}), ..plain() },
-        Case { rule: "2 suppressed", suppressed: true, told: [&NOTHING, &NOTHING, &UPDATE], ..plain() },
+        Case { rule: "2 suppressed", suppressed: true, sent: [&NOTHING, &NOTHING, &UPDATE], ..plain() },
         Case {
-            rule: "3 and 5 an agent is named",
+            rule: "3 and 5 an agent is mentioned",
             content: "@designer",
-            told: [&NOTHING, &MENTION, &UPDATE],
+            sent: [&NOTHING, &MENTION, &UPDATE],
             ..plain()
         },
-        Case { rule: "5 a person is named", content: "@dana", told: [&UPDATE, &UPDATE, &MENTION], ..plain() },
         Case {
-            rule: "6 the person does not want to be told",
+            rule: "5 a person is mentioned",
+            content: "@dana",
+            sent: [&UPDATE, &UPDATE, &MENTION],
+            ..plain()
+        },
+        Case {
+            rule: "6 the person does not want to be notified",
             settings: json!({"notificationPreferences": {"taskUpdates": true, "agentActivity": false, "emailDigest": true, "memberUpdates": true}}),
-            told: [&UPDATE, &UPDATE, &NOTHING],
+            sent: [&UPDATE, &UPDATE, &NOTHING],
             ..plain()
         },
         Case {
-            rule: "6 not even by name",
+            rule: "6 not even of a mention",
             content: "@dana",
             settings: json!({"notificationPreferences": {"taskUpdates": true, "agentActivity": false, "emailDigest": true, "memberUpdates": true}}),
-            told: [&UPDATE, &UPDATE, &NOTHING],
+            sent: [&UPDATE, &UPDATE, &NOTHING],
             ..plain()
         },
     ];
@@ -201,17 +206,25 @@ fn whoever_follows_is_told_but_for_the_rules_5_4() {
             "suppressAgentNotifications": case.suppressed,
         });
         board.service("createMessageFromAgent", args).unwrap();
-        let told = [board.told(&lead), board.told(&designer), board.told("user_dana")];
-        assert_eq!(told, case.told, "{}", case.rule);
-        assert_eq!(board.told(&engineer), NOTHING, "{}", case.rule);
+        let sent = [
+            board.notifications_of(&lead),
+            board.notifications_of(&designer),
+            board.notifications_of("user_dana"),
+        ];
+        assert_eq!(sent, case.sent, "{}", case.rule);
+        assert_eq!(board.notifications_of(&engineer), NOTHING, "{}", case.rule);
     }
 }
 
 #[test]
-fn in_the_chat_a_persons_word_reaches_the_orchestrator() {
+fn in_the_chat_a_persons_message_reaches_the_orchestrator() {
     let Crew { board, lead, designer, .. } = crew(Options::default());
     let chat = board.person("tasks:openOrchestratorChat", json!({})).unwrap();
-    assert_eq!(board.person("tasks:openOrchestratorChat", json!({})).unwrap(), chat, "there is one");
+    assert_eq!(
+        board.person("tasks:openOrchestratorChat", json!({})).unwrap(),
+        chat,
+        "the chat exists already"
+    );
     let task = board.row("tasks", chat.as_str().unwrap());
     assert_eq!((&task["title"], &task["status"]), (&json!("Orchestrator Chat"), &json!("inbox")));
     assert_eq!(task["labels"], json!(["system:orchestrator-chat"]));
@@ -221,22 +234,22 @@ fn in_the_chat_a_persons_word_reaches_the_orchestrator() {
     board.follows(chat, "agent", &designer);
 
     board.person_says(chat, "what is going on?");
-    assert_eq!(board.told(&lead), ["thread_update: Dana Reyes replied"]);
-    assert_eq!(board.told(&designer), NOTHING);
-    // Rule 3 excepts the orchestrator in its chat: it is told although another agent is named.
+    assert_eq!(board.notifications_of(&lead), ["thread_update: Dana Reyes replied"]);
+    assert_eq!(board.notifications_of(&designer), NOTHING);
+    // Rule 3 excepts the orchestrator in its chat. It is notified although the message mentions another agent.
     board.person_says(chat, "ask @designer");
-    assert_eq!(board.told(&designer), ["mention: Dana Reyes mentioned you"]);
-    assert_eq!(board.told(&lead), ["thread_update: Dana Reyes replied"], "and in the same row");
+    assert_eq!(board.notifications_of(&designer), ["mention: Dana Reyes mentioned you"]);
+    assert_eq!(board.notifications_of(&lead), ["thread_update: Dana Reyes replied"], "and in the same row");
 
-    // Without an orchestrator the chat is a task like any other, for people.
+    // Without an orchestrator, the chat is an ordinary task for people.
     board.edit("accounts", &board.account, json!({"settings": {"orchestratorChatTaskId": chat}}));
     board.person_says(chat, "anybody?");
-    assert_eq!(board.told(&designer).len(), 2);
+    assert_eq!(board.notifications_of(&designer).len(), 2);
 }
 
 #[test]
-fn an_agents_waiting_update_takes_the_newer_message_in() {
-    // Original or not, the state of the waiting row, how many rows there are afterwards.
+fn an_agents_undelivered_update_takes_the_newer_message() {
+    // Original or not, the state of the undelivered row, the number of rows afterwards.
     let rows = [
         ("new", false, json!({}), 1),
         ("in progress: mended (D1)", false, json!({"readAt": 2.0}), 2),
@@ -254,7 +267,7 @@ fn an_agents_waiting_update_takes_the_newer_message_in() {
         let waiting = board.rows("notifications").pop().unwrap();
         let id = waiting["_id"].as_str().unwrap();
         board.edit("notifications", id, state.clone());
-        board.pass(1_000);
+        board.advance(1_000);
         let message = board.says(&lead, &task, "second");
 
         let rows = board.rows("notifications");
@@ -270,7 +283,7 @@ fn an_agents_waiting_update_takes_the_newer_message_in() {
             assert_eq!(newest.get("deliveryEndedAt"), state.get("deliveryEndedAt"), "{rule}");
         }
         board.says(&lead, &task, "third");
-        assert_eq!(board.told("user_dana").len(), 2, "{rule}: people get every update");
+        assert_eq!(board.notifications_of("user_dana").len(), 2, "{rule}: people get every update");
     }
 }
 
@@ -287,18 +300,18 @@ fn a_notification_is_answered_once() {
     let first = say(&engineer, &task, "done");
     let changes = board.engine.wait_for_change(0, std::time::Duration::ZERO);
     assert_eq!(say(&engineer, &task, "done, differently"), first);
-    assert_eq!(say(&lead, &other, "@all, whatever"), first, "even on another task, by somebody else (D2)");
-    assert_eq!(board.engine.wait_for_change(0, std::time::Duration::ZERO), changes, "nothing else happens");
+    assert_eq!(say(&lead, &other, "@all, whatever"), first, "even on another task, by another agent (D2)");
+    assert_eq!(board.engine.wait_for_change(0, std::time::Duration::ZERO), changes, "no other row changes");
     let messages = board.rows("messages");
     assert_eq!((messages.len(), &messages[0]["sourceNotificationId"]), (1, &json!(notification)));
 }
 
 #[test]
-fn only_registered_uploads_of_allowed_kinds_are_attached() {
+fn only_registered_uploads_of_allowed_types_are_attached() {
     let Crew { board, engineer, .. } = crew(Options::default());
     let task = board.task(json!({}));
     let file = |mime: &str, size: f64| {
-        board.engine.plant("_storage", json!({"contentType": mime, "size": size})).unwrap()
+        board.engine.write_row("_storage", json!({"contentType": mime, "size": size})).unwrap()
     };
     let register = |file: &str| {
         let args = json!({"agentId": engineer, "taskId": task, "storageId": file});
@@ -344,7 +357,7 @@ fn only_registered_uploads_of_allowed_kinds_are_attached() {
     let gone = "kg000000000000000000000000000000";
     assert_eq!(refusal(register(gone)), "Not found: Upload does not exist in storage");
     let row = json!({"accountId": board.account, "taskId": task, "storageId": gone, "createdByType": "agent", "createdBy": engineer, "createdAt": 1.0});
-    board.engine.plant("messageUploads", row).unwrap();
+    board.engine.write_row("messageUploads", row).unwrap();
     let text = "Attachment \"x\": file not found in storage (upload may have failed)";
     assert_eq!(refusal(attach(gone, "x")), text);
 }
@@ -412,11 +425,15 @@ fn messages_are_refused_in_order() {
     board
         .service("createTaskMessageForAgentTool", json!({"agentId": lead, "taskId": task, "content": "x"}))
         .unwrap();
-    assert_eq!(board.rows("messages").len(), 3, "empty ones and ones of exactly the limit are taken");
+    assert_eq!(
+        board.rows("messages").len(),
+        3,
+        "empty messages and messages of exactly the limit are accepted"
+    );
 }
 
 #[test]
-fn a_thread_is_read_from_its_new_end() {
+fn a_thread_returns_its_newest_messages() {
     let Crew { board, lead, engineer, .. } = crew(Options::default());
     let task = board.task(json!({}));
     for number in 0..60 {
@@ -424,7 +441,7 @@ fn a_thread_is_read_from_its_new_end() {
     }
     board.person_says(&task, "person");
     let gone = json!({"accountId": board.account, "taskId": task, "authorType": "user", "authorId": "user_gone", "content": "gone", "mentions": [], "createdAt": 1.0});
-    board.engine.plant("messages", gone).unwrap();
+    board.engine.write_row("messages", gone).unwrap();
     let read = |limit: Value| {
         let mut args = json!({"agentId": lead, "taskId": task});
         if !limit.is_null() {

@@ -1,4 +1,4 @@
-//! `local` as a process of its own, and clients that talk to it.
+//! `local` as a separate process, and clients for it.
 
 use std::path::Path;
 
@@ -6,13 +6,13 @@ use serde_json::{Value, json};
 
 use crate::support::program::{Program, Running};
 
-/// The embedded Mission Control while it runs.
+/// A running embedded Mission Control.
 pub(super) struct Process {
     pub(super) running: Running,
     pub(super) client: Client,
 }
 
-/// Somebody who has both the service token and the admin key.
+/// A client with both the service token and the admin key.
 #[derive(Clone)]
 pub(super) struct Client {
     pub(super) url: String,
@@ -22,7 +22,7 @@ pub(super) struct Client {
     agent: ureq::Agent,
 }
 
-/// A service that cannot be reached, or that answered without a value: status, if there is one, and body.
+/// A failed call: the status, if there was a response, and the body.
 pub(super) type Refused = (Option<u16>, String);
 
 /// The program for data in this directory.
@@ -30,13 +30,13 @@ pub(super) fn program(data: &Path) -> Program {
     Program::new(["local", "--data", data.to_str().unwrap(), "--listen", "127.0.0.1:0"])
 }
 
-/// The same after words for a shell.
+/// The program, started by a shell after these words.
 pub(super) fn program_after(words: &str, data: &Path) -> Program {
     Program::after(words, ["local", "--data", data.to_str().unwrap(), "--listen", "127.0.0.1:0"])
 }
 
 impl Process {
-    /// Starts it and waits until it listens; what it said, if it would not.
+    /// Starts the program and waits until it listens. Fails with its exit code and output.
     pub(super) fn start(program: Program) -> Result<Self, (Option<i32>, String)> {
         let mut running = program.start();
         match running.environment() {
@@ -58,26 +58,26 @@ impl Process {
 }
 
 impl Client {
-    /// The same with connections of its own.
+    /// A client with the same credentials and new connections.
     pub(super) fn another(&self) -> Self {
         let agent = ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build();
         Self { agent: agent.into(), ..self.clone() }
     }
 
-    /// A service function with the account's id and token.
+    /// Calls a service function with the account's id and token.
     pub(super) fn service(&self, name: &str, mut args: Value) -> Result<Value, Refused> {
         args["accountId"] = json!(self.account);
         args["serviceToken"] = json!(self.token);
         self.call("action", &format!("service/actions:{name}"), &args, false)
     }
 
-    /// A mutation by the account's person.
+    /// Calls a mutation as the account's person.
     pub(super) fn person(&self, path: &str, mut args: Value) -> Result<Value, Refused> {
         args["accountId"] = json!(self.account);
         self.call("mutation", path, &args, true)
     }
 
-    /// A query by the account's person.
+    /// Calls a query as the account's person.
     pub(super) fn look(&self, path: &str, mut args: Value) -> Result<Value, Refused> {
         args["accountId"] = json!(self.account);
         self.call("query", path, &args, true)
@@ -94,7 +94,7 @@ impl Client {
         }
     }
 
-    /// Any body; status and text of the answer, or why there is none.
+    /// Posts any body. Returns the status and the text of the response, or the connection error.
     pub(super) fn post(&self, path: &str, body: &[u8], as_person: bool) -> Result<(u16, String), String> {
         let request =
             self.agent.post(format!("{}{path}", self.url)).header("Content-Type", "application/json");

@@ -1,4 +1,4 @@
-//! Requests of all sizes and shapes over HTTP (issue "Bad input"): a clear answer each, and a token in none.
+//! HTTP requests of all sizes and shapes: each gets a clear response, and no response contains a token.
 
 use std::io::{Read, Write};
 use std::net::TcpStream;
@@ -32,7 +32,7 @@ impl TestServer {
         &self.process.client
     }
 
-    /// Status and answer; none ever contains a token.
+    /// Posts a body. Returns status and response, which must not contain a token.
     fn post(&self, body: &[u8], as_person: bool) -> (u16, String) {
         let endpoint = if as_person { "/api/mutation" } else { "/api/action" };
         let (status, answer) = self.client().post(endpoint, body, as_person).unwrap();
@@ -43,11 +43,11 @@ impl TestServer {
     fn holds_no_secret(&self, answer: &str) {
         let (_, secret) = self.client().token.rsplit_once('_').unwrap();
         for secret in [&self.client().token, &self.client().admin_key, secret] {
-            assert!(!answer.contains(secret), "a secret is in an answer");
+            assert!(!answer.contains(secret), "a response contains a secret");
         }
     }
 
-    /// A service function with our token and these arguments besides: the words of its refusal.
+    /// Calls a service function with our token and these arguments. Returns the text of its error.
     fn refused(&self, name: &str, mut args: Value) -> String {
         args["accountId"] = json!(self.client().account);
         args["serviceToken"] = json!(self.client().token);
@@ -64,12 +64,12 @@ impl TestServer {
     }
 }
 
-/// Sends these bytes, as many as the server takes; status and body of its answer.
+/// Sends as many of these bytes as the server takes. Returns status and body of the response.
 fn exchange(server: &TestServer, bytes: &[u8]) -> (u16, Value) {
     let mut stream = TcpStream::connect(server.client().url.strip_prefix("http://").unwrap()).unwrap();
     let mut writing = stream.try_clone().unwrap();
     let bytes = bytes.to_vec();
-    // It may answer, and hang up, before it has taken everything in.
+    // The server may respond and close the connection before it has read everything.
     let writer = std::thread::spawn(move || writing.write_all(&bytes).is_ok());
     let mut answer = Vec::new();
     let mut piece = [0; 512];
@@ -84,7 +84,7 @@ fn exchange(server: &TestServer, bytes: &[u8]) -> (u16, Value) {
     (status, serde_json::from_str(body).unwrap_or_else(|why| panic!("{why}: {answer}")))
 }
 
-/// A call of which only the head arrives.
+/// A request of which only the head arrives.
 fn announced(server: &TestServer, header: &str) -> (u16, Value) {
     exchange(server, head(header).as_bytes())
 }
@@ -96,7 +96,7 @@ fn head(header: &str) -> String {
 }
 
 #[test]
-fn what_is_refused_below_the_door_has_the_form_of_the_platform() {
+fn refusals_of_the_http_server_have_the_platforms_form() {
     let server = TestServer::new();
     let chunks = |chunks: &str| [head("Transfer-Encoding: chunked").as_bytes(), chunks.as_bytes()].concat();
     let too_large = format!("{:x}\r\n", BODY_BYTES + 1);
@@ -122,7 +122,7 @@ fn what_is_refused_below_the_door_has_the_form_of_the_platform() {
         assert!(body["message"].as_str().is_some_and(|why| why.len() > 10), "{name}: {body}");
         assert_eq!(body.as_object().unwrap().len(), 2, "{name}: {body}");
     }
-    assert!(server.client().look("tasks:list", json!({})).is_ok(), "it goes on");
+    assert!(server.client().look("tasks:list", json!({})).is_ok(), "the server continues");
 }
 
 #[test]
@@ -139,16 +139,16 @@ fn a_body_may_be_as_large_as_on_the_platform_and_one_byte_more_is_refused() {
         let letters = "x".repeat(length - body.len());
         body.replace("\"description\":\"\"", &format!("\"description\":\"{letters}\""))
     };
-    // The largest one is read as a whole, and then refused by the function.
+    // The largest body is read completely, and then refused by the function.
     let (status, answer) = server.post(padded(BODY_BYTES).as_bytes(), true);
     assert_eq!(status, 200);
     assert!(answer.contains("Description too long"), "{answer}");
-    // It goes on, and has kept nothing.
+    // The server works on, and nothing was stored.
     assert_eq!(server.client().look("tasks:list", json!({})).unwrap().as_array().unwrap().len(), 1);
 }
 
 #[test]
-fn what_is_no_json_is_refused_whatever_it_is() {
+fn invalid_json_is_refused() {
     let server = TestServer::new();
     let token = &server.client().token;
     let wrap = |args: &str| format!(r#"{{"path":"service/actions:listAgents","args":{args}}}"#).into_bytes();
@@ -167,7 +167,7 @@ fn what_is_no_json_is_refused_whatever_it_is() {
         ("overlong UTF-8", [b"{\"path\":\"".as_slice(), b"\xC0\xAF\"}"].concat()),
         ("an encoded surrogate", [b"{\"path\":\"".as_slice(), b"\xED\xA0\x80\"}"].concat()),
         ("a control character", wrap("{\"a\":\"\u{0}\"}")),
-        ("a number beyond all", wrap(r#"{"limit":1e999}"#)),
+        ("a number that is too large", wrap(r#"{"limit":1e999}"#)),
         ("not a number", wrap(r#"{"limit":NaN}"#)),
         ("a second value", [wrap("{}"), b"{}".to_vec()].concat()),
         ("a token in it", format!(r#"{{"serviceToken":"{token}" "{token}"}}"#).into_bytes()),
@@ -182,7 +182,7 @@ fn what_is_no_json_is_refused_whatever_it_is() {
 }
 
 #[test]
-fn json_that_is_no_call_is_refused_by_its_arguments() {
+fn json_with_wrong_arguments_is_refused() {
     let server = TestServer::new();
     let many = Value::from(vec![json!(server.agent); 100_000]);
     let numbers = Value::from(vec![0; 1_000_000]);
@@ -235,7 +235,7 @@ fn json_that_is_no_call_is_refused_by_its_arguments() {
         let said = server.refused(name, args);
         assert!(said.starts_with(words), "{name}: {}", said.chars().take(200).collect::<String>());
     }
-    // The platform's spelling of what JSON has no word for is taken, and bent to what makes sense.
+    // The platform's notation for numbers that JSON cannot express is accepted, and the limit is clamped.
     for limit in [json!({"$float": "AAAAAAAA8H8="}), json!(1e308), json!(-1e308), json!(0.5)] {
         assert_eq!(
             server.client().service("listUndeliveredNotifications", json!({"limit": limit})).unwrap(),
@@ -245,7 +245,7 @@ fn json_that_is_no_call_is_refused_by_its_arguments() {
 }
 
 #[test]
-fn every_text_comes_back_as_it_was_written() {
+fn every_text_is_returned_unchanged() {
     let server = TestServer::new();
     let texts = [
         "\u{0}",
@@ -290,9 +290,9 @@ fn every_text_comes_back_as_it_was_written() {
     assert_eq!(tasks.as_array().unwrap().last().unwrap()["title"], "😀");
 }
 
-/// Whoever mixes things up must not find the token in the answer, and thereby in logs.
+/// A caller that confuses fields must not find the token in the response, and thus in logs.
 #[test]
-fn a_token_in_the_wrong_place_is_not_repeated() {
+fn a_token_in_the_wrong_field_is_not_repeated() {
     let server = TestServer::new();
     let (client, agent, task) = (server.client(), &server.agent, &server.task);
     for secret in [client.token.clone(), format!(" {}", client.token), client.admin_key.clone()] {
@@ -325,7 +325,7 @@ fn a_token_in_the_wrong_place_is_not_repeated() {
             server.post(body.to_string().as_bytes(), false);
             server.post(body.to_string().as_bytes(), true);
         }
-        // And in headers.
+        // The same in headers.
         for name in
             ["Convex-Request-Id", "Convex-Client", "Authorization", "Content-Type", "Origin", "Cookie"]
         {
@@ -343,7 +343,7 @@ fn a_token_in_the_wrong_place_is_not_repeated() {
 }
 
 #[test]
-fn tokens_that_open_nothing_and_rows_that_are_not_there() {
+fn invalid_tokens_and_missing_rows_are_refused() {
     let server = TestServer::new();
     let (client, agent) = (server.client(), &server.agent);
     let (account, token) = (&client.account, &client.token);

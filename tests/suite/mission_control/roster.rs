@@ -1,4 +1,4 @@
-//! The team, as a runtime sees it: backend-contract §2.4–2.6, §2.27, §2.32.
+//! The agents, as a runtime sees them: backend-contract §2.4–2.6, §2.27, §2.32.
 
 use mission_control_runtime::model::{Agent, AgentProfile};
 use serde_json::{Value, json};
@@ -17,11 +17,11 @@ fn skill(board: &Board, slug: &str, enabled: bool) -> String {
         "accountId": board.account, "name": slug.to_uppercase(), "slug": slug, "category": "custom", "config": {},
         "isEnabled": enabled, "contentMarkdown": "# how", "createdAt": 1.0, "updatedAt": 1.0,
     });
-    board.engine.plant("skills", row).unwrap()
+    board.engine.write_row("skills", row).unwrap()
 }
 
 #[test]
-fn agents_are_listed_with_their_sessions_and_what_they_may_do() {
+fn agents_are_listed_with_sessions_and_flags() {
     let board = Board::new();
     let flags = json!({"model": "m", "temperature": 0.0, "skillIds": [], "behaviorFlags": {"canMarkDone": true, "requiresApprovalForActions": ["x"]}});
     let zoe = board.agent("zoe", "Zoe", "First", json!({"openclawConfig": flags, "status": "offline"}));
@@ -39,7 +39,7 @@ fn agents_are_listed_with_their_sessions_and_what_they_may_do() {
         "canCreateTasks": true, "canModifyTaskStatus": true, "canCreateDocuments": true, "canMentionAgents": true,
         "canReviewTasks": false, "canMarkDone": true, "requiresApprovalForActions": ["x"],
     });
-    assert_eq!(listed[0], expected, "in the order of their creation, each whole");
+    assert_eq!(listed[0], expected, "complete, in the order of their creation");
     assert_eq!(listed[1]["_id"], adam);
     assert_eq!(listed[1]["effectiveBehaviorFlags"]["canMarkDone"], false);
     assert_eq!(listed.as_array().unwrap().len(), 2);
@@ -95,7 +95,7 @@ fn workspaces_have_texts_and_skills() {
 }
 
 #[test]
-fn the_orchestrator_is_whoever_is_set() {
+fn the_orchestrator_is_the_configured_agent() {
     let board = Board::new();
     let ask = || board.service("getOrchestratorAgentId", json!({})).unwrap();
     assert_eq!(ask(), json!({"orchestratorAgentId": null}));
@@ -104,7 +104,7 @@ fn the_orchestrator_is_whoever_is_set() {
 }
 
 #[test]
-fn skills_are_told_as_they_are_stored() {
+fn skills_are_returned_as_stored() {
     let board = Board::new();
     let off = skill(&board, "off", false);
     let zoe = board.agent("zoe", "Zoe", "x", config(&json!([off])));
@@ -136,7 +136,7 @@ fn skills_are_told_as_they_are_stored() {
 }
 
 #[test]
-fn a_heartbeat_says_what_an_agent_is_doing() {
+fn a_heartbeat_sets_status_and_current_task() {
     let board = Board::new();
     let zoe = board.agent("zoe", "Zoe", "x", json!({"status": "offline"}));
     let task = board.task(json!({}));
@@ -148,7 +148,7 @@ fn a_heartbeat_says_what_an_agent_is_doing() {
             .filter(|row| row["type"] == "agent_status_changed")
             .collect::<Vec<_>>()
     };
-    board.pass(2_000);
+    board.advance(2_000);
     let now = 1_765_526_402_000.0;
     let answer = beat(json!({"agentId": zoe, "status": "online", "currentTaskId": task})).unwrap();
     assert_eq!(answer, json!({"success": true, "timestamp": now}));
@@ -165,8 +165,8 @@ fn a_heartbeat_says_what_an_agent_is_doing() {
     );
 
     beat(json!({"agentId": zoe, "status": "online"})).unwrap();
-    assert_eq!(board.row("agents", &zoe).get("currentTaskId"), None, "saying none means that there is none");
-    assert_eq!(changed(&board).len(), 1, "only a change goes on record");
+    assert_eq!(board.row("agents", &zoe).get("currentTaskId"), None, "an absent task clears it");
+    assert_eq!(changed(&board).len(), 1, "only changes are recorded");
     beat(json!({"agentId": zoe, "status": "online", "currentTaskId": "kx000000000000000000000000000000"}))
         .unwrap();
 

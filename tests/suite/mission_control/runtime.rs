@@ -1,4 +1,4 @@
-//! The runtime reports, falls silent, restarts and becomes another version (backend-contract §2.1–2.3, §7).
+//! The runtime reports, goes silent, restarts and upgrades (backend-contract §2.1–2.3, §7).
 
 use mission_control_runtime::local::Options;
 use serde_json::{Value, json};
@@ -7,7 +7,7 @@ use super::board::Board;
 use super::seeds::refusal;
 use super::team::Team;
 
-/// When every board begins.
+/// The initial time of every board.
 const START: f64 = 1_765_526_400_000.0;
 
 fn report(board: &Board, status: &str, config: Option<Value>) {
@@ -18,7 +18,7 @@ fn report(board: &Board, status: &str, config: Option<Value>) {
     assert_eq!(board.service("updateRuntimeStatus", args).unwrap(), json!({"success": true}));
 }
 
-/// What a runtime of these versions says of itself at this instant.
+/// The report of a runtime with these versions at this time.
 fn runs(openclaw: &str, own: &str, at: f64) -> Value {
     json!({
         "dropletId": "d1", "ipAddress": "10.0.0.1", "region": "fra1", "lastHealthCheck": at,
@@ -35,8 +35,8 @@ fn pending(board: &Board) -> Value {
 }
 
 #[test]
-fn people_hear_when_it_goes_and_when_it_is_back() {
-    // §2.1: before, after, what everybody is told.
+fn people_are_notified_when_the_runtime_goes_offline_and_returns() {
+    // §2.1: status before, status after, the notification.
     let (gone, back) = ("Runtime is offline", "Runtime is online");
     let states = ["provisioning", "online", "degraded", "offline", "error"];
     for before in states {
@@ -44,7 +44,7 @@ fn people_hear_when_it_goes_and_when_it_is_back() {
             let board = Board::new();
             board.member("user_eve", "Eve", "eve@example.com");
             board.member("user_eve", "Eve again", "eve@example.com");
-            // Whatever people have chosen.
+            // Regardless of people's preferences.
             board.set(json!({"notificationPreferences": {
                 "taskUpdates": false, "agentActivity": false, "emailDigest": false, "memberUpdates": false,
             }}));
@@ -58,7 +58,7 @@ fn people_hear_when_it_goes_and_when_it_is_back() {
             let expected: Vec<String> =
                 expected.iter().map(|title| format!("status_change: {title}")).collect();
             for who in ["user_dana", "user_eve"] {
-                assert_eq!(board.told(who), expected, "{before} → {after}");
+                assert_eq!(board.notifications_of(who), expected, "{before} → {after}");
             }
             let happened = &board.look("activities:list", json!({"limit": 1})).unwrap()[0];
             if before == after {
@@ -81,8 +81,8 @@ fn people_hear_when_it_goes_and_when_it_is_back() {
 }
 
 #[test]
-fn without_a_runtime_no_agent_is_there_and_none_is_writing() {
-    // Every time, even if it was offline before.
+fn an_offline_runtime_sets_all_agents_offline() {
+    // On every report, even if it was offline before.
     let team = Team::new();
     let board = &team.board;
     let task = team.task("in_progress", &[&team.ada]);
@@ -104,11 +104,11 @@ fn without_a_runtime_no_agent_is_there_and_none_is_writing() {
         assert_eq!(row.get("deliveryEndedAt").is_some(), ended, "{row}");
     }
     let kinds: Vec<Value> = board.rows("activities").into_iter().map(|mut row| row["type"].take()).collect();
-    assert_eq!(kinds, ["account_created"], "nothing is written down of the agents");
+    assert_eq!(kinds, ["account_created"], "no activity about the agents");
 }
 
 #[test]
-fn no_more_than_500_deliveries_stop_at_once() {
+fn at_most_500_typing_indicators_are_cleared() {
     let team = Team::new();
     for _ in 0..501 {
         team.board.notification(&team.ada, json!({"readAt": 5.0}));
@@ -120,7 +120,7 @@ fn no_more_than_500_deliveries_stop_at_once() {
 }
 
 #[test]
-fn what_a_report_leaves_out_is_kept_unless_the_original_is_asked_for() {
+fn a_report_keeps_absent_values_unless_the_original_is_requested() {
     // D10.
     for original in [false, true] {
         let board = Board::with(Options { original, ..Options::default() });
@@ -139,7 +139,7 @@ fn what_a_report_leaves_out_is_kept_unless_the_original_is_asked_for() {
         }
         assert_eq!(runtime(&board)["runtimeConfig"], expected, "original: {original}");
         report(&board, "offline", None);
-        assert_eq!(runtime(&board)["runtimeConfig"], expected, "going says nothing");
+        assert_eq!(runtime(&board)["runtimeConfig"], expected, "a shutdown reports no configuration");
     }
 }
 
@@ -178,8 +178,8 @@ fn the_record_follows_the_reports() {
 }
 
 #[test]
-fn silence_counts_as_gone_after_90_s() {
-    // §7.2: status, seconds since the last word, whether it is swept.
+fn a_silent_runtime_is_offline_after_90_s() {
+    // §7.2: status, seconds since the last report, whether the sweep marks it as offline.
     let rows = [
         ("online", Some(90), false),
         ("online", Some(91), true),
@@ -192,14 +192,17 @@ fn silence_counts_as_gone_after_90_s() {
         let team = Team::new();
         let config = silent.map(|_| runs("1", "1", START));
         report(&team.board, status, config);
-        team.board.pass(silent.unwrap_or(900) * 1000);
+        team.board.advance(silent.unwrap_or(900) * 1000);
         team.board.engine.sweep().unwrap();
         let stands = runtime(&team.board);
         let expected = if swept { "offline" } else { status };
         assert_eq!(stands["runtimeStatus"], expected, "{status} {silent:?}");
         assert_eq!(stands["status"], expected, "{status} {silent:?}");
-        let told = team.board.told("user_dana").contains(&"status_change: Runtime is offline".to_owned());
-        assert_eq!(told, swept, "{status} {silent:?}");
+        let notified = team
+            .board
+            .notifications_of("user_dana")
+            .contains(&"status_change: Runtime is offline".to_owned());
+        assert_eq!(notified, swept, "{status} {silent:?}");
         let agent = if swept { "offline" } else { "online" };
         assert_eq!(team.board.row("agents", &team.ada)["status"], agent);
         let rows = team.board.rows("notifications").len();
@@ -209,7 +212,7 @@ fn silence_counts_as_gone_after_90_s() {
 }
 
 #[test]
-fn a_restart_is_asked_for_once_and_seen_once() {
+fn a_restart_request_is_seen_once() {
     let board = Board::new();
     let seen = || board.service("checkAndClearRestartRequested", json!({})).unwrap();
     assert_eq!(seen(), json!({"restartRequested": false}));
@@ -235,8 +238,8 @@ fn an_upgrade_needs_a_runtime() {
 }
 
 #[test]
-fn an_upgrade_ends_by_what_is_seen_of_it() {
-    // §7.4: minutes since the request, the versions reported, how it stands then.
+fn an_upgrade_ends_by_reports_or_timeout() {
+    // §7.4: minutes since the request, the reported versions, the result.
     let late = Some("Upgrade timed out");
     let rows = [
         (1, Some(("9", "2")), "success", None),
@@ -260,7 +263,7 @@ fn an_upgrade_ends_by_what_is_seen_of_it() {
             "initiatedBy": "user_dana", "strategy": "immediate",
         });
         assert_eq!(pending(&board), asked);
-        board.pass(minutes * 60_000);
+        board.advance(minutes * 60_000);
         match reported {
             Some((openclaw, own)) => report(&board, "online", Some(runs(openclaw, own, START))),
             None => report(&board, "offline", None),
@@ -286,7 +289,7 @@ fn an_upgrade_ends_by_what_is_seen_of_it() {
 }
 
 #[test]
-fn an_upgrade_can_be_taken_back_and_keeps_the_version_that_is_not_named() {
+fn an_upgrade_can_be_cancelled_and_keeps_an_absent_version() {
     let board = Board::new();
     report(&board, "online", Some(runs("8", "1", START)));
     for strategy in ["rolling", "canary"] {
@@ -301,15 +304,15 @@ fn an_upgrade_can_be_taken_back_and_keeps_the_version_that_is_not_named() {
 }
 
 #[test]
-fn a_runtime_may_say_itself_how_it_went() {
-    // §7.4: the word, the record's status then, its version then.
+fn a_runtime_may_report_the_result_of_an_upgrade() {
+    // §7.4: the reported result, then the status and the version of the record.
     let rows = [("success", "online", "2"), ("failed", "error", "1"), ("rolled_back", "online", "1")];
     for (word, status, version) in rows {
         let board = Board::new();
         report(&board, "online", Some(runs("8", "1", START)));
         let args = json!({"targetRuntimeVersion": "2", "strategy": "immediate"});
         board.person("runtimes:requestUpgrade", args).unwrap();
-        board.pass(1000);
+        board.advance(1000);
         let args = json!({
             "status": word, "fromOpenclawVersion": "8", "toOpenclawVersion": "8", "fromRuntimeVersion": "1",
             "toRuntimeVersion": "2", "duration": 40, "error": format!("{}\nsecond line", "x".repeat(3000)),
@@ -335,7 +338,7 @@ fn a_runtime_may_say_itself_how_it_went() {
 }
 
 #[test]
-fn the_way_back_is_written_down_and_gone_only_to_a_target() {
+fn a_rollback_is_recorded_and_requested_only_with_a_target() {
     let board = Board::new();
     report(&board, "online", Some(runs("8", "1", START)));
     board.person("runtimes:rollbackRuntime", json!({})).unwrap();
@@ -365,7 +368,7 @@ fn the_way_back_is_written_down_and_gone_only_to_a_target() {
 }
 
 #[test]
-fn ten_upgrades_are_remembered() {
+fn the_history_keeps_ten_upgrades() {
     let board = Board::new();
     report(&board, "online", Some(runs("8", "1", START)));
     for number in 0..12 {

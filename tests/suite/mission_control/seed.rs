@@ -1,4 +1,4 @@
-//! The demo: whole, in order, and only once.
+//! The demo: complete, in order, and created only once.
 
 use std::collections::BTreeSet;
 
@@ -30,7 +30,7 @@ fn service(data: &Data, name: &str, mut args: Value) -> Value {
 }
 
 #[test]
-fn the_team_is_there_and_knows_how_to_work_together() {
+fn the_team_exists_with_roles_and_skills() {
     let data = demo(Options::default());
     let agents = look(&data, "agents:list");
     let slugs: Vec<&str> = agents.iter().map(|agent| agent["slug"].as_str().unwrap()).collect();
@@ -51,7 +51,7 @@ fn the_team_is_there_and_knows_how_to_work_together() {
         }
         assert!(slug == "squad-lead" || soul.contains("response_request"), "{slug} hands over");
     }
-    // Only QA marks as done, by the flag and by the rule of the contract (§4.5).
+    // Only QA may mark tasks as done, by the flag and by the rule of the contract (§4.5).
     let may: Vec<bool> =
         agents.iter().map(|agent| agent["openclawConfig"]["behaviorFlags"]["canMarkDone"] == true).collect();
     assert_eq!(may, [false, false, true, false, false]);
@@ -122,11 +122,11 @@ fn only_the_shared_task_waits_for_a_runtime() {
     let context = service(&data, "getNotificationForDelivery", json!({"notificationId": waiting[0]["_id"]}));
     assert_eq!(context["task"]["title"], "A booking page that works on a phone");
     assert!(context["repositoryDoc"]["content"].as_str().unwrap().contains("make test"));
-    assert_eq!(look(&data, "notifications:listTyping"), [] as [Value; 0], "nobody looks busy");
+    assert_eq!(look(&data, "notifications:listTyping"), [] as [Value; 0], "no agent is shown as typing");
 }
 
 #[test]
-fn the_demo_holds_no_secret_and_works_as_the_original_does() {
+fn the_demo_contains_no_secret_and_loads_with_original_behaviour() {
     let data = demo(Options { original: true, ..Options::default() });
     assert_eq!(look(&data, "agents:list").len(), 5);
     let all = data.engine.export().unwrap().to_string();
@@ -135,7 +135,7 @@ fn the_demo_holds_no_secret_and_works_as_the_original_does() {
 }
 
 #[test]
-fn what_is_there_is_left_alone() {
+fn existing_data_are_not_changed() {
     let home = TempDir::new().unwrap();
     let open = |seed: Seed| {
         let whereabouts = Whereabouts::Directory(home.path().join("data"));
@@ -152,7 +152,7 @@ fn what_is_there_is_left_alone() {
         assert_eq!(again.engine.export().unwrap(), before, "{seed:?}");
     }
 
-    // And the other way round: nothing is put into what was begun without it.
+    // And vice versa: existing data without the demo stay without it.
     let whereabouts = Whereabouts::Directory(home.path().join("plain"));
     let plain = Opening { whereabouts, seed: Seed::Nothing, master_key: None, options: Options::default() };
     drop(Data::open(&plain, Box::new(SystemClock)).unwrap());

@@ -1,4 +1,4 @@
-//! Tasks: created, handed out, put away, linked, paused, reopened (backend-contract §2.17–2.20, §5.6, §8).
+//! Tasks: created, assigned, archived, linked, paused, reopened (backend-contract §2.17–2.20, §5.6, §8).
 
 use mission_control_runtime::local::Options;
 use serde_json::{Value, json};
@@ -8,13 +8,13 @@ use super::seeds::refusal;
 use super::team::{Team, outcome};
 
 fn long(chars: usize) -> String {
-    // Two code units each.
+    // Each crab is two code units.
     "🦀".repeat(chars / 2) + &"x".repeat(chars % 2)
 }
 
 #[test]
-fn a_created_task_stands_where_its_assignees_put_it() {
-    // §2.17: status asked for, assignees, status then, whether the creator was put on it.
+fn the_status_of_a_new_task_depends_on_its_assignees() {
+    // §2.17: requested status, assignees, resulting status, whether the creator becomes an assignee.
     let team = Team::new();
     let rows = [
         (None, false, "inbox", false),
@@ -58,7 +58,7 @@ fn a_created_task_stands_where_its_assignees_put_it() {
 }
 
 #[test]
-fn a_created_task_is_followed_and_its_assignees_told() {
+fn a_new_task_has_followers_and_notifies_its_assignees() {
     let team = Team::new();
     let args = json!({
         "agentId": team.ada, "title": "Fix", "description": "d", "priority": 9.5, "labels": ["bug"], "dueDate": 5,
@@ -66,11 +66,14 @@ fn a_created_task_is_followed_and_its_assignees_told() {
     });
     let answer = team.board.service("createTaskFromAgent", args).unwrap();
     let task = answer["taskId"].as_str().unwrap();
-    // The creator is told of its own assignment, and a duplicate twice (D16, D26).
-    assert_eq!(team.board.told(&team.ada), ["assignment: Ada assigned you"]);
-    assert_eq!(team.board.told(&team.ben), ["assignment: Ada assigned you", "assignment: Ada assigned you"]);
+    // The creator is notified of its own assignment, and a duplicate twice (D16, D26).
+    assert_eq!(team.board.notifications_of(&team.ada), ["assignment: Ada assigned you"]);
+    assert_eq!(
+        team.board.notifications_of(&team.ben),
+        ["assignment: Ada assigned you", "assignment: Ada assigned you"]
+    );
     assert_eq!(team.board.followers(task), [&*team.lead, &team.ada, &team.ben]);
-    assert_eq!(team.happened(task)[0].0, "task_created");
+    assert_eq!(team.activities_of(task)[0].0, "task_created");
     let row = team.board.row("tasks", task);
     assert_eq!((&row["priority"], &row["dueDate"]), (&json!(9.5), &json!(5.0)));
     let body = &team.board.rows("notifications")[0]["body"];
@@ -114,11 +117,11 @@ fn creating_is_refused_in_order() {
     }
 }
 
-/// From, agents and whether a person is on it, agents added, status then, who is told.
+/// From, agents and whether a person is assigned, added agents, resulting status, notified agents.
 type Assigning<'a> = (&'a str, &'a [&'a str], bool, &'a [&'a str], &'a str, &'a [&'a str]);
 
 #[test]
-fn assigning_adds_and_starts_what_waits_in_the_inbox() {
+fn assigning_adds_agents_and_starts_inbox_tasks() {
     // §2.18.
     let rows: [Assigning<'_>; 8] = [
         ("inbox", &[], false, &["ada"], "in_progress", &["ada"]),
@@ -130,7 +133,7 @@ fn assigning_adds_and_starts_what_waits_in_the_inbox() {
         ("blocked", &[], false, &["ben"], "blocked", &["ben"]),
         ("archived", &[], false, &["ben"], "archived", &["ben"]),
     ];
-    for (from, before, person, added, stands, told) in rows {
+    for (from, before, person, added, stands, notified) in rows {
         let team = Team::new();
         let ids = |slugs: &[&str]| -> Vec<String> {
             slugs
@@ -148,16 +151,16 @@ fn assigning_adds_and_starts_what_waits_in_the_inbox() {
         assert_eq!(team.board.row("tasks", &task)["status"], stands, "{rule}");
         for (slug, id) in [("ada", &team.ada), ("ben", &team.ben)] {
             let expected: &[&str] =
-                if told.contains(&slug) { &["assignment: Lead assigned you"] } else { &[] };
-            assert_eq!(team.board.told(id), expected, "{rule}");
+                if notified.contains(&slug) { &["assignment: Lead assigned you"] } else { &[] };
+            assert_eq!(team.board.notifications_of(id), expected, "{rule}");
         }
-        assert!(team.board.told("user_dana").is_empty(), "{rule}: no status_change");
-        let mut followers = ids(told);
+        assert!(team.board.notifications_of("user_dana").is_empty(), "{rule}: no status_change");
+        let mut followers = ids(notified);
         followers.push(team.lead.clone());
         assert_eq!(team.board.followers(&task), followers, "{rule}");
-        let happened = team.happened(&task);
+        let happened = team.activities_of(&task);
         let newly = happened.iter().find(|(kind, _)| kind == "task_updated").unwrap();
-        assert_eq!(newly.1, json!({"assignedAgentIds": ids(told)}), "{rule}");
+        assert_eq!(newly.1, json!({"assignedAgentIds": ids(notified)}), "{rule}");
         let moved = happened.iter().find(|(kind, _)| kind == "task_status_changed").map(|(_, meta)| meta);
         let expected = json!({"oldStatus": from, "newStatus": stands, "reason": "auto_assignment"});
         assert_eq!(moved, (from != stands).then_some(&expected), "{rule}");
@@ -165,7 +168,7 @@ fn assigning_adds_and_starts_what_waits_in_the_inbox() {
 }
 
 #[test]
-fn only_the_orchestrator_hands_out_puts_away_and_links() {
+fn only_the_orchestrator_assigns_archives_and_links() {
     let team = Team::new();
     let task = team.task("inbox", &[]);
     let stranger = team.board.foreign("agents", &team.ada);
@@ -192,18 +195,18 @@ fn only_the_orchestrator_hands_out_puts_away_and_links() {
         format!("Invalid agent: {stranger}")
     );
 
-    // A stale assignee blocks every further assignment.
+    // A removed agent among the assignees blocks every further assignment.
     let stale = team.task("assigned", &[&stranger]);
     let args = json!({"agentId": team.lead, "taskId": stale, "assignedAgentIds": [team.ada]});
     assert_eq!(
         refusal(team.board.service("assignTaskFromAgent", args)),
         format!("Invalid agent: {stranger}")
     );
-    assert!(team.board.told(&team.ada).is_empty());
+    assert!(team.board.notifications_of(&team.ada).is_empty());
 }
 
 #[test]
-fn deleting_archives_from_anywhere_and_tells_nobody() {
+fn deleting_archives_from_any_status_without_notifications() {
     // §2.19.
     for from in ["inbox", "assigned", "in_progress", "review", "done", "blocked", "archived"] {
         let team = Team::new();
@@ -220,17 +223,17 @@ fn deleting_archives_from_anywhere_and_tells_nobody() {
         assert_eq!(row.get("blockedReason").is_some(), from == "blocked", "only a normal step takes it away");
         let meta =
             json!({"oldStatus": from, "newStatus": "archived", "reason": "", "action": "task_deleted"});
-        assert_eq!(team.happened(&task), [("task_status_changed".to_owned(), meta)]);
+        assert_eq!(team.activities_of(&task), [("task_status_changed".to_owned(), meta)]);
         assert!(team.board.rows("notifications").is_empty(), "{from}");
 
-        team.board.pass(5000);
+        team.board.advance(5000);
         delete("again").unwrap();
         assert_ne!(team.board.row("tasks", &task)["archivedAt"], row["archivedAt"], "it can be repeated");
     }
 }
 
 #[test]
-fn a_link_to_a_pull_request_is_kept() {
+fn a_link_to_a_pull_request_is_stored() {
     let team = Team::new();
     let task = team.task("review", &[]);
     for number in [65.0, 0.5, -3.0] {
@@ -240,7 +243,7 @@ fn a_link_to_a_pull_request_is_kept() {
         assert_eq!(row["metadata"], json!({"prNumber": number}));
         assert_eq!(row["updatedAt"], 1_765_526_400_000.0);
     }
-    assert!(team.happened(&task).is_empty());
+    assert!(team.activities_of(&task).is_empty());
 }
 
 #[test]
@@ -260,7 +263,7 @@ fn a_person_creates_a_task_that_only_the_orchestrator_follows() {
 }
 
 #[test]
-fn a_person_assigns_whom_they_like() {
+fn a_person_assigns_any_people_and_agents() {
     let team = Team::new();
     let task = team.task("inbox", &[]);
     let assign = |more: Value| {
@@ -268,13 +271,13 @@ fn a_person_assigns_whom_they_like() {
         args.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
         team.board.person("tasks:assign", args)
     };
-    // The lists given, the status then, who follows it then.
+    // The given lists, the resulting status, the resulting followers.
     let (ada, ben, lead) = (&*team.ada, &*team.ben, &*team.lead);
     let rows = [
         (json!({"assignedAgentIds": [ada, ben]}), "assigned", vec![ada, ben, lead]),
         (json!({"assignedUserIds": ["user_dana"]}), "assigned", vec![ada, ben, lead, "user_dana"]),
         (json!({"assignedAgentIds": [ben, lead]}), "assigned", vec![ben, lead, "user_dana"]),
-        // The orchestrator goes on following what it is taken from.
+        // The orchestrator keeps following a task after it is unassigned.
         (json!({"assignedAgentIds": []}), "assigned", vec![lead, "user_dana"]),
         (json!({"assignedUserIds": []}), "inbox", vec![lead]),
     ];
@@ -284,10 +287,10 @@ fn a_person_assigns_whom_they_like() {
         assert_eq!(team.board.followers(&task), followers, "{lists}");
     }
     for who in [ada, ben, lead, "user_dana"] {
-        assert_eq!(team.board.told(who), ["assignment: Dana Reyes assigned you"], "{who}");
+        assert_eq!(team.board.notifications_of(who), ["assignment: Dana Reyes assigned you"], "{who}");
     }
     let moved: Vec<_> =
-        team.happened(&task).into_iter().filter(|row| row.0 == "task_status_changed").collect();
+        team.activities_of(&task).into_iter().filter(|row| row.0 == "task_status_changed").collect();
     let back = json!({"oldStatus": "assigned", "newStatus": "inbox", "reason": "auto_assignment"});
     assert_eq!((moved.len(), &moved[0].1), (2, &back));
 
@@ -299,7 +302,7 @@ fn a_person_assigns_whom_they_like() {
 }
 
 #[test]
-fn stop_blocks_a_task_and_its_agents_put_it_down() {
+fn stop_blocks_a_task_and_its_agents_become_idle() {
     let text = "Task can only be paused when status is Assigned, In progress, or Review";
     let rows = [
         ("inbox", text),
@@ -324,7 +327,10 @@ fn stop_blocks_a_task_and_its_agents_put_it_down() {
             assert_eq!(row["blockedReason"], "Paused by user (/stop)", "{from}");
             assert_eq!(agent.get("currentTaskId"), None, "{from}");
             assert_eq!(agent["lastHeartbeat"], 1_765_526_400_000.0, "{from}");
-            assert_eq!(team.board.told(&team.ada), ["status_change: Task status changed to blocked"]);
+            assert_eq!(
+                team.board.notifications_of(&team.ada),
+                ["status_change: Task status changed to blocked"]
+            );
         } else {
             assert_eq!((&row["status"], &agent["status"]), (&json!(from), &json!("busy")), "{from}");
             assert!(team.board.rows("notifications").is_empty(), "{from}");
@@ -345,12 +351,12 @@ fn only_done_tasks_are_reopened() {
     team.board.person("tasks:reopen", json!({"taskId": task})).unwrap();
     assert_eq!(team.board.row("tasks", &task)["status"], "review");
     let meta = json!({"oldStatus": "done", "newStatus": "review", "reopened": true});
-    assert_eq!(team.happened(&task), [("task_status_changed".to_owned(), meta)]);
+    assert_eq!(team.activities_of(&task), [("task_status_changed".to_owned(), meta)]);
     assert!(team.board.rows("notifications").is_empty());
 }
 
 #[test]
-fn a_removed_task_takes_its_thread_along() {
+fn removing_a_task_removes_its_thread() {
     let team = Team::new();
     let (task, other) = (team.task("in_progress", &[&team.ben]), team.task("in_progress", &[&team.ben]));
     for task in [&task, &other] {
@@ -364,14 +370,14 @@ fn a_removed_task_takes_its_thread_along() {
     let after = ["messages", "subscriptions", "notifications"].map(count);
     assert_eq!(before.map(|rows| rows / 2), after);
     assert_eq!(team.board.look("tasks:get", json!({"taskId": task})).unwrap(), json!(null));
-    assert!(team.happened(&task).is_empty());
-    assert_eq!(team.happened(&other).len(), 1);
+    assert!(team.activities_of(&task).is_empty());
+    assert_eq!(team.activities_of(&other).len(), 1);
     let again = team.board.person("tasks:remove", json!({"taskId": task}));
     assert_eq!(refusal(again), "Not found: Task does not exist");
 }
 
 #[test]
-fn people_write_few_short_labels_and_agents_as_many_as_a_row_holds() {
+fn labels_of_people_are_limited_and_labels_of_agents_only_by_the_row() {
     let board = Board::new();
     let flags = json!({"canCreateTasks": true, "canModifyTaskStatus": true});
     let agent = board.agent(
@@ -396,7 +402,7 @@ fn people_write_few_short_labels_and_agents_as_many_as_a_row_holds() {
         assert_eq!(refusal(answer), too_long);
     }
     update(json!(["\u{1f600}".repeat(50)])).unwrap();
-    // As the contract has it, agents' labels have no limit of their own, but a row does (§3.10).
+    // By the contract, agents' labels have no separate limit, but a row has one (§3.10).
     let by_agent = |labels: Value| {
         board.service("createTaskFromAgent", json!({"agentId": agent, "title": "T", "labels": labels}))
     };
@@ -405,7 +411,7 @@ fn people_write_few_short_labels_and_agents_as_many_as_a_row_holds() {
     for answer in [by_agent(labels(2_000, 600)), board.service("updateTaskFromAgent", change)] {
         assert_eq!(refusal(answer), "Value is too large (maximum size 1 MiB)");
     }
-    // A person may change the rest of such a task.
+    // A person can change the other fields of such a task.
     let rest = json!({"taskId": made["taskId"], "title": "Another title"});
     board.person("tasks:update", rest).unwrap();
     let original = Board::with(Options { original: true, ..Options::default() });

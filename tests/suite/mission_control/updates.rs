@@ -1,4 +1,4 @@
-//! Fields of tasks change, by agents' hands and people's (backend-contract §2.16, §8).
+//! Changes of a task's fields by agents and people (backend-contract §2.16, §8).
 
 use mission_control_runtime::local::Options;
 use serde_json::{Value, json};
@@ -13,9 +13,9 @@ fn update(team: &Team, agent: &str, task: &str, fields: &Value) -> Result<Value,
 }
 
 #[test]
-fn what_is_given_is_what_changed() {
+fn an_update_reports_the_given_fields() {
     let team = Team::new();
-    // From, the fields, what is said to have changed.
+    // From, the fields, the reported changes.
     let rows: [(&str, Value, &[&str]); 8] = [
         ("assigned", json!({}), &[]),
         ("assigned", json!({"blockedReason": "why"}), &[]),
@@ -62,7 +62,7 @@ fn texts_are_trimmed_and_lists_replaced() {
     assert_eq!((&row["labels"], &row["assignedUserIds"]), (&json!(["a", "a"]), &json!(["user_dana"])));
     assert_eq!(row.get("blockedReason"), None);
     let fields = ["title", "description", "labels", "assignedUserIds"];
-    assert_eq!(team.happened(&task), [("task_updated".to_owned(), json!({"changedFields": fields}))]);
+    assert_eq!(team.activities_of(&task), [("task_updated".to_owned(), json!({"changedFields": fields}))]);
 }
 
 #[test]
@@ -89,7 +89,7 @@ fn updating_is_refused_in_order() {
             json!({"assignedAgentIds": []}),
             "Invalid assignees: status 'in_progress' requires at least one assignee",
         ),
-        // The status comes before the fields, as far as refusals go.
+        // The status is checked before the fields.
         (
             &team.ada,
             &task,
@@ -154,23 +154,23 @@ fn updating_is_refused_in_order() {
 }
 
 #[test]
-fn who_is_put_on_a_task_that_starts_is_there_before_it_starts() {
+fn assignees_are_set_before_a_task_starts() {
     let team = Team::new();
-    // From, with nobody on it: the fields first, or the status first and then refused.
+    // From an unassigned task: first the fields; or first the status, which is then refused.
     let task = team.task("blocked", &[]);
     let fields = json!({"assignedAgentIds": [team.ben], "status": "in_progress"});
     update(&team, &team.ada, &task, &fields).unwrap();
     assert_eq!(team.board.row("tasks", &task)["status"], "in_progress");
-    // It was assigned when it moved: so it hears of both.
-    let told = ["assignment: Ada assigned you", "status_change: Task status changed to in_progress"];
-    assert_eq!(team.board.told(&team.ben), told);
+    // It was assigned before the status changed, so it gets both notifications.
+    let notified = ["assignment: Ada assigned you", "status_change: Task status changed to in_progress"];
+    assert_eq!(team.board.notifications_of(&team.ben), notified);
 
     let task = team.task("blocked", &[]);
     let fields = json!({"assignedAgentIds": [team.ben], "status": "review"});
     let text = "Invalid status change: Cannot move to 'in_progress' without at least one assignee";
     assert_eq!(refusal(update(&team, &team.ada, &task, &fields)), text);
 
-    // No way out of the inbox; and nothing is left half done (D27).
+    // There is no path from the inbox, and the call changes nothing (D27).
     let task = team.task("inbox", &[]);
     let fields = json!({"assignedAgentIds": [team.ben], "status": "in_progress"});
     let text = "Invalid transition: Cannot move from 'inbox' to 'in_progress'";
@@ -179,8 +179,8 @@ fn who_is_put_on_a_task_that_starts_is_there_before_it_starts() {
 }
 
 #[test]
-fn replaced_assignees_stop_following_and_new_ones_are_told() {
-    // §5.6; D14: the original tells nobody.
+fn replaced_assignees_stop_following_and_new_ones_are_notified() {
+    // §5.6; D14: the original notifies no assignee.
     for original in [false, true] {
         let team = Team::with(Options { original, ..Options::default() });
         let task = team.task("inbox", &[&team.lead, &team.ben]);
@@ -191,17 +191,17 @@ fn replaced_assignees_stop_following_and_new_ones_are_told() {
         update(&team, &team.ada, &task, &fields).unwrap();
         assert_eq!(team.board.followers(&task), [&*team.lead, "user_dana", &team.ada]);
         assert_eq!(team.board.row("tasks", &task)["status"], "inbox", "it stays in the inbox");
-        let told = |who: &str| team.board.told(who);
+        let notified = |who: &str| team.board.notifications_of(who);
         let expected: &[&str] = if original { &[] } else { &["assignment: Ada assigned you"] };
-        assert_eq!(told("user_dana"), expected);
-        assert!(told(&team.ada).is_empty(), "whoever does it knows it");
+        assert_eq!(notified("user_dana"), expected);
+        assert!(notified(&team.ada).is_empty(), "the acting agent is not notified");
         update(&team, &team.ada, &task, &json!({"assignedAgentIds": [team.ada, team.ben]})).unwrap();
-        assert_eq!(told(&team.ben), expected);
+        assert_eq!(notified(&team.ben), expected);
     }
 }
 
 #[test]
-fn a_person_edits_what_they_see() {
+fn a_person_edits_fields_within_their_limits() {
     let team = Team::new();
     let task = team.task("in_progress", &[]);
     let edit = |fields: Value| {
@@ -214,9 +214,9 @@ fn a_person_edits_what_they_see() {
     assert_eq!((&row["title"], &row["dueDate"]), (&json!("New"), &json!(7.0)));
     assert_eq!(edit(json!({"dueDate": null, "description": "d"})), "ok");
     assert_eq!(team.board.row("tasks", &task).get("dueDate"), None);
-    assert_eq!(team.happened(&task)[0].1, json!({"changedFields": ["description", "dueDate"]}));
+    assert_eq!(team.activities_of(&task)[0].1, json!({"changedFields": ["description", "dueDate"]}));
     assert_eq!(edit(json!({})), "ok");
-    assert_eq!(team.happened(&task).len(), 2, "nothing given, nothing written down");
+    assert_eq!(team.activities_of(&task).len(), 2, "nothing given, nothing written down");
     assert_eq!(edit(json!({"priority": 6})), "Invalid priority: must be between 1 (highest) and 5 (lowest)");
     assert_eq!(edit(json!({"title": "x".repeat(2001)})), "Title too long (max 2000 characters)");
     assert!(team.board.rows("notifications").is_empty());

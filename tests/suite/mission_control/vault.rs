@@ -1,4 +1,4 @@
-//! Providers' keys: sealed, opened for the runtime alone, sealed anew; and every way in which that can fail.
+//! Providers' keys: sealing, opening for the runtime only, rotation, and every failure of these.
 
 use std::collections::HashSet;
 use std::sync::Arc;
@@ -12,12 +12,12 @@ use serde_json::{Value, json};
 use super::board::Board;
 use super::seeds::refusal;
 
-/// 32 bytes, all alike, in base64.
+/// A key of 32 equal bytes.
 fn master(byte: u8) -> MasterKey {
     MasterKey::from_file(&[byte; 32]).unwrap()
 }
 
-/// Put together here so that no file of ours holds one.
+/// A key that is assembled here, so that no file of ours contains one.
 fn key(tail: &str) -> String {
     ["sk-", "test-", "0123456789abcdef", tail].concat()
 }
@@ -39,11 +39,11 @@ fn for_runtime(board: &Board) -> Value {
 
 const PLACE: SealContext<'static> = SealContext { account: "k1account", provider: "openai" };
 
-/// What is done to a sealed value.
+/// A change of a sealed value.
 type Change = &'static dyn Fn(&mut Sealed);
 
 #[test]
-fn a_sealed_value_opens_only_where_it_belongs() {
+fn a_sealed_value_opens_only_in_its_context() {
     let vault = Vault::new(&master(1));
     let sealed = vault.seal(PLACE, &Secret::new("the key")).unwrap();
     assert_eq!(vault.open(PLACE, &sealed).unwrap().expose(), "the key");
@@ -89,12 +89,12 @@ fn a_nonce_is_never_used_twice() {
 }
 
 #[test]
-fn a_master_key_is_32_bytes_or_a_sentence() {
+fn a_master_key_of_another_length_is_a_clear_error() {
     let good = master(9).to_base64();
     let again = MasterKey::from_base64(&format!(" {}\n", good.expose())).unwrap();
     assert_eq!(again.to_base64().expose(), good.expose());
     assert_eq!(MasterKey::from_file(format!("{}\n", good.expose()).as_bytes()).unwrap().to_base64(), good);
-    // 32 bytes leave two bits of the last letter without meaning. A key made up by hand may set them.
+    // The last letter of 32 bytes in base64 has two bits without meaning. A key made up by hand may set them.
     let by_hand = good.expose().replace("k=", "l=");
     assert_eq!(MasterKey::from_base64(&by_hand).unwrap().to_base64(), good);
     let rows = [
@@ -106,7 +106,7 @@ fn a_master_key_is_32_bytes_or_a_sentence() {
         ("Zm 9v", "the master key is not base64"),
         ("c2hvcnQ=", "the master key has 5 bytes; it must have 32"),
         ("not base64 at all", "the master key is not base64"),
-        // 32 characters of base64 are 24 bytes: no key as it is
+        // 32 characters of base64 are 24 bytes: too short for a key
         ("QUJDREVGR0hJSktMTU5PUFFSU1RVVldY", "the master key has 24 bytes; it must have 32"),
     ];
     for (text, begins) in rows {
@@ -120,7 +120,7 @@ fn a_master_key_is_32_bytes_or_a_sentence() {
 }
 
 #[test]
-fn keys_come_out_for_the_runtime_alone() {
+fn only_the_runtime_reads_keys() {
     let board = board();
     assert_eq!(for_runtime(&board)["keys"], json!([]));
     let keys = [
@@ -150,7 +150,7 @@ fn keys_come_out_for_the_runtime_alone() {
         });
         assert_eq!(listed[at], expected);
     }
-    // Neither the list, nor what is stored, nor what happened holds a key.
+    // Neither the list, nor the stored rows, nor the activities contain a key.
     let stored = board.engine.export().unwrap().to_string();
     let happened = board.look("activities:list", json!({})).unwrap();
     for text in [listed.to_string(), stored, happened.to_string()] {
@@ -182,14 +182,14 @@ fn the_version_changes_with_every_change() {
     board.person("secrets:removeProviderKey", json!({"provider": "OPENAI_API_KEY"})).unwrap();
     step("removed");
     assert_eq!(for_runtime(&board)["keys"].as_array().unwrap().len(), 1);
-    // What is not there can be removed, too, and nothing happens.
+    // Removing a missing key succeeds and changes nothing.
     let before = board.rows("activities").len();
     board.person("secrets:removeProviderKey", json!({"provider": "openai"})).unwrap();
     assert_eq!(board.rows("activities").len(), before);
 }
 
 #[test]
-fn what_is_no_provider_or_no_key_is_refused_without_repeating_it() {
+fn invalid_providers_and_keys_are_refused_without_repeating_them() {
     let board = board();
     let long = "x".repeat(9_000);
     let (oops, name) = (key("oops"), format!("{}_KEY", "A".repeat(61)));
@@ -201,8 +201,8 @@ fn what_is_no_provider_or_no_key_is_refused_without_repeating_it() {
         ("1_KEY", "k", "Invalid provider: use anthropic"),
         ("LD_PRELOAD", "k", "Invalid provider: use anthropic"),
         (name.as_str(), "k", "Invalid provider: use anthropic"),
-        ("SERVICE_TOKEN", "k", "Invalid provider: SERVICE_TOKEN is a variable of the runtime itself"),
-        ("ADMIN_KEY", "k", "Invalid provider: ADMIN_KEY is a variable of the runtime itself"),
+        ("SERVICE_TOKEN", "k", "Invalid provider: SERVICE_TOKEN is reserved for the runtime"),
+        ("ADMIN_KEY", "k", "Invalid provider: ADMIN_KEY is reserved for the runtime"),
         ("openai", "", "Invalid key: must not be blank"),
         ("openai", " \n ", "Invalid key: must not be blank"),
         ("openai", "sk-test-one sk-test-two", "Invalid key: only printable characters without blanks"),
@@ -214,7 +214,7 @@ fn what_is_no_provider_or_no_key_is_refused_without_repeating_it() {
         assert!(why.starts_with(begins), "{provider}: {why}");
         assert!(!why.contains("sk-test-"), "{why}");
     }
-    // Of a wrong type, the platform's own text must not show it either.
+    // For an argument of the wrong type, the platform's own text must not show it either.
     let misplaced = json!({"accountId": board.account, "provider": "openai", "key": 1_234_567_890});
     let why = board.call(Kind::Mutation, "secrets:upsertProviderKey", &misplaced).unwrap_err();
     assert!(why.contains("Path: .key\nValue: \"***\"") && !why.contains("1234567890"), "{why}");
@@ -222,14 +222,14 @@ fn what_is_no_provider_or_no_key_is_refused_without_repeating_it() {
 }
 
 #[test]
-fn a_short_key_is_not_half_told() {
+fn a_short_key_shows_no_last_characters() {
     let board = board();
     upsert(&board, "openai", "secret").unwrap();
     assert_eq!(board.look("secrets:listProviderKeys", json!({})).unwrap()[0]["last4"], "");
 }
 
 #[test]
-fn strangers_get_nothing() {
+fn callers_without_credentials_get_no_keys() {
     let board = board();
     upsert(&board, "openai", &key("1")).unwrap();
     let ask = |kind, path: &str, args: Value| {
@@ -245,7 +245,7 @@ fn strangers_get_nothing() {
 }
 
 #[test]
-fn no_list_holds_a_secret() {
+fn no_list_contains_a_secret() {
     let board = board();
     upsert(&board, "openai", &key("1")).unwrap();
     let agent = board.agent("ada", "Ada", "Engineer", json!({}));
@@ -279,7 +279,7 @@ fn no_list_holds_a_secret() {
 }
 
 #[test]
-fn without_a_master_key_nothing_is_kept() {
+fn without_a_master_key_no_key_is_stored() {
     let board = Board::new();
     assert_eq!(for_runtime(&board)["keys"], json!([]));
     let why = refusal(upsert(&board, "openai", &key("1")));
@@ -287,31 +287,31 @@ fn without_a_master_key_nothing_is_kept() {
 }
 
 #[test]
-fn a_row_that_was_carried_elsewhere_does_not_open() {
+fn a_moved_row_does_not_open() {
     let mut board = board();
     upsert(&board, "openai", &key("1")).unwrap();
     let row = board.rows("providerKeys").remove(0);
     let id = row["_id"].as_str().unwrap();
 
-    // To another provider, as somebody with the database, but without the master key, might.
+    // Moved to another provider, as an attacker with the database but without the master key could do.
     board.edit("providerKeys", id, json!({"provider": "BRAVE_API_KEY"}));
     let why = refusal(board.service("getRuntimeSecrets", json!({})));
     assert!(why.starts_with("a stored provider key was sealed for another account or provider"), "{why}");
-    // To another account.
+    // Moved to another account.
     let (other, token) = board
         .engine
-        .found("Other", "other", Owner { user_id: "u", name: "Eve", email: "e@example.com" })
+        .create_account("Other", "other", Owner { user_id: "u", name: "Eve", email: "e@example.com" })
         .unwrap();
     board.edit("providerKeys", id, json!({"provider": "openai", "accountId": other}));
     let args = json!({"accountId": other, "serviceToken": token.expose()});
     let why = refusal(board.call(Kind::Action, "service/actions:getRuntimeSecrets", &args));
     assert!(why.starts_with("a stored provider key was sealed for another account or provider"), "{why}");
     assert_eq!(for_runtime(&board)["keys"], json!([]));
-    // Damaged on the way.
+    // A damaged ciphertext.
     board.edit("providerKeys", id, json!({"accountId": board.account, "ciphertext": "00"}));
     let why = refusal(board.service("getRuntimeSecrets", json!({})));
     assert_eq!(why, "a stored provider key is damaged; store it again");
-    // Under a key that nobody here has.
+    // Sealed with an unknown key.
     board.edit("providerKeys", id, json!({"keyId": "0123456789abcdef"}));
     let why = refusal(board.service("getRuntimeSecrets", json!({})));
     assert!(why.starts_with("the provider keys are sealed with master key 0123456789abcdef"), "{why}");
@@ -323,7 +323,7 @@ fn a_row_that_was_carried_elsewhere_does_not_open() {
 }
 
 #[test]
-fn rotation_seals_everything_anew() {
+fn rotation_seals_every_key_again() {
     let mut board = board();
     upsert(&board, "openai", &key("1")).unwrap();
     upsert(&board, "anthropic", &key("2")).unwrap();

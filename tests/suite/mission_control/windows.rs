@@ -1,5 +1,5 @@
-//! What the page loads: the first window of each column, more of a column, a task when it is opened, searches, and what
-//! changed since a revision.
+//! The data of the page: the first window of each column, further windows, an open task, searches, and the changes
+//! since a revision.
 
 use std::collections::BTreeMap;
 
@@ -11,7 +11,7 @@ use super::board::Board;
 use super::copies::{self, Size};
 use crate::support::dice::Dice;
 
-/// A board as the page knows it: rows by id, and the parts that come whole.
+/// The state of a page: rows by id, and the parts that are sent completely.
 #[derive(Debug, Default)]
 struct Page {
     revision: String,
@@ -22,9 +22,9 @@ struct Page {
     loads: usize,
 }
 
-/// The lists whose rows come one by one.
+/// The lists whose rows are sent one by one.
 const LISTS: [&str; 5] = ["agents", "members", "skills", "tasks", "documents"];
-/// What comes as a whole once it has changed.
+/// The parts that are sent completely after a change.
 const PARTS: [&str; 5] = ["account", "runtime", "providerKeys", "typing", "counts"];
 
 impl Page {
@@ -57,7 +57,7 @@ impl Page {
         }
     }
 
-    /// Asks for what changed, as the page does.
+    /// Requests the changes, as the page does.
     fn poll(&mut self, board: &Board) {
         let mut args = self.args();
         args["since"] = json!(self.revision);
@@ -104,21 +104,21 @@ impl Page {
         }
     }
 
-    /// Everything but the order of rows, and documents, which are loaded only where they are listed.
+    /// The state without the order of rows, and without documents, which are loaded only in their list.
     fn shown(&self) -> Value {
         let mut rows = self.rows.clone();
         rows.remove("documents");
         rows.retain(|_, rows| !rows.is_empty());
         let mut opened = self.opened.clone();
         if let Some(fields) = opened.as_object_mut() {
-            // The page keeps what it has; a fresh one begins with the end of the thread.
+            // The page keeps older messages; a new page starts with the end of the thread.
             fields.remove("earlier");
             let thread = fields["thread"].as_array_mut().unwrap();
             thread.drain(..thread.len().saturating_sub(50));
         }
         for (name, id) in [("thread", "messageId"), ("activities", "_id"), ("documents", "_id")] {
             if let Some(rows) = opened[name].as_array_mut() {
-                // The page knows authors' names from the lists of agents and members.
+                // The page takes authors' names from the lists of agents and members.
                 for row in rows.iter_mut() {
                     row.as_object_mut().unwrap().remove("authorName");
                 }
@@ -129,7 +129,7 @@ impl Page {
     }
 }
 
-/// A board with so many tasks and nothing else in its columns.
+/// A board with this number of tasks and documents.
 fn heavy(tasks: usize, documents: usize) -> (Engine, String) {
     let engine = Engine::in_memory(Box::new(SystemClock), Options::default()).unwrap();
     let size = Size { tasks, agents: 5, messages: 0, documents, waiting: 0, followers: 1 };
@@ -149,12 +149,12 @@ fn titles(tasks: &Value) -> Vec<&str> {
 }
 
 #[test]
-fn the_first_load_of_a_heavy_board_is_small_and_its_counts_are_whole() {
+fn the_first_load_of_a_large_board_is_small_and_its_counts_are_complete() {
     let (engine, account) = heavy(10_000, 2_000);
     let loaded = look(&engine, &account, "board:snapshot", json!({}));
     let bytes = loaded.to_string().len();
     assert!(bytes <= 1_000_000, "the first load has {bytes} bytes");
-    // One of the inbox is the chat with the orchestrator, which is no task of the board.
+    // One task of the inbox is the chat with the orchestrator, which is not on the board.
     let expected = json!({"inbox": 1999.0, "assigned": 2000.0, "in_progress": 2000.0, "review": 2000.0,
         "done": 2000.0, "blocked": 0.0, "archived": 0.0});
     assert_eq!(loaded["counts"], expected);
@@ -173,7 +173,7 @@ fn the_first_load_of_a_heavy_board_is_small_and_its_counts_are_whole() {
 }
 
 #[test]
-fn a_column_is_loaded_piece_by_piece_without_gaps_or_repeats() {
+fn a_column_is_loaded_in_windows_without_gaps_or_repeats() {
     let (engine, account) = heavy(1_000, 0);
     let loaded = look(&engine, &account, "board:snapshot", json!({}));
     let in_review = |task: &&Value| task["status"] == "review";
@@ -195,7 +195,7 @@ fn a_column_is_loaded_piece_by_piece_without_gaps_or_repeats() {
 }
 
 #[test]
-fn urgent_tasks_come_first_and_cards_carry_no_long_texts() {
+fn urgent_tasks_come_first_and_cards_contain_no_long_texts() {
     let board = Board::new();
     let labels: Vec<String> = (0..500).map(|n| format!("{n:0>300}")).collect();
     let agent = board.agent("ada", "Ada", "Engineer", json!({"soulContent": "s".repeat(10_000)}));
@@ -214,7 +214,7 @@ fn urgent_tasks_come_first_and_cards_carry_no_long_texts() {
     assert!(card.to_string().len() < 5_000, "{}", card.to_string().len());
     assert_eq!(card["assignedAgentIds"], json!([agent]));
     assert!(loaded.to_string().len() < 20_000, "{}", loaded.to_string().len());
-    // Whole where it is opened, but for labels, of which people can read only so many.
+    // The open task is complete, except for labels beyond a readable number.
     let opened = board.look("board:task", json!({"taskId": id})).unwrap();
     assert_eq!(opened["task"]["description"].as_str().unwrap().len(), 50_000);
     assert_eq!(opened["task"]["title"], long);
@@ -228,7 +228,7 @@ fn urgent_tasks_come_first_and_cards_carry_no_long_texts() {
 }
 
 #[test]
-fn a_search_finds_what_is_not_loaded_and_counts_it() {
+fn a_search_finds_and_counts_tasks_that_are_not_loaded() {
     let (engine, account) = heavy(2_000, 0);
     let search = |words: &str, limit: usize| {
         look(&engine, &account, "board:search", json!({"words": words, "limit": limit}))
@@ -251,7 +251,7 @@ fn a_search_finds_what_is_not_loaded_and_counts_it() {
         (15, &json!(true)),
         "three of each column"
     );
-    // Words may stand anywhere: in labels, and in the names of who is on it.
+    // Words match labels and the names of assignees, too.
     assert_eq!(search("agent-3 1998", 50)["tasks"][0]["title"], "Task 1998");
     assert_eq!(search("agent-2 1998", 50)["tasks"], json!([]));
     assert_eq!(search("one two 1999", 50)["tasks"][0]["title"], "Task 1999");
@@ -261,7 +261,7 @@ fn a_search_finds_what_is_not_loaded_and_counts_it() {
 }
 
 #[test]
-fn a_page_that_follows_the_changes_shows_what_a_fresh_one_shows() {
+fn a_page_that_applies_changes_equals_a_new_page() {
     let seed = std::env::var("WINDOW_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(7);
     let mut dice = Dice(seed);
     let board = Board::new();
@@ -273,10 +273,10 @@ fn a_page_that_follows_the_changes_shows_what_a_fresh_one_shows() {
     tasks.push(watched.clone());
     let mut page = Page::open(&board, Some(&watched));
     for step in 0..400 {
-        board.pass(7);
+        board.advance(7);
         let task = tasks[dice.index(tasks.len())].clone();
         let agent = agents[dice.index(agents.len())].clone();
-        // Refusals are part of it: they change nothing.
+        // Refused calls are included: they change nothing.
         let _ = match dice.roll(14) {
             0 if tasks.len() < 40 => {
                 let made = board.person("tasks:create", json!({"title": format!("Task {step}")}));
@@ -324,8 +324,8 @@ fn a_page_that_follows_the_changes_shows_what_a_fresh_one_shows() {
             12 => {
                 let list = board.service("listUndeliveredNotifications", json!({})).unwrap();
                 match list.as_array().unwrap().first() {
-                    Some(told) => {
-                        board.service("markNotificationRead", json!({"notificationId": told["_id"]}))
+                    Some(notified) => {
+                        board.service("markNotificationRead", json!({"notificationId": notified["_id"]}))
                     }
                     None => Ok(Value::Null),
                 }
@@ -349,7 +349,7 @@ fn a_page_that_follows_the_changes_shows_what_a_fresh_one_shows() {
 }
 
 #[test]
-fn what_has_not_changed_is_not_sent_again() {
+fn unchanged_rows_are_not_sent_again() {
     let board = Board::new();
     let agent = board.agent("ada", "Ada", "Engineer", json!({}));
     for n in 0..100 {
@@ -365,7 +365,7 @@ fn what_has_not_changed_is_not_sent_again() {
     for name in ["agents", "skills", "members", "account", "typing", "documents", "gone"] {
         assert_eq!(news.get(name), None, "{name}");
     }
-    // A message in a thread that nobody has open is no news for the page; in an open one the message alone is.
+    // A page without the open thread gets nothing for a message. A page with it gets only the message.
     page.poll(&board);
     let said = json!({"taskId": task, "content": "Hello"});
     board.person("messages:create", said).unwrap();
@@ -379,18 +379,18 @@ fn what_has_not_changed_is_not_sent_again() {
 }
 
 #[test]
-fn a_revision_that_is_unknown_or_too_old_loads_anew() {
+fn an_unknown_or_old_revision_causes_a_full_load() {
     let board = Board::new();
     let first = board.look("board:snapshot", json!({})).unwrap()["revision"].as_str().unwrap().to_owned();
     let ask = |since: &str| board.look("board:changes", json!({"since": since})).unwrap();
     let (run, number) = first.split_once('-').unwrap();
     let ahead = format!("{run}-{}", number.parse::<u64>().unwrap() + 1);
-    // Another run of the program, one that never was, and no revision at all.
+    // A revision of another run, one that never existed, and invalid texts.
     for odd in ["0123456789abcdef-1", &ahead, "", "-", "x", &format!("{run}-"), &format!("{run}-x")] {
         assert_eq!(ask(odd), json!({"anew": true}), "{odd}");
     }
     assert!(ask(&first).get("anew").is_none());
-    // More rows than are remembered: by many calls, and by a single one.
+    // More rows than are kept: by many calls, and by a single one.
     let task = board.task(json!({}));
     let before = board.look("board:snapshot", json!({})).unwrap()["revision"].as_str().unwrap().to_owned();
     for n in 0..1_500 {
@@ -422,7 +422,7 @@ fn a_long_thread_is_loaded_from_its_end() {
     }
     let said: Vec<&str> = thread.iter().map(|message| message["content"].as_str().unwrap()).collect();
     assert_eq!(said, (0..130).map(|n| format!("message {n}")).collect::<Vec<_>>());
-    // Long messages come fewer at a time, but always one.
+    // Long messages come in smaller windows, but at least one at a time.
     let long = board.task(json!({}));
     for _ in 0..20 {
         board.person("messages:create", json!({"taskId": long, "content": "x".repeat(100_000)})).unwrap();

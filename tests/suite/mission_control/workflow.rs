@@ -1,16 +1,16 @@
-//! The task workflow (backend-contract §4), by people's hands and by agents'.
+//! The task workflow (backend-contract §4), for people and agents.
 
 use serde_json::{Value, json};
 
 use super::board::Board;
 use super::seeds::refusal;
-use super::team::{Team, gone, outcome};
+use super::team::{Team, missing_id, outcome};
 
 const ALL: [&str; 7] = ["inbox", "assigned", "in_progress", "review", "done", "blocked", "archived"];
 
 #[test]
-fn people_follow_the_table() {
-    // §4.1: from, and where it may go.
+fn people_change_statuses_by_the_table() {
+    // §4.1: from, and the allowed statuses.
     let rows = [
         ("inbox", &["assigned", "archived"][..]),
         ("assigned", &["in_progress", "blocked", "inbox", "archived"]),
@@ -39,33 +39,33 @@ fn people_follow_the_table() {
 }
 
 #[test]
-fn each_status_asks_for_what_it_needs() {
-    // §4.2: from, to, who is on it, the reason given, what is missing.
+fn each_status_has_its_requirements() {
+    // §4.2: from, to, assignees, given reason, missing requirement.
     let board = Board::new();
     let agent = board.agent("ada", "Ada", "Engineer", json!({}));
-    let nobody = (json!([]), json!([]));
+    let unassigned = (json!([]), json!([]));
     let person = (json!(["user_dana"]), json!([]));
     let robot = (json!([]), json!([agent]));
     let rows = [
-        ("inbox", "assigned", &nobody, None, "Cannot move to 'assigned' without at least one assignee"),
+        ("inbox", "assigned", &unassigned, None, "Cannot move to 'assigned' without at least one assignee"),
         ("inbox", "assigned", &person, None, ""),
         ("inbox", "assigned", &robot, None, ""),
         ("assigned", "inbox", &person, None, "Cannot move to 'inbox' while assignees remain"),
         ("assigned", "inbox", &robot, None, "Cannot move to 'inbox' while assignees remain"),
-        ("assigned", "inbox", &nobody, None, ""),
+        ("assigned", "inbox", &unassigned, None, ""),
         (
             "review",
             "in_progress",
-            &nobody,
+            &unassigned,
             None,
             "Cannot move to 'in_progress' without at least one assignee",
         ),
-        ("review", "blocked", &nobody, None, "Cannot move to 'blocked' without providing a reason"),
-        ("review", "blocked", &nobody, Some(""), "Cannot move to 'blocked' without providing a reason"),
-        ("review", "blocked", &nobody, Some("  "), ""),
-        ("review", "done", &nobody, None, ""),
-        ("in_progress", "review", &nobody, None, ""),
-        ("review", "archived", &nobody, None, ""),
+        ("review", "blocked", &unassigned, None, "Cannot move to 'blocked' without providing a reason"),
+        ("review", "blocked", &unassigned, Some(""), "Cannot move to 'blocked' without providing a reason"),
+        ("review", "blocked", &unassigned, Some("  "), ""),
+        ("review", "done", &unassigned, None, ""),
+        ("in_progress", "review", &unassigned, None, ""),
+        ("review", "archived", &unassigned, None, ""),
     ];
     for (from, to, (people, agents), reason, missing) in rows {
         let row = json!({"status": from, "assignedUserIds": people, "assignedAgentIds": agents});
@@ -80,8 +80,8 @@ fn each_status_asks_for_what_it_needs() {
 }
 
 #[test]
-fn agents_find_their_way() {
-    // §4.3, all 28 cells: steps with `>`, `=` for none needed, `x` for no way, `d` for done without review.
+fn agents_reach_a_status_by_the_planned_steps() {
+    // §4.3, all 28 cells: steps with `>`, `=` for none needed, `x` for no path, `d` for done without review.
     let targets = ["in_progress", "review", "done", "blocked"];
     let rows = [
         ("inbox", ["x", "x", "d", "x"]),
@@ -96,7 +96,7 @@ fn agents_find_their_way() {
     for (from, cells) in rows {
         for (to, cell) in targets.into_iter().zip(cells) {
             let task = team.task(from, &[&team.ada]);
-            team.board.pass(1000);
+            team.board.advance(1000);
             let answer = team.moves(&team.lead, &task, to);
             let rule = format!("§4.3 {from} → {to}");
             match cell {
@@ -116,9 +116,9 @@ fn agents_find_their_way() {
                     });
                     assert_eq!(answer.unwrap(), expected, "{rule}");
                     assert_eq!(row["status"], to, "{rule}");
-                    // Only the last step is heard of, and it comes from where the step before led.
+                    // Only the last step is announced, with the status of the step before it as the old one.
                     let before = steps.rsplit('>').nth(1).unwrap_or(from);
-                    let happened = team.happened(&task);
+                    let happened = team.activities_of(&task);
                     if steps == "=" {
                         assert!(happened.is_empty(), "{rule}");
                         assert_eq!(row["updatedAt"], 1.0, "{rule}");
@@ -135,11 +135,11 @@ fn agents_find_their_way() {
 
 #[test]
 fn a_status_by_an_agent_is_refused_in_order() {
-    // §2.15, the checks one after the other: each row breaks one thing more, from behind.
+    // §2.15, the checks in reverse order: each row violates one more.
     let team = Team::new();
     let other_task = team.board.foreign("tasks", &team.task("assigned", &[&team.ada]));
     let other_agent = team.board.foreign("agents", &team.ada);
-    let gone_agent = gone(&team.ada);
+    let gone_agent = missing_id(&team.ada);
     let task = team.task("inbox", &[]);
     let rows = [
         (&team.ada, &task, "in_progress", "Invalid transition: Cannot move from 'inbox' to 'in_progress'"),
@@ -170,13 +170,13 @@ fn a_status_by_an_agent_is_refused_in_order() {
 }
 
 #[test]
-fn an_expected_status_that_is_not_there_changes_nothing() {
+fn an_expected_status_that_differs_changes_nothing() {
     let team = Team::new();
-    // Where it stands, what was expected, what was asked, whether it moved, where it stands then.
+    // Current status, expected status, requested status, whether it changed, resulting status.
     let rows = [
         ("assigned", "assigned", "in_progress", true, "in_progress"),
         ("in_progress", "assigned", "review", false, "in_progress"),
-        // Not even what could not be done is refused.
+        // Even an impossible change is not refused.
         ("done", "assigned", "in_progress", false, "done"),
         ("inbox", "review", "done", false, "inbox"),
     ];
@@ -188,7 +188,7 @@ fn an_expected_status_that_is_not_there_changes_nothing() {
     }
 }
 
-/// Who else is in the team (slug, role), whether an orchestrator is set, who acts, what is said.
+/// The other agents (slug, role), whether an orchestrator is set, who acts, the error.
 type Approving<'a> = (&'a [(&'a str, &'a str)], bool, &'a str, &'a str);
 
 #[test]
@@ -223,7 +223,7 @@ fn who_may_mark_done() {
         }
         let mut who: Vec<(&str, String)> = vec![("lead", team.lead.clone()), ("ada", team.ada.clone())];
         for (slug, role) in others {
-            // Offline, and it counts all the same.
+            // An offline agent counts, too.
             who.push((slug, team.board.agent(slug, slug, role, json!({"status": "offline"}))));
         }
         let (_, id) = who.iter().find(|(slug, _)| *slug == actor).unwrap();
@@ -233,7 +233,7 @@ fn who_may_mark_done() {
 }
 
 #[test]
-fn a_person_needs_nobodys_leave_to_mark_done() {
+fn a_person_marks_done_without_approval() {
     let team = Team::new();
     team.board.agent("qa", "QA", "QA", json!({}));
     let task = team.task("review", &[]);
@@ -242,12 +242,12 @@ fn a_person_needs_nobodys_leave_to_mark_done() {
 }
 
 #[test]
-fn a_reason_comes_with_blocked_and_goes_with_it() {
+fn a_reason_is_kept_only_while_blocked() {
     let team = Team::new();
     let task = team.task("in_progress", &[&team.ada]);
     team.moves(&team.ada, &task, "blocked").unwrap();
     assert_eq!(team.board.row("tasks", &task)["blockedReason"], "waiting");
-    assert_eq!(team.happened(&task)[0].1["blockedReason"], "waiting");
+    assert_eq!(team.activities_of(&task)[0].1["blockedReason"], "waiting");
     team.moves(&team.ada, &task, "in_progress").unwrap();
     assert_eq!(team.board.row("tasks", &task).get("blockedReason"), None);
 
@@ -257,10 +257,10 @@ fn a_reason_comes_with_blocked_and_goes_with_it() {
 }
 
 #[test]
-fn whoever_is_on_a_task_hears_where_it_stands() {
-    // §4.4: the agent that moves it is left out; a person is not.
+fn assignees_are_notified_of_status_changes() {
+    // §4.4: the acting agent is excluded from the notifications; a person is not.
     let team = Team::new();
-    let gone = gone(&team.ben);
+    let gone = missing_id(&team.ben);
     let row = json!({
         "status": "in_progress", "title": "Fix", "assignedUserIds": ["user_dana"],
         "assignedAgentIds": [team.ada, team.ben, gone],
@@ -268,10 +268,10 @@ fn whoever_is_on_a_task_hears_where_it_stands() {
     let task = team.board.task(row);
     team.moves(&team.ada, &task, "review").unwrap();
     let title = "status_change: Task status changed to review";
-    assert_eq!(team.board.told("user_dana"), [title]);
-    assert_eq!(team.board.told(&team.ben), [title]);
-    assert!(team.board.told(&team.ada).is_empty(), "the one that moved it");
-    assert!(team.board.told(&team.lead).is_empty(), "the orchestrator is not on it");
+    assert_eq!(team.board.notifications_of("user_dana"), [title]);
+    assert_eq!(team.board.notifications_of(&team.ben), [title]);
+    assert!(team.board.notifications_of(&team.ada).is_empty(), "the one that moved it");
+    assert!(team.board.notifications_of(&team.lead).is_empty(), "the orchestrator is not on it");
     let row = team.board.rows("notifications").remove(0);
     assert_eq!(row["body"], "Ada changed \"Fix\" to review");
     assert_eq!(row["taskId"], json!(task));
@@ -279,20 +279,20 @@ fn whoever_is_on_a_task_hears_where_it_stands() {
 
     team.board.person("tasks:updateStatus", json!({"taskId": task, "status": "in_progress"})).unwrap();
     for who in ["user_dana", &team.ada, &team.ben] {
-        let told = team.board.told(who).pop();
-        assert_eq!(told.as_deref(), Some("status_change: Task status changed to in_progress"), "{who}");
+        let notified = team.board.notifications_of(who).pop();
+        assert_eq!(notified.as_deref(), Some("status_change: Task status changed to in_progress"), "{who}");
     }
     assert_eq!(team.board.rows("notifications").len(), 5);
 }
 
 #[test]
-fn people_are_told_only_what_they_want_to_hear() {
+fn people_get_only_the_notifications_they_want() {
     let wants = |task_updates: bool| {
         json!({"notificationPreferences": {
             "taskUpdates": task_updates, "agentActivity": !task_updates, "emailDigest": false, "memberUpdates": true,
         }})
     };
-    for (settings, told) in [(json!({}), 1), (wants(true), 1), (wants(false), 0)] {
+    for (settings, notified) in [(json!({}), 1), (wants(true), 1), (wants(false), 0)] {
         let team = Team::new();
         team.board.set(settings.clone());
         let row = json!({
@@ -300,8 +300,8 @@ fn people_are_told_only_what_they_want_to_hear() {
         });
         let task = team.board.task(row);
         team.moves(&team.ada, &task, "review").unwrap();
-        assert_eq!(team.board.told("user_dana").len(), told, "{settings}");
-        assert_eq!(team.board.told(&team.ben).len(), 1, "agents are always told");
+        assert_eq!(team.board.notifications_of("user_dana").len(), notified, "{settings}");
+        assert_eq!(team.board.notifications_of(&team.ben).len(), 1, "agents are always notified");
     }
 }
 

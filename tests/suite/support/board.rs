@@ -1,4 +1,4 @@
-//! A board to test on: an embedded backend with one account, its token, and a clock that tests move.
+//! A board for tests: an embedded backend with one account, its token, and a test clock.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
@@ -11,29 +11,29 @@ use mission_control_runtime::local::{Caller, Engine, Kind, Options, Owner};
 use mission_control_runtime::secret::Secret;
 use serde_json::{Value, json};
 
-/// A clock that stands still until it is moved.
+/// A clock that only tests advance.
 #[derive(Clone)]
-pub(crate) struct Hands(Arc<AtomicI64>);
+pub(crate) struct TestClock(Arc<AtomicI64>);
 
-impl Clock for Hands {
+impl Clock for TestClock {
     fn now(&self) -> Millis {
         Millis(self.0.load(Ordering::SeqCst))
     }
 }
 
-/// The backend with one account.
+/// A backend with one account.
 pub(crate) struct Board {
     pub(crate) engine: Arc<Engine>,
     pub(crate) account: String,
     pub(crate) token: String,
-    hands: Hands,
+    clock: TestClock,
     slowness: Arc<AtomicU64>,
     server: Option<Server>,
     agent: ureq::Agent,
 }
 
 impl Board {
-    /// With the stand-in's corrections.
+    /// With the corrections of a stand-in, and served over HTTP.
     pub(crate) fn new() -> Self {
         Self::with(Options::default())
     }
@@ -41,85 +41,85 @@ impl Board {
     pub(crate) fn with(options: Options) -> Self {
         let mut board = Self::unserved(options);
         let engine = board.engine.clone();
-        let door = HttpApi::new(engine.clone(), Secret::new(ADMIN_KEY), "127.0.0.1");
+        let api = HttpApi::new(engine.clone(), Secret::new(ADMIN_KEY), "127.0.0.1");
         let limits = API_PATHS
             .iter()
             .fold(ServerLimits::default(), |limits, path| limits.with_body_limit(path, BODY_BYTES));
         let slowness = board.slowness.clone();
         let answer = move |request| {
             std::thread::sleep(Duration::from_millis(slowness.load(Ordering::Relaxed)));
-            door.answer(&request)
+            api.answer(&request)
         };
         let server = Server::bind("127.0.0.1:0", limits, answer).unwrap();
         board.server = Some(server);
         board
     }
 
-    /// Without a way in over HTTP: for tests that change the engine itself.
+    /// Without HTTP, for tests that change the engine directly.
     pub(crate) fn unserved(options: Options) -> Self {
-        let hands = Hands(Arc::new(AtomicI64::new(1_765_526_400_000)));
-        let engine = Engine::in_memory(Box::new(hands.clone()), options).unwrap();
+        let clock = TestClock(Arc::new(AtomicI64::new(1_765_526_400_000)));
+        let engine = Engine::in_memory(Box::new(clock.clone()), options).unwrap();
         let (account, token) = engine
-            .found(
+            .create_account(
                 "Acme",
                 "acme",
                 Owner { user_id: "user_dana", name: "Dana Reyes", email: "dana@example.com" },
             )
             .unwrap();
         let (engine, token) = (Arc::new(engine), token.expose().to_owned());
-        Self { engine, account, token, hands, slowness: Arc::default(), server: None, agent: agent() }
+        Self { engine, account, token, clock, slowness: Arc::default(), server: None, agent: agent() }
     }
 
-    /// The engine, of a board that is not served.
+    /// The engine of a board without a server.
     pub(crate) fn engine_mut(&mut self) -> &mut Engine {
         Arc::get_mut(&mut self.engine).expect("nobody serves it")
     }
 
-    /// From now on nobody answers.
-    pub(crate) fn leave(&mut self) {
+    /// Stops the server, so that every further call fails.
+    pub(crate) fn stop_serving(&mut self) {
         self.server.take().unwrap().stop(std::time::Duration::ZERO);
     }
 
-    /// Where it listens.
+    /// The address of the server.
     pub(crate) fn url(&self) -> String {
         format!("http://{}", self.server.as_ref().expect("it is served").local_addr())
     }
 
-    /// Time goes on.
-    pub(crate) fn pass(&self, ms: i64) {
-        self.hands.0.fetch_add(ms, Ordering::SeqCst);
+    /// Advances the clock.
+    pub(crate) fn advance(&self, ms: i64) {
+        self.clock.0.fetch_add(ms, Ordering::SeqCst);
     }
 
-    /// From now on every call over HTTP takes so long.
-    pub(crate) fn is_slow(&self, by: Duration) {
+    /// Delays every further call over HTTP by this time.
+    pub(crate) fn slow_down_by(&self, by: Duration) {
         self.slowness.store(u64::try_from(by.as_millis()).unwrap(), Ordering::Relaxed);
     }
 
-    /// What time it is there.
-    pub(crate) fn clock(&self) -> Hands {
-        self.hands.clone()
+    /// The test clock.
+    pub(crate) fn clock(&self) -> TestClock {
+        self.clock.clone()
     }
 
-    /// A service function with this account's id and token; its value, or the text of its error.
+    /// Calls a service function with this account's id and token. Returns its value or the text of its error.
     pub(crate) fn service(&self, name: &str, mut args: Value) -> Result<Value, String> {
         args["accountId"] = json!(self.account);
         args["serviceToken"] = json!(self.token);
         self.call(Kind::Action, &format!("service/actions:{name}"), &args)
     }
 
-    /// A mutation by the account's person.
+    /// Calls a mutation as the account's person.
     pub(crate) fn person(&self, path: &str, mut args: Value) -> Result<Value, String> {
         args["accountId"] = json!(self.account);
         self.call(Kind::Mutation, path, &args)
     }
 
-    /// A query by the account's person.
+    /// Calls a query as the account's person.
     pub(crate) fn look(&self, path: &str, mut args: Value) -> Result<Value, String> {
         args["accountId"] = json!(self.account);
         self.call(Kind::Query, path, &args)
     }
 
-    /// Any call, as it stands, by somebody who has the admin key: over HTTP, if it is served.
+    /// Makes any call with the admin key and these exact arguments: over HTTP, if the board is served.
     pub(crate) fn call(&self, kind: Kind, path: &str, args: &Value) -> Result<Value, String> {
         let answer = match &self.server {
             Some(_) => self.post(kind, path, args),
@@ -148,13 +148,13 @@ impl Board {
     }
 }
 
-/// Under which every call of a test is made.
+/// The request id of every call.
 const REQUEST_ID: &str = "0123456789abcdef";
 
-/// What opens the board to people.
+/// The admin key of every board.
 pub(crate) const ADMIN_KEY: &str = "admin-key-of-the-tests";
 
-/// A client that takes every status as an answer.
+/// A client that returns every status as a response.
 pub(crate) fn agent() -> ureq::Agent {
     ureq::Agent::config_builder().http_status_as_error(false).proxy(None).build().into()
 }

@@ -1,11 +1,11 @@
-//! What stands on a board before a test begins, and what stands on it afterwards.
+//! Creates the rows of a board before a test, and reads them afterwards.
 
 use serde_json::{Value, json};
 
 use super::board::Board;
 use mission_control_runtime::local::Owner;
 
-/// The backend's own words in an answer that refuses.
+/// The backend's text in a refused call.
 pub(crate) fn refusal(answer: Result<Value, String>) -> String {
     let text = answer.expect_err("this should have been refused");
     let (_, words) = text.split_once("Server Error\n").unwrap();
@@ -25,79 +25,83 @@ fn merged(mut base: Value, over: Value) -> Value {
 }
 
 impl Board {
-    /// An agent; `more` are further fields of its row.
+    /// Adds an agent. `more` contains further fields of its row.
     pub(crate) fn agent(&self, slug: &str, name: &str, role: &str, more: Value) -> String {
         let row = json!({
             "accountId": self.account, "name": name, "slug": slug, "role": role, "status": "online",
             "heartbeatInterval": 15.0, "createdAt": 1.0,
         });
-        self.engine.plant("agents", merged(row, more)).unwrap()
+        self.engine.write_row("agents", merged(row, more)).unwrap()
     }
 
-    /// A further member.
+    /// Adds a member.
     pub(crate) fn member(&self, id: &str, name: &str, email: &str) {
         let row = json!({
             "accountId": self.account, "userId": id, "userName": name, "userEmail": email, "role": "member",
             "joinedAt": 1.0,
         });
-        self.engine.plant("memberships", row).unwrap();
+        self.engine.write_row("memberships", row).unwrap();
     }
 
-    /// A task in the inbox; `more` are further fields of its row, or other ones.
+    /// Adds a task in the inbox. `more` contains further or different fields of its row.
     pub(crate) fn task(&self, more: Value) -> String {
         let row = json!({
             "accountId": self.account, "title": "Fix login", "status": "inbox", "priority": 3.0,
             "assignedUserIds": [], "assignedAgentIds": [], "labels": [], "createdBy": "user_dana", "createdAt": 1.0,
             "updatedAt": 1.0,
         });
-        self.engine.plant("tasks", merged(row, more)).unwrap()
+        self.engine.write_row("tasks", merged(row, more)).unwrap()
     }
 
-    /// A notification for an agent; `more` are further fields of its row, or other ones.
+    /// Adds a notification for an agent. `more` contains further or different fields of its row.
     pub(crate) fn notification(&self, agent: &str, more: Value) -> String {
         let row = json!({
             "accountId": self.account, "type": "assignment", "recipientType": "agent", "recipientId": agent,
             "title": "Dana assigned you", "body": "You were assigned", "createdAt": 1.0,
         });
-        self.engine.plant("notifications", merged(row, more)).unwrap()
+        self.engine.write_row("notifications", merged(row, more)).unwrap()
     }
 
-    /// Somebody follows a task.
+    /// Adds a follower of a task.
     pub(crate) fn follows(&self, task: &str, kind: &str, id: &str) {
         let row = json!({
             "accountId": self.account, "taskId": task, "subscriberType": kind, "subscriberId": id,
             "subscribedAt": 1.0,
         });
-        self.engine.plant("subscriptions", row).unwrap();
+        self.engine.write_row("subscriptions", row).unwrap();
     }
 
-    /// Another account's row of a table, made from one of ours.
+    /// Copies one of our rows to another account.
     pub(crate) fn foreign(&self, table: &str, id: &str) -> String {
         let slug = format!("other-{}", self.rows("accounts").len());
         let (account, _) = self
             .engine
-            .found("Other", &slug, Owner { user_id: "user_eve", name: "Eve", email: "eve@example.com" })
+            .create_account(
+                "Other",
+                &slug,
+                Owner { user_id: "user_eve", name: "Eve", email: "eve@example.com" },
+            )
             .unwrap();
         let mut row = self.row(table, id);
         row.as_object_mut().unwrap().retain(|name, _| !name.starts_with('_'));
-        self.engine.plant(table, merged(row, json!({"accountId": account}))).unwrap()
+        self.engine.write_row(table, merged(row, json!({"accountId": account}))).unwrap()
     }
 
     /// Changes some of the account's settings.
     pub(crate) fn set(&self, settings: Value) {
         let mut account = self.row("accounts", &self.account);
         account["settings"] = merged(account["settings"].clone(), settings);
-        self.engine.plant("accounts", account).unwrap();
+        self.engine.write_row("accounts", account).unwrap();
     }
 
     /// Changes some fields of a row.
     pub(crate) fn edit(&self, table: &str, id: &str, fields: Value) {
-        self.engine.plant(table, merged(self.row(table, id), fields)).unwrap();
+        self.engine.write_row(table, merged(self.row(table, id), fields)).unwrap();
     }
 
     /// All rows of a table, as an export has them.
     pub(crate) fn rows(&self, table: &str) -> Vec<Value> {
-        self.engine.dig(table).unwrap()
+        self.engine.read_table(table).unwrap()
     }
 
     /// A row of a table, as an export has it.
@@ -105,26 +109,26 @@ impl Board {
         self.rows(table).into_iter().find(|row| row["_id"] == id).unwrap()
     }
 
-    /// What somebody was told, as `type: title`, in the order of creation.
-    pub(crate) fn told(&self, recipient: &str) -> Vec<String> {
+    /// The notifications of a recipient as `type: title`, in the order of creation.
+    pub(crate) fn notifications_of(&self, recipient: &str) -> Vec<String> {
         let rows = self.rows("notifications").into_iter().filter(|row| row["recipientId"] == recipient);
         rows.map(|row| format!("{}: {}", row["type"].as_str().unwrap(), row["title"].as_str().unwrap()))
             .collect()
     }
 
-    /// Who follows a task, in the order in which they began.
+    /// The followers of a task, in the order in which they started to follow.
     pub(crate) fn followers(&self, task: &str) -> Vec<String> {
         let rows = self.rows("subscriptions").into_iter().filter(|row| row["taskId"] == task);
         rows.map(|row| row["subscriberId"].as_str().unwrap().to_owned()).collect()
     }
 
-    /// An agent writes in a thread; the message's id.
+    /// Posts a message of an agent in a thread. Returns its id.
     pub(crate) fn says(&self, agent: &str, task: &str, content: &str) -> String {
         let args = json!({"agentId": agent, "taskId": task, "content": content});
         self.service("createMessageFromAgent", args).unwrap()["messageId"].as_str().unwrap().to_owned()
     }
 
-    /// The person writes in a thread; the message's id.
+    /// Posts a message of the person in a thread. Returns its id.
     pub(crate) fn person_says(&self, task: &str, content: &str) -> String {
         let args = json!({"taskId": task, "content": content});
         self.person("messages:create", args).unwrap().as_str().unwrap().to_owned()

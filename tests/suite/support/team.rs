@@ -1,4 +1,4 @@
-//! A board with a team on it: an orchestrator, two who work, and what they do.
+//! A board with a team: an orchestrator, two other agents, and their actions.
 
 use mission_control_runtime::local::Options;
 use serde_json::{Value, json};
@@ -8,11 +8,11 @@ use super::board::Board;
 /// The board and its agents.
 pub(crate) struct Team {
     pub(crate) board: Board,
-    /// The orchestrator; may do everything.
+    /// The orchestrator, with all permissions.
     pub(crate) lead: String,
-    /// May do everything, too.
+    /// An agent with all permissions.
     pub(crate) ada: String,
-    /// May do what agents may by default.
+    /// An agent with the default permissions.
     pub(crate) ben: String,
 }
 
@@ -25,7 +25,7 @@ impl Team {
         Self::on(Board::with(options))
     }
 
-    /// On a board that nobody reaches over HTTP.
+    /// On a board without HTTP.
     pub(crate) fn unserved(options: Options) -> Self {
         Self::on(Board::unserved(options))
     }
@@ -42,7 +42,7 @@ impl Team {
         Self { board, lead, ada, ben }
     }
 
-    /// A task with these agents on it.
+    /// Adds a task with these assigned agents.
     pub(crate) fn task(&self, status: &str, agents: &[&str]) -> String {
         let reason = if status == "blocked" { json!({"blockedReason": "no key"}) } else { json!({}) };
         let mut row = json!({"status": status, "assignedAgentIds": agents});
@@ -50,7 +50,7 @@ impl Team {
         self.board.task(row)
     }
 
-    /// An agent moves a task.
+    /// Changes a task's status on behalf of an agent.
     pub(crate) fn moves(&self, agent: &str, task: &str, to: &str) -> Result<Value, String> {
         let mut args = json!({"agentId": agent, "taskId": task, "status": to});
         if to == "blocked" {
@@ -59,14 +59,14 @@ impl Team {
         self.board.service("updateTaskStatusFromAgent", args)
     }
 
-    /// Takes a setting of the flags of an agent away, or gives it.
+    /// Sets or removes a flag of an agent.
     pub(crate) fn flag(&self, agent: &str, flag: &str, set: bool) {
         let config = json!({"model": "m", "temperature": 0.7, "skillIds": [], "behaviorFlags": {flag: set}});
         self.board.edit("agents", agent, json!({"openclawConfig": config}));
     }
 
-    /// What happened to a task, newest first: the kind and its details.
-    pub(crate) fn happened(&self, task: &str) -> Vec<(String, Value)> {
+    /// The activities of a task, newest first: the kind and its details.
+    pub(crate) fn activities_of(&self, task: &str) -> Vec<(String, Value)> {
         let rows = self.board.look("activities:listByTask", json!({"taskId": task})).unwrap();
         let rows = rows.as_array().unwrap().iter();
         rows.map(|row| (row["type"].as_str().unwrap().to_owned(), row["meta"].clone())).collect()
@@ -81,8 +81,8 @@ pub(crate) fn outcome(answer: Result<Value, String>) -> String {
     }
 }
 
-/// An id like this one, of a row that is not there.
-pub(crate) fn gone(id: &str) -> String {
+/// An id like this one, of a row that does not exist.
+pub(crate) fn missing_id(id: &str) -> String {
     let (table, _) = id.split_at(2);
     format!("{table}{}", "0".repeat(id.len() - 2))
 }

@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 
 use super::call;
 use crate::support::seeds::texts;
-use crate::support::team::{Team, gone};
+use crate::support::team::{Team, missing_id};
 
 /// A board with a team, and the runtime's connection to it.
 pub(super) struct Fixture {
@@ -182,8 +182,8 @@ fn the_orchestrator_assigns_work_and_keeps_none() {
     let task = created["taskId"].as_str().unwrap();
     assert_eq!(fixture.row(task)["status"], "assigned");
     assert_eq!(texts(&fixture.row(task)["assignedAgentIds"]), [ada]);
-    assert_eq!(fixture.team.board.told(ada), ["assignment: Lead assigned you"]);
-    assert!(fixture.team.board.told(lead).is_empty());
+    assert_eq!(fixture.team.board.notifications_of(ada), ["assignment: Lead assigned you"]);
+    assert!(fixture.team.board.notifications_of(lead).is_empty());
     // A task without agents stays in the inbox.
     let created = fixture.done(lead, None, "task_create", &json!({"title": "Later", "status": "assigned"}));
     let later = created["taskId"].as_str().unwrap();
@@ -196,7 +196,7 @@ fn the_orchestrator_assigns_work_and_keeps_none() {
     let cleo = fixture.team.board.agent("cleo", "Cleo", "Engineer", json!({}));
     fixture.done(lead, None, "task_assign", &json!({"taskId": later, "assigneeSlugs": ["cleo"]}));
     assert_eq!(fixture.row(later)["status"], "in_progress");
-    assert_eq!(fixture.team.board.told(&cleo), ["assignment: Lead assigned you"]);
+    assert_eq!(fixture.team.board.notifications_of(&cleo), ["assignment: Lead assigned you"]);
 }
 
 /// D14, with the real backend's notifications.
@@ -209,8 +209,8 @@ fn agents_added_by_an_update_are_notified() {
     let output = fixture.done(lead, here, "task_update", &json!({"assignedAgentIds": [ben], "priority": 1}));
     assert_eq!(output["message"], "Modified: priority, assignedAgentIds.");
     assert_eq!(texts(&fixture.row(&task)["assignedAgentIds"]), [ben]);
-    assert_eq!(fixture.team.board.told(ben), ["assignment: Lead assigned you"]);
-    assert!(fixture.team.board.told(ada).is_empty());
+    assert_eq!(fixture.team.board.notifications_of(ben), ["assignment: Lead assigned you"]);
+    assert!(fixture.team.board.notifications_of(ada).is_empty());
 }
 
 #[test]
@@ -223,11 +223,11 @@ fn a_repeated_request_for_a_response_is_reported() {
     let (ran, output) = fixture.call(ada, here, "response_request", &args);
     assert!(ran.ok && ran.stirs, "{output}");
     assert_eq!(output["data"]["notificationIds"].as_array().unwrap().len(), 1);
-    assert_eq!(fixture.team.board.told(ben), ["response_request: Ada requested a response"]);
+    assert_eq!(fixture.team.board.notifications_of(ben), ["response_request: Ada requested a response"]);
     let (ran, output) = fixture.call(ada, here, "response_request", &args);
     assert!(ran.ok && !ran.stirs);
     assert!(output["message"].as_str().unwrap().starts_with("No new request was sent"), "{output}");
-    assert_eq!(fixture.team.board.told(ben).len(), 1);
+    assert_eq!(fixture.team.board.notifications_of(ben).len(), 1);
 }
 
 #[test]
@@ -252,7 +252,7 @@ fn an_updated_document_keeps_its_task() {
         ben,
         None,
         "document_upsert",
-        &json!({"documentId": gone(id), "title": "T", "content": "C", "type": "note"}),
+        &json!({"documentId": missing_id(id), "title": "T", "content": "C", "type": "note"}),
     );
     assert!(words.starts_with("taskId is required for this document"), "{words}");
 }
@@ -290,7 +290,7 @@ fn tasks_are_read_searched_archived_and_linked() {
     let archived = fixture.done(lead, None, "task_delete", &json!({"taskId": task, "reason": "twice"}));
     assert_eq!(archived, json!({"success": true}));
     assert_eq!(fixture.row(&task)["status"], "archived");
-    let (kind, words) = fixture.refused(lead, None, "task_get", &json!({"taskId": gone(&task)}));
+    let (kind, words) = fixture.refused(lead, None, "task_get", &json!({"taskId": missing_id(&task)}));
     assert_eq!((kind, words.as_str()), (ToolErrorKind::NotFound, "Not found: Task does not exist"));
     // An invented id.
     let (kind, words) = fixture.refused(lead, None, "task_load", &json!({"taskId": "the login one"}));

@@ -378,10 +378,10 @@ fn rows_of_other_requests_prove_nothing() {
                 "requesterAgentId": fixture.team.lead, "taskId": fixture.here, "recipientSlugs": [recipient],
                 "message": message,
             });
-            fixture.team.board.pass(10);
+            fixture.team.board.advance(10);
             let made = fixture.team.board.service("createResponseRequestNotifications", args).unwrap();
             let id = made["notificationIds"][0].as_str().unwrap().to_owned();
-            fixture.team.board.pass(10);
+            fixture.team.board.advance(10);
             fixture.team.board.says(
                 if recipient == "ben" { &fixture.team.ben } else { &fixture.team.ada },
                 &fixture.here,
@@ -445,7 +445,7 @@ fn a_half_done_update_is_completed() {
     assert!(fixture.call(&ALL).in_doubt);
     // Ben was notified before the update was lost, and its first step was still made.
     let told = || {
-        let mut told = fixture.team.board.told(&fixture.team.ben);
+        let mut told = fixture.team.board.notifications_of(&fixture.team.ben);
         told.retain(|line| line.starts_with("assignment"));
         told
     };
@@ -479,9 +479,9 @@ fn a_document_without_task_is_found_among_all() {
                 Doubt { since: fixture.since, age: GRACE, is_known: &|_| false, requests: &|_| Vec::new() };
             fixture.with(|caller, hands| settle(request, &doubt, caller, hands)).unwrap()
         };
-        fixture.team.board.pass(10);
+        fixture.team.board.advance(10);
         let in_task = settle(&here).made;
-        fixture.team.board.pass(10);
+        fixture.team.board.advance(10);
         let alone = settle(&nowhere).made;
         assert_ne!(in_task, alone);
         assert_eq!(settle(&here).made, in_task);

@@ -9,7 +9,7 @@ use serde_json::json;
 use super::effects::Fixture;
 use super::selection::arguments;
 use super::{TestCaller, call, make_against, task_json};
-use crate::support::team::gone;
+use crate::support::team::missing_id;
 
 /// A production deployment gives no reasons; the agent still gets everything that can be known.
 #[test]
@@ -20,7 +20,7 @@ fn a_backend_without_reasons_still_yields_useful_sentences() {
     let begun = team.task("in_progress", &[ada]);
     let inbox = team.task("inbox", &[]);
     let blocked = team.task("blocked", &[]);
-    let nowhere = gone(&inbox);
+    let nowhere = missing_id(&inbox);
     let here = Some(begun.as_str());
     let silent = "Mission Control refused the call without a reason. Check that ";
     let rows = [

@@ -1,4 +1,4 @@
-//! What has been done for a row: the memory of a delivery.
+//! The record of a delivery: what has been done for an item of work.
 
 mod form_1;
 mod stage;
@@ -20,93 +20,93 @@ use crate::work::Work;
 use mcr_model::SessionKey;
 use mcr_model::clock::Millis;
 
-/// The form of records, as this program writes them. Form 1 is imported ([`from_form_1`]).
+/// The form of records that this program writes. Form 1 is converted ([`from_form_1`]).
 pub const FORM: u32 = 2;
 
-/// What has been done for a row. Each step is noted here before the next one begins, and is not done again.
+/// What has been done for an item of work. Each step is recorded here before the next one starts, and is not repeated.
 ///
-/// It is kept across restarts under the names that stand here; what is as in the beginning is left out. Fields of a newer
-/// version are ignored and kept ([`UnknownFields`]); the calls of an agent and their results are the gateway's words, and
-/// have none. A value that is not understood (a stage, an end) makes the whole record
-/// unreadable, because it may be the very step that must not be repeated: then the ledger leaves the row untouched.
+/// The ledger keeps the record under these field names; fields with their default value are left out. Fields of a newer
+/// version are ignored and kept ([`UnknownFields`]). An agent's calls and their results come from the gateway unchanged,
+/// so they have none. A value that is not understood (a stage, an end) makes the whole record unreadable: it may be the
+/// very step that must not be repeated. Then the ledger leaves the row untouched.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, remote = "Self")]
-#[expect(clippy::struct_excessive_bools, reason = "each is a fact of its own")]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub struct Record {
-    /// How often the agent was told of it from the beginning; the number stands in the marker.
+    /// How often the agent got the question from the start; the number is part of the marker.
     #[serde(skip_serializing_if = "is_default")]
     pub tries: u32,
-    /// How often it turned out that the gateway had not taken it: then the agent heard nothing.
+    /// How often the gateway had not accepted the question, so the agent did not get it.
     #[serde(skip_serializing_if = "is_default")]
     pub untold: u32,
-    /// How many requests the gateway may have taken: each try begins with one, and results of tools go back with more.
+    /// How many requests the gateway may have accepted: one for each question, and one for each round of tool results.
     #[serde(skip_serializing_if = "is_default")]
     pub requests: u32,
-    /// How much the crashes point to it as their cause, which lengthens its rest ([`crash`](super::crash)). It stays apart
+    /// How much the crashes point to this delivery as their cause, which lengthens its pause ([`crash`](super::crash)). It stays apart
     /// from the failures because it also goes down.
     #[serde(skip_serializing_if = "is_default")]
     pub suspected: u32,
-    /// How many of the last crashes, in a row, are held against it ([`crash`](super::crash)). It stays apart from the
+    /// How many consecutive last crashes are held against this delivery ([`crash`](super::crash)). It stays apart from the
     /// failures because another crash sets it to zero.
     #[serde(skip_serializing_if = "is_default")]
     pub held: u32,
-    /// How often each cause of a failed attempt was met.
+    /// How often each cause of a failed attempt occurred.
     #[serde(skip_serializing_if = "is_default")]
     pub failures: Failures,
-    /// How many turns of all deliveries had been answered when it last found the breaker open.
+    /// How many turns of all deliveries had been answered when this one last found the breaker open.
     #[serde(skip_serializing_if = "is_default")]
     pub answered_then: u64,
-    /// The turn that was sent and is not settled; before anything else is sent, it is.
+    /// The unsettled turn. It is settled before another one is sent.
     #[serde(skip_serializing_if = "is_default")]
     pub sent: Option<Sent>,
-    /// The last attempt that the agent has seen and that came to nothing: it may have done part of it.
+    /// The last question that the agent got without an answer of it: the agent may have done part of the work.
     #[serde(skip_serializing_if = "is_default")]
     pub unheard: Option<u32>,
-    /// The attempt that was stuck and was ended by us; a second one is the last.
+    /// The question whose stuck turn the runtime aborted; a second stuck turn ends the delivery.
     #[serde(skip_serializing_if = "is_default")]
     pub parted: Option<u32>,
-    /// What the agent has heard: the message of the row and its time, as they were when the agent was told.
+    /// The message that the agent's question is about, and its time.
     #[serde(skip_serializing_if = "is_default")]
     pub heard: Option<Stamp>,
-    /// Whether the task was paused by a person when the agent was told: it was asked all the same.
+    /// Whether a person had paused the task when the agent got the question.
     #[serde(skip_serializing_if = "is_default")]
     pub began_paused: bool,
-    /// Whether an answer stands in the thread that carries the row's id: the backend admits one, so no further one can.
+    /// Whether the thread has an answer with the notification's id. The backend admits only one.
     #[serde(skip_serializing_if = "is_default")]
     pub answered: bool,
-    /// It was marked as settled, and then a later message had come into it.
+    /// Whether the notification was marked as settled, and then a later message was folded into it.
     #[serde(skip_serializing_if = "is_default")]
     pub reopened: bool,
-    /// How long it was let rest for failures of its own, in milliseconds.
+    /// The sum of the pauses for this delivery's own failures, in milliseconds.
     #[serde(skip_serializing_if = "is_default")]
     pub rested: u64,
-    /// Who waits for the answer.
+    /// Whether an agent or a person waits for the answer.
     #[serde(skip_serializing_if = "is_default")]
     pub waits: Waits,
-    /// The newest instant of the backend that was known before what may be in doubt now was begun. The first attempt sets
-    /// it from the work ([`Work::created_at`]); a kind that reads the backend may know a newer one.
+    /// The newest time of the backend's clock that was known before a step that may be in doubt. The first attempt sets it
+    /// from the work ([`Work::created_at`]); a kind that reads the backend may know a newer one.
     #[serde(skip_serializing_if = "is_default")]
     pub since: Millis,
-    /// What the agent has done with its tools.
+    /// The agent's tool calls.
     #[serde(skip_serializing_if = "is_default")]
     pub effects: ToolLog,
-    /// What its turns have cost, as far as the gateway says.
+    /// The cost of the turns, as far as the gateway reports it.
     #[serde(skip_serializing_if = "is_default")]
     pub spent: WithUnknown<Usage>,
-    /// The source was asked to mark the end and has not confirmed that, so it may show or offer the work again. After a
-    /// restart every closed row that is listed counts as such ([`Source`](crate::work::Source)).
+    /// Whether the source has not confirmed the mark of the end, so it may show or offer the work again. After a restart
+    /// every closed row that is listed counts as unmarked ([`Source`](crate::work::Source)).
     #[serde(skip_serializing_if = "is_default")]
     pub unmarked: bool,
     /// The ledger has its end already, and only the mark is retried ([`Job::is_only_marked`](super::Job::is_only_marked)).
     #[serde(skip)]
     pub is_closed: bool,
-    /// What the agent had answered, where it was given up before all of it was posted: it was paid for.
+    /// The rest of an answer that was paid for, if the delivery was given up before all of it was posted.
     #[serde(skip_serializing_if = "is_default")]
     pub unposted: Option<PendingAnswer>,
-    /// How far it is.
+    /// The progress of the delivery.
     #[serde(skip_serializing_if = "is_default")]
     pub stage: Stage,
-    /// What only a newer version knows.
+    /// Fields of a newer version.
     #[serde(flatten)]
     pub extra: UnknownFields,
 }
@@ -135,11 +135,11 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
-/// Who waits for the answer.
+/// Whether an agent or a person waits for the answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Waits {
-    /// Nobody, as far as known.
+    /// Neither, as far as known.
     #[default]
     Nobody,
     /// Another agent.
@@ -149,12 +149,12 @@ pub enum Waits {
 }
 
 impl Record {
-    /// Of what the ledger has as closed, and of which only the mark is missing.
+    /// The record of a delivery that is closed in the ledger and only lacks its mark.
     pub(super) fn closed(end: End) -> Self {
         Self { stage: Stage::Ended(end), is_closed: true, ..Self::default() }
     }
 
-    /// For another delivery of the same row, whose first answer stands.
+    /// The record for another delivery of the same notification; the first answer stays in the thread.
     #[must_use]
     pub fn renewed(&self) -> Self {
         Self {
@@ -170,7 +170,7 @@ impl Record {
         }
     }
 
-    /// For a new process: what was under way when the last one ended may still be on its way to the backend.
+    /// Adapts the record to a new process: calls of the last process may still arrive at the backend.
     pub fn recalled(&mut self, now: Millis) {
         self.effects.recalled(now);
         if let Some(sent) = self.sent.as_mut().filter(|sent| sent.lost.is_none()) {
@@ -181,9 +181,8 @@ impl Record {
         }
     }
 
-    /// For another beginning of what was given up, because a person wants it: with a fresh budget, and with everything
-    /// that was done. An answer that is there is posted; what only lacked its mark is only marked; otherwise the agent is
-    /// asked again.
+    /// The record for a dead letter that a person retries: a fresh budget, and everything that was done. An existing
+    /// answer is posted. A delivery that only lacked its mark is only marked. Otherwise the agent gets the question again.
     #[must_use]
     pub fn retried(&self) -> Self {
         let stage = match (&self.unposted, &self.stage) {
@@ -193,7 +192,7 @@ impl Record {
             }
             (None, _) => Stage::Fresh,
         };
-        // What the agent is asked anew it has not heard yet; a stop before that does not count.
+        // For a new question, an earlier stop does not count.
         let heard = self.heard.clone().filter(|_| !matches!(stage, Stage::Fresh));
         let mut record = Self {
             tries: self.tries,
@@ -202,7 +201,7 @@ impl Record {
             unheard: self.sent.as_ref().map(|sent| sent.attempt).or(self.unheard),
             heard,
             answered: self.answered,
-            // The backend has it as settled, which must not stop it.
+            // The backend has the notification as settled, which must not end the new delivery.
             reopened: true,
             waits: self.waits,
             since: self.since,
@@ -216,94 +215,94 @@ impl Record {
         record
     }
 
-    /// Whether no attempt has done or met anything yet.
+    /// Whether no attempt has changed the record yet.
     pub fn is_untouched(&self) -> bool {
         *self == Self { since: self.since, ..Self::default() }
     }
 
-    /// Whether the agent was told of it, and may be at work on it.
+    /// Whether the agent got the question and may be working on it.
     pub fn has_begun(&self) -> bool {
-        let told = matches!(self.stage, Stage::Working(_)) || self.sent.is_some() || self.tries > self.untold;
-        told && self.heard.is_some()
+        let was_asked =
+            matches!(self.stage, Stage::Working(_)) || self.sent.is_some() || self.tries > self.untold;
+        was_asked && self.heard.is_some()
     }
 
-    /// Whether nothing was done for it yet that could be done twice: a process without this record may begin it.
+    /// Whether no step that could be repeated was done: a process without this record may start the delivery.
     pub fn only_waits(&self) -> bool {
-        // What the backend has as settled it does not list again.
+        // The backend does not list a settled notification again.
         let is_listed = !self.reopened;
         let is_kept = self.answered || self.unposted.is_some() || !is_default(&self.extra);
-        let was_told = self.asked() > 0 || self.sent.is_some() || !is_default(&self.effects);
-        is_listed && !is_kept && !was_told && is_default(&self.stage)
+        let was_asked = self.asked() > 0 || self.sent.is_some() || !is_default(&self.effects);
+        is_listed && !is_kept && !was_asked && is_default(&self.stage)
     }
 
-    /// Whether the next step of this work is a turn of the agent, or the search for one. All other steps are between us
-    /// and the backend alone.
+    /// Whether the next step is a turn of the agent, or the settlement of one. All other steps involve only the backend.
     pub fn needs_turn(&self, work: &Work) -> bool {
         work.asks_agent() && self.stage.lacks_result()
     }
 
-    /// Whether its conversation is in the middle: a turn of it may run at the gateway, or the results of its calls are
-    /// due. No other turn may begin in the session.
+    /// Whether the session is occupied: a turn may run at the gateway, or results of calls are due. No other turn may
+    /// start in the session.
     pub(super) fn holds_session(&self, work: &Work) -> bool {
         self.needs_turn(work) && (self.sent.is_some() || matches!(self.stage, Stage::Working(_)))
     }
 
-    /// How often it failed for reasons that need not concern any other row.
+    /// How often the delivery failed for reasons that may affect it alone.
     pub fn own_failures(&self) -> u32 {
         self.failures.of_row()
     }
 
-    /// How often the agent was asked, as far as the gateway took it.
+    /// How often the agent got the question.
     pub fn asked(&self) -> u32 {
         self.tries.saturating_sub(self.untold)
     }
 
-    /// What is left of an answer is kept aside, and it is given up.
+    /// Keeps the unposted rest of an answer, because the delivery is given up.
     pub fn put_aside(&mut self) {
         let Stage::Answered(answer) = &self.stage else { return };
-        // The first message carries the row's id, and the backend admits one that does.
+        // The first message carries the notification's id, and the backend admits only one with it.
         self.answered |= answer.posted > 0;
         self.unposted = Some(answer.rest());
     }
 
-    /// What was sent has come to nothing and will be sent again.
+    /// Removes a turn that had no result, so that it is sent again.
     pub fn send_again(&mut self) {
         self.sent = None;
         self.effects.sent_again();
     }
 }
 
-/// A turn under way. It is noted before the turn is sent, and taken back when the turn is over.
+/// An unsettled turn. It is recorded before the turn is sent, and removed when the turn is settled.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[expect(clippy::struct_excessive_bools, reason = "each is one thing that is known of it or not")]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub struct Sent {
-    /// In this session.
+    /// The session.
     pub session: SessionKey,
-    /// To this agent: the gateway's id.
+    /// The gateway's id of the agent.
     pub agent: String,
     /// The number in its marker.
     pub attempt: u32,
     /// The id of its run, once the gateway has named it.
     pub run: Option<String>,
-    /// When.
+    /// When the turn was sent.
     pub at: Millis,
     /// When its answer was found to be lost.
     pub lost: Option<Millis>,
-    /// It was lost because it showed no sign of life for too long.
+    /// Whether it was lost because it showed no sign of life for too long.
     #[serde(default)]
     pub silent: bool,
-    /// The gateway itself said that the run failed, and not why.
+    /// Whether the gateway reported that the run failed, without a reason.
     pub failed: bool,
-    /// And the model had written something by then.
+    /// Whether the model had written something before that failure.
     pub spoke: bool,
-    /// When its session was read for the first time since.
+    /// When its session was first read after that.
     pub looked: Option<Millis>,
-    /// The last item of the session at the last reading, and when it was new.
+    /// The last item of the session at the last reading, and when that item first appeared.
     pub grown: Option<(u64, Millis)>,
-    /// This process ended before the answer came: nothing was lost on the way.
+    /// Whether the process ended before the answer arrived: then no connection lost it.
     #[serde(default, skip_serializing_if = "is_default")]
     pub interrupted: bool,
-    /// What only a newer version knows.
+    /// Fields of a newer version.
     #[serde(flatten)]
     pub extra: UnknownFields,
 }

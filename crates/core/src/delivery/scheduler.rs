@@ -1,8 +1,39 @@
 //! The owner of all scheduling state: connects the sources of work with the dispatcher.
 //!
-//! A plain struct, fed with events and the time. It never blocks and does no IO. It returns what should happen as
-//! [`Effect`]s; the thread around it carries them out and reports the results as [`Event`]s. [`Scheduler::wake_at`] is
-//! the time of its next decision without an event.
+//! # The problem
+//!
+//! Many agents have work at once, and few workers run it. Each agent must see the messages of a task in their order. Yet
+//! one slow or failing session must not delay any other. The gateway and the backend may be away for hours, and then no
+//! work may be lost, started twice or given up. Another runtime may be active on the same account by mistake. And a
+//! person may pause, retry or drop work at any moment.
+//!
+//! # The policy
+//!
+//! * **Sources offer, the dispatcher decides.** A source only knows what exists: notifications come from lists of the
+//!   backend (`notification_source`), other kinds are offered one by one. The dispatcher refuses work that is in its
+//!   queue, or that has ended here before (`finished`). So a late or repeated list starts nothing twice.
+//! * **Order within a track, independence between tracks.** A track is one agent and one task. The queue starts one item
+//!   of a track at a time, in order. An item that has failed twice lets later ones pass, so it blocks its track no longer.
+//! * **Rank, then age.** Among the items that may start, work that a person or an agent waits for comes first. An item
+//!   that was overtaken too often precedes all others, so none starves.
+//! * **One breaker for the gateway.** While the gateway is away, no turn starts and no attempt is counted. A shared probe
+//!   finds out when it is back. Then one item tries a turn, and the others follow if the gateway accepts that one.
+//! * **Work without a turn is never held.** The breaker and an operator's pause hold back turns only. An answer that was
+//!   paid for is posted, and a missing mark is set, while the gateway is away.
+//! * **Polls follow the traffic.** A nudge or a full list causes the next list at once; without news the pauses grow
+//!   (`poll_schedule`).
+//! * **Two runtimes do not share an account.** Until the lists rule out a duplicate runtime, nothing starts. If one is
+//!   certain, this runtime leaves (`duplicate_runtime`).
+//!
+//! # The form
+//!
+//! The scheduler is a plain struct, fed with events and the time. It never blocks, does no IO and has no clock or random
+//! source: both are arguments. It returns what should happen as [`Effect`]s. The thread around it carries them out and
+//! reports the results as [`Event`]s; [`Scheduler::wake_at`] is the time of the next decision without an event. So every
+//! rule is tested without threads, in virtual time, and one owner makes races between decisions impossible.
+//!
+//! A worker owes one [`Event::Finished`] for each [`Effect::Start`], even after a panic. The number of free workers and
+//! the running items are therefore always exact.
 
 use std::time::Duration;
 

@@ -1,4 +1,4 @@
-//! The kinds of work: one closed enum. Every question about a kind is answered in the kind's own file.
+//! The kinds of work: one closed enum. The properties of each kind are in the kind's own file.
 
 use std::borrow::Cow;
 
@@ -11,12 +11,12 @@ use crate::unreadable::Unreadable;
 use mcr_model::clock::Millis;
 use mcr_model::{Notification, NotificationId};
 
-/// What is to be done.
+/// The content of an item of work.
 #[derive(Clone, Debug)]
 pub enum Kind {
-    /// A notification is delivered to its agent.
+    /// The delivery of a notification to its agent.
     Notification(Box<Notification>),
-    /// Messages are posted, for tests.
+    /// Messages to post, for tests.
     #[cfg(feature = "test-kind")]
     Test(Box<TestWork>),
 }
@@ -33,7 +33,7 @@ pub enum Source {
     Offered,
 }
 
-/// What a row of the ledger says about its kind; a notification says nothing.
+/// The kind in a row of the ledger; none for a notification.
 #[derive(Deserialize)]
 struct Tagged<'a> {
     #[serde(borrow, default)]
@@ -41,7 +41,7 @@ struct Tagged<'a> {
 }
 
 impl Kind {
-    /// The notification that is delivered, if one is.
+    /// The notification, if the work delivers one.
     pub fn notification(&self) -> Option<&Notification> {
         match self {
             Self::Notification(row) => Some(row),
@@ -58,7 +58,7 @@ impl Kind {
         }
     }
 
-    /// The id under which the backend admits one message only, if the work has such an id.
+    /// The id under which the backend admits only one message, if the work has such an id.
     pub fn message_key(&self) -> Option<&NotificationId> {
         match self {
             Self::Notification(row) => Some(&row.id),

@@ -1,8 +1,7 @@
 //! Work: what the dispatcher schedules, whatever its kind.
 //!
 //! The dispatcher, the queue, the ledger, the in-flight table and `why` know work by its id, its [`Track`] and its
-//! [`Rank`]. What a kind of work is made of is its [`Kind`]; each kind has a file of its own here and one with its steps
-//! in the service.
+//! [`Rank`]. The content of an item is its [`Kind`]. Each kind has one file here, and one with its steps in the service.
 
 mod kind;
 mod notification;
@@ -32,7 +31,7 @@ use mcr_model::{Notification, NotificationId};
 pub struct WorkId(String);
 
 impl WorkId {
-    /// Takes the text as it is.
+    /// An id with this text.
     pub fn new(text: impl Into<String>) -> Self {
         Self(text.into())
     }
@@ -58,11 +57,11 @@ impl From<&NotificationId> for WorkId {
 /// How urgent work is. Among the work that may begin, a better rank comes first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rank {
-    /// Somebody waits for an answer.
+    /// A person or an agent waits for an answer.
     Asked,
-    /// Somebody assigned a task.
+    /// A task was assigned.
     Given,
-    /// Something changed.
+    /// A task or a thread changed.
     Told,
 }
 
@@ -74,9 +73,9 @@ impl Rank {
 /// A unit of work.
 #[derive(Clone, Debug)]
 pub struct Work {
-    /// Which.
+    /// The id.
     pub id: WorkId,
-    /// The strict order that it belongs to.
+    /// The track that it belongs to.
     pub track: Track,
     /// How urgent it is.
     pub rank: Rank,
@@ -87,13 +86,13 @@ pub struct Work {
 }
 
 impl Work {
-    /// The notification that it delivers, if it delivers one.
+    /// The notification, if the work delivers one.
     pub fn notification(&self) -> Option<&Notification> {
         self.kind.notification()
     }
 
-    /// Takes over what a later offer shows of a notification: its creation, which moves when a later message is folded
-    /// into it, and the marks by which a worker sees that another runtime was faster. A worker reads the rest.
+    /// Takes over two things from a later offer of a notification. Its time of creation moves when a later message is
+    /// folded into it. Its marks show a worker that another runtime was faster. A worker reads the rest itself.
     pub(crate) fn offered_again(self: &mut Arc<Self>, later: &Self) {
         let marks = |row: &Notification| (row.created_at, row.read_at, row.delivery_ended_at);
         let (Some(known), Some(row)) = (self.notification(), later.notification()) else { return };
@@ -105,43 +104,43 @@ impl Work {
         *self = Arc::new(Self { extra: self.extra.clone(), ..known.into() });
     }
 
-    /// How it comes from its source.
+    /// How the work comes from its source.
     pub fn source(&self) -> Source {
         self.kind.source()
     }
 
-    /// Whether an agent is asked in turns of the gateway. Work without turns needs no gateway at any stage.
+    /// Whether the work needs turns of an agent. Work without turns needs no gateway at any stage.
     pub fn asks_agent(&self) -> bool {
         self.kind.asks_agent()
     }
 
-    /// When it was created, by the backend's clock: none of its effects is older.
+    /// When the work was created, by the backend's clock: none of its effects is older.
     pub fn created_at(&self) -> Millis {
         self.kind.created_at()
     }
 
-    /// What it is, in one word: for logs and overviews.
+    /// The kind in one word, for logs and overviews.
     pub fn name(&self) -> String {
         self.kind.name()
     }
 
-    /// What it is and which, inside of a sentence.
+    /// The kind and the id, for the middle of a sentence.
     pub fn label(&self) -> String {
         format!("{} {}", self.kind.noun(), self.id)
     }
 
-    /// What it is, in words that begin a sentence.
+    /// The kind, for the beginning of a sentence.
     pub fn title(&self) -> String {
         self.kind.title()
     }
 
-    /// As the ledger keeps it: JSON that names the kind. A notification names none, as in the first form of the ledger.
+    /// The form in the ledger: JSON that names the kind. A notification names none, as in the first form of the ledger.
     /// Fields that only a newer version knows stand behind the others.
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
         Ok(self.extra.append_to(self.kind.to_json()?))
     }
 
-    /// Reads what [`Work::to_json`] wrote.
+    /// Reads the form of [`Work::to_json`].
     pub fn from_json(text: &str) -> Result<Self, Unreadable> {
         let mut work = Kind::from_json(text)?;
         let known = work.kind.to_json().map_err(|why| Unreadable::of("its work", &why))?;

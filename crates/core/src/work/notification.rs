@@ -17,7 +17,7 @@ impl From<Notification> for Work {
     }
 }
 
-/// By its type alone.
+/// The rank, from the type alone.
 fn rank(row: &Notification) -> Rank {
     match row.kind.known() {
         Some(NotificationType::Mention | NotificationType::ResponseRequest) => Rank::Asked,

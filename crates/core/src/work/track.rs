@@ -1,24 +1,24 @@
-//! The strict order of work.
+//! Tracks: the order in which work must run.
 
 use mcr_model::TaskId;
 
-/// The strict order of one agent and one subject. Work of one track runs one after another.
+/// One agent and one subject. Items of one track run in order, one at a time.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub struct Track {
     /// The agent that the work is for.
     pub agent: String,
-    /// What it is about.
+    /// The subject.
     pub lane: Lane,
 }
 
-/// What the work of a track is about.
+/// The subject of a track.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 pub enum Lane {
     /// One task.
     Task(TaskId),
     /// No task: notifications without one, and the agent's own session.
     NoTask,
-    /// The agent's heartbeat. It does not wait behind notifications without a task, nor they behind it.
+    /// The agent's heartbeat. Heartbeats and notifications without a task do not wait for each other.
     Heartbeat,
 }
 
@@ -33,7 +33,7 @@ impl Lane {
 }
 
 impl Track {
-    /// The track of an agent and a task, or of what an agent does without a task.
+    /// The track of an agent and a task, or of the agent's work without a task.
     pub fn new(agent: impl Into<String>, task: Option<TaskId>) -> Self {
         Self { agent: agent.into(), lane: task.map_or(Lane::NoTask, Lane::Task) }
     }

@@ -1,4 +1,4 @@
-//! Why data could not be opened, copied or sealed anew: each a sentence for the person at the terminal.
+//! The errors of opening, copying and sealing data, each a sentence for the person at the terminal.
 
 use std::path::PathBuf;
 use std::{fmt, io};
@@ -9,49 +9,49 @@ use crate::store::StoreError;
 use crate::vault::VaultError;
 use mcr_files::{FolderError, Why};
 
-/// Why data could not be opened, copied or sealed anew.
+/// Why data could not be opened, copied or sealed again.
 #[derive(Debug)]
 pub enum DataError {
-    /// Where the directory should be there is something else.
+    /// The path of the directory is something else.
     NotADirectory(PathBuf),
     /// The directory cannot be used.
     Folder(FolderError),
-    /// There should be data here, and there are none.
+    /// The directory contains no data, but the command needs them.
     Nothing(PathBuf),
-    /// It ends with the process, so it would be lost at once.
+    /// The data exist only in memory, so they would be lost immediately.
     InMemory,
     /// A file or directory could not be used.
     File {
-        /// Which.
+        /// The path.
         path: PathBuf,
-        /// `made`, `read`, `written`.
+        /// What failed: `made`, `read`, `written`.
         what: &'static str,
-        /// What the machine says.
+        /// The error of the operating system.
         why: io::Error,
     },
-    /// A file of ours does not hold what it should.
+    /// One of our files has invalid content.
     Content {
-        /// Which.
+        /// The path.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         what: String,
     },
-    /// Keys are sealed, but the file with the master key is gone.
+    /// Keys are sealed, but the file with the master key is missing.
     MasterKeyGone(PathBuf),
-    /// The master key is given from outside, so its successor must be, too.
+    /// The master key comes from the environment, so the next one must be given, too.
     NextKeyMissing,
-    /// An export that cannot be taken in.
+    /// An export could not be imported.
     Copy {
-        /// Which.
+        /// The path of the export.
         path: PathBuf,
-        /// What is wrong with it.
+        /// The reason.
         what: String,
     },
-    /// The database refused.
+    /// The database could not be read or written.
     Store(StoreError),
-    /// The master key does not fit, or is none.
+    /// The master key is missing, invalid, or another one.
     Key(VaultError),
-    /// The engine refused.
+    /// The engine refused the operation.
     Refused(Refusal),
 }
 
@@ -59,20 +59,20 @@ impl fmt::Display for DataError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::NotADirectory(path) => {
-                write!(f, "{} is not a directory; give --data a directory of its own", path.display())
+                write!(f, "{} is not a directory; set --data to a separate directory", path.display())
             }
             Self::Folder(why) => write!(f, "--data {why}"),
             Self::Nothing(path) => write!(
                 f,
-                "there are no data of a Mission Control in {}; give --data the directory that `local` was started with",
+                "no data of a Mission Control exist in {}; set --data to the directory that `local` uses",
                 path.display()
             ),
-            Self::InMemory => f.write_str("what is in memory ends with this command; give --data a directory"),
+            Self::InMemory => f.write_str("data in memory are lost when this command ends; set --data to a directory"),
             Self::File { path, what, why } => write!(f, "{} could not be {what} ({why})", path.display()),
             Self::Content { path, what } => write!(f, "{}: {what}", path.display()),
             Self::MasterKeyGone(path) => write!(
                 f,
-                "provider keys are stored here, but the master key that seals them is gone; put {} back, or set \
+                "provider keys are stored here, but the master key that sealed them is missing; restore {}, or set \
                  SECRETS_MASTER_KEY_BASE64",
                 path.display()
             ),
@@ -80,7 +80,7 @@ impl fmt::Display for DataError {
                 "the master key comes from SECRETS_MASTER_KEY_BASE64, so the next one must be given, too (32 bytes in \
                  base64)",
             ),
-            Self::Copy { path, what } => write!(f, "{} was not taken in: {what}", path.display()),
+            Self::Copy { path, what } => write!(f, "{} could not be imported: {what}", path.display()),
             Self::Store(why) => why.fmt(f),
             Self::Key(why) => why.fmt(f),
             Self::Refused(why) => why.fmt(f),

@@ -38,7 +38,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     Function::mutation("secrets:upsertProviderKey", &[ACCOUNT, PROVIDER, need("key", Is::Text)], upsert),
     Function::mutation("secrets:removeProviderKey", &[ACCOUNT, PROVIDER], remove),
     Function::query("secrets:listProviderKeys", &[ACCOUNT], list),
-    Function::looks("service/actions:getRuntimeSecrets", &[ACCOUNT, TOKEN], runtime_secrets),
+    Function::service_read("service/actions:getRuntimeSecrets", &[ACCOUNT, TOKEN], runtime_secrets),
 ];
 
 /// A provider with its canonical name and its variable.
@@ -66,7 +66,7 @@ impl Provider {
             "Invalid provider: use anthropic, openai, vercel-ai-gateway, or a variable's name such as BRAVE_API_KEY \
              (capitals, digits and _, ending in _KEY or _TOKEN)"
         );
-        ensure!(!RESERVED.contains(&text), "Invalid provider: {text} is a variable of the runtime itself");
+        ensure!(!RESERVED.contains(&text), "Invalid provider: {text} is reserved for the runtime");
         Ok(Self { name: text.to_owned(), env_name: text.to_owned() })
     }
 }
@@ -84,7 +84,7 @@ fn key(text: &str) -> Result<Secret, Refusal> {
     let printable = key.chars().all(|c| c.is_ascii_graphic());
     ensure!(
         printable,
-        "Invalid key: only printable characters without blanks; was more pasted than the key?"
+        "Invalid key: only printable characters without blanks are allowed; paste only the key"
     );
     Ok(Secret::new(key))
 }

@@ -172,7 +172,7 @@ fn check(config: &Map<String, Value>) -> Result<(), Refusal> {
     let number = |name: &str| config.get(name).and_then(Value::as_f64);
     if let Some(model) = config.get("model").and_then(Value::as_str) {
         let known = MODELS.join(", ");
-        ensure!(MODELS.contains(&model), "Invalid model: {model} (known are {known})");
+        ensure!(MODELS.contains(&model), "Invalid model: {model} (known models: {known})");
     }
     let fits = number("temperature").is_none_or(|degrees| (0.0..=2.0).contains(&degrees));
     ensure!(fits, "temperature must be between 0 and 2");

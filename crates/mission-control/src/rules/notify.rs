@@ -4,7 +4,7 @@ use super::follow::{self, Party, PartyKind};
 use super::reach;
 use crate::call::Options;
 use crate::rows::{Account, Agent, Message, Notification, Preferences, Task};
-use crate::store::{Doc, Id, StoreError, THREAD, TOLD_OF_TASK, Tx, WAITING_OF_TASK};
+use crate::store::{Doc, Id, NOTIFIED_OF_TASK, StoreError, THREAD, Tx, WAITING_OF_TASK};
 
 /// After this time, an unanswered request may be repeated.
 const REPEAT_AFTER_MS: f64 = 4.0 * 3_600_000.0;
@@ -186,7 +186,7 @@ pub(crate) fn response_request(
     message: &str,
 ) -> Result<Option<Doc<Notification>>, StoreError> {
     let key = [Some(task.id.as_str()), Some(recipient.id.as_str()), Some("response_request")];
-    let newest = tx.find::<Notification>(TOLD_OF_TASK, &key).newest_first().first()?;
+    let newest = tx.find::<Notification>(NOTIFIED_OF_TASK, &key).newest_first().first()?;
     if let Some(earlier) = newest {
         let answered = answered_since(tx, task, recipient, earlier.row.created_at)?;
         let may_repeat =

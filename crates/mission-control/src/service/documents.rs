@@ -16,7 +16,7 @@ use crate::store::{DOCUMENTS, DOCUMENTS_OF_TASK, Doc, Id, StoreError, Table};
 use crate::validate::{Is, may, need};
 
 pub(crate) const FUNCTIONS: &[Function] = &[
-    Function::acts(
+    Function::service_write(
         "service/actions:createDocumentFromAgent",
         &[
             ACCOUNT,
@@ -30,7 +30,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         ],
         write,
     ),
-    Function::looks(
+    Function::service_read(
         "service/actions:listDocumentsForAgent",
         &[
             ACCOUNT,

@@ -19,33 +19,33 @@ const TASK: Arg = need("taskId", Is::Id(Table::Tasks));
 const LIMIT: Arg = may("limit", Is::Number);
 
 pub(crate) const FUNCTIONS: &[Function] = &[
-    Function::looks(
+    Function::service_read(
         "service/actions:listTasksForAgentTool",
         &[ACCOUNT, TOKEN, AGENT, may("status", STATUS), may("assigneeAgentId", Is::Id(Table::Agents)), LIMIT],
         list,
     ),
-    Function::looks("service/actions:getTaskForAgentTool", &[ACCOUNT, TOKEN, AGENT, TASK], get),
-    Function::looks(
+    Function::service_read("service/actions:getTaskForAgentTool", &[ACCOUNT, TOKEN, AGENT, TASK], get),
+    Function::service_read(
         "service/actions:searchTasksForAgentTool",
         &[ACCOUNT, TOKEN, AGENT, need("query", Is::Text), LIMIT],
         search,
     ),
-    Function::looks(
+    Function::service_read(
         "service/actions:loadTaskDetailsForAgentTool",
         &[ACCOUNT, TOKEN, AGENT, TASK, may("messageLimit", Is::Number)],
         load,
     ),
-    Function::looks(
+    Function::service_read(
         "service/actions:getTaskHistoryForAgentTool",
         &[ACCOUNT, TOKEN, AGENT, TASK, may("messageLimit", Is::Number), may("activityLimit", Is::Number)],
         history,
     ),
-    Function::looks(
+    Function::service_read(
         "service/actions:listAssignedTasksForAgent",
         &[ACCOUNT, TOKEN, AGENT, may("includeDone", Is::Bool), LIMIT],
         assigned,
     ),
-    Function::looks(
+    Function::service_read(
         "service/actions:listTasksForOrchestratorHeartbeat",
         &[ACCOUNT, TOKEN, need("statuses", Is::List(&STATUS)), LIMIT],
         for_heartbeat,

@@ -26,7 +26,7 @@ const UPGRADE_RESULT: Is = Is::OneOf(&["success", "failed", "rolled_back"]);
 const ERROR_CHARS: usize = 2_048;
 
 pub(crate) const FUNCTIONS: &[Function] = &[
-    Function::acts(
+    Function::service_write(
         "service/actions:updateRuntimeStatus",
         &[
             ACCOUNT,
@@ -48,9 +48,13 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         ],
         report,
     ),
-    Function::acts("service/actions:checkAndClearRestartRequested", &[ACCOUNT, TOKEN], restart_requested),
-    Function::looks("service/actions:getPendingUpgrade", &[ACCOUNT, TOKEN], pending_upgrade),
-    Function::acts(
+    Function::service_write(
+        "service/actions:checkAndClearRestartRequested",
+        &[ACCOUNT, TOKEN],
+        restart_requested,
+    ),
+    Function::service_read("service/actions:getPendingUpgrade", &[ACCOUNT, TOKEN], pending_upgrade),
+    Function::service_write(
         "service/actions:recordUpgradeResult",
         &[
             ACCOUNT,

@@ -23,7 +23,7 @@ use crate::validate::{Is, may, need};
 use mcr_model::{Assignees, TaskStatus, limits, plan_for_agent};
 
 pub(crate) const FUNCTIONS: &[Function] = &[
-    Function::acts(
+    Function::service_write(
         "service/actions:updateTaskStatusFromAgent",
         &[
             ACCOUNT,
@@ -36,7 +36,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         ],
         update_status,
     ),
-    Function::acts(
+    Function::service_write(
         "service/actions:updateTaskFromAgent",
         &[
             ACCOUNT,

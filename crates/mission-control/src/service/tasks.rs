@@ -19,7 +19,7 @@ use crate::validate::{Is, may, need};
 use mcr_model::{Assignees, TaskStatus, limits, requirement};
 
 pub(crate) const FUNCTIONS: &[Function] = &[
-    Function::acts(
+    Function::service_write(
         "service/actions:createTaskFromAgent",
         &[
             ACCOUNT,
@@ -36,7 +36,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         ],
         create,
     ),
-    Function::acts(
+    Function::service_write(
         "service/actions:assignTaskFromAgent",
         &[
             ACCOUNT,
@@ -47,7 +47,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         ],
         assign,
     ),
-    Function::acts(
+    Function::service_write(
         "service/actions:deleteTaskFromAgent",
         &[
             ACCOUNT,
@@ -58,7 +58,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
         ],
         delete,
     ),
-    Function::acts(
+    Function::service_write(
         "service/actions:linkTaskToPrForAgentTool",
         &[
             ACCOUNT,

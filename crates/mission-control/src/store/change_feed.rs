@@ -19,16 +19,16 @@ pub(crate) type Touched = (Table, String);
 pub(super) struct ChangeFeed {
     /// Identifies this run of the program, because the numbers restart with each run.
     run: String,
-    inside: Mutex<Inside>,
+    state: Mutex<State>,
     changed: Condvar,
 }
 
 #[derive(Default)]
-struct Inside {
+struct State {
     /// The number of calls that changed data since the start.
     changes: u64,
     /// How many notifications were added since the start.
-    told: u64,
+    notifications: u64,
     /// The last creation time that was assigned. It never decreases, and no two rows share one.
     last_instant: f64,
     /// The changed rows, each with the number of its change; the oldest first.
@@ -41,7 +41,7 @@ struct Inside {
 #[derive(Debug, Default)]
 pub(super) struct Written {
     /// How many notifications were added.
-    pub(super) told: u64,
+    pub(super) notifications: u64,
     rows: Vec<Touched>,
     /// A notification was added, changed or removed.
     notified: bool,
@@ -74,33 +74,33 @@ impl Written {
 impl ChangeFeed {
     pub(super) fn new(last_instant: f64) -> Result<Self, StoreError> {
         let random: [u8; 8] = vault::random().map_err(|why| StoreError::Fault(why.to_string()))?;
-        let inside = Mutex::new(Inside { last_instant, ..Inside::default() });
-        Ok(Self { run: vault::hex(&random), inside, changed: Condvar::new() })
+        let state = Mutex::new(State { last_instant, ..State::default() });
+        Ok(Self { run: vault::hex(&random), state, changed: Condvar::new() })
     }
 
     /// The number of the last change, and the last creation time that was assigned.
     pub(super) fn state(&self) -> (u64, f64) {
-        let inside = self.lock();
-        (inside.changes, inside.last_instant)
+        let state = self.lock();
+        (state.changes, state.last_instant)
     }
 
     /// Publishes a committed transaction.
     pub(super) fn publish(&self, last_instant: f64, written: Option<Written>) {
-        let mut inside = self.lock();
-        inside.last_instant = last_instant;
+        let mut state = self.lock();
+        state.last_instant = last_instant;
         let Some(written) = written else { return };
-        inside.changes += 1;
-        inside.told += written.told;
-        let number = inside.changes;
+        state.changes += 1;
+        state.notifications += written.notifications;
+        let number = state.changes;
         let notified = written.notified.then(|| (Table::Notifications, String::new()));
-        inside.rows.extend(written.rows.into_iter().chain(notified).map(|row| (number, row)));
+        state.rows.extend(written.rows.into_iter().chain(notified).map(|row| (number, row)));
         if written.overflowed {
-            inside.rows.clear();
-            inside.complete_after = number;
+            state.rows.clear();
+            state.complete_after = number;
         }
-        while inside.rows.len() > ROWS {
-            if let Some((forgotten, _)) = inside.rows.pop_front() {
-                inside.complete_after = forgotten;
+        while state.rows.len() > ROWS {
+            if let Some((forgotten, _)) = state.rows.pop_front() {
+                state.complete_after = forgotten;
             }
         }
         self.changed.notify_all();
@@ -116,31 +116,32 @@ impl ChangeFeed {
     pub(super) fn since(&self, revision: &str) -> Option<Vec<Touched>> {
         let (run, number) = revision.split_once('-')?;
         let number: u64 = number.parse().ok().filter(|_| run == self.run)?;
-        let inside = self.lock();
-        if number < inside.complete_after || number > inside.changes {
+        let state = self.lock();
+        if number < state.complete_after || number > state.changes {
             return None;
         }
-        let first = inside.rows.partition_point(|(change, _)| *change <= number);
+        let first = state.rows.partition_point(|(change, _)| *change <= number);
         let mut seen = HashSet::new();
-        let rows = inside.rows.range(first..).map(|(_, row)| row).filter(|row| seen.insert(*row));
+        let rows = state.rows.range(first..).map(|(_, row)| row).filter(|row| seen.insert(*row));
         let rows: Vec<Touched> = rows.take(DIFFERENT + 1).cloned().collect();
         (rows.len() <= DIFFERENT).then_some(rows)
     }
 
     /// Waits for a change after `seen`, or for the timeout. Returns the number of the last change.
-    pub(super) fn wait_for_change(&self, seen: u64, patience: Duration) -> u64 {
-        let waited = self.changed.wait_timeout_while(self.lock(), patience, |inside| inside.changes <= seen);
+    pub(super) fn wait_for_change(&self, seen: u64, timeout: Duration) -> u64 {
+        let waited = self.changed.wait_timeout_while(self.lock(), timeout, |state| state.changes <= seen);
         waited.unwrap_or_else(PoisonError::into_inner).0.changes
     }
 
     /// Waits for more than `seen` notifications, or for the timeout. Returns their number.
-    pub(super) fn wait_for_told(&self, seen: u64, patience: Duration) -> u64 {
-        let waited = self.changed.wait_timeout_while(self.lock(), patience, |inside| inside.told <= seen);
-        waited.unwrap_or_else(PoisonError::into_inner).0.told
+    pub(super) fn wait_for_notification(&self, seen: u64, timeout: Duration) -> u64 {
+        let waited =
+            self.changed.wait_timeout_while(self.lock(), timeout, |state| state.notifications <= seen);
+        waited.unwrap_or_else(PoisonError::into_inner).0.notifications
     }
 
     /// A panic leaves no partial change here, so a poisoned lock is valid.
-    fn lock(&self) -> MutexGuard<'_, Inside> {
-        self.inside.lock().unwrap_or_else(PoisonError::into_inner)
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -1,5 +1,5 @@
-//! The columns of the board: tasks by status, the most urgent first, of equally urgent ones the last changed. They have
-//! an index of their own, because indexes of [`Index`](super::Index) sort in one direction only.
+//! The columns of the board: tasks by status, the most urgent first, then the last changed. They have a separate
+//! index, because an [`Index`](super::Index) sorts in one direction only.
 
 use std::borrow::Cow;
 
@@ -11,22 +11,22 @@ use super::tx::{doc, raw};
 use super::{Doc, Id, StoreError, TASKS, Tx};
 use crate::rows::{Account, Task};
 
-/// Where a task stands in its column. Of two tasks the one with the lesser place comes first.
+/// The position of a task in its column. The lesser position comes first.
 #[derive(Clone, Copy, Debug, PartialEq, PartialOrd)]
 pub(crate) struct ColumnPosition {
     priority: f64,
-    /// Negative, so that the last changed comes first.
+    /// Negative, so that the last changed task comes first.
     changed: f64,
     created: f64,
 }
 
 impl ColumnPosition {
-    /// The place of a task with these fields.
+    /// The position of a task with these fields.
     pub(crate) fn new(priority: f64, updated_at: f64, created: f64) -> Self {
         Self { priority, changed: -updated_at, created }
     }
 
-    /// The order of places as a total one.
+    /// The total order of positions.
     pub(crate) fn cmp(&self, other: &Self) -> std::cmp::Ordering {
         (self.priority.total_cmp(&other.priority))
             .then(self.changed.total_cmp(&other.changed))
@@ -34,7 +34,7 @@ impl ColumnPosition {
     }
 }
 
-/// What a search looks at.
+/// The fields of a task that a search reads.
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct Card<'a> {
@@ -49,7 +49,7 @@ pub(crate) struct Card<'a> {
     pub(crate) assigned_user_ids: Vec<String>,
 }
 
-/// The chat with the orchestrator is no task of the board.
+/// Whether a task is the chat with the orchestrator, as an SQL expression. The board does not show it.
 fn is_chat() -> String {
     let label = mcr_model::Task::ORCHESTRATOR_CHAT;
     format!("instr({}, '\"{label}\"') > 0", field("labels"))
@@ -59,7 +59,7 @@ fn order() -> String {
     format!("{}, -({}), at", field("priority"), field("updatedAt"))
 }
 
-/// The statement that makes the index, if it is not there.
+/// The statement that creates the index if it does not exist.
 pub(super) fn index() -> String {
     let (account, status) = (field("accountId"), field("status"));
     format!(
@@ -75,14 +75,14 @@ fn of_column() -> String {
 }
 
 impl Tx<'_> {
-    /// How many tasks a column has.
+    /// The number of tasks in a column.
     pub(crate) fn count_column(&self, account: &Id<Account>, status: &str) -> Result<usize, StoreError> {
         let mut query = self.database.prepare_cached(&format!("SELECT count(*) {}", of_column()))?;
         let count: i64 = query.query_row((account.as_str(), status), |row| row.get(0))?;
         usize::try_from(count).map_err(|_| StoreError::Fault(format!("{count} tasks")))
     }
 
-    /// The first `limit` tasks of a column, or the first ones behind a place.
+    /// The first `limit` tasks of a column, or the first ones after a position.
     pub(crate) fn column(
         &self,
         account: &Id<Account>,
@@ -92,7 +92,7 @@ impl Tx<'_> {
     ) -> Result<Vec<Doc<Task>>, StoreError> {
         let of_column = of_column();
         let order = order();
-        // The first comparison lets the index begin near the place.
+        // The first comparison lets SQLite start near the position in the index.
         let behind = after.map_or(String::new(), |_| {
             format!("AND {} >= ?4 AND ({order}) > (?4, ?5, ?6)", field("priority"))
         });
@@ -109,7 +109,7 @@ impl Tx<'_> {
         found.map(|found| doc(found?)).collect()
     }
 
-    /// Shows every task of an account to `look`, with its id and the instant of its creation.
+    /// Calls `look` with every task of an account, its id and its creation time.
     pub(crate) fn each_card(
         &self,
         account: &Id<Account>,

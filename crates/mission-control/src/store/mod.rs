@@ -43,14 +43,14 @@ pub(crate) trait Row: Serialize + DeserializeOwned {
 /// The data of one or several accounts.
 pub(crate) struct Store {
     writer: Mutex<Connection>,
-    news: ChangeFeed,
+    feed: ChangeFeed,
     clock: Box<dyn Clock>,
     /// `None` for data in memory, which only one connection can access.
-    beside: Option<Beside>,
+    on_disk: Option<OnDisk>,
 }
 
 /// The parts of a store in a file besides its writer. Fields are dropped in this order, so the lock is released last.
-struct Beside {
+struct OnDisk {
     /// The connections for people and their programs.
     people: Pool,
     /// The connections for the runtime, which must not wait for pages.
@@ -97,7 +97,7 @@ impl fmt::Display for StoreError {
             }
             Self::Newer { found, known } => write!(
                 f,
-                "the data was written by a newer version (layout {found}, this program knows {known}); use that version"
+                "the data was written by a newer version (layout {found}, this program supports up to {known}); use that version"
             ),
             Self::Corrupt(what) => {
                 write!(
@@ -111,7 +111,7 @@ impl fmt::Display for StoreError {
                 "the data could not be written ({what}): nothing was changed; look for a quota, a limit on the size of \
                  files, or a failing disk, and try again"
             ),
-            Self::Fault(what) => write!(f, "the data does not fit ({what}); this is a fault of the program"),
+            Self::Fault(what) => write!(f, "unexpected data ({what}); this is a bug in the program"),
         }
     }
 }
@@ -168,12 +168,12 @@ impl Store {
         let before = writer.total_changes();
         let began =
             writer.transaction_with_behavior(TransactionBehavior::Immediate).map_err(StoreError::from)?;
-        let tx = Tx::new(&began, self.clock.now(), &self.news);
+        let tx = Tx::new(&began, self.clock.now(), &self.feed);
         let answer = work(&tx)?;
         let (instant, written) = tx.end();
         began.commit().map_err(StoreError::from)?;
         let changed = writer.total_changes() != before;
-        self.news.publish(instant, changed.then_some(written));
+        self.feed.publish(instant, changed.then_some(written));
         self.keep_log_short(&writer);
         Ok(answer)
     }
@@ -183,7 +183,7 @@ impl Store {
         &self,
         work: impl FnOnce(&Tx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.read_on(self.beside.as_ref().map(|beside| &beside.people), work)
+        self.read_on(self.on_disk.as_ref().map(|on_disk| &on_disk.people), work)
     }
 
     /// Runs `work` on a read-only snapshot, on a connection for the runtime.
@@ -191,7 +191,7 @@ impl Store {
         &self,
         work: impl FnOnce(&Tx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
-        self.read_on(self.beside.as_ref().map(|beside| &beside.runtime), work)
+        self.read_on(self.on_disk.as_ref().map(|on_disk| &on_disk.runtime), work)
     }
 
     fn read_on<T, E: From<StoreError>>(
@@ -209,18 +209,18 @@ impl Store {
         work: impl FnOnce(&Tx<'_>) -> Result<T, E>,
     ) -> Result<T, E> {
         let began = connection.transaction().map_err(StoreError::from)?;
-        work(&Tx::new(&began, self.clock.now(), &self.news))
+        work(&Tx::new(&began, self.clock.now(), &self.feed))
     }
 
     /// Empties a write-ahead log that is too long. SQLite does so itself, unless a reader is always active.
     fn keep_log_short(&self, writer: &Connection) {
-        let Some(beside) = &self.beside else { return };
+        let Some(on_disk) = &self.on_disk else { return };
         // A log that does not exist is short.
-        if fs::metadata(&beside.log).map_or(0, |log| log.len()) <= LOG_BYTES {
+        if fs::metadata(&on_disk.log).map_or(0, |log| log.len()) <= LOG_BYTES {
             return;
         }
-        let Some(_people) = beside.people.pause(PAUSE) else { return };
-        let Some(_runtime) = beside.runtime.pause(PAUSE) else { return };
+        let Some(_people) = on_disk.people.pause(PAUSE) else { return };
+        let Some(_runtime) = on_disk.runtime.pause(PAUSE) else { return };
         if let Err(why) = empty_log(writer) {
             warn!("the write-ahead log could not be emptied; the next write tries again: {why}");
         }
@@ -233,17 +233,17 @@ impl Store {
 
     /// The number of the last change.
     pub(crate) fn changes(&self) -> u64 {
-        self.news.state().0
+        self.feed.state().0
     }
 
     /// Waits for a change after `seen`, or for the timeout. Returns the number of the last change.
-    pub(crate) fn wait_for_change(&self, seen: u64, patience: Duration) -> u64 {
-        self.news.wait_for_change(seen, patience)
+    pub(crate) fn wait_for_change(&self, seen: u64, timeout: Duration) -> u64 {
+        self.feed.wait_for_change(seen, timeout)
     }
 
     /// Waits for more than `seen` notifications, or for the timeout. Returns their number.
-    pub(crate) fn wait_for_told(&self, seen: u64, patience: Duration) -> u64 {
-        self.news.wait_for_told(seen, patience)
+    pub(crate) fn wait_for_notification(&self, seen: u64, timeout: Duration) -> u64 {
+        self.feed.wait_for_notification(seen, timeout)
     }
 
     /// A panic inside a transaction rolls it back, so the data behind a poisoned lock is valid.

@@ -1,4 +1,4 @@
-//! Opening the data: making it, bringing it up to date, and refusing what cannot be trusted.
+//! Opens the data: creates the tables, migrates older versions, and refuses data that cannot be trusted.
 
 use std::fs::{File, TryLockError};
 use std::io;
@@ -12,45 +12,49 @@ use rusqlite::{Connection, OpenFlags, TransactionBehavior};
 use super::change_feed::ChangeFeed;
 use super::readers::Pool;
 use super::schema::{MIGRATIONS, Table, create, missing_indexes};
-use super::{Beside, Store, StoreError};
+use super::{OnDisk, Store, StoreError};
 use mcr_model::clock::Clock;
 
-/// Marks a database as one of ours (the letters `MCRl`), so that another program's is not taken over.
+/// Marks a database as ours (the letters `MCRl`), so that the database of another program is not changed.
 const APPLICATION: i64 = 0x4D43_526C;
 
-/// How long a start waits for another process that is just ending.
-const PATIENCE: Duration = Duration::from_secs(1);
-/// How often it looks meanwhile.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+/// How long a start waits for another process that is ending.
+const LOCK_TIMEOUT: Duration = Duration::from_secs(1);
+/// The interval between attempts.
+const RETRY_INTERVAL: Duration = Duration::from_millis(20);
 
 impl Store {
-    /// Data that lives as long as the process.
+    /// Data that exists as long as the process.
     pub(crate) fn in_memory(clock: Box<dyn Clock>) -> Result<Self, StoreError> {
         let mut writer = Connection::open_in_memory()?;
         bring_up_to_date(&mut writer, MIGRATIONS)?;
-        Self::over(writer, clock, None)
+        Self::with_writer(writer, clock, None)
     }
 
-    /// The data in this file; made where there is none.
+    /// The data in this file, which is created if it does not exist.
     pub(crate) fn open(file: &Path, clock: Box<dyn Clock>) -> Result<Self, StoreError> {
         Self::open_with(file, clock, MIGRATIONS)
     }
 
-    /// `steps` lead from the first layout to the one we know.
+    /// `steps` migrate from the first layout to the current one.
     fn open_with(file: &Path, clock: Box<dyn Clock>, steps: &[&str]) -> Result<Self, StoreError> {
         let lock = lock_folder_of(file)?;
         prepare(connect(file)?, steps)?;
         let writer = connect(file)?;
-        writer.busy_timeout(PATIENCE)?;
+        writer.busy_timeout(LOCK_TIMEOUT)?;
         writer.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
         let mut log = file.as_os_str().to_owned();
         log.push("-wal");
         let (people, runtime) = (Pool::open(file)?, Pool::open(file)?);
-        Self::over(writer, clock, Some(Beside { people, runtime, log: log.into(), _lock: lock }))
+        Self::with_writer(writer, clock, Some(OnDisk { people, runtime, log: log.into(), _lock: lock }))
     }
 
-    fn over(writer: Connection, clock: Box<dyn Clock>, beside: Option<Beside>) -> Result<Self, StoreError> {
-        // An acknowledged write outlives the process, and the power, too.
+    fn with_writer(
+        writer: Connection,
+        clock: Box<dyn Clock>,
+        on_disk: Option<OnDisk>,
+    ) -> Result<Self, StoreError> {
+        // An acknowledged write survives a crash of the process and a power failure.
         writer.pragma_update(None, "synchronous", "FULL")?;
         writer.pragma_update(None, "cache_size", -8_000)?;
         writer.set_prepared_statement_cache_capacity(128);
@@ -58,40 +62,40 @@ impl Store {
             Table::ALL.map(|table| format!("SELECT max(at) AS at FROM {}", table.name())).join(" UNION ALL ");
         let newest = format!("SELECT coalesce(max(at), 0.0) FROM ({newest})");
         let last_instant = writer.query_row(&newest, [], |row| row.get(0))?;
-        Ok(Self { writer: Mutex::new(writer), news: ChangeFeed::new(last_instant)?, clock, beside })
+        Ok(Self { writer: Mutex::new(writer), feed: ChangeFeed::new(last_instant)?, clock, on_disk })
     }
 }
 
-/// A connection to the database in this file; a link is not followed.
+/// A connection to the database in this file. A symbolic link is not followed.
 pub(super) fn connect(file: &Path) -> rusqlite::Result<Connection> {
     Connection::open_with_flags(file, OpenFlags::default() | OpenFlags::SQLITE_OPEN_NOFOLLOW)
 }
 
-/// One process has the data, and says so by a lock on their folder until it ends. SQLite's own exclusive mode would shut
-/// out our own readers, too.
+/// Locks the folder of the data until the process ends, so that only one process has the data open. SQLite's
+/// exclusive mode would also exclude our own readers.
 fn lock_folder_of(file: &Path) -> Result<File, StoreError> {
     let folder =
         file.parent().filter(|folder| !folder.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let failed =
         |why: io::Error| StoreError::Disk(format!("{} could not be locked: {why}", folder.display()));
     let lock = File::open(folder).map_err(failed)?;
-    let until = Instant::now() + PATIENCE;
+    let until = Instant::now() + LOCK_TIMEOUT;
     loop {
         match lock.try_lock() {
             Ok(()) => return Ok(lock),
-            Err(TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(LOOK_AGAIN),
+            Err(TryLockError::WouldBlock) if Instant::now() < until => thread::sleep(RETRY_INTERVAL),
             Err(TryLockError::WouldBlock) => return Err(StoreError::Locked),
             Err(TryLockError::Error(why)) => return Err(failed(why)),
         }
     }
 }
 
-/// Refuses what cannot be trusted, and brings the rest up to date, on a connection that has the file for itself: also
-/// an older version of this program, which does not know the lock, is noticed.
+/// Checks the data and migrates them, on a connection with exclusive access. That also detects an older version of
+/// this program, which does not use the lock.
 fn prepare(mut database: Connection, steps: &[&str]) -> Result<(), StoreError> {
-    database.busy_timeout(PATIENCE)?;
+    database.busy_timeout(LOCK_TIMEOUT)?;
     database.pragma_update(None, "locking_mode", "EXCLUSIVE")?;
-    // Nothing is changed in what is refused.
+    // Refused data are not changed.
     if refuse_others(&database, known(steps)?)?.is_some() {
         refuse_damaged(&database)?;
     }
@@ -101,38 +105,38 @@ fn prepare(mut database: Connection, steps: &[&str]) -> Result<(), StoreError> {
     database.close().map_err(|(_, why)| why.into())
 }
 
-/// The version of the layout to which these steps lead.
+/// The version of the layout that these steps produce.
 fn known(steps: &[&str]) -> Result<i64, StoreError> {
     i64::try_from(steps.len() + 1).map_err(|_| StoreError::Fault("too many layouts".to_owned()))
 }
 
-/// Makes the tables where there are none, and takes older ones through the steps that they lack: all or nothing.
+/// Creates missing tables, and applies the missing migration steps to older ones, completely or not at all.
 fn bring_up_to_date(database: &mut Connection, steps: &[&str]) -> Result<(), StoreError> {
     let known = known(steps)?;
-    let began = database.transaction_with_behavior(TransactionBehavior::Exclusive)?;
-    let found = refuse_others(&began, known)?;
+    let transaction = database.transaction_with_behavior(TransactionBehavior::Exclusive)?;
+    let found = refuse_others(&transaction, known)?;
     if found == Some(known) {
-        // Indexes that later versions added change nothing for earlier ones.
-        began.execute_batch(&missing_indexes())?;
-        return Ok(began.commit()?);
+        // Indexes of later versions are harmless for earlier versions.
+        transaction.execute_batch(&missing_indexes())?;
+        return Ok(transaction.commit()?);
     }
     if let Some(version) = found {
         let done =
             usize::try_from(version - 1).map_err(|_| StoreError::Corrupt(format!("layout {version}")))?;
         for step in steps.iter().skip(done) {
-            began.execute_batch(step)?;
+            transaction.execute_batch(step)?;
         }
-        began.execute_batch(&missing_indexes())?;
+        transaction.execute_batch(&missing_indexes())?;
     } else {
-        began.execute_batch(&create())?;
+        transaction.execute_batch(&create())?;
     }
-    began.pragma_update(None, "application_id", APPLICATION)?;
-    began.pragma_update(None, "user_version", known)?;
-    Ok(began.commit()?)
+    transaction.pragma_update(None, "application_id", APPLICATION)?;
+    transaction.pragma_update(None, "user_version", known)?;
+    Ok(transaction.commit()?)
 }
 
-/// The version of our layout that is there, none in an empty database; another program's and a newer one are refused,
-/// before anything in them is changed.
+/// The version of our layout, or `None` for an empty database. Refuses the database of another program or of a newer
+/// version, before anything is changed.
 fn refuse_others(database: &Connection, known: i64) -> Result<Option<i64>, StoreError> {
     let number = |name| database.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let (version, application) = (number("user_version")?, number("application_id")?);
@@ -148,14 +152,14 @@ fn refuse_others(database: &Connection, known: i64) -> Result<Option<i64>, Store
     }
 }
 
-/// Pages that are not what they should be.
+/// Refuses a database with damaged pages.
 fn refuse_damaged(database: &Connection) -> Result<(), StoreError> {
-    let verdict: String = database.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    if verdict == "ok" {
+    let result: String = database.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
+    if result == "ok" {
         return Ok(());
     }
-    // The last line is the one that says what.
-    Err(StoreError::Corrupt(verdict.lines().last().unwrap_or_default().to_owned()))
+    // The last line contains the reason.
+    Err(StoreError::Corrupt(result.lines().last().unwrap_or_default().to_owned()))
 }
 
 #[cfg(test)]
@@ -168,7 +172,7 @@ mod tests {
     use crate::rows::Task;
     use mcr_model::clock::SystemClock;
 
-    /// Not to be done twice, and it leaves a trace if it is.
+    /// A step that must run only once, and leaves a trace each time.
     const TITLES: &str = "CREATE TABLE traces (number INTEGER) STRICT;
         UPDATE tasks SET row = json_set(row, '$.title', row ->> 'title' || '!');";
     const TRACE: &str = "INSERT INTO traces VALUES (3);";
@@ -188,7 +192,7 @@ mod tests {
         Store::open_with(file, Box::new(SystemClock), steps)
     }
 
-    /// The layout, the task's title, and how many tables there are.
+    /// The layout, the title of the task, and the number of tables.
     fn look(file: &Path) -> (i64, String, i64) {
         let database = Connection::open(file).expect("a database");
         let number = |sql| database.query_row(sql, [], |row| row.get(0)).expect(sql);
@@ -212,7 +216,7 @@ mod tests {
             drop(store);
             assert_eq!(look(&file), (2, "Fix login!".to_owned(), tables + 1));
         }
-        // Only what is lacking.
+        // Only the missing step runs.
         drop(open(&file, &[TITLES, TRACE]).expect("the second step"));
         assert_eq!(look(&file), (3, "Fix login!".to_owned(), tables + 1));
 

@@ -49,8 +49,8 @@ impl Pool {
 
     /// Takes all connections, so that no call of this pool reads. Returns `None` if one is still in use after this time. Each
     /// connection is kept as it returns, so that a continuous series of calls cannot delay this.
-    pub(super) fn pause(&self, patience: Duration) -> Option<Vec<Lent<'_>>> {
-        let until = Instant::now() + patience;
+    pub(super) fn pause(&self, timeout: Duration) -> Option<Vec<Lent<'_>>> {
+        let until = Instant::now() + timeout;
         let mut held = Vec::new();
         while held.len() < CONNECTIONS {
             let left = until.saturating_duration_since(Instant::now());

@@ -142,8 +142,8 @@ indexes! {
     /// Undelivered notifications, oldest first: query with `"agent"` and without a delivery time.
     UNDELIVERED = Notifications by ["accountId", "recipientType", "deliveredAt"], then "createdAt";
     /// The notifications of a recipient about a task, by type; oldest first.
-    TOLD_OF_TASK = Notifications by ["taskId", "recipientId", "type"], then "createdAt";
-    /// Like `TOLD_OF_TASK`, with the delivery time: query without one for undelivered notifications.
+    NOTIFIED_OF_TASK = Notifications by ["taskId", "recipientId", "type"], then "createdAt";
+    /// Like `NOTIFIED_OF_TASK`, with the delivery time: query without one for undelivered notifications.
     WAITING_OF_TASK = Notifications by ["taskId", "recipientId", "type", "deliveredAt"], then "createdAt";
     /// All notifications about a task.
     NOTIFICATIONS_OF_TASK = Notifications by ["taskId"];

@@ -54,18 +54,18 @@ pub(crate) struct Tx<'a> {
     now: f64,
     last_instant: Cell<f64>,
     written: Rc<RefCell<Written>>,
-    news: &'a ChangeFeed,
+    feed: &'a ChangeFeed,
     /// The number of the last change that this transaction is sure to see.
     seen: u64,
 }
 
 impl<'a> Tx<'a> {
     /// Must be called before the transaction reads for the first time.
-    pub(super) fn new(database: &'a Connection, now: Millis, news: &'a ChangeFeed) -> Self {
-        let (seen, last_instant) = news.state();
+    pub(super) fn new(database: &'a Connection, now: Millis, feed: &'a ChangeFeed) -> Self {
+        let (seen, last_instant) = feed.state();
         #[expect(clippy::cast_precision_loss, reason = "dates are far below 2^53 ms")]
         let now = (now.0 as f64).max(last_instant.floor());
-        Self { database, now, last_instant: Cell::new(last_instant), written: Rc::default(), news, seen }
+        Self { database, now, last_instant: Cell::new(last_instant), written: Rc::default(), feed, seen }
     }
 
     /// The time, read once for the whole transaction.
@@ -86,12 +86,12 @@ impl<'a> Tx<'a> {
 
     /// The revision that this transaction sees, for pages that later request the changes since.
     pub(crate) fn revision(&self) -> String {
-        self.news.revision(self.seen)
+        self.feed.revision(self.seen)
     }
 
     /// The rows that changed since a revision, each once. `None` if that is unknown.
     pub(crate) fn since(&self, revision: &str) -> Option<Vec<Touched>> {
-        self.news.since(revision)
+        self.feed.since(revision)
     }
 
     /// Adds a row.
@@ -106,7 +106,7 @@ impl<'a> Tx<'a> {
         let created = self.now.max(self.last_instant.get() + STEP_MS);
         self.restore_json(table, &id, created, row)?;
         if table == Notification::TABLE {
-            self.written.borrow_mut().told += 1;
+            self.written.borrow_mut().notifications += 1;
         }
         Ok((id, created))
     }

@@ -14,7 +14,8 @@
 //! **Nothing is forgotten unnoticed.** A step that is forgotten is a step that is done twice, so the `database` is checked
 //! as a whole when it is opened: its pages, a checksum over each row and over its id, and the `commit_marker`: a log that was
 //! cut or flipped in a byte ends earlier than what was promised, and SQLite itself would not say so. A row that is
-//! damaged, but whose id is not, is reported ([`Opened::damaged`]) and not recalled; a book of which anything else is
+//! damaged, but whose id is not, is reported ([`Opened::unreadable`]) and not recalled; before it is written over, the
+//! original is put aside in the table `originals`. A book of which anything else is
 //! wrong is refused ([`LedgerError::Damaged`]) and left alone. Going on without it is somebody's decision
 //! ([`set_aside`]).
 //!

@@ -19,7 +19,7 @@ fn statuses(stack: &Stack) -> Vec<String> {
 
 /// The announcements to the account's members.
 fn announced(stack: &Stack) -> Vec<String> {
-    let told = stack.board.told("user_dana").into_iter();
+    let told = stack.board.notifications_of("user_dana").into_iter();
     told.filter_map(|line| Some(line.strip_prefix("status_change: Runtime is ")?.to_owned())).collect()
 }
 

@@ -93,10 +93,10 @@ impl Fixture {
 
     /// The agent makes the call, and time passes.
     pub(super) fn call(&self, tool: &Tool) -> ExecutedCall {
-        self.team.board.pass(1_000);
+        self.team.board.advance(1_000);
         let call = call(tool.name, &self.args(tool).to_string());
         let ran = self.with(|caller, hands| run(&call, caller, &offer(caller), hands));
-        self.team.board.pass(1_000);
+        self.team.board.advance(1_000);
         ran
     }
 
@@ -149,7 +149,7 @@ impl Fixture {
         if tool.name == "document_upsert" {
             args["taskId"] = json!(self.here);
         }
-        self.team.board.pass(10);
+        self.team.board.advance(10);
         let made = if tool.name == "task_message" {
             json!({"messageId": self.team.board.says(agent, &self.here, "Please look.")})
         } else {
@@ -162,7 +162,7 @@ impl Fixture {
     pub(super) fn crowd(&self, tool: &Tool, rows: usize) {
         let (board, ada) = (&self.team.board, &self.team.ada);
         for n in 0..rows {
-            board.pass(1);
+            board.advance(1);
             let title = format!("Row {n}");
             let made = match tool.name {
                 "task_create" => {

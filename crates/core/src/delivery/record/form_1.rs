@@ -1,8 +1,8 @@
-//! Records of form 1, as the first version has written them.
+//! Reads records of form 1, which the first version wrote.
 //!
-//! Form 1 counted failures in several sums beside the map of causes, kept the receiver of results with the record, and a
-//! line for people as an answer with a `note_on`. Fields that are not named here are the same in form 2; what form 1 did
-//! not know either stays where it is.
+//! Form 1 counted failures in several sums as well as in the map of causes. It kept the receiver of results with the
+//! record, and a line for people as an answer with a `note_on`. All other fields are the same in form 2, and unknown
+//! fields stay where they are.
 
 use serde::de::{DeserializeOwned, Error as _};
 use serde_json::{Error, Map, Value, json};
@@ -10,7 +10,7 @@ use serde_json::{Error, Map, Value, json};
 use super::{Record, Stage};
 use crate::delivery::cause::{Cause, Failures};
 
-/// The sums of form 1 that stand for one cause alone.
+/// The sums of form 1 that count one cause alone.
 const SUMS: [(&str, Cause); 7] = [
     ("crashes", Cause::Crash),
     ("doubts", Cause::Backend),
@@ -46,8 +46,8 @@ pub fn from_form_1(record: Value) -> Result<Record, Error> {
     Ok(record)
 }
 
-/// The counters in one map. What the sums count and no cause explains is kept without one: it is told to people, and
-/// gives no row up.
+/// The counters in one map. Failures in the sums that no cause explains are kept without a cause. They are shown to
+/// people, and no limit counts them.
 fn failures(fields: &mut Map<String, Value>) -> Result<Failures, Error> {
     let mut failures: Failures = take(fields, "causes")?;
     let (row, provider): (u32, u32) = (take(fields, "failures")?, take(fields, "provider")?);

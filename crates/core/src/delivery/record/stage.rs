@@ -1,4 +1,4 @@
-//! How far a delivery is, with what matters only there.
+//! The stages of a delivery, each with the data that only this stage needs.
 
 use std::collections::VecDeque;
 
@@ -10,25 +10,25 @@ use crate::gateway::{ToolCall, ToolOutput};
 use mcr_model::SessionKey;
 use mcr_model::clock::Millis;
 
-/// How far a delivery is.
+/// The progress of a delivery.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Stage {
-    /// Nothing has been said to the agent that it has answered.
+    /// The agent has not answered a question yet.
     #[default]
     Fresh,
-    /// The agent has called tools; these are the results that it has not got yet.
+    /// The agent has called tools and has not received the results yet.
     Working(ToolRounds),
-    /// The agent has answered; this much is posted.
+    /// The agent has answered, and the answer is being posted.
     Answered(PendingAnswer),
-    /// It was given up; people are to be told so in the thread.
+    /// The delivery was given up, and a line for people is to be posted.
     Notice(Notice),
-    /// All is done; the backend does not know it yet.
+    /// The delivery has ended; only the mark at the backend is missing.
     Ended(End),
 }
 
 impl Stage {
-    /// Whether the result of the work is still missing. After it come only posts and marks.
+    /// Whether the result of the work is still missing. After the result only posts and marks follow.
     pub fn lacks_result(&self) -> bool {
         match self {
             Self::Fresh | Self::Working(_) => true,
@@ -36,7 +36,7 @@ impl Stage {
         }
     }
 
-    /// Since when it is not known whether the step under way was carried out, if it is not.
+    /// Since when the outcome of the current step is unknown, if it is.
     pub fn doubt(&self) -> Option<Millis> {
         match self {
             Self::Working(work) => work.doubt,
@@ -46,7 +46,7 @@ impl Stage {
         }
     }
 
-    /// [`Stage::doubt`], to be changed; none where no step can be in doubt.
+    /// [`Stage::doubt`], mutable; none if no step of this stage can be in doubt.
     pub fn doubt_mut(&mut self) -> Option<&mut Option<Millis>> {
         match self {
             Self::Working(work) => Some(&mut work.doubt),
@@ -57,32 +57,32 @@ impl Stage {
     }
 }
 
-/// The middle of a conversation.
+/// Tool calls, and their results for the agent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ToolRounds {
-    /// In which session the calls were made, and by which agent of the gateway: their results go there.
+    /// The session and the gateway's agent that the calls came from: their results go there.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub whom: Option<(SessionKey, String)>,
-    /// The calls that are still to be made, in order.
+    /// The pending calls, in order.
     pub pending: VecDeque<ToolCall>,
-    /// Since when it is not known whether the first of them was carried out, if it is not.
+    /// Since when the outcome of the first pending call is unknown, if it is.
     pub doubt: Option<Millis>,
-    /// The results that go back once all calls are made.
+    /// The results, which go back once all calls have run.
     pub outputs: Vec<ToolOutput>,
-    /// How many times results went back, with these.
+    /// How many rounds of results went back, with this one.
     pub rounds: u32,
-    /// How many calls were made.
+    /// How many calls ran.
     pub calls: u32,
-    /// Whether any of them did what it was asked for.
+    /// Whether any of them succeeded.
     pub acted: bool,
-    /// What it said beside its calls, in case it says nothing afterwards.
+    /// The text that came with the calls, in case the agent says nothing afterwards.
     pub said: Option<String>,
-    /// What only a newer version knows.
+    /// Fields of a newer version.
     #[serde(flatten)]
     pub extra: UnknownFields,
 }
 
-/// An answer on its way into the thread.
+/// An answer that is being posted.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PendingAnswer {
     /// The answer, in messages.
@@ -90,29 +90,29 @@ pub struct PendingAnswer {
     /// How many of them are in the thread.
     #[serde(default)]
     pub posted: usize,
-    /// Since when it is not known whether the next of them is there, too, if it is not.
+    /// Since when it is unknown whether the next message is in the thread, if it is.
     pub doubt: Option<Millis>,
-    /// Whether the task moves on once they are.
+    /// Whether the task moves to `in_progress` after the last message.
     pub advance: bool,
-    /// What only a newer version knows.
+    /// Fields of a newer version.
     #[serde(flatten)]
     pub extra: UnknownFields,
 }
 
 impl PendingAnswer {
-    /// Nothing of it is posted yet.
+    /// An answer of which no message is posted yet.
     pub fn new(parts: Vec<String>, advance: bool) -> Self {
         Self { parts, advance, ..Self::default() }
     }
 
-    /// What is not posted yet.
+    /// The answer without its posted messages.
     #[must_use]
     pub fn rest(&self) -> Self {
         let parts = self.parts.get(self.posted..).unwrap_or_default().to_vec();
         Self { parts, posted: 0, ..self.clone() }
     }
 
-    /// All of it.
+    /// The whole text.
     pub fn text(&self) -> String {
         self.parts.join("\n\n")
     }
@@ -121,19 +121,19 @@ impl PendingAnswer {
 /// A line for people, posted without the row's id.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Notice {
-    /// What it says.
+    /// The text.
     pub line: String,
-    /// Since when it is not known whether it is in the thread, if it is not.
+    /// Since when it is unknown whether the line is in the thread, if it is.
     pub doubt: Option<Millis>,
-    /// The end that it tells of.
+    /// The end that the line is about.
     pub end: End,
-    /// What only a newer version knows.
+    /// Fields of a newer version.
     #[serde(flatten)]
     pub extra: UnknownFields,
 }
 
 impl Notice {
-    /// It is not posted yet.
+    /// A line that is not posted yet.
     pub fn new(line: String, end: End) -> Self {
         Self { line, doubt: None, end, extra: UnknownFields::default() }
     }
