@@ -256,7 +256,7 @@ fn a_result_that_is_too_long_is_cut_with_a_remark() {
     let output = fixture.gateway.take_seen().remove(1).outputs.remove(0).output;
     let value: Value = serde_json::from_str(&output).unwrap();
     assert!(
-        output.len() < 150_000 && value["cut"].as_str().unwrap().contains("Ask for less"),
+        output.len() < 150_000 && value["cut"].as_str().unwrap().contains("Request less"),
         "{}",
         output.len()
     );
@@ -532,7 +532,7 @@ fn backend_failures_are_distinguished() {
     fixture.backend.fail(POST, [Fault::Before(convex::CallClass::Refused, convex::CallReason::Forbidden)]);
     fixture.gateway.says("Yes.");
     assert_eq!(fixture.deliver(&mut job), "dead");
-    assert!(matches!(&job.record.stage, Stage::Ended(End::Dead(why)) if why.contains("not allowed")));
+    assert!(matches!(&job.record.stage, Stage::Ended(End::Dead(why)) if why.contains("does not permit")));
 
     // A refusal without a reason may pass: it is retried, and the row is given up in the end (D6).
     let fixture = Fixture::new();
