@@ -122,7 +122,7 @@ fn our_runtime_works_with_it() {
 #[test]
 fn a_foreign_token_is_a_clear_error_even_if_reasons_are_redacted() {
     for (hidden, words) in
-        [("--original", "does not accept the service token"), ("--redact", "under the request id")]
+        [("--original", "does not accept the service token"), ("--redact", "Look up the request id")]
     {
         let (running, printed) = start(":memory:", ["--seed=demo", hidden]);
         let foreign = [&printed["SERVICE_TOKEN"], "x"].concat();
