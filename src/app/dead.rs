@@ -111,7 +111,7 @@ fn answered(service: &ServiceEndpoint, answer: Result<(u16, Value), String>) -> 
 fn listed(overview: &DeliverySummary) -> String {
     let mut lines = Vec::new();
     if overview.dead.is_empty() {
-        lines.push("Nothing was given up.".to_owned());
+        lines.push("No dead letters.".to_owned());
     }
     for dead in &overview.dead {
         let task = dead.task.as_ref().map_or(String::new(), |task| format!(" on {task}"));
@@ -129,7 +129,7 @@ fn listed(overview: &DeliverySummary) -> String {
     }
     lines.extend(overview.damaged.iter().cloned());
     if !overview.dead.is_empty() {
-        lines.push("`dead retry ID` begins one again, `dead drop ID` closes it for good.".to_owned());
+        lines.push("`dead retry ID` starts one again, `dead drop ID` closes it permanently.".to_owned());
     }
     lines.push(String::new());
     lines.join("\n")

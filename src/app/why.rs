@@ -46,7 +46,7 @@ fn listed(env: &CommandEnv) -> Result<Vec<Notification>, String> {
         .configuration
         .settings
         .as_ref()
-        .ok_or("the configuration is invalid; `doctor` lists each mistake")?;
+        .ok_or("the configuration is invalid: run `doctor`, which lists each mistake")?;
     let way = env.connect(settings, Backoff::never()).map_err(|why| why.to_string())?;
     let mission = way.mission(settings, &Stop::new());
     let listed = mission.ask_within(PATIENCE, &ListUndelivered { limit: UNDELIVERED_ROWS });
@@ -62,7 +62,7 @@ pub(super) fn look(
 ) -> Result<Finding, Vec<String>> {
     if !is_word(id) {
         return Err(vec![format!(
-            "{} is no id: give that of a notification, of a task or of an agent, or a slug.",
+            "{} is not an id. Give the id of a notification, a task or an agent, or the slug of an agent.",
             footing.clean(id)
         )]);
     }
@@ -98,20 +98,20 @@ pub(super) fn look(
             let mut lines = vec![unknown(&footing.clean(id), &lacks, known)];
             lines.push(match (footing.place.trouble(), unasked) {
                 (Some(why), _) => format!("{why}."),
-                (None, None) => format!("The ledger and Mission Control were asked: {looked}."),
+                (None, None) => format!("Neither the ledger nor Mission Control has it: {looked}."),
                 (None, Some(why)) => footing.clean(&format!(
-                    "Only the ledger was asked: {looked}, and Mission Control cannot be asked for what waits: {why}"
+                    "Only the ledger was searched ({looked}), because Mission Control cannot list what waits: {why}"
                 )),
             });
             Err(lines)
         }
-        Err(why) => Err(vec![format!("The ledger cannot be read: {why}."), format!("And {looked}.")]),
+        Err(why) => Err(vec![format!("The ledger cannot be read: {why}."), format!("Also, {looked}.")]),
     }
 }
 
-/// That nothing is known of an id, after whoever was asked has so many deliveries.
+/// The answer if no delivery matches the id. `asked` names the sources, which have `among` deliveries.
 pub(super) fn unknown(id: &str, asked: &str, among: usize) -> String {
     format!(
-        "Nothing is known of {id}: {asked}, among {among} deliveries. (A task of which no agent was told has none.)"
+        "No agent, task or notification matches “{id}”: {asked}, among {among} deliveries. (A task without notifications has none.)"
     )
 }

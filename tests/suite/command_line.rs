@@ -61,7 +61,7 @@ fn the_command_line_is_parsed_or_refused_with_a_reason() {
         ("status", Ok(Command::Status { env_file: None, json: false, ready: false })),
         ("status --json --ready", Ok(Command::Status { env_file: None, json: true, ready: true })),
         ("why k1", Ok(Command::Why { env_file: None, id: "k1".to_owned(), json: false })),
-        ("why", Err("`why` needs an id")),
+        ("why", Err("`why` needs the id")),
         ("why k1 k2", Err("there is no argument `k2`")),
         ("dead", Ok(Command::Dead { env_file: None, what: Dead::List, json: false })),
         ("dead list --json", Ok(Command::Dead { env_file: None, what: Dead::List, json: true })),
@@ -342,7 +342,7 @@ fn the_service_runs_and_reports_an_absent_backend() {
     let backend = format!("http://{}", refusing.address());
     let mut service = Program::new(["run"]).configured(&backend, TOKEN).with("HEALTH_PORT", "0").start();
     let address = service.address();
-    service.hear("WARN  app       service/actions:updateRuntimeStatus: nobody answers");
+    service.hear("WARN  app       service/actions:updateRuntimeStatus: Mission Control is unreachable");
     let (status, health) = get(&address, "/health");
     let health: Value = serde_json::from_str(&health).unwrap();
     assert_eq!((status, &health["backend"]["reachable"]), (200, &json!(false)));
@@ -358,13 +358,16 @@ fn a_backend_that_refuses_the_token_counts_as_reachable() {
     let mut service =
         Program::new(["run"]).configured(&backend.url(), TOKEN).with("HEALTH_PORT", "0").start();
     let address = service.address();
-    service.hear("WARN  app       service/actions:updateRuntimeStatus: the service token");
+    service.hear("WARN  app       service/actions:updateRuntimeStatus: Mission Control does not accept the service token");
     let health: Value = serde_json::from_str(&get(&address, "/health").1).unwrap();
     assert_eq!(
         (&health["backend"]["reachable"], &health["backend"]["accepted"]),
         (&json!(true), &json!(false))
     );
-    assert!(health["backend"]["lastError"].as_str().unwrap().contains("was not accepted"), "{health}");
+    assert!(
+        health["backend"]["lastError"].as_str().unwrap().contains("does not accept the service token"),
+        "{health}"
+    );
 }
 
 #[test]
@@ -409,11 +412,11 @@ fn doctor_reports_problems_and_their_remedies() {
         ScriptedHttp::start([Move::Send(answer(200, &message.to_string()))])
     };
     let rows = [
-        (refusing, "Check that the backend runs, that CONVEX_URL is right"),
+        (refusing, "Check that Mission Control runs, that CONVEX_URL is right"),
         (page.url(), "https://NAME.convex.cloud"),
         (token.url(), "issue a new token"),
         (account.url(), "Check ACCOUNT_ID and SERVICE_TOKEN"),
-        (hidden.url(), "SERVICE_TOKEN was renewed or is of another deployment; make a new one"),
+        (hidden.url(), "SERVICE_TOKEN was probably renewed or belongs to another deployment; make a new one"),
     ];
     for (backend, mend) in rows {
         let output = Program::new(["doctor", "--json"]).configured(&backend, TOKEN).output();

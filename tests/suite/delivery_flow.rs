@@ -532,7 +532,9 @@ fn backend_failures_are_distinguished() {
     fixture.backend.fail(POST, [Fault::Before(convex::CallClass::Refused, convex::CallReason::Forbidden)]);
     fixture.gateway.says("Yes.");
     assert_eq!(fixture.deliver(&mut job), "dead");
-    assert!(matches!(&job.record.stage, Stage::Ended(End::Dead(why)) if why.contains("not allowed")));
+    assert!(
+        matches!(&job.record.stage, Stage::Ended(End::Dead(why)) if why.contains("does not permit the call"))
+    );
 
     // A refusal without a reason may pass: it is retried, and the row is given up in the end (D6).
     let fixture = Fixture::new();

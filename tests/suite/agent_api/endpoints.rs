@@ -62,7 +62,7 @@ fn every_endpoint_works_and_replies_in_its_format() {
         assert_eq!(asked["notificationIds"].as_array().unwrap().len(), 1, "{asked}");
         let asked = stand.done("response-request", &key, &ask);
         assert_eq!(asked["notificationIds"], json!([]));
-        assert!(asked["message"].as_str().unwrap().contains("have not answered yet"), "W32: {asked}");
+        assert!(asked["message"].as_str().unwrap().contains("not answered yet: 1 of 1"), "W32: {asked}");
 
         let loaded = stand.done("task-load", &key, &json!({"taskId": task}));
         assert_eq!(loaded["data"]["task"]["_id"], json!(task));
@@ -211,11 +211,11 @@ fn names_the_field_with_an_invalid_id() {
     ] {
         let refused = stand.post(endpoint, &lead, &body);
         assert_eq!((refused.status, &refused.body["field"]), (422, &json!(field)), "{endpoint}: {refused:?}");
-        let words = format!("{field} is nothing that Mission Control takes: check that ");
+        let words = format!("Mission Control does not accept this value for {field}. Check that ");
         assert!(refused.error().starts_with(&words), "{endpoint}: {refused:?}");
         let refused = hiding.post(endpoint, &hiding.own("lead"), &body);
         assert_eq!(refused.status, 500, "{endpoint}: {refused:?}");
-        assert!(refused.error().contains("does not say why. Check that "), "{endpoint}: {refused:?}");
+        assert!(refused.error().contains("without a reason. Check that "), "{endpoint}: {refused:?}");
     }
 }
 

@@ -56,7 +56,7 @@ fn a_call_with_an_idempotency_key_runs_once() {
     }
     let other = named(&stand, "task-create", &ada, "n1", &json!({"title": "Other"}));
     assert_eq!(other.status, 422, "{other:?}");
-    assert!(other.error().contains("name of another call"), "{other:?}");
+    assert!(other.error().contains("belongs to another call"), "{other:?}");
     let elsewhere = json!({"title": "Once", "content": "…", "type": "note"});
     assert_eq!(named(&stand, "document", &ada, "n1", &elsewhere).status, 422);
     assert_eq!(named(&stand, "task-create", &lead, "n1", &body).status, 200, "names are each agent's own");

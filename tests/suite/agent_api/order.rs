@@ -87,7 +87,7 @@ fn reports_the_first_error_only() {
         ("POST", load, HOST.to_owned(), "no", 401, "Missing x-openclaw-session-key header"),
         ("POST", load, format!("{HOST}x-openclaw-session-key:  \r\n"), "no", 401, "Missing"),
         ("POST", load, format!("{HOST}x-openclaw-session-key: nobody\r\n"), "no", 401, "Unknown session key"),
-        ("POST", load, format!("{HOST}{known}{known}"), "no", 400, "is given more than once"),
+        ("POST", load, format!("{HOST}{known}{known}"), "no", 400, "appears more than once"),
         ("POST", "/agent/task-get", format!("{HOST}{known}"), "no", 403, "Only the orchestrator"),
         ("POST", load, format!("{HOST}{known}"), "no", 400, "Invalid JSON body"),
         ("POST", load, format!("{HOST}{known}"), "{}", 400, "taskId is required"),

@@ -166,7 +166,7 @@ fn a_hidden_reason_is_not_a_403() {
         Stand::with(Plan { options: Options { redact: true, ..Options::default() }, ..Plan::default() });
     let refused = stand.post("task-load", &stand.own("ben"), &json!({"taskId": "nonsense"}));
     assert_eq!(refused.status, 500, "{refused:?}");
-    assert!(refused.error().contains("does not say why"), "{refused:?}");
+    assert!(refused.error().contains("without a reason"), "{refused:?}");
 }
 
 /// No reply contains a secret, even if every text of the backend contains one.

@@ -287,7 +287,7 @@ fn applies_the_checks_of_tool_calls() {
         let rows: [Row<'_>; 8] = [
             (vec![], "no", 401, "Missing x-openclaw-session-key header"),
             (vec![(SESSION, "nobody")], "no", 401, "Unknown session key"),
-            (vec![(SESSION, &ben), (SESSION, &ben)], "no", 400, "is given more than once"),
+            (vec![(SESSION, &ben), (SESSION, &ben)], "no", 400, "appears more than once"),
             (vec![(SESSION, &ben), ("X-Forwarded-For", "127.0.0.1")], "no", 403, "forwarded"),
             (vec![(SESSION, &ben), ("Forwarded", "for=127.0.0.1")], good, 403, "forwarded"),
             (vec![(SESSION, &ben), ("Host", "evil.example")], good, 403, "Host header"),
@@ -380,7 +380,7 @@ fn an_idempotency_key_survives_a_restart() {
     for (endpoint, body) in [("event", body.clone()), ("wake", json!({"text": "other"}))] {
         let other = named(&stand, endpoint, &ben, "n1", &body);
         assert_eq!(other.status, 422, "{other:?}");
-        assert!(other.error().contains("name of another call"), "{other:?}");
+        assert!(other.error().contains("belongs to another call"), "{other:?}");
     }
     // A refusal before acceptance does not use up the idempotency key.
     assert_eq!(named(&stand, "wake", &ben, "n2", &json!({"text": ""})).status, 400);

@@ -231,7 +231,7 @@ fn a_closed_row_that_is_not_understood_is_no_trouble() {
         (&told["what"], &told["next"]),
         (&json!(format!("{id} ended (answered).")), &json!("Done. No action needed."))
     );
-    assert_eq!(stack.command(["dead", "list"]).1.lines().last(), Some("Nothing was given up."));
+    assert_eq!(stack.command(["dead", "list"]).1.lines().last(), Some("No dead letters."));
 }
 
 /// A damaged row is not begun again: people are told so in its thread, once, whatever becomes of the process.

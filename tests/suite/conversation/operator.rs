@@ -79,7 +79,7 @@ fn a_dead_letter_is_listed_and_retried() {
         (&health["delivery"]["dead"], &health["delivery"]["ended"]["answered"]),
         (&json!(0), &json!(1))
     );
-    assert_eq!(stack.command(["dead", "list"]).1, "Nothing was given up.\n");
+    assert_eq!(stack.command(["dead", "list"]).1, "No dead letters.\n");
     let (code, output) = stack.command(["dead", "retry", &id]);
     assert!(code == Some(1) && output.contains("No dead letter has this id"), "{output}");
     let (_, why) = stack.command(["why", &id]);
@@ -198,7 +198,7 @@ fn why_knows_an_agent_without_deliveries() {
     assert_eq!((code, &found["state"]), (Some(0), &json!("idle")), "{output}");
     assert_eq!(found["why"], "ada is paused; `resume --agent ada` ends that.");
     let (code, output) = stack.command(["why", "eve"]);
-    assert!(code == Some(1) && output.contains("Nothing is known of eve"), "{output}");
+    assert!(code == Some(1) && output.contains("No agent, task or notification matches “eve”"), "{output}");
 }
 
 /// A command in a shell without the service's directory setting: it names the service, and does nothing in
@@ -216,7 +216,7 @@ fn a_service_on_another_directory_is_named_and_its_data_untouched() {
         let place = place.to_str().unwrap();
         let more = [("STATE_DIR", place), ("HEALTH_PORT", port)];
         let words = format!(
-            "A service runs at {address}, but not on STATE_DIR {place}: set STATE_DIR to the service's (under the \
+            "A service runs at {address}, but not on STATE_DIR {place}: set STATE_DIR to the folder of the service (under the \
              systemd unit: /var/lib/{unit})"
         );
         for args in [["dead", "list"], ["why", "ben"], ["pause", "--agent=ben"], ["resume", "--agent=ben"]] {
@@ -302,7 +302,7 @@ fn only_a_client_with_the_token_gets_data() {
     assert_eq!(as_operator(&stack, "POST", "/pause", "{\"who\":1}").0, 400);
     assert_eq!(as_operator(&stack, "POST", "/pause", "{\"agent\":\"carl\"}").0, 404);
     let (status, answer) = as_operator(&stack, "GET", "/why/nothing", "");
-    let words = "among 1 deliveries. (A task of which no agent was told has none.)";
+    let words = "among 1 deliveries. (A task without notifications has none.)";
     assert!(status == 404 && answer["error"].as_str().unwrap().ends_with(words), "{answer}");
     for path in ["/health", "/version", "/livez", "/readyz"] {
         assert_eq!(ask(&stack, "GET", path, "", &[]).0, 200, "{path}");

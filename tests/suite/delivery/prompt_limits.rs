@@ -195,7 +195,7 @@ fn parts_are_cut_in_order_and_every_cut_is_marked() {
         "agents you can ask",
         "repository",
         "account briefing",
-        "the board at a glance",
+        "board overview",
     ];
     let mut before: BTreeSet<&str> = parts.into();
     for message in (0..30_000).step_by(1_000) {

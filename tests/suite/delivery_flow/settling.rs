@@ -237,7 +237,7 @@ fn only_an_active_run_is_aborted() {
     quiet(&mut job);
     fixture.gateway.recovers(stands(Waiting::Fetching));
     assert_eq!(fixture.deliver(&mut job), "dead");
-    assert!(matches!(&job.record.stage, Stage::Ended(End::Dead(why)) if why.contains("but cut")));
+    assert!(matches!(&job.record.stage, Stage::Ended(End::Dead(why)) if why.contains("is incomplete")));
 
     let (fixture, mut job) = lost();
     quiet(&mut job);

@@ -195,8 +195,8 @@ fn what_is_not_ours_or_newer_is_refused_with_a_sentence() {
         ),
         ("PRAGMA user_version = 0", "the ledger is damaged (layout 0)"),
         ("PRAGMA application_id = 7", "the ledger is damaged (it is another program's database)"),
-        ("DELETE FROM deliveries", "the ledger is damaged (its end is missing: 1 commits should be there"),
-        ("DROP TABLE deliveries", "the ledger is damaged (it is empty, and 1 commits should be there)"),
+        ("DELETE FROM deliveries", "the ledger is damaged (its end is missing: 1 commits are expected"),
+        ("DROP TABLE deliveries", "the ledger is damaged (it is empty, and 1 commits are expected)"),
         ("UPDATE deliveries SET id = 'n2'", "the ledger is damaged (the id of its row 1 cannot be read)"),
     ];
     for (statement, words) in rows {
@@ -210,7 +210,12 @@ fn what_is_not_ours_or_newer_is_refused_with_a_sentence() {
     }
     fs::write(place.join("ledger.sqlite"), "a letter to my aunt ".repeat(300)).unwrap();
     let refused = try_open(&place).err().unwrap().to_string();
-    assert!(refused.starts_with("the ledger is damaged (file is not a database): what was"), "{refused}");
+    assert!(
+        refused.starts_with(
+            "the ledger is damaged (file is not a database), so deliveries under way are unknown"
+        ),
+        "{refused}"
+    );
 }
 
 /// Rows that a person or a newer version has changed: the id is known, what was done is not. It is reported at every

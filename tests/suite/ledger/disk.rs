@@ -182,7 +182,7 @@ fn in_a_small_world(what: &str, words: &str) -> Option<String> {
 fn a_full_disk_is_said_and_survived() {
     match in_a_small_world("full", "head -c 2000000 /dev/zero > /mnt/ballast") {
         None => skipped("a full disk (this machine allows no file systems of one's own)"),
-        Some(said) => assert_eq!(said, "the disk is full: nothing more is recorded; make room"),
+        Some(said) => assert_eq!(said, "the disk is full, so nothing more is recorded: free space on it"),
     }
 }
 
@@ -206,7 +206,7 @@ fn a_read_only_disk_is_said() {
         ),
         (
             "head -c 3100000 /dev/zero 2>/dev/null > /mnt/ballast || true",
-            "the disk is full: nothing more is recorded; make room",
+            "the disk is full, so nothing more is recorded: free space on it",
         ),
     ];
     for (words, sentence) in rows {

@@ -126,7 +126,7 @@ fn a_task_moves_on_and_is_closed_by_an_agent_with_the_right() {
     );
     fixture.team.flag(ada, "canMarkDone", true);
     let (_, words) = fixture.refused(ada, here, "task_status", &done);
-    assert!(words.contains("leaves that to its quality agents"), "{words}");
+    assert!(words.contains("only quality agents may"), "{words}");
     fixture.refused(lead, here, "task_status", &done);
     fixture.team.flag(lead, "canMarkDone", true);
     fixture.done(lead, here, "task_status", &done);
@@ -226,7 +226,7 @@ fn a_repeated_request_for_a_response_is_reported() {
     assert_eq!(fixture.team.board.notifications_of(ben), ["response_request: Ada requested a response"]);
     let (ran, output) = fixture.call(ada, here, "response_request", &args);
     assert!(ran.ok && !ran.stirs);
-    assert!(output["message"].as_str().unwrap().starts_with("Nobody was asked anew"), "{output}");
+    assert!(output["message"].as_str().unwrap().starts_with("No new request was sent"), "{output}");
     assert_eq!(fixture.team.board.notifications_of(ben).len(), 1);
 }
 

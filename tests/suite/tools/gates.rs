@@ -25,7 +25,7 @@ fn close(who: &TestCaller, tool: &str, task: &str, now: &str) -> Made {
 #[test]
 fn done_requires_the_flag_the_rule_and_a_task_in_review() {
     const NO_FLAG: &str = "Forbidden: Not allowed to mark tasks as done";
-    const NO_RULE: &str = "Forbidden: Not allowed to mark tasks as done: Mission Control leaves that to";
+    const NO_RULE: &str = "Forbidden: Not allowed to mark tasks as done: only quality agents may";
     const NOT_YET: &str = "Forbidden: Task must be in review before marking done";
     for tool in ["task_status", "task_update"] {
         for conversation in ["in_progress", "review", "done"] {

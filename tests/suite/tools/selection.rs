@@ -298,17 +298,9 @@ fn a_caller_without_rights_gets_the_reason() {
         (&nobody, "task_create", "Forbidden: Agent is not allowed to create tasks"),
         (&nobody, "document_upsert", "Forbidden: Agent is not allowed to create documents"),
         (&on_task, "response_request", "Forbidden: Agent may not request responses"),
-        (
-            &nobody,
-            "task_history",
-            "task_history is not available here: this conversation is not about a task",
-        ),
-        (
-            &nobody,
-            "document_list",
-            "document_list is not available here: this conversation is not about a task",
-        ),
-        (&free, "task_status", "task_status is not available here: this conversation is not about a task"),
+        (&nobody, "task_history", "task_history is not available here: this conversation has no task"),
+        (&nobody, "document_list", "document_list is not available here: this conversation has no task"),
+        (&free, "task_status", "task_status is not available here: this conversation has no task"),
         (&nobody, "task_assign", "Forbidden: Only the orchestrator can assign agents"),
         (&nobody, "task_message", "Forbidden: Only the orchestrator can post task messages"),
         (&nobody, "task_list", "Forbidden: Only the orchestrator can list tasks"),
@@ -329,12 +321,12 @@ fn an_unknown_tool_is_refused_with_the_offered_ones() {
     let who = TestCaller::without_rights();
     let caller = who.caller();
     let error = prepare(&call("task_destroy", "{}"), &caller, &offer(&caller)).unwrap_err();
-    assert_eq!(error.message, "Unknown tool: task_destroy (the tools are get_agent_skills, task_load)");
+    assert_eq!(error.message, "Unknown tool: task_destroy (available tools: get_agent_skills, task_load)");
     let error = prepare(&call("task_destroy", "{}"), &caller, &offer_http(&caller)).unwrap_err();
-    assert_eq!(error.message, "Unknown tool: task_destroy (no tools are offered here)");
+    assert_eq!(error.message, "Unknown tool: task_destroy (no tools are available here)");
     // If tools are switched off, none runs.
     let error = prepare(&call("task_load", r#"{"taskId":"t"}"#), &caller, &offer_http(&caller)).unwrap_err();
-    assert!(error.message.contains("not among the tools of this conversation"), "{error}");
+    assert!(error.message.contains("not offered in this conversation"), "{error}");
 }
 
 /// D25: the conversation with the orchestrator keeps its label and its place.
@@ -346,7 +338,7 @@ fn the_orchestrators_conversation_keeps_its_label_and_place() {
     let rows = [
         ("task_delete", json!({"taskId": "t-here", "reason": "R"}), Some("cannot be archived")),
         ("task_delete", json!({"taskId": "t-other", "reason": "R"}), None),
-        ("task_update", json!({"taskId": "t-here", "labels": []}), Some("labels of the talk")),
+        ("task_update", json!({"taskId": "t-here", "labels": []}), Some("labels of the orchestrator chat")),
         ("task_update", json!({"taskId": "t-here", "title": "T"}), None),
     ];
     for (name, args, words) in rows {

@@ -105,7 +105,7 @@ fn creating_tasks_and_documents_takes_one_call() {
                 "priority": 2.0, "labels": ["x"], "description": "D", "dueDate": 1_765_612_800_000_i64}),
             json!({"taskId": "new"}),
             json!({"success": true, "taskId": "new",
-                "message": "You were not put on the task: the orchestrator hands work out"}),
+                "message": "You were not assigned: the orchestrator only assigns other agents"}),
         ),
         (
             "document_upsert",
@@ -372,7 +372,12 @@ fn a_call_known_to_fail_is_not_sent() {
             json!({"taskId": "t", "assigneeSlugs": ["nix"]}),
             "Unknown assignee slugs: nix",
         ),
-        (lead(), "task_assign", json!({"taskId": "t", "assigneeSlugs": ["me"]}), "Nobody is left to assign"),
+        (
+            lead(),
+            "task_assign",
+            json!({"taskId": "t", "assigneeSlugs": ["me"]}),
+            "No agent is left to assign",
+        ),
         (lead(), "task_list", json!({"assigneeSlug": "nix"}), "Unknown assignee slug: nix"),
         (lead(), "task_update", json!({"assignedAgentIds": ["a-qa", "a-nix"]}), "Invalid agent: a-nix"),
         (lead(), "get_agent_skills", json!({"agentId": "nix"}), "Not found: Target agent does not exist"),
@@ -411,7 +416,7 @@ fn an_unreadable_roster_proves_no_name_unknown() {
     ];
     for (name, args) in rows {
         let made = make_with(&lead(), &call(name, &args.to_string()), Vec::new(), None, || None);
-        assert!(made.error().contains("nix (as far as known"), "{}", made.error());
+        assert!(made.error().contains("nix (not in the last known list"), "{}", made.error());
         assert_eq!(made.ran.error.unwrap().kind, ToolErrorKind::Unavailable, "{name}");
     }
 }
@@ -420,8 +425,16 @@ fn an_unreadable_roster_proves_no_name_unknown() {
 #[test]
 fn recipients_who_were_asked_before_are_reported() {
     let rows = [
-        (json!(["qa", "eng"]), json!([]), "Nobody was asked anew: 2 of 2"),
-        (json!(["qa", "eng", "me"]), json!(["n"]), "Not everybody was asked anew: 1 of 2"),
+        (
+            json!(["qa", "eng"]),
+            json!([]),
+            "No new request was sent. Already asked about this task and not answered yet: 2 of 2",
+        ),
+        (
+            json!(["qa", "eng", "me"]),
+            json!(["n"]),
+            "Not all requests were sent. Already asked about this task and not answered yet: 1 of 2",
+        ),
     ];
     for (slugs, ids, words) in rows {
         let args = json!({"recipientSlugs": slugs, "message": "M"});
@@ -483,7 +496,7 @@ fn an_update_by_the_orchestrator_assigns_the_added_agents() {
     assert_eq!(made.functions(), [look, assign, update]);
     assert_eq!(made.asked[1].1["assignedAgentIds"], json!(["a-eng"]));
     assert_eq!(made.asked[2].1["assignedAgentIds"], json!(["a-qa", "a-eng", "a-me"]));
-    assert!(made.output["message"].as_str().unwrap().contains("has left the inbox"), "{}", made.output);
+    assert!(made.output["message"].as_str().unwrap().contains("left the inbox"), "{}", made.output);
     // No new agent, so no notification.
     let made = make(&lead(), "task_update", &json!({"assignedAgentIds": ["a-qa"]}), answers());
     assert_eq!(made.functions(), [look, update]);

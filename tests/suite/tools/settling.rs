@@ -154,7 +154,7 @@ fn an_effect_that_a_full_list_may_hide_is_not_repeated() {
             let error = settled.result.unwrap_err();
             assert_eq!(error.kind, ToolErrorKind::Unsettled);
             let words = &error.message;
-            assert!(words.contains("more has happened since than can be read"), "{words}");
+            assert!(words.contains("too many changes followed to read them all"), "{words}");
             assert!(
                 words.contains("was not repeated") && words.contains("Before you call it again"),
                 "{words}"
@@ -246,7 +246,7 @@ fn an_unreadable_effect_is_not_repeated() {
             let error = settled.result.unwrap_err();
             assert_eq!(error.kind, ToolErrorKind::Unsettled, "{} {why:?}: {error}", tool.name);
             assert!(
-                error.message.starts_with(&format!("It is not known whether {} happened", tool.name)),
+                error.message.starts_with(&format!("It is unknown whether {} happened", tool.name)),
                 "{error}"
             );
         }
@@ -358,7 +358,12 @@ fn a_request_that_reached_some_is_not_repeated_for_the_others() {
         fixture.call(request);
         let settled = fixture.settle(request);
         let message = settled.result.unwrap().message.unwrap();
-        assert!(message.starts_with("Not everybody was asked anew: ada had been asked"), "{message}");
+        assert!(
+            message.starts_with(
+                "Not all requests were sent. Already asked about this task and not answered yet: ada."
+            ),
+            "{message}"
+        );
         assert_eq!((settled.made.len(), fixture.effects(request)), (1, 2));
     }
 }
@@ -411,7 +416,7 @@ fn a_request_that_a_full_list_may_hide_is_not_repeated() {
     fixture.call(request);
     let error = fixture.settle(request).result.unwrap_err();
     assert_eq!(error.kind, ToolErrorKind::Unsettled);
-    assert!(error.message.contains("more has happened since than can be read"), "{error}");
+    assert!(error.message.contains("too many changes followed to read them all"), "{error}");
     assert_eq!(fixture.effects(request), 1);
 
     let (fixture, request) = (Fixture::new(BACKENDS[0]), tool("response_request"));

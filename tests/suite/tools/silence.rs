@@ -22,7 +22,7 @@ fn a_backend_without_reasons_still_yields_useful_sentences() {
     let blocked = team.task("blocked", &[]);
     let nowhere = missing_id(&inbox);
     let here = Some(begun.as_str());
-    let silent = "Mission Control refused it and does not say why. Check that ";
+    let silent = "Mission Control refused the call without a reason. Check that ";
     let rows = [
         // Checked against the workflow after reading the task.
         (
@@ -47,7 +47,7 @@ fn a_backend_without_reasons_still_yields_useful_sentences() {
             "task_status",
             json!({"taskId": nowhere, "status": "review"}),
             ToolErrorKind::Refused,
-            "could not be read either: is its id right?",
+            "could not be read either: check its id",
         ),
         (
             "task_update",
@@ -59,7 +59,7 @@ fn a_backend_without_reasons_still_yields_useful_sentences() {
             "task_update",
             json!({"taskId": begun, "assignedUserIds": [], "assignedAgentIds": []}),
             ToolErrorKind::Refused,
-            "a task at work keeps an assignee",
+            "an assigned or in_progress task keeps an assignee",
         ),
         // Known in advance.
         (
@@ -100,20 +100,20 @@ fn every_tool_reports_every_backend_failure() {
             CallClass::Transient,
             CallReason::Unreachable,
             ToolErrorKind::Unavailable,
-            "cannot be asked now (nobody answers",
+            "is unavailable (Mission Control is unreachable",
         ),
-        (CallClass::Transient, CallReason::TimedOut, ToolErrorKind::Unavailable, "cannot be asked now"),
+        (CallClass::Transient, CallReason::TimedOut, ToolErrorKind::Unavailable, "is unavailable"),
         (CallClass::Transient, CallReason::Throttled, ToolErrorKind::Throttled, "too many calls"),
-        (CallClass::Refused, CallReason::TokenRefused, ToolErrorKind::Unavailable, "cannot be asked now"),
-        (CallClass::Refused, CallReason::BadArguments, ToolErrorKind::Unavailable, "cannot be asked now"),
-        (CallClass::Refused, CallReason::Unknown, ToolErrorKind::Refused, "does not say why. Check that "),
-        (CallClass::Gone, CallReason::NotFound, ToolErrorKind::NotFound, "does not say why. Check that "),
+        (CallClass::Refused, CallReason::TokenRefused, ToolErrorKind::Unavailable, "is unavailable"),
+        (CallClass::Refused, CallReason::BadArguments, ToolErrorKind::Unavailable, "is unavailable"),
+        (CallClass::Refused, CallReason::Unknown, ToolErrorKind::Refused, "without a reason. Check that "),
+        (CallClass::Gone, CallReason::NotFound, ToolErrorKind::NotFound, "without a reason. Check that "),
         (CallClass::Refused, CallReason::Stopped, ToolErrorKind::Unavailable, "this program is stopping"),
         (
             CallClass::Ambiguous,
             CallReason::LostAnswer,
             ToolErrorKind::Unsettled,
-            "may have happened. Look whether it did",
+            "may have happened. Check whether it did",
         ),
     ];
     let who = TestCaller::with_all_rights("in_progress");
@@ -145,7 +145,7 @@ fn a_half_done_update_is_reported_as_half_done() {
     let made = make_against(&who, &call("task_update", &args.to_string()), vec![look], Some(lost));
     assert_eq!(
         made.error(),
-        "Invalid user: x is not a member of this account. A part may have happened: the task is review now"
+        "Invalid user: x is not a member of this account. Part of the change may have happened: the task is review now"
     );
     assert_eq!(made.functions(), ["updateTaskFromAgent", "loadTaskDetailsForAgentTool"]);
 }
@@ -163,7 +163,7 @@ fn agents_assigned_before_a_failure_stay_notified() {
         ];
         let trouble = error(class, CallReason::ServerFault);
         let made = make_against(&who, &call("task_update", &args), answers, Some(trouble));
-        assert!(made.error().ends_with("The new agents are on the task all the same, and were told"));
+        assert!(made.error().ends_with("The new agents were assigned and notified anyway"));
         assert!(made.ran.stirs, "{class}");
     }
 }
@@ -176,7 +176,7 @@ fn a_lost_repeatable_call_is_not_reported_as_without_effect() {
     let who = TestCaller::with_all_rights("in_progress");
     let call = call("task_status", r#"{"status":"review"}"#);
     let made = make_against(&who, &call, Vec::new(), Some(lost));
-    assert!(made.error().contains("may have happened all the same, and calling it again does no harm"));
+    assert!(made.error().contains("may have happened anyway, and repeating it is safe"));
     assert!(made.ran.stirs);
 }
 

@@ -143,7 +143,7 @@ impl CallReason {
             Self::Throttled => "Mission Control receives too many calls",
             Self::ServerFault => "Mission Control, or a proxy in front of it, failed",
             Self::Paused => "the Convex deployment is paused or disabled",
-            Self::NotConvex => "the server at CONVEX_URL is not a Convex deployment",
+            Self::NotConvex => "the server at Mission Control's address is not a Convex deployment",
             Self::OurRequest => "Mission Control does not accept the form of the request",
             Self::Unauthorised => "Mission Control requires another identity",
             Self::NoSuchFunction => "Mission Control has no such public function",

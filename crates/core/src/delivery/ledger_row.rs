@@ -213,7 +213,7 @@ impl UnreadableRow {
             }
             (true, false) => {
                 format!(
-                    "The row of {id} is damaged ({why}): what was done is not known, so it is not begun again."
+                    "The row of {id} is damaged ({why}): what was done is unknown, so it is not started again."
                 )
             }
             (false, true) => format!("{id} is closed; a newer version wrote its row ({why})."),
@@ -227,12 +227,12 @@ impl UnreadableRow {
         match (self.is_open(), self.is_newer()) {
             (true, true) => {
                 format!(
-                    "Start the newer version again to deliver it, or close it for good: `dead drop {id}`."
+                    "Start the newer version again to deliver it, or close it permanently: `dead drop {id}`."
                 )
             }
             (true, false) => format!(
-                "If Mission Control still lists it, a line in its thread says so and it is given up. Otherwise close it for \
-                 good: `dead drop {id}`."
+                "If Mission Control still lists it, a line in its thread says so and it is given up. Otherwise close it \
+                 permanently: `dead drop {id}`."
             ),
             (false, _) => "Done. No action needed.".to_owned(),
         }

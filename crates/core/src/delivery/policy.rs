@@ -223,8 +223,9 @@ const STOP: &str = "/stop";
 const PAUSED: &str = "Paused by user (/stop)";
 
 /// The error for an agent that continues a task after a person stopped it.
-pub const STOPPED: &str = "Not run: a person stopped the work on this task with /stop. End your turn now, call nothing \
-                           more, and do not go on by yourself: you are told when the work goes on.";
+pub const STOPPED: &str = "Not run: a person stopped the work on this task with /stop. End your turn now \
+                           and make no more calls. Do not continue by yourself: you are notified when the \
+                           work continues.";
 
 fn is_stop(author: &Word<AuthorType>, content: &str) -> bool {
     *author == AuthorType::User && content.trim() == STOP

@@ -87,14 +87,15 @@ impl WakeRefusal {
     /// What is wrong, as a sentence for the caller.
     pub fn explain(self) -> &'static str {
         match self {
-            Self::Empty => "text is required: what the agent is to hear",
-            Self::TooLong => "text must be at most 4096 bytes: say the rest in a document or a task",
+            Self::Empty => "text is required: the message for the agent",
+            Self::TooLong => "text must be at most 4096 bytes: put the rest into a document or a task",
             Self::UnknownAgent => {
-                "Not found: sessionKey names an agent that this account does not have; get_agent_skills lists all"
+                "Not found: sessionKey names an agent that this account does not have; get_agent_skills \
+                 lists all agents"
             }
             Self::Forbidden => {
-                "Forbidden: sessionKey names another agent, and only the orchestrator may wake those. Leave it out to \
-                 wake yourself, or use response_request to ask another agent"
+                "Forbidden: sessionKey names another agent, and only the orchestrator may wake other \
+                 agents. Omit it to wake yourself, or use response_request to ask another agent"
             }
         }
     }

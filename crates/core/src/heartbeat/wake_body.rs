@@ -24,15 +24,15 @@ const fn text(name: &'static str, required: bool, says: &'static str) -> Field {
 }
 
 static FIELDS: [Field; 5] = [
-    text("sessionKey", false, "The session in which it happened. Left out: the one that is spoken in."),
-    text("text", true, "What the agent is to hear, at most 4096 bytes."),
-    text("reason", false, "Why, in a word."),
-    text("mainKey", false, "The name of main sessions, if it is another than the configured one."),
+    text("sessionKey", false, "The session of the event; default: your current session."),
+    text("text", true, "The message for the agent, at most 4096 bytes."),
+    text("reason", false, "The reason, in a word."),
+    text("mainKey", false, "The name of main sessions, if it differs from the configured one."),
     Field {
         name: "scope",
         is: Type::OneOf(&["per-sender", "global"]),
         required: false,
-        says: "Whether each agent has sessions of its own, if it is another than the configured one.",
+        says: "per-sender gives each agent separate sessions; default: the configured scope.",
     },
 ];
 
@@ -95,7 +95,7 @@ impl WakeBody {
         };
         let session = key("sessionKey")?;
         if session.is_none() && fields.raw("sessionKey").is_some() {
-            let words = "sessionKey must not be empty: leave it out to mean your own session";
+            let words = "sessionKey must not be empty: omit it for your own session";
             return Err(ToolError::malformed("sessionKey", words));
         }
         Ok(Self {

@@ -169,7 +169,7 @@ fn document_upsert(fields: &Fields, current: Option<&TaskId>) -> Result<ToolRequ
     if content.len() > DOCUMENT_BYTES {
         return Err(ToolError::invalid(
             "content",
-            "Content too long (a document may have about 1 MB in UTF-8): split it",
+            "Content too long (max about 1 MB in UTF-8): split it into several documents",
         ));
     }
     let named = fields.filled("taskId").map(TaskId::new);
@@ -226,7 +226,7 @@ fn both<'a>(fields: &'a Fields, name: &'static str, words: &str) -> Result<(Task
 fn title(fields: &Fields) -> Result<Option<String>, ToolError> {
     let Some(title) = fields.text("title") else { return Ok(None) };
     if title.is_empty() {
-        return Err(ToolError::invalid("title", "title must not be blank"));
+        return Err(ToolError::invalid("title", "title must not be blank: give a title or omit the field"));
     }
     within(title, "title", limits::TITLE_CHARS, "Title too long (max 2000 characters)")?;
     Ok(Some(title.to_owned()))
@@ -247,7 +247,10 @@ fn labels(fields: &Fields) -> Result<Option<Vec<String>>, ToolError> {
     let labels = fields::once(list, ToOwned::to_owned);
     let reserved = mcr_model::Task::ORCHESTRATOR_CHAT;
     if labels.iter().any(|label| label == reserved) {
-        return Err(ToolError::invalid("labels", &format!("Invalid labels: {reserved} is reserved")));
+        return Err(ToolError::invalid(
+            "labels",
+            &format!("Invalid labels: {reserved} is reserved. Remove it"),
+        ));
     }
     Ok(Some(labels))
 }

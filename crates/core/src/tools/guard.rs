@@ -64,19 +64,19 @@ pub fn rights(request: &ToolRequest, caller: &Caller<'_>) -> Result<(), ToolErro
             // A task that is created as done was never reviewed.
             if draft.status == Some(Done) && !caller.flags.can_mark_done && !caller.leads {
                 return Err(ToolError::forbidden(&format!(
-                    "{NO_CLOSING}, and so not to create them done: leave the status out"
+                    "{NO_CLOSING}, so you cannot create a task with status done: omit the status"
                 )));
             }
             Ok(())
         }
         ToolRequest::TaskDelete { task_id, .. } if is_the_chat(caller, task_id) => {
-            Err(ToolError::forbidden("Forbidden: The talk with the orchestrator cannot be archived"))
+            Err(ToolError::forbidden("Forbidden: The orchestrator chat cannot be archived"))
         }
         ToolRequest::TaskUpdate { task_id, changes }
             if changes.labels.is_some() && is_the_chat(caller, task_id) =>
         {
             Err(ToolError::forbidden(
-                "Forbidden: The labels of the talk with the orchestrator cannot be changed",
+                "Forbidden: The labels of the orchestrator chat cannot be changed: omit labels",
             ))
         }
         _ => Ok(()),
@@ -99,8 +99,8 @@ pub fn may_close(caller: &Caller<'_>, now: &Word<TaskStatus>) -> Result<(), Tool
         return Ok(());
     }
     Err(ToolError::forbidden(&format!(
-        "Forbidden: Task must be in review before marking done (it is {now} now; move it to review and let it be \
-         reviewed)"
+        "Forbidden: Task must be in review before marking done (it is {now} now: set it to review and wait \
+         for the review)"
     )))
 }
 
@@ -110,8 +110,8 @@ fn may_ever_close(caller: &Caller<'_>) -> Result<(), ToolError> {
     }
     if !caller.may_close {
         return Err(ToolError::forbidden(&format!(
-            "{NO_CLOSING}: Mission Control leaves that to its quality agents and, where there are none, to the \
-             orchestrator"
+            "{NO_CLOSING}: only quality agents may or, if there are none, the orchestrator. Leave the task \
+             in review and ask one of them"
         )));
     }
     Ok(())
@@ -120,9 +120,9 @@ fn may_ever_close(caller: &Caller<'_>) -> Result<(), ToolError> {
 /// The answer to a call of an existing tool that the caller has the right to, but was not offered.
 pub(super) fn not_offered(row: &ToolSpec, caller: &Caller<'_>) -> ToolError {
     let why = if in_place(row.audience, caller) {
-        "it is not among the tools of this conversation"
+        "it is not offered in this conversation"
     } else {
-        "this conversation is not about a task"
+        "this conversation has no task"
     };
     ToolError::forbidden(&format!("Forbidden: {} is not available here: {why}", row.name))
 }

@@ -53,9 +53,9 @@ pub fn prepare(call: &ToolCall, caller: &Caller<'_>, offer: &Offer) -> Result<To
     let Ok(tool) = call.name.parse::<ToolName>() else {
         let names: Vec<&str> = offer.names().iter().map(|tool| tool.as_str()).collect();
         let hint = if names.is_empty() {
-            "no tools are offered here".to_owned()
+            "no tools are available here".to_owned()
         } else {
-            format!("the tools are {}", names.join(", "))
+            format!("available tools: {}", names.join(", "))
         };
         let name = Redactor::default().excerpt(&call.name, 60);
         return Err(ToolError::new(ToolErrorKind::UnknownTool, &format!("Unknown tool: {name} ({hint})")));

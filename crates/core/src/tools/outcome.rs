@@ -46,5 +46,7 @@ pub fn render(result: Result<&ToolOutcome, &ToolError>) -> String {
         Err(error) => serde_json::to_string(&FailureBody { success: false, error: &error.message }),
     };
     // The values are strings, lists and numbers, which JSON can always represent.
-    text.unwrap_or_else(|_| r#"{"success":false,"error":"The result cannot be put into words"}"#.to_owned())
+    text.unwrap_or_else(|_| {
+        r#"{"success":false,"error":"The result could not be written as JSON"}"#.to_owned()
+    })
 }

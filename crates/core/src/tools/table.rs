@@ -33,9 +33,9 @@ const DOCUMENT: Type = Type::OneOf(&["deliverable", "note", "template", "referen
 
 const TASK: Field = must("taskId", Type::Text, "Id of the task, as the briefing or another tool shows it.");
 const HERE: &str = "Id of the task. Use the id of the current task unless you mean another one.";
-const REASON: &str = "Why the task cannot go on and what would help. Required with status blocked; at most 2000 \
-                      characters.";
-const DUE: &str = "When it should be finished: milliseconds since 1970-01-01 UTC.";
+const REASON: &str = "Why the task cannot continue and what would help. Required with status blocked; at \
+                      most 2000 characters.";
+const DUE: &str = "Due date in milliseconds since 1970-01-01 UTC.";
 
 /// All tools in the order of the offer, which is the order of [`ToolName`].
 pub static ROWS: [ToolSpec; 17] = [
@@ -46,15 +46,15 @@ pub static ROWS: [ToolSpec; 17] = [
         refusal: "Forbidden: Agent is not allowed to modify task status",
         writes: true,
         does: "change the task's status",
-        says: "Move a task to another status. Call it before you write your reply: what you say in the thread moves \
-               nothing. Ways: assigned to in_progress, in_progress to review, review to done or back to \
-               in_progress, most of them to blocked and from blocked back to in_progress. Steps in between are \
-               taken for you. A task leaves the inbox only when somebody is assigned.",
-        check: "the task exists, that it can move there from where it stands, and that somebody is assigned to it \
-                (task_load shows it)",
+        says: "Change the status of a task. Call this before you reply: text in the thread does not change \
+               the status. Allowed moves: assigned to in_progress, in_progress to review, review to done or \
+               back to in_progress, most statuses to blocked, and blocked to in_progress. Intermediate \
+               steps happen automatically. A task leaves the inbox only when someone is assigned.",
+        check: "the task exists, that its present status allows this move, and that someone is assigned to \
+                it (task_load shows it)",
         fields: &[
             must("taskId", Type::Text, HERE),
-            must("status", SETTABLE, "Where the task should stand."),
+            must("status", SETTABLE, "The new status."),
             may("blockedReason", Type::Text, REASON),
         ],
     },
@@ -65,28 +65,29 @@ pub static ROWS: [ToolSpec; 17] = [
         refusal: "Forbidden: Agent is not allowed to modify tasks",
         writes: true,
         does: "change the task's fields",
-        says: "Change fields of a task: any number of them, at least one. Fields you leave out stay as they are; \
-               labels and assignees are replaced as a whole. Call it before you write your reply. For the status \
-               alone use task_status.",
-        check: "the task exists, that it can move to that status, that the people are members of the account, and \
-                that a task at work keeps an assignee (task_load shows it)",
+        says: "Change one or more fields of a task. Omitted fields stay unchanged. Labels and assignees \
+               replace the whole list. Call this before you reply. To change only the status, use \
+               task_status.",
+        check: "the task exists, that its present status allows this move, that the people are members of \
+                the account, and that an assigned or in_progress task keeps an assignee (task_load shows \
+                it)",
         fields: &[
             must("taskId", Type::Text, HERE),
             may("title", Type::Text, "The new title, at most 2000 characters."),
-            may("description", Type::Text, "The new description, in Markdown; replaces the old one."),
+            may("description", Type::Text, "The new description in Markdown; it replaces the old one."),
             may("priority", Type::Range(1, 5), "1 is the highest, 5 the lowest."),
             may("labels", Type::Texts, "The new labels; they replace all old ones."),
             may(
                 "assignedAgentIds",
                 Type::Texts,
-                "Ids (or slugs) of the agents on the task; they replace all who are on it now.",
+                "Ids or slugs of the assigned agents; they replace all assigned agents.",
             ),
             may(
                 "assignedUserIds",
                 Type::Texts,
-                "Ids of the people on the task; they replace all who are on it now.",
+                "Ids of the assigned people; they replace all assigned people.",
             ),
-            may("status", SETTABLE, "Where the task should stand; done only for a task in review."),
+            may("status", SETTABLE, "The new status; done only for a task in review."),
             may("blockedReason", Type::Text, REASON),
             may("dueDate", Type::Number, DUE),
         ],
@@ -98,28 +99,24 @@ pub static ROWS: [ToolSpec; 17] = [
         refusal: "Forbidden: Agent is not allowed to create tasks",
         writes: true,
         does: "create tasks",
-        says: "Create a new task, for work that should be followed up on its own. It begins in the inbox unless you \
-               say otherwise. If you ask for assigned or in_progress, you become its assignee; the orchestrator does \
-               not, and puts agents on the task by naming them in assigneeSlugs. Each call creates another task: \
+        says: "Create a task for work that needs its own follow-up. It starts in the inbox unless you set \
+               another status. With status assigned or in_progress, you become its assignee. The \
+               orchestrator does not; it assigns agents with assigneeSlugs. Each call creates another task: \
                look for an existing one first.",
-        check: "you may create tasks and that the agents you named still exist",
+        check: "you may create tasks and that the named agents still exist",
         fields: &[
-            must("title", Type::Text, "What is to be done, in one line, at most 2000 characters."),
+            must("title", Type::Text, "What to do, in one line, at most 2000 characters."),
             may(
                 "description",
                 Type::Text,
-                "All that somebody needs who knows nothing of this conversation, in Markdown.",
+                "Everything that a reader without this conversation needs, in Markdown.",
             ),
-            may("priority", Type::Priority, "1 is the highest, 5 the lowest; 3 if left out."),
-            may("labels", Type::Texts, "Free words."),
-            may("status", CREATABLE, "Where the task begins; inbox if left out."),
+            may("priority", Type::Priority, "1 is the highest, 5 the lowest; default 3."),
+            may("labels", Type::Texts, "Free-form labels."),
+            may("status", CREATABLE, "The first status; default inbox."),
             may("blockedReason", Type::Text, REASON),
             may("dueDate", Type::Number, DUE),
-            may(
-                "assigneeSlugs",
-                Type::Texts,
-                "Slugs of the agents who shall do it; only the orchestrator may name any.",
-            ),
+            may("assigneeSlugs", Type::Texts, "Slugs of the agents to assign; only for the orchestrator."),
         ],
     },
     ToolSpec {
@@ -129,22 +126,22 @@ pub static ROWS: [ToolSpec; 17] = [
         refusal: "Forbidden: Agent is not allowed to create documents",
         writes: true,
         does: "create and update documents",
-        says: "Write a document that people can open: the only way to hand over anything longer than a message. \
-               With documentId you overwrite that document (an empty content empties it), without it you create a new \
-               one. Afterwards link it in \
-               your reply as [Document](/document/<documentId>), with the documentId from the result.",
+        says: "Write a document that people can open. Only a document can deliver anything longer than a \
+               message. With documentId, overwrite that document (empty content clears it). Without \
+               documentId, create a new one. Then link it in your reply as \
+               [Document](/document/<documentId>), with the documentId from the result.",
         check: "the document and the task exist and that you may write documents",
         fields: &[
-            may("documentId", Type::Text, "Id of the document to overwrite; leave it out to create one."),
+            may("documentId", Type::Text, "Id of the document to overwrite; omit it to create one."),
             may(
                 "taskId",
                 Type::Text,
-                "Id of the task it belongs to. Left out: the current task for a new document, and the task it has \
-                 for an old one.",
+                "Id of the document's task. If omitted, a new document gets the current task and an \
+                 existing one keeps its task.",
             ),
-            must("title", Type::Text, "Its title, at most 2000 characters."),
+            must("title", Type::Text, "The title, at most 2000 characters."),
             must("content", Type::Text, "The whole document in Markdown, at most 1000000 characters."),
-            must("type", DOCUMENT, "deliverable for a result, note for what you found on the way."),
+            must("type", DOCUMENT, "Use deliverable for a result and note for other findings."),
         ],
     },
     ToolSpec {
@@ -154,13 +151,13 @@ pub static ROWS: [ToolSpec; 17] = [
         refusal: "Forbidden: Agent may not list documents",
         writes: false,
         does: "list documents",
-        says: "List documents of the account, or of one task: ids and titles without their text, last changed \
+        says: "List documents of the account or of one task: ids and titles without the text, last changed \
                first.",
         check: "the task exists",
         fields: &[
             may("taskId", Type::Text, "Only the documents of this task."),
             may("type", DOCUMENT, "Only documents of this type."),
-            may("limit", up_to(limits::SEARCH_ROWS), "How many at most: 50 if left out, 100 at the most."),
+            may("limit", up_to(limits::SEARCH_ROWS), "Maximum number of documents; default 50, at most 100."),
         ],
     },
     ToolSpec {
@@ -170,14 +167,14 @@ pub static ROWS: [ToolSpec; 17] = [
         refusal: "Forbidden: Agent may not request responses",
         writes: true,
         does: "ask other agents for a response",
-        says: "Ask other agents to answer in the thread of a task. This is the way to reach them: an @mention in \
-               your text may wake nobody. Somebody who was asked already and has not answered yet is not asked \
-               again.",
-        check: "the task and all agents you named exist",
+        says: "Ask other agents to answer in the thread of a task. Use this to reach them: an @mention in \
+               your text may start no agent. An agent that was already asked and has not answered yet is \
+               not asked again.",
+        check: "the task and all named agents exist",
         fields: &[
             may("taskId", Type::Text, HERE),
             must("recipientSlugs", Type::Texts, "Slugs of the agents, at most 10."),
-            must("message", Type::Text, "What you want to know from them, at most 1000 characters."),
+            must("message", Type::Text, "Your question to them, at most 1000 characters."),
         ],
     },
     ToolSpec {
@@ -187,9 +184,9 @@ pub static ROWS: [ToolSpec; 17] = [
         refusal: "Forbidden: Agent may not query skills",
         writes: false,
         does: "query the skills of agents",
-        says: "Find out which skills an agent has, or all agents, before you hand work to one.",
+        says: "List the skills of one agent or of all agents. Use this before you delegate work.",
         check: "the agent exists",
-        fields: &[may("agentId", Type::Text, "Slug or id of one agent; left out: all agents.")],
+        fields: &[may("agentId", Type::Text, "Slug or id of one agent; omit it for all agents.")],
     },
     ToolSpec {
         name: ToolName::TaskLoad,
@@ -205,7 +202,7 @@ pub static ROWS: [ToolSpec; 17] = [
             may(
                 "messageLimit",
                 up_to(limits::LIST_ROWS),
-                "How many messages: 10 if left out, 200 at the most.",
+                "Maximum number of messages; default 10, at most 200.",
             ),
         ],
     },
@@ -216,20 +213,20 @@ pub static ROWS: [ToolSpec; 17] = [
         refusal: "Forbidden: Agent may not read histories",
         writes: false,
         does: "read the history of a task",
-        says: "Read a task with its messages, oldest first, and what happened to it (status, fields, assignees), \
-               newest first. For questions such as who moved it, and when.",
+        says: "Read a task with its messages, oldest first, and its changes (status, fields, assignees), \
+               newest first. Use this to find out, for example, who moved a task and when.",
         check: "the task exists",
         fields: &[
             TASK,
             may(
                 "messageLimit",
                 up_to(limits::LIST_ROWS),
-                "How many messages: 25 if left out, 200 at the most.",
+                "Maximum number of messages; default 25, at most 200.",
             ),
             may(
                 "activityLimit",
                 Type::Count { least: 0, most: limits::LIST_ROWS },
-                "How many activities: 30 if left out, 200 at the most.",
+                "Maximum number of changes; default 30, at most 200.",
             ),
         ],
     },
@@ -240,9 +237,9 @@ pub static ROWS: [ToolSpec; 17] = [
         refusal: "Forbidden: Only the orchestrator can assign agents",
         writes: true,
         does: "assign agents to a task",
-        says: "Put agents on a task that exists. Nobody is taken off it. Those who come to it are told, and a task \
-               in the inbox begins. You yourself cannot be put on a task.",
-        check: "the task and all agents on it still exist",
+        says: "Assign agents to an existing task. Current assignees stay. New assignees are notified, and a \
+               task in the inbox moves to in_progress. You cannot assign yourself.",
+        check: "the task and all its assigned agents still exist",
         fields: &[TASK, must("assigneeSlugs", Type::Texts, "Slugs of the agents to add.")],
     },
     ToolSpec {
@@ -252,9 +249,9 @@ pub static ROWS: [ToolSpec; 17] = [
         refusal: "Forbidden: Only the orchestrator can post task messages",
         writes: true,
         does: "post a message in the thread of another task",
-        says: "Write a message into the thread of another task. In the current one simply reply.",
+        says: "Post a message in the thread of another task. For the current task, just reply.",
         check: "the task exists",
-        fields: &[TASK, must("content", Type::Text, "The message, in Markdown, at most 100000 characters.")],
+        fields: &[TASK, must("content", Type::Text, "The message in Markdown, at most 100000 characters.")],
     },
     ToolSpec {
         name: ToolName::TaskList,
@@ -263,13 +260,13 @@ pub static ROWS: [ToolSpec; 17] = [
         refusal: "Forbidden: Only the orchestrator can list tasks",
         writes: false,
         does: "list tasks",
-        says: "List tasks, newest first. For the tasks of one agent name a status as well: without it, older ones \
-               may be missing.",
+        says: "List tasks, newest first. To list the tasks of one agent, also set a status: without it, \
+               older tasks may be missing.",
         check: "the agent exists",
         fields: &[
-            may("status", ANYWHERE, "Only tasks that stand here."),
+            may("status", ANYWHERE, "Only tasks with this status."),
             may("assigneeSlug", Type::Text, "Only tasks of this agent."),
-            may("limit", up_to(limits::LIST_ROWS), "How many at most: 50 if left out, 200 at the most."),
+            may("limit", up_to(limits::LIST_ROWS), "Maximum number of tasks; default 50, at most 200."),
         ],
     },
     ToolSpec {
@@ -294,7 +291,7 @@ pub static ROWS: [ToolSpec; 17] = [
         check: "the task exists",
         fields: &[
             TASK,
-            may("limit", up_to(limits::LIST_ROWS), "How many messages: 50 if left out, 200 at the most."),
+            may("limit", up_to(limits::LIST_ROWS), "Maximum number of messages; default 50, at most 200."),
         ],
     },
     ToolSpec {
@@ -304,12 +301,12 @@ pub static ROWS: [ToolSpec; 17] = [
         refusal: "Forbidden: Only the orchestrator can search tasks",
         writes: false,
         does: "search tasks",
-        says: "Find tasks whose title, description or reason for being blocked contains a text, in any case. The \
-               text is looked for as it stands: one telling word finds more than a sentence.",
+        says: "Find tasks whose title, description or blocked reason contains a text; case is ignored. The \
+               whole text must occur as written: one distinctive word finds more than a sentence.",
         check: "you may search tasks",
         fields: &[
-            must("query", Type::Text, "The text to look for."),
-            may("limit", up_to(limits::SEARCH_ROWS), "How many at most: 20 if left out, 100 at the most."),
+            must("query", Type::Text, "The text to find."),
+            may("limit", up_to(limits::SEARCH_ROWS), "Maximum number of tasks; default 20, at most 100."),
         ],
     },
     ToolSpec {
@@ -319,10 +316,18 @@ pub static ROWS: [ToolSpec; 17] = [
         refusal: "Forbidden: Only the orchestrator can delete/archive tasks",
         writes: true,
         does: "archive tasks",
-        says: "Archive a task for good: it leaves the board and no agent can bring it back. Its messages and \
-               documents stay.",
+        says: "Archive a task permanently: it leaves the board, and no agent can restore it. Its messages \
+               and documents stay.",
         check: "the task exists",
-        fields: &[TASK, must("reason", Type::Text, "Why, for people; at most 2000 characters.")],
+        fields: &[
+            TASK,
+            must(
+                "reason",
+                Type::Text,
+                "The reason, for people to read; at most 2000 \
+                                                    characters.",
+            ),
+        ],
     },
     ToolSpec {
         name: ToolName::TaskLinkPr,
@@ -331,8 +336,8 @@ pub static ROWS: [ToolSpec; 17] = [
         refusal: "Forbidden: Only the orchestrator can link tasks to PRs",
         writes: true,
         does: "link a task to a pull request",
-        says: "Tie a task to a pull request on GitHub: the task shows its number, and the pull request names the \
-               task. A second call replaces the number.",
+        says: "Link a task to a pull request on GitHub: the task shows its number, and the pull request \
+               names the task. A second call replaces the number.",
         check: "the task exists",
         fields: &[TASK, must("prNumber", Type::Number, "The number of the pull request, such as 65.")],
     },

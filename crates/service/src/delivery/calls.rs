@@ -240,7 +240,8 @@ fn capped(output: String) -> String {
         end -= 1;
     }
     let words = format!(
-        "The result has {} bytes; this is its beginning, as text. Ask for less: a smaller limit, or one thing at a time.",
+        "The result has {} bytes; this is its beginning, as text. Request less: a smaller limit or one item \
+         at a time.",
         output.len()
     );
     json!({"success": true, "cut": words, "text": output[..end]}).to_string()
@@ -258,7 +259,7 @@ fn limit(work: &ToolRounds, deps: &DeliveryDeps<'_>) -> Option<String> {
     let limit = if work.doubt.is_some() {
         return None;
     } else if work.rounds > rounds {
-        format!("you have had results of tools {rounds} times, which is the limit")
+        format!("you have had {rounds} rounds of tool calls, which is the limit")
     } else if work.calls >= calls {
         format!("you have made {calls} calls, which is the limit")
     } else {

@@ -119,7 +119,7 @@ pub fn with_body(wanted: Wanted, request: &Request) -> Result<Wanted, Reply> {
         Wanted::Pause(_) => agent_in(body).map(Wanted::Pause).map_err(|why| Reply::error(400, why)),
         Wanted::Resume(_) => agent_in(body).map(Wanted::Resume).map_err(|why| Reply::error(400, why)),
         _ if acts && !body.trim_ascii().is_empty() && body.trim_ascii() != b"{}" => {
-            Err(Reply::error(400, "Requests to this path must have no body"))
+            Err(Reply::error(400, "Requests to this path must have no body. Send the request without one"))
         }
         wanted => Ok(wanted),
     }

@@ -83,13 +83,19 @@ pub fn route(request: &Request) -> Route {
     }
     // A nudge costs a call of the backend, so only this machine may send one.
     if matches!(found, Route::Nudge) && !request.peer().ip().is_loopback() {
-        return refused(Reply::error(403, "Forbidden: endpoint is for this machine only"));
+        return refused(Reply::error(403, "Forbidden: this endpoint takes requests from this machine only"));
     }
     if matches!(found, Route::Nudge) && request.header("Origin").is_some() {
-        return refused(Reply::error(403, "Forbidden: a web page may not call this endpoint"));
+        return refused(Reply::error(
+            403,
+            "Forbidden: a web page may not call this endpoint. Call it from a program",
+        ));
     }
     if !matches!(found, Route::Agent(_) | Route::Operator(_)) && announces_body(request) {
-        return refused(Reply::error(400, "Requests to this path must have no body"));
+        return refused(Reply::error(
+            400,
+            "Requests to this path must have no body. Send the request without one",
+        ));
     }
     found
 }

@@ -221,7 +221,7 @@ fn examine(
     let commits = read_all(database, hear)?;
     if commits < promised {
         return Err(LedgerError::damaged(format!(
-            "its end is missing: {promised} commits should be there, the last one that is there is {commits}"
+            "its end is missing: {promised} commits are expected, and the last one present is {commits}"
         )));
     }
     Ok((false, commits))
@@ -232,7 +232,7 @@ fn refuse_emptied(promised: i64) -> Result<(), LedgerError> {
     if promised == 0 {
         return Ok(());
     }
-    Err(LedgerError::damaged(format!("it is empty, and {promised} commits should be there")))
+    Err(LedgerError::damaged(format!("it is empty, and {promised} commits are expected")))
 }
 
 /// Whether nothing is there yet; another program's and a newer one are refused.
@@ -254,7 +254,7 @@ fn refuse_others(database: &Connection) -> Result<bool, LedgerError> {
         if table.as_deref() == Some(TABLE) {
             Ok(false)
         } else {
-            Err(LedgerError::damaged("its table is another one"))
+            Err(LedgerError::damaged("its table has an unexpected form"))
         }
     }
 }
@@ -279,7 +279,7 @@ fn read_all(database: &Connection, mut hear: impl FnMut(Found)) -> Result<i64, L
     while let Some(row) = rows.next()? {
         let (one, written) = Found::read(row)?;
         if !ids.insert(one.id().to_owned()) {
-            return Err(LedgerError::damaged(format!("{} is there twice", one.id())));
+            return Err(LedgerError::damaged(format!("{} has two rows", one.id())));
         }
         last = last.max(written);
         hear(one);

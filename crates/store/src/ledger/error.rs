@@ -81,7 +81,11 @@ impl LedgerError {
 impl fmt::Display for LedgerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::File { path, what, why } => write!(f, "{} could not be {what} ({why})", path.display()),
+            Self::File { path, what, why } => write!(
+                f,
+                "{} could not be {what} ({why}): check the disk and its permissions",
+                path.display()
+            ),
             Self::Folder(why) => write!(f, "STATE_DIR {why}"),
             Self::Locked { directory, by } => {
                 let by = by.map_or_else(|| "another process".to_owned(), |id| format!("process {id}"));
@@ -99,8 +103,8 @@ impl fmt::Display for LedgerError {
             ),
             Self::Damaged { what, .. } => write!(
                 f,
-                "the ledger is damaged ({what}): what was under way cannot be known, and could be done twice; restore \
-                 STATE_DIR as a whole, or look at the threads of the last minutes and move the files ledger.* away"
+                "the ledger is damaged ({what}), so deliveries under way are unknown and could be done twice: restore \
+                 STATE_DIR as a whole, or check the threads of the last minutes and move the files ledger.* away"
             ),
             Self::Stuck { why, known } => {
                 let known =
@@ -116,9 +120,14 @@ impl fmt::Display for LedgerError {
                 }
                 Ok(())
             }
-            Self::Off => f.write_str("LEDGER=off is set: nothing that is done survives a crash"),
-            Self::Full => f.write_str("the disk is full: nothing more is recorded; make room"),
-            Self::Disk(what) => write!(f, "the ledger could not be read or written ({what})"),
+            Self::Off => {
+                f.write_str("LEDGER=off is set, so no progress survives a crash: remove it to keep a ledger")
+            }
+            Self::Full => f.write_str("the disk is full, so nothing more is recorded: free space on it"),
+            Self::Disk(what) => write!(
+                f,
+                "the ledger could not be read or written ({what}): check the disk and the permissions of STATE_DIR"
+            ),
         }
     }
 }

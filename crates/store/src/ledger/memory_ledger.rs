@@ -92,7 +92,9 @@ impl Journal for MemoryLedger {
         }
         sheets.waited += 1;
         if sheets.refusing {
-            return Err(JournalError("the disk is full: nothing more is recorded; make room".to_owned()));
+            return Err(JournalError(
+                "the disk is full, so nothing more is recorded: free space on it".to_owned(),
+            ));
         }
         let all = sheets.table.len();
         sheets.settle(all);

@@ -42,16 +42,16 @@ fn line(fence: PromptFence<'_>, file: &MessageFile) -> String {
 /// The backend's link, or why there is none.
 fn link(fence: PromptFence<'_>, url: Option<&str>) -> String {
     let Some(url) = url.map(str::trim).filter(|url| !url.is_empty()) else {
-        return "no link, ask for its contents".to_owned();
+        return "no link: ask for the contents".to_owned();
     };
     let scheme = url.split_once("://").map(|(scheme, _)| scheme.to_ascii_lowercase());
     let shown = fence.one_line(url, LINK_BYTES);
     if !matches!(scheme.as_deref(), Some("http" | "https")) {
-        "no link, its address is none of the web".to_owned()
+        "no link: its address is not http or https".to_owned()
     } else if without_credentials(url) != url {
-        "no link, its address holds a credential".to_owned()
+        "no link: its address contains a credential".to_owned()
     } else if url.len() > LINK_BYTES || shown != url || url.contains(char::is_whitespace) {
-        "no link, its address is too long or has characters that no address has".to_owned()
+        "no link: its address is too long or contains invalid characters".to_owned()
     } else {
         shown
     }

@@ -21,8 +21,8 @@ const LEFT_OUT_CHARS: usize = 240;
 const DIGESTS_PER_STATUS: usize = 3;
 
 /// Sent after the marker if the agent may have seen the request before.
-const REPEAT: &str = "(This request was interrupted and is sent again. Look in the conversation for what is already \
-                      done, do not do it a second time, do the rest, and answer now.)";
+const REPEAT: &str = "(This request was interrupted and is sent again. Check the conversation for work \
+                      already done. Do not repeat it. Do the rest and answer now.)";
 
 const NO_REPOSITORY: &str = "No repository document was found. If you need the repository, ask the orchestrator or the \
                              owner for a document titled `Repository — Primary`.";
@@ -72,7 +72,7 @@ pub(super) fn write(scene: &Scene<'_>, room: usize) -> String {
         thread.show(LATEST_MESSAGES, &mut parts.room);
     }
     let shared = parts.list("also on this task", &lines(fence, &scene.others_on_the_task()));
-    let person = parts.list("person to turn to", &Vec::from_iter(scene.person(fence)));
+    let person = parts.list("person to contact", &Vec::from_iter(scene.person(fence)));
     let agents = parts.list("agents you can ask", &lines(fence, &scene.can_be_asked()));
     let repository = match content(context.repository_doc.as_ref()) {
         "" => parts.room.take(NO_REPOSITORY).then(|| NO_REPOSITORY.to_owned()),
@@ -82,7 +82,7 @@ pub(super) fn write(scene: &Scene<'_>, room: usize) -> String {
     let briefing = parts.block("account briefing", briefing, DOCUMENT_CHARS);
     let board = context.task_overview.as_ref();
     let board = board.map_or(String::new(), |board| overview(fence, board, &context.mentionable_agents));
-    let board = parts.block("the board at a glance", &board, DOCUMENT_CHARS);
+    let board = parts.block("board overview", &board, DOCUMENT_CHARS);
     if let Some(thread) = &mut thread {
         thread.show(usize::MAX, &mut parts.room);
     }
@@ -143,8 +143,8 @@ fn head(scene: &Scene<'_>, fence: PromptFence<'_>) -> Vec<String> {
     let told = match row.kind.known() {
         Some(NotificationType::Mention) => "you were mentioned in a thread",
         Some(NotificationType::Assignment) => "you were assigned to a task",
-        Some(NotificationType::ThreadUpdate) => "a thread that you follow went on",
-        Some(NotificationType::StatusChange) => "a task changed its status",
+        Some(NotificationType::ThreadUpdate) => "a thread that you follow has a new message",
+        Some(NotificationType::StatusChange) => "the status of a task changed",
         Some(NotificationType::ResponseRequest) => "another agent asks you for a response",
         _ => "something happened",
     };
@@ -202,7 +202,7 @@ fn overview(fence: PromptFence<'_>, board: &TaskOverview, agents: &[Teammate]) -
                 1 => on_it.push("1 person".to_owned()),
                 people => on_it.push(format!("{people} people")),
             }
-            let on_it = if on_it.is_empty() { "nobody".to_owned() } else { on_it.join(", ") };
+            let on_it = if on_it.is_empty() { "unassigned".to_owned() } else { on_it.join(", ") };
             lines.push(format!("- P{} {title} [{}]: {on_it}", task.priority, task.task_id));
         }
     }
@@ -229,8 +229,8 @@ fn tail(scene: &Scene<'_>, fence: PromptFence<'_>) -> Vec<String> {
     } else if super::status::is_done(scene) {
         "Now reply, in one or two sentences."
     } else {
-        "Now reply. A substantive update has the headings Summary, Work done, Artifacts, Risks, Next step and Sources; \
-         anything less is one or two sentences without headings."
+        "Now reply. Use the headings Summary, Work done, Artifacts, Risks, Next step and Sources for a \
+         substantive update only. Otherwise write one or two sentences without headings."
     };
     let id = fence.one_line(scene.context.notification.id.as_str(), ID_CHARS);
     vec![wanted.to_owned(), "---".to_owned(), format!("Notification ID: {id}")]

@@ -19,9 +19,9 @@ pub(super) fn scope(scene: &Scene<'_>) -> Vec<String> {
             "is an acknowledgement of one or two sentences"
         };
         rules.push(format!(
-            "This is an assignment, and your whole reply {reply}, with your questions if something is unclear. Do not \
-             start the work, write no report, start no sub-agents. The work begins with a later notification or \
-             heartbeat."
+            "This is an assignment. Your whole reply {reply}, with questions if something is unclear. Do \
+             not start the work, write a report or start sub-agents. The work starts with a later \
+             notification or heartbeat."
         ));
     }
     if scene.is_assignment() && shared {
@@ -29,33 +29,33 @@ pub(super) fn scope(scene: &Scene<'_>) -> Vec<String> {
     }
     if scene.context.task.is_some() {
         rules.push(
-            "Go by this task's thread as it stands in the input. Do not ask for what it already says."
+            "Rely on this task's thread as the input shows it. Do not ask for what it already says."
                 .to_owned(),
         );
     } else {
-        rules.push("Go by what stands in the input. Do not ask for what it already says.".to_owned());
+        rules.push("Rely on the input. Do not ask for what it already says.".to_owned());
     }
     rules.push(if policy::may_stay_silent(scene.context) {
         format!(
-            "If nothing here asks anything of you, reply with the one line `{SILENCE}` and no other word. Then nothing \
-             is posted."
+            "If nothing here asks you for anything, reply with the one line `{SILENCE}` and no other word. \
+             Then nothing is posted."
         )
     } else {
-        "Somebody waits for your answer: reply in words, however short.".to_owned()
+        "Someone expects your answer: reply in words, however short.".to_owned()
     });
     let place = if scene.context.task.is_some() {
-        "Your last message is posted in the thread as it is"
+        "Your last message is posted in the thread unchanged."
     } else {
-        "There is no thread in which it could be posted: what must reach others, do on the board. In the reply itself"
+        "It is not posted, because there is no thread. To reach others, act on the board."
     };
     rules.push(format!(
-        "You reply once. {place}: no notes on progress, no announcements of what you will do next."
+        "You reply once. {place} Do not write progress notes or announce what you will do next."
     ));
     if !scene.is_assignment() && !status::is_done(scene) {
         rules.push(
-            "If the work can be divided, start sub-agents with `sessions_spawn`, wait for them, and give one answer \
-             with all their results. Leave `agentId` out: a sub-agent then has your skills. Name one only to hand \
-             work to another specialist on purpose."
+            "If the work can be divided, start sub-agents with `sessions_spawn`, wait for them, and give \
+             one answer with all their results. Omit `agentId`: a sub-agent then has your skills. Set it \
+             only to delegate on purpose to another specialist."
                 .to_owned(),
         );
     }
@@ -76,8 +76,8 @@ pub(super) fn work(scene: &Scene<'_>, fence: PromptFence<'_>) -> Vec<String> {
     }
     if scene.person(fence).is_some() {
         rules.push(
-            "When you are blocked or need a confirmation, mention the person under \"person to turn to\", exactly as \
-             it is written there."
+            "When you are blocked or need a confirmation, mention the person under \"person to contact\", \
+             exactly as written there."
                 .to_owned(),
         );
     }
@@ -90,26 +90,27 @@ fn making(scene: &Scene<'_>, fence: PromptFence<'_>) -> Vec<String> {
     let mut rules = Vec::new();
     let create = scene.way_and_body(ToolName::TaskCreate).filter(|_| flags.can_create_tasks);
     if let Some(create) = &create {
-        rules.push(format!("Follow-up tasks are made with {create}."));
+        rules.push(format!("Create follow-up tasks with {create}."));
     }
     if let Some(document) =
         scene.way_and_body(ToolName::DocumentUpsert).filter(|_| flags.can_create_documents)
     {
         rules.push(format!(
-            "Put anything long into a document, with {document}, and link it in your reply as \
-             [Document](/document/<documentId>). Do not send it in any other way: no sharing, no channel, no web chat."
+            "Put anything long into a document with {document}. Link it in your reply as \
+             [Document](/document/<documentId>). Do not deliver it in any other way: no sharing, no \
+             channel, no web chat."
         ));
     }
     if scene.leads && scene.context.task.is_some() {
         let how = match (create, scene.person(fence)) {
-            (Some(_), _) => "make follow-up tasks for what is left to do".to_owned(),
+            (Some(_), _) => "create follow-up tasks for the remaining work".to_owned(),
             (None, Some(person)) => {
-                format!("list for {person} the follow-up tasks that are needed: you cannot make them")
+                format!("list the needed follow-up tasks for {person}: you cannot create them")
             }
-            (None, None) => "list the follow-up tasks that are needed: you cannot make them".to_owned(),
+            (None, None) => "list the needed follow-up tasks: you cannot create them".to_owned(),
         };
         rules.push(format!(
-            "Before a task is set to done, {how}. A pull request that was opened again must be merged first."
+            "Before a task is set to done, {how}. A reopened pull request must be merged first."
         ));
     }
     rules
@@ -124,22 +125,23 @@ fn asking(scene: &Scene<'_>) -> Vec<String> {
     let ask = scene.way_to_ask().and_then(|_| scene.way_and_body(ToolName::ResponseRequest));
     let rule = match (may, ask, scene.is_chat()) {
         (_, Some(ask), true) => format!(
-            "No other agent reads this thread: neither a mention nor a request on it reaches one. Ask with {ask}, \
-             giving the `taskId` of the task in question."
+            "No other agent reads this thread: neither a mention nor a request here reaches one. Ask with \
+             {ask} and the `taskId` of the task that you ask about."
         ),
-        (_, None, true) => "No other agent reads this thread, and a mention in it reaches none.".to_owned(),
+        (_, None, true) => "No other agent reads this thread: a mention here reaches none.".to_owned(),
         (true, Some(ask), false) => format!(
-            "To get an answer from another agent, use {ask}. An @mention in your reply notifies an agent too and \
-             starts it, but asks it for nothing: mention only whom you want to act, and nobody just for thanks."
+            "To get an answer from another agent, use {ask}. An @mention in your reply also notifies and \
+             starts an agent, but asks it for nothing. Mention only agents that must act, never just for \
+             thanks."
         ),
         (true, None, false) => {
-            "An @mention in your reply notifies an agent and starts it: mention only whom you want \
-                                to act, and nobody just for thanks."
+            "An @mention in your reply notifies and starts an agent. Mention only agents that must act, \
+             never just for thanks."
                 .to_owned()
         }
         (false, _, false) => {
-            "You cannot notify other agents: an @mention of yours reaches people only. If you need an \
-                          agent, say in the thread whom and for what."
+            "You cannot notify other agents: your @mentions reach people only. If you need an agent, say in \
+             the thread which one and for what."
                 .to_owned()
         }
     };
@@ -154,14 +156,14 @@ fn leading(scene: &Scene<'_>) -> Vec<String> {
     }
     if let Some(assign) = scene.way_and_body(ToolName::TaskAssign) {
         rules.push(format!(
-            "You are the orchestrator: you see all tasks, and assign them with {assign}. What you can do beyond other \
-             agents is listed above."
+            "You are the orchestrator: you see all tasks, and assign them with {assign}. The list above \
+             includes your additional actions."
         ));
     }
     if let Some(ask) = scene.way_to_ask() {
         rules.push(format!(
-            "Before you ask QA or another reviewer for a review, set the task to review; then ask with {ask} in the same turn. \
-             A mention alone is not a request."
+            "Before you ask QA or another reviewer for a review, set the task to review. Then ask with \
+             {ask} in the same turn. A mention alone is not a request."
         ));
     }
     if scene.is_chat() {
@@ -171,15 +173,15 @@ fn leading(scene: &Scene<'_>) -> Vec<String> {
         let assign = scene.way(ToolName::TaskAssign);
         let how = match (assign, create) {
             (Some(assign), Some(create)) => {
-                format!("assign the task with {assign}, or make one with {create} and `assigneeSlugs`")
+                format!("assign the task with {assign}, or create one with {create} and `assigneeSlugs`")
             }
             (Some(assign), None) => format!("assign the task with {assign}"),
-            (None, Some(create)) => format!("make a task with {create} and `assigneeSlugs`"),
-            (None, None) => "have it assigned".to_owned(),
+            (None, Some(create)) => format!("create a task with {create} and `assigneeSlugs`"),
+            (None, None) => "have the task assigned".to_owned(),
         };
         rules.push(format!(
-            "This thread is for coordination: carry out no work from here. Before you ask an agent for work, {how}. \
-             Never assign a task to yourself."
+            "This thread is only for coordination: do no work from here. Before you ask an agent for work, \
+             {how}. Never assign a task to yourself."
         ));
     }
     rules
@@ -195,17 +197,18 @@ fn questions(scene: &Scene<'_>, fence: PromptFence<'_>) -> String {
             (_, _, Some(person)) => format!(" and mention {person}"),
             _ => String::new(),
         };
-    format!("If something is unclear, ask now: put the questions into your acknowledgement{target}.")
+    format!("If something is unclear, ask now: put the questions in your acknowledgement{target}.")
 }
 
 /// Coordination before work on a shared task (O-15).
 fn coordination_first(scene: &Scene<'_>) -> String {
     let ask = scene.way_to_ask().map_or(String::new(), |ask| {
-        format!(" Ask each of them whose answer you need with {ask} as well; that is no second reply.")
+        format!(" Also ask each agent whose answer you need with {ask}; this is not a second reply.")
     });
     format!(
-        "You share this task, so this first reply only coordinates: acknowledge, say which part you take, and ask the \
-         others about what you depend on.{ask} Until that is settled, read what you need and carry out nothing."
+        "You share this task, so this first reply only coordinates: acknowledge, say which part you take, \
+         and ask the others about your dependencies.{ask} Until the dependencies are clear, only read; do \
+         no other work."
     )
 }
 
@@ -213,18 +216,19 @@ fn coordination_first(scene: &Scene<'_>) -> String {
 fn sharing(scene: &Scene<'_>) -> String {
     let (ask, blocker) = match scene.way_to_ask() {
         Some(ask) => (
-            format!("ask in the thread and with {ask} as well"),
-            format!(" and ask whoever blocks you, with {ask}"),
+            format!("ask in the thread and also with {ask}"),
+            format!(" and ask the blocking agent with {ask}"),
         ),
         None => ("ask in the thread".to_owned(), String::new()),
     };
     let unanswered = match (scene.leads, scene.orchestrator_to_ask().is_some()) {
-        (false, true) => "wait, or write down what you assume and until when, and ask the orchestrator",
-        _ => "wait, or write down what you assume and until when",
+        (false, true) => "wait, or write down an assumption with a time limit and ask the orchestrator",
+        _ => "wait, or write down an assumption with a time limit",
     };
     format!(
-        "The agents under \"also on this task\" work on it too. Say in the thread exactly which part is yours. If you \
-         need something of them, {ask}. Silence is not agreement: {unanswered}. Before review, sum up in the thread \
-         what you agreed on. If a dependency stays open, begin your reply with BLOCKED{blocker}."
+        "The agents under \"also on this task\" share the task. Say in the thread exactly which part is \
+         yours. If you need something from them, {ask}. Silence is not agreement: {unanswered}. Before \
+         review, summarise your agreements in the thread. If a dependency stays open, begin your reply with \
+         BLOCKED{blocker}."
     )
 }

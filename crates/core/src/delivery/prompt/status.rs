@@ -27,27 +27,28 @@ pub(super) fn rules(scene: &Scene<'_>, fence: PromptFence<'_>) -> Vec<String> {
     let mut rules = Vec::new();
     match status(scene).filter(|_| !scene.is_chat()) {
         Some(Done) => rules.push(
-            "The task is done, and you were addressed all the same: reply once, in one or two sentences, without a \
-             report, and start nothing new."
+            "The task is done, but you were addressed: reply once, in one or two sentences, without a \
+             report. Start nothing new."
                 .to_owned(),
         ),
         Some(Blocked) => {
             let unblock = match way {
-                Some(_) => " Once you have what was missing, set the task to in_progress and go on.",
+                Some(_) => " When you have the missing input, set the task to in_progress and continue.",
                 None => "",
             };
             rules.push(format!(
-                "The task is blocked. Clarify and unblock, and do no other work while it is.{unblock}"
+                "The task is blocked. Only clarify and unblock it; do no other work until the status \
+                 changes.{unblock}"
             ));
         }
         Some(Review) if policy::may_review(scene.context.effective_behavior_flags) => {
             let back = match way {
-                Some(_) => ", and set the task to in_progress",
+                Some(_) => " and set the task to in_progress",
                 None => "",
             };
             rules.push(format!(
-                "The task is in review, and you review: look at the work itself, not only at what is said of it. If \
-                 something is missing, say exactly what{back}."
+                "The task is in review, and you are a reviewer: check the work itself, not only the claims \
+                 about it. If something is missing, say exactly what{back}."
             ));
         }
         _ => {}
@@ -59,15 +60,15 @@ pub(super) fn rules(scene: &Scene<'_>, fence: PromptFence<'_>) -> Vec<String> {
         )),
         Some(way) => rules.extend(changing(scene, fence, &way)),
         None => rules.push(
-            "You are not allowed to change the task's status. If you are asked to, begin your reply with BLOCKED and \
-             explain that."
+            "You are not allowed to change the task's status. If asked to, begin your reply with BLOCKED \
+             and explain this."
                 .to_owned(),
         ),
     }
     if status(scene) == Some(Review) && scene.may_close {
         rules.push(
-            "To accept the work, set `done` first and say so afterwards. If that fails, begin your reply with BLOCKED; \
-             never just say that it is done."
+            "To accept the work, set `done` first and then say so. If that fails, begin your reply with \
+             BLOCKED; never just say that it is done."
                 .to_owned(),
         );
     }
@@ -85,28 +86,30 @@ fn changing(scene: &Scene<'_>, fence: PromptFence<'_>, way: &str) -> Vec<String>
         return vec![format!("The task's status is {status}, and you cannot change it from there.")];
     };
     let mut change =
-        format!("If the status is to change, change it before you reply, with {way}. {}", moves(scene));
+        format!("If the status must change, change it before you reply, with {way}. {}", moves(scene));
     if let Some(update) = scene.way_and_body(ToolName::TaskUpdate) {
-        let update = format!(" Change other fields with {update}; if both change, the status first.");
+        let update = format!(" Change other fields with {update}. If both change, change the status first.");
         change.push_str(&update);
     }
-    let wait = "If you wait for a person, set `blocked` with a `blockedReason` that says for what; when it has come, \
-                set in_progress again.";
+    let wait = "If you wait for a person, set `blocked` with a `blockedReason` that says for what. When you \
+                can continue, set in_progress again.";
     let mut rules = vec![change, wait.to_owned()];
     if !scene.may_close {
         let whom = match scene.orchestrator_to_ask() {
-            _ if scene.leads => "somebody who may close tasks".to_owned(),
+            _ if scene.leads => "someone who may close tasks".to_owned(),
             Some(lead) => {
-                format!("somebody who may close tasks, or the orchestrator ({}),", handle(fence, lead))
+                format!("someone who may close tasks, or the orchestrator ({}),", handle(fence, lead))
             }
-            None => "somebody who may close tasks, or the orchestrator,".to_owned(),
+            None => "someone who may close tasks, or the orchestrator,".to_owned(),
         };
         rules.push(format!(
-            "You cannot set `done` here: leave finished work in review and ask {whom} to close it."
+            "You cannot set `done` here. Leave finished work in review and ask {whom} to close it."
         ));
     }
     if scene.is_assignment() && from == Assigned {
-        rules.push("When your acknowledgement is posted, the task goes to in_progress by itself.".to_owned());
+        rules.push(
+            "The task moves to in_progress automatically when your acknowledgement is posted.".to_owned(),
+        );
     }
     rules
 }
@@ -131,5 +134,5 @@ fn moves(scene: &Scene<'_>) -> String {
     let moves =
         AGENT_STATUSES.map(|from| (from, next(from))).into_iter().filter(|(_, next)| !next.is_empty());
     let moves: Vec<String> = moves.map(|(from, next)| format!("{from} to {next}")).collect();
-    format!("The possible moves: {}.", moves.join("; "))
+    format!("Allowed moves: {}.", moves.join("; "))
 }

@@ -94,7 +94,7 @@ impl<'a> Thread<'a> {
     }
 
     fn turning_point(&self) -> String {
-        self.fence.line("the message to answer was written here; what follows came after it")
+        self.fence.line("the message to answer was written here; later messages follow")
     }
 
     fn closing(&self) -> String {

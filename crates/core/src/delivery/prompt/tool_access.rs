@@ -9,11 +9,9 @@ fn example(tool: ToolName) -> Option<(&'static str, &'static str)> {
     match tool {
         ToolName::TaskStatus => Some((
             r#"{"taskId":"…","status":"…","blockedReason":"…"}"#,
-            " (`blockedReason` only for blocked)",
+            " (`blockedReason` only with blocked)",
         )),
-        ToolName::TaskUpdate => {
-            Some((r#"{"taskId":"…","title":"…"}"#, " (or whichever fields are to change)"))
-        }
+        ToolName::TaskUpdate => Some((r#"{"taskId":"…","title":"…"}"#, " (or other fields)")),
         ToolName::TaskCreate => Some((r#"{"title":"…","description":"…"}"#, "")),
         ToolName::DocumentUpsert => Some((
             r#"{"title":"…","content":"…","type":"deliverable","taskId":"…"}"#,

@@ -49,7 +49,7 @@ impl Fields {
         let strange = |(name, value): &(&String, &Value)| self.spec.field(name).is_none() && !value.is_null();
         let Some((name, _)) = self.given.iter().find(strange) else { return Ok(()) };
         let name = Redactor::default().excerpt(name, 40);
-        let words = format!("Unknown field: {name}. {} takes {}", self.spec.name, names(self.spec));
+        let words = format!("Unknown field: {name}. {} accepts only {}", self.spec.name, names(self.spec));
         Err(ToolError::new(ToolErrorKind::Malformed, &words))
     }
 
@@ -136,7 +136,7 @@ impl Fields {
     pub(super) fn instant(&self, name: &'static str) -> Result<Option<Millis>, ToolError> {
         let Some(number) = self.number(name) else { return Ok(None) };
         if !(SECONDS..=LAST_INSTANT).contains(&number) {
-            let words = format!("{name} must be in milliseconds since 1970, such as 1767225600000");
+            let words = format!("{name} must be in milliseconds since 1970-01-01 UTC, such as 1767225600000");
             return Err(ToolError::invalid(name, &words));
         }
         #[expect(clippy::cast_possible_truncation, reason = "within 2^53, as checked above")]
@@ -151,8 +151,8 @@ fn object(spec: CallSpec, arguments: &str) -> Result<Map<String, Value>, ToolErr
     }
     let words = match serde_json::from_str(&json::text(arguments)) {
         Ok(Value::Object(given)) => return Ok(given),
-        Ok(other) => format!("{} is no object", kind(&other)),
-        Err(error) => format!("line {}, column {}", error.line(), error.column()),
+        Ok(other) => format!("{} instead of an object", kind(&other)),
+        Err(error) => format!("syntax error at line {}, column {}", error.line(), error.column()),
     };
     let words =
         format!("Invalid JSON arguments ({words}): send one JSON object with the fields {}", names(spec));
@@ -184,7 +184,7 @@ fn check(field: &Field, value: &Value) -> Result<(), ToolError> {
     let got = if value.is_array() && wanted != "an array of strings" || !value.is_array() {
         kind(value)
     } else {
-        "an array with something else in it"
+        "an array with other types in it"
     };
     Err(ToolError::malformed(name, &format!("{name} must be {wanted}, not {got}")))
 }

@@ -71,7 +71,7 @@ impl AgentApi {
         if found.is_none() && roster.agents.is_empty() {
             // A new process has no roster yet. Unknown callers must not cause one fetch each.
             if !self.may_look() {
-                let words = "Nobody is known yet: the service is starting";
+                let words = "The service is starting and has no list of agents yet: retry in a moment";
                 return Err(Refusal::later(503, words, Duration::from_secs(1)));
             }
             roster = self.fetch()?;
@@ -105,7 +105,7 @@ impl AgentApi {
         }
         let Some(agent) = roster.agent(&session.agent) else {
             self.setup.sessions.forget(&session);
-            return Err(Refusal::new(401, format!("{UNKNOWN}: its agent does not exist any more")));
+            return Err(Refusal::new(401, format!("{UNKNOWN}: its agent no longer exists")));
         };
         let slug = agent.slug.clone();
         if let Some(standing) = held.as_ref().and_then(|held| held.standing()) {
@@ -165,7 +165,7 @@ impl AgentApi {
                 let refused = run::refused(&error, ToolName::TaskLoad.row().call());
                 // A backend that hides its reasons also hides that a task does not exist.
                 match refused.kind {
-                    ToolErrorKind::NotFound => Err(over("does not exist any more")),
+                    ToolErrorKind::NotFound => Err(over("no longer exists")),
                     ToolErrorKind::Refused => {
                         Err(Refusal::new(401, format!("{UNKNOWN}: its task cannot be read")))
                     }
@@ -197,7 +197,8 @@ fn away(error: &CallError, call: CallSpec) -> Refusal {
         _ => Refusal::later(
             status,
             format!(
-                "Mission Control cannot be asked who may call ({}). Nothing was done; try again later",
+                "Mission Control is unavailable, so your rights cannot be checked ({}). Nothing was done; \
+                 retry later",
                 error.why.explain()
             ),
             refused.not_before.unwrap_or(Duration::from_secs(5)),

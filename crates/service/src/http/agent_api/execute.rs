@@ -49,7 +49,7 @@ impl AgentApi {
                 return Err(refusal(&ToolError::new(ToolErrorKind::Throttled, &words)));
             }
             Turnout::NotNoted(why) => {
-                let words = format!("Not run: it could not be written down before ({why}). Try again later");
+                let words = format!("Not run: the call could not be recorded first ({why}). Retry later");
                 return Err(Refusal::later(503, words, Duration::from_secs(10)));
             }
             Turnout::Stopped => return Err(stopped()),
@@ -142,11 +142,11 @@ fn output(performed: &Performed) -> Result<String, Refusal> {
 fn unsettled(asked: &ToolRequest, not_now: &NotNow) -> Refusal {
     let why = match not_now {
         NotNow::Away(error) | NotNow::LostAgain(error) => error.why.explain(),
-        NotNow::Early(_) => "it may still be on its way",
+        NotNow::Early(_) => "the call may still arrive",
     };
     let words = format!(
-        "It is not known yet whether {} happened: its answer was lost, and {why}. Make the same call again: it is not \
-         carried out twice",
+        "It is not known yet whether {} happened: its response was lost, and {why}. Repeat the same call: \
+         it does not run twice",
         asked.name()
     );
     Refusal::later(502, words, Duration::from_secs(5))

@@ -172,12 +172,14 @@ impl AgentApi {
         began_it.map_err(|much| match much {
             TooMuch::OfThisAgent(wait) => Refusal::later(
                 429,
-                "Too many calls of this agent at once. Make fewer, and repeat this one later",
+                "Too many calls by this agent. Make fewer calls and repeat this one later",
                 wait,
             ),
-            TooMuch::OfAll(wait) => {
-                Refusal::later(503, "Too many calls of all agents are under way. Repeat this one later", wait)
-            }
+            TooMuch::OfAll(wait) => Refusal::later(
+                503,
+                "Too many calls by all agents are in progress. Repeat this one later",
+                wait,
+            ),
         })?;
         let _under_way = UnderWay { api: self, agent: &agent };
         let mut calling = self.identify(session)?;
@@ -276,13 +278,11 @@ impl AgentApi {
                 return Ok(Reply::json(answer.body).with_status(answer.status).no_store());
             }
             Known::UnderWay => {
-                let words =
-                    "The same call is under way under this Idempotency-Key: make it again in a moment";
+                let words = "The same call is in progress under this Idempotency-Key: repeat it in a moment";
                 return Err(Refusal::later(409, words, Duration::from_secs(1)));
             }
             Known::Other => {
-                let words =
-                    "This Idempotency-Key is the name of another call: give each call a name of its own";
+                let words = "This Idempotency-Key belongs to another call: use a new key for each call";
                 return Err(Refusal::new(422, words));
             }
         }
@@ -334,7 +334,7 @@ fn only<'a>(request: &'a Request, name: &str) -> Result<Option<&'a str>, Refusal
     let mut values = request.headers_named(name);
     let value = values.next();
     match values.next() {
-        Some(_) => Err(Refusal::new(400, format!("The header {name} is given more than once. Send it once"))),
+        Some(_) => Err(Refusal::new(400, format!("The header {name} appears more than once. Send it once"))),
         None => Ok(value),
     }
 }
@@ -343,18 +343,18 @@ fn only<'a>(request: &'a Request, name: &str) -> Result<Option<&'a str>, Refusal
 fn body(request: &Request) -> Result<&str, Refusal> {
     let plain = |coding: &str| coding.eq_ignore_ascii_case("identity");
     if request.headers_named("Content-Encoding").any(|coding| !plain(coding)) {
-        return Err(Refusal::new(415, "Unsupported Content-Encoding: send the JSON body as it is"));
+        return Err(Refusal::new(415, "Unsupported Content-Encoding: send the JSON body uncompressed"));
     }
     if let Some(kind) = request.headers_named("Content-Type").find(|kind| !is_text(kind)) {
         let kind = Redactor::default().excerpt(kind, 60);
         return Err(Refusal::new(415, format!("Unsupported Content-Type: {kind}. Send application/json")));
     }
     let invalid = |why: &str| Refusal::new(400, format!("Invalid JSON body{why}"));
-    let text = std::str::from_utf8(request.body()).map_err(|_| invalid(" (it is no UTF-8)"))?;
+    let text = std::str::from_utf8(request.body()).map_err(|_| invalid(" (it is not UTF-8)"))?;
     match serde_json::from_str::<Value>(&json::text(text)) {
         Ok(Value::Object(_)) => Ok(text),
         Ok(_) => Err(invalid(": send one JSON object, such as {}")),
-        Err(_) if text.trim().is_empty() => Err(invalid(": send {} where there is nothing to say")),
+        Err(_) if text.trim().is_empty() => Err(invalid(": send {} if there are no fields")),
         Err(error) => Err(invalid(&format!(" (line {}, column {})", error.line(), error.column()))),
     }
 }

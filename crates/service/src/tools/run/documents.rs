@@ -44,8 +44,8 @@ impl ToolRun<'_> {
         }
         Err(ToolError::invalid(
             "taskId",
-            "taskId is required for this document: it is not among the last changed ones (is documentId right?), and \
-             without the task it would be taken off the one it belongs to",
+            "taskId is required for this document: it is not among the recently changed ones, and a call \
+             without taskId would detach it from its task. Check documentId and pass the document's taskId",
         ))
     }
 }

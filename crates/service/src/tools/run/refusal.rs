@@ -14,28 +14,31 @@ pub(super) fn of(error: &CallError, call: CallSpec) -> ToolError {
     let misfit = own.and_then(|words| misfit(words, call));
     let message = match kind {
         ToolErrorKind::Throttled => {
-            "Mission Control gets too many calls: call fewer tools, and this one later".to_owned()
+            "Mission Control receives too many calls: make fewer calls and retry this one later".to_owned()
         }
         ToolErrorKind::Unsettled => format!(
-            "The answer of Mission Control was lost ({}): {} may have happened. Look whether it did before you call \
-             it again",
+            "The response from Mission Control was lost ({}): {} may have happened. Check whether it did \
+             before you call it again",
             error.why.explain(),
             call.name
         ),
         ToolErrorKind::Unavailable => {
             let done = if error.ran == Ran::No {
-                "Nothing was changed by this"
+                "Nothing was changed"
             } else {
-                "It may have happened all the same, and calling it again does no harm"
+                "The call may have happened anyway, and repeating it is safe"
             };
             format!(
-                "Mission Control cannot be asked now ({}). {done}; try again later, or say in your reply that it \
-                 could not be done",
+                "Mission Control is unavailable ({}). {done}. Retry later, or say in your reply that the \
+                 call failed",
                 error.why.explain()
             )
         }
         _ if let Some(field) = misfit => {
-            format!("{} is nothing that Mission Control takes: check that {}", field.name, call.check)
+            format!(
+                "Mission Control does not accept this value for {}. Check that {}",
+                field.name, call.check
+            )
         }
         ToolErrorKind::Forbidden
         | ToolErrorKind::NotFound
@@ -60,7 +63,7 @@ fn misfit(words: &str, call: CallSpec) -> Option<&'static Field> {
 }
 
 fn silent(call: CallSpec) -> String {
-    format!("Mission Control refused it and does not say why. Check that {}", call.check)
+    format!("Mission Control refused the call without a reason. Check that {}", call.check)
 }
 
 pub(super) fn kind_of(error: &CallError) -> ToolErrorKind {

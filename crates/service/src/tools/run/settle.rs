@@ -85,8 +85,7 @@ pub fn settle(
             }
             Err(error) if is_away(&error) => return Err(NotNow::Away(Box::new(error))),
             Err(error) => {
-                let why =
-                    format!("Mission Control does not show what became of it ({})", error.why.explain());
+                let why = format!("Mission Control does not show the result ({})", error.why.explain());
                 return Ok(unsettled(request, &why));
             }
         }
@@ -122,17 +121,17 @@ fn never() -> CallError {
 pub fn unsettled(request: &ToolRequest, why: &str) -> Performed {
     let look = match request {
         ToolRequest::TaskCreate(_) => {
-            "make sure that there is no such task; if you cannot, say so in your reply"
+            "make sure that no such task exists; if you cannot, say so in your reply"
         }
-        ToolRequest::DocumentUpsert(_) => "look with document_list whether it is there",
-        ToolRequest::TaskMessage { .. } => "look with task_load whether it stands in the thread",
-        ToolRequest::ResponseRequest { .. } => "look with task_load whether they have answered",
-        _ => "look with task_load how the task stands",
+        ToolRequest::DocumentUpsert(_) => "check with document_list whether the document exists",
+        ToolRequest::TaskMessage { .. } => "check with task_load whether the message is in the thread",
+        ToolRequest::ResponseRequest { .. } => "check with task_load whether they have answered",
+        _ => "check the task with task_load",
     };
     let name = request.name();
     let words = format!(
-        "It is not known whether {name} happened: its answer was lost, and {why}. It was not repeated. Before you \
-         call it again, {look}"
+        "It is unknown whether {name} happened: its response was lost, and {why}. The call was not \
+         repeated. Before you call it again, {look}"
     );
     Performed { stirs: true, ..Performed::refused(ToolError::new(ToolErrorKind::Unsettled, &words)) }
 }

@@ -54,9 +54,9 @@ impl ToolRun<'_> {
         match self.look(task_id) {
             Ok(task) => target
                 .and_then(|target| workflow_conflict(&task, target))
-                .unwrap_or_else(|| with_sentence(&plain, &format!("It is {} now", task.status))),
+                .unwrap_or_else(|| with_sentence(&plain, &format!("The task is {} now", task.status))),
             Err(seen) if matches!(seen.kind, ToolErrorKind::Refused | ToolErrorKind::NotFound) => {
-                with_sentence(&plain, "The task could not be read either: is its id right?")
+                with_sentence(&plain, "The task could not be read either: check its id")
             }
             Err(_) => plain,
         }

@@ -24,7 +24,7 @@ fn beginning(asked: Option<TaskStatus>, leads: bool) -> Option<TaskStatus> {
 /// The result of a new task.
 pub(super) fn created_task(id: &TaskId, named: &[AgentId], agents: &[AgentId]) -> Done {
     let message = (agents.len() < named.len())
-        .then(|| "You were not put on the task: the orchestrator hands work out".to_owned());
+        .then(|| "You were not assigned: the orchestrator only assigns other agents".to_owned());
     let outcome = ToolOutcome { task_id: Some(id.to_string()), message, ..ToolOutcome::default() };
     Done { made: vec![id.to_string()], ..Done::stirring(outcome) }
 }
@@ -63,7 +63,7 @@ impl ToolRun<'_> {
     pub(super) fn assign(&self, task_id: &TaskId, slugs: &[String]) -> Result<Done, ToolError> {
         let agents = self.without_leader(self.assignees(slugs)?);
         if agents.is_empty() {
-            let words = "Nobody is left to assign: the orchestrator hands work out and is not put on tasks";
+            let words = "No agent is left to assign: the orchestrator cannot be assigned. Name other agents";
             return Err(ToolError::invalid("assigneeSlugs", words));
         }
         self.ask(&AssignTask { task_id, agent_id: self.caller.agent, assigned_agent_ids: &agents })?;
@@ -106,7 +106,7 @@ impl ToolRun<'_> {
             let plain = if moved { self.with_where_it_stands(&plain, task_id) } else { plain };
             match notified {
                 0 => plain,
-                _ => with_sentence(&plain, "The new agents are on the task all the same, and were told"),
+                _ => with_sentence(&plain, "The new agents were assigned and notified anyway"),
             }
         })?;
         let left_inbox = notified > 0 && before.is_some_and(|task| task.status == Inbox);
@@ -130,12 +130,12 @@ impl ToolRun<'_> {
         };
         if puts_agents && !self.caller.leads {
             message.push_str(if self.caller.flags.can_mention_agents {
-                " Agents who are put on a task like this are not told: use response_request."
+                " This tool does not notify new assignees: use response_request."
             } else {
-                " Agents who are put on a task like this are not told: ask the orchestrator to tell them."
+                " This tool does not notify new assignees: ask the orchestrator to notify them."
             });
         } else if left_inbox {
-            message.push_str(" The task has left the inbox, because agents were put on it.");
+            message.push_str(" The task left the inbox because agents were assigned.");
         }
         let outcome = ToolOutcome {
             task_id: Some(task_id.to_string()),
@@ -162,6 +162,9 @@ impl ToolRun<'_> {
     /// D27).
     fn with_where_it_stands(&self, error: &ToolError, task_id: &TaskId) -> ToolError {
         let Ok(task) = self.look(task_id) else { return error.clone() };
-        with_sentence(error, &format!("A part may have happened: the task is {} now", task.status))
+        with_sentence(
+            error,
+            &format!("Part of the change may have happened: the task is {} now", task.status),
+        )
     }
 }

@@ -51,7 +51,10 @@ impl Found {
                 &format!("{words}: {names}. The agents are: {}", self.slugs),
             ));
         }
-        let words = format!("{words}: {names} (as far as known: Mission Control cannot be asked now)");
+        let words = format!(
+            "{words}: {names} (not in the last known list; Mission Control is unavailable). Check the names \
+             or retry later"
+        );
         Err(ToolError { field: Some(field), ..ToolError::new(ToolErrorKind::Unavailable, &words) })
     }
 }
@@ -132,7 +135,7 @@ impl ToolRun<'_> {
         let found = self.find(&names).all("recipientSlugs", "Unknown recipient slugs")?;
         let others = found.ids.iter().filter(|id| *id != self.caller.agent).count();
         if others == 0 {
-            let words = "No valid recipients after filtering: you cannot ask yourself";
+            let words = "No valid recipients after filtering: you cannot ask yourself. Name another agent";
             return Err(ToolError::invalid("recipientSlugs", words));
         }
         let request = RequestResponses {
@@ -199,10 +202,8 @@ impl ToolRun<'_> {
 /// The result of a request; `left_out` names the recipients for whom the backend created no row.
 fn requested(asked: &[NotificationId], left_out: Option<String>) -> Done {
     let message = left_out.map(|left_out| {
-        let who = if asked.is_empty() { "Nobody was asked anew" } else { "Not everybody was asked anew" };
-        format!(
-            "{who}: {left_out} had been asked about this task before and have not answered yet. Wait for their answer"
-        )
+        let who = if asked.is_empty() { "No new request was sent" } else { "Not all requests were sent" };
+        format!("{who}. Already asked about this task and not answered yet: {left_out}. Wait for the answer")
     });
     let outcome =
         ToolOutcome { message, data: Some(json!({"notificationIds": asked})), ..ToolOutcome::default() };

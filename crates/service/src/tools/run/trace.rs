@@ -117,14 +117,14 @@ impl Doubt<'_> {
             return Hits::Same(same.into_iter().map(|row| row.id).collect());
         }
         Hits::None(match others.iter().find(|row| row.like == Likeness::Perhaps) {
-            Some(row) => Trace::Unclear(format!("{} may be it, but was changed since", row.id)),
+            Some(row) => Trace::Unclear(format!("{} may be the result, but was changed since", row.id)),
             None if complete => Trace::Absent,
             None => Trace::Unclear(TOO_MUCH.to_owned()),
         })
     }
 }
 
-pub(super) const TOO_MUCH: &str = "more has happened since than can be read";
+pub(super) const TOO_MUCH: &str = "too many changes followed to read them all";
 
 impl ToolRun<'_> {
     /// Looks for the effect of a request. If its object does not exist, neither does the effect.
@@ -220,7 +220,7 @@ impl ToolRun<'_> {
         Ok(match doubt.hits(candidates, complete) {
             Hits::Same(ids) if ids.len() == 1 => Trace::Found(written(&DocumentId::new(ids[0]))),
             Hits::Same(ids) => Trace::Unclear(format!(
-                "several documents may be it ({})",
+                "several documents may be the result ({})",
                 ids[..ids.len().min(5)].join(", ")
             )),
             Hits::None(trace) => trace,
