@@ -206,11 +206,7 @@ fn followers_are_notified_by_the_rules_of_5_4() {
             "suppressAgentNotifications": case.suppressed,
         });
         board.service("createMessageFromAgent", args).unwrap();
-        let sent = [
-            board.notifications_of(&lead),
-            board.notifications_of(&designer),
-            board.notifications_of("user_dana"),
-        ];
+        let sent = [&*lead, &*designer, "user_dana"].map(|id| board.notifications_of(id));
         assert_eq!(sent, case.sent, "{}", case.rule);
         assert_eq!(board.notifications_of(&engineer), NOTHING, "{}", case.rule);
     }
