@@ -249,7 +249,7 @@ fn tls_to_a_plain_http_port_is_reported() {
         (CallReason::NoTls, CallClass::Refused, Ran::No),
         "{error:?}"
     );
-    assert!(error.sentence.contains("begin with http://"), "{}", error.sentence);
+    assert!(error.sentence.contains("needs http:// in front"), "{}", error.sentence);
     // Closed in the middle of the handshake: the request was never sent.
     let error = ask_once(&raw_server(b""), &roots).unwrap_err();
     assert_eq!(

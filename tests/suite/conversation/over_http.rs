@@ -18,7 +18,7 @@ pub(super) fn way(instructions: &str) -> (String, Vec<(String, String)>) {
     let (_, rest) =
         instructions.split_once("Call Mission Control over HTTP: `POST ").expect("there is a way");
     let (base, rest) = rest.split_once("/agent/…`").unwrap();
-    let (headers_text, _) = rest.split_once(" for you:").unwrap();
+    let (headers_text, _) = rest.split_once(" authenticate").unwrap();
     let headers = headers_text.split('`').filter_map(|word| word.split_once(": "));
     (base.to_owned(), headers.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
 }

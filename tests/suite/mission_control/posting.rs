@@ -108,17 +108,19 @@ fn only_agents_with_permission_notify_mentioned_agents() {
     }
 }
 
+/// A message of an agent, and the notifications that it leads to.
+struct Case {
+    rule: &'static str,
+    task: Value,
+    settings: Value,
+    content: &'static str,
+    suppressed: bool,
+    /// Lead, designer, Dana.
+    sent: [&'static [&'static str]; 3],
+}
+
 #[test]
 fn followers_are_notified_by_the_rules_of_5_4() {
-    struct Case {
-        rule: &'static str,
-        task: Value,
-        settings: Value,
-        content: &'static str,
-        suppressed: bool,
-        /// Lead, designer, Dana.
-        sent: [&'static [&'static str]; 3],
-    }
     let plain = || Case {
         rule: "everybody except the author (4)",
         task: json!({}),
@@ -191,25 +193,29 @@ fn followers_are_notified_by_the_rules_of_5_4() {
         },
     ];
     for case in rows {
-        let Crew { board, lead, engineer, designer } = crew(Options::default());
-        let mut settings = json!({"orchestratorAgentId": lead});
-        settings.as_object_mut().unwrap().extend(case.settings.as_object().unwrap().clone());
-        settings.as_object_mut().unwrap().retain(|_, value| !value.is_null());
-        board.edit("accounts", &board.account, json!({"settings": settings}));
-        let task = board.task(case.task);
-        board.follows(&task, "user", "user_dana");
-        for agent in [&lead, &engineer, &designer] {
-            board.follows(&task, "agent", agent);
-        }
-        let args = json!({
-            "agentId": engineer, "taskId": task, "content": case.content,
-            "suppressAgentNotifications": case.suppressed,
-        });
-        board.service("createMessageFromAgent", args).unwrap();
-        let sent = [&*lead, &*designer, "user_dana"].map(|id| board.notifications_of(id));
-        assert_eq!(sent, case.sent, "{}", case.rule);
-        assert_eq!(board.notifications_of(&engineer), NOTHING, "{}", case.rule);
+        check_notified(&case);
     }
+}
+
+fn check_notified(case: &Case) {
+    let Crew { board, lead, engineer, designer } = crew(Options::default());
+    let mut settings = json!({"orchestratorAgentId": lead});
+    settings.as_object_mut().unwrap().extend(case.settings.as_object().unwrap().clone());
+    settings.as_object_mut().unwrap().retain(|_, value| !value.is_null());
+    board.edit("accounts", &board.account, json!({"settings": settings}));
+    let task = board.task(case.task.clone());
+    board.follows(&task, "user", "user_dana");
+    for agent in [&lead, &engineer, &designer] {
+        board.follows(&task, "agent", agent);
+    }
+    let args = json!({
+        "agentId": engineer, "taskId": task, "content": case.content,
+        "suppressAgentNotifications": case.suppressed,
+    });
+    board.service("createMessageFromAgent", args).unwrap();
+    let sent = [&*lead, &*designer, "user_dana"].map(|id| board.notifications_of(id));
+    assert_eq!(sent, case.sent, "{}", case.rule);
+    assert_eq!(board.notifications_of(&engineer), NOTHING, "{}", case.rule);
 }
 
 #[test]
