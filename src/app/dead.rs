@@ -160,7 +160,7 @@ fn act(footing: &CommandContext, id: &str, retry: bool) -> Result<String, String
             return Err(Refused::Unreadable.explain().to_owned());
         }
         opened.ledger.drop_unreadable(&work_id, now, Wait::ForDisk).map_err(|why| failed(why.to_string()))?;
-        format!("it is closed for good: {DROPPED}")
+        format!("it is closed permanently: {DROPPED}")
     } else {
         let found = opened.dead.into_iter().find(|dead| dead.work.id == work_id).ok_or_else(|| {
             let under_way = opened.open.iter().any(|open| open.work.id == work_id);
@@ -174,7 +174,7 @@ fn act(footing: &CommandContext, id: &str, retry: bool) -> Result<String, String
             (note, format!("it begins again with the next start: {next}"))
         } else {
             let note = dead_letters::dropped(&found.work, &record, &end, now);
-            (note, format!("it is closed for good: {DROPPED}"))
+            (note, format!("it is closed permanently: {DROPPED}"))
         };
         opened.ledger.note(&note, Wait::ForDisk).map_err(|why| failed(why.to_string()))?;
         what

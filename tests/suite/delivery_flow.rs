@@ -256,7 +256,7 @@ fn a_result_that_is_too_long_is_cut_with_a_remark() {
     let output = fixture.gateway.take_seen().remove(1).outputs.remove(0).output;
     let value: Value = serde_json::from_str(&output).unwrap();
     assert!(
-        output.len() < 150_000 && value["cut"].as_str().unwrap().contains("Ask for less"),
+        output.len() < 150_000 && value["cut"].as_str().unwrap().contains("Request less"),
         "{}",
         output.len()
     );

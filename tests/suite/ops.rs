@@ -109,7 +109,7 @@ fn every_outcome_is_explained() {
             "answered",
             [
                 "Mention for ben: answered 10 s ago",
-                "asked 2 times; the delivery ended 50 s after it was created",
+                "asked 2 times; the delivery ended 50 s after its creation",
                 "Done. No action needed.",
             ],
         ),
@@ -144,7 +144,7 @@ fn every_outcome_is_explained() {
             [
                 "given up 10 s ago",
                 "The request is too large.",
-                "`dead retry n1` begins again, `dead drop n1`",
+                "`dead retry n1` sends a new turn, `dead drop n1`",
             ],
         ),
         (
@@ -163,7 +163,7 @@ fn every_outcome_is_explained() {
         (
             ended(End::Dropped("no".to_owned())),
             "dropped",
-            ["closed for good by a person", "It had been given up: no.", "Done"],
+            ["closed permanently by a person", "It had been given up: no.", "Done"],
         ),
         (
             Case { closed: Some((NOW, None)), ..case("n1") },
@@ -216,12 +216,12 @@ fn open_work_is_explained() {
         (
             at(Place::Ready),
             "waiting",
-            ["not settled; it was created 60 s ago", "free worker", "as soon as possible"],
+            ["open; it was created 60 s ago", "free worker", "as soon as possible"],
         ),
         (
             at(Place::Behind(WorkId::new("n0"))),
             "waiting",
-            ["not settled", "Another delivery of the same agent and task comes first: n0.", "`why n0`"],
+            ["open", "Another delivery of the same agent and task comes first: n0.", "`why n0`"],
         ),
         (
             trouble(
@@ -232,7 +232,7 @@ fn open_work_is_explained() {
                 "the provider is down",
             ),
             "resting",
-            ["tried 2 times, and not settled", "The provider is down.", "tried again in 12 s"],
+            ["tried 2 times, and still open", "The provider is down.", "tried again in 12 s"],
         ),
         (
             trouble(

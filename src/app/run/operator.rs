@@ -158,7 +158,9 @@ impl Operator {
                 Reply::json_of(&picture.cleaned(&|text| self.redactor.clean(text)))
             }),
             Wanted::Retry(id) => self.act(OperatorRequest::Retry, &id, "retries", "it begins again", env),
-            Wanted::Drop(id) => self.act(OperatorRequest::Drop, &id, "drops", "it is closed for good", env),
+            Wanted::Drop(id) => {
+                self.act(OperatorRequest::Drop, &id, "drops", "it is closed permanently", env)
+            }
             Wanted::GiveUp(id) => {
                 self.act(OperatorRequest::GiveUp, &id, "gives up", "its answer is no longer awaited", env)
             }

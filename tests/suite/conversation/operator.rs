@@ -92,14 +92,14 @@ fn a_dead_letter_is_dropped_permanently() {
     let (id, _) = dead_letter(&stack);
     let (code, output) = stack.command(["dead", "drop", &id]);
     let closed =
-        format!("{id}: it is closed for good: the agent is not asked again, and nothing is posted.\n");
+        format!("{id}: it is closed permanently: the agent is not asked again, and nothing is posted.\n");
     assert_eq!((code, output), (Some(0), closed));
     assert_eq!(stack.command(["dead", "retry", &id]).0, Some(1));
     stack.stop();
     stack.start();
     stack.until("the start", |health| health["agentSync"]["agents"] == 1);
     let (_, why) = stack.command(["why", &id]);
-    assert!(why.contains("closed for good by a person"), "{why}");
+    assert!(why.contains("closed permanently by a person"), "{why}");
     assert_eq!((stack.gateway().posts(), &stack.health()["delivery"]["dead"]), (1, &json!(0)));
 }
 

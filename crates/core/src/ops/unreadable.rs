@@ -1,19 +1,21 @@
-//! What there is to say of rows that this version does not understand.
+//! Explains rows of the ledger that this version does not understand.
 
 use super::finding::{Brief, Finding};
 use crate::delivery::ledger_row::UnreadableRow;
 use mcr_model::clock::Millis;
 
-/// The state of such a row.
+/// The state of an unreadable row.
 const STATE: &str = "unreadable";
 
-/// Why one of them is as it is.
+/// Explains one row.
 pub fn finding(row: &UnreadableRow) -> Finding {
     Finding {
         id: row.id.to_string(),
         state: STATE.to_owned(),
         what: match (row.is_open(), &row.end) {
-            (true, _) => format!("{} is not settled, and its row in the ledger is not understood.", row.id),
+            (true, _) => {
+                format!("{} is open, and this version does not understand its row in the ledger.", row.id)
+            }
             (false, Some(end)) => format!("{} ended ({}).", row.id, end.name()),
             (false, None) => format!("{} ended.", row.id),
         },
@@ -28,7 +30,7 @@ pub fn finding(row: &UnreadableRow) -> Finding {
     }
 }
 
-/// One of them in a line; `agent` is the agent's name.
+/// One row in a line; `agent` is the agent's name.
 pub fn brief(row: &UnreadableRow, agent: &str) -> Brief {
     let task = row.subject.as_ref().and_then(|(_, task)| task.as_ref());
     Brief {
@@ -47,24 +49,22 @@ pub fn brief(row: &UnreadableRow, agent: &str) -> Brief {
     }
 }
 
-/// The finding on a task or an agent, with its rows that are not understood, each with the agent's name. An open one tells
-/// most, because others wait behind it.
+/// Adds the unreadable rows of a task or an agent to a finding; each row comes with its agent's name. An open row is the
+/// most relevant one, because other work waits behind it.
 pub fn with_rows(id: &str, found: Option<Finding>, rows: &[(&UnreadableRow, &str)]) -> Option<Finding> {
     let first = rows.iter().find(|(row, _)| row.is_open()).or_else(|| rows.first());
     let Some((first, _)) = first else { return found };
     let open = rows.iter().filter(|(row, _)| row.is_open()).count();
-    let counted = format!("{} not understood ({open} of them not settled)", rows.len());
+    let counted = format!("{} not understood ({open} of them open)", rows.len());
     let of_first = finding(first);
     let mut whole = match found {
         Some(found) if !first.is_open() => Finding { what: format!("{counted}; {}", found.what), ..found },
         found => {
             let (others, deliveries, cost) = found.map_or_else(
                 || (String::new(), Vec::new(), of_first.cost.clone()),
-                |found| {
-                    (format!("; beside these: {} more", found.deliveries.len()), found.deliveries, found.cost)
-                },
+                |found| (format!("; {} others", found.deliveries.len()), found.deliveries, found.cost),
             );
-            let what = format!("{counted}{others}. What tells most is {}: {}", of_first.id, of_first.what);
+            let what = format!("{counted}{others}. Most relevant: {}: {}", of_first.id, of_first.what);
             Finding { id: id.to_owned(), what, deliveries, cost, ..of_first }
         }
     };
@@ -73,7 +73,7 @@ pub fn with_rows(id: &str, found: Option<Finding>, rows: &[(&UnreadableRow, &str
     Some(whole)
 }
 
-/// What there is to say of the closed ones, if there are any: a sentence without its point.
+/// Counts the closed unreadable rows, if there are any: a sentence without its full stop.
 pub fn closed_in_words<'a>(rows: impl Iterator<Item = &'a UnreadableRow>) -> Option<String> {
     let (newer, damaged): (Vec<_>, Vec<_>) =
         rows.filter(|row| !row.is_open()).partition(|row| row.is_newer());
@@ -141,10 +141,7 @@ mod tests {
     fn an_open_row_of_a_task_tells_most() {
         let (open, closed) = (newer("n1", None), newer("n2", Some(7)));
         let told = with_rows("t1", None, &[(&closed, "ben"), (&open, "ben")]).unwrap();
-        assert!(
-            told.what.starts_with("2 not understood (1 of them not settled). What tells most is n1"),
-            "{told:?}"
-        );
+        assert!(told.what.starts_with("2 not understood (1 of them open). Most relevant: n1"), "{told:?}");
         let ids: Vec<&str> = told.deliveries.iter().map(|brief| &*brief.id).collect();
         assert_eq!((ids, &*told.id), (vec!["n1", "n2"], "t1"));
         let other = Finding::idle("ben", &[]);

@@ -173,7 +173,7 @@ fn ended(case: &Case, at: Millis, end: Option<&End>, now: Millis) -> Explanation
         case.first_seen.map_or_else(|| case.work.created_at(), |seen| seen.min(case.work.created_at()));
     let took = span(at.since(from));
     let asked =
-        format!("The agent was {}; the delivery ended {took} after it was created.", asked(&case.record));
+        format!("The agent was {}; the delivery ended {took} after its creation.", asked(&case.record));
     let reason = |why: String| sentence(&why);
     let (what, why, next) = match end {
         Some(End::Answered(messages)) => {
@@ -193,7 +193,7 @@ fn ended(case: &Case, at: Millis, end: Option<&End>, now: Millis) -> Explanation
         Some(End::Unanswered(how)) => (
             format!("the agent should have answered and did not, {when}."),
             reason(format!("asked {}, {}", times(case.record.failures.of(Cause::Silence).max(1)), how.explain())),
-            "Nothing by itself: mention the agent to ask again, and look at its session and its model at the gateway."
+            "Nothing happens until you act: mention the agent to ask again, and check its session and its model at the gateway."
                 .to_owned(),
         ),
         Some(End::Skipped(why)) => {
@@ -207,11 +207,11 @@ fn ended(case: &Case, at: Millis, end: Option<&End>, now: Millis) -> Explanation
         Some(End::Stopped) => (
             format!("stopped {when}."),
             reason("a person stopped the work on this task".to_owned()),
-            "Nothing by itself: mention the agent to ask again.".to_owned(),
+            "Nothing happens until you act: mention the agent to ask again.".to_owned(),
         ),
         Some(End::Dead(why)) => (format!("given up {when}."), sentence(why), after_death(case)),
         Some(End::Dropped(why)) => {
-            (format!("closed for good by a person, {when}."), format!("It had been given up: {}", dotted(why)), nothing)
+            (format!("closed permanently by a person, {when}."), format!("It had been given up: {}", dotted(why)), nothing)
         }
         None => (
             format!("ended {when}."),
@@ -227,9 +227,11 @@ fn after_death(case: &Case) -> String {
     let again = if case.record.unposted.is_some() {
         "posts the answer that the agent has given"
     } else {
-        "begins again"
+        "sends a new turn"
     };
-    format!("Nothing by itself: `dead retry {id}` {again}, `dead drop {id}` closes it for good.")
+    format!(
+        "Nothing happens until you decide: `dead retry {id}` {again}, `dead drop {id}` closes it permanently."
+    )
 }
 
 /// Explains work that a worker has.
@@ -293,7 +295,7 @@ fn waiting(case: &Case, condition: &ServiceCondition, now: Millis) -> Explanatio
         (None, at) => at,
         _ => None,
     };
-    let seen = format!("not settled; it was created {}.", ago(case.work.created_at(), now));
+    let seen = format!("open; it was created {}.", ago(case.work.created_at(), now));
     if let Some((first, others)) = blocks.split_first() {
         let others: Vec<String> = others.iter().map(|other| format!(" Also: {other}")).collect();
         let others = others.concat();
@@ -316,7 +318,9 @@ fn waiting(case: &Case, condition: &ServiceCondition, now: Millis) -> Explanatio
     }
     if let Some(Place::Behind(first)) = &case.place {
         let why = format!("Another delivery of the same agent and task comes first: {first}.");
-        let next = format!("It follows when that one ends or yields; `why {first}` shows its state.");
+        let next = format!(
+            "This one starts when {first} ends, or after {first} has failed twice; `why {first}` shows its state."
+        );
         return Explanation { state: "waiting", what: seen, why, next, next_at: None };
     }
     if let Some(Place::BehindUnreadable(first)) = &case.place {
@@ -337,7 +341,7 @@ fn waiting(case: &Case, condition: &ServiceCondition, now: Millis) -> Explanatio
                     "answered; the answer is not in the thread yet.".to_owned()
                 }
                 (0, _) => "it waits for its next attempt.".to_owned(),
-                (count, _) => format!("tried {}, and not settled.", times(count)),
+                (count, _) => format!("tried {}, and still open.", times(count)),
             };
             let next = format!("It is tried again {}.", until(at, now));
             Explanation { state: "resting", what, why, next, next_at: Some(at) }

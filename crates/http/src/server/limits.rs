@@ -16,14 +16,15 @@
 //!    never fires for a client that sends one byte per interval. A large reply has a deadline per 64 KiB, so a slow
 //!    client that makes progress receives all of it.
 //! 3. **Places are bounded, and the least useful connection is evicted.** When all places are taken, a new connection
-//!    evicts the longest idle one. If none is idle, it evicts a client that is slow: its request is still incomplete
-//!    after [`ServerLimits::patience`], or it has not taken a piece of its reply in that time. A request in its
-//!    handler is never evicted, because its side effects are under way. `registry` has the order and the protocol.
+//!    evicts the one that has been idle longest, for [`ServerLimits::patience`] at least. Next come slow clients: a
+//!    request is incomplete after that time, or a piece of a reply is not taken. Last come connections that have just
+//!    become idle. A request in its handler is never evicted, because its side effects are under way. `registry` has
+//!    the protocol.
 //! 4. **Probes have a reserve.** Beyond the cap, further places serve only [`ServerLimits::reserved_paths`]. Every
-//!    other request there is refused with 503. `/health` thus answers while busy requests hold all ordinary places.
+//!    other request there is refused with 503. When the reserve is full too, the connection is closed. `/health` thus answers while busy requests hold all ordinary places.
 //! 5. **Memory follows received bytes, not announced ones.** All bodies share one pool and all unread replies share
 //!    one count. A body takes its share of the pool as its bytes arrive. When the memory for replies is short, the
-//!    peer that has stalled longest on its reply is cut off first. Only then is a request refused with 503.
+//!    peer that has stalled longest on its reply is cut off first. If that frees too little, a request is refused with 503.
 //! 6. **Pipelining earns nothing.** Only a few pipelined requests are handled at once. A client that sends many
 //!    requests and reads no reply therefore cannot occupy the processor.
 //! 7. **A refusal closes the connection.** The bytes after a malformed request may not be a request at all. The server
@@ -55,7 +56,7 @@ pub struct ServerLimits {
     pub idle_time: Duration,
     /// Maximum time for a client to read the last reply and disconnect, before the server closes the connection.
     pub linger_time: Duration,
-    /// How long a request may take to arrive, or a piece of a reply to be taken. Then a new connection may evict this
+    /// After this time without a whole request, or with a piece of the reply not taken, a new connection may evict this
     /// one.
     pub patience: Duration,
     /// Maximum connections served at once.

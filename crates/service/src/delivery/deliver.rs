@@ -28,10 +28,10 @@
 //!   effect is certainly absent.
 //! * **One cause, one limit.** Each failure has a cause, and [`retry`] decides by the cause: another attempt after a pause,
 //!   or the end. An outage of the gateway or the backend counts against no delivery.
-//! * **One end.** Every delivery ends in exactly one [`End`]. After a failed delivery a line for people may be posted; a
-//!   failure of that line changes the end no more.
-//! * **People come first.** If a person stops the work or gives up waiting, no further turn or call starts. An answer that
-//!   has arrived is posted all the same.
+//! * **One end.** Every delivery ends in exactly one [`End`]. After a failure a notice may be posted in the thread. If
+//!   posting it fails, the end stays the same.
+//! * **People come first.** If a person stops the task, or gives up this delivery, no further turn or call starts. An
+//!   answer that has arrived is still posted.
 //!
 //! A panic in a step is a failure of this delivery alone: the worker catches it and goes on.
 

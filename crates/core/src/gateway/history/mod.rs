@@ -35,12 +35,12 @@
 //! # Why the order of the checks matters
 //!
 //! * An adoptable result comes first: nothing that happened later makes a paid answer invalid.
-//! * A missing fact counts as the unfavourable one. Without a reported state the run counts as active, unless
-//!   this release is known to end abandoned runs (§11.9).
+//! * If a fact is missing, the check assumes the case in which sending again would do harm: the run is still
+//!   active. The exception are releases known to end abandoned runs (§11.9).
 //! * A run whose client hung up gets two seconds to end. Before that, its state proves nothing.
 //! * Unless the gateway reports the end, `Absent` needs two readings five seconds apart, because a run may write
-//!   its first item late. A restart of the gateway is the exception: the run died with it. Sending at once beats
-//!   the gateway's own recovery.
+//!   its first item late. A restart of the gateway is the exception: the run died with it. The turn is sent
+//!   again at once, before the gateway resumes it by itself.
 //! * `marker_seen` tells the next try that the agent saw the request and may have done part of it.
 
 mod page;
