@@ -1,30 +1,42 @@
-//! The ledger: what has been done for every delivery, on the disk, so that a restart goes on at the last step.
+//! The ledger: a crash-safe record of every delivery, so that a restart continues at the last recorded step.
+//!
+//! # The problem
+//!
+//! The process can end between any two steps of a delivery, and the machine can lose power. A step that is forgotten is
+//! a step that is done twice. A sync per step is too slow, because fifty workers may wait for the disk at once. Files
+//! can be damaged too: SQLite takes a log that was cut, or in which a byte has changed, for one that ends earlier, and
+//! reports nothing. Finally, an older version may find rows of a newer one.
+//!
+//! # The policy
 //!
 //! ```text
 //! worker ─ note ─┐                         ┌─► ledger.sqlite (one row for each delivery)
 //! worker ─ note ─┼─► entries ─► writer ────┤
-//! worker ─ note ─┘   (memory)   (thread)   └─► ledger.mark (how many commits somebody has waited for)
+//! worker ─ note ─┘   (memory)   (thread)   └─► ledger.mark (number of the last commit that a note has waited for)
 //! ```
 //!
-//! A note changes its delivery's `entry` in memory and returns, or waits. The `writer` takes all entries that have
-//! changed and writes each of them once, in one transaction: what fifty workers wait for costs one sync. Commits that
-//! nobody waits for are not synced at all. There is no queue: a delivery is one entry however often it is noted, its
-//! story is bounded, so the memory is bounded by the number of deliveries under way.
-//!
-//! **Nothing is forgotten unnoticed.** A step that is forgotten is a step that is done twice, so the `database` is checked
-//! as a whole when it is opened: its pages, a checksum over each row and over its id, and the `commit_marker`: a log that was
-//! cut or flipped in a byte ends earlier than what was promised, and SQLite itself would not say so. A row that is
-//! damaged, but whose id is not, is reported ([`Opened::unreadable`]) and not recalled; before it is written over, the
-//! original is put aside in the table `originals`. A book of which anything else is
-//! wrong is refused ([`LedgerError::Damaged`]) and left alone. Going on without it is somebody's decision
-//! ([`set_aside`]).
-//!
-//! **A newer version's rows outlive an older version.** Fields that this version does not know are ignored and kept
-//! ([`UnknownFields`](mcr_core::delivery::UnknownFields)), and form 1 is imported. What any other row means is decided by
-//! [`ledger_row`](mcr_core::delivery::ledger_row). A row that is not understood is never removed, and what it says of the
-//! work and of what was done is not written over, unless its delivery ends here.
-//!
-//! What a process has in hand is in `in_hand_file`, so that the next one can tell a crash from a stop.
+//! 1. **One writer thread, group commit.** A note changes the `entry` of its delivery in memory, and returns or waits.
+//!    The `writer` takes all changed entries and writes each of them once, in one transaction. Fifty waiting workers
+//!    cost one sync. A commit that no note waits for is not synced; with `LEDGER_SYNC=normal`, none is.
+//! 2. **Bounded memory.** There is no queue. A delivery is one entry however often it is noted, and its step history is
+//!    bounded. The number of deliveries under way therefore bounds the memory.
+//! 3. **No disk, no new work.** Changes that could not be written stay in memory and are tried again. A note that waits
+//!    returns the error, and [`State::holds`] stops new work until a commit succeeds.
+//! 4. **Every loss is noticed.** Opening checks the whole `database`: its pages, and two checksums per row, one over
+//!    the row and one over its id. The `commit_marker` has the number of the last commit that a note has waited for. A
+//!    database whose last commit is an earlier one has lost its end.
+//! 5. **Damage is never repaired by guessing.** A damaged row with an intact id is reported ([`Opened::unreadable`])
+//!    and not recalled. Before it is overwritten, its original is copied to the table `originals`. A database with any
+//!    other damage is refused ([`LedgerError::Damaged`]) and left unchanged. Only a person decides to continue without
+//!    it ([`set_aside`]).
+//! 6. **A newer version's rows outlive an older version.** Fields that this version does not know are ignored and kept
+//!    ([`UnknownFields`](mcr_core::delivery::UnknownFields)), and form 1 is imported. What any other row means is
+//!    decided by [`ledger_row`](mcr_core::delivery::ledger_row). A row that is not understood is never removed. Its
+//!    work and record are not overwritten unless its delivery ends here.
+//! 7. **Closed deliveries are kept for `why`, within limits.** The limits are [`KEPT_MAX`], [`KEPT_AGE`] and
+//!    [`KEPT_BYTES`]; the oldest go first. The latest dead letters stay until they are too old.
+//! 8. **A crash differs from a stop.** `in_hand_file` lists the deliveries that workers have in hand. The next process
+//!    reads it to tell a crash from a stop.
 
 mod batch;
 mod commit_marker;
@@ -68,68 +80,70 @@ use mcr_model::clock::{Clock as _, Millis, SystemClock};
 use mcr_model::{AccountId, LedgerSync, Notification, NotificationType};
 use writer::Shared;
 
-/// So many closed deliveries are kept for `why`, at most.
+/// Maximum number of closed deliveries kept for `why`.
 pub const KEPT_MAX: usize = 2_000;
-/// So long.
+/// Maximum age of a closed delivery that is kept.
 pub const KEPT_AGE: Duration = Duration::from_hours(7 * 24);
-/// And so many bytes of them.
+/// Maximum bytes of all closed deliveries that are kept.
 pub const KEPT_BYTES: usize = 4 * 1024 * 1024;
 
-/// Makes every commit that somebody waits for take so many milliseconds longer: for measuring what a slow disk costs.
+/// Variable with a number of milliseconds that delays every commit with a waiting note: measures what a slow disk
+/// costs.
 pub const SLOW_DISK: &str = "MCR_TEST_SLOW_DISK_MS";
 
-/// How a ledger is kept.
+/// How a ledger is written.
 #[derive(Clone, Debug)]
 pub struct Options {
-    /// Whose deliveries; others in the same place are left alone.
+    /// The account whose deliveries are recorded; rows of other accounts in the same folder are left unchanged.
     pub account: AccountId,
-    /// When a note counts as on the disk.
+    /// When a note counts as written to the disk.
     pub sync: LedgerSync,
-    /// Added to each commit that somebody waits for.
+    /// Delay added to each commit with a waiting note.
     pub slow: Duration,
 }
 
 impl Options {
-    /// For this account, with nothing added but what [`SLOW_DISK`] says.
+    /// Options for this account; the only delay is that of [`SLOW_DISK`].
     pub fn new(account: AccountId, sync: LedgerSync) -> Self {
         let slow = std::env::var(SLOW_DISK).ok().and_then(|text| text.parse().ok());
         Self { account, sync, slow: Duration::from_millis(slow.unwrap_or(0)) }
     }
 }
 
-/// What came back from the disk.
+/// The opened ledger, and what an earlier process has left in it.
 pub struct Opened {
-    /// The ledger, for new notes.
+    /// The ledger, ready for new notes.
     pub ledger: Ledger,
-    /// Deliveries that are not over, in the order in which they were first noted.
+    /// Open deliveries, in the order of their first notes.
     pub open: Vec<Remembered>,
-    /// Rows that are not understood, open or closed. What was done for the open ones is not known: they must not simply
-    /// begin again.
+    /// Rows that are not understood, open or closed. What was done for the open ones is unknown, so those deliveries
+    /// must not simply start again.
     pub unreadable: Vec<UnreadableRow>,
-    /// How the last process ended, if it was a crash.
+    /// The crash that ended the last process, if it did not stop in order.
     pub crash: Option<Crash>,
-    /// What ended last, oldest first.
+    /// Closed deliveries that are kept, oldest first.
     pub closed: Vec<Closed>,
-    /// Requests for a response among the last to end.
+    /// Requests for a response among the deliveries that ended in the last hour of the earlier process.
     pub requests: Vec<Notification>,
-    /// What was given up and nobody has decided on since, oldest first.
+    /// Dead letters that still need a decision, oldest first.
     pub dead: Vec<DeadLetter>,
-    /// How many open deliveries of other accounts lie here.
+    /// Number of open deliveries of other accounts in this folder.
     pub foreign: usize,
-    /// When a damaged ledger was last set aside here: what was created before then may have been begun in it.
+    /// When a damaged ledger was last set aside in this folder. Work created before may have been started in that
+    /// ledger.
     pub set_aside: Option<Millis>,
 }
 
-/// A delivery that is not over.
+/// An open delivery, as the ledger recalls it.
 #[derive(Clone, Debug)]
 pub struct Remembered {
-    /// What is to be done, as it was last noted.
+    /// The work, as last noted.
     pub work: Arc<Work>,
-    /// What has been done for it.
+    /// What has been done for the work so far.
     pub record: Record,
     /// When it was first noted.
     pub first_seen: Millis,
-    /// Until when it rests.
+    /// No attempt starts before this time.
     pub not_before: Option<Millis>,
 }
 
@@ -140,45 +154,45 @@ impl Remembered {
     }
 }
 
-/// A delivery that is over.
+/// A delivery that has ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Closed {
-    /// Which.
+    /// The id of its work.
     pub id: WorkId,
     /// When it was first noted.
     pub first_seen: Millis,
     /// When it ended.
     pub at: Millis,
-    /// How.
+    /// How it ended.
     pub end: End,
-    /// Whether its source was asked to mark the end and had not confirmed that.
+    /// Whether its source was asked to mark the end and had not confirmed it.
     pub unmarked: bool,
-    /// What it has made, if it was among the last to end.
+    /// What the delivery has created, if it ended in the last hour of the earlier process.
     pub made: Vec<String>,
 }
 
-/// So long after its end it matters what a delivery has made: others may look for the same. Time in which no process
-/// works does not count.
+/// How long after its end a delivery's creations matter: other deliveries may look for the same things. Time without a
+/// working process does not count.
 const MOMENT: Duration = Duration::from_hours(1);
 
-/// How the ledger does.
+/// The state of the ledger, for `/health` and metrics.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct State {
-    /// Why notes do not reach the disk, if so: the end of a sentence for `/health`.
+    /// Why notes do not reach the disk, if they do not: the end of a sentence for `/health`.
     pub off: Option<String>,
-    /// Whether nothing new begins because of that: there are records, and what is done next could not be among them.
+    /// Whether no new work may start because of that: records exist, and the next steps could not be added to them.
     pub holds: bool,
-    /// Deliveries that are not over.
+    /// Number of open deliveries.
     pub open: usize,
-    /// Notes taken.
+    /// Number of notes taken.
     pub notes: u64,
-    /// Transactions.
+    /// Number of transactions.
     pub commits: u64,
-    /// Those that somebody waited for.
+    /// Number of transactions that a note has waited for.
     pub synced: u64,
 }
 
-/// The record of all deliveries.
+/// The ledger of all deliveries, as a [`Journal`]: on the disk, or off.
 pub struct Ledger(Inner);
 
 enum Inner {
@@ -188,12 +202,12 @@ enum Inner {
         place: Arc<LedgerLocation>,
         hands: OnceLock<Arc<InHandFile>>,
     },
-    /// With the lock of the folder, where it can be had.
+    /// With the reason, and the lock of the folder if it could be taken.
     Off(String, Option<LedgerLocation>),
 }
 
 impl Ledger {
-    /// Opens the ledger in this folder; made where there is none.
+    /// Opens the ledger in this folder, or creates it.
     pub fn open(folder: &Arc<Folder>, options: &Options) -> Result<Opened, LedgerError> {
         let opened = Self::open_here(folder, options);
         opened.map_err(|why| if why.is_of_the_place() { location::stuck(folder, why) } else { why })
@@ -224,26 +238,26 @@ impl Ledger {
         Ok(Opened { ledger, open, unreadable, crash, closed, requests, dead, foreign, set_aside })
     }
 
-    /// One that keeps nothing, and says so: only crash recovery is lost.
+    /// A ledger that records nothing and reports this reason. Only crash recovery is lost.
     pub fn off(reason: impl Into<String>) -> Self {
         Self(Inner::Off(reason.into(), None))
     }
 
-    /// One that keeps nothing because it is switched off. An error while deliveries in the folder are under way.
+    /// A ledger that records nothing because it is switched off. An error if the folder has deliveries under way.
     pub fn switched_off(folder: Option<&Arc<Folder>>) -> Result<Self, LedgerError> {
         let why = LedgerError::Off.to_string();
         let Some(folder) = folder else { return Ok(Self::off(why)) };
         may_be_off(folder)?;
         let place = match location::claim(folder) {
             Err(locked @ LedgerError::Locked { .. }) => return Err(locked),
-            // In a folder that cannot be written nobody else has a lock.
+            // No other process has a lock in a folder that cannot be written.
             claimed => claimed.ok(),
         };
         Ok(Self(Inner::Off(why, place)))
     }
 
-    /// Why the path of the folder no longer leads to this ledger, if so. Then another process could begin a ledger
-    /// there, and nothing new may begin here.
+    /// Why the path of the folder no longer leads to this ledger, if it does not. Another process could then start a
+    /// ledger at that path, so no new work may start here.
     pub fn displaced(&self) -> Option<String> {
         match &self.0 {
             Inner::On { place, .. } => place.displaced(),
@@ -251,7 +265,7 @@ impl Ledger {
         }
     }
 
-    /// This process works from now on: if it ends before it is told to stop ([`Ledger::stops`]), that is a crash.
+    /// Marks this process as working. If the process ends before [`Ledger::stops`], the next one reports a crash.
     pub fn works(&self, now: Millis) {
         let Inner::On { place, hands, .. } = &self.0 else { return };
         match place
@@ -259,19 +273,19 @@ impl Ledger {
             .map_err(|why| why.to_string())
             .and_then(|file| InHandFile::begin(file, now).map_err(|why| why.to_string()))
         {
-            // It is set once, by the one who starts.
+            // Set once, at the start.
             Ok(begun) => drop(hands.set(Arc::new(begun))),
             Err(why) => warn!("a crash will not be told from a stop: {why}"),
         }
     }
 
-    /// This process was told to stop: what it has in hand is not cut off by a crash.
+    /// Marks this process as stopping: deliveries in hand are then not interrupted by a crash.
     pub fn stops(&self) {
         let Inner::On { hands, .. } = &self.0 else { return };
         hands.get().inspect(|hands| hands.end());
     }
 
-    /// How it does.
+    /// The current state.
     pub fn state(&self) -> State {
         match &self.0 {
             Inner::On { shared, .. } => shared.state(),
@@ -279,12 +293,12 @@ impl Ledger {
         }
     }
 
-    /// Writes what is left and closes the file; later notes are refused.
+    /// Writes the remaining changes and closes the file. Later notes are refused.
     pub fn close(&self) {
         let Inner::On { shared, writer, .. } = &self.0 else { return };
         shared.stop();
         if let Some(writer) = writer.lock().unwrap_or_else(PoisonError::into_inner).take() {
-            // If it has panicked, its guard has told all who waited.
+            // After a panic its guard has already answered all waiting notes.
             let _ = writer.join();
         }
         self.stops();
@@ -320,27 +334,27 @@ impl Journal for Ledger {
     }
 }
 
-/// Whether a service without a ledger may use this folder: not while deliveries in it are under way.
+/// Whether a service without a ledger may use this folder: not while the folder has deliveries under way.
 pub fn may_be_off(folder: &Folder) -> Result<(), LedgerError> {
     let found = location::stuck(folder, LedgerError::Off);
     if found.is_of_the_place() { Ok(()) } else { Err(found) }
 }
 
-/// What was found, sorted.
+/// The rows found on the disk, sorted by what they mean for this process.
 #[derive(Default)]
 struct Recovery {
     entries: Vec<LedgerEntry>,
     open: Vec<Remembered>,
     unreadable: Vec<UnreadableRow>,
-    /// With number and size.
+    /// Each with the number and the size of its row.
     closed: Vec<(i64, Closed, usize)>,
     requests: Vec<Notification>,
     dead: Vec<DeadLetter>,
     foreign: usize,
     next: i64,
-    /// When the last one ended.
+    /// The latest end of a delivery.
     newest: Millis,
-    /// What ended shortly before, with its place among the closed.
+    /// Deliveries that ended at most [`MOMENT`] before that, each with its index in `closed`.
     lately: VecDeque<(usize, LedgerRow)>,
 }
 
@@ -372,7 +386,7 @@ impl Recovery {
         }
     }
 
-    /// What is over.
+    /// Takes a row whose delivery has ended.
     fn close(&mut self, image: &Image, row: LedgerRow, at: Millis, end: End) {
         if let End::Dead(why) = &end {
             let (work, record, why) = (Arc::new(row.work.clone()), row.record.clone(), why.clone());
@@ -389,13 +403,13 @@ impl Recovery {
         }
     }
 
-    /// The clock may have been ahead when the last one ended.
+    /// Where that hour starts. The clock may have been ahead when the last delivery ended, so now is the upper bound.
     fn lately_since(&self) -> Millis {
         self.newest.min(SystemClock.now()) - MOMENT
     }
 
-    /// What the deliveries have made that ended in the last hour of the earlier process, however long ago that was: a call
-    /// that was in doubt then still is.
+    /// Recalls what deliveries have created that ended in the last hour of the earlier process, however long ago that
+    /// was: a call whose effect was unknown then is still in doubt.
     fn look_back(&mut self) {
         let since = self.lately_since();
         for (place, row) in std::mem::take(&mut self.lately) {
