@@ -1,4 +1,4 @@
-//! What must outlive the process: the [`ledger`] of deliveries, and the [`sessions`] of agents.
+//! State that must outlive the process: the [`ledger`] of deliveries and the [`sessions`] of agents.
 
 pub mod ledger;
 pub mod sessions;
@@ -9,7 +9,7 @@ mod tests {
 
     use rusqlite::Connection;
 
-    /// `.cargo/config.toml` takes them out of the bundled build.
+    /// Modules that `.cargo/config.toml` removes from the bundled build.
     const LEFT_OUT: [&str; 7] = [
         "ENABLE_FTS3",
         "ENABLE_FTS3_PARENTHESIS",

@@ -1,10 +1,10 @@
-//! A batch: notes that are written together, and those who wait for it.
+//! A batch: notes that one transaction writes, and the callers that wait for it.
 
 use std::sync::{Condvar, Mutex, PoisonError};
 
 use mcr_core::delivery::journal::JournalError;
 
-/// Notes that are written together, and what came of it.
+/// Notes that one transaction writes, with the result of that transaction.
 #[derive(Default)]
 pub(super) struct Batch {
     result: Mutex<Option<Result<(), JournalError>>>,
@@ -21,12 +21,12 @@ impl Batch {
     pub(super) fn wait(&self) -> Result<(), JournalError> {
         let unfinished = self.result.lock().unwrap_or_else(PoisonError::into_inner);
         let waited = self.done.wait_while(unfinished, |result| result.is_none());
-        // It is there, or the wait would not have ended.
+        // The wait ends only with a result.
         waited.unwrap_or_else(PoisonError::into_inner).clone().unwrap_or_else(|| Err(closed()))
     }
 }
 
-/// Why a note is not taken any more.
+/// The error of a note that comes after the ledger was closed.
 pub(super) fn closed() -> JournalError {
     JournalError("the ledger is closed".to_owned())
 }

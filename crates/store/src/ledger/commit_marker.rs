@@ -1,12 +1,10 @@
-//! The commit marker: how many commits somebody has waited for, in a file of its own.
-//!
-//! SQLite takes a log that ends in nonsense for one whose end was never finished, and goes on with what stands before;
-//! a lost log it does not miss at all. For a ledger that would be forgetting what was promised. So after each commit
-//! that somebody waited for, and before he is told, its number is written here: over the same bytes, without a sync of
-//! its own. When the book is opened and knows of fewer commits, something was lost.
-//!
-//! The mark never says too much: it is written after the sync. With `LEDGER_SYNC=normal` there is none, so there a mark
-//! counts only until the machine is started again. A mark that cannot be read says nothing.
+//! The commit marker: a separate file with the number of the last commit that a note has waited for.  SQLite takes a
+//! log with an invalid end for one whose end was never finished, and continues with the valid part. It does not notice
+//! a lost log at all. The ledger would then forget steps whose record was confirmed. So after each commit with waiting
+//! notes, and before those notes return, the number of the commit is written here. It overwrites the same bytes,
+//! without another sync. If the opened database has fewer commits, some were lost.  The mark never counts too many
+//! commits, because it is written after the sync. With `LEDGER_SYNC=normal` there is no sync, so a mark is valid only
+//! until the machine restarts. A mark that cannot be read counts as no mark.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;
@@ -15,10 +13,10 @@ use ring::digest::{SHA256, digest};
 
 use super::entry::first_eight;
 
-/// What makes two starts of a machine differ.
+/// The file with an id that differs at each boot of the machine.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";
 
-/// The file, open for writing.
+/// The file of the marker, open for writing.
 #[derive(Debug)]
 pub(super) struct CommitMarker {
     file: File,
@@ -28,21 +26,21 @@ pub(super) struct CommitMarker {
 }
 
 impl CommitMarker {
-    /// In this file.
+    /// A marker that writes to this file.
     pub(super) fn of(file: File, synced: bool) -> Self {
         Self { file, boot: boot(), synced }
     }
 
-    /// So many commits were waited for.
+    /// Writes the number of the last commit that a note has waited for.
     pub(super) fn write(&self, commits: i64) {
         let words = format!("1 {commits:020} {} {:36.36}", u8::from(self.synced), self.boot);
         let line = format!("{words} {:016x}\n", sum(&words));
-        // It overwrites the same bytes. If that fails, a loss may go unnoticed; nothing is lost by it.
+        // Overwrites the same bytes. If the write fails, nothing is lost, but a later loss may go unnoticed.
         let _ = self.file.write_all_at(line.as_bytes(), 0);
     }
 }
 
-/// How many commits must be there, by the content of the file.
+/// How many commits the database must have, by the content of the file.
 pub(super) fn read(content: &[u8]) -> i64 {
     let line = std::str::from_utf8(content).ok();
     line.and_then(|line| understand(line.trim_end_matches('\n'))).unwrap_or(0)
@@ -62,7 +60,7 @@ fn understand(line: &str) -> Option<i64> {
     (known && (synced || same_start)).then_some(commits)
 }
 
-/// Which start of the machine this is; nothing where the machine does not say.
+/// The id of this boot of the machine; empty if it is unknown.
 pub(super) fn boot() -> String {
     fs::read_to_string(BOOT_ID).map(|id| id.trim().to_owned()).unwrap_or_default()
 }
@@ -98,7 +96,7 @@ mod tests {
             fs::write(&path, &bytes).expect("written");
             assert_eq!(read(), 0, "byte {at}");
         }
-        // Of another start of the machine: only what was synced is there for certain.
+        // From another boot: only synced commits are certain to exist.
         let other = CommitMarker { boot: "another".to_owned(), ..open(false) };
         other.write(7);
         assert_eq!(read(), 0);

@@ -1,4 +1,4 @@
-//! The database: one row for each delivery, in SQLite. Opening it checks all of it; writing is one transaction for many.
+//! The SQLite database with one row per delivery. Opening checks all of it; one transaction writes many rows.
 
 use std::path::Path;
 use std::time::Duration;
@@ -12,31 +12,31 @@ use super::error::LedgerError;
 use super::location::{LedgerLocation, legible};
 use mcr_model::LedgerSync;
 
-/// Marks a database as one of ours (the letters `MCRL`).
+/// SQLite application id of a ledger (the letters `MCRL`).
 const APPLICATION: i64 = 0x4D43_524C;
-/// The layout that this program knows.
+/// The layout version that this program knows.
 const LAYOUT: i64 = 1;
 
-/// No index: the whole is read once, and what is in memory knows the numbers. So there is nothing that could
-/// contradict the rows.
+/// The table of the rows. It has no index: all rows are read once at the start, and the entries in memory know their
+/// numbers. Nothing can then contradict the rows.
 const TABLE: &str = "CREATE TABLE deliveries (
     number INTEGER PRIMARY KEY, id TEXT NOT NULL, id_sum INTEGER NOT NULL, account TEXT NOT NULL,
     agent TEXT NOT NULL, task TEXT, row TEXT NOT NULL, record TEXT NOT NULL, first_seen INTEGER NOT NULL,
     not_before INTEGER, closed INTEGER, ended TEXT, story TEXT NOT NULL, written INTEGER NOT NULL,
     sum INTEGER NOT NULL) STRICT";
 
-/// Damaged rows that were written over since, as they were, for people who look into the damage. Made when it is needed.
-/// Without types, so that it takes whatever was found.
+/// The originals of damaged rows that were overwritten, for people who investigate the damage. Created when needed. The
+/// columns have no types, so that the table takes any value.
 const ORIGINALS: &str = "CREATE TABLE IF NOT EXISTS originals (
     number, id, id_sum, account, agent, task, row, record, first_seen, not_before, closed, ended, story, written, sum)";
 
-/// So many of them are kept, the latest.
+/// Maximum number of originals; the latest are kept.
 const ORIGINALS_MAX: i64 = 1_000;
 
-/// The log is taken over into the file after so many pages, and cut to this size.
+/// Pages after which SQLite moves the log into the file, and the size to which it then cuts the log.
 const LOG_PAGES: i64 = 500;
 const LOG_BYTES: i64 = 4 * 1024 * 1024;
-/// Empty pages that are kept for what comes next, and how many are given back in one step.
+/// Empty pages kept for later rows, and how many more are returned to the disk in one step.
 const SPARE_PAGES: i64 = 256;
 const PAGES_BACK: i64 = 64;
 
@@ -47,15 +47,15 @@ pub(super) struct LedgerDatabase {
     mark: CommitMarker,
     /// The number of the last commit.
     commits: i64,
-    /// Whether somebody who waits, waits for the disk.
+    /// Whether a commit that a note waits for is synced.
     full: bool,
-    /// Whether the next commit would be synced.
+    /// Whether SQLite is set to sync the next commit.
     syncs: bool,
     slow: Duration,
 }
 
 impl LedgerDatabase {
-    /// Opens the book and reads all of it, in the order of the numbers. Nothing is changed in one that is refused.
+    /// Opens the database and reads all rows in the order of their numbers. A refused database is left unchanged.
     pub(super) fn open(
         place: &LedgerLocation,
         sync: LedgerSync,
@@ -71,7 +71,7 @@ impl LedgerDatabase {
         });
         let (database, commits) = opened?;
         let mark = CommitMarker::of(place.mark()?, full);
-        // All of it is on the disk: the commit of the layout was synced.
+        // All earlier commits are on the disk, because the commit of the layout was synced.
         mark.write(commits);
         Ok(Self { database, mark, commits, full, syncs: true, slow })
     }
@@ -83,19 +83,19 @@ impl LedgerDatabase {
     ) -> Result<(Connection, i64), LedgerError> {
         let mut database =
             Connection::open_with_flags(path, OpenFlags::default() | OpenFlags::SQLITE_OPEN_NOFOLLOW)?;
-        // What is refused is evidence: its log stays as it is.
+        // A refused database is evidence, so its log stays as it is.
         database.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
-        // People who read it may be in the way for a moment.
+        // A person who reads the ledger may have a lock for a moment.
         database.busy_timeout(Duration::from_secs(1))?;
         let (is_new, commits) = examine(&database, promised, hear)?;
-        // Before the first page is written.
+        // Must be set before the first page is written.
         database.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
         database.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
         database.pragma_update(None, "synchronous", "FULL")?;
         database.pragma_update(None, "cache_size", -1_000)?;
         database.pragma_update_and_check(None, "wal_autocheckpoint", LOG_PAGES, |_| Ok(()))?;
         database.pragma_update_and_check(None, "journal_size_limit", LOG_BYTES, |_| Ok(()))?;
-        // Also where nothing is to be made: a file that cannot be written is noticed now.
+        // Also without a table to create: a file that cannot be written is noticed now.
         let began = database.transaction_with_behavior(TransactionBehavior::Immediate)?;
         if is_new {
             began.execute_batch(TABLE)?;
@@ -107,14 +107,15 @@ impl LedgerDatabase {
         Ok((database, commits))
     }
 
-    /// Writes these rows and removes those, all or nothing. `waited`: it is on the disk when this returns.
+    /// Writes the rows `images` and removes the rows `doomed` in one transaction. If a note has `waited` for it, the
+    /// commit is synced (with `LEDGER_SYNC=full`) and then counted by the mark.
     pub(super) fn commit(
         &mut self,
         images: &mut [Image],
         doomed: &[i64],
         waited: bool,
     ) -> Result<(), LedgerError> {
-        // A number without a row would be missed later.
+        // A commit number that no row has would count as lost at the next start.
         if images.is_empty() {
             return Ok(());
         }
@@ -174,7 +175,7 @@ impl LedgerDatabase {
         Ok(())
     }
 
-    /// Gives some empty pages back to the disk; whether there may be more.
+    /// Returns some empty pages to the disk. The result says whether there are more.
     pub(super) fn tidy(&mut self) -> Result<bool, LedgerError> {
         let spare = |database: &Connection| {
             database.query_row("PRAGMA freelist_count", [], |row| row.get::<_, i64>(0))
@@ -187,7 +188,7 @@ impl LedgerDatabase {
     }
 }
 
-/// The row of this number, if it is there.
+/// The stored row with this number, if there is one.
 fn stored(database: &Connection, number: i64) -> Result<Option<Found>, LedgerError> {
     let mut select =
         database.prepare_cached(&format!("SELECT {} FROM deliveries WHERE number = ?", Image::COLUMNS))?;
@@ -195,7 +196,7 @@ fn stored(database: &Connection, number: i64) -> Result<Option<Found>, LedgerErr
     rows.next()?.map(|row| Found::read(row).map(|(found, _)| found)).transpose()
 }
 
-/// Copies a row as it is, before it is written over.
+/// Copies a row unchanged to `originals`, before it is overwritten.
 fn put_aside(database: &Connection, number: i64) -> Result<(), LedgerError> {
     let columns = Image::COLUMNS;
     database.execute_batch(ORIGINALS)?;
@@ -208,7 +209,7 @@ fn put_aside(database: &Connection, number: i64) -> Result<(), LedgerError> {
     Ok(())
 }
 
-/// Checks and reads all of it. Returns whether nothing is there yet, and the number of the last commit.
+/// Checks the database and reads all rows. Returns whether it is still empty, and the number of the last commit.
 fn examine(
     database: &Connection,
     promised: i64,
@@ -227,7 +228,7 @@ fn examine(
     Ok((false, commits))
 }
 
-/// Nothing is there: that is an error if the mark counts commits.
+/// Refuses an empty database if the mark counts commits.
 fn refuse_emptied(promised: i64) -> Result<(), LedgerError> {
     if promised == 0 {
         return Ok(());
@@ -235,7 +236,7 @@ fn refuse_emptied(promised: i64) -> Result<(), LedgerError> {
     Err(LedgerError::damaged(format!("it is empty, and {promised} commits are expected")))
 }
 
-/// Whether nothing is there yet; another program's and a newer one are refused.
+/// Whether the database is still empty. Refuses the database of another program and a newer or unknown layout.
 fn refuse_others(database: &Connection) -> Result<bool, LedgerError> {
     let number = |name| database.pragma_query_value(None, name, |row| row.get::<_, i64>(0));
     let (version, application) = (number("user_version")?, number("application_id")?);
@@ -259,17 +260,17 @@ fn refuse_others(database: &Connection) -> Result<bool, LedgerError> {
     }
 }
 
-/// Pages that are not what they should be.
+/// Refuses a database with damaged pages.
 fn refuse_damaged(database: &Connection) -> Result<(), LedgerError> {
     let verdict: String = database.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
     if verdict == "ok" {
         return Ok(());
     }
-    // The last line is the one that says what.
+    // The last line names the damage.
     Err(LedgerError::damaged(verdict.lines().last().unwrap_or_default()))
 }
 
-/// All rows in the order of their numbers; the number of the last commit.
+/// Reads all rows in the order of their numbers. Returns the number of the last commit.
 fn read_all(database: &Connection, mut hear: impl FnMut(Found)) -> Result<i64, LedgerError> {
     let mut select =
         database.prepare(&format!("SELECT {} FROM deliveries ORDER BY number", Image::COLUMNS))?;
@@ -287,8 +288,8 @@ fn read_all(database: &Connection, mut hear: impl FnMut(Found)) -> Result<i64, L
     Ok(last)
 }
 
-/// Checks and reads the book without changing it, also beside a process that writes it. The mark must have been read
-/// before: it may count fewer commits than are there, never more.
+/// Checks and reads the database without changing it, even while another process writes it. Read the mark first: it may
+/// count fewer commits than the database has, never more.
 pub(super) fn read_only(
     path: Option<&Path>,
     promised: i64,

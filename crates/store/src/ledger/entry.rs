@@ -1,4 +1,4 @@
-//! One delivery: as it changes with notes (`LedgerEntry`), and as it lies on the disk (`Image`), with its checksums.
+//! One delivery: in memory, where notes change it (`LedgerEntry`), and as a row on the disk with checksums (`Image`).
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use mcr_core::work::WorkId;
 use mcr_model::clock::Millis;
 use mcr_model::{AccountId, TaskId};
 
-/// What a note brings, made into text before any lock is taken.
+/// The content of a note, serialized before any lock is taken.
 pub(super) struct NoteText {
     row: Arc<str>,
     record: Option<String>,
@@ -37,7 +37,7 @@ impl NoteText {
     }
 }
 
-/// A delivery in memory: not over, or not yet on the disk.
+/// A delivery in memory: it is open, or its end is not yet on the disk.
 #[derive(Clone, Debug)]
 pub(super) struct LedgerEntry {
     pub(super) number: i64,
@@ -51,31 +51,31 @@ pub(super) struct LedgerEntry {
     not_before: Option<Millis>,
     pub(super) closed: Option<(Millis, String)>,
     story: StepHistory,
-    /// Whether it has changed since it was last taken to the disk.
+    /// Whether it has changed since the writer last took it.
     pub(super) dirty: bool,
-    /// What there is of it on the disk.
+    /// Which row it has on the disk.
     pub(super) trace: StoredState,
 }
 
-/// What there is of a delivery on the disk.
+/// Which row a delivery has on the disk.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum StoredState {
-    /// Nothing.
+    /// No row.
     None,
-    /// A row.
+    /// A row that is understood.
     Row,
-    /// A row with the beginning of its story: it was over before.
+    /// A row with the start of its step history: the delivery was closed before and continues.
     Beginning,
-    /// A damaged row: only the end of the delivery is of interest.
+    /// A damaged row: only the end of its delivery is recorded.
     Damaged,
-    /// A damaged row that is written over; the original is put aside in the same transaction.
+    /// A damaged row that is overwritten. The same transaction copies the original to `originals`.
     Replaced,
-    /// A row that only a newer version understands: its work and its record stay as they are.
+    /// A row that only a newer version understands: its work and its record stay unchanged.
     Newer,
 }
 
 impl LedgerEntry {
-    /// A delivery that was not noted before.
+    /// The entry of a delivery at its first note.
     pub(super) fn new(number: i64, id: WorkId, at: Millis) -> Self {
         let fresh = record_text(&Record::default());
         Self {
@@ -95,16 +95,16 @@ impl LedgerEntry {
         }
     }
 
-    /// One that is on the disk and is understood.
+    /// The entry of a row that is understood.
     pub(super) fn of(image: Image, row: &LedgerRow) -> Self {
         let extra = RowExtra::of(row);
-        // Without the fields that are added when it is written.
+        // Without the unknown fields, which are added again when the row is written.
         let bare = if extra.is_of_work_alone() { None } else { record_text(&row.record).ok() };
         let record = bare.map_or_else(|| image.record.clone(), Arc::from);
         Self { record, extra, ..Self::stored(image, StoredState::Row) }
     }
 
-    /// One that is on the disk and is not understood.
+    /// The entry of a row that is intact but not understood.
     pub(super) fn unreadable(image: Image, is_newer: bool) -> Self {
         Self::stored(image, if is_newer { StoredState::Newer } else { StoredState::Damaged })
     }
@@ -127,7 +127,7 @@ impl LedgerEntry {
         }
     }
 
-    /// One that is on the disk under a wrong checksum: nothing of its content is used.
+    /// The entry of a row with a wrong checksum: none of its content is used.
     pub(super) fn damaged(number: i64, id: WorkId, closed: Option<Millis>) -> Self {
         Self {
             trace: StoredState::Damaged,
@@ -137,12 +137,12 @@ impl LedgerEntry {
         }
     }
 
-    /// One that was over, and goes on.
+    /// The entry of a closed delivery that continues.
     pub(super) fn resuming(number: i64, id: WorkId, first_seen: Millis) -> Self {
         Self { trace: StoredState::Beginning, ..Self::new(number, id, first_seen) }
     }
 
-    /// Takes the note; whether anything is to be written.
+    /// Applies a note. Returns whether there is anything to write.
     pub(super) fn take(&mut self, note: &Note<'_>, news: NoteText) -> bool {
         match self.trace {
             StoredState::Newer => return false,
@@ -151,7 +151,7 @@ impl LedgerEntry {
             StoredState::None | StoredState::Row | StoredState::Beginning | StoredState::Replaced => {}
         }
         if let Some(tool_log) = note.tool_log {
-            // What is here was written by this version, or understood by it.
+            // The record here was written or understood by this version.
             let Some(record) = record_with_tool_log(&self.record, tool_log) else { return false };
             self.record = record.into();
         } else {
@@ -168,8 +168,8 @@ impl LedgerEntry {
         true
     }
 
-    /// A person closes a delivery that is not understood: its work and its record stay as they are. Whether it is one, and
-    /// open.
+    /// Closes a delivery that is not understood, by a person's decision. Its work and its record stay unchanged.
+    /// Returns false if the delivery is understood or already closed.
     pub(super) fn drop_unreadable(&mut self, at: Millis, end: String, words: &str) -> bool {
         if self.closed.is_some() {
             return false;
@@ -186,7 +186,7 @@ impl LedgerEntry {
         true
     }
 
-    /// As it is to lie on the disk. One that resumes gives its new steps away, to be put behind those on the disk.
+    /// The row to write. If the delivery resumes, its new steps move to the image, to be appended to those on the disk.
     pub(super) fn image(&mut self, account: &str) -> Image {
         let story = self.story.to_text();
         let resumes = self.trace == StoredState::Beginning;
@@ -214,15 +214,15 @@ impl LedgerEntry {
     }
 }
 
-/// Whether a note tells of nothing but how a delivery ends: a line for people, the mark, the end itself.
+/// Whether a note is only about the end of a delivery: a notice for people, the mark, or the end itself.
 fn is_about_the_end(note: &Note<'_>) -> bool {
     let is_end = |record: &Record| matches!(record.stage, Stage::Notice(_) | Stage::Ended(_));
     note.end.is_some() || note.record.is_some_and(is_end)
 }
 
 impl LedgerEntry {
-    /// The image is on the disk, or is not after all. Steps that were given away come back, now with those from the
-    /// disk if they were read.
+    /// Updates the entry after its image was written, or was not. Steps that moved to the image come back, together
+    /// with those from the disk if these were read.
     pub(super) fn settle(&mut self, image: &Image, written: bool) {
         if written && matches!(self.trace, StoredState::None | StoredState::Replaced) {
             self.trace = StoredState::Row;
@@ -240,7 +240,7 @@ impl LedgerEntry {
     }
 }
 
-/// A row of the book.
+/// A row of the database.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Image {
     pub(super) number: i64,
@@ -255,19 +255,19 @@ pub(super) struct Image {
     pub(super) closed: Option<Millis>,
     pub(super) end: Option<String>,
     pub(super) story: String,
-    /// It was over before: its steps come behind those on the disk.
+    /// The delivery was closed before: its steps are appended to those on the disk.
     pub(super) resumes: bool,
-    /// The row on the disk is damaged, and is put aside as it is.
+    /// The row on the disk is damaged: the original is kept unchanged in `originals`.
     pub(super) replaces: bool,
-    /// What was found on the disk when it resumed.
+    /// The unknown fields of the stored row, read when the delivery resumed.
     extra: RowExtra,
 }
 
-/// What a row of the book turned out to be.
+/// A row of the database, after its checksums were verified.
 pub(super) enum Found {
-    /// As it was written.
+    /// The row is as it was written.
     Whole(Image),
-    /// Not as it was written, but the id is.
+    /// The row has changed, but its id is intact.
     Damaged { number: i64, row: UnreadableRow },
 }
 
@@ -279,7 +279,7 @@ impl Found {
         }
     }
 
-    /// The id, of whose checksum is certain that it is right.
+    /// The id, whose checksum is right.
     pub(super) fn id(&self) -> &str {
         match self {
             Self::Whole(image) => &image.id,
@@ -287,7 +287,7 @@ impl Found {
         }
     }
 
-    /// Reads a row of [`Image::COLUMNS`], and in which commit it was written.
+    /// Reads a row of [`Image::COLUMNS`]. Returns it with the number of the commit that wrote it.
     pub(super) fn read(row: &Row<'_>) -> Result<(Self, i64), LedgerError> {
         let number: i64 = row.get(0)?;
         let unknown = || LedgerError::damaged(format!("the id of its row {number} cannot be read"));
@@ -316,7 +316,7 @@ impl Found {
 }
 
 impl Image {
-    /// In the order in which they are written and read.
+    /// The columns, in the order of writing and reading.
     pub(super) const COLUMNS: &'static str = "number, id, id_sum, account, agent, task, row, record, first_seen, not_before, closed, ended, \
          story, written, sum";
 
@@ -341,7 +341,8 @@ impl Image {
         Ok((image, row.get(13)?, row.get(14)?))
     }
 
-    /// Over everything, each part with its length, so that nothing can move from one to the next.
+    /// The checksum over all parts. Each part has its length, so that no byte can move from one part to the next
+    /// unnoticed.
     pub(super) fn sum(&self, written: i64) -> i64 {
         let mut context = Context::new(&SHA256);
         let mut add = |part: Option<&[u8]>| {
@@ -363,12 +364,12 @@ impl Image {
         first_eight(context.finish().as_ref())
     }
 
-    /// How many bytes it takes, about.
+    /// The approximate size of the row in bytes.
     pub(super) fn bytes(&self) -> usize {
         100 + self.row.len() + self.record.len() + self.story.len()
     }
 
-    /// Whether it was given up; told from its first letters, because the rest may be long.
+    /// Whether the delivery ended as a dead letter. The first characters decide, because the rest may be long.
     pub(super) fn is_dead(&self) -> bool {
         self.end.as_deref().is_some_and(|end| end.starts_with("{\"dead\":"))
     }
@@ -378,7 +379,7 @@ impl Image {
         RowText { id, work, record, closed: self.closed, end: self.end.as_deref() }
     }
 
-    /// What it says, or why that is not understood.
+    /// The content of the row, or why it is not understood.
     pub(super) fn read(&self) -> Result<LedgerRow, Box<UnreadableRow>> {
         self.text().read().map_err(|why| {
             Box::new(UnreadableRow {
@@ -390,7 +391,7 @@ impl Image {
         })
     }
 
-    /// The same delivery as it was on the disk before: its steps come first, and what only a newer version knows stays.
+    /// Continues the earlier row of this delivery: the steps of that row come first, and its unknown fields stay.
     pub(super) fn follow(&mut self, earlier: &Self) {
         let mut story = StepHistory::from_text(&earlier.story);
         story.follow(StepHistory::from_text(&self.story));

@@ -1,4 +1,4 @@
-//! Why the ledger could not be opened or written: each a sentence for the person at the terminal.
+//! Errors of opening and writing the ledger, each with a sentence for the person at the terminal.
 
 use std::path::PathBuf;
 use std::{fmt, io};
@@ -7,65 +7,65 @@ use mcr_core::delivery::journal::JournalError;
 use mcr_core::work::WorkId;
 use mcr_files::FolderError;
 
-/// Why the ledger could not be opened or written.
+/// The reason why the ledger could not be opened or written.
 #[derive(Debug)]
 pub enum LedgerError {
     /// The directory, or a file in it, cannot be used.
     File {
-        /// Which.
+        /// The path of the file.
         path: PathBuf,
         /// `made`, `opened`, `written`.
         what: &'static str,
-        /// What the machine says.
+        /// The error of the operating system.
         why: io::Error,
     },
     /// The folder cannot be used.
     Folder(FolderError),
-    /// Another process has it open.
+    /// Another process has the ledger open.
     Locked {
-        /// Where.
+        /// The folder of the ledger.
         directory: PathBuf,
-        /// The process, if it says so.
+        /// The id of that process, if its lock file has it.
         by: Option<u32>,
     },
-    /// It was written by a newer version than this.
+    /// A newer version has written the ledger.
     Newer {
-        /// What it is.
+        /// The layout of the ledger.
         found: i64,
-        /// What we know.
+        /// The newest layout that this version knows.
         known: i64,
     },
-    /// It cannot be trusted: what was done before is not known for certain.
+    /// The ledger cannot be trusted: earlier steps are not known for certain.
     Damaged {
-        /// What is wrong.
+        /// The damage.
         what: String,
-        /// The deliveries in it that can still be read, for whoever looks after them.
+        /// The deliveries that can still be read, for the people who check them.
         known: Vec<WorkId>,
     },
-    /// A ledger is there, and the place does not let it be written: what becomes of its deliveries could not be
-    /// recorded, and the next start would find them as they were before.
+    /// A ledger exists, but it cannot be written in its folder. Progress of its deliveries could not be recorded, and
+    /// the next start would find them in their old state.
     Stuck {
-        /// What is in the way.
+        /// Why it cannot be written.
         why: Box<LedgerError>,
-        /// The deliveries in it that could be done twice; none if that cannot be read.
+        /// Its deliveries that could be done twice; `None` if they cannot be read.
         known: Option<Vec<WorkId>>,
     },
-    /// It is switched off.
+    /// The ledger is switched off.
     Off,
     /// The disk is full.
     Full,
-    /// The disk, or whatever it is on, refused.
+    /// The disk or its file system refused an operation.
     Disk(String),
 }
 
 impl LedgerError {
-    /// Damage of which no more is known.
+    /// Damage without a list of deliveries.
     pub(super) fn damaged(what: impl Into<String>) -> Self {
         Self::Damaged { what: what.into(), known: Vec::new() }
     }
 
-    /// Whether the place is the trouble, and nothing that is under way lies there: a service without a ledger ([`off`])
-    /// would lose only crash recovery.
+    /// Whether the folder is the problem and has no deliveries under way. A service without a ledger ([`off`]) would
+    /// then lose only crash recovery.
     ///
     /// [`off`]: super::Ledger::off
     pub fn is_of_the_place(&self) -> bool {
@@ -169,7 +169,7 @@ impl From<rusqlite::Error> for LedgerError {
                 | ErrorCode::OutOfMemory
                 | ErrorCode::NoLargeFileSupport,
             ) => Self::Disk(text),
-            // Said so, or not what we made: our statements are right.
+            // SQLite reports damage, or the schema is not ours: our statements are right.
             _ => Self::damaged(text),
         }
     }

@@ -1,15 +1,15 @@
-//! What a process has in hand, in a file of its own: the next process reads it to tell a crash from a stop, and to know
-//! which deliveries were with a worker at that moment.
+//! A separate file with the deliveries that the workers of this process have in hand. The next process reads it to tell
+//! a crash from a stop, and to know which deliveries a worker had at that moment.
 //!
 //! ```text
-//! running 00000001765526400123 <id of this start of the machine>      line 0: the process, and since when
-//! n-1 00000001765526400456                                            one line for each place: row, and since when
+//! running 00000001765526400123 <id of this boot of the machine>       line 0: the process, and since when
+//! n-1 00000001765526400456                                            one line per place: row, and since when
 //!                                                                     a free place
 //! ```
 //!
-//! Lines have a fixed length and are overwritten in place, without a sync: what is written outlives the process, and what
-//! only a crash of the machine takes away is of no interest, because that is nobody's fault here. A process that is told
-//! to stop empties the file first. A file that cannot be understood says nothing.
+//! Lines have a fixed length and are overwritten in place, without a sync. Written lines outlive the process. A crash
+//! of the machine may lose them, but no delivery has caused such a crash. A process that receives a stop empties the
+//! file first. A file that cannot be understood counts as no file.
 
 use std::fs::File;
 use std::io;
@@ -22,35 +22,35 @@ use mcr_core::delivery::journal::Hand;
 use mcr_core::work::WorkId;
 use mcr_model::clock::Millis;
 
-/// The length of a line, with its end.
+/// The length of a line in bytes, with its line end.
 const LINE: usize = 160;
-/// The longest id that is written; a delivery with a longer one is not known to have been in hand.
+/// Maximum length of an id that is written. A delivery with a longer id is never reported as in hand.
 const ID_MAX: usize = 100;
 const RUNNING: &str = "running";
 
-/// The file of a process that works.
+/// The file of a working process.
 #[derive(Debug)]
 pub(super) struct InHandFile {
     file: File,
-    /// Which places are taken; the first is the line of the process.
+    /// Whether each place is taken. The first is the line of the process.
     taken: Mutex<Vec<bool>>,
 }
 
 impl InHandFile {
-    /// This process begins to work.
+    /// Writes that this process is working.
     pub(super) fn begin(file: File, now: Millis) -> io::Result<Self> {
         file.set_len(0)?;
         write(&file, 0, &format!("{RUNNING} {:020} {}", now.0, boot()))?;
         Ok(Self { file, taken: Mutex::new(vec![true]) })
     }
 
-    /// This process is told to stop.
+    /// Writes that this process stops in order.
     pub(super) fn end(&self) {
-        // If that fails, the next process takes the stop for a crash: it retries a little later, and loses nothing.
+        // If this fails, the next process takes the stop for a crash: it retries a little later and loses nothing.
         let _ = self.file.set_len(0);
     }
 
-    /// A worker takes this delivery in hand, until the hand is gone.
+    /// Writes that a worker has this delivery in hand, until the [`Hand`] is dropped.
     pub(super) fn take(self: &Arc<Self>, work: &WorkId, now: Millis) -> Hand {
         if work.as_str().len() > ID_MAX || work.as_str().contains([' ', '\n']) {
             return Hand::default();
@@ -62,7 +62,7 @@ impl InHandFile {
         }
         taken[place] = true;
         drop(taken);
-        // What cannot be written is not held against the delivery.
+        // If the write fails, a crash is not counted against the delivery.
         let _ = write(&self.file, place, &format!("{work} {:020}", now.0));
         let hands = Arc::clone(self);
         Hand::new(move || {
@@ -77,7 +77,7 @@ fn write(file: &File, place: usize, words: &str) -> io::Result<()> {
     file.write_all_at(line.as_bytes(), (place * LINE) as u64)
 }
 
-/// The crash of the last process, if it has not ended in order and this machine has not been started again since.
+/// The crash of the last process, if that process did not stop in order and this machine has not rebooted since.
 pub(super) fn read(content: &[u8]) -> Option<Crash> {
     let text = std::str::from_utf8(content).ok()?;
     let mut lines = text.lines();

@@ -1,5 +1,5 @@
-//! Where the ledger lies: a folder that one process at a time has, files that only their owner can read, and what
-//! becomes of a damaged one.
+//! The location of the ledger: a folder that one process at a time has locked, with files that only their owner can
+//! read. A damaged ledger is set aside in the same folder.
 
 use std::fs::{self, File, TryLockError};
 use std::io::{self, Read as _, Write as _};
@@ -21,22 +21,23 @@ const DATABASE: &str = "ledger.sqlite";
 const MARK: &str = "ledger.mark";
 const LOCK: &str = "ledger.lock";
 const HANDS: &str = "ledger.hands";
-/// What belongs to a database besides its own file.
+/// Suffixes of the files that SQLite puts next to the database.
 const LOG: &str = "-wal";
 const INDEX: &str = "-shm";
 const JOURNAL: &str = "-journal";
-/// How often, and at what distance, it is looked whether somebody who has the lock only looks.
+/// How often, and at which interval, a taken lock is tried again: a command that only checks the lock has it for a
+/// moment.
 const LOOKS: usize = 5;
 const LOOK: Duration = Duration::from_millis(10);
-/// The beginning and the end of the names of those that were set aside; between them the time.
+/// Prefix and suffix of the name of a ledger that was set aside. Between them is the time.
 const ASIDE: (&str, &str) = ("ledger.damaged-", ".sqlite");
 
-/// The folder, while its lock is ours.
+/// The folder, while this process has its lock.
 #[derive(Debug)]
 pub(super) struct LedgerLocation {
     folder: Arc<Folder>,
     lock: File,
-    /// Opened before SQLite opens the file and closed after: closing it in between would release SQLite's locks.
+    /// Opened before SQLite opens the file and closed after it: closing it in between would release SQLite's locks.
     database: OnceLock<File>,
 }
 
@@ -46,14 +47,14 @@ impl Drop for LedgerLocation {
     }
 }
 
-/// Takes the folder.
+/// Takes the lock of the folder.
 pub(super) fn claim(folder: &Arc<Folder>) -> Result<LedgerLocation, LedgerError> {
     let mut lock = folder.open_for_writing(LOCK).map_err(failed(folder, LOCK, "opened"))?;
     match taken(&lock) {
         Ok(()) => {}
         Err(TryLockError::WouldBlock) => {
             let mut by = String::new();
-            // Who it is, is only for the sentence.
+            // The process id is only for the error's sentence.
             let _ = lock.read_to_string(&mut by);
             return Err(LedgerError::Locked {
                 directory: folder.path().to_owned(),
@@ -63,18 +64,18 @@ pub(super) fn claim(folder: &Arc<Folder>) -> Result<LedgerLocation, LedgerError>
         Err(TryLockError::Error(why)) => return Err(failed(folder, LOCK, "locked")(why)),
     }
     let said = lock.set_len(0).and_then(|()| writeln!(lock, "{}", std::process::id()));
-    // A full disk keeps the lock all the same.
+    // The lock is taken even if a full disk prevents this write.
     drop(said);
     Ok(LedgerLocation { folder: folder.clone(), lock, database: OnceLock::new() })
 }
 
-/// What became of a file of the folder.
+/// The error of an operation on a file of the folder.
 fn failed(folder: &Folder, name: &str, what: &'static str) -> impl FnOnce(io::Error) -> LedgerError {
     let path = folder.path().join(name);
     move |why| LedgerError::File { path, what, why }
 }
 
-/// Takes the lock. A command that only looks whose it is has it for an instant.
+/// Takes the lock. A command that only looks up its owner has the lock for a moment.
 fn taken(lock: &File) -> Result<(), TryLockError> {
     for _ in 0..LOOKS {
         match lock.try_lock() {
@@ -85,7 +86,7 @@ fn taken(lock: &File) -> Result<(), TryLockError> {
     lock.try_lock()
 }
 
-/// The process that has the ledger in this folder, if one has it and says so.
+/// The id of the process that has locked the ledger in this folder, if the lock file has it.
 pub fn owner(folder: &Folder) -> Option<u32> {
     let mut lock = folder.open_for_reading(LOCK).ok()??;
     if lock.try_lock_shared().is_ok() {
@@ -97,63 +98,65 @@ pub fn owner(folder: &Folder) -> Option<u32> {
 }
 
 impl LedgerLocation {
-    /// The database file: there, a private file, and its name on the disk. What SQLite puts beside it gets the same mode.
+    /// Creates the database file if needed, as a private file with its name synced to the disk. SQLite gives its other
+    /// files the same mode.
     pub(super) fn database(&self) -> Result<PathBuf, LedgerError> {
         let made = self.folder.open_for_writing(DATABASE).and_then(|file| {
             self.folder.sync()?;
             Ok(file)
         });
         let file = made.map_err(failed(&self.folder, DATABASE, "opened"))?;
-        // It is set once, by the one who opens the book.
+        // Set once, when the database is opened.
         let _ = self.database.set(file);
         let path = database_in(&self.folder).map_err(failed(&self.folder, DATABASE, "opened"))?;
         path.ok_or_else(|| failed(&self.folder, DATABASE, "opened")(io::ErrorKind::NotFound.into()))
     }
 
-    /// How many commits must be there.
+    /// How many commits the database must have.
     pub(super) fn promised(&self) -> i64 {
         promised_in(&self.folder)
     }
 
-    /// The file of the mark.
+    /// The file of the commit marker.
     pub(super) fn mark(&self) -> Result<File, LedgerError> {
         self.folder.open_for_writing(MARK).map_err(failed(&self.folder, MARK, "opened"))
     }
 
-    /// Why the path of the folder no longer leads to this ledger, if so: it was moved, deleted or replaced.
+    /// Why the path of the folder no longer leads to this ledger: the ledger was moved, deleted or replaced.
     pub(super) fn displaced(&self) -> Option<String> {
         let database = self.database.get().map(|file| (DATABASE, file));
         self.folder.displaced([(LOCK, &self.lock)].into_iter().chain(database))
     }
 
-    /// The file of what a process has in hand.
+    /// The file of the deliveries that this process has in hand.
     pub(super) fn hands(&self) -> Result<File, LedgerError> {
         self.folder.open_for_writing(HANDS).map_err(failed(&self.folder, HANDS, "opened"))
     }
 
-    /// The text of that file. One that cannot be read says nothing.
+    /// The content of that file; empty if it cannot be read.
     pub(super) fn hands_text(&self) -> Vec<u8> {
         self.folder.read(HANDS).ok().flatten().unwrap_or_default()
     }
 
-    /// When a ledger was last set aside here.
+    /// When a ledger was last set aside in this folder.
     pub(super) fn last_set_aside(&self) -> Option<Millis> {
         last_set_aside(&self.folder)
     }
 
-    /// Another process may take the folder.
+    /// Releases the lock, so that another process may take the folder.
     pub(super) fn release(&self) {
-        // Closing is not enough: a process that is being started elsewhere has the file open for a moment, too.
+        // Closing the file is not enough: a child process that is just being started has the file open for a moment
+        // too.
         let _ = self.lock.unlock();
     }
 }
 
-/// Whether there is a ledger in this folder, or the mark of one that is lost.
+/// Whether this folder has a ledger, or the mark of a lost one.
 pub fn is_in(folder: &Folder) -> bool {
     [DATABASE, MARK].iter().any(|name| !matches!(folder.check(name), Ok(None)))
 }
 
-/// How many commits must be in the ledger of this folder. A mark that cannot be read says nothing.
+/// How many commits the ledger of this folder must have; 0 if the mark cannot be read.
 pub(super) fn promised_in(folder: &Folder) -> i64 {
     commit_marker::read(&folder.read(MARK).ok().flatten().unwrap_or_default())
 }
@@ -168,7 +171,7 @@ pub fn last_set_aside(folder: &Folder) -> Option<Millis> {
         .map(Millis)
 }
 
-/// The database file in a folder, if there is one: it and the files beside it are private files of the owner.
+/// The database file in a folder, if there is one. Checks that it and the files next to it are private to their owner.
 pub(super) fn database_in(folder: &Folder) -> io::Result<Option<PathBuf>> {
     for end in [LOG, INDEX, JOURNAL] {
         let name = format!("{DATABASE}{end}");
@@ -181,21 +184,21 @@ pub(super) fn database_in(folder: &Folder) -> io::Result<Option<PathBuf>> {
 /// A ledger that was set aside.
 #[derive(Clone, Debug)]
 pub struct SetAside {
-    /// Where it lies now.
+    /// Its current path.
     pub file: PathBuf,
-    /// The deliveries in it that were under way, or of which that is not known; as far as it can be read.
+    /// Its deliveries that were under way, or whose state is unknown, as far as the file can be read.
     pub known: Vec<WorkId>,
 }
 
-/// Puts a damaged ledger aside, under the time, so that a new one can begin. This gives up what it knew: a delivery
-/// that was under way in it would begin anew, so whoever calls this sees to those that are older
-/// ([`Opened::set_aside`](super::Opened::set_aside)).
+/// Renames a damaged ledger with the current time, so that a new ledger can start. The records in it are given up: a
+/// delivery that was under way would start again from the beginning. The caller must therefore handle work that is
+/// older than this ([`Opened::set_aside`](super::Opened::set_aside)).
 pub fn set_aside(folder: &Arc<Folder>, now: Millis) -> Result<SetAside, LedgerError> {
     let _place = claim(folder)?;
     let from = database_in(folder).map_err(failed(folder, DATABASE, "opened"))?;
     let known = from.as_deref().map(legible).unwrap_or_default();
     let to = format!("{}{}{}", ASIDE.0, now.0, ASIDE.1);
-    // The mark last: as long as it stands without a ledger, none begins here.
+    // The mark goes last: while a mark exists without its ledger, no new ledger starts here.
     for end in [LOG, ""] {
         let from = format!("{DATABASE}{end}");
         match folder.rename(&from, &format!("{to}{end}")) {
@@ -208,7 +211,7 @@ pub fn set_aside(folder: &Arc<Folder>, now: Millis) -> Result<SetAside, LedgerEr
     for gone in [&format!("{DATABASE}{INDEX}"), MARK] {
         folder.remove(gone).map_err(failed(folder, gone, "removed"))?;
     }
-    // So that the time is known even if the ledger was gone altogether.
+    // Created if missing, so that the time is known even if there was no database left.
     let made = folder.open_for_writing(&to).and_then(|_| folder.sync());
     made.map_err(failed(folder, &to, "opened"))?;
     Ok(SetAside { file: folder.path().join(to), known })
@@ -220,8 +223,8 @@ fn beside(path: &Path, end: &str) -> PathBuf {
     PathBuf::from(name)
 }
 
-/// The same trouble; and if there is a ledger in spite of it, that it is stuck. Listed deliveries that only wait do not
-/// count: Mission Control lists them again.
+/// Returns `why`, or [`LedgerError::Stuck`] if the folder has a ledger nevertheless. Listed deliveries that only wait
+/// do not count, because Mission Control lists them again.
 pub(super) fn stuck(folder: &Folder, why: LedgerError) -> LedgerError {
     let known = match database_in(folder) {
         Ok(None) => return why,
@@ -230,7 +233,7 @@ pub(super) fn stuck(folder: &Folder, why: LedgerError) -> LedgerError {
             let (known, whole) = look_at(&path, is_listed_again);
             whole.then_some(known)
         }
-        // What is in a file that cannot be read is not known.
+        // The content of a file that cannot be read is unknown.
         Err(_) => None,
     };
     LedgerError::Stuck { why: Box::new(why), known }
@@ -240,17 +243,17 @@ fn is_listed_again(image: &Image) -> bool {
     image.read().is_ok_and(|row| row.record.only_waits() && row.work.source() == Source::Listed)
 }
 
-/// The ids of all rows that can be read and are not over for certain.
+/// The ids of all readable rows that are not certainly closed.
 pub(super) fn legible(path: &Path) -> Vec<WorkId> {
     look_at(path, |_| false).0
 }
 
-/// The same without those to be left out, and whether everything could be read.
+/// Like [`legible`], without the rows to leave out. Also returns whether every row could be read.
 fn look_at(path: &Path, leave_out: impl Fn(&Image) -> bool) -> (Vec<WorkId>, bool) {
     let mut known = Vec::new();
     let mut illegible = 0;
     let log = fs::metadata(beside(path, LOG)).map_or(0, |log| log.len());
-    // Without a log nothing has to be put beside it, which may be impossible here.
+    // Without a log SQLite can open the file as immutable and creates no other file, which may be impossible here.
     let escaped = path.display().to_string().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
     let address = format!("file:{escaped}?immutable=1");
     let name = if log == 0 { PathBuf::from(address) } else { path.to_owned() };

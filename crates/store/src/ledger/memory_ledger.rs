@@ -1,7 +1,7 @@
-//! A ledger in memory, for tests of what a crash leaves: notes that somebody waited for are on the disk, with all that
-//! were noted before; the others lie on the table, and a crash may take any number of the last of them.
+//! A ledger in memory, for tests of crashes. A note with a waiting caller is on the simulated disk, with all earlier
+//! notes. The other notes are pending (in `table`), and a crash may lose any number of the latest of them.
 //!
-//! What comes back goes through the same texts as in the real one.
+//! Recalled deliveries are serialized and parsed as in the real ledger.
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -11,14 +11,14 @@ use super::entry::{LedgerEntry, NoteText};
 use mcr_core::delivery::journal::{Journal, JournalError, Note, Wait};
 use mcr_core::work::WorkId;
 
-/// A ledger on paper.
+/// A ledger that simulates its disk in memory.
 #[derive(Debug, Default)]
 pub struct MemoryLedger(Mutex<MemoryState>);
 
 #[derive(Debug, Default)]
 struct MemoryState {
     disk: HashMap<WorkId, LedgerEntry>,
-    /// As the delivery was after each note, in the order of the notes.
+    /// The entry after each pending note, in the order of the notes.
     table: Vec<LedgerEntry>,
     next: i64,
     refusing: bool,
@@ -42,8 +42,8 @@ impl MemoryLedger {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The process dies, and of the notes that nobody waited for only this many, the first ones, have reached the
-    /// disk. The deliveries that are not over, as a new process finds them.
+    /// Simulates a crash: of the pending notes, only the first `survive` have reached the disk. Returns the open
+    /// deliveries as a new process finds them.
     pub fn crash(&self, survive: usize) -> Vec<Remembered> {
         let mut sheets = self.lock();
         let count = survive.min(sheets.table.len());
@@ -57,17 +57,17 @@ impl MemoryLedger {
             .collect()
     }
 
-    /// How many notes would vanish in a crash.
+    /// Number of pending notes, which a crash could lose.
     pub fn on_the_table(&self) -> usize {
         self.lock().table.len()
     }
 
-    /// How many notes were waited for.
+    /// Number of notes with a waiting caller.
     pub fn waited(&self) -> u64 {
         self.lock().waited
     }
 
-    /// From now on the disk refuses, or no longer.
+    /// Sets whether the simulated disk refuses writes from now on.
     pub fn refuse(&self, refusing: bool) {
         self.lock().refusing = refusing;
     }

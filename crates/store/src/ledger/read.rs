@@ -1,4 +1,4 @@
-//! Reading the ledger beside the service that writes it: for `why`, `dead list`, and tests.
+//! Reads the ledger while a service may be writing it: for `why`, `dead list` and tests.
 
 use std::sync::Arc;
 
@@ -15,41 +15,41 @@ use mcr_files::Folder;
 use mcr_model::AccountId;
 use mcr_model::clock::Millis;
 
-/// Everything that the ledger knows, in the order in which it was first noted.
+/// All rows of the ledger, in the order of their first notes.
 #[derive(Debug, Default)]
 pub struct Read {
-    /// The deliveries.
+    /// The rows that are understood, as deliveries.
     pub tales: Vec<DeliveryHistory>,
     /// The rows that are not understood.
     pub unreadable: Vec<UnreadableRow>,
 }
 
-/// A delivery, as it is told.
+/// A delivery with its step history, for people.
 #[derive(Debug)]
 pub struct DeliveryHistory {
-    /// Which.
+    /// The id of its work.
     pub id: WorkId,
-    /// Whose.
+    /// The account that it belongs to.
     pub account: AccountId,
-    /// What is to be done.
+    /// The work.
     pub work: Arc<Work>,
-    /// What has been done for it.
+    /// What has been done for the work so far.
     pub record: Record,
     /// When it was first noted.
     pub first_seen: Millis,
-    /// Until when it rests.
+    /// No attempt starts before this time.
     pub not_before: Option<Millis>,
-    /// When it ended.
+    /// When it ended, if it has.
     pub closed: Option<Millis>,
-    /// How.
+    /// How it ended.
     pub end: Option<End>,
-    /// Its steps.
+    /// Its recorded steps.
     pub told: Vec<RecordedStep>,
-    /// How many of them were left out in the middle.
+    /// How many steps were left out in the middle.
     pub left_out: u64,
 }
 
-/// Checks and reads the ledger in this folder, whether or not a service is writing it; nothing where there is none.
+/// Checks and reads the ledger in this folder, even while a service writes it. Without a ledger the result is empty.
 pub fn read(folder: &Folder) -> Result<Read, LedgerError> {
     let promised = promised_in(folder);
     let found = database_in(folder).map_err(|why| LedgerError::File {

@@ -1,4 +1,4 @@
-//! What only a newer version knows of a row, so that an older one writes it again.
+//! The fields of a row that only a newer version knows, kept so that an older version writes them again.
 
 use std::sync::Arc;
 
@@ -6,7 +6,7 @@ use mcr_core::delivery::UnknownFields;
 use mcr_core::delivery::ledger_row::LedgerRow;
 use mcr_core::work::Work;
 
-/// What only a newer version knows of a row: fields of its work, and fields beside its record.
+/// The fields of a row that only a newer version knows: in its work, and next to its record.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct RowExtra {
     work: UnknownFields,
@@ -14,12 +14,12 @@ pub(super) struct RowExtra {
 }
 
 impl RowExtra {
-    /// Of a row as it was read.
+    /// The unknown fields of a row that was read.
     pub(super) fn of(row: &LedgerRow) -> Self {
         Self { work: row.work.extra.clone(), record: row.extra.clone() }
     }
 
-    /// Work and record with these fields. The work may have them already, the record has not.
+    /// Adds these fields to the work and the record. The work may already have them; the record does not.
     pub(super) fn added_to(&self, row: &Arc<str>, record: &Arc<str>) -> (Arc<str>, Arc<str>) {
         let record = if self.record.is_empty() {
             record.clone()
@@ -33,11 +33,11 @@ impl RowExtra {
             work.extra.add(self.work.clone());
             work.to_json().ok()
         });
-        // What was written as the JSON of work is read as such.
+        // Never falls back: the row was written as the JSON of work, so it parses.
         (with_fields.map_or_else(|| row.clone(), Arc::from), record)
     }
 
-    /// Whether nothing stands beside the record.
+    /// Whether there are no unknown fields next to the record.
     pub(super) fn is_of_work_alone(&self) -> bool {
         self.record.is_empty()
     }

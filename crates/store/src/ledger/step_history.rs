@@ -1,5 +1,5 @@
-//! The history of a delivery: its steps, with their times and a few words, for people who ask why. Bounded: the
-//! beginning and the end are kept, and what was left out in between is counted.
+//! The step history of a delivery: its steps with their times and a few words, for `why`. It is bounded: the first and
+//! the latest steps are kept, and the steps left out in between are counted.
 
 use std::collections::VecDeque;
 
@@ -10,15 +10,15 @@ use mcr_core::delivery::UnknownFields;
 use mcr_core::delivery::journal::{RecordedStep, Step};
 use mcr_model::clock::Millis;
 
-/// So many steps are kept.
+/// Maximum number of steps kept.
 pub(super) const STEPS_MAX: usize = 64;
-/// Of these so many from the beginning.
+/// How many of these are the first steps.
 pub(super) const STEPS_FIRST: usize = 8;
-/// So many characters of each.
+/// Maximum number of characters kept of the words of a step.
 pub(super) const WORDS_MAX: usize = 320;
 
-/// All of them, each as JSON, so that writing the whole is joining. Steps and fields that only a newer version knows stay
-/// as they are.
+/// The steps, each as JSON, so that serializing the history only joins them. Steps and fields that only a newer version
+/// knows stay unchanged.
 #[derive(Clone, Debug, Default)]
 pub(super) struct StepHistory {
     steps: VecDeque<String>,
@@ -36,13 +36,13 @@ struct StoredHistory<'a> {
 }
 
 impl StepHistory {
-    /// Goes on.
+    /// Appends a step.
     pub(super) fn add(&mut self, at: Millis, step: Step, words: &str) {
         let told = RecordedStep { at, step: step.name().to_owned(), words: short(words) };
         self.push(json(&told));
     }
 
-    /// Goes on with what comes after it.
+    /// Appends a later history.
     pub(super) fn follow(&mut self, later: Self) {
         self.left_out += later.left_out;
         self.extra.add(later.extra);
@@ -57,7 +57,7 @@ impl StepHistory {
         }
     }
 
-    /// As it is kept.
+    /// The stored form.
     pub(super) fn to_text(&self) -> String {
         let length = 40 + self.steps.iter().map(|step| step.len() + 1).sum::<usize>();
         let mut text = String::with_capacity(length);
@@ -72,14 +72,14 @@ impl StepHistory {
         self.extra.append_to(text)
     }
 
-    /// Back from there. What cannot be told any more is no reason to forget a delivery.
+    /// Parses the stored form. A history that cannot be parsed becomes empty, so that its delivery is not lost.
     pub(super) fn from_text(text: &str) -> Self {
         let Ok(stored) = serde_json::from_str::<StoredHistory<'_>>(text) else { return Self::default() };
         let steps = stored.steps.iter().map(|step| step.get().to_owned()).collect();
         Self { steps, left_out: stored.left_out, extra: stored.extra }
     }
 
-    /// The steps that can be told, and how many were left out.
+    /// The steps that can be parsed, and how many were left out.
     pub(super) fn tell(&self) -> (Vec<RecordedStep>, u64) {
         let told = self.steps.iter().filter_map(|step| serde_json::from_str(step).ok());
         (told.collect(), self.left_out)
@@ -90,7 +90,7 @@ fn json(told: &RecordedStep) -> String {
     serde_json::to_string(told).expect("texts and numbers are always JSON")
 }
 
-/// One line, not a long one.
+/// The first line, cut to [`WORDS_MAX`] characters.
 fn short(words: &str) -> String {
     let line = words.lines().next().unwrap_or_default();
     match line.char_indices().nth(WORDS_MAX) {

@@ -1,8 +1,7 @@
-//! The writer: takes all entries that have changed and brings them to the disk together.
-//!
-//! Whoever waits, waits for the batch that his note is in: while one transaction is being synced, the next batch fills.
-//! What nobody waits for is written after a moment, and without a sync. What could not be written stays in memory and
-//! is tried again, with the next note that is waited for or after a while.
+//! The writer: takes all changed entries and writes them to the disk in one transaction.  A caller that waits for the
+//! disk waits for the batch of its note. While one transaction is synced, the next batch fills. Notes that no caller
+//! waits for are written after [`LINGER`], without a sync. Changes that could not be written stay in memory. They are
+//! tried again with the next note that a caller waits for, or after [`AGAIN`].
 
 mod thread;
 
@@ -24,55 +23,55 @@ use mcr_core::work::WorkId;
 use mcr_model::AccountId;
 use mcr_model::clock::Millis;
 
-/// So long notes are gathered that nobody waits for.
+/// How long notes are collected while no caller waits.
 const LINGER: Duration = Duration::from_millis(20);
-/// So long after a failure it is tried again by itself.
+/// Pause after a failed commit until the next attempt, if no caller waits earlier.
 const AGAIN: Duration = Duration::from_secs(5);
-/// Between two small steps of tidying, while nothing else is to be done.
+/// Pause between two steps that return empty pages, while there is nothing to write.
 const TIDY: Duration = Duration::from_millis(50);
-/// So many old deliveries are removed with one commit, at most.
+/// Maximum number of old deliveries removed by one commit.
 const REMOVED_AT_ONCE: usize = 64;
 
-/// What the writer and those who note have in common.
+/// The state shared by the writer and the threads that note.
 pub(super) struct Shared {
     inside: Mutex<WriterState>,
-    /// Rung for the writer.
+    /// Wakes the writer.
     bell: Condvar,
     account: AccountId,
 }
 
 struct WriterState {
-    /// Deliveries that are not over, or not yet on the disk.
+    /// Deliveries that are open, or whose end is not yet on the disk.
     entries: HashMap<WorkId, LedgerEntry>,
-    /// Those that have changed, in the order of their first change.
+    /// Changed entries, in the order of their first change.
     dirty: Vec<WorkId>,
     dirty_since: Instant,
-    /// Those that were noted since the last batch was taken, and whether somebody waits.
+    /// The batch of all notes since the writer took the last one, and (`waited`) whether a caller waits for it.
     batch: Arc<Batch>,
     waited: bool,
     next_number: i64,
-    /// What is over and on the disk, oldest first.
+    /// Closed deliveries on the disk, oldest first.
     kept: VecDeque<ClosedDelivery>,
-    /// Under which number, and when it was first noted.
+    /// Number and first note of each delivery in `kept`.
     kept_numbers: HashMap<WorkId, (i64, Millis)>,
     kept_bytes: usize,
-    /// How many of them were given up, and wait for a person's decision.
+    /// How many of them are dead letters, which wait for a person's decision.
     kept_dead: usize,
-    /// The latest time that any note named.
+    /// The latest time of any note.
     now: Millis,
     tidying: bool,
     phase: Phase,
     state: State,
 }
 
-/// Whether there is a writer.
+/// Whether the writer runs.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Phase {
-    /// It works.
+    /// It takes notes and writes them.
     Working,
-    /// It writes what is left.
+    /// It writes the remaining changes and takes no more notes.
     Stopping,
-    /// There is none any more.
+    /// It has ended.
     Ended,
 }
 
@@ -93,7 +92,7 @@ struct ClosedDelivery {
     dead: bool,
 }
 
-/// What the writer is to do next.
+/// The next action of the writer.
 enum WriterStep {
     Commit { images: Vec<Image>, doomed: Vec<i64>, batch: Arc<Batch>, waited: bool },
     Tidy,
@@ -142,7 +141,7 @@ impl Shared {
     }
 
     pub(super) fn note(&self, note: &Note<'_>, wait: Wait) -> Result<(), JournalError> {
-        // Before the lock is taken.
+        // Serialized before the lock is taken.
         let news = NoteText::of(note).map_err(|why| JournalError(format!("the note is no JSON ({why})")))?;
         self.change(wait, |inside| inside.take(note, news))
     }
@@ -151,7 +150,7 @@ impl Shared {
         self.change(wait, |inside| inside.drop_unreadable(id, at))
     }
 
-    /// Changes an entry and waits for the disk, if wanted. Only those who wait hear of an error.
+    /// Changes an entry, and waits for the disk if the caller asks for it. Only a caller that waits gets an error.
     fn change(
         &self,
         wait: Wait,
@@ -170,7 +169,7 @@ impl Shared {
         if wait == Wait::ForDisk { batch.wait() } else { Ok(()) }
     }
 
-    /// Waits until there is something to do.
+    /// Waits for the next action of the writer.
     fn next(&self) -> WriterStep {
         let mut inside = self.lock();
         loop {
@@ -234,7 +233,7 @@ impl WriterState {
         })
     }
 
-    /// Changes an entry, which is to be written then.
+    /// Changes an entry and marks it as dirty.
     fn change(
         &mut self,
         id: &WorkId,
@@ -261,7 +260,7 @@ impl WriterState {
         Ok(())
     }
 
-    /// A delivery that is new, or that was over and goes on: then it keeps its number and its beginning.
+    /// The entry of a new delivery, or of a closed one that continues under its old number and first note.
     fn begin(&mut self, id: &WorkId, at: Millis) -> LedgerEntry {
         let Some((number, first_seen)) = self.kept_numbers.remove(id) else {
             self.next_number += 1;
@@ -271,7 +270,7 @@ impl WriterState {
         LedgerEntry::resuming(number, id.clone(), first_seen)
     }
 
-    /// Takes all that has changed for the disk, and names what is old.
+    /// Collects all changed entries for a commit, with the old rows to remove.
     fn gather(&mut self, account: &AccountId) -> WriterStep {
         let mut images = Vec::with_capacity(self.dirty.len());
         for id in std::mem::take(&mut self.dirty) {
@@ -285,7 +284,8 @@ impl WriterState {
         WriterStep::Commit { images, doomed, batch, waited: std::mem::take(&mut self.waited) }
     }
 
-    /// What is too old or too much. The last of those that were given up are spared as long as they are not too old.
+    /// Numbers of the closed deliveries beyond a limit of age, count or bytes. The latest dead letters are removed only
+    /// by age.
     fn doomed(&self) -> Vec<i64> {
         let (mut left, mut bytes, mut dead) = (self.kept.len(), self.kept_bytes, self.kept_dead);
         let mut doomed = Vec::new();
@@ -295,7 +295,7 @@ impl WriterState {
             if !goes || doomed.len() == REMOVED_AT_ONCE {
                 break;
             }
-            // `dead` counts this one and those behind it.
+            // `dead` counts this delivery and the later ones.
             if old || !kept.dead || dead > dead_letters::MOST {
                 left -= 1;
                 bytes -= kept.bytes;
@@ -306,7 +306,7 @@ impl WriterState {
         doomed
     }
 
-    /// It is not kept any longer, or not as over.
+    /// Removes a delivery from `kept`: its row is removed, or it continues.
     fn let_go(&mut self, number: i64) {
         let at = self.kept.iter().position(|kept| kept.number == number);
         let Some(kept) = at.and_then(|at| self.kept.remove(at)) else { return };
@@ -322,7 +322,7 @@ impl WriterState {
         self.kept.push_back(kept);
     }
 
-    /// It is on the disk.
+    /// Updates the state after a commit that succeeded.
     fn written(&mut self, images: &[Image], doomed: &[i64], waited: bool) {
         self.state.commits += 1;
         self.state.synced += u64::from(waited);
@@ -338,7 +338,7 @@ impl WriterState {
             let id = WorkId::new(&*image.id);
             let Some(entry) = self.entries.get_mut(&id) else { continue };
             entry.settle(image, true);
-            // A row that only a newer version understands is no other row's beginning, and is never removed.
+            // A row that only a newer version understands never becomes the start of another row, and is never removed.
             if !entry.dirty
                 && entry.trace != StoredState::Newer
                 && let Some((at, _)) = &entry.closed
@@ -357,8 +357,8 @@ impl WriterState {
         }
     }
 
-    /// It is not. What is over and was never on the disk has left no trace that could mislead anybody, and is
-    /// forgotten, so that a full disk does not fill the memory, too.
+    /// Updates the state after a commit that failed. A closed delivery that was never on the disk is forgotten, so that
+    /// a full disk does not fill the memory too. It has left no row that could mislead a later process.
     fn failed(&mut self, images: &[Image], why: &LedgerError) {
         if self.state.off.is_none() {
             error!("nothing new begins until the ledger can be written again: {why}");

@@ -1,4 +1,4 @@
-//! The thread of the writer: one commit after another, until the ledger is closed.
+//! The writer thread: makes one commit after another until the ledger is closed.
 
 use std::sync::Arc;
 use std::thread::{self, JoinHandle};
@@ -9,10 +9,10 @@ use super::super::location::LedgerLocation;
 use super::{Phase, Shared, WriterStep};
 use mcr_core::delivery::journal::JournalError;
 
-/// SQLite needs little.
+/// Stack of the thread. SQLite needs little.
 const STACK_BYTES: usize = 512 * 1024;
 
-/// Starts the thread of the writer.
+/// Starts the writer thread.
 pub(in crate::ledger) fn spawn(
     shared: Arc<Shared>,
     database: LedgerDatabase,
@@ -22,7 +22,7 @@ pub(in crate::ledger) fn spawn(
         let farewell = Farewell(&shared);
         run(&shared, database);
         drop(farewell);
-        // Nobody else may have the place before the file is closed.
+        // The lock is released only after the file is closed.
         place.release();
     };
     thread::Builder::new().name("ledger".to_owned()).stack_size(STACK_BYTES).spawn(write)
@@ -33,7 +33,7 @@ fn run(shared: &Shared, mut database: LedgerDatabase) {
         match shared.next() {
             WriterStep::End => return,
             WriterStep::Tidy => {
-                // What fails is left for another time; if it matters, it is said when something is written.
+                // A failure is ignored here. If it matters, the next commit reports it.
                 let more = database.tidy().unwrap_or(false);
                 shared.lock().tidying = more;
             }
@@ -45,7 +45,7 @@ fn run(shared: &Shared, mut database: LedgerDatabase) {
                     Ok(()) => inside.written(&images, &doomed, waited),
                     Err(why) => inside.failed(&images, why),
                 }
-                // At the end there is no other time.
+                // The ledger is being closed, so a failed commit is not tried again.
                 let over = inside.phase != Phase::Working && done.is_err();
                 drop(inside);
                 batch.finish(done.as_ref().map_err(JournalError::from).copied());
@@ -58,7 +58,7 @@ fn run(shared: &Shared, mut database: LedgerDatabase) {
     }
 }
 
-/// Whoever waits for a batch is told something, even if the writer breaks down over it.
+/// Answers the callers that wait for a batch, even if the writer panics during its commit.
 struct Promise<'a>(&'a Batch);
 
 impl Drop for Promise<'_> {
@@ -68,7 +68,7 @@ impl Drop for Promise<'_> {
     }
 }
 
-/// The last word of the writer, however it ends: nobody waits for it any more.
+/// Marks the writer as ended, however it ends, so that no caller waits for it.
 struct Farewell<'a>(&'a Shared);
 
 impl Drop for Farewell<'_> {
