@@ -1,7 +1,6 @@
-//! The sessions on the disk: a secret, and a line for each session that was issued. Only their owner can read them.
-//!
-//! Lines are added as sessions are issued, and the later one of a session counts; now and then the file is written anew.
-//! A line that is cut or damaged is left out: its agent is unknown until the next delivery.
+//! The sessions on the disk: a secret, and a line for each issued session. Only their owner can read the files.  Each
+//! issued session appends a line, and the latest line of a session counts. When most lines are outdated, the file is
+//! rewritten. A cut or damaged line is skipped: its agent is unknown until the next delivery.
 
 use std::fs::File;
 use std::io::{self, Write as _};
@@ -19,31 +18,31 @@ use mcr_model::{AccountId, TaskId};
 
 pub(super) const KEY: &str = "sessions.key";
 const LINES: &str = "sessions.lines";
-/// The name of an agent's heartbeat in the file.
+/// The lane of an agent's heartbeat in the file.
 const HEARTBEAT: &str = "heartbeat";
 
-/// A session in the file.
+/// One session, as a line of the file.
 #[derive(Serialize, Deserialize)]
 struct Line {
     account: String,
     agent: String,
     #[serde(default, skip_serializing_if = "Option::is_none")]
     task: Option<String>,
-    /// The lane, if the task does not say it. Older versions wrote none.
+    /// The lane, if the task does not determine it. Older versions wrote none.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     lane: Option<String>,
     at: i64,
     digests: Vec<String>,
 }
 
-/// The file, open for more.
+/// The file, open for appending.
 pub(super) struct SessionsFile {
     folder: Arc<Folder>,
     file: File,
     lines: usize,
 }
 
-/// A key that nobody knows.
+/// A new random key.
 pub(super) fn fresh_key() -> Vec<u8> {
     let mut key = vec![0; 32];
     SystemRandom::new().fill(&mut key).expect("the system has randomness, which its TLS needs, too");
@@ -51,7 +50,7 @@ pub(super) fn fresh_key() -> Vec<u8> {
 }
 
 impl SessionsFile {
-    /// Opens it in this folder: with its key, and the sessions of this account that it has.
+    /// Opens or creates the files in this folder. Also returns the key and the stored sessions of this account.
     #[expect(clippy::type_complexity, reason = "the three things that it is made of")]
     pub(super) fn open(
         folder: &Arc<Folder>,
@@ -60,7 +59,7 @@ impl SessionsFile {
         let failed = |why: io::Error| failed(folder, &why);
         let text = folder.read(KEY).map_err(failed)?.unwrap_or_default();
         let known = BASE64_STANDARD.decode(text.trim_ascii()).ok().filter(|key| key.len() == 32);
-        // Without its key no line means anything.
+        // Without their key the digests in the lines match nothing.
         let text = match &known {
             Some(_) => folder.read(LINES).map_err(failed)?.unwrap_or_default(),
             None => Vec::new(),
@@ -78,7 +77,7 @@ impl SessionsFile {
         Ok((Self { folder: folder.clone(), file, lines: 0 }, key, left))
     }
 
-    /// One more.
+    /// Appends a line for this session.
     pub(super) fn note(
         &mut self,
         track: &Track,
@@ -90,12 +89,12 @@ impl SessionsFile {
         written.map_err(|why| failed(&self.folder, &why))
     }
 
-    /// Whether most of its lines say nothing any more.
+    /// Whether most lines are outdated.
     pub(super) fn is_long(&self, sessions: usize) -> bool {
         self.lines > 2 * sessions + 1_000
     }
 
-    /// These and no others.
+    /// Rewrites the file with only these sessions.
     pub(super) fn write_anew(
         &mut self,
         entries: &[(&Track, &SessionEntry)],
@@ -139,7 +138,7 @@ fn understand(text: &str, account: &AccountId) -> Option<(Track, SessionEntry)> 
     let track = match line.lane.as_deref() {
         None => Track::new(line.agent, line.task.map(TaskId::new)),
         Some(HEARTBEAT) => Track::heartbeat(line.agent),
-        // A newer version wrote it.
+        // A newer version wrote this line.
         Some(_) => return None,
     };
     (line.account == account.as_str()).then_some((track, SessionEntry { digests, at: Millis(line.at) }))

@@ -1,13 +1,10 @@
-//! The sessions in which agents may speak for themselves: who has which key.
-//!
-//! A key is known once it was issued: the roster has it as an agent's own session, or a delivery speaks in it. For each
-//! agent and task there is one session, and a newer key takes the place of the older one. Agents show a key in the
-//! backend's spelling or in the gateway's, an agent's own one also as `agent:{slug}:{account}`, and the run of a
-//! gateway's cron job counts as its agent's own session ([`AgentKey::is_cron_run`]).
-//!
-//! Keys are made of public parts, so they are kept as nothing but digests under a secret of this machine (`file`), on the
-//! disk as well, and compared in constant time. The same secret makes the token of each session, for accounts in which
-//! the key alone is not to be enough.
+//! The sessions in which agents may call the agent API: maps session keys to agents.  A key is known after it was
+//! issued: the roster has it as an agent's own session, or a delivery sends turns in it. Each agent and task has one
+//! session, and a newer key replaces the older one. Agents present a key in the spelling of the backend or of the
+//! gateway. The key of an agent's own session is also valid as `agent:{slug}:{account}`. The run of a gateway's cron
+//! job counts as its agent's own session ([`AgentKey::is_cron_run`]).  Keys consist of public parts. They are therefore
+//! kept only as digests under a secret of this machine (`file`), also on the disk, and are compared in constant time.
+//! The same secret produces the token of each session, for accounts that require more than the key.
 
 mod file;
 pub mod names;
@@ -28,38 +25,38 @@ use mcr_model::clock::Millis;
 use mcr_model::secret::{Secret, same};
 use mcr_model::{AccountId, AgentId, Roster, SessionKey, SessionKind, TaskId};
 
-/// Sessions about tasks, at most; the oldest make room. An agent in one of those was last heard of long ago.
+/// Maximum number of sessions about tasks. The oldest are evicted: nothing was delivered in them for a long time.
 pub const TASKS_MAX: usize = 8_192;
 
-/// A session in which nothing was delivered for so long is over.
+/// A session about a task expires after this time without a delivery.
 pub const IDLE_MAX: Duration = Duration::from_hours(7 * 24);
 
-/// How often it is noted on the disk that a session is still in use.
+/// How often the use of a session is written to the disk.
 const NOTED_AGAIN: Duration = Duration::from_hours(24);
 
-/// What a key opens.
+/// The session that a key belongs to.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Session {
-    /// Who speaks.
+    /// The agent that uses the session.
     pub agent: AgentId,
-    /// About what.
+    /// The subject of the session.
     pub lane: Lane,
-    /// What its agent must show beside the key, where that is asked for.
+    /// The token that the agent must present with the key, if the account requires one.
     pub token: Secret,
 }
 
 impl Session {
-    /// The order in which its deliveries come.
+    /// The track of its deliveries, which keeps them in order.
     pub fn track(&self) -> Track {
         Track { agent: self.agent.as_str().to_owned(), lane: self.lane.clone() }
     }
 
-    /// The task that it is about, if it is about one.
+    /// The task that the session is about, if any.
     pub fn task(&self) -> Option<&TaskId> {
         self.lane.task()
     }
 
-    /// Whether this is its token, in constant time.
+    /// Whether `shown` is the token of the session, compared in constant time.
     pub fn has_token(&self, shown: &str) -> bool {
         self.token.is(shown)
     }
@@ -68,16 +65,16 @@ impl Session {
 /// The digest of one spelling of a key.
 type Digest = [u8; 32];
 
-/// One session, as it is remembered.
+/// One session, as kept in memory.
 #[derive(Clone, Debug, PartialEq, Eq)]
 struct SessionEntry {
-    /// Of each spelling; that of the backend first.
+    /// The digest of each spelling of the key, the backend's first.
     digests: Vec<Digest>,
-    /// When something was last delivered in it.
+    /// When the use of the session was last noted: at most [`NOTED_AGAIN`] before its last delivery.
     at: Millis,
 }
 
-/// All sessions that were issued. Shared by all threads.
+/// All issued sessions, shared by all threads.
 pub struct Sessions {
     account: AccountId,
     key: hmac::Key,
@@ -86,20 +83,20 @@ pub struct Sessions {
 
 struct SessionsState {
     entries: HashMap<Track, SessionEntry>,
-    /// How many of them are about tasks.
+    /// How many entries are about tasks.
     tasks: usize,
-    /// By the first bytes of a digest; which of them it is, is compared as a whole.
+    /// Tracks by the first bytes of a digest. The whole digest is then compared to find the right one.
     index: HashMap<[u8; 8], Vec<Track>>,
     book: Option<SessionsFile>,
-    /// The roster that was last gone by.
+    /// The roster of the last [`Sessions::follow`].
     followed: Option<Arc<Roster>>,
-    /// Why they will not survive a restart, if so.
+    /// Why the sessions will not survive a restart, if they will not.
     off: Option<String>,
 }
 
 impl Sessions {
-    /// Those that an earlier process has left in this folder, and where the next one finds ours. Where nothing can be
-    /// written they are only remembered.
+    /// Loads the sessions that an earlier process has left in this folder, and keeps them there for the next one. If
+    /// the folder cannot be used, sessions are kept only in memory.
     pub fn open(folder: &Arc<Folder>, account: AccountId, now: Millis) -> Self {
         match SessionsFile::open(folder, &account) {
             Ok((book, key, left)) => {
@@ -119,7 +116,7 @@ impl Sessions {
         }
     }
 
-    /// Only remembered.
+    /// Sessions that are kept only in memory.
     pub fn in_memory(account: AccountId) -> Self {
         Self::with(account, &file::fresh_key(), None, None)
     }
@@ -140,17 +137,17 @@ impl Sessions {
         self.inside.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Why they will not survive a restart, if so.
+    /// Why the sessions will not survive a restart, if they will not.
     pub fn off(&self) -> Option<String> {
         self.lock().off.clone()
     }
 
-    /// How many there are.
+    /// The number of sessions.
     pub fn count(&self) -> usize {
         self.lock().entries.len()
     }
 
-    /// An agent is spoken to in this session.
+    /// Issues the session of this key, because the agent receives turns in it.
     pub fn issue(&self, key: &SessionKey, slug: &str, track: &Track, now: Millis) -> Session {
         let is_own = key.kind() == SessionKind::System;
         let track = match &track.lane {
@@ -186,7 +183,7 @@ impl Sessions {
         session
     }
 
-    /// Everybody's own session is as the roster has it now, and who is gone has none.
+    /// Issues each agent's own session as the roster has it now, and removes the sessions of agents that are gone.
     pub fn follow(&self, roster: &Arc<Roster>, now: Millis) {
         let before = self.lock().followed.replace(roster.clone());
         if before.is_some_and(|before| Arc::ptr_eq(&before, roster)) {
@@ -207,7 +204,7 @@ impl Sessions {
         }
     }
 
-    /// What this key opens, if anything.
+    /// The session of this key, if the key is known.
     pub fn find(&self, shown: &str, roster: &Roster, now: Millis) -> Option<Session> {
         let digest = self.digest(shown);
         let found = self.lock().find(&digest, now);
@@ -221,7 +218,7 @@ impl Sessions {
         found.map(|(track, first)| self.session(&track, &first))
     }
 
-    /// The session is over: its task is.
+    /// Removes the session, because its task has ended.
     pub fn forget(&self, session: &Session) {
         self.lock().remove(&session.track());
     }
@@ -230,7 +227,7 @@ impl Sessions {
         let mut text = b"token of ".to_vec();
         text.extend_from_slice(first);
         let tag = hmac::sign(&self.key, &text);
-        // Redaction knows it by its beginning, whoever repeats it.
+        // Redaction recognizes tokens by this prefix, wherever they appear.
         let token = tag.as_ref().iter().take(16).fold("mc_session_".to_owned(), |mut text, byte| {
             // Writing to a string cannot fail.
             let _ = write!(text, "{byte:02x}");
@@ -280,7 +277,7 @@ impl SessionsState {
         self.index.get(&first_of(digest))?.iter().find_map(|track| {
             let entry = self.entries.get(track)?;
             let is_it = entry.digests.iter().any(|known| same(known, digest));
-            // An agent's own session lives as long as the agent.
+            // An agent's own session is valid as long as the agent exists.
             let lives = track.task().is_none() || now.since(entry.at) < IDLE_MAX;
             (is_it && lives).then(|| (track.clone(), entry.digests[0]))
         })

@@ -1,4 +1,4 @@
-//! How conversations are named at the gateway, as it was chosen at the first turn of this `STATE_DIR`.
+//! How conversations are named at the gateway: chosen at the first turn of this `STATE_DIR`, and kept in a file.
 
 use log::warn;
 
@@ -8,13 +8,15 @@ use mcr_files::Folder;
 
 const FILE: &str = "conversation-names";
 
-/// What an earlier process has chosen; nothing as long as no turn was sent. To be asked before [`super::Sessions::open`].
+/// The choice of an earlier process, or `None` if no turn was sent yet. Call it before [`super::Sessions::open`], which
+/// creates the key file that marks an older folder.
 pub fn chosen(folder: &Folder) -> Option<SessionNames> {
     let text = folder.read(FILE).map(|text| text.map(|text| String::from_utf8_lossy(&text).into_owned()));
     match text {
         Ok(Some(text)) if text.trim() == word(None) => None,
         Ok(Some(text)) if text.trim() == word(Some(SessionNames::Kept)) => Some(SessionNames::Kept),
-        // A folder without the file is of an earlier version, which renamed, or it is new.
+        // A folder without this file is new, or (with a session key) from an earlier version, which renamed
+        // conversations.
         Ok(None) if matches!(folder.check(KEY), Ok(None)) => {
             write(folder, None);
             None
@@ -23,7 +25,7 @@ pub fn chosen(folder: &Folder) -> Option<SessionNames> {
     }
 }
 
-/// Remembers the choice.
+/// Stores the choice for later processes.
 pub fn keep(folder: &Folder, names: SessionNames) {
     write(folder, Some(names));
 }
