@@ -1,10 +1,12 @@
-//! The commit marker: a separate file with the number of the last commit that a note has waited for.  SQLite takes a
-//! log with an invalid end for one whose end was never finished, and continues with the valid part. It does not notice
-//! a lost log at all. The ledger would then forget steps whose record was confirmed. So after each commit with waiting
-//! notes, and before those notes return, the number of the commit is written here. It overwrites the same bytes,
-//! without another sync. If the opened database has fewer commits, some were lost.  The mark never counts too many
-//! commits, because it is written after the sync. With `LEDGER_SYNC=normal` there is no sync, so a mark is valid only
-//! until the machine restarts. A mark that cannot be read counts as no mark.
+//! The commit marker: a separate file with the number of the last commit that a note has waited for.
+//!
+//! SQLite takes a log with an invalid end for one whose end was never finished, and continues with the valid part. It
+//! does not notice a lost log at all. The ledger would then forget steps whose record was confirmed. So after each
+//! commit with waiting notes, and before those notes return, the number of the commit is written here. It overwrites
+//! the same bytes, without another sync. If the opened database has fewer commits, some were lost.
+//!
+//! The mark never counts too many commits, because it is written after the sync. With `LEDGER_SYNC=normal` there is no
+//! sync, so a mark is valid only until the machine restarts. A mark that cannot be read counts as no mark.
 
 use std::fs::{self, File};
 use std::os::unix::fs::FileExt;

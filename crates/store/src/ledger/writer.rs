@@ -1,7 +1,8 @@
-//! The writer: takes all changed entries and writes them to the disk in one transaction.  A caller that waits for the
-//! disk waits for the batch of its note. While one transaction is synced, the next batch fills. Notes that no caller
-//! waits for are written after [`LINGER`], without a sync. Changes that could not be written stay in memory. They are
-//! tried again with the next note that a caller waits for, or after [`AGAIN`].
+//! The writer: takes all changed entries and writes them to the disk in one transaction.
+//!
+//! A caller that waits for the disk waits for the batch of its note. While one transaction is synced, the next batch
+//! fills. Notes that no caller waits for are written after [`LINGER`], without a sync. Changes that could not be
+//! written stay in memory. They are tried again with the next note that a caller waits for, or after [`AGAIN`].
 
 mod thread;
 

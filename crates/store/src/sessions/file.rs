@@ -1,6 +1,7 @@
-//! The sessions on the disk: a secret, and a line for each issued session. Only their owner can read the files.  Each
-//! issued session appends a line, and the latest line of a session counts. When most lines are outdated, the file is
-//! rewritten. A cut or damaged line is skipped: its agent is unknown until the next delivery.
+//! The sessions on the disk: a secret, and a line for each issued session. Only their owner can read the files.
+//!
+//! Each issued session appends a line, and the latest line of a session counts. When most lines are outdated, the file
+//! is rewritten. A cut or damaged line is skipped: its agent is unknown until the next delivery.
 
 use std::fs::File;
 use std::io::{self, Write as _};

@@ -1,10 +1,13 @@
-//! The sessions in which agents may call the agent API: maps session keys to agents.  A key is known after it was
-//! issued: the roster has it as an agent's own session, or a delivery sends turns in it. Each agent and task has one
-//! session, and a newer key replaces the older one. Agents present a key in the spelling of the backend or of the
-//! gateway. The key of an agent's own session is also valid as `agent:{slug}:{account}`. The run of a gateway's cron
-//! job counts as its agent's own session ([`AgentKey::is_cron_run`]).  Keys consist of public parts. They are therefore
-//! kept only as digests under a secret of this machine (`file`), also on the disk, and are compared in constant time.
-//! The same secret produces the token of each session, for accounts that require more than the key.
+//! The sessions in which agents may call the agent API: maps session keys to agents.
+//!
+//! A key is known after it was issued: the roster has it as an agent's own session, or a delivery sends turns in it.
+//! Each agent and task has one session, and a newer key replaces the older one. Agents present a key in the spelling of
+//! the backend or of the gateway. The key of an agent's own session is also valid as `agent:{slug}:{account}`. The run
+//! of a gateway's cron job counts as its agent's own session ([`AgentKey::is_cron_run`]).
+//!
+//! Keys consist of public parts. They are therefore kept only as digests under a secret of this machine (`file`), also
+//! on the disk, and are compared in constant time. The same secret produces the token of each session, for accounts
+//! that require more than the key.
 
 mod file;
 pub mod names;
@@ -28,7 +31,7 @@ use mcr_model::{AccountId, AgentId, Roster, SessionKey, SessionKind, TaskId};
 /// Maximum number of sessions about tasks. The oldest are evicted: nothing was delivered in them for a long time.
 pub const TASKS_MAX: usize = 8_192;
 
-/// A session about a task expires after this time without a delivery.
+/// A session expires after this time without a delivery. An agent's own session stays valid.
 pub const IDLE_MAX: Duration = Duration::from_hours(7 * 24);
 
 /// How often the use of a session is written to the disk.
