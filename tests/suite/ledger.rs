@@ -1,20 +1,20 @@
-//! The ledger: what was noted is there again, as long as somebody waited for it, whatever happened to the process, the
-//! disk or the bytes; and where that cannot be, it is said.
+//! The ledger: every note with a waiting caller is recalled, whatever happens to the process, the disk or the bytes. If
+//! that is impossible, the ledger reports it.
 
-/// Bytes that are not what they were.
+/// Changed bytes.
 mod damage;
-/// Disks that are full, read-only or slow; places that are taken.
+/// Disks that are full, read-only or slow, and folders that are locked.
 mod disk;
-/// SIGKILL in a storm of notes.
+/// SIGKILL during many concurrent notes.
 mod kill;
-/// The same on paper.
+/// The ledger in memory, for tests of crashes.
 mod memory_ledger;
-/// Files of other versions.
+/// Ledgers of other versions.
 mod recorded;
-/// Work that no list shows.
+/// Work that no list of the backend contains.
 #[cfg(feature = "test-kind")]
 mod test_kind;
-/// Fields of other versions.
+/// Fields that only other versions know.
 mod unknown_fields;
 
 use std::path::Path;
@@ -41,19 +41,19 @@ use proptest::prelude::*;
 use serde_json::json;
 use tempfile::TempDir;
 
-/// When these tests happen.
+/// The time of these tests.
 const NOW: Millis = Millis(1_765_526_400_123);
 
 fn options() -> Options {
     Options { slow: Duration::ZERO, ..Options::new(AccountId::new("acc1"), LedgerSync::Full) }
 }
 
-/// The folder of a ledger, made where there is none.
+/// The folder of a ledger, created if needed.
 fn folder(directory: &Path) -> Result<Arc<Folder>, FolderError> {
     Folder::make(directory, Access::Owner).map(Arc::new)
 }
 
-/// What is in the ledger of a folder.
+/// Reads the ledger in this folder.
 fn read(directory: &Path) -> Result<Read, LedgerError> {
     ledger::read(&*folder(directory)?)
 }
@@ -79,7 +79,7 @@ fn row(id: &str) -> work::Work {
     notification(id).into()
 }
 
-/// A record that can be told from all others.
+/// A record that differs for each number.
 fn record(failures: u32) -> Record {
     let work =
         ToolRounds { rounds: 2, calls: 3, said: Some("one moment".to_owned()), ..ToolRounds::default() };
@@ -88,7 +88,7 @@ fn record(failures: u32) -> Record {
     Record { failures, stage: Stage::Working(ToolRounds { outputs, ..work }), ..Record::default() }
 }
 
-/// Notes a record and waits.
+/// Notes a record and waits for the disk.
 fn put(ledger: &Ledger, id: &str, failures: u32) {
     let (row, record) = (row(id), record(failures));
     let words = format!("attempt {failures}");
@@ -177,7 +177,7 @@ fn effects(number: u32) -> ToolLog {
     serde_json::from_value(json!({"done": done, "made": ["doc_1"]})).unwrap()
 }
 
-/// What only a newer version knows, now and then.
+/// Fields that only a newer version knows, for odd numbers.
 fn extra(number: u32) -> UnknownFields {
     let fields = if number.is_multiple_of(2) { json!({}) } else { json!({"later": {"number": number}}) };
     serde_json::from_value(fields).unwrap()
@@ -249,7 +249,7 @@ fn any_record() -> impl Strategy<Value = Record> {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 24, ..ProptestConfig::default() })]
 
-    /// Every stage and every end, as it was.
+    /// Every stage and every end is recalled unchanged.
     #[test]
     fn what_was_noted_is_there_again(
         records in prop::collection::vec((any_record(), any::<Option<i64>>()), 1..12),
@@ -283,7 +283,7 @@ proptest! {
     }
 }
 
-/// The names on the disk are those that the house uses everywhere else, and do not change.
+/// The names on the disk are those used everywhere else in the runtime, and never change.
 #[test]
 fn what_is_kept_has_stable_names() {
     let name = |value: serde_json::Value| match value {
@@ -332,7 +332,7 @@ fn what_is_kept_has_stable_names() {
     assert_eq!(names.len(), Step::ALL.len());
 }
 
-/// "One writer thread with group commit": what many wait for at the same time costs one sync.
+/// "One writer thread with group commit": notes that wait at the same time cost one sync.
 #[test]
 fn notes_that_are_waited_for_together_are_one_commit() {
     let home = TempDir::new().unwrap();
@@ -353,7 +353,7 @@ fn notes_that_are_waited_for_together_are_one_commit() {
     assert!(found.len() == 16 && found.iter().all(|found| found.record == record(notes - 1)));
 }
 
-/// "Order per delivery is kept": the last word counts, whether or not anybody waited for it; and the story has all.
+/// "Order per delivery is kept": the last note counts, with or without a waiting caller. The history has all steps.
 #[test]
 fn the_last_note_counts() {
     let home = TempDir::new().unwrap();
@@ -365,7 +365,7 @@ fn the_last_note_counts() {
         let wait = if count % 7 == 0 { Wait::ForDisk } else { Wait::Not };
         ledger.note(&note.step(Step::Rests, &words), wait).unwrap();
     }
-    // A note without a record leaves it as it is.
+    // A note without a record leaves the record unchanged.
     let row = row("n1");
     ledger.note(&Note::of(&row, NOW).step(Step::TurnTaken, "run_1"), Wait::ForDisk).unwrap();
     let seen = read(home.path()).unwrap();
@@ -378,7 +378,7 @@ fn the_last_note_counts() {
     assert_eq!(open(home.path()).open[0].record, record(39));
 }
 
-/// A delivery that was over and goes on keeps its story, also across a restart.
+/// A closed delivery that continues keeps its step history, also across a restart.
 #[test]
 fn a_story_goes_on_where_it_ended() {
     let home = TempDir::new().unwrap();
@@ -400,7 +400,7 @@ fn a_story_goes_on_where_it_ended() {
     assert_eq!(told, ["attempt 1", "answered", "attempt 2", "attempt 3", "answered", "attempt 4"]);
 }
 
-/// "Bounded size": after 20,000 deliveries the file holds the last ones and no more, and gives the rest back.
+/// "Bounded size": after 20,000 deliveries the file has only the last ones, and the other pages are returned.
 #[test]
 fn what_is_over_is_kept_for_a_while_and_the_file_stays_small() {
     let home = TempDir::new().unwrap();
@@ -411,7 +411,7 @@ fn what_is_over_is_kept_for_a_while_and_the_file_stays_small() {
         close(&ledger, &format!("n{count}"), NOW + Duration::from_millis(count.into()), wait);
     }
     put(&ledger, "never over", 2);
-    // The rest is removed in small steps, with the commits that come.
+    // The other rows are removed in small steps, with the next commits.
     let closed = |seen: &mission_control_runtime::ledger::Read| {
         seen.tales.iter().filter(|tale| tale.closed.is_some()).count()
     };
@@ -427,7 +427,7 @@ fn what_is_over_is_kept_for_a_while_and_the_file_stays_small() {
         assert!(Instant::now() < until, "{} bytes", size());
         thread::sleep(Duration::from_millis(20));
     }
-    // A week later all but the latest are too old.
+    // A week later all but the latest row are too old.
     let later = NOW + KEPT_AGE + Duration::from_mins(10);
     for count in 0..40 {
         close(&ledger, "the latest", later, Wait::ForDisk);
@@ -440,7 +440,7 @@ fn what_is_over_is_kept_for_a_while_and_the_file_stays_small() {
     assert_eq!(opened.closed[0].id.as_str(), "the latest");
 }
 
-/// What was given up is kept for a person's decision, however much ends behind it; the last of it.
+/// The last dead letters are kept for a person's decision, however many deliveries end after them.
 #[test]
 fn what_was_given_up_is_not_pushed_out() {
     let home = TempDir::new().unwrap();
@@ -462,7 +462,7 @@ fn what_was_given_up_is_not_pushed_out() {
     assert!(opened.closed.len() <= KEPT_MAX + 100, "{}", opened.closed.len());
 }
 
-/// A ledger that is off takes everything, keeps nothing, and says so.
+/// A ledger that is off accepts every note, records nothing, and reports that.
 #[test]
 fn a_ledger_that_is_off_says_so() {
     let ledger = Ledger::off("STATE_DIR is not writable");
@@ -472,7 +472,7 @@ fn a_ledger_that_is_off_says_so() {
     ledger.close();
 }
 
-/// After its end a ledger refuses what is waited for, and loses nothing that came before.
+/// A closed ledger refuses notes that wait, and loses none of the earlier notes.
 #[test]
 fn the_end_writes_what_is_left() {
     let home = TempDir::new().unwrap();
@@ -495,7 +495,7 @@ fn the_end_writes_what_is_left() {
             });
         }
         drop(tell);
-        // In the middle of it; what comes later counts only if somebody has waited for it.
+        // Closes during the notes. A later note counts only if its caller has waited for the disk.
         noted += told.iter().take(100).count();
         ledger.close();
         noted += told.iter().filter(|wait| *wait == Wait::ForDisk).count();
@@ -505,7 +505,7 @@ fn the_end_writes_what_is_left() {
     assert!(found >= noted, "{found} of {noted}");
 }
 
-/// Another account's deliveries in the same place are neither recalled nor lost.
+/// Another account's deliveries in the same folder are neither recalled nor lost.
 #[test]
 fn accounts_do_not_mix() {
     let home = TempDir::new().unwrap();

@@ -1,5 +1,5 @@
-//! Bytes that are not what they were, files that are gone, versions that know more: either all is there that was
-//! promised, or it is said; never a delivery that begins again as if nothing had been done for it.
+//! Changed bytes, missing files and newer versions: the ledger recalls everything that was confirmed, or reports the
+//! damage. A delivery never starts again as if nothing had been done for it.
 
 use std::collections::HashMap;
 use std::fs;
@@ -27,12 +27,12 @@ fn lay_out(files: &Files, directory: &Path) {
     }
 }
 
-/// A directory in memory where there is such a thing: what is opened a thousand times need not wait for the disk.
+/// A directory in memory if the machine has one: a ledger that is opened a thousand times need not wait for the disk.
 fn in_memory() -> TempDir {
     TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap()
 }
 
-/// What lies there after a kill: the file with some rows, and a log with more.
+/// The files after a kill: a database with some rows, and a log with more.
 fn after_a_kill(home: &Path) -> (Files, HashMap<String, u32>) {
     let place = home.join("first");
     let ledger = open(&place).ledger;
@@ -54,7 +54,7 @@ fn after_a_kill(home: &Path) -> (Files, HashMap<String, u32>) {
     (left, noted)
 }
 
-/// How a damaged ledger was taken.
+/// How often opening found the ledger whole, found damaged rows, or refused the ledger.
 #[derive(Default, Debug)]
 struct Verdicts {
     whole: usize,
@@ -63,7 +63,7 @@ struct Verdicts {
 }
 
 impl Verdicts {
-    /// Opens it; what it says must be true.
+    /// Opens the ledger and checks that what it reports is true.
     fn judge(&mut self, place: &Path, noted: &HashMap<String, u32>, what: &str) {
         match try_open(place) {
             Err(LedgerError::Damaged { .. } | LedgerError::Newer { .. }) => self.refused += 1,
@@ -87,7 +87,7 @@ impl Verdicts {
     }
 }
 
-/// "A flipped byte": at every 97th offset of each file, also of the log that a kill has left.
+/// "A flipped byte": at every 97th offset of each file, also of the log after a kill.
 #[test]
 fn a_flipped_byte_is_noticed_or_does_not_matter() {
     let home = in_memory();
@@ -116,7 +116,7 @@ fn a_flipped_byte_is_noticed_or_does_not_matter() {
     }
 }
 
-/// "Torn": a file or a log that ends too early, at any page or in the middle of one.
+/// "Torn": a file or a log that ends too early, between two pages or inside a page.
 #[test]
 fn what_was_cut_off_is_missed() {
     let home = in_memory();
@@ -132,21 +132,21 @@ fn what_was_cut_off_is_missed() {
             lay_out(&bad, &place);
             verdicts.judge(&place, &noted, &format!("{name} cut at {cut}"));
         }
-        // The last byte alone may be one that nothing stands in.
+        // The last byte alone may be an unused one.
         assert!(verdicts.whole + verdicts.rows <= 1 && verdicts.refused > 10, "{name}: {verdicts:?}");
         let mut bad = good.clone();
         bad.remove(name);
         lay_out(&bad, &place);
         assert!(matches!(try_open(&place), Err(LedgerError::Damaged { .. })), "{name} is gone");
     }
-    // More than was promised is no damage: a commit that nobody was told of.
+    // Additional bytes are no damage: they may be from a commit that was never confirmed.
     let mut tail = after_kill.clone();
     tail.get_mut("ledger.sqlite-wal").unwrap().extend([0xA5; 5_000]);
     lay_out(&tail, &place);
     let mut verdicts = Verdicts::default();
     verdicts.judge(&place, &noted, "a torn tail");
     assert_eq!(verdicts.whole, 1);
-    // An older copy of the file beside a younger mark is as bad as a cut.
+    // An older copy of the file next to a newer mark counts as a cut file.
     let mut older = after_end.clone();
     older.insert("ledger.sqlite".to_owned(), after_kill["ledger.sqlite"].clone());
     lay_out(&older, &place);
@@ -154,8 +154,8 @@ fn what_was_cut_off_is_missed() {
     assert!(refused.starts_with("the ledger is damaged (its end is missing: "), "{refused}");
 }
 
-/// What is refused is left as it is, also at the second look, until somebody sets it aside; then a new one begins and
-/// knows since when.
+/// A refused ledger is left unchanged, also when it is opened again, until a person sets it aside. Then a new ledger
+/// starts and knows the time of that.
 #[test]
 fn a_damaged_ledger_is_left_alone_until_somebody_sets_it_aside() {
     let home = TempDir::new().unwrap();
@@ -218,8 +218,8 @@ fn what_is_not_ours_or_newer_is_refused_with_a_sentence() {
     );
 }
 
-/// Rows that a person or a newer version has changed: the id is known, what was done is not. It is reported at every
-/// start until somebody says how it ended, and nothing less than that makes it look fresh.
+/// Rows that a person or a newer version has changed: the id is known, the steps are not. Such a row is reported at
+/// every start until the end of its delivery is noted. No other note makes the delivery look fresh.
 #[test]
 fn a_row_that_is_not_understood_is_reported_until_it_is_over() {
     let home = TempDir::new().unwrap();
@@ -257,7 +257,7 @@ fn a_row_that_is_not_understood_is_reported_until_it_is_over() {
     assert_eq!((opened.open.len(), opened.unreadable.len(), opened.closed.len()), (1, 0, 1));
 }
 
-/// A damaged row is written over only by how its delivery ends, and its bytes are kept.
+/// Only the end of its delivery overwrites a damaged row, and the original bytes are kept.
 #[test]
 fn the_bytes_of_a_damaged_row_are_kept_when_its_delivery_ends() {
     let home = TempDir::new().unwrap();
@@ -285,7 +285,7 @@ fn the_bytes_of_a_damaged_row_are_kept_when_its_delivery_ends() {
     ledger.note(&Note::of(&row, NOW).record(&record).step(Step::Posting, "a line"), Wait::ForDisk).unwrap();
     assert_eq!(bytes("originals"), before);
     drop(ledger);
-    // A crash in between: the line is not posted twice, because its posting is recorded.
+    // After a crash in between, the notice is not posted twice, because its posting is recorded.
     let opened = open(home.path());
     assert_eq!((opened.unreadable.len(), &opened.open[0].record), (0, &record));
     opened.ledger.note(&Note::of(&row, NOW).record(&record).ends(&end), Wait::ForDisk).unwrap();
@@ -294,7 +294,7 @@ fn the_bytes_of_a_damaged_row_are_kept_when_its_delivery_ends() {
     assert_eq!((opened.dead.len(), opened.unreadable.len(), bytes("originals")), (1, 0, before));
 }
 
-/// What a person drops although its checksum is wrong is closed, and its bytes are kept, too.
+/// A row with a wrong checksum that a person drops is closed, and its original bytes are kept too.
 #[test]
 fn a_row_with_a_wrong_checksum_can_be_dropped() {
     let home = TempDir::new().unwrap();

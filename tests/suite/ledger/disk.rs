@@ -1,4 +1,4 @@
-//! Places that are taken, closed, full or slow.
+//! Folders that are locked or not writable, and disks that are full or slow.
 
 use std::fs;
 use std::os::unix::fs::PermissionsExt;
@@ -7,10 +7,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use super::*;
 
-/// Names the place for the part that is played inside another file system.
+/// The variable with the folder for the test process inside another file system.
 const PLACE: &str = "LEDGER_TEST_PLACE";
 
-/// Says that a test cannot be had here.
+/// Reports that a test cannot run on this machine.
 #[allow(clippy::print_stdout, reason = "whoever reads the tests' output should know")]
 fn skipped(why: &str) {
     println!("SKIPPED: {why}");
@@ -31,13 +31,13 @@ fn two_processes_do_not_share_a_ledger() {
     assert_eq!(refused.to_string(), words);
     assert!(!refused.is_of_the_place());
     put(&first.ledger, "n1", 1);
-    // Reading beside it is allowed.
+    // Reading at the same time is allowed.
     assert_eq!(read(&place).unwrap().tales.len(), 1);
     drop(first);
     assert_eq!(open(&place).open.len(), 1);
 }
 
-/// A process that is just being started has all our files open for a moment, the lock, too.
+/// A child process that is just being started has all our files open for a moment, including the lock.
 #[test]
 fn a_place_is_free_as_soon_as_it_is_given_up() {
     let home = TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap();
@@ -77,7 +77,7 @@ fn all_is_its_owners_alone() {
     assert_eq!(mode(&place.join("ledger.sqlite")), 0o600);
 }
 
-/// The caller may go on without a ledger then, and says so.
+/// The caller may then continue without a ledger, and reports that.
 #[test]
 fn a_place_that_cannot_be_written_is_a_sentence() {
     let home = TempDir::new().unwrap();
@@ -91,7 +91,7 @@ fn a_place_that_cannot_be_written_is_a_sentence() {
     }
 }
 
-/// "5 ms added to each commit": only to those that somebody waits for.
+/// "5 ms added to each commit": only to commits with a waiting note.
 #[test]
 fn a_slow_disk_can_be_played() {
     let home = TempDir::new().unwrap();
@@ -105,7 +105,7 @@ fn a_slow_disk_can_be_played() {
     assert!(began.elapsed() < Duration::from_secs(2), "nobody waited: {:?}", began.elapsed());
 }
 
-/// Inside a file system of our own; see below. It speaks in lines that begin with `child:`.
+/// Runs inside a separate file system, see [`in_a_small_world`]. Its results are lines that start with `child:`.
 #[test]
 #[allow(clippy::print_stdout, reason = "it speaks to the test that started it")]
 fn role() {
@@ -141,7 +141,7 @@ fn role() {
     assert_eq!((ledger.state().off.as_deref(), ledger.state().holds), (Some(&*why.to_string()), true));
     assert_eq!(fill(count).unwrap_err(), why, "and it stays so");
     assert!(count > 2, "{count}");
-    // What is only noted in passing does not wait, and does not fail.
+    // A note without a waiting caller does not wait and does not fail.
     close(&ledger, "passing", NOW, Wait::Not);
     fs::remove_file(place.join("ballast")).unwrap();
     fill(count).unwrap();
@@ -152,7 +152,7 @@ fn role() {
     println!("child: {why}");
 }
 
-/// Plays the part above in a file system of 3 MB, after these words; what it says, or nothing where this machine does
+/// Runs [`role`] in a file system of 3 MB, after this shell command. Returns its result, or `None` if this machine does
 /// not allow it.
 fn in_a_small_world(what: &str, words: &str) -> Option<String> {
     let allowed = Command::new("unshare")
@@ -177,7 +177,7 @@ fn in_a_small_world(what: &str, words: &str) -> Option<String> {
     Some(said.split_once("child: ").unwrap().1.lines().next().unwrap().to_owned())
 }
 
-/// A full disk is said to whoever waits and in the state; what was noted is written once there is room.
+/// A full disk is reported to waiting callers and in the state. The notes are written once there is space.
 #[test]
 fn a_full_disk_is_said_and_survived() {
     match in_a_small_world("full", "head -c 2000000 /dev/zero > /mnt/ballast") {
@@ -186,7 +186,8 @@ fn a_full_disk_is_said_and_survived() {
     }
 }
 
-/// Deliveries that are under way there could not be recorded, and would be found as they were: no case for going on.
+/// Progress of its open deliveries could not be recorded, and the next start would find their old state. The service
+/// must not continue then.
 #[test]
 fn a_ledger_that_can_no_longer_be_written_is_not_forgotten() {
     let Some(said) = in_a_small_world("stuck", "true") else {

@@ -1,8 +1,8 @@
-//! SIGKILL in a storm of notes: every note whose wait had ended is there at the next start, or a later one of the same
-//! delivery. `KILLS` says how often.
+//! SIGKILL during many concurrent notes: the next start recalls every acknowledged note, or a later one of the same
+//! delivery. The variable `KILLS` sets how often.
 //!
-//! The child is this test binary, asked for one test that does nothing unless a variable names a place. It says each
-//! acknowledged note in a line and dies in the middle of it all.
+//! The child is this test binary with one test, which does nothing unless a variable names a folder. It prints a line
+//! per acknowledged note and is killed while it runs.
 
 use std::collections::HashMap;
 use std::io::{BufRead, BufReader, Write};
@@ -10,13 +10,13 @@ use std::process::{Command, Stdio};
 
 use super::*;
 
-/// Names the place for the child.
+/// The variable with the folder for the child.
 const PLACE: &str = "LEDGER_TEST_STORM";
-/// How many kills `make test` has time for.
+/// The number of kills that `make test` has time for.
 const KILLS: u64 = 12;
 const THREADS: u32 = 6;
 
-/// The child's part: notes of many deliveries, waited for or not, and ends.
+/// Runs in the child: notes steps and ends of many deliveries, with and without waiting.
 #[test]
 fn role() {
     let Ok(place) = std::env::var(PLACE) else { return };
@@ -50,7 +50,7 @@ fn role() {
     });
 }
 
-/// How far each delivery is known to be, from what is on the disk.
+/// The progress of each delivery, as recalled from the disk.
 fn found(place: &Path) -> HashMap<String, u32> {
     let opened = open(place);
     assert!(opened.unreadable.is_empty(), "{:?}", opened.unreadable);
@@ -80,11 +80,11 @@ fn what_was_acknowledged_survives_every_kill() {
             .unwrap();
         let mut lines = BufReader::new(child.stdout.take().unwrap());
         let mut noted: HashMap<String, u32> = HashMap::new();
-        // Some die early, some late; all of them in the middle of it.
+        // Some children are killed early, some late, all of them while they note.
         let enough = 1 + kill * kill * 37 % 1_500;
         let (mut said, mut killed) = (0, false);
         let mut line = String::new();
-        // What it had said before it died counts, too.
+        // Lines that the child printed before the kill count too.
         while lines.read_line(&mut line).unwrap() > 0 {
             if let Some((_, words)) = line.trim_end().split_once("child: ")
                 && let Some((id, failures)) = words.split_once(' ')

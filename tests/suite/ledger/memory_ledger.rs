@@ -1,4 +1,4 @@
-//! The ledger on paper: a crash takes what nobody waited for, any number of the last notes, and nothing else.
+//! The ledger in memory: a crash loses any number of the latest notes without a waiting caller, and nothing else.
 
 use mission_control_runtime::delivery::cause::Cause;
 use mission_control_runtime::ledger::MemoryLedger;

@@ -1,5 +1,5 @@
-//! Ledgers of other versions: what version 0.1.0 and the last program of form 1 have left, with a delivery in every stage,
-//! and rows as a newer version writes them, which an older one continues or leaves untouched.
+//! Ledgers of other versions: recorded files of version 0.1.0 and of the last program of form 1, with a delivery in
+//! every stage, and rows of a newer version, which an older one continues or leaves unchanged.
 
 use super::*;
 use crate::support::forge::{forge, forge_work};
@@ -10,7 +10,7 @@ const FIRST: &[u8] = include_bytes!("recorded/version-0.1.0.sqlite");
 /// Written by the last program of form 1, with every field that form 1 has.
 const FORM_1: &[u8] = include_bytes!("recorded/form-1.sqlite");
 
-/// A place with such a ledger.
+/// A folder with this recorded ledger.
 fn recorded(ledger: &[u8]) -> TempDir {
     let home = TempDir::new().unwrap();
     std::fs::write(home.path().join("ledger.sqlite"), ledger).unwrap();
@@ -29,8 +29,8 @@ fn row_of(place: &Path, id: &str) -> String {
     database.query_row("SELECT row FROM deliveries WHERE id = ?", [id], |row| row.get(0)).unwrap()
 }
 
-/// Opens a ledger of form 1 in which all is whole, writes every open delivery again as it was found, and opens it once
-/// more: form 2, and the same records.
+/// Opens an intact ledger of form 1, writes every open delivery again unchanged, and opens the ledger once more. The
+/// rows are then of form 2, with the same records.
 fn imported(home: &TempDir) -> Opened {
     let opened = open(home.path());
     assert!(opened.unreadable.is_empty(), "{:?}", opened.unreadable);
@@ -48,7 +48,7 @@ fn imported(home: &TempDir) -> Opened {
     again
 }
 
-/// What version 0.1.0 has left goes on here, whatever its stage.
+/// Deliveries of version 0.1.0 continue in this version, in every stage.
 #[test]
 fn what_the_first_version_has_left_goes_on() {
     let opened = imported(&recorded(FIRST));
@@ -80,7 +80,7 @@ fn what_the_first_version_has_left_goes_on() {
     assert!(opened.dead[0].record.unposted.is_some());
 }
 
-/// Nothing of a record of form 1 is lost: each field is there again, or stands in the place that form 2 has for it.
+/// No field of a record of form 1 is lost: form 2 has the same field, or another one for its value.
 #[test]
 fn every_field_of_form_1_is_imported() {
     let opened = imported(&recorded(FORM_1));
@@ -164,7 +164,7 @@ fn every_field_of_form_1_is_imported() {
     assert_eq!((dead.record.failures.of(Cause::Backend), opened.closed.len()), (20, 2));
 }
 
-/// A line for people that form 1 had posted, and nothing else: only the end is left.
+/// After form 1 has posted a notice and nothing else, only the end remains.
 #[test]
 fn a_posted_note_of_form_1_is_not_posted_again() {
     let answered = |posted: u32| json!({"stage": {"answered": {"parts": ["a line"], "posted": posted, "doubt": null, "advance": false, "note_on": "stopped"}}});
@@ -181,8 +181,8 @@ fn a_posted_note_of_form_1_is_not_posted_again() {
     }
 }
 
-/// What a newer version knows besides is no damage: the delivery goes on, and the rest is kept for that version, wherever
-/// it stands.
+/// Additional fields of a newer version are no damage: the delivery continues, and the fields are kept for that
+/// version, in every place of the record.
 #[test]
 fn an_older_version_continues_a_newer_record_and_keeps_what_it_does_not_know() {
     let stages = [
@@ -216,8 +216,8 @@ fn an_older_version_continues_a_newer_record_and_keeps_what_it_does_not_know() {
     }
 }
 
-/// A row of a newer version, or one that no version writes like this: it is named at every start, and nothing that is
-/// noted for a newer one changes a byte of it.
+/// A row of a newer version, or one that no version writes, is reported at every start. A note never changes a byte of
+/// a newer row.
 #[test]
 fn rows_that_are_not_understood_are_told_apart_and_stay_as_they_are() {
     let (newer, damaged) = (true, false);
@@ -299,7 +299,8 @@ fn rows_that_are_not_understood_are_told_apart_and_stay_as_they_are() {
     }
 }
 
-/// Work of a kind that this version does not know is a newer version's; work that is no work, or another row's, is damage.
+/// Work of an unknown kind belongs to a newer version. Work that cannot be parsed, or that belongs to another row, is
+/// damage.
 #[test]
 fn work_that_is_not_understood_stays_as_it_is() {
     let teleport = "its work is of a kind that this program does not know (\"teleport\")";
@@ -336,7 +337,7 @@ fn work_that_is_not_understood_stays_as_it_is() {
     }
 }
 
-/// Deliveries that are over: what a newer version has kept of one is neither written over nor removed, however old it is.
+/// The closed row of a newer version is neither overwritten nor removed, however old it is.
 #[test]
 fn a_closed_row_that_is_not_understood_is_neither_changed_nor_removed() {
     for end in [End::Dead("no".to_owned()), End::Answered(1)] {
@@ -386,7 +387,7 @@ fn a_closed_row_that_is_not_understood_is_neither_changed_nor_removed() {
     }
 }
 
-/// A person closes a row that is not understood: its record stays as it is, and it is reported no more.
+/// A person closes a row that is not understood: its record stays unchanged, and the row is no longer open.
 #[test]
 fn an_open_row_that_is_not_understood_can_be_closed_by_a_person() {
     for (is_newer, forged) in [(true, json!({"form": 3, "record": {"kept": [1]}})), (false, json!({}))] {
@@ -408,8 +409,8 @@ fn an_open_row_that_is_not_understood_can_be_closed_by_a_person() {
     }
 }
 
-/// What ended shortly before the last process did is looked back at, however long no process worked since: a call of
-/// that time may still be in doubt.
+/// Deliveries that ended in the last hour of the last process are recalled, however long no process has worked since: a
+/// call of that time may still be in doubt.
 #[test]
 fn the_last_hour_of_the_last_process_counts_however_long_ago_it_was() {
     let home = TempDir::new().unwrap();

@@ -1,4 +1,4 @@
-//! Work of a source without lists: the ledger alone knows it, and whether its source has confirmed its end.
+//! Work of a source without lists: only the ledger knows the work, and whether its source has confirmed its end.
 
 use mission_control_runtime::model::TaskId;
 use mission_control_runtime::work::{TestWork, Work};
@@ -16,7 +16,7 @@ fn work(id: &str) -> Work {
     test.into()
 }
 
-/// No list shows it again, so a service without a ledger would lose it.
+/// No list contains the work again, so a service without a ledger would lose it.
 #[test]
 fn the_ledger_cannot_be_switched_off_over_offered_work_that_only_waits() {
     let home = TempDir::new().unwrap();

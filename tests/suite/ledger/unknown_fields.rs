@@ -1,11 +1,11 @@
-//! Fields that only a newer version knows: whatever an older version does with a delivery, they are there again.
+//! Fields that only a newer version knows are kept, whatever an older version does with a delivery.
 
 use serde_json::Value;
 
 use super::*;
 use crate::support::forge::{forge, forge_story, forge_work};
 
-/// The columns that hold JSON.
+/// The columns with JSON.
 const COLUMNS: [&str; 3] = ["row", "record", "story"];
 
 fn json_of(place: &Path, id: &str) -> [Value; 3] {
@@ -17,7 +17,7 @@ fn json_of(place: &Path, id: &str) -> [Value; 3] {
     })
 }
 
-/// Any value of JSON.
+/// Any JSON value.
 fn value() -> impl Strategy<Value = Value> {
     let leaf = prop_oneof![
         Just(Value::Null),
@@ -36,14 +36,14 @@ fn value() -> impl Strategy<Value = Value> {
     })
 }
 
-/// Adds the field to each object of a record but the words of the gateway; returns the paths of these objects.
+/// Adds the field to each object of a record, except to objects of the gateway. Collects the paths of the added fields.
 fn add_everywhere(value: &mut Value, path: &str, field: &Value, paths: &mut Vec<String>) {
     match value {
-        // Their names are data, or they are the gateway's.
+        // The names of these objects are data, or the objects are the gateway's.
         Value::Object(_)
             if path.ends_with("/failures") || path.contains("/pending") || path.contains("/outputs") => {}
         Value::Object(fields) => {
-            // A stage or an end is an object with one name, which is no field.
+            // A stage or an end is an object with one name, which is a variant and no field.
             let is_variant = path.ends_with("/stage") || path.ends_with("/end") || path.ends_with("/ended");
             for (name, value) in fields.iter_mut() {
                 add_everywhere(value, &format!("{path}/{name}"), field, paths);
@@ -71,14 +71,14 @@ fn assert_kept(found: &[Value; 3], paths: &[Vec<String>; 3], field: &Value, gone
     }
 }
 
-/// What ends with a step, with all its fields.
+/// Parts of a record that end with a step, with all their fields.
 const OF_A_STEP: [&str; 3] = ["/record/stage", "/record/sent", "/record/unposted"];
 
 proptest! {
     #![proptest_config(ProptestConfig { cases: 12, ..ProptestConfig::default() })]
 
-    /// A delivery of a newer version is opened, worked on, closed, opened again, marked once more from a list, begun again,
-    /// and closed.
+    /// A delivery of a newer version is opened, continued, closed, retried by a person, closed again, and noted again
+    /// from a list.
     #[test]
     fn unknown_fields_outlive_all_steps_of_a_delivery(record in any_record(), field in value()) {
         let home = TempDir::new().unwrap();
@@ -94,7 +94,7 @@ proptest! {
             paths.retain(|path| !path.ends_with("later/later") && !path.contains("/later/"));
         }
 
-        // A step that changes nothing but counters.
+        // A step that changes only counters.
         let mut opened = open(home.path());
         prop_assert_eq!(opened.open.len(), 1, "{:?}", opened.unreadable);
         let left = opened.open.remove(0);
@@ -103,7 +103,7 @@ proptest! {
         opened.ledger.note(&note, Wait::ForDisk).unwrap();
         assert_kept(&json_of(home.path(), "n1"), &paths, &field, &[]);
 
-        // The other stages, up to the end.
+        // All stages up to the end.
         for stage in [
             Stage::Fresh,
             Stage::Working(ToolRounds::default()),
@@ -119,7 +119,7 @@ proptest! {
         opened.ledger.note(&Note::of(&left.work, NOW).record(&ended).ends(&dead), Wait::ForDisk).unwrap();
         drop(opened);
 
-        // A person begins it again.
+        // A person retries the delivery.
         let mut opened = open(home.path());
         let letter = opened.dead.remove(0);
         let again = letter.record.retried();
@@ -128,7 +128,7 @@ proptest! {
         opened.ledger.note(&Note::of(&letter.work, NOW).record(&again).ends(&dead), Wait::ForDisk).unwrap();
         drop(opened);
 
-        // It is noted for work of a list, which has none of the fields.
+        // The delivery is noted with work from a list, which has none of the fields.
         let ledger = open(home.path()).ledger;
         for _ in 0..2 {
             ledger.note(&Note::of(&work, NOW).record(&again).step(Step::Rests, "listed"), Wait::ForDisk).unwrap();
