@@ -7,7 +7,7 @@
 //! 4. The last requests are answered.
 //!
 //! Every step has a time limit. A separate thread ends the process if all steps together take too long,
-//! whatever hangs.
+//! whichever of them hangs.
 
 use std::thread;
 use std::time::Duration;
@@ -26,7 +26,7 @@ const HURRIED_EXIT_LIMIT: Duration = Duration::from_millis(900);
 /// The time limit for reporting the stop to the backend: normally, and after a second signal.
 const OFFLINE_LIMITS: [Duration; 2] = [Duration::from_secs(2), Duration::from_millis(300)];
 
-/// The time limit for requests that have arrived after that.
+/// After that: the time limit for answering requests that have already arrived.
 const REQUEST_LIMITS: [Duration; 2] = [Duration::from_secs(2), Duration::from_millis(50)];
 
 /// The time limit for the other threads, which were stopped before the drain.
@@ -76,11 +76,11 @@ impl Shutdown {
                 }
                 recv(after(drain + EXIT_LIMIT)) -> _ => {}
             }
-            error!("the shutdown takes too long: exiting now");
+            error!("The shutdown exceeded its time limit: the process exits although a step still hangs");
             std::process::exit(exit.code().into());
         };
         // If the thread cannot be started, `calm` is dropped and the short limits apply.
-        let _ = thread::Builder::new().name("last-rung".to_owned()).spawn(watchdog);
+        let _ = thread::Builder::new().name("exit-watchdog".to_owned()).spawn(watchdog);
         Self { hurry }
     }
 

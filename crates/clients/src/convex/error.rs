@@ -140,7 +140,7 @@ impl CallReason {
             Self::LostAnswer => "the connection ended before the answer was complete",
             Self::TimedOut => "no complete answer arrived in time",
             Self::Overloaded => "Mission Control is overloaded",
-            Self::Throttled => "Mission Control receives too many calls",
+            Self::Throttled => "Mission Control refused the call because it receives too many",
             Self::ServerFault => "Mission Control, or a proxy in front of it, failed",
             Self::Paused => "the Convex deployment is paused or disabled",
             Self::NotConvex => "the server at Mission Control's address is not a Convex deployment",

@@ -36,7 +36,7 @@ pub(super) fn abort(
             TurnFailure::new(Class::Refused, Why::NotOverSocket).with_detail(words)
         }
     })?;
-    info!(agent:%, run = run.unwrap_or_default(), run_ended = ended; "Run aborted at the gateway");
+    info!(agent:%, run = run.unwrap_or_default(), run_ended = ended; "Abort requested at the gateway");
     Ok(ended)
 }
 

@@ -1,13 +1,14 @@
-//! The message that a notification is about, as a stamp that can be compared.
+//! Identifies the content of a notification row, so that a later change of the row can be detected.
 
 use serde::{Deserialize, Serialize};
 
 use mcr_model::clock::Millis;
 use mcr_model::{MessageId, Notification};
 
-/// The message of a notification, and its time. Both change when a later message is folded into the row.
+/// The message id and time of a notification row. Both change when a later message is folded into the row, so a
+/// delivery that compares stamps notices it.
 ///
-/// Records store it as an array of the two.
+/// Ledger records store it as the JSON array `[message, at]`.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(from = "(Option<MessageId>, Millis)", into = "(Option<MessageId>, Millis)")]
 pub struct Stamp {

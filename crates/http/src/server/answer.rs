@@ -1,4 +1,5 @@
-//! Outgoing replies: `tiny_http` formats them, this module decides when and how far they are sent.
+//! Outgoing replies: `tiny_http` formats the heads; this module sends heads and bodies, whole or as streams, within
+//! time limits.
 
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
@@ -46,9 +47,9 @@ pub(super) struct ResponseHead {
     pub(super) headers: Vec<Header>,
 }
 
-/// The head of a reply as `tiny_http` formats it, with the line that `tiny_http` leaves to its listener.
+/// The head of a reply as `tiny_http` formats it, with a `Connection` line added and `removed_line` removed.
 ///
-/// It receives no body to copy: that would cost a buffer on every connection's stack.
+/// The body is not passed to `tiny_http`, which would copy it through a buffer on the connection's stack.
 fn head(
     manner: Manner,
     ResponseHead { status, headers }: ResponseHead,

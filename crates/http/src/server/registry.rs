@@ -27,7 +27,7 @@ use std::time::{Duration, Instant};
 
 use super::limits::ServerLimits;
 
-/// Connections above the cap while evicted ones have not ended yet.
+/// How many evicted connections that are still open may exceed the cap and the reserve.
 const EVICTED_AT_ONCE: usize = 32;
 /// How long the acceptor may wait for an evicted connection to end.
 const EVICTION_WAIT: Duration = Duration::from_millis(20);
@@ -157,7 +157,7 @@ impl Registry {
     /// Frees descriptors and threads when the machine has run out of them. Evicts an eighth of the idle connections, or
     /// one slow one, and waits until any has ended, at most 20 ms.
     ///
-    /// Connections that the last call evicted are awaited before more are evicted.
+    /// While a connection evicted less than 20 ms ago is still open, it only waits and evicts no more.
     pub(super) fn free_resources(&self) {
         let slots = self.lock();
         let (now, before) = (self.millis(), slots.open.len());
@@ -198,9 +198,10 @@ impl Registry {
         u128::from(now.saturating_sub(since)) >= self.patience.as_millis()
     }
 
-    /// Makes room for one more connection if there is none. The eviction order is: the longest idle; then the slowest
-    /// request or stalled reply; then a new connection that is still silent. Evicted ones do not count. `reserved` selects the
-    /// reserve, all other places, or (`None`) both.
+    /// Evicts one connection if `cap` are open, and returns whether there is room for one more. First goes the one idle
+    /// longest, for `patience` at least; then the slowest request or stalled reply; then a connection idle for less time.
+    /// Busy connections are never evicted; evicted ones do not count. `reserved` selects the reserve, all other places,
+    /// or (`None`) both.
     fn make_room(&self, slots: &Slots, cap: usize, reserved: Option<bool>) -> bool {
         let now = self.millis();
         // A candidate may become busy between the look and the swap. Then the loop tries the next one.

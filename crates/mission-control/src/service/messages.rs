@@ -78,7 +78,7 @@ struct ServicePostArgs {
     source_notification_id: Option<Id<Notification>>,
 }
 
-/// §2.12.
+/// §2.12: posts a message of an agent in a task's thread.
 fn create_message(call: &Call<'_>) -> Answer {
     let args: ServicePostArgs = call.args()?;
     let agent = reach::agent(call, &args.agent_id)?;
@@ -92,7 +92,8 @@ fn create_message(call: &Call<'_>) -> Answer {
     posted(post::by_agent(call, &agent, task, draft))
 }
 
-/// §2.13: posts like [`create_message`] for the orchestrator, which may write in any thread without a notification.
+/// §2.13: posts a text of the orchestrator in any task's thread, without attachments and without a notification that
+/// it answers.
 fn create_task_message(call: &Call<'_>) -> Answer {
     let args: ServicePostArgs = call.args()?;
     let agent = reach::agent(call, &args.agent_id)?;
@@ -136,7 +137,7 @@ struct UploadArgs {
     storage_id: Id<Stored>,
 }
 
-/// §2.35: registers an upload once for each task.
+/// §2.35: registers a stored file as an upload of a task. A repeated call returns the existing upload.
 fn register_upload(call: &Call<'_>) -> Answer {
     let args: UploadArgs = call.args()?;
     let agent = reach::agent(call, &args.agent_id)?;

@@ -181,7 +181,7 @@ fn abort_stuck(job: &mut Job, deps: &DeliveryDeps<'_>, why: Waiting) -> Result<R
     let run = sent.run.as_deref().filter(|_| why == Waiting::GoesOn);
     match deps.gateway.abort(&sent.session, &sent.agent, run) {
         Ok(ended) => {
-            deps.log(Level::Warn, &*job, "Stuck turn aborted", &[("run_ended", Value::from(ended))]);
+            deps.log(Level::Warn, &*job, "Abort of a stuck turn requested", &[("run_ended", Value::from(ended))]);
         }
         Err(error) if error.class == Class::Closed => return Err(Trouble::Gateway(error)),
         Err(error) => {

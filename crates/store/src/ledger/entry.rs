@@ -6,6 +6,7 @@ use ring::digest::{Context, SHA256};
 use rusqlite::Row;
 
 use super::error::LedgerError;
+use super::note_text::NoteText;
 use super::row_extra::RowExtra;
 use super::step_history::StepHistory;
 use mcr_core::delivery::journal::{Note, Step};
@@ -15,27 +16,6 @@ use mcr_core::unreadable::Unreadable;
 use mcr_core::work::WorkId;
 use mcr_model::clock::Millis;
 use mcr_model::{AccountId, TaskId};
-
-/// The content of a note, serialized before any lock is taken.
-pub(super) struct NoteText {
-    row: Arc<str>,
-    record: Option<String>,
-    agent: String,
-    task: Option<String>,
-    end: Option<String>,
-}
-
-impl NoteText {
-    pub(super) fn of(note: &Note<'_>) -> Result<Self, serde_json::Error> {
-        Ok(Self {
-            row: note.work.to_json()?.into(),
-            record: note.record.map(record_text).transpose()?,
-            agent: note.work.track.agent.clone(),
-            task: note.work.track.task().map(ToString::to_string),
-            end: note.end.map(serde_json::to_string).transpose()?,
-        })
-    }
-}
 
 /// A delivery in memory: it is open, or its end is not yet on the disk.
 #[derive(Clone, Debug)]

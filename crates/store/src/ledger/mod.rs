@@ -46,6 +46,8 @@ mod error;
 mod in_hand_file;
 mod location;
 mod memory_ledger;
+mod note_text;
+mod opened;
 mod read;
 mod row_extra;
 mod step_history;
@@ -59,6 +61,7 @@ use std::time::Duration;
 pub use error::LedgerError;
 pub use location::{SetAside, is_in, last_set_aside, owner, set_aside};
 pub use memory_ledger::MemoryLedger;
+pub use opened::{Closed, Opened, Options, Remembered, SLOW_DISK, State};
 pub use read::{DeliveryHistory, Read, read};
 
 pub use mcr_core::delivery::journal::RecordedStep;
@@ -87,110 +90,9 @@ pub const KEPT_AGE: Duration = Duration::from_hours(7 * 24);
 /// Maximum bytes of all closed deliveries that are kept.
 pub const KEPT_BYTES: usize = 4 * 1024 * 1024;
 
-/// Variable with a number of milliseconds that delays every commit with a waiting note: measures what a slow disk
-/// costs.
-pub const SLOW_DISK: &str = "MCR_TEST_SLOW_DISK_MS";
-
-/// How a ledger is written.
-#[derive(Clone, Debug)]
-pub struct Options {
-    /// The account whose deliveries are recorded; rows of other accounts in the same folder are left unchanged.
-    pub account: AccountId,
-    /// When a note counts as written to the disk.
-    pub sync: LedgerSync,
-    /// Delay added to each commit with a waiting note.
-    pub slow: Duration,
-}
-
-impl Options {
-    /// Options for this account; the only delay is that of [`SLOW_DISK`].
-    pub fn new(account: AccountId, sync: LedgerSync) -> Self {
-        let slow = std::env::var(SLOW_DISK).ok().and_then(|text| text.parse().ok());
-        Self { account, sync, slow: Duration::from_millis(slow.unwrap_or(0)) }
-    }
-}
-
-/// The opened ledger, and what an earlier process has left in it.
-pub struct Opened {
-    /// The ledger, ready for new notes.
-    pub ledger: Ledger,
-    /// Open deliveries, in the order of their first notes.
-    pub open: Vec<Remembered>,
-    /// Rows that are not understood, open or closed. What was done for the open ones is unknown, so those deliveries
-    /// must not simply start again.
-    pub unreadable: Vec<UnreadableRow>,
-    /// The crash that ended the last process, if it did not stop in order.
-    pub crash: Option<Crash>,
-    /// Closed deliveries that are kept, oldest first.
-    pub closed: Vec<Closed>,
-    /// Requests for a response among the deliveries that ended in the last hour of the earlier process.
-    pub requests: Vec<Notification>,
-    /// Dead letters that still need a decision, oldest first.
-    pub dead: Vec<DeadLetter>,
-    /// Number of open deliveries of other accounts in this folder.
-    pub foreign: usize,
-    /// When a damaged ledger was last set aside in this folder. Work created before may have been started in that
-    /// ledger.
-    pub set_aside: Option<Millis>,
-}
-
-/// An open delivery, as the ledger recalls it.
-#[derive(Clone, Debug)]
-pub struct Remembered {
-    /// The work, as last noted.
-    pub work: Arc<Work>,
-    /// What has been done for the work so far.
-    pub record: Record,
-    /// When it was first noted.
-    pub first_seen: Millis,
-    /// No attempt starts before this time.
-    pub not_before: Option<Millis>,
-}
-
-impl Remembered {
-    fn of(image: &Image, row: LedgerRow) -> Self {
-        let (work, record) = (Arc::new(row.work), row.record);
-        Self { work, record, first_seen: image.first_seen, not_before: image.not_before }
-    }
-}
-
-/// A delivery that has ended.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Closed {
-    /// The id of its work.
-    pub id: WorkId,
-    /// When it was first noted.
-    pub first_seen: Millis,
-    /// When it ended.
-    pub at: Millis,
-    /// How it ended.
-    pub end: End,
-    /// Whether its source was asked to mark the end and had not confirmed it.
-    pub unmarked: bool,
-    /// What the delivery has created, if it ended in the last hour of the earlier process.
-    pub made: Vec<String>,
-}
-
 /// How long after its end a delivery's creations matter: other deliveries may look for the same things. Time without a
 /// working process does not count.
 const MOMENT: Duration = Duration::from_hours(1);
-
-/// The state of the ledger, for `/health` and metrics.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct State {
-    /// Why notes do not reach the disk, if they do not: the end of a sentence for `/health`.
-    pub off: Option<String>,
-    /// Whether no new work may start because of that: records exist, and the next steps could not be added to them.
-    pub holds: bool,
-    /// Number of open deliveries.
-    pub open: usize,
-    /// Number of notes taken.
-    pub notes: u64,
-    /// Number of transactions.
-    pub commits: u64,
-    /// Number of transactions that a note has waited for.
-    pub synced: u64,
-}
 
 /// The ledger of all deliveries, as a [`Journal`]: on the disk, or off.
 pub struct Ledger(Inner);
