@@ -2,9 +2,9 @@
 //!
 //! # The problem
 //!
-//! A delivery talks to two systems, the backend and the gateway. Each call can fail, can be answered late, or can succeed
-//! while its answer is lost. The process can end between any two calls. Still each side effect must happen once: an
-//! agent's turn costs money, a tool changes the board, and an answer in the thread wakes other agents.
+//! A delivery talks to two systems, the backend and the gateway. Each call can fail, can be answered late, or can
+//! succeed while its answer is lost. The process can end between any two calls. Still each side effect must happen
+//! once: an agent's turn costs money, a tool changes the board, and an answer in the thread wakes other agents.
 //!
 //! # The steps
 //!
@@ -33,7 +33,7 @@
 //! * **People come first.** If a person stops the task, or gives up this delivery, no further turn or call starts. An
 //!   answer that has arrived is still posted.
 //!
-//! A panic in a step is a failure of this delivery alone: the worker catches it and goes on.
+//! A panic in a step is a failure of this delivery alone: the worker catches the panic and continues.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -267,7 +267,7 @@ fn rest(
     Outcome::Again { trouble, pause }
 }
 
-/// The decision of a person to give up waiting or to stop the work. An answer that has arrived is posted all the same.
+/// The decision of a person to give up waiting or to stop the work. An answer that has arrived is still posted.
 fn ended_by_a_person(job: &Job, deps: &DeliveryDeps<'_>) -> Option<Trouble> {
     if !job.needs_turn() {
         return None;

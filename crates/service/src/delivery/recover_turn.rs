@@ -4,7 +4,7 @@
 //! attempt that finds such an entry asks the gateway for the outcome of the turn ([`settle`]):
 //!
 //! * An answer or calls in the history are adopted as if they had arrived normally.
-//! * A run that goes on is waited for, which counts as no failure. If it is stuck, it is aborted.
+//! * If the run continues, the delivery waits for it, which counts as no failure. A stuck run is aborted.
 //! * Only a turn that is certainly absent is sent again.
 
 use std::slice;
@@ -119,8 +119,8 @@ pub(super) fn settle(job: &mut Job, deps: &DeliveryDeps<'_>) -> Result<Option<Re
     Ok(Some(reply))
 }
 
-/// The failure of a turn that ended without an answer. It may be sent again, unless it was stuck twice: then it would be
-/// stuck a third time.
+/// The failure of a turn that ended without an answer. It may be sent again, unless it was stuck twice: then it would
+/// be stuck a third time.
 fn failed_turn(job: &mut Job, marker_seen: bool, trouble: Trouble, deps: &DeliveryDeps<'_>) -> Trouble {
     let Some(sent) = &job.record.sent else { return trouble };
     let (attempt, silent) = (sent.attempt, sent.silent);
