@@ -312,7 +312,7 @@ fn is_idle(gateway: &HttpGateway, key: &str) -> bool {
         conversation.end();
         Ok(read_in_flight(&answer).is_none())
     };
-    // A gateway that does not answer here may let its runs go on.
+    // A gateway that does not answer here may continue its runs.
     ask().unwrap_or(false)
 }
 
