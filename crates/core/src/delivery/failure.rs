@@ -35,7 +35,7 @@ pub enum Trouble {
     Undecided,
     /// The row is settled, and a later message has been folded into it since: it is delivered again.
     Moved,
-    /// A person has told the runtime to stop waiting.
+    /// A person has requested that the runtime stops waiting.
     GivenUp,
     /// A person has stopped the work on the task.
     Stopped,
