@@ -120,7 +120,7 @@ pub(super) fn open_ledger(
     Ok((Arc::new(opened.ledger), left, made))
 }
 
-/// A second runtime on one ledger is a lasting conflict, so it has an exit code of its own.
+/// A second runtime on one ledger is a lasting conflict, so it has its own exit code.
 pub(super) fn not_opened(why: &LedgerError) -> Exit {
     let without = if why.is_of_the_place() { WITHOUT_A_LEDGER } else { "" };
     error!("not started: {why}{without}");
