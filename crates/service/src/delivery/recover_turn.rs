@@ -1,7 +1,7 @@
 //! Recovers a turn whose answer was lost: nothing is sent again before the session's history has been read.
 //!
 //! A turn is recorded before it is sent ([`begin`]), and the entry is removed when its reply has arrived ([`end`]). An
-//! attempt that finds such an entry asks the gateway for the outcome of the turn ([`settle`]):
+//! attempt that finds such an entry requests the outcome of the turn from the gateway ([`settle`]):
 //!
 //! * An answer or calls in the history are adopted as if they had arrived normally.
 //! * If the run continues, the delivery waits for it, which counts as no failure. A stuck run is aborted.
@@ -142,7 +142,7 @@ fn failed_turn(job: &mut Job, marker_seen: bool, trouble: Trouble, deps: &Delive
     trouble
 }
 
-/// Asks the gateway what became of the turn that is not settled, if there is one.
+/// Requests the outcome of the unsettled turn from the gateway, if there is such a turn.
 fn look(job: &mut Job, deps: &DeliveryDeps<'_>) -> Result<Option<Recovered>, Trouble> {
     // The wall clock may have been changed since the turn was sent, so it is used only after a restart.
     let sent_ago = deps.inflight.held_of(&job.work).and_then(|held| held.sent_ago());
