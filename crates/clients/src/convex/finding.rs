@@ -71,8 +71,8 @@ impl Finding {
         self.class(call) == CallClass::Transient && self.outlook == Outlook::Passes
     }
 
-    /// How long to make no further calls. A condition that only a person can change requires minutes,
-    /// whatever its reason. A wrong address is an example.
+    /// How long to make no further calls. A condition that only a person can change requires minutes, for
+    /// every reason. A wrong address is an example.
     fn not_before(&self) -> Option<Duration> {
         let stays = self.outlook == Outlook::Stays && self.why.pace() != Pace::Soon;
         if stays {

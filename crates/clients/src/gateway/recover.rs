@@ -177,7 +177,7 @@ fn fetch_in_full(gateway: &HttpGateway, key: &str, item: &Item) -> Result<Item, 
     if found.cut {
         return Err(SocketFailure::Declined("it is longer than the gateway's limit".to_owned()));
     }
-    // The history knows the item's place in the session better.
+    // The item's place in the session is kept from the history, which has it more exactly.
     Ok(Item { text: found.text, calls: found.calls, cut: false, ..item.clone() })
 }
 
