@@ -20,7 +20,7 @@ use mcr_model::clock::Millis;
 use mcr_model::limits::UNDELIVERED_ROWS;
 use mcr_model::{Notification, RecipientType};
 
-/// A list asks for at least as many new rows as keep the workers busy until the next one.
+/// The minimum number of new rows per worker that a list requests. It keeps the workers busy until the next list.
 const NEW_ROWS_PER_WORKER: u32 = 4;
 
 /// A list to request.
@@ -176,7 +176,7 @@ impl NotificationSource {
         self.ignored = list.unreadable;
         let mut is_new = false;
         for row in list.rows {
-            // The backend lists rows of agents only. A row of anybody else is not ours to start.
+            // The backend lists only rows of agents. A row of a user is not ours to start.
             if row.recipient_type == RecipientType::User {
                 self.ignored += 1;
                 continue;

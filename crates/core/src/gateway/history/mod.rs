@@ -231,11 +231,11 @@ impl Running {
 pub struct Glance {
     /// The number of the session's last item. A growing number means an active run.
     pub last: u64,
-    /// The input is there: the run has begun.
+    /// The input is in the history: the run has started.
     pub begun: bool,
-    /// The run's result is there.
+    /// The run's result is in the history.
     pub over: bool,
-    /// The run has not begun, and the gateway reports it as queued.
+    /// The run has not started, and the gateway reports it as queued.
     pub queued: bool,
 }
 
