@@ -33,8 +33,8 @@ pub(super) struct ServiceSnapshot {
 }
 
 impl ServiceSnapshot {
-    /// For a stopped service: rows listed by Mission Control that have not started. Rows that the ledger
-    /// knows are left to the ledger.
+    /// For a stopped service: rows listed by Mission Control that have not started. Rows in the ledger are left
+    /// out, because the report takes them from the ledger.
     pub(super) fn waiting(listed: Vec<Notification>, read: &Read) -> Self {
         let unreadable = read.unreadable.iter().map(|row| &row.id);
         let noted: HashSet<&WorkId> =

@@ -6,8 +6,8 @@
 //! 3. The account goes offline.
 //! 4. The last requests are answered.
 //!
-//! Every step has a time limit. A separate thread ends the process if all steps together take too long,
-//! whatever hangs.
+//! Every step has a time limit. A separate thread ends the process if all steps together take too long, no
+//! matter which step hangs.
 
 use std::thread;
 use std::time::Duration;
