@@ -1,5 +1,7 @@
-//! `dead`: what gave up, and the way out: on a running service by asking it, on a stopped one in the ledger, under its
-//! lock, so that the next start acts on it.
+//! The command `dead`: lists and shows dead letters, and retries or drops one of them.
+//!
+//! If a service runs, the command sends it the request. Otherwise the command works on the ledger, under its lock, and
+//! the next start of the service acts on the change.
 
 use std::path::Path;
 
@@ -18,20 +20,20 @@ use mcr_core::work::WorkId;
 use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_store::ledger::{self, Ledger};
 
-/// What is asked.
+/// The subcommand.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Dead {
-    /// What gave up.
+    /// Lists the dead letters.
     List,
-    /// One of them, with what the agent had answered.
+    /// Shows one dead letter, with the agent's answer.
     Show(String),
-    /// It begins again.
+    /// Starts one again.
     Retry(String),
-    /// It is closed for good.
+    /// Closes one permanently.
     Drop(String),
 }
 
-/// Does it.
+/// Runs the subcommand and prints its result.
 pub fn dead(env_file: Option<&Path>, what: &Dead, as_json: bool) -> Exit {
     let footing = match CommandContext::find(env_file) {
         Ok(footing) => footing,
@@ -64,7 +66,7 @@ fn told(done: Result<String, String>, as_json: bool) -> Exit {
     }
 }
 
-/// What there is: of a service that does not run, with a word that it does not.
+/// The list of dead letters. If no service runs, the list begins with a line that says so.
 fn list(footing: &CommandContext, as_json: bool) -> Result<String, String> {
     let service = footing.service()?;
     let overview = overview(footing, service.as_ref()).map_err(|why| {
@@ -83,7 +85,7 @@ fn list(footing: &CommandContext, as_json: bool) -> Result<String, String> {
     Ok(format!("{}{}", if service.is_some() { "" } else { &from }, listed(&overview)))
 }
 
-/// From the service, or from the ledger.
+/// Reads the summary from the service if one runs, otherwise from the ledger.
 pub(super) fn overview(
     footing: &CommandContext,
     service: Option<&ServiceEndpoint>,
@@ -135,7 +137,7 @@ fn listed(overview: &DeliverySummary) -> String {
     lines.join("\n")
 }
 
-/// Retries or drops one.
+/// Retries or drops one dead letter. Drops also close an unreadable row of the ledger.
 fn act(footing: &CommandContext, id: &str, retry: bool) -> Result<String, String> {
     if !is_word(id) {
         return Err(Refused::NotDead.explain().to_owned());
@@ -148,7 +150,7 @@ fn act(footing: &CommandContext, id: &str, retry: bool) -> Result<String, String
     let failed = |why: String| footing.clean(&why);
     let folder = footing.place.with_ledger().map_err(failed)?;
     let known = ledger::read(&folder).map_err(|why| failed(why.to_string()))?;
-    // Nothing is made where there is nothing.
+    // Opening would create a missing ledger, and an empty one has no dead letters.
     if known.tales.is_empty() && known.unreadable.is_empty() {
         return Err(Refused::NotDead.explain().to_owned());
     }

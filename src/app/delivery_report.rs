@@ -18,7 +18,7 @@ use mcr_model::{AccountId, Notification, RecipientType, Roster};
 use mcr_service::delivery::inflight::Seen;
 use mcr_store::ledger::{DeliveryHistory, Read};
 
-/// How many of the latest ends are shown.
+/// The number of recently ended deliveries that are shown.
 pub(super) const RECENT: usize = 50;
 
 /// What the running service knows. Empty if no service runs.
@@ -33,8 +33,8 @@ pub(super) struct ServiceSnapshot {
 }
 
 impl ServiceSnapshot {
-    /// For a stopped service: rows listed by Mission Control that have not started. Rows that the ledger
-    /// knows are left to the ledger.
+    /// For a stopped service: rows listed by Mission Control that have not started. Rows in the ledger are left
+    /// out, because the report takes them from the ledger.
     pub(super) fn waiting(listed: Vec<Notification>, read: &Read) -> Self {
         let unreadable = read.unreadable.iter().map(|row| &row.id);
         let noted: HashSet<&WorkId> =
@@ -82,7 +82,7 @@ pub(super) struct ReportSources<'a> {
     pub(super) now: Millis,
 }
 
-/// All cases, and what is needed to explain them.
+/// All cases, with the data that explains them.
 pub(super) struct DeliveryReport<'a> {
     pub(super) cases: Vec<Case>,
     /// Rows of the ledger that are not understood, each with the name of its agent.
@@ -92,7 +92,7 @@ pub(super) struct DeliveryReport<'a> {
     pub(super) now: Millis,
 }
 
-/// A summary in lines.
+/// The summary of all deliveries: one [`Brief`] for each.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(super) struct DeliverySummary {
@@ -104,7 +104,7 @@ pub(super) struct DeliverySummary {
     pub(super) unsettled: Vec<Brief>,
     /// Deliveries that were given up and await a decision, oldest first.
     pub(super) dead: Vec<Brief>,
-    /// The latest ends, newest first.
+    /// The deliveries that ended last, newest first.
     recent: Vec<Brief>,
     /// Open rows of the ledger that are not understood, in sentences.
     pub(super) damaged: Vec<String>,
@@ -173,7 +173,7 @@ impl<'a> DeliveryReport<'a> {
         ops::unreadable::with_rows(id, found, &rows)
     }
 
-    /// What the open rows are that are not understood, and what to do about them: sentences.
+    /// Explains the open rows that are not understood, with what to do about them: sentences.
     pub(super) fn unreadable_in_words(&self) -> Vec<String> {
         let open = self.unreadable.iter().filter(|(row, _)| row.is_open());
         open.map(|(row, _)| format!("{} {}", row.explain(), row.advice())).collect()
@@ -255,7 +255,7 @@ fn recorded_case(history: &DeliveryHistory, pending: Option<Pending>, agent: Str
         turn: None,
     };
     if let Some(pending) = pending {
-        // A worker takes the record with it and notes its own steps.
+        // The worker of a running delivery has the record, and notes its steps in the ledger itself.
         if pending.place != Place::Running {
             case.record = pending.record;
         }

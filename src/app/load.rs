@@ -45,7 +45,7 @@ impl Surroundings {
         Self {
             variables: std::env::vars_os().collect(),
             default_env_file: DEFAULT_ENV_FILE.into(),
-            // Nothing can be found in a directory that was deleted.
+            // A deleted working directory contains no file, so an empty path serves as well.
             working_directory: std::env::current_dir().unwrap_or_default(),
         }
     }

@@ -1,4 +1,4 @@
-//! `why`: what happened to a notification, a task or an agent, why, and what happens next.
+//! The command `why`: explains what happened to a notification, a task or an agent, why, and what happens next.
 
 use std::path::Path;
 use std::time::Duration;
@@ -16,10 +16,10 @@ use mcr_core::ops::Finding;
 use mcr_model::Notification;
 use mcr_model::limits::UNDELIVERED_ROWS;
 
-/// How long Mission Control may take to list what waits.
+/// How long Mission Control may take to list the unsettled notifications.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// Answers, and prints the answer.
+/// Finds the explanation for `id` and prints it.
 pub fn why(env_file: Option<&Path>, id: &str, as_json: bool) -> Exit {
     let env = CommandEnv::load(env_file);
     let footing = match CommandContext::on(&env) {
@@ -40,7 +40,7 @@ fn shown(finding: &Finding, as_json: bool) -> String {
     if as_json { format!("{:#}\n", json!(finding)) } else { finding.text() }
 }
 
-/// What Mission Control lists as not settled: the oldest 500. The error is the end of a sentence.
+/// The notifications that Mission Control lists as not settled: the oldest 500. The error is the end of a sentence.
 fn listed(env: &CommandEnv) -> Result<Vec<Notification>, String> {
     let settings = env
         .configuration
@@ -53,8 +53,8 @@ fn listed(env: &CommandEnv) -> Result<Vec<Notification>, String> {
     listed.map(|listed| listed.rows).map_err(|why| why.to_string())
 }
 
-/// Asks the service, which knows what the ledger does not; else the ledger, and Mission Control for rows that nobody has
-/// begun. The error is what to print.
+/// Requests the explanation from the service, which knows more than the ledger. If no service answers, searches the
+/// ledger, and the rows of Mission Control that have not been started. The error holds the lines to print.
 pub(super) fn look(
     footing: &CommandContext,
     listed: &dyn Fn() -> Result<Vec<Notification>, String>,
@@ -109,7 +109,7 @@ pub(super) fn look(
     }
 }
 
-/// The answer if no delivery matches the id. `asked` names the sources, which have `among` deliveries.
+/// The answer if no delivery matches the id. `asked` names the searched sources, which have `among` deliveries.
 pub(super) fn unknown(id: &str, asked: &str, among: usize) -> String {
     format!(
         "No agent, task or notification matches “{id}”: {asked}, among {among} deliveries. (A task without notifications has none.)"

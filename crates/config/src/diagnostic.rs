@@ -8,7 +8,7 @@ use std::fmt;
 /// One finding about the configuration.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Diagnostic {
-    /// Whether the service can start all the same.
+    /// Whether the service can still start.
     pub severity: Severity,
     /// The variable concerned, as it was spelled, if it is a single one.
     pub variable: Option<String>,

@@ -1,4 +1,5 @@
-//! Fields that a newer version has written: without meaning here, and written again as they were.
+//! Preserves fields that a newer version has written. This version does not interpret them, and writes them back
+//! unchanged.
 
 use std::fmt;
 use std::ops::{Deref, DerefMut};
@@ -8,18 +9,18 @@ use serde::ser::SerializeMap as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Number;
 
-/// Fields that this version does not know, in their order. They are written again with the object that they belong to,
-/// so that the newer version finds them. What a version of this program wrote comes back byte for byte.
+/// Fields that this version does not know, in their order. They are written back with their object, so that the newer
+/// version finds them. Fields that any version of this program wrote come back byte for byte.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct UnknownFields(Vec<(String, Json)>);
 
 impl UnknownFields {
-    /// The fields of an object in JSON; nothing if the text is no object.
+    /// The fields of a JSON object. Empty if the text is not an object.
     pub fn of(text: &str) -> Self {
         serde_json::from_str(text).unwrap_or_default()
     }
 
-    /// Whether there are none.
+    /// Whether there are no fields.
     pub fn is_empty(&self) -> bool {
         self.0.is_empty()
     }
@@ -29,26 +30,26 @@ impl UnknownFields {
         self.0.iter().any(|(known, _)| known == name)
     }
 
-    /// Takes a field out.
+    /// Removes a field and returns its value.
     pub fn take(&mut self, name: &str) -> Option<serde_json::Value> {
         let at = self.0.iter().position(|(known, _)| known == name)?;
         serde_json::to_value(self.0.remove(at).1).ok()
     }
 
-    /// The fields without those of another object.
+    /// The fields whose names the other object does not have.
     #[must_use]
     pub fn without(mut self, known: &Self) -> Self {
         self.0.retain(|(name, _)| !known.has(name));
         self
     }
 
-    /// Adds the fields of another object whose names are free.
+    /// Adds those fields of another object whose names are not taken.
     pub fn add(&mut self, others: Self) {
         let others = others.without(self);
         self.0.extend(others.0);
     }
 
-    /// The JSON of an object with these fields behind its own.
+    /// The JSON of an object with these fields appended to its own.
     pub fn append_to(&self, object: String) -> String {
         let (Some(own), false) = (object.strip_suffix('}'), self.is_empty()) else { return object };
         let fields = serde_json::to_string(self).expect("fields of JSON are always JSON");
@@ -57,13 +58,13 @@ impl UnknownFields {
     }
 }
 
-/// A part of a record that has no fields of its own for what it does not know.
+/// Adds unknown fields to a part of a record whose type has no place for them.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct WithUnknown<T> {
-    /// The part.
+    /// The part itself.
     #[serde(flatten)]
     pub known: T,
-    /// Its other fields.
+    /// The fields that this version does not know.
     #[serde(flatten)]
     pub extra: UnknownFields,
 }
@@ -88,7 +89,7 @@ impl<T> DerefMut for WithUnknown<T> {
     }
 }
 
-/// A value of JSON. `serde_json` would sort the fields of objects.
+/// A JSON value. `serde_json::Value` is not used because it would sort the fields of objects.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Json {
     Null,
@@ -212,7 +213,7 @@ mod tests {
         output: u64,
     }
 
-    /// What `serde_json` writes for structs and maps: any order of fields, every kind of value.
+    /// An object as `serde_json` writes structs and maps: any order of fields, every kind of value.
     const FIELDS: &str = r#"{"z":1,"a":{"d":[1,-2,0.1,1e-7,1.7976931348623157e+308,18446744073709551615,null,true],"b":"\"ü\n","a":{}},"m":[]}"#;
 
     #[test]

@@ -1,22 +1,22 @@
-//! Why something that the ledger keeps is not understood.
+//! The reasons why this version does not understand stored data of the ledger.
 
 use std::fmt;
 
-/// Why something that the ledger keeps is not understood. The text is the end of a sentence.
+/// Why stored data of the ledger is not understood. The text is the end of a sentence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Unreadable {
-    /// A newer version wrote it.
+    /// A newer version wrote the data.
     Newer(String),
-    /// No version writes it like this.
+    /// No version writes such data.
     Damaged(String),
 }
 
 impl Unreadable {
-    /// Why JSON of a form that this version knows was not read; `what` is what was read. A variant of an enum that this
-    /// version does not know is a newer version's. Everything else is damage, because newer versions only add fields.
+    /// Classifies the error of reading JSON whose form this version knows; `what` names the data. An unknown variant
+    /// of an enum comes from a newer version. Everything else is damage, because newer versions only add fields.
     pub fn of(what: &str, why: &serde_json::Error) -> Self {
         let words = format!("{what} is of an unknown shape: {why}");
-        // `serde_json` tells this class of errors by its words alone.
+        // Only the text of the error shows this class: `serde_json` has no code for it.
         if why.to_string().starts_with("unknown variant") { Self::Newer(words) } else { Self::Damaged(words) }
     }
 }

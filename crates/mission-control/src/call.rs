@@ -39,7 +39,12 @@ impl Call<'_> {
     /// The arguments as a type of the function. They are already validated.
     pub(super) fn args<T: DeserializeOwned>(&self) -> Result<T, Refusal> {
         let read = serde_json::from_value(Value::Object(self.args.clone()));
-        read.map_err(|why| StoreError::Fault(format!("arguments that passed validation cannot be read by the function: {why}")).into())
+        read.map_err(|why| {
+            StoreError::Fault(format!(
+                "arguments that passed validation cannot be read by the function: {why}"
+            ))
+            .into()
+        })
     }
 
     /// The account of the call.

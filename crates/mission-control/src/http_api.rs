@@ -234,7 +234,7 @@ fn host_name(host: &str) -> &str {
     }
 }
 
-/// The port is the one that the browser knows, which a tunnel may have changed.
+/// The name of the cookie, with the port in the browser's address. A tunnel may make it differ from the server's port.
 fn cookie_name(request: &Request) -> String {
     let host = request.header("Host").unwrap_or_default();
     let port = host.rsplit_once(':').and_then(|(_, port)| port.parse::<u16>().ok());

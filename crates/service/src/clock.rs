@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use mcr_core::gateway::LifeSigns;
 use mcr_model::clock::{Clock, Millis, SystemClock};
 
-/// A monotonic clock for pauses and deadlines: it only goes forward when somebody sets the system's clock.
+/// A monotonic clock for pauses and deadlines: it never goes back, even if the system's clock is set.
 #[derive(Clone, Copy, Debug)]
 pub struct SteadyClock {
     start: Millis,

@@ -214,7 +214,7 @@ impl DemoGateway {
     }
 }
 
-/// The team as the board knows it at the moment of the call.
+/// The team on the board at the moment of the call.
 fn current_team(engine: &Arc<Engine>, account: &str) -> impl Fn() -> Vec<Member> + Send + Sync + use<> {
     let (engine, account) = (engine.clone(), account.to_owned());
     move || {

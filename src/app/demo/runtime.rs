@@ -148,7 +148,7 @@ impl Drop for Runtime {
     }
 }
 
-/// Asks the process to stop. The standard library can only kill, so a shell sends the signal.
+/// Sends SIGTERM to the process. The standard library can only kill, so a shell sends the signal.
 fn terminate(child: &Child) -> bool {
     let mut shell = Command::new("/bin/sh");
     shell.args(["-c", "kill -TERM \"$0\"", &child.id().to_string()]);

@@ -1,4 +1,4 @@
-//! The disk under `STATE_DIR`, and the clock.
+//! Checks of the disk under `STATE_DIR`, of the ledger in it, and of the clock.
 
 use std::fs;
 use std::path::Path;
@@ -17,16 +17,17 @@ use mcr_model::AccountId;
 use mcr_model::clock::{Clock as _, Millis, SystemClock};
 use mcr_store::ledger;
 
-/// Below this many KiB a ledger that grows will soon be off.
+/// The least free space in KiB. With less, a growing ledger is soon off: it can record nothing more.
 const SPACE_KIB: u64 = 64 * 1024;
 
-/// So many rows that are not understood are named.
+/// The most unreadable rows of the ledger that the report names.
 const NAMED: usize = 5;
 
-/// The clocks of both sides may differ by this much.
+/// How much the two clocks may differ.
 const SKEW: Duration = Duration::from_secs(30);
 
-/// Whether what has been done can be recorded. `displaced`: why the running service has lost the directory, if it has.
+/// Checks whether the service can record its deliveries. `displaced` is the reason why the running service has lost
+/// the directory, if it has.
 pub(super) fn disk(settings: &Settings, displaced: Option<String>) -> Check {
     let directory = &settings.state_dir;
     let shown = directory.display();
@@ -35,7 +36,7 @@ pub(super) fn disk(settings: &Settings, displaced: Option<String>) -> Check {
     if let Some(why) = displaced {
         check.wrong(why);
     }
-    // Without a ledger the service starts all the same.
+    // With `LEDGER=off` the service starts without the directory.
     let unusable = |check: &mut Check, why: String| match settings.ledger {
         LedgerSwitch::On => check.wrong(format!("STATE_DIR {shown} {why}, or set LEDGER=off")),
         LedgerSwitch::Off => check.note(format!("STATE_DIR {shown} {why}")),
@@ -110,10 +111,10 @@ pub(super) fn disk(settings: &Settings, displaced: Option<String>) -> Check {
     check
 }
 
-/// Whether the nearest directory above that is there would take a new one.
+/// Tries to create a directory in the nearest existing ancestor of `directory`.
 fn try_to_make(directory: &Path) -> std::io::Result<()> {
     let above = directory.ancestors().skip(1).find(|above| above.is_dir());
-    // Of a relative path the last one is empty, and means here.
+    // The last ancestor of a relative path is empty: it means the current directory.
     let above = above.filter(|above| !above.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     let path = above.join(format!(".doctor-{}", std::process::id()));
     fs::create_dir(&path)?;
@@ -122,20 +123,20 @@ fn try_to_make(directory: &Path) -> std::io::Result<()> {
 
 fn try_to_write(folder: &Folder) -> std::io::Result<()> {
     let name = format!(".doctor-{}", std::process::id());
-    // With something in it: a full disk makes empty files all the same.
+    // The file is not empty, because a full disk still creates empty files.
     let tried = folder.write(&name, &[0; 4096]);
     let removed = folder.remove(&name);
     tried.and(removed)
 }
 
-/// The standard library cannot tell; every system has `df`.
+/// The free space under the directory, in KiB. The standard library has no function for it; every system has `df`.
 fn free_kib(directory: &Path) -> Option<u64> {
     let output = Command::new("df").arg("-Pk").arg(directory).stdin(Stdio::null()).output().ok()?;
     let text = String::from_utf8(output.stdout).ok()?;
     text.lines().nth(1)?.split_whitespace().nth(3)?.parse().ok()
 }
 
-/// Whether our clock and the backend's tell the same time, as far as its answers do.
+/// Compares the clock of this machine with the backend's, as its HTTP answers give the time.
 pub(super) fn clocks(settings: &Settings, way: &BackendConnection) -> Check {
     let phases = Phases {
         connect: PATIENCE,

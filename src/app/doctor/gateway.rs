@@ -1,4 +1,5 @@
-//! The gateway: is it there, does it let us in, does it know the agents; and, if wanted, a real turn.
+//! Checks of the gateway: whether it is reachable, accepts the credentials and has the agents. On request, also a real
+//! turn.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -16,9 +17,9 @@ use mcr_model::redact::Redactor;
 use mcr_model::{Agent, SessionKey};
 use mcr_service::clock::Pulse;
 
-/// Somebody is waiting for the turn in front of the terminal.
+/// The longest silence of the turn. It is short because a person waits at the terminal.
 const TURN: Duration = Duration::from_mins(3);
-/// How much of the answer is shown.
+/// The most characters of the answer that are shown.
 const ANSWER_CHARS: usize = 400;
 
 fn client(
@@ -33,7 +34,7 @@ fn client(
     Some(endpoint.client(&Stop::new()))
 }
 
-/// Whether the gateway is there, would let our turns in, is new enough for tools, and knows these agents.
+/// Checks whether the gateway is reachable, would accept turns, is new enough for tools, and has these agents.
 pub(super) fn ask(
     settings: &Settings,
     way: &BackendConnection,
@@ -50,7 +51,7 @@ pub(super) fn ask(
     let probe = gateway.probe();
     let version = probe.version.as_deref().unwrap_or("of an unknown release");
     if let Some(why) = probe.why {
-        // Of one that is away the detail begins with its address.
+        // If the gateway is unreachable, the detail begins with its address.
         let base = base.to_string();
         let says_where = probe.detail.as_ref().is_some_and(|detail| detail.starts_with(&base));
         let place = if says_where { String::new() } else { format!("{base}: ") };
@@ -93,7 +94,7 @@ pub(super) fn ask(
     check
 }
 
-/// One real turn of one agent, in a session of its own.
+/// Runs one real turn of one agent, in a new session.
 pub(super) fn live(
     settings: &Settings,
     way: &BackendConnection,

@@ -1,4 +1,4 @@
-//! `doctor`: is the ground sound, and if not, what is to be done?
+//! The command `doctor`: checks everything that the service depends on, and says how to repair what is wrong.
 
 mod disk;
 mod gateway;
@@ -25,31 +25,31 @@ use mcr_config::{LogFormat, LogOutput, Settings};
 use mcr_core::ops::reasons::REFUSES_ALL;
 use mcr_model::{Agent, NotificationId};
 
-/// What is wanted of it.
+/// The options of the command.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct Doctor {
-    /// Every variable, not only those that are set.
+    /// Whether to print every variable, not only those that are set.
     pub all: bool,
-    /// As JSON.
+    /// Whether to print JSON.
     pub json: bool,
-    /// A real turn.
+    /// Whether to run a real turn.
     pub live: bool,
 }
 
-/// Somebody is waiting in front of the terminal.
+/// The timeout of each request. It is short because a person waits at the terminal.
 const PATIENCE: Duration = Duration::from_secs(10);
 
-/// How long whoever has our port may think about its version.
+/// How long the process on our port may take to answer the request for its version.
 const MOMENT: Duration = Duration::from_secs(1);
 
-/// How a check went.
+/// The result of a check.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum CheckResult {
     Good,
-    /// Nothing is wrong, but it explains much.
+    /// Nothing is wrong, but the finding explains much.
     Note,
     Wrong,
-    /// Something before it is wrong.
+    /// Not checked, because an earlier check failed or there is nothing to check.
     Skipped,
 }
 
@@ -67,7 +67,7 @@ impl CheckResult {
 struct Check {
     name: &'static str,
     verdict: CheckResult,
-    /// What was found; what is wrong comes with what to do.
+    /// The findings. A finding about an error says what to do.
     sentences: Vec<String>,
 }
 
@@ -76,12 +76,12 @@ impl Check {
         Self { name, verdict, sentences }
     }
 
-    /// What was found besides.
+    /// Adds a finding that does not change the result.
     fn say(&mut self, sentence: String) {
         self.sentences.push(sentence);
     }
 
-    /// What explains much: in front of what was only found.
+    /// Adds a finding that explains much: first among the findings if nothing else is a note or an error, else last.
     fn note(&mut self, sentence: String) {
         if self.verdict == CheckResult::Good {
             self.verdict = CheckResult::Note;
@@ -91,7 +91,7 @@ impl Check {
         }
     }
 
-    /// What is wrong: in front of everything that is not.
+    /// Adds an error: the first error goes before all other findings, later ones go last.
     fn wrong(&mut self, sentence: String) {
         if self.verdict == CheckResult::Wrong {
             self.sentences.push(sentence);
@@ -102,11 +102,11 @@ impl Check {
     }
 }
 
-/// Checks everything that can be checked, and prints it.
+/// Runs all checks and prints their results.
 pub fn doctor(env_file: Option<&Path>, wanted: Doctor) -> Exit {
     let Doctor { all, json: as_json, live } = wanted;
     let env = CommandEnv::load(env_file);
-    // What the calls would log stands in the findings.
+    // The findings contain what the calls would log.
     telemetry::start(LevelFilter::Off, LogFormat::Text, LogOutput::Stderr, env.redactor.clone());
     let mut checks = examine(&env, live);
     for sentence in checks.iter_mut().flat_map(|check| &mut check.sentences) {
@@ -138,7 +138,7 @@ fn examine(env: &CommandEnv, live: bool) -> Vec<Check> {
     };
     let footing = CommandContext::of(env);
     let mut later = vec![disk::disk(settings, footing.as_ref().and_then(CommandContext::displaced))];
-    // Tried once: whoever asks wants to know how it is now.
+    // No retries: the command reports the state at this moment.
     match env.connect(settings, Backoff::never()) {
         Ok(way) => {
             let sentences = vec![way.roots.describe()];
@@ -147,7 +147,7 @@ fn examine(env: &CommandEnv, live: bool) -> Vec<Check> {
             let backend = ask_backend(settings, &way, &mission);
             let is_there = backend.verdict == CheckResult::Good;
             checks.push(backend);
-            // Who the agents are matters only to the gateway.
+            // Only the checks of the gateway need the agents.
             let asks = is_there && settings.gateway.url.is_some();
             let team: Vec<Agent> = if asks {
                 mission.ask_within(PATIENCE, &ListAgents {}).unwrap_or_default()
@@ -176,7 +176,7 @@ fn examine(env: &CommandEnv, live: bool) -> Vec<Check> {
     checks
 }
 
-/// Whether the service could listen, or listens already.
+/// Checks whether the service could listen on its port, or already does.
 fn try_port(settings: &Settings) -> Check {
     let (host, port) = (settings.http.host.as_str(), settings.http.port);
     let (verdict, sentence) = match TcpListener::bind((host, port)) {
@@ -191,13 +191,14 @@ fn try_port(settings: &Settings) -> Check {
     Check { name: "port", verdict, sentences: vec![sentence] }
 }
 
-/// Whether what listens there answers as a runtime does. Whoever takes longer than a moment does not.
+/// Whether the process on this port answers as a runtime does, within [`MOMENT`].
 fn is_ours(host: &str, port: u16) -> bool {
     let asked = ServiceEndpoint::at(address(host, port)).ask("GET", "/version", "", MOMENT);
     asked.is_ok_and(|(_, answer)| answer["runtimeServiceVersion"].is_string())
 }
 
-/// One call that only reads: it takes address, trust, token and account to be right.
+/// Checks the backend with one call that only reads. The call succeeds only if address, trust, token and account are
+/// right.
 fn ask_backend(settings: &Settings, way: &BackendConnection, mission: &Mission) -> Check {
     let name = "backend";
     let through = way.endpoint.proxy().map(|proxy| format!("through the proxy {proxy} of the environment"));
@@ -221,7 +222,7 @@ fn ask_backend(settings: &Settings, way: &BackendConnection, mission: &Mission) 
     }
 }
 
-/// Whether it hides why a call fails, seen at one that can only fail and changes nothing.
+/// A sentence if the backend hides the reasons of errors. Found out with a call that always fails and changes nothing.
 fn hides_reasons(mission: &Mission) -> Option<String> {
     let nothing = NotificationId::new("doctor");
     let asked = mission.ask_within(PATIENCE, &GetDeliveryContext { notification_id: &nothing });
@@ -231,7 +232,7 @@ fn hides_reasons(mission: &Mission) -> Option<String> {
     })
 }
 
-/// A variable as it is shown: a secret that was put into the wrong one is not repeated here either.
+/// A variable as it is shown. The texts are redacted, in case a secret was put into the wrong variable.
 struct Shown {
     line: String,
     is_given: bool,
@@ -256,7 +257,7 @@ fn variables(env: &CommandEnv) -> Vec<Shown> {
 
 fn as_text(variables: &[Shown], checks: &[Check], all: bool) -> String {
     let mut text = String::new();
-    // What is wrong stands first, then what explains much: whoever asks reads three lines.
+    // Errors come first, then notes, because readers read only the first three lines.
     let of = |wanted: fn(CheckResult) -> bool| checks.iter().filter(move |check| wanted(check.verdict));
     for check in of(|verdict| verdict == CheckResult::Wrong).chain(of(|verdict| verdict == CheckResult::Note))
     {

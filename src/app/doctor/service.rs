@@ -1,14 +1,15 @@
-//! The service on this machine: does it run, is it paused, what is in the way of its deliveries.
+//! Check of the service on this machine: whether it runs, whether it is paused, and what blocks its deliveries.
 
 use super::{Check, CheckResult};
 use crate::app::dead::overview;
 use crate::app::service_client::CommandContext;
 use mcr_core::ops::Brief;
 
-/// So many deliveries in trouble are named.
+/// The most deliveries in trouble that the report names.
 const NAMED: usize = 3;
 
-/// What the running service says; of one that does not run, who is paused.
+/// Reports the state of the running service. For a stopped service, reports the paused agents and the deliveries in its
+/// ledger.
 pub(super) fn ask(footing: &CommandContext) -> Check {
     let mut check = Check::new("service", CheckResult::Good, Vec::new());
     let service = match footing.service() {
@@ -25,7 +26,7 @@ pub(super) fn ask(footing: &CommandContext) -> Check {
             check.wrong(why);
             return check;
         }
-        // What is wrong with the ledger is told where the disk is.
+        // The check of the disk reports what is wrong with the ledger.
         Err(_) => return Check::new("service", CheckResult::Skipped, vec!["it does not run".to_owned()]),
     };
     if !overview.paused.is_empty() {
@@ -38,7 +39,7 @@ pub(super) fn ask(footing: &CommandContext) -> Check {
     } else {
         check.say(format!("it does not run; {} not settled in its ledger", overview.unsettled.len()));
     }
-    // What is held has its reason above.
+    // Held deliveries are left out: their reason is reported above.
     let told = |brief: &Brief| {
         format!("{} for {} ({}): {} {}", brief.kind, brief.agent, brief.id, brief.words, brief.next)
     };

@@ -19,7 +19,7 @@ const CHECK_INTERVAL: Duration = Duration::from_secs(1);
 
 /// Checks the folder until the switch is closed.
 pub(super) fn watch(state: &State, view: &View, stop: &Stop) {
-    // What the dispatcher was last informed of. After a panic this starts empty and informs it again.
+    // The state last sent to the dispatcher. After a panic it starts empty, so the dispatcher is informed again.
     let mut last_sent = None;
     while !stop.is_closed() {
         let now = state.check_folder();

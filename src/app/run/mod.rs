@@ -264,7 +264,7 @@ struct StopSwitches {
     calls: Stop,
 }
 
-/// What the threads are started with.
+/// The parameters of the threads.
 struct ThreadSetup<'a> {
     settings: &'a Settings,
     connections: &'a BackendConnections,
@@ -288,7 +288,7 @@ impl ThreadSetup<'_> {
         self.state.set_delivery(service.view())?;
         self.state.set_agent_api(self.agent_api(&team, service.view()));
 
-        // Nothing is ever sent: each thread holds a sender until it ends, in whatever way.
+        // Nothing is ever sent: each thread holds a sender until it ends or panics.
         let (alive, ended) = crossbeam_channel::bounded::<()>(0);
         let stop = &self.switches.chores;
         let mission = observed(&self.connections.once, self.settings, stop, &self.state.backend);

@@ -1,4 +1,4 @@
-//! Opens the state that is kept in `STATE_DIR`, and reports why that fails.
+//! Opens the state in `STATE_DIR`, and reports why that fails.
 
 use std::sync::Arc;
 use std::thread;
@@ -25,11 +25,11 @@ use mcr_store::sessions::Sessions;
 const LOCK_RETRIES: u32 = 10;
 const LOCK_RETRY_PAUSE: Duration = Duration::from_millis(200);
 
-/// The remedy where the ledger cannot be written.
+/// The remedy if the ledger cannot be written.
 const WITHOUT_A_LEDGER: &str =
     "; to run without a ledger, and lose running deliveries in a crash, set LEDGER=off";
 
-/// Opens `STATE_DIR`. `None` where a service without a ledger cannot use it.
+/// Opens `STATE_DIR`. Returns `None` if a service without a ledger cannot use it.
 pub(super) fn open_folder(settings: &Settings) -> Result<Option<Arc<Folder>>, LedgerError> {
     match state_dir::claim(&settings.state_dir) {
         Ok(folder) => {
@@ -120,7 +120,7 @@ pub(super) fn open_ledger(
     Ok((Arc::new(opened.ledger), left, made))
 }
 
-/// A second runtime on one ledger is a lasting conflict, so it has an exit code of its own.
+/// A second runtime on one ledger is a lasting conflict, so it has its own exit code.
 pub(super) fn not_opened(why: &LedgerError) -> Exit {
     let without = if why.is_of_the_place() { WITHOUT_A_LEDGER } else { "" };
     error!("not started: {why}{without}");

@@ -15,8 +15,8 @@ pub(super) struct Prepared {
     pub(super) figures_as_data: Snapshot,
 }
 
-/// The last answer. However many requests arrive, it is made a few times a second. While one request makes
-/// it, the others get the last one.
+/// The last answer. It is built at most a few times a second, however many requests arrive. While one request
+/// builds the next answer, the others get the last one.
 #[derive(Default)]
 pub(super) struct Snapshot {
     last: Mutex<Option<(Instant, Arc<[u8]>)>>,

@@ -87,7 +87,7 @@ mod tests {
             &[(0, IMPAIRED, true, Online), (30, IMPAIRED, true, Degraded), (60, WELL, true, Online)],
             // The gateway starts later.
             &[(0, CLOSED, true, Provisioning), (45, WELL, true, Online), (75, CLOSED, true, Degraded)],
-            // It does not come.
+            // The gateway does not start.
             &[
                 (0, CLOSED, true, Provisioning),
                 (119, CLOSED, false, Provisioning),
@@ -99,7 +99,7 @@ mod tests {
                 (212, IMPAIRED, true, Degraded),
                 (242, WELL, true, Online),
             ],
-            // It comes, and goes again at once.
+            // The gateway starts, and goes away again at once.
             &[
                 (150, CLOSED, true, Degraded),
                 (180, WELL, true, Provisioning),

@@ -315,7 +315,7 @@ impl CallError {
         Self::new(CallClass::Refused, why, "", &why.sentence(path, words))
     }
 
-    /// The error for a value that does not fit its type. The function ran all the same. If the call must not
+    /// The error for a value that does not fit its type. The function ran nevertheless. If the call must not
     /// be repeated, only the backend knows its effect.
     pub fn not_understood(call: &Call<'_>, words: &str) -> Self {
         let class = if call.is_harmless() { CallClass::Refused } else { CallClass::Ambiguous };

@@ -71,8 +71,8 @@ impl Finding {
         self.class(call) == CallClass::Transient && self.outlook == Outlook::Passes
     }
 
-    /// How long to make no further calls. A condition that only a person can change requires minutes,
-    /// whatever its reason. A wrong address is an example.
+    /// How long to make no further calls. A condition that only a person can change requires minutes, for
+    /// every reason. A wrong address is an example.
     fn not_before(&self) -> Option<Duration> {
         let stays = self.outlook == Outlook::Stays && self.why.pace() != Pace::Soon;
         if stays {
@@ -150,8 +150,8 @@ fn one_line(text: &str) -> String {
     text.chars().map(|c| if c.is_control() { ' ' } else { c }).collect()
 }
 
-/// Whether a failed function of this kind leaves nothing behind. A query writes nothing, and a mutation is
-/// rolled back. An action may have committed parts, and a system error inside it looks like one of its own.
+/// Whether a failed function of this kind may have had effects. A query writes nothing, and a mutation is
+/// rolled back. An action may have committed parts, and a system error inside it looks like the action's own error.
 pub(super) fn rolled_back(kind: FunctionKind) -> Ran {
     match kind {
         FunctionKind::Query | FunctionKind::Mutation => Ran::No,

@@ -4,7 +4,7 @@
 //! ([`HttpConvex`]) is below it, or a double in tests.
 //!
 //! A call without a value returns a [`CallError`], whose [`CallClass`] says what the caller should do. The class
-//! is worked out in steps, each pure and in a file of its own:
+//! is derived in steps. Each step is pure and has its own file:
 //!
 //! - `answer` reads a complete answer, with `error_text` for the words of a failed function; `failure` reads
 //!   a broken connection. Both produce a *finding*: the reason ([`CallReason`]), whether the function may have run

@@ -8,7 +8,7 @@ use mcr_core::gateway::codec::{SessionNames, TurnFailure};
 /// The choice of names, made or still open.
 pub struct SessionNaming {
     made: OnceLock<SessionNames>,
-    /// Held while the gateway is asked, so that only one thread asks.
+    /// Held during the request to the gateway, so that only one thread sends it.
     asking: Mutex<()>,
     /// Receives the choice once it is made, to store it.
     keep: Box<dyn Fn(SessionNames) + Send + Sync>,

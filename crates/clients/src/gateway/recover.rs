@@ -177,7 +177,7 @@ fn fetch_in_full(gateway: &HttpGateway, key: &str, item: &Item) -> Result<Item, 
     if found.cut {
         return Err(SocketFailure::Declined("it is longer than the gateway's limit".to_owned()));
     }
-    // The history knows the item's place in the session better.
+    // The item's place in the session is kept from the history, which has it more exactly.
     Ok(Item { text: found.text, calls: found.calls, cut: false, ..item.clone() })
 }
 
@@ -312,7 +312,7 @@ fn is_idle(gateway: &HttpGateway, key: &str) -> bool {
         conversation.end();
         Ok(read_in_flight(&answer).is_none())
     };
-    // A gateway that does not answer here may let its runs go on.
+    // A gateway that does not answer here may continue its runs.
     ask().unwrap_or(false)
 }
 

@@ -133,7 +133,7 @@ impl Mission {
     }
 }
 
-/// Decodes the answer into its type. If it does not fit, the function ran all the same. For a call that must
+/// Decodes the answer into its type. If the answer does not fit, the function ran nevertheless. For a call that must
 /// not be repeated, only the backend then knows the outcome.
 fn decode<T: DeserializeOwned>(call: &Call<'_>, value: &RawValue) -> Result<T, CallError> {
     serde_json::from_str(value.get()).map_err(|why| CallError::not_understood(call, &why.to_string()))

@@ -37,7 +37,7 @@ pub struct MarkDeliveryEnded<'a> {
     pub notification_id: &'a NotificationId,
 }
 
-/// Marks the row as settled for good (§2.11).
+/// Marks the row as permanently settled (§2.11).
 #[derive(Clone, Copy, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct MarkDelivered<'a> {

@@ -1,9 +1,9 @@
 //! Takes over a connection after `101 Switching Protocols`, for a protocol other than HTTP.
 //!
 //! The library makes the connection, with our name lookup, our trust, the configured proxy and its
-//! registration at the [`Stop`](super::Stop). It speaks HTTP on it until it has read `101 Switching
-//! Protocols`, and then drops such a connection. This module catches the connection as it is dropped, with
-//! any bytes that have already arrived.
+//! registration at the [`Stop`](super::Stop). It uses the connection for HTTP until it has read `101 Switching
+//! Protocols`, and then drops it. This module catches the connection as it is dropped, with any bytes that
+//! have already arrived.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};

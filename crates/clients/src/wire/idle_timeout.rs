@@ -193,7 +193,7 @@ mod tests {
         assert_eq!(idle_timeout.most(), Duration::from_millis(1), "zero would mean no limit");
     }
 
-    /// No input comes, but another thread sees signs of life: the wait goes on until they stop.
+    /// No input arrives, but another thread sees signs of life: the wait continues until they stop.
     #[test]
     fn a_beating_pulse_extends_the_wait() {
         let idle_timeout = IdleTimeout::new(Duration::from_secs(1));

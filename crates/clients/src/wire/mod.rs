@@ -1,4 +1,4 @@
-//! The HTTP transport below every outgoing call. It knows nothing of their content.
+//! The HTTP transport below every outgoing call. It does not depend on the content of the calls.
 //!
 //! The calls to Mission Control and to the gateway share:
 //!

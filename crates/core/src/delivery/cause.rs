@@ -148,7 +148,8 @@ pub(super) enum Blame {
 pub(super) enum Limit {
     /// [`Budget::attempts`].
     Attempts,
-    /// Two and a half times as often, since somebody must repair another system first. With the default about two hours.
+    /// Two and a half times as often, because a person must repair another system first. With the default about two
+    /// hours.
     Others,
     /// At most [`PROVIDER_REFUSALS_MAX`]: a person has to add an agent or to change a model.
     Refusals,
@@ -190,7 +191,8 @@ pub(super) enum Pause {
     Mended,
     /// Grows linearly: a missing answer is no technical failure, so an early retry is worthwhile.
     Linear,
-    /// No pause the first time, because an early turn precedes the gateway's own recovery after its restart. Then doubled.
+    /// No pause the first time, because an early turn precedes the gateway's own recovery after its restart. Then
+    /// doubled.
     Lost,
     /// No pause the first time, until the breaker closes. Then a pause, so that the breaker lets another item in first.
     Breaker,

@@ -49,7 +49,7 @@ const REST_MAX: Duration = Duration::from_hours(1);
 pub struct Crash {
     /// When the process started.
     pub began: Millis,
-    /// What its workers had in hand, and since when.
+    /// The deliveries that its workers had in hand, each with the instant at which a worker took it.
     pub in_hand: Vec<(WorkId, Millis)>,
 }
 

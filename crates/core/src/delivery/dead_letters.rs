@@ -1,4 +1,4 @@
-//! Dead letters: deliveries that were given up and that no person has decided about.
+//! Dead letters: deliveries that were given up and wait for a person's decision.
 
 use std::sync::Arc;
 
@@ -7,7 +7,7 @@ use super::{End, Record, Stage};
 use crate::work::Work;
 use mcr_model::clock::Millis;
 
-/// The most dead letters that are kept, here and in the ledger.
+/// The most dead letters that the dispatcher and the ledger keep.
 pub const MOST: usize = 500;
 
 /// A delivery that was given up.
@@ -28,10 +28,10 @@ pub fn retried<'a>(work: &'a Work, record: &'a Record, at: Millis) -> Note<'a> {
     Note::of(work, at).record(record).step(Step::Retried, "by a person")
 }
 
-/// What follows once a dead letter is dropped, or a row that is not understood: a clause.
+/// The consequence of dropping a dead letter, or a row that is not understood: a clause.
 pub const DROPPED: &str = "the agent is not asked again, and nothing is posted";
 
-/// What follows once a dead letter begins again with this record: a clause.
+/// The consequence of restarting a dead letter with this record: a clause.
 pub fn next_step(record: &Record) -> &'static str {
     match &record.stage {
         Stage::Fresh | Stage::Working(_) => "the agent is asked once more",
@@ -42,7 +42,7 @@ pub fn next_step(record: &Record) -> &'static str {
     }
 }
 
-/// The step of a delivery that a person closes for good.
+/// The words of the step that closes a delivery permanently on a person's request.
 pub const DROPPED_STEP: &str = "dropped by a person";
 
 /// The note that a person has closed this work permanently.

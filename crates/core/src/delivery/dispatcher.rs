@@ -1,7 +1,7 @@
-//! The dispatcher: decides which work starts next, and what the end of an attempt means.
+//! The dispatcher: decides which work starts next, and what follows from the end of an attempt.
 //!
-//! It owns the queue, the breaker for the gateway, the pauses of operators, the running items and the finished ones. A
-//! source offers work. The dispatcher refuses work that has ended here before.
+//! It owns the queue, the breaker for the gateway, the pauses of operators, the running items and the finished items.
+//! Sources offer work. The dispatcher refuses work that has ended here before.
 
 mod operator_actions;
 mod unreadable_rows;
@@ -21,12 +21,12 @@ use crate::gateway::Class;
 use crate::work::{Work, WorkId};
 use mcr_model::clock::Millis;
 
-/// What became of an item that a source offered.
+/// The answer to a source that has offered an item.
 #[derive(Debug)]
 pub(super) enum Offered {
     /// The item is in the queue from now on.
     Accepted(WorkId),
-    /// The item is in the queue already, or its look is outdated.
+    /// The item is already in the queue, or its look is outdated.
     Known,
     /// The item is not ours to start.
     Refused,
@@ -42,15 +42,15 @@ pub(super) struct Dispatcher {
     unreadable: UnreadableRows,
     /// The agents whose turns do not start.
     hold: Hold,
-    /// Whether nothing starts.
+    /// Whether all starts are suspended.
     suspended: bool,
     pub(super) stats: DeliveryStats,
-    /// Effects of the event at hand.
+    /// The effects of the current event.
     pub(super) effects: Vec<Effect>,
 }
 
 impl Dispatcher {
-    /// A dispatcher with all workers free and the work that an earlier process has left.
+    /// Creates a dispatcher with the work that an earlier process has left. All workers are free.
     pub(super) fn new(workers: usize, left: RecoveredState, now: Millis) -> Self {
         let mut queue = Queue::default();
         for (work, record, not_before) in left.open {
@@ -73,7 +73,7 @@ impl Dispatcher {
         }
     }
 
-    /// A source offers an item.
+    /// Handles an item that a source offers.
     pub(super) fn offer(&mut self, work: Arc<Work>, now: Millis) -> Offered {
         if self.queue.knows(&work) {
             return Offered::Known;
@@ -110,12 +110,12 @@ impl Dispatcher {
         withdrawn
     }
 
-    /// This look of a source has come back; its items are offered next.
+    /// Handles a look of a source that has come back. Its items are offered next.
     pub(super) fn look_ended(&mut self, look: u64, now: Millis) {
         self.finished.expire(look, now);
     }
 
-    /// Returns the items that start now. A worker is free for each of them.
+    /// Takes the items that start now. A worker is free for each of them.
     pub(super) fn start(&mut self, may_start: bool, now: Millis) -> Vec<Job> {
         self.queue.wake(now);
         let mut jobs = Vec::new();
@@ -133,22 +133,23 @@ impl Dispatcher {
         jobs
     }
 
-    /// Begins a probe of the gateway, if one is due.
+    /// Starts a probe of the gateway if one is due. Returns whether it started one.
     pub(super) fn probe(&mut self, now: Millis) -> bool {
         self.breaker.probe(now)
     }
 
-    /// A probe of the gateway ended, with the reason if the gateway is still away.
+    /// Handles the end of a probe. `trouble` is the reason if the gateway is still unavailable.
     pub(super) fn probed(&mut self, trouble: Option<&str>, now: Millis) {
         self.breaker.probed(trouble, now);
     }
 
-    /// The gateway has accepted the turn of this item.
+    /// Notes that the gateway has accepted the turn of this item.
     pub(super) fn turn_accepted(&mut self, number: u64) {
         self.breaker.found_reachable(number);
     }
 
-    /// A worker is done with an item, for good or for now. `look` is the last look of its source that may still show it.
+    /// Handles the end of an attempt: the item is closed, or returns to the queue. `look` is the last look of its
+    /// source that may still show the item.
     pub(super) fn finished(&mut self, job: Box<Job>, outcome: Outcome, look: Option<u64>, now: Millis) {
         self.free_workers += 1;
         match outcome {
@@ -172,7 +173,7 @@ impl Dispatcher {
 
     fn close(&mut self, job: Job, end: &End, look: Option<u64>, now: Millis) {
         self.report_to_breaker(&job);
-        // An item ends once, however often its mark is refused afterwards.
+        // An item ends only once, even if its mark is refused many times afterwards.
         let had_ended = job.record.is_closed;
         if !had_ended {
             self.stats.close(end, now);
@@ -181,8 +182,8 @@ impl Dispatcher {
         self.finished.insert(job, end, had_ended, look, now);
     }
 
-    /// Reports what an attempt shows of the gateway. An attempt without an answer of the gateway shows nothing: if it was
-    /// the trial, the next item is.
+    /// Reports to the breaker what an attempt shows about the gateway. An attempt without an answer of the gateway
+    /// shows nothing. If that attempt was the trial, the next item becomes the trial.
     fn report_to_breaker(&mut self, job: &Job) {
         if job.gateway_answered {
             self.breaker.found_reachable(job.number);
@@ -191,10 +192,10 @@ impl Dispatcher {
         }
     }
 
-    /// When the next decision is due, if no event comes before.
+    /// When the next decision is due, if no event comes earlier.
     pub(super) fn wake_at(&self, may_start: bool) -> Option<Millis> {
-        // The end of a pause matters only if a worker could take the item. Behind an open breaker that may be an item
-        // without a turn.
+        // The end of a pause matters only if a worker could take the item. That holds behind an open breaker as well:
+        // the item may need no turn.
         let can_start = self.free_workers > 0 && may_start && !self.suspended;
         let rested = self.queue.wake_at().filter(|_| can_start);
         [rested, self.breaker.probe_at()].into_iter().flatten().min()
@@ -216,12 +217,12 @@ impl Dispatcher {
         self.queue.running()
     }
 
-    /// Whether a single item tries the gateway first.
+    /// Whether a single item is on trial, to test the gateway before others start.
     pub(super) fn is_on_trial(&self) -> bool {
         self.breaker.is_on_trial()
     }
 
-    /// How things stand, without the sources.
+    /// The state of the dispatcher. The fields about the sources stay empty.
     pub(super) fn standing(&self) -> Standing {
         Standing {
             known: self.queue.len(),

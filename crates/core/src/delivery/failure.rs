@@ -23,11 +23,11 @@ pub enum Trouble {
     Silence(Silence),
     /// The backend listed the row and then did not know it.
     NoContext,
-    /// Another runtime has begun it since it was listed.
+    /// Another runtime has started the row since it was listed.
     StartedElsewhere,
     /// The backend answered with another object than the requested one.
     Foreign,
-    /// The ledger cannot be written, for this reason. No step begins that a crash might repeat.
+    /// The ledger cannot be written, for this reason. No step starts that a crash might repeat.
     NotNoted(String),
     /// A write whose answer was lost is not visible, but may still arrive within this time.
     OnItsWay(Duration),
@@ -35,7 +35,7 @@ pub enum Trouble {
     Undecided,
     /// The row is settled, and a later message has been folded into it since: it is delivered again.
     Moved,
-    /// A person has told the runtime to stop waiting.
+    /// A person has requested that the runtime stops waiting.
     GivenUp,
     /// A person has stopped the work on the task.
     Stopped,

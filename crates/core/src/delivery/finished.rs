@@ -1,15 +1,16 @@
-//! Items that have ended here, and what guards each of them against a second start.
+//! Remembers the items that have ended here, and guards each of them against a second start.
 //!
-//! A list and the end of a delivery can cross: a list that began before an item ended still shows it. So a source counts
-//! its looks at the backend. An item that ends is not started again for any look that had begun by then.
+//! A list and the end of a delivery can cross: a list that began before an item ended still shows that item. So a
+//! source counts its looks at the backend. An ended item is not started again because of a look that began before its
+//! end.
 //!
-//! Some items are shown by later looks as well, because the backend has no mark for them. Such an item is refused for an
-//! hour. After that only its mark is retried; an item that was gone starts anew, because it exists after all.
+//! Later looks also show some items, because the backend has no mark for them. Such an item is refused for an hour.
+//! After that only its mark is retried. An item that was gone starts from the beginning, because it exists after all.
 //!
 //! An item that a source offers without looks is guarded until that source has confirmed its end ([`Source`]).
 //!
-//! An item that was given up is a dead letter as well, until a person decides. The dead letter and the guard of an item
-//! have different lifetimes: neither ends because the other does.
+//! An item that was given up is also a dead letter, until a person decides. The dead letter and the guard of an item
+//! have different lifetimes: the end of one does not end the other.
 
 #[cfg(test)]
 mod five_containers;
@@ -24,10 +25,10 @@ use super::{End, Job, Record};
 use crate::work::{Source, Work, WorkId};
 use mcr_model::clock::Millis;
 
-/// How long an item without a mark at the backend is refused.
+/// How long an item that has no mark at the backend is refused.
 const REFUSED_FOR: Duration = Duration::from_hours(1);
 
-/// The most items that are refused at a time; the oldest make room.
+/// The most items that are refused at a time. A newer item displaces the oldest one.
 const REFUSED_MAX: usize = 1000;
 
 /// Whether an item that a source offers may start.
@@ -37,40 +38,42 @@ pub(super) enum Admission {
     Start,
     /// The item has ended; only its mark at the backend is missing.
     OnlyMark(Box<Record>),
-    /// The look that shows the item began before the item ended.
+    /// The look that shows the item had begun before the item ended.
     Outdated,
-    /// The item has ended, and the backend goes on to show it.
+    /// The item has ended, but the backend still shows it.
     Refused,
 }
 
-/// What guards an item against a second start in looks that began after its end.
+/// Guards an item against a second start because of looks that began after its end.
 #[derive(Debug, Default)]
 enum Guard {
-    /// Nothing: the backend has its mark, so no look shows it.
+    /// No guard: the backend has the mark of the item, so no look shows it.
     #[default]
     None,
-    /// The item is refused: until it has been refused for [`REFUSED_FOR`], or [`REFUSED_MAX`] later ones are.
+    /// The item is refused for [`REFUSED_FOR`], or until [`REFUSED_MAX`] later items are refused.
     Refused { since: Millis, closed: ClosedWork },
-    /// The item is not started, only marked: until a look shows it. Whether its source has not confirmed the end.
+    /// The item is not started again, only marked, once a look shows it. The field says how it ended, and whether its
+    /// source has not confirmed that.
     OnlyMark(ClosedWork),
 }
 
 /// Work that has ended.
 #[derive(Clone, Debug)]
 pub struct ClosedWork {
-    /// How.
+    /// How it ended.
     pub end: End,
-    /// Whether its source was asked to mark the end and has not confirmed that.
+    /// Whether its source was requested to mark the end and has not confirmed the mark.
     pub unmarked: bool,
 }
 
-/// A finished item. It is forgotten once nothing is left of it.
+/// A finished item. It is removed once all its fields are empty.
 #[derive(Debug, Default)]
 struct FinishedItem {
-    /// The last look that had begun when the item ended; until a later look comes back.
+    /// The last look that had begun when the item ended. Kept until a later look comes back.
     outdated_look: Option<u64>,
     guard: Guard,
-    /// What was given up: until a person decides, or [`dead_letters::MOST`] later letters have come.
+    /// The dead letter of an item that was given up. Kept until a person decides, or until [`dead_letters::MOST`] later
+    /// letters have come.
     dead_letter: Option<Box<DeadLetter>>,
 }
 
@@ -79,7 +82,7 @@ impl FinishedItem {
         self.outdated_look.is_none() && matches!(self.guard, Guard::None) && self.dead_letter.is_none()
     }
 
-    /// The end of the refusal. An item that was gone has no mark to retry.
+    /// Ends the refusal. An item that was gone has no mark to retry.
     fn refuse_no_longer(&mut self) {
         self.guard = match std::mem::take(&mut self.guard) {
             Guard::Refused { closed, .. } if closed.end.is_marked() => Guard::OnlyMark(closed),
@@ -93,16 +96,16 @@ impl FinishedItem {
 #[derive(Debug, Default)]
 pub(super) struct FinishedItems {
     items: HashMap<WorkId, FinishedItem>,
-    /// Items with an outdated look, by that look. It may have changed since; the item has the valid one.
+    /// Items with an outdated look, ordered by that look. The look may have changed since; the item has the valid one.
     outdated: VecDeque<(u64, WorkId)>,
     /// Refused items, oldest first.
     refused: VecDeque<WorkId>,
-    /// Items with a dead letter, oldest letter first.
+    /// Items with a dead letter, oldest dead letter first.
     dead_letters: VecDeque<WorkId>,
 }
 
 impl FinishedItems {
-    /// The items of an earlier process; the dead letters in their order.
+    /// Takes over the items of an earlier process. The dead letters keep their order.
     pub(super) fn new(closed: HashMap<WorkId, ClosedWork>, dead_letters: Vec<DeadLetter>) -> Self {
         let guarded =
             |(id, closed)| (id, FinishedItem { guard: Guard::OnlyMark(closed), ..FinishedItem::default() });
@@ -113,8 +116,8 @@ impl FinishedItems {
         finished
     }
 
-    /// An item has ended. `look` is the last look of its source that had begun by then; a source that offers each item
-    /// once has none. If the item had ended before, this was only an attempt to mark it.
+    /// Adds an item that has ended. `look` is the last look of its source that had begun by then; a source that offers
+    /// each item once has none. If the item had ended before, this attempt only tried to mark it.
     pub(super) fn insert(&mut self, job: Job, end: &End, had_ended: bool, look: Option<u64>, now: Millis) {
         let id = job.work.id.clone();
         if let Some(look) = look {
@@ -156,7 +159,8 @@ impl FinishedItems {
         self.items.entry(id.clone()).or_default().guard = Guard::Refused { since: now, closed };
     }
 
-    /// A look has come back: no earlier look comes back after it, and refusals end with time.
+    /// Handles a look that has come back. No earlier look can come back after it, so their guards are removed. Refusals
+    /// that have lasted [`REFUSED_FOR`] also end here.
     pub(super) fn expire(&mut self, look: u64, now: Millis) {
         while let Some((_, id)) = self.outdated.pop_front_if(|(at, _)| *at < look) {
             self.change(&id, |item| item.outdated_look = item.outdated_look.filter(|at| *at >= look));
@@ -170,7 +174,7 @@ impl FinishedItems {
         }
     }
 
-    /// Changes an item that is there, and forgets it if nothing is left of it.
+    /// Changes an item if it exists, and removes it if it is empty afterwards.
     fn change(&mut self, id: &WorkId, change: impl FnOnce(&mut FinishedItem)) {
         let Some(item) = self.items.get_mut(id) else { return };
         change(item);
@@ -189,7 +193,7 @@ impl FinishedItems {
         if item.outdated_look.is_some() {
             return Admission::Outdated;
         }
-        // Its source offers it as new work, but a person has to decide about the dead letter first.
+        // The source offers the item as new work, but a person has to decide about the dead letter first.
         if source == Source::Offered && item.dead_letter.is_some() {
             return Admission::Refused;
         }
@@ -212,7 +216,7 @@ impl FinishedItems {
         admission
     }
 
-    /// Adds a dead letter. An item has one at most: the last.
+    /// Adds a dead letter. An item has at most one, so the new one replaces an older one.
     fn put_dead_letter(&mut self, letter: DeadLetter) {
         let id = letter.work.id.clone();
         drop(self.take_dead_letter(&id));
@@ -232,7 +236,7 @@ impl FinishedItems {
         Some(*letter)
     }
 
-    /// A person retries a dead letter: nothing guards the item any more.
+    /// Removes a dead letter because a person retries it. All guards of the item end.
     pub(super) fn retry(&mut self, id: &WorkId) -> Option<DeadLetter> {
         let letter = self.take_dead_letter(id)?;
         self.items.remove(id);
@@ -240,14 +244,14 @@ impl FinishedItems {
         Some(letter)
     }
 
-    /// A person drops a dead letter. If a source offers the item again, only its mark is retried.
+    /// Removes a dead letter because a person drops it. If a source offers the item again, only its mark is retried.
     pub(super) fn drop_dead_letter(&mut self, id: &WorkId) -> Option<DeadLetter> {
         let letter = self.retry(id)?;
         self.guard_dropped(id, letter.why.clone(), letter.record.unmarked);
         Some(letter)
     }
 
-    /// A person has closed this item. If a source offers it again, only its mark is retried.
+    /// Guards an item that a person has closed. If a source offers it again, only its mark is retried.
     pub(super) fn guard_dropped(&mut self, id: &WorkId, why: String, unmarked: bool) {
         let guard = Guard::OnlyMark(ClosedWork { end: End::Dropped(why), unmarked });
         self.items.insert(id.clone(), FinishedItem { guard, ..FinishedItem::default() });

@@ -8,10 +8,10 @@
 //!    └──────────────────────────────────────────── the trial found it there ─────┘
 //! ```
 //!
-//! While the breaker is open no turn begins, and no row loses an attempt. Rows that need no turn are not
+//! While the breaker is open no turn starts, and no row loses an attempt. Rows that need no turn are not
 //! affected. One shared probe checks whether the gateway is back: every second in the first minute, then
 //! every 15 s. Early probes matter, because a new turn must precede the gateway's own recovery of interrupted
-//! turns. A probe does not detect everything (a wrong token, say), so a single row that needs a turn goes
+//! turns. A probe does not detect every problem (a wrong token, for example), so a single row that needs a turn goes
 //! first. If that row ends without reaching the gateway, the next row takes its place.
 
 use std::time::Duration;
@@ -32,7 +32,7 @@ enum BreakerState {
     HalfOpen { since: Millis, job: Option<u64> },
 }
 
-/// How many turns may begin.
+/// How many turns may start.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) enum TurnAllowance {
     /// As many as there are workers.
@@ -65,7 +65,7 @@ impl GatewayBreaker {
         matches!(self.state, BreakerState::HalfOpen { .. })
     }
 
-    /// How many turns may begin now.
+    /// How many turns may start now.
     pub(super) fn lets_in(&self) -> TurnAllowance {
         match self.state {
             BreakerState::Closed => TurnAllowance::All,
@@ -74,7 +74,7 @@ impl GatewayBreaker {
         }
     }
 
-    /// A turn of this row begins.
+    /// A turn of this row starts.
     pub(super) fn begins(&mut self, number: u64) {
         if let BreakerState::HalfOpen { job, .. } = &mut self.state {
             *job = Some(number);
@@ -85,7 +85,7 @@ impl GatewayBreaker {
     pub(super) fn found_unreachable(&mut self, why: &str, not_before: Option<Duration>, now: Millis) {
         let since = match self.state {
             BreakerState::Open { .. } => return,
-            // A gateway that answers probes and refuses turns must not be probed every second for ever.
+            // A gateway that answers probes but refuses turns must not be probed every second forever.
             BreakerState::HalfOpen { since, .. } => since,
             BreakerState::Closed => now,
         };
@@ -123,7 +123,7 @@ impl GatewayBreaker {
         }
     }
 
-    /// Begins a probe, if one is due.
+    /// Starts a probe, if one is due.
     pub(super) fn probe(&mut self, now: Millis) -> bool {
         match &mut self.state {
             BreakerState::Open { probe_at, probing, .. } if !*probing && *probe_at <= now => {

@@ -1,4 +1,4 @@
-//! The interface to the ledger: the notes a delivery takes before and after each of its steps.
+//! The interface to the ledger: the notes that a delivery records before and after each of its steps.
 //!
 //! A note carries the whole current record. Any single note may therefore be lost: the next one contains
 //! everything again. A note of a call over HTTP carries the tool log alone, because only the worker has the rest of the
@@ -22,8 +22,8 @@ pub trait Journal: Send + Sync {
     /// Only [`Wait::ForDisk`] returns errors.
     fn note(&self, note: &Note<'_>, wait: Wait) -> Result<(), JournalError>;
 
-    /// A person closes a row that is not understood. Only the end and the step are added to it. An error means that there
-    /// is no such open row, or that the end may be forgotten in a crash.
+    /// Closes a row that is not understood, on a person's request. Only the end and the step are added to the row. An
+    /// error means that there is no such open row, or that a crash may lose the end.
     fn drop_unreadable(&self, id: &WorkId, _at: Millis, _wait: Wait) -> Result<(), JournalError> {
         Err(JournalError(format!("there is no open row of {id} that is not understood")))
     }
@@ -70,11 +70,11 @@ pub struct Note<'a> {
     pub at: Millis,
     /// The work item.
     pub work: &'a Work,
-    /// What was done for it; without a record and a tool log only the timeline grows.
+    /// What was done for the work item. A note without a record and a tool log extends only the timeline.
     pub record: Option<&'a Record>,
-    /// What the agent did with tools. The rest of the record and the pause stay as last noted.
+    /// What the agent did with tools. The rest of the record and the pause keep their last recorded values.
     pub tool_log: Option<&'a ToolLog>,
-    /// The instant until which it pauses, by the wall clock.
+    /// The instant until which the delivery pauses, by the wall clock.
     pub not_before: Option<Millis>,
     /// An entry of the timeline that people read.
     pub step: Option<(Step, &'a str)>,

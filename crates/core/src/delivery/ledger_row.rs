@@ -1,13 +1,13 @@
-//! Rows of the ledger: how a record is written, and what a row turns out to be.
+//! Rows of the ledger: writes records, and classifies rows when they are read.
 //!
 //! A row is open or closed. Its content is understood, of a newer version, or damaged. The service, `doctor` and `why`
-//! all ask [`RowText::read`], so they name a row in the same way.
+//! all use [`RowText::read`], so they classify a row in the same way.
 //!
 //! | content | open | closed |
 //! |---|---|---|
-//! | understood | the delivery goes on | closed |
+//! | understood | the delivery continues | closed |
 //! | of a newer version | untouched; its track waits | closed, and untouched |
-//! | damaged | not begun again; given up once its source offers it | closed |
+//! | damaged | not started again; given up once its source offers it | closed |
 //!
 //! Form 1 is imported, so it is understood. No form is older.
 
@@ -23,14 +23,14 @@ use crate::work::{Track, Work, WorkId};
 use mcr_model::clock::Millis;
 use mcr_model::{AccountId, TaskId};
 
-/// A record as the ledger keeps it, with the number of its form.
+/// A record as the ledger stores it, with the number of its form.
 #[derive(Serialize)]
 struct StoredRecord<'a> {
     form: u32,
     record: &'a Record,
 }
 
-/// [`StoredRecord`] as it is read: the form decides how the record is read.
+/// [`StoredRecord`] before its record is parsed: the form decides how to parse the record.
 #[derive(Deserialize)]
 struct StoredForm<'a> {
     form: Value,
@@ -40,18 +40,18 @@ struct StoredForm<'a> {
     extra: UnknownFields,
 }
 
-/// The text that the ledger keeps of a record.
+/// The text of a record that the ledger stores.
 pub fn record_text(record: &Record) -> Result<String, serde_json::Error> {
     serde_json::to_string(&StoredRecord { form: FORM, record })
 }
 
-/// The text of a record with another tool log; nothing if the record cannot be read.
+/// The text of a record with another tool log. `None` if the record cannot be read.
 pub fn record_with_tool_log(text: &str, tool_log: &ToolLog) -> Option<String> {
     let (record, _) = stored_form(text).and_then(StoredForm::read).ok()?;
     record_text(&Record { effects: tool_log.clone(), ..record }).ok()
 }
 
-/// The record of a form that this version knows.
+/// Parses the form of a record, and checks that this version knows it.
 fn stored_form(text: &str) -> Result<StoredForm<'_>, Unreadable> {
     let stored: StoredForm<'_> =
         serde_json::from_str(text).map_err(|why| Unreadable::of("its record", &why))?;
@@ -65,7 +65,7 @@ impl StoredForm<'_> {
     }
 }
 
-/// A row of the ledger whose checksum is right.
+/// The text of a row whose checksum is right.
 #[derive(Clone, Copy, Debug)]
 pub struct RowText<'a> {
     /// The id of the work.
@@ -80,21 +80,21 @@ pub struct RowText<'a> {
     pub end: Option<&'a str>,
 }
 
-/// A row that is understood.
+/// A row that this version understands.
 #[derive(Clone, Debug)]
 pub struct LedgerRow {
-    /// What is to be done.
+    /// The work item.
     pub work: Work,
     /// What has been done for it.
     pub record: Record,
-    /// How it ended; none of an open row.
+    /// How it ended. `None` for an open row.
     pub end: Option<End>,
-    /// The fields beside the record that only a newer version knows.
+    /// The fields next to the record that only a newer version knows.
     pub extra: UnknownFields,
 }
 
 impl RowText<'_> {
-    /// Reads a row, or says why it is not understood.
+    /// Reads a row, or returns why it is not understood.
     pub fn read(&self) -> Result<LedgerRow, Unreadable> {
         let stored = stored_form(self.record)?;
         let end = self.end()?;
@@ -106,7 +106,7 @@ impl RowText<'_> {
         Ok(LedgerRow { work, record, end, extra })
     }
 
-    /// How it ended. That is read even where the rest of the row is not understood.
+    /// How the delivery ended. The end is read even if the rest of the row is not understood.
     fn end(&self) -> Result<Option<End>, Unreadable> {
         match (self.closed, self.end) {
             (None, None) => Ok(None),
@@ -129,7 +129,7 @@ fn known_form(form: &Value) -> Result<(), Unreadable> {
     }
 }
 
-/// No newer version writes form 1: what is not understood of it is damage.
+/// Reads a record of form 1. No newer version writes form 1, so content that is not understood is damage.
 fn form_1(record: &RawValue) -> Result<Record, Unreadable> {
     let read = serde_json::from_str(record.get()).and_then(from_form_1);
     read.map_err(|why| Unreadable::Damaged(format!("its record is of an unknown shape: {why}")))
@@ -143,39 +143,39 @@ fn current_form(record: &RawValue) -> Result<Record, Unreadable> {
     Ok(read)
 }
 
-/// A row that is not understood, with what its columns tell.
+/// A row that is not understood, with the facts from its columns.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnreadableRow {
     /// The id of the work.
     pub id: WorkId,
-    /// Whose row it is, if that is known.
+    /// The account of the row, if it is known.
     pub account: Option<AccountId>,
     /// The agent and the task, if they are known.
     pub subject: Option<(String, Option<TaskId>)>,
-    /// When it was first noted, if that is known.
+    /// When the work was first recorded, if that is known.
     pub first_seen: Option<Millis>,
     /// When it was closed.
     pub closed: Option<Millis>,
-    /// How it ended, if that is understood.
+    /// How the delivery ended, if that is understood.
     pub end: Option<End>,
-    /// Why it is not understood.
+    /// Why the row is not understood.
     pub why: Unreadable,
 }
 
 impl UnreadableRow {
-    /// A row whose checksum is right: its columns are as they were written.
+    /// Builds the entry of a row whose checksum is right, so its columns can be trusted.
     pub fn new(row: &RowText<'_>, why: Unreadable) -> Self {
         let id = WorkId::new(row.id);
         let end = row.end().ok().flatten();
         Self { id, account: None, subject: None, first_seen: None, closed: row.closed, end, why }
     }
 
-    /// Whether its delivery is not over.
+    /// Whether its delivery has not ended.
     pub fn is_open(&self) -> bool {
         self.closed.is_none()
     }
 
-    /// Whether a newer version goes on with it.
+    /// Whether a newer version wrote the row, and can continue its delivery.
     pub fn is_newer(&self) -> bool {
         matches!(self.why, Unreadable::Newer(_))
     }
@@ -185,8 +185,8 @@ impl UnreadableRow {
         self.account.as_ref().is_none_or(|known| known == account)
     }
 
-    /// The tracks that wait behind it: those of an open row of a newer version, because a turn of it may run. A row without
-    /// a task may be a heartbeat.
+    /// The tracks that wait behind the row. Only an open row of a newer version blocks tracks, because its turn may
+    /// run. A row without a task may be a heartbeat, so it also blocks the heartbeat's track.
     pub fn blocked_tracks(&self) -> Vec<Track> {
         match &self.subject {
             Some((agent, task)) if self.is_open() && self.is_newer() => match task {
@@ -197,7 +197,7 @@ impl UnreadableRow {
         }
     }
 
-    /// What the matter is: a sentence.
+    /// Explains the problem in a sentence.
     pub fn explain(&self) -> String {
         let Self { id, why, .. } = self;
         match (self.is_open(), self.is_newer()) {
@@ -221,7 +221,7 @@ impl UnreadableRow {
         }
     }
 
-    /// What happens next, and what a person can do: sentences.
+    /// What happens next and what a person can do, in sentences.
     pub fn advice(&self) -> String {
         let id = &self.id;
         match (self.is_open(), self.is_newer()) {

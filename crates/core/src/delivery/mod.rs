@@ -84,8 +84,8 @@ impl Job {
         Self { number, work, record, gateway_answered: false }
     }
 
-    /// Whether only its mark is retried, and the ledger has its end already. Lists show what lacks its mark, so that is not
-    /// noted, and an end that a person gives it meanwhile stays.
+    /// Whether the delivery has ended in the ledger already, and only its mark is retried. Lists show a row until it
+    /// has its mark, so the retry records nothing. An end that a person sets meanwhile therefore stays.
     pub fn is_only_marked(&self) -> bool {
         self.record.is_closed && self.work.source() == work::Source::Listed
     }
@@ -114,9 +114,9 @@ pub enum End {
     Gone,
     /// A person has stopped the work on the task during the turn.
     Stopped,
-    /// It was given up, for this reason.
+    /// The delivery was given up, for this reason.
     Dead(String),
-    /// It had been given up for this reason, and a person has closed it permanently.
+    /// The delivery had been given up for this reason, and a person has closed it permanently.
     Dropped(String),
 }
 

@@ -1,8 +1,8 @@
 //! The source of notifications: decides when to list them, and what a list means.
 //!
 //! A list shows the oldest undelivered notifications up to a limit. New rows are offered to the dispatcher. A row that
-//! waits untouched and is absent from a complete list is gone: somebody else settled it, or it was deleted. This rule
-//! applies only to rows that were listed. Work of other sources cannot be missing from a list.
+//! waits untouched and is absent from a complete list is gone: it was settled elsewhere, or deleted. This rule applies
+//! only to rows that were listed. Work of other sources cannot be missing from a list.
 //!
 //! The lists also show whether a duplicate runtime works on the same account. Until that is ruled out, nothing starts.
 
@@ -20,7 +20,7 @@ use mcr_model::clock::Millis;
 use mcr_model::limits::UNDELIVERED_ROWS;
 use mcr_model::{Notification, RecipientType};
 
-/// A list asks for at least as many new rows as keep the workers busy until the next one.
+/// The minimum number of new rows per worker that a list requests. It keeps the workers busy until the next list.
 const NEW_ROWS_PER_WORKER: u32 = 4;
 
 /// A list to request.
@@ -114,7 +114,7 @@ impl NotificationSource {
         self.poll_schedule.failures()
     }
 
-    /// Somebody reports new rows.
+    /// Handles a report of new rows.
     pub(super) fn nudged(&mut self, now: Millis) {
         self.poll_schedule.nudged(now);
     }
@@ -131,8 +131,8 @@ impl NotificationSource {
         }
     }
 
-    /// A worker is done with work, for good or for now. Returns the last list that may still show it; only a
-    /// notification is listed.
+    /// Handles the end of an attempt. Returns the last list that may still show the work; only notifications are
+    /// listed.
     pub(super) fn finished(&mut self, job: &Job, outcome: &Outcome, now: Millis) -> Option<u64> {
         self.expect_traffic(now);
         match outcome {
@@ -176,7 +176,7 @@ impl NotificationSource {
         self.ignored = list.unreadable;
         let mut is_new = false;
         for row in list.rows {
-            // The backend lists rows of agents only. A row of anybody else is not ours to start.
+            // The backend lists only rows of agents. A row of a user is not ours to start.
             if row.recipient_type == RecipientType::User {
                 self.ignored += 1;
                 continue;

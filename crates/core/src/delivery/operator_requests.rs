@@ -12,7 +12,7 @@ use super::dead_letters::DeadLetter;
 use crate::work::{Work, WorkId};
 use mcr_model::clock::Millis;
 
-/// The agents whose turns do not begin.
+/// The agents whose turns do not start.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Hold {
     /// All agents.
@@ -44,9 +44,9 @@ pub enum OperatorRequest {
     Drop(WorkId),
     /// Stop waiting for the agent of this work.
     GiveUp(WorkId),
-    /// From now on these turns do not begin.
+    /// From now on these turns do not start.
     Hold(Hold),
-    /// Whether any work may begin from now on; none may while the ledger is not in its place.
+    /// Whether any work may start from now on. None may start while the ledger is not in its place.
     Suspend(bool),
 }
 
@@ -80,9 +80,9 @@ pub enum Refused {
     NotDead,
     /// The work is already open.
     UnderWay,
-    /// It has ended, and a worker sets its mark.
+    /// The work has ended, and a worker sets its mark.
     BeingMarked,
-    /// Its row in the ledger is not understood.
+    /// The row of the work in the ledger is not understood.
     Unreadable,
     /// No open work has this id.
     NotUnderWay,
@@ -91,7 +91,7 @@ pub enum Refused {
 }
 
 impl Refused {
-    /// For people: a sentence.
+    /// The reason as a sentence for people.
     pub fn explain(self) -> &'static str {
         match self {
             Self::NotDead => "No dead letter has this id. Run `dead list` to see all of them.",
@@ -122,7 +122,7 @@ pub struct Pending {
     pub record: Record,
     /// The last trouble.
     pub trouble: Option<String>,
-    /// Its position.
+    /// The position of the work.
     pub place: Place,
 }
 
@@ -131,7 +131,7 @@ pub struct Pending {
 pub enum Place {
     /// With a worker.
     Running,
-    /// Ready to begin.
+    /// Ready to start.
     Ready,
     /// Pauses until this instant.
     Rests(Millis),

@@ -1,19 +1,19 @@
-//! Decides which row is next: tracks, ranks, and the limit on overtaking.
+//! Decides which row starts next: tracks, ranks, and the limit on overtaking.
 //!
-//! A row gets its number when it is first listed. One row of each track runs at a time. These rows of a track
-//! may begin:
+//! A row gets its number when it is first listed. At most one row of each track runs at a time. These rules decide
+//! which rows of a track may start:
 //!
-//! * The first one, and later ones if every earlier row lets them pass. A row does that after it has failed
-//!   twice (`PASSED_AFTER`). It is retried in between whenever its pause has ended.
-//! * While a turn of one row is unsettled, or waits for the results of its calls, no turn of another row: the
-//!   session has one turn at a time.
-//! * Any row with its result: its answer only has to be posted, or its mark set.
+//! * The first row may start. Later rows may start if every earlier row lets them pass. A row lets them pass after it
+//!   has failed twice (`PASSED_AFTER`). Such a row is still retried whenever its pause has ended.
+//! * A session has one turn at a time. While a turn of one row is unsettled, or waits for the results of its calls, no
+//!   other row may start a turn.
+//! * Any row that has its result may start: only its answer has to be posted, or its mark set.
 //!
-//! The breaker and an operator's pause hold only rows that need a turn. Rows with a result are not held, nor
-//! is work of a kind without turns.
+//! The breaker and an operator's pause hold only rows that need a turn. They hold neither rows with a result nor work
+//! of a kind without turns.
 //!
-//! Among the rows that may begin, a better rank comes first; within a rank the lower number. A row that
-//! [`OVERTAKEN_MAX`] later ones have overtaken precedes all others, so no row starves.
+//! Among the rows that may start, a better rank comes first, and within a rank the lower number. A row that
+//! [`OVERTAKEN_MAX`] later rows have overtaken precedes all others, so no row starves.
 
 mod row;
 
@@ -29,38 +29,39 @@ use super::{Job, Record, Stage};
 use crate::work::{Rank, Track, Work, WorkId};
 use mcr_model::clock::Millis;
 
-/// How many later rows may begin before an earlier one that waits.
+/// How many later rows may start before a waiting earlier row.
 pub(super) const OVERTAKEN_MAX: u32 = 200;
 
-/// One track.
+/// The rows of one track.
 #[derive(Debug, Default)]
 struct Line {
     rows: VecDeque<u64>,
     /// The running row.
     busy: Option<u64>,
-    /// The rows that may begin, now or after their pause.
+    /// The rows that may start, now or after their pause.
     next: Vec<u64>,
 }
 
-/// A job that begins, and whether with a turn.
+/// A job that starts now, and whether it starts with a turn.
 #[derive(Debug)]
 pub(super) struct StartedJob {
     pub(super) job: Job,
     pub(super) turn: bool,
 }
 
-/// All unsettled rows, in their order.
+/// All unsettled rows, by their numbers.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     next_number: u64,
     rows: BTreeMap<u64, QueueEntry>,
     numbers: HashMap<WorkId, u64>,
     lines: HashMap<Track, Line>,
-    /// Tracks behind a row of the ledger that a newer version wrote: a turn of it may run in their session.
+    /// The tracks that wait behind a row of the ledger that a newer version wrote. A turn of that row may still run in
+    /// their session.
     blocked: HashMap<Track, WorkId>,
-    /// Rows of idle tracks that could begin now, by rank.
+    /// Rows of idle tracks that could start now, by rank.
     ready: [BTreeSet<u64>; Rank::COUNT],
-    /// Rows of idle tracks that pause, by the end of their pause.
+    /// Pausing rows of idle tracks, by the end of their pause.
     resting: BTreeSet<(Millis, u64)>,
     running: usize,
 }
@@ -76,7 +77,7 @@ impl Queue {
         self.running
     }
 
-    /// The number of rows that could begin now.
+    /// The number of rows that could start now.
     pub(super) fn ready(&self, hold: &Hold) -> usize {
         let ready = self.ready.iter();
         if hold.is_nothing() {
@@ -85,7 +86,7 @@ impl Queue {
         ready.flatten().filter(|number| self.rows[number].may_begin(hold, TurnAllowance::All)).count()
     }
 
-    /// When the oldest row was created, by the backend's clock.
+    /// When the oldest row was created, according to the backend's clock.
     pub(super) fn oldest(&self) -> Option<Millis> {
         self.rows.values().next().map(|row| row.work.created_at())
     }
@@ -95,9 +96,9 @@ impl Queue {
         self.resting.first().map(|(at, _)| *at)
     }
 
-    /// Whether the row is known. A later message may have been folded into it; the worker reads that itself.
-    /// Only the creation time, for `oldest`, and the marks are kept up to date. The marks show a worker that
-    /// another runtime was faster.
+    /// Whether the row is known. If so, updates its creation time, for `oldest`, and its marks, which show a worker
+    /// that another runtime was faster. A later message may have been folded into the row; the worker reads the
+    /// message itself.
     pub(super) fn knows(&mut self, work: &Work) -> bool {
         let Some(number) = self.numbers.get(&work.id) else { return false };
         if let Some(known) = self.rows.get_mut(number) {
@@ -106,7 +107,7 @@ impl Queue {
         true
     }
 
-    /// A row that an earlier process has left, at the end of its track.
+    /// Adds a row that an earlier process has left, at the end of its track.
     pub(super) fn recall(
         &mut self,
         work: Arc<Work>,
@@ -117,7 +118,7 @@ impl Queue {
         self.add(QueueEntry { not_before, ..QueueEntry::new(work, record) }, now);
     }
 
-    /// A new row, at the end of its track.
+    /// Adds a new row, at the end of its track.
     pub(super) fn push(&mut self, work: Arc<Work>, record: Record, now: Millis) {
         self.add(QueueEntry::new(work, record), now);
     }
@@ -132,7 +133,7 @@ impl Queue {
         self.arrange(&track, now);
     }
 
-    /// Finds out anew which rows of a track may begin.
+    /// Determines again which rows of a track may start.
     fn arrange(&mut self, track: &Track, now: Millis) {
         self.withdraw(track);
         let Some(line) = self.lines.get(track).filter(|line| line.busy.is_none()) else { return };
@@ -145,7 +146,7 @@ impl Queue {
         }
     }
 
-    /// None of a track may begin for now. Comes before whatever changes its rows.
+    /// Removes the rows of a track from the rows that may start. Call this before each change of its rows.
     fn withdraw(&mut self, track: &Track) {
         let Some(line) = self.lines.get_mut(track) else { return };
         for number in std::mem::take(&mut line.next) {
@@ -157,7 +158,7 @@ impl Queue {
         }
     }
 
-    /// The rows of an idle track that may begin, now or when they have rested.
+    /// The rows of an idle track that may start, now or after their pause.
     fn next_of(&self, track: &Track, line: &Line) -> Vec<u64> {
         let holder = self.holder(line);
         let (mut open, mut others) = (!self.blocked.contains_key(track), PASSED_FOR_OTHERS);
@@ -173,7 +174,7 @@ impl Queue {
         line.rows.iter().filter(may_begin).copied().collect()
     }
 
-    /// The row whose conversation is in the middle, if there is one.
+    /// The row that holds the session, because its turn is unsettled or waits for results; `None` if there is none.
     fn holder(&self, line: &Line) -> Option<u64> {
         let holds = |number: &u64| {
             let row = &self.rows[number];
@@ -182,7 +183,7 @@ impl Queue {
         line.rows.iter().copied().find(holds)
     }
 
-    /// Makes a row ready, or lets it rest.
+    /// Makes a row ready, or lets it rest until its pause ends.
     fn line_up(&mut self, number: u64, now: Millis) {
         let row = &self.rows[&number];
         match row.not_before {
@@ -195,7 +196,7 @@ impl Queue {
         }
     }
 
-    /// Those that have rested enough can begin.
+    /// Makes the rows ready whose pause has ended.
     pub(super) fn wake(&mut self, now: Millis) {
         while let Some(&(at, number)) = self.resting.first()
             && at <= now
@@ -205,14 +206,14 @@ impl Queue {
         }
     }
 
-    /// From now on this track waits for a row that is not in the queue. A turn that is not settled is settled all the same:
-    /// the session has no other. So are results brought to their end.
+    /// Makes this track wait for a row that is not in the queue. An unsettled turn is still settled, because the
+    /// session has no other turn. Rows with a result also still run to their end.
     pub(super) fn block(&mut self, track: &Track, by: WorkId, now: Millis) {
         self.blocked.insert(track.clone(), by);
         self.arrange(track, now);
     }
 
-    /// No track waits for this row any more.
+    /// Ends the wait of all tracks for this row.
     pub(super) fn unblock(&mut self, by: &WorkId, now: Millis) {
         let freed: Vec<Track> = self.blocked.extract_if(|_, id| id == by).map(|(track, _)| track).collect();
         for track in &freed {
@@ -220,7 +221,7 @@ impl Queue {
         }
     }
 
-    /// Whether this row has ended, and only its mark is retried.
+    /// Whether this row has ended and only its mark is retried.
     pub(super) fn is_only_marked(&self, id: &WorkId) -> bool {
         self.numbers.get(id).is_some_and(|number| self.rows[number].only_marked)
     }
@@ -230,7 +231,7 @@ impl Queue {
         self.numbers.contains_key(id)
     }
 
-    /// All rows, and where each of them is.
+    /// All rows, each with its place in the queue.
     pub(super) fn pending(&self, now: Millis) -> Vec<Pending> {
         let rows = self.rows.iter();
         rows.map(|(number, row)| Pending {
@@ -250,7 +251,7 @@ impl Queue {
         let behind =
             line.and_then(|line| self.waits_for(number, line)).and_then(|other| self.rows.get(&other));
         match (row.not_before.filter(|at| *at > now), behind) {
-            // It waits for one that runs; but its own pause is not over either.
+            // The row waits for a running row, but its own pause has not ended either.
             (Some(at), Some(other)) if other.running => Place::Rests(at),
             (_, Some(other)) => Place::Behind(other.work.id.clone()),
             (rests, None) => match (self.blocked_by(number, row), rests) {
@@ -261,13 +262,13 @@ impl Queue {
         }
     }
 
-    /// The row outside of the queue that this one waits for.
+    /// The row outside the queue that this row waits for.
     fn blocked_by(&self, number: u64, row: &QueueEntry) -> Option<&WorkId> {
         let may_begin = self.lines.get(&row.work.track).is_some_and(|line| line.next.contains(&number));
         self.blocked.get(&row.work.track).filter(|_| !may_begin)
     }
 
-    /// The row of the same track that has to end, or to come further, before this one may begin.
+    /// The row of the same track that has to end, or to progress, before this row may start.
     fn waits_for(&self, number: u64, line: &Line) -> Option<u64> {
         if line.busy.is_some() || line.next.contains(&number) {
             return line.busy;
@@ -279,7 +280,7 @@ impl Queue {
         holder.or_else(|| earlier.find(blocks))
     }
 
-    /// A person wants it to begin as soon as it can; whether it is known.
+    /// Lets a row start as soon as possible, because a person wants that. Returns whether the row is known.
     pub(super) fn hurry(&mut self, id: &WorkId, now: Millis) -> bool {
         let Some(number) = self.numbers.get(id).copied() else { return false };
         let Some(track) = self.rows.get(&number).map(|row| row.work.track.clone()) else { return false };
@@ -291,8 +292,9 @@ impl Queue {
         true
     }
 
-    /// The next job; its track is busy from now on. With `TurnAllowance::One` the job that tells best whether the gateway lets
-    /// anything in: of those that were turned away least often the first.
+    /// Takes the next job; its track is busy from now on. With `TurnAllowance::One`, jobs without a turn come first.
+    /// Then one job tries the gateway: the first of those that were turned away least often. That job shows best
+    /// whether the gateway accepts any turn.
     pub(super) fn take(&mut self, hold: &Hold, turns: TurnAllowance) -> Option<StartedJob> {
         let number = match turns {
             TurnAllowance::All | TurnAllowance::None => self.next(hold, turns),
@@ -329,7 +331,8 @@ impl Queue {
         overdue.or_else(|| self.ready.iter().find_map(|rank| rank.iter().copied().find(may_begin)))
     }
 
-    /// The worker is done with it for now, because of this trouble: it waits again, in its place of its track.
+    /// Takes back a job that its worker has left because of this trouble. The row waits again, at its old place in its
+    /// track.
     pub(super) fn put_back(&mut self, job: Job, trouble: String, not_before: Option<Millis>, now: Millis) {
         let Some(row) = self.rows.get_mut(&job.number) else { return };
         row.only_marked = job.record.is_closed;
@@ -345,7 +348,7 @@ impl Queue {
         self.arrange(&track, now);
     }
 
-    /// It is settled: the next of its track may begin.
+    /// Removes a settled row, so that the next row of its track may start.
     pub(super) fn close(&mut self, number: u64, now: Millis) -> Option<Arc<Work>> {
         let track = self.rows.get(&number)?.work.track.clone();
         self.withdraw(&track);
@@ -363,11 +366,11 @@ impl Queue {
         Some(row.work)
     }
 
-    /// The numbers of those rows among `candidates` that wait and for which nothing has been done.
+    /// The numbers of the waiting rows among `candidates` for which nothing has been done.
     pub(super) fn untouched(&self, candidates: impl Fn(&WorkId) -> bool) -> Vec<u64> {
         let is_untouched = |row: &QueueEntry| {
             let record = &row.record;
-            // One that begins again is settled there, so no list shows it.
+            // The backend has settled a row that starts again, so no list shows that row.
             let again = record.reopened || record.failures.of(Cause::LostAnswer) > 0 || record.sent.is_some();
             !row.running && matches!(record.stage, Stage::Fresh) && !again
         };

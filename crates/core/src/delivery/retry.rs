@@ -84,7 +84,7 @@ fn millis(span: Duration) -> u64 {
     u64::try_from(span.as_millis()).unwrap_or(u64::MAX)
 }
 
-/// The end of an item of which one cause reached its limit.
+/// The end of an item after one of its causes has reached its limit.
 fn given_up(trouble: &Trouble, count: u32) -> End {
     let what = match trouble {
         Trouble::Silence(silence) => return End::Unanswered(*silence),

@@ -35,13 +35,13 @@ pub enum Event {
     ListFailed {
         /// Why, redacted.
         why: String,
-        /// How long the backend accepts no further list.
+        /// How long the backend refuses further lists.
         not_before: Option<Duration>,
         /// A random number from 0 to 1.
         dice: f64,
     },
-    /// A source without lists has this work. It offers each id once: a finished item is guarded only until
-    /// the next list.
+    /// A source without lists offers this work. It offers each id once, because a finished item is guarded only
+    /// until the next list.
     Offered(Arc<Work>),
     /// The gateway has accepted the turn of this job; reported while a single job is on trial.
     TurnAccepted(u64),
@@ -51,7 +51,7 @@ pub enum Event {
     Nudged,
     /// A probe of the gateway ended: `None`, or why the gateway is unavailable.
     Probed(Option<String>),
-    /// A person makes a request.
+    /// A person's request, and where its answer goes.
     Asked(OperatorRequest, ReplyTo),
     /// Start no more work.
     Stop,
@@ -64,14 +64,14 @@ pub enum Effect {
     List {
         /// The number of the list.
         list: u64,
-        /// The most rows.
+        /// The maximum number of rows.
         limit: u32,
     },
-    /// Give this to a free worker.
+    /// Give this job to a free worker.
     Start(Box<Job>),
     /// Probe the gateway.
     Probe,
-    /// Record that this work is gone: its source no longer has it, and it was not begun.
+    /// Record that this work is gone: its source no longer has it, and it was not started.
     Forget(Arc<Work>),
     /// A consequence of a person's request.
     Operator(OperatorEffect),
@@ -84,13 +84,13 @@ pub enum Effect {
 pub enum OperatorEffect {
     /// Record that this work is restarted.
     Reopen(Box<(Arc<Work>, Record)>),
-    /// Note that this work is closed for good; why it had been given up.
+    /// Record that this work is closed permanently, with the reason why it had been given up.
     Dropped(Box<(Arc<Work>, Record)>, String),
-    /// Note that the row of this work, which is not understood, is closed for good.
+    /// Record that the row of this work, which is not understood, is closed permanently.
     DroppedUnreadable(WorkId),
-    /// Nobody waits for the agent of this work any longer.
+    /// Stop waiting for the agent of this work.
     GiveUp(WorkId),
-    /// Tell whoever asked.
+    /// Send the answer to the origin of the request.
     Tell(ReplyTo, OperatorReply),
 }
 
@@ -99,7 +99,7 @@ pub enum OperatorEffect {
 pub struct SchedulerConfig {
     /// The number of workers.
     pub workers: usize,
-    /// The least number of new rows that one list requests.
+    /// The minimum number of new rows that one list requests.
     pub list_limit: u32,
     /// When lists are due.
     pub rhythm: PollIntervals,
@@ -108,7 +108,7 @@ pub struct SchedulerConfig {
 /// The state that an earlier process has left.
 #[derive(Debug, Default)]
 pub struct RecoveredState {
-    /// Deliveries that are not over, in their order, and until when they rest.
+    /// Deliveries that have not ended, in their order, each with the end of its pause.
     pub open: Vec<(Arc<Work>, Record, Option<Millis>)>,
     /// Deliveries that have ended. What each of them guards against depends on its source
     /// ([`Source`](crate::work::Source)).
@@ -117,7 +117,7 @@ pub struct RecoveredState {
     pub unreadable: Vec<UnreadableRow>,
     /// The dead letters, oldest first.
     pub dead: Vec<DeadLetter>,
-    /// Whose turns do not begin.
+    /// The agents whose turns do not start.
     pub hold: Hold,
 }
 
@@ -130,15 +130,15 @@ pub struct Standing {
     pub running: usize,
     /// When the oldest of them was created.
     pub oldest: Option<Millis>,
-    /// Why nothing is sent to the gateway, if so.
+    /// Why nothing is sent to the gateway. `None` if turns are sent.
     pub breaker_open: Option<String>,
-    /// How many were given up and wait for a person's decision.
+    /// How many deliveries were given up and wait for a person's decision.
     pub dead: usize,
     /// The open rows of the ledger that are not understood, and what to do about them: sentences.
     pub unreadable: Arc<[String]>,
-    /// What tells of another runtime on the account, if anything does.
+    /// The evidence of another runtime on the account, if there is any.
     pub foreign: Option<ForeignRuntime>,
-    /// How many lists were begun.
+    /// How many lists were started.
     pub lists: u64,
     /// How many of the last lists failed in a row.
     pub list_failures: u32,

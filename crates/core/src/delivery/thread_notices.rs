@@ -20,7 +20,7 @@ pub fn who_waits(context: &DeliveryContext) -> Waits {
     }
 }
 
-/// The notice for this outcome, if there is to be one.
+/// The notice for this outcome, if a notice is to be posted.
 pub fn line(
     row: &Notification,
     record: &Record,

@@ -63,16 +63,16 @@ fn is_false(flag: &bool) -> bool {
     !flag
 }
 
-/// A writing call over HTTP that was begun.
+/// A writing call over HTTP that was started.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Intent {
     /// Digest of the tool and its arguments.
     pub call: String,
-    /// Digest of the agent's name for it.
+    /// Digest of the agent's name for the call.
     pub name: Option<String>,
     /// The newest instant of the backend that was known before.
     pub since: Millis,
-    /// When it was begun, or its answer lost.
+    /// When the call was started, or its answer was lost.
     pub at: Millis,
     /// Fields of newer versions.
     #[serde(flatten)]
@@ -82,11 +82,11 @@ pub struct Intent {
 /// What is known about a call before its execution.
 #[derive(Debug, PartialEq, Eq)]
 pub enum Before {
-    /// It was executed, with this result.
+    /// The call was executed, with this result.
     Done(String),
-    /// It was begun, and may have been executed.
+    /// The call was started, and may have been executed.
     Begun(Intent),
-    /// Nothing: it is now recorded as begun.
+    /// Nothing: the call is now recorded as started.
     Nothing,
 }
 

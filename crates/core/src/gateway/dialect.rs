@@ -87,8 +87,8 @@ impl Dialect {
         self.tools == ToolShape::Nested || self.release.is_some_and(Release::too_old_for_tools)
     }
 
-    /// Whether it is known to end a run whose client hangs up. Older releases go on, and their answer is sent
-    /// to no client.
+    /// Whether the gateway is known to end a run whose client hangs up. Older releases continue the run, and its
+    /// answer is sent to no client.
     pub fn ends_unheard(self) -> bool {
         self.release.is_some_and(|release| release >= ENDS_ABANDONED_RUNS)
     }

@@ -89,7 +89,7 @@ impl WakeBody {
             Some(key) if key.len() > KEY_BYTES_MAX => {
                 Err(ToolError::invalid(name, &format!("{name} must be at most {KEY_BYTES_MAX} bytes")))
             }
-            // Unchanged: a key that names no agent stays as it is.
+            // The key is not normalised: a key that names no agent stays unchanged.
             Some(_) => Ok(fields.raw(name).map(str::to_owned)),
             None => Ok(None),
         };

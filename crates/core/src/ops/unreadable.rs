@@ -30,7 +30,7 @@ pub fn finding(row: &UnreadableRow) -> Finding {
     }
 }
 
-/// One row in a line; `agent` is the agent's name.
+/// Explains one row in a line. `agent` is the agent's name.
 pub fn brief(row: &UnreadableRow, agent: &str) -> Brief {
     let task = row.subject.as_ref().and_then(|(_, task)| task.as_ref());
     Brief {
@@ -49,8 +49,8 @@ pub fn brief(row: &UnreadableRow, agent: &str) -> Brief {
     }
 }
 
-/// Adds the unreadable rows of a task or an agent to a finding; each row comes with its agent's name. An open row is the
-/// most relevant one, because other work waits behind it.
+/// Adds the unreadable rows of a task or an agent to a finding. Each row comes with its agent's name. An open row is
+/// the most relevant one, because other work waits behind it.
 pub fn with_rows(id: &str, found: Option<Finding>, rows: &[(&UnreadableRow, &str)]) -> Option<Finding> {
     let first = rows.iter().find(|(row, _)| row.is_open()).or_else(|| rows.first());
     let Some((first, _)) = first else { return found };
@@ -73,7 +73,7 @@ pub fn with_rows(id: &str, found: Option<Finding>, rows: &[(&UnreadableRow, &str
     Some(whole)
 }
 
-/// Counts the closed unreadable rows, if there are any: a sentence without its full stop.
+/// Counts the closed unreadable rows, if there are any. The text is a sentence without its full stop.
 pub fn closed_in_words<'a>(rows: impl Iterator<Item = &'a UnreadableRow>) -> Option<String> {
     let (newer, damaged): (Vec<_>, Vec<_>) =
         rows.filter(|row| !row.is_open()).partition(|row| row.is_newer());

@@ -10,7 +10,7 @@ use mcr_model::{BehaviorFlags, Task, TaskId, Word};
 /// The backend's words, also used for an agent without the flag.
 const NO_CLOSING: &str = "Forbidden: Not allowed to mark tasks as done";
 
-/// Whether the caller's rights open the row, whatever the conversation is about.
+/// Whether the caller's rights allow the row, independent of the subject of the conversation.
 pub(super) fn entitled(audience: Audience, caller: &Caller<'_>) -> bool {
     match audience {
         Audience::Everyone | Audience::OnTask | Audience::WritersOrOnTask => true,

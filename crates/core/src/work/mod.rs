@@ -1,7 +1,8 @@
-//! Work: what the dispatcher schedules, whatever its kind.
+//! Work: the units that the dispatcher schedules, of any kind.
 //!
-//! The dispatcher, the queue, the ledger, the in-flight table and `why` know work by its id, its [`Track`] and its
-//! [`Rank`]. The content of an item is its [`Kind`]. Each kind has one file here, and one with its steps in the service.
+//! The dispatcher, the queue, the ledger, the in-flight table and `why` use only the id, the [`Track`] and the [`Rank`]
+//! of an item. The content of an item is its [`Kind`]. Each kind has one file here, and one with its steps in the
+//! service.
 
 mod kind;
 mod notification;
@@ -135,7 +136,7 @@ impl Work {
     }
 
     /// The form in the ledger: JSON that names the kind. A notification names none, as in the first form of the ledger.
-    /// Fields that only a newer version knows stand behind the others.
+    /// Fields that only a newer version knows come after the others.
     pub fn to_json(&self) -> Result<String, serde_json::Error> {
         Ok(self.extra.append_to(self.kind.to_json()?))
     }

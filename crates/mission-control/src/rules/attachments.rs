@@ -36,7 +36,7 @@ pub(crate) const ARGS: &[Arg] = &[
     may("url", Is::Text),
 ];
 
-/// The fields of the argument that are used. The others are ignored, because the storage knows better.
+/// The fields of the argument that are used. The others are ignored, because the storage has the authoritative values.
 #[derive(Debug, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub(crate) struct AttachmentArg {

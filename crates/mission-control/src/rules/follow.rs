@@ -76,8 +76,8 @@ pub(crate) fn all(tx: &Tx<'_>, task: &Id<Task>) -> Result<Vec<Doc<Subscription>>
     tx.find(FOLLOWERS, &[Some(task.as_str())]).rows()
 }
 
-/// Makes the orchestrator follow a task that somebody works on. Does nothing if no orchestrator is set or it was
-/// removed.
+/// Makes the orchestrator follow a task on which a person or an agent works. Does nothing if no orchestrator is set or
+/// it was removed.
 pub(crate) fn ensure_orchestrator(
     tx: &Tx<'_>,
     account: &Doc<Account>,

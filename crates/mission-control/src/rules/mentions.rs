@@ -10,8 +10,8 @@ use super::reach;
 use crate::rows::{Agent, Membership, Mention};
 use crate::store::Doc;
 
-/// The mentions in a text, in their order. `@all` mentions everybody except the author. Authors who mention
-/// themselves by name are included.
+/// The mentions in a text, in their order. `@all` mentions all members and agents except the author. Authors who
+/// mention themselves by name are included.
 pub(crate) fn in_text(
     content: &str,
     author: &Party,

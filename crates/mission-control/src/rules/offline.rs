@@ -63,7 +63,7 @@ pub(crate) fn report(
     upgrade::observe(tx, &account.id, status.as_str(), reported_now.as_ref())
 }
 
-/// Notifies everybody when the runtime goes offline and when it comes back.
+/// Notifies all people of the account when the runtime goes offline and when it comes back.
 fn notify_people(
     tx: &Tx<'_>,
     account: &Doc<Account>,

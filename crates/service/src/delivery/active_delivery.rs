@@ -191,8 +191,8 @@ impl ActiveDelivery {
         self.looked.load(Ordering::Acquire)
     }
 
-    /// Whether a context that was read just now shows that a person stopped the work. None until the agent's question is
-    /// recorded.
+    /// Whether a context that was read just now shows that a person stopped the work. None until the agent's question
+    /// is recorded.
     pub(super) fn is_stopped_in(&self, context: &DeliveryContext) -> Option<bool> {
         let inside = self.lock();
         let heard = inside.asked.heard.as_ref()?;
@@ -297,14 +297,14 @@ impl ActiveDelivery {
 
     fn log_failure(&self, noted: Result<(), JournalError>) {
         if let Err(error) = noted {
-            // The ledger reports itself that it cannot be written; the delivery goes on without it.
+            // The ledger itself reports that it cannot be written; the delivery continues without it.
             let error = ("error", Value::from_display(&error));
             LogItem::from(&*self.work()).log(Level::Debug, "Call over HTTP not recorded", &[error]);
         }
     }
 
-    /// Starts a writing call, after the one before it. `name` is the agent's idempotency key. A call that must run is on
-    /// the disk as started when this returns.
+    /// Starts a writing call, after the one before it. `name` is the agent's idempotency key. A call that must run is
+    /// on the disk as started when this returns.
     pub fn begin<'a>(
         &'a self,
         request: &ToolRequest,
@@ -313,7 +313,7 @@ impl ActiveDelivery {
         handle: JournalHandle<'a>,
     ) -> Turnout<'a> {
         let alone = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
-        // The agent of a stopped delivery may go on calling until the delivery ends.
+        // The agent of a stopped delivery may continue to call until the delivery ends.
         if self.is_stopped() {
             return Turnout::Stopped;
         }

@@ -2,9 +2,9 @@
 //!
 //! # The problem
 //!
-//! A delivery talks to two systems, the backend and the gateway. Each call can fail, can be answered late, or can succeed
-//! while its answer is lost. The process can end between any two calls. Still each side effect must happen once: an
-//! agent's turn costs money, a tool changes the board, and an answer in the thread wakes other agents.
+//! A delivery talks to two systems, the backend and the gateway. Each call can fail, can be answered late, or can
+//! succeed while its answer is lost. The process can end between any two calls. Still each side effect must happen
+//! once: an agent's turn costs money, a tool changes the board, and an answer in the thread wakes other agents.
 //!
 //! # The steps
 //!
@@ -19,21 +19,21 @@
 //!
 //! # The rules
 //!
-//! * **Record first.** A step writes to the job's [`Record`](mcr_core::delivery::Record) what it is about to do, and then
-//!   what it did. The next attempt, also of another process, continues after the last entry. An answer that could not be
-//!   posted is posted later, without another turn. Results of tools go back without running the tools again. A delivery
-//!   that only lacks its mark is only marked.
+//! * **Record first.** A step writes to the job's [`Record`](mcr_core::delivery::Record) what it is about to do, and
+//!   then what it did. The next attempt, also of another process, continues after the last entry. An answer that could
+//!   not be posted is posted later, without another turn. Results of tools go back without running the tools again. A
+//!   delivery that only lacks its mark is only marked.
 //! * **No record, no effect.** If the ledger cannot be written, no step starts that a crash could repeat.
 //! * **Read, do not repeat.** After a lost answer the next attempt looks for the effect, and repeats the call only if the
 //!   effect is certainly absent.
-//! * **One cause, one limit.** Each failure has a cause, and [`retry`] decides by the cause: another attempt after a pause,
-//!   or the end. An outage of the gateway or the backend counts against no delivery.
+//! * **One cause, one limit.** Each failure has a cause, and [`retry`] decides by the cause: another attempt after a
+//!   pause, or the end. An outage of the gateway or the backend counts against no delivery.
 //! * **One end.** Every delivery ends in exactly one [`End`]. After a failure a notice may be posted in the thread. If
 //!   posting it fails, the end stays the same.
 //! * **People come first.** If a person stops the task, or gives up this delivery, no further turn or call starts. An
 //!   answer that has arrived is still posted.
 //!
-//! A panic in a step is a failure of this delivery alone: the worker catches it and goes on.
+//! A panic in a step is a failure of this delivery alone: the worker catches the panic and continues.
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::time::{Duration, Instant};
@@ -267,7 +267,7 @@ fn rest(
     Outcome::Again { trouble, pause }
 }
 
-/// The decision of a person to give up waiting or to stop the work. An answer that has arrived is posted all the same.
+/// The decision of a person to give up waiting or to stop the work. An answer that has arrived is still posted.
 fn ended_by_a_person(job: &Job, deps: &DeliveryDeps<'_>) -> Option<Trouble> {
     if !job.needs_turn() {
         return None;

@@ -72,8 +72,8 @@ impl DeliveryDeps<'_> {
         }
     }
 
-    /// Records the progress of the delivery. If the ledger cannot be written, the delivery goes on without it: the
-    /// ledger reports that itself.
+    /// Records the progress of the delivery. If the ledger cannot be written, the delivery continues without it: the
+    /// ledger itself reports that.
     pub(super) fn note(&self, job: &Job, step: Step, words: &str, wait: Wait) {
         self.write(&Note::of(&job.work, self.clock.now()).record(&job.record).step(step, words), wait);
     }
@@ -227,8 +227,8 @@ pub struct Rules {
     pub notes: NoResponseNote,
 }
 
-/// What a failed call means for the delivery. A refusal with a hidden reason may have any cause, even a temporary one. A
-/// cause that a person must correct first (a token, a version) is no failure of this delivery alone.
+/// What a failed call means for the delivery. A refusal with a hidden reason may have any cause, even a temporary
+/// one. A cause that a person must correct first (a token, a version) is no failure of this delivery alone.
 #[expect(clippy::needless_pass_by_value, reason = "the signature fits map_err")]
 pub(super) fn setback(error: CallError) -> Trouble {
     let weight = match (error.class, error.why) {

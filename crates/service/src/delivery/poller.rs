@@ -1,4 +1,4 @@
-//! The poller, which lists notifications while the workers deliver, and the prober, which asks whether the gateway is
+//! The poller, which lists notifications while the workers deliver, and the prober, which checks whether the gateway is
 //! back. Each has its own thread, because the dispatcher never waits for a call.
 
 use std::time::Duration;

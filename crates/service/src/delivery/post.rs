@@ -41,7 +41,8 @@ fn post_answer(
             agent,
             content: &content,
             // The backend admits one message per notification, so only the first message can carry its id. A repeated
-            // first message is therefore harmless. Any other may be in the thread already if its post was not confirmed.
+            // first message is therefore harmless. Any other may be in the thread already if its post was not
+            // confirmed.
             key: job.work.kind.message_key().filter(|_| part == 0 && !job.record.answered).cloned(),
             is_note: false,
             since: job.record.since,
@@ -195,8 +196,8 @@ impl OutgoingMessage<'_> {
         }
     }
 
-    /// The id of the message, if it is in the thread although no post was recorded. If the thread cannot be read, or not
-    /// far enough, the message is posted.
+    /// The id of the message, if it is in the thread although no post was recorded. If the thread cannot be read, or
+    /// not far enough, the message is posted.
     fn find_unrecorded(&self, job: &Job, deps: &DeliveryDeps<'_>) -> Result<Option<MessageId>, Trouble> {
         match self.find(job, deps) {
             Ok((found, _)) => Ok(found),
@@ -230,8 +231,8 @@ fn in_doubt(stage: &mut Stage, since: Option<Millis>) {
     }
 }
 
-/// Moves the task from `assigned` to `in_progress`. If its status has changed, or the change is not allowed, the delivery
-/// goes on.
+/// Moves the task from `assigned` to `in_progress`. If its status has changed, or the change is not allowed, the
+/// delivery continues.
 fn take_up(job: &Job, agent: &AgentId, task: &TaskId, deps: &DeliveryDeps<'_>) -> Result<(), Trouble> {
     let change = UpdateTaskStatus {
         task_id: task,

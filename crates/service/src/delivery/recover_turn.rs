@@ -1,10 +1,10 @@
 //! Recovers a turn whose answer was lost: nothing is sent again before the session's history has been read.
 //!
 //! A turn is recorded before it is sent ([`begin`]), and the entry is removed when its reply has arrived ([`end`]). An
-//! attempt that finds such an entry asks the gateway for the outcome of the turn ([`settle`]):
+//! attempt that finds such an entry requests the outcome of the turn from the gateway ([`settle`]):
 //!
 //! * An answer or calls in the history are adopted as if they had arrived normally.
-//! * A run that goes on is waited for, which counts as no failure. If it is stuck, it is aborted.
+//! * If the run continues, the delivery waits for it, which counts as no failure. A stuck run is aborted.
 //! * Only a turn that is certainly absent is sent again.
 
 use std::slice;
@@ -119,8 +119,8 @@ pub(super) fn settle(job: &mut Job, deps: &DeliveryDeps<'_>) -> Result<Option<Re
     Ok(Some(reply))
 }
 
-/// The failure of a turn that ended without an answer. It may be sent again, unless it was stuck twice: then it would be
-/// stuck a third time.
+/// The failure of a turn that ended without an answer. It may be sent again, unless it was stuck twice: then it would
+/// be stuck a third time.
 fn failed_turn(job: &mut Job, marker_seen: bool, trouble: Trouble, deps: &DeliveryDeps<'_>) -> Trouble {
     let Some(sent) = &job.record.sent else { return trouble };
     let (attempt, silent) = (sent.attempt, sent.silent);
@@ -142,7 +142,7 @@ fn failed_turn(job: &mut Job, marker_seen: bool, trouble: Trouble, deps: &Delive
     trouble
 }
 
-/// Asks the gateway what became of the turn that is not settled, if there is one.
+/// Requests the outcome of the unsettled turn from the gateway, if there is such a turn.
 fn look(job: &mut Job, deps: &DeliveryDeps<'_>) -> Result<Option<Recovered>, Trouble> {
     // The wall clock may have been changed since the turn was sent, so it is used only after a restart.
     let sent_ago = deps.inflight.held_of(&job.work).and_then(|held| held.sent_ago());
@@ -181,7 +181,12 @@ fn abort_stuck(job: &mut Job, deps: &DeliveryDeps<'_>, why: Waiting) -> Result<R
     let run = sent.run.as_deref().filter(|_| why == Waiting::GoesOn);
     match deps.gateway.abort(&sent.session, &sent.agent, run) {
         Ok(ended) => {
-            deps.log(Level::Warn, &*job, "Abort of a stuck turn requested", &[("run_ended", Value::from(ended))]);
+            deps.log(
+                Level::Warn,
+                &*job,
+                "Abort of a stuck turn requested",
+                &[("run_ended", Value::from(ended))],
+            );
         }
         Err(error) if error.class == Class::Closed => return Err(Trouble::Gateway(error)),
         Err(error) => {

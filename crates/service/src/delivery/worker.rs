@@ -1,6 +1,7 @@
 //! A worker: runs jobs one at a time and sends exactly one result for each.
 //!
-//! It sends the result even after a panic. Otherwise the dispatcher would count the worker and the item as busy for ever.
+//! It sends the result even after a panic. Otherwise the dispatcher would count the worker and the item as busy for
+//! ever.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -89,7 +90,7 @@ impl Drop for FinishGuard<'_> {
                 }
             }
         });
-        // The dispatcher outlives its workers. If it is gone all the same, nothing waits for the result.
+        // The dispatcher outlives its workers. If it has ended anyway, nothing waits for the result.
         let _ = self.inbox.send(Event::Finished(job, outcome));
     }
 }
@@ -103,7 +104,7 @@ impl Worker {
         };
         let taken = |number: u64| {
             if ends.on_trial.load(Ordering::Relaxed) {
-                // The dispatcher outlives its workers. If it is gone all the same, nothing waits for this event.
+                // The dispatcher outlives its workers. If it has ended anyway, nothing waits for this event.
                 let _ = ends.inbox.send(Event::TurnAccepted(number));
             }
         };

@@ -81,7 +81,7 @@ pub enum Status {
     /// The first answers of the backend are missing, so there is no judgement yet.
     #[default]
     Starting,
-    /// No reason speaks against it.
+    /// There is no reason for another status.
     Healthy,
     /// The service works, and a person should look at the reasons.
     Degraded,

@@ -19,7 +19,7 @@ pub enum Wanted {
     Overview,
     /// Retries a dead letter.
     Retry(String),
-    /// Closes a dead letter for good.
+    /// Closes a dead letter permanently.
     Drop(String),
     /// Gives up waiting for a stuck turn.
     GiveUp(String),

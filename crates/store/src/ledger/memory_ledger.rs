@@ -7,7 +7,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use super::Remembered;
-use super::entry::{LedgerEntry, NoteText};
+use super::entry::LedgerEntry;
+use super::note_text::NoteText;
 use mcr_core::delivery::journal::{Journal, JournalError, Note, Wait};
 use mcr_core::work::WorkId;
 

@@ -15,8 +15,9 @@ pub(super) use thread::spawn;
 use log::{error, info};
 
 use super::batch::{Batch, closed};
-use super::entry::{Image, LedgerEntry, NoteText, StoredState};
+use super::entry::{Image, LedgerEntry, StoredState};
 use super::error::LedgerError;
+use super::note_text::NoteText;
 use super::{Closed, KEPT_AGE, KEPT_BYTES, KEPT_MAX, Recovery, State};
 use mcr_core::delivery::journal::{JournalError, Note, Wait};
 use mcr_core::delivery::{End, dead_letters};

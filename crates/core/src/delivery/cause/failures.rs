@@ -1,7 +1,8 @@
-//! How often a row met each cause.
+//! Counts how often a row met each cause of failure.
 //!
-//! A newer version may have written a name that this version does not know. Such a name is kept as it is. It counts as
-//! an attempt that failed by the row's own fault, and gives no row up: only a version that knows the cause meets it.
+//! A newer version may have written a name that this version does not know. Such a name is kept unchanged. It counts
+//! as an attempt that failed by the row's own fault. It never causes a row to be given up, because only a version that
+//! knows the cause can meet it again.
 
 use std::collections::BTreeMap;
 
@@ -9,11 +10,11 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::{Blame, Cause};
 
-/// How often each cause was met; in the ledger one map by name.
+/// How often each cause was met. In the ledger this is one map by name.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Failures {
     counts: BTreeMap<Cause, u32>,
-    /// Under names of a newer version.
+    /// The counts under names that only a newer version knows.
     unknown: BTreeMap<String, u32>,
 }
 
@@ -23,7 +24,7 @@ impl Failures {
         self.counts.get(&cause).copied().unwrap_or(0)
     }
 
-    /// Counts a cause so many times more. Returns how often it was met in all.
+    /// Counts a cause `times` more times. Returns how often it was met in total.
     pub fn add(&mut self, cause: Cause, times: u32) -> u32 {
         if times == 0 {
             return self.of(cause);
@@ -33,7 +34,7 @@ impl Failures {
         *count
     }
 
-    /// Forgets a cause that has ended.
+    /// Resets the count of a cause that has ended.
     pub fn clear(&mut self, cause: Cause) {
         self.counts.remove(&cause);
     }
@@ -43,12 +44,12 @@ impl Failures {
         sum(self.unknown.values().copied()).saturating_add(self.blamed_on(Blame::Row))
     }
 
-    /// Failures where the model's provider or the gateway's configuration was in the way.
+    /// Failures caused by the model's provider or by the gateway's configuration.
     pub fn of_provider(&self) -> u32 {
         self.blamed_on(Blame::Provider)
     }
 
-    /// Failed attempts, as people count them: a turn that is sent again because its answer was lost is none.
+    /// Failed attempts, as people count them: a turn that is sent again because its answer was lost does not count.
     pub fn attempts(&self) -> u32 {
         let row = self.of_row().saturating_sub(self.of(Cause::LostAnswer));
         row.saturating_add(self.of_provider()).saturating_add(self.of(Cause::BackendAway))

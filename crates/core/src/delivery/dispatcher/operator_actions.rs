@@ -1,4 +1,4 @@
-//! Requests of people.
+//! Carries out the requests of operators: pause, suspend, retry, drop and give up.
 
 use super::Dispatcher;
 use crate::delivery::End;
@@ -29,7 +29,7 @@ impl Dispatcher {
         }
     }
 
-    /// Starts a dead letter again, at the end of its track.
+    /// Queues a dead letter again, at the end of its track.
     fn retry(&mut self, id: &WorkId, now: Millis) -> OperatorReply {
         if self.queue.has(id) {
             let is_marked = self.queue.is_only_marked(id);
@@ -48,8 +48,8 @@ impl Dispatcher {
         OperatorReply::Decided(next)
     }
 
-    /// Closes a dead letter for good, or a row that is not understood. A retry of the mark that is under way goes on: it
-    /// notes nothing, so the ledger keeps this end.
+    /// Closes a dead letter permanently, or a row that is not understood. A running retry of the mark continues. It
+    /// records nothing, so the ledger keeps this end.
     fn drop_dead(&mut self, id: &WorkId, now: Millis) -> OperatorReply {
         if self.unreadable.has_open(id) {
             return self.drop_unreadable(id, now);
@@ -63,7 +63,7 @@ impl Dispatcher {
         OperatorReply::Decided(DROPPED)
     }
 
-    /// The work behind the row goes on.
+    /// Closes a row that is not understood, so that the work behind it continues.
     fn drop_unreadable(&mut self, id: &WorkId, now: Millis) -> OperatorReply {
         self.unreadable.remove(id);
         self.queue.unblock(id, now);

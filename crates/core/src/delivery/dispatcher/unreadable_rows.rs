@@ -1,4 +1,5 @@
-//! The rows of the ledger that this version does not understand, as the dispatcher meets them.
+//! Rows of the ledger that this version does not understand: decides whether the dispatcher accepts their work, and
+//! which tracks wait behind them.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -8,12 +9,12 @@ use crate::delivery::{End, Notice, Record, Stage, thread_notices};
 use crate::unreadable::Unreadable;
 use crate::work::{Track, Work, WorkId};
 
-/// What a source gets that offers the work of such a row.
+/// The answer to a source that offers the work of such a row.
 #[derive(Debug)]
 pub(super) enum UnreadableAdmission {
     /// The row is left untouched.
     Refused,
-    /// The row is damaged: the work is queued with this record, to be brought to its end.
+    /// The row is damaged: the work is queued with this record, so that it ends.
     Ends(Box<Record>),
 }
 
@@ -21,12 +22,12 @@ pub(super) enum UnreadableAdmission {
 #[derive(Debug, Default)]
 pub(super) struct UnreadableRows {
     rows: HashMap<WorkId, UnreadableRow>,
-    /// What `/health` says of the open ones.
+    /// The sentences about the open rows for `/health`.
     sentences: Arc<[String]>,
 }
 
 impl UnreadableRows {
-    /// The rows that the ledger has.
+    /// Takes over the unreadable rows of the ledger.
     pub(super) fn new(rows: Vec<UnreadableRow>) -> Self {
         let rows = rows.into_iter().map(|row| (row.id.clone(), row)).collect();
         let mut unreadable = Self { rows, ..Self::default() };
@@ -49,12 +50,12 @@ impl UnreadableRows {
         self.rows.values().flat_map(tracks).collect()
     }
 
-    /// What the open rows are and what to do about them, in sentences.
+    /// Explains the open rows and what to do about them, in sentences.
     pub(super) fn sentences(&self) -> Arc<[String]> {
         self.sentences.clone()
     }
 
-    /// Decides about work that a source offers; nothing if its row is understood.
+    /// Decides about work that a source offers. `None` if its row is understood.
     pub(super) fn admit(&mut self, work: &Work) -> Option<UnreadableAdmission> {
         let row = self.rows.get(&work.id)?;
         let Unreadable::Damaged(what) = &row.why else { return Some(UnreadableAdmission::Refused) };
@@ -75,12 +76,12 @@ impl UnreadableRows {
         Some(UnreadableAdmission::Ends(Box::new(record)))
     }
 
-    /// Whether there is an open row of this id.
+    /// Whether an open row has this id.
     pub(super) fn has_open(&self, id: &WorkId) -> bool {
         self.rows.get(id).is_some_and(UnreadableRow::is_open)
     }
 
-    /// The row is closed by a person, or comes to its end.
+    /// Removes a row, because a person has closed it or its work is queued to end.
     pub(super) fn remove(&mut self, id: &WorkId) {
         self.rows.remove(id);
         self.put_into_words();

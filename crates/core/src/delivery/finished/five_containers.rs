@@ -1,5 +1,5 @@
-//! The rules of finished items, written down once more as plainly as possible: one container for each rule. A property
-//! test compares every answer of both.
+//! A second, simpler implementation of the rules of finished items, with one container for each rule. A property test
+//! compares every answer of both implementations.
 
 use std::cell::RefCell;
 use std::collections::{BTreeMap, HashMap, VecDeque};
@@ -24,7 +24,7 @@ struct FiveContainers {
     /// Items that are refused.
     unmarked: HashMap<WorkId, End>,
     unmarked_order: VecDeque<(Millis, WorkId)>,
-    /// Items of which only the mark is retried.
+    /// Items whose mark alone is retried.
     closed: HashMap<WorkId, End>,
     letters: VecDeque<DeadLetter>,
 }
@@ -123,12 +123,12 @@ impl FiveContainers {
     }
 }
 
-/// What is compared of a dead letter.
+/// The compared parts of a dead letter.
 fn shown(letter: &DeadLetter) -> (Millis, &str, &str, &Record) {
     (letter.at, letter.work.id.as_str(), &letter.why, &letter.record)
 }
 
-/// The items that the steps are about.
+/// The items that the steps use.
 const ITEMS: usize = 8;
 
 fn name(item: usize) -> WorkId {
@@ -139,7 +139,7 @@ fn name(item: usize) -> WorkId {
 enum Action {
     /// A source offers the item.
     Offer(usize),
-    /// The item ends, if it is in the queue: in this way, and its mark is lost or not.
+    /// The item ends in this way if it is in the queue, and its mark is lost or not.
     End(usize, End, bool),
     Retry(usize),
     Drop(usize),
@@ -148,7 +148,7 @@ enum Action {
     LookComesBack {
         current: bool,
     },
-    /// So many minutes pass.
+    /// This many minutes pass.
     Pass(u64),
     /// Another item is given up.
     AnotherDies,
@@ -172,8 +172,8 @@ fn step() -> impl Strategy<Value = Action> {
     ]
 }
 
-/// The map and the five containers behind one queue: an item is offered only if it is not in the queue, and ends only if
-/// it is.
+/// The map and the five containers behind one queue: an item is offered only if it is not in the queue, and ends only
+/// if it is.
 struct Both {
     map: FinishedItems,
     containers: FiveContainers,
@@ -192,7 +192,7 @@ fn count(seen: &Seen, answer: &'static str) {
 }
 
 impl Both {
-    /// With so many dead letters and refused items. The oldest of both are among those that the steps are about.
+    /// Starts with this many dead letters and refused items. The oldest of both are among the items that the steps use.
     fn new(letters: usize, refused: usize) -> Self {
         let dead = End::Dead("before".to_owned());
         let letters: Vec<_> = (0..letters)
@@ -272,7 +272,7 @@ impl Both {
                 match self.queue.remove(&id) {
                     None => {}
                     Some(None) => self.insert(&id, end, *lost, false),
-                    // An item that had ended keeps its end, whatever becomes of its mark.
+                    // An item that had ended keeps its end, whether its mark succeeds or not.
                     Some(Some(end)) => self.insert(&id, &end, *lost, true),
                 }
             }
@@ -317,7 +317,7 @@ impl Both {
         self.containers.expire(look, self.now);
     }
 
-    /// Offers every item that was ever there, as later looks would.
+    /// Offers every item that ever existed, as later looks would.
     fn offer_all(&mut self, seen: &Seen) -> Result<(), TestCaseError> {
         let others = (0..=self.others).map(|number| format!("other {number}"));
         let left = (0..dead_letters::MOST).map(|number| format!("d{number}"));
@@ -332,7 +332,7 @@ impl Both {
     }
 }
 
-/// Whatever happens to the items, the map gives the answers of the five containers.
+/// After any steps, the map gives the same answers as the five containers.
 #[test]
 fn one_map_answers_as_five_containers_do() {
     let config = ProptestConfig { cases: 48, failure_persistence: None, ..ProptestConfig::default() };

@@ -1,4 +1,4 @@
-//! The lifetimes of guards and dead letters, one test for each.
+//! Tests of the lifetimes of guards and dead letters, one test for each.
 
 use std::sync::Arc;
 
@@ -32,7 +32,7 @@ fn dead() -> End {
     End::Dead("no".to_owned())
 }
 
-/// What a source gets that offers a dead item again, as long as its letter is there.
+/// The answer to a source that offers a dead item again, as long as its dead letter exists.
 fn only_mark_of(letter: &str) -> Admission {
     Admission::OnlyMark(Box::new(Record { is_closed: true, ..job(letter, &dead(), false).record }))
 }
@@ -50,7 +50,7 @@ fn an_item_is_outdated_in_every_look_that_began_before_its_end() {
     assert!(items.items.is_empty() && items.outdated.is_empty());
 }
 
-/// A claimed job whose lease was lost is claimed and offered anew. It waits for no look of another source.
+/// A claimed job whose lease was lost is claimed and offered again. It waits for no look of another source.
 #[test]
 fn an_item_of_a_source_without_looks_starts_again_when_it_is_offered_again() {
     let mut items = FinishedItems::default();
@@ -86,7 +86,7 @@ fn an_item_without_a_mark_is_refused_for_an_hour() {
         assert_eq!(items.admit(&work("a")), Admission::Refused, "{end:?}");
         items.expire(9, NOW + REFUSED_FOR);
         assert_eq!(items.items.is_empty(), end == End::Gone, "nothing is left of an item that was gone");
-        // The letter of a dead item has the whole record.
+        // The dead letter of an item has the whole record.
         let expected = match (afterwards, &end) {
             (Admission::OnlyMark(record), End::Dead(_)) => {
                 Admission::OnlyMark(Box::new(Record { unmarked: true, ..*record }))
@@ -123,7 +123,7 @@ fn an_item_of_an_earlier_process_is_only_marked_and_once() {
     assert!(items.items.is_empty());
 }
 
-/// 500 letters are kept, and the guards of all others.
+/// 500 dead letters are kept, and the guards of all other items.
 #[test]
 fn a_dead_letter_that_is_evicted_leaves_its_guard_behind() {
     let mut items = FinishedItems::default();
@@ -147,7 +147,7 @@ fn a_guard_that_ends_leaves_the_dead_letter_behind() {
     items.expire(8, NOW + REFUSED_FOR);
     assert_eq!(items.admit(&work("a")), only_mark_of("a"));
     assert_eq!(items.dead_letter_count(), 1);
-    // Its mark is refused once more: it keeps its first letter.
+    // The mark of the item is refused once more: the item keeps its first dead letter.
     let later = NOW + REFUSED_FOR;
     items.insert(job("a", &dead(), false), &dead(), true, Some(8), later);
     assert_eq!(items.dead_letters()[0].at, NOW);

@@ -1,4 +1,4 @@
-//! A row of the queue: whether it may begin, and whether it lets later ones pass.
+//! A row of the queue: decides whether the row may start, and whether it lets later rows pass.
 
 use std::sync::Arc;
 
@@ -8,32 +8,33 @@ use crate::delivery::operator_requests::Hold;
 use crate::work::Work;
 use mcr_model::clock::Millis;
 
-/// A row lets later ones of its track pass after this many failures.
+/// A row lets later rows of its track pass after this many failures.
 const PASSED_AFTER: u32 = 2;
 
-/// How many rows of a track may be passed although the agent may be the cause of their failures. With more
-/// such rows the agent is the cause. Every row would fail, and the order is kept.
+/// How many rows of a track may be passed although the agent may be the cause of their failures. If more such rows
+/// fail, the agent is the cause. Then every row would fail, so the order is kept.
 pub(super) const PASSED_FOR_OTHERS: usize = 1;
 
-/// A row that is not settled.
+/// An unsettled row.
 #[derive(Debug)]
 pub(super) struct QueueEntry {
     pub(super) work: Arc<Work>,
-    /// What has been done for it; while it runs, the worker has the newer one.
+    /// What has been done for the row. While the row runs, its worker has the current record.
     pub(super) record: Record,
     pub(super) not_before: Option<Millis>,
     pub(super) running: bool,
     pub(super) overtaken: u32,
-    /// A person wants it to begin, whatever is held.
+    /// Whether a person wants the row to start even if turns are held.
     pub(super) hurried: bool,
-    /// What was last in its way.
+    /// The last trouble that stopped the row.
     pub(super) trouble: Option<String>,
-    /// It had ended when it was offered, and only its mark is retried. While it runs, the worker has its record.
+    /// Whether the row had already ended when it was offered, so that only its mark is retried. Kept here because the
+    /// worker has the record while the row runs.
     pub(super) only_marked: bool,
 }
 
 impl QueueEntry {
-    /// One that is seen for the first time, at the end of its track.
+    /// A row that is new to the queue.
     pub(super) fn new(work: Arc<Work>, record: Record) -> Self {
         Self {
             only_marked: record.is_closed,
@@ -47,23 +48,23 @@ impl QueueEntry {
         }
     }
 
-    /// Whether it begins with a turn. One whose agent is not waited for any longer does not.
+    /// Whether the row starts with a turn. A hurried row does not, because it no longer waits for its agent.
     pub(super) fn needs_turn(&self) -> bool {
         self.record.needs_turn(&self.work) && !self.hurried
     }
 
-    /// Whether it may begin before earlier ones of its track: its result is there, or a person wants it to begin.
+    /// Whether the row may start before earlier rows of its track: it has its result, or a person wants it to start.
     pub(super) fn ignores_order(&self) -> bool {
         self.hurried || !self.record.stage.lacks_result()
     }
 
-    /// Whether it could begin with this.
+    /// Whether the row could start under this hold and with these turns allowed.
     pub(super) fn may_begin(&self, hold: &Hold, turns: TurnAllowance) -> bool {
         !self.needs_turn() || turns != TurnAllowance::None && !hold.holds(&self.work.track.agent)
     }
 
-    /// Whether later rows of its track may begin before it ends; `others` is how many more may be passed whose
-    /// failures may be the agent's.
+    /// Whether later rows of the track may start before this row ends. `others` counts how many more rows may be passed
+    /// whose failures may be the agent's.
     pub(super) fn lets_pass(&self, others: &mut usize) -> bool {
         if self.record.own_failures() >= PASSED_AFTER {
             return true;

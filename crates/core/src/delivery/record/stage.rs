@@ -100,7 +100,7 @@ pub struct PendingAnswer {
 }
 
 impl PendingAnswer {
-    /// An answer of which no message is posted yet.
+    /// An answer without any posted message yet.
     pub fn new(parts: Vec<String>, advance: bool) -> Self {
         Self { parts, advance, ..Self::default() }
     }

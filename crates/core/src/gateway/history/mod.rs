@@ -13,7 +13,7 @@
 //! answer can therefore be read there and adopted, without a second paid turn. A turn is sent again only if
 //! it is certainly neither answered nor running.
 //!
-//! Before a turn is sent, the ledger holds its [`TurnMark`]. The marker stands at the beginning of the input,
+//! Before a turn is sent, the ledger holds its [`TurnMark`]. The marker is at the beginning of the input,
 //! and a tool result carries its call id. Both identify the turn in the history, also after a crash of the
 //! runtime.
 //!
@@ -231,11 +231,11 @@ impl Running {
 pub struct Glance {
     /// The number of the session's last item. A growing number means an active run.
     pub last: u64,
-    /// The input is there: the run has begun.
+    /// The input is in the history: the run has started.
     pub begun: bool,
-    /// The run's result is there.
+    /// The run's result is in the history.
     pub over: bool,
-    /// The run has not begun, and the gateway reports it as queued.
+    /// The run has not started, and the gateway reports it as queued.
     pub queued: bool,
 }
 
@@ -322,8 +322,8 @@ pub fn decide(mark: &TurnMark<'_>, sight: &Sight<'_>) -> Recovered {
         (true, Some(Status::Killed)) => absent(),
         (true, Some(Status::Failed | Status::Timeout)) => failed(Why::Interrupted),
         (true, None) if !sight.ends_unheard => wait(GOES_ON, Waiting::GoesOn),
-        // Of a session's first turn, old releases show nothing until it has done something (spec §11.4).
-        // Their list of sessions shows it from the beginning.
+        // Old releases show nothing of a session's first turn until that turn has done something (spec §11.4).
+        // Their list of sessions shows the turn from the beginning.
         (false, None) if !sight.ends_unheard && !sight.untouched && sight.items.is_empty() => {
             wait(GOES_ON, Waiting::GoesOn)
         }

@@ -42,7 +42,7 @@ pub struct Item {
     pub cut: bool,
     /// The agent's calls, under the model's own ids.
     pub calls: Vec<ToolCall>,
-    /// The call of which this item is the result.
+    /// The call whose result this item is.
     pub call: Option<String>,
     /// Why the model stopped.
     pub stop: Option<Stop>,

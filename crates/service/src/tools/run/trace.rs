@@ -206,7 +206,8 @@ impl ToolRun<'_> {
         if same { Likeness::Same } else { Likeness::Other }
     }
 
-    /// Looks for a new document. The list shows neither author nor text, so several that fit cannot be told apart.
+    /// Looks for a new document. The list shows neither author nor text, so several matching documents cannot be
+    /// distinguished.
     fn trace_document(&self, paper: &Paper, doubt: &Doubt<'_>) -> Result<Trace, CallError> {
         let task_id = paper.task_id.as_ref();
         let Newest { rows, complete } = self.documents(task_id, doubt.since)?;
