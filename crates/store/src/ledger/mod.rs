@@ -72,15 +72,14 @@ use database::LedgerDatabase;
 use entry::{Found, Image, LedgerEntry};
 use in_hand_file::InHandFile;
 use location::LedgerLocation;
-use mcr_core::delivery::crash::Crash;
 use mcr_core::delivery::dead_letters::{self, DeadLetter};
 use mcr_core::delivery::journal::{Hand, Journal, JournalError, Note, Wait};
 use mcr_core::delivery::ledger_row::{LedgerRow, UnreadableRow};
-use mcr_core::delivery::{End, Record};
-use mcr_core::work::{Work, WorkId};
+use mcr_core::delivery::End;
+use mcr_core::work::WorkId;
 use mcr_files::Folder;
 use mcr_model::clock::{Clock as _, Millis, SystemClock};
-use mcr_model::{AccountId, LedgerSync, Notification, NotificationType};
+use mcr_model::{AccountId, Notification, NotificationType};
 use writer::Shared;
 
 /// Maximum number of closed deliveries kept for `why`.
