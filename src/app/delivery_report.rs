@@ -43,7 +43,13 @@ impl ServiceSnapshot {
             let id = row.id.clone();
             row.blocked_tracks().into_iter().map(move |track| (track, id.clone()))
         };
-        let blocked: HashMap<Track, WorkId> = read.unreadable.iter().flat_map(blocks).collect();
+        let mut blocked: HashMap<Track, WorkId> = HashMap::new();
+        for (track, id) in read.unreadable.iter().flat_map(blocks) {
+            let first = blocked.entry(track).or_insert_with(|| id.clone());
+            if id < *first {
+                *first = id;
+            }
+        }
         let open = read.tales.iter().filter(|history| history.closed.is_none());
         let mut first: HashMap<Track, WorkId> =
             open.map(|history| (history.work.track.clone(), history.id.clone())).collect();

@@ -311,7 +311,7 @@ await check('what people and agents write stays text', async () => {
   await page.waitForSelector('#answer .inner .one');
   await page.fill('#why', `${EVIL}/../x?y#z`);
   await page.press('#why', 'Enter');
-  await page.waitForFunction(() => document.querySelector('#answer .story')?.textContent.includes('Nothing is known'));
+  await page.waitForFunction(() => document.querySelector('#answer .story')?.textContent.includes('No agent, task or notification matches'));
   assert.ok((await page.textContent('#found')).includes(EVIL));
   await page.fill('#why', taskId);
   await page.press('#why', 'Enter');

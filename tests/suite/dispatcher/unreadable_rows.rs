@@ -79,14 +79,14 @@ fn results_and_turns_under_way_do_not_wait_behind_it() {
 }
 
 #[test]
-fn a_closed_row_blocks_no_track_and_is_left_alone() {
+fn a_closed_row_blocks_no_track() {
     let answered = End::Answered(1);
     let mut world =
         World::recovered(4, Vec::new(), left(vec![unreadable("n1", "t1", NEWER, Some(&answered))]));
     world.arrive("t1", "mention", "n1");
     world.arrive("t1", "mention", "a");
     world.run_for(10 * MINUTE);
-    assert_eq!(world.started(), ["a"]);
+    assert_eq!(world.started(), ["n1", "a"], "the mark of the listed row, and the later one");
     assert!(world.dispatcher.standing().unreadable.is_empty());
 }
 
@@ -140,4 +140,34 @@ fn a_damaged_row_that_was_closed_is_only_marked() {
         let job = started(&mut scheduler, "n1", &mut now).expect("its mark is missing");
         assert_eq!((&job.record.stage, job.record.is_closed), (&Stage::Ended(end), true));
     }
+}
+
+/// A turn of either row may still run, so closing one of them frees nothing.
+#[test]
+fn a_track_waits_until_each_of_its_rows_is_closed() {
+    for first in ["n1", "n2"] {
+        let rows = ["n1", "n2"].map(|id| unreadable(id, "t1", NEWER, None));
+        let mut world = World::recovered(4, Vec::new(), left(rows.into()));
+        world.arrive("t1", "mention", "a");
+        let second = if first == "n1" { "n2" } else { "n1" };
+        world.ask(OperatorRequest::Drop(WorkId::new(first)));
+        world.run_for(10 * MINUTE);
+        assert_eq!(world.started(), Vec::<String>::new(), "{first}");
+        assert_eq!(place_of(&mut world, "a"), Place::BehindUnreadable(WorkId::new(second)));
+        world.ask(OperatorRequest::Drop(WorkId::new(second)));
+        world.run_for(10 * MINUTE);
+        assert_eq!(world.started(), ["a"], "{first}");
+    }
+}
+
+/// A person closed the row, or a newer version did, and the process ended before the mark.
+#[test]
+fn a_closed_row_of_a_newer_version_that_is_still_listed_is_only_marked() {
+    let dropped = End::Dropped("no".to_owned());
+    let rows = vec![unreadable("n1", "t1", NEWER, Some(&dropped))];
+    let mut world = World::recovered(4, Vec::new(), left(rows));
+    world.arrive("t1", "mention", "n1");
+    world.run_for(10 * MINUTE);
+    assert_eq!(world.settled, ["n1"], "the mark is set");
+    assert!(world.dispatcher.standing().unreadable.is_empty());
 }

@@ -56,9 +56,9 @@ pub(super) struct Queue {
     rows: BTreeMap<u64, QueueEntry>,
     numbers: HashMap<WorkId, u64>,
     lines: HashMap<Track, Line>,
-    /// The tracks that wait behind a row of the ledger that a newer version wrote. A turn of that row may still run in
+    /// The tracks that wait behind rows of the ledger that a newer version wrote. A turn of such a row may still run in
     /// their session.
-    blocked: HashMap<Track, WorkId>,
+    blocked: HashMap<Track, BTreeSet<WorkId>>,
     /// Rows of idle tracks that could start now, by rank.
     ready: [BTreeSet<u64>; Rank::COUNT],
     /// Pausing rows of idle tracks, by the end of their pause.
@@ -209,13 +209,14 @@ impl Queue {
     /// Makes this track wait for a row that is not in the queue. An unsettled turn is still settled, because the
     /// session has no other turn. Rows with a result also still run to their end.
     pub(super) fn block(&mut self, track: &Track, by: WorkId, now: Millis) {
-        self.blocked.insert(track.clone(), by);
+        self.blocked.entry(track.clone()).or_default().insert(by);
         self.arrange(track, now);
     }
 
-    /// Ends the wait of all tracks for this row.
+    /// Ends the wait of all tracks for this row. A track that waits for another row as well goes on waiting.
     pub(super) fn unblock(&mut self, by: &WorkId, now: Millis) {
-        let freed: Vec<Track> = self.blocked.extract_if(|_, id| id == by).map(|(track, _)| track).collect();
+        let waits_no_more = |_: &Track, rows: &mut BTreeSet<WorkId>| rows.remove(by) && rows.is_empty();
+        let freed: Vec<Track> = self.blocked.extract_if(waits_no_more).map(|(track, _)| track).collect();
         for track in &freed {
             self.arrange(track, now);
         }
@@ -265,7 +266,7 @@ impl Queue {
     /// The row outside the queue that this row waits for.
     fn blocked_by(&self, number: u64, row: &QueueEntry) -> Option<&WorkId> {
         let may_begin = self.lines.get(&row.work.track).is_some_and(|line| line.next.contains(&number));
-        self.blocked.get(&row.work.track).filter(|_| !may_begin)
+        self.blocked.get(&row.work.track).filter(|_| !may_begin)?.first()
     }
 
     /// The row of the same track that has to end, or to progress, before this row may start.

@@ -40,8 +40,8 @@ pub enum Event {
         /// A random number from 0 to 1.
         dice: f64,
     },
-    /// A source without lists offers this work. It offers each id once, because a finished item is guarded only
-    /// until the next list.
+    /// A source without lists offers this work. It may offer an id again until it has confirmed the end;
+    /// `Source::Offered` has the rule.
     Offered(Arc<Work>),
     /// The gateway has accepted the turn of this job; reported while a single job is on trial.
     TurnAccepted(u64),

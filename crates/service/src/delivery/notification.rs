@@ -91,7 +91,9 @@ impl Steps for NotificationSteps<'_> {
         if !has_moved(row, &job.record, deps)? {
             return Ok(end);
         }
-        // The notification needs another turn. The dispatcher decides when it starts.
+        // The notification needs another turn. The dispatcher decides when it starts. After a restart the tool log of the
+        // ended delivery may still be held; the next delivery starts without it.
+        deps.let_go(job);
         job.record = job.record.renewed();
         Err(Trouble::Moved)
     }

@@ -164,7 +164,9 @@ fn look(job: &mut Job, deps: &DeliveryDeps<'_>) -> Result<Option<Recovered>, Tro
         looked: sent.looked,
     };
     let found = deps.gateway.recover(&sent.session, &sent.agent, &mark).map_err(Trouble::Gateway)?;
-    job.gateway_answered = true;
+    // A history that could not be read may mean that nothing answered.
+    let unread = matches!(&found, Recovered::Running(running) if running.why == Waiting::Unreadable);
+    job.gateway_answered |= !unread;
     Ok(Some(found))
 }
 

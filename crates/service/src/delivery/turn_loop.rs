@@ -16,7 +16,7 @@ use mcr_core::delivery::journal::{Step, Wait};
 use mcr_core::delivery::policy;
 use mcr_core::delivery::prompt::{self, HttpWay, Scene};
 use mcr_core::delivery::{Job, Record, Stage, Stamp, Trouble};
-use mcr_core::gateway::{Class, Input, Progress, Reply, Turn, Why};
+use mcr_core::gateway::{Class, GatewayError, Input, Progress, Reply, Turn, Why};
 use mcr_core::ops::TurnState;
 use mcr_core::tools::{self, Caller};
 use mcr_model::DeliveryContext;
@@ -170,12 +170,18 @@ fn send(job: &mut Job, turn: &Turn<'_>, deps: &DeliveryDeps<'_>) -> Result<Reply
         deps.inflight.is_stuck(&job.work.id, deps.clock.now());
     }
     let error = answer.as_ref().err();
-    job.gateway_answered |= error.is_none_or(|error| error.class != Class::Closed);
+    job.gateway_answered |= error.is_none_or(shows_gateway);
     deps.with_log(job, |record| recover_turn::end(record, error, silent, deps.clock.now()));
     let reply = answer.map_err(Trouble::Gateway)?;
     deps.answers.one_more();
     deps.cooldown.ends(&job.work.track.agent);
     Ok(reply)
+}
+
+/// Whether the gateway sent something before the turn failed: a refusal of one request, the id of a run, or output. A
+/// request that could not be built, or whose connection ended without an answer, shows nothing.
+fn shows_gateway(error: &GatewayError) -> bool {
+    error.class != Class::Closed && (error.status.is_some() || error.run.is_some() || error.spoke)
 }
 
 /// Reverts the record of a turn that was not sent after all.

@@ -7,14 +7,15 @@ use std::sync::Arc;
 use crate::delivery::ledger_row::UnreadableRow;
 use crate::delivery::{End, Notice, Record, Stage, thread_notices};
 use crate::unreadable::Unreadable;
-use crate::work::{Track, Work, WorkId};
+use crate::work::{Source, Track, Work, WorkId};
 
 /// The answer to a source that offers the work of such a row.
 #[derive(Debug)]
 pub(super) enum UnreadableAdmission {
     /// The row is left untouched.
     Refused,
-    /// The row is damaged: the work is queued with this record, so that it ends.
+    /// The row is damaged, or has ended without its mark: the work is queued with this record, so that it ends or is
+    /// marked.
     Ends(Box<Record>),
 }
 
@@ -58,7 +59,13 @@ impl UnreadableRows {
     /// Decides about work that a source offers. `None` if its row is understood.
     pub(super) fn admit(&mut self, work: &Work) -> Option<UnreadableAdmission> {
         let row = self.rows.get(&work.id)?;
-        let Unreadable::Damaged(what) = &row.why else { return Some(UnreadableAdmission::Refused) };
+        let Unreadable::Damaged(what) = &row.why else {
+            // A list still shows the row, so its mark is missing. The mark's retry records nothing.
+            let end = row.end.clone().filter(|_| !row.is_open() && work.source() == Source::Listed);
+            return Some(end.map_or(UnreadableAdmission::Refused, |end| {
+                UnreadableAdmission::Ends(Box::new(Record::closed(end)))
+            }));
+        };
         let dead =
             End::Dead(format!("its row in the ledger is damaged ({what}): what was done is not known"));
         let record = match (row.is_open(), &row.end) {

@@ -55,7 +55,7 @@ impl QueueEntry {
 
     /// Whether the row may start before earlier rows of its track: it has its result, or a person wants it to start.
     pub(super) fn ignores_order(&self) -> bool {
-        self.hurried || !self.record.stage.lacks_result()
+        (self.hurried && self.work.asks_agent()) || !self.record.stage.lacks_result()
     }
 
     /// Whether the row could start under this hold and with these turns allowed.
