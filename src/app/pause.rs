@@ -66,7 +66,10 @@ fn change(context: &CommandContext, wanted: &Pause) -> Result<String, (Exit, Str
         Some(paused.resume(wanted.agent.as_deref(), &Roster::default()))
     };
     context.place.pause(&paused).map_err(failed)?;
-    Ok(format!("{}\nNo service runs here: this applies from its next start on.\n", summary(&paused, ended)))
+    let (summary, shown) = (summary(&paused, ended), context.place.path().display());
+    Ok(format!(
+        "{summary}\nNo service runs on STATE_DIR {shown}, so nothing changes now: this applies from its next start on.\n"
+    ))
 }
 
 /// The pauses in force. After a `resume` also how many pauses it ended.

@@ -329,8 +329,8 @@ impl Reader {
         // If the env file cannot be used, missing variables are a consequence.
         if !self.missing.is_empty() && !self.file_is_unusable {
             let message = format!(
-                "Missing required environment variables: {}. Set {} in the environment or in the env file; blank counts \
-                 as not set.",
+                "Missing required environment variables: {}. Set {} in the environment or in the env file \
+                 (--env-file FILE); blank counts as not set.",
                 self.missing.join(", "),
                 if self.missing.len() == 1 { "it" } else { "them" },
             );

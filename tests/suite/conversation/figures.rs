@@ -63,7 +63,10 @@ fn resume_reports_how_many_pauses_ended() {
     stack.command(["pause", "--agent", "ben"]);
     stack.stop();
     let (_, output) = stack.command(["resume"]);
-    assert!(output.starts_with("1 pause ended. Nothing is paused.\nNo service runs here"), "{output}");
+    assert!(
+        output.starts_with("1 pause ended. Nothing is paused.\nNo service runs on STATE_DIR"),
+        "{output}"
+    );
 }
 
 #[test]

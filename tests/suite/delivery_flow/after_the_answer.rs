@@ -11,7 +11,7 @@ use mission_control_runtime::delivery::{Job, Outcome, Record};
 use mission_control_runtime::gateway::{self, Recovered};
 use mission_control_runtime::local::Options;
 use mission_control_runtime::model::Notification;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::sequences::plan;
 use super::setup::Fixture;
@@ -59,6 +59,27 @@ fn crash(fixture: &Fixture, job: &Job) -> Job {
     let now: Value = fixture.team.board.row("notifications", job.work.id.as_str());
     let row = Notification { read_at: serde_json::from_value(now["readAt"].clone()).unwrap(), ..row };
     job_of(&row, left.record)
+}
+
+/// A restart between the answer and its post, and a message that is folded into the row meanwhile. The tools of the
+/// first delivery do not count as work of the second one: the silence there is no answer to the person.
+#[test]
+fn the_delivery_after_a_moved_one_starts_with_an_empty_tool_log() {
+    let fixture = Fixture::new();
+    let mut job = fixture.update("Please write it down.");
+    let paper = json!({"title": "Notes", "content": "…", "type": "note"}).to_string();
+    fixture.gateway.calls(&[("document_upsert", &paper)]).says("It is written down.");
+    fixture.backend.fail(POST, [Fault::Before(CallClass::Transient, CallReason::Unreachable)]);
+    assert_eq!(fixture.deliver(&mut job), "again");
+    fixture.restart(&mut job);
+    fixture.team.board.person_says(&fixture.task, "And what is in it?");
+    assert_eq!(fixture.deliver(&mut job), "again", "the row has moved");
+    assert_eq!(fixture.messages_of_ben().len(), 1);
+    fixture.gateway.says("");
+    assert_eq!(fixture.deliver(&mut job), "again", "the agent is asked once more");
+    fixture.gateway.says("Notes.");
+    assert_eq!(fixture.deliver(&mut job), "answered");
+    assert_eq!(fixture.messages_of_ben().len(), 2);
 }
 
 #[test]

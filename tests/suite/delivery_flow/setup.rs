@@ -1,5 +1,6 @@
 //! A board with a task and an agent, and the parts of the service that deliver.
 
+use mission_control_runtime::clock::Clock as _;
 use mission_control_runtime::convex::Convex;
 use mission_control_runtime::delivery::deliver::deliver;
 use mission_control_runtime::delivery::deps::{AnswerCounter, DeliveryDeps, RecentIds, Rules};
@@ -178,6 +179,12 @@ impl Fixture {
             metrics: &metrics,
         };
         deliver(job, &deps)
+    }
+
+    /// A new process takes over this delivery: its tool log is held until an agent works on it or it ends.
+    pub(super) fn restart(&self, job: &mut Job) {
+        job.record.recalled(self.team.board.clock().now());
+        self.inflight.resume(&job.work, &mut job.record);
     }
 
     /// The name of the outcome, or `again`.

@@ -309,3 +309,22 @@ fn a_row_with_a_wrong_checksum_can_be_dropped() {
     let kept: String = database().query_row("SELECT agent FROM originals", [], |row| row.get(0)).unwrap();
     assert_eq!(kept, "nobody");
 }
+
+/// A row that one wrong byte closes would be marked as delivered, without an answer or a line in its thread.
+#[test]
+fn one_wrong_column_does_not_close_an_open_row() {
+    for (columns, is_open) in [
+        ("closed = 7", true),
+        ("ended = '\"gone\"'", true),
+        ("closed = 7, ended = 'x'", true),
+        ("closed = 7, ended = '\"gone\"'", false),
+    ] {
+        let home = TempDir::new().unwrap();
+        put(&open(home.path()).ledger, "n1", 1);
+        let database = rusqlite::Connection::open(home.path().join("ledger.sqlite")).unwrap();
+        database.execute_batch(&format!("UPDATE deliveries SET {columns}")).unwrap();
+        drop(database);
+        let opened = open(home.path());
+        assert_eq!((opened.open.len(), opened.unreadable[0].is_open()), (0, is_open), "{columns}");
+    }
+}

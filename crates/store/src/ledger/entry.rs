@@ -280,13 +280,17 @@ impl Found {
         match Image::from_row(number, &id, row) {
             Ok((image, written, sum)) if image.sum(written) == sum => Ok((Self::Whole(image), written)),
             Ok(_) | Err(_) => {
+                // One wrong byte must not close a delivery: both columns of an end are needed.
+                let end = row.get::<_, Option<String>>(11).ok().flatten();
+                let end = end.and_then(|text| serde_json::from_str(&text).ok());
+                let closed = row.get::<_, Option<i64>>(10).ok().flatten().filter(|_| end.is_some());
                 let found = UnreadableRow {
                     id: WorkId::new(id),
                     account: None,
                     subject: None,
                     first_seen: None,
-                    closed: row.get::<_, Option<i64>>(10).ok().flatten().map(Millis),
-                    end: None,
+                    closed: closed.map(Millis),
+                    end,
                     why: Unreadable::Damaged("its checksum is wrong".to_owned()),
                 };
                 Ok((Self::Damaged { number, row: found }, row.get(13).unwrap_or(0)))

@@ -60,8 +60,10 @@ impl UnreadableRows {
     pub(super) fn admit(&mut self, work: &Work) -> Option<UnreadableAdmission> {
         let row = self.rows.get(&work.id)?;
         let Unreadable::Damaged(what) = &row.why else {
-            // A list still shows the row, so its mark is missing. The mark's retry records nothing.
-            let end = row.end.clone().filter(|_| !row.is_open() && work.source() == Source::Listed);
+            // A list still shows the row, so its mark is missing. The mark's retry records nothing, and the row stays
+            // known, so that no later list starts its work.
+            let is_shown = !row.is_open() && work.source() == Source::Listed;
+            let end = row.end.clone().filter(|end| is_shown && end.is_marked());
             return Some(end.map_or(UnreadableAdmission::Refused, |end| {
                 UnreadableAdmission::Ends(Box::new(Record::closed(end)))
             }));
