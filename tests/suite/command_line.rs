@@ -8,6 +8,8 @@ mod no_service;
 mod settings;
 /// The state folder: where it is, and which folders are refused.
 mod state_dir;
+/// The messages to systemd.
+mod supervised;
 
 use std::fs;
 use std::net::TcpListener;
