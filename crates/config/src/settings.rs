@@ -78,6 +78,8 @@ pub struct HttpServer {
     pub port: u16,
     /// The networks, besides this machine, from which agents may call.
     pub agents_from: Vec<Network>,
+    /// The networks, besides this machine, from which operators may call.
+    pub operators_from: Vec<Network>,
     /// Whether calls of agents need a secret of the session.
     pub session_tokens: bool,
     pub(super) base_url: Option<BaseUrl>,

@@ -131,6 +131,13 @@ variables! {
         }),
         ..PLAIN
     }
+    OPERATOR_API_ALLOW {
+        section: Section::Server,
+        kind: Kind::Text { chars_max: 1_000 },
+        fallback: Fallback::Unset("this machine only"),
+        about: "The networks, besides this machine, from which the runtime's page and other programs may call the operator API, separated by commas. Each call needs the operator token as well. A container needs it: requests through a published port come from the address of the Docker network.",
+        ..PLAIN
+    }
     AGENT_API_TOKENS {
         section: Section::Server,
         kind: Kind::Boolean,
