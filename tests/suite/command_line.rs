@@ -188,7 +188,7 @@ fn characters_that_forge_output_are_escaped_in_the_log_and_on_the_terminal() {
     ];
     for format in ["text", "json"] {
         let mut service = configured(Program::new(["run"])).with("LOG_FORMAT", format).start();
-        service.hear("BadJsonBody");
+        service.parse_message("BadJsonBody");
         service.signal("TERM");
         shown.push(service.end().1);
     }
@@ -311,7 +311,7 @@ fn the_service_answers_until_a_signal_stops_it() {
             .with("LOG_FORMAT", format)
             .start();
         let address = service.address();
-        service.hear("knows the account");
+        service.parse_message("knows the account");
 
         let judged = || {
             let (status, health) = get(&address, "/health");
@@ -342,7 +342,8 @@ fn the_service_runs_and_reports_an_absent_backend() {
     let backend = format!("http://{}", refusing.address());
     let mut service = Program::new(["run"]).configured(&backend, TOKEN).with("HEALTH_PORT", "0").start();
     let address = service.address();
-    service.hear("WARN  app       service/actions:updateRuntimeStatus: Mission Control is unreachable");
+    service
+        .parse_message("WARN  app       service/actions:updateRuntimeStatus: Mission Control is unreachable");
     let (status, health) = get(&address, "/health");
     let health: Value = serde_json::from_str(&health).unwrap();
     assert_eq!((status, &health["backend"]["reachable"]), (200, &json!(false)));
@@ -358,7 +359,7 @@ fn a_backend_that_refuses_the_token_counts_as_reachable() {
     let mut service =
         Program::new(["run"]).configured(&backend.url(), TOKEN).with("HEALTH_PORT", "0").start();
     let address = service.address();
-    service.hear("WARN  app       service/actions:updateRuntimeStatus: Mission Control does not accept the service token");
+    service.parse_message("WARN  app       service/actions:updateRuntimeStatus: Mission Control does not accept the service token");
     let health: Value = serde_json::from_str(&get(&address, "/health").1).unwrap();
     assert_eq!(
         (&health["backend"]["reachable"], &health["backend"]["accepted"]),

@@ -27,7 +27,7 @@ use mcr_config::{LogFormat, LogOutput};
 use mcr_gateway_sim::gateway::{self, ScriptedGateway};
 use mcr_gateway_sim::team::{Member, Team};
 use mcr_http::server::{Server, ServerLimits};
-use mcr_mission_control::{Caller, Engine, Kind, Opening, Options, Seed, Whereabouts};
+use mcr_mission_control::{Caller, DataLocation, Engine, Kind, Opening, Options, Seed};
 use mcr_model::BaseUrl;
 use mcr_model::random;
 use mcr_model::redact::Redactor;
@@ -57,7 +57,7 @@ pub fn demo(port: u16) -> Exit {
 fn play(port: u16) -> Result<(), String> {
     let listen = format!("127.0.0.1:{port}");
     let opening = Opening {
-        whereabouts: Whereabouts::Memory,
+        location: DataLocation::Memory,
         seed: Seed::Demo,
         master_key: None,
         options: Options::default(),

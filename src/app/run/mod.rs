@@ -179,12 +179,12 @@ fn serve(settings: &Settings, connections: &BackendConnections, redactor: &Arc<R
     let (view, drain) = (service.view(), settings.delivery.drain);
     let shutdown = Shutdown::begin(signals, drain, cause.exit());
     state.set_draining();
-    log_stop(view.standing().running, drain);
+    log_stop(view.state().running, drain);
     switches.chores.close();
     let in_order = service.stop(drain, &shutdown.hurry, &switches.turns);
     // Reporting "offline" next to another runtime would take its agents off the board. If there is none after
     // all, the backend notices by itself that the reports have stopped.
-    if state.backend.health(None).accepted == Some(true) && view.standing().foreign.is_none() {
+    if state.backend.health(None).accepted == Some(true) && view.state().foreign.is_none() {
         let mission = observed(&connections.once, settings, &switches.calls, &state.backend);
         report_offline(&mission, shutdown.offline_limit());
     }
@@ -345,7 +345,7 @@ impl ThreadSetup<'_> {
         let plan = SchedulerConfig {
             workers: delivery.concurrent_sessions_max,
             list_limit: u32::try_from(delivery.list_limit).unwrap_or(u32::MAX),
-            rhythm: poll_intervals(settings),
+            intervals: poll_intervals(settings),
         };
         let status = self.state.gateway.clone();
         let prober = self.gateway.as_ref().map(|gateway| gateway.client(&self.switches.chores));
