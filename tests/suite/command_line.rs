@@ -8,11 +8,13 @@ mod no_service;
 mod settings;
 /// The state folder: where it is, and which folders are refused.
 mod state_dir;
+/// The messages to systemd.
+mod supervised;
 
 use std::fs;
 use std::net::TcpListener;
 
-use mission_control_runtime::app::{self, Dead, Exit, Local, Pause};
+use mission_control_runtime::app::{self, BuildFacts, Dead, Exit, Local, Pause};
 use mission_control_runtime::cli::{Command, parse};
 use mission_control_runtime::local::Options;
 use serde_json::{Value, json};
@@ -163,6 +165,18 @@ fn version_identifies_the_build() {
     for (commit, shown) in [(Some("7f00ab1"), "7f00ab1"), (Some(""), "unknown"), (None, "unknown")] {
         assert!(app::version(commit).ends_with(&format!(", commit {shown})\n")), "{commit:?}");
     }
+    // The suite needs the feature `demo`, so it runs the full build.
+    let facts = serde_json::to_value(BuildFacts::new(None)).unwrap();
+    assert_eq!((&facts["edition"], &facts["commit"]), (&json!("full"), &json!("unknown")));
+    let linkage = if cfg!(target_feature = "crt-static") { "static" } else { "dynamic" };
+    let libc = if cfg!(target_env = "musl") { "musl" } else { "glibc" };
+    assert_eq!((&facts["linkage"], &facts["libc"]), (&json!(linkage), &json!(libc)));
+    assert!(facts["features"].as_array().unwrap().starts_with(&[json!("mission-control"), json!("demo")]));
+    assert!(
+        text(&version).contains(&format!(", {linkage} {libc}, full build, commit ")),
+        "{}",
+        text(&version)
+    );
 }
 
 #[test]
@@ -188,7 +202,7 @@ fn characters_that_forge_output_are_escaped_in_the_log_and_on_the_terminal() {
     ];
     for format in ["text", "json"] {
         let mut service = configured(Program::new(["run"])).with("LOG_FORMAT", format).start();
-        service.parse_message("BadJsonBody");
+        service.wait_for_log("BadJsonBody");
         service.signal("TERM");
         shown.push(service.end().1);
     }
@@ -311,7 +325,7 @@ fn the_service_answers_until_a_signal_stops_it() {
             .with("LOG_FORMAT", format)
             .start();
         let address = service.address();
-        service.parse_message("knows the account");
+        service.wait_for_log("knows the account");
 
         let judged = || {
             let (status, health) = get(&address, "/health");
@@ -343,7 +357,7 @@ fn the_service_runs_and_reports_an_absent_backend() {
     let mut service = Program::new(["run"]).configured(&backend, TOKEN).with("HEALTH_PORT", "0").start();
     let address = service.address();
     service
-        .parse_message("WARN  app       service/actions:updateRuntimeStatus: Mission Control is unreachable");
+        .wait_for_log("WARN  app       service/actions:updateRuntimeStatus: Mission Control is unreachable");
     let (status, health) = get(&address, "/health");
     let health: Value = serde_json::from_str(&health).unwrap();
     assert_eq!((status, &health["backend"]["reachable"]), (200, &json!(false)));
@@ -359,7 +373,7 @@ fn a_backend_that_refuses_the_token_counts_as_reachable() {
     let mut service =
         Program::new(["run"]).configured(&backend.url(), TOKEN).with("HEALTH_PORT", "0").start();
     let address = service.address();
-    service.parse_message("WARN  app       service/actions:updateRuntimeStatus: Mission Control does not accept the service token");
+    service.wait_for_log("WARN  app       service/actions:updateRuntimeStatus: Mission Control does not accept the service token");
     let health: Value = serde_json::from_str(&get(&address, "/health").1).unwrap();
     assert_eq!(
         (&health["backend"]["reachable"], &health["backend"]["accepted"]),

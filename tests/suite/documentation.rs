@@ -17,7 +17,11 @@ fn documents() -> Vec<String> {
     let pages = fs::read_dir(project("docs")).unwrap().map(|entry| entry.unwrap().path());
     let pages = pages.filter(|path| path.extension().is_some_and(|extension| extension == "md"));
     let pages = pages.map(|path| format!("docs/{}", path.file_name().unwrap().to_str().unwrap()));
-    ["README.md", "CONTRIBUTING.md"].map(str::to_owned).into_iter().chain(pages).collect()
+    ["README.md", "CONTRIBUTING.md", "SECURITY.md", "CODE_OF_CONDUCT.md"]
+        .map(str::to_owned)
+        .into_iter()
+        .chain(pages)
+        .collect()
 }
 
 fn read(name: &str) -> String {
@@ -67,6 +71,40 @@ fn every_path_that_the_documents_name_exists() {
                 );
             }
         }
+    }
+}
+
+/// The names of all functions of the suite and of the crates' own tests.
+fn test_functions() -> BTreeSet<String> {
+    let mut folders = vec![project("tests/suite"), project("crates"), project("src")];
+    let mut names = BTreeSet::new();
+    while let Some(folder) = folders.pop() {
+        for path in fs::read_dir(folder).unwrap().map(|entry| entry.unwrap().path()) {
+            if path.is_dir() {
+                folders.push(path);
+            } else if path.extension().is_some_and(|extension| extension == "rs") {
+                let text = fs::read_to_string(&path).unwrap();
+                let after_test = text.split("#[test]").skip(1).filter_map(|rest| rest.split_once("fn "));
+                let named = after_test.filter_map(|(_, rest)| rest.split_once('('));
+                names.extend(named.map(|(name, _)| name.to_owned()));
+            }
+        }
+    }
+    names
+}
+
+#[test]
+fn every_test_that_proves_a_promise_exists() {
+    let known = test_functions();
+    let page = read("SECURITY.md");
+    let is_name = |word: &str| {
+        word.matches('_').count() >= 2
+            && word.chars().all(|c| c.is_ascii_lowercase() || matches!(c, '_' | '0'..='9'))
+    };
+    let named: Vec<&str> = page.split('`').skip(1).step_by(2).filter(|word| is_name(word)).collect();
+    assert!(named.len() > 10, "SECURITY.md names its tests");
+    for name in named {
+        assert!(known.contains(name), "SECURITY.md: there is no test {name}");
     }
 }
 

@@ -45,7 +45,7 @@ fn a_moved_folder_holds_new_work_until_it_is_back() {
     stack.begun();
     fs::rename(&here, &there).unwrap();
     stack.until("the loss is seen", is_moved);
-    stack.parse_message("was moved away or deleted");
+    stack.wait_for_log("was moved away or deleted");
     stack.answer_of("ben", &tasks[0]);
     stack.mention(&tasks[1], "ada", "second");
     stack.until("the row", |health| health["delivery"]["waiting"] == 1);

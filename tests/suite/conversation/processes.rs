@@ -195,7 +195,7 @@ impl Stack {
         let variables: Vec<_> = variables.into_iter().chain(more).collect();
         let mut program = started(&variables);
         let address = program.address();
-        program.parse_message("the team:");
+        program.wait_for_log("the team:");
         Self {
             board,
             agents,
@@ -360,8 +360,8 @@ impl Stack {
         self.lossy.as_ref().map_or(0, Lossy::left)
     }
 
-    pub(super) fn parse_message(&mut self, words: &str) {
-        self.program.as_mut().unwrap().parse_message(words);
+    pub(super) fn wait_for_log(&mut self, words: &str) {
+        self.program.as_mut().unwrap().wait_for_log(words);
     }
 
     pub(super) fn account(&self) -> Value {
@@ -528,7 +528,7 @@ impl Stack {
         let mut program = self.program.take().unwrap();
         program.signal("TERM");
         if signals > 1 {
-            program.parse_message("stopping");
+            program.wait_for_log("stopping");
             program.signal("TERM");
         }
         let (code, log) = program.end();
