@@ -26,7 +26,7 @@ use std::io::{ErrorKind, Write as _};
 
 pub use dead::{Dead, dead};
 #[cfg(feature = "demo")]
-pub use demo::{PORT, demo};
+pub use demo::{Demo, PORT, RealGateway, demo};
 pub use doctor::{Doctor, doctor};
 pub use exit::Exit;
 #[cfg(feature = "mission-control")]
