@@ -8,11 +8,13 @@ mod no_service;
 mod settings;
 /// The state folder: where it is, and which folders are refused.
 mod state_dir;
+/// The messages to systemd.
+mod supervised;
 
 use std::fs;
 use std::net::TcpListener;
 
-use mission_control_runtime::app::{self, Dead, Exit, Local, Pause};
+use mission_control_runtime::app::{self, BuildFacts, Dead, Exit, Local, Pause};
 use mission_control_runtime::cli::{Command, parse};
 use mission_control_runtime::local::Options;
 use serde_json::{Value, json};
@@ -160,6 +162,18 @@ fn version_identifies_the_build() {
     for (commit, shown) in [(Some("7f00ab1"), "7f00ab1"), (Some(""), "unknown"), (None, "unknown")] {
         assert!(app::version(commit).ends_with(&format!(", commit {shown})\n")), "{commit:?}");
     }
+    // The suite needs the feature `demo`, so it runs the full build.
+    let facts = serde_json::to_value(BuildFacts::new(None)).unwrap();
+    assert_eq!((&facts["edition"], &facts["commit"]), (&json!("full"), &json!("unknown")));
+    let linkage = if cfg!(target_feature = "crt-static") { "static" } else { "dynamic" };
+    let libc = if cfg!(target_env = "musl") { "musl" } else { "glibc" };
+    assert_eq!((&facts["linkage"], &facts["libc"]), (&json!(linkage), &json!(libc)));
+    assert!(facts["features"].as_array().unwrap().starts_with(&[json!("mission-control"), json!("demo")]));
+    assert!(
+        text(&version).contains(&format!(", {linkage} {libc}, full build, commit ")),
+        "{}",
+        text(&version)
+    );
 }
 
 #[test]

@@ -1,5 +1,8 @@
 //! The threads of the delivery with doubles that panic, lose calls or stay away: what the board shows afterwards.
 
+/// A dispatcher that hangs, and the watchdog of systemd.
+mod supervised;
+
 use mission_control_runtime::convex;
 use mission_control_runtime::delivery::deps::Rules;
 use mission_control_runtime::delivery::journal::{Journal, JournalError, Note, Step, Wait};
@@ -70,13 +73,20 @@ impl Gateway for Simple {
     }
 }
 
-/// A journal that panics at the next note of this step.
+/// A journal that panics at the next note of this step, or waits there for a message.
 #[derive(Default)]
-struct Fragile(Mutex<Option<Step>>);
+struct Fragile(Mutex<Option<Step>>, Mutex<Option<crossbeam_channel::Receiver<()>>>);
 
 impl Fragile {
     fn panics_at(&self, step: Step) {
         *self.0.lock().unwrap() = Some(step);
+    }
+
+    fn waits_at(&self, step: Step) -> crossbeam_channel::Sender<()> {
+        let (open, gate) = crossbeam_channel::bounded(1);
+        *self.1.lock().unwrap() = Some(gate);
+        self.panics_at(step);
+        open
     }
 }
 
@@ -86,6 +96,10 @@ impl Journal for Fragile {
         if at.is_some() && note.step.map(|(step, _)| step) == *at {
             *at = None;
             drop(at);
+            if let Some(gate) = self.1.lock().unwrap().take() {
+                gate.recv_timeout(PATIENCE).unwrap();
+                return Ok(());
+            }
             panic!("the journal panics, as ordered");
         }
         Ok(())
@@ -229,6 +243,24 @@ impl Shop {
         assert_eq!(parts.reasons(), [HealthReason::ThreadPanicked]);
     }
 
+    /// The only worker has a turn, and a second row waits. Returns the task of the turn, and what ends the turn.
+    fn a_row_waits_for_the_worker(&self) -> (String, crossbeam_channel::Sender<()>) {
+        let (open, gate) = crossbeam_channel::bounded(1);
+        *self.gateway.gate.lock().unwrap() = Some(gate);
+        let busy = self.mention("ben");
+        self.until("a turn", |shop| shop.gateway.turns.load(Ordering::SeqCst) == 1);
+        self.mention("ada");
+        self.until("the second row", |shop| shop.view().standing().known == 2);
+        (busy, open)
+    }
+
+    /// The waiting row is missing from the next list, and the dispatcher notes that.
+    fn loses_the_waiting_row(&self) {
+        self.backend.fail(LIST, [Fault::Instead(json!([]))]);
+        self.view().nudge();
+        self.until("the note", |shop| shop.journal.0.lock().unwrap().is_none());
+    }
+
     fn stop(&mut self) {
         let (_hurry, calm) = crossbeam_channel::bounded(0);
         assert!(self.service.take().unwrap().stop(Duration::from_secs(5), &calm, &Stop::default()));
@@ -312,19 +344,9 @@ fn a_worker_that_panics_gives_its_row_back_and_goes_on() {
 fn a_dispatcher_that_panics_goes_on() {
     let mut shop = Shop::new();
     shop.start(1);
-    let (open, gate) = crossbeam_channel::bounded(1);
-    *shop.gateway.gate.lock().unwrap() = Some(gate);
-    let busy = shop.mention("ben");
-    shop.until("a turn", |shop| shop.gateway.turns.load(Ordering::SeqCst) == 1);
-    // A second one waits for the worker, and is gone from the next list.
-    shop.mention("ada");
-    shop.until("the second row", |shop| shop.view().standing().known == 2);
+    let (busy, open) = shop.a_row_waits_for_the_worker();
     shop.journal.panics_at(Step::Ended);
-    let lists = shop.view().standing().lists;
-    shop.backend.fail(LIST, [Fault::Instead(json!([]))]);
-    shop.view().nudge();
-    shop.until("a list", |shop| shop.view().standing().lists > lists);
-    shop.until("the panic", |shop| shop.journal.0.lock().unwrap().is_none());
+    shop.loses_the_waiting_row();
     open.send(()).unwrap();
     shop.answered(&busy);
     let third = shop.mention("ada");

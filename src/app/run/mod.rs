@@ -16,6 +16,7 @@ mod shutdown;
 mod snapshot;
 mod state;
 mod status_report;
+mod supervisor;
 mod token_refusals;
 mod turn_limit;
 
@@ -49,6 +50,7 @@ use mcr_service::delivery::stall_monitor;
 use mcr_service::delivery::worker::Worker;
 use mcr_service::heartbeat::keeper::Keeper;
 use mcr_service::roster::Team;
+use mcr_service::systemd::Notifier;
 use mcr_store::ledger::Ledger;
 use mcr_store::sessions::Sessions;
 
@@ -89,10 +91,10 @@ pub fn run(env_file: Option<&Path>, stop_on_eof: bool) -> Exit {
     serve(settings, &connections, &env.redactor, stop_on_eof)
 }
 
-fn log_stop(running: usize, drain: Duration) {
+fn stop_line(running: usize, drain: Duration) -> String {
     match running {
-        0 => info!("stopping"),
-        running => info!(
+        0 => "stopping".to_owned(),
+        running => format!(
             "stopping: {} may continue for {:.1} s; a second signal cuts them off",
             count(running, "running turn"),
             drain.as_secs_f64()
@@ -161,7 +163,7 @@ fn serve(
     let sessions = Arc::new(open_sessions(settings, folder.as_ref(), &ledger));
     let wakes = Arc::new(agent_api_setup::open_wakes(settings, folder.as_ref(), &ledger));
     let address = service_client::address(settings.http.connect_host(), server.local_addr().port());
-    state.operator.accept_requests(address);
+    state.operator.accept_requests(address.clone());
     let left = RecoveredState { hold: state.operator.hold(), ..left };
     let switches = StopSwitches::default();
     let gateway = gateway_endpoint(settings, connections, redactor, names);
@@ -189,6 +191,12 @@ fn serve(
         }
     };
 
+    let systemd = Notifier::of(|name| std::env::var_os(name));
+    if let Err(why) = supervisor::start(&systemd, address, &state, &service) {
+        // systemd waits in vain and ends this process, with the reason in the log.
+        error!("systemd is not notified: a thread cannot be started ({why})");
+    }
+
     let cause = wait(&signals, &service, &state);
     if cause == Cause::Lost {
         error!("the dispatcher has ended unexpectedly; please report this as a bug");
@@ -197,7 +205,9 @@ fn serve(
     let (view, drain) = (service.view(), settings.delivery.drain);
     let shutdown = Shutdown::begin(signals, drain, cause.exit());
     state.set_draining();
-    log_stop(view.standing().running, drain);
+    let stopping = stop_line(view.standing().running, drain);
+    info!("{stopping}");
+    systemd.stopping(&stopping);
     switches.chores.close();
     let in_order = service.stop(drain, &shutdown.hurry, &switches.turns);
     // Reporting "offline" next to another runtime would take its agents off the board. If there is none after

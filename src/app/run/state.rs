@@ -370,7 +370,7 @@ impl State {
         }
     }
 
-    fn health(&self) -> Health {
+    pub(super) fn health(&self) -> Health {
         let parts = self.parts();
         let reasons = parts.reasons();
         let status = match () {

@@ -208,8 +208,10 @@ fn a_service_on_another_directory_is_named_and_its_data_untouched() {
     let stack = Stack::new(&["ben"], polite);
     let (kept, address) = (tempfile::tempdir().unwrap(), stack.address());
     let port = address.rsplit(':').next().unwrap();
-    let unit =
-        fs::read_to_string(concat!(env!("CARGO_MANIFEST_DIR"), "/openclaw/mission-control-runtime.service"));
+    let unit = fs::read_to_string(concat!(
+        env!("CARGO_MANIFEST_DIR"),
+        "/packaging/systemd/mission-control-runtime.service"
+    ));
     let unit = unit.unwrap();
     let unit = unit.lines().find_map(|line| line.strip_prefix("StateDirectory=")).unwrap();
     for place in [kept.path().to_owned(), kept.path().join("missing")] {
