@@ -1,5 +1,6 @@
 //! The running embedded Mission Control, shared by `local` and `demo`.
 
+use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,7 +42,13 @@ pub(super) fn signals() -> Result<Receiver<()>, String> {
 }
 
 fn cannot_listen(listen: &str, why: &std::io::Error, option: &str) -> String {
-    format!("cannot listen on {listen}: {why}; see {option}")
+    if why.kind() == ErrorKind::AddrInUse {
+        return format!(
+            "cannot listen on {listen}: {why}. Another `demo` or `local`, or another server, holds the port. Stop it, or \
+             choose another port with {option}"
+        );
+    }
+    format!("cannot listen on {listen}: {why}. Choose another address with {option}")
 }
 
 /// The running server with its data.

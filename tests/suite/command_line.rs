@@ -43,13 +43,13 @@ fn throwing(text: &str) -> ScriptedHttp {
 
 #[test]
 fn the_command_line_is_parsed_or_refused_with_a_reason() {
-    let run = |file: Option<&str>| Ok(Command::Run { env_file: file.map(Into::into) });
+    let run = |file: Option<&str>| Ok(Command::Run { env_file: file.map(Into::into), stop_on_eof: false });
     let serve = |listen: &str, data: &str, seed: Option<&str>, redact, original| {
         let (listen, data, seed) = (listen.to_owned(), data.to_owned(), seed.map(ToOwned::to_owned));
         let options = Options { original, redact };
         Ok(Command::Local(Local::Serve { listen, data, seed, options, notify: None }))
     };
-    let rows: [(&str, Result<Command, &str>); 60] = [
+    let rows: [(&str, Result<Command, &str>); 57] = [
         ("", run(None)),
         ("run", run(None)),
         ("--env-file f", run(Some("f"))),
@@ -83,11 +83,8 @@ fn the_command_line_is_parsed_or_refused_with_a_reason() {
         ("resume", Ok(Command::Pause { env_file: None, wanted: Pause { pause: false, agent: None } })),
         ("why k1 --agent ben", Err("--agent is not an option of this command")),
         ("run --live", Err("--live is not an option of this command")),
-        ("demo", Ok(Command::Demo { port: 3210 })),
-        ("demo --port 0", Ok(Command::Demo { port: 0 })),
-        ("demo --port 65536", Err("--port `65536`: expected a number from 0 to 65535")),
-        ("demo --port", Err("--port needs a value")),
-        ("demo --env-file f", Err("--env-file is not an option of this command")),
+        ("run --stop-on-eof", Ok(Command::Run { env_file: None, stop_on_eof: true })),
+        ("doctor --stop-on-eof", Err("--stop-on-eof is not an option of this command")),
         ("run --port 1", Err("--port is not an option of this command")),
         ("version", Ok(Command::Version)),
         ("-V", Ok(Command::Version)),

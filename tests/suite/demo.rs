@@ -1,8 +1,14 @@
 //! `demo`: the program with everything around it, as a visitor meets it, and the team's manners.
 
+/// Options, ports and the printed text.
+mod command;
+/// SIGKILL of the demo itself.
+mod killed;
+/// Another gateway, and its limit of turns.
+mod turn_limit;
+
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -12,7 +18,7 @@ use mission_control_runtime::demo::gateway::{Act, InputItem, Offered, Prompt, Sc
 use mission_control_runtime::demo::team::{Member, Team};
 use serde_json::{Value, json};
 
-use crate::support::program::{Program, Running, text};
+use crate::support::program::{Program, Running};
 
 /// The longest that a conversation may take.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -30,7 +36,11 @@ struct Visitor {
 
 impl Visitor {
     fn comes() -> Self {
-        let mut program = Program::new(["demo", "--port", "0"]).start();
+        Self::of(Program::new(["demo", "--port", "0"]))
+    }
+
+    fn of(program: Program) -> Self {
+        let mut program = program.start();
         let printed = program.environment().expect("it starts");
         let live =
             |name: &String| name.starts_with("  Live      http://127.0.0.1:") && name.ends_with("/#token");
@@ -101,6 +111,12 @@ impl Visitor {
             assert!(Instant::now() < until, "{waiting:#}");
             thread::sleep(Duration::from_millis(100));
         }
+    }
+
+    /// The address of the runtime's page.
+    fn runtime_address(&self) -> String {
+        let live = self.printed.keys().find_map(|line| line.strip_prefix("  Live      http://"));
+        live.and_then(|rest| rest.split('/').next()).expect("the link to the runtime's page").to_owned()
     }
 
     /// The process of the runtime.
@@ -213,16 +229,6 @@ fn the_team_plays_by_itself_and_then_answers_a_visitor() {
     for name in ["ADMIN_KEY", "SERVICE_TOKEN"] {
         assert_eq!(log.matches(visitor.printed[name].as_str()).count(), 0, "{name}");
     }
-}
-
-#[test]
-fn a_port_that_is_taken_is_code_1_with_the_option_to_change() {
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = taken.local_addr().unwrap().port().to_string();
-    let output = Program::new(["demo", "--port", &port]).output();
-    let words = text(&output);
-    assert_eq!(output.status.code(), Some(1), "{words}");
-    assert!(words.contains("--port") && words.contains(&port), "{words}");
 }
 
 /// A team of its own, spoken to without a gateway.

@@ -18,10 +18,13 @@ mod state;
 mod status_report;
 mod supervisor;
 mod token_refusals;
+mod turn_limit;
 
+use std::error::Error;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, select};
@@ -59,7 +62,7 @@ use shutdown::{Cause, Shutdown};
 use state::State;
 
 /// Runs until a signal stops it, or another runtime on the same account prevents it.
-pub fn run(env_file: Option<&Path>) -> Exit {
+pub fn run(env_file: Option<&Path>, stop_on_eof: bool) -> Exit {
     let env = CommandEnv::load(env_file);
     let (level, format, output) = env.log_style();
     telemetry::start(level, format, output, env.redactor.clone());
@@ -85,7 +88,7 @@ pub fn run(env_file: Option<&Path>) -> Exit {
         }
     };
     info!("{} {}: {}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), report.summary());
-    serve(settings, &connections, &env.redactor)
+    serve(settings, &connections, &env.redactor, stop_on_eof)
 }
 
 fn stop_line(running: usize, drain: Duration) -> String {
@@ -99,9 +102,19 @@ fn stop_line(running: usize, drain: Duration) -> String {
     }
 }
 
-/// Sends a message for each signal that asks for a stop.
-fn handle_signals() -> Result<Receiver<()>, ctrlc::Error> {
+/// Sends a message for each signal that asks for a stop, and on request for the end of standard input. A parent
+/// process holds the other end of that pipe. The system closes the pipe when the parent dies, however it dies.
+fn handle_signals(stop_on_eof: bool) -> Result<Receiver<()>, Box<dyn Error>> {
     let (sender, signals) = crossbeam_channel::bounded(1);
+    if stop_on_eof {
+        let sender = sender.clone();
+        thread::Builder::new().name("stdin".to_owned()).spawn(move || {
+            // A standard input that cannot be read is as good as closed.
+            let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+            info!("standard input is closed");
+            let _ = sender.try_send(());
+        })?;
+    }
     ctrlc::set_handler(move || {
         // A full channel already has the message.
         let _ = sender.try_send(());
@@ -109,12 +122,17 @@ fn handle_signals() -> Result<Receiver<()>, ctrlc::Error> {
     Ok(signals)
 }
 
-fn serve(settings: &Settings, connections: &BackendConnections, redactor: &Arc<Redactor>) -> Exit {
+fn serve(
+    settings: &Settings,
+    connections: &BackendConnections,
+    redactor: &Arc<Redactor>,
+    stop_on_eof: bool,
+) -> Exit {
     // Installed before anything slow: as PID 1 of a container an unhandled signal is ignored.
-    let signals = match handle_signals() {
+    let signals = match handle_signals(stop_on_eof) {
         Ok(signals) => signals,
         Err(why) => {
-            error!("not started: signals cannot be handled ({why})");
+            error!("not started: stop signals cannot be received ({why})");
             return Exit::Failed;
         }
     };

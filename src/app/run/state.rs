@@ -120,7 +120,6 @@ impl State {
             without_effect: WITHOUT_EFFECT,
         };
         let metrics = Arc::new(Metrics::new(catalog::ALL.iter().map(|function| function.path)));
-        let (configured, client_tools) = (settings.gateway.url.is_some(), settings.gateway.client_tools);
         Self {
             began: Instant::now(),
             version,
@@ -128,7 +127,7 @@ impl State {
             config,
             sync_interval: settings.agents.sync_interval,
             redactor: redactor.clone(),
-            gateway: Arc::new(GatewayStatus::new(configured, client_tools, metrics.clone())),
+            gateway: Arc::new(GatewayStatus::new(settings, folder, metrics.clone())),
             backend: Arc::new(Backend::new(metrics.clone(), redactor.clone(), Box::new(SteadyClock::new()))),
             metrics,
             panics: Panics::default(),

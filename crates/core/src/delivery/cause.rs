@@ -291,6 +291,7 @@ fn of_error(error: &GatewayError) -> Option<(Cause, Rule)> {
 fn of_turn(why: Why) -> Cause {
     match why {
         Why::NoGateway => Cause::NoGateway,
+        Why::TurnLimit => Cause::TurnedAway,
         Why::Unreachable => Cause::Unreachable,
         Why::Draining => Cause::Draining,
         Why::TokenRefused => Cause::TokenRefused,
