@@ -1,6 +1,8 @@
 //! Parses the command line into a [`Command`]. [`crate::app`] carries the commands out.
 
 mod completions;
+#[cfg(feature = "demo")]
+mod demo;
 pub mod documents;
 mod features;
 mod help;
@@ -20,6 +22,8 @@ use self::features::BUILT_IN;
 use self::options::ALL_OPTIONS;
 use self::read::Given;
 use self::table::{commands, find, lacks};
+#[cfg(feature = "demo")]
+use crate::app::Demo;
 #[cfg(feature = "mission-control")]
 use crate::app::Local;
 use crate::app::{self, Dead, Exit, Pause};
@@ -36,6 +40,8 @@ pub enum Command {
     Run {
         /// `--env-file`.
         env_file: Option<PathBuf>,
+        /// `--stop-on-eof`.
+        stop_on_eof: bool,
     },
     /// Reports what is wrong, and how to fix it.
     Doctor {
@@ -84,10 +90,7 @@ pub enum Command {
     },
     /// Runs Mission Control with a scripted team on this machine.
     #[cfg(feature = "demo")]
-    Demo {
-        /// `--port`.
-        port: u16,
-    },
+    Demo(Demo),
     /// Runs the embedded Mission Control.
     #[cfg(feature = "mission-control")]
     Local(Local),
@@ -116,7 +119,7 @@ impl fmt::Display for Misuse {
 /// Runs the program. `commit` is the commit it was built from.
 pub fn main(args: impl IntoIterator<Item = OsString>, commit: Option<&str>) -> Exit {
     match parse(args) {
-        Ok(Command::Run { env_file }) => app::run(env_file.as_deref()),
+        Ok(Command::Run { env_file, stop_on_eof }) => app::run(env_file.as_deref(), stop_on_eof),
         Ok(Command::Doctor { env_file, all, json, live }) => {
             app::doctor(env_file.as_deref(), app::Doctor { all, json, live })
         }
@@ -125,7 +128,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>, commit: Option<&str>) -> E
         Ok(Command::Dead { env_file, what, json }) => app::dead(env_file.as_deref(), &what, json),
         Ok(Command::Pause { env_file, wanted }) => app::pause(env_file.as_deref(), &wanted),
         #[cfg(feature = "demo")]
-        Ok(Command::Demo { port }) => app::demo(port),
+        Ok(Command::Demo(wanted)) => app::demo(&wanted),
         #[cfg(feature = "mission-control")]
         Ok(Command::Local(what)) => app::local(&what),
         Ok(Command::Completions(shell)) => app::print(&shell.script(BUILT_IN)),

@@ -58,8 +58,29 @@ pub(super) static READY: CommandOption = flag(
 );
 pub(super) static AGENT: CommandOption =
     with("agent", "NAME", Value::Text, "Only this agent's turns, by slug or id");
+pub(super) static STOP_ON_EOF: CommandOption = flag(
+    "stop-on-eof",
+    "Stop when standard input closes, so that a parent process that dies leaves no service",
+);
 pub(super) static PORT: CommandOption =
-    with("port", "N", Value::Text, "The page's port on 127.0.0.1 (default: 3210); 0 takes any free port");
+    with("port", "N", Value::Text, "The board's port on 127.0.0.1 (default: 3210); 0 takes any free port");
+pub(super) static RUNTIME_PORT: CommandOption = with(
+    "runtime-port",
+    "N",
+    Value::Text,
+    "The port of the runtime's page (default: the port after the board's: 3211)",
+);
+pub(super) static GATEWAY: CommandOption = with(
+    "gateway",
+    "URL",
+    Value::Text,
+    "Use a real OpenClaw at URL instead of scripted agents. Its token comes from the variable \
+     OPENCLAW_GATEWAY_TOKEN or from the file of --gateway-token-file",
+);
+pub(super) static GATEWAY_TOKEN_FILE: CommandOption =
+    with("gateway-token-file", "FILE", Value::File, "With --gateway: the file that contains its token");
+pub(super) static TURNS: CommandOption =
+    with("turns", "N", Value::Text, "With --gateway: send no more than N turns (default: 60)");
 pub(super) static LISTEN: CommandOption =
     with("listen", "ADDRESS", Value::Text, "The address to listen on (default: 127.0.0.1:3210)");
 pub(super) static DATA: CommandOption =
@@ -82,5 +103,22 @@ pub(super) static NOTIFY: CommandOption = with(
 
 /// All options, in the order of the help. Options with the same name take a value in all commands, or in none.
 pub(super) static ALL_OPTIONS: &[&CommandOption] = &[
-    &ENV_FILE, &ALL, &LIVE, &JSON, &READY, &AGENT, &PORT, &LISTEN, &DATA, &SEED, &REDACT, &ORIGINAL, &NOTIFY,
+    &ENV_FILE,
+    &STOP_ON_EOF,
+    &ALL,
+    &LIVE,
+    &JSON,
+    &READY,
+    &AGENT,
+    &PORT,
+    &RUNTIME_PORT,
+    &GATEWAY,
+    &GATEWAY_TOKEN_FILE,
+    &TURNS,
+    &LISTEN,
+    &DATA,
+    &SEED,
+    &REDACT,
+    &ORIGINAL,
+    &NOTIFY,
 ];

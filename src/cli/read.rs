@@ -12,7 +12,9 @@ use mcr_model::BaseUrl;
 
 use super::completions::Shell;
 use super::options::{self as opt, CommandOption};
-use super::{Command, Misuse, no_command, tame};
+#[cfg(feature = "mission-control")]
+use super::tame;
+use super::{Command, Misuse, no_command};
 #[cfg(feature = "mission-control")]
 use crate::app;
 #[cfg(feature = "mission-control")]
@@ -31,11 +33,11 @@ pub(super) struct Given {
 
 impl Given {
     /// The value of an option. The last one wins.
-    fn value(&self, option: &CommandOption) -> Option<OsString> {
+    pub(super) fn value(&self, option: &CommandOption) -> Option<OsString> {
         self.values.iter().rfind(|(name, _)| *name == option.name).map(|(_, value)| value.clone())
     }
 
-    fn text(&self, option: &CommandOption) -> Option<String> {
+    pub(super) fn text(&self, option: &CommandOption) -> Option<String> {
         self.value(option).map(|value| value.to_string_lossy().into_owned())
     }
 
@@ -50,7 +52,7 @@ impl Given {
 }
 
 pub(super) fn run(given: &mut Given) -> Result<Command, Misuse> {
-    Ok(Command::Run { env_file: env_file(given) })
+    Ok(Command::Run { env_file: env_file(given), stop_on_eof: given.flag(&opt::STOP_ON_EOF) })
 }
 
 pub(super) fn doctor(given: &mut Given) -> Result<Command, Misuse> {
@@ -96,13 +98,7 @@ fn turns(given: &Given, pause: bool) -> Result<Command, Misuse> {
 }
 
 #[cfg(feature = "demo")]
-pub(super) fn demo(given: &mut Given) -> Result<Command, Misuse> {
-    let port = given.text(&opt::PORT).map_or(Ok(app::PORT), |port| {
-        port.parse()
-            .map_err(|_| Misuse(format!("--port `{}`: expected a number from 0 to 65535", tame(&port))))
-    });
-    Ok(Command::Demo { port: port? })
-}
+pub(super) use super::demo::read as demo;
 
 #[cfg(feature = "mission-control")]
 pub(super) fn local(given: &mut Given) -> Result<Command, Misuse> {

@@ -72,7 +72,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "run",
         purpose: "Run the service (the default)",
-        options: &[&opt::ENV_FILE],
+        options: &[&opt::ENV_FILE, &opt::STOP_ON_EOF],
         example: "run --env-file /etc/mission-control-runtime.env",
         read: read::run,
         ..PLAIN
@@ -151,7 +151,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "demo",
         purpose: "Run Mission Control, its page and a scripted team on this machine",
-        options: &[&opt::PORT],
+        options: &[&opt::PORT, &opt::RUNTIME_PORT, &opt::GATEWAY, &opt::GATEWAY_TOKEN_FILE, &opt::TURNS],
         example: "demo --port 0",
         needs: Some(Feature::Demo),
         read: read::demo,
@@ -203,7 +203,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
     },
     CommandSpec {
         name: "version",
-        purpose: "Print version, target and commit",
+        purpose: "Print version, target, C library, edition and commit",
         example: "version",
         read: read::version,
         ..PLAIN

@@ -323,6 +323,17 @@ variables! {
         }),
         ..PLAIN
     }
+    DELIVERY_MAX_TURNS {
+        section: Section::Delivery,
+        kind: Kind::Integer { min: 0, max: 1_000_000_000, why: "it is a number of turns, and 0 sets no limit" },
+        fallback: Fallback::Value("0"),
+        about: "The number of agent turns after which no more are sent: for a trial with a paid model. Tool rounds and retries count. `STATE_DIR` keeps the count across restarts. `0` sets no limit.",
+        before: Some(Before {
+            there: "no such variable: no limit",
+            why: "a trial should have a known price.",
+        }),
+        ..PLAIN
+    }
     DELIVERY_MAX_AGE_MS {
         section: Section::Delivery,
         kind: Kind::Integer { min: 60_000, max: 30 * DAY_MS, why: "an answer after more than a month is of no use, and a provider may take a minute to restart" },
