@@ -147,7 +147,8 @@ fn listed(overview: &DeliverySummary) -> String {
         lines.push("No dead letters.".to_owned());
     }
     for dead in &overview.dead {
-        let task = dead.task.as_ref().map_or(String::new(), |task| format!(" on {task}"));
+        let title = dead.title.as_ref().map_or(String::new(), |title| format!(" “{title}”"));
+        let task = dead.task.as_ref().map_or(String::new(), |task| format!(" on {task}{title}"));
         lines.push(format!("{}  {} for {}{task}", dead.id, dead.kind, dead.agent));
         lines.push(format!("    {}", dead.words));
         let answer = if dead.unposted { "; the agent's answer is kept (`dead show`)" } else { "" };

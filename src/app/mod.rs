@@ -1,6 +1,7 @@
 //! The commands, one file each. They wire all crates together, and no other module imports this one.
 
 mod build_facts;
+mod color;
 mod command_env;
 mod dead;
 mod delivery_report;
@@ -42,12 +43,23 @@ pub use why::why;
 
 use serde_json::json;
 
+use color::StateColumn;
+
 use mcr_model::visible;
 
 /// Prints a text or one JSON object to standard output. Foreign characters in it are escaped, so that they
 /// cannot forge output. A reader that closed early (`… | head`) is no failure.
 pub fn print(text: &str) -> Exit {
-    let shown = if text.starts_with('{') { visible::json(text) } else { visible::lines(text) };
+    write(&if text.starts_with('{') { visible::json(text) } else { visible::lines(text) })
+}
+
+/// Prints a text as [`print`] does, with its state words in colour on a terminal.
+fn print_states(text: &str, column: StateColumn) -> Exit {
+    let shown = visible::lines(text);
+    write(&if color::is_wanted() { color::paint(&shown, column) } else { shown })
+}
+
+fn write(shown: &str) -> Exit {
     match std::io::stdout().lock().write_all(shown.as_bytes()) {
         Ok(()) => Exit::Done,
         Err(why) if why.kind() == ErrorKind::BrokenPipe => Exit::Done,

@@ -2,9 +2,10 @@
 
 use serde_json::{Value, json};
 
+use super::color::StateColumn;
 use super::exit::Exit;
 use super::service_client::{CommandContext, ServiceEndpoint, ServiceLocation, is_health};
-use super::{fail, print};
+use super::{fail, print, print_states};
 use mcr_core::ops::HealthReason;
 use mcr_core::ops::reasons::explain;
 use mcr_core::spans::{ago, span};
@@ -50,12 +51,12 @@ pub fn status(at: &ServiceLocation, as_json: bool, ready: bool) -> Exit {
             json!({"address": service.address, "ready": is_ready, "health": health, "quietMode": quiet_mode})
         ))
     } else {
-        print(&format!(
-            "{}{}{}",
+        let shown = [
             text(&health, &service.address, is_ready),
             quiet_mode.map(|words| line("quiet mode", &words)).unwrap_or_default(),
-            line("page", &context.page(&service, elsewhere))
-        ))
+            line("page", &context.page(&service, elsewhere)),
+        ];
+        print_states(&shown.concat(), StateColumn(12))
     };
     if ready && !is_ready { Exit::Failed } else { printed }
 }

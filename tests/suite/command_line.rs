@@ -1,5 +1,7 @@
 //! The program as people and supervisors use it: commands, exit codes, messages.
 
+/// Colours on a terminal.
+mod color;
 /// The completions for bash, zsh and fish.
 mod completions;
 /// Damaged ledgers that prevent a start.

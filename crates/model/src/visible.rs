@@ -5,6 +5,9 @@
 
 use std::fmt::Write as _;
 
+/// The longest title that is shown next to an id.
+const TITLE_CHARS_MAX: usize = 60;
+
 /// Appends the text on one line. Line ends are escaped too.
 pub fn push_line(line: &mut String, text: &str) {
     for c in text.chars() {
@@ -45,6 +48,19 @@ pub fn json(text: &str) -> String {
     shown
 }
 
+/// A title as it stands next to an id: on one line, without deceptive characters, and not long.
+pub fn title(text: &str) -> String {
+    let plain = text.chars().map(|c| if c.is_whitespace() { ' ' } else { c }).filter(|c| !is_deceptive(*c));
+    let plain: String = plain.collect();
+    let words: Vec<&str> = plain.split(' ').filter(|word| !word.is_empty()).collect();
+    let mut chars = words.join(" ").chars().collect::<Vec<_>>();
+    if chars.len() > TITLE_CHARS_MAX {
+        chars.truncate(TITLE_CHARS_MAX - 1);
+        chars.push('…');
+    }
+    chars.into_iter().collect()
+}
+
 /// Whether a reader sees something other than this character, or nothing.
 fn is_deceptive(c: char) -> bool {
     c.is_control()
@@ -71,6 +87,22 @@ mod tests {
         assert_eq!(lines("a\tb\nc\r\u{2066}"), "a\tb\nc\\r\\u{2066}");
         let plain = "grüße – 你好 🎉 שלום é\u{fe0f}";
         assert_eq!((lines(plain), json(plain)), (plain.to_owned(), plain.to_owned()));
+    }
+
+    #[test]
+    fn a_title_is_one_short_plain_line() {
+        let rows = [
+            ("Fix the page", "Fix the page"),
+            (" Fix\n\tthe\r\n page ", "Fix the page"),
+            ("\u{1b}[31mred\u{202e}\u{200b}\u{9b}", "[31mred"),
+            ("<b>grüße</b>", "<b>grüße</b>"),
+            ("\u{2066}\u{feff}", ""),
+        ];
+        for (text, shown) in rows {
+            assert_eq!(title(text), shown, "{text:?}");
+        }
+        let long = title(&"ä".repeat(100));
+        assert!(long.chars().count() == TITLE_CHARS_MAX && long.ends_with('…'), "{long}");
     }
 
     #[test]

@@ -13,10 +13,11 @@ use std::time::Duration;
 use log::LevelFilter;
 use serde_json::{Value, json};
 
+use super::color::StateColumn;
 use super::command_env::{BackendConnection, CommandEnv};
 use super::exit::Exit;
-use super::print;
 use super::service_client::{CommandContext, ServiceEndpoint, address};
+use super::{print, print_states};
 use crate::telemetry;
 use mcr_clients::convex::{Backoff, CallReason};
 use mcr_clients::mission::{GetDeliveryContext, GetOrchestrator, ListAgents, Mission};
@@ -113,8 +114,11 @@ pub fn doctor(env_file: Option<&Path>, wanted: Doctor) -> Exit {
         *sentence = env.redactor.clean(sentence);
     }
     let variables = variables(&env);
-    let text = if as_json { as_data(&variables, &checks) } else { as_text(&variables, &checks, all) };
-    let printed = print(&text);
+    let printed = if as_json {
+        print(&as_data(&variables, &checks))
+    } else {
+        print_states(&as_text(&variables, &checks, all), StateColumn(16))
+    };
     if checks.iter().any(|check| check.verdict == CheckResult::Wrong) { Exit::Failed } else { printed }
 }
 

@@ -62,6 +62,8 @@ fn a_dead_letter_is_listed_and_retried() {
     ] {
         assert!(list.contains(words), "{words}: {list}");
     }
+    // The title of the task stands next to its id.
+    assert!(list.contains(&format!("on {task} “Fix login”")), "{list}");
     let (_, json) = stack.command(["dead", "list", "--json"]);
     let json: Value = serde_json::from_str(&json).unwrap();
     assert_eq!((&json["dead"][0]["id"], json["dead"].as_array().unwrap().len()), (&json!(id), 1));

@@ -83,6 +83,10 @@ pub struct Record {
     /// The sum of the pauses for this delivery's own failures, in milliseconds.
     #[serde(skip_serializing_if = "is_default")]
     pub rested: u64,
+    /// The title of the task, shortened and without deceptive characters ([`mcr_model::visible::title`]). People see it
+    /// next to the task's id. Empty if it is not known.
+    #[serde(skip_serializing_if = "is_default")]
+    pub title: String,
     /// Whether an agent or a person waits for the answer.
     #[serde(skip_serializing_if = "is_default")]
     pub waits: AwaitedBy,
@@ -170,6 +174,7 @@ impl Record {
             reopened: true,
             spent: self.spent.clone(),
             unaddressed: self.unaddressed,
+            title: self.title.clone(),
             extra: self.extra.clone(),
             ..Self::default()
         }
@@ -222,7 +227,7 @@ impl Record {
 
     /// Whether no attempt has changed the record yet.
     pub fn is_untouched(&self) -> bool {
-        *self == Self { since: self.since, ..Self::default() }
+        *self == Self { since: self.since, title: self.title.clone(), ..Self::default() }
     }
 
     /// Whether the agent got the question and may be working on it.

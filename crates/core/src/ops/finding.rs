@@ -24,6 +24,9 @@ pub struct Finding {
     /// The instant of the next step, if known.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub next_at: Option<Millis>,
+    /// The title of the task, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
     /// The cost so far.
     pub cost: String,
     /// The agent's answer, if no thread shows it.
@@ -57,6 +60,9 @@ pub struct Brief {
     pub agent: String,
     /// The task.
     pub task: Option<String>,
+    /// The title of the task, if known.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub title: Option<String>,
     /// As in [`Finding::state`].
     pub state: String,
     /// When it ended, or was created.
@@ -87,6 +93,7 @@ impl Finding {
             why,
             next: "Its first delivery begins once Mission Control lists a notification for it.".to_owned(),
             next_at: None,
+            title: None,
             cost: "nothing".to_owned(),
             unposted: None,
             steps: Vec::new(),
@@ -100,6 +107,7 @@ impl Finding {
     pub fn cleaned(mut self, clean: &dyn Fn(&str) -> String) -> Self {
         for text in [&mut self.id, &mut self.what, &mut self.why, &mut self.next]
             .into_iter()
+            .chain(&mut self.title)
             .chain(&mut self.unposted)
         {
             *text = clean(text);
@@ -113,6 +121,7 @@ impl Finding {
     pub fn text(&self) -> String {
         let mut lines = vec![self.what.clone(), self.why.clone(), self.next.clone(), String::new()];
         lines.push(format!("id    {}", self.id));
+        lines.extend(self.title.iter().map(|title| format!("task  “{title}”")));
         lines.push(format!("cost  {}", self.cost));
         if !self.steps.is_empty() {
             lines.push(String::new());
@@ -145,14 +154,15 @@ const FIRST_STEPS: usize = 8;
 impl Brief {
     /// Applies `clean` to every text, for display.
     pub fn clean(&mut self, clean: &dyn Fn(&str) -> String) {
-        for text in [&mut self.agent, &mut self.words, &mut self.next] {
+        for text in [&mut self.agent, &mut self.words, &mut self.next].into_iter().chain(&mut self.title) {
             *text = clean(text);
         }
     }
 
     /// The line, for people.
     pub fn line(&self) -> String {
-        let Self { id, state, agent, kind, words, .. } = self;
-        format!("{}  {state:<10} {id}  {kind} for {agent}: {words}", clock(self.at))
+        let Self { id, state, agent, kind, title, words, .. } = self;
+        let about = title.as_ref().map_or(String::new(), |title| format!(" about “{title}”"));
+        format!("{}  {state:<10} {id}  {kind} for {agent}{about}: {words}", clock(self.at))
     }
 }

@@ -80,6 +80,7 @@ pub fn one(case: &Case, condition: &ServiceCondition, silence: Duration, now: Mi
         why: format!("{}{besides}", explanation.why),
         next: explanation.next,
         next_at: explanation.next_at,
+        title: title(case),
         cost: cost(&case.record),
         unposted: unposted(case),
         steps: case.steps.clone(),
@@ -117,6 +118,11 @@ pub fn many(
             "{waiting} open, {given_up} given up, {ended} ended. Most relevant: {which}: {}",
             finding.what
         ),
+        title: if cases.iter().all(|case| case.work.track.task().is_some_and(|task| task.as_str() == id)) {
+            cases.iter().rev().find_map(title)
+        } else {
+            None
+        },
         cost: cost_of_all(cases),
         steps: Vec::new(),
         left_out: 0,
@@ -133,6 +139,7 @@ pub fn brief(case: &Case, condition: &ServiceCondition, silence: Duration, now: 
         kind: case.work.name(),
         agent: case.agent.clone(),
         task: case.work.track.task().map(ToString::to_string),
+        title: title(case),
         state: explanation.state.to_owned(),
         at: case.closed.as_ref().map_or_else(|| case.work.created_at(), |(at, _)| *at),
         words: format!("{} {}", explanation.what, explanation.why),
@@ -142,6 +149,10 @@ pub fn brief(case: &Case, condition: &ServiceCondition, silence: Duration, now: 
         failed: attempts(&case.record),
         unposted: case.record.unposted.is_some(),
     }
+}
+
+fn title(case: &Case) -> Option<String> {
+    Some(case.record.title.clone()).filter(|title| !title.is_empty())
 }
 
 /// A stuck turn is more relevant than a row that waits behind it.

@@ -18,6 +18,8 @@ pub(crate) struct LogItem<'a> {
     /// The agent's slug, or its id where the slug is unknown.
     agent: &'a str,
     task: Option<&'a TaskId>,
+    /// The title of the task, where it is known.
+    title: Option<&'a str>,
     /// The name of the field with the id, and the id.
     id: Option<(&'static str, &'a str)>,
     attempt: Option<u32>,
@@ -26,7 +28,7 @@ pub(crate) struct LogItem<'a> {
 impl<'a> LogItem<'a> {
     /// What an agent does about a task without an item of work.
     pub(crate) fn without_work(agent: &'a str, task: Option<&'a TaskId>) -> Self {
-        Self { agent, task, id: None, attempt: None }
+        Self { agent, task, title: None, id: None, attempt: None }
     }
 
     /// The same item, with the agent's slug in place of its id.
@@ -71,20 +73,21 @@ impl<'a> From<&'a Work> for LogItem<'a> {
             Kind::Test(_) => "work",
         };
         let id = Some((key, work.id.as_str()));
-        Self { agent: &work.track.agent, task: work.track.task(), id, attempt: None }
+        Self { agent: &work.track.agent, task: work.track.task(), title: None, id, attempt: None }
     }
 }
 
 impl<'a> From<&'a Notification> for LogItem<'a> {
     fn from(row: &'a Notification) -> Self {
         let id = Some(("notification", row.id.as_str()));
-        Self { agent: &row.recipient_id, task: row.task_id.as_ref(), id, attempt: None }
+        Self { agent: &row.recipient_id, task: row.task_id.as_ref(), title: None, id, attempt: None }
     }
 }
 
 impl<'a> From<&'a Job> for LogItem<'a> {
     fn from(job: &'a Job) -> Self {
-        Self::from(&*job.work).in_attempt(job.record.failures.attempts().saturating_add(1))
+        let item = Self::from(&*job.work).in_attempt(job.record.failures.attempts().saturating_add(1));
+        Self { title: Some(&*job.record.title).filter(|title| !title.is_empty()), ..item }
     }
 }
 
@@ -99,6 +102,9 @@ impl Source for Fields<'_> {
         visitor.visit_pair("agent".to_key(), Value::from(self.item.agent))?;
         if let Some(task) = self.item.task {
             visitor.visit_pair("task".to_key(), Value::from(task.as_str()))?;
+        }
+        if let Some(title) = self.item.title {
+            visitor.visit_pair("title".to_key(), Value::from(title))?;
         }
         if let Some((key, id)) = self.item.id {
             visitor.visit_pair(key.to_key(), Value::from(id))?;

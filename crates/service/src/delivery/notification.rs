@@ -17,6 +17,7 @@ use mcr_core::delivery::reply::{self, AgentReply, Silence};
 use mcr_core::delivery::{End, Job, PendingAnswer, Record, Stage, Stamp, Trouble, thread_notices};
 use mcr_model::clock::Millis;
 use mcr_model::limits::MESSAGE_CHARS;
+use mcr_model::visible;
 use mcr_model::{DeliveryContext, Notification, NotificationType, TaskStatus, WakeOn};
 
 /// The delivery of a notification.
@@ -42,6 +43,8 @@ impl Steps for NotificationSteps<'_> {
             // A stop that arrives with a later list is not in the context.
             let lists = deps.inflight.lists();
             let context = context(row, deps)?;
+            job.record.title =
+                context.task.as_ref().map_or(String::new(), |task| visible::title(&task.title));
             // Before this step only another runtime can have marked it.
             if context.notification.delivered_at.is_some() && !job.record.reopened {
                 return Ok(End::Gone);
