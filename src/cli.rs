@@ -130,7 +130,8 @@ struct Given {
 }
 
 /// Options with a value, and flags.
-const VALUES: [&str; 7] = ["--env-file", "--port", "--listen", "--data", "--seed", "--notify", "--agent"];
+const VALUES: [&str; 8] =
+    ["--env-file", "--port", "--listen", "--hosts", "--data", "--seed", "--notify", "--agent"];
 const FLAGS: [&str; 6] = ["--all", "--json", "--redact", "--original", "--live", "--ready"];
 
 impl Given {

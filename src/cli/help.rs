@@ -113,6 +113,8 @@ const OPTIONS: [(&[&str], &str); 7] = [
     (
         &["local"],
         "  --listen ADDRESS  The address to listen on (default: 127.0.0.1:3210)
+  --hosts NAME,…    The names under which clients reach it, such as that of a reverse proxy; required
+                    for an address that admits other machines
   --data DIR        The data directory (default: ./.mission-control), or :memory:
   --seed demo|FILE  Fill an empty data directory with the demo team, or with an export
   --redact          Hide the reasons of errors, as a production deployment does

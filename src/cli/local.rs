@@ -26,7 +26,8 @@ pub(super) fn read(given: &mut Given) -> Result<Local, Misuse> {
             let expected = "expected an address such as http://127.0.0.1:3001";
             BaseUrl::parse(&url).map_err(|_| Misuse(format!("--notify `{}`: {expected}", tame(&url))))
         });
-        return Ok(Local::Serve { listen, data, seed, options, notify: notify.transpose()? });
+        let hosts = given.value("--hosts").map(|hosts| hosts.to_string_lossy().into_owned());
+        return Ok(Local::Serve { listen, hosts, data, seed, options, notify: notify.transpose()? });
     };
     if verb == "rotate-key" {
         return Ok(Local::RotateKey { data });

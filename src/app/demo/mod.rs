@@ -26,6 +26,7 @@ use mcr_clients::wire::Stop;
 use mcr_config::{LogFormat, LogOutput};
 use mcr_gateway_sim::gateway::{self, ScriptedGateway};
 use mcr_gateway_sim::team::{Member, Team};
+use mcr_http::hosts::Hosts;
 use mcr_http::server::{Server, ServerLimits};
 use mcr_mission_control::{Caller, Engine, Kind, Opening, Options, Seed, Whereabouts};
 use mcr_model::BaseUrl;
@@ -73,7 +74,7 @@ fn play(port: u16) -> Result<(), String> {
     );
     let signals = embedded::signals()?;
     let (logged_in, visitors) = bounded(1);
-    let board = Board::start(data, &listen, OPTION, move || {
+    let board = Board::start(data, &listen, OPTION, Hosts::default(), move || {
         // A full channel already announces the visitors.
         let _ = logged_in.try_send(());
     })?;
