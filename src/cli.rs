@@ -1,5 +1,7 @@
 //! Parses the command line into a [`Command`]. [`crate::app`] carries the commands out.
 
+#[cfg(feature = "demo")]
+mod demo;
 mod features;
 mod help;
 #[cfg(feature = "mission-control")]
@@ -13,6 +15,8 @@ use std::path::PathBuf;
 use lexopt::{Arg, Parser, ValueExt};
 
 use self::features::BUILT_IN;
+#[cfg(feature = "demo")]
+use crate::app::Demo;
 #[cfg(feature = "mission-control")]
 use crate::app::Local;
 use crate::app::{self, Dead, Exit, Pause};
@@ -25,6 +29,8 @@ pub enum Command {
     Run {
         /// `--env-file`.
         env_file: Option<PathBuf>,
+        /// `--stop-on-eof`.
+        stop_on_eof: bool,
     },
     /// Reports what is wrong, and how to fix it.
     Doctor {
@@ -73,10 +79,7 @@ pub enum Command {
     },
     /// Runs Mission Control with a scripted team on this machine.
     #[cfg(feature = "demo")]
-    Demo {
-        /// `--port`.
-        port: u16,
-    },
+    Demo(Demo),
     /// Runs the embedded Mission Control.
     #[cfg(feature = "mission-control")]
     Local(Local),
@@ -103,7 +106,7 @@ impl fmt::Display for Misuse {
 /// Runs the program. `commit` is the commit it was built from.
 pub fn main(args: impl IntoIterator<Item = OsString>, commit: Option<&str>) -> Exit {
     match parse(args) {
-        Ok(Command::Run { env_file }) => app::run(env_file.as_deref()),
+        Ok(Command::Run { env_file, stop_on_eof }) => app::run(env_file.as_deref(), stop_on_eof),
         Ok(Command::Doctor { env_file, all, json, live }) => {
             app::doctor(env_file.as_deref(), app::Doctor { all, json, live })
         }
@@ -112,7 +115,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>, commit: Option<&str>) -> E
         Ok(Command::Dead { env_file, what, json }) => app::dead(env_file.as_deref(), &what, json),
         Ok(Command::Pause { env_file, wanted }) => app::pause(env_file.as_deref(), &wanted),
         #[cfg(feature = "demo")]
-        Ok(Command::Demo { port }) => app::demo(port),
+        Ok(Command::Demo(wanted)) => app::demo(&wanted),
         #[cfg(feature = "mission-control")]
         Ok(Command::Local(what)) => app::local(&what),
         Ok(Command::Version) => app::print(&app::version(commit)),
@@ -130,9 +133,21 @@ struct Given {
 }
 
 /// Options with a value, and flags.
-const VALUES: [&str; 8] =
-    ["--env-file", "--port", "--listen", "--hosts", "--data", "--seed", "--notify", "--agent"];
-const FLAGS: [&str; 6] = ["--all", "--json", "--redact", "--original", "--live", "--ready"];
+const VALUES: [&str; 12] = [
+    "--env-file",
+    "--port",
+    "--runtime-port",
+    "--gateway",
+    "--gateway-token-file",
+    "--turns",
+    "--listen",
+    "--hosts",
+    "--data",
+    "--seed",
+    "--notify",
+    "--agent",
+];
+const FLAGS: [&str; 7] = ["--all", "--json", "--redact", "--original", "--live", "--ready", "--stop-on-eof"];
 
 impl Given {
     fn value(&mut self, option: &str) -> Option<OsString> {
@@ -192,7 +207,10 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Misuse
 fn command(given: &mut Given) -> Result<Command, Misuse> {
     let word = given.words.pop_front();
     Ok(match word.as_deref().unwrap_or("run") {
-        "run" => Command::Run { env_file: given.value("--env-file").map(Into::into) },
+        "run" => Command::Run {
+            env_file: given.value("--env-file").map(Into::into),
+            stop_on_eof: given.flag("--stop-on-eof"),
+        },
         "doctor" => Command::Doctor {
             env_file: given.value("--env-file").map(Into::into),
             all: given.flag("--all"),
@@ -227,7 +245,7 @@ fn command(given: &mut Given) -> Result<Command, Misuse> {
             },
         },
         #[cfg(feature = "demo")]
-        "demo" => Command::Demo { port: port(given)? },
+        "demo" => Command::Demo(demo::read(given)?),
         #[cfg(feature = "mission-control")]
         "local" => Command::Local(local::read(given)?),
         "version" => Command::Version,
@@ -254,13 +272,6 @@ fn dead(given: &mut Given) -> Result<Dead, Misuse> {
         "retry" => Dead::Retry(id),
         _ => Dead::Drop(id),
     })
-}
-
-#[cfg(feature = "demo")]
-fn port(given: &mut Given) -> Result<u16, Misuse> {
-    let Some(port) = given.value("--port") else { return Ok(app::PORT) };
-    let port = port.to_string_lossy();
-    port.parse().map_err(|_| Misuse(format!("--port `{}`: expected a number from 0 to 65535", tame(&port))))
 }
 
 /// The command that `help` was given, if any. Further words (`help dead retry`) select nothing more.

@@ -88,11 +88,15 @@ const COMMANDS: [CommandHelp; 11] = [
 ];
 
 /// Options, and the commands that accept them.
-const OPTIONS: [(&[&str], &str); 7] = [
+const OPTIONS: [(&[&str], &str); 8] = [
     (
         &["run", "doctor", "status", "why", "dead", "pause", "resume"],
         "  --env-file FILE   Read variables from FILE where the environment does not set them
                     (default: /etc/mission-control-runtime.env, where it exists)\n",
+    ),
+    (
+        &["run"],
+        "  --stop-on-eof     Stop when standard input closes, so that a parent process that dies leaves no service\n",
     ),
     (
         &["doctor"],
@@ -108,7 +112,11 @@ const OPTIONS: [(&[&str], &str); 7] = [
     (&["pause", "resume"], "  --agent NAME      Only this agent's turns, by slug or id\n"),
     (
         &["demo"],
-        "  --port N          The page's port on 127.0.0.1 (default: 3210); 0 takes any free port\n",
+        "  --port N          The board's port on 127.0.0.1 (default: 3210); 0 takes any free port
+  --runtime-port N  The port of the runtime's page (default: the port after the board's: 3211)
+  --gateway URL     Use a real OpenClaw at URL instead of scripted agents. Its token comes from the variable
+                    OPENCLAW_GATEWAY_TOKEN or from the file of --gateway-token-file FILE
+  --turns N         With --gateway: send no more than N turns (default: 60)\n",
     ),
     (
         &["local"],

@@ -30,7 +30,7 @@ else
     echo 'SKIPPED: shellcheck (Debian package shellcheck)'
 fi
 if command -v cloud-init >/dev/null; then
-    : cloud-init schema --config-file packaging/cloud-init.yaml
+    cloud-init schema --config-file packaging/cloud-init.yaml
 else
     echo 'SKIPPED: cloud-init schema (Debian package cloud-init)'
 fi

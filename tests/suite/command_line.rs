@@ -14,7 +14,7 @@ mod supervised;
 use std::fs;
 use std::net::TcpListener;
 
-use mission_control_runtime::app::{self, Dead, Exit, Local, Pause};
+use mission_control_runtime::app::{self, BuildFacts, Dead, Exit, Local, Pause};
 use mission_control_runtime::cli::{Command, parse};
 use mission_control_runtime::local::Options;
 use serde_json::{Value, json};
@@ -43,13 +43,13 @@ fn throwing(text: &str) -> ScriptedHttp {
 
 #[test]
 fn the_command_line_is_parsed_or_refused_with_a_reason() {
-    let run = |file: Option<&str>| Ok(Command::Run { env_file: file.map(Into::into) });
+    let run = |file: Option<&str>| Ok(Command::Run { env_file: file.map(Into::into), stop_on_eof: false });
     let serve = |listen: &str, data: &str, seed: Option<&str>, redact, original| {
         let (listen, data, seed) = (listen.to_owned(), data.to_owned(), seed.map(ToOwned::to_owned));
         let options = Options { original, redact };
         Ok(Command::Local(Local::Serve { listen, hosts: None, data, seed, options, notify: None }))
     };
-    let rows: [(&str, Result<Command, &str>); 60] = [
+    let rows: [(&str, Result<Command, &str>); 57] = [
         ("", run(None)),
         ("run", run(None)),
         ("--env-file f", run(Some("f"))),
@@ -83,11 +83,8 @@ fn the_command_line_is_parsed_or_refused_with_a_reason() {
         ("resume", Ok(Command::Pause { env_file: None, wanted: Pause { pause: false, agent: None } })),
         ("why k1 --agent ben", Err("--agent is not an option of this command")),
         ("run --live", Err("--live is not an option of this command")),
-        ("demo", Ok(Command::Demo { port: 3210 })),
-        ("demo --port 0", Ok(Command::Demo { port: 0 })),
-        ("demo --port 65536", Err("--port `65536`: expected a number from 0 to 65535")),
-        ("demo --port", Err("--port needs a value")),
-        ("demo --env-file f", Err("--env-file is not an option of this command")),
+        ("run --stop-on-eof", Ok(Command::Run { env_file: None, stop_on_eof: true })),
+        ("doctor --stop-on-eof", Err("--stop-on-eof is not an option of this command")),
         ("run --port 1", Err("--port is not an option of this command")),
         ("version", Ok(Command::Version)),
         ("-V", Ok(Command::Version)),
@@ -165,6 +162,18 @@ fn version_identifies_the_build() {
     for (commit, shown) in [(Some("7f00ab1"), "7f00ab1"), (Some(""), "unknown"), (None, "unknown")] {
         assert!(app::version(commit).ends_with(&format!(", commit {shown})\n")), "{commit:?}");
     }
+    // The suite needs the feature `demo`, so it runs the full build.
+    let facts = serde_json::to_value(BuildFacts::new(None)).unwrap();
+    assert_eq!((&facts["edition"], &facts["commit"]), (&json!("full"), &json!("unknown")));
+    let linkage = if cfg!(target_feature = "crt-static") { "static" } else { "dynamic" };
+    let libc = if cfg!(target_env = "musl") { "musl" } else { "glibc" };
+    assert_eq!((&facts["linkage"], &facts["libc"]), (&json!(linkage), &json!(libc)));
+    assert!(facts["features"].as_array().unwrap().starts_with(&[json!("mission-control"), json!("demo")]));
+    assert!(
+        text(&version).contains(&format!(", {linkage} {libc}, full build, commit ")),
+        "{}",
+        text(&version)
+    );
 }
 
 #[test]
@@ -190,7 +199,7 @@ fn characters_that_forge_output_are_escaped_in_the_log_and_on_the_terminal() {
     ];
     for format in ["text", "json"] {
         let mut service = configured(Program::new(["run"])).with("LOG_FORMAT", format).start();
-        service.hear("BadJsonBody");
+        service.wait_for_log("BadJsonBody");
         service.signal("TERM");
         shown.push(service.end().1);
     }
@@ -313,7 +322,7 @@ fn the_service_answers_until_a_signal_stops_it() {
             .with("LOG_FORMAT", format)
             .start();
         let address = service.address();
-        service.hear("knows the account");
+        service.wait_for_log("knows the account");
 
         let judged = || {
             let (status, health) = get(&address, "/health");
@@ -344,7 +353,8 @@ fn the_service_runs_and_reports_an_absent_backend() {
     let backend = format!("http://{}", refusing.address());
     let mut service = Program::new(["run"]).configured(&backend, TOKEN).with("HEALTH_PORT", "0").start();
     let address = service.address();
-    service.hear("WARN  app       service/actions:updateRuntimeStatus: Mission Control is unreachable");
+    service
+        .wait_for_log("WARN  app       service/actions:updateRuntimeStatus: Mission Control is unreachable");
     let (status, health) = get(&address, "/health");
     let health: Value = serde_json::from_str(&health).unwrap();
     assert_eq!((status, &health["backend"]["reachable"]), (200, &json!(false)));
@@ -360,7 +370,7 @@ fn a_backend_that_refuses_the_token_counts_as_reachable() {
     let mut service =
         Program::new(["run"]).configured(&backend.url(), TOKEN).with("HEALTH_PORT", "0").start();
     let address = service.address();
-    service.hear("WARN  app       service/actions:updateRuntimeStatus: Mission Control does not accept the service token");
+    service.wait_for_log("WARN  app       service/actions:updateRuntimeStatus: Mission Control does not accept the service token");
     let health: Value = serde_json::from_str(&get(&address, "/health").1).unwrap();
     assert_eq!(
         (&health["backend"]["reachable"], &health["backend"]["accepted"]),

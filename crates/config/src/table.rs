@@ -131,6 +131,13 @@ variables! {
         }),
         ..PLAIN
     }
+    OPERATOR_API_ALLOW {
+        section: Section::Server,
+        kind: Kind::Text { chars_max: 1_000 },
+        fallback: Fallback::Unset("this machine only"),
+        about: "The networks, besides this machine, from which the runtime's page and other programs may call the operator API, separated by commas. Each call needs the operator token as well. A container needs it: requests through a published port come from the address of the Docker network.",
+        ..PLAIN
+    }
     AGENT_API_TOKENS {
         section: Section::Server,
         kind: Kind::Boolean,
@@ -320,6 +327,17 @@ variables! {
         before: Some(Before {
             there: "no limit: a notification that could not be delivered was retried forever",
             why: "a notification that always fails must not cost a turn of the model every few seconds.",
+        }),
+        ..PLAIN
+    }
+    DELIVERY_MAX_TURNS {
+        section: Section::Delivery,
+        kind: Kind::Integer { min: 0, max: 1_000_000_000, why: "it is a number of turns, and 0 sets no limit" },
+        fallback: Fallback::Value("0"),
+        about: "The number of agent turns after which no more are sent: for a trial with a paid model. Tool rounds and retries count. `STATE_DIR` keeps the count across restarts. `0` sets no limit.",
+        before: Some(Before {
+            there: "no such variable: no limit",
+            why: "a trial should have a known price.",
         }),
         ..PLAIN
     }

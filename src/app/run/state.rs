@@ -18,7 +18,7 @@ use super::status_report::Condition;
 use mcr_clients::convex::ConvexEndpoint;
 use mcr_clients::mission::catalog;
 use mcr_config::Settings;
-use mcr_core::delivery::scheduler::Standing;
+use mcr_core::delivery::scheduler::SchedulerState;
 use mcr_core::ops::ServiceCondition;
 use mcr_core::ops::reasons::REFUSES_ALL;
 use mcr_files::Folder;
@@ -120,7 +120,6 @@ impl State {
             without_effect: WITHOUT_EFFECT,
         };
         let metrics = Arc::new(Metrics::new(catalog::ALL.iter().map(|function| function.path)));
-        let (configured, client_tools) = (settings.gateway.url.is_some(), settings.gateway.client_tools);
         Self {
             began: Instant::now(),
             version,
@@ -128,7 +127,7 @@ impl State {
             config,
             sync_interval: settings.agents.sync_interval,
             redactor: redactor.clone(),
-            gateway: Arc::new(GatewayStatus::new(configured, client_tools, metrics.clone())),
+            gateway: Arc::new(GatewayStatus::new(settings, folder, metrics.clone())),
             backend: Arc::new(Backend::new(metrics.clone(), redactor.clone(), Box::new(SteadyClock::new()))),
             metrics,
             panics: Panics::default(),
@@ -235,15 +234,15 @@ impl State {
     }
 
     fn parts(&self) -> Parts {
-        let standing = self.delivery.get().map(View::standing);
-        let breaker = standing.as_ref().and_then(|standing| standing.breaker_open.as_deref());
-        let mut gateway = self.gateway.health(breaker, standing.is_some());
+        let state = self.delivery.get().map(View::state);
+        let breaker = state.as_ref().and_then(|state| state.breaker_open.as_deref());
+        let mut gateway = self.gateway.health(breaker, state.is_some());
         for error in [&mut gateway.closed, &mut gateway.last_send_error].into_iter().flatten() {
             *error = self.excerpt(error);
         }
         Parts {
             gateway,
-            delivery: self.delivery_health(standing),
+            delivery: self.delivery_health(state),
             roster: self.roster_health(),
             backend: self.backend.health(self.clocks.get().and_then(|clocks| clock_ahead(clocks))),
             ledger: self.ledger_health(),
@@ -260,11 +259,11 @@ impl State {
         roster
     }
 
-    fn delivery_health(&self, standing: Option<Standing>) -> DeliveryHealth {
+    fn delivery_health(&self, state: Option<SchedulerState>) -> DeliveryHealth {
         let turns = self.delivery.get().map(View::turns).unwrap_or_default();
-        standing.map_or_else(
+        state.map_or_else(
             || DeliveryHealth { config: self.config, ..DeliveryHealth::default() },
-            |standing| delivery_health(standing, turns, self.config, &|error| self.excerpt(error)),
+            |state| delivery_health(state, turns, self.config, &|error| self.excerpt(error)),
         )
     }
 
@@ -339,20 +338,20 @@ impl State {
 
     /// The conditions that block all deliveries.
     fn service_condition(&self) -> ServiceCondition {
-        let standing = self.delivery.get().map(View::standing);
+        let state = self.delivery.get().map(View::state);
         let breaker =
-            standing.as_ref().map_or(Some("the service is starting"), |now| now.breaker_open.as_deref());
+            state.as_ref().map_or(Some("the service is starting"), |now| now.breaker_open.as_deref());
         let backend = self.backend.health(None);
-        let lists = standing.as_ref().and_then(|now| now.stats.list_error.clone());
+        let lists = state.as_ref().and_then(|now| now.stats.list_error.clone());
         let hides = backend.accepted == Some(false) && !backend.token_refused;
         let why = lists.or_else(|| if backend.accepted == Some(true) { None } else { backend.last_error });
         let ledger = self.ledger_health();
         ServiceCondition {
             runs: true,
             mistake: None,
-            gateway: self.gateway.health(breaker, standing.is_some()).closed,
+            gateway: self.gateway.health(breaker, state.is_some()).closed,
             backend: why.map(|why| if hides { format!("{REFUSES_ALL} ({why})") } else { why }),
-            foreign: standing.and_then(|now| now.foreign).map(|foreign| foreign.to_string()),
+            foreign: state.and_then(|now| now.foreign).map(|foreign| foreign.to_string()),
             ledger: ledger.off,
             holds: ledger.holds,
             displaced: ledger.displaced,

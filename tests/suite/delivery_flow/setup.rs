@@ -159,14 +159,14 @@ impl Fixture {
         };
         let metrics = Metrics::new([]);
         let people = roster::Team::default();
-        let stir = || {
+        let nudge_poller = || {
             self.stirred.fetch_add(1, Ordering::Relaxed);
         };
         let deps = DeliveryDeps {
             mission: &mission,
             gateway: &self.gateway,
             team: &people,
-            stir: &stir,
+            nudge_poller: &nudge_poller,
             taken: &|_| (),
             answers: &self.answers,
             cooldown: &self.cooldown,

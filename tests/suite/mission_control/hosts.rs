@@ -1,11 +1,9 @@
 //! The host names of the embedded Mission Control, and the addresses that need them.
 
-use std::os::unix::net::UnixDatagram;
-use std::time::Duration;
-
 use serde_json::json;
 
 use super::board::agent;
+use crate::support::notify_socket::NotifySocket;
 use crate::support::program::{Program, exchange, text};
 
 /// Other machines reach it under a name, so the name must be known: any other name may be a rebound one.
@@ -34,18 +32,12 @@ fn an_address_that_admits_other_machines_needs_host_names() {
 /// The requests that a reverse proxy on the same machine passes on.
 #[test]
 fn requests_under_the_names_of_a_proxy_are_answered_and_others_refused() {
-    let folder = tempfile::tempdir().unwrap();
-    let path = folder.path().join("notify");
-    let systemd = UnixDatagram::bind(&path).unwrap();
-    systemd.set_read_timeout(Some(Duration::from_secs(20))).unwrap();
+    let systemd = NotifySocket::at_path();
     let args =
         ["local", "--listen", "127.0.0.1:0", "--hosts", "Board.example.com, board", "--data", ":memory:"];
-    let mut running = Program::new(args).with("NOTIFY_SOCKET", path.to_str().unwrap()).start();
+    let mut running = Program::new(args).with("NOTIFY_SOCKET", systemd.address()).start();
     let printed = running.environment().unwrap();
-    let mut bytes = [0; 512];
-    let length = systemd.recv(&mut bytes).unwrap();
-    let ready = format!("READY=1\nSTATUS=listening on {}", printed["CONVEX_URL"]);
-    assert_eq!(std::str::from_utf8(&bytes[..length]).unwrap(), ready);
+    assert_eq!(systemd.next(), format!("READY=1\nSTATUS=listening on {}", printed["CONVEX_URL"]));
 
     let key = json!({"key": printed["ADMIN_KEY"]}).to_string();
     let rows = [
@@ -65,7 +57,6 @@ fn requests_under_the_names_of_a_proxy_are_answered_and_others_refused() {
         assert_eq!(answer.status().as_u16(), status, "{host} {origin}: {}", answer.body());
     }
     running.signal("TERM");
-    let length = systemd.recv(&mut bytes).unwrap();
-    assert_eq!(&bytes[..length], b"STOPPING=1\nSTATUS=stopping");
+    assert_eq!(systemd.next(), "STOPPING=1\nSTATUS=stopping");
     assert_eq!(running.end().0, Some(0));
 }

@@ -16,7 +16,7 @@ use crate::metrics::Metrics;
 use crate::roster::Team;
 use mcr_clients::convex::{self, CallError, CallReason};
 use mcr_clients::mission::Mission;
-use mcr_core::delivery::failure::{Setback, Trouble, Weight};
+use mcr_core::delivery::failure::{BackendFailure, Trouble, Weight};
 use mcr_core::delivery::journal::{Journal, JournalError, Note, Step, Wait};
 use mcr_core::delivery::retry::Budget;
 use mcr_core::delivery::{Job, Record};
@@ -35,7 +35,7 @@ pub struct DeliveryDeps<'a> {
     /// The current roster.
     pub team: &'a Team,
     /// Called after a write that may cause notifications.
-    pub stir: &'a dyn Fn(),
+    pub nudge_poller: &'a dyn Fn(),
     /// Called when the gateway has accepted the turn of the job with this number.
     pub taken: &'a dyn Fn(u64),
     /// The answered turns of all workers.
@@ -230,7 +230,7 @@ pub struct Rules {
 /// What a failed call means for the delivery. A refusal with a hidden reason may have any cause, even a temporary
 /// one. A cause that a person must correct first (a token, a version) is no failure of this delivery alone.
 #[expect(clippy::needless_pass_by_value, reason = "the signature fits map_err")]
-pub(super) fn setback(error: CallError) -> Trouble {
+pub(super) fn backend_failure(error: CallError) -> Trouble {
     let weight = match (error.class, error.why) {
         (convex::CallClass::Transient, _) => Weight::Passing,
         (convex::CallClass::Gone, _)
@@ -240,5 +240,5 @@ pub(super) fn setback(error: CallError) -> Trouble {
         ) => Weight::Final,
         (convex::CallClass::Refused | convex::CallClass::Ambiguous, _) => Weight::Doubtful,
     };
-    Trouble::Backend(Setback { weight, not_before: error.not_before, sentence: error.to_string() })
+    Trouble::Backend(BackendFailure { weight, not_before: error.not_before, sentence: error.to_string() })
 }

@@ -57,13 +57,13 @@ pub(super) fn talk(
         may_close: policy::may_close(context),
     };
     let issued = deps.sessions.issue(session, &agent.slug, &job.work.track, deps.clock.now());
-    let standing = AgentRights {
+    let rights = AgentRights {
         task: context.task.clone(),
         flags: caller.flags,
         leads: caller.leads,
         may_close: caller.may_close,
     };
-    deps.inflight.hold(&job.work, &mut job.record, standing, reading);
+    deps.inflight.hold(&job.work, &mut job.record, rights, reading);
     let offer = if deps.rules.client_tools { tools::offer(&caller) } else { tools::offer_http(&caller) };
     // The number of a new question; results belong to the question before.
     let attempt = job.record.tries + 1;
@@ -82,7 +82,7 @@ pub(super) fn talk(
         fence: &random::hex::<4>(),
         now: deps.clock.now(),
         budget_chars: BRIEFING_CHARS,
-        repeat: job.record.unheard.is_some(),
+        repeat: job.record.unanswered_question.is_some(),
     });
 
     loop {

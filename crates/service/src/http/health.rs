@@ -322,6 +322,7 @@ impl Parts {
             HealthReason::GatewayUnreachable
             | HealthReason::GatewayRefusedToken
             | HealthReason::GatewayEndpointOff
+            | HealthReason::TurnLimitReached
             | HealthReason::NoGateway => gateway.trouble == Some(reason),
         };
         HealthReason::ALL.iter().copied().filter(|reason| holds(*reason)).collect()
