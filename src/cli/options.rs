@@ -83,6 +83,13 @@ pub(super) static TURNS: CommandOption =
     with("turns", "N", Value::Text, "With --gateway: send no more than N turns (default: 60)");
 pub(super) static LISTEN: CommandOption =
     with("listen", "ADDRESS", Value::Text, "The address to listen on (default: 127.0.0.1:3210)");
+pub(super) static HOSTS: CommandOption = with(
+    "hosts",
+    "NAME,…",
+    Value::Text,
+    "The names under which clients reach it, such as that of a reverse proxy; required for an address that \
+     admits other machines",
+);
 pub(super) static DATA: CommandOption =
     with("data", "DIR", Value::Folder, "The data directory (default: ./.mission-control), or :memory:");
 pub(super) static SEED: CommandOption = with(
@@ -116,6 +123,7 @@ pub(super) static ALL_OPTIONS: &[&CommandOption] = &[
     &GATEWAY_TOKEN_FILE,
     &TURNS,
     &LISTEN,
+    &HOSTS,
     &DATA,
     &SEED,
     &REDACT,

@@ -124,7 +124,8 @@ fn serve(given: &Given, data: String) -> Result<Local, Misuse> {
         let expected = "expected an address such as http://127.0.0.1:3001";
         BaseUrl::parse(&url).map_err(|_| Misuse(format!("--notify `{}`: {expected}", tame(&url))))
     });
-    Ok(Local::Serve { listen, data, seed: given.text(&opt::SEED), options, notify: notify.transpose()? })
+    let hosts = given.text(&opt::HOSTS);
+    Ok(Local::Serve { listen, hosts, data, seed: given.text(&opt::SEED), options, notify: notify.transpose()? })
 }
 
 pub(super) fn completions(given: &mut Given) -> Result<Command, Misuse> {

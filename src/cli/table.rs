@@ -180,7 +180,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
                 options: &[&opt::DATA],
             },
         ],
-        options: &[&opt::LISTEN, &opt::DATA, &opt::SEED, &opt::REDACT, &opt::ORIGINAL, &opt::NOTIFY],
+        options: &[&opt::LISTEN, &opt::HOSTS, &opt::DATA, &opt::SEED, &opt::REDACT, &opt::ORIGINAL, &opt::NOTIFY],
         example: "local --seed demo",
         needs: Some(Feature::MissionControl),
         read: read::local,

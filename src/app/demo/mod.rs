@@ -34,6 +34,7 @@ use crate::telemetry;
 use mcr_clients::wire::Stop;
 use mcr_config::{LogFormat, LogOutput};
 use mcr_gateway_sim::team::{Member, Team};
+use mcr_http::hosts::Hosts;
 use mcr_mission_control::{Caller, Data, DataLocation, Engine, Kind, Opening, Options, Seed};
 use mcr_model::BaseUrl;
 use mcr_model::redact::Redactor;
@@ -97,7 +98,7 @@ fn play(wanted: &Demo) -> Result<(), String> {
     start_log(LevelFilter::Info, &data, &access);
     let signals = embedded::signals()?;
     let (logged_in, visitors) = bounded(1);
-    let board = Board::start(data, &listen, OPTION, move || {
+    let board = Board::start(data, &listen, OPTION, Hosts::default(), move || {
         // A full channel already announces the visitors.
         let _ = logged_in.try_send(());
     })?;
