@@ -133,20 +133,23 @@ struct Given {
 }
 
 /// Options with a value, and flags.
-const VALUES: [&str; 11] = [
+const VALUES: [&str; 13] = [
     "--env-file",
     "--port",
     "--runtime-port",
     "--gateway",
     "--gateway-token-file",
     "--turns",
+    "--seconds",
+    "--fault",
     "--listen",
     "--data",
     "--seed",
     "--notify",
     "--agent",
 ];
-const FLAGS: [&str; 7] = ["--all", "--json", "--redact", "--original", "--live", "--ready", "--stop-on-eof"];
+const FLAGS: [&str; 8] =
+    ["--all", "--json", "--redact", "--original", "--live", "--ready", "--stop-on-eof", "--chaos"];
 
 impl Given {
     fn value(&mut self, option: &str) -> Option<OsString> {

@@ -1,7 +1,7 @@
 //! The options of `demo`.
 
 use super::{Given, Misuse, tame};
-use crate::app::{self, Demo, RealGateway};
+use crate::app::{self, Chaos, Demo, Fault, Play, RealGateway};
 use mcr_model::BaseUrl;
 
 /// The default of `--turns`.
@@ -9,11 +9,34 @@ const TURNS: u64 = 60;
 
 /// Parses the rest of a `demo` command.
 pub(super) fn read(given: &mut Given) -> Result<Demo, Misuse> {
-    Ok(Demo {
+    if given.flag("--chaos") {
+        return chaos(given).map(Demo::Chaos);
+    }
+    Ok(Demo::Play(Play {
         port: port(given, "--port")?.unwrap_or(app::PORT),
         runtime_port: port(given, "--runtime-port")?,
         gateway: gateway(given)?,
+    }))
+}
+
+fn chaos(given: &mut Given) -> Result<Chaos, Misuse> {
+    Ok(Chaos {
+        seconds: number(given, "--seconds", 1..=86_400)?.unwrap_or(app::SECONDS),
+        seed: number(given, "--seed", 0..=u64::MAX)?,
+        fault: fault(given)?,
+        json: given.flag("--json"),
     })
+}
+
+fn fault(given: &mut Given) -> Result<Option<Fault>, Misuse> {
+    let Some(name) = given.value("--fault") else { return Ok(None) };
+    let name = name.to_string_lossy();
+    let known = Fault::ALL.into_iter().find(|(known, _)| *known == name);
+    let names = Fault::ALL.map(|(known, _)| known).join(", ");
+    match known {
+        Some((_, fault)) => Ok(Some(fault)),
+        None => Err(Misuse(format!("--fault `{}`: expected one of {names}", tame(&name)))),
+    }
 }
 
 fn gateway(given: &mut Given) -> Result<Option<RealGateway>, Misuse> {

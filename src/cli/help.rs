@@ -103,7 +103,7 @@ const OPTIONS: [(&[&str], &str); 8] = [
         "  --all             List every variable, not only those that are set
   --live            Send one real turn to one agent, in a separate session, and show the answer\n",
     ),
-    (&["doctor", "status", "why", "dead"], "  --json            Print JSON\n"),
+    (&["doctor", "status", "why", "dead", "demo"], "  --json            Print JSON\n"),
     (
         &["status"],
         "  --ready           Exit with 1 unless /readyz is 200: Mission Control has answered and deliveries run (an
@@ -116,7 +116,11 @@ const OPTIONS: [(&[&str], &str); 8] = [
   --runtime-port N  The port of the runtime's page (default: the port after the board's: 3211)
   --gateway URL     Use a real OpenClaw at URL instead of scripted agents. Its token comes from the variable
                     OPENCLAW_GATEWAY_TOKEN or from the file of --gateway-token-file FILE
-  --turns N         With --gateway: send no more than N turns (default: 60)\n",
+  --turns N         With --gateway: send no more than N turns (default: 60)
+  --chaos           Kill the runtime every few seconds under load, and count: lost, duplicated, repeated (0, 0, 0)
+  --seconds N       With --chaos: for N seconds (default: 90)
+  --seed N          With --chaos: kill at the moments of the run with this seed
+  --fault KIND      With --chaos: damage a record (loss, post or effect), to see that the count notices it\n",
     ),
     (
         &["local"],
