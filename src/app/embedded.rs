@@ -72,12 +72,12 @@ impl Board {
     ) -> Result<Self, String> {
         let engine = Arc::new(data.engine);
         let host = listen.rsplit_once(':').map_or(listen, |(host, _)| host).trim_matches(['[', ']']);
-        let door = HttpApi::new(engine.clone(), data.admin_key.clone(), host);
+        let api = HttpApi::new(engine.clone(), data.admin_key.clone(), host);
         let limits = API_PATHS
             .iter()
             .fold(ServerLimits::default(), |limits, path| limits.with_body_limit(path, BODY_BYTES));
         let answer = move |request: Request| {
-            let reply = door.answer(&request);
+            let reply = api.answer(&request);
             if request.path() == "/login" && reply.status() == 200 {
                 on_login();
             }

@@ -204,7 +204,7 @@ fn the_team_plays_by_itself_and_then_answers_a_visitor() {
     thread::sleep(Duration::from_millis(700));
     let killed = std::process::Command::new("kill").args(["-KILL", &before]).status().unwrap();
     assert!(killed.success());
-    visitor.program.hear("it is started again");
+    visitor.program.wait_for_log("it is started again");
     let finished = visitor.done(seeded);
     nobody_repeats_themselves(&finished);
     visitor.settled();
@@ -217,9 +217,9 @@ fn the_team_plays_by_itself_and_then_answers_a_visitor() {
     assert!(!Path::new(&format!("/proc/{runtime}")).exists(), "the runtime is gone, too");
     let complaints: Vec<&str> =
         log.lines().filter(|line| line.contains(" WARN ") || line.contains(" ERROR ")).collect();
-    // The runtime names its crash, unless it was killed with no delivery in hand.
+    // The runtime names its crash, unless it was killed with no active delivery.
     assert!(complaints[0].contains("signal: 9"), "{complaints:#?}");
-    assert!(complaints[1..].iter().all(|line| line.contains("the last process crashed")), "{complaints:#?}");
+    assert!(complaints[1..].iter().all(|line| line.contains("The last process crashed")), "{complaints:#?}");
     assert!(complaints.len() <= 2, "{complaints:#?}");
     for tool in ["task_assign", "document_upsert", "response_request", "task_status"] {
         assert!(

@@ -99,8 +99,8 @@ impl ScriptedServer {
     }
 
     /// What the gateway has received.
-    pub(super) fn books(&self) -> &Observations {
-        self.scripted.books()
+    pub(super) fn observations(&self) -> &Observations {
+        self.scripted.observations()
     }
 
     pub(super) fn stop(self) {

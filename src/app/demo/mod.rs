@@ -37,7 +37,7 @@ use crate::telemetry;
 use mcr_clients::wire::Stop;
 use mcr_config::{LogFormat, LogOutput};
 use mcr_gateway_sim::team::{Member, Team};
-use mcr_mission_control::{Caller, Data, Engine, Kind, Opening, Options, Seed, Whereabouts};
+use mcr_mission_control::{Caller, Data, DataLocation, Engine, Kind, Opening, Options, Seed};
 use mcr_model::BaseUrl;
 use mcr_model::redact::Redactor;
 
@@ -131,7 +131,7 @@ fn play(wanted: &Play) -> Result<(), String> {
 /// Opens Mission Control in memory.
 fn open(listen: &str, seed: Seed) -> Result<Data, String> {
     let opening =
-        Opening { whereabouts: Whereabouts::Memory, seed, master_key: None, options: Options::default() };
+        Opening { location: DataLocation::Memory, seed, master_key: None, options: Options::default() };
     embedded::open(&opening, listen, OPTION)
 }
 

@@ -9,7 +9,7 @@ use super::turn_limit::TurnLimit;
 use mcr_clients::gateway::{GatewayEndpoint, HttpGateway};
 use mcr_config::Settings;
 use mcr_core::gateway::dialect::{Dialect, ToolShape};
-use mcr_core::gateway::history::Glance;
+use mcr_core::gateway::history::TurnProgress;
 use mcr_core::gateway::{
     Class, Gateway, GatewayError, Progress, Recovered, Reply, ToolOutput, Turn, TurnMark, Why,
 };
@@ -173,8 +173,8 @@ impl GatewayStatus {
     /// Looks at a running turn.
     pub(super) fn look(
         &self,
-        look: impl FnOnce() -> Result<Option<Glance>, GatewayError>,
-    ) -> Result<Option<Glance>, GatewayError> {
+        look: impl FnOnce() -> Result<Option<TurnProgress>, GatewayError>,
+    ) -> Result<Option<TurnProgress>, GatewayError> {
         let began = Instant::now();
         let looked = look();
         self.count("look", began, &looked);

@@ -205,14 +205,14 @@ fn serve(
     let (view, drain) = (service.view(), settings.delivery.drain);
     let shutdown = Shutdown::begin(signals, drain, cause.exit());
     state.set_draining();
-    let stopping = stop_line(view.standing().running, drain);
+    let stopping = stop_line(view.state().running, drain);
     info!("{stopping}");
     systemd.stopping(&stopping);
     switches.chores.close();
     let in_order = service.stop(drain, &shutdown.hurry, &switches.turns);
     // Reporting "offline" next to another runtime would take its agents off the board. If there is none after
     // all, the backend notices by itself that the reports have stopped.
-    if state.backend.health(None).accepted == Some(true) && view.standing().foreign.is_none() {
+    if state.backend.health(None).accepted == Some(true) && view.state().foreign.is_none() {
         let mission = observed(&connections.once, settings, &switches.calls, &state.backend);
         report_offline(&mission, shutdown.offline_limit());
     }
@@ -329,7 +329,8 @@ impl ThreadSetup<'_> {
         })?;
         let mission = observed(&self.connections.once, self.settings, stop, &self.state.backend);
         let (state, sessions, wakes) = (self.state.clone(), self.sessions.clone(), self.wakes.clone());
-        let roster = RosterSync { mission, state, team, sessions, wakes };
+        let wake_on = self.settings.delivery.wake_on.clone();
+        let roster = RosterSync { mission, state, team, sessions, wakes, wake_on };
         let (interval, switch, living) = (self.settings.agents.sync_interval, stop.clone(), alive.clone());
         background::spawn("roster", self.state.panics.clone(), stop.clone(), move || {
             let _living = &living;
@@ -355,6 +356,7 @@ impl ThreadSetup<'_> {
             silence_max: settings.gateway.silence_max,
             budget: Budget { attempts: delivery.attempts_max, age: delivery.age_max },
             notes: delivery.no_response_note,
+            wake_on: delivery.wake_on.clone(),
         });
 
         let worker = |_| Worker {
@@ -373,7 +375,7 @@ impl ThreadSetup<'_> {
         let plan = SchedulerConfig {
             workers: delivery.concurrent_sessions_max,
             list_limit: u32::try_from(delivery.list_limit).unwrap_or(u32::MAX),
-            rhythm: poll_intervals(settings),
+            intervals: poll_intervals(settings),
         };
         let status = self.state.gateway.clone();
         let prober = self.gateway.as_ref().map(|gateway| gateway.client(&self.switches.chores));

@@ -12,7 +12,7 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
 use mission_control_runtime::clock::{Clock as _, SystemClock};
 use mission_control_runtime::delivery::journal::{RecordedStep, Step};
-use mission_control_runtime::demo::load::{Books, Load};
+use mission_control_runtime::demo::load::{Load, Records};
 use mission_control_runtime::ledger;
 use serde_json::json;
 
@@ -69,11 +69,11 @@ fn every_row_ends_once_across_random_kills() {
         std::thread::sleep(Duration::from_millis(dice.roll(LIFE_MS)));
         stack.kill();
         let now = SystemClock.now();
-        for tale in ledger::read(&private(Path::new(stack.state_dir()))).unwrap().tales {
+        for delivery in ledger::read(&private(Path::new(stack.state_dir()))).unwrap().deliveries {
             // A delivery that ended earlier was not hit.
-            let hit = tale.closed.is_none_or(|at| now.since(at) < JUST_ENDED);
-            let stands = |told: &&RecordedStep| told.step != Step::Restarted.name();
-            if let Some(last) = tale.told.iter().rev().find(stands).filter(|_| hit) {
+            let hit = delivery.closed.is_none_or(|at| now.since(at) < JUST_ENDED);
+            let stands = |steps: &&RecordedStep| steps.step != Step::Restarted.name();
+            if let Some(last) = delivery.steps.iter().rev().find(stands).filter(|_| hit) {
                 *stood.entry(last.step.clone()).or_default() += 1;
             }
         }
@@ -87,7 +87,7 @@ fn every_row_ends_once_across_random_kills() {
     let agents = names.iter().map(|name| (stack.agent(name).to_owned(), (*name).to_owned())).collect();
     let [notifications, messages, documents] =
         ["notifications", "messages", "documents"].map(|table| stack.board.rows(table));
-    let books = Books {
+    let records = Records {
         notifications: &notifications,
         messages: &messages,
         documents: &documents,
@@ -95,7 +95,7 @@ fn every_row_ends_once_across_random_kills() {
         agents: &agents,
         gateway_restarted: kills >= GATEWAY_LIVES,
     };
-    let tally = books.tally();
+    let tally = records.tally();
     println!("{kills} kills, {} rows; where deliveries under way stood at a kill:", tally.rows);
     for (step, times) in &stood {
         println!("  {step:<14} {times}");

@@ -40,9 +40,10 @@ fn the_options_are_parsed_or_refused_with_a_reason() {
         ("demo --chaos --seconds 5 --seed 7 --fault post --json", chaos(5, Some(7), Some(Fault::Post), true)),
         ("demo --chaos --fault fire", Err("--fault `fire`: expected one of loss, post, effect")),
         ("demo --chaos --seconds 0", Err("--seconds `0`: expected a number from 1 to 86400")),
-        ("demo --chaos --port 1", Err("--port is not an option of this command")),
-        ("demo --seconds 5", Err("--seconds is not an option of this command")),
-        ("demo --turns 3", Err("--turns is not an option of this command")),
+        ("demo --chaos --port 1", Err("--port and --chaos exclude each other")),
+        ("demo --seconds 5", Err("--seconds needs --chaos")),
+        ("demo --json", Err("--json needs --chaos")),
+        ("demo --turns 3", Err("--turns needs --gateway")),
         ("demo --gateway-token t", Err("there is no option `--gateway-token`")),
     ] {
         let parsed = parse(["program"].into_iter().chain(line.split_whitespace()).map(Into::into));

@@ -1,16 +1,16 @@
 //! A load for kill tests: agents with a fixed behaviour, and the count of what came of it.
 //!
-//! Each row of the load has a task of its own, and its agent behaves by its number ([`Behaviour`]). [`Books`] compare
+//! Each row of the load has a task of its own, and its agent behaves by its number ([`Behaviour`]). [`Records`] compare
 //! what the board and the gateway have recorded with what each behaviour must leave there. The runtime under test
 //! contributes nothing to the count.
 
-mod books;
+mod records;
 
 use std::time::Duration;
 
 use serde_json::json;
 
-pub use self::books::{Books, Tally};
+pub use self::records::{Records, Tally};
 use super::gateway::{Item, Prompt, ScriptedModel, Thought, marker};
 
 /// What an agent does for each row.

@@ -23,7 +23,7 @@ use crate::app::embedded::{self, Board};
 use crate::app::exit::Exit;
 use crate::app::{complain, print};
 use mcr_gateway_sim::derived;
-use mcr_gateway_sim::load::{Books, Load, Tally};
+use mcr_gateway_sim::load::{Load, Records, Tally};
 use mcr_mission_control::Seed;
 use mcr_model::random;
 
@@ -122,7 +122,7 @@ fn survive(wanted: &Chaos) -> Result<ChaosReport, String> {
         run.load.damage(fault)?;
     }
     let tally = run.count(&gateway);
-    let turns = gateway.books().runs();
+    let turns = gateway.observations().runs();
     gateway.stop();
     board.stop();
     done?;
@@ -202,14 +202,14 @@ impl Run {
     fn count(&self, gateway: &ScriptedServer) -> Result<Tally, String> {
         let [notifications, messages, documents] =
             ["notifications", "messages", "documents"].map(|table| self.load.records(table));
-        let books = Books {
+        let records = Records {
             notifications: &notifications?,
             messages: &messages?,
             documents: &documents?,
-            markers: &gateway.books().markers(),
+            markers: &gateway.observations().markers(),
             agents: &self.load.agents(),
             gateway_restarted: false,
         };
-        Ok(books.tally())
+        Ok(records.tally())
     }
 }

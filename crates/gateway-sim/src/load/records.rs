@@ -11,7 +11,7 @@ use crate::gateway::Marks;
 const GIVEN_UP: &str = "will be no answer";
 
 /// What the board and the gateway have recorded.
-pub struct Books<'a> {
+pub struct Records<'a> {
     /// The board's notifications.
     pub notifications: &'a [Value],
     /// The board's messages.
@@ -64,7 +64,7 @@ struct Traces<'a> {
     answers: u64,
 }
 
-impl Books<'_> {
+impl Records<'_> {
     /// Counts everything.
     pub fn tally(&self) -> Tally {
         let messages = grouped(self.messages, |message| {
@@ -130,7 +130,7 @@ impl Books<'_> {
     }
 }
 
-/// Groups records by a key. Records without a key are left out.
+/// Groups records by a key. Sample without a key are left out.
 fn grouped<'a, K: std::hash::Hash + Eq>(
     records: &'a [Value],
     key: impl Fn(&'a Value) -> Option<K>,
@@ -150,7 +150,7 @@ mod tests {
     use serde_json::json;
 
     /// One row of an agent that writes two documents, in good order.
-    struct Records {
+    struct Sample {
         notifications: Vec<Value>,
         messages: Vec<Value>,
         documents: Vec<Value>,
@@ -158,8 +158,8 @@ mod tests {
         gateway_restarted: bool,
     }
 
-    fn good() -> Records {
-        Records {
+    fn good() -> Sample {
+        Sample {
             notifications: vec![
                 json!({"_id": "1", "recipientType": "agent", "recipientId": "k3", "taskId": "t", "deliveredAt": 5.0}),
             ],
@@ -175,9 +175,9 @@ mod tests {
     /// Delivered, lost, duplicated, repeated.
     type Counts = (u64, u64, u64, u64);
 
-    fn counts(records: &Records) -> Counts {
+    fn counts(records: &Sample) -> Counts {
         let marks = Marks { answers: records.answers, ..Marks::default() };
-        let tally = Books {
+        let tally = Records {
             notifications: &records.notifications,
             messages: &records.messages,
             documents: &records.documents,
@@ -192,7 +192,7 @@ mod tests {
 
     #[test]
     fn each_fault_is_counted_under_its_name() {
-        type Change = fn(&mut Records);
+        type Change = fn(&mut Sample);
         let rows: [(&str, Change, Counts); 10] = [
             ("nothing", |_| {}, (1, 0, 0, 0)),
             ("no mark", |records| records.notifications[0]["deliveredAt"] = Value::Null, (0, 1, 0, 0)),
