@@ -41,8 +41,14 @@ impl Given {
         self.value(option).map(|value| value.to_string_lossy().into_owned())
     }
 
-    fn flag(&self, option: &CommandOption) -> bool {
+    pub(super) fn flag(&self, option: &CommandOption) -> bool {
         self.flags.contains(&option.name)
+    }
+
+    /// Whether the option was given, with or without a value.
+    #[cfg(feature = "demo")]
+    pub(super) fn has(&self, option: &CommandOption) -> bool {
+        self.flag(option) || self.value(option).is_some()
     }
 
     /// The argument. The table says that it is required, so it is there.
