@@ -16,7 +16,7 @@ use super::table::{
     RECEIVE_MEMORY_MB, RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR, TOOL_MAX_CALLS, TOOL_MAX_ROUNDS,
 };
 use mcr_model::secret::Secret;
-use mcr_model::{BaseUrl, LedgerSync, NoResponseNote, SessionScope};
+use mcr_model::{BaseUrl, LedgerSync, NoResponseNote, SessionScope, ToolEndpoints};
 
 /// The settings of the service.
 #[derive(Clone, Debug)]
@@ -78,7 +78,9 @@ pub struct HttpServer {
     pub port: u16,
     /// The networks, besides this machine, from which agents may call.
     pub agents_from: Vec<Network>,
-    /// Whether calls of agents need a secret of the session.
+    /// Whether agents may call tools over HTTP.
+    pub tool_endpoints: ToolEndpoints,
+    /// Whether calls of agents need the token of the session.
     pub session_tokens: bool,
     pub(super) base_url: Option<BaseUrl>,
 }

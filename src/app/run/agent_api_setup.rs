@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::ThreadSetup;
+use super::{ThreadSetup, tool_access};
 use mcr_clients::gateway::SessionNaming;
 use mcr_config::Settings;
 use mcr_files::Folder;
@@ -64,6 +64,7 @@ impl ThreadSetup<'_> {
     /// The API for agents.
     pub(super) fn agent_api(&self, team: &Team, view: View) -> AgentApi {
         let settings = self.settings;
+        let gateway = self.state.gateway.clone();
         let (inflight, stop) = (view.inflight().clone(), self.switches.calls.clone());
         AgentApi::new(AgentApiSetup {
             mission: self.connections.patient.mission(settings, &self.switches.calls),
@@ -79,6 +80,8 @@ impl ThreadSetup<'_> {
             }),
             guard: NetworkGuard::new(&settings.http.agents_from, hosts_of(settings)),
             tokens: settings.http.session_tokens,
+            access: tool_access(settings),
+            shows_tools: Box::new(move || gateway.shows_tools()),
             calls_max: settings.delivery.tool_calls_max,
             redactor: self.redactor.clone(),
             metrics: self.state.metrics.clone(),

@@ -36,6 +36,7 @@ use mcr_clients::wire::Stop;
 use mcr_config::Settings;
 use mcr_core::delivery::retry::Budget;
 use mcr_core::delivery::scheduler::{PollIntervals, RecoveredState, SchedulerConfig};
+use mcr_core::tools::access::ToolAccess;
 use mcr_http::message::Request;
 use mcr_http::server::Server;
 use mcr_model::memory::ByteBudget;
@@ -319,7 +320,7 @@ impl ThreadSetup<'_> {
         let settings = self.settings;
         let delivery = &settings.delivery;
         let rules = Arc::new(Rules {
-            client_tools: settings.gateway.client_tools,
+            access: tool_access(settings),
             base_url: settings.http.base_url(port).to_string(),
             session_tokens: settings.http.session_tokens,
             rounds_max: delivery.tool_rounds_max,
@@ -368,6 +369,11 @@ impl ThreadSetup<'_> {
             panics: self.state.panics.clone(),
         }
     }
+}
+
+/// How agents reach the tools, as configured.
+fn tool_access(settings: &Settings) -> ToolAccess {
+    ToolAccess { endpoints: settings.http.tool_endpoints, client_tools: settings.gateway.client_tools }
 }
 
 fn count(number: usize, thing: &str) -> String {
