@@ -9,7 +9,7 @@ TEST_THREADS ?= $(shell expr 2 '*' $$(nproc 2>/dev/null || echo 2))
 export MCR_COMMIT ?= $(shell git rev-parse --short HEAD 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help fetch check test test-kill test-faults test-refused nightly test-peers test-browser fuzz conformance demo run doctor bench docs pictures clean
+.PHONY: help fetch check static static-check test test-kill test-faults test-refused nightly test-peers test-browser fuzz conformance demo run doctor bench docs pictures clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -48,6 +48,12 @@ fuzz: ## Fuzz requests, tool arguments, session keys and gateway replies, 45 s e
 conformance: ## Test contract and conversations on a real OpenClaw gateway; downloads it (800 MB)
 	$(CARGO) test --locked --test suite --no-run
 	tests/conformance/run.sh
+
+static: ## Build static binaries into dist/; STATIC=glibc|musl|zig, TARGET=x86_64|aarch64, EDITIONS="droplet full"
+	scripts/static.sh $(EDITIONS)
+
+static-check: ## Run the static binaries in an empty root, without a network; BINARIES="file …"
+	tests/static/run.sh $(or $(BINARIES),$(wildcard dist/$(BIN)-droplet dist/$(BIN)))
 
 demo: ## Run the whole system on this machine with a scripted team; PORT=n sets the port of the board
 	$(CARGO) build --profile quick --locked --bin $(BIN)

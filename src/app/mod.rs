@@ -1,5 +1,6 @@
 //! The commands, one file each. They wire all crates together, and no other module imports this one.
 
+mod build_facts;
 mod command_env;
 mod dead;
 mod delivery_report;
@@ -24,9 +25,10 @@ mod why;
 
 use std::io::{ErrorKind, Write as _};
 
+pub use build_facts::{BuildFacts, version};
 pub use dead::{Dead, dead};
 #[cfg(feature = "demo")]
-pub use demo::{PORT, demo};
+pub use demo::{Demo, PORT, RealGateway, demo};
 pub use doctor::{Doctor, doctor};
 pub use exit::Exit;
 #[cfg(feature = "mission-control")]
@@ -37,13 +39,6 @@ pub use status::status;
 pub use why::why;
 
 use mcr_model::visible;
-
-/// The version of this build.
-pub fn version(commit: Option<&str>) -> String {
-    let target = [std::env::consts::ARCH, std::env::consts::OS].join("-");
-    let commit = commit.filter(|commit| !commit.is_empty()).unwrap_or("unknown");
-    format!("{} {} ({target}, commit {commit})\n", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"))
-}
 
 /// Prints a text or one JSON object to standard output. Foreign characters in it are escaped, so that they
 /// cannot forge output. A reader that closed early (`… | head`) is no failure.

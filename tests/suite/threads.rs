@@ -1,5 +1,8 @@
 //! The threads of the delivery with doubles that panic, lose calls or stay away: what the board shows afterwards.
 
+/// A dispatcher that hangs, and the watchdog of systemd.
+mod supervised;
+
 use mission_control_runtime::convex;
 use mission_control_runtime::delivery::deps::Rules;
 use mission_control_runtime::delivery::journal::{Journal, JournalError, Note, Step, Wait};
@@ -17,7 +20,7 @@ use mission_control_runtime::http::server::{Server, ServerLimits};
 use mission_control_runtime::local::Options;
 use mission_control_runtime::metrics::Metrics;
 use mission_control_runtime::mission::Mission;
-use mission_control_runtime::model::{AccountId, NoResponseNote, SessionKey, ToolEndpoints};
+use mission_control_runtime::model::{AccountId, NoResponseNote, SessionKey, ToolEndpoints, WakeRules};
 use mission_control_runtime::ops::HealthReason;
 use mission_control_runtime::panics::Panics;
 use mission_control_runtime::roster;
@@ -71,13 +74,20 @@ impl Gateway for Simple {
     }
 }
 
-/// A journal that panics at the next note of this step.
+/// A journal that panics at the next note of this step, or waits there for a message.
 #[derive(Default)]
-struct Fragile(Mutex<Option<Step>>);
+struct Fragile(Mutex<Option<Step>>, Mutex<Option<crossbeam_channel::Receiver<()>>>);
 
 impl Fragile {
     fn panics_at(&self, step: Step) {
         *self.0.lock().unwrap() = Some(step);
+    }
+
+    fn waits_at(&self, step: Step) -> crossbeam_channel::Sender<()> {
+        let (open, gate) = crossbeam_channel::bounded(1);
+        *self.1.lock().unwrap() = Some(gate);
+        self.panics_at(step);
+        open
     }
 }
 
@@ -87,6 +97,10 @@ impl Journal for Fragile {
         if at.is_some() && note.step.map(|(step, _)| step) == *at {
             *at = None;
             drop(at);
+            if let Some(gate) = self.1.lock().unwrap().take() {
+                gate.recv_timeout(PATIENCE).unwrap();
+                return Ok(());
+            }
             panic!("the journal panics, as ordered");
         }
         Ok(())
@@ -142,6 +156,7 @@ impl Shop {
             silence_max: Duration::from_mins(15),
             budget: Budget::default(),
             notes: NoResponseNote::default(),
+            wake_on: WakeRules::default(),
         });
         let people = roster::Team::default();
         people.fetch(&mission).unwrap();
@@ -158,14 +173,14 @@ impl Shop {
         };
         let (away, panics, looks) = (self.gateway.away.clone(), self.panics.clone(), self.looks.clone());
         let quick = Duration::from_millis(20);
-        let rhythm = PollIntervals {
+        let intervals = PollIntervals {
             interval: Duration::from_millis(200),
             idle_interval: Duration::from_millis(200),
             backoff_base: Duration::from_millis(200),
             backoff_max: Duration::from_millis(400),
         };
         let service = Service::start(DeliverySetup {
-            plan: SchedulerConfig { workers, list_limit: 50, rhythm },
+            plan: SchedulerConfig { workers, list_limit: 50, intervals },
             mission: mission.clone(),
             workers: (0..workers).map(worker).collect(),
             journal: self.journal.clone(),
@@ -211,7 +226,7 @@ impl Shop {
     fn until(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
         let until = Instant::now() + PATIENCE;
         while !is_so(self) {
-            assert!(Instant::now() < until, "{what} does not come: {:?}", self.view().standing());
+            assert!(Instant::now() < until, "{what} does not come: {:?}", self.view().state());
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -228,6 +243,24 @@ impl Shop {
         assert_eq!(health.last_thread, Some(thread), "{health:?}");
         let parts = Parts { panics: health, ..Parts::default() };
         assert_eq!(parts.reasons(), [HealthReason::ThreadPanicked]);
+    }
+
+    /// The only worker has a turn, and a second row waits. Returns the task of the turn, and what ends the turn.
+    fn a_row_waits_for_the_worker(&self) -> (String, crossbeam_channel::Sender<()>) {
+        let (open, gate) = crossbeam_channel::bounded(1);
+        *self.gateway.gate.lock().unwrap() = Some(gate);
+        let busy = self.mention("ben");
+        self.until("a turn", |shop| shop.gateway.turns.load(Ordering::SeqCst) == 1);
+        self.mention("ada");
+        self.until("the second row", |shop| shop.view().state().known == 2);
+        (busy, open)
+    }
+
+    /// The waiting row is missing from the next list, and the dispatcher notes that.
+    fn loses_the_waiting_row(&self) {
+        self.backend.fail(LIST, [Fault::Instead(json!([]))]);
+        self.view().nudge();
+        self.until("the note", |shop| shop.journal.0.lock().unwrap().is_none());
     }
 
     fn stop(&mut self) {
@@ -251,7 +284,7 @@ fn a_recorded_answer_is_posted_while_no_turn_may_start() {
         shop.backend
             .fail(POST, [Fault::Before(convex::CallClass::Transient, convex::CallReason::Unreachable)]);
         let first = shop.mention("ben");
-        shop.until("the refusal", |shop| shop.view().standing().stats.failed == 1);
+        shop.until("the refusal", |shop| shop.view().state().stats.failed == 1);
         assert_eq!(shop.answers(&first), 0);
         if how == "paused" {
             let hold = Hold { all: true, ..Hold::default() };
@@ -261,11 +294,11 @@ fn a_recorded_answer_is_posted_while_no_turn_may_start() {
         }
         let second = shop.mention("ada");
         if how != "paused" {
-            shop.until("the breaker", |shop| shop.view().standing().breaker_open.is_some());
+            shop.until("the breaker", |shop| shop.view().state().breaker_open.is_some());
         }
         shop.answered(&first);
         assert_eq!((shop.answers(&second), shop.gateway.turns.load(Ordering::SeqCst)), (0, 1), "{how}");
-        assert_eq!(shop.view().standing().breaker_open.is_some(), how != "paused");
+        assert_eq!(shop.view().state().breaker_open.is_some(), how != "paused");
         shop.stop();
     }
 }
@@ -300,8 +333,8 @@ fn a_worker_that_panics_gives_its_row_back_and_goes_on() {
         let second = shop.mention("ada");
         shop.answered(&second);
         shop.answered(&first);
-        shop.until("the end of both", |shop| shop.view().standing().known == 0);
-        let (turns, running) = (shop.gateway.turns.load(Ordering::SeqCst), shop.view().standing().running);
+        shop.until("the end of both", |shop| shop.view().state().known == 0);
+        let (turns, running) = (shop.gateway.turns.load(Ordering::SeqCst), shop.view().state().running);
         assert_eq!((turns, running), (2, 0), "each agent is asked once");
         shop.names("worker");
         shop.stop();
@@ -313,19 +346,9 @@ fn a_worker_that_panics_gives_its_row_back_and_goes_on() {
 fn a_dispatcher_that_panics_goes_on() {
     let mut shop = Shop::new();
     shop.start(1);
-    let (open, gate) = crossbeam_channel::bounded(1);
-    *shop.gateway.gate.lock().unwrap() = Some(gate);
-    let busy = shop.mention("ben");
-    shop.until("a turn", |shop| shop.gateway.turns.load(Ordering::SeqCst) == 1);
-    // A second one waits for the worker, and is gone from the next list.
-    shop.mention("ada");
-    shop.until("the second row", |shop| shop.view().standing().known == 2);
+    let (busy, open) = shop.a_row_waits_for_the_worker();
     shop.journal.panics_at(Step::Ended);
-    let lists = shop.view().standing().lists;
-    shop.backend.fail(LIST, [Fault::Instead(json!([]))]);
-    shop.view().nudge();
-    shop.until("a list", |shop| shop.view().standing().lists > lists);
-    shop.until("the panic", |shop| shop.journal.0.lock().unwrap().is_none());
+    shop.loses_the_waiting_row();
     open.send(()).unwrap();
     shop.answered(&busy);
     let third = shop.mention("ada");

@@ -124,6 +124,6 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 pub(super) fn random_hex() -> String {
     let mut random = [0_u8; 8];
     // Without randomness no credential can be issued. The panic of the handler becomes a 500.
-    getrandom::fill(&mut random).expect("the system has randomness once it runs");
+    getrandom::getrandom(&mut random).expect("the system has randomness once it runs");
     format!("{:016x}", u64::from_le_bytes(random))
 }

@@ -211,7 +211,7 @@ impl fmt::Debug for Vault {
 /// Random bytes that cannot be guessed.
 pub(super) fn random<const N: usize>() -> Result<[u8; N], VaultError> {
     let mut bytes = [0_u8; N];
-    getrandom::fill(&mut bytes).map_err(|why| VaultError::NoRandomness(why.to_string()))?;
+    getrandom::getrandom(&mut bytes).map_err(|why| VaultError::NoRandomness(why.to_string()))?;
     Ok(bytes)
 }
 

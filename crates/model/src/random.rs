@@ -18,7 +18,7 @@ pub fn bytes<const BYTES: usize>() -> [u8; BYTES] {
 #[expect(clippy::disallowed_methods, reason = "the one source of random bytes")]
 fn drawn<const BYTES: usize>() -> Option<[u8; BYTES]> {
     let mut bytes = [0; BYTES];
-    getrandom::fill(&mut bytes).is_ok().then_some(bytes)
+    getrandom::getrandom(&mut bytes).is_ok().then_some(bytes)
 }
 
 /// Random lower-case hexadecimal digits, two per byte.

@@ -8,4 +8,5 @@ pub mod heartbeat;
 pub mod http;
 pub mod metrics;
 pub mod roster;
+pub mod systemd;
 pub mod tools;

@@ -2,9 +2,10 @@
 
 use std::sync::Arc;
 
-use super::{ThreadSetup, tool_access};
+use super::ThreadSetup;
 use mcr_clients::gateway::SessionNaming;
 use mcr_config::Settings;
+use mcr_core::tools::access::ToolAccess;
 use mcr_files::Folder;
 use mcr_http::hosts::Hosts;
 use mcr_http::server::ServerLimits;
@@ -31,6 +32,11 @@ pub(super) fn limits(memory: &ByteBudget) -> ServerLimits {
         ..ServerLimits::default()
     }
     .with_body_limit("/agent/document", DOCUMENT_BYTES)
+}
+
+/// How agents reach the tools, as configured.
+pub(super) fn tool_access(settings: &Settings) -> ToolAccess {
+    ToolAccess { endpoints: settings.http.tool_endpoints, client_tools: settings.gateway.client_tools }
 }
 
 /// The host names that the service accepts.
@@ -74,7 +80,7 @@ impl ThreadSetup<'_> {
             journal: self.ledger.clone(),
             made: self.made.clone(),
             clock: Arc::new(SystemClock),
-            stir: Box::new(move || view.nudge()),
+            nudge_poller: Box::new(move || view.nudge()),
             wait: Box::new(move |pause| {
                 stop.wait(pause);
             }),

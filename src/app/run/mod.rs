@@ -16,11 +16,15 @@ mod shutdown;
 mod snapshot;
 mod state;
 mod status_report;
+mod supervisor;
 mod token_refusals;
+mod turn_limit;
 
+use std::error::Error;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, select};
@@ -36,7 +40,6 @@ use mcr_clients::wire::Stop;
 use mcr_config::Settings;
 use mcr_core::delivery::retry::Budget;
 use mcr_core::delivery::scheduler::{PollIntervals, RecoveredState, SchedulerConfig};
-use mcr_core::tools::access::ToolAccess;
 use mcr_http::message::Request;
 use mcr_http::server::Server;
 use mcr_model::memory::ByteBudget;
@@ -47,6 +50,7 @@ use mcr_service::delivery::stall_monitor;
 use mcr_service::delivery::worker::Worker;
 use mcr_service::heartbeat::keeper::Keeper;
 use mcr_service::roster::Team;
+use mcr_service::systemd::Notifier;
 use mcr_store::ledger::Ledger;
 use mcr_store::sessions::Sessions;
 
@@ -58,7 +62,7 @@ use shutdown::{Cause, Shutdown};
 use state::State;
 
 /// Runs until a signal stops it, or another runtime on the same account prevents it.
-pub fn run(env_file: Option<&Path>) -> Exit {
+pub fn run(env_file: Option<&Path>, stop_on_eof: bool) -> Exit {
     let env = CommandEnv::load(env_file);
     let (level, format, output) = env.log_style();
     telemetry::start(level, format, output, env.redactor.clone());
@@ -84,13 +88,13 @@ pub fn run(env_file: Option<&Path>) -> Exit {
         }
     };
     info!("{} {}: {}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), report.summary());
-    serve(settings, &connections, &env.redactor)
+    serve(settings, &connections, &env.redactor, stop_on_eof)
 }
 
-fn log_stop(running: usize, drain: Duration) {
+fn stop_line(running: usize, drain: Duration) -> String {
     match running {
-        0 => info!("stopping"),
-        running => info!(
+        0 => "stopping".to_owned(),
+        running => format!(
             "stopping: {} may continue for {:.1} s; a second signal cuts them off",
             count(running, "running turn"),
             drain.as_secs_f64()
@@ -98,9 +102,19 @@ fn log_stop(running: usize, drain: Duration) {
     }
 }
 
-/// Sends a message for each signal that asks for a stop.
-fn handle_signals() -> Result<Receiver<()>, ctrlc::Error> {
+/// Sends a message for each signal that asks for a stop, and on request for the end of standard input. A parent
+/// process holds the other end of that pipe. The system closes the pipe when the parent dies, however it dies.
+fn handle_signals(stop_on_eof: bool) -> Result<Receiver<()>, Box<dyn Error>> {
     let (sender, signals) = crossbeam_channel::bounded(1);
+    if stop_on_eof {
+        let sender = sender.clone();
+        thread::Builder::new().name("stdin".to_owned()).spawn(move || {
+            // A standard input that cannot be read is as good as closed.
+            let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+            info!("standard input is closed");
+            let _ = sender.try_send(());
+        })?;
+    }
     ctrlc::set_handler(move || {
         // A full channel already has the message.
         let _ = sender.try_send(());
@@ -108,12 +122,17 @@ fn handle_signals() -> Result<Receiver<()>, ctrlc::Error> {
     Ok(signals)
 }
 
-fn serve(settings: &Settings, connections: &BackendConnections, redactor: &Arc<Redactor>) -> Exit {
+fn serve(
+    settings: &Settings,
+    connections: &BackendConnections,
+    redactor: &Arc<Redactor>,
+    stop_on_eof: bool,
+) -> Exit {
     // Installed before anything slow: as PID 1 of a container an unhandled signal is ignored.
-    let signals = match handle_signals() {
+    let signals = match handle_signals(stop_on_eof) {
         Ok(signals) => signals,
         Err(why) => {
-            error!("not started: signals cannot be handled ({why})");
+            error!("not started: stop signals cannot be received ({why})");
             return Exit::Failed;
         }
     };
@@ -144,7 +163,7 @@ fn serve(settings: &Settings, connections: &BackendConnections, redactor: &Arc<R
     let sessions = Arc::new(open_sessions(settings, folder.as_ref(), &ledger));
     let wakes = Arc::new(agent_api_setup::open_wakes(settings, folder.as_ref(), &ledger));
     let address = service_client::address(settings.http.connect_host(), server.local_addr().port());
-    state.operator.accept_requests(address);
+    state.operator.accept_requests(address.clone());
     let left = RecoveredState { hold: state.operator.hold(), ..left };
     let switches = StopSwitches::default();
     let gateway = gateway_endpoint(settings, connections, redactor, names);
@@ -172,6 +191,12 @@ fn serve(settings: &Settings, connections: &BackendConnections, redactor: &Arc<R
         }
     };
 
+    let systemd = Notifier::of(|name| std::env::var_os(name));
+    if let Err(why) = supervisor::start(&systemd, address, &state, &service) {
+        // systemd waits in vain and ends this process, with the reason in the log.
+        error!("systemd is not notified: a thread cannot be started ({why})");
+    }
+
     let cause = wait(&signals, &service, &state);
     if cause == Cause::Lost {
         error!("the dispatcher has ended unexpectedly; please report this as a bug");
@@ -180,12 +205,14 @@ fn serve(settings: &Settings, connections: &BackendConnections, redactor: &Arc<R
     let (view, drain) = (service.view(), settings.delivery.drain);
     let shutdown = Shutdown::begin(signals, drain, cause.exit());
     state.set_draining();
-    log_stop(view.standing().running, drain);
+    let stopping = stop_line(view.state().running, drain);
+    info!("{stopping}");
+    systemd.stopping(&stopping);
     switches.chores.close();
     let in_order = service.stop(drain, &shutdown.hurry, &switches.turns);
     // Reporting "offline" next to another runtime would take its agents off the board. If there is none after
     // all, the backend notices by itself that the reports have stopped.
-    if state.backend.health(None).accepted == Some(true) && view.standing().foreign.is_none() {
+    if state.backend.health(None).accepted == Some(true) && view.state().foreign.is_none() {
         let mission = observed(&connections.once, settings, &switches.calls, &state.backend);
         report_offline(&mission, shutdown.offline_limit());
     }
@@ -302,7 +329,8 @@ impl ThreadSetup<'_> {
         })?;
         let mission = observed(&self.connections.once, self.settings, stop, &self.state.backend);
         let (state, sessions, wakes) = (self.state.clone(), self.sessions.clone(), self.wakes.clone());
-        let roster = RosterSync { mission, state, team, sessions, wakes };
+        let wake_on = self.settings.delivery.wake_on.clone();
+        let roster = RosterSync { mission, state, team, sessions, wakes, wake_on };
         let (interval, switch, living) = (self.settings.agents.sync_interval, stop.clone(), alive.clone());
         background::spawn("roster", self.state.panics.clone(), stop.clone(), move || {
             let _living = &living;
@@ -320,7 +348,7 @@ impl ThreadSetup<'_> {
         let settings = self.settings;
         let delivery = &settings.delivery;
         let rules = Arc::new(Rules {
-            access: tool_access(settings),
+            access: agent_api_setup::tool_access(settings),
             base_url: settings.http.base_url(port).to_string(),
             session_tokens: settings.http.session_tokens,
             rounds_max: delivery.tool_rounds_max,
@@ -328,6 +356,7 @@ impl ThreadSetup<'_> {
             silence_max: settings.gateway.silence_max,
             budget: Budget { attempts: delivery.attempts_max, age: delivery.age_max },
             notes: delivery.no_response_note,
+            wake_on: delivery.wake_on.clone(),
         });
 
         let worker = |_| Worker {
@@ -346,7 +375,7 @@ impl ThreadSetup<'_> {
         let plan = SchedulerConfig {
             workers: delivery.concurrent_sessions_max,
             list_limit: u32::try_from(delivery.list_limit).unwrap_or(u32::MAX),
-            rhythm: poll_intervals(settings),
+            intervals: poll_intervals(settings),
         };
         let status = self.state.gateway.clone();
         let prober = self.gateway.as_ref().map(|gateway| gateway.client(&self.switches.chores));
@@ -369,11 +398,6 @@ impl ThreadSetup<'_> {
             panics: self.state.panics.clone(),
         }
     }
-}
-
-/// How agents reach the tools, as configured.
-fn tool_access(settings: &Settings) -> ToolAccess {
-    ToolAccess { endpoints: settings.http.tool_endpoints, client_tools: settings.gateway.client_tools }
 }
 
 fn count(number: usize, thing: &str) -> String {

@@ -20,7 +20,9 @@ use mission_control_runtime::http::routes::AgentEndpoint;
 use mission_control_runtime::ledger::MemoryLedger;
 use mission_control_runtime::metrics::Metrics;
 use mission_control_runtime::mission::Mission;
-use mission_control_runtime::model::{AccountId, NoResponseNote, SessionKey, SessionScope, ToolEndpoints};
+use mission_control_runtime::model::{
+    AccountId, NoResponseNote, SessionKey, SessionScope, ToolEndpoints, WakeRules,
+};
 use mission_control_runtime::roster;
 use mission_control_runtime::secret::Secret;
 use mission_control_runtime::tools::access::ToolAccess;
@@ -430,6 +432,7 @@ pub(super) fn live(
         silence_max: Duration::from_mins(15),
         budget: Budget::default(),
         notes: NoResponseNote::default(),
+        wake_on: WakeRules::default(),
     };
     let (team, answers) = (roster::Team::default(), AnswerCounter::default());
     team.fetch(&sure).unwrap();
@@ -442,7 +445,7 @@ pub(super) fn live(
         journal: journal.clone(),
         made: made.clone(),
         clock: Arc::new(board.clock()),
-        stir: Box::new(|| ()),
+        nudge_poller: Box::new(|| ()),
         wait: Box::new(move |pause| time.team.board.advance(i64::try_from(pause.as_millis()).unwrap())),
         guard: NetworkGuard::default(),
         tokens: false,
@@ -460,7 +463,7 @@ pub(super) fn live(
         mission: &mission,
         gateway: &gateway,
         team: &team,
-        stir: &|| (),
+        nudge_poller: &|| (),
         taken: &|_| (),
         answers: &answers,
         cooldown: &ProviderCooldown::default(),

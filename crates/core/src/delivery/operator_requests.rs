@@ -33,7 +33,7 @@ impl Hold {
     }
 }
 
-/// A request of an operator.
+/// A request of an operator, or of a thread that watches the service.
 #[derive(Clone, Debug)]
 pub enum OperatorRequest {
     /// List the open work and the dead letters.
@@ -48,6 +48,8 @@ pub enum OperatorRequest {
     Hold(Hold),
     /// Whether any work may start from now on. None may start while the ledger is not in its place.
     Suspend(bool),
+    /// Answer, as a proof of life.
+    Ping,
 }
 
 impl OperatorRequest {
@@ -55,7 +57,7 @@ impl OperatorRequest {
     pub(super) fn changes_work(&self) -> bool {
         match self {
             Self::Retry(_) | Self::Drop(_) | Self::GiveUp(_) => true,
-            Self::Look | Self::Hold(_) | Self::Suspend(_) => false,
+            Self::Look | Self::Hold(_) | Self::Suspend(_) | Self::Ping => false,
         }
     }
 }

@@ -48,7 +48,7 @@ pub(crate) fn table_of(text: &str) -> Option<Table> {
 /// A new id: the table's letters, then 150 random bits.
 pub(super) fn make(table: Table) -> Result<String, getrandom::Error> {
     let mut random = [0_u8; ID_CHARS];
-    getrandom::fill(&mut random)?;
+    getrandom::getrandom(&mut random)?;
     let prefix = table.id_prefix();
     let tail = random[prefix.len()..].iter().map(|byte| char::from(LETTERS[usize::from(byte % 32)]));
     Ok(prefix.chars().chain(tail).collect())

@@ -15,6 +15,7 @@ use crate::clock::Pulse;
 use mcr_core::delivery::journal::{Step, Wait};
 use mcr_core::delivery::policy;
 use mcr_core::delivery::prompt::{self, HttpUse, HttpWay, Scene};
+use mcr_core::delivery::quiet_mode;
 use mcr_core::delivery::{Job, Record, Stage, Stamp, Trouble};
 use mcr_core::gateway::{Class, GatewayError, Input, Progress, Reply, SessionNames, Turn, Why, session_key};
 use mcr_core::ops::TurnState;
@@ -59,13 +60,13 @@ pub(super) fn talk(
         may_close: policy::may_close(context),
     };
     let issued = deps.sessions.issue(session, &agent.slug, &job.work.track, deps.clock.now());
-    let standing = AgentRights {
+    let rights = AgentRights {
         task: context.task.clone(),
         flags: caller.flags,
         leads: caller.leads,
         may_close: caller.may_close,
     };
-    deps.inflight.hold(&job.work, &mut job.record, standing, reading);
+    deps.inflight.hold(&job.work, &mut job.record, rights, reading);
     let route = deps.rules.access.route(deps.gateway.shows_tools());
     let offer = tools::offer_by(route, deps.rules.access, &caller);
     deps.sessions.is_briefed(&issued, route.has_endpoints());
@@ -83,7 +84,7 @@ pub(super) fn talk(
         fence: &random::hex::<4>(),
         now: deps.clock.now(),
         budget_chars: BRIEFING_CHARS,
-        repeat: job.record.unheard.is_some(),
+        repeat: job.record.unanswered_question.is_some(),
     });
 
     let mask = mask(deps, agent, session, &issued);
@@ -117,6 +118,7 @@ pub(super) fn talk(
                 job.record.tries = attempt;
                 // The agent learns of this message; of a message that is folded in later, it does not.
                 job.record.heard = Some(Stamp::of(&context.notification));
+                job.record.unaddressed = !quiet_mode::is_addressed(context);
                 job.record.began_paused = context.task.as_ref().is_some_and(policy::is_paused);
             }
             send(job, &turn, deps)?

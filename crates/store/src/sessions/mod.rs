@@ -96,7 +96,7 @@ struct SessionsState {
     index: HashMap<[u8; 8], Vec<Track>>,
     /// When each agent last used the endpoints of events, at most [`NOTED_AGAIN`] earlier.
     event_users: HashMap<String, Millis>,
-    book: Option<SessionsFile>,
+    file: Option<SessionsFile>,
     /// The roster of the last [`Sessions::follow`].
     followed: Option<Arc<Roster>>,
     /// Why the sessions will not survive a restart, if they will not.
@@ -108,8 +108,8 @@ impl Sessions {
     /// the folder cannot be used, sessions are kept only in memory.
     pub fn open(folder: &Arc<Folder>, account: AccountId, now: Millis) -> Self {
         match SessionsFile::open(folder, &account) {
-            Ok((book, left)) => {
-                let sessions = Self::with(account, &left.key, Some(book), None);
+            Ok((file, left)) => {
+                let sessions = Self::with(account, &left.key, Some(file), None);
                 let mut inside = sessions.lock();
                 inside.event_users.extend(left.event_users);
                 for (track, entry) in left.entries {
@@ -131,13 +131,13 @@ impl Sessions {
         Self::with(account, &file::fresh_key(), None, None)
     }
 
-    fn with(account: AccountId, key: &[u8], book: Option<SessionsFile>, off: Option<String>) -> Self {
+    fn with(account: AccountId, key: &[u8], file: Option<SessionsFile>, off: Option<String>) -> Self {
         let inside = SessionsState {
             entries: HashMap::new(),
             tasks: 0,
             index: HashMap::new(),
             event_users: HashMap::new(),
-            book,
+            file,
             followed: None,
             off,
         };
@@ -212,7 +212,7 @@ impl Sessions {
             return;
         }
         inside.event_users.insert(agent.as_str().to_owned(), now);
-        inside.write(&self.account, |book, account| book.note_event_user(agent.as_str(), now, account));
+        inside.write(&self.account, |file, account| file.note_event_user(agent.as_str(), now, account));
     }
 
     /// The key and the session in which this agent leaves events, if it used their endpoints lately. It is the agent's
@@ -348,7 +348,7 @@ impl SessionsState {
         // First in memory: the write may rewrite the whole file from there.
         self.put(track.clone(), entry.clone());
         self.make_room();
-        self.write(account, |book, account| book.note(track, entry, account));
+        self.write(account, |file, account| file.note(track, entry, account));
     }
 
     fn write(
@@ -356,24 +356,24 @@ impl SessionsState {
         account: &AccountId,
         note: impl FnOnce(&mut SessionsFile, &AccountId) -> Result<(), String>,
     ) {
-        let Some(book) = &mut self.book else { return };
-        let noted = note(book, account);
-        if book.is_long(self.entries.len()) {
+        let Some(file) = &mut self.file else { return };
+        let noted = note(file, account);
+        if file.is_long(self.entries.len()) {
             self.compact(account);
         }
         if let Err(why) = noted {
             self.off = Some(why);
-            self.book = None;
+            self.file = None;
         }
     }
 
     fn compact(&mut self, account: &AccountId) {
-        let Some(book) = &mut self.book else { return };
+        let Some(file) = &mut self.file else { return };
         let mut entries: Vec<(&Track, &SessionEntry)> = self.entries.iter().collect();
         entries.sort_by_key(|(_, entry)| entry.at);
-        if let Err(why) = book.write_anew(&entries, &self.event_users, account) {
+        if let Err(why) = file.write_anew(&entries, &self.event_users, account) {
             self.off = Some(why);
-            self.book = None;
+            self.file = None;
         }
     }
 }

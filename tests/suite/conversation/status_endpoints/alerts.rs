@@ -1,4 +1,4 @@
-//! `openclaw/alerts.yml`: a rule for each reason, with only names of `/metrics`.
+//! `packaging/alerts.yml`: a rule for each reason, with only names of `/metrics`.
 
 use std::collections::BTreeSet;
 
@@ -89,7 +89,7 @@ fn holds(page: &Page, name: &str, labels: &[(String, String)]) -> bool {
 
 #[test]
 fn every_important_reason_has_an_alert_with_advice() {
-    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/openclaw/alerts.yml");
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/alerts.yml");
     let rules = rules(&std::fs::read_to_string(path).unwrap());
     let stack = Stack::new(&["ben"], super::tables::busy);
     let page = super::figures(&stack);

@@ -23,6 +23,7 @@ impl Dispatcher {
                 self.suspended = suspended;
                 OperatorReply::Done
             }
+            OperatorRequest::Ping => OperatorReply::Done,
             OperatorRequest::Retry(id) => self.retry(&id, now),
             OperatorRequest::Drop(id) => self.drop_dead(&id, now),
             OperatorRequest::GiveUp(id) => self.give_up(&id, now),
