@@ -46,15 +46,15 @@ fn no_more_turns_than_permitted_reach_the_gateway() {
     let program = Program::new(["demo", "--port", "0", "--gateway", &url, "--turns", &turns]);
     let mut visitor = Visitor::of(program.with("OPENCLAW_GATEWAY_TOKEN", TOKEN));
     let until = Instant::now() + PATIENCE;
-    while scripted.books().posts() < TURNS / 2 {
-        assert!(Instant::now() < until, "{} turns", scripted.books().posts());
+    while scripted.observations().posts() < TURNS / 2 {
+        assert!(Instant::now() < until, "{} turns", scripted.observations().posts());
         thread::sleep(Duration::from_millis(5));
     }
     let killed = std::process::Command::new("kill").args(["-KILL", &visitor.runtime()]).status();
     assert!(killed.unwrap().success());
-    visitor.program.hear("it is started again");
+    visitor.program.wait_for_log("is started again");
     let address = visitor.program.address();
-    visitor.program.hear("Turn limit reached");
+    visitor.program.wait_for_log("Turn limit reached");
     let health = loop {
         let health = get(&address, "/health").1;
         if health.contains("turn_limit_reached") {
@@ -69,7 +69,7 @@ fn no_more_turns_than_permitted_reach_the_gateway() {
     assert_eq!(code, Some(0), "{log}");
     assert!(log.contains("Stopped: all permitted turns are sent"), "{log}");
     assert!(!log.contains(TOKEN), "the token is no part of the log: {log}");
-    let posts = scripted.books().posts();
+    let posts = scripted.observations().posts();
     // A kill between the count and the request loses at most the requests that were about to leave.
     assert!(posts <= TURNS && posts >= TURNS - 5, "{posts} turns reached the gateway");
     scripted.end();
