@@ -186,7 +186,7 @@ impl Show<'_> {
                         print(&self.introduction(None));
                     }
                     // The log is closed. Nothing else of the process is worth waiting for.
-                    warn!("the runtime has ended ({}); it is started again", runtime.kill());
+                    warn!(status = runtime.kill(); "The runtime has ended and is started again");
                     if self.signals.recv_timeout(RESTART_PAUSE).is_ok() {
                         return Ok(());
                     }
@@ -254,7 +254,7 @@ impl Show<'_> {
 /// Notifies the runtime of new rows at once, from now on.
 fn nudge_on_changes(board: &Board, address: BaseUrl, nudge_stop: &Stop) {
     if let Err(why) = nudge::start(board.engine.clone(), address, nudge_stop.clone()) {
-        warn!("the runtime is not notified of new rows and finds them by polling: {why}");
+        warn!(reason:% = why; "The runtime is not notified of new rows and finds them by polling");
     }
 }
 
