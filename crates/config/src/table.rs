@@ -131,6 +131,13 @@ variables! {
         }),
         ..PLAIN
     }
+    OPERATOR_API_ALLOW {
+        section: Section::Server,
+        kind: Kind::Text { chars_max: 1_000 },
+        fallback: Fallback::Unset("this machine only"),
+        about: "The networks, besides this machine, from which the runtime's page and other programs may call the operator API, separated by commas. Each call needs the operator token as well. A container needs it: requests through a published port come from the address of the Docker network.",
+        ..PLAIN
+    }
     AGENT_API_TOKENS {
         section: Section::Server,
         kind: Kind::Boolean,
@@ -340,6 +347,17 @@ variables! {
         fallback: Fallback::Value("86400000"),
         about: "The longest time for which a failing delivery is retried, in milliseconds. Time in which the gateway or the backend is unreachable does not count.",
         before: Some(Before { there: "no limit", why: "an answer that comes days later is of no use." }),
+        ..PLAIN
+    }
+    WAKE_ON {
+        section: Section::Delivery,
+        kind: Kind::Text { chars_max: 4_000 },
+        fallback: Fallback::Value("all"),
+        about: "Which notifications wake an agent: `all`, or only those that are `addressed` to it (quiet mode). With `addressed`, thread updates and status changes reach only agents that are mentioned, asked or assigned, and reviewers of a task in review. `SLUG=all` or `SLUG=addressed` after a comma sets the rule for one agent. `status` shows what `addressed` would save.",
+        before: Some(Before {
+            there: "no such variable: every follower of a task was woken",
+            why: "most of these turns bring no answer, and each reads the whole thread.",
+        }),
         ..PLAIN
     }
     NO_RESPONSE_NOTE {
