@@ -8,6 +8,8 @@ mod answers;
 mod figures;
 /// Foreign host names, nudge floods, tokens in answers, huge answers.
 mod hostile;
+/// Credentials of agents: repeated in answers, demanded for calls.
+mod identity;
 /// Incidents: whether `why` and `doctor` name the cause in three lines.
 mod incidents;
 /// Runtimes killed in the middle of turns, and the reports about it.

@@ -77,6 +77,16 @@ impl Setting {
         self.variables.push((name, value));
     }
 
+    /// A file for the log of all runtimes.
+    pub(super) fn log_file(&self) -> PathBuf {
+        self.folder.path().join("runtime.log")
+    }
+
+    /// Keeps the folder with the state and the log. Returns its path.
+    pub(super) fn keep(self) -> Result<PathBuf, String> {
+        self.folder.keep().map_err(|why| format!("the folder of the runtime's state cannot be kept: {why}"))
+    }
+
     /// The runtime's `STATE_DIR`.
     pub(super) fn state_dir(&self) -> PathBuf {
         self.folder.path().join("state")

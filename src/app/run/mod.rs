@@ -348,7 +348,7 @@ impl ThreadSetup<'_> {
         let settings = self.settings;
         let delivery = &settings.delivery;
         let rules = Arc::new(Rules {
-            client_tools: settings.gateway.client_tools,
+            access: agent_api_setup::tool_access(settings),
             base_url: settings.http.base_url(port).to_string(),
             session_tokens: settings.http.session_tokens,
             rounds_max: delivery.tool_rounds_max,

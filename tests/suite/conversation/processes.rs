@@ -83,9 +83,19 @@ impl Stack {
         mind: impl ScriptedModel + 'static,
         change: impl FnOnce(&mut Options),
     ) -> Self {
+        Self::played_set(slugs, mind, change, &[])
+    }
+
+    /// With a gateway of these options, and these variables.
+    pub(super) fn played_set(
+        slugs: &[&str],
+        mind: impl ScriptedModel + 'static,
+        change: impl FnOnce(&mut Options),
+        more: &[(&str, &str)],
+    ) -> Self {
         let mut options = options(slugs);
         change(&mut options);
-        Self::built(slugs, Place::Ours(Arc::new(mind), options), "1000", None, &[])
+        Self::built(slugs, Place::Ours(Arc::new(mind), options), "1000", None, more)
     }
 
     /// With a gateway that runs this many turns at once.
@@ -398,6 +408,12 @@ impl Stack {
     /// Kills the gateway and starts another one at the same address.
     pub(super) fn restart_gateway(&mut self) {
         let address = self.stop_gateway();
+        self.start_gateway(&address);
+    }
+
+    /// Replaces the gateway by one of this release.
+    pub(super) fn replace_gateway(&mut self, release: Release) {
+        let address = self.stop_gateway_for(|options| options.release = release);
         self.start_gateway(&address);
     }
 

@@ -18,6 +18,8 @@ pub(crate) mod forge;
 pub(crate) mod log_capture;
 /// The way to a gateway, losing answers.
 pub(crate) mod lossy;
+/// The socket on which systemd receives the messages of a service.
+pub(crate) mod notify_socket;
 /// A gateway that plays its lines.
 pub(crate) mod played;
 /// The program as a process.
