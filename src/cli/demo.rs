@@ -1,50 +1,93 @@
 //! The options of `demo`.
 
-use super::{Given, Misuse, tame};
-use crate::app::{self, Demo, RealGateway};
+use super::options::{self as opt, CommandOption};
+use super::{Command, Given, Misuse, tame};
+use crate::app::{self, Chaos, Demo, Fault, Play, RealGateway};
 use mcr_model::BaseUrl;
 
 /// The default of `--turns`.
 const TURNS: u64 = 60;
 
-/// Parses the rest of a `demo` command.
-pub(super) fn read(given: &mut Given) -> Result<Demo, Misuse> {
-    Ok(Demo {
-        port: port(given, "--port")?.unwrap_or(app::PORT),
-        runtime_port: port(given, "--runtime-port")?,
-        gateway: gateway(given)?,
+/// The options without a meaning for `--chaos`, and those that need it.
+const PLAY_ONLY: [&CommandOption; 5] =
+    [&opt::PORT, &opt::RUNTIME_PORT, &opt::GATEWAY, &opt::GATEWAY_TOKEN_FILE, &opt::TURNS];
+const CHAOS_ONLY: [&CommandOption; 4] = [&opt::SECONDS, &opt::CHAOS_SEED, &opt::FAULT, &opt::JSON];
+
+/// Builds the command.
+pub(super) fn read(given: &mut Given) -> Result<Command, Misuse> {
+    let find = |options: &[&'static CommandOption]| options.iter().find(|option| given.has(option)).copied();
+    let demo = if given.flag(&opt::CHAOS) {
+        if let Some(option) = find(&PLAY_ONLY) {
+            return Err(Misuse(format!("--{} and --chaos exclude each other", option.name)));
+        }
+        Demo::Chaos(chaos(given)?)
+    } else {
+        if let Some(option) = find(&CHAOS_ONLY) {
+            return Err(Misuse(format!("--{} needs --chaos", option.name)));
+        }
+        Demo::Play(Play {
+            port: port(given, &opt::PORT)?.unwrap_or(app::PORT),
+            runtime_port: port(given, &opt::RUNTIME_PORT)?,
+            gateway: gateway(given)?,
+        })
+    };
+    Ok(Command::Demo(demo))
+}
+
+fn chaos(given: &Given) -> Result<Chaos, Misuse> {
+    Ok(Chaos {
+        seconds: number(given, &opt::SECONDS, 1..=86_400)?.unwrap_or(app::SECONDS),
+        seed: number(given, &opt::CHAOS_SEED, 0..=u64::MAX)?,
+        fault: given.text(&opt::FAULT).map(|name| fault(&name)).transpose()?,
+        json: given.flag(&opt::JSON),
     })
 }
 
-fn gateway(given: &mut Given) -> Result<Option<RealGateway>, Misuse> {
-    let Some(url) = given.value("--gateway") else { return Ok(None) };
-    let url = url.to_string_lossy();
+fn fault(name: &str) -> Result<Fault, Misuse> {
+    let known = Fault::ALL.into_iter().find(|(known, _)| *known == name);
+    known.map(|(_, fault)| fault).ok_or_else(|| {
+        let names = Fault::ALL.map(|(known, _)| known).join(", ");
+        Misuse(format!("--fault `{}`: expected one of {names}", tame(name)))
+    })
+}
+
+fn gateway(given: &Given) -> Result<Option<RealGateway>, Misuse> {
+    let Some(url) = given.text(&opt::GATEWAY) else {
+        let of_gateway = [&opt::TURNS, &opt::GATEWAY_TOKEN_FILE].into_iter();
+        return match of_gateway.into_iter().find(|option| given.has(option)) {
+            Some(option) => Err(Misuse(format!("--{} needs --gateway", option.name))),
+            None => Ok(None),
+        };
+    };
     let parsed = BaseUrl::parse(&url).map_err(|_| {
         Misuse(format!("--gateway `{}`: expected an address such as http://127.0.0.1:18789", tame(&url)))
     });
-    let turns = number(given, "--turns", 1..=1_000_000)?.unwrap_or(TURNS);
-    let token_file = given.value("--gateway-token-file").map(Into::into);
+    let turns = number(given, &opt::TURNS, 1..=1_000_000)?.unwrap_or(TURNS);
+    let token_file = given.value(&opt::GATEWAY_TOKEN_FILE).map(Into::into);
     Ok(Some(RealGateway { url: parsed?, token_file, turns }))
 }
 
-fn port(given: &mut Given, option: &str) -> Result<Option<u16>, Misuse> {
+fn port(given: &Given, option: &CommandOption) -> Result<Option<u16>, Misuse> {
     let port = number(given, option, 0..=u64::from(u16::MAX))?;
     Ok(port.and_then(|port| u16::try_from(port).ok()))
 }
 
 /// The value of an option that is a number in a range.
 fn number(
-    given: &mut Given,
-    option: &str,
+    given: &Given,
+    option: &CommandOption,
     range: std::ops::RangeInclusive<u64>,
 ) -> Result<Option<u64>, Misuse> {
-    let Some(value) = given.value(option) else { return Ok(None) };
-    let value = value.to_string_lossy();
+    let Some(value) = given.text(option) else { return Ok(None) };
     match value.parse() {
         Ok(number) if range.contains(&number) => Ok(Some(number)),
         _ => {
             let (least, most) = (range.start(), range.end());
-            Err(Misuse(format!("{option} `{}`: expected a number from {least} to {most}", tame(&value))))
+            Err(Misuse(format!(
+                "--{} `{}`: expected a number from {least} to {most}",
+                option.name,
+                tame(&value)
+            )))
         }
     }
 }

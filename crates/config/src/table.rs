@@ -120,6 +120,17 @@ variables! {
         }),
         ..PLAIN
     }
+    AGENT_API {
+        section: Section::Server,
+        kind: Kind::Choice { options: &["auto", "on", "off"], synonyms: &[] },
+        fallback: Fallback::Value("auto"),
+        about: "Whether agents may call tools over HTTP (`/agent/*`): with `auto` only where they have no function tools, because those are off or the gateway is too old. `/agent/wake` and `/agent/event` are not tools and stay open, also with `off`.",
+        before: Some(Before {
+            there: "no such variable: the endpoints were always open",
+            why: "an agent with function tools does not need a second way to change the board. Scripts that call `/agent/*` need `on`.",
+        }),
+        ..PLAIN
+    }
     AGENT_API_ALLOW {
         section: Section::Server,
         kind: Kind::Text { chars_max: 1_000 },
@@ -131,14 +142,21 @@ variables! {
         }),
         ..PLAIN
     }
+    OPERATOR_API_ALLOW {
+        section: Section::Server,
+        kind: Kind::Text { chars_max: 1_000 },
+        fallback: Fallback::Unset("this machine only"),
+        about: "The networks, besides this machine, from which the runtime's page and other programs may call the operator API, separated by commas. Each call needs the operator token as well. A container needs it: requests through a published port come from the address of the Docker network.",
+        ..PLAIN
+    }
     AGENT_API_TOKENS {
         section: Section::Server,
         kind: Kind::Boolean,
-        fallback: Fallback::Value("false"),
-        about: "Whether calls to `/agent/*` need a secret of the session in addition to its key. The runtime generates the secret and gives it to the agent.",
+        fallback: Fallback::Value("true"),
+        about: "Whether calls to `/agent/*` need the token of the session in addition to its key. The runtime generates the token and states it in the briefing. With `false`, only this machine may call: `HEALTH_HOST` must be a loopback address, and `AGENT_API_ALLOW` must not name other networks.",
         before: Some(Before {
             there: "no such variable: the key alone was enough",
-            why: "session keys consist of public parts and can be guessed.",
+            why: "session keys consist of public parts and can be guessed. Agents find the token in their briefing; a script without it gets 401.",
         }),
         ..PLAIN
     }
@@ -340,6 +358,17 @@ variables! {
         fallback: Fallback::Value("86400000"),
         about: "The longest time for which a failing delivery is retried, in milliseconds. Time in which the gateway or the backend is unreachable does not count.",
         before: Some(Before { there: "no limit", why: "an answer that comes days later is of no use." }),
+        ..PLAIN
+    }
+    WAKE_ON {
+        section: Section::Delivery,
+        kind: Kind::Text { chars_max: 4_000 },
+        fallback: Fallback::Value("all"),
+        about: "Which notifications wake an agent: `all`, or only those that are `addressed` to it (quiet mode). With `addressed`, thread updates and status changes reach only agents that are mentioned, asked or assigned, and reviewers of a task in review. `SLUG=all` or `SLUG=addressed` after a comma sets the rule for one agent. `status` shows what `addressed` would save.",
+        before: Some(Before {
+            there: "no such variable: every follower of a task was woken",
+            why: "most of these turns bring no answer, and each reads the whole thread.",
+        }),
         ..PLAIN
     }
     NO_RESPONSE_NOTE {

@@ -1,6 +1,6 @@
 //! Background tasks, each on a separate thread: fetching the roster, and reporting the status to the backend.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{BTreeSet, HashMap, HashSet};
 use std::io;
 use std::sync::Arc;
 use std::thread;
@@ -17,7 +17,7 @@ use mcr_clients::wire::Stop;
 use mcr_config::Settings;
 use mcr_http::panics::Panics;
 use mcr_model::clock::{Clock as _, SystemClock};
-use mcr_model::{AgentId, AgentStatus, Roster, RuntimeReport, RuntimeStatus};
+use mcr_model::{AgentId, AgentStatus, Roster, RuntimeReport, RuntimeStatus, WakeRules};
 use mcr_service::heartbeat::keeper::Keeper;
 use mcr_service::roster::Team;
 use mcr_store::sessions::Sessions;
@@ -67,14 +67,17 @@ pub(super) struct RosterSync {
     pub(super) team: Team,
     pub(super) sessions: Arc<Sessions>,
     pub(super) wakes: Arc<Keeper>,
+    /// The rules that name agents by their slugs.
+    pub(super) wake_on: WakeRules,
 }
 
 impl RosterSync {
     /// Fetches the roster at once and then at every interval, until the switch is closed.
     pub(super) fn run(&self, stop: &Stop, interval: Duration) {
-        let Self { mission, state, team, sessions, wakes } = self;
+        let Self { mission, state, team, sessions, wakes, wake_on } = self;
         let mut failures = 0;
         let mut before = Arc::new(Roster::default());
+        let mut unknown: BTreeSet<&str> = BTreeSet::new();
         while !stop.is_closed() {
             let began = Instant::now();
             let fetched = team.fetch(mission);
@@ -90,12 +93,17 @@ impl RosterSync {
                     sessions.follow(&roster, now);
                     wakes.change(|wakes| wakes.tidy(&|slug| roster.by_slug(slug).is_some(), now));
                     note_roster(&before, &roster, state);
+                    for slug in wake_on.agents.keys().filter(|slug| roster.by_slug(slug).is_none()) {
+                        if unknown.insert(slug) {
+                            warn!(agent = slug.as_str(); "WAKE_ON names an agent that is not in the roster");
+                        }
+                    }
                     before = roster;
                     state.apply_roster();
                 }
                 Err(error) => {
                     if failures == 1 {
-                        warn!("the roster cannot be fetched: {error}");
+                        warn!(error:%; "The roster cannot be fetched");
                     }
                     state.backend.failed("agent_sync.run", began.elapsed(), &error);
                     state.roster().last_error = Some(state.excerpt(&error.to_string()));
@@ -118,7 +126,7 @@ fn note_roster(before: &Roster, now: &Roster, state: &State) {
     health.removed_count = old.difference(&new).count();
     health.agents = new.len();
     if health.added_count + health.removed_count > 0 {
-        info!("the team: {} agents, {} new, {} gone", new.len(), health.added_count, health.removed_count);
+        info!(agents = new.len(), added = health.added_count, removed = health.removed_count; "The roster has changed");
     }
 }
 
@@ -237,7 +245,7 @@ impl Reporter {
             let beat =
                 UpdateAgentHeartbeat { agent_id: &id, status: AgentStatus::Online, current_task_id: None };
             if let Err(error) = self.mission.ask(&beat) {
-                debug!("the backend could not be informed that agent {id} is online: {error}");
+                debug!(agent:% = id, error:%; "Mission Control was not informed that an agent is online");
                 if error.class == CallClass::Transient {
                     return;
                 }
@@ -254,7 +262,9 @@ impl Reporter {
         let changed = std::mem::replace(&mut self.before, now) != now;
         match error {
             None if changed => info!("Mission Control answers and knows the account"),
-            Some(error) if changed => warn!("{}", self.state.excerpt(&error.to_string())),
+            Some(error) if changed => {
+                warn!(error = self.state.excerpt(&error.to_string()); "The status cannot be reported");
+            }
             None | Some(_) => {}
         }
     }
@@ -264,6 +274,6 @@ impl Reporter {
 pub(super) fn report_offline(mission: &Mission, within: Duration) {
     let offline = UpdateRuntimeStatus { status: RuntimeStatus::Offline, config: None };
     if let Err(error) = mission.ask_within(within, &offline) {
-        warn!("the backend could not be informed of this stop: {error}");
+        warn!(error:%; "Mission Control was not informed of this stop");
     }
 }

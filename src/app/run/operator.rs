@@ -1,7 +1,6 @@
 //! The operators' requests to the running service: explanations, retries, drops and pauses.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -12,7 +11,7 @@ use serde_json::json;
 use crate::app::delivery_report::{DeliveryReport, ReportSources, ServiceSnapshot};
 use crate::app::state_dir::StateDir;
 use crate::app::why::unknown;
-use mcr_config::Settings;
+use mcr_config::{Network, Settings};
 use mcr_core::delivery::operator_requests::{Hold, OperatorReply, OperatorRequest, Refused};
 use mcr_core::ops::pause::find;
 use mcr_core::ops::why::CLOSING;
@@ -39,6 +38,8 @@ pub(super) struct Operator {
     place: StateDir,
     account: AccountId,
     silence: Duration,
+    /// The networks, besides this machine, from which requests are taken.
+    networks: Vec<Network>,
     redactor: Arc<Redactor>,
     /// `None` where `STATE_DIR` cannot be written: then every request is refused.
     token: OnceLock<Secret>,
@@ -74,6 +75,7 @@ impl Operator {
             place,
             account: AccountId::new(&settings.account.id),
             silence: settings.gateway.silence_max,
+            networks: settings.http.operators_from.clone(),
             redactor: redactor.clone(),
             token: OnceLock::new(),
             team: OnceLock::new(),
@@ -86,14 +88,14 @@ impl Operator {
         match self.place.token_or_new() {
             // It is set once, by the starting thread.
             Ok(token) => drop(self.token.set(token)),
-            Err(why) => warn!("operator commands are refused while this service runs: {why}"),
+            Err(why) => warn!(reason:% = why; "Operator commands are refused while this service runs"),
         }
         if let Err(why) = self.place.listens(address) {
-            warn!("commands find this service only by HEALTH_HOST and HEALTH_PORT: {why}");
+            warn!(reason:% = why; "Commands find this service only by HEALTH_HOST and HEALTH_PORT");
         }
         let paused = self.paused().cleaned(&|name| self.redactor.clean(name));
         if !paused.is_empty() {
-            warn!("{}", paused.in_words());
+            warn!(state = paused.in_words(); "Work is paused");
         }
     }
 
@@ -129,9 +131,7 @@ impl Operator {
 
     /// The answer to a request that is refused, by its head alone.
     pub(super) fn refuse(&self, request: &Request) -> Option<Reply> {
-        // There is no list of allowed addresses yet: only this machine is allowed.
-        let allowed = |_: IpAddr| false;
-        refuse(request, self.token.get(), &allowed)
+        refuse(request, self.token.get(), &self.networks)
     }
 
     /// Answers a request, if it is allowed.
@@ -157,12 +157,10 @@ impl Operator {
                 let picture = report.picture(&self.roster(), (env.health)(), (env.hour)(), set_aside);
                 Reply::json_of(&picture.cleaned(&|text| self.redactor.clean(text)))
             }),
-            Wanted::Retry(id) => self.act(OperatorRequest::Retry, &id, "retries", "it begins again", env),
-            Wanted::Drop(id) => {
-                self.act(OperatorRequest::Drop, &id, "drops", "it is closed permanently", env)
-            }
+            Wanted::Retry(id) => self.act(OperatorRequest::Retry, &id, "retry", "it begins again", env),
+            Wanted::Drop(id) => self.act(OperatorRequest::Drop, &id, "drop", "it is closed permanently", env),
             Wanted::GiveUp(id) => {
-                self.act(OperatorRequest::GiveUp, &id, "gives up", "its answer is no longer awaited", env)
+                self.act(OperatorRequest::GiveUp, &id, "give-up", "its answer is no longer awaited", env)
             }
             Wanted::Pause(agent) => self.change(agent.as_deref(), true, env),
             Wanted::Resume(agent) => self.change(agent.as_deref(), false, env),
@@ -263,19 +261,19 @@ impl Operator {
         Ok(read)
     }
 
-    /// Requests one change of the work `id` from the dispatcher. The log says what the operator `does`, the
-    /// answer what is `done`.
+    /// Requests one change of the work `id` from the dispatcher. The log has the operator's `action`,
+    /// the answer what is `done`.
     fn act(
         &self,
         ask: fn(WorkId) -> OperatorRequest,
         id: &str,
-        does: &str,
+        action: &str,
         done: &str,
         env: &ServiceState<'_>,
     ) -> Reply {
         match env.view.and_then(|view| view.ask(ask(WorkId::new(id)))) {
             Some(reply @ (OperatorReply::Done | OperatorReply::Decided(_))) => {
-                info!("an operator {does} {}", self.redactor.clean(id));
+                info!(action, notification = self.redactor.clean(id); "An operator changed a delivery");
                 let next = if let OperatorReply::Decided(next) = reply {
                     format!(": {next}")
                 } else {
@@ -321,7 +319,7 @@ impl Operator {
             )
         });
         let paused = paused.cleaned(&|name| self.redactor.clean(name));
-        info!("an operator {}: {}", if pause { "pauses" } else { "resumes" }, paused.in_words());
+        info!(action = if pause { "pause" } else { "resume" }, state = paused.in_words(); "An operator paused or resumed work");
         Reply::json_of(&json!({"success": true, "paused": paused, "ended": ended, "warning": warning}))
     }
 }

@@ -21,8 +21,9 @@ use mcr_core::delivery::journal::{Journal, JournalError, Note, Step, Wait};
 use mcr_core::delivery::retry::Budget;
 use mcr_core::delivery::{Job, Record};
 use mcr_core::gateway::{Gateway, LifeSigns as _};
+use mcr_core::tools::access::ToolAccess;
 use mcr_model::clock::{Clock, Millis};
-use mcr_model::{NoResponseNote, Notification, NotificationType, TaskId};
+use mcr_model::{NoResponseNote, Notification, NotificationType, TaskId, WakeRules};
 use mcr_store::sessions::Sessions;
 
 /// What the steps of a delivery need.
@@ -209,9 +210,9 @@ fn push<T>(all: &mut VecDeque<T>, one: T, most: usize) {
 /// The configured limits and options of deliveries.
 #[derive(Clone, Debug)]
 pub struct Rules {
-    /// Whether a turn offers function tools. Otherwise its briefing describes the HTTP endpoints.
-    pub client_tools: bool,
-    /// The base URL of these endpoints.
+    /// How agents reach the tools.
+    pub access: ToolAccess,
+    /// The base URL of the HTTP endpoints.
     pub base_url: String,
     /// Whether a call over HTTP needs the token of its session.
     pub session_tokens: bool,
@@ -225,6 +226,8 @@ pub struct Rules {
     pub budget: Budget,
     /// For which deliveries the thread gets a line if the agent did not answer.
     pub notes: NoResponseNote,
+    /// Which notifications wake each agent.
+    pub wake_on: WakeRules,
 }
 
 /// What a failed call means for the delivery. A refusal with a hidden reason may have any cause, even a temporary
