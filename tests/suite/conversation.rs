@@ -28,6 +28,8 @@ mod over_http;
 mod poison;
 /// Mission Control, gateway and program, started and connected.
 mod processes;
+/// Quiet mode: whom it wakes, and what it would save.
+mod quiet_mode;
 /// The real gateway.
 mod real;
 /// Two programs on one account.

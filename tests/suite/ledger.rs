@@ -223,6 +223,7 @@ fn any_record() -> impl Strategy<Value = Record> {
             }),
             heard: Some(Stamp { message: Some(MessageId::new("m")), at: NOW }),
             began_paused: lost % 5 == 0,
+            unaddressed: lost % 7 == 0,
             answered: lost % 2 == 0,
             answered_then: u64::from(failures),
             reopened: doubts % 2 == 0,

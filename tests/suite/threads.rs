@@ -20,7 +20,7 @@ use mission_control_runtime::http::server::{Server, ServerLimits};
 use mission_control_runtime::local::Options;
 use mission_control_runtime::metrics::Metrics;
 use mission_control_runtime::mission::Mission;
-use mission_control_runtime::model::{AccountId, NoResponseNote, SessionKey};
+use mission_control_runtime::model::{AccountId, NoResponseNote, SessionKey, WakeRules};
 use mission_control_runtime::ops::HealthReason;
 use mission_control_runtime::panics::Panics;
 use mission_control_runtime::roster;
@@ -155,6 +155,7 @@ impl Shop {
             silence_max: Duration::from_mins(15),
             budget: Budget::default(),
             notes: NoResponseNote::default(),
+            wake_on: WakeRules::default(),
         });
         let people = roster::Team::default();
         people.fetch(&mission).unwrap();

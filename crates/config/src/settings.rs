@@ -14,10 +14,10 @@ use super::table::{
     DELIVERY_STREAM_TIMEOUT_MS, DRAIN_TIMEOUT_MS, DROPLET_ID, DROPLET_IP, DROPLET_REGION,
     HEALTH_CHECK_INTERVAL, LEDGER, LEDGER_SYNC, LOG_FORMAT, LOG_LEVEL, LOG_OUTPUT, NO_RESPONSE_NOTE,
     OPENCLAW_MAX_CONCURRENT, OPENCLAW_VERSION, RECEIVE_MEMORY_MB, RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR,
-    TOOL_MAX_CALLS, TOOL_MAX_ROUNDS,
+    TOOL_MAX_CALLS, TOOL_MAX_ROUNDS, WAKE_ON,
 };
 use mcr_model::secret::Secret;
-use mcr_model::{BaseUrl, LedgerSync, NoResponseNote, SessionScope};
+use mcr_model::{BaseUrl, LedgerSync, NoResponseNote, SessionScope, WakeRules};
 
 /// The settings of the service.
 #[derive(Clone, Debug)]
@@ -146,6 +146,8 @@ pub struct Delivery {
     pub age_max: Duration,
     /// When the thread gets a note that an agent did not answer.
     pub no_response_note: NoResponseNote,
+    /// Which notifications wake each agent.
+    pub wake_on: WakeRules,
     /// How long running turns may continue after a stop signal.
     pub drain: Duration,
     /// A time limit of the TypeScript runtime. It has no effect; `/health` shows it.
@@ -280,6 +282,7 @@ fn delivery(reader: &mut Reader, gateway: &Gateway) -> Delivery {
         turns_max: Some(reader.number(&DELIVERY_MAX_TURNS)).filter(|most| *most > 0),
         age_max: reader.millis(&DELIVERY_MAX_AGE_MS),
         no_response_note: no_response_note(reader),
+        wake_on: reader.wake_rules(&WAKE_ON),
         drain: reader.millis(&DRAIN_TIMEOUT_MS),
         stream_timeout: stream_timeout(reader, gateway),
         context_fetch_batch_size: count(reader.number(&DELIVERY_CONTEXT_FETCH_BATCH_SIZE)),

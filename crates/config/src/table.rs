@@ -349,6 +349,17 @@ variables! {
         before: Some(Before { there: "no limit", why: "an answer that comes days later is of no use." }),
         ..PLAIN
     }
+    WAKE_ON {
+        section: Section::Delivery,
+        kind: Kind::Text { chars_max: 4_000 },
+        fallback: Fallback::Value("all"),
+        about: "Which notifications wake an agent: `all`, or only those that are `addressed` to it (quiet mode). With `addressed`, thread updates and status changes reach only agents that are mentioned, asked or assigned, and reviewers of a task in review. `SLUG=all` or `SLUG=addressed` after a comma sets the rule for one agent. `status` shows what `addressed` would save.",
+        before: Some(Before {
+            there: "no such variable: every follower of a task was woken",
+            why: "most of these turns bring no answer, and each reads the whole thread.",
+        }),
+        ..PLAIN
+    }
     NO_RESPONSE_NOTE {
         section: Section::Delivery,
         kind: Kind::Choice { options: &["people", "off", "all"], synonyms: &[("none", "off")] },

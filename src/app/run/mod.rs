@@ -329,7 +329,8 @@ impl ThreadSetup<'_> {
         })?;
         let mission = observed(&self.connections.once, self.settings, stop, &self.state.backend);
         let (state, sessions, wakes) = (self.state.clone(), self.sessions.clone(), self.wakes.clone());
-        let roster = RosterSync { mission, state, team, sessions, wakes };
+        let wake_on = self.settings.delivery.wake_on.clone();
+        let roster = RosterSync { mission, state, team, sessions, wakes, wake_on };
         let (interval, switch, living) = (self.settings.agents.sync_interval, stop.clone(), alive.clone());
         background::spawn("roster", self.state.panics.clone(), stop.clone(), move || {
             let _living = &living;
@@ -355,6 +356,7 @@ impl ThreadSetup<'_> {
             silence_max: settings.gateway.silence_max,
             budget: Budget { attempts: delivery.attempts_max, age: delivery.age_max },
             notes: delivery.no_response_note,
+            wake_on: delivery.wake_on.clone(),
         });
 
         let worker = |_| Worker {

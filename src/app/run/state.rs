@@ -12,7 +12,7 @@ use super::last_hour::LastHour;
 use super::machine::{free_bytes, resident_bytes};
 use super::nudge_limiter::NudgeLimiter;
 use super::operator::{self, Operator};
-use super::rows::delivery_health;
+use super::rows::{delivery_config, delivery_health};
 use super::snapshot::Prepared;
 use super::status_report::Condition;
 use mcr_clients::convex::ConvexEndpoint;
@@ -34,7 +34,7 @@ use mcr_service::delivery::service::View;
 use mcr_service::http::agent_api::AgentApi;
 use mcr_service::http::health::{
     DeliveryConfig, DeliveryHealth, DiskHealth, Health, HeartbeatHealth, Infrastructure, LedgerHealth,
-    Memory, PanicHealth, Parts, Ready, RosterHealth, Status, Version, Versions, WITHOUT_EFFECT, seconds,
+    Memory, PanicHealth, Parts, Ready, RosterHealth, Status, Version, Versions, seconds,
 };
 use mcr_service::http::metrics as exposition;
 use mcr_service::http::operator::Wanted;
@@ -107,24 +107,12 @@ impl State {
             droplet_id: redactor.clean(&settings.droplet.id),
             region: redactor.clean(&settings.droplet.region),
         };
-        let delivery = &settings.delivery;
-        let config = DeliveryConfig {
-            max_concurrent_sessions: delivery.concurrent_sessions_max,
-            stream_timeout_ms: delivery.stream_timeout.as_millis(),
-            context_fetch_batch_size: delivery.context_fetch_batch_size,
-            list_limit: delivery.list_limit,
-            interval_ms: delivery.interval.as_millis(),
-            idle_interval_ms: delivery.idle_interval.as_millis(),
-            backoff_base_ms: delivery.backoff_base.as_millis(),
-            backoff_max_ms: delivery.backoff_max.as_millis(),
-            without_effect: WITHOUT_EFFECT,
-        };
         let metrics = Arc::new(Metrics::new(catalog::ALL.iter().map(|function| function.path)));
         Self {
             began: Instant::now(),
             version,
             ip_address: redactor.clean(&settings.droplet.ip),
-            config,
+            config: delivery_config(&settings.delivery),
             sync_interval: settings.agents.sync_interval,
             redactor: redactor.clone(),
             gateway: Arc::new(GatewayStatus::new(settings, folder, metrics.clone())),
@@ -262,8 +250,8 @@ impl State {
     fn delivery_health(&self, state: Option<SchedulerState>) -> DeliveryHealth {
         let turns = self.delivery.get().map(View::turns).unwrap_or_default();
         state.map_or_else(
-            || DeliveryHealth { config: self.config, ..DeliveryHealth::default() },
-            |state| delivery_health(state, turns, self.config, &|error| self.excerpt(error)),
+            || DeliveryHealth { config: self.config.clone(), ..DeliveryHealth::default() },
+            |state| delivery_health(state, turns, self.config.clone(), &|error| self.excerpt(error)),
         )
     }
 

@@ -13,7 +13,7 @@ use mission_control_runtime::ledger::MemoryLedger;
 use mission_control_runtime::local::Options;
 use mission_control_runtime::metrics::Metrics;
 use mission_control_runtime::mission::Mission;
-use mission_control_runtime::model::{AccountId, NoResponseNote};
+use mission_control_runtime::model::{AccountId, NoResponseNote, WakeRules};
 use mission_control_runtime::roster;
 use mission_control_runtime::secret::Secret;
 use mission_control_runtime::sessions::Sessions;
@@ -156,6 +156,7 @@ impl Fixture {
             silence_max: Duration::from_mins(15),
             budget: Budget::default(),
             notes: NoResponseNote::default(),
+            wake_on: WakeRules::default(),
         };
         let metrics = Metrics::new([]);
         let people = roster::Team::default();

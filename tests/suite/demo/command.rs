@@ -36,7 +36,7 @@ fn the_options_are_parsed_or_refused_with_a_reason() {
         ),
         ("demo --gateway h", Err("--gateway `h`: expected an address such as http://127.0.0.1:18789")),
         ("demo --gateway http://h --turns 0", Err("--turns `0`: expected a number from 1 to 1000000")),
-        ("demo --turns 3", Err("--turns is not an option of this command")),
+        ("demo --turns 3", Err("--turns needs --gateway")),
         ("demo --gateway-token t", Err("there is no option `--gateway-token`")),
     ] {
         let parsed = parse(["program"].into_iter().chain(line.split_whitespace()).map(Into::into));

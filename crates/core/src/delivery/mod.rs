@@ -37,6 +37,7 @@ pub mod policy;
 mod poll_schedule;
 pub mod prompt;
 mod queue;
+pub mod quiet_mode;
 mod record;
 pub mod reply;
 pub mod retry;

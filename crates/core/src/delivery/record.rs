@@ -71,6 +71,9 @@ pub struct Record {
     /// Whether a person had paused the task when the agent got the question.
     #[serde(skip_serializing_if = "is_default")]
     pub began_paused: bool,
+    /// Whether the notification did not address the agent that got the question ([`quiet_mode`](super::quiet_mode)).
+    #[serde(skip_serializing_if = "is_default")]
+    pub unaddressed: bool,
     /// Whether the thread has an answer with the notification's id. The backend admits only one.
     #[serde(skip_serializing_if = "is_default")]
     pub answered: bool,
@@ -166,6 +169,7 @@ impl Record {
             effects: self.effects.only_made(),
             reopened: true,
             spent: self.spent.clone(),
+            unaddressed: self.unaddressed,
             extra: self.extra.clone(),
             ..Self::default()
         }

@@ -22,7 +22,7 @@ use mcr_core::delivery::retry::Budget;
 use mcr_core::delivery::{Job, Record};
 use mcr_core::gateway::{Gateway, LifeSigns as _};
 use mcr_model::clock::{Clock, Millis};
-use mcr_model::{NoResponseNote, Notification, NotificationType, TaskId};
+use mcr_model::{NoResponseNote, Notification, NotificationType, TaskId, WakeRules};
 use mcr_store::sessions::Sessions;
 
 /// What the steps of a delivery need.
@@ -225,6 +225,8 @@ pub struct Rules {
     pub budget: Budget,
     /// For which deliveries the thread gets a line if the agent did not answer.
     pub notes: NoResponseNote,
+    /// Which notifications wake each agent.
+    pub wake_on: WakeRules,
 }
 
 /// What a failed call means for the delivery. A refusal with a hidden reason may have any cause, even a temporary

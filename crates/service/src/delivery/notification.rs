@@ -17,7 +17,7 @@ use mcr_core::delivery::reply::{self, AgentReply, Silence};
 use mcr_core::delivery::{End, Job, PendingAnswer, Record, Stage, Stamp, Trouble, thread_notices};
 use mcr_model::clock::Millis;
 use mcr_model::limits::MESSAGE_CHARS;
-use mcr_model::{DeliveryContext, Notification, NotificationType, TaskStatus};
+use mcr_model::{DeliveryContext, Notification, NotificationType, TaskStatus, WakeOn};
 
 /// The delivery of a notification.
 pub(super) struct NotificationSteps<'a> {
@@ -57,7 +57,7 @@ impl Steps for NotificationSteps<'_> {
             if !is_in_doubt(job) {
                 job.record.since = newest(&context);
             }
-            match policy::judge(&context) {
+            match policy::judge(&context, wake_on(&context, deps)) {
                 Verdict::Skip(why) if is_final(why) || (is_fresh(job) && found.is_none()) => {
                     job.record.heard = Some(Stamp::of(&context.notification));
                     job.record.stage = Stage::Ended(End::Skipped(why));
@@ -117,6 +117,11 @@ impl Steps for NotificationSteps<'_> {
 fn is_stopped(job: &Job, context: &DeliveryContext) -> bool {
     let heard = job.record.heard.as_ref().filter(|_| job.record.has_begun());
     heard.is_some_and(|heard| policy::is_stopped(context, heard, job.record.began_paused))
+}
+
+/// Which notifications wake this agent.
+fn wake_on(context: &DeliveryContext, deps: &DeliveryDeps<'_>) -> WakeOn {
+    context.agent.as_ref().map_or(WakeOn::All, |agent| deps.rules.wake_on.of(&agent.slug))
 }
 
 fn is_in_doubt(job: &Job) -> bool {

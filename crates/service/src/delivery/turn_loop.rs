@@ -15,6 +15,7 @@ use crate::clock::Pulse;
 use mcr_core::delivery::journal::{Step, Wait};
 use mcr_core::delivery::policy;
 use mcr_core::delivery::prompt::{self, HttpWay, Scene};
+use mcr_core::delivery::quiet_mode;
 use mcr_core::delivery::{Job, Record, Stage, Stamp, Trouble};
 use mcr_core::gateway::{Class, GatewayError, Input, Progress, Reply, Turn, Why};
 use mcr_core::ops::TurnState;
@@ -114,6 +115,7 @@ pub(super) fn talk(
                 job.record.tries = attempt;
                 // The agent learns of this message; of a message that is folded in later, it does not.
                 job.record.heard = Some(Stamp::of(&context.notification));
+                job.record.unaddressed = !quiet_mode::is_addressed(context);
                 job.record.began_paused = context.task.as_ref().is_some_and(policy::is_paused);
             }
             send(job, &turn, deps)?
