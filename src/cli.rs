@@ -15,7 +15,7 @@ use lexopt::{Arg, Parser, ValueExt};
 use self::features::BUILT_IN;
 #[cfg(feature = "mission-control")]
 use crate::app::Local;
-use crate::app::{self, Dead, Exit, Pause};
+use crate::app::{self, Dead, Exit, GatewayConfig, Pause};
 use mcr_model::redact::Redactor;
 
 /// A parsed command.
@@ -71,6 +71,8 @@ pub enum Command {
         /// Whether to pause or resume, and which agent.
         wanted: Pause,
     },
+    /// Writes the configuration of the OpenClaw gateway.
+    GatewayConfig(GatewayConfig),
     /// Runs Mission Control with a scripted team on this machine.
     #[cfg(feature = "demo")]
     Demo {
@@ -111,6 +113,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>, commit: Option<&str>) -> E
         Ok(Command::Why { env_file, id, json }) => app::why(env_file.as_deref(), &id, json),
         Ok(Command::Dead { env_file, what, json }) => app::dead(env_file.as_deref(), &what, json),
         Ok(Command::Pause { env_file, wanted }) => app::pause(env_file.as_deref(), &wanted),
+        Ok(Command::GatewayConfig(options)) => app::gateway_config(&options),
         #[cfg(feature = "demo")]
         Ok(Command::Demo { port }) => app::demo(port),
         #[cfg(feature = "mission-control")]
@@ -130,8 +133,21 @@ struct Given {
 }
 
 /// Options with a value, and flags.
-const VALUES: [&str; 7] = ["--env-file", "--port", "--listen", "--data", "--seed", "--notify", "--agent"];
-const FLAGS: [&str; 6] = ["--all", "--json", "--redact", "--original", "--live", "--ready"];
+const VALUES: [&str; 12] = [
+    "--env-file",
+    "--port",
+    "--listen",
+    "--data",
+    "--seed",
+    "--notify",
+    "--agent",
+    "--template",
+    "--existing",
+    "--generated",
+    "--out",
+    "--release",
+];
+const FLAGS: [&str; 7] = ["--all", "--json", "--redact", "--original", "--live", "--ready", "--check"];
 
 impl Given {
     fn value(&mut self, option: &str) -> Option<OsString> {
@@ -225,6 +241,7 @@ fn command(given: &mut Given) -> Result<Command, Misuse> {
                 agent: given.value("--agent").map(|agent| agent.to_string_lossy().into_owned()),
             },
         },
+        "gateway-config" => Command::GatewayConfig(gateway_config(given)?),
         #[cfg(feature = "demo")]
         "demo" => Command::Demo { port: port(given)? },
         #[cfg(feature = "mission-control")]
@@ -232,6 +249,21 @@ fn command(given: &mut Given) -> Result<Command, Misuse> {
         "version" => Command::Version,
         "help" => Command::Help { of: asked_about(given)? },
         other => return Err(no_command(other)),
+    })
+}
+
+fn gateway_config(given: &mut Given) -> Result<GatewayConfig, Misuse> {
+    let mut required = |option| {
+        let path = given.value(option).map(PathBuf::from);
+        path.ok_or_else(|| Misuse(format!("`gateway-config` needs {option} FILE")))
+    };
+    Ok(GatewayConfig {
+        template: required("--template")?,
+        out: required("--out")?,
+        existing: given.value("--existing").map(Into::into),
+        generated: given.value("--generated").map(Into::into),
+        release: given.value("--release").map(|text| text.to_string_lossy().into_owned()),
+        check: given.flag("--check"),
     })
 }
 

@@ -14,7 +14,7 @@ struct CommandHelp {
     needs: Option<Feature>,
 }
 
-const COMMANDS: [CommandHelp; 11] = [
+const COMMANDS: [CommandHelp; 12] = [
     CommandHelp {
         name: "run",
         lines: "  run               Run the service (the default)\n",
@@ -60,6 +60,13 @@ const COMMANDS: [CommandHelp; 11] = [
         needs: None,
     },
     CommandHelp {
+        name: "gateway-config",
+        lines: "  gateway-config    Write the configuration of the OpenClaw gateway from its environment, a template and the
+                    generated roster\n",
+        example: "gateway-config --template openclaw.template.json --out ~/.openclaw/openclaw.json --check",
+        needs: None,
+    },
+    CommandHelp {
         name: "demo",
         lines: "  demo              Run Mission Control, its page and a scripted team on this machine\n",
         example: "demo --port 0",
@@ -88,7 +95,7 @@ const COMMANDS: [CommandHelp; 11] = [
 ];
 
 /// Options, and the commands that accept them.
-const OPTIONS: [(&[&str], &str); 7] = [
+const OPTIONS: [(&[&str], &str); 8] = [
     (
         &["run", "doctor", "status", "why", "dead", "pause", "resume"],
         "  --env-file FILE   Read variables from FILE where the environment does not set them
@@ -106,6 +113,15 @@ const OPTIONS: [(&[&str], &str); 7] = [
                     unreachable gateway, or a pause, does not change that)\n",
     ),
     (&["pause", "resume"], "  --agent NAME      Only this agent's turns, by slug or id\n"),
+    (
+        &["gateway-config"],
+        "  --template FILE   The file to begin with where the gateway has none
+  --out FILE        The gateway's openclaw.json. Rewritten only if its meaning changes, readable for its owner only
+  --existing FILE   The gateway's present file (default: the one to write)
+  --generated FILE  What the runtime generated: agents, workspaces, skills
+  --release TEXT    The gateway's release, as `openclaw --version` prints it (default: the current form)
+  --check           Say whether the file would change, and write nothing\n",
+    ),
     (
         &["demo"],
         "  --port N          The page's port on 127.0.0.1 (default: 3210); 0 takes any free port\n",

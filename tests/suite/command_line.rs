@@ -1,5 +1,7 @@
 //! The program as people and supervisors use it: commands, exit codes, messages.
 
+/// The configuration of the gateway.
+mod gateway_config;
 /// Damaged ledgers that prevent a start.
 mod ledger_files;
 /// The help, and the messages about missing services, folders and ledgers.
