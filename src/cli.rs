@@ -1,9 +1,14 @@
 //! Parses the command line into a [`Command`]. [`crate::app`] carries the commands out.
 
+mod completions;
+#[cfg(feature = "demo")]
+mod demo;
+pub mod documents;
 mod features;
 mod help;
-#[cfg(feature = "mission-control")]
-mod local;
+mod options;
+mod read;
+mod table;
 
 use std::collections::VecDeque;
 use std::ffi::OsString;
@@ -12,11 +17,21 @@ use std::path::PathBuf;
 
 use lexopt::{Arg, Parser, ValueExt};
 
+pub use self::completions::Shell;
 use self::features::BUILT_IN;
+use self::options::ALL_OPTIONS;
+use self::read::Given;
+use self::table::{commands, find, lacks};
+#[cfg(feature = "demo")]
+use crate::app::Demo;
 #[cfg(feature = "mission-control")]
 use crate::app::Local;
 use crate::app::{self, Dead, Exit, GatewayConfig, Pause};
+use mcr_config::typos;
 use mcr_model::redact::Redactor;
+
+/// A word of at least this length may contain two typos.
+const LONG_WORD: usize = 6;
 
 /// A parsed command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -25,6 +40,8 @@ pub enum Command {
     Run {
         /// `--env-file`.
         env_file: Option<PathBuf>,
+        /// `--stop-on-eof`.
+        stop_on_eof: bool,
     },
     /// Reports what is wrong, and how to fix it.
     Doctor {
@@ -75,13 +92,12 @@ pub enum Command {
     GatewayConfig(GatewayConfig),
     /// Runs Mission Control with a scripted team on this machine.
     #[cfg(feature = "demo")]
-    Demo {
-        /// `--port`.
-        port: u16,
-    },
+    Demo(Demo),
     /// Runs the embedded Mission Control.
     #[cfg(feature = "mission-control")]
     Local(Local),
+    /// Prints the completions of a shell.
+    Completions(Shell),
     /// Prints the version of this build.
     Version,
     /// Prints the help on everything, or on one command.
@@ -105,7 +121,7 @@ impl fmt::Display for Misuse {
 /// Runs the program. `commit` is the commit it was built from.
 pub fn main(args: impl IntoIterator<Item = OsString>, commit: Option<&str>) -> Exit {
     match parse(args) {
-        Ok(Command::Run { env_file }) => app::run(env_file.as_deref()),
+        Ok(Command::Run { env_file, stop_on_eof }) => app::run(env_file.as_deref(), stop_on_eof),
         Ok(Command::Doctor { env_file, all, json, live }) => {
             app::doctor(env_file.as_deref(), app::Doctor { all, json, live })
         }
@@ -115,209 +131,108 @@ pub fn main(args: impl IntoIterator<Item = OsString>, commit: Option<&str>) -> E
         Ok(Command::Pause { env_file, wanted }) => app::pause(env_file.as_deref(), &wanted),
         Ok(Command::GatewayConfig(options)) => app::gateway_config(&options),
         #[cfg(feature = "demo")]
-        Ok(Command::Demo { port }) => app::demo(port),
+        Ok(Command::Demo(wanted)) => app::demo(&wanted),
         #[cfg(feature = "mission-control")]
         Ok(Command::Local(what)) => app::local(&what),
+        Ok(Command::Completions(shell)) => app::print(&shell.script(BUILT_IN)),
         Ok(Command::Version) => app::print(&app::version(commit)),
         Ok(Command::Help { of }) => app::print(&help::text(of.as_deref(), BUILT_IN)),
         Err(misuse) => app::misused(&misuse.to_string()),
     }
 }
 
-/// All words, values and flags of the command line. Each command takes its own; any left over are an error.
-#[derive(Debug, Default)]
-struct Given {
-    words: VecDeque<String>,
-    values: Vec<(&'static str, OsString)>,
-    flags: Vec<&'static str>,
-}
-
-/// Options with a value, and flags.
-const VALUES: [&str; 12] = [
-    "--env-file",
-    "--port",
-    "--listen",
-    "--data",
-    "--seed",
-    "--notify",
-    "--agent",
-    "--template",
-    "--existing",
-    "--generated",
-    "--out",
-    "--release",
-];
-const FLAGS: [&str; 7] = ["--all", "--json", "--redact", "--original", "--live", "--ready", "--check"];
-
-impl Given {
-    fn value(&mut self, option: &str) -> Option<OsString> {
-        let at = self.values.iter().rposition(|(name, _)| *name == option)?;
-        let (_, value) = self.values.remove(at);
-        self.values.retain(|(name, _)| *name != option);
-        Some(value)
-    }
-
-    fn flag(&mut self, option: &str) -> bool {
-        let before = self.flags.len();
-        self.flags.retain(|name| *name != option);
-        self.flags.len() < before
-    }
-}
-
 /// Parses the command line. The first argument is the program's name.
 pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Misuse> {
     let mut parser = Parser::from_iter(args);
-    let mut given = Given::default();
+    let mut words: VecDeque<String> = VecDeque::new();
+    let (mut values, mut flags) = (Vec::new(), Vec::new());
     while let Some(arg) = parser.next().map_err(misuse)? {
         match arg {
             Arg::Short('h') | Arg::Long("help") => {
-                return match given.words.pop_front() {
-                    Some(word) if help::lacks(BUILT_IN, &word).is_some() => Err(no_command(&word)),
+                return match words.pop_front() {
+                    Some(word) if lacks(BUILT_IN, &word).is_some() => Err(no_command(&word)),
                     of => Ok(Command::Help { of }),
                 };
             }
             Arg::Short('V') | Arg::Long("version") => return Ok(Command::Version),
-            Arg::Value(word) => given.words.push_back(word.string().map_err(misuse)?),
+            Arg::Value(word) => words.push_back(word.string().map_err(misuse)?),
             Arg::Short(letter) => return Err(unknown("option", &format!("-{letter}"), &[])),
-            Arg::Long(name) => {
-                let name = format!("--{name}");
-                if let Some(option) = FLAGS.into_iter().find(|option| *option == name) {
-                    given.flags.push(option);
-                } else if let Some(option) = VALUES.into_iter().find(|option| *option == name) {
+            Arg::Long(name) => match ALL_OPTIONS.iter().find(|option| option.name == name) {
+                Some(option) if option.value.is_none() => flags.push(option.name),
+                Some(option) => {
                     let value = parser.value().ok().filter(|value| !value.is_empty());
-                    given
-                        .values
-                        .push((option, value.ok_or_else(|| Misuse(format!("{option} needs a value")))?));
-                } else {
-                    return Err(unknown("option", &name, &[&VALUES[..], &FLAGS[..]].concat()));
+                    let missing = || Misuse(format!("--{} needs a value", option.name));
+                    values.push((option.name, value.ok_or_else(missing)?));
                 }
-            }
+                None => {
+                    let known: Vec<_> =
+                        ALL_OPTIONS.iter().map(|option| format!("--{}", option.name)).collect();
+                    let known: Vec<_> = known.iter().map(String::as_str).collect();
+                    return Err(unknown("option", &format!("--{name}"), &known));
+                }
+            },
         }
     }
-    let command = command(&mut given)?;
-    if let Some(word) = given.words.pop_front() {
+    command(words, values, flags)
+}
+
+/// Checks words and options against the row of their command, and builds the command.
+fn command(
+    mut words: VecDeque<String>,
+    values: Vec<(&'static str, OsString)>,
+    flags: Vec<&'static str>,
+) -> Result<Command, Misuse> {
+    let name = words.pop_front().unwrap_or_else(|| "run".to_owned());
+    let spec = find(&name, BUILT_IN).ok_or_else(|| no_command(&name))?;
+    let subcommand = match words.pop_front_if(|_| !spec.subcommands.is_empty()) {
+        Some(word) => Some(spec.subcommand(&word).ok_or_else(|| {
+            let known: Vec<_> = spec.subcommands.iter().map(|subcommand| subcommand.name).collect();
+            unknown(&format!("command `{name}` with"), &word, &known)
+        })?),
+        None => None,
+    };
+    let accepted = spec.accepted(subcommand);
+    let mut operand = None;
+    if let Some(expected) = accepted.operand {
+        operand = words.pop_front();
+        if let (None, Some(required)) = (&operand, expected.required) {
+            let called = [Some(&*name), subcommand.map(|subcommand| subcommand.name)];
+            let called: Vec<&str> = called.into_iter().flatten().collect();
+            return Err(Misuse(format!("`{}` needs {required}", called.join(" "))));
+        }
+    }
+    // `help dead retry` shows the help on `dead`.
+    if let Some(word) = words.pop_front().filter(|_| name != "help") {
         return Err(unknown("argument", &word, &[]));
     }
-    match given.values.iter().map(|(option, _)| option).chain(&given.flags).next() {
-        Some(option) => Err(Misuse(format!("{option} is not an option of this command"))),
-        None => Ok(command),
+    let mut given = values.iter().map(|(option, _)| option).chain(&flags);
+    if let Some(option) = given.find(|option| !accepted.options.iter().any(|known| known.name == **option)) {
+        return Err(Misuse(format!("--{option} is not an option of this command")));
     }
+    let subcommand = subcommand.map(|subcommand| subcommand.name);
+    (spec.read)(&mut Given { command: name, subcommand, operand, values, flags })
 }
 
-fn command(given: &mut Given) -> Result<Command, Misuse> {
-    let word = given.words.pop_front();
-    Ok(match word.as_deref().unwrap_or("run") {
-        "run" => Command::Run { env_file: given.value("--env-file").map(Into::into) },
-        "doctor" => Command::Doctor {
-            env_file: given.value("--env-file").map(Into::into),
-            all: given.flag("--all"),
-            json: given.flag("--json"),
-            live: given.flag("--live"),
-        },
-        "status" => Command::Status {
-            env_file: given.value("--env-file").map(Into::into),
-            json: given.flag("--json"),
-            ready: given.flag("--ready"),
-        },
-        "why" => Command::Why {
-            id: given.words.pop_front().ok_or_else(|| {
-                Misuse(
-                    "`why` needs the id of a notification, a task or an agent, or the slug of an agent"
-                        .to_owned(),
-                )
-            })?,
-            env_file: given.value("--env-file").map(Into::into),
-            json: given.flag("--json"),
-        },
-        "dead" => Command::Dead {
-            what: dead(given)?,
-            env_file: given.value("--env-file").map(Into::into),
-            json: given.flag("--json"),
-        },
-        "pause" | "resume" => Command::Pause {
-            env_file: given.value("--env-file").map(Into::into),
-            wanted: Pause {
-                pause: word.as_deref() == Some("pause"),
-                agent: given.value("--agent").map(|agent| agent.to_string_lossy().into_owned()),
-            },
-        },
-        "gateway-config" => Command::GatewayConfig(gateway_config(given)?),
-        #[cfg(feature = "demo")]
-        "demo" => Command::Demo { port: port(given)? },
-        #[cfg(feature = "mission-control")]
-        "local" => Command::Local(local::read(given)?),
-        "version" => Command::Version,
-        "help" => Command::Help { of: asked_about(given)? },
-        other => return Err(no_command(other)),
-    })
-}
-
-fn gateway_config(given: &mut Given) -> Result<GatewayConfig, Misuse> {
-    let mut required = |option| {
-        let path = given.value(option).map(PathBuf::from);
-        path.ok_or_else(|| Misuse(format!("`gateway-config` needs {option} FILE")))
-    };
-    Ok(GatewayConfig {
-        template: required("--template")?,
-        out: required("--out")?,
-        existing: given.value("--existing").map(Into::into),
-        generated: given.value("--generated").map(Into::into),
-        release: given.value("--release").map(|text| text.to_string_lossy().into_owned()),
-        check: given.flag("--check"),
-    })
-}
-
-fn dead(given: &mut Given) -> Result<Dead, Misuse> {
-    const VERBS: [&str; 4] = ["list", "show", "retry", "drop"];
-    let verb = given.words.pop_front().unwrap_or_else(|| "list".to_owned());
-    if verb == "list" {
-        return Ok(Dead::List);
-    }
-    if !VERBS.contains(&verb.as_str()) {
-        return Err(unknown("command `dead` with", &verb, &VERBS));
-    }
-    let id = given
-        .words
-        .pop_front()
-        .ok_or_else(|| Misuse(format!("`dead {verb}` needs the id of a notification")))?;
-    Ok(match verb.as_str() {
-        "show" => Dead::Show(id),
-        "retry" => Dead::Retry(id),
-        _ => Dead::Drop(id),
-    })
-}
-
-#[cfg(feature = "demo")]
-fn port(given: &mut Given) -> Result<u16, Misuse> {
-    let Some(port) = given.value("--port") else { return Ok(app::PORT) };
-    let port = port.to_string_lossy();
-    port.parse().map_err(|_| Misuse(format!("--port `{}`: expected a number from 0 to 65535", tame(&port))))
-}
-
-/// The command that `help` was given, if any. Further words (`help dead retry`) select nothing more.
-fn asked_about(given: &mut Given) -> Result<Option<String>, Misuse> {
-    let of = given.words.pop_front();
-    given.words.clear();
-    match of {
-        Some(word) if !help::names(BUILT_IN).any(|name| name == word) => Err(no_command(&word)),
-        of => Ok(of),
-    }
+/// Whether this build has a command with this name.
+fn is_command(name: &str) -> bool {
+    find(name, BUILT_IN).is_some()
 }
 
 fn no_command(typed: &str) -> Misuse {
-    match help::lacks(BUILT_IN, typed) {
+    match lacks(BUILT_IN, typed) {
         Some(feature) => Misuse(features::lacking(typed, feature)),
-        None => unknown("command", typed, &help::names(BUILT_IN).collect::<Vec<_>>()),
+        None => {
+            unknown("command", typed, &commands(BUILT_IN).map(|command| command.name).collect::<Vec<_>>())
+        }
     }
 }
 
-/// The error for an unknown word, with a suggestion: a known word that differs by a letter or two.
+/// The error for an unknown word, with the known word that is most similar, if one is.
 fn unknown(what: &str, typed: &str, known: &[&str]) -> Misuse {
-    let near = known.iter().find(|known| {
-        let shared = known.chars().filter(|c| typed.contains(*c)).count();
-        shared + 2 > known.len() && typed.len().abs_diff(known.len()) <= 1
-    });
-    let meant = near.map_or(String::new(), |near| format!("; did you mean `{near}`?"));
+    let typos_max = |known: &str| if known.len() < LONG_WORD { 1 } else { 2 };
+    let near = known.iter().filter_map(|known| Some((typos(typed, known, typos_max(known))?, known)));
+    let near = near.min_by_key(|(typos, _)| *typos);
+    let meant = near.map_or(String::new(), |(_, near)| format!("; did you mean `{near}`?"));
     Misuse(format!("there is no {what} `{}`{meant}", tame(typed)))
 }
 
@@ -342,7 +257,7 @@ mod tests {
 
     #[test]
     fn every_command_that_help_lists_exists() {
-        for name in help::names(BUILT_IN) {
+        for name in commands(BUILT_IN).map(|command| command.name) {
             assert!(!answer(name).contains("no command"), "{name}");
         }
     }

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use mission_control_runtime::http::message::{Reply, Request};
 use serde::Deserialize;
 
-use super::books::Kind;
 use super::doubles::{Doubles, State, wall_clock};
+use super::observations::Kind;
 use super::world::{self, AGENTS, Track};
 
 #[derive(Deserialize)]
@@ -46,9 +46,9 @@ pub(crate) fn answer(doubles: &Doubles, request: &Request) -> Reply {
     let args = call.args.into_iter().next().unwrap_or_default();
     let now = doubles.now();
     let mut state = doubles.state();
-    match state.books.calls.get_mut(name) {
+    match state.observations.calls.get_mut(name) {
         Some(count) => *count += 1,
-        None => _ = state.books.calls.insert(name.to_owned(), 1),
+        None => _ = state.observations.calls.insert(name.to_owned(), 1),
     }
     let value = match name {
         "listUndeliveredNotifications" => list(&mut state, args.limit),
@@ -95,7 +95,7 @@ pub(crate) fn answer(doubles: &Doubles, request: &Request) -> Reply {
 #[allow(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "it is from 1 to 500")]
 fn list(state: &mut State, limit: Option<f64>) -> String {
     let limit = limit.unwrap_or(100.0).clamp(1.0, 500.0) as usize;
-    let settled = |state: &State, at: usize| state.books.rows[at].delivered > 0;
+    let settled = |state: &State, at: usize| state.observations.rows[at].delivered > 0;
     while state.settled_up_to < state.rows.len() && settled(state, state.settled_up_to) {
         state.settled_up_to += 1;
     }
@@ -137,11 +137,11 @@ fn stamp(state: &mut State, args: &Args<'_>, set: impl FnOnce(&mut State, usize)
 }
 
 fn settle(state: &mut State, at: usize, now: u64) {
-    if state.books.rows[at].stored == 0 {
+    if state.observations.rows[at].stored == 0 {
         state.odd("rows settled without an answer");
     }
-    if state.books.rows[at].delivered == 0 {
-        state.books.rows[at].delivered = now;
+    if state.observations.rows[at].delivered == 0 {
+        state.observations.rows[at].delivered = now;
         state.delivered += 1;
     }
 }
@@ -170,7 +170,7 @@ fn post(state: &mut State, args: &Args<'_>, now: u64) -> String {
     };
     let mut id = String::new();
     let _ = write!(id, r#"{{"messageId":"{}"}}"#, world::message_id(2_000_000 + state.first + at));
-    if state.books.rows[at].stored > 0 {
+    if state.observations.rows[at].stored > 0 {
         state.odd("messages posted again");
         return id;
     }
@@ -180,7 +180,7 @@ fn post(state: &mut State, args: &Args<'_>, now: u64) -> String {
     if !said.contains(&world::reply(session.run)) {
         state.odd("messages that are not what the agent said");
     }
-    let entry = &mut state.books.rows[at];
+    let entry = &mut state.observations.rows[at];
     (entry.turn, entry.done, entry.stored) = (session.turn, session.done, now);
     if hops > 0 {
         let next = Track { task: track.task, agent: (track.agent + 1) % AGENTS };

@@ -6,7 +6,7 @@ use std::thread;
 use std::time::Duration;
 
 use super::Options;
-use super::books::{Books, Kind, Load, Pace, ratio};
+use super::observations::{Kind, Load, Observations, Pace, ratio};
 use super::process::{Bare, Behind, Carrier, Runtime, Setting};
 use super::table::{Table, Target, share_of};
 
@@ -19,7 +19,7 @@ const TURN_BYTES: usize = 12 * 1024;
 
 /// The figures of one burst.
 pub(crate) struct Burst {
-    pub(crate) books: Books,
+    pub(crate) observations: Observations,
     pub(crate) seconds: f64,
     pub(crate) per_second: f64,
     /// Milliseconds of processor time for each delivery.
@@ -45,11 +45,11 @@ pub(crate) fn burst(carrier: &mut dyn Carrier, load: Load, patience: Duration) -
     }
     thread::sleep(AFTERMATH);
     let after = clocks(carrier);
-    let books = carrier.behind().books();
-    let (seconds, rows) = (books.elapsed(), ratio(load.count, 1));
+    let observations = carrier.behind().observations();
+    let (seconds, rows) = (observations.elapsed(), ratio(load.count, 1));
     let [cpu, doubles] =
         [0, 1].map(|at: usize| after[at].saturating_sub(before[at]).as_secs_f64() * 1e3 / rows);
-    Ok(Burst { seconds, per_second: rows / seconds, cpu, doubles, books })
+    Ok(Burst { seconds, per_second: rows / seconds, cpu, doubles, observations })
 }
 
 /// The bursts of one pace, by both carriers in turn.
@@ -72,8 +72,8 @@ impl Pair {
 }
 
 /// Reports irregularities of a burst.
-pub(crate) fn complain(table: &mut Table, name: &str, books: &Books) {
-    for what in books.complaints() {
+pub(crate) fn complain(table: &mut Table, name: &str, observations: &Observations) {
+    for what in observations.complaints() {
         table.note(format!("{name}: {what}"));
     }
 }
@@ -94,7 +94,7 @@ pub(crate) fn measure(
     behind.pace(Pace::default());
     if delivers {
         match burst(&mut runtime, Load::mentions(4 * TRACKS, TRACKS), options.patience) {
-            Ok(warm) => turn_bytes = warm.books.turn_bytes / warm.books.turns.max(1),
+            Ok(warm) => turn_bytes = warm.observations.turn_bytes / warm.observations.turns.max(1),
             Err(why) => {
                 delivers = false;
                 table.note(why);
@@ -123,7 +123,7 @@ pub(crate) fn measure(
             if delivers {
                 match burst(&mut runtime, load, patience) {
                     Ok(burst) => {
-                        complain(table, &format!("burst, gateway {millis} ms"), &burst.books);
+                        complain(table, &format!("burst, gateway {millis} ms"), &burst.observations);
                         pair.ours.push(burst);
                     }
                     Err(why) => {
@@ -134,7 +134,7 @@ pub(crate) fn measure(
             }
             match burst(&mut bare, load, patience) {
                 Ok(burst) => {
-                    complain(table, "bare loop", &burst.books);
+                    complain(table, "bare loop", &burst.observations);
                     pair.bare.push(burst);
                 }
                 Err(why) => table.note(why),
@@ -195,7 +195,7 @@ fn report(table: &mut Table, pair: &Pair, millis: u64, ideal: f64, options: &Opt
         table.add(&format!("{at}: the doubles' beside it"), "ms", doubles, Target::None);
     }
     if millis == 50 {
-        let calls = Pair::figures(&pair.ours, |burst| burst.books.calls_per_delivery());
+        let calls = Pair::figures(&pair.ours, |burst| burst.observations.calls_per_delivery());
         table.add("backend calls, a mention", "", calls, Target::AtMost(4.1));
     }
 }
@@ -210,8 +210,8 @@ fn calls(table: &mut Table, runtime: &mut Runtime<'_>, options: &Options) {
         let load = Load { kind, ..Load::mentions(options.rows / 2, TRACKS) };
         match burst(runtime, load, options.patience) {
             Ok(burst) => {
-                complain(table, name, &burst.books);
-                table.add(name, "", vec![burst.books.calls_per_delivery()], Target::AtMost(5.1));
+                complain(table, name, &burst.observations);
+                table.add(name, "", vec![burst.observations.calls_per_delivery()], Target::AtMost(5.1));
             }
             Err(why) => table.missing(name, Target::AtMost(5.1), &why),
         }

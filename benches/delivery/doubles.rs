@@ -12,7 +12,7 @@ use mission_control_runtime::http::message::{Reply, Request};
 use mission_control_runtime::http::server::{Server, ServerLimits};
 use serde::Deserialize;
 
-use super::books::{Books, Entry, Goal, Kind, Load, Pace, Standing};
+use super::observations::{Entry, Goal, Kind, Load, Observations, Pace, ProcessState};
 use super::world::{self, Events, Track};
 use super::{backend, gateway};
 
@@ -62,22 +62,22 @@ pub(crate) struct State {
     pub(crate) events: HashMap<usize, Events>,
     pub(crate) pace: Pace,
     pub(crate) runs: usize,
-    pub(crate) standing: Option<Goal>,
+    pub(crate) rights: Option<Goal>,
     pub(crate) delivered: usize,
     pub(crate) in_flight: usize,
-    pub(crate) books: Books,
+    pub(crate) observations: Observations,
 }
 
 impl State {
     pub(crate) fn odd(&mut self, what: &str) {
-        *self.books.odd.entry(what.to_owned()).or_default() += 1;
+        *self.observations.odd.entry(what.to_owned()).or_default() += 1;
     }
 
     pub(crate) fn add(&mut self, kind: Kind, track: Track, hops: usize, now: u64) {
         let number = self.first + self.rows.len();
         let text = world::row(number, kind, track, wall_clock());
         self.rows.push(Row { kind, track, hops, text, read: false, ended: false });
-        self.books.rows.push(Entry { task: track.task, created: now, ..Entry::default() });
+        self.observations.rows.push(Entry { task: track.task, created: now, ..Entry::default() });
     }
 
     fn reset(&mut self) {
@@ -121,15 +121,15 @@ impl Doubles {
 
     /// Wakes the waiting client if its goal may be reached.
     pub(crate) fn tell(&self, state: &State) {
-        if state.standing.is_some_and(|goal| state.has_reached(goal)) {
+        if state.rights.is_some_and(|goal| state.has_reached(goal)) {
             self.reached.notify_all();
         }
     }
 
-    fn wait(&self, goal: Goal) -> Standing {
+    fn wait(&self, goal: Goal) -> ProcessState {
         let until = Instant::now() + Duration::from_millis(goal.millis);
         let mut state = self.state();
-        state.standing = Some(goal);
+        state.rights = Some(goal);
         while !state.has_reached(goal) {
             let left = until.saturating_duration_since(Instant::now());
             if left.is_zero() {
@@ -137,8 +137,8 @@ impl Doubles {
             }
             state = self.reached.wait_timeout(state, left).unwrap_or_else(PoisonError::into_inner).0;
         }
-        state.standing = None;
-        Standing { delivered: state.delivered, in_flight: state.in_flight }
+        state.rights = None;
+        ProcessState { delivered: state.delivered, in_flight: state.in_flight }
     }
 
     /// The control requests of the benchmark.
@@ -156,8 +156,8 @@ impl Doubles {
             }
             "/control/wait" => return Reply::json_of(&self.wait(read(request))),
             "/control/books" => {
-                let books = self.state().books.clone();
-                return Reply::json_of(&books);
+                let observations = self.state().observations.clone();
+                return Reply::json_of(&observations);
             }
             _ => return Reply::error(404, "Not Found"),
         }
@@ -167,8 +167,10 @@ impl Doubles {
 
 /// Serves until its input ends.
 pub(crate) fn serve(agents: usize) {
-    let state =
-        Mutex::new(State { books: Books { calls: BTreeMap::new(), ..Books::default() }, ..State::default() });
+    let state = Mutex::new(State {
+        observations: Observations { calls: BTreeMap::new(), ..Observations::default() },
+        ..State::default()
+    });
     let began = Instant::now();
     let doubles = Arc::new(Doubles {
         began,

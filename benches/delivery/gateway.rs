@@ -73,11 +73,11 @@ fn turn(doubles: &Arc<Doubles>, request: &Request) -> Reply {
     session.in_flight += 1;
     (session.run, session.turn, session.done) = (run, now, 0);
     let of_session = session.in_flight;
-    let books = &mut state.books;
-    books.turns += 1;
-    books.turn_bytes += request.body().len();
-    books.in_flight_max = books.in_flight_max.max(in_flight);
-    books.in_flight_of_a_session_max = books.in_flight_of_a_session_max.max(of_session);
+    let observations = &mut state.observations;
+    observations.turns += 1;
+    observations.turn_bytes += request.body().len();
+    observations.in_flight_max = observations.in_flight_max.max(in_flight);
+    observations.in_flight_of_a_session_max = observations.in_flight_of_a_session_max.max(of_session);
     doubles.tell(&state);
     let events = state.events.entry(track.agent).or_insert_with(|| world::events(track.agent)).clone();
     drop(state);

@@ -20,11 +20,11 @@
 
 mod backend;
 mod bare;
-mod books;
 mod bursts;
 mod doubles;
-mod footing;
 mod gateway;
+mod idle_cost;
+mod observations;
 mod process;
 mod table;
 mod waits;
@@ -33,8 +33,8 @@ mod world;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use books::{Load, Pace};
 use bursts::burst;
+use observations::{Load, Pace};
 use process::{Behind, Runtime, Setting};
 use table::{Table, Target};
 
@@ -145,20 +145,20 @@ fn measure(options: &Options) {
     let mut table = Table::default();
     let behind = Behind::start(world::AGENTS);
     if options.wants("size") {
-        footing::size(&mut table);
+        idle_cost::size(&mut table);
     }
     if options.wants("start") {
-        footing::start(&mut table, &behind, options);
+        idle_cost::start(&mut table, &behind, options);
     }
     if options.wants("idle") {
-        footing::idle(&mut table, &behind, options);
+        idle_cost::idle(&mut table, &behind, options);
     }
     if options.wants("health") {
-        footing::health(&mut table, &behind, options);
+        idle_cost::health(&mut table, &behind, options);
     }
     let delivers = delivers(&mut table, &behind, options);
     if options.wants("health") && delivers {
-        footing::health_in_a_burst(&mut table, &behind, options);
+        idle_cost::health_in_a_burst(&mut table, &behind, options);
     }
     if options.wants("bursts") {
         // Its own backend, so that the two do not share rows.

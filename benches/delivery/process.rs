@@ -16,7 +16,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 
 use super::bare::Plan;
-use super::books::{Books, Goal, Load, Pace, Standing};
+use super::observations::{Goal, Load, Observations, Pace, ProcessState};
 use super::world;
 
 /// One tick of the kernel's accounting (`CLK_TCK` is 100 on every Linux we run on).
@@ -121,7 +121,7 @@ impl Behind {
         let _: serde_json::Value = self.tell("load", &load);
     }
 
-    pub(crate) fn books(&self) -> Books {
+    pub(crate) fn observations(&self) -> Observations {
         self.tell("books", &())
     }
 
@@ -135,7 +135,7 @@ impl Behind {
         self.wait(Goal { delivered: usize::MAX, in_flight: count, millis: millis(patience) }).in_flight
     }
 
-    fn wait(&self, goal: Goal) -> Standing {
+    fn wait(&self, goal: Goal) -> ProcessState {
         self.tell("wait", &goal)
     }
 }

@@ -5,8 +5,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Options;
-use super::books::{Books, Load, Pace, seconds};
 use super::bursts::{TRACKS, WORKERS, complain};
+use super::observations::{Load, Observations, Pace, seconds};
 use super::process::{Behind, Carrier, Runtime, Setting};
 use super::table::{Table, Target, share_of};
 
@@ -22,8 +22,8 @@ fn between(from: u64, to: u64) -> f64 {
 }
 
 /// Settled rows only.
-fn waits(books: &Books, of: impl Fn(&super::books::Entry) -> (u64, u64)) -> Vec<f64> {
-    let settled = books.rows.iter().filter(|row| row.delivered > 0);
+fn waits(observations: &Observations, of: impl Fn(&super::observations::Entry) -> (u64, u64)) -> Vec<f64> {
+    let settled = observations.rows.iter().filter(|row| row.delivered > 0);
     settled.map(of).map(|(from, to)| between(from, to)).collect()
 }
 
@@ -42,10 +42,10 @@ pub(crate) fn one_by_one(table: &mut Table, behind: &Behind, options: &Options) 
             return table.missing(name, Target::AtMost(2.0), &why);
         }
     }
-    let books = behind.books();
-    complain(table, "one by one", &books);
-    let stored = waits(&books, |row| (row.done, row.stored));
-    let begun = waits(&books, |row| (row.created, row.turn));
+    let observations = behind.observations();
+    complain(table, "one by one", &observations);
+    let stored = waits(&observations, |row| (row.done, row.stored));
+    let begun = waits(&observations, |row| (row.created, row.turn));
     table.add("model done to reply stored, p99", "ms", vec![share_of(stored.clone(), 0.99)], Target::None);
     table.add(name, "ms", vec![share_of(stored, 0.5)], Target::AtMost(2.0));
     table.add("row and nudge to turn, p50", "ms", vec![share_of(begun, 0.5)], Target::None);
@@ -61,13 +61,13 @@ pub(crate) fn chain(table: &mut Table, behind: &Behind, options: &Options) {
     behind.load(Load { hops: options.hops, ..Load::mentions(1, 1) });
     runtime.go(1);
     let came = behind.delivered(options.hops + 1, options.patience);
-    let books = behind.books();
-    complain(table, "chain", &books);
+    let observations = behind.observations();
+    complain(table, "chain", &observations);
     if came < options.hops + 1 {
         let why = format!("{came} of {} answers in {:?}", options.hops + 1, options.patience);
         table.note(format!("chain: {why}:\n{}", runtime.last_words()));
     }
-    let begun = books.rows.iter().skip(1).filter(|row| row.turn > 0);
+    let begun = observations.rows.iter().skip(1).filter(|row| row.turn > 0);
     let hops: Vec<f64> = begun.map(|row| between(row.created, row.turn)).collect();
     if hops.is_empty() {
         return table.missing(name, target, "no agent heard of another");
@@ -124,15 +124,15 @@ pub(crate) fn beside_a_slow_one(table: &mut Table, behind: &Behind, options: &Op
         thread::sleep(next.saturating_duration_since(Instant::now()));
     }
     thread::sleep(Duration::from_secs(2));
-    let books = behind.books();
-    complain(table, "beside a slow session", &books);
-    let others = || books.rows.iter().filter(|row| row.task != 0);
+    let observations = behind.observations();
+    complain(table, "beside a slow session", &observations);
+    let others = || observations.rows.iter().filter(|row| row.task != 0);
     let lost = others().filter(|row| row.stored == 0).count();
     if lost > 0 {
         table.note(format!("{name}: {lost} of {count} rows had no reply two seconds after the last came"));
     }
     // A row without a reply counts with the maximum.
-    let wait = |row: &super::books::Entry| match row.stored {
+    let wait = |row: &super::observations::Entry| match row.stored {
         0 => f64::INFINITY,
         stored => seconds(stored.saturating_sub(row.created)),
     };

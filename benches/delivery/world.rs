@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use serde_json::{Value, json};
 
-use super::books::Kind;
+use super::observations::Kind;
 
 pub(crate) const ACCOUNT: &str = "k17bench000000000000000000000000";
 /// A token for the doubles. It is not a secret.

@@ -24,7 +24,7 @@ mod heavy;
 
 use copies::{Size, copy, id};
 use mission_control_runtime::clock::SystemClock;
-use mission_control_runtime::local::{Caller, Data, Kind, Opening, Options, Seed, Whereabouts};
+use mission_control_runtime::local::{Caller, Data, DataLocation, Kind, Opening, Options, Seed};
 use serde_json::{Value, json};
 
 const WAITING: usize = 10_000;
@@ -46,7 +46,7 @@ const MEMORY_KIB: u64 = 60 * 1024;
 
 pub(crate) fn opening(directory: &Path) -> Opening {
     Opening {
-        whereabouts: Whereabouts::Directory(directory.to_owned()),
+        location: DataLocation::Directory(directory.to_owned()),
         seed: Seed::Nothing,
         master_key: None,
         options: Options::default(),

@@ -8,8 +8,8 @@ use mission_control_runtime::clock::Millis;
 use mission_control_runtime::gateway::client::dry_run::{Raw, rehearse};
 use mission_control_runtime::gateway::dialect::{Dialect, Release, ToolShape};
 use mission_control_runtime::gateway::history::{
-    Item, Recovered, Role, Sight, Status, TurnMark, cut_item, decide, glance, reaches, read, read_listed,
-    read_tool,
+    Item, Recovered, Role, SessionEvidence, Status, TurnMark, cut_item, decide, reaches, read, read_listed,
+    read_tool, turn_progress,
 };
 use mission_control_runtime::gateway::{
     Class, GatewayError, Progress, Reply, ToolCall, ToolOutput, Usage, Why,
@@ -198,7 +198,7 @@ fn history(body: &[u8], status: &str) {
         TurnMark { failed: true, spoke: true, looked: Some(sent), ..begun },
     ];
     for mark in marks {
-        let seen = glance(&mark, &items);
+        let seen = turn_progress(&mark, &items);
         assert_eq!(seen.last, items.last().map_or(0, |item| item.seq));
         let cut = cut_item(&mark, &items);
         assert!(cut.is_none_or(|at| items[at].cut));
@@ -207,9 +207,10 @@ fn history(body: &[u8], status: &str) {
             [(false, true, false), (true, true, false), (true, false, false), (true, false, true)]
         {
             let now = Millis(sent.0 + if late { 60_000 } else { 10 });
-            let sight = Sight { items: &items, whole, status, untouched, up: None, ends_unheard, now };
-            let found = decide(&mark, &sight);
-            assert_eq!(found, decide(&mark, &sight));
+            let evidence =
+                SessionEvidence { items: &items, whole, status, untouched, up: None, ends_unheard, now };
+            let found = decide(&mark, &evidence);
+            assert_eq!(found, decide(&mark, &evidence));
             adopted(&found, &items);
             let absent = matches!(found, Recovered::Absent { .. });
             // Unless the gateway itself reports that it has given up.

@@ -151,7 +151,7 @@ fn act(footing: &CommandContext, id: &str, retry: bool) -> Result<String, String
     let folder = footing.place.with_ledger().map_err(failed)?;
     let known = ledger::read(&folder).map_err(|why| failed(why.to_string()))?;
     // Opening would create a missing ledger, and an empty one has no dead letters.
-    if known.tales.is_empty() && known.unreadable.is_empty() {
+    if known.deliveries.is_empty() && known.unreadable.is_empty() {
         return Err(Refused::NotDead.explain().to_owned());
     }
     let options = ledger::Options::new(footing.account.clone(), footing.sync);

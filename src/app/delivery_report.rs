@@ -38,7 +38,7 @@ impl ServiceSnapshot {
     pub(super) fn waiting(listed: Vec<Notification>, read: &Read) -> Self {
         let unreadable = read.unreadable.iter().map(|row| &row.id);
         let noted: HashSet<&WorkId> =
-            read.tales.iter().map(|history| &history.id).chain(unreadable).collect();
+            read.deliveries.iter().map(|history| &history.id).chain(unreadable).collect();
         let blocks = |row: &UnreadableRow| {
             let id = row.id.clone();
             row.blocked_tracks().into_iter().map(move |track| (track, id.clone()))
@@ -50,7 +50,7 @@ impl ServiceSnapshot {
                 *first = id;
             }
         }
-        let open = read.tales.iter().filter(|history| history.closed.is_none());
+        let open = read.deliveries.iter().filter(|history| history.closed.is_none());
         let mut first: HashMap<Track, WorkId> =
             open.map(|history| (history.work.track.clone(), history.id.clone())).collect();
         let mut pending = Vec::new();
@@ -134,7 +134,7 @@ impl<'a> DeliveryReport<'a> {
         let mut shelved: HashMap<_, _> =
             memory.shelved.into_iter().map(|dead| (dead.work.id.clone(), dead)).collect();
         let mut cases: Vec<Case> = Vec::new();
-        for history in read.tales.iter().filter(|history| history.account == *account) {
+        for history in read.deliveries.iter().filter(|history| history.account == *account) {
             let mut case = recorded_case(history, pending.remove(&history.id), name(&history.work));
             // A delivery given up a moment ago may not be in the ledger yet.
             if let Some(dead) = shelved.remove(&history.id).filter(|_| case.place.is_none()) {
@@ -228,15 +228,15 @@ impl DeliverySummary {
 /// The names of the agents: from the roster, or from the turns in the ledger.
 fn names<'a>(read: &'a Read, roster: &'a Roster) -> HashMap<&'a str, &'a str> {
     let from_ledger = read
-        .tales
+        .deliveries
         .iter()
-        .filter_map(|history| Some((&*history.work.track.agent, agent_of_last_turn(&history.told)?)));
+        .filter_map(|history| Some((&*history.work.track.agent, agent_of_last_turn(&history.steps)?)));
     let from_roster = roster.agents.iter().map(|agent| (agent.id.as_str(), agent.slug.as_str()));
     from_ledger.chain(from_roster).collect()
 }
 
-fn agent_of_last_turn(told: &[RecordedStep]) -> Option<&str> {
-    let sent = told.iter().rev().find(|told| told.step == Step::TurnSent.name())?;
+fn agent_of_last_turn(steps: &[RecordedStep]) -> Option<&str> {
+    let sent = steps.iter().rev().find(|steps| steps.step == Step::TurnSent.name())?;
     Some(sent.words.strip_prefix("to ")?.split_once(", try ")?.0)
 }
 
@@ -254,7 +254,7 @@ fn recorded_case(history: &DeliveryHistory, pending: Option<Pending>, agent: Str
         first_seen: Some(history.first_seen),
         not_before: history.not_before,
         closed: history.closed.map(|at| (at, history.end.clone())),
-        steps: history.told.clone(),
+        steps: history.steps.clone(),
         left_out: history.left_out,
         trouble: None,
         place: None,

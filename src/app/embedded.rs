@@ -1,5 +1,6 @@
 //! The running embedded Mission Control, shared by `local` and `demo`.
 
+use std::io::ErrorKind;
 use std::net::TcpListener;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,7 +42,13 @@ pub(super) fn signals() -> Result<Receiver<()>, String> {
 }
 
 fn cannot_listen(listen: &str, why: &std::io::Error, option: &str) -> String {
-    format!("cannot listen on {listen}: {why}; see {option}")
+    if why.kind() == ErrorKind::AddrInUse {
+        return format!(
+            "cannot listen on {listen}: {why}. Another `demo` or `local`, or another server, holds the port. Stop it, or \
+             choose another port with {option}"
+        );
+    }
+    format!("cannot listen on {listen}: {why}. Choose another address with {option}")
 }
 
 /// The running server with its data.
@@ -65,12 +72,12 @@ impl Board {
     ) -> Result<Self, String> {
         let engine = Arc::new(data.engine);
         let host = listen.rsplit_once(':').map_or(listen, |(host, _)| host).trim_matches(['[', ']']);
-        let door = HttpApi::new(engine.clone(), data.admin_key.clone(), host);
+        let api = HttpApi::new(engine.clone(), data.admin_key.clone(), host);
         let limits = API_PATHS
             .iter()
             .fold(ServerLimits::default(), |limits, path| limits.with_body_limit(path, BODY_BYTES));
         let answer = move |request: Request| {
-            let reply = door.answer(&request);
+            let reply = api.answer(&request);
             if request.path() == "/login" && reply.status() == 200 {
                 on_login();
             }

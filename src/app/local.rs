@@ -12,7 +12,7 @@ use super::{complain, nudge, print};
 use crate::telemetry;
 use mcr_clients::wire::Stop;
 use mcr_config::{LogFormat, LogOutput};
-use mcr_mission_control::{Data, DataError, Opening, Options, Seed, Whereabouts};
+use mcr_mission_control::{Data, DataError, DataLocation, Opening, Options, Seed};
 use mcr_model::BaseUrl;
 use mcr_model::clock::SystemClock;
 use mcr_model::redact::Redactor;
@@ -86,7 +86,7 @@ pub fn local(what: &Local) -> Exit {
 /// The options for opening a data directory. Only an empty one takes the seed.
 fn opening(data: &str, seed: Seed, options: Options) -> Opening {
     let master_key = std::env::var(MASTER_KEY).ok().filter(|key| !key.trim().is_empty()).map(Secret::new);
-    Opening { whereabouts: Whereabouts::parse(data), seed, master_key, options }
+    Opening { location: DataLocation::parse(data), seed, master_key, options }
 }
 
 /// Opens existing data.
@@ -121,9 +121,9 @@ fn serve(listen: &str, data: &str, seed: Option<&str>, options: Options, notify:
     let redactor = Redactor::new([Some(&data.admin_key), data.service_token.as_ref()].into_iter().flatten());
     telemetry::start(LevelFilter::Info, LogFormat::Text, LogOutput::Stderr, Arc::new(redactor));
 
-    match &opening.whereabouts {
-        Whereabouts::Memory => info!("the data are in memory and end with this process"),
-        Whereabouts::Directory(path) => {
+    match &opening.location {
+        DataLocation::Memory => info!("the data are in memory and end with this process"),
+        DataLocation::Directory(path) => {
             info!("the data are in {}", std::path::absolute(path).as_ref().unwrap_or(path).display());
         }
     }

@@ -8,6 +8,7 @@ use serde::Serialize;
 
 use super::delivery_report::{DeliveryReport, RECENT, is_dead};
 use mcr_core::ops::agents::{Agents, agents, is_at_work};
+use mcr_core::ops::quiet_mode::{Unaddressed, unaddressed};
 use mcr_core::ops::{self, Brief, Case, TurnState};
 use mcr_model::Roster;
 use mcr_model::clock::Millis;
@@ -41,6 +42,11 @@ pub(super) struct Overview {
     counts: Counts,
     /// The state of each agent.
     agents: Agents,
+    /// What quiet mode would have saved in the last day.
+    unaddressed: Unaddressed,
+    /// The same in words; absent if quiet mode would have saved nothing.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    quiet_mode: Option<String>,
     /// The counts of each minute of the last hour, oldest first.
     hour: BTreeMap<&'static str, Vec<u64>>,
     /// Deliveries whose record cannot be read, each as a sentence.
@@ -112,6 +118,7 @@ impl DeliveryReport<'_> {
                 quiet_seconds: seconds(turn.quiet),
             }),
         };
+        let unaddressed = unaddressed(&self.cases, self.now);
         Overview {
             reasons: health
                 .reasons
@@ -125,6 +132,8 @@ impl DeliveryReport<'_> {
             recent: recent.iter().take(RECENT).map(brief).collect(),
             counts,
             agents: agents(&self.cases, roster, &self.condition.paused, AGENTS),
+            quiet_mode: unaddressed.sentence(self.now),
+            unaddressed,
             hour,
             damaged: self.unreadable_in_words(),
             set_aside,

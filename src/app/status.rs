@@ -42,12 +42,17 @@ pub fn status(env_file: Option<&Path>, as_json: bool, ready: bool) -> Exit {
         }
     };
     let is_ready = matches!(service.get("/readyz"), Ok((200, _)));
+    let quiet_mode = service.token.as_ref().and_then(|_| context.quiet_mode(&service));
     let printed = if as_json {
-        print(&format!("{:#}\n", json!({"address": service.address, "ready": is_ready, "health": health})))
+        print(&format!(
+            "{:#}\n",
+            json!({"address": service.address, "ready": is_ready, "health": health, "quietMode": quiet_mode})
+        ))
     } else {
         print(&format!(
-            "{}{}",
+            "{}{}{}",
             text(&health, &service.address, is_ready),
+            quiet_mode.map(|words| line("quiet mode", &words)).unwrap_or_default(),
             line("page", &context.page(&service, elsewhere))
         ))
     };
@@ -66,6 +71,12 @@ impl CommandContext {
             }
             Value::Null | Value::Bool(_) | Value::Number(_) => value.clone(),
         }
+    }
+
+    /// What quiet mode would have saved, from the operator API.
+    fn quiet_mode(&self, service: &ServiceEndpoint) -> Option<String> {
+        let (_, overview) = service.get("/overview").ok().filter(|(status, _)| *status == 200)?;
+        overview["quietMode"].as_str().map(|words| self.clean(words))
     }
 
     /// The link to the live page, with the token that people need, or why there is none.

@@ -1,162 +1,19 @@
-//! The text of `--help`, for everything or for one command.
+//! The text of `--help`, for everything or for one command. It derives from the command table.
 
 use super::features::Feature;
+use super::options::{ALL_OPTIONS, CommandOption};
+use super::table::{CommandSpec, Operand, commands, find};
 use crate::app::Exit;
 
-/// A command as the help shows it.
-struct CommandHelp {
-    name: &'static str,
-    /// The usage and what the command does.
-    lines: &'static str,
-    /// An example.
-    example: &'static str,
-    /// The feature that the command needs, if not every build has it.
-    needs: Option<Feature>,
-}
+/// The column of the explanations.
+const COLUMN: usize = 20;
 
-const COMMANDS: [CommandHelp; 12] = [
-    CommandHelp {
-        name: "run",
-        lines: "  run               Run the service (the default)\n",
-        example: "run --env-file /etc/mission-control-runtime.env",
-        needs: None,
-    },
-    CommandHelp {
-        name: "doctor",
-        lines: "  doctor            Check configuration, disk, clock, backend, gateway and service; explain how to fix \
-                problems\n",
-        example: "doctor --live",
-        needs: None,
-    },
-    CommandHelp {
-        name: "status",
-        lines: "  status            Show the state of the running service\n",
-        example: "status --ready",
-        needs: None,
-    },
-    CommandHelp {
-        name: "why",
-        lines: "  why ID            Explain what happened to a notification, a task or an agent, and what happens next\n",
-        example: "why engineer",
-        needs: None,
-    },
-    CommandHelp {
-        name: "dead",
-        lines: "  dead list, dead show ID, dead retry ID, dead drop ID
-                    Deliveries that were given up: list, show, retry or close them. `dead` means `dead list`\n",
-        example: "dead list --json",
-        needs: None,
-    },
-    CommandHelp {
-        name: "pause",
-        lines: "  pause             Start no new turns, of all agents or of one. Running turns continue; restarts keep it\n",
-        example: "pause --agent engineer",
-        needs: None,
-    },
-    CommandHelp {
-        name: "resume",
-        lines: "  resume            End every pause, including those of single agents; with --agent, only that one\n",
-        example: "resume --agent engineer",
-        needs: None,
-    },
-    CommandHelp {
-        name: "gateway-config",
-        lines: "  gateway-config    Write the configuration of the OpenClaw gateway from its environment, a template and the
-                    generated roster\n",
-        example: "gateway-config --template openclaw.template.json --out ~/.openclaw/openclaw.json --check",
-        needs: None,
-    },
-    CommandHelp {
-        name: "demo",
-        lines: "  demo              Run Mission Control, its page and a scripted team on this machine\n",
-        example: "demo --port 0",
-        needs: Some(Feature::Demo),
-    },
-    CommandHelp {
-        name: "local",
-        lines: "  local             Run an embedded Mission Control on this machine: API, page and data
-  local export FILE, local import FILE, local rotate-key
-                    Copy all its data; seal its provider keys with a new master key\n",
-        example: "local --seed demo",
-        needs: Some(Feature::MissionControl),
-    },
-    CommandHelp {
-        name: "version",
-        lines: "  version           Print version, target and commit\n",
-        example: "version",
-        needs: None,
-    },
-    CommandHelp {
-        name: "help",
-        lines: "  help [COMMAND]    Print this help, or the help on one command (like COMMAND --help)\n",
-        example: "help why",
-        needs: None,
-    },
-];
-
-/// Options, and the commands that accept them.
-const OPTIONS: [(&[&str], &str); 8] = [
-    (
-        &["run", "doctor", "status", "why", "dead", "pause", "resume"],
-        "  --env-file FILE   Read variables from FILE where the environment does not set them
-                    (default: /etc/mission-control-runtime.env, where it exists)\n",
-    ),
-    (
-        &["doctor"],
-        "  --all             List every variable, not only those that are set
-  --live            Send one real turn to one agent, in a separate session, and show the answer\n",
-    ),
-    (&["doctor", "status", "why", "dead"], "  --json            Print JSON\n"),
-    (
-        &["status"],
-        "  --ready           Exit with 1 unless /readyz is 200: Mission Control has answered and deliveries run (an
-                    unreachable gateway, or a pause, does not change that)\n",
-    ),
-    (&["pause", "resume"], "  --agent NAME      Only this agent's turns, by slug or id\n"),
-    (
-        &["gateway-config"],
-        "  --template FILE   The file to begin with where the gateway has none
-  --out FILE        The gateway's openclaw.json. Rewritten only if its meaning changes, readable for its owner only
-  --existing FILE   The gateway's present file (default: the one to write)
-  --generated FILE  What the runtime generated: agents, workspaces, skills
-  --release TEXT    The gateway's release, as `openclaw --version` prints it (default: the current form)
-  --check           Say whether the file would change, and write nothing\n",
-    ),
-    (
-        &["demo"],
-        "  --port N          The page's port on 127.0.0.1 (default: 3210); 0 takes any free port\n",
-    ),
-    (
-        &["local"],
-        "  --listen ADDRESS  The address to listen on (default: 127.0.0.1:3210)
-  --data DIR        The data directory (default: ./.mission-control), or :memory:
-  --seed demo|FILE  Fill an empty data directory with the demo team, or with an export
-  --redact          Hide the reasons of errors, as a production deployment does
-  --original        Keep the hosted backend's defects
-  --notify URL      Notify the runtime at URL (such as http://127.0.0.1:3001) of new work at once\n",
-    ),
-];
-
-impl CommandHelp {
-    fn is_in(&self, build: &[Feature]) -> bool {
-        self.needs.is_none_or(|feature| build.contains(&feature))
-    }
-}
-
-/// The names of the commands in a build with these features.
-pub(super) fn names(build: &[Feature]) -> impl Iterator<Item = &'static str> {
-    COMMANDS.iter().filter(|command| command.is_in(build)).map(|command| command.name)
-}
-
-/// The feature that a build lacks for this command. `None` if the build has the command, or no build has it.
-pub(super) fn lacks(build: &[Feature], name: &str) -> Option<Feature> {
-    COMMANDS.iter().find(|command| command.name == name && !command.is_in(build))?.needs
-}
+/// The width of a line.
+const WIDTH: usize = 110;
 
 /// The help on one command, or on everything in a build with these features.
 pub(super) fn text(of: Option<&str>, build: &[Feature]) -> String {
-    let asked = COMMANDS.iter().find(|command| Some(command.name) == of && command.is_in(build));
-    asked.map_or_else(|| whole(build), one)
+    of.and_then(|name| find(name, build)).map_or_else(|| whole(build), one)
 }
 
 fn whole(build: &[Feature]) -> String {
@@ -167,24 +24,82 @@ Usage: mission-control-runtime [COMMAND] [OPTIONS]
 
 Commands:\n"
         .to_owned();
-    text.extend(COMMANDS.iter().filter(|command| command.is_in(build)).map(|command| command.lines));
+    text.extend(commands(build).map(usage));
     text.push('\n');
-    for (of, lines) in OPTIONS {
-        let of: Vec<&str> = names(build).filter(|name| of.contains(name)).collect();
-        if !of.is_empty() {
-            text.extend(["Options of ", &listed(&of), ":\n", lines]);
+    let mut last = Vec::new();
+    for option in ALL_OPTIONS {
+        let of = commands(build).filter(|command| command.accepts(option));
+        let of: Vec<&str> = of.map(|command| command.name).collect();
+        if of.is_empty() {
+            continue;
         }
+        if of != last {
+            text.extend(["Options of ", &listed(&of), ":\n"]);
+        }
+        text.push_str(&option_lines(option));
+        last = of;
     }
     text.push_str("\nExit codes:\n");
     text.extend(Exit::ALL.iter().map(|exit| format!("  {}  {}\n", exit.code(), exit.explain())));
     text
 }
 
-fn one(command: &CommandHelp) -> String {
-    let options: String =
-        OPTIONS.iter().filter(|(of, _)| of.contains(&command.name)).map(|(_, lines)| *lines).collect();
+fn one(command: &'static CommandSpec) -> String {
+    let options: String = ALL_OPTIONS
+        .iter()
+        .filter(|option| command.accepts(option))
+        .map(|option| option_lines(option))
+        .collect();
     let options = if options.is_empty() { options } else { format!("\nOptions:\n{options}") };
-    format!("{}{options}\nExample:\n  mission-control-runtime {}\n", command.lines, command.example)
+    format!("{}{options}\nExample:\n  mission-control-runtime {}\n", usage(command), command.example)
+}
+
+/// The lines on a command and its subcommands.
+fn usage(command: &'static CommandSpec) -> String {
+    let separator = if command.details.is_empty() { "" } else { ". " };
+    let purpose = [command.purpose, separator, command.details].concat();
+    let mut lines = row(&with_operand(command.name, command.operand.as_ref()), &purpose);
+    for subcommand in command.subcommands {
+        let name =
+            with_operand(&format!("{} {}", command.name, subcommand.name), subcommand.operand.as_ref());
+        lines += &row(&name, subcommand.purpose);
+    }
+    lines
+}
+
+/// A command with the placeholder of its argument.
+pub(super) fn with_operand(name: &str, operand: Option<&Operand>) -> String {
+    match operand {
+        None => name.to_owned(),
+        Some(operand) if operand.required.is_some() => format!("{name} {}", operand.name),
+        Some(operand) => format!("{name} [{}]", operand.name),
+    }
+}
+
+fn option_lines(option: &CommandOption) -> String {
+    let value = option.value.map_or(String::new(), |(placeholder, _)| format!(" {placeholder}"));
+    row(&format!("--{}{value}", option.name), option.purpose)
+}
+
+/// A name and its explanation, which begins on the next line if the name is too long.
+fn row(name: &str, explanation: &str) -> String {
+    let mut line = format!("  {name:<width$}", width = COLUMN - 2);
+    let mut text = String::new();
+    if line.len() > COLUMN || !line.ends_with(' ') {
+        text.extend([&line, "\n"]);
+        line = " ".repeat(COLUMN);
+    }
+    for word in explanation.split(' ') {
+        if line.len() > COLUMN && line.len() + 1 + word.len() > WIDTH {
+            text.extend([line.trim_end(), "\n"]);
+            line = " ".repeat(COLUMN);
+        }
+        if line.len() > COLUMN {
+            line.push(' ');
+        }
+        line.push_str(word);
+    }
+    format!("{text}{line}\n")
 }
 
 /// Joins names as `a, b and c`.
@@ -198,6 +113,7 @@ fn listed(names: &[&str]) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::cli::table::{COMMANDS, lacks};
 
     const FULL: [Feature; 2] = [Feature::MissionControl, Feature::Demo];
 
@@ -221,10 +137,20 @@ mod tests {
 
     #[test]
     fn a_command_is_in_the_build_or_names_the_feature_it_needs() {
-        assert_eq!(names(&FULL).count(), COMMANDS.len());
+        assert_eq!(commands(&FULL).count(), COMMANDS.len());
         assert_eq!(lacks(&FULL, "demo"), None);
         assert_eq!(lacks(&[], "demo"), Some(Feature::Demo));
         assert_eq!(lacks(&[Feature::Demo], "local"), Some(Feature::MissionControl));
         assert_eq!((lacks(&[], "run"), lacks(&[], "dance")), (None, None));
+    }
+
+    #[test]
+    fn long_names_and_long_explanations_wrap_in_the_second_column() {
+        assert_eq!(row("run", "Run it"), "  run               Run it\n");
+        let name = "a-command with-long-arguments";
+        assert_eq!(row(name, "Run it"), format!("  {name}\n{:20}Run it\n", ""));
+        let wrapped = row("run", &"word ".repeat(40));
+        assert!(wrapped.lines().count() == 3 && wrapped.lines().all(|line| line.len() <= WIDTH), "{wrapped}");
+        assert!(wrapped.lines().skip(1).all(|line| line.starts_with(&" ".repeat(COLUMN))), "{wrapped}");
     }
 }

@@ -167,7 +167,7 @@ impl Stand {
             journal: Arc::new(MemoryLedger::default()),
             made: Arc::new(RecentIds::default()),
             clock: Arc::new(hands.clone()),
-            stir: Box::new(|| ()),
+            nudge_poller: Box::new(|| ()),
             wait: Box::new(|_| ()),
             guard: NetworkGuard::new(&[], Hosts::new(["runtime"])),
             tokens: plan.tokens,

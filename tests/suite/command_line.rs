@@ -1,5 +1,7 @@
 //! The program as people and supervisors use it: commands, exit codes, messages.
 
+/// The completions for bash, zsh and fish.
+mod completions;
 /// The configuration of the gateway.
 mod gateway_config;
 /// Damaged ledgers that prevent a start.
@@ -17,11 +19,13 @@ use std::fs;
 use std::net::TcpListener;
 
 use mission_control_runtime::app::{self, BuildFacts, Dead, Exit, Local, Pause};
-use mission_control_runtime::cli::{Command, parse};
+use mission_control_runtime::cli::documents::tables;
+use mission_control_runtime::cli::{Command, Shell, parse};
 use mission_control_runtime::local::Options;
 use serde_json::{Value, json};
 
 use crate::support::board::Board;
+use crate::support::documents::{check_fresh, with_block};
 use crate::support::program::{Program, folder, get, text};
 use crate::support::scripted_http::{Move, Refusing, ScriptedHttp, answer};
 
@@ -45,13 +49,8 @@ fn throwing(text: &str) -> ScriptedHttp {
 
 #[test]
 fn the_command_line_is_parsed_or_refused_with_a_reason() {
-    let run = |file: Option<&str>| Ok(Command::Run { env_file: file.map(Into::into) });
-    let serve = |listen: &str, data: &str, seed: Option<&str>, redact, original| {
-        let (listen, data, seed) = (listen.to_owned(), data.to_owned(), seed.map(ToOwned::to_owned));
-        let options = Options { original, redact };
-        Ok(Command::Local(Local::Serve { listen, data, seed, options, notify: None }))
-    };
-    let rows: [(&str, Result<Command, &str>); 60] = [
+    let run = |file: Option<&str>| Ok(Command::Run { env_file: file.map(Into::into), stop_on_eof: false });
+    let rows: [(&str, Result<Command, &str>); _] = [
         ("", run(None)),
         ("run", run(None)),
         ("--env-file f", run(Some("f"))),
@@ -85,12 +84,11 @@ fn the_command_line_is_parsed_or_refused_with_a_reason() {
         ("resume", Ok(Command::Pause { env_file: None, wanted: Pause { pause: false, agent: None } })),
         ("why k1 --agent ben", Err("--agent is not an option of this command")),
         ("run --live", Err("--live is not an option of this command")),
-        ("demo", Ok(Command::Demo { port: 3210 })),
-        ("demo --port 0", Ok(Command::Demo { port: 0 })),
-        ("demo --port 65536", Err("--port `65536`: expected a number from 0 to 65535")),
-        ("demo --port", Err("--port needs a value")),
-        ("demo --env-file f", Err("--env-file is not an option of this command")),
+        ("run --stop-on-eof", Ok(Command::Run { env_file: None, stop_on_eof: true })),
+        ("doctor --stop-on-eof", Err("--stop-on-eof is not an option of this command")),
         ("run --port 1", Err("--port is not an option of this command")),
+        ("completions fish", Ok(Command::Completions(Shell::Fish))),
+        ("completions fish zsh", Err("there is no argument `zsh`")),
         ("version", Ok(Command::Version)),
         ("-V", Ok(Command::Version)),
         ("help", Ok(Command::Help { of: None })),
@@ -100,6 +98,30 @@ fn the_command_line_is_parsed_or_refused_with_a_reason() {
         ("help why", Ok(Command::Help { of: Some("why".to_owned()) })),
         ("help dead retry", Ok(Command::Help { of: Some("dead".to_owned()) })),
         ("help doctr", Err("there is no command `doctr`; did you mean `doctor`?")),
+        ("run --data d", Err("--data is not an option of this command")),
+        ("doctor --all", Ok(Command::Doctor { env_file: None, all: true, json: false, live: false })),
+        ("--json", Err("--json is not an option of this command")),
+        ("version --env-file f", Err("--env-file is not an option of this command")),
+        ("dance", Err("there is no command `dance`;")),
+        ("doctr", Err("there is no command `doctr`; did you mean `doctor`?")),
+        ("run fast", Err("there is no argument `fast`")),
+        ("run --env-file", Err("--env-file needs a value")),
+        ("run --env-file=", Err("--env-file needs a value")),
+        ("--envfile f", Err("there is no option `--envfile`; did you mean `--env-file`?")),
+        ("-x", Err("there is no option `-x`")),
+        ("--nonsense", Err("there is no option `--nonsense`;")),
+    ];
+    check_parsing(rows);
+}
+
+#[test]
+fn the_options_of_local_are_parsed_or_refused_with_a_reason() {
+    let serve = |listen: &str, data: &str, seed: Option<&str>, redact, original| {
+        let (listen, data, seed) = (listen.to_owned(), data.to_owned(), seed.map(ToOwned::to_owned));
+        let options = Options { original, redact };
+        Ok(Command::Local(Local::Serve { listen, data, seed, options, notify: None }))
+    };
+    let rows: [(&str, Result<Command, &str>); _] = [
         ("local", serve("127.0.0.1:3210", "./.mission-control", None, false, false)),
         (
             "local --listen [::1]:0 --data :memory: --seed demo --redact --original",
@@ -121,19 +143,12 @@ fn the_command_line_is_parsed_or_refused_with_a_reason() {
         ("local exprt f", Err("did you mean `export`?")),
         ("local --env-file f", Err("--env-file is not an option of this command")),
         ("local export f --seed demo", Err("--seed is not an option of this command")),
-        ("run --data d", Err("--data is not an option of this command")),
-        ("doctor --all", Ok(Command::Doctor { env_file: None, all: true, json: false, live: false })),
-        ("--json", Err("--json is not an option of this command")),
-        ("version --env-file f", Err("--env-file is not an option of this command")),
-        ("dance", Err("there is no command `dance`;")),
-        ("doctr", Err("there is no command `doctr`; did you mean `doctor`?")),
-        ("run fast", Err("there is no argument `fast`")),
-        ("run --env-file", Err("--env-file needs a value")),
-        ("run --env-file=", Err("--env-file needs a value")),
-        ("--envfile f", Err("there is no option `--envfile`; did you mean `--env-file`?")),
-        ("-x", Err("there is no option `-x`")),
-        ("--nonsense", Err("there is no option `--nonsense`;")),
     ];
+    check_parsing(rows);
+}
+
+/// Parses each command line. A refusal must contain the given words, and name the help.
+fn check_parsing<const N: usize>(rows: [(&str, Result<Command, &str>); N]) {
     for (line, expected) in rows {
         let got = parse(["program"].into_iter().chain(line.split_whitespace()).map(Into::into));
         match expected {
@@ -144,6 +159,11 @@ fn the_command_line_is_parsed_or_refused_with_a_reason() {
             }
         }
     }
+}
+
+#[test]
+fn the_documents_list_every_command_and_option() {
+    check_fresh("docs/operations.md", |page| with_block(page, "commands", &tables()));
 }
 
 #[test]
@@ -204,7 +224,7 @@ fn characters_that_forge_output_are_escaped_in_the_log_and_on_the_terminal() {
     ];
     for format in ["text", "json"] {
         let mut service = configured(Program::new(["run"])).with("LOG_FORMAT", format).start();
-        service.hear("BadJsonBody");
+        service.wait_for_log("BadJsonBody");
         service.signal("TERM");
         shown.push(service.end().1);
     }
@@ -327,7 +347,7 @@ fn the_service_answers_until_a_signal_stops_it() {
             .with("LOG_FORMAT", format)
             .start();
         let address = service.address();
-        service.hear("knows the account");
+        service.wait_for_log("knows the account");
 
         let judged = || {
             let (status, health) = get(&address, "/health");
@@ -358,7 +378,8 @@ fn the_service_runs_and_reports_an_absent_backend() {
     let backend = format!("http://{}", refusing.address());
     let mut service = Program::new(["run"]).configured(&backend, TOKEN).with("HEALTH_PORT", "0").start();
     let address = service.address();
-    service.hear("WARN  app       service/actions:updateRuntimeStatus: Mission Control is unreachable");
+    service
+        .wait_for_log("WARN  app       service/actions:updateRuntimeStatus: Mission Control is unreachable");
     let (status, health) = get(&address, "/health");
     let health: Value = serde_json::from_str(&health).unwrap();
     assert_eq!((status, &health["backend"]["reachable"]), (200, &json!(false)));
@@ -374,7 +395,7 @@ fn a_backend_that_refuses_the_token_counts_as_reachable() {
     let mut service =
         Program::new(["run"]).configured(&backend.url(), TOKEN).with("HEALTH_PORT", "0").start();
     let address = service.address();
-    service.hear("WARN  app       service/actions:updateRuntimeStatus: Mission Control does not accept the service token");
+    service.wait_for_log("WARN  app       service/actions:updateRuntimeStatus: Mission Control does not accept the service token");
     let health: Value = serde_json::from_str(&get(&address, "/health").1).unwrap();
     assert_eq!(
         (&health["backend"]["reachable"], &health["backend"]["accepted"]),

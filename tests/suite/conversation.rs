@@ -28,6 +28,8 @@ mod over_http;
 mod poison;
 /// Mission Control, gateway and program, started and connected.
 mod processes;
+/// Quiet mode: whom it wakes, and what it would save.
+mod quiet_mode;
 /// The real gateway.
 mod real;
 /// Two programs on one account.
@@ -333,7 +335,7 @@ fn without_a_gateway_rows_wait_and_health_gives_the_reason() {
     let mut stack = Stack::without_gateway(&["ben"]);
     let task = stack.task("assigned", &["ben"]);
     stack.mention(&task, "ben", "hello");
-    stack.hear("the gateway is unreachable at its address");
+    stack.wait_for_log("the gateway is unreachable at its address");
     let health = stack.health();
     assert_eq!(health["status"], "degraded");
     assert!(health["reasons"].as_array().unwrap().contains(&json!("gateway_unreachable")), "{health}");

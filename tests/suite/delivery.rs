@@ -9,6 +9,8 @@ mod policy;
 mod prompt;
 /// The safety of the briefing against foreign texts, and its length.
 mod prompt_limits;
+/// Which notifications address their agent.
+mod quiet_mode;
 /// The interpretation of a reply, and the division of a long one.
 mod reply;
 /// When a row is given up.

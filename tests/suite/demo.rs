@@ -1,8 +1,14 @@
 //! `demo`: the program with everything around it, as a visitor meets it, and the team's manners.
 
+/// Options, ports and the printed text.
+mod command;
+/// SIGKILL of the demo itself.
+mod killed;
+/// Another gateway, and its limit of turns.
+mod turn_limit;
+
 use std::collections::{HashMap, HashSet};
 use std::fs;
-use std::net::TcpListener;
 use std::path::Path;
 use std::sync::Arc;
 use std::thread;
@@ -12,7 +18,7 @@ use mission_control_runtime::demo::gateway::{Act, InputItem, Offered, Prompt, Sc
 use mission_control_runtime::demo::team::{Member, Team};
 use serde_json::{Value, json};
 
-use crate::support::program::{Program, Running, text};
+use crate::support::program::{Program, Running};
 
 /// The longest that a conversation may take.
 const PATIENCE: Duration = Duration::from_secs(40);
@@ -30,7 +36,11 @@ struct Visitor {
 
 impl Visitor {
     fn comes() -> Self {
-        let mut program = Program::new(["demo", "--port", "0"]).start();
+        Self::of(Program::new(["demo", "--port", "0"]))
+    }
+
+    fn of(program: Program) -> Self {
+        let mut program = program.start();
         let printed = program.environment().expect("it starts");
         let live =
             |name: &String| name.starts_with("  Live      http://127.0.0.1:") && name.ends_with("/#token");
@@ -101,6 +111,12 @@ impl Visitor {
             assert!(Instant::now() < until, "{waiting:#}");
             thread::sleep(Duration::from_millis(100));
         }
+    }
+
+    /// The address of the runtime's page.
+    fn runtime_address(&self) -> String {
+        let live = self.printed.keys().find_map(|line| line.strip_prefix("  Live      http://"));
+        live.and_then(|rest| rest.split('/').next()).expect("the link to the runtime's page").to_owned()
     }
 
     /// The process of the runtime.
@@ -186,7 +202,7 @@ fn the_team_plays_by_itself_and_then_answers_a_visitor() {
     thread::sleep(Duration::from_millis(700));
     let killed = std::process::Command::new("kill").args(["-KILL", &before]).status().unwrap();
     assert!(killed.success());
-    visitor.program.hear("it is started again");
+    visitor.program.wait_for_log("it is started again");
     let finished = visitor.done(seeded);
     nobody_repeats_themselves(&finished);
     visitor.settled();
@@ -199,9 +215,9 @@ fn the_team_plays_by_itself_and_then_answers_a_visitor() {
     assert!(!Path::new(&format!("/proc/{runtime}")).exists(), "the runtime is gone, too");
     let complaints: Vec<&str> =
         log.lines().filter(|line| line.contains(" WARN ") || line.contains(" ERROR ")).collect();
-    // The runtime names its crash, unless it was killed with no delivery in hand.
+    // The runtime names its crash, unless it was killed with no active delivery.
     assert!(complaints[0].contains("signal: 9"), "{complaints:#?}");
-    assert!(complaints[1..].iter().all(|line| line.contains("the last process crashed")), "{complaints:#?}");
+    assert!(complaints[1..].iter().all(|line| line.contains("The last process crashed")), "{complaints:#?}");
     assert!(complaints.len() <= 2, "{complaints:#?}");
     for tool in ["task_assign", "document_upsert", "response_request", "task_status"] {
         assert!(
@@ -213,16 +229,6 @@ fn the_team_plays_by_itself_and_then_answers_a_visitor() {
     for name in ["ADMIN_KEY", "SERVICE_TOKEN"] {
         assert_eq!(log.matches(visitor.printed[name].as_str()).count(), 0, "{name}");
     }
-}
-
-#[test]
-fn a_port_that_is_taken_is_code_1_with_the_option_to_change() {
-    let taken = TcpListener::bind("127.0.0.1:0").unwrap();
-    let port = taken.local_addr().unwrap().port().to_string();
-    let output = Program::new(["demo", "--port", &port]).output();
-    let words = text(&output);
-    assert_eq!(output.status.code(), Some(1), "{words}");
-    assert!(words.contains("--port") && words.contains(&port), "{words}");
 }
 
 /// A team of its own, spoken to without a gateway.

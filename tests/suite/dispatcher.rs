@@ -190,8 +190,8 @@ fn rows_settled_elsewhere_are_forgotten() {
     world.settle_elsewhere("waiting");
     world.run_until(Millis(60_000));
     assert_eq!(world.started(), ["running", "unknown"]);
-    assert_eq!(world.dispatcher.standing().stats.of("gone"), 2);
-    assert_eq!(world.dispatcher.standing().known, 0, "though the backend goes on to list one of them");
+    assert_eq!(world.dispatcher.state().stats.of("gone"), 2);
+    assert_eq!(world.dispatcher.state().known, 0, "though the backend goes on to list one of them");
 }
 
 /// W-38: while the gateway is away nothing is tried, and nothing loses an attempt.

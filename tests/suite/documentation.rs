@@ -85,8 +85,8 @@ fn test_functions() -> BTreeSet<String> {
             } else if path.extension().is_some_and(|extension| extension == "rs") {
                 let text = fs::read_to_string(&path).unwrap();
                 let after_test = text.split("#[test]").skip(1).filter_map(|rest| rest.split_once("fn "));
-                let named = after_test.filter_map(|(_, rest)| rest.split_once('('));
-                names.extend(named.map(|(name, _)| name.to_owned()));
+                let heads = after_test.filter_map(|(_, rest)| rest.split_once('('));
+                names.extend(heads.map(|(name, _)| name.to_owned()));
             }
         }
     }

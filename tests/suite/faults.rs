@@ -78,10 +78,11 @@ fn a_request_is_sent_once_although_the_process_dies_before_the_answer() {
     let _turn = one_at_a_time();
     let requests = [sort("createResponseRequestNotifications")];
     let mut world = World::new(&requests, FEW_JOBS, PLAIN, &[Break::LateAnswer(LATE)]);
-    world.until_recorded("the requests are closed", |tales| {
-        let closed =
-            |tale: &&DeliveryHistory| tale.work.name() == "response_request" && tale.closed.is_some();
-        tales.iter().filter(closed).count() == FEW_JOBS
+    world.until_recorded("the requests are closed", |deliveries| {
+        let closed = |delivery: &&DeliveryHistory| {
+            delivery.work.name() == "response_request" && delivery.closed.is_some()
+        };
+        deliveries.iter().filter(closed).count() == FEW_JOBS
     });
     world.kill_and_start();
     let outcome = world.end();

@@ -29,8 +29,8 @@ use mission_control_runtime::delivery::policy::Skip;
 use mission_control_runtime::delivery::reply::Silence;
 use mission_control_runtime::delivery::tool_log::ToolLog;
 use mission_control_runtime::delivery::{
-    End, Notice, PendingAnswer, Record, Sent, Stage, Stamp, ToolRounds, UnknownFields, Waits, WithUnknown,
-    dead_letters, from_form_1,
+    AwaitedBy, End, Notice, PendingAnswer, Record, Sent, Stage, Stamp, ToolRounds, UnknownFields,
+    WithUnknown, dead_letters, from_form_1,
 };
 use mission_control_runtime::files::{Access, Folder, FolderError};
 use mission_control_runtime::gateway::{ToolCall, ToolOutput, Usage};
@@ -187,7 +187,7 @@ fn any_record() -> impl Strategy<Value = Record> {
     let counts = (any::<u32>(), any::<u32>(), any::<u32>(), any::<u32>(), any::<u32>());
     (counts, any::<u32>(), any::<u32>(), stage()).prop_map(
         |((failures, doubts, outages, turned_away, lost), silences, unknown, stage)| Record {
-            untold: lost,
+            not_accepted: lost,
             requests: failures,
             suspected: doubts,
             held: silences,
@@ -204,7 +204,7 @@ fn any_record() -> impl Strategy<Value = Record> {
                 "of-a-newer-version": unknown,
             }))
             .unwrap(),
-            unheard: Some(lost),
+            unanswered_question: Some(lost),
             parted: Some(doubts),
             sent: Some(Sent {
                 session: SessionKey::new("task:t:agent:a:acc:v1"),
@@ -223,11 +223,12 @@ fn any_record() -> impl Strategy<Value = Record> {
             }),
             heard: Some(Stamp { message: Some(MessageId::new("m")), at: NOW }),
             began_paused: lost % 5 == 0,
+            unaddressed: lost % 7 == 0,
             answered: lost % 2 == 0,
             answered_then: u64::from(failures),
             reopened: doubts % 2 == 0,
             rested: u64::from(doubts),
-            waits: if lost % 3 == 0 { Waits::Person } else { Waits::Agent },
+            waits: if lost % 3 == 0 { AwaitedBy::Person } else { AwaitedBy::Agent },
             since: NOW,
             effects: effects(silences),
             spent: WithUnknown {
@@ -369,11 +370,11 @@ fn the_last_note_counts() {
     let row = row("n1");
     ledger.note(&Note::of(&row, NOW).step(Step::TurnTaken, "run_1"), Wait::ForDisk).unwrap();
     let seen = read(home.path()).unwrap();
-    let [tale] = &seen.tales[..] else { panic!("{seen:?}") };
-    let words: Vec<_> = tale.told.iter().map(|told| told.words.clone()).collect();
+    let [delivery] = &seen.deliveries[..] else { panic!("{seen:?}") };
+    let words: Vec<_> = delivery.steps.iter().map(|steps| steps.words.clone()).collect();
     let expected: Vec<_> = (0..40).map(|count| count.to_string()).chain(["run_1".to_owned()]).collect();
-    assert_eq!((words, tale.left_out, &tale.record), (expected, 0, &record(39)));
-    assert_eq!((tale.first_seen, tale.closed), (NOW, None));
+    assert_eq!((words, delivery.left_out, &delivery.record), (expected, 0, &record(39)));
+    assert_eq!((delivery.first_seen, delivery.closed), (NOW, None));
     drop(ledger);
     assert_eq!(open(home.path()).open[0].record, record(39));
 }
@@ -396,8 +397,8 @@ fn a_story_goes_on_where_it_ended() {
     let opened = open(home.path());
     assert_eq!((opened.open.len(), opened.closed.len(), &opened.open[0].record), (1, 0, &record(4)));
     let seen = read(home.path()).unwrap();
-    let told: Vec<_> = seen.tales[0].told.iter().map(|told| told.words.as_str()).collect();
-    assert_eq!(told, ["attempt 1", "answered", "attempt 2", "attempt 3", "answered", "attempt 4"]);
+    let steps: Vec<_> = seen.deliveries[0].steps.iter().map(|steps| steps.words.as_str()).collect();
+    assert_eq!(steps, ["attempt 1", "answered", "attempt 2", "attempt 3", "answered", "attempt 4"]);
 }
 
 /// "Bounded size": after 20,000 deliveries the file has only the last ones, and the other pages are returned.
@@ -413,14 +414,14 @@ fn what_is_over_is_kept_for_a_while_and_the_file_stays_small() {
     put(&ledger, "never over", 2);
     // The other rows are removed in small steps, with the next commits.
     let closed = |seen: &mission_control_runtime::ledger::Read| {
-        seen.tales.iter().filter(|tale| tale.closed.is_some()).count()
+        seen.deliveries.iter().filter(|delivery| delivery.closed.is_some()).count()
     };
     for count in 3..400 {
         put(&ledger, "never over", count);
     }
     let seen = read(home.path()).unwrap();
     assert_eq!(closed(&seen), KEPT_MAX);
-    assert_eq!(seen.tales.last().unwrap().id.as_str(), "n19999");
+    assert_eq!(seen.deliveries.last().unwrap().id.as_str(), "n19999");
     let size = || std::fs::metadata(home.path().join("ledger.sqlite")).unwrap().len();
     let until = Instant::now() + Duration::from_secs(20);
     while size() > 6_000_000 {
@@ -477,7 +478,7 @@ fn a_ledger_that_is_off_says_so() {
 fn the_end_writes_what_is_left() {
     let home = TempDir::new().unwrap();
     let ledger = Arc::new(open(home.path()).ledger);
-    let (tell, told) = mpsc::channel();
+    let (tell, steps) = mpsc::channel();
     let mut noted = 0;
     thread::scope(|scope| {
         for thread in 0..4 {
@@ -496,9 +497,9 @@ fn the_end_writes_what_is_left() {
         }
         drop(tell);
         // Closes during the notes. A later note counts only if its caller has waited for the disk.
-        noted += told.iter().take(100).count();
+        noted += steps.iter().take(100).count();
         ledger.close();
-        noted += told.iter().filter(|wait| *wait == Wait::ForDisk).count();
+        noted += steps.iter().filter(|wait| *wait == Wait::ForDisk).count();
     });
     assert!(noted >= 100);
     let found = open(home.path()).open.len();

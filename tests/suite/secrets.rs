@@ -221,7 +221,7 @@ fn canaries_come_out_of_no_command() {
             let text = if command == "run" {
                 let mut service = program.start();
                 let address = service.address();
-                service.hear("service/actions:listAgents");
+                service.wait_for_log("service/actions:listAgents");
                 let paths = ["/health", "/version", "/metrics", "/readyz", "/livez"];
                 let health: String = paths.iter().map(|path| get(&address, path).1).collect();
                 service.signal("TERM");

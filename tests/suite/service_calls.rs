@@ -223,7 +223,7 @@ fn calls_about_notifications() {
         &row,
     );
     assert_eq!((got.rows[0].created_at, &got.rows[0].task_id), (Millis(10), &None));
-    assert_eq!((got.rows.len(), got.spoilt.len()), (1, 2), "an unreadable row does not hide the others");
+    assert_eq!((got.rows.len(), got.malformed.len()), (1, 2), "an unreadable row does not hide the others");
 
     let sent = json!({"notificationId": "n"});
     let done = json!({"success": true});

@@ -20,7 +20,7 @@ use mission_control_runtime::http::server::{Server, ServerLimits};
 use mission_control_runtime::local::Options;
 use mission_control_runtime::metrics::Metrics;
 use mission_control_runtime::mission::Mission;
-use mission_control_runtime::model::{AccountId, NoResponseNote, SessionKey};
+use mission_control_runtime::model::{AccountId, NoResponseNote, SessionKey, WakeRules};
 use mission_control_runtime::ops::HealthReason;
 use mission_control_runtime::panics::Panics;
 use mission_control_runtime::roster;
@@ -155,6 +155,7 @@ impl Shop {
             silence_max: Duration::from_mins(15),
             budget: Budget::default(),
             notes: NoResponseNote::default(),
+            wake_on: WakeRules::default(),
         });
         let people = roster::Team::default();
         people.fetch(&mission).unwrap();
@@ -171,14 +172,14 @@ impl Shop {
         };
         let (away, panics, looks) = (self.gateway.away.clone(), self.panics.clone(), self.looks.clone());
         let quick = Duration::from_millis(20);
-        let rhythm = PollIntervals {
+        let intervals = PollIntervals {
             interval: Duration::from_millis(200),
             idle_interval: Duration::from_millis(200),
             backoff_base: Duration::from_millis(200),
             backoff_max: Duration::from_millis(400),
         };
         let service = Service::start(DeliverySetup {
-            plan: SchedulerConfig { workers, list_limit: 50, rhythm },
+            plan: SchedulerConfig { workers, list_limit: 50, intervals },
             mission: mission.clone(),
             workers: (0..workers).map(worker).collect(),
             journal: self.journal.clone(),
@@ -224,7 +225,7 @@ impl Shop {
     fn until(&self, what: &str, is_so: impl Fn(&Self) -> bool) {
         let until = Instant::now() + PATIENCE;
         while !is_so(self) {
-            assert!(Instant::now() < until, "{what} does not come: {:?}", self.view().standing());
+            assert!(Instant::now() < until, "{what} does not come: {:?}", self.view().state());
             std::thread::sleep(Duration::from_millis(5));
         }
     }
@@ -250,7 +251,7 @@ impl Shop {
         let busy = self.mention("ben");
         self.until("a turn", |shop| shop.gateway.turns.load(Ordering::SeqCst) == 1);
         self.mention("ada");
-        self.until("the second row", |shop| shop.view().standing().known == 2);
+        self.until("the second row", |shop| shop.view().state().known == 2);
         (busy, open)
     }
 
@@ -282,7 +283,7 @@ fn a_recorded_answer_is_posted_while_no_turn_may_start() {
         shop.backend
             .fail(POST, [Fault::Before(convex::CallClass::Transient, convex::CallReason::Unreachable)]);
         let first = shop.mention("ben");
-        shop.until("the refusal", |shop| shop.view().standing().stats.failed == 1);
+        shop.until("the refusal", |shop| shop.view().state().stats.failed == 1);
         assert_eq!(shop.answers(&first), 0);
         if how == "paused" {
             let hold = Hold { all: true, ..Hold::default() };
@@ -292,11 +293,11 @@ fn a_recorded_answer_is_posted_while_no_turn_may_start() {
         }
         let second = shop.mention("ada");
         if how != "paused" {
-            shop.until("the breaker", |shop| shop.view().standing().breaker_open.is_some());
+            shop.until("the breaker", |shop| shop.view().state().breaker_open.is_some());
         }
         shop.answered(&first);
         assert_eq!((shop.answers(&second), shop.gateway.turns.load(Ordering::SeqCst)), (0, 1), "{how}");
-        assert_eq!(shop.view().standing().breaker_open.is_some(), how != "paused");
+        assert_eq!(shop.view().state().breaker_open.is_some(), how != "paused");
         shop.stop();
     }
 }
@@ -331,8 +332,8 @@ fn a_worker_that_panics_gives_its_row_back_and_goes_on() {
         let second = shop.mention("ada");
         shop.answered(&second);
         shop.answered(&first);
-        shop.until("the end of both", |shop| shop.view().standing().known == 0);
-        let (turns, running) = (shop.gateway.turns.load(Ordering::SeqCst), shop.view().standing().running);
+        shop.until("the end of both", |shop| shop.view().state().known == 0);
+        let (turns, running) = (shop.gateway.turns.load(Ordering::SeqCst), shop.view().state().running);
         assert_eq!((turns, running), (2, 0), "each agent is asked once");
         shop.names("worker");
         shop.stop();

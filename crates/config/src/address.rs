@@ -7,7 +7,7 @@ use super::settings::{Gateway, HttpServer};
 use super::table::{
     AGENT_API_ALLOW, AGENT_API_TOKENS, CONVEX_URL, HEALTH_HOST, HEALTH_PORT, OPENCLAW_CLIENT_TOOLS_ENABLED,
     OPENCLAW_GATEWAY_TOKEN, OPENCLAW_GATEWAY_URL, OPENCLAW_REQUEST_TIMEOUT_MS, OPENCLAW_SESSION_MAIN_KEY,
-    OPENCLAW_SESSION_SCOPE, QUIET_GATEWAY_MS, TASK_STATUS_BASE_URL,
+    OPENCLAW_SESSION_SCOPE, OPERATOR_API_ALLOW, QUIET_GATEWAY_MS, TASK_STATUS_BASE_URL,
 };
 use super::value::{Problem, expected};
 use super::variable::{ALLOWED_HOST, Kind, Variable};
@@ -105,8 +105,9 @@ pub(super) fn http_server(reader: &mut Reader) -> HttpServer {
     let port = reader.port(&HEALTH_PORT);
     let base_url = reader.url(&TASK_STATUS_BASE_URL);
     let agents_from = reader.networks(&AGENT_API_ALLOW);
+    let operators_from = reader.networks(&OPERATOR_API_ALLOW);
     let session_tokens = reader.flag(&AGENT_API_TOKENS);
-    let server = HttpServer { host, port, agents_from, session_tokens, base_url };
+    let server = HttpServer { host, port, agents_from, operators_from, session_tokens, base_url };
     if let Some(url) = &server.base_url {
         if !is_this_machine(url.host()) && is_this_machine(&server.host) {
             let (base_host, health_host) = (reader.without_secrets(url.host()), &server.host);

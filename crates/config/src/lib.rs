@@ -35,6 +35,7 @@ pub use diagnostic::{Both, Diagnostic, FileTrouble, Severity};
 use diagnostic::{former_state, quoted};
 pub use env_file::EnvFile;
 pub use lookup::{FileSource, SecretFile, Sources};
+pub use nearest::typos;
 pub use network::Network;
 pub use report::{EffectiveRow, Origin, Report};
 pub use settings::{

@@ -62,8 +62,8 @@ pub(super) fn in_environment(name: &str) -> Option<Known> {
     let typos_max = |known: &Known| if known.name.len() >= LONG_NAME { 2 } else { 1 };
     known()
         .filter(|known| !known.variable.common && known.name.as_bytes().first() == upper.as_bytes().first())
-        .filter_map(|known| distance(&upper, &known.name, typos_max(&known)).map(|typos| (typos, known)))
-        .min_by_key(|(typos, _)| *typos)
+        .filter_map(|known| typos(&upper, &known.name, typos_max(&known)).map(|count| (count, known)))
+        .min_by_key(|(count, _)| *count)
         .map(|(_, known)| known)
 }
 
@@ -72,14 +72,14 @@ pub(super) fn in_file(name: &str) -> Option<Known> {
     let upper = name.to_ascii_uppercase();
     let typos_max = |known: &Known| known.name.len() / 4;
     known()
-        .filter_map(|known| distance(&upper, &known.name, typos_max(&known)).map(|typos| (typos, known)))
-        .min_by_key(|(typos, _)| *typos)
+        .filter_map(|known| typos(&upper, &known.name, typos_max(&known)).map(|count| (count, known)))
+        .min_by_key(|(count, _)| *count)
         .map(|(_, known)| known)
 }
 
 /// The number of typos between two names (a letter added, missing, wrong, or two swapped); `None` if there are more than
 /// `typos_max`.
-fn distance(a: &str, b: &str, typos_max: usize) -> Option<usize> {
+pub fn typos(a: &str, b: &str, typos_max: usize) -> Option<usize> {
     let (a, b) = (a.as_bytes(), b.as_bytes());
     // Skips names that cannot be similar, among them very long ones.
     if a.len().abs_diff(b.len()) > typos_max {
@@ -118,8 +118,8 @@ mod tests {
             ("ABC", "XYZ", None),
             ("", "ABC", None),
         ];
-        for (a, b, typos) in rows {
-            assert_eq!(distance(a, b, 2), typos, "{a} {b}");
+        for (a, b, expected) in rows {
+            assert_eq!(typos(a, b, 2), expected, "{a} {b}");
         }
     }
 }

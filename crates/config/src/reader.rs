@@ -14,8 +14,8 @@ use super::report::{EffectiveRow, Origin, Report};
 use super::table::TABLE;
 use super::value::{self, COMMENT, PLACEHOLDER, Problem};
 use super::variable::{Effect, Fallback, Kind, Variable};
-use mcr_model::BaseUrl;
 use mcr_model::secret::Secret;
+use mcr_model::{BaseUrl, WakeRules};
 
 /// Shorter secrets are not redacted inside other texts, because common words could match.
 const SECRET_CHARS_MIN: usize = 8;
@@ -92,6 +92,11 @@ impl Reader {
     /// A list of networks.
     pub(super) fn networks(&mut self, variable: &'static Variable) -> Vec<Network> {
         self.read(variable, |_, text| network::networks(text)).unwrap_or_default()
+    }
+
+    /// Rules on what wakes each agent.
+    pub(super) fn wake_rules(&mut self, variable: &'static Variable) -> WakeRules {
+        self.read(variable, |_, text| value::wake_rules(text)).unwrap_or_default()
     }
 
     /// A port.

@@ -10,13 +10,14 @@ use super::reader::Reader;
 use super::table::{
     AGENT_SYNC_INTERVAL, DELIVERY_BACKOFF_BASE_MS, DELIVERY_BACKOFF_MAX_MS,
     DELIVERY_CONTEXT_FETCH_BATCH_SIZE, DELIVERY_IDLE_INTERVAL, DELIVERY_INTERVAL, DELIVERY_LIST_LIMIT,
-    DELIVERY_MAX_AGE_MS, DELIVERY_MAX_ATTEMPTS, DELIVERY_MAX_CONCURRENT_SESSIONS, DELIVERY_STREAM_TIMEOUT_MS,
-    DRAIN_TIMEOUT_MS, DROPLET_ID, DROPLET_IP, DROPLET_REGION, HEALTH_CHECK_INTERVAL, LEDGER, LEDGER_SYNC,
-    LOG_FORMAT, LOG_LEVEL, LOG_OUTPUT, NO_RESPONSE_NOTE, OPENCLAW_MAX_CONCURRENT, OPENCLAW_VERSION,
-    RECEIVE_MEMORY_MB, RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR, TOOL_MAX_CALLS, TOOL_MAX_ROUNDS,
+    DELIVERY_MAX_AGE_MS, DELIVERY_MAX_ATTEMPTS, DELIVERY_MAX_CONCURRENT_SESSIONS, DELIVERY_MAX_TURNS,
+    DELIVERY_STREAM_TIMEOUT_MS, DRAIN_TIMEOUT_MS, DROPLET_ID, DROPLET_IP, DROPLET_REGION,
+    HEALTH_CHECK_INTERVAL, LEDGER, LEDGER_SYNC, LOG_FORMAT, LOG_LEVEL, LOG_OUTPUT, NO_RESPONSE_NOTE,
+    OPENCLAW_MAX_CONCURRENT, OPENCLAW_VERSION, RECEIVE_MEMORY_MB, RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR,
+    TOOL_MAX_CALLS, TOOL_MAX_ROUNDS, WAKE_ON,
 };
 use mcr_model::secret::Secret;
-use mcr_model::{BaseUrl, LedgerSync, NoResponseNote, SessionScope};
+use mcr_model::{BaseUrl, LedgerSync, NoResponseNote, SessionScope, WakeRules};
 
 /// The settings of the service.
 #[derive(Clone, Debug)]
@@ -78,6 +79,8 @@ pub struct HttpServer {
     pub port: u16,
     /// The networks, besides this machine, from which agents may call.
     pub agents_from: Vec<Network>,
+    /// The networks, besides this machine, from which operators may call.
+    pub operators_from: Vec<Network>,
     /// Whether calls of agents need a secret of the session.
     pub session_tokens: bool,
     pub(super) base_url: Option<BaseUrl>,
@@ -137,10 +140,14 @@ pub struct Delivery {
     pub tool_calls_max: u32,
     /// The number of failures of one cause after which a delivery is given up.
     pub attempts_max: u32,
+    /// The number of turns after which no more are sent; `None` sets no limit.
+    pub turns_max: Option<u64>,
     /// The longest time for which a failing delivery is retried.
     pub age_max: Duration,
     /// When the thread gets a note that an agent did not answer.
     pub no_response_note: NoResponseNote,
+    /// Which notifications wake each agent.
+    pub wake_on: WakeRules,
     /// How long running turns may continue after a stop signal.
     pub drain: Duration,
     /// A time limit of the TypeScript runtime. It has no effect; `/health` shows it.
@@ -272,8 +279,10 @@ fn delivery(reader: &mut Reader, gateway: &Gateway) -> Delivery {
         tool_rounds_max: small(reader.number(&TOOL_MAX_ROUNDS)),
         tool_calls_max: small(reader.number(&TOOL_MAX_CALLS)),
         attempts_max: small(reader.number(&DELIVERY_MAX_ATTEMPTS)),
+        turns_max: Some(reader.number(&DELIVERY_MAX_TURNS)).filter(|most| *most > 0),
         age_max: reader.millis(&DELIVERY_MAX_AGE_MS),
         no_response_note: no_response_note(reader),
+        wake_on: reader.wake_rules(&WAKE_ON),
         drain: reader.millis(&DRAIN_TIMEOUT_MS),
         stream_timeout: stream_timeout(reader, gateway),
         context_fetch_batch_size: count(reader.number(&DELIVERY_CONTEXT_FETCH_BATCH_SIZE)),

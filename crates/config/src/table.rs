@@ -131,6 +131,13 @@ variables! {
         }),
         ..PLAIN
     }
+    OPERATOR_API_ALLOW {
+        section: Section::Server,
+        kind: Kind::Text { chars_max: 1_000 },
+        fallback: Fallback::Unset("this machine only"),
+        about: "The networks, besides this machine, from which the runtime's page and other programs may call the operator API, separated by commas. Each call needs the operator token as well. A container needs it: requests through a published port come from the address of the Docker network.",
+        ..PLAIN
+    }
     AGENT_API_TOKENS {
         section: Section::Server,
         kind: Kind::Boolean,
@@ -324,12 +331,34 @@ variables! {
         }),
         ..PLAIN
     }
+    DELIVERY_MAX_TURNS {
+        section: Section::Delivery,
+        kind: Kind::Integer { min: 0, max: 1_000_000_000, why: "it is a number of turns, and 0 sets no limit" },
+        fallback: Fallback::Value("0"),
+        about: "The number of agent turns after which no more are sent: for a trial with a paid model. Tool rounds and retries count. `STATE_DIR` keeps the count across restarts. `0` sets no limit.",
+        before: Some(Before {
+            there: "no such variable: no limit",
+            why: "a trial should have a known price.",
+        }),
+        ..PLAIN
+    }
     DELIVERY_MAX_AGE_MS {
         section: Section::Delivery,
         kind: Kind::Integer { min: 60_000, max: 30 * DAY_MS, why: "an answer after more than a month is of no use, and a provider may take a minute to restart" },
         fallback: Fallback::Value("86400000"),
         about: "The longest time for which a failing delivery is retried, in milliseconds. Time in which the gateway or the backend is unreachable does not count.",
         before: Some(Before { there: "no limit", why: "an answer that comes days later is of no use." }),
+        ..PLAIN
+    }
+    WAKE_ON {
+        section: Section::Delivery,
+        kind: Kind::Text { chars_max: 4_000 },
+        fallback: Fallback::Value("all"),
+        about: "Which notifications wake an agent: `all`, or only those that are `addressed` to it (quiet mode). With `addressed`, thread updates and status changes reach only agents that are mentioned, asked or assigned, and reviewers of a task in review. `SLUG=all` or `SLUG=addressed` after a comma sets the rule for one agent. `status` shows what `addressed` would save.",
+        before: Some(Before {
+            there: "no such variable: every follower of a task was woken",
+            why: "most of these turns bring no answer, and each reads the whole thread.",
+        }),
         ..PLAIN
     }
     NO_RESPONSE_NOTE {

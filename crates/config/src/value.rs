@@ -2,6 +2,7 @@
 
 use super::diagnostic::FileTrouble;
 use super::variable::{ALLOWED_BOOLEAN, Kind, Variable, either};
+use mcr_model::WakeRules;
 
 /// Why a value cannot be used, and what is allowed: a sentence that follows the variable's name and value.
 pub(super) type Problem = String;
@@ -64,6 +65,15 @@ pub(super) fn boolean(text: &str) -> Result<bool, Problem> {
         "false" | "0" | "no" | "off" => Ok(false),
         _ => Err(expected(ALLOWED_BOOLEAN)),
     }
+}
+
+/// Rules on what wakes each agent.
+pub(super) fn wake_rules(text: &str) -> Result<WakeRules, Problem> {
+    WakeRules::parse(text).map_err(|why| {
+        format!(
+            "{why}. Expected `all` or `addressed`, then rules of single agents: `addressed,squad-lead=all`."
+        )
+    })
 }
 
 /// One of the options, in upper or lower case.

@@ -43,14 +43,14 @@ const ADMIN_KEY_CHARS: usize = 16;
 
 /// The place of the data.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Whereabouts {
+pub enum DataLocation {
     /// In memory, until the process ends.
     Memory,
     /// In this directory.
     Directory(PathBuf),
 }
 
-impl Whereabouts {
+impl DataLocation {
     /// Parses the value of `--data`.
     pub fn parse(text: &str) -> Self {
         if text == ":memory:" { Self::Memory } else { Self::Directory(PathBuf::from(text)) }
@@ -79,7 +79,7 @@ impl Seed {
 #[derive(Clone, Debug)]
 pub struct Opening {
     /// The place.
-    pub whereabouts: Whereabouts,
+    pub location: DataLocation,
     /// The initial content, if the place is empty.
     pub seed: Seed,
     /// `SECRETS_MASTER_KEY_BASE64`, if it is set. It overrides the file.
@@ -107,9 +107,9 @@ pub struct Data {
 impl Data {
     /// Opens the data. An empty place gets an account with the content of the seed. Existing data are not changed.
     pub fn open(opening: &Opening, clock: Box<dyn Clock>) -> Result<Self, DataError> {
-        let folder = match &opening.whereabouts {
-            Whereabouts::Memory => None,
-            Whereabouts::Directory(path) => Some(Folder::make(path, Access::Owner)?),
+        let folder = match &opening.location {
+            DataLocation::Memory => None,
+            DataLocation::Directory(path) => Some(Folder::make(path, Access::Owner)?),
         };
         Self::open_or(opening, folder, clock, |engine, folder| begin(engine, &opening.seed, folder))
     }
@@ -159,9 +159,9 @@ impl Data {
 
     /// Opens existing data. It never creates data in an empty place.
     pub fn existing(opening: &Opening, clock: Box<dyn Clock>) -> Result<Self, DataError> {
-        let path = match &opening.whereabouts {
-            Whereabouts::Memory => return Err(DataError::InMemory),
-            Whereabouts::Directory(path) => path,
+        let path = match &opening.location {
+            DataLocation::Memory => return Err(DataError::InMemory),
+            DataLocation::Directory(path) => path,
         };
         let nothing = || DataError::Nothing(path.clone());
         // While a service of another user runs, root may copy the data.
@@ -177,7 +177,7 @@ impl Data {
 
     /// Opens an empty place with the content of an export. Fails if data exist, or if they would be lost immediately.
     pub fn import(opening: &Opening, export: &Path, clock: Box<dyn Clock>) -> Result<Self, DataError> {
-        if opening.whereabouts == Whereabouts::Memory {
+        if opening.location == DataLocation::Memory {
             return Err(DataError::InMemory);
         }
         let seeded = Opening { seed: Seed::Export(export.to_owned()), ..opening.clone() };

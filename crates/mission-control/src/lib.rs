@@ -37,7 +37,7 @@ mod vault;
 pub use account_setup::Owner;
 pub use answer::Refusal;
 pub use call::Options;
-pub use data::{Data, DataError, Opening, Seed, Whereabouts};
+pub use data::{Data, DataError, DataLocation, Opening, Seed};
 pub use engine::{Caller, Engine};
 pub use function::Kind;
 pub use keys::KeyError;

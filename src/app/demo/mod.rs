@@ -3,20 +3,29 @@
 //!
 //! This process runs Mission Control in memory, with its page, and a scripted gateway with the team of
 //! [`mcr_gateway_sim::team`]. The runtime itself is a child process (`runtime`), the same program as in
-//! production. Everything on the page has passed through it. `scenes` scripts the person in the demo.
+//! production. Everything on the page has passed through it. `scenes` scripts the person in the demo, and
+//! `introduction` is the text that it prints.
+//!
+//! With `--gateway` a real OpenClaw replaces the scripted gateway.
 
+mod folder;
+mod gateway;
+mod introduction;
 mod runtime;
 mod scenes;
 
+use std::io;
 use std::mem;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, bounded, select};
-use log::{LevelFilter, info, warn};
+use log::{LevelFilter, warn};
 use serde_json::{Value, json};
 
-use self::runtime::{Runtime, RuntimeEvent};
+pub use self::gateway::RealGateway;
+use self::gateway::{GatewayAccess, ScriptedServer};
+use self::runtime::{Runtime, RuntimeEvent, Setting};
 use self::scenes::Scenes;
 use super::embedded::{self, Board, SWEEP};
 use super::exit::Exit;
@@ -24,87 +33,120 @@ use super::{complain, nudge, print};
 use crate::telemetry;
 use mcr_clients::wire::Stop;
 use mcr_config::{LogFormat, LogOutput};
-use mcr_gateway_sim::gateway::{self, ScriptedGateway};
 use mcr_gateway_sim::team::{Member, Team};
-use mcr_http::server::{Server, ServerLimits};
-use mcr_mission_control::{Caller, Engine, Kind, Opening, Options, Seed, Whereabouts};
+use mcr_mission_control::{Caller, Data, DataLocation, Engine, Kind, Opening, Options, Seed};
 use mcr_model::BaseUrl;
-use mcr_model::random;
 use mcr_model::redact::Redactor;
-use mcr_model::secret::Secret;
 
-/// The default port of the page.
+/// The default port of the board. The runtime's page has the next one.
 pub const PORT: u16 = 3210;
 
-/// The option that changes the port.
+/// The options that change the ports.
 const OPTION: &str = "--port";
+const RUNTIME_OPTION: &str = "--runtime-port";
 
 /// The pause before a runtime that has ended is restarted. A shorter one would be busy where it cannot start
 /// at all.
 const RESTART_PAUSE: Duration = Duration::from_secs(1);
 
-/// How long the gateway may take for requests that have arrived when the runtime is gone.
-const LAST_REQUESTS_LIMIT: Duration = Duration::from_secs(1);
+/// How long the introduction waits for the last line of the runtime's start.
+const START_LIMIT: Duration = Duration::from_secs(2);
+
+/// The runtime's own limit, which counts across restarts.
+const TURNS_MAX: &str = "DELIVERY_MAX_TURNS";
+
+/// The account's name on every page, so that no visitor takes the scripted answers for a model's.
+const SCRIPTED_NAME: &str = "Scripted demo";
+
+/// The command.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Demo {
+    /// `--port`.
+    pub port: u16,
+    /// `--runtime-port`.
+    pub runtime_port: Option<u16>,
+    /// `--gateway` and its options.
+    pub gateway: Option<RealGateway>,
+}
+
+impl Demo {
+    /// The port of the runtime's page: the one after the board's unless it is given. 0 takes any free port.
+    fn runtime_port(&self) -> u16 {
+        self.runtime_port.unwrap_or(match self.port {
+            0 | u16::MAX => 0,
+            port => port + 1,
+        })
+    }
+}
 
 /// Runs until a signal stops it.
-pub fn demo(port: u16) -> Exit {
-    match play(port) {
+pub fn demo(wanted: &Demo) -> Exit {
+    match play(wanted) {
         Ok(()) => Exit::Done,
         Err(why) => complain(&why),
     }
 }
 
-fn play(port: u16) -> Result<(), String> {
-    let listen = format!("127.0.0.1:{port}");
-    let opening = Opening {
-        whereabouts: Whereabouts::Memory,
-        seed: Seed::Demo,
-        master_key: None,
-        options: Options::default(),
-    };
-    let data = embedded::open(&opening, &listen, OPTION)?;
-    let gateway_token = Secret::new(random::hex::<16>());
-    let secrets = [Some(&data.admin_key), data.service_token.as_ref(), Some(&gateway_token)];
-    telemetry::start(
-        LevelFilter::Info,
-        LogFormat::Text,
-        LogOutput::Stderr,
-        Arc::new(Redactor::new(secrets.into_iter().flatten())),
-    );
+fn play(wanted: &Demo) -> Result<(), String> {
+    let real = wanted.gateway.as_ref().map(RealGateway::access).transpose()?;
+    let listen = format!("127.0.0.1:{}", wanted.port);
+    let data = open(&listen, Seed::Demo)?;
+    runtime::check_port(wanted.runtime_port(), RUNTIME_OPTION)?;
+    let is_real = real.is_some();
+    let mut access = real.unwrap_or_else(GatewayAccess::scripted);
+    start_log(LevelFilter::Info, &data, &access);
     let signals = embedded::signals()?;
     let (logged_in, visitors) = bounded(1);
     let board = Board::start(data, &listen, OPTION, move || {
         // A full channel already announces the visitors.
         let _ = logged_in.try_send(());
     })?;
-    let gateway = DemoGateway::start(&board, &gateway_token)?;
-    let setting = runtime::Setting::new(&board, &gateway.url, &gateway_token)?;
-    let mut scenes = Scenes::new(&board, visitors);
-    let mut introduced = false;
-    let ended = loop {
-        let mut runtime = match Runtime::start(&setting) {
-            Ok(runtime) => runtime,
-            Err(why) => break Err(format!("the demo's runtime cannot be started: {why}")),
-        };
-        match wait_for_runtime(&runtime, &setting, &board, &signals, &mut scenes, &mut introduced) {
-            Ended::Asked => {
-                runtime.stop();
-                break Ok(());
-            }
-            Ended::ByItself => {
-                if !mem::replace(&mut introduced, true) {
-                    print(&introduction(&board, ""));
-                }
-                warn!("the runtime has ended ({}); it is started again", runtime.exit_status());
-                if signals.recv_timeout(RESTART_PAUSE).is_ok() {
-                    break Ok(());
-                }
-            }
-        }
-    };
-    gateway.stop();
-    board.stop();
+    let scripted = if is_real { None } else { Some(start_team(&board, &mut access)?) };
+    let mut setting = Setting::new(&board, &access, wanted.runtime_port())?;
+    if let Some(real) = &wanted.gateway {
+        setting.set(TURNS_MAX, real.turns.to_string());
+    }
+    let scenes = Scenes::new(&board, visitors);
+    let mut show = Show { setting, board, signals, scenes, wanted, is_introduced: false };
+    let ended = show.run();
+    if let Some(scripted) = scripted {
+        scripted.stop();
+    }
+    show.board.stop();
     ended
+}
+
+/// Opens Mission Control in memory.
+fn open(listen: &str, seed: Seed) -> Result<Data, String> {
+    let opening =
+        Opening { location: DataLocation::Memory, seed, master_key: None, options: Options::default() };
+    embedded::open(&opening, listen, OPTION)
+}
+
+/// Starts the log, which shows no key.
+fn start_log(level: LevelFilter, data: &Data, access: &GatewayAccess) {
+    let secrets = [Some(&data.admin_key), data.service_token.as_ref(), Some(&access.token)];
+    let redactor = Redactor::new(secrets.into_iter().flatten());
+    telemetry::start(level, LogFormat::Text, LogOutput::Stderr, Arc::new(redactor));
+}
+
+/// Starts the scripted gateway with the demo team, and names the account accordingly.
+fn start_team(board: &Board, access: &mut GatewayAccess) -> Result<ScriptedServer, String> {
+    let renamed = json!({"_id": board.account, "name": SCRIPTED_NAME});
+    board.engine.write_row("accounts", renamed).map_err(|why| why.to_string())?;
+    let current_team = current_team(&board.engine, &board.account);
+    let slugs: Vec<String> = current_team().into_iter().map(|member| member.slug).collect();
+    ScriptedServer::start(access, slugs, Arc::new(Team::new(current_team)))
+}
+
+/// The running demo.
+struct Show<'a> {
+    setting: Setting,
+    board: Board,
+    signals: Receiver<()>,
+    scenes: Scenes,
+    wanted: &'a Demo,
+    is_introduced: bool,
 }
 
 /// How the wait for a runtime ended.
@@ -115,102 +157,91 @@ enum Ended {
     ByItself,
 }
 
-/// Waits for a runtime until it ends. Once the first runtime listens, `introduced` prints all links. For a
-/// later runtime only its link is new.
-fn wait_for_runtime(
-    runtime: &Runtime,
-    setting: &runtime::Setting,
-    board: &Board,
-    signals: &Receiver<()>,
-    scenes: &mut Scenes,
-    introduced: &mut bool,
-) -> Ended {
-    let nudge_stop = Stop::new();
-    let mut sweep = Instant::now() + SWEEP;
-    let ended = loop {
-        let until = scenes.due().map_or(sweep, |due| due.min(sweep));
-        select! {
-            recv(signals) -> _ => break Ended::Asked,
-            recv(runtime.news) -> news => match news {
-                Ok(RuntimeEvent::Listening(address)) => {
-                    let live = format!("  Live      {}\n", setting.link(&address));
-                    let known = mem::replace(introduced, true);
-                    print(&if known { live } else { introduction(board, &live) });
-                    nudge_on_changes(board, address, &nudge_stop);
-                    scenes.begin();
+impl Show<'_> {
+    /// Runs the runtime, and restarts it when it ends, until a signal.
+    fn run(&mut self) -> Result<(), String> {
+        loop {
+            let runtime = Runtime::start(&self.setting, io::stderr())
+                .map_err(|why| format!("the demo's runtime cannot be started: {why}"))?;
+            match self.watch(&runtime) {
+                Ended::Asked => {
+                    runtime.stop();
+                    return Ok(());
                 }
-                Err(_) => break Ended::ByItself,
-            },
-            recv(scenes.visitors) -> _ => scenes.welcome(),
-            default(until.saturating_duration_since(Instant::now())) => {
-                scenes.play();
-                if sweep <= Instant::now() {
-                    board.sweep();
-                    sweep = Instant::now() + SWEEP;
+                Ended::ByItself => {
+                    if !mem::replace(&mut self.is_introduced, true) {
+                        print(&self.introduction(None));
+                    }
+                    // The log is closed. Nothing else of the process is worth waiting for.
+                    warn!("the runtime has ended ({}); it is started again", runtime.kill());
+                    if self.signals.recv_timeout(RESTART_PAUSE).is_ok() {
+                        return Ok(());
+                    }
                 }
             }
         }
-    };
-    nudge_stop.close();
-    ended
+    }
+
+    /// Waits for a runtime until it ends.
+    fn watch(&mut self, runtime: &Runtime) -> Ended {
+        let nudge_stop = Stop::new();
+        let mut sweep = Instant::now() + SWEEP;
+        let mut listening: Option<(BaseUrl, Instant)> = None;
+        let ended = loop {
+            let started_by = listening.as_ref().map(|(_, until)| *until);
+            let until = [self.scenes.due(), started_by].into_iter().flatten().fold(sweep, Instant::min);
+            select! {
+                recv(self.signals) -> _ => break Ended::Asked,
+                recv(runtime.news) -> news => match news {
+                    Ok(RuntimeEvent::Listening(address)) => {
+                        listening = Some((address, Instant::now() + START_LIMIT));
+                    }
+                    Ok(RuntimeEvent::Started) => {
+                        if let Some((address, _)) = listening.take() {
+                            self.started(address, &nudge_stop);
+                        }
+                    }
+                    Ok(RuntimeEvent::TurnLimit) => {
+                        print(introduction::TURN_LIMIT);
+                    }
+                    Err(_) => break Ended::ByItself,
+                },
+                recv(self.scenes.visitors) -> _ => self.scenes.welcome(),
+                default(until.saturating_duration_since(Instant::now())) => {
+                    self.scenes.play();
+                    if let Some((address, _)) = listening.take_if(|(_, until)| *until <= Instant::now()) {
+                        self.started(address, &nudge_stop);
+                    }
+                    if sweep <= Instant::now() {
+                        self.board.sweep();
+                        sweep = Instant::now() + SWEEP;
+                    }
+                }
+            }
+        };
+        nudge_stop.close();
+        ended
+    }
+
+    /// The runtime at this address works. The first one is introduced with all links; of a later one only the link
+    /// can be new.
+    fn started(&mut self, address: BaseUrl, nudge_stop: &Stop) {
+        let live = self.setting.link(&address);
+        let is_known = mem::replace(&mut self.is_introduced, true);
+        print(&if is_known { format!("  Live      {live}\n") } else { self.introduction(Some(&live)) });
+        nudge_on_changes(&self.board, address, nudge_stop);
+        self.scenes.begin();
+    }
+
+    fn introduction(&self, live: Option<&str>) -> String {
+        introduction::text(&self.board, live, &self.setting.state_dir(), self.wanted.gateway.as_ref())
+    }
 }
 
 /// Notifies the runtime of new rows at once, from now on.
 fn nudge_on_changes(board: &Board, address: BaseUrl, nudge_stop: &Stop) {
     if let Err(why) = nudge::start(board.engine.clone(), address, nudge_stop.clone()) {
         warn!("the runtime is not notified of new rows and finds them by polling: {why}");
-    }
-}
-
-/// The text that introduces the demo. `live` is the line with the link to the runtime's page, if it is known.
-fn introduction(board: &Board, live: &str) -> String {
-    format!(
-        "Mission Control with a demo team. All of it runs on this machine, and nothing is kept.\n\n  \
-         Open      {url}\n  Log in    with the ADMIN_KEY below\n{live}  Watch     Robin asks the team for something at \
-         once, and again when you are in\n  Try       write in a task: \u{201c}@engineer, could you \u{2026}\u{201d}, or put \
-         somebody on a new one\n  End       Ctrl-C\n\n{announcement}",
-        url = board.url,
-        announcement = board.announcement()
-    )
-}
-
-/// The running scripted gateway.
-struct DemoGateway {
-    url: String,
-    scripted: ScriptedGateway,
-    server: Server,
-}
-
-impl DemoGateway {
-    fn start(board: &Board, token: &Secret) -> Result<Self, String> {
-        let current_team = current_team(&board.engine, &board.account);
-        // Includes agents that a visitor hires.
-        let agents = current_team()
-            .into_iter()
-            .map(|member| member.slug)
-            .chain([gateway::ANY_AGENT.to_owned()])
-            .collect();
-        let options = gateway::Options {
-            token: Some(token.expose().to_owned()),
-            agents,
-            fresh_sessions_conflict: false,
-            ..gateway::Options::default()
-        };
-        let scripted = ScriptedGateway::new(options, Arc::new(Team::new(current_team)));
-        let limits = ServerLimits::default().with_body_limit(gateway::PATH, gateway::BODY_BYTES);
-        let doors = scripted.clone();
-        let answer = move |request: mcr_http::message::Request| doors.answer(&request);
-        let server = Server::bind_refusing("127.0.0.1:0", limits, ScriptedGateway::refuse, answer);
-        let server =
-            server.map_err(|why| format!("the demo's gateway cannot listen on this machine: {why}"))?;
-        let url = format!("http://{}", server.local_addr());
-        info!("the scripted gateway listens on {url}");
-        Ok(Self { url, scripted, server })
-    }
-
-    fn stop(self) {
-        self.scripted.end();
-        self.server.stop(LAST_REQUESTS_LIMIT);
     }
 }
 

@@ -1,9 +1,14 @@
 //! The runtime as a child process: this program with `run`.
+//!
+//! The child stops when its standard input closes. So the demo stops it by closing the pipe, and a killed demo
+//! leaves no child: the system closes the pipe of a dead process.
 
-use std::fs::{self, DirBuilder, File};
-use std::io::{BufRead as _, BufReader, Write as _};
+use std::fs::DirBuilder;
+use std::io::{BufRead as _, BufReader, Write};
+use std::net::{Ipv4Addr, TcpListener};
 use std::os::unix::fs::DirBuilderExt as _;
-use std::path::PathBuf;
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, ExitStatus, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
@@ -11,14 +16,18 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use log::warn;
 
+use super::folder::TemporaryFolder;
+use super::gateway::GatewayAccess;
 use crate::app::embedded::Board;
 use crate::app::state_dir::StateDir;
 use mcr_model::BaseUrl;
-use mcr_model::random;
 use mcr_model::secret::Secret;
 
-/// How long the runtime may take to stop: it lets running turns finish.
-const STOP_TIMEOUT: Duration = Duration::from_secs(30);
+/// How long running turns may continue when the demo ends, in milliseconds. Their answers are not kept.
+const DRAIN_MS: u32 = 500;
+
+/// How long the runtime may take to stop.
+const STOP_TIMEOUT: Duration = Duration::from_secs(15);
 
 /// The pause between two checks whether the runtime has ended.
 const EXIT_POLL_PAUSE: Duration = Duration::from_millis(20);
@@ -35,10 +44,14 @@ pub(super) struct Setting {
 }
 
 impl Setting {
-    pub(super) fn new(board: &Board, gateway: &str, token: &Secret) -> Result<Self, String> {
-        let folder =
-            TemporaryFolder::new().map_err(|why| format!("no folder can be made for the demo's state: {why}. Set TMPDIR to a folder that you may write to"))?;
-        let state = folder.0.join("state");
+    /// The settings for this board and gateway. The runtime's page has this port; 0 takes any free port.
+    pub(super) fn new(board: &Board, gateway: &GatewayAccess, port: u16) -> Result<Self, String> {
+        let folder = TemporaryFolder::new().map_err(|why| {
+            format!(
+                "no folder can be made for the demo's state: {why}. Set TMPDIR to a folder that you may write to"
+            )
+        })?;
+        let state = folder.path().join("state");
         let made = DirBuilder::new().mode(0o700).create(&state).map_err(|why| why.to_string());
         let operator = made.and_then(|()| StateDir::new(&state).token_or_new())?;
         let service_token = board.service_token.as_ref().map_or("", |token| token.expose());
@@ -46,15 +59,27 @@ impl Setting {
             ("ACCOUNT_ID", board.account.clone()),
             ("CONVEX_URL", board.url.clone()),
             ("SERVICE_TOKEN", service_token.to_owned()),
-            ("OPENCLAW_GATEWAY_URL", gateway.to_owned()),
-            ("OPENCLAW_GATEWAY_TOKEN", token.expose().to_owned()),
-            ("HEALTH_HOST", "127.0.0.1".to_owned()),
-            ("HEALTH_PORT", "0".to_owned()),
+            ("OPENCLAW_GATEWAY_URL", gateway.url.clone()),
+            ("OPENCLAW_GATEWAY_TOKEN", gateway.token.expose().to_owned()),
+            ("HEALTH_HOST", Ipv4Addr::LOCALHOST.to_string()),
+            ("HEALTH_PORT", port.to_string()),
             // After a start or a restart, rows wait for two lists.
             ("DELIVERY_INTERVAL", "1000".to_owned()),
+            ("DRAIN_TIMEOUT_MS", DRAIN_MS.to_string()),
             ("STATE_DIR", state.display().to_string()),
         ];
         Ok(Self { folder, operator, variables })
+    }
+
+    /// Sets another variable, or replaces one.
+    pub(super) fn set(&mut self, name: &'static str, value: String) {
+        self.variables.retain(|(known, _)| *known != name);
+        self.variables.push((name, value));
+    }
+
+    /// The runtime's `STATE_DIR`.
+    pub(super) fn state_dir(&self) -> PathBuf {
+        self.folder.path().join("state")
     }
 
     /// The link to the live page of the runtime at this address. It has the token, because the person who
@@ -64,35 +89,24 @@ impl Setting {
     }
 }
 
-/// A temporary folder.
-struct TemporaryFolder(PathBuf);
-
-impl TemporaryFolder {
-    /// Makes a folder with an empty env file, so that the machine's own is not read.
-    fn new() -> std::io::Result<Self> {
-        let path = std::env::temp_dir().join(format!("mission-control-demo-{}", random::hex::<8>()));
-        DirBuilder::new().mode(0o700).create(&path)?;
-        let folder = Self(path);
-        File::create(folder.env_file())?;
-        Ok(folder)
-    }
-
-    fn env_file(&self) -> PathBuf {
-        self.0.join("nothing.env")
-    }
-}
-
-impl Drop for TemporaryFolder {
-    fn drop(&mut self) {
-        // The system clears away what cannot be removed.
-        let _ = fs::remove_dir_all(&self.0);
-    }
+/// Checks that the runtime's page can have this port, before anything starts.
+pub(super) fn check_port(port: u16, option: &str) -> Result<(), String> {
+    TcpListener::bind((Ipv4Addr::LOCALHOST, port)).map(drop).map_err(|why| {
+        format!(
+            "the runtime's page cannot listen on 127.0.0.1:{port}: {why}. Another demo may hold the port, or a \
+             runtime with HEALTH_PORT={port}. Stop it, or choose another port with {option}"
+        )
+    })
 }
 
 /// An event of the runtime's log. The channel closes with the log.
 pub(super) enum RuntimeEvent {
     /// The runtime listens on this address.
     Listening(BaseUrl),
+    /// The start is complete: the runtime knows the team.
+    Started,
+    /// The last permitted turn is sent.
+    TurnLimit,
 }
 
 /// One run of the runtime. Dropping it kills the process.
@@ -102,26 +116,27 @@ pub(super) struct Runtime {
 }
 
 impl Runtime {
-    pub(super) fn start(setting: &Setting) -> std::io::Result<Self> {
+    /// Starts the process and copies its log.
+    pub(super) fn start(setting: &Setting, log: impl Write + Send + 'static) -> std::io::Result<Self> {
         let mut command = Command::new(std::env::current_exe()?);
-        command.arg("run").arg("--env-file").arg(setting.folder.env_file());
+        command.args(["run", "--stop-on-eof", "--env-file"]).arg(setting.folder.env_file());
         command.env_clear().envs(setting.variables.iter().map(|(name, value)| (name, value)));
-        command.current_dir(&setting.folder.0);
-        let mut child = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
-        // Each run sends one message, and the receiver may be busy for a moment.
-        let (tell, news) = unbounded();
-        if let Some(log) = child.stderr.take() {
-            thread::Builder::new().name("runtime-log".to_owned()).spawn(move || forward_log(log, &tell))?;
+        // In a process group of its own: a Ctrl-C in the terminal reaches the demo only, which then stops the runtime.
+        command.current_dir(setting.folder.path()).process_group(0);
+        let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
+        // Each run sends few messages, and the receiver may be busy for a moment.
+        let (events, news) = unbounded();
+        if let Some(lines) = child.stderr.take() {
+            thread::Builder::new()
+                .name("runtime-log".to_owned())
+                .spawn(move || forward_log(lines, log, &events))?;
         }
         Ok(Self { child, news })
     }
 
     /// Stops the runtime, and kills it after its time limit.
-    pub(super) fn stop(&mut self) {
-        if !terminate(&self.child) {
-            warn!("the runtime cannot be asked to stop, so it is killed");
-            return;
-        }
+    pub(super) fn stop(mut self) {
+        drop(self.child.stdin.take());
         let until = Instant::now() + STOP_TIMEOUT;
         while Instant::now() < until {
             match self.child.try_wait() {
@@ -132,9 +147,8 @@ impl Runtime {
         warn!("the runtime did not stop within {} s, so it is killed", STOP_TIMEOUT.as_secs());
     }
 
-    /// How the runtime ended, after its log has closed.
-    pub(super) fn exit_status(&mut self) -> String {
-        // The log is closed. Nothing else of the process is worth waiting for.
+    /// Kills the process at once (SIGKILL). Returns how it ended.
+    pub(super) fn kill(mut self) -> String {
         let status = self.child.kill().and_then(|()| self.child.wait());
         status.as_ref().map_or_else(ToString::to_string, ExitStatus::to_string)
     }
@@ -148,23 +162,32 @@ impl Drop for Runtime {
     }
 }
 
-/// Sends SIGTERM to the process. The standard library can only kill, so a shell sends the signal.
-fn terminate(child: &Child) -> bool {
-    let mut shell = Command::new("/bin/sh");
-    shell.args(["-c", "kill -TERM \"$0\"", &child.id().to_string()]);
-    shell.stdin(Stdio::null()).status().is_ok_and(|status| status.success())
+/// Copies the log and finds events in it.
+fn forward_log(lines: ChildStderr, mut log: impl Write, events: &Sender<RuntimeEvent>) {
+    for line in BufReader::new(lines).split(b'\n').map_while(Result::ok) {
+        let line = String::from_utf8_lossy(&line);
+        // A closed output is no reason to stop.
+        let _ = writeln!(log, "{PREFIX}{line}");
+        if let Some(event) = event_of(&line) {
+            // The receiver may be gone, which is fine.
+            let _ = events.send(event);
+        }
+    }
 }
 
-/// Copies the log and finds the address in it.
-fn forward_log(log: ChildStderr, tell: &Sender<RuntimeEvent>) {
-    for line in BufReader::new(log).split(b'\n').map_while(Result::ok) {
-        let line = String::from_utf8_lossy(&line);
-        let address = line.split_once("listening on ").map(|(_, address)| address.trim());
-        if let Some(address) = address.and_then(|address| BaseUrl::parse(address).ok()) {
-            // The receiver may be gone, which is fine.
-            let _ = tell.send(RuntimeEvent::Listening(address));
-        }
-        // A closed output is no reason to stop.
-        let _ = writeln!(std::io::stderr(), "{PREFIX}{line}");
+fn event_of(line: &str) -> Option<RuntimeEvent> {
+    if let Some((_, address)) = line.split_once(" listening on ") {
+        return BaseUrl::parse(address.trim()).ok().map(RuntimeEvent::Listening);
     }
+    if line.contains(" Turn limit reached: ") {
+        return Some(RuntimeEvent::TurnLimit);
+    }
+    line.contains(" the team: ").then_some(RuntimeEvent::Started)
+}
+
+/// The path for a shell, quoted where needed.
+pub(super) fn shell_word(path: &Path) -> String {
+    let path = path.display().to_string();
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._-".contains(c);
+    if path.chars().all(is_plain) { path } else { format!("'{}'", path.replace('\'', r"'\''")) }
 }

@@ -73,7 +73,7 @@ impl ThreadSetup<'_> {
             journal: self.ledger.clone(),
             made: self.made.clone(),
             clock: Arc::new(SystemClock),
-            stir: Box::new(move || view.nudge()),
+            nudge_poller: Box::new(move || view.nudge()),
             wait: Box::new(move |pause| {
                 stop.wait(pause);
             }),

@@ -5,13 +5,16 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
+use super::turn_limit::TurnLimit;
 use mcr_clients::gateway::{GatewayEndpoint, HttpGateway};
+use mcr_config::Settings;
 use mcr_core::gateway::dialect::{Dialect, ToolShape};
-use mcr_core::gateway::history::Glance;
+use mcr_core::gateway::history::TurnProgress;
 use mcr_core::gateway::{
     Class, Gateway, GatewayError, Progress, Recovered, Reply, ToolOutput, Turn, TurnMark, Why,
 };
 use mcr_core::ops::HealthReason;
+use mcr_files::Folder;
 use mcr_model::SessionKey;
 use mcr_model::clock::{Clock as _, Millis, SystemClock};
 use mcr_service::delivery::stall_monitor;
@@ -26,6 +29,7 @@ pub(super) struct GatewayStatus {
     configured: bool,
     /// Whether agents call our tools.
     client_tools: bool,
+    turn_limit: Option<TurnLimit>,
     metrics: Arc<Metrics>,
     /// Present once a client uses the gateway.
     endpoint: OnceLock<GatewayEndpoint>,
@@ -49,9 +53,17 @@ struct GatewayState {
 }
 
 impl GatewayStatus {
-    /// The health of a gateway, configured or not.
-    pub(super) fn new(configured: bool, client_tools: bool, metrics: Arc<Metrics>) -> Self {
-        Self { configured, client_tools, metrics, endpoint: OnceLock::new(), known: Mutex::default() }
+    /// The health of a gateway, configured or not. The folder keeps the count of turns.
+    pub(super) fn new(settings: &Settings, folder: Option<&Arc<Folder>>, metrics: Arc<Metrics>) -> Self {
+        let turn_limit = settings.delivery.turns_max.map(|most| TurnLimit::new(most, folder.cloned()));
+        Self {
+            configured: settings.gateway.url.is_some(),
+            client_tools: settings.gateway.client_tools,
+            turn_limit,
+            metrics,
+            endpoint: OnceLock::new(),
+            known: Mutex::default(),
+        }
     }
 
     /// Sets the endpoint that is in use.
@@ -89,6 +101,7 @@ impl GatewayStatus {
             _ if !self.configured => Some(HealthReason::NoGateway),
             _ if closed.is_none() => None,
             Some(Why::TokenRefused | Why::TooManyLogins) => Some(HealthReason::GatewayRefusedToken),
+            Some(Why::TurnLimit) => Some(HealthReason::TurnLimitReached),
             Some(Why::EndpointOff) => Some(HealthReason::GatewayEndpointOff),
             _ => Some(HealthReason::GatewayUnreachable),
         };
@@ -122,6 +135,11 @@ impl GatewayStatus {
 
     /// Probes the gateway. Returns why it is not available, if so.
     pub(super) fn probe(&self, gateway: Option<&HttpGateway>) -> Option<String> {
+        if let Some(error) = self.turn_limit.as_ref().and_then(TurnLimit::trouble) {
+            let mut known = self.known();
+            (known.trouble, known.why) = (Some(error.to_string()), Some(error.why));
+            return known.trouble.clone();
+        }
         let began = Instant::now();
         let (trouble, why) = match gateway.map(HttpGateway::probe) {
             None => {
@@ -147,11 +165,16 @@ impl GatewayStatus {
         trouble
     }
 
+    /// Counts a turn that is about to be sent. Refuses it at the limit.
+    fn take_turn(&self) -> Result<(), GatewayError> {
+        self.turn_limit.as_ref().map_or(Ok(()), TurnLimit::take)
+    }
+
     /// Looks at a running turn.
     pub(super) fn look(
         &self,
-        look: impl FnOnce() -> Result<Option<Glance>, GatewayError>,
-    ) -> Result<Option<Glance>, GatewayError> {
+        look: impl FnOnce() -> Result<Option<TurnProgress>, GatewayError>,
+    ) -> Result<Option<TurnProgress>, GatewayError> {
         let began = Instant::now();
         let looked = look();
         self.count("look", began, &looked);
@@ -185,7 +208,7 @@ impl Gateway for TrackedGateway {
     fn turn(&self, turn: &Turn<'_>, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Reply, GatewayError> {
         let began = Instant::now();
         let answer = match &self.gateway {
-            Some(gateway) => gateway.turn(turn, progress),
+            Some(gateway) => self.status.take_turn().and_then(|()| gateway.turn(turn, progress)),
             None => Err(GatewayError::new(Class::Closed, Why::NoGateway, None)),
         };
         self.status.count("turn", began, &answer);

@@ -26,7 +26,7 @@ impl LastHour {
     pub(super) fn note(&self, metrics: &Metrics, view: Option<&View>) -> BTreeMap<&'static str, Vec<u64>> {
         // Locked first: a later caller must not bring older totals.
         let mut hour = self.hour.lock().unwrap_or_else(PoisonError::into_inner);
-        let stats = view.map_or_else(DeliveryStats::default, |view| view.standing().stats);
+        let stats = view.map_or_else(DeliveryStats::default, |view| view.state().stats);
         hour.note(self.began.elapsed(), totals(metrics, &stats));
         hour.figures()
     }

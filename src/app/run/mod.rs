@@ -18,10 +18,13 @@ mod state;
 mod status_report;
 mod supervisor;
 mod token_refusals;
+mod turn_limit;
 
+use std::error::Error;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
+use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, select};
@@ -59,7 +62,7 @@ use shutdown::{Cause, Shutdown};
 use state::State;
 
 /// Runs until a signal stops it, or another runtime on the same account prevents it.
-pub fn run(env_file: Option<&Path>) -> Exit {
+pub fn run(env_file: Option<&Path>, stop_on_eof: bool) -> Exit {
     let env = CommandEnv::load(env_file);
     let (level, format, output) = env.log_style();
     telemetry::start(level, format, output, env.redactor.clone());
@@ -85,7 +88,7 @@ pub fn run(env_file: Option<&Path>) -> Exit {
         }
     };
     info!("{} {}: {}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), report.summary());
-    serve(settings, &connections, &env.redactor)
+    serve(settings, &connections, &env.redactor, stop_on_eof)
 }
 
 fn stop_line(running: usize, drain: Duration) -> String {
@@ -99,9 +102,19 @@ fn stop_line(running: usize, drain: Duration) -> String {
     }
 }
 
-/// Sends a message for each signal that asks for a stop.
-fn handle_signals() -> Result<Receiver<()>, ctrlc::Error> {
+/// Sends a message for each signal that asks for a stop, and on request for the end of standard input. A parent
+/// process holds the other end of that pipe. The system closes the pipe when the parent dies, however it dies.
+fn handle_signals(stop_on_eof: bool) -> Result<Receiver<()>, Box<dyn Error>> {
     let (sender, signals) = crossbeam_channel::bounded(1);
+    if stop_on_eof {
+        let sender = sender.clone();
+        thread::Builder::new().name("stdin".to_owned()).spawn(move || {
+            // A standard input that cannot be read is as good as closed.
+            let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
+            info!("standard input is closed");
+            let _ = sender.try_send(());
+        })?;
+    }
     ctrlc::set_handler(move || {
         // A full channel already has the message.
         let _ = sender.try_send(());
@@ -109,12 +122,17 @@ fn handle_signals() -> Result<Receiver<()>, ctrlc::Error> {
     Ok(signals)
 }
 
-fn serve(settings: &Settings, connections: &BackendConnections, redactor: &Arc<Redactor>) -> Exit {
+fn serve(
+    settings: &Settings,
+    connections: &BackendConnections,
+    redactor: &Arc<Redactor>,
+    stop_on_eof: bool,
+) -> Exit {
     // Installed before anything slow: as PID 1 of a container an unhandled signal is ignored.
-    let signals = match handle_signals() {
+    let signals = match handle_signals(stop_on_eof) {
         Ok(signals) => signals,
         Err(why) => {
-            error!("not started: signals cannot be handled ({why})");
+            error!("not started: stop signals cannot be received ({why})");
             return Exit::Failed;
         }
     };
@@ -187,14 +205,14 @@ fn serve(settings: &Settings, connections: &BackendConnections, redactor: &Arc<R
     let (view, drain) = (service.view(), settings.delivery.drain);
     let shutdown = Shutdown::begin(signals, drain, cause.exit());
     state.set_draining();
-    let stopping = stop_line(view.standing().running, drain);
+    let stopping = stop_line(view.state().running, drain);
     info!("{stopping}");
     systemd.stopping(&stopping);
     switches.chores.close();
     let in_order = service.stop(drain, &shutdown.hurry, &switches.turns);
     // Reporting "offline" next to another runtime would take its agents off the board. If there is none after
     // all, the backend notices by itself that the reports have stopped.
-    if state.backend.health(None).accepted == Some(true) && view.standing().foreign.is_none() {
+    if state.backend.health(None).accepted == Some(true) && view.state().foreign.is_none() {
         let mission = observed(&connections.once, settings, &switches.calls, &state.backend);
         report_offline(&mission, shutdown.offline_limit());
     }
@@ -311,7 +329,8 @@ impl ThreadSetup<'_> {
         })?;
         let mission = observed(&self.connections.once, self.settings, stop, &self.state.backend);
         let (state, sessions, wakes) = (self.state.clone(), self.sessions.clone(), self.wakes.clone());
-        let roster = RosterSync { mission, state, team, sessions, wakes };
+        let wake_on = self.settings.delivery.wake_on.clone();
+        let roster = RosterSync { mission, state, team, sessions, wakes, wake_on };
         let (interval, switch, living) = (self.settings.agents.sync_interval, stop.clone(), alive.clone());
         background::spawn("roster", self.state.panics.clone(), stop.clone(), move || {
             let _living = &living;
@@ -337,6 +356,7 @@ impl ThreadSetup<'_> {
             silence_max: settings.gateway.silence_max,
             budget: Budget { attempts: delivery.attempts_max, age: delivery.age_max },
             notes: delivery.no_response_note,
+            wake_on: delivery.wake_on.clone(),
         });
 
         let worker = |_| Worker {
@@ -355,7 +375,7 @@ impl ThreadSetup<'_> {
         let plan = SchedulerConfig {
             workers: delivery.concurrent_sessions_max,
             list_limit: u32::try_from(delivery.list_limit).unwrap_or(u32::MAX),
-            rhythm: poll_intervals(settings),
+            intervals: poll_intervals(settings),
         };
         let status = self.state.gateway.clone();
         let prober = self.gateway.as_ref().map(|gateway| gateway.client(&self.switches.chores));

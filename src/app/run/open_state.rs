@@ -104,8 +104,8 @@ pub(super) fn open_ledger(
     });
     let now = SystemClock.now();
     let mut open: Vec<_> = opened.open.into_iter().map(|it| (it.work, it.record, it.not_before)).collect();
-    let crashed = opened.crash.iter().map(|crash| crash.in_hand.len());
-    crashed.for_each(|hands| warn!("the last process crashed (deliveries in hand: {hands})"));
+    let crashed = opened.crash.iter().map(|crash| crash.active.len());
+    crashed.for_each(|active| warn!(active; "The last process crashed"));
     opened.ledger.works(now);
     if let Err(why) = crash::go_on(&mut open, opened.crash.as_ref(), &opened.ledger, now) {
         warn!("the restart could not be noted for the running deliveries: {why}");

@@ -1,7 +1,6 @@
 //! The operators' requests to the running service: explanations, retries, drops and pauses.
 
 use std::collections::BTreeMap;
-use std::net::IpAddr;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -12,7 +11,7 @@ use serde_json::json;
 use crate::app::delivery_report::{DeliveryReport, ReportSources, ServiceSnapshot};
 use crate::app::state_dir::StateDir;
 use crate::app::why::unknown;
-use mcr_config::Settings;
+use mcr_config::{Network, Settings};
 use mcr_core::delivery::operator_requests::{Hold, OperatorReply, OperatorRequest, Refused};
 use mcr_core::ops::pause::find;
 use mcr_core::ops::why::CLOSING;
@@ -39,6 +38,8 @@ pub(super) struct Operator {
     place: StateDir,
     account: AccountId,
     silence: Duration,
+    /// The networks, besides this machine, from which requests are taken.
+    networks: Vec<Network>,
     redactor: Arc<Redactor>,
     /// `None` where `STATE_DIR` cannot be written: then every request is refused.
     token: OnceLock<Secret>,
@@ -74,6 +75,7 @@ impl Operator {
             place,
             account: AccountId::new(&settings.account.id),
             silence: settings.gateway.silence_max,
+            networks: settings.http.operators_from.clone(),
             redactor: redactor.clone(),
             token: OnceLock::new(),
             team: OnceLock::new(),
@@ -129,9 +131,7 @@ impl Operator {
 
     /// The answer to a request that is refused, by its head alone.
     pub(super) fn refuse(&self, request: &Request) -> Option<Reply> {
-        // There is no list of allowed addresses yet: only this machine is allowed.
-        let allowed = |_: IpAddr| false;
-        refuse(request, self.token.get(), &allowed)
+        refuse(request, self.token.get(), &self.networks)
     }
 
     /// Answers a request, if it is allowed.

@@ -1,18 +1,19 @@
 //! The delivery part of `/health`.
 
-use mcr_core::delivery::scheduler::Standing;
+use mcr_config::Delivery;
+use mcr_core::delivery::scheduler::SchedulerState;
 use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_service::delivery::inflight::Seen;
-use mcr_service::http::health::{DeliveryConfig, DeliveryHealth, TurnHealth, seconds};
+use mcr_service::http::health::{DeliveryConfig, DeliveryHealth, TurnHealth, WITHOUT_EFFECT, seconds};
 
 /// The state of delivery, with the running turns. `excerpt` shortens and redacts errors.
 pub(super) fn delivery_health(
-    standing: Standing,
+    scheduler: SchedulerState,
     turns: Vec<Seen>,
     config: DeliveryConfig,
     excerpt: &dyn Fn(&str) -> String,
 ) -> DeliveryHealth {
-    let stats = standing.stats;
+    let stats = scheduler.stats;
     let now = SystemClock.now();
     DeliveryHealth {
         running: true,
@@ -27,17 +28,33 @@ pub(super) fn delivery_health(
         task_less_replies: stats.of("kept"),
         ended: stats.ended,
         skipped: stats.skipped,
-        list_failures: standing.list_failures,
-        waiting: standing.known,
-        dead: standing.dead,
-        unreadable: standing.unreadable.iter().map(|sentence| excerpt(sentence)).collect(),
-        in_flight: standing.running,
-        lists: standing.lists,
-        foreign_instance: standing.foreign.map(|foreign| foreign.to_string()),
-        oldest_unsettled_at: standing.oldest,
-        oldest_unsettled_seconds: standing.oldest.map(|at| seconds(now.since(at))),
+        list_failures: scheduler.list_failures,
+        waiting: scheduler.known,
+        dead: scheduler.dead,
+        unreadable: scheduler.unreadable.iter().map(|sentence| excerpt(sentence)).collect(),
+        in_flight: scheduler.running,
+        lists: scheduler.lists,
+        foreign_instance: scheduler.foreign.map(|foreign| foreign.to_string()),
+        oldest_unsettled_at: scheduler.oldest,
+        oldest_unsettled_seconds: scheduler.oldest.map(|at| seconds(now.since(at))),
         turns: turns.into_iter().map(turn_health).collect(),
         config,
+    }
+}
+
+/// The settings that `/health` shows.
+pub(super) fn delivery_config(delivery: &Delivery) -> DeliveryConfig {
+    DeliveryConfig {
+        max_concurrent_sessions: delivery.concurrent_sessions_max,
+        stream_timeout_ms: delivery.stream_timeout.as_millis(),
+        context_fetch_batch_size: delivery.context_fetch_batch_size,
+        list_limit: delivery.list_limit,
+        interval_ms: delivery.interval.as_millis(),
+        idle_interval_ms: delivery.idle_interval.as_millis(),
+        backoff_base_ms: delivery.backoff_base.as_millis(),
+        backoff_max_ms: delivery.backoff_max.as_millis(),
+        wake_on: delivery.wake_on.to_string(),
+        without_effect: WITHOUT_EFFECT,
     }
 }
 

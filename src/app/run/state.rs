@@ -12,13 +12,13 @@ use super::last_hour::LastHour;
 use super::machine::{free_bytes, resident_bytes};
 use super::nudge_limiter::NudgeLimiter;
 use super::operator::{self, Operator};
-use super::rows::delivery_health;
+use super::rows::{delivery_config, delivery_health};
 use super::snapshot::Prepared;
 use super::status_report::Condition;
 use mcr_clients::convex::ConvexEndpoint;
 use mcr_clients::mission::catalog;
 use mcr_config::Settings;
-use mcr_core::delivery::scheduler::Standing;
+use mcr_core::delivery::scheduler::SchedulerState;
 use mcr_core::ops::ServiceCondition;
 use mcr_core::ops::reasons::REFUSES_ALL;
 use mcr_files::Folder;
@@ -34,7 +34,7 @@ use mcr_service::delivery::service::View;
 use mcr_service::http::agent_api::AgentApi;
 use mcr_service::http::health::{
     DeliveryConfig, DeliveryHealth, DiskHealth, Health, HeartbeatHealth, Infrastructure, LedgerHealth,
-    Memory, PanicHealth, Parts, Ready, RosterHealth, Status, Version, Versions, WITHOUT_EFFECT, seconds,
+    Memory, PanicHealth, Parts, Ready, RosterHealth, Status, Version, Versions, seconds,
 };
 use mcr_service::http::metrics as exposition;
 use mcr_service::http::operator::Wanted;
@@ -107,28 +107,15 @@ impl State {
             droplet_id: redactor.clean(&settings.droplet.id),
             region: redactor.clean(&settings.droplet.region),
         };
-        let delivery = &settings.delivery;
-        let config = DeliveryConfig {
-            max_concurrent_sessions: delivery.concurrent_sessions_max,
-            stream_timeout_ms: delivery.stream_timeout.as_millis(),
-            context_fetch_batch_size: delivery.context_fetch_batch_size,
-            list_limit: delivery.list_limit,
-            interval_ms: delivery.interval.as_millis(),
-            idle_interval_ms: delivery.idle_interval.as_millis(),
-            backoff_base_ms: delivery.backoff_base.as_millis(),
-            backoff_max_ms: delivery.backoff_max.as_millis(),
-            without_effect: WITHOUT_EFFECT,
-        };
         let metrics = Arc::new(Metrics::new(catalog::ALL.iter().map(|function| function.path)));
-        let (configured, client_tools) = (settings.gateway.url.is_some(), settings.gateway.client_tools);
         Self {
             began: Instant::now(),
             version,
             ip_address: redactor.clean(&settings.droplet.ip),
-            config,
+            config: delivery_config(&settings.delivery),
             sync_interval: settings.agents.sync_interval,
             redactor: redactor.clone(),
-            gateway: Arc::new(GatewayStatus::new(configured, client_tools, metrics.clone())),
+            gateway: Arc::new(GatewayStatus::new(settings, folder, metrics.clone())),
             backend: Arc::new(Backend::new(metrics.clone(), redactor.clone(), Box::new(SteadyClock::new()))),
             metrics,
             panics: Panics::default(),
@@ -235,15 +222,15 @@ impl State {
     }
 
     fn parts(&self) -> Parts {
-        let standing = self.delivery.get().map(View::standing);
-        let breaker = standing.as_ref().and_then(|standing| standing.breaker_open.as_deref());
-        let mut gateway = self.gateway.health(breaker, standing.is_some());
+        let state = self.delivery.get().map(View::state);
+        let breaker = state.as_ref().and_then(|state| state.breaker_open.as_deref());
+        let mut gateway = self.gateway.health(breaker, state.is_some());
         for error in [&mut gateway.closed, &mut gateway.last_send_error].into_iter().flatten() {
             *error = self.excerpt(error);
         }
         Parts {
             gateway,
-            delivery: self.delivery_health(standing),
+            delivery: self.delivery_health(state),
             roster: self.roster_health(),
             backend: self.backend.health(self.clocks.get().and_then(|clocks| clock_ahead(clocks))),
             ledger: self.ledger_health(),
@@ -260,11 +247,11 @@ impl State {
         roster
     }
 
-    fn delivery_health(&self, standing: Option<Standing>) -> DeliveryHealth {
+    fn delivery_health(&self, state: Option<SchedulerState>) -> DeliveryHealth {
         let turns = self.delivery.get().map(View::turns).unwrap_or_default();
-        standing.map_or_else(
-            || DeliveryHealth { config: self.config, ..DeliveryHealth::default() },
-            |standing| delivery_health(standing, turns, self.config, &|error| self.excerpt(error)),
+        state.map_or_else(
+            || DeliveryHealth { config: self.config.clone(), ..DeliveryHealth::default() },
+            |state| delivery_health(state, turns, self.config.clone(), &|error| self.excerpt(error)),
         )
     }
 
@@ -339,20 +326,20 @@ impl State {
 
     /// The conditions that block all deliveries.
     fn service_condition(&self) -> ServiceCondition {
-        let standing = self.delivery.get().map(View::standing);
+        let state = self.delivery.get().map(View::state);
         let breaker =
-            standing.as_ref().map_or(Some("the service is starting"), |now| now.breaker_open.as_deref());
+            state.as_ref().map_or(Some("the service is starting"), |now| now.breaker_open.as_deref());
         let backend = self.backend.health(None);
-        let lists = standing.as_ref().and_then(|now| now.stats.list_error.clone());
+        let lists = state.as_ref().and_then(|now| now.stats.list_error.clone());
         let hides = backend.accepted == Some(false) && !backend.token_refused;
         let why = lists.or_else(|| if backend.accepted == Some(true) { None } else { backend.last_error });
         let ledger = self.ledger_health();
         ServiceCondition {
             runs: true,
             mistake: None,
-            gateway: self.gateway.health(breaker, standing.is_some()).closed,
+            gateway: self.gateway.health(breaker, state.is_some()).closed,
             backend: why.map(|why| if hides { format!("{REFUSES_ALL} ({why})") } else { why }),
-            foreign: standing.and_then(|now| now.foreign).map(|foreign| foreign.to_string()),
+            foreign: state.and_then(|now| now.foreign).map(|foreign| foreign.to_string()),
             ledger: ledger.off,
             holds: ledger.holds,
             displaced: ledger.displaced,

@@ -22,8 +22,20 @@ fn output_of<const N: usize>(args: [&str; N], state: &str, more: &[(&str, &str)]
 #[test]
 fn each_command_has_its_own_help_with_an_example_that_works() {
     let whole = text(&Program::new(["--help"]).output());
-    let commands =
-        ["run", "doctor", "status", "why", "dead", "pause", "resume", "demo", "local", "version", "help"];
+    let commands = [
+        "run",
+        "doctor",
+        "status",
+        "why",
+        "dead",
+        "pause",
+        "resume",
+        "demo",
+        "local",
+        "completions",
+        "version",
+        "help",
+    ];
     for command in commands {
         let help = text(&Program::new(["help", command]).output());
         assert_eq!(text(&Program::new([command, "--help"]).output()), help);

@@ -156,6 +156,16 @@ fn agents_get_a_working_address() {
     check_mistake("TASK_STATUS_BASE_URL", "runtime", invalid);
 }
 
+/// The networks from which operators may call, besides this machine; those of the agents are separate.
+#[test]
+fn networks_of_operators_are_checked() {
+    let http = |text: &str| Start::good().set("OPERATOR_API_ALLOW", text).settings().http;
+    assert_eq!(http("172.18.0.1,fd00::1").operators_from.len(), 2);
+    assert!(http("172.18.0.1").agents_from.is_empty());
+    assert!(Start::good().settings().http.operators_from.is_empty());
+    check_mistake("OPERATOR_API_ALLOW", "runtime", "networks such as 172.18.0.0/16");
+}
+
 /// W5: the networks from which agents may call, besides this machine.
 #[test]
 fn networks_of_agents_are_checked() {

@@ -11,6 +11,7 @@ fn the_documents_follow_the_table() {
     check_fresh("docs/configuration.md", |page| {
         with_block(page, "configuration", &documents::configuration_table())
     });
+    check_fresh("docs/openclaw-setup.md", |page| with_block(page, "gateway", &documents::gateway_table()));
     check_fresh("docs/migrating-from-typescript.md", |page| {
         with_block(page, "migration", &documents::migration_table())
     });

@@ -5,6 +5,8 @@ use std::time::Duration;
 
 use mission_control_runtime::config::{Kind, LogFormat, LogLevel, LogOutput, TABLE};
 
+use mission_control_runtime::model::WakeOn;
+
 use super::{ACCOUNT, Start, TOKEN, check_mistake};
 
 /// §1.2: the settings if only the required variables are given.
@@ -40,6 +42,30 @@ fn unset_variables_have_the_documented_defaults() {
     assert_eq!(Start::good().warnings(), Vec::<String>::new());
 }
 
+#[test]
+fn wake_rules_name_a_rule_for_the_account_and_for_single_agents() {
+    let rules = |text: &str| Start::good().set("WAKE_ON", text).settings().delivery.wake_on;
+    let given = Start::good().settings().delivery.wake_on;
+    assert_eq!((given.of("ben"), rules("").of("ben")), (WakeOn::All, WakeOn::All));
+    assert_eq!(rules("Addressed").of("ben"), WakeOn::Addressed);
+    let mixed = rules(" addressed , Squad-Lead = all,ben=addressed,");
+    assert_eq!(
+        (mixed.of("squad-lead"), mixed.of("BEN"), mixed.of("ada")),
+        (WakeOn::All, WakeOn::Addressed, WakeOn::Addressed)
+    );
+    assert_eq!(rules("ben=addressed").of("ada"), WakeOn::All);
+    let mistakes = [
+        ("quiet", "is none of `all`, `addressed`"),
+        ("ben=none", "is none of `all`, `addressed`"),
+        ("=all", "names no agent"),
+        ("all,addressed", "contradicts an earlier entry for the account"),
+        ("ben=all,BEN=addressed", "contradicts an earlier entry for this agent"),
+    ];
+    for (text, words) in mistakes {
+        check_mistake("WAKE_ON", text, words);
+    }
+}
+
 /// §1.1 clamped-int and [REC]: every number of the table, below, above, far above, and at its limits.
 #[test]
 fn every_number_is_clamped_with_a_warning() {
@@ -66,7 +92,7 @@ fn every_number_is_clamped_with_a_warning() {
             assert_eq!(warned, usize::from(clamped), "{}={given}: {:?}", variable.name, start.warnings());
         }
     }
-    assert_eq!(numbers, 19);
+    assert_eq!(numbers, 20);
 }
 
 /// §1.1 [REC]: "parse integers strictly". Each of these is a mistake.

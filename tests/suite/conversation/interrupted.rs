@@ -104,7 +104,7 @@ fn a_turn_never_received_is_sent_again_within_seconds() {
     assert_eq!(stack.ask("POST", "/nudge", ""), 202);
     stack.until("twenty notes", |_| {
         let read = ledger::read(&private(Path::new(stack.state_dir()))).unwrap();
-        read.tales.iter().filter(|tale| tale.record.sent.is_some()).count() == 20
+        read.deliveries.iter().filter(|delivery| delivery.record.sent.is_some()).count() == 20
     });
     stack.kill();
     stack.set_variable("OPENCLAW_GATEWAY_URL", &gateway);
@@ -257,7 +257,7 @@ fn a_damaged_row_ends_with_one_line_in_its_thread() {
     assert_eq!(why(&stack, &id)["state"], "dead");
 }
 
-/// The runtime crashes again and again over one delivery that nothing else is in hand with: at last it is given up, and
+/// The runtime crashes again and again over one delivery while no other is active: at last it is given up, and
 /// the thread says so. The same crashes at an unquiet time are held against nobody.
 #[test]
 fn a_delivery_that_crashes_the_runtime_is_given_up() {

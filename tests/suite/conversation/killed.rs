@@ -138,11 +138,11 @@ fn every_row_ends_once_across_random_kills() {
         std::thread::sleep(Duration::from_millis(dice.roll(LIFE_MS)));
         stack.kill();
         let now = SystemClock.now();
-        for tale in ledger::read(&private(Path::new(stack.state_dir()))).unwrap().tales {
+        for delivery in ledger::read(&private(Path::new(stack.state_dir()))).unwrap().deliveries {
             // A delivery that ended earlier was not hit.
-            let hit = tale.closed.is_none_or(|at| now.since(at) < JUST_ENDED);
-            let stands = |told: &&RecordedStep| told.step != Step::Restarted.name();
-            if let Some(last) = tale.told.iter().rev().find(stands).filter(|_| hit) {
+            let hit = delivery.closed.is_none_or(|at| now.since(at) < JUST_ENDED);
+            let stands = |steps: &&RecordedStep| steps.step != Step::Restarted.name();
+            if let Some(last) = delivery.steps.iter().rev().find(stands).filter(|_| hit) {
                 *stood.entry(last.step.clone()).or_default() += 1;
             }
         }

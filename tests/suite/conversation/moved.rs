@@ -45,7 +45,7 @@ fn a_moved_folder_holds_new_work_until_it_is_back() {
     stack.begun();
     fs::rename(&here, &there).unwrap();
     stack.until("the loss is seen", is_moved);
-    stack.hear("was moved away or deleted");
+    stack.wait_for_log("was moved away or deleted");
     stack.answer_of("ben", &tasks[0]);
     stack.mention(&tasks[1], "ada", "second");
     stack.until("the row", |health| health["delivery"]["waiting"] == 1);
@@ -64,8 +64,8 @@ fn a_moved_folder_holds_new_work_until_it_is_back() {
     let read = ledger::read(&private(&here)).unwrap();
     assert!(
         read.unreadable.is_empty()
-            && read.tales.len() == 2
-            && read.tales.iter().all(|tale| tale.closed.is_some())
+            && read.deliveries.len() == 2
+            && read.deliveries.iter().all(|delivery| delivery.closed.is_some())
     );
 }
 
@@ -131,7 +131,7 @@ fn a_program_that_lost_its_folder_leaves_the_next_ones_files_alone() {
     second.kill();
     for (folder, agent) in [(&here, "ada"), (&there, "ben")] {
         let read = ledger::read(&private(folder)).unwrap();
-        let agents: Vec<_> = read.tales.iter().map(|tale| &*tale.work.track.agent).collect();
+        let agents: Vec<_> = read.deliveries.iter().map(|delivery| &*delivery.work.track.agent).collect();
         assert!(read.unreadable.is_empty(), "{read:?}");
         assert_eq!(agents, [stack.agent(agent)]);
     }

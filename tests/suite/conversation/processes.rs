@@ -195,7 +195,7 @@ impl Stack {
         let variables: Vec<_> = variables.into_iter().chain(more).collect();
         let mut program = started(&variables);
         let address = program.address();
-        program.hear("the team:");
+        program.wait_for_log("the team:");
         Self {
             board,
             agents,
@@ -360,8 +360,8 @@ impl Stack {
         self.lossy.as_ref().map_or(0, Lossy::left)
     }
 
-    pub(super) fn hear(&mut self, words: &str) {
-        self.program.as_mut().unwrap().hear(words);
+    pub(super) fn wait_for_log(&mut self, words: &str) {
+        self.program.as_mut().unwrap().wait_for_log(words);
     }
 
     pub(super) fn account(&self) -> Value {
@@ -369,7 +369,7 @@ impl Stack {
     }
 
     pub(super) fn gateway(&self) -> &Observations {
-        self.gateway.as_ref().expect("it is ours").gateway.books()
+        self.gateway.as_ref().expect("it is ours").gateway.observations()
     }
 
     pub(super) fn faults(&self) -> &Faults {
@@ -414,7 +414,7 @@ impl Stack {
         server.stop(Duration::ZERO);
         // The books are kept: the killed gateway's active turns must leave them before the next one starts.
         let until = Instant::now() + PATIENCE;
-        while next.books().in_flight() > 0 {
+        while next.observations().in_flight() > 0 {
             assert!(Instant::now() < until, "the killed gateway still works");
             std::thread::yield_now();
         }
@@ -528,7 +528,7 @@ impl Stack {
         let mut program = self.program.take().unwrap();
         program.signal("TERM");
         if signals > 1 {
-            program.hear("stopping");
+            program.wait_for_log("stopping");
             program.signal("TERM");
         }
         let (code, log) = program.end();

@@ -98,7 +98,7 @@ fn a_start_waits_for_a_command_that_holds_the_ledger() {
     let options = Options::new(AccountId::new(&stack.board.account), LedgerSync::Full);
     let held = Ledger::open(&private(Path::new(stack.state_dir())), &options).unwrap();
     let mut started = stack.another_with(&[("STATE_DIR", stack.state_dir())]);
-    started.hear("another process has the ledger");
+    started.wait_for_log("another process has the ledger");
     drop(held);
     started.address();
 }
@@ -126,7 +126,7 @@ fn a_late_call_of_a_killed_runtime_does_not_end_the_next_one() {
         let (code, log) = next.end();
         panic!("it has left with {code:?}: {log}");
     }
-    next.hear("delivery continues");
+    next.wait_for_log("delivery continues");
     stack.take(next, address);
     stack.settled();
     assert_eq!(doubled(&stack), (0, 0));
@@ -142,7 +142,7 @@ fn the_second_program_stops_without_a_turn_or_disturbance() {
     stack.begun();
     let mut other = stack.another();
     let address = other.address();
-    let line = other.hear("another runtime works on this account");
+    let line = other.wait_for_log("another runtime works on this account");
     assert!(line.contains("Stop one of the two"), "{line}");
     let (code, log) = other.end();
     assert_eq!(code, Some(4), "{log}");
@@ -204,7 +204,7 @@ fn of_two_idle_programs_one_stays() {
     let mut stack = Stack::set(&SLUGS, slow, &[(STAND_BACK, "2000")]);
     let mut other = stack.another();
     let address = other.address();
-    other.hear("the team:");
+    other.wait_for_log("the team:");
     let tasks = tasks(&stack);
     load(&stack, &tasks, 100);
     let until = Instant::now() + Duration::from_mins(4);

@@ -61,7 +61,7 @@ fn killed_test_work_continues_and_posts_each_message_once() {
     stack.kill_and_start();
     let over = |stack: &Stack| {
         let read = ledger::read(&private(Path::new(stack.state_dir()))).unwrap();
-        read.tales.iter().filter(|tale| tale.closed.is_some()).count() == TASKS * WORKS_PER_TASK
+        read.deliveries.iter().filter(|delivery| delivery.closed.is_some()).count() == TASKS * WORKS_PER_TASK
     };
     for _ in 0..KILLS {
         // The doubt after the last kill is settled, and the work has continued.

@@ -37,7 +37,7 @@ impl Case {
                     let ids: Vec<_> = slugs.split(',').map(|slug| format!("agent-{slug}")).collect();
                     c["task"]["assignedAgentIds"] = json!(ids);
                     let mates = c["mentionableAgents"].as_array().unwrap().iter();
-                    let on_it = mates.filter(|mate| ids.iter().any(|id| mate["id"] == json!(id)));
+                    let on_it = mates.filter(|teammate| ids.iter().any(|id| teammate["id"] == json!(id)));
                     c["assignedAgents"] = on_it.cloned().collect();
                 }
                 ("chat", "yes") => c["task"]["labels"] = json!(["system:orchestrator-chat"]),
@@ -72,8 +72,8 @@ impl Case {
                 ("with", "reason") => c["task"]["blockedReason"] = json!("No password yet."),
                 ("agents", count) => {
                     let count: usize = count.parse().unwrap();
-                    let mate = |n| json!({"id": format!("x{n}"), "slug": format!("mate-{n}"), "name": "M", "role": ""});
-                    c["mentionableAgents"] = (0..count).map(mate).collect();
+                    let teammate = |n| json!({"id": format!("x{n}"), "slug": format!("mate-{n}"), "name": "M", "role": ""});
+                    c["mentionableAgents"] = (0..count).map(teammate).collect();
                 }
                 ("slug", "none") => {
                     c["mentionableAgents"][1] = json!({"id": "x", "slug": "", "name": "The \"Q\" A",

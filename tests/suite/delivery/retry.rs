@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use mission_control_runtime::delivery::failure::{Setback, Trouble, Unsettled, Weight};
+use mission_control_runtime::delivery::failure::{BackendFailure, Trouble, Unsettled, Weight};
 use mission_control_runtime::delivery::reply::Silence;
 use mission_control_runtime::delivery::retry::{Budget, LOST_MAX, Next, SILENCES_MAX, after};
 use mission_control_runtime::delivery::{End, Record, from_form_1};
@@ -18,7 +18,8 @@ fn turn(class: Class, why: Why) -> Trouble {
 
 /// Every counted cause, with the count at which it alone gives up a row.
 fn causes() -> Vec<(Trouble, u32)> {
-    let doubtful = Setback { weight: Weight::Doubtful, not_before: None, sentence: "refused".to_owned() };
+    let doubtful =
+        BackendFailure { weight: Weight::Doubtful, not_before: None, sentence: "refused".to_owned() };
     vec![
         (turn(Class::Transient, Why::Interrupted), 8),
         (turn(Class::Transient, Why::Internal), 8),
@@ -88,8 +89,11 @@ fn shared_counters_of_older_records_give_up_no_row_early() {
 /// A backend that failed, answered, and fails again starts with the first pause.
 #[test]
 fn a_past_outage_lengthens_no_later_pause() {
-    let away =
-        Trouble::Backend(Setback { weight: Weight::Passing, not_before: None, sentence: "away".to_owned() });
+    let away = Trouble::Backend(BackendFailure {
+        weight: Weight::Passing,
+        not_before: None,
+        sentence: "away".to_owned(),
+    });
     let mut record = Record::default();
     let pause = |record: &mut Record, trouble: &Trouble| match after(record, trouble, &Budget::default(), 0.5)
     {

@@ -191,7 +191,8 @@ fn an_answered_row_that_cannot_be_marked_is_not_restarted() {
         let rows =
             if fixture.is_delivered(&job_of(&row, Record::default())) { vec![] } else { vec![row.clone()] };
         dispatcher.on(None, now);
-        let effects = dispatcher.on(Some(Event::Listed { list, limit: 50, rows, spoilt: 0, dice: 0.5 }), now);
+        let effects =
+            dispatcher.on(Some(Event::Listed { list, limit: 50, rows, malformed: 0, dice: 0.5 }), now);
         for effect in effects {
             let Effect::Start(mut job) = effect else { continue };
             starts += 1;

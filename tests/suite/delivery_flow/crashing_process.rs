@@ -20,7 +20,7 @@ use mission_control_runtime::http::routes::AgentEndpoint;
 use mission_control_runtime::ledger::MemoryLedger;
 use mission_control_runtime::metrics::Metrics;
 use mission_control_runtime::mission::Mission;
-use mission_control_runtime::model::{AccountId, NoResponseNote, SessionKey, SessionScope};
+use mission_control_runtime::model::{AccountId, NoResponseNote, SessionKey, SessionScope, WakeRules};
 use mission_control_runtime::roster;
 use mission_control_runtime::secret::Secret;
 use serde_json::Value;
@@ -429,6 +429,7 @@ pub(super) fn live(
         silence_max: Duration::from_mins(15),
         budget: Budget::default(),
         notes: NoResponseNote::default(),
+        wake_on: WakeRules::default(),
     };
     let (team, answers) = (roster::Team::default(), AnswerCounter::default());
     team.fetch(&sure).unwrap();
@@ -441,7 +442,7 @@ pub(super) fn live(
         journal: journal.clone(),
         made: made.clone(),
         clock: Arc::new(board.clock()),
-        stir: Box::new(|| ()),
+        nudge_poller: Box::new(|| ()),
         wait: Box::new(move |pause| time.team.board.advance(i64::try_from(pause.as_millis()).unwrap())),
         guard: NetworkGuard::default(),
         tokens: false,
@@ -457,7 +458,7 @@ pub(super) fn live(
         mission: &mission,
         gateway: &gateway,
         team: &team,
-        stir: &|| (),
+        nudge_poller: &|| (),
         taken: &|_| (),
         answers: &answers,
         cooldown: &ProviderCooldown::default(),

@@ -70,7 +70,7 @@ impl Process {
                 return job;
             }
             if let Some((list, limit)) = self.asked.take() {
-                let listed = Event::Listed { list, limit, rows: vec![row.clone()], spoilt: 0, dice: 0.5 };
+                let listed = Event::Listed { list, limit, rows: vec![row.clone()], malformed: 0, dice: 0.5 };
                 let effects = self.scheduler.on(Some(listed), self.now);
                 if let Some(job) = self.take(effects) {
                     return job;
@@ -139,7 +139,7 @@ fn a_dropped_dead_letter_stays_dropped_whatever_its_mark_does() {
                 }
 
                 let mut process = Process::start(&home);
-                assert_eq!(process.scheduler.standing().dead, 1);
+                assert_eq!(process.scheduler.state().dead, 1);
                 if when == When::Before {
                     process.drop(&first);
                 }
@@ -153,7 +153,7 @@ fn a_dropped_dead_letter_stays_dropped_whatever_its_mark_does() {
                 if when == When::After {
                     process.drop(&first);
                 }
-                assert_eq!(process.scheduler.standing().dead, 0, "{case}");
+                assert_eq!(process.scheduler.state().dead, 0, "{case}");
                 drop(process);
                 assert_dropped(&home, &case);
 
@@ -161,7 +161,7 @@ fn a_dropped_dead_letter_stays_dropped_whatever_its_mark_does() {
                 let mut process = Process::start(&home);
                 let job = process.listed(notification_of(&first));
                 process.deliver(job, &fixture);
-                assert_eq!(process.scheduler.standing().dead, 0, "{case}");
+                assert_eq!(process.scheduler.state().dead, 0, "{case}");
                 // A mark that was not tried before fails now.
                 let is_tried = when == When::After || !restarts_at_once;
                 assert_eq!(fixture.is_delivered(&first), !fails || is_tried, "{case}");

@@ -19,13 +19,13 @@ use crate::support::direct::Fault;
 use crate::support::work::{job_of, notification_of};
 
 pub(crate) fn plan() -> SchedulerConfig {
-    let rhythm = PollIntervals {
+    let intervals = PollIntervals {
         interval: Duration::from_secs(5),
         idle_interval: Duration::from_mins(1),
         backoff_base: Duration::from_secs(5),
         backoff_max: Duration::from_mins(5),
     };
-    SchedulerConfig { workers: 2, list_limit: 50, rhythm }
+    SchedulerConfig { workers: 2, list_limit: 50, intervals }
 }
 
 fn arrives_meanwhile(fixture: &Arc<Fixture>) {
@@ -49,8 +49,8 @@ fn a_reopened_row_is_not_taken_for_gone() {
     };
     let mut dispatcher = Scheduler::with(plan(), left, now);
     dispatcher.on(None, now);
-    dispatcher.on(Some(Event::Listed { list: 1, limit: 50, rows: vec![], spoilt: 0, dice: 0.5 }), now);
-    assert_eq!(dispatcher.standing().known, 1, "{:?}", dispatcher.standing().stats);
+    dispatcher.on(Some(Event::Listed { list: 1, limit: 50, rows: vec![], malformed: 0, dice: 0.5 }), now);
+    assert_eq!(dispatcher.state().known, 1, "{:?}", dispatcher.state().stats);
 }
 
 #[test]
@@ -128,8 +128,9 @@ fn a_dead_row_that_cannot_be_marked_is_not_restarted_after_an_hour() {
         let mut effects = dispatcher.on(None, now);
         assert!(effects.iter().any(|effect| matches!(effect, Effect::List { .. })), "{effects:?}");
         list += 1;
-        effects
-            .extend(dispatcher.on(Some(Event::Listed { list, limit: 50, rows, spoilt: 0, dice: 0.5 }), now));
+        effects.extend(
+            dispatcher.on(Some(Event::Listed { list, limit: 50, rows, malformed: 0, dice: 0.5 }), now),
+        );
         effects.into_iter().find_map(|effect| match effect {
             Effect::Start(job) => Some(job),
             _ => None,

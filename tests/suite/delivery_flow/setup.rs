@@ -13,7 +13,7 @@ use mission_control_runtime::ledger::MemoryLedger;
 use mission_control_runtime::local::Options;
 use mission_control_runtime::metrics::Metrics;
 use mission_control_runtime::mission::Mission;
-use mission_control_runtime::model::{AccountId, NoResponseNote};
+use mission_control_runtime::model::{AccountId, NoResponseNote, WakeRules};
 use mission_control_runtime::roster;
 use mission_control_runtime::secret::Secret;
 use mission_control_runtime::sessions::Sessions;
@@ -156,17 +156,18 @@ impl Fixture {
             silence_max: Duration::from_mins(15),
             budget: Budget::default(),
             notes: NoResponseNote::default(),
+            wake_on: WakeRules::default(),
         };
         let metrics = Metrics::new([]);
         let people = roster::Team::default();
-        let stir = || {
+        let nudge_poller = || {
             self.stirred.fetch_add(1, Ordering::Relaxed);
         };
         let deps = DeliveryDeps {
             mission: &mission,
             gateway: &self.gateway,
             team: &people,
-            stir: &stir,
+            nudge_poller: &nudge_poller,
             taken: &|_| (),
             answers: &self.answers,
             cooldown: &self.cooldown,

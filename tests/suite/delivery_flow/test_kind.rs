@@ -182,7 +182,7 @@ fn offered_work_is_scheduled_and_no_list_withdraws_it() {
     let mut empty_list = |scheduler: &mut Scheduler, now: Millis| {
         scheduler.on(None, now);
         list += 1;
-        scheduler.on(Some(Event::Listed { list, limit: 50, rows: vec![], spoilt: 0, dice: 0.5 }), now)
+        scheduler.on(Some(Event::Listed { list, limit: 50, rows: vec![], malformed: 0, dice: 0.5 }), now)
     };
     empty_list(&mut scheduler, now);
     let offer = || Some(Event::Offered(work(&fixture)));
@@ -194,10 +194,10 @@ fn offered_work_is_scheduled_and_no_list_withdraws_it() {
     for _ in 0..3 {
         now = now + Duration::from_mins(2);
         empty_list(&mut scheduler, now);
-        assert_eq!(scheduler.standing().known, 1, "a list says nothing of work that is not listed");
+        assert_eq!(scheduler.state().known, 1, "a list says nothing of work that is not listed");
     }
     now = now + Duration::from_hours(1);
     let job = started(scheduler.on(None, now)).expect("its pause is over");
     scheduler.on(Some(Event::Finished(job, Outcome::Closed(End::Answered(3)))), now);
-    assert_eq!((scheduler.standing().known, scheduler.standing().stats.of("answered")), (0, 1));
+    assert_eq!((scheduler.state().known, scheduler.state().stats.of("answered")), (0, 1));
 }

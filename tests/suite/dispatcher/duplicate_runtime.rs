@@ -20,7 +20,7 @@ const INTERVAL: Duration = Duration::from_secs(5);
 /// The least time between two signs of another runtime that prove that it is alive.
 const STAND_BACK: Duration = Duration::from_mins(2);
 
-fn rhythm() -> PollIntervals {
+fn intervals() -> PollIntervals {
     PollIntervals {
         interval: INTERVAL,
         idle_interval: Duration::from_mins(1),
@@ -51,7 +51,7 @@ struct Watch {
 
 impl Watch {
     fn new() -> Self {
-        let plan = SchedulerConfig { workers: 2, list_limit: 50, rhythm: rhythm() };
+        let plan = SchedulerConfig { workers: 2, list_limit: 50, intervals: intervals() };
         Self { dispatcher: Scheduler::new(plan), now: Millis(0), begun: Vec::new(), left: 0 }
     }
 
@@ -66,7 +66,7 @@ impl Watch {
     fn sees(&mut self, rows: &[Notification], dice: f64) {
         let (list, limit) = self.next_list();
         let rows = rows.to_vec();
-        self.tell(Some(Event::Listed { list, limit, rows, spoilt: 0, dice }));
+        self.tell(Some(Event::Listed { list, limit, rows, malformed: 0, dice }));
     }
 
     fn next_list(&mut self) -> (u64, u32) {
@@ -110,7 +110,7 @@ impl Watch {
     }
 
     fn suspects(&self) -> Option<bool> {
-        self.dispatcher.standing().foreign.map(|foreign| foreign.certain)
+        self.dispatcher.state().foreign.map(|foreign| foreign.certain)
     }
 }
 

@@ -35,7 +35,7 @@ fn recorded_answers_are_posted_while_the_gateway_is_away() {
         let mut settled = world.settled.clone();
         settled.sort_unstable();
         assert_eq!(settled, ["answered-1", "answered-2", "ended"], "{first} first");
-        assert!(world.dispatcher.standing().breaker_open.is_some());
+        assert!(world.dispatcher.state().breaker_open.is_some());
         assert!(
             world.now().since(Millis(0)) >= HOUR
                 && world.starts.iter().all(|start| start.at < Millis(200_000))
@@ -64,7 +64,7 @@ fn a_row_that_needs_no_turn_is_never_the_trial() {
         world.arrive(&format!("t{n}"), "mention", &format!("turn{n}"));
     }
     world.run_for(Duration::from_secs(20));
-    assert!(world.dispatcher.standing().breaker_open.is_some());
+    assert!(world.dispatcher.state().breaker_open.is_some());
     let before = world.starts.len();
     // Probes succeed and turns do not: the worst case for the first row.
     world.probes_lie(true);

@@ -88,7 +88,7 @@ fn a_retried_dead_letter_starts_without_being_listed() {
     world.run_for(HOUR);
     let (pending, shelved) = look(&mut world);
     assert_eq!((pending.len(), shelved.len(), &*shelved[0].why), (0, 1, "no"));
-    assert_eq!(world.dispatcher.standing().dead, 1);
+    assert_eq!(world.dispatcher.state().dead, 1);
     world.fates.clear();
     done(&world.ask(hold(true, &[])));
     done(&world.ask(OperatorRequest::Retry(id("a"))));
@@ -113,11 +113,11 @@ fn a_dropped_dead_letter_is_only_marked_if_listed_again() {
     done(&world.ask(OperatorRequest::Drop(id("a"))));
     refused(&world.ask(OperatorRequest::Drop(id("a"))), Refused::NotDead);
     refused(&world.ask(OperatorRequest::Retry(id("a"))), Refused::NotDead);
-    assert_eq!(world.dispatcher.standing().stats.of("dropped"), 1);
+    assert_eq!(world.dispatcher.state().stats.of("dropped"), 1);
     // The backend continues to list it, and the mark fails permanently: it is not given up again.
     world.arrive("t1", "mention", "a");
     world.run_for(Duration::from_secs(5));
-    assert_eq!((world.started().len(), world.dispatcher.standing().dead), (2, 0));
+    assert_eq!((world.started().len(), world.dispatcher.state().dead), (2, 0));
 }
 
 #[test]
@@ -153,12 +153,12 @@ fn a_dead_row_counts_once_however_often_its_mark_is_refused() {
     world.arrive("t1", "mention", "a");
     world.run_for(6 * HOUR);
     assert!(world.started().len() > 4, "the mark is tried again: {:?}", world.started().len());
-    let standing = world.dispatcher.standing();
-    assert_eq!((standing.stats.of("dead"), standing.stats.settled(), standing.dead), (1, 1, 1));
+    let state = world.dispatcher.state();
+    assert_eq!((state.stats.of("dead"), state.stats.settled(), state.dead), (1, 1, 1));
     let (_, shelved) = look(&mut world);
     assert_eq!((shelved[0].why.as_str(), shelved[0].at < Millis(60_000)), ("no", true));
     // In the end the backend accepts the mark.
     world.fates.clear();
     world.run_for(2 * HOUR);
-    assert_eq!(world.dispatcher.standing().stats.of("dead"), 1);
+    assert_eq!(world.dispatcher.state().stats.of("dead"), 1);
 }

@@ -25,7 +25,7 @@ fn with_open_breaker() -> World {
     world.gateway_is_away(true);
     world.arrive("t0", "mention", "turned-away");
     world.run_for(Duration::from_secs(10));
-    assert!(world.dispatcher.standing().breaker_open.is_some());
+    assert!(world.dispatcher.state().breaker_open.is_some());
     world
 }
 
@@ -35,7 +35,7 @@ fn work_without_turns_starts_behind_an_open_breaker_and_leaves_it_open() {
     world.offer("t1", "posts");
     world.run_for(Duration::from_secs(1));
     assert_eq!(world.settled, ["posts"]);
-    assert!(world.dispatcher.standing().breaker_open.is_some());
+    assert!(world.dispatcher.state().breaker_open.is_some());
 }
 
 /// Probes succeed, so the next turn is the trial.
@@ -46,12 +46,12 @@ fn work_without_turns_is_never_the_trial() {
     for number in 0..20 {
         world.offer("t1", &format!("posts-{number}"));
         world.run_for(Duration::from_secs(2));
-        assert!(world.dispatcher.standing().breaker_open.is_some(), "after {number}");
+        assert!(world.dispatcher.state().breaker_open.is_some(), "after {number}");
     }
     assert_eq!(world.settled.len(), 20);
     world.gateway_is_away(false);
     world.run_until_settled();
-    assert!(world.dispatcher.standing().breaker_open.is_none(), "a turn closes it");
+    assert!(world.dispatcher.state().breaker_open.is_none(), "a turn closes it");
 }
 
 #[test]
@@ -98,13 +98,13 @@ struct Offering {
 
 impl Offering {
     fn after(left: RecoveredState) -> Self {
-        let rhythm = PollIntervals {
+        let intervals = PollIntervals {
             interval: Duration::from_secs(5),
             idle_interval: Duration::from_mins(1),
             backoff_base: Duration::from_secs(5),
             backoff_max: Duration::from_mins(5),
         };
-        let plan = SchedulerConfig { workers: 1, list_limit: 50, rhythm };
+        let plan = SchedulerConfig { workers: 1, list_limit: 50, intervals };
         let now = Millis(1_000_000);
         let mut offering = Self { scheduler: Scheduler::with(plan, left, now), now, lists: 0 };
         offering.lists_nothing();
@@ -122,7 +122,7 @@ impl Offering {
         self.now = self.now + Duration::from_mins(2);
         let asked = self.on(None);
         self.lists += 1;
-        let list = Event::Listed { list: self.lists, limit: 50, rows: vec![], spoilt: 0, dice: 0.5 };
+        let list = Event::Listed { list: self.lists, limit: 50, rows: vec![], malformed: 0, dice: 0.5 };
         asked.or(self.on(Some(list)))
     }
 
@@ -206,7 +206,7 @@ fn offered_again_after_a_restart_in_each_stage() {
         // Whether it starts before the offer or with it, it starts once.
         offering.now = offering.now + Duration::from_mins(1);
         assert_eq!(offering.offer(), Offer::Ignored, "{stage:?}");
-        assert_eq!((offering.scheduler.standing().known, offering.scheduler.standing().running), (1, 1));
+        assert_eq!((offering.scheduler.state().known, offering.scheduler.state().running), (1, 1));
     }
 }
 

@@ -191,13 +191,13 @@ impl RuntimePair {
     fn happen(&mut self, who: usize, next: Next) {
         match next {
             Next::Start => {
-                let rhythm = PollIntervals {
+                let intervals = PollIntervals {
                     interval: Duration::from_secs(5),
                     idle_interval: Duration::from_secs(5),
                     backoff_base: Duration::from_secs(5),
                     backoff_max: Duration::from_mins(5),
                 };
-                let plan = SchedulerConfig { workers: WORKERS, list_limit: 50, rhythm };
+                let plan = SchedulerConfig { workers: WORKERS, list_limit: 50, intervals };
                 self.parties[who].dispatcher =
                     Some(Scheduler::with(plan, RecoveredState::default(), self.now));
                 self.tell(who, None);
@@ -206,7 +206,7 @@ impl RuntimePair {
             Next::List { list, limit } => {
                 let open = self.rows.values().filter(|row| row.row.delivered_at.is_none());
                 let rows = open.map(|row| row.row.clone()).take(limit as usize).collect();
-                let event = Event::Listed { list, limit, rows, spoilt: 0, dice: self.dice.roll() };
+                let event = Event::Listed { list, limit, rows, malformed: 0, dice: self.dice.roll() };
                 let way = self.way();
                 self.later(way, who, Next::Tell(event));
             }

@@ -47,8 +47,8 @@ fn a_track_waits_behind_an_open_row_of_a_newer_version() {
     world.run_for(10 * MINUTE);
     assert_eq!(world.started(), ["b"], "another track goes on");
     assert_eq!(place_of(&mut world, "a"), Place::BehindUnreadable(WorkId::new("n1")));
-    let standing = world.dispatcher.standing();
-    let [sentence] = &standing.unreadable[..] else { panic!("{:?}", standing.unreadable) };
+    let state = world.dispatcher.state();
+    let [sentence] = &state.unreadable[..] else { panic!("{:?}", state.unreadable) };
     assert!(
         sentence.contains("task t1 waits behind it") && sentence.contains("`dead drop n1`"),
         "{sentence}"
@@ -59,7 +59,7 @@ fn a_track_waits_behind_an_open_row_of_a_newer_version() {
     assert!(matches!(dropped, OperatorReply::Decided(_)), "{dropped:?}");
     world.run_for(10 * MINUTE);
     assert!(world.started().contains(&"a".to_owned()), "{:?}", world.started());
-    assert!(world.dispatcher.standing().unreadable.is_empty());
+    assert!(world.dispatcher.state().unreadable.is_empty());
 }
 
 #[test]
@@ -87,7 +87,7 @@ fn a_closed_row_blocks_no_track() {
     world.arrive("t1", "mention", "a");
     world.run_for(10 * MINUTE);
     assert_eq!(world.started(), ["n1", "a"], "the mark of the listed row, and the later one");
-    assert!(world.dispatcher.standing().unreadable.is_empty());
+    assert!(world.dispatcher.state().unreadable.is_empty());
 }
 
 /// Lists a row until it starts.
@@ -101,7 +101,8 @@ fn started(scheduler: &mut Scheduler, id: &str, now: &mut Millis) -> Option<Box<
                 _ => continue,
             };
             let rows = vec![row("t1", "mention", id, Millis(1))];
-            for effect in scheduler.on(Some(Event::Listed { list, limit, rows, spoilt: 0, dice: 0.5 }), *now)
+            for effect in
+                scheduler.on(Some(Event::Listed { list, limit, rows, malformed: 0, dice: 0.5 }), *now)
             {
                 if let Effect::Start(job) = effect {
                     return Some(job);
@@ -126,7 +127,7 @@ fn a_damaged_row_ends_with_a_line_in_its_thread() {
     let dead = End::Dead(why);
     let record = Record { stage: Stage::Ended(dead.clone()), ..job.record.clone() };
     scheduler.on(Some(Event::Finished(Box::new(Job { record, ..*job }), Outcome::Closed(dead))), now);
-    assert_eq!(scheduler.standing().dead, 1);
+    assert_eq!(scheduler.state().dead, 1);
     assert!(started(&mut scheduler, "n1", &mut now).is_none(), "it is refused for an hour");
 }
 
@@ -171,6 +172,6 @@ fn a_closed_row_of_a_newer_version_that_is_still_listed_is_only_marked() {
         world.run_for(10 * MINUTE);
         assert_eq!(world.settled, settled, "{end:?}");
         assert_eq!(world.starts.len(), settled.len(), "{end:?}");
-        assert!(world.dispatcher.standing().unreadable.is_empty());
+        assert!(world.dispatcher.state().unreadable.is_empty());
     }
 }

@@ -7,7 +7,7 @@ use std::time::Duration;
 use crate::support::work::work_of;
 use mission_control_runtime::clock::Millis;
 use mission_control_runtime::delivery::cause::Cause;
-use mission_control_runtime::delivery::failure::{Setback, Unsettled, Weight};
+use mission_control_runtime::delivery::failure::{BackendFailure, Unsettled, Weight};
 use mission_control_runtime::delivery::operator_requests::{Hold, OperatorReply, OperatorRequest, ReplyTo};
 use mission_control_runtime::delivery::policy::Skip;
 use mission_control_runtime::delivery::retry::{self, Next};
@@ -160,13 +160,13 @@ impl World {
     pub(super) fn recovered(workers: usize, open: Vec<(Notification, Record)>, left: RecoveredState) -> Self {
         let rows = (0..).zip(open.iter().map(|(row, _)| (row.clone(), Millis(0)))).collect();
         let open: Vec<_> = open.into_iter().map(|(row, record)| (work_of(&row), record, None)).collect();
-        let rhythm = PollIntervals {
+        let intervals = PollIntervals {
             interval: Duration::from_secs(5),
             idle_interval: Duration::from_mins(1),
             backoff_base: Duration::from_secs(5),
             backoff_max: Duration::from_mins(5),
         };
-        let (arrived, plan) = (open.len(), SchedulerConfig { workers, list_limit: 50, rhythm });
+        let (arrived, plan) = (open.len(), SchedulerConfig { workers, list_limit: 50, intervals });
         let overtaken = (0..arrived).map(|number| (number, (0, 0))).collect();
         let left = RecoveredState { open, ..left };
         let mut world = Self {
@@ -297,11 +297,11 @@ impl World {
     pub(super) fn run_until_settled(&mut self) {
         for _ in 0..2_000 {
             self.run_for(Duration::from_secs(1));
-            if self.rows.is_empty() && self.dispatcher.standing().known == 0 {
+            if self.rows.is_empty() && self.dispatcher.state().known == 0 {
                 return;
             }
         }
-        panic!("still not settled at {}: {:?}", self.now.0, self.dispatcher.standing());
+        panic!("still not settled at {}: {:?}", self.now.0, self.dispatcher.state());
     }
 
     fn tell(&mut self, event: Option<Event>) {
@@ -320,7 +320,7 @@ impl World {
         for effect in effects {
             self.carry_out(effect);
         }
-        let running = self.dispatcher.standing().running;
+        let running = self.dispatcher.state().running;
         let before = self.starts.len();
         // Called again without an event, it must start nothing more.
         for effect in self.dispatcher.on(None, self.now) {
@@ -347,7 +347,7 @@ impl World {
                 let event = if self.backend_away {
                     Event::ListFailed { why: "away".to_owned(), not_before: None, dice: 0.5 }
                 } else {
-                    Event::Listed { list, limit, rows, spoilt: 0, dice: 0.5 }
+                    Event::Listed { list, limit, rows, malformed: 0, dice: 0.5 }
                 };
                 self.later(self.list_ms, event);
             }
@@ -434,9 +434,10 @@ impl World {
             Some(Fate::Unposted { attempts, pause_ms }) if attempts > 0 => {
                 self.fates.insert(id, Fate::Unposted { attempts: attempts - 1, pause_ms });
                 job.record = answered();
-                let setback = Setback { weight: Weight::Passing, not_before: None, sentence: String::new() };
+                let backend_failure =
+                    BackendFailure { weight: Weight::Passing, not_before: None, sentence: String::new() };
                 let pause = Some(Duration::from_millis(pause_ms));
-                Outcome::Again { trouble: Trouble::Backend(setback), pause }
+                Outcome::Again { trouble: Trouble::Backend(backend_failure), pause }
             }
             Some(Fate::Unsettled { attempts, pause_ms }) if attempts > 0 => {
                 self.fates.insert(id, Fate::Unsettled { attempts: attempts - 1, pause_ms });

@@ -174,7 +174,7 @@ impl World {
     /// Waits until this holds in the program's ledger.
     pub(super) fn until_recorded(&self, what: &str, is_so: impl Fn(&[DeliveryHistory]) -> bool) {
         let until = Instant::now() + PATIENCE;
-        while !is_so(&ledger::read(&private(self.state.path())).unwrap().tales) {
+        while !is_so(&ledger::read(&private(self.state.path())).unwrap().deliveries) {
             assert!(Instant::now() < until, "never: {what}");
             thread::sleep(Duration::from_millis(50));
         }

@@ -62,7 +62,7 @@ impl Peer {
     }
 
     /// The next text of the client.
-    fn hear(&mut self, reader: &mut Reader) -> Option<Value> {
+    fn wait_for_log(&mut self, reader: &mut Reader) -> Option<Value> {
         let mut buffer = [0; 4096];
         loop {
             match reader.take().unwrap() {
@@ -81,7 +81,7 @@ impl Peer {
         self.switch();
         self.challenge();
         let mut reader = reader();
-        while let Some(asked) = self.hear(&mut reader) {
+        while let Some(asked) = self.wait_for_log(&mut reader) {
             if asked["method"] == "connect" {
                 self.say(
                     &json!({"type": "res", "id": asked["id"], "ok": true, "payload": {"type": "hello-ok"}}),
@@ -212,7 +212,7 @@ fn a_failed_handshake_is_refused() {
     let mismatch = |peer: &mut Peer| {
         peer.switch();
         peer.challenge();
-        let asked = peer.hear(&mut reader()).unwrap();
+        let asked = peer.wait_for_log(&mut reader()).unwrap();
         assert_eq!(
             (
                 &asked["params"]["auth"]["token"],

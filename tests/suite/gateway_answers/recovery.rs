@@ -10,7 +10,7 @@ use std::time::Duration;
 
 use mission_control_runtime::clock::Millis;
 use mission_control_runtime::gateway::history::{
-    Running, Sight, Status, Waiting, decide, reaches, read, read_listed, read_tool,
+    Running, SessionEvidence, Status, Waiting, decide, reaches, read, read_listed, read_tool,
 };
 use mission_control_runtime::gateway::{Recovered, Reply, ToolCall, ToolOutput, TurnMark, Usage, Why};
 use proptest::prelude::*;
@@ -83,7 +83,7 @@ fn verdict(scene: Scene, items: &[Value]) -> Recovered {
     let up = |restarted: bool| if restarted { Duration::from_mins(1) } else { Duration::from_hours(1) };
     decide(
         &mark,
-        &Sight {
+        &SessionEvidence {
             items: &page.items,
             whole: true,
             status: scene.status,

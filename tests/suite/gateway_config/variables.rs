@@ -138,6 +138,8 @@ fn rows() -> Vec<Row> {
                 ],
             }),
         ),
+        ("Vercel: no plugin", key.clone(), "/plugins/entries/vercel-ai-gateway", json!({"enabled": false})),
+        ("Vercel: key taken away", with(&[]).existing(key.config()), "/plugins", Value::Null),
         (
             "Vercel before Anthropic",
             key.clone().set("ANTHROPIC_API_KEY", "k"),

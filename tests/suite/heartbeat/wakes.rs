@@ -29,17 +29,17 @@ fn nothing() -> WakeQueues {
     WakeQueues::of(&account())
 }
 
-fn wish<'a>(errand: WakeKind, text: &'a str, session: Option<&'a str>) -> WakeRequest<'a> {
-    WakeRequest { errand, text, reason: None, session, naming: Naming::default(), name: None }
+fn request<'a>(kind: WakeKind, text: &'a str, session: Option<&'a str>) -> WakeRequest<'a> {
+    WakeRequest { kind, text, reason: None, session, naming: Naming::default(), name: None }
 }
 
 fn take(
     wakes: &mut WakeQueues,
     by: &str,
-    wish: &WakeRequest<'_>,
+    request: &WakeRequest<'_>,
     now: Millis,
 ) -> Result<Queued, WakeRefusal> {
-    wakes.take(wish, caller(by), &knows, now)
+    wakes.take(request, caller(by), &knows, now)
 }
 
 fn texts(wakes: &WakeQueues, agent: &str) -> Vec<String> {
@@ -54,8 +54,8 @@ fn the_sum_of_all_queues_is_bounded() {
     for number in 0..EVENTS_OF_ALL_MAX + 3 {
         let key = format!("agent:a{}:main", number % (full + 1));
         let text = number.to_string();
-        let wish = wish(WakeKind::Event, &text, Some(&key));
-        let taken = wakes.take(&wish, caller("lead"), &|_| true, NOW).unwrap();
+        let request = request(WakeKind::Event, &text, Some(&key));
+        let taken = wakes.take(&request, caller("lead"), &|_| true, NOW).unwrap();
         assert!(!taken.dropped, "this agent has room");
     }
     let figures = wakes.figures();
@@ -78,10 +78,10 @@ fn only_a_wake_and_the_end_of_a_command_wake_an_agent() {
         (WakeKind::Wake, "Exec running (gateway id=g1, session=s1, >5s): ls", When::NextBeat),
         (WakeKind::Wake, "Exec denied (gateway id=g1, reason): rm", When::NextBeat),
     ];
-    for (errand, text, when) in rows {
+    for (kind, text, when) in rows {
         let mut wakes = nothing();
-        let taken = take(&mut wakes, "ben", &wish(errand, text, None), NOW).unwrap();
-        assert_eq!((taken.when, taken.agent.as_str(), taken.waiting), (when, "ben", 1), "{errand:?} {text}");
+        let taken = take(&mut wakes, "ben", &request(kind, text, None), NOW).unwrap();
+        assert_eq!((taken.when, taken.agent.as_str(), taken.waiting), (when, "ben", 1), "{kind:?} {text}");
         assert_eq!(texts(&wakes, "ben"), [text], "it is heard in any case");
         let due = if when == When::Now { vec!["ben".to_owned()] } else { Vec::new() };
         assert_eq!(wakes.due(NOW), due);
@@ -110,7 +110,7 @@ fn an_agent_wakes_itself_and_the_orchestrator_any_agent() {
     ];
     for (by, session, expected) in rows {
         let mut wakes = nothing();
-        let taken = take(&mut wakes, by, &wish(WakeKind::Wake, "hello", session), NOW);
+        let taken = take(&mut wakes, by, &request(WakeKind::Wake, "hello", session), NOW);
         assert_eq!(
             taken.as_ref().map(|taken| taken.agent.as_str()),
             expected.as_ref().copied(),
@@ -132,7 +132,7 @@ fn the_length_of_texts_is_limited() {
     ];
     for (text, expected) in rows {
         let mut wakes = nothing();
-        assert_eq!(take(&mut wakes, "ben", &wish(WakeKind::Event, text, None), NOW).err(), expected);
+        assert_eq!(take(&mut wakes, "ben", &request(WakeKind::Event, text, None), NOW).err(), expected);
     }
     for refusal in
         [WakeRefusal::Empty, WakeRefusal::TooLong, WakeRefusal::UnknownAgent, WakeRefusal::Forbidden]
@@ -146,11 +146,11 @@ fn the_length_of_texts_is_limited() {
 fn a_queue_keeps_the_newest_twenty_events() {
     let mut wakes = nothing();
     for number in 1..=25 {
-        let taken =
-            take(&mut wakes, "ben", &wish(WakeKind::Event, &format!("event {number}"), None), NOW).unwrap();
+        let taken = take(&mut wakes, "ben", &request(WakeKind::Event, &format!("event {number}"), None), NOW)
+            .unwrap();
         assert_eq!((taken.waiting, taken.dropped), (number.min(EVENTS_MAX), number > EVENTS_MAX));
     }
-    take(&mut wakes, "ada", &wish(WakeKind::Event, "hers", None), NOW).unwrap();
+    take(&mut wakes, "ada", &request(WakeKind::Event, "hers", None), NOW).unwrap();
     let (events, dropped) = wakes.waiting("ben");
     assert_eq!(
         (events.len(), events[0].text.as_str(), events[19].text.as_str()),
@@ -159,7 +159,7 @@ fn a_queue_keeps_the_newest_twenty_events() {
     assert_eq!((dropped, wakes.figures().dropped, texts(&wakes, "ada")), (5, 5, vec!["hers".to_owned()]));
     // An event that arrives during a heartbeat waits for the next one.
     let last = wakes.waiting("ben").0[19].number;
-    take(&mut wakes, "ben", &wish(WakeKind::Event, "late", None), NOW).unwrap();
+    take(&mut wakes, "ben", &request(WakeKind::Event, "late", None), NOW).unwrap();
     wakes.shown("ben", last);
     assert_eq!((texts(&wakes, "ben"), wakes.waiting("ben").1), (vec!["late".to_owned()], 0));
     let figures = Figures { waiting: 2, due: 0, taken: 27, asked: 0, dropped: 6 };
@@ -170,12 +170,12 @@ fn a_queue_keeps_the_newest_twenty_events() {
 #[test]
 fn a_queue_of_another_version_is_cut_to_twenty() {
     let mut wakes = nothing();
-    take(&mut wakes, "ben", &wish(WakeKind::Event, "first", None), NOW).unwrap();
+    take(&mut wakes, "ben", &request(WakeKind::Event, "first", None), NOW).unwrap();
     let mut left: serde_json::Value = serde_json::from_str(&wakes.stored()).unwrap();
     let events = left["agents"]["ben"]["events"].as_array_mut().unwrap();
     events.extend(vec![events[0].clone(); 30]);
     let mut wakes = WakeQueues::recall(&left.to_string(), &account(), NOW).unwrap();
-    let taken = take(&mut wakes, "ben", &wish(WakeKind::Event, "last", None), NOW).unwrap();
+    let taken = take(&mut wakes, "ben", &request(WakeKind::Event, "last", None), NOW).unwrap();
     assert_eq!((taken.waiting, taken.dropped, wakes.figures().dropped), (EVENTS_MAX, true, 12));
     assert_eq!(texts(&wakes, "ben").last().map(String::as_str), Some("last"));
 }
@@ -184,19 +184,24 @@ fn a_queue_of_another_version_is_cut_to_twenty() {
 fn one_wake_in_ten_seconds_and_no_request_is_lost() {
     let mut wakes = nothing();
     let after = |ms: i64| Millis(NOW.0 + ms);
-    let mut when = |at: Millis| take(&mut wakes, "ben", &wish(WakeKind::Wake, "go", None), at).unwrap().when;
+    let mut when =
+        |at: Millis| take(&mut wakes, "ben", &request(WakeKind::Wake, "go", None), at).unwrap().when;
     assert_eq!([when(NOW), when(NOW)], [When::Now, When::Now], "no wake came before");
     assert_eq!((wakes.due(NOW), wakes.due(NOW)), (vec!["ben".to_owned()], vec![]));
-    let mut when = |at: Millis| take(&mut wakes, "ben", &wish(WakeKind::Wake, "go", None), at).unwrap().when;
+    let mut when =
+        |at: Millis| take(&mut wakes, "ben", &request(WakeKind::Wake, "go", None), at).unwrap().when;
     assert_eq!([when(after(1)), when(after(9_999))], [When::At(NOW + PAUSE); 2]);
     assert_eq!(wakes.wake_at(), Some(NOW + PAUSE));
-    assert_eq!(take(&mut wakes, "ada", &wish(WakeKind::Wake, "go", None), after(1)).unwrap().when, When::Now);
+    assert_eq!(
+        take(&mut wakes, "ada", &request(WakeKind::Wake, "go", None), after(1)).unwrap().when,
+        When::Now
+    );
     assert_eq!(wakes.due(after(9_999)), ["ada"]);
     assert_eq!(wakes.due(after(10_000)), ["ben"], "all of them in one");
     assert_eq!((wakes.due(after(60_000)), wakes.wake_at()), (vec![], None));
     // A clock that was set back delays no wake for hours.
     let earlier = NOW - Duration::from_hours(5);
-    let taken = take(&mut wakes, "ben", &wish(WakeKind::Wake, "go", None), earlier).unwrap();
+    let taken = take(&mut wakes, "ben", &request(WakeKind::Wake, "go", None), earlier).unwrap();
     assert_eq!(taken.when, When::At(earlier + PAUSE));
 }
 
@@ -204,7 +209,7 @@ fn one_wake_in_ten_seconds_and_no_request_is_lost() {
 #[test]
 fn a_shown_event_wakes_no_agent() {
     let mut wakes = nothing();
-    take(&mut wakes, "ben", &wish(WakeKind::Event, DONE, None), NOW).unwrap();
+    take(&mut wakes, "ben", &request(WakeKind::Event, DONE, None), NOW).unwrap();
     let last = wakes.waiting("ben").0[0].number;
     wakes.shown("ben", last);
     assert_eq!((wakes.due(NOW), texts(&wakes, "ben")), (vec![], vec![]));
@@ -214,7 +219,7 @@ fn a_shown_event_wakes_no_agent() {
 fn waiting_events_survive_a_restart() {
     let mut wakes = nothing();
     let run = "agent:ben:cron:j:run:1";
-    let one = WakeRequest { reason: Some(" exec-event "), ..wish(WakeKind::Event, DONE, Some(run)) };
+    let one = WakeRequest { reason: Some(" exec-event "), ..request(WakeKind::Event, DONE, Some(run)) };
     take(&mut wakes, "ben", &one, NOW).unwrap();
     wakes.due(NOW);
     take(&mut wakes, "ben", &one, NOW).unwrap();
@@ -242,7 +247,7 @@ fn waiting_events_survive_a_restart() {
 #[test]
 fn an_event_with_a_key_is_accepted_once() {
     let mut wakes = nothing();
-    let named = |text, session| WakeRequest { name: Some("n1"), ..wish(WakeKind::Wake, text, session) };
+    let named = |text, session| WakeRequest { name: Some("n1"), ..request(WakeKind::Wake, text, session) };
     let rows = [
         ("ben", "one", None, 1),
         ("ben", "one", None, 1),
@@ -260,7 +265,7 @@ fn an_event_with_a_key_is_accepted_once() {
     let again = take(&mut wakes, "ben", &named("one", None), NOW).unwrap();
     assert_eq!((again.when, wakes.wake_at()), (When::NextBeat, None), "a repetition wakes no agent again");
     for _ in 0..2 {
-        take(&mut wakes, "ben", &wish(WakeKind::Event, "one", None), NOW).unwrap();
+        take(&mut wakes, "ben", &request(WakeKind::Event, "one", None), NOW).unwrap();
     }
     assert_eq!(wakes.figures().waiting, 5, "without a name each is one");
 }
@@ -271,7 +276,7 @@ type Act = fn(&mut WakeQueues);
 #[test]
 fn each_change_of_the_stored_form_is_counted() {
     fn takes(wakes: &mut WakeQueues) {
-        take(wakes, "ben", &WakeRequest { name: Some("n"), ..wish(WakeKind::Event, DONE, None) }, NOW)
+        take(wakes, "ben", &WakeRequest { name: Some("n"), ..request(WakeKind::Event, DONE, None) }, NOW)
             .unwrap();
     }
     let acts: [(&str, Act, bool); 10] = [

@@ -251,7 +251,7 @@ fn a_row_that_is_not_understood_is_reported_until_it_is_over() {
         assert_eq!(refused.to_string(), "its record is damaged, and only its end is recorded");
     }
     let seen = read(&first).unwrap();
-    assert_eq!((seen.tales.len(), seen.unreadable.len()), (1, 1));
+    assert_eq!((seen.deliveries.len(), seen.unreadable.len()), (1, 1));
     close(&open(&first).ledger, "n1", NOW, Wait::ForDisk);
     let opened = open(&first);
     assert_eq!((opened.open.len(), opened.unreadable.len(), opened.closed.len()), (1, 0, 1));

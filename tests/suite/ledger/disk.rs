@@ -32,7 +32,7 @@ fn two_processes_do_not_share_a_ledger() {
     assert!(!refused.is_of_the_place());
     put(&first.ledger, "n1", 1);
     // Reading at the same time is allowed.
-    assert_eq!(read(&place).unwrap().tales.len(), 1);
+    assert_eq!(read(&place).unwrap().deliveries.len(), 1);
     drop(first);
     assert_eq!(open(&place).open.len(), 1);
 }

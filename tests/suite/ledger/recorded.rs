@@ -293,7 +293,7 @@ fn rows_that_are_not_understood_are_told_apart_and_stay_as_they_are() {
             put(&opened.ledger, "n2", 3);
         }
         let seen = read(home.path()).unwrap();
-        assert_eq!((seen.tales.len(), seen.unreadable.len()), (1, 1));
+        assert_eq!((seen.deliveries.len(), seen.unreadable.len()), (1, 1));
         assert_eq!(seen.unreadable[0].is_newer(), is_newer);
         assert_eq!(record_of(home.path(), "n1"), before, "{what}");
     }
@@ -377,7 +377,7 @@ fn a_closed_row_that_is_not_understood_is_neither_changed_nor_removed() {
             let seen = read(home.path()).unwrap();
             assert_eq!(seen.unreadable.len(), 1 - own, "{version}, {end:?}");
             assert!(
-                seen.tales.iter().all(|tale| tale.id.as_str() != "n1"),
+                seen.deliveries.iter().all(|delivery| delivery.id.as_str() != "n1"),
                 "our own is removed when it is old"
             );
             if own == 0 {

@@ -53,8 +53,8 @@ fn a_start_prints_lines_for_an_env_file_and_the_same_ones_again() {
 
     // `--seed` does not change existing data.
     let (mut running, again) = start(&data, ["--seed", "demo"]);
-    running.hear(&format!("the data are in {data}"));
-    running.hear("--seed was not used");
+    running.wait_for_log(&format!("the data are in {data}"));
+    running.wait_for_log("--seed was not used");
     for name in ["ACCOUNT_ID", "SERVICE_TOKEN", "ADMIN_KEY"] {
         assert_eq!(first[name], again[name], "{name}");
     }
@@ -112,7 +112,7 @@ fn our_runtime_works_with_it() {
 
     let mut service = configured(Program::new(["run"])).with("HEALTH_PORT", "0").start();
     let address = service.address();
-    service.hear("answers and knows the account");
+    service.wait_for_log("answers and knows the account");
     let health: Value = serde_json::from_str(&get(&address, "/health").1).unwrap();
     assert_eq!(health["backend"]["accepted"], json!(true));
     stop(service);

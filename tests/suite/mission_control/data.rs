@@ -6,7 +6,7 @@ use std::path::Path;
 
 use mission_control_runtime::clock::SystemClock;
 use mission_control_runtime::local::{
-    Caller, Data, Engine, Kind, Opening, Options, Owner, Seed, Whereabouts,
+    Caller, Data, DataLocation, Engine, Kind, Opening, Options, Owner, Seed,
 };
 use mission_control_runtime::secret::Secret;
 use serde_json::{Value, json};
@@ -17,7 +17,7 @@ const MASTER: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
 
 fn opening(directory: &Path) -> Opening {
     Opening {
-        whereabouts: Whereabouts::Directory(directory.to_owned()),
+        location: DataLocation::Directory(directory.to_owned()),
         seed: Seed::Nothing,
         master_key: None,
         options: Options::default(),
@@ -186,7 +186,7 @@ fn an_invalid_token_is_not_printed() {
 
 #[test]
 fn in_memory_there_are_no_files() {
-    let opening = Opening { whereabouts: Whereabouts::parse(":memory:"), ..opening(Path::new("unused")) };
+    let opening = Opening { location: DataLocation::parse(":memory:"), ..opening(Path::new("unused")) };
     let data = Data::open(&opening, Box::new(SystemClock)).unwrap();
     store_key(&data);
     assert_eq!(stored_key(&data), "sk-test-0123456789");
@@ -452,7 +452,7 @@ fn only_existing_data_are_exported() {
     let nothing = "no data of a Mission Control exist in ";
     assert!(refused(&opening(home.path())).starts_with(nothing) && empty());
     assert!(refused(&opening(&home.path().join("gone"))).starts_with(nothing) && empty());
-    let memory = Opening { whereabouts: Whereabouts::Memory, ..opening(home.path()) };
+    let memory = Opening { location: DataLocation::Memory, ..opening(home.path()) };
     let in_memory = "data in memory are lost when this command ends; set --data to a directory";
     assert_eq!(refused(&memory), in_memory);
     let import = Data::import(&memory, Path::new("gone"), Box::new(SystemClock));

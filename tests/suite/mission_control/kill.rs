@@ -15,7 +15,7 @@ use std::thread;
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use mission_control_runtime::clock::SystemClock;
-use mission_control_runtime::local::{Data, Engine, Opening, Options, Seed, Whereabouts};
+use mission_control_runtime::local::{Data, DataLocation, Engine, Opening, Options, Seed};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -58,8 +58,8 @@ impl Acknowledged {
 }
 
 fn open(directory: &Path) -> Data {
-    let whereabouts = Whereabouts::Directory(directory.to_owned());
-    let opening = Opening { whereabouts, seed: Seed::Nothing, master_key: None, options: Options::default() };
+    let location = DataLocation::Directory(directory.to_owned());
+    let opening = Opening { location, seed: Seed::Nothing, master_key: None, options: Options::default() };
     Data::open(&opening, Box::new(SystemClock)).unwrap_or_else(|why| panic!("it does not open: {why}"))
 }
 

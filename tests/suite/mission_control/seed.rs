@@ -3,13 +3,13 @@
 use std::collections::BTreeSet;
 
 use mission_control_runtime::clock::{Clock, Millis, SystemClock};
-use mission_control_runtime::local::{Caller, Data, Kind, Opening, Options, Seed, Whereabouts};
+use mission_control_runtime::local::{Caller, Data, DataLocation, Kind, Opening, Options, Seed};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 fn demo(options: Options) -> Data {
     let opening =
-        Opening { whereabouts: Whereabouts::Memory, seed: Seed::parse("demo"), master_key: None, options };
+        Opening { location: DataLocation::Memory, seed: Seed::parse("demo"), master_key: None, options };
     Data::open(&opening, Box::new(SystemClock)).unwrap()
 }
 
@@ -138,8 +138,8 @@ fn the_demo_contains_no_secret_and_loads_with_original_behaviour() {
 fn existing_data_are_not_changed() {
     let home = TempDir::new().unwrap();
     let open = |seed: Seed| {
-        let whereabouts = Whereabouts::Directory(home.path().join("data"));
-        let opening = Opening { whereabouts, seed, master_key: None, options: Options::default() };
+        let location = DataLocation::Directory(home.path().join("data"));
+        let opening = Opening { location, seed, master_key: None, options: Options::default() };
         Data::open(&opening, Box::new(SystemClock)).unwrap()
     };
     let first = open(Seed::Demo);
@@ -153,8 +153,8 @@ fn existing_data_are_not_changed() {
     }
 
     // And vice versa: existing data without the demo stay without it.
-    let whereabouts = Whereabouts::Directory(home.path().join("plain"));
-    let plain = Opening { whereabouts, seed: Seed::Nothing, master_key: None, options: Options::default() };
+    let location = DataLocation::Directory(home.path().join("plain"));
+    let plain = Opening { location, seed: Seed::Nothing, master_key: None, options: Options::default() };
     drop(Data::open(&plain, Box::new(SystemClock)).unwrap());
     let data = Data::open(&Opening { seed: Seed::Demo, ..plain }, Box::new(SystemClock)).unwrap();
     assert_eq!((look(&data, "agents:list").len(), look(&data, "tasks:list").len()), (0, 0));

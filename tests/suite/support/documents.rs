@@ -2,6 +2,7 @@
 
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError};
 
 /// A path of the project.
 pub(crate) fn project(name: &str) -> PathBuf {
@@ -10,6 +11,9 @@ pub(crate) fn project(name: &str) -> PathBuf {
 
 /// Compares a document with what `make` gives for it, or writes it.
 pub(crate) fn check_fresh(name: &str, make: impl Fn(&str) -> String) {
+    // Two tests may write different parts of one document.
+    static WRITING: Mutex<()> = Mutex::new(());
+    let _one_at_a_time = WRITING.lock().unwrap_or_else(PoisonError::into_inner);
     let path = project(name);
     let found = fs::read_to_string(&path).unwrap_or_default();
     let fresh = make(&found);

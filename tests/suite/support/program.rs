@@ -99,7 +99,7 @@ pub(crate) struct Running {
 
 impl Running {
     /// Waits for a log line that holds these words.
-    pub(crate) fn hear(&mut self, words: &str) -> String {
+    pub(crate) fn wait_for_log(&mut self, words: &str) -> String {
         while let Ok(line) = self.heard.recv_timeout(PATIENCE) {
             self.log.push_str(&line);
             self.log.push('\n');
@@ -112,7 +112,7 @@ impl Running {
 
     /// The address it says it listens on.
     pub(crate) fn address(&mut self) -> String {
-        let line = self.hear("listening on http://");
+        let line = self.wait_for_log("listening on http://");
         let (_, rest) = line.split_once("http://").unwrap();
         rest.split(['"', ' ']).next().unwrap().to_owned()
     }

@@ -221,11 +221,11 @@ fn a_repeated_request_for_a_response_is_reported() {
     let here = Some(task.as_str());
     let args = json!({"recipientSlugs": ["@Ben"], "message": "Which key?"});
     let (ran, output) = fixture.call(ada, here, "response_request", &args);
-    assert!(ran.ok && ran.stirs, "{output}");
+    assert!(ran.ok && ran.may_notify, "{output}");
     assert_eq!(output["data"]["notificationIds"].as_array().unwrap().len(), 1);
     assert_eq!(fixture.team.board.notifications_of(ben), ["response_request: Ada requested a response"]);
     let (ran, output) = fixture.call(ada, here, "response_request", &args);
-    assert!(ran.ok && !ran.stirs);
+    assert!(ran.ok && !ran.may_notify);
     assert!(output["message"].as_str().unwrap().starts_with("No new request was sent"), "{output}");
     assert_eq!(fixture.team.board.notifications_of(ben).len(), 1);
 }

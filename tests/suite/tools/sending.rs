@@ -342,10 +342,10 @@ fn calls_report_whether_they_notify_agents() {
             false,
         ),
     ];
-    for (who, name, args, function, answer, stirs) in rows {
+    for (who, name, args, function, answer, may_notify) in rows {
         let made = make(&who, name, &args, vec![(function, answer)]);
         assert!(made.ran.ok, "{}", made.output);
-        assert_eq!(made.ran.stirs, stirs, "{name} {args}");
+        assert_eq!(made.ran.may_notify, may_notify, "{name} {args}");
     }
 }
 
@@ -398,7 +398,7 @@ fn a_call_known_to_fail_is_not_sent() {
     for (who, name, args, words) in rows {
         let made = make(&who, name, &args, Vec::new());
         assert!(made.error().starts_with(words), "{name} {args}: {}", made.error());
-        assert!(made.asked.is_empty() && !made.ran.stirs);
+        assert!(made.asked.is_empty() && !made.ran.may_notify);
         // D34: a name that is missing in the roster is searched once in a fresh one.
         let missing = args.to_string().to_lowercase().contains("nix");
         assert_eq!(made.refreshed, usize::from(missing), "{name} {args}");

@@ -41,7 +41,7 @@ fn an_effect_that_happened_is_not_repeated() {
         let settled = fixture.settle_as(tool, Duration::ZERO, &[]).unwrap();
         assert_eq!(as_read(&settled), as_read(&usual), "{}", tool.name);
         // Agents that may have been notified are counted.
-        assert!(!settled.in_doubt && settled.stirs >= usual.stirs, "{}", tool.name);
+        assert!(!settled.in_doubt && settled.may_notify >= usual.may_notify, "{}", tool.name);
         assert_eq!(fixture.effects(tool), 1, "{}", tool.name);
         if tool.twin.is_some() {
             assert_eq!(settled.made, fixture.marks(tool)[..1]);
@@ -242,7 +242,7 @@ fn an_unreadable_effect_is_not_repeated() {
         for why in whys {
             fixture.direct.fail(tool.reads.unwrap(), [Fault::Before(CallClass::Refused, why)]);
             let settled = fixture.settle(tool);
-            assert!(!settled.in_doubt && settled.stirs);
+            assert!(!settled.in_doubt && settled.may_notify);
             let error = settled.result.unwrap_err();
             assert_eq!(error.kind, ToolErrorKind::Unsettled, "{} {why:?}: {error}", tool.name);
             assert!(

@@ -129,7 +129,7 @@ fn every_tool_reports_every_backend_failure() {
             }
             // A call that may have happened may have notified agents.
             let lost = kind == ToolErrorKind::Unsettled && row.writes;
-            assert_eq!(made.ran.stirs, lost, "{} {why:?}", row.name);
+            assert_eq!(made.ran.may_notify, lost, "{} {why:?}", row.name);
         }
     }
 }
@@ -164,7 +164,7 @@ fn agents_assigned_before_a_failure_stay_notified() {
         let trouble = error(class, CallReason::ServerFault);
         let made = make_against(&who, &call("task_update", &args), answers, Some(trouble));
         assert!(made.error().ends_with("The new agents were assigned and notified anyway"));
-        assert!(made.ran.stirs, "{class}");
+        assert!(made.ran.may_notify, "{class}");
     }
 }
 
@@ -177,7 +177,7 @@ fn a_lost_repeatable_call_is_not_reported_as_without_effect() {
     let call = call("task_status", r#"{"status":"review"}"#);
     let made = make_against(&who, &call, Vec::new(), Some(lost));
     assert!(made.error().contains("may have happened anyway, and repeating it is safe"));
-    assert!(made.ran.stirs);
+    assert!(made.ran.may_notify);
 }
 
 /// D8: secrets in the words of the backend or of the agent itself.

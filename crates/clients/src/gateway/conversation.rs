@@ -7,7 +7,7 @@ use serde_json::value::RawValue;
 
 use super::HttpGateway;
 use super::socket::{Socket, SocketFailure};
-use mcr_core::gateway::codec::{Heard, connect, hear, spoken_request};
+use mcr_core::gateway::codec::{Heard, connect, parse_message, spoken_request};
 use mcr_model::json;
 
 /// The most messages to read for one answer. The others are events of the gateway and of whole runs, word by
@@ -83,7 +83,7 @@ impl<'a> Conversation<'a> {
         for _ in 0..MESSAGES_MAX {
             let text = self.socket.receive_text(until)?;
             let text = json::text(&text);
-            let Some(heard) = hear(&text) else {
+            let Some(heard) = parse_message(&text) else {
                 return Err(SocketFailure::Declined(
                     "a message on its WebSocket is not understood".to_owned(),
                 ));

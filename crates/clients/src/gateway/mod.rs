@@ -34,7 +34,7 @@ use ureq::{Agent, Body, SendBody};
 use crate::wire::{self, Fault, IdleTimeout, Outgoing, Registration, Sent, Stop};
 use mcr_core::gateway::codec::{self, ErrorResponse, TurnFailure};
 use mcr_core::gateway::dialect::{Dialect, ToolShape};
-use mcr_core::gateway::history::Glance;
+use mcr_core::gateway::history::TurnProgress;
 use mcr_core::gateway::{Class, Gateway, GatewayError, Progress, Recovered, Reply, Turn, TurnMark, Why};
 use mcr_model::SessionKey;
 
@@ -128,7 +128,7 @@ impl HttpGateway {
         session: &SessionKey,
         agent: &str,
         mark: &TurnMark<'_>,
-    ) -> Result<Option<Glance>, GatewayError> {
+    ) -> Result<Option<TurnProgress>, GatewayError> {
         recover::look(self, session, agent, mark).map_err(|failure| self.shared.error(failure))
     }
 

@@ -23,8 +23,8 @@ use mcr_core::gateway::codec::{
     self, TurnFailure, error_as_text, in_flight_params, message_params, read_in_flight, read_message,
 };
 use mcr_core::gateway::history::{
-    self, Glance, Item, Listed, Page, Recovered, Running, Sight, Status, TurnMark, cut_item, decide, glance,
-    reaches, read_listed, read_tool,
+    self, Item, Listed, Page, Recovered, Running, SessionEvidence, Status, TurnMark, TurnProgress, cut_item,
+    decide, reaches, read_listed, read_tool, turn_progress,
 };
 use mcr_core::gateway::{Class, Why};
 use mcr_model::SessionKey;
@@ -113,7 +113,7 @@ pub(super) fn recover(
         }
     }
     let dialect = gateway.shared.memory().dialect();
-    let sight = Sight {
+    let evidence = SessionEvidence {
         items: &shown.items,
         whole: shown.whole,
         status: None,
@@ -122,10 +122,10 @@ pub(super) fn recover(
         ends_unheard: dialect.ends_unheard(),
         now: SystemClock.now(),
     };
-    let verdict = match decide(mark, &sight) {
+    let verdict = match decide(mark, &evidence) {
         // The history alone does not settle these.
         Recovered::Running(_) | Recovered::Absent { .. } => {
-            decide(mark, &with_session_list(gateway, &key, mark, sight))
+            decide(mark, &with_session_list(gateway, &key, mark, evidence))
         }
         verdict => verdict,
     };
@@ -147,7 +147,7 @@ pub(super) fn look(
     session: &SessionKey,
     agent: &str,
     mark: &TurnMark<'_>,
-) -> Result<Option<Glance>, TurnFailure> {
+) -> Result<Option<TurnProgress>, TurnFailure> {
     let agent = codec::agent_id(agent)?;
     let key = gateway.name(session, &agent)?;
     let page = page(gateway, &format!("/sessions/{}/history?limit={FIRST_PAGE_ITEMS}", encoded(&key)));
@@ -157,9 +157,9 @@ pub(super) fn look(
     };
     match items {
         Ok(items) => {
-            let found = glance(mark, &items);
+            let found = turn_progress(mark, &items);
             let queued = !found.begun && status(gateway, &key) == Some(Status::Running);
-            Ok(Some(Glance { queued, ..found }))
+            Ok(Some(TurnProgress { queued, ..found }))
         }
         Err(HistoryUnavailable::Away(failure)) => Err(failure),
         Err(HistoryUnavailable::Temporary | HistoryUnavailable::Refused) => Ok(None),
@@ -293,14 +293,17 @@ fn with_session_list<'a>(
     gateway: &HttpGateway,
     key: &str,
     mark: &TurnMark<'_>,
-    sight: Sight<'a>,
-) -> Sight<'a> {
+    evidence: SessionEvidence<'a>,
+) -> SessionEvidence<'a> {
     if let Some(listed) = listed(gateway, key) {
-        let untouched = listed.untouched_since(sight.now - mark.age);
-        return Sight { status: listed.status, untouched, ..sight };
+        let untouched = listed.untouched_since(evidence.now - mark.age);
+        return SessionEvidence { status: listed.status, untouched, ..evidence };
     }
-    let nothing_known = sight.items.is_empty() && !sight.ends_unheard;
-    Sight { ends_unheard: sight.ends_unheard || (nothing_known && is_idle(gateway, key)), ..sight }
+    let nothing_known = evidence.items.is_empty() && !evidence.ends_unheard;
+    SessionEvidence {
+        ends_unheard: evidence.ends_unheard || (nothing_known && is_idle(gateway, key)),
+        ..evidence
+    }
 }
 
 /// Whether the gateway reports over its WebSocket that nothing runs in this session. Gateways that accept the

@@ -73,7 +73,7 @@ pub struct Undelivered {
     /// Oldest first.
     pub rows: Vec<Notification>,
     /// Why each of the other rows cannot be read.
-    pub spoilt: Vec<String>,
+    pub malformed: Vec<String>,
 }
 
 impl<'de> Deserialize<'de> for Undelivered {
@@ -82,7 +82,7 @@ impl<'de> Deserialize<'de> for Undelivered {
         for row in Vec::<&RawValue>::deserialize(from)? {
             match serde_json::from_str(row.get()) {
                 Ok(row) => found.rows.push(row),
-                Err(why) => found.spoilt.push(why.to_string()),
+                Err(why) => found.malformed.push(why.to_string()),
             }
         }
         Ok(found)

@@ -8,7 +8,7 @@ mod failures;
 use std::time::Duration;
 
 use super::Trouble;
-use super::failure::{Setback, Unsettled, Weight};
+use super::failure::{BackendFailure, Unsettled, Weight};
 use super::retry::{Budget, LOST_MAX, PROVIDER_REFUSALS_MAX, SILENCES_MAX, UNKNOWN_MAX};
 use crate::gateway::{Class, GatewayError, Why};
 
@@ -246,13 +246,13 @@ pub(super) fn of(trouble: &Trouble) -> Option<(Cause, Rule)> {
         }
         Trouble::Unsettled(Unsettled::Stuck(_)) => Some(ruled(Cause::StuckTurn)),
         Trouble::Unsettled(Unsettled::Absent) => Some(ruled(Cause::LostAnswer)),
-        Trouble::Backend(Setback { weight: Weight::Doubtful, .. }) => Some(ruled(Cause::Backend)),
-        Trouble::Backend(Setback { weight: Weight::Passing, .. }) => Some(ruled(Cause::BackendAway)),
+        Trouble::Backend(BackendFailure { weight: Weight::Doubtful, .. }) => Some(ruled(Cause::Backend)),
+        Trouble::Backend(BackendFailure { weight: Weight::Passing, .. }) => Some(ruled(Cause::BackendAway)),
         Trouble::Silence(_) => Some(ruled(Cause::Silence)),
         Trouble::NoContext => Some(ruled(Cause::NoContext)),
         Trouble::Foreign => Some(ruled(Cause::ForeignContext)),
         Trouble::Broken => Some(ruled(Cause::Panic)),
-        Trouble::Backend(Setback { weight: Weight::Final, .. })
+        Trouble::Backend(BackendFailure { weight: Weight::Final, .. })
         | Trouble::Unsettled(
             Unsettled::Waiting { .. }
             | Unsettled::StuckAgain
@@ -291,6 +291,7 @@ fn of_error(error: &GatewayError) -> Option<(Cause, Rule)> {
 fn of_turn(why: Why) -> Cause {
     match why {
         Why::NoGateway => Cause::NoGateway,
+        Why::TurnLimit => Cause::TurnedAway,
         Why::Unreachable => Cause::Unreachable,
         Why::Draining => Cause::Draining,
         Why::TokenRefused => Cause::TokenRefused,

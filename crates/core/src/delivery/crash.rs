@@ -1,18 +1,18 @@
 //! Decides how a restart of this process affects the open deliveries that it finds.
 //!
 //! A process that is killed, runs out of memory or aborts leaves its deliveries where they were. They
-//! continue. Each crash with a delivery in hand is counted for it, apart from all other failures, and
+//! continue. Each crash during a delivery is counted for that delivery, apart from all other failures, and
 //! lengthens its pause. There is no pause after the first crash, then 1 s, 2 s, 4 s, up to 10 minutes. A
-//! crash without the delivery in hand has another cause and takes back half of that. So a delivery that
+//! crash while the delivery waits has another cause and takes back half of that. So a delivery that
 //! crashes the runtime each time pauses longer and longer. One that is hit by chance does not.
 //!
 //! A delivery may be the cause. A crash is **held against** it only if
 //!
-//! - it was the only one in hand at that moment, and
-//! - the process had worked without it for at least nine times as long as it then had it in hand.
+//! - it was the only active one at that moment, and
+//! - the process had worked without it for at least nine times as long as it then worked on it.
 //!
-//! After [`HELD_MAX`] such crashes in a row the delivery is given up. Any other crash (with several in hand,
-//! or without this one) shows another cause and resets the count. Kills at random instants meet the condition
+//! After [`HELD_MAX`] such crashes in a row the delivery is given up. Any other crash (with several active
+//! deliveries, or without this one) shows another cause and resets the count. Kills at random instants meet the condition
 //! at most once in ten times, and practically never six times in a row. An orderly stop and a restart of the
 //! machine are not crashes.
 
@@ -31,7 +31,7 @@ pub const HELD_MAX: u32 = 6;
 /// How many times longer the process must have worked without the delivery than with it.
 const QUIET: u32 = 9;
 
-/// A crash with a delivery in hand raises its suspicion by `HIT`, a crash without it lowers the suspicion by
+/// A crash during a delivery raises its suspicion by `HIT`, a crash without it lowers the suspicion by
 /// `SPARED`. Two deliveries that crash the runtime in turns both pause longer and longer.
 const HIT: u32 = 2;
 const SPARED: u32 = 1;
@@ -49,8 +49,8 @@ const REST_MAX: Duration = Duration::from_hours(1);
 pub struct Crash {
     /// When the process started.
     pub began: Millis,
-    /// The deliveries that its workers had in hand, each with the instant at which a worker took it.
-    pub in_hand: Vec<(WorkId, Millis)>,
+    /// The deliveries that its workers processed, each with the instant at which a worker took it.
+    pub active: Vec<(WorkId, Millis)>,
 }
 
 /// An open delivery, and the instant until which it pauses.
@@ -90,12 +90,12 @@ pub fn go_on(
 
 impl Crash {
     fn had(&self, work: &WorkId) -> bool {
-        self.in_hand.iter().any(|(id, _)| id == work)
+        self.active.iter().any(|(id, _)| id == work)
     }
 
     /// Whether the crash counts as evidence against this delivery.
     fn accuses(&self, work: &WorkId, now: Millis) -> bool {
-        let [(id, since)] = &self.in_hand[..] else { return false };
+        let [(id, since)] = &self.active[..] else { return false };
         // The instant of the crash is unknown; it was before now.
         id == work && since.since(self.began) >= now.since(*since) * QUIET
     }
@@ -111,7 +111,7 @@ fn judge(record: &mut Record, work: &WorkId, crash: &Crash, now: Millis) -> Stri
     }
     let count = record.failures.add(Cause::Crash, 1);
     record.suspected = record.suspected.saturating_add(HIT);
-    match crash.in_hand.len() - 1 {
+    match crash.active.len() - 1 {
         _ if accused => format!("the runtime crashed while it worked on this delivery alone (crash {count})"),
         0 => format!("the runtime crashed while it worked on this delivery (crash {count})"),
         others => {
@@ -136,14 +136,14 @@ mod tests {
         Duration::from_secs(count)
     }
 
-    /// A process that worked this long without the row, and then had these rows in hand.
+    /// A process that worked this long without the row, and then worked on these rows.
     fn crash(without: u64, rows: &[&str]) -> Crash {
         let since = START + secs(without);
-        Crash { began: START, in_hand: rows.iter().map(|row| (WorkId::new(*row), since)).collect() }
+        Crash { began: START, active: rows.iter().map(|row| (WorkId::new(*row), since)).collect() }
     }
 
     fn after(record: &mut Record, crash: &Crash, with: u64) -> String {
-        let since = crash.in_hand.first().map_or(START, |(_, since)| *since);
+        let since = crash.active.first().map_or(START, |(_, since)| *since);
         judge(record, &WorkId::new("n1"), crash, since + secs(with))
     }
 
@@ -177,14 +177,14 @@ mod tests {
         assert_eq!(rests, [None, Some(1), Some(2), Some(16), Some(512), Some(600), Some(600)]);
     }
 
-    /// The runtime is killed all the time, and a delivery is in hand at many of the kills. Its pause stays
-    /// short, whatever their number. If it is in hand at every crash, or at every second one, its pause
+    /// The runtime is killed all the time, and a delivery is active at many of the kills. Its pause stays
+    /// short, whatever their number. If it is active at every crash, or at every second one, its pause
     /// grows.
     #[test]
     fn a_delivery_hit_by_chance_pauses_only_briefly() {
         let (mut record, mut resting) = (Record::default(), 0_u64);
         for _ in 0..200 {
-            // Each process lives for two seconds, and has the delivery in hand unless that pauses.
+            // Each process lives for two seconds, and works on the delivery unless that pauses.
             let hit = resting == 0;
             after(&mut record, &crash(0, if hit { &["n1", "n2"] } else { &["n2"] }), 1);
             let rests = rest(record.suspected).unwrap_or_default();

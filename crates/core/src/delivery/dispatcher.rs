@@ -15,7 +15,7 @@ use super::finished::{Admission, FinishedItems};
 use super::gateway_breaker::GatewayBreaker;
 use super::operator_requests::Hold;
 use super::queue::{Queue, StartedJob};
-use super::scheduler_messages::{Effect, RecoveredState, Standing};
+use super::scheduler_messages::{Effect, RecoveredState, SchedulerState};
 use super::{End, Job, Outcome, Record, Trouble};
 use crate::gateway::Class;
 use crate::work::{Work, WorkId};
@@ -223,8 +223,8 @@ impl Dispatcher {
     }
 
     /// The state of the dispatcher. The fields about the sources stay empty.
-    pub(super) fn standing(&self) -> Standing {
-        Standing {
+    pub(super) fn state(&self) -> SchedulerState {
+        SchedulerState {
             known: self.queue.len(),
             running: self.queue.running(),
             oldest: self.queue.oldest(),
@@ -232,7 +232,7 @@ impl Dispatcher {
             unreadable: self.unreadable.sentences(),
             breaker_open: self.breaker.why().map(str::to_owned),
             stats: self.stats.clone(),
-            ..Standing::default()
+            ..SchedulerState::default()
         }
     }
 }

@@ -264,7 +264,7 @@ impl DuplicateCheck {
     }
 
     /// A row that another runtime has changed since the last list. Once two runtimes have seen each other,
-    /// both only finish what they have in hand. From then on only the beginning of an attempt counts.
+    /// both only finish their active deliveries. From then on only the beginning of an attempt counts.
     fn moved(&self, observed: &ListObservation<'_>) -> Option<NotificationId> {
         let theirs = |row: &&Notification| {
             let ours = self.ours.contains_key(&row.id) || row.recipient_type == RecipientType::User;

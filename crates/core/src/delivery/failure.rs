@@ -11,7 +11,7 @@ use crate::gateway::{self, GatewayError};
 #[derive(Clone, Debug)]
 pub enum Trouble {
     /// A call of the backend failed.
-    Backend(Setback),
+    Backend(BackendFailure),
     /// A turn failed.
     Gateway(GatewayError),
     /// A page came in place of an answer, while other turns succeed. It may concern this row alone, or no
@@ -147,7 +147,7 @@ impl Trouble {
 impl fmt::Display for Trouble {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Backend(setback) => f.write_str(&setback.sentence),
+            Self::Backend(backend_failure) => f.write_str(&backend_failure.sentence),
             Self::Gateway(error) | Self::Aside(error) => error.fmt(f),
             Self::Unsettled(unsettled) => unsettled.fmt(f),
             Self::Silence(silence) => write!(f, "the agent did not answer: {}.", silence.explain()),
@@ -186,7 +186,7 @@ impl fmt::Display for Trouble {
 
 /// A failed call of the backend, as far as it concerns a row.
 #[derive(Clone, Debug)]
-pub struct Setback {
+pub struct BackendFailure {
     /// What the failure means for the row.
     pub weight: Weight,
     /// How long the backend wants no further call.

@@ -28,25 +28,25 @@ pub trait Journal: Send + Sync {
         Err(JournalError(format!("there is no open row of {id} that is not understood")))
     }
 
-    /// Marks that a worker has this delivery in hand until the guard is dropped. The next process needs this
+    /// Marks that a worker processes this delivery until the guard is dropped. The next process needs this
     /// if the present one crashes.
-    fn in_hand(&self, _work: &WorkId, _now: Millis) -> Hand {
-        Hand::default()
+    fn mark_active(&self, _work: &WorkId, _now: Millis) -> ActiveGuard {
+        ActiveGuard::default()
     }
 }
 
-/// A guard: while it lives, a worker has a delivery in hand.
+/// A guard: while it lives, a worker processes the delivery.
 #[derive(Default)]
-pub struct Hand(Option<Box<dyn FnOnce()>>);
+pub struct ActiveGuard(Option<Box<dyn FnOnce()>>);
 
-impl Hand {
+impl ActiveGuard {
     /// Calls `gone` when the guard is dropped.
     pub fn new(gone: impl FnOnce() + 'static) -> Self {
         Self(Some(Box::new(gone)))
     }
 }
 
-impl Drop for Hand {
+impl Drop for ActiveGuard {
     fn drop(&mut self) {
         if let Some(gone) = self.0.take() {
             gone();
@@ -141,7 +141,7 @@ pub enum Step {
     /// The task's status has advanced.
     Advanced,
     /// A notice for people is in the thread.
-    Told,
+    NoticePosted,
     /// The attempt failed; the delivery pauses.
     Rests,
     /// A process has found the delivery as an earlier one left it.
@@ -164,7 +164,7 @@ impl Step {
         Self::Posting,
         Self::Posted,
         Self::Advanced,
-        Self::Told,
+        Self::NoticePosted,
         Self::Rests,
         Self::Restarted,
         Self::Retried,
@@ -183,7 +183,7 @@ impl Step {
             Self::Posting => "posting",
             Self::Posted => "posted",
             Self::Advanced => "advanced",
-            Self::Told => "told",
+            Self::NoticePosted => "told",
             Self::Rests => "rests",
             Self::Restarted => "restarted",
             Self::Retried => "retried",

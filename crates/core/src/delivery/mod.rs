@@ -37,6 +37,7 @@ pub mod policy;
 mod poll_schedule;
 pub mod prompt;
 mod queue;
+pub mod quiet_mode;
 mod record;
 pub mod reply;
 pub mod retry;
@@ -56,7 +57,7 @@ pub use duplicate_runtime::ForeignRuntime;
 pub use failure::{Trouble, Unsettled};
 pub use finished::ClosedWork;
 pub use record::{
-    FORM, Notice, PendingAnswer, Record, Sent, Stage, ToolRounds, UnknownFields, Waits, WithUnknown,
+    AwaitedBy, FORM, Notice, PendingAnswer, Record, Sent, Stage, ToolRounds, UnknownFields, WithUnknown,
     from_form_1,
 };
 pub use stamp::Stamp;

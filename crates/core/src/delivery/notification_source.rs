@@ -73,8 +73,8 @@ impl NotificationSource {
     pub(super) fn new<'a>(plan: SchedulerConfig, left: impl Iterator<Item = &'a Work>, now: Millis) -> Self {
         Self {
             plan,
-            poll_schedule: PollSchedule::new(plan.rhythm),
-            duplicate_check: DuplicateCheck::new(plan.rhythm.interval),
+            poll_schedule: PollSchedule::new(plan.intervals),
+            duplicate_check: DuplicateCheck::new(plan.intervals.interval),
             lists: 0,
             list_began: now,
             list_pending: false,
@@ -121,7 +121,7 @@ impl NotificationSource {
 
     /// People or agents are at work, so new rows are likely.
     pub(super) fn expect_traffic(&mut self, now: Millis) {
-        self.poll_schedule.stir(now);
+        self.poll_schedule.record_activity(now);
     }
 
     /// Work starts.
@@ -266,13 +266,13 @@ mod tests {
 
     fn source_and_dispatcher() -> (NotificationSource, Dispatcher) {
         let second = Duration::from_secs(1);
-        let rhythm = PollIntervals {
+        let intervals = PollIntervals {
             interval: second,
             idle_interval: second,
             backoff_base: second,
             backoff_max: second,
         };
-        let plan = SchedulerConfig { workers: 2, list_limit: 50, rhythm };
+        let plan = SchedulerConfig { workers: 2, list_limit: 50, intervals };
         let source = NotificationSource::new(plan, std::iter::empty(), NOW);
         (source, Dispatcher::new(plan.workers, RecoveredState::default(), NOW))
     }

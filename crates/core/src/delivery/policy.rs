@@ -17,10 +17,10 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::Stamp;
+use super::{Stamp, quiet_mode};
 use mcr_model::{
     AgentId, AuthorType, BehaviorFlags, DeliveryContext, NotificationType, RecipientType, Task, TaskStatus,
-    ThreadItem, Word, is_quality,
+    ThreadItem, WakeOn, Word, is_quality,
 };
 
 /// What happens to a notification.
@@ -60,13 +60,15 @@ pub enum Skip {
     NotInvolved,
     /// A person has written again since; the newer message has its own notification.
     StaleUpdate,
+    /// Quiet mode is on, and the notification does not address the agent.
+    NotAddressed,
     /// The backend names no session for the agent.
     NoSession,
 }
 
 impl Skip {
     /// All reasons, in the order of their checks.
-    pub const ALL: [Self; 13] = [
+    pub const ALL: [Self; 14] = [
         Self::ForAPerson,
         Self::NoAgent,
         Self::NoTask,
@@ -79,6 +81,7 @@ impl Skip {
         Self::ReplyLoop,
         Self::NotInvolved,
         Self::StaleUpdate,
+        Self::NotAddressed,
         Self::NoSession,
     ];
 
@@ -97,6 +100,7 @@ impl Skip {
             Self::ReplyLoop => "reply-loop",
             Self::NotInvolved => "not-involved",
             Self::StaleUpdate => "stale-update",
+            Self::NotAddressed => "not-addressed",
             Self::NoSession => "no-session",
         }
     }
@@ -122,20 +126,23 @@ impl Skip {
                 "another agent wrote the message, and this one is neither assigned to the task nor its reviewer"
             }
             Self::StaleUpdate => "a person wrote a newer message, which has its own notification",
+            Self::NotAddressed => {
+                "quiet mode is on (WAKE_ON), and the agent is neither mentioned nor asked nor assigned"
+            }
             Self::NoSession => "Mission Control names no session for the agent",
         }
     }
 }
 
 /// Whether the agent is started. The first match from top to bottom decides.
-pub fn judge(context: &DeliveryContext) -> Verdict {
-    match reason_to_skip(context) {
+pub fn judge(context: &DeliveryContext, wake_on: WakeOn) -> Verdict {
+    match reason_to_skip(context, wake_on) {
         Some(why) => Verdict::Skip(why),
         None => Verdict::Deliver,
     }
 }
 
-fn reason_to_skip(context: &DeliveryContext) -> Option<Skip> {
+fn reason_to_skip(context: &DeliveryContext, wake_on: WakeOn) -> Option<Skip> {
     use NotificationType::{Mention, StatusChange, ThreadUpdate};
     let row = &context.notification;
     let kind = row.kind.known();
@@ -182,6 +189,9 @@ fn reason_to_skip(context: &DeliveryContext) -> Option<Skip> {
     }
     if is_stale(context) {
         return Some(Skip::StaleUpdate);
+    }
+    if wake_on == WakeOn::Addressed && !quiet_mode::is_addressed(context) {
+        return Some(Skip::NotAddressed);
     }
     if context.delivery_session_key.as_ref().is_none_or(|key| key.expose().trim().is_empty()) {
         return Some(Skip::NoSession);

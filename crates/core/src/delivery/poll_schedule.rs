@@ -77,7 +77,7 @@ impl PollSchedule {
     }
 
     /// Records an event: people or agents are active.
-    pub(super) fn stir(&mut self, now: Millis) {
+    pub(super) fn record_activity(&mut self, now: Millis) {
         self.last_event = Some(now);
         self.quiet = SOON.min(self.intervals.interval);
     }
@@ -150,7 +150,7 @@ mod tests {
         let mut schedule = schedule();
         assert_eq!(schedule.due(Millis(0)), Millis(0), "the first list is due at once");
         schedule.begin(Millis(0));
-        schedule.stir(Millis(0));
+        schedule.record_activity(Millis(0));
         let mut at = Millis(0);
         let mut gaps = Vec::new();
         for _ in 0..30 {
@@ -162,7 +162,7 @@ mod tests {
         }
         assert_eq!(gaps[..5], [1, 2, 4, 5, 5]);
         assert_eq!(gaps[29], 60, "{gaps:?}");
-        schedule.stir(at);
+        schedule.record_activity(at);
         assert_eq!(schedule.due(at).since(at).as_secs(), 1);
     }
 

@@ -34,7 +34,7 @@ pub(super) const OVERTAKEN_MAX: u32 = 200;
 
 /// The rows of one track.
 #[derive(Debug, Default)]
-struct Line {
+struct TrackQueue {
     rows: VecDeque<u64>,
     /// The running row.
     busy: Option<u64>,
@@ -55,7 +55,7 @@ pub(super) struct Queue {
     next_number: u64,
     rows: BTreeMap<u64, QueueEntry>,
     numbers: HashMap<WorkId, u64>,
-    lines: HashMap<Track, Line>,
+    tracks: HashMap<Track, TrackQueue>,
     /// The tracks that wait behind rows of the ledger that a newer version wrote. A turn of such a row may still run in
     /// their session.
     blocked: HashMap<Track, BTreeSet<WorkId>>,
@@ -128,7 +128,7 @@ impl Queue {
         self.next_number += 1;
         self.numbers.insert(row.work.id.clone(), number);
         let track = row.work.track.clone();
-        self.lines.entry(track.clone()).or_default().rows.push_back(number);
+        self.tracks.entry(track.clone()).or_default().rows.push_back(number);
         self.rows.insert(number, row);
         self.arrange(&track, now);
     }
@@ -136,20 +136,20 @@ impl Queue {
     /// Determines again which rows of a track may start.
     fn arrange(&mut self, track: &Track, now: Millis) {
         self.withdraw(track);
-        let Some(line) = self.lines.get(track).filter(|line| line.busy.is_none()) else { return };
-        let next = self.next_of(track, line);
+        let Some(queued) = self.tracks.get(track).filter(|queued| queued.busy.is_none()) else { return };
+        let next = self.next_of(track, queued);
         for number in &next {
-            self.line_up(*number, now);
+            self.make_ready_or_rest(*number, now);
         }
-        if let Some(line) = self.lines.get_mut(track) {
-            line.next = next;
+        if let Some(queued) = self.tracks.get_mut(track) {
+            queued.next = next;
         }
     }
 
     /// Removes the rows of a track from the rows that may start. Call this before each change of its rows.
     fn withdraw(&mut self, track: &Track) {
-        let Some(line) = self.lines.get_mut(track) else { return };
-        for number in std::mem::take(&mut line.next) {
+        let Some(queued) = self.tracks.get_mut(track) else { return };
+        for number in std::mem::take(&mut queued.next) {
             let Some(row) = self.rows.get(&number) else { continue };
             self.ready[row.work.rank as usize].remove(&number);
             if let Some(at) = row.not_before {
@@ -159,8 +159,8 @@ impl Queue {
     }
 
     /// The rows of an idle track that may start, now or after their pause.
-    fn next_of(&self, track: &Track, line: &Line) -> Vec<u64> {
-        let holder = self.holder(line);
+    fn next_of(&self, track: &Track, queued: &TrackQueue) -> Vec<u64> {
+        let holder = self.holder(queued);
         let (mut open, mut others) = (!self.blocked.contains_key(track), PASSED_FOR_OTHERS);
         let may_begin = |number: &&u64| {
             let row = &self.rows[*number];
@@ -171,20 +171,20 @@ impl Queue {
             open = open && row.lets_pass(&mut others);
             in_order || row.ignores_order()
         };
-        line.rows.iter().filter(may_begin).copied().collect()
+        queued.rows.iter().filter(may_begin).copied().collect()
     }
 
     /// The row that holds the session, because its turn is unsettled or waits for results; `None` if there is none.
-    fn holder(&self, line: &Line) -> Option<u64> {
+    fn holder(&self, queued: &TrackQueue) -> Option<u64> {
         let holds = |number: &u64| {
             let row = &self.rows[number];
             row.record.holds_session(&row.work)
         };
-        line.rows.iter().copied().find(holds)
+        queued.rows.iter().copied().find(holds)
     }
 
     /// Makes a row ready, or lets it rest until its pause ends.
-    fn line_up(&mut self, number: u64, now: Millis) {
+    fn make_ready_or_rest(&mut self, number: u64, now: Millis) {
         let row = &self.rows[&number];
         match row.not_before {
             Some(at) if at > now => {
@@ -202,7 +202,7 @@ impl Queue {
             && at <= now
         {
             self.resting.pop_first();
-            self.line_up(number, now);
+            self.make_ready_or_rest(number, now);
         }
     }
 
@@ -215,8 +215,8 @@ impl Queue {
 
     /// Ends the wait of all tracks for this row. A track that waits for another row as well goes on waiting.
     pub(super) fn unblock(&mut self, by: &WorkId, now: Millis) {
-        let waits_no_more = |_: &Track, rows: &mut BTreeSet<WorkId>| rows.remove(by) && rows.is_empty();
-        let freed: Vec<Track> = self.blocked.extract_if(waits_no_more).map(|(track, _)| track).collect();
+        let is_free = |_: &Track, rows: &mut BTreeSet<WorkId>| rows.remove(by) && rows.is_empty();
+        let freed: Vec<Track> = self.blocked.extract_if(is_free).map(|(track, _)| track).collect();
         for track in &freed {
             self.arrange(track, now);
         }
@@ -248,9 +248,9 @@ impl Queue {
         if row.running {
             return Place::Running;
         }
-        let line = self.lines.get(&row.work.track);
+        let queued = self.tracks.get(&row.work.track);
         let behind =
-            line.and_then(|line| self.waits_for(number, line)).and_then(|other| self.rows.get(&other));
+            queued.and_then(|queued| self.waits_for(number, queued)).and_then(|other| self.rows.get(&other));
         match (row.not_before.filter(|at| *at > now), behind) {
             // The row waits for a running row, but its own pause has not ended either.
             (Some(at), Some(other)) if other.running => Place::Rests(at),
@@ -265,19 +265,19 @@ impl Queue {
 
     /// The row outside the queue that this row waits for.
     fn blocked_by(&self, number: u64, row: &QueueEntry) -> Option<&WorkId> {
-        let may_begin = self.lines.get(&row.work.track).is_some_and(|line| line.next.contains(&number));
+        let may_begin = self.tracks.get(&row.work.track).is_some_and(|queued| queued.next.contains(&number));
         self.blocked.get(&row.work.track).filter(|_| !may_begin)?.first()
     }
 
     /// The row of the same track that has to end, or to progress, before this row may start.
-    fn waits_for(&self, number: u64, line: &Line) -> Option<u64> {
-        if line.busy.is_some() || line.next.contains(&number) {
-            return line.busy;
+    fn waits_for(&self, number: u64, queued: &TrackQueue) -> Option<u64> {
+        if queued.busy.is_some() || queued.next.contains(&number) {
+            return queued.busy;
         }
         let mut others = PASSED_FOR_OTHERS;
         let blocks = |earlier: &u64| !self.rows[earlier].lets_pass(&mut others);
-        let holder = self.holder(line).filter(|_| self.rows[&number].needs_turn());
-        let mut earlier = line.rows.iter().copied().take_while(|other| *other != number);
+        let holder = self.holder(queued).filter(|_| self.rows[&number].needs_turn());
+        let mut earlier = queued.rows.iter().copied().take_while(|other| *other != number);
         holder.or_else(|| earlier.find(blocks))
     }
 
@@ -315,7 +315,7 @@ impl Queue {
         }
         let track = self.rows.get(&number)?.work.track.clone();
         self.withdraw(&track);
-        self.lines.get_mut(&track)?.busy = Some(number);
+        self.tracks.get_mut(&track)?.busy = Some(number);
         let row = self.rows.get_mut(&number)?;
         let turn = row.needs_turn();
         row.running = true;
@@ -343,8 +343,8 @@ impl Queue {
         row.running = false;
         self.running -= 1;
         let track = row.work.track.clone();
-        if let Some(line) = self.lines.get_mut(&track) {
-            line.busy = None;
+        if let Some(queued) = self.tracks.get_mut(&track) {
+            queued.busy = None;
         }
         self.arrange(&track, now);
     }
@@ -356,11 +356,11 @@ impl Queue {
         let row = self.rows.remove(&number)?;
         self.numbers.remove(&row.work.id);
         self.running -= usize::from(row.running);
-        let line = self.lines.get_mut(&track)?;
-        line.busy = line.busy.filter(|busy| *busy != number);
-        line.rows.retain(|other| *other != number);
-        if line.rows.is_empty() {
-            self.lines.remove(&track);
+        let queued = self.tracks.get_mut(&track)?;
+        queued.busy = queued.busy.filter(|busy| *busy != number);
+        queued.rows.retain(|other| *other != number);
+        if queued.rows.is_empty() {
+            self.tracks.remove(&track);
         } else {
             self.arrange(&track, now);
         }

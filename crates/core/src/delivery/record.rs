@@ -37,8 +37,8 @@ pub struct Record {
     #[serde(skip_serializing_if = "is_default")]
     pub tries: u32,
     /// How often the gateway had not accepted the question, so the agent did not get it.
-    #[serde(skip_serializing_if = "is_default")]
-    pub untold: u32,
+    #[serde(rename = "untold", skip_serializing_if = "is_default")]
+    pub not_accepted: u32,
     /// How many requests the gateway may have accepted: one for each question, and one for each round of tool results.
     #[serde(skip_serializing_if = "is_default")]
     pub requests: u32,
@@ -60,8 +60,8 @@ pub struct Record {
     #[serde(skip_serializing_if = "is_default")]
     pub sent: Option<Sent>,
     /// The last question that the agent got without an answer of it: the agent may have done part of the work.
-    #[serde(skip_serializing_if = "is_default")]
-    pub unheard: Option<u32>,
+    #[serde(rename = "unheard", skip_serializing_if = "is_default")]
+    pub unanswered_question: Option<u32>,
     /// The question whose stuck turn the runtime aborted; a second stuck turn ends the delivery.
     #[serde(skip_serializing_if = "is_default")]
     pub parted: Option<u32>,
@@ -71,6 +71,9 @@ pub struct Record {
     /// Whether a person had paused the task when the agent got the question.
     #[serde(skip_serializing_if = "is_default")]
     pub began_paused: bool,
+    /// Whether the notification did not address the agent that got the question ([`quiet_mode`](super::quiet_mode)).
+    #[serde(skip_serializing_if = "is_default")]
+    pub unaddressed: bool,
     /// Whether the thread has an answer with the notification's id. The backend admits only one.
     #[serde(skip_serializing_if = "is_default")]
     pub answered: bool,
@@ -82,7 +85,7 @@ pub struct Record {
     pub rested: u64,
     /// Whether an agent or a person waits for the answer.
     #[serde(skip_serializing_if = "is_default")]
-    pub waits: Waits,
+    pub waits: AwaitedBy,
     /// The newest time of the backend's clock that was known before a step that may be in doubt. The first attempt sets it
     /// from the work ([`Work::created_at`]); a kind that reads the backend may know a newer one.
     #[serde(skip_serializing_if = "is_default")]
@@ -138,10 +141,11 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
 /// Whether an agent or a person waits for the answer.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "kebab-case")]
-pub enum Waits {
+pub enum AwaitedBy {
     /// Neither, as far as known.
     #[default]
-    Nobody,
+    #[serde(rename = "nobody")]
+    Neither,
     /// Another agent.
     Agent,
     /// A person.
@@ -160,11 +164,12 @@ impl Record {
         Self {
             answered: self.answered,
             tries: self.tries,
-            untold: self.untold,
+            not_accepted: self.not_accepted,
             requests: self.requests,
             effects: self.effects.only_made(),
             reopened: true,
             spent: self.spent.clone(),
+            unaddressed: self.unaddressed,
             extra: self.extra.clone(),
             ..Self::default()
         }
@@ -196,9 +201,9 @@ impl Record {
         let heard = self.heard.clone().filter(|_| !matches!(stage, Stage::Fresh));
         let mut record = Self {
             tries: self.tries,
-            untold: self.untold,
+            not_accepted: self.not_accepted,
             requests: self.requests,
-            unheard: self.sent.as_ref().map(|sent| sent.attempt).or(self.unheard),
+            unanswered_question: self.sent.as_ref().map(|sent| sent.attempt).or(self.unanswered_question),
             heard,
             answered: self.answered,
             // The backend has the notification as settled, which must not end the new delivery.
@@ -223,7 +228,7 @@ impl Record {
     /// Whether the agent got the question and may be working on it.
     pub fn has_begun(&self) -> bool {
         let was_asked =
-            matches!(self.stage, Stage::Working(_)) || self.sent.is_some() || self.tries > self.untold;
+            matches!(self.stage, Stage::Working(_)) || self.sent.is_some() || self.tries > self.not_accepted;
         was_asked && self.heard.is_some()
     }
 
@@ -254,7 +259,7 @@ impl Record {
 
     /// How often the agent got the question.
     pub fn asked(&self) -> u32 {
-        self.tries.saturating_sub(self.untold)
+        self.tries.saturating_sub(self.not_accepted)
     }
 
     /// Keeps the unposted rest of an answer, because the delivery is given up.

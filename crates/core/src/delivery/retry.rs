@@ -66,7 +66,7 @@ pub fn after(record: &mut Record, trouble: &Trouble, budget: &Budget, dice: f64)
     }
     let not_before = match trouble {
         Trouble::Gateway(error) => error.not_before,
-        Trouble::Backend(setback) => setback.not_before,
+        Trouble::Backend(backend_failure) => backend_failure.not_before,
         _ => None,
     };
     let pause = rule.pause.after(count, not_before, dice);
@@ -147,7 +147,7 @@ pub fn weighed(record: &mut Record, trouble: Trouble, answered: u64, quiet: Dura
 mod tests {
     use super::*;
     use crate::delivery::cause::LONGEST;
-    use crate::delivery::failure::{Setback, Weight};
+    use crate::delivery::failure::{BackendFailure, Weight};
     use crate::delivery::reply::Silence;
     use crate::gateway::history::Waiting;
     use crate::gateway::{Class, Why};
@@ -157,7 +157,7 @@ mod tests {
     }
 
     fn call(weight: Weight) -> Trouble {
-        Trouble::Backend(Setback { weight, not_before: None, sentence: "refused".to_owned() })
+        Trouble::Backend(BackendFailure { weight, not_before: None, sentence: "refused".to_owned() })
     }
 
     /// W-4, W-8: the count after which an item is given up. Each pause is at least as long as the one before for any

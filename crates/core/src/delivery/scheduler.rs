@@ -39,7 +39,7 @@ use std::time::Duration;
 
 pub use super::poll_schedule::PollIntervals;
 pub use super::scheduler_messages::{
-    Effect, Event, OperatorEffect, RecoveredState, SchedulerConfig, Standing,
+    Effect, Event, OperatorEffect, RecoveredState, SchedulerConfig, SchedulerState,
 };
 
 use super::dispatcher::Dispatcher;
@@ -77,9 +77,9 @@ impl Scheduler {
     /// Takes an event and returns what should happen now. Without an event, the time of a decision has come.
     pub fn on(&mut self, event: Option<Event>, now: Millis) -> Vec<Effect> {
         match event {
-            Some(Event::Listed { list: number, limit, rows, spoilt, dice }) => {
+            Some(Event::Listed { list: number, limit, rows, malformed, dice }) => {
                 let request = ListRequest { number, limit };
-                let list = List { request, rows, unreadable: spoilt, dice };
+                let list = List { request, rows, unreadable: malformed, dice };
                 self.dispatcher.stats.list(now);
                 self.notifications.listed(list, &mut self.dispatcher, now);
                 if self.notifications.leaves() {
@@ -166,12 +166,12 @@ impl Scheduler {
     }
 
     /// How things stand.
-    pub fn standing(&self) -> Standing {
-        Standing {
+    pub fn state(&self) -> SchedulerState {
+        SchedulerState {
             foreign: self.notifications.duplicate(),
             lists: self.notifications.lists(),
             list_failures: self.notifications.list_failures(),
-            ..self.dispatcher.standing()
+            ..self.dispatcher.state()
         }
     }
 }

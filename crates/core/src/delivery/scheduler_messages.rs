@@ -27,7 +27,7 @@ pub enum Event {
         /// The oldest unsettled rows, oldest first.
         rows: Vec<Notification>,
         /// How many further rows could not be read.
-        spoilt: usize,
+        malformed: usize,
         /// A random number from 0 to 1.
         dice: f64,
     },
@@ -102,7 +102,7 @@ pub struct SchedulerConfig {
     /// The minimum number of new rows that one list requests.
     pub list_limit: u32,
     /// When lists are due.
-    pub rhythm: PollIntervals,
+    pub intervals: PollIntervals,
 }
 
 /// The state that an earlier process has left.
@@ -123,7 +123,7 @@ pub struct RecoveredState {
 
 /// The state of the scheduler.
 #[derive(Clone, Debug, Default)]
-pub struct Standing {
+pub struct SchedulerState {
     /// Unsettled rows.
     pub known: usize,
     /// Rows with a worker.

@@ -5,18 +5,18 @@
 
 use super::cause::Cause;
 use super::failure::Trouble;
-use super::{End, Record, Waits, policy};
+use super::{AwaitedBy, End, Record, policy};
 use crate::spans::times;
 use mcr_model::{DeliveryContext, NoResponseNote, Notification, NotificationType};
 
 /// Who waits for the answer to this row.
-pub fn who_waits(context: &DeliveryContext) -> Waits {
+pub fn awaited_by(context: &DeliveryContext) -> AwaitedBy {
     use NotificationType::{Assignment, Mention, ResponseRequest, ThreadUpdate};
     let by_an_agent = policy::agent_author(context).is_some();
     match context.notification.kind.known() {
-        Some(Assignment | Mention | ThreadUpdate) if !by_an_agent => Waits::Person,
-        Some(Assignment | Mention | ResponseRequest) => Waits::Agent,
-        _ => Waits::Nobody,
+        Some(Assignment | Mention | ThreadUpdate) if !by_an_agent => AwaitedBy::Person,
+        Some(Assignment | Mention | ResponseRequest) => AwaitedBy::Agent,
+        _ => AwaitedBy::Neither,
     }
 }
 
@@ -38,7 +38,7 @@ pub fn line(
             "*(Automatic note: there will be no answer to {what}, because {}. Mention the agent to ask again.)*",
             trouble.in_public()
         )),
-        (End::Unanswered(_), Waits::Person, NoResponseNote::People)
+        (End::Unanswered(_), AwaitedBy::Person, NoResponseNote::People)
         | (End::Unanswered(_), _, NoResponseNote::All) => {
             let times = times(record.failures.of(Cause::Silence));
             Some(format!(

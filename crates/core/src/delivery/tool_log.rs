@@ -41,8 +41,8 @@ struct LoggedCall {
     /// Whether the agent has made the call since the turn was last repeated.
     called: bool,
     /// The call came over HTTP, and the agent may not have received the result.
-    #[serde(default, skip_serializing_if = "is_false")]
-    unheard: bool,
+    #[serde(rename = "unheard", default, skip_serializing_if = "is_false")]
+    result_unconfirmed: bool,
     /// Digest of the agent's name for the call.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     name: Option<String>,
@@ -54,7 +54,7 @@ struct LoggedCall {
 impl LoggedCall {
     fn new(call: String, output: &str) -> Self {
         let (output, extra) = (output.to_owned(), UnknownFields::default());
-        Self { call, output, called: true, unheard: false, name: None, extra }
+        Self { call, output, called: true, result_unconfirmed: false, name: None, extra }
     }
 }
 
@@ -103,8 +103,8 @@ impl ToolLog {
 
     /// Records that the agent calls again and therefore has the earlier results. Returns whether that is new.
     pub fn results_received(&mut self) -> bool {
-        let unconfirmed = self.done.iter_mut().filter(|effect| effect.called && effect.unheard);
-        unconfirmed.map(|effect| effect.unheard = false).count() > 0
+        let unconfirmed = self.done.iter_mut().filter(|effect| effect.called && effect.result_unconfirmed);
+        unconfirmed.map(|effect| effect.result_unconfirmed = false).count() > 0
     }
 
     /// Records that a call is about to be made over HTTP.
@@ -133,11 +133,11 @@ impl ToolLog {
     pub fn carried_out(&mut self, intent: &Intent, output: &str) {
         self.close(intent);
         let effect = LoggedCall::new(intent.call.clone(), output);
-        self.done.push(LoggedCall { unheard: true, name: intent.name.clone(), ..effect });
+        self.done.push(LoggedCall { result_unconfirmed: true, name: intent.name.clone(), ..effect });
     }
 
     /// Records that it certainly had no effect.
-    pub fn came_to_nothing(&mut self, intent: &Intent) {
+    pub fn had_no_effect(&mut self, intent: &Intent) {
         self.close(intent);
     }
 
@@ -166,7 +166,7 @@ impl ToolLog {
     /// The process that wrote the log has ended. Results that its agent may not have received are returned
     /// again on request.
     pub fn outlived(&mut self) {
-        for effect in self.done.iter_mut().filter(|effect| effect.unheard) {
+        for effect in self.done.iter_mut().filter(|effect| effect.result_unconfirmed) {
             effect.called = false;
         }
     }
@@ -200,14 +200,15 @@ impl ToolLog {
     /// The turn is repeated: the agent may repeat any earlier call.
     pub(super) fn sent_again(&mut self) {
         for effect in &mut self.done {
-            (effect.called, effect.unheard) = (false, false);
+            (effect.called, effect.result_unconfirmed) = (false, false);
         }
     }
 
     fn recall_as(&mut self, call: &str, name: Option<&str>) -> Option<String> {
         // Under another name it is another call, unless the whole turn was repeated.
         let other = |effect: &LoggedCall| {
-            effect.unheard && name.is_some_and(|name| effect.name.as_deref().is_some_and(|kept| kept != name))
+            effect.result_unconfirmed
+                && name.is_some_and(|name| effect.name.as_deref().is_some_and(|kept| kept != name))
         };
         let effect =
             self.done.iter_mut().find(|effect| !effect.called && effect.call == call && !other(effect))?;
@@ -309,7 +310,7 @@ mod tests {
         assert!(effects.is_in_doubt() && !effects.has_acted());
         assert_eq!(effects.begin(intent("a", None)), Before::Begun(intent("a", None)));
         assert_eq!(effects.begin(intent("b", None)), Before::Nothing);
-        effects.came_to_nothing(&intent("b", None));
+        effects.had_no_effect(&intent("b", None));
         let text = serde_json::to_string(&effects).unwrap();
         let mut back: ToolLog = serde_json::from_str(&text).unwrap();
         assert!(back == effects && back.begin(intent("a", None)) != Before::Nothing);

@@ -217,6 +217,8 @@ pub enum Class {
 pub enum Why {
     /// No gateway is configured.
     NoGateway,
+    /// The configured number of turns was sent.
+    TurnLimit,
     /// Nothing answers at the gateway's address.
     Unreachable,
     /// The gateway is stopping or starting.
@@ -266,6 +268,7 @@ impl Why {
     pub fn explain(self) -> &'static str {
         match self {
             Self::NoGateway => "no gateway is configured",
+            Self::TurnLimit => "the limit of turns is reached, so no more are sent",
             Self::Unreachable => "the gateway is unreachable at its address",
             Self::Draining => "the gateway is stopping or starting",
             Self::TokenRefused => "the gateway does not accept the runtime's token",
@@ -294,6 +297,7 @@ impl Why {
     pub fn remedy(self) -> Option<&'static str> {
         match self {
             Self::NoGateway => Some("Set OPENCLAW_GATEWAY_URL."),
+            Self::TurnLimit => Some("Raise DELIVERY_MAX_TURNS, or set it to 0, and restart the service."),
             Self::Unreachable => Some("Check that the gateway runs and that OPENCLAW_GATEWAY_URL is right."),
             Self::TokenRefused => Some("Set OPENCLAW_GATEWAY_TOKEN to the gateway's gateway.auth.token."),
             Self::EndpointOff => Some(

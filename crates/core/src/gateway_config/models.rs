@@ -75,6 +75,9 @@ pub const MODELS: [MissionControlModel; 4] = [
 /// Its id as a provider.
 const VERCEL: &str = "vercel-ai-gateway";
 
+/// The switch of the plugin for the same provider.
+const PLUGIN_SWITCH: [&str; 4] = ["plugins", "entries", VERCEL, "enabled"];
+
 /// Models that earlier configurations named and no provider offers any more.
 const RETIRED: [&str; 2] = ["anthropic/claude-sonnet-4.5", "anthropic/claude-opus-4.5"];
 
@@ -188,9 +191,18 @@ fn write_provider(tree: &mut Tree, provider: &Provider, key: Option<&str>, form:
             tree.set_default(&at("baseUrl"), provider.base_url);
             tree.set_default(&at("api"), provider.api);
             tree.set_default(&at("models"), catalog(provider));
+            if provider.id == VERCEL && form == Form::Entries {
+                // The provider is complete. The gateway would otherwise download its plugin at each start.
+                tree.set_default(&PLUGIN_SWITCH, false);
+            }
         }
         // Without its key, the rest of what was written for it cannot be used.
-        Referred::Removed => drop(tree.remove(&path)),
+        Referred::Removed => {
+            tree.remove(&path);
+            if provider.id == VERCEL {
+                tree.remove(&PLUGIN_SWITCH);
+            }
+        }
         Referred::Untouched => {}
     }
 }

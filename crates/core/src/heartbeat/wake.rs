@@ -57,7 +57,7 @@ pub struct WakeCaller<'a> {
 #[derive(Clone, Copy)]
 pub struct WakeRequest<'a> {
     /// Event or wake.
-    pub errand: WakeKind,
+    pub kind: WakeKind,
     /// The text for the agent.
     pub text: &'a str,
     /// Why, in a word.
@@ -258,35 +258,35 @@ impl WakeQueues {
     /// Accepts an event or a wake. `knows` tells whether an agent with this slug exists.
     pub fn take(
         &mut self,
-        wish: &WakeRequest<'_>,
+        request: &WakeRequest<'_>,
         caller: WakeCaller<'_>,
         knows: &dyn Fn(&str) -> bool,
         now: Millis,
     ) -> Result<Queued, WakeRefusal> {
-        sound(wish.text)?;
-        let agent = whose(wish.session, caller, knows)?;
-        let queue = event_queue(wish.session.unwrap_or(caller.session), wish.naming).into_owned();
+        sound(request.text)?;
+        let agent = whose(request.session, caller, knows)?;
+        let queue = event_queue(request.session.unwrap_or(caller.session), request.naming).into_owned();
         let by = caller.slug.to_lowercase();
         let inbox = self.agents.entry(agent.clone()).or_default();
         let same = |event: &AgentEvent| {
-            event.by == by && event.name.as_deref() == wish.name && event.text == wish.text
+            event.by == by && event.name.as_deref() == request.name && event.text == request.text
         };
-        if wish.name.is_some() && inbox.events.iter().any(same) {
+        if request.name.is_some() && inbox.events.iter().any(same) {
             return Ok(Queued { agent, when: inbox.when(now), waiting: inbox.events.len(), dropped: false });
         }
         self.make_room();
         self.changes += 1;
         self.last += 1;
         let reason =
-            wish.reason.map(|reason| reason.trim().chars().take(REASON_CHARS_MAX).collect::<String>());
+            request.reason.map(|reason| reason.trim().chars().take(REASON_CHARS_MAX).collect::<String>());
         let event = AgentEvent {
             number: self.last,
             at: now,
-            text: wish.text.to_owned(),
+            text: request.text.to_owned(),
             reason: reason.filter(|reason| !reason.is_empty()),
             queue: SessionKey::new(queue),
             by,
-            name: wish.name.map(str::to_owned),
+            name: request.name.map(str::to_owned),
         };
         let inbox = self.agents.entry(agent.clone()).or_default();
         let before = inbox.dropped;
@@ -298,7 +298,7 @@ impl WakeQueues {
         }
         let dropped = inbox.dropped > before;
         inbox.events.push_back(event);
-        let when = if wakes(wish.errand, wish.text) {
+        let when = if wakes(request.kind, request.text) {
             self.asked += 1;
             inbox.wake(now)
         } else {
@@ -406,8 +406,8 @@ impl Inbox {
 }
 
 /// Whether the text wakes the agent. A command that is still running or was denied does not.
-fn wakes(errand: WakeKind, text: &str) -> bool {
-    match errand {
+fn wakes(kind: WakeKind, text: &str) -> bool {
+    match kind {
         WakeKind::Event => is_exec_completion(text),
         WakeKind::Wake => !is_exec_notice(text),
     }

@@ -39,7 +39,7 @@ static FIELDS: [Field; 5] = [
 impl WakeKind {
     /// The kind of request that this endpoint takes.
     pub fn named(endpoint: &str) -> Option<Self> {
-        [Self::Event, Self::Wake].into_iter().find(|errand| errand.call().name == endpoint)
+        [Self::Event, Self::Wake].into_iter().find(|kind| kind.call().name == endpoint)
     }
 
     /// The row that the body is checked against.
@@ -55,7 +55,7 @@ impl WakeKind {
 /// A parsed body.
 #[derive(Clone, PartialEq, Eq)]
 pub struct WakeBody {
-    errand: WakeKind,
+    kind: WakeKind,
     text: String,
     reason: Option<String>,
     /// The session of the event.
@@ -81,8 +81,8 @@ impl From<WakeRefusal> for ToolError {
 impl WakeBody {
     /// Parses a body. `null` and blank texts count as absent. A blank session key is an error: the caller has
     /// lost the key, and the event would reach the wrong agent.
-    pub fn read(errand: WakeKind, body: &str) -> Result<Self, ToolError> {
-        let fields = Fields::read(errand.call(), body)?;
+    pub fn read(kind: WakeKind, body: &str) -> Result<Self, ToolError> {
+        let fields = Fields::read(kind.call(), body)?;
         let text = fields.raw("text").unwrap_or_default();
         sound(text)?;
         let key = |name: &'static str| match fields.filled(name) {
@@ -99,7 +99,7 @@ impl WakeBody {
             return Err(ToolError::malformed("sessionKey", words));
         }
         Ok(Self {
-            errand,
+            kind,
             // Another agent reads the text and the reason.
             text: without_our_tokens(text).into_owned(),
             reason: fields.filled("reason").map(|reason| without_our_tokens(reason).into_owned()),
@@ -121,8 +121,8 @@ impl WakeBody {
 
     /// Identifies the call among others.
     pub fn key(&self) -> String {
-        let Self { errand, text, reason, session, main, scope } = self;
-        json!([errand.call().name, text, reason, session, main, scope]).to_string()
+        let Self { kind, text, reason, session, main, scope } = self;
+        json!([kind.call().name, text, reason, session, main, scope]).to_string()
     }
 
     /// The request for the wake queues, under the caller's `name` for it. `usual` supplies the naming of
@@ -130,7 +130,7 @@ impl WakeBody {
     pub fn request<'a>(&'a self, name: Option<&'a str>, usual: Naming<'a>) -> WakeRequest<'a> {
         let main = self.main.as_deref().or(usual.main);
         WakeRequest {
-            errand: self.errand,
+            kind: self.kind,
             text: &self.text,
             reason: self.reason.as_deref(),
             session: self.session.as_deref(),

@@ -9,6 +9,7 @@ pub mod agents;
 mod cost;
 pub mod finding;
 pub mod pause;
+pub mod quiet_mode;
 pub mod reasons;
 pub mod service_condition;
 mod turn_state;

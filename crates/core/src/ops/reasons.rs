@@ -23,6 +23,8 @@ words! {
         GatewayTooOld = "gateway_too_old",
         /// No gateway is configured.
         NoGateway = "no_gateway",
+        /// The configured number of turns was sent.
+        TurnLimitReached = "turn_limit_reached",
         /// Mission Control does not answer.
         BackendUnreachable = "backend_unreachable",
         /// Mission Control does not accept our token.
@@ -65,6 +67,9 @@ impl HealthReason {
     pub fn advice(self) -> &'static str {
         match self {
             Self::NoGateway => "no gateway is configured: set OPENCLAW_GATEWAY_URL",
+            Self::TurnLimitReached => {
+                "the limit of turns is reached, so no more are sent: raise DELIVERY_MAX_TURNS, or set it to 0, and restart"
+            }
             Self::GatewayUnreachable => {
                 "the gateway does not answer correctly, so nothing is sent to agents: see the line `gateway`, or run `doctor`"
             }

@@ -8,7 +8,7 @@ mod fields;
 
 pub use fields::Fields;
 
-use super::request::{Changes, Draft, Paper, ToolRequest};
+use super::request::{Changes, DocumentContent, Draft, ToolRequest};
 use super::{ToolError, ToolErrorKind, ToolName};
 use mcr_model::TaskStatus::{self, Blocked};
 use mcr_model::{AgentId, DocumentId, TaskId, UserId, limits};
@@ -173,7 +173,7 @@ fn document_upsert(fields: &Fields, current: Option<&TaskId>) -> Result<ToolRequ
         ));
     }
     let named = fields.filled("taskId").map(TaskId::new);
-    Ok(ToolRequest::DocumentUpsert(Box::new(Paper {
+    Ok(ToolRequest::DocumentUpsert(Box::new(DocumentContent {
         // A new document belongs to the task of the conversation. An existing one keeps its task, which `run`
         // looks up.
         task_id: if document_id.is_none() { named.or_else(|| current.cloned()) } else { named },

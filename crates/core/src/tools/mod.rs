@@ -28,7 +28,7 @@ pub use error::{ToolError, ToolErrorKind};
 pub use name::ToolName;
 pub use offer::{Offer, offer, offer_http};
 pub use outcome::{ToolOutcome, render};
-pub use request::{Changes, Draft, Paper, ToolRequest};
+pub use request::{Changes, DocumentContent, Draft, ToolRequest};
 
 /// The caller of a tool, and its rights.
 #[derive(Clone, Copy, Debug)]

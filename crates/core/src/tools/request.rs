@@ -38,7 +38,7 @@ pub enum ToolRequest {
     /// Create a task.
     TaskCreate(Box<Draft>),
     /// Write a document.
-    DocumentUpsert(Box<Paper>),
+    DocumentUpsert(Box<DocumentContent>),
     /// List documents.
     DocumentList {
         /// The task whose documents are listed.
@@ -213,7 +213,7 @@ pub struct Draft {
 /// A document to be written.
 #[derive(Clone, Debug, PartialEq, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Paper {
+pub struct DocumentContent {
     /// The document to overwrite.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub document_id: Option<DocumentId>,

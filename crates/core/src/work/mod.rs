@@ -59,11 +59,11 @@ impl From<&NotificationId> for WorkId {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Rank {
     /// A person or an agent waits for an answer.
-    Asked,
+    Question,
     /// A task was assigned.
-    Given,
+    Assignment,
     /// A task or a thread changed.
-    Told,
+    Update,
 }
 
 impl Rank {

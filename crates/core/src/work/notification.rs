@@ -20,8 +20,8 @@ impl From<Notification> for Work {
 /// The rank, from the type alone.
 fn rank(row: &Notification) -> Rank {
     match row.kind.known() {
-        Some(NotificationType::Mention | NotificationType::ResponseRequest) => Rank::Asked,
-        Some(NotificationType::Assignment) => Rank::Given,
+        Some(NotificationType::Mention | NotificationType::ResponseRequest) => Rank::Question,
+        Some(NotificationType::Assignment) => Rank::Assignment,
         Some(
             NotificationType::ThreadUpdate
             | NotificationType::StatusChange
@@ -29,7 +29,7 @@ fn rank(row: &Notification) -> Rank {
             | NotificationType::MemberRemoved
             | NotificationType::RoleChanged,
         )
-        | None => Rank::Told,
+        | None => Rank::Update,
     }
 }
 
@@ -77,12 +77,12 @@ mod tests {
     #[test]
     fn the_type_decides_rank_and_title() {
         let rows = [
-            ("mention", Rank::Asked, "mention"),
-            ("response_request", Rank::Asked, "response request"),
-            ("assignment", Rank::Given, "assignment"),
-            ("thread_update", Rank::Told, "thread update"),
-            ("status_change", Rank::Told, "status change"),
-            ("something_new", Rank::Told, "something_new"),
+            ("mention", Rank::Question, "mention"),
+            ("response_request", Rank::Question, "response request"),
+            ("assignment", Rank::Assignment, "assignment"),
+            ("thread_update", Rank::Update, "thread update"),
+            ("status_change", Rank::Update, "status change"),
+            ("something_new", Rank::Update, "something_new"),
         ];
         for (kind, rank, title) in rows {
             let work = work(kind, None);

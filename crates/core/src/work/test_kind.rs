@@ -32,7 +32,7 @@ impl From<TestWork> for Work {
         Self {
             id: test.id.clone(),
             track: Track::new(&test.agent, Some(test.task.clone())),
-            rank: Rank::Told,
+            rank: Rank::Update,
             kind: Kind::Test(Box::new(test)),
             extra: UnknownFields::default(),
         }

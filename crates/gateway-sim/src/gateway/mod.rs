@@ -170,7 +170,7 @@ struct Inner {
     sessions: Sessions,
     slots: Slots,
     faults: Faults,
-    books: Arc<Observations>,
+    observations: Arc<Observations>,
     phase: Mutex<Phase>,
     started: Millis,
     /// The end of the cool-down of each agent's provider.
@@ -187,8 +187,8 @@ impl ScriptedGateway {
     /// A gateway whose agents use this model.
     pub fn new(options: Options, model: Arc<dyn ScriptedModel>) -> Self {
         let sessions = Sessions::new(options.transcript);
-        let books = Arc::new(Observations::new(options.requests));
-        Self::with(options, model, sessions, books)
+        let observations = Arc::new(Observations::new(options.requests));
+        Self::with(options, model, sessions, observations)
     }
 
     /// Crashes this gateway and returns its restarted successor, with the sessions and observations but without planned
@@ -203,12 +203,16 @@ impl ScriptedGateway {
     pub fn restarted_as(&self, change: impl FnOnce(&mut Options)) -> Self {
         self.end();
         let old = &self.inner;
-        old.books.killed();
+        old.observations.killed();
         let mut options = old.options.clone();
         options.seed = options.seed.wrapping_add(1);
         change(&mut options);
-        let new =
-            Self::with(options, Arc::clone(&old.model), old.sessions.inherited(), Arc::clone(&old.books));
+        let new = Self::with(
+            options,
+            Arc::clone(&old.model),
+            old.sessions.inherited(),
+            Arc::clone(&old.observations),
+        );
         if new.inner.options.release == Release::V2026_9_6 {
             let inner = Arc::clone(&new.inner);
             std::thread::spawn(move || restart::resume_all(&inner));
@@ -220,14 +224,14 @@ impl ScriptedGateway {
         options: Options,
         model: Arc<dyn ScriptedModel>,
         sessions: Sessions,
-        books: Arc<Observations>,
+        observations: Arc<Observations>,
     ) -> Self {
         let inner = Inner {
             ids: Ids::new(options.seed),
             sessions,
             slots: Slots::new(options.max_concurrent),
             faults: Faults::default(),
-            books,
+            observations,
             phase: Mutex::new(Phase::Running),
             started: options.clock.now(),
             cooling: Mutex::default(),
@@ -245,8 +249,8 @@ impl ScriptedGateway {
     }
 
     /// The recorded observations.
-    pub fn books(&self) -> &Observations {
-        &self.inner.books
+    pub fn observations(&self) -> &Observations {
+        &self.inner.observations
     }
 
     /// Sets the phase.

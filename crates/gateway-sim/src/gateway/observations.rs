@@ -95,7 +95,7 @@ impl Observations {
         }
         let life = pages.life;
         drop(pages);
-        Visit { books: Arc::clone(self), seen, life, by_client: true }
+        Visit { observations: Arc::clone(self), seen, life, by_client: true }
     }
 
     /// Records a crash: no request is in progress any more.
@@ -109,7 +109,7 @@ impl Observations {
     /// Records the start of a resumed turn, which no client requested.
     pub(super) fn resume(self: &Arc<Self>, seen: Seen) -> Visit {
         let life = self.pages().life;
-        Visit { books: Arc::clone(self), seen: Arc::new(seen), life, by_client: false }
+        Visit { observations: Arc::clone(self), seen: Arc::new(seen), life, by_client: false }
     }
 
     /// The last parsed requests, oldest first.
@@ -171,7 +171,7 @@ impl Pages {
 
 /// A request in progress.
 pub(super) struct Visit {
-    books: Arc<Observations>,
+    observations: Arc<Observations>,
     seen: Arc<Seen>,
     /// The lifetime of the gateway in which the request started.
     life: u64,
@@ -182,7 +182,7 @@ pub(super) struct Visit {
 impl Visit {
     /// Records a call of the model. A repeated call for the same turn does not count as a turn.
     pub(super) fn asked(&self, again: bool) {
-        let mut pages = self.books.pages();
+        let mut pages = self.observations.pages();
         pages.runs += 1;
         if !again {
             *pages.turns.entry(self.seen.session.clone()).or_default() += 1;
@@ -192,7 +192,7 @@ impl Visit {
 
     /// Records an answer in the history. An answer from before a crash is in no history and does not count.
     pub(super) fn answered(&self) {
-        let mut pages = self.books.pages();
+        let mut pages = self.observations.pages();
         if self.life == pages.life {
             pages.note(&self.seen.text, |marks| marks.answers += 1);
         }
@@ -201,7 +201,7 @@ impl Visit {
 
 impl Drop for Visit {
     fn drop(&mut self) {
-        let mut pages = self.books.pages();
+        let mut pages = self.observations.pages();
         if !self.by_client || self.life != pages.life {
             return;
         }

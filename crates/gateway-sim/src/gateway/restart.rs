@@ -11,7 +11,7 @@ use super::ids::uuid;
 use super::observations::Seen;
 use super::run::Turn;
 use super::scripted_model::{InputItem, Prompt};
-use super::sessions::{Seat, Session};
+use super::sessions::{Session, SessionSlot};
 use super::transcript::{Entry, Item};
 use super::turn::NoWatcher;
 use super::{Inner, POLL_INTERVAL};
@@ -30,14 +30,14 @@ pub(super) fn resume_all(inner: &Arc<Inner>) {
         if !inner.is_running() {
             return;
         }
-        if let Some(seat) = session.resume() {
-            resume(inner, &session, seat);
+        if let Some(session_slot) = session.resume() {
+            resume(inner, &session, session_slot);
         }
     }
 }
 
-fn resume(inner: &Inner, session: &Session, seat: Seat<'_>) {
-    let before = seat.remembered();
+fn resume(inner: &Inner, session: &Session, session_slot: SessionSlot<'_>) {
+    let before = session_slot.remembered();
     let last = before.last().and_then(|entry| user(&entry.item));
     let last_user_text =
         before.iter().rev().find_map(|entry| user(&entry.item)).unwrap_or_default().to_owned();
@@ -46,7 +46,7 @@ fn resume(inner: &Inner, session: &Session, seat: Seat<'_>) {
     let id = inner.ids.next();
     let run = uuid(id);
     // The interrupted request counts once more under its marker.
-    let visit = inner.books.resume(Seen {
+    let visit = inner.observations.resume(Seen {
         run: run.clone(),
         agent: agent.clone(),
         session: session.name.clone(),
@@ -65,8 +65,8 @@ fn resume(inner: &Inner, session: &Session, seat: Seat<'_>) {
         nudged: false,
         transcript: Arc::default(),
     };
-    seat.write(Entry { id, at: inner.options.clock.now(), item: Item::User(SYSTEM.to_owned()) });
-    let turn = Turn { inner, agent: &agent, run: &run, fault: None, visit: &visit, seat };
+    session_slot.write(Entry { id, at: inner.options.clock.now(), item: Item::User(SYSTEM.to_owned()) });
+    let turn = Turn { inner, agent: &agent, run: &run, fault: None, visit: &visit, session_slot };
     turn.play(prompt, &mut NoWatcher);
 }
 

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 use super::faults::Fault;
 use super::observations::Visit;
 use super::scripted_model::{Act, Call, InputItem, Offered, Prompt, Thought};
-use super::sessions::{NoTurn, Seat, Status};
+use super::sessions::{NoTurn, SessionSlot, Status};
 use super::transcript::{Entry, Item, SILENT_REPLY, StopReason, delegated};
 use super::turn_request::{MustCall, TurnRequest};
 use super::{Inner, POLL_INTERVAL, Release};
@@ -72,7 +72,7 @@ pub(super) struct Turn<'a> {
     pub(super) run: &'a str,
     pub(super) fault: Option<&'a Fault>,
     pub(super) visit: &'a Visit,
-    pub(super) seat: Seat<'a>,
+    pub(super) session_slot: SessionSlot<'a>,
 }
 
 /// Runs a turn to its end.
@@ -94,17 +94,17 @@ pub(super) fn run(
     }
     let session = inner.sessions.of(name);
     let mut is_open = || inner.is_running() && (!new || watch.is_open());
-    let seat = match session.enter(new && inner.options.fresh_sessions_conflict, &mut is_open) {
-        Ok(seat) => seat,
+    let session_slot = match session.enter(new && inner.options.fresh_sessions_conflict, &mut is_open) {
+        Ok(session_slot) => session_slot,
         Err(NoTurn::Conflict) => return internal(),
         Err(NoTurn::Gone) => return Outcome::Gone,
     };
-    seat.stands(Status::Queued);
+    session_slot.set_status(Status::Queued);
     let Some(slot) = inner.slots.enter(&mut is_open) else {
-        seat.stands(Status::Killed);
+        session_slot.set_status(Status::Killed);
         return Outcome::Gone;
     };
-    let turn = Turn { inner, agent: &ask.agent, run, fault, visit, seat };
+    let turn = Turn { inner, agent: &ask.agent, run, fault, visit, session_slot };
     let prompt = turn.prompt(ask);
     turn.write(Item::User(ask.text.clone()));
     let outcome = turn.play(prompt, watch);
@@ -128,8 +128,8 @@ impl Turn<'_> {
 
     /// Runs from the first model call to the end and records the end.
     pub(super) fn play(&self, prompt: Prompt, watch: &mut dyn Watch) -> Outcome {
-        self.seat.stands(Status::Running);
-        self.seat.runs(self.run);
+        self.session_slot.set_status(Status::Running);
+        self.session_slot.runs(self.run);
         let outcome = self.think_through(prompt, watch);
         // A crashed gateway records nothing and sends no response.
         if !self.inner.is_running() {
@@ -137,14 +137,18 @@ impl Turn<'_> {
         }
         match &outcome {
             // The client of an aborted run learns only that the run has ended.
-            Outcome::Gone if self.seat.is_aborted() => {
-                self.seat.stands(Status::Killed);
+            Outcome::Gone if self.session_slot.is_aborted() => {
+                self.session_slot.set_status(Status::Killed);
                 return internal();
             }
-            Outcome::Gone => self.seat.stands(Status::Killed),
-            Outcome::Failed(failure) if failure.status == 408 => self.seat.stands(Status::Timeout),
-            Outcome::Failed(failure) if failure.message != INTERNAL => self.seat.stands(Status::Failed),
-            _ => self.seat.stands(Status::Done),
+            Outcome::Gone => self.session_slot.set_status(Status::Killed),
+            Outcome::Failed(failure) if failure.status == 408 => {
+                self.session_slot.set_status(Status::Timeout);
+            }
+            Outcome::Failed(failure) if failure.message != INTERNAL => {
+                self.session_slot.set_status(Status::Failed);
+            }
+            _ => self.session_slot.set_status(Status::Done),
         }
         outcome
     }
@@ -194,7 +198,7 @@ impl Turn<'_> {
 
     /// The first prompt of the model.
     fn prompt(&self, ask: &TurnRequest) -> Prompt {
-        let abandoned = self.seat.take_abandoned();
+        let abandoned = self.session_slot.take_abandoned();
         let offers = self.is_new();
         Prompt {
             agent: ask.agent.clone(),
@@ -217,7 +221,7 @@ impl Turn<'_> {
             Some(Fault::UnknownTool) => Thought::call("no_such_tool", &serde_json::json!({"taskId": "t-1"})),
             Some(Fault::ErrorAsText(text)) => Thought::say(*text),
             _ => {
-                prompt.transcript = self.seat.remembered();
+                prompt.transcript = self.session_slot.remembered();
                 let thought = self.inner.model.think(prompt);
                 // Otherwise the next entry would be written to a copy.
                 prompt.transcript = Arc::default();
@@ -232,7 +236,7 @@ impl Turn<'_> {
 
     pub(super) fn write(&self, item: Item) {
         let (id, at) = (self.inner.ids.next(), self.inner.options.clock.now());
-        self.seat.write(Entry { id, at, item });
+        self.session_slot.write(Entry { id, at, item });
     }
 
     pub(super) fn wrote(&self, text: &str, calls: Vec<(String, String, String)>, stop: StopReason) {
@@ -281,7 +285,7 @@ impl Turn<'_> {
     /// Marks the run as done before its answer counts. A crash in between leaves a resumed run and one answer.
     fn count_answer(&self) {
         if self.inner.is_running() {
-            self.seat.stands(Status::Done);
+            self.session_slot.set_status(Status::Done);
             self.visit.answered();
         }
     }
@@ -391,7 +395,7 @@ impl Turn<'_> {
             if left.is_zero() {
                 return true;
             }
-            let ended = self.seat.is_aborted() || (self.is_new() && !watch.is_open());
+            let ended = self.session_slot.is_aborted() || (self.is_new() && !watch.is_open());
             if ended || !self.inner.is_running() {
                 return false;
             }
@@ -401,7 +405,7 @@ impl Turn<'_> {
 
     pub(super) fn gone(&self) -> Outcome {
         if self.inner.is_running() {
-            self.seat.abandon();
+            self.session_slot.abandon();
         }
         Outcome::Gone
     }

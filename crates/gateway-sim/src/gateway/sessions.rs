@@ -32,7 +32,7 @@ struct State {
     era: u64,
     /// The last entry belongs to a turn that the client abandoned.
     abandoned: bool,
-    seat: RunningFor,
+    session_slot: RunningFor,
     /// The run in progress.
     run: Option<String>,
     /// A client has aborted the run.
@@ -180,18 +180,22 @@ impl Session {
         &self,
         fresh_conflicts: bool,
         is_open: &mut dyn FnMut() -> bool,
-    ) -> Result<Seat<'_>, NoTurn> {
+    ) -> Result<SessionSlot<'_>, NoTurn> {
         let mut state = self.state();
-        if state.seat == RunningFor::Recovery {
+        if state.session_slot == RunningFor::Recovery {
             return Err(NoTurn::Conflict);
         }
-        if fresh_conflicts && state.seat == RunningFor::Client && state.finished == 0 && state.dropped == 0 {
+        if fresh_conflicts
+            && state.session_slot == RunningFor::Client
+            && state.finished == 0
+            && state.dropped == 0
+        {
             return Err(NoTurn::Conflict);
         }
         state.arrived += 1;
         let ticket = state.arrived;
         state.waiting.push_back(ticket);
-        while state.seat != RunningFor::None || state.waiting.front() != Some(&ticket) {
+        while state.session_slot != RunningFor::None || state.waiting.front() != Some(&ticket) {
             state = self.changed.wait_timeout(state, POLL_INTERVAL).unwrap_or_else(PoisonError::into_inner).0;
             if !is_open() {
                 state.waiting.retain(|waiting| *waiting != ticket);
@@ -200,22 +204,22 @@ impl Session {
             }
         }
         state.waiting.pop_front();
-        state.seat = RunningFor::Client;
+        state.session_slot = RunningFor::Client;
         // The first request replaces the recovery. The interrupted turn counts as abandoned.
         if std::mem::take(&mut state.cut_off) {
             state.abandoned = true;
         }
-        Ok(Seat { session: self })
+        Ok(SessionSlot { session: self })
     }
 
     /// Starts the recovery of an interrupted run, unless another run started since.
-    pub(super) fn resume(&self) -> Option<Seat<'_>> {
+    pub(super) fn resume(&self) -> Option<SessionSlot<'_>> {
         let mut state = self.state();
-        if state.seat != RunningFor::None || !std::mem::take(&mut state.cut_off) {
+        if state.session_slot != RunningFor::None || !std::mem::take(&mut state.cut_off) {
             return None;
         }
-        state.seat = RunningFor::Recovery;
-        Some(Seat { session: self })
+        state.session_slot = RunningFor::Recovery;
+        Some(SessionSlot { session: self })
     }
 
     /// The status of its last run.
@@ -254,11 +258,11 @@ impl Session {
 }
 
 /// The one turn in progress of a session.
-pub(super) struct Seat<'a> {
+pub(super) struct SessionSlot<'a> {
     session: &'a Session,
 }
 
-impl Seat<'_> {
+impl SessionSlot<'_> {
     /// The transcript of the session.
     pub(super) fn remembered(&self) -> Arc<Vec<Entry>> {
         self.session.view().entries
@@ -290,7 +294,7 @@ impl Seat<'_> {
     }
 
     /// Sets the status of the run.
-    pub(super) fn stands(&self, status: Status) {
+    pub(super) fn set_status(&self, status: Status) {
         self.session.state().status = Some(status);
     }
 
@@ -318,10 +322,10 @@ impl Seat<'_> {
     }
 }
 
-impl Drop for Seat<'_> {
+impl Drop for SessionSlot<'_> {
     fn drop(&mut self) {
         let mut state = self.session.state();
-        state.seat = RunningFor::None;
+        state.session_slot = RunningFor::None;
         state.run = None;
         state.finished += 1;
         drop(state);

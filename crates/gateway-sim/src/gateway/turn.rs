@@ -60,7 +60,7 @@ pub(super) fn answer(inner: &Arc<Inner>, request: &Request) -> Reply {
     }
     let frame = Frame::new(inner, &ask.model, ask.text.len() + ask.instructions.len());
     inner.remember(&frame.id, &ask);
-    let visit = inner.books.enter(Seen {
+    let visit = inner.observations.enter(Seen {
         run: frame.id.clone(),
         agent: ask.agent.clone(),
         session: ask.session.clone().unwrap_or_default(),

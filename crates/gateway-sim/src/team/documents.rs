@@ -6,7 +6,7 @@ use super::lines;
 use super::view::TaskView;
 
 /// A document.
-pub(super) struct Paper {
+pub(super) struct Draft {
     pub(super) title: String,
     pub(super) content: String,
 }
@@ -15,7 +15,7 @@ pub(super) struct Paper {
 const PROMISE_CHARS: usize = 400;
 
 /// The agent's document about the task. A new version lists what changed.
-pub(super) fn write(view: &TaskView, is_revision: bool) -> Paper {
+pub(super) fn write(view: &TaskView, is_revision: bool) -> Draft {
     let title = view.task.title.trim();
     let (kind, body) = match view.me.slug.as_str() {
         "designer" => ("design", designed(view)),
@@ -34,7 +34,7 @@ pub(super) fn write(view: &TaskView, is_revision: bool) -> Paper {
             let _ = writeln!(content, "- As asked in the thread: {}", line.replace('@', ""));
         }
     }
-    Paper { title: format!("{title} \u{2014} {kind}"), content }
+    Draft { title: format!("{title} \u{2014} {kind}"), content }
 }
 
 fn promise(view: &TaskView) -> String {

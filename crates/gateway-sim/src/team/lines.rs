@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use serde_json::Value;
 
 use super::Member;
-use super::documents::Paper;
+use super::documents::Draft;
 use super::view::TaskView;
 use super::worker::link;
 use mcr_model::TaskStatus;
@@ -162,10 +162,10 @@ pub(super) fn assign_me(view: &TaskView) -> String {
     format!("Gladly, but this task has no assignee yet: please assign it to {}.", view.me.name)
 }
 
-pub(super) fn helped(view: &TaskView, paper: &Paper) -> String {
+pub(super) fn helped(view: &TaskView, draft: &Draft) -> String {
     format!(
         "I am not on this task, but here is my part, \u{201c}{}\u{201d}: {}. {}",
-        paper.title,
+        draft.title,
         link(),
         take_it(view)
     )
@@ -175,32 +175,32 @@ fn take_it(view: &TaskView) -> &'static str {
     one_of(view, "take", &["Take from it what you need.", "The assignee may use it as it is."])
 }
 
-pub(super) fn over_to(view: &TaskView, next: &Member, paper: &Paper) -> String {
+pub(super) fn over_to(view: &TaskView, next: &Member, draft: &Draft) -> String {
     format!(
         "{}, my part of \u{201c}{}\u{201d} stands, in \u{201c}{}\u{201d} (/document/{{document}}). Please go on from there. \
          The order is fixed, the details are free.",
-        next.name, view.task.title, paper.title
+        next.name, view.task.title, draft.title
     )
 }
 
-pub(super) fn handed_over(view: &TaskView, next: &Member, paper: &Paper) -> String {
+pub(super) fn handed_over(view: &TaskView, next: &Member, draft: &Draft) -> String {
     let done = match view.me.slug.as_str() {
         "designer" => "What is on the screen, in which order, and what happens when something goes wrong",
         "engineer" => "What is built, how to see it, and how long each text may be",
         _ => "What I know so far",
     };
-    format!("{done}: {} (\u{201c}{}\u{201d}). {} has it now.", link(), paper.title, next.name)
+    format!("{done}: {} (\u{201c}{}\u{201d}). {} has it now.", link(), draft.title, next.name)
 }
 
-pub(super) fn please_check(view: &TaskView, paper: &Paper) -> String {
+pub(super) fn please_check(view: &TaskView, draft: &Draft) -> String {
     format!(
         "\u{201c}{}\u{201d} is ready for review. What it promises and how to see it stands in \u{201c}{}\u{201d} \
          (/document/{{document}}). Could you look?",
-        view.task.title, paper.title
+        view.task.title, draft.title
     )
 }
 
-pub(super) fn finished(view: &TaskView, paper: &Paper, again: bool) -> String {
+pub(super) fn finished(view: &TaskView, draft: &Draft, again: bool) -> String {
     let done = match (view.me.slug.as_str(), again) {
         (_, true) => "Changed, and marked at the end of the document",
         ("engineer", _) => "Built and tested; `make test` is green",
@@ -212,7 +212,7 @@ pub(super) fn finished(view: &TaskView, paper: &Paper, again: bool) -> String {
         Some(qa) => format!("{} looks at it next", qa.name),
         None => "Robin, please look at it: there is no QA in the team".to_owned(),
     };
-    format!("{done}: {} (\u{201c}{}\u{201d}). It is in review; {then}.", link(), paper.title)
+    format!("{done}: {} (\u{201c}{}\u{201d}). It is in review; {then}.", link(), draft.title)
 }
 
 // Tomas, the reviewer.

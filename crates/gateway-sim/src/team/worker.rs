@@ -85,25 +85,25 @@ fn work(view: &TaskView, before: Option<&str>) -> AgentPlan {
     if mine && view.status() != Some(TaskStatus::InProgress) {
         calls.push(("task_status", json!({"taskId": task, "status": "in_progress"})));
     }
-    let paper = documents::write(view, before.is_some());
+    let draft = documents::write(view, before.is_some());
     let mut document =
-        json!({"taskId": task, "title": paper.title, "content": paper.content, "type": "deliverable"});
+        json!({"taskId": task, "title": draft.title, "content": draft.content, "type": "deliverable"});
     if let Some(id) = before {
         document["documentId"] = json!(id);
     }
     calls.push(("document_upsert", document));
     if !mine {
-        return AgentPlan::say(lines::helped(view, &paper)).after_all(calls);
+        return AgentPlan::say(lines::helped(view, &draft)).after_all(calls);
     }
     if let Some(next) = view.next() {
-        calls.push(("response_request", request(view, &next.slug, &lines::over_to(view, next, &paper))));
-        return AgentPlan::say(lines::handed_over(view, next, &paper)).after_all(calls);
+        calls.push(("response_request", request(view, &next.slug, &lines::over_to(view, next, &draft))));
+        return AgentPlan::say(lines::handed_over(view, next, &draft)).after_all(calls);
     }
     calls.push(("task_status", json!({"taskId": task, "status": "review"})));
     if view.other(QA).is_some() {
-        calls.push(("response_request", request(view, QA, &lines::please_check(view, &paper))));
+        calls.push(("response_request", request(view, QA, &lines::please_check(view, &draft))));
     }
-    AgentPlan::say(lines::finished(view, &paper, before.is_some())).after_all(calls)
+    AgentPlan::say(lines::finished(view, &draft, before.is_some())).after_all(calls)
 }
 
 /// The arguments of a request to one agent.

@@ -6,7 +6,7 @@
 mod reply;
 mod request;
 
-pub use reply::{Body, Bytes, Duplex, Reply, Sink, Streamer, Talker};
+pub use reply::{Body, Bytes, Duplex, ProtocolHandler, Reply, Sink, Streamer};
 pub use request::Request;
 pub(crate) use request::is_scheme;
 pub use tiny_http::{Header, Method};

@@ -28,7 +28,7 @@ pub enum Body {
     /// Written piece by piece, for example server-sent events.
     Stream(Streamer),
     /// From here on the connection carries the named protocol instead of HTTP.
-    Switched(&'static str, Talker),
+    Switched(&'static str, ProtocolHandler),
     /// These raw bytes instead of a reply, then the connection is closed. This imitates a server that crashes.
     Abrupt(Bytes),
 }
@@ -37,7 +37,7 @@ pub enum Body {
 pub type Streamer = Box<dyn FnOnce(&mut dyn Sink) -> io::Result<()> + Send>;
 
 /// Runs a protocol other than HTTP. The connection ends when it returns.
-pub type Talker = Box<dyn FnOnce(&mut dyn Duplex) -> io::Result<()> + Send>;
+pub type ProtocolHandler = Box<dyn FnOnce(&mut dyn Duplex) -> io::Result<()> + Send>;
 
 /// Both directions of a connection that no longer carries HTTP. As a [`Sink`] it sends bytes unframed.
 pub trait Duplex: Sink {

@@ -18,7 +18,7 @@ const SERVER_HEADER: (&str, &str) = ("Server", "mission-control-runtime");
 
 /// How this client expects its reply.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Manner {
+pub(super) struct ReplyMode {
     /// `HEAD`: no body.
     pub(super) head_only: bool,
     /// HTTP/1.0: no chunks.
@@ -27,7 +27,7 @@ pub(super) struct Manner {
     pub(super) keep_alive: bool,
 }
 
-impl Manner {
+impl ReplyMode {
     /// For the last reply on a connection.
     pub(super) const LAST: Self = Self { head_only: false, http_1_0: false, keep_alive: false };
 
@@ -51,7 +51,7 @@ pub(super) struct ResponseHead {
 ///
 /// The body is not passed to `tiny_http`, which would copy it through a buffer on the connection's stack.
 fn head(
-    manner: Manner,
+    mode: ReplyMode,
     ResponseHead { status, headers }: ResponseHead,
     length: Option<usize>,
     removed_line: &[u8],
@@ -61,7 +61,7 @@ fn head(
         head.drain(at..at + removed_line.len());
     }
     let line_end = position(&head, b"\r\n").map_or(head.len(), |at| at + 2);
-    head.splice(line_end..line_end, manner.connection_line().iter().copied());
+    head.splice(line_end..line_end, mode.connection_line().iter().copied());
     Ok(head)
 }
 
@@ -98,15 +98,15 @@ fn position(bytes: &[u8], part: &[u8]) -> Option<usize> {
 pub(super) fn send_whole(
     wire: &mut ClientSocket<'_>,
     until: Instant,
-    manner: Manner,
+    mode: ReplyMode,
     response: ResponseHead,
     body: &[u8],
 ) -> io::Result<()> {
     // RFC 9110 §8.6 forbids a length with 204.
     let (removed_line, body): (&[u8], &[u8]) =
         if response.status == 204 { (b"Content-Length: 0\r\n", b"") } else { (b"", body) };
-    let mut answer = head(manner, response, Some(body.len()), removed_line)?;
-    let body = if manner.head_only { b"" } else { body };
+    let mut answer = head(mode, response, Some(body.len()), removed_line)?;
+    let body = if mode.head_only { b"" } else { body };
     if answer.len() + body.len() <= ONE_WRITE_BYTES {
         answer.extend_from_slice(body);
         return wire.write_all(&answer, until);
@@ -119,11 +119,11 @@ pub(super) fn send_whole(
 pub(super) fn send_stream_head(
     wire: &mut ClientSocket<'_>,
     until: Instant,
-    manner: Manner,
+    mode: ReplyMode,
     response: ResponseHead,
 ) -> io::Result<()> {
-    let removed_line: &[u8] = if manner.http_1_0 { b"Transfer-Encoding: chunked\r\n" } else { b"" };
-    wire.write_all(&head(manner, response, None, removed_line)?, until)
+    let removed_line: &[u8] = if mode.http_1_0 { b"Transfer-Encoding: chunked\r\n" } else { b"" };
+    wire.write_all(&head(mode, response, None, removed_line)?, until)
 }
 
 /// A stream in progress.

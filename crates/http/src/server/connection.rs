@@ -9,7 +9,7 @@ use std::time::Instant;
 use log::{debug, error};
 
 use super::answer::{
-    Manner, ResponseHead, StreamWriter, SwitchedConnection, send_stream_head, send_switch, send_whole,
+    ReplyMode, ResponseHead, StreamWriter, SwitchedConnection, send_stream_head, send_switch, send_whole,
 };
 use super::client_socket::{ClientSocket, Source};
 use super::intake::{Denial, End, Intake};
@@ -17,7 +17,7 @@ use super::pipelining::PipelineSlot;
 use super::refusal::Refusal;
 use super::registry::{Activity, Place};
 use super::{Refusals, Shared};
-use crate::message::{Body, Bytes, Header, Reply, Request, Streamer, Talker};
+use crate::message::{Body, Bytes, Header, ProtocolHandler, Reply, Request, Streamer};
 
 /// Maximum bytes read and discarded after the last reply, so that the client can read that reply.
 const LINGER_BYTES: usize = 256 * 1024;
@@ -40,12 +40,12 @@ pub(super) fn serve(place: &Place, shared: &Shared) {
         }
         place.enter(Activity::Reading);
         let sent = match connection.reply(pipelined) {
-            Ok((reply, manner, turn)) => {
+            Ok((reply, mode, turn)) => {
                 // A stream may last long. The client's further pipelined requests are not handled meanwhile.
                 let _turn = turn.filter(|_| reply.body().is_some());
-                connection.answer(reply, manner)
+                connection.answer(reply, mode)
             }
-            Err(End::Denied(reply, manner)) => connection.answer(*reply, manner),
+            Err(End::Denied(reply, mode)) => connection.answer(*reply, mode),
             Err(End::Refused(refusal)) => return connection.refuse(refusal),
             Err(End::Gone) => return,
         };
@@ -105,40 +105,40 @@ impl<'a> Connection<'a> {
 
     /// Reads the next request and makes its reply. A pipelined request waits for a slot first.
     #[inline(never)] // inlined, its stack would stay with every idle connection
-    fn reply(&mut self, pipelined: bool) -> Result<(Reply, Manner, Option<PipelineSlot<'a>>), End> {
+    fn reply(&mut self, pipelined: bool) -> Result<(Reply, ReplyMode, Option<PipelineSlot<'a>>), End> {
         let (place, shared) = (self.place, self.shared);
-        let (request, manner, share) =
+        let (request, mode, share) =
             self.intake.request(place.peer, |request| admit(place, shared, request))?;
         let turn = if pipelined { Some(shared.turns.take(place).ok_or(End::Gone)?) } else { None };
         place.enter(Activity::Busy);
         let reply = handle(shared, request);
         drop(share);
-        Ok((reply, manner, turn))
+        Ok((reply, mode, turn))
     }
 
     /// Sends the reply. Returns whether the connection continues.
-    fn answer(&mut self, reply: Reply, mut manner: Manner) -> io::Result<bool> {
+    fn answer(&mut self, reply: Reply, mut mode: ReplyMode) -> io::Result<bool> {
         let until = Instant::now() + self.shared.limits.write_time;
-        manner.keep_alive &=
+        mode.keep_alive &=
             !self.place.is_evicted() && !self.place.is_reserved() && !self.shared.is_stopping();
         match reply.into_parts() {
             (status, headers, Body::Whole(bytes)) => {
                 let Some(_queued) = QueuedReply::claim(self.shared, &bytes) else { return self.unread() };
                 let response = ResponseHead { status, headers };
-                send_whole(&mut self.intake.source, until, manner, response, bytes.as_ref())?;
+                send_whole(&mut self.intake.source, until, mode, response, bytes.as_ref())?;
             }
             (status, headers, Body::Stream(write)) => {
-                return self.stream(write, manner, ResponseHead { status, headers });
+                return self.stream(write, mode, ResponseHead { status, headers });
             }
             (_, headers, Body::Switched(protocol, talk)) => {
-                return self.switch(protocol, headers, talk, manner);
+                return self.switch(protocol, headers, talk, mode);
             }
             (_, _, Body::Abrupt(bytes)) => {
                 self.intake.source.write_all(bytes.as_ref(), until)?;
                 return Err(ErrorKind::ConnectionAborted.into());
             }
         }
-        Ok(manner.keep_alive)
+        Ok(mode.keep_alive)
     }
 
     /// Refuses: too many replies wait for their clients.
@@ -151,20 +151,20 @@ impl<'a> Connection<'a> {
 
     /// Sends a reply while it is written.
     #[inline(never)] // inlined, its stack would add to every reply
-    fn stream(&mut self, write: Streamer, mut manner: Manner, response: ResponseHead) -> io::Result<bool> {
-        manner.keep_alive &= !manner.http_1_0;
+    fn stream(&mut self, write: Streamer, mut mode: ReplyMode, response: ResponseHead) -> io::Result<bool> {
+        mode.keep_alive &= !mode.http_1_0;
         send_stream_head(
             &mut self.intake.source,
             Instant::now() + self.shared.limits.write_time,
-            manner,
+            mode,
             response,
         )?;
-        if !manner.head_only {
-            let mut stream_writer = stream_writer(&mut self.intake.source, self.shared, !manner.http_1_0);
+        if !mode.head_only {
+            let mut stream_writer = stream_writer(&mut self.intake.source, self.shared, !mode.http_1_0);
             run_writer(|| write(&mut stream_writer))?;
             stream_writer.finish()?;
         }
-        Ok(manner.keep_alive)
+        Ok(mode.keep_alive)
     }
 
     /// Switches to another protocol, if the client can.
@@ -173,19 +173,19 @@ impl<'a> Connection<'a> {
         &mut self,
         protocol: &str,
         headers: Vec<Header>,
-        talk: Talker,
-        manner: Manner,
+        talk: ProtocolHandler,
+        mode: ReplyMode,
     ) -> io::Result<bool> {
-        if manner.http_1_0 || manner.head_only {
+        if mode.http_1_0 || mode.head_only {
             let why = "this client cannot switch to another protocol";
-            return self.answer((self.shared.refusals)(400, why), manner);
+            return self.answer((self.shared.refusals)(400, why), mode);
         }
         let until = Instant::now() + self.shared.limits.write_time;
         send_switch(&mut self.intake.source, until, protocol, headers)?;
         self.talk(talk).map(|()| false)
     }
 
-    fn talk(&mut self, talk: Talker) -> io::Result<()> {
+    fn talk(&mut self, talk: ProtocolHandler) -> io::Result<()> {
         let early = self.intake.take_input();
         let stream_writer = stream_writer(&mut self.intake.source, self.shared, false);
         let mut exchange =
@@ -269,7 +269,7 @@ fn send_refusal(
     }
     let body = reply.body().unwrap_or_default().to_vec();
     let (status, headers, _) = reply.into_parts();
-    send_whole(wire, until, Manner::LAST, ResponseHead { status, headers }, &body)
+    send_whole(wire, until, ReplyMode::LAST, ResponseHead { status, headers }, &body)
 }
 
 fn drain(wire: &mut ClientSocket<'_>, until: Instant) {

@@ -39,9 +39,9 @@ pub fn dry_run<'p>(pieces: impl IntoIterator<Item = &'p [u8]>, limits: &ServerLi
     let mut end = Ending::Disconnected;
     while !intake.is_empty() || intake.wait_for_first_byte(limits.idle_time) {
         match intake.request(NO_PEER, |_| Ok(())) {
-            Ok((request, manner, _share)) => {
+            Ok((request, mode, _share)) => {
                 requests.push(request);
-                if !manner.keep_alive {
+                if !mode.keep_alive {
                     end = Ending::ClosedByRequest;
                     break;
                 }

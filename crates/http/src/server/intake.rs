@@ -8,7 +8,7 @@ use std::time::{Duration, Instant};
 
 use tiny_http::Method;
 
-use super::answer::Manner;
+use super::answer::ReplyMode;
 use super::chunked::Chunks;
 use super::client_socket::Source;
 use super::framing::{BodyFraming, HeadScan, RequestHead, read_head};
@@ -27,7 +27,7 @@ pub(super) enum End {
     /// The client receives the reason.
     Refused(Refusal),
     /// The head alone decides: this is the reply, and the body is not read.
-    Denied(Box<Reply>, Manner),
+    Denied(Box<Reply>, ReplyMode),
     /// The client is gone, or no reply is due.
     Gone,
 }
@@ -89,12 +89,12 @@ impl<'a, S: Source> Intake<'a, S> {
         &mut self,
         peer: SocketAddr,
         admit: impl FnOnce(&Request) -> Result<(), Denial>,
-    ) -> Result<(Request, Manner, Share), End> {
+    ) -> Result<(Request, ReplyMode, Share), End> {
         let end = self.read_until_head_ends()?;
         let head = read_head(&self.input[..end], self.limits)?;
         self.input.drain(..end);
 
-        let manner = Manner {
+        let mode = ReplyMode {
             head_only: *head.request.method() == Method::Head,
             http_1_0: head.http_1_0,
             keep_alive: head.keep_alive,
@@ -106,12 +106,12 @@ impl<'a, S: Source> Intake<'a, S> {
             // An unread body would be parsed as the next request.
             Denial::Answered(reply) => End::Denied(
                 reply,
-                Manner { keep_alive: manner.keep_alive && body == BodyFraming::Empty, ..manner },
+                ReplyMode { keep_alive: mode.keep_alive && body == BodyFraming::Empty, ..mode },
             ),
         })?;
         let limit = self.limits.body_limit(&request.path());
         let (body, share) = self.read_body(body, limit, expects_continue)?;
-        Ok((request.with_body(body), manner, share))
+        Ok((request.with_body(body), mode, share))
     }
 
     fn read_until_head_ends(&mut self) -> Result<usize, End> {

@@ -59,7 +59,7 @@ struct ActiveState {
     /// When this process sent the unsettled turn, by the monotonic clock.
     sent: Option<Instant>,
     reading: Reading,
-    standing: Option<AgentRights>,
+    rights: Option<AgentRights>,
     /// Whether its calls are no longer recorded.
     closed: bool,
 }
@@ -100,7 +100,7 @@ pub struct JournalHandle<'a> {
 }
 
 /// What to do with a writing call.
-pub enum Turnout<'a> {
+pub enum CallAdmission<'a> {
     /// The call ran before, with this result.
     Known(String),
     /// The call must run, or be settled if it may have run before.
@@ -131,8 +131,7 @@ impl ActiveDelivery {
     pub(super) fn new(work: Arc<Work>, record: &mut Record) -> Self {
         let (tool_log, asked) = (std::mem::take(&mut record.effects), Asked::of(record));
         let reading = Reading::default();
-        let inside =
-            ActiveState { work, tool_log, asked, sent: None, reading, standing: None, closed: false };
+        let inside = ActiveState { work, tool_log, asked, sent: None, reading, rights: None, closed: false };
         Self {
             calls: Mutex::default(),
             stopped: AtomicBool::new(false),
@@ -157,8 +156,8 @@ impl ActiveDelivery {
     }
 
     /// The agent's rights; none if no context was read since the start of the process.
-    pub fn standing(&self) -> Option<AgentRights> {
-        self.lock().standing.clone()
+    pub fn rights(&self) -> Option<AgentRights> {
+        self.lock().rights.clone()
     }
 
     /// From now on the agent's calls are refused, and no turn is sent.
@@ -201,11 +200,17 @@ impl ActiveDelivery {
 
     /// The agent starts to work on this delivery, perhaps again after another delivery of its track. A later list may
     /// have renewed the work.
-    pub(super) fn stands(&self, work: &Arc<Work>, record: &Record, standing: AgentRights, reading: Reading) {
+    pub(super) fn continue_with(
+        &self,
+        work: &Arc<Work>,
+        record: &Record,
+        rights: AgentRights,
+        reading: Reading,
+    ) {
         let mut inside = self.lock();
         inside.work.clone_from(work);
         inside.asked = Asked::of(record);
-        (inside.standing, inside.reading, inside.closed) = (Some(standing), reading, false);
+        (inside.rights, inside.reading, inside.closed) = (Some(rights), reading, false);
         self.over.store(false, Ordering::Release);
     }
 
@@ -285,7 +290,7 @@ impl ActiveDelivery {
 
     /// The agent calls, so it has received all earlier results. That is recorded first: from now on the same call again
     /// is a new call.
-    pub fn hears(&self, handle: JournalHandle<'_>) {
+    pub fn confirm_results(&self, handle: JournalHandle<'_>) {
         {
             let mut inside = self.lock();
             if inside.closed || !inside.tool_log.results_received() {
@@ -311,14 +316,14 @@ impl ActiveDelivery {
         name: Option<&str>,
         calls_max: u32,
         handle: JournalHandle<'a>,
-    ) -> Turnout<'a> {
+    ) -> CallAdmission<'a> {
         let alone = self.calls.lock().unwrap_or_else(PoisonError::into_inner);
         // The agent of a stopped delivery may continue to call until the delivery ends.
         if self.is_stopped() {
-            return Turnout::Stopped;
+            return CallAdmission::Stopped;
         }
         if self.is_over() {
-            return Turnout::Over;
+            return CallAdmission::Over;
         }
         let name = name.map(half_digest);
         let mut inside = self.lock();
@@ -327,14 +332,14 @@ impl ActiveDelivery {
         let mut intent = Intent { call, name, since, at, extra };
         let effects = &mut inside.tool_log;
         let again = match effects.begin(intent.clone()) {
-            Before::Done(output) => return Turnout::Known(output),
+            Before::Done(output) => return CallAdmission::Known(output),
             Before::Begun(before) => {
                 intent = before;
                 true
             }
             Before::Nothing if effects.count() > calls_max as usize => {
-                effects.came_to_nothing(&intent);
-                return Turnout::TooMany(calls_max);
+                effects.had_no_effect(&intent);
+                return CallAdmission::TooMany(calls_max);
             }
             Before::Nothing => false,
         };
@@ -342,10 +347,10 @@ impl ActiveDelivery {
         let making = Making { held: self, handle, intent, tool: request.name(), again, _alone: alone };
         // A call that changes the board is recorded before it runs.
         if let (Err(error), false) = (making.noted(Step::ToolIntent), again) {
-            self.lock().tool_log.came_to_nothing(&making.intent);
-            return Turnout::NotNoted(error.to_string());
+            self.lock().tool_log.had_no_effect(&making.intent);
+            return CallAdmission::NotNoted(error.to_string());
         }
-        Turnout::Make(making)
+        CallAdmission::Make(making)
     }
 }
 
@@ -386,8 +391,8 @@ impl Making<'_> {
     }
 
     /// Records that the call certainly had no effect.
-    pub fn came_to_nothing(self) {
-        self.held.lock().tool_log.came_to_nothing(&self.intent);
+    pub fn had_no_effect(self) {
+        self.held.lock().tool_log.had_no_effect(&self.intent);
         self.note(Step::ToolResult);
     }
 

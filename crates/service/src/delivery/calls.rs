@@ -6,7 +6,7 @@ use log::Level;
 use log::kv::Value;
 use serde_json::json;
 
-use super::deps::{DeliveryDeps, setback};
+use super::deps::{DeliveryDeps, backend_failure};
 use super::log_item::millis;
 use crate::metrics::Via;
 use crate::tools::run::{Doubt, ExecutedCall, GRACE, NotNow, ToolBackend, perform, settle};
@@ -134,8 +134,8 @@ fn one(
     let mut fields = vec![name, ("duration_ms", millis(began.elapsed())), ("outcome", Value::from(outcome))];
     fields.extend(ran.error.as_ref().map(|error| ("reason", Value::from_display(error))));
     deps.log(Level::Info, &*job, "Tool called", &fields);
-    if ran.stirs {
-        (deps.stir)();
+    if ran.may_notify {
+        (deps.nudge_poller)();
     }
     for id in ran.made {
         deps.made(job, id);
@@ -198,10 +198,10 @@ fn settled(
     let doubt = Doubt { since: since_all, age: deps.age(since), is_known: &is_known, requests: &requests };
     match settle(request, &doubt, context.caller, context.backend) {
         Ok(performed) => Ok(performed.into()),
-        Err(NotNow::Away(error)) => Err(setback(*error)),
+        Err(NotNow::Away(error)) => Err(backend_failure(*error)),
         Err(NotNow::LostAgain(error)) => {
             in_doubt(job, deps.clock.now());
-            Err(setback(*error))
+            Err(backend_failure(*error))
         }
         Err(NotNow::Early(pause)) => {
             // `settle` may have run the call again, so the doubt is as old as the pause implies.

@@ -112,7 +112,7 @@ impl Attempt {
 /// Runs the steps until the delivery ends or a step fails. A panic is a failure of this delivery alone.
 fn attempt(job: &mut Job, steps: &mut dyn Steps, deps: &DeliveryDeps<'_>) -> Outcome {
     let this = Attempt { number: job.record.failures.attempts().saturating_add(1), began: Instant::now() };
-    let _hand = deps.journal.in_hand(&job.work.id, deps.clock.now());
+    let _active = deps.journal.mark_active(&job.work.id, deps.clock.now());
     if job.record.since == Millis::default() {
         job.record.since = job.work.created_at();
     }

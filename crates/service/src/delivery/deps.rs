@@ -16,13 +16,13 @@ use crate::metrics::Metrics;
 use crate::roster::Team;
 use mcr_clients::convex::{self, CallError, CallReason};
 use mcr_clients::mission::Mission;
-use mcr_core::delivery::failure::{Setback, Trouble, Weight};
+use mcr_core::delivery::failure::{BackendFailure, Trouble, Weight};
 use mcr_core::delivery::journal::{Journal, JournalError, Note, Step, Wait};
 use mcr_core::delivery::retry::Budget;
 use mcr_core::delivery::{Job, Record};
 use mcr_core::gateway::{Gateway, LifeSigns as _};
 use mcr_model::clock::{Clock, Millis};
-use mcr_model::{NoResponseNote, Notification, NotificationType, TaskId};
+use mcr_model::{NoResponseNote, Notification, NotificationType, TaskId, WakeRules};
 use mcr_store::sessions::Sessions;
 
 /// What the steps of a delivery need.
@@ -35,7 +35,7 @@ pub struct DeliveryDeps<'a> {
     /// The current roster.
     pub team: &'a Team,
     /// Called after a write that may cause notifications.
-    pub stir: &'a dyn Fn(),
+    pub nudge_poller: &'a dyn Fn(),
     /// Called when the gateway has accepted the turn of the job with this number.
     pub taken: &'a dyn Fn(u64),
     /// The answered turns of all workers.
@@ -225,12 +225,14 @@ pub struct Rules {
     pub budget: Budget,
     /// For which deliveries the thread gets a line if the agent did not answer.
     pub notes: NoResponseNote,
+    /// Which notifications wake each agent.
+    pub wake_on: WakeRules,
 }
 
 /// What a failed call means for the delivery. A refusal with a hidden reason may have any cause, even a temporary
 /// one. A cause that a person must correct first (a token, a version) is no failure of this delivery alone.
 #[expect(clippy::needless_pass_by_value, reason = "the signature fits map_err")]
-pub(super) fn setback(error: CallError) -> Trouble {
+pub(super) fn backend_failure(error: CallError) -> Trouble {
     let weight = match (error.class, error.why) {
         (convex::CallClass::Transient, _) => Weight::Passing,
         (convex::CallClass::Gone, _)
@@ -240,5 +242,5 @@ pub(super) fn setback(error: CallError) -> Trouble {
         ) => Weight::Final,
         (convex::CallClass::Refused | convex::CallClass::Ambiguous, _) => Weight::Doubtful,
     };
-    Trouble::Backend(Setback { weight, not_before: error.not_before, sentence: error.to_string() })
+    Trouble::Backend(BackendFailure { weight, not_before: error.not_before, sentence: error.to_string() })
 }

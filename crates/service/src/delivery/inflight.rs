@@ -23,7 +23,7 @@ use mcr_model::clock::Millis;
 #[derive(Clone, Debug)]
 pub struct InFlight {
     inside: Arc<Mutex<InFlightState>>,
-    bell: Sender<()>,
+    turn_started: Sender<()>,
     lists: Arc<AtomicU64>,
 }
 
@@ -80,9 +80,9 @@ pub struct Seen {
 }
 
 impl InFlight {
-    /// An empty table. Each new turn sends to the `bell`.
-    pub fn new(bell: Sender<()>) -> Self {
-        Self { inside: Arc::default(), bell, lists: Arc::default() }
+    /// An empty table. Each new turn sends to the `turn_started`.
+    pub fn new(turn_started: Sender<()>) -> Self {
+        Self { inside: Arc::default(), turn_started, lists: Arc::default() }
     }
 
     fn lock(&self) -> MutexGuard<'_, InFlightState> {
@@ -98,7 +98,7 @@ impl InFlight {
         inside.turns.insert(number, life);
         drop(inside);
         // In a full channel, a signal waits already.
-        let _ = self.bell.try_send(());
+        let _ = self.turn_started.try_send(());
         Guard { table: self, number }
     }
 
@@ -126,14 +126,8 @@ impl InFlight {
 
     /// An agent starts to work on a delivery, with these rights. `reading` describes the context, so that news from
     /// earlier lists is known to be in it.
-    pub(super) fn hold(
-        &self,
-        work: &Arc<Work>,
-        record: &mut Record,
-        standing: AgentRights,
-        reading: Reading,
-    ) {
-        self.put(work, record).stands(work, record, standing, reading);
+    pub(super) fn hold(&self, work: &Arc<Work>, record: &mut Record, rights: AgentRights, reading: Reading) {
+        self.put(work, record).continue_with(work, record, rights, reading);
     }
 
     /// How many lists have arrived.

@@ -4,7 +4,7 @@ use log::Level;
 use log::kv::Value;
 
 use super::deliver::Steps;
-use super::deps::{DeliveryDeps, setback};
+use super::deps::{DeliveryDeps, backend_failure};
 use super::post::post;
 use super::reading::Reading;
 use super::recover_turn::settle;
@@ -17,7 +17,7 @@ use mcr_core::delivery::reply::{self, AgentReply, Silence};
 use mcr_core::delivery::{End, Job, PendingAnswer, Record, Stage, Stamp, Trouble, thread_notices};
 use mcr_model::clock::Millis;
 use mcr_model::limits::MESSAGE_CHARS;
-use mcr_model::{DeliveryContext, Notification, NotificationType, TaskStatus};
+use mcr_model::{DeliveryContext, Notification, NotificationType, TaskStatus, WakeOn};
 
 /// The delivery of a notification.
 pub(super) struct NotificationSteps<'a> {
@@ -57,7 +57,7 @@ impl Steps for NotificationSteps<'_> {
             if !is_in_doubt(job) {
                 job.record.since = newest(&context);
             }
-            match policy::judge(&context) {
+            match policy::judge(&context, wake_on(&context, deps)) {
                 Verdict::Skip(why) if is_final(why) || (is_fresh(job) && found.is_none()) => {
                     job.record.heard = Some(Stamp::of(&context.notification));
                     job.record.stage = Stage::Ended(End::Skipped(why));
@@ -65,7 +65,7 @@ impl Steps for NotificationSteps<'_> {
                 }
                 // A started delivery is finished: its own tool calls may have changed the board.
                 Verdict::Skip(_) | Verdict::Deliver => {
-                    job.record.waits = thread_notices::who_waits(&context);
+                    job.record.waits = thread_notices::awaited_by(&context);
                     self.typing = mark_read(row, deps);
                     let spoken = talk(job, &context, Reading::of(&context, lists), found, deps)?;
                     job.record.stage = meaning(row, &context, &spoken)?;
@@ -119,6 +119,11 @@ fn is_stopped(job: &Job, context: &DeliveryContext) -> bool {
     heard.is_some_and(|heard| policy::is_stopped(context, heard, job.record.began_paused))
 }
 
+/// Which notifications wake this agent.
+fn wake_on(context: &DeliveryContext, deps: &DeliveryDeps<'_>) -> WakeOn {
+    context.agent.as_ref().map_or(WakeOn::All, |agent| deps.rules.wake_on.of(&agent.slug))
+}
+
 fn is_in_doubt(job: &Job) -> bool {
     matches!(&job.record.stage, Stage::Working(work) if work.doubt.is_some())
 }
@@ -162,7 +167,7 @@ fn has_moved(row: &Notification, record: &Record, deps: &DeliveryDeps<'_>) -> Re
     };
     let asked = GetDeliveryContext { notification_id: &row.id };
     // A `/stop` starts no agent, so it needs no delivery.
-    let now = deps.mission.ask(&asked).map_err(setback)?.filter(|now| !policy::is_stop_command(now));
+    let now = deps.mission.ask(&asked).map_err(backend_failure)?.filter(|now| !policy::is_stop_command(now));
     let moved = now.is_some_and(|now| Stamp::of(&now.notification) != *heard);
     if moved {
         deps.log(Level::Info, row, "A later message arrived during the delivery", &[]);
@@ -176,7 +181,7 @@ fn context(row: &Notification, deps: &DeliveryDeps<'_>) -> Result<DeliveryContex
     let context = deps.mission.ask(&asked).map_err(|error| match error.class {
         convex::CallClass::Gone => Trouble::NoContext,
         convex::CallClass::Transient | convex::CallClass::Refused | convex::CallClass::Ambiguous => {
-            setback(error)
+            backend_failure(error)
         }
     });
     let context = context?.ok_or(Trouble::NoContext)?;
@@ -228,7 +233,7 @@ fn mark(row: &Notification, record: &Record, deps: &DeliveryDeps<'_>) -> Result<
     match &record.stage {
         Stage::Ended(end) if end.is_marked() => {
             let mark = MarkDelivered { notification_id: &row.id };
-            deps.mission.ask(&mark).map(drop).map_err(setback)
+            deps.mission.ask(&mark).map(drop).map_err(backend_failure)
         }
         Stage::Ended(_) | Stage::Fresh | Stage::Working(_) | Stage::Answered(_) | Stage::Notice(_) => Ok(()),
     }

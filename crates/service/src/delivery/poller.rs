@@ -31,7 +31,7 @@ pub(super) fn poll(
 ) {
     let mut failing = false;
     let mut stops = TaskStops::default();
-    let mut spoilt = Vec::new();
+    let mut malformed = Vec::new();
     for Order { list, limit } in orders {
         let event = match panics.catch("poller", || mission.ask(&ListUndelivered { limit })) {
             Some(Ok(found)) => {
@@ -39,13 +39,16 @@ pub(super) fn poll(
                     info!("Notifications can be listed again");
                 }
                 failing = false;
-                if found.spoilt != spoilt {
-                    found.spoilt.iter().for_each(|why| warn!(reason = why; "Malformed notification skipped"));
+                if found.malformed != malformed {
+                    found
+                        .malformed
+                        .iter()
+                        .for_each(|why| warn!(reason = why; "Malformed notification skipped"));
                 }
-                let count = found.spoilt.len();
+                let count = found.malformed.len();
                 stops.listed(&found.rows, inflight);
-                spoilt = found.spoilt;
-                Event::Listed { list, limit, rows: found.rows, spoilt: count, dice: random::unit() }
+                malformed = found.malformed;
+                Event::Listed { list, limit, rows: found.rows, malformed: count, dice: random::unit() }
             }
             Some(Err(error)) => {
                 // Of consecutive failures, only the first is logged.

@@ -3,7 +3,7 @@
 use log::Level;
 use log::kv::Value;
 
-use super::deps::{DeliveryDeps, setback};
+use super::deps::{DeliveryDeps, backend_failure};
 use crate::tools::run::GRACE;
 use mcr_clients::convex;
 use mcr_clients::mission::{LoadTask, PostMessage, UpdateTaskStatus};
@@ -61,7 +61,7 @@ fn post_answer(
             (answer.posted, answer.doubt) = (part + 1, None);
         }
         deps.note(job, Step::Posted, &message.in_words(&job.work), Wait::Not);
-        (deps.stir)();
+        (deps.nudge_poller)();
     }
     let Stage::Answered(answer) = &job.record.stage else { return Ok(()) };
     let (messages, advance) = (answer.parts.len(), answer.advance);
@@ -115,15 +115,15 @@ fn post_notice(
     job.record.stage = Stage::Ended(notice.end);
     if let Some(id) = posted {
         deps.made(job, id.to_string());
-        deps.note(job, Step::Told, &message.in_words(&job.work), Wait::Not);
-        (deps.stir)();
+        deps.note(job, Step::NoticePosted, &message.in_words(&job.work), Wait::Not);
+        (deps.nudge_poller)();
     }
     Ok(())
 }
 
 /// Whether the backend refused the call and would refuse it again.
 fn is_refused(trouble: &Trouble) -> bool {
-    matches!(trouble, Trouble::Backend(setback) if setback.weight != Weight::Passing)
+    matches!(trouble, Trouble::Backend(backend_failure) if backend_failure.weight != Weight::Passing)
 }
 
 /// A message to post.
@@ -175,7 +175,7 @@ impl OutgoingMessage<'_> {
         deps.mission.ask(&message).map(|posted| posted.message_id).map_err(|error| {
             let lost = self.key.is_none() && error.ran != convex::Ran::No;
             in_doubt(&mut job.record.stage, lost.then(|| deps.clock.now()));
-            setback(error)
+            backend_failure(error)
         })
     }
 
@@ -211,7 +211,7 @@ impl OutgoingMessage<'_> {
     fn find(&self, job: &Job, deps: &DeliveryDeps<'_>) -> Result<(Option<MessageId>, bool), Trouble> {
         let look =
             LoadTask { agent_id: self.agent, task_id: self.task, message_limit: Some(limits::LIST_ROWS) };
-        let thread = deps.mission.ask(&look).map_err(setback)?.thread;
+        let thread = deps.mission.ask(&look).map_err(backend_failure)?.thread;
         let ours = |item: &&ThreadItem| {
             item.author_id == self.agent.as_str()
                 && item.content == self.content
@@ -242,7 +242,7 @@ fn take_up(job: &Job, agent: &AgentId, task: &TaskId, deps: &DeliveryDeps<'_>) -
         expected_status: Some(TaskStatus::Assigned),
     };
     match deps.mission.ask(&change) {
-        Err(error) if error.class == convex::CallClass::Transient => Err(setback(error)),
+        Err(error) if error.class == convex::CallClass::Transient => Err(backend_failure(error)),
         Err(error) => {
             deps.log(
                 Level::Info,

@@ -70,16 +70,16 @@ pub(super) fn end(record: &mut Record, error: Option<&GatewayError>, silent: boo
             record.sent = None;
             record.requests = record.requests.saturating_sub(1);
             // A request with results of calls is no new question.
-            record.untold += u32::from(!matches!(record.stage, Stage::Working(_)));
+            record.not_accepted += u32::from(!matches!(record.stage, Stage::Working(_)));
         }
         Some(error) => {
             // A failed run leaves its input in the session.
             let left = error.class == Class::Transient && error.run.is_some();
-            record.unheard = left.then_some(sent.attempt).or(record.unheard);
+            record.unanswered_question = left.then_some(sent.attempt).or(record.unanswered_question);
             record.send_again();
         }
         None => {
-            record.unheard = None;
+            record.unanswered_question = None;
             record.failures.clear(Cause::LostAnswer);
             record.sent = None;
         }
@@ -135,7 +135,7 @@ fn failed_turn(job: &mut Job, marker_seen: bool, trouble: Trouble, deps: &Delive
         other => other,
     };
     deps.with_log(job, Record::send_again);
-    job.record.unheard = marker_seen.then_some(attempt).or(job.record.unheard);
+    job.record.unanswered_question = marker_seen.then_some(attempt).or(job.record.unanswered_question);
     if silent && job.record.parted.replace(attempt).is_some() {
         return Trouble::Unsettled(Unsettled::StuckAgain);
     }
@@ -148,7 +148,7 @@ fn look(job: &mut Job, deps: &DeliveryDeps<'_>) -> Result<Option<Recovered>, Tro
     let sent_ago = deps.inflight.held_of(&job.work).and_then(|held| held.sent_ago());
     let Some(sent) = &mut job.record.sent else { return Ok(None) };
     let lost = *sent.lost.get_or_insert_with(|| deps.clock.now());
-    let earlier = job.record.unheard.map(|attempt| marker(&job.work.id, attempt));
+    let earlier = job.record.unanswered_question.map(|attempt| marker(&job.work.id, attempt));
     let mark = TurnMark {
         marker: &marker(&job.work.id, sent.attempt),
         earlier: earlier.as_deref(),
@@ -206,7 +206,7 @@ fn abort_stuck(job: &mut Job, deps: &DeliveryDeps<'_>, why: Waiting) -> Result<R
 /// Aborts the run of a turn that no worker waits for any more, for this reason. A failure of the abort is only logged.
 pub(super) fn abandon(job: &mut Job, why: &Trouble, deps: &DeliveryDeps<'_>) {
     let Some(sent) = job.record.sent.take() else { return };
-    job.record.unheard = Some(sent.attempt);
+    job.record.unanswered_question = Some(sent.attempt);
     let reason = ("reason", Value::from(why.in_public()));
     match deps.gateway.abort(&sent.session, &sent.agent, sent.run.as_deref()) {
         Ok(ended) => {

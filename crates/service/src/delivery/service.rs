@@ -24,7 +24,7 @@ use mcr_core::delivery::duplicate_runtime;
 use mcr_core::delivery::journal::{Journal, Note, Step, Wait};
 use mcr_core::delivery::operator_requests::{OperatorReply, OperatorRequest, ReplyTo};
 use mcr_core::delivery::scheduler::{
-    Effect, Event, OperatorEffect, RecoveredState, Scheduler, SchedulerConfig, Standing,
+    Effect, Event, OperatorEffect, RecoveredState, Scheduler, SchedulerConfig, SchedulerState,
 };
 use mcr_core::delivery::{End, Job, dead_letters};
 use mcr_http::panics::Panics;
@@ -79,7 +79,7 @@ pub struct View {
     nudges: Sender<()>,
     asks: Sender<(OperatorRequest, ReplyTo)>,
     inflight: InFlight,
-    standing: Arc<Mutex<Standing>>,
+    state: Arc<Mutex<SchedulerState>>,
 }
 
 impl View {
@@ -110,8 +110,8 @@ impl View {
     }
 
     /// The state of the scheduler.
-    pub fn standing(&self) -> Standing {
-        self.standing.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    pub fn state(&self) -> SchedulerState {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 }
 
@@ -137,7 +137,7 @@ struct DispatcherThread {
     journal: Arc<dyn Journal>,
     inflight: InFlight,
     asked: Receiver<(OperatorRequest, ReplyTo)>,
-    standing: Arc<Mutex<Standing>>,
+    state: Arc<Mutex<SchedulerState>>,
     leaving: Sender<()>,
     panics: Panics,
     _alive: Sender<()>,
@@ -150,7 +150,7 @@ impl Service {
         // Two events for each job (accepted, finished), one for a list, one for a probe, and one to stop.
         let (inbox, heard) = bounded(2 * workers + 3);
         // One waiting nudge is as good as many.
-        let (nudges, bell) = bounded(1);
+        let (nudges, nudge_receiver) = bounded(1);
         // Operators send one request at a time and wait for the answer.
         let (asks, asked) = bounded(1);
         let (jobs, work) = bounded(workers);
@@ -159,7 +159,7 @@ impl Service {
         let (alive, ended) = bounded(0);
         // Sent once.
         let (leaving, leave) = bounded(1);
-        let standing = Arc::<Mutex<Standing>>::default();
+        let state = Arc::<Mutex<SchedulerState>>::default();
         let mut threads = Vec::with_capacity(workers + 4);
 
         let panics = setup.panics;
@@ -182,10 +182,10 @@ impl Service {
         }
         let (probe, to, noted) = (setup.probe, inbox.clone(), panics.clone());
         threads.push(spawn("prober", move || prober(&*probe, &probe_orders, &to, &noted))?);
-        let ((rhythm, look), table, until) = (setup.watch, inflight.clone(), ended.clone());
+        let ((limits, look), table, until) = (setup.watch, inflight.clone(), ended.clone());
         let noted = panics.clone();
         threads
-            .push(spawn("stall-monitor", move || monitor(&table, &look, rhythm, &entered, &until, &noted))?);
+            .push(spawn("stall-monitor", move || monitor(&table, &look, limits, &entered, &until, &noted))?);
         let (on_trial, answers) = (Arc::<AtomicBool>::default(), Arc::default());
         let cooldown = Arc::default();
         for (number, worker) in (1..).zip(setup.workers) {
@@ -201,13 +201,13 @@ impl Service {
             journal: setup.journal,
             inflight: inflight.clone(),
             inbox: heard,
-            nudges: bell,
+            nudges: nudge_receiver,
             jobs,
             lists,
             probes,
             on_trial,
             asked,
-            standing: standing.clone(),
+            state: state.clone(),
             leaving,
             panics,
             _alive: alive,
@@ -220,7 +220,7 @@ impl Service {
             });
         };
         threads.push(spawn("dispatcher", run)?);
-        Ok(Self { inbox, view: View { nudges, asks, inflight, standing }, ended, leave, threads })
+        Ok(Self { inbox, view: View { nudges, asks, inflight, state }, ended, leave, threads })
     }
 
     /// Closes when the dispatcher ends.
@@ -250,7 +250,7 @@ impl Service {
             default(drain) => Some(format!("{:.1} s have passed", drain.as_secs_f64())),
         };
         if let Some(why) = why {
-            let running = self.view.standing().running;
+            let running = self.view.state().running;
             if running > 0 {
                 warn!(turns = running, reason = why.as_str(); "Running turns are aborted");
             }
@@ -283,7 +283,7 @@ impl Service {
 }
 
 /// Logs a change of the breaker once, not for every item that meets it.
-fn log_breaker(before: &Standing, now: &Standing) {
+fn log_breaker(before: &SchedulerState, now: &SchedulerState) {
     match (&before.breaker_open, &now.breaker_open) {
         (None, Some(why)) => {
             warn!(waiting = now.known, reason = why.as_str(); "No turns start until the gateway is back");
@@ -294,7 +294,7 @@ fn log_breaker(before: &Standing, now: &Standing) {
 }
 
 /// Logs a change of the sign of another runtime once.
-fn log_duplicate_runtime(before: &Standing, now: &Standing) {
+fn log_duplicate_runtime(before: &SchedulerState, now: &SchedulerState) {
     match (&before.foreign, &now.foreign) {
         (before, now) if before == now => {}
         (_, Some(foreign)) if foreign.certain => error!("{foreign}"),
@@ -320,13 +320,13 @@ impl DispatcherThread {
                 self.handle(Some(event), now);
             }
             self.on_trial.store(self.dispatcher.is_on_trial(), Ordering::Relaxed);
-            let standing = self.dispatcher.standing();
+            let state = self.dispatcher.state();
             let before = std::mem::replace(
-                &mut *self.standing.lock().unwrap_or_else(PoisonError::into_inner),
-                standing.clone(),
+                &mut *self.state.lock().unwrap_or_else(PoisonError::into_inner),
+                state.clone(),
             );
-            log_breaker(&before, &standing);
-            log_duplicate_runtime(&before, &standing);
+            log_breaker(&before, &state);
+            log_duplicate_runtime(&before, &state);
             if self.dispatcher.is_done() {
                 return;
             }

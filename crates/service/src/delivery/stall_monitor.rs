@@ -13,13 +13,13 @@ use log::Level;
 
 use super::inflight::{InFlight, TurnActivity};
 use super::log_item::LogItem;
-use mcr_core::gateway::history::Glance;
+use mcr_core::gateway::history::TurnProgress;
 use mcr_core::gateway::{GatewayError, Why};
 use mcr_core::ops::TurnState;
 use mcr_http::panics::Panics;
 
 /// Reads a turn's session; none if the gateway does not show it.
-pub type SessionProbe = Box<dyn Fn(&TurnActivity) -> Result<Option<Glance>, GatewayError> + Send>;
+pub type SessionProbe = Box<dyn Fn(&TurnActivity) -> Result<Option<TurnProgress>, GatewayError> + Send>;
 
 /// The intervals of the monitor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,45 +66,45 @@ enum Sign {
 
 impl QuietTurn {
     /// Judges a reading. `others` says whether another of our turns showed life recently.
-    fn judge(&mut self, looked: &Result<Option<Glance>, GatewayError>, others: bool) -> Sign {
+    fn judge(&mut self, looked: &Result<Option<TurnProgress>, GatewayError>, others: bool) -> Sign {
         // A gateway that drains, or refuses us now, still finishes the turn.
         let gone = matches!(looked, Err(error) if error.why == Why::Unreachable);
         self.gone = if gone { self.gone + 1 } else { 0 };
-        let Ok(Some(glance)) = looked else {
+        let Ok(Some(turn_progress)) = looked else {
             // A single failure proves nothing.
             return if self.gone >= 2 { Sign::Over } else { Sign::Quiet };
         };
-        self.over = if glance.over { self.over + 1 } else { 0 };
-        let grown = self.last.replace(glance.last).is_some_and(|last| glance.last > last);
-        match glance {
+        self.over = if turn_progress.over { self.over + 1 } else { 0 };
+        let grown = self.last.replace(turn_progress.last).is_some_and(|last| turn_progress.last > last);
+        match turn_progress {
             // At the first such reading the answer is mostly still being sent to us.
-            Glance { over: true, .. } if self.over >= 2 => Sign::Over,
+            TurnProgress { over: true, .. } if self.over >= 2 => Sign::Over,
             _ if grown => Sign::Life,
-            Glance { queued: true, .. } => Sign::Waiting,
-            Glance { begun: false, .. } if others => Sign::Waiting,
+            TurnProgress { queued: true, .. } => Sign::Waiting,
+            TurnProgress { begun: false, .. } if others => Sign::Waiting,
             _ => Sign::Quiet,
         }
     }
 }
 
-/// Monitors turns until the deliveries have `ended`. Without a running turn it waits for the `bell`, which signals the
+/// Monitors turns until the deliveries have `ended`. Without a running turn it waits for the `turn_started`, which signals the
 /// next one.
 pub(super) fn monitor(
     table: &InFlight,
     look: &SessionProbe,
-    rhythm: StallLimits,
-    bell: &Receiver<()>,
+    limits: StallLimits,
+    turn_started: &Receiver<()>,
     ended: &Receiver<()>,
     panics: &Panics,
 ) {
     let mut memories: HashMap<u64, QuietTurn> = HashMap::new();
     loop {
         // The next round covers the turns that a panic skipped.
-        let is_idle = panics.catch("stall-monitor", || round(table, look, rhythm, &mut memories));
+        let is_idle = panics.catch("stall-monitor", || round(table, look, limits, &mut memories));
         if is_idle == Some(true) {
-            select! { recv(bell) -> _ => {}, recv(ended) -> _ => return }
+            select! { recv(turn_started) -> _ => {}, recv(ended) -> _ => return }
         }
-        select! { recv(ended) -> _ => return, default(rhythm.round) => {} }
+        select! { recv(ended) -> _ => return, default(limits.round) => {} }
     }
 }
 
@@ -112,13 +112,13 @@ pub(super) fn monitor(
 fn round(
     table: &InFlight,
     look: &SessionProbe,
-    rhythm: StallLimits,
+    limits: StallLimits,
     memories: &mut HashMap<u64, QuietTurn>,
 ) -> bool {
     let turns = table.turns();
     memories.retain(|number, _| turns.iter().any(|(other, _)| other == number));
     for (number, life) in &turns {
-        if life.pulse.quiet() < rhythm.quiet {
+        if life.pulse.quiet() < limits.quiet {
             // The monitor itself beats for a waiting turn, whose state changes when it starts.
             if life.state != TurnState::Waiting {
                 table.is(*number, TurnState::Working);
@@ -126,22 +126,22 @@ fn round(
             continue;
         }
         let memory = memories.entry(*number).or_default();
-        if memory.looked.is_some_and(|at| at.elapsed() < rhythm.look) {
+        if memory.looked.is_some_and(|at| at.elapsed() < limits.look) {
             continue;
         }
         memory.looked = Some(Instant::now());
         let looked = look(life);
         // The monitor itself beats for a waiting turn, so its pulse proves nothing.
         let lives = |(other, life): &(u64, TurnActivity)| {
-            other != number && life.state != TurnState::Waiting && life.pulse.quiet() < rhythm.quiet
+            other != number && life.state != TurnState::Waiting && life.pulse.quiet() < limits.quiet
         };
         let sign = memory.judge(&looked, turns.iter().any(lives));
-        table.is(*number, heed(sign, life));
+        table.is(*number, apply_sign(sign, life));
     }
     turns.is_empty()
 }
 
-fn heed(sign: Sign, life: &TurnActivity) -> TurnState {
+fn apply_sign(sign: Sign, life: &TurnActivity) -> TurnState {
     let item = LogItem::from(&*life.work).with_slug(&life.agent);
     match sign {
         Sign::Life => {
@@ -168,52 +168,62 @@ mod tests {
     use super::*;
     use mcr_core::gateway::Class;
 
-    type Looked = Result<Option<Glance>, GatewayError>;
+    type Looked = Result<Option<TurnProgress>, GatewayError>;
 
     /// Openclaw-gateway §11.7, reading by reading: the reading, whether other turns show life, and the verdict.
     #[test]
     fn a_reading_is_judged_with_the_readings_before_it() {
-        let glance = |last, begun, over| -> Looked { Ok(Some(Glance { last, begun, over, queued: false })) };
-        let queued = || -> Looked { Ok(Some(Glance { queued: true, ..Glance::default() })) };
+        let turn_progress =
+            |last, begun, over| -> Looked { Ok(Some(TurnProgress { last, begun, over, queued: false })) };
+        let queued = || -> Looked { Ok(Some(TurnProgress { queued: true, ..TurnProgress::default() })) };
         let error = |class, why| -> Looked { Err(GatewayError::new(class, why, None)) };
         let gone = || error(Class::Closed, Why::Unreachable);
         let rows: [(&str, Vec<_>); 9] = [
             (
                 "growth is a sign of life",
                 vec![
-                    (glance(3, true, false), false, Sign::Quiet),
-                    (glance(5, true, false), false, Sign::Life),
-                    (glance(5, true, false), false, Sign::Quiet),
-                    (glance(6, true, false), true, Sign::Life),
+                    (turn_progress(3, true, false), false, Sign::Quiet),
+                    (turn_progress(5, true, false), false, Sign::Life),
+                    (turn_progress(5, true, false), false, Sign::Quiet),
+                    (turn_progress(6, true, false), true, Sign::Life),
                 ],
             ),
-            ("a started turn does not wait for others", vec![(glance(3, true, false), true, Sign::Quiet)]),
+            (
+                "a started turn does not wait for others",
+                vec![(turn_progress(3, true, false), true, Sign::Quiet)],
+            ),
             (
                 "a turn that has not started waits while others show life",
                 vec![
-                    (glance(0, false, false), true, Sign::Waiting),
-                    (glance(0, false, false), true, Sign::Waiting),
-                    (glance(0, false, false), false, Sign::Quiet),
-                    (glance(1, true, false), false, Sign::Life),
+                    (turn_progress(0, false, false), true, Sign::Waiting),
+                    (turn_progress(0, false, false), true, Sign::Waiting),
+                    (turn_progress(0, false, false), false, Sign::Quiet),
+                    (turn_progress(1, true, false), false, Sign::Life),
                 ],
             ),
             (
                 "a queued turn waits, even without other turns",
-                vec![(queued(), false, Sign::Waiting), (glance(1, true, false), false, Sign::Life)],
+                vec![(queued(), false, Sign::Waiting), (turn_progress(1, true, false), false, Sign::Life)],
             ),
             (
                 "an answer in the history ends the wait at the second reading",
-                vec![(glance(4, true, true), false, Sign::Quiet), (glance(4, true, true), false, Sign::Over)],
+                vec![
+                    (turn_progress(4, true, true), false, Sign::Quiet),
+                    (turn_progress(4, true, true), false, Sign::Over),
+                ],
             ),
             (
                 "an answer that is followed by more ends the wait too",
-                vec![(glance(4, true, true), false, Sign::Quiet), (glance(6, true, true), false, Sign::Over)],
+                vec![
+                    (turn_progress(4, true, true), false, Sign::Quiet),
+                    (turn_progress(6, true, true), false, Sign::Over),
+                ],
             ),
             (
                 "a gateway is gone after two consecutive failures",
                 vec![
                     (gone(), false, Sign::Quiet),
-                    (glance(4, true, false), false, Sign::Quiet),
+                    (turn_progress(4, true, false), false, Sign::Quiet),
                     (gone(), false, Sign::Quiet),
                     (gone(), false, Sign::Over),
                 ],
@@ -243,8 +253,8 @@ mod tests {
     fn several_readings_fit_into_the_allowed_silence() {
         for secs in [5, 60, 900, 86_400] {
             let silence = Duration::from_secs(secs);
-            let rhythm = StallLimits::of(silence);
-            assert!(rhythm.quiet + 3 * rhythm.look <= silence && rhythm.round <= rhythm.look, "{secs}");
+            let limits = StallLimits::of(silence);
+            assert!(limits.quiet + 3 * limits.look <= silence && limits.round <= limits.look, "{secs}");
         }
         let slow = StallLimits::of(Duration::from_mins(15));
         assert_eq!((slow.quiet, slow.look), (Duration::from_mins(1), Duration::from_secs(30)));
@@ -281,8 +291,8 @@ mod tests {
                 "title": "", "body": "", "createdAt": 1});
             serde_json::from_value::<Notification>(row).unwrap().into()
         };
-        let (bell, entered) = crossbeam_channel::bounded(1);
-        let table = InFlight::new(bell);
+        let (turn_started, entered) = crossbeam_channel::bounded(1);
+        let table = InFlight::new(turn_started);
         let life = |row: &str, pulse: &Pulse| TurnActivity {
             work: Arc::new(work(row)),
             agent: row.to_owned(),
@@ -298,9 +308,9 @@ mod tests {
         let look: SessionProbe = Box::new(|_| {
             // A reading takes time.
             std::thread::sleep(Duration::from_millis(20));
-            Ok(Some(Glance::default()))
+            Ok(Some(TurnProgress::default()))
         });
-        let rhythm = StallLimits {
+        let limits = StallLimits {
             quiet: Duration::from_millis(400),
             look: Duration::from_millis(100),
             round: Duration::from_millis(10),
@@ -308,7 +318,7 @@ mod tests {
         let (end, ended) = crossbeam_channel::bounded::<()>(0);
         let other = table.clone();
         let watcher =
-            std::thread::spawn(move || monitor(&other, &look, rhythm, &entered, &ended, &Panics::default()));
+            std::thread::spawn(move || monitor(&other, &look, limits, &entered, &ended, &Panics::default()));
         let _one = table.enter(life("one", &pulses[0]));
         std::thread::sleep(Duration::from_millis(200));
         pulses[1].beat();

@@ -168,7 +168,7 @@ mod tests {
     const OWN: List = &[("n1", 1)];
     const NEWS: List = &[("n1", 1), ("n2", 2)];
 
-    fn standing() -> AgentRights {
+    fn rights() -> AgentRights {
         AgentRights { task: None, flags: BehaviorFlags::default(), leads: false, may_close: false }
     }
 
@@ -190,7 +190,7 @@ mod tests {
         let mut counts = Vec::new();
         for (number, list) in lists.iter().enumerate() {
             if number == begun_at {
-                inflight.hold(&begun, &mut record, standing(), Reading::blind(read));
+                inflight.hold(&begun, &mut record, rights(), Reading::blind(read));
             }
             stops.listed(&rows(list), &inflight);
             stops.look(&inflight, &mission);
@@ -275,7 +275,7 @@ mod tests {
             "createdAt": 20});
         let context: DeliveryContext =
             serde_json::from_value(json!({"notification": row("n1", 1), "thread": [item]})).unwrap();
-        inflight.hold(&work, &mut Record::default(), standing(), Reading::of(&context, 1));
+        inflight.hold(&work, &mut Record::default(), rights(), Reading::of(&context, 1));
         let stamp_of = |id, message: &str, at| Notification {
             message_id: Some(MessageId::new(message)),
             ..serde_json::from_value(row(id, at)).unwrap()
@@ -306,12 +306,12 @@ mod tests {
         let mut stops = TaskStops::default();
         stops.listed(&rows(OWN), &inflight);
         let mut record = Record::default();
-        inflight.hold(&begun, &mut record, standing(), Reading::blind(1));
+        inflight.hold(&begun, &mut record, rights(), Reading::blind(1));
         stops.listed(&rows(NEWS), &inflight);
         stops.look(&inflight, &mission);
         assert!(!inflight.is_stopped(&begun));
         (record.heard, record.tries) = (Some(Stamp { message: None, at: Millis(1) }), 1);
-        inflight.hold(&begun, &mut record, standing(), Reading::blind(1));
+        inflight.hold(&begun, &mut record, rights(), Reading::blind(1));
         stops.listed(&rows(NEWS), &inflight);
         stops.look(&inflight, &mission);
         assert!(inflight.is_stopped(&begun));

@@ -15,6 +15,7 @@ use crate::clock::Pulse;
 use mcr_core::delivery::journal::{Step, Wait};
 use mcr_core::delivery::policy;
 use mcr_core::delivery::prompt::{self, HttpWay, Scene};
+use mcr_core::delivery::quiet_mode;
 use mcr_core::delivery::{Job, Record, Stage, Stamp, Trouble};
 use mcr_core::gateway::{Class, GatewayError, Input, Progress, Reply, Turn, Why};
 use mcr_core::ops::TurnState;
@@ -57,13 +58,13 @@ pub(super) fn talk(
         may_close: policy::may_close(context),
     };
     let issued = deps.sessions.issue(session, &agent.slug, &job.work.track, deps.clock.now());
-    let standing = AgentRights {
+    let rights = AgentRights {
         task: context.task.clone(),
         flags: caller.flags,
         leads: caller.leads,
         may_close: caller.may_close,
     };
-    deps.inflight.hold(&job.work, &mut job.record, standing, reading);
+    deps.inflight.hold(&job.work, &mut job.record, rights, reading);
     let offer = if deps.rules.client_tools { tools::offer(&caller) } else { tools::offer_http(&caller) };
     // The number of a new question; results belong to the question before.
     let attempt = job.record.tries + 1;
@@ -82,7 +83,7 @@ pub(super) fn talk(
         fence: &random::hex::<4>(),
         now: deps.clock.now(),
         budget_chars: BRIEFING_CHARS,
-        repeat: job.record.unheard.is_some(),
+        repeat: job.record.unanswered_question.is_some(),
     });
 
     loop {
@@ -114,6 +115,7 @@ pub(super) fn talk(
                 job.record.tries = attempt;
                 // The agent learns of this message; of a message that is folded in later, it does not.
                 job.record.heard = Some(Stamp::of(&context.notification));
+                job.record.unaddressed = !quiet_mode::is_addressed(context);
                 job.record.began_paused = context.task.as_ref().is_some_and(policy::is_paused);
             }
             send(job, &turn, deps)?

@@ -98,7 +98,7 @@ impl Drop for FinishGuard<'_> {
 impl Worker {
     /// Runs jobs until their channel closes.
     pub(super) fn run(self, ends: &WorkerChannels) {
-        let stir = || {
+        let nudge_poller = || {
             // In a full channel, a nudge waits already.
             let _ = ends.nudges.try_send(());
         };
@@ -112,7 +112,7 @@ impl Worker {
             mission: &self.mission,
             gateway: &*self.gateway,
             team: &self.team,
-            stir: &stir,
+            nudge_poller: &nudge_poller,
             taken: &taken,
             answers: &ends.answers,
             cooldown: &ends.cooldown,

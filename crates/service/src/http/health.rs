@@ -203,7 +203,7 @@ pub struct TurnHealth {
 }
 
 /// The settings of the delivery. `without_effect` names the fields that this runtime ignores.
-#[derive(Clone, Copy, Debug, Default, Serialize)]
+#[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 #[expect(missing_docs, reason = "these are the variables' names")]
 pub struct DeliveryConfig {
@@ -215,6 +215,7 @@ pub struct DeliveryConfig {
     pub idle_interval_ms: u128,
     pub backoff_base_ms: u128,
     pub backoff_max_ms: u128,
+    pub wake_on: String,
     pub without_effect: &'static [&'static str],
 }
 
@@ -322,6 +323,7 @@ impl Parts {
             HealthReason::GatewayUnreachable
             | HealthReason::GatewayRefusedToken
             | HealthReason::GatewayEndpointOff
+            | HealthReason::TurnLimitReached
             | HealthReason::NoGateway => gateway.trouble == Some(reason),
         };
         HealthReason::ALL.iter().copied().filter(|reason| holds(*reason)).collect()

@@ -3,8 +3,7 @@
 //! A request needs the operator token and must come from this machine or from an allowed address. A request from a
 //! web page must come from our own page.
 
-use std::net::IpAddr;
-
+use mcr_config::Network;
 use mcr_http::message::{Method, Reply, Request};
 use mcr_model::secret::Secret;
 
@@ -46,14 +45,17 @@ pub(super) fn find(path: &str) -> Option<(Wanted, &'static str)> {
     (parts.next().is_none() && !path.ends_with('/')).then_some(found)
 }
 
-/// The response to a request that is not allowed; none if it is. `allowed` names addresses other than this machine's.
+/// The response to a request that is not allowed; none if it is. `networks` are those of `OPERATOR_API_ALLOW`.
 /// Without a token every request is refused.
-pub fn refuse(request: &Request, token: Option<&Secret>, allowed: &dyn Fn(IpAddr) -> bool) -> Option<Reply> {
+pub fn refuse(request: &Request, token: Option<&Secret>, networks: &[Network]) -> Option<Reply> {
     let peer = request.peer().ip();
-    if !peer.is_loopback() && !allowed(peer) {
+    if !peer.is_loopback() && !networks.iter().any(|network| network.contains(peer)) {
         return Some(Reply::error(
             403,
-            "Forbidden: the operator API takes requests from this machine only. Use an SSH tunnel to it",
+            &format!(
+                "Forbidden: the operator API takes requests from this machine only, and OPERATOR_API_ALLOW does not name \
+                 {peer}. Use an SSH tunnel, or add that network"
+            ),
         ));
     }
     if !is_from_our_page(request) {
@@ -187,10 +189,10 @@ mod tests {
             let headers = headers.iter().map(|line| line.parse::<Header>().unwrap());
             let request =
                 Request::new(Method::Get, "/why/k1").with_headers(headers).with_peer(peer.parse().unwrap());
-            let allowed = |ip: IpAddr| ip == IpAddr::from([10, 0, 0, 7]);
-            let refused = refuse(&request, Some(&token), &allowed).map_or(200, |reply| reply.status());
+            let networks = ["10.0.0.7".parse().unwrap()];
+            let refused = refuse(&request, Some(&token), &networks).map_or(200, |reply| reply.status());
             assert_eq!(refused, status, "{peer} {:?}", request.headers());
-            let without = refuse(&request, None, &allowed).map_or(200, |reply| reply.status());
+            let without = refuse(&request, None, &networks).map_or(200, |reply| reply.status());
             assert_eq!(without, if status == 403 { 403 } else { 503 });
         }
     }

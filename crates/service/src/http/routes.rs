@@ -51,7 +51,7 @@ impl AgentEndpoint {
     pub fn call(self) -> CallSpec {
         match self {
             Self::Tool(row) => row.call(),
-            Self::Tell(errand) => errand.call(),
+            Self::Tell(kind) => kind.call(),
         }
     }
 }

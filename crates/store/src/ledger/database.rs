@@ -9,7 +9,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, TransactionBehavio
 use super::commit_marker::CommitMarker;
 use super::entry::{Found, Image, sum_of_id};
 use super::error::LedgerError;
-use super::location::{LedgerLocation, legible};
+use super::location::{LedgerLocation, readable_ids};
 use mcr_model::LedgerSync;
 
 /// SQLite application id of a ledger (the letters `MCRL`).
@@ -60,13 +60,13 @@ impl LedgerDatabase {
         place: &LedgerLocation,
         sync: LedgerSync,
         slow: Duration,
-        hear: impl FnMut(Found),
+        visit: impl FnMut(Found),
     ) -> Result<Self, LedgerError> {
         let path = place.database()?;
         let full = sync == LedgerSync::Full;
         let promised = place.promised();
-        let opened = Self::look_through(&path, promised, hear).map_err(|why| match why {
-            LedgerError::Damaged { what, .. } => LedgerError::Damaged { what, known: legible(&path) },
+        let opened = Self::look_through(&path, promised, visit).map_err(|why| match why {
+            LedgerError::Damaged { what, .. } => LedgerError::Damaged { what, known: readable_ids(&path) },
             other => other,
         });
         let (database, commits) = opened?;
@@ -79,7 +79,7 @@ impl LedgerDatabase {
     fn look_through(
         path: &Path,
         promised: i64,
-        hear: impl FnMut(Found),
+        visit: impl FnMut(Found),
     ) -> Result<(Connection, i64), LedgerError> {
         let mut database =
             Connection::open_with_flags(path, OpenFlags::default() | OpenFlags::SQLITE_OPEN_NOFOLLOW)?;
@@ -87,7 +87,7 @@ impl LedgerDatabase {
         database.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         // A person who reads the ledger may have a lock for a moment.
         database.busy_timeout(Duration::from_secs(1))?;
-        let (is_new, commits) = examine(&database, promised, hear)?;
+        let (is_new, commits) = examine(&database, promised, visit)?;
         // Must be set before the first page is written.
         database.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
         database.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
@@ -107,12 +107,12 @@ impl LedgerDatabase {
         Ok((database, commits))
     }
 
-    /// Writes the rows `images` and removes the rows `doomed` in one transaction. If a note has `waited` for it, the
+    /// Writes the rows `images` and removes the rows `removed` in one transaction. If a note has `waited` for it, the
     /// commit is synced (with `LEDGER_SYNC=full`) and then counted by the mark.
     pub(super) fn commit(
         &mut self,
         images: &mut [Image],
-        doomed: &[i64],
+        removed: &[i64],
         waited: bool,
     ) -> Result<(), LedgerError> {
         // A commit number that no row has would count as lost at the next start.
@@ -154,13 +154,13 @@ impl LedgerDatabase {
                     image.not_before.map(|at| at.0),
                     image.closed.map(|at| at.0),
                     image.end,
-                    image.story,
+                    image.history,
                     number,
                     image.sum(number),
                 ])?;
             }
             let mut remove = began.prepare_cached("DELETE FROM deliveries WHERE number = ?")?;
-            for number in doomed {
+            for number in removed {
                 remove.execute([number])?;
             }
         }
@@ -213,13 +213,13 @@ fn put_aside(database: &Connection, number: i64) -> Result<(), LedgerError> {
 fn examine(
     database: &Connection,
     promised: i64,
-    hear: impl FnMut(Found),
+    visit: impl FnMut(Found),
 ) -> Result<(bool, i64), LedgerError> {
     if refuse_others(database)? {
         return refuse_emptied(promised).map(|()| (true, 0));
     }
     refuse_damaged(database)?;
-    let commits = read_all(database, hear)?;
+    let commits = read_all(database, visit)?;
     if commits < promised {
         return Err(LedgerError::damaged(format!(
             "its end is missing: {promised} commits are expected, and the last one present is {commits}"
@@ -271,7 +271,7 @@ fn refuse_damaged(database: &Connection) -> Result<(), LedgerError> {
 }
 
 /// Reads all rows in the order of their numbers. Returns the number of the last commit.
-fn read_all(database: &Connection, mut hear: impl FnMut(Found)) -> Result<i64, LedgerError> {
+fn read_all(database: &Connection, mut visit: impl FnMut(Found)) -> Result<i64, LedgerError> {
     let mut select =
         database.prepare(&format!("SELECT {} FROM deliveries ORDER BY number", Image::COLUMNS))?;
     let mut rows = select.query([])?;
@@ -283,7 +283,7 @@ fn read_all(database: &Connection, mut hear: impl FnMut(Found)) -> Result<i64, L
             return Err(LedgerError::damaged(format!("{} has two rows", one.id())));
         }
         last = last.max(written);
-        hear(one);
+        visit(one);
     }
     Ok(last)
 }
@@ -293,11 +293,11 @@ fn read_all(database: &Connection, mut hear: impl FnMut(Found)) -> Result<i64, L
 pub(super) fn read_only(
     path: Option<&Path>,
     promised: i64,
-    hear: impl FnMut(Found),
+    visit: impl FnMut(Found),
 ) -> Result<(), LedgerError> {
     let Some(path) = path else { return refuse_emptied(promised) };
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let database = Connection::open_with_flags(path, flags)?;
     database.busy_timeout(Duration::from_secs(1))?;
-    examine(&database, promised, hear).map(drop)
+    examine(&database, promised, visit).map(drop)
 }

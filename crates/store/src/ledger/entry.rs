@@ -30,7 +30,7 @@ pub(super) struct LedgerEntry {
     first_seen: Millis,
     not_before: Option<Millis>,
     pub(super) closed: Option<(Millis, String)>,
-    story: StepHistory,
+    history: StepHistory,
     /// Whether it has changed since the writer last took it.
     pub(super) dirty: bool,
     /// Which row it has on the disk.
@@ -69,7 +69,7 @@ impl LedgerEntry {
             first_seen: at,
             not_before: None,
             closed: None,
-            story: StepHistory::default(),
+            history: StepHistory::default(),
             dirty: false,
             trace: StoredState::None,
         }
@@ -101,7 +101,7 @@ impl LedgerEntry {
             first_seen: image.first_seen,
             not_before: image.not_before,
             closed: image.closed.map(|at| (at, image.end.unwrap_or_default())),
-            story: StepHistory::from_text(&image.story),
+            history: StepHistory::from_text(&image.history),
             dirty: false,
             trace,
         }
@@ -143,7 +143,7 @@ impl LedgerEntry {
         self.task = news.task;
         self.closed = news.end.map(|end| (note.at, end));
         if let Some((step, words)) = note.step {
-            self.story.add(note.at, step, words);
+            self.history.add(note.at, step, words);
         }
         true
     }
@@ -162,16 +162,16 @@ impl LedgerEntry {
             }
         }
         self.closed = Some((at, end));
-        self.story.add(at, Step::Ended, words);
+        self.history.add(at, Step::Ended, words);
         true
     }
 
     /// The row to write. If the delivery resumes, its new steps move to the image, to be appended to those on the disk.
     pub(super) fn image(&mut self, account: &str) -> Image {
-        let story = self.story.to_text();
+        let history = self.history.to_text();
         let resumes = self.trace == StoredState::Beginning;
         if resumes {
-            self.story = StepHistory::default();
+            self.history = StepHistory::default();
         }
         let (row, record) = self.extra.added_to(&self.row, &self.record);
         Image {
@@ -186,7 +186,7 @@ impl LedgerEntry {
             not_before: self.not_before,
             closed: self.closed.as_ref().map(|(at, _)| *at),
             end: self.closed.as_ref().map(|(_, end)| end.clone()),
-            story,
+            history,
             resumes,
             replaces: self.trace == StoredState::Replaced,
             extra: RowExtra::default(),
@@ -210,9 +210,9 @@ impl LedgerEntry {
         if self.trace != StoredState::Beginning {
             return;
         }
-        let mut story = StepHistory::from_text(&image.story);
-        story.follow(std::mem::take(&mut self.story));
-        self.story = story;
+        let mut history = StepHistory::from_text(&image.history);
+        history.follow(std::mem::take(&mut self.history));
+        self.history = history;
         if !image.resumes {
             self.trace = StoredState::Row;
             self.extra = image.extra.clone();
@@ -234,7 +234,7 @@ pub(super) struct Image {
     pub(super) not_before: Option<Millis>,
     pub(super) closed: Option<Millis>,
     pub(super) end: Option<String>,
-    pub(super) story: String,
+    pub(super) history: String,
     /// The delivery was closed before: its steps are appended to those on the disk.
     pub(super) resumes: bool,
     /// The row on the disk is damaged: the original is kept unchanged in `originals`.
@@ -317,7 +317,7 @@ impl Image {
             not_before: row.get::<_, Option<i64>>(9)?.map(Millis),
             closed: row.get::<_, Option<i64>>(10)?.map(Millis),
             end: row.get(11)?,
-            story: row.get(12)?,
+            history: row.get(12)?,
             resumes: false,
             replaces: false,
             extra: RowExtra::default(),
@@ -334,7 +334,7 @@ impl Image {
             context.update(&length.to_le_bytes());
             context.update(part.unwrap_or_default());
         };
-        for text in [&*self.id, &*self.account, &*self.agent, &*self.row, &*self.record, &*self.story] {
+        for text in [&*self.id, &*self.account, &*self.agent, &*self.row, &*self.record, &*self.history] {
             add(Some(text.as_bytes()));
         }
         add(self.task.as_deref().map(str::as_bytes));
@@ -350,7 +350,7 @@ impl Image {
 
     /// The approximate size of the row in bytes.
     pub(super) fn bytes(&self) -> usize {
-        100 + self.row.len() + self.record.len() + self.story.len()
+        100 + self.row.len() + self.record.len() + self.history.len()
     }
 
     /// Whether the delivery ended as a dead letter. The first characters decide, because the rest may be long.
@@ -377,9 +377,9 @@ impl Image {
 
     /// Continues the earlier row of this delivery: the steps of that row come first, and its unknown fields stay.
     pub(super) fn follow(&mut self, earlier: &Self) {
-        let mut story = StepHistory::from_text(&earlier.story);
-        story.follow(StepHistory::from_text(&self.story));
-        self.story = story.to_text();
+        let mut history = StepHistory::from_text(&earlier.history);
+        history.follow(StepHistory::from_text(&self.history));
+        self.history = history.to_text();
         if let Ok(earlier) = earlier.text().read() {
             self.extra = RowExtra::of(&earlier);
             (self.row, self.record) = self.extra.added_to(&self.row, &self.record);

@@ -20,7 +20,7 @@ use mcr_model::clock::Millis;
 const DATABASE: &str = "ledger.sqlite";
 const MARK: &str = "ledger.mark";
 const LOCK: &str = "ledger.lock";
-const HANDS: &str = "ledger.hands";
+const ACTIVE: &str = "ledger.hands";
 /// Suffixes of the files that SQLite puts next to the database.
 const LOG: &str = "-wal";
 const INDEX: &str = "-shm";
@@ -128,14 +128,14 @@ impl LedgerLocation {
         self.folder.displaced([(LOCK, &self.lock)].into_iter().chain(database))
     }
 
-    /// The file of the deliveries that this process has in hand.
-    pub(super) fn hands(&self) -> Result<File, LedgerError> {
-        self.folder.open_for_writing(HANDS).map_err(failed(&self.folder, HANDS, "opened"))
+    /// The file of the deliveries that this process works on.
+    pub(super) fn active_file(&self) -> Result<File, LedgerError> {
+        self.folder.open_for_writing(ACTIVE).map_err(failed(&self.folder, ACTIVE, "opened"))
     }
 
     /// The content of that file; empty if it cannot be read.
-    pub(super) fn hands_text(&self) -> Vec<u8> {
-        self.folder.read(HANDS).ok().flatten().unwrap_or_default()
+    pub(super) fn active_text(&self) -> Vec<u8> {
+        self.folder.read(ACTIVE).ok().flatten().unwrap_or_default()
     }
 
     /// When a ledger was last set aside in this folder.
@@ -196,7 +196,7 @@ pub struct SetAside {
 pub fn set_aside(folder: &Arc<Folder>, now: Millis) -> Result<SetAside, LedgerError> {
     let _place = claim(folder)?;
     let from = database_in(folder).map_err(failed(folder, DATABASE, "opened"))?;
-    let known = from.as_deref().map(legible).unwrap_or_default();
+    let known = from.as_deref().map(readable_ids).unwrap_or_default();
     let to = format!("{}{}{}", ASIDE.0, now.0, ASIDE.1);
     // The mark goes last: while a mark exists without its ledger, no new ledger starts here.
     for end in [LOG, ""] {
@@ -244,14 +244,14 @@ fn is_listed_again(image: &Image) -> bool {
 }
 
 /// The ids of all readable rows that are not certainly closed.
-pub(super) fn legible(path: &Path) -> Vec<WorkId> {
+pub(super) fn readable_ids(path: &Path) -> Vec<WorkId> {
     look_at(path, |_| false).0
 }
 
-/// Like [`legible`], without the rows to leave out. Also returns whether every row could be read.
+/// Like [`readable_ids`], without the rows to leave out. Also returns whether every row could be read.
 fn look_at(path: &Path, leave_out: impl Fn(&Image) -> bool) -> (Vec<WorkId>, bool) {
     let mut known = Vec::new();
-    let mut illegible = 0;
+    let mut unreadable = 0;
     let log = fs::metadata(beside(path, LOG)).map_or(0, |log| log.len());
     // Without a log SQLite can open the file as immutable and creates no other file, which may be impossible here.
     let escaped = path.display().to_string().replace('%', "%25").replace('?', "%3f").replace('#', "%23");
@@ -270,10 +270,10 @@ fn look_at(path: &Path, leave_out: impl Fn(&Image) -> bool) -> (Vec<WorkId>, boo
             match Found::read(row) {
                 Ok((Found::Whole(image), _)) if image.closed.is_some() || leave_out(&image) => {}
                 Ok((found, _)) => known.push(WorkId::new(found.id())),
-                Err(_) => illegible += 1,
+                Err(_) => unreadable += 1,
             }
         }
         Ok(())
     });
-    (known, looked.is_ok() && illegible == 0)
+    (known, looked.is_ok() && unreadable == 0)
 }

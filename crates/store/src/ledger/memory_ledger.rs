@@ -46,11 +46,11 @@ impl MemoryLedger {
     /// Simulates a crash: of the pending notes, only the first `survive` have reached the disk. Returns the open
     /// deliveries as a new process finds them.
     pub fn crash(&self, survive: usize) -> Vec<Remembered> {
-        let mut sheets = self.lock();
-        let count = survive.min(sheets.table.len());
-        sheets.settle(count);
-        sheets.table.clear();
-        let open = sheets.disk.values_mut().filter(|entry| entry.closed.is_none());
+        let mut inner = self.lock();
+        let count = survive.min(inner.table.len());
+        inner.settle(count);
+        inner.table.clear();
+        let open = inner.disk.values_mut().filter(|entry| entry.closed.is_none());
         let by_number: BTreeMap<i64, &mut LedgerEntry> = open.map(|entry| (entry.number, entry)).collect();
         let images = by_number.into_values().map(|entry| entry.image(""));
         images
@@ -77,28 +77,28 @@ impl MemoryLedger {
 impl Journal for MemoryLedger {
     fn note(&self, note: &Note<'_>, wait: Wait) -> Result<(), JournalError> {
         let news = NoteText::of(note).map_err(|why| JournalError(why.to_string()))?;
-        let mut sheets = self.lock();
-        let mut entry = sheets
+        let mut inner = self.lock();
+        let mut entry = inner
             .latest(&note.work.id)
             .cloned()
             .unwrap_or_else(|| LedgerEntry::new(i64::MAX, note.work.id.clone(), note.at));
         if entry.number == i64::MAX {
-            entry.number = sheets.next;
-            sheets.next += 1;
+            entry.number = inner.next;
+            inner.next += 1;
         }
         entry.take(note, news);
-        sheets.table.push(entry);
+        inner.table.push(entry);
         if wait == Wait::Not {
             return Ok(());
         }
-        sheets.waited += 1;
-        if sheets.refusing {
+        inner.waited += 1;
+        if inner.refusing {
             return Err(JournalError(
                 "the disk is full, so nothing more is recorded: free space on it".to_owned(),
             ));
         }
-        let all = sheets.table.len();
-        sheets.settle(all);
+        let all = inner.table.len();
+        inner.settle(all);
         Ok(())
     }
 }

@@ -35,15 +35,15 @@
 //!    work and record are not overwritten unless its delivery ends here.
 //! 7. **Closed deliveries are kept for `why`, within limits.** The limits are [`KEPT_MAX`], [`KEPT_AGE`] and
 //!    [`KEPT_BYTES`]; the oldest go first. The latest dead letters stay until they are too old.
-//! 8. **A crash differs from a stop.** `in_hand_file` lists the deliveries that workers have in hand. The next process
+//! 8. **A crash differs from a stop.** `active_file` lists the active deliveries. The next process
 //!    reads it to tell a crash from a stop.
 
+mod active_file;
 mod batch;
 mod commit_marker;
 mod database;
 mod entry;
 mod error;
-mod in_hand_file;
 mod location;
 mod memory_ledger;
 mod note_text;
@@ -68,13 +68,13 @@ pub use mcr_core::delivery::journal::RecordedStep;
 
 use log::warn;
 
+use active_file::ActiveFile;
 use database::LedgerDatabase;
 use entry::{Found, Image, LedgerEntry};
-use in_hand_file::InHandFile;
 use location::LedgerLocation;
 use mcr_core::delivery::End;
 use mcr_core::delivery::dead_letters::{self, DeadLetter};
-use mcr_core::delivery::journal::{Hand, Journal, JournalError, Note, Wait};
+use mcr_core::delivery::journal::{ActiveGuard, Journal, JournalError, Note, Wait};
 use mcr_core::delivery::ledger_row::{LedgerRow, UnreadableRow};
 use mcr_core::work::WorkId;
 use mcr_files::Folder;
@@ -101,7 +101,7 @@ enum Inner {
         shared: Arc<Shared>,
         writer: Mutex<Option<JoinHandle<()>>>,
         place: Arc<LedgerLocation>,
-        hands: OnceLock<Arc<InHandFile>>,
+        active_file: OnceLock<Arc<ActiveFile>>,
     },
     /// With the reason, and the lock of the folder if it could be taken.
     Off(String, Option<LedgerLocation>),
@@ -122,7 +122,7 @@ impl Ledger {
         })?;
         recall.look_back();
         let set_aside = place.last_set_aside();
-        let crash = in_hand_file::read(&place.hands_text());
+        let crash = active_file::read(&place.active_text());
         recall.closed.sort_by_key(|(_, closed, _)| closed.at);
         let closed = recall.closed.iter().map(|(_, closed, _)| closed.clone()).collect();
         recall.dead.sort_by_key(|dead| dead.at);
@@ -135,7 +135,7 @@ impl Ledger {
         let writer = writer::spawn(shared.clone(), database, place.clone())
             .map_err(|why| LedgerError::Disk(format!("its thread did not start: {why}")))?;
         let writer = Mutex::new(Some(writer));
-        let ledger = Self(Inner::On { shared, writer, place, hands: OnceLock::new() });
+        let ledger = Self(Inner::On { shared, writer, place, active_file: OnceLock::new() });
         Ok(Opened { ledger, open, unreadable, crash, closed, requests, dead, foreign, set_aside })
     }
 
@@ -168,22 +168,22 @@ impl Ledger {
 
     /// Marks this process as working. If the process ends before [`Ledger::stops`], the next one reports a crash.
     pub fn works(&self, now: Millis) {
-        let Inner::On { place, hands, .. } = &self.0 else { return };
+        let Inner::On { place, active_file, .. } = &self.0 else { return };
         match place
-            .hands()
+            .active_file()
             .map_err(|why| why.to_string())
-            .and_then(|file| InHandFile::begin(file, now).map_err(|why| why.to_string()))
+            .and_then(|file| ActiveFile::begin(file, now).map_err(|why| why.to_string()))
         {
             // Set once, at the start.
-            Ok(begun) => drop(hands.set(Arc::new(begun))),
+            Ok(begun) => drop(active_file.set(Arc::new(begun))),
             Err(why) => warn!("a crash will not be told from a stop: {why}"),
         }
     }
 
-    /// Marks this process as stopping: deliveries in hand are then not interrupted by a crash.
+    /// Marks this process as stopping: its active deliveries then do not count as interrupted by a crash.
     pub fn stops(&self) {
-        let Inner::On { hands, .. } = &self.0 else { return };
-        hands.get().inspect(|hands| hands.end());
+        let Inner::On { active_file, .. } = &self.0 else { return };
+        active_file.get().inspect(|active_file| active_file.end());
     }
 
     /// The current state.
@@ -227,10 +227,12 @@ impl Journal for Ledger {
         }
     }
 
-    fn in_hand(&self, work: &WorkId, now: Millis) -> Hand {
+    fn mark_active(&self, work: &WorkId, now: Millis) -> ActiveGuard {
         match &self.0 {
-            Inner::On { hands, .. } => hands.get().map_or_else(Hand::default, |hands| hands.take(work, now)),
-            Inner::Off(..) => Hand::default(),
+            Inner::On { active_file, .. } => {
+                active_file.get().map_or_else(ActiveGuard::default, |active_file| active_file.take(work, now))
+            }
+            Inner::Off(..) => ActiveGuard::default(),
         }
     }
 }

@@ -19,7 +19,7 @@ use mcr_model::clock::Millis;
 #[derive(Debug, Default)]
 pub struct Read {
     /// The rows that are understood, as deliveries.
-    pub tales: Vec<DeliveryHistory>,
+    pub deliveries: Vec<DeliveryHistory>,
     /// The rows that are not understood.
     pub unreadable: Vec<UnreadableRow>,
 }
@@ -44,7 +44,7 @@ pub struct DeliveryHistory {
     /// How it ended.
     pub end: Option<End>,
     /// Its recorded steps.
-    pub told: Vec<RecordedStep>,
+    pub steps: Vec<RecordedStep>,
     /// How many steps were left out in the middle.
     pub left_out: u64,
 }
@@ -60,7 +60,7 @@ pub fn read(folder: &Folder) -> Result<Read, LedgerError> {
     let mut read = Read::default();
     database::read_only(found.as_deref(), promised, |found| match found {
         Found::Whole(image) => match image.read() {
-            Ok(row) => read.tales.push(tale(&image, row)),
+            Ok(row) => read.deliveries.push(history_of(&image, row)),
             Err(unreadable) => read.unreadable.push(*unreadable),
         },
         Found::Damaged { row, .. } => read.unreadable.push(row),
@@ -68,8 +68,8 @@ pub fn read(folder: &Folder) -> Result<Read, LedgerError> {
     Ok(read)
 }
 
-fn tale(image: &Image, row: LedgerRow) -> DeliveryHistory {
-    let (told, left_out) = StepHistory::from_text(&image.story).tell();
+fn history_of(image: &Image, row: LedgerRow) -> DeliveryHistory {
+    let (steps, left_out) = StepHistory::from_text(&image.history).recorded();
     DeliveryHistory {
         id: WorkId::new(&*image.id),
         account: AccountId::new(&*image.account),
@@ -79,7 +79,7 @@ fn tale(image: &Image, row: LedgerRow) -> DeliveryHistory {
         not_before: image.not_before,
         closed: image.closed,
         end: row.end,
-        told,
+        steps,
         left_out,
     }
 }

@@ -38,8 +38,8 @@ struct StoredHistory<'a> {
 impl StepHistory {
     /// Appends a step.
     pub(super) fn add(&mut self, at: Millis, step: Step, words: &str) {
-        let told = RecordedStep { at, step: step.name().to_owned(), words: short(words) };
-        self.push(json(&told));
+        let step = RecordedStep { at, step: step.name().to_owned(), words: short(words) };
+        self.push(json(&step));
     }
 
     /// Appends a later history.
@@ -80,14 +80,14 @@ impl StepHistory {
     }
 
     /// The steps that can be parsed, and how many were left out.
-    pub(super) fn tell(&self) -> (Vec<RecordedStep>, u64) {
-        let told = self.steps.iter().filter_map(|step| serde_json::from_str(step).ok());
-        (told.collect(), self.left_out)
+    pub(super) fn recorded(&self) -> (Vec<RecordedStep>, u64) {
+        let step = self.steps.iter().filter_map(|step| serde_json::from_str(step).ok());
+        (step.collect(), self.left_out)
     }
 }
 
-fn json(told: &RecordedStep) -> String {
-    serde_json::to_string(told).expect("texts and numbers are always JSON")
+fn json(step: &RecordedStep) -> String {
+    serde_json::to_string(step).expect("texts and numbers are always JSON")
 }
 
 /// The first line, cut to [`WORDS_MAX`] characters.
@@ -105,35 +105,38 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_long_story_keeps_its_beginning_and_its_end() {
-        let mut story = StepHistory::default();
+    fn a_long_history_keeps_its_first_and_last_steps() {
+        let mut history = StepHistory::default();
         for at in 0..200 {
-            story.add(Millis(at), Step::Rests, &format!("again \"{at}\""));
+            history.add(Millis(at), Step::Rests, &format!("again \"{at}\""));
         }
-        let (told, left_out) = StepHistory::from_text(&story.to_text()).tell();
-        assert_eq!((told.len(), left_out), (STEPS_MAX, 200 - STEPS_MAX as u64));
-        let at: Vec<i64> = told.iter().map(|told| told.at.0).collect();
+        let (step, left_out) = StepHistory::from_text(&history.to_text()).recorded();
+        assert_eq!((step.len(), left_out), (STEPS_MAX, 200 - STEPS_MAX as u64));
+        let at: Vec<i64> = step.iter().map(|step| step.at.0).collect();
         assert!(at[..STEPS_FIRST].iter().copied().eq(0..8) && at[STEPS_FIRST..].iter().copied().eq(144..200));
-        assert_eq!(told[0].words, "again \"0\"");
-        assert_eq!(StepHistory::from_text(&story.to_text()).to_text(), story.to_text());
+        assert_eq!(step[0].words, "again \"0\"");
+        assert_eq!(StepHistory::from_text(&history.to_text()).to_text(), history.to_text());
     }
 
     #[test]
     fn words_are_one_line_and_not_a_long_one() {
         let rows = [("", String::new()), ("a\nb", "a …".to_owned()), ("a\n", "a".to_owned())];
         let long = (&*"ä".repeat(500), format!("{}…", "ä".repeat(WORDS_MAX)));
-        for (words, told) in rows.into_iter().chain([long]) {
-            assert_eq!(short(words), told);
+        for (words, step) in rows.into_iter().chain([long]) {
+            assert_eq!(short(words), step);
         }
     }
     #[test]
     fn steps_and_fields_of_a_newer_version_stay_as_they_are() {
         let newer = r#"{"left_out":3,"steps":[{"at":1,"step":"told","words":"a","later":{"z":1,"a":2}},{"step":"other"}],"later":[0.1]}"#;
-        let mut story = StepHistory::from_text(newer);
-        assert_eq!((story.to_text(), story.tell().0.len(), story.tell().1), (newer.to_owned(), 1, 3));
-        story.add(Millis(2), Step::Rests, "b");
+        let mut history = StepHistory::from_text(newer);
+        assert_eq!(
+            (history.to_text(), history.recorded().0.len(), history.recorded().1),
+            (newer.to_owned(), 1, 3)
+        );
+        history.add(Millis(2), Step::Rests, "b");
         let (start, fields) = newer.split_once("],\"later\"").expect("a field behind the steps");
         let added = r#",{"at":2,"step":"rests","words":"b"}],"later""#;
-        assert_eq!(story.to_text(), format!("{start}{added}{fields}"));
+        assert_eq!(history.to_text(), format!("{start}{added}{fields}"));
     }
 }

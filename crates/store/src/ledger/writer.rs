@@ -38,7 +38,7 @@ const REMOVED_AT_ONCE: usize = 64;
 pub(super) struct Shared {
     inside: Mutex<WriterState>,
     /// Wakes the writer.
-    bell: Condvar,
+    changed: Condvar,
     account: AccountId,
 }
 
@@ -96,7 +96,7 @@ struct ClosedDelivery {
 
 /// The next action of the writer.
 enum WriterStep {
-    Commit { images: Vec<Image>, doomed: Vec<i64>, batch: Arc<Batch>, waited: bool },
+    Commit { images: Vec<Image>, removed: Vec<i64>, batch: Arc<Batch>, waited: bool },
     Tidy,
     End,
 }
@@ -126,7 +126,7 @@ impl Shared {
             let dead = matches!(end, End::Dead(_));
             inside.keep(ClosedDelivery { number, id, first_seen, at, bytes, dead });
         }
-        Self { inside: Mutex::new(inside), bell: Condvar::new(), account }
+        Self { inside: Mutex::new(inside), changed: Condvar::new(), account }
     }
 
     fn lock(&self) -> MutexGuard<'_, WriterState> {
@@ -139,7 +139,7 @@ impl Shared {
 
     pub(super) fn stop(&self) {
         self.lock().phase.stop();
-        self.bell.notify_all();
+        self.changed.notify_all();
     }
 
     pub(super) fn note(&self, note: &Note<'_>, wait: Wait) -> Result<(), JournalError> {
@@ -167,7 +167,7 @@ impl Shared {
             inside.waited |= wait == Wait::ForDisk;
             inside.batch.clone()
         };
-        self.bell.notify_one();
+        self.changed.notify_one();
         if wait == Wait::ForDisk { batch.wait() } else { Ok(()) }
     }
 
@@ -189,11 +189,11 @@ impl Shared {
                 Some(left)
             };
             let Some(wait) = wait else {
-                inside = self.bell.wait(inside).unwrap_or_else(PoisonError::into_inner);
+                inside = self.changed.wait(inside).unwrap_or_else(PoisonError::into_inner);
                 continue;
             };
             let (back, timeout) =
-                self.bell.wait_timeout(inside, wait).unwrap_or_else(PoisonError::into_inner);
+                self.changed.wait_timeout(inside, wait).unwrap_or_else(PoisonError::into_inner);
             inside = back;
             if timeout.timed_out() && inside.dirty.is_empty() && inside.tidying {
                 return WriterStep::Tidy;
@@ -281,31 +281,31 @@ impl WriterState {
                 images.push(entry.image(account.as_str()));
             }
         }
-        let doomed = self.doomed();
+        let removed = self.removed();
         let batch = std::mem::take(&mut self.batch);
-        WriterStep::Commit { images, doomed, batch, waited: std::mem::take(&mut self.waited) }
+        WriterStep::Commit { images, removed, batch, waited: std::mem::take(&mut self.waited) }
     }
 
     /// Numbers of the closed deliveries beyond a limit of age, count or bytes. The latest dead letters are removed only
     /// by age.
-    fn doomed(&self) -> Vec<i64> {
+    fn removed(&self) -> Vec<i64> {
         let (mut left, mut bytes, mut dead) = (self.kept.len(), self.kept_bytes, self.kept_dead);
-        let mut doomed = Vec::new();
+        let mut removed = Vec::new();
         for kept in &self.kept {
             let old = self.now.since(kept.at) > KEPT_AGE;
             let goes = old || left > KEPT_MAX || bytes > KEPT_BYTES;
-            if !goes || doomed.len() == REMOVED_AT_ONCE {
+            if !goes || removed.len() == REMOVED_AT_ONCE {
                 break;
             }
             // `dead` counts this delivery and the later ones.
             if old || !kept.dead || dead > dead_letters::MOST {
                 left -= 1;
                 bytes -= kept.bytes;
-                doomed.push(kept.number);
+                removed.push(kept.number);
             }
             dead -= usize::from(kept.dead);
         }
-        doomed
+        removed
     }
 
     /// Removes a delivery from `kept`: its row is removed, or it continues.
@@ -325,17 +325,17 @@ impl WriterState {
     }
 
     /// Updates the state after a commit that succeeded.
-    fn written(&mut self, images: &[Image], doomed: &[i64], waited: bool) {
+    fn written(&mut self, images: &[Image], removed: &[i64], waited: bool) {
         self.state.commits += 1;
         self.state.synced += u64::from(waited);
         self.state.holds = false;
         if self.state.off.take().is_some() {
             info!("the ledger can be written again");
         }
-        for number in doomed {
+        for number in removed {
             self.let_go(*number);
         }
-        self.tidying |= !doomed.is_empty();
+        self.tidying |= !removed.is_empty();
         for image in images {
             let id = WorkId::new(&*image.id);
             let Some(entry) = self.entries.get_mut(&id) else { continue };

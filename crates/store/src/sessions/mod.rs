@@ -90,7 +90,7 @@ struct SessionsState {
     tasks: usize,
     /// Tracks by the first bytes of a digest. The whole digest is then compared to find the right one.
     index: HashMap<[u8; 8], Vec<Track>>,
-    book: Option<SessionsFile>,
+    file: Option<SessionsFile>,
     /// The roster of the last [`Sessions::follow`].
     followed: Option<Arc<Roster>>,
     /// Why the sessions will not survive a restart, if they will not.
@@ -102,8 +102,8 @@ impl Sessions {
     /// the folder cannot be used, sessions are kept only in memory.
     pub fn open(folder: &Arc<Folder>, account: AccountId, now: Millis) -> Self {
         match SessionsFile::open(folder, &account) {
-            Ok((book, key, left)) => {
-                let sessions = Self::with(account, &key, Some(book), None);
+            Ok((file, key, left)) => {
+                let sessions = Self::with(account, &key, Some(file), None);
                 let mut inside = sessions.lock();
                 for (track, entry) in left {
                     if now.since(entry.at) < IDLE_MAX {
@@ -124,12 +124,12 @@ impl Sessions {
         Self::with(account, &file::fresh_key(), None, None)
     }
 
-    fn with(account: AccountId, key: &[u8], book: Option<SessionsFile>, off: Option<String>) -> Self {
+    fn with(account: AccountId, key: &[u8], file: Option<SessionsFile>, off: Option<String>) -> Self {
         let inside = SessionsState {
             entries: HashMap::new(),
             tasks: 0,
             index: HashMap::new(),
-            book,
+            file,
             followed: None,
             off,
         };
@@ -297,24 +297,24 @@ impl SessionsState {
     }
 
     fn note(&mut self, track: &Track, entry: &SessionEntry, account: &AccountId) {
-        let Some(book) = &mut self.book else { return };
-        let noted = book.note(track, entry, account);
-        if book.is_long(self.entries.len()) {
+        let Some(file) = &mut self.file else { return };
+        let noted = file.note(track, entry, account);
+        if file.is_long(self.entries.len()) {
             self.compact(account);
         }
         if let Err(why) = noted {
             self.off = Some(why);
-            self.book = None;
+            self.file = None;
         }
     }
 
     fn compact(&mut self, account: &AccountId) {
-        let Some(book) = &mut self.book else { return };
+        let Some(file) = &mut self.file else { return };
         let mut entries: Vec<(&Track, &SessionEntry)> = self.entries.iter().collect();
         entries.sort_by_key(|(_, entry)| entry.at);
-        if let Err(why) = book.write_anew(&entries, account) {
+        if let Err(why) = file.write_anew(&entries, account) {
             self.off = Some(why);
-            self.book = None;
+            self.file = None;
         }
     }
 }

@@ -121,9 +121,9 @@ fn a_lost_answer_is_found() {
         line.say("[n-0 try 1] SAY before", &[]).unwrap();
         let error = line.loses("[n-1 try 1] SAY yes", fault.clone());
         assert_eq!(short(&line.look(0, &error).unwrap()), "answer yes", "{fault:?}");
-        assert_eq!(line.scripted.books().marks("n-1").runs, 1, "{fault:?}");
+        assert_eq!(line.scripted.observations().marks("n-1").runs, 1, "{fault:?}");
         let error = line.loses("[n-2 try 1] CALL task_status {}", fault.clone());
-        assert!(line.scripted.books().marks("n-2").runs == 1 && error.class == Class::Lost);
+        assert!(line.scripted.observations().marks("n-2").runs == 1 && error.class == Class::Lost);
     }
 }
 
@@ -184,7 +184,7 @@ fn after_a_restart_the_gateways_recovery_is_awaited_or_preceded() {
         );
         let (second, error) = std::thread::scope(|scope| {
             let turn = scope.spawn(|| first.say("[n-1 try 1] work", &[]).unwrap_err());
-            while first.scripted.books().marks("n-1").runs == 0 {
+            while first.scripted.observations().marks("n-1").runs == 0 {
                 std::thread::sleep(Duration::from_millis(5));
             }
             // A process that is clearly younger than the turn.
@@ -237,7 +237,7 @@ fn the_state_of_the_run_is_read_where_permitted() {
         let line = line(Options { tools_allowed, ..options() }, Directives);
         std::thread::scope(|scope| {
             let turn = scope.spawn(|| line.say("[n-1 try 1] DELAY 800 SAY done", &[]));
-            while line.scripted.books().runs() == 0 {
+            while line.scripted.observations().runs() == 0 {
                 std::thread::sleep(Duration::from_millis(5));
             }
             let nothing = GatewayError::new(Class::Lost, Why::LostAnswer, None);
@@ -337,7 +337,7 @@ fn a_long_lost_answer_is_read_whole() {
         let error = line.loses(&format!("[n-1 try 1] LONG {length}"), Fault::LoseAnswer);
         let found = line.look(0, &error).unwrap();
         assert_eq!(chars(&found), (length, false));
-        assert_eq!(line.scripted.books().marks("n-1").runs, 1);
+        assert_eq!(line.scripted.observations().marks("n-1").runs, 1);
     }
 }
 
@@ -353,7 +353,7 @@ fn a_long_answer_of_a_resumed_turn_is_read_whole() {
     });
     let (second, error) = std::thread::scope(|scope| {
         let turn = scope.spawn(|| first.say("[n-1 try 1] work", &[]).unwrap_err());
-        while first.scripted.books().runs() == 0 {
+        while first.scripted.observations().runs() == 0 {
             std::thread::sleep(Duration::from_millis(5));
         }
         let second = served(first.scripted.restarted(), |_| None);
@@ -427,10 +427,10 @@ fn a_run_is_aborted() {
         assert!(!end(None).unwrap(), "there is nothing yet");
         std::thread::scope(|scope| {
             let turn = scope.spawn(|| line.say("[n-1 try 1] work", &[]));
-            while line.scripted.books().runs() == 0 {
+            while line.scripted.observations().runs() == 0 {
                 std::thread::sleep(Duration::from_millis(5));
             }
-            let run = line.scripted.books().requests()[0].run.clone();
+            let run = line.scripted.observations().requests()[0].run.clone();
             let run = if named { run.as_str() } else { "resp_of_an_earlier_life" };
             assert!(line.another().abort(&session, "engineer", Some(run)).unwrap());
             let error = turn.join().unwrap().unwrap_err();
@@ -496,11 +496,11 @@ fn a_queued_turn_is_awaited() {
             };
             client.turn(&turn, &mut |_| ())
         });
-        while line.scripted.books().runs() == 0 {
+        while line.scripted.observations().runs() == 0 {
             std::thread::sleep(Duration::from_millis(5));
         }
         let second = scope.spawn(|| line.say("[n-1 try 1] SAY second", &[]));
-        while line.scripted.books().in_flight() < 2 {
+        while line.scripted.observations().in_flight() < 2 {
             std::thread::sleep(Duration::from_millis(5));
         }
         let nothing = GatewayError::new(Class::Lost, Why::LostAnswer, None);

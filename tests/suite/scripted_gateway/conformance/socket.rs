@@ -49,7 +49,7 @@ impl Caller {
         assert!(head.starts_with("HTTP/1.1 101 ") && head.contains(&accept_key(key)), "{head}");
         let limits = FrameLimits { message_bytes: 30_000_000, frames: 1_000 };
         let mut caller = Self { stream, reader: Reader::new(Side::Server, limits), asked: 0 };
-        let first = caller.hear().unwrap();
+        let first = caller.wait_for_log().unwrap();
         assert_eq!((&first["type"], &first["event"]), (&json!("event"), &json!("connect.challenge")));
         assert!(first["payload"]["nonce"].is_string());
         caller
@@ -66,7 +66,7 @@ impl Caller {
     }
 
     /// The next text, or the reason for its absence.
-    fn hear(&mut self) -> Result<Value, Option<u16>> {
+    fn wait_for_log(&mut self) -> Result<Value, Option<u16>> {
         let mut buffer = [0; 16 * 1024];
         loop {
             match self.reader.take().unwrap() {
@@ -89,7 +89,7 @@ impl Caller {
         let asked = json!({"type": "req", "id": id, "method": method, "params": params}).to_string();
         self.stream.write_all(&frame(Kind::Text, true, asked.as_bytes(), MASK)).unwrap();
         loop {
-            let heard = self.hear().unwrap();
+            let heard = self.wait_for_log().unwrap();
             if heard["type"] == "res" {
                 assert_eq!(heard["id"], id);
                 return heard;
@@ -140,7 +140,7 @@ fn accepts_only_valid_connect_requests() {
         let answer = caller.ask("connect", &connect(&target, changes.clone()));
         let (found, sentence) = refusal(&answer);
         assert!(found == code && sentence.starts_with(words), "{changes}: {answer}");
-        assert_eq!(caller.hear(), Err(Some(close)), "{changes}");
+        assert_eq!(caller.wait_for_log(), Err(Some(close)), "{changes}");
     }
     // A future client may offer more protocol versions than exist.
     let mut caller = Caller::come(&target);
@@ -186,7 +186,7 @@ fn answers_pings_and_close_frames() {
     }
     caller.stream.write_all(&close_frame(1000, MASK)).unwrap();
     let code = loop {
-        if let Err(code) = caller.hear() {
+        if let Err(code) = caller.wait_for_log() {
             break code;
         }
     };

@@ -48,7 +48,7 @@ fn accepts_turns_while_starting_and_none_while_draining() {
 
     thread::scope(|scope| {
         let slow = scope.spawn(|| target.turn("agent:qa:slow", "DELAY 300 SAY done", json!({})).text());
-        until("the turn", || target.gateway().books().in_flight() == 1);
+        until("the turn", || target.gateway().observations().in_flight() == 1);
         target.gateway().set_phase(Phase::Draining);
         let ready = target.get("/readyz", &[]);
         assert_eq!((ready.status, &ready.json()["failing"]), (503, &json!(["gateway-draining"])));
@@ -69,7 +69,7 @@ fn retries_a_refused_key_after_a_minute() {
     let target = Target::ours(Options { clock: hands.clone(), ..options() }, Directives);
     target.turn("agent:qa:a", "FAIL 403 no", json!({}));
     assert_eq!(target.turn("agent:qa:b", "SAY hi", json!({})).failure(), internal_error(500));
-    let before = target.gateway().books().runs();
+    let before = target.gateway().observations().runs();
     assert_eq!(before, 1, "the model is not asked meanwhile");
     hands.0.fetch_add(60_000, Ordering::SeqCst);
     assert_eq!(target.turn("agent:qa:b", "SAY hi", json!({})).text(), "hi");
@@ -112,7 +112,10 @@ fn bounds_the_number_of_concurrent_turns() {
         }
     });
     assert_eq!(MOST.load(Ordering::SeqCst), 4);
-    assert_eq!((target.gateway().books().most_at_once(), target.gateway().books().overlaps()), (8, 0));
+    assert_eq!(
+        (target.gateway().observations().most_at_once(), target.gateway().observations().overlaps()),
+        (8, 0)
+    );
 }
 
 #[test]
@@ -120,11 +123,11 @@ fn a_second_turn_during_a_sessions_first_turn_fails() {
     let target = Target::ours(options(), Directives);
     thread::scope(|scope| {
         let first = scope.spawn(|| target.turn("agent:qa:fresh", "DELAY 400 SAY one", json!({})).text());
-        until("the first", || target.gateway().books().runs() == 1);
+        until("the first", || target.gateway().observations().runs() == 1);
         assert_eq!(target.turn("agent:qa:fresh", "SAY two", json!({})).failure(), internal_error(500));
         assert_eq!(first.join().unwrap(), "one");
     });
-    assert_eq!(target.gateway().books().overlaps(), 1);
+    assert_eq!(target.gateway().observations().overlaps(), 1);
 }
 
 #[test]
@@ -139,9 +142,9 @@ fn a_disconnect_ends_the_turn() {
         let headers = [target.bearer(), ("x-openclaw-session-key", session.clone())];
         let body = engineers(text, json!({"stream": true})).to_string();
         let response = target.start(PATH, &headers, &body).unwrap();
-        until("the turn", || target.gateway().books().in_flight() == 1);
+        until("the turn", || target.gateway().observations().in_flight() == 1);
         drop(response);
-        until("the end of the turn", || target.gateway().books().in_flight() == 0);
+        until("the end of the turn", || target.gateway().observations().in_flight() == 0);
         let items = || target.history(&session, "").json()["items"].clone();
         assert_eq!((items().as_array().unwrap().len(), &items()[0]["content"]), (1, &json!(text)));
         let said = target.turn(&session, "now", json!({})).text();
@@ -172,11 +175,17 @@ fn the_model_receives_the_whole_prompt_and_calls_are_counted() {
     target.gateway().faults().next(Fault::LoseAnswer);
     assert!(target.try_turn(session, "[n-7 try 2] x", json!({})).is_err());
 
-    let books = target.gateway().books();
-    assert_eq!((books.posts(), books.runs(), books.turns(session), books.in_flight()), (4, 4, 4, 0));
-    assert_eq!(books.marks("n-7"), Marks { posts: 2, runs: 2, answers: 2 });
-    assert_eq!((books.markers().len(), books.overlaps(), books.requests().len()), (1, 0, 4));
-    let first = &books.requests()[0];
+    let observations = target.gateway().observations();
+    assert_eq!(
+        (observations.posts(), observations.runs(), observations.turns(session), observations.in_flight()),
+        (4, 4, 4, 0)
+    );
+    assert_eq!(observations.marks("n-7"), Marks { posts: 2, runs: 2, answers: 2 });
+    assert_eq!(
+        (observations.markers().len(), observations.overlaps(), observations.requests().len()),
+        (1, 0, 4)
+    );
+    let first = &observations.requests()[0];
     assert_eq!(
         (first.session.as_str(), first.agent.as_str(), first.tools.join(",")),
         (session, "qa", "a".to_owned())
@@ -205,8 +214,11 @@ fn bounds_its_memory_as_configured() {
     let seqs: Vec<u64> =
         items.as_array().unwrap().iter().map(|item| item["__openclaw"]["seq"].as_u64().unwrap()).collect();
     assert!((4..8).contains(&seqs.len()) && seqs.last() == Some(&40), "{seqs:?}");
-    assert_eq!(target.gateway().books().requests().len(), 3);
+    assert_eq!(target.gateway().observations().requests().len(), 3);
     let none = Target::ours(Options { transcript: 0, requests: 0, ..options() }, Directives);
     none.turn("agent:qa:x", "SAY hi", json!({}));
-    assert_eq!((none.history("agent:qa:x", "").status, none.gateway().books().requests().len()), (404, 0));
+    assert_eq!(
+        (none.history("agent:qa:x", "").status, none.gateway().observations().requests().len()),
+        (404, 0)
+    );
 }

@@ -17,7 +17,7 @@ fn under(fault: &Fault, stream: bool, input: &str) -> (Result<Answer, ureq::Erro
     target.gateway().faults().next(fault.clone());
     let more = json!({"stream": stream, "tools": [tool("a"), tool("b")]});
     let answer = target.try_turn("agent:qa:x", input, more);
-    (answer, target.gateway().books().runs())
+    (answer, target.gateway().observations().runs())
 }
 
 #[test]
@@ -95,10 +95,10 @@ fn a_stalled_request_continues_on_release() {
             let held = scope.spawn(|| target.turn("agent:qa:x", "SAY hi", json!({"stream": stream})).text());
             assert_eq!(target.turn("agent:qa:other", "SAY free", json!({})).text(), "free");
             let runs = if before { 1 } else { 2 };
-            until("the turn", || target.gateway().books().runs() == runs);
+            until("the turn", || target.gateway().observations().runs() == runs);
             thread::sleep(Duration::from_millis(60));
             assert!(!held.is_finished());
-            assert_eq!(target.gateway().books().runs(), runs);
+            assert_eq!(target.gateway().observations().runs(), runs);
             target.gateway().faults().release();
             assert_eq!(held.join().unwrap(), "hi");
         });

@@ -66,7 +66,7 @@ fn instant_turns_as_events_over_sockets_are_quick() {
     println!("events over {CLIENTS} sockets, client and server in one process: {rate:.0} turns/s");
     assert!(rate > 100.0, "{rate}");
     assert_eq!(
-        (target.gateway().books().posts(), target.gateway().books().overlaps()),
+        (target.gateway().observations().posts(), target.gateway().observations().overlaps()),
         (u64::from(TURNS / 4), 0)
     );
 }

@@ -84,5 +84,5 @@ fn a_disconnect_stops_nothing() {
     let body = engineers("[n-1 try 1] DELAY 400 SAY done", json!({"stream": true})).to_string();
     let headers = [target.bearer(), ("x-openclaw-session-key", "x".to_owned())];
     drop(target.start(PATH, &headers, &body).unwrap());
-    until("the answer", || target.gateway().books().marks("n-1").answers == 1);
+    until("the answer", || target.gateway().observations().marks("n-1").answers == 1);
 }

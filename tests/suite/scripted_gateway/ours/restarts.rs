@@ -117,7 +117,9 @@ fn resumes_interrupted_runs() {
             });
         }
         until("both", || {
-            target.gateway().books().marks("n-1").runs + target.gateway().books().marks("n-2").runs == 2
+            target.gateway().observations().marks("n-1").runs
+                + target.gateway().observations().marks("n-2").runs
+                == 2
         });
         let next = restart(&target);
         assert_eq!(roles_and_words(&next, &first).len(), 1, "nothing of what was said");
@@ -142,7 +144,7 @@ fn resumes_interrupted_runs() {
             );
         }
         assert_eq!(roles_and_words(&next, &idle).len(), 2);
-        assert_eq!(next.gateway().books().marks("n-1"), Marks { posts: 1, runs: 2, answers: 1 });
+        assert_eq!(next.gateway().observations().marks("n-1"), Marks { posts: 1, runs: 2, answers: 1 });
         assert!(next.get("/startupz", &[]).json()["uptimeMs"].as_u64().unwrap() < 60_000);
     });
 }
@@ -169,10 +171,10 @@ fn an_answer_after_the_crash_does_not_count() {
         begins.recv().unwrap();
         let gateway = target.gateway().restarted();
         ends.send(()).unwrap();
-        until("the resumed turn", || gateway.books().marks("n-1").runs == 2);
-        until("its answer", || gateway.books().marks("n-1").answers > 0);
+        until("the resumed turn", || gateway.observations().marks("n-1").runs == 2);
+        until("its answer", || gateway.observations().marks("n-1").answers > 0);
     });
-    assert_eq!(target.gateway().books().marks("n-1"), Marks { posts: 1, runs: 2, answers: 1 });
+    assert_eq!(target.gateway().observations().marks("n-1"), Marks { posts: 1, runs: 2, answers: 1 });
 }
 
 /// §11.5: the result of sending the same input again.
@@ -191,7 +193,7 @@ fn an_early_request_replaces_the_recovery_and_a_late_one_fails() {
             let target = &target;
             scope.spawn(move || target.events_or_less(session, "[n-1 try 1] long"));
         }
-        until("both", || target.gateway().books().marks("n-1").runs == 2);
+        until("both", || target.gateway().observations().marks("n-1").runs == 2);
         let next = restart(&target);
         let answer = next.turn(&early, "[n-1 try 2] now", json!({"tools": [tool("a")]})).text();
         assert!(
@@ -251,10 +253,10 @@ fn the_old_release_resumes_nothing() {
     let target = Target::ours(allowing(Release::V2026_2_19), slow);
     thread::scope(|scope| {
         scope.spawn(|| target.events_or_less("agent:qa:x", "[n-1 try 1] long"));
-        until("it", || target.gateway().books().marks("n-1").runs == 1);
+        until("it", || target.gateway().observations().marks("n-1").runs == 1);
         let next = restart(&target);
         thread::sleep(Duration::from_millis(400));
-        assert_eq!(next.gateway().books().marks("n-1").runs, 1);
+        assert_eq!(next.gateway().observations().marks("n-1").runs, 1);
     });
 }
 

@@ -211,8 +211,8 @@ fn overview(fence: PromptFence<'_>, board: &TaskOverview, agents: &[Teammate]) -
 
 /// An agent's slug, else its name, else its id; in quotation marks if it contains blanks.
 fn label(fence: PromptFence<'_>, agents: &[Teammate], id: &str) -> String {
-    let mate = agents.iter().find(|mate| mate.id.as_str() == id);
-    let words = mate.map_or([id, "", ""], |mate| [&mate.slug, &mate.name, id]);
+    let teammate = agents.iter().find(|teammate| teammate.id.as_str() == id);
+    let words = teammate.map_or([id, "", ""], |teammate| [&teammate.slug, &teammate.name, id]);
     let label = words.into_iter().find(|word| !word.trim().is_empty()).unwrap_or_default();
     let label = fence.one_line(label, 80);
     if label.contains(' ') { format!("\"{label}\"") } else { label }

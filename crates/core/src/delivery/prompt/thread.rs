@@ -129,7 +129,8 @@ impl Scene<'_> {
     fn name_of(&self, id: &str) -> Option<&str> {
         let person = self.context.primary_user_mention.as_ref().filter(|person| person.id.as_str() == id);
         let mut agents = self.context.mentionable_agents.iter();
-        let agent = || agents.find(|mate| mate.id.as_str() == id).map(|mate| mate.name.as_str());
+        let agent =
+            || agents.find(|teammate| teammate.id.as_str() == id).map(|teammate| teammate.name.as_str());
         person.map(|person| person.name.as_str()).or_else(agent)
     }
 }

@@ -28,8 +28,8 @@ pub use reply::from_json;
 pub use reply_stream::{EVENT_BYTES_MAX, ReplyStream, check_start};
 pub use request::{agent_id, body};
 pub use socket_messages::{
-    Heard, abort_params, connect, hear, in_flight_params, message_params, read_aborted, read_in_flight,
-    read_message, request as spoken_request,
+    Heard, abort_params, connect, in_flight_params, message_params, parse_message, read_aborted,
+    read_in_flight, read_message, request as spoken_request,
 };
 
 /// The longest quotation of the gateway in an error, in characters.

@@ -98,7 +98,7 @@ struct RefusedRequest {
 }
 
 /// Parses a message; `None` if it is not one of the gateway's.
-pub fn hear(text: &str) -> Option<Heard<'_>> {
+pub fn parse_message(text: &str) -> Option<Heard<'_>> {
     let frame: Frame<'_> = serde_json::from_str(text).ok()?;
     match frame.kind.as_ref() {
         "event" if frame.event.as_deref() == Some("connect.challenge") => Some(Heard::Challenge),

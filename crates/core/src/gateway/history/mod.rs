@@ -57,7 +57,7 @@ pub use trace::{cut_item, reaches};
 use trace::{Trace, TurnResult};
 
 /// The time a gateway needs to end a run whose client hung up.
-const WINDING_UP: Duration = Duration::from_secs(2);
+const RUN_END_GRACE: Duration = Duration::from_secs(2);
 /// From the reading that shows nothing to the one that confirms it.
 const SECOND_LOOK: Duration = Duration::from_secs(5);
 /// Between two readings while a run continues.
@@ -115,7 +115,7 @@ pub enum Status {
 
 /// What is visible of a session at one moment.
 #[derive(Clone, Copy, Debug)]
-pub struct Sight<'a> {
+pub struct SessionEvidence<'a> {
     /// The last items of the session, oldest first.
     pub items: &'a [Item],
     /// Whether the items reach back to the turn, or to the session's beginning.
@@ -228,7 +228,7 @@ impl Running {
 
 /// What a session shows of an active turn.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct Glance {
+pub struct TurnProgress {
     /// The number of the session's last item. A growing number means an active run.
     pub last: u64,
     /// The input is in the history: the run has started.
@@ -240,20 +240,20 @@ pub struct Glance {
 }
 
 /// Reads the state of a turn whose answer has not arrived yet.
-pub fn glance(mark: &TurnMark<'_>, items: &[Item]) -> Glance {
+pub fn turn_progress(mark: &TurnMark<'_>, items: &[Item]) -> TurnProgress {
     let trace = Trace::of(mark, items);
     let over = trace.seen && (trace.own.is_over() || trace.own.find(mark.run).is_some());
-    Glance { last: items.last().map_or(0, |item| item.seq), begun: trace.seen, over, queued: false }
+    TurnProgress { last: items.last().map_or(0, |item| item.seq), begun: trace.seen, over, queued: false }
 }
 
 /// Decides by the recipe of spec §11.8; the step numbers are those of the spec.
-pub fn decide(mark: &TurnMark<'_>, sight: &Sight<'_>) -> Recovered {
-    let trace = Trace::of(mark, sight.items);
-    let last = Some(sight.items.last().map_or(0, |item| item.seq));
+pub fn decide(mark: &TurnMark<'_>, evidence: &SessionEvidence<'_>) -> Recovered {
+    let trace = Trace::of(mark, evidence.items);
+    let last = Some(evidence.items.last().map_or(0, |item| item.seq));
     let wait = |again_in, why| Recovered::Running(Running { again_in, why, last });
     let may_run =
-        !matches!(sight.status, Some(Status::Done | Status::Killed | Status::Failed | Status::Timeout));
-    let second_look = |verdict: Recovered| match mark.looked.map(|at| sight.now.since(at)) {
+        !matches!(evidence.status, Some(Status::Done | Status::Killed | Status::Failed | Status::Timeout));
+    let second_look = |verdict: Recovered| match mark.looked.map(|at| evidence.now.since(at)) {
         Some(since) if since >= SECOND_LOOK => verdict,
         Some(since) => wait(SECOND_LOOK.saturating_sub(since), Waiting::SecondLook),
         None => wait(SECOND_LOOK, Waiting::SecondLook),
@@ -279,7 +279,7 @@ pub fn decide(mark: &TurnMark<'_>, sight: &Sight<'_>) -> Recovered {
             (None, Some(why)) => failed(why),
             (None, None) if resumed.given_up => absent(),
             (None, None) if resumed.empties >= 2 || (resumed.empties == 1 && !may_run) => Recovered::Silent,
-            (None, None) => match sight.status {
+            (None, None) => match evidence.status {
                 None | Some(Status::Running) => wait(RESUMING, Waiting::Resuming),
                 Some(Status::Failed | Status::Timeout) => failed(Why::Interrupted),
                 Some(Status::Killed | Status::Done) => second_look(absent()),
@@ -288,7 +288,7 @@ pub fn decide(mark: &TurnMark<'_>, sight: &Sight<'_>) -> Recovered {
     }
     // The run has ended: the history or the gateway's error shows it.
     if trace.own.empties >= 2
-        || (trace.own.empties == 1 && (mark.failed || sight.status == Some(Status::Done)))
+        || (trace.own.empties == 1 && (mark.failed || evidence.status == Some(Status::Done)))
     {
         return Recovered::Silent;
     }
@@ -305,26 +305,26 @@ pub fn decide(mark: &TurnMark<'_>, sight: &Sight<'_>) -> Recovered {
         let silent = mark.spoke && trace.seen;
         return if silent { Recovered::Silent } else { failed(Why::Internal) };
     }
-    if !trace.seen && !sight.whole {
+    if !trace.seen && !evidence.whole {
         return Recovered::Unknown;
     }
     // 6 and 7 after a restart: at once, which beats the gateway's own recovery.
-    if sight.up.is_some_and(|up| up + STARTS_WITHIN < mark.age) {
+    if evidence.up.is_some_and(|up| up + STARTS_WITHIN < mark.age) {
         return absent();
     }
     // 5, 6 and 7 without a restart.
-    let since = sight.now.since(mark.lost);
-    if since < WINDING_UP {
-        return wait(WINDING_UP.saturating_sub(since), Waiting::WindingUp);
+    let since = evidence.now.since(mark.lost);
+    if since < RUN_END_GRACE {
+        return wait(RUN_END_GRACE.saturating_sub(since), Waiting::WindingUp);
     }
-    match (trace.seen, sight.status) {
+    match (trace.seen, evidence.status) {
         (_, Some(Status::Running)) => wait(GOES_ON, Waiting::GoesOn),
         (true, Some(Status::Killed)) => absent(),
         (true, Some(Status::Failed | Status::Timeout)) => failed(Why::Interrupted),
-        (true, None) if !sight.ends_unheard => wait(GOES_ON, Waiting::GoesOn),
+        (true, None) if !evidence.ends_unheard => wait(GOES_ON, Waiting::GoesOn),
         // Old releases show nothing of a session's first turn until that turn has done something (spec §11.4).
         // Their list of sessions shows the turn from the beginning.
-        (false, None) if !sight.ends_unheard && !sight.untouched && sight.items.is_empty() => {
+        (false, None) if !evidence.ends_unheard && !evidence.untouched && evidence.items.is_empty() => {
             wait(GOES_ON, Waiting::GoesOn)
         }
         _ => second_look(absent()),

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::*;
-use crate::delivery::active_delivery::{JournalHandle, Turnout};
+use crate::delivery::active_delivery::{CallAdmission, JournalHandle};
 use mcr_core::delivery::journal::{Note, Step, Wait};
 use mcr_core::delivery::tool_log;
 use mcr_core::tools::ToolRequest;
@@ -17,7 +17,7 @@ fn work(id: &str) -> Arc<Work> {
     Arc::new(Work::from(serde_json::from_value::<Notification>(row).unwrap()))
 }
 
-fn standing() -> AgentRights {
+fn rights() -> AgentRights {
     AgentRights { task: None, flags: BehaviorFlags::default(), leads: false, may_close: false }
 }
 
@@ -34,10 +34,10 @@ fn other_request() -> ToolRequest {
 /// The agent makes a call over HTTP; returns the result if the call had run before.
 fn calls(held: &ActiveDelivery, journal: &MemoryLedger) -> Option<String> {
     let handle = JournalHandle { journal, clock: &SystemClock };
-    held.hears(handle);
+    held.confirm_results(handle);
     match held.begin(&request(), None, 8, handle) {
-        Turnout::Known(output) => Some(output),
-        Turnout::Make(making) => {
+        CallAdmission::Known(output) => Some(output),
+        CallAdmission::Make(making) => {
             making.carried_out("moved", vec!["message_1".to_owned()]);
             None
         }
@@ -50,7 +50,7 @@ fn calls(held: &ActiveDelivery, journal: &MemoryLedger) -> Option<String> {
 fn a_note_of_the_worker_contains_the_calls_over_http() {
     let (inflight, journal) = (InFlight::new(crossbeam_channel::bounded(1).0), MemoryLedger::default());
     let (work, mut record) = (work("n1"), Record::default());
-    inflight.hold(&work, &mut record, standing(), Reading::default());
+    inflight.hold(&work, &mut record, rights(), Reading::default());
     let held = inflight.held_of(&work).unwrap();
     assert_eq!(calls(&held, &journal), None);
     let note = Note::of(&work, Millis(1)).record(&record).step(Step::TurnSent, "");
@@ -68,8 +68,8 @@ fn a_note_of_a_call_has_the_work_of_the_last_attempt() {
     let (inflight, journal) = (InFlight::new(crossbeam_channel::bounded(1).0), MemoryLedger::default());
     let (first, mut record) = (work("n1"), Record::default());
     let later = Notification { created_at: Millis(9), ..first.notification().unwrap().clone() };
-    inflight.hold(&first, &mut record, standing(), Reading::default());
-    inflight.hold(&Arc::new(later.into()), &mut record, standing(), Reading::default());
+    inflight.hold(&first, &mut record, rights(), Reading::default());
+    inflight.hold(&Arc::new(later.into()), &mut record, rights(), Reading::default());
     assert_eq!(calls(&inflight.held_of(&first).unwrap(), &journal), None);
     assert_eq!(journal.crash(0)[0].work.created_at(), Millis(9));
 }
@@ -81,14 +81,14 @@ fn a_passed_delivery_keeps_its_tool_log() {
     let (inflight, journal) = (InFlight::new(crossbeam_channel::bounded(1).0), MemoryLedger::default());
     let (first, second, record) = (work("n1"), work("n2"), Record::default());
     let begins = |work: &Arc<Work>| {
-        inflight.hold(work, &mut record.clone(), standing(), Reading::default());
+        inflight.hold(work, &mut record.clone(), rights(), Reading::default());
         inflight.held(&work.track).unwrap()
     };
     let held = begins(&first);
     assert_eq!(calls(&held, &journal), None);
     let passing = begins(&second);
     let handle = JournalHandle { journal: &journal, clock: &SystemClock };
-    assert!(matches!(held.begin(&request(), None, 8, handle), Turnout::Over));
+    assert!(matches!(held.begin(&request(), None, 8, handle), CallAdmission::Over));
     assert_eq!(calls(&passing, &journal), None, "each delivery has its own log");
     inflight.let_go(&second);
     let (held, mut again) = (begins(&first), record.clone());
@@ -106,7 +106,7 @@ fn calls_over_http_and_function_calls_share_one_log() {
     let (inflight, journal) = (InFlight::new(crossbeam_channel::bounded(1).0), MemoryLedger::default());
     let (work, mut record) = (work("n1"), Record::default());
     record.effects.made("earlier".to_owned());
-    inflight.hold(&work, &mut record, standing(), Reading::default());
+    inflight.hold(&work, &mut record, rights(), Reading::default());
     let held = inflight.held_of(&work).unwrap();
     assert_eq!(record, Record::default(), "the table has the log");
     assert_eq!(calls(&held, &journal), None);
@@ -121,17 +121,19 @@ fn calls_over_http_and_function_calls_share_one_log() {
     assert_eq!(seen, (true, true), "the function tool sees the call over HTTP");
     assert_eq!(record, Record::default(), "the record keeps no copy of the log");
     let handle = JournalHandle { journal: &journal, clock: &SystemClock };
-    let Turnout::Make(making) = held.begin(&request(), None, 8, handle) else { panic!("it is another call") };
+    let CallAdmission::Make(making) = held.begin(&request(), None, 8, handle) else {
+        panic!("it is another call")
+    };
     assert!(
         making.has_made("document_1") && making.has_made("earlier"),
         "the call over HTTP sees the function tool"
     );
-    making.came_to_nothing();
+    making.had_no_effect();
 
     held.with_log(&mut record, Record::send_again);
     let repeated = held.begin(&other_request(), None, 8, handle);
     assert!(
-        matches!(repeated, Turnout::Known(output) if output == "written"),
+        matches!(repeated, CallAdmission::Known(output) if output == "written"),
         "the function tool ran before"
     );
     let repeated =
@@ -146,7 +148,7 @@ fn calls_over_http_and_function_calls_share_one_log() {
 fn a_panic_loses_no_tool_log() {
     let inflight = InFlight::new(crossbeam_channel::bounded(1).0);
     let (work, mut record) = (work("n1"), Record::default());
-    inflight.hold(&work, &mut record, standing(), Reading::default());
+    inflight.hold(&work, &mut record, rights(), Reading::default());
     let held = inflight.held_of(&work).unwrap();
     let change = std::panic::AssertUnwindSafe(|| {
         held.with_log(&mut record, |record| {
@@ -163,7 +165,7 @@ fn a_panic_loses_no_tool_log() {
 fn a_note_of_a_call_changes_the_tool_log_alone() {
     let (inflight, journal) = (InFlight::new(crossbeam_channel::bounded(1).0), MemoryLedger::default());
     let (work, mut record) = (work("n1"), Record { tries: 3, ..Record::default() });
-    inflight.hold(&work, &mut record, standing(), Reading::default());
+    inflight.hold(&work, &mut record, rights(), Reading::default());
     let held = inflight.held_of(&work).unwrap();
     let note = Note::of(&work, Millis(1)).record(&record).rests(Some(Millis(9)));
     held.note(&note, &journal, Wait::ForDisk).unwrap();

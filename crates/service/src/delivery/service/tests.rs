@@ -7,7 +7,7 @@ fn stops_in_order(work: impl FnOnce() + Send + 'static) -> bool {
     let (inbox, _heard) = bounded(1);
     let ((nudges, _), (asks, _), (_leaving, leave)) = (bounded(1), bounded(1), bounded(1));
     let (alive, ended) = bounded(0);
-    let view = View { nudges, asks, inflight: InFlight::new(bounded(1).0), standing: Arc::default() };
+    let view = View { nudges, asks, inflight: InFlight::new(bounded(1).0), state: Arc::default() };
     let run = move || {
         let _alive = alive;
         work();

@@ -108,9 +108,9 @@ impl AgentApi {
             return Err(Refusal::new(401, format!("{UNKNOWN}: its agent no longer exists")));
         };
         let slug = agent.slug.clone();
-        if let Some(standing) = held.as_ref().and_then(|held| held.standing()) {
-            let (task, flags) = (standing.task, standing.flags);
-            let (leads, may_close) = (standing.leads, standing.may_close);
+        if let Some(rights) = held.as_ref().and_then(|held| held.rights()) {
+            let (task, flags) = (rights.task, rights.flags);
+            let (leads, may_close) = (rights.leads, rights.may_close);
             return Ok(CallingAgent { session, slug, task, flags, leads, may_close, held });
         }
         let task = self.task(&session)?;
@@ -133,7 +133,7 @@ impl AgentApi {
     /// Reads the roster again before an agent is refused, since its rights may have changed. At most one read per
     /// [`LOOK_AGAIN`]; returns whether it was read.
     pub(super) fn look_again(&self, calling: &mut CallingAgent) -> bool {
-        if calling.held.as_ref().is_some_and(|held| held.standing().is_some()) {
+        if calling.held.as_ref().is_some_and(|held| held.rights().is_some()) {
             return false;
         }
         if !self.may_look() {

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 use super::AgentApi;
 use super::answers::{Refusal, refusal, success};
 use super::authenticate::{CallingAgent, stopped};
-use crate::delivery::active_delivery::{Making, Turnout};
+use crate::delivery::active_delivery::{CallAdmission, Making};
 use crate::tools::run::{Doubt, NotNow, Performed, ToolBackend, perform, settle};
 use mcr_core::tools::{ToolError, ToolErrorKind, ToolRequest, render};
 use mcr_http::message::Reply;
@@ -37,24 +37,24 @@ impl AgentApi {
     ) -> Result<Reply, Refusal> {
         let turnout = match &calling.held {
             Some(held) => held.begin(asked, name, self.setup.calls_max, self.handle()),
-            None => Turnout::Over,
+            None => CallAdmission::Over,
         };
         let output = match turnout {
-            Turnout::Known(output) => output,
-            Turnout::TooMany(most) => {
+            CallAdmission::Known(output) => output,
+            CallAdmission::TooMany(most) => {
                 let words = format!(
                     "Not run: you have made {most} calls that change something, which is the limit for one \
                      delivery. Answer now with what you have."
                 );
                 return Err(refusal(&ToolError::new(ToolErrorKind::Throttled, &words)));
             }
-            Turnout::NotNoted(why) => {
+            CallAdmission::NotNoted(why) => {
                 let words = format!("Not run: the call could not be recorded first ({why}). Retry later");
                 return Err(Refusal::later(503, words, Duration::from_secs(10)));
             }
-            Turnout::Stopped => return Err(stopped()),
-            Turnout::Make(making) => self.once(asked, calling, making)?,
-            Turnout::Over => {
+            CallAdmission::Stopped => return Err(stopped()),
+            CallAdmission::Make(making) => self.once(asked, calling, making)?,
+            CallAdmission::Over => {
                 let performed = self.with_backend(|backend| perform(asked, &calling.caller(), backend));
                 self.publish(&performed);
                 output(&performed)?
@@ -109,7 +109,7 @@ impl AgentApi {
         let output = output(&performed);
         match &output {
             Ok(output) => making.carried_out(output, performed.made.clone()),
-            Err(_) => making.came_to_nothing(),
+            Err(_) => making.had_no_effect(),
         }
         output
     }
@@ -119,8 +119,8 @@ impl AgentApi {
         for id in &performed.made {
             self.setup.made.add(id.clone());
         }
-        if performed.stirs {
-            (self.setup.stir)();
+        if performed.may_notify {
+            (self.setup.nudge_poller)();
         }
     }
 

@@ -81,7 +81,7 @@ pub struct AgentApiSetup {
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Called after a write that may cause notifications.
-    pub stir: Box<dyn Fn() + Send + Sync>,
+    pub nudge_poller: Box<dyn Fn() + Send + Sync>,
     /// Sleeps for this long.
     pub wait: Box<dyn Fn(Duration) + Send + Sync>,
     /// The allowed addresses and host names.
@@ -188,7 +188,7 @@ impl AgentApi {
                 return Err(stopped());
             }
             self.setup.inflight.beat(&held.work().id);
-            held.hears(self.handle());
+            held.confirm_results(self.handle());
         }
         if let AgentEndpoint::Tool(row) = endpoint
             && row.audience == Audience::Leader
@@ -220,8 +220,8 @@ impl AgentApi {
                     Ok(()) => self.read(&asked, &calling, began),
                 }
             }
-            AgentEndpoint::Tell(errand) => {
-                let ask = WakeBody::read(errand, arguments).map_err(|error| refusal(&error))?;
+            AgentEndpoint::Tell(kind) => {
+                let ask = WakeBody::read(kind, arguments).map_err(|error| refusal(&error))?;
                 if ask.is_for_another(&calling.slug) {
                     calling.leads = self.leads(&calling, call)?;
                 }

@@ -20,6 +20,7 @@ fn impact(reason: HealthReason) -> Impact {
         | HealthReason::GatewayRefusedToken
         | HealthReason::GatewayEndpointOff
         | HealthReason::NoGateway
+        | HealthReason::TurnLimitReached
         | HealthReason::BreakerOpen
         | HealthReason::ForeignInstance => Impact::StopsDeliveries,
         HealthReason::GatewayTooOld

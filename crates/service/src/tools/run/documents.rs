@@ -2,7 +2,7 @@
 
 use super::{Done, ToolRun};
 use mcr_clients::mission::{ListDocuments, WriteDocument};
-use mcr_core::tools::{Paper, ToolError, ToolOutcome};
+use mcr_core::tools::{DocumentContent, ToolError, ToolOutcome};
 use mcr_model::{DocumentEntry, DocumentId, TaskId, limits};
 
 /// The result of a written document.
@@ -12,18 +12,18 @@ pub(super) fn written(id: &DocumentId) -> Done {
 }
 
 impl ToolRun<'_> {
-    pub(super) fn write_document(&self, paper: &Paper) -> Result<Done, ToolError> {
-        let kept = match (&paper.document_id, &paper.task_id) {
+    pub(super) fn write_document(&self, document: &DocumentContent) -> Result<Done, ToolError> {
+        let kept = match (&document.document_id, &document.task_id) {
             (Some(document), None) => self.task_of(document)?,
             _ => None,
         };
         let request = WriteDocument {
             agent_id: self.caller.agent,
-            document_id: paper.document_id.as_ref(),
-            task_id: paper.task_id.as_ref().or(kept.as_ref()),
-            title: &paper.title,
-            content: &paper.content,
-            kind: paper.kind,
+            document_id: document.document_id.as_ref(),
+            task_id: document.task_id.as_ref().or(kept.as_ref()),
+            title: &document.title,
+            content: &document.content,
+            kind: document.kind,
         };
         Ok(written(&self.ask(&request)?.document_id))
     }

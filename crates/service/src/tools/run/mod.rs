@@ -50,7 +50,7 @@ pub struct ExecutedCall {
     /// Whether the call succeeded.
     pub ok: bool,
     /// Whether the call may have caused notifications, so that a list now finds them early.
-    pub stirs: bool,
+    pub may_notify: bool,
     /// Why the call failed, if it did.
     pub error: Option<ToolError>,
     /// The ids of rows that the call created or wrote.
@@ -65,7 +65,7 @@ pub struct Performed {
     /// The outcome or the error.
     pub result: Result<ToolOutcome, ToolError>,
     /// Whether the request may have caused notifications.
-    pub stirs: bool,
+    pub may_notify: bool,
     /// The ids of rows that it created or wrote: tasks, documents, messages, requests. No other call made them.
     pub made: Vec<String>,
     /// Whether the outcome is unknown because the answer was lost. Then the caller must settle it.
@@ -74,7 +74,7 @@ pub struct Performed {
 
 impl Performed {
     fn refused(error: ToolError) -> Self {
-        Self { result: Err(error), stirs: false, made: Vec::new(), in_doubt: false }
+        Self { result: Err(error), may_notify: false, made: Vec::new(), in_doubt: false }
     }
 }
 
@@ -95,9 +95,9 @@ pub fn run(call: &ToolCall, caller: &Caller<'_>, offer: &Offer, backend: &ToolBa
 impl From<Performed> for ExecutedCall {
     fn from(performed: Performed) -> Self {
         let output = render(performed.result.as_ref());
-        let Performed { result, stirs, made, in_doubt } = performed;
+        let Performed { result, may_notify, made, in_doubt } = performed;
         let error = result.err();
-        Self { output, ok: error.is_none(), stirs, error, made, in_doubt }
+        Self { output, ok: error.is_none(), may_notify, error, made, in_doubt }
     }
 }
 
@@ -114,7 +114,7 @@ pub fn refused(error: &CallError, call: CallSpec) -> ToolError {
 /// The result of a successful request.
 struct Done {
     outcome: ToolOutcome,
-    stirs: bool,
+    may_notify: bool,
     /// The ids of rows that it created or wrote.
     made: Vec<String>,
 }
@@ -122,17 +122,17 @@ struct Done {
 impl Done {
     /// A result that causes no notifications.
     fn quiet(outcome: ToolOutcome) -> Self {
-        Self { outcome, stirs: false, made: Vec::new() }
+        Self { outcome, may_notify: false, made: Vec::new() }
     }
 
     /// A result that may cause notifications.
-    fn stirring(outcome: ToolOutcome) -> Self {
-        Self { stirs: true, ..Self::quiet(outcome) }
+    fn notifying(outcome: ToolOutcome) -> Self {
+        Self { may_notify: true, ..Self::quiet(outcome) }
     }
 
     fn posted(id: &MessageId) -> Self {
         let outcome = ToolOutcome { message_id: Some(id.to_string()), ..ToolOutcome::default() };
-        Self { made: vec![id.to_string()], ..Self::stirring(outcome) }
+        Self { made: vec![id.to_string()], ..Self::notifying(outcome) }
     }
 
     fn data(data: Value) -> Self {
@@ -142,8 +142,8 @@ impl Done {
 
 impl From<Done> for Performed {
     fn from(done: Done) -> Self {
-        let Done { outcome, stirs, made } = done;
-        Self { result: Ok(outcome), stirs, made, in_doubt: false }
+        let Done { outcome, may_notify, made } = done;
+        Self { result: Ok(outcome), may_notify, made, in_doubt: false }
     }
 }
 
@@ -155,7 +155,7 @@ struct ToolRun<'a> {
     /// Whether the request may have run before. Then a state that already holds may be its own effect.
     again: bool,
     /// Whether the request may have caused notifications, even if it failed.
-    stirred: Cell<bool>,
+    may_notify: Cell<bool>,
     /// Whether the answer of a writing call was lost, so that the call may have run.
     lost: Cell<bool>,
     /// The last error of a call of the backend.
@@ -169,7 +169,7 @@ impl<'a> ToolRun<'a> {
             backend,
             row: request.row(),
             again: false,
-            stirred: Cell::new(false),
+            may_notify: Cell::new(false),
             lost: Cell::new(false),
             failed: RefCell::new(None),
         }
@@ -181,7 +181,7 @@ impl ToolRun<'_> {
         match self.perform(request) {
             Ok(done) => done.into(),
             Err(error) => Performed {
-                stirs: self.stirred.get(),
+                may_notify: self.may_notify.get(),
                 in_doubt: self.lost.get(),
                 ..Performed::refused(error)
             },
@@ -197,7 +197,7 @@ impl ToolRun<'_> {
                 CallClass::Transient => may_have_run,
                 CallClass::Refused | CallClass::Gone => false,
             };
-            self.stirred.set(self.stirred.get() || self.row.writes && may_have_run);
+            self.may_notify.set(self.may_notify.get() || self.row.writes && may_have_run);
             self.lost.set(self.lost.get() || R::FUNCTION.writes == Writes::Yes && lost);
             self.failed.replace(Some(error.clone()));
         })
@@ -225,7 +225,7 @@ impl ToolRun<'_> {
             ToolRequest::TaskUpdate { task_id, changes } => self.update(task_id, changes),
             ToolRequest::TaskCreate(draft) => self.create(draft),
             ToolRequest::TaskAssign { task_id, assignee_slugs } => self.assign(task_id, assignee_slugs),
-            ToolRequest::DocumentUpsert(paper) => self.write_document(paper),
+            ToolRequest::DocumentUpsert(document) => self.write_document(document),
             ToolRequest::ResponseRequest { task_id, recipient_slugs, message } => {
                 self.request_responses(task_id, recipient_slugs, message)
             }

@@ -133,7 +133,7 @@ pub fn unsettled(request: &ToolRequest, why: &str) -> Performed {
         "It is unknown whether {name} happened: its response was lost, and {why}. The call was not \
          repeated. Before you call it again, {look}"
     );
-    Performed { stirs: true, ..Performed::refused(ToolError::new(ToolErrorKind::Unsettled, &words)) }
+    Performed { may_notify: true, ..Performed::refused(ToolError::new(ToolErrorKind::Unsettled, &words)) }
 }
 
 /// Whether a second run adds a row of any kind, also to the history of a task or a document. The other requests are

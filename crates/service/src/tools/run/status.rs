@@ -37,7 +37,7 @@ impl ToolRun<'_> {
             })),
             ..ToolOutcome::default()
         };
-        Ok(Done { stirs: changed, ..Done::quiet(outcome) })
+        Ok(Done { may_notify: changed, ..Done::quiet(outcome) })
     }
 
     /// The refusal, with a reason from the task itself if the backend gives none.

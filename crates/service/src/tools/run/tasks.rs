@@ -26,12 +26,12 @@ pub(super) fn created_task(id: &TaskId, named: &[AgentId], agents: &[AgentId]) -
     let message = (agents.len() < named.len())
         .then(|| "You were not assigned: the orchestrator only assigns other agents".to_owned());
     let outcome = ToolOutcome { task_id: Some(id.to_string()), message, ..ToolOutcome::default() };
-    Done { made: vec![id.to_string()], ..Done::stirring(outcome) }
+    Done { made: vec![id.to_string()], ..Done::notifying(outcome) }
 }
 
 /// The result of an assignment.
 pub(super) fn assigned(id: &TaskId) -> Done {
-    Done::stirring(ToolOutcome { task_id: Some(id.to_string()), ..ToolOutcome::default() })
+    Done::notifying(ToolOutcome { task_id: Some(id.to_string()), ..ToolOutcome::default() })
 }
 
 impl ToolRun<'_> {
@@ -57,7 +57,10 @@ impl ToolRun<'_> {
         };
         let created = self.ask(&request)?;
         let itself = agents.is_empty() && matches!(status, Some(Assigned | InProgress));
-        Ok(Done { stirs: itself || !agents.is_empty(), ..created_task(&created.task_id, &named, &agents) })
+        Ok(Done {
+            may_notify: itself || !agents.is_empty(),
+            ..created_task(&created.task_id, &named, &agents)
+        })
     }
 
     pub(super) fn assign(&self, task_id: &TaskId, slugs: &[String]) -> Result<Done, ToolError> {
@@ -143,7 +146,7 @@ impl ToolRun<'_> {
             data: Some(json!({"changedFields": changed})),
             ..ToolOutcome::default()
         };
-        Done::stirring(outcome)
+        Done::notifying(outcome)
     }
 
     /// Assigns the agents that are not on the task yet; returns how many.
@@ -153,7 +156,7 @@ impl ToolRun<'_> {
         if !added.is_empty() {
             let agent_id = self.caller.agent;
             self.ask(&AssignTask { task_id: &task.id, agent_id, assigned_agent_ids: &added })?;
-            self.stirred.set(true);
+            self.may_notify.set(true);
         }
         Ok(added.len())
     }

@@ -177,7 +177,7 @@ impl ToolRun<'_> {
         // The list comes first. A row that is delivered in between is then in the second source.
         let limit = limits::UNDELIVERED_ROWS;
         let listed = self.backend.mission.ask(&ListUndelivered { limit })?;
-        let is_full = listed.rows.len() + listed.spoilt.len() >= limit as usize;
+        let is_full = listed.rows.len() + listed.malformed.len() >= limit as usize;
         let (mut asked, mut reached) = (Vec::new(), Vec::new());
         for row in listed.rows.into_iter().chain((doubt.requests)(task_id)).filter(is_ours) {
             if !asked.contains(&row.id) {
@@ -208,5 +208,5 @@ fn requested(asked: &[NotificationId], left_out: Option<String>) -> Done {
     let outcome =
         ToolOutcome { message, data: Some(json!({"notificationIds": asked})), ..ToolOutcome::default() };
     let made = asked.iter().map(ToString::to_string).collect();
-    Done { stirs: !asked.is_empty(), made, ..Done::quiet(outcome) }
+    Done { may_notify: !asked.is_empty(), made, ..Done::quiet(outcome) }
 }

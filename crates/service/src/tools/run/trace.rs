@@ -12,7 +12,7 @@ use super::tasks::{assigned, created_task};
 use super::{Done, ToolRun};
 use mcr_clients::convex::{CallError, CallReason};
 use mcr_clients::mission::{ListDocuments, ListTasksByStatus, LoadTask, LoadedTask};
-use mcr_core::tools::{Changes, Draft, Paper, ToolOutcome, ToolRequest};
+use mcr_core::tools::{Changes, DocumentContent, Draft, ToolOutcome, ToolRequest};
 use mcr_model::clock::Millis;
 use mcr_model::{
     AgentId, AuthorType, DocumentEntry, DocumentId, MessageId, Task, TaskId, TaskStatus, ThreadItem, limits,
@@ -85,7 +85,7 @@ fn newest<T>(
 
 /// How a row compares to the one that the call creates.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Likeness {
+enum RowMatch {
     Same,
     /// The row was changed since, and may have been equal before.
     Perhaps,
@@ -96,7 +96,7 @@ enum Likeness {
 struct Candidate<'a> {
     id: &'a str,
     at: Millis,
-    like: Likeness,
+    row_match: RowMatch,
 }
 
 /// The result of a comparison of all candidates.
@@ -111,12 +111,12 @@ impl Doubt<'_> {
     fn hits<'a>(&self, candidates: impl Iterator<Item = Candidate<'a>>, complete: bool) -> Hits<'a> {
         let ours = |row: &Candidate<'_>| row.at >= self.since && !(self.is_known)(row.id);
         let (mut same, others): (Vec<_>, Vec<_>) =
-            candidates.filter(ours).partition(|row| row.like == Likeness::Same);
+            candidates.filter(ours).partition(|row| row.row_match == RowMatch::Same);
         if !same.is_empty() {
             same.sort_by_key(|row| row.at);
             return Hits::Same(same.into_iter().map(|row| row.id).collect());
         }
-        Hits::None(match others.iter().find(|row| row.like == Likeness::Perhaps) {
+        Hits::None(match others.iter().find(|row| row.row_match == RowMatch::Perhaps) {
             Some(row) => Trace::Unclear(format!("{} may be the result, but was changed since", row.id)),
             None if complete => Trace::Absent,
             None => Trace::Unclear(TOO_MUCH.to_owned()),
@@ -131,9 +131,9 @@ impl ToolRun<'_> {
     pub(super) fn trace(&self, request: &ToolRequest, doubt: &Doubt<'_>) -> Result<Trace, CallError> {
         let trace = match request {
             ToolRequest::TaskCreate(draft) => self.trace_task(draft, doubt),
-            ToolRequest::DocumentUpsert(paper) => match &paper.document_id {
-                None => self.trace_document(paper, doubt),
-                Some(id) => self.trace_rewritten(paper, id, doubt),
+            ToolRequest::DocumentUpsert(document) => match &document.document_id {
+                None => self.trace_document(document, doubt),
+                Some(id) => self.trace_rewritten(document, id, doubt),
             },
             ToolRequest::TaskMessage { task_id, content } => self.trace_message(task_id, content, doubt),
             ToolRequest::TaskUpdate { task_id, changes } => self.trace_update(task_id, changes),
@@ -164,8 +164,8 @@ impl ToolRun<'_> {
             },
         )?;
         let candidates = rows.iter().map(|task| {
-            let like = self.likeness(task, draft, agents.as_deref());
-            Candidate { id: task.id.as_str(), at: task.created_at, like }
+            let row_match = self.compare(task, draft, agents.as_deref());
+            Candidate { id: task.id.as_str(), at: task.created_at, row_match }
         });
         Ok(match doubt.hits(candidates, complete) {
             Hits::Same(ids) => {
@@ -178,19 +178,19 @@ impl ToolRun<'_> {
 
     /// Compares a task with the draft. An unchanged task still has all its initial values. Of a changed task only title
     /// and description are compared, because people change them least.
-    fn likeness(&self, task: &Task, draft: &Draft, agents: Option<&[AgentId]>) -> Likeness {
+    fn compare(&self, task: &Task, draft: &Draft, agents: Option<&[AgentId]>) -> RowMatch {
         if task.created_by != self.caller.agent.as_str() {
-            return Likeness::Other;
+            return RowMatch::Other;
         }
         let text = |text: Option<&String>| text.cloned().unwrap_or_default();
         let title = task.title == draft.title;
         let description = text(task.description.as_ref()) == text(draft.description.as_ref());
         if task.updated_at > task.created_at {
             return match (title, description) {
-                (true, true) => Likeness::Same,
-                (true, false) => Likeness::Perhaps,
-                (false, true) if draft.description.is_some() => Likeness::Perhaps,
-                (false, _) => Likeness::Other,
+                (true, true) => RowMatch::Same,
+                (true, false) => RowMatch::Perhaps,
+                (false, true) if draft.description.is_some() => RowMatch::Perhaps,
+                (false, _) => RowMatch::Other,
             };
         }
         // The backend may assign the agent that creates a task.
@@ -203,20 +203,20 @@ impl ToolRun<'_> {
             && task.labels == draft.labels
             && task.due_date == draft.due_date
             && agents.is_none_or(|agents| others(agents) == others(&task.assigned_agent_ids));
-        if same { Likeness::Same } else { Likeness::Other }
+        if same { RowMatch::Same } else { RowMatch::Other }
     }
 
     /// Looks for a new document. The list shows neither author nor text, so several matching documents cannot be
     /// distinguished.
-    fn trace_document(&self, paper: &Paper, doubt: &Doubt<'_>) -> Result<Trace, CallError> {
-        let task_id = paper.task_id.as_ref();
+    fn trace_document(&self, document: &DocumentContent, doubt: &Doubt<'_>) -> Result<Trace, CallError> {
+        let task_id = document.task_id.as_ref();
         let Newest { rows, complete } = self.documents(task_id, doubt.since)?;
         let candidates = rows.iter().map(|entry| {
-            let fits = entry.title == paper.title
-                && entry.kind.as_ref().is_some_and(|kind| *kind == paper.kind)
+            let fits = entry.title == document.title
+                && entry.kind.as_ref().is_some_and(|kind| *kind == document.kind)
                 && entry.task_id.as_ref() == task_id;
-            let like = if fits { Likeness::Same } else { Likeness::Other };
-            Candidate { id: entry.id.as_str(), at: entry.updated_at, like }
+            let row_match = if fits { RowMatch::Same } else { RowMatch::Other };
+            Candidate { id: entry.id.as_str(), at: entry.updated_at, row_match }
         });
         Ok(match doubt.hits(candidates, complete) {
             Hits::Same(ids) if ids.len() == 1 => Trace::Found(written(&DocumentId::new(ids[0]))),
@@ -230,16 +230,21 @@ impl ToolRun<'_> {
 
     /// Looks for an overwritten document. The list shows no text to compare. So a document with the right title that
     /// changed since was written by this call, unless another step wrote it too.
-    fn trace_rewritten(&self, paper: &Paper, id: &DocumentId, doubt: &Doubt<'_>) -> Result<Trace, CallError> {
+    fn trace_rewritten(
+        &self,
+        document: &DocumentContent,
+        id: &DocumentId,
+        doubt: &Doubt<'_>,
+    ) -> Result<Trace, CallError> {
         if (doubt.is_known)(id.as_str()) {
             return Ok(Trace::Absent);
         }
-        let Newest { rows, complete } = self.documents(paper.task_id.as_ref(), doubt.since)?;
+        let Newest { rows, complete } = self.documents(document.task_id.as_ref(), doubt.since)?;
         let is_it = |entry: &DocumentEntry| {
             entry.id == *id
                 && entry.updated_at > doubt.since
-                && entry.title == paper.title
-                && entry.kind.as_ref().is_some_and(|kind| *kind == paper.kind)
+                && entry.title == document.title
+                && entry.kind.as_ref().is_some_and(|kind| *kind == document.kind)
         };
         Ok(match rows.iter().any(is_it) {
             true => Trace::Found(written(id)),
@@ -266,8 +271,8 @@ impl ToolRun<'_> {
         let Newest { rows, complete } = self.thread(task_id, doubt.since)?;
         let candidates = rows.iter().map(|item| {
             let same = wrote(item, self.caller.agent) && item.content == content;
-            let like = if same { Likeness::Same } else { Likeness::Other };
-            Candidate { id: item.message_id.as_str(), at: item.created_at, like }
+            let row_match = if same { RowMatch::Same } else { RowMatch::Other };
+            Candidate { id: item.message_id.as_str(), at: item.created_at, row_match }
         });
         Ok(match doubt.hits(candidates, complete) {
             Hits::Same(ids) => Trace::Found(Done::posted(&MessageId::new(ids[0]))),

@@ -19,7 +19,7 @@ pub(in crate::ledger) fn spawn(
     place: Arc<LedgerLocation>,
 ) -> std::io::Result<JoinHandle<()>> {
     let write = move || {
-        let farewell = Farewell(&shared);
+        let farewell = EndGuard(&shared);
         run(&shared, database);
         drop(farewell);
         // The lock is released only after the file is closed.
@@ -37,12 +37,12 @@ fn run(shared: &Shared, mut database: LedgerDatabase) {
                 let more = database.tidy().unwrap_or(false);
                 shared.lock().tidying = more;
             }
-            WriterStep::Commit { mut images, doomed, batch, waited } => {
+            WriterStep::Commit { mut images, removed, batch, waited } => {
                 let promise = Promise(&batch);
-                let done = database.commit(&mut images, &doomed, waited);
+                let done = database.commit(&mut images, &removed, waited);
                 let mut inside = shared.lock();
                 match &done {
-                    Ok(()) => inside.written(&images, &doomed, waited),
+                    Ok(()) => inside.written(&images, &removed, waited),
                     Err(why) => inside.failed(&images, why),
                 }
                 // The ledger is being closed, so a failed commit is not tried again.
@@ -69,9 +69,9 @@ impl Drop for Promise<'_> {
 }
 
 /// Marks the writer as ended, however it ends, so that no caller waits for it.
-struct Farewell<'a>(&'a Shared);
+struct EndGuard<'a>(&'a Shared);
 
-impl Drop for Farewell<'_> {
+impl Drop for EndGuard<'_> {
     fn drop(&mut self) {
         let mut inside = self.0.lock();
         if inside.phase == Phase::Working {

@@ -1,5 +1,5 @@
-//! A separate file with the deliveries that the workers of this process have in hand. The next process reads it to tell
-//! a crash from a stop, and to know which deliveries a worker had at that moment.
+//! A separate file with the deliveries that the workers of this process work on. The next process reads it to
+//! distinguish a crash from a stop, and to know which deliveries were active at that moment.
 //!
 //! ```text
 //! running 00000001765526400123 <id of this boot of the machine>       line 0: the process, and since when
@@ -18,25 +18,25 @@ use std::sync::{Arc, Mutex, PoisonError};
 
 use super::commit_marker::boot;
 use mcr_core::delivery::crash::Crash;
-use mcr_core::delivery::journal::Hand;
+use mcr_core::delivery::journal::ActiveGuard;
 use mcr_core::work::WorkId;
 use mcr_model::clock::Millis;
 
 /// The length of a line in bytes, with its line end.
 const LINE: usize = 160;
-/// Maximum length of an id that is written. A delivery with a longer id is never reported as in hand.
+/// Maximum length of an id that is written. A delivery with a longer id is never reported as active.
 const ID_MAX: usize = 100;
 const RUNNING: &str = "running";
 
 /// The file of a working process.
 #[derive(Debug)]
-pub(super) struct InHandFile {
+pub(super) struct ActiveFile {
     file: File,
     /// Whether each place is taken. The first is the line of the process.
     taken: Mutex<Vec<bool>>,
 }
 
-impl InHandFile {
+impl ActiveFile {
     /// Writes that this process is working.
     pub(super) fn begin(file: File, now: Millis) -> io::Result<Self> {
         file.set_len(0)?;
@@ -50,10 +50,10 @@ impl InHandFile {
         let _ = self.file.set_len(0);
     }
 
-    /// Writes that a worker has this delivery in hand, until the [`Hand`] is dropped.
-    pub(super) fn take(self: &Arc<Self>, work: &WorkId, now: Millis) -> Hand {
+    /// Writes that a worker processes this delivery, until the [`ActiveGuard`] is dropped.
+    pub(super) fn take(self: &Arc<Self>, work: &WorkId, now: Millis) -> ActiveGuard {
         if work.as_str().len() > ID_MAX || work.as_str().contains([' ', '\n']) {
-            return Hand::default();
+            return ActiveGuard::default();
         }
         let mut taken = self.taken.lock().unwrap_or_else(PoisonError::into_inner);
         let place = taken.iter().position(|taken| !taken).unwrap_or(taken.len());
@@ -64,10 +64,10 @@ impl InHandFile {
         drop(taken);
         // If the write fails, a crash is not counted against the delivery.
         let _ = write(&self.file, place, &format!("{work} {:020}", now.0));
-        let hands = Arc::clone(self);
-        Hand::new(move || {
-            let _ = write(&hands.file, place, "");
-            hands.taken.lock().unwrap_or_else(PoisonError::into_inner)[place] = false;
+        let active_file = Arc::clone(self);
+        ActiveGuard::new(move || {
+            let _ = write(&active_file.file, place, "");
+            active_file.taken.lock().unwrap_or_else(PoisonError::into_inner)[place] = false;
         })
     }
 }
@@ -88,11 +88,11 @@ pub(super) fn read(content: &[u8]) -> Option<Crash> {
     if !running || here.is_empty() || process.next()? != here {
         return None;
     }
-    let in_hand = lines.filter_map(|line| {
+    let active = lines.filter_map(|line| {
         let (work, since) = line.trim_end().split_once(' ')?;
         Some((WorkId::new(work), Millis(since.parse().ok()?)))
     });
-    Some(Crash { began, in_hand: in_hand.collect() })
+    Some(Crash { began, active: active.collect() })
 }
 
 #[cfg(test)]
@@ -102,35 +102,35 @@ mod tests {
     use super::*;
 
     #[test]
-    fn a_crash_is_told_from_a_stop() {
+    fn a_crash_is_distinguished_from_a_stop() {
         let home = tempfile::TempDir::new().expect("a directory");
-        let path = home.path().join("hands");
+        let path = home.path().join("active");
         let read = || read(&fs::read(&path).unwrap_or_default());
         assert_eq!(read(), None, "there is none");
-        let hands =
-            Arc::new(InHandFile::begin(File::create(&path).expect("a file"), Millis(5)).expect("written"));
-        let crash = |in_hand: &[(&str, i64)]| {
-            let in_hand = in_hand.iter().map(|(id, at)| (WorkId::new(*id), Millis(*at)));
-            Some(Crash { began: Millis(5), in_hand: in_hand.collect() })
+        let active_file =
+            Arc::new(ActiveFile::begin(File::create(&path).expect("a file"), Millis(5)).expect("written"));
+        let crash = |active: &[(&str, i64)]| {
+            let active = active.iter().map(|(id, at)| (WorkId::new(*id), Millis(*at)));
+            Some(Crash { began: Millis(5), active: active.collect() })
         };
         assert_eq!(read(), crash(&[]));
-        let one = hands.take(&WorkId::new("n1"), Millis(6));
-        let two = hands.take(&WorkId::new("n2"), Millis(7));
+        let one = active_file.take(&WorkId::new("n1"), Millis(6));
+        let two = active_file.take(&WorkId::new("n2"), Millis(7));
         assert_eq!(read(), crash(&[("n1", 6), ("n2", 7)]));
         drop(one);
         assert_eq!(read(), crash(&[("n2", 7)]));
-        let three = hands.take(&WorkId::new("n3"), Millis(8));
-        let long = hands.take(&WorkId::new("x".repeat(ID_MAX + 1)), Millis(9));
+        let three = active_file.take(&WorkId::new("n3"), Millis(8));
+        let long = active_file.take(&WorkId::new("x".repeat(ID_MAX + 1)), Millis(9));
         assert_eq!(read(), crash(&[("n3", 8), ("n2", 7)]), "a free place is taken again");
         drop((two, three, long));
         assert_eq!(read(), crash(&[]));
         let good = fs::read_to_string(&path).expect("a file");
         fs::write(&path, good.replace(&boot(), "another-start")).expect("written");
         assert_eq!(read(), None, "the machine was started again");
-        let _late = hands.take(&WorkId::new("n4"), Millis(9));
-        hands.end();
-        let _later = hands.take(&WorkId::new("n5"), Millis(9));
-        assert_eq!(read(), None, "it was told to stop");
+        let _late = active_file.take(&WorkId::new("n4"), Millis(9));
+        active_file.end();
+        let _later = active_file.take(&WorkId::new("n5"), Millis(9));
+        assert_eq!(read(), None, "it stopped in order");
         fs::write(&path, [0xff, 0, 7]).expect("written");
         assert_eq!(read(), None, "nonsense");
     }

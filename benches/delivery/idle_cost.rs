@@ -7,8 +7,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use super::Options;
-use super::books::{Load, Pace};
 use super::bursts;
+use super::observations::{Load, Pace};
 use super::process::{Behind, Carrier, Runtime, Setting, program};
 use super::table::{Table, Target};
 

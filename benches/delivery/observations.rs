@@ -63,7 +63,7 @@ pub(crate) struct Goal {
 
 /// The progress.
 #[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(crate) struct Standing {
+pub(crate) struct ProcessState {
     pub(crate) delivered: usize,
     pub(crate) in_flight: usize,
 }
@@ -83,7 +83,7 @@ pub(crate) struct Entry {
 
 /// Everything since the last reset.
 #[derive(Clone, Debug, Default, Serialize, Deserialize)]
-pub(crate) struct Books {
+pub(crate) struct Observations {
     pub(crate) rows: Vec<Entry>,
     /// Backend calls by function.
     pub(crate) calls: BTreeMap<String, usize>,
@@ -107,7 +107,7 @@ const NO_DELIVERY: [&str; 6] = [
     "getOrchestratorAgentId",
 ];
 
-impl Books {
+impl Observations {
     /// Backend calls per settled row.
     pub(crate) fn calls_per_delivery(&self) -> f64 {
         let calls = self.calls.iter().filter(|(name, _)| !NO_DELIVERY.contains(&name.as_str()));

@@ -1,0 +1,124 @@
+#!/usr/bin/env bash
+# Starts the OpenClaw gateway in its container, and keeps its configuration up to date.
+#
+# 1. Variables come from the container. OPENCLAW_ENV_FILE adds those that the container does not set.
+# 2. `gateway-config` merges the variables, the template and the runtime's generated configuration into openclaw.json.
+# 3. The gateway runs until it ends or until a signal arrives. This script ends with the gateway's exit code.
+# 4. With OPENCLAW_CONFIG_RELOAD=1 the script watches both files. They may also appear later, or disappear.
+#    A change of the generated configuration is merged; the gateway reloads openclaw.json and keeps its turns.
+#    A change of the env file restarts the gateway, because a process gets its environment at its start. The gateway
+#    finishes its turns first.
+#
+# No token is printed, or passed on a command line.
+set -uo pipefail
+
+state=${OPENCLAW_STATE_DIR:-$HOME/.openclaw}
+config=${OPENCLAW_CONFIG_PATH:-$state/openclaw.json}
+env_file=${OPENCLAW_ENV_FILE:-/etc/openclaw/gateway.env}
+workspaces=${OPENCLAW_WORKSPACE_ROOT:-/clawd/agents}
+generated=$(dirname "$workspaces")/openclaw.json
+template=${OPENCLAW_TEMPLATE:-$(dirname "${BASH_SOURCE[0]}")/openclaw.template.json}
+port=${OPENCLAW_GATEWAY_PORT:-18789}
+# A change counts once two checks in a row see the same content, so that a half-written file has no effect.
+seconds=${OPENCLAW_WATCH_SECONDS:-5}
+watch=
+case ${OPENCLAW_CONFIG_RELOAD:-} in 1 | true | yes | on) watch=yes ;; esac
+gateway=
+stopping=
+
+say() { echo "start: $1" >&2; }
+
+fail() {
+    say "$1"
+    exit 1
+}
+
+# Loads the env file: NAME=value lines, values may be in quotes. Nothing in it is executed, and the container's variables win.
+load_env() {
+    local line name value
+    if [ -e "$env_file" ]; then
+        [ -r "$env_file" ] || fail "$env_file is not readable for user $(id -u). Give it mode 0644, in a folder that only its owner can enter"
+        while IFS= read -r line || [ -n "$line" ]; do
+            [[ $line =~ ^[[:space:]]*(export[[:space:]]+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$ ]] || continue
+            name=${BASH_REMATCH[2]} value=${BASH_REMATCH[3]%$'\r'}
+            if [[ $value =~ ^\"(.*)\"[[:space:]]*$ || $value =~ ^\'(.*)\'[[:space:]]*$ ]]; then value=${BASH_REMATCH[1]}; fi
+            if [ -z "${!name:-}" ]; then export "$name=$value"; fi
+        done <"$env_file"
+    fi
+    # A blank value counts as not set: git refuses a blank author, for example.
+    for name in $(compgen -e); do if [ -z "${!name}" ]; then unset "$name"; fi; done
+    if [ -n "${GIT_AUTHOR_NAME:-}" ]; then export GIT_COMMITTER_NAME=${GIT_COMMITTER_NAME:-$GIT_AUTHOR_NAME}; fi
+    if [ -n "${GIT_AUTHOR_EMAIL:-}" ]; then export GIT_COMMITTER_EMAIL=${GIT_COMMITTER_EMAIL:-$GIT_AUTHOR_EMAIL}; fi
+    export GIT_TERMINAL_PROMPT=0
+}
+
+# In subshells: a variable that disappears from the env file must disappear from the next gateway.
+merge() (
+    load_env
+    exec mission-control-runtime gateway-config --template "$template" --existing "$config" --generated "$generated" --out "$config"
+)
+
+start_gateway() {
+    if [ -n "$stopping" ]; then exit 0; fi
+    (load_env && exec openclaw gateway run --port "$port") &
+    gateway=$!
+    # A signal may have arrived before the gateway had a process id.
+    if [ -n "$stopping" ]; then stop; fi
+}
+
+# The content of a file as one word. An absent file has a content too.
+content() { cksum <"$1" 2>/dev/null || echo absent; }
+
+stop() {
+    stopping=yes
+    if [ -n "$gateway" ]; then kill -TERM "$gateway" 2>/dev/null; fi
+}
+trap stop TERM INT
+
+# Waits for the gateway's end; a signal only interrupts the wait.
+await_gateway() {
+    local code
+    while :; do
+        wait "$gateway"
+        code=$?
+        kill -0 "$gateway" 2>/dev/null || return "$code"
+    done
+}
+
+for folder in "$state" "$workspaces"; do
+    mkdir -p "$folder" 2>/dev/null
+    if [ ! -d "$folder" ] || [ ! -w "$folder" ]; then fail "$folder is not a folder that user $(id -u) can write. Give the volume to that user: chown -R $(id -u):$(id -g)"; fi
+done
+# A browser of a former container leaves locks that name its host.
+find "$state/browser" -name 'Singleton*' -delete 2>/dev/null
+
+env_used=$(content "$env_file") generated_used=$(content "$generated")
+env_last=$env_used generated_last=$generated_used
+merge || fail 'the configuration cannot be written; the lines above say why'
+say "the Control UI is at http://127.0.0.1:$port/; it asks for the value of OPENCLAW_GATEWAY_TOKEN"
+start_gateway
+
+while kill -0 "$gateway" 2>/dev/null; do
+    sleep "$seconds" &
+    pause=$!
+    wait -n "$gateway" "$pause"
+    kill "$pause" 2>/dev/null
+    if [ -n "$stopping" ] || [ -z "$watch" ]; then break; fi
+    env_now=$(content "$env_file") generated_now=$(content "$generated")
+    if [ "$env_now" = "$env_last" ] && [ "$generated_now" = "$generated_last" ] &&
+        [ "$env_now$generated_now" != "$env_used$generated_used" ]; then
+        if ! merge; then
+            say 'the gateway keeps its configuration; the lines above say why'
+        elif [ "$env_now" != "$env_used" ]; then
+            say "$env_file has changed: the gateway restarts after its running turns"
+            kill -TERM "$gateway"
+            await_gateway
+            start_gateway
+        else
+            say "$generated has changed: the gateway reloads its configuration"
+        fi
+        env_used=$env_now generated_used=$generated_now
+    fi
+    env_last=$env_now generated_last=$generated_now
+done
+await_gateway

@@ -1,0 +1,65 @@
+//! The text that the demo prints when it is ready: links, commands to try, and last the keys.
+
+use std::fmt::Write as _;
+use std::path::Path;
+
+use super::gateway::RealGateway;
+use super::runtime::shell_word;
+use crate::app::embedded::Board;
+
+/// The commands that work with `STATE_DIR` alone.
+const COMMANDS: [&str; 5] = ["status", "why engineer", "dead", "pause", "resume"];
+
+/// The agents that a real gateway needs for the demo team.
+const AGENTS: &str = "squad-lead, engineer, qa, designer, writer";
+
+/// Printed when the runtime has sent the last permitted turn.
+pub(super) const TURN_LIMIT: &str = "\nStopped: all permitted turns are sent. Deliveries keep their progress and wait. `status`, `why` and \
+    the runtime's page name the limit.\nFor more turns, end the demo with Ctrl-C and start it with --turns N.\n";
+
+/// The introduction. `live` is the link to the runtime's page, if it is known.
+pub(super) fn text(
+    board: &Board,
+    live: Option<&str>,
+    state_dir: &Path,
+    real: Option<&RealGateway>,
+) -> String {
+    let mut text = match real {
+        None => "\nMission Control with a demo team. All of it runs on this machine, and nothing is kept.\n\
+                 The agents are scripted: no language model runs, and their texts were written in advance.\n\n"
+            .to_owned(),
+        Some(real) => format!(
+            "\nMission Control with a demo team on the gateway {}. The board runs on this machine, and nothing is kept.\n\
+             The agents answer with the gateway's model. The demo stops after {} turns.\n\
+             The gateway needs these agents: {AGENTS}.\n\n",
+            real.url, real.turns
+        ),
+    };
+    // A text in memory takes everything.
+    let mut entry = |name: &str, value: &str| {
+        let _ = writeln!(text, "  {name:<9} {value}");
+    };
+    entry("Open", &board.url);
+    entry("Log in", "with the ADMIN_KEY below");
+    if let Some(live) = live {
+        entry("Live", live);
+    }
+    entry("Watch", "Robin asks the team for something at once, and again after you log in");
+    entry(
+        "Try",
+        "write in a task: \u{201c}@engineer, could you \u{2026}\u{201d}, or assign an agent to a new task",
+    );
+    entry("End", "Ctrl-C");
+    let program =
+        std::env::current_exe().map_or_else(|_| env!("CARGO_PKG_NAME").to_owned(), |path| shell_word(&path));
+    let _ = write!(
+        text,
+        "\nCommands to try in another terminal:\n\nexport STATE_DIR={}\n",
+        shell_word(state_dir)
+    );
+    for command in COMMANDS {
+        let _ = writeln!(text, "{program} {command}");
+    }
+    let _ = write!(text, "\n{}", board.announcement());
+    text
+}

@@ -1,0 +1,146 @@
+//! The options of all commands. [`super::table`] says which command accepts which.
+
+/// An option.
+pub(super) struct CommandOption {
+    /// The name without the leading dashes.
+    pub(super) name: &'static str,
+    /// The placeholder and the kind of the value. `None` for a flag.
+    pub(super) value: Option<(&'static str, Value)>,
+    /// What the option does: a phrase or sentences. Help and completions show it.
+    pub(super) purpose: &'static str,
+}
+
+/// What a value is. Completions depend on it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Value {
+    /// Text that the shell cannot complete.
+    Text,
+    /// A file.
+    File,
+    /// A folder.
+    Folder,
+    /// One of these words.
+    OneOf(&'static [&'static str]),
+    /// One of these words, or a file.
+    OneOfOrFile(&'static [&'static str]),
+    /// The name of a command.
+    Command,
+}
+
+const fn flag(name: &'static str, purpose: &'static str) -> CommandOption {
+    CommandOption { name, value: None, purpose }
+}
+
+const fn with(
+    name: &'static str,
+    placeholder: &'static str,
+    value: Value,
+    purpose: &'static str,
+) -> CommandOption {
+    CommandOption { name, value: Some((placeholder, value)), purpose }
+}
+
+pub(super) static ENV_FILE: CommandOption = with(
+    "env-file",
+    "FILE",
+    Value::File,
+    "Read variables from FILE where the environment does not set them (default: \
+     /etc/mission-control-runtime.env, where it exists)",
+);
+pub(super) static ALL: CommandOption = flag("all", "List every variable, not only those that are set");
+pub(super) static LIVE: CommandOption =
+    flag("live", "Send one real turn to one agent, in a separate session, and show the answer");
+pub(super) static JSON: CommandOption = flag("json", "Print JSON");
+pub(super) static READY: CommandOption = flag(
+    "ready",
+    "Exit with 1 unless /readyz is 200: Mission Control has answered and deliveries run (an unreachable \
+     gateway, or a pause, does not change that)",
+);
+pub(super) static AGENT: CommandOption =
+    with("agent", "NAME", Value::Text, "Only this agent's turns, by slug or id");
+pub(super) static STOP_ON_EOF: CommandOption = flag(
+    "stop-on-eof",
+    "Stop when standard input closes, so that a parent process that dies leaves no service",
+);
+pub(super) static PORT: CommandOption =
+    with("port", "N", Value::Text, "The board's port on 127.0.0.1 (default: 3210); 0 takes any free port");
+pub(super) static RUNTIME_PORT: CommandOption = with(
+    "runtime-port",
+    "N",
+    Value::Text,
+    "The port of the runtime's page (default: the port after the board's: 3211)",
+);
+pub(super) static GATEWAY: CommandOption = with(
+    "gateway",
+    "URL",
+    Value::Text,
+    "Use a real OpenClaw at URL instead of scripted agents. Its token comes from the variable \
+     OPENCLAW_GATEWAY_TOKEN or from the file of --gateway-token-file",
+);
+pub(super) static GATEWAY_TOKEN_FILE: CommandOption =
+    with("gateway-token-file", "FILE", Value::File, "With --gateway: the file that contains its token");
+pub(super) static TURNS: CommandOption =
+    with("turns", "N", Value::Text, "With --gateway: send no more than N turns (default: 60)");
+pub(super) static TEMPLATE: CommandOption =
+    with("template", "FILE", Value::File, "The file to begin with where the gateway has none");
+pub(super) static OUT: CommandOption =
+    with("out", "FILE", Value::File, "The gateway's openclaw.json. Rewritten only if its meaning changes");
+pub(super) static EXISTING: CommandOption =
+    with("existing", "FILE", Value::File, "The gateway's present file (default: the one of --out)");
+pub(super) static GENERATED: CommandOption =
+    with("generated", "FILE", Value::File, "What the runtime generated: agents, workspaces and skills");
+pub(super) static RELEASE: CommandOption = with(
+    "release",
+    "TEXT",
+    Value::Text,
+    "The gateway's release, as `openclaw --version` prints it (default: the current form)",
+);
+pub(super) static CHECK: CommandOption =
+    flag("check", "Print whether the file would change, and write nothing");
+pub(super) static LISTEN: CommandOption =
+    with("listen", "ADDRESS", Value::Text, "The address to listen on (default: 127.0.0.1:3210)");
+pub(super) static DATA: CommandOption =
+    with("data", "DIR", Value::Folder, "The data directory (default: ./.mission-control), or :memory:");
+pub(super) static SEED: CommandOption = with(
+    "seed",
+    "demo|FILE",
+    Value::OneOfOrFile(&["demo"]),
+    "Fill an empty data directory with the demo team, or with an export",
+);
+pub(super) static REDACT: CommandOption =
+    flag("redact", "Hide the reasons of errors, as a production deployment does");
+pub(super) static ORIGINAL: CommandOption = flag("original", "Keep the hosted backend's defects");
+pub(super) static NOTIFY: CommandOption = with(
+    "notify",
+    "URL",
+    Value::Text,
+    "Notify the runtime at URL (such as http://127.0.0.1:3001) of new work at once",
+);
+
+/// All options, in the order of the help. Options with the same name take a value in all commands, or in none.
+pub(super) static ALL_OPTIONS: &[&CommandOption] = &[
+    &ENV_FILE,
+    &STOP_ON_EOF,
+    &ALL,
+    &LIVE,
+    &JSON,
+    &READY,
+    &AGENT,
+    &PORT,
+    &RUNTIME_PORT,
+    &GATEWAY,
+    &GATEWAY_TOKEN_FILE,
+    &TURNS,
+    &TEMPLATE,
+    &OUT,
+    &EXISTING,
+    &GENERATED,
+    &RELEASE,
+    &CHECK,
+    &LISTEN,
+    &DATA,
+    &SEED,
+    &REDACT,
+    &ORIGINAL,
+    &NOTIFY,
+];

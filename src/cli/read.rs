@@ -1,0 +1,173 @@
+//! Builds a [`Command`] from checked arguments: one function per command.
+
+#![expect(clippy::unnecessary_wraps, reason = "all functions in the command table have one signature")]
+
+use std::ffi::OsString;
+use std::path::PathBuf;
+
+#[cfg(feature = "mission-control")]
+use mcr_mission_control::Options;
+#[cfg(feature = "mission-control")]
+use mcr_model::BaseUrl;
+
+use super::completions::Shell;
+use super::options::{self as opt, CommandOption};
+#[cfg(feature = "mission-control")]
+use super::tame;
+use super::{Command, Misuse, no_command};
+#[cfg(feature = "mission-control")]
+use crate::app;
+#[cfg(feature = "mission-control")]
+use crate::app::Local;
+use crate::app::{Dead, GatewayConfig, Pause};
+
+/// The arguments and options of a command line. [`super::parse`] has checked them against the command table.
+pub(super) struct Given {
+    /// The name of the command.
+    pub(super) command: String,
+    pub(super) subcommand: Option<&'static str>,
+    pub(super) operand: Option<String>,
+    pub(super) values: Vec<(&'static str, OsString)>,
+    pub(super) flags: Vec<&'static str>,
+}
+
+impl Given {
+    /// The value of an option. The last one wins.
+    pub(super) fn value(&self, option: &CommandOption) -> Option<OsString> {
+        self.values.iter().rfind(|(name, _)| *name == option.name).map(|(_, value)| value.clone())
+    }
+
+    pub(super) fn text(&self, option: &CommandOption) -> Option<String> {
+        self.value(option).map(|value| value.to_string_lossy().into_owned())
+    }
+
+    fn flag(&self, option: &CommandOption) -> bool {
+        self.flags.contains(&option.name)
+    }
+
+    /// The argument. The table says that it is required, so it is there.
+    fn operand(&mut self) -> String {
+        self.operand.take().unwrap_or_default()
+    }
+}
+
+pub(super) fn run(given: &mut Given) -> Result<Command, Misuse> {
+    Ok(Command::Run { env_file: env_file(given), stop_on_eof: given.flag(&opt::STOP_ON_EOF) })
+}
+
+pub(super) fn doctor(given: &mut Given) -> Result<Command, Misuse> {
+    Ok(Command::Doctor {
+        env_file: env_file(given),
+        all: given.flag(&opt::ALL),
+        json: given.flag(&opt::JSON),
+        live: given.flag(&opt::LIVE),
+    })
+}
+
+pub(super) fn status(given: &mut Given) -> Result<Command, Misuse> {
+    let (json, ready) = (given.flag(&opt::JSON), given.flag(&opt::READY));
+    Ok(Command::Status { env_file: env_file(given), json, ready })
+}
+
+pub(super) fn why(given: &mut Given) -> Result<Command, Misuse> {
+    let id = given.operand();
+    Ok(Command::Why { env_file: env_file(given), id, json: given.flag(&opt::JSON) })
+}
+
+pub(super) fn dead(given: &mut Given) -> Result<Command, Misuse> {
+    let id = given.operand();
+    let what = match given.subcommand {
+        Some("show") => Dead::Show(id),
+        Some("retry") => Dead::Retry(id),
+        Some("drop") => Dead::Drop(id),
+        _ => Dead::List,
+    };
+    Ok(Command::Dead { env_file: env_file(given), what, json: given.flag(&opt::JSON) })
+}
+
+pub(super) fn pause(given: &mut Given) -> Result<Command, Misuse> {
+    turns(given, true)
+}
+
+pub(super) fn resume(given: &mut Given) -> Result<Command, Misuse> {
+    turns(given, false)
+}
+
+fn turns(given: &Given, pause: bool) -> Result<Command, Misuse> {
+    Ok(Command::Pause { env_file: env_file(given), wanted: Pause { pause, agent: given.text(&opt::AGENT) } })
+}
+
+pub(super) fn gateway_config(given: &mut Given) -> Result<Command, Misuse> {
+    let path = |option: &CommandOption| given.value(option).map(PathBuf::from);
+    let required = |option: &CommandOption| {
+        path(option).ok_or_else(|| Misuse(format!("`gateway-config` needs --{} FILE", option.name)))
+    };
+    Ok(Command::GatewayConfig(GatewayConfig {
+        template: required(&opt::TEMPLATE)?,
+        out: required(&opt::OUT)?,
+        existing: path(&opt::EXISTING),
+        generated: path(&opt::GENERATED),
+        release: given.text(&opt::RELEASE),
+        check: given.flag(&opt::CHECK),
+    }))
+}
+
+#[cfg(feature = "demo")]
+pub(super) use super::demo::read as demo;
+
+#[cfg(feature = "mission-control")]
+pub(super) fn local(given: &mut Given) -> Result<Command, Misuse> {
+    let data = given.text(&opt::DATA).unwrap_or_else(|| app::DATA.to_owned());
+    let file = PathBuf::from(given.operand());
+    Ok(Command::Local(match given.subcommand {
+        Some("export") => Local::Export { data, file },
+        Some("import") => Local::Import { data, file },
+        Some("rotate-key") => Local::RotateKey { data },
+        _ => serve(given, data)?,
+    }))
+}
+
+#[cfg(feature = "mission-control")]
+fn serve(given: &Given, data: String) -> Result<Local, Misuse> {
+    let options = Options { original: given.flag(&opt::ORIGINAL), redact: given.flag(&opt::REDACT) };
+    let listen = given.text(&opt::LISTEN).unwrap_or_else(|| app::LISTEN.to_owned());
+    if !listen.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok()) {
+        let listen = tame(&listen);
+        return Err(Misuse(format!("--listen `{listen}`: expected HOST:PORT, such as {}", app::LISTEN)));
+    }
+    let notify = given.text(&opt::NOTIFY).map(|url| {
+        let expected = "expected an address such as http://127.0.0.1:3001";
+        BaseUrl::parse(&url).map_err(|_| Misuse(format!("--notify `{}`: {expected}", tame(&url))))
+    });
+    Ok(Local::Serve { listen, data, seed: given.text(&opt::SEED), options, notify: notify.transpose()? })
+}
+
+pub(super) fn completions(given: &mut Given) -> Result<Command, Misuse> {
+    let name = given.operand();
+    let shell = Shell::named(&name);
+    shell.map(Command::Completions).ok_or_else(|| super::unknown("shell", &name, Shell::NAMES))
+}
+
+pub(super) fn version(_: &mut Given) -> Result<Command, Misuse> {
+    Ok(Command::Version)
+}
+
+pub(super) fn help(given: &mut Given) -> Result<Command, Misuse> {
+    match given.operand.take() {
+        Some(word) if !super::is_command(&word) => Err(no_command(&word)),
+        of => Ok(Command::Help { of }),
+    }
+}
+
+/// A command that this build lacks. [`super::parse`] refuses it first.
+pub(super) fn absent(given: &mut Given) -> Result<Command, Misuse> {
+    Err(no_command(&given.command))
+}
+#[cfg(not(feature = "demo"))]
+pub(super) use absent as demo;
+#[cfg(not(feature = "mission-control"))]
+pub(super) use absent as local;
+
+fn env_file(given: &Given) -> Option<PathBuf> {
+    given.value(&opt::ENV_FILE).map(Into::into)
+}
