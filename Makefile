@@ -9,7 +9,7 @@ TEST_THREADS ?= $(shell expr 2 '*' $$(nproc 2>/dev/null || echo 2))
 export MCR_COMMIT ?= $(shell git rev-parse --short HEAD 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: help fetch check static static-check test test-kill test-faults test-refused nightly test-peers test-browser fuzz conformance demo run doctor bench docs pictures clean
+.PHONY: image test-image test-system up up-openclaw up-all logs down admin-key help fetch check static static-check test test-kill test-faults test-refused nightly test-peers test-browser fuzz conformance demo run doctor bench docs pictures clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -71,6 +71,34 @@ test-refused: ## Check in real time (11 minutes) that a refused token ends the p
 	$(CARGO) test --locked --test suite -- --ignored --nocapture settings::a_token_that_is_never_accepted
 
 nightly: test-kill test-faults test-refused conformance bench ## Run all tests that take too long for CI
+
+image: ## Build the image of the runtime with buildah, from BINARY or dist/ (`make static`)
+	scripts/image-root.sh $(or $(BINARY),dist/$(BIN)-droplet) dist/image
+	buildah bud --isolation chroot --format docker --target prebuilt --tag $(BIN):local .
+
+test-image: ## Test images, compose file and scripts without a container engine; BINARY=a static binary
+	tests/image/run.sh
+
+test-system: ## Test runtime, embedded Mission Control and a real OpenClaw as containers (minutes); BINARY=a full static binary
+	tests/image/run.sh system
+
+up: ## Start the runtime in a container, for the account in .env
+	@scripts/runtime-local.sh up
+
+up-openclaw: ## Start the runtime and an OpenClaw gateway in containers
+	@scripts/runtime-local.sh up-openclaw
+
+up-all: ## Start runtime, gateway and the embedded Mission Control in containers; needs no account
+	@scripts/runtime-local.sh up-all
+
+logs: ## Follow the logs of the containers
+	@scripts/runtime-local.sh logs
+
+down: ## Stop and remove the containers; volumes stay
+	@scripts/runtime-local.sh down
+
+admin-key: ## Print the key for the page of the embedded Mission Control in its container
+	@scripts/runtime-local.sh admin-key
 
 run: ## Run the service, configured by the environment or ENV_FILE=path
 	$(CARGO) run --release --locked -- run $(if $(ENV_FILE),--env-file $(ENV_FILE))

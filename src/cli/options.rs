@@ -97,8 +97,30 @@ pub(super) static RELEASE: CommandOption = with(
 );
 pub(super) static CHECK: CommandOption =
     flag("check", "Print whether the file would change, and write nothing");
+pub(super) static CHAOS: CommandOption = flag(
+    "chaos",
+    "Kill the runtime every few seconds under load, and count what was lost, duplicated or repeated. The exit \
+     code is 1 unless all are 0",
+);
+pub(super) static SECONDS: CommandOption =
+    with("seconds", "N", Value::Text, "With --chaos: kill for N seconds (default: 90)");
+pub(super) static CHAOS_SEED: CommandOption =
+    with("seed", "N", Value::Text, "With --chaos: kill at the moments of the run with this seed");
+pub(super) static FAULT: CommandOption = with(
+    "fault",
+    "loss|post|effect",
+    Value::OneOf(&["loss", "post", "effect"]),
+    "With --chaos: damage one record, to see that the count notices it",
+);
 pub(super) static LISTEN: CommandOption =
     with("listen", "ADDRESS", Value::Text, "The address to listen on (default: 127.0.0.1:3210)");
+pub(super) static HOSTS: CommandOption = with(
+    "hosts",
+    "NAME,…",
+    Value::Text,
+    "The names under which clients reach it, such as that of a reverse proxy; required for an address that \
+     admits other machines",
+);
 pub(super) static DATA: CommandOption =
     with("data", "DIR", Value::Folder, "The data directory (default: ./.mission-control), or :memory:");
 pub(super) static SEED: CommandOption = with(
@@ -137,7 +159,12 @@ pub(super) static ALL_OPTIONS: &[&CommandOption] = &[
     &GENERATED,
     &RELEASE,
     &CHECK,
+    &CHAOS,
+    &SECONDS,
+    &CHAOS_SEED,
+    &FAULT,
     &LISTEN,
+    &HOSTS,
     &DATA,
     &SEED,
     &REDACT,
