@@ -48,6 +48,7 @@ fuzz: ## Fuzz requests, tool arguments, session keys and gateway replies, 45 s e
 conformance: ## Test contract and conversations on a real OpenClaw gateway; downloads it (800 MB)
 	$(CARGO) test --locked --test suite --no-run
 	tests/conformance/run.sh
+	tests/conformance/configurations.sh
 
 static: ## Build static binaries into dist/; STATIC=glibc|musl|zig, TARGET=x86_64|aarch64, EDITIONS="droplet full"
 	scripts/static.sh $(EDITIONS)

@@ -19,7 +19,7 @@ use super::{Command, Misuse, no_command};
 use crate::app;
 #[cfg(feature = "mission-control")]
 use crate::app::Local;
-use crate::app::{Dead, Pause};
+use crate::app::{Dead, GatewayConfig, Pause};
 
 /// The arguments and options of a command line. [`super::parse`] has checked them against the command table.
 pub(super) struct Given {
@@ -101,6 +101,21 @@ pub(super) fn resume(given: &mut Given) -> Result<Command, Misuse> {
 
 fn turns(given: &Given, pause: bool) -> Result<Command, Misuse> {
     Ok(Command::Pause { env_file: env_file(given), wanted: Pause { pause, agent: given.text(&opt::AGENT) } })
+}
+
+pub(super) fn gateway_config(given: &mut Given) -> Result<Command, Misuse> {
+    let path = |option: &CommandOption| given.value(option).map(PathBuf::from);
+    let required = |option: &CommandOption| {
+        path(option).ok_or_else(|| Misuse(format!("`gateway-config` needs --{} FILE", option.name)))
+    };
+    Ok(Command::GatewayConfig(GatewayConfig {
+        template: required(&opt::TEMPLATE)?,
+        out: required(&opt::OUT)?,
+        existing: path(&opt::EXISTING),
+        generated: path(&opt::GENERATED),
+        release: given.text(&opt::RELEASE),
+        check: given.flag(&opt::CHECK),
+    }))
 }
 
 #[cfg(feature = "demo")]

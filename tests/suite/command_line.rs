@@ -2,6 +2,8 @@
 
 /// The completions for bash, zsh and fish.
 mod completions;
+/// The configuration of the gateway.
+mod gateway_config;
 /// Damaged ledgers that prevent a start.
 mod ledger_files;
 /// The help, and the messages about missing services, folders and ledgers.
