@@ -9,10 +9,10 @@ TEST_THREADS ?= $(shell expr 2 '*' $$(nproc 2>/dev/null || echo 2))
 export MCR_COMMIT ?= $(shell git rev-parse --short HEAD 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: image test-image test-system up up-openclaw up-all logs down admin-key help fetch check static static-check static-droplet static-all facts test test-kill test-faults test-refused nightly test-peers test-browser fuzz conformance demo run doctor bench docs pictures clean
+.PHONY: image test-install test-image test-system up up-openclaw up-all logs down admin-key help fetch check static static-check static-droplet static-all facts test test-kill test-faults test-refused nightly test-peers test-browser fuzz conformance demo run doctor bench docs pictures clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 fetch: ## Download all dependencies; later builds and tests need no network
 	$(CARGO) fetch --locked
@@ -86,6 +86,9 @@ nightly: test-kill test-faults test-refused static-all conformance bench ## Run 
 image: ## Build the image of the runtime with buildah, from BINARY or dist/ (`make static`)
 	scripts/image-root.sh $(or $(BINARY),dist/$(BIN)-droplet) dist/image
 	buildah bud --isolation chroot --format docker --target prebuilt --tag $(BIN):local .
+
+test-install: ## Test packaging/ in a Debian root with its own systemd; BINARY=a static binary, FULL=a full one
+	tests/install/run.sh
 
 test-image: ## Test images, compose file and scripts without a container engine; BINARY=a static binary
 	tests/image/run.sh

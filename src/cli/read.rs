@@ -131,7 +131,14 @@ fn serve(given: &Given, data: String) -> Result<Local, Misuse> {
         BaseUrl::parse(&url).map_err(|_| Misuse(format!("--notify `{}`: {expected}", tame(&url))))
     });
     let hosts = given.text(&opt::HOSTS);
-    Ok(Local::Serve { listen, hosts, data, seed: given.text(&opt::SEED), options, notify: notify.transpose()? })
+    Ok(Local::Serve {
+        listen,
+        hosts,
+        data,
+        seed: given.text(&opt::SEED),
+        options,
+        notify: notify.transpose()?,
+    })
 }
 
 pub(super) fn completions(given: &mut Given) -> Result<Command, Misuse> {
