@@ -9,7 +9,7 @@ TEST_THREADS ?= $(shell expr 2 '*' $$(nproc 2>/dev/null || echo 2))
 export MCR_COMMIT ?= $(shell git rev-parse --short HEAD 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: image test-install test-image test-system up up-openclaw up-all logs down admin-key help fetch check static static-check static-droplet static-all facts test test-kill test-faults test-refused nightly test-peers test-browser fuzz conformance demo run doctor bench docs pictures clean
+.PHONY: image test-install test-image test-system up up-openclaw up-all logs down admin-key help fetch check static static-check static-droplet static-all dist facts test test-kill test-faults test-refused nightly test-peers test-browser fuzz conformance demo run doctor bench docs pictures clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -62,6 +62,10 @@ static-droplet: ## Build the static glibc droplet binary, run it in an empty roo
 
 static-all: ## Build and check the static variants: full, musl by zig, aarch64; downloads tools (500 MB)
 	scripts/static-all.sh
+
+dist: ## Build the release archives and SHA256SUMS into dist/; STATIC and TARGET as for `static`
+	scripts/static.sh
+	scripts/dist.sh
 
 facts: ## Build both static glibc binaries and write size, memory and start into docs/facts.md
 	STATIC=glibc scripts/static.sh

@@ -41,7 +41,7 @@ crates() {
 
 # bench BINARY: the lines of the benchmark `delivery` about start and memory.
 bench() {
-    BENCH_QUICK=1 BENCH_PROGRAM=$PWD/$1 cargo bench --quiet --locked --profile quick --bench delivery -- start idle memory
+    BENCH_QUICK=1 BENCH_PROGRAM=$PWD/$1 cargo bench --quiet --locked --profile dev --bench delivery -- start idle memory
 }
 
 # figure LINES NAME: the median and its unit. Columns are separated by two or more spaces.

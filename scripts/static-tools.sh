@@ -46,8 +46,8 @@ unpack() {
     # An apt configuration of its own keeps the suite off the machine's list.
     local mirror
     mirror=$(cat /etc/apt/sources.list.d/*.sources 2>/dev/null | sed -n 's/^URIs: *//p' | head -n 1)
-    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] ${mirror:-http://deb.debian.org/debian} $2 main" \
-        >"$work/list"
+    if [ -z "$mirror" ]; then skip 'the package sources of this machine name no Debian mirror'; fi
+    echo "deb [signed-by=/usr/share/keyrings/debian-archive-keyring.gpg] $mirror $2 main" >"$work/list"
     cat >"$work/conf" <<END
 Dir::Etc::sourcelist "$work/list";
 Dir::Etc::sourceparts "/dev/null";
