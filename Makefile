@@ -71,9 +71,9 @@ facts: ## Build both static glibc binaries and write size, memory and start into
 	STATIC=glibc scripts/static.sh
 	scripts/facts.sh
 
-demo: ## Run the whole system on this machine with a scripted team; PORT=n sets the port of the board
+demo: ## Run the whole system on this machine with a scripted team; PORT=n for the board, ARGS='more options'
 	$(CARGO) build --profile quick --locked --bin $(BIN)
-	@$(CARGO) run --quiet --profile quick --locked -- demo --port $(PORT)
+	@$(CARGO) run --quiet --profile quick --locked -- demo --port $(PORT) $(ARGS)
 
 test-kill: ## Send SIGKILL during writes and deliveries, print the figures; KILL_SEED=n repeats a run
 	KILLS=$(or $(KILLS),100) $(CARGO) test --locked --test suite -- --nocapture --test-threads=1 mission_control::kill

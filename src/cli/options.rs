@@ -116,12 +116,6 @@ pub(super) static SEED: CommandOption = with(
 pub(super) static REDACT: CommandOption =
     flag("redact", "Hide the reasons of errors, as a production deployment does");
 pub(super) static ORIGINAL: CommandOption = flag("original", "Keep the hosted backend's defects");
-pub(super) static HOSTS: CommandOption = with(
-    "hosts",
-    "NAME,…",
-    Value::Text,
-    "The names under which clients reach it, such as that of a reverse proxy; required for an address that admits other machines",
-);
 pub(super) static NOTIFY: CommandOption = with(
     "notify",
     "URL",
