@@ -8,6 +8,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, bounded};
 use log::{error, info, warn};
 
+use mcr_http::hosts::Hosts;
 use mcr_http::message::Request;
 use mcr_http::server::{Server, ServerLimits};
 use mcr_mission_control::http_api::{API_PATHS, BODY_BYTES, HttpApi};
@@ -63,16 +64,16 @@ pub(super) struct Board {
 }
 
 impl Board {
-    /// Serves the data and calls `on_login` after each login.
+    /// Serves the data to clients that name one of these hosts, `localhost` or an address, and calls `on_login` after each login.
     pub(super) fn start(
         data: Data,
         listen: &str,
         option: &str,
+        hosts: Hosts,
         on_login: impl Fn() + Send + Sync + 'static,
     ) -> Result<Self, String> {
         let engine = Arc::new(data.engine);
-        let host = listen.rsplit_once(':').map_or(listen, |(host, _)| host).trim_matches(['[', ']']);
-        let api = HttpApi::new(engine.clone(), data.admin_key.clone(), host);
+        let api = HttpApi::new(engine.clone(), data.admin_key.clone(), hosts);
         let limits = API_PATHS
             .iter()
             .fold(ServerLimits::default(), |limits, path| limits.with_body_limit(path, BODY_BYTES));
@@ -108,7 +109,7 @@ impl Board {
     /// Looks for runtimes that have fallen silent.
     pub(super) fn sweep(&self) {
         if let Err(why) = self.engine.sweep() {
-            error!("the check for silent runtimes failed: {why}");
+            error!(reason:% = why; "The check for silent runtimes failed");
         }
     }
 
@@ -118,8 +119,8 @@ impl Board {
         // A thread that is just ending may hold the engine longer than this process lives, so its end is not
         // awaited.
         if let Err(why) = self.engine.settle() {
-            warn!("the database log could not be merged into its file; the next start merges it: {why}");
+            warn!(reason:% = why; "The database log could not be merged into its file; the next start merges it");
         }
-        info!("stopped; requests cut off: {cut_off}");
+        info!(requests_cut_off = cut_off; "Stopped");
     }
 }

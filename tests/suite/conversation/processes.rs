@@ -195,7 +195,7 @@ impl Stack {
         let variables: Vec<_> = variables.into_iter().chain(more).collect();
         let mut program = started(&variables);
         let address = program.address();
-        program.wait_for_log("the team:");
+        program.wait_for_log("The roster has changed");
         Self {
             board,
             agents,
@@ -534,7 +534,7 @@ impl Stack {
         let mut program = self.program.take().unwrap();
         program.signal("TERM");
         if signals > 1 {
-            program.wait_for_log("stopping");
+            program.wait_for_log("Stopping");
             program.signal("TERM");
         }
         let (code, log) = program.end();

@@ -21,6 +21,7 @@ mod documents;
 /// Lists, searches and histories of tasks.
 mod finding;
 /// The rules of an import.
+mod hosts;
 mod import_rules;
 /// SIGKILL during many concurrent writes.
 mod kill;

@@ -163,13 +163,12 @@ impl HttpGateway {
                 let second = self.send(outbound, other, progress);
                 let accepted = second.as_ref().map_or_else(|failure| failure.run.is_some(), |_| true);
                 if accepted && self.shared.memory().accepted(other) {
-                    let words = match other {
-                        ToolShape::Flat => "the gateway accepts tools in the current form",
-                        ToolShape::Nested => {
-                            "the gateway accepts tools only in an old form and may never show them to the agent: upgrade it to 2026.3.31 or later"
-                        }
-                    };
-                    warn!("{words}");
+                    match other {
+                        ToolShape::Flat => warn!("The gateway accepts tools in the current form"),
+                        ToolShape::Nested => warn!(
+                            "The gateway accepts tools only in an old form and may never show them to the agent: upgrade it to 2026.3.31 or later"
+                        ),
+                    }
                 }
                 second
             }
