@@ -4,10 +4,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crossbeam_channel::RecvTimeoutError;
-use log::{LevelFilter, info};
+use log::{LevelFilter, error, info};
 
 use super::embedded::{self, Board, SWEEP};
 use super::exit::Exit;
+use super::runtime_env::RuntimeEnv;
+use super::service_client::ServiceEndpoint;
 use super::{complain, nudge, print};
 use crate::telemetry;
 use mcr_clients::wire::Stop;
@@ -45,6 +47,13 @@ pub enum Local {
         options: Options,
         /// `--notify`.
         notify: Option<BaseUrl>,
+        /// `--env-out`.
+        env_out: Option<PathBuf>,
+    },
+    /// `local status`.
+    Status {
+        /// `--listen`.
+        listen: String,
     },
     /// `local export FILE`.
     Export {
@@ -70,9 +79,10 @@ pub enum Local {
 /// Runs the command.
 pub fn local(what: &Local) -> Exit {
     let done = match what {
-        Local::Serve { listen, data, seed, options, notify } => {
-            return serve(listen, data, seed.as_deref(), *options, notify.as_ref());
+        Local::Serve { listen, data, seed, options, notify, env_out } => {
+            return serve(listen, data, seed.as_deref(), *options, notify.as_ref(), env_out.as_deref());
         }
+        Local::Status { listen } => return status(listen),
         Local::Export { data, file } => export(data, file),
         Local::Import { data, file } => import(data, file),
         Local::RotateKey { data } => rotate(data),
@@ -112,7 +122,25 @@ fn rotate(data: &str) -> Result<String, DataError> {
     Ok(format!("the master key was replaced; provider keys sealed again: {count}{then}\n"))
 }
 
-fn serve(listen: &str, data: &str, seed: Option<&str>, options: Options, notify: Option<&BaseUrl>) -> Exit {
+/// Whether the server at this address answers: the health check of a container.
+fn status(listen: &str) -> Exit {
+    match ServiceEndpoint::at(listen.to_owned()).status("/version") {
+        Ok(200) => print(&format!("Mission Control answers at {listen}\n")),
+        Ok(status) => complain(&format!("the server at {listen} answers with {status}; see --listen")),
+        Err(why) => complain(&format!(
+            "no Mission Control answers at {listen}: {why}; start `local`, or see --listen"
+        )),
+    }
+}
+
+fn serve(
+    listen: &str,
+    data: &str,
+    seed: Option<&str>,
+    options: Options,
+    notify: Option<&BaseUrl>,
+    env_out: Option<&Path>,
+) -> Exit {
     let opening = opening(data, seed.map_or(Seed::Nothing, Seed::parse), options);
     let data = match embedded::open(&opening, listen, OPTION) {
         Ok(data) => data,
@@ -136,7 +164,18 @@ fn serve(listen: &str, data: &str, seed: Option<&str>, options: Options, notify:
         Ok(started) => started,
         Err(why) => return complain(&why),
     };
-    print(&board.announcement());
+    let mut runtime_env =
+        env_out.map(|path| RuntimeEnv::new(path, &board.account, &board.address_for_runtime(listen)));
+    if let Some(env) = &mut runtime_env
+        && let Err(why) = env.follow(&board)
+    {
+        return complain(&why);
+    }
+    print(&if let Some(path) = env_out {
+        board.announcement_without_secrets(path)
+    } else {
+        board.announcement()
+    });
 
     let bell = Stop::new();
     if let Some(runtime) = notify
@@ -146,6 +185,12 @@ fn serve(listen: &str, data: &str, seed: Option<&str>, options: Options, notify:
     }
     while signals.recv_timeout(SWEEP) == Err(RecvTimeoutError::Timeout) {
         board.sweep();
+        // The page may have made a new token.
+        if let Some(env) = &mut runtime_env
+            && let Err(why) = env.follow(&board)
+        {
+            error!("{why}");
+        }
     }
     bell.close();
     board.stop();

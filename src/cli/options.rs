@@ -85,6 +85,13 @@ pub(super) static LISTEN: CommandOption =
     with("listen", "ADDRESS", Value::Text, "The address to listen on (default: 127.0.0.1:3210)");
 pub(super) static DATA: CommandOption =
     with("data", "DIR", Value::Folder, "The data directory (default: ./.mission-control), or :memory:");
+pub(super) static ENV_OUT: CommandOption = with(
+    "env-out",
+    "FILE",
+    Value::File,
+    "Write the variables of a runtime (account, address, service token) to FILE, readable for its owner only, and print no \
+     secret",
+);
 pub(super) static SEED: CommandOption = with(
     "seed",
     "demo|FILE",
@@ -121,4 +128,5 @@ pub(super) static ALL_OPTIONS: &[&CommandOption] = &[
     &REDACT,
     &ORIGINAL,
     &NOTIFY,
+    &ENV_OUT,
 ];
