@@ -41,8 +41,14 @@ impl Given {
         self.value(option).map(|value| value.to_string_lossy().into_owned())
     }
 
-    fn flag(&self, option: &CommandOption) -> bool {
+    pub(super) fn flag(&self, option: &CommandOption) -> bool {
         self.flags.contains(&option.name)
+    }
+
+    /// Whether the option was given, with or without a value.
+    #[cfg(feature = "demo")]
+    pub(super) fn has(&self, option: &CommandOption) -> bool {
+        self.flag(option) || self.value(option).is_some()
     }
 
     /// The argument. The table says that it is required, so it is there.
@@ -121,9 +127,10 @@ fn serve(given: &Given, data: String) -> Result<Local, Misuse> {
         let expected = "expected an address such as http://127.0.0.1:3001";
         BaseUrl::parse(&url).map_err(|_| Misuse(format!("--notify `{}`: {expected}", tame(&url))))
     });
-    let env_out = given.value(&opt::ENV_OUT).map(Into::into);
+    let (hosts, env_out) = (given.text(&opt::HOSTS), given.value(&opt::ENV_OUT).map(Into::into));
     Ok(Local::Serve {
         listen,
+        hosts,
         data,
         seed: given.text(&opt::SEED),
         options,

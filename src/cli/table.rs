@@ -151,7 +151,18 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "demo",
         purpose: "Run Mission Control, its page and a scripted team on this machine",
-        options: &[&opt::PORT, &opt::RUNTIME_PORT, &opt::GATEWAY, &opt::GATEWAY_TOKEN_FILE, &opt::TURNS],
+        options: &[
+            &opt::JSON,
+            &opt::PORT,
+            &opt::RUNTIME_PORT,
+            &opt::GATEWAY,
+            &opt::GATEWAY_TOKEN_FILE,
+            &opt::TURNS,
+            &opt::CHAOS,
+            &opt::SECONDS,
+            &opt::CHAOS_SEED,
+            &opt::FAULT,
+        ],
         example: "demo --port 0",
         needs: Some(Feature::Demo),
         read: read::demo,
@@ -188,6 +199,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         ],
         options: &[
             &opt::LISTEN,
+            &opt::HOSTS,
             &opt::DATA,
             &opt::SEED,
             &opt::REDACT,

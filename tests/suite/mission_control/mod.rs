@@ -22,6 +22,7 @@ mod env_out;
 /// Lists, searches and histories of tasks.
 mod finding;
 /// The rules of an import.
+mod hosts;
 mod import_rules;
 /// SIGKILL during many concurrent writes.
 mod kill;
