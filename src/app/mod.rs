@@ -19,6 +19,8 @@ mod nudge;
 mod overview;
 mod pause;
 mod run;
+#[cfg(feature = "mission-control")]
+mod runtime_env;
 mod service_client;
 mod state_dir;
 mod status;

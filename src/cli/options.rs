@@ -123,6 +123,13 @@ pub(super) static HOSTS: CommandOption = with(
 );
 pub(super) static DATA: CommandOption =
     with("data", "DIR", Value::Folder, "The data directory (default: ./.mission-control), or :memory:");
+pub(super) static ENV_OUT: CommandOption = with(
+    "env-out",
+    "FILE",
+    Value::File,
+    "Write the variables of a runtime (account, address, service token) to FILE, readable for its owner only, and print no \
+     secret",
+);
 pub(super) static SEED: CommandOption = with(
     "seed",
     "demo|FILE",
@@ -170,4 +177,5 @@ pub(super) static ALL_OPTIONS: &[&CommandOption] = &[
     &REDACT,
     &ORIGINAL,
     &NOTIFY,
+    &ENV_OUT,
 ];

@@ -129,6 +129,7 @@ pub(super) fn local(given: &mut Given) -> Result<Command, Misuse> {
         Some("export") => Local::Export { data, file },
         Some("import") => Local::Import { data, file },
         Some("rotate-key") => Local::RotateKey { data },
+        Some("status") => Local::Status { listen: listen(given)? },
         _ => serve(given, data)?,
     }))
 }
@@ -136,16 +137,12 @@ pub(super) fn local(given: &mut Given) -> Result<Command, Misuse> {
 #[cfg(feature = "mission-control")]
 fn serve(given: &Given, data: String) -> Result<Local, Misuse> {
     let options = Options { original: given.flag(&opt::ORIGINAL), redact: given.flag(&opt::REDACT) };
-    let listen = given.text(&opt::LISTEN).unwrap_or_else(|| app::LISTEN.to_owned());
-    if !listen.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok()) {
-        let listen = tame(&listen);
-        return Err(Misuse(format!("--listen `{listen}`: expected HOST:PORT, such as {}", app::LISTEN)));
-    }
+    let listen = listen(given)?;
     let notify = given.text(&opt::NOTIFY).map(|url| {
         let expected = "expected an address such as http://127.0.0.1:3001";
         BaseUrl::parse(&url).map_err(|_| Misuse(format!("--notify `{}`: {expected}", tame(&url))))
     });
-    let hosts = given.text(&opt::HOSTS);
+    let (hosts, env_out) = (given.text(&opt::HOSTS), given.value(&opt::ENV_OUT).map(Into::into));
     Ok(Local::Serve {
         listen,
         hosts,
@@ -153,7 +150,18 @@ fn serve(given: &Given, data: String) -> Result<Local, Misuse> {
         seed: given.text(&opt::SEED),
         options,
         notify: notify.transpose()?,
+        env_out,
     })
+}
+
+#[cfg(feature = "mission-control")]
+fn listen(given: &Given) -> Result<String, Misuse> {
+    let listen = given.text(&opt::LISTEN).unwrap_or_else(|| app::LISTEN.to_owned());
+    if !listen.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok()) {
+        let listen = tame(&listen);
+        return Err(Misuse(format!("--listen `{listen}`: expected HOST:PORT, such as {}", app::LISTEN)));
+    }
+    Ok(listen)
 }
 
 pub(super) fn completions(given: &mut Given) -> Result<Command, Misuse> {

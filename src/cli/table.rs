@@ -195,6 +195,12 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
                 options: &[&opt::DATA],
             },
             Subcommand {
+                name: "status",
+                purpose: "Check whether the server answers",
+                operand: None,
+                options: &[&opt::LISTEN],
+            },
+            Subcommand {
                 name: "rotate-key",
                 purpose: "Seal the provider keys with a new master key",
                 operand: None,
@@ -209,6 +215,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
             &opt::REDACT,
             &opt::ORIGINAL,
             &opt::NOTIFY,
+            &opt::ENV_OUT,
         ],
         example: "local --seed demo",
         needs: Some(Feature::MissionControl),

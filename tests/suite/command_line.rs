@@ -119,7 +119,15 @@ fn the_options_of_local_are_parsed_or_refused_with_a_reason() {
     let serve = |listen: &str, data: &str, seed: Option<&str>, redact, original| {
         let (listen, data, seed) = (listen.to_owned(), data.to_owned(), seed.map(ToOwned::to_owned));
         let options = Options { original, redact };
-        Ok(Command::Local(Local::Serve { listen, hosts: None, data, seed, options, notify: None }))
+        Ok(Command::Local(Local::Serve {
+            listen,
+            hosts: None,
+            data,
+            seed,
+            options,
+            notify: None,
+            env_out: None,
+        }))
     };
     let rows: [(&str, Result<Command, &str>); _] = [
         ("local", serve("127.0.0.1:3210", "./.mission-control", None, false, false)),
