@@ -11,6 +11,7 @@ mod doctor;
 #[cfg(feature = "mission-control")]
 mod embedded;
 mod exit;
+mod gateway_config;
 pub mod load;
 #[cfg(feature = "mission-control")]
 mod local;
@@ -19,6 +20,8 @@ mod nudge;
 mod overview;
 mod pause;
 mod run;
+#[cfg(feature = "mission-control")]
+mod runtime_env;
 mod service_client;
 mod state_dir;
 mod status;
@@ -29,9 +32,10 @@ use std::io::{ErrorKind, Write as _};
 pub use build_facts::{BuildFacts, version, version_json};
 pub use dead::{Dead, dead};
 #[cfg(feature = "demo")]
-pub use demo::{Demo, PORT, RealGateway, demo};
+pub use demo::{Chaos, Demo, Fault, PORT, Play, RealGateway, SECONDS, demo};
 pub use doctor::{Doctor, doctor};
 pub use exit::Exit;
+pub use gateway_config::{GatewayConfig, gateway_config};
 pub use load::is_configured;
 #[cfg(feature = "mission-control")]
 pub use local::{DATA, LISTEN, Local, local};
