@@ -170,7 +170,7 @@ impl GatewayStatus {
         let mut known = self.known();
         if known.reported != trouble {
             if let Some(trouble) = &trouble {
-                warn!("The gateway is not available: {trouble}");
+                warn!(reason = trouble.as_str(); "The gateway is not available");
             }
             known.reported.clone_from(&trouble);
         }
