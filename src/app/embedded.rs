@@ -1,18 +1,20 @@
 //! The running embedded Mission Control, shared by `local` and `demo`.
 
 use std::io::ErrorKind;
-use std::net::TcpListener;
+use std::net::{IpAddr, TcpListener};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, bounded};
 use log::{error, info, warn};
 
+use mcr_http::hosts::Hosts;
 use mcr_http::message::Request;
 use mcr_http::server::{Server, ServerLimits};
 use mcr_mission_control::http_api::{API_PATHS, BODY_BYTES, HttpApi};
 use mcr_mission_control::refusals::refused;
-use mcr_mission_control::{Data, Engine, Opening};
+use mcr_mission_control::{Data, DataError, Engine, Opening};
 use mcr_model::clock::SystemClock;
 use mcr_model::secret::Secret;
 
@@ -63,16 +65,16 @@ pub(super) struct Board {
 }
 
 impl Board {
-    /// Serves the data and calls `on_login` after each login.
+    /// Serves the data to clients that name one of these hosts, `localhost` or an address, and calls `on_login` after each login.
     pub(super) fn start(
         data: Data,
         listen: &str,
         option: &str,
+        hosts: Hosts,
         on_login: impl Fn() + Send + Sync + 'static,
     ) -> Result<Self, String> {
         let engine = Arc::new(data.engine);
-        let host = listen.rsplit_once(':').map_or(listen, |(host, _)| host).trim_matches(['[', ']']);
-        let api = HttpApi::new(engine.clone(), data.admin_key.clone(), host);
+        let api = HttpApi::new(engine.clone(), data.admin_key.clone(), hosts);
         let limits = API_PATHS
             .iter()
             .fold(ServerLimits::default(), |limits, path| limits.with_body_limit(path, BODY_BYTES));
@@ -105,10 +107,39 @@ impl Board {
         )
     }
 
+    /// The same without secrets: a runtime finds them in this file, and a person the admin key in the data folder.
+    pub(super) fn announcement_without_secrets(&self, env_file: &Path) -> String {
+        format!(
+            "listening on {url}\nACCOUNT_ID={}\n# The variables of a runtime are in {}\n# The admin key for the page is in the \
+             file admin-key of the data folder\n",
+            self.account,
+            env_file.display(),
+            url = self.url,
+        )
+    }
+
+    /// The URL for a runtime. An address that others can reach may change at the next start, or mean every interface, so it
+    /// is replaced by the first of the names that they use.
+    pub(super) fn address_for_runtime(&self, hosts: &[&str]) -> String {
+        let Some((host, port)) = self.url.trim_start_matches("http://").rsplit_once(':') else {
+            return self.url.clone();
+        };
+        let is_local = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        match hosts.first().filter(|_| !is_local) {
+            Some(name) => format!("http://{name}:{port}"),
+            None => self.url.clone(),
+        }
+    }
+
+    /// The valid service token, if it is known here. It changes when the page makes a new one.
+    pub(super) fn current_token(&self) -> Result<Option<Secret>, DataError> {
+        Ok(self.engine.service_token()?.or_else(|| self.service_token.clone()))
+    }
+
     /// Looks for runtimes that have fallen silent.
     pub(super) fn sweep(&self) {
         if let Err(why) = self.engine.sweep() {
-            error!("the check for silent runtimes failed: {why}");
+            error!(reason:% = why; "The check for silent runtimes failed");
         }
     }
 
@@ -118,8 +149,8 @@ impl Board {
         // A thread that is just ending may hold the engine longer than this process lives, so its end is not
         // awaited.
         if let Err(why) = self.engine.settle() {
-            warn!("the database log could not be merged into its file; the next start merges it: {why}");
+            warn!(reason:% = why; "The database log could not be merged into its file; the next start merges it");
         }
-        info!("stopped; requests cut off: {cut_off}");
+        info!(requests_cut_off = cut_off; "Stopped");
     }
 }

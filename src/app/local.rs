@@ -1,22 +1,28 @@
 //! `local`: the embedded Mission Control on this machine.
 
+use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crossbeam_channel::RecvTimeoutError;
-use log::{LevelFilter, info};
+use log::{LevelFilter, error, info};
 
 use super::embedded::{self, Board, SWEEP};
 use super::exit::Exit;
-use super::{complain, nudge, print};
+use super::runtime_env::RuntimeEnv;
+use super::service_client::ServiceEndpoint;
+use super::{complain, misused, nudge, print};
 use crate::telemetry;
 use mcr_clients::wire::Stop;
 use mcr_config::{LogFormat, LogOutput};
+use mcr_http::hosts::Hosts;
 use mcr_mission_control::{Data, DataError, DataLocation, Opening, Options, Seed};
 use mcr_model::BaseUrl;
 use mcr_model::clock::SystemClock;
 use mcr_model::redact::Redactor;
 use mcr_model::secret::Secret;
+use mcr_model::visible;
+use mcr_service::systemd::Notifier;
 
 /// The default address: this machine only.
 pub const LISTEN: &str = "127.0.0.1:3210";
@@ -37,6 +43,8 @@ pub enum Local {
     Serve {
         /// `--listen`.
         listen: String,
+        /// `--hosts`: names, separated by commas.
+        hosts: Option<String>,
         /// `--data`.
         data: String,
         /// `--seed`.
@@ -45,6 +53,13 @@ pub enum Local {
         options: Options,
         /// `--notify`.
         notify: Option<BaseUrl>,
+        /// `--env-out`.
+        env_out: Option<PathBuf>,
+    },
+    /// `local status`.
+    Status {
+        /// `--listen`.
+        listen: String,
     },
     /// `local export FILE`.
     Export {
@@ -70,9 +85,20 @@ pub enum Local {
 /// Runs the command.
 pub fn local(what: &Local) -> Exit {
     let done = match what {
-        Local::Serve { listen, data, seed, options, notify } => {
-            return serve(listen, data, seed.as_deref(), *options, notify.as_ref());
+        Local::Serve { listen, hosts, data, seed, options, notify, env_out } => {
+            return match accepted_hosts(listen, hosts.as_deref()) {
+                Ok(hosts) => serve(
+                    (listen, &hosts),
+                    data,
+                    seed.as_deref(),
+                    *options,
+                    notify.as_ref(),
+                    env_out.as_deref(),
+                ),
+                Err(why) => misused(&why),
+            };
         }
+        Local::Status { listen } => return status(listen),
         Local::Export { data, file } => export(data, file),
         Local::Import { data, file } => import(data, file),
         Local::RotateKey { data } => rotate(data),
@@ -112,7 +138,52 @@ fn rotate(data: &str) -> Result<String, DataError> {
     Ok(format!("the master key was replaced; provider keys sealed again: {count}{then}\n"))
 }
 
-fn serve(listen: &str, data: &str, seed: Option<&str>, options: Options, notify: Option<&BaseUrl>) -> Exit {
+/// Whether the server at this address answers: the health check of a container.
+fn status(listen: &str) -> Exit {
+    match ServiceEndpoint::at(listen.to_owned()).status("/version") {
+        Ok(200) => print(&format!("Mission Control answers at {listen}\n")),
+        Ok(status) => complain(&format!("the server at {listen} answers with {status}; see --listen")),
+        Err(why) => complain(&format!(
+            "no Mission Control answers at {listen}: {why}; start `local`, or see --listen"
+        )),
+    }
+}
+
+/// The host names that clients may use. A server that other machines can reach must name its own, because a page of
+/// any site could otherwise have its visitors' browsers read it under a rebound name.
+fn accepted_hosts<'a>(listen: &str, hosts: Option<&'a str>) -> Result<Vec<&'a str>, String> {
+    let names: Vec<&str> =
+        hosts.unwrap_or_default().split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
+    if let Some(name) = names.iter().find(|name| !is_host_name(name)) {
+        return Err(format!(
+            "--hosts `{}`: expected host names without scheme and port, such as board.example.com",
+            visible::lines(name)
+        ));
+    }
+    let host = listen.rsplit_once(':').map_or(listen, |(host, _)| host).trim_matches(['[', ']']);
+    let is_local = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    if names.is_empty() && !is_local {
+        return Err(format!(
+            "--listen `{}` admits other machines: add --hosts with the names under which they reach this server, such as \
+             the host name of your reverse proxy; or listen on {LISTEN}",
+            visible::lines(listen)
+        ));
+    }
+    Ok(names)
+}
+
+fn is_host_name(name: &str) -> bool {
+    name.bytes().all(|byte| byte.is_ascii_alphanumeric() || b"-._".contains(&byte))
+}
+
+fn serve(
+    (listen, hosts): (&str, &[&str]),
+    data: &str,
+    seed: Option<&str>,
+    options: Options,
+    notify: Option<&BaseUrl>,
+    env_out: Option<&Path>,
+) -> Exit {
     let opening = opening(data, seed.map_or(Seed::Nothing, Seed::parse), options);
     let data = match embedded::open(&opening, listen, OPTION) {
         Ok(data) => data,
@@ -122,21 +193,33 @@ fn serve(listen: &str, data: &str, seed: Option<&str>, options: Options, notify:
     telemetry::start(LevelFilter::Info, LogFormat::Text, LogOutput::Stderr, Arc::new(redactor));
 
     match &opening.location {
-        DataLocation::Memory => info!("the data are in memory and end with this process"),
+        DataLocation::Memory => info!("The data are in memory and end with this process"),
         DataLocation::Directory(path) => {
-            info!("the data are in {}", std::path::absolute(path).as_ref().unwrap_or(path).display());
+            info!(path:% = std::path::absolute(path).as_ref().unwrap_or(path).display(); "Data opened");
         }
     }
     if seed.is_some() && !data.is_new {
-        info!("--seed was not used: there are data already");
+        info!("Option --seed has no effect: there are data already");
     }
-    let started =
-        embedded::signals().and_then(|signals| Ok((signals, Board::start(data, listen, OPTION, || ())?)));
+    let started = embedded::signals().and_then(|signals| {
+        Ok((signals, Board::start(data, listen, OPTION, Hosts::new(hosts.iter().copied()), || ())?))
+    });
     let (signals, board) = match started {
         Ok(started) => started,
         Err(why) => return complain(&why),
     };
-    print(&board.announcement());
+    let mut runtime_env =
+        env_out.map(|path| RuntimeEnv::new(path, &board.account, &board.address_for_runtime(hosts)));
+    if let Some(env) = &mut runtime_env
+        && let Err(why) = env.follow(&board)
+    {
+        return complain(&why);
+    }
+    print(&if let Some(path) = env_out {
+        board.announcement_without_secrets(path)
+    } else {
+        board.announcement()
+    });
 
     let bell = Stop::new();
     if let Some(runtime) = notify
@@ -144,9 +227,18 @@ fn serve(listen: &str, data: &str, seed: Option<&str>, options: Options, notify:
     {
         return complain(&format!("the thread for --notify cannot be started: {why}"));
     }
+    let systemd = Notifier::of(|name| std::env::var_os(name));
+    systemd.ready(&format!("listening on {}", board.url));
     while signals.recv_timeout(SWEEP) == Err(RecvTimeoutError::Timeout) {
         board.sweep();
+        // The page may have made a new token.
+        if let Some(env) = &mut runtime_env
+            && let Err(why) = env.follow(&board)
+        {
+            error!("{why}");
+        }
     }
+    systemd.stopping("stopping");
     bell.close();
     board.stop();
     Exit::Done

@@ -2,6 +2,8 @@
 
 /// The completions for bash, zsh and fish.
 mod completions;
+/// The configuration of the gateway.
+mod gateway_config;
 /// Damaged ledgers that prevent a start.
 mod ledger_files;
 /// The help, and the messages about missing services, folders and ledgers.
@@ -117,7 +119,15 @@ fn the_options_of_local_are_parsed_or_refused_with_a_reason() {
     let serve = |listen: &str, data: &str, seed: Option<&str>, redact, original| {
         let (listen, data, seed) = (listen.to_owned(), data.to_owned(), seed.map(ToOwned::to_owned));
         let options = Options { original, redact };
-        Ok(Command::Local(Local::Serve { listen, data, seed, options, notify: None }))
+        Ok(Command::Local(Local::Serve {
+            listen,
+            hosts: None,
+            data,
+            seed,
+            options,
+            notify: None,
+            env_out: None,
+        }))
     };
     let rows: [(&str, Result<Command, &str>); _] = [
         ("local", serve("127.0.0.1:3210", "./.mission-control", None, false, false)),
@@ -273,7 +283,7 @@ fn ten_mistakes_are_ten_sentences_and_code_3() {
             "{name}:\n{text}"
         );
     }
-    assert!(errors[10].contains("10 errors in the configuration"), "{text}");
+    assert!(errors[10].contains("Not started: the configuration is invalid errors=10"), "{text}");
     assert!(!text.contains("c4n4ry"), "{text}");
 }
 
@@ -366,7 +376,7 @@ fn the_service_answers_until_a_signal_stops_it() {
         service.signal(signal);
         let (code, log) = service.end();
         assert_eq!(code, Some(0), "{log}");
-        assert!(log.contains("stopped") && !log.contains("c4n4ry"), "{log}");
+        assert!(log.contains("Stopped") && !log.contains("c4n4ry"), "{log}");
     }
 }
 
@@ -377,7 +387,7 @@ fn the_service_runs_and_reports_an_absent_backend() {
     let mut service = Program::new(["run"]).configured(&backend, TOKEN).with("HEALTH_PORT", "0").start();
     let address = service.address();
     service
-        .wait_for_log("WARN  app       service/actions:updateRuntimeStatus: Mission Control is unreachable");
+        .wait_for_log("The status cannot be reported error=\"service/actions:updateRuntimeStatus: Mission Control is unreachable");
     let (status, health) = get(&address, "/health");
     let health: Value = serde_json::from_str(&health).unwrap();
     assert_eq!((status, &health["backend"]["reachable"]), (200, &json!(false)));
@@ -393,7 +403,7 @@ fn a_backend_that_refuses_the_token_counts_as_reachable() {
     let mut service =
         Program::new(["run"]).configured(&backend.url(), TOKEN).with("HEALTH_PORT", "0").start();
     let address = service.address();
-    service.wait_for_log("WARN  app       service/actions:updateRuntimeStatus: Mission Control does not accept the service token");
+    service.wait_for_log("The status cannot be reported error=\"service/actions:updateRuntimeStatus: Mission Control does not accept the service token");
     let health: Value = serde_json::from_str(&get(&address, "/health").1).unwrap();
     assert_eq!(
         (&health["backend"]["reachable"], &health["backend"]["accepted"]),

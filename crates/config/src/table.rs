@@ -120,6 +120,17 @@ variables! {
         }),
         ..PLAIN
     }
+    AGENT_API {
+        section: Section::Server,
+        kind: Kind::Choice { options: &["auto", "on", "off"], synonyms: &[] },
+        fallback: Fallback::Value("auto"),
+        about: "Whether agents may call tools over HTTP (`/agent/*`): with `auto` only where they have no function tools, because those are off or the gateway is too old. `/agent/wake` and `/agent/event` are not tools and stay open, also with `off`.",
+        before: Some(Before {
+            there: "no such variable: the endpoints were always open",
+            why: "an agent with function tools does not need a second way to change the board. Scripts that call `/agent/*` need `on`.",
+        }),
+        ..PLAIN
+    }
     AGENT_API_ALLOW {
         section: Section::Server,
         kind: Kind::Text { chars_max: 1_000 },
@@ -141,11 +152,11 @@ variables! {
     AGENT_API_TOKENS {
         section: Section::Server,
         kind: Kind::Boolean,
-        fallback: Fallback::Value("false"),
-        about: "Whether calls to `/agent/*` need a secret of the session in addition to its key. The runtime generates the secret and gives it to the agent.",
+        fallback: Fallback::Value("true"),
+        about: "Whether calls to `/agent/*` need the token of the session in addition to its key. The runtime generates the token and states it in the briefing. With `false`, only this machine may call: `HEALTH_HOST` must be a loopback address, and `AGENT_API_ALLOW` must not name other networks.",
         before: Some(Before {
             there: "no such variable: the key alone was enough",
-            why: "session keys consist of public parts and can be guessed.",
+            why: "session keys consist of public parts and can be guessed. Agents find the token in their briefing; a script without it gets 401.",
         }),
         ..PLAIN
     }
@@ -170,6 +181,7 @@ variables! {
         ..PLAIN
     }
     OPENCLAW_GATEWAY_TOKEN {
+        aliases: &["CLAWDBOT_GATEWAY_TOKEN"],
         section: Section::Gateway,
         kind: Kind::Secret { chars_max: KEY_CHARS_MAX },
         fallback: Fallback::Unset("no token; required for a gateway on another host"),
@@ -487,18 +499,6 @@ variables! {
         about: "The directory of the agents' workspaces. The runtime and the gateway container must use the same one.",
         ..PLAIN
     }
-    AI_GATEWAY_API_KEY {
-        aliases: &["VERCEL_AI_GATEWAY_API_KEY"],
-        section: Section::Workspace,
-        kind: Kind::Secret { chars_max: KEY_CHARS_MAX },
-        read_by: ReadBy::Both,
-        effect: Effect::NotYet {
-            lacks: "generates no configuration with model names (the gateway container uses the key itself)",
-            quiet: None,
-        },
-        about: "If set, generated model names get the prefix of the Vercel gateway. The runtime does not send the key anywhere.",
-        ..PLAIN
-    }
 
     RUNTIME_VERSION {
         section: Section::Identity,
@@ -538,17 +538,29 @@ variables! {
     OPENCLAW_MAX_CONCURRENT {
         section: Section::Container,
         kind: Kind::Integer { min: 1, max: 16, why: "that is the gateway container's own range" },
-        fallback: Fallback::Value("10"),
+        fallback: Fallback::Value("5"),
         read_by: ReadBy::Gateway,
         about: "The number of turns that the gateway runs at once. It should not be less than `DELIVERY_MAX_CONCURRENT_SESSIONS`.",
+        before: Some(Before {
+            there: "`10`, 1–16",
+            why: "ten agents at once need more memory than a small droplet has.",
+        }),
+        ..PLAIN
+    }
+    OPENCLAW_BIND_HOST {
+        section: Section::Container,
+        kind: Kind::Host,
+        fallback: Fallback::Unset("all addresses with a token, else loopback"),
+        read_by: ReadBy::Gateway,
+        about: "The IPv4 address that the gateway listens on: `0.0.0.0`, `127.0.0.1` or one of this machine. Without a token it is always loopback.",
         ..PLAIN
     }
     OPENCLAW_SESSION_RETENTION_DAYS {
         section: Section::Container,
         kind: Kind::Integer { min: 0, max: 36_500, why: "no session needs to be kept for more than a hundred years" },
-        fallback: Fallback::Unset("nothing is removed"),
+        fallback: Fallback::Unset("the gateway's own rule"),
         read_by: ReadBy::Gateway,
-        about: "The age in days at which entries of the session index are removed; 0 removes all.",
+        about: "The number of days without use after which the gateway archives a session. 0 counts as 1.",
         ..PLAIN
     }
     OPENCLAW_CONFIG_RELOAD {
@@ -556,8 +568,13 @@ variables! {
         kind: Kind::Boolean,
         fallback: Fallback::Value("false"),
         read_by: ReadBy::Gateway,
-        about: "Whether the gateway restarts when its generated configuration changes.",
+        about: "Whether the gateway applies a changed configuration while it runs.",
         ..PLAIN
+    }
+    AI_GATEWAY_API_KEY {
+        aliases: &["VERCEL_AI_GATEWAY_API_KEY"],
+        about: "The key of the Vercel AI Gateway. It opens every model of Mission Control, and the other providers are not used.",
+        ..CONTAINER_KEY
     }
     ANTHROPIC_API_KEY {
         about: "The key of a model provider, used if there is no Vercel key.",
@@ -565,6 +582,22 @@ variables! {
     }
     OPENAI_API_KEY {
         about: "The key of a model provider, used if there is no Vercel key.",
+        ..CONTAINER_KEY
+    }
+    TELEGRAM_BOT_TOKEN {
+        about: "The token of a Telegram bot. It enables the channel.",
+        ..CONTAINER_KEY
+    }
+    DISCORD_BOT_TOKEN {
+        about: "The token of a Discord bot. It enables the channel.",
+        ..CONTAINER_KEY
+    }
+    SLACK_BOT_TOKEN {
+        about: "The bot token of a Slack app. It enables the channel together with `SLACK_APP_TOKEN`.",
+        ..CONTAINER_KEY
+    }
+    SLACK_APP_TOKEN {
+        about: "The app-level token of a Slack app. It enables the channel together with `SLACK_BOT_TOKEN`.",
         ..CONTAINER_KEY
     }
     BRAVE_API_KEY {

@@ -5,7 +5,6 @@
 //! like deploy keys). A foreign page in a browser on this machine is refused: its `Origin` is foreign, and a host name that
 //! was rebound to this machine is not an accepted `Host`.
 
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -14,6 +13,7 @@ use serde_json::{Value, json};
 use super::engine::{Caller, Engine};
 use super::function::Kind;
 use super::logins::{Logins, Streams, random_hex};
+use mcr_http::hosts::{Hosts, Meant};
 use mcr_http::message::{Method, Reply, Request, Sink};
 use mcr_http::page::page;
 use mcr_model::json;
@@ -46,8 +46,8 @@ pub const API_PATHS: [&str; 3] = ["/api/action", "/api/mutation", "/api/query"];
 pub struct HttpApi {
     engine: Arc<Engine>,
     admin_key: Secret,
-    /// The configured host name to listen on, in addition to the names of this machine.
-    host: String,
+    /// The host names under which clients reach this server.
+    hosts: Hosts,
     logins: Arc<Logins>,
     streams: Arc<Streams>,
 }
@@ -61,9 +61,8 @@ fn platform_error(status: u16, code: &str, message: &str) -> Reply {
 
 impl HttpApi {
     /// The interface of this backend, with this admin key for people.
-    pub fn new(engine: Arc<Engine>, admin_key: Secret, host: &str) -> Self {
-        let host = host.to_ascii_lowercase();
-        Self { engine, admin_key, host, logins: Arc::default(), streams: Arc::default() }
+    pub fn new(engine: Arc<Engine>, admin_key: Secret, hosts: Hosts) -> Self {
+        Self { engine, admin_key, hosts, logins: Arc::default(), streams: Arc::default() }
     }
 
     /// Answers a request.
@@ -90,13 +89,10 @@ impl HttpApi {
 
     /// Refuses a request with a foreign `Host` or `Origin`.
     fn foreign(&self, request: &Request) -> Option<Reply> {
-        let host = request.header("Host").unwrap_or_default().to_ascii_lowercase();
-        let name = host_name(&host);
-        // A name can be rebound to any address, an address cannot.
-        let ours = name == "localhost" || name == self.host || name.parse::<IpAddr>().is_ok();
-        if !ours && request.header("Host").is_some() {
+        if self.hosts.meant(request) == Meant::Elsewhere {
             return Some(platform_error(403, "ForeignHost", "The Host header names another server"));
         }
+        let host = request.header("Host").unwrap_or_default().to_ascii_lowercase();
         let origin = request.header("Origin")?.to_ascii_lowercase();
         let same_site =
             origin.strip_prefix("http://").or_else(|| origin.strip_prefix("https://")) == Some(&host);
@@ -202,7 +198,9 @@ impl HttpApi {
             return Reply::error(401, "Log in first").no_store();
         };
         let Some(place) = self.streams.enter() else {
-            return Reply::error(503, "Too many streams").with_header("Retry-After", "1").no_store();
+            return Reply::error(503, "Too many streams: close other pages of this server")
+                .with_header("Retry-After", "1")
+                .no_store();
         };
         let (engine, logins) = (self.engine.clone(), self.logins.clone());
         Reply::events(move |sink: &mut dyn Sink| {
@@ -224,14 +222,6 @@ impl HttpApi {
 
 fn not_allowed(allowed: &str) -> Reply {
     Reply::error(405, "Method Not Allowed").with_header("Allow", allowed).no_store()
-}
-
-/// The host without its port, an IPv6 address without its brackets.
-fn host_name(host: &str) -> &str {
-    match host.strip_prefix('[') {
-        Some(rest) => rest.split(']').next().unwrap_or_default(),
-        None => host.split(':').next().unwrap_or_default(),
-    }
 }
 
 /// The name of the cookie, with the port in the browser's address. A tunnel may make it differ from the server's port.

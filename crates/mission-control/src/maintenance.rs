@@ -7,13 +7,14 @@ use serde_json::Value;
 
 use super::answer::Refusal;
 use super::call::Call;
-use super::data::TokenFiles;
+use super::data::{DataError, TokenFiles};
 use super::engine::Engine;
 use super::keys::{self, KeyError};
 use super::rows::ProviderKey;
 use super::rules::offline;
 use super::store::StoreError;
 use super::vault::{Vault, VaultError};
+use mcr_model::secret::Secret;
 
 impl Engine {
     /// Marks silent runtimes as offline. Must be called every 30 s.
@@ -51,8 +52,18 @@ impl Engine {
             None => Ok(()),
         });
         if let Err(why) = settled {
-            warn!("the new service token is still in its second file, until the next start: {why}");
+            warn!(reason:% = why; "The new service token stays in its second file until the next start");
         }
+    }
+
+    /// The valid service token of the account that was created first. `None` if its file does not contain it, or if the
+    /// data are in memory.
+    pub fn service_token(&self) -> Result<Option<Secret>, DataError> {
+        let Some(files) = &self.token_files else { return Ok(None) };
+        self.store.read(|tx| match tx.get(files.account())? {
+            Some(account) => files.current(&account),
+            None => Ok(None),
+        })
     }
 
     /// The ids of the master keys that sealed the stored keys.

@@ -95,8 +95,10 @@ fn remove_stale(parent: &Path) {
             continue;
         }
         match fs::remove_dir_all(&path) {
-            Ok(()) => info!("removed {}, which a killed demo left", path.display()),
-            Err(why) => warn!("the folder {} of a killed demo cannot be removed: {why}", path.display()),
+            Ok(()) => info!(path:% = path.display(); "Removed the folder of a killed demo"),
+            Err(why) => {
+                warn!(path:% = path.display(), reason:% = why; "The folder of a killed demo cannot be removed");
+            }
         }
     }
 }

@@ -94,7 +94,7 @@ impl ScriptedServer {
         let server =
             server.map_err(|why| format!("the demo's gateway cannot listen on this machine: {why}"))?;
         access.url = format!("http://{}", server.local_addr());
-        info!("the scripted gateway listens on {}", access.url);
+        info!(url = access.url.as_str(); "The scripted gateway is listening");
         Ok(Self { scripted, server })
     }
 

@@ -37,6 +37,7 @@ use crate::telemetry;
 use mcr_clients::wire::Stop;
 use mcr_config::{LogFormat, LogOutput};
 use mcr_gateway_sim::team::{Member, Team};
+use mcr_http::hosts::Hosts;
 use mcr_mission_control::{Caller, Data, DataLocation, Engine, Kind, Opening, Options, Seed};
 use mcr_model::BaseUrl;
 use mcr_model::redact::Redactor;
@@ -109,7 +110,7 @@ fn play(wanted: &Play) -> Result<(), String> {
     start_log(LevelFilter::Info, &data, &access);
     let signals = embedded::signals()?;
     let (logged_in, visitors) = bounded(1);
-    let board = Board::start(data, &listen, OPTION, move || {
+    let board = Board::start(data, &listen, OPTION, Hosts::default(), move || {
         // A full channel already announces the visitors.
         let _ = logged_in.try_send(());
     })?;
@@ -185,7 +186,7 @@ impl Show<'_> {
                         print(&self.introduction(None));
                     }
                     // The log is closed. Nothing else of the process is worth waiting for.
-                    warn!("the runtime has ended ({}); it is started again", runtime.kill());
+                    warn!(status = runtime.kill(); "The runtime has ended and is started again");
                     if self.signals.recv_timeout(RESTART_PAUSE).is_ok() {
                         return Ok(());
                     }
@@ -253,7 +254,7 @@ impl Show<'_> {
 /// Notifies the runtime of new rows at once, from now on.
 fn nudge_on_changes(board: &Board, address: BaseUrl, nudge_stop: &Stop) {
     if let Err(why) = nudge::start(board.engine.clone(), address, nudge_stop.clone()) {
-        warn!("the runtime is not notified of new rows and finds them by polling: {why}");
+        warn!(reason:% = why; "The runtime is not notified of new rows and finds them by polling");
     }
 }
 

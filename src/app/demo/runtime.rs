@@ -154,7 +154,7 @@ impl Runtime {
                 Ok(Some(_)) | Err(_) => return,
             }
         }
-        warn!("the runtime did not stop within {} s, so it is killed", STOP_TIMEOUT.as_secs());
+        warn!(seconds = STOP_TIMEOUT.as_secs(); "The runtime did not stop in time and is killed");
     }
 
     /// Kills the process at once (SIGKILL). Returns how it ended.
@@ -186,13 +186,13 @@ fn forward_log(lines: ChildStderr, mut log: impl Write, events: &Sender<RuntimeE
 }
 
 fn event_of(line: &str) -> Option<RuntimeEvent> {
-    if let Some((_, address)) = line.split_once(" listening on ") {
+    if let Some((_, address)) = line.split_once(" Listening url=") {
         return BaseUrl::parse(address.trim()).ok().map(RuntimeEvent::Listening);
     }
-    if line.contains(" Turn limit reached: ") {
+    if line.contains(" Turn limit reached; ") {
         return Some(RuntimeEvent::TurnLimit);
     }
-    line.contains(" the team: ").then_some(RuntimeEvent::Started)
+    line.contains(" The roster has changed ").then_some(RuntimeEvent::Started)
 }
 
 /// The path for a shell, quoted where needed.

@@ -195,7 +195,7 @@ impl Stack {
         let variables: Vec<_> = variables.into_iter().chain(more).collect();
         let mut program = started(&variables);
         let address = program.address();
-        program.wait_for_log("the team:");
+        program.wait_for_log("The roster has changed");
         Self {
             board,
             agents,
@@ -401,6 +401,12 @@ impl Stack {
         self.start_gateway(&address);
     }
 
+    /// Replaces the gateway by one of this release.
+    pub(super) fn replace_gateway(&mut self, release: Release) {
+        let address = self.stop_gateway_for(|options| options.release = release);
+        self.start_gateway(&address);
+    }
+
     /// Kills the gateway; returns its address.
     pub(super) fn stop_gateway(&mut self) -> String {
         self.stop_gateway_for(|_| {})
@@ -528,7 +534,7 @@ impl Stack {
         let mut program = self.program.take().unwrap();
         program.signal("TERM");
         if signals > 1 {
-            program.wait_for_log("stopping");
+            program.wait_for_log("Stopping");
             program.signal("TERM");
         }
         let (code, log) = program.end();

@@ -52,7 +52,7 @@ fn no_more_turns_than_permitted_reach_the_gateway() {
     }
     let killed = std::process::Command::new("kill").args(["-KILL", &visitor.runtime()]).status();
     assert!(killed.unwrap().success());
-    visitor.program.wait_for_log("it is started again");
+    visitor.program.wait_for_log("is started again");
     let address = visitor.program.address();
     visitor.program.wait_for_log("Turn limit reached");
     let health = loop {

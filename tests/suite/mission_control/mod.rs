@@ -18,9 +18,11 @@ mod data;
 mod disk;
 /// Documents of agents.
 mod documents;
+mod env_out;
 /// Lists, searches and histories of tasks.
 mod finding;
 /// The rules of an import.
+mod hosts;
 mod import_rules;
 /// SIGKILL during many concurrent writes.
 mod kill;

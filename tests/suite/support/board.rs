@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicI64, AtomicU64, Ordering};
 use std::time::Duration;
 
 use mission_control_runtime::clock::{Clock, Millis};
+use mission_control_runtime::http::hosts::Hosts;
 use mission_control_runtime::http::server::{Server, ServerLimits};
 use mission_control_runtime::local::http_api::{API_PATHS, BODY_BYTES, HttpApi};
 use mission_control_runtime::local::{Caller, Engine, Kind, Options, Owner};
@@ -41,7 +42,7 @@ impl Board {
     pub(crate) fn with(options: Options) -> Self {
         let mut board = Self::unserved(options);
         let engine = board.engine.clone();
-        let api = HttpApi::new(engine.clone(), Secret::new(ADMIN_KEY), "127.0.0.1");
+        let api = HttpApi::new(engine.clone(), Secret::new(ADMIN_KEY), Hosts::default());
         let limits = API_PATHS
             .iter()
             .fold(ServerLimits::default(), |limits, path| limits.with_body_limit(path, BODY_BYTES));

@@ -42,6 +42,12 @@ impl Program {
         Self::in_a_place_of_its_own(command)
     }
 
+    /// With further arguments.
+    pub(crate) fn and<const N: usize>(mut self, args: [&str; N]) -> Self {
+        self.0.args(args);
+        self
+    }
+
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.0.env(name, value);
         self
@@ -106,7 +112,7 @@ impl Running {
 
     /// The address it says it listens on.
     pub(crate) fn address(&mut self) -> String {
-        let line = self.wait_for_log("listening on http://");
+        let line = self.wait_for_log("Listening");
         let (_, rest) = line.split_once("http://").unwrap();
         rest.split(['"', ' ']).next().unwrap().to_owned()
     }

@@ -1,48 +1,25 @@
 //! The watchdog of systemd is fed through the dispatcher's inbox, so a dispatcher that hangs starves the watchdog.
 
-use std::ffi::OsString;
-use std::os::unix::net::UnixDatagram;
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
 
 use mission_control_runtime::delivery::journal::Step;
 use mission_control_runtime::delivery::operator_requests::OperatorRequest;
 use mission_control_runtime::systemd::{Notifier, Reports, Watchdog};
 
-use super::{PATIENCE, Shop};
-
-/// The notifier of this environment and the socket that receives its messages.
-fn systemd(path: &std::path::Path) -> (UnixDatagram, Notifier) {
-    let socket = UnixDatagram::bind(path).unwrap();
-    socket.set_read_timeout(Some(PATIENCE)).unwrap();
-    let address = OsString::from(path);
-    (socket, Notifier::of(move |name| (name == "NOTIFY_SOCKET").then(|| address.clone())))
-}
-
-/// Receives messages up to the first with this text; returns the number of watchdog messages before it.
-#[track_caller]
-fn beats_until(socket: &UnixDatagram, text: &str) -> usize {
-    let (mut beats, mut bytes) = (0, [0; 512]);
-    loop {
-        let length = socket.recv(&mut bytes).unwrap();
-        let message = std::str::from_utf8(&bytes[..length]).unwrap();
-        if message.contains(text) {
-            return beats;
-        }
-        beats += usize::from(message == "WATCHDOG=1");
-    }
-}
+use super::Shop;
+use crate::support::notify_socket::NotifySocket;
 
 #[test]
 fn a_dispatcher_that_hangs_starves_the_watchdog_until_it_goes_on() {
     let mut shop = Shop::new();
     shop.start(1);
-    let folder = tempfile::tempdir().unwrap();
-    let (socket, notifier) = systemd(&folder.path().join("notify"));
+    let systemd = NotifySocket::at_path();
+    let notifier = Notifier::of(|name| (name == "NOTIFY_SOCKET").then(|| systemd.address().into()));
     let watchdog = Watchdog::of(|name| (name == "WATCHDOG_USEC").then(|| "20000".into()), 1);
     assert!(watchdog.is_some());
     let (view, ended) = (shop.view().clone(), shop.service.as_ref().unwrap().ended());
-    let answers = std::sync::Arc::new(AtomicBool::new(false));
+    let answers = Arc::new(AtomicBool::new(false));
     let listens = answers.clone();
     let supervisor = std::thread::spawn(move || {
         let reports = Reports {
@@ -52,25 +29,20 @@ fn a_dispatcher_that_hangs_starves_the_watchdog_until_it_goes_on() {
         };
         reports.send(&notifier, watchdog, &ended);
     });
-    assert_eq!(beats_until(&socket, "READY=1\nSTATUS=healthy"), 0, "ready comes first");
+    assert_eq!(systemd.next(), "READY=1\nSTATUS=healthy", "ready comes first");
     assert!(answers.load(Ordering::SeqCst), "the service did not answer at first");
-    beats_until(&socket, "WATCHDOG=1");
+    systemd.next_with("WATCHDOG=1");
 
     let (busy, finish) = shop.a_row_waits_for_the_worker();
     let resume = shop.journal.waits_at(Step::Ended);
     shop.loses_the_waiting_row();
-    // One request may have been answered just before.
-    beats_until(&socket, "STATUS=the dispatcher does not answer");
-    socket.set_nonblocking(true).unwrap();
-    assert!(socket.recv(&mut [0; 512]).is_err(), "no sign of life while the dispatcher hangs");
-    socket.set_nonblocking(false).unwrap();
+    systemd.next_with("STATUS=the dispatcher does not answer");
+    assert!(systemd.is_empty(), "no sign of life while the dispatcher hangs");
 
     resume.send(()).unwrap();
-    assert_eq!(beats_until(&socket, "STATUS=healthy"), 1, "the dispatcher answers, then the status changes");
+    assert_eq!(systemd.next_with("STATUS=healthy").1, 1, "the dispatcher answers, then the status changes");
     finish.send(()).unwrap();
     shop.answered(&busy);
     shop.stop();
     supervisor.join().unwrap();
-    socket.set_read_timeout(Some(Duration::from_millis(1))).unwrap();
-    while socket.recv(&mut [0; 512]).is_ok() {}
 }

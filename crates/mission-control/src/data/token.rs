@@ -47,6 +47,11 @@ impl TokenFiles {
         write_secret(&self.folder, NEXT_SERVICE_TOKEN, &Secret::new(token))
     }
 
+    /// The valid token, if its file contains it.
+    pub(crate) fn current(&self, account: &Doc<Account>) -> Result<Option<Secret>, DataError> {
+        read(&self.folder, SERVICE_TOKEN, account)
+    }
+
     /// Whether a new token was written, and it is not yet checked whether the database has it.
     pub(crate) fn is_unsettled(&self) -> bool {
         self.unsettled.load(Ordering::Relaxed)

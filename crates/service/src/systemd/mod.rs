@@ -44,7 +44,7 @@ impl Notifier {
         match Channel::open(&address) {
             Ok(channel) => Self(Some(Arc::new(channel))),
             Err(why) => {
-                warn!(socket:? = address, reason:% = why; "systemd is not notified: {SOCKET} cannot be used");
+                warn!(variable = SOCKET, value:? = address, reason:% = why; "Systemd is not notified: its socket cannot be used");
                 Self(None)
             }
         }
@@ -77,11 +77,10 @@ impl Notifier {
 
     fn send(&self, message: &str) {
         let Some(channel) = &self.0 else { return };
-        let sent = channel.socket.send_to_addr(message.as_bytes(), &channel.address);
-        if let Err(why) = sent
+        if let Err(why) = channel.send(message)
             && !channel.has_failed.swap(true, Ordering::Relaxed)
         {
-            warn!(reason:% = why; "systemd is not notified: the socket in {SOCKET} takes no message");
+            warn!(variable = SOCKET, reason:% = why; "Systemd is not notified: its socket takes no message");
         }
     }
 }
@@ -92,6 +91,16 @@ impl Channel {
         let socket = UnixDatagram::unbound()?;
         socket.set_write_timeout(Some(SEND_LIMIT))?;
         Ok(Self { socket, address, has_failed: AtomicBool::new(false) })
+    }
+
+    fn send(&self, message: &str) -> io::Result<()> {
+        loop {
+            match self.socket.send_to_addr(message.as_bytes(), &self.address) {
+                // A socket with a time limit is not restarted after a signal.
+                Err(why) if why.kind() == io::ErrorKind::Interrupted => {}
+                sent => return sent.map(drop),
+            }
+        }
     }
 }
 
