@@ -35,7 +35,7 @@ const ONE_SUBJECT: [(&str, &str); 6] = [
 const MESSAGE_CHARS: usize = 4_000;
 
 /// The longest value of a field; the rest is cut with `…`.
-const VALUE_CHARS: usize = 400;
+const VALUE_CHARS: usize = 1_000;
 
 /// Members of a JSON line that no field may replace.
 const FIXED_MEMBERS: [&str; 4] = ["ts", "level", "component", "message"];
@@ -66,7 +66,8 @@ pub fn start(level: LevelFilter, format: LogFormat, output: LogOutput, redactor:
             let thread = thread::current();
             let name = thread.name().unwrap_or("nameless");
             let place = info.location().map_or_else(|| "an unknown place".to_owned(), ToString::to_string);
-            error!("the thread {name} panicked at {place}: {}", info.payload_as_str().unwrap_or("no words"));
+            let reason = info.payload_as_str().unwrap_or("no words");
+            error!(thread = name, place, reason; "A thread panicked");
         }));
     });
 }

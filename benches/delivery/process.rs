@@ -299,7 +299,9 @@ fn listen(log: impl BufRead + Send + 'static, last: Arc<Mutex<VecDeque<String>>>
     let (tell, heard) = unbounded();
     thread::spawn(move || {
         for line in log.lines().map_while(Result::ok) {
-            if let Some((_, rest)) = line.split_once("listening on http://") {
+            if let Some((_, rest)) =
+                line.split_once("Listening").and_then(|(_, fields)| fields.split_once("http://"))
+            {
                 let address = rest.split(['"', ' ']).next().and_then(|address| address.parse().ok());
                 _ = address.map(|address| tell.send(address));
             }

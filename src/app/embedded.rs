@@ -109,7 +109,7 @@ impl Board {
     /// Looks for runtimes that have fallen silent.
     pub(super) fn sweep(&self) {
         if let Err(why) = self.engine.sweep() {
-            error!("the check for silent runtimes failed: {why}");
+            error!(reason:% = why; "The check for silent runtimes failed");
         }
     }
 
@@ -119,8 +119,8 @@ impl Board {
         // A thread that is just ending may hold the engine longer than this process lives, so its end is not
         // awaited.
         if let Err(why) = self.engine.settle() {
-            warn!("the database log could not be merged into its file; the next start merges it: {why}");
+            warn!(reason:% = why; "The database log could not be merged into its file; the next start merges it");
         }
-        info!("stopped; requests cut off: {cut_off}");
+        info!(requests_cut_off = cut_off; "Stopped");
     }
 }

@@ -164,13 +164,13 @@ fn serve(
     telemetry::start(LevelFilter::Info, LogFormat::Text, LogOutput::Stderr, Arc::new(redactor));
 
     match &opening.location {
-        DataLocation::Memory => info!("the data are in memory and end with this process"),
+        DataLocation::Memory => info!("The data are in memory and end with this process"),
         DataLocation::Directory(path) => {
-            info!("the data are in {}", std::path::absolute(path).as_ref().unwrap_or(path).display());
+            info!(path:% = std::path::absolute(path).as_ref().unwrap_or(path).display(); "Data opened");
         }
     }
     if seed.is_some() && !data.is_new {
-        info!("--seed was not used: there are data already");
+        info!("Option --seed has no effect: there are data already");
     }
     let started = embedded::signals()
         .and_then(|signals| Ok((signals, Board::start(data, listen, OPTION, hosts, || ())?)));

@@ -28,7 +28,7 @@ use std::io::{ErrorKind, Write as _};
 pub use build_facts::{BuildFacts, version};
 pub use dead::{Dead, dead};
 #[cfg(feature = "demo")]
-pub use demo::{Demo, PORT, RealGateway, demo};
+pub use demo::{Chaos, Demo, Fault, PORT, Play, RealGateway, SECONDS, demo};
 pub use doctor::{Doctor, doctor};
 pub use exit::Exit;
 #[cfg(feature = "mission-control")]

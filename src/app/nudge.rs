@@ -48,9 +48,9 @@ pub(super) fn start(engine: Arc<Engine>, runtime: BaseUrl, stop: Stop) -> io::Re
             let arrived = answer.is_ok_and(|answer| answer.status() == 202);
             if reached != Some(arrived) {
                 if arrived {
-                    info!("the runtime at {runtime} is notified of new rows");
+                    info!(runtime:%; "The runtime is notified of new rows");
                 } else {
-                    warn!("no runtime at {runtime} accepts nudges; it finds new rows by polling");
+                    warn!(runtime:%; "The runtime accepts no nudges and finds new rows by polling");
                 }
             }
             reached = Some(arrived);

@@ -2,25 +2,59 @@
 
 use super::options::{self as opt, CommandOption};
 use super::{Command, Given, Misuse, tame};
-use crate::app::{self, Demo, RealGateway};
+use crate::app::{self, Chaos, Demo, Fault, Play, RealGateway};
 use mcr_model::BaseUrl;
 
 /// The default of `--turns`.
 const TURNS: u64 = 60;
 
+/// The options without a meaning for `--chaos`, and those that need it.
+const PLAY_ONLY: [&CommandOption; 5] =
+    [&opt::PORT, &opt::RUNTIME_PORT, &opt::GATEWAY, &opt::GATEWAY_TOKEN_FILE, &opt::TURNS];
+const CHAOS_ONLY: [&CommandOption; 4] = [&opt::SECONDS, &opt::CHAOS_SEED, &opt::FAULT, &opt::JSON];
+
 /// Builds the command.
 pub(super) fn read(given: &mut Given) -> Result<Command, Misuse> {
-    Ok(Command::Demo(Demo {
-        port: port(given, &opt::PORT)?.unwrap_or(app::PORT),
-        runtime_port: port(given, &opt::RUNTIME_PORT)?,
-        gateway: gateway(given)?,
-    }))
+    let find = |options: &[&'static CommandOption]| options.iter().find(|option| given.has(option)).copied();
+    let demo = if given.flag(&opt::CHAOS) {
+        if let Some(option) = find(&PLAY_ONLY) {
+            return Err(Misuse(format!("--{} and --chaos exclude each other", option.name)));
+        }
+        Demo::Chaos(chaos(given)?)
+    } else {
+        if let Some(option) = find(&CHAOS_ONLY) {
+            return Err(Misuse(format!("--{} needs --chaos", option.name)));
+        }
+        Demo::Play(Play {
+            port: port(given, &opt::PORT)?.unwrap_or(app::PORT),
+            runtime_port: port(given, &opt::RUNTIME_PORT)?,
+            gateway: gateway(given)?,
+        })
+    };
+    Ok(Command::Demo(demo))
+}
+
+fn chaos(given: &Given) -> Result<Chaos, Misuse> {
+    Ok(Chaos {
+        seconds: number(given, &opt::SECONDS, 1..=86_400)?.unwrap_or(app::SECONDS),
+        seed: number(given, &opt::CHAOS_SEED, 0..=u64::MAX)?,
+        fault: given.text(&opt::FAULT).map(|name| fault(&name)).transpose()?,
+        json: given.flag(&opt::JSON),
+    })
+}
+
+fn fault(name: &str) -> Result<Fault, Misuse> {
+    let known = Fault::ALL.into_iter().find(|(known, _)| *known == name);
+    known.map(|(_, fault)| fault).ok_or_else(|| {
+        let names = Fault::ALL.map(|(known, _)| known).join(", ");
+        Misuse(format!("--fault `{}`: expected one of {names}", tame(name)))
+    })
 }
 
 fn gateway(given: &Given) -> Result<Option<RealGateway>, Misuse> {
     let Some(url) = given.text(&opt::GATEWAY) else {
         let of_gateway = [&opt::TURNS, &opt::GATEWAY_TOKEN_FILE].into_iter();
-        return match of_gateway.into_iter().find(|option| given.value(option).is_some()) {
+        return match of_gateway.into_iter().find(|option| given.has(option)) {
             Some(option) => Err(Misuse(format!("--{} needs --gateway", option.name))),
             None => Ok(None),
         };

@@ -81,8 +81,30 @@ pub(super) static GATEWAY_TOKEN_FILE: CommandOption =
     with("gateway-token-file", "FILE", Value::File, "With --gateway: the file that contains its token");
 pub(super) static TURNS: CommandOption =
     with("turns", "N", Value::Text, "With --gateway: send no more than N turns (default: 60)");
+pub(super) static CHAOS: CommandOption = flag(
+    "chaos",
+    "Kill the runtime every few seconds under load, and count what was lost, duplicated or repeated. The exit \
+     code is 1 unless all are 0",
+);
+pub(super) static SECONDS: CommandOption =
+    with("seconds", "N", Value::Text, "With --chaos: kill for N seconds (default: 90)");
+pub(super) static CHAOS_SEED: CommandOption =
+    with("seed", "N", Value::Text, "With --chaos: kill at the moments of the run with this seed");
+pub(super) static FAULT: CommandOption = with(
+    "fault",
+    "loss|post|effect",
+    Value::OneOf(&["loss", "post", "effect"]),
+    "With --chaos: damage one record, to see that the count notices it",
+);
 pub(super) static LISTEN: CommandOption =
     with("listen", "ADDRESS", Value::Text, "The address to listen on (default: 127.0.0.1:3210)");
+pub(super) static HOSTS: CommandOption = with(
+    "hosts",
+    "NAME,…",
+    Value::Text,
+    "The names under which clients reach it, such as that of a reverse proxy; required for an address that \
+     admits other machines",
+);
 pub(super) static DATA: CommandOption =
     with("data", "DIR", Value::Folder, "The data directory (default: ./.mission-control), or :memory:");
 pub(super) static SEED: CommandOption = with(
@@ -94,12 +116,6 @@ pub(super) static SEED: CommandOption = with(
 pub(super) static REDACT: CommandOption =
     flag("redact", "Hide the reasons of errors, as a production deployment does");
 pub(super) static ORIGINAL: CommandOption = flag("original", "Keep the hosted backend's defects");
-pub(super) static HOSTS: CommandOption = with(
-    "hosts",
-    "NAME,…",
-    Value::Text,
-    "The names under which clients reach it, such as that of a reverse proxy; required for an address that admits other machines",
-);
 pub(super) static NOTIFY: CommandOption = with(
     "notify",
     "URL",
@@ -121,6 +137,10 @@ pub(super) static ALL_OPTIONS: &[&CommandOption] = &[
     &GATEWAY,
     &GATEWAY_TOKEN_FILE,
     &TURNS,
+    &CHAOS,
+    &SECONDS,
+    &CHAOS_SEED,
+    &FAULT,
     &LISTEN,
     &HOSTS,
     &DATA,

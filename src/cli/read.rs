@@ -41,8 +41,14 @@ impl Given {
         self.value(option).map(|value| value.to_string_lossy().into_owned())
     }
 
-    fn flag(&self, option: &CommandOption) -> bool {
+    pub(super) fn flag(&self, option: &CommandOption) -> bool {
         self.flags.contains(&option.name)
+    }
+
+    /// Whether the option was given, with or without a value.
+    #[cfg(feature = "demo")]
+    pub(super) fn has(&self, option: &CommandOption) -> bool {
+        self.flag(option) || self.value(option).is_some()
     }
 
     /// The argument. The table says that it is required, so it is there.
@@ -124,8 +130,15 @@ fn serve(given: &Given, data: String) -> Result<Local, Misuse> {
         let expected = "expected an address such as http://127.0.0.1:3001";
         BaseUrl::parse(&url).map_err(|_| Misuse(format!("--notify `{}`: {expected}", tame(&url))))
     });
-    let (hosts, seed) = (given.text(&opt::HOSTS), given.text(&opt::SEED));
-    Ok(Local::Serve { listen, hosts, data, seed, options, notify: notify.transpose()? })
+    let hosts = given.text(&opt::HOSTS);
+    Ok(Local::Serve {
+        listen,
+        hosts,
+        data,
+        seed: given.text(&opt::SEED),
+        options,
+        notify: notify.transpose()?,
+    })
 }
 
 pub(super) fn completions(given: &mut Given) -> Result<Command, Misuse> {

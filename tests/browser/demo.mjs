@@ -33,7 +33,7 @@ page.on('pageerror', error => complaints.push(String(error)));
 const picture = name => SCREENSHOTS && page.screenshot({ path: `${SCREENSHOTS}/${name}.png` });
 const thread = () => page.textContent('#thread-scroll');
 
-await check('the team plays by itself, on the page', async () => {
+await check('the team works by itself, as the page shows', async () => {
   const began = Date.now();
   await page.goto(`${BASE_URL}/`);
   await page.fill('#key', ADMIN_KEY);
@@ -50,13 +50,13 @@ await check('the team plays by itself, on the page', async () => {
   return `${((Date.now() - began) / 1000).toFixed(1)} s`;
 });
 
-await check('its document opens from the thread', async () => {
+await check('a document opens from the thread', async () => {
   await page.click('#thread-scroll a:has-text("Document") >> nth=0');
   await page.waitForFunction(() => document.body.textContent.includes('Changed since'));
   await picture('demo-document');
 });
 
-await check('a visitor is answered', async () => {
+await check('the team answers a visitor', async () => {
   const began = Date.now();
   await page.goto(`${BASE_URL}/#/board`);
   await page.click('[data-task]:has-text("Remind guests on the evening before")');

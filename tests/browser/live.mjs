@@ -53,7 +53,7 @@ const gateway = createServer(async (request, answer) => {
   const json = (status, value) => { answer.writeHead(status, { 'Content-Type': 'application/json' }); answer.end(JSON.stringify(value)); };
   if (request.url === '/startupz') return json(200, { ok: true, version: '2026.9.6' });
   if (request.url === '/readyz') return json(200, { ready: true });
-  // What became of a turn that showed no sign of life nobody can say here, so it stays stuck.
+  // The outcome of a turn without a sign of life is unknown here, so the turn stays stuck.
   if (request.url.startsWith('/sessions/')) return json(500, {});
   if (request.url !== '/v1/responses') return json(request.url === '/v1/models' ? 200 : 404, { data: [] });
   const slug = JSON.parse(await body(request)).model.split('/').pop();
@@ -98,10 +98,10 @@ async function start() {
   runtime = child;
   for await (const line of createInterface({ input: child.stderr })) {
     if (process.env.SHOW_LOG) console.error(line);
-    const found = /listening on http:\/\/[^:]+:(\d+)/.exec(line);
+    const found = /Listening url=http:\/\/[^:]+:(\d+)/.exec(line);
     if (found) port = Number(found[1]);
     // The token is there by now.
-    if (line.includes('the team:')) break;
+    if (line.includes('The roster has changed')) break;
   }
   child.stderr.resume();
   assert.ok(port && child.exitCode === null, 'the runtime does not start');
@@ -194,7 +194,7 @@ await start();
 
 let page = await tab();
 
-await check('without a token nothing is shown, asked or done', async () => {
+await check('without a token the page shows, requests and changes nothing', async () => {
   await mention('mender', 'please');
   await mention('stuck', 'please');
   await page.goto(url('/'));
@@ -209,7 +209,7 @@ await check('without a token nothing is shown, asked or done', async () => {
   await picture(page, 'gate-light');
 });
 
-await check('a wrong token gets a clear sentence', async () => {
+await check('a wrong token is refused with a sentence', async () => {
   await page.fill('#token', 'not-the-token');
   await page.press('#token', 'Enter');
   await page.waitForSelector('#refusal');
@@ -220,7 +220,7 @@ await check('a wrong token gets a clear sentence', async () => {
   await picture(page, 'gate-refused');
 });
 
-await check('before the service was heard nothing is said of it', async () => {
+await check('before the first answer of the service the page states nothing about it', async () => {
   page = await tab();
   let hear;
   const heard = new Promise(resolve => { hear = resolve; });
@@ -248,7 +248,7 @@ await check('the link opens the page, and the token leaves the address', async (
 
 let letter = '';
 
-await check('a dead letter begins again with a click and leaves the list', async () => {
+await check('a click retries a dead letter and removes it from the list', async () => {
   await page.waitForSelector(row('dead', 'mender'));
   assert.match(await page.textContent('#reasons'), /dead_letters/);
   await picture(page, 'dead-light');
@@ -260,7 +260,7 @@ await check('a dead letter begins again with a click and leaves the list', async
   assert.equal((await health()).delivery.dead, 0);
 });
 
-await check('its timeline opens and stays open', async () => {
+await check('the timeline of a delivery opens and stays open', async () => {
   const one = `#recent [data-id="${letter}"]`;
   await page.focus(`${one} [data-open]`);
   await page.keyboard.press('Enter');
@@ -281,7 +281,7 @@ await check('a turn that is stuck is marked', async () => {
   await picture(page, 'stuck-light');
 });
 
-await check('a dead letter is dropped after a question', async () => {
+await check('a dead letter is dropped after a confirmation', async () => {
   await mention('dropper', 'please');
   const one = row('dead', 'dropper');
   // What could be copied stands there as it came: digits in ids and addresses are no amounts.
@@ -299,7 +299,7 @@ await check('a dead letter is dropped after a question', async () => {
   assert.equal((await health()).delivery.dead, 0);
 });
 
-await check('what people and agents write stays text', async () => {
+await check('markup in texts of people and agents stays text', async () => {
   const taskId = await mention('mute', `look: ${EVIL}`);
   const one = `:is(#in-flight, #unsettled) .one:has(.link:text-is("mute"))`;
   await page.click(`${one} [data-open]`);
@@ -324,7 +324,7 @@ await check('what people and agents write stays text', async () => {
   assert.equal(await page.locator('#app img, #app script').count(), 0);
 });
 
-await check('everything is paused and goes on', async () => {
+await check('pausing all agents and resuming them', async () => {
   await page.click('#pause-all');
   await page.waitForSelector('#paused');
   await mention('pauser', 'hello');
@@ -339,7 +339,7 @@ await check('everything is paused and goes on', async () => {
   await page.waitForSelector(`${row('recent', 'pauser')}[data-state=answered]`);
 });
 
-await check('one agent is paused and goes on', async () => {
+await check('pausing one agent and resuming it', async () => {
   await page.click('[data-agent-slug=pauser] [data-act=pause]');
   await page.waitForSelector('[data-agent-slug=pauser].paused [data-act=resume]');
   assert.deepEqual((await health()).paused, { all: false, agents: ['pauser'] });
@@ -351,7 +351,7 @@ await check('one agent is paused and goes on', async () => {
   await page.waitForFunction(() => document.querySelectorAll('#recent .one').length >= 4);
 });
 
-await check('a turn under way is shown, and given up', async () => {
+await check('a running turn is shown, and can be given up', async () => {
   await mention('hanger', 'think about it');
   const one = row('in-flight', 'hanger');
   await page.waitForSelector(`${one} .age`);
@@ -365,7 +365,7 @@ await check('a turn under way is shown, and given up', async () => {
   assert.match(await page.textContent(row('dead', 'hanger')), /An operator stopped the wait for the agent/);
 });
 
-await check('the last hour is drawn', async () => {
+await check('the chart shows the last hour', async () => {
   const totals = await page.$$eval('.chart', charts => Object.fromEntries(charts.map(chart => [chart.dataset.chart, Number(chart.dataset.total)])));
   const { hour } = await operator('/overview');
   const sum = name => hour[name].reduce((all, one) => all + one, 0);
@@ -389,7 +389,7 @@ await check('the last hour is drawn', async () => {
   await page.setViewportSize(WIDE);
 });
 
-await check('ids are told apart, and names stand in a column', async () => {
+await check('ids can be distinguished, and names are aligned in a column', async () => {
   const one = await page.$eval('#recent .one:not(.open) .link.mono', link => [link.textContent, /task (\S+) /.exec(link.title)[1]]);
   assert.ok(one[0].startsWith('…') && one[1].endsWith(one[0].slice(1)), one.join());
   const open = await page.$eval('#recent .one.open .link.mono', link => [link.textContent, /task (\S+) /.exec(link.title)[1]]);
@@ -398,7 +398,7 @@ await check('ids are told apart, and names stand in a column', async () => {
   assert.equal(widths.length, 1, widths.join());
 });
 
-await check('nobody looks, nothing is asked; and when somebody does, it is up to date', async () => {
+await check('a hidden page requests nothing, and is up to date when it is shown again', async () => {
   // As the browser tells it to a page in a tab that is not in front.
   const hide = hidden => page.evaluate(hidden => { Object.defineProperty(document, 'hidden', { configurable: true, value: hidden }); document.dispatchEvent(new Event('visibilitychange')); }, hidden);
   await page.waitForResponse(answer => answer.url().endsWith('/overview'));
@@ -411,7 +411,7 @@ await check('nobody looks, nothing is asked; and when somebody does, it is up to
   await looks;
 });
 
-await check('a service that is gone is said to be, and found again', async () => {
+await check('the page reports an unreachable service, and finds it again', async () => {
   await end();
   await page.waitForSelector('#lost');
   assert.equal(await page.getAttribute('#status', 'data-status-is'), 'lost');
@@ -450,7 +450,7 @@ await check('the dark scheme is dark and readable, and nothing scrolls sideways 
   
 });
 
-await check('the token is forgotten when that is wanted', async () => {
+await check('the page forgets the token on request', async () => {
   await page.click('#forget');
   await page.waitForSelector('#token');
   assert.equal(await page.locator('.one, .agent, .chart').count(), 0);

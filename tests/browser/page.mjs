@@ -109,7 +109,7 @@ const title = `Browser test ${Date.now()}`;
 let taskId;
 let agent;
 
-await check('the policy is strict and the page asks nobody else', async () => {
+await check('the policy is strict, and the page requests no other server', async () => {
   const answer = await page.goto(`${BASE_URL}/`);
   const policy = answer.headers()['content-security-policy'] ?? '';
   assert.match(policy, /default-src 'none'/);
@@ -139,7 +139,7 @@ await check('the admin key opens the board', async () => {
   const alone = await page.evaluate(accountId => fetch('/api/query', {
     method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify({ path: 'tasks:list', args: { accountId } }),
   }).then(answer => answer.json()), ACCOUNT_ID);
-  assert.match(alone.errorMessage, /Unauthenticated/, 'the cookie alone is nobody');
+  assert.match(alone.errorMessage, /Unauthenticated/, 'the cookie alone authenticates no one');
   const kept = await page.evaluate(() => JSON.stringify({ ...localStorage, ...sessionStorage }));
   assert.ok(!kept.includes(ADMIN_KEY), 'the key is kept nowhere');
 });
@@ -236,13 +236,13 @@ await check('at most one request a second while messages pour in', async () => {
   return `${count} in 5 s, never closer than ${closest} ms`;
 });
 
-await check('the newest message is in sight', async () => {
+await check('the newest message is visible', async () => {
   const rest = await page.$eval('#thread-scroll', el => el.scrollHeight - el.scrollTop - el.clientHeight);
   assert.ok(rest < 40, `${rest} px above the end`);
   await picture('task-wide-light');
 });
 
-await check('every place opens', async () => {
+await check('every section opens', async () => {
   for (const [name, mark] of [['agents', '.agent'], ['documents', '.page'], ['skills', '.scroll'], ['settings', '#runtime'], ['board', '#board']]) {
     await place(name);
     await page.waitForSelector(mark);
@@ -250,7 +250,7 @@ await check('every place opens', async () => {
   }
 });
 
-await check('a dialog opens and closes by keyboard and gives the focus back', async () => {
+await check('a dialog opens and closes by keyboard and restores the focus', async () => {
   await page.focus('#new-task');
   await page.keyboard.press('Enter');
   await page.waitForSelector('#dialog[open]');
@@ -260,7 +260,7 @@ await check('a dialog opens and closes by keyboard and gives the focus back', as
   assert.equal(await page.evaluate(() => document.activeElement?.id), 'new-task');
 });
 
-await check('a long column shows its whole count and loads by need', async () => {
+await check('a long column shows its whole count and loads on demand', async () => {
   const before = Number(await page.textContent('[data-column=inbox] .num'));
   for (let n = 1; n <= 130; n++) await create(`Long column ${n}`);
   const inbox = page.locator('[data-column=inbox]');
@@ -281,7 +281,7 @@ await check('a long column shows its whole count and loads by need', async () =>
   assert.equal(new Set(numbers).size, 130, 'each once');
 });
 
-await check('a filter finds what is not loaded, and counts it', async () => {
+await check('a filter finds and counts cards that are not loaded', async () => {
   await page.reload();
   await page.waitForSelector('[data-column=inbox] .task-card');
   await page.fill('#filter', 'long COLUMN 1');
@@ -294,7 +294,7 @@ await check('a filter finds what is not loaded, and counts it', async () => {
   await page.waitForFunction(() => document.querySelectorAll('[data-column=inbox] .task-card').length >= 50);
 });
 
-await check('blanks in the filter filter nothing, and more of a column can be loaded', async () => {
+await check('a blank filter hides no card, and more of a column can be loaded', async () => {
   await page.reload();
   await page.waitForSelector('[data-column=inbox] .task-card');
   await page.fill('#filter', '  ');
@@ -306,7 +306,7 @@ await check('blanks in the filter filter nothing, and more of a column can be lo
   await page.fill('#filter', '');
 });
 
-await check('a long thread begins with its end; earlier messages come when asked for', async () => {
+await check('a long thread shows its latest messages first and loads earlier ones on request', async () => {
   for (let n = 1; n <= 70; n++) await action('createMessageFromAgent', { taskId, agentId: agent._id, content: `long thread ${n}` });
   await place(`task/${taskId}`);
   await page.waitForSelector('#earlier');
@@ -321,7 +321,7 @@ await check('a long thread begins with its end; earlier messages come when asked
   await page.waitForSelector('#board');
 });
 
-await check('an agent and a document are opened whole', async () => {
+await check('an agent and a document open in full', async () => {
   await place('agents');
   await page.click(`[data-agent="${agent.slug}"] [data-do=edit]`);
   await page.waitForSelector('#dialog[open]');
@@ -384,7 +384,7 @@ await check('a blocked task asks for its reason', async () => {
   assert.ok((await page.textContent('.notice.bad')).includes('The test says so'));
 });
 
-await check('the task is deleted again', async () => {
+await check('a task is deleted', async () => {
   await page.setViewportSize(WIDE);
   await page.click('#delete-task');
   await page.click('#dialog-submit');
@@ -413,7 +413,7 @@ async function appears(...seen) {
   return Date.now() - began;
 }
 
-await check('a page with eight tabs behind it works and is up to date', async () => {
+await check('a page with eight hidden tabs works and is up to date', async () => {
   own = await ownBrowser();
   const front = own.first;
   tabs.push(front);
@@ -433,7 +433,7 @@ await check('a page with eight tabs behind it works and is up to date', async ()
   return `${took} ms`;
 });
 
-await check('each of them loads when it is shown', async () => {
+await check('a hidden tab loads when it is shown', async () => {
   for (const tab of tabs.slice(1)) {
     await tab.bringToFront();
     await tab.waitForSelector('#board');
@@ -444,7 +444,7 @@ await check('each of them loads when it is shown', async () => {
   return `${took} ms, and ${await appears(tabs[0])} ms after going back`;
 });
 
-await check('signing out and in again counts for all tabs', async () => {
+await check('signing out and in applies to all tabs', async () => {
   const [front, behind] = tabs;
   await front.evaluate(() => { location.hash = '#/settings'; });
   await front.click('#sign-out');
@@ -461,7 +461,7 @@ await check('signing out and in again counts for all tabs', async () => {
   return `${await appears(front)} ms`;
 });
 
-await check('two windows share one stream, and the one that stays takes it over', async () => {
+await check('two windows share one stream, and the remaining one takes it over', async () => {
   const [front] = tabs;
   const other = await own.open({ newWindow: true });
   let streams = 0;

@@ -1,9 +1,9 @@
-// What stands behind a real gateway in the conformance tests: a model that does what the message says.
+// The model of the real gateway in the conformance tests. It follows directives in the message.
 //
 //   node mock-model.mjs        prints the port of 127.0.0.1 on which it listens
 //
-// It speaks as much of OpenAI's chat completions as the gateway asks for (always as a stream), and understands the words of
-// `Directives` in src/demo/gateway/directives.rs, so that the same tests run against either.
+// It implements the part of OpenAI's chat completions that the gateway uses (always as a stream), and the directives of
+// `Directives` in crates/gateway-sim/src/gateway/directives.rs, so that the same tests run against either gateway.
 
 import { createServer } from "node:http";
 
@@ -12,7 +12,7 @@ let calls = 0;
 
 const pause = (milliseconds) => new Promise((done) => setTimeout(done, milliseconds));
 
-// What the gateway adds to what the client said: notes of its own, the time before it, a line about the run behind it.
+// The text that the gateway adds to the client's: its own notes, the time before the text, and a line about the run after it.
 function clientsWords(content) {
   const parts = typeof content === "string" ? [content] : (content ?? []).map((part) => part.text ?? "");
   let text = parts.join("\n");
@@ -25,11 +25,11 @@ function clientsWords(content) {
   text = text.replace(/^\s*\[\w{3} \d{4}-\d\d-\d\d \d\d:\d\d [^\]]*\] /, "");
   const about = text.lastIndexOf("\n\nRuntime: agent=");
   if (about >= 0) text = text.slice(0, about);
-  // The nudge after an empty answer is not the client's.
+  // The gateway, not the client, writes the reminder after an empty answer.
   return /^The previous (attempt|assistant turn)\b/.test(text) ? "" : text.trim();
 }
 
-// The text behind a word that stands by itself.
+// The text after a word that is bounded by blanks.
 function behind(text, word) {
   const found = new RegExp(`(?<![\\p{L}\\p{N}_])${word}(?![\\p{L}\\p{N}_])`, "u").exec(text);
   return found ? text.slice(found.index + word.length) : undefined;
@@ -61,7 +61,7 @@ function wantedCalls(text, offered) {
   return found;
 }
 
-// The message to answer in a briefing: behind its line of structure and its heading.
+// The message to answer in a briefing: after the structural line and the heading.
 function messageToAnswer(text) {
   const at = text.lastIndexOf(" message to answer>>\n");
   const open = at < 0 ? -1 : text.lastIndexOf("<<", at);
@@ -72,13 +72,13 @@ function messageToAnswer(text) {
   return begin > 0 && end >= begin ? text.slice(begin, end) : undefined;
 }
 
-// What the message to answer says for this turn, where there was a briefing; each text since then was the results of a round.
+// The directives of the message for this turn. After a briefing, each later text has the results of one round.
 function wantedNow(said) {
   const last = said.findLastIndex((words) => messageToAnswer(words) !== undefined);
   return last < 0 ? undefined : messageToAnswer(said[last]).split("THEN")[said.length - 1 - last]?.trim();
 }
 
-// So many characters, in numbered lines of 80.
+// A text of this many characters, in numbered lines of 80.
 const long = (chars) =>
   Array.from({ length: Math.floor(chars / 80) + 1 }, (_, line) => `${String(line).padEnd(79, ".")}\n`)
     .join("")

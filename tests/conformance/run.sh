@@ -1,19 +1,19 @@
 #!/usr/bin/env bash
-# Runs the conformance tests against a real OpenClaw gateway from npm, with a model that does what the message says: the
-# contract of the gateway, and whole conversations of the program `run` over it.
+# Runs the conformance tests against a real OpenClaw gateway from npm, with a model that follows directives in
+# the message: the contract of the gateway, and whole conversations of the program `run` over it.
 #
-#   tests/conformance/run.sh [TEST…]      all of them, or those that are named
-#   RELEASE=2026.2.19 tests/conformance/run.sh      the conversations over the release from before our tools
+#   tests/conformance/run.sh [TEST…]      all of them, or the named ones
+#   RELEASE=2026.2.19 tests/conformance/run.sh      the conversations over the last release without our tools
 #
-# The gateway and the node that it wants come from npm (about 800 MB, kept in target/conformance). What cannot be had is
-# said in a line that begins with SKIPPED, and fails nothing. Everything listens on 127.0.0.1 only, on free ports.
+# The gateway and the node release that it needs come from npm (about 800 MB, kept in target/conformance). A missing part
+# is reported in a line that begins with SKIPPED, and is no failure. Everything listens on 127.0.0.1 only, on free ports.
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 
-# The releases that our scripted gateway plays, and the node that they were tried with.
+# The releases that our scripted gateway imitates, and the node release that they were tested with.
 RELEASE=${RELEASE:-2026.9.6}
 NODE=24.21.0
-# The first two talk; each of the others has a provider of its own to lose.
+# The first two agents answer; each of the others has its own provider, which can fail.
 AGENTS=(engineer qa locked broke denied picky down)
 
 INSTALL_SECONDS=180
@@ -22,13 +22,13 @@ TEST_SECONDS=420
 
 packages=${CARGO_TARGET_DIR:-target}/conformance/openclaw-$RELEASE-node-$NODE
 scratch=$(mktemp -d)
-# What the gateway keeps, and nothing else: it takes a file of ours in there for a state that wants mending.
+# Only the gateway's own files: it would treat another file here as a damaged state and repair it.
 state=$scratch/state
 token=token-of-the-conformance-tests
 mock=
 gateway=
 
-# Its own group, so that what it started ends with it; a turn in flight is not waited for.
+# Its own process group, so that its children end with it. A running turn is not awaited.
 end() {
     local group=$1 tenths
     if [ -z "$group" ]; then return; fi
@@ -77,14 +77,14 @@ for needed in npm curl setsid; do
     command -v "$needed" >/dev/null || skip "$needed is not on this machine"
 done
 
-# No script of a package is run: they only build or fetch parts that nothing here needs.
+# Package scripts are not run: they only build or fetch parts that these tests do not need.
 if [ ! -e "$packages/complete" ]; then
     echo "== npm install openclaw@$RELEASE $binary@$NODE"
     rm -rf "$packages"
     mkdir -p "$packages/stub"
     overrides=
     if [ "$RELEASE" = 2026.2.19 ]; then
-        # Two packages of channels that nobody here uses: one comes out of a repository, one wants what is no longer there.
+        # Two packages of channels that these tests do not use: one is fetched from a repository, one needs a deleted package.
         overrides=', "overrides": {"libsignal": "file:./stub", "linkedom": "0.18.12"}'
         echo '{"name": "libsignal", "version": "0.0.0", "main": "index.js"}' >"$packages/stub/package.json"
         echo 'module.exports = {};' >"$packages/stub/index.js"
@@ -155,7 +155,7 @@ cat >"$state/openclaw.json" <<CONFIG
 }
 CONFIG
 
-# With nothing of this environment: it would take provider keys and proxies from it.
+# With an empty environment: the gateway would read provider keys and proxies from ours.
 began=$SECONDS
 (
     cd "$state" || exit 1
@@ -173,7 +173,7 @@ until curl --silent --fail --max-time 5 --output /dev/null "$url/readyz"; do
 done
 echo "== openclaw $RELEASE is ready after $((SECONDS - began)) s"
 
-# The first turn of the process and of each agent takes seconds; no test is to wait for that.
+# The first turn of the process and of each agent takes seconds; no test should wait for it.
 began=$SECONDS
 for agent in "${AGENTS[@]}"; do
     status=$(curl --silent --max-time 90 --output "$scratch/warm" --write-out '%{http_code}' "$url/v1/responses" \

@@ -145,7 +145,7 @@ package() {
     fi
 }
 
-# Debian's Chromium, installed where nobody has to be asked.
+# Debian's Chromium, installed without confirmation.
 browser() {
     if [ -x "$chromium" ]; then return; fi
     if [ -n "${CHROMIUM:-}" ]; then

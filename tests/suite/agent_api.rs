@@ -11,6 +11,8 @@ mod limits;
 mod order;
 /// Session keys: formats, restarts, tokens.
 mod sessions;
+/// Open endpoints, and the token for every spelling of a key.
+mod tokens;
 /// A backend that is unreachable, slow, or loses replies.
 mod trouble;
 /// Wakes and events: the queue, the woken agent, and what is kept.
@@ -31,16 +33,17 @@ use mission_control_runtime::ledger::MemoryLedger;
 use mission_control_runtime::local::Options;
 use mission_control_runtime::metrics::Metrics;
 use mission_control_runtime::mission::Mission;
-use mission_control_runtime::model::{AccountId, BaseUrl, SessionKey, SessionScope, TaskId};
+use mission_control_runtime::model::{AccountId, BaseUrl, SessionKey, SessionScope, TaskId, ToolEndpoints};
 use mission_control_runtime::redact::Redactor;
 use mission_control_runtime::roster;
 use mission_control_runtime::secret::Secret;
 use mission_control_runtime::sessions::Sessions;
+use mission_control_runtime::tools::access::ToolAccess;
 use mission_control_runtime::wire::{Roots, Stop};
 use mission_control_runtime::work::Track;
 use serde_json::{Value, json};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use tempfile::TempDir;
 
 use crate::support::board::agent;
@@ -71,11 +74,18 @@ const ENDPOINTS: [(&str, bool); 17] = [
 /// Endpoints that are not tools, although they are called like one.
 const TELLS: [&str; 2] = ["wake", "event"];
 
+/// Function tools are off, so agents call over HTTP.
+const WITHOUT_TOOLS: ToolAccess = ToolAccess { endpoints: ToolEndpoints::Auto, client_tools: false };
+
 /// The configuration of a test stand.
 #[derive(Default)]
 struct Plan {
     options: Options,
     tokens: bool,
+    /// Whether the tools' endpoints are open; by default function tools are off.
+    access: Option<ToolAccess>,
+    /// Whether the gateway does not show function tools.
+    hides_tools: Arc<AtomicBool>,
     /// Replaces the board's own backend.
     convex: Option<Arc<dyn Convex>>,
     /// The listening address, if not the usual loopback address.
@@ -108,6 +118,7 @@ struct Stand {
     hands: Hands,
     server: Server,
     sessions: Arc<Sessions>,
+    inflight: InFlight,
     wakes: Arc<Keeper>,
     metrics: Arc<Metrics>,
     folder: TempDir,
@@ -159,11 +170,12 @@ impl Stand {
         let folder = plan.folder.unwrap_or_else(|| tempfile::tempdir().unwrap());
         let wakes = Arc::new(Keeper::open(&private(folder.path()), &account, hands.now()));
         let metrics = Arc::new(Metrics::new([]));
+        let inflight = InFlight::new(crossbeam_channel::bounded(1).0);
         let setup = AgentApiSetup {
             mission: Mission::new(convex, account, secret),
             team: roster::Team::default(),
             sessions: sessions.clone(),
-            inflight: InFlight::new(crossbeam_channel::bounded(1).0),
+            inflight: inflight.clone(),
             journal: Arc::new(MemoryLedger::default()),
             made: Arc::new(RecentIds::default()),
             clock: Arc::new(hands.clone()),
@@ -171,6 +183,8 @@ impl Stand {
             wait: Box::new(|_| ()),
             guard: NetworkGuard::new(&[], Hosts::new(["runtime"])),
             tokens: plan.tokens,
+            access: plan.access.unwrap_or(WITHOUT_TOOLS),
+            shows_tools: Box::new(move || !plan.hides_tools.load(Ordering::SeqCst)),
             calls_max: 32,
             redactor,
             metrics: metrics.clone(),
@@ -181,7 +195,7 @@ impl Stand {
         let api = Arc::new(AgentApi::new(setup));
         let admitting = api.clone();
         let admit = move |request: &Request| match route(request) {
-            Route::Agent(_) => admitting.refuse(request),
+            Route::Agent(endpoint) => admitting.refuse(endpoint, request),
             Route::Refused(reply) => Some(reply),
             _ => None,
         };
@@ -193,7 +207,7 @@ impl Stand {
             Route::Refused(reply) => reply,
             _ => Reply::text("else"),
         });
-        Self { team, hands, server: server.unwrap(), sessions, wakes, metrics, folder }
+        Self { team, hands, server: server.unwrap(), sessions, inflight, wakes, metrics, folder }
     }
 
     /// The agent's system session key.

@@ -273,7 +273,7 @@ fn ten_mistakes_are_ten_sentences_and_code_3() {
             "{name}:\n{text}"
         );
     }
-    assert!(errors[10].contains("10 errors in the configuration"), "{text}");
+    assert!(errors[10].contains("Not started: the configuration is invalid errors=10"), "{text}");
     assert!(!text.contains("c4n4ry"), "{text}");
 }
 
@@ -366,7 +366,7 @@ fn the_service_answers_until_a_signal_stops_it() {
         service.signal(signal);
         let (code, log) = service.end();
         assert_eq!(code, Some(0), "{log}");
-        assert!(log.contains("stopped") && !log.contains("c4n4ry"), "{log}");
+        assert!(log.contains("Stopped") && !log.contains("c4n4ry"), "{log}");
     }
 }
 
@@ -377,7 +377,7 @@ fn the_service_runs_and_reports_an_absent_backend() {
     let mut service = Program::new(["run"]).configured(&backend, TOKEN).with("HEALTH_PORT", "0").start();
     let address = service.address();
     service
-        .wait_for_log("WARN  app       service/actions:updateRuntimeStatus: Mission Control is unreachable");
+        .wait_for_log("The status cannot be reported error=\"service/actions:updateRuntimeStatus: Mission Control is unreachable");
     let (status, health) = get(&address, "/health");
     let health: Value = serde_json::from_str(&health).unwrap();
     assert_eq!((status, &health["backend"]["reachable"]), (200, &json!(false)));
@@ -393,7 +393,7 @@ fn a_backend_that_refuses_the_token_counts_as_reachable() {
     let mut service =
         Program::new(["run"]).configured(&backend.url(), TOKEN).with("HEALTH_PORT", "0").start();
     let address = service.address();
-    service.wait_for_log("WARN  app       service/actions:updateRuntimeStatus: Mission Control does not accept the service token");
+    service.wait_for_log("The status cannot be reported error=\"service/actions:updateRuntimeStatus: Mission Control does not accept the service token");
     let health: Value = serde_json::from_str(&get(&address, "/health").1).unwrap();
     assert_eq!(
         (&health["backend"]["reachable"], &health["backend"]["accepted"]),

@@ -8,6 +8,8 @@ mod answers;
 mod figures;
 /// Foreign host names, nudge floods, tokens in answers, huge answers.
 mod hostile;
+/// Credentials of agents: repeated in answers, demanded for calls.
+mod identity;
 /// Incidents: whether `why` and `doctor` name the cause in three lines.
 mod incidents;
 /// Runtimes killed in the middle of turns, and the reports about it.
@@ -53,6 +55,7 @@ use mission_control_runtime::demo::gateway::{Fault, Prompt, Thought};
 use serde_json::{Value, json};
 
 use crate::support::team::missing_id;
+use crate::support::wait;
 use processes::Stack;
 
 /// The default reply of every agent.
@@ -90,7 +93,7 @@ fn a_mention_is_answered_and_health_counts_it() {
     }
     assert_eq!(stack.account()["runtimeStatus"], "online");
     let log = stack.stop();
-    assert!(log.contains("stopped"), "{log}");
+    assert!(log.contains("Stopped"), "{log}");
     assert_eq!(stack.account()["runtimeStatus"], "offline", "nobody types any more");
     assert_eq!(stack.gateway().overlaps(), 0);
 }
@@ -240,12 +243,8 @@ fn a_killed_gateway_loses_no_turn() {
     for (name, task) in &tasks[1..] {
         stack.mention(task, name, "hello");
     }
-    let until = Instant::now() + Duration::from_secs(20);
-    while stack.gateway().runs() < 4 {
-        assert!(Instant::now() < until, "they never began");
-        std::thread::sleep(Duration::from_millis(10));
-    }
-    // Longer than the second within which a process counts as the same.
+    wait::until("the start of each turn", || stack.gateway().runs() == 4);
+    // The gateway's uptime has whole seconds: within one, a new process counts as the same.
     std::thread::sleep(Duration::from_millis(1_500));
     stack.restart_gateway();
     for (name, task) in &tasks {

@@ -16,7 +16,7 @@ mod reply;
 /// When a row is given up.
 mod retry;
 
-use mission_control_runtime::delivery::prompt::{Briefing, HttpWay, Scene, brief};
+use mission_control_runtime::delivery::prompt::{Briefing, HttpUse, HttpWay, Scene, brief};
 use mission_control_runtime::model::{DeliveryContext, TaskStatus, Word};
 use mission_control_runtime::tools::ToolName;
 use serde_json::{Value, json};
@@ -75,8 +75,12 @@ const LABELS: [&str; 3] = [
     "ask other agents (`response_request`)",
     "load a task (`task_load`)",
 ];
-const HTTP: HttpWay<'_> =
-    HttpWay { base_url: "http://runtime:3000/", session_key: "task:T1:agent:engineer:A1:v1", token: None };
+const HTTP: HttpWay<'_> = HttpWay {
+    purpose: HttpUse::Tools,
+    base_url: "http://runtime:3000/",
+    session_key: "task:T1:agent:engineer:A1:v1",
+    token: None,
+};
 
 /// The usual scene of a context: tools are offered, and space is ample.
 fn scene(context: &DeliveryContext) -> Scene<'_> {

@@ -1,5 +1,7 @@
 //! `demo`: the program with everything around it, as a visitor meets it, and the team's manners.
 
+/// Kills under load.
+mod chaos;
 /// Options, ports and the printed text.
 mod command;
 /// SIGKILL of the demo itself.
@@ -202,7 +204,7 @@ fn the_team_plays_by_itself_and_then_answers_a_visitor() {
     thread::sleep(Duration::from_millis(700));
     let killed = std::process::Command::new("kill").args(["-KILL", &before]).status().unwrap();
     assert!(killed.success());
-    visitor.program.wait_for_log("it is started again");
+    visitor.program.wait_for_log("is started again");
     let finished = visitor.done(seeded);
     nobody_repeats_themselves(&finished);
     visitor.settled();

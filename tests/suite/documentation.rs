@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use crate::support::documents::project;
 
 mod error_messages;
-mod rust_text;
+pub(crate) mod rust_text;
 
 const README_LINES: usize = 150;
 const PICTURE_BYTES: u64 = 150_000;

@@ -29,6 +29,7 @@ use std::net::{SocketAddr, TcpStream};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crate::support::wait::until as wait_until;
 use mission_control_runtime::http::message::{Method, Reply, Request};
 use mission_control_runtime::http::server::{Server, ServerLimits};
 
@@ -183,15 +184,6 @@ impl Client {
 
     fn expect_health(&mut self) {
         assert_eq!(self.ask(HEALTH).status, 200);
-    }
-}
-
-/// Polls until the condition holds. `what` describes it in the failure.
-fn wait_until(what: &str, mut so: impl FnMut() -> bool) {
-    let start = Instant::now();
-    while !so() {
-        assert!(start.elapsed() < GUARD, "timed out waiting until {what}");
-        std::thread::sleep(Duration::from_millis(2));
     }
 }
 

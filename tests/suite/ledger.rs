@@ -22,6 +22,7 @@ use std::sync::{Arc, mpsc};
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crate::support::wait;
 use mission_control_runtime::clock::Millis;
 use mission_control_runtime::delivery::cause::Cause;
 use mission_control_runtime::delivery::journal::{Journal, Note, Step, Wait};
@@ -423,11 +424,7 @@ fn what_is_over_is_kept_for_a_while_and_the_file_stays_small() {
     assert_eq!(closed(&seen), KEPT_MAX);
     assert_eq!(seen.deliveries.last().unwrap().id.as_str(), "n19999");
     let size = || std::fs::metadata(home.path().join("ledger.sqlite")).unwrap().len();
-    let until = Instant::now() + Duration::from_secs(20);
-    while size() > 6_000_000 {
-        assert!(Instant::now() < until, "{} bytes", size());
-        thread::sleep(Duration::from_millis(20));
-    }
+    wait::until("a smaller file", || size() <= 6_000_000);
     // A week later all but the latest row are too old.
     let later = NOW + KEPT_AGE + Duration::from_mins(10);
     for count in 0..40 {

@@ -15,6 +15,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use crate::support::wait::until;
 use mission_control_runtime::demo::gateway::{
     BODY_BYTES, Directives, Options, PATH, ScriptedGateway, ScriptedModel,
 };
@@ -286,15 +287,6 @@ fn output(call: &Value, output: &str) -> Value {
 
 fn internal_error(status: u16) -> (u16, String, String) {
     (status, "api_error".to_owned(), "internal error".to_owned())
-}
-
-/// Polls until the condition holds.
-fn until(what: &str, mut is_so: impl FnMut() -> bool) {
-    let until = Instant::now() + GUARD;
-    while !is_so() {
-        assert!(Instant::now() < until, "{what} does not come");
-        std::thread::sleep(Duration::from_millis(5));
-    }
 }
 
 /// The lines of a response that is still in progress.

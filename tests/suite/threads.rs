@@ -20,12 +20,13 @@ use mission_control_runtime::http::server::{Server, ServerLimits};
 use mission_control_runtime::local::Options;
 use mission_control_runtime::metrics::Metrics;
 use mission_control_runtime::mission::Mission;
-use mission_control_runtime::model::{AccountId, NoResponseNote, SessionKey, WakeRules};
+use mission_control_runtime::model::{AccountId, NoResponseNote, SessionKey, ToolEndpoints, WakeRules};
 use mission_control_runtime::ops::HealthReason;
 use mission_control_runtime::panics::Panics;
 use mission_control_runtime::roster;
 use mission_control_runtime::secret::Secret;
 use mission_control_runtime::sessions::Sessions;
+use mission_control_runtime::tools::access::ToolAccess;
 use mission_control_runtime::wire::Stop;
 use serde_json::json;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -147,7 +148,7 @@ impl Shop {
         let token = Secret::new(&self.board.token);
         let mission = Mission::new(Arc::new(self.backend.clone()), account.clone(), token);
         let rules = Arc::new(Rules {
-            client_tools: true,
+            access: ToolAccess { endpoints: ToolEndpoints::Auto, client_tools: true },
             session_tokens: false,
             base_url: "http://127.0.0.1:1".to_owned(),
             rounds_max: 8,

@@ -2,6 +2,7 @@
 //! that no secret is committed.
 
 mod imports;
+mod log_lines;
 mod names;
 mod source;
 

@@ -2,19 +2,25 @@
 
 use std::net::{Ipv4Addr, Ipv6Addr};
 
+use super::network::Network;
 use super::reader::Reader;
 use super::settings::{Gateway, HttpServer};
 use super::table::{
-    AGENT_API_ALLOW, AGENT_API_TOKENS, CONVEX_URL, HEALTH_HOST, HEALTH_PORT, OPENCLAW_CLIENT_TOOLS_ENABLED,
-    OPENCLAW_GATEWAY_TOKEN, OPENCLAW_GATEWAY_URL, OPENCLAW_REQUEST_TIMEOUT_MS, OPENCLAW_SESSION_MAIN_KEY,
-    OPENCLAW_SESSION_SCOPE, OPERATOR_API_ALLOW, QUIET_GATEWAY_MS, TASK_STATUS_BASE_URL,
+    AGENT_API, AGENT_API_ALLOW, AGENT_API_TOKENS, CONVEX_URL, HEALTH_HOST, HEALTH_PORT,
+    OPENCLAW_CLIENT_TOOLS_ENABLED, OPENCLAW_GATEWAY_TOKEN, OPENCLAW_GATEWAY_URL, OPENCLAW_REQUEST_TIMEOUT_MS,
+    OPENCLAW_SESSION_MAIN_KEY, OPENCLAW_SESSION_SCOPE, OPERATOR_API_ALLOW, QUIET_GATEWAY_MS,
+    TASK_STATUS_BASE_URL,
 };
 use super::value::{Problem, expected};
 use super::variable::{ALLOWED_HOST, Kind, Variable};
-use mcr_model::{BadUrl, BaseUrl, SessionScope};
+use mcr_model::{BadUrl, BaseUrl, SessionScope, ToolEndpoints};
 
 /// The token that the TypeScript runtime sent to a gateway on this machine if none was set.
 const TYPESCRIPT_GATEWAY_TOKEN: &str = "local";
+
+/// Why tokens are required if other machines can call.
+const THIS_MACHINE_ONLY: &str =
+    "without tokens only this machine may call /agent/*, because session keys can be guessed.";
 
 /// Parses a URL.
 pub(super) fn url(variable: &Variable, text: &str) -> Result<BaseUrl, Problem> {
@@ -106,8 +112,11 @@ pub(super) fn http_server(reader: &mut Reader) -> HttpServer {
     let base_url = reader.url(&TASK_STATUS_BASE_URL);
     let agents_from = reader.networks(&AGENT_API_ALLOW);
     let operators_from = reader.networks(&OPERATOR_API_ALLOW);
+    let tool_endpoints = tool_endpoints(reader);
     let session_tokens = reader.flag(&AGENT_API_TOKENS);
-    let server = HttpServer { host, port, agents_from, operators_from, session_tokens, base_url };
+    let server =
+        HttpServer { host, port, agents_from, operators_from, tool_endpoints, session_tokens, base_url };
+    refuse_open_api(reader, &server);
     if let Some(url) = &server.base_url {
         if !is_this_machine(url.host()) && is_this_machine(&server.host) {
             let (base_host, health_host) = (reader.without_secrets(url.host()), &server.host);
@@ -139,6 +148,32 @@ pub(super) fn http_server(reader: &mut Reader) -> HttpServer {
     server
 }
 
+fn tool_endpoints(reader: &mut Reader) -> ToolEndpoints {
+    let word = reader.text(&AGENT_API);
+    let all = [ToolEndpoints::Auto, ToolEndpoints::On, ToolEndpoints::Off];
+    all.into_iter().find(|choice| choice.name() == word).unwrap_or_default()
+}
+
+/// Without tokens a session key is enough, and a key can be guessed. Then only this machine may call.
+fn refuse_open_api(reader: &mut Reader, server: &HttpServer) {
+    if server.session_tokens || reader.was_refused(&AGENT_API_TOKENS) {
+        return;
+    }
+    if !is_this_machine(&server.host) && !reader.was_refused(&HEALTH_HOST) {
+        let problem = format!(
+            "{THIS_MACHINE_ONLY} HEALTH_HOST is {}: other machines can reach it. Set AGENT_API_TOKENS to true, or HEALTH_HOST to \
+             127.0.0.1.",
+            server.host
+        );
+        reader.refuse(&AGENT_API_TOKENS, &problem);
+    } else if !server.agents_from.iter().all(Network::is_this_machine) {
+        let problem = format!(
+            "{THIS_MACHINE_ONLY} AGENT_API_ALLOW names other networks. Set AGENT_API_TOKENS to true, or remove AGENT_API_ALLOW."
+        );
+        reader.refuse(&AGENT_API_TOKENS, &problem);
+    }
+}
+
 /// The gateway: its URL, its token and its time limit.
 pub(super) fn gateway(reader: &mut Reader, http: &HttpServer) -> Gateway {
     let url = reader.url(&OPENCLAW_GATEWAY_URL);
@@ -164,8 +199,16 @@ pub(super) fn gateway(reader: &mut Reader, http: &HttpServer) -> Gateway {
     }
     let silence_max = reader.millis(&OPENCLAW_REQUEST_TIMEOUT_MS);
     let client_tools = reader.flag(&OPENCLAW_CLIENT_TOOLS_ENABLED);
+    let closed = http.tool_endpoints == ToolEndpoints::Off;
+    if closed && !client_tools {
+        reader.warn(
+            &AGENT_API,
+            "AGENT_API is off and OPENCLAW_CLIENT_TOOLS_ENABLED is false: agents cannot change the board. Set AGENT_API \
+             to auto, or OPENCLAW_CLIENT_TOOLS_ENABLED to true.",
+        );
+    }
     let elsewhere = http.base_url.as_ref().filter(|url| !is_this_machine(url.host()));
-    if let Some(url) = elsewhere.filter(|_| !client_tools && http.agents_from.is_empty()) {
+    if let Some(url) = elsewhere.filter(|_| !client_tools && !closed && http.agents_from.is_empty()) {
         let base_host = reader.without_secrets(url.host());
         reader.warn(
             &AGENT_API_ALLOW,

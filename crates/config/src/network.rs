@@ -17,6 +17,12 @@ pub struct Network {
 }
 
 impl Network {
+    /// Whether it contains only addresses of this machine.
+    pub fn is_this_machine(&self) -> bool {
+        let bits_min = if self.address.is_ipv4() { 8 } else { 128 };
+        self.address.is_loopback() && self.bits >= bits_min
+    }
+
     /// Whether the address is in the network. An IPv4-mapped IPv6 address counts as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {

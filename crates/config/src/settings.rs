@@ -17,7 +17,7 @@ use super::table::{
     TOOL_MAX_CALLS, TOOL_MAX_ROUNDS, WAKE_ON,
 };
 use mcr_model::secret::Secret;
-use mcr_model::{BaseUrl, LedgerSync, NoResponseNote, SessionScope, WakeRules};
+use mcr_model::{BaseUrl, LedgerSync, NoResponseNote, SessionScope, ToolEndpoints, WakeRules};
 
 /// The settings of the service.
 #[derive(Clone, Debug)]
@@ -81,7 +81,9 @@ pub struct HttpServer {
     pub agents_from: Vec<Network>,
     /// The networks, besides this machine, from which operators may call.
     pub operators_from: Vec<Network>,
-    /// Whether calls of agents need a secret of the session.
+    /// Whether agents may call tools over HTTP.
+    pub tool_endpoints: ToolEndpoints,
+    /// Whether calls of agents need the token of the session.
     pub session_tokens: bool,
     pub(super) base_url: Option<BaseUrl>,
 }

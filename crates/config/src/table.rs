@@ -120,6 +120,17 @@ variables! {
         }),
         ..PLAIN
     }
+    AGENT_API {
+        section: Section::Server,
+        kind: Kind::Choice { options: &["auto", "on", "off"], synonyms: &[] },
+        fallback: Fallback::Value("auto"),
+        about: "Whether agents may call tools over HTTP (`/agent/*`): with `auto` only where they have no function tools, because those are off or the gateway is too old. `/agent/wake` and `/agent/event` are not tools and stay open, also with `off`.",
+        before: Some(Before {
+            there: "no such variable: the endpoints were always open",
+            why: "an agent with function tools does not need a second way to change the board. Scripts that call `/agent/*` need `on`.",
+        }),
+        ..PLAIN
+    }
     AGENT_API_ALLOW {
         section: Section::Server,
         kind: Kind::Text { chars_max: 1_000 },
@@ -141,11 +152,11 @@ variables! {
     AGENT_API_TOKENS {
         section: Section::Server,
         kind: Kind::Boolean,
-        fallback: Fallback::Value("false"),
-        about: "Whether calls to `/agent/*` need a secret of the session in addition to its key. The runtime generates the secret and gives it to the agent.",
+        fallback: Fallback::Value("true"),
+        about: "Whether calls to `/agent/*` need the token of the session in addition to its key. The runtime generates the token and states it in the briefing. With `false`, only this machine may call: `HEALTH_HOST` must be a loopback address, and `AGENT_API_ALLOW` must not name other networks.",
         before: Some(Before {
             there: "no such variable: the key alone was enough",
-            why: "session keys consist of public parts and can be guessed.",
+            why: "session keys consist of public parts and can be guessed. Agents find the token in their briefing; a script without it gets 401.",
         }),
         ..PLAIN
     }

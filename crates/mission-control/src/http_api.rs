@@ -198,7 +198,9 @@ impl HttpApi {
             return Reply::error(401, "Log in first").no_store();
         };
         let Some(place) = self.streams.enter() else {
-            return Reply::error(503, "Too many streams").with_header("Retry-After", "1").no_store();
+            return Reply::error(503, "Too many streams: close other pages of this server")
+                .with_header("Retry-After", "1")
+                .no_store();
         };
         let (engine, logins) = (self.engine.clone(), self.logins.clone());
         Reply::events(move |sink: &mut dyn Sink| {

@@ -52,7 +52,7 @@ impl Engine {
             None => Ok(()),
         });
         if let Err(why) = settled {
-            warn!("the new service token is still in its second file, until the next start: {why}");
+            warn!(reason:% = why; "The new service token stays in its second file until the next start");
         }
     }
 

@@ -129,7 +129,7 @@ struct Plan {
 const TASKS: [Plan; 8] = [
     Plan {
         title: "Try a chat window on the website",
-        description: "We tried it for a week. Nobody was there to answer while the tours were out, so we took it away.",
+        description: "We tried it for a week. No one was there to answer while the tours were out, so we took it away.",
         priority: 5,
         labels: &["website"],
         agents: &[],

@@ -18,6 +18,29 @@ pub enum NoResponseNote {
     Off,
 }
 
+/// Whether agents may call tools over HTTP (`AGENT_API`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ToolEndpoints {
+    /// Only where function tools are off, or the gateway is too old for them.
+    #[default]
+    Auto,
+    /// Always.
+    On,
+    /// Never.
+    Off,
+}
+
+impl ToolEndpoints {
+    /// Its value in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Auto => "auto",
+            Self::On => "on",
+            Self::Off => "off",
+        }
+    }
+}
+
 /// Which notifications wake an agent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WakeOn {

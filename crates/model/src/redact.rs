@@ -6,9 +6,11 @@
 //!
 //! If in doubt it hides too much: a gap in a sentence is a nuisance, a leaked token is an incident.
 
-use std::borrow::Cow;
+mod outgoing;
 
 use crate::secret::Secret;
+
+pub use outgoing::OutgoingMask;
 
 /// Replaces a secret.
 const MASK: &str = "***";
@@ -196,20 +198,6 @@ pub fn credentials_in(text: &str) -> Vec<Found> {
 /// The text without its tokens and provider keys, for replies that repeat the client's text.
 pub fn without_credentials(text: &str) -> String {
     masked(text, &credentials_in(text))
-}
-
-/// Removes this product's tokens from text that agents write: a session token opens the agent API. Nothing else is
-/// masked, because the runtime must not change documents.
-pub fn without_our_tokens(text: &str) -> Cow<'_, str> {
-    let mut found = Vec::new();
-    let mut at = 0;
-    while let Some(next) = text[at..].find(['m', 'M']) {
-        at += next;
-        let hit = our_token_at(text, at);
-        at = hit.map_or(at + 1, |hit| hit.to);
-        found.extend(hit);
-    }
-    if found.is_empty() { Cow::Borrowed(text) } else { Cow::Owned(masked(text, &found)) }
 }
 
 fn masked(text: &str, found: &[Found]) -> String {

@@ -19,11 +19,15 @@ const PREFIX: &str = "mission-control-demo-";
 /// The start of the name of a folder whose lock is not yet taken.
 const UNLOCKED_PREFIX: &str = "mission-control-starting-";
 
+/// The start of the name of a folder that is kept for a person.
+const KEPT_PREFIX: &str = "mission-control-kept-";
+
 /// A temporary folder, removed when dropped.
 pub(super) struct TemporaryFolder {
     path: PathBuf,
     /// The open folder, which holds the lock.
     _lock: File,
+    is_kept: bool,
 }
 
 impl TemporaryFolder {
@@ -44,7 +48,15 @@ impl TemporaryFolder {
         // Renamed only now: another demo removes a folder of the final name that has no lock.
         let path = parent.join(format!("{PREFIX}{name}"));
         fs::rename(&unlocked, &path)?;
-        Ok(Self { path, _lock: lock })
+        Ok(Self { path, _lock: lock, is_kept: false })
+    }
+
+    /// Keeps the folder under a name that no later demo removes.
+    pub(super) fn keep(mut self) -> io::Result<PathBuf> {
+        let kept = self.path.with_file_name(format!("{KEPT_PREFIX}{}", random::hex::<8>()));
+        fs::rename(&self.path, &kept)?;
+        self.is_kept = true;
+        Ok(kept)
     }
 
     pub(super) fn path(&self) -> &Path {
@@ -58,8 +70,10 @@ impl TemporaryFolder {
 
 impl Drop for TemporaryFolder {
     fn drop(&mut self) {
-        // The next demo removes what is left.
-        let _ = fs::remove_dir_all(&self.path);
+        if !self.is_kept {
+            // The next demo removes what is left.
+            let _ = fs::remove_dir_all(&self.path);
+        }
     }
 }
 
@@ -81,8 +95,10 @@ fn remove_stale(parent: &Path) {
             continue;
         }
         match fs::remove_dir_all(&path) {
-            Ok(()) => info!("removed {}, which a killed demo left", path.display()),
-            Err(why) => warn!("the folder {} of a killed demo cannot be removed: {why}", path.display()),
+            Ok(()) => info!(path:% = path.display(); "Removed the folder of a killed demo"),
+            Err(why) => {
+                warn!(path:% = path.display(), reason:% = why; "The folder of a killed demo cannot be removed");
+            }
         }
     }
 }

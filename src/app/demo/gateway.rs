@@ -7,7 +7,7 @@ use std::time::Duration;
 
 use log::info;
 
-use mcr_gateway_sim::gateway::{self, ScriptedGateway, ScriptedModel};
+use mcr_gateway_sim::gateway::{self, Observations, ScriptedGateway, ScriptedModel};
 use mcr_http::message::Request;
 use mcr_http::server::{Server, ServerLimits};
 use mcr_model::BaseUrl;
@@ -94,8 +94,13 @@ impl ScriptedServer {
         let server =
             server.map_err(|why| format!("the demo's gateway cannot listen on this machine: {why}"))?;
         access.url = format!("http://{}", server.local_addr());
-        info!("the scripted gateway listens on {}", access.url);
+        info!(url = access.url.as_str(); "The scripted gateway is listening");
         Ok(Self { scripted, server })
+    }
+
+    /// What the gateway has received.
+    pub(super) fn observations(&self) -> &Observations {
+        self.scripted.observations()
     }
 
     pub(super) fn stop(self) {

@@ -6,8 +6,10 @@
 //! production. Everything on the page has passed through it. `scenes` scripts the person in the demo, and
 //! `introduction` is the text that it prints.
 //!
-//! With `--gateway` a real OpenClaw replaces the scripted gateway.
+//! With `--gateway` a real OpenClaw replaces the scripted gateway. With `--chaos` the runtime is killed again and
+//! again (`chaos`).
 
+mod chaos;
 mod folder;
 mod gateway;
 mod introduction;
@@ -23,6 +25,7 @@ use crossbeam_channel::{Receiver, bounded, select};
 use log::{LevelFilter, warn};
 use serde_json::{Value, json};
 
+pub use self::chaos::{Chaos, Fault, SECONDS};
 pub use self::gateway::RealGateway;
 use self::gateway::{GatewayAccess, ScriptedServer};
 use self::runtime::{Runtime, RuntimeEvent, Setting};
@@ -61,7 +64,16 @@ const SCRIPTED_NAME: &str = "Scripted demo";
 
 /// The command.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Demo {
+pub enum Demo {
+    /// Shows the team at work.
+    Play(Play),
+    /// `--chaos`.
+    Chaos(Chaos),
+}
+
+/// The demo with its pages.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Play {
     /// `--port`.
     pub port: u16,
     /// `--runtime-port`.
@@ -70,7 +82,7 @@ pub struct Demo {
     pub gateway: Option<RealGateway>,
 }
 
-impl Demo {
+impl Play {
     /// The port of the runtime's page: the one after the board's unless it is given. 0 takes any free port.
     fn runtime_port(&self) -> u16 {
         self.runtime_port.unwrap_or(match self.port {
@@ -80,15 +92,15 @@ impl Demo {
     }
 }
 
-/// Runs until a signal stops it.
+/// Runs until a signal stops it, or the kills are over and counted.
 pub fn demo(wanted: &Demo) -> Exit {
-    match play(wanted) {
-        Ok(()) => Exit::Done,
-        Err(why) => complain(&why),
+    match wanted {
+        Demo::Play(wanted) => play(wanted).map_or_else(|why| complain(&why), |()| Exit::Done),
+        Demo::Chaos(wanted) => chaos::run(wanted),
     }
 }
 
-fn play(wanted: &Demo) -> Result<(), String> {
+fn play(wanted: &Play) -> Result<(), String> {
     let real = wanted.gateway.as_ref().map(RealGateway::access).transpose()?;
     let listen = format!("127.0.0.1:{}", wanted.port);
     let data = open(&listen, Seed::Demo)?;
@@ -146,7 +158,7 @@ struct Show<'a> {
     board: Board,
     signals: Receiver<()>,
     scenes: Scenes,
-    wanted: &'a Demo,
+    wanted: &'a Play,
     is_introduced: bool,
 }
 
@@ -174,7 +186,7 @@ impl Show<'_> {
                         print(&self.introduction(None));
                     }
                     // The log is closed. Nothing else of the process is worth waiting for.
-                    warn!("the runtime has ended ({}); it is started again", runtime.kill());
+                    warn!(status = runtime.kill(); "The runtime has ended and is started again");
                     if self.signals.recv_timeout(RESTART_PAUSE).is_ok() {
                         return Ok(());
                     }
@@ -242,7 +254,7 @@ impl Show<'_> {
 /// Notifies the runtime of new rows at once, from now on.
 fn nudge_on_changes(board: &Board, address: BaseUrl, nudge_stop: &Stop) {
     if let Err(why) = nudge::start(board.engine.clone(), address, nudge_stop.clone()) {
-        warn!("the runtime is not notified of new rows and finds them by polling: {why}");
+        warn!(reason:% = why; "The runtime is not notified of new rows and finds them by polling");
     }
 }
 

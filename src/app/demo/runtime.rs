@@ -77,6 +77,16 @@ impl Setting {
         self.variables.push((name, value));
     }
 
+    /// A file for the log of all runtimes.
+    pub(super) fn log_file(&self) -> PathBuf {
+        self.folder.path().join("runtime.log")
+    }
+
+    /// Keeps the folder with the state and the log. Returns its path.
+    pub(super) fn keep(self) -> Result<PathBuf, String> {
+        self.folder.keep().map_err(|why| format!("the folder of the runtime's state cannot be kept: {why}"))
+    }
+
     /// The runtime's `STATE_DIR`.
     pub(super) fn state_dir(&self) -> PathBuf {
         self.folder.path().join("state")
@@ -144,7 +154,7 @@ impl Runtime {
                 Ok(Some(_)) | Err(_) => return,
             }
         }
-        warn!("the runtime did not stop within {} s, so it is killed", STOP_TIMEOUT.as_secs());
+        warn!(seconds = STOP_TIMEOUT.as_secs(); "The runtime did not stop in time and is killed");
     }
 
     /// Kills the process at once (SIGKILL). Returns how it ended.
@@ -176,13 +186,13 @@ fn forward_log(lines: ChildStderr, mut log: impl Write, events: &Sender<RuntimeE
 }
 
 fn event_of(line: &str) -> Option<RuntimeEvent> {
-    if let Some((_, address)) = line.split_once(" listening on ") {
+    if let Some((_, address)) = line.split_once(" Listening url=") {
         return BaseUrl::parse(address.trim()).ok().map(RuntimeEvent::Listening);
     }
-    if line.contains(" Turn limit reached: ") {
+    if line.contains(" Turn limit reached; ") {
         return Some(RuntimeEvent::TurnLimit);
     }
-    line.contains(" the team: ").then_some(RuntimeEvent::Started)
+    line.contains(" The roster has changed ").then_some(RuntimeEvent::Started)
 }
 
 /// The path for a shell, quoted where needed.

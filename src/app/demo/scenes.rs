@@ -109,7 +109,7 @@ impl Scenes {
             return;
         };
         if let Err(why) = played {
-            warn!("Robin could not do it: {why}");
+            warn!(reason:% = why; "A scene of the demo failed");
         }
     }
 
@@ -117,7 +117,7 @@ impl Scenes {
         let task = json!({"title": TITLE, "description": DESCRIPTION, "priority": 2, "labels": ["texts"]});
         let task = self.act(Kind::Mutation, "tasks:create", task)?;
         self.write(&task, REQUEST)?;
-        info!("Robin asks for \u{201c}{TITLE}\u{201d}");
+        info!(task = TITLE; "Robin asks for a task");
         Ok(())
     }
 
@@ -128,7 +128,7 @@ impl Scenes {
         let forgotten = |task: &&Value| task["title"] == FORGOTTEN && task["status"] == "inbox";
         let Some(task) = tasks.into_iter().find(forgotten) else { return Ok(()) };
         self.write(&task["_id"], REMINDER)?;
-        info!("Robin asks about \u{201c}{FORGOTTEN}\u{201d}");
+        info!(task = FORGOTTEN; "Robin asks about a forgotten task");
         Ok(())
     }
 

@@ -40,18 +40,18 @@ pub(super) fn ask(footing: &CommandContext) -> Check {
         check.say(format!("it does not run; {} not settled in its ledger", overview.unsettled.len()));
     }
     // Held deliveries are left out: their reason is reported above.
-    let told = |brief: &Brief| {
+    let described = |brief: &Brief| {
         format!("{} for {} ({}): {} {}", brief.kind, brief.agent, brief.id, brief.words, brief.next)
     };
     let stuck = |brief: &&Brief| {
         runs && (brief.words.contains("stuck") || (brief.state == "resting" && brief.failed > 0))
     };
     for brief in overview.unsettled.iter().filter(stuck).take(NAMED) {
-        check.wrong(told(brief));
+        check.wrong(described(brief));
     }
     let waits = |brief: &&Brief| runs && brief.state == "resting" && brief.failed == 0;
     for brief in overview.unsettled.iter().filter(waits).take(NAMED) {
-        check.note(told(brief));
+        check.note(described(brief));
     }
     let dead = overview.dead.len();
     if dead > 0 {
@@ -61,7 +61,7 @@ pub(super) fn ask(footing: &CommandContext) -> Check {
             format!("{dead} deliveries were given up")
         };
         check.wrong(format!("{count}; `dead list` shows what was, and the way out"));
-        overview.dead.iter().rev().take(NAMED).for_each(|brief| check.say(told(brief)));
+        overview.dead.iter().rev().take(NAMED).for_each(|brief| check.say(described(brief)));
     }
     check
 }

@@ -28,8 +28,8 @@ impl State {
         match route {
             Route::Refused(reply) => Some(reply),
             Route::Operator(_) => self.operator.refuse(request),
-            Route::Agent(_) => match self.agents.get() {
-                Some(agents) => agents.refuse(request),
+            Route::Agent(endpoint) => match self.agents.get() {
+                Some(agents) => agents.refuse(endpoint, request),
                 None => Some(starting()),
             },
             _ => None,

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use super::ThreadSetup;
 use mcr_clients::gateway::SessionNaming;
 use mcr_config::Settings;
+use mcr_core::tools::access::ToolAccess;
 use mcr_files::Folder;
 use mcr_http::hosts::Hosts;
 use mcr_http::server::ServerLimits;
@@ -31,6 +32,11 @@ pub(super) fn limits(memory: &ByteBudget) -> ServerLimits {
         ..ServerLimits::default()
     }
     .with_body_limit("/agent/document", DOCUMENT_BYTES)
+}
+
+/// How agents reach the tools, as configured.
+pub(super) fn tool_access(settings: &Settings) -> ToolAccess {
+    ToolAccess { endpoints: settings.http.tool_endpoints, client_tools: settings.gateway.client_tools }
 }
 
 /// The host names that the service accepts.
@@ -64,6 +70,7 @@ impl ThreadSetup<'_> {
     /// The API for agents.
     pub(super) fn agent_api(&self, team: &Team, view: View) -> AgentApi {
         let settings = self.settings;
+        let gateway = self.state.gateway.clone();
         let (inflight, stop) = (view.inflight().clone(), self.switches.calls.clone());
         AgentApi::new(AgentApiSetup {
             mission: self.connections.patient.mission(settings, &self.switches.calls),
@@ -79,6 +86,8 @@ impl ThreadSetup<'_> {
             }),
             guard: NetworkGuard::new(&settings.http.agents_from, hosts_of(settings)),
             tokens: settings.http.session_tokens,
+            access: tool_access(settings),
+            shows_tools: Box::new(move || gateway.shows_tools()),
             calls_max: settings.delivery.tool_calls_max,
             redactor: self.redactor.clone(),
             metrics: self.state.metrics.clone(),

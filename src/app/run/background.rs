@@ -103,7 +103,7 @@ impl RosterSync {
                 }
                 Err(error) => {
                     if failures == 1 {
-                        warn!("the roster cannot be fetched: {error}");
+                        warn!(error:%; "The roster cannot be fetched");
                     }
                     state.backend.failed("agent_sync.run", began.elapsed(), &error);
                     state.roster().last_error = Some(state.excerpt(&error.to_string()));
@@ -126,7 +126,7 @@ fn note_roster(before: &Roster, now: &Roster, state: &State) {
     health.removed_count = old.difference(&new).count();
     health.agents = new.len();
     if health.added_count + health.removed_count > 0 {
-        info!("the team: {} agents, {} new, {} gone", new.len(), health.added_count, health.removed_count);
+        info!(agents = new.len(), added = health.added_count, removed = health.removed_count; "The roster has changed");
     }
 }
 
@@ -245,7 +245,7 @@ impl Reporter {
             let beat =
                 UpdateAgentHeartbeat { agent_id: &id, status: AgentStatus::Online, current_task_id: None };
             if let Err(error) = self.mission.ask(&beat) {
-                debug!("the backend could not be informed that agent {id} is online: {error}");
+                debug!(agent:% = id, error:%; "Mission Control was not informed that an agent is online");
                 if error.class == CallClass::Transient {
                     return;
                 }
@@ -262,7 +262,9 @@ impl Reporter {
         let changed = std::mem::replace(&mut self.before, now) != now;
         match error {
             None if changed => info!("Mission Control answers and knows the account"),
-            Some(error) if changed => warn!("{}", self.state.excerpt(&error.to_string())),
+            Some(error) if changed => {
+                warn!(error = self.state.excerpt(&error.to_string()); "The status cannot be reported");
+            }
             None | Some(_) => {}
         }
     }
@@ -272,6 +274,6 @@ impl Reporter {
 pub(super) fn report_offline(mission: &Mission, within: Duration) {
     let offline = UpdateRuntimeStatus { status: RuntimeStatus::Offline, config: None };
     if let Err(error) = mission.ask_within(within, &offline) {
-        warn!("the backend could not be informed of this stop: {error}");
+        warn!(error:%; "Mission Control was not informed of this stop");
     }
 }

@@ -26,8 +26,10 @@ pub(super) fn watch(state: &State, view: &View, stop: &Stop) {
         // If the dispatcher does not answer, the next check tries again.
         if last_sent.as_ref() != Some(&now) && view.ask(OperatorRequest::Suspend(now.is_some())).is_some() {
             match (&now, last_sent) {
-                (Some(why), _) => error!("no new work starts: {STATE_DIR_MOVED} ({why})"),
-                (None, Some(Some(_))) => info!("STATE_DIR is back in its place: work continues"),
+                (Some(why), _) => {
+                    error!(reason = why.as_str(), remedy = STATE_DIR_MOVED; "No new work starts");
+                }
+                (None, Some(Some(_))) => info!("Work continues: STATE_DIR is back in its place"),
                 (None, _) => {}
             }
             last_sent = Some(now);

@@ -76,6 +76,11 @@ impl GatewayStatus {
         self.endpoint.get().map(GatewayEndpoint::dialect).unwrap_or_default()
     }
 
+    /// Whether the gateway shows function tools to its agents, as far as that is known.
+    pub(super) fn shows_tools(&self) -> bool {
+        !self.dialect().too_old_for_tools()
+    }
+
     /// Notes the result of a gateway call.
     fn count<T>(&self, call: &str, began: Instant, answer: &Result<T, GatewayError>) {
         let result = match answer.as_ref().map_err(|error| error.class) {
@@ -250,6 +255,10 @@ impl Gateway for TrackedGateway {
         };
         self.status.count("recover", began, &answer);
         answer
+    }
+
+    fn shows_tools(&self) -> bool {
+        self.status.shows_tools()
     }
 
     fn abort(&self, session: &SessionKey, agent: &str, run: Option<&str>) -> Result<bool, GatewayError> {

@@ -71,7 +71,7 @@ pub fn run(env_file: Option<&Path>, stop_on_eof: bool) -> Exit {
     report.warnings().for_each(|warning| warn!("{warning}"));
     report.errors().for_each(|found| error!("{found}"));
     let Some(settings) = &env.configuration.settings else {
-        error!("not started: {} in the configuration", count(report.errors().count(), "error"));
+        error!(errors = report.errors().count(); "Not started: the configuration is invalid");
         return Exit::Misconfigured;
     };
     // Background tasks call at intervals and make one attempt each, so that `/health` sees every failure.
@@ -83,11 +83,11 @@ pub fn run(env_file: Option<&Path>, stop_on_eof: bool) -> Exit {
     let connections = match connections {
         Ok(connections) => connections,
         Err(bad) => {
-            error!("not started: {bad}");
+            error!(reason:% = bad; "Not started");
             return Exit::Misconfigured;
         }
     };
-    info!("{} {}: {}", env!("CARGO_PKG_NAME"), env!("CARGO_PKG_VERSION"), report.summary());
+    info!(version = env!("CARGO_PKG_VERSION"); "Starting with {}", report.summary());
     serve(settings, &connections, &env.redactor, stop_on_eof)
 }
 
@@ -111,7 +111,7 @@ fn handle_signals(stop_on_eof: bool) -> Result<Receiver<()>, Box<dyn Error>> {
         thread::Builder::new().name("stdin".to_owned()).spawn(move || {
             // A standard input that cannot be read is as good as closed.
             let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
-            info!("standard input is closed");
+            info!("Standard input is closed");
             let _ = sender.try_send(());
         })?;
     }
@@ -132,7 +132,7 @@ fn serve(
     let signals = match handle_signals(stop_on_eof) {
         Ok(signals) => signals,
         Err(why) => {
-            error!("not started: stop signals cannot be received ({why})");
+            error!(reason:% = why; "Not started: stop signals cannot be received");
             return Exit::Failed;
         }
     };
@@ -149,15 +149,13 @@ fn serve(
         Ok(server) => server,
         Err(why) => {
             let (host, port) = (&settings.http.host, settings.http.port);
-            error!(
-                "not started: cannot listen on {host} port {port} ({why}); see HEALTH_HOST and HEALTH_PORT"
-            );
+            error!(host, port, reason:% = why; "Not started: cannot listen; see HEALTH_HOST and HEALTH_PORT");
             ledger.close();
             return Exit::Failed;
         }
     };
     server.notes_panics(state.panics.clone());
-    info!("listening on http://{}", server.local_addr());
+    info!(url = format!("http://{}", server.local_addr()); "Listening");
     state.set_ledger(ledger.clone());
     let names = agent_api_setup::open_names(folder.as_ref(), &ledger);
     let sessions = Arc::new(open_sessions(settings, folder.as_ref(), &ledger));
@@ -186,7 +184,7 @@ fn serve(
     let (service, chores) = match threads.start(server.local_addr().port(), left) {
         Ok(started) => started,
         Err(why) => {
-            error!("not started: a thread cannot be started ({why})");
+            error!(reason:% = why; "Not started: a thread cannot be started");
             return Exit::Failed;
         }
     };
@@ -194,19 +192,20 @@ fn serve(
     let systemd = Notifier::of(|name| std::env::var_os(name));
     if let Err(why) = supervisor::start(&systemd, address, &state, &service) {
         // systemd waits in vain and ends this process, with the reason in the log.
-        error!("systemd is not notified: a thread cannot be started ({why})");
+        error!(reason:% = why; "Systemd is not notified: a thread cannot be started");
     }
 
     let cause = wait(&signals, &service, &state);
     if cause == Cause::Lost {
-        error!("the dispatcher has ended unexpectedly; please report this as a bug");
+        error!("The dispatcher has ended unexpectedly; please report this as a bug");
     }
     ledger.stops();
     let (view, drain) = (service.view(), settings.delivery.drain);
     let shutdown = Shutdown::begin(signals, drain, cause.exit());
     state.set_draining();
-    let stopping = stop_line(view.state().running, drain);
-    info!("{stopping}");
+    let running = view.state().running;
+    let stopping = stop_line(running, drain);
+    info!(turns = running, drain_seconds = drain.as_secs_f64(); "Stopping");
     systemd.stopping(&stopping);
     switches.chores.close();
     let in_order = service.stop(drain, &shutdown.hurry, &switches.turns);
@@ -220,12 +219,12 @@ fn serve(
     ledger.close();
     let cut_off = server.stop(shutdown.request_limit());
     if cut_off > 0 {
-        warn!("{} cut off in the middle", count(cut_off, "request"));
+        warn!(requests = cut_off; "Requests were cut off");
     }
     if chores.recv_timeout(shutdown.thread_limit()) == Err(RecvTimeoutError::Timeout) {
-        warn!("not every thread ended in time");
+        warn!("Not every thread ended in time");
     }
-    info!("stopped");
+    info!("Stopped");
     if in_order { cause.exit() } else { Exit::Failed }
 }
 
@@ -264,8 +263,9 @@ fn wait(signals: &Receiver<()>, service: &Service, state: &State) -> Cause {
         }
         if let Some(why) = state.backend.hopeless() {
             error!(
-                "giving up: Mission Control has refused the service token for ten minutes, and no call has ever \
-                 succeeded ({why}); correct SERVICE_TOKEN, ACCOUNT_ID and CONVEX_URL, which must be of one deployment, \
+                reason:% = why;
+                "Giving up: Mission Control has refused the service token for ten minutes, and no call has ever \
+                 succeeded; correct SERVICE_TOKEN, ACCOUNT_ID and CONVEX_URL, which must be of one deployment, \
                  and start again"
             );
             return Cause::TokenRefused;
@@ -348,7 +348,7 @@ impl ThreadSetup<'_> {
         let settings = self.settings;
         let delivery = &settings.delivery;
         let rules = Arc::new(Rules {
-            client_tools: settings.gateway.client_tools,
+            access: agent_api_setup::tool_access(settings),
             base_url: settings.http.base_url(port).to_string(),
             session_tokens: settings.http.session_tokens,
             rounds_max: delivery.tool_rounds_max,

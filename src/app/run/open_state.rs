@@ -34,15 +34,15 @@ pub(super) fn open_folder(settings: &Settings) -> Result<Option<Arc<Folder>>, Le
     match state_dir::claim(&settings.state_dir) {
         Ok(folder) => {
             if let Some(mode) = folder.narrowed() {
-                let shown = folder.path().display();
                 warn!(
-                    "STATE_DIR {shown} was open to other users (mode {mode:o}): their permissions are withdrawn"
+                    path:% = folder.path().display(), mode = format!("{mode:o}");
+                    "STATE_DIR was open to other users; their permissions are withdrawn"
                 );
             }
             Ok(Some(folder))
         }
         Err(why) if settings.ledger == LedgerSwitch::Off && !why.is_unsafe() => {
-            warn!("nothing is kept across restarts: STATE_DIR {why}");
+            warn!(reason:% = why; "Nothing is kept across restarts: STATE_DIR cannot be used");
             Ok(None)
         }
         Err(why) => Err(why.into()),
@@ -59,7 +59,7 @@ pub(super) fn open_ledger(
         (Some(folder), LedgerSwitch::On) => folder,
         (folder, _) => {
             let ledger = Ledger::switched_off(folder)?;
-            warn!("running deliveries will not survive a crash: LEDGER=off is set");
+            warn!("Running deliveries will not survive a crash: LEDGER=off is set");
             return Ok((Arc::new(ledger), RecoveredState::default(), Arc::default()));
         }
     };
@@ -70,18 +70,14 @@ pub(super) fn open_ledger(
             break;
         }
         if look == 0 {
-            info!("another process has the ledger open, perhaps a command; waiting");
+            info!("Another process has the ledger open, perhaps a command; waiting");
         }
         thread::sleep(LOCK_RETRY_PAUSE);
         opened = Ledger::open(folder, &options);
     }
     let opened = opened?;
     if !opened.open.is_empty() {
-        let left = match opened.open.len() {
-            1 => "1 delivery".to_owned(),
-            left => format!("{left} deliveries"),
-        };
-        info!("continuing {left} of an earlier process");
+        info!(deliveries = opened.open.len(); "Deliveries of an earlier process continue");
     }
     let made = Arc::<RecentIds>::default();
     let before = opened.closed.iter().flat_map(|closed| closed.made.clone());
@@ -93,10 +89,13 @@ pub(super) fn open_ledger(
         .chain(opened.open.iter().filter_map(|left| left.work.notification()))
         .for_each(|row| made.begins(row));
     for row in opened.unreadable.iter().filter(|row| row.is_open()) {
-        error!("{} {}", row.explain(), row.advice());
+        error!(
+            notification = row.id.as_str(), reason = row.explain(), remedy = row.advice();
+            "A row of the ledger is not understood"
+        );
     }
     if let Some(words) = unreadable::closed_in_words(opened.unreadable.iter()) {
-        info!("{words}");
+        info!(rows = words; "The ledger has closed rows that are not understood");
     }
     let closed = opened.closed.into_iter().map(|closed| {
         let Closed { id, end, unmarked, .. } = closed;
@@ -108,7 +107,7 @@ pub(super) fn open_ledger(
     crashed.for_each(|active| warn!(active; "The last process crashed"));
     opened.ledger.works(now);
     if let Err(why) = crash::go_on(&mut open, opened.crash.as_ref(), &opened.ledger, now) {
-        warn!("the restart could not be noted for the running deliveries: {why}");
+        warn!(reason:% = why; "The restart cannot be recorded for the open deliveries");
     }
     let left = RecoveredState {
         open,
@@ -123,7 +122,7 @@ pub(super) fn open_ledger(
 /// A second runtime on one ledger is a lasting conflict, so it has its own exit code.
 pub(super) fn not_opened(why: &LedgerError) -> Exit {
     let without = if why.is_of_the_place() { WITHOUT_A_LEDGER } else { "" };
-    error!("not started: {why}{without}");
+    error!(reason = format!("{why}{without}"); "Not started");
     if matches!(why, LedgerError::Locked { .. }) { Exit::Foreign } else { Exit::Failed }
 }
 
@@ -136,7 +135,7 @@ pub(super) fn open_sessions(settings: &Settings, folder: Option<&Arc<Folder>>, l
     };
     let sessions = Sessions::open(folder, account, SystemClock.now());
     if let Some(why) = sessions.off() {
-        warn!("after a restart, agents' calls are refused until their next delivery: {why}");
+        warn!(reason = why; "After a restart, agents' calls are refused until their next delivery");
     }
     sessions
 }

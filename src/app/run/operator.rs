@@ -88,14 +88,14 @@ impl Operator {
         match self.place.token_or_new() {
             // It is set once, by the starting thread.
             Ok(token) => drop(self.token.set(token)),
-            Err(why) => warn!("operator commands are refused while this service runs: {why}"),
+            Err(why) => warn!(reason:% = why; "Operator commands are refused while this service runs"),
         }
         if let Err(why) = self.place.listens(address) {
-            warn!("commands find this service only by HEALTH_HOST and HEALTH_PORT: {why}");
+            warn!(reason:% = why; "Commands find this service only by HEALTH_HOST and HEALTH_PORT");
         }
         let paused = self.paused().cleaned(&|name| self.redactor.clean(name));
         if !paused.is_empty() {
-            warn!("{}", paused.in_words());
+            warn!(state = paused.in_words(); "Work is paused");
         }
     }
 
@@ -157,12 +157,10 @@ impl Operator {
                 let picture = report.picture(&self.roster(), (env.health)(), (env.hour)(), set_aside);
                 Reply::json_of(&picture.cleaned(&|text| self.redactor.clean(text)))
             }),
-            Wanted::Retry(id) => self.act(OperatorRequest::Retry, &id, "retries", "it begins again", env),
-            Wanted::Drop(id) => {
-                self.act(OperatorRequest::Drop, &id, "drops", "it is closed permanently", env)
-            }
+            Wanted::Retry(id) => self.act(OperatorRequest::Retry, &id, "retry", "it begins again", env),
+            Wanted::Drop(id) => self.act(OperatorRequest::Drop, &id, "drop", "it is closed permanently", env),
             Wanted::GiveUp(id) => {
-                self.act(OperatorRequest::GiveUp, &id, "gives up", "its answer is no longer awaited", env)
+                self.act(OperatorRequest::GiveUp, &id, "give-up", "its answer is no longer awaited", env)
             }
             Wanted::Pause(agent) => self.change(agent.as_deref(), true, env),
             Wanted::Resume(agent) => self.change(agent.as_deref(), false, env),
@@ -263,19 +261,19 @@ impl Operator {
         Ok(read)
     }
 
-    /// Requests one change of the work `id` from the dispatcher. The log says what the operator `does`, the
-    /// answer what is `done`.
+    /// Requests one change of the work `id` from the dispatcher. The log has the operator's `action`,
+    /// the answer what is `done`.
     fn act(
         &self,
         ask: fn(WorkId) -> OperatorRequest,
         id: &str,
-        does: &str,
+        action: &str,
         done: &str,
         env: &ServiceState<'_>,
     ) -> Reply {
         match env.view.and_then(|view| view.ask(ask(WorkId::new(id)))) {
             Some(reply @ (OperatorReply::Done | OperatorReply::Decided(_))) => {
-                info!("an operator {does} {}", self.redactor.clean(id));
+                info!(action, notification = self.redactor.clean(id); "An operator changed a delivery");
                 let next = if let OperatorReply::Decided(next) = reply {
                     format!(": {next}")
                 } else {
@@ -321,7 +319,7 @@ impl Operator {
             )
         });
         let paused = paused.cleaned(&|name| self.redactor.clean(name));
-        info!("an operator {}: {}", if pause { "pauses" } else { "resumes" }, paused.in_words());
+        info!(action = if pause { "pause" } else { "resume" }, state = paused.in_words(); "An operator paused or resumed work");
         Reply::json_of(&json!({"success": true, "paused": paused, "ended": ended, "warning": warning}))
     }
 }

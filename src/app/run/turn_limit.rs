@@ -32,9 +32,7 @@ impl TurnLimit {
     /// A limit that continues the count of earlier processes. A count that cannot be read permits no turn.
     pub(super) fn new(most: u64, folder: Option<Arc<Folder>>) -> Self {
         let sent = folder.as_ref().map_or(Ok(0), |folder| read(folder)).unwrap_or_else(|why| {
-            error!(
-                "{FILE} in STATE_DIR cannot be read ({why}), so no turns are sent. Remove it to count from 0"
-            );
+            error!(file = FILE, reason:% = why; "No turns are sent: their count cannot be read; remove the file to count from 0");
             most
         });
         Self { most, sent: Mutex::new(sent), folder }
@@ -55,9 +53,7 @@ impl TurnLimit {
         }
         *sent = next;
         if next == self.most {
-            warn!(
-                "Turn limit reached: {next} of {next} turns are sent, and no more follow (DELIVERY_MAX_TURNS)"
-            );
+            warn!(turns = next; "Turn limit reached; DELIVERY_MAX_TURNS permits no more turns");
         }
         Ok(())
     }

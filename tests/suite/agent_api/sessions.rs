@@ -98,11 +98,14 @@ fn a_token_grants_only_its_own_session() {
     let leads = token(&stand.own("lead"), "lead", &lead);
     assert!(ours.len() == "mc_session_".len() + 32 && ours != leads, "128 bits");
     let session = "x-openclaw-session-key";
-    let unknown = "Unknown session key, or its token is wrong";
+    let how = "Send the session key and the token that your current instructions state. If they state none, use your \
+               function tools";
+    let unknown = &format!("Unknown session key, or its token is wrong. {how}");
+    let missing = &format!("Missing x-runtime-token header. {how}");
     let rows: [Row<'_>; 8] = [
         (&[], 401, "Missing x-openclaw-session-key header"),
-        (&[(session, &key)], 401, "Missing x-runtime-token header"),
-        (&[(session, "nobody")], 401, "Missing x-runtime-token header"),
+        (&[(session, &key)], 401, missing),
+        (&[(session, "nobody")], 401, missing),
         (&[(session, &key), ("x-runtime-token", &leads)], 401, unknown),
         (&[(session, &key), ("x-runtime-token", &ours[..42])], 401, unknown),
         (&[(session, "nobody"), ("x-runtime-token", &ours)], 401, unknown),

@@ -68,8 +68,8 @@ fn both_refuse(state: &Path, ledger: &str) -> String {
     assert_eq!(files(state), before, "doctor changes nothing");
     let (refusal, log) = refused(service(state).with("LEDGER", ledger));
     assert_eq!(refusal, Some(1), "{log}");
-    let (_, reason) = log.split_once("not started: ").expect(&log);
-    let reason = reason.lines().next().unwrap().to_owned();
+    let (_, reason) = log.split_once("Not started reason=").expect(&log);
+    let reason: String = serde_json::from_str(reason.lines().next().unwrap()).expect(&log);
     assert!(
         code == Some(1) && found.contains(&format!("disk            WRONG: {reason}\n")),
         "{reason}\n{found}"

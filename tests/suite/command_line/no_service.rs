@@ -45,7 +45,7 @@ fn each_command_has_its_own_help_with_an_example_that_works() {
         assert!(parts.iter().flat_map(|part| part.lines()).all(|line| whole.contains(line)), "{help}");
         assert_eq!(
             lines.contains("--json"),
-            ["doctor", "status", "why", "dead"].contains(&command),
+            ["doctor", "status", "why", "dead", "demo"].contains(&command),
             "{help}"
         );
         parse(example.split_whitespace().map(Into::into)).unwrap();

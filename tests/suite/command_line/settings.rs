@@ -71,7 +71,7 @@ fn the_log_goes_to_standard_error_or_to_standard_output() {
         assert_eq!(output.status.code(), Some(3), "{wished:?}");
         let [out, err] = [&output.stdout, &output.stderr].map(|bytes| String::from_utf8_lossy(bytes));
         let (full, empty) = if to_stdout { (&out, &err) } else { (&err, &out) };
-        assert!(full.contains("not started: ") && empty.is_empty(), "{wished:?}: {out:?} {err:?}");
+        assert!(full.contains("Not started") && empty.is_empty(), "{wished:?}: {out:?} {err:?}");
     }
 }
 

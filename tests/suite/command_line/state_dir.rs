@@ -10,9 +10,7 @@ use serde_json::Value;
 
 use super::TOKEN;
 use crate::support::program::{Program, Running, folder, get, text};
-
-/// The longest time until a service listens or has exited.
-const PATIENCE: Duration = Duration::from_secs(20);
+use crate::support::wait;
 
 /// A user without rights, on every Linux.
 const NOBODY: u32 = 65_534;
@@ -29,15 +27,7 @@ fn runs() -> Program {
 /// Runs a service that must not start. Returns its exit code and log.
 pub(super) fn refused(program: Program) -> (Option<i32>, String) {
     let mut running = program.start();
-    let until = Instant::now() + PATIENCE;
-    while !running.has_ended() && Instant::now() < until {
-        std::thread::sleep(Duration::from_millis(20));
-    }
-    if !running.has_ended() {
-        running.signal("TERM");
-        let (_, log) = running.end();
-        panic!("it has started: {log}");
-    }
+    wait::until("the refusal to start", || running.has_ended());
     running.end()
 }
 
@@ -89,7 +79,7 @@ fn a_folder_of_another_user_is_refused_with_the_token_planted_in_it() {
     let (code, log) = refused(service(&state));
     assert_eq!(code, Some(1), "{log}");
     assert!(log.contains("belongs to user 65534, but this process runs as user 0"), "{log}");
-    assert!(!log.contains("listening on"), "{log}");
+    assert!(!log.contains("Listening"), "{log}");
 }
 
 #[test]

@@ -31,8 +31,8 @@ fn a_service_that_cannot_notify_warns_once_and_works() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing");
     let rows = [
-        ("not-an-address", "NOTIFY_SOCKET cannot be used"),
-        (missing.to_str().unwrap(), "the socket in NOTIFY_SOCKET takes no message"),
+        ("not-an-address", "its socket cannot be used variable=NOTIFY_SOCKET"),
+        (missing.to_str().unwrap(), "its socket takes no message variable=NOTIFY_SOCKET"),
     ];
     for (address, warning) in rows {
         let backend = good_backend();
@@ -43,7 +43,7 @@ fn a_service_that_cannot_notify_warns_once_and_works() {
         assert_eq!(get(&own, "/livez").0, 200);
         service.signal("TERM");
         let (code, log) = service.end();
-        assert_eq!((code, log.matches("systemd is not notified").count()), (Some(0), 1), "{log}");
+        assert_eq!((code, log.matches("Systemd is not notified").count()), (Some(0), 1), "{log}");
     }
 }
 

@@ -1,5 +1,7 @@
 //! The addresses of the backend, the gateway and our server, and the address for agents (§1.2, §1.4).
 
+use mission_control_runtime::model::ToolEndpoints;
+
 use super::{Start, check_mistake};
 
 /// §1.2: an invalid address, and a `.convex.site` URL.
@@ -184,6 +186,61 @@ fn networks_of_agents_are_checked() {
     let warnings = elsewhere().warnings();
     assert!(warnings.iter().any(|words| words.contains("AGENT_API_ALLOW is not set")), "{warnings:?}");
     assert!(elsewhere().set("AGENT_API_ALLOW", "172.18.0.0/16").warnings().is_empty());
-    assert!(!Start::good().settings().http.session_tokens);
-    assert!(Start::good().set("AGENT_API_TOKENS", "on").settings().http.session_tokens);
+}
+
+/// Tokens are the default. Without them, only this machine may reach the agents' API.
+#[test]
+fn an_api_without_tokens_is_for_this_machine_only() {
+    assert!(Start::good().settings().http.session_tokens);
+    let without = |name: &str, value: &str| Start::good().set("AGENT_API_TOKENS", "false").set(name, value);
+    for host in ["127.0.0.1", "127.0.0.2", "::1", "[::1]", "localhost"] {
+        assert!(!without("HEALTH_HOST", host).settings().http.session_tokens, "{host}");
+        assert_eq!(without("HEALTH_HOST", host).warnings(), Vec::<String>::new(), "{host}");
+    }
+    let only = "AGENT_API_TOKENS (environment) is \"false\": without tokens only this machine may call /agent/*, \
+                because session keys can be guessed.";
+    for host in ["0.0.0.0", "::", "10.1.2.3", "192.168.1.7", "runtime", "fd00::7"] {
+        for mode in ["auto", "on", "off"] {
+            let mistake = without("HEALTH_HOST", host).set("AGENT_API", mode).mistake();
+            let words = format!(
+                "{only} HEALTH_HOST is {host}: other machines can reach it. Set AGENT_API_TOKENS to true, or HEALTH_HOST \
+                 to 127.0.0.1."
+            );
+            assert_eq!(mistake, words);
+        }
+        let _ = Start::good().set("HEALTH_HOST", host).settings();
+    }
+    for networks in ["172.18.0.0/16", "fd00::/8", "127.0.0.0/8,10.0.0.7", "0.0.0.0/0", "127.0.0.0/7", "::/0"]
+    {
+        let words =
+            "AGENT_API_ALLOW names other networks. Set AGENT_API_TOKENS to true, or remove AGENT_API_ALLOW.";
+        assert_eq!(without("AGENT_API_ALLOW", networks).mistake(), format!("{only} {words}"), "{networks}");
+    }
+    for networks in ["127.0.0.0/8", "::1", "127.0.0.7 ::1/128"] {
+        assert!(!without("AGENT_API_ALLOW", networks).settings().http.session_tokens, "{networks}");
+    }
+    // One error is enough for one mistake.
+    let both = without("HEALTH_HOST", "0.0.0.0").set("AGENT_API_ALLOW", "10.0.0.0/8").mistake();
+    assert!(both.contains("HEALTH_HOST is 0.0.0.0"), "{both}");
+    check_mistake("HEALTH_HOST", "300.1.1.1", "expected an IP address or a host name");
+}
+
+#[test]
+fn the_tools_endpoints_are_configured() {
+    let of = |text: &str| Start::good().set("AGENT_API", text).settings().http.tool_endpoints;
+    assert_eq!(Start::good().settings().http.tool_endpoints, ToolEndpoints::Auto);
+    let rows = [("auto", ToolEndpoints::Auto), ("ON", ToolEndpoints::On), (" off ", ToolEndpoints::Off)];
+    for (text, expected) in rows {
+        assert_eq!(of(text), expected, "{text}");
+    }
+    check_mistake("AGENT_API", "maybe", "expected auto, on or off.");
+    let off = Start::good().set("AGENT_API", "off");
+    assert_eq!(off.warnings(), Vec::<String>::new());
+    let warnings = off.set("OPENCLAW_CLIENT_TOOLS_ENABLED", "false").warnings();
+    assert_eq!(
+        warnings,
+        [
+            "AGENT_API is off and OPENCLAW_CLIENT_TOOLS_ENABLED is false: agents cannot change the board. Set AGENT_API to auto, or OPENCLAW_CLIENT_TOOLS_ENABLED to true."
+        ]
+    );
 }

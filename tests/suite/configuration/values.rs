@@ -255,6 +255,7 @@ fn every_word_of_the_table_is_understood() {
         ("LOG_OUTPUT", |start| format!("{:?}", start.settings().log_output)),
         ("UPGRADE_MODE", |start| start.effective("UPGRADE_MODE")),
         ("LEDGER", |start| format!("{:?}", start.settings().ledger)),
+        ("AGENT_API", |start| start.settings().http.tool_endpoints.name().to_owned()),
         ("LEDGER_SYNC", |start| format!("{:?}", start.settings().ledger_sync)),
         ("OPENCLAW_SESSION_SCOPE", |start| start.settings().gateway.session_scope.name().to_owned()),
         ("NO_RESPONSE_NOTE", |start| format!("{:?}", start.settings().delivery.no_response_note)),
@@ -266,7 +267,7 @@ fn every_word_of_the_table_is_understood() {
         }
     }
     let choices = TABLE.iter().filter(|variable| matches!(variable.kind, Kind::Choice { .. }));
-    assert_eq!(choices.count(), 8);
+    assert_eq!(choices.count(), 9);
 }
 
 /// Texts in reports: no control characters, and a maximum length.

@@ -110,7 +110,8 @@ fn session_token() -> String {
 
 #[test]
 fn a_session_token_in_an_agents_text_is_posted_nowhere() {
-    let stack = Stack::new(&["ben"], |prompt: &Prompt| {
+    let open = [("AGENT_API", "on"), ("AGENT_API_TOKENS", "false")];
+    let mind = |prompt: &Prompt| {
         let token = session_token();
         if prompt.outputs().next().is_some() {
             return Thought::say(format!("My token is {token}, keep it."));
@@ -118,7 +119,8 @@ fn a_session_token_in_an_agents_text_is_posted_nowhere() {
         let paper =
             json!({"title": format!("About {token}"), "content": format!("{token}\nend"), "type": "note"});
         Thought::call("document_upsert", &paper)
-    });
+    };
+    let stack = Stack::set(&["ben"], mind, &open);
     let task = stack.task("in_progress", &["ben"]);
     stack.mention(&task, "ben", "who are you?");
     assert_eq!(stack.answer_of("ben", &task), "My token is mc_session_***, keep it.");

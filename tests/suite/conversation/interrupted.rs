@@ -195,7 +195,7 @@ fn a_row_of_a_newer_version_is_left_untouched_and_reported() {
     }
     assert_eq!(stack.gateway().posts(), 2, "ben is asked nothing more");
     let log = stack.stop();
-    let line = format!("A newer version wrote the row of {id} (its record is of an unknown shape");
+    let line = format!("reason=\"A newer version wrote the row of {id} (its record is of an unknown shape");
     assert!(log.contains(&line), "{log}");
     assert_eq!(why(&stack, &id)["state"], "unreadable", "also while no service runs");
     assert!(why(&stack, &task)["deliveries"].to_string().contains(&id));

@@ -71,7 +71,7 @@ fn a_dead_letter_is_listed_and_retried() {
     let (code, output) = stack.command(["dead", "retry", &id]);
     let begins = format!("{id}: it begins again: the agent is asked once more.\n");
     assert_eq!((code, output), (Some(0), begins));
-    stack.wait_for_log(&format!("an operator retries {id}"));
+    stack.wait_for_log(&format!("An operator changed a delivery action=retry notification={id}"));
     stack.until("the answer", |_| answers(&stack, &task) == ["ben answers."]);
     stack.until("the end", |health| health["delivery"]["waiting"] == 0);
     let health = stack.health();
@@ -137,7 +137,7 @@ fn a_paused_agent_starts_no_turn_and_the_others_do() {
     let mut stack = Stack::new(&["ben", "ada"], polite);
     let (code, output) = stack.command(["pause", "--agent", "ben"]);
     assert_eq!((code, &*output), (Some(0), "Paused: ben; `resume --agent ben` ends that.\n"));
-    stack.wait_for_log("an operator pauses: Paused: ben; `resume --agent ben` ends that.");
+    stack.wait_for_log("action=pause state=\"Paused: ben; `resume --agent ben` ends that.\"");
     let (code, output) = stack.command(["pause", "--agent", "carl"]);
     assert!(
         code == Some(1) && output.contains("No agent is named carl. The agents are: ben, ada"),
@@ -163,7 +163,7 @@ fn a_paused_agent_starts_no_turn_and_the_others_do() {
     let (_, status) = stack.command(["status"]);
     assert!(status.contains(both), "{status}");
     assert_eq!(stack.command(["resume"]), (Some(0), "2 pauses ended. Nothing is paused.\n".to_owned()));
-    stack.wait_for_log("an operator resumes: Nothing is paused.");
+    stack.wait_for_log("action=resume state=\"Nothing is paused.\"");
     assert_eq!(stack.answer_of("ben", &bens), "ben answers.");
 }
 

@@ -137,6 +137,7 @@ fn a_call_continues_in_the_next_process() {
 fn a_call_is_a_sign_of_life() {
     let mind = |prompt: &Prompt| {
         for _ in 0..4 {
+            // The silence of the turn, which the calls interrupt.
             std::thread::sleep(Duration::from_secs(2));
             call(&prompt.instructions, "document-list", &json!({}));
         }

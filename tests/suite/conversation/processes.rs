@@ -83,9 +83,19 @@ impl Stack {
         mind: impl ScriptedModel + 'static,
         change: impl FnOnce(&mut Options),
     ) -> Self {
+        Self::played_set(slugs, mind, change, &[])
+    }
+
+    /// With a gateway of these options, and these variables.
+    pub(super) fn played_set(
+        slugs: &[&str],
+        mind: impl ScriptedModel + 'static,
+        change: impl FnOnce(&mut Options),
+        more: &[(&str, &str)],
+    ) -> Self {
         let mut options = options(slugs);
         change(&mut options);
-        Self::built(slugs, Place::Ours(Arc::new(mind), options), "1000", None, &[])
+        Self::built(slugs, Place::Ours(Arc::new(mind), options), "1000", None, more)
     }
 
     /// With a gateway that runs this many turns at once.
@@ -195,7 +205,7 @@ impl Stack {
         let variables: Vec<_> = variables.into_iter().chain(more).collect();
         let mut program = started(&variables);
         let address = program.address();
-        program.wait_for_log("the team:");
+        program.wait_for_log("The roster has changed");
         Self {
             board,
             agents,
@@ -401,6 +411,12 @@ impl Stack {
         self.start_gateway(&address);
     }
 
+    /// Replaces the gateway by one of this release.
+    pub(super) fn replace_gateway(&mut self, release: Release) {
+        let address = self.stop_gateway_for(|options| options.release = release);
+        self.start_gateway(&address);
+    }
+
     /// Kills the gateway; returns its address.
     pub(super) fn stop_gateway(&mut self) -> String {
         self.stop_gateway_for(|_| {})
@@ -528,7 +544,7 @@ impl Stack {
         let mut program = self.program.take().unwrap();
         program.signal("TERM");
         if signals > 1 {
-            program.wait_for_log("stopping");
+            program.wait_for_log("Stopping");
             program.signal("TERM");
         }
         let (code, log) = program.end();

@@ -84,7 +84,7 @@ fn a_second_program_with_the_same_state_directory_is_refused() {
         assert_eq!(code, Some(4), "a supervisor is not to try again: {log}");
         let words = format!("already runs on STATE_DIR {}; stop it.", stack.state_dir());
         assert!(log.contains(&words) && log.contains("A second STATE_DIR would not help"), "{log}");
-        assert!(!log.contains("listening on"), "nobody is told of a door that closes at once: {log}");
+        assert!(!log.contains("Listening"), "no port opens that would close at once: {log}");
     }
     nobody_went_offline(&stack);
 }
@@ -98,7 +98,7 @@ fn a_start_waits_for_a_command_that_holds_the_ledger() {
     let options = Options::new(AccountId::new(&stack.board.account), LedgerSync::Full);
     let held = Ledger::open(&private(Path::new(stack.state_dir())), &options).unwrap();
     let mut started = stack.another_with(&[("STATE_DIR", stack.state_dir())]);
-    started.wait_for_log("another process has the ledger");
+    started.wait_for_log("Another process has the ledger");
     drop(held);
     started.address();
 }
@@ -142,7 +142,7 @@ fn the_second_program_stops_without_a_turn_or_disturbance() {
     stack.begun();
     let mut other = stack.another();
     let address = other.address();
-    let line = other.wait_for_log("another runtime works on this account");
+    let line = other.wait_for_log("Another runtime works on this account");
     assert!(line.contains("Stop one of the two"), "{line}");
     let (code, log) = other.end();
     assert_eq!(code, Some(4), "{log}");
@@ -204,7 +204,7 @@ fn of_two_idle_programs_one_stays() {
     let mut stack = Stack::set(&SLUGS, slow, &[(STAND_BACK, "2000")]);
     let mut other = stack.another();
     let address = other.address();
-    other.wait_for_log("the team:");
+    other.wait_for_log("The roster has changed");
     let tasks = tasks(&stack);
     load(&stack, &tasks, 100);
     let until = Instant::now() + Duration::from_mins(4);

@@ -84,7 +84,7 @@ fn a_turn_cut_off_by_the_stop_ends_typing() {
         let mut program = stack.give();
         let began = Instant::now();
         program.signal("TERM");
-        program.wait_for_log("stopping: 1 running turn may continue for 0.7 s");
+        program.wait_for_log("Stopping turns=1 drain_seconds=0.7");
         assert_eq!(get(&address, "/health").0, 200, "it answers while it waits");
         let (code, log) = program.end();
         let took = began.elapsed();
@@ -109,7 +109,7 @@ fn the_program_stops_in_time_whatever_hangs() {
         stack.kill();
         let mut program = stack.another_with(&[("CONVEX_URL", &relay.address)]);
         let address = program.address();
-        program.wait_for_log("the team:");
+        program.wait_for_log("The roster has changed");
         let task = stack.task("assigned", &["ben"]);
         stack.board.person_says(&task, "@ben, hello");
         stack.begun();
@@ -128,7 +128,7 @@ fn the_program_stops_in_time_whatever_hangs() {
                 .collect();
         let mut began = Instant::now();
         program.signal("TERM");
-        program.wait_for_log("stopping: 1 running turn");
+        program.wait_for_log("Stopping turns=1");
         let most = if hurry {
             began = Instant::now();
             program.signal("TERM");

@@ -37,7 +37,7 @@ fn waits(stack: &Stack, events: u64) -> Value {
 
 #[test]
 fn an_event_survives_a_sigkill_after_its_response() {
-    let more = [("OPENCLAW_SESSION_MAIN_KEY", "Home"), ("LOG_LEVEL", "debug")];
+    let more = [("OPENCLAW_SESSION_MAIN_KEY", "Home"), ("LOG_LEVEL", "debug"), ("AGENT_API_TOKENS", "false")];
     let mut stack = Stack::set(&["ben", "ada"], polite, &more);
     stack.board.set(json!({"orchestratorAgentId": stack.agent("ada")}));
     let run = "agent:ben:cron:nightly:run:abc";
@@ -100,7 +100,7 @@ fn an_event_survives_a_sigkill_after_its_response() {
 
 #[test]
 fn a_damaged_or_unwritable_file_is_reported_and_not_fatal() {
-    let mut stack = Stack::set(&["ben"], polite, &[]);
+    let mut stack = Stack::set(&["ben"], polite, &[("AGENT_API_TOKENS", "false")]);
     let own = format!("system:agent:ben:{}:v1", stack.board.account);
     tell(&stack, "wake", &own, &json!({"text": "hello"}));
     stack.kill();

@@ -202,12 +202,11 @@ fn each_call_logs_a_line_with_its_request_id() {
     let error = Caller::UnsafeAction.ask(&convex, PATIENT).unwrap_err();
     let lines: Vec<_> = log_capture::lines().into_iter().filter(|line| line.contains(OURS)).collect();
     assert_eq!(lines.len(), 2, "{lines:?}");
-    assert!(lines[0].starts_with("DEBUG mcr_clients::convex::http a:b answered in "), "{lines:?}");
-    assert!(
-        lines[1].starts_with("WARN mcr_clients::convex::http a:b: ") && lines[1].contains(&*error.request_id),
-        "{lines:?}"
-    );
-    let id = lines[0].split("request ").nth(1).unwrap().trim_end_matches(')');
+    let answered = "DEBUG mcr_clients::convex::http Mission Control answered function=a:b";
+    let failed = "WARN mcr_clients::convex::http Call of Mission Control failed";
+    assert!(lines[0].starts_with(answered) && lines[1].starts_with(failed), "{lines:?}");
+    assert!(lines[1].contains(&format!("request={} error=a:b: ", error.request_id)), "{lines:?}");
+    let (_, id) = lines[0].split_once("request=").unwrap();
     assert!(server.seen()[0].head.contains(id), "{id}");
 }
 

@@ -2,7 +2,7 @@
 //! the weaknesses W-13, W-15, W-30, W-37.
 
 use mission_control_runtime::delivery::policy::leads;
-use mission_control_runtime::delivery::prompt::{HttpWay, Scene, brief};
+use mission_control_runtime::delivery::prompt::{HttpUse, HttpWay, Scene, brief};
 use mission_control_runtime::model::{DeliveryContext, limits};
 use mission_control_runtime::tools::ToolName;
 use serde_json::{Value, json};
@@ -80,13 +80,16 @@ impl Case {
                     "role": "QA"});
                 }
                 ("http", "yes") => http = Some(HTTP),
+                ("http", "scripts") => http = Some(with_token(HttpUse::ToolsForScripts)),
+                ("http", "events") => http = Some(with_token(HttpUse::Events)),
                 ("close", "yes") => may_close = true,
                 ("repeat", "yes") => repeat = true,
                 (flag, value) => c["effectiveBehaviorFlags"][flag] = json!(value == "yes"),
             }
         }
         let context: DeliveryContext = serde_json::from_value(c).unwrap();
-        let tools = if http.is_some() || no_tools { Vec::new() } else { offered(&context) };
+        let instead = http.is_some_and(|http| http.purpose == HttpUse::Tools);
+        let tools = if instead || no_tools { Vec::new() } else { offered(&context) };
         Self { context, http, tools, labels, may_close, repeat }
     }
 
@@ -100,6 +103,11 @@ impl Case {
             ..scene(&self.context)
         }
     }
+}
+
+/// A way over HTTP with a token.
+fn with_token(purpose: HttpUse) -> HttpWay<'static> {
+    HttpWay { purpose, token: Some("the-token"), ..HTTP }
 }
 
 /// Appendix B.
@@ -161,6 +169,23 @@ const ROWS: &[(&str, &str, &str, &str)] = &[
     ("O-1", "only through these tools", "", "http=yes"),
     ("O-2", "the header `x-openclaw-session-key: task:T1:agent:engineer:A1:v1`", "http=yes", ""),
     ("O-2", "`POST http://runtime:3000/agent/…`", "http=yes", ""),
+    ("O-2", "and `x-runtime-token: the-token`.", "http=events|http=scripts", ""),
+    ("O-2", "Key and token authenticate you", "http=events|http=scripts", ""),
+    ("O-2", "write them nowhere else", "http=events|http=scripts|http=events no=labels", "http=yes"),
+    ("O-2", "Your scripts can call the same tools over HTTP", "http=scripts", "http=events|http=yes|"),
+    (
+        "O-2",
+        "use `POST http://runtime:3000/agent/event`, or",
+        "http=events|http=events no=labels",
+        "http=yes|",
+    ),
+    (
+        "O-1",
+        "only through these tools and endpoints. For any other URL",
+        "http=events|http=scripts",
+        "|http=yes",
+    ),
+    ("O-3", "change it before you reply, with `task_status`", "http=events|http=scripts", "http=yes"),
     (
         "O-3",
         "change it before you reply, with `task_status`",

@@ -20,9 +20,12 @@ use mission_control_runtime::http::routes::AgentEndpoint;
 use mission_control_runtime::ledger::MemoryLedger;
 use mission_control_runtime::metrics::Metrics;
 use mission_control_runtime::mission::Mission;
-use mission_control_runtime::model::{AccountId, NoResponseNote, SessionKey, SessionScope, WakeRules};
+use mission_control_runtime::model::{
+    AccountId, NoResponseNote, SessionKey, SessionScope, ToolEndpoints, WakeRules,
+};
 use mission_control_runtime::roster;
 use mission_control_runtime::secret::Secret;
+use mission_control_runtime::tools::access::ToolAccess;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::HashMap;
@@ -421,7 +424,7 @@ pub(super) fn live(
     inflight.resume(&job.work, &mut job.record);
     job.record.effects.all_made().iter().for_each(|id| made.add(id.clone()));
     let rules = Rules {
-        client_tools: true,
+        access: ToolAccess { endpoints: ToolEndpoints::On, client_tools: true },
         session_tokens: false,
         base_url: "http://127.0.0.1:1".to_owned(),
         rounds_max: 8,
@@ -446,6 +449,8 @@ pub(super) fn live(
         wait: Box::new(move |pause| time.team.board.advance(i64::try_from(pause.as_millis()).unwrap())),
         guard: NetworkGuard::default(),
         tokens: false,
+        access: rules.access,
+        shows_tools: Box::new(|| true),
         calls_max: 32,
         redactor: Arc::default(),
         metrics: Arc::new(Metrics::new([])),

@@ -13,10 +13,11 @@ use mission_control_runtime::ledger::MemoryLedger;
 use mission_control_runtime::local::Options;
 use mission_control_runtime::metrics::Metrics;
 use mission_control_runtime::mission::Mission;
-use mission_control_runtime::model::{AccountId, NoResponseNote, WakeRules};
+use mission_control_runtime::model::{AccountId, NoResponseNote, ToolEndpoints, WakeRules};
 use mission_control_runtime::roster;
 use mission_control_runtime::secret::Secret;
 use mission_control_runtime::sessions::Sessions;
+use mission_control_runtime::tools::access::ToolAccess;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
@@ -148,7 +149,7 @@ impl Fixture {
             (AccountId::new(&self.team.board.account), Secret::new(&self.team.board.token));
         let mission = Mission::new(backend, account, token);
         let rules = Rules {
-            client_tools: true,
+            access: ToolAccess { endpoints: ToolEndpoints::Auto, client_tools: true },
             session_tokens: false,
             base_url: "http://127.0.0.1:3001".to_owned(),
             rounds_max: 8,

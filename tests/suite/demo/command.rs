@@ -3,24 +3,24 @@
 use std::net::TcpListener;
 use std::path::Path;
 
-use mission_control_runtime::app::{Demo, RealGateway};
+use mission_control_runtime::app::{Chaos, Demo, Fault, Play, RealGateway};
 use mission_control_runtime::cli::{Command, parse};
 use mission_control_runtime::model::BaseUrl;
 
 use super::Visitor;
 use crate::support::program::{Program, text};
 
-fn play(port: u16, runtime_port: Option<u16>, gateway: Option<RealGateway>) -> Result<Command, &'static str> {
-    Ok(Command::Demo(Demo { port, runtime_port, gateway }))
-}
-
-fn real(url: &str, file: Option<&str>, turns: u64) -> Option<RealGateway> {
-    Some(RealGateway { url: BaseUrl::parse(url).unwrap(), token_file: file.map(Into::into), turns })
-}
-
 #[test]
 fn the_options_are_parsed_or_refused_with_a_reason() {
     let gateway = "http://127.0.0.1:18789";
+    let play =
+        |port, runtime_port, gateway| Ok(Command::Demo(Demo::Play(Play { port, runtime_port, gateway })));
+    let chaos =
+        |seconds, seed, fault, json| Ok(Command::Demo(Demo::Chaos(Chaos { seconds, seed, fault, json })));
+    let real = |url: &str, file: Option<&str>, turns: u64| {
+        let url = BaseUrl::parse(url).unwrap();
+        Some(RealGateway { url, token_file: file.map(Into::into), turns })
+    };
     for (line, expected) in [
         ("demo", play(3210, None, None)),
         ("demo --port 0", play(0, None, None)),
@@ -36,6 +36,13 @@ fn the_options_are_parsed_or_refused_with_a_reason() {
         ),
         ("demo --gateway h", Err("--gateway `h`: expected an address such as http://127.0.0.1:18789")),
         ("demo --gateway http://h --turns 0", Err("--turns `0`: expected a number from 1 to 1000000")),
+        ("demo --chaos", chaos(90, None, None, false)),
+        ("demo --chaos --seconds 5 --seed 7 --fault post --json", chaos(5, Some(7), Some(Fault::Post), true)),
+        ("demo --chaos --fault fire", Err("--fault `fire`: expected one of loss, post, effect")),
+        ("demo --chaos --seconds 0", Err("--seconds `0`: expected a number from 1 to 86400")),
+        ("demo --chaos --port 1", Err("--port and --chaos exclude each other")),
+        ("demo --seconds 5", Err("--seconds needs --chaos")),
+        ("demo --json", Err("--json needs --chaos")),
         ("demo --turns 3", Err("--turns needs --gateway")),
         ("demo --gateway-token t", Err("there is no option `--gateway-token`")),
     ] {

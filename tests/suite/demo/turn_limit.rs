@@ -52,7 +52,7 @@ fn no_more_turns_than_permitted_reach_the_gateway() {
     }
     let killed = std::process::Command::new("kill").args(["-KILL", &visitor.runtime()]).status();
     assert!(killed.unwrap().success());
-    visitor.program.wait_for_log("it is started again");
+    visitor.program.wait_for_log("is started again");
     let address = visitor.program.address();
     visitor.program.wait_for_log("Turn limit reached");
     let health = loop {
@@ -71,7 +71,7 @@ fn no_more_turns_than_permitted_reach_the_gateway() {
     assert!(!log.contains(TOKEN), "the token is no part of the log: {log}");
     let posts = scripted.observations().posts();
     // A kill between the count and the request loses at most the requests that were about to leave.
-    assert!(posts <= TURNS && posts >= TURNS - 5, "{posts} turns reached the gateway");
+    assert!((TURNS - 5..=TURNS).contains(&posts), "{posts} turns reached the gateway");
     scripted.end();
     server.stop(Duration::ZERO);
 }

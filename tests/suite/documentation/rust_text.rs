@@ -1,9 +1,9 @@
-//! The source text of a Rust file, as far as the table of error messages needs it: string literals, and blocks by their
+//! The source text of a Rust file, as far as the table of error messages and the checks of log lines need it: string literals, and blocks by their
 //! brackets. Comments and the unit tests at the end of a file are left out.
 
 /// A piece of a source text.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Piece {
+pub(crate) enum Piece {
     /// A string literal, with its escapes resolved.
     Literal(String),
     /// A run of other text, of one character class.
@@ -11,7 +11,7 @@ pub(super) enum Piece {
 }
 
 /// A source text in pieces: literals, words, and single signs. Blanks and comments are dropped.
-pub(super) fn pieces(source: &str) -> Vec<Piece> {
+pub(crate) fn pieces(source: &str) -> Vec<Piece> {
     let source = source.split("#[cfg(test)]\nmod ").next().unwrap_or_default();
     let chars: Vec<char> = source.chars().collect();
     let mut pieces = Vec::new();
@@ -100,7 +100,7 @@ fn literal(chars: &[char]) -> (String, usize) {
 }
 
 /// The pieces between the first opening bracket and the one that closes it.
-pub(super) fn bracketed(pieces: &[Piece]) -> &[Piece] {
+pub(crate) fn bracketed(pieces: &[Piece]) -> &[Piece] {
     let is = |piece: &Piece, signs: &str| matches!(piece, Piece::Text(text) if signs.contains(text.as_str()));
     let Some(begin) = pieces.iter().position(|piece| is(piece, "({[")) else { return &[] };
     let mut depth = 0;
@@ -118,7 +118,7 @@ pub(super) fn bracketed(pieces: &[Piece]) -> &[Piece] {
 }
 
 /// The pieces up to the semicolon that ends a statement.
-pub(super) fn statement(pieces: &[Piece]) -> &[Piece] {
+pub(crate) fn statement(pieces: &[Piece]) -> &[Piece] {
     let mut depth = 0;
     let end = pieces.iter().position(|piece| {
         match piece {
@@ -132,7 +132,7 @@ pub(super) fn statement(pieces: &[Piece]) -> &[Piece] {
 }
 
 /// Whether these pieces begin with this code, one word for each piece.
-pub(super) fn begins(pieces: &[Piece], code: &str) -> bool {
+pub(crate) fn begins(pieces: &[Piece], code: &str) -> bool {
     let mut rest = pieces.iter();
     code.split(' ').all(|word| matches!(rest.next(), Some(Piece::Text(text)) if text == word))
 }

@@ -18,6 +18,7 @@ use super::sorts::{Place, Sort, asked, others, silence};
 use crate::support::faulty::{Break, Faulty, Plan};
 use crate::support::program::{Program, Running, get, private};
 use crate::support::team::Team;
+use crate::support::wait;
 
 /// The limit for one world: a late call takes a minute, and the machine may be busy.
 const PATIENCE: Duration = Duration::from_mins(10);
@@ -173,11 +174,7 @@ impl World {
 
     /// Waits until this holds in the program's ledger.
     pub(super) fn until_recorded(&self, what: &str, is_so: impl Fn(&[DeliveryHistory]) -> bool) {
-        let until = Instant::now() + PATIENCE;
-        while !is_so(&ledger::read(&private(self.state.path())).unwrap().deliveries) {
-            assert!(Instant::now() < until, "never: {what}");
-            thread::sleep(Duration::from_millis(50));
-        }
+        wait::until(what, || is_so(&ledger::read(&private(self.state.path())).unwrap().deliveries));
     }
 
     /// Waits until nothing is left to be done, stops the program, and counts.
@@ -269,7 +266,6 @@ fn settle(team: &Team, program: &mut Running, address: &str) {
         assert!(!program.has_ended(), "the program has ended");
         assert!(Instant::now() < until, "never settled: {}", get(address, "/health").1);
         seen = team.board.engine.wait_for_change(seen, Duration::from_millis(500));
-        thread::sleep(Duration::from_millis(50));
     }
 }
 

@@ -18,6 +18,7 @@ use mission_control_runtime::wire::Stop;
 use serde_json::{Value, json};
 
 use super::{PATIENT, SESSION, TOKEN, endpoint_with};
+use crate::support::wait;
 
 /// The upper bound for what must be quick.
 const SHORT: Duration = Duration::from_millis(600);
@@ -192,12 +193,16 @@ fn a_failed_handshake_is_refused() {
     let page = b"HTTP/1.1 200 OK\r\nContent-Type: text/html\r\nContent-Length: 6\r\n\r\n<html>";
     assert_eq!(
         ends("a page", |peer| peer.raw(page)),
-        refused(&sentence("it answers a WebSocket request with 200 OK"))
+        refused(&sentence(
+            "it refuses a WebSocket with 200 OK: check OPENCLAW_GATEWAY_URL and the proxies in front of it"
+        ))
     );
     let gone = b"HTTP/1.1 404 Not Found\r\nContent-Length: 0\r\n\r\n";
     assert_eq!(
         ends("no path", |peer| peer.raw(gone)),
-        refused(&sentence("it answers a WebSocket request with 404 Not Found"))
+        refused(&sentence(
+            "it refuses a WebSocket with 404 Not Found: check OPENCLAW_GATEWAY_URL and the proxies in front of it"
+        ))
     );
     let rows = [
         "Upgrade: websocket\r\nConnection: Upgrade\r\n",
@@ -207,7 +212,11 @@ fn a_failed_handshake_is_refused() {
     for row in rows {
         let head = format!("HTTP/1.1 101 Switching Protocols\r\n{row}\r\n");
         let found = ends(row, move |peer| peer.raw(head.as_bytes()));
-        assert_eq!(found, refused(&sentence("it does not follow the WebSocket protocol")), "{row}");
+        assert_eq!(
+            found,
+            refused(&sentence("it does not follow the WebSocket protocol: check the proxies in front of it")),
+            "{row}"
+        );
     }
     let mismatch = |peer: &mut Peer| {
         peer.switch();
@@ -343,9 +352,7 @@ fn a_stop_closes_the_socket() {
     let begun = Instant::now();
     thread::scope(|scope| {
         let ending = scope.spawn(|| end_with(&url, limits, &stop).unwrap_err());
-        while count.load(Ordering::SeqCst) == 0 {
-            thread::sleep(Duration::from_millis(5));
-        }
+        wait::until("the connection", || count.load(Ordering::SeqCst) == 1);
         stop.close();
         let error = ending.join().unwrap();
         assert_eq!((error.class, error.why), (Class::Closed, Why::Stopped));

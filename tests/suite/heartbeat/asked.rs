@@ -184,7 +184,11 @@ fn without_a_writable_disk_events_stay_in_memory_with_one_warning() {
     // The disk has room again.
     full.store(false, Ordering::SeqCst);
     nowhere.change(|_| ());
-    assert_eq!((nowhere.off(), said("written again")), (None, 1), "it is tried again before the next event");
+    assert_eq!(
+        (nowhere.off(), said("kept in STATE_DIR again")),
+        (None, 1),
+        "it is tried again before the next event"
+    );
     let memory = Keeper::in_memory(&account(), "no place".to_owned());
     assert_eq!((hears(&memory), memory.off().as_deref()), ((1, false), Some("no place")));
 }

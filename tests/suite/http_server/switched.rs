@@ -3,6 +3,7 @@
 use std::io::ErrorKind;
 
 use super::*;
+use crate::support::wait;
 
 /// Echoes everything in capitals until the client has sent everything.
 fn echo(request: &Request) -> Reply {
@@ -100,9 +101,5 @@ fn cuts_off_a_switched_client_that_does_not_read() {
     })
     .unwrap();
     let (_stream, _) = switch(&server, ASK);
-    let until = Instant::now() + GUARD;
-    while server.connections() > 0 {
-        assert!(Instant::now() < until, "it holds its place for ever");
-        std::thread::sleep(Duration::from_millis(10));
-    }
+    wait::until("the end of the connection", || server.connections() == 0);
 }

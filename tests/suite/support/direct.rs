@@ -1,4 +1,4 @@
-//! The backend without a way in between: calls go straight into the engine, are counted, and fail as told.
+//! The backend without a way in between: calls go straight into the engine, are counted, and fail on request.
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};

@@ -1,8 +1,10 @@
 //! What a test's own thread wrote to the log.
 
 use std::cell::RefCell;
+use std::fmt::Write as _;
 use std::sync::Once;
 
+use log::kv::{Error, Key, Value, VisitSource};
 use log::{LevelFilter, Log, Metadata, Record};
 
 thread_local! {
@@ -17,14 +19,24 @@ impl Log for Capture {
     }
 
     fn log(&self, record: &Record<'_>) {
-        let line = format!("{} {} {}", record.level(), record.target(), record.args());
+        let mut line = Line(format!("{} {} {}", record.level(), record.target(), record.args()));
+        record.key_values().visit(&mut line).expect("a line takes every field");
+        let Line(line) = line;
         LINES.with_borrow_mut(|lines| lines.push(line));
     }
 
     fn flush(&self) {}
 }
 
-/// Begins to collect the lines of this thread, of all levels: `LEVEL component text`.
+struct Line(String);
+
+impl<'kvs> VisitSource<'kvs> for Line {
+    fn visit_pair(&mut self, key: Key<'kvs>, value: Value<'kvs>) -> Result<(), Error> {
+        Ok(write!(self.0, " {key}={value}")?)
+    }
+}
+
+/// Begins to collect the lines of this thread, of all levels: `LEVEL target text key=value…`.
 pub(crate) fn begin() {
     static ONCE: Once = Once::new();
     ONCE.call_once(|| {

@@ -6,7 +6,7 @@ pub(crate) mod board;
 pub(crate) mod copies;
 /// Dice that can be thrown again.
 pub(crate) mod dice;
-/// The embedded backend, called directly; its calls counted, and failing as told.
+/// The embedded backend, called directly; its calls counted, and failing on request.
 pub(crate) mod direct;
 /// Documents of the project and their generated parts.
 pub(crate) mod documents;
@@ -24,7 +24,7 @@ pub(crate) mod notify_socket;
 pub(crate) mod played;
 /// The program as a process.
 pub(crate) mod program;
-/// A server that cuts, stalls and answers as told.
+/// A server that cuts, stalls and answers on request.
 pub(crate) mod scripted_http;
 /// What stands on a board, and what stands on it afterwards.
 pub(crate) mod seeds;
@@ -32,6 +32,8 @@ pub(crate) mod seeds;
 pub(crate) mod team;
 /// An https server and its certificate.
 pub(crate) mod tls_server;
+/// Waits for a state that no channel announces.
+pub(crate) mod wait;
 /// Jobs and the notifications that they deliver.
 pub(crate) mod work;
 

@@ -106,7 +106,7 @@ impl Running {
 
     /// The address it says it listens on.
     pub(crate) fn address(&mut self) -> String {
-        let line = self.wait_for_log("listening on http://");
+        let line = self.wait_for_log("Listening");
         let (_, rest) = line.split_once("http://").unwrap();
         rest.split(['"', ' ']).next().unwrap().to_owned()
     }

@@ -1,8 +1,9 @@
 //! Which tools each caller is offered (http-and-tools §5.1–5.3, §9.5).
 
-use mission_control_runtime::model::Task;
+use mission_control_runtime::model::{Task, ToolEndpoints};
+use mission_control_runtime::tools::access::{ToolAccess, ToolRoute};
 use mission_control_runtime::tools::table::{Audience, ROWS};
-use mission_control_runtime::tools::{ToolError, offer, offer_http, prepare};
+use mission_control_runtime::tools::{ToolError, offer, offer_by, offer_http, prepare};
 use serde_json::{Value, json};
 
 use super::{TestCaller, call, names, task};
@@ -155,6 +156,18 @@ fn without_client_tools_the_same_rights_offer_endpoints() {
             assert_eq!(offered.grants(row.name), inputs.expected().contains(&row.name.as_str()));
         }
     }
+}
+
+/// A gateway that is too old for tools gets them all the same, so that its successor is recognized.
+#[test]
+fn a_gateway_too_old_for_tools_gets_both_and_no_route_offers_nothing() {
+    let who = TestCaller::with_all_rights("review");
+    let access = ToolAccess { endpoints: ToolEndpoints::Auto, client_tools: true };
+    let both = offer_by(access.route(false), access, &who.caller());
+    assert_eq!((names(&both), both.labels), (names(&offer(&who.caller())), offer_http(&who.caller()).labels));
+    let access = ToolAccess { endpoints: ToolEndpoints::Off, client_tools: false };
+    let none = offer_by(access.route(true), access, &who.caller());
+    assert!(access.route(true) == ToolRoute::Nothing && none.labels.is_empty() && none.tools.is_empty());
 }
 
 /// D13: the flag, the backend's rule and the task must agree.

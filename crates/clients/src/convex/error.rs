@@ -192,18 +192,25 @@ impl CallReason {
             }
             Self::ServerFault => Some("If this persists, look up the request id in the deployment's log."),
             Self::AnswerTooLarge => Some("Please report this as a bug, with the name of the function."),
-            Self::LostAnswer
-            | Self::Overloaded
-            | Self::Throttled
-            | Self::Forbidden
-            | Self::NotFound
-            | Self::Invalid
-            | Self::FunctionTimedOut
-            | Self::DatabaseTimedOut
-            | Self::TooLarge
-            | Self::ResultTooLarge
-            | Self::FunctionFailed
-            | Self::Stopped => None,
+            Self::LostAnswer => {
+                Some("If this persists, check the network and the proxies on the way to CONVEX_URL.")
+            }
+            Self::Overloaded => {
+                Some("If this persists, check the deployment's load in the Convex dashboard.")
+            }
+            Self::Throttled => Some(
+                "The runtime calls less often now. If this persists, raise DELIVERY_INTERVAL, or check the deployment's limits.",
+            ),
+            Self::FunctionTimedOut | Self::DatabaseTimedOut => {
+                Some("If this persists, look for slow functions in the deployment's log.")
+            }
+            Self::FunctionFailed => Some("Look up the request id in the deployment's log."),
+            Self::ResultTooLarge => {
+                Some("Look up the function in the deployment's log, and delete data that it no longer needs.")
+            }
+            Self::Forbidden => Some("Check the agent's permissions in Mission Control."),
+            // The brackets of the sentence have the reason, and the caller shortens or corrects the value.
+            Self::NotFound | Self::Invalid | Self::TooLarge | Self::Stopped => None,
         }
     }
 

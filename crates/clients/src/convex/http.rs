@@ -161,7 +161,7 @@ impl Convex for HttpConvex {
         let took = begun.elapsed().as_millis();
         result
             .inspect(|_| {
-                debug!("{} answered in {took} ms, attempts {attempts} (request {id})", call.path);
+                debug!(function = call.path, attempts, duration_ms = took, request = id.as_str(); "Mission Control answered");
             })
             .map_err(|finding| {
                 let error = finding.into_error(call, attempts, &id, &self.shared.redactor);
@@ -171,7 +171,7 @@ impl Convex for HttpConvex {
                     (_, CallClass::Transient) => Level::Info,
                     (_, CallClass::Refused | CallClass::Gone | CallClass::Ambiguous) => Level::Warn,
                 };
-                log!(level, "{} ({}, {took} ms, request {id})", error.sentence, error.class);
+                log!(level, class:% = error.class, duration_ms = took, request = id.as_str(), error:% = error.sentence; "Call of Mission Control failed");
                 error
             })
     }
@@ -210,10 +210,10 @@ impl HttpConvex {
             let why = finding.why.explain();
             let detail = finding.detail.as_deref().map_or(String::new(), |detail| format!(" ({detail})"));
             let detail = self.shared.redactor.excerpt(&detail, super::error::EXCERPT_CHARS_MAX);
-            let millis = pause.as_millis();
+            let (reason, pause_ms) = (format!("{why}{detail}"), pause.as_millis());
             // The first retry is worth an info line; the later ones are routine.
             let level = if *attempts == 1 { Level::Info } else { Level::Debug };
-            log!(level, "{}: {why}{detail}; retrying in {millis} ms (request {id})", call.path);
+            log!(level, function = call.path, reason = reason.as_str(), pause_ms, request = id; "Call of Mission Control is retried");
             if self.stop.wait(pause) {
                 // What was transient stays transient: a retry does no harm, but this call has no time for
                 // one.
@@ -323,7 +323,7 @@ impl HttpConvex {
         let words =
             format!("{state}: {}", text("x-convex-deprecation-message").unwrap_or("no details given"));
         let words = self.shared.redactor.excerpt(&words, super::error::EXCERPT_CHARS_MAX);
-        warn!("the backend considers this client ({CLIENT}) outdated: {words}");
+        warn!(client = CLIENT, reason = words.as_str(); "Mission Control considers this client outdated");
     }
 }
 

@@ -66,7 +66,11 @@ impl<'a> Conversation<'a> {
             }
             Heard::Answer { id, result } if id == number => {
                 Some(result.map(ToOwned::to_owned).map_err(|words| {
-                    let words = if words.is_empty() { "the gateway refuses".to_owned() } else { words };
+                    let words = if words.is_empty() {
+                        "the gateway refused it without a reason: look in its log".to_owned()
+                    } else {
+                        words
+                    };
                     SocketFailure::Declined(words)
                 }))
             }
@@ -85,7 +89,7 @@ impl<'a> Conversation<'a> {
             let text = json::text(&text);
             let Some(heard) = parse_message(&text) else {
                 return Err(SocketFailure::Declined(
-                    "a message on its WebSocket is not understood".to_owned(),
+                    "a message on its WebSocket is not understood: check the gateway's version".to_owned(),
                 ));
             };
             if let Some(found) = find(heard) {

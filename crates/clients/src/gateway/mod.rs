@@ -68,8 +68,7 @@ pub struct HttpGateway {
 impl Gateway for HttpGateway {
     fn turn(&self, turn: &Turn<'_>, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Reply, GatewayError> {
         let begun = Instant::now();
-        let result = self.run_turn(turn, progress).map(Reply::without_tokens);
-        let result = result.map_err(|failure| self.shared.error(failure));
+        let result = self.run_turn(turn, progress).map_err(|failure| self.shared.error(failure));
         let took = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         match &result {
             Ok(reply) => {
@@ -92,10 +91,11 @@ impl Gateway for HttpGateway {
         agent: &str,
         mark: &TurnMark<'_>,
     ) -> Result<Recovered, GatewayError> {
-        match recover::recover(self, session, agent, mark) {
-            Ok(Recovered::Answered(reply)) => Ok(Recovered::Answered(reply.without_tokens())),
-            other => other.map_err(|failure| self.shared.error(failure)),
-        }
+        recover::recover(self, session, agent, mark).map_err(|failure| self.shared.error(failure))
+    }
+
+    fn shows_tools(&self) -> bool {
+        !self.shared.memory().dialect().too_old_for_tools()
     }
 
     fn abort(&self, session: &SessionKey, agent: &str, run: Option<&str>) -> Result<bool, GatewayError> {
@@ -163,13 +163,12 @@ impl HttpGateway {
                 let second = self.send(outbound, other, progress);
                 let accepted = second.as_ref().map_or_else(|failure| failure.run.is_some(), |_| true);
                 if accepted && self.shared.memory().accepted(other) {
-                    let words = match other {
-                        ToolShape::Flat => "the gateway accepts tools in the current form",
-                        ToolShape::Nested => {
-                            "the gateway accepts tools only in an old form and may never show them to the agent: upgrade it to 2026.3.31 or later"
-                        }
-                    };
-                    warn!("{words}");
+                    match other {
+                        ToolShape::Flat => warn!("The gateway accepts tools in the current form"),
+                        ToolShape::Nested => warn!(
+                            "The gateway accepts tools only in an old form and may never show them to the agent: upgrade it to 2026.3.31 or later"
+                        ),
+                    }
                 }
                 second
             }

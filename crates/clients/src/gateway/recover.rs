@@ -168,14 +168,18 @@ pub(super) fn look(
 
 /// Reads an item in full that the history shows shortened.
 fn fetch_in_full(gateway: &HttpGateway, key: &str, item: &Item) -> Result<Item, SocketFailure> {
-    let Some(id) = &item.id else { return Err(SocketFailure::Declined("the item has no id".to_owned())) };
+    let Some(id) = &item.id else {
+        return Err(SocketFailure::Declined("the gateway names no id for it".to_owned()));
+    };
     let mut conversation = Conversation::begin(gateway)?;
     let answer = conversation.request("chat.message.get", &message_params(key, id))?;
     conversation.end();
     let found =
         read_message(&answer).map_err(|why| SocketFailure::Declined(format!("chat.message.get: {why}")))?;
     if found.cut {
-        return Err(SocketFailure::Declined("it is longer than the gateway's limit".to_owned()));
+        return Err(SocketFailure::Declined(
+            "it is longer than the gateway's limit: read it in the agent's session".to_owned(),
+        ));
     }
     // The item's place in the session is kept from the history, which has it more exactly.
     Ok(Item { text: found.text, calls: found.calls, cut: false, ..item.clone() })

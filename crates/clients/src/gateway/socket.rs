@@ -170,9 +170,15 @@ fn check_upgrade(status: StatusCode, headers: &HeaderMap, key: &str) -> Result<(
         503 => return away(Why::Draining),
         502 | 504 | 520..=524 => return away(Why::Unreachable),
         500.. => {
-            return Err(SocketFailure::Temporary(format!("it answers a WebSocket request with {status}")));
+            return Err(SocketFailure::Temporary(format!(
+                "it refuses a WebSocket with {status}: look in its log"
+            )));
         }
-        _ => return Err(SocketFailure::Declined(format!("it answers a WebSocket request with {status}"))),
+        _ => {
+            return Err(SocketFailure::Declined(format!(
+                "it refuses a WebSocket with {status}: check OPENCLAW_GATEWAY_URL and the proxies in front of it"
+            )));
+        }
     }
     let has = |name, word: &str| {
         let value = text(headers, &name).unwrap_or_default();
@@ -189,6 +195,8 @@ fn check_upgrade(status: StatusCode, headers: &HeaderMap, key: &str) -> Result<(
     if good {
         Ok(())
     } else {
-        Err(SocketFailure::Declined("it does not follow the WebSocket protocol".to_owned()))
+        Err(SocketFailure::Declined(
+            "it does not follow the WebSocket protocol: check the proxies in front of it".to_owned(),
+        ))
     }
 }

@@ -129,7 +129,7 @@ impl Mission {
             may_repeat: request.may_repeat(),
         };
         let value = self.convex.call(&call)?;
-        decode(&call, &value).inspect_err(|error| warn!("{error}"))
+        decode(&call, &value).inspect_err(|error| warn!(error:%; "Answer of Mission Control not understood"))
     }
 }
 

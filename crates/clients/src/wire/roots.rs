@@ -210,7 +210,12 @@ impl BadRootsReason {
 
 impl fmt::Display for BadRoots {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "SSL_CERT_FILE: {} {}", self.path.display(), self.reason.explain())
+        write!(
+            f,
+            "SSL_CERT_FILE: {} {}; name a readable PEM file, or unset the variable",
+            self.path.display(),
+            self.reason.explain()
+        )
     }
 }
 

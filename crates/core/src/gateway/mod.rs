@@ -21,7 +21,7 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 use mcr_model::SessionKey;
-use mcr_model::redact::without_our_tokens;
+use mcr_model::redact::OutgoingMask;
 
 pub use codec::{SessionNames, session_key};
 pub use history::{Recovered, TurnMark};
@@ -41,6 +41,11 @@ pub trait Gateway: Send {
         agent: &str,
         mark: &TurnMark<'_>,
     ) -> Result<Recovered, GatewayError>;
+
+    /// Whether the gateway shows function tools to its agents, as far as that is known.
+    fn shows_tools(&self) -> bool {
+        true
+    }
 
     /// Aborts this run of a session and waits briefly for its end. Without a known, active run it aborts any
     /// run of the session. Returns whether there was a run to abort; an error says only that the abort
@@ -130,13 +135,13 @@ pub struct Reply {
 }
 
 impl Reply {
-    /// The reply with this product's tokens masked in its text and arguments. Masking comes before recording,
-    /// so the recorded text equals the posted one.
+    /// The reply without credentials in its text and arguments. Masking comes before recording, so the recorded
+    /// text equals the posted one.
     #[must_use]
-    pub fn without_tokens(mut self) -> Self {
+    pub fn masked(mut self, mask: &OutgoingMask) -> Self {
         let arguments = self.calls.iter_mut().map(|call| &mut call.arguments);
         for text in self.text.iter_mut().chain(arguments) {
-            if let Cow::Owned(masked) = without_our_tokens(text) {
+            if let Cow::Owned(masked) = mask.clean(text) {
                 *text = masked;
             }
         }

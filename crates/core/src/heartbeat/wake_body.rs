@@ -4,6 +4,8 @@
 //! These endpoints are not tools. Their bodies are checked against a row like a tool's, so that the same
 //! mistake gets the same error text.
 
+use std::borrow::Cow;
+
 use serde_json::{Value, json};
 
 use super::session::Naming;
@@ -11,7 +13,7 @@ use super::wake::{Queued, WakeCaller, WakeKind, WakeRefusal, WakeRequest, When, 
 use crate::tools::table::{CallSpec, Field, Type};
 use crate::tools::{Fields, ToolError, ToolErrorKind};
 use mcr_model::SessionScope;
-use mcr_model::redact::without_our_tokens;
+use mcr_model::redact::OutgoingMask;
 
 /// The longest session key, and the longest name of main sessions.
 const KEY_BYTES_MAX: usize = 1024;
@@ -100,13 +102,23 @@ impl WakeBody {
         }
         Ok(Self {
             kind,
-            // Another agent reads the text and the reason.
-            text: without_our_tokens(text).into_owned(),
-            reason: fields.filled("reason").map(|reason| without_our_tokens(reason).into_owned()),
+            text: text.to_owned(),
+            reason: fields.filled("reason").map(str::to_owned),
             session,
             main: key("mainKey")?,
             scope: fields.choice("scope", SCOPE)?,
         })
+    }
+
+    /// The body without credentials in the texts that another agent may read.
+    #[must_use]
+    pub fn masked(mut self, mask: &OutgoingMask) -> Self {
+        for text in [&mut self.text].into_iter().chain(&mut self.reason) {
+            if let Cow::Owned(masked) = mask.clean(text) {
+                *text = masked;
+            }
+        }
+        self
     }
 
     /// Whether the event is for another agent than the one with this slug.

@@ -140,13 +140,16 @@ mod tests {
     #[test]
     fn an_open_row_of_a_task_tells_most() {
         let (open, closed) = (newer("n1", None), newer("n2", Some(7)));
-        let told = with_rows("t1", None, &[(&closed, "ben"), (&open, "ben")]).unwrap();
-        assert!(told.what.starts_with("2 not understood (1 of them open). Most relevant: n1"), "{told:?}");
-        let ids: Vec<&str> = told.deliveries.iter().map(|brief| &*brief.id).collect();
-        assert_eq!((ids, &*told.id), (vec!["n1", "n2"], "t1"));
+        let finding = with_rows("t1", None, &[(&closed, "ben"), (&open, "ben")]).unwrap();
+        assert!(
+            finding.what.starts_with("2 not understood (1 of them open). Most relevant: n1"),
+            "{finding:?}"
+        );
+        let ids: Vec<&str> = finding.deliveries.iter().map(|brief| &*brief.id).collect();
+        assert_eq!((ids, &*finding.id), (vec!["n1", "n2"], "t1"));
         let other = Finding::idle("ben", &[]);
-        let told = with_rows("t1", Some(other.clone()), &[(&closed, "ben")]).unwrap();
-        assert!(told.what.ends_with(&other.what) && told.state == "idle", "{told:?}");
+        let finding = with_rows("t1", Some(other.clone()), &[(&closed, "ben")]).unwrap();
+        assert!(finding.what.ends_with(&other.what) && finding.state == "idle", "{finding:?}");
         assert_eq!(with_rows("t1", Some(other.clone()), &[]), Some(other));
     }
 }

@@ -9,6 +9,7 @@
 //! In production the backend gives no reasons for its refusals. Everything that can be known in advance is
 //! therefore checked here, in the backend's own words where they exist.
 
+pub mod access;
 pub mod decode;
 mod error;
 pub mod guard;
@@ -26,7 +27,7 @@ use mcr_model::{AgentId, BehaviorFlags, Task};
 pub use decode::{Fields, decode, decode_call};
 pub use error::{ToolError, ToolErrorKind};
 pub use name::ToolName;
-pub use offer::{Offer, offer, offer_http};
+pub use offer::{Offer, offer, offer_by, offer_http};
 pub use outcome::{ToolOutcome, render};
 pub use request::{Changes, DocumentContent, Draft, ToolRequest};
 

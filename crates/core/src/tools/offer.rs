@@ -4,6 +4,7 @@ use std::sync::LazyLock;
 
 use serde_json::{Map, Value, json};
 
+use super::access::{ToolAccess, ToolRoute};
 use super::table::{Field, ROWS, ToolSpec, Type};
 use super::{Caller, ToolName, guard};
 use crate::gateway::Tool;
@@ -11,7 +12,7 @@ use crate::gateway::Tool;
 /// The tools that one caller is offered, in the order of the table.
 #[derive(Clone, Debug, Default)]
 pub struct Offer {
-    /// The tools for the gateway; empty if agents call over HTTP.
+    /// The tools for the gateway; empty if function tools are off.
     pub tools: Vec<&'static Tool>,
     /// One line for each tool, for the briefing.
     pub labels: Vec<&'static str>,
@@ -26,7 +27,7 @@ impl Offer {
         self.names().contains(&name)
     }
 
-    /// The tools that the agent may call in this conversation; empty if it calls over HTTP.
+    /// The function tools that the agent may call in this conversation; empty if those are off.
     pub fn names(&self) -> &[ToolName] {
         if self.tools.is_empty() { &[] } else { &self.granted }
     }
@@ -74,7 +75,22 @@ fn fields_of(row: &ToolSpec) -> String {
     row.fields.iter().map(name).collect::<Vec<_>>().join(", ")
 }
 
-/// The tools that the caller is offered.
+/// What the caller is offered by this route.
+///
+/// A gateway that is too old for tools still gets them, although the briefing describes their endpoints. It checks
+/// their form, which shows when a newer release has replaced it.
+pub fn offer_by(route: ToolRoute, access: ToolAccess, caller: &Caller<'_>) -> Offer {
+    match route {
+        ToolRoute::Functions | ToolRoute::FunctionsAndEndpoints => offer(caller),
+        ToolRoute::Endpoints if access.client_tools => {
+            Offer { tools: offer(caller).tools, ..offer_http(caller) }
+        }
+        ToolRoute::Endpoints => offer_http(caller),
+        ToolRoute::Nothing => Offer::default(),
+    }
+}
+
+/// The function tools that the caller is offered.
 pub fn offer(caller: &Caller<'_>) -> Offer {
     let can_mark_done = guard::can_mark_done(caller);
     let offered = open(caller, can_mark_done);

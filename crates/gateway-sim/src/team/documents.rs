@@ -4,6 +4,7 @@ use std::fmt::Write as _;
 
 use super::lines;
 use super::view::TaskView;
+use crate::derived::number;
 
 /// A document.
 pub(super) struct Draft {
@@ -44,7 +45,7 @@ fn promise(view: &TaskView) -> String {
 }
 
 fn pick<'a>(view: &TaskView, choice: &[&'a str]) -> &'a str {
-    let at = lines::number(&[&view.task.title, "paper"]) % choice.len().max(1) as u64;
+    let at = number(&[&view.task.title, "paper"]) % choice.len().max(1) as u64;
     usize::try_from(at).ok().and_then(|at| choice.get(at)).copied().unwrap_or_default()
 }
 

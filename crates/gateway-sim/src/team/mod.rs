@@ -26,6 +26,7 @@ use serde_json::{Value, json};
 
 use self::plan::{AgentPlan, Results};
 use self::view::TaskView;
+use super::derived::number;
 use super::gateway::{Act, Item, Prompt, ScriptedModel, Thought};
 use mcr_model::NotificationType;
 
@@ -146,7 +147,7 @@ impl ScriptedModel for Team {
             }
         };
         drop(deliveries);
-        let mut pause = QUICKEST_MS + lines::number(&[&prompt.run]) % (SLOWEST_MS - QUICKEST_MS);
+        let mut pause = QUICKEST_MS + number(&[&prompt.run]) % (SLOWEST_MS - QUICKEST_MS);
         if matches!(&thought.act, Act::Say(text) if lines::is_acknowledgement(text)) {
             // The agent that assigned the work speaks first.
             pause += QUICKEST_MS;

@@ -7,6 +7,7 @@ use super::lines;
 use super::plan::AgentPlan;
 use super::view::{TaskView, only_asks};
 use super::worker::request;
+use crate::derived::number;
 use mcr_model::NotificationType::{self, Assignment, Mention, ResponseRequest, StatusChange, ThreadUpdate};
 use mcr_model::TaskStatus;
 
@@ -60,6 +61,5 @@ fn check(view: &TaskView) -> AgentPlan {
 
 /// Depends on the title, so that a task always takes the same course. A task is returned at most once.
 fn has_finding(view: &TaskView) -> bool {
-    lines::number(&[&view.task.title]).is_multiple_of(RETURNED_ONE_IN)
-        && !view.have_said(lines::finding(view))
+    number(&[&view.task.title]).is_multiple_of(RETURNED_ONE_IN) && !view.have_said(lines::finding(view))
 }

@@ -22,15 +22,15 @@ const SPAWN_RETRY: Duration = Duration::from_micros(200);
 
 /// Accepts connections until the server stops. No error ends the loop.
 pub(super) fn accept(listener: &TcpListener, shared: &Arc<Shared>) {
-    let mut accept_failures = LogThrottle::new("cannot accept");
-    let mut spawn_failures = LogThrottle::new("no thread for a connection");
+    let mut accept_failures = LogThrottle::new("Connections cannot be accepted");
+    let mut spawn_failures = LogThrottle::new("No thread can be started for a connection");
     while !shared.is_stopping() {
         match listener.accept() {
             Ok((stream, peer)) => {
                 accept_failures.recovered();
                 match shared.registry.admit(stream, peer) {
                     Admission::Admitted(place) => start(shared, place, &mut spawn_failures),
-                    Admission::Full => debug!("connection refused: every place is busy; peer={peer}"),
+                    Admission::Full => debug!(peer:%; "Connection refused: every place is busy"),
                     Admission::Closed => {}
                 }
             }

@@ -52,7 +52,7 @@ pub(super) fn serve(place: &Place, shared: &Shared) {
         match sent {
             Ok(true) => {}
             Ok(false) => return connection.linger(),
-            Err(error) => return debug!("reply not sent: {error}; peer={}", place.peer),
+            Err(error) => return debug!(peer:% = place.peer, error:%; "Reply not sent"),
         }
     }
     if place.is_reserved() {
@@ -69,7 +69,7 @@ fn admit(place: &Place, shared: &Shared, request: &Request) -> Result<(), Denial
     place.enter(Activity::Busy);
     let decide = || (shared.admission)(request);
     let panicked = |_| {
-        error!("admission check panicked: {} {}", request.method(), request.path());
+        error!(method:% = request.method(), path = &*request.path(); "Admission check panicked");
         Some((shared.refusals)(500, "Internal server error"))
     };
     let denied = catch_unwind(AssertUnwindSafe(decide)).unwrap_or_else(panicked);
@@ -81,7 +81,7 @@ fn admit(place: &Place, shared: &Shared, request: &Request) -> Result<(), Denial
 fn handle(shared: &Shared, request: Request) -> Reply {
     let what = format_args!("{} {}", request.method(), request.path()).to_string();
     shared.panics().catch("http-connection", || (shared.handler)(request)).unwrap_or_else(|| {
-        error!("request handler panicked: {what}");
+        error!(request = what.as_str(); "Request handler panicked");
         (shared.refusals)(500, "Internal server error")
     })
 }
@@ -194,7 +194,7 @@ impl<'a> Connection<'a> {
     }
 
     fn refuse(mut self, refusal: Refusal) {
-        debug!("request refused: {1}; peer={0}", self.place.peer, refusal.explain());
+        debug!(peer:% = self.place.peer, reason = refusal.explain(); "Request refused");
         let until = Instant::now() + self.shared.limits.write_time;
         if send_refusal(&mut self.intake.source, until, self.shared.refusals, refusal).is_ok() {
             self.linger();
@@ -252,7 +252,7 @@ fn stream_writer<'w, 's>(
 /// Runs the writer of a stream. A panic in it cuts the stream off.
 fn run_writer(write: impl FnOnce() -> io::Result<()>) -> io::Result<()> {
     catch_unwind(AssertUnwindSafe(write)).unwrap_or_else(|_| {
-        error!("stream writer panicked");
+        error!("Stream writer panicked");
         Err(io::Error::other("stream writer panicked"))
     })
 }

@@ -22,29 +22,27 @@ impl LogThrottle {
 
     /// Reports an occurrence.
     pub(super) fn report(&mut self, why: &dyn Display) {
-        if let Some(line) = self.line(why, Instant::now()) {
-            warn!("{line}");
+        if let Some(suppressed) = self.due(Instant::now()) {
+            warn!(reason:% = why, suppressed; "{}", self.what);
         }
     }
 
     /// Records a success. It logs the number of suppressed lines if the interval is over.
     pub(super) fn recovered(&mut self) {
         if self.suppressed > 0 && self.is_time(Instant::now()) {
-            warn!("{}: {} more times; resolved now", self.what, self.suppressed);
-            self.suppressed = 0;
+            let suppressed = std::mem::take(&mut self.suppressed);
+            warn!(resolved = true, suppressed; "{}", self.what);
         }
     }
 
-    fn line(&mut self, why: &dyn Display, now: Instant) -> Option<String> {
+    /// The number of lines suppressed since the last one, if a line is due.
+    fn due(&mut self, now: Instant) -> Option<usize> {
         if !self.is_time(now) {
             self.suppressed += 1;
             return None;
         }
         self.last_line = Some(now);
-        Some(match std::mem::take(&mut self.suppressed) {
-            0 => format!("{}: {why}", self.what),
-            more => format!("{}: {why} ({more} more times since the last line)", self.what),
-        })
+        Some(std::mem::take(&mut self.suppressed))
     }
 
     fn is_time(&self, now: Instant) -> bool {
@@ -58,15 +56,12 @@ mod tests {
 
     #[test]
     fn logs_a_thousand_failures_as_one_line_with_a_count() {
-        let mut throttle = LogThrottle::new("cannot accept");
+        let mut throttle = LogThrottle::new("Connections cannot be accepted");
         let start = Instant::now();
         let at = |millis: u64| start + Duration::from_millis(millis);
-        assert_eq!(throttle.line(&"no descriptor", at(0)).as_deref(), Some("cannot accept: no descriptor"));
-        assert!((1..1000).all(|n| throttle.line(&"no descriptor", at(n)).is_none()));
-        assert_eq!(
-            throttle.line(&"no descriptor", at(5000)).as_deref(),
-            Some("cannot accept: no descriptor (999 more times since the last line)")
-        );
-        assert!(throttle.line(&"no descriptor", at(9999)).is_none());
+        assert_eq!(throttle.due(at(0)), Some(0));
+        assert!((1..1000).all(|n| throttle.due(at(n)).is_none()));
+        assert_eq!(throttle.due(at(5000)), Some(999));
+        assert_eq!(throttle.due(at(9999)), None);
     }
 }

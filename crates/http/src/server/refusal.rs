@@ -91,33 +91,39 @@ impl Refusal {
     /// The sentence in the reply.
     pub(super) fn explain(self) -> &'static str {
         match self {
-            Self::LineEnd => "Lines must end with carriage return and line feed",
-            Self::Control => "Control character in the request head",
-            Self::RequestLine => "Malformed request line",
-            Self::Target => "Malformed request target",
-            Self::TargetTooLong => "Request target too long",
-            Self::Version => "Only HTTP/1.1 and HTTP/1.0 are supported",
-            Self::Tunnel => "CONNECT is not supported",
-            Self::HeaderLine => "Malformed header",
-            Self::HeadTooLarge => "Request head too large",
-            Self::TooManyHeaders => "Too many headers",
-            Self::Host => "Exactly one valid Host header is required",
-            Self::LengthAndCoding => "Content-Length and Transfer-Encoding exclude each other",
-            Self::LengthTwice => "More than one Content-Length",
-            Self::Length => "Content-Length must be a number",
-            Self::CodingTwice => "More than one Transfer-Encoding",
-            Self::CodingTooNew => "Transfer-Encoding needs HTTP/1.1",
-            Self::Coding => "Only the chunked transfer coding is supported",
-            Self::Expectation => "Only 100-continue can be expected",
+            Self::LineEnd => "Invalid line end in the request head: end each line with CR LF",
+            Self::Control => "Control character in the request head: remove it",
+            Self::RequestLine => "Malformed request line: send METHOD PATH HTTP/1.1",
+            Self::Target => "Malformed request target: send an absolute path, percent-encoded",
+            Self::TargetTooLong => "Request target too long: shorten it, or send the values in the body",
+            Self::Version => "Unsupported HTTP version: use HTTP/1.1",
+            Self::Tunnel => {
+                "CONNECT is not supported: this server is not a proxy; request its paths directly"
+            }
+            Self::HeaderLine => "Malformed header: send NAME: VALUE, one per line",
+            Self::HeadTooLarge => "Request head too large: send fewer or shorter headers",
+            Self::TooManyHeaders => "Too many headers: send fewer",
+            Self::Host => "Missing, repeated or invalid Host header: send exactly one",
+            Self::LengthAndCoding => {
+                "Content-Length and Transfer-Encoding exclude each other: send only one of them"
+            }
+            Self::LengthTwice => "More than one Content-Length: send it once",
+            Self::Length => "Content-Length is not a number: send the length of the body in bytes",
+            Self::CodingTwice => "More than one Transfer-Encoding: send it once",
+            Self::CodingTooNew => "Transfer-Encoding needs HTTP/1.1: use HTTP/1.1, or send Content-Length",
+            Self::Coding => "Unsupported transfer coding: use chunked, or send Content-Length",
+            Self::Expectation => "Unsupported Expect header: send 100-continue, or omit the header",
             Self::BodyTooLarge => "Request body too large",
-            Self::ChunkSize => "Malformed chunk size",
-            Self::ChunkEnd => "Chunk does not end where it should",
-            Self::Trailer => "Malformed or too long trailer",
-            Self::BodiesInFlight => "Too many request bodies at once",
-            Self::HeadSlow => "Request head did not arrive in time",
-            Self::BodySlow => "Request body did not arrive in time",
-            Self::Full => "Too many connections",
-            Self::Unread => "Too many replies wait for their clients",
+            Self::ChunkSize => "Malformed chunk size: send a hexadecimal number and CR LF",
+            Self::ChunkEnd => "A chunk is longer or shorter than its size: correct the size",
+            Self::Trailer => "Malformed or too long trailer: send none",
+            Self::BodiesInFlight => "Too many request bodies at once: retry in a few seconds",
+            Self::HeadSlow => "Request head did not arrive in time: send the request again, without pauses",
+            Self::BodySlow => "Request body did not arrive in time: send the request again, without pauses",
+            Self::Full => "Too many connections: close some, or retry in a few seconds",
+            Self::Unread => {
+                "Too many replies wait for their clients: read earlier replies first, or retry in a few seconds"
+            }
         }
     }
 }

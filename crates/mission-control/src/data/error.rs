@@ -68,7 +68,7 @@ impl fmt::Display for DataError {
                 path.display()
             ),
             Self::InMemory => f.write_str("data in memory are lost when this command ends; set --data to a directory"),
-            Self::File { path, what, why } => write!(f, "{} could not be {what} ({why})", path.display()),
+            Self::File { path, what, why } => write!(f, "{} could not be {what} ({why}); check the path, its permissions and the disk", path.display()),
             Self::Content { path, what } => write!(f, "{}: {what}", path.display()),
             Self::MasterKeyGone(path) => write!(
                 f,

@@ -2,10 +2,10 @@
 //! wording is ours; the contract only requires the parts.
 
 /// The USER.md of an account without one.
-pub(in crate) const USER: &str = "\
+pub(crate) const USER: &str = "\
 # USER
 
-Nobody has described the people behind this account yet. Until somebody does (Settings, USER.md), be polite, be brief,
+The people behind this account are not described yet. Until they are (Settings, USER.md), be polite, be brief,
 and ask in the task's thread when something only a person can decide.";
 
 /// The SOUL.md of an agent without one.
@@ -27,7 +27,7 @@ Friendly, plain and short. Say what you did, what you found, and what is open.
 ## Operating rules
 
 - Read the task and its thread before you act.
-- Work on what you are assigned to; hand over by naming whoever comes next.
+- Work on what you are assigned to; hand over by naming the next agent.
 - Keep the task's status true to what is really going on.
 - When you are stuck, say so, and say what would help.
 
@@ -47,6 +47,6 @@ pub(crate) fn identity(name: &str, role: &str) -> String {
 
 Role: {role}
 
-How you work is written in AGENTS.md; what you do when nobody asks is written in HEARTBEAT.md."
+How you work is written in AGENTS.md; what you do without a request is written in HEARTBEAT.md."
     )
 }

@@ -222,7 +222,7 @@ impl Store {
         let Some(_people) = on_disk.people.pause(PAUSE) else { return };
         let Some(_runtime) = on_disk.runtime.pause(PAUSE) else { return };
         if let Err(why) = empty_log(writer) {
-            warn!("the write-ahead log could not be emptied; the next write tries again: {why}");
+            warn!(reason:% = why; "The write-ahead log could not be emptied; the next write tries again");
         }
     }
 

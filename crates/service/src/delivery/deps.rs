@@ -21,6 +21,7 @@ use mcr_core::delivery::journal::{Journal, JournalError, Note, Step, Wait};
 use mcr_core::delivery::retry::Budget;
 use mcr_core::delivery::{Job, Record};
 use mcr_core::gateway::{Gateway, LifeSigns as _};
+use mcr_core::tools::access::ToolAccess;
 use mcr_model::clock::{Clock, Millis};
 use mcr_model::{NoResponseNote, Notification, NotificationType, TaskId, WakeRules};
 use mcr_store::sessions::Sessions;
@@ -209,9 +210,9 @@ fn push<T>(all: &mut VecDeque<T>, one: T, most: usize) {
 /// The configured limits and options of deliveries.
 #[derive(Clone, Debug)]
 pub struct Rules {
-    /// Whether a turn offers function tools. Otherwise its briefing describes the HTTP endpoints.
-    pub client_tools: bool,
-    /// The base URL of these endpoints.
+    /// How agents reach the tools.
+    pub access: ToolAccess,
+    /// The base URL of the HTTP endpoints.
     pub base_url: String,
     /// Whether a call over HTTP needs the token of its session.
     pub session_tokens: bool,

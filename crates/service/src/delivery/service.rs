@@ -297,8 +297,10 @@ fn log_breaker(before: &SchedulerState, now: &SchedulerState) {
 fn log_duplicate_runtime(before: &SchedulerState, now: &SchedulerState) {
     match (&before.foreign, &now.foreign) {
         (before, now) if before == now => {}
-        (_, Some(foreign)) if foreign.certain => error!("{foreign}"),
-        (_, Some(foreign)) => warn!("{foreign}"),
+        (_, Some(foreign)) if foreign.certain => {
+            error!(reason:% = foreign; "Another runtime works on this account");
+        }
+        (_, Some(foreign)) => warn!(reason:% = foreign; "Another runtime may work on this account"),
         (_, None) => info!("No other runtime is active on this account any more; delivery continues"),
     }
 }

@@ -7,21 +7,23 @@ use log::kv::Value;
 
 use super::active_delivery::AgentRights;
 use super::calls;
-use super::deps::DeliveryDeps;
+use super::deps::{DeliveryDeps, Rules};
 use super::inflight::{Guard, TurnActivity};
 use super::reading::Reading;
 use super::recover_turn::{self, marker};
 use crate::clock::Pulse;
 use mcr_core::delivery::journal::{Step, Wait};
 use mcr_core::delivery::policy;
-use mcr_core::delivery::prompt::{self, HttpWay, Scene};
+use mcr_core::delivery::prompt::{self, HttpUse, HttpWay, Scene};
 use mcr_core::delivery::quiet_mode;
 use mcr_core::delivery::{Job, Record, Stage, Stamp, Trouble};
-use mcr_core::gateway::{Class, GatewayError, Input, Progress, Reply, Turn, Why};
+use mcr_core::gateway::{Class, GatewayError, Input, Progress, Reply, SessionNames, Turn, Why, session_key};
 use mcr_core::ops::TurnState;
+use mcr_core::tools::access::ToolRoute;
 use mcr_core::tools::{self, Caller};
-use mcr_model::DeliveryContext;
-use mcr_model::random;
+use mcr_model::redact::OutgoingMask;
+use mcr_model::{Agent, DeliveryContext, SessionKey, random};
+use mcr_store::sessions::Session;
 
 /// The longest briefing. Histories and models have room for several times as much.
 const BRIEFING_CHARS: usize = 60_000;
@@ -65,20 +67,19 @@ pub(super) fn talk(
         may_close: caller.may_close,
     };
     deps.inflight.hold(&job.work, &mut job.record, rights, reading);
-    let offer = if deps.rules.client_tools { tools::offer(&caller) } else { tools::offer_http(&caller) };
+    let route = deps.rules.access.route(deps.gateway.shows_tools());
+    let offer = tools::offer_by(route, deps.rules.access, &caller);
+    deps.sessions.is_briefed(&issued, route.has_endpoints());
+    let events = deps.sessions.for_events(&agent.id, &agent.slug, deps.clock.now());
     // The number of a new question; results belong to the question before.
     let attempt = job.record.tries + 1;
     let briefing = prompt::brief(&Scene {
         context,
         labels: &offer.labels,
-        tools: offer.names(),
+        tools: if route == ToolRoute::Endpoints { &[] } else { offer.names() },
         leads: caller.leads,
         may_close: offer.can_mark_done,
-        http: (!deps.rules.client_tools).then(|| HttpWay {
-            base_url: &deps.rules.base_url,
-            session_key: session.expose(),
-            token: deps.rules.session_tokens.then(|| issued.token.expose()),
-        }),
+        http: over_http(route, (session, &issued), events.as_ref(), deps.rules),
         marker: &marker(&job.work.id, attempt),
         fence: &random::hex::<4>(),
         now: deps.clock.now(),
@@ -86,6 +87,8 @@ pub(super) fn talk(
         repeat: job.record.unanswered_question.is_some(),
     });
 
+    let mask = mask(deps, agent, session, &issued);
+    let mask = events.iter().fold(mask, |mask, (_, own)| mask.with_token(&own.token));
     loop {
         calls::make(job, &caller, &offer, deps)?;
         // A copy, because the record is written while the turn runs.
@@ -120,6 +123,7 @@ pub(super) fn talk(
             }
             send(job, &turn, deps)?
         };
+        let reply = reply.masked(&mask);
         *job.record.spent += reply.usage.unwrap_or_default();
         if reply.calls.is_empty() || rounds > deps.rules.rounds_max {
             return Ok(spoken(reply, job, deps));
@@ -127,6 +131,33 @@ pub(super) fn talk(
         job.record.stage =
             Stage::Working(calls::of(reply, session, agent, std::mem::take(&mut job.record.stage)));
     }
+}
+
+/// What the briefing says about HTTP. It states a token only if the agent needs it: for tools, or for events.
+fn over_http<'a>(
+    route: ToolRoute,
+    (key, session): (&'a SessionKey, &'a Session),
+    events: Option<&'a (SessionKey, Session)>,
+    rules: &'a Rules,
+) -> Option<HttpWay<'a>> {
+    let (purpose, key, session) = match (route, events) {
+        (ToolRoute::Endpoints, _) => (HttpUse::Tools, key, session),
+        (ToolRoute::FunctionsAndEndpoints, _) => (HttpUse::ToolsForScripts, key, session),
+        (ToolRoute::Functions | ToolRoute::Nothing, Some((own_key, own))) if rules.session_tokens => {
+            (HttpUse::Events, own_key, own)
+        }
+        (ToolRoute::Functions | ToolRoute::Nothing, _) => return None,
+    };
+    let token = rules.session_tokens.then(|| session.token.expose());
+    Some(HttpWay { purpose, base_url: &rules.base_url, session_key: key.expose(), token })
+}
+
+/// Removes the agent's credentials from what it writes: it may repeat its briefing.
+fn mask(deps: &DeliveryDeps<'_>, agent: &Agent, session: &SessionKey, issued: &Session) -> OutgoingMask {
+    let mask = OutgoingMask::new(deps.mission.account(), &agent.slug).with_token(&issued.token);
+    let names = [SessionNames::Renamed, SessionNames::Kept];
+    let names = names.map(|names| session_key(session, &agent.slug, names));
+    names.iter().fold(mask.with_key(session.expose()), |mask, name| mask.with_key(name))
 }
 
 /// Sends a turn and waits for its reply.

@@ -54,8 +54,10 @@ impl Keeper {
             understood.transpose().map_err(|()| "is damaged, or of another account".to_owned())
         });
         let wakes = found.unwrap_or_else(|why| {
-            let shown = folder.path().display();
-            warn!("{shown}/{FILE} {why}. Its events are lost to their agents; the file is renamed to {shown}/{DAMAGED}");
+            warn!(
+                file:% = folder.path().join(FILE).display(), reason = why.as_str(), renamed_to = DAMAGED;
+                "The file of waiting events is unusable, so its events are lost to their agents"
+            );
             // If the rename fails, the next write replaces the file: nothing else can be done with it.
             let _ = folder.rename(FILE, DAMAGED);
             None
@@ -128,8 +130,8 @@ impl Keeper {
         }
         let before = std::mem::replace(&mut self.inside().off, off.clone());
         match (&before, &off) {
-            (None, Some(why)) => warn!("{why}. Waiting events are kept in memory only"),
-            (Some(_), None) => info!("{FILE} in STATE_DIR can be written again; waiting events are kept"),
+            (None, Some(why)) => warn!(reason = why.as_str(); "Waiting events are kept in memory only"),
+            (Some(_), None) => info!("Waiting events are kept in STATE_DIR again"),
             _ => {}
         }
         off.is_none()

@@ -44,7 +44,7 @@ impl Notifier {
         match Channel::open(&address) {
             Ok(channel) => Self(Some(Arc::new(channel))),
             Err(why) => {
-                warn!(socket:? = address, reason:% = why; "systemd is not notified: {SOCKET} cannot be used");
+                warn!(variable = SOCKET, value:? = address, reason:% = why; "Systemd is not notified: its socket cannot be used");
                 Self(None)
             }
         }
@@ -80,7 +80,7 @@ impl Notifier {
         if let Err(why) = channel.send(message)
             && !channel.has_failed.swap(true, Ordering::Relaxed)
         {
-            warn!(reason:% = why; "systemd is not notified: the socket in {SOCKET} takes no message");
+            warn!(variable = SOCKET, reason:% = why; "Systemd is not notified: its socket takes no message");
         }
     }
 }

@@ -176,7 +176,7 @@ impl Ledger {
         {
             // Set once, at the start.
             Ok(begun) => drop(active_file.set(Arc::new(begun))),
-            Err(why) => warn!("a crash will not be told from a stop: {why}"),
+            Err(why) => warn!(reason = why.as_str(); "The next start cannot distinguish a crash from a stop"),
         }
     }
 

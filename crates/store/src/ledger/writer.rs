@@ -144,7 +144,9 @@ impl Shared {
 
     pub(super) fn note(&self, note: &Note<'_>, wait: Wait) -> Result<(), JournalError> {
         // Serialized before the lock is taken.
-        let news = NoteText::of(note).map_err(|why| JournalError(format!("the note is no JSON ({why})")))?;
+        let news = NoteText::of(note).map_err(|why| {
+            JournalError(format!("the note cannot be written as JSON ({why}); please report this as a bug"))
+        })?;
         self.change(wait, |inside| inside.take(note, news))
     }
 
@@ -330,7 +332,7 @@ impl WriterState {
         self.state.synced += u64::from(waited);
         self.state.holds = false;
         if self.state.off.take().is_some() {
-            info!("the ledger can be written again");
+            info!("The ledger can be written again");
         }
         for number in removed {
             self.let_go(*number);
@@ -363,7 +365,7 @@ impl WriterState {
     /// a full disk does not fill the memory too. It has left no row that could mislead a later process.
     fn failed(&mut self, images: &[Image], why: &LedgerError) {
         if self.state.off.is_none() {
-            error!("nothing new begins until the ledger can be written again: {why}");
+            error!(reason:% = why; "Nothing new starts until the ledger can be written again");
         }
         (self.state.off, self.state.holds) = (Some(why.to_string()), true);
         let newer = std::mem::take(&mut self.dirty);

@@ -3,6 +3,7 @@
 //! Each issued session appends a line, and the latest line of a session counts. When most lines are outdated, the file
 //! is rewritten. A cut or damaged line is skipped: its agent is unknown until the next delivery.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Write as _};
 use std::sync::Arc;
@@ -21,6 +22,8 @@ pub(super) const KEY: &str = "sessions.key";
 const LINES: &str = "sessions.lines";
 /// The lane of an agent's heartbeat in the file.
 const HEARTBEAT: &str = "heartbeat";
+/// The lane of a line without a session: the agent uses the endpoints of events. Older versions skip such a line.
+const EVENTS: &str = "events";
 
 /// One session, as a line of the file.
 #[derive(Serialize, Deserialize)]
@@ -34,6 +37,17 @@ struct Line {
     lane: Option<String>,
     at: i64,
     digests: Vec<String>,
+    /// Whether the last briefing of the session described the endpoints of tools.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    endpoints: bool,
+}
+
+/// What an earlier process has left.
+pub(super) struct StoredSessions {
+    pub(super) key: Vec<u8>,
+    pub(super) entries: Vec<(Track, SessionEntry)>,
+    /// When each agent last used the endpoints of events.
+    pub(super) event_users: Vec<(String, Millis)>,
 }
 
 /// The file, open for appending.
@@ -51,12 +65,8 @@ pub(super) fn fresh_key() -> Vec<u8> {
 }
 
 impl SessionsFile {
-    /// Opens or creates the files in this folder. Also returns the key and the stored sessions of this account.
-    #[expect(clippy::type_complexity, reason = "the three things that it is made of")]
-    pub(super) fn open(
-        folder: &Arc<Folder>,
-        account: &AccountId,
-    ) -> Result<(Self, Vec<u8>, Vec<(Track, SessionEntry)>), String> {
+    /// Opens or creates the files in this folder. Also returns what they contain about this account.
+    pub(super) fn open(folder: &Arc<Folder>, account: &AccountId) -> Result<(Self, StoredSessions), String> {
         let failed = |why: io::Error| failed(folder, &why);
         let text = folder.read(KEY).map_err(failed)?.unwrap_or_default();
         let known = BASE64_STANDARD.decode(text.trim_ascii()).ok().filter(|key| key.len() == 32);
@@ -72,10 +82,12 @@ impl SessionsFile {
             folder.write(KEY, format!("{}\n", BASE64_STANDARD.encode(&key)).as_bytes()).map_err(failed)?;
             key
         };
-        let left =
-            String::from_utf8_lossy(&text).lines().filter_map(|line| understand(line, account)).collect();
+        let mut left = StoredSessions { key, entries: Vec::new(), event_users: Vec::new() };
+        for line in String::from_utf8_lossy(&text).lines() {
+            left.add(line, account);
+        }
         let file = folder.open_for_appending(LINES).map_err(failed)?;
-        Ok((Self { folder: folder.clone(), file, lines: 0 }, key, left))
+        Ok((Self { folder: folder.clone(), file, lines: 0 }, left))
     }
 
     /// Appends a line for this session.
@@ -85,9 +97,22 @@ impl SessionsFile {
         entry: &SessionEntry,
         account: &AccountId,
     ) -> Result<(), String> {
+        self.append(&line(track, entry, account))
+    }
+
+    /// Appends a line for an agent that uses the endpoints of events.
+    pub(super) fn note_event_user(
+        &mut self,
+        agent: &str,
+        at: Millis,
+        account: &AccountId,
+    ) -> Result<(), String> {
+        self.append(&event_user_line(agent, at, account))
+    }
+
+    fn append(&mut self, line: &str) -> Result<(), String> {
         self.lines += 1;
-        let written = self.file.write_all(line(track, entry, account).as_bytes());
-        written.map_err(|why| failed(&self.folder, &why))
+        self.file.write_all(line.as_bytes()).map_err(|why| failed(&self.folder, &why))
     }
 
     /// Whether most lines are outdated.
@@ -95,17 +120,20 @@ impl SessionsFile {
         self.lines > 2 * sessions + 1_000
     }
 
-    /// Rewrites the file with only these sessions.
+    /// Rewrites the file with only these sessions and users of events.
     pub(super) fn write_anew(
         &mut self,
         entries: &[(&Track, &SessionEntry)],
+        event_users: &HashMap<String, Millis>,
         account: &AccountId,
     ) -> Result<(), String> {
-        let text: String = entries.iter().map(|(track, entry)| line(track, entry, account)).collect();
+        let lines = entries.iter().map(|(track, entry)| line(track, entry, account));
+        let users = event_users.iter().map(|(agent, at)| event_user_line(agent, *at, account));
+        let text: String = lines.chain(users).collect();
         let written =
             self.folder.write(LINES, text.as_bytes()).and_then(|()| self.folder.open_for_appending(LINES));
         self.file = written.map_err(|why| failed(&self.folder, &why))?;
-        self.lines = entries.len();
+        self.lines = entries.len() + event_users.len();
         Ok(())
     }
 }
@@ -125,14 +153,45 @@ fn line(track: &Track, entry: &SessionEntry, account: &AccountId) -> String {
         },
         at: entry.at.0,
         digests: entry.digests.iter().map(|digest| BASE64_STANDARD.encode(digest)).collect(),
+        endpoints: entry.endpoints,
     };
-    let mut text = serde_json::to_string(&line).expect("texts and a number are JSON");
+    text_of(&line)
+}
+
+fn event_user_line(agent: &str, at: Millis, account: &AccountId) -> String {
+    text_of(&Line {
+        account: account.to_string(),
+        agent: agent.to_owned(),
+        task: None,
+        lane: Some(EVENTS.to_owned()),
+        at: at.0,
+        digests: Vec::new(),
+        endpoints: false,
+    })
+}
+
+fn text_of(line: &Line) -> String {
+    let mut text = serde_json::to_string(line).expect("texts, numbers and flags are JSON");
     text.push('\n');
     text
 }
 
-fn understand(text: &str, account: &AccountId) -> Option<(Track, SessionEntry)> {
-    let line: Line = serde_json::from_str(text).ok()?;
+impl StoredSessions {
+    /// Adds a line of the file. A line that cannot be understood is skipped.
+    fn add(&mut self, text: &str, account: &AccountId) {
+        let Ok(line) = serde_json::from_str::<Line>(text) else { return };
+        if line.account != account.as_str() {
+            return;
+        }
+        if line.lane.as_deref() == Some(EVENTS) {
+            self.event_users.push((line.agent, Millis(line.at)));
+            return;
+        }
+        self.entries.extend(session_of(line));
+    }
+}
+
+fn session_of(line: Line) -> Option<(Track, SessionEntry)> {
     let digests: Option<Vec<Digest>> =
         line.digests.iter().map(|text| BASE64_STANDARD.decode(text).ok()?.try_into().ok()).collect();
     let digests = digests.filter(|digests| !digests.is_empty())?;
@@ -142,5 +201,5 @@ fn understand(text: &str, account: &AccountId) -> Option<(Track, SessionEntry)> 
         // A newer version wrote this line.
         Some(_) => return None,
     };
-    (line.account == account.as_str()).then_some((track, SessionEntry { digests, at: Millis(line.at) }))
+    Some((track, SessionEntry { digests, at: Millis(line.at), endpoints: line.endpoints }))
 }

@@ -46,6 +46,8 @@ pub struct Session {
     pub lane: Lane,
     /// The token that the agent must present with the key, if the account requires one.
     pub token: Secret,
+    /// Whether the last briefing of the session described the endpoints of tools.
+    pub endpoints: bool,
 }
 
 impl Session {
@@ -75,6 +77,8 @@ struct SessionEntry {
     digests: Vec<Digest>,
     /// When the use of the session was last noted: at most [`NOTED_AGAIN`] before its last delivery.
     at: Millis,
+    /// Whether the last briefing described the endpoints of tools.
+    endpoints: bool,
 }
 
 /// All issued sessions, shared by all threads.
@@ -90,6 +94,8 @@ struct SessionsState {
     tasks: usize,
     /// Tracks by the first bytes of a digest. The whole digest is then compared to find the right one.
     index: HashMap<[u8; 8], Vec<Track>>,
+    /// When each agent last used the endpoints of events, at most [`NOTED_AGAIN`] earlier.
+    event_users: HashMap<String, Millis>,
     file: Option<SessionsFile>,
     /// The roster of the last [`Sessions::follow`].
     followed: Option<Arc<Roster>>,
@@ -102,10 +108,11 @@ impl Sessions {
     /// the folder cannot be used, sessions are kept only in memory.
     pub fn open(folder: &Arc<Folder>, account: AccountId, now: Millis) -> Self {
         match SessionsFile::open(folder, &account) {
-            Ok((file, key, left)) => {
-                let sessions = Self::with(account, &key, Some(file), None);
+            Ok((file, left)) => {
+                let sessions = Self::with(account, &left.key, Some(file), None);
                 let mut inside = sessions.lock();
-                for (track, entry) in left {
+                inside.event_users.extend(left.event_users);
+                for (track, entry) in left.entries {
                     if now.since(entry.at) < IDLE_MAX {
                         inside.put(track, entry);
                     }
@@ -129,6 +136,7 @@ impl Sessions {
             entries: HashMap::new(),
             tasks: 0,
             index: HashMap::new(),
+            event_users: HashMap::new(),
             file,
             followed: None,
             off,
@@ -161,7 +169,7 @@ impl Sessions {
         spellings
             .extend([SessionNames::Renamed, SessionNames::Kept].map(|naming| session_key(key, slug, naming)));
         if track.task().is_none() {
-            let short = format!("agent:{slug}:{}", self.account);
+            let short = self.short_key(slug);
             spellings.extend([short.to_ascii_lowercase(), short]);
         }
         let mut digests: Vec<Digest> = Vec::new();
@@ -171,19 +179,56 @@ impl Sessions {
                 digests.push(digest);
             }
         }
-        let session = self.session(&track, &digests[0]);
         let mut inside = self.lock();
-        let noted = inside.entries.get(&track).filter(|entry| entry.digests == digests).map(|entry| entry.at);
-        match noted {
-            Some(at) if now.since(at) < NOTED_AGAIN => {}
-            _ => {
-                let entry = SessionEntry { digests, at: now };
-                inside.note(&track, &entry, &self.account);
-                inside.put(track, entry);
-                inside.make_room();
+        let known = inside.entries.get(&track).filter(|entry| entry.digests == digests).cloned();
+        let entry = match known {
+            Some(entry) if now.since(entry.at) < NOTED_AGAIN => entry,
+            known => {
+                let endpoints = known.is_some_and(|entry| entry.endpoints);
+                let entry = SessionEntry { digests, at: now, endpoints };
+                inside.set(&track, &entry, &self.account);
+                entry
             }
+        };
+        drop(inside);
+        self.session(&track, &entry)
+    }
+
+    /// Records whether the briefing that this session gets now describes the endpoints of tools.
+    pub fn is_briefed(&self, session: &Session, endpoints: bool) {
+        let (track, mut inside) = (session.track(), self.lock());
+        let Some(entry) = inside.entries.get(&track).filter(|entry| entry.endpoints != endpoints) else {
+            return;
+        };
+        let entry = SessionEntry { endpoints, ..entry.clone() };
+        inside.set(&track, &entry, &self.account);
+    }
+
+    /// Records that an agent uses the endpoints of events, or tries to: its briefings then state its token.
+    pub fn uses_events(&self, agent: &AgentId, now: Millis) {
+        let mut inside = self.lock();
+        let noted = inside.event_users.get(agent.as_str());
+        if noted.is_some_and(|at| now.since(*at) < NOTED_AGAIN) {
+            return;
         }
-        session
+        inside.event_users.insert(agent.as_str().to_owned(), now);
+        inside.write(&self.account, |file, account| file.note_event_user(agent.as_str(), now, account));
+    }
+
+    /// The key and the session in which this agent leaves events, if it used their endpoints lately. It is the agent's
+    /// own session: its key is also valid in scheduled runs, and it does not end with a task.
+    pub fn for_events(&self, agent: &AgentId, slug: &str, now: Millis) -> Option<(SessionKey, Session)> {
+        let inside = self.lock();
+        inside.event_users.get(agent.as_str()).filter(|at| now.since(**at) < IDLE_MAX)?;
+        let own = Track::new(agent.as_str(), None);
+        let entry = inside.entries.get(&own)?.clone();
+        drop(inside);
+        Some((SessionKey::new(self.short_key(slug)), self.session(&own, &entry)))
+    }
+
+    /// The short key of an agent's own session.
+    fn short_key(&self, slug: &str) -> String {
+        format!("agent:{slug}:{}", self.account)
     }
 
     /// Issues each agent's own session as the roster has it now, and removes the sessions of agents that are gone.
@@ -205,6 +250,7 @@ impl Sessions {
         for track in &gone {
             inside.remove(track);
         }
+        inside.event_users.retain(|agent, _| here.contains(agent.as_str()));
     }
 
     /// The session of this key, if the key is known.
@@ -215,10 +261,10 @@ impl Sessions {
             let slug = AgentKey::parse(shown).filter(AgentKey::is_cron_run)?.agent;
             let agent = roster.by_slug(&slug)?;
             let own = Track::new(agent.id.as_str(), None);
-            let first = self.lock().entries.get(&own)?.digests[0];
-            Some((own, first))
+            let entry = self.lock().entries.get(&own)?.clone();
+            Some((own, entry))
         });
-        found.map(|(track, first)| self.session(&track, &first))
+        found.map(|(track, entry)| self.session(&track, &entry))
     }
 
     /// Removes the session, because its task has ended.
@@ -226,9 +272,9 @@ impl Sessions {
         self.lock().remove(&session.track());
     }
 
-    fn session(&self, track: &Track, first: &Digest) -> Session {
+    fn session(&self, track: &Track, entry: &SessionEntry) -> Session {
         let mut text = b"token of ".to_vec();
-        text.extend_from_slice(first);
+        text.extend_from_slice(&entry.digests[0]);
         let tag = hmac::sign(&self.key, &text);
         // Redaction recognizes tokens by this prefix, wherever they appear.
         let token = tag.as_ref().iter().take(16).fold("mc_session_".to_owned(), |mut text, byte| {
@@ -236,7 +282,8 @@ impl Sessions {
             let _ = write!(text, "{byte:02x}");
             text
         });
-        Session { agent: AgentId::new(&track.agent), lane: track.lane.clone(), token: Secret::new(token) }
+        let (agent, lane) = (AgentId::new(&track.agent), track.lane.clone());
+        Session { agent, lane, token: Secret::new(token), endpoints: entry.endpoints }
     }
 
     fn digest(&self, key: &str) -> Digest {
@@ -276,13 +323,13 @@ impl SessionsState {
         }
     }
 
-    fn find(&self, digest: &Digest, now: Millis) -> Option<(Track, Digest)> {
+    fn find(&self, digest: &Digest, now: Millis) -> Option<(Track, SessionEntry)> {
         self.index.get(&first_of(digest))?.iter().find_map(|track| {
             let entry = self.entries.get(track)?;
             let is_it = entry.digests.iter().any(|known| same(known, digest));
             // An agent's own session is valid as long as the agent exists.
             let lives = track.task().is_none() || now.since(entry.at) < IDLE_MAX;
-            (is_it && lives).then(|| (track.clone(), entry.digests[0]))
+            (is_it && lives).then(|| (track.clone(), entry.clone()))
         })
     }
 
@@ -296,9 +343,21 @@ impl SessionsState {
         }
     }
 
-    fn note(&mut self, track: &Track, entry: &SessionEntry, account: &AccountId) {
+    /// Sets the entry of a session, in memory and in the file.
+    fn set(&mut self, track: &Track, entry: &SessionEntry, account: &AccountId) {
+        // First in memory: the write may rewrite the whole file from there.
+        self.put(track.clone(), entry.clone());
+        self.make_room();
+        self.write(account, |file, account| file.note(track, entry, account));
+    }
+
+    fn write(
+        &mut self,
+        account: &AccountId,
+        note: impl FnOnce(&mut SessionsFile, &AccountId) -> Result<(), String>,
+    ) {
         let Some(file) = &mut self.file else { return };
-        let noted = file.note(track, entry, account);
+        let noted = note(file, account);
         if file.is_long(self.entries.len()) {
             self.compact(account);
         }
@@ -312,7 +371,7 @@ impl SessionsState {
         let Some(file) = &mut self.file else { return };
         let mut entries: Vec<(&Track, &SessionEntry)> = self.entries.iter().collect();
         entries.sort_by_key(|(_, entry)| entry.at);
-        if let Err(why) = file.write_anew(&entries, account) {
+        if let Err(why) = file.write_anew(&entries, &self.event_users, account) {
             self.off = Some(why);
             self.file = None;
         }

@@ -41,9 +41,9 @@ fn word(names: Option<SessionNames>) -> &'static str {
 fn write(folder: &Folder, names: Option<SessionNames>) {
     if let Err(why) = folder.write(FILE, format!("{}\n", word(names)).as_bytes()) {
         warn!(
-            "{} cannot be written ({why}): if the number of agents at the gateway changes, conversations may begin anew \
-             after a restart",
-            folder.path().join(FILE).display()
+            file:% = folder.path().join(FILE).display(), reason:% = why;
+            "The names of sessions cannot be written: if the gateway's number of agents changes, conversations may start \
+             anew after a restart"
         );
     }
 }

@@ -20,6 +20,7 @@ use mission_control_runtime::model::SessionKey;
 
 use super::super::{PATIENT, SESSION, TOKEN, client_with, tool};
 use super::short;
+use crate::support::wait;
 
 struct Line {
     scripted: ScriptedGateway,
@@ -184,10 +185,8 @@ fn after_a_restart_the_gateways_recovery_is_awaited_or_preceded() {
         );
         let (second, error) = std::thread::scope(|scope| {
             let turn = scope.spawn(|| first.say("[n-1 try 1] work", &[]).unwrap_err());
-            while first.scripted.observations().marks("n-1").runs == 0 {
-                std::thread::sleep(Duration::from_millis(5));
-            }
-            // A process that is clearly younger than the turn.
+            wait::until("the turn", || first.scripted.observations().marks("n-1").runs == 1);
+            // The gateway's uptime has whole seconds: the next process must be clearly younger than the turn.
             std::thread::sleep(Duration::from_millis(1_200));
             let second = served(first.scripted.restarted(), |_| None);
             first.server.stop(Duration::ZERO);
@@ -237,9 +236,7 @@ fn the_state_of_the_run_is_read_where_permitted() {
         let line = line(Options { tools_allowed, ..options() }, Directives);
         std::thread::scope(|scope| {
             let turn = scope.spawn(|| line.say("[n-1 try 1] DELAY 800 SAY done", &[]));
-            while line.scripted.observations().runs() == 0 {
-                std::thread::sleep(Duration::from_millis(5));
-            }
+            wait::until("the turn", || line.scripted.observations().runs() > 0);
             let nothing = GatewayError::new(Class::Lost, Why::LostAnswer, None);
             assert_eq!(short(&line.look(3, &nothing).unwrap()), expected);
             turn.join().unwrap().unwrap();
@@ -353,9 +350,7 @@ fn a_long_answer_of_a_resumed_turn_is_read_whole() {
     });
     let (second, error) = std::thread::scope(|scope| {
         let turn = scope.spawn(|| first.say("[n-1 try 1] work", &[]).unwrap_err());
-        while first.scripted.observations().runs() == 0 {
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        wait::until("the turn", || first.scripted.observations().runs() > 0);
         let second = served(first.scripted.restarted(), |_| None);
         first.server.stop(Duration::ZERO);
         (second, turn.join().unwrap())
@@ -427,9 +422,7 @@ fn a_run_is_aborted() {
         assert!(!end(None).unwrap(), "there is nothing yet");
         std::thread::scope(|scope| {
             let turn = scope.spawn(|| line.say("[n-1 try 1] work", &[]));
-            while line.scripted.observations().runs() == 0 {
-                std::thread::sleep(Duration::from_millis(5));
-            }
+            wait::until("the turn", || line.scripted.observations().runs() > 0);
             let run = line.scripted.observations().requests()[0].run.clone();
             let run = if named { run.as_str() } else { "resp_of_an_earlier_life" };
             assert!(line.another().abort(&session, "engineer", Some(run)).unwrap());
@@ -496,13 +489,9 @@ fn a_queued_turn_is_awaited() {
             };
             client.turn(&turn, &mut |_| ())
         });
-        while line.scripted.observations().runs() == 0 {
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        wait::until("the first turn", || line.scripted.observations().runs() > 0);
         let second = scope.spawn(|| line.say("[n-1 try 1] SAY second", &[]));
-        while line.scripted.observations().in_flight() < 2 {
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        wait::until("the second turn", || line.scripted.observations().in_flight() == 2);
         let nothing = GatewayError::new(Class::Lost, Why::LostAnswer, None);
         assert_eq!(short(&line.look(6, &nothing).unwrap()), "GoesOn 5");
         assert!(first.join().unwrap().is_ok() && second.join().unwrap().is_ok());

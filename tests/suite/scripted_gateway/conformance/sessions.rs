@@ -122,6 +122,7 @@ fn a_known_session_serializes_its_turns() {
     thread::scope(|scope| {
         let turn = |text: &'static str| scope.spawn(move || to.turn(key, text, json!({})).text());
         let first = turn("DELAY 700 SAY one");
+        // A real gateway shows nothing of a turn that it has just accepted, so only time orders the two.
         thread::sleep(Duration::from_millis(300));
         let second = turn("SAY two");
         assert_eq!((first.join().unwrap().as_str(), second.join().unwrap().as_str()), ("one", "two"));

@@ -96,6 +96,7 @@ fn a_stalled_request_continues_on_release() {
             assert_eq!(target.turn("agent:qa:other", "SAY free", json!({})).text(), "free");
             let runs = if before { 1 } else { 2 };
             until("the turn", || target.gateway().observations().runs() == runs);
+            // Proves over time that the held turn neither ends nor runs again.
             thread::sleep(Duration::from_millis(60));
             assert!(!held.is_finished());
             assert_eq!(target.gateway().observations().runs(), runs);

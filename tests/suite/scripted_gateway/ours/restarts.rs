@@ -255,6 +255,7 @@ fn the_old_release_resumes_nothing() {
         scope.spawn(|| target.events_or_less("agent:qa:x", "[n-1 try 1] long"));
         until("it", || target.gateway().observations().marks("n-1").runs == 1);
         let next = restart(&target);
+        // Proves over time that the turn does not run again.
         thread::sleep(Duration::from_millis(400));
         assert_eq!(next.gateway().observations().marks("n-1").runs, 1);
     });

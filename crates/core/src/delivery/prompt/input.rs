@@ -140,7 +140,7 @@ fn content(document: Option<&ReferenceDoc>) -> &str {
 fn head(scene: &Scene<'_>, fence: PromptFence<'_>) -> Vec<String> {
     let row = &scene.context.notification;
     let kind = fence.one_line(&row.kind.to_string(), ID_CHARS);
-    let told = match row.kind.known() {
+    let reason = match row.kind.known() {
         Some(NotificationType::Mention) => "you were mentioned in a thread",
         Some(NotificationType::Assignment) => "you were assigned to a task",
         Some(NotificationType::ThreadUpdate) => "a thread that you follow has a new message",
@@ -152,7 +152,7 @@ fn head(scene: &Scene<'_>, fence: PromptFence<'_>) -> Vec<String> {
     if scene.repeat {
         head.push(REPEAT.to_owned());
     }
-    head.push(format!("Notification ({kind}): {told}. The time is {}.", scene.now));
+    head.push(format!("Notification ({kind}): {reason}. The time is {}.", scene.now));
     head
 }
 

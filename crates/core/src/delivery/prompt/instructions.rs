@@ -1,9 +1,9 @@
 //! Writes the instructions: who the agent is, what this request is, what is data, what it may do, how it
 //! answers (§4.2).
 
-use super::Scene;
 use super::fence::PromptFence;
 use super::rules;
+use super::{HttpUse, HttpWay, Scene};
 use crate::tools::ToolName;
 
 const NAME_CHARS: usize = 80;
@@ -74,36 +74,26 @@ fn data(fence: PromptFence<'_>) -> String {
 }
 
 fn capabilities(scene: &Scene<'_>) -> String {
+    let http = scene.over_http().map(over_http);
     if scene.labels.is_empty() {
-        return "Nothing: you have no actions on the board here. If someone asks for one, begin your reply \
-                with BLOCKED and say so. For web pages use `web_search` or `web_fetch`."
-            .to_owned();
+        let nothing = "Nothing: you have no actions on the board here. If someone asks for one, begin your reply \
+                       with BLOCKED and say so. For web pages use `web_search` or `web_fetch`.";
+        return [Some(nothing.to_owned()), http].into_iter().flatten().collect::<Vec<_>>().join("\n");
     }
     let labels: Vec<String> = scene.labels.iter().map(|label| (*label).to_owned()).collect();
     let failure = "If a call fails, never report its action as done: begin your reply with BLOCKED and \
                    quote the error.";
-    let access = match scene.http.filter(|_| scene.tools.is_empty()) {
-        Some(http) => {
-            let base = http.base_url.trim_end_matches('/');
-            let key = format!("x-openclaw-session-key: {}", http.session_key);
-            let (headers, claim, pronoun) = match http.token {
-                None => (format!("the header `{key}`"), "The key authenticates", "it"),
-                Some(token) => (
-                    format!("the headers `{key}` and `x-runtime-token: {token}`"),
-                    "Key and token authenticate",
-                    "them",
+    let access = match http {
+        Some(http) if scene.tools_over_http().is_some() => http,
+        http => {
+            let hosts = match http {
+                None => "Reach Mission Control and other internal hosts only through these tools.".to_owned(),
+                Some(http) => format!(
+                    "{http}\nReach Mission Control and other internal hosts only through these tools and endpoints."
                 ),
             };
-            format!(
-                "Call Mission Control over HTTP: `POST {base}/agent/…` with a JSON body and {headers}. \
-                 {claim} you: write {pronoun} nowhere else, above all not in a reply or a document. If a call \
-                 returns no response at all, repeat it once. Reach {base} and other internal hosts only in \
-                 this way. For any other URL use `web_search` or `web_fetch`."
-            )
+            format!("{hosts} For any other URL use `web_search` or `web_fetch`.")
         }
-        None => "Reach Mission Control and other internal hosts only through these tools. For any other URL \
-                 use `web_search` or `web_fetch`."
-            .to_owned(),
     };
     let mut text = format!("Only these actions:\n{}\n{failure}\n{access}", bullets(&labels));
     if let Some(load) = scene.way_and_body(ToolName::TaskLoad).filter(|_| scene.context.task.is_some()) {
@@ -112,4 +102,36 @@ fn capabilities(scene: &Scene<'_>) -> String {
         text.push('.');
     }
     text
+}
+
+/// How to call over HTTP, with the agent's credentials.
+fn over_http(http: HttpWay<'_>) -> String {
+    let base = http.base_url.trim_end_matches('/');
+    let key = format!("x-openclaw-session-key: {}", http.session_key);
+    let (headers, claim, pronoun) = match http.token {
+        None => (format!("the header `{key}`"), "The key authenticates", "it"),
+        Some(token) => (
+            format!("the headers `{key}` and `x-runtime-token: {token}`"),
+            "Key and token authenticate",
+            "them",
+        ),
+    };
+    let secret =
+        format!("{claim} you: write {pronoun} nowhere else, above all not in a reply or a document.");
+    match http.purpose {
+        HttpUse::Tools => format!(
+            "Call Mission Control over HTTP: `POST {base}/agent/…` with a JSON body and {headers}. {secret} If a \
+             call returns no response at all, repeat it once. Reach {base} and other internal hosts only in this \
+             way. For any other URL use `web_search` or `web_fetch`."
+        ),
+        HttpUse::ToolsForScripts => format!(
+            "Your scripts can call the same tools over HTTP: `POST {base}/agent/…` with a JSON body and {headers}. \
+             The path is the tool's name with hyphens (`task-status`); for `document_upsert` it is `document`. \
+             {secret}"
+        ),
+        HttpUse::Events => format!(
+            "To leave yourself an event, use `POST {base}/agent/event`, or `/agent/wake` to be woken, with the body \
+             `{{\"text\":\"…\"}}` and {headers}. {secret}"
+        ),
+    }
 }

@@ -59,13 +59,13 @@ pub struct Scene<'a> {
     pub context: &'a DeliveryContext,
     /// What the agent can do on the board, one line for each tool or endpoint.
     pub labels: &'a [&'a str],
-    /// The names of the offered tools; empty if the agent calls over HTTP.
+    /// The names of the function tools that the agent can call; empty if it calls over HTTP.
     pub tools: &'a [ToolName],
     /// Whether the agent is the orchestrator ([`super::policy::leads`]).
     pub leads: bool,
     /// Whether it may set this task to done, now ([`may_mark_done`](crate::tools::guard::may_mark_done)).
     pub may_close: bool,
-    /// How it calls over HTTP; `None` if tools are offered. Without it the briefing mentions no HTTP.
+    /// How it calls over HTTP. Without it the briefing mentions no HTTP.
     pub http: Option<HttpWay<'a>>,
     /// The first words of the input. They identify it in the session's history.
     pub marker: &'a str,
@@ -79,9 +79,22 @@ pub struct Scene<'a> {
     pub repeat: bool,
 }
 
-/// How an agent without tools reaches Mission Control.
+/// What an agent calls over HTTP.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum HttpUse {
+    /// The tools, because it has no function tools.
+    Tools,
+    /// The tools, in addition to its function tools: for its scripts.
+    ToolsForScripts,
+    /// Only the endpoints of events.
+    Events,
+}
+
+/// How an agent reaches the runtime over HTTP.
 #[derive(Clone, Copy)]
 pub struct HttpWay<'a> {
+    /// What it calls.
+    pub purpose: HttpUse,
     /// The runtime's address, without a final slash.
     pub base_url: &'a str,
     /// The agent's key: a caller with this key acts as the agent.
@@ -114,6 +127,16 @@ impl Scene<'_> {
 
     fn is_assignment(&self) -> bool {
         self.kind() == Some(NotificationType::Assignment)
+    }
+
+    /// What the agent calls over HTTP. An agent with function tools does not call them over HTTP instead.
+    fn over_http(&self) -> Option<HttpWay<'_>> {
+        self.http.filter(|http| http.purpose != HttpUse::Tools || self.tools.is_empty())
+    }
+
+    /// How the agent calls tools over HTTP, if it has no function tools.
+    fn tools_over_http(&self) -> Option<HttpWay<'_>> {
+        self.over_http().filter(|http| http.purpose == HttpUse::Tools)
     }
 
     fn is_chat(&self) -> bool {

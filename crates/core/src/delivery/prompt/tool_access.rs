@@ -42,7 +42,7 @@ impl Scene<'_> {
         if self.tools.contains(&tool) {
             return Some(format!("`{tool}`"));
         }
-        self.http.filter(|_| self.tools.is_empty())?;
+        self.tools_over_http()?;
         example(tool)?;
         Some(format!("`POST /agent/{}`", tool.row().endpoint))
     }
@@ -50,7 +50,7 @@ impl Scene<'_> {
     /// Like [`Scene::way`]; over HTTP with the whole address and the body.
     pub(super) fn way_and_body(&self, tool: ToolName) -> Option<String> {
         let way = self.way(tool)?;
-        let Some(http) = self.http.filter(|_| self.tools.is_empty()) else { return Some(way) };
+        let Some(http) = self.tools_over_http() else { return Some(way) };
         let (body, more) = example(tool)?;
         let base = http.base_url.trim_end_matches('/');
         Some(format!("`POST {base}/agent/{}` `{body}`{more}", tool.row().endpoint))

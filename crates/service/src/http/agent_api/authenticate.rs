@@ -8,6 +8,7 @@ use std::time::Duration;
 use super::answers::{Refusal, refusal};
 use super::{AgentApi, SESSION, TOKEN, lock, only};
 use crate::delivery::active_delivery::ActiveDelivery;
+use crate::http::routes::AgentEndpoint;
 use crate::tools::run;
 use mcr_clients::convex::CallError;
 use mcr_clients::mission::{GetOrchestrator, LoadTask};
@@ -53,16 +54,38 @@ impl CallingAgent {
 }
 
 impl AgentApi {
+    /// The session of a request that may call this endpoint, by the request's head alone.
+    pub(super) fn admit(&self, endpoint: AgentEndpoint, request: &Request) -> Result<Session, Refusal> {
+        if let Some(why) = self.setup.guard.refuses(request) {
+            return Err(Refusal::new(403, why));
+        }
+        let session = self.session(endpoint, request)?;
+        let AgentEndpoint::Tool(row) = endpoint else { return Ok(session) };
+        let described = session.endpoints && self.setup.inflight.held(&session.track()).is_some();
+        if self.setup.access.is_open((self.setup.shows_tools)(), described) {
+            return Ok(session);
+        }
+        Err(Refusal::new(
+            403,
+            format!(
+                "Forbidden: AGENT_API={} closes this endpoint to your session. Call the function tool {} instead",
+                self.setup.access.endpoints.name(),
+                row.name
+            ),
+        ))
+    }
+
     /// The session that the request's headers name.
-    pub(super) fn session(&self, request: &Request) -> Result<Session, Refusal> {
-        let missing = |name| move || Refusal::new(401, format!("Missing {name} header"));
-        let key = only(request, SESSION)?.filter(|key| !key.is_empty()).ok_or_else(missing(SESSION))?;
+    fn session(&self, endpoint: AgentEndpoint, request: &Request) -> Result<Session, Refusal> {
+        let key = only(request, SESSION)?.filter(|key| !key.is_empty());
+        let key = key.ok_or_else(|| Refusal::new(401, format!("Missing {SESSION} header")))?;
+        let token = only(request, TOKEN)?.filter(|token| !token.is_empty());
         // The response must not reveal whether a key exists to a caller without its token.
-        let token = if self.setup.tokens {
-            Some(only(request, TOKEN)?.filter(|token| !token.is_empty()).ok_or_else(missing(TOKEN))?)
-        } else {
-            None
-        };
+        if self.setup.tokens && token.is_none() {
+            self.wants_token(endpoint, key);
+            return Err(Refusal::new(401, format!("Missing {TOKEN} header. {}", remedy(endpoint))));
+        }
+        let token = token.filter(|_| self.setup.tokens);
         let mut roster = self.setup.team.now();
         if !roster.agents.is_empty() {
             self.setup.sessions.follow(&roster, self.setup.clock.now());
@@ -77,11 +100,18 @@ impl AgentApi {
             roster = self.fetch()?;
         }
         let session = found.or_else(|| self.find(key, &roster));
-        let shown = |session: &Session| token.is_none_or(|token| session.has_token(token));
-        session.filter(shown).ok_or_else(|| {
-            let or_its_token = if token.is_some() { ", or its token is wrong" } else { "" };
-            Refusal::new(401, format!("{UNKNOWN}{or_its_token}"))
+        let Some(token) = token else { return session.ok_or_else(|| Refusal::new(401, UNKNOWN)) };
+        session.filter(|session| session.has_token(token)).ok_or_else(|| {
+            self.wants_token(endpoint, key);
+            Refusal::new(401, format!("{UNKNOWN}, or its token is wrong. {}", remedy(endpoint)))
         })
+    }
+
+    /// An agent without a valid token wants to leave an event. From now on its briefings state its token.
+    fn wants_token(&self, endpoint: AgentEndpoint, key: &str) {
+        if let (AgentEndpoint::Tell(_), Some(session)) = (endpoint, self.find(key, &self.setup.team.now())) {
+            self.setup.sessions.uses_events(&session.agent, self.setup.clock.now());
+        }
     }
 
     fn find(&self, key: &str, roster: &Roster) -> Option<Session> {
@@ -180,6 +210,20 @@ impl AgentApi {
         let asked = self.setup.mission.ask(&GetOrchestrator {});
         let leader: Option<AgentId> = asked.map_err(|error| away(&error, call))?.orchestrator_agent_id;
         Ok(leader.as_ref() == Some(&calling.session.agent))
+    }
+}
+
+/// What a caller without a valid token can do. The same for every key, so that it reveals nothing.
+fn remedy(endpoint: AgentEndpoint) -> &'static str {
+    match endpoint {
+        AgentEndpoint::Tool(_) => {
+            "Send the session key and the token that your current instructions state. If they state none, use your \
+             function tools"
+        }
+        AgentEndpoint::Tell(_) => {
+            "Send the session key and the token that your current instructions state. If they state none, your next \
+             instructions will"
+        }
     }
 }
 

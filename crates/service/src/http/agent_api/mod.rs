@@ -3,7 +3,7 @@
 //! A request passes these checks in order, and the first failure is the response (http-and-tools §2.6):
 //!
 //! 1. It comes from an allowed address, unforwarded ([`network_guard`]).
-//! 2. It names an issued session, with its token (`authenticate`).
+//! 2. It names an issued session, with its token, and the endpoint is open to that session (`authenticate`).
 //! 3. It is within the rate limit ([`buckets`]).
 //! 4. It comes from the orchestrator, if only the orchestrator may call the endpoint.
 //! 5. Its body is a plain JSON object.
@@ -43,13 +43,14 @@ use crate::roster::Team;
 use mcr_clients::mission::Mission;
 use mcr_core::delivery::journal::Journal;
 use mcr_core::heartbeat::wake_body::WakeBody;
+use mcr_core::tools::access::ToolAccess;
 use mcr_core::tools::table::Audience;
 use mcr_core::tools::{ToolRequest, decode_call, guard};
 use mcr_http::message::{Reply, Request};
 use mcr_model::SessionScope;
 use mcr_model::clock::{Clock, Millis};
 use mcr_model::json;
-use mcr_model::redact::{Redactor, without_our_tokens};
+use mcr_model::redact::{OutgoingMask, Redactor};
 use mcr_store::sessions::{Session, Sessions};
 
 /// The header with the key of the agent's session.
@@ -88,6 +89,10 @@ pub struct AgentApiSetup {
     pub guard: NetworkGuard,
     /// Whether a request needs the session's token as well as its key.
     pub tokens: bool,
+    /// How agents reach the tools.
+    pub access: ToolAccess,
+    /// Whether the gateway shows function tools to its agents, as far as that is known.
+    pub shows_tools: Box<dyn Fn() -> bool + Send + Sync>,
     /// How many writing calls one delivery may make.
     pub calls_max: u32,
     /// Removes secrets from responses.
@@ -123,12 +128,8 @@ impl AgentApi {
 
     /// The response to a caller that is not allowed, by the request's head alone. If there is one, the body is not
     /// read.
-    pub fn refuse(&self, request: &Request) -> Option<Reply> {
-        let refused = match self.setup.guard.refuses(request) {
-            Some(why) => Refusal::new(403, why),
-            None => self.session(request).err()?,
-        };
-        Some(self.refused(&refused))
+    pub fn refuse(&self, endpoint: AgentEndpoint, request: &Request) -> Option<Reply> {
+        self.admit(endpoint, request).err().map(|refused| self.refused(&refused))
     }
 
     /// Answers a call of this endpoint.
@@ -144,10 +145,7 @@ impl AgentApi {
     }
 
     fn check(&self, endpoint: AgentEndpoint, request: &Request, began: Instant) -> Result<Reply, Refusal> {
-        if let Some(why) = self.setup.guard.refuses(request) {
-            return Err(Refusal::new(403, why));
-        }
-        let session = self.session(request)?;
+        let session = self.admit(endpoint, request)?;
         let answered = self.check_as(endpoint, request, session, began);
         if let AgentEndpoint::Tool(row) = endpoint {
             let failed = match &answered {
@@ -199,11 +197,12 @@ impl AgentApi {
             }
         }
         let arguments = body(request)?;
+        let mask = self.mask(request, &calling);
         let result = match endpoint {
             AgentEndpoint::Tool(row) => {
                 let current = calling.session.task();
-                // As in a turn: readers of a document or message must not find a token for this API in it.
-                let arguments = &without_our_tokens(arguments);
+                // As in a turn: readers of a document or message must not find credentials for this API in it.
+                let arguments = &mask.clean(arguments);
                 let asked = decode_call(row.name, arguments, current).map_err(|error| refusal(&error))?;
                 if matches!(asked, ToolRequest::TaskCreate(_)) {
                     calling.leads = self.leads(&calling, call)?;
@@ -221,7 +220,7 @@ impl AgentApi {
                 }
             }
             AgentEndpoint::Tell(kind) => {
-                let ask = WakeBody::read(kind, arguments).map_err(|error| refusal(&error))?;
+                let ask = WakeBody::read(kind, arguments).map_err(|error| refusal(&error))?.masked(&mask);
                 if ask.is_for_another(&calling.slug) {
                     calling.leads = self.leads(&calling, call)?;
                 }
@@ -230,6 +229,13 @@ impl AgentApi {
         };
         self.log_call(&calling, call.name, began, &result);
         result
+    }
+
+    /// Removes the caller's credentials from what it writes.
+    fn mask(&self, request: &Request, calling: &CallingAgent) -> OutgoingMask {
+        let mask = OutgoingMask::new(self.setup.mission.account(), &calling.slug);
+        let key = request.header(SESSION).unwrap_or_default();
+        mask.with_token(&calling.session.token).with_key(key)
     }
 
     fn log_call(&self, calling: &CallingAgent, tool: &str, began: Instant, result: &Result<Reply, Refusal>) {

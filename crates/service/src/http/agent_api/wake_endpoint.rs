@@ -28,6 +28,7 @@ impl AgentApi {
             roster = self.fetch()?;
         }
         whose(&roster).map_err(refuse)?;
+        self.setup.sessions.uses_events(&calling.session.agent, self.setup.clock.now());
         self.once_named(request, calling, &ask.key(), |name| {
             let setup = &self.setup;
             let usual = Naming { main: Some(&setup.main_session), scope: setup.session_scope };
