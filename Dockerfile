@@ -34,14 +34,14 @@ VOLUME /var/lib/mission-control-runtime
 
 # The manifests alone, with empty sources. The content of this stage, and so the cache of the dependencies, changes only
 # with a manifest.
-FROM docker.io/library/rust:${RUST_VERSION}-slim-bookworm AS manifests
+FROM rust:${RUST_VERSION}-slim-bookworm AS manifests
 WORKDIR /src
 COPY . .
 RUN find src crates -type f ! -name Cargo.toml -delete \
     && for package in . crates/*; do mkdir -p "$package/src" && touch "$package/src/lib.rs"; done \
     && echo 'fn main() {}' > src/main.rs
 
-FROM docker.io/library/rust:${RUST_VERSION}-slim-bookworm AS build
+FROM rust:${RUST_VERSION}-slim-bookworm AS build
 WORKDIR /src
 # droplet: without the embedded Mission Control and the demo. full: with both.
 ARG EDITION=droplet

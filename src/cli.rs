@@ -26,7 +26,7 @@ use self::table::{commands, find, lacks};
 use crate::app::Demo;
 #[cfg(feature = "mission-control")]
 use crate::app::Local;
-use crate::app::{self, Dead, Exit, Pause};
+use crate::app::{self, Dead, Exit, GatewayConfig, Pause};
 use mcr_config::typos;
 use mcr_model::redact::Redactor;
 
@@ -88,6 +88,8 @@ pub enum Command {
         /// Whether to pause or resume, and which agent.
         wanted: Pause,
     },
+    /// Writes the configuration of the OpenClaw gateway.
+    GatewayConfig(GatewayConfig),
     /// Runs Mission Control with a scripted team on this machine.
     #[cfg(feature = "demo")]
     Demo(Demo),
@@ -127,6 +129,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>, commit: Option<&str>) -> E
         Ok(Command::Why { env_file, id, json }) => app::why(env_file.as_deref(), &id, json),
         Ok(Command::Dead { env_file, what, json }) => app::dead(env_file.as_deref(), &what, json),
         Ok(Command::Pause { env_file, wanted }) => app::pause(env_file.as_deref(), &wanted),
+        Ok(Command::GatewayConfig(options)) => app::gateway_config(&options),
         #[cfg(feature = "demo")]
         Ok(Command::Demo(wanted)) => app::demo(&wanted),
         #[cfg(feature = "mission-control")]

@@ -1,7 +1,8 @@
 //! The running embedded Mission Control, shared by `local` and `demo`.
 
 use std::io::ErrorKind;
-use std::net::TcpListener;
+use std::net::{IpAddr, TcpListener};
+use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use mcr_http::message::Request;
 use mcr_http::server::{Server, ServerLimits};
 use mcr_mission_control::http_api::{API_PATHS, BODY_BYTES, HttpApi};
 use mcr_mission_control::refusals::refused;
-use mcr_mission_control::{Data, Engine, Opening};
+use mcr_mission_control::{Data, DataError, Engine, Opening};
 use mcr_model::clock::SystemClock;
 use mcr_model::secret::Secret;
 
@@ -104,6 +105,35 @@ impl Board {
             self.admin_key.expose(),
             url = self.url,
         )
+    }
+
+    /// The same without secrets: a runtime finds them in this file, and a person the admin key in the data folder.
+    pub(super) fn announcement_without_secrets(&self, env_file: &Path) -> String {
+        format!(
+            "listening on {url}\nACCOUNT_ID={}\n# The variables of a runtime are in {}\n# The admin key for the page is in the \
+             file admin-key of the data folder\n",
+            self.account,
+            env_file.display(),
+            url = self.url,
+        )
+    }
+
+    /// The URL for a runtime. An address that others can reach may change at the next start, or mean every interface, so it
+    /// is replaced by the first of the names that they use.
+    pub(super) fn address_for_runtime(&self, hosts: &[&str]) -> String {
+        let Some((host, port)) = self.url.trim_start_matches("http://").rsplit_once(':') else {
+            return self.url.clone();
+        };
+        let is_local = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+        match hosts.first().filter(|_| !is_local) {
+            Some(name) => format!("http://{name}:{port}"),
+            None => self.url.clone(),
+        }
+    }
+
+    /// The valid service token, if it is known here. It changes when the page makes a new one.
+    pub(super) fn current_token(&self) -> Result<Option<Secret>, DataError> {
+        Ok(self.engine.service_token()?.or_else(|| self.service_token.clone()))
     }
 
     /// Looks for runtimes that have fallen silent.

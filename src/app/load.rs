@@ -49,21 +49,27 @@ impl Surroundings {
             working_directory: std::env::current_dir().unwrap_or_default(),
         }
     }
+
+    /// The variables whose value is UTF-8, and the names of the others.
+    pub(super) fn texts(&self) -> (BTreeMap<String, String>, BTreeSet<String>) {
+        let mut environment = BTreeMap::new();
+        let mut garbled = BTreeSet::new();
+        for (name, value) in &self.variables {
+            // A name that is not UTF-8 is no variable of this program.
+            let Some(name) = name.to_str() else { continue };
+            match value.to_str() {
+                Some(value) => drop(environment.insert(name.to_owned(), value.to_owned())),
+                None => drop(garbled.insert(name.to_owned())),
+            }
+        }
+        (environment, garbled)
+    }
 }
 
 /// Loads the settings from the environment and the env file (the named one, or the default if it exists).
 /// Without settings, the report has every reason.
 pub fn load(env_file: Option<&Path>, surroundings: &Surroundings) -> Configuration {
-    let mut environment = BTreeMap::new();
-    let mut garbled = BTreeSet::new();
-    for (name, value) in &surroundings.variables {
-        // A name that is not UTF-8 is no variable of this program.
-        let Some(name) = name.to_str() else { continue };
-        match value.to_str() {
-            Some(value) => drop(environment.insert(name.to_owned(), value.to_owned())),
-            None => drop(garbled.insert(name.to_owned())),
-        }
-    }
+    let (environment, garbled) = surroundings.texts();
     let mut configuration = mcr_config::resolve(&Sources {
         environment: &environment,
         garbled: &garbled,
@@ -137,7 +143,7 @@ fn is_open_to_all(mode: u32) -> bool {
 }
 
 /// Reads a file's text and its permissions.
-fn read_text(path: &Path, bytes_max: u64) -> Result<(String, u32), FileTrouble> {
+pub(super) fn read_text(path: &Path, bytes_max: u64) -> Result<(String, u32), FileTrouble> {
     let (bytes, mode) = read_bytes(path, bytes_max)?;
     String::from_utf8(bytes).map(|text| (text, mode)).map_err(|_| FileTrouble::NotText)
 }

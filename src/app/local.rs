@@ -5,10 +5,12 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use crossbeam_channel::RecvTimeoutError;
-use log::{LevelFilter, info};
+use log::{LevelFilter, error, info};
 
 use super::embedded::{self, Board, SWEEP};
 use super::exit::Exit;
+use super::runtime_env::RuntimeEnv;
+use super::service_client::ServiceEndpoint;
 use super::{complain, misused, nudge, print};
 use crate::telemetry;
 use mcr_clients::wire::Stop;
@@ -51,6 +53,13 @@ pub enum Local {
         options: Options,
         /// `--notify`.
         notify: Option<BaseUrl>,
+        /// `--env-out`.
+        env_out: Option<PathBuf>,
+    },
+    /// `local status`.
+    Status {
+        /// `--listen`.
+        listen: String,
     },
     /// `local export FILE`.
     Export {
@@ -76,12 +85,20 @@ pub enum Local {
 /// Runs the command.
 pub fn local(what: &Local) -> Exit {
     let done = match what {
-        Local::Serve { listen, hosts, data, seed, options, notify } => {
+        Local::Serve { listen, hosts, data, seed, options, notify, env_out } => {
             return match accepted_hosts(listen, hosts.as_deref()) {
-                Ok(hosts) => serve((listen, hosts), data, seed.as_deref(), *options, notify.as_ref()),
+                Ok(hosts) => serve(
+                    (listen, &hosts),
+                    data,
+                    seed.as_deref(),
+                    *options,
+                    notify.as_ref(),
+                    env_out.as_deref(),
+                ),
                 Err(why) => misused(&why),
             };
         }
+        Local::Status { listen } => return status(listen),
         Local::Export { data, file } => export(data, file),
         Local::Import { data, file } => import(data, file),
         Local::RotateKey { data } => rotate(data),
@@ -121,9 +138,20 @@ fn rotate(data: &str) -> Result<String, DataError> {
     Ok(format!("the master key was replaced; provider keys sealed again: {count}{then}\n"))
 }
 
+/// Whether the server at this address answers: the health check of a container.
+fn status(listen: &str) -> Exit {
+    match ServiceEndpoint::at(listen.to_owned()).status("/version") {
+        Ok(200) => print(&format!("Mission Control answers at {listen}\n")),
+        Ok(status) => complain(&format!("the server at {listen} answers with {status}; see --listen")),
+        Err(why) => complain(&format!(
+            "no Mission Control answers at {listen}: {why}; start `local`, or see --listen"
+        )),
+    }
+}
+
 /// The host names that clients may use. A server that other machines can reach must name its own, because a page of
 /// any site could otherwise have its visitors' browsers read it under a rebound name.
-fn accepted_hosts(listen: &str, hosts: Option<&str>) -> Result<Hosts, String> {
+fn accepted_hosts<'a>(listen: &str, hosts: Option<&'a str>) -> Result<Vec<&'a str>, String> {
     let names: Vec<&str> =
         hosts.unwrap_or_default().split(',').map(str::trim).filter(|name| !name.is_empty()).collect();
     if let Some(name) = names.iter().find(|name| !is_host_name(name)) {
@@ -141,7 +169,7 @@ fn accepted_hosts(listen: &str, hosts: Option<&str>) -> Result<Hosts, String> {
             visible::lines(listen)
         ));
     }
-    Ok(Hosts::new(names))
+    Ok(names)
 }
 
 fn is_host_name(name: &str) -> bool {
@@ -149,11 +177,12 @@ fn is_host_name(name: &str) -> bool {
 }
 
 fn serve(
-    (listen, hosts): (&str, Hosts),
+    (listen, hosts): (&str, &[&str]),
     data: &str,
     seed: Option<&str>,
     options: Options,
     notify: Option<&BaseUrl>,
+    env_out: Option<&Path>,
 ) -> Exit {
     let opening = opening(data, seed.map_or(Seed::Nothing, Seed::parse), options);
     let data = match embedded::open(&opening, listen, OPTION) {
@@ -172,13 +201,25 @@ fn serve(
     if seed.is_some() && !data.is_new {
         info!("Option --seed has no effect: there are data already");
     }
-    let started = embedded::signals()
-        .and_then(|signals| Ok((signals, Board::start(data, listen, OPTION, hosts, || ())?)));
+    let started = embedded::signals().and_then(|signals| {
+        Ok((signals, Board::start(data, listen, OPTION, Hosts::new(hosts.iter().copied()), || ())?))
+    });
     let (signals, board) = match started {
         Ok(started) => started,
         Err(why) => return complain(&why),
     };
-    print(&board.announcement());
+    let mut runtime_env =
+        env_out.map(|path| RuntimeEnv::new(path, &board.account, &board.address_for_runtime(hosts)));
+    if let Some(env) = &mut runtime_env
+        && let Err(why) = env.follow(&board)
+    {
+        return complain(&why);
+    }
+    print(&if let Some(path) = env_out {
+        board.announcement_without_secrets(path)
+    } else {
+        board.announcement()
+    });
 
     let bell = Stop::new();
     if let Some(runtime) = notify
@@ -190,6 +231,12 @@ fn serve(
     systemd.ready(&format!("listening on {}", board.url));
     while signals.recv_timeout(SWEEP) == Err(RecvTimeoutError::Timeout) {
         board.sweep();
+        // The page may have made a new token.
+        if let Some(env) = &mut runtime_env
+            && let Err(why) = env.follow(&board)
+        {
+            error!("{why}");
+        }
     }
     systemd.stopping("stopping");
     bell.close();

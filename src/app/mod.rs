@@ -10,6 +10,7 @@ mod doctor;
 #[cfg(feature = "mission-control")]
 mod embedded;
 mod exit;
+mod gateway_config;
 pub mod load;
 #[cfg(feature = "mission-control")]
 mod local;
@@ -18,6 +19,8 @@ mod nudge;
 mod overview;
 mod pause;
 mod run;
+#[cfg(feature = "mission-control")]
+mod runtime_env;
 mod service_client;
 mod state_dir;
 mod status;
@@ -31,6 +34,7 @@ pub use dead::{Dead, dead};
 pub use demo::{Chaos, Demo, Fault, PORT, Play, RealGateway, SECONDS, demo};
 pub use doctor::{Doctor, doctor};
 pub use exit::Exit;
+pub use gateway_config::{GatewayConfig, gateway_config};
 #[cfg(feature = "mission-control")]
 pub use local::{DATA, LISTEN, Local, local};
 pub use pause::{Pause, pause};

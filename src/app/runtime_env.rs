@@ -4,6 +4,9 @@
 
 use std::path::{Path, PathBuf};
 
+use log::{info, warn};
+
+use super::embedded::Board;
 use mcr_files::{Access, Folder};
 use mcr_model::secret::Secret;
 
@@ -13,12 +16,40 @@ pub(super) struct RuntimeEnv {
     account: String,
     url: String,
     written: Option<Secret>,
+    /// Whether the log says that the token is not known.
+    has_warned: bool,
 }
 
 impl RuntimeEnv {
     /// For this account at this address. Nothing is written yet.
     pub(super) fn new(path: &Path, account: &str, url: &str) -> Self {
-        Self { path: path.to_owned(), account: account.to_owned(), url: url.to_owned(), written: None }
+        Self {
+            path: path.to_owned(),
+            account: account.to_owned(),
+            url: url.to_owned(),
+            written: None,
+            has_warned: false,
+        }
+    }
+
+    /// Writes the file if the token of this server is another one than the file contains. The error is a sentence.
+    pub(super) fn follow(&mut self, board: &Board) -> Result<(), String> {
+        let token = board.current_token().map_err(|why| why.to_string())?;
+        match &token {
+            Some(token) if self.update(token)? => {
+                info!("the variables of a runtime are in {}", self.path.display())
+            }
+            Some(_) => {}
+            None if !self.has_warned => {
+                self.has_warned = true;
+                warn!(
+                    "--env-out {} is not written: the service token is not known here. Make a new one on the page",
+                    self.path.display()
+                );
+            }
+            None => {}
+        }
+        Ok(())
     }
 
     /// Writes the file if the token is another one than it contains. The error is a sentence.
@@ -26,8 +57,9 @@ impl RuntimeEnv {
         if self.written.as_ref().is_some_and(|written| written.is(token.expose())) {
             return Ok(false);
         }
-        let failed =
-            |why: &dyn std::fmt::Display| format!("--env-out {} cannot be written: {why}", self.path.display());
+        let failed = |why: &dyn std::fmt::Display| {
+            format!("--env-out {} cannot be written: {why}", self.path.display())
+        };
         let Some(name) = self.path.file_name().and_then(|name| name.to_str()) else {
             return Err(failed(&"it names no file"));
         };

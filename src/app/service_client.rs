@@ -228,6 +228,13 @@ impl ServiceEndpoint {
         self.ask("POST", path, body, REQUEST_TIMEOUT)
     }
 
+    /// Sends a GET and returns the status only, whatever the body is.
+    #[cfg(feature = "mission-control")]
+    pub(super) fn status(&self, path: &str) -> Result<u16, String> {
+        let answer = self.exchange("GET", path, "", IDENTIFY_TIMEOUT).map_err(|why| why.to_string())?;
+        status_of(&answer).ok_or_else(|| "its answer is not HTTP".to_owned())
+    }
+
     /// Sends a request to a server that may be slow or speak another protocol.
     pub(super) fn ask(
         &self,
@@ -238,7 +245,7 @@ impl ServiceEndpoint {
     ) -> Result<(u16, Value), String> {
         let asked = self.exchange(method, path, body, patience).map_err(|why| why.to_string())?;
         let (head, body) = asked.split_once("\r\n\r\n").ok_or("its answer is not HTTP")?;
-        let status = head.split(' ').nth(1).and_then(|status| status.parse().ok());
+        let status = status_of(head);
         let body = serde_json::from_str(body).map_err(|_| "its answer is not one of this service")?;
         Ok((status.ok_or("its answer is not HTTP")?, body))
     }
@@ -262,6 +269,11 @@ impl ServiceEndpoint {
         stream.take(ANSWER_BYTES_MAX).read_to_string(&mut answer)?;
         Ok(answer)
     }
+}
+
+/// The status in the head of an answer.
+fn status_of(head: &str) -> Option<u16> {
+    head.split(' ').nth(1)?.parse().ok()
 }
 
 /// The sentence in an error answer.

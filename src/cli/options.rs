@@ -81,6 +81,22 @@ pub(super) static GATEWAY_TOKEN_FILE: CommandOption =
     with("gateway-token-file", "FILE", Value::File, "With --gateway: the file that contains its token");
 pub(super) static TURNS: CommandOption =
     with("turns", "N", Value::Text, "With --gateway: send no more than N turns (default: 60)");
+pub(super) static TEMPLATE: CommandOption =
+    with("template", "FILE", Value::File, "The file to begin with where the gateway has none");
+pub(super) static OUT: CommandOption =
+    with("out", "FILE", Value::File, "The gateway's openclaw.json. Rewritten only if its meaning changes");
+pub(super) static EXISTING: CommandOption =
+    with("existing", "FILE", Value::File, "The gateway's present file (default: the one of --out)");
+pub(super) static GENERATED: CommandOption =
+    with("generated", "FILE", Value::File, "What the runtime generated: agents, workspaces and skills");
+pub(super) static RELEASE: CommandOption = with(
+    "release",
+    "TEXT",
+    Value::Text,
+    "The gateway's release, as `openclaw --version` prints it (default: the current form)",
+);
+pub(super) static CHECK: CommandOption =
+    flag("check", "Print whether the file would change, and write nothing");
 pub(super) static CHAOS: CommandOption = flag(
     "chaos",
     "Kill the runtime every few seconds under load, and count what was lost, duplicated or repeated. The exit \
@@ -107,6 +123,13 @@ pub(super) static HOSTS: CommandOption = with(
 );
 pub(super) static DATA: CommandOption =
     with("data", "DIR", Value::Folder, "The data directory (default: ./.mission-control), or :memory:");
+pub(super) static ENV_OUT: CommandOption = with(
+    "env-out",
+    "FILE",
+    Value::File,
+    "Write the variables of a runtime (account, address, service token) to FILE, readable for its owner only, and print no \
+     secret",
+);
 pub(super) static SEED: CommandOption = with(
     "seed",
     "demo|FILE",
@@ -137,6 +160,12 @@ pub(super) static ALL_OPTIONS: &[&CommandOption] = &[
     &GATEWAY,
     &GATEWAY_TOKEN_FILE,
     &TURNS,
+    &TEMPLATE,
+    &OUT,
+    &EXISTING,
+    &GENERATED,
+    &RELEASE,
+    &CHECK,
     &CHAOS,
     &SECONDS,
     &CHAOS_SEED,
@@ -148,4 +177,5 @@ pub(super) static ALL_OPTIONS: &[&CommandOption] = &[
     &REDACT,
     &ORIGINAL,
     &NOTIFY,
+    &ENV_OUT,
 ];

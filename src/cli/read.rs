@@ -19,7 +19,7 @@ use super::{Command, Misuse, no_command};
 use crate::app;
 #[cfg(feature = "mission-control")]
 use crate::app::Local;
-use crate::app::{Dead, Pause};
+use crate::app::{Dead, GatewayConfig, Pause};
 
 /// The arguments and options of a command line. [`super::parse`] has checked them against the command table.
 pub(super) struct Given {
@@ -103,6 +103,21 @@ fn turns(given: &Given, pause: bool) -> Result<Command, Misuse> {
     Ok(Command::Pause { env_file: env_file(given), wanted: Pause { pause, agent: given.text(&opt::AGENT) } })
 }
 
+pub(super) fn gateway_config(given: &mut Given) -> Result<Command, Misuse> {
+    let path = |option: &CommandOption| given.value(option).map(PathBuf::from);
+    let required = |option: &CommandOption| {
+        path(option).ok_or_else(|| Misuse(format!("`gateway-config` needs --{} FILE", option.name)))
+    };
+    Ok(Command::GatewayConfig(GatewayConfig {
+        template: required(&opt::TEMPLATE)?,
+        out: required(&opt::OUT)?,
+        existing: path(&opt::EXISTING),
+        generated: path(&opt::GENERATED),
+        release: given.text(&opt::RELEASE),
+        check: given.flag(&opt::CHECK),
+    }))
+}
+
 #[cfg(feature = "demo")]
 pub(super) use super::demo::read as demo;
 
@@ -114,6 +129,7 @@ pub(super) fn local(given: &mut Given) -> Result<Command, Misuse> {
         Some("export") => Local::Export { data, file },
         Some("import") => Local::Import { data, file },
         Some("rotate-key") => Local::RotateKey { data },
+        Some("status") => Local::Status { listen: listen(given)? },
         _ => serve(given, data)?,
     }))
 }
@@ -121,16 +137,12 @@ pub(super) fn local(given: &mut Given) -> Result<Command, Misuse> {
 #[cfg(feature = "mission-control")]
 fn serve(given: &Given, data: String) -> Result<Local, Misuse> {
     let options = Options { original: given.flag(&opt::ORIGINAL), redact: given.flag(&opt::REDACT) };
-    let listen = given.text(&opt::LISTEN).unwrap_or_else(|| app::LISTEN.to_owned());
-    if !listen.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok()) {
-        let listen = tame(&listen);
-        return Err(Misuse(format!("--listen `{listen}`: expected HOST:PORT, such as {}", app::LISTEN)));
-    }
+    let listen = listen(given)?;
     let notify = given.text(&opt::NOTIFY).map(|url| {
         let expected = "expected an address such as http://127.0.0.1:3001";
         BaseUrl::parse(&url).map_err(|_| Misuse(format!("--notify `{}`: {expected}", tame(&url))))
     });
-    let hosts = given.text(&opt::HOSTS);
+    let (hosts, env_out) = (given.text(&opt::HOSTS), given.value(&opt::ENV_OUT).map(Into::into));
     Ok(Local::Serve {
         listen,
         hosts,
@@ -138,7 +150,18 @@ fn serve(given: &Given, data: String) -> Result<Local, Misuse> {
         seed: given.text(&opt::SEED),
         options,
         notify: notify.transpose()?,
+        env_out,
     })
+}
+
+#[cfg(feature = "mission-control")]
+fn listen(given: &Given) -> Result<String, Misuse> {
+    let listen = given.text(&opt::LISTEN).unwrap_or_else(|| app::LISTEN.to_owned());
+    if !listen.rsplit_once(':').is_some_and(|(host, port)| !host.is_empty() && port.parse::<u16>().is_ok()) {
+        let listen = tame(&listen);
+        return Err(Misuse(format!("--listen `{listen}`: expected HOST:PORT, such as {}", app::LISTEN)));
+    }
+    Ok(listen)
 }
 
 pub(super) fn completions(given: &mut Given) -> Result<Command, Misuse> {

@@ -149,6 +149,16 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         ..PLAIN
     },
     CommandSpec {
+        name: "gateway-config",
+        purpose: "Write the configuration of the OpenClaw gateway",
+        details: "Merges the variables of the gateway's container, a template and the generated agents. The file \
+                  refers to variables and contains no secret.",
+        options: &[&opt::TEMPLATE, &opt::OUT, &opt::EXISTING, &opt::GENERATED, &opt::RELEASE, &opt::CHECK],
+        example: "gateway-config --template openclaw.template.json --out openclaw.json --check",
+        read: read::gateway_config,
+        ..PLAIN
+    },
+    CommandSpec {
         name: "demo",
         purpose: "Run Mission Control, its page and a scripted team on this machine",
         options: &[
@@ -185,6 +195,12 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
                 options: &[&opt::DATA],
             },
             Subcommand {
+                name: "status",
+                purpose: "Check whether the server answers",
+                operand: None,
+                options: &[&opt::LISTEN],
+            },
+            Subcommand {
                 name: "rotate-key",
                 purpose: "Seal the provider keys with a new master key",
                 operand: None,
@@ -199,6 +215,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
             &opt::REDACT,
             &opt::ORIGINAL,
             &opt::NOTIFY,
+            &opt::ENV_OUT,
         ],
         example: "local --seed demo",
         needs: Some(Feature::MissionControl),

@@ -2,6 +2,8 @@
 
 /// The completions for bash, zsh and fish.
 mod completions;
+/// The configuration of the gateway.
+mod gateway_config;
 /// Damaged ledgers that prevent a start.
 mod ledger_files;
 /// The help, and the messages about missing services, folders and ledgers.
@@ -117,7 +119,15 @@ fn the_options_of_local_are_parsed_or_refused_with_a_reason() {
     let serve = |listen: &str, data: &str, seed: Option<&str>, redact, original| {
         let (listen, data, seed) = (listen.to_owned(), data.to_owned(), seed.map(ToOwned::to_owned));
         let options = Options { original, redact };
-        Ok(Command::Local(Local::Serve { listen, hosts: None, data, seed, options, notify: None }))
+        Ok(Command::Local(Local::Serve {
+            listen,
+            hosts: None,
+            data,
+            seed,
+            options,
+            notify: None,
+            env_out: None,
+        }))
     };
     let rows: [(&str, Result<Command, &str>); _] = [
         ("local", serve("127.0.0.1:3210", "./.mission-control", None, false, false)),

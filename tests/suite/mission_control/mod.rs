@@ -18,6 +18,7 @@ mod data;
 mod disk;
 /// Documents of agents.
 mod documents;
+mod env_out;
 /// Lists, searches and histories of tasks.
 mod finding;
 /// The rules of an import.

@@ -42,6 +42,12 @@ impl Program {
         Self::in_a_place_of_its_own(command)
     }
 
+    /// With further arguments.
+    pub(crate) fn and<const N: usize>(mut self, args: [&str; N]) -> Self {
+        self.0.args(args);
+        self
+    }
+
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {
         self.0.env(name, value);
         self
