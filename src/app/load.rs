@@ -11,7 +11,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use mcr_clients::wire::{BadRootsReason, Roots};
-use mcr_config::table::{SSL_CERT_FILE, STATE_DIR};
+use mcr_config::table::{SSL_CERT_FILE, STATE_DIR, TABLE};
 use mcr_config::{Both, Configuration, FileSource, FileTrouble, SecretFile, Sources};
 
 /// The env file that is read if it exists and no other is named.
@@ -82,6 +82,16 @@ pub fn load(env_file: Option<&Path>, surroundings: &Surroundings) -> Configurati
     check_certificates(&mut configuration);
     check_former_state(&mut configuration, &surroundings.working_directory);
     configuration
+}
+
+/// Whether this process has a configuration: a variable that only this program uses, or the default env file.
+pub fn is_configured() -> bool {
+    let surroundings = Surroundings::of_this_process();
+    let ours = |name: &str| TABLE.iter().any(|variable| variable.name == name && !variable.common);
+    let rows = load(None, &surroundings).report.rows;
+    // The entry itself counts: a file that cannot be read is reported by the start.
+    surroundings.default_env_file.symlink_metadata().is_ok()
+        || rows.iter().any(|row| row.origin.is_given() && ours(row.name))
 }
 
 /// Checks the former default folder: state there must not be forgotten when no variable names a folder.

@@ -47,6 +47,12 @@ pub(super) static ENV_FILE: CommandOption = with(
     "Read variables from FILE where the environment does not set them (default: \
      /etc/mission-control-runtime.env, where it exists)",
 );
+pub(super) static STATE_DIR: CommandOption = with(
+    "state-dir",
+    "DIR",
+    Value::Folder,
+    "The state folder of the service; no other configuration is needed (default: the variable STATE_DIR)",
+);
 pub(super) static ALL: CommandOption = flag("all", "List every variable, not only those that are set");
 pub(super) static LIVE: CommandOption =
     flag("live", "Send one real turn to one agent, in a separate session, and show the answer");
@@ -149,6 +155,7 @@ pub(super) static NOTIFY: CommandOption = with(
 /// All options, in the order of the help. Options with the same name take a value in all commands, or in none.
 pub(super) static ALL_OPTIONS: &[&CommandOption] = &[
     &ENV_FILE,
+    &STATE_DIR,
     &STOP_ON_EOF,
     &ALL,
     &LIVE,

@@ -353,7 +353,8 @@ impl Reader {
                 if self.missing.len() == 1 { "it" } else { "them" },
             );
             let variable = if let [one] = self.missing[..] { Some(one) } else { None };
-            self.report.diagnostics.insert(0, Diagnostic::error(variable, message));
+            let absence = Diagnostic { is_absence: true, ..Diagnostic::error(variable, message) };
+            self.report.diagnostics.insert(0, absence);
         }
         self.report.rows = TABLE.iter().filter_map(|variable| self.rows.remove(variable.name)).collect();
         self.report

@@ -117,6 +117,11 @@ impl Report {
         self.diagnostics.iter().filter(|found| found.severity == Severity::Error)
     }
 
+    /// Errors in what was set. An absent variable is no such error.
+    pub fn mistakes(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.errors().filter(|found| !found.is_absence)
+    }
+
     /// What does not prevent the start.
     pub fn warnings(&self) -> impl Iterator<Item = &Diagnostic> {
         self.diagnostics.iter().filter(|found| found.severity == Severity::Warning)

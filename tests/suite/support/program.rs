@@ -26,6 +26,13 @@ impl Program {
         Self::in_a_place_of_its_own(command)
     }
 
+    /// With arguments whose number is not fixed.
+    pub(crate) fn of(args: Vec<&str>) -> Self {
+        let Self(mut command, place) = Self::new([]);
+        command.args(args);
+        Self(command, place)
+    }
+
     /// Two processes cannot share a state directory.
     fn in_a_place_of_its_own(mut command: Command) -> Self {
         let place = tempfile::tempdir().unwrap();
