@@ -9,7 +9,7 @@ TEST_THREADS ?= $(shell expr 2 '*' $$(nproc 2>/dev/null || echo 2))
 export MCR_COMMIT ?= $(shell git rev-parse --short HEAD 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: image test-image test-system up up-openclaw up-all logs down admin-key help fetch check static static-check test test-kill test-faults test-refused nightly test-peers test-browser fuzz conformance demo run doctor bench docs pictures clean
+.PHONY: image test-install test-image test-system up up-openclaw up-all logs down admin-key help fetch check static static-check test test-kill test-faults test-refused nightly test-peers test-browser fuzz conformance demo run doctor bench docs pictures clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -55,9 +55,9 @@ static: ## Build static binaries into dist/; STATIC=glibc|musl|zig, TARGET=x86_6
 static-check: ## Run the static binaries in an empty root, without a network; BINARIES="file …"
 	tests/static/run.sh $(or $(BINARIES),$(wildcard dist/$(BIN)-droplet dist/$(BIN)))
 
-demo: ## Run the whole system on this machine with a scripted team; PORT=n sets the port of the board
+demo: ## Run the whole system on this machine with a scripted team; PORT=n for the board, ARGS='more options'
 	$(CARGO) build --profile quick --locked --bin $(BIN)
-	@$(CARGO) run --quiet --profile quick --locked -- demo --port $(PORT)
+	@$(CARGO) run --quiet --profile quick --locked -- demo --port $(PORT) $(ARGS)
 
 test-kill: ## Send SIGKILL during writes and deliveries, print the figures; KILL_SEED=n repeats a run
 	KILLS=$(or $(KILLS),100) $(CARGO) test --locked --test suite -- --nocapture --test-threads=1 mission_control::kill
@@ -69,11 +69,14 @@ test-faults: ## Break each backend write in each way, 100 jobs each, print the t
 test-refused: ## Check in real time (11 minutes) that a refused token ends the process with exit code 3
 	$(CARGO) test --locked --test suite -- --ignored --nocapture settings::a_token_that_is_never_accepted
 
-nightly: test-kill test-faults test-refused conformance bench ## Run all tests that take too long for CI
+nightly: test-kill test-faults test-refused conformance test-system bench ## Run all tests that take too long for CI
 
 image: ## Build the image of the runtime with buildah, from BINARY or dist/ (`make static`)
 	scripts/image-root.sh $(or $(BINARY),dist/$(BIN)-droplet) dist/image
 	buildah bud --isolation chroot --format docker --target prebuilt --tag $(BIN):local .
+
+test-install: ## Test packaging/ in a Debian root with its own systemd; BINARY=a static binary, FULL=a full one
+	tests/install/run.sh
 
 test-image: ## Test images, compose file and scripts without a container engine; BINARY=a static binary
 	tests/image/run.sh

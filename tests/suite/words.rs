@@ -166,6 +166,9 @@ fn a_word_we_do_not_know_is_kept() {
 fn lengths_are_counted_as_the_backend_counts_them() {
     for (text, expected) in [("abc", 3), ("äöü", 3), ("🎉", 2), ("e\u{301}", 2), ("", 0)] {
         assert_eq!(limits::chars(text), expected, "{text}");
+        // Long enough for several blocks of the count, in which characters begin at any position.
+        let long = format!("x{}", text.repeat(300));
+        assert_eq!(limits::chars(&long), 1 + 300 * expected, "{text}");
     }
 }
 

@@ -32,5 +32,9 @@ pub const STALE_AFTER_MS: u64 = 90_000;
 
 /// The length of a text as the backend counts it.
 pub fn chars(text: &str) -> usize {
-    text.chars().map(char::len_utf16).sum()
+    // One unit for the first byte of each character, and a second one for a character of four bytes. The compiler counts
+    // many bytes at once as long as a sum fits in a byte.
+    let units = |byte: &u8| u8::from(byte & 0xc0 != 0x80) + u8::from(*byte >= 0xf0);
+    let blocks = text.as_bytes().chunks(usize::from(u8::MAX / 2));
+    blocks.map(|block| usize::from(block.iter().map(units).sum::<u8>())).sum()
 }

@@ -39,7 +39,7 @@ fn a_service_that_cannot_notify_warns_once_and_works() {
         let program = Program::new(["run"]).configured(&backend.url(), TOKEN).with("HEALTH_PORT", "0");
         let mut service = program.with("NOTIFY_SOCKET", address).with("WATCHDOG_USEC", "20000").start();
         let own = service.address();
-        service.hear(warning);
+        service.wait_for_log(warning);
         assert_eq!(get(&own, "/livez").0, 200);
         service.signal("TERM");
         let (code, log) = service.end();

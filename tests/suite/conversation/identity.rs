@@ -2,11 +2,10 @@
 
 use std::fs;
 use std::io::{Read as _, Write as _};
-use std::net::{Shutdown, TcpListener, TcpStream};
-use std::sync::mpsc::channel;
+use std::net::{Shutdown, TcpStream};
 use std::sync::{Arc, Mutex};
 
-use mission_control_runtime::demo::gateway::{Fault, Options, Prompt, Release, Thought};
+use mission_control_runtime::demo::gateway::{Fault, Prompt, Release, Thought};
 use serde_json::{Value, json};
 
 use super::over_http::{post, way};
@@ -203,7 +202,7 @@ fn briefings_and_endpoints_follow_the_gateways_release() {
     };
     assert_eq!(asks(&stack), "no way", "the first turn shows that the gateway is too old");
     assert_eq!(asks(&stack), "over HTTP: 200");
-    assert_eq!(stack.health()["reasons"], json!(["gateway_too_old"]));
+    stack.until("the reason", |health| health["reasons"] == json!(["gateway_too_old"]));
     let (_, headers) = way(&briefings.last_of("ben"));
     assert_eq!(headers.len(), 2, "a key and a token");
     let url = format!("http://{}/agent/document", stack.address());
@@ -218,38 +217,45 @@ fn briefings_and_endpoints_follow_the_gateways_release() {
     let words =
         "AGENT_API=auto closes this endpoint to your session. Call the function tool document_upsert instead";
     assert!(status == 403 && refused["error"].as_str().unwrap().ends_with(words), "{refused}");
-    assert_eq!(stack.health()["status"], "healthy");
+    stack.until("no reason", |health| health["reasons"] == json!([]));
     assert_eq!(stack.board.rows("documents").len(), 4);
 }
 
 /// A new process does not know yet that the gateway is too old. An agent that was briefed by its predecessor goes on.
 #[test]
 fn an_agent_of_an_old_gateway_goes_on_in_the_next_process() {
-    let port = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap().port().to_string();
-    let (says, hears) = channel();
-    let (goes_on, waits) = channel::<()>();
-    let ends = Mutex::new((says, waits));
-    let note = json!({"title": "Notes", "content": "…", "type": "note"});
+    let briefings = Briefings::default();
+    let recorder = briefings.clone();
     let mind = move |prompt: &Prompt| {
+        recorder.add(prompt);
         if prompt.instructions.contains("Call Mission Control over HTTP") {
-            let ends = ends.lock().unwrap();
-            ends.0.send(()).unwrap();
-            ends.1.recv().unwrap();
+            return Thought::hang();
         }
-        writes_as_briefed(prompt, &note)
+        Thought::say("no way")
     };
-    let old = |options: &mut Options| options.release = Release::V2026_2_19;
-    let mut stack = Stack::played_set(&["ben"], mind, old, &[("HEALTH_PORT", &port)]);
+    let mut stack = Stack::played(&["ben"], mind, |options| options.release = Release::V2026_2_19);
     let first = stack.task("in_progress", &["ben"]);
     stack.mention(&first, "ben", "write it down");
     assert_eq!(stack.answer_of("ben", &first), "no way");
     let task = stack.task("in_progress", &["ben"]);
     stack.mention(&task, "ben", "write it down");
-    hears.recv().unwrap();
-    stack.kill_and_start();
-    goes_on.send(()).unwrap();
-    // This release does not show the answer to the next process, but the call has had its effect.
-    stack.until("the document", |_| stack.board.rows("documents").len() == 1);
+    stack.until("the turn", |_| briefings.0.lock().unwrap().len() == 2);
+    let (_, headers) = way(&briefings.last_of("ben"));
+    stack.kill();
+    // The outcome of the turn stays open, and the next process learns nothing of the gateway.
+    stack.stop_gateway();
+    stack.start();
+    let note = json!({"title": "Notes", "content": "…", "type": "note"});
+    let call = |headers: &Headers| loop {
+        let (status, answer) = post(&format!("http://{}/agent/document", stack.address()), headers, &note);
+        if status != 503 {
+            return (status, answer);
+        }
+    };
+    let (status, answer) = call(&headers);
+    assert_eq!(status, 200, "{answer}");
+    assert_eq!(stack.health()["gateway"]["dialect"], "flat", "it has not learnt it");
+    assert_eq!(stack.board.rows("documents").len(), 1);
 }
 
 /// With function tools, briefings state no credentials until the agent wants to leave an event.

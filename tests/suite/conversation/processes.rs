@@ -83,19 +83,9 @@ impl Stack {
         mind: impl ScriptedModel + 'static,
         change: impl FnOnce(&mut Options),
     ) -> Self {
-        Self::played_set(slugs, mind, change, &[])
-    }
-
-    /// With a gateway of these options, and these variables.
-    pub(super) fn played_set(
-        slugs: &[&str],
-        mind: impl ScriptedModel + 'static,
-        change: impl FnOnce(&mut Options),
-        more: &[(&str, &str)],
-    ) -> Self {
         let mut options = options(slugs);
         change(&mut options);
-        Self::built(slugs, Place::Ours(Arc::new(mind), options), "1000", None, more)
+        Self::built(slugs, Place::Ours(Arc::new(mind), options), "1000", None, &[])
     }
 
     /// With a gateway that runs this many turns at once.

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use mission_control_runtime::delivery::prompt::{Scene, brief};
+use mission_control_runtime::delivery::prompt::{HttpWay, Scene, brief};
 use mission_control_runtime::model::DeliveryContext;
 use mission_control_runtime::tools::ToolName;
 use serde_json::{Value, json};
@@ -86,7 +86,12 @@ fn a_shared_task_is_assigned_over_http() {
     ];
     check(
         "shared-assignment-http",
-        &Scene { labels: &labels, tools: &[], http: Some(HTTP), ..scene(&context) },
+        &Scene {
+            labels: &labels,
+            tools: &[],
+            http: Some(HttpWay { token: Some("TOKEN-OF-THIS-SESSION"), ..HTTP }),
+            ..scene(&context)
+        },
     );
 }
 

@@ -459,6 +459,16 @@ fn no_key_or_address_is_shown_if_tools_are_offered() {
     assert!(!briefing.input.contains("task:T1:agent"), "the session remembers the input: no key in it");
 }
 
+/// Most briefings state no credentials. Where they do, the addition is short.
+#[test]
+fn a_way_over_http_adds_little_to_a_briefing() {
+    let chars = |changes: &str| limits::chars(&texts(&Case::new(changes).scene()));
+    for (changes, most) in [("http=events", 420), ("http=scripts", 500)] {
+        let added = chars(changes) - chars("");
+        assert!(added <= most, "{changes}: {added}");
+    }
+}
+
 #[test]
 fn the_silence_word_that_breaks_gateways_is_never_taught() {
     for changes in ["", "by=user", "type=assignment", "http=yes", "type=status_change"] {

@@ -6,7 +6,7 @@
 
 use std::borrow::Cow;
 
-use super::{Found, MASK, SESSION_KEY, ends_a_value, masked, our_token_at, prefix_of, run};
+use super::{Found, MASK, OUR_TOKENS, SESSION_KEY, ends_a_value, masked, our_token_at, prefix_of, run};
 use crate::AccountId;
 use crate::secret::Secret;
 
@@ -63,14 +63,31 @@ impl OutgoingMask {
 
     /// The text without tokens and session keys. JSON text stays JSON.
     pub fn clean<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        let first = self.first_bytes();
         let mut found = Vec::new();
         let mut at = 0;
-        while let Some(c) = text[at..].chars().next() {
-            let hit = if c.is_ascii_alphanumeric() { self.found_at(text, at) } else { None };
-            at = hit.map_or_else(|| at + c.len_utf8(), |hit| hit.to);
+        while let Some(&byte) = text.as_bytes().get(at) {
+            // Only ASCII bytes are first bytes, so this is the start of a character.
+            let hit = if first[usize::from(byte)] { self.found_at(text, at) } else { None };
+            at = hit.map_or_else(|| at + 1, |hit| hit.to);
             found.extend(hit);
         }
         if found.is_empty() { Cow::Borrowed(text) } else { Cow::Owned(masked(text, &found)) }
+    }
+
+    /// The bytes with which a match may start. Most texts are long and contain none, so each byte must be cheap.
+    fn first_bytes(&self) -> [bool; 256] {
+        let mut first = [false; 256];
+        let known = self.known.iter().map(|(value, _)| value.expose());
+        for byte in
+            FIRST_WORDS.into_iter().chain(OUR_TOKENS).chain(known).filter_map(|text| text.bytes().next())
+        {
+            if byte.is_ascii() {
+                first[usize::from(byte.to_ascii_lowercase())] = true;
+                first[usize::from(byte.to_ascii_uppercase())] = true;
+            }
+        }
+        first
     }
 
     fn found_at(&self, text: &str, at: usize) -> Option<Found> {

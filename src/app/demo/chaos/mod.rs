@@ -24,6 +24,7 @@ use crate::app::exit::Exit;
 use crate::app::{complain, print};
 use mcr_gateway_sim::derived;
 use mcr_gateway_sim::load::{Load, Records, Tally};
+use mcr_http::hosts::Hosts;
 use mcr_mission_control::Seed;
 use mcr_model::random;
 
@@ -107,12 +108,12 @@ fn survive(wanted: &Chaos) -> Result<ChaosReport, String> {
     let mut access = GatewayAccess::scripted();
     start_log(LevelFilter::Info, &data, &access);
     let signals = embedded::signals()?;
-    let board = Board::start(data, LISTEN, OPTION, || ())?;
+    let board = Board::start(data, LISTEN, OPTION, Hosts::default(), || ())?;
     let load = LoadDriver::new(&board)?;
     let gateway = ScriptedServer::start(&mut access, load.slugs(), Arc::new(Load { turn: TURN }))?;
     let mut setting = Setting::new(&board, &access, 0)?;
     setting.set("DELIVERY_MAX_CONCURRENT_SESSIONS", TURNS_AT_ONCE.to_string());
-    info!("killing the runtime again and again for {} s, seed {seed}", wanted.seconds);
+    info!(seconds = wanted.seconds, seed; "Chaos started: the runtime is killed and restarted repeatedly");
     let mut run = Run { setting, signals, load, kills: 0, unexpected: Vec::new() };
     let began = Instant::now();
     let killed = run.kill_until(began + Duration::from_secs(wanted.seconds), seed);
@@ -148,11 +149,11 @@ impl Run {
                     progress += PROGRESS_INTERVAL;
                     let (made, open) = (self.load.made(), self.load.open()?);
                     let seconds = began.elapsed().as_secs();
-                    info!("{seconds} s: {} kills, {made} rows, {open} of them open", self.kills);
+                    info!(seconds, kills = self.kills, rows = made, open; "Chaos goes on");
                 }
                 let pause = TICK.min(killed_at.saturating_duration_since(Instant::now()));
                 if self.signals.recv_timeout(pause) != Err(RecvTimeoutError::Timeout) {
-                    warn!("the kills end early");
+                    warn!("Chaos ends early because of a signal");
                     return Ok(());
                 }
             }
@@ -165,11 +166,11 @@ impl Run {
     /// Lets a last runtime finish all rows, and stops it.
     fn settle(&mut self) -> Result<(), String> {
         let runtime = self.start()?;
-        info!("{} kills; the last runtime finishes the open rows", self.kills);
+        info!(kills = self.kills; "The last runtime finishes the open rows");
         let until = Instant::now() + SETTLE_LIMIT;
         while self.load.open()? > 0 {
             if Instant::now() > until {
-                error!("rows are still open after {} s; they count as lost", SETTLE_LIMIT.as_secs());
+                error!(seconds = SETTLE_LIMIT.as_secs(); "Rows are still open; they count as lost");
                 break;
             }
             if self.signals.recv_timeout(TICK) != Err(RecvTimeoutError::Timeout) {
@@ -194,7 +195,7 @@ impl Run {
     fn end(&mut self, runtime: Runtime) {
         let status = runtime.kill();
         if !status.contains("signal: 9") {
-            warn!("the runtime ended by itself: {status}");
+            warn!(status:%; "The runtime ended by itself");
             self.unexpected.push(status);
         }
     }
