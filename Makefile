@@ -9,10 +9,10 @@ TEST_THREADS ?= $(shell expr 2 '*' $$(nproc 2>/dev/null || echo 2))
 export MCR_COMMIT ?= $(shell git rev-parse --short HEAD 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: image test-install test-image test-system up up-openclaw up-all logs down admin-key help fetch check static static-check test test-kill test-faults test-refused nightly test-peers test-browser fuzz conformance demo run doctor bench docs pictures clean
+.PHONY: image test-install test-image test-system up up-openclaw up-all logs down admin-key help fetch check static static-check static-droplet static-all dist facts test test-kill test-faults test-refused nightly test-peers test-browser fuzz conformance demo run doctor bench docs pictures clean
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-12s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
 
 fetch: ## Download all dependencies; later builds and tests need no network
 	$(CARGO) fetch --locked
@@ -48,12 +48,29 @@ fuzz: ## Fuzz requests, tool arguments, session keys and gateway replies, 45 s e
 conformance: ## Test contract and conversations on a real OpenClaw gateway; downloads it (800 MB)
 	$(CARGO) test --locked --test suite --no-run
 	tests/conformance/run.sh
+	tests/conformance/configurations.sh
 
 static: ## Build static binaries into dist/; STATIC=glibc|musl|zig, TARGET=x86_64|aarch64, EDITIONS="droplet full"
 	scripts/static.sh $(EDITIONS)
 
 static-check: ## Run the static binaries in an empty root, without a network; BINARIES="file …"
 	tests/static/run.sh $(or $(BINARIES),$(wildcard dist/$(BIN)-droplet dist/$(BIN)))
+
+static-droplet: ## Build the static glibc droplet binary, run it in an empty root, compare its size with docs/facts.md
+	STATIC=glibc scripts/static.sh droplet
+	tests/static/run.sh dist/$(BIN)-droplet
+	scripts/facts.sh size
+
+static-all: ## Build and check the static variants: full, musl by zig, aarch64; downloads tools (500 MB)
+	scripts/static-all.sh
+
+dist: ## Build the release archives and SHA256SUMS into dist/; STATIC and TARGET as for `static`
+	scripts/static.sh
+	scripts/dist.sh
+
+facts: ## Build both static glibc binaries and write size, memory and start into docs/facts.md
+	STATIC=glibc scripts/static.sh
+	scripts/facts.sh
 
 demo: ## Run the whole system on this machine with a scripted team; PORT=n for the board, ARGS='more options'
 	$(CARGO) build --profile quick --locked --bin $(BIN)
@@ -69,7 +86,7 @@ test-faults: ## Break each backend write in each way, 100 jobs each, print the t
 test-refused: ## Check in real time (11 minutes) that a refused token ends the process with exit code 3
 	$(CARGO) test --locked --test suite -- --ignored --nocapture settings::a_token_that_is_never_accepted
 
-nightly: test-kill test-faults test-refused conformance test-system bench ## Run all tests that take too long for CI
+nightly: test-kill test-faults test-refused static-all conformance test-system bench ## Run all tests that take too long for CI
 
 image: ## Build the image of the runtime with buildah, from BINARY or dist/ (`make static`)
 	scripts/image-root.sh $(or $(BINARY),dist/$(BIN)-droplet) dist/image

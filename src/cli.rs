@@ -19,14 +19,14 @@ use lexopt::{Arg, Parser, ValueExt};
 
 pub use self::completions::Shell;
 use self::features::BUILT_IN;
-use self::options::ALL_OPTIONS;
+use self::options::{ALL_OPTIONS, JSON};
 use self::read::Given;
 use self::table::{commands, find, lacks};
 #[cfg(feature = "demo")]
 use crate::app::Demo;
 #[cfg(feature = "mission-control")]
 use crate::app::Local;
-use crate::app::{self, Dead, Exit, Pause};
+use crate::app::{self, Dead, Exit, GatewayConfig, Pause, ServiceLocation};
 use mcr_config::typos;
 use mcr_model::redact::Redactor;
 
@@ -36,6 +36,8 @@ const LONG_WORD: usize = 6;
 /// A parsed command.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum Command {
+    /// Nothing was given: runs the service if it is configured, otherwise shows a short help.
+    Bare,
     /// Runs the service.
     Run {
         /// `--env-file`.
@@ -56,8 +58,8 @@ pub enum Command {
     },
     /// Shows the state of the running service.
     Status {
-        /// `--env-file`.
-        env_file: Option<PathBuf>,
+        /// Where the service is.
+        at: ServiceLocation,
         /// `--json`.
         json: bool,
         /// `--ready`.
@@ -65,8 +67,8 @@ pub enum Command {
     },
     /// Explains what happened to a notification, a task or an agent, and why.
     Why {
-        /// `--env-file`.
-        env_file: Option<PathBuf>,
+        /// Where the service is.
+        at: ServiceLocation,
         /// The id of the notification, task or agent, or an agent's slug.
         id: String,
         /// `--json`.
@@ -74,8 +76,8 @@ pub enum Command {
     },
     /// Lists, shows, retries or drops the deliveries that were given up.
     Dead {
-        /// `--env-file`.
-        env_file: Option<PathBuf>,
+        /// Where the service is.
+        at: ServiceLocation,
         /// The subcommand.
         what: Dead,
         /// `--json`.
@@ -83,11 +85,15 @@ pub enum Command {
     },
     /// Pauses or resumes new turns.
     Pause {
-        /// `--env-file`.
-        env_file: Option<PathBuf>,
+        /// Where the service is.
+        at: ServiceLocation,
         /// Whether to pause or resume, and which agent.
         wanted: Pause,
+        /// `--json`.
+        json: bool,
     },
+    /// Writes the configuration of the OpenClaw gateway.
+    GatewayConfig(GatewayConfig),
     /// Runs Mission Control with a scripted team on this machine.
     #[cfg(feature = "demo")]
     Demo(Demo),
@@ -97,7 +103,10 @@ pub enum Command {
     /// Prints the completions of a shell.
     Completions(Shell),
     /// Prints the version of this build.
-    Version,
+    Version {
+        /// `--json`.
+        json: bool,
+    },
     /// Prints the help on everything, or on one command.
     Help {
         /// The command.
@@ -119,20 +128,24 @@ impl fmt::Display for Misuse {
 /// Runs the program. `commit` is the commit it was built from.
 pub fn main(args: impl IntoIterator<Item = OsString>, commit: Option<&str>) -> Exit {
     match parse(args) {
+        Ok(Command::Bare) if app::is_configured() => app::run(None, false),
+        Ok(Command::Bare) => app::misused(&help::short(BUILT_IN)),
         Ok(Command::Run { env_file, stop_on_eof }) => app::run(env_file.as_deref(), stop_on_eof),
         Ok(Command::Doctor { env_file, all, json, live }) => {
             app::doctor(env_file.as_deref(), app::Doctor { all, json, live })
         }
-        Ok(Command::Status { env_file, json, ready }) => app::status(env_file.as_deref(), json, ready),
-        Ok(Command::Why { env_file, id, json }) => app::why(env_file.as_deref(), &id, json),
-        Ok(Command::Dead { env_file, what, json }) => app::dead(env_file.as_deref(), &what, json),
-        Ok(Command::Pause { env_file, wanted }) => app::pause(env_file.as_deref(), &wanted),
+        Ok(Command::Status { at, json, ready }) => app::status(&at, json, ready),
+        Ok(Command::Why { at, id, json }) => app::why(&at, &id, json),
+        Ok(Command::Dead { at, what, json }) => app::dead(&at, &what, json),
+        Ok(Command::Pause { at, wanted, json }) => app::pause(&at, &wanted, json),
+        Ok(Command::GatewayConfig(options)) => app::gateway_config(&options),
         #[cfg(feature = "demo")]
         Ok(Command::Demo(wanted)) => app::demo(&wanted),
         #[cfg(feature = "mission-control")]
         Ok(Command::Local(what)) => app::local(&what),
         Ok(Command::Completions(shell)) => app::print(&shell.script(BUILT_IN)),
-        Ok(Command::Version) => app::print(&app::version(commit)),
+        Ok(Command::Version { json: false }) => app::print(&app::version(commit)),
+        Ok(Command::Version { json: true }) => app::print(&app::version_json(commit)),
         Ok(Command::Help { of }) => app::print(&help::text(of.as_deref(), BUILT_IN)),
         Err(misuse) => app::misused(&misuse.to_string()),
     }
@@ -151,7 +164,9 @@ pub fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, Misuse
                     of => Ok(Command::Help { of }),
                 };
             }
-            Arg::Short('V') | Arg::Long("version") => return Ok(Command::Version),
+            Arg::Short('V') | Arg::Long("version") => {
+                return Ok(Command::Version { json: flags.contains(&JSON.name) });
+            }
             Arg::Value(word) => words.push_back(word.string().map_err(misuse)?),
             Arg::Short(letter) => return Err(unknown("option", &format!("-{letter}"), &[])),
             Arg::Long(name) => match ALL_OPTIONS.iter().find(|option| option.name == name) {
@@ -179,6 +194,9 @@ fn command(
     values: Vec<(&'static str, OsString)>,
     flags: Vec<&'static str>,
 ) -> Result<Command, Misuse> {
+    if words.is_empty() && values.is_empty() && flags.is_empty() {
+        return Ok(Command::Bare);
+    }
     let name = words.pop_front().unwrap_or_else(|| "run".to_owned());
     let spec = find(&name, BUILT_IN).ok_or_else(|| no_command(&name))?;
     let subcommand = match words.pop_front_if(|_| !spec.subcommands.is_empty()) {

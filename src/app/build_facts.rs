@@ -57,3 +57,8 @@ pub fn version(commit: Option<&str>) -> String {
         BuildFacts::new(commit);
     format!("{name} {version} ({target}, {linkage} {libc}, {edition} build, commit {commit})\n")
 }
+
+/// The facts about this build as JSON.
+pub fn version_json(commit: Option<&str>) -> String {
+    format!("{:#}\n", serde_json::json!(BuildFacts::new(commit)))
+}

@@ -3,18 +3,20 @@
 //! If a service runs, the command sends it the request. Otherwise the command works on the ledger, under its lock, and
 //! the next start of the service acts on the change.
 
-use std::path::Path;
-
 use serde_json::{Value, json};
 
 use super::delivery_report::DeliverySummary;
 use super::exit::Exit;
-use super::service_client::{CommandContext, ServiceEndpoint, is_word, refusal};
-use super::{complain, print, why};
+use super::service_client::{CommandContext, ServiceEndpoint, ServiceLocation, is_word, refusal};
+use super::why::{self, Answer, Failure};
+use super::{fail, print};
 use mcr_core::delivery::dead_letters::DROPPED;
 use mcr_core::delivery::journal::{Journal as _, Wait};
 use mcr_core::delivery::operator_requests::Refused;
 use mcr_core::delivery::{End, dead_letters};
+use mcr_core::ops::Finding;
+use mcr_core::ops::id_prefix::{IdMatch, resolve};
+use mcr_core::ops::unreadable::UNREADABLE;
 use mcr_core::spans::clock;
 use mcr_core::work::WorkId;
 use mcr_model::clock::{Clock as _, SystemClock};
@@ -34,42 +36,71 @@ pub enum Dead {
 }
 
 /// Runs the subcommand and prints its result.
-pub fn dead(env_file: Option<&Path>, what: &Dead, as_json: bool) -> Exit {
-    let footing = match CommandContext::find(env_file) {
-        Ok(footing) => footing,
+pub fn dead(at: &ServiceLocation, what: &Dead, as_json: bool) -> Exit {
+    let context = match CommandContext::find(at, as_json) {
+        Ok(context) => context,
         Err(exit) => return exit,
     };
-    let done = |words: String| {
-        let data = json!({"success": true, "done": words});
-        if as_json { format!("{data:#}\n") } else { format!("{words}\n") }
+    let failed = |why: String| (Exit::Failed, vec![why]);
+    let done = |(id, words): (String, String)| {
+        let data = json!({"success": true, "id": id, "done": words});
+        if as_json { format!("{data:#}\n") } else { format!("{id}: {words}.\n") }
     };
-    match what {
-        Dead::List => told(list(&footing, as_json), as_json),
-        Dead::Show(id) => match why::look(&footing, &|| Ok(Vec::new()), id) {
-            Ok(finding) if as_json => print(&format!("{:#}\n", json!(finding))),
-            Ok(finding) => print(&finding.text()),
-            Err(lines) => complain(&lines.join("\n")),
-        },
-        Dead::Retry(id) => told(act(&footing, id, true).map(done), as_json),
-        Dead::Drop(id) => told(act(&footing, id, false).map(done), as_json),
+    let result = match what {
+        Dead::List => list(&context, as_json).map_err(failed),
+        Dead::Show(id) => show(&context, id).map(|answer| answer.shown(as_json)),
+        Dead::Retry(id) => change(&context, id, true).map(done),
+        Dead::Drop(id) => change(&context, id, false).map(done),
+    };
+    match result {
+        Ok(words) => print(&words),
+        Err((exit, lines)) => fail(as_json, exit, &lines),
     }
 }
 
-fn told(done: Result<String, String>, as_json: bool) -> Exit {
-    match done {
-        Ok(words) => print(&words),
-        Err(why) if as_json => {
-            print(&format!("{:#}\n", json!({"success": false, "error": why})));
-            Exit::Failed
-        }
-        Err(why) => complain(&why),
+/// Explains one dead letter, with the agent's answer. Other work is refused with what it is.
+fn show(context: &CommandContext, typed: &str) -> Result<Answer, Failure> {
+    let id = meant(context, typed)?;
+    let not_searched = || Err("dead letters are in the ledger only".to_owned());
+    let answer = why::look(context, &not_searched, &id)?;
+    let Finding { state, what, .. } = &answer.finding;
+    if answer.finding.deliveries.is_empty() && (state == "dead" || state == UNREADABLE) {
+        return Ok(answer);
+    }
+    let id = context.clean(&id);
+    let lines = [
+        format!("{id} is not a dead letter (its state is {state}). {what}"),
+        format!("`why {id}` shows more; `dead list` lists the dead letters."),
+    ];
+    Err((Exit::Failed, lines.into()))
+}
+
+/// Retries or drops a dead letter. Returns its id and what was done.
+fn change(context: &CommandContext, typed: &str, retry: bool) -> Result<(String, String), Failure> {
+    let id = meant(context, typed)?;
+    let done = act(context, &id, retry).map_err(|why| (Exit::Failed, vec![why]))?;
+    Ok((id, done))
+}
+
+/// The id that is meant: the only dead letter or unreadable row whose id begins with the typed text, else the text.
+fn meant(context: &CommandContext, typed: &str) -> Result<String, Failure> {
+    let failed = |why: String| (Exit::Failed, vec![why]);
+    let service = context.service().map_err(failed)?;
+    // What prevents the overview is reported by the request itself.
+    let Ok(overview) = overview(context, service.as_ref()) else { return Ok(typed.to_owned()) };
+    let dead = overview.dead.iter().map(|dead| dead.id.as_str());
+    let found = resolve(typed, dead.chain(overview.damaged_ids.iter().map(String::as_str)));
+    match (&found, found.refusal(typed)) {
+        (IdMatch::One(id), _) => Ok(id.clone()),
+        (_, Some(lines)) => Err((Exit::Misused, lines.iter().map(|line| context.clean(line)).collect())),
+        (_, None) => Ok(typed.to_owned()),
     }
 }
 
 /// The list of dead letters. If no service runs, the list begins with a line that says so.
-fn list(footing: &CommandContext, as_json: bool) -> Result<String, String> {
-    let service = footing.service()?;
-    let overview = overview(footing, service.as_ref()).map_err(|why| {
+fn list(context: &CommandContext, as_json: bool) -> Result<String, String> {
+    let service = context.service()?;
+    let overview = overview(context, service.as_ref()).map_err(|why| {
         if service.is_some() {
             why
         } else {
@@ -80,14 +111,14 @@ fn list(footing: &CommandContext, as_json: bool) -> Result<String, String> {
         let DeliverySummary { dead, damaged, set_aside, .. } = overview;
         return Ok(format!("{:#}\n", json!({"dead": dead, "damaged": damaged, "setAside": set_aside})));
     }
-    let shown = footing.place.path().display();
+    let shown = context.place.path().display();
     let from = format!("No service runs here: this is what the ledger in {shown} says.\n");
     Ok(format!("{}{}", if service.is_some() { "" } else { &from }, listed(&overview)))
 }
 
 /// Reads the summary from the service if one runs, otherwise from the ledger.
 pub(super) fn overview(
-    footing: &CommandContext,
+    context: &CommandContext,
     service: Option<&ServiceEndpoint>,
 ) -> Result<DeliverySummary, String> {
     if let Some(service) = service {
@@ -95,8 +126,8 @@ pub(super) fn overview(
         return serde_json::from_value(answer)
             .map_err(|_| "The running service has another version than this command. Use the program of the service, or restart the service.".to_owned());
     }
-    let set_aside = footing.place.last_set_aside();
-    footing.tell(Vec::new(), |book| book.overview(set_aside).cleaned(&|text| footing.clean(text)))
+    let set_aside = context.place.last_set_aside();
+    context.tell(Vec::new(), |book| book.overview(set_aside).cleaned(&|text| context.clean(text)))
 }
 
 fn answered(service: &ServiceEndpoint, answer: Result<(u16, Value), String>) -> Result<Value, String> {
@@ -138,23 +169,24 @@ fn listed(overview: &DeliverySummary) -> String {
 }
 
 /// Retries or drops one dead letter. Drops also close an unreadable row of the ledger.
-fn act(footing: &CommandContext, id: &str, retry: bool) -> Result<String, String> {
+fn act(context: &CommandContext, id: &str, retry: bool) -> Result<String, String> {
     if !is_word(id) {
         return Err(Refused::NotDead.explain().to_owned());
     }
     let verb = if retry { "retry" } else { "drop" };
-    if let Some(service) = footing.service()? {
+    if let Some(service) = context.service()? {
         let answer = answered(&service, service.post(&format!("/dead/{id}/{verb}"), ""))?;
-        return Ok(format!("{id}: {}.", answer["done"].as_str().unwrap_or("done")));
+        return Ok(answer["done"].as_str().unwrap_or("done").to_owned());
     }
-    let failed = |why: String| footing.clean(&why);
-    let folder = footing.place.with_ledger().map_err(failed)?;
+    let failed = |why: String| context.clean(&why);
+    let folder = context.place.with_ledger().map_err(failed)?;
     let known = ledger::read(&folder).map_err(|why| failed(why.to_string()))?;
     // Opening would create a missing ledger, and an empty one has no dead letters.
     if known.deliveries.is_empty() && known.unreadable.is_empty() {
         return Err(Refused::NotDead.explain().to_owned());
     }
-    let options = ledger::Options::new(footing.account.clone(), footing.sync);
+    let account = context.account(&known).map_err(failed)?;
+    let options = ledger::Options::new(account, context.sync);
     let opened = Ledger::open(&folder, &options).map_err(|why| failed(why.to_string()))?;
     let (work_id, now) = (WorkId::new(id), SystemClock.now());
     let what = if opened.unreadable.iter().any(|row| row.is_open() && row.id == work_id) {
@@ -182,5 +214,5 @@ fn act(footing: &CommandContext, id: &str, retry: bool) -> Result<String, String
         what
     };
     opened.ledger.close();
-    Ok(format!("{id}: {what}."))
+    Ok(what)
 }

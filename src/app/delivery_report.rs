@@ -11,10 +11,11 @@ use mcr_core::delivery::journal::{RecordedStep, Step};
 use mcr_core::delivery::ledger_row::UnreadableRow;
 use mcr_core::delivery::operator_requests::{Pending, Place};
 use mcr_core::delivery::{End, Record};
+use mcr_core::ops::id_prefix::{IdMatch, resolve};
 use mcr_core::ops::{self, Brief, Case, Finding, ServiceCondition, TurnStatus};
 use mcr_core::work::{Track, Work, WorkId};
 use mcr_model::clock::Millis;
-use mcr_model::{AccountId, Notification, RecipientType, Roster};
+use mcr_model::{AccountId, Notification, RecipientType, Roster, TaskId};
 use mcr_service::delivery::inflight::Seen;
 use mcr_store::ledger::{DeliveryHistory, Read};
 
@@ -98,6 +99,16 @@ pub(super) struct DeliveryReport<'a> {
     pub(super) now: Millis,
 }
 
+/// The result of a search for an id that may be typed in part.
+pub(super) enum LookUp {
+    /// The explanation.
+    Found(Box<Finding>),
+    /// Why no id was chosen, and the candidates.
+    Refused(Vec<String>),
+    /// No id begins with the text.
+    Unknown,
+}
+
 /// The summary of all deliveries: one [`Brief`] for each.
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
@@ -114,6 +125,9 @@ pub(super) struct DeliverySummary {
     recent: Vec<Brief>,
     /// Open rows of the ledger that are not understood, in sentences.
     pub(super) damaged: Vec<String>,
+    /// The notifications of these rows.
+    #[serde(default)]
+    pub(super) damaged_ids: Vec<String>,
     /// When a damaged ledger was last set aside.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(super) set_aside: Option<Millis>,
@@ -156,7 +170,28 @@ impl<'a> DeliveryReport<'a> {
         Self { cases, unreadable: unreadable.collect(), condition, silence, now }
     }
 
-    /// Explains a notification, a task or an agent.
+    /// Explains a notification, a task or an agent. The beginning of its id is enough.
+    pub(super) fn look_up(&self, typed: &str) -> LookUp {
+        if let Some(finding) = self.find(typed) {
+            return LookUp::Found(Box::new(finding));
+        }
+        let cases = self.cases.iter().flat_map(|case| {
+            let track = &case.work.track;
+            let names = [case.work.id.as_str(), &*track.agent, case.agent.as_str()];
+            names.into_iter().chain(track.task().map(TaskId::as_str))
+        });
+        let rows = self.unreadable.iter().map(|(row, _)| row.id.as_str());
+        let found = resolve(typed, cases.chain(rows));
+        match (&found, found.refusal(typed)) {
+            (IdMatch::One(id), _) => {
+                self.find(id).map_or(LookUp::Unknown, |finding| LookUp::Found(Box::new(finding)))
+            }
+            (_, Some(lines)) => LookUp::Refused(lines),
+            (_, None) => LookUp::Unknown,
+        }
+    }
+
+    /// Explains a notification, a task or an agent, by its whole id or name.
     pub(super) fn find(&self, id: &str) -> Option<Finding> {
         if let Some(case) = self.cases.iter().find(|case| case.work.id.as_str() == id) {
             return Some(ops::one(case, self.condition, self.silence, self.now));
@@ -181,8 +216,11 @@ impl<'a> DeliveryReport<'a> {
 
     /// Explains the open rows that are not understood, with what to do about them: sentences.
     pub(super) fn unreadable_in_words(&self) -> Vec<String> {
-        let open = self.unreadable.iter().filter(|(row, _)| row.is_open());
-        open.map(|(row, _)| format!("{} {}", row.explain(), row.advice())).collect()
+        self.open_unreadable().map(|row| format!("{} {}", row.explain(), row.advice())).collect()
+    }
+
+    fn open_unreadable(&self) -> impl Iterator<Item = &UnreadableRow> {
+        self.unreadable.iter().map(|(row, _)| *row).filter(|row| row.is_open())
     }
 
     /// The summary of the report.
@@ -203,6 +241,7 @@ impl<'a> DeliveryReport<'a> {
             dead,
             recent: closed.into_iter().take(RECENT).map(|(_, case)| brief(case)).collect(),
             damaged: self.unreadable_in_words(),
+            damaged_ids: self.open_unreadable().map(|row| row.id.to_string()).collect(),
             set_aside,
         }
     }

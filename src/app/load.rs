@@ -11,7 +11,7 @@ use std::os::unix::fs::PermissionsExt;
 use std::path::{Path, PathBuf};
 
 use mcr_clients::wire::{BadRootsReason, Roots};
-use mcr_config::table::{SSL_CERT_FILE, STATE_DIR};
+use mcr_config::table::{SSL_CERT_FILE, STATE_DIR, TABLE};
 use mcr_config::{Both, Configuration, FileSource, FileTrouble, SecretFile, Sources};
 
 /// The env file that is read if it exists and no other is named.
@@ -49,21 +49,27 @@ impl Surroundings {
             working_directory: std::env::current_dir().unwrap_or_default(),
         }
     }
+
+    /// The variables whose value is UTF-8, and the names of the others.
+    pub(super) fn texts(&self) -> (BTreeMap<String, String>, BTreeSet<String>) {
+        let mut environment = BTreeMap::new();
+        let mut garbled = BTreeSet::new();
+        for (name, value) in &self.variables {
+            // A name that is not UTF-8 is no variable of this program.
+            let Some(name) = name.to_str() else { continue };
+            match value.to_str() {
+                Some(value) => drop(environment.insert(name.to_owned(), value.to_owned())),
+                None => drop(garbled.insert(name.to_owned())),
+            }
+        }
+        (environment, garbled)
+    }
 }
 
 /// Loads the settings from the environment and the env file (the named one, or the default if it exists).
 /// Without settings, the report has every reason.
 pub fn load(env_file: Option<&Path>, surroundings: &Surroundings) -> Configuration {
-    let mut environment = BTreeMap::new();
-    let mut garbled = BTreeSet::new();
-    for (name, value) in &surroundings.variables {
-        // A name that is not UTF-8 is no variable of this program.
-        let Some(name) = name.to_str() else { continue };
-        match value.to_str() {
-            Some(value) => drop(environment.insert(name.to_owned(), value.to_owned())),
-            None => drop(garbled.insert(name.to_owned())),
-        }
-    }
+    let (environment, garbled) = surroundings.texts();
     let mut configuration = mcr_config::resolve(&Sources {
         environment: &environment,
         garbled: &garbled,
@@ -76,6 +82,16 @@ pub fn load(env_file: Option<&Path>, surroundings: &Surroundings) -> Configurati
     check_certificates(&mut configuration);
     check_former_state(&mut configuration, &surroundings.working_directory);
     configuration
+}
+
+/// Whether this process has a configuration: a variable that only this program uses, or the default env file.
+pub fn is_configured() -> bool {
+    let surroundings = Surroundings::of_this_process();
+    let ours = |name: &str| TABLE.iter().any(|variable| variable.name == name && !variable.common);
+    let rows = load(None, &surroundings).report.rows;
+    // The entry itself counts: a file that cannot be read is reported by the start.
+    surroundings.default_env_file.symlink_metadata().is_ok()
+        || rows.iter().any(|row| row.origin.is_given() && ours(row.name))
 }
 
 /// Checks the former default folder: state there must not be forgotten when no variable names a folder.
@@ -137,7 +153,7 @@ fn is_open_to_all(mode: u32) -> bool {
 }
 
 /// Reads a file's text and its permissions.
-fn read_text(path: &Path, bytes_max: u64) -> Result<(String, u32), FileTrouble> {
+pub(super) fn read_text(path: &Path, bytes_max: u64) -> Result<(String, u32), FileTrouble> {
     let (bytes, mode) = read_bytes(path, bytes_max)?;
     String::from_utf8(bytes).map(|text| (text, mode)).map_err(|_| FileTrouble::NotText)
 }

@@ -10,6 +10,7 @@ mod doctor;
 #[cfg(feature = "mission-control")]
 mod embedded;
 mod exit;
+mod gateway_config;
 pub mod load;
 #[cfg(feature = "mission-control")]
 mod local;
@@ -27,18 +28,23 @@ mod why;
 
 use std::io::{ErrorKind, Write as _};
 
-pub use build_facts::{BuildFacts, version};
+pub use build_facts::{BuildFacts, version, version_json};
 pub use dead::{Dead, dead};
 #[cfg(feature = "demo")]
 pub use demo::{Chaos, Demo, Fault, PORT, Play, RealGateway, SECONDS, demo};
 pub use doctor::{Doctor, doctor};
 pub use exit::Exit;
+pub use gateway_config::{GatewayConfig, gateway_config};
+pub use load::is_configured;
 #[cfg(feature = "mission-control")]
 pub use local::{DATA, LISTEN, Local, local};
 pub use pause::{Pause, pause};
 pub use run::run;
+pub use service_client::ServiceLocation;
 pub use status::status;
 pub use why::why;
+
+use serde_json::json;
 
 use mcr_model::visible;
 
@@ -51,6 +57,18 @@ pub fn print(text: &str) -> Exit {
         Err(why) if why.kind() == ErrorKind::BrokenPipe => Exit::Done,
         Err(_) => Exit::Failed,
     }
+}
+
+/// Reports a failure: the first line says what failed, the others explain. With `as_json`, the report is an object on
+/// standard output, as every JSON answer is.
+fn fail(as_json: bool, exit: Exit, lines: &[String]) -> Exit {
+    if !as_json {
+        complain(&lines.join("\n"));
+        return exit;
+    }
+    let (error, details) = lines.split_first().map_or(("", &[][..]), |(first, rest)| (first.as_str(), rest));
+    print(&format!("{:#}\n", json!({"success": false, "error": error, "details": details})));
+    exit
 }
 
 /// Reports a failure on standard error.

@@ -1,5 +1,6 @@
 //! How a command calls the running service, and what it uses where none runs.
 
+use std::collections::BTreeSet;
 use std::io::{self, ErrorKind, Read as _, Write as _};
 use std::net::{TcpStream, ToSocketAddrs as _};
 use std::path::{Path, PathBuf};
@@ -10,9 +11,9 @@ use log::LevelFilter;
 use serde_json::Value;
 
 use super::command_env::CommandEnv;
-use super::complain;
 use super::delivery_report::{DeliveryReport, ReportSources, ServiceSnapshot};
 use super::exit::Exit;
+use super::fail;
 use super::state_dir::StateDir;
 use crate::telemetry;
 use mcr_config::{LogFormat, LogOutput, Settings};
@@ -22,7 +23,7 @@ use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_model::redact::Redactor;
 use mcr_model::secret::Secret;
 use mcr_model::{AccountId, LedgerSync, Notification, Roster};
-use mcr_store::ledger;
+use mcr_store::ledger::{self, Read};
 
 /// The time limit of a request to the service, which is on this machine.
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(8);
@@ -34,51 +35,70 @@ const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
 /// The state folder of a service started by our systemd unit. A shell does not have that unit's variables.
 const UNIT_STATE_DIR: &str = "/var/lib/mission-control-runtime";
 
-/// The context of a command. An invalid configuration is enough if it says where the state and the service
-/// are.
+/// Where a command finds the service.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ServiceLocation {
+    /// `--env-file`.
+    pub env_file: Option<PathBuf>,
+    /// `--state-dir`: overrides the variable `STATE_DIR`, and the address in the configuration.
+    pub state_dir: Option<PathBuf>,
+}
+
+/// The context of a command. It needs the state folder only: the running service publishes its address and its token
+/// there.
 pub(super) struct CommandContext {
     pub(super) redactor: Arc<Redactor>,
     pub(super) place: StateDir,
-    pub(super) account: AccountId,
+    /// The configured account, if any.
+    account: Option<AccountId>,
     pub(super) sync: LedgerSync,
     silence: Duration,
     /// The configured address of the service.
     listens: Option<String>,
-    /// The mistakes in the configuration that prevent a start.
+    /// The mistakes in the configuration that prevent a start. Absent variables are not among them.
     mistakes: Vec<String>,
+    /// Whether the state folder was named, or follows from a complete configuration.
+    is_named: bool,
 }
 
 impl CommandContext {
     /// Reads the configuration. Errors have been printed.
-    pub(super) fn find(env_file: Option<&Path>) -> Result<Self, Exit> {
-        Self::on(&CommandEnv::load(env_file))
+    pub(super) fn find(at: &ServiceLocation, as_json: bool) -> Result<Self, Exit> {
+        Self::on(&CommandEnv::load(at.env_file.as_deref()), at, as_json)
     }
 
     /// The context of this environment. Errors have been printed.
-    pub(super) fn on(env: &CommandEnv) -> Result<Self, Exit> {
+    pub(super) fn on(env: &CommandEnv, at: &ServiceLocation, as_json: bool) -> Result<Self, Exit> {
         // Failures are part of the command's answer, so the log stays quiet.
         telemetry::start(LevelFilter::Off, LogFormat::Text, LogOutput::Stderr, env.redactor.clone());
-        Self::of(env).ok_or_else(|| {
-            complain(&env.redactor.clean(&mistakes(env).join("\n")));
-            Exit::Misconfigured
+        Self::of(env, at.state_dir.as_deref()).ok_or_else(|| {
+            let unknown = "The state folder is unknown. Set STATE_DIR, or give --state-dir DIR.".to_owned();
+            let lines: Vec<String> = [unknown].into_iter().chain(mistakes(env)).collect();
+            fail(
+                as_json,
+                Exit::Misconfigured,
+                &lines.iter().map(|line| env.redactor.clean(line)).collect::<Vec<_>>(),
+            )
         })
     }
 
-    /// The context of this environment, if it says where the state and the service are.
-    pub(super) fn of(env: &CommandEnv) -> Option<Self> {
+    /// The context of this environment, if the state folder is known. `state_dir` overrides the configured one.
+    pub(super) fn of(env: &CommandEnv, state_dir: Option<&Path>) -> Option<Self> {
         let (settings, report) = (&env.configuration.settings, &env.configuration.report);
         let configured = |name: &str| report.row(name).and_then(|row| row.value.clone());
-        let directory = settings.as_ref().map(|settings| settings.state_dir.clone());
-        let account = settings.as_ref().map(|settings| settings.account.id.clone());
+        let named = state_dir.map(|path| std::path::absolute(path).unwrap_or_else(|_| path.to_owned()));
+        let directory = named.or_else(|| settings.as_ref().map(|settings| settings.state_dir.clone()));
         let directory = directory.or_else(|| configured("STATE_DIR").map(PathBuf::from))?;
-        let account = account.or_else(|| configured("ACCOUNT_ID"))?;
+        let account = settings.as_ref().map(|settings| settings.account.id.clone());
+        let is_given = report.row("STATE_DIR").is_some_and(|row| row.origin.is_given());
         Some(Self {
             place: StateDir::new(&directory),
-            account: AccountId::new(account),
+            account: account.or_else(|| configured("ACCOUNT_ID")).map(AccountId::new),
             sync: settings.as_ref().map_or(LedgerSync::Full, |settings| settings.ledger_sync),
             silence: settings.as_ref().map_or(Duration::ZERO, |settings| settings.gateway.silence_max),
-            listens: settings.as_ref().map(listens),
-            mistakes: mistakes(env),
+            listens: settings.as_ref().filter(|_| state_dir.is_none()).map(listens),
+            mistakes: if state_dir.is_some() { Vec::new() } else { mistakes(env) },
+            is_named: state_dir.is_some() || is_given || settings.is_some(),
             redactor: env.redactor.clone(),
         })
     }
@@ -98,14 +118,37 @@ impl CommandContext {
     /// Why nothing may be written while no service was found. With a mistake in the configuration, the
     /// service's address and its folder are not certain.
     pub(super) fn uncertain(&self) -> Option<String> {
-        if self.mistakes.is_empty() {
-            return None;
+        let shown = self.place.path().display();
+        if !self.mistakes.is_empty() {
+            let mistakes = self.mistakes.join("\n");
+            return Some(format!(
+                "{mistakes}\nNothing was changed: no service runs on STATE_DIR {shown}, and these mistakes hide where one \
+                 may run. Correct them, or name the folder of the service with --state-dir."
+            ));
         }
-        let (mistakes, shown) = (self.mistakes.join("\n"), self.place.path().display());
-        Some(format!(
-            "{mistakes}\nNothing was changed: no service runs on STATE_DIR {shown}, and these mistakes hide where one may \
-             run. Correct them, or set STATE_DIR to the folder of the service."
-        ))
+        (!self.is_named).then(|| {
+            format!(
+                "Nothing was changed: no service runs on STATE_DIR {shown}, and the configuration does not name another \
+                 folder. Name the folder of the service with --state-dir DIR or STATE_DIR."
+            )
+        })
+    }
+
+    /// The account whose deliveries are meant: the configured one, else the only one in the ledger.
+    pub(super) fn account(&self, read: &Read) -> Result<AccountId, String> {
+        if let Some(account) = &self.account {
+            return Ok(account.clone());
+        }
+        let accounts: BTreeSet<&str> =
+            read.deliveries.iter().map(|history| history.account.as_str()).collect();
+        if accounts.len() > 1 {
+            let accounts: Vec<&str> = accounts.into_iter().collect();
+            return Err(format!(
+                "the ledger contains deliveries of several accounts ({}): set ACCOUNT_ID to one of them",
+                accounts.join(", ")
+            ));
+        }
+        Ok(AccountId::new(accounts.first().copied().unwrap_or_default()))
     }
 
     /// Why the running service has lost its folder, if so.
@@ -133,8 +176,8 @@ impl CommandContext {
             )
         } else {
             format!(
-                "A service runs at {address}, but not on STATE_DIR {shown}: set STATE_DIR to the folder of the service (under \
-                 the systemd unit: {UNIT_STATE_DIR})"
+                "A service runs at {address}, but not on STATE_DIR {shown}: set STATE_DIR or --state-dir to the folder of \
+                 the service (under the systemd unit: {UNIT_STATE_DIR})"
             )
         };
         Some(self.clean(&why))
@@ -156,7 +199,7 @@ impl CommandContext {
         let read = ledger::read(&folder).map_err(|why| self.clean(&why.to_string()))?;
         let (paused, mistake) = (self.place.paused(), self.mistakes.first().cloned());
         Ok(tell(&DeliveryReport::new(ReportSources {
-            account: &self.account,
+            account: &self.account(&read).map_err(|why| self.clean(&why))?,
             roster: &Roster::default(),
             read: &read,
             memory: ServiceSnapshot::waiting(listed, &read),
@@ -172,9 +215,9 @@ impl CommandContext {
     }
 }
 
-/// Every mistake of the configuration, as a sentence.
+/// Every mistake in the configuration, as a sentence.
 fn mistakes(env: &CommandEnv) -> Vec<String> {
-    env.configuration.report.errors().map(ToString::to_string).collect()
+    env.configuration.report.mistakes().map(ToString::to_string).collect()
 }
 
 /// The `/health` of the service at this address, if one answers.

@@ -91,24 +91,29 @@ impl StateDir {
         self.folder().is_err_and(|why| why.is_closed())
     }
 
-    /// The folder, if it has a ledger or one that was set aside. The error is a sentence.
-    pub(super) fn with_ledger(&self) -> Result<Arc<Folder>, String> {
+    /// The folder, if it exists and may be used. The error is the end of a sentence.
+    pub(super) fn existing(&self) -> Result<Arc<Folder>, String> {
         let shown = self.path.display();
-        match self.folder() {
-            Err(why) if why.is_closed() => Err(format!(
-                "this user may not read STATE_DIR {shown}: run the command as its owner or as root"
-            )),
-            Err(why) if why.is_missing() => Err(format!(
-                "STATE_DIR {shown} does not exist. Start the service, or set STATE_DIR to the folder of the service"
-            )),
-            Err(why) => Err(format!("STATE_DIR {why}")),
-            Ok(folder) if !ledger::is_in(&folder) && ledger::last_set_aside(&folder).is_none() => {
-                Err(format!(
-                    "STATE_DIR {shown} contains no ledger. Start the service, or set STATE_DIR to the folder of the service"
-                ))
+        self.folder().map_err(|why| match why {
+            why if why.is_closed() => {
+                format!("this user may not read STATE_DIR {shown}: run the command as its owner or as root")
             }
-            Ok(folder) => Ok(folder),
+            why if why.is_missing() => format!(
+                "STATE_DIR {shown} does not exist. Start the service, or set STATE_DIR or --state-dir to the folder of the service"
+            ),
+            why => format!("STATE_DIR {why}"),
+        })
+    }
+
+    /// The folder, if it has a ledger or one that was set aside. The error is the end of a sentence.
+    pub(super) fn with_ledger(&self) -> Result<Arc<Folder>, String> {
+        let (folder, shown) = (self.existing()?, self.path.display());
+        if ledger::is_in(&folder) || ledger::last_set_aside(&folder).is_some() {
+            return Ok(folder);
         }
+        Err(format!(
+            "STATE_DIR {shown} contains no ledger. Start the service, or set STATE_DIR or --state-dir to the folder of the service"
+        ))
     }
 
     /// When a ledger was last set aside here.

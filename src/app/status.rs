@@ -1,12 +1,10 @@
 //! `status`: shows people the state of the running service.
 
-use std::path::Path;
-
 use serde_json::{Value, json};
 
 use super::exit::Exit;
-use super::service_client::{CommandContext, ServiceEndpoint, is_health};
-use super::{complain, print};
+use super::service_client::{CommandContext, ServiceEndpoint, ServiceLocation, is_health};
+use super::{fail, print};
 use mcr_core::ops::HealthReason;
 use mcr_core::ops::reasons::explain;
 use mcr_core::spans::{ago, span};
@@ -14,31 +12,34 @@ use mcr_model::clock::{Clock as _, Millis, SystemClock};
 use std::time::Duration;
 
 /// Prints the state. Succeeds if the service answers; with `ready`, only if it also delivers.
-pub fn status(env_file: Option<&Path>, as_json: bool, ready: bool) -> Exit {
-    let context = match CommandContext::find(env_file) {
+pub fn status(at: &ServiceLocation, as_json: bool, ready: bool) -> Exit {
+    let failed = |lines: &[String]| fail(as_json, Exit::Failed, lines);
+    let context = match CommandContext::find(at, as_json) {
         Ok(context) => context,
         Err(exit) => return exit,
     };
     let (own, elsewhere) = context.service().map_or_else(|why| (None, Some(why)), |own| (own, None));
     let Some(service) = own.or_else(|| context.listener()) else {
-        return complain(
-            "No service runs here, and the configuration is invalid, so its address is unknown. Run `doctor`.",
-        );
+        return failed(&[
+            format!("No service runs on STATE_DIR {}.", context.place.path().display()),
+            "Start it with `run`, or name the folder of the service with --state-dir. `doctor` lists what prevents a start."
+                .to_owned(),
+        ]);
     };
     let health = match service.get("/health") {
         Ok((200, health)) if is_health(&health) => context.cleaned(&health),
         Ok(_) => {
-            return complain(&format!(
+            return failed(&[format!(
                 "The server at {} is another program, not this service. Check HEALTH_HOST and HEALTH_PORT.",
                 service.address
-            ));
+            )]);
         }
         Err(why) => {
             let why = context.clean(&why);
-            return complain(&format!(
-                "No service answers at {} ({why}).\nStart it with `run`. If it does not start, `doctor` shows the reason.",
-                service.address
-            ));
+            return failed(&[
+                format!("No service answers at {} ({why}).", service.address),
+                "Start it with `run`. If it does not start, `doctor` shows the reason.".to_owned(),
+            ]);
         }
     };
     let is_ready = matches!(service.get("/readyz"), Ok((200, _)));

@@ -4,6 +4,7 @@ use super::features::Feature;
 use super::options::{ALL_OPTIONS, CommandOption};
 use super::table::{CommandSpec, Operand, commands, find};
 use crate::app::Exit;
+use crate::app::load::DEFAULT_ENV_FILE;
 
 /// The column of the explanations.
 const COLUMN: usize = 20;
@@ -14,6 +15,21 @@ const WIDTH: usize = 110;
 /// The help on one command, or on everything in a build with these features.
 pub(super) fn text(of: Option<&str>, build: &[Feature]) -> String {
     of.and_then(|name| find(name, build)).map_or_else(|| whole(build), one)
+}
+
+/// The help for a call without a command and without a configuration.
+pub(super) fn short(build: &[Feature]) -> String {
+    let shown = ["demo", "run --env-file FILE", "doctor", "help"].into_iter().filter_map(|line| {
+        let command = find(line.split(' ').next()?, build)?;
+        Some(row(line, command.purpose))
+    });
+    let commands: String = shown.collect();
+    format!(
+        "mission-control-runtime delivers what people and agents write in Mission Control to OpenClaw sessions.\n\
+         It is not configured: no variable is set, and {DEFAULT_ENV_FILE} does not exist.\n\n\
+         {}",
+        commands.trim_end()
+    )
 }
 
 fn whole(build: &[Feature]) -> String {

@@ -47,6 +47,12 @@ pub(super) static ENV_FILE: CommandOption = with(
     "Read variables from FILE where the environment does not set them (default: \
      /etc/mission-control-runtime.env, where it exists)",
 );
+pub(super) static STATE_DIR: CommandOption = with(
+    "state-dir",
+    "DIR",
+    Value::Folder,
+    "The state folder of the service; no other configuration is needed (default: the variable STATE_DIR)",
+);
 pub(super) static ALL: CommandOption = flag("all", "List every variable, not only those that are set");
 pub(super) static LIVE: CommandOption =
     flag("live", "Send one real turn to one agent, in a separate session, and show the answer");
@@ -81,6 +87,22 @@ pub(super) static GATEWAY_TOKEN_FILE: CommandOption =
     with("gateway-token-file", "FILE", Value::File, "With --gateway: the file that contains its token");
 pub(super) static TURNS: CommandOption =
     with("turns", "N", Value::Text, "With --gateway: send no more than N turns (default: 60)");
+pub(super) static TEMPLATE: CommandOption =
+    with("template", "FILE", Value::File, "The file to begin with where the gateway has none");
+pub(super) static OUT: CommandOption =
+    with("out", "FILE", Value::File, "The gateway's openclaw.json. Rewritten only if its meaning changes");
+pub(super) static EXISTING: CommandOption =
+    with("existing", "FILE", Value::File, "The gateway's present file (default: the one of --out)");
+pub(super) static GENERATED: CommandOption =
+    with("generated", "FILE", Value::File, "What the runtime generated: agents, workspaces and skills");
+pub(super) static RELEASE: CommandOption = with(
+    "release",
+    "TEXT",
+    Value::Text,
+    "The gateway's release, as `openclaw --version` prints it (default: the current form)",
+);
+pub(super) static CHECK: CommandOption =
+    flag("check", "Print whether the file would change, and write nothing");
 pub(super) static CHAOS: CommandOption = flag(
     "chaos",
     "Kill the runtime every few seconds under load, and count what was lost, duplicated or repeated. The exit \
@@ -133,6 +155,7 @@ pub(super) static NOTIFY: CommandOption = with(
 /// All options, in the order of the help. Options with the same name take a value in all commands, or in none.
 pub(super) static ALL_OPTIONS: &[&CommandOption] = &[
     &ENV_FILE,
+    &STATE_DIR,
     &STOP_ON_EOF,
     &ALL,
     &LIVE,
@@ -144,6 +167,12 @@ pub(super) static ALL_OPTIONS: &[&CommandOption] = &[
     &GATEWAY,
     &GATEWAY_TOKEN_FILE,
     &TURNS,
+    &TEMPLATE,
+    &OUT,
+    &EXISTING,
+    &GENERATED,
+    &RELEASE,
+    &CHECK,
     &CHAOS,
     &SECONDS,
     &CHAOS_SEED,

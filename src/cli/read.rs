@@ -19,7 +19,7 @@ use super::{Command, Misuse, no_command};
 use crate::app;
 #[cfg(feature = "mission-control")]
 use crate::app::Local;
-use crate::app::{Dead, Pause};
+use crate::app::{Dead, GatewayConfig, Pause, ServiceLocation};
 
 /// The arguments and options of a command line. [`super::parse`] has checked them against the command table.
 pub(super) struct Given {
@@ -72,12 +72,12 @@ pub(super) fn doctor(given: &mut Given) -> Result<Command, Misuse> {
 
 pub(super) fn status(given: &mut Given) -> Result<Command, Misuse> {
     let (json, ready) = (given.flag(&opt::JSON), given.flag(&opt::READY));
-    Ok(Command::Status { env_file: env_file(given), json, ready })
+    Ok(Command::Status { at: location(given), json, ready })
 }
 
 pub(super) fn why(given: &mut Given) -> Result<Command, Misuse> {
     let id = given.operand();
-    Ok(Command::Why { env_file: env_file(given), id, json: given.flag(&opt::JSON) })
+    Ok(Command::Why { at: location(given), id, json: given.flag(&opt::JSON) })
 }
 
 pub(super) fn dead(given: &mut Given) -> Result<Command, Misuse> {
@@ -88,7 +88,7 @@ pub(super) fn dead(given: &mut Given) -> Result<Command, Misuse> {
         Some("drop") => Dead::Drop(id),
         _ => Dead::List,
     };
-    Ok(Command::Dead { env_file: env_file(given), what, json: given.flag(&opt::JSON) })
+    Ok(Command::Dead { at: location(given), what, json: given.flag(&opt::JSON) })
 }
 
 pub(super) fn pause(given: &mut Given) -> Result<Command, Misuse> {
@@ -100,7 +100,26 @@ pub(super) fn resume(given: &mut Given) -> Result<Command, Misuse> {
 }
 
 fn turns(given: &Given, pause: bool) -> Result<Command, Misuse> {
-    Ok(Command::Pause { env_file: env_file(given), wanted: Pause { pause, agent: given.text(&opt::AGENT) } })
+    Ok(Command::Pause {
+        at: location(given),
+        wanted: Pause { pause, agent: given.text(&opt::AGENT) },
+        json: given.flag(&opt::JSON),
+    })
+}
+
+pub(super) fn gateway_config(given: &mut Given) -> Result<Command, Misuse> {
+    let path = |option: &CommandOption| given.value(option).map(PathBuf::from);
+    let required = |option: &CommandOption| {
+        path(option).ok_or_else(|| Misuse(format!("`gateway-config` needs --{} FILE", option.name)))
+    };
+    Ok(Command::GatewayConfig(GatewayConfig {
+        template: required(&opt::TEMPLATE)?,
+        out: required(&opt::OUT)?,
+        existing: path(&opt::EXISTING),
+        generated: path(&opt::GENERATED),
+        release: given.text(&opt::RELEASE),
+        check: given.flag(&opt::CHECK),
+    }))
 }
 
 #[cfg(feature = "demo")]
@@ -155,8 +174,8 @@ pub(super) fn completions(given: &mut Given) -> Result<Command, Misuse> {
     shell.map(Command::Completions).ok_or_else(|| super::unknown("shell", &name, Shell::NAMES))
 }
 
-pub(super) fn version(_: &mut Given) -> Result<Command, Misuse> {
-    Ok(Command::Version)
+pub(super) fn version(given: &mut Given) -> Result<Command, Misuse> {
+    Ok(Command::Version { json: given.flag(&opt::JSON) })
 }
 
 pub(super) fn help(given: &mut Given) -> Result<Command, Misuse> {
@@ -174,6 +193,10 @@ pub(super) fn absent(given: &mut Given) -> Result<Command, Misuse> {
 pub(super) use absent as demo;
 #[cfg(not(feature = "mission-control"))]
 pub(super) use absent as local;
+
+fn location(given: &Given) -> ServiceLocation {
+    ServiceLocation { env_file: env_file(given), state_dir: given.value(&opt::STATE_DIR).map(Into::into) }
+}
 
 fn env_file(given: &Given) -> Option<PathBuf> {
     given.value(&opt::ENV_FILE).map(Into::into)

@@ -47,7 +47,7 @@ pub(super) struct Operand {
     pub(super) value: Value,
 }
 
-const LOOK_UP: &[&CommandOption] = &[&opt::ENV_FILE, &opt::JSON];
+const LOOK_UP: &[&CommandOption] = &[&opt::ENV_FILE, &opt::STATE_DIR, &opt::JSON];
 
 const NOTIFICATION: Option<Operand> =
     Some(Operand { name: "ID", required: Some("the id of a notification"), value: Value::Text });
@@ -89,7 +89,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "status",
         purpose: "Show the state of the running service",
-        options: &[&opt::ENV_FILE, &opt::JSON, &opt::READY],
+        options: &[&opt::ENV_FILE, &opt::STATE_DIR, &opt::JSON, &opt::READY],
         example: "status --ready",
         read: read::status,
         ..PLAIN
@@ -102,6 +102,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
             required: Some("the id of a notification, a task or an agent, or the slug of an agent"),
             value: Value::Text,
         }),
+        details: "The first four characters of an id are enough if they are unique.",
         options: LOOK_UP,
         example: "why engineer",
         read: read::why,
@@ -135,7 +136,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         name: "pause",
         purpose: "Start no new turns, of all agents or of one",
         details: "Running turns continue. Restarts keep the pause.",
-        options: &[&opt::ENV_FILE, &opt::AGENT],
+        options: &[&opt::ENV_FILE, &opt::STATE_DIR, &opt::JSON, &opt::AGENT],
         example: "pause --agent engineer",
         read: read::pause,
         ..PLAIN
@@ -143,9 +144,19 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "resume",
         purpose: "End every pause, including those of single agents; with --agent, only that one",
-        options: &[&opt::ENV_FILE, &opt::AGENT],
+        options: &[&opt::ENV_FILE, &opt::STATE_DIR, &opt::JSON, &opt::AGENT],
         example: "resume --agent engineer",
         read: read::resume,
+        ..PLAIN
+    },
+    CommandSpec {
+        name: "gateway-config",
+        purpose: "Write the configuration of the OpenClaw gateway",
+        details: "Merges the variables of the gateway's container, a template and the generated agents. The file \
+                  refers to variables and contains no secret.",
+        options: &[&opt::TEMPLATE, &opt::OUT, &opt::EXISTING, &opt::GENERATED, &opt::RELEASE, &opt::CHECK],
+        example: "gateway-config --template openclaw.template.json --out openclaw.json --check",
+        read: read::gateway_config,
         ..PLAIN
     },
     CommandSpec {
@@ -230,7 +241,8 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "version",
         purpose: "Print version, target, C library, edition and commit",
-        example: "version",
+        options: &[&opt::JSON],
+        example: "version --json",
         read: read::version,
         ..PLAIN
     },

@@ -2,6 +2,8 @@
 
 /// The completions for bash, zsh and fish.
 mod completions;
+/// The configuration of the gateway.
+mod gateway_config;
 /// Damaged ledgers that prevent a start.
 mod ledger_files;
 /// The help, and the messages about missing services, folders and ledgers.
@@ -10,13 +12,15 @@ mod no_service;
 mod settings;
 /// The state folder: where it is, and which folders are refused.
 mod state_dir;
+/// Commands that need the state folder only.
+mod state_dir_only;
 /// The messages to systemd.
 mod supervised;
 
 use std::fs;
 use std::net::TcpListener;
 
-use mission_control_runtime::app::{self, BuildFacts, Dead, Exit, Local, Pause};
+use mission_control_runtime::app::{self, BuildFacts, Dead, Exit, Local, Pause, ServiceLocation};
 use mission_control_runtime::cli::documents::tables;
 use mission_control_runtime::cli::{Command, Shell, parse};
 use mission_control_runtime::local::Options;
@@ -45,11 +49,15 @@ fn throwing(text: &str) -> ScriptedHttp {
     ))])
 }
 
+fn here() -> ServiceLocation {
+    ServiceLocation::default()
+}
+
 #[test]
 fn the_command_line_is_parsed_or_refused_with_a_reason() {
     let run = |file: Option<&str>| Ok(Command::Run { env_file: file.map(Into::into), stop_on_eof: false });
     let rows: [(&str, Result<Command, &str>); _] = [
-        ("", run(None)),
+        ("", Ok(Command::Bare)),
         ("run", run(None)),
         ("--env-file f", run(Some("f"))),
         ("run --env-file=f", run(Some("f"))),
@@ -59,27 +67,37 @@ fn the_command_line_is_parsed_or_refused_with_a_reason() {
             Ok(Command::Doctor { env_file: Some("f".into()), all: false, json: true, live: false }),
         ),
         ("doctor --live", Ok(Command::Doctor { env_file: None, all: false, json: false, live: true })),
-        ("status", Ok(Command::Status { env_file: None, json: false, ready: false })),
-        ("status --json --ready", Ok(Command::Status { env_file: None, json: true, ready: true })),
-        ("why k1", Ok(Command::Why { env_file: None, id: "k1".to_owned(), json: false })),
+        ("status", Ok(Command::Status { at: here(), json: false, ready: false })),
+        ("status --json --ready", Ok(Command::Status { at: here(), json: true, ready: true })),
+        ("why k1", Ok(Command::Why { at: here(), id: "k1".to_owned(), json: false })),
         ("why", Err("`why` needs the id")),
         ("why k1 k2", Err("there is no argument `k2`")),
-        ("dead", Ok(Command::Dead { env_file: None, what: Dead::List, json: false })),
-        ("dead list --json", Ok(Command::Dead { env_file: None, what: Dead::List, json: true })),
-        (
-            "dead show k1",
-            Ok(Command::Dead { env_file: None, what: Dead::Show("k1".to_owned()), json: false }),
-        ),
+        ("dead", Ok(Command::Dead { at: here(), what: Dead::List, json: false })),
+        ("dead list --json", Ok(Command::Dead { at: here(), what: Dead::List, json: true })),
+        ("dead show k1", Ok(Command::Dead { at: here(), what: Dead::Show("k1".to_owned()), json: false })),
         ("dead retry", Err("`dead retry` needs the id of a notification")),
         ("dead retri k1", Err("did you mean `retry`?")),
         (
             "pause --agent ben",
             Ok(Command::Pause {
-                env_file: None,
+                at: here(),
                 wanted: Pause { pause: true, agent: Some("ben".to_owned()) },
+                json: false,
             }),
         ),
-        ("resume", Ok(Command::Pause { env_file: None, wanted: Pause { pause: false, agent: None } })),
+        (
+            "resume --json",
+            Ok(Command::Pause { at: here(), wanted: Pause { pause: false, agent: None }, json: true }),
+        ),
+        (
+            "status --env-file f --state-dir d",
+            Ok(Command::Status {
+                at: ServiceLocation { env_file: Some("f".into()), state_dir: Some("d".into()) },
+                json: false,
+                ready: false,
+            }),
+        ),
+        ("run --state-dir d", Err("--state-dir is not an option of this command")),
         ("why k1 --agent ben", Err("--agent is not an option of this command")),
         ("run --live", Err("--live is not an option of this command")),
         ("run --stop-on-eof", Ok(Command::Run { env_file: None, stop_on_eof: true })),
@@ -87,8 +105,9 @@ fn the_command_line_is_parsed_or_refused_with_a_reason() {
         ("run --port 1", Err("--port is not an option of this command")),
         ("completions fish", Ok(Command::Completions(Shell::Fish))),
         ("completions fish zsh", Err("there is no argument `zsh`")),
-        ("version", Ok(Command::Version)),
-        ("-V", Ok(Command::Version)),
+        ("version", Ok(Command::Version { json: false })),
+        ("version --json", Ok(Command::Version { json: true })),
+        ("-V", Ok(Command::Version { json: false })),
         ("help", Ok(Command::Help { of: None })),
         ("--help", Ok(Command::Help { of: None })),
         ("run --help", Ok(Command::Help { of: Some("run".to_owned()) })),
@@ -196,6 +215,9 @@ fn version_identifies_the_build() {
     // The suite needs the feature `demo`, so it runs the full build.
     let facts = serde_json::to_value(BuildFacts::new(None)).unwrap();
     assert_eq!((&facts["edition"], &facts["commit"]), (&json!("full"), &json!("unknown")));
+    let json = Program::new(["version", "--json"]).output();
+    let shown: Value = serde_json::from_slice(&json.stdout).unwrap();
+    assert_eq!((&shown["version"], &shown["edition"]), (&json!(env!("CARGO_PKG_VERSION")), &json!("full")));
     let linkage = if cfg!(target_feature = "crt-static") { "static" } else { "dynamic" };
     let libc = if cfg!(target_env = "musl") { "musl" } else { "glibc" };
     assert_eq!((&facts["linkage"], &facts["libc"]), (&json!(linkage), &json!(libc)));
@@ -393,6 +415,23 @@ fn the_service_runs_and_reports_an_absent_backend() {
     service.signal("TERM");
     let (code, log) = service.end();
     assert_eq!(code, Some(0), "{log}");
+}
+
+/// Nothing waits for the gateway yet, so only the probe at the start can find that it is absent.
+#[test]
+fn an_absent_gateway_is_reported_at_the_start() {
+    let (board, gateway) = (Board::new(), Refusing::new());
+    let program = Program::new(["run"]).configured(&board.url(), &board.token).with("HEALTH_PORT", "0");
+    let program = program.with("ACCOUNT_ID", &board.account);
+    let url = format!("http://{}", gateway.address());
+    let mut service = program.with("OPENCLAW_GATEWAY_URL", &url).start();
+    let line = service.wait_for_log("The gateway is not available");
+    assert!(line.contains(" WARN ") && line.contains("unreachable"), "{line}");
+    let first = "Mission Control answers and knows the account";
+    service.wait_for_log(first);
+    service.signal("TERM");
+    let (_, log) = service.end();
+    assert_eq!(log.matches("The gateway is not available").count(), 1, "only changes are logged:\n{log}");
 }
 
 #[test]

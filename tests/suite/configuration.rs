@@ -188,7 +188,7 @@ fn a_row_shows_whether_its_variable_is_set() {
         (
             "OPENCLAW_SESSION_RETENTION_DAYS",
             None,
-            "OPENCLAW_SESSION_RETENTION_DAYS = (not set; nothing is removed)",
+            "OPENCLAW_SESSION_RETENTION_DAYS = (not set; the gateway's own rule)",
         ),
         (
             "OPENCLAW_GATEWAY_URL",

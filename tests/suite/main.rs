@@ -35,6 +35,8 @@ mod faults;
 mod fuzzed;
 /// Every answer of a gateway, over a socket: replies, refusals, broken connections, both dialects.
 mod gateway_answers;
+/// The configuration of the gateway, merged from its environment, a template and the roster.
+mod gateway_config;
 /// What wakes agents: whose queue an event goes to, and how often.
 mod heartbeat;
 /// The HTTP server under attack.

@@ -10,6 +10,10 @@ use mcr_model::secret::Secret;
 /// The prefix of every service token.
 const TOKEN_START: &str = "mc_service_";
 
+/// The placeholders in the sample configuration of the README.
+const SAMPLE_ACCOUNT: &str = "your-account-id";
+const SAMPLE_DEPLOYMENT: &str = "your-deployment.";
+
 /// The account, if all three variables are valid.
 pub(super) fn account(reader: &mut Reader) -> Option<Account> {
     let id = account_id(reader);
@@ -27,6 +31,13 @@ fn account_id(reader: &mut Reader) -> Option<String> {
         );
         return None;
     }
+    if id == SAMPLE_ACCOUNT {
+        reader.refuse(
+            &ACCOUNT_ID,
+            "this is the placeholder of the sample configuration. Copy the id of your account from Mission Control.",
+        );
+        return None;
+    }
     // A token is split at underscores, so an id with an underscore matches no token.
     if id.contains('_') {
         let problem = "an account id has no underscore; no service token can match this one. Copy the id from the account \
@@ -39,6 +50,13 @@ fn account_id(reader: &mut Reader) -> Option<String> {
 
 fn convex_url(reader: &mut Reader) -> Option<BaseUrl> {
     let url = reader.url_with(&CONVEX_URL, address::convex_url)?;
+    if url.host().starts_with(SAMPLE_DEPLOYMENT) {
+        reader.refuse(
+            &CONVEX_URL,
+            "this is the placeholder of the sample configuration. Copy the address of your deployment from its dashboard.",
+        );
+        return None;
+    }
     if !url.is_https() && !url.is_loopback() {
         reader.warn_of_clear_text(&CONVEX_URL, &SERVICE_TOKEN);
     }

@@ -14,6 +14,8 @@ pub struct Diagnostic {
     pub variable: Option<String>,
     /// What failed, why, and what to do.
     pub message: String,
+    /// Whether required variables are missing, and nothing else is wrong.
+    pub is_absence: bool,
 }
 
 /// How serious a diagnostic is.
@@ -27,7 +29,12 @@ pub enum Severity {
 
 impl Diagnostic {
     pub(super) fn error(variable: Option<&str>, message: impl Into<String>) -> Self {
-        Self { severity: Severity::Error, variable: variable.map(str::to_owned), message: message.into() }
+        Self {
+            severity: Severity::Error,
+            variable: variable.map(str::to_owned),
+            message: message.into(),
+            is_absence: false,
+        }
     }
 
     pub(super) fn warning(variable: Option<&str>, message: impl Into<String>) -> Self {

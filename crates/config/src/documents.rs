@@ -61,26 +61,37 @@ pub fn configuration_table() -> String {
     let mut text = String::new();
     for (section, variables) in sections() {
         push(&mut text, format_args!("### {}\n\n", section.title()));
-        text.push_str("| Variable | Default | Allowed | Read by | What it does |\n|---|---|---|---|---|\n");
-        for variable in variables {
-            let names: Vec<String> = variable.spellings().map(|name| format!("`{name}`")).collect();
-            push(
-                &mut text,
-                format_args!(
-                    "| {} | {} | {} | {} | {} |\n",
-                    cell(&names.join(" or ")),
-                    cell(&variable.fallback_text()),
-                    cell(&allowed(variable)),
-                    variable.read_by.as_str(),
-                    cell(&what_it_does(variable)),
-                ),
-            );
-        }
+        push_table(&mut text, variables);
         text.push('\n');
     }
     text.truncate(text.trim_end().len());
     text.push('\n');
     text
+}
+
+/// The table in `docs/openclaw-setup.md`: the variables of the gateway's container.
+pub fn gateway_table() -> String {
+    let mut text = String::new();
+    push_table(&mut text, TABLE.iter().copied().filter(|variable| variable.read_by != ReadBy::Runtime));
+    text
+}
+
+fn push_table(text: &mut String, variables: impl Iterator<Item = &'static Variable>) {
+    text.push_str("| Variable | Default | Allowed | Read by | What it does |\n|---|---|---|---|---|\n");
+    for variable in variables {
+        let names: Vec<String> = variable.spellings().map(|name| format!("`{name}`")).collect();
+        push(
+            text,
+            format_args!(
+                "| {} | {} | {} | {} | {} |\n",
+                cell(&names.join(" or ")),
+                cell(&variable.fallback_text()),
+                cell(&allowed(variable)),
+                variable.read_by.as_str(),
+                cell(&what_it_does(variable)),
+            ),
+        );
+    }
 }
 
 /// The table in `docs/migrating-from-typescript.md`: every default that differs, with the reason.

@@ -13,6 +13,7 @@
 //! and the tables in `docs/` from the same rows.
 
 mod address;
+mod container;
 mod credentials;
 mod diagnostic;
 pub mod documents;
@@ -29,6 +30,7 @@ pub mod table;
 mod value;
 mod variable;
 
+pub use container::{container, prevents};
 pub use diagnostic::{Both, Diagnostic, FileTrouble, Severity};
 use diagnostic::{former_state, quoted};
 pub use env_file::EnvFile;

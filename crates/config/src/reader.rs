@@ -68,6 +68,13 @@ impl Reader {
         self.given_text(variable).map(Secret::new)
     }
 
+    /// The name of the variable that holds a key.
+    pub(super) fn holder(&mut self, variable: &'static Variable) -> Option<&'static str> {
+        self.given_text(variable)?;
+        let Finding::Found(Found { spelled, .. }) = &self.findings[variable.name] else { return None };
+        variable.spellings().find(|known| known == spelled)
+    }
+
     /// A URL.
     pub(super) fn url(&mut self, variable: &'static Variable) -> Option<BaseUrl> {
         self.url_with(variable, address::url)
@@ -112,7 +119,8 @@ impl Reader {
         self.given_number(variable, least).unwrap_or_default()
     }
 
-    fn given_number(&mut self, variable: &'static Variable, least: u64) -> Option<u64> {
+    /// A whole number that may be missing.
+    pub(super) fn given_number(&mut self, variable: &'static Variable, least: u64) -> Option<u64> {
         let Kind::Integer { min, max, why } = variable.kind else {
             unreachable!("{} is no number", variable.name)
         };
@@ -323,6 +331,11 @@ impl Reader {
         }
     }
 
+    /// What was found so far, if the other variables do not matter.
+    pub(super) fn diagnostics(self) -> Vec<Diagnostic> {
+        self.report.diagnostics
+    }
+
     /// Reads the remaining variables, so that every row of the table is checked and shown, and returns the report.
     pub(super) fn finish(mut self) -> Report {
         for variable in TABLE.iter().copied() {
@@ -340,7 +353,8 @@ impl Reader {
                 if self.missing.len() == 1 { "it" } else { "them" },
             );
             let variable = if let [one] = self.missing[..] { Some(one) } else { None };
-            self.report.diagnostics.insert(0, Diagnostic::error(variable, message));
+            let absence = Diagnostic { is_absence: true, ..Diagnostic::error(variable, message) };
+            self.report.diagnostics.insert(0, absence);
         }
         self.report.rows = TABLE.iter().filter_map(|variable| self.rows.remove(variable.name)).collect();
         self.report

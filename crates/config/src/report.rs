@@ -7,6 +7,9 @@ use super::value::COMMENT;
 use super::variable::{ReadBy, Variable};
 use mcr_model::secret::Secret;
 
+/// The end of a message about a bad value that only the gateway container reads.
+pub(super) const RUNTIME_STARTS: &str = "The runtime does not read it and starts anyway.";
+
 /// The report about a configuration, valid or not.
 #[derive(Clone, Debug, Default)]
 pub struct Report {
@@ -114,6 +117,11 @@ impl Report {
         self.diagnostics.iter().filter(|found| found.severity == Severity::Error)
     }
 
+    /// Errors in what was set. An absent variable is no such error.
+    pub fn mistakes(&self) -> impl Iterator<Item = &Diagnostic> {
+        self.errors().filter(|found| !found.is_absence)
+    }
+
     /// What does not prevent the start.
     pub fn warnings(&self) -> impl Iterator<Item = &Diagnostic> {
         self.diagnostics.iter().filter(|found| found.severity == Severity::Warning)
@@ -147,7 +155,7 @@ impl Report {
         self.diagnostics.push(match variable.read_by {
             ReadBy::Runtime | ReadBy::Both => Diagnostic::error(Some(name), message),
             ReadBy::Gateway => {
-                let message = format!("{message} The runtime does not read it and starts anyway.");
+                let message = format!("{message} {RUNTIME_STARTS}");
                 Diagnostic::warning(Some(name), message)
             }
         });

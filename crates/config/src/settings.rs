@@ -290,7 +290,9 @@ fn delivery(reader: &mut Reader, gateway: &Gateway) -> Delivery {
         context_fetch_batch_size: count(reader.number(&DELIVERY_CONTEXT_FETCH_BATCH_SIZE)),
     };
     let gateway_turns = reader.number(&OPENCLAW_MAX_CONCURRENT);
-    if gateway_turns < concurrent_sessions_max && reader.is_given(&OPENCLAW_MAX_CONCURRENT) {
+    let is_chosen =
+        reader.is_given(&OPENCLAW_MAX_CONCURRENT) && !reader.was_refused(&OPENCLAW_MAX_CONCURRENT);
+    if is_chosen && gateway_turns < concurrent_sessions_max {
         reader.warn(
             &OPENCLAW_MAX_CONCURRENT,
             format!(

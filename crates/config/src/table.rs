@@ -181,6 +181,7 @@ variables! {
         ..PLAIN
     }
     OPENCLAW_GATEWAY_TOKEN {
+        aliases: &["CLAWDBOT_GATEWAY_TOKEN"],
         section: Section::Gateway,
         kind: Kind::Secret { chars_max: KEY_CHARS_MAX },
         fallback: Fallback::Unset("no token; required for a gateway on another host"),
@@ -498,18 +499,6 @@ variables! {
         about: "The directory of the agents' workspaces. The runtime and the gateway container must use the same one.",
         ..PLAIN
     }
-    AI_GATEWAY_API_KEY {
-        aliases: &["VERCEL_AI_GATEWAY_API_KEY"],
-        section: Section::Workspace,
-        kind: Kind::Secret { chars_max: KEY_CHARS_MAX },
-        read_by: ReadBy::Both,
-        effect: Effect::NotYet {
-            lacks: "generates no configuration with model names (the gateway container uses the key itself)",
-            quiet: None,
-        },
-        about: "If set, generated model names get the prefix of the Vercel gateway. The runtime does not send the key anywhere.",
-        ..PLAIN
-    }
 
     RUNTIME_VERSION {
         section: Section::Identity,
@@ -549,17 +538,29 @@ variables! {
     OPENCLAW_MAX_CONCURRENT {
         section: Section::Container,
         kind: Kind::Integer { min: 1, max: 16, why: "that is the gateway container's own range" },
-        fallback: Fallback::Value("10"),
+        fallback: Fallback::Value("5"),
         read_by: ReadBy::Gateway,
         about: "The number of turns that the gateway runs at once. It should not be less than `DELIVERY_MAX_CONCURRENT_SESSIONS`.",
+        before: Some(Before {
+            there: "`10`, 1–16",
+            why: "ten agents at once need more memory than a small droplet has.",
+        }),
+        ..PLAIN
+    }
+    OPENCLAW_BIND_HOST {
+        section: Section::Container,
+        kind: Kind::Host,
+        fallback: Fallback::Unset("all addresses with a token, else loopback"),
+        read_by: ReadBy::Gateway,
+        about: "The IPv4 address that the gateway listens on: `0.0.0.0`, `127.0.0.1` or one of this machine. Without a token it is always loopback.",
         ..PLAIN
     }
     OPENCLAW_SESSION_RETENTION_DAYS {
         section: Section::Container,
         kind: Kind::Integer { min: 0, max: 36_500, why: "no session needs to be kept for more than a hundred years" },
-        fallback: Fallback::Unset("nothing is removed"),
+        fallback: Fallback::Unset("the gateway's own rule"),
         read_by: ReadBy::Gateway,
-        about: "The age in days at which entries of the session index are removed; 0 removes all.",
+        about: "The number of days without use after which the gateway archives a session. 0 counts as 1.",
         ..PLAIN
     }
     OPENCLAW_CONFIG_RELOAD {
@@ -567,8 +568,13 @@ variables! {
         kind: Kind::Boolean,
         fallback: Fallback::Value("false"),
         read_by: ReadBy::Gateway,
-        about: "Whether the gateway restarts when its generated configuration changes.",
+        about: "Whether the gateway applies a changed configuration while it runs.",
         ..PLAIN
+    }
+    AI_GATEWAY_API_KEY {
+        aliases: &["VERCEL_AI_GATEWAY_API_KEY"],
+        about: "The key of the Vercel AI Gateway. It opens every model of Mission Control, and the other providers are not used.",
+        ..CONTAINER_KEY
     }
     ANTHROPIC_API_KEY {
         about: "The key of a model provider, used if there is no Vercel key.",
@@ -576,6 +582,22 @@ variables! {
     }
     OPENAI_API_KEY {
         about: "The key of a model provider, used if there is no Vercel key.",
+        ..CONTAINER_KEY
+    }
+    TELEGRAM_BOT_TOKEN {
+        about: "The token of a Telegram bot. It enables the channel.",
+        ..CONTAINER_KEY
+    }
+    DISCORD_BOT_TOKEN {
+        about: "The token of a Discord bot. It enables the channel.",
+        ..CONTAINER_KEY
+    }
+    SLACK_BOT_TOKEN {
+        about: "The bot token of a Slack app. It enables the channel together with `SLACK_APP_TOKEN`.",
+        ..CONTAINER_KEY
+    }
+    SLACK_APP_TOKEN {
+        about: "The app-level token of a Slack app. It enables the channel together with `SLACK_BOT_TOKEN`.",
         ..CONTAINER_KEY
     }
     BRAVE_API_KEY {

@@ -7,6 +7,7 @@
 
 pub mod delivery;
 pub mod gateway;
+pub mod gateway_config;
 pub mod heartbeat;
 pub mod ops;
 pub mod spans;

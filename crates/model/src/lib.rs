@@ -10,6 +10,7 @@ mod choice;
 pub mod clock;
 mod context;
 mod document;
+mod gateway_environment;
 mod ids;
 pub mod json;
 pub mod limits;
@@ -37,6 +38,7 @@ pub use context::{
     DeliveryContext, PrimaryUser, ReferenceDoc, StatusCount, TaskDigest, TaskOverview, Teammate, TopTasks,
 };
 pub use document::{DocumentEntry, DocumentType};
+pub use gateway_environment::GatewayEnvironment;
 pub use ids::{
     AccountId, AgentId, DocumentId, MessageId, NotificationId, SkillId, StorageId, TaskId, UploadId, UserId,
 };

@@ -136,7 +136,7 @@ fn examine(env: &CommandEnv, live: bool) -> Vec<Check> {
         );
         return checks;
     };
-    let footing = CommandContext::of(env);
+    let footing = CommandContext::of(env, None);
     let mut later = vec![disk::disk(settings, footing.as_ref().and_then(CommandContext::displaced))];
     // No retries: the command reports the state at this moment.
     match env.connect(settings, Backoff::never()) {

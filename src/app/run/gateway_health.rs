@@ -5,6 +5,8 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
+use log::warn;
+
 use super::turn_limit::TurnLimit;
 use mcr_clients::gateway::{GatewayEndpoint, HttpGateway};
 use mcr_config::Settings;
@@ -43,6 +45,8 @@ struct GatewayState {
     version: Option<String>,
     /// What the last probe found, unless a turn has succeeded since.
     trouble: Option<String>,
+    /// What the last probe found and the log says. A turn does not change it.
+    reported: Option<String>,
     /// Why the last turn failed to reach the gateway.
     why: Option<Why>,
     /// Hashes of the sessions' names. The names grant access to the agents' API and are stored nowhere else.
@@ -164,6 +168,12 @@ impl GatewayStatus {
             }
         };
         let mut known = self.known();
+        if known.reported != trouble {
+            if let Some(trouble) = &trouble {
+                warn!("The gateway is not available: {trouble}");
+            }
+            known.reported.clone_from(&trouble);
+        }
         known.trouble.clone_from(&trouble);
         // A probe that succeeds does not explain why a turn was refused.
         known.why = why.or(known.why);

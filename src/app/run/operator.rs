@@ -8,9 +8,9 @@ use std::time::Duration;
 use log::{info, warn};
 use serde_json::json;
 
-use crate::app::delivery_report::{DeliveryReport, ReportSources, ServiceSnapshot};
+use crate::app::delivery_report::{DeliveryReport, LookUp, ReportSources, ServiceSnapshot};
 use crate::app::state_dir::StateDir;
-use crate::app::why::unknown;
+use crate::app::why::{AMBIGUOUS, unknown};
 use mcr_config::{Network, Settings};
 use mcr_core::delivery::operator_requests::{Hold, OperatorReply, OperatorRequest, Refused};
 use mcr_core::ops::pause::find;
@@ -173,7 +173,7 @@ impl Operator {
         for _ in 0..RECORDED_CHECKS {
             let mut closing = false;
             self.with_report(env, |report| {
-                closing = report.find(id).is_some_and(|finding| finding.state == CLOSING);
+                closing = matches!(report.look_up(id), LookUp::Found(finding) if finding.state == CLOSING);
                 Reply::empty(200)
             });
             if !closing {
@@ -186,7 +186,8 @@ impl Operator {
     fn why(&self, id: &str, env: &ServiceState<'_>) -> Reply {
         let clean = |text: &str| self.redactor.clean(text);
         self.with_report(env, |report| {
-            if let Some(finding) = report.find(id) {
+            let found = report.look_up(id);
+            if let LookUp::Found(finding) = found {
                 return Reply::json_of(&finding.cleaned(&clean));
             }
             let roster = self.roster();
@@ -197,6 +198,12 @@ impl Operator {
             let blocks: Vec<String> = blocks.map(|block| clean(&block)).collect();
             if agent.is_some() {
                 return Reply::json_of(&Finding::idle(slug, &blocks).cleaned(&clean));
+            }
+            if let LookUp::Refused(lines) = found {
+                let lines: Vec<String> = lines.iter().map(|line| clean(line)).collect();
+                let (error, candidates) = lines.split_first().unzip();
+                return Reply::json_of(&json!({"success": false, "error": error, "candidates": candidates}))
+                    .with_status(AMBIGUOUS);
             }
             let shown = self.place.path().display();
             let asked = format!("neither the running service nor the ledger in {shown} has it");

@@ -208,7 +208,10 @@ fn users_of_events_get_their_token() {
     let (ben, ada) = (AgentId::new(&stand.team.ben), AgentId::new(&stand.team.ada));
     let own = stand.own_session("ben", &stand.team.ben);
     let account = stand.team.board.account.clone();
-    let granted = |agent: &AgentId, slug: &str| stand.sessions.for_events(agent, slug, stand.hands.now());
+    let granted = |agent: &AgentId, slug: &str| {
+        let leaves = stand.sessions.leaves_events(agent, stand.hands.now());
+        leaves.then(|| stand.sessions.own(agent, slug)).flatten()
+    };
     assert!(granted(&ben, "ben").is_none());
     // The first accepted call reads the roster.
     let lead = stand.own_session("lead", &stand.team.lead).token;
@@ -227,7 +230,7 @@ fn users_of_events_get_their_token() {
     assert!(granted(&ada, "ada").is_none(), "the others have not");
 
     let week = stand.hands.now() + IDLE_MAX;
-    assert!(stand.sessions.for_events(&ben, "ben", week).is_none(), "it has not used them for a week");
+    assert!(!stand.sessions.leaves_events(&ben, week), "it has not used them for a week");
     let ada_own = stand.own_session("ada", &stand.team.ada);
     stand.call("wake", &stand.own("ada"), Some(ada_own.token.expose()), r#"{"text":"x"}"#);
     assert!(granted(&ada, "ada").is_some(), "it used one");
@@ -254,7 +257,7 @@ fn what_a_session_needs_survives_a_restart() {
         drop(open());
         let sessions = open();
         let later = now + Duration::from_hours(30);
-        assert!(sessions.for_events(&ben, "ben", now).is_some(), "{round}");
+        assert!(sessions.leaves_events(&ben, now) && sessions.own(&ben, "ben").is_some(), "{round}");
         assert!(issue(&sessions, later).endpoints, "{round}");
         assert_eq!(issue(&sessions, later).token, first.token, "{round}");
     }

@@ -45,12 +45,12 @@ fn each_command_has_its_own_help_with_an_example_that_works() {
         assert!(parts.iter().flat_map(|part| part.lines()).all(|line| whole.contains(line)), "{help}");
         assert_eq!(
             lines.contains("--json"),
-            ["doctor", "status", "why", "dead", "demo"].contains(&command),
+            ["doctor", "status", "why", "dead", "pause", "resume", "version", "demo"].contains(&command),
             "{help}"
         );
         parse(example.split_whitespace().map(Into::into)).unwrap();
     }
-    assert!(whole.contains("Options of run, doctor, status, why, dead, pause and resume:\n"), "{whole}");
+    assert!(whole.contains("Options of status, why, dead, pause and resume:\n  --state-dir DIR"), "{whole}");
     assert!(whole.contains("End every pause, including those of single agents"), "{whole}");
 }
 
@@ -72,13 +72,28 @@ fn without_a_ledger_nothing_is_said_about_given_up_deliveries() {
     assert!(!missing.exists());
 }
 
+/// A missing folder is a typo, or the folder of no service.
 #[test]
-fn a_pause_before_the_first_start_creates_the_folder() {
+fn a_pause_on_a_missing_folder_changes_nothing() {
     let (_kept, path) = folder();
     let place = path("new/state");
+    for args in [["pause"], ["resume"]] {
+        let (code, said) = output_of(args, place.to_str().unwrap(), &[]);
+        assert!(code == Some(1) && said.contains("does not exist. Start the service"), "{said}");
+        assert!(said.contains("Nothing was changed: STATE_DIR"), "{said}");
+    }
+    assert!(!path("new").exists());
+}
+
+/// The folder may have been created for the service, such as by systemd.
+#[test]
+fn a_pause_before_the_first_start_applies_to_it() {
+    let (_kept, path) = folder();
+    let place = path("state");
+    fs::create_dir(&place).unwrap();
+    fs::set_permissions(&place, fs::Permissions::from_mode(0o700)).unwrap();
     let (code, said) = output_of(["pause"], place.to_str().unwrap(), &[]);
     assert!(code == Some(0) && said.contains("this applies from its next start on"), "{said}");
-    assert_eq!(fs::metadata(&place).unwrap().permissions().mode() & 0o777, 0o700);
     let (_, found) = output_of(["doctor"], place.to_str().unwrap(), &[]);
     assert!(found.contains("disk            ok\n"), "{found}");
 }

@@ -21,6 +21,12 @@ fn a_backend_address_is_checked() {
         check_mistake("CONVEX_URL", text, expected);
     }
     check_mistake("CONVEX_URL", "ws://otter.convex.cloud", "Only http and https are allowed");
+    check_mistake(
+        "CONVEX_URL",
+        "https://your-deployment.convex.cloud",
+        "this is the placeholder of the sample configuration",
+    );
+    check_mistake("ACCOUNT_ID", "your-account-id", "Copy the id of your account from Mission Control");
     let user = Start::good().set("CONVEX_URL", "https://me:hunter2@otter.convex.cloud").mistake();
     assert!(user.contains("user or password") && !user.contains("hunter2"), "{user}");
     assert!(Start::good().set("CONVEX_URL", "http://127.0.0.1:3210").warnings().is_empty());

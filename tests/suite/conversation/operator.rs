@@ -84,6 +84,33 @@ fn a_dead_letter_is_listed_and_retried() {
     assert!(code == Some(1) && output.contains("No dead letter has this id"), "{output}");
     let (_, why) = stack.command(["why", &id]);
     assert!(why.starts_with("Mention for ben: answered ") && why.contains("retried"), "{why}");
+    let (code, output) = stack.command(["dead", "show", &id]);
+    let words = format!("{id} is not a dead letter (its state is answered). Mention for ben: answered ");
+    assert!(code == Some(1) && output.starts_with(&words), "{output}");
+}
+
+#[test]
+fn the_beginning_of_an_id_is_enough() {
+    let mut stack = Stack::new(&["ben"], polite);
+    let (id, task) = dead_letter(&stack);
+    let start = &id[..id.len() - 2];
+    for runs in [true, false] {
+        // Without a service the ledger gives the same answers.
+        if !runs {
+            stack.stop();
+        }
+        let (code, output) = stack.command(["why", start]);
+        assert!(code == Some(0) && output.contains(&format!("id    {id}\n")), "{output}");
+        let (code, output) = stack.command(["why", &task[..task.len() - 2]]);
+        assert!(code == Some(0) && output.contains("Most relevant: "), "{output}");
+        let (code, output) = stack.command(["dead", "show", start]);
+        assert!(code == Some(0) && output.contains("Mention for ben: given up "), "{output}");
+        for (code, output) in [stack.command(["why", &id[..2]]), stack.command(["dead", "retry", &id[..2]])] {
+            assert!(code == Some(2) && output.contains("give at least the first 4 characters"), "{output}");
+        }
+    }
+    let (code, output) = stack.command(["dead", "drop", start]);
+    assert!(code == Some(0) && output.starts_with(&format!("{id}: it is closed permanently")), "{output}");
 }
 
 #[test]
@@ -218,8 +245,8 @@ fn a_service_on_another_directory_is_named_and_its_data_untouched() {
         let place = place.to_str().unwrap();
         let more = [("STATE_DIR", place), ("HEALTH_PORT", port)];
         let words = format!(
-            "A service runs at {address}, but not on STATE_DIR {place}: set STATE_DIR to the folder of the service (under the \
-             systemd unit: /var/lib/{unit})"
+            "A service runs at {address}, but not on STATE_DIR {place}: set STATE_DIR or --state-dir to the folder of the \
+             service (under the systemd unit: /var/lib/{unit})"
         );
         for args in [["dead", "list"], ["why", "ben"], ["pause", "--agent=ben"], ["resume", "--agent=ben"]] {
             let (code, output) = stack.command_with(args, &more);

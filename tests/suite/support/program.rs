@@ -26,6 +26,13 @@ impl Program {
         Self::in_a_place_of_its_own(command)
     }
 
+    /// With arguments whose number is not fixed.
+    pub(crate) fn of(args: Vec<&str>) -> Self {
+        let Self(mut command, place) = Self::new([]);
+        command.args(args);
+        Self(command, place)
+    }
+
     /// Two processes cannot share a state directory.
     fn in_a_place_of_its_own(mut command: Command) -> Self {
         let place = tempfile::tempdir().unwrap();
@@ -40,6 +47,12 @@ impl Program {
         command.arg(env!("CARGO_BIN_EXE_mission-control-runtime")).args(args);
         command.env_clear().env("PATH", "/usr/bin:/bin").current_dir(std::env::temp_dir());
         Self::in_a_place_of_its_own(command)
+    }
+
+    /// With further arguments.
+    pub(crate) fn and<const N: usize>(mut self, args: [&str; N]) -> Self {
+        self.0.args(args);
+        self
     }
 
     pub(crate) fn with(mut self, name: &str, value: &str) -> Self {

@@ -111,6 +111,10 @@ impl Finding {
     }
 }
 
+/// What to do if the backend does not accept the account's id.
+const FOREIGN_ACCOUNT: &str = "ACCOUNT_ID is not an account of this deployment: copy ACCOUNT_ID, SERVICE_TOKEN and \
+     CONVEX_URL from the same deployment.";
+
 fn sentence(
     call: &Call<'_>,
     class: CallClass,
@@ -127,7 +131,9 @@ fn sentence(
         parts.push(&times);
     }
     parts.push(".");
-    for more in why.remedy().into_iter().chain(class.remark()) {
+    // Every call has this argument, so the account is wrong, not the call.
+    let foreign = detail.is_some_and(|detail| detail.contains("Path: .accountId")).then_some(FOREIGN_ACCOUNT);
+    for more in foreign.or_else(|| why.remedy()).into_iter().chain(class.remark()) {
         parts.extend([" ", more]);
     }
     parts.concat()
@@ -203,5 +209,18 @@ mod tests {
                 );
             }
         }
+    }
+
+    #[test]
+    fn a_refused_account_names_its_remedy() {
+        let args = RawValue::from_string("{}".to_owned()).unwrap();
+        let kind = FunctionKind::Action;
+        let call = Call { kind, path: "a:b", args: &args, deadline: Duration::ZERO, may_repeat: false };
+        let text = |path: &str| {
+            let detail = format!("Value does not match validator. Path: {path}");
+            sentence(&call, CallClass::Refused, CallReason::Invalid, Some(&detail), 1)
+        };
+        assert!(text(".accountId").ends_with(FOREIGN_ACCOUNT), "{}", text(".accountId"));
+        assert!(text(".taskId").ends_with("Path: .taskId)."), "{}", text(".taskId"));
     }
 }

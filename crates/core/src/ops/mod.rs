@@ -8,6 +8,7 @@
 pub mod agents;
 mod cost;
 pub mod finding;
+pub mod id_prefix;
 pub mod pause;
 pub mod quiet_mode;
 pub mod reasons;

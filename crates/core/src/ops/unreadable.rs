@@ -5,13 +5,13 @@ use crate::delivery::ledger_row::UnreadableRow;
 use mcr_model::clock::Millis;
 
 /// The state of an unreadable row.
-const STATE: &str = "unreadable";
+pub const UNREADABLE: &str = "unreadable";
 
 /// Explains one row.
 pub fn finding(row: &UnreadableRow) -> Finding {
     Finding {
         id: row.id.to_string(),
-        state: STATE.to_owned(),
+        state: UNREADABLE.to_owned(),
         what: match (row.is_open(), &row.end) {
             (true, _) => {
                 format!("{} is open, and this version does not understand its row in the ledger.", row.id)
@@ -38,7 +38,7 @@ pub fn brief(row: &UnreadableRow, agent: &str) -> Brief {
         kind: "row".to_owned(),
         agent: agent.to_owned(),
         task: task.map(ToString::to_string),
-        state: STATE.to_owned(),
+        state: UNREADABLE.to_owned(),
         at: row.closed.or(row.first_seen).unwrap_or(Millis(0)),
         words: row.explain(),
         why: row.explain(),

@@ -70,7 +70,10 @@ pub(super) fn talk(
     let route = deps.rules.access.route(deps.gateway.shows_tools());
     let offer = tools::offer_by(route, deps.rules.access, &caller);
     deps.sessions.is_briefed(&issued, route.has_endpoints());
-    let events = deps.sessions.for_events(&agent.id, &agent.slug, deps.clock.now());
+    let events = deps.sessions.leaves_events(&agent.id, deps.clock.now()).then(|| {
+        let own = deps.sessions.own(&agent.id, &agent.slug);
+        own.unwrap_or_else(|| (session.clone(), issued.clone()))
+    });
     // The number of a new question; results belong to the question before.
     let attempt = job.record.tries + 1;
     let briefing = prompt::brief(&Scene {

@@ -215,14 +215,16 @@ impl Sessions {
         inside.write(&self.account, |file, account| file.note_event_user(agent.as_str(), now, account));
     }
 
-    /// The key and the session in which this agent leaves events, if it used their endpoints lately. It is the agent's
-    /// own session: its key is also valid in scheduled runs, and it does not end with a task.
-    pub fn for_events(&self, agent: &AgentId, slug: &str, now: Millis) -> Option<(SessionKey, Session)> {
-        let inside = self.lock();
-        inside.event_users.get(agent.as_str()).filter(|at| now.since(**at) < IDLE_MAX)?;
+    /// Whether the agent lately used the endpoints of events, or tried to.
+    pub fn leaves_events(&self, agent: &AgentId, now: Millis) -> bool {
+        self.lock().event_users.get(agent.as_str()).is_some_and(|at| now.since(*at) < IDLE_MAX)
+    }
+
+    /// The agent's own session with its short key. That key is also valid in scheduled runs, and it does not end with a
+    /// task. `None` if the roster names no own session.
+    pub fn own(&self, agent: &AgentId, slug: &str) -> Option<(SessionKey, Session)> {
         let own = Track::new(agent.as_str(), None);
-        let entry = inside.entries.get(&own)?.clone();
-        drop(inside);
+        let entry = self.lock().entries.get(&own)?.clone();
         Some((SessionKey::new(self.short_key(slug)), self.session(&own, &entry)))
     }
 

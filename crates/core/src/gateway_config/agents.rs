@@ -1,0 +1,172 @@
+//! The roster: agents, their workspaces and skills, as the runtime generated them.
+
+use serde_json::{Map, Value, json};
+
+use super::form::Form;
+use super::models::named;
+use super::tree::Tree;
+use super::{Remark, Sources};
+
+/// The settings of an agent that the runtime decides. It decides by leaving one out, too.
+const GENERATED: [&str; 2] = ["workspace", "model"];
+
+/// Agents in order, by id.
+type AgentEntries = Vec<(String, Map<String, Value>)>;
+
+pub(super) fn apply(tree: &mut Tree, sources: &Sources<'_>, form: Form, remarks: &mut Vec<Remark>) {
+    let environment = sources.environment;
+    let existing = roster(tree.get(&["agents"]), remarks);
+    let mut agents = existing;
+    if let Some(generated) = sources.generated {
+        take_defaults(tree, generated);
+        take_skills(tree, generated);
+        if let Some(generated) = generated.get("agents").filter(|agents| has_roster(agents)) {
+            let generated = roster(Some(generated), remarks);
+            agents = generated.into_iter().map(|agent| over(&agents, agent)).collect();
+        }
+    }
+    name_models(&mut agents, environment.vercel_key.is_some(), tree, remarks);
+    write(tree, agents, form, remarks);
+    // After the generated defaults, so that the environment wins.
+    tree.set(&["agents", "defaults", "maxConcurrent"], environment.max_concurrent);
+}
+
+fn has_roster(agents: &Value) -> bool {
+    ["list", "entries"].iter().any(|key| agents.get(key).is_some())
+}
+
+/// Reads the agents in either form. An agent without a usable id is left out.
+fn roster(agents: Option<&Value>, remarks: &mut Vec<Remark>) -> AgentEntries {
+    let mut found = AgentEntries::new();
+    let mut take = |id: &str, settings: &Value| {
+        let is_new = found.iter().all(|(known, _)| known != id);
+        match settings.as_object() {
+            Some(settings) if is_id(id) && is_new => found.push((id.to_owned(), settings.clone())),
+            _ => remarks.push(Remark::BadAgent(id.to_owned())),
+        }
+    };
+    let list = agents.and_then(|agents| agents.get("list")?.as_array());
+    for agent in list.into_iter().flatten() {
+        take(agent.get("id").and_then(Value::as_str).unwrap_or_default(), agent);
+    }
+    let entries = agents.and_then(|agents| agents.get("entries")?.as_object());
+    for (id, settings) in entries.into_iter().flatten() {
+        take(id, settings);
+    }
+    for (_, settings) in &mut found {
+        settings.remove("id");
+    }
+    found
+}
+
+/// Ids are names of folders, too.
+fn is_id(id: &str) -> bool {
+    !id.is_empty() && id.bytes().all(|b| b.is_ascii_alphanumeric() || b == b'-' || b == b'_')
+}
+
+/// A generated agent over the existing one of that id: what the operator added to it stays.
+fn over(
+    existing: &AgentEntries,
+    (id, generated): (String, Map<String, Value>),
+) -> (String, Map<String, Value>) {
+    let mut settings = existing
+        .iter()
+        .find(|(known, _)| *known == id)
+        .map_or_else(Map::new, |(_, settings)| settings.clone());
+    settings.retain(|key, _| !GENERATED.contains(&key.as_str()));
+    for (key, value) in generated {
+        match (settings.get_mut(&key).and_then(Value::as_object_mut), value) {
+            // The runtime knows the name of an agent, the operator may add an emoji.
+            (Some(old), Value::Object(new)) => old.extend(new),
+            (_, value) => drop(settings.insert(key, value)),
+        }
+    }
+    (id, settings)
+}
+
+/// Names each model as this gateway knows it, and checks that it has a provider.
+fn name_models(agents: &mut AgentEntries, through_vercel: bool, tree: &Tree, remarks: &mut Vec<Remark>) {
+    for (id, settings) in agents {
+        let model = match settings.get_mut("model") {
+            Some(Value::Object(model)) => model.get_mut("primary"),
+            model => model,
+        };
+        let Some(Value::String(model)) = model else { continue };
+        *model = named(model, through_vercel);
+        let provider = model.split_once('/').map(|(provider, _)| provider);
+        let known = provider.is_some_and(|provider| tree.get(&["models", "providers", provider]).is_some());
+        if !known {
+            remarks.push(Remark::UnknownProvider { agent: id.clone(), model: model.clone() });
+        }
+    }
+}
+
+fn take_defaults(tree: &mut Tree, generated: &Value) {
+    let defaults = generated.get("agents").and_then(|agents| agents.get("defaults")?.as_object());
+    for (key, value) in defaults.into_iter().flatten() {
+        tree.set(&["agents", "defaults", key], value.clone());
+    }
+}
+
+fn take_skills(tree: &mut Tree, generated: &Value) {
+    let skills = |key| generated.get("skills").and_then(|skills: &Value| skills.get(key));
+    if let Some(allowed) = skills("allowBundled").filter(|allowed| allowed.is_array()) {
+        tree.set(&["skills", "allowBundled"], allowed.clone());
+    }
+    let entries = skills("entries").and_then(Value::as_object);
+    for (id, settings) in entries.into_iter().flatten() {
+        tree.set(&["skills", "entries", id], settings.clone());
+    }
+}
+
+fn write(tree: &mut Tree, agents: AgentEntries, form: Form, remarks: &mut Vec<Remark>) {
+    tree.remove(&["agents", "list"]);
+    tree.remove(&["agents", "entries"]);
+    match form {
+        Form::Entries => {
+            if agents.len() > 1 {
+                remark_on_channels(tree, remarks);
+            }
+            if agents.is_empty() {
+                tree.remove(&["agents", "ownership"]);
+            } else {
+                // No agent is the default one. Without this word, some releases want a list.
+                tree.set(&["agents", "ownership"], "explicit");
+            }
+            for (id, mut settings) in agents {
+                settings.remove("default");
+                tree.set(&["agents", "entries", &id], settings);
+            }
+        }
+        Form::List { .. } => {
+            tree.remove(&["agents", "ownership"]);
+            let has_default =
+                agents.iter().any(|(_, settings)| settings.get("default") == Some(&json!(true)));
+            let list = agents.into_iter().enumerate().map(|(place, (id, mut settings))| {
+                settings.insert("id".to_owned(), json!(id));
+                if place == 0 && !has_default {
+                    settings.insert("default".to_owned(), json!(true));
+                }
+                Value::Object(settings)
+            });
+            let list: Vec<Value> = list.collect();
+            if !list.is_empty() {
+                tree.set(&["agents", "list"], list);
+            }
+        }
+    }
+}
+
+/// With several agents, the gateway leaves a channel's messages alone until a binding names the agent.
+fn remark_on_channels(tree: &Tree, remarks: &mut Vec<Remark>) {
+    let channels = tree.get(&["channels"]).and_then(Value::as_object);
+    let bound = |channel: &str| {
+        let bindings = tree.get(&["bindings"]).and_then(Value::as_array);
+        bindings.into_iter().flatten().any(|binding| binding["match"]["channel"] == channel)
+    };
+    for (channel, settings) in channels.into_iter().flatten() {
+        if settings.get("enabled") == Some(&json!(true)) && !bound(channel) {
+            remarks.push(Remark::UnboundChannel(channel.clone()));
+        }
+    }
+}

@@ -1,0 +1,28 @@
+//! How the releases of the gateway write the same thing.
+
+use crate::gateway::dialect::Release;
+
+/// The form of a configuration that a release accepts. It refuses unknown keys, so the forms cannot be mixed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Form {
+    /// Since 2026.9: agents by id under `agents.entries`, secrets as references.
+    Entries,
+    /// Before: agents in `agents.list`, the first of them the default.
+    List {
+        /// Whether the release has Tool Search. Older ones refuse the key.
+        tool_search: bool,
+    },
+}
+
+/// The first release that was run with agents by id.
+const ENTRIES: Release = Release { year: 2026, month: 9, number: 0 };
+
+/// The first release that was run with Tool Search.
+const TOOL_SEARCH: Release = Release { year: 2026, month: 5, number: 28 };
+
+impl Form {
+    /// The form that this release accepts.
+    pub fn of(release: Release) -> Self {
+        if release >= ENTRIES { Self::Entries } else { Self::List { tool_search: release >= TOOL_SEARCH } }
+    }
+}
