@@ -37,14 +37,13 @@ impl RuntimeEnv {
         let token = board.current_token().map_err(|why| why.to_string())?;
         match &token {
             Some(token) if self.update(token)? => {
-                info!(path:% = self.path.display(); "Runtime variables written")
+                info!(path:% = self.path.display(); "Runtime variables written");
             }
-            Some(_) => {}
             None if !self.has_warned => {
                 self.has_warned = true;
                 warn!(path:% = self.path.display(); "Runtime variables not written: the service token is unknown; make a new one on the page");
             }
-            None => {}
+            Some(_) | None => {}
         }
         Ok(())
     }
