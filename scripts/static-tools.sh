@@ -66,6 +66,11 @@ library() {
     unpack "rust-src=$version+dfsg*" "$RUST_SRC_SUITE"
     rm -rf "$tools/library"
     mv "$work"/root/usr/src/rustc-*/library "$tools/library"
+    # The library's own dependencies, which a build without a network needs.
+    if ! RUSTC_BOOTSTRAP=1 __CARGO_TESTS_ONLY_SRC_ROOT=$tools/library CARGO_NET_OFFLINE=false cargo fetch --locked \
+        -Zbuild-std=std,panic_unwind --target x86_64-unknown-linux-musl --target aarch64-unknown-linux-gnu >"$work/log" 2>&1; then
+        skip "the dependencies of the standard library: $(tail -n 1 "$work/log")"
+    fi
     echo "$version" >"$tools/version"
     rm -rf "$work"
 }

@@ -8,8 +8,8 @@
 #   version, doctor, HTTPS with a private authority and with wrong certificates, `run` until /health answers and SIGTERM
 #   ends it, and `demo` (where the build has it) until an agent has answered in a thread.
 #
-# The root has /etc/hosts, /proc and /tmp, as a container has. Needs unshare, ip, openssl, python3 and readelf. A binary of
-# another architecture runs under `qemu-ARCH-static`, on the PATH or named by QEMU; its demo is skipped.
+# Of what a container has, the root has /etc/hosts, /proc, /tmp and /dev/null. Needs unshare, ip, openssl, python3 and
+# readelf. A binary of another architecture runs under `qemu-ARCH-static`, on the PATH or named by QEMU; its demo is skipped.
 set -euo pipefail
 cd "$(dirname "$0")/../.."
 
@@ -65,6 +65,7 @@ stop() {
 check_in_namespace() {
     ip link set lo up
     mount -t proc proc "$root/proc"
+    mount --bind /dev/null "$root/dev/null"
     chmod 1777 "$root/tmp"
 
     (inside -- version) >"$scratch/out" 2>&1 || fail "version: $(cat "$scratch/out")"
@@ -162,7 +163,8 @@ for binary; do
 
     root=$scratch/root
     rm -rf "$root"
-    mkdir -p "$root/etc" "$root/proc" "$root/tmp"
+    mkdir -p "$root/dev" "$root/etc" "$root/proc" "$root/tmp"
+    touch "$root/dev/null"
     printf '127.0.0.1 localhost\n::1 localhost\n' >"$root/etc/hosts"
     install -m 555 "$binary" "$root/program"
     machine=$(readelf -hW "$binary" | sed -n 's/^ *Machine: *//p')
