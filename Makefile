@@ -86,7 +86,7 @@ test-faults: ## Break each backend write in each way, 100 jobs each, print the t
 test-refused: ## Check in real time (11 minutes) that a refused token ends the process with exit code 3
 	$(CARGO) test --locked --test suite -- --ignored --nocapture settings::a_token_that_is_never_accepted
 
-nightly: test-kill test-faults test-refused static-all conformance bench ## Run all tests that take too long for CI
+nightly: test-kill test-faults test-refused static-all conformance test-system bench ## Run all tests that take too long for CI
 
 image: ## Build the image of the runtime with buildah, from BINARY or dist/ (`make static`)
 	scripts/image-root.sh $(or $(BINARY),dist/$(BIN)-droplet) dist/image

@@ -25,6 +25,8 @@ watch=
 case ${OPENCLAW_CONFIG_RELOAD:-} in 1 | true | yes | on) watch=yes ;; esac
 gateway=
 stopping=
+sums=$(mktemp -d) || exit 1
+trap 'rm -rf "$sums"' EXIT
 
 say() { echo "start: $1" >&2; }
 
@@ -62,12 +64,18 @@ start_gateway() {
     if [ -n "$stopping" ]; then exit 0; fi
     (load_env && exec openclaw gateway run --port "$port") &
     gateway=$!
-    # A signal may have arrived before the gateway had a process id.
-    if [ -n "$stopping" ]; then stop; fi
+    # A signal has arrived before the gateway had a process id. It has no turns yet, and may not know TERM yet.
+    if [ -n "$stopping" ]; then kill -KILL "$gateway"; fi
 }
 
-# The content of a file as one word. An absent file has a content too.
-content() { cksum <"$1" 2>/dev/null || echo absent; }
+# The checksums of both files under a name: now, last or used. An absent file has an empty one.
+# In files and not in $(…): bash 5.2 loses a signal that arrives while it parses a command substitution.
+look() {
+    cksum "$env_file" >"$sums/env.$1" 2>/dev/null
+    cksum "$generated" >"$sums/generated.$1" 2>/dev/null
+}
+keep() { cp "$sums/env.$1" "$sums/env.$2" && cp "$sums/generated.$1" "$sums/generated.$2"; }
+same() { cmp -s "$sums/env.$1" "$sums/env.$2" && cmp -s "$sums/generated.$1" "$sums/generated.$2"; }
 
 stop() {
     stopping=yes
@@ -92,8 +100,8 @@ done
 # A browser of a former container leaves locks that name its host.
 find "$state/browser" -name 'Singleton*' -delete 2>/dev/null
 
-env_used=$(content "$env_file") generated_used=$(content "$generated")
-env_last=$env_used generated_last=$generated_used
+look used
+keep used last
 merge || fail 'the configuration cannot be written; the lines above say why'
 say "the Control UI is at http://127.0.0.1:$port/; it asks for the value of OPENCLAW_GATEWAY_TOKEN"
 start_gateway
@@ -104,12 +112,11 @@ while kill -0 "$gateway" 2>/dev/null; do
     wait -n "$gateway" "$pause"
     kill "$pause" 2>/dev/null
     if [ -n "$stopping" ] || [ -z "$watch" ]; then break; fi
-    env_now=$(content "$env_file") generated_now=$(content "$generated")
-    if [ "$env_now" = "$env_last" ] && [ "$generated_now" = "$generated_last" ] &&
-        [ "$env_now$generated_now" != "$env_used$generated_used" ]; then
+    look now
+    if same now last && ! same now used; then
         if ! merge; then
             say 'the gateway keeps its configuration; the lines above say why'
-        elif [ "$env_now" != "$env_used" ]; then
+        elif ! cmp -s "$sums/env.now" "$sums/env.used"; then
             say "$env_file has changed: the gateway restarts after its running turns"
             kill -TERM "$gateway"
             await_gateway
@@ -117,8 +124,8 @@ while kill -0 "$gateway" 2>/dev/null; do
         else
             say "$generated has changed: the gateway reloads its configuration"
         fi
-        env_used=$env_now generated_used=$generated_now
+        keep now used
     fi
-    env_last=$env_now generated_last=$generated_now
+    keep now last
 done
 await_gateway

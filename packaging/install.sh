@@ -280,6 +280,7 @@ property() { systemctl show --value --property="$2" "$1"; }
 restart() {
     unit=$1
     old=$(property "$unit" InvocationID)
+    cursor=$(journalctl --no-pager --lines=1 --output=cat --show-cursor | sed -n 's/^-- cursor: //p')
     systemctl reset-failed "$unit" 2>/dev/null || :
     # systemd carries this out even if this script is killed now.
     systemctl restart --no-block "$unit" || return 1
@@ -302,7 +303,8 @@ restart() {
         sleep 0.2
     done
     say "$unit does not work ($state after $((WAIT - left / 5)) s). Its last lines:"
-    journalctl --no-pager --output=cat --lines=5 --unit="$unit" ${invocation:+"_SYSTEMD_INVOCATION_ID=$invocation"} | sed 's/^/    /'
+    journalctl --sync
+    journalctl --no-pager --output=cat --lines=8 --unit="$unit" ${cursor:+"--after-cursor=$cursor"} | sed 's/^/    /'
     return 1
 }
 

@@ -235,7 +235,7 @@ fn serve(
         if let Some(env) = &mut runtime_env
             && let Err(why) = env.follow(&board)
         {
-            error!("{why}");
+            error!(error:% = why; "Runtime variables not written");
         }
     }
     systemd.stopping("stopping");

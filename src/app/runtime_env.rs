@@ -37,17 +37,13 @@ impl RuntimeEnv {
         let token = board.current_token().map_err(|why| why.to_string())?;
         match &token {
             Some(token) if self.update(token)? => {
-                info!("the variables of a runtime are in {}", self.path.display())
+                info!(path:% = self.path.display(); "Runtime variables written");
             }
-            Some(_) => {}
             None if !self.has_warned => {
                 self.has_warned = true;
-                warn!(
-                    "--env-out {} is not written: the service token is not known here. Make a new one on the page",
-                    self.path.display()
-                );
+                warn!(path:% = self.path.display(); "Runtime variables not written: the service token is unknown; make a new one on the page");
             }
-            None => {}
+            Some(_) | None => {}
         }
         Ok(())
     }

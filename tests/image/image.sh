@@ -26,6 +26,8 @@ done
 inside_namespaces "$@"
 if ! ip link show bridge0 >/dev/null 2>&1; then skip 'this kernel makes no bridge'; fi
 
+# No registry is asked, and buildah fails on a folder without the file of credentials.
+unset DOCKER_CONFIG
 store=(--storage-driver vfs --root "$scratch/store" --runroot "$scratch/run")
 mounted=
 

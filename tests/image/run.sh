@@ -16,6 +16,19 @@ cd "$(dirname "$0")" || exit 1
 
 stages=("$@")
 if [ "${#stages[@]}" -eq 0 ]; then stages=(lint start-script start-and-stop upgrade image); fi
+
+# Installs Debian packages whose program is missing, where that needs no question. Otherwise the stages skip aloud.
+packages=()
+command -v shellcheck >/dev/null || packages+=(shellcheck)
+command -v buildah >/dev/null || packages+=(buildah)
+command -v ip >/dev/null || packages+=(iproute2)
+command -v jq >/dev/null || packages+=(jq)
+if [ "${#packages[@]}" -gt 0 ] && [ "$(id -u)" = 0 ] && command -v apt-get >/dev/null; then
+    echo "== apt-get install ${packages[*]}"
+    { apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes --no-install-recommends "${packages[@]}"; } >/dev/null 2>&1 ||
+        echo 'apt-get failed; stages without their tools are skipped'
+fi
+
 failed=()
 for stage in "${stages[@]}"; do
     case $stage in

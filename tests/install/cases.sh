@@ -24,7 +24,7 @@ property() { inside systemctl show --value --property="$2" "$1"; }
 health() { curl -s -o /dev/null -w '%{http_code}' --max-time 2 "http://127.0.0.1:$runtime_port/health" || true; }
 
 # Whether the journal of a unit has these words.
-says() { inside journalctl --no-pager -o cat -u "$1" >"$work/journal" && grep -q "$2" "$work/journal"; }
+says() { inside journalctl --sync && inside journalctl --no-pager -o cat -u "$1" >"$work/journal" && grep -q "$2" "$work/journal"; }
 
 # Sends a signal to the processes whose command line begins with these words.
 send() {
@@ -62,7 +62,7 @@ refused() {
 }
 
 build() { inside readlink $lib/current; }
-files() { inside sh -c "find / -xdev ! -path '/proc/*' ! -path '/run/*' ! -path '/tmp/*' ! -path '/var/log/*' ! -path '/var/tmp/*' | sort"; }
+files() { inside sh -c "find / -xdev ! -path '/proc/*' ! -path '/run/*' ! -path '/tmp/*' ! -path '/var/log/*' ! -path '/var/tmp/*' ! -path '/var/cache/*' ! -path '/var/lib/apt/*' ! -path '/var/lib/systemd/*' | sort"; }
 
 files >"$work/files.before"
 
@@ -203,7 +203,7 @@ inside mkdir -p /etc/mission-control-runtime
 instance=mission-control-runtime@second.service
 inside sh -c 'grep -v STATE_DIR /mnt/work/runtime.env > /etc/mission-control-runtime/second.env'
 inside systemctl start --no-block $instance
-until_true says $instance "cannot listen on 127.0.0.1 port $runtime_port"
+until_true says $instance "Not started: cannot listen; see HEALTH_HOST and HEALTH_PORT.*port=$runtime_port"
 [ "$(property $instance ExecMainStatus)" = 1 ] || failed 'the exit code of a taken port'
 inside systemctl stop $instance
 passed 'a taken port: the journal says it, and systemd tries again'
@@ -215,9 +215,9 @@ inside systemctl stop $instance
 passed 'an instance with a port of its own'
 inside sh -c 'echo STATE_DIR=/opt/state >> /etc/mission-control-runtime/second.env'
 inside systemctl start --no-block $instance
-until_true says $instance 'not started: .*/opt/state'
+until_true says $instance 'Not started.*/opt/state'
 inside systemctl stop $instance
-passed "an unwritable state folder: $(inside journalctl --no-pager -o cat -u $instance | grep -o 'not started: .*' | tail -n 1 | cut -c1-120)"
+passed "an unwritable state folder: $(inside journalctl --no-pager -o cat -u $instance | grep -o 'Not started.*' | tail -n 1 | cut -c1-160)"
 
 inside sh -c "mkdir -p /run/systemd/system/$unit.d; printf '[Service]\nWatchdogSec=2\nRestartSec=100ms\n' > /run/systemd/system/$unit.d/test.conf; systemctl daemon-reload; systemctl restart $unit"
 pid=$(property $unit MainPID)
@@ -246,7 +246,7 @@ fi
 
 inside systemctl stop $unit
 [ "$(property $unit Result)/$(property $unit ExecMainStatus)" = success/0 ] || failed 'the stop'
-says $unit 'stopped' || failed 'no orderly stop'
+says $unit 'INFO .*Stopped' || failed 'no orderly stop'
 inside systemctl start $unit
 
 # --- Removal: state and configuration stay; with --purge nothing stays.

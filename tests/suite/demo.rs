@@ -1,5 +1,7 @@
 //! `demo`: the program with everything around it, as a visitor meets it, and the team's manners.
 
+/// Questions and unknown tasks.
+mod answers;
 /// Kills under load.
 mod chaos;
 /// Options, ports and the printed text.

@@ -108,7 +108,7 @@ fn a_damaged_or_unwritable_file_is_reported_and_not_fatal() {
     let kept = fs::read(&path).unwrap();
     fs::write(&path, &kept[..kept.len() / 2]).unwrap();
     stack.start();
-    stack.wait_for_log("wakes.json is damaged");
+    stack.wait_for_log("The file of waiting events is unusable");
     assert_eq!(tell(&stack, "wake", &own, &json!({"text": "hello"}))["waiting"], 1);
     assert_eq!(waits(&stack, 1)["eventsTaken"], 1);
 

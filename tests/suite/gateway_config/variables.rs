@@ -138,6 +138,18 @@ fn rows() -> Vec<Row> {
                 ],
             }),
         ),
+        (
+            "Vercel: an old release refuses the name",
+            key.clone().release("2026.2.19"),
+            "/plugins",
+            Value::Null,
+        ),
+        (
+            "Vercel: no plugin in an older release",
+            older(key.clone()),
+            "/plugins/entries/vercel-ai-gateway",
+            json!({"enabled": false}),
+        ),
         ("Vercel: no plugin", key.clone(), "/plugins/entries/vercel-ai-gateway", json!({"enabled": false})),
         ("Vercel: key taken away", with(&[]).existing(key.config()), "/plugins", Value::Null),
         (

@@ -12,7 +12,7 @@ fn start(data: &Path, file: &Path) -> (Running, HashMap<String, String>) {
     let (data, env_out) = (data.to_str().unwrap(), file.to_str().unwrap());
     let args = ["local", "--listen", "127.0.0.1:0", "--data", data, "--seed", "demo", "--env-out", env_out];
     let mut running = Program::new(args).start();
-    running.wait_for_log("the variables of a runtime are in");
+    running.wait_for_log("Runtime variables written");
     let lines = fs::read_to_string(file).unwrap();
     let variables = lines.lines().map(|line| line.split_once('=').unwrap());
     (running, variables.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())

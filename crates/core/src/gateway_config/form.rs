@@ -11,6 +11,8 @@ pub enum Form {
     List {
         /// Whether the release has Tool Search. Older ones refuse the key.
         tool_search: bool,
+        /// Whether a plugin that is not installed may be named. Older releases refuse the name.
+        absent_plugins: bool,
     },
 }
 
@@ -20,9 +22,15 @@ const ENTRIES: Release = Release { year: 2026, month: 9, number: 0 };
 /// The first release that was run with Tool Search.
 const TOOL_SEARCH: Release = Release { year: 2026, month: 5, number: 28 };
 
+/// The first release that was run with the name of a plugin that is not installed.
+const ABSENT_PLUGINS: Release = Release { year: 2026, month: 7, number: 1 };
+
 impl Form {
     /// The form that this release accepts.
     pub fn of(release: Release) -> Self {
-        if release >= ENTRIES { Self::Entries } else { Self::List { tool_search: release >= TOOL_SEARCH } }
+        if release >= ENTRIES {
+            return Self::Entries;
+        }
+        Self::List { tool_search: release >= TOOL_SEARCH, absent_plugins: release >= ABSENT_PLUGINS }
     }
 }

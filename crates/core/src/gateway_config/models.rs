@@ -191,8 +191,10 @@ fn write_provider(tree: &mut Tree, provider: &Provider, key: Option<&str>, form:
             tree.set_default(&at("baseUrl"), provider.base_url);
             tree.set_default(&at("api"), provider.api);
             tree.set_default(&at("models"), catalog(provider));
-            if provider.id == VERCEL && form == Form::Entries {
-                // The provider is complete. The gateway would otherwise download its plugin at each start.
+            let may_switch = matches!(form, Form::Entries | Form::List { absent_plugins: true, .. });
+            if provider.id == VERCEL && may_switch {
+                // The provider is complete. The gateway would otherwise download its plugin at each start, and some
+                // releases do not start if that fails.
                 tree.set_default(&PLUGIN_SWITCH, false);
             }
         }

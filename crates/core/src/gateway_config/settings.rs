@@ -73,8 +73,8 @@ fn deliveries(tree: &mut Tree, form: Form) {
     tree.set(&["gateway", "http", "endpoints", "responses", "enabled"], true);
     // The model would see a search tool instead of the tools of Mission Control.
     match form {
-        Form::Entries | Form::List { tool_search: true } => tree.set(&["tools", "toolSearch"], false),
-        Form::List { tool_search: false } => drop(tree.remove(&["tools", "toolSearch"])),
+        Form::Entries | Form::List { tool_search: true, .. } => tree.set(&["tools", "toolSearch"], false),
+        Form::List { tool_search: false, .. } => drop(tree.remove(&["tools", "toolSearch"])),
     }
     // The runtime wakes agents. A second schedule would pay for turns that no one reads.
     tree.set(&["agents", "defaults", "heartbeat", "every"], "0m");

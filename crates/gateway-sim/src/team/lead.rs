@@ -3,9 +3,10 @@
 use serde_json::{Value, json};
 
 use super::Member;
+use super::answers;
 use super::lines;
 use super::plan::{AgentPlan, Results};
-use super::view::{TaskView, is_maker, words_of};
+use super::view::{TaskView, is_maker, only_asks, words_of};
 use super::worker::request;
 use mcr_model::NotificationType::{self, Assignment, Mention, ResponseRequest, ThreadUpdate};
 use mcr_model::{AuthorType, TaskStatus};
@@ -70,16 +71,29 @@ pub(super) fn decide(view: &TaskView, kind: Option<NotificationType>) -> AgentPl
 fn talk(view: &TaskView, word: &str) -> AgentPlan {
     match wanted_task(word) {
         Some(title) => create(view, &title, word),
-        None => overview(),
+        None => answer(view, word).unwrap_or_else(overview),
     }
+}
+
+/// The answer to a question about a fact or about something unknown. `None` for the progress, and for requests.
+fn answer(view: &TaskView, word: &str) -> Option<AgentPlan> {
+    if !only_asks(word) {
+        return None;
+    }
+    let text = match answers::topic(word) {
+        Some(topic) => answers::fact(view, topic)?,
+        None => answers::unknown(view),
+    };
+    Some(AgentPlan::say(text))
 }
 
 /// A person mentions her on a task.
 fn mentioned(view: &TaskView, word: &str) -> AgentPlan {
     match wanted_task(word) {
         Some(title) => create(view, &title, word),
-        None if is_free(view) => assign(view),
-        None => AgentPlan::say(lines::where_it_stands(view)),
+        None => answer(view, word).unwrap_or_else(|| {
+            if is_free(view) { assign(view) } else { AgentPlan::say(lines::where_it_stands(view)) }
+        }),
     }
 }
 

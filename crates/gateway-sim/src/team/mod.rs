@@ -8,12 +8,15 @@
 //! requested; a person wrote in a thread it is responsible for; or, for the squad lead, an assigned agent waits to start.
 //! To everything else it replies nothing.
 //!
-//! `lines` contains the messages, `documents` the documents. One delivery is a `plan`: a sequence of calls and a reply.
+//! `lines` contains the messages, `answers` the answers to questions, and `documents` the documents, with the `prepared`
+//! work on the tasks of the demo. One delivery is a `plan`: a sequence of calls and a reply.
 
+mod answers;
 mod documents;
 mod lead;
 mod lines;
 mod plan;
+mod prepared;
 mod reviewer;
 mod view;
 mod worker;

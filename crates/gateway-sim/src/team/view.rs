@@ -169,11 +169,12 @@ pub(super) fn words_of(text: &str) -> Vec<String> {
 
 /// Whether a text is a pure question without a request.
 pub(super) fn only_asks(text: &str) -> bool {
-    const WISHES: [&str; 12] = [
-        "please", "can", "could", "would", "will", "write", "make", "build", "draw", "create", "change",
-        "add",
-    ];
-    text.trim_end().ends_with('?') && !words_of(text).iter().any(|word| WISHES.contains(&word.as_str()))
+    const WISHES: [&str; 8] = ["please", "write", "make", "build", "draw", "create", "change", "add"];
+    const POLITE: [&str; 4] = ["can", "could", "would", "will"];
+    let words = words_of(text);
+    let asks_for_it = words.windows(2).any(|pair| POLITE.contains(&pair[0].as_str()) && pair[1] == "you");
+    let wishes = words.iter().any(|word| WISHES.contains(&word.as_str()));
+    text.trim_end().ends_with('?') && !asks_for_it && !wishes
 }
 
 /// Whether a text contains only a greeting or thanks.

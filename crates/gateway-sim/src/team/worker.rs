@@ -4,7 +4,7 @@ use serde_json::{Value, json};
 
 use super::plan::{AgentPlan, DOCUMENT};
 use super::view::{LEAD, QA, TaskView, is_small_talk, only_asks};
-use super::{documents, lines};
+use super::{answers, documents, lines};
 use mcr_model::NotificationType::{self, Assignment, Mention, ResponseRequest, ThreadUpdate};
 use mcr_model::TaskStatus;
 
@@ -46,7 +46,16 @@ fn asked(view: &TaskView, word: Option<&str>, by_person: bool) -> AgentPlan {
     if word.is_some_and(is_small_talk) {
         return AgentPlan::say(lines::kind_word(view));
     }
+    let topic = word.filter(|_| just_a_question).and_then(answers::topic);
+    if let Some(fact) = topic.and_then(|topic| answers::fact(view, topic)) {
+        return AgentPlan::say(fact);
+    }
     match view.status() {
+        Some(TaskStatus::Inbox | TaskStatus::Assigned | TaskStatus::InProgress)
+            if just_a_question && topic.is_none() =>
+        {
+            AgentPlan::say(answers::unknown(view))
+        }
         Some(TaskStatus::Inbox) => volunteer(view),
         Some(TaskStatus::Assigned | TaskStatus::InProgress) if just_a_question => {
             AgentPlan::say(lines::progress(view))
