@@ -57,7 +57,7 @@ pub fn print(text: &str) -> Exit {
     write(&if text.starts_with('{') { visible::json(text) } else { visible::lines(text) })
 }
 
-/// Prints a text as [`print`] does, with its state words in colour on a terminal.
+/// Prints a text as [`print()`] does, with its state words in colour on a terminal.
 fn print_states(text: &str, column: StateColumn) -> Exit {
     let shown = visible::lines(text);
     write(&if color::is_wanted() { color::paint(&shown, column) } else { shown })
