@@ -53,8 +53,8 @@ fn a_start_prints_lines_for_an_env_file_and_the_same_ones_again() {
 
     // `--seed` does not change existing data.
     let (mut running, again) = start(&data, ["--seed", "demo"]);
-    running.wait_for_log(&format!("the data are in {data}"));
-    running.wait_for_log("--seed was not used");
+    running.wait_for_log(&format!("Data opened path={data}"));
+    running.wait_for_log("Option --seed has no effect");
     for name in ["ACCOUNT_ID", "SERVICE_TOKEN", "ADMIN_KEY"] {
         assert_eq!(first[name], again[name], "{name}");
     }
