@@ -166,7 +166,8 @@ check() {
     chmod 600 "$state/openclaw.json"
     mapfile -t environment < <(variables "$golden")
     openclaw config validate >"$state/validate" 2>&1 || { cat "$state/validate"; fail "$name: the configuration is refused"; }
-    if grep -q 'warning(s)' "$state/validate"; then
+    # 2026.7 warns of each plugin that is named and not installed.
+    if [ "$release" = "$CURRENT" ] && grep -q 'warning(s)' "$state/validate"; then
         cat "$state/validate"
         fail "$name: the validation warns"
     fi
