@@ -120,8 +120,8 @@ unpack() {
     mv "$binary" "$staging/build/$NAME"
     chmod 755 "$staging/build/$NAME"
     cp -R "$from/systemd" "$staging/build/systemd" || no_room 'The units'
-    if [ -f "$from/../openclaw/openclaw.template.json" ]; then
-        cp "$from/../openclaw/openclaw.template.json" "$staging/build/" || no_room 'The template'
+    if [ -f "$from/openclaw.template.json" ]; then
+        cp "$from/openclaw.template.json" "$staging/build/" || no_room 'The template'
     fi
     chown -R root:root "$staging/build"
     chmod -R go-w "$staging/build"

@@ -5,7 +5,7 @@
 #   dist/mission-control-runtime-full-VERSION-ARCH-linux.tar.gz    the full binary
 #   dist/SHA256SUMS
 #
-# Each archive has one folder: the binary, packaging/, the template of the gateway's configuration, and LICENSE. Equal contents
+# Each archive has one folder: the binary, packaging/ and LICENSE. Equal contents
 # make equal archives. DIST selects the folder of the binaries, TARGET their architecture. Run by `make dist`.
 set -euo pipefail
 cd "$(dirname "$0")/.."
@@ -31,10 +31,9 @@ for edition in droplet full; do
         exit 1
     fi
     folder=$staging/$archive
-    mkdir -p "$folder/openclaw"
+    mkdir -p "$folder"
     install -m 755 "$binary" "$folder/$name"
     cp -R packaging LICENSE "$folder/"
-    cp openclaw/openclaw.template.json "$folder/openclaw/"
     # Without owners, and with the time of the commit.
     tar --create --directory "$staging" --sort=name --owner=0 --group=0 --numeric-owner --mtime="@$time" --mode=u+w,go-w "$archive" |
         gzip -9 --no-name >"$dist/$archive.tar.gz.new"

@@ -21,7 +21,7 @@ use mcr_model::visible;
 /// A larger file is something else.
 const CONFIG_BYTES_MAX: u64 = 4 * 1024 * 1024;
 
-/// Where browsers are, in the order of preference.
+/// Where browsers are if the variable names none that exists, in the order of preference.
 const BROWSERS: [&str; 3] = ["/usr/bin/brave-browser", "/usr/bin/chromium", "/usr/bin/chromium-browser"];
 
 /// The options of the command.
@@ -150,20 +150,29 @@ fn write(path: &Path, config: &Value) -> Result<(), String> {
     let name = path.file_name().and_then(|name| name.to_str());
     let name = name.ok_or_else(|| failed("the path does not end with a file name".to_owned()))?;
     let folder = path.parent().filter(|folder| !folder.as_os_str().is_empty());
-    let folder = Folder::open(folder.unwrap_or_else(|| Path::new(".")), Access::OwnerOrRoot);
-    let folder = folder.map_err(|why| failed(why.to_string()))?;
+    let folder = folder.unwrap_or_else(|| Path::new("."));
+    let folder = Folder::open(folder, Access::OwnerOrRoot).map_err(|why| {
+        if why.is_missing() {
+            let (out, folder) = (path.display(), folder.display());
+            return format!(
+                "{out} cannot be written: its folder does not exist. Run `mkdir -p -m 700 {folder}`."
+            );
+        }
+        failed(why.to_string())
+    })?;
     let text = serde_json::to_string_pretty(config).map_err(|why| failed(why.to_string()))?;
     folder.write(name, format!("{text}\n").as_bytes()).map_err(|why| failed(why.to_string()))
 }
 
-/// The browser that the variable names, or one that is installed.
+/// The browser that the variable names, or another one that is installed. Without the variable, agents get no browser:
+/// its settings are those of a container, where it runs without its sandbox.
 fn browser(named: Option<String>) -> Option<String> {
-    if let Some(path) = &named
-        && !Path::new(path).is_file()
-    {
-        warn(&format!("OPENCLAW_BROWSER_EXECUTABLE_PATH is {path:?}: there is no such file."));
+    let named = named?;
+    if Path::new(&named).is_file() {
+        return Some(named);
     }
-    named.into_iter().chain(BROWSERS.map(str::to_owned)).find(|path| Path::new(path).is_file())
+    warn(&format!("OPENCLAW_BROWSER_EXECUTABLE_PATH is {named:?}: there is no such file."));
+    BROWSERS.into_iter().find(|path| Path::new(path).is_file()).map(str::to_owned)
 }
 
 fn warn(message: &str) {

@@ -82,10 +82,9 @@ script() { printf '#!/bin/sh\nif [ "$1" = version ]; then echo "mission-control-
 script exits 'echo "it cannot start" >&2; exit 1'
 script never-ready 'exec sleep 600'
 echo 'a page of text' >"$work/text"
-mkdir -p "$work/release/mission-control-runtime-1/openclaw"
+mkdir -p "$work/release/mission-control-runtime-1"
 cp -R packaging "$work/release/mission-control-runtime-1/"
 cp "$work/next" "$work/release/mission-control-runtime-1/mission-control-runtime"
-cp openclaw/openclaw.template.json "$work/release/mission-control-runtime-1/openclaw/" 2>/dev/null || true
 tar -czf "$work/release.tar.gz" -C "$work/release" mission-control-runtime-1
 head -c 100000 "$work/release.tar.gz" >"$work/damaged.tar.gz"
 chmod -R a+rX "$work"

@@ -17,14 +17,20 @@ use serde_json::{Value, json};
 use crate::support::documents::project;
 
 /// The template that the gateway's image contains.
-fn template() -> Value {
-    serde_json::from_str(&std::fs::read_to_string(project("openclaw/openclaw.template.json")).unwrap())
-        .unwrap()
+const CONTAINER: &str = "openclaw/openclaw.template.json";
+
+/// The template of a gateway on a host, part of the release archive.
+const HOST: &str = "packaging/openclaw.template.json";
+
+fn template(path: &str) -> Value {
+    serde_json::from_str(&std::fs::read_to_string(project(path)).unwrap()).unwrap()
 }
 
 /// A start of the gateway: its variables, its files and its release.
 #[derive(Clone, Debug, Default)]
 struct Start {
+    /// Whether it begins with the template of a host instead of the container's.
+    on_host: bool,
     environment: BTreeMap<String, String>,
     existing: Option<Value>,
     generated: Option<Value>,
@@ -35,6 +41,10 @@ impl Start {
     fn set(mut self, name: &str, value: &str) -> Self {
         self.environment.insert(name.to_owned(), value.to_owned());
         self
+    }
+
+    fn on_host(self) -> Self {
+        Self { on_host: true, ..self }
     }
 
     fn existing(self, existing: Value) -> Self {
@@ -53,7 +63,7 @@ impl Start {
         let (environment, diagnostics) = config::container(&self.environment, &BTreeSet::new());
         let merged = merge(&Sources {
             environment: &environment,
-            template: &template(),
+            template: &template(if self.on_host { HOST } else { CONTAINER }),
             existing: self.existing.as_ref(),
             generated: self.generated.as_ref(),
             release: self.release,

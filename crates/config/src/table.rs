@@ -540,7 +540,7 @@ variables! {
         kind: Kind::Integer { min: 1, max: 16, why: "that is the gateway container's own range" },
         fallback: Fallback::Value("5"),
         read_by: ReadBy::Gateway,
-        about: "The number of turns that the gateway runs at once. It should not be less than `DELIVERY_MAX_CONCURRENT_SESSIONS`.",
+        about: "The number of turns that the gateway runs at once. Set `DELIVERY_MAX_CONCURRENT_SESSIONS` of the runtime, whose default is 10, to the same number.",
         before: Some(Before {
             there: "`10`, 1–16",
             why: "ten agents at once need more memory than a small droplet has.",
@@ -628,9 +628,9 @@ variables! {
     OPENCLAW_BROWSER_EXECUTABLE_PATH {
         section: Section::Container,
         kind: Kind::Path,
-        fallback: Fallback::Unset("detected"),
+        fallback: Fallback::Unset("no browser; `/usr/bin/chromium` in the image"),
         read_by: ReadBy::Gateway,
-        about: "The path of the browser that agents use.",
+        about: "The path of the browser that agents use. It runs without its sandbox.",
         ..PLAIN
     }
 }

@@ -124,7 +124,11 @@ fn what_cannot_be_used_is_a_sentence_with_an_exit_code() {
             1,
             "folder cannot be written",
         ),
-        (&["--out", &shown("missing/openclaw.json"), "--template", &readable], 1, "missing"),
+        (
+            &["--out", &shown("missing/openclaw.json"), "--template", &readable],
+            1,
+            &format!("its folder does not exist. Run `mkdir -p -m 700 {}`.", shown("missing")),
+        ),
         (
             &["--out", &shown("new.json"), "--template", &shown("none.json")],
             3,
@@ -149,6 +153,32 @@ fn what_cannot_be_used_is_a_sentence_with_an_exit_code() {
     let output = gateway.run([]);
     assert_eq!(output.status.code(), Some(1), "{}", text(&output));
     assert!(!gateway.path("openclaw.json").exists());
+}
+
+/// A browser in the container runs without its sandbox, so no machine gets one because it is installed.
+#[test]
+fn only_a_variable_gives_agents_a_browser() {
+    let gateway = Gateway::new();
+    gateway.put("browser", "");
+    let (out, browser) = (gateway.path("openclaw.json"), gateway.path("browser"));
+    let template = project("packaging/openclaw.template.json");
+    let run = |program: Program| {
+        let output = program.output();
+        assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+        gateway.config()
+    };
+    let program = || {
+        Program::new([
+            "gateway-config",
+            "--template",
+            template.to_str().unwrap(),
+            "--out",
+            out.to_str().unwrap(),
+        ])
+    };
+    assert_eq!(run(program()).get("browser"), None);
+    let config = run(program().with("OPENCLAW_BROWSER_EXECUTABLE_PATH", browser.to_str().unwrap()));
+    assert_eq!(config["browser"]["executablePath"], browser.to_str().unwrap());
 }
 
 #[test]

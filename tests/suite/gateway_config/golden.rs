@@ -56,6 +56,14 @@ fn starts() -> Vec<(&'static str, Start)> {
                 .set("OPENCLAW_SESSION_RETENTION_DAYS", "14")
                 .set("OPENCLAW_CONFIG_RELOAD", "1"),
         ),
+        (
+            "on-a-host",
+            guarded
+                .clone()
+                .on_host()
+                .set("OPENCLAW_BIND_HOST", "127.0.0.1")
+                .set("ANTHROPIC_API_KEY", "key-a"),
+        ),
         ("one-address", guarded.clone().set("OPENCLAW_BIND_HOST", "127.0.0.1")),
         ("network-without-token", plain.clone().set("OPENCLAW_BIND_HOST", "0.0.0.0")),
         ("the-operators-own-settings", plain.clone().existing(own)),

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use super::{Start, roster};
+use super::{CONTAINER, HOST, Start, roster, template};
 
 /// A reference to a variable, as the current release wants it.
 fn env(name: &str) -> Value {
@@ -213,7 +213,7 @@ fn rows() -> Vec<Row> {
             "/browser/profiles/clawd/cdpPort",
             json!(18800),
         ),
-        ("browser: none installed", with(&[]), "/browser", Value::Null),
+        ("browser: no variable", with(&[]), "/browser", Value::Null),
         (
             "retention",
             with(&[("OPENCLAW_SESSION_RETENTION_DAYS", "7")]),
@@ -292,8 +292,11 @@ fn rows() -> Vec<Row> {
             "/gateway/controlUi",
             Value::Null,
         ),
-        ("default: npm", with(&[]), "/skills/install/nodeManager", json!("npm")),
-        ("default: skills", with(&[]), "/skills/entries/remind-me/enabled", json!(true)),
+        ("host: no skills", with(&[]).on_host(), "/skills", Value::Null),
+        ("host: no folder of the container", with(&[]).on_host(), "/agents/defaults/workspace", Value::Null),
+        ("existing file: no skills", with(&[]).existing(json!({})), "/skills", Value::Null),
+        ("template: npm", with(&[]), "/skills/install/nodeManager", json!("npm")),
+        ("template: skills", with(&[]), "/skills/entries/remind-me/enabled", json!(true)),
         ("default: commands", with(&[]), "/commands", json!({"native": "auto", "nativeSkills": "auto"})),
         ("template: compaction", with(&[]), "/agents/defaults/compaction/mode", json!("safeguard")),
         (
@@ -462,4 +465,15 @@ fn an_unusable_token_keeps_the_configuration_from_being_written() {
         !mission_control_runtime::config::prevents(&diagnostics) && diagnostics.len() == 1,
         "{diagnostics:?}"
     );
+}
+
+/// What a gateway needs everywhere is in both templates.
+#[test]
+fn the_template_of_the_container_adds_to_the_template_of_a_host() {
+    let (container, host) = (template(CONTAINER), template(HOST));
+    let mut both = container.clone();
+    both.as_object_mut().unwrap().remove("skills");
+    both["agents"]["defaults"].as_object_mut().unwrap().remove("workspace");
+    assert_eq!(both, host);
+    assert_ne!(container, host);
 }

@@ -14,35 +14,6 @@ const PORT: u16 = 18789;
 /// The debugging port of the browser that the start script runs.
 const BROWSER_PORT: u16 = 18800;
 
-/// The skills that are enabled unless the operator disables them.
-const SKILLS: [&str; 25] = [
-    "peekaboo",
-    "bird",
-    "bluebubbles",
-    "clawdhub",
-    "openai-image-gen",
-    "openai-whisper-api",
-    "video-frames",
-    "weather",
-    "apple-reminders",
-    "cron-gen",
-    "sql-gen",
-    "bankr",
-    "base",
-    "clanker",
-    "ens-primary-name",
-    "neynar",
-    "onchainkit",
-    "qrcoin",
-    "yoink",
-    "zapper",
-    "calendar",
-    "evm-wallet-skill",
-    "markdown-converter",
-    "postgres",
-    "remind-me",
-];
-
 pub(super) fn apply(
     tree: &mut Tree,
     environment: &GatewayEnvironment,
@@ -54,10 +25,6 @@ pub(super) fn apply(
     tools(tree, environment, form);
     if let Some(executable) = &environment.browser {
         browser(tree, executable, form);
-    }
-    tree.set_default(&["skills", "install"], json!({"nodeManager": "npm"}));
-    for skill in SKILLS {
-        tree.set_default(&["skills", "entries", skill, "enabled"], true);
     }
     tree.set_default(&["commands", "native"], "auto");
     tree.set_default(&["commands", "nativeSkills"], "auto");
