@@ -178,6 +178,8 @@ the_whole_system_answers_a_person() {
     expect 'no token in the log' lacks gateway.out "$OPENCLAW_GATEWAY_TOKEN"
     expect 'no token in the configuration' lacks volumes/gateway/openclaw.json "$OPENCLAW_GATEWAY_TOKEN"
 
+    converse answer-of-a-named-agent
+
     echo '== the generated configuration appears while the gateway runs'
     jq -n --arg folder "$work/volumes/clawd/agents" '{agents: {list: [
         {id: "squad-lead"}, {id: "engineer", workspace: ($folder + "/engineer")}]}}' >generated
