@@ -62,6 +62,7 @@ fn starts() -> Vec<(&'static str, Start)> {
                 .clone()
                 .on_host()
                 .set("OPENCLAW_BIND_HOST", "127.0.0.1")
+                .set("OPENCLAW_AGENTS", "squad-lead,engineer")
                 .set("ANTHROPIC_API_KEY", "key-a"),
         ),
         ("one-address", guarded.clone().set("OPENCLAW_BIND_HOST", "127.0.0.1")),
