@@ -125,9 +125,10 @@ unpack() {
     mv "$binary" "$staging/build/$NAME"
     chmod 755 "$staging/build/$NAME"
     cp -R "$from/systemd" "$staging/build/systemd" || no_room 'The units'
-    if [ -f "$from/../openclaw/openclaw.template.json" ]; then
-        cp "$from/../openclaw/openclaw.template.json" "$staging/build/" || no_room 'The template'
-    fi
+    # This script stays on the machine with its build: current/install.sh upgrades, rolls back and removes.
+    for file in "$from/install.sh" "$from/../openclaw/openclaw.template.json" "$from/openclaw.template.json"; do
+        if [ -f "$file" ]; then cp "$file" "$staging/build/" || no_room 'The script'; fi
+    done
     chown -R root:root "$staging/build"
     chmod -R go-w "$staging/build"
 }

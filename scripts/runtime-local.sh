@@ -157,7 +157,12 @@ or() {
 case ${1:-} in
 up) up '' ;;
 up-openclaw) up openclaw ;;
-up-all) up openclaw,local ;;
+up-all)
+    # The agents of the demo team, with which the embedded Mission Control starts.
+    OPENCLAW_AGENTS=$(or OPENCLAW_AGENTS squad-lead,engineer,qa,designer,writer)
+    export OPENCLAW_AGENTS
+    up openclaw,local
+    ;;
 logs)
     check_docker
     COMPOSE_PROFILES=openclaw,local compose logs --follow --tail 100

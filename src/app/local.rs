@@ -3,6 +3,7 @@
 use std::net::IpAddr;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
+use std::time::Duration;
 
 use crossbeam_channel::RecvTimeoutError;
 use log::{LevelFilter, error, info};
@@ -32,6 +33,9 @@ pub const DATA: &str = "./.mission-control";
 
 /// The variable that may hold the master key of the provider keys.
 const MASTER_KEY: &str = "SECRETS_MASTER_KEY_BASE64";
+
+/// The most time that a stop takes.
+const STOP_LIMIT: Duration = Duration::from_secs(10);
 
 /// The option that changes the address.
 const OPTION: &str = "--listen";
@@ -238,7 +242,7 @@ fn serve(
             error!(error:% = why; "Runtime variables not written");
         }
     }
-    systemd.stopping("stopping");
+    systemd.stopping("stopping", STOP_LIMIT);
     bell.close();
     board.stop();
     Exit::Done

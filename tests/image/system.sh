@@ -46,13 +46,17 @@ block() {
 variables() {
     local name value
     while IFS=': ' read -r name value; do
-        value=$(eval "echo ${value:-}")
+        # A name without a value takes the value of the environment.
+        value=$(eval "echo ${value:-\${$name:-\}}")
         if [ -n "$value" ]; then echo "$name=$value"; fi
     done < <(block "$1" environment)
 }
 
 # The values that a person would put into .env.
 OPENCLAW_GATEWAY_TOKEN=$(od -An -N 32 -t x1 /dev/urandom | tr -d ' \n')
+
+# What `make up-all` sets.
+export OPENCLAW_AGENTS=squad-lead,engineer,qa,designer,writer
 
 prepare() {
     local folder
@@ -177,6 +181,8 @@ the_whole_system_answers_a_person() {
     start_gateway
     expect 'no token in the log' lacks gateway.out "$OPENCLAW_GATEWAY_TOKEN"
     expect 'no token in the configuration' lacks volumes/gateway/openclaw.json "$OPENCLAW_GATEWAY_TOKEN"
+
+    converse answer-of-a-named-agent
 
     echo '== the generated configuration appears while the gateway runs'
     jq -n --arg folder "$work/volumes/clawd/agents" '{agents: {list: [

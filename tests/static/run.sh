@@ -133,6 +133,9 @@ if [ "$#" -eq 0 ]; then
     echo 'usage: tests/static/run.sh BINARY…' >&2
     exit 2
 fi
+for tool in unshare ip openssl python3 readelf; do
+    command -v "$tool" >/dev/null || fail "$tool is missing (Debian: util-linux, iproute2, openssl, python3, binutils)"
+done
 scratch=$(mktemp -d)
 trap 'rm -rf "$scratch"' EXIT
 trap 'exit 130' INT

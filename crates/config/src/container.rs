@@ -11,9 +11,9 @@ use super::reader::Reader;
 use super::report::RUNTIME_STARTS;
 use super::table::{
     AI_GATEWAY_API_KEY, ANTHROPIC_API_KEY, BRAVE_API_KEY, DISCORD_BOT_TOKEN, GH_TOKEN, OPENAI_API_KEY,
-    OPENCLAW_BIND_HOST, OPENCLAW_BROWSER_EXECUTABLE_PATH, OPENCLAW_CONFIG_RELOAD, OPENCLAW_GATEWAY_TOKEN,
-    OPENCLAW_MAX_CONCURRENT, OPENCLAW_SESSION_RETENTION_DAYS, SLACK_APP_TOKEN, SLACK_BOT_TOKEN, TABLE,
-    TELEGRAM_BOT_TOKEN,
+    OPENCLAW_AGENTS, OPENCLAW_BIND_HOST, OPENCLAW_BROWSER_EXECUTABLE_PATH, OPENCLAW_CONFIG_RELOAD,
+    OPENCLAW_GATEWAY_TOKEN, OPENCLAW_MAX_CONCURRENT, OPENCLAW_SESSION_RETENTION_DAYS, SLACK_APP_TOKEN,
+    SLACK_BOT_TOKEN, TABLE, TELEGRAM_BOT_TOKEN,
 };
 use super::variable::{ReadBy, Variable};
 use mcr_model::GatewayEnvironment;
@@ -53,6 +53,7 @@ pub fn container(
 fn read(reader: &mut Reader) -> GatewayEnvironment {
     GatewayEnvironment {
         gateway_token: reader.holder(&OPENCLAW_GATEWAY_TOKEN),
+        agents: slugs(&reader.given_text(&OPENCLAW_AGENTS).unwrap_or_default()),
         bind_host: reader.given_text(&OPENCLAW_BIND_HOST),
         max_concurrent: reader.number(&OPENCLAW_MAX_CONCURRENT),
         vercel_key: reader.holder(&AI_GATEWAY_API_KEY),
@@ -68,6 +69,10 @@ fn read(reader: &mut Reader) -> GatewayEnvironment {
         config_reload: reader.flag(&OPENCLAW_CONFIG_RELOAD),
         browser: reader.given_text(&OPENCLAW_BROWSER_EXECUTABLE_PATH),
     }
+}
+
+fn slugs(list: &str) -> Vec<String> {
+    list.split(',').map(str::trim).filter(|slug| !slug.is_empty()).map(str::to_lowercase).collect()
 }
 
 /// A warning about a secret that the gateway reads differently, or not at all.

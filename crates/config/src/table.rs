@@ -547,6 +547,14 @@ variables! {
         }),
         ..PLAIN
     }
+    OPENCLAW_AGENTS {
+        section: Section::Container,
+        kind: Kind::Text { chars_max: 4_000 },
+        fallback: Fallback::Unset("the agents of the existing file"),
+        read_by: ReadBy::Gateway,
+        about: "The slugs of the board's agents, separated by commas: the gateway refuses turns of agents that it does not know. They are added to those of the existing file. A generated configuration takes their place.",
+        ..PLAIN
+    }
     OPENCLAW_BIND_HOST {
         section: Section::Container,
         kind: Kind::Host,

@@ -6,6 +6,8 @@
 pub struct GatewayEnvironment {
     /// The token that clients of the gateway send.
     pub gateway_token: Option<&'static str>,
+    /// The slugs of the agents that the gateway must know.
+    pub agents: Vec<String>,
     /// The address to listen on.
     pub bind_host: Option<String>,
     /// The number of turns at once.

@@ -206,7 +206,7 @@ fn serve(
     let running = view.state().running;
     let stopping = stop_line(running, drain);
     info!(turns = running, drain_seconds = drain.as_secs_f64(); "Stopping");
-    systemd.stopping(&stopping);
+    systemd.stopping(&stopping, drain + shutdown::EXIT_LIMIT);
     switches.chores.close();
     let in_order = service.stop(drain, &shutdown.hurry, &switches.turns);
     // Reporting "offline" next to another runtime would take its agents off the board. If there is none after

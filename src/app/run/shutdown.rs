@@ -18,7 +18,7 @@ use log::error;
 use crate::app::exit::Exit;
 
 /// From the end of the drain to the exit: slightly less than the promised ten seconds.
-const EXIT_LIMIT: Duration = Duration::from_millis(9_500);
+pub(super) const EXIT_LIMIT: Duration = Duration::from_millis(9_500);
 
 /// From the second signal to the exit: slightly less than the promised second.
 const HURRIED_EXIT_LIMIT: Duration = Duration::from_millis(900);

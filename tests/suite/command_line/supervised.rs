@@ -19,7 +19,10 @@ fn systemd_learns_of_start_life_and_stop() {
             systemd.next_with("WATCHDOG=1");
         }
         service.signal("TERM");
-        assert_eq!(systemd.next_with("STOPPING=1").0, "STOPPING=1\nSTATUS=stopping");
+        assert_eq!(
+            systemd.next_with("STOPPING=1").0,
+            "STOPPING=1\nEXTEND_TIMEOUT_USEC=34500000\nSTATUS=stopping"
+        );
         let (code, log) = service.end();
         assert!(code == Some(0) && !log.contains("ERROR"), "{log}");
     }

@@ -463,3 +463,19 @@ fn an_unusable_token_keeps_the_configuration_from_being_written() {
         "{diagnostics:?}"
     );
 }
+
+#[test]
+fn named_agents_are_added_unless_a_roster_is_generated() {
+    let named = Start::default().set("OPENCLAW_AGENTS", " Squad-Lead, engineer,,squad-lead,../etc");
+    let entries = &named.config()["agents"]["entries"];
+    let ids: Vec<&String> = entries.as_object().unwrap().keys().collect();
+    assert_eq!(ids, ["engineer", "squad-lead"]);
+    assert!(named.sentences().iter().any(|sentence| sentence.contains("../etc")), "{:?}", named.sentences());
+    // The operator's own settings of an agent stay, and a second merge changes nothing.
+    let mut existing = named.config();
+    existing["agents"]["entries"]["engineer"]["emoji"] = json!("x");
+    assert_eq!(named.clone().existing(existing.clone()).config(), existing);
+    let generated = named.generated(roster()).config();
+    let ids: Vec<&String> = generated["agents"]["entries"].as_object().unwrap().keys().collect();
+    assert_eq!(ids, ["engineer", "qa"]);
+}

@@ -57,6 +57,6 @@ fn requests_under_the_names_of_a_proxy_are_answered_and_others_refused() {
         assert_eq!(answer.status().as_u16(), status, "{host} {origin}: {}", answer.body());
     }
     running.signal("TERM");
-    assert_eq!(systemd.next(), "STOPPING=1\nSTATUS=stopping");
+    assert_eq!(systemd.next(), "STOPPING=1\nEXTEND_TIMEOUT_USEC=10000000\nSTATUS=stopping");
     assert_eq!(running.end().0, Some(0));
 }

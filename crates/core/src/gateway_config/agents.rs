@@ -20,9 +20,18 @@ pub(super) fn apply(tree: &mut Tree, sources: &Sources<'_>, form: Form, remarks:
     if let Some(generated) = sources.generated {
         take_defaults(tree, generated);
         take_skills(tree, generated);
-        if let Some(generated) = generated.get("agents").filter(|agents| has_roster(agents)) {
-            let generated = roster(Some(generated), remarks);
-            agents = generated.into_iter().map(|agent| over(&agents, agent)).collect();
+    }
+    let generated = sources.generated.and_then(|generated| generated.get("agents"));
+    if let Some(generated) = generated.filter(|agents| has_roster(agents)) {
+        let generated = roster(Some(generated), remarks);
+        agents = generated.into_iter().map(|agent| over(&agents, agent)).collect();
+    } else {
+        for slug in &environment.agents {
+            match agents.iter().any(|(known, _)| known == slug) {
+                true => {}
+                false if is_id(slug) => agents.push((slug.clone(), Map::new())),
+                false => remarks.push(Remark::BadAgent(slug.clone())),
+            }
         }
     }
     name_models(&mut agents, environment.vercel_key.is_some(), tree, remarks);

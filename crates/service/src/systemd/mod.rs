@@ -60,9 +60,10 @@ impl Notifier {
         self.send(&format!("READY=1\nSTATUS={}", one_line(status)));
     }
 
-    /// The service stops.
-    pub fn stopping(&self, status: &str) {
-        self.send(&format!("STOPPING=1\nSTATUS={}", one_line(status)));
+    /// The service stops, and needs this time for it: `TimeoutStopSec` of the unit may be less.
+    pub fn stopping(&self, status: &str, time: Duration) {
+        let micros = time.as_micros();
+        self.send(&format!("STOPPING=1\nEXTEND_TIMEOUT_USEC={micros}\nSTATUS={}", one_line(status)));
     }
 
     /// The line that `systemctl status` shows.
@@ -152,8 +153,8 @@ mod tests {
             assert_eq!(next_message(&socket), "WATCHDOG=1");
             notifier.status("degraded");
             assert_eq!(next_message(&socket), "STATUS=degraded");
-            notifier.stopping("bye");
-            assert_eq!(next_message(&socket), "STOPPING=1\nSTATUS=bye");
+            notifier.stopping("bye", Duration::from_secs(2));
+            assert_eq!(next_message(&socket), "STOPPING=1\nEXTEND_TIMEOUT_USEC=2000000\nSTATUS=bye");
         }
     }
 
@@ -172,7 +173,7 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let notifier = notifier(folder.path().join("missing").as_os_str());
         notifier.ready("healthy");
-        notifier.stopping("bye");
+        notifier.stopping("bye", Duration::ZERO);
         assert!(notifier.0.unwrap().has_failed.load(Ordering::Relaxed));
     }
 }
