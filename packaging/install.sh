@@ -5,6 +5,7 @@
 #   install.sh upgrade SOURCE [--sha256 HEX]    replace the build; the old one returns if the new one does not work
 #   install.sh rollback                         return to the build before the last upgrade
 #   install.sh uninstall [--purge]              remove the program; --purge removes configuration and state, too
+#   install.sh help                             print this list
 #
 # SOURCE is a binary or a release archive (.tar.gz): a file, or an http(s) address. An address needs --sha256, the
 # checksum from the release page. A bare binary takes the units in systemd/, next to this script.
@@ -38,9 +39,13 @@ fail() {
 }
 
 usage() {
-    say 'Usage:' >&2
-    sed -n 's/^# \(  install\.sh \)/\1/p' "$0" >&2
-    say 'SOURCE is a binary or a .tar.gz archive: a file, or an address, which needs --sha256.' >&2
+    say 'Usage:'
+    sed -n 's/^# \(  install\.sh \)/\1/p' "$0"
+    say 'SOURCE is a binary or a .tar.gz archive: a file, or an address, which needs --sha256.'
+}
+
+misused() {
+    usage >&2
     exit 2
 }
 
@@ -458,6 +463,16 @@ uninstall() {
     fi
 }
 
+if [ "${1-}" = help ]; then set -- --help; fi
+for word in "$@"; do
+    case $word in
+        -h | --help)
+            usage
+            exit
+            ;;
+    esac
+done
+
 command=${1-}
 [ $# = 0 ] || shift
 source='' sha256='' purge='' units=''
@@ -467,19 +482,19 @@ case $command in
             case $1 in
                 --sha256)
                     sha256=$(printf %s "${2-}" | tr A-F a-f)
-                    case $sha256 in *[!0-9a-f]* | '') usage ;; esac
-                    [ ${#sha256} = 64 ] || usage
+                    case $sha256 in *[!0-9a-f]* | '') misused ;; esac
+                    [ ${#sha256} = 64 ] || misused
                     shift
                     ;;
-                -*) usage ;;
+                -*) misused ;;
                 *)
-                    [ -z "$source" ] || usage
+                    [ -z "$source" ] || misused
                     source=$1
                     ;;
             esac
             shift
         done
-        [ -n "$source" ] || usage
+        [ -n "$source" ] || misused
         check_machine
         if [ "$command" = upgrade ] && [ ! -L "$LIB/current" ]; then
             fail "$NAME is not installed: use \`install\`. Nothing was changed."
@@ -489,7 +504,7 @@ case $command in
         if [ "$command" = install ]; then start_service; fi
         ;;
     rollback)
-        [ $# = 0 ] || usage
+        [ $# = 0 ] || misused
         check_machine
         roll_back
         ;;
@@ -498,10 +513,10 @@ case $command in
             purge=yes
             shift
         fi
-        [ $# = 0 ] || usage
+        [ $# = 0 ] || misused
         check_machine
         uninstall
         rm -f "$LOCK"
         ;;
-    *) usage ;;
+    *) misused ;;
 esac

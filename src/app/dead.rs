@@ -58,16 +58,20 @@ pub fn dead(at: &ServiceLocation, what: &Dead, as_json: bool) -> Exit {
     }
 }
 
-/// Explains one dead letter, with the agent's answer. Other work is refused with what it is.
+/// Explains one dead letter, with the agent's answer.
 fn show(context: &CommandContext, typed: &str) -> Result<Answer, Failure> {
     let id = meant(context, typed)?;
+    explain(context, &id)
+}
+
+/// Explains one dead letter. Other work is refused with what it is.
+fn explain(context: &CommandContext, id: &str) -> Result<Answer, Failure> {
     let not_searched = || Err("dead letters are in the ledger only".to_owned());
-    let answer = why::look(context, &not_searched, &id)?;
-    let Finding { state, what, .. } = &answer.finding;
+    let answer = why::look(context, &not_searched, id)?;
+    let Finding { id, state, what, .. } = &answer.finding;
     if answer.finding.deliveries.is_empty() && (state == "dead" || state == UNREADABLE) {
         return Ok(answer);
     }
-    let id = context.clean(&id);
     let lines = [
         format!("{id} is not a dead letter (its state is {state}). {what}"),
         format!("`why {id}` shows more; `dead list` lists the dead letters."),
@@ -78,8 +82,38 @@ fn show(context: &CommandContext, typed: &str) -> Result<Answer, Failure> {
 /// Retries or drops a dead letter. Returns its id and what was done.
 fn change(context: &CommandContext, typed: &str, retry: bool) -> Result<(String, String), Failure> {
     let id = meant(context, typed)?;
-    let done = act(context, &id, retry).map_err(|why| (Exit::Failed, vec![why]))?;
-    Ok((id, done))
+    match act(context, &id, retry) {
+        Ok(done) => Ok((id, done)),
+        Err(NotDone::NotDead) => {
+            explain(context, &id)?;
+            // It was given up between the two requests, or is not understood and already closed.
+            Err((Exit::Failed, vec![Refused::NotDead.explain().to_owned()]))
+        }
+        Err(NotDone::Because(why)) => Err((Exit::Failed, vec![why])),
+    }
+}
+
+/// Why a dead letter was not changed.
+enum NotDone {
+    /// No dead letter has the id.
+    NotDead,
+    /// Another reason, as a sentence.
+    Because(String),
+}
+
+impl From<String> for NotDone {
+    fn from(why: String) -> Self {
+        Self::Because(why)
+    }
+}
+
+impl From<Refused> for NotDone {
+    fn from(why: Refused) -> Self {
+        match why {
+            Refused::NotDead => Self::NotDead,
+            other => Self::Because(other.explain().to_owned()),
+        }
+    }
 }
 
 /// The id that is meant: the only dead letter or unreadable row whose id begins with the typed text, else the text.
@@ -170,13 +204,17 @@ fn listed(overview: &DeliverySummary) -> String {
 }
 
 /// Retries or drops one dead letter. Drops also close an unreadable row of the ledger.
-fn act(context: &CommandContext, id: &str, retry: bool) -> Result<String, String> {
+fn act(context: &CommandContext, id: &str, retry: bool) -> Result<String, NotDone> {
     if !is_word(id) {
-        return Err(Refused::NotDead.explain().to_owned());
+        return Err(NotDone::NotDead);
     }
     let verb = if retry { "retry" } else { "drop" };
     if let Some(service) = context.service()? {
-        let answer = answered(&service, service.post(&format!("/dead/{id}/{verb}"), ""))?;
+        let answer = service.post(&format!("/dead/{id}/{verb}"), "");
+        if matches!(answer, Ok((404, _))) {
+            return Err(NotDone::NotDead);
+        }
+        let answer = answered(&service, answer)?;
         return Ok(answer["done"].as_str().unwrap_or("done").to_owned());
     }
     let failed = |why: String| context.clean(&why);
@@ -184,7 +222,7 @@ fn act(context: &CommandContext, id: &str, retry: bool) -> Result<String, String
     let known = ledger::read(&folder).map_err(|why| failed(why.to_string()))?;
     // Opening would create a missing ledger, and an empty one has no dead letters.
     if known.deliveries.is_empty() && known.unreadable.is_empty() {
-        return Err(Refused::NotDead.explain().to_owned());
+        return Err(NotDone::NotDead);
     }
     let account = context.account(&known).map_err(failed)?;
     let options = ledger::Options::new(account, context.sync);
@@ -192,14 +230,14 @@ fn act(context: &CommandContext, id: &str, retry: bool) -> Result<String, String
     let (work_id, now) = (WorkId::new(id), SystemClock.now());
     let what = if opened.unreadable.iter().any(|row| row.is_open() && row.id == work_id) {
         if retry {
-            return Err(Refused::Unreadable.explain().to_owned());
+            return Err(Refused::Unreadable.into());
         }
         opened.ledger.drop_unreadable(&work_id, now, Wait::ForDisk).map_err(|why| failed(why.to_string()))?;
         format!("it is closed permanently: {DROPPED}")
     } else {
         let found = opened.dead.into_iter().find(|dead| dead.work.id == work_id).ok_or_else(|| {
             let under_way = opened.open.iter().any(|open| open.work.id == work_id);
-            if under_way { Refused::UnderWay } else { Refused::NotDead }.explain().to_owned()
+            if under_way { Refused::UnderWay } else { Refused::NotDead }
         })?;
         let end = End::Dropped(found.why);
         let record = if retry { found.record.retried() } else { found.record };

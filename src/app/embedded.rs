@@ -92,19 +92,28 @@ impl Board {
         Ok(Self { engine, account, url, admin_key, service_token, server })
     }
 
-    /// The lines for an env file and for the first login. Secrets are printed only here, because the person
+    /// The lines for an env file and for the first login. Secrets are printed only in these lines, because the person
     /// who starts the server needs them.
     pub(super) fn announcement(&self) -> String {
+        self.lines_for_runtime() + &self.line_for_login()
+    }
+
+    /// The address, and the variables of a runtime.
+    pub(super) fn lines_for_runtime(&self) -> String {
         let token = self.service_token.as_ref().map_or_else(
             || "# SERVICE_TOKEN: not known here; make a new one on the page".to_owned(),
             |token| format!("SERVICE_TOKEN={}", token.expose()),
         );
         format!(
-            "listening on {url}\nACCOUNT_ID={}\nCONVEX_URL={url}\n{token}\nADMIN_KEY={}\n",
+            "listening on {url}\nACCOUNT_ID={}\nCONVEX_URL={url}\n{token}\n",
             self.account,
-            self.admin_key.expose(),
             url = self.url,
         )
+    }
+
+    /// The key that opens the page.
+    pub(super) fn line_for_login(&self) -> String {
+        format!("ADMIN_KEY={}\n", self.admin_key.expose())
     }
 
     /// The same without secrets: a runtime finds them in this file, and a person the admin key in the data folder.

@@ -109,8 +109,11 @@ impl CommandContext {
         if let Some(address) = self.place.running() {
             return Ok(Some(ServiceEndpoint { address, token: self.place.token().ok().flatten() }));
         }
-        match &self.listens {
-            Some(address) => self.elsewhere(address).map_or(Ok(None), Err),
+        if let Some(why) = self.listens.as_ref().and_then(|address| self.elsewhere(address)) {
+            return Err(why);
+        }
+        match self.place.closed() {
+            Some(closed) => Err(format!("The service cannot be found, because {closed}.")),
             None => Ok(None),
         }
     }
@@ -165,10 +168,8 @@ impl CommandContext {
             displaced
         } else if let Some(off) = health["ledger"]["off"].as_str() {
             format!("A service runs at {address}, but it stores nothing, so it has no operator token: {off}")
-        } else if self.place.is_shut() {
-            format!(
-                "A service runs at {address}, but this user may not read STATE_DIR {shown}: run the command as its owner or as root"
-            )
+        } else if let Some(closed) = self.place.closed() {
+            format!("A service runs at {address}, but {closed}")
         } else if self.place.owner().is_some() {
             format!(
                 "A service runs at {address}, but running.json in STATE_DIR {shown} does not name it: it is \

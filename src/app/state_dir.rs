@@ -86,9 +86,9 @@ impl StateDir {
         self.folder().err().filter(|why| !why.is_missing()).map(|why| format!("STATE_DIR {why}"))
     }
 
-    /// Whether only another user may open it.
-    pub(super) fn is_shut(&self) -> bool {
-        self.folder().is_err_and(|why| why.is_closed())
+    /// That only another user may open it, if so: the end of a sentence.
+    pub(super) fn closed(&self) -> Option<String> {
+        self.folder().err().filter(FolderError::is_closed).and_then(|_| self.existing().err())
     }
 
     /// The folder, if it exists and may be used. The error is the end of a sentence.

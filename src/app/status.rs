@@ -21,6 +21,9 @@ pub fn status(at: &ServiceLocation, as_json: bool, ready: bool) -> Exit {
     };
     let (own, elsewhere) = context.service().map_or_else(|why| (None, Some(why)), |own| (own, None));
     let Some(service) = own.or_else(|| context.listener()) else {
+        if let Some(why) = elsewhere {
+            return failed(&[why]);
+        }
         return failed(&[
             format!("No service runs on STATE_DIR {}.", context.place.path().display()),
             "Start it with `run`, or name the folder of the service with --state-dir. `doctor` lists what prevents a start."
@@ -37,9 +40,10 @@ pub fn status(at: &ServiceLocation, as_json: bool, ready: bool) -> Exit {
         }
         Err(why) => {
             let why = context.clean(&why);
+            let start = || "Start it with `run`. If it does not start, `doctor` shows the reason.".to_owned();
             return failed(&[
                 format!("No service answers at {} ({why}).", service.address),
-                "Start it with `run`. If it does not start, `doctor` shows the reason.".to_owned(),
+                elsewhere.unwrap_or_else(start),
             ]);
         }
     };

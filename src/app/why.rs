@@ -144,9 +144,11 @@ pub(super) fn look(
     }
 }
 
-/// The answer if no delivery matches the id. `asked` names the searched sources, which have `among` deliveries.
+/// The answer if nothing matches the id. `asked` names the searched sources, which have `among` deliveries.
 pub(super) fn unknown(id: &str, asked: &str, among: usize) -> String {
+    let deliveries = if among == 1 { "delivery" } else { "deliveries" };
     format!(
-        "No agent, task or notification matches “{id}”: {asked}, among {among} deliveries. (A task without notifications has none.)"
+        "No agent, task or notification matches “{id}”: {asked}. Searched: {among} {deliveries}, each by notification, \
+         task and agent. A task without deliveries is not found."
     )
 }

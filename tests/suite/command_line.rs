@@ -4,6 +4,8 @@
 mod color;
 /// The completions for bash, zsh and fish.
 mod completions;
+/// The agents in `doctor`'s check of the gateway.
+mod doctor_agents;
 /// The configuration of the gateway.
 mod gateway_config;
 /// Damaged ledgers that prevent a start.

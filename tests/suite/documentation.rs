@@ -1,8 +1,9 @@
-//! The documents: links lead somewhere, paths exist, the README is short, the table of error messages is fresh.
+//! The documents and the help: links lead somewhere, paths exist, the README is short, the table of error messages is fresh.
 
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
+use std::process::Command;
 
 use crate::support::documents::project;
 
@@ -118,6 +119,27 @@ fn the_readme_is_one_page_with_small_pictures() {
     for picture in pictures {
         let bytes = fs::metadata(project(picture)).unwrap().len();
         assert!(bytes <= PICTURE_BYTES, "{picture} has {bytes} bytes, {PICTURE_BYTES} are enough");
+    }
+}
+
+/// Help is an answer, and misuse is an error. Neither needs root.
+#[test]
+fn the_installer_prints_its_help() {
+    let installer = |args: &[&str]| {
+        let script = concat!(env!("CARGO_MANIFEST_DIR"), "/packaging/install.sh");
+        let output = Command::new("sh").arg(script).args(args).output().unwrap();
+        let text = |bytes: Vec<u8>| String::from_utf8(bytes).unwrap();
+        (output.status.code(), text(output.stdout), text(output.stderr))
+    };
+    let (_, _, usage) = installer(&[]);
+    for command in ["install", "upgrade", "rollback", "uninstall", "help"] {
+        assert!(usage.contains(&format!("\n  install.sh {command} ")), "{usage}");
+    }
+    for args in [&["--help"][..], &["-h"], &["help"], &["upgrade", "--help"]] {
+        assert_eq!(installer(args), (Some(0), usage.clone(), String::new()), "{args:?}");
+    }
+    for args in [&[][..], &["upgrade"], &["install", "-x"], &["other"], &["rollback", "x"]] {
+        assert_eq!(installer(args), (Some(2), String::new(), usage.clone()), "{args:?}");
     }
 }
 

@@ -6,10 +6,9 @@ use super::network::Network;
 use super::reader::Reader;
 use super::settings::{Gateway, HttpServer};
 use super::table::{
-    AGENT_API, AGENT_API_ALLOW, AGENT_API_TOKENS, CONVEX_URL, HEALTH_HOST, HEALTH_PORT,
-    OPENCLAW_CLIENT_TOOLS_ENABLED, OPENCLAW_GATEWAY_TOKEN, OPENCLAW_GATEWAY_URL, OPENCLAW_REQUEST_TIMEOUT_MS,
-    OPENCLAW_SESSION_MAIN_KEY, OPENCLAW_SESSION_SCOPE, OPERATOR_API_ALLOW, QUIET_GATEWAY_MS,
-    TASK_STATUS_BASE_URL,
+    AGENT_API, AGENT_API_ALLOW, AGENT_API_TOKENS, HEALTH_HOST, HEALTH_PORT, OPENCLAW_CLIENT_TOOLS_ENABLED,
+    OPENCLAW_GATEWAY_TOKEN, OPENCLAW_GATEWAY_URL, OPENCLAW_REQUEST_TIMEOUT_MS, OPENCLAW_SESSION_MAIN_KEY,
+    OPENCLAW_SESSION_SCOPE, OPERATOR_API_ALLOW, QUIET_GATEWAY_MS, TASK_STATUS_BASE_URL,
 };
 use super::value::{Problem, expected};
 use super::variable::{ALLOWED_HOST, Kind, Variable};
@@ -32,21 +31,14 @@ pub(super) fn url(variable: &Variable, text: &str) -> Result<BaseUrl, Problem> {
             BadUrl::NoScheme => text.split_once(':').is_some_and(|(scheme, _)| is_scheme(scheme)),
             BadUrl::Host | BadUrl::Port | BadUrl::User | BadUrl::Tail | BadUrl::Character => false,
         };
-        let name = variable.name;
         let reason = match reason {
             BadUrl::Scheme => "it begins with another scheme",
             reason => reason.explain(),
         };
-        // The contract fixes these words for the two other variables.
-        match (foreign_scheme, name == CONVEX_URL.name) {
-            (true, false) => {
-                format!("{reason}. Invalid {name}. Only http and https are allowed. An example: {example}.")
-            }
-            (true, true) => {
-                format!("{reason}. Only http and https are allowed; expected something like {example}.")
-            }
-            (false, false) => format!("{reason}. Invalid {name}. Expected a valid URL like {example}."),
-            (false, true) => format!("{reason}; expected something like {example}."),
+        if foreign_scheme {
+            format!("{reason}. Only http and https are allowed. An example: {example}.")
+        } else {
+            format!("{reason}. Expected a valid URL like {example}.")
         }
     })
 }

@@ -82,13 +82,13 @@ fn token_problem(reader: &Reader, token: &str, account: Option<&str>) -> Option<
     let Some(rest) = token.strip_prefix(TOKEN_START) else {
         // A full stop after the prefix would pass for the rest of a token, and be hidden.
         return Some(
-            "Invalid SERVICE_TOKEN format. Expected a token starting with mc_service_ as the dashboard issues it."
+            "invalid format. Expected a token starting with mc_service_ as the dashboard issues it."
                 .to_owned(),
         );
     };
     let parts = rest.split_once('_').filter(|(id, secret)| !id.is_empty() && !secret.is_empty());
     let Some((token_account, secret)) = parts else {
-        return Some("Invalid SERVICE_TOKEN structure. Expected mc_service_{accountId}_{secret}.".to_owned());
+        return Some("invalid structure. Expected mc_service_{accountId}_{secret}.".to_owned());
     };
     let account = account.filter(|account| *account != token_account)?;
     // The account id may be another secret, pasted into the wrong place.
@@ -96,7 +96,7 @@ fn token_problem(reader: &Reader, token: &str, account: Option<&str>) -> Option<
     let shown = may_be_shown(token_account, secret).then(|| reader.without_secrets(token_account));
     let token_account = shown.as_deref().unwrap_or("another account");
     Some(format!(
-        "SERVICE_TOKEN account mismatch. Token is for {token_account}, but ACCOUNT_ID is {account}. Copy both from the \
+        "account mismatch. Token is for {token_account}, but ACCOUNT_ID is {account}. Copy both from the \
          same account."
     ))
 }

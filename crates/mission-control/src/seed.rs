@@ -368,17 +368,22 @@ impl DemoBuilder<'_> {
     }
 }
 
-/// Marks the agents' notifications as delivered, except those of the task that waits for a runtime. Otherwise the
-/// first runtime would deliver outdated notifications.
+/// Marks the agents' notifications as delivered, except those of the task that waits for a runtime, which become new.
+/// Otherwise the first runtime would deliver outdated notifications, or report a long wait.
 fn mark_delivered(tx: &Tx<'_>, tasks: &Map<String, Value>) -> Result<(), StoreError> {
     let waiting_task = tasks.get(WAITING_TASK).and_then(Value::as_str).unwrap_or_default();
     for mut notification in tx.all::<Notification>()? {
         let is_waiting = notification.row.task_id.as_ref().is_some_and(|task| *task == *waiting_task);
-        if notification.row.recipient_type == "agent" && !is_waiting {
+        if notification.row.recipient_type != "agent" {
+            continue;
+        }
+        if is_waiting {
+            notification.row.created_at = tx.now();
+        } else {
             notification.row.read_at = Some(notification.row.created_at);
             notification.row.delivered_at = Some(notification.row.created_at);
-            tx.put(&notification)?;
         }
+        tx.put(&notification)?;
     }
     Ok(())
 }

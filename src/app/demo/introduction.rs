@@ -1,4 +1,5 @@
-//! The text that the demo prints when it is ready: links, commands to try, and last the keys.
+//! The text that the demo prints when it is ready: commands to try, and last the links and the key, so that they stay
+//! visible above the prompt.
 
 use std::fmt::Write as _;
 use std::path::Path;
@@ -35,31 +36,29 @@ pub(super) fn text(
             real.url, real.turns
         ),
     };
-    // A text in memory takes everything.
+    // A text in memory takes everything, so the results of writing are ignored.
+    let program =
+        std::env::current_exe().map_or_else(|_| env!("CARGO_PKG_NAME").to_owned(), |path| shell_word(&path));
+    let _ =
+        writeln!(text, "Commands to try in another terminal:\n\nexport STATE_DIR={}", shell_word(state_dir));
+    for command in COMMANDS {
+        let _ = writeln!(text, "{program} {command}");
+    }
+    let _ = write!(text, "\n{}\n", board.lines_for_runtime());
     let mut entry = |name: &str, value: &str| {
         let _ = writeln!(text, "  {name:<9} {value}");
     };
-    entry("Open", &board.url);
-    entry("Log in", "with the ADMIN_KEY below");
-    if let Some(live) = live {
-        entry("Live", live);
-    }
     entry("Watch", "Robin asks the team for something at once, and again after you log in");
     entry(
         "Try",
         "write in a task: \u{201c}@engineer, could you \u{2026}\u{201d}, or assign an agent to a new task",
     );
     entry("End", "Ctrl-C");
-    let program =
-        std::env::current_exe().map_or_else(|_| env!("CARGO_PKG_NAME").to_owned(), |path| shell_word(&path));
-    let _ = write!(
-        text,
-        "\nCommands to try in another terminal:\n\nexport STATE_DIR={}\n",
-        shell_word(state_dir)
-    );
-    for command in COMMANDS {
-        let _ = writeln!(text, "{program} {command}");
+    if let Some(live) = live {
+        entry("Live", live);
     }
-    let _ = write!(text, "\n{}", board.announcement());
+    entry("Open", &board.url);
+    entry("Log in", "with this key:");
+    text.push_str(&board.line_for_login());
     text
 }

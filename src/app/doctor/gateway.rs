@@ -34,12 +34,13 @@ fn client(
     Some(endpoint.client(&Stop::new()))
 }
 
-/// Checks whether the gateway is reachable, would accept turns, is new enough for tools, and has these agents.
+/// Checks whether the gateway is reachable, would accept turns, is new enough for tools, and has these agents. The
+/// error says why they are unknown.
 pub(super) fn ask(
     settings: &Settings,
     way: &BackendConnection,
     redactor: &Arc<Redactor>,
-    team: &[Agent],
+    team: Result<&[Agent], &str>,
 ) -> Check {
     let mut check = Check::new("gateway", CheckResult::Good, Vec::new());
     let (Some(base), Some(gateway)) =
@@ -67,22 +68,15 @@ pub(super) fn ask(
         return check;
     }
     check.say(format!("{base} is ready ({version})"));
-    match gateway.agents() {
-        Some(known) => {
-            let missing =
-                team.iter().filter(|agent| !known.iter().any(|name| name.eq_ignore_ascii_case(&agent.slug)));
-            let missing: Vec<&str> = missing.map(|agent| agent.slug.as_str()).collect();
-            if missing.is_empty() {
-                check.say(format!("it knows all {} agents of the account", team.len()));
-            } else {
-                check.wrong(format!(
-                    "the gateway does not know {}: add {} to agents.entries of its configuration",
-                    missing.join(", "),
-                    if missing.len() == 1 { "it, under its slug," } else { "them, under their slugs," }
-                ));
-            }
+    match (team, gateway.agents()) {
+        (Err(why), _) => {
+            check.say(format!(
+                "the agents were not checked, because Mission Control did not list them: {why}"
+            ));
         }
-        None => check.say("it does not tell which agents it has".to_owned()),
+        (Ok([]), _) => check.say("the account has no agents that it must know".to_owned()),
+        (Ok(team), Some(known)) => check_agents(&mut check, team, &known),
+        (Ok(_), None) => check.say("it does not tell which agents it has".to_owned()),
     }
     if settings.gateway.client_tools {
         check.say(format!(
@@ -94,19 +88,42 @@ pub(super) fn ask(
     check
 }
 
+/// Checks whether the gateway knows the agents of the account.
+fn check_agents(check: &mut Check, team: &[Agent], known: &[String]) {
+    let missing =
+        team.iter().filter(|agent| !known.iter().any(|name| name.eq_ignore_ascii_case(&agent.slug)));
+    let missing: Vec<&str> = missing.map(|agent| agent.slug.as_str()).collect();
+    if missing.is_empty() {
+        check.say(format!("it knows all {} agents of the account", team.len()));
+    } else {
+        check.wrong(format!(
+            "the gateway does not know {}: add {} to agents.entries of its configuration",
+            missing.join(", "),
+            if missing.len() == 1 { "it, under its slug," } else { "them, under their slugs," }
+        ));
+    }
+}
+
 /// Runs one real turn of one agent, in a new session.
 pub(super) fn live(
     settings: &Settings,
     way: &BackendConnection,
     redactor: &Arc<Redactor>,
-    team: &[Agent],
+    team: Result<&[Agent], &str>,
 ) -> Check {
     let Some(gateway) = client(settings, way, redactor, TURN) else {
         return Check::new("live turn", CheckResult::Skipped, vec!["no gateway is configured".to_owned()]);
     };
-    let Some(agent) = team.first() else {
-        let words = "there is no agent, or Mission Control does not tell".to_owned();
-        return Check::new("live turn", CheckResult::Skipped, vec![words]);
+    let agent = match team {
+        Ok([agent, ..]) => agent,
+        Ok([]) => {
+            let words = "the account has no agents".to_owned();
+            return Check::new("live turn", CheckResult::Skipped, vec![words]);
+        }
+        Err(why) => {
+            let words = format!("Mission Control did not list the agents: {why}");
+            return Check::new("live turn", CheckResult::Skipped, vec![words]);
+        }
     };
     let tool = Tool {
         name: "doctor_probe",

@@ -153,14 +153,15 @@ fn examine(env: &CommandEnv, live: bool) -> Vec<Check> {
             checks.push(backend);
             // Only the checks of the gateway need the agents.
             let asks = is_there && settings.gateway.url.is_some();
-            let team: Vec<Agent> = if asks {
-                mission.ask_within(PATIENCE, &ListAgents {}).unwrap_or_default()
+            let team: Result<Vec<Agent>, String> = if asks {
+                mission.ask_within(PATIENCE, &ListAgents {}).map_err(|why| why.to_string())
             } else {
-                Vec::new()
+                Err("fix the backend first".to_owned())
             };
-            checks.push(gateway::ask(settings, &way, &env.redactor, &team));
+            let team = team.as_deref().map_err(String::as_str);
+            checks.push(gateway::ask(settings, &way, &env.redactor, team));
             if live {
-                checks.push(gateway::live(settings, &way, &env.redactor, &team));
+                checks.push(gateway::live(settings, &way, &env.redactor, team));
             }
             later.push(disk::clocks(settings, &way));
         }

@@ -282,6 +282,38 @@ fn a_ledger_in_the_former_default_folder_is_moved_by_the_printed_command() {
     starts(service(&former).within(&work));
 }
 
+/// The folder is private, so only its owner and root can tell whether a service runs.
+#[test]
+fn another_user_learns_who_may_read_the_folder() {
+    let (kept, path) = folder();
+    set_mode(kept.path(), 0o755);
+    let state = path("state");
+    made(&state);
+    let other_user = "exec setpriv --reuid=65534 --regid=65534 --clear-groups \"$0\" \"$@\"; true";
+    let reaches = Program::after(other_user, ["--version"]).output();
+    if !can_give_away(&state) || !reaches.status.success() {
+        return;
+    }
+    starts(service(&state));
+    let shown = state.to_str().unwrap();
+    let words = format!("this user may not read STATE_DIR {shown}: run the command as its owner or as root.");
+    let commands: [&[&str]; 6] =
+        [&["status"], &["pause"], &["resume"], &["dead", "list"], &["dead", "retry", "k1"], &["why", "ben"]];
+    for args in commands {
+        let with = |program: Program| {
+            let program = args.iter().fold(program, |program, arg| program.and([*arg]));
+            text(&program.with("STATE_DIR", shown).output())
+        };
+        let said = with(Program::after(other_user, []));
+        assert!(said.contains(&words) && !said.contains("No service runs"), "{args:?}: {said}");
+        // With the service's configuration, too.
+        let said = with(
+            Program::after(other_user, []).configured("http://127.0.0.1:9", TOKEN).with("HEALTH_PORT", "9"),
+        );
+        assert!(said.contains(&words) && !said.contains("Start it with"), "{args:?}: {said}");
+    }
+}
+
 /// Root runs commands next to a service that runs as a separate user.
 #[test]
 fn root_acts_on_the_folder_of_another_user_and_its_files_stay_that_users() {

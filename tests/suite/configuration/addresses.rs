@@ -13,10 +13,10 @@ fn a_backend_address_is_checked() {
         Start::good().unset("CONVEX_URL").file("\nCONVEX_URL=your-deployment.convex.cloud\n").mistake();
     assert_eq!(
         bare,
-        "CONVEX_URL (test.env, line 2) is \"your-deployment.convex.cloud\": it has no http:// or https:// in front; \
-         expected something like https://happy-otter-123.convex.cloud."
+        "CONVEX_URL (test.env, line 2) is \"your-deployment.convex.cloud\": it has no http:// or https:// in front. \
+         Expected a valid URL like https://happy-otter-123.convex.cloud."
     );
-    let expected = "; expected something like https://happy-otter-123.convex.cloud.";
+    let expected = ". Expected a valid URL like https://happy-otter-123.convex.cloud.";
     for text in ["otter.convex.cloud", "https://", "https://otter.convex.cloud/?x=1", "http://a b"] {
         check_mistake("CONVEX_URL", text, expected);
     }
@@ -37,11 +37,11 @@ fn a_backend_address_is_checked() {
 /// §9.1, rows 1–4.
 #[test]
 fn a_gateway_address_is_checked() {
-    let only = "Invalid OPENCLAW_GATEWAY_URL. Only http and https are allowed.";
+    let only = "Only http and https are allowed.";
     for text in ["file:///etc/passwd", "file:/etc/passwd", "ftp://gateway", "gateway:18789"] {
         check_mistake("OPENCLAW_GATEWAY_URL", text, only);
     }
-    let expected = "Invalid OPENCLAW_GATEWAY_URL. Expected a valid URL like http://127.0.0.1:18789.";
+    let expected = "Expected a valid URL like http://127.0.0.1:18789.";
     for text in ["gateway", "http://", "http://[::1", "http:/gateway"] {
         check_mistake("OPENCLAW_GATEWAY_URL", text, expected);
     }
@@ -160,7 +160,7 @@ fn agents_get_a_working_address() {
     assert!(given.warnings()[0].contains("may be unreachable for others"), "warning B");
     assert!(given.clone().set("HEALTH_HOST", "0.0.0.0").warnings().is_empty());
     assert!(Start::good().set("TASK_STATUS_BASE_URL", "http://[::1]:1").warnings().is_empty());
-    let invalid = "Invalid TASK_STATUS_BASE_URL. Expected a valid URL like http://runtime:3001.";
+    let invalid = "Expected a valid URL like http://runtime:3001.";
     check_mistake("TASK_STATUS_BASE_URL", "runtime", invalid);
 }
 

@@ -27,8 +27,9 @@ fn missing_variables_are_named_together() {
 /// §1.3.2–4, and tokens that the backend would refuse (contract §1.3: 512 characters).
 #[test]
 fn an_invalid_token_is_refused_in_the_words_of_the_contract() {
-    let prefix = "Invalid SERVICE_TOKEN format. Expected a token starting with mc_service_ as the dashboard issues it.";
-    let structure = "Invalid SERVICE_TOKEN structure. Expected mc_service_{accountId}_{secret}.";
+    let prefix = "SERVICE_TOKEN (environment) is ***: invalid format. Expected a token starting with mc_service_ as the dashboard issues it.";
+    let structure =
+        "SERVICE_TOKEN (environment) is ***: invalid structure. Expected mc_service_{accountId}_{secret}.";
     check_mistake("SERVICE_TOKEN", "sk-123", prefix);
     check_mistake("SERVICE_TOKEN", "MC_SERVICE_a_b", prefix);
     check_mistake("SERVICE_TOKEN", "mc_service", prefix);
@@ -39,7 +40,9 @@ fn an_invalid_token_is_refused_in_the_words_of_the_contract() {
     check_mistake(
         "SERVICE_TOKEN",
         "mc_service_other_s3cr3t",
-        &format!("SERVICE_TOKEN account mismatch. Token is for other, but ACCOUNT_ID is {ACCOUNT}."),
+        &format!(
+            "SERVICE_TOKEN (environment) is ***: account mismatch. Token is for other, but ACCOUNT_ID is {ACCOUNT}."
+        ),
     );
     // A text that may be part of a secret is not shown as an account id.
     for token in ["mc_service_Zm9vYmFyQmF6UXV4Cg1_x", "mc_service_twice_twice"] {

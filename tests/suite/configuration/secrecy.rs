@@ -208,7 +208,7 @@ fn an_unusable_secret_file_is_a_clear_error() {
     );
     assert_eq!(
         said("sk-123"),
-        "SERVICE_TOKEN_FILE=/run/token: Invalid SERVICE_TOKEN format. Expected a token starting with mc_service_ as \
+        "SERVICE_TOKEN_FILE=/run/token: invalid format. Expected a token starting with mc_service_ as \
          the dashboard issues it."
     );
     let canary = format!("# {ACCOUNT}\nSERVICE_TOKEN={TOKEN}");

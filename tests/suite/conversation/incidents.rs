@@ -190,7 +190,11 @@ fn the_configuration_prevents_the_start() {
     let id = in_trouble(&stack);
     stack.kill();
     stack.set_variable("SERVICE_TOKEN", "a-wrong-token");
-    both_say(&stack, &id, &["Invalid SERVICE_TOKEN format", "mc_service_ as the dashboard issues it"]);
+    both_say(
+        &stack,
+        &id,
+        &["SERVICE_TOKEN (environment) is ***: invalid format", "mc_service_ as the dashboard issues it"],
+    );
     both_say(&stack, "ben", &["SERVICE_TOKEN"]);
     let (_, why) = stack.command(["why", &id]);
     assert!(first_three(&why).contains("does not run, and cannot start"), "{why}");

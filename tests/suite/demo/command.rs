@@ -83,6 +83,28 @@ fn a_real_gateway_needs_a_token_that_is_no_argument() {
     assert!(words.contains("/nonexistent/token") && words.contains("cannot be read"), "{words}");
 }
 
+/// The end of the text stays visible above the log: the links and the key.
+#[test]
+fn the_links_and_the_key_are_printed_last() {
+    let mut program = Program::new(["demo", "--port", "0"]).start();
+    let printed = program.printed_to_the_key().expect("it starts");
+    let lines: Vec<&str> = printed.lines().collect();
+    let starts: Vec<&str> = lines[lines.len() - 4..].iter().map(|line| &line[..8]).collect();
+    assert_eq!(starts, ["  Live  ", "  Open  ", "  Log in", "ADMIN_KE"], "{printed}");
+    assert!(!printed.contains("doctor"), "the demo's variables are not set in that terminal: {printed}");
+}
+
+/// A person reads the age of a delivery as how long it took.
+#[test]
+fn the_first_deliveries_are_as_young_as_the_demo() {
+    let visitor = Visitor::comes();
+    let state_dir = &visitor.printed["export STATE_DIR"];
+    visitor.done(super::TITLE);
+    let output = Program::new(["why", "engineer", "--json"]).with("STATE_DIR", state_dir).output();
+    let found = text(&output);
+    assert!(found.contains("after its creation") && !found.contains(" h after its creation"), "{found}");
+}
+
 /// The person copies the printed line and tries commands in another terminal.
 #[test]
 fn the_printed_state_dir_serves_the_operators_commands() {

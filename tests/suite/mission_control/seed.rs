@@ -119,6 +119,11 @@ fn only_the_shared_task_waits_for_a_runtime() {
     let waiting = waiting.as_array().unwrap();
     let kinds: Vec<&str> = waiting.iter().map(|row| row["type"].as_str().unwrap()).collect();
     assert_eq!(kinds, ["assignment", "assignment"]);
+    let now = SystemClock.now().since(Millis(0)).as_secs_f64() * 1000.0;
+    for row in waiting {
+        let created = row["createdAt"].as_f64().unwrap();
+        assert!((now - 600_000.0..=now).contains(&created), "they wait since the start: {row}");
+    }
     let context = service(&data, "getNotificationForDelivery", json!({"notificationId": waiting[0]["_id"]}));
     assert_eq!(context["task"]["title"], "A booking page that works on a phone");
     assert!(context["repositoryDoc"]["content"].as_str().unwrap().contains("make test"));

@@ -126,18 +126,23 @@ impl Running {
 
     /// What `local` prints once it listens: `NAME=value` lines up to the admin key. None if it ends before.
     pub(crate) fn environment(&mut self) -> Option<HashMap<String, String>> {
-        let mut found = HashMap::new();
-        let mut line = String::new();
-        while !found.contains_key("ADMIN_KEY") {
-            line.clear();
-            if self.stdout.read_line(&mut line).unwrap() == 0 {
+        let printed = self.printed_to_the_key()?;
+        let pairs = printed.lines().filter_map(|line| line.split_once('='));
+        Some(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).collect())
+    }
+
+    /// What it prints up to the admin key. None if it ends before.
+    pub(crate) fn printed_to_the_key(&mut self) -> Option<String> {
+        let mut printed = String::new();
+        loop {
+            let start = printed.len();
+            if self.stdout.read_line(&mut printed).unwrap() == 0 {
                 return None;
             }
-            if let Some((name, value)) = line.trim_end().split_once('=') {
-                found.insert(name.to_owned(), value.to_owned());
+            if printed[start..].starts_with("ADMIN_KEY=") {
+                return Some(printed);
             }
         }
-        Some(found)
     }
 
     pub(crate) fn id(&self) -> u32 {
