@@ -77,8 +77,10 @@ check_machine() {
     rm -rf "$LIB"/incoming.*
 }
 
+free_space() { df -h --output=avail "$LIB" 2>/dev/null | tail -n 1 | tr -d ' '; }
+
 no_room() {
-    fail "$1 cannot be written to $LIB: free space on this disk ($(df -h --output=avail /usr/local/lib | tail -n 1 | tr -d ' ') left), then run this again. The installed build was not changed."
+    fail "$1 cannot be written to $LIB: free space on this disk ($(free_space) left), then run this again. The installed build was not changed."
 }
 
 # Copies or downloads the source into $staging, and checks it.
@@ -90,7 +92,7 @@ fetch() {
             [ -n "$sha256" ] || fail 'an address needs --sha256 with the checksum from the release page. Nothing was changed.'
             command -v curl >/dev/null || fail 'curl is missing: install it, or download the file and name it instead. Nothing was changed.'
             got=0
-            curl -fsSL --proto '=http,https' --retry 2 -o "$staging/source" "$source" || got=$?
+            curl -fsSL --proto '=http,https' --retry 2 -o "$staging/source" "$source" 9>&- || got=$?
             if [ "$got" = 23 ]; then no_room 'The download'; fi
             [ "$got" = 0 ] || fail "$source cannot be downloaded (curl error $got): check the address and the network. Nothing was changed."
             ;;
@@ -113,7 +115,11 @@ unpack() {
     if [ "$(od -An -tx1 -N2 "$staging/source" | tr -d ' ')" = 1f8b ]; then
         mkdir "$staging/archive"
         gzip -t "$staging/source" 2>/dev/null || fail "$source is a damaged archive: download it again. Nothing was changed."
-        tar -xzf "$staging/source" -C "$staging/archive" --no-same-owner --strip-components=1 || no_room 'The archive'
+        tar -xzf "$staging/source" -C "$staging/archive" --no-same-owner --strip-components=1 2>/dev/null ||
+            fail "$source cannot be unpacked: it is damaged, or the disk is full ($(free_space) left). Nothing was changed."
+        # A link would lead root's commands to another file.
+        [ -z "$(find "$staging/archive" ! -type f ! -type d | head -n 1)" ] ||
+            fail "$source contains links or special files: it is not a release archive. Nothing was changed."
         binary=$staging/archive/$NAME
         from=$staging/archive/packaging
         [ -f "$binary" ] || fail "$source contains no $NAME. Nothing was changed."
@@ -157,7 +163,7 @@ check_program() {
         2321*) ;;
         *) fail "$source is neither a program nor a .tar.gz archive. Nothing was changed." ;;
     esac
-    version=$(timeout 20 "$program" version 2>&1) || fail "the build does not run on this machine (${version:-no output}). Nothing was changed."
+    version=$(timeout 20 "$program" version 2>&1 9>&-) || fail "the build does not run on this machine (${version:-no output}). Nothing was changed."
     case $version in
         "$NAME "*) version=$(printf '%s\n' "$version" | head -n 1) ;;
         *) fail "$source is another program: its \`version\` says ${version:-nothing}. Nothing was changed." ;;
@@ -166,7 +172,7 @@ check_program() {
 
 # Moves the build to its folder, which is named after its content.
 keep_build() {
-    build=$(cd "$staging/build" && find . -type f | sort | xargs sha256sum | sha256sum | cut -c1-16)
+    build=$(cd "$staging/build" && find . -type f -print0 | sort -z | xargs -0 sha256sum | sha256sum | cut -c1-16)
     mkdir -p "$LIB/builds"
     if [ -d "$LIB/builds/$build" ]; then
         # A power failure may have damaged it.
@@ -202,6 +208,9 @@ add_folders() {
 }
 
 add_env_file() {
+    if [ -L "$ENV_FILE" ] || { [ -e "$ENV_FILE" ] && [ ! -f "$ENV_FILE" ]; }; then
+        fail "$ENV_FILE is a link or no file: put a regular file in its place, then run this again. The installed build was not changed."
+    fi
     if [ ! -e "$ENV_FILE" ]; then
         new=$(mktemp "$ENV_FILE.XXXXXX")
         cat >"$new" <<END
@@ -248,6 +257,8 @@ switch_to() {
     # Copies, because `systemctl enable` follows links and would keep the folder of one build.
     for unit in "$LIB"/builds/*/systemd/*.service; do
         file=$(basename "$unit")
+        # An archive cannot replace the units of other programs.
+        case $file in "$ACCOUNT"-*.service | openclaw-gateway.service) ;; *) continue ;; esac
         if [ -e "$LIB/builds/$1/systemd/$file" ]; then
             cp "$LIB/builds/$1/systemd/$file" "$UNITS/$file.new"
             mv "$UNITS/$file.new" "$UNITS/$file"
@@ -277,7 +288,7 @@ is_ready() {
             ;;
         *) return 0 ;;
     esac
-    STATE_DIR=$1 timeout 10 "$PROGRAM" status --ready --env-file "$2" >/dev/null 2>&1
+    STATE_DIR=$1 timeout 10 "$PROGRAM" status --ready --env-file "$2" >/dev/null 2>&1 9>&-
 }
 
 property() { systemctl show --value --property="$2" "$1"; }
@@ -443,6 +454,8 @@ uninstall() {
         fi
         rm -f "$UNITS/$name"
     done
+    # Also where the folder of the builds was lost.
+    rm -f "$UNITS/$NAME.service" "$UNITS/$NAME@.service" "$UNITS/$ACCOUNT-local.service"
     rm -rf "$PROGRAM" "$LIB"
     rmdir "$UNITS" "$(dirname "$UNITS")" 2>/dev/null || :
     systemctl daemon-reload
@@ -451,7 +464,14 @@ uninstall() {
         say "Removed. Configuration ($ENV_FILE, /etc/$NAME/) and state ($STATE*, $WORKSPACES) were kept, and their owner, the user $ACCOUNT."
         return
     fi
-    rm -rf "$ENV_FILE" "${ENV_FILE%.env}" "/etc/$ACCOUNT-local.env" "$STATE" "$STATE"-* "/var/lib/$ACCOUNT-local"
+    # The state of an instance is that of its env file. Other folders with such a name are not ours.
+    for file in "${ENV_FILE%.env}"/*.env; do
+        if [ -f "$file" ]; then rm -rf "$STATE-$(basename "$file" .env)"; fi
+    done
+    rm -rf "$ENV_FILE" "${ENV_FILE%.env}" "/etc/$ACCOUNT-local.env" "$STATE" "/var/lib/$ACCOUNT-local"
+    for folder in "$STATE"-*; do
+        if [ -e "$folder" ]; then say "$folder was kept: it is the state of no instance in ${ENV_FILE%.env}."; fi
+    done
     rmdir "$WORKSPACES/agents" "$WORKSPACES" 2>/dev/null || :
     if getent passwd "$ACCOUNT" >/dev/null; then userdel "$ACCOUNT"; fi
     if [ -e "$WORKSPACES" ]; then

@@ -144,6 +144,8 @@ fn unusable(path: &Path, trouble: FileTrouble) -> String {
 
 /// Replaces the file. Only its owner may read it: the operator may have written secrets into it.
 fn write(path: &Path, config: &Value) -> Result<(), String> {
+    // A link stays, and the file that it names changes.
+    let path = &std::fs::canonicalize(path).unwrap_or_else(|_| path.to_owned());
     let failed = |why: String| {
         format!("{} cannot be written: {why}. Check its folder, its owner and the disk.", path.display())
     };

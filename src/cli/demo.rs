@@ -25,11 +25,12 @@ pub(super) fn read(given: &mut Given) -> Result<Command, Misuse> {
         if let Some(option) = find(&CHAOS_ONLY) {
             return Err(Misuse(format!("--{} needs --chaos", option.name)));
         }
-        Demo::Play(Play {
-            port: port(given, &opt::PORT)?.unwrap_or(app::PORT),
-            runtime_port: port(given, &opt::RUNTIME_PORT)?,
-            gateway: gateway(given)?,
-        })
+        let board = port(given, &opt::PORT)?.unwrap_or(app::PORT);
+        let runtime_port = port(given, &opt::RUNTIME_PORT)?;
+        if board != 0 && runtime_port == Some(board) {
+            return Err(Misuse("--port and --runtime-port need different ports".to_owned()));
+        }
+        Demo::Play(Play { port: board, runtime_port, gateway: gateway(given)? })
     };
     Ok(Command::Demo(demo))
 }

@@ -109,6 +109,16 @@ pub(super) fn http_server(reader: &mut Reader) -> HttpServer {
     let server =
         HttpServer { host, port, agents_from, operators_from, tool_endpoints, session_tokens, base_url };
     refuse_open_api(reader, &server);
+    let lists = [(&AGENT_API_ALLOW, &server.agents_from), (&OPERATOR_API_ALLOW, &server.operators_from)];
+    for (variable, networks) in lists {
+        if !is_this_machine(&server.host) && networks.iter().any(Network::is_everything) {
+            let name = variable.name;
+            let message = format!(
+                "{name} admits every address, so only the token protects it. Name the networks of the callers."
+            );
+            reader.warn(variable, message);
+        }
+    }
     if let Some(url) = &server.base_url {
         if !is_this_machine(url.host()) && is_this_machine(&server.host) {
             let (base_host, health_host) = (reader.without_secrets(url.host()), &server.host);

@@ -23,6 +23,11 @@ impl Network {
         self.address.is_loopback() && self.bits >= bits_min
     }
 
+    /// Whether every address is in the network.
+    pub fn is_everything(&self) -> bool {
+        self.bits == 0
+    }
+
     /// Whether the address is in the network. An IPv4-mapped IPv6 address counts as IPv4.
     pub fn contains(&self, address: IpAddr) -> bool {
         match (self.address, address.to_canonical()) {

@@ -1,6 +1,7 @@
 //! The demo's gateway: the scripted one in this process, or a real OpenClaw.
 
 use std::fs;
+use std::io::Read as _;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +32,9 @@ pub struct RealGateway {
     pub turns: u64,
 }
 
+/// The longest file with a token.
+const TOKEN_BYTES_MAX: u64 = 64 * 1024;
+
 impl RealGateway {
     /// The address with the token of the file or of the environment.
     pub(super) fn access(&self) -> Result<GatewayAccess, String> {
@@ -44,13 +48,28 @@ impl RealGateway {
                 "--gateway needs the gateway's token: set {TOKEN}, or name a file with --gateway-token-file FILE"
             ));
         }
+        if !token.chars().all(|c| c.is_ascii_graphic()) {
+            return Err(
+                "the gateway's token contains blanks, line ends or other characters that no token has"
+                    .to_owned(),
+            );
+        }
         Ok(GatewayAccess { url: self.url.to_string(), token: Secret::new(token) })
     }
 }
 
 fn read_token(file: &Path) -> Result<String, String> {
-    fs::read_to_string(file)
-        .map_err(|why| format!("the file {} of --gateway-token-file cannot be read: {why}", file.display()))
+    let failed = |why: &dyn std::fmt::Display| {
+        format!("the file {} of --gateway-token-file cannot be read: {why}", file.display())
+    };
+    // A device or a pipe may have no end.
+    if !fs::metadata(file).map_err(|why| failed(&why))?.is_file() {
+        return Err(failed(&"it is no regular file"));
+    }
+    let mut text = String::new();
+    let opened = fs::File::open(file).map_err(|why| failed(&why))?;
+    opened.take(TOKEN_BYTES_MAX).read_to_string(&mut text).map_err(|why| failed(&why))?;
+    Ok(text)
 }
 
 /// The address of a gateway and its token.

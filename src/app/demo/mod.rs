@@ -18,6 +18,7 @@ mod scenes;
 
 use std::io;
 use std::mem;
+use std::process::ExitStatus;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -186,7 +187,16 @@ impl Show<'_> {
                         print(&self.introduction(None));
                     }
                     // The log is closed. Nothing else of the process is worth waiting for.
-                    warn!(status = runtime.kill(); "The runtime has ended and is started again");
+                    let status = runtime.reap();
+                    let code = status.as_ref().ok().and_then(ExitStatus::code);
+                    // These come back at every start: see the exit codes.
+                    if let Some(code @ 2..=4) = code {
+                        return Err(format!(
+                            "the demo's runtime does not start (exit code {code}): its last log lines have the reason"
+                        ));
+                    }
+                    let status = status.as_ref().map_or_else(ToString::to_string, ExitStatus::to_string);
+                    warn!(status = status.as_str(); "The runtime has ended and is started again");
                     if self.signals.recv_timeout(RESTART_PAUSE).is_ok() {
                         return Ok(());
                     }

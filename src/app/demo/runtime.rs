@@ -158,9 +158,13 @@ impl Runtime {
     }
 
     /// Kills the process at once (SIGKILL). Returns how it ended.
-    pub(super) fn kill(mut self) -> String {
-        let status = self.child.kill().and_then(|()| self.child.wait());
-        status.as_ref().map_or_else(ToString::to_string, ExitStatus::to_string)
+    pub(super) fn kill(self) -> String {
+        self.reap().as_ref().map_or_else(ToString::to_string, ExitStatus::to_string)
+    }
+
+    /// Kills the process, unless it has ended. Returns its exit status.
+    pub(super) fn reap(mut self) -> std::io::Result<ExitStatus> {
+        self.child.kill().and_then(|()| self.child.wait())
     }
 }
 

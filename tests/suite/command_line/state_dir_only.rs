@@ -87,6 +87,19 @@ fn a_pause_needs_a_named_folder_or_a_configuration() {
 }
 
 #[test]
+fn a_pause_in_a_folder_that_is_no_state_folder_changes_nothing() {
+    let (_kept, path) = folder();
+    let foreign = path("foreign");
+    fs::create_dir(&foreign).unwrap();
+    for command in ["pause", "resume"] {
+        let (code, said, answer) = output_of(&[command, "--json"], foreign.to_str().unwrap());
+        assert_eq!((code, &answer["success"]), (Some(1), &json!(false)), "{said}");
+        assert!(said.contains("contains no ledger"), "{said}");
+    }
+    assert_eq!(fs::read_dir(&foreign).unwrap().count(), 0);
+}
+
+#[test]
 fn failures_are_json_where_json_is_asked_for() {
     let (_kept, path) = folder();
     let state = path("missing");

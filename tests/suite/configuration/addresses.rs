@@ -250,3 +250,23 @@ fn the_tools_endpoints_are_configured() {
         ]
     );
 }
+
+#[test]
+fn a_network_of_all_addresses_is_warned_about_where_others_reach_the_server() {
+    for name in ["AGENT_API_ALLOW", "OPERATOR_API_ALLOW"] {
+        for (host, network, is_warned) in [
+            ("0.0.0.0", "0.0.0.0/0", true),
+            ("0.0.0.0", "::/0", true),
+            ("0.0.0.0", "10.0.0.0/8", false),
+            ("127.0.0.1", "0.0.0.0/0", false),
+        ] {
+            let warnings = Start::good().set("HEALTH_HOST", host).set(name, network).warnings();
+            let words = format!("{name} admits every address");
+            assert_eq!(
+                warnings.iter().any(|warning| warning.contains(&words)),
+                is_warned,
+                "{host} {network}: {warnings:?}"
+            );
+        }
+    }
+}

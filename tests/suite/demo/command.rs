@@ -28,6 +28,7 @@ fn the_options_are_parsed_or_refused_with_a_reason() {
         ("demo --port", Err("--port needs a value")),
         ("demo --env-file f", Err("--env-file is not an option of this command")),
         ("demo --runtime-port 4000", play(3210, Some(4000), None)),
+        ("demo --port 4000 --runtime-port 4000", Err("--port and --runtime-port need different ports")),
         ("demo --runtime-port x", Err("--runtime-port `x`: expected a number from 0 to 65535")),
         ("demo --gateway http://127.0.0.1:18789", play(3210, None, real(gateway, None, 60))),
         (
@@ -125,5 +126,23 @@ fn the_printed_state_dir_serves_the_operators_commands() {
     ] {
         let (code, words) = command(word);
         assert!(code == Some(0) && words.contains(expected), "{word}: {words}");
+    }
+}
+
+#[test]
+fn a_file_without_a_usable_token_ends_the_demo_before_anything_starts() {
+    let folder = tempfile::tempdir().unwrap();
+    let lines = folder.path().join("lines");
+    std::fs::write(&lines, "one\ntwo\n").unwrap();
+    let rows = [
+        ("/dev/zero", "it is no regular file"),
+        (lines.to_str().unwrap(), "contains blanks, line ends or other characters"),
+        ("missing", "cannot be read"),
+    ];
+    for (file, words) in rows {
+        let arguments = ["demo", "--port", "0", "--gateway", "http://127.0.0.1:1", "--gateway-token-file", file];
+        let output = Program::new(arguments).output();
+        assert_eq!(output.status.code(), Some(1), "{file}: {}", text(&output));
+        assert!(text(&output).contains(words), "{file}: {}", text(&output));
     }
 }
