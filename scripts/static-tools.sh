@@ -5,7 +5,7 @@
 #
 #   zig            cargo-zigbuild and zig, from PyPI, in a virtual environment (440 MB)
 #   library        the source of the standard library, of exactly the compiler's version, from Debian's rust-src (45 MB)
-#   qemu-aarch64   the emulator of Debian's qemu-user-static, to run the tests of an aarch64 binary
+#   qemu-aarch64   the emulator of Debian's qemu-user, to run the tests of an aarch64 binary
 #
 # Everything stays in target/static-tools, or in the folder STATIC_TOOLS; no package is installed. What cannot be fetched is
 # reported in a line that starts with SKIPPED, and the exit code is 3.
@@ -77,10 +77,10 @@ library() {
 
 qemu-aarch64() {
     if [ -x "$tools/bin/qemu-aarch64-static" ]; then return; fi
-    # Any release will do.
-    unpack qemu-user-static stable
+    # From Debian 13 on, the binaries of qemu-user are static.
+    unpack qemu-user trixie
     mkdir -p "$tools/bin"
-    mv "$work/root/usr/bin/qemu-aarch64-static" "$tools/bin/"
+    mv "$work/root/usr/bin/qemu-aarch64" "$tools/bin/qemu-aarch64-static"
     rm -rf "$work"
 }
 
