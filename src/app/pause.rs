@@ -58,7 +58,7 @@ fn change(context: &CommandContext, wanted: &Pause) -> Result<Changed, (Exit, St
     if let Some(why) = context.uncertain() {
         return Err((Exit::Misconfigured, why));
     }
-    context.place.with_ledger().map_err(|why| failed(format!("Nothing was changed: {why}.")))?;
+    context.place.own_or_unused().map_err(|why| failed(format!("Nothing was changed: {why}.")))?;
     let mut paused = context.place.paused();
     let ended = if wanted.pause {
         paused.pause(wanted.agent.as_deref());

@@ -116,6 +116,16 @@ impl StateDir {
         ))
     }
 
+    /// The folder, if it is a state folder or can become one: it contains nothing of another program. The error is the
+    /// end of a sentence.
+    pub(super) fn own_or_unused(&self) -> Result<Arc<Folder>, String> {
+        let is_unused = || {
+            let entries = std::fs::read_dir(&self.path);
+            entries.is_ok_and(|entries| entries.flatten().all(|entry| entry.file_name() == PAUSED))
+        };
+        self.with_ledger().or_else(|why| if is_unused() { self.existing() } else { Err(why) })
+    }
+
     /// When a ledger was last set aside here.
     pub(super) fn last_set_aside(&self) -> Option<Millis> {
         ledger::last_set_aside(&*self.folder().ok()?)

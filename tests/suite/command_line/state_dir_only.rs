@@ -91,12 +91,13 @@ fn a_pause_in_a_folder_that_is_no_state_folder_changes_nothing() {
     let (_kept, path) = folder();
     let foreign = path("foreign");
     fs::create_dir(&foreign).unwrap();
+    fs::write(foreign.join("notes"), "of another program").unwrap();
     for command in ["pause", "resume"] {
         let (code, said, answer) = output_of(&[command, "--json"], foreign.to_str().unwrap());
         assert_eq!((code, &answer["success"]), (Some(1), &json!(false)), "{said}");
         assert!(said.contains("contains no ledger"), "{said}");
     }
-    assert_eq!(fs::read_dir(&foreign).unwrap().count(), 0);
+    assert_eq!(fs::read_dir(&foreign).unwrap().count(), 1);
 }
 
 #[test]

@@ -140,7 +140,8 @@ fn a_file_without_a_usable_token_ends_the_demo_before_anything_starts() {
         ("missing", "cannot be read"),
     ];
     for (file, words) in rows {
-        let arguments = ["demo", "--port", "0", "--gateway", "http://127.0.0.1:1", "--gateway-token-file", file];
+        let arguments =
+            ["demo", "--port", "0", "--gateway", "http://127.0.0.1:1", "--gateway-token-file", file];
         let output = Program::new(arguments).output();
         assert_eq!(output.status.code(), Some(1), "{file}: {}", text(&output));
         assert!(text(&output).contains(words), "{file}: {}", text(&output));
