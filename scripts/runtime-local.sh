@@ -100,6 +100,9 @@ prepare_gateway_folder() {
         [ ! -s "${GATEWAY_ENV_DIR:-.runtime/gateway}/gateway.env" ]; then
         say 'no key of a model provider is set, so agents cannot answer. Add one, such as ANTHROPIC_API_KEY, to .env or to .runtime/gateway/gateway.env'
     fi
+    if ! any OPENCLAW_AGENTS && ! grep -qs '^OPENCLAW_AGENTS=.' "${GATEWAY_ENV_DIR:-.runtime/gateway}/gateway.env"; then
+        say 'OPENCLAW_AGENTS is not set: the gateway refuses turns of agents that it does not know. Set it in .env to the slugs of the agents on your board'
+    fi
 }
 
 # check_port SERVICE VARIABLE DEFAULT

@@ -38,7 +38,7 @@ impl Unaddressed {
         let spent = Usage { input_tokens: tokens_read, output_tokens: tokens_written, ..Usage::default() };
         let silent = match silent {
             0 => String::new(),
-            count => format!("; {count} of them brought no answer"),
+            count => format!("; {count} of these deliveries brought no answer"),
         };
         let cost = if tokens_read + tokens_written > 0 { format!(" and {spent}") } else { String::new() };
         Some(format!(
@@ -76,4 +76,36 @@ pub fn unaddressed(cases: &[Case], now: Millis) -> Unaddressed {
     }
     (sum.tokens_read, sum.tokens_written) = (spent.input_tokens, spent.output_tokens);
     sum
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_sentence_counts_turns_and_deliveries_apart_and_is_absent_without_savings() {
+        let now = Millis(10 * 60 * 60 * 1_000);
+        let saved = Unaddressed {
+            all_turns: 9,
+            turns: 4,
+            silent: 2,
+            tokens_read: 70,
+            tokens_written: 5,
+            since: Millis(0),
+        };
+        assert_eq!(
+            saved.sentence(now).as_deref(),
+            Some(
+                "WAKE_ON=addressed would have saved 4 of 9 turns and 70 tokens read and 5 written in the last 10 h; 2 of these \
+                 deliveries brought no answer"
+            )
+        );
+        let quiet = Unaddressed { turns: 0, ..saved };
+        assert_eq!(quiet.sentence(now), None);
+        let answered = Unaddressed { silent: 0, tokens_read: 0, tokens_written: 0, ..saved };
+        assert_eq!(
+            answered.sentence(now).as_deref(),
+            Some("WAKE_ON=addressed would have saved 4 of 9 turns in the last 10 h")
+        );
+    }
 }
