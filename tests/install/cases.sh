@@ -139,10 +139,9 @@ refused 'a damaged archive' 'is a damaged archive' upgrade /mnt/work/damaged.tar
 refused 'a missing file' 'is not a file' upgrade /mnt/work/nothing
 refused 'an address without checksum' 'needs --sha256' upgrade "http://127.0.0.1:1/build"
 refused 'an address without server' 'cannot be downloaded' upgrade "http://127.0.0.1:1/build" --sha256 "$sum"
-exec 8>"$work/held"
-inside flock -n /run/mission-control-runtime-install.lock sleep 600 &
+inside flock /run/mission-control-runtime-install.lock sh -c 'touch /run/held && exec sleep 600' &
 holder=$!
-until_true inside sh -c '! flock -n /run/mission-control-runtime-install.lock true'
+until_true inside test -e /run/held
 refused 'two at once' 'another install.sh is at work' upgrade /mnt/work/next
 send KILL 'sleep 600 '
 wait $holder || true
