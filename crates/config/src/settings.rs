@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::address::{self, bracketed, is_everywhere};
 use super::credentials;
+use super::heartbeats::{self, Heartbeats};
 use super::network::Network;
 use super::reader::Reader;
 use super::table::{
@@ -32,6 +33,8 @@ pub struct Settings {
     pub delivery: Delivery,
     /// The roster of agents.
     pub agents: Agents,
+    /// The heartbeats of agents.
+    pub heartbeats: Heartbeats,
     /// This machine, for reports.
     pub droplet: Droplet,
     /// The time between two status reports.
@@ -244,6 +247,7 @@ pub(super) fn assemble(reader: &mut Reader) -> Option<Settings> {
         gateway,
         delivery,
         agents: Agents { sync_interval: reader.millis(&AGENT_SYNC_INTERVAL) },
+        heartbeats: heartbeats::read(reader),
         droplet: Droplet {
             id: reader.text(&DROPLET_ID),
             ip: reader.text(&DROPLET_IP),

@@ -2,7 +2,7 @@
 
 use super::diagnostic::FileTrouble;
 use super::variable::{ALLOWED_BOOLEAN, Kind, Variable, either};
-use mcr_model::WakeRules;
+use mcr_model::{ActiveHours, WakeRules};
 
 /// Why a value cannot be used, and what is allowed: a sentence that follows the variable's name and value.
 pub(super) type Problem = String;
@@ -74,6 +74,11 @@ pub(super) fn wake_rules(text: &str) -> Result<WakeRules, Problem> {
             "{why}. Expected `all` or `addressed`, then rules of single agents: `addressed,squad-lead=all`."
         )
     })
+}
+
+/// A part of the day.
+pub(super) fn active_hours(text: &str) -> Result<ActiveHours, Problem> {
+    text.parse().map_err(|why: &str| format!("{why}."))
 }
 
 /// One of the options, in upper or lower case.

@@ -64,11 +64,15 @@ pub enum Skip {
     NotAddressed,
     /// The backend names no session for the agent.
     NoSession,
+    /// The inputs of the heartbeat are those of the agent's last quiet answer.
+    NothingNew,
+    /// The heartbeat is outside the active hours.
+    InactiveHours,
 }
 
 impl Skip {
     /// All reasons, in the order of their checks.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 16] = [
         Self::ForAPerson,
         Self::NoAgent,
         Self::NoTask,
@@ -83,6 +87,8 @@ impl Skip {
         Self::StaleUpdate,
         Self::NotAddressed,
         Self::NoSession,
+        Self::NothingNew,
+        Self::InactiveHours,
     ];
 
     /// The name in metrics and logs; it never changes.
@@ -102,6 +108,8 @@ impl Skip {
             Self::StaleUpdate => "stale-update",
             Self::NotAddressed => "not-addressed",
             Self::NoSession => "no-session",
+            Self::NothingNew => "nothing-new",
+            Self::InactiveHours => "inactive-hours",
         }
     }
 
@@ -130,7 +138,14 @@ impl Skip {
                 "quiet mode is on (WAKE_ON), and the agent is neither mentioned nor asked nor assigned"
             }
             Self::NoSession => "Mission Control names no session for the agent",
+            Self::NothingNew => "nothing has changed since the agent last said that it has nothing to do",
+            Self::InactiveHours => "it is outside the active hours (HEARTBEAT_ACTIVE_HOURS)",
         }
+    }
+
+    /// Whether a heartbeat was not sent to the model although its agent could have been asked.
+    pub fn is_saved_beat(self) -> bool {
+        matches!(self, Self::NothingNew | Self::InactiveHours)
     }
 }
 

@@ -14,7 +14,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-pub use heartbeat::HeartbeatHealth;
+pub use heartbeat::{AgentBeats, BeatCounts, HeartbeatHealth};
 pub use process::{Infrastructure, Memory, PanicHealth, Versions};
 pub use ready::Ready;
 pub use storage::{DiskHealth, LedgerHealth};

@@ -53,7 +53,7 @@ mod row_extra;
 mod step_history;
 mod writer;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -76,10 +76,11 @@ use mcr_core::delivery::End;
 use mcr_core::delivery::dead_letters::{self, DeadLetter};
 use mcr_core::delivery::journal::{ActiveGuard, Journal, JournalError, Note, Wait};
 use mcr_core::delivery::ledger_row::{LedgerRow, UnreadableRow};
+use mcr_core::heartbeat::memory::BeatMemory;
 use mcr_core::work::WorkId;
 use mcr_files::Folder;
 use mcr_model::clock::{Clock as _, Millis, SystemClock};
-use mcr_model::{AccountId, Notification, NotificationType};
+use mcr_model::{AccountId, AgentId, Notification, NotificationType};
 use writer::Shared;
 
 /// Maximum number of closed deliveries kept for `why`.
@@ -130,13 +131,14 @@ impl Ledger {
         let dead = recall.dead.split_off(too_many);
         let (open, foreign) = (std::mem::take(&mut recall.open), recall.foreign);
         let requests = std::mem::take(&mut recall.requests);
+        let beats = recall.take_beats();
         let unreadable = std::mem::take(&mut recall.unreadable);
         let shared = Arc::new(Shared::new(recall, options.account.clone()));
         let writer = writer::spawn(shared.clone(), database, place.clone())
             .map_err(|why| LedgerError::Disk(format!("its thread did not start: {why}")))?;
         let writer = Mutex::new(Some(writer));
         let ledger = Self(Inner::On { shared, writer, place, active_file: OnceLock::new() });
-        Ok(Opened { ledger, open, unreadable, crash, closed, requests, dead, foreign, set_aside })
+        Ok(Opened { ledger, open, unreadable, crash, closed, requests, beats, dead, foreign, set_aside })
     }
 
     /// A ledger that records nothing and reports this reason. Only crash recovery is lost.
@@ -252,6 +254,8 @@ struct Recovery {
     /// Each with the number and the size of its row.
     closed: Vec<(i64, Closed, usize)>,
     requests: Vec<Notification>,
+    /// Closed heartbeats, each with the time of its end.
+    beats: Vec<(Millis, Box<LedgerRow>, End)>,
     dead: Vec<DeadLetter>,
     foreign: usize,
     next: i64,
@@ -295,6 +299,9 @@ impl Recovery {
             let (work, record, why) = (Arc::new(row.work.clone()), row.record.clone(), why.clone());
             self.dead.push(DeadLetter { at, work, record, why });
         }
+        if row.record.beat.is_some() {
+            self.beats.push((at, Box::new(row.clone()), end.clone()));
+        }
         let (id, first_seen) = (WorkId::new(&*image.id), image.first_seen);
         let (unmarked, made) = (row.record.unmarked, Vec::new());
         self.closed.push((image.number, Closed { id, first_seen, at, end, unmarked, made }, image.bytes()));
@@ -304,6 +311,19 @@ impl Recovery {
         while self.lately.front().is_some_and(|(place, _)| self.closed[*place].1.at < since) {
             self.lately.pop_front();
         }
+    }
+
+    /// What the closed heartbeats mean for the next ones, in the order of their ends.
+    fn take_beats(&mut self) -> BTreeMap<AgentId, BeatMemory> {
+        let mut memories: BTreeMap<AgentId, BeatMemory> = BTreeMap::new();
+        self.beats.sort_by_key(|(at, ..)| *at);
+        for (_, row, end) in std::mem::take(&mut self.beats) {
+            if let Some(beat) = &row.record.beat {
+                let memory = memories.entry(AgentId::new(&row.work.track.agent)).or_default();
+                memory.add(beat, &end, row.record.asked() > 0);
+            }
+        }
+        memories
     }
 
     /// Where that hour starts. The clock may have been ahead when the last delivery ended, so now is the upper bound.
