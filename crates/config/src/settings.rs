@@ -13,8 +13,8 @@ use super::table::{
     DELIVERY_MAX_AGE_MS, DELIVERY_MAX_ATTEMPTS, DELIVERY_MAX_CONCURRENT_SESSIONS, DELIVERY_MAX_TURNS,
     DELIVERY_STREAM_TIMEOUT_MS, DRAIN_TIMEOUT_MS, DROPLET_ID, DROPLET_IP, DROPLET_REGION,
     HEALTH_CHECK_INTERVAL, LEDGER, LEDGER_SYNC, LOG_FORMAT, LOG_LEVEL, LOG_OUTPUT, NO_RESPONSE_NOTE,
-    OPENCLAW_MAX_CONCURRENT, OPENCLAW_VERSION, RECEIVE_MEMORY_MB, RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR,
-    TOOL_MAX_CALLS, TOOL_MAX_ROUNDS, WAKE_ON,
+    OPENCLAW_MAX_CONCURRENT, OPENCLAW_PROFILE_SYNC, OPENCLAW_VERSION, OPENCLAW_WORKSPACE_ROOT,
+    RECEIVE_MEMORY_MB, RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR, TOOL_MAX_CALLS, TOOL_MAX_ROUNDS, WAKE_ON,
 };
 use mcr_model::secret::Secret;
 use mcr_model::{BaseUrl, LedgerSync, NoResponseNote, SessionScope, ToolEndpoints, WakeRules};
@@ -160,11 +160,15 @@ pub struct Delivery {
     pub context_fetch_batch_size: usize,
 }
 
-/// The roster of agents.
+/// The roster of agents, and their workspaces.
 #[derive(Clone, Debug)]
 pub struct Agents {
     /// The time between two polls of the roster.
     pub sync_interval: Duration,
+    /// Whether workspaces are written.
+    pub profile_sync: bool,
+    /// The directory of the workspaces.
+    pub workspace_root: PathBuf,
 }
 
 /// This machine, for reports.
@@ -243,7 +247,11 @@ pub(super) fn assemble(reader: &mut Reader) -> Option<Settings> {
         http,
         gateway,
         delivery,
-        agents: Agents { sync_interval: reader.millis(&AGENT_SYNC_INTERVAL) },
+        agents: Agents {
+            sync_interval: reader.millis(&AGENT_SYNC_INTERVAL),
+            profile_sync: reader.flag(&OPENCLAW_PROFILE_SYNC),
+            workspace_root: PathBuf::from(reader.text(&OPENCLAW_WORKSPACE_ROOT)),
+        },
         droplet: Droplet {
             id: reader.text(&DROPLET_ID),
             ip: reader.text(&DROPLET_IP),

@@ -24,10 +24,12 @@ mod roster;
 mod runtime;
 pub mod secret;
 mod session_key;
+pub mod spending;
 mod task;
 pub mod visible;
 mod word;
 mod workflow;
+pub mod zone;
 
 pub use agent::{
     Agent, AgentProfile, AgentSkills, AgentStatus, BehaviorFlags, OpenclawConfig, Skill, is_quality,

@@ -1,0 +1,3 @@
+//! Limits that keep agents from running away: what they may spend.
+
+pub mod budget;
