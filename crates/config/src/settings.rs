@@ -14,10 +14,11 @@ use super::table::{
     DELIVERY_STREAM_TIMEOUT_MS, DRAIN_TIMEOUT_MS, DROPLET_ID, DROPLET_IP, DROPLET_REGION,
     HEALTH_CHECK_INTERVAL, LEDGER, LEDGER_SYNC, LOG_FORMAT, LOG_LEVEL, LOG_OUTPUT, NO_RESPONSE_NOTE,
     OPENCLAW_MAX_CONCURRENT, OPENCLAW_PROFILE_SYNC, OPENCLAW_VERSION, OPENCLAW_WORKSPACE_ROOT,
-    RECEIVE_MEMORY_MB, RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR, TOOL_MAX_CALLS, TOOL_MAX_ROUNDS, WAKE_ON,
+    RECEIVE_MEMORY_MB, RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR, TEAM_DEPTH_MAX, TEAM_TURNS_HARD_MAX,
+    TEAM_TURNS_MAX, TEAM_TURNS_PER_PROGRESS, TOOL_MAX_CALLS, TOOL_MAX_ROUNDS, WAKE_ON,
 };
 use mcr_model::secret::Secret;
-use mcr_model::{BaseUrl, LedgerSync, NoResponseNote, SessionScope, ToolEndpoints, WakeRules};
+use mcr_model::{BaseUrl, LedgerSync, NoResponseNote, SessionScope, TeamLimits, ToolEndpoints, WakeRules};
 
 /// The settings of the service.
 #[derive(Clone, Debug)]
@@ -152,6 +153,8 @@ pub struct Delivery {
     pub no_response_note: NoResponseNote,
     /// Which notifications wake each agent.
     pub wake_on: WakeRules,
+    /// How far agents may go in a thread without a person.
+    pub team: TeamLimits,
     /// How long running turns may continue after a stop signal.
     pub drain: Duration,
     /// A time limit of the TypeScript runtime. It has no effect; `/health` shows it.
@@ -295,6 +298,7 @@ fn delivery(reader: &mut Reader, gateway: &Gateway) -> Delivery {
         age_max: reader.millis(&DELIVERY_MAX_AGE_MS),
         no_response_note: no_response_note(reader),
         wake_on: reader.wake_rules(&WAKE_ON),
+        team: team_limits(reader),
         drain: reader.millis(&DRAIN_TIMEOUT_MS),
         stream_timeout: stream_timeout(reader, gateway),
         context_fetch_batch_size: count(reader.number(&DELIVERY_CONTEXT_FETCH_BATCH_SIZE)),
@@ -312,6 +316,26 @@ fn delivery(reader: &mut Reader, gateway: &Gateway) -> Delivery {
         );
     }
     delivery
+}
+
+fn team_limits(reader: &mut Reader) -> TeamLimits {
+    let limits = TeamLimits {
+        turns_max: small(reader.number(&TEAM_TURNS_MAX)),
+        depth_max: small(reader.number(&TEAM_DEPTH_MAX)),
+        turns_per_progress: small(reader.number(&TEAM_TURNS_PER_PROGRESS)),
+        turns_hard_max: small(reader.number(&TEAM_TURNS_HARD_MAX)),
+    };
+    let TeamLimits { turns_max, turns_hard_max, .. } = limits;
+    if turns_hard_max > 0 && turns_hard_max < turns_max {
+        reader.warn(
+            &TEAM_TURNS_HARD_MAX,
+            format!(
+                "TEAM_TURNS_HARD_MAX is {turns_hard_max}, less than TEAM_TURNS_MAX ({turns_max}): progress of a task \
+                 adds no turns. Set TEAM_TURNS_HARD_MAX to the larger number, or TEAM_TURNS_MAX to the smaller one."
+            ),
+        );
+    }
+    limits
 }
 
 /// The value that is set, or the default of the TypeScript runtime.
