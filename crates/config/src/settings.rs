@@ -11,13 +11,13 @@ use super::table::{
     AGENT_SYNC_INTERVAL, DELIVERY_BACKOFF_BASE_MS, DELIVERY_BACKOFF_MAX_MS,
     DELIVERY_CONTEXT_FETCH_BATCH_SIZE, DELIVERY_IDLE_INTERVAL, DELIVERY_INTERVAL, DELIVERY_LIST_LIMIT,
     DELIVERY_MAX_AGE_MS, DELIVERY_MAX_ATTEMPTS, DELIVERY_MAX_CONCURRENT_SESSIONS, DELIVERY_MAX_TURNS,
-    DELIVERY_STREAM_TIMEOUT_MS, DRAIN_TIMEOUT_MS, DROPLET_ID, DROPLET_IP, DROPLET_REGION,
+    DELIVERY_STREAM_TIMEOUT_MS, DONE_POLICY, DRAIN_TIMEOUT_MS, DROPLET_ID, DROPLET_IP, DROPLET_REGION,
     HEALTH_CHECK_INTERVAL, LEDGER, LEDGER_SYNC, LOG_FORMAT, LOG_LEVEL, LOG_OUTPUT, NO_RESPONSE_NOTE,
     OPENCLAW_MAX_CONCURRENT, OPENCLAW_VERSION, RECEIVE_MEMORY_MB, RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR,
     TOOL_MAX_CALLS, TOOL_MAX_ROUNDS, WAKE_ON,
 };
 use mcr_model::secret::Secret;
-use mcr_model::{BaseUrl, LedgerSync, NoResponseNote, SessionScope, ToolEndpoints, WakeRules};
+use mcr_model::{BaseUrl, DonePolicy, LedgerSync, NoResponseNote, SessionScope, ToolEndpoints, WakeRules};
 
 /// The settings of the service.
 #[derive(Clone, Debug)]
@@ -150,6 +150,8 @@ pub struct Delivery {
     pub no_response_note: NoResponseNote,
     /// Which notifications wake each agent.
     pub wake_on: WakeRules,
+    /// What happens to a task whose status and facts differ.
+    pub done_policy: DonePolicy,
     /// How long running turns may continue after a stop signal.
     pub drain: Duration,
     /// A time limit of the TypeScript runtime. It has no effect; `/health` shows it.
@@ -285,6 +287,7 @@ fn delivery(reader: &mut Reader, gateway: &Gateway) -> Delivery {
         age_max: reader.millis(&DELIVERY_MAX_AGE_MS),
         no_response_note: no_response_note(reader),
         wake_on: reader.wake_rules(&WAKE_ON),
+        done_policy: if reader.text(&DONE_POLICY) == "off" { DonePolicy::Off } else { DonePolicy::Warn },
         drain: reader.millis(&DRAIN_TIMEOUT_MS),
         stream_timeout: stream_timeout(reader, gateway),
         context_fetch_batch_size: count(reader.number(&DELIVERY_CONTEXT_FETCH_BATCH_SIZE)),

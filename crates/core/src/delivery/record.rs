@@ -12,6 +12,7 @@ pub(super) use form_1::has_fields_of_form_1;
 pub use stage::{Notice, PendingAnswer, Stage, ToolRounds};
 
 use super::End;
+use super::acts::Act;
 use super::cause::{Cause, Failures};
 use super::stamp::Stamp;
 use super::tool_log::ToolLog;
@@ -87,6 +88,9 @@ pub struct Record {
     /// next to the task's id. Empty if it is not known.
     #[serde(skip_serializing_if = "is_default")]
     pub title: String,
+    /// The task as last read. A record without it was written before acts were recorded, or has no task.
+    #[serde(skip_serializing_if = "is_default")]
+    pub seen: Option<Act>,
     /// Whether an agent or a person waits for the answer.
     #[serde(skip_serializing_if = "is_default")]
     pub waits: AwaitedBy,
@@ -175,6 +179,7 @@ impl Record {
             spent: self.spent.clone(),
             unaddressed: self.unaddressed,
             title: self.title.clone(),
+            seen: self.seen.clone(),
             extra: self.extra.clone(),
             ..Self::default()
         }
@@ -217,6 +222,7 @@ impl Record {
             since: self.since,
             effects: self.effects.clone(),
             spent: self.spent.clone(),
+            seen: self.seen.clone(),
             stage,
             extra: self.extra.clone(),
             ..Self::default()
@@ -227,7 +233,13 @@ impl Record {
 
     /// Whether no attempt has changed the record yet.
     pub fn is_untouched(&self) -> bool {
-        *self == Self { since: self.since, title: self.title.clone(), ..Self::default() }
+        *self
+            == Self {
+                since: self.since,
+                title: self.title.clone(),
+                seen: self.seen.clone(),
+                ..Self::default()
+            }
     }
 
     /// Whether the agent got the question and may be working on it.

@@ -14,6 +14,7 @@ use log::kv::Value;
 
 use super::log_item::LogItem;
 use super::reading::Reading;
+use mcr_core::delivery::acts::Act;
 use mcr_core::delivery::journal::{Journal, JournalError, Note, Step, Wait};
 use mcr_core::delivery::tool_log::{Before, Intent, ToolLog, digest_of, half_digest};
 use mcr_core::delivery::{Record, Stamp, UnknownFields, policy};
@@ -379,7 +380,7 @@ impl Making<'_> {
     }
 
     /// Records the result, before the agent receives it: after that, the same call again is a new call.
-    pub fn carried_out(self, output: &str, made: Vec<String>) {
+    pub fn carried_out(self, output: &str, made: Vec<String>, acts: Vec<Act>) {
         let mut inside = self.held.lock();
         let effects = &mut inside.tool_log;
         effects.carried_out(&self.intent, output);
@@ -387,13 +388,23 @@ impl Making<'_> {
             effects.made(id);
         }
         drop(inside);
+        self.acted(acts);
         self.note(Step::ToolResult);
     }
 
     /// Records that the call certainly had no effect.
-    pub fn had_no_effect(self) {
+    pub fn had_no_effect(self, acts: Vec<Act>) {
         self.held.lock().tool_log.had_no_effect(&self.intent);
+        self.acted(acts);
         self.note(Step::ToolResult);
+    }
+
+    fn acted(&self, acts: Vec<Act>) {
+        let now = self.handle.clock.now();
+        let mut inside = self.held.lock();
+        for act in acts {
+            inside.tool_log.act(act.at(now));
+        }
     }
 
     fn note(&self, step: Step) {
