@@ -37,6 +37,8 @@ mod fuzzed;
 mod gateway_answers;
 /// The configuration of the gateway, merged from its environment, a template and the roster.
 mod gateway_config;
+/// Limits of what agents cause: the loop brake.
+mod guardrails;
 /// What wakes agents: whose queue an event goes to, and how often.
 mod heartbeat;
 /// The HTTP server under attack.
@@ -65,3 +67,5 @@ mod tools;
 mod websocket;
 /// The task workflow, session keys and notification words of the contract.
 mod words;
+/// The workspaces of agents: which files they get, and which files nothing touches.
+mod workspace;

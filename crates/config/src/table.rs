@@ -34,9 +34,6 @@ const PLAIN: Variable = Variable {
     before: None,
 };
 
-/// The effect of variables for agent workspaces, which are not implemented yet.
-const NO_WORKSPACES: Effect = Effect::NotYet { lacks: "writes no agent workspaces", quiet: Some("false") };
-
 /// A key that only the gateway container reads.
 const CONTAINER_KEY: Variable = Variable {
     section: Section::Container,
@@ -158,6 +155,13 @@ variables! {
             there: "no such variable: the key alone was enough",
             why: "session keys consist of public parts and can be guessed. Agents find the token in their briefing; a script without it gets 401.",
         }),
+        ..PLAIN
+    }
+    BOARD_URL {
+        section: Section::Server,
+        kind: Kind::Url { example: "https://mission-control.example.com" },
+        fallback: Fallback::Unset("no links"),
+        about: "The address at which people open Mission Control in their browsers. The runtime's page then links to it, and each task title to the page of the task. A Mission Control other than the embedded one opens its start page.",
         ..PLAIN
     }
     RECEIVE_MEMORY_MB {
@@ -380,6 +384,42 @@ variables! {
         before: Some(Before { there: "no such variable: a status was never compared with the facts", why: "a person should not have to open each task to see whether something was delivered." }),
         ..PLAIN
     }
+    TEAM_TURNS_MAX {
+        section: Section::Delivery,
+        kind: Kind::Integer { min: 0, max: 1_000_000, why: "it is a number of turns, and 0 sets no limit" },
+        fallback: Fallback::Value("30"),
+        about: "The number of turns that agents may cause in a thread after the last message of a person. Further rows that agents cause are skipped. A message of a person, or `dead retry`, brings them back. Progress of the task adds turns (`TEAM_TURNS_PER_PROGRESS`). `0` sets no such limit.",
+        before: Some(Before {
+            there: "no limit",
+            why: "two agents that mention each other never stop by themselves.",
+        }),
+        ..PLAIN
+    }
+    TEAM_TURNS_PER_PROGRESS {
+        section: Section::Delivery,
+        kind: Kind::Integer { min: 0, max: 1_000, why: "it is a number of turns, and 0 adds none" },
+        fallback: Fallback::Value("6"),
+        about: "The number of turns that progress adds to `TEAM_TURNS_MAX`: a status that the task did not have since the person wrote, a document with new content, or a pull request that was not linked before. Progress also starts the hand-offs of `TEAM_DEPTH_MAX` again.",
+        ..PLAIN
+    }
+    TEAM_TURNS_HARD_MAX {
+        section: Section::Delivery,
+        kind: Kind::Integer { min: 0, max: 1_000_000, why: "it is a number of turns, and 0 sets no limit" },
+        fallback: Fallback::Value("300"),
+        about: "The number of turns that agents may cause in a thread after the last message of a person, whatever the progress. `0` sets no such limit.",
+        ..PLAIN
+    }
+    TEAM_DEPTH_MAX {
+        section: Section::Delivery,
+        kind: Kind::Integer { min: 0, max: 100_000, why: "it is a number of hand-offs, and 0 sets no limit" },
+        fallback: Fallback::Value("12"),
+        about: "The number of hand-offs from agent to agent in a row, without a message of a person and without progress. `0` sets no limit.",
+        before: Some(Before {
+            there: "no limit",
+            why: "two agents that mention each other never stop by themselves.",
+        }),
+        ..PLAIN
+    }
     NO_RESPONSE_NOTE {
         section: Section::Delivery,
         kind: Kind::Choice { options: &["people", "off", "all"], synonyms: &[("none", "off")] },
@@ -494,8 +534,7 @@ variables! {
         section: Section::Workspace,
         kind: Kind::Boolean,
         fallback: Fallback::Value("false"),
-        effect: NO_WORKSPACES,
-        about: "Whether the runtime writes agent workspaces and the gateway's generated configuration.",
+        about: "Whether the runtime writes the agents' workspaces and the gateway's generated configuration, `openclaw.json` next to the directory of the workspaces. See [Workspaces](workspaces.md).",
         ..PLAIN
     }
     OPENCLAW_WORKSPACE_ROOT {
@@ -503,8 +542,7 @@ variables! {
         kind: Kind::Path,
         fallback: Fallback::Value("/root/clawd/agents"),
         read_by: ReadBy::Both,
-        effect: NO_WORKSPACES,
-        about: "The directory of the agents' workspaces. The runtime and the gateway container must use the same one.",
+        about: "The directory of the agents' workspaces. The runtime and the gateway must use the same path. If its group may write to it, the files are readable for that group; otherwise for the user of the runtime only.",
         ..PLAIN
     }
 

@@ -64,7 +64,7 @@ fn every_delivery_counts_once_before_and_after_its_row_is_removed() {
     let document =
         Act { id: Some("d1".to_owned()), text: Some("x".to_owned()), ..Act::new(ActKind::Document) };
     for (count, name) in ["a", "b", "c"].into_iter().enumerate() {
-        ended(&ledger, name, "task", "mention", &[document.clone()], at, Wait::ForDisk);
+        ended(&ledger, name, "task", "mention", std::slice::from_ref(&document), at, Wait::ForDisk);
         push_out(&ledger, &format!("{name}-"), at);
         // A restart in between changes nothing.
         ledger.close();

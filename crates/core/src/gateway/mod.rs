@@ -22,6 +22,7 @@ use serde_json::Value;
 
 use mcr_model::SessionKey;
 use mcr_model::redact::OutgoingMask;
+use mcr_model::spending::Dollars;
 
 pub use codec::{SessionNames, session_key};
 pub use history::{Recovered, TurnMark};
@@ -176,18 +177,12 @@ impl fmt::Display for Usage {
     }
 }
 
-/// Billionths of a dollar, printed in dollars without trailing zeros.
-pub struct Dollars(pub u64);
-
-impl fmt::Display for Dollars {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const BILLION: u64 = 1_000_000_000;
-        let text = format!("{}.{:09}", self.0 / BILLION, self.0 % BILLION);
-        f.write_str(text.trim_end_matches('0').trim_end_matches('.'))
-    }
-}
-
 impl Usage {
+    /// Tokens read and written.
+    pub fn tokens(self) -> u64 {
+        self.input_tokens.saturating_add(self.output_tokens)
+    }
+
     /// An amount of dollars from JSON, in billionths; 0 if absent.
     pub fn nanos(dollars: Option<f64>) -> u64 {
         // Negative amounts and NaN become 0, amounts that are too large the maximum.
@@ -316,10 +311,10 @@ impl Why {
                 Some("Add the agent, under its slug, to agents.entries of the gateway's configuration.")
             }
             Self::ToolsRefused => Some(
-                "Check the gateway's version: 2026.3.31 is the oldest that works. If it is newer, a tool of the gateway may have the same name as one of the runtime's: its log has the name.",
+                "Check the gateway's version: 2026.3.31 is the oldest with function tools. If it is newer, a tool of the gateway may have the same name as one of the runtime's: its log has the name.",
             ),
             Self::OurRequest => Some(
-                "Check the gateway's version: 2026.3.31 is the oldest that works, 2026.9 is recommended.",
+                "Check the gateway's version: 2026.3.31 is the oldest with function tools, 2026.9 is recommended.",
             ),
             Self::ProviderRefused => Some("Check the model provider's key and account at the gateway."),
             Self::ProviderRejected => Some("Check the agent's model in the gateway's configuration."),

@@ -1,6 +1,7 @@
 //! Each reason of `/health`, produced for real, with `/readyz` and `/metrics`. Rows that need single parts (a
 //! full disk, workspaces) are in the last test.
 
+use mission_control_runtime::workspace::health::WorkspaceHealth;
 use std::time::Duration;
 
 use mission_control_runtime::clock::Millis;
@@ -49,7 +50,12 @@ fn ready(stack: &Stack) -> (u16, String) {
 #[test]
 fn without_a_gateway_the_service_is_ready_and_reports_it() {
     let stack = Stack::set(&["ben"], polite, &[("OPENCLAW_GATEWAY_URL", "")]);
-    degraded(&stack, &["no_gateway"]);
+    let health = degraded(&stack, &["no_gateway"]);
+    assert_eq!(health["agentApi"]["toolEndpointsOpen"], json!(false));
+    assert!(
+        health["agentApi"]["why"].as_str().unwrap().starts_with("Agents have function tools."),
+        "{health}"
+    );
     assert_eq!(ready(&stack).0, 200, "rows wait well");
 }
 
@@ -92,6 +98,8 @@ fn a_gateway_too_old_for_tools_is_reported_once_known() {
     stack.mention(&task, "ben", "hello");
     let health = degraded(&stack, &["gateway_too_old"]);
     assert_eq!(health["gateway"]["dialect"], "nested");
+    let why = "The gateway is too old for function tools.";
+    assert_eq!(health["agentApi"], json!({"toolEndpointsOpen": true, "why": why, "tokens": true}));
     assert_eq!(figures(&stack).families["runtime_info"].samples[0].labels["gateway_dialect"], "nested");
 }
 
@@ -223,6 +231,7 @@ fn every_reason_follows_from_its_part() {
             gateway: GatewayHealth { configured: true, running: true, ..GatewayHealth::default() },
             delivery: DeliveryHealth { running: true, ..DeliveryHealth::default() },
             roster: RosterHealth { last_sync_at: Some(Millis(1)), ..RosterHealth::default() },
+            workspaces: WorkspaceHealth::default(),
             backend: BackendHealth {
                 reachable: Some(true),
                 accepted: Some(true),
@@ -267,6 +276,8 @@ fn every_reason_follows_from_its_part() {
             &["stuck_turns"],
         ),
         (parts(|p| p.roster.stale = true), &["roster_stale"]),
+        (parts(|p| p.workspaces.error = Some("no".to_owned())), &["profiles_unwritable"]),
+        (parts(|p| p.workspaces.rejected = vec![("..".to_owned(), "no".to_owned())]), &[]),
         (parts(|p| p.backend.last_report_error = Some("no".to_owned())), &["report_failing"]),
         (parts(|p| p.ledger.off = Some("no".to_owned())), &["ledger_off"]),
         (parts(|p| p.disk.free_bytes = Some(100 << 20)), &[]),
