@@ -40,5 +40,8 @@ pub use warning::Warning;
 /// The folder of the runtime in each workspace: the manifest and unfinished writes.
 pub const OWN_FOLDER: &str = ".mission-control";
 
+/// The file with the agent's token for the agent API.
+pub const TOKEN_FILE: &str = ".mission-control-token";
+
 /// The folder of skills in a workspace.
 pub const SKILLS: &str = "skills";
