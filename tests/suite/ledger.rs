@@ -35,6 +35,7 @@ use mission_control_runtime::delivery::{
 };
 use mission_control_runtime::files::{Access, Folder, FolderError};
 use mission_control_runtime::gateway::{ToolCall, ToolOutput, Usage};
+use mission_control_runtime::guardrails::{CountStart, Fact, TeamLimit, TeamStop, TeamTurn};
 use mission_control_runtime::ledger::{self, KEPT_AGE, KEPT_MAX, Ledger, LedgerError, Opened, Options, Read};
 use mission_control_runtime::model::{AccountId, LedgerSync, MessageId, Notification, SessionKey};
 use mission_control_runtime::work::{self, WorkId};
@@ -184,6 +185,23 @@ fn extra(number: u32) -> UnknownFields {
     serde_json::from_value(fields).unwrap()
 }
 
+/// The facts of the loop brake, if any.
+fn team(number: u32) -> Option<TeamTurn> {
+    let stop = TeamStop { limit: TeamLimit::Depth, turns: number, is_first: number.is_multiple_of(2) };
+    (!number.is_multiple_of(3)).then(|| TeamTurn {
+        start: CountStart { message_at: NOW, retries: number % 2 },
+        number,
+        depth: number % 5,
+        progress: number % 7,
+        baseline: Fact::document("before").into_iter().collect(),
+        news: Fact::document("after").into_iter().collect(),
+        stop: number.is_multiple_of(5).then_some(stop),
+        is_renewed: number.is_multiple_of(7),
+        is_retried: number.is_multiple_of(11),
+        extra: extra(number),
+    })
+}
+
 fn any_record() -> impl Strategy<Value = Record> {
     let counts = (any::<u32>(), any::<u32>(), any::<u32>(), any::<u32>(), any::<u32>());
     (counts, any::<u32>(), any::<u32>(), stage()).prop_map(
@@ -226,6 +244,7 @@ fn any_record() -> impl Strategy<Value = Record> {
             began_paused: lost % 5 == 0,
             title: format!("title {lost}"),
             unaddressed: lost % 7 == 0,
+            team: team(lost),
             answered: lost % 2 == 0,
             answered_then: u64::from(failures),
             reopened: doubts % 2 == 0,

@@ -376,6 +376,42 @@ variables! {
         }),
         ..PLAIN
     }
+    TEAM_TURNS_MAX {
+        section: Section::Delivery,
+        kind: Kind::Integer { min: 0, max: 1_000_000, why: "it is a number of turns, and 0 sets no limit" },
+        fallback: Fallback::Value("30"),
+        about: "The number of turns that agents may cause in a thread after the last message of a person. Further rows that agents cause are skipped. A message of a person, or `dead retry`, brings them back. Progress of the task adds turns (`TEAM_TURNS_PER_PROGRESS`). `0` sets no such limit.",
+        before: Some(Before {
+            there: "no limit",
+            why: "two agents that mention each other never stop by themselves.",
+        }),
+        ..PLAIN
+    }
+    TEAM_TURNS_PER_PROGRESS {
+        section: Section::Delivery,
+        kind: Kind::Integer { min: 0, max: 1_000, why: "it is a number of turns, and 0 adds none" },
+        fallback: Fallback::Value("6"),
+        about: "The number of turns that progress adds to `TEAM_TURNS_MAX`: a status that the task did not have since the person wrote, a document with new content, or a pull request that was not linked before. Progress also starts the hand-offs of `TEAM_DEPTH_MAX` again.",
+        ..PLAIN
+    }
+    TEAM_TURNS_HARD_MAX {
+        section: Section::Delivery,
+        kind: Kind::Integer { min: 0, max: 1_000_000, why: "it is a number of turns, and 0 sets no limit" },
+        fallback: Fallback::Value("300"),
+        about: "The number of turns that agents may cause in a thread after the last message of a person, whatever the progress. `0` sets no such limit.",
+        ..PLAIN
+    }
+    TEAM_DEPTH_MAX {
+        section: Section::Delivery,
+        kind: Kind::Integer { min: 0, max: 100_000, why: "it is a number of hand-offs, and 0 sets no limit" },
+        fallback: Fallback::Value("12"),
+        about: "The number of hand-offs from agent to agent in a row, without a message of a person and without progress. `0` sets no limit.",
+        before: Some(Before {
+            there: "no limit",
+            why: "two agents that mention each other never stop by themselves.",
+        }),
+        ..PLAIN
+    }
     NO_RESPONSE_NOTE {
         section: Section::Delivery,
         kind: Kind::Choice { options: &["people", "off", "all"], synonyms: &[("none", "off")] },

@@ -341,6 +341,7 @@ impl ThreadSetup<'_> {
             budget: Budget { attempts: delivery.attempts_max, age: delivery.age_max },
             notes: delivery.no_response_note,
             wake_on: delivery.wake_on.clone(),
+            team: delivery.team,
         });
 
         let worker = |_| Worker {

@@ -13,7 +13,7 @@ use mission_control_runtime::ledger::MemoryLedger;
 use mission_control_runtime::local::Options;
 use mission_control_runtime::metrics::Metrics;
 use mission_control_runtime::mission::Mission;
-use mission_control_runtime::model::{AccountId, NoResponseNote, ToolEndpoints, WakeRules};
+use mission_control_runtime::model::{AccountId, NoResponseNote, TeamLimits, ToolEndpoints, WakeRules};
 use mission_control_runtime::roster;
 use mission_control_runtime::secret::Secret;
 use mission_control_runtime::sessions::Sessions;
@@ -159,6 +159,7 @@ impl Fixture {
             budget: Budget::default(),
             notes: NoResponseNote::default(),
             wake_on: WakeRules::default(),
+            team: TeamLimits::default(),
         };
         let metrics = Metrics::new([]);
         let people = roster::Team::default();
@@ -171,6 +172,7 @@ impl Fixture {
             team: &people,
             nudge_poller: &nudge_poller,
             taken: &|_| (),
+            resumed: &|_, _| (),
             answers: &self.answers,
             cooldown: &self.cooldown,
             made: &RecentIds::default(),

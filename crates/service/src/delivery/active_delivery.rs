@@ -365,6 +365,11 @@ impl Making<'_> {
         self.handle.clock.now().since(self.intent.at)
     }
 
+    /// The work of the delivery.
+    pub fn work(&self) -> Arc<Work> {
+        self.held.work()
+    }
+
     /// Whether the same delivery created the row with this id.
     pub fn has_made(&self, id: &str) -> bool {
         self.held.has_made(id)

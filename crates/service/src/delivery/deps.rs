@@ -22,9 +22,10 @@ use mcr_core::delivery::journal::{Journal, JournalError, Note, Step, Wait};
 use mcr_core::delivery::retry::Budget;
 use mcr_core::delivery::{Job, Record};
 use mcr_core::gateway::{Gateway, LifeSigns as _};
+use mcr_core::guardrails::CountStart;
 use mcr_core::tools::access::ToolAccess;
 use mcr_model::clock::{Clock, Millis};
-use mcr_model::{NoResponseNote, Notification, NotificationType, TaskId, WakeRules};
+use mcr_model::{NoResponseNote, Notification, NotificationType, TaskId, TeamLimits, WakeRules};
 use mcr_store::sessions::Sessions;
 
 /// What the steps of a delivery need.
@@ -40,6 +41,8 @@ pub struct DeliveryDeps<'a> {
     pub nudge_poller: &'a dyn Fn(),
     /// Called when the gateway has accepted the turn of the job with this number.
     pub taken: &'a dyn Fn(u64),
+    /// Called when a person's word has ended a stop of this thread; its turns are counted from there.
+    pub resumed: &'a dyn Fn(&TaskId, CountStart),
     /// The answered turns of all workers.
     pub answers: &'a AnswerCounter,
     /// Agents whose provider key is refused.
@@ -231,6 +234,8 @@ pub struct Rules {
     pub notes: NoResponseNote,
     /// Which notifications wake each agent.
     pub wake_on: WakeRules,
+    /// How far agents may go in a thread without a person.
+    pub team: TeamLimits,
 }
 
 /// What a failed call means for the delivery. A refusal with a hidden reason may have any cause, even a temporary

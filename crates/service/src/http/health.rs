@@ -3,6 +3,7 @@
 //! The status is always 200 while the process lives. A health check that restarts the process would only interrupt
 //! turns.
 
+mod guardrails;
 mod heartbeat;
 mod process;
 mod ready;
@@ -14,6 +15,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+pub use guardrails::{GuardrailsConfig, GuardrailsHealth};
 pub use heartbeat::HeartbeatHealth;
 pub use process::{Infrastructure, Memory, PanicHealth, Versions};
 pub use ready::Ready;
@@ -186,6 +188,8 @@ pub struct DeliveryHealth {
     pub waiting: usize,
     /// How many dead letters wait for a person's decision.
     pub dead: usize,
+    /// What the guardrails have stopped.
+    pub guardrails: GuardrailsHealth,
     /// Open rows of the ledger that this version does not understand, what waits behind them, and what to do.
     pub unreadable: Vec<String>,
     /// How many rows a worker has.
@@ -234,6 +238,7 @@ pub struct DeliveryConfig {
     pub backoff_base_ms: u128,
     pub backoff_max_ms: u128,
     pub wake_on: String,
+    pub guardrails: GuardrailsConfig,
     pub without_effect: &'static [&'static str],
 }
 

@@ -5,19 +5,21 @@
 //! timestamps. Labels never contain text from outside: they are fixed names, versions, and the configured names of
 //! the machine.
 
+mod guardrails;
 mod page;
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use self::guardrails::guardrails;
 use self::page::{MetricKind, Page};
 use super::health::{Health, Memory, Status};
 use crate::metrics::{Metrics, Operation};
 use mcr_core::delivery::End;
-use mcr_core::gateway::Dollars;
 use mcr_core::ops::{HealthReason, TurnState};
 use mcr_model::clock::Millis;
+use mcr_model::spending::Dollars;
 
 /// The media type of the text format.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4";
@@ -147,6 +149,7 @@ fn delivery(page: &mut Page, health: &Health, metrics: &Metrics) {
         &delivery.skipped,
         &[],
     );
+    guardrails(page, &delivery.guardrails);
     page.one(Counter, "delivery_failed_total", "Failed attempts.", delivery.failed);
     page.one(Counter, "delivery_lists_total", "Requests for the list of notifications.", delivery.lists);
     page.one(

@@ -72,11 +72,13 @@ use active_file::ActiveFile;
 use database::LedgerDatabase;
 use entry::{Found, Image, LedgerEntry};
 use location::LedgerLocation;
-use mcr_core::delivery::End;
 use mcr_core::delivery::dead_letters::{self, DeadLetter};
 use mcr_core::delivery::journal::{ActiveGuard, Journal, JournalError, Note, Wait};
 use mcr_core::delivery::ledger_row::{LedgerRow, UnreadableRow};
-use mcr_core::work::WorkId;
+use mcr_core::delivery::policy::Skip;
+use mcr_core::delivery::{End, Record};
+use mcr_core::guardrails::team::Threads;
+use mcr_core::work::{Work, WorkId};
 use mcr_files::Folder;
 use mcr_model::clock::{Clock as _, Millis, SystemClock};
 use mcr_model::{AccountId, Notification, NotificationType};
@@ -129,6 +131,9 @@ impl Ledger {
         let too_many = recall.dead.len().saturating_sub(dead_letters::MOST);
         let dead = recall.dead.split_off(too_many);
         let (open, foreign) = (std::mem::take(&mut recall.open), recall.foreign);
+        recall.stopped.sort_by_key(|(at, ..)| *at);
+        let stopped = std::mem::take(&mut recall.stopped).into_iter().map(|(_, work, record)| (work, record));
+        let (stopped, threads) = (stopped.collect(), std::mem::take(&mut recall.threads));
         let requests = std::mem::take(&mut recall.requests);
         let unreadable = std::mem::take(&mut recall.unreadable);
         let shared = Arc::new(Shared::new(recall, options.account.clone()));
@@ -136,7 +141,19 @@ impl Ledger {
             .map_err(|why| LedgerError::Disk(format!("its thread did not start: {why}")))?;
         let writer = Mutex::new(Some(writer));
         let ledger = Self(Inner::On { shared, writer, place, active_file: OnceLock::new() });
-        Ok(Opened { ledger, open, unreadable, crash, closed, requests, dead, foreign, set_aside })
+        Ok(Opened {
+            ledger,
+            open,
+            unreadable,
+            crash,
+            closed,
+            requests,
+            dead,
+            stopped,
+            threads,
+            foreign,
+            set_aside,
+        })
     }
 
     /// A ledger that records nothing and reports this reason. Only crash recovery is lost.
@@ -253,6 +270,9 @@ struct Recovery {
     closed: Vec<(i64, Closed, usize)>,
     requests: Vec<Notification>,
     dead: Vec<DeadLetter>,
+    /// Rows that the loop brake has stopped, each with its end.
+    stopped: Vec<(Millis, Arc<Work>, Record)>,
+    threads: Threads,
     foreign: usize,
     next: i64,
     /// The latest end of a delivery.
@@ -270,6 +290,7 @@ impl Recovery {
             }
             Found::Whole(image) => match image.read() {
                 Ok(mut row) => {
+                    self.threads.recall(&row.work, &row.record);
                     if let (Some(at), Some(end)) = (image.closed, row.end.take()) {
                         self.close(&image, row, at, end);
                     } else {
@@ -294,6 +315,9 @@ impl Recovery {
         if let End::Dead(why) = &end {
             let (work, record, why) = (Arc::new(row.work.clone()), row.record.clone(), why.clone());
             self.dead.push(DeadLetter { at, work, record, why });
+        }
+        if let End::Skipped(Skip::TeamLimit) = &end {
+            self.stopped.push((at, Arc::new(row.work.clone()), row.record.clone()));
         }
         let (id, first_seen) = (WorkId::new(&*image.id), image.first_seen);
         let (unmarked, made) = (row.record.unmarked, Vec::new());
