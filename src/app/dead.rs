@@ -10,7 +10,7 @@ use super::exit::Exit;
 use super::service_client::{CommandContext, ServiceEndpoint, ServiceLocation, is_word, refusal};
 use super::why::{self, Answer, Failure};
 use super::{fail, print};
-use mcr_core::delivery::dead_letters::DROPPED;
+use mcr_core::delivery::dead_letters::{DROPPED, RETRIED_STEP};
 use mcr_core::delivery::journal::{Journal as _, Wait};
 use mcr_core::delivery::operator_requests::Refused;
 use mcr_core::delivery::{End, dead_letters};
@@ -243,7 +243,7 @@ fn act(context: &CommandContext, id: &str, retry: bool) -> Result<String, NotDon
         let record = if retry { found.record.retried() } else { found.record };
         let (note, what) = if retry {
             let next = dead_letters::next_step(&record);
-            let note = dead_letters::retried(&found.work, &record, now);
+            let note = dead_letters::started_again(&found.work, &record, RETRIED_STEP, now);
             (note, format!("it begins again with the next start: {next}"))
         } else {
             let note = dead_letters::dropped(&found.work, &record, &end, now);

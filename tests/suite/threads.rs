@@ -20,7 +20,9 @@ use mission_control_runtime::http::server::{Server, ServerLimits};
 use mission_control_runtime::local::Options;
 use mission_control_runtime::metrics::Metrics;
 use mission_control_runtime::mission::Mission;
-use mission_control_runtime::model::{AccountId, NoResponseNote, SessionKey, ToolEndpoints, WakeRules};
+use mission_control_runtime::model::{
+    AccountId, NoResponseNote, SessionKey, TeamLimits, ToolEndpoints, WakeRules,
+};
 use mission_control_runtime::ops::HealthReason;
 use mission_control_runtime::panics::Panics;
 use mission_control_runtime::roster;
@@ -151,6 +153,7 @@ impl Shop {
         let rules = Arc::new(Rules {
             access: ToolAccess { endpoints: ToolEndpoints::Auto, client_tools: true },
             session_tokens: false,
+            token_files: None,
             base_url: "http://127.0.0.1:1".to_owned(),
             rounds_max: 8,
             calls_max: 32,
@@ -158,6 +161,7 @@ impl Shop {
             budget: Budget::default(),
             notes: NoResponseNote::default(),
             wake_on: WakeRules::default(),
+            team: TeamLimits::default(),
         });
         let people = roster::Team::default();
         people.fetch(&mission).unwrap();

@@ -4,7 +4,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::reader::Reader;
-use super::table::{HEARTBEAT_ACTIVE_HOURS, HEARTBEAT_CHECKLIST, HEARTBEAT_MAX_QUIET, HEARTBEAT_MODE};
+use super::table::{
+    HEARTBEAT_ACTIVE_HOURS, HEARTBEAT_CHECKLIST, HEARTBEAT_MAX_QUIET, HEARTBEAT_MODE, HEARTBEAT_TIME_ZONE,
+};
+use mcr_model::zone::Zone;
 use mcr_model::{ActiveHours, BeatMode};
 
 /// The heartbeats of agents.
@@ -16,6 +19,8 @@ pub struct Heartbeats {
     pub quiet_max: Duration,
     /// When they are sent; `None` at any hour.
     pub active_hours: Option<ActiveHours>,
+    /// The zone of these hours, and of midnight.
+    pub zone: Zone,
     /// The operator's checklist.
     pub checklist: Option<PathBuf>,
 }
@@ -31,6 +36,7 @@ pub(super) fn read(reader: &mut Reader) -> Heartbeats {
         mode,
         quiet_max: reader.millis(&HEARTBEAT_MAX_QUIET),
         active_hours: reader.active_hours(&HEARTBEAT_ACTIVE_HOURS),
+        zone: reader.zone(&HEARTBEAT_TIME_ZONE),
         checklist: reader.given_text(&HEARTBEAT_CHECKLIST).map(PathBuf::from),
     }
 }

@@ -2,6 +2,7 @@
 
 use super::diagnostic::FileTrouble;
 use super::variable::{ALLOWED_BOOLEAN, Kind, Variable, either};
+use mcr_model::zone::Zone;
 use mcr_model::{ActiveHours, WakeRules};
 
 /// Why a value cannot be used, and what is allowed: a sentence that follows the variable's name and value.
@@ -73,6 +74,14 @@ pub(super) fn wake_rules(text: &str) -> Result<WakeRules, Problem> {
         format!(
             "{why}. Expected `all` or `addressed`, then rules of single agents: `addressed,squad-lead=all`."
         )
+    })
+}
+
+/// A time zone.
+pub(super) fn zone(text: &str) -> Result<Zone, Problem> {
+    Zone::find(text).ok_or_else(|| match Zone::similar(text) {
+        Some(similar) => expected(&format!("a zone of the IANA database; did you mean `{similar}`?")),
+        None => expected("a zone of the IANA database such as `Europe/Berlin`"),
     })
 }
 

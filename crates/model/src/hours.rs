@@ -3,14 +3,16 @@
 use std::fmt;
 use std::str::FromStr;
 
+use crate::zone::Day;
+
 /// The minutes of a day.
 const DAY: u16 = 24 * 60;
 
 /// A moment as the clock on the wall shows it.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct LocalTime {
-    /// The date, `2026-11-30`.
-    pub date: String,
+    /// The calendar day.
+    pub day: Day,
     /// The minutes since midnight.
     pub minute: u16,
 }

@@ -25,16 +25,21 @@ mod roster;
 mod runtime;
 pub mod secret;
 mod session_key;
+pub mod spending;
 mod task;
+mod team_limits;
 pub mod visible;
 mod word;
 mod workflow;
+pub mod zone;
 
 pub use agent::{
     Agent, AgentProfile, AgentSkills, AgentStatus, BehaviorFlags, OpenclawConfig, Skill, is_quality,
 };
 pub use base_url::{BadUrl, BaseUrl};
-pub use choice::{BeatMode, LedgerSync, NoResponseNote, SessionScope, ToolEndpoints, WakeOn, WakeRules};
+pub use choice::{
+    BeatMode, DonePolicy, LedgerSync, NoResponseNote, SessionScope, ToolEndpoints, WakeOn, WakeRules,
+};
 pub use context::{
     DeliveryContext, PrimaryUser, ReferenceDoc, StatusCount, TaskDigest, TaskOverview, Teammate, TopTasks,
 };
@@ -50,5 +55,6 @@ pub use roster::{Roster, may_close};
 pub use runtime::{PendingUpgrade, RuntimeReport, RuntimeStatus, UpgradeStatus, UpgradeStrategy};
 pub use session_key::{SessionKey, SessionKind};
 pub use task::{Activity, Task, TaskHit, TaskMetadata, TaskStatus};
+pub use team_limits::TeamLimits;
 pub use word::Word;
 pub use workflow::{Assignees, Unmet, WorkflowError, allowed_next, may_move, plan_for_agent, requirement};

@@ -46,5 +46,5 @@ fn beat_settings(settings: &Settings) -> BeatSettings {
         quiet_max: beats.quiet_max,
         active_hours: beats.active_hours,
     });
-    BeatSettings { rules, checklist: beats.checklist.clone() }
+    BeatSettings { rules, checklist: beats.checklist.clone(), zone: beats.zone }
 }

@@ -2,9 +2,12 @@
 
 use mcr_config::{Delivery, Settings};
 use mcr_core::delivery::scheduler::{PollIntervals, SchedulerState};
+use mcr_model::TeamLimits;
 use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_service::delivery::inflight::Seen;
-use mcr_service::http::health::{DeliveryConfig, DeliveryHealth, TurnHealth, WITHOUT_EFFECT, seconds};
+use mcr_service::http::health::{
+    DeliveryConfig, DeliveryHealth, GuardrailsConfig, GuardrailsHealth, TurnHealth, WITHOUT_EFFECT, seconds,
+};
 
 /// The state of delivery, with the running turns. `excerpt` shortens and redacts errors.
 pub(super) fn delivery_health(
@@ -31,6 +34,10 @@ pub(super) fn delivery_health(
         list_failures: scheduler.list_failures,
         waiting: scheduler.known,
         dead: scheduler.dead,
+        guardrails: GuardrailsHealth {
+            stopped_threads: scheduler.stopped.len(),
+            team_stops: stats.team_stops,
+        },
         unreadable: scheduler.unreadable.iter().map(|sentence| excerpt(sentence)).collect(),
         in_flight: scheduler.running,
         lists: scheduler.lists,
@@ -54,7 +61,18 @@ pub(super) fn delivery_config(delivery: &Delivery) -> DeliveryConfig {
         backoff_base_ms: delivery.backoff_base.as_millis(),
         backoff_max_ms: delivery.backoff_max.as_millis(),
         wake_on: delivery.wake_on.to_string(),
+        guardrails: guardrails_config(delivery),
         without_effect: WITHOUT_EFFECT,
+    }
+}
+
+fn guardrails_config(delivery: &Delivery) -> GuardrailsConfig {
+    let TeamLimits { turns_max, depth_max, turns_per_progress, turns_hard_max } = delivery.team;
+    GuardrailsConfig {
+        team_turns_max: turns_max,
+        team_turns_per_progress: turns_per_progress,
+        team_turns_hard_max: turns_hard_max,
+        team_depth_max: depth_max,
     }
 }
 

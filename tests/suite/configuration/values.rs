@@ -106,7 +106,7 @@ fn every_number_is_clamped_with_a_warning() {
             assert_eq!(warned, usize::from(clamped), "{}={given}: {:?}", variable.name, start.warnings());
         }
     }
-    assert_eq!(numbers, 21);
+    assert_eq!(numbers, 25);
 }
 
 /// §1.1 [REC]: "parse integers strictly". Each of these is a mistake.
@@ -273,8 +273,9 @@ fn every_word_of_the_table_is_understood() {
         ("LEDGER_SYNC", |start| format!("{:?}", start.settings().ledger_sync)),
         ("OPENCLAW_SESSION_SCOPE", |start| start.settings().gateway.session_scope.name().to_owned()),
         ("HEARTBEAT_MODE", |start| {
-            start.settings().heartbeats.mode.map_or("off".to_owned(), |mode| format!("{mode:?}"))
+            start.settings().heartbeats.mode.map_or_else(|| "off".to_owned(), |mode| format!("{mode:?}"))
         }),
+        ("DONE_POLICY", |start| start.settings().delivery.done_policy.name().to_owned()),
         ("NO_RESPONSE_NOTE", |start| format!("{:?}", start.settings().delivery.no_response_note)),
     ] {
         let variable = TABLE.iter().find(|variable| variable.name == name).unwrap();
@@ -284,7 +285,7 @@ fn every_word_of_the_table_is_understood() {
         }
     }
     let choices = TABLE.iter().filter(|variable| matches!(variable.kind, Kind::Choice { .. }));
-    assert_eq!(choices.count(), 10);
+    assert_eq!(choices.count(), 11);
 }
 
 /// Texts in reports: no control characters, and a maximum length.

@@ -2,6 +2,7 @@
 
 use mission_control_runtime::clock::Millis;
 use mission_control_runtime::heartbeat::board::TrackedTask;
+use mission_control_runtime::model::zone::Day;
 use mission_control_runtime::model::{Agent, LocalTime, Roster, Task, ThreadItem};
 use serde_json::{Value, json};
 
@@ -14,6 +15,7 @@ pub(super) fn agent(slug: &str) -> Agent {
     agent_with(slug, json!({}))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "tests write the fields in place")]
 pub(super) fn agent_with(slug: &str, more: Value) -> Agent {
     let mut row = json!({"_id": slug, "name": slug.to_uppercase(), "slug": slug, "role": "Engineer", "status": "online",
         "systemSessionKey": format!("system:agent:{slug}:acc:v1")});
@@ -31,6 +33,7 @@ pub(super) fn task(id: &str, status: &str, assignees: &[&str], minutes_ago: i64)
     task_with(id, status, json!({"assignedAgentIds": assignees, "updatedAt": changed}))
 }
 
+#[expect(clippy::needless_pass_by_value, reason = "tests write the fields in place")]
 pub(super) fn task_with(id: &str, status: &str, more: Value) -> Task {
     let mut row = json!({"_id": id, "title": format!("Title of {id}"), "status": status, "priority": 3, "createdBy": "u1",
         "createdAt": 1, "updatedAt": 0});
@@ -49,6 +52,6 @@ pub(super) fn tracked(task: Task, thread: Vec<ThreadItem>) -> TrackedTask {
     TrackedTask { task, thread: Some(thread) }
 }
 
-pub(super) fn local(date: &str, hour: u16) -> LocalTime {
-    LocalTime { date: date.to_owned(), minute: hour * 60 }
+pub(super) fn local(day: i64, hour: u16) -> LocalTime {
+    LocalTime { day: Day(day), minute: hour * 60 }
 }

@@ -364,7 +364,7 @@ fn each_effect_of_a_beat_happens_once_although_the_process_stops_anywhere() {
         for stop in stops.iter().copied().map(Some).chain([None]) {
             let process = Process::stopping_at(stop);
             let ended = live(&world, &mut job, &process);
-            first.get_or_insert(process.instants());
+            first.get_or_insert_with(|| process.instants());
             if ended {
                 break;
             }

@@ -4,11 +4,12 @@ use std::time::Duration;
 
 use mission_control_runtime::clock::Millis;
 use mission_control_runtime::heartbeat::board::TrackedTask;
-use mission_control_runtime::heartbeat::checklist::{DEFAULT, names_time};
+use mission_control_runtime::heartbeat::checklist::names_time;
 use mission_control_runtime::heartbeat::gate::{
     BeatInputs, BeatRules, Gate, QuietAnswer, SaveReason, SendReason, digest, judge,
 };
 use mission_control_runtime::model::{ActiveHours, Agent, BeatMode, LocalTime};
+use mission_control_runtime::workspace::heartbeat_text;
 use serde_json::json;
 
 use super::facts::{MINUTE, NOW, agent, agent_with, local, message, task, task_with, tracked};
@@ -35,18 +36,18 @@ impl Beat {
         Self {
             agent: agent("ben"),
             leads: false,
-            checklist: DEFAULT,
+            checklist: heartbeat_text(),
             tasks: vec![tracked(task("t1", "in_progress", &["ben"], 5), thread)],
             events: 0,
             woken: false,
             now: NOW,
-            local: local("2025-11-30", 9),
+            local: local(20_422, 9),
         }
     }
 
     fn inputs(&self) -> BeatInputs<'_> {
         let Self { agent, leads, checklist, tasks, events, woken, now, local } = self;
-        let (leads, events, woken, now) = (*leads, *events, *woken, *now);
+        let (leads, events, woken, now, local) = (*leads, *events, *woken, *now, *local);
         BeatInputs { agent, leads, checklist, tasks, events, woken, now, local }
     }
 
@@ -90,13 +91,13 @@ fn a_beat_is_saved_only_if_nothing_has_changed_since_a_quiet_answer() {
                 beat.tasks[0].task = task_with("t1", "in_progress", due);
             }),
         ),
-        ("local midnight", changed(&|beat| beat.local = local("2025-12-01", 0))),
+        ("local midnight", changed(&|beat| beat.local = local(20_423, 0))),
         ("checklist", changed(&|beat| beat.checklist = "Look at the build.")),
         ("SOUL", changed(&|beat| beat.agent = agent_with("ben", json!({"soulContent": "New."})))),
         (
             "rotated key",
             changed(&|beat| {
-                beat.agent = agent_with("ben", json!({"systemSessionKey": "system:agent:ben:acc:v2"}))
+                beat.agent = agent_with("ben", json!({"systemSessionKey": "system:agent:ben:acc:v2"}));
             }),
         ),
         ("role", changed(&|beat| beat.agent = agent_with("ben", json!({"role": "Reviewer"})))),
@@ -181,7 +182,7 @@ fn outside_the_active_hours_only_wakes_are_sent() {
         (18, Gate::Send(SendReason::Always)),
         (19, Gate::Save(SaveReason::Inactive)),
     ] {
-        beat.local = local("2025-11-30", hour);
+        beat.local = local(20_422, hour);
         assert_eq!(beat.judge(None, &rules), expected, "{hour}");
     }
     beat.woken = true;
@@ -228,7 +229,7 @@ fn a_checklist_that_names_a_time_is_recognized() {
         ("ALWAYS post a status", true),
         ("at noon", true),
         ("before midnight", true),
-        (DEFAULT, false),
+        (heartbeat_text(), false),
         ("", false),
         ("The sun sat on the wed", false),
         ("Split 16:9 pictures", false),

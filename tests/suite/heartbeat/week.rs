@@ -7,12 +7,13 @@ use mission_control_runtime::clock::Millis;
 use mission_control_runtime::delivery::reply::Silence;
 use mission_control_runtime::delivery::{BeatRecord, End};
 use mission_control_runtime::heartbeat::board::TrackedTask;
-use mission_control_runtime::heartbeat::checklist::DEFAULT;
 use mission_control_runtime::heartbeat::gate::{BeatInputs, BeatRules, Gate, digest, judge};
 use mission_control_runtime::heartbeat::memory::BeatMemory;
 use mission_control_runtime::heartbeat::schedule::BeatSchedule;
-use mission_control_runtime::model::{Agent, AgentId, BeatMode, LocalTime};
+use mission_control_runtime::model::zone::Zone;
+use mission_control_runtime::model::{Agent, AgentId, BeatMode};
 use mission_control_runtime::work::WorkId;
+use mission_control_runtime::workspace::heartbeat_text;
 use serde_json::json;
 
 use super::facts::{NOW, agent, agent_with, task};
@@ -38,6 +39,7 @@ struct Beat {
 }
 
 /// What happens in the week at a moment.
+#[derive(Clone, Copy)]
 enum Happening {
     /// The agent has this many tasks from now on.
     Tasks(&'static str, usize),
@@ -137,29 +139,27 @@ impl Week {
     /// Begins a beat: its record and end if it is sent.
     fn begin(&mut self, slug: &'static str) -> Option<(BeatRecord, End)> {
         let now = self.wall();
-        let local = LocalTime {
-            date: now.to_string()[..10].to_owned(),
-            minute: u16::try_from(now.0 / 60_000 % 1_440).unwrap(),
-        };
+        let local = Zone::default().local(now);
         let (agent, tasks) = &self.agents[slug];
         let inputs = BeatInputs {
             agent,
             leads: slug == "lead",
-            checklist: DEFAULT,
+            checklist: heartbeat_text(),
             tasks,
             events: 0,
             woken: false,
             now,
-            local: &local,
+            local,
         };
         let digest = digest(&inputs);
         let quiet = self.memories.get(slug).and_then(|memory| memory.quiet.as_ref());
         let sent = matches!(judge(&inputs, &digest, quiet, &self.rules), Gate::Send(_));
         self.beats.push(Beat { agent: slug, at: self.now, sent, tasks: tasks.len() });
         let record = BeatRecord { digest, at: now, ..BeatRecord::default() };
-        let end = match self.failing.contains(&slug) {
-            true => End::Missed("the model is unknown".to_owned()),
-            false => End::Silent(Silence::HeartbeatOk),
+        let end = if self.failing.contains(&slug) {
+            End::Missed("the model is unknown".to_owned())
+        } else {
+            End::Silent(Silence::HeartbeatOk)
         };
         sent.then_some((record, end))
     }

@@ -26,8 +26,9 @@ use mission_control_runtime::ledger::MemoryLedger;
 use mission_control_runtime::local::Options;
 use mission_control_runtime::metrics::Metrics;
 use mission_control_runtime::mission::Mission;
+use mission_control_runtime::model::zone::Zone;
 use mission_control_runtime::model::{
-    AccountId, AgentId, NoResponseNote, SessionKey, ToolEndpoints, WakeRules,
+    AccountId, AgentId, NoResponseNote, SessionKey, TeamLimits, ToolEndpoints, WakeRules,
 };
 use mission_control_runtime::roster;
 use mission_control_runtime::secret::Secret;
@@ -55,11 +56,13 @@ struct ModelState {
 }
 
 /// A reply with this text.
+#[expect(clippy::unnecessary_wraps, reason = "a turn can fail")]
 pub(super) fn says(text: &str) -> Result<Reply, GatewayError> {
     Ok(Reply { text: Some(text.to_owned()), ..Reply::default() })
 }
 
 /// A reply with this call.
+#[expect(clippy::unnecessary_wraps, reason = "a turn can fail")]
 pub(super) fn calls(tool: &str, arguments: &Value) -> Result<Reply, GatewayError> {
     let (call_id, name, arguments) = ("c1".to_owned(), tool.to_owned(), arguments.to_string());
     Ok(Reply { calls: vec![ToolCall { call_id, name, arguments }], ..Reply::default() })
@@ -275,6 +278,7 @@ impl World {
         let rules = Rules {
             access: ToolAccess { endpoints: ToolEndpoints::Auto, client_tools: true },
             session_tokens: false,
+            token_files: None,
             base_url: "http://127.0.0.1:3001".to_owned(),
             rounds_max: 8,
             calls_max: 32,
@@ -282,6 +286,7 @@ impl World {
             budget: Budget::default(),
             notes: NoResponseNote::default(),
             wake_on: WakeRules::default(),
+            team: TeamLimits::default(),
         };
         let deps = DeliveryDeps {
             mission: &mission,
@@ -289,6 +294,7 @@ impl World {
             team: &self.people,
             nudge_poller: &|| (),
             taken: &|_| (),
+            resumed: &|_, _| (),
             answers: &self.answers,
             cooldown: &ProviderCooldown::default(),
             made: &RecentIds::default(),
@@ -366,7 +372,7 @@ impl World {
 }
 
 fn beats(rules: BeatRules, people: &roster::Team, wakes: &Arc<Keeper>) -> Arc<Beats> {
-    let settings = BeatSettings { rules: Some(rules), checklist: None };
+    let settings = BeatSettings { rules: Some(rules), checklist: None, zone: Zone::default() };
     Arc::new(Beats::new(settings, people.clone(), wakes.clone(), BeatsLeft::default()))
 }
 

@@ -6,6 +6,7 @@ use std::time::Duration;
 use mission_control_runtime::heartbeat::beats::{BeatSettings, Beats, BeatsLeft};
 use mission_control_runtime::heartbeat::gate::BeatRules;
 use mission_control_runtime::heartbeat::keeper::Keeper;
+use mission_control_runtime::model::zone::Zone;
 use mission_control_runtime::model::{AccountId, BeatMode};
 use mission_control_runtime::roster;
 
@@ -20,6 +21,6 @@ pub(crate) fn none(account: &str) -> Arc<Beats> {
 
 /// No beats, and these waiting events.
 pub(crate) fn with_events(wakes: Arc<Keeper>) -> Arc<Beats> {
-    let settings = BeatSettings { rules: None, checklist: None };
+    let settings = BeatSettings { rules: None, checklist: None, zone: Zone::default() };
     Arc::new(Beats::new(settings, roster::Team::default(), wakes, BeatsLeft::default()))
 }

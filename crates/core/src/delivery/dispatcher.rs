@@ -4,6 +4,7 @@
 //! Sources offer work. The dispatcher refuses work that has ended here before.
 
 mod operator_actions;
+mod stopped_threads;
 mod unreadable_rows;
 
 use std::sync::Arc;
@@ -14,10 +15,12 @@ use super::delivery_stats::DeliveryStats;
 use super::finished::{Admission, FinishedItems};
 use super::gateway_breaker::GatewayBreaker;
 use super::operator_requests::Hold;
+use super::policy::Skip;
 use super::queue::{Queue, StartedJob};
 use super::scheduler_messages::{Effect, RecoveredState, SchedulerState};
 use super::{End, Job, Outcome, Record, Trouble};
 use crate::gateway::Class;
+use crate::guardrails::stopped_rows::{StoppedRows, StoppedThread};
 use crate::work::{Work, WorkId};
 use mcr_model::clock::Millis;
 
@@ -40,6 +43,10 @@ pub(super) struct Dispatcher {
     free_workers: usize,
     finished: FinishedItems,
     unreadable: UnreadableRows,
+    /// The rows that the loop brake has stopped.
+    stopped: StoppedRows,
+    /// The stopped threads for `/health`.
+    stopped_threads: Arc<[StoppedThread]>,
     /// The agents whose turns do not start.
     hold: Hold,
     /// Whether all starts are suspended.
@@ -66,6 +73,8 @@ impl Dispatcher {
             free_workers: workers,
             finished: FinishedItems::new(left.closed, left.dead),
             unreadable,
+            stopped_threads: left.stopped.threads().into(),
+            stopped: left.stopped,
             hold: left.hold,
             suspended: false,
             stats: DeliveryStats::default(),
@@ -180,7 +189,12 @@ impl Dispatcher {
             self.stats.close(end, now);
         }
         self.queue.close(job.number, now);
+        let stopped = matches!(end, End::Skipped(Skip::TeamLimit)) && !had_ended;
+        let stopped = stopped.then(|| (job.work.clone(), job.record.clone()));
         self.finished.insert(job, end, had_ended, look, now);
+        if let Some((work, record)) = stopped {
+            self.stop(work, record, now);
+        }
     }
 
     /// Reports to the breaker what an attempt shows about the gateway. An attempt without an answer of the gateway
@@ -230,6 +244,7 @@ impl Dispatcher {
             running: self.queue.running(),
             oldest: self.queue.oldest(),
             dead: self.finished.dead_letter_count(),
+            stopped: self.stopped_threads.clone(),
             unreadable: self.unreadable.sentences(),
             breaker_open: self.breaker.why().map(str::to_owned),
             stats: self.stats.clone(),

@@ -20,6 +20,7 @@
 //! holds what was done, so that a delivery continues wherever it stopped. Every delivery ends in exactly one
 //! [`End`].
 
+pub mod acts;
 pub mod cause;
 pub mod crash;
 pub mod dead_letters;

@@ -68,11 +68,13 @@ pub enum Skip {
     NothingNew,
     /// The heartbeat is outside the active hours.
     InactiveHours,
+    /// The agents in the thread have reached the limit of turns or hand-offs without a person.
+    TeamLimit,
 }
 
 impl Skip {
     /// All reasons, in the order of their checks.
-    pub const ALL: [Self; 16] = [
+    pub const ALL: [Self; 17] = [
         Self::ForAPerson,
         Self::NoAgent,
         Self::NoTask,
@@ -89,6 +91,7 @@ impl Skip {
         Self::NoSession,
         Self::NothingNew,
         Self::InactiveHours,
+        Self::TeamLimit,
     ];
 
     /// The name in metrics and logs; it never changes.
@@ -110,6 +113,7 @@ impl Skip {
             Self::NoSession => "no-session",
             Self::NothingNew => "nothing-new",
             Self::InactiveHours => "inactive-hours",
+            Self::TeamLimit => "team-limit",
         }
     }
 
@@ -140,6 +144,10 @@ impl Skip {
             Self::NoSession => "Mission Control names no session for the agent",
             Self::NothingNew => "nothing has changed since the agent last said that it has nothing to do",
             Self::InactiveHours => "it is outside the active hours (HEARTBEAT_ACTIVE_HOURS)",
+            Self::TeamLimit => {
+                "an agent caused it, and the agents in this thread have reached the limit of turns or hand-offs \
+                 without a word of a person"
+            }
         }
     }
 
@@ -216,17 +224,13 @@ fn reason_to_skip(context: &DeliveryContext, wake_on: WakeOn) -> Option<Skip> {
 
 /// Why a thread update written by an agent does not concern this one (§3.2). The orchestrator receives all of
 /// them. Other agents receive those on their tasks and reviews. An answer to a thread update reaches them
-/// only if the orchestrator wrote it: two agents who answer each other's updates would never stop. The
-/// orchestrator and an agent on the task might not stop either. After [`ALONE`] messages without a person, an
-/// answer to an update wakes no agent.
+/// only if the orchestrator wrote it: two agents who answer each other's updates would never stop. The loop brake
+/// limits the orchestrator and an agent on the task ([`team`](crate::guardrails::team)).
 fn no_concern(context: &DeliveryContext) -> Option<Skip> {
     let recipient = &context.notification.recipient_id;
     let author = agent_author(context)?;
     let is_answer =
         context.source_notification_type.as_ref().is_some_and(|kind| *kind == NotificationType::ThreadUpdate);
-    if is_answer && are_alone(context) {
-        return Some(Skip::ReplyLoop);
-    }
     if is_orchestrator(context, recipient) {
         return None;
     }
@@ -252,7 +256,8 @@ pub const STOPPED: &str = "Not run: a person stopped the work on this task with 
                            and make no more calls. Do not continue by yourself: you are notified when the \
                            work continues.";
 
-fn is_stop(author: &Word<AuthorType>, content: &str) -> bool {
+/// Whether this message of this author ends the turns on its task.
+pub(crate) fn is_stop(author: &Word<AuthorType>, content: &str) -> bool {
     *author == AuthorType::User && content.trim() == STOP
 }
 
@@ -284,14 +289,6 @@ pub fn is_stopped(context: &DeliveryContext, heard: &Stamp, began_paused: bool) 
         None => item.created_at > heard.at,
     });
     later.into_iter().any(|(_, item)| is_stop(&item.author_type, &item.content))
-}
-
-/// After this many consecutive messages without a person, the agents are alone in a thread.
-pub const ALONE: usize = 8;
-
-fn are_alone(context: &DeliveryContext) -> bool {
-    let newest = || context.thread.iter().rev().take(ALONE);
-    newest().count() == ALONE && newest().all(|item| item.author_type == AuthorType::Agent)
 }
 
 /// Whether a person has written again since the message of this update (D-13).

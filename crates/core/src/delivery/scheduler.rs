@@ -99,6 +99,7 @@ impl Scheduler {
                 self.dispatcher.finished(job, outcome, look, now);
             }
             Some(Event::TurnAccepted(number)) => self.dispatcher.turn_accepted(number),
+            Some(Event::ThreadResumed(task, start)) => self.dispatcher.resume(&task, start, now),
             Some(Event::Nudged) => self.notifications.nudged(now),
             Some(Event::Probed(trouble)) => self.dispatcher.probed(trouble.as_deref(), now),
             Some(Event::Asked(ask, reply_to)) => self.asked(ask, reply_to, now),

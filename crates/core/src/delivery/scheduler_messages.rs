@@ -11,9 +11,12 @@ use super::ledger_row::UnreadableRow;
 use super::operator_requests::{Hold, OperatorReply, OperatorRequest, ReplyTo};
 use super::poll_schedule::PollIntervals;
 use super::{ClosedWork, Job, Outcome, Record};
+use crate::guardrails::CountStart;
+use crate::guardrails::stopped_rows::{StoppedRows, StoppedThread};
+use crate::guardrails::team::Threads;
 use crate::work::{Work, WorkId};
-use mcr_model::Notification;
 use mcr_model::clock::Millis;
+use mcr_model::{Notification, TaskId};
 
 /// An input of the scheduler.
 #[derive(Debug)]
@@ -47,6 +50,8 @@ pub enum Event {
     TurnAccepted(u64),
     /// A worker is free again.
     Finished(Box<Job>, Outcome),
+    /// A person's word has ended a stop of this thread; its turns are counted from there.
+    ThreadResumed(TaskId, CountStart),
     /// New rows may exist.
     Nudged,
     /// A probe of the gateway ended: `None`, or why the gateway is unavailable.
@@ -82,8 +87,8 @@ pub enum Effect {
 /// A consequence of a person's request.
 #[derive(Debug)]
 pub enum OperatorEffect {
-    /// Record that this work is restarted.
-    Reopen(Box<(Arc<Work>, Record)>),
+    /// Record that this work is restarted, with the words of that step.
+    Reopen(Box<(Arc<Work>, Record)>, &'static str),
     /// Record that this work is closed permanently, with the reason why it had been given up.
     Dropped(Box<(Arc<Work>, Record)>, String),
     /// Record that the row of this work, which is not understood, is closed permanently.
@@ -117,6 +122,10 @@ pub struct RecoveredState {
     pub unreadable: Vec<UnreadableRow>,
     /// The dead letters, oldest first.
     pub dead: Vec<DeadLetter>,
+    /// Rows that the loop brake has stopped and that wait for a person, oldest first.
+    pub stopped: StoppedRows,
+    /// The turns that agents have caused in each thread.
+    pub threads: Threads,
     /// The agents whose turns do not start.
     pub hold: Hold,
 }
@@ -134,6 +143,8 @@ pub struct SchedulerState {
     pub breaker_open: Option<String>,
     /// How many deliveries were given up and wait for a person's decision.
     pub dead: usize,
+    /// The threads that the loop brake has stopped, oldest first.
+    pub stopped: Arc<[StoppedThread]>,
     /// The open rows of the ledger that are not understood, and what to do about them: sentences.
     pub unreadable: Arc<[String]>,
     /// The evidence of another runtime on the account, if there is any.

@@ -3,17 +3,6 @@
 /// The longest checklist in a prompt.
 pub const CHARS_MAX: usize = 8_000;
 
-/// The checklist of agents whose operator has not written one (runtime-behaviour §7.3, A-12).
-pub const DEFAULT: &str = "\
-1. Load your context: your working notes and memory, and the tasks below.
-2. Choose the first that applies: an unanswered mention or request to you; your own task in progress; a task assigned to \
-you; news in a thread that you follow; if you are the orchestrator, a follow-up on a stale task.
-3. Acknowledge an assigned task in its thread before you start. On a task with several assignees, agree in the thread who \
-does what, and do only your part.
-4. Take one concrete, finished step, within your role and your skills. Do not only describe what you could do.
-5. Report the step in the thread of its task, and update your notes.
-6. If nothing needs you, stand down silently.";
-
 /// The words that make a checklist depend on the time. They count in any case.
 const WORDS: [&str; 12] = [
     "always",

@@ -62,7 +62,7 @@ pub struct BeatInputs<'a> {
     /// The current time, by the system's clock.
     pub now: Millis,
     /// The same in the operator's time zone.
-    pub local: &'a LocalTime,
+    pub local: LocalTime,
 }
 
 /// The last quiet answer of an agent.
@@ -168,7 +168,7 @@ pub fn digest(inputs: &BeatInputs<'_>) -> String {
         leads
     ]);
     let tasks: Vec<Value> = tasks.iter().map(|tracked| digest_of(tracked, *now)).collect();
-    half_digest(&json!([profile, checklist, local.date, tasks]).to_string())
+    half_digest(&json!([profile, checklist, local.day.0, tasks]).to_string())
 }
 
 /// The part of a task in the digest.

@@ -140,9 +140,11 @@ fn one(
     for id in ran.made {
         deps.made(job, id);
     }
+    deps.acted(job, ran.acts);
     let output = capped(ran.output);
     if ran.ok {
         acted(job);
+        deps.inflight.brake().succeeded(&job.work, request);
     }
     if let Some(of_beat) = job.record.beat.as_mut().filter(|_| ran.ok && tool == ToolName::ResponseRequest) {
         of_beat.requests += 1;

@@ -12,7 +12,6 @@ use super::post::post;
 use super::reading::Reading;
 use super::recover_turn::settle;
 use super::turn_loop::{Question, Spoken, talk};
-use crate::heartbeat::beats::local;
 use mcr_clients::convex::{CallClass, CallError};
 use mcr_clients::mission::{
     ListAssignedTasks, ListTasksByStatus, LoadTask, RequestResponses, UpdateAgentHeartbeat,
@@ -111,8 +110,7 @@ impl BeatSteps<'_> {
         deps: &DeliveryDeps<'_>,
     ) -> Option<Skip> {
         let rules = deps.beats.rules()?;
-        let local = local(board.at);
-        let inputs = board.inputs(agent, roster, self.0.woken, &local);
+        let inputs = board.inputs(agent, roster, self.0.woken, deps.beats.local(board.at));
         let quiet = deps.beats.memory(&agent.id).quiet;
         match gate::judge(&inputs, &gate::digest(&inputs), quiet.as_ref(), rules) {
             Gate::Send(why) => {
@@ -131,7 +129,7 @@ impl Board {
         agent: &'a Agent,
         roster: &Roster,
         woken: bool,
-        local: &'a LocalTime,
+        local: LocalTime,
     ) -> BeatInputs<'a> {
         BeatInputs {
             agent,
@@ -208,7 +206,7 @@ fn ask(
     let events: Vec<&AgentEvent> = board.events.iter().collect();
     let events = &events[..shown(&events)];
     let missing_events = board.displaced + (board.events.len() - events.len()) as u64;
-    let digest = gate::digest(&board.inputs(agent, roster, false, &local(board.at)));
+    let digest = gate::digest(&board.inputs(agent, roster, false, deps.beats.local(board.at)));
     let caller = Caller {
         agent: &agent.id,
         task: focus,

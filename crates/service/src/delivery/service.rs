@@ -150,8 +150,9 @@ impl Service {
     /// Starts all threads. The first list is requested at once.
     pub fn start(setup: DeliverySetup) -> std::io::Result<Self> {
         let workers = setup.workers.len();
-        // Two events for each job (accepted, finished), one for a list, one for a probe, one for an offer, and one to stop.
-        let (inbox, heard) = bounded(2 * workers + 4);
+        // Three events for each job (thread resumed, accepted, finished), one for a list, one for a probe, one for an
+        // offer, and one to stop.
+        let (inbox, heard) = bounded(3 * workers + 4);
         // One waiting nudge is as good as many.
         let (nudges, nudge_receiver) = bounded(1);
         // Operators send one request at a time and wait for the answer.
@@ -167,9 +168,9 @@ impl Service {
 
         let panics = setup.panics;
         let (enters, entered) = bounded(1);
-        let inflight = InFlight::new(enters);
-        // The table keeps one delivery per track: the last one added. So those whose turn may still run come last.
         let mut left = setup.left;
+        let inflight = InFlight::new(enters).counting(std::mem::take(&mut left.threads));
+        // The table keeps one delivery per track: the last one added. So those whose turn may still run come last.
         let (sent, settled): (Vec<_>, Vec<_>) =
             left.open.iter_mut().partition(|(_, record, _)| record.sent.is_some());
         for (work, record, _) in settled.into_iter().chain(sent) {
@@ -385,9 +386,9 @@ impl DispatcherThread {
         let now = SystemClock.now();
         // `Wait::Not` never returns an error.
         match wanted {
-            OperatorEffect::Reopen(again) => {
+            OperatorEffect::Reopen(again, words) => {
                 let (work, record) = &*again;
-                let _ = self.journal.note(&dead_letters::retried(work, record, now), Wait::Not);
+                let _ = self.journal.note(&dead_letters::started_again(work, record, words, now), Wait::Not);
             }
             OperatorEffect::Dropped(dead, why) => {
                 let ((work, record), end) = (&*dead, End::Dropped(why));

@@ -21,13 +21,14 @@ use crate::clock::SteadyClock;
 use crate::roster::Team;
 use mcr_core::delivery::scheduler::Event;
 use mcr_core::delivery::{End, Record};
-use mcr_core::heartbeat::checklist;
 use mcr_core::heartbeat::gate::BeatRules;
 use mcr_core::heartbeat::memory::BeatMemory;
 use mcr_core::heartbeat::schedule::{BeatSchedule, Interval, Recalled};
 use mcr_core::work::{Beat, Kind, Work, WorkId};
+use mcr_core::workspace::heartbeat_text;
 use mcr_http::panics::Panics;
 use mcr_model::clock::{Clock as _, Millis, SystemClock};
+use mcr_model::zone::Zone;
 use mcr_model::{AgentId, LocalTime, Roster, random};
 
 /// How long the thread sleeps at most: a new roster is noticed by then.
@@ -46,6 +47,8 @@ pub struct BeatSettings {
     pub rules: Option<BeatRules>,
     /// The file with the operator's checklist.
     pub checklist: Option<PathBuf>,
+    /// The zone of the active hours, and of the day that is an input of the gate.
+    pub zone: Zone,
 }
 
 /// What an earlier process left: the beats that have not ended, and what the ended ones mean for the next.
@@ -124,6 +127,11 @@ impl Beats {
     /// The rules of the beats; none if there are no beats.
     pub fn rules(&self) -> Option<&BeatRules> {
         self.settings.rules.as_ref()
+    }
+
+    /// The time in the zone of the heartbeats.
+    pub(crate) fn local(&self, now: Millis) -> LocalTime {
+        self.settings.zone.local(now)
     }
 
     /// The events that wait for agents.
@@ -261,14 +269,14 @@ impl Beats {
 
     /// The checklist of all agents, read now. If the operator's file cannot be used, the built-in one is.
     pub(crate) fn checklist(&self) -> String {
-        let Some(path) = &self.settings.checklist else { return checklist::DEFAULT.to_owned() };
+        let Some(path) = &self.settings.checklist else { return heartbeat_text().to_owned() };
         let read = read_checklist(path);
         let trouble = read.as_ref().err().cloned();
         let before = std::mem::replace(&mut self.lock().checklist_trouble, trouble.clone());
         if let Some(why) = trouble.filter(|_| before != read.as_ref().err().cloned()) {
             warn!(file:% = path.display(), reason = why.as_str(); "The built-in checklist is used for heartbeats");
         }
-        read.unwrap_or_else(|_| checklist::DEFAULT.to_owned())
+        read.unwrap_or_else(|_| heartbeat_text().to_owned())
     }
 
     /// Why the operator's checklist is not used, if it is not.
@@ -319,11 +327,4 @@ fn read_checklist(path: &std::path::Path) -> Result<String, String> {
     }
     let text = std::fs::read_to_string(path).map_err(|why| why.to_string())?;
     if text.trim().is_empty() { Err("it is empty".to_owned()) } else { Ok(text) }
-}
-
-/// The time as a clock on the wall shows it.
-pub(crate) fn local(now: Millis) -> LocalTime {
-    let date = now.to_string().chars().take(10).collect();
-    let minute = u16::try_from(now.0.div_euclid(60_000).rem_euclid(24 * 60)).unwrap_or_default();
-    LocalTime { date, minute }
 }

@@ -3,6 +3,7 @@
 //! The status is always 200 while the process lives. A health check that restarts the process would only interrupt
 //! turns.
 
+mod guardrails;
 mod heartbeat;
 mod process;
 mod ready;
@@ -14,11 +15,13 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+pub use guardrails::{GuardrailsConfig, GuardrailsHealth};
 pub use heartbeat::{AgentBeats, BeatCounts, HeartbeatHealth};
 pub use process::{Infrastructure, Memory, PanicHealth, Versions};
 pub use ready::Ready;
 pub use storage::{DiskHealth, LedgerHealth};
 
+use crate::workspace::health::WorkspaceHealth;
 use mcr_core::ops::{HealthReason, Paused, TurnState};
 use mcr_model::clock::Millis;
 
@@ -61,6 +64,8 @@ pub struct Health {
     /// The roster.
     #[serde(rename = "agentSync")]
     pub agent_sync: RosterHealth,
+    /// The agents' workspaces.
+    pub workspaces: WorkspaceHealth,
     /// The backend, Mission Control.
     pub backend: BackendHealth,
     /// The ledger.
@@ -183,6 +188,8 @@ pub struct DeliveryHealth {
     pub waiting: usize,
     /// How many dead letters wait for a person's decision.
     pub dead: usize,
+    /// What the guardrails have stopped.
+    pub guardrails: GuardrailsHealth,
     /// Open rows of the ledger that this version does not understand, what waits behind them, and what to do.
     pub unreadable: Vec<String>,
     /// How many rows a worker has.
@@ -231,6 +238,7 @@ pub struct DeliveryConfig {
     pub backoff_base_ms: u128,
     pub backoff_max_ms: u128,
     pub wake_on: String,
+    pub guardrails: GuardrailsConfig,
     pub without_effect: &'static [&'static str],
 }
 
@@ -299,6 +307,7 @@ pub struct Parts {
     pub gateway: GatewayHealth,
     pub delivery: DeliveryHealth,
     pub roster: RosterHealth,
+    pub workspaces: WorkspaceHealth,
     pub backend: BackendHealth,
     pub ledger: LedgerHealth,
     pub disk: DiskHealth,
@@ -308,7 +317,7 @@ pub struct Parts {
 impl Parts {
     /// The reasons why the service is not healthy. A state that is not known yet is no reason.
     pub fn reasons(&self) -> Vec<HealthReason> {
-        let Self { gateway, delivery, roster, backend, ledger, disk, panics } = self;
+        let Self { gateway, delivery, roster, workspaces, backend, ledger, disk, panics } = self;
         let holds = |reason: HealthReason| match reason {
             HealthReason::GatewayTooOld => gateway.too_old,
             HealthReason::BackendUnreachable => backend.reachable == Some(false),
@@ -334,7 +343,7 @@ impl Parts {
             }
             HealthReason::ForeignInstance => delivery.foreign_instance.is_some(),
             HealthReason::ThreadPanicked => panics.recent,
-            HealthReason::ProfilesUnwritable => false,
+            HealthReason::ProfilesUnwritable => workspaces.is_failing(),
             HealthReason::GatewayUnreachable
             | HealthReason::GatewayRefusedToken
             | HealthReason::GatewayEndpointOff

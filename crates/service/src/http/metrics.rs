@@ -5,19 +5,22 @@
 //! timestamps. Labels never contain text from outside: they are fixed names, versions, and the configured names of
 //! the machine.
 
+mod guardrails;
+mod heartbeats;
 mod page;
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use self::guardrails::guardrails;
 use self::page::{MetricKind, Page};
-use super::health::{Health, HeartbeatHealth, Memory, Status};
+use super::health::{Health, Memory, Status};
 use crate::metrics::{Metrics, Operation};
 use mcr_core::delivery::End;
-use mcr_core::gateway::Dollars;
 use mcr_core::ops::{HealthReason, TurnState};
 use mcr_model::clock::Millis;
+use mcr_model::spending::Dollars;
 
 /// The media type of the text format.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4";
@@ -147,6 +150,7 @@ fn delivery(page: &mut Page, health: &Health, metrics: &Metrics) {
         &delivery.skipped,
         &[],
     );
+    guardrails(page, &delivery.guardrails);
     page.one(Counter, "delivery_failed_total", "Failed attempts.", delivery.failed);
     page.one(Counter, "delivery_lists_total", "Requests for the list of notifications.", delivery.lists);
     page.one(
@@ -230,49 +234,6 @@ fn counted(
     }
 }
 
-/// Heartbeats and waiting events.
-fn heartbeats(page: &mut Page, beats: &HeartbeatHealth) {
-    use MetricKind::{Counter, Gauge};
-    let counts = &beats.beats;
-    page.one(Gauge, "heartbeat_agents", "Agents with a scheduled heartbeat.", beats.scheduled_agents);
-    page.one(Counter, "heartbeat_prompted_total", "Heartbeats that were sent to the model.", counts.prompted);
-    page.one(
-        Counter,
-        "heartbeat_worked_total",
-        "Heartbeats in which the agent did something.",
-        counts.did_work,
-    );
-    page.one(Counter, "heartbeat_saved_total", "Heartbeats that were not sent to the model.", counts.saved);
-    page.one(Counter, "heartbeat_failed_total", "Heartbeats that were given up.", counts.failed);
-    page.one(
-        Counter,
-        "heartbeat_follow_ups_total",
-        "Requests for a response that heartbeats sent without the model.",
-        counts.follow_ups,
-    );
-    page.one(Counter, "heartbeat_tokens_total", "The tokens of heartbeats.", counts.tokens);
-    page.one(Counter, "heartbeat_events_total", "Events that were accepted for agents.", beats.events_taken);
-    page.one(
-        Counter,
-        "heartbeat_events_dropped_total",
-        "Events that were removed to make room for newer ones.",
-        beats.events_dropped,
-    );
-    page.one(
-        Counter,
-        "heartbeat_wakes_total",
-        "Events that requested a wake of their agent.",
-        beats.wakes_asked,
-    );
-    page.one(
-        Gauge,
-        "heartbeat_events_waiting",
-        "Events that no heartbeat has shown to its agent yet.",
-        beats.events_waiting,
-    );
-    page.one(Gauge, "heartbeat_wakes_due", "Agents that wait to be woken.", beats.wakes_due);
-}
-
 /// The connections to the gateway and the backend, and our own server.
 fn connections(page: &mut Page, health: &Health, metrics: &Metrics) {
     use MetricKind::{Counter, Gauge};
@@ -332,7 +293,7 @@ fn connections(page: &mut Page, health: &Health, metrics: &Metrics) {
         instant(health.agent_sync.last_sync_at),
     );
 
-    heartbeats(page, &health.heartbeat);
+    heartbeats::write(page, &health.heartbeat);
 
     let ledger = &health.ledger;
     page.one(Gauge, "ledger_up", "1 if the ledger is written to the disk.", u8::from(ledger.off.is_none()));

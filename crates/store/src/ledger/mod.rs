@@ -34,7 +34,8 @@
 //!    decided by [`ledger_row`](mcr_core::delivery::ledger_row). A row that is not understood is never removed. Its
 //!    work and record are not overwritten unless its delivery ends here.
 //! 7. **Closed deliveries are kept for `why`, within limits.** The limits are [`KEPT_MAX`], [`KEPT_AGE`] and
-//!    [`KEPT_BYTES`]; the oldest go first. The latest dead letters stay until they are too old.
+//!    [`KEPT_BYTES`]; the oldest go first. The latest dead letters stay until they are too old. What is known about
+//!    their tasks stays longer (`task_facts`).
 //! 8. **A crash differs from a stop.** `active_file` lists the active deliveries. The next process
 //!    reads it to tell a crash from a stop.
 
@@ -51,6 +52,7 @@ mod opened;
 mod read;
 mod row_extra;
 mod step_history;
+mod task_facts;
 mod writer;
 
 use std::collections::{BTreeMap, VecDeque};
@@ -63,6 +65,7 @@ pub use location::{SetAside, is_in, last_set_aside, owner, set_aside};
 pub use memory_ledger::MemoryLedger;
 pub use opened::{Closed, Opened, Options, Remembered, SLOW_DISK, State};
 pub use read::{DeliveryHistory, Read, read};
+pub use task_facts::{TASKS_MAX, task_facts};
 
 pub use mcr_core::delivery::journal::RecordedStep;
 
@@ -72,12 +75,14 @@ use active_file::ActiveFile;
 use database::LedgerDatabase;
 use entry::{Found, Image, LedgerEntry};
 use location::LedgerLocation;
-use mcr_core::delivery::End;
 use mcr_core::delivery::dead_letters::{self, DeadLetter};
 use mcr_core::delivery::journal::{ActiveGuard, Journal, JournalError, Note, Wait};
 use mcr_core::delivery::ledger_row::{LedgerRow, UnreadableRow};
+use mcr_core::delivery::policy::Skip;
+use mcr_core::delivery::{End, Record};
+use mcr_core::guardrails::team::Threads;
 use mcr_core::heartbeat::memory::BeatMemory;
-use mcr_core::work::WorkId;
+use mcr_core::work::{Work, WorkId};
 use mcr_files::Folder;
 use mcr_model::clock::{Clock as _, Millis, SystemClock};
 use mcr_model::{AccountId, AgentId, Notification, NotificationType};
@@ -130,6 +135,9 @@ impl Ledger {
         let too_many = recall.dead.len().saturating_sub(dead_letters::MOST);
         let dead = recall.dead.split_off(too_many);
         let (open, foreign) = (std::mem::take(&mut recall.open), recall.foreign);
+        recall.stopped.sort_by_key(|(at, ..)| *at);
+        let stopped = std::mem::take(&mut recall.stopped).into_iter().map(|(_, work, record)| (work, record));
+        let (stopped, threads) = (stopped.collect(), std::mem::take(&mut recall.threads));
         let requests = std::mem::take(&mut recall.requests);
         let beats = recall.take_beats();
         let unreadable = std::mem::take(&mut recall.unreadable);
@@ -138,7 +146,20 @@ impl Ledger {
             .map_err(|why| LedgerError::Disk(format!("its thread did not start: {why}")))?;
         let writer = Mutex::new(Some(writer));
         let ledger = Self(Inner::On { shared, writer, place, active_file: OnceLock::new() });
-        Ok(Opened { ledger, open, unreadable, crash, closed, requests, beats, dead, foreign, set_aside })
+        Ok(Opened {
+            ledger,
+            open,
+            unreadable,
+            crash,
+            closed,
+            requests,
+            beats,
+            dead,
+            stopped,
+            threads,
+            foreign,
+            set_aside,
+        })
     }
 
     /// A ledger that records nothing and reports this reason. Only crash recovery is lost.
@@ -257,6 +278,9 @@ struct Recovery {
     /// Closed heartbeats, each with the time of its end.
     beats: Vec<(Millis, Box<LedgerRow>, End)>,
     dead: Vec<DeadLetter>,
+    /// Rows that the loop brake has stopped, each with its end.
+    stopped: Vec<(Millis, Arc<Work>, Record)>,
+    threads: Threads,
     foreign: usize,
     next: i64,
     /// The latest end of a delivery.
@@ -274,6 +298,7 @@ impl Recovery {
             }
             Found::Whole(image) => match image.read() {
                 Ok(mut row) => {
+                    self.threads.recall(&row.work, &row.record);
                     if let (Some(at), Some(end)) = (image.closed, row.end.take()) {
                         self.close(&image, row, at, end);
                     } else {
@@ -301,6 +326,9 @@ impl Recovery {
         }
         if row.record.beat.is_some() {
             self.beats.push((at, Box::new(row.clone()), end.clone()));
+        }
+        if let End::Skipped(Skip::TeamLimit) = &end {
+            self.stopped.push((at, Arc::new(row.work.clone()), row.record.clone()));
         }
         let (id, first_seen) = (WorkId::new(&*image.id), image.first_seen);
         let (unmarked, made) = (row.record.unmarked, Vec::new());

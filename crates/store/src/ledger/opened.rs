@@ -10,6 +10,8 @@ use mcr_core::delivery::crash::Crash;
 use mcr_core::delivery::dead_letters::DeadLetter;
 use mcr_core::delivery::ledger_row::{LedgerRow, UnreadableRow};
 use mcr_core::delivery::{End, Record};
+use mcr_core::guardrails::stopped_rows::StoppedRow;
+use mcr_core::guardrails::team::Threads;
 use mcr_core::heartbeat::memory::BeatMemory;
 use mcr_core::work::{Work, WorkId};
 use mcr_model::clock::Millis;
@@ -57,6 +59,10 @@ pub struct Opened {
     pub beats: BTreeMap<AgentId, BeatMemory>,
     /// Dead letters that still need a decision, oldest first.
     pub dead: Vec<DeadLetter>,
+    /// Rows that the loop brake has stopped, oldest first.
+    pub stopped: Vec<StoppedRow>,
+    /// The turns that agents have caused in each thread.
+    pub threads: Threads,
     /// Number of open deliveries of other accounts in this folder.
     pub foreign: usize,
     /// When a damaged ledger was last set aside in this folder. Work created before may have been started in that

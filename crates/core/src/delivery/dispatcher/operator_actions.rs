@@ -1,11 +1,13 @@
 //! Carries out the requests of operators: pause, suspend, retry, drop and give up.
 
+use std::sync::Arc;
+
 use super::Dispatcher;
-use crate::delivery::End;
-use crate::delivery::dead_letters::{self, DROPPED, DeadLetter};
+use crate::delivery::dead_letters::{self, DROPPED, DeadLetter, RETRIED_STEP};
 use crate::delivery::operator_requests::{OperatorReply, OperatorRequest, Refused};
 use crate::delivery::scheduler_messages::{Effect, OperatorEffect};
-use crate::work::WorkId;
+use crate::delivery::{End, Record};
+use crate::work::{Work, WorkId};
 use mcr_model::clock::Millis;
 
 impl Dispatcher {
@@ -30,7 +32,7 @@ impl Dispatcher {
         }
     }
 
-    /// Queues a dead letter again, at the end of its track.
+    /// Starts a dead letter or a stopped row again.
     fn retry(&mut self, id: &WorkId, now: Millis) -> OperatorReply {
         if self.queue.has(id) {
             let is_marked = self.queue.is_only_marked(id);
@@ -39,14 +41,21 @@ impl Dispatcher {
         if self.unreadable.has_open(id) {
             return OperatorReply::Refused(Refused::Unreadable);
         }
-        let Some(DeadLetter { work, record, .. }) = self.finished.retry(id) else {
+        let dead = self.finished.retry(id).map(|DeadLetter { work, record, .. }| (work, record));
+        let Some((work, record)) = dead.or_else(|| self.take_stopped(id)) else {
             return OperatorReply::Refused(Refused::NotDead);
         };
         let record = record.retried();
         let next = dead_letters::next_step(&record);
-        self.effects.push(Effect::Operator(OperatorEffect::Reopen(Box::new((work.clone(), record.clone())))));
-        self.queue.recall(work, record, None, now);
+        self.start_again(work, record, RETRIED_STEP, now);
         OperatorReply::Decided(next)
+    }
+
+    /// Queues work again that has ended, at the end of its track.
+    pub(super) fn start_again(&mut self, work: Arc<Work>, record: Record, words: &'static str, now: Millis) {
+        let again = Box::new((work.clone(), record.clone()));
+        self.effects.push(Effect::Operator(OperatorEffect::Reopen(again, words)));
+        self.queue.recall(work, record, None, now);
     }
 
     /// Closes a dead letter permanently, or a row that is not understood. A running retry of the mark continues. It

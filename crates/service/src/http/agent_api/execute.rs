@@ -108,8 +108,11 @@ impl AgentApi {
         self.publish(&performed);
         let output = output(&performed);
         match &output {
-            Ok(output) => making.carried_out(output, performed.made.clone()),
-            Err(_) => making.had_no_effect(),
+            Ok(output) => {
+                self.setup.inflight.brake().succeeded(&making.work(), asked);
+                making.carried_out(output, performed.made.clone(), performed.acts.clone());
+            }
+            Err(_) => making.had_no_effect(performed.acts.clone()),
         }
         output
     }
