@@ -1,7 +1,8 @@
 #!/usr/bin/env bash
 # Starts the OpenClaw gateway in its container, and keeps its configuration up to date.
 #
-# 1. Variables come from the container. OPENCLAW_ENV_FILE adds those that the container does not set.
+# 1. Variables come from the container. OPENCLAW_ENV_FILE adds those that the container does not set. It may not name
+#    variables that decide which programs run.
 # 2. `gateway-config` merges the variables, the template and the runtime's generated configuration into openclaw.json.
 # 3. The gateway runs until it ends or until a signal arrives. This script ends with the gateway's exit code.
 # 4. With OPENCLAW_CONFIG_RELOAD=1 the script watches both files. They may also appear later, or disappear.
@@ -19,6 +20,8 @@ workspaces=${OPENCLAW_WORKSPACE_ROOT:-/clawd/agents}
 generated=$(dirname "$workspaces")/openclaw.json
 template=${OPENCLAW_TEMPLATE:-$(dirname "${BASH_SOURCE[0]}")/openclaw.template.json}
 port=${OPENCLAW_GATEWAY_PORT:-18789}
+# A larger env file is something else.
+env_bytes_max=1048576
 # A change counts once two checks in a row see the same content, so that a half-written file has no effect.
 seconds=${OPENCLAW_WATCH_SECONDS:-5}
 watch=
@@ -39,10 +42,18 @@ fail() {
 load_env() {
     local line name value
     if [ -e "$env_file" ]; then
+        # Opening a FIFO would wait for its writer.
+        [ -f "$env_file" ] || fail "$env_file is not a regular file. Replace it with a file of NAME=value lines, or remove it"
+        [ "$(stat -Lc %s "$env_file")" -le "$env_bytes_max" ] || fail "$env_file is larger than $env_bytes_max bytes. It should only have NAME=value lines"
         [ -r "$env_file" ] || fail "$env_file is not readable for user $(id -u). Give it mode 0644, in a folder that only its owner can enter"
         while IFS= read -r line || [ -n "$line" ]; do
             [[ $line =~ ^[[:space:]]*(export[[:space:]]+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$ ]] || continue
             name=${BASH_REMATCH[2]} value=${BASH_REMATCH[3]%$'\r'}
+            case $name in
+            PATH | HOME | IFS | ENV | BASH_* | SHELLOPTS | BASHOPTS | PS4 | LD_* | GLIBC_TUNABLES | NODE_OPTIONS | NODE_PATH | GIT_SSH* | GIT_EXEC_PATH)
+                fail "$env_file sets $name, which decides what programs run. Remove the line. If you need the variable, set it for the container"
+                ;;
+            esac
             if [[ $value =~ ^\"(.*)\"[[:space:]]*$ || $value =~ ^\'(.*)\'[[:space:]]*$ ]]; then value=${BASH_REMATCH[1]}; fi
             if [ -z "${!name:-}" ]; then export "$name=$value"; fi
         done <"$env_file"
@@ -71,8 +82,13 @@ start_gateway() {
 # The checksums of both files under a name: now, last or used. An absent file has an empty one.
 # In files and not in $(…): bash 5.2 loses a signal that arrives while it parses a command substitution.
 look() {
-    cksum "$env_file" >"$sums/env.$1" 2>/dev/null
-    cksum "$generated" >"$sums/generated.$1" 2>/dev/null
+    sum "$env_file" >"$sums/env.$1" 2>/dev/null
+    sum "$generated" >"$sums/generated.$1" 2>/dev/null
+}
+# Only regular files are opened, and only their beginnings are read. What is refused counts by its kind and its size.
+sum() {
+    stat -Lc '%F %s' "$1"
+    if [ -f "$1" ]; then head -c 4194304 "$1" | cksum; fi
 }
 keep() { cp "$sums/env.$1" "$sums/env.$2" && cp "$sums/generated.$1" "$sums/generated.$2"; }
 same() { cmp -s "$sums/env.$1" "$sums/env.$2" && cmp -s "$sums/generated.$1" "$sums/generated.$2"; }
@@ -93,6 +109,9 @@ await_gateway() {
     done
 }
 
+if [[ ! $port =~ ^[1-9][0-9]{0,4}$ || $port -gt 65535 ]]; then fail "OPENCLAW_GATEWAY_PORT is ${port@Q}: expected a port from 1 to 65535"; fi
+[[ $seconds =~ ^([1-9][0-9]{0,3}(\.[0-9]+)?|0?\.[1-9][0-9]*)$ ]] ||
+    fail "OPENCLAW_WATCH_SECONDS is ${seconds@Q}: expected seconds from 0.1 to 9999"
 for folder in "$state" "$workspaces"; do
     mkdir -p "$folder" 2>/dev/null
     if [ ! -d "$folder" ] || [ ! -w "$folder" ]; then fail "$folder is not a folder that user $(id -u) can write. Give the volume to that user: chown -R $(id -u):$(id -g)"; fi

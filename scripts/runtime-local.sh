@@ -163,7 +163,9 @@ up-openclaw) up openclaw ;;
 up-all)
     # The agents of the demo team, with which the embedded Mission Control starts.
     OPENCLAW_AGENTS=$(or OPENCLAW_AGENTS squad-lead,engineer,qa,designer,writer)
-    export OPENCLAW_AGENTS
+    # The runtime's page links to the board at this address.
+    BOARD_URL=$(or BOARD_URL "http://127.0.0.1:$(or MISSION_CONTROL_PORT 3210)")
+    export OPENCLAW_AGENTS BOARD_URL
     up openclaw,local
     ;;
 logs)

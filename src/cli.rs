@@ -127,9 +127,12 @@ impl fmt::Display for Misuse {
 
 /// Runs the program. `commit` is the commit it was built from.
 pub fn main(args: impl IntoIterator<Item = OsString>, commit: Option<&str>) -> Exit {
+    let args: Vec<OsString> = args.into_iter().collect();
+    // Known before the command line is understood, so that programs get every error in the form that they asked for.
+    let as_json = args.iter().any(|arg| arg == "--json");
     match parse(args) {
         Ok(Command::Bare) if app::is_configured() => app::run(None, false),
-        Ok(Command::Bare) => app::misused(&help::short(BUILT_IN)),
+        Ok(Command::Bare) => app::misused(false, &help::short(BUILT_IN)),
         Ok(Command::Run { env_file, stop_on_eof }) => app::run(env_file.as_deref(), stop_on_eof),
         Ok(Command::Doctor { env_file, all, json, live }) => {
             app::doctor(env_file.as_deref(), app::Doctor { all, json, live })
@@ -147,7 +150,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>, commit: Option<&str>) -> E
         Ok(Command::Version { json: false }) => app::print(&app::version(commit)),
         Ok(Command::Version { json: true }) => app::print(&app::version_json(commit)),
         Ok(Command::Help { of }) => app::print(&help::text(of.as_deref(), BUILT_IN)),
-        Err(misuse) => app::misused(&misuse.to_string()),
+        Err(misuse) => app::misused(as_json, &misuse.to_string()),
     }
 }
 

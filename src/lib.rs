@@ -102,3 +102,8 @@ pub mod tools {
     pub use mcr_core::tools::*;
     pub use mcr_service::tools::*;
 }
+
+/// Workspaces: the decisions and the files.
+pub mod workspace {
+    pub use mcr_core::workspace::*;
+}

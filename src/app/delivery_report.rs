@@ -12,6 +12,7 @@ use mcr_core::delivery::ledger_row::UnreadableRow;
 use mcr_core::delivery::operator_requests::{Pending, Place};
 use mcr_core::delivery::{End, Record};
 use mcr_core::ops::id_prefix::{IdMatch, resolve};
+use mcr_core::ops::pause::find as find_agent;
 use mcr_core::ops::{self, Brief, Case, Finding, ServiceCondition, TurnStatus};
 use mcr_core::work::{Track, Work, WorkId};
 use mcr_model::clock::Millis;
@@ -94,6 +95,7 @@ pub(super) struct DeliveryReport<'a> {
     pub(super) cases: Vec<Case>,
     /// Rows of the ledger that are not understood, each with the name of its agent.
     unreadable: Vec<(&'a UnreadableRow, String)>,
+    roster: &'a Roster,
     pub(super) condition: &'a ServiceCondition,
     pub(super) silence: Duration,
     pub(super) now: Millis,
@@ -103,6 +105,8 @@ pub(super) struct DeliveryReport<'a> {
 pub(super) enum LookUp {
     /// The explanation.
     Found(Box<Finding>),
+    /// The slug of an agent without deliveries.
+    Idle(String),
     /// Why no id was chosen, and the candidates.
     Refused(Vec<String>),
     /// No id begins with the text.
@@ -167,7 +171,7 @@ impl<'a> DeliveryReport<'a> {
             let agent = row.subject.as_ref().map_or("", |(agent, _)| agent.as_str());
             (row, names.get(agent).map_or(agent, |name| name).to_owned())
         });
-        Self { cases, unreadable: unreadable.collect(), condition, silence, now }
+        Self { cases, unreadable: unreadable.collect(), roster, condition, silence, now }
     }
 
     /// Explains a notification, a task or an agent. The beginning of its id is enough.
@@ -181,11 +185,14 @@ impl<'a> DeliveryReport<'a> {
             names.into_iter().chain(track.task().map(TaskId::as_str))
         });
         let rows = self.unreadable.iter().map(|(row, _)| row.id.as_str());
-        let found = resolve(typed, cases.chain(rows));
+        let agents = self.roster.agents.iter().flat_map(|agent| [agent.slug.as_str(), agent.id.as_str()]);
+        let found = resolve(typed, cases.chain(rows).chain(agents));
         match (&found, found.refusal(typed)) {
-            (IdMatch::One(id), _) => {
-                self.find(id).map_or(LookUp::Unknown, |finding| LookUp::Found(Box::new(finding)))
-            }
+            (IdMatch::One(id), _) => match (self.find(id), find_agent(self.roster, id)) {
+                (Some(finding), _) => LookUp::Found(Box::new(finding)),
+                (None, Some(agent)) => LookUp::Idle(agent.slug.clone()),
+                (None, None) => LookUp::Unknown,
+            },
             (_, Some(lines)) => LookUp::Refused(lines),
             (_, None) => LookUp::Unknown,
         }

@@ -12,7 +12,7 @@ use log::{error, info, warn};
 use mcr_http::hosts::Hosts;
 use mcr_http::message::Request;
 use mcr_http::server::{Server, ServerLimits};
-use mcr_mission_control::http_api::{API_PATHS, BODY_BYTES, HttpApi};
+use mcr_mission_control::http_api::{API_PATHS, BODY_BYTES, HttpApi, RuntimePage};
 use mcr_mission_control::refusals::refused;
 use mcr_mission_control::{Data, DataError, Engine, Opening};
 use mcr_model::clock::SystemClock;
@@ -61,6 +61,8 @@ pub(super) struct Board {
     pub(super) admin_key: Secret,
     /// `None` if the token was made elsewhere.
     pub(super) service_token: Option<Secret>,
+    /// The address of the runtime's page, to be set once it is known.
+    pub(super) runtime_page: RuntimePage,
     server: Server,
 }
 
@@ -75,6 +77,7 @@ impl Board {
     ) -> Result<Self, String> {
         let engine = Arc::new(data.engine);
         let api = HttpApi::new(engine.clone(), data.admin_key.clone(), hosts);
+        let runtime_page = api.runtime_page();
         let limits = API_PATHS
             .iter()
             .fold(ServerLimits::default(), |limits, path| limits.with_body_limit(path, BODY_BYTES));
@@ -89,7 +92,7 @@ impl Board {
             .map_err(|why| cannot_listen(listen, &why, option))?;
         let url = format!("http://{}", server.local_addr());
         let (account, admin_key, service_token) = (data.account, data.admin_key, data.service_token);
-        Ok(Self { engine, account, url, admin_key, service_token, server })
+        Ok(Self { engine, account, url, admin_key, service_token, runtime_page, server })
     }
 
     /// The lines for an env file and for the first login. Secrets are printed only in these lines, because the person

@@ -4,7 +4,9 @@
 //! `mcr_core::gateway_config` decides what the file contains. This reads and writes the files. The gateway reads its file
 //! while it runs, so the file is replaced as a whole, and only if its meaning changes.
 
+use std::fs::Permissions;
 use std::io::Write as _;
+use std::os::unix::fs::PermissionsExt as _;
 use std::path::{Path, PathBuf};
 
 use serde_json::Value;
@@ -20,6 +22,9 @@ use mcr_model::visible;
 
 /// A larger file is something else.
 const CONFIG_BYTES_MAX: u64 = 4 * 1024 * 1024;
+
+/// The permissions that the file may have. Its group may be that of the gateway and the runtime.
+const PERMITTED: u32 = 0o640;
 
 /// Where browsers are if the variable names none that exists, in the order of preference.
 const BROWSERS: [&str; 3] = ["/usr/bin/brave-browser", "/usr/bin/chromium", "/usr/bin/chromium-browser"];
@@ -102,7 +107,14 @@ fn run(options: &GatewayConfig, surroundings: &Surroundings) -> Result<String, (
         read(&options.out).ok().flatten()
     };
     if present.as_ref() == Some(&merged.config) {
-        return Ok(format!("{out} is up to date."));
+        let is_narrowed = narrow(&options.out, options.check).map_err(|why| (Exit::Failed, why))?;
+        return Ok(match is_narrowed {
+            false => format!("{out} is up to date."),
+            true if options.check => format!("{out} is up to date, but other users may read or change it."),
+            true => {
+                format!("{out} is up to date. Other users could read or change it, which is now withdrawn.")
+            }
+        });
     }
     if options.check {
         return Ok(format!("{out} would change."));
@@ -164,6 +176,22 @@ fn write(path: &Path, config: &Value) -> Result<(), String> {
     })?;
     let text = serde_json::to_string_pretty(config).map_err(|why| failed(why.to_string()))?;
     folder.write(name, format!("{text}\n").as_bytes()).map_err(|why| failed(why.to_string()))
+}
+
+/// Withdraws the permissions of other users on the file, and of its group all but reading: the operator may have written
+/// secrets into it. Returns whether there were any. A check only reports them.
+fn narrow(path: &Path, is_check: bool) -> Result<bool, String> {
+    let failed = |why| {
+        format!("the permissions of {} cannot be changed: {why}. Run `chmod 600` on it.", path.display())
+    };
+    let mode = std::fs::metadata(path).map_err(failed)?.permissions().mode() & 0o7777;
+    if mode & PERMITTED == mode {
+        return Ok(false);
+    }
+    if !is_check {
+        std::fs::set_permissions(path, Permissions::from_mode(mode & PERMITTED)).map_err(failed)?;
+    }
+    Ok(true)
 }
 
 /// The browser that the variable names, or another one that is installed. Without the variable, agents get no browser:

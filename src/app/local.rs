@@ -57,6 +57,8 @@ pub enum Local {
         options: Options,
         /// `--notify`.
         notify: Option<BaseUrl>,
+        /// `--runtime-page`.
+        runtime_page: Option<BaseUrl>,
         /// `--env-out`.
         env_out: Option<PathBuf>,
     },
@@ -89,17 +91,17 @@ pub enum Local {
 /// Runs the command.
 pub fn local(what: &Local) -> Exit {
     let done = match what {
-        Local::Serve { listen, hosts, data, seed, options, notify, env_out } => {
+        Local::Serve { listen, hosts, data, seed, options, notify, runtime_page, env_out } => {
             return match accepted_hosts(listen, hosts.as_deref()) {
                 Ok(hosts) => serve(
                     (listen, &hosts),
                     data,
                     seed.as_deref(),
                     *options,
-                    notify.as_ref(),
+                    (notify.as_ref(), runtime_page.as_ref()),
                     env_out.as_deref(),
                 ),
-                Err(why) => misused(&why),
+                Err(why) => misused(false, &why),
             };
         }
         Local::Status { listen } => return status(listen),
@@ -185,7 +187,7 @@ fn serve(
     data: &str,
     seed: Option<&str>,
     options: Options,
-    notify: Option<&BaseUrl>,
+    (notify, runtime_page): (Option<&BaseUrl>, Option<&BaseUrl>),
     env_out: Option<&Path>,
 ) -> Exit {
     let opening = opening(data, seed.map_or(Seed::Nothing, Seed::parse), options);
@@ -212,6 +214,9 @@ fn serve(
         Ok(started) => started,
         Err(why) => return complain(&why),
     };
+    if let Some(address) = runtime_page {
+        board.runtime_page.set(address.clone());
+    }
     let mut runtime_env =
         env_out.map(|path| RuntimeEnv::new(path, &board.account, &board.address_for_runtime(hosts)));
     if let Some(env) = &mut runtime_env

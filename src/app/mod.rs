@@ -90,9 +90,7 @@ fn complain(why: &str) -> Exit {
     Exit::Failed
 }
 
-/// Reports an invalid command line on standard error.
-pub fn misused(why: &str) -> Exit {
-    // If standard error is closed as well, the exit code is all that remains.
-    let _ = writeln!(std::io::stderr(), "{}", visible::lines(why));
-    Exit::Misused
+/// Reports an invalid command line, as every failure of a command is reported.
+pub fn misused(as_json: bool, why: &str) -> Exit {
+    fail(as_json, Exit::Misused, &[why.to_owned()])
 }

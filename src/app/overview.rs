@@ -10,8 +10,8 @@ use super::delivery_report::{DeliveryReport, RECENT, is_dead};
 use mcr_core::ops::agents::{Agents, agents, is_at_work};
 use mcr_core::ops::quiet_mode::{Unaddressed, unaddressed};
 use mcr_core::ops::{self, Brief, Case, TurnState};
-use mcr_model::Roster;
 use mcr_model::clock::Millis;
+use mcr_model::{BaseUrl, Roster};
 use mcr_service::http::health::{Health, seconds};
 
 /// The most lines of each list. The latest ends have the same limit as elsewhere.
@@ -28,6 +28,9 @@ pub(super) struct Overview {
     health: Health,
     /// A sentence and a remedy for each reason of that status.
     reasons: Vec<Reason>,
+    /// The address of Mission Control's pages, if it is configured.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    board: Option<String>,
     /// Conditions that block all deliveries.
     blocks: Vec<String>,
     /// Work in progress: stuck work first, then by its start.
@@ -95,6 +98,7 @@ impl DeliveryReport<'_> {
         health: Health,
         hour: BTreeMap<&'static str, Vec<u64>>,
         set_aside: Option<Millis>,
+        board: Option<&BaseUrl>,
     ) -> Overview {
         let brief = |case: &&Case| ops::brief(case, self.condition, self.silence, self.now);
         let (mut at_work, unsettled): (Vec<&Case>, Vec<&Case>) =
@@ -125,6 +129,7 @@ impl DeliveryReport<'_> {
                 .iter()
                 .map(|reason| Reason { name: reason.as_str(), words: reason.advice() })
                 .collect(),
+            board: board.map(ToString::to_string),
             blocks: self.condition.blocks("", "", true).into_iter().chain(self.condition.besides()).collect(),
             in_flight: at_work.iter().take(LINES).map(with_turn).collect(),
             unsettled: unsettled.iter().take(LINES).map(brief).collect(),

@@ -131,6 +131,10 @@ pub(super) fn look(
             let note = format!("{absent}: this is what the ledger in {shown} says. {searched}.");
             Ok(Answer { finding, note: Some(note) })
         }
+        LookUp::Idle(slug) => {
+            let finding = Finding::idle(&context.clean(&slug), &[]);
+            Ok(Answer { finding, note: Some(format!("{absent}. {searched}.")) })
+        }
         LookUp::Refused(lines) => {
             Err((Exit::Misused, lines.iter().map(|line| context.clean(line)).collect()))
         }

@@ -151,6 +151,12 @@ pub(super) static NOTIFY: CommandOption = with(
     Value::Text,
     "Notify the runtime at URL (such as http://127.0.0.1:3001) of new work at once",
 );
+pub(super) static RUNTIME_PAGE: CommandOption = with(
+    "runtime-page",
+    "URL",
+    Value::Text,
+    "The address at which people open the runtime's page; the page of Mission Control links to it",
+);
 
 /// All options, in the order of the help. Options with the same name take a value in all commands, or in none.
 pub(super) static ALL_OPTIONS: &[&CommandOption] = &[
@@ -184,5 +190,6 @@ pub(super) static ALL_OPTIONS: &[&CommandOption] = &[
     &REDACT,
     &ORIGINAL,
     &NOTIFY,
+    &RUNTIME_PAGE,
     &ENV_OUT,
 ];

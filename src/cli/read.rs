@@ -9,6 +9,8 @@ use std::path::PathBuf;
 use mcr_mission_control::Options;
 #[cfg(feature = "mission-control")]
 use mcr_model::BaseUrl;
+#[cfg(feature = "mission-control")]
+use mcr_model::redact::without_credentials;
 
 use super::completions::Shell;
 use super::options::{self as opt, CommandOption};
@@ -142,10 +144,18 @@ pub(super) fn local(given: &mut Given) -> Result<Command, Misuse> {
 fn serve(given: &Given, data: String) -> Result<Local, Misuse> {
     let options = Options { original: given.flag(&opt::ORIGINAL), redact: given.flag(&opt::REDACT) };
     let listen = listen(given)?;
-    let notify = given.text(&opt::NOTIFY).map(|url| {
-        let expected = "expected an address such as http://127.0.0.1:3001";
-        BaseUrl::parse(&url).map_err(|_| Misuse(format!("--notify `{}`: {expected}", tame(&url))))
-    });
+    let address = |option: &'static CommandOption| {
+        let parse = |url: String| {
+            BaseUrl::parse(&url).map_err(|why| {
+                let (name, why) = (option.name, why.explain());
+                let shown = tame(&without_credentials(&url));
+                Misuse(format!(
+                    "--{name} `{shown}`: {why}; expected an address such as http://127.0.0.1:3001"
+                ))
+            })
+        };
+        given.text(option).map(parse).transpose()
+    };
     let (hosts, env_out) = (given.text(&opt::HOSTS), given.value(&opt::ENV_OUT).map(Into::into));
     Ok(Local::Serve {
         listen,
@@ -153,7 +163,8 @@ fn serve(given: &Given, data: String) -> Result<Local, Misuse> {
         data,
         seed: given.text(&opt::SEED),
         options,
-        notify: notify.transpose()?,
+        notify: address(&opt::NOTIFY)?,
+        runtime_page: address(&opt::RUNTIME_PAGE)?,
         env_out,
     })
 }

@@ -216,6 +216,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
             &opt::REDACT,
             &opt::ORIGINAL,
             &opt::NOTIFY,
+            &opt::RUNTIME_PAGE,
             &opt::ENV_OUT,
         ],
         example: "local --seed demo",

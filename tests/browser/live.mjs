@@ -93,7 +93,7 @@ async function start() {
   const child = spawn(BINARY, ['run', '--env-file', join(folder, 'nothing.env')], {
     stdio: ['ignore', 'ignore', 'pipe'], cwd: folder,
     env: { ACCOUNT_ID, SERVICE_TOKEN, CONVEX_URL: boardUrl, OPENCLAW_GATEWAY_URL: gatewayUrl, HEALTH_PORT: String(port), STATE_DIR: join(folder, 'state'),
-      DELIVERY_INTERVAL: '1000', DELIVERY_DRAIN_MS: '0', OPENCLAW_REQUEST_TIMEOUT_MS: '5000', DELIVERY_MAX_ATTEMPTS: '3' },
+      BOARD_URL: BASE_URL, DELIVERY_INTERVAL: '1000', DELIVERY_DRAIN_MS: '0', OPENCLAW_REQUEST_TIMEOUT_MS: '5000', DELIVERY_MAX_ATTEMPTS: '3' },
   });
   runtime = child;
   for await (const line of createInterface({ input: child.stderr })) {
@@ -139,8 +139,8 @@ const nudge = () => fetch(url('/nudge'), { method: 'POST' });
 
 let tasks = 0;
 /** A task of its own, in which the person names an agent. */
-async function mention(slug, words) {
-  const made = await person('mutation', 'tasks:create', { title: `Live test ${++tasks}`, priority: 3, labels: [] });
+async function mention(slug, words, title = `Live test ${++tasks}`) {
+  const made = await person('mutation', 'tasks:create', { title, priority: 3, labels: [] });
   const taskId = typeof made === 'string' ? made : made._id ?? made.taskId;
   await person('mutation', 'messages:create', { taskId, content: `@${slug} ${words}` });
   await nudge();
@@ -173,6 +173,9 @@ async function picture(page, name) {
 }
 const overflow = page => page.evaluate(() => document.documentElement.scrollWidth - document.documentElement.clientWidth);
 const row = (list, agent) => `#${list} .one:has(.link:text-is("${agent}"))`;
+
+/** The link of this element, as a browser would open it, and what protects the page that it leaves. */
+const linkOf = element => element.evaluate(a => [a.href, a.target, a.rel]);
 
 /* ── The checks ──────────────────────────────────────────────────────────────────────────────────────────────────── */
 
@@ -324,6 +327,22 @@ await check('markup in texts of people and agents stays text', async () => {
   assert.equal(await page.locator('#app img, #app script').count(), 0);
 });
 
+await check('links lead to the board and to the page of each task', async () => {
+  const protectedLink = href => [href, '_blank', 'noopener noreferrer'];
+  assert.deepEqual(await linkOf(page.locator('#board')), protectedLink(`${BASE_URL}/`));
+  const one = page.locator(`#recent [data-id="${letter}"]`);
+  const task = await one.locator('.link.mono').getAttribute('title').then(title => /task (\S+) /.exec(title)[1]);
+  const title = one.locator('a.title');
+  assert.deepEqual(await linkOf(title), protectedLink(`${BASE_URL}/#/task/${task}`));
+  const board = await (await browser.newContext()).newPage();
+  board.setDefaultTimeout(PATIENCE);
+  await board.goto((await linkOf(title))[0]);
+  await board.fill('#key', ADMIN_KEY);
+  await board.press('#key', 'Enter');
+  await board.waitForSelector(`#main :text("${await title.textContent()}")`);
+  await board.context().close();
+});
+
 await check('pausing all agents and resuming them', async () => {
   await page.click('#pause-all');
   await page.waitForSelector('#paused');
@@ -396,6 +415,11 @@ await check('ids can be distinguished, and names are aligned in a column', async
   assert.equal(open[0], open[1]);
   const widths = await page.$$eval('.one > .top > .pill', pills => [...new Set(pills.map(pill => pill.getBoundingClientRect().width))]);
   assert.equal(widths.length, 1, widths.join());
+  const long = 'A title that is much longer than the line '.repeat(4).trim();
+  await mention('mender', 'please', long);
+  await page.waitForSelector(`#recent .one[data-state=answered]:has-text("${long}")`);
+  const heights = await page.$$eval('#recent .one:not(.open) > .top', tops => [...new Set(tops.map(top => Math.round(top.getBoundingClientRect().height)))]);
+  assert.equal(heights.length, 1, `lines of these heights: ${heights.join()}`);
 });
 
 await check('a hidden page requests nothing, and is up to date when it is shown again', async () => {

@@ -8,7 +8,7 @@ prepare() {
     cp "$root/scripts/runtime-local.sh" project/scripts/
     cat >bin/docker <<'END'
 #!/usr/bin/env bash
-echo "docker $* profiles=${COMPOSE_PROFILES-}" >>"$D/log"
+echo "docker $* profiles=${COMPOSE_PROFILES-} board=${BOARD_URL-}" >>"$D/log"
 case "$*" in
 info) [ ! -e "$D/broken/info" ] ;;
 'compose version --short') if [ -e "$D/broken/compose" ]; then exit 1; fi; cat "$D/version" ;;
@@ -43,6 +43,7 @@ up_starts_the_runtime_alone() {
     expect 'built' contains log 'build runtime profiles='
     expect 'no other image' lacks log 'build openclaw-gateway'
     expect 'started and awaited' contains log 'up --detach --remove-orphans --wait --wait-timeout 240 profiles='
+    expect 'no board here' lacks log 'board=h'
     expect 'address' contains out 'http://127.0.0.1:1/'
     expect 'no secret' lacks out mc_service_a1_secret
 }
@@ -57,6 +58,7 @@ up_all_needs_no_account_and_makes_a_gateway_token_once() {
     expect 'token is not printed' lacks out "$(sed -n 's/^OPENCLAW_GATEWAY_TOKEN=//p' project/.env)"
     expect 'says that agents lack a model' contains out 'no key of a model provider is set'
     expect 'Control UI' contains out 'Control UI       http://127.0.0.1:1/'
+    expect 'the board for the links' contains log 'profiles=openclaw,local board=http://127.0.0.1:1'
     expect 'Mission Control' contains out 'Mission Control  http://127.0.0.1:1/'
     expect 'folder' [ "$(stat -c %a project/.runtime project/.runtime/gateway | tr '\n' ' ')" = '700 755 ' ]
     cp project/.env before

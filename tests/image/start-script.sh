@@ -155,6 +155,70 @@ the_container_wins_over_the_env_file_and_a_blank_value_is_not_set() {
     finish
 }
 
+# refused SENTENCE [NAME=VALUE…]: the script starts no gateway, and says why.
+refused() {
+    local sentence=$1
+    shift
+    : >out
+    start "$@"
+    await_end
+    expect "code $code" [ "$code" = 1 ]
+    expect "$sentence in: $(cat out)" contains out "$sentence"
+    expect 'no gateway' lacks log 'gateway:'
+}
+
+an_odd_number_of_seconds_or_port_is_refused() {
+    prepare
+    local value
+    for value in 0 0.0 -1 1e3 text 99999999999999999999 10000 ' 5' '1; touch executed'; do
+        refused "OPENCLAW_WATCH_SECONDS is '$value': expected seconds from 0.1 to 9999" OPENCLAW_WATCH_SECONDS="$value"
+    done
+    for value in 0 -1 65536 999999 18789x 0x10 ' 1' '1 --verbose'; do
+        refused "OPENCLAW_GATEWAY_PORT is '$value': expected a port from 1 to 65535" OPENCLAW_GATEWAY_PORT="$value"
+    done
+    expect 'nothing is executed' [ ! -e executed ]
+    expect 'nothing is merged' lacks log 'merge:'
+}
+
+an_env_file_that_is_no_small_regular_file_is_refused() {
+    prepare
+    mkfifo etc/gateway.env
+    refused "$work/etc/gateway.env is not a regular file. Replace it"
+    rm etc/gateway.env
+    mkdir etc/gateway.env
+    refused "$work/etc/gateway.env is not a regular file. Replace it"
+    rmdir etc/gateway.env
+    truncate -s 1048577 etc/gateway.env
+    refused "$work/etc/gateway.env is larger than 1048576 bytes"
+}
+
+a_variable_that_decides_what_runs_is_refused_in_the_env_file() {
+    prepare
+    local name
+    for name in LD_PRELOAD LD_LIBRARY_PATH NODE_OPTIONS NODE_PATH PATH BASH_ENV IFS GIT_SSH_COMMAND; do
+        printf 'ANTHROPIC_API_KEY=first\nexport %s=/tmp/hostile\n' "$name" >etc/gateway.env
+        refused "$work/etc/gateway.env sets $name, which decides what programs run. Remove the line"
+        expect 'the value is not shown' lacks out hostile
+    done
+}
+
+an_env_file_that_becomes_unusable_leaves_the_gateway_running() {
+    prepare
+    start
+    expect 'the gateway starts' eventually gateways_started 1
+    mkfifo etc/gateway.env
+    expect 'says so' eventually contains out 'is not a regular file'
+    expect 'and goes on' eventually contains out 'the gateway keeps its configuration'
+    rm etc/gateway.env
+    echo 'LD_PRELOAD=/tmp/hostile.so' >etc/gateway.env
+    expect 'says so' eventually contains out 'sets LD_PRELOAD'
+    expect 'one gateway' [ "$(count log 'gateway: gateway run')" = 1 ]
+    echo 'ANTHROPIC_API_KEY=first' >etc/gateway.env
+    expect 'a good file restarts it' eventually gateways_started 2
+    expect 'with the key' contains log 'gateway: gateway run --port 18789 key=first'
+    finish
+}
+
 a_folder_that_cannot_be_written_is_named_with_the_remedy() {
     prepare
     # A file in place of the folder stops root as well.
@@ -190,5 +254,9 @@ run_tests a_start_merges_the_configuration_and_then_starts_the_gateway \
     a_first_configuration_that_cannot_be_merged_starts_no_gateway \
     without_reload_nothing_is_watched \
     the_container_wins_over_the_env_file_and_a_blank_value_is_not_set \
+    an_odd_number_of_seconds_or_port_is_refused \
+    an_env_file_that_is_no_small_regular_file_is_refused \
+    a_variable_that_decides_what_runs_is_refused_in_the_env_file \
+    an_env_file_that_becomes_unusable_leaves_the_gateway_running \
     a_folder_that_cannot_be_written_is_named_with_the_remedy \
     a_signal_before_the_first_start_starts_no_gateway

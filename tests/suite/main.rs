@@ -67,3 +67,5 @@ mod tools;
 mod websocket;
 /// The task workflow, session keys and notification words of the contract.
 mod words;
+/// The workspaces of agents: which files they get, and which files nothing touches.
+mod workspace;

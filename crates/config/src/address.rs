@@ -6,9 +6,10 @@ use super::network::Network;
 use super::reader::Reader;
 use super::settings::{Gateway, HttpServer};
 use super::table::{
-    AGENT_API, AGENT_API_ALLOW, AGENT_API_TOKENS, HEALTH_HOST, HEALTH_PORT, OPENCLAW_CLIENT_TOOLS_ENABLED,
-    OPENCLAW_GATEWAY_TOKEN, OPENCLAW_GATEWAY_URL, OPENCLAW_REQUEST_TIMEOUT_MS, OPENCLAW_SESSION_MAIN_KEY,
-    OPENCLAW_SESSION_SCOPE, OPERATOR_API_ALLOW, QUIET_GATEWAY_MS, TASK_STATUS_BASE_URL,
+    AGENT_API, AGENT_API_ALLOW, AGENT_API_TOKENS, BOARD_URL, HEALTH_HOST, HEALTH_PORT,
+    OPENCLAW_CLIENT_TOOLS_ENABLED, OPENCLAW_GATEWAY_TOKEN, OPENCLAW_GATEWAY_URL, OPENCLAW_REQUEST_TIMEOUT_MS,
+    OPENCLAW_SESSION_MAIN_KEY, OPENCLAW_SESSION_SCOPE, OPERATOR_API_ALLOW, QUIET_GATEWAY_MS,
+    TASK_STATUS_BASE_URL,
 };
 use super::value::{Problem, expected};
 use super::variable::{ALLOWED_HOST, Kind, Variable};
@@ -61,6 +62,17 @@ pub(super) fn convex_url(variable: &Variable, text: &str) -> Result<BaseUrl, Pro
     }
 }
 
+/// Parses the URL of Mission Control's pages. The URLs of a Convex deployment are refused, because they serve no pages.
+fn board_url(variable: &Variable, text: &str) -> Result<BaseUrl, Problem> {
+    let url = url(variable, text)?;
+    if [".convex.cloud", ".convex.site"].iter().any(|suffix| url.host().ends_with(suffix)) {
+        return Err("this is the address of the backend, which has no pages. Use the address in your browser when you \
+                    look at Mission Control."
+            .to_owned());
+    }
+    Ok(url)
+}
+
 /// Parses the host to listen on. Brackets of an IPv6 address are removed.
 pub(super) fn host(text: &str) -> Result<String, Problem> {
     let bare = text.strip_prefix('[').and_then(|rest| rest.strip_suffix(']')).unwrap_or(text);
@@ -106,8 +118,17 @@ pub(super) fn http_server(reader: &mut Reader) -> HttpServer {
     let operators_from = reader.networks(&OPERATOR_API_ALLOW);
     let tool_endpoints = tool_endpoints(reader);
     let session_tokens = reader.flag(&AGENT_API_TOKENS);
-    let server =
-        HttpServer { host, port, agents_from, operators_from, tool_endpoints, session_tokens, base_url };
+    let board = reader.url_with(&BOARD_URL, board_url);
+    let server = HttpServer {
+        host,
+        port,
+        agents_from,
+        operators_from,
+        tool_endpoints,
+        session_tokens,
+        board,
+        base_url,
+    };
     refuse_open_api(reader, &server);
     let lists = [(&AGENT_API_ALLOW, &server.agents_from), (&OPERATOR_API_ALLOW, &server.operators_from)];
     for (variable, networks) in lists {

@@ -86,6 +86,8 @@ pub struct HttpServer {
     pub tool_endpoints: ToolEndpoints,
     /// Whether calls of agents need the token of the session.
     pub session_tokens: bool,
+    /// The address of Mission Control's pages for people.
+    pub board: Option<BaseUrl>,
     pub(super) base_url: Option<BaseUrl>,
 }
 

@@ -160,6 +160,13 @@ variables! {
         }),
         ..PLAIN
     }
+    BOARD_URL {
+        section: Section::Server,
+        kind: Kind::Url { example: "https://mission-control.example.com" },
+        fallback: Fallback::Unset("no links"),
+        about: "The address at which people open Mission Control in their browsers. The runtime's page then links to it, and each task title to the page of the task. A Mission Control other than the embedded one opens its start page.",
+        ..PLAIN
+    }
     RECEIVE_MEMORY_MB {
         section: Section::Server,
         kind: Kind::Integer { min: 64, max: 65_536, why: "the largest messages of each kind need 64 MiB together, and 64 GiB is more than any machine this runs on can spare" },

@@ -3,7 +3,8 @@
 //!
 //! [`work`] is the unit that is scheduled. [`delivery`] schedules it and decides its outcome. [`tools`]
 //! defines what agents may call. [`gateway`] reads and writes the gateway's messages. [`heartbeat`] decides
-//! when to wake which agent. [`guardrails`] limits what agents cause. [`ops`] explains deliveries to operators.
+//! when to wake which agent. [`guardrails`] limits what agents cause. [`workspace`] decides which files an agent's
+//! workspace has. [`ops`] explains deliveries to operators.
 
 pub mod delivery;
 pub mod gateway;
@@ -16,3 +17,4 @@ pub mod tools;
 pub mod unknown_fields;
 pub mod unreadable;
 pub mod work;
+pub mod workspace;

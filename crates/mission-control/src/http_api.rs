@@ -5,7 +5,7 @@
 //! like deploy keys). A foreign page in a browser on this machine is refused: its `Origin` is foreign, and a host name that
 //! was rebound to this machine is not an accepted `Host`.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use serde_json::{Value, json};
@@ -16,6 +16,7 @@ use super::logins::{Logins, Streams, random_hex};
 use mcr_http::hosts::{Hosts, Meant};
 use mcr_http::message::{Method, Reply, Request, Sink};
 use mcr_http::page::page;
+use mcr_model::BaseUrl;
 use mcr_model::json;
 use mcr_model::redact::without_credentials;
 use mcr_model::secret::Secret;
@@ -42,12 +43,31 @@ pub const BODY_BYTES: usize = 16 * 1024 * 1024 + 2_000;
 /// The paths that take such bodies.
 pub const API_PATHS: [&str; 3] = ["/api/action", "/api/mutation", "/api/query"];
 
+/// The address of the runtime's page, once it is known.
+#[derive(Clone, Default)]
+pub struct RuntimePage(Arc<Mutex<Option<BaseUrl>>>);
+
+impl RuntimePage {
+    /// Sets the address. Pages that are opened from now on link to it.
+    pub fn set(&self, address: BaseUrl) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = Some(address);
+    }
+
+    /// The address as the value of an HTML attribute. It is empty until the address is known.
+    fn attribute(&self) -> String {
+        let address = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let text = address.as_ref().map(BaseUrl::as_str).unwrap_or_default();
+        text.replace('&', "&amp;").replace('"', "&quot;").replace('<', "&lt;").replace('>', "&gt;")
+    }
+}
+
 /// The HTTP interface of one embedded Mission Control.
 pub struct HttpApi {
     engine: Arc<Engine>,
     admin_key: Secret,
     /// The host names under which clients reach this server.
     hosts: Hosts,
+    runtime_page: RuntimePage,
     logins: Arc<Logins>,
     streams: Arc<Streams>,
 }
@@ -62,7 +82,13 @@ fn platform_error(status: u16, code: &str, message: &str) -> Reply {
 impl HttpApi {
     /// The interface of this backend, with this admin key for people.
     pub fn new(engine: Arc<Engine>, admin_key: Secret, hosts: Hosts) -> Self {
-        Self { engine, admin_key, hosts, logins: Arc::default(), streams: Arc::default() }
+        let runtime_page = RuntimePage::default();
+        Self { engine, admin_key, hosts, runtime_page, logins: Arc::default(), streams: Arc::default() }
+    }
+
+    /// The address that the page links to.
+    pub fn runtime_page(&self) -> RuntimePage {
+        self.runtime_page.clone()
     }
 
     /// Answers a request.
@@ -78,13 +104,17 @@ impl HttpApi {
             (Method::Post, "/login") => self.log_in(request),
             (Method::Post, "/logout") => self.log_out(request),
             (Method::Get, "/changes") => self.changes(request),
-            (Method::Get | Method::Head, "/") => page(PAGE, &random_hex()),
+            (Method::Get | Method::Head, "/") => self.page(),
             (Method::Get | Method::Head, "/version") => Reply::text(env!("CARGO_PKG_VERSION")).no_store(),
             (_, "/api/action" | "/api/mutation" | "/api/query" | "/login" | "/logout") => not_allowed("POST"),
             (_, "/changes" | "/" | "/version") => not_allowed("GET"),
             // The answer of the platform for an unknown route.
             _ => Reply::empty(404).no_store(),
         }
+    }
+
+    fn page(&self) -> Reply {
+        page(&PAGE.replace("{{RUNTIME_PAGE}}", &self.runtime_page.attribute()), &random_hex())
     }
 
     /// Refuses a request with a foreign `Host` or `Origin`.

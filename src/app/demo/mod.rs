@@ -250,6 +250,7 @@ impl Show<'_> {
     /// can be new.
     fn started(&mut self, address: BaseUrl, nudge_stop: &Stop) {
         let live = self.setting.link(&address);
+        self.board.runtime_page.set(address.clone());
         let is_known = mem::replace(&mut self.is_introduced, true);
         print(&if is_known { format!("  Live      {live}\n") } else { self.introduction(Some(&live)) });
         nudge_on_changes(&self.board, address, nudge_stop);

@@ -58,6 +58,7 @@ impl Setting {
         let variables = vec![
             ("ACCOUNT_ID", board.account.clone()),
             ("CONVEX_URL", board.url.clone()),
+            ("BOARD_URL", board.url.clone()),
             ("SERVICE_TOKEN", service_token.to_owned()),
             ("OPENCLAW_GATEWAY_URL", gateway.url.clone()),
             ("OPENCLAW_GATEWAY_TOKEN", gateway.token.expose().to_owned()),

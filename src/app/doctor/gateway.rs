@@ -14,7 +14,7 @@ use mcr_config::Settings;
 use mcr_core::gateway::{Gateway as _, Input, Tool, Turn};
 use mcr_model::random;
 use mcr_model::redact::Redactor;
-use mcr_model::{Agent, SessionKey};
+use mcr_model::{Agent, SessionKey, ToolEndpoints};
 use mcr_service::clock::Pulse;
 
 /// The longest silence of the turn. It is short because a person waits at the terminal.
@@ -61,13 +61,21 @@ pub(super) fn ask(
         check.wrong(format!("{place}{}{detail}.{remedy}", why.explain()));
         return check;
     }
-    if probe.dialect.too_old_for_tools() {
-        check.wrong(format!(
-            "{base} is {version}, which never shows tools to agents: 2026.3.31 is the oldest that can work"
-        ));
-        return check;
-    }
     check.say(format!("{base} is ready ({version})"));
+    if probe.dialect.too_old_for_tools() {
+        if settings.http.tool_endpoints == ToolEndpoints::Off {
+            check.wrong(
+                "this release never shows function tools to agents, and AGENT_API is off, so agents cannot change the \
+                 board: set AGENT_API to auto, or upgrade the gateway to 2026.3.31 or newer"
+                    .to_owned(),
+            );
+            return check;
+        }
+        check.note(format!(
+            "{base} is {version}, which never shows function tools to agents: they use the HTTP endpoints instead (AGENT_API). \
+             2026.3.31 is the oldest release with function tools, 2026.9 is recommended"
+        ));
+    }
     match (team, gateway.agents()) {
         (Err(why), _) => {
             check.say(format!(
@@ -81,7 +89,8 @@ pub(super) fn ask(
     if settings.gateway.client_tools {
         check.say(format!(
             "what it does not tell without a turn: tools.toolSearch should be false (`--live` shows it), and \
-             agents.defaults.maxConcurrent at least {} (DELIVERY_MAX_CONCURRENT_SESSIONS)",
+             agents.defaults.maxConcurrent at least {} (DELIVERY_MAX_CONCURRENT_SESSIONS). `gateway-config` and the \
+             gateway's container set 5 there, unless OPENCLAW_MAX_CONCURRENT is another number",
             settings.delivery.concurrent_sessions_max
         ));
     }

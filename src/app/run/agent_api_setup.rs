@@ -16,6 +16,7 @@ use mcr_service::delivery::service::View;
 use mcr_service::heartbeat::keeper::Keeper;
 use mcr_service::http::agent_api::network_guard::NetworkGuard;
 use mcr_service::http::agent_api::{AgentApi, AgentApiSetup, DOCUMENT_BYTES};
+use mcr_service::http::health::AgentApiHealth;
 use mcr_service::roster::Team;
 use mcr_store::ledger::Ledger;
 use mcr_store::sessions::names;
@@ -37,6 +38,27 @@ pub(super) fn limits(memory: &ByteBudget) -> ServerLimits {
 /// How agents reach the tools, as configured.
 pub(super) fn tool_access(settings: &Settings) -> ToolAccess {
     ToolAccess { endpoints: settings.http.tool_endpoints, client_tools: settings.gateway.client_tools }
+}
+
+/// The settings of the agents' HTTP API that `/health` shows.
+pub(super) struct AgentApiConfig {
+    access: ToolAccess,
+    tokens: bool,
+}
+
+impl AgentApiConfig {
+    pub(super) fn new(settings: &Settings) -> Self {
+        Self { access: tool_access(settings), tokens: settings.http.session_tokens }
+    }
+
+    /// `shown` tells whether the gateway shows function tools to its agents.
+    pub(super) fn health(&self, shown: bool) -> AgentApiHealth {
+        AgentApiHealth {
+            tool_endpoints_open: self.access.is_open(shown, false),
+            why: self.access.explain(shown),
+            tokens: self.tokens,
+        }
+    }
 }
 
 /// The host names that the service accepts.

@@ -6,6 +6,7 @@ mod backend_health;
 mod background;
 mod displaced;
 mod gateway_health;
+mod identity;
 mod last_hour;
 mod machine;
 mod nudge_limiter;

@@ -22,7 +22,7 @@ use mcr_http::message::{Reply, Request};
 use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_model::redact::Redactor;
 use mcr_model::secret::Secret;
-use mcr_model::{AccountId, Roster};
+use mcr_model::{AccountId, BaseUrl, Roster};
 use mcr_service::delivery::service::View;
 use mcr_service::http::health::Health;
 use mcr_service::http::operator::{Wanted, refuse, with_body};
@@ -40,6 +40,7 @@ pub(super) struct Operator {
     silence: Duration,
     /// The networks, besides this machine, from which requests are taken.
     networks: Vec<Network>,
+    board: Option<BaseUrl>,
     redactor: Arc<Redactor>,
     /// `None` where `STATE_DIR` cannot be written: then every request is refused.
     token: OnceLock<Secret>,
@@ -76,6 +77,7 @@ impl Operator {
             account: AccountId::new(&settings.account.id),
             silence: settings.gateway.silence_max,
             networks: settings.http.operators_from.clone(),
+            board: settings.http.board.clone(),
             redactor: redactor.clone(),
             token: OnceLock::new(),
             team: OnceLock::new(),
@@ -154,7 +156,8 @@ impl Operator {
             }),
             Wanted::Overview => self.with_report(env, |report| {
                 let set_aside = self.place.last_set_aside();
-                let picture = report.picture(&self.roster(), (env.health)(), (env.hour)(), set_aside);
+                let (health, hour) = ((env.health)(), (env.hour)());
+                let picture = report.picture(&self.roster(), health, hour, set_aside, self.board.as_ref());
                 Reply::json_of(&picture.cleaned(&|text| self.redactor.clean(text)))
             }),
             Wanted::Retry(id) => self.act(OperatorRequest::Retry, &id, "retry", "it begins again", env),
@@ -186,29 +189,31 @@ impl Operator {
     fn why(&self, id: &str, env: &ServiceState<'_>) -> Reply {
         let clean = |text: &str| self.redactor.clean(text);
         self.with_report(env, |report| {
-            let found = report.look_up(id);
-            if let LookUp::Found(finding) = found {
-                return Reply::json_of(&finding.cleaned(&clean));
+            let blocks = |slug: &str, key: &str| -> Vec<String> {
+                let blocks = report.condition.blocks(slug, key, true).into_iter();
+                blocks.chain(report.condition.besides()).map(|block| clean(&block)).collect()
+            };
+            match report.look_up(id) {
+                LookUp::Found(finding) => Reply::json_of(&finding.cleaned(&clean)),
+                LookUp::Idle(slug) => {
+                    let roster = self.roster();
+                    let key = find(&roster, &slug).map_or("", |agent| agent.id.as_str());
+                    Reply::json_of(&Finding::idle(&slug, &blocks(&slug, key)).cleaned(&clean))
+                }
+                LookUp::Refused(lines) => {
+                    let lines: Vec<String> = lines.iter().map(|line| clean(line)).collect();
+                    let (error, candidates) = lines.split_first().unzip();
+                    Reply::json_of(&json!({"success": false, "error": error, "candidates": candidates}))
+                        .with_status(AMBIGUOUS)
+                }
+                LookUp::Unknown => {
+                    let shown = self.place.path().display();
+                    let asked = format!("neither the running service nor the ledger in {shown} has it");
+                    let error = unknown(&clean(id), &asked, report.cases.len());
+                    Reply::json_of(&json!({"success": false, "error": error, "blocks": blocks("", "")}))
+                        .with_status(404)
+                }
             }
-            let roster = self.roster();
-            let agent = find(&roster, id);
-            let (slug, key) = agent.map_or(("", ""), |agent| (agent.slug.as_str(), agent.id.as_str()));
-            let blocks =
-                report.condition.blocks(slug, key, true).into_iter().chain(report.condition.besides());
-            let blocks: Vec<String> = blocks.map(|block| clean(&block)).collect();
-            if agent.is_some() {
-                return Reply::json_of(&Finding::idle(slug, &blocks).cleaned(&clean));
-            }
-            if let LookUp::Refused(lines) = found {
-                let lines: Vec<String> = lines.iter().map(|line| clean(line)).collect();
-                let (error, candidates) = lines.split_first().unzip();
-                return Reply::json_of(&json!({"success": false, "error": error, "candidates": candidates}))
-                    .with_status(AMBIGUOUS);
-            }
-            let shown = self.place.path().display();
-            let asked = format!("neither the running service nor the ledger in {shown} has it");
-            let error = unknown(&clean(id), &asked, report.cases.len());
-            Reply::json_of(&json!({"success": false, "error": error, "blocks": blocks})).with_status(404)
         })
     }
 

@@ -5,9 +5,10 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::{Duration, Instant};
 
-use super::agent_api_setup::hosts_of;
+use super::agent_api_setup::{AgentApiConfig, hosts_of};
 use super::backend_health::{Backend, clock_ahead};
 use super::gateway_health::GatewayStatus;
+use super::identity::Identity;
 use super::last_hour::LastHour;
 use super::machine::{free_bytes, resident_bytes};
 use super::nudge_limiter::NudgeLimiter;
@@ -33,8 +34,8 @@ use mcr_service::clock::SteadyClock;
 use mcr_service::delivery::service::View;
 use mcr_service::http::agent_api::AgentApi;
 use mcr_service::http::health::{
-    DeliveryConfig, DeliveryHealth, DiskHealth, Health, HeartbeatHealth, Infrastructure, LedgerHealth,
-    Memory, PanicHealth, Parts, Ready, RosterHealth, Status, Version, Versions, seconds,
+    DeliveryConfig, DeliveryHealth, DiskHealth, Health, HeartbeatHealth, LedgerHealth, Memory, PanicHealth,
+    Parts, Ready, RosterHealth, Status, Version, seconds,
 };
 use mcr_service::http::metrics as exposition;
 use mcr_service::http::operator::Wanted;
@@ -48,20 +49,10 @@ const STALE_AFTER_INTERVALS: u32 = 3;
 /// The longest error that `/health` shows.
 const ERROR_CHARS: usize = 500;
 
-/// The configured versions and machine.
-struct ConfiguredVersions {
-    runtime_service_version: String,
-    /// If it is not configured, the gateway's own version is used.
-    openclaw_version: Option<String>,
-    droplet_id: String,
-    region: String,
-}
-
 /// The state of the running service.
 pub(super) struct State {
     began: Instant,
-    version: ConfiguredVersions,
-    ip_address: String,
+    identity: Identity,
     config: DeliveryConfig,
     sync_interval: Duration,
     redactor: Arc<Redactor>,
@@ -96,22 +87,15 @@ pub(super) struct State {
     pub(super) agents: OnceLock<AgentApi>,
     /// The operators' requests.
     pub(super) operator: Operator,
+    agent_api: AgentApiConfig,
 }
 
 impl State {
-    /// Configured values are shown to every caller, so a secret in the wrong variable is redacted.
     pub(super) fn new(settings: &Settings, folder: Option<&Arc<Folder>>, redactor: &Arc<Redactor>) -> Self {
-        let version = ConfiguredVersions {
-            runtime_service_version: redactor.clean(&settings.runtime_version),
-            openclaw_version: settings.openclaw_version.as_deref().map(|version| redactor.clean(version)),
-            droplet_id: redactor.clean(&settings.droplet.id),
-            region: redactor.clean(&settings.droplet.region),
-        };
         let metrics = Arc::new(Metrics::new(catalog::ALL.iter().map(|function| function.path)));
         Self {
             began: Instant::now(),
-            version,
-            ip_address: redactor.clean(&settings.droplet.ip),
+            identity: Identity::new(settings, redactor),
             config: delivery_config(&settings.delivery),
             sync_interval: settings.agents.sync_interval,
             redactor: redactor.clone(),
@@ -133,6 +117,7 @@ impl State {
             ledger: OnceLock::new(),
             agents: OnceLock::new(),
             operator: Operator::new(settings, folder, redactor),
+            agent_api: AgentApiConfig::new(settings),
         }
     }
 
@@ -348,14 +333,7 @@ impl State {
     }
 
     fn version(&self) -> Version {
-        let configured = &self.version;
-        let openclaw = configured.openclaw_version.clone().or_else(|| self.gateway.version());
-        Version {
-            runtime_service_version: configured.runtime_service_version.clone(),
-            openclaw_version: openclaw.unwrap_or_else(|| "unknown".to_owned()),
-            droplet_id: configured.droplet_id.clone(),
-            region: configured.region.clone(),
-        }
+        self.identity.version(self.gateway.version())
     }
 
     pub(super) fn health(&self) -> Health {
@@ -368,23 +346,16 @@ impl State {
             () => Status::Degraded,
         };
         let Parts { gateway, delivery, roster, backend, ledger, disk, panics } = parts;
-        let version = self.version();
         Health {
             status,
             reasons,
             uptime: seconds(self.began.elapsed()),
-            versions: Versions {
-                runtime_service: version.runtime_service_version,
-                openclaw: version.openclaw_version,
-            },
-            infrastructure: Infrastructure {
-                droplet_id: version.droplet_id,
-                ip_address: self.ip_address.clone(),
-                region: version.region,
-            },
+            versions: self.identity.versions(self.gateway.version()),
+            infrastructure: self.identity.infrastructure(),
             gateway,
             delivery,
             heartbeat: self.agents.get().map_or_else(HeartbeatHealth::default, AgentApi::heartbeat),
+            agent_api: self.agent_api.health(self.gateway.shows_tools()),
             agent_sync: roster,
             backend,
             ledger,

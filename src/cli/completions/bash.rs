@@ -9,7 +9,7 @@ use crate::cli::table::commands;
 
 /// Reads the command line up to the cursor: the option that awaits its value, and the words that are no options.
 const HEAD: &str = r"_mission_control_runtime() {
-    local cur=${COMP_WORDS[COMP_CWORD]} path= option= words= options= kind= word i
+    local cur=${COMP_WORDS[COMP_CWORD]} path= option= words= options= kind= word names split i
     # bash splits `--option=value` into three words.
     [[ $cur == = ]] && cur=
     for ((i = 1; i < COMP_CWORD; i++)); do
@@ -28,11 +28,22 @@ const TAIL: &str = r#"    esac
         words="$options --help" kind=
     fi
     COMPREPLY=($(compgen -W "$words" -- "$cur"))
-    case $kind in
-        file) mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -f -- "$cur") ;;
-        folder) mapfile -t -O "${#COMPREPLY[@]}" COMPREPLY < <(compgen -d -- "$cur") ;;
-    esac
-    [[ -z $kind ]] || compopt -o filenames 2>/dev/null
+    if [[ -n $kind ]]; then
+        # Files or folders.
+        case $kind in
+            file) mapfile -t names < <(compgen -f -- "$cur") ;;
+            folder) mapfile -t names < <(compgen -d -- "$cur") ;;
+        esac
+        # compgen prints one name a line, so the parts of a name with a line break are replaced by the name.
+        split=("$cur"*$'\n'*)
+        if [[ -e ${split[0]} ]]; then
+            for word in "${names[@]}"; do [[ ! -e $word ]] || COMPREPLY+=("$word"); done
+            for word in "${split[@]}"; do [[ $kind == folder && ! -d $word ]] || COMPREPLY+=("$word"); done
+        else
+            COMPREPLY+=("${names[@]}")
+        fi
+        compopt -o filenames 2>/dev/null
+    fi
 }
 complete -F _mission_control_runtime mission-control-runtime
 "#;

@@ -73,6 +73,30 @@ printf '%s\n' "${COMPREPLY[@]}"
     check("bash", complete);
 }
 
+/// A name with a line break is one name, and its parts are none.
+#[test]
+fn bash_completes_a_name_with_a_line_break() {
+    let (_kept, path) = folder();
+    fs::write(path("script"), Program::new(["completions", "bash"]).output().stdout).unwrap();
+    fs::write(path("one\ntwo"), "").unwrap();
+    fs::write(path("one.json"), "").unwrap();
+    fs::create_dir(path("one\nfolder")).unwrap();
+    let complete = r#"
+source ./script
+COMP_WORDS=(mission-control-runtime "${@:1:2}" o) COMP_CWORD=3
+_mission_control_runtime
+printf '<%s>' "${COMPREPLY[@]}"
+"#;
+    fs::write(path("complete"), complete).unwrap();
+    let complete = |words: [&str; 2]| {
+        let mut command = Command::new("bash");
+        command.arg("complete").args(words).current_dir(path("")).env("LC_ALL", "C.UTF-8");
+        String::from_utf8(command.output().unwrap().stdout).unwrap()
+    };
+    assert_eq!(complete(["run", "--env-file"]), "<one.json><one\nfolder><one\ntwo>");
+    assert_eq!(complete(["status", "--state-dir"]), "<one\nfolder>");
+}
+
 #[test]
 fn zsh_completes_commands_options_and_files() {
     // Only an interactive shell completes, so one runs on a pseudo-terminal. It prints each candidate.

@@ -79,6 +79,24 @@ fn the_file_is_private_and_is_rewritten_only_when_it_changes() {
 }
 
 #[test]
+fn a_file_that_others_can_read_becomes_private_even_if_it_is_up_to_date() {
+    let gateway = Gateway::new();
+    gateway.run([]);
+    let path = gateway.path("openclaw.json");
+    let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o7777;
+    for (before, after) in [(0o644, 0o640), (0o666, 0o640), (0o604, 0o600), (0o640, 0o640), (0o600, 0o600)] {
+        fs::set_permissions(&path, fs::Permissions::from_mode(before)).unwrap();
+        let checked = gateway.run(["--check"]);
+        assert_eq!(mode(), before, "--check changes nothing");
+        assert_eq!(text(&checked).contains("other users may read or change it"), before != after);
+        let output = gateway.run([]);
+        assert_eq!((output.status.code(), mode()), (Some(0), after), "{}", text(&output));
+        assert!(text(&output).contains("is up to date."), "{}", text(&output));
+        assert_eq!(text(&output).contains("which is now withdrawn"), before != after);
+    }
+}
+
+#[test]
 fn bad_files_change_nothing_and_are_named() {
     let gateway = Gateway::new();
     let rows = [

@@ -34,7 +34,7 @@ fn a_service_that_cannot_notify_warns_once_and_works() {
     let folder = tempfile::tempdir().unwrap();
     let missing = folder.path().join("missing");
     let rows = [
-        ("not-an-address", "its socket cannot be used variable=NOTIFY_SOCKET"),
+        ("not-an-address", "its socket cannot be used variable=NOTIFY_SOCKET value=not-an-address reason="),
         (missing.to_str().unwrap(), "its socket takes no message variable=NOTIFY_SOCKET"),
     ];
     for (address, warning) in rows {

@@ -34,6 +34,28 @@ fn a_backend_address_is_checked() {
     assert!(warnings[0].contains("SERVICE_TOKEN travels unencrypted"), "{warnings:?}");
 }
 
+/// The address of Mission Control's pages becomes a link, so only what a browser may open is accepted.
+#[test]
+fn an_address_of_the_board_is_checked() {
+    let board =
+        |text: &str| Start::good().set("BOARD_URL", text).settings().http.board.map(|url| url.to_string());
+    assert_eq!(board("https://board.example.com/team/"), Some("https://board.example.com/team".to_owned()));
+    assert_eq!(board("  "), None);
+    for text in ["javascript:alert(1)", "data:text/html,x", "ftp://board", "javascript://x/%0aalert(1)"] {
+        check_mistake("BOARD_URL", text, "Only http and https are allowed");
+    }
+    for text in
+        ["board.example.com", "https://", "https://a b", "https://board/?x=1", "https://board/#/board"]
+    {
+        check_mistake("BOARD_URL", text, "Expected a valid URL like https://mission-control.example.com.");
+    }
+    for text in ["https://otter.convex.cloud", "https://otter.convex.site"] {
+        check_mistake("BOARD_URL", text, "this is the address of the backend, which has no pages");
+    }
+    let user = Start::good().set("BOARD_URL", "https://me:hunter2@board.example.com").mistake();
+    assert!(user.contains("user or password") && !user.contains("hunter2"), "{user}");
+}
+
 /// §9.1, rows 1–4.
 #[test]
 fn a_gateway_address_is_checked() {

@@ -47,6 +47,21 @@ fn answers(stack: &Stack, task: &str) -> Vec<String> {
     stack.said_by("ben", task).into_iter().filter(|text| !text.contains("Automatic note")).collect()
 }
 
+/// An agent is found by the beginning of its slug before its first delivery, too.
+#[test]
+fn why_finds_an_agent_without_deliveries_by_the_beginning_of_its_name() {
+    let stack = Stack::new(&["engineer", "engraver", "ben"], polite);
+    let idle = "is an agent of this account, and has no deliveries.";
+    for typed in ["engineer", "engi", "ENGI"] {
+        let (code, shown) = stack.command(["why", typed]);
+        assert!(code == Some(0) && shown.contains(&format!("engineer {idle}")), "{typed}: {shown}");
+    }
+    let (code, shown) = stack.command(["why", "engr"]);
+    assert!(code == Some(0) && shown.contains(&format!("engraver {idle}")), "{shown}");
+    let (code, shown) = stack.command(["why", "engx"]);
+    assert!(code == Some(1) && shown.contains("No agent, task or notification matches"), "{shown}");
+}
+
 #[test]
 fn a_dead_letter_is_listed_and_retried() {
     let mut stack = Stack::new(&["ben"], polite);

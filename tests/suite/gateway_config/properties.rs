@@ -180,3 +180,28 @@ proptest! {
         }
     }
 }
+
+/// A part of the wrong type is named. In the generated file it removes no agent.
+#[test]
+fn parts_of_the_wrong_type_are_named_and_left_out() {
+    let left_out =
+        |path: &str, expected: &str| format!("The setting `{path}` is not {expected} and is left out.");
+    let qa = json!({"agents": {"entries": {"qa": {}}}});
+    for wrong in [json!({}), json!("qa"), json!(7), json!(null)] {
+        let start = Start::default().existing(json!({"agents": {"list": wrong}}));
+        assert!(start.sentences().contains(&left_out("agents.list", "an array")), "{:?}", start.sentences());
+        let start = Start::default().existing(qa.clone()).generated(json!({"agents": {"list": wrong}}));
+        assert!(start.sentences().contains(&left_out("agents.list", "an array")), "{:?}", start.sentences());
+        assert!(start.config()["agents"]["entries"]["qa"].is_object(), "{}", start.config());
+    }
+    for (generated, path, expected) in [
+        (json!({"agents": {"entries": []}}), "agents.entries", "an object"),
+        (json!({"agents": {"defaults": "fast"}}), "agents.defaults", "an object"),
+        (json!({"skills": {"entries": ["bird"]}}), "skills.entries", "an object"),
+        (json!({"skills": {"allowBundled": {}}}), "skills.allowBundled", "an array"),
+    ] {
+        let start = Start::default().existing(qa.clone()).generated(generated);
+        assert!(start.sentences().contains(&left_out(path, expected)), "{:?}", start.sentences());
+        assert!(start.config()["agents"]["entries"]["qa"].is_object(), "{}", start.config());
+    }
+}

@@ -284,7 +284,7 @@ fn the_facts_in_a_record_keep_fields_of_a_newer_version() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
 
-    /// Whatever agents do, and whenever the process restarts, they never cause more turns between two messages of people
+    /// Whatever agents do, and whenever the process retries, they never cause more turns between two messages of people
     /// than the hard limit.
     #[test]
     fn agents_never_exceed_the_hard_limit(

@@ -60,3 +60,21 @@ fn requests_under_the_names_of_a_proxy_are_answered_and_others_refused() {
     assert_eq!(systemd.next(), "STOPPING=1\nEXTEND_TIMEOUT_USEC=10000000\nSTATUS=stopping");
     assert_eq!(running.end().0, Some(0));
 }
+
+/// The page links to the runtime's page. The address is text of an attribute, whatever it contains.
+#[test]
+fn the_page_links_to_the_runtimes_page() {
+    let page = |address: Option<&str>| {
+        let local = Program::new(["local", "--listen", "127.0.0.1:0", "--data", ":memory:"]);
+        let mut running =
+            address.into_iter().fold(local, |local, address| local.and(["--runtime-page", address])).start();
+        let printed = running.environment().unwrap();
+        let reply = agent().get(&printed["CONVEX_URL"]).call().unwrap().into_body().read_to_string().unwrap();
+        let (_, rest) = reply.split_once("<meta name=\"runtime-page\" content=\"").unwrap();
+        rest.lines().next().unwrap().to_owned()
+    };
+    assert_eq!(page(None), "\">");
+    assert_eq!(page(Some("http://127.0.0.1:3001/")), "http://127.0.0.1:3001\">");
+    let hostile = page(Some("http://x/\"><script>alert(1)</script>&amp;"));
+    assert_eq!(hostile, "http://x/&quot;&gt;&lt;script&gt;alert(1)&lt;/script&gt;&amp;amp;\">");
+}

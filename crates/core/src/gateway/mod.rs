@@ -316,10 +316,10 @@ impl Why {
                 Some("Add the agent, under its slug, to agents.entries of the gateway's configuration.")
             }
             Self::ToolsRefused => Some(
-                "Check the gateway's version: 2026.3.31 is the oldest that works. If it is newer, a tool of the gateway may have the same name as one of the runtime's: its log has the name.",
+                "Check the gateway's version: 2026.3.31 is the oldest with function tools. If it is newer, a tool of the gateway may have the same name as one of the runtime's: its log has the name.",
             ),
             Self::OurRequest => Some(
-                "Check the gateway's version: 2026.3.31 is the oldest that works, 2026.9 is recommended.",
+                "Check the gateway's version: 2026.3.31 is the oldest with function tools, 2026.9 is recommended.",
             ),
             Self::ProviderRefused => Some("Check the model provider's key and account at the gateway."),
             Self::ProviderRejected => Some("Check the agent's model in the gateway's configuration."),

@@ -18,13 +18,14 @@ pub(super) fn apply(tree: &mut Tree, sources: &Sources<'_>, form: Form, remarks:
     let existing = roster(tree.get(&["agents"]), remarks);
     let mut agents = existing;
     if let Some(generated) = sources.generated {
-        take_defaults(tree, generated);
-        take_skills(tree, generated);
+        take_defaults(tree, generated, remarks);
+        take_skills(tree, generated, remarks);
     }
     let generated = sources.generated.and_then(|generated| generated.get("agents"));
-    if let Some(generated) = generated.filter(|agents| has_roster(agents)) {
-        let generated = roster(Some(generated), remarks);
-        agents = generated.into_iter().map(|agent| over(&agents, agent)).collect();
+    // Remarks on parts of the wrong type are made even if there is no roster.
+    let generated_agents = roster(generated, remarks);
+    if generated.is_some_and(has_roster) {
+        agents = generated_agents.into_iter().map(|agent| over(&agents, agent)).collect();
     } else {
         for slug in &environment.agents {
             match agents.iter().any(|(known, _)| known == slug) {
@@ -40,12 +41,39 @@ pub(super) fn apply(tree: &mut Tree, sources: &Sources<'_>, form: Form, remarks:
     tree.set(&["agents", "defaults", "maxConcurrent"], environment.max_concurrent);
 }
 
+/// Whether there is a roster. One of the wrong type does not count: it would remove every agent.
 fn has_roster(agents: &Value) -> bool {
-    ["list", "entries"].iter().any(|key| agents.get(key).is_some())
+    agents.get("list").is_some_and(Value::is_array) || agents.get("entries").is_some_and(Value::is_object)
+}
+
+/// The array at this path.
+fn array<'a>(value: Option<&'a Value>, path: &'static str, remarks: &mut Vec<Remark>) -> &'a [Value] {
+    match value {
+        Some(Value::Array(items)) => items,
+        None => &[],
+        Some(_) => {
+            remarks.push(Remark::WrongType { path, expected: "an array" });
+            &[]
+        }
+    }
+}
+
+/// The fields of the object at this path.
+fn fields<'a>(
+    value: Option<&'a Value>,
+    path: &'static str,
+    remarks: &mut Vec<Remark>,
+) -> impl Iterator<Item = (&'a String, &'a Value)> + use<'a> {
+    if value.is_some_and(|value| !value.is_object()) {
+        remarks.push(Remark::WrongType { path, expected: "an object" });
+    }
+    value.and_then(Value::as_object).into_iter().flatten()
 }
 
 /// Reads the agents in either form. An agent without a usable id is left out.
 fn roster(agents: Option<&Value>, remarks: &mut Vec<Remark>) -> AgentEntries {
+    let list = array(agents.and_then(|agents| agents.get("list")), "agents.list", remarks);
+    let entries = fields(agents.and_then(|agents| agents.get("entries")), "agents.entries", remarks);
     let mut found = AgentEntries::new();
     let mut take = |id: &str, settings: &Value| {
         let is_new = found.iter().all(|(known, _)| known != id);
@@ -54,12 +82,10 @@ fn roster(agents: Option<&Value>, remarks: &mut Vec<Remark>) -> AgentEntries {
             _ => remarks.push(Remark::BadAgent(id.to_owned())),
         }
     };
-    let list = agents.and_then(|agents| agents.get("list")?.as_array());
-    for agent in list.into_iter().flatten() {
+    for agent in list {
         take(agent.get("id").and_then(Value::as_str).unwrap_or_default(), agent);
     }
-    let entries = agents.and_then(|agents| agents.get("entries")?.as_object());
-    for (id, settings) in entries.into_iter().flatten() {
+    for (id, settings) in entries {
         take(id, settings);
     }
     for (_, settings) in &mut found {
@@ -110,20 +136,22 @@ fn name_models(agents: &mut AgentEntries, through_vercel: bool, tree: &Tree, rem
     }
 }
 
-fn take_defaults(tree: &mut Tree, generated: &Value) {
-    let defaults = generated.get("agents").and_then(|agents| agents.get("defaults")?.as_object());
-    for (key, value) in defaults.into_iter().flatten() {
+fn take_defaults(tree: &mut Tree, generated: &Value, remarks: &mut Vec<Remark>) {
+    let defaults = generated.get("agents").and_then(|agents| agents.get("defaults"));
+    for (key, value) in fields(defaults, "agents.defaults", remarks) {
         tree.set(&["agents", "defaults", key], value.clone());
     }
 }
 
-fn take_skills(tree: &mut Tree, generated: &Value) {
+fn take_skills(tree: &mut Tree, generated: &Value, remarks: &mut Vec<Remark>) {
     let skills = |key| generated.get("skills").and_then(|skills: &Value| skills.get(key));
-    if let Some(allowed) = skills("allowBundled").filter(|allowed| allowed.is_array()) {
+    let allowed = skills("allowBundled");
+    if let Some(Value::Array(allowed)) = allowed {
         tree.set(&["skills", "allowBundled"], allowed.clone());
+    } else {
+        array(allowed, "skills.allowBundled", remarks);
     }
-    let entries = skills("entries").and_then(Value::as_object);
-    for (id, settings) in entries.into_iter().flatten() {
+    for (id, settings) in fields(skills("entries"), "skills.entries", remarks) {
         tree.set(&["skills", "entries", id], settings.clone());
     }
 }

@@ -7,6 +7,13 @@ use std::fmt;
 pub enum Remark {
     /// At this path, an object is required, and something else was there.
     Replaced(String),
+    /// At this path, a value of another type was expected. It is ignored.
+    WrongType {
+        /// The path.
+        path: &'static str,
+        /// The expected type, with its article.
+        expected: &'static str,
+    },
     /// `OPENCLAW_BIND_HOST` is not an address that the gateway can listen on.
     NoIpv4Address(String),
     /// The gateway was to listen on the network without authentication.
@@ -43,6 +50,9 @@ impl fmt::Display for Remark {
             }
             Self::Replaced(path) => {
                 write!(f, "The setting `{path}` was not an object and was replaced, because settings below it are required.")
+            }
+            Self::WrongType { path, expected } => {
+                write!(f, "The setting `{path}` is not {expected} and is left out.")
             }
             Self::NoIpv4Address(host) => write!(
                 f,

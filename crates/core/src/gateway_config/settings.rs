@@ -11,7 +11,7 @@ use mcr_model::GatewayEnvironment;
 /// The port that health checks and the runtime's default URL expect.
 const PORT: u16 = 18789;
 
-/// The debugging port of the browser that the start script runs.
+/// The debugging port of the browser that the gateway starts.
 const BROWSER_PORT: u16 = 18800;
 
 pub(super) fn apply(
@@ -95,12 +95,14 @@ fn tools(tree: &mut Tree, environment: &GatewayEnvironment, form: Form) {
     }
 }
 
-/// The start script runs the browser, so the gateway attaches to it.
+/// The gateway starts the browser when an agent first needs it.
 fn browser(tree: &mut Tree, executable: &str, form: Form) {
     tree.set(&["browser", "executablePath"], executable);
-    for flag in ["enabled", "headless", "noSandbox", "attachOnly"] {
+    for flag in ["enabled", "headless", "noSandbox"] {
         tree.set(&["browser", flag], true);
     }
+    // With `true`, the gateway would wait for a browser that no other program starts.
+    tree.set(&["browser", "attachOnly"], false);
     tree.set(&["browser", "defaultProfile"], "openclaw");
     let mut profiles = vec!["openclaw"];
     // The name in files from before the gateway was renamed.

@@ -27,9 +27,9 @@ use std::collections::HashMap;
 use super::origin::{Origin, origin};
 use super::team_thread::Thread;
 use super::team_turn::{CountStart, Fact, TeamTurn};
-use crate::delivery::{Record, policy};
+use crate::delivery::Record;
 use crate::work::Work;
-use mcr_model::{AgentId, AuthorType, DeliveryContext, TaskId, TeamLimits};
+use mcr_model::{AgentId, DeliveryContext, TaskId, TeamLimits};
 
 /// The most threads that are remembered. The thread that was used longest ago is forgotten first, a stopped one last.
 pub const THREADS_MAX: usize = 2_000;
@@ -49,14 +49,14 @@ impl Threads {
         let task = context.task.as_ref()?;
         let thread = self.thread(&task.id);
         let retried = previous.filter(|turn| turn.is_retried).map(|turn| turn.start.after_retry());
-        let start = [Some(thread.start()), retried, last_word(context)].into_iter().flatten().max()?;
-        let mut resumed = None;
-        if start > thread.start() {
-            resumed = thread.is_stopped().then_some(start);
+        let before = (thread.start(), thread.is_stopped());
+        thread.hear(context);
+        if let Some(start) = retried.filter(|start| *start > thread.start()) {
             thread.restart(start);
         }
         thread.see_task(task);
-        resumed
+        let start = thread.start();
+        (before.1 && start > before.0).then_some(start)
     }
 
     /// An agent has written this content to a document, in a delivery about the task.
@@ -135,14 +135,4 @@ impl Threads {
         thread.used = self.uses;
         thread
     }
-}
-
-/// The last message of a person in this context, except `/stop`.
-fn last_word(context: &DeliveryContext) -> Option<CountStart> {
-    let thread = context.thread.iter().map(|item| (&item.author_type, &item.content, item.created_at));
-    let message = context.message.iter().map(|one| (&one.author_type, &one.content, one.created_at));
-    let words = thread
-        .chain(message)
-        .filter(|(author, content, _)| **author == AuthorType::User && !policy::is_stop(author, content));
-    words.map(|(_, _, message_at)| CountStart { message_at, retries: 0 }).max()
 }

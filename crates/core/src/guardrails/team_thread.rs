@@ -4,7 +4,8 @@ use std::collections::{HashMap, HashSet};
 
 use super::origin::{agent_named, name_in};
 use super::team_turn::{CountStart, Fact, TeamLimit, TeamStop, TeamTurn};
-use mcr_model::{AgentId, DeliveryContext, NotificationId, Task, TeamLimits};
+use crate::delivery::policy;
+use mcr_model::{AgentId, AuthorType, DeliveryContext, NotificationId, Task, TeamLimits};
 
 /// The most facts that a thread remembers. Further facts are no progress.
 const FACTS_MAX: usize = 2_000;
@@ -60,6 +61,19 @@ impl Thread {
 
     pub(super) fn is_stopped(&self) -> bool {
         self.stopped.is_some()
+    }
+
+    /// Sees the last message of a person in this context, except `/stop`. A later one starts the count again.
+    pub(super) fn hear(&mut self, context: &DeliveryContext) {
+        let thread = context.thread.iter().map(|item| (&item.author_type, &item.content, item.created_at));
+        let message = context.message.iter().map(|one| (&one.author_type, &one.content, one.created_at));
+        let by_a_person = thread
+            .chain(message)
+            .filter(|(author, content, _)| **author == AuthorType::User && !policy::is_stop(author, content));
+        let last = by_a_person.map(|(_, _, message_at)| CountStart { message_at, retries: 0 }).max();
+        if let Some(start) = last.filter(|start| *start > self.start) {
+            self.restart(start);
+        }
     }
 
     /// Sees the state of the task. At the start of a count it is the baseline, and later states may be progress.

@@ -80,7 +80,7 @@ impl HealthReason {
                 "the gateway's endpoint for turns is switched off: set gateway.http.endpoints.responses.enabled to true"
             }
             Self::GatewayTooOld => {
-                "the gateway is too old and shows no tools to agents: upgrade it to 2026.3.31 or newer"
+                "the gateway is too old and shows no function tools to agents, which use the HTTP endpoints unless AGENT_API is off: upgrade it to 2026.3.31 or newer"
             }
             Self::BackendUnreachable => {
                 "Mission Control does not answer: check CONVEX_URL and the network, or run `doctor`"

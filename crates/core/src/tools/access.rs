@@ -54,6 +54,21 @@ impl ToolAccess {
         }
     }
 
+    /// Why the endpoints are open or closed: a sentence.
+    pub fn explain(self, shown: bool) -> &'static str {
+        match (self.endpoints, self.client_tools, shown) {
+            (ToolEndpoints::On, ..) => "AGENT_API is on.",
+            (ToolEndpoints::Off, ..) => "AGENT_API is off.",
+            (ToolEndpoints::Auto, false, _) => {
+                "OPENCLAW_CLIENT_TOOLS_ENABLED is false, so agents have no function tools."
+            }
+            (ToolEndpoints::Auto, true, false) => "The gateway is too old for function tools.",
+            (ToolEndpoints::Auto, true, true) => {
+                "Agents have function tools. A delivery whose briefing describes the endpoints may still call them."
+            }
+        }
+    }
+
     /// Whether a session may call tools over HTTP. `described` tells whether the briefing of its running delivery
     /// offers that.
     pub fn is_open(self, shown: bool, described: bool) -> bool {
@@ -94,6 +109,10 @@ mod tests {
             assert_eq!(access.is_open(shown, false), open, "{access:?} {shown}");
             assert_eq!(access.is_open(shown, true), endpoints != Off, "{access:?} {shown}");
             assert!(open || !route.has_endpoints(), "a briefing describes open endpoints only");
+            let why = access.explain(shown);
+            let is_configured = why.starts_with("AGENT_API is o");
+            assert_eq!(is_configured, endpoints != Auto, "{access:?} {shown}: {why}");
+            assert_eq!(is_configured || why.contains("may still call"), !open || endpoints == On, "{why}");
         }
     }
 }

@@ -57,6 +57,9 @@ pub struct Health {
     pub delivery: DeliveryHealth,
     /// The heartbeats of agents.
     pub heartbeat: HeartbeatHealth,
+    /// The HTTP API for agents.
+    #[serde(rename = "agentApi")]
+    pub agent_api: AgentApiHealth,
     /// The roster.
     #[serde(rename = "agentSync")]
     pub agent_sync: RosterHealth,
@@ -104,6 +107,18 @@ impl Status {
             Self::Draining => "draining",
         }
     }
+}
+
+/// The state of the HTTP API for agents.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct AgentApiHealth {
+    /// Whether the tool endpoints are open.
+    pub tool_endpoints_open: bool,
+    /// Why they are open or closed.
+    pub why: &'static str,
+    /// Whether calls need the token of the session.
+    pub tokens: bool,
 }
 
 /// The state of the gateway.

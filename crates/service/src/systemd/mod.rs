@@ -44,7 +44,7 @@ impl Notifier {
         match Channel::open(&address) {
             Ok(channel) => Self(Some(Arc::new(channel))),
             Err(why) => {
-                warn!(variable = SOCKET, value:? = address, reason:% = why; "Systemd is not notified: its socket cannot be used");
+                warn!(variable = SOCKET, value:% = address.display(), reason:% = why; "Systemd is not notified: its socket cannot be used");
                 Self(None)
             }
         }

@@ -36,7 +36,7 @@ impl Watchdog {
             let text = env(name)?;
             let number = text.to_str().and_then(|text| text.parse::<u64>().ok()).filter(|number| *number > 0);
             if number.is_none() {
-                warn!(variable = name, value:? = text; "The watchdog of systemd is not fed: its limit is not a positive number");
+                warn!(variable = name, value:% = text.display(); "The watchdog of systemd is not fed: its limit is not a positive number");
             }
             Some(number)
         };

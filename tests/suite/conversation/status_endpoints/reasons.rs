@@ -49,7 +49,12 @@ fn ready(stack: &Stack) -> (u16, String) {
 #[test]
 fn without_a_gateway_the_service_is_ready_and_reports_it() {
     let stack = Stack::set(&["ben"], polite, &[("OPENCLAW_GATEWAY_URL", "")]);
-    degraded(&stack, &["no_gateway"]);
+    let health = degraded(&stack, &["no_gateway"]);
+    assert_eq!(health["agentApi"]["toolEndpointsOpen"], json!(false));
+    assert!(
+        health["agentApi"]["why"].as_str().unwrap().starts_with("Agents have function tools."),
+        "{health}"
+    );
     assert_eq!(ready(&stack).0, 200, "rows wait well");
 }
 
@@ -92,6 +97,8 @@ fn a_gateway_too_old_for_tools_is_reported_once_known() {
     stack.mention(&task, "ben", "hello");
     let health = degraded(&stack, &["gateway_too_old"]);
     assert_eq!(health["gateway"]["dialect"], "nested");
+    let why = "The gateway is too old for function tools.";
+    assert_eq!(health["agentApi"], json!({"toolEndpointsOpen": true, "why": why, "tokens": true}));
     assert_eq!(figures(&stack).families["runtime_info"].samples[0].labels["gateway_dialect"], "nested");
 }
 
