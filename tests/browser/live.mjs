@@ -415,9 +415,9 @@ await check('ids can be distinguished, and names are aligned in a column', async
   assert.equal(open[0], open[1]);
   const widths = await page.$$eval('.one > .top > .pill', pills => [...new Set(pills.map(pill => pill.getBoundingClientRect().width))]);
   assert.equal(widths.length, 1, widths.join());
-  const long = 'A title that is much longer than the line '.repeat(4).trim();
+  const long = 'A title that is much longer than the line '.repeat(3).trim();
   await mention('mender', 'please', long);
-  await page.waitForSelector(`#recent .one[data-state=answered]:has-text("${long}")`);
+  await page.waitForSelector('#recent .one[data-state=answered]:has-text("A title that is much longer")');
   const heights = await page.$$eval('#recent .one:not(.open) > .top', tops => [...new Set(tops.map(top => Math.round(top.getBoundingClientRect().height)))]);
   assert.equal(heights.length, 1, `lines of these heights: ${heights.join()}`);
 });

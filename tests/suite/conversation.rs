@@ -49,6 +49,8 @@ mod team;
 mod test_kind;
 /// Events for agents.
 mod wakes;
+/// The workspaces that the program writes.
+mod workspaces;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};

@@ -5,6 +5,7 @@ mod plans;
 mod profiles;
 mod properties;
 mod skills;
+mod writing;
 
 use std::collections::BTreeMap;
 

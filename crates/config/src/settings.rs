@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use super::address::{self, bracketed, is_everywhere};
 use super::credentials;
+use super::guardrails;
 use super::network::Network;
 use super::reader::Reader;
 use super::table::{
@@ -13,9 +14,8 @@ use super::table::{
     DELIVERY_MAX_AGE_MS, DELIVERY_MAX_ATTEMPTS, DELIVERY_MAX_CONCURRENT_SESSIONS, DELIVERY_MAX_TURNS,
     DELIVERY_STREAM_TIMEOUT_MS, DRAIN_TIMEOUT_MS, DROPLET_ID, DROPLET_IP, DROPLET_REGION,
     HEALTH_CHECK_INTERVAL, LEDGER, LEDGER_SYNC, LOG_FORMAT, LOG_LEVEL, LOG_OUTPUT, NO_RESPONSE_NOTE,
-    OPENCLAW_MAX_CONCURRENT, OPENCLAW_VERSION, RECEIVE_MEMORY_MB, RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR,
-    TEAM_DEPTH_MAX, TEAM_TURNS_HARD_MAX, TEAM_TURNS_MAX, TEAM_TURNS_PER_PROGRESS, TOOL_MAX_CALLS,
-    TOOL_MAX_ROUNDS, WAKE_ON,
+    OPENCLAW_MAX_CONCURRENT, OPENCLAW_PROFILE_SYNC, OPENCLAW_VERSION, OPENCLAW_WORKSPACE_ROOT,
+    RECEIVE_MEMORY_MB, RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR, TOOL_MAX_CALLS, TOOL_MAX_ROUNDS, WAKE_ON,
 };
 use mcr_model::secret::Secret;
 use mcr_model::{BaseUrl, LedgerSync, NoResponseNote, SessionScope, TeamLimits, ToolEndpoints, WakeRules};
@@ -163,11 +163,15 @@ pub struct Delivery {
     pub context_fetch_batch_size: usize,
 }
 
-/// The roster of agents.
+/// The roster of agents, and their workspaces.
 #[derive(Clone, Debug)]
 pub struct Agents {
     /// The time between two polls of the roster.
     pub sync_interval: Duration,
+    /// Whether workspaces are written.
+    pub profile_sync: bool,
+    /// The directory of the workspaces.
+    pub workspace_root: PathBuf,
 }
 
 /// This machine, for reports.
@@ -246,7 +250,11 @@ pub(super) fn assemble(reader: &mut Reader) -> Option<Settings> {
         http,
         gateway,
         delivery,
-        agents: Agents { sync_interval: reader.millis(&AGENT_SYNC_INTERVAL) },
+        agents: Agents {
+            sync_interval: reader.millis(&AGENT_SYNC_INTERVAL),
+            profile_sync: reader.flag(&OPENCLAW_PROFILE_SYNC),
+            workspace_root: PathBuf::from(reader.text(&OPENCLAW_WORKSPACE_ROOT)),
+        },
         droplet: Droplet {
             id: reader.text(&DROPLET_ID),
             ip: reader.text(&DROPLET_IP),
@@ -290,7 +298,7 @@ fn delivery(reader: &mut Reader, gateway: &Gateway) -> Delivery {
         age_max: reader.millis(&DELIVERY_MAX_AGE_MS),
         no_response_note: no_response_note(reader),
         wake_on: reader.wake_rules(&WAKE_ON),
-        team: team_limits(reader),
+        team: guardrails::team_limits(reader),
         drain: reader.millis(&DRAIN_TIMEOUT_MS),
         stream_timeout: stream_timeout(reader, gateway),
         context_fetch_batch_size: count(reader.number(&DELIVERY_CONTEXT_FETCH_BATCH_SIZE)),
@@ -308,26 +316,6 @@ fn delivery(reader: &mut Reader, gateway: &Gateway) -> Delivery {
         );
     }
     delivery
-}
-
-fn team_limits(reader: &mut Reader) -> TeamLimits {
-    let limits = TeamLimits {
-        turns_max: small(reader.number(&TEAM_TURNS_MAX)),
-        depth_max: small(reader.number(&TEAM_DEPTH_MAX)),
-        turns_per_progress: small(reader.number(&TEAM_TURNS_PER_PROGRESS)),
-        turns_hard_max: small(reader.number(&TEAM_TURNS_HARD_MAX)),
-    };
-    let TeamLimits { turns_max, turns_hard_max, .. } = limits;
-    if turns_hard_max > 0 && turns_hard_max < turns_max {
-        reader.warn(
-            &TEAM_TURNS_HARD_MAX,
-            format!(
-                "TEAM_TURNS_HARD_MAX is {turns_hard_max}, less than TEAM_TURNS_MAX ({turns_max}): progress of a task \
-                 adds no turns. Set TEAM_TURNS_HARD_MAX to the larger number, or TEAM_TURNS_MAX to the smaller one."
-            ),
-        );
-    }
-    limits
 }
 
 /// The value that is set, or the default of the TypeScript runtime.

@@ -34,9 +34,6 @@ const PLAIN: Variable = Variable {
     before: None,
 };
 
-/// The effect of variables for agent workspaces, which are not implemented yet.
-const NO_WORKSPACES: Effect = Effect::NotYet { lacks: "writes no agent workspaces", quiet: Some("false") };
-
 /// A key that only the gateway container reads.
 const CONTAINER_KEY: Variable = Variable {
     section: Section::Container,
@@ -529,8 +526,7 @@ variables! {
         section: Section::Workspace,
         kind: Kind::Boolean,
         fallback: Fallback::Value("false"),
-        effect: NO_WORKSPACES,
-        about: "Whether the runtime writes agent workspaces and the gateway's generated configuration.",
+        about: "Whether the runtime writes the agents' workspaces and the gateway's generated configuration, `openclaw.json` next to the directory of the workspaces. See [Workspaces](workspaces.md).",
         ..PLAIN
     }
     OPENCLAW_WORKSPACE_ROOT {
@@ -538,8 +534,7 @@ variables! {
         kind: Kind::Path,
         fallback: Fallback::Value("/root/clawd/agents"),
         read_by: ReadBy::Both,
-        effect: NO_WORKSPACES,
-        about: "The directory of the agents' workspaces. The runtime and the gateway container must use the same one.",
+        about: "The directory of the agents' workspaces. The runtime and the gateway must use the same path. If its group may write to it, the files are readable for that group; otherwise for the user of the runtime only.",
         ..PLAIN
     }
 

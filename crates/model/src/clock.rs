@@ -74,7 +74,7 @@ impl fmt::Display for Millis {
 
 /// The Gregorian date of a day counted from 1970-01-01. Years start in March, so that the leap day is the last of its
 /// year. Eras have 400 years, which always have 146,097 days.
-fn civil(days: i64) -> (i64, i64, i64) {
+pub(crate) fn civil(days: i64) -> (i64, i64, i64) {
     let shifted = days.saturating_add(719_468);
     let era = shifted.div_euclid(146_097);
     let day_of_era = shifted.rem_euclid(146_097);

@@ -14,18 +14,18 @@ mod open_state;
 mod operator;
 mod rows;
 mod shutdown;
+mod signals;
 mod snapshot;
 mod state;
 mod status_report;
 mod supervisor;
 mod token_refusals;
 mod turn_limit;
+mod workspace_sync;
 
-use std::error::Error;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, select};
@@ -60,6 +60,7 @@ use background::{Reporter, RosterSync, report_offline};
 use gateway_health::{TrackedGateway, watched};
 use open_state::{not_opened, open_folder, open_ledger, open_sessions};
 use shutdown::{Cause, Shutdown};
+use signals::handle_signals;
 use state::State;
 
 /// Runs until a signal stops it, or another runtime on the same account prevents it.
@@ -101,26 +102,6 @@ fn stop_line(running: usize, drain: Duration) -> String {
             drain.as_secs_f64()
         ),
     }
-}
-
-/// Sends a message for each signal that asks for a stop, and on request for the end of standard input. A parent
-/// process holds the other end of that pipe. The system closes the pipe when the parent dies, however it dies.
-fn handle_signals(stop_on_eof: bool) -> Result<Receiver<()>, Box<dyn Error>> {
-    let (sender, signals) = crossbeam_channel::bounded(1);
-    if stop_on_eof {
-        let sender = sender.clone();
-        thread::Builder::new().name("stdin".to_owned()).spawn(move || {
-            // A standard input that cannot be read is as good as closed.
-            let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
-            info!("Standard input is closed");
-            let _ = sender.try_send(());
-        })?;
-    }
-    ctrlc::set_handler(move || {
-        // A full channel already has the message.
-        let _ = sender.try_send(());
-    })?;
-    Ok(signals)
 }
 
 fn serve(
@@ -331,7 +312,8 @@ impl ThreadSetup<'_> {
         let mission = observed(&self.connections.once, self.settings, stop, &self.state.backend);
         let (state, sessions, wakes) = (self.state.clone(), self.sessions.clone(), self.wakes.clone());
         let wake_on = self.settings.delivery.wake_on.clone();
-        let roster = RosterSync { mission, state, team, sessions, wakes, wake_on };
+        let changed = workspace_sync::start(self, alive.clone())?;
+        let roster = RosterSync { mission, state, team, sessions, wakes, changed, wake_on };
         let (interval, switch, living) = (self.settings.agents.sync_interval, stop.clone(), alive.clone());
         background::spawn("roster", self.state.panics.clone(), stop.clone(), move || {
             let _living = &living;

@@ -41,9 +41,11 @@ fn imports(here: &[String], source: &str) -> Vec<Vec<String>> {
 /// Which folders use which others of the same parent, by the parent: `"delivery"` → `("prompt", "reply")`. The parent of
 /// the uppermost folders is empty.
 fn between_folders(sources: &[(String, String)]) -> BTreeMap<String, Arrows> {
+    // A build script belongs to no folder.
+    let sources: Vec<_> = sources.iter().filter(|(file, _)| file.contains("src/")).collect();
     let is_test = |file: &str| file.ends_with("/tests.rs") || file.ends_with("_tests.rs");
     let mut folders = BTreeSet::new();
-    for (file, _) in sources {
+    for (file, _) in &sources {
         let (_, path) = file.split_once("src/").unwrap();
         let parts: Vec<String> = path.split('/').map(str::to_owned).collect();
         folders.extend((1..parts.len()).map(|depth| parts[..depth].to_vec()));

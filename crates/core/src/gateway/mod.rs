@@ -22,6 +22,7 @@ use serde_json::Value;
 
 use mcr_model::SessionKey;
 use mcr_model::redact::OutgoingMask;
+use mcr_model::spending::Dollars;
 
 pub use codec::{SessionNames, session_key};
 pub use history::{Recovered, TurnMark};
@@ -176,18 +177,12 @@ impl fmt::Display for Usage {
     }
 }
 
-/// Billionths of a dollar, printed in dollars without trailing zeros.
-pub struct Dollars(pub u64);
-
-impl fmt::Display for Dollars {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        const BILLION: u64 = 1_000_000_000;
-        let text = format!("{}.{:09}", self.0 / BILLION, self.0 % BILLION);
-        f.write_str(text.trim_end_matches('0').trim_end_matches('.'))
-    }
-}
-
 impl Usage {
+    /// Tokens read and written.
+    pub fn tokens(self) -> u64 {
+        self.input_tokens.saturating_add(self.output_tokens)
+    }
+
     /// An amount of dollars from JSON, in billionths; 0 if absent.
     pub fn nanos(dollars: Option<f64>) -> u64 {
         // Negative amounts and NaN become 0, amounts that are too large the maximum.

@@ -68,7 +68,7 @@ impl ServiceCondition {
 }
 
 /// The text with a capital letter and a final full stop.
-pub(super) fn sentence(text: &str) -> String {
+pub(crate) fn sentence(text: &str) -> String {
     let mut rest = text.chars();
     let first: String = rest.next().into_iter().flat_map(char::to_uppercase).collect();
     dotted(&format!("{first}{}", rest.as_str()))

@@ -36,6 +36,13 @@ pub struct Desired {
     pub warnings: Vec<Warning>,
 }
 
+impl Desired {
+    /// Whether the workspace should have nothing, because its agent was removed.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.scaffold.is_empty() && self.folders.is_empty()
+    }
+}
+
 /// The files of this agent.
 pub fn desired(profile: &AgentProfile, texts: &ProfileTexts, layout: Layout, now: Millis) -> Desired {
     let mut warnings = Vec::new();

@@ -21,6 +21,7 @@ pub use process::{Infrastructure, Memory, PanicHealth, Versions};
 pub use ready::Ready;
 pub use storage::{DiskHealth, LedgerHealth};
 
+use crate::workspace::health::WorkspaceHealth;
 use mcr_core::ops::{HealthReason, Paused, TurnState};
 use mcr_model::clock::Millis;
 
@@ -63,6 +64,8 @@ pub struct Health {
     /// The roster.
     #[serde(rename = "agentSync")]
     pub agent_sync: RosterHealth,
+    /// The agents' workspaces.
+    pub workspaces: WorkspaceHealth,
     /// The backend, Mission Control.
     pub backend: BackendHealth,
     /// The ledger.
@@ -304,6 +307,7 @@ pub struct Parts {
     pub gateway: GatewayHealth,
     pub delivery: DeliveryHealth,
     pub roster: RosterHealth,
+    pub workspaces: WorkspaceHealth,
     pub backend: BackendHealth,
     pub ledger: LedgerHealth,
     pub disk: DiskHealth,
@@ -313,7 +317,7 @@ pub struct Parts {
 impl Parts {
     /// The reasons why the service is not healthy. A state that is not known yet is no reason.
     pub fn reasons(&self) -> Vec<HealthReason> {
-        let Self { gateway, delivery, roster, backend, ledger, disk, panics } = self;
+        let Self { gateway, delivery, roster, workspaces, backend, ledger, disk, panics } = self;
         let holds = |reason: HealthReason| match reason {
             HealthReason::GatewayTooOld => gateway.too_old,
             HealthReason::BackendUnreachable => backend.reachable == Some(false),
@@ -339,7 +343,7 @@ impl Parts {
             }
             HealthReason::ForeignInstance => delivery.foreign_instance.is_some(),
             HealthReason::ThreadPanicked => panics.recent,
-            HealthReason::ProfilesUnwritable => false,
+            HealthReason::ProfilesUnwritable => workspaces.is_failing(),
             HealthReason::GatewayUnreachable
             | HealthReason::GatewayRefusedToken
             | HealthReason::GatewayEndpointOff

@@ -17,9 +17,9 @@ use self::page::{MetricKind, Page};
 use super::health::{Health, Memory, Status};
 use crate::metrics::{Metrics, Operation};
 use mcr_core::delivery::End;
-use mcr_core::gateway::Dollars;
 use mcr_core::ops::{HealthReason, TurnState};
 use mcr_model::clock::Millis;
+use mcr_model::spending::Dollars;
 
 /// The media type of the text format.
 pub const CONTENT_TYPE: &str = "text/plain; version=0.0.4";

@@ -1,0 +1,320 @@
+//! Budgets: what the turns of a day may cost, for the account and for single agents.
+//!
+//! # The problem
+//!
+//! A turn has no price before it ends, and many turns run at once. A turn may make many requests to its model. The
+//! process can end while turns run, and must then neither forget nor double what they cost. Some gateways report no
+//! usage. And the clock may jump.
+//!
+//! # The policy
+//!
+//! * **Reserve, observe, settle.** A turn reserves an estimate before it is sent. While it runs, its usage is read from
+//!   the session's history, and what was read never shrinks. At the end it is settled with the reported usage.
+//! * **At the limit nothing starts.** No turn starts in a scope whose count has reached its limit, and its running turns
+//!   are aborted. So each running turn can overspend by the model request that it is in.
+//! * **Near the limit turns start one by one.** A turn starts if its estimate fits beside those of the running turns, or
+//!   if no other turn runs in its scope. So estimates never keep the last part of a budget unused.
+//! * **Each turn is charged once.** A reservation has the id of its request. Only an open reservation is settled.
+//! * **A missing usage is estimated** from the length of the texts, and marked as an estimate.
+//! * **Dollars** are the cost that the gateway reports, else the prices of `BUDGET_PRICES`, else nothing.
+//! * **Days** are calendar days of a time zone (`book`). A turn is charged to the day on which it started.
+
+mod book;
+mod report;
+mod stored;
+mod turn;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use book::{Books, Charge};
+use mcr_model::clock::Millis;
+use mcr_model::spending::{Amount, Budgets, Limits};
+use mcr_model::zone::Day;
+
+pub use book::{Count, Scope};
+pub use report::{Report, ScopeReport};
+pub use stored::{PREFIX, StoredChanges};
+pub use turn::{OpenTurn, TurnCost, TurnId, estimate};
+
+/// The counts of all days and the running turns.
+#[derive(Clone, Debug)]
+pub struct Spending {
+    budgets: Budgets,
+    books: Books,
+    open: BTreeMap<TurnId, OpenTurn>,
+    /// What a turn of each agent usually costs.
+    usual: BTreeMap<String, Amount>,
+    /// What differs from the stored state.
+    changed: stored::Dirty,
+}
+
+/// Why a turn must wait.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Refusal {
+    /// A limit is reached.
+    AtLimit(Reached),
+    /// What is left may be needed by turns that run.
+    Reserved,
+}
+
+/// A limit that is reached.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Reached {
+    /// Whose limit it is.
+    pub scope: Scope,
+    /// The limits of the day.
+    pub limits: Limits,
+    /// What was counted.
+    pub counted: Amount,
+    /// Whether the stored count cannot be read.
+    pub unreadable: bool,
+}
+
+/// The scopes whose limits are reached.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Held {
+    /// All of them, the account first.
+    pub reached: Vec<Reached>,
+}
+
+impl Held {
+    /// Whether turns of all agents wait.
+    pub fn all(&self) -> bool {
+        self.reached.iter().any(|reached| reached.scope == Scope::Account)
+    }
+
+    /// The slugs of the agents whose own limit is reached.
+    pub fn agents(&self) -> impl Iterator<Item = &str> {
+        self.reached.iter().filter_map(|reached| match &reached.scope {
+            Scope::Agent(slug) => Some(slug.as_str()),
+            Scope::Account => None,
+        })
+    }
+
+    /// The limit that holds this agent's turns.
+    pub fn of(&self, slug: &str) -> Option<&Reached> {
+        let slug = slug.to_lowercase();
+        self.reached.iter().find(|reached| reached.scope.covers(&slug))
+    }
+}
+
+impl Spending {
+    /// No spending so far.
+    pub fn new(budgets: Budgets) -> Self {
+        Self {
+            budgets,
+            books: Books::default(),
+            open: BTreeMap::new(),
+            usual: BTreeMap::new(),
+            changed: stored::Dirty::default(),
+        }
+    }
+
+    /// The configured budgets.
+    pub fn budgets(&self) -> &Budgets {
+        &self.budgets
+    }
+
+    /// The running turns.
+    pub fn open(&self) -> &BTreeMap<TurnId, OpenTurn> {
+        &self.open
+    }
+
+    /// The limits of a scope as configured.
+    fn configured(&self, scope: &Scope) -> Limits {
+        match scope {
+            Scope::Account => self.budgets.account,
+            Scope::Agent(slug) => self.budgets.agents.get(slug).copied().unwrap_or_default(),
+        }
+    }
+
+    fn limits(&self, day: Day, scope: &Scope) -> Limits {
+        let configured = self.configured(scope);
+        self.books.count(day, scope).map_or(configured, |count| count.limits(configured))
+    }
+
+    /// Turns to the day of the clock. Returns whether another day counts from now on.
+    pub fn turn_to(&mut self, now: Millis) -> bool {
+        if !self.books.turn_to(self.budgets.zone.day(now)) {
+            return false;
+        }
+        let today = self.books.today();
+        self.changed.day();
+        let scopes: Vec<Scope> = self.books.book(today).map(|(scope, _)| scope.clone()).collect();
+        for scope in scopes {
+            self.changed.count(today, scope);
+        }
+        let needed: BTreeSet<Day> = self.open.values().map(|turn| turn.day).collect();
+        for (day, book) in self.books.prune(|day| needed.contains(&day)) {
+            for scope in book.into_keys() {
+                self.changed.count(day, scope);
+            }
+        }
+        true
+    }
+
+    /// Reserves the estimate of a turn that is about to be sent.
+    pub fn reserve(&mut self, id: &TurnId, agent: &str, texts: Amount, now: Millis) -> Result<(), Refusal> {
+        self.turn_to(now);
+        let (agent, day) = (agent.to_lowercase(), self.books.today());
+        let reserved = self.usual.get(&agent).map_or(texts, |usual| usual.at_least(texts));
+        for scope in Scope::of(&agent) {
+            if let Some(reached) = self.reached(day, &scope) {
+                return Err(Refusal::AtLimit(reached));
+            }
+            let others = self.open_in(day, &scope).filter(|(other, _)| *other != id);
+            let others = others.fold(None, |sum: Option<Amount>, (_, turn)| {
+                Some(sum.unwrap_or_default().plus(turn.expected()))
+            });
+            if let Some(others) = others
+                && exceeds(self.counted(day, &scope).plus(others).plus(reserved), self.limits(day, &scope))
+            {
+                return Err(Refusal::Reserved);
+            }
+        }
+        self.open.insert(id.clone(), OpenTurn::new(agent, day, reserved, texts));
+        self.changed.turn(id);
+        Ok(())
+    }
+
+    /// Withdraws the reservation of a turn that was not sent after all, or that the gateway did not accept.
+    pub fn release(&mut self, id: &TurnId) {
+        if self.open.remove(id).is_some() {
+            self.changed.turn(id);
+        }
+    }
+
+    /// Takes a reading of a running turn's usage.
+    pub fn observe(&mut self, id: &TurnId, cost: &TurnCost) {
+        let (amount, _) = cost.priced(&self.budgets.prices);
+        if let Some(turn) = self.open.get_mut(id) {
+            turn.observe(amount);
+        }
+    }
+
+    /// The running turns to abort, because their limit is reached, or will be before the next reading.
+    pub fn to_abort(&self) -> Vec<TurnId> {
+        let passed = |turn: &OpenTurn| {
+            Scope::of(&turn.agent).iter().any(|scope| {
+                let running =
+                    self.open_in(turn.day, scope).map(|(_, turn)| turn.observed().plus(turn.growth()));
+                let sum = running.fold(self.counted(turn.day, scope), Amount::plus);
+                reaches(sum, self.limits(turn.day, scope)) || self.is_unreadable(turn.day, scope)
+            })
+        };
+        self.open.iter().filter(|(_, turn)| passed(turn)).map(|(id, _)| id.clone()).collect()
+    }
+
+    /// Charges a turn that has ended. A turn without an open reservation was charged before.
+    ///
+    /// `written` is the length of what the agent wrote, in tokens, for a turn whose usage is not reported.
+    pub fn settle(&mut self, id: &TurnId, cost: &TurnCost, written: u64) {
+        let Some(turn) = self.open.remove(id) else { return };
+        self.changed.turn(id);
+        let (reported, unpriced) = cost.priced(&self.budgets.prices);
+        let reported = reported.at_least(turn.observed());
+        let charge = if reported.tokens > 0 {
+            Charge { amount: reported, estimated: 0, unpriced }
+        } else {
+            let texts = turn.texts().plus(Amount { tokens: written, nano_dollars: 0 });
+            let texts = TurnCost::estimated(texts.tokens).priced(&self.budgets.prices);
+            let amount = reported.at_least(texts.0);
+            Charge { amount, estimated: amount.tokens, unpriced: texts.1 }
+        };
+        let usual = self.usual.entry(turn.agent.clone()).or_insert(charge.amount);
+        *usual = turn::mean(*usual, charge.amount);
+        for scope in Scope::of(&turn.agent) {
+            self.books.count_mut(turn.day, &scope).charge(&charge);
+            self.changed.count(turn.day, scope);
+        }
+    }
+
+    /// Settles all turns of a delivery that has ended with what is known of them.
+    pub fn settle_all(&mut self, is_of_delivery: impl Fn(&TurnId) -> bool) {
+        let ids: Vec<TurnId> = self.open.keys().filter(|id| is_of_delivery(id)).cloned().collect();
+        for id in &ids {
+            self.settle(id, &TurnCost::default(), 0);
+        }
+    }
+
+    /// The scopes whose limits are reached now.
+    pub fn held(&self) -> Held {
+        let agents = self.budgets.agents.keys().cloned().map(Scope::Agent);
+        let scopes = std::iter::once(Scope::Account).chain(agents);
+        Held { reached: scopes.filter_map(|scope| self.reached(self.books.today(), &scope)).collect() }
+    }
+
+    /// Raises today's limits of a scope. The error is a sentence.
+    pub fn raise(&mut self, scope: &Scope, to: Limits, now: Millis) -> Result<(), String> {
+        self.turn_to(now);
+        let (day, configured) = (self.books.today(), self.configured(scope));
+        let present = self.limits(day, scope);
+        let missing = (to.tokens.is_some() && configured.tokens.is_none())
+            || (to.nano_dollars.is_some() && configured.nano_dollars.is_none());
+        if to.is_none() || missing {
+            return Err(format!("{} has no budget of this kind: {present}", scope.name()));
+        }
+        let lower = |to: Option<u64>, present: Option<u64>| to.is_some() && to < present;
+        if lower(to.tokens, present.tokens) || lower(to.nano_dollars, present.nano_dollars) {
+            return Err(format!("the budget of {} is {present} today, which is more", scope.name()));
+        }
+        let count = self.books.count_mut(day, scope);
+        count.raised = count.raised.overridden_by(to);
+        self.changed.count(day, scope.clone());
+        Ok(())
+    }
+
+    /// Starts today's count of an agent from zero, or with [`Scope::Account`] all counts. The error is a sentence.
+    pub fn reset(&mut self, scope: &Scope, now: Millis) -> Result<(), String> {
+        self.turn_to(now);
+        let day = self.books.today();
+        if self.configured(scope).is_none() && *scope != Scope::Account {
+            return Err(format!("{} has no budget of its own", scope.name()));
+        }
+        let scopes: Vec<Scope> = match scope {
+            Scope::Account => self.books.book(day).map(|(scope, _)| scope.clone()).collect(),
+            Scope::Agent(_) => vec![scope.clone()],
+        };
+        for scope in scopes {
+            self.books.count_mut(day, &scope).reset();
+            self.changed.count(day, scope);
+        }
+        Ok(())
+    }
+
+    fn counted(&self, day: Day, scope: &Scope) -> Amount {
+        self.books.count(day, scope).map(Count::counted).unwrap_or_default()
+    }
+
+    fn is_unreadable(&self, day: Day, scope: &Scope) -> bool {
+        self.books.count(day, scope).is_some_and(|count| count.unreadable)
+    }
+
+    fn open_in<'a>(&'a self, day: Day, scope: &'a Scope) -> impl Iterator<Item = (&'a TurnId, &'a OpenTurn)> {
+        self.open.iter().filter(move |(_, turn)| turn.day == day && scope.covers(&turn.agent))
+    }
+
+    /// The limit of a scope, if it is reached.
+    fn reached(&self, day: Day, scope: &Scope) -> Option<Reached> {
+        let (limits, unreadable) = (self.limits(day, scope), self.is_unreadable(day, scope));
+        let running = self.open_in(day, scope).map(|(_, turn)| turn.observed());
+        let counted = running.fold(self.counted(day, scope), Amount::plus);
+        let is_reached = reaches(counted, limits) || (unreadable && !limits.is_none());
+        is_reached.then(|| Reached { scope: scope.clone(), limits, counted, unreadable })
+    }
+}
+
+/// Whether an amount is at one of the limits or above.
+fn reaches(amount: Amount, limits: Limits) -> bool {
+    let at = |amount: u64, limit: Option<u64>| limit.is_some_and(|limit| amount >= limit);
+    at(amount.tokens, limits.tokens) || at(amount.nano_dollars, limits.nano_dollars)
+}
+
+/// Whether an amount is above one of the limits.
+fn exceeds(amount: Amount, limits: Limits) -> bool {
+    let above = |amount: u64, limit: Option<u64>| limit.is_some_and(|limit| amount > limit);
+    above(amount.tokens, limits.tokens) || above(amount.nano_dollars, limits.nano_dollars)
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,160 @@
+//! The state of the budgets for people: `/health`, the live page and `budget show`.
+
+use serde::Serialize;
+
+use super::{Count, Reached, Scope, Spending};
+use crate::ops::service_condition::sentence;
+use mcr_model::clock::Millis;
+use mcr_model::spending::{Amount, Dollars, Limits, grouped};
+
+/// The budgets and what was spent of them today.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Report {
+    /// The day, in the time zone of the budgets.
+    pub day: String,
+    /// The time zone.
+    pub time_zone: &'static str,
+    /// When the day ends.
+    pub ends_at: Millis,
+    /// The account first, then the agents with a budget.
+    pub scopes: Vec<ScopeReport>,
+}
+
+/// The budget of the account or of one agent.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct ScopeReport {
+    /// The agent's slug; none for the account.
+    pub agent: Option<String>,
+    /// The limits of today.
+    pub limits: Limits,
+    /// Whether an operator has raised them.
+    pub raised: bool,
+    /// What counts against the limits.
+    pub counted: Amount,
+    /// What running turns have used so far, as read from their sessions.
+    pub running: Amount,
+    /// What was spent today, whether or not an operator has reset the count.
+    pub spent: Amount,
+    /// How many turns were settled.
+    pub turns: u64,
+    /// The part of the tokens that is estimated.
+    pub estimated_tokens: u64,
+    /// The part of the tokens without a cost in dollars.
+    pub unpriced_tokens: u64,
+    /// Whether a limit is reached, so that turns wait.
+    pub reached: bool,
+    /// Whether the stored count cannot be read.
+    pub unreadable: bool,
+}
+
+impl ScopeReport {
+    /// The name for people.
+    pub fn name(&self) -> &str {
+        self.agent.as_deref().unwrap_or("account")
+    }
+
+    /// The used part of the limit that is nearest to its end, in percent.
+    pub fn percent(&self) -> u64 {
+        let used = self.counted.plus(self.running);
+        let part = |used: u64, limit: Option<u64>| {
+            limit.map(|limit| u128::from(used) * 100 / u128::from(limit.max(1)))
+        };
+        let parts =
+            [part(used.tokens, self.limits.tokens), part(used.nano_dollars, self.limits.nano_dollars)];
+        parts.into_iter().flatten().max().map_or(0, |percent| u64::try_from(percent).unwrap_or(u64::MAX))
+    }
+
+    /// The budget in a line.
+    pub fn in_words(&self) -> String {
+        let used = self.counted.plus(self.running);
+        let tokens =
+            self.limits.tokens.map(|limit| format!("{} of {} tokens", grouped(used.tokens), grouped(limit)));
+        let dollars = self
+            .limits
+            .nano_dollars
+            .map(|limit| format!("${} of ${}", Dollars(used.nano_dollars), Dollars(limit)));
+        let parts: Vec<String> = tokens.into_iter().chain(dollars).collect();
+        let state = if self.reached { ": reached, turns wait" } else { "" };
+        let raised = if self.raised { ", raised today" } else { "" };
+        let estimated = match self.estimated_tokens {
+            0 => String::new(),
+            tokens => format!(", {} tokens estimated", grouped(tokens)),
+        };
+        let parts = if parts.is_empty() { format!("{used}, no limit") } else { parts.join(" and ") };
+        format!("{parts} ({} %){raised}{estimated}{state}", self.percent())
+    }
+}
+
+impl Reached {
+    /// The reason why turns wait, as the beginning of a sentence.
+    pub fn in_words(&self) -> String {
+        let whose = match &self.scope {
+            Scope::Account => "the account's daily budget".to_owned(),
+            Scope::Agent(slug) => format!("the daily budget of {slug}"),
+        };
+        if self.unreadable {
+            return format!("{whose} holds turns, because its stored count cannot be read");
+        }
+        format!("{whose} is used up: {} of {}", self.counted, self.limits)
+    }
+
+    /// The commands that let turns start again.
+    pub fn remedy(&self) -> String {
+        let agent = match &self.scope {
+            Scope::Account => String::new(),
+            Scope::Agent(slug) => format!(" --agent {slug}"),
+        };
+        format!("`budget raise AMOUNT{agent}` or `budget reset{agent}` lets turns start before the next day")
+    }
+
+    /// Reason and remedy in two sentences.
+    pub fn explain(&self) -> String {
+        format!("{} {}.", sentence(&self.in_words()), self.remedy())
+    }
+}
+
+impl Spending {
+    /// The state now.
+    pub fn report(&self, now: Millis) -> Report {
+        let (day, zone) = (self.books.today(), self.budgets.zone);
+        let agents = self.budgets.agents.keys().cloned().map(Scope::Agent);
+        let scopes = std::iter::once(Scope::Account).chain(agents).map(|scope| {
+            let none = Count::default();
+            let count = self.books.count(day, &scope).unwrap_or(&none);
+            let configured = self.configured(&scope);
+            let limits = count.limits(configured);
+            let running = self.open_in(day, &scope).map(|(_, turn)| turn.observed());
+            ScopeReport {
+                limits,
+                raised: limits != configured,
+                counted: count.counted(),
+                running: running.fold(Amount::default(), Amount::plus),
+                spent: count.spent,
+                turns: count.turns,
+                estimated_tokens: count.estimated,
+                unpriced_tokens: count.unpriced,
+                reached: self.reached(day, &scope).is_some(),
+                unreadable: count.unreadable,
+                agent: match scope {
+                    Scope::Account => None,
+                    Scope::Agent(slug) => Some(slug),
+                },
+            }
+        });
+        let scopes = scopes.collect();
+        Report { day: day.to_string(), time_zone: zone.name(), ends_at: zone.next_day(now), scopes }
+    }
+
+    /// When the next day begins.
+    pub fn next_day(&self, now: Millis) -> Millis {
+        self.budgets.zone.next_day(now)
+    }
+
+    /// The sums of everything that was spent, for tests that compare them with other books.
+    pub fn spent_in_all(&self) -> Amount {
+        let account = self.books.all().filter(|(_, scope, _)| **scope == Scope::Account);
+        account.fold(Amount::default(), |sum, (_, _, count)| sum.plus(count.spent))
+    }
+}

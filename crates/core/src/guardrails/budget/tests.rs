@@ -1,0 +1,329 @@
+//! Reservations, limits, days and restarts, by example and against other books.
+
+use std::collections::BTreeMap;
+
+use proptest::prelude::*;
+
+use super::*;
+use crate::gateway::Usage;
+use crate::work::WorkId;
+use mcr_model::spending::{Prices, parse_agents};
+use mcr_model::zone::Zone;
+
+const HOUR_MS: i64 = 3_600_000;
+
+/// 2026-11-30T12:00:00Z.
+const NOON: Millis = Millis(1_796_040_000_000);
+
+fn tokens(tokens: u64) -> Amount {
+    Amount { tokens, nano_dollars: 0 }
+}
+
+fn id(number: u32) -> TurnId {
+    TurnId::new(&WorkId::new("n1"), number)
+}
+
+fn cost(read: u64) -> TurnCost {
+    TurnCost::of(Some(Usage { input_tokens: read, ..Usage::default() }))
+}
+
+fn with(account: Option<u64>, agents: &str) -> Spending {
+    Spending::new(Budgets {
+        account: Limits { tokens: account, nano_dollars: None },
+        agents: parse_agents(agents).unwrap(),
+        ..Budgets::default()
+    })
+}
+
+fn is_at_limit(result: &Result<(), Refusal>) -> bool {
+    matches!(result, Err(Refusal::AtLimit(_)))
+}
+
+#[test]
+fn a_turn_is_reserved_and_charged_once() {
+    let mut spending = with(Some(1_000), "");
+    assert_eq!(spending.reserve(&id(1), "Ben", tokens(100), NOON), Ok(()));
+    spending.settle(&id(1), &cost(300), 0);
+    spending.settle(&id(1), &cost(300), 0);
+    spending.settle(&id(2), &cost(300), 0);
+    assert_eq!(spending.spent_in_all(), tokens(300));
+    let report = spending.report(NOON);
+    assert_eq!((report.day.as_str(), report.time_zone), ("2026-11-30", "UTC"));
+    assert_eq!(report.ends_at.to_string(), "2026-12-01T00:00:00.000Z");
+    assert_eq!(report.scopes[0].in_words(), "300 of 1,000 tokens (30 %)");
+}
+
+#[test]
+fn at_the_limit_no_turn_starts_until_it_is_raised_or_reset_or_the_day_ends() {
+    let mut spending = with(Some(1_000), "");
+    assert_eq!(spending.reserve(&id(1), "ben", tokens(1), NOON), Ok(()));
+    spending.settle(&id(1), &cost(1_000), 0);
+    let refused = spending.reserve(&id(2), "ben", tokens(1), NOON);
+    let Err(Refusal::AtLimit(reached)) = refused else { panic!("{refused:?}") };
+    assert_eq!(
+        reached.explain(),
+        "The account's daily budget is used up: 1,000 tokens of 1,000 tokens. `budget raise AMOUNT` or `budget reset` \
+         lets turns start before the next day."
+    );
+    assert!(spending.held().all() && spending.held().of("ada").is_some());
+
+    let mut raised = spending.clone();
+    let to = |tokens| Limits { tokens: Some(tokens), nano_dollars: None };
+    assert!(
+        raised
+            .raise(&Scope::Account, to(999), NOON)
+            .unwrap_err()
+            .contains("1,000 tokens today, which is more")
+    );
+    let dollars = Limits { nano_dollars: Some(5), tokens: None };
+    assert!(raised.raise(&Scope::Account, dollars, NOON).unwrap_err().contains("no budget of this kind"));
+    let ben = Scope::Agent("ben".to_owned());
+    assert!(raised.raise(&ben, to(5), NOON).unwrap_err().contains("ben has no budget of this kind"));
+    raised.raise(&Scope::Account, to(2_000), NOON).unwrap();
+    raised.raise(&Scope::Account, to(2_000), NOON).unwrap();
+    assert_eq!(raised.reserve(&id(2), "ben", tokens(1), NOON), Ok(()));
+    assert_eq!(raised.report(NOON).scopes[0].in_words(), "1,000 of 2,000 tokens (50 %), raised today");
+
+    let mut reset = spending.clone();
+    assert!(reset.reset(&ben, NOON).unwrap_err().contains("ben has no budget of its own"));
+    reset.reset(&Scope::Account, NOON).unwrap();
+    assert_eq!(reset.reserve(&id(2), "ben", tokens(1), NOON), Ok(()));
+    assert_eq!(reset.spent_in_all(), tokens(1_000), "a reset forgets no spending");
+
+    let tomorrow = spending.next_day(NOON);
+    assert!(is_at_limit(&spending.reserve(&id(2), "ben", tokens(1), Millis(tomorrow.0 - 1))));
+    assert_eq!(spending.reserve(&id(2), "ben", tokens(1), tomorrow), Ok(()));
+    assert!(is_at_limit(&spending.reserve(&id(3), "ben", tokens(1), NOON)), "the clock went back");
+}
+
+#[test]
+fn an_agent_has_its_own_limit_within_the_account() {
+    let mut spending = with(Some(1_000), "ben=300");
+    spending.reserve(&id(1), "ben", tokens(1), NOON).unwrap();
+    spending.settle(&id(1), &cost(300), 0);
+    assert!(is_at_limit(&spending.reserve(&id(2), "BEN", tokens(1), NOON)));
+    assert_eq!(spending.reserve(&id(2), "ada", tokens(1), NOON), Ok(()));
+    let held = spending.held();
+    assert!(!held.all() && held.agents().eq(["ben"]) && held.of("Ben").is_some() && held.of("ada").is_none());
+}
+
+/// A turn alone may use what is left. Beside others it starts only if its estimate fits.
+#[test]
+fn near_the_limit_turns_start_one_by_one() {
+    let mut spending = with(Some(1_000), "");
+    assert_eq!(spending.reserve(&id(1), "ben", tokens(5_000), NOON), Ok(()), "nothing else runs");
+    assert_eq!(spending.reserve(&id(2), "ada", tokens(1), NOON), Err(Refusal::Reserved));
+    spending.settle(&id(1), &cost(200), 0);
+    assert_eq!(spending.reserve(&id(3), "ada", tokens(400), NOON), Ok(()));
+    assert_eq!(spending.reserve(&id(4), "cleo", tokens(400), NOON), Ok(()));
+    assert_eq!(spending.reserve(&id(5), "dan", tokens(1), NOON), Err(Refusal::Reserved));
+    spending.release(&id(4));
+    assert_eq!(spending.reserve(&id(5), "dan", tokens(1), NOON), Ok(()));
+}
+
+#[test]
+fn running_turns_are_aborted_at_the_limit_and_shrinking_usage_changes_nothing() {
+    let mut spending = with(Some(1_000), "ben=500");
+    for (number, agent) in [(1, "ben"), (2, "ada"), (3, "ada")] {
+        spending.reserve(&id(number), agent, tokens(10), NOON).unwrap();
+    }
+    for seen in [100, 190, 250, 40, 0] {
+        spending.observe(&id(1), &cost(seen));
+    }
+    assert_eq!((spending.open()[&id(1)].observed(), spending.to_abort()), (tokens(250), vec![]));
+    // The next reading would show 500.
+    spending.observe(&id(1), &cost(375));
+    assert_eq!(spending.to_abort(), [id(1)]);
+    assert!(spending.held().reached.is_empty(), "the limit itself is not reached");
+    spending.observe(&id(2), &cost(900));
+    assert_eq!(spending.to_abort(), [id(1), id(2), id(3)]);
+    assert!(spending.held().all());
+    spending.settle(&id(1), &TurnCost::default(), 0);
+    assert_eq!(spending.spent_in_all(), tokens(375), "the last reading counts without a report");
+}
+
+#[test]
+fn a_missing_usage_is_estimated_and_marked() {
+    let mut spending = with(Some(1_000), "");
+    spending.reserve(&id(1), "ben", estimate(400), NOON).unwrap();
+    spending.settle(&id(1), &TurnCost::of(Some(Usage::default())), 20);
+    let scope = &spending.report(NOON).scopes[0];
+    assert_eq!((scope.spent, scope.estimated_tokens), (tokens(121), 121));
+    assert!(scope.in_words().contains(", 121 tokens estimated"), "{}", scope.in_words());
+}
+
+#[test]
+fn dollars_are_reported_or_priced_or_missing() {
+    let limits = Limits { tokens: None, nano_dollars: Some(2_000_000_000) };
+    let prices = Prices::parse("gpt-5=1/10").unwrap();
+    let mut spending = Spending::new(Budgets { account: limits, prices, ..Budgets::default() });
+    let usage = |model: &str, nano_dollars| {
+        let usage = Usage { input_tokens: 1_000_000, output_tokens: 0, nano_dollars };
+        (Some(model.to_owned()), usage)
+    };
+    spending.reserve(&id(1), "ben", tokens(1), NOON).unwrap();
+    spending.settle(
+        &id(1),
+        &TurnCost(vec![usage("x", 500_000_000), usage("openai/gpt-5", 0), usage("y", 0)]),
+        0,
+    );
+    let scope = spending.report(NOON).scopes.remove(0);
+    assert_eq!(scope.spent, Amount { tokens: 3_000_000, nano_dollars: 1_500_000_000 });
+    assert_eq!((scope.unpriced_tokens, scope.percent()), (1_000_000, 75));
+    assert_eq!(scope.in_words(), "$1.5 of $2 (75 %)");
+}
+
+/// Only turns that left the process stay open, and each is charged once.
+#[test]
+fn a_restart_settles_what_was_sent_and_releases_the_rest() {
+    let mut spending = with(Some(1_000), "ben=5usd");
+    let mut stored = BTreeMap::new();
+    for number in 1..=3 {
+        spending.reserve(&id(number), "ben", tokens(10), NOON).unwrap();
+    }
+    spending.settle(&id(1), &cost(100), 0);
+    apply(&mut stored, spending.take_changes());
+    spending.settle(&id(2), &cost(1), 0);
+    // Lost in the crash: the settlement of the second turn.
+    let mut restarted = Spending::recall(spending.budgets().clone(), &stored, |turn| *turn == id(2));
+    assert!(restarted.open().keys().eq([&id(2)]));
+    apply(&mut stored, restarted.take_changes());
+    restarted.settle(&id(1), &cost(100), 0);
+    restarted.settle(&id(2), &cost(200), 0);
+    assert_eq!(restarted.spent_in_all(), tokens(300));
+    apply(&mut stored, restarted.take_changes());
+    let again = Spending::recall(spending.budgets().clone(), &stored, |_| true);
+    assert_eq!((again.spent_in_all(), again.open().len()), (tokens(300), 0));
+    assert!(id(7).is_of(&WorkId::new("n1")) && !id(7).is_of(&WorkId::new("n")));
+}
+
+#[test]
+fn an_unreadable_count_holds_turns_until_a_reset() {
+    let mut spending = with(Some(1_000), "");
+    spending.turn_to(NOON);
+    let mut stored = BTreeMap::new();
+    apply(&mut stored, spending.take_changes());
+    let day = stored["budget/day"].clone();
+    stored.insert(format!("budget/count/{day}"), "{".to_owned());
+    let mut recalled = Spending::recall(spending.budgets().clone(), &stored, |_| true);
+    let refused = recalled.reserve(&id(1), "ben", tokens(1), NOON);
+    let Err(Refusal::AtLimit(reached)) = refused else { panic!("{refused:?}") };
+    assert!(reached.explain().contains("its stored count cannot be read"), "{}", reached.explain());
+    recalled.reset(&Scope::Account, NOON).unwrap();
+    assert_eq!(recalled.reserve(&id(1), "ben", tokens(1), NOON), Ok(()));
+}
+
+fn apply(stored: &mut BTreeMap<String, String>, changes: StoredChanges) {
+    for (key, value) in changes {
+        match value {
+            Some(value) => drop(stored.insert(key, value)),
+            None => drop(stored.remove(&key)),
+        }
+    }
+}
+
+/// One step of the property test.
+#[derive(Clone, Debug)]
+enum Act {
+    Reserve(u32, u64),
+    /// A model request of a running turn, read at once.
+    Request(u32, u64),
+    Settle(u32),
+    Release(u32),
+    /// The clock moves by hours, in either direction.
+    Clock(i64),
+    /// The process is killed: what was stored survives, and only sent turns stay open.
+    Restart,
+}
+
+fn act() -> impl Strategy<Value = Act> {
+    prop_oneof![
+        (0..12_u32, 1..400_u64).prop_map(|(turn, estimate)| Act::Reserve(turn, estimate)),
+        (0..12_u32, 1..=100_u64).prop_map(|(turn, tokens)| Act::Request(turn, tokens)),
+        (0..12_u32).prop_map(Act::Settle),
+        (0..12_u32).prop_map(Act::Release),
+        (-60..60_i64).prop_map(Act::Clock),
+        Just(Act::Restart),
+    ]
+}
+
+/// The largest model request of the property test.
+const REQUEST_MAX: u64 = 100;
+
+proptest! {
+    /// Against books of its own: every finished request is charged exactly once, no turn starts at a limit, and each
+    /// running turn overspends a day by at most one request.
+    #[test]
+    fn spending_agrees_with_other_books(acts in prop::collection::vec(act(), 1..200)) {
+        let zone = Zone::find("Africa/Cairo").unwrap();
+        let limit = 1_000;
+        let account = Limits { tokens: Some(limit), nano_dollars: None };
+        let mut spending = Spending::new(Budgets { account, zone, ..Budgets::default() });
+        let (mut stored, mut now) = (BTreeMap::new(), NOON);
+        // Requests of running turns, and what ended turns have used.
+        let mut running: BTreeMap<TurnId, u64> = BTreeMap::new();
+        let (mut finished, mut numbers, mut at_once) = (0, 0, 0);
+        let mut names: BTreeMap<u32, TurnId> = BTreeMap::new();
+        for act in acts {
+            match act {
+                Act::Reserve(turn, estimate) if !names.contains_key(&turn) => {
+                    numbers += 1;
+                    let id = id(numbers);
+                    spending.turn_to(now);
+                    let was_held = spending.held().all();
+                    if spending.reserve(&id, "ben", tokens(estimate), now).is_ok() {
+                        prop_assert!(!was_held, "a turn started at the limit");
+                        running.insert(id.clone(), 0);
+                        names.insert(turn, id);
+                        at_once = at_once.max(running.len() as u64);
+                    }
+                }
+                Act::Request(turn, tokens) if let Some(id) = names.get(&turn) => {
+                    *running.get_mut(id).unwrap() += tokens;
+                    spending.observe(id, &cost(running[id]));
+                    for id in spending.to_abort() {
+                        let used = running.remove(&id).unwrap();
+                        finished += used;
+                        spending.settle(&id, &cost(used), 0);
+                        if used == 0 {
+                            // Its estimate was charged.
+                            return Ok(());
+                        }
+                        names.retain(|_, other| *other != id);
+                    }
+                }
+                Act::Settle(turn) if let Some(id) = names.remove(&turn) => {
+                    let used = running.remove(&id).unwrap();
+                    if used > 0 {
+                        finished += used;
+                        spending.settle(&id, &cost(used), 0);
+                        spending.settle(&id, &cost(used), 0);
+                    } else {
+                        spending.release(&id);
+                    }
+                }
+                Act::Release(turn) if names.get(&turn).is_some_and(|id| running[id] == 0) => {
+                    let id = names.remove(&turn).unwrap();
+                    running.remove(&id);
+                    spending.release(&id);
+                }
+                Act::Clock(hours) => now = Millis(now.0 + hours * HOUR_MS),
+                Act::Restart => {
+                    apply(&mut stored, spending.take_changes());
+                    let budgets = spending.budgets().clone();
+                    spending = Spending::recall(budgets, &stored, |id| running.contains_key(id));
+                    // The history still shows what the running turns have used.
+                    for (id, used) in &running {
+                        spending.observe(id, &cost(*used));
+                    }
+                }
+                Act::Reserve(..) | Act::Request(..) | Act::Settle(_) | Act::Release(_) => {}
+            }
+            for (day, scope, count) in spending.books.all() {
+                let overspent = count.counted().tokens.saturating_sub(limit);
+                prop_assert!(overspent <= at_once * REQUEST_MAX, "{overspent} over on {day} for {scope:?}");
+            }
+        }
+        prop_assert_eq!(spending.spent_in_all().tokens, finished);
+    }
+}

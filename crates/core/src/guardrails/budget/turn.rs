@@ -1,0 +1,166 @@
+//! A running turn: what it has reserved, and what is known of its usage.
+
+use std::fmt;
+
+use serde::{Deserialize, Serialize};
+
+use crate::gateway::Usage;
+use crate::work::WorkId;
+use mcr_model::spending::{Amount, Prices};
+use mcr_model::zone::Day;
+
+/// Text has about this many bytes for each token.
+const BYTES_PER_TOKEN: u64 = 4;
+
+/// The id of a turn: the work, and the number of its request within the delivery.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct TurnId(String);
+
+impl TurnId {
+    /// The id of this request.
+    pub fn new(work: &WorkId, request: u32) -> Self {
+        Self(format!("{work}#{request}"))
+    }
+
+    /// An id as stored.
+    pub(super) fn stored(text: &str) -> Self {
+        Self(text.to_owned())
+    }
+
+    /// Whether the turn belongs to this work.
+    pub fn is_of(&self, work: &WorkId) -> bool {
+        self.0.rsplit_once('#').is_some_and(|(id, _)| id == work.as_str())
+    }
+}
+
+impl fmt::Display for TurnId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+/// A turn that was sent and is not settled.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OpenTurn {
+    /// The agent, by lower-case slug.
+    pub agent: String,
+    /// The day to which it is charged.
+    #[serde(with = "day")]
+    pub day: Day,
+    /// What it has reserved.
+    reserved: Amount,
+    /// The estimate from its texts alone.
+    texts: Amount,
+    /// The largest usage that was read. A restart reads it again.
+    #[serde(skip)]
+    observed: Amount,
+    /// How much the last reading added.
+    #[serde(skip)]
+    growth: Amount,
+}
+
+impl OpenTurn {
+    pub(super) fn new(agent: String, day: Day, reserved: Amount, texts: Amount) -> Self {
+        Self { agent, day, reserved, texts, observed: Amount::default(), growth: Amount::default() }
+    }
+
+    /// Takes a reading. A history that was shortened shows less than before, which changes nothing.
+    pub(super) fn observe(&mut self, amount: Amount) {
+        let now = self.observed.at_least(amount);
+        self.growth = now.minus(self.observed);
+        self.observed = now;
+    }
+
+    /// The usage that was read.
+    pub fn observed(&self) -> Amount {
+        self.observed
+    }
+
+    pub(super) fn growth(&self) -> Amount {
+        self.growth
+    }
+
+    pub(super) fn texts(&self) -> Amount {
+        self.texts
+    }
+
+    /// What the turn is expected to cost.
+    pub(super) fn expected(&self) -> Amount {
+        self.reserved.at_least(self.observed)
+    }
+}
+
+mod day {
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    use mcr_model::zone::Day;
+
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
+    pub(super) fn serialize<S: Serializer>(day: &Day, to: S) -> Result<S::Ok, S::Error> {
+        to.serialize_i64(day.0)
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Day, D::Error> {
+        i64::deserialize(from).map(Day)
+    }
+}
+
+/// The usage of a turn: one entry for each of its model calls, or one for all of them.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct TurnCost(pub Vec<(Option<String>, Usage)>);
+
+impl TurnCost {
+    /// A usage without the name of its model; none if it is zero, because gateways report zero for an unknown usage.
+    pub fn of(usage: Option<Usage>) -> Self {
+        Self(
+            usage.filter(|usage| *usage != Usage::default()).map(|usage| (None, usage)).into_iter().collect(),
+        )
+    }
+
+    /// An estimate. Nearly all tokens of a turn are read.
+    pub(super) fn estimated(tokens: u64) -> Self {
+        Self(vec![(None, Usage { input_tokens: tokens, ..Usage::default() })])
+    }
+
+    /// Whether no usage is reported.
+    pub fn is_missing(&self) -> bool {
+        self.tokens() == 0
+    }
+
+    /// All tokens.
+    pub fn tokens(&self) -> u64 {
+        let tokens = self.0.iter().map(|(_, usage)| usage.tokens());
+        tokens.fold(0, u64::saturating_add)
+    }
+
+    /// The usage in tokens and dollars, and the tokens without a cost in dollars.
+    pub(super) fn priced(&self, prices: &Prices) -> (Amount, u64) {
+        let (mut sum, mut unpriced) = (Amount::default(), 0_u64);
+        for (model, usage) in &self.0 {
+            let tokens = usage.tokens();
+            let nano_dollars = match usage.nano_dollars {
+                0 => prices.cost(model.as_deref(), usage.input_tokens, usage.output_tokens),
+                reported => Some(reported),
+            };
+            if nano_dollars.is_none() {
+                unpriced = unpriced.saturating_add(tokens);
+            }
+            sum = sum.plus(Amount { tokens, nano_dollars: nano_dollars.unwrap_or(0) });
+        }
+        (sum, unpriced)
+    }
+}
+
+/// The estimated tokens of texts with this many bytes.
+pub fn estimate(bytes: usize) -> Amount {
+    Amount { tokens: bytes as u64 / BYTES_PER_TOKEN + 1, nano_dollars: 0 }
+}
+
+/// The mean of turns, in which the last one counts a quarter.
+pub(super) fn mean(usual: Amount, last: Amount) -> Amount {
+    let mean = |usual: u64, last: u64| usual - usual / 4 + last / 4;
+    Amount {
+        tokens: mean(usual.tokens, last.tokens),
+        nano_dollars: mean(usual.nano_dollars, last.nano_dollars),
+    }
+}
