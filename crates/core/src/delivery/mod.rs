@@ -45,6 +45,7 @@ pub mod retry;
 pub mod scheduler;
 mod scheduler_messages;
 mod stamp;
+pub mod stopped_rows;
 pub mod thread_notices;
 pub mod tool_log;
 

@@ -293,7 +293,9 @@ impl Recovery {
             }
             Found::Whole(image) => match image.read() {
                 Ok(mut row) => {
-                    self.threads.recall(&row.work, &row.record);
+                    if let (Some(notification), Some(team)) = (row.work.notification(), &row.record.team) {
+                        self.threads.recall(notification, team);
+                    }
                     if let (Some(at), Some(end)) = (image.closed, row.end.take()) {
                         self.close(&image, row, at, end);
                     } else {
