@@ -1,9 +1,14 @@
 //! The settings: the typed result, grouped by subject.
 
+mod log;
+
+pub use log::{LogFormat, LogLevel, LogOutput};
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::address::{self, bracketed, is_everywhere};
+use super::choices::{done_policy, ledger, ledger_sync, log_format, log_level, log_output, no_response_note};
 use super::credentials;
 use super::network::Network;
 use super::reader::Reader;
@@ -12,13 +17,15 @@ use super::table::{
     DELIVERY_CONTEXT_FETCH_BATCH_SIZE, DELIVERY_IDLE_INTERVAL, DELIVERY_INTERVAL, DELIVERY_LIST_LIMIT,
     DELIVERY_MAX_AGE_MS, DELIVERY_MAX_ATTEMPTS, DELIVERY_MAX_CONCURRENT_SESSIONS, DELIVERY_MAX_TURNS,
     DELIVERY_STREAM_TIMEOUT_MS, DRAIN_TIMEOUT_MS, DROPLET_ID, DROPLET_IP, DROPLET_REGION,
-    HEALTH_CHECK_INTERVAL, LEDGER, LEDGER_SYNC, LOG_FORMAT, LOG_LEVEL, LOG_OUTPUT, NO_RESPONSE_NOTE,
-    OPENCLAW_MAX_CONCURRENT, OPENCLAW_PROFILE_SYNC, OPENCLAW_VERSION, OPENCLAW_WORKSPACE_ROOT,
-    PEOPLE_RESERVE, RECEIVE_MEMORY_MB, RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR, TEAM_DEPTH_MAX,
-    TEAM_TURNS_HARD_MAX, TEAM_TURNS_MAX, TEAM_TURNS_PER_PROGRESS, TOOL_MAX_CALLS, TOOL_MAX_ROUNDS, WAKE_ON,
+    HEALTH_CHECK_INTERVAL, OPENCLAW_MAX_CONCURRENT, OPENCLAW_PROFILE_SYNC, OPENCLAW_VERSION,
+    OPENCLAW_WORKSPACE_ROOT, PEOPLE_RESERVE, RECEIVE_MEMORY_MB, RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR,
+    TEAM_DEPTH_MAX, TEAM_TURNS_HARD_MAX, TEAM_TURNS_MAX, TEAM_TURNS_PER_PROGRESS, TOOL_MAX_CALLS,
+    TOOL_MAX_ROUNDS, WAKE_ON,
 };
 use mcr_model::secret::Secret;
-use mcr_model::{BaseUrl, LedgerSync, NoResponseNote, SessionScope, TeamLimits, ToolEndpoints, WakeRules};
+use mcr_model::{
+    BaseUrl, DonePolicy, LedgerSync, NoResponseNote, SessionScope, TeamLimits, ToolEndpoints, WakeRules,
+};
 
 /// The settings of the service.
 #[derive(Clone, Debug)]
@@ -159,6 +166,8 @@ pub struct Delivery {
     pub people_reserve_percent: usize,
     /// The number of turns that agents may cause in a minute; 0 sets no limit.
     pub agent_turns_per_minute: usize,
+    /// What happens to a task whose status and facts differ.
+    pub done_policy: DonePolicy,
     /// How long running turns may continue after a stop signal.
     pub drain: Duration,
     /// A time limit of the TypeScript runtime. It has no effect; `/health` shows it.
@@ -196,39 +205,6 @@ pub enum LedgerSwitch {
     On,
     /// They are not recorded: a crash loses the deliveries in progress.
     Off,
-}
-
-/// The lowest level of log lines that are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogLevel {
-    /// Failures.
-    Error,
-    /// And conditions that need attention.
-    Warn,
-    /// And events.
-    Info,
-    /// And details of events.
-    Debug,
-    /// And everything else.
-    Trace,
-}
-
-/// The format of log lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// Text for people.
-    Text,
-    /// One JSON object per line.
-    Json,
-}
-
-/// The stream of log lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogOutput {
-    /// Standard error.
-    Stderr,
-    /// Standard output.
-    Stdout,
 }
 
 impl Settings {
@@ -305,6 +281,7 @@ fn delivery(reader: &mut Reader, gateway: &Gateway) -> Delivery {
         team: team_limits(reader),
         people_reserve_percent: count(reader.number(&PEOPLE_RESERVE)),
         agent_turns_per_minute: count(reader.number(&AGENT_TURNS_PER_MINUTE)),
+        done_policy: done_policy(reader),
         drain: reader.millis(&DRAIN_TIMEOUT_MS),
         stream_timeout: stream_timeout(reader, gateway),
         context_fetch_batch_size: count(reader.number(&DELIVERY_CONTEXT_FETCH_BATCH_SIZE)),
@@ -377,52 +354,6 @@ fn state_dir(reader: &mut Reader) -> PathBuf {
     };
     reader.derive(&STATE_DIR, &dir, from);
     PathBuf::from(dir)
-}
-
-fn log_level(reader: &mut Reader) -> LogLevel {
-    match reader.text(&LOG_LEVEL).as_str() {
-        "error" => LogLevel::Error,
-        "warn" => LogLevel::Warn,
-        "debug" => LogLevel::Debug,
-        "trace" => LogLevel::Trace,
-        _ => LogLevel::Info,
-    }
-}
-
-fn log_format(reader: &mut Reader) -> LogFormat {
-    match reader.text(&LOG_FORMAT).as_str() {
-        "json" => LogFormat::Json,
-        _ => LogFormat::Text,
-    }
-}
-
-fn ledger(reader: &mut Reader) -> LedgerSwitch {
-    match reader.text(&LEDGER).as_str() {
-        "off" => LedgerSwitch::Off,
-        _ => LedgerSwitch::On,
-    }
-}
-
-fn ledger_sync(reader: &mut Reader) -> LedgerSync {
-    match reader.text(&LEDGER_SYNC).as_str() {
-        "normal" => LedgerSync::Normal,
-        _ => LedgerSync::Full,
-    }
-}
-
-fn no_response_note(reader: &mut Reader) -> NoResponseNote {
-    match reader.text(&NO_RESPONSE_NOTE).as_str() {
-        "all" => NoResponseNote::All,
-        "off" => NoResponseNote::Off,
-        _ => NoResponseNote::People,
-    }
-}
-
-fn log_output(reader: &mut Reader) -> LogOutput {
-    match reader.text(&LOG_OUTPUT).as_str() {
-        "stdout" => LogOutput::Stdout,
-        _ => LogOutput::Stderr,
-    }
 }
 
 /// The ranges in the table are small, so no count is cut.

@@ -20,6 +20,7 @@
 //! holds what was done, so that a delivery continues wherever it stopped. Every delivery ends in exactly one
 //! [`End`].
 
+pub mod acts;
 pub mod agent_limits;
 pub mod backlog;
 pub mod cause;
