@@ -1,5 +1,9 @@
 //! The settings: the typed result, grouped by subject.
 
+mod log;
+
+pub use log::{LogFormat, LogLevel, LogOutput};
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -12,10 +16,10 @@ use super::table::{
     DELIVERY_CONTEXT_FETCH_BATCH_SIZE, DELIVERY_IDLE_INTERVAL, DELIVERY_INTERVAL, DELIVERY_LIST_LIMIT,
     DELIVERY_MAX_AGE_MS, DELIVERY_MAX_ATTEMPTS, DELIVERY_MAX_CONCURRENT_SESSIONS, DELIVERY_MAX_TURNS,
     DELIVERY_STREAM_TIMEOUT_MS, DRAIN_TIMEOUT_MS, DROPLET_ID, DROPLET_IP, DROPLET_REGION,
-    HEALTH_CHECK_INTERVAL, LEDGER, LEDGER_SYNC, LOG_FORMAT, LOG_LEVEL, LOG_OUTPUT, NO_RESPONSE_NOTE,
-    OPENCLAW_MAX_CONCURRENT, OPENCLAW_PROFILE_SYNC, OPENCLAW_VERSION, OPENCLAW_WORKSPACE_ROOT,
-    RECEIVE_MEMORY_MB, RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR, TEAM_DEPTH_MAX, TEAM_TURNS_HARD_MAX,
-    TEAM_TURNS_MAX, TEAM_TURNS_PER_PROGRESS, TOOL_MAX_CALLS, TOOL_MAX_ROUNDS, WAKE_ON,
+    HEALTH_CHECK_INTERVAL, LEDGER, LEDGER_SYNC, NO_RESPONSE_NOTE, OPENCLAW_MAX_CONCURRENT,
+    OPENCLAW_PROFILE_SYNC, OPENCLAW_VERSION, OPENCLAW_WORKSPACE_ROOT, RECEIVE_MEMORY_MB, RUNTIME_VERSION,
+    SSL_CERT_FILE, STATE_DIR, TEAM_DEPTH_MAX, TEAM_TURNS_HARD_MAX, TEAM_TURNS_MAX, TEAM_TURNS_PER_PROGRESS,
+    TOOL_MAX_CALLS, TOOL_MAX_ROUNDS, WAKE_ON,
 };
 use mcr_model::secret::Secret;
 use mcr_model::{BaseUrl, LedgerSync, NoResponseNote, SessionScope, TeamLimits, ToolEndpoints, WakeRules};
@@ -194,39 +198,6 @@ pub enum LedgerSwitch {
     Off,
 }
 
-/// The lowest level of log lines that are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogLevel {
-    /// Failures.
-    Error,
-    /// And conditions that need attention.
-    Warn,
-    /// And events.
-    Info,
-    /// And details of events.
-    Debug,
-    /// And everything else.
-    Trace,
-}
-
-/// The format of log lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// Text for people.
-    Text,
-    /// One JSON object per line.
-    Json,
-}
-
-/// The stream of log lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogOutput {
-    /// Standard error.
-    Stderr,
-    /// Standard output.
-    Stdout,
-}
-
 impl Settings {
     /// Every configured secret, including those that only the gateway container reads.
     pub fn secrets(&self) -> impl Iterator<Item = &Secret> {
@@ -268,9 +239,9 @@ pub(super) fn assemble(reader: &mut Reader) -> Option<Settings> {
         ledger_sync: ledger_sync(reader),
         receive_bytes: count(reader.number(&RECEIVE_MEMORY_MB)).saturating_mul(1024 * 1024),
         ssl_cert_file: reader.given_text(&SSL_CERT_FILE).map(PathBuf::from),
-        log_level: log_level(reader),
-        log_format: log_format(reader),
-        log_output: log_output(reader),
+        log_level: log::level(reader),
+        log_format: log::format(reader),
+        log_output: log::output(reader),
         secrets: Vec::new(),
         // Last, so that everything is read even without an account.
         account: account?,
@@ -373,23 +344,6 @@ fn state_dir(reader: &mut Reader) -> PathBuf {
     PathBuf::from(dir)
 }
 
-fn log_level(reader: &mut Reader) -> LogLevel {
-    match reader.text(&LOG_LEVEL).as_str() {
-        "error" => LogLevel::Error,
-        "warn" => LogLevel::Warn,
-        "debug" => LogLevel::Debug,
-        "trace" => LogLevel::Trace,
-        _ => LogLevel::Info,
-    }
-}
-
-fn log_format(reader: &mut Reader) -> LogFormat {
-    match reader.text(&LOG_FORMAT).as_str() {
-        "json" => LogFormat::Json,
-        _ => LogFormat::Text,
-    }
-}
-
 fn ledger(reader: &mut Reader) -> LedgerSwitch {
     match reader.text(&LEDGER).as_str() {
         "off" => LedgerSwitch::Off,
@@ -409,13 +363,6 @@ fn no_response_note(reader: &mut Reader) -> NoResponseNote {
         "all" => NoResponseNote::All,
         "off" => NoResponseNote::Off,
         _ => NoResponseNote::People,
-    }
-}
-
-fn log_output(reader: &mut Reader) -> LogOutput {
-    match reader.text(&LOG_OUTPUT).as_str() {
-        "stdout" => LogOutput::Stdout,
-        _ => LogOutput::Stderr,
     }
 }
 
