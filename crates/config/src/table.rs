@@ -376,6 +376,14 @@ variables! {
         }),
         ..PLAIN
     }
+    DONE_POLICY {
+        section: Section::Delivery,
+        kind: Kind::Choice { options: &["warn", "off"], synonyms: &[("none", "off")] },
+        fallback: Fallback::Value("warn"),
+        about: "Whether operators see a mark on tasks that agents call ready or done although the recorded facts differ: nothing has changed since the assignment, an agent approved its own work, or a failure is open (`warn`, or `off`). The marks stand in `evidence`, `why` and on the page. Nothing is posted, and no call is refused.",
+        before: Some(Before { there: "no such variable: a status was never compared with the facts", why: "a person should not have to open each task to see whether something was delivered." }),
+        ..PLAIN
+    }
     TEAM_TURNS_MAX {
         section: Section::Delivery,
         kind: Kind::Integer { min: 0, max: 1_000_000, why: "it is a number of turns, and 0 sets no limit" },

@@ -18,9 +18,9 @@ use super::operator_requests::Hold;
 use super::policy::Skip;
 use super::queue::{Queue, StartedJob};
 use super::scheduler_messages::{Effect, RecoveredState, SchedulerState};
+use super::stopped_rows::{StoppedRows, StoppedThread};
 use super::{End, Job, Outcome, Record, Trouble};
 use crate::gateway::Class;
-use crate::guardrails::stopped_rows::{StoppedRows, StoppedThread};
 use crate::work::{Work, WorkId};
 use mcr_model::clock::Millis;
 

@@ -20,6 +20,7 @@
 //! holds what was done, so that a delivery continues wherever it stopped. Every delivery ends in exactly one
 //! [`End`].
 
+pub mod acts;
 pub mod cause;
 pub mod crash;
 pub mod dead_letters;
@@ -44,6 +45,7 @@ pub mod retry;
 pub mod scheduler;
 mod scheduler_messages;
 mod stamp;
+pub mod stopped_rows;
 pub mod thread_notices;
 pub mod tool_log;
 

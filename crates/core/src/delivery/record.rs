@@ -12,6 +12,7 @@ pub(super) use form_1::has_fields_of_form_1;
 pub use stage::{Notice, PendingAnswer, Stage, ToolRounds};
 
 use super::End;
+use super::acts::Act;
 use super::cause::{Cause, Failures};
 use super::policy::Skip;
 use super::stamp::Stamp;
@@ -92,6 +93,9 @@ pub struct Record {
     /// next to the task's id. Empty if it is not known.
     #[serde(skip_serializing_if = "is_default")]
     pub title: String,
+    /// The task as last read. A record without it was written before acts were recorded, or has no task.
+    #[serde(skip_serializing_if = "is_default")]
+    pub seen: Option<Act>,
     /// Whether an agent or a person waits for the answer.
     #[serde(skip_serializing_if = "is_default")]
     pub waits: AwaitedBy,
@@ -181,6 +185,7 @@ impl Record {
             unaddressed: self.unaddressed,
             team: self.team.as_ref().map(TeamTurn::renewed),
             title: self.title.clone(),
+            seen: self.seen.clone(),
             extra: self.extra.clone(),
             ..Self::default()
         }
@@ -237,6 +242,7 @@ impl Record {
             since: self.since,
             effects: self.effects.clone(),
             spent: self.spent.clone(),
+            seen: self.seen.clone(),
             stage,
             extra: self.extra.clone(),
             ..Self::default()
@@ -247,8 +253,8 @@ impl Record {
 
     /// Whether no attempt has changed the record yet.
     pub fn is_untouched(&self) -> bool {
-        let (title, team) = (self.title.clone(), self.team.clone());
-        *self == Self { since: self.since, title, team, ..Self::default() }
+        let (title, team, seen) = (self.title.clone(), self.team.clone(), self.seen.clone());
+        *self == Self { since: self.since, title, team, seen, ..Self::default() }
     }
 
     /// Whether the agent got the question and may be working on it.

@@ -86,6 +86,7 @@ pub fn one(case: &Case, condition: &ServiceCondition, silence: Duration, now: Mi
         unposted: unposted(case),
         steps: case.steps.clone(),
         left_out: case.left_out,
+        evidence: None,
         deliveries: Vec::new(),
     }
 }

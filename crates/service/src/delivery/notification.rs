@@ -11,6 +11,7 @@ use super::recover_turn::settle;
 use super::turn_loop::{Spoken, talk};
 use mcr_clients::convex;
 use mcr_clients::mission::{GetDeliveryContext, MarkDelivered, MarkDeliveryEnded, MarkRead};
+use mcr_core::delivery::acts::Act;
 use mcr_core::delivery::journal::{Note, Step, Wait};
 use mcr_core::delivery::policy::{self, OnSilence, Skip, Verdict};
 use mcr_core::delivery::reply::{self, AgentReply, Silence};
@@ -42,9 +43,11 @@ impl Steps for NotificationSteps<'_> {
             let found = settle(job, deps)?;
             // A stop that arrives with a later list is not in the context.
             let lists = deps.inflight.lists();
+            let now = deps.clock.now();
             let context = context(row, deps)?;
             job.record.title =
                 context.task.as_ref().map_or(String::new(), |task| visible::title(&task.title));
+            job.record.seen = context.task.as_ref().map(|task| Act::seen(task).at(now));
             see(job, &context, deps);
             // Before this step only another runtime can have marked it.
             if context.notification.delivered_at.is_some() && !job.record.reopened {

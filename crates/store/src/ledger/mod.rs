@@ -34,7 +34,8 @@
 //!    decided by [`ledger_row`](mcr_core::delivery::ledger_row). A row that is not understood is never removed. Its
 //!    work and record are not overwritten unless its delivery ends here.
 //! 7. **Closed deliveries are kept for `why`, within limits.** The limits are [`KEPT_MAX`], [`KEPT_AGE`] and
-//!    [`KEPT_BYTES`]; the oldest go first. The latest dead letters stay until they are too old.
+//!    [`KEPT_BYTES`]; the oldest go first. The latest dead letters stay until they are too old. What is known about
+//!    their tasks stays longer (`task_facts`).
 //! 8. **A crash differs from a stop.** `active_file` lists the active deliveries. The next process
 //!    reads it to tell a crash from a stop.
 
@@ -51,6 +52,7 @@ mod opened;
 mod read;
 mod row_extra;
 mod step_history;
+mod task_facts;
 mod writer;
 
 use std::collections::VecDeque;
@@ -63,6 +65,7 @@ pub use location::{SetAside, is_in, last_set_aside, owner, set_aside};
 pub use memory_ledger::MemoryLedger;
 pub use opened::{Closed, Opened, Options, Remembered, SLOW_DISK, State};
 pub use read::{DeliveryHistory, Read, read};
+pub use task_facts::{TASKS_MAX, task_facts};
 
 pub use mcr_core::delivery::journal::RecordedStep;
 
@@ -290,7 +293,9 @@ impl Recovery {
             }
             Found::Whole(image) => match image.read() {
                 Ok(mut row) => {
-                    self.threads.recall(&row.work, &row.record);
+                    if let (Some(notification), Some(team)) = (row.work.notification(), &row.record.team) {
+                        self.threads.recall(notification, team);
+                    }
                     if let (Some(at), Some(end)) = (image.closed, row.end.take()) {
                         self.close(&image, row, at, end);
                     } else {
