@@ -20,6 +20,7 @@ mod diagnostic;
 pub mod documents;
 mod doubts;
 mod env_file;
+mod guardrails;
 mod heartbeats;
 mod lookup;
 mod nearest;

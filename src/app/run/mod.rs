@@ -366,6 +366,7 @@ impl ThreadSetup<'_> {
             workers: delivery.concurrent_sessions_max,
             list_limit: u32::try_from(delivery.list_limit).unwrap_or(u32::MAX),
             intervals: rows::poll_intervals(settings),
+            agent_limits: rows::agent_limits(delivery),
         };
         let status = self.state.gateway.clone();
         let prober = self.gateway.as_ref().map(|gateway| gateway.client(&self.switches.chores));
@@ -386,6 +387,7 @@ impl ThreadSetup<'_> {
             watch,
             beats: self.beats.clone(),
             probe: Box::new(move || status.probe(prober.as_ref())),
+            team: team.clone(),
             panics: self.state.panics.clone(),
         }
     }

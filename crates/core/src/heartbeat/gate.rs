@@ -29,7 +29,7 @@ use serde_json::{Value, json};
 use super::board::TrackedTask;
 use super::checklist;
 use super::follow_up;
-use crate::delivery::tool_log::half_digest;
+use crate::digest::half_digest;
 use mcr_model::clock::Millis;
 use mcr_model::{ActiveHours, Agent, BeatMode, LocalTime};
 

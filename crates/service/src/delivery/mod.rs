@@ -12,6 +12,7 @@ pub mod deliver;
 pub mod deps;
 mod heartbeat;
 pub mod inflight;
+mod log_changes;
 pub(crate) mod log_item;
 mod notification;
 pub mod poller;

@@ -9,8 +9,8 @@ use super::entry::Image;
 use mcr_core::delivery::crash::Crash;
 use mcr_core::delivery::dead_letters::DeadLetter;
 use mcr_core::delivery::ledger_row::{LedgerRow, UnreadableRow};
+use mcr_core::delivery::stopped_rows::StoppedRow;
 use mcr_core::delivery::{End, Record};
-use mcr_core::guardrails::stopped_rows::StoppedRow;
 use mcr_core::guardrails::team::Threads;
 use mcr_core::heartbeat::memory::BeatMemory;
 use mcr_core::work::{Work, WorkId};
@@ -57,6 +57,8 @@ pub struct Opened {
     pub requests: Vec<Notification>,
     /// What the kept heartbeats mean for the next ones of their agents.
     pub beats: BTreeMap<AgentId, BeatMemory>,
+    /// When turns that agents have caused were sent in the last minute.
+    pub agent_turns: Vec<Millis>,
     /// Dead letters that still need a decision, oldest first.
     pub dead: Vec<DeadLetter>,
     /// Rows that the loop brake has stopped, oldest first.
