@@ -11,6 +11,8 @@ mod no_turn;
 mod operator_requests;
 /// A failing row at the head of its track.
 mod passing;
+/// Rows that the loop brake has stopped.
+mod stopped_threads;
 /// Work without turns, from a source without lists.
 #[cfg(feature = "test-kind")]
 mod test_kind;
