@@ -450,18 +450,6 @@ await check('the page reports an unreachable service, and finds it again', async
   await page.waitForSelector(`#recent [data-id="${letter}"][data-state=answered]`);
 });
 
-await check('a thread that the loop brake has stopped shows its turns, its limit and what lets it continue', async () => {
-  await mention('ping', 'please begin', `Ping and pong ${EVIL}`);
-  const one = '#stopped .one';
-  await page.waitForSelector(one);
-  const text = await page.textContent(one);
-  for (const words of [`Ping and pong ${EVIL}`, 'had 3 turns since a person last wrote', 'TEAM_TURNS_MAX', '1 row waits', 'A message in the thread']) assert.ok(text.includes(words), `${words}: ${text}`);
-  await picture(page, 'stopped-light');
-  await page.click(`${one} [data-act=continue]`);
-  while ((await health()).delivery.guardrails.teamStops < 2) await page.waitForTimeout(100);
-  await page.waitForSelector(one);
-});
-
 await check('the dark scheme is dark and readable, and nothing scrolls sideways on a phone', async () => {
   const light = () => page.evaluate(() => {
     const canvas = document.createElement('canvas').getContext('2d', { willReadFrequently: true });
@@ -488,6 +476,27 @@ await check('the dark scheme is dark and readable, and nothing scrolls sideways 
     await page.screenshot({ path: `${SCREENSHOTS}/live-phone-lists.png` });
   }
   
+});
+
+await check('a thread that the loop brake has stopped shows its turns, its limit and what lets it continue', async () => {
+  await page.setViewportSize(WIDE);
+  await mention('ping', 'please begin', 'Ping and pong <b>');
+  const one = '#stopped .one:has-text("Ping and pong")';
+  await page.waitForSelector(one);
+  const text = await page.textContent(one);
+  for (const words of ['Ping and pong <b>', 'had 3 turns since a person last wrote', 'TEAM_TURNS_MAX', '1 row waits', 'A message in the thread']) assert.ok(text.includes(words), `${words}: ${text}`);
+  for (const [scheme, size] of [['light', WIDE], ['dark', WIDE], ['dark', PHONE], ['light', PHONE]]) {
+    await page.emulateMedia({ colorScheme: scheme });
+    await page.setViewportSize(size);
+    await page.locator('#stopped').evaluate(el => el.scrollIntoView());
+    if (SCREENSHOTS) await page.screenshot({ path: `${SCREENSHOTS}/live-stopped-${scheme}-${size.width}.png` });
+    assert.ok(await overflow(page) <= 0, `${scheme}, ${size.width} px`);
+  }
+  const stops = async () => (await health()).delivery.guardrails.teamStops;
+  const before = await stops();
+  await page.click(`${one} [data-act=continue]`);
+  while (await stops() === before) await page.waitForTimeout(100);
+  await page.waitForSelector(one);
 });
 
 await check('the page forgets the token on request', async () => {

@@ -13,6 +13,7 @@
 //! and the tables in `docs/` from the same rows.
 
 mod address;
+mod choices;
 mod container;
 mod credentials;
 mod diagnostic;

@@ -36,7 +36,7 @@ pub use agent::{
     Agent, AgentProfile, AgentSkills, AgentStatus, BehaviorFlags, OpenclawConfig, Skill, is_quality,
 };
 pub use base_url::{BadUrl, BaseUrl};
-pub use choice::{LedgerSync, NoResponseNote, SessionScope, ToolEndpoints, WakeOn, WakeRules};
+pub use choice::{DonePolicy, LedgerSync, NoResponseNote, SessionScope, ToolEndpoints, WakeOn, WakeRules};
 pub use context::{
     DeliveryContext, PrimaryUser, ReferenceDoc, StatusCount, TaskDigest, TaskOverview, Teammate, TopTasks,
 };

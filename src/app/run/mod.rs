@@ -334,6 +334,7 @@ impl ThreadSetup<'_> {
             access: agent_api_setup::tool_access(settings),
             base_url: settings.http.base_url(port).to_string(),
             session_tokens: settings.http.session_tokens,
+            token_files: workspace_sync::token_files(settings),
             rounds_max: delivery.tool_rounds_max,
             calls_max: delivery.tool_calls_max,
             silence_max: settings.gateway.silence_max,
@@ -360,6 +361,7 @@ impl ThreadSetup<'_> {
             workers: delivery.concurrent_sessions_max,
             list_limit: u32::try_from(delivery.list_limit).unwrap_or(u32::MAX),
             intervals: poll_intervals(settings),
+            agent_limits: rows::agent_limits(delivery),
         };
         let status = self.state.gateway.clone();
         let prober = self.gateway.as_ref().map(|gateway| gateway.client(&self.switches.chores));
@@ -379,6 +381,7 @@ impl ThreadSetup<'_> {
             left,
             watch,
             probe: Box::new(move || status.probe(prober.as_ref())),
+            team: team.clone(),
             panics: self.state.panics.clone(),
         }
     }

@@ -37,12 +37,12 @@ fn after(rows: Vec<StoppedRow>) -> World {
 }
 
 /// What an event starts, and which rows it records as started again.
-fn effects_of(world: &mut World, event: Event) -> (Vec<Box<Job>>, Vec<(String, &'static str)>) {
+fn effects_of(world: &mut World, event: Event) -> (Vec<Job>, Vec<(String, &'static str)>) {
     let now = world.now();
     let (mut starts, mut again) = (Vec::new(), Vec::new());
     for effect in world.dispatcher.on(Some(event), now) {
         match effect {
-            Effect::Start(job) => starts.push(job),
+            Effect::Start(job) => starts.push(*job),
             Effect::Operator(OperatorEffect::Reopen(row, words)) => again.push((row.0.id.to_string(), words)),
             _ => {}
         }
@@ -80,7 +80,7 @@ fn a_row_that_is_still_being_marked_when_a_person_writes_starts_again_afterwards
     let job = starts.remove(0);
     // The row is stopped again, and the next word comes before its end.
     effects_of(&mut world, resumed(30));
-    let late = Box::new(Job { record: Record { team: record(true).team, ..record(true) }, ..*job });
+    let late = Box::new(Job { record: record(true), ..job });
     let (starts, again) =
         effects_of(&mut world, Event::Finished(late, Outcome::Closed(End::Skipped(Skip::TeamLimit))));
     assert_eq!((starts.len(), again.len()), (1, 1));

@@ -14,8 +14,10 @@ use super::provider_cooldown::ProviderCooldown;
 use crate::clock::Pulse;
 use crate::metrics::Metrics;
 use crate::roster::Team;
+use crate::workspace::token::TokenFiles;
 use mcr_clients::convex::{self, CallError, CallReason};
 use mcr_clients::mission::Mission;
+use mcr_core::delivery::acts::Act;
 use mcr_core::delivery::failure::{BackendFailure, Trouble, Weight};
 use mcr_core::delivery::journal::{Journal, JournalError, Note, Step, Wait};
 use mcr_core::delivery::retry::Budget;
@@ -129,6 +131,12 @@ impl DeliveryDeps<'_> {
         self.with_log(job, |record| record.effects.made(id));
     }
 
+    /// Records what was done to tasks.
+    pub(super) fn acted(&self, job: &mut Job, acts: Vec<Act>) {
+        let now = self.clock.now();
+        self.with_log(job, |record| acts.into_iter().for_each(|act| record.effects.act(act.at(now))));
+    }
+
     /// Whether a known step created the row with this id.
     pub(super) fn knows(&self, job: &Job, id: &str) -> bool {
         let is_own = match self.inflight.held_of(&job.work) {
@@ -219,6 +227,8 @@ pub struct Rules {
     pub base_url: String,
     /// Whether a call over HTTP needs the token of its session.
     pub session_tokens: bool,
+    /// The files that may have the agents' tokens; `None` if workspaces are not written.
+    pub token_files: Option<TokenFiles>,
     /// How many times results of tools go back in one delivery.
     pub rounds_max: u32,
     /// How many calls one delivery may make.
