@@ -93,7 +93,7 @@ async function start() {
   const child = spawn(BINARY, ['run', '--env-file', join(folder, 'nothing.env')], {
     stdio: ['ignore', 'ignore', 'pipe'], cwd: folder,
     env: { ACCOUNT_ID, SERVICE_TOKEN, CONVEX_URL: boardUrl, OPENCLAW_GATEWAY_URL: gatewayUrl, HEALTH_PORT: String(port), STATE_DIR: join(folder, 'state'),
-      BOARD_URL: BASE_URL, DELIVERY_INTERVAL: '1000', DELIVERY_DRAIN_MS: '0', OPENCLAW_REQUEST_TIMEOUT_MS: '5000', DELIVERY_MAX_ATTEMPTS: '3' },
+      BOARD_URL: BASE_URL, DELIVERY_INTERVAL: '1000', DELIVERY_DRAIN_MS: '0', OPENCLAW_REQUEST_TIMEOUT_MS: '5000', DELIVERY_MAX_ATTEMPTS: '3', TEAM_TURNS_MAX: '3' },
   });
   runtime = child;
   for await (const line of createInterface({ input: child.stderr })) {
@@ -185,6 +185,10 @@ await hire('stuck', 'Stella Stuck', 'Says nothing for too long');
 await hire('hanger', 'Hank Hanger', 'Thinks for a long time');
 await hire('pauser', 'Paula Pauser', 'Takes a break');
 const mute = await hire('mute', EVIL, EVIL);
+await hire('ping', 'Pia Ping', 'Asks Paul');
+await hire('pong', 'Paul Pong', 'Asks Pia');
+minds.set('ping', { say: '@pong, your turn.' });
+minds.set('pong', { say: '@ping, your turn.' });
 assert.ok(mended && mute);
 minds.set('mender', { fail: `invalid tool configuration ${EVIL}` });
 const QUOTED = 'no tool k97zz48231xw9,310 behind http://127.0.0.1:18789/v1';
@@ -444,6 +448,18 @@ await check('the page reports an unreachable service, and finds it again', async
   await start();
   await page.waitForSelector('#lost', { state: 'detached' });
   await page.waitForSelector(`#recent [data-id="${letter}"][data-state=answered]`);
+});
+
+await check('a thread that the loop brake has stopped shows its turns, its limit and what lets it continue', async () => {
+  await mention('ping', 'please begin', `Ping and pong ${EVIL}`);
+  const one = '#stopped .one';
+  await page.waitForSelector(one);
+  const text = await page.textContent(one);
+  for (const words of [`Ping and pong ${EVIL}`, 'had 3 turns since a person last wrote', 'TEAM_TURNS_MAX', '1 row waits', 'A message in the thread']) assert.ok(text.includes(words), `${words}: ${text}`);
+  await picture(page, 'stopped-light');
+  await page.click(`${one} [data-act=continue]`);
+  while ((await health()).delivery.guardrails.teamStops < 2) await page.waitForTimeout(100);
+  await page.waitForSelector(one);
 });
 
 await check('the dark scheme is dark and readable, and nothing scrolls sideways on a phone', async () => {
