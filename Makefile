@@ -9,7 +9,7 @@ TEST_THREADS ?= $(shell expr 2 '*' $$(nproc 2>/dev/null || echo 2))
 export MCR_COMMIT ?= $(shell git rev-parse --short HEAD 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: image test-install test-image test-system up up-openclaw up-all logs down admin-key help fetch check static static-check static-droplet static-all dist facts test test-kill test-faults test-refused test-chaos nightly test-peers test-browser fuzz conformance demo run doctor bench docs pictures clean
+.PHONY: image test-install test-image test-system up up-openclaw up-all logs down admin-key help fetch check static static-check static-droplet static-all dist facts test test-kill test-faults test-refused test-chaos nightly test-peers test-browser fuzz conformance demo run doctor bench bench-storms docs pictures clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -133,6 +133,9 @@ doctor: ## Find problems of the configuration and show how to fix them; ENV_FILE
 
 bench: ## Measure the HTTP server, the embedded Mission Control with 10,000 rows, and deliveries
 	$(CARGO) bench --locked --bench http_server --bench mission_control --bench delivery
+
+bench-storms: ## Measure storms of agents and the waits of people in them (8 minutes); ARGS='pair team backlog'
+	$(CARGO) bench --locked --bench storms -- $(ARGS)
 
 docs: ## Regenerate .env.example and the generated tables in docs/
 	UPDATE_DOCS=1 $(CARGO) test --locked --test suite -- --quiet documents

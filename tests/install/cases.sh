@@ -114,7 +114,8 @@ passed "the service runs as mission-control: $(property $unit StatusText)"
 
 before=$(fingerprint)
 installer 0 'is installed already' install /mnt/work/build
-[ "$before" = "$(fingerprint)" ] || failed 'a second run changed something'
+after=$(fingerprint)
+[ "$before" = "$after" ] || failed "a second run changed something: $(diff <(echo "$before") <(echo "$after"))"
 passed 'install.sh twice: nothing changes, and the process goes on'
 
 inside mkdir -p /opt/openclaw/bin

@@ -152,6 +152,7 @@ impl Shop {
         let rules = Arc::new(Rules {
             access: ToolAccess { endpoints: ToolEndpoints::Auto, client_tools: true },
             session_tokens: false,
+            token_files: None,
             base_url: "http://127.0.0.1:1".to_owned(),
             rounds_max: 8,
             calls_max: 32,

@@ -1,5 +1,9 @@
 //! The settings: the typed result, grouped by subject.
 
+mod log;
+
+pub use log::{LogFormat, LogLevel, LogOutput};
+
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -196,39 +200,6 @@ pub enum LedgerSwitch {
     On,
     /// They are not recorded: a crash loses the deliveries in progress.
     Off,
-}
-
-/// The lowest level of log lines that are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogLevel {
-    /// Failures.
-    Error,
-    /// And conditions that need attention.
-    Warn,
-    /// And events.
-    Info,
-    /// And details of events.
-    Debug,
-    /// And everything else.
-    Trace,
-}
-
-/// The format of log lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// Text for people.
-    Text,
-    /// One JSON object per line.
-    Json,
-}
-
-/// The stream of log lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogOutput {
-    /// Standard error.
-    Stderr,
-    /// Standard output.
-    Stdout,
 }
 
 impl Settings {

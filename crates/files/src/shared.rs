@@ -62,7 +62,7 @@ impl Sharing {
 
 /// What has a name in a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Entry {
+pub enum FileKind {
     /// A regular file of this size.
     File(u64),
     /// A folder.
@@ -156,7 +156,7 @@ impl SharedFolder {
     }
 
     /// What has this name.
-    pub fn entry(&self, name: &str) -> io::Result<Option<Entry>> {
+    pub fn entry(&self, name: &str) -> io::Result<Option<FileKind>> {
         let facts = match fstatat(&self.handle, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
             Ok(facts) => facts,
             Err(Errno::ENOENT) => return Ok(None),
@@ -164,11 +164,11 @@ impl SharedFolder {
         };
         let kind = SFlag::from_bits_truncate(facts.st_mode & SFlag::S_IFMT.bits());
         Ok(Some(if kind == SFlag::S_IFREG {
-            Entry::File(u64::try_from(facts.st_size).unwrap_or(0))
+            FileKind::File(u64::try_from(facts.st_size).unwrap_or(0))
         } else if kind == SFlag::S_IFDIR {
-            Entry::Folder
+            FileKind::Folder
         } else {
-            Entry::Other
+            FileKind::Other
         }))
     }
 

@@ -334,6 +334,7 @@ impl ThreadSetup<'_> {
             access: agent_api_setup::tool_access(settings),
             base_url: settings.http.base_url(port).to_string(),
             session_tokens: settings.http.session_tokens,
+            token_files: workspace_sync::token_files(settings),
             rounds_max: delivery.tool_rounds_max,
             calls_max: delivery.tool_calls_max,
             silence_max: settings.gateway.silence_max,

@@ -14,10 +14,14 @@ use super::{ThreadSetup, observed};
 use mcr_clients::convex::CallError;
 use mcr_clients::mission::{ListAgentsForRuntime, Mission};
 use mcr_clients::wire::Stop;
+use mcr_config::Settings;
 use mcr_core::gateway::dialect::Release;
+use mcr_model::AgentId;
 use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_service::workspace::Workspaces;
 use mcr_service::workspace::health::WorkspaceHealth;
+use mcr_service::workspace::token::TokenFiles;
+use mcr_store::sessions::Sessions;
 
 /// The health of the workspaces, for `/health`.
 #[derive(Default)]
@@ -34,6 +38,11 @@ impl WorkspaceStatus {
     }
 }
 
+/// The files with the agents' tokens, if workspaces are written.
+pub(super) fn token_files(settings: &Settings) -> Option<TokenFiles> {
+    settings.agents.profile_sync.then(|| TokenFiles::new(settings.agents.workspace_root.clone()))
+}
+
 /// Starts the thread, if workspaces are written. A message of the returned channel asks for a sync at once.
 pub(super) fn start(setup: &ThreadSetup<'_>, living: Sender<()>) -> io::Result<Sender<()>> {
     // One message is enough: a sync reads everything.
@@ -48,6 +57,7 @@ pub(super) fn start(setup: &ThreadSetup<'_>, living: Sender<()>) -> io::Result<S
         state: setup.state.clone(),
         workspaces: Workspaces::new(settings.agents.workspace_root.clone()),
         configured_version: settings.openclaw_version.clone(),
+        sessions: settings.http.session_tokens.then(|| setup.sessions.clone()),
         reported: BTreeMap::new(),
     };
     let (interval, switch) = (settings.agents.sync_interval, stop.clone());
@@ -62,6 +72,8 @@ struct WorkspaceSync {
     mission: Mission,
     state: Arc<State>,
     workspaces: Workspaces,
+    /// Where the agents' tokens come from, if the agent API requires one.
+    sessions: Option<Arc<Sessions>>,
     /// The configured version of the gateway, which takes precedence.
     configured_version: Option<String>,
     /// The problem of each agent that was last logged.
@@ -97,7 +109,8 @@ impl WorkspaceSync {
         let profiles = self.mission.ask(&ListAgentsForRuntime {})?;
         let version = self.configured_version.clone().or_else(|| self.state.gateway.version());
         let release = version.as_deref().and_then(Release::parse);
-        let health = self.workspaces.sync(&profiles.0, release, SystemClock.now());
+        let token = |agent: &AgentId| self.sessions.as_ref().map(|sessions| sessions.agent_token(agent));
+        let health = self.workspaces.sync(&profiles.0, &token, release, SystemClock.now());
         let health = health.shown(&|text| self.state.excerpt(text));
         self.log(&health, began.elapsed());
         self.state.workspaces.set(health);

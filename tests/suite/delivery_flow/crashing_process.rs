@@ -426,6 +426,7 @@ pub(super) fn live(
     let rules = Rules {
         access: ToolAccess { endpoints: ToolEndpoints::On, client_tools: true },
         session_tokens: false,
+        token_files: None,
         base_url: "http://127.0.0.1:1".to_owned(),
         rounds_max: 8,
         calls_max: 32,

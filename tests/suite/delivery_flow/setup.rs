@@ -151,6 +151,7 @@ impl Fixture {
         let rules = Rules {
             access: ToolAccess { endpoints: ToolEndpoints::Auto, client_tools: true },
             session_tokens: false,
+            token_files: None,
             base_url: "http://127.0.0.1:3001".to_owned(),
             rounds_max: 8,
             calls_max: 32,

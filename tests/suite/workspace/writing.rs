@@ -10,7 +10,7 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use mission_control_runtime::gateway::dialect::Release;
 use mission_control_runtime::workspace::health::WorkspaceHealth;
-use mission_control_runtime::workspace::{ProfileRow, Workspaces};
+use mission_control_runtime::workspace::{AgentTokens, ProfileRow, Workspaces};
 use serde_json::{Value, json};
 
 use super::{NOW, profile, skill};
@@ -90,6 +90,9 @@ fn after() -> Vec<ProfileRow> {
     rows(&[json!({"effectiveSoulContent": "New soul.", "resolvedSkills": skills})])
 }
 
+/// The agent API requires no token.
+const NO_TOKENS: AgentTokens<'static> = &|_| None;
+
 fn release() -> Option<Release> {
     Release::parse("2026.9.6")
 }
@@ -102,7 +105,7 @@ fn fine(health: &WorkspaceHealth) {
 fn a_sync_writes_every_file_and_the_second_one_nothing() {
     let place = Place::new(0o700);
     let mut workspaces = place.workspaces();
-    let health = workspaces.sync(&before(), release(), NOW);
+    let health = workspaces.sync(&before(), NO_TOKENS, release(), NOW);
     fine(&health);
     assert_eq!((health.agents[0].files, health.agents[0].changed_at), (6, Some(NOW)));
     let files: Vec<String> = place.profile_files().into_keys().collect();
@@ -125,13 +128,13 @@ fn a_sync_writes_every_file_and_the_second_one_nothing() {
         ["engineer/SOUL.md", "engineer/.mission-control/manifest.json", "../openclaw.json"].map(stamp)
     };
     let first = times(&place);
-    let again = place.workspaces().sync(&before(), release(), NOW);
+    let again = place.workspaces().sync(&before(), NO_TOKENS, release(), NOW);
     fine(&again);
     assert_eq!((again.agents[0].changes, times(&place)), (0, first));
     let own = files_below(&place.path("engineer/.mission-control"));
     assert_eq!(own.keys().collect::<Vec<_>>(), ["manifest.json"]);
 
-    let later = workspaces.sync(&after(), release(), NOW);
+    let later = workspaces.sync(&after(), NO_TOKENS, release(), NOW);
     fine(&later);
     assert_eq!(place.read("engineer/SOUL.md"), "New soul.\n");
     assert!(
@@ -146,7 +149,7 @@ fn files_are_private_or_of_the_group_that_writes_to_the_root() {
         [(0o700, 0o600, 0o700, 0o700), (0o755, 0o600, 0o700, 0o700), (0o770, 0o640, 0o770, 0o750)]
     {
         let place = Place::new(root);
-        fine(&place.workspaces().sync(&before(), release(), NOW));
+        fine(&place.workspaces().sync(&before(), NO_TOKENS, release(), NOW));
         let mode = |path: &str| fs::metadata(place.path(path)).unwrap().mode() & 0o777;
         for path in [
             "engineer/SOUL.md",
@@ -172,7 +175,7 @@ fn killed_at(place: &Place, write: usize, rows: &[ProfileRow]) -> bool {
     let gate = move |_: &str| {
         if seen.fetch_add(1, Ordering::Relaxed) < write { Ok(()) } else { Err(io::Error::other("killed")) }
     };
-    Workspaces::with(place.root(), Box::new(gate)).sync(rows, release(), NOW);
+    Workspaces::with(place.root(), Box::new(gate)).sync(rows, NO_TOKENS, release(), NOW);
     count.load(Ordering::Relaxed) > write
 }
 
@@ -180,15 +183,15 @@ fn killed_at(place: &Place, write: usize, rows: &[ProfileRow]) -> bool {
 fn a_kill_at_any_write_leaves_one_of_two_complete_states() {
     let states = [before(), after()].map(|rows| {
         let place = Place::new(0o700);
-        fine(&place.workspaces().sync(&before(), release(), NOW));
-        fine(&place.workspaces().sync(&rows, release(), NOW));
+        fine(&place.workspaces().sync(&before(), NO_TOKENS, release(), NOW));
+        fine(&place.workspaces().sync(&rows, NO_TOKENS, release(), NOW));
         place.profile_files()
     });
     let mut seen = [0, 0];
     let mut write = 0;
     loop {
         let place = Place::new(0o700);
-        fine(&place.workspaces().sync(&before(), release(), NOW));
+        fine(&place.workspaces().sync(&before(), NO_TOKENS, release(), NOW));
         fs::write(place.path("engineer/USER.md"), "Changed by the agent.").unwrap();
         fs::write(place.path("engineer/notes.md"), "Mine.").unwrap();
         let was_killed = killed_at(&place, write, &after());
@@ -207,7 +210,7 @@ fn a_kill_at_any_write_leaves_one_of_two_complete_states() {
         let state = state.unwrap_or_else(|| panic!("write {write} leaves a mixture: {files:#?}"));
         seen[state] += 1;
         // The next sync completes the rest, and leaves nothing behind.
-        fine(&place.workspaces().sync(&after(), release(), NOW));
+        fine(&place.workspaces().sync(&after(), NO_TOKENS, release(), NOW));
         let mut files = place.profile_files();
         files.remove("engineer/notes.md");
         assert_eq!(files, states[1], "write {write}");
@@ -231,7 +234,7 @@ fn a_kill_in_the_recovery_is_recovered_too() {
         for second in (write % 5..60).step_by(5) {
             killed_at(&place, second, &before());
         }
-        fine(&place.workspaces().sync(&before(), release(), NOW));
+        fine(&place.workspaces().sync(&before(), NO_TOKENS, release(), NOW));
         assert_eq!(place.profile_files().len(), 7, "write {write}");
         let left: Vec<String> = files_below(&place.path("engineer/.mission-control")).into_keys().collect();
         assert_eq!(left, ["manifest.json"], "write {write}");
@@ -257,7 +260,7 @@ fn a_link_leads_no_write_out_of_the_workspace() {
         json!({"_id": "a2", "slug": "qa"}),
         json!({"_id": "a3", "slug": "writer"}),
     ]);
-    let health = place.workspaces().sync(&agents, release(), NOW);
+    let health = place.workspaces().sync(&agents, NO_TOKENS, release(), NOW);
     let warnings = health.agents[0].warnings.join("\n");
     assert!(warnings.contains("SOUL.md is not a regular file"), "{warnings}");
     assert!(warnings.contains("skills/good/SKILL.md is not a regular file"), "{warnings}");
@@ -277,7 +280,7 @@ fn one_agent_with_an_obstacle_does_not_stop_the_others() {
     fs::write(place.path("engineer"), "a file").unwrap();
     let agents =
         rows(&[json!({}), json!({"_id": "a2", "slug": "../x"}), json!({"_id": "a3", "slug": "writer"})]);
-    let health = place.workspaces().sync(&agents, release(), NOW);
+    let health = place.workspaces().sync(&agents, NO_TOKENS, release(), NOW);
     assert!(health.is_failing() && health.agents[0].error.is_some(), "{health:?}");
     assert_eq!(health.rejected[0].0, "../x");
     assert!(place.path("writer/SOUL.md").exists());
@@ -301,21 +304,21 @@ fn an_agent_is_removed_only_when_a_second_answer_confirms_it() {
         file["agents"]["list"].as_array().unwrap().len()
     };
     let mut workspaces = place.workspaces();
-    fine(&workspaces.sync(&both, release(), NOW));
-    fine(&workspaces.sync(&half, release(), NOW));
+    fine(&workspaces.sync(&both, NO_TOKENS, release(), NOW));
+    fine(&workspaces.sync(&half, NO_TOKENS, release(), NOW));
     assert!(place.path("qa/SOUL.md").exists() && listed() == 2, "half a roster may be a mistake");
-    fine(&workspaces.sync(&both, release(), NOW));
-    fine(&workspaces.sync(&half, release(), NOW));
+    fine(&workspaces.sync(&both, NO_TOKENS, release(), NOW));
+    fine(&workspaces.sync(&half, NO_TOKENS, release(), NOW));
     assert!(place.path("qa/SOUL.md").exists() && listed() == 2);
     // An unreadable row may be the missing agent.
     let mut unreadable = rows(&[json!({})]);
     unreadable.push(Err("missing field `slug`".to_owned()));
-    fine(&workspaces.sync(&unreadable, release(), NOW));
+    fine(&workspaces.sync(&unreadable, NO_TOKENS, release(), NOW));
     assert!(place.path("qa/SOUL.md").exists() && listed() == 2);
-    fine(&workspaces.sync(&half, release(), NOW));
+    fine(&workspaces.sync(&half, NO_TOKENS, release(), NOW));
     assert!(!place.path("qa/SOUL.md").exists() && listed() == 1, "confirmed");
     assert!(place.path("qa/MEMORY.md").exists(), "its work stays");
-    fine(&workspaces.sync(&both, release(), NOW));
+    fine(&workspaces.sync(&both, NO_TOKENS, release(), NOW));
     assert!(place.path("qa/SOUL.md").exists() && listed() == 2, "it is back");
 }
 
@@ -331,7 +334,7 @@ fn the_configuration_of_the_typescript_runtime_is_taken_over_and_another_file_st
     fs::create_dir(place.path("engineer")).unwrap();
     fs::write(place.path("engineer/SOUL.md"), "Former soul.").unwrap();
     fs::write(place.path("engineer/HEARTBEAT.md"), "Former beat.").unwrap();
-    fine(&place.workspaces().sync(&before(), release(), NOW));
+    fine(&place.workspaces().sync(&before(), NO_TOKENS, release(), NOW));
     assert!(!place.path("engineer/HEARTBEAT.md").exists());
     assert_eq!(place.read("engineer/.mission-control/replaced/HEARTBEAT.md"), "Former beat.");
     assert_eq!(place.read("engineer/.mission-control/replaced/SOUL.md"), "Former soul.");
@@ -340,7 +343,7 @@ fn the_configuration_of_the_typescript_runtime_is_taken_over_and_another_file_st
     let own = r#"{"gateway": {"port": 1}, "agents": {"list": []}}"#;
     for text in [own, "not JSON", "[]"] {
         fs::write(&file, text).unwrap();
-        let health = place.workspaces().sync(&before(), release(), NOW);
+        let health = place.workspaces().sync(&before(), NO_TOKENS, release(), NOW);
         assert!(health.error.as_deref().unwrap().contains("not a generated configuration"), "{health:?}");
         assert_eq!(fs::read_to_string(&file).unwrap(), text);
         assert!(health.agents[0].error.is_none(), "the workspaces are written all the same");
@@ -352,11 +355,11 @@ fn the_configuration_of_the_typescript_runtime_is_taken_over_and_another_file_st
 fn an_unknown_release_changes_no_layout() {
     let place = Place::new(0o700);
     let mut workspaces = place.workspaces();
-    fine(&workspaces.sync(&before(), Release::parse("2026.2.19"), NOW));
-    fine(&workspaces.sync(&before(), None, NOW));
+    fine(&workspaces.sync(&before(), NO_TOKENS, Release::parse("2026.2.19"), NOW));
+    fine(&workspaces.sync(&before(), NO_TOKENS, None, NOW));
     assert!(place.path("engineer/TOOLS.md").exists());
-    fine(&workspaces.sync(&before(), release(), NOW));
-    fine(&workspaces.sync(&before(), None, NOW));
+    fine(&workspaces.sync(&before(), NO_TOKENS, release(), NOW));
+    fine(&workspaces.sync(&before(), NO_TOKENS, None, NOW));
     assert!(!place.path("engineer/TOOLS.md").exists() && !place.path("engineer/HEARTBEAT.md").exists());
 }
 
@@ -364,33 +367,34 @@ fn an_unknown_release_changes_no_layout() {
 fn an_operators_own_agents_md_takes_the_place_of_the_texts() {
     let place = Place::new(0o700);
     fs::write(place.dir.path().join("AGENTS.md"), "# Ours\n").unwrap();
-    fine(&place.workspaces().sync(&before(), release(), NOW));
+    fine(&place.workspaces().sync(&before(), NO_TOKENS, release(), NOW));
     assert!(place.read("engineer/AGENTS.md").starts_with("# Ours\n\n## Tools\n"));
 }
 
 #[test]
 fn a_damaged_manifest_is_reported_and_loses_no_file() {
     let place = Place::new(0o700);
-    fine(&place.workspaces().sync(&before(), release(), NOW));
+    fine(&place.workspaces().sync(&before(), NO_TOKENS, release(), NOW));
     fs::write(place.path("engineer/.mission-control/manifest.json"), r#"{"files": {"../../x": {}}}"#)
         .unwrap();
     fs::write(place.path("engineer/.mission-control/next.json"), r#"{"steps": [{"path": "/etc/passwd"}]}"#)
         .unwrap();
-    let health = place.workspaces().sync(&after(), release(), NOW);
+    let health = place.workspaces().sync(&after(), NO_TOKENS, release(), NOW);
     fine(&health);
     assert!(
         health.agents[0].warnings[0].starts_with("the list of written files cannot be read"),
         "{health:?}"
     );
     assert_eq!(place.read("engineer/SOUL.md"), "New soul.\n");
-    assert!(place.workspaces().sync(&after(), release(), NOW).agents[0].warnings.is_empty());
+    assert!(place.workspaces().sync(&after(), NO_TOKENS, release(), NOW).agents[0].warnings.is_empty());
 }
 
 #[test]
 fn a_root_that_cannot_be_made_is_a_reason() {
     let place = Place::new(0o700);
     fs::write(place.dir.path().join("file"), "").unwrap();
-    let health = Workspaces::new(place.dir.path().join("file/agents")).sync(&before(), release(), NOW);
+    let health =
+        Workspaces::new(place.dir.path().join("file/agents")).sync(&before(), NO_TOKENS, release(), NOW);
     assert!(
         health.is_failing() && health.error.as_deref().unwrap().contains("cannot be written"),
         "{health:?}"

@@ -14,6 +14,7 @@ use super::provider_cooldown::ProviderCooldown;
 use crate::clock::Pulse;
 use crate::metrics::Metrics;
 use crate::roster::Team;
+use crate::workspace::token::TokenFiles;
 use mcr_clients::convex::{self, CallError, CallReason};
 use mcr_clients::mission::Mission;
 use mcr_core::delivery::acts::Act;
@@ -226,6 +227,8 @@ pub struct Rules {
     pub base_url: String,
     /// Whether a call over HTTP needs the token of its session.
     pub session_tokens: bool,
+    /// The files that may have the agents' tokens; `None` if workspaces are not written.
+    pub token_files: Option<TokenFiles>,
     /// How many times results of tools go back in one delivery.
     pub rounds_max: u32,
     /// How many calls one delivery may make.

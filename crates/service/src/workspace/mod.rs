@@ -6,6 +6,7 @@
 
 mod configuration;
 pub mod health;
+pub mod token;
 pub mod transaction;
 
 use std::collections::BTreeSet;
@@ -18,8 +19,9 @@ use mcr_core::workspace::{
     ConfiguredAgent, Desired, FolderName, Layout, ProfileTexts, agents_text, desired, heartbeat_text,
 };
 use mcr_files::shared::SharedFolder;
-use mcr_model::AgentProfile;
 use mcr_model::clock::Millis;
+use mcr_model::secret::Secret;
+use mcr_model::{AgentId, AgentProfile};
 use serde_json::Value;
 
 use configuration::Configuration;
@@ -31,6 +33,9 @@ const TEXT_BYTES_MAX: u64 = 256 * 1024;
 
 /// An agent's row in Mission Control's answer, or why it cannot be read.
 pub type ProfileRow = Result<AgentProfile, String>;
+
+/// Returns an agent's token for the agent API.
+pub type AgentTokens<'a> = &'a dyn Fn(&AgentId) -> Option<Secret>;
 
 /// The folder of all workspaces.
 pub struct Workspaces {
@@ -65,7 +70,14 @@ impl Workspaces {
     }
 
     /// Brings all workspaces and the gateway's configuration up to date with Mission Control's answer.
-    pub fn sync(&mut self, rows: &[ProfileRow], release: Option<Release>, now: Millis) -> WorkspaceHealth {
+    /// `tokens` returns an agent's token for the agent API, if agents need one.
+    pub fn sync(
+        &mut self,
+        rows: &[ProfileRow],
+        tokens: AgentTokens<'_>,
+        release: Option<Release>,
+        now: Millis,
+    ) -> WorkspaceHealth {
         let mut health = WorkspaceHealth::new(&self.root, now);
         let root = match SharedFolder::make(&self.root) {
             Ok(root) => root,
@@ -77,7 +89,7 @@ impl Workspaces {
         let selected = roster::select(rows.iter().map(|row| row.as_ref().map_err(String::as_str)));
         health.rejected =
             selected.rejected.iter().map(|agent| (agent.slug.clone(), agent.why.to_string())).collect();
-        if let Err(why) = self.sync_all(&root, &selected, release, now, &mut health) {
+        if let Err(why) = self.sync_all(&root, &selected, tokens, release, now, &mut health) {
             health.error = Some(unwritable(&self.root, &why));
         }
         health
@@ -87,6 +99,7 @@ impl Workspaces {
         &mut self,
         root: &SharedFolder,
         selected: &Selected<'_>,
+        tokens: AgentTokens<'_>,
         release: Option<Release>,
         now: Millis,
         health: &mut WorkspaceHealth,
@@ -107,7 +120,10 @@ impl Workspaces {
                 former,
                 release,
                 &mut |layout| {
-                    let desired = desired(profile, &texts, layout, now);
+                    let mut desired = desired(profile, &texts, layout, now);
+                    if let Some(token) = tokens(&profile.id) {
+                        desired.add_token(&token);
+                    }
                     skill_keys.clone_from(&desired.skill_keys);
                     desired
                 },

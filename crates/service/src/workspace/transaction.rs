@@ -12,10 +12,10 @@ use std::collections::BTreeSet;
 use std::io;
 
 use mcr_core::workspace::{
-    Desired, Digest, FilePath, Found, FoundFile, Layout, Manifest, OWN_FOLDER, Operation, Warning, paths,
-    plan,
+    Desired, Digest, FileChange, FilePath, FoundFile, FoundFiles, Layout, Manifest, OWN_FOLDER, Warning,
+    paths, plan,
 };
-use mcr_files::shared::{Entry, SharedFolder, Sharing};
+use mcr_files::shared::{FileKind, SharedFolder, Sharing};
 use mcr_model::clock::Millis;
 use serde::{Deserialize, Serialize};
 
@@ -35,22 +35,22 @@ const MANIFEST_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
 /// The changes that are decided.
 #[derive(Serialize, Deserialize)]
-struct Next {
+struct DecidedChanges {
     manifest: Manifest,
-    steps: Vec<Step>,
+    steps: Vec<DecidedStep>,
 }
 
 /// A change of one file.
 #[derive(Serialize, Deserialize)]
-struct Step {
+struct DecidedStep {
     path: FilePath,
     #[serde(flatten)]
-    change: Change,
+    kind: StepKind,
 }
 
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "change")]
-enum Change {
+enum StepKind {
     Write { staged: String, sha256: Digest, ours: Option<Digest> },
     Create { staged: String },
     Folder,
@@ -123,7 +123,7 @@ impl<'a> Workspace<'a> {
     fn recover_in(&self, own: &SharedFolder) -> io::Result<()> {
         if let Some(bytes) = own.read(NEXT, MANIFEST_BYTES_MAX)? {
             // This file is complete or absent. One that cannot be read was not written by a runtime.
-            if let Ok(next) = serde_json::from_slice::<Next>(&bytes) {
+            if let Ok(next) = serde_json::from_slice::<DecidedChanges>(&bytes) {
                 self.complete(own, next)?;
             }
             (self.before)("remove next.json")?;
@@ -169,8 +169,8 @@ impl<'a> Workspace<'a> {
         Ok(Synced { manifest: plan.manifest, changes, warnings })
     }
 
-    fn find(&self, desired: &Desired, manifest: Option<Manifest>, adopts: bool) -> io::Result<Found> {
-        let mut found = Found { adopts, ..Found::default() };
+    fn find(&self, desired: &Desired, manifest: Option<Manifest>, adopts: bool) -> io::Result<FoundFiles> {
+        let mut found = FoundFiles { adopts, ..FoundFiles::default() };
         for path in paths(desired, manifest.as_ref()) {
             if let Some(file) = self.look(&path)? {
                 found.files.insert(path, file);
@@ -187,8 +187,8 @@ impl<'a> Workspace<'a> {
         for folder in folders {
             match here.entry(folder)? {
                 None => return Ok(None),
-                Some(Entry::Folder) => {}
-                Some(Entry::File(_) | Entry::Other) => return Ok(Some(FoundFile::Obstacle)),
+                Some(FileKind::Folder) => {}
+                Some(FileKind::File(_) | FileKind::Other) => return Ok(Some(FoundFile::Obstacle)),
             }
             match here.folder(folder)? {
                 Some(next) => here = next,
@@ -197,9 +197,9 @@ impl<'a> Workspace<'a> {
         }
         Ok(match here.entry(name)? {
             None => None,
-            Some(Entry::Folder | Entry::Other) => Some(FoundFile::Obstacle),
-            Some(Entry::File(bytes)) if bytes > FILE_BYTES_MAX => Some(FoundFile::Large),
-            Some(Entry::File(_)) => {
+            Some(FileKind::Folder | FileKind::Other) => Some(FoundFile::Obstacle),
+            Some(FileKind::File(bytes)) if bytes > FILE_BYTES_MAX => Some(FoundFile::Large),
+            Some(FileKind::File(_)) => {
                 here.read(name, FILE_BYTES_MAX)?.map(|bytes| FoundFile::Content(Digest::of(&bytes)))
             }
         })
@@ -209,7 +209,7 @@ impl<'a> Workspace<'a> {
     fn carry_out(
         &self,
         own: &SharedFolder,
-        operations: Vec<Operation>,
+        operations: Vec<FileChange>,
         manifest: Manifest,
     ) -> io::Result<()> {
         let mut steps = Vec::new();
@@ -220,21 +220,21 @@ impl<'a> Workspace<'a> {
                 own.create(&staged, content.as_bytes(), self.sharing)
             };
             steps.push(match operation {
-                Operation::Write { path, content, ours } => {
+                FileChange::Write { path, content, ours } => {
                     stage(&content)?;
                     let sha256 = Digest::of(content.as_bytes());
-                    Step { path, change: Change::Write { staged, sha256, ours } }
+                    DecidedStep { path, kind: StepKind::Write { staged, sha256, ours } }
                 }
-                Operation::Create { path, content } => {
+                FileChange::Create { path, content } => {
                     stage(content)?;
-                    Step { path, change: Change::Create { staged } }
+                    DecidedStep { path, kind: StepKind::Create { staged } }
                 }
-                Operation::Folder(path) => Step { path, change: Change::Folder },
-                Operation::Remove { path, ours } => Step { path, change: Change::Remove { ours } },
+                FileChange::Folder(path) => DecidedStep { path, kind: StepKind::Folder },
+                FileChange::Remove { path, ours } => DecidedStep { path, kind: StepKind::Remove { ours } },
             });
         }
         own.sync()?;
-        let next = Next { manifest, steps };
+        let next = DecidedChanges { manifest, steps };
         replace(own, NEXT, &serde_json::to_vec_pretty(&next)?, self.sharing, self.before)?;
         self.complete(own, next)?;
         (self.before)("remove next.json")?;
@@ -242,21 +242,21 @@ impl<'a> Workspace<'a> {
     }
 
     /// Carries out the changes that are decided, and writes the manifest. Steps that are done already are left out.
-    fn complete(&self, own: &SharedFolder, next: Next) -> io::Result<()> {
+    fn complete(&self, own: &SharedFolder, next: DecidedChanges) -> io::Result<()> {
         let mut manifest = next.manifest;
         let mut emptied = BTreeSet::new();
-        for Step { path, change } in next.steps {
-            match change {
-                Change::Write { staged, sha256, ours } => {
+        for DecidedStep { path, kind } in next.steps {
+            match kind {
+                StepKind::Write { staged, sha256, ours } => {
                     if own.entry(&staged)?.is_some()
                         && !self.put(own, &path, &staged, &[Some(sha256), ours])?
                     {
                         manifest.files.remove(&path);
                     }
                 }
-                Change::Create { staged } => self.create(own, &path, &staged)?,
-                Change::Folder => drop(self.make_folder(&self.folder, path.as_str())?),
-                Change::Remove { ours } => {
+                StepKind::Create { staged } => self.create(own, &path, &staged)?,
+                StepKind::Folder => drop(self.make_folder(&self.folder, path.as_str())?),
+                StepKind::Remove { ours } => {
                     self.take_away(own, &path, ours)?;
                     emptied.insert(path);
                 }
