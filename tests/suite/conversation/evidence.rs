@@ -1,6 +1,8 @@
 //! Evidence through the program: `evidence`, `why TASK` and the operator API show the status of a task beside what the
 //! ledger knows, with a running service and without one.
 
+use std::sync::{Arc, Mutex};
+
 use mission_control_runtime::demo::gateway::{Prompt, Thought};
 use serde_json::{Value, json};
 
@@ -123,6 +125,28 @@ fn calls_over_http_count_as_well() {
         ready_over_http,
         &[("OPENCLAW_CLIENT_TOOLS_ENABLED", "false"), ("AGENT_API_TOKENS", "on")],
     ));
+}
+
+/// A call after the end of the delivery belongs to none, and is an effect all the same.
+#[test]
+fn a_call_outside_of_deliveries_counts() {
+    let briefing: Arc<Mutex<String>> = Arc::default();
+    let recorder = briefing.clone();
+    let mind = move |prompt: &Prompt| {
+        recorder.lock().unwrap().clone_from(&prompt.instructions);
+        ready_over_http(prompt)
+    };
+    let variables = [("OPENCLAW_CLIENT_TOOLS_ENABLED", "false"), ("AGENT_API_TOKENS", "on")];
+    let mut stack = Stack::set(&["ben"], mind, &variables);
+    let task = assigned(&stack, "ben");
+    assert_eq!(marked(&report(&stack)).len(), 1);
+    let (base, headers) = way(&briefing.lock().unwrap());
+    assert_eq!(post(&format!("{base}/agent/document"), &headers, &paper()).0, 200);
+    assert_eq!(marked(&report(&stack)), []);
+    stack.kill_and_start();
+    assert_eq!(marked(&report(&stack)), []);
+    let (_, why) = stack.command(["why", &task]);
+    assert!(why.contains("effects   document ") && why.contains(" by ben"), "{why}");
 }
 
 #[test]

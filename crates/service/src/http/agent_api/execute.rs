@@ -13,7 +13,6 @@ use mcr_core::delivery::acts::Act;
 use mcr_core::tools::{ToolError, ToolErrorKind, ToolRequest, render};
 use mcr_http::message::Reply;
 use mcr_model::TaskId;
-use mcr_model::clock::Clock as _;
 
 /// How often to wait for a call that may still arrive at the backend. The first wait is normally enough.
 const WAITS: u32 = 3;
