@@ -20,6 +20,7 @@ mod diagnostic;
 pub mod documents;
 mod doubts;
 mod env_file;
+mod guardrails;
 mod lookup;
 mod nearest;
 mod network;

@@ -167,7 +167,9 @@ impl Operator {
             Wanted::Overview => self.with_report(env, |report| {
                 let set_aside = self.place.last_set_aside();
                 let (health, hour) = ((env.health)(), (env.hour)());
-                let picture = report.picture(&self.roster(), health, hour, set_aside, self.board.as_ref());
+                let stopped = env.view.map(|view| view.state().stopped).unwrap_or_default();
+                let picture =
+                    report.picture(&self.roster(), health, hour, set_aside, self.board.as_ref(), &stopped);
                 Reply::json_of(&picture.cleaned(&|text| self.redactor.clean(text)))
             }),
             Wanted::Retry(id) => self.act(OperatorRequest::Retry, &id, "retry", "it begins again", env),

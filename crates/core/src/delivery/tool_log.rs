@@ -9,11 +9,11 @@
 //! result, the result is returned once more. While a turn runs, worker and agent both change the log; the
 //! service then holds the live copy.
 
-use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
 use super::UnknownFields;
 use super::acts::{Act, Acts};
+use crate::digest::half_digest;
 use crate::tools::ToolRequest;
 use mcr_model::clock::Millis;
 
@@ -243,20 +243,9 @@ impl ToolLog {
     }
 }
 
-/// The digest that identifies a call: its tool and its arguments in canonical form. Half of a SHA-256 is
-/// enough.
+/// The digest that identifies a call: its tool and its arguments in canonical form.
 pub fn digest_of(request: &ToolRequest) -> String {
     half_digest(&format!("{} {}", request.name(), request.arguments()))
-}
-
-/// Half of the digest of a text, in hexadecimal digits.
-pub fn half_digest(text: &str) -> String {
-    let number = digest(&SHA256, text.as_bytes())
-        .as_ref()
-        .iter()
-        .take(16)
-        .fold(0, |sum: u128, byte| sum << 8 | u128::from(*byte));
-    format!("{number:032x}")
 }
 
 #[cfg(test)]
