@@ -38,6 +38,8 @@ use mission_control_runtime::delivery::{
 };
 use mission_control_runtime::files::{Access, Folder, FolderError};
 use mission_control_runtime::gateway::{ToolCall, ToolOutput, Usage};
+use mission_control_runtime::guardrails::agent_names::KnownOrigin;
+use mission_control_runtime::guardrails::origin::Origin;
 use mission_control_runtime::guardrails::{CountStart, Fact, TeamLimit, TeamStop, TeamTurn};
 use mission_control_runtime::ledger::{self, KEPT_AGE, KEPT_MAX, Ledger, LedgerError, Opened, Options, Read};
 use mission_control_runtime::model::{AccountId, LedgerSync, MessageId, Notification, SessionKey};
@@ -250,6 +252,7 @@ fn any_record() -> impl Strategy<Value = Record> {
             seen: (lost % 2 == 0).then(|| Act { number: Some(7), ..Act::new(ActKind::Seen).at(NOW) }),
             unaddressed: lost % 7 == 0,
             team: team(lost),
+            origin: (lost % 3 == 0).then_some(KnownOrigin { by: Origin::Agent, at: NOW }),
             answered: lost % 2 == 0,
             answered_then: u64::from(failures),
             reopened: doubts % 2 == 0,

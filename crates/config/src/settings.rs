@@ -14,13 +14,13 @@ use super::guardrails;
 use super::network::Network;
 use super::reader::Reader;
 use super::table::{
-    AGENT_SYNC_INTERVAL, DELIVERY_BACKOFF_BASE_MS, DELIVERY_BACKOFF_MAX_MS,
+    AGENT_SYNC_INTERVAL, AGENT_TURNS_PER_MINUTE, DELIVERY_BACKOFF_BASE_MS, DELIVERY_BACKOFF_MAX_MS,
     DELIVERY_CONTEXT_FETCH_BATCH_SIZE, DELIVERY_IDLE_INTERVAL, DELIVERY_INTERVAL, DELIVERY_LIST_LIMIT,
     DELIVERY_MAX_AGE_MS, DELIVERY_MAX_ATTEMPTS, DELIVERY_MAX_CONCURRENT_SESSIONS, DELIVERY_MAX_TURNS,
     DELIVERY_STREAM_TIMEOUT_MS, DRAIN_TIMEOUT_MS, DROPLET_ID, DROPLET_IP, DROPLET_REGION,
     HEALTH_CHECK_INTERVAL, OPENCLAW_MAX_CONCURRENT, OPENCLAW_PROFILE_SYNC, OPENCLAW_VERSION,
-    OPENCLAW_WORKSPACE_ROOT, RECEIVE_MEMORY_MB, RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR, TOOL_MAX_CALLS,
-    TOOL_MAX_ROUNDS, WAKE_ON,
+    OPENCLAW_WORKSPACE_ROOT, PEOPLE_RESERVE, RECEIVE_MEMORY_MB, RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR,
+    TOOL_MAX_CALLS, TOOL_MAX_ROUNDS, WAKE_ON,
 };
 use mcr_model::secret::Secret;
 use mcr_model::{
@@ -162,6 +162,10 @@ pub struct Delivery {
     pub wake_on: WakeRules,
     /// How far agents may go in a thread without a person.
     pub team: TeamLimits,
+    /// The share of the workers that is kept for notifications that people have caused, in percent.
+    pub people_reserve_percent: usize,
+    /// The number of turns that agents may cause in a minute; 0 sets no limit.
+    pub agent_turns_per_minute: usize,
     /// What happens to a task whose status and facts differ.
     pub done_policy: DonePolicy,
     /// How long running turns may continue after a stop signal.
@@ -275,6 +279,8 @@ fn delivery(reader: &mut Reader, gateway: &Gateway) -> Delivery {
         no_response_note: no_response_note(reader),
         wake_on: reader.wake_rules(&WAKE_ON),
         team: guardrails::team_limits(reader),
+        people_reserve_percent: count(reader.number(&PEOPLE_RESERVE)),
+        agent_turns_per_minute: count(reader.number(&AGENT_TURNS_PER_MINUTE)),
         done_policy: done_policy(reader),
         drain: reader.millis(&DRAIN_TIMEOUT_MS),
         stream_timeout: stream_timeout(reader, gateway),

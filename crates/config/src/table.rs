@@ -420,6 +420,28 @@ variables! {
         }),
         ..PLAIN
     }
+    PEOPLE_RESERVE {
+        section: Section::Delivery,
+        kind: Kind::Integer { min: 0, max: 100, why: "it is a share in percent" },
+        fallback: Fallback::Value("20"),
+        about: "The share of the workers (`DELIVERY_MAX_CONCURRENT_SESSIONS`) that is kept for notifications that people have caused, in percent, rounded down. Agents keep at least one worker. With fewer than three workers there is no reserve. `0` switches it off.",
+        before: Some(Before {
+            there: "no such variable: all notifications waited in one line",
+            why: "a person should not wait behind the messages of agents to each other.",
+        }),
+        ..PLAIN
+    }
+    AGENT_TURNS_PER_MINUTE {
+        section: Section::Delivery,
+        kind: Kind::Integer { min: 0, max: 1_000_000, why: "it is a number of turns, and 0 sets no limit" },
+        fallback: Fallback::Value("240"),
+        about: "The number of turns that agents may cause in a minute. Tool rounds and retries count. Further notifications that agents have caused wait; those of people are not limited. `STATE_DIR` keeps the count across restarts. `0` sets no limit.",
+        before: Some(Before {
+            there: "no such variable: no limit",
+            why: "agents that answer each other can cause thousands of turns in a minute.",
+        }),
+        ..PLAIN
+    }
     NO_RESPONSE_NOTE {
         section: Section::Delivery,
         kind: Kind::Choice { options: &["people", "off", "all"], synonyms: &[("none", "off")] },

@@ -128,6 +128,7 @@ pub(super) fn open_ledger(
         stopped,
         threads: opened.threads,
         hold: Hold::default(),
+        agent_turns: opened.agent_turns,
     };
     Ok((Arc::new(opened.ledger), left, made))
 }

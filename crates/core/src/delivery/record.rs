@@ -19,6 +19,8 @@ use super::stamp::Stamp;
 use super::tool_log::ToolLog;
 use crate::gateway::Usage;
 use crate::guardrails::TeamTurn;
+use crate::guardrails::agent_names::KnownOrigin;
+use crate::guardrails::origin::Origin;
 use crate::work::Work;
 use mcr_model::SessionKey;
 use mcr_model::clock::Millis;
@@ -80,6 +82,9 @@ pub struct Record {
     /// What the loop brake keeps about the delivery ([`team`](crate::guardrails::team)). `None` if it has not seen it.
     #[serde(skip_serializing_if = "is_default")]
     pub team: Option<TeamTurn>,
+    /// Who caused the notification, once its context has shown that.
+    #[serde(skip_serializing_if = "is_default")]
+    pub origin: Option<KnownOrigin>,
     /// Whether the thread has an answer with the notification's id. The backend admits only one.
     #[serde(skip_serializing_if = "is_default")]
     pub answered: bool,
@@ -239,6 +244,7 @@ impl Record {
             // The backend has the notification as settled, which must not end the new delivery.
             reopened: true,
             waits: self.waits,
+            origin: self.origin,
             since: self.since,
             effects: self.effects.clone(),
             spent: self.spent.clone(),
@@ -254,7 +260,12 @@ impl Record {
     /// Whether no attempt has changed the record yet.
     pub fn is_untouched(&self) -> bool {
         let (title, team, seen) = (self.title.clone(), self.team.clone(), self.seen.clone());
-        *self == Self { since: self.since, title, team, seen, ..Self::default() }
+        *self == Self { since: self.since, title, team, seen, origin: self.origin, ..Self::default() }
+    }
+
+    /// Who caused the work in its present state, if its context has shown that.
+    pub fn origin_of(&self, work: &Work) -> Option<Origin> {
+        self.origin.filter(|known| known.at >= work.created_at()).map(|known| known.by)
     }
 
     /// Whether the agent got the question and may be working on it.

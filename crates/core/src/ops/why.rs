@@ -344,6 +344,11 @@ fn waiting(case: &Case, condition: &ServiceCondition, now: Millis) -> Explanatio
         );
         return Explanation { state: "waiting", what: seen, why, next, next_at: None };
     }
+    if let Some(Place::Limited(why)) = &case.place {
+        let next =
+            "It starts by itself once the limit allows that; meanwhile no attempt is counted.".to_owned();
+        return Explanation { state: "waiting", what: seen, why: why.clone(), next, next_at: None };
+    }
     if let Some(Place::BehindUnreadable(first)) = &case.place {
         let why = format!(
             "The row of {first}, of the same agent and task, comes first: a newer version wrote it, and this version leaves it \

@@ -16,6 +16,7 @@ use mcr_core::delivery::journal::{Note, Step, Wait};
 use mcr_core::delivery::policy::{self, OnSilence, Skip, Verdict};
 use mcr_core::delivery::reply::{self, AgentReply, Silence};
 use mcr_core::delivery::{End, Job, Notice, PendingAnswer, Record, Stage, Stamp, Trouble, thread_notices};
+use mcr_core::guardrails::agent_names::KnownOrigin;
 use mcr_model::clock::Millis;
 use mcr_model::limits::MESSAGE_CHARS;
 use mcr_model::visible;
@@ -64,15 +65,22 @@ impl Steps for NotificationSteps<'_> {
             if !is_in_doubt(job) {
                 job.record.since = newest(&context);
             }
-            let may_skip = is_fresh(job) && found.is_none();
+            let is_new = is_fresh(job) && found.is_none();
+            let origin = KnownOrigin::of(&context);
+            job.record.origin = Some(origin);
             let verdict = match policy::judge(&context, wake_on(&context, deps)) {
-                Verdict::Deliver if may_skip => {
-                    deps.inflight.brake().admit(&mut job.record, &context, deps.rules.team)
+                Verdict::Deliver if is_new => {
+                    let (brake, limits) = (deps.inflight.brake(), deps.rules.team);
+                    // The brake counts a turn that it admits, so it is not asked for a turn that does not start now.
+                    if !job.permits(origin.by) && !brake.stops(&job.record, &context, limits) {
+                        return Err(Trouble::AgentRowsWait);
+                    }
+                    brake.admit(&mut job.record, &context, limits)
                 }
                 verdict => verdict,
             };
             match verdict {
-                Verdict::Skip(why) if is_final(why) || may_skip => {
+                Verdict::Skip(why) if is_final(why) || is_new => {
                     job.record.heard = Some(Stamp::of(&context.notification));
                     job.record.stage = skipped(job, why, deps);
                     deps.let_go(job);

@@ -53,6 +53,8 @@ pub struct Opened {
     pub closed: Vec<Closed>,
     /// Requests for a response among the deliveries that ended in the last hour of the earlier process.
     pub requests: Vec<Notification>,
+    /// When turns that agents have caused were sent in the last minute.
+    pub agent_turns: Vec<Millis>,
     /// Dead letters that still need a decision, oldest first.
     pub dead: Vec<DeadLetter>,
     /// Rows that the loop brake has stopped, oldest first.
