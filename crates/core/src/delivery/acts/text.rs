@@ -1,6 +1,6 @@
 //! Measures texts: whether a document has content, and whether a message says more than its status.
 
-use super::super::tool_log::half_digest;
+use crate::digest::half_digest;
 
 /// Letters that a message about the status rarely reaches: some 25 English words.
 const MESSAGE_LETTERS_MIN: u32 = 120;
