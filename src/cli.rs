@@ -14,6 +14,7 @@ use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use lexopt::{Arg, Parser, ValueExt};
 
@@ -71,6 +72,15 @@ pub enum Command {
         at: ServiceLocation,
         /// The id of the notification, task or agent, or an agent's slug.
         id: String,
+        /// `--json`.
+        json: bool,
+    },
+    /// Lists the tasks whose status and facts differ.
+    Evidence {
+        /// Where the service is.
+        at: ServiceLocation,
+        /// `--since`.
+        since: Duration,
         /// `--json`.
         json: bool,
     },
@@ -139,6 +149,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>, commit: Option<&str>) -> E
         }
         Ok(Command::Status { at, json, ready }) => app::status(&at, json, ready),
         Ok(Command::Why { at, id, json }) => app::why(&at, &id, json),
+        Ok(Command::Evidence { at, since, json }) => app::evidence(&at, since, json),
         Ok(Command::Dead { at, what, json }) => app::dead(&at, &what, json),
         Ok(Command::Pause { at, wanted, json }) => app::pause(&at, &wanted, json),
         Ok(Command::GatewayConfig(options)) => app::gateway_config(&options),

@@ -41,7 +41,7 @@ const LAST_LINES: usize = 20;
 /// What was observed from outside.
 #[derive(Default)]
 pub(crate) struct Observations {
-    /// Turns that agents caused. Turns about questions do not count.
+    /// Turns of the storm: the first ones are caused by its person, the others by agents. Answers to questions do not count.
     pub(crate) turns: AtomicU64,
     /// The moment of the last of them, in milliseconds since the start.
     last_turn: AtomicU64,
@@ -142,7 +142,7 @@ impl World {
         rows.iter().filter(|row| row["recipientType"] == "agent").filter(open).count()
     }
 
-    /// The time since the last turn that an agent caused.
+    /// The time since the last turn of the storm.
     pub(crate) fn quiet(&self) -> Duration {
         self.began
             .elapsed()

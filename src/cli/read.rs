@@ -14,14 +14,13 @@ use mcr_model::redact::without_credentials;
 
 use super::completions::Shell;
 use super::options::{self as opt, CommandOption};
-#[cfg(feature = "mission-control")]
-use super::tame;
-use super::{Command, Misuse, no_command};
+use super::{Command, Misuse, no_command, tame};
 #[cfg(feature = "mission-control")]
 use crate::app;
 #[cfg(feature = "mission-control")]
 use crate::app::Local;
 use crate::app::{Dead, GatewayConfig, Pause, ServiceLocation};
+use mcr_core::spans;
 
 /// The arguments and options of a command line. [`super::parse`] has checked them against the command table.
 pub(super) struct Given {
@@ -80,6 +79,14 @@ pub(super) fn status(given: &mut Given) -> Result<Command, Misuse> {
 pub(super) fn why(given: &mut Given) -> Result<Command, Misuse> {
     let id = given.operand();
     Ok(Command::Why { at: location(given), id, json: given.flag(&opt::JSON) })
+}
+
+pub(super) fn evidence(given: &mut Given) -> Result<Command, Misuse> {
+    let since = given.text(&opt::SINCE).unwrap_or_else(|| "7d".to_owned());
+    let since = spans::parse(&since).ok_or_else(|| {
+        Misuse(format!("--since needs a time such as 30m, 12h or 7d, not “{}”", tame(&since)))
+    })?;
+    Ok(Command::Evidence { at: location(given), since, json: given.flag(&opt::JSON) })
 }
 
 pub(super) fn dead(given: &mut Given) -> Result<Command, Misuse> {

@@ -4,6 +4,7 @@
 mod supervised;
 
 use mission_control_runtime::convex;
+use mission_control_runtime::delivery::agent_limits::AgentLimitsConfig;
 use mission_control_runtime::delivery::deps::Rules;
 use mission_control_runtime::delivery::journal::{Journal, JournalError, Note, Step, Wait};
 use mission_control_runtime::delivery::operator_requests::{Hold, OperatorReply, OperatorRequest};
@@ -184,7 +185,12 @@ impl Shop {
             backoff_max: Duration::from_millis(400),
         };
         let service = Service::start(DeliverySetup {
-            plan: SchedulerConfig { workers, list_limit: 50, intervals },
+            plan: SchedulerConfig {
+                workers,
+                list_limit: 50,
+                intervals,
+                agent_limits: AgentLimitsConfig::default(),
+            },
             mission: mission.clone(),
             workers: (0..workers).map(worker).collect(),
             journal: self.journal.clone(),
@@ -201,6 +207,7 @@ impl Shop {
                 assert!(!take(&panics), "the probe panics, as ordered");
                 away.load(Ordering::SeqCst).then(|| "away".to_owned())
             }),
+            team: people.clone(),
             panics: self.noted.clone(),
         });
         let service = service.unwrap();

@@ -8,21 +8,24 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use super::address::{self, bracketed, is_everywhere};
+use super::choices::{done_policy, ledger, ledger_sync, log_format, log_level, log_output, no_response_note};
 use super::credentials;
+use super::guardrails;
 use super::network::Network;
 use super::reader::Reader;
 use super::table::{
-    AGENT_SYNC_INTERVAL, DELIVERY_BACKOFF_BASE_MS, DELIVERY_BACKOFF_MAX_MS,
+    AGENT_SYNC_INTERVAL, AGENT_TURNS_PER_MINUTE, DELIVERY_BACKOFF_BASE_MS, DELIVERY_BACKOFF_MAX_MS,
     DELIVERY_CONTEXT_FETCH_BATCH_SIZE, DELIVERY_IDLE_INTERVAL, DELIVERY_INTERVAL, DELIVERY_LIST_LIMIT,
     DELIVERY_MAX_AGE_MS, DELIVERY_MAX_ATTEMPTS, DELIVERY_MAX_CONCURRENT_SESSIONS, DELIVERY_MAX_TURNS,
     DELIVERY_STREAM_TIMEOUT_MS, DRAIN_TIMEOUT_MS, DROPLET_ID, DROPLET_IP, DROPLET_REGION,
-    HEALTH_CHECK_INTERVAL, LEDGER, LEDGER_SYNC, NO_RESPONSE_NOTE, OPENCLAW_MAX_CONCURRENT,
-    OPENCLAW_PROFILE_SYNC, OPENCLAW_VERSION, OPENCLAW_WORKSPACE_ROOT, RECEIVE_MEMORY_MB, RUNTIME_VERSION,
-    SSL_CERT_FILE, STATE_DIR, TEAM_DEPTH_MAX, TEAM_TURNS_HARD_MAX, TEAM_TURNS_MAX, TEAM_TURNS_PER_PROGRESS,
+    HEALTH_CHECK_INTERVAL, OPENCLAW_MAX_CONCURRENT, OPENCLAW_PROFILE_SYNC, OPENCLAW_VERSION,
+    OPENCLAW_WORKSPACE_ROOT, PEOPLE_RESERVE, RECEIVE_MEMORY_MB, RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR,
     TOOL_MAX_CALLS, TOOL_MAX_ROUNDS, WAKE_ON,
 };
 use mcr_model::secret::Secret;
-use mcr_model::{BaseUrl, LedgerSync, NoResponseNote, SessionScope, TeamLimits, ToolEndpoints, WakeRules};
+use mcr_model::{
+    BaseUrl, DonePolicy, LedgerSync, NoResponseNote, SessionScope, TeamLimits, ToolEndpoints, WakeRules,
+};
 
 /// The settings of the service.
 #[derive(Clone, Debug)]
@@ -159,6 +162,12 @@ pub struct Delivery {
     pub wake_on: WakeRules,
     /// How far agents may go in a thread without a person.
     pub team: TeamLimits,
+    /// The share of the workers that is kept for notifications that people have caused, in percent.
+    pub people_reserve_percent: usize,
+    /// The number of turns that agents may cause in a minute; 0 sets no limit.
+    pub agent_turns_per_minute: usize,
+    /// What happens to a task whose status and facts differ.
+    pub done_policy: DonePolicy,
     /// How long running turns may continue after a stop signal.
     pub drain: Duration,
     /// A time limit of the TypeScript runtime. It has no effect; `/health` shows it.
@@ -239,9 +248,9 @@ pub(super) fn assemble(reader: &mut Reader) -> Option<Settings> {
         ledger_sync: ledger_sync(reader),
         receive_bytes: count(reader.number(&RECEIVE_MEMORY_MB)).saturating_mul(1024 * 1024),
         ssl_cert_file: reader.given_text(&SSL_CERT_FILE).map(PathBuf::from),
-        log_level: log::level(reader),
-        log_format: log::format(reader),
-        log_output: log::output(reader),
+        log_level: log_level(reader),
+        log_format: log_format(reader),
+        log_output: log_output(reader),
         secrets: Vec::new(),
         // Last, so that everything is read even without an account.
         account: account?,
@@ -269,7 +278,10 @@ fn delivery(reader: &mut Reader, gateway: &Gateway) -> Delivery {
         age_max: reader.millis(&DELIVERY_MAX_AGE_MS),
         no_response_note: no_response_note(reader),
         wake_on: reader.wake_rules(&WAKE_ON),
-        team: team_limits(reader),
+        team: guardrails::team_limits(reader),
+        people_reserve_percent: count(reader.number(&PEOPLE_RESERVE)),
+        agent_turns_per_minute: count(reader.number(&AGENT_TURNS_PER_MINUTE)),
+        done_policy: done_policy(reader),
         drain: reader.millis(&DRAIN_TIMEOUT_MS),
         stream_timeout: stream_timeout(reader, gateway),
         context_fetch_batch_size: count(reader.number(&DELIVERY_CONTEXT_FETCH_BATCH_SIZE)),
@@ -287,26 +299,6 @@ fn delivery(reader: &mut Reader, gateway: &Gateway) -> Delivery {
         );
     }
     delivery
-}
-
-fn team_limits(reader: &mut Reader) -> TeamLimits {
-    let limits = TeamLimits {
-        turns_max: small(reader.number(&TEAM_TURNS_MAX)),
-        depth_max: small(reader.number(&TEAM_DEPTH_MAX)),
-        turns_per_progress: small(reader.number(&TEAM_TURNS_PER_PROGRESS)),
-        turns_hard_max: small(reader.number(&TEAM_TURNS_HARD_MAX)),
-    };
-    let TeamLimits { turns_max, turns_hard_max, .. } = limits;
-    if turns_hard_max > 0 && turns_hard_max < turns_max {
-        reader.warn(
-            &TEAM_TURNS_HARD_MAX,
-            format!(
-                "TEAM_TURNS_HARD_MAX is {turns_hard_max}, less than TEAM_TURNS_MAX ({turns_max}): progress of a task \
-                 adds no turns. Set TEAM_TURNS_HARD_MAX to the larger number, or TEAM_TURNS_MAX to the smaller one."
-            ),
-        );
-    }
-    limits
 }
 
 /// The value that is set, or the default of the TypeScript runtime.
@@ -342,28 +334,6 @@ fn state_dir(reader: &mut Reader) -> PathBuf {
     };
     reader.derive(&STATE_DIR, &dir, from);
     PathBuf::from(dir)
-}
-
-fn ledger(reader: &mut Reader) -> LedgerSwitch {
-    match reader.text(&LEDGER).as_str() {
-        "off" => LedgerSwitch::Off,
-        _ => LedgerSwitch::On,
-    }
-}
-
-fn ledger_sync(reader: &mut Reader) -> LedgerSync {
-    match reader.text(&LEDGER_SYNC).as_str() {
-        "normal" => LedgerSync::Normal,
-        _ => LedgerSync::Full,
-    }
-}
-
-fn no_response_note(reader: &mut Reader) -> NoResponseNote {
-    match reader.text(&NO_RESPONSE_NOTE).as_str() {
-        "all" => NoResponseNote::All,
-        "off" => NoResponseNote::Off,
-        _ => NoResponseNote::People,
-    }
 }
 
 /// The ranges in the table are small, so no count is cut.

@@ -376,6 +376,14 @@ variables! {
         }),
         ..PLAIN
     }
+    DONE_POLICY {
+        section: Section::Delivery,
+        kind: Kind::Choice { options: &["warn", "off"], synonyms: &[("none", "off")] },
+        fallback: Fallback::Value("warn"),
+        about: "Whether operators see a mark on tasks that agents call ready or done although the recorded facts differ: nothing has changed since the assignment, an agent approved its own work, or a failure is open (`warn`, or `off`). The marks stand in `evidence`, `why` and on the page. Nothing is posted, and no call is refused.",
+        before: Some(Before { there: "no such variable: a status was never compared with the facts", why: "a person should not have to open each task to see whether something was delivered." }),
+        ..PLAIN
+    }
     TEAM_TURNS_MAX {
         section: Section::Delivery,
         kind: Kind::Integer { min: 0, max: 1_000_000, why: "it is a number of turns, and 0 sets no limit" },
@@ -409,6 +417,28 @@ variables! {
         before: Some(Before {
             there: "no limit",
             why: "two agents that mention each other never stop by themselves.",
+        }),
+        ..PLAIN
+    }
+    PEOPLE_RESERVE {
+        section: Section::Delivery,
+        kind: Kind::Integer { min: 0, max: 100, why: "it is a share in percent" },
+        fallback: Fallback::Value("20"),
+        about: "The share of the workers (`DELIVERY_MAX_CONCURRENT_SESSIONS`) that is kept for notifications that people have caused, in percent, rounded down. Agents keep at least one worker. With fewer than three workers there is no reserve. `0` switches it off.",
+        before: Some(Before {
+            there: "no such variable: all notifications waited in one line",
+            why: "a person should not wait behind the messages of agents to each other.",
+        }),
+        ..PLAIN
+    }
+    AGENT_TURNS_PER_MINUTE {
+        section: Section::Delivery,
+        kind: Kind::Integer { min: 0, max: 1_000_000, why: "it is a number of turns, and 0 sets no limit" },
+        fallback: Fallback::Value("240"),
+        about: "The number of turns that agents may cause in a minute. Tool rounds and retries count. Further notifications that agents have caused wait; those of people are not limited. `STATE_DIR` keeps the count across restarts. `0` sets no limit.",
+        before: Some(Before {
+            there: "no such variable: no limit",
+            why: "agents that answer each other can cause thousands of turns in a minute.",
         }),
         ..PLAIN
     }

@@ -7,6 +7,7 @@
 //! agent's workspace has. [`ops`] explains deliveries to operators.
 
 pub mod delivery;
+pub mod digest;
 pub mod gateway;
 pub mod gateway_config;
 pub mod guardrails;

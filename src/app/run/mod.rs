@@ -361,6 +361,7 @@ impl ThreadSetup<'_> {
             workers: delivery.concurrent_sessions_max,
             list_limit: u32::try_from(delivery.list_limit).unwrap_or(u32::MAX),
             intervals: poll_intervals(settings),
+            agent_limits: rows::agent_limits(delivery),
         };
         let status = self.state.gateway.clone();
         let prober = self.gateway.as_ref().map(|gateway| gateway.client(&self.switches.chores));
@@ -380,6 +381,7 @@ impl ThreadSetup<'_> {
             left,
             watch,
             probe: Box::new(move || status.probe(prober.as_ref())),
+            team: team.clone(),
             panics: self.state.panics.clone(),
         }
     }

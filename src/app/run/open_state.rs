@@ -13,8 +13,8 @@ use mcr_core::delivery::dead_letters::{self, RESUMED_STEP};
 use mcr_core::delivery::journal::{Journal as _, Wait};
 use mcr_core::delivery::operator_requests::Hold;
 use mcr_core::delivery::scheduler::RecoveredState;
+use mcr_core::delivery::stopped_rows::StoppedRows;
 use mcr_core::delivery::{ClosedWork, crash};
-use mcr_core::guardrails::stopped_rows::StoppedRows;
 use mcr_core::ops::unreadable;
 use mcr_files::Folder;
 use mcr_model::AccountId;
@@ -128,6 +128,7 @@ pub(super) fn open_ledger(
         stopped,
         threads: opened.threads,
         hold: Hold::default(),
+        agent_turns: opened.agent_turns,
     };
     Ok((Arc::new(opened.ledger), left, made))
 }

@@ -1,6 +1,7 @@
 //! The delivery part of `/health`.
 
 use mcr_config::Delivery;
+use mcr_core::delivery::agent_limits::AgentLimitsConfig;
 use mcr_core::delivery::scheduler::SchedulerState;
 use mcr_model::TeamLimits;
 use mcr_model::clock::{Clock as _, SystemClock};
@@ -33,6 +34,8 @@ pub(super) fn delivery_health(
         skipped: stats.skipped,
         list_failures: scheduler.list_failures,
         waiting: scheduler.known,
+        backlog: scheduler.backlog.map(Into::into),
+        limits: scheduler.agent_limits.into(),
         dead: scheduler.dead,
         guardrails: GuardrailsHealth {
             stopped_threads: scheduler.stopped.len(),
@@ -46,6 +49,14 @@ pub(super) fn delivery_health(
         oldest_unsettled_seconds: scheduler.oldest.map(|at| seconds(now.since(at))),
         turns: turns.into_iter().map(turn_health).collect(),
         config,
+    }
+}
+
+/// The limits for turns that agents have caused.
+pub(super) fn agent_limits(delivery: &Delivery) -> AgentLimitsConfig {
+    AgentLimitsConfig {
+        people_reserve_percent: delivery.people_reserve_percent,
+        turns_per_minute: delivery.agent_turns_per_minute,
     }
 }
 

@@ -3,8 +3,8 @@
 use std::sync::Arc;
 
 use mission_control_runtime::delivery::policy::Skip;
+use mission_control_runtime::delivery::stopped_rows::{StoppedRow, StoppedRows, THREADS_MAX};
 use mission_control_runtime::delivery::{End, Record, Stage};
-use mission_control_runtime::guardrails::stopped_rows::{StoppedRow, StoppedRows, THREADS_MAX};
 use mission_control_runtime::guardrails::team::Threads;
 use mission_control_runtime::guardrails::{CountStart, TeamLimit, TeamStop, TeamTurn};
 use mission_control_runtime::model::clock::Millis;
@@ -45,7 +45,7 @@ fn the_last_row_of_each_agent_and_type_starts_again_after_a_person_s_word() {
     }
     let shown = rows.threads();
     assert_eq!((shown.len(), shown[0].rows.clone()), (1, ["2", "3", "4"].map(str::to_owned).to_vec()));
-    assert_eq!((shown[0].title.as_str(), shown[0].stop.turns), ("Task", 30));
+    assert_eq!((shown[0].title.as_str(), shown[0].turns), ("Task", 30));
     let task = TaskId::new("t");
     assert!(rows.resume(&task, start(10)).is_empty(), "that word came before the stop");
     assert!(rows.resume(&TaskId::new("another"), start(20)).is_empty());
@@ -81,10 +81,10 @@ fn after_a_restart_rows_with_a_later_word_start_and_the_others_wait() {
     // A delivery has seen the word and recorded it; then the process ended.
     let (work, mut record) = stopped("seen", "c", "mention", "spoken", 10);
     record.team = Some(TeamTurn::at(start(20)));
-    threads.recall(&work, &record);
+    threads.recall(work.notification().unwrap(), record.team.as_ref().unwrap());
     let left = vec![stopped("1", "a", "mention", "spoken", 10), stopped("2", "a", "mention", "quiet", 10)];
     for (work, record) in &left {
-        threads.recall(work, record);
+        threads.recall(work.notification().unwrap(), record.team.as_ref().unwrap());
     }
     let (rows, due) = StoppedRows::recovered(left, &threads);
     assert_eq!(ids(&due), ["1"]);

@@ -1,10 +1,8 @@
 //! The loop brake: turns that agents cause, hand-offs, progress, and what starts the count again.
 
-use mission_control_runtime::delivery::Record;
 use mission_control_runtime::guardrails::team::{THREADS_MAX, Threads};
 use mission_control_runtime::guardrails::{Fact, TeamLimit, TeamTurn};
 use mission_control_runtime::model::{Notification, TaskId, TeamLimits};
-use mission_control_runtime::work::Work;
 use proptest::prelude::*;
 use serde_json::json;
 
@@ -182,16 +180,11 @@ fn the_first_stopped_row_of_a_count_posts_the_notice() {
     }
 }
 
-/// The work of a context, and its record with these facts.
-fn recorded(row: &Notification, team: TeamTurn) -> (Work, Record) {
-    (row.clone().into(), Record { team: Some(team), ..Record::default() })
-}
-
 /// The counts of a process that finds these records.
-fn recalled(records: &[(Work, Record)]) -> Threads {
+fn recalled(records: &[(Notification, TeamTurn)]) -> Threads {
     let mut threads = Threads::default();
-    for (work, record) in records {
-        threads.recall(work, record);
+    for (row, turn) in records {
+        threads.recall(row, turn);
     }
     threads
 }
@@ -214,7 +207,7 @@ fn the_records_continue_the_count_after_a_restart() {
             let facts = played.admit(&row, None);
             assert!(facts.stop.is_none(), "turn {turn}");
             source = row.notification.id.to_string();
-            records.push(recorded(&row.notification, facts));
+            records.push((row.notification.clone(), facts));
         }
         // The ledger keeps the last rows, and returns them in the order of their first notes.
         let from = records.len().saturating_sub(kept);
@@ -239,7 +232,7 @@ fn a_restart_keeps_the_depth_and_the_notice() {
         let row = played.context(AGENTS[(turn + 1) % 5], Some(&source));
         let facts = played.admit(&row, None);
         assert_eq!(facts.stop.is_some(), turn == 12);
-        records.push(recorded(&row.notification, facts));
+        records.push((row.notification.clone(), facts));
         if turn < 12 {
             source = row.notification.id.to_string();
         }
@@ -274,7 +267,7 @@ fn white_space_is_no_new_content() {
 
 #[test]
 fn the_facts_in_a_record_keep_fields_of_a_newer_version() {
-    let text = json!({"start": {"message_at": 5}, "number": 3, "new-field": {"x": 1}});
+    let text = json!({"start": [5, 0], "number": 3, "new-field": {"x": 1}});
     let turn: TeamTurn = serde_json::from_value(text).unwrap();
     assert_eq!((turn.number, turn.start.message_at.0), (3, 5));
     let back = serde_json::to_value(turn.renewed()).unwrap();
@@ -284,7 +277,7 @@ fn the_facts_in_a_record_keep_fields_of_a_newer_version() {
 proptest! {
     #![proptest_config(ProptestConfig { cases: 60, ..ProptestConfig::default() })]
 
-    /// Whatever agents do, and whenever the process restarts, they never cause more turns between two messages of people
+    /// Whatever agents do, and whenever the process retries, they never cause more turns between two messages of people
     /// than the hard limit.
     #[test]
     fn agents_never_exceed_the_hard_limit(
@@ -297,7 +290,7 @@ proptest! {
         let limits = TeamLimits { turns_max, depth_max, turns_per_progress, turns_hard_max };
         let mut played = Played { limits, ..Played::new() };
         let mut rows = vec![played.person_mentions("a")];
-        let mut records: Vec<(Work, Record)> = Vec::new();
+        let mut records: Vec<(Notification, TeamTurn)> = Vec::new();
         let mut turns = 0;
         for (act, from, to, of) in acts {
             match act {
@@ -320,7 +313,7 @@ proptest! {
                         turns += 1;
                         rows.push(row.notification.id.to_string());
                     }
-                    records.push(recorded(&row.notification, facts));
+                    records.push((row.notification.clone(), facts));
                 }
             }
             prop_assert!(turns <= turns_hard_max, "{turns} turns");

@@ -142,6 +142,8 @@ pub enum Place {
     Behind(WorkId),
     /// A row of the same agent and task that a newer version wrote comes first.
     BehindUnreadable(WorkId),
+    /// Ready, but a limit keeps its turn from starting: a sentence.
+    Limited(String),
 }
 
 /// The receiver of a reply. It is called at most once.

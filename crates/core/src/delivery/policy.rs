@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::{Stamp, quiet_mode};
 use mcr_model::{
     AgentId, AuthorType, BehaviorFlags, DeliveryContext, NotificationType, RecipientType, Task, TaskStatus,
-    ThreadItem, WakeOn, Word, is_quality,
+    ThreadItem, WakeOn, Word, is_quality, is_stop,
 };
 
 /// What happens to a notification.
@@ -230,9 +230,6 @@ fn no_concern(context: &DeliveryContext) -> Option<Skip> {
     (!is_assigned && !is_reviewer).then_some(Skip::NotInvolved)
 }
 
-/// The message of a person that ends the turns on its task.
-const STOP: &str = "/stop";
-
 /// The backend's reason for a task that a person has paused with its stop button (contract §8).
 const PAUSED: &str = "Paused by user (/stop)";
 
@@ -240,11 +237,6 @@ const PAUSED: &str = "Paused by user (/stop)";
 pub const STOPPED: &str = "Not run: a person stopped the work on this task with /stop. End your turn now \
                            and make no more calls. Do not continue by yourself: you are notified when the \
                            work continues.";
-
-/// Whether this message of this author ends the turns on its task.
-pub(crate) fn is_stop(author: &Word<AuthorType>, content: &str) -> bool {
-    *author == AuthorType::User && content.trim() == STOP
-}
 
 /// Whether the message of this notification is `/stop`.
 pub fn is_stop_command(context: &DeliveryContext) -> bool {

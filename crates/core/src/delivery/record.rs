@@ -12,12 +12,15 @@ pub(super) use form_1::has_fields_of_form_1;
 pub use stage::{Notice, PendingAnswer, Stage, ToolRounds};
 
 use super::End;
+use super::acts::Act;
 use super::cause::{Cause, Failures};
 use super::policy::Skip;
 use super::stamp::Stamp;
 use super::tool_log::ToolLog;
 use crate::gateway::Usage;
 use crate::guardrails::TeamTurn;
+use crate::guardrails::agent_names::KnownOrigin;
+use crate::guardrails::origin::Origin;
 use crate::work::Work;
 use mcr_model::SessionKey;
 use mcr_model::clock::Millis;
@@ -79,6 +82,9 @@ pub struct Record {
     /// What the loop brake keeps about the delivery ([`team`](crate::guardrails::team)). `None` if it has not seen it.
     #[serde(skip_serializing_if = "is_default")]
     pub team: Option<TeamTurn>,
+    /// Who caused the notification, once its context has shown that.
+    #[serde(skip_serializing_if = "is_default")]
+    pub origin: Option<KnownOrigin>,
     /// Whether the thread has an answer with the notification's id. The backend admits only one.
     #[serde(skip_serializing_if = "is_default")]
     pub answered: bool,
@@ -92,6 +98,9 @@ pub struct Record {
     /// next to the task's id. Empty if it is not known.
     #[serde(skip_serializing_if = "is_default")]
     pub title: String,
+    /// The task as last read. A record without it was written before acts were recorded, or has no task.
+    #[serde(skip_serializing_if = "is_default")]
+    pub seen: Option<Act>,
     /// Whether an agent or a person waits for the answer.
     #[serde(skip_serializing_if = "is_default")]
     pub waits: AwaitedBy,
@@ -181,6 +190,7 @@ impl Record {
             unaddressed: self.unaddressed,
             team: self.team.as_ref().map(TeamTurn::renewed),
             title: self.title.clone(),
+            seen: self.seen.clone(),
             extra: self.extra.clone(),
             ..Self::default()
         }
@@ -234,9 +244,11 @@ impl Record {
             // The backend has the notification as settled, which must not end the new delivery.
             reopened: true,
             waits: self.waits,
+            origin: self.origin,
             since: self.since,
             effects: self.effects.clone(),
             spent: self.spent.clone(),
+            seen: self.seen.clone(),
             stage,
             extra: self.extra.clone(),
             ..Self::default()
@@ -247,8 +259,13 @@ impl Record {
 
     /// Whether no attempt has changed the record yet.
     pub fn is_untouched(&self) -> bool {
-        let (title, team) = (self.title.clone(), self.team.clone());
-        *self == Self { since: self.since, title, team, ..Self::default() }
+        let (title, team, seen) = (self.title.clone(), self.team.clone(), self.seen.clone());
+        *self == Self { since: self.since, title, team, seen, origin: self.origin, ..Self::default() }
+    }
+
+    /// Who caused the work in its present state, if its context has shown that.
+    pub fn origin_of(&self, work: &Work) -> Option<Origin> {
+        self.origin.filter(|known| known.at >= work.created_at()).map(|known| known.by)
     }
 
     /// Whether the agent got the question and may be working on it.

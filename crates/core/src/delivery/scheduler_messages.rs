@@ -4,15 +4,19 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::agent_limits::{AgentLimitsConfig, AgentLimitsState};
+use super::backlog::Backlog;
 use super::dead_letters::DeadLetter;
 use super::delivery_stats::DeliveryStats;
 use super::duplicate_runtime::ForeignRuntime;
 use super::ledger_row::UnreadableRow;
+use super::limited::Limited;
 use super::operator_requests::{Hold, OperatorReply, OperatorRequest, ReplyTo};
 use super::poll_schedule::PollIntervals;
+use super::stopped_rows::{StoppedRows, StoppedThread};
 use super::{ClosedWork, Job, Outcome, Record};
 use crate::guardrails::CountStart;
-use crate::guardrails::stopped_rows::{StoppedRows, StoppedThread};
+use crate::guardrails::agent_names::AgentNames;
 use crate::guardrails::team::Threads;
 use crate::work::{Work, WorkId};
 use mcr_model::clock::Millis;
@@ -56,6 +60,10 @@ pub enum Event {
     Nudged,
     /// A probe of the gateway ended: `None`, or why the gateway is unavailable.
     Probed(Option<String>),
+    /// The roster names these agents.
+    AgentNames(AgentNames),
+    /// From now on these agents' turns wait because a limit was reached. It replaces what an earlier event said.
+    Limited(Limited),
     /// A person's request, and where its answer goes.
     Asked(OperatorRequest, ReplyTo),
     /// Start no more work.
@@ -108,6 +116,8 @@ pub struct SchedulerConfig {
     pub list_limit: u32,
     /// When lists are due.
     pub intervals: PollIntervals,
+    /// The limits for turns that agents have caused.
+    pub agent_limits: AgentLimitsConfig,
 }
 
 /// The state that an earlier process has left.
@@ -128,6 +138,8 @@ pub struct RecoveredState {
     pub threads: Threads,
     /// The agents whose turns do not start.
     pub hold: Hold,
+    /// When turns that agents have caused were sent in the last minute.
+    pub agent_turns: Vec<Millis>,
 }
 
 /// The state of the scheduler.
@@ -149,6 +161,10 @@ pub struct SchedulerState {
     pub unreadable: Arc<[String]>,
     /// The evidence of another runtime on the account, if there is any.
     pub foreign: Option<ForeignRuntime>,
+    /// The limits for turns that agents have caused.
+    pub agent_limits: AgentLimitsState,
+    /// The unsettled rows, while Mission Control has more of them than a list shows.
+    pub backlog: Option<Backlog>,
     /// How many lists were started.
     pub lists: u64,
     /// How many of the last lists failed in a row.

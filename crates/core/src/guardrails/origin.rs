@@ -1,9 +1,12 @@
 //! Decides whether a person or an agent caused a notification.
 
+use serde::{Deserialize, Serialize};
+
 use mcr_model::{AuthorType, DeliveryContext, Notification, NotificationType, Teammate};
 
 /// Who caused a notification.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum Origin {
     /// A person.
     Person,

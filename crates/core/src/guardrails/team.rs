@@ -25,11 +25,9 @@
 use std::collections::HashMap;
 
 use super::origin::{Origin, origin};
-use super::team_thread::Thread;
+use super::team_thread::ThreadCount;
 use super::team_turn::{CountStart, Fact, TeamTurn};
-use crate::delivery::{Record, policy};
-use crate::work::Work;
-use mcr_model::{AgentId, AuthorType, DeliveryContext, TaskId, TeamLimits};
+use mcr_model::{DeliveryContext, Notification, TaskId, TeamLimits};
 
 /// The most threads that are remembered. The thread that was used longest ago is forgotten first, a stopped one last.
 pub const THREADS_MAX: usize = 2_000;
@@ -37,7 +35,7 @@ pub const THREADS_MAX: usize = 2_000;
 /// The counts of all threads.
 #[derive(Clone, Debug, Default)]
 pub struct Threads {
-    threads: HashMap<TaskId, Thread>,
+    threads: HashMap<TaskId, ThreadCount>,
     /// The number of uses.
     uses: u64,
 }
@@ -49,14 +47,14 @@ impl Threads {
         let task = context.task.as_ref()?;
         let thread = self.thread(&task.id);
         let retried = previous.filter(|turn| turn.is_retried).map(|turn| turn.start.after_retry());
-        let start = [Some(thread.start()), retried, last_word(context)].into_iter().flatten().max()?;
-        let mut resumed = None;
-        if start > thread.start() {
-            resumed = thread.is_stopped().then_some(start);
+        let before = (thread.start(), thread.is_stopped());
+        thread.hear(context);
+        if let Some(start) = retried.filter(|start| *start > thread.start()) {
             thread.restart(start);
         }
         thread.see_task(task);
-        resumed
+        let start = thread.start();
+        (before.1 && start > before.0).then_some(start)
     }
 
     /// An agent has written this content to a document, in a delivery about the task.
@@ -88,23 +86,20 @@ impl Threads {
     /// Whether [`Threads::admit`] would stop the delivery of this context. Counts nothing.
     pub fn stops(&self, context: &DeliveryContext, previous: Option<&TeamTurn>, limits: TeamLimits) -> bool {
         let thread = context.task.as_ref().and_then(|task| self.threads.get(&task.id));
-        let previous = |thread: &Thread| previous.filter(|turn| turn.start == thread.start());
+        let previous = |thread: &ThreadCount| previous.filter(|turn| turn.start == thread.start());
         origin(context) == Origin::Agent
             && thread.is_some_and(|thread| thread.stops(context, previous(thread), limits))
     }
 
     /// Takes over a delivery of the ledger, in the order of their first notes.
-    pub fn recall(&mut self, work: &Work, record: &Record) {
-        let (Some(task), Some(turn), Some(row)) = (work.track.task(), &record.team, work.notification())
-        else {
-            return;
-        };
+    pub fn recall(&mut self, row: &Notification, turn: &TeamTurn) {
+        let Some(task) = &row.task_id else { return };
         let thread = self.thread(task);
         if turn.start > thread.start() {
             thread.restart(turn.start);
         }
         if turn.start == thread.start() {
-            thread.recall(&row.id, &AgentId::new(&row.recipient_id), turn);
+            thread.recall(row, turn);
         }
     }
 
@@ -120,10 +115,10 @@ impl Threads {
 
     /// From where the turns of this thread are counted.
     pub fn start_of(&self, task: &TaskId) -> CountStart {
-        self.threads.get(task).map(Thread::start).unwrap_or_default()
+        self.threads.get(task).map(ThreadCount::start).unwrap_or_default()
     }
 
-    fn thread(&mut self, task: &TaskId) -> &mut Thread {
+    fn thread(&mut self, task: &TaskId) -> &mut ThreadCount {
         self.uses += 1;
         if self.threads.len() >= THREADS_MAX && !self.threads.contains_key(task) {
             let oldest = self.threads.iter().min_by_key(|(_, thread)| (thread.is_stopped(), thread.used));
@@ -135,14 +130,4 @@ impl Threads {
         thread.used = self.uses;
         thread
     }
-}
-
-/// The last message of a person in this context, except `/stop`.
-fn last_word(context: &DeliveryContext) -> Option<CountStart> {
-    let thread = context.thread.iter().map(|item| (&item.author_type, &item.content, item.created_at));
-    let message = context.message.iter().map(|one| (&one.author_type, &one.content, one.created_at));
-    let words = thread
-        .chain(message)
-        .filter(|(author, content, _)| **author == AuthorType::User && !policy::is_stop(author, content));
-    words.map(|(_, _, message_at)| CountStart { message_at, retries: 0 }).max()
 }

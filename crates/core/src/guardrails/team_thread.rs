@@ -4,7 +4,7 @@ use std::collections::{HashMap, HashSet};
 
 use super::origin::{agent_named, name_in};
 use super::team_turn::{CountStart, Fact, TeamLimit, TeamStop, TeamTurn};
-use mcr_model::{AgentId, DeliveryContext, NotificationId, Task, TeamLimits};
+use mcr_model::{AuthorType, DeliveryContext, Notification, NotificationId, Task, TeamLimits, is_stop};
 
 /// The most facts that a thread remembers. Further facts are no progress.
 const FACTS_MAX: usize = 2_000;
@@ -20,7 +20,7 @@ struct Depth {
 
 /// The count of one thread.
 #[derive(Clone, Debug, Default)]
-pub(super) struct Thread {
+pub(super) struct ThreadCount {
     start: CountStart,
     /// The turns that agents have caused.
     turns: u32,
@@ -48,7 +48,7 @@ struct Unrecorded {
     news: Vec<Fact>,
 }
 
-impl Thread {
+impl ThreadCount {
     /// Starts the count again.
     pub(super) fn restart(&mut self, start: CountStart) {
         *self = Self { start, used: self.used, ..Self::default() };
@@ -60,6 +60,19 @@ impl Thread {
 
     pub(super) fn is_stopped(&self) -> bool {
         self.stopped.is_some()
+    }
+
+    /// Sees the last message of a person in this context, except `/stop`. A later one starts the count again.
+    pub(super) fn hear(&mut self, context: &DeliveryContext) {
+        let thread = context.thread.iter().map(|item| (&item.author_type, &item.content, item.created_at));
+        let message = context.message.iter().map(|one| (&one.author_type, &one.content, one.created_at));
+        let by_a_person = thread
+            .chain(message)
+            .filter(|(author, content, _)| **author == AuthorType::User && !is_stop(author, content));
+        let last = by_a_person.map(|(_, _, message_at)| CountStart { message_at, retries: 0 }).max();
+        if let Some(start) = last.filter(|start| *start > self.start) {
+            self.restart(start);
+        }
     }
 
     /// Sees the state of the task. At the start of a count it is the baseline, and later states may be progress.
@@ -177,7 +190,7 @@ impl Thread {
     }
 
     /// Takes over the facts of a delivery that an earlier process has recorded.
-    pub(super) fn recall(&mut self, notification: &NotificationId, agent: &AgentId, turn: &TeamTurn) {
+    pub(super) fn recall(&mut self, row: &Notification, turn: &TeamTurn) {
         self.turns = self.turns.max(turn.number);
         self.has_baseline |= !turn.baseline.is_empty();
         self.seen.extend(turn.baseline.iter().cloned());
@@ -188,8 +201,8 @@ impl Thread {
         self.stopped = self.stopped.or(turn.stop);
         if turn.stop.is_none() {
             let depth = Depth { hand_offs: turn.depth, progress: turn.progress, number: turn.number };
-            self.by_notification.insert(notification.clone(), depth);
-            let last = self.by_agent.entry(agent.as_str().to_owned()).or_insert(depth);
+            self.by_notification.insert(row.id.clone(), depth);
+            let last = self.by_agent.entry(row.recipient_id.clone()).or_insert(depth);
             if depth.number >= last.number {
                 *last = depth;
             }

@@ -2,20 +2,34 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::delivery::UnknownFields;
-use crate::delivery::tool_log::half_digest;
+use crate::digest::half_digest;
+use crate::unknown_fields::UnknownFields;
 use mcr_model::clock::Millis;
 use mcr_model::{TaskStatus, Word};
 
 /// From where the turns of a thread are counted: the last message of a person there, and how often a person has
 /// retried a row since. A later start ends the count of an earlier one.
+///
+/// Records store it as the JSON array `[message_at, retries]`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(from = "(Millis, u32)", into = "(Millis, u32)")]
 pub struct CountStart {
     /// When the person wrote, by the backend's clock; zero if no message of a person is known.
     pub message_at: Millis,
     /// How often a person has retried a row since.
-    #[serde(default, skip_serializing_if = "is_default")]
     pub retries: u32,
+}
+
+impl From<(Millis, u32)> for CountStart {
+    fn from((message_at, retries): (Millis, u32)) -> Self {
+        Self { message_at, retries }
+    }
+}
+
+impl From<CountStart> for (Millis, u32) {
+    fn from(start: CountStart) -> Self {
+        (start.message_at, start.retries)
+    }
 }
 
 impl CountStart {
@@ -74,16 +88,28 @@ impl TeamLimit {
     }
 }
 
-/// A row that was stopped.
+/// A row that was stopped. Records store it as the JSON array `[limit, turns, is_first]`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(from = "(TeamLimit, u32, bool)", into = "(TeamLimit, u32, bool)")]
 pub struct TeamStop {
     /// The limit.
     pub limit: TeamLimit,
     /// The turns that agents had caused in the thread.
     pub turns: u32,
     /// Whether this row is the first that was stopped, so that its delivery posts the notice.
-    #[serde(default, skip_serializing_if = "is_default")]
     pub is_first: bool,
+}
+
+impl From<(TeamLimit, u32, bool)> for TeamStop {
+    fn from((limit, turns, is_first): (TeamLimit, u32, bool)) -> Self {
+        Self { limit, turns, is_first }
+    }
+}
+
+impl From<TeamStop> for (TeamLimit, u32, bool) {
+    fn from(stop: TeamStop) -> Self {
+        (stop.limit, stop.turns, stop.is_first)
+    }
 }
 
 /// What the loop brake keeps about a delivery.

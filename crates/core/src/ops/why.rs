@@ -86,6 +86,7 @@ pub fn one(case: &Case, condition: &ServiceCondition, silence: Duration, now: Mi
         unposted: unposted(case),
         steps: case.steps.clone(),
         left_out: case.left_out,
+        evidence: None,
         deliveries: Vec::new(),
     }
 }
@@ -342,6 +343,11 @@ fn waiting(case: &Case, condition: &ServiceCondition, now: Millis) -> Explanatio
             "This one starts when {first} ends, or after {first} has failed twice; `why {first}` shows its state."
         );
         return Explanation { state: "waiting", what: seen, why, next, next_at: None };
+    }
+    if let Some(Place::Limited(why)) = &case.place {
+        let next =
+            "It starts by itself once the limit allows that; meanwhile no attempt is counted.".to_owned();
+        return Explanation { state: "waiting", what: seen, why: why.clone(), next, next_at: None };
     }
     if let Some(Place::BehindUnreadable(first)) = &case.place {
         let why = format!(

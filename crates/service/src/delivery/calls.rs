@@ -140,6 +140,7 @@ fn one(
     for id in ran.made {
         deps.made(job, id);
     }
+    deps.acted(job, ran.acts);
     let output = capped(ran.output);
     if ran.ok {
         acted(job);

@@ -17,6 +17,7 @@ use crate::roster::Team;
 use crate::workspace::token::TokenFiles;
 use mcr_clients::convex::{self, CallError, CallReason};
 use mcr_clients::mission::Mission;
+use mcr_core::delivery::acts::Act;
 use mcr_core::delivery::failure::{BackendFailure, Trouble, Weight};
 use mcr_core::delivery::journal::{Journal, JournalError, Note, Step, Wait};
 use mcr_core::delivery::retry::Budget;
@@ -128,6 +129,12 @@ impl DeliveryDeps<'_> {
     pub(super) fn made(&self, job: &mut Job, id: String) {
         self.made.add(id.clone());
         self.with_log(job, |record| record.effects.made(id));
+    }
+
+    /// Records what was done to tasks.
+    pub(super) fn acted(&self, job: &mut Job, acts: Vec<Act>) {
+        let now = self.clock.now();
+        self.with_log(job, |record| acts.into_iter().for_each(|act| record.effects.act(act.at(now))));
     }
 
     /// Whether a known step created the row with this id.

@@ -11,6 +11,7 @@ mod calls;
 pub mod deliver;
 pub mod deps;
 pub mod inflight;
+mod log_changes;
 pub(crate) mod log_item;
 mod notification;
 pub mod poller;

@@ -11,10 +11,12 @@ use super::recover_turn::settle;
 use super::turn_loop::{Spoken, talk};
 use mcr_clients::convex;
 use mcr_clients::mission::{GetDeliveryContext, MarkDelivered, MarkDeliveryEnded, MarkRead};
+use mcr_core::delivery::acts::Act;
 use mcr_core::delivery::journal::{Note, Step, Wait};
 use mcr_core::delivery::policy::{self, OnSilence, Skip, Verdict};
 use mcr_core::delivery::reply::{self, AgentReply, Silence};
 use mcr_core::delivery::{End, Job, Notice, PendingAnswer, Record, Stage, Stamp, Trouble, thread_notices};
+use mcr_core::guardrails::agent_names::KnownOrigin;
 use mcr_model::clock::Millis;
 use mcr_model::limits::MESSAGE_CHARS;
 use mcr_model::visible;
@@ -42,9 +44,11 @@ impl Steps for NotificationSteps<'_> {
             let found = settle(job, deps)?;
             // A stop that arrives with a later list is not in the context.
             let lists = deps.inflight.lists();
+            let now = deps.clock.now();
             let context = context(row, deps)?;
             job.record.title =
                 context.task.as_ref().map_or(String::new(), |task| visible::title(&task.title));
+            job.record.seen = context.task.as_ref().map(|task| Act::seen(task).at(now));
             see(job, &context, deps);
             // Before this step only another runtime can have marked it.
             if context.notification.delivered_at.is_some() && !job.record.reopened {
@@ -61,15 +65,22 @@ impl Steps for NotificationSteps<'_> {
             if !is_in_doubt(job) {
                 job.record.since = newest(&context);
             }
-            let may_skip = is_fresh(job) && found.is_none();
+            let is_new = is_fresh(job) && found.is_none();
+            let origin = KnownOrigin::of(&context);
+            job.record.origin = Some(origin);
             let verdict = match policy::judge(&context, wake_on(&context, deps)) {
-                Verdict::Deliver if may_skip => {
-                    deps.inflight.brake().admit(&mut job.record, &context, deps.rules.team)
+                Verdict::Deliver if is_new => {
+                    let (brake, limits) = (deps.inflight.brake(), deps.rules.team);
+                    // The brake counts a turn that it admits, so it is not asked for a turn that does not start now.
+                    if !job.permits(origin.by) && !brake.stops(&job.record, &context, limits) {
+                        return Err(Trouble::AgentRowsWait);
+                    }
+                    brake.admit(&mut job.record, &context, limits)
                 }
                 verdict => verdict,
             };
             match verdict {
-                Verdict::Skip(why) if is_final(why) || may_skip => {
+                Verdict::Skip(why) if is_final(why) || is_new => {
                     job.record.heard = Some(Stamp::of(&context.notification));
                     job.record.stage = skipped(job, why, deps);
                     deps.let_go(job);

@@ -3,6 +3,7 @@
 //! The status is always 200 while the process lives. A health check that restarts the process would only interrupt
 //! turns.
 
+mod agent_limits;
 mod guardrails;
 mod heartbeat;
 mod process;
@@ -15,6 +16,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+pub use agent_limits::{AgentLimitsHealth, BacklogHealth};
 pub use guardrails::{GuardrailsConfig, GuardrailsHealth};
 pub use heartbeat::HeartbeatHealth;
 pub use process::{Infrastructure, Memory, PanicHealth, Versions};
@@ -186,6 +188,10 @@ pub struct DeliveryHealth {
     pub task_less_replies: u64,
     /// How many rows are not settled.
     pub waiting: usize,
+    /// The rows that wait, if Mission Control has more of them than a list shows.
+    pub backlog: Option<BacklogHealth>,
+    /// The limits for turns that agents have caused.
+    pub limits: AgentLimitsHealth,
     /// How many dead letters wait for a person's decision.
     pub dead: usize,
     /// What the guardrails have stopped.
@@ -327,6 +333,8 @@ impl Parts {
                 delivery.consecutive_failures.max(delivery.list_failures.into()) >= FAILING
             }
             HealthReason::BreakerOpen => gateway.configured && gateway.breaker_open,
+            HealthReason::Backlog => delivery.backlog.is_some(),
+            HealthReason::AgentTurnsLimited => delivery.limits.agent_turns_resume_at.is_some(),
             HealthReason::DeadLetters => delivery.dead > 0,
             HealthReason::UnreadableRows => !delivery.unreadable.is_empty(),
             HealthReason::StuckTurns => delivery.turns.iter().any(|turn| turn.state == TurnState::Stuck),

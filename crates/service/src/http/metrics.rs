@@ -6,6 +6,7 @@
 //! the machine.
 
 mod guardrails;
+mod limits;
 mod page;
 
 use std::collections::BTreeMap;
@@ -185,6 +186,7 @@ fn delivery(page: &mut Page, health: &Health, metrics: &Metrics) {
         "The age of the oldest unsettled notification; 0 if there is none.",
         delivery.oldest_unsettled_seconds.unwrap_or_default(),
     );
+    limits::write(page, delivery);
     page.family(Gauge, "delivery_turns", "Running turns by state.");
     for state in TurnState::ALL {
         let turns = delivery.turns.iter().filter(|turn| turn.state == *state);

@@ -10,6 +10,7 @@ use super::commit_marker::CommitMarker;
 use super::entry::{Found, Image, sum_of_id};
 use super::error::LedgerError;
 use super::location::{LedgerLocation, readable_ids};
+use super::task_facts;
 use mcr_model::LedgerSync;
 
 /// SQLite application id of a ledger (the letters `MCRL`).
@@ -102,6 +103,7 @@ impl LedgerDatabase {
             began.pragma_update(None, "application_id", APPLICATION)?;
         }
         began.pragma_update(None, "user_version", LAYOUT)?;
+        task_facts::prepare(&began, commits)?;
         began.commit()?;
         database.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
         Ok((database, commits))
@@ -159,6 +161,8 @@ impl LedgerDatabase {
                     image.sum(number),
                 ])?;
             }
+            task_facts::keep(&began, removed)?;
+            task_facts::counts(&began, number)?;
             let mut remove = began.prepare_cached("DELETE FROM deliveries WHERE number = ?")?;
             for number in removed {
                 remove.execute([number])?;
@@ -189,7 +193,7 @@ impl LedgerDatabase {
 }
 
 /// The stored row with this number, if there is one.
-fn stored(database: &Connection, number: i64) -> Result<Option<Found>, LedgerError> {
+pub(super) fn stored(database: &Connection, number: i64) -> Result<Option<Found>, LedgerError> {
     let mut select =
         database.prepare_cached(&format!("SELECT {} FROM deliveries WHERE number = ?", Image::COLUMNS))?;
     let mut rows = select.query([number])?;
@@ -295,9 +299,21 @@ pub(super) fn read_only(
     promised: i64,
     visit: impl FnMut(Found),
 ) -> Result<(), LedgerError> {
+    read_only_then(path, promised, visit, |_| Ok(()))
+}
+
+/// As [`read_only`]; `then` reads more of the same moment.
+pub(super) fn read_only_then(
+    path: Option<&Path>,
+    promised: i64,
+    visit: impl FnMut(Found),
+    then: impl FnOnce(&Connection) -> Result<(), LedgerError>,
+) -> Result<(), LedgerError> {
     let Some(path) = path else { return refuse_emptied(promised) };
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    let database = Connection::open_with_flags(path, flags)?;
+    let mut database = Connection::open_with_flags(path, flags)?;
     database.busy_timeout(Duration::from_secs(1))?;
-    examine(&database, promised, visit).map(drop)
+    let moment = database.transaction()?;
+    examine(&moment, promised, visit)?;
+    then(&moment)
 }

@@ -4,9 +4,10 @@ use std::sync::Arc;
 
 use super::Dispatcher;
 use crate::delivery::dead_letters::{self, DROPPED, DeadLetter, RETRIED_STEP};
-use crate::delivery::operator_requests::{OperatorReply, OperatorRequest, Refused};
+use crate::delivery::operator_requests::{OperatorReply, OperatorRequest, Pending, Place, Refused};
 use crate::delivery::scheduler_messages::{Effect, OperatorEffect};
 use crate::delivery::{End, Record};
+use crate::guardrails::origin::Origin;
 use crate::work::{Work, WorkId};
 use mcr_model::clock::Millis;
 
@@ -14,11 +15,9 @@ impl Dispatcher {
     /// Carries out a request and returns the answer.
     pub(in crate::delivery) fn asked(&mut self, ask: OperatorRequest, now: Millis) -> OperatorReply {
         match ask {
-            OperatorRequest::Look => {
-                OperatorReply::Rows(self.queue.pending(now), self.finished.dead_letters())
-            }
+            OperatorRequest::Look => OperatorReply::Rows(self.pending(now), self.finished.dead_letters()),
             OperatorRequest::Hold(hold) => {
-                self.hold = hold;
+                self.stops.hold = hold;
                 OperatorReply::Done
             }
             OperatorRequest::Suspend(suspended) => {
@@ -30,6 +29,21 @@ impl Dispatcher {
             OperatorRequest::Drop(id) => self.drop_dead(&id, now),
             OperatorRequest::GiveUp(id) => self.give_up(&id, now),
         }
+    }
+
+    /// The open work. An item that only a limit keeps from starting has that limit as its place.
+    fn pending(&mut self, now: Millis) -> Vec<Pending> {
+        let mut pending = self.queue.pending(now);
+        let ceiling = self.ceiling_until(now);
+        let ready = pending.iter_mut().filter(|one| one.place == Place::Ready);
+        for one in ready.filter(|one| one.record.needs_turn(&one.work)) {
+            if let Some(why) = self.stops.limited.reason(&one.work.track.agent) {
+                one.place = Place::Limited(why.to_owned());
+            } else if ceiling.is_some() && one.record.origin_of(&one.work) != Some(Origin::Person) {
+                one.place = Place::Limited(self.agent_limits.explain());
+            }
+        }
+        pending
     }
 
     /// Starts a dead letter or a stopped row again.

@@ -110,9 +110,9 @@ impl AgentApi {
         match &output {
             Ok(output) => {
                 self.setup.inflight.brake().succeeded(&making.work(), asked);
-                making.carried_out(output, performed.made.clone());
+                making.carried_out(output, performed.made.clone(), performed.acts.clone());
             }
-            Err(_) => making.had_no_effect(),
+            Err(_) => making.had_no_effect(performed.acts.clone()),
         }
         output
     }

@@ -16,9 +16,9 @@ use std::sync::Arc;
 
 use serde::Serialize;
 
-use super::team::Threads;
-use super::team_turn::{CountStart, TeamStop};
-use crate::delivery::Record;
+use super::Record;
+use crate::guardrails::team::Threads;
+use crate::guardrails::{CountStart, TeamLimit, TeamStop};
 use crate::work::{Work, WorkId};
 use mcr_model::{NotificationType, TaskId, Word};
 
@@ -37,8 +37,9 @@ pub struct StoppedThread {
     /// Its title, if it is known.
     pub title: String,
     /// The limit that it has reached.
-    #[serde(flatten)]
-    pub stop: TeamStop,
+    pub limit: TeamLimit,
+    /// The turns that agents had caused in it.
+    pub turns: u32,
     /// The rows that start again, oldest first.
     pub rows: Vec<String>,
 }
@@ -46,13 +47,13 @@ pub struct StoppedThread {
 /// All stopped rows.
 #[derive(Debug, Default)]
 pub struct StoppedRows {
-    threads: HashMap<TaskId, Thread>,
+    threads: HashMap<TaskId, KeptRows>,
     /// The threads, oldest stop first.
     order: VecDeque<TaskId>,
 }
 
 #[derive(Debug, Default)]
-struct Thread {
+struct KeptRows {
     /// From where the thread is counted now: rows of an earlier count are not stopped any more.
     start: CountStart,
     rows: Vec<StoppedRow>,
@@ -76,7 +77,7 @@ impl StoppedRows {
     pub fn insert(&mut self, work: Arc<Work>, record: Record) -> Option<StoppedRow> {
         let task = work.track.task()?.clone();
         let start = record.team.as_ref()?.start;
-        let thread = self.thread(&task);
+        let thread = self.kept(&task);
         if start < thread.start {
             return Some((work, record));
         }
@@ -87,7 +88,7 @@ impl StoppedRows {
 
     /// Takes out the rows of a thread that were stopped before this start of its count.
     pub fn resume(&mut self, task: &TaskId, start: CountStart) -> Vec<StoppedRow> {
-        let thread = self.thread(task);
+        let thread = self.kept(task);
         thread.start = thread.start.max(start);
         let is_due = |row: &mut StoppedRow| row.1.team.as_ref().is_none_or(|team| team.start < start);
         thread.rows.extract_if(.., is_due).collect()
@@ -106,17 +107,19 @@ impl StoppedRows {
         let describe = |task: &TaskId| {
             let rows = &self.threads.get(task)?.rows;
             let (_, record) = rows.last()?;
+            let TeamStop { limit, turns, .. } = record.team.as_ref()?.stop?;
             Some(StoppedThread {
                 task: task.clone(),
                 title: record.title.clone(),
-                stop: record.team.as_ref()?.stop?,
+                limit,
+                turns,
                 rows: rows.iter().map(|(work, _)| work.id.to_string()).collect(),
             })
         };
         self.order.iter().filter_map(describe).collect()
     }
 
-    fn thread(&mut self, task: &TaskId) -> &mut Thread {
+    fn kept(&mut self, task: &TaskId) -> &mut KeptRows {
         if !self.threads.contains_key(task) {
             if self.order.len() == THREADS_MAX
                 && let Some(oldest) = self.order.pop_front()
