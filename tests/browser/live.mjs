@@ -45,7 +45,7 @@ async function check(name, run) {
 const body = async request => { let text = ''; for await (const part of request) text += part; return text; };
 const listen = async server => { server.listen(0, '127.0.0.1'); await once(server, 'listening'); return `http://127.0.0.1:${server.address().port}`; };
 
-/** What each agent's next turns come to: { say }, { fail }, or { hang }. */
+/** What each agent's next turns come to: { say }, { fail }, or { hang }; with { calls }, these come first. */
 const minds = new Map();
 let turns = 0;
 
@@ -56,7 +56,8 @@ const gateway = createServer(async (request, answer) => {
   // The outcome of a turn without a sign of life is unknown here, so the turn stays stuck.
   if (request.url.startsWith('/sessions/')) return json(500, {});
   if (request.url !== '/v1/responses') return json(request.url === '/v1/models' ? 200 : 404, { data: [] });
-  const slug = JSON.parse(await body(request)).model.split('/').pop();
+  const { model, input } = JSON.parse(await body(request));
+  const slug = model.split('/').pop();
   const mind = minds.get(slug) ?? { say: 'Noted.' };
   const id = `resp_${++turns}`;
   const event = (name, value) => answer.write(`event: ${name}\ndata: ${JSON.stringify({ type: name, ...value })}\n\n`);
@@ -65,7 +66,10 @@ const gateway = createServer(async (request, answer) => {
   if (mind.hang) return;
   const usage = { input_tokens: 12_400, output_tokens: 310, total_tokens: 12_710 };
   if (mind.fail) event('response.failed', { response: { id, status: 'failed', output: [], error: { code: 'server_error', message: mind.fail }, usage: { ...usage, output_tokens: 0 } } });
-  else event('response.completed', { response: { id, status: 'completed', usage, output: [{ type: 'message', id: 'msg_1', role: 'assistant', status: 'completed', content: [{ type: 'output_text', text: mind.say }] }] } });
+  else if (mind.calls && !(Array.isArray(input) && input.some(item => item.type === 'function_call_output'))) {
+    const output = mind.calls.map(([name, args], n) => ({ type: 'function_call', id: `fc_${id}_${n}`, call_id: `call_${id}_${n}`, name, arguments: JSON.stringify(args), status: 'completed' }));
+    event('response.completed', { response: { id, status: 'completed', usage, output } });
+  } else event('response.completed', { response: { id, status: 'completed', usage, output: [{ type: 'message', id: 'msg_1', role: 'assistant', status: 'completed', content: [{ type: 'output_text', text: mind.say }] }] } });
   answer.end('data: [DONE]\n\n');
 });
 
@@ -147,6 +151,15 @@ async function mention(slug, words, title = `Live test ${++tasks}`) {
   return taskId;
 }
 
+/** A task of its own, which the person assigns to an agent. */
+async function assign(agentId, title) {
+  const made = await person('mutation', 'tasks:create', { title, priority: 3, labels: [] });
+  const taskId = typeof made === 'string' ? made : made._id ?? made.taskId;
+  await person('mutation', 'tasks:assign', { taskId, assignedAgentIds: [agentId] });
+  await nudge();
+  return taskId;
+}
+
 const browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--headless', '--no-sandbox', '--disable-gpu'] });
 const complaints = [];
 const elsewhere = [];
@@ -180,6 +193,7 @@ const linkOf = element => element.evaluate(a => [a.href, a.target, a.rel]);
 /* ── The checks ──────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 const mended = await hire('mender', 'Mel Mender', 'Mends what was given up');
+const claimer = await hire('claimer', 'Clara Claimer', 'Calls tasks ready');
 await hire('dropper', 'Dora Dropper', 'Is dropped for good');
 await hire('stuck', 'Stella Stuck', 'Says nothing for too long');
 await hire('hanger', 'Hank Hanger', 'Thinks for a long time');
@@ -193,6 +207,7 @@ assert.ok(mended && mute);
 minds.set('mender', { fail: `invalid tool configuration ${EVIL}` });
 const QUOTED = 'no tool k97zz48231xw9,310 behind http://127.0.0.1:18789/v1';
 minds.set('dropper', { fail: `invalid tool configuration: ${QUOTED}` });
+minds.set('claimer', { calls: [['task_status', { status: 'in_progress' }], ['task_status', { status: 'review' }]], say: 'Done, please review.' });
 minds.set('hanger', { hang: true });
 minds.set('stuck', { hang: true });
 minds.set('mute', { say: `The answer. ${EVIL}` });
@@ -331,6 +346,24 @@ await check('markup in texts of people and agents stays text', async () => {
   assert.equal(await page.locator('#app img, #app script').count(), 0);
 });
 
+let claimed = '';
+
+await check('a task that is called ready without work is listed, and its facts stand beside its status', async () => {
+  claimed = await assign(claimer, `Write the page ${EVIL}`);
+  const one = `#evidence [data-task="${claimed}"]`;
+  // The page asks for the list four times a minute.
+  await page.waitForSelector(one, { timeout: 45_000 });
+  const text = await page.textContent(one);
+  for (const words of ['Write the page <img', 'No effect. claimer called the task ready', 'Review, set by claimer', 'none since the assignment']) assert.ok(text.includes(words), `${words}: ${text}`);
+  await page.click(`${one} .link`);
+  await page.waitForSelector(`#answer [data-evidence="${claimed}"] [data-mark=no-effect]`);
+  await picture(page, 'evidence-light');
+  await page.click('#answer [aria-label="Close the answer"]');
+  assert.equal(await page.evaluate(() => window.pwned), undefined);
+  // The list of ended deliveries is longer now; the later checks look for an old one.
+  await page.click('#recent [data-more]');
+});
+
 await check('links lead to the board and to the page of each task', async () => {
   const protectedLink = href => [href, '_blank', 'noopener noreferrer'];
   assert.deepEqual(await linkOf(page.locator('#board')), protectedLink(`${BASE_URL}/`));
@@ -456,7 +489,7 @@ await check('the dark scheme is dark and readable, and nothing scrolls sideways 
     const of = colour => { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].map(part => (part /= 255) <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
     const contrast = (a, b) => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
     const card = of(getComputedStyle(document.querySelector('.card')).backgroundColor);
-    const worst = Math.min(...[...document.querySelectorAll('.one .words, .one .next, .one time, .reasons .name, .facts dt, .pill, .chart p, .agent .under')].map(el => contrast(card, of(getComputedStyle(el).color))));
+    const worst = Math.min(...[...document.querySelectorAll('.one .words, .one .next, .one time, .reasons .name, .facts dt, .pill, .chart p, .agent .under, .evidence :is(dt, dd, .mark)')].map(el => contrast(card, of(getComputedStyle(el).color))));
     return { ground: of(getComputedStyle(document.documentElement).backgroundColor), worst };
   });
   await picture(page, 'wide-light');
@@ -472,6 +505,8 @@ await check('the dark scheme is dark and readable, and nothing scrolls sideways 
   assert.ok(await page.isVisible(`#recent [data-id="${letter}"] .steps li >> nth=0`), 'it is still unfolded');
   await picture(page, 'phone-light');
   if (SCREENSHOTS) {
+    await page.locator('#evidence').evaluate(el => el.scrollIntoView());
+    await page.screenshot({ path: `${SCREENSHOTS}/live-phone-evidence.png` });
     await page.locator('#dead').evaluate(el => el.scrollIntoView());
     await page.screenshot({ path: `${SCREENSHOTS}/live-phone-lists.png` });
   }
