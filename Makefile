@@ -49,6 +49,7 @@ conformance: ## Test contract and conversations on a real OpenClaw gateway; down
 	$(CARGO) test --locked --test suite --no-run
 	tests/conformance/run.sh
 	tests/conformance/configurations.sh
+	tests/conformance/workspaces.sh
 
 static: ## Build static binaries into dist/; STATIC=glibc|musl|zig, TARGET=x86_64|aarch64, EDITIONS="droplet full"
 	scripts/static.sh $(EDITIONS)

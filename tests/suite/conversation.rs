@@ -4,6 +4,8 @@
 mod alive;
 /// Answers that are easily misread.
 mod answers;
+/// Tasks whose status and facts differ.
+mod evidence;
 /// The program's own reports, compared with its behaviour.
 mod figures;
 /// Heartbeats of agents.

@@ -13,6 +13,8 @@ mod operator_requests;
 mod passing;
 /// Rows of people before those of agents, and the limits for agents.
 mod people_first;
+/// Rows that the loop brake has stopped.
+mod stopped_threads;
 /// Work without turns, from a source without lists.
 #[cfg(feature = "test-kind")]
 mod test_kind;

@@ -97,6 +97,37 @@ fn a_mark_outlives_the_deliveries_that_it_is_about() {
     assert_eq!(marks(&facts(&home), "task"), (vec!["no-effect"], false));
 }
 
+/// An agent may call over HTTP outside of its deliveries. The act is on the disk when the call returns, needs no row, and
+/// counts once.
+#[test]
+fn an_act_without_a_delivery_counts() {
+    let home = TempDir::new().unwrap();
+    let (mut ledger, at) = (open(home.path()).ledger, now());
+    let document = Act {
+        task: Some(TaskId::new("task")),
+        id: Some("d1".to_owned()),
+        text: Some("x".to_owned()),
+        ..Act::new(ActKind::Document).at(at)
+    };
+    ended(&ledger, "a", "task", "assignment", &[], at, Wait::ForDisk);
+    ended(&ledger, "b", "task", "mention", &[review()], at, Wait::ForDisk);
+    assert_eq!(marks(&facts(&home), "task"), (vec!["no-effect"], false));
+    ledger.acted("ben", std::slice::from_ref(&document)).unwrap();
+    for _ in 0..2 {
+        let seen = facts(&home);
+        let task = &seen[&TaskId::new("task")];
+        let documents = task.acts.iter().filter(|act| act.kind() == Some(ActKind::Document)).count();
+        assert_eq!((documents, task.deliveries), (1, 2));
+        assert_eq!(marks(&seen, "task"), (vec![], false));
+        // A restart finds all commits.
+        ledger.close();
+        ledger = open(home.path()).ledger;
+    }
+    assert_eq!(marks(&facts(&home), "task"), (vec![], false), "a restart after it is no gap");
+    ledger.close();
+    assert!(ledger.acted("ben", &[document]).is_err(), "a closed ledger says so");
+}
+
 /// An older version writes deliveries and removes rows without their acts. After it, earlier facts are unknown.
 #[test]
 fn after_an_older_version_earlier_facts_are_unknown() {

@@ -19,7 +19,7 @@
 //!   starts the depth again. What was seen before is no progress, so a task that moves to and fro earns nothing.
 //! * **The hard limit holds in any case.** Agents cause at most `TEAM_TURNS_HARD_MAX` turns between two messages of people.
 //! * **The records keep the count.** Each delivery keeps its own facts and the counts by then ([`TeamTurn`]), so a restart
-//!   continues the count ([`Threads::recall`]). Facts of deliveries that the ledger no longer keeps are lost. The counts
+//!   continues the count ([`Threads::recall`]). A document is in the record of the next delivery of its thread. Facts of deliveries that the ledger no longer keeps are lost. The counts
 //!   survive as long as one delivery of the thread does.
 
 use std::collections::HashMap;

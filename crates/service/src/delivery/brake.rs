@@ -48,7 +48,7 @@ impl Brake {
     }
 
     /// Whether [`Brake::admit`] would stop the delivery. Counts nothing.
-    pub fn stops(&self, record: &Record, context: &DeliveryContext, limits: TeamLimits) -> bool {
+    pub(super) fn stops(&self, record: &Record, context: &DeliveryContext, limits: TeamLimits) -> bool {
         self.lock().stops(context, record.team.as_ref(), limits)
     }
 

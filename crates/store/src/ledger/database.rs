@@ -10,7 +10,7 @@ use super::commit_marker::CommitMarker;
 use super::entry::{Found, Image, sum_of_id};
 use super::error::LedgerError;
 use super::location::{LedgerLocation, readable_ids};
-use super::task_facts;
+use super::task_facts::{self, LooseAct};
 use mcr_model::LedgerSync;
 
 /// SQLite application id of a ledger (the letters `MCRL`).
@@ -109,18 +109,15 @@ impl LedgerDatabase {
         Ok((database, commits))
     }
 
-    /// Writes the rows `images` and removes the rows `removed` in one transaction. If a note has `waited` for it, the
+    /// Writes the rows `images` and the acts `loose`, and removes the rows `removed`, in one transaction. If a note has `waited` for it, the
     /// commit is synced (with `LEDGER_SYNC=full`) and then counted by the mark.
     pub(super) fn commit(
         &mut self,
         images: &mut [Image],
         removed: &[i64],
+        loose: &[LooseAct],
         waited: bool,
     ) -> Result<(), LedgerError> {
-        // A commit number that no row has would count as lost at the next start.
-        if images.is_empty() {
-            return Ok(());
-        }
         let syncs = waited && self.full;
         if syncs != self.syncs {
             self.database.pragma_update(None, "synchronous", if syncs { "FULL" } else { "NORMAL" })?;
@@ -128,6 +125,11 @@ impl LedgerDatabase {
         }
         let number = self.commits + 1;
         let began = self.database.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        task_facts::keep_loose(&began, loose)?;
+        // A commit number that no row has would count as lost at the next start.
+        if images.is_empty() {
+            return Ok(began.commit()?);
+        }
         {
             let mut put = began.prepare_cached(&format!(
                 "INSERT OR REPLACE INTO deliveries ({}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",

@@ -254,6 +254,13 @@ impl Journal for Ledger {
         }
     }
 
+    fn acted(&self, agent: &str, acts: &[Act]) -> Result<(), JournalError> {
+        match &self.0 {
+            Inner::On { shared, .. } => shared.acted(agent, acts),
+            Inner::Off(..) => Ok(()),
+        }
+    }
+
     fn mark_active(&self, work: &WorkId, now: Millis) -> ActiveGuard {
         match &self.0 {
             Inner::On { active_file, .. } => {
@@ -395,3 +402,4 @@ impl Recovery {
         }
     }
 }
+use mcr_core::delivery::acts::Act;

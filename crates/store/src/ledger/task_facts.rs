@@ -1,7 +1,8 @@
 //! The facts of tasks whose deliveries are no longer kept.
 //!
 //! A closed delivery leaves the ledger after a while. The commit that removes its row adds the row's acts to the facts of
-//! its tasks, so every act is in exactly one place: in its row, or in the facts. Two tables have them:
+//! its tasks, so every act is in exactly one place: in its row, or in the facts.
+//! An act that belongs to no delivery is added at once. Two tables have them:
 //!
 //! * `tasks` has the facts of each task as JSON. The tasks without activity for the longest time leave it first.
 //! * `evidence` has the start, from which on every act of a task without facts is known, and the number of the last commit.
@@ -16,8 +17,9 @@ use super::database::{self, stored};
 use super::entry::{Found, Image};
 use super::error::LedgerError;
 use super::location::{database_in, promised_in};
+use mcr_core::delivery::acts::Act;
 use mcr_core::delivery::ledger_row::LedgerRow;
-use mcr_core::ops::evidence::{Delivery, FactsByTask, TaskFacts, add};
+use mcr_core::ops::evidence::{Delivery, FactsByTask, TaskFacts, add, add_loose};
 use mcr_files::Folder;
 use mcr_model::clock::{Clock as _, Millis, SystemClock};
 use mcr_model::{AccountId, TaskId};
@@ -69,15 +71,48 @@ pub(super) fn keep(began: &Transaction<'_>, removed: &[i64]) -> Result<(), Ledge
             }
         }
         add(&mut facts, delivery(&image, &row), start);
-        let mut put = began.prepare_cached(
-            "INSERT OR REPLACE INTO tasks (account, task, last, facts) VALUES (?, ?, ?, ?)",
-        )?;
-        for (task, facts) in facts {
-            let text = serde_json::to_string(&facts).expect("texts and numbers are always JSON");
-            put.execute(params![image.account, task.as_str(), facts.last.0, text])?;
-        }
+        put(began, &image.account, facts)?;
     }
     limit(began)
+}
+
+/// An act that belongs to no delivery: an agent has called a tool over HTTP outside of its turns.
+pub(super) struct LooseAct {
+    account: String,
+    agent: String,
+    act: Act,
+}
+
+impl LooseAct {
+    pub(super) fn new(account: &str, agent: &str, act: &Act) -> Self {
+        Self { account: account.to_owned(), agent: agent.to_owned(), act: act.clone() }
+    }
+}
+
+/// Adds acts that belong to no delivery to the facts of their tasks.
+pub(super) fn keep_loose(began: &Transaction<'_>, loose: &[LooseAct]) -> Result<(), LedgerError> {
+    if loose.is_empty() {
+        return Ok(());
+    }
+    let start = start(began)?;
+    for LooseAct { account, agent, act } in loose {
+        let Some(task) = &act.task else { continue };
+        let known = facts_of(began, account, task, start)?.map(|known| (task.clone(), known));
+        let mut facts: FactsByTask = known.into_iter().collect();
+        add_loose(&mut facts, agent, task, act, start);
+        put(began, account, facts)?;
+    }
+    limit(began)
+}
+
+fn put(began: &Transaction<'_>, account: &str, facts: FactsByTask) -> Result<(), LedgerError> {
+    let put = "INSERT OR REPLACE INTO tasks (account, task, last, facts) VALUES (?, ?, ?, ?)";
+    let mut put = began.prepare_cached(put)?;
+    for (task, facts) in facts {
+        let text = serde_json::to_string(&facts).expect("texts and numbers are always JSON");
+        put.execute(params![account, task.as_str(), facts.last.0, text])?;
+    }
+    Ok(())
 }
 
 /// Removes the tasks without activity for the longest time. Their facts are unknown from then on.

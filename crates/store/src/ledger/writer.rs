@@ -18,7 +18,9 @@ use super::batch::{Batch, closed};
 use super::entry::{Image, LedgerEntry, StoredState};
 use super::error::LedgerError;
 use super::note_text::NoteText;
+use super::task_facts::LooseAct;
 use super::{Closed, KEPT_AGE, KEPT_BYTES, KEPT_MAX, Recovery, State};
+use mcr_core::delivery::acts::Act;
 use mcr_core::delivery::journal::{JournalError, Note, Wait};
 use mcr_core::delivery::{End, dead_letters};
 use mcr_core::work::WorkId;
@@ -48,6 +50,8 @@ struct WriterState {
     /// Changed entries, in the order of their first change.
     dirty: Vec<WorkId>,
     dirty_since: Instant,
+    /// Acts that belong to no delivery.
+    loose: Vec<LooseAct>,
     /// The batch of all notes since the writer took the last one, and (`waited`) whether a caller waits for it.
     batch: Arc<Batch>,
     waited: bool,
@@ -96,7 +100,7 @@ struct ClosedDelivery {
 
 /// The next action of the writer.
 enum WriterStep {
-    Commit { images: Vec<Image>, removed: Vec<i64>, batch: Arc<Batch>, waited: bool },
+    Commit { images: Vec<Image>, removed: Vec<i64>, loose: Vec<LooseAct>, batch: Arc<Batch>, waited: bool },
     Tidy,
     End,
 }
@@ -111,6 +115,7 @@ impl Shared {
             entries,
             dirty: Vec::new(),
             dirty_since: Instant::now(),
+            loose: Vec::new(),
             batch: Arc::default(),
             waited: false,
             next_number: recall.next,
@@ -154,6 +159,15 @@ impl Shared {
         self.change(wait, |inside| inside.drop_unreadable(id, at))
     }
 
+    pub(super) fn acted(&self, agent: &str, acts: &[Act]) -> Result<(), JournalError> {
+        self.change(Wait::ForDisk, |inside| {
+            inside.begins_to_change();
+            let account = self.account.as_str();
+            inside.loose.extend(acts.iter().map(|act| LooseAct::new(account, agent, act)));
+            Ok(())
+        })
+    }
+
     /// Changes an entry, and waits for the disk if the caller asks for it. Only a caller that waits gets an error.
     fn change(
         &self,
@@ -177,7 +191,7 @@ impl Shared {
     fn next(&self) -> WriterStep {
         let mut inside = self.lock();
         loop {
-            let wait = if inside.dirty.is_empty() {
+            let wait = if inside.is_clean() {
                 if inside.phase != Phase::Working {
                     return WriterStep::End;
                 }
@@ -197,7 +211,7 @@ impl Shared {
             let (back, timeout) =
                 self.changed.wait_timeout(inside, wait).unwrap_or_else(PoisonError::into_inner);
             inside = back;
-            if timeout.timed_out() && inside.dirty.is_empty() && inside.tidying {
+            if timeout.timed_out() && inside.is_clean() && inside.tidying {
                 return WriterStep::Tidy;
             }
         }
@@ -256,12 +270,21 @@ impl WriterState {
         }
         if !entry.dirty {
             entry.dirty = true;
-            if self.dirty.is_empty() {
-                self.dirty_since = Instant::now();
-            }
+            self.begins_to_change();
             self.dirty.push(id.clone());
         }
         Ok(())
+    }
+
+    /// Whether there is nothing to write.
+    fn is_clean(&self) -> bool {
+        self.dirty.is_empty() && self.loose.is_empty()
+    }
+
+    fn begins_to_change(&mut self) {
+        if self.is_clean() {
+            self.dirty_since = Instant::now();
+        }
     }
 
     /// The entry of a new delivery, or of a closed one that continues under its old number and first note.
@@ -283,9 +306,11 @@ impl WriterState {
                 images.push(entry.image(account.as_str()));
             }
         }
-        let removed = self.removed();
+        // A commit without rows has no number, so it removes none.
+        let removed = if images.is_empty() { Vec::new() } else { self.removed() };
+        let loose = std::mem::take(&mut self.loose);
         let batch = std::mem::take(&mut self.batch);
-        WriterStep::Commit { images, removed, batch, waited: std::mem::take(&mut self.waited) }
+        WriterStep::Commit { images, removed, loose, batch, waited: std::mem::take(&mut self.waited) }
     }
 
     /// Numbers of the closed deliveries beyond a limit of age, count or bytes. The latest dead letters are removed only
@@ -363,11 +388,12 @@ impl WriterState {
 
     /// Updates the state after a commit that failed. A closed delivery that was never on the disk is forgotten, so that
     /// a full disk does not fill the memory too. It has left no row that could mislead a later process.
-    fn failed(&mut self, images: &[Image], why: &LedgerError) {
+    fn failed(&mut self, images: &[Image], loose: Vec<LooseAct>, why: &LedgerError) {
         if self.state.off.is_none() {
             error!(reason:% = why; "Nothing new starts until the ledger can be written again");
         }
         (self.state.off, self.state.holds) = (Some(why.to_string()), true);
+        self.loose.splice(0..0, loose);
         let newer = std::mem::take(&mut self.dirty);
         for image in images {
             let id = WorkId::new(&*image.id);

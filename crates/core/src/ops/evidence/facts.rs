@@ -108,6 +108,13 @@ pub fn add(facts: &mut FactsByTask, delivery: Delivery<'_>, start: Millis) {
     }
 }
 
+/// Adds an act that belongs to no delivery.
+pub fn add_loose(facts: &mut FactsByTask, agent: &str, task: &TaskId, act: &Act, start: Millis) {
+    let of = of(facts, task, start);
+    of.last = of.last.max(act.at);
+    of.push(act.clone(), agent);
+}
+
 fn of<'a>(facts: &'a mut FactsByTask, task: &TaskId, start: Millis) -> &'a mut TaskFacts {
     facts.entry(task.clone()).or_insert_with(|| TaskFacts { since: start, ..TaskFacts::default() })
 }
@@ -129,8 +136,9 @@ impl TaskFacts {
         let same = |other: &Act| other.what == act.what && other.agent == act.agent;
         match act.kind() {
             Some(ActKind::Seen) => {
-                let newer = |other: &&Act| other.kind() == Some(ActKind::Seen) && other.updated > act.updated;
-                if self.acts.iter().any(|other| newer(&other)) {
+                let known =
+                    self.seen().is_some_and(|known| (known.updated, known.at) > (act.updated, act.at));
+                if known {
                     return;
                 }
                 self.acts.retain(|other| other.kind() != Some(ActKind::Seen));

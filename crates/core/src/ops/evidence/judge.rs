@@ -138,8 +138,8 @@ fn status(claims: &[&Act], seen: Option<&Act>) -> Option<Claim> {
     };
     // The backend's times decide, where both are known: a reading may begin before a change and end after it.
     let is_later = match (set.updated, seen.updated) {
-        (Some(set), Some(seen)) => seen > set,
-        (None, _) | (_, None) => seen.at > set.at,
+        (Some(set_at), Some(seen_at)) if set_at != seen_at => seen_at > set_at,
+        _ => seen.at > set.at,
     };
     if is_later && seen.status != set.status { of(seen, None) } else { of(set, set.agent.clone()) }
 }

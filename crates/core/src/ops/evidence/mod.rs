@@ -29,6 +29,6 @@ mod report;
 #[cfg(test)]
 mod tests;
 
-pub use facts::{Delivery, FactsByTask, TaskFacts, add};
+pub use facts::{Delivery, FactsByTask, TaskFacts, add, add_loose};
 pub use judge::{Claim, Judgement, Mark, judge};
 pub use report::{TaskEvidence, TaskReport, evidence, report};
