@@ -47,7 +47,7 @@ impl Brake {
         verdict
     }
 
-    /// Whether [`Brake::admit`] would stop the delivery. Counts nothing.
+    /// Whether `admit` would stop the delivery. Counts nothing.
     pub(super) fn stops(&self, record: &Record, context: &DeliveryContext, limits: TeamLimits) -> bool {
         self.lock().stops(context, record.team.as_ref(), limits)
     }
