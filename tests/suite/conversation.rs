@@ -8,6 +8,8 @@ mod answers;
 mod evidence;
 /// The program's own reports, compared with its behaviour.
 mod figures;
+/// One turn for waiting notifications.
+mod folding;
 /// Foreign host names, nudge floods, tokens in answers, huge answers.
 mod hostile;
 /// Credentials of agents: repeated in answers, demanded for calls.

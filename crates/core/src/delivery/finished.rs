@@ -145,7 +145,8 @@ impl FinishedItems {
             | End::Skipped(_)
             | End::Gone
             | End::Stopped
-            | End::Dropped(_) => drop(self.take_dead_letter(&id)),
+            | End::Dropped(_)
+            | End::Folded(_) => drop(self.take_dead_letter(&id)),
         }
     }
 

@@ -10,6 +10,7 @@ pub mod brake;
 mod calls;
 pub mod deliver;
 pub mod deps;
+mod fold;
 pub mod inflight;
 mod log_changes;
 pub(crate) mod log_item;

@@ -8,6 +8,7 @@ use log::kv::Value;
 use super::active_delivery::AgentRights;
 use super::calls;
 use super::deps::{DeliveryDeps, Rules};
+use super::fold;
 use super::inflight::{Guard, TurnActivity};
 use super::reading::Reading;
 use super::recover_turn::{self, marker};
@@ -76,6 +77,10 @@ pub(super) fn talk(
     });
     let token_file = deps.rules.token_files.as_ref();
     let token_file = token_file.and_then(|files| files.path_of(&agent.slug, &issued.agent_token));
+    // Only a new question needs the texts. They are fixed for the rest of the turn.
+    let is_new = matches!(job.record.stage, Stage::Fresh) && found.is_none();
+    let folded =
+        if is_new { fold::texts(job, deps.rules.wake_on.of(&agent.slug), deps)? } else { Vec::new() };
     // The number of a new question; results belong to the question before.
     let attempt = job.record.tries + 1;
     let briefing = prompt::brief(&Scene {
@@ -91,7 +96,10 @@ pub(super) fn talk(
         now: deps.clock.now(),
         budget_chars: BRIEFING_CHARS,
         repeat: job.record.unanswered_question.is_some(),
+        folded: &folded,
+        folded_count: job.folds.iter().filter(|fold| fold.kept).count(),
     });
+    fold::record(job, &briefing.left_out, deps);
 
     let mask = mask(deps, agent, session, &issued);
     let mask = events.iter().fold(mask, |mask, (_, own)| mask.with_token(&own.token));
