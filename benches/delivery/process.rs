@@ -224,6 +224,8 @@ impl<'a> Runtime<'a> {
     pub(crate) fn start(behind: &'a Behind, state: &Path, setting: Setting) -> Self {
         let mut command = Command::new(program());
         command.env_clear().arg("run").current_dir(std::env::temp_dir());
+        // Turns on schedule are no part of the measured work.
+        command.env("HEARTBEAT_MODE", "off");
         command.env("ACCOUNT_ID", world::ACCOUNT).env("SERVICE_TOKEN", world::TOKEN);
         command.env("CONVEX_URL", format!("http://{}", behind.backend));
         command.env("OPENCLAW_GATEWAY_URL", format!("http://{}", behind.gateway));

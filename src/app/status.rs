@@ -8,7 +8,7 @@ use super::service_client::{CommandContext, ServiceEndpoint, ServiceLocation, is
 use super::{fail, print, print_states};
 use mcr_core::ops::HealthReason;
 use mcr_core::ops::reasons::explain;
-use mcr_core::spans::{ago, span};
+use mcr_core::spans::{ago, counted, span};
 use mcr_model::clock::{Clock as _, Millis, SystemClock};
 use std::time::Duration;
 
@@ -148,6 +148,7 @@ fn text(health: &Value, address: &str, is_ready: bool) -> String {
     {
         text += &line("last error", &format!("{}: {error}", ago(Millis(at), now)));
     }
+    text += &line("heartbeats", &heartbeats(&health["heartbeat"]));
     if health["workspaces"]["enabled"] == true {
         text += &line("workspaces", &workspaces(&health["workspaces"], now));
     }
@@ -157,6 +158,30 @@ fn text(health: &Value, address: &str, is_ready: bool) -> String {
         ledger.or_else(|| off.map(|why| format!("off: {why}"))).unwrap_or_else(|| "written".to_owned());
     text += &line("ledger", &ledger);
     text
+}
+
+/// The heartbeats since the start in one line.
+fn heartbeats(state: &Value) -> String {
+    if state["running"] != true {
+        return "off".to_owned();
+    }
+    let beats = &state["beats"];
+    let count = |name: &str| beats[name].as_u64().unwrap_or_default();
+    let agents = state["scheduledAgents"].as_u64().unwrap_or_default();
+    let mut parts = vec![format!(
+        "{} sent, {} did work, {} saved; {} scheduled",
+        count("prompted"),
+        count("didWork"),
+        count("saved"),
+        counted(agents, "agent")
+    )];
+    if let Some(saved) = beats["tokensSaved"].as_u64().filter(|saved| *saved > 0) {
+        parts.push(format!("{} tokens used, about {saved} saved", count("tokens")));
+    }
+    let agents = state["agents"].as_array().into_iter().flatten();
+    let failing = agents.filter_map(|agent| Some((agent["agent"].as_str()?, agent["lastError"].as_str()?)));
+    parts.extend(failing.take(3).map(|(agent, why)| format!("that of {agent} failed: {why}")));
+    parts.join("; ")
 }
 
 /// The state of the agents' workspaces in one line.

@@ -46,6 +46,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use tempfile::TempDir;
 
+use crate::support::beats;
 use crate::support::board::agent;
 use crate::support::program::private;
 use crate::support::team::Team;
@@ -188,7 +189,7 @@ impl Stand {
             calls_max: 32,
             redactor,
             metrics: metrics.clone(),
-            wakes: wakes.clone(),
+            beats: beats::with_events(wakes.clone()),
             main_session: plan.naming.0.unwrap_or("main").to_owned(),
             session_scope: plan.naming.1,
         };

@@ -4,12 +4,16 @@
 mod alive;
 /// Answers that are easily misread.
 mod answers;
+/// A person behind a backlog of rows of agents.
+mod backlog;
 /// Tasks whose status and facts differ.
 mod evidence;
 /// The program's own reports, compared with its behaviour.
 mod figures;
 /// One turn for waiting notifications.
 mod folding;
+/// Heartbeats of agents.
+mod heartbeats;
 /// Foreign host names, nudge floods, tokens in answers, huge answers.
 mod hostile;
 /// Credentials of agents: repeated in answers, demanded for calls.

@@ -1,11 +1,25 @@
-//! What wakes agents: the tables of worker-pool part D, and the queues.
+//! What wakes agents: beats by runtime-behaviour §6, the tables of worker-pool part D, and the queues.
 
 /// The bodies of the event endpoints, and the file of waiting events.
 mod asked;
+/// The tasks, the answers and the follow-ups of beats.
+mod beats;
+/// Agents, tasks and messages.
+mod facts;
+/// Beats through their steps.
+mod flow;
+/// Which beats are sent to the model.
+mod gating;
+/// When beats are due.
+mod schedule;
 /// Which queue, whom to wake.
 mod sessions;
 /// How many events, how often woken, by whom.
 mod wakes;
+/// A week on a virtual clock.
+mod week;
+/// A board, a model, and the steps between them.
+mod world;
 
 use mission_control_runtime::heartbeat::text::{
     is_cron_event, is_exec_completion, is_exec_notice, is_relayable,

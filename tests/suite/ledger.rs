@@ -33,7 +33,7 @@ use mission_control_runtime::delivery::policy::Skip;
 use mission_control_runtime::delivery::reply::Silence;
 use mission_control_runtime::delivery::tool_log::ToolLog;
 use mission_control_runtime::delivery::{
-    AwaitedBy, End, Notice, PendingAnswer, Record, Sent, Stage, Stamp, ToolRounds, UnknownFields,
+    AwaitedBy, BeatRecord, End, Notice, PendingAnswer, Record, Sent, Stage, Stamp, ToolRounds, UnknownFields,
     WithUnknown, dead_letters, from_form_1,
 };
 use mission_control_runtime::files::{Access, Folder, FolderError};
@@ -42,7 +42,7 @@ use mission_control_runtime::guardrails::agent_names::KnownOrigin;
 use mission_control_runtime::guardrails::origin::Origin;
 use mission_control_runtime::guardrails::{CountStart, Fact, TeamLimit, TeamStop, TeamTurn};
 use mission_control_runtime::ledger::{self, KEPT_AGE, KEPT_MAX, Ledger, LedgerError, Opened, Options, Read};
-use mission_control_runtime::model::{AccountId, LedgerSync, MessageId, Notification, SessionKey};
+use mission_control_runtime::model::{AccountId, LedgerSync, MessageId, Notification, SessionKey, TaskId};
 use mission_control_runtime::work::{self, WorkId};
 use proptest::prelude::*;
 use serde_json::json;
@@ -186,6 +186,20 @@ fn effects(number: u32) -> ToolLog {
     serde_json::from_value(json!({"done": done, "made": ["doc_1"], "acts": acts})).unwrap()
 }
 
+fn beat(number: u32) -> Box<BeatRecord> {
+    Box::new(BeatRecord {
+        digest: format!("{number:x}"),
+        at: NOW,
+        tasks: vec![TaskId::new("t1"), TaskId::new("t2")],
+        events: number.is_multiple_of(2).then_some(u64::from(number)),
+        target: number.is_multiple_of(3).then(|| TaskId::new("t1")),
+        asked: vec![TaskId::new("t2"); usize::from(number.is_multiple_of(2))],
+        requests: number,
+        acted: number.is_multiple_of(2),
+        extra: extra(number),
+    })
+}
+
 /// Fields that only a newer version knows, for odd numbers.
 fn extra(number: u32) -> UnknownFields {
     let fields = if number.is_multiple_of(2) { json!({}) } else { json!({"later": {"number": number}}) };
@@ -262,6 +276,7 @@ fn any_record() -> impl Strategy<Value = Record> {
             waits: if lost % 3 == 0 { AwaitedBy::Person } else { AwaitedBy::Agent },
             since: NOW,
             effects: effects(silences),
+            beat: (lost % 2 == 0).then(|| beat(silences)),
             spent: WithUnknown {
                 known: Usage { input_tokens: 5, output_tokens: u64::from(lost), ..Usage::default() },
                 extra: extra(silences),

@@ -36,6 +36,7 @@ use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
+use crate::support::beats;
 use crate::support::board::{Board, agent};
 use crate::support::direct::{Direct, Fault};
 
@@ -166,6 +167,7 @@ impl Shop {
         let people = roster::Team::default();
         people.fetch(&mission).unwrap();
         let sessions = Arc::new(Sessions::in_memory(account));
+        let no_beats = beats::none(&self.board.account);
         let worker = |_| Worker {
             mission: mission.clone(),
             gateway: Box::new(self.gateway.clone()),
@@ -174,6 +176,7 @@ impl Shop {
             made: Arc::default(),
             sessions: sessions.clone(),
             rules: rules.clone(),
+            beats: no_beats.clone(),
             metrics: Arc::new(Metrics::new([])),
         };
         let (away, panics, looks) = (self.gateway.away.clone(), self.panics.clone(), self.looks.clone());
@@ -204,6 +207,7 @@ impl Shop {
                     Ok(None)
                 }),
             ),
+            beats: no_beats.clone(),
             probe: Box::new(move || {
                 assert!(!take(&panics), "the probe panics, as ordered");
                 away.load(Ordering::SeqCst).then(|| "away".to_owned())

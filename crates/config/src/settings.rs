@@ -11,6 +11,7 @@ use super::address::{self, bracketed, is_everywhere};
 use super::choices::{done_policy, ledger, ledger_sync, log_format, log_level, log_output, no_response_note};
 use super::credentials;
 use super::guardrails;
+use super::heartbeats::{self, Heartbeats};
 use super::network::Network;
 use super::reader::Reader;
 use super::table::{
@@ -40,6 +41,8 @@ pub struct Settings {
     pub delivery: Delivery,
     /// The roster of agents.
     pub agents: Agents,
+    /// The heartbeats of agents.
+    pub heartbeats: Heartbeats,
     /// This machine, for reports.
     pub droplet: Droplet,
     /// The time between two status reports.
@@ -237,6 +240,7 @@ pub(super) fn assemble(reader: &mut Reader) -> Option<Settings> {
             profile_sync: reader.flag(&OPENCLAW_PROFILE_SYNC),
             workspace_root: PathBuf::from(reader.text(&OPENCLAW_WORKSPACE_ROOT)),
         },
+        heartbeats: heartbeats::read(reader),
         droplet: Droplet {
             id: reader.text(&DROPLET_ID),
             ip: reader.text(&DROPLET_IP),

@@ -506,6 +506,49 @@ variables! {
         }),
         ..PLAIN
     }
+    HEARTBEAT_MODE {
+        section: Section::Operation,
+        kind: Kind::Choice { options: &["gated", "always", "off"], synonyms: &[] },
+        fallback: Fallback::Value("gated"),
+        about: "Which heartbeats of agents are sent to the model: those with something new for the agent (`gated`), all (`always`), or none (`off`: agents are not woken on schedule). See docs/heartbeats.md.",
+        before: Some(Before {
+            there: "no such variable: every heartbeat was sent",
+            why: "almost all heartbeats find nothing to do, and each costs a turn: 288 a day for each agent at five minutes.",
+        }),
+        ..PLAIN
+    }
+    HEARTBEAT_MAX_QUIET {
+        section: Section::Operation,
+        kind: Kind::Integer { min: 60_000, max: 7 * DAY_MS, why: "less than a minute sends every heartbeat, and an agent should look at its work once a week at least" },
+        fallback: Fallback::Value("86400000"),
+        about: "With `HEARTBEAT_MODE=gated`: after this many milliseconds without a turn on schedule, the next heartbeat is sent although nothing has changed.",
+        ..PLAIN
+    }
+    HEARTBEAT_ACTIVE_HOURS {
+        section: Section::Operation,
+        kind: Kind::Text { chars_max: NAME_CHARS_MAX },
+        fallback: Fallback::Unset("at any hour"),
+        about: "The part of the day in which heartbeats are sent to the model, such as `08:00-18:30` in `HEARTBEAT_TIME_ZONE`. It may cross midnight. Outside it, agents stay online, and a wake still begins a heartbeat.",
+        ..PLAIN
+    }
+    HEARTBEAT_TIME_ZONE {
+        section: Section::Operation,
+        kind: Kind::Identifier,
+        fallback: Fallback::Value("UTC"),
+        about: "The time zone of `HEARTBEAT_ACTIVE_HOURS`, and of the midnight after which each agent has a heartbeat with a turn, such as `Europe/Berlin`.",
+        ..PLAIN
+    }
+    HEARTBEAT_CHECKLIST {
+        section: Section::Operation,
+        kind: Kind::Path,
+        fallback: Fallback::Unset("a built-in checklist"),
+        about: "A text file with the checklist for heartbeats. It is read at each heartbeat. With a checklist that names clock times, weekdays or `always`, every heartbeat is sent.",
+        before: Some(Before {
+            there: "no such variable: `HEARTBEAT.md` in the agent's workspace",
+            why: "current gateways no longer read `HEARTBEAT.md`.",
+        }),
+        ..PLAIN
+    }
     HEALTH_CHECK_INTERVAL {
         section: Section::Operation,
         kind: Kind::Integer { min: 5_000, max: 45_000, why: "the backend marks a runtime offline after 90 s without a report, and one report may get lost" },

@@ -2,7 +2,8 @@
 
 use super::diagnostic::FileTrouble;
 use super::variable::{ALLOWED_BOOLEAN, Kind, Variable, either};
-use mcr_model::WakeRules;
+use mcr_model::zone::Zone;
+use mcr_model::{ActiveHours, WakeRules};
 
 /// Why a value cannot be used, and what is allowed: a sentence that follows the variable's name and value.
 pub(super) type Problem = String;
@@ -74,6 +75,19 @@ pub(super) fn wake_rules(text: &str) -> Result<WakeRules, Problem> {
             "{why}. Expected `all` or `addressed`, then rules of single agents: `addressed,squad-lead=all`."
         )
     })
+}
+
+/// A time zone.
+pub(super) fn zone(text: &str) -> Result<Zone, Problem> {
+    Zone::find(text).ok_or_else(|| match Zone::similar(text) {
+        Some(similar) => expected(&format!("a zone of the IANA database; did you mean `{similar}`?")),
+        None => expected("a zone of the IANA database such as `Europe/Berlin`"),
+    })
+}
+
+/// A part of the day.
+pub(super) fn active_hours(text: &str) -> Result<ActiveHours, Problem> {
+    text.parse().map_err(|why: &str| format!("{why}."))
 }
 
 /// One of the options, in upper or lower case.

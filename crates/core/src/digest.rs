@@ -1,13 +1,21 @@
-//! Digests that identify texts.
+//! Digests that identify contents.
+
+use std::fmt::Write as _;
 
 use ring::digest::{SHA256, digest};
 
-/// Half of the digest of a text, in hexadecimal digits. That is enough to tell texts apart.
+/// The SHA-256 of a content, in hexadecimal digits.
+pub fn full_digest(content: &[u8]) -> String {
+    digest(&SHA256, content).as_ref().iter().fold(String::new(), |mut text, byte| {
+        // Writing to a string cannot fail.
+        let _ = write!(text, "{byte:02x}");
+        text
+    })
+}
+
+/// Half of the digest of a text. That is enough to tell texts apart.
 pub fn half_digest(text: &str) -> String {
-    let number = digest(&SHA256, text.as_bytes())
-        .as_ref()
-        .iter()
-        .take(16)
-        .fold(0, |sum: u128, byte| sum << 8 | u128::from(*byte));
-    format!("{number:032x}")
+    let mut digest = full_digest(text.as_bytes());
+    digest.truncate(32);
+    digest
 }

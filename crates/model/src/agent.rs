@@ -1,6 +1,8 @@
 //! Agents, their profiles and what they may do (backend-contract §3.2, §3.3).
 
-use serde::{Deserialize, Serialize};
+use std::borrow::Cow;
+
+use serde::{Deserialize, Deserializer, Serialize};
 
 use super::word::words;
 use super::{AgentId, SessionKey, SkillId, TaskId, Word, number};
@@ -87,6 +89,16 @@ pub struct Agent {
     /// Its effective permissions. Only `listAgents` returns them.
     #[serde(default)]
     pub effective_behavior_flags: Option<BehaviorFlags>,
+    /// A digest of its SOUL, to notice changes. The text itself may be long, and the runtime has no other use for it.
+    #[serde(default, rename = "soulContent", deserialize_with = "digest_of_text")]
+    pub profile_digest: Option<u64>,
+}
+
+/// The FNV-1a digest of a text. It only has to differ between two versions of a text.
+fn digest_of_text<'de, D: Deserializer<'de>>(text: D) -> Result<Option<u64>, D::Error> {
+    let text = Option::<Cow<'de, str>>::deserialize(text)?;
+    let add = |digest: u64, byte: u8| (digest ^ u64::from(byte)).wrapping_mul(0x0100_0000_01b3);
+    Ok(text.map(|text| text.bytes().fold(0xcbf2_9ce4_8422_2325, add)))
 }
 
 impl Agent {

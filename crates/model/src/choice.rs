@@ -41,6 +41,26 @@ impl ToolEndpoints {
     }
 }
 
+/// Which heartbeats are sent to the model (`HEARTBEAT_MODE`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum BeatMode {
+    /// Those with something new for the agent.
+    #[default]
+    Gated,
+    /// All.
+    Always,
+}
+
+impl BeatMode {
+    /// Its value in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Gated => "gated",
+            Self::Always => "always",
+        }
+    }
+}
+
 /// What happens to a task whose status and facts differ (`DONE_POLICY`).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum DonePolicy {

@@ -11,6 +11,7 @@ pub mod clock;
 mod context;
 mod document;
 mod gateway_environment;
+mod hours;
 mod ids;
 pub mod json;
 pub mod limits;
@@ -36,12 +37,15 @@ pub use agent::{
     Agent, AgentProfile, AgentSkills, AgentStatus, BehaviorFlags, OpenclawConfig, Skill, is_quality,
 };
 pub use base_url::{BadUrl, BaseUrl};
-pub use choice::{DonePolicy, LedgerSync, NoResponseNote, SessionScope, ToolEndpoints, WakeOn, WakeRules};
+pub use choice::{
+    BeatMode, DonePolicy, LedgerSync, NoResponseNote, SessionScope, ToolEndpoints, WakeOn, WakeRules,
+};
 pub use context::{
     DeliveryContext, PrimaryUser, ReferenceDoc, StatusCount, TaskDigest, TaskOverview, Teammate, TopTasks,
 };
 pub use document::{DocumentEntry, DocumentType};
 pub use gateway_environment::GatewayEnvironment;
+pub use hours::{ActiveHours, LocalTime};
 pub use ids::{
     AccountId, AgentId, DocumentId, MessageId, NotificationId, SkillId, StorageId, TaskId, UploadId, UserId,
 };

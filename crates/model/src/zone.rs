@@ -9,6 +9,7 @@ use tz::error::timezone::TransitionRuleError;
 use tz::timezone::{AlternateTime, LocalTimeType, MonthWeekDay, RuleDay, TimeZoneRef, TransitionRule};
 
 use crate::clock::{Millis, civil};
+use crate::hours::LocalTime;
 use rules::{NAMES, RULES};
 
 #[expect(clippy::unreadable_literal, reason = "the build script writes it")]
@@ -98,6 +99,14 @@ impl Zone {
         Day(second.saturating_add(self.offset(second).into()).div_euclid(86_400))
     }
 
+    /// An instant as the clock on the wall shows it.
+    pub fn local(self, at: Millis) -> LocalTime {
+        let second = at.0.div_euclid(1_000);
+        let second = second.saturating_add(self.offset(second).into());
+        let minute = second.rem_euclid(86_400) / 60;
+        LocalTime { day: self.day(at), minute: u16::try_from(minute).unwrap_or_default() }
+    }
+
     /// The first instant of a later day.
     pub fn next_day(self, at: Millis) -> Millis {
         const STEP_MS: i64 = 3_600_000;
@@ -179,6 +188,24 @@ mod tests {
     }
 
     /// The whole database is the oracle: each zone, every three days and around the changes, from 2026 to 2060.
+    /// Zone, instant, and the day and the minute that a clock on the wall shows.
+    #[test]
+    fn an_instant_is_shown_as_a_clock_on_the_wall_shows_it() {
+        // 2026-07-01T22:30Z is day 20635; 2026-12-01T22:30Z is day 20788.
+        let rows = [
+            ("UTC", 20_635, 20_635, 22 * 60 + 30),
+            ("Europe/Berlin", 20_635, 20_636, 30),
+            ("Europe/Berlin", 20_788, 20_788, 23 * 60 + 30),
+            ("Asia/Kolkata", 20_635, 20_636, 4 * 60),
+            ("America/Los_Angeles", 20_635, 20_635, 15 * 60 + 30),
+        ];
+        for (name, day, shown, minute) in rows {
+            let at = Millis((day * 24 * 60 + 22 * 60 + 30) * 60_000);
+            let local = Zone::find(name).expect("a zone").local(at);
+            assert_eq!((local.day, local.minute), (Day(shown), minute), "{name} {day}");
+        }
+    }
+
     #[test]
     fn every_zone_agrees_with_the_whole_database() {
         let mut zones = 0;

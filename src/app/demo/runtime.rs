@@ -67,6 +67,8 @@ impl Setting {
             // After a start or a restart, rows wait for two lists.
             ("DELIVERY_INTERVAL", "1000".to_owned()),
             ("DRAIN_TIMEOUT_MS", DRAIN_MS.to_string()),
+            // The scripted agents have nothing to do on schedule, and the demo's figures are those of its scenes.
+            ("HEARTBEAT_MODE", "off".to_owned()),
             ("STATE_DIR", state.display().to_string()),
         ];
         Ok(Self { folder, operator, variables })

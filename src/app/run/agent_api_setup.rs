@@ -9,11 +9,9 @@ use mcr_core::tools::access::ToolAccess;
 use mcr_files::Folder;
 use mcr_http::hosts::Hosts;
 use mcr_http::server::ServerLimits;
-use mcr_model::AccountId;
-use mcr_model::clock::{Clock as _, SystemClock};
+use mcr_model::clock::SystemClock;
 use mcr_model::memory::ByteBudget;
 use mcr_service::delivery::service::View;
-use mcr_service::heartbeat::keeper::Keeper;
 use mcr_service::http::agent_api::network_guard::NetworkGuard;
 use mcr_service::http::agent_api::{AgentApi, AgentApiSetup, DOCUMENT_BYTES};
 use mcr_service::http::health::AgentApiHealth;
@@ -68,16 +66,6 @@ pub(super) fn hosts_of(settings: &Settings) -> Hosts {
     Hosts::new([settings.http.host.as_str(), base_url.host()])
 }
 
-/// Opens the wake-ups that an earlier process has stored for agents, next to the ledger. Without a writable
-/// folder they are kept in memory only.
-pub(super) fn open_wakes(settings: &Settings, folder: Option<&Arc<Folder>>, ledger: &Ledger) -> Keeper {
-    let account = AccountId::new(&settings.account.id);
-    match (folder, ledger.state().off) {
-        (Some(folder), None) => Keeper::open(folder, &account, SystemClock.now()),
-        (_, why) => Keeper::in_memory(&account, why.unwrap_or_default()),
-    }
-}
-
 /// How sessions are named at the gateway: as an earlier process chose, or as the first turn will.
 pub(super) fn open_names(folder: Option<&Arc<Folder>>, ledger: &Ledger) -> SessionNaming {
     let Some(folder) = folder.filter(|_| ledger.state().off.is_none()) else {
@@ -113,7 +101,7 @@ impl ThreadSetup<'_> {
             calls_max: settings.delivery.tool_calls_max,
             redactor: self.redactor.clone(),
             metrics: self.state.metrics.clone(),
-            wakes: self.wakes.clone(),
+            beats: self.beats.clone(),
             main_session: settings.gateway.main_session.clone(),
             session_scope: settings.gateway.session_scope,
         })

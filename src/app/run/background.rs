@@ -19,7 +19,7 @@ use mcr_config::Settings;
 use mcr_http::panics::Panics;
 use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_model::{AgentId, AgentStatus, Roster, RuntimeReport, RuntimeStatus, WakeRules};
-use mcr_service::heartbeat::keeper::Keeper;
+use mcr_service::heartbeat::beats::Beats;
 use mcr_service::roster::Team;
 use mcr_store::sessions::Sessions;
 
@@ -67,7 +67,7 @@ pub(super) struct RosterSync {
     pub(super) state: Arc<State>,
     pub(super) team: Team,
     pub(super) sessions: Arc<Sessions>,
-    pub(super) wakes: Arc<Keeper>,
+    pub(super) beats: Arc<Beats>,
     /// Wakes the thread that writes workspaces. Its end ends that thread.
     pub(super) changed: Sender<()>,
     /// The rules that name agents by their slugs.
@@ -77,7 +77,7 @@ pub(super) struct RosterSync {
 impl RosterSync {
     /// Fetches the roster at once and then at every interval, until the switch is closed.
     pub(super) fn run(&self, stop: &Stop, interval: Duration) {
-        let Self { mission, state, team, sessions, wakes, changed, wake_on } = self;
+        let Self { mission, state, team, sessions, beats, changed, wake_on } = self;
         let mut failures = 0;
         let mut before = Arc::new(Roster::default());
         let mut unknown: BTreeSet<&str> = BTreeSet::new();
@@ -94,7 +94,9 @@ impl RosterSync {
                     state.metrics.operation("agent_sync.run", began.elapsed(), None);
                     let now = SystemClock.now();
                     sessions.follow(&roster, now);
-                    wakes.change(|wakes| wakes.tidy(&|slug| roster.by_slug(slug).is_some(), now));
+                    let knows = |slug: &str| roster.by_slug(slug).is_some();
+                    beats.wakes().change(|wakes| wakes.tidy(&knows, now));
+                    beats.nudge();
                     note_roster(&before, &roster, state);
                     for slug in wake_on.agents.keys().filter(|slug| roster.by_slug(slug).is_none()) {
                         if unknown.insert(slug) {

@@ -4,6 +4,7 @@ mod admission;
 mod agent_api_setup;
 mod backend_health;
 mod background;
+mod beats;
 mod displaced;
 mod gateway_health;
 mod identity;
@@ -40,7 +41,7 @@ use mcr_clients::gateway::{GatewayEndpoint, GatewayLimits, SessionNaming};
 use mcr_clients::wire::Stop;
 use mcr_config::Settings;
 use mcr_core::delivery::retry::Budget;
-use mcr_core::delivery::scheduler::{PollIntervals, RecoveredState, SchedulerConfig};
+use mcr_core::delivery::scheduler::{RecoveredState, SchedulerConfig};
 use mcr_http::message::Request;
 use mcr_http::server::Server;
 use mcr_model::memory::ByteBudget;
@@ -49,7 +50,7 @@ use mcr_service::delivery::deps::{RecentIds, Rules};
 use mcr_service::delivery::service::{DeliverySetup, Service};
 use mcr_service::delivery::stall_monitor;
 use mcr_service::delivery::worker::Worker;
-use mcr_service::heartbeat::keeper::Keeper;
+use mcr_service::heartbeat::beats::Beats;
 use mcr_service::roster::Team;
 use mcr_service::systemd::Notifier;
 use mcr_store::ledger::Ledger;
@@ -122,7 +123,7 @@ fn serve(
     // a taken port.
     let opened =
         open_folder(settings).and_then(|folder| Ok((open_ledger(settings, folder.as_ref())?, folder)));
-    let ((ledger, left, made), folder) = match opened {
+    let ((ledger, left, made, memories), folder) = match opened {
         Ok(opened) => opened,
         Err(why) => return not_opened(&why),
     };
@@ -141,7 +142,8 @@ fn serve(
     state.set_ledger(ledger.clone());
     let names = agent_api_setup::open_names(folder.as_ref(), &ledger);
     let sessions = Arc::new(open_sessions(settings, folder.as_ref(), &ledger));
-    let wakes = Arc::new(agent_api_setup::open_wakes(settings, folder.as_ref(), &ledger));
+    let team = Team::default();
+    let beats = beats::open(settings, folder.as_ref(), &ledger, team.clone(), (&left, memories));
     let address = service_client::address(settings.http.connect_host(), server.local_addr().port());
     state.operator.accept_requests(address.clone());
     let left = RecoveredState { hold: state.operator.hold(), ..left };
@@ -158,9 +160,10 @@ fn serve(
         state: &state,
         switches: &switches,
         ledger: &ledger,
+        team,
         made: &made,
         sessions: &sessions,
-        wakes: &wakes,
+        beats: &beats,
         redactor,
     };
     let (service, chores) = match threads.start(server.local_addr().port(), left) {
@@ -282,9 +285,10 @@ struct ThreadSetup<'a> {
     gateway: Option<GatewayEndpoint>,
     state: &'a Arc<State>,
     ledger: &'a Arc<Ledger>,
+    team: Team,
     made: &'a Arc<RecentIds>,
     sessions: &'a Arc<Sessions>,
-    wakes: &'a Arc<Keeper>,
+    beats: &'a Arc<Beats>,
     redactor: &'a Arc<Redactor>,
     switches: &'a StopSwitches,
 }
@@ -292,7 +296,7 @@ struct ThreadSetup<'a> {
 impl ThreadSetup<'_> {
     /// Starts everything but the server. The receiver disconnects when the background tasks have ended.
     fn start(&self, port: u16, left: RecoveredState) -> io::Result<(Service, Receiver<()>)> {
-        let team = Team::default();
+        let team = self.team.clone();
         self.state.operator.set_team(team.clone());
         let service = Service::start(self.delivery(&team, port, left))?;
         self.state.set_delivery(service.view())?;
@@ -310,10 +314,10 @@ impl ThreadSetup<'_> {
             reporter.run(&switch, interval);
         })?;
         let mission = observed(&self.connections.once, self.settings, stop, &self.state.backend);
-        let (state, sessions, wakes) = (self.state.clone(), self.sessions.clone(), self.wakes.clone());
+        let (state, sessions, beats) = (self.state.clone(), self.sessions.clone(), self.beats.clone());
         let wake_on = self.settings.delivery.wake_on.clone();
         let changed = workspace_sync::start(self, alive.clone())?;
-        let roster = RosterSync { mission, state, team, sessions, wakes, changed, wake_on };
+        let roster = RosterSync { mission, state, team, sessions, beats, changed, wake_on };
         let (interval, switch, living) = (self.settings.agents.sync_interval, stop.clone(), alive.clone());
         background::spawn("roster", self.state.panics.clone(), stop.clone(), move || {
             let _living = &living;
@@ -355,12 +359,13 @@ impl ThreadSetup<'_> {
             made: self.made.clone(),
             sessions: self.sessions.clone(),
             rules: rules.clone(),
+            beats: self.beats.clone(),
             metrics: self.state.metrics.clone(),
         };
         let plan = SchedulerConfig {
             workers: delivery.concurrent_sessions_max,
             list_limit: u32::try_from(delivery.list_limit).unwrap_or(u32::MAX),
-            intervals: poll_intervals(settings),
+            intervals: rows::poll_intervals(settings),
             fold_max: delivery.fold_max,
             agent_limits: rows::agent_limits(delivery),
         };
@@ -381,6 +386,7 @@ impl ThreadSetup<'_> {
             journal,
             left,
             watch,
+            beats: self.beats.clone(),
             probe: Box::new(move || status.probe(prober.as_ref())),
             team: team.clone(),
             panics: self.state.panics.clone(),
@@ -390,15 +396,4 @@ impl ThreadSetup<'_> {
 
 fn count(number: usize, thing: &str) -> String {
     if number == 1 { format!("1 {thing}") } else { format!("{number} {thing}s") }
-}
-
-/// The polling intervals, as configured.
-fn poll_intervals(settings: &Settings) -> PollIntervals {
-    let delivery = &settings.delivery;
-    PollIntervals {
-        interval: delivery.interval,
-        idle_interval: delivery.idle_interval,
-        backoff_base: delivery.backoff_base,
-        backoff_max: delivery.backoff_max,
-    }
 }

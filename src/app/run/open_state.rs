@@ -1,5 +1,6 @@
 //! Opens the state in `STATE_DIR`, and reports why that fails.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::thread;
 use std::time::Duration;
@@ -15,10 +16,11 @@ use mcr_core::delivery::operator_requests::Hold;
 use mcr_core::delivery::scheduler::RecoveredState;
 use mcr_core::delivery::stopped_rows::StoppedRows;
 use mcr_core::delivery::{ClosedWork, crash};
+use mcr_core::heartbeat::memory::BeatMemory;
 use mcr_core::ops::unreadable;
 use mcr_files::Folder;
-use mcr_model::AccountId;
 use mcr_model::clock::{Clock as _, SystemClock};
+use mcr_model::{AccountId, AgentId};
 use mcr_service::delivery::deps::RecentIds;
 use mcr_store::ledger::{self, Closed, Ledger, LedgerError};
 use mcr_store::sessions::Sessions;
@@ -52,18 +54,21 @@ pub(super) fn open_folder(settings: &Settings) -> Result<Option<Arc<Folder>>, Le
     }
 }
 
+/// The ledger, and what an earlier process has left in it: the deliveries, the ids of recent rows, and the heartbeats.
+pub(super) type LedgerLeft = (Arc<Ledger>, RecoveredState, Arc<RecentIds>, BTreeMap<AgentId, BeatMemory>);
+
 /// Opens the ledger with the state that an earlier process has left. A ledger that exists but cannot be
 /// trusted is an error, not a reason to start with an empty one.
 pub(super) fn open_ledger(
     settings: &Settings,
     folder: Option<&Arc<Folder>>,
-) -> Result<(Arc<Ledger>, RecoveredState, Arc<RecentIds>), LedgerError> {
+) -> Result<LedgerLeft, LedgerError> {
     let folder = match (folder, settings.ledger) {
         (Some(folder), LedgerSwitch::On) => folder,
         (folder, _) => {
             let ledger = Ledger::switched_off(folder)?;
             warn!("Running deliveries will not survive a crash: LEDGER=off is set");
-            return Ok((Arc::new(ledger), RecoveredState::default(), Arc::default()));
+            return Ok((Arc::new(ledger), RecoveredState::default(), Arc::default(), BTreeMap::new()));
         }
     };
     let options = ledger::Options::new(AccountId::new(&settings.account.id), settings.ledger_sync);
@@ -130,7 +135,7 @@ pub(super) fn open_ledger(
         hold: Hold::default(),
         agent_turns: opened.agent_turns,
     };
-    Ok((Arc::new(opened.ledger), left, made))
+    Ok((Arc::new(opened.ledger), left, made, opened.beats))
 }
 
 /// A second runtime on one ledger is a lasting conflict, so it has its own exit code.

@@ -1,8 +1,8 @@
 //! The delivery part of `/health`.
 
-use mcr_config::Delivery;
+use mcr_config::{Delivery, Settings};
 use mcr_core::delivery::agent_limits::AgentLimitsConfig;
-use mcr_core::delivery::scheduler::SchedulerState;
+use mcr_core::delivery::scheduler::{PollIntervals, SchedulerState};
 use mcr_model::TeamLimits;
 use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_service::delivery::inflight::Seen;
@@ -95,5 +95,16 @@ fn turn_health(turn: Seen) -> TurnHealth {
         state: turn.state,
         since: turn.since,
         quiet_seconds: seconds(turn.quiet),
+    }
+}
+
+/// The polling intervals, as configured.
+pub(super) fn poll_intervals(settings: &Settings) -> PollIntervals {
+    let delivery = &settings.delivery;
+    PollIntervals {
+        interval: delivery.interval,
+        idle_interval: delivery.idle_interval,
+        backoff_base: delivery.backoff_base,
+        backoff_max: delivery.backoff_max,
     }
 }

@@ -66,6 +66,20 @@ fn wake_rules_name_a_rule_for_the_account_and_for_single_agents() {
     }
 }
 
+#[test]
+fn active_hours_are_two_times_of_a_day() {
+    let hours =
+        |text: &str| Start::good().set("HEARTBEAT_ACTIVE_HOURS", text).settings().heartbeats.active_hours;
+    assert_eq!(Start::good().settings().heartbeats.active_hours, None);
+    assert_eq!(hours("8:00 - 18:30").map(|hours| hours.to_string()).as_deref(), Some("08:00-18:30"));
+    check_mistake(
+        "HEARTBEAT_ACTIVE_HOURS",
+        "office hours",
+        "expected a part of the day such as `08:00-18:30`",
+    );
+    check_mistake("HEARTBEAT_ACTIVE_HOURS", "08:00-08:00", "the first and the last time are the same");
+}
+
 /// §1.1 clamped-int and [REC]: every number of the table, below, above, far above, and at its limits.
 #[test]
 fn every_number_is_clamped_with_a_warning() {
@@ -92,7 +106,7 @@ fn every_number_is_clamped_with_a_warning() {
             assert_eq!(warned, usize::from(clamped), "{}={given}: {:?}", variable.name, start.warnings());
         }
     }
-    assert_eq!(numbers, 27);
+    assert_eq!(numbers, 28);
 }
 
 /// §1.1 [REC]: "parse integers strictly". Each of these is a mistake.
@@ -258,6 +272,9 @@ fn every_word_of_the_table_is_understood() {
         ("AGENT_API", |start| start.settings().http.tool_endpoints.name().to_owned()),
         ("LEDGER_SYNC", |start| format!("{:?}", start.settings().ledger_sync)),
         ("OPENCLAW_SESSION_SCOPE", |start| start.settings().gateway.session_scope.name().to_owned()),
+        ("HEARTBEAT_MODE", |start| {
+            start.settings().heartbeats.mode.map_or_else(|| "off".to_owned(), |mode| format!("{mode:?}"))
+        }),
         ("DONE_POLICY", |start| start.settings().delivery.done_policy.name().to_owned()),
         ("NO_RESPONSE_NOTE", |start| format!("{:?}", start.settings().delivery.no_response_note)),
     ] {
@@ -268,7 +285,7 @@ fn every_word_of_the_table_is_understood() {
         }
     }
     let choices = TABLE.iter().filter(|variable| matches!(variable.kind, Kind::Choice { .. }));
-    assert_eq!(choices.count(), 10);
+    assert_eq!(choices.count(), 11);
 }
 
 /// Texts in reports: no control characters, and a maximum length.

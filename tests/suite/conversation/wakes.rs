@@ -15,7 +15,7 @@ use crate::support::board::agent;
 const CANARY: &str = "c4n4ry-in-an-event";
 
 /// Sends an event in this session, repeating while the service is busy; returns the response.
-fn tell(stack: &Stack, endpoint: &str, session: &str, body: &Value) -> Value {
+pub(super) fn tell(stack: &Stack, endpoint: &str, session: &str, body: &Value) -> Value {
     loop {
         let url = format!("http://{}/agent/{endpoint}", stack.address());
         let request = agent().post(url).header("x-openclaw-session-key", session);

@@ -12,7 +12,6 @@ use mission_control_runtime::gateway::history::{Running, TurnMark, Waiting};
 use mission_control_runtime::gateway::{
     Class, Gateway, GatewayError, Input, Progress, Recovered, Reply, Turn, Why,
 };
-use mission_control_runtime::heartbeat::keeper::Keeper;
 use mission_control_runtime::http::agent_api::network_guard::NetworkGuard;
 use mission_control_runtime::http::agent_api::{AgentApi, AgentApiSetup};
 use mission_control_runtime::http::message::{Header, Method, Request};
@@ -35,6 +34,7 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::setup::Fixture;
+use crate::support::beats;
 
 /// The failure at one call of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -439,6 +439,7 @@ pub(super) fn live(
     let (team, answers) = (roster::Team::default(), AnswerCounter::default());
     team.fetch(&sure).unwrap();
     let time = fixture.clone();
+    let no_beats = beats::none(&board.account);
     let api = AgentApi::new(AgentApiSetup {
         mission: mission.clone(),
         team: team.clone(),
@@ -456,7 +457,7 @@ pub(super) fn live(
         calls_max: 32,
         redactor: Arc::default(),
         metrics: Arc::new(Metrics::new([])),
-        wakes: Arc::new(Keeper::in_memory(&AccountId::new(&board.account), String::new())),
+        beats: no_beats.clone(),
         main_session: "main".to_owned(),
         session_scope: SessionScope::default(),
     });
@@ -474,6 +475,7 @@ pub(super) fn live(
         clock: &clock,
         inflight: &inflight,
         sessions: &fixture.sessions,
+        beats: &no_beats,
         journal: &*journal,
         rules: &rules,
         metrics: &Metrics::new([]),

@@ -9,6 +9,7 @@ use mission_control_runtime::delivery::journal::Journal;
 use mission_control_runtime::delivery::provider_cooldown::ProviderCooldown;
 use mission_control_runtime::delivery::retry::Budget;
 use mission_control_runtime::delivery::{Job, Outcome, Record};
+use mission_control_runtime::heartbeat::beats::Beats;
 use mission_control_runtime::ledger::MemoryLedger;
 use mission_control_runtime::local::Options;
 use mission_control_runtime::metrics::Metrics;
@@ -23,6 +24,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
+use crate::support::beats;
 use crate::support::direct::Direct;
 use crate::support::played::Played;
 use crate::support::team::Team;
@@ -45,6 +47,8 @@ pub(super) struct Fixture {
     pub(super) ledger: MemoryLedger,
     /// The issued sessions, in which an agent may call over HTTP.
     pub(super) sessions: Arc<Sessions>,
+    /// The heartbeats of all agents.
+    pub(super) beats: Arc<Beats>,
     /// The active turns of this process.
     inflight: InFlight,
     stirred: AtomicUsize,
@@ -83,6 +87,7 @@ impl Fixture {
         team.board.follows(&task, "agent", &ben);
         let backend = Direct::new(team.board.engine.clone());
         let sessions = Arc::new(Sessions::in_memory(AccountId::new(&team.board.account)));
+        let beats = beats::none(&team.board.account);
         Self {
             team,
             backend,
@@ -94,6 +99,7 @@ impl Fixture {
             cooldown: ProviderCooldown::default(),
             ledger: MemoryLedger::default(),
             sessions,
+            beats,
             inflight: InFlight::new(crossbeam_channel::bounded(1).0),
             stirred: AtomicUsize::new(0),
         }
@@ -178,6 +184,7 @@ impl Fixture {
             made: &RecentIds::default(),
             inflight: &self.inflight,
             sessions: &self.sessions,
+            beats: &self.beats,
             journal,
             clock: &self.team.board.clock(),
             rules: &rules,

@@ -290,7 +290,11 @@ impl World {
 
     /// The backend gets a new row and sends a nudge.
     pub(super) fn arrive(&mut self, track: &str, kind: &str, id: &str) {
-        self.rows.insert(self.arrived, (row(track, kind, id, self.now), self.now));
+        self.add(row(track, kind, id, self.now));
+    }
+
+    fn add(&mut self, row: Notification) {
+        self.rows.insert(self.arrived, (row, self.now));
         self.overtaken.insert(self.arrived, (0, 0));
         self.arrived += 1;
         self.nudge();
@@ -301,15 +305,7 @@ impl World {
         self.authors.insert(id.to_owned(), author);
         let mut row = row(track, "mention", id, self.now);
         row.title = format!("{name} mentioned you");
-        self.rows.insert(self.arrived, (row, self.now));
-        self.overtaken.insert(self.arrived, (0, 0));
-        self.arrived += 1;
-        self.nudge();
-    }
-
-    /// An event of another part of the program.
-    pub(super) fn event(&mut self, event: Event) {
-        self.tell(Some(event));
+        self.add(row);
     }
 
     /// A source without lists offers work without turns.
@@ -383,7 +379,7 @@ impl World {
         panic!("still not settled at {}: {:?}", self.now.0, self.dispatcher.state());
     }
 
-    fn tell(&mut self, event: Option<Event>) {
+    pub(super) fn tell(&mut self, event: Option<Event>) {
         if let Some(Event::Finished(job, outcome)) = &event {
             let unknown = job.record.failures.of(Cause::NoContext);
             self.failures_most = self.failures_most.max(job.record.own_failures() - unknown);

@@ -1,5 +1,7 @@
 //! (see the index)
 
+/// The heartbeats of a test.
+pub(crate) mod beats;
 /// A board to test on.
 pub(crate) mod board;
 /// Exports of boards of any size.

@@ -58,6 +58,7 @@ impl DeliveryStats {
             | End::Stopped
             | End::Dropped(_)
             | End::Folded(_)
+            | End::Missed(_)
             | End::Gone => self.consecutive_failures = 0,
         }
     }

@@ -211,7 +211,8 @@ impl Dispatcher {
                     }
                     _ => {
                         self.report_to_breaker(&job);
-                        if !trouble.is_patience() {
+                        // Heartbeats have counts of their own.
+                        if !trouble.is_patience() && !job.work.is_heartbeat() {
                             self.stats.fail(trouble.to_string(), now);
                         }
                     }
@@ -226,7 +227,7 @@ impl Dispatcher {
         self.report_to_breaker(&job);
         // An item ends only once, even if its mark is refused many times afterwards.
         let had_ended = job.record.is_closed;
-        if !had_ended {
+        if !had_ended && !job.work.is_heartbeat() {
             self.stats.close(end, now);
             self.pace.settles(now);
         }

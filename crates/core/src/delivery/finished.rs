@@ -146,7 +146,8 @@ impl FinishedItems {
             | End::Gone
             | End::Stopped
             | End::Dropped(_)
-            | End::Folded(_) => drop(self.take_dead_letter(&id)),
+            | End::Folded(_)
+            | End::Missed(_) => drop(self.take_dead_letter(&id)),
         }
     }
 

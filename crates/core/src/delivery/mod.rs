@@ -65,8 +65,8 @@ pub use failure::{Trouble, Unsettled};
 pub use finished::ClosedWork;
 pub use fold::Fold;
 pub use record::{
-    AwaitedBy, FORM, Notice, PendingAnswer, Record, Sent, Stage, ToolRounds, UnknownFields, WithUnknown,
-    from_form_1,
+    AwaitedBy, BeatRecord, FORM, Notice, PendingAnswer, Record, Sent, Stage, ToolRounds, UnknownFields,
+    WithUnknown, from_form_1,
 };
 pub use stamp::Stamp;
 
@@ -113,6 +113,21 @@ impl Job {
         self.record.is_closed && self.work.source() == work::Source::Listed
     }
 
+    /// The end of work that is given up with this end. The next heartbeat takes the place of one that is given up, so that
+    /// one is no dead letter.
+    pub fn given_up(&self, end: End) -> End {
+        match end {
+            End::Dead(why) if self.work.is_heartbeat() => End::Missed(why),
+            end => end,
+        }
+    }
+
+    /// Whether the ledger has, or gets, a row for it. A heartbeat has one once its turn is sent, or it asks another agent:
+    /// before that there is nothing to continue, and saved heartbeats would displace the rows of other deliveries.
+    pub fn is_recorded(&self) -> bool {
+        !self.work.is_heartbeat() || self.record.beat.is_some()
+    }
+
     /// Whether the attempt may send a new turn that `origin` has caused.
     pub fn permits(&self, origin: Origin) -> bool {
         self.permit == Permit::Any || origin == Origin::Person
@@ -148,11 +163,13 @@ pub enum End {
     Dropped(String),
     /// The turn of this other notification, of the same agent and task, had its text and answered it.
     Folded(work::WorkId),
+    /// A heartbeat was given up, for this reason. The next one takes its place, so no person has to decide.
+    Missed(String),
 }
 
 impl End {
     /// The names of all outcomes.
-    pub const NAMES: [&str; 10] = [
+    pub const NAMES: [&str; 11] = [
         "answered",
         "kept",
         "silent",
@@ -163,6 +180,7 @@ impl End {
         "dead",
         "dropped",
         "folded",
+        "missed",
     ];
 
     /// The name, the same in `/health`, logs and metrics.
@@ -178,6 +196,7 @@ impl End {
             Self::Dead(_) => "dead",
             Self::Dropped(_) => "dropped",
             Self::Folded(_) => "folded",
+            Self::Missed(_) => "missed",
         }
     }
 

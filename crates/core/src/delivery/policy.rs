@@ -64,13 +64,17 @@ pub enum Skip {
     NotAddressed,
     /// The backend names no session for the agent.
     NoSession,
+    /// The inputs of the heartbeat are those of the agent's last quiet answer.
+    NothingNew,
+    /// The heartbeat is outside the active hours.
+    InactiveHours,
     /// The agents in the thread have reached the limit of turns or hand-offs without a person.
     TeamLimit,
 }
 
 impl Skip {
     /// All reasons, in the order of their checks.
-    pub const ALL: [Self; 15] = [
+    pub const ALL: [Self; 17] = [
         Self::ForAPerson,
         Self::NoAgent,
         Self::NoTask,
@@ -85,6 +89,8 @@ impl Skip {
         Self::StaleUpdate,
         Self::NotAddressed,
         Self::NoSession,
+        Self::NothingNew,
+        Self::InactiveHours,
         Self::TeamLimit,
     ];
 
@@ -105,6 +111,8 @@ impl Skip {
             Self::StaleUpdate => "stale-update",
             Self::NotAddressed => "not-addressed",
             Self::NoSession => "no-session",
+            Self::NothingNew => "nothing-new",
+            Self::InactiveHours => "inactive-hours",
             Self::TeamLimit => "team-limit",
         }
     }
@@ -134,11 +142,18 @@ impl Skip {
                 "quiet mode is on (WAKE_ON), and the agent is neither mentioned nor asked nor assigned"
             }
             Self::NoSession => "Mission Control names no session for the agent",
+            Self::NothingNew => "nothing has changed since the agent last said that it has nothing to do",
+            Self::InactiveHours => "it is outside the active hours (HEARTBEAT_ACTIVE_HOURS)",
             Self::TeamLimit => {
                 "an agent caused it, and the agents in this thread have reached the limit of turns or hand-offs \
                  without a word of a person"
             }
         }
+    }
+
+    /// Whether a heartbeat was not sent to the model although its agent could have been asked.
+    pub fn is_saved_beat(self) -> bool {
+        matches!(self, Self::NothingNew | Self::InactiveHours)
     }
 }
 

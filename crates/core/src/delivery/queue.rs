@@ -22,7 +22,7 @@
 //!
 //! The words of a row do not always show who caused it ([`agent_names`](crate::guardrails::agent_names)). If there is room for all rows that
 //! agents may have caused, such a row simply starts. Otherwise a worker first looks at it: it reads the context, and goes
-//! on only if a person caused the row ([`Permit::People`]).
+//! on only if a person caused the row ([`Permit::People`](super::Permit::People)).
 
 mod fold;
 mod place;

@@ -1,5 +1,6 @@
 //! The record of a delivery: what has been done for an item of work.
 
+mod beat;
 mod form_1;
 mod stage;
 
@@ -7,6 +8,7 @@ use serde::de::Error as _;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 pub use crate::unknown_fields::{UnknownFields, WithUnknown};
+pub use beat::BeatRecord;
 pub use form_1::from_form_1;
 pub(super) use form_1::has_fields_of_form_1;
 pub use stage::{Notice, PendingAnswer, Stage, ToolRounds};
@@ -114,6 +116,9 @@ pub struct Record {
     /// The agent's tool calls.
     #[serde(skip_serializing_if = "is_default")]
     pub effects: ToolLog,
+    /// What only the record of a heartbeat has.
+    #[serde(skip_serializing_if = "is_default")]
+    pub beat: Option<Box<BeatRecord>>,
     /// The cost of the turns, as far as the gateway reports it.
     #[serde(skip_serializing_if = "is_default")]
     pub spent: WithUnknown<Usage>,
@@ -188,6 +193,7 @@ impl Record {
             not_accepted: self.not_accepted,
             requests: self.requests,
             effects: self.effects.only_made(),
+            beat: self.beat.clone(),
             reopened: true,
             spent: self.spent.clone(),
             unaddressed: self.unaddressed,
@@ -250,6 +256,7 @@ impl Record {
             origin: self.origin,
             since: self.since,
             effects: self.effects.clone(),
+            beat: self.beat.clone(),
             spent: self.spent.clone(),
             seen: self.seen.clone(),
             stage,

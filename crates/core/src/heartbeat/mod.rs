@@ -1,4 +1,14 @@
-//! Wakes agents when no message does.
+//! Wakes agents when no message does: heartbeats, and events that concern an agent without a message to it.
+//!
+//! # Heartbeats
+//!
+//! A **beat** is a turn on schedule: the agent looks at its tasks and takes one step, or says that nothing needs it.
+//! [`schedule`] decides when a beat is due. [`board`] chooses its tasks. [`gate`] decides whether it is sent to the model
+//! or saved. [`prompt`] writes the question, with the [`checklist`] and the waiting events, and [`answer`] reads the
+//! reply. [`follow_up`] decides which assignees the orchestrator asks without a turn. [`memory`] is what ended beats mean for
+//! the next ones.
+//!
+//! # Events
 //!
 //! Some events concern an agent without a message to it: a command that it started has finished, or a
 //! scheduled job reports something. Such an **event** waits until the agent's next heartbeat shows it. Some
@@ -10,6 +20,14 @@
 //! agent is woken. [`wake_body`] reads the requests of the endpoints. The service's `keeper` stores the
 //! queues.
 
+pub mod answer;
+pub mod board;
+pub mod checklist;
+pub mod follow_up;
+pub mod gate;
+pub mod memory;
+pub mod prompt;
+pub mod schedule;
 pub mod session;
 pub mod text;
 pub mod wake;

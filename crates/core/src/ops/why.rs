@@ -224,6 +224,12 @@ fn ended(case: &Case, at: Millis, end: Option<&End>, now: Millis) -> Explanation
             "Nothing happens until you act: mention the agent to ask again.".to_owned(),
         ),
         Some(End::Dead(why)) => (format!("given up {when}."), sentence(why), after_death(case)),
+        Some(End::Missed(why)) => (
+            format!("given up {when}."),
+            sentence(why),
+            "The agent's next heartbeat comes after its interval. No action needed, unless they all fail."
+                .to_owned(),
+        ),
         Some(End::Dropped(why)) => {
             (format!("closed permanently by a person, {when}."), format!("It had been given up: {}", dotted(why)), nothing)
         }

@@ -4,6 +4,7 @@ use std::borrow::Cow;
 
 use serde::Deserialize;
 
+use super::heartbeat::{self, Beat};
 #[cfg(feature = "test-kind")]
 use super::test_kind::{self, TestWork};
 use super::{Work, notification};
@@ -16,6 +17,8 @@ use mcr_model::{Notification, NotificationId};
 pub enum Kind {
     /// The delivery of a notification to its agent.
     Notification(Box<Notification>),
+    /// A heartbeat of an agent.
+    Heartbeat(Box<Beat>),
     /// Messages to post, for tests.
     #[cfg(feature = "test-kind")]
     Test(Box<TestWork>),
@@ -45,6 +48,7 @@ impl Kind {
     pub fn notification(&self) -> Option<&Notification> {
         match self {
             Self::Notification(row) => Some(row),
+            Self::Heartbeat(_) => None,
             #[cfg(feature = "test-kind")]
             Self::Test(_) => None,
         }
@@ -53,6 +57,7 @@ impl Kind {
     pub(super) fn source(&self) -> Source {
         match self {
             Self::Notification(_) => Source::Listed,
+            Self::Heartbeat(_) => Source::Offered,
             #[cfg(feature = "test-kind")]
             Self::Test(_) => Source::Offered,
         }
@@ -62,6 +67,7 @@ impl Kind {
     pub fn message_key(&self) -> Option<&NotificationId> {
         match self {
             Self::Notification(row) => Some(&row.id),
+            Self::Heartbeat(_) => None,
             #[cfg(feature = "test-kind")]
             Self::Test(_) => None,
         }
@@ -69,7 +75,7 @@ impl Kind {
 
     pub(super) fn asks_agent(&self) -> bool {
         match self {
-            Self::Notification(_) => true,
+            Self::Notification(_) | Self::Heartbeat(_) => true,
             #[cfg(feature = "test-kind")]
             Self::Test(_) => false,
         }
@@ -78,6 +84,7 @@ impl Kind {
     pub(super) fn created_at(&self) -> Millis {
         match self {
             Self::Notification(row) => row.created_at,
+            Self::Heartbeat(beat) => beat.created_at,
             #[cfg(feature = "test-kind")]
             Self::Test(test) => test.created_at,
         }
@@ -86,6 +93,7 @@ impl Kind {
     pub(super) fn name(&self) -> String {
         match self {
             Self::Notification(row) => row.kind.to_string(),
+            Self::Heartbeat(_) => heartbeat::NAME.to_owned(),
             #[cfg(feature = "test-kind")]
             Self::Test(_) => test_kind::NAME.to_owned(),
         }
@@ -94,6 +102,7 @@ impl Kind {
     pub(super) fn noun(&self) -> &'static str {
         match self {
             Self::Notification(_) => "notification",
+            Self::Heartbeat(_) => "heartbeat",
             #[cfg(feature = "test-kind")]
             Self::Test(_) => "test work",
         }
@@ -102,6 +111,7 @@ impl Kind {
     pub(super) fn title(&self) -> String {
         match self {
             Self::Notification(row) => notification::title(row),
+            Self::Heartbeat(_) => heartbeat::NAME.to_owned(),
             #[cfg(feature = "test-kind")]
             Self::Test(_) => "test work".to_owned(),
         }
@@ -110,6 +120,7 @@ impl Kind {
     pub(super) fn to_json(&self) -> Result<String, serde_json::Error> {
         match self {
             Self::Notification(row) => serde_json::to_string(row),
+            Self::Heartbeat(beat) => serde_json::to_string(beat),
             #[cfg(feature = "test-kind")]
             Self::Test(test) => serde_json::to_string(test),
         }
@@ -120,6 +131,7 @@ impl Kind {
             serde_json::from_str(text).map_err(|why| Unreadable::of("its work", &why))?;
         match tagged.kind.as_deref() {
             None => notification::from_json(text),
+            Some(heartbeat::NAME) => heartbeat::from_json(text),
             #[cfg(feature = "test-kind")]
             Some(test_kind::NAME) => test_kind::from_json(text),
             Some(kind) => Err(Unreadable::Newer(format!(

@@ -4,6 +4,7 @@
 //! of an item. The content of an item is its [`Kind`]. Each kind has one file here, and one with its steps in the
 //! service.
 
+mod heartbeat;
 mod kind;
 mod notification;
 #[cfg(feature = "test-kind")]
@@ -15,6 +16,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+pub use heartbeat::Beat;
 pub use kind::{Kind, Source};
 #[cfg(feature = "test-kind")]
 pub use test_kind::TestWork;
@@ -103,6 +105,11 @@ impl Work {
         }
         *self = Arc::new(Self { extra: self.extra.clone(), ..row.clone().into() });
         true
+    }
+
+    /// Whether the work is a heartbeat.
+    pub fn is_heartbeat(&self) -> bool {
+        matches!(self.kind, Kind::Heartbeat(_))
     }
 
     /// How the work comes from its source.

@@ -47,8 +47,8 @@ impl Brake {
         verdict
     }
 
-    /// Whether [`Brake::admit`] would stop the delivery. Counts nothing.
-    pub fn stops(&self, record: &Record, context: &DeliveryContext, limits: TeamLimits) -> bool {
+    /// Whether `admit` would stop the delivery. Counts nothing.
+    pub(super) fn stops(&self, record: &Record, context: &DeliveryContext, limits: TeamLimits) -> bool {
         self.lock().stops(context, record.team.as_ref(), limits)
     }
 

@@ -13,7 +13,7 @@ use crate::tools::run::{Doubt, ExecutedCall, GRACE, NotNow, ToolBackend, perform
 use mcr_core::delivery::journal::{Step, Wait};
 use mcr_core::delivery::{Job, Stage, ToolRounds, Trouble, tool_log};
 use mcr_core::gateway::{Reply, ToolCall, ToolOutput};
-use mcr_core::tools::{self, Caller, Offer, ToolError, ToolErrorKind, ToolRequest};
+use mcr_core::tools::{self, Caller, Offer, ToolError, ToolErrorKind, ToolName, ToolRequest};
 use mcr_model::clock::Millis;
 use mcr_model::{SessionKey, TaskId};
 
@@ -145,6 +145,9 @@ fn one(
     if ran.ok {
         acted(job);
         deps.inflight.brake().succeeded(&job.work, request);
+    }
+    if let Some(of_beat) = job.record.beat.as_mut().filter(|_| ran.ok && tool == ToolName::ResponseRequest) {
+        of_beat.requests += 1;
     }
     // A call that may have happened must not run again either.
     let unknown = ran.error.is_some_and(|error| error.kind == ToolErrorKind::Unsettled);

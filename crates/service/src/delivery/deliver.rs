@@ -42,6 +42,7 @@ use log::Level;
 use log::kv::Value;
 
 use super::deps::DeliveryDeps;
+use super::heartbeat::BeatSteps;
 use super::log_item::{LogItem, millis};
 use super::notification::NotificationSteps;
 use super::recover_turn::abandon;
@@ -79,6 +80,7 @@ pub fn deliver(job: &mut Job, deps: &DeliveryDeps<'_>) -> Outcome {
     let work = job.work.clone();
     match &work.kind {
         Kind::Notification(row) => attempt(job, &mut NotificationSteps::new(row, deps), deps),
+        Kind::Heartbeat(beat) => attempt(job, &mut BeatSteps(beat), deps),
         #[cfg(feature = "test-kind")]
         Kind::Test(test) => attempt(job, &mut super::test_kind::TestSteps(test), deps),
     }
@@ -136,6 +138,7 @@ fn attempt(job: &mut Job, steps: &mut dyn Steps, deps: &DeliveryDeps<'_>) -> Out
                 return rest(job, trouble, pause, this, deps);
             }
             Next::End(given_up) => {
+                let given_up = job.given_up(given_up);
                 // The outcome is known. A failure after that does not change it.
                 if let Stage::Ended(end) = &job.record.stage {
                     let end = end.clone();
@@ -223,7 +226,7 @@ fn closed(job: &mut Job, end: End, this: Attempt, deps: &DeliveryDeps<'_>) -> Ou
     deps.let_go(job);
     let words = in_short(&end);
     // The decision to give up or to stop is in the log already.
-    if !matches!(end, End::Dead(_) | End::Stopped) {
+    if !matches!(end, End::Dead(_) | End::Missed(_) | End::Stopped) {
         let sentence = match &end {
             // No thread has the text, so the log keeps it.
             End::Kept(text) => {
@@ -231,9 +234,12 @@ fn closed(job: &mut Job, end: End, this: Attempt, deps: &DeliveryDeps<'_>) -> Ou
             }
             _ => "Delivery ended".to_owned(),
         };
-        this.log(Level::Info, job, deps, &sentence, end.name(), field_of(&end).as_slice());
+        // Most heartbeats are saved.
+        let is_saved = matches!(end, End::Skipped(why) if why.is_saved_beat());
+        let level = if is_saved { Level::Debug } else { Level::Info };
+        this.log(level, job, deps, &sentence, end.name(), field_of(&end).as_slice());
     }
-    if !job.is_only_marked() {
+    if !job.is_only_marked() && job.is_recorded() {
         let note = Note::of(&job.work, deps.clock.now()).record(&job.record).step(Step::Ended, &words);
         deps.write(&note.ends(&end), Wait::Not);
     }
@@ -259,7 +265,7 @@ fn rest(
         Some(_) => "Attempt ended; the next follows after a pause",
     };
     this.log(level, job, deps, sentence, "again", &fields);
-    if !job.is_only_marked() {
+    if !job.is_only_marked() && job.is_recorded() {
         let now = deps.clock.now();
         let note = Note::of(&job.work, now).record(&job.record).step(Step::Rests, &words);
         deps.write(&note.rests(pause.map(|pause| now + pause)), Wait::Not);
@@ -289,8 +295,8 @@ fn field_of(end: &End) -> Option<(&'static str, Value<'_>)> {
         End::Answered(messages) => Some(("messages", Value::from(*messages))),
         End::Silent(silence) | End::Unanswered(silence) => Some(("reason", Value::from(silence.explain()))),
         End::Skipped(why) => Some(("reason", Value::from(why.explain()))),
-        End::Dead(why) | End::Dropped(why) => Some(("reason", Value::from(why.as_str()))),
         End::Folded(cover) => Some(("into", Value::from(cover.as_str()))),
+        End::Dead(why) | End::Dropped(why) | End::Missed(why) => Some(("reason", Value::from(why.as_str()))),
         End::Kept(_) | End::Gone | End::Stopped => None,
     }
 }
@@ -307,6 +313,6 @@ fn in_short(end: &End) -> String {
         End::Silent(silence) | End::Unanswered(silence) => format!("{name}: {}", silence.explain()),
         End::Skipped(why) => format!("{name}: {}", why.explain()),
         End::Folded(cover) => format!("{name} into {cover}"),
-        End::Dead(why) | End::Dropped(why) => format!("{name}: {why}"),
+        End::Dead(why) | End::Dropped(why) | End::Missed(why) => format!("{name}: {why}"),
     }
 }

@@ -12,6 +12,7 @@ use super::inflight::InFlight;
 use super::log_item::LogItem;
 use super::provider_cooldown::ProviderCooldown;
 use crate::clock::Pulse;
+use crate::heartbeat::beats::Beats;
 use crate::metrics::Metrics;
 use crate::roster::Team;
 use crate::workspace::token::TokenFiles;
@@ -54,6 +55,8 @@ pub struct DeliveryDeps<'a> {
     pub inflight: &'a InFlight,
     /// The sessions in which agents may call over HTTP.
     pub sessions: &'a Sessions,
+    /// The heartbeats of all agents.
+    pub beats: &'a Beats,
     /// The ledger, which records every step.
     pub journal: &'a dyn Journal,
     /// The clock.

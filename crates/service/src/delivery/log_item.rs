@@ -69,6 +69,7 @@ impl<'a> From<&'a Work> for LogItem<'a> {
     fn from(work: &'a Work) -> Self {
         let key = match &work.kind {
             Kind::Notification(_) => "notification",
+            Kind::Heartbeat(_) => "heartbeat",
             #[cfg(feature = "test-kind")]
             Kind::Test(_) => "work",
         };

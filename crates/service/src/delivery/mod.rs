@@ -1,7 +1,7 @@
 //! The steps of a delivery, and the threads that run deliveries.
 //!
 //! [`deliver`] runs one item of work through the steps of its kind and explains the rules. `notification` has the steps
-//! of a notification; `turn_loop`, `calls`, `post` and `recover_turn` are steps that all kinds share. [`deps`] is what a
+//! of a notification, `heartbeat` those of a heartbeat; `turn_loop`, `calls`, `post` and `recover_turn` are steps that all kinds share. [`deps`] is what a
 //! worker needs for them. [`service`] starts the threads: the dispatcher, the [`worker`]s, the [`poller`] and the
 //! [`stall_monitor`]. [`inflight`] is the table of running turns and deliveries. `log_item` writes the log lines.
 
@@ -11,6 +11,7 @@ mod calls;
 pub mod deliver;
 pub mod deps;
 mod fold;
+mod heartbeat;
 pub mod inflight;
 mod log_changes;
 pub(crate) mod log_item;

@@ -8,7 +8,7 @@ use super::deps::{DeliveryDeps, backend_failure};
 use super::post::post;
 use super::reading::Reading;
 use super::recover_turn::settle;
-use super::turn_loop::{Spoken, talk};
+use super::turn_loop::{Spoken, talk_about};
 use mcr_clients::convex;
 use mcr_clients::mission::{GetDeliveryContext, MarkDelivered, MarkDeliveryEnded, MarkRead};
 use mcr_core::delivery::acts::Act;
@@ -91,7 +91,7 @@ impl Steps for NotificationSteps<'_> {
                 Verdict::Skip(_) | Verdict::Deliver => {
                     job.record.waits = thread_notices::awaited_by(&context);
                     self.typing = mark_read(row, deps);
-                    let spoken = talk(job, &context, Reading::of(&context, lists), found, deps)?;
+                    let spoken = talk_about(job, &context, Reading::of(&context, lists), found, deps)?;
                     job.record.stage = meaning(job, row, &context, &spoken)?;
                     deps.let_go(job);
                     if job.record.effects.is_in_doubt() {

@@ -17,7 +17,8 @@ use mcr_model::{AgentId, MessageId, NotificationId, TaskId, TaskStatus, ThreadIt
 
 /// Posts the messages that are not in the thread yet, and moves the task on.
 pub(super) fn post(job: &mut Job, deps: &DeliveryDeps<'_>) -> Result<(), Trouble> {
-    let Some(task) = job.work.track.task().cloned() else { return Ok(()) };
+    let target = job.record.beat.as_ref().and_then(|of_beat| of_beat.target.as_ref());
+    let Some(task) = job.work.track.task().or(target).cloned() else { return Ok(()) };
     let agent = AgentId::new(&job.work.track.agent);
     match &job.record.stage {
         Stage::Answered(_) => post_answer(job, &agent, &task, deps),

@@ -19,6 +19,7 @@ use super::poller::{Order, poll, prober};
 use super::stall_monitor::{SessionProbe, StallLimits, monitor};
 use super::worker::{Worker, WorkerChannels};
 use crate::clock::SteadyClock;
+use crate::heartbeat::beats::Beats;
 use crate::roster::Team;
 use mcr_clients::mission::Mission;
 use mcr_clients::wire::Stop;
@@ -71,6 +72,8 @@ pub struct DeliverySetup {
     pub left: RecoveredState,
     /// The stall monitor's intervals and its reader of sessions.
     pub watch: (StallLimits, SessionProbe),
+    /// The heartbeats of all agents.
+    pub beats: Arc<Beats>,
     /// Probes the gateway; returns why it cannot take turns, if so.
     pub probe: Box<dyn Fn() -> Option<String> + Send>,
     /// The current roster, for the names of the agents.
@@ -156,8 +159,9 @@ impl Service {
     /// Starts all threads. The first list is requested at once.
     pub fn start(setup: DeliverySetup) -> std::io::Result<Self> {
         let workers = setup.workers.len();
-        // Three events for each job (thread resumed, accepted, finished), one for a list, one for a probe, and one to stop.
-        let (inbox, heard) = bounded(3 * workers + 3);
+        // Three events for each job (thread resumed, accepted, finished), one for a list, one for a probe, one for an
+        // offer, and one to stop.
+        let (inbox, heard) = bounded(3 * workers + 4);
         // One waiting nudge is as good as many.
         let (nudges, nudge_receiver) = bounded(1);
         // Operators send one request at a time and wait for the answer.
@@ -189,6 +193,9 @@ impl Service {
             let to = inbox.clone();
             threads.push(spawn("test-source", move || super::test_source::run(&to))?);
         }
+        let (beats, to, until) = (setup.beats, inbox.clone(), ended.clone());
+        let noted = panics.clone();
+        threads.push(spawn("heartbeats", move || beats.run(&to, &until, &noted))?);
         let (probe, to, noted) = (setup.probe, inbox.clone(), panics.clone());
         threads.push(spawn("prober", move || prober(&*probe, &probe_orders, &to, &noted))?);
         let ((limits, look), table, until) = (setup.watch, inflight.clone(), ended.clone());

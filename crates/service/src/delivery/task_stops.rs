@@ -91,6 +91,8 @@ impl TaskStops {
         held.is_looked_at(self.list);
         match &work.kind {
             Kind::Notification(row) => self.look_at_row(row, held, inflight, mission),
+            // A heartbeat has no task of its own, so no task's stop ends it.
+            Kind::Heartbeat(_) => held.is_read(Reading::blind(self.list)),
             // A person cannot stop test work, because it has no turn.
             #[cfg(feature = "test-kind")]
             Kind::Test(_) => held.is_read(Reading::blind(self.list)),

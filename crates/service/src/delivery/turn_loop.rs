@@ -15,13 +15,14 @@ use super::recover_turn::{self, marker};
 use crate::clock::Pulse;
 use mcr_core::delivery::journal::{Step, Wait};
 use mcr_core::delivery::policy;
-use mcr_core::delivery::prompt::{self, HttpUse, HttpWay, Scene};
+use mcr_core::delivery::prompt::{self, Briefing, HttpUse, HttpWay, Scene};
 use mcr_core::delivery::quiet_mode;
 use mcr_core::delivery::{Job, Record, Stage, Stamp, Trouble};
 use mcr_core::gateway::{Class, GatewayError, Input, Progress, Reply, SessionNames, Turn, Why, session_key};
 use mcr_core::ops::TurnState;
 use mcr_core::tools::access::ToolRoute;
-use mcr_core::tools::{self, Caller};
+use mcr_core::tools::{self, Caller, ToolName};
+use mcr_model::clock::Millis;
 use mcr_model::redact::OutgoingMask;
 use mcr_model::{Agent, DeliveryContext, SessionKey, random};
 use mcr_store::sessions::Session;
@@ -40,29 +41,96 @@ pub(super) struct Spoken {
     pub(super) acted: bool,
 }
 
-/// Runs turns until the agent answers. Starts with the question, with the last results, or with a reply that was `found`.
-/// `reading` describes the context.
-pub(super) fn talk(
+/// A question to an agent.
+pub(super) struct Question<'a> {
+    /// The agent.
+    pub(super) agent: &'a Agent,
+    /// The session that the turns run in.
+    pub(super) session: &'a SessionKey,
+    /// The agent's rights.
+    pub(super) caller: Caller<'a>,
+    /// Describes what the question was made from.
+    pub(super) reading: Reading,
+    /// Writes the briefing.
+    pub(super) brief: &'a dyn Fn(&Terms<'_>) -> Briefing,
+    /// Records what the agent learns with the question.
+    pub(super) asks: &'a dyn Fn(&mut Record),
+}
+
+/// The part of a briefing that is the same for all kinds of work.
+pub(super) struct Terms<'a> {
+    pub(super) labels: &'a [&'a str],
+    pub(super) tools: &'a [ToolName],
+    pub(super) can_mark_done: bool,
+    pub(super) http: Option<HttpWay<'a>>,
+    pub(super) marker: &'a str,
+    pub(super) fence: &'a str,
+    pub(super) now: Millis,
+    pub(super) repeat: bool,
+}
+
+/// Asks the agent about a notification. `reading` describes the context.
+pub(super) fn talk_about(
     job: &mut Job,
     context: &DeliveryContext,
     reading: Reading,
-    mut found: Option<Reply>,
+    found: Option<Reply>,
     deps: &DeliveryDeps<'_>,
 ) -> Result<Spoken, Trouble> {
     // The policy skips a context that lacks one of them.
     let (Some(agent), Some(session)) = (&context.agent, &context.delivery_session_key) else {
         return Err(Trouble::Broken);
     };
+    let leads = policy::leads(context);
     let caller = Caller {
         agent: &agent.id,
         task: context.task.as_ref(),
         flags: context.effective_behavior_flags,
-        leads: policy::leads(context),
+        leads,
         may_close: policy::may_close(context),
     };
+    // Only a new question needs the texts. They are fixed for the rest of the turn.
+    let is_new = matches!(job.record.stage, Stage::Fresh) && found.is_none();
+    let folded =
+        if is_new { fold::texts(job, deps.rules.wake_on.of(&agent.slug), deps)? } else { Vec::new() };
+    let folded_count = job.folds.iter().filter(|fold| fold.kept).count();
+    let brief = |terms: &Terms<'_>| {
+        prompt::brief(&Scene {
+            context,
+            labels: terms.labels,
+            tools: terms.tools,
+            leads,
+            may_close: terms.can_mark_done,
+            http: terms.http,
+            marker: terms.marker,
+            fence: terms.fence,
+            now: terms.now,
+            budget_chars: BRIEFING_CHARS,
+            repeat: terms.repeat,
+            folded: &folded,
+            folded_count,
+        })
+    };
+    let asks = |record: &mut Record| {
+        // The agent learns of this message; of a message that is folded in later, it does not.
+        record.heard = Some(Stamp::of(&context.notification));
+        record.unaddressed = !quiet_mode::is_addressed(context);
+        record.began_paused = context.task.as_ref().is_some_and(policy::is_paused);
+    };
+    talk(job, Question { agent, session, caller, reading, brief: &brief, asks: &asks }, found, deps)
+}
+
+/// Runs turns until the agent answers. Starts with the question, with the last results, or with a reply that was `found`.
+pub(super) fn talk(
+    job: &mut Job,
+    question: Question<'_>,
+    mut found: Option<Reply>,
+    deps: &DeliveryDeps<'_>,
+) -> Result<Spoken, Trouble> {
+    let Question { agent, session, caller, reading, brief, asks } = question;
     let issued = deps.sessions.issue(session, &agent.slug, &job.work.track, deps.clock.now());
     let rights = AgentRights {
-        task: context.task.clone(),
+        task: caller.task.cloned(),
         flags: caller.flags,
         leads: caller.leads,
         may_close: caller.may_close,
@@ -77,27 +145,18 @@ pub(super) fn talk(
     });
     let token_file = deps.rules.token_files.as_ref();
     let token_file = token_file.and_then(|files| files.path_of(&agent.slug, &issued.agent_token));
-    // Only a new question needs the texts. They are fixed for the rest of the turn.
-    let is_new = matches!(job.record.stage, Stage::Fresh) && found.is_none();
-    let folded =
-        if is_new { fold::texts(job, deps.rules.wake_on.of(&agent.slug), deps)? } else { Vec::new() };
     // The number of a new question; results belong to the question before.
     let attempt = job.record.tries + 1;
-    let briefing = prompt::brief(&Scene {
-        context,
+    let briefing = brief(&Terms {
         labels: &offer.labels,
         tools: if route == ToolRoute::Endpoints { &[] } else { offer.names() },
-        leads: caller.leads,
-        may_close: offer.can_mark_done,
+        can_mark_done: offer.can_mark_done,
         http: over_http(route, (session, &issued), events.as_ref(), deps.rules)
             .map(|http| HttpWay { token_file: token_file.as_deref(), ..http }),
         marker: &marker(&job.work.id, attempt),
         fence: &random::hex::<4>(),
         now: deps.clock.now(),
-        budget_chars: BRIEFING_CHARS,
         repeat: job.record.unanswered_question.is_some(),
-        folded: &folded,
-        folded_count: job.folds.iter().filter(|fold| fold.kept).count(),
     });
     fold::record(job, &briefing.left_out, deps);
 
@@ -130,10 +189,7 @@ pub(super) fn talk(
         } else {
             if outputs.is_none() {
                 job.record.tries = attempt;
-                // The agent learns of this message; of a message that is folded in later, it does not.
-                job.record.heard = Some(Stamp::of(&context.notification));
-                job.record.unaddressed = !quiet_mode::is_addressed(context);
-                job.record.began_paused = context.task.as_ref().is_some_and(policy::is_paused);
+                asks(&mut job.record);
             }
             send(job, &turn, deps)?
         };

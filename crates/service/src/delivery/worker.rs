@@ -13,6 +13,7 @@ use super::deliver::deliver;
 use super::deps::{AnswerCounter, DeliveryDeps, RecentIds, Rules};
 use super::inflight::InFlight;
 use super::provider_cooldown::ProviderCooldown;
+use crate::heartbeat::beats::Beats;
 use crate::metrics::Metrics;
 use crate::roster::Team;
 use mcr_clients::mission::Mission;
@@ -22,6 +23,7 @@ use mcr_core::delivery::scheduler::Event;
 use mcr_core::delivery::{Job, Outcome, Trouble};
 use mcr_core::gateway::Gateway;
 use mcr_core::guardrails::CountStart;
+use mcr_core::work::Kind;
 use mcr_http::panics::Panics;
 use mcr_model::clock::SystemClock;
 use mcr_model::{TaskId, random};
@@ -44,6 +46,8 @@ pub struct Worker {
     pub sessions: Arc<Sessions>,
     /// The configured limits and options.
     pub rules: Arc<Rules>,
+    /// The heartbeats of all agents.
+    pub beats: Arc<Beats>,
     /// The counters of attempts and tool calls.
     pub metrics: Arc<Metrics>,
 }
@@ -74,6 +78,7 @@ struct FinishGuard<'a> {
     budget: &'a Budget,
     inbox: &'a Sender<Event>,
     inflight: &'a InFlight,
+    beats: &'a Beats,
 }
 
 impl Drop for FinishGuard<'_> {
@@ -87,10 +92,13 @@ impl Drop for FinishGuard<'_> {
                     if let Some(tool_log) = self.inflight.let_go(&job.work) {
                         job.record.effects = tool_log;
                     }
-                    Outcome::Closed(end)
+                    Outcome::Closed(job.given_up(end))
                 }
             }
         });
+        if let (Kind::Heartbeat(beat), Outcome::Closed(end)) = (&job.work.kind, &outcome) {
+            self.beats.ended(beat, &job.record, end);
+        }
         // The dispatcher outlives its workers. If it has ended anyway, nothing waits for the result.
         let _ = self.inbox.send(Event::Finished(job, outcome));
     }
@@ -124,6 +132,7 @@ impl Worker {
             cooldown: &ends.cooldown,
             made: &self.made,
             inflight: &ends.inflight,
+            beats: &self.beats,
             sessions: &self.sessions,
             journal: &*self.journal,
             clock: &SystemClock,
@@ -132,7 +141,8 @@ impl Worker {
         };
         for job in &ends.jobs {
             let (budget, inbox, inflight) = (&self.rules.budget, &ends.inbox, &ends.inflight);
-            let mut finish = FinishGuard { job: Some(job), outcome: None, budget, inbox, inflight };
+            let beats = &self.beats;
+            let mut finish = FinishGuard { job: Some(job), outcome: None, budget, inbox, inflight, beats };
             ends.panics.catch("worker", || {
                 let Some(job) = &mut finish.job else { return };
                 let began = Instant::now();

@@ -1,3 +1,5 @@
-//! The live part of heartbeats: the agents that wait to be woken, kept across a crash.
+//! Heartbeats and waiting events: the [`keeper`] of the events, the source of the [`beats`], and their [`tally`].
 
+pub mod beats;
 pub mod keeper;
+pub mod tally;

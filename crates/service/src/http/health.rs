@@ -18,7 +18,7 @@ use serde::Serialize;
 
 pub use agent_limits::{AgentLimitsHealth, BacklogHealth};
 pub use guardrails::{GuardrailsConfig, GuardrailsHealth};
-pub use heartbeat::HeartbeatHealth;
+pub use heartbeat::{AgentBeats, BeatCounts, HeartbeatHealth};
 pub use process::{Infrastructure, Memory, PanicHealth, Versions};
 pub use ready::Ready;
 pub use storage::{DiskHealth, LedgerHealth};

@@ -6,6 +6,7 @@
 //! the machine.
 
 mod guardrails;
+mod heartbeats;
 mod limits;
 mod page;
 
@@ -294,27 +295,7 @@ fn connections(page: &mut Page, health: &Health, metrics: &Metrics) {
         instant(health.agent_sync.last_sync_at),
     );
 
-    let beats = &health.heartbeat;
-    page.one(Counter, "heartbeat_events_total", "Events that were accepted for agents.", beats.events_taken);
-    page.one(
-        Counter,
-        "heartbeat_events_dropped_total",
-        "Events that were removed to make room for newer ones.",
-        beats.events_dropped,
-    );
-    page.one(
-        Counter,
-        "heartbeat_wakes_total",
-        "Events that requested a wake of their agent.",
-        beats.wakes_asked,
-    );
-    page.one(
-        Gauge,
-        "heartbeat_events_waiting",
-        "Events that no heartbeat has shown to its agent yet.",
-        beats.events_waiting,
-    );
-    page.one(Gauge, "heartbeat_wakes_due", "Agents that wait to be woken.", beats.wakes_due);
+    heartbeats::write(page, &health.heartbeat);
 
     let ledger = &health.ledger;
     page.one(Gauge, "ledger_up", "1 if the ledger is written to the disk.", u8::from(ledger.off.is_none()));
@@ -360,7 +341,7 @@ struct Process {
 struct Components<'a> {
     delivery: Rows<'a>,
     gateway: SessionFigures,
-    heartbeat: Beats,
+    heartbeat: ScheduledBeats,
 }
 
 #[derive(Serialize)]
@@ -381,7 +362,7 @@ struct SessionFigures {
 }
 
 #[derive(Serialize)]
-struct Beats {
+struct ScheduledBeats {
     running: bool,
     scheduled: usize,
 }
@@ -403,7 +384,7 @@ pub fn data(health: &Health, metrics: &Metrics) -> String {
                 ended: &delivery.ended,
             },
             gateway: SessionFigures { running: health.gateway.running, sessions: health.gateway.sessions },
-            heartbeat: Beats {
+            heartbeat: ScheduledBeats {
                 running: health.heartbeat.running,
                 scheduled: health.heartbeat.scheduled_agents,
             },

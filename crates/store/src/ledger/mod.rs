@@ -55,7 +55,7 @@ mod step_history;
 mod task_facts;
 mod writer;
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -82,10 +82,11 @@ use mcr_core::delivery::ledger_row::{LedgerRow, UnreadableRow};
 use mcr_core::delivery::policy::Skip;
 use mcr_core::delivery::{End, Record};
 use mcr_core::guardrails::team::Threads;
+use mcr_core::heartbeat::memory::BeatMemory;
 use mcr_core::work::{Work, WorkId};
 use mcr_files::Folder;
 use mcr_model::clock::{Clock as _, Millis, SystemClock};
-use mcr_model::{AccountId, Notification, NotificationType};
+use mcr_model::{AccountId, AgentId, Notification, NotificationType};
 use step_history::StepHistory;
 use writer::Shared;
 
@@ -140,6 +141,7 @@ impl Ledger {
         let stopped = std::mem::take(&mut recall.stopped).into_iter().map(|(_, work, record)| (work, record));
         let (stopped, threads) = (stopped.collect(), std::mem::take(&mut recall.threads));
         let requests = std::mem::take(&mut recall.requests);
+        let beats = recall.take_beats();
         let agent_turns = std::mem::take(&mut recall.agent_turns);
         let unreadable = std::mem::take(&mut recall.unreadable);
         let shared = Arc::new(Shared::new(recall, options.account.clone()));
@@ -154,6 +156,7 @@ impl Ledger {
             crash,
             closed,
             requests,
+            beats,
             agent_turns,
             dead,
             stopped,
@@ -283,6 +286,8 @@ struct Recovery {
     /// Each with the number and the size of its row.
     closed: Vec<(i64, Closed, usize)>,
     requests: Vec<Notification>,
+    /// Closed heartbeats, each with the time of its end.
+    beats: Vec<(Millis, Box<LedgerRow>, End)>,
     /// When turns that agents have caused were sent in the last minute.
     agent_turns: Vec<Millis>,
     dead: Vec<DeadLetter>,
@@ -347,6 +352,9 @@ impl Recovery {
             let (work, record, why) = (Arc::new(row.work.clone()), row.record.clone(), why.clone());
             self.dead.push(DeadLetter { at, work, record, why });
         }
+        if row.record.beat.is_some() {
+            self.beats.push((at, Box::new(row.clone()), end.clone()));
+        }
         if let End::Skipped(Skip::TeamLimit) = &end {
             self.stopped.push((at, Arc::new(row.work.clone()), row.record.clone()));
         }
@@ -359,6 +367,19 @@ impl Recovery {
         while self.lately.front().is_some_and(|(place, _)| self.closed[*place].1.at < since) {
             self.lately.pop_front();
         }
+    }
+
+    /// What the closed heartbeats mean for the next ones, in the order of their ends.
+    fn take_beats(&mut self) -> BTreeMap<AgentId, BeatMemory> {
+        let mut memories: BTreeMap<AgentId, BeatMemory> = BTreeMap::new();
+        self.beats.sort_by_key(|(at, ..)| *at);
+        for (_, row, end) in std::mem::take(&mut self.beats) {
+            if let Some(beat) = &row.record.beat {
+                let memory = memories.entry(AgentId::new(&row.work.track.agent)).or_default();
+                memory.add(beat, &end, row.record.asked() > 0);
+            }
+        }
+        memories
     }
 
     /// Where that hour starts. The clock may have been ahead when the last delivery ended, so now is the upper bound.

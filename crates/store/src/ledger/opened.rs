@@ -1,5 +1,6 @@
 //! The options of a ledger, what opening one returns, and its state.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -11,9 +12,10 @@ use mcr_core::delivery::ledger_row::{LedgerRow, UnreadableRow};
 use mcr_core::delivery::stopped_rows::StoppedRow;
 use mcr_core::delivery::{End, Record};
 use mcr_core::guardrails::team::Threads;
+use mcr_core::heartbeat::memory::BeatMemory;
 use mcr_core::work::{Work, WorkId};
 use mcr_model::clock::Millis;
-use mcr_model::{AccountId, LedgerSync, Notification};
+use mcr_model::{AccountId, AgentId, LedgerSync, Notification};
 
 /// Variable with a number of milliseconds that delays every commit with a waiting note: measures what a slow disk
 /// costs.
@@ -53,6 +55,8 @@ pub struct Opened {
     pub closed: Vec<Closed>,
     /// Requests for a response among the deliveries that ended in the last hour of the earlier process.
     pub requests: Vec<Notification>,
+    /// What the kept heartbeats mean for the next ones of their agents.
+    pub beats: BTreeMap<AgentId, BeatMemory>,
     /// When turns that agents have caused were sent in the last minute.
     pub agent_turns: Vec<Millis>,
     /// Dead letters that still need a decision, oldest first.

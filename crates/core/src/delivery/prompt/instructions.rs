@@ -112,7 +112,7 @@ fn capabilities(scene: &Scene<'_>) -> String {
 }
 
 /// How to call over HTTP, with the agent's credentials.
-fn over_http(http: HttpWay<'_>) -> String {
+pub fn over_http(http: HttpWay<'_>) -> String {
     let base = http.base_url.trim_end_matches('/');
     let key = format!("x-openclaw-session-key: {}", http.session_key);
     let (headers, claim, pronoun) = match (http.token, http.token_file) {

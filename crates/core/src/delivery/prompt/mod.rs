@@ -47,6 +47,8 @@ mod status;
 mod thread;
 mod tool_access;
 
+pub use instructions::over_http;
+
 use crate::tools::ToolName;
 use mcr_model::clock::Millis;
 use mcr_model::{DeliveryContext, Notification, NotificationType, limits};

@@ -101,13 +101,13 @@ impl QueueEntry {
         !self.needs_turn() || turns != TurnAllowance::None && !stops.holds(&self.work.track.agent)
     }
 
-    /// The class of the row. Work of a kind that has no author is not limited.
+    /// The class of the row. Work of a kind that has no author uses the workers of agents.
     pub(super) fn class(&self) -> StartClass {
         if !self.needs_turn() || self.record.holds_session(&self.work) {
             return StartClass::Begun;
         }
         if self.work.notification().is_none() {
-            return StartClass::People;
+            return StartClass::Agents;
         }
         match self.record.origin_of(&self.work).or(self.origin) {
             Some(Origin::Person) => StartClass::People,

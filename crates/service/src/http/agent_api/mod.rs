@@ -36,7 +36,7 @@ use crate::delivery::active_delivery::JournalHandle;
 use crate::delivery::deps::RecentIds;
 use crate::delivery::inflight::InFlight;
 use crate::delivery::log_item::{LogItem, millis};
-use crate::heartbeat::keeper::Keeper;
+use crate::heartbeat::beats::Beats;
 use crate::http::routes::AgentEndpoint;
 use crate::metrics::{Metrics, Via};
 use crate::roster::Team;
@@ -100,7 +100,7 @@ pub struct AgentApiSetup {
     /// The counters of tool calls.
     pub metrics: Arc<Metrics>,
     /// The queues of waiting events.
-    pub wakes: Arc<Keeper>,
+    pub beats: Arc<Beats>,
     /// The gateway's name for main sessions.
     pub main_session: String,
     /// Whether each agent has a main session at the gateway, or all share one.

@@ -3,7 +3,7 @@
 use super::answers::{Refusal, refusal};
 use super::authenticate::CallingAgent;
 use super::{AgentApi, SESSION, only};
-use crate::http::health::HeartbeatHealth;
+use crate::http::health::{AgentBeats, BeatCounts, HeartbeatHealth};
 use mcr_core::heartbeat::session::Naming;
 use mcr_core::heartbeat::wake::{self, WakeCaller};
 use mcr_core::heartbeat::wake_body::{WakeBody, answer};
@@ -35,23 +35,29 @@ impl AgentApi {
             let knows = |slug: &str| roster.by_slug(slug).is_some();
             let now = setup.clock.now();
             let wanted = ask.request(name, usual);
-            let (taken, kept) = setup.wakes.change(|wakes| wakes.take(&wanted, caller, &knows, now));
+            let (taken, kept) = setup.beats.wakes().change(|wakes| wakes.take(&wanted, caller, &knows, now));
+            setup.beats.nudge();
             Ok(Reply::json_of(&answer(&taken.map_err(refuse)?, kept)).no_store())
         })
     }
 
-    /// The figures of waiting events, for `/health`.
+    /// The figures of heartbeats and waiting events, for `/health`.
     pub fn heartbeat(&self) -> HeartbeatHealth {
-        let wakes = &self.setup.wakes;
+        let (beats, wakes) = (&self.setup.beats, self.setup.beats.wakes());
         let figures = wakes.look(wake::WakeQueues::figures);
         HeartbeatHealth {
+            running: beats.is_running(),
+            mode: beats.rules().map_or("off", |rules| rules.mode.name()),
+            scheduled_agents: beats.scheduled(),
+            beats: BeatCounts::of(&beats.total()),
+            agents: beats.figures().iter().map(AgentBeats::of).collect(),
+            checklist_error: beats.checklist_trouble().map(|why| self.setup.redactor.clean(&why)),
             events_waiting: figures.waiting,
             events_taken: figures.taken,
             events_dropped: figures.dropped,
             wakes_asked: figures.asked,
             wakes_due: figures.due,
             events_off: wakes.off().map(|why| self.setup.redactor.clean(&why)),
-            ..HeartbeatHealth::default()
         }
     }
 }
