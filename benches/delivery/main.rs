@@ -143,7 +143,8 @@ fn measure(options: &Options) {
         options.list_limit
     );
     println!(
-        "limits set: the defaults of PEOPLE_RESERVE and AGENT_TURNS_PER_MINUTE; people cause all rows, so neither applies\n"
+        "limits set: FOLD_MAX=1, and the defaults of PEOPLE_RESERVE and AGENT_TURNS_PER_MINUTE; people cause all rows, so \
+         neither of these applies\n"
     );
     let mut table = Table::default();
     let behind = Behind::start(world::AGENTS);

@@ -232,7 +232,9 @@ impl<'a> Runtime<'a> {
         command
             .env("OPENCLAW_GATEWAY_TOKEN", "the-gateway-of-the-bench")
             .env("HEALTH_PORT", "0")
-            .env("STATE_DIR", state);
+            .env("STATE_DIR", state)
+            // Each row is a delivery of its own.
+            .env("FOLD_MAX", "1");
         if let Ok(added) = std::env::var("BENCH_SLOW_DISK_MS") {
             command.env(mission_control_runtime::ledger::SLOW_DISK, added);
         }

@@ -4,10 +4,14 @@
 mod alive;
 /// Answers that are easily misread.
 mod answers;
+/// A person behind a backlog of rows of agents.
+mod backlog;
 /// Tasks whose status and facts differ.
 mod evidence;
 /// The program's own reports, compared with its behaviour.
 mod figures;
+/// One turn for waiting notifications.
+mod folding;
 /// Heartbeats of agents.
 mod heartbeats;
 /// Foreign host names, nudge floods, tokens in answers, huge answers.

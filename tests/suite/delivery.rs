@@ -97,6 +97,8 @@ fn scene(context: &DeliveryContext) -> Scene<'_> {
         now: mission_control_runtime::clock::Millis(1_765_526_460_000),
         budget_chars: 60_000,
         repeat: false,
+        folded: &[],
+        folded_count: 0,
     }
 }
 

@@ -5,6 +5,8 @@
 mod absence;
 /// Another runtime on the same account.
 mod duplicate_runtime;
+/// Waiting rows of a track become one turn.
+mod folding;
 /// Rows whose answer is recorded, while the breaker is open or an operator has paused.
 mod no_turn;
 /// What people ask and have done.

@@ -125,6 +125,7 @@ fn end() -> impl Strategy<Value = End> {
         Just(End::Stopped),
         any::<String>().prop_map(End::Dead),
         any::<String>().prop_map(End::Dropped),
+        any::<String>().prop_map(|id| End::Folded(WorkId::new(id))),
     ]
 }
 
@@ -266,6 +267,7 @@ fn any_record() -> impl Strategy<Value = Record> {
             seen: (lost % 2 == 0).then(|| Act { number: Some(7), ..Act::new(ActKind::Seen).at(NOW) }),
             unaddressed: lost % 7 == 0,
             team: team(lost),
+            folded_into: (lost % 5 == 0).then(|| WorkId::new("n9")),
             origin: (lost % 3 == 0).then_some(KnownOrigin { by: Origin::Agent, at: NOW }),
             answered: lost % 2 == 0,
             answered_then: u64::from(failures),

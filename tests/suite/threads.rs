@@ -192,6 +192,7 @@ impl Shop {
                 workers,
                 list_limit: 50,
                 intervals,
+                fold_max: 1,
                 agent_limits: AgentLimitsConfig::default(),
             },
             mission: mission.clone(),

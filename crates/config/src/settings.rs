@@ -18,7 +18,7 @@ use super::table::{
     AGENT_SYNC_INTERVAL, AGENT_TURNS_PER_MINUTE, DELIVERY_BACKOFF_BASE_MS, DELIVERY_BACKOFF_MAX_MS,
     DELIVERY_CONTEXT_FETCH_BATCH_SIZE, DELIVERY_IDLE_INTERVAL, DELIVERY_INTERVAL, DELIVERY_LIST_LIMIT,
     DELIVERY_MAX_AGE_MS, DELIVERY_MAX_ATTEMPTS, DELIVERY_MAX_CONCURRENT_SESSIONS, DELIVERY_MAX_TURNS,
-    DELIVERY_STREAM_TIMEOUT_MS, DRAIN_TIMEOUT_MS, DROPLET_ID, DROPLET_IP, DROPLET_REGION,
+    DELIVERY_STREAM_TIMEOUT_MS, DRAIN_TIMEOUT_MS, DROPLET_ID, DROPLET_IP, DROPLET_REGION, FOLD_MAX,
     HEALTH_CHECK_INTERVAL, OPENCLAW_MAX_CONCURRENT, OPENCLAW_PROFILE_SYNC, OPENCLAW_VERSION,
     OPENCLAW_WORKSPACE_ROOT, PEOPLE_RESERVE, RECEIVE_MEMORY_MB, RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR,
     TOOL_MAX_CALLS, TOOL_MAX_ROUNDS, WAKE_ON,
@@ -167,6 +167,8 @@ pub struct Delivery {
     pub team: TeamLimits,
     /// The share of the workers that is kept for notifications that people have caused, in percent.
     pub people_reserve_percent: usize,
+    /// The number of waiting notifications of one agent on one task that one turn answers.
+    pub fold_max: usize,
     /// The number of turns that agents may cause in a minute; 0 sets no limit.
     pub agent_turns_per_minute: usize,
     /// What happens to a task whose status and facts differ.
@@ -284,6 +286,7 @@ fn delivery(reader: &mut Reader, gateway: &Gateway) -> Delivery {
         wake_on: reader.wake_rules(&WAKE_ON),
         team: guardrails::team_limits(reader),
         people_reserve_percent: count(reader.number(&PEOPLE_RESERVE)),
+        fold_max: count(reader.number(&FOLD_MAX)),
         agent_turns_per_minute: count(reader.number(&AGENT_TURNS_PER_MINUTE)),
         done_policy: done_policy(reader),
         drain: reader.millis(&DRAIN_TIMEOUT_MS),

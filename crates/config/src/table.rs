@@ -431,6 +431,17 @@ variables! {
         }),
         ..PLAIN
     }
+    FOLD_MAX {
+        section: Section::Delivery,
+        kind: Kind::Integer { min: 1, max: 100, why: "a turn answers at least one notification, and the briefing must have room for all of them" },
+        fallback: Fallback::Value("20"),
+        about: "The number of waiting notifications of one agent on one task that one turn answers. The newest one is answered, and the texts of the others stand in the same briefing. `1` gives each notification a turn of its own.",
+        before: Some(Before {
+            there: "no such variable: each notification had a turn of its own",
+            why: "an agent with twenty new messages should read them all before it answers.",
+        }),
+        ..PLAIN
+    }
     AGENT_TURNS_PER_MINUTE {
         section: Section::Delivery,
         kind: Kind::Integer { min: 0, max: 1_000_000, why: "it is a number of turns, and 0 sets no limit" },

@@ -366,6 +366,7 @@ impl ThreadSetup<'_> {
             workers: delivery.concurrent_sessions_max,
             list_limit: u32::try_from(delivery.list_limit).unwrap_or(u32::MAX),
             intervals: rows::poll_intervals(settings),
+            fold_max: delivery.fold_max,
             agent_limits: rows::agent_limits(delivery),
         };
         let status = self.state.gateway.clone();

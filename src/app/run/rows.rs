@@ -72,6 +72,7 @@ pub(super) fn delivery_config(delivery: &Delivery) -> DeliveryConfig {
         backoff_base_ms: delivery.backoff_base.as_millis(),
         backoff_max_ms: delivery.backoff_max.as_millis(),
         wake_on: delivery.wake_on.to_string(),
+        fold_max: delivery.fold_max,
         guardrails: guardrails_config(delivery),
         without_effect: WITHOUT_EFFECT,
     }

@@ -4,7 +4,7 @@
 use std::fs;
 use std::path::PathBuf;
 
-use mission_control_runtime::delivery::prompt::{HttpWay, Scene, brief};
+use mission_control_runtime::delivery::prompt::{FoldedText, HttpWay, Scene, brief};
 use mission_control_runtime::model::DeliveryContext;
 use mission_control_runtime::tools::ToolName;
 use serde_json::{Value, json};
@@ -154,4 +154,68 @@ fn a_reviewer_gets_a_long_thread() {
         ..scene(&context)
     };
     check("review", &scene);
+}
+
+/// One reply answers three notifications: the thread does not repeat the texts of the other two.
+#[test]
+fn an_engineer_answers_three_notifications_with_one_reply() {
+    let context = context(|c| {
+        c["notification"]["type"] = json!("mention");
+        c["notification"]["title"] = json!("Dana Reyes mentioned you");
+        c["notification"]["body"] = json!("You were mentioned in task \"Fix login redirect\"");
+        c["message"] = json!({"_id": "m3", "taskId": "T1", "authorType": "user", "authorId": "user_1",
+            "content": "@engineer and please hurry", "createdAt": 1_765_526_400_118.0});
+        c["thread"] = json!([
+            {"messageId": "m1", "authorType": "agent", "authorId": "agent-a", "authorName": "Engineer",
+                "content": "Reproduced on staging.", "createdAt": 1_765_520_000_000.0},
+            {"messageId": "m2", "authorType": "user", "authorId": "user_1", "authorName": "Dana Reyes",
+                "content": "(cut)", "createdAt": 1_765_526_300_000.0},
+            {"messageId": "m3", "authorType": "user", "authorId": "user_1", "authorName": "Dana Reyes",
+                "content": "(cut)", "createdAt": 1_765_526_400_118.0}]);
+    });
+    let folded =
+        [folded_mention("n2", "m2", "@engineer does this also happen on mobile?"), folded_request("n3")];
+    let scene = Scene { folded: &folded, folded_count: 2, ..scene(&context) };
+    check("folded", &scene);
+}
+
+fn folded_mention(id: &str, message: &str, content: &str) -> FoldedText {
+    let row = json!({"_id": id, "type": "mention", "recipientType": "agent", "recipientId": "agent-a", "taskId": "T1",
+        "messageId": message, "title": "Dana Reyes mentioned you", "body": "You were mentioned", "createdAt": 1});
+    let text = json!({"_id": message, "taskId": "T1", "authorType": "user", "authorId": "user_1",
+        "content": content, "createdAt": 1_765_526_300_000.0,
+        "attachments": [{"name": "screen.png", "type": "image/png", "size": 1000.0}]});
+    FoldedText {
+        notification: serde_json::from_value(row).unwrap(),
+        message: serde_json::from_value(text).unwrap(),
+        author_name: Some("Dana Reyes".to_owned()),
+    }
+}
+
+fn folded_request(id: &str) -> FoldedText {
+    let row = json!({"_id": id, "type": "response_request", "recipientType": "agent", "recipientId": "agent-a",
+        "taskId": "T1", "title": "QA requested a response", "body": "Which browsers did you test?",
+        "createdAt": 1_765_526_350_000.0});
+    FoldedText { notification: serde_json::from_value(row).unwrap(), message: None, author_name: None }
+}
+
+/// Each folded text stands there as a whole, or not at all; then a sentence counts those that follow later.
+#[test]
+fn folded_texts_that_do_not_fit_are_named_and_returned() {
+    let context = context(|_| {});
+    let texts: Vec<String> =
+        (0..10).map(|n| format!("begin{n} {} end{n}", "long text ".repeat(800))).collect();
+    let folded: Vec<FoldedText> =
+        (0..10).map(|n| folded_mention(&format!("n{n}"), &format!("f{n}"), &texts[n])).collect();
+    let briefing = brief(&Scene { folded: &folded, folded_count: 10, ..scene(&context) });
+    assert!(!briefing.left_out.is_empty() && briefing.left_out.len() < 10, "{:?}", briefing.left_out);
+    for (n, text) in texts.iter().enumerate() {
+        let is_left_out = briefing.left_out.contains(&n);
+        assert_eq!(briefing.input.contains(text.as_str()), !is_left_out, "{n}");
+        assert_eq!(briefing.input.contains(&format!("begin{n} ")), !is_left_out, "{n}");
+    }
+    let sentence = format!("{} more of your notifications about this task wait.", briefing.left_out.len());
+    assert!(briefing.input.contains(&sentence));
+    let length: usize = [briefing.instructions, briefing.input].iter().map(|text| text.chars().count()).sum();
+    assert!(length <= 60_000, "{length}");
 }

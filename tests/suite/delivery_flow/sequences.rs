@@ -26,7 +26,13 @@ pub(crate) fn plan() -> SchedulerConfig {
         backoff_base: Duration::from_secs(5),
         backoff_max: Duration::from_mins(5),
     };
-    SchedulerConfig { workers: 2, list_limit: 50, intervals, agent_limits: AgentLimitsConfig::default() }
+    SchedulerConfig {
+        workers: 2,
+        list_limit: 50,
+        intervals,
+        fold_max: 1,
+        agent_limits: AgentLimitsConfig::default(),
+    }
 }
 
 fn arrives_meanwhile(fixture: &Arc<Fixture>) {

@@ -56,6 +56,7 @@ impl Watch {
             workers: 2,
             list_limit: 50,
             intervals: intervals(),
+            fold_max: 1,
             agent_limits: AgentLimitsConfig::default(),
         };
         Self { dispatcher: Scheduler::new(plan), now: Millis(0), begun: Vec::new(), left: 0 }

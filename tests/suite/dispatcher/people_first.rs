@@ -178,13 +178,13 @@ fn a_limited_agent_starts_no_turn_not_even_for_a_person() {
     let mut world = World::limited(10, 20, 0);
     let reason = "The budget of the agent is used up; `budget raise` ends that.".to_owned();
     let agents = HashMap::from([("agent".to_owned(), reason.clone())]);
-    world.event(Event::Limited(Limited { all: None, agents }));
+    world.tell(Some(Event::Limited(Limited { all: None, agents })));
     world.arrive_from("Dana", Person, "t", "p");
     world.arrive_from("Bot", Agent, "u", "a");
     world.run_for(Duration::from_mins(1));
     assert!(world.starts.is_empty());
     assert_eq!(place_of(&mut world, "p"), Place::Limited(reason));
-    world.event(Event::Limited(Limited::default()));
+    world.tell(Some(Event::Limited(Limited::default())));
     world.run_until_settled();
     assert_eq!(world.starts.len(), 2);
 }

@@ -109,6 +109,7 @@ impl Offering {
             workers: 1,
             list_limit: 50,
             intervals,
+            fold_max: 1,
             agent_limits: AgentLimitsConfig::default(),
         };
         let now = Millis(1_000_000);

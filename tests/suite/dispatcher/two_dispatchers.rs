@@ -202,6 +202,7 @@ impl RuntimePair {
                     workers: WORKERS,
                     list_limit: 50,
                     intervals,
+                    fold_max: 1,
                     agent_limits: AgentLimitsConfig::default(),
                 };
                 self.parties[who].dispatcher =

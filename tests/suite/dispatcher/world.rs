@@ -146,6 +146,12 @@ pub(super) struct World {
     usual_author: Origin,
     /// The rows that a worker read and left because an agent had caused them.
     pub(super) looks: Vec<String>,
+    /// The rows whose texts each turn had: the answered one first.
+    pub(super) shown: Vec<Vec<String>>,
+    /// How each row has ended.
+    pub(super) ends: HashMap<String, End>,
+    /// How many folded texts do not fit into each briefing: the last ones.
+    pub(super) unfit: usize,
 }
 
 impl World {
@@ -175,9 +181,29 @@ impl World {
         Self::with(workers, Vec::new(), RecoveredState::default(), limits)
     }
 
+    /// A dispatcher whose turns answer up to this many rows, with these deliveries of an earlier process.
+    pub(super) fn folding(
+        workers: usize,
+        fold_max: usize,
+        open: Vec<(Notification, Record)>,
+        left: RecoveredState,
+    ) -> Self {
+        Self::built(workers, fold_max, open, left, AgentLimitsConfig::default())
+    }
+
     /// The same with all of it.
     pub(super) fn with(
         workers: usize,
+        open: Vec<(Notification, Record)>,
+        left: RecoveredState,
+        agent_limits: AgentLimitsConfig,
+    ) -> Self {
+        Self::built(workers, 1, open, left, agent_limits)
+    }
+
+    fn built(
+        workers: usize,
+        fold_max: usize,
         open: Vec<(Notification, Record)>,
         left: RecoveredState,
         agent_limits: AgentLimitsConfig,
@@ -191,7 +217,7 @@ impl World {
             backoff_max: Duration::from_mins(5),
         };
         let (arrived, plan) =
-            (open.len(), SchedulerConfig { workers, list_limit: 50, intervals, agent_limits });
+            (open.len(), SchedulerConfig { workers, list_limit: 50, intervals, fold_max, agent_limits });
         let overtaken = (0..arrived).map(|number| (number, (0, 0))).collect();
         let left = RecoveredState { open, ..left };
         let mut world = Self {
@@ -222,6 +248,9 @@ impl World {
             authors: HashMap::new(),
             usual_author: Origin::Person,
             looks: Vec::new(),
+            shown: Vec::new(),
+            ends: HashMap::new(),
+            unfit: 0,
         };
         world.tell(Some(Event::AgentNames(["Bot"].into_iter().collect())));
         // Its first list is empty, so that it does not wait for a second one.
@@ -261,7 +290,11 @@ impl World {
 
     /// The backend gets a new row and sends a nudge.
     pub(super) fn arrive(&mut self, track: &str, kind: &str, id: &str) {
-        self.rows.insert(self.arrived, (row(track, kind, id, self.now), self.now));
+        self.add(row(track, kind, id, self.now));
+    }
+
+    fn add(&mut self, row: Notification) {
+        self.rows.insert(self.arrived, (row, self.now));
         self.overtaken.insert(self.arrived, (0, 0));
         self.arrived += 1;
         self.nudge();
@@ -272,15 +305,7 @@ impl World {
         self.authors.insert(id.to_owned(), author);
         let mut row = row(track, "mention", id, self.now);
         row.title = format!("{name} mentioned you");
-        self.rows.insert(self.arrived, (row, self.now));
-        self.overtaken.insert(self.arrived, (0, 0));
-        self.arrived += 1;
-        self.nudge();
-    }
-
-    /// An event of another part of the program.
-    pub(super) fn event(&mut self, event: Event) {
-        self.tell(Some(event));
+        self.add(row);
     }
 
     /// A source without lists offers work without turns.
@@ -354,12 +379,13 @@ impl World {
         panic!("still not settled at {}: {:?}", self.now.0, self.dispatcher.state());
     }
 
-    fn tell(&mut self, event: Option<Event>) {
+    pub(super) fn tell(&mut self, event: Option<Event>) {
         if let Some(Event::Finished(job, outcome)) = &event {
             let unknown = job.record.failures.of(Cause::NoContext);
             self.failures_most = self.failures_most.max(job.record.own_failures() - unknown);
             if let Outcome::Closed(end) = outcome {
                 self.settled.push(job.work.id.as_str().to_owned());
+                self.ends.insert(job.work.id.as_str().to_owned(), end.clone());
                 let refused = matches!(self.fates.get(job.work.id.as_str()), Some(Fate::DeadUnmarked));
                 if end.is_marked() && !refused {
                     self.settle_elsewhere(job.work.id.as_str());
@@ -433,6 +459,9 @@ impl World {
         }
         let ms = self.turns_ms.get(&track).copied().unwrap_or(self.turn_ms);
         let was_asked = job.needs_turn();
+        if was_asked {
+            self.show(&mut job);
+        }
         let outcome = self.outcome(&mut job);
         job.record.requests += u32::from(was_asked);
         // Earlier rows that could have started are overtaken; rows of a busy or pausing track could not.
@@ -463,7 +492,24 @@ impl World {
         self.later(ms, Event::Finished(job, outcome));
     }
 
+    /// The turn gets the texts of the row and of the folded ones, as far as they fit.
+    fn show(&mut self, job: &mut Job) {
+        let most = job.folds.len().saturating_sub(self.unfit);
+        let mut shown = vec![job.work.id.as_str().to_owned()];
+        for (place, fold) in job.folds.iter_mut().enumerate() {
+            fold.kept = place < most;
+            if fold.kept {
+                fold.record.folded_into = Some(job.work.id.clone());
+                shown.push(fold.work.id.as_str().to_owned());
+            }
+        }
+        self.shown.push(shown);
+    }
+
     fn outcome(&mut self, job: &mut Job) -> Outcome {
+        if let Stage::Ended(end @ End::Folded(_)) = &job.record.stage {
+            return Outcome::Closed(end.clone());
+        }
         let fate = self.fates.get(job.work.id.as_str());
         let without_turn = matches!(
             fate,

@@ -57,6 +57,7 @@ impl DeliveryStats {
             | End::Skipped(_)
             | End::Stopped
             | End::Dropped(_)
+            | End::Folded(_)
             | End::Missed(_)
             | End::Gone => self.consecutive_failures = 0,
         }

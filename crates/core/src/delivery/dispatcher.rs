@@ -78,10 +78,11 @@ impl Dispatcher {
     /// Creates a dispatcher with the work that an earlier process has left. All workers are free.
     pub(super) fn new(plan: SchedulerConfig, left: RecoveredState, now: Millis) -> Self {
         let workers = plan.workers;
-        let mut queue = Queue::default();
+        let mut queue = Queue::new(plan.fold_max);
         for (work, record, not_before) in left.open {
             queue.recall(work, record, not_before, now);
         }
+        queue.recall_folds(&left.closed, now);
         let unreadable = UnreadableRows::new(left.unreadable);
         for (track, id) in unreadable.blocked_tracks() {
             queue.block(&track, id, now);
@@ -222,7 +223,7 @@ impl Dispatcher {
         }
     }
 
-    fn close(&mut self, job: Job, end: &End, look: Option<u64>, now: Millis) {
+    fn close(&mut self, mut job: Job, end: &End, look: Option<u64>, now: Millis) {
         self.report_to_breaker(&job);
         // An item ends only once, even if its mark is refused many times afterwards.
         let had_ended = job.record.is_closed;
@@ -230,7 +231,7 @@ impl Dispatcher {
             self.stats.close(end, now);
             self.pace.settles(now);
         }
-        self.queue.has_looked(&job);
+        self.queue.ends(&mut job, end);
         self.queue.close(job.number, now);
         let stopped = matches!(end, End::Skipped(Skip::TeamLimit)) && !had_ended;
         let stopped = stopped.then(|| (job.work.clone(), job.record.clone()));

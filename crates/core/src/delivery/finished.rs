@@ -146,6 +146,7 @@ impl FinishedItems {
             | End::Gone
             | End::Stopped
             | End::Dropped(_)
+            | End::Folded(_)
             | End::Missed(_) => drop(self.take_dead_letter(&id)),
         }
     }

@@ -152,6 +152,8 @@ pub enum Step {
     Rests,
     /// A process has found the delivery as an earlier one left it.
     Restarted,
+    /// The turn of another notification is about to answer this one.
+    Folded,
     /// The delivery was given up, and is restarted.
     Retried,
     /// The delivery has ended.
@@ -160,7 +162,7 @@ pub enum Step {
 
 impl Step {
     /// All steps.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::TurnSent,
         Self::TurnTaken,
         Self::TurnSettled,
@@ -173,6 +175,7 @@ impl Step {
         Self::NoticePosted,
         Self::Rests,
         Self::Restarted,
+        Self::Folded,
         Self::Retried,
         Self::Ended,
     ];
@@ -192,6 +195,7 @@ impl Step {
             Self::NoticePosted => "told",
             Self::Rests => "rests",
             Self::Restarted => "restarted",
+            Self::Folded => "folded",
             Self::Retried => "retried",
             Self::Ended => "ended",
         }

@@ -31,6 +31,7 @@ mod dispatcher;
 pub mod duplicate_runtime;
 pub mod failure;
 mod finished;
+pub mod fold;
 mod gateway_breaker;
 pub mod journal;
 pub mod ledger_row;
@@ -62,6 +63,7 @@ use crate::work;
 pub use duplicate_runtime::ForeignRuntime;
 pub use failure::{Trouble, Unsettled};
 pub use finished::ClosedWork;
+pub use fold::Fold;
 pub use record::{
     AwaitedBy, BeatRecord, FORM, Notice, PendingAnswer, Record, Sent, Stage, ToolRounds, UnknownFields,
     WithUnknown, from_form_1,
@@ -85,6 +87,8 @@ pub struct Job {
     pub gateway_answered: bool,
     /// Which new turns this attempt may send.
     pub permit: Permit,
+    /// The waiting rows of the same agent and task that the turn answers as well.
+    pub folds: Vec<Fold>,
 }
 
 /// Which new turns an attempt may send.
@@ -100,7 +104,7 @@ pub enum Permit {
 impl Job {
     /// A delivery at the beginning of an attempt.
     pub fn new(number: u64, work: Arc<work::Work>, record: Record) -> Self {
-        Self { number, work, record, gateway_answered: false, permit: Permit::Any }
+        Self { number, work, record, gateway_answered: false, permit: Permit::Any, folds: Vec::new() }
     }
 
     /// Whether the delivery has ended in the ledger already, and only its mark is retried. Lists show a row until it
@@ -157,13 +161,15 @@ pub enum End {
     Dead(String),
     /// The delivery had been given up for this reason, and a person has closed it permanently.
     Dropped(String),
+    /// The turn of this other notification, of the same agent and task, had its text and answered it.
+    Folded(work::WorkId),
     /// A heartbeat was given up, for this reason. The next one takes its place, so no person has to decide.
     Missed(String),
 }
 
 impl End {
     /// The names of all outcomes.
-    pub const NAMES: [&str; 10] = [
+    pub const NAMES: [&str; 11] = [
         "answered",
         "kept",
         "silent",
@@ -173,6 +179,7 @@ impl End {
         "stopped",
         "dead",
         "dropped",
+        "folded",
         "missed",
     ];
 
@@ -188,8 +195,14 @@ impl End {
             Self::Stopped => "stopped",
             Self::Dead(_) => "dead",
             Self::Dropped(_) => "dropped",
+            Self::Folded(_) => "folded",
             Self::Missed(_) => "missed",
         }
+    }
+
+    /// Whether the agent got the question and ended its turn, so that rows folded into it are settled too.
+    pub fn covers(&self) -> bool {
+        matches!(self, Self::Answered(_) | Self::Kept(_) | Self::Silent(_) | Self::Unanswered(_))
     }
 
     /// Whether the backend must be informed that the row is settled. It is not if the backend no longer knows

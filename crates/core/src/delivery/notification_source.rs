@@ -286,7 +286,7 @@ mod tests {
             backoff_max: second,
         };
         let agent_limits = AgentLimitsConfig::default();
-        let plan = SchedulerConfig { workers: 2, list_limit: 50, intervals, agent_limits };
+        let plan = SchedulerConfig { workers: 2, list_limit: 50, intervals, fold_max: 1, agent_limits };
         let source = NotificationSource::new(plan, std::iter::empty(), NOW);
         (source, Dispatcher::new(plan, RecoveredState::default(), NOW))
     }

@@ -12,6 +12,8 @@
 //! The breaker, an operator's pause and a limit hold only rows that need a turn. They hold neither rows with a result nor
 //! work of a kind without turns.
 //!
+//! Waiting rows of a track become one turn ([`fold`](super::fold)).
+//!
 //! # People first
 //!
 //! Among the rows that may start, work that was begun comes first. It is followed by rows that people have caused, and then
@@ -20,8 +22,9 @@
 //!
 //! The words of a row do not always show who caused it ([`agent_names`](crate::guardrails::agent_names)). If there is room for all rows that
 //! agents may have caused, such a row simply starts. Otherwise a worker first looks at it: it reads the context, and goes
-//! on only if a person caused the row ([`Permit::People`]).
+//! on only if a person caused the row ([`Permit::People`](super::Permit::People)).
 
+mod fold;
 mod place;
 mod row;
 mod start;
@@ -36,7 +39,7 @@ use row::{PASSED_FOR_OTHERS, QueueEntry, StartClass};
 use super::cause::Cause;
 use super::gateway_breaker::TurnAllowance;
 use super::limited::TurnStops;
-use super::{Job, Record, Stage, Trouble};
+use super::{End, Job, Record, Stage, Trouble};
 use crate::guardrails::origin::Origin;
 use crate::work::{Rank, Track, Work, WorkId};
 use mcr_model::clock::Millis;
@@ -69,9 +72,16 @@ pub(super) struct Queue {
     /// Pausing rows of idle tracks, by the end of their pause.
     resting: BTreeSet<(Millis, u64)>,
     running: usize,
+    /// How many rows of a track one turn may answer.
+    fold_max: usize,
 }
 
 impl Queue {
+    /// An empty queue.
+    pub(super) fn new(fold_max: usize) -> Self {
+        Self { fold_max, ..Self::default() }
+    }
+
     /// The number of known rows.
     pub(super) fn len(&self) -> usize {
         self.rows.len()
@@ -161,7 +171,7 @@ impl Queue {
     fn arrange(&mut self, track: &Track, now: Millis) {
         self.withdraw(track);
         let Some(queued) = self.tracks.get(track).filter(|queued| queued.busy.is_none()) else { return };
-        let next = self.next_of(track, queued);
+        let next = self.with_cover(self.next_of(track, queued), queued);
         for number in &next {
             self.make_ready_or_rest(*number, now);
         }
@@ -195,7 +205,8 @@ impl Queue {
             open = open && row.lets_pass(&mut others);
             in_order || row.ignores_order()
         };
-        queued.rows.iter().filter(may_begin).copied().collect()
+        let waiting = queued.rows.iter().filter(|number| self.rows[*number].covered_by.is_none());
+        waiting.filter(may_begin).copied().collect()
     }
 
     /// The row that holds the session, because its turn is unsettled or waits for results; `None` if there is none.
@@ -270,8 +281,23 @@ impl Queue {
 
     /// Takes back a job that its worker has left because of this trouble. The row waits again, at its old place in its
     /// track.
-    pub(super) fn put_back(&mut self, job: Job, trouble: &Trouble, not_before: Option<Millis>, now: Millis) {
+    pub(super) fn put_back(
+        &mut self,
+        mut job: Job,
+        trouble: &Trouble,
+        not_before: Option<Millis>,
+        now: Millis,
+    ) {
         self.has_looked(&job);
+        let folds = std::mem::take(&mut job.folds);
+        let end = match trouble {
+            // The delivery has ended before the later message came.
+            Trouble::Moved => Some(End::Answered(1)),
+            // Nothing was done, so the next attempt folds anew.
+            _ if job.record.is_untouched() => Some(End::Gone),
+            _ => None,
+        };
+        self.unfold(job.number, folds, end.as_ref());
         let Some(row) = self.rows.get_mut(&job.number) else { return };
         row.only_marked = job.record.is_closed;
         row.record = job.record;
@@ -297,10 +323,19 @@ impl Queue {
         }
     }
 
+    /// Takes a job whose delivery has ended like this. The rows that its turn answered have ended too.
+    pub(super) fn ends(&mut self, job: &mut Job, end: &End) {
+        self.has_looked(job);
+        let (track, folds) = (job.work.track.clone(), std::mem::take(&mut job.folds));
+        self.withdraw(&track);
+        self.unfold(job.number, folds, Some(end));
+    }
+
     /// Removes a settled row, so that the next row of its track may start.
     pub(super) fn close(&mut self, number: u64, now: Millis) -> Option<Arc<Work>> {
         let track = self.rows.get(&number)?.work.track.clone();
         self.withdraw(&track);
+        self.release(number);
         let row = self.rows.remove(&number)?;
         self.numbers.remove(&row.work.id);
         self.running -= usize::from(row.running);
@@ -321,7 +356,7 @@ impl Queue {
             let record = &row.record;
             // The backend has settled a row that starts again, so no list shows that row.
             let again = record.reopened || record.failures.of(Cause::LostAnswer) > 0 || record.sent.is_some();
-            !row.running && matches!(record.stage, Stage::Fresh) && !again
+            !row.running && row.covered_by.is_none() && matches!(record.stage, Stage::Fresh) && !again
         };
         let found = self.rows.iter().filter(|(_, row)| is_untouched(row) && candidates(&row.work.id));
         found.map(|(number, _)| *number).collect()

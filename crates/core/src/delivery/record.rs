@@ -23,7 +23,7 @@ use crate::gateway::Usage;
 use crate::guardrails::TeamTurn;
 use crate::guardrails::agent_names::KnownOrigin;
 use crate::guardrails::origin::Origin;
-use crate::work::Work;
+use crate::work::{Work, WorkId};
 use mcr_model::SessionKey;
 use mcr_model::clock::Millis;
 
@@ -87,6 +87,9 @@ pub struct Record {
     /// Who caused the notification, once its context has shown that.
     #[serde(skip_serializing_if = "is_default")]
     pub origin: Option<KnownOrigin>,
+    /// The notification whose turn has the text of this one and answers it ([`fold`](super::fold)).
+    #[serde(skip_serializing_if = "is_default")]
+    pub folded_into: Option<WorkId>,
     /// Whether the thread has an answer with the notification's id. The backend admits only one.
     #[serde(skip_serializing_if = "is_default")]
     pub answered: bool,

@@ -116,6 +116,8 @@ pub struct SchedulerConfig {
     pub list_limit: u32,
     /// When lists are due.
     pub intervals: PollIntervals,
+    /// How many waiting rows of an agent on a task one turn answers.
+    pub fold_max: usize,
     /// The limits for turns that agents have caused.
     pub agent_limits: AgentLimitsConfig,
 }

@@ -11,7 +11,7 @@
 //! | another name | person | the row starts before those of agents; its worker checks the origin |
 //! | of an unknown form, or no roster yet | unknown | as above |
 //!
-//! The context names the author for certain ([`origin`](super::origin::origin)). The record keeps that ([`KnownOrigin`]),
+//! The context names the author for certain ([`origin`]). The record keeps that ([`KnownOrigin`]),
 //! so the context is read at most once for this purpose.
 
 use std::collections::HashSet;

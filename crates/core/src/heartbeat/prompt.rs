@@ -70,7 +70,7 @@ pub fn shown(events: &[&AgentEvent]) -> usize {
 
 /// Writes the question.
 pub fn brief(scene: &BeatScene<'_>) -> Briefing {
-    Briefing { instructions: instructions(scene), input: input(scene) }
+    Briefing { instructions: instructions(scene), input: input(scene), left_out: Vec::new() }
 }
 
 fn instructions(scene: &BeatScene<'_>) -> String {

@@ -233,6 +233,11 @@ fn ended(case: &Case, at: Millis, end: Option<&End>, now: Millis) -> Explanation
         Some(End::Dropped(why)) => {
             (format!("closed permanently by a person, {when}."), format!("It had been given up: {}", dotted(why)), nothing)
         }
+        Some(End::Folded(cover)) => (
+            format!("answered together with a later notification {when}."),
+            format!("The turn of {cover} had its text; `why {cover}` shows that turn."),
+            nothing,
+        ),
         None => (
             format!("ended {when}."),
             "It ended in a way that this version does not know.".to_owned(),
@@ -342,6 +347,11 @@ fn waiting(case: &Case, condition: &ServiceCondition, now: Millis) -> Explanatio
             next: next.to_owned(),
             next_at: None,
         };
+    }
+    if let (Some(Place::Behind(_)), Some(cover)) = (&case.place, &case.record.folded_into) {
+        let why = format!("The turn of {cover}, of the same agent and task, has its text and answers it.");
+        let next = format!("It ends with {cover}; if that gets no answer, this one starts by itself.");
+        return Explanation { state: "waiting", what: seen, why, next, next_at: None };
     }
     if let Some(Place::Behind(first)) = &case.place {
         let why = format!("Another delivery of the same agent and task comes first: {first}.");

@@ -295,6 +295,7 @@ fn field_of(end: &End) -> Option<(&'static str, Value<'_>)> {
         End::Answered(messages) => Some(("messages", Value::from(*messages))),
         End::Silent(silence) | End::Unanswered(silence) => Some(("reason", Value::from(silence.explain()))),
         End::Skipped(why) => Some(("reason", Value::from(why.explain()))),
+        End::Folded(cover) => Some(("into", Value::from(cover.as_str()))),
         End::Dead(why) | End::Dropped(why) | End::Missed(why) => Some(("reason", Value::from(why.as_str()))),
         End::Kept(_) | End::Gone | End::Stopped => None,
     }
@@ -311,6 +312,7 @@ fn in_short(end: &End) -> String {
         End::Kept(text) => format!("{name}: {}", Redactor::default().excerpt(text, KEPT_CHARS)),
         End::Silent(silence) | End::Unanswered(silence) => format!("{name}: {}", silence.explain()),
         End::Skipped(why) => format!("{name}: {}", why.explain()),
+        End::Folded(cover) => format!("{name} into {cover}"),
         End::Dead(why) | End::Dropped(why) | End::Missed(why) => format!("{name}: {why}"),
     }
 }

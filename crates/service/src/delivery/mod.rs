@@ -10,6 +10,7 @@ pub mod brake;
 mod calls;
 pub mod deliver;
 pub mod deps;
+mod fold;
 mod heartbeat;
 pub mod inflight;
 mod log_changes;

@@ -15,7 +15,9 @@ use mcr_core::delivery::acts::Act;
 use mcr_core::delivery::journal::{Note, Step, Wait};
 use mcr_core::delivery::policy::{self, OnSilence, Skip, Verdict};
 use mcr_core::delivery::reply::{self, AgentReply, Silence};
-use mcr_core::delivery::{End, Job, Notice, PendingAnswer, Record, Stage, Stamp, Trouble, thread_notices};
+use mcr_core::delivery::{
+    End, Fold, Job, Notice, PendingAnswer, Record, Stage, Stamp, Trouble, thread_notices,
+};
 use mcr_core::guardrails::agent_names::KnownOrigin;
 use mcr_model::clock::Millis;
 use mcr_model::limits::MESSAGE_CHARS;
@@ -90,7 +92,7 @@ impl Steps for NotificationSteps<'_> {
                     job.record.waits = thread_notices::awaited_by(&context);
                     self.typing = mark_read(row, deps);
                     let spoken = talk_about(job, &context, Reading::of(&context, lists), found, deps)?;
-                    job.record.stage = meaning(row, &context, &spoken)?;
+                    job.record.stage = meaning(job, row, &context, &spoken)?;
                     deps.let_go(job);
                     if job.record.effects.is_in_doubt() {
                         let sentence = "A call over HTTP has an unknown outcome; its agent did not repeat it";
@@ -244,18 +246,25 @@ fn mark_read(row: &Notification, deps: &DeliveryDeps<'_>) -> bool {
 }
 
 /// The stage that follows from the agent's answer.
-fn meaning(row: &Notification, context: &DeliveryContext, spoken: &Spoken) -> Result<Stage, Trouble> {
+fn meaning(
+    job: &Job,
+    row: &Notification,
+    context: &DeliveryContext,
+    spoken: &Spoken,
+) -> Result<Stage, Trouble> {
+    let mut folds = job.folds.iter().filter(|fold| fold.kept);
     let silence = match reply::read(spoken.text.as_deref()) {
         AgentReply::Text(text) if row.task_id.is_none() => return Ok(Stage::Ended(End::Kept(text))),
         AgentReply::Text(text) => {
             let parts = reply::split(&text, MESSAGE_CHARS);
-            let advance = takes_up_work(context);
+            let advance = takes_up_work(context, folds.any(Fold::is_assignment));
             return Ok(Stage::Answered(PendingAnswer::new(parts, advance)));
         }
         AgentReply::Silence(silence) => silence,
     };
     let author = context.message.as_ref().map(|message| &message.author_type);
-    let due = policy::on_silence(&context.notification.kind, author) == OnSilence::AskAgain;
+    let due = policy::on_silence(&context.notification.kind, author) == OnSilence::AskAgain
+        || folds.any(Fold::is_answer_due);
     // An agent that acted with its tools has answered by its acts. The silence token is an answer too.
     if due && !spoken.acted && silence != Silence::HeartbeatOk {
         return Err(Trouble::Silence(silence));
@@ -263,9 +272,9 @@ fn meaning(row: &Notification, context: &DeliveryContext, spoken: &Spoken) -> Re
     Ok(Stage::Ended(End::Silent(silence)))
 }
 
-/// Whether the answer starts the work on an assigned task (D-18).
-fn takes_up_work(context: &DeliveryContext) -> bool {
-    context.notification.kind == NotificationType::Assignment
+/// Whether the answer starts the work on an assigned task (D-18). An assignment may be folded into the row.
+fn takes_up_work(context: &DeliveryContext, has_assignment: bool) -> bool {
+    (has_assignment || context.notification.kind == NotificationType::Assignment)
         && context.effective_behavior_flags.can_modify_task_status
         && context.task.as_ref().is_some_and(|task| task.status == TaskStatus::Assigned)
 }

@@ -8,6 +8,7 @@ use log::kv::Value;
 use super::active_delivery::AgentRights;
 use super::calls;
 use super::deps::{DeliveryDeps, Rules};
+use super::fold;
 use super::inflight::{Guard, TurnActivity};
 use super::reading::Reading;
 use super::recover_turn::{self, marker};
@@ -88,6 +89,11 @@ pub(super) fn talk_about(
         leads,
         may_close: policy::may_close(context),
     };
+    // Only a new question needs the texts. They are fixed for the rest of the turn.
+    let is_new = matches!(job.record.stage, Stage::Fresh) && found.is_none();
+    let folded =
+        if is_new { fold::texts(job, deps.rules.wake_on.of(&agent.slug), deps)? } else { Vec::new() };
+    let folded_count = job.folds.iter().filter(|fold| fold.kept).count();
     let brief = |terms: &Terms<'_>| {
         prompt::brief(&Scene {
             context,
@@ -101,6 +107,8 @@ pub(super) fn talk_about(
             now: terms.now,
             budget_chars: BRIEFING_CHARS,
             repeat: terms.repeat,
+            folded: &folded,
+            folded_count,
         })
     };
     let asks = |record: &mut Record| {
@@ -150,6 +158,7 @@ pub(super) fn talk(
         now: deps.clock.now(),
         repeat: job.record.unanswered_question.is_some(),
     });
+    fold::record(job, &briefing.left_out, deps);
 
     let mask = mask(deps, agent, session, &issued);
     let mask = events.iter().fold(mask, |mask, (_, own)| mask.with_token(&own.token));

@@ -244,6 +244,7 @@ pub struct DeliveryConfig {
     pub backoff_base_ms: u128,
     pub backoff_max_ms: u128,
     pub wake_on: String,
+    pub fold_max: usize,
     pub guardrails: GuardrailsConfig,
     pub without_effect: &'static [&'static str],
 }

@@ -18,7 +18,7 @@ pub const MINUTES: usize = 60;
 pub const MINUTE: Duration = Duration::from_mins(1);
 
 /// The figures of each minute. `turns` counts requests to the gateway: each round of tool results is one more.
-pub const COUNTED: [&str; 15] = [
+pub const COUNTED: [&str; 16] = [
     "answered",
     "kept",
     "silent",
@@ -28,6 +28,7 @@ pub const COUNTED: [&str; 15] = [
     "stopped",
     "dead",
     "dropped",
+    "folded",
     "failed",
     "turns",
     "tokensRead",
@@ -50,7 +51,7 @@ pub fn totals(metrics: &Metrics, stats: &DeliveryStats) -> Totals {
         of(&metrics.turn_tools) + of(&metrics.http_tools)
     };
     // Heartbeats are counted apart, so no delivery is missed.
-    let [answered, kept, silent, unanswered, skipped, gone, stopped, dead, dropped, _missed] =
+    let [answered, kept, silent, unanswered, skipped, gone, stopped, dead, dropped, folded, _missed] =
         End::NAMES.map(|end| stats.of(end));
     [
         answered,
@@ -62,6 +63,7 @@ pub fn totals(metrics: &Metrics, stats: &DeliveryStats) -> Totals {
         stopped,
         dead,
         dropped,
+        folded,
         stats.failed,
         turns.map(|(.., count)| count).sum(),
         usage.input_tokens,

@@ -1,3 +1,5 @@
+//! The reserve and the ceiling in virtual time.
+
 use super::*;
 use crate::guardrails::agent_names::KnownOrigin;
 use mcr_model::Notification;

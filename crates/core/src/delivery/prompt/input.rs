@@ -27,8 +27,8 @@ const REPEAT: &str = "(This request was interrupted and is sent again. Check the
 const NO_REPOSITORY: &str = "No repository document was found. If you need the repository, ask the orchestrator or the \
                              owner for a document titled `Repository — Primary`.";
 
-/// Writes the input, in at most this space.
-pub(super) fn write(scene: &Scene<'_>, room: usize) -> String {
+/// Writes the input, in at most this space. Returns also the places of the folded notifications that do not fit.
+pub(super) fn write(scene: &Scene<'_>, room: usize) -> (String, Vec<usize>) {
     let context = scene.context;
     let fence = PromptFence(scene.fence);
     let mut room = Room(room);
@@ -62,6 +62,7 @@ pub(super) fn write(scene: &Scene<'_>, room: usize) -> String {
     let body = parts
         .noted("notification text", body)
         .or_else(|| parts.room.take(&title_alone).then_some(title_alone));
+    let (folded, unfit) = scene.folded_blocks(&mut parts.room);
     let description = context.task.as_ref().and_then(|task| task.description.as_deref());
     let description = parts.block("task description", description.unwrap_or_default(), DOCUMENT_CHARS);
     let mut thread = Thread::new(scene).and_then(|thread| {
@@ -93,8 +94,8 @@ pub(super) fn write(scene: &Scene<'_>, room: usize) -> String {
     // In the order of reading.
     let surroundings = [body, task, description, shared, repository, briefing, board, agents, person];
     let parts = head.into_iter().chain(surroundings.into_iter().flatten());
-    let parts = parts.chain([thread, message, left_out].into_iter().flatten()).chain(tail);
-    parts.collect::<Vec<_>>().join("\n")
+    let parts = parts.chain([thread, folded, message, left_out].into_iter().flatten()).chain(tail);
+    (parts.collect::<Vec<_>>().join("\n"), unfit)
 }
 
 /// The parts that get space while some is left.

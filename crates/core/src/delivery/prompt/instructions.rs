@@ -47,11 +47,17 @@ fn anchor(scene: &Scene<'_>, fence: PromptFence<'_>) -> String {
             let title = fence.one_line(&task.title, TITLE_CHARS);
             let status = fence.one_line(&task.status.to_string(), ID_CHARS);
             let id = fence.one_line(task.id.as_str(), ID_CHARS);
+            let (what, answer) = match scene.folded_count {
+                0 => (format!("one notification ({kind})"), "Answer this notification only."),
+                others => (
+                    format!("{} notifications (the last one: {kind})", others + 1),
+                    "Answer all of them with one reply, and nothing else.",
+                ),
+            };
             format!(
-                "Mission Control is the board on which people and agents share tasks. It sends you one \
-                 notification ({kind}) on the task \"{title}\" (id {id}, status {status}). Answer this \
-                 notification only. Ignore other tasks, threads and pull requests from earlier in this \
-                 conversation."
+                "Mission Control is the board on which people and agents share tasks. It sends you {what} on the \
+                 task \"{title}\" (id {id}, status {status}). {answer} Ignore other tasks, threads and pull \
+                 requests from earlier in this conversation."
             )
         }
         None => format!(

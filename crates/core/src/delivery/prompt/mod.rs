@@ -23,6 +23,7 @@
 //! | 1 | instructions, headings, title, status and ids | bounded by their nature |
 //! | 2 | the message to answer; if it is cut, its middle is removed, never the list of its files | all the space there is |
 //! | 3 | the notification's own text | 15,000 |
+//! | – | the other notifications that the reply answers: each whole, or not at all | all the space there is |
 //! | 4 | the task's description | 4,000 |
 //! | 5 | the five newest messages of the thread | 1,500 each |
 //! | 6 | the other agents on the task, the person and the agents to ask | 25 agents |
@@ -37,6 +38,7 @@
 mod budget;
 pub mod fence;
 mod files;
+mod folded;
 mod input;
 mod instructions;
 mod people;
@@ -49,7 +51,7 @@ pub use instructions::over_http;
 
 use crate::tools::ToolName;
 use mcr_model::clock::Millis;
-use mcr_model::{DeliveryContext, NotificationType, limits};
+use mcr_model::{DeliveryContext, Notification, NotificationType, limits};
 
 /// The least budget: the fixed parts and a useful piece of the message. A smaller budget counts as this.
 pub const LEAST_BUDGET: usize = 16_000;
@@ -79,6 +81,21 @@ pub struct Scene<'a> {
     pub budget_chars: usize,
     /// Whether the agent may have seen this request before.
     pub repeat: bool,
+    /// The other notifications that the reply answers, oldest first.
+    pub folded: &'a [FoldedText],
+    /// How many other notifications the reply answers. Later requests of the turn do not have their texts.
+    pub folded_count: usize,
+}
+
+/// A notification that the reply to another one answers as well.
+#[derive(Clone, Debug)]
+pub struct FoldedText {
+    /// The notification.
+    pub notification: Notification,
+    /// Its message. `None` if it has none or it was deleted.
+    pub message: Option<mcr_model::Message>,
+    /// The name of the author of the message, if the thread has it.
+    pub author_name: Option<String>,
 }
 
 /// What an agent calls over HTTP.
@@ -114,14 +131,19 @@ pub struct Briefing {
     pub instructions: String,
     /// What has happened; stays in the session.
     pub input: String,
+    /// The places of those folded notifications whose texts did not fit.
+    pub left_out: Vec<usize>,
 }
 
 /// Writes the briefing of a delivery.
 pub fn brief(scene: &Scene<'_>) -> Briefing {
     let instructions = instructions::write(scene);
     let room = scene.budget_chars.max(LEAST_BUDGET).saturating_sub(limits::chars(&instructions));
-    let input = input::write(scene, room);
-    Briefing { instructions, input }
+    let (input, left_out) = input::write(scene, room);
+    // Fewer notifications make the instructions no longer.
+    let folded_count = scene.folded_count.saturating_sub(left_out.len());
+    let instructions = instructions::write(&Scene { folded_count, ..*scene });
+    Briefing { instructions, input, left_out }
 }
 
 impl Scene<'_> {

@@ -28,8 +28,10 @@ impl<'a> Thread<'a> {
         let answered = scene.context.message.as_ref().map(|message| &message.id);
         let thread = &scene.context.thread;
         let later = thread.iter().position(|item| Some(&item.message_id) == answered);
-        let later = later.map_or(0, |at| thread.len() - at - 1);
-        let items: Vec<_> = thread.iter().filter(|item| Some(&item.message_id) != answered).collect();
+        let is_shown =
+            |item: &&ThreadItem| Some(&item.message_id) != answered && !scene.is_folded(&item.message_id);
+        let later = later.map_or(0, |at| thread[at + 1..].iter().filter(is_shown).count());
+        let items: Vec<_> = thread.iter().filter(is_shown).collect();
         let fence = PromptFence(scene.fence);
         (!items.is_empty()).then_some(Self { scene, fence, items, later, shown: Vec::new(), is_full: false })
     }

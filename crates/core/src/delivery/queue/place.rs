@@ -23,6 +23,9 @@ impl Queue {
         if row.running {
             return Place::Running;
         }
+        if let Some(cover) = row.covered_by.and_then(|cover| self.rows.get(&cover)) {
+            return Place::Behind(cover.work.id.clone());
+        }
         let queued = self.tracks.get(&row.work.track);
         let behind =
             queued.and_then(|queued| self.waits_for(number, queued)).and_then(|other| self.rows.get(&other));

@@ -51,6 +51,10 @@ pub(super) struct QueueEntry {
     pub(super) record: Record,
     pub(super) not_before: Option<Millis>,
     pub(super) running: bool,
+    /// The row whose turn answers this one. Until that row has ended, this one does not start.
+    pub(super) covered_by: Option<u64>,
+    /// The rows that the turn of this one answers.
+    pub(super) covers: Vec<u64>,
     /// Whether its worker first looks who has caused it.
     pub(super) looks: bool,
     pub(super) overtaken: u32,
@@ -73,6 +77,8 @@ impl QueueEntry {
             record,
             not_before: None,
             running: false,
+            covered_by: None,
+            covers: Vec::new(),
             looks: false,
             overtaken: 0,
             hurried: false,
@@ -95,19 +101,27 @@ impl QueueEntry {
         !self.needs_turn() || turns != TurnAllowance::None && !stops.holds(&self.work.track.agent)
     }
 
-    /// The class of the row. Work of a kind that has no author is not limited.
+    /// The class of the row. Work of a kind that has no author uses the workers of agents.
     pub(super) fn class(&self) -> StartClass {
         if !self.needs_turn() || self.record.holds_session(&self.work) {
             return StartClass::Begun;
         }
         if self.work.notification().is_none() {
-            return StartClass::People;
+            return StartClass::Agents;
         }
         match self.record.origin_of(&self.work).or(self.origin) {
             Some(Origin::Person) => StartClass::People,
             None => StartClass::Unknown,
             Some(Origin::Agent) => StartClass::Agents,
         }
+    }
+
+    /// Whether the turn of another row of its track may answer the row: nothing was done for it yet.
+    pub(super) fn is_foldable(&self) -> bool {
+        let is_waiting =
+            !self.running && !self.hurried && self.not_before.is_none() && self.covered_by.is_none();
+        let is_about_a_task = self.work.notification().is_some() && self.work.track.task().is_some();
+        is_waiting && is_about_a_task && self.record.is_untouched()
     }
 
     /// Which turns the row may send if it starts now. `None` if there is no room for it.

@@ -64,13 +64,14 @@ impl Queue {
             self.overtakes(number);
         }
         self.withdraw(&track);
+        let folds = self.fold(number, &track);
         self.tracks.get_mut(&track)?.busy = Some(number);
         let row = self.rows.get_mut(&number)?;
         let turn = row.needs_turn();
         (row.running, row.looks) = (true, is_look);
         self.running += 1;
         let record = std::mem::take(&mut row.record);
-        let job = Job { permit, ..Job::new(number, row.work.clone(), record) };
+        let job = Job { permit, folds, ..Job::new(number, row.work.clone(), record) };
         Some(StartedJob { job, turn, for_agents: permit == Permit::Any && class.is_of_agents() })
     }
 

@@ -1,0 +1,133 @@
+//! Folds the waiting rows of a track into one turn, and unfolds them when that turn has ended ([`fold`](crate::delivery::fold)).
+
+use std::collections::HashMap;
+
+use super::row::{PASSED_FOR_OTHERS, StartClass};
+use super::{Queue, TrackQueue};
+use crate::delivery::{ClosedWork, End, Fold};
+use crate::work::{Track, WorkId};
+use mcr_model::clock::Millis;
+
+/// Rows of one track for one turn.
+#[derive(Debug)]
+pub(super) struct Batch {
+    /// The row that is answered.
+    pub(super) cover: u64,
+    /// The others, oldest first.
+    pub(super) folded: Vec<u64>,
+}
+
+impl Queue {
+    /// The rows of this track that one turn answers, if its first waiting row is untouched.
+    ///
+    /// The newest row of a person is answered, so a person does not wait behind the agents' rows of the same track. Without
+    /// one, the order is kept: of the oldest rows that fit, the newest is answered. A row of unknown origin is preferred to
+    /// those of agents, so that a person among them is found.
+    pub(super) fn batch(&self, queued: &TrackQueue) -> Option<Batch> {
+        let mut others = PASSED_FOR_OTHERS;
+        let is_open = |number: &&u64| {
+            let row = &self.rows[*number];
+            row.is_foldable() || row.covered_by.is_some() || row.lets_pass(&mut others)
+        };
+        let open = queued.rows.iter().take_while(is_open).copied();
+        let rows: Vec<u64> = open.filter(|number| self.rows[number].is_foldable()).collect();
+        let most = self.fold_max.max(1);
+        let newest = |class: StartClass, of: &[u64]| {
+            of.iter().rev().copied().find(|number| self.rows[number].class() == class)
+        };
+        let oldest = &rows[..rows.len().min(most)];
+        let cover = newest(StartClass::People, &rows)
+            .or_else(|| newest(StartClass::Unknown, oldest))
+            .or_else(|| oldest.last().copied())?;
+        let folded = rows.into_iter().filter(|number| *number != cover).take(most - 1).collect();
+        Some(Batch { cover, folded })
+    }
+
+    /// Replaces the first untouched row among those that may start by the row that is answered for it.
+    pub(super) fn with_cover(&self, mut next: Vec<u64>, queued: &TrackQueue) -> Vec<u64> {
+        let first = next.iter().position(|number| self.rows[number].is_foldable());
+        if let (Some(first), true) = (first, self.fold_max > 1)
+            && let Some(Batch { cover, .. }) = self.batch(queued)
+        {
+            next[first] = cover;
+        }
+        next
+    }
+
+    /// Folds other rows into this one, which starts now. A row that was tried before keeps its rows.
+    pub(super) fn fold(&mut self, number: u64, track: &Track) -> Vec<Fold> {
+        let Some(row) = self.rows.get(&number) else { return Vec::new() };
+        if row.is_foldable() && self.fold_max > 1 {
+            let batch = self.tracks.get(track).and_then(|queued| self.batch(queued));
+            let folded = batch.filter(|batch| batch.cover == number).map_or(Vec::new(), |batch| batch.folded);
+            if let Some(row) = self.rows.get_mut(&number) {
+                row.covers = folded;
+            }
+        }
+        let covers = self.rows.get(&number).map_or(Vec::new(), |row| row.covers.clone());
+        let mut folds = Vec::with_capacity(covers.len());
+        for other in covers {
+            let Some(row) = self.rows.get_mut(&other) else { continue };
+            row.covered_by = Some(number);
+            let (work, record) = (row.work.clone(), std::mem::take(&mut row.record));
+            folds.push(Fold { number: other, work, record, kept: true });
+        }
+        folds
+    }
+
+    /// Takes back the rows that were folded into this one. With an `end` of this row they end or wait again; without one
+    /// they stay folded if the turn still answers them.
+    pub(super) fn unfold(&mut self, number: u64, folds: Vec<Fold>, end: Option<&End>) {
+        let mut covers = Vec::new();
+        for fold in folds {
+            let Some(row) = self.rows.get_mut(&fold.number) else { continue };
+            if fold.kept && end.is_none() {
+                covers.push(fold.number);
+                row.record = fold.record;
+                continue;
+            }
+            row.covered_by = None;
+            // A row that the turn did not have ends with no cover.
+            row.record = fold.record.uncovered(end.filter(|_| fold.kept).unwrap_or(&End::Gone));
+        }
+        if let Some(row) = self.rows.get_mut(&number) {
+            row.covers = covers;
+        }
+    }
+
+    /// Lets the rows wait again that are folded into this one. It has ended without a worker.
+    pub(super) fn release(&mut self, number: u64) {
+        let covers = self.rows.get_mut(&number).map_or(Vec::new(), |row| std::mem::take(&mut row.covers));
+        for other in covers {
+            let Some(row) = self.rows.get_mut(&other) else { continue };
+            row.covered_by = None;
+            row.record = std::mem::take(&mut row.record).uncovered(&End::Gone);
+        }
+    }
+
+    /// Attaches the folded rows of an earlier process to their covers, as far as these are open. The other folded rows have
+    /// ended, or wait again.
+    pub(in crate::delivery) fn recall_folds(&mut self, closed: &HashMap<WorkId, ClosedWork>, now: Millis) {
+        let folded: Vec<(u64, WorkId)> = self
+            .rows
+            .iter()
+            .filter_map(|(number, row)| Some((*number, row.record.folded_into.clone()?)))
+            .collect();
+        for (number, cover) in folded {
+            let open = self.numbers.get(&cover).copied().filter(|open| *open != number);
+            let Some(track) = self.rows.get(&number).map(|row| row.work.track.clone()) else { continue };
+            self.withdraw(&track);
+            let Some(row) = self.rows.get_mut(&number) else { continue };
+            if let Some(open) = open {
+                row.covered_by = Some(open);
+                if let Some(row) = self.rows.get_mut(&open) {
+                    row.covers.push(number);
+                }
+            } else {
+                let end = closed.get(&cover).map_or(&End::Gone, |closed| &closed.end);
+                row.record = std::mem::take(&mut row.record).uncovered(end);
+            }
+            self.arrange(&track, now);
+        }
+    }
+}

@@ -1,0 +1,72 @@
+//! A person's message behind thousands of rows that agents have caused: how long it waits, and what that costs.
+
+#![allow(clippy::print_stdout, reason = "the figures are for people")]
+
+use std::time::{Duration, Instant};
+
+use mission_control_runtime::clock::{Clock as _, SystemClock};
+use mission_control_runtime::demo::gateway::{Prompt, Thought};
+use serde_json::json;
+
+use super::processes::Stack;
+use crate::support::board;
+
+/// The number of rows; `BACKLOG_ROWS` changes it.
+const ROWS: u64 = 2_000;
+
+/// The longest wait.
+const LIMIT: Duration = Duration::from_mins(2);
+
+/// The agents and tasks that the rows are about.
+const AGENTS: [&str; 5] = ["one", "two", "three", "four", "five"];
+const TASKS: usize = 10;
+
+fn answers(_: &Prompt) -> Thought {
+    Thought::say("I have read all of it.".to_owned()).after(Duration::from_millis(300))
+}
+
+#[test]
+fn a_person_behind_a_backlog_of_agents_is_answered_within_two_minutes() {
+    let rows = std::env::var("BACKLOG_ROWS").ok().and_then(|text| text.parse().ok()).unwrap_or(ROWS);
+    let stack = Stack::new(&AGENTS, answers);
+    let tasks: Vec<(String, String)> = (0..TASKS)
+        .map(|_| {
+            let task = stack.task("in_progress", &AGENTS);
+            let message = stack.board.engine.write_row(
+                "messages",
+                json!({"accountId": stack.board.account, "taskId": task, "authorType": "agent",
+                    "authorId": stack.agent("one"), "content": "@all, what do you think?", "mentions": [],
+                    "createdAt": 2.0}),
+            );
+            (task, message.unwrap())
+        })
+        .collect();
+    let first = SystemClock.now().0 - i64::try_from(rows).unwrap() - 1_000;
+    for number in 0..rows {
+        let place = usize::try_from(number).unwrap();
+        let (task, message) = &tasks[place % TASKS];
+        let agent = stack.agent(AGENTS[1 + place / TASKS % (AGENTS.len() - 1)]);
+        let at = first + i64::try_from(number).unwrap();
+        stack.board.notification(
+            agent,
+            json!({"type": "mention", "taskId": task, "messageId": message, "title": "one mentioned you",
+                "body": "You were mentioned", "createdAt": at}),
+        );
+    }
+    let task = stack.task("in_progress", &AGENTS);
+    let began = Instant::now();
+    stack.mention(&task, "two", "are you there?");
+    while stack.said_by("two", &task).is_empty() && began.elapsed() < LIMIT {
+        std::thread::sleep(Duration::from_millis(50));
+    }
+    let waited = began.elapsed();
+    let health = stack.health();
+    let url = format!("http://{}/metrics", stack.address());
+    let figures = board::agent().get(&url).call().unwrap().body_mut().read_to_string().unwrap();
+    println!("{rows} rows: answered after {:.1} s; {} turns", waited.as_secs_f64(), stack.gateway().runs());
+    println!("ended {}, lists {}", health["delivery"]["ended"], health["delivery"]["lists"]);
+    let families = ["backend_calls_total", "delivery_origin_reads_total"];
+    let lines = figures.lines().filter(|line| families.iter().any(|name| line.starts_with(name)));
+    lines.for_each(|line| println!("{line}"));
+    assert!(waited < LIMIT, "{waited:?}");
+}
