@@ -26,7 +26,7 @@ use self::table::{commands, find, lacks};
 use crate::app::Demo;
 #[cfg(feature = "mission-control")]
 use crate::app::Local;
-use crate::app::{self, Dead, Exit, GatewayConfig, Pause, ServiceLocation};
+use crate::app::{self, Budget, Dead, Exit, GatewayConfig, Pause, ServiceLocation};
 use mcr_config::typos;
 use mcr_model::redact::Redactor;
 
@@ -92,6 +92,15 @@ pub enum Command {
         /// `--json`.
         json: bool,
     },
+    /// Shows or changes the daily budgets.
+    Budget {
+        /// Where the service is.
+        at: ServiceLocation,
+        /// The subcommand.
+        what: Budget,
+        /// `--json`.
+        json: bool,
+    },
     /// Writes the configuration of the OpenClaw gateway.
     GatewayConfig(GatewayConfig),
     /// Runs Mission Control with a scripted team on this machine.
@@ -141,6 +150,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>, commit: Option<&str>) -> E
         Ok(Command::Why { at, id, json }) => app::why(&at, &id, json),
         Ok(Command::Dead { at, what, json }) => app::dead(&at, &what, json),
         Ok(Command::Pause { at, wanted, json }) => app::pause(&at, &wanted, json),
+        Ok(Command::Budget { at, what, json }) => app::budget(&at, &what, json),
         Ok(Command::GatewayConfig(options)) => app::gateway_config(&options),
         #[cfg(feature = "demo")]
         Ok(Command::Demo(wanted)) => app::demo(&wanted),

@@ -22,6 +22,7 @@ use mcr_core::ops::reasons::STATE_DIR_MOVED;
 use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_model::redact::Redactor;
 use mcr_model::secret::Secret;
+use mcr_model::spending::Budgets;
 use mcr_model::{AccountId, LedgerSync, Notification, Roster};
 use mcr_store::ledger::{self, Read};
 
@@ -53,6 +54,8 @@ pub(super) struct CommandContext {
     account: Option<AccountId>,
     pub(super) sync: LedgerSync,
     silence: Duration,
+    /// The configured budgets, if the configuration is complete.
+    pub(super) budgets: Option<Budgets>,
     /// The configured address of the service.
     listens: Option<String>,
     /// The mistakes in the configuration that prevent a start. Absent variables are not among them.
@@ -96,6 +99,7 @@ impl CommandContext {
             account: account.or_else(|| configured("ACCOUNT_ID")).map(AccountId::new),
             sync: settings.as_ref().map_or(LedgerSync::Full, |settings| settings.ledger_sync),
             silence: settings.as_ref().map_or(Duration::ZERO, |settings| settings.gateway.silence_max),
+            budgets: settings.as_ref().map(|settings| settings.budgets.clone()),
             listens: settings.as_ref().filter(|_| state_dir.is_none()).map(listens),
             mistakes: if state_dir.is_some() { Vec::new() } else { mistakes(env) },
             is_named: state_dir.is_some() || is_given || settings.is_some(),

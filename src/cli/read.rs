@@ -21,7 +21,7 @@ use super::{Command, Misuse, no_command};
 use crate::app;
 #[cfg(feature = "mission-control")]
 use crate::app::Local;
-use crate::app::{Dead, GatewayConfig, Pause, ServiceLocation};
+use crate::app::{Budget, Dead, GatewayConfig, Pause, ServiceLocation};
 
 /// The arguments and options of a command line. [`super::parse`] has checked them against the command table.
 pub(super) struct Given {
@@ -107,6 +107,16 @@ fn turns(given: &Given, pause: bool) -> Result<Command, Misuse> {
         wanted: Pause { pause, agent: given.text(&opt::AGENT) },
         json: given.flag(&opt::JSON),
     })
+}
+
+pub(super) fn budget(given: &mut Given) -> Result<Command, Misuse> {
+    let (amount, agent) = (given.operand(), given.text(&opt::AGENT));
+    let what = match given.subcommand {
+        Some("raise") => Budget::Raise(amount, agent),
+        Some("reset") => Budget::Reset(agent),
+        _ => Budget::Show,
+    };
+    Ok(Command::Budget { at: location(given), what, json: given.flag(&opt::JSON) })
 }
 
 pub(super) fn gateway_config(given: &mut Given) -> Result<Command, Misuse> {

@@ -4,6 +4,8 @@
 mod alive;
 /// Answers that are easily misread.
 mod answers;
+/// Daily budgets: the limit, running turns, the books of the model.
+mod budgets;
 /// The program's own reports, compared with its behaviour.
 mod figures;
 /// Foreign host names, nudge floods, tokens in answers, huge answers.

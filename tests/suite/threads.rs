@@ -4,6 +4,7 @@
 mod supervised;
 
 use mission_control_runtime::convex;
+use mission_control_runtime::delivery::budget::BudgetKeeper;
 use mission_control_runtime::delivery::deps::Rules;
 use mission_control_runtime::delivery::journal::{Journal, JournalError, Note, Step, Wait};
 use mission_control_runtime::delivery::operator_requests::{Hold, OperatorReply, OperatorRequest};
@@ -169,6 +170,7 @@ impl Shop {
             made: Arc::default(),
             sessions: sessions.clone(),
             rules: rules.clone(),
+            budget: Arc::new(BudgetKeeper::off()),
             metrics: Arc::new(Metrics::new([])),
         };
         let (away, panics, looks) = (self.gateway.away.clone(), self.panics.clone(), self.looks.clone());

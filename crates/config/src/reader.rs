@@ -99,6 +99,15 @@ impl Reader {
         self.read(variable, |_, text| value::wake_rules(text)).unwrap_or_default()
     }
 
+    /// A value with a parser of its own, if it is set.
+    pub(super) fn parsed<T>(
+        &mut self,
+        variable: &'static Variable,
+        parse: fn(&str) -> Result<T, Problem>,
+    ) -> Option<T> {
+        self.read(variable, |_, text| parse(text))
+    }
+
     /// A port.
     pub(super) fn port(&mut self, variable: &'static Variable) -> u16 {
         self.read(variable, |_, text| value::port(text)).unwrap_or_default()

@@ -8,15 +8,17 @@ use super::credentials;
 use super::network::Network;
 use super::reader::Reader;
 use super::table::{
-    AGENT_SYNC_INTERVAL, DELIVERY_BACKOFF_BASE_MS, DELIVERY_BACKOFF_MAX_MS,
-    DELIVERY_CONTEXT_FETCH_BATCH_SIZE, DELIVERY_IDLE_INTERVAL, DELIVERY_INTERVAL, DELIVERY_LIST_LIMIT,
-    DELIVERY_MAX_AGE_MS, DELIVERY_MAX_ATTEMPTS, DELIVERY_MAX_CONCURRENT_SESSIONS, DELIVERY_MAX_TURNS,
-    DELIVERY_STREAM_TIMEOUT_MS, DRAIN_TIMEOUT_MS, DROPLET_ID, DROPLET_IP, DROPLET_REGION,
-    HEALTH_CHECK_INTERVAL, LEDGER, LEDGER_SYNC, LOG_FORMAT, LOG_LEVEL, LOG_OUTPUT, NO_RESPONSE_NOTE,
-    OPENCLAW_MAX_CONCURRENT, OPENCLAW_VERSION, RECEIVE_MEMORY_MB, RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR,
-    TOOL_MAX_CALLS, TOOL_MAX_ROUNDS, WAKE_ON,
+    AGENT_SYNC_INTERVAL, BUDGET_AGENTS, BUDGET_DAILY_TOKENS, BUDGET_DAILY_USD, BUDGET_PRICES,
+    BUDGET_TIME_ZONE, DELIVERY_BACKOFF_BASE_MS, DELIVERY_BACKOFF_MAX_MS, DELIVERY_CONTEXT_FETCH_BATCH_SIZE,
+    DELIVERY_IDLE_INTERVAL, DELIVERY_INTERVAL, DELIVERY_LIST_LIMIT, DELIVERY_MAX_AGE_MS,
+    DELIVERY_MAX_ATTEMPTS, DELIVERY_MAX_CONCURRENT_SESSIONS, DELIVERY_MAX_TURNS, DELIVERY_STREAM_TIMEOUT_MS,
+    DRAIN_TIMEOUT_MS, DROPLET_ID, DROPLET_IP, DROPLET_REGION, HEALTH_CHECK_INTERVAL, LEDGER, LEDGER_SYNC,
+    LOG_FORMAT, LOG_LEVEL, LOG_OUTPUT, NO_RESPONSE_NOTE, OPENCLAW_MAX_CONCURRENT, OPENCLAW_VERSION,
+    RECEIVE_MEMORY_MB, RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR, TOOL_MAX_CALLS, TOOL_MAX_ROUNDS, WAKE_ON,
 };
+use super::value;
 use mcr_model::secret::Secret;
+use mcr_model::spending::{Budgets, Limits};
 use mcr_model::{BaseUrl, LedgerSync, NoResponseNote, SessionScope, ToolEndpoints, WakeRules};
 
 /// The settings of the service.
@@ -30,6 +32,8 @@ pub struct Settings {
     pub gateway: Gateway,
     /// Polling and delivery.
     pub delivery: Delivery,
+    /// The daily budgets.
+    pub budgets: Budgets,
     /// The roster of agents.
     pub agents: Agents,
     /// This machine, for reports.
@@ -238,11 +242,13 @@ pub(super) fn assemble(reader: &mut Reader) -> Option<Settings> {
     let http = address::http_server(reader);
     let gateway = address::gateway(reader, &http);
     let delivery = delivery(reader, &gateway);
+    let budgets = budgets(reader);
     let runtime_version = runtime_version(reader);
     let settings = Settings {
         http,
         gateway,
         delivery,
+        budgets,
         agents: Agents { sync_interval: reader.millis(&AGENT_SYNC_INTERVAL) },
         droplet: Droplet {
             id: reader.text(&DROPLET_ID),
@@ -304,6 +310,23 @@ fn delivery(reader: &mut Reader, gateway: &Gateway) -> Delivery {
         );
     }
     delivery
+}
+
+fn budgets(reader: &mut Reader) -> Budgets {
+    let budgets = Budgets {
+        account: Limits {
+            tokens: reader.parsed(&BUDGET_DAILY_TOKENS, value::tokens),
+            nano_dollars: reader.parsed(&BUDGET_DAILY_USD, value::dollars),
+        },
+        agents: reader.parsed(&BUDGET_AGENTS, value::agent_budgets).unwrap_or_default(),
+        zone: reader.parsed(&BUDGET_TIME_ZONE, value::zone).unwrap_or_default(),
+        prices: reader.parsed(&BUDGET_PRICES, value::prices).unwrap_or_default(),
+    };
+    // Without a ledger each process would start with a full budget.
+    if budgets.are_set() && ledger(reader) == LedgerSwitch::Off {
+        reader.refuse(&LEDGER, "a budget needs LEDGER=on, or each restart would count from zero.");
+    }
+    budgets
 }
 
 /// The value that is set, or the default of the TypeScript runtime.

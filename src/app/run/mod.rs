@@ -4,6 +4,7 @@ mod admission;
 mod agent_api_setup;
 mod backend_health;
 mod background;
+mod budget;
 mod displaced;
 mod gateway_health;
 mod identity;
@@ -45,8 +46,9 @@ use mcr_http::message::Request;
 use mcr_http::server::Server;
 use mcr_model::memory::ByteBudget;
 use mcr_model::redact::Redactor;
+use mcr_service::delivery::budget::{BudgetKeeper, BudgetNotices};
 use mcr_service::delivery::deps::{RecentIds, Rules};
-use mcr_service::delivery::service::{DeliverySetup, Service};
+use mcr_service::delivery::service::{DeliverySetup, Service, View};
 use mcr_service::delivery::stall_monitor;
 use mcr_service::delivery::worker::Worker;
 use mcr_service::heartbeat::keeper::Keeper;
@@ -57,8 +59,9 @@ use mcr_store::sessions::Sessions;
 
 use backend_health::observed;
 use background::{Reporter, RosterSync, report_offline};
+use budget::BudgetThread;
 use gateway_health::{TrackedGateway, watched};
-use open_state::{not_opened, open_folder, open_ledger, open_sessions};
+use open_state::{OpenState, not_opened, open_folder, open_ledger, open_sessions};
 use shutdown::{Cause, Shutdown};
 use state::State;
 
@@ -141,7 +144,7 @@ fn serve(
     // a taken port.
     let opened =
         open_folder(settings).and_then(|folder| Ok((open_ledger(settings, folder.as_ref())?, folder)));
-    let ((ledger, left, made), folder) = match opened {
+    let (OpenState { ledger, left, made, budget }, folder) = match opened {
         Ok(opened) => opened,
         Err(why) => return not_opened(&why),
     };
@@ -158,6 +161,7 @@ fn serve(
     server.notes_panics(state.panics.clone());
     info!(url = format!("http://{}", server.local_addr()); "Listening");
     state.set_ledger(ledger.clone());
+    state.set_budget(budget.clone());
     let names = agent_api_setup::open_names(folder.as_ref(), &ledger);
     let sessions = Arc::new(open_sessions(settings, folder.as_ref(), &ledger));
     let wakes = Arc::new(agent_api_setup::open_wakes(settings, folder.as_ref(), &ledger));
@@ -178,6 +182,7 @@ fn serve(
         switches: &switches,
         ledger: &ledger,
         made: &made,
+        budget: &budget,
         sessions: &sessions,
         wakes: &wakes,
         redactor,
@@ -302,6 +307,7 @@ struct ThreadSetup<'a> {
     state: &'a Arc<State>,
     ledger: &'a Arc<Ledger>,
     made: &'a Arc<RecentIds>,
+    budget: &'a Arc<BudgetKeeper>,
     sessions: &'a Arc<Sessions>,
     wakes: &'a Arc<Keeper>,
     redactor: &'a Arc<Redactor>,
@@ -330,19 +336,41 @@ impl ThreadSetup<'_> {
         })?;
         let mission = observed(&self.connections.once, self.settings, stop, &self.state.backend);
         let (state, sessions, wakes) = (self.state.clone(), self.sessions.clone(), self.wakes.clone());
-        let wake_on = self.settings.delivery.wake_on.clone();
-        let roster = RosterSync { mission, state, team, sessions, wakes, wake_on };
+        let named = vec![
+            ("WAKE_ON", self.settings.delivery.wake_on.agents.keys().cloned().collect()),
+            ("BUDGET_AGENTS", self.settings.budgets.agents.keys().cloned().collect()),
+        ];
+        let roster = RosterSync { mission, state, team: team.clone(), sessions, wakes, named };
         let (interval, switch, living) = (self.settings.agents.sync_interval, stop.clone(), alive.clone());
         background::spawn("roster", self.state.panics.clone(), stop.clone(), move || {
             let _living = &living;
             roster.run(&switch, interval);
         })?;
+        if self.budget.is_on() {
+            self.start_budget_monitor(&team, service.view())?;
+        }
         let (view, switch, state) = (service.view(), stop.clone(), self.state.clone());
         background::spawn("state-dir", self.state.panics.clone(), stop.clone(), move || {
             let _living = &alive;
             displaced::watch(&state, &view, &switch);
         })?;
         Ok((service, ended))
+    }
+
+    /// Starts the monitor of the budgets, which works as long as turns may run.
+    fn start_budget_monitor(&self, team: &Team, view: View) -> io::Result<()> {
+        let stop = self.switches.turns.clone();
+        let mission = observed(&self.connections.once, self.settings, &stop, &self.state.backend);
+        let mut thread = BudgetThread {
+            state: self.state.clone(),
+            view,
+            keeper: self.budget.clone(),
+            gateway: self.gateway.as_ref().map(|gateway| Arc::new(gateway.client(&stop))),
+            notices: BudgetNotices::new(mission, team.clone()),
+            told: None,
+        };
+        let (panics, switch) = (self.state.panics.clone(), stop.clone());
+        background::spawn("budget", panics, stop, move || thread.run(&switch))
     }
 
     fn delivery(&self, team: &Team, port: u16, left: RecoveredState) -> DeliverySetup {
@@ -371,6 +399,7 @@ impl ThreadSetup<'_> {
             made: self.made.clone(),
             sessions: self.sessions.clone(),
             rules: rules.clone(),
+            budget: self.budget.clone(),
             metrics: self.state.metrics.clone(),
         };
         let plan = SchedulerConfig {

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use log::{error, info, warn};
 
+use super::budget;
 use crate::app::exit::Exit;
 use crate::app::state_dir;
 use mcr_config::{LedgerSwitch, Settings};
@@ -16,6 +17,7 @@ use mcr_core::ops::unreadable;
 use mcr_files::Folder;
 use mcr_model::AccountId;
 use mcr_model::clock::{Clock as _, SystemClock};
+use mcr_service::delivery::budget::BudgetKeeper;
 use mcr_service::delivery::deps::RecentIds;
 use mcr_store::ledger::{self, Closed, Ledger, LedgerError};
 use mcr_store::sessions::Sessions;
@@ -49,18 +51,29 @@ pub(super) fn open_folder(settings: &Settings) -> Result<Option<Arc<Folder>>, Le
     }
 }
 
+/// The opened ledger, and what an earlier process has left.
+pub(super) struct OpenState {
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) left: RecoveredState,
+    pub(super) made: Arc<RecentIds>,
+    pub(super) budget: Arc<BudgetKeeper>,
+}
+
 /// Opens the ledger with the state that an earlier process has left. A ledger that exists but cannot be
 /// trusted is an error, not a reason to start with an empty one.
 pub(super) fn open_ledger(
     settings: &Settings,
     folder: Option<&Arc<Folder>>,
-) -> Result<(Arc<Ledger>, RecoveredState, Arc<RecentIds>), LedgerError> {
+) -> Result<OpenState, LedgerError> {
     let folder = match (folder, settings.ledger) {
         (Some(folder), LedgerSwitch::On) => folder,
         (folder, _) => {
             let ledger = Ledger::switched_off(folder)?;
             warn!("Running deliveries will not survive a crash: LEDGER=off is set");
-            return Ok((Arc::new(ledger), RecoveredState::default(), Arc::default()));
+            let (left, made) = (RecoveredState::default(), Arc::default());
+            // The configuration refuses budgets without a ledger.
+            let budget = Arc::new(BudgetKeeper::off());
+            return Ok(OpenState { ledger: Arc::new(ledger), left, made, budget });
         }
     };
     let options = ledger::Options::new(AccountId::new(&settings.account.id), settings.ledger_sync);
@@ -97,6 +110,8 @@ pub(super) fn open_ledger(
     if let Some(words) = unreadable::closed_in_words(opened.unreadable.iter()) {
         info!(rows = words; "The ledger has closed rows that are not understood");
     }
+    let ledger = Arc::new(opened.ledger);
+    let budget = Arc::new(budget::recalled(&settings.budgets, &opened.kept, &opened.open, &ledger));
     let closed = opened.closed.into_iter().map(|closed| {
         let Closed { id, end, unmarked, .. } = closed;
         (id, ClosedWork { end, unmarked })
@@ -105,8 +120,8 @@ pub(super) fn open_ledger(
     let mut open: Vec<_> = opened.open.into_iter().map(|it| (it.work, it.record, it.not_before)).collect();
     let crashed = opened.crash.iter().map(|crash| crash.active.len());
     crashed.for_each(|active| warn!(active; "The last process crashed"));
-    opened.ledger.works(now);
-    if let Err(why) = crash::go_on(&mut open, opened.crash.as_ref(), &opened.ledger, now) {
+    ledger.works(now);
+    if let Err(why) = crash::go_on(&mut open, opened.crash.as_ref(), &*ledger, now) {
         warn!(reason:% = why; "The restart cannot be recorded for the open deliveries");
     }
     let left = RecoveredState {
@@ -116,7 +131,7 @@ pub(super) fn open_ledger(
         dead: opened.dead,
         hold: Hold::default(),
     };
-    Ok((Arc::new(opened.ledger), left, made))
+    Ok(OpenState { ledger, left, made, budget })
 }
 
 /// A second runtime on one ledger is a lasting conflict, so it has its own exit code.

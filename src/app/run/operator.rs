@@ -12,20 +12,24 @@ use crate::app::delivery_report::{DeliveryReport, LookUp, ReportSources, Service
 use crate::app::state_dir::StateDir;
 use crate::app::why::{AMBIGUOUS, unknown};
 use mcr_config::{Network, Settings};
-use mcr_core::delivery::operator_requests::{Hold, OperatorReply, OperatorRequest, Refused};
+use mcr_core::delivery::operator_requests::{Hold, OperatorReply, OperatorRequest, Refused, Spent};
+use mcr_core::guardrails::budget::{NO_BUDGET, Report, Scope};
 use mcr_core::ops::pause::find;
 use mcr_core::ops::why::CLOSING;
 use mcr_core::ops::{Finding, Paused, ServiceCondition};
+use mcr_core::spans::sentence;
 use mcr_core::work::WorkId;
 use mcr_files::Folder;
 use mcr_http::message::{Reply, Request};
-use mcr_model::clock::{Clock as _, SystemClock};
+use mcr_model::clock::{Clock as _, Millis, SystemClock};
 use mcr_model::redact::Redactor;
 use mcr_model::secret::Secret;
+use mcr_model::spending::Limits;
 use mcr_model::{AccountId, BaseUrl, Roster};
+use mcr_service::delivery::budget::BudgetKeeper;
 use mcr_service::delivery::service::View;
 use mcr_service::http::health::Health;
-use mcr_service::http::operator::{Wanted, refuse, with_body};
+use mcr_service::http::operator::{Raise, Wanted, refuse, with_body};
 use mcr_service::roster::Team;
 use mcr_store::ledger::{self, Ledger, Read};
 
@@ -45,6 +49,8 @@ pub(super) struct Operator {
     /// `None` where `STATE_DIR` cannot be written: then every request is refused.
     token: OnceLock<Secret>,
     paused: Mutex<Paused>,
+    /// The scopes of the budgets in which no turn may start.
+    full: Mutex<Vec<Scope>>,
     /// Held during a change of the pauses until it is on disk and the dispatcher has it. So the dispatcher
     /// sees changes in their order. Readers never wait for it.
     changing: Mutex<()>,
@@ -58,6 +64,7 @@ pub(super) struct ServiceState<'a> {
     /// `None` before the start.
     pub(super) view: Option<&'a View>,
     pub(super) ledger: Option<&'a Ledger>,
+    pub(super) budget: Option<&'a BudgetKeeper>,
     pub(super) condition: ServiceCondition,
     /// Returns the health of the service.
     pub(super) health: &'a dyn Fn() -> Health,
@@ -72,6 +79,7 @@ impl Operator {
             folder.map_or_else(|| StateDir::new(&settings.state_dir), |folder| StateDir::of(folder.clone()));
         Self {
             paused: Mutex::new(place.paused()),
+            full: Mutex::default(),
             changing: Mutex::default(),
             place,
             account: AccountId::new(&settings.account.id),
@@ -116,16 +124,36 @@ impl Operator {
         self.paused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The pauses in the dispatcher's terms.
+    /// The pauses and the budgets that are used up, in the dispatcher's terms.
     pub(super) fn hold(&self) -> Hold {
-        self.paused().hold(&self.roster())
+        let full = self.full.lock().unwrap_or_else(PoisonError::into_inner).clone();
+        let roster = self.roster();
+        Hold { spent: spent(&full, &roster), ..self.paused().hold(&roster) }
+    }
+
+    /// Whether a pause or a budget names an agent.
+    fn names_agents(&self) -> bool {
+        let full = self.full.lock().unwrap_or_else(PoisonError::into_inner);
+        full.iter().any(|scope| *scope != Scope::Account) || !self.paused().agents.is_empty()
+    }
+
+    /// Sets the scopes in which no turn may start, before the dispatcher exists.
+    pub(super) fn set_full(&self, full: &[Scope]) {
+        full.clone_into(&mut self.full.lock().unwrap_or_else(PoisonError::into_inner));
+    }
+
+    /// Gives the dispatcher the scopes in which no turn may start. Returns whether it has them.
+    pub(super) fn hold_full(&self, full: &[Scope], view: &View) -> bool {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.set_full(full);
+        view.ask(OperatorRequest::Hold(self.hold())).is_some()
     }
 
     /// Renews the dispatcher's pauses for a new roster, in which names may mean other agents.
     pub(super) fn apply_roster(&self, view: Option<&View>) {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(view) = view
-            && !self.paused().agents.is_empty()
+            && self.names_agents()
         {
             view.ask(OperatorRequest::Hold(self.hold()));
         }
@@ -167,6 +195,18 @@ impl Operator {
             }
             Wanted::Pause(agent) => self.change(agent.as_deref(), true, env),
             Wanted::Resume(agent) => self.change(agent.as_deref(), false, env),
+            Wanted::Budget => self.budget(env, |_, _| Ok(())),
+            Wanted::BudgetRaise(Raise { amount, agent }) => self.budget(env, |keeper, now| {
+                let limits = Limits::parse(&amount)?;
+                keeper.raise(&Scope::named(agent.as_deref()), limits, now)?;
+                info!(agent = agent.as_deref().unwrap_or("all"), limit:% = limits; "An operator raised a daily budget");
+                Ok(())
+            }),
+            Wanted::BudgetReset(agent) => self.budget(env, |keeper, now| {
+                keeper.reset(&Scope::named(agent.as_deref()), now)?;
+                info!(agent = agent.as_deref().unwrap_or("all"); "An operator reset a daily budget");
+                Ok(())
+            }),
         }
     }
 
@@ -298,6 +338,22 @@ impl Operator {
         }
     }
 
+    /// Changes the budgets, and shows them.
+    fn budget(
+        &self,
+        env: &ServiceState<'_>,
+        change: impl FnOnce(&BudgetKeeper, Millis) -> Result<(), String>,
+    ) -> Reply {
+        let Some(keeper) = env.budget else { return too_busy() };
+        let now = SystemClock.now();
+        if let Err(why) = change(keeper, now) {
+            return Reply::error(400, &self.redactor.clean(&sentence(&why)));
+        }
+        let report = keeper.report(now);
+        let lines = report.as_ref().map_or_else(|| vec![NO_BUDGET.to_owned()], Report::lines);
+        Reply::json_of(&json!({"success": true, "budget": report, "lines": lines}))
+    }
+
     /// Pauses or resumes: in memory, on disk, and in the dispatcher.
     fn change(&self, agent: Option<&str>, pause: bool, env: &ServiceState<'_>) -> Reply {
         let changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
@@ -316,8 +372,8 @@ impl Operator {
             Some(paused.resume(agent, &roster))
         };
         let kept = self.place.pause(&paused);
-        let hold = paused.hold(&roster);
         paused.clone_into(&mut self.paused.lock().unwrap_or_else(PoisonError::into_inner));
+        let hold = self.hold();
         // Before the start there is no dispatcher. It reads the pauses when it starts.
         let applied = env.view.is_none_or(|view| view.ask(OperatorRequest::Hold(hold)).is_some());
         drop(changing);
@@ -334,6 +390,15 @@ impl Operator {
         info!(action = if pause { "pause" } else { "resume" }, state = paused.in_words(); "An operator paused or resumed work");
         Reply::json_of(&json!({"success": true, "paused": paused, "ended": ended, "warning": warning}))
     }
+}
+
+/// The agents of these scopes by id.
+fn spent(full: &[Scope], roster: &Roster) -> Spent {
+    let ids = full.iter().filter_map(|scope| match scope {
+        Scope::Agent(slug) => find(roster, slug).map(|agent| agent.id.to_string()),
+        Scope::Account => None,
+    });
+    Spent { all: full.contains(&Scope::Account), agents: ids.collect() }
 }
 
 fn status(why: Refused) -> u16 {

@@ -31,6 +31,7 @@ use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_model::random;
 use mcr_model::redact::Redactor;
 use mcr_service::clock::SteadyClock;
+use mcr_service::delivery::budget::BudgetKeeper;
 use mcr_service::delivery::service::View;
 use mcr_service::http::agent_api::AgentApi;
 use mcr_service::http::health::{
@@ -83,6 +84,8 @@ pub(super) struct State {
     pub(super) hosts: Hosts,
     /// Present once the ledger is open.
     ledger: OnceLock<Arc<Ledger>>,
+    /// The daily budgets. Present once the ledger is open.
+    budget: OnceLock<Arc<BudgetKeeper>>,
     /// Present from the moment in which agents may call.
     pub(super) agents: OnceLock<AgentApi>,
     /// The operators' requests.
@@ -115,6 +118,7 @@ impl State {
             nudges: OnceLock::new(),
             hosts: hosts_of(settings),
             ledger: OnceLock::new(),
+            budget: OnceLock::new(),
             agents: OnceLock::new(),
             operator: Operator::new(settings, folder, redactor),
             agent_api: AgentApiConfig::new(settings),
@@ -125,6 +129,13 @@ impl State {
     pub(super) fn set_ledger(&self, ledger: Arc<Ledger>) {
         // It is set once, by the starting thread.
         let _ = self.ledger.set(ledger);
+    }
+
+    /// Sets the daily budgets. Those that are used up hold turns from the start.
+    pub(super) fn set_budget(&self, budget: Arc<BudgetKeeper>) {
+        self.operator.set_full(&budget.full());
+        // It is set once, by the starting thread.
+        let _ = self.budget.set(budget);
     }
 
     fn ledger_health(&self) -> LedgerHealth {
@@ -219,6 +230,7 @@ impl State {
             roster: self.roster_health(),
             backend: self.backend.health(self.clocks.get().and_then(|clocks| clock_ahead(clocks))),
             ledger: self.ledger_health(),
+            budget: self.budget.get().and_then(|budget| budget.report(SystemClock.now())),
             disk: *lock(&self.disk),
             panics: PanicHealth::of(self.panics.last().as_ref()),
         }
@@ -296,7 +308,8 @@ impl State {
         let ledger = self.ledger.get().map(|ledger| &**ledger);
         let (health, hour) = (|| self.health(), || self.last_hour.note(&self.metrics, self.delivery.get()));
         let (view, condition) = (self.delivery.get(), self.service_condition());
-        let env = operator::ServiceState { view, ledger, condition, health: &health, hour: &hour };
+        let budget = self.budget.get().map(|budget| &**budget);
+        let env = operator::ServiceState { view, ledger, budget, condition, health: &health, hour: &hour };
         self.operator.answer(wanted, request, &env).no_store()
     }
 
@@ -329,6 +342,7 @@ impl State {
             holds: ledger.holds,
             displaced: ledger.displaced,
             paused: self.operator.paused(),
+            budget: self.budget.get().map(|budget| budget.held()).unwrap_or_default(),
         }
     }
 
@@ -345,7 +359,7 @@ impl State {
             () if reasons.is_empty() => Status::Healthy,
             () => Status::Degraded,
         };
-        let Parts { gateway, delivery, roster, backend, ledger, disk, panics } = parts;
+        let Parts { gateway, delivery, roster, backend, ledger, budget, disk, panics } = parts;
         Health {
             status,
             reasons,
@@ -359,6 +373,7 @@ impl State {
             agent_sync: roster,
             backend,
             ledger,
+            budget,
             disk,
             panics,
             paused: self.operator.paused().cleaned(&|name| self.redactor.clean(name)),

@@ -267,6 +267,7 @@ pub(super) fn of(trouble: &Trouble) -> Option<(Cause, Rule)> {
         | Trouble::Moved
         | Trouble::GivenUp
         | Trouble::Stopped
+        | Trouble::OverBudget(_)
         | Trouble::Crashes(_) => None,
     }
 }

@@ -6,6 +6,7 @@
 //! [`stall_monitor`]. [`inflight`] is the table of running turns and deliveries. `log_item` writes the log lines.
 
 pub mod active_delivery;
+pub mod budget;
 mod calls;
 pub mod deliver;
 pub mod deps;

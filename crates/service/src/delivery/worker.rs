@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender};
 
+use super::budget::BudgetKeeper;
 use super::deliver::deliver;
 use super::deps::{AnswerCounter, DeliveryDeps, RecentIds, Rules};
 use super::inflight::InFlight;
@@ -43,6 +44,8 @@ pub struct Worker {
     pub sessions: Arc<Sessions>,
     /// The configured limits and options.
     pub rules: Arc<Rules>,
+    /// The daily budgets.
+    pub budget: Arc<BudgetKeeper>,
     /// The counters of attempts and tool calls.
     pub metrics: Arc<Metrics>,
 }
@@ -117,6 +120,7 @@ impl Worker {
             answers: &ends.answers,
             cooldown: &ends.cooldown,
             made: &self.made,
+            budget: &self.budget,
             inflight: &ends.inflight,
             sessions: &self.sessions,
             journal: &*self.journal,

@@ -105,6 +105,7 @@ fn service(page: &mut Page, health: &Health) {
     for reason in HealthReason::ALL {
         page.sample(&[("reason", reason.as_str())], u8::from(health.reasons.contains(reason)));
     }
+    budget(page, health);
     page.maybe("runtime_disk_free_bytes", "Free space on the disk of STATE_DIR.", health.disk.free_bytes);
     let ahead = health.backend.clock_ahead_ms.map(seconds_of);
     page.maybe(
@@ -112,6 +113,30 @@ fn service(page: &mut Page, health: &Health) {
         "By how much the backend's clock is ahead of ours.",
         ahead,
     );
+}
+
+/// The daily budget of the account, and how many budgets are used up.
+fn budget(page: &mut Page, health: &Health) {
+    let Some(budget) = &health.budget else { return };
+    let reached = budget.scopes.iter().filter(|scope| scope.reached).count();
+    page.maybe(
+        "runtime_budgets_reached",
+        "Daily budgets that are used up, so that turns wait.",
+        Some(reached),
+    );
+    let Some(account) = budget.scopes.first() else { return };
+    let used = account.counted.plus(account.running);
+    let dollars = |nanos| Dollars(nanos).to_string();
+    page.maybe(
+        "runtime_budget_used_tokens",
+        "Tokens that count today against the budgets.",
+        Some(used.tokens),
+    );
+    page.maybe("runtime_budget_limit_tokens", "The account's daily budget in tokens.", account.limits.tokens);
+    let used = Some(dollars(used.nano_dollars));
+    page.maybe("runtime_budget_used_dollars", "Dollars that count today against the budgets.", used);
+    let limit = account.limits.nano_dollars.map(dollars);
+    page.maybe("runtime_budget_limit_dollars", "The account's daily budget in dollars.", limit);
 }
 
 /// Deliveries, turns and tools.

@@ -1,5 +1,6 @@
 //! The SQLite database with one row per delivery. Opening checks all of it; one transaction writes many rows.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -29,6 +30,10 @@ const TABLE: &str = "CREATE TABLE deliveries (
 /// columns have no types, so that the table takes any value.
 const ORIGINALS: &str = "CREATE TABLE IF NOT EXISTS originals (
     number, id, id_sum, account, agent, task, row, record, first_seen, not_before, closed, ended, story, written, sum)";
+
+/// Small values of other parts of the runtime, by key. Created when needed.
+const KEPT: &str =
+    "CREATE TABLE IF NOT EXISTS kept (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID";
 
 /// Maximum number of originals; the latest are kept.
 const ORIGINALS_MAX: i64 = 1_000;
@@ -107,16 +112,21 @@ impl LedgerDatabase {
         Ok((database, commits))
     }
 
-    /// Writes the rows `images` and removes the rows `removed` in one transaction. If a note has `waited` for it, the
-    /// commit is synced (with `LEDGER_SYNC=full`) and then counted by the mark.
+    /// The values that an earlier process has kept.
+    pub(super) fn kept(&self) -> Result<BTreeMap<String, String>, LedgerError> {
+        read_kept(&self.database)
+    }
+
+    /// Writes the rows `images` and the values `kept`, and removes the rows `removed`, in one transaction. If a note has
+    /// `waited` for it, the commit is synced (with `LEDGER_SYNC=full`) and then counted by the mark.
     pub(super) fn commit(
         &mut self,
         images: &mut [Image],
         removed: &[i64],
+        kept: &KeptChanges,
         waited: bool,
     ) -> Result<(), LedgerError> {
-        // A commit number that no row has would count as lost at the next start.
-        if images.is_empty() {
+        if images.is_empty() && kept.is_empty() {
             return Ok(());
         }
         let syncs = waited && self.full;
@@ -124,7 +134,8 @@ impl LedgerDatabase {
             self.database.pragma_update(None, "synchronous", if syncs { "FULL" } else { "NORMAL" })?;
             self.syncs = syncs;
         }
-        let number = self.commits + 1;
+        // A commit number that no row has would count as lost at the next start.
+        let number = self.commits + i64::from(!images.is_empty());
         let began = self.database.transaction_with_behavior(TransactionBehavior::Immediate)?;
         {
             let mut put = began.prepare_cached(&format!(
@@ -164,6 +175,7 @@ impl LedgerDatabase {
                 remove.execute([number])?;
             }
         }
+        keep(&began, kept)?;
         began.commit()?;
         self.commits = number;
         if waited {
@@ -186,6 +198,35 @@ impl LedgerDatabase {
         self.database.execute_batch(&format!("PRAGMA incremental_vacuum({PAGES_BACK})"))?;
         Ok(spare(&self.database)? > SPARE_PAGES)
     }
+}
+
+/// Values to keep by key. `None` removes a value.
+pub(super) type KeptChanges = BTreeMap<String, Option<String>>;
+
+fn keep(database: &Connection, changes: &KeptChanges) -> Result<(), LedgerError> {
+    if changes.is_empty() {
+        return Ok(());
+    }
+    database.execute_batch(KEPT)?;
+    let mut put = database.prepare_cached("INSERT OR REPLACE INTO kept (key, value) VALUES (?, ?)")?;
+    let mut remove = database.prepare_cached("DELETE FROM kept WHERE key = ?")?;
+    for (key, value) in changes {
+        match value {
+            Some(value) => put.execute([key, value])?,
+            None => remove.execute([key])?,
+        };
+    }
+    Ok(())
+}
+
+fn read_kept(database: &Connection) -> Result<BTreeMap<String, String>, LedgerError> {
+    let select = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'kept'";
+    if database.query_row(select, [], |row| row.get::<_, i64>(0))? == 0 {
+        return Ok(BTreeMap::new());
+    }
+    let mut select = database.prepare("SELECT key, value FROM kept")?;
+    let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
+    Ok(rows.collect::<Result<_, _>>()?)
 }
 
 /// The stored row with this number, if there is one.
@@ -294,10 +335,11 @@ pub(super) fn read_only(
     path: Option<&Path>,
     promised: i64,
     visit: impl FnMut(Found),
-) -> Result<(), LedgerError> {
-    let Some(path) = path else { return refuse_emptied(promised) };
+) -> Result<BTreeMap<String, String>, LedgerError> {
+    let Some(path) = path else { return refuse_emptied(promised).map(|()| BTreeMap::new()) };
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NOFOLLOW;
     let database = Connection::open_with_flags(path, flags)?;
     database.busy_timeout(Duration::from_secs(1))?;
-    examine(&database, promised, visit).map(drop)
+    examine(&database, promised, visit)?;
+    read_kept(&database)
 }

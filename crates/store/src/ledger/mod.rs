@@ -120,6 +120,7 @@ impl Ledger {
         let database = LedgerDatabase::open(&place, options.sync, options.slow, |found| {
             recall.take(found, &options.account);
         })?;
+        let kept = database.kept()?;
         recall.look_back();
         let set_aside = place.last_set_aside();
         let crash = active_file::read(&place.active_text());
@@ -136,7 +137,7 @@ impl Ledger {
             .map_err(|why| LedgerError::Disk(format!("its thread did not start: {why}")))?;
         let writer = Mutex::new(Some(writer));
         let ledger = Self(Inner::On { shared, writer, place, active_file: OnceLock::new() });
-        Ok(Opened { ledger, open, unreadable, crash, closed, requests, dead, foreign, set_aside })
+        Ok(Opened { ledger, open, unreadable, crash, closed, requests, dead, foreign, set_aside, kept })
     }
 
     /// A ledger that records nothing and reports this reason. Only crash recovery is lost.
@@ -216,6 +217,13 @@ impl Journal for Ledger {
     fn note(&self, note: &Note<'_>, wait: Wait) -> Result<(), JournalError> {
         match &self.0 {
             Inner::On { shared, .. } => shared.note(note, wait),
+            Inner::Off(..) => Ok(()),
+        }
+    }
+
+    fn keep(&self, changes: Vec<(String, Option<String>)>, wait: Wait) -> Result<(), JournalError> {
+        match &self.0 {
+            Inner::On { shared, .. } => shared.keep(changes, wait),
             Inner::Off(..) => Ok(()),
         }
     }

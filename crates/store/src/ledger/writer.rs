@@ -15,6 +15,7 @@ pub(super) use thread::spawn;
 use log::{error, info};
 
 use super::batch::{Batch, closed};
+use super::database::KeptChanges;
 use super::entry::{Image, LedgerEntry, StoredState};
 use super::error::LedgerError;
 use super::note_text::NoteText;
@@ -48,6 +49,8 @@ struct WriterState {
     /// Changed entries, in the order of their first change.
     dirty: Vec<WorkId>,
     dirty_since: Instant,
+    /// Changed values of other parts of the runtime.
+    kept_values: KeptChanges,
     /// The batch of all notes since the writer took the last one, and (`waited`) whether a caller waits for it.
     batch: Arc<Batch>,
     waited: bool,
@@ -96,7 +99,7 @@ struct ClosedDelivery {
 
 /// The next action of the writer.
 enum WriterStep {
-    Commit { images: Vec<Image>, removed: Vec<i64>, batch: Arc<Batch>, waited: bool },
+    Commit { images: Vec<Image>, removed: Vec<i64>, kept: KeptChanges, batch: Arc<Batch>, waited: bool },
     Tidy,
     End,
 }
@@ -111,6 +114,7 @@ impl Shared {
             entries,
             dirty: Vec::new(),
             dirty_since: Instant::now(),
+            kept_values: KeptChanges::new(),
             batch: Arc::default(),
             waited: false,
             next_number: recall.next,
@@ -154,6 +158,20 @@ impl Shared {
         self.change(wait, |inside| inside.drop_unreadable(id, at))
     }
 
+    pub(super) fn keep(
+        &self,
+        changes: Vec<(String, Option<String>)>,
+        wait: Wait,
+    ) -> Result<(), JournalError> {
+        self.change(wait, |inside| {
+            if inside.is_clean() {
+                inside.dirty_since = Instant::now();
+            }
+            inside.kept_values.extend(changes);
+            Ok(())
+        })
+    }
+
     /// Changes an entry, and waits for the disk if the caller asks for it. Only a caller that waits gets an error.
     fn change(
         &self,
@@ -177,7 +195,7 @@ impl Shared {
     fn next(&self) -> WriterStep {
         let mut inside = self.lock();
         loop {
-            let wait = if inside.dirty.is_empty() {
+            let wait = if inside.is_clean() {
                 if inside.phase != Phase::Working {
                     return WriterStep::End;
                 }
@@ -197,7 +215,7 @@ impl Shared {
             let (back, timeout) =
                 self.changed.wait_timeout(inside, wait).unwrap_or_else(PoisonError::into_inner);
             inside = back;
-            if timeout.timed_out() && inside.dirty.is_empty() && inside.tidying {
+            if timeout.timed_out() && inside.is_clean() && inside.tidying {
                 return WriterStep::Tidy;
             }
         }
@@ -256,7 +274,7 @@ impl WriterState {
         }
         if !entry.dirty {
             entry.dirty = true;
-            if self.dirty.is_empty() {
+            if self.is_clean() {
                 self.dirty_since = Instant::now();
             }
             self.dirty.push(id.clone());
@@ -285,7 +303,13 @@ impl WriterState {
         }
         let removed = self.removed();
         let batch = std::mem::take(&mut self.batch);
-        WriterStep::Commit { images, removed, batch, waited: std::mem::take(&mut self.waited) }
+        let kept = std::mem::take(&mut self.kept_values);
+        WriterStep::Commit { images, removed, kept, batch, waited: std::mem::take(&mut self.waited) }
+    }
+
+    /// Whether there is nothing to write.
+    fn is_clean(&self) -> bool {
+        self.dirty.is_empty() && self.kept_values.is_empty()
     }
 
     /// Numbers of the closed deliveries beyond a limit of age, count or bytes. The latest dead letters are removed only
@@ -363,11 +387,13 @@ impl WriterState {
 
     /// Updates the state after a commit that failed. A closed delivery that was never on the disk is forgotten, so that
     /// a full disk does not fill the memory too. It has left no row that could mislead a later process.
-    fn failed(&mut self, images: &[Image], why: &LedgerError) {
+    fn failed(&mut self, images: &[Image], kept: KeptChanges, why: &LedgerError) {
         if self.state.off.is_none() {
             error!(reason:% = why; "Nothing new starts until the ledger can be written again");
         }
         (self.state.off, self.state.holds) = (Some(why.to_string()), true);
+        let newer = std::mem::replace(&mut self.kept_values, kept);
+        self.kept_values.extend(newer);
         let newer = std::mem::take(&mut self.dirty);
         for image in images {
             let id = WorkId::new(&*image.id);

@@ -60,7 +60,8 @@ impl QueueEntry {
 
     /// Whether the row could start under this hold and with these turns allowed.
     pub(super) fn may_begin(&self, hold: &Hold, turns: TurnAllowance) -> bool {
-        !self.needs_turn() || turns != TurnAllowance::None && !hold.holds(&self.work.track.agent)
+        let sent = self.record.sent.is_some();
+        !self.needs_turn() || turns != TurnAllowance::None && !hold.holds(&self.work.track.agent, sent)
     }
 
     /// Whether later rows of the track may start before this row ends. `others` counts how many more rows may be passed
