@@ -220,6 +220,9 @@ ACCOUNT_ID=
 CONVEX_URL=
 SERVICE_TOKEN=
 
+# The address of Mission Control in your browser, for links on the runtime's page.
+BOARD_URL=
+
 OPENCLAW_GATEWAY_URL=http://127.0.0.1:18789
 # The same token as in the file of the gateway.
 OPENCLAW_GATEWAY_TOKEN=
@@ -242,8 +245,9 @@ is_configured() {
     done
 }
 
-# Points a symbolic link elsewhere in one step.
+# Points a symbolic link elsewhere in one step. A link that is right stays.
 link() {
+    if [ "$(readlink "$2" 2>/dev/null)" = "$1" ]; then return; fi
     rm -f "$2.new"
     ln -s "$1" "$2.new"
     mv -T "$2.new" "$2"
@@ -260,6 +264,7 @@ switch_to() {
         # An archive cannot replace the units of other programs.
         case $file in "$ACCOUNT"-*.service | openclaw-gateway.service) ;; *) continue ;; esac
         if [ -e "$LIB/builds/$1/systemd/$file" ]; then
+            if cmp -s "$LIB/builds/$1/systemd/$file" "$UNITS/$file"; then continue; fi
             cp "$LIB/builds/$1/systemd/$file" "$UNITS/$file.new"
             mv "$UNITS/$file.new" "$UNITS/$file"
         else

@@ -14,6 +14,7 @@ use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::fmt;
 use std::path::PathBuf;
+use std::time::Duration;
 
 use lexopt::{Arg, Parser, ValueExt};
 
@@ -26,7 +27,7 @@ use self::table::{commands, find, lacks};
 use crate::app::Demo;
 #[cfg(feature = "mission-control")]
 use crate::app::Local;
-use crate::app::{self, Budget, Dead, Exit, GatewayConfig, Pause, ServiceLocation};
+use crate::app::{self, BudgetRequest, Dead, Exit, GatewayConfig, Pause, ServiceLocation};
 use mcr_config::typos;
 use mcr_model::redact::Redactor;
 
@@ -74,6 +75,15 @@ pub enum Command {
         /// `--json`.
         json: bool,
     },
+    /// Lists the tasks whose status and facts differ.
+    Evidence {
+        /// Where the service is.
+        at: ServiceLocation,
+        /// `--since`.
+        since: Duration,
+        /// `--json`.
+        json: bool,
+    },
     /// Lists, shows, retries or drops the deliveries that were given up.
     Dead {
         /// Where the service is.
@@ -97,7 +107,7 @@ pub enum Command {
         /// Where the service is.
         at: ServiceLocation,
         /// The subcommand.
-        what: Budget,
+        what: BudgetRequest,
         /// `--json`.
         json: bool,
     },
@@ -148,6 +158,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>, commit: Option<&str>) -> E
         }
         Ok(Command::Status { at, json, ready }) => app::status(&at, json, ready),
         Ok(Command::Why { at, id, json }) => app::why(&at, &id, json),
+        Ok(Command::Evidence { at, since, json }) => app::evidence(&at, since, json),
         Ok(Command::Dead { at, what, json }) => app::dead(&at, &what, json),
         Ok(Command::Pause { at, wanted, json }) => app::pause(&at, &wanted, json),
         Ok(Command::Budget { at, what, json }) => app::budget(&at, &what, json),

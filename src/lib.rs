@@ -106,4 +106,5 @@ pub mod tools {
 /// Workspaces: the decisions and the files.
 pub mod workspace {
     pub use mcr_core::workspace::*;
+    pub use mcr_service::workspace::*;
 }

@@ -142,6 +142,9 @@ fn measure(options: &Options) {
         bursts::WORKERS,
         options.list_limit
     );
+    println!(
+        "limits set: the defaults of PEOPLE_RESERVE and AGENT_TURNS_PER_MINUTE; people cause all rows, so neither applies\n"
+    );
     let mut table = Table::default();
     let behind = Behind::start(world::AGENTS);
     if options.wants("size") {

@@ -15,7 +15,7 @@ use mcr_store::ledger::{self, Ledger};
 
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Budget {
+pub enum BudgetRequest {
     /// Show the budgets.
     Show,
     /// Raise today's limit to this amount: tokens, or dollars with the ending `usd`.
@@ -32,7 +32,7 @@ struct Answered {
 }
 
 /// Shows or changes the budgets: in a running service, otherwise in its ledger.
-pub fn budget(at: &ServiceLocation, wanted: &Budget, as_json: bool) -> Exit {
+pub fn budget(at: &ServiceLocation, wanted: &BudgetRequest, as_json: bool) -> Exit {
     let context = match CommandContext::find(at, as_json) {
         Ok(context) => context,
         Err(exit) => return exit,
@@ -47,7 +47,7 @@ pub fn budget(at: &ServiceLocation, wanted: &Budget, as_json: bool) -> Exit {
 }
 
 /// An error has an exit code and a sentence.
-fn act(context: &CommandContext, wanted: &Budget) -> Result<Answered, (Exit, String)> {
+fn act(context: &CommandContext, wanted: &BudgetRequest) -> Result<Answered, (Exit, String)> {
     let failed = |why: String| (Exit::Failed, why);
     if let Some(service) = context.service().map_err(failed)? {
         return by_service(&service, wanted).map_err(failed);
@@ -56,7 +56,7 @@ fn act(context: &CommandContext, wanted: &Budget) -> Result<Answered, (Exit, Str
         let why = "No service runs here, and the configuration is incomplete, so the budgets are not known. Run `doctor`.";
         return Err((Exit::Misconfigured, why.to_owned()));
     };
-    if *wanted != Budget::Show
+    if *wanted != BudgetRequest::Show
         && let Some(why) = context.uncertain()
     {
         return Err((Exit::Misconfigured, why));
@@ -66,13 +66,13 @@ fn act(context: &CommandContext, wanted: &Budget) -> Result<Answered, (Exit, Str
     Ok(Answered { report: json!(report), lines, by_service: false })
 }
 
-fn by_service(service: &ServiceEndpoint, wanted: &Budget) -> Result<Answered, String> {
+fn by_service(service: &ServiceEndpoint, wanted: &BudgetRequest) -> Result<Answered, String> {
     let answer = match wanted {
-        Budget::Show => service.get("/budget"),
-        Budget::Raise(amount, agent) => {
+        BudgetRequest::Show => service.get("/budget"),
+        BudgetRequest::Raise(amount, agent) => {
             service.post("/budget/raise", &json!({"amount": amount, "agent": agent}).to_string())
         }
-        Budget::Reset(agent) => service.post("/budget/reset", &json!({"agent": agent}).to_string()),
+        BudgetRequest::Reset(agent) => service.post("/budget/reset", &json!({"agent": agent}).to_string()),
     };
     match answer {
         Ok((200, answer)) => {
@@ -89,9 +89,13 @@ fn by_service(service: &ServiceEndpoint, wanted: &Budget) -> Result<Answered, St
 }
 
 /// Reads or changes the counts in the ledger, while no service runs.
-fn in_ledger(context: &CommandContext, budgets: &Budgets, wanted: &Budget) -> Result<Option<Report>, String> {
+fn in_ledger(
+    context: &CommandContext,
+    budgets: &Budgets,
+    wanted: &BudgetRequest,
+) -> Result<Option<Report>, String> {
     if !budgets.are_set() {
-        return if *wanted == Budget::Show { Ok(None) } else { Err(NO_BUDGET.to_owned()) };
+        return if *wanted == BudgetRequest::Show { Ok(None) } else { Err(NO_BUDGET.to_owned()) };
     }
     let folder = context.place.with_ledger()?;
     let read = ledger::read(&folder).map_err(|why| why.to_string())?;
@@ -103,9 +107,9 @@ fn in_ledger(context: &CommandContext, budgets: &Budgets, wanted: &Budget) -> Re
         spending
     };
     let (scope, limits) = match wanted {
-        Budget::Show => return Ok(Some(recall(&read.kept).report(now))),
-        Budget::Raise(amount, agent) => (Scope::named(agent.as_deref()), Some(Limits::parse(amount)?)),
-        Budget::Reset(agent) => (Scope::named(agent.as_deref()), None),
+        BudgetRequest::Show => return Ok(Some(recall(&read.kept).report(now))),
+        BudgetRequest::Raise(amount, agent) => (Scope::named(agent.as_deref()), Some(Limits::parse(amount)?)),
+        BudgetRequest::Reset(agent) => (Scope::named(agent.as_deref()), None),
     };
     let options = ledger::Options::new(context.account(&read)?, context.sync);
     let opened = Ledger::open(&folder, &options).map_err(|why| why.to_string())?;

@@ -10,7 +10,7 @@ use super::exit::Exit;
 use super::service_client::{CommandContext, ServiceEndpoint, ServiceLocation, is_word, refusal};
 use super::why::{self, Answer, Failure};
 use super::{fail, print};
-use mcr_core::delivery::dead_letters::DROPPED;
+use mcr_core::delivery::dead_letters::{DROPPED, RETRIED_STEP};
 use mcr_core::delivery::journal::{Journal as _, Wait};
 use mcr_core::delivery::operator_requests::Refused;
 use mcr_core::delivery::{End, dead_letters};
@@ -235,18 +235,23 @@ fn act(context: &CommandContext, id: &str, retry: bool) -> Result<String, NotDon
         opened.ledger.drop_unreadable(&work_id, now, Wait::ForDisk).map_err(|why| failed(why.to_string()))?;
         format!("it is closed permanently: {DROPPED}")
     } else {
-        let found = opened.dead.into_iter().find(|dead| dead.work.id == work_id).ok_or_else(|| {
+        let dead = opened.dead.into_iter().find(|dead| dead.work.id == work_id);
+        let dead = dead.map(|dead| (dead.work, dead.record, dead.why));
+        // The others of its thread follow when its delivery begins.
+        let stopped = opened.stopped.into_iter().find(|(work, _)| retry && work.id == work_id);
+        let stopped = stopped.map(|(work, record)| (work, record, String::new()));
+        let (work, record, why) = dead.or(stopped).ok_or_else(|| {
             let under_way = opened.open.iter().any(|open| open.work.id == work_id);
             if under_way { Refused::UnderWay } else { Refused::NotDead }
         })?;
-        let end = End::Dropped(found.why);
-        let record = if retry { found.record.retried() } else { found.record };
+        let end = End::Dropped(why);
+        let record = if retry { record.retried() } else { record };
         let (note, what) = if retry {
             let next = dead_letters::next_step(&record);
-            let note = dead_letters::retried(&found.work, &record, now);
+            let note = dead_letters::started_again(&work, &record, RETRIED_STEP, now);
             (note, format!("it begins again with the next start: {next}"))
         } else {
-            let note = dead_letters::dropped(&found.work, &record, &end, now);
+            let note = dead_letters::dropped(&work, &record, &end, now);
             (note, format!("it is closed permanently: {DROPPED}"))
         };
         opened.ledger.note(&note, Wait::ForDisk).map_err(|why| failed(why.to_string()))?;

@@ -11,12 +11,13 @@ use mcr_core::delivery::journal::{RecordedStep, Step};
 use mcr_core::delivery::ledger_row::UnreadableRow;
 use mcr_core::delivery::operator_requests::{Pending, Place};
 use mcr_core::delivery::{End, Record};
+use mcr_core::ops::evidence::{TaskEvidence, TaskFacts, evidence};
 use mcr_core::ops::id_prefix::{IdMatch, resolve};
 use mcr_core::ops::pause::find as find_agent;
 use mcr_core::ops::{self, Brief, Case, Finding, ServiceCondition, TurnStatus};
 use mcr_core::work::{Track, Work, WorkId};
 use mcr_model::clock::Millis;
-use mcr_model::{AccountId, Notification, RecipientType, Roster, TaskId};
+use mcr_model::{AccountId, DonePolicy, Notification, RecipientType, Roster, TaskId};
 use mcr_service::delivery::inflight::Seen;
 use mcr_store::ledger::{DeliveryHistory, Read};
 
@@ -87,6 +88,10 @@ pub(super) struct ReportSources<'a> {
     pub(super) condition: &'a ServiceCondition,
     /// The longest silence of a turn.
     pub(super) silence: Duration,
+    /// The facts of a task. None where they cannot be read.
+    pub(super) facts: &'a dyn Fn(&TaskId) -> Option<TaskFacts>,
+    /// What happens to a task whose status and facts differ.
+    pub(super) done_policy: DonePolicy,
     pub(super) now: Millis,
 }
 
@@ -98,6 +103,9 @@ pub(super) struct DeliveryReport<'a> {
     roster: &'a Roster,
     pub(super) condition: &'a ServiceCondition,
     pub(super) silence: Duration,
+    facts: &'a dyn Fn(&TaskId) -> Option<TaskFacts>,
+    done_policy: DonePolicy,
+    names: HashMap<&'a str, &'a str>,
     pub(super) now: Millis,
 }
 
@@ -140,12 +148,10 @@ pub(super) struct DeliverySummary {
 impl<'a> DeliveryReport<'a> {
     /// Builds the report on the account that the sources name.
     pub(super) fn new(sources: ReportSources<'a>) -> Self {
-        let ReportSources { account, roster, read, memory, condition, silence, now } = sources;
+        let ReportSources { account, roster, read, memory, condition, silence, facts, done_policy, now } =
+            sources;
         let names = names(read, roster);
-        let name = |work: &Work| {
-            let agent = &*work.track.agent;
-            names.get(agent).map_or(agent, |name| name).to_owned()
-        };
+        let name = |work: &Work| name_in(&names, &work.track.agent);
         let turns = turns(&memory.turns);
         let mut pending: HashMap<_, _> =
             memory.pending.into_iter().map(|pending| (pending.work.id.clone(), pending)).collect();
@@ -169,9 +175,10 @@ impl<'a> DeliveryReport<'a> {
         let ours = read.unreadable.iter().filter(|row| row.is_of(account));
         let unreadable = ours.map(|row| {
             let agent = row.subject.as_ref().map_or("", |(agent, _)| agent.as_str());
-            (row, names.get(agent).map_or(agent, |name| name).to_owned())
+            (row, name_in(&names, agent))
         });
-        Self { cases, unreadable: unreadable.collect(), roster, condition, silence, now }
+        let unreadable = unreadable.collect();
+        Self { cases, unreadable, roster, condition, silence, facts, done_policy, names, now }
     }
 
     /// Explains a notification, a task or an agent. The beginning of its id is enough.
@@ -212,6 +219,7 @@ impl<'a> DeliveryReport<'a> {
         };
         let cases: Vec<Case> = self.cases.iter().filter(fits).cloned().collect();
         let found = ops::many(id, &cases, self.condition, self.silence, self.now);
+        let found = found.map(|found| Finding { evidence: self.evidence(id, &cases), ..found });
         let rows = self.unreadable.iter().filter(|(row, name)| {
             let (agent, task) =
                 row.subject.as_ref().map_or(("", None), |(agent, task)| (agent, task.as_ref()));
@@ -219,6 +227,13 @@ impl<'a> DeliveryReport<'a> {
         });
         let rows: Vec<_> = rows.map(|(row, name)| (*row, name.as_str())).collect();
         ops::unreadable::with_rows(id, found, &rows)
+    }
+
+    /// What is known about the task with this id, if the deliveries are those of a task.
+    fn evidence(&self, id: &str, cases: &[Case]) -> Option<TaskEvidence> {
+        let task = cases.iter().find_map(|case| case.work.track.task().filter(|task| task.as_str() == id))?;
+        let facts = (self.facts)(task)?;
+        Some(evidence(task, &facts, self.done_policy, &|agent| name_in(&self.names, agent)))
     }
 
     /// Explains the open rows that are not understood, with what to do about them: sentences.
@@ -271,8 +286,13 @@ impl DeliverySummary {
     }
 }
 
+/// The name of an agent: its slug, or its id if the slug is unknown.
+pub(super) fn name_in(names: &HashMap<&str, &str>, agent: &str) -> String {
+    names.get(agent).map_or(agent, |name| name).to_owned()
+}
+
 /// The names of the agents: from the roster, or from the turns in the ledger.
-fn names<'a>(read: &'a Read, roster: &'a Roster) -> HashMap<&'a str, &'a str> {
+pub(super) fn names<'a>(read: &'a Read, roster: &'a Roster) -> HashMap<&'a str, &'a str> {
     let from_ledger = read
         .deliveries
         .iter()

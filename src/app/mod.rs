@@ -11,6 +11,7 @@ mod demo;
 mod doctor;
 #[cfg(feature = "mission-control")]
 mod embedded;
+mod evidence;
 mod exit;
 mod gateway_config;
 pub mod load;
@@ -30,12 +31,13 @@ mod why;
 
 use std::io::{ErrorKind, Write as _};
 
-pub use budget::{Budget, budget};
+pub use budget::{BudgetRequest, budget};
 pub use build_facts::{BuildFacts, version, version_json};
 pub use dead::{Dead, dead};
 #[cfg(feature = "demo")]
 pub use demo::{Chaos, Demo, Fault, PORT, Play, RealGateway, SECONDS, demo};
 pub use doctor::{Doctor, doctor};
+pub use evidence::evidence;
 pub use exit::Exit;
 pub use gateway_config::{GatewayConfig, gateway_config};
 pub use load::is_configured;

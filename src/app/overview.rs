@@ -7,6 +7,7 @@ use std::collections::BTreeMap;
 use serde::Serialize;
 
 use super::delivery_report::{DeliveryReport, RECENT, is_dead};
+use mcr_core::delivery::stopped_rows::StoppedThread;
 use mcr_core::ops::agents::{Agents, agents, is_at_work};
 use mcr_core::ops::quiet_mode::{Unaddressed, unaddressed};
 use mcr_core::ops::{self, Brief, Case, TurnState};
@@ -45,6 +46,8 @@ pub(super) struct Overview {
     counts: Counts,
     /// The state of each agent.
     agents: Agents,
+    /// What the guardrails have stopped.
+    guardrails: Guardrails,
     /// What quiet mode would have saved in the last day.
     unaddressed: Unaddressed,
     /// The same in words; absent if quiet mode would have saved nothing.
@@ -57,6 +60,14 @@ pub(super) struct Overview {
     /// When a damaged ledger was last set aside.
     #[serde(skip_serializing_if = "Option::is_none")]
     set_aside: Option<Millis>,
+}
+
+/// What the guardrails have stopped.
+#[derive(Serialize)]
+#[serde(rename_all = "camelCase")]
+struct Guardrails {
+    /// The threads that wait for a person, newest stop first.
+    stopped: Vec<StoppedThread>,
 }
 
 #[derive(Serialize)]
@@ -99,6 +110,7 @@ impl DeliveryReport<'_> {
         hour: BTreeMap<&'static str, Vec<u64>>,
         set_aside: Option<Millis>,
         board: Option<&BaseUrl>,
+        stopped: &[StoppedThread],
     ) -> Overview {
         let brief = |case: &&Case| ops::brief(case, self.condition, self.silence, self.now);
         let (mut at_work, unsettled): (Vec<&Case>, Vec<&Case>) =
@@ -137,6 +149,7 @@ impl DeliveryReport<'_> {
             recent: recent.iter().take(RECENT).map(brief).collect(),
             counts,
             agents: agents(&self.cases, roster, &self.condition.paused, AGENTS),
+            guardrails: Guardrails { stopped: stopped.iter().rev().take(LINES).cloned().collect() },
             quiet_mode: unaddressed.sentence(self.now),
             unaddressed,
             hour,
@@ -155,6 +168,7 @@ impl Overview {
         let at_work = self.in_flight.iter_mut().map(|at_work| &mut at_work.brief);
         let briefs = at_work.chain(&mut self.unsettled).chain(&mut self.dead).chain(&mut self.recent);
         briefs.for_each(|brief| brief.clean(clean));
+        self.guardrails.stopped.iter_mut().for_each(|thread| thread.title = clean(&thread.title));
         for agent in &mut self.agents.shown {
             (agent.name, agent.role) = (clean(&agent.name), clean(&agent.role));
         }

@@ -23,7 +23,7 @@ use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_model::redact::Redactor;
 use mcr_model::secret::Secret;
 use mcr_model::spending::Budgets;
-use mcr_model::{AccountId, LedgerSync, Notification, Roster};
+use mcr_model::{AccountId, DonePolicy, LedgerSync, Notification, Roster, TaskId};
 use mcr_store::ledger::{self, Read};
 
 /// The time limit of a request to the service, which is on this machine.
@@ -56,6 +56,7 @@ pub(super) struct CommandContext {
     silence: Duration,
     /// The configured budgets, if the configuration is complete.
     pub(super) budgets: Option<Budgets>,
+    pub(super) done_policy: DonePolicy,
     /// The configured address of the service.
     listens: Option<String>,
     /// The mistakes in the configuration that prevent a start. Absent variables are not among them.
@@ -98,6 +99,7 @@ impl CommandContext {
             place: StateDir::new(&directory),
             account: account.or_else(|| configured("ACCOUNT_ID")).map(AccountId::new),
             sync: settings.as_ref().map_or(LedgerSync::Full, |settings| settings.ledger_sync),
+            done_policy: settings.as_ref().map(|settings| settings.delivery.done_policy).unwrap_or_default(),
             silence: settings.as_ref().map_or(Duration::ZERO, |settings| settings.gateway.silence_max),
             budgets: settings.as_ref().map(|settings| settings.budgets.clone()),
             listens: settings.as_ref().filter(|_| state_dir.is_none()).map(listens),
@@ -203,13 +205,17 @@ impl CommandContext {
         let folder = self.place.with_ledger()?;
         let read = ledger::read(&folder).map_err(|why| self.clean(&why.to_string()))?;
         let (paused, mistake) = (self.place.paused(), self.mistakes.first().cloned());
+        let account = self.account(&read).map_err(|why| self.clean(&why))?;
+        let facts = |task: &TaskId| ledger::task_facts(&folder, &account, Some(task)).ok()?.remove(task);
         Ok(tell(&DeliveryReport::new(ReportSources {
-            account: &self.account(&read).map_err(|why| self.clean(&why))?,
+            account: &account,
             roster: &Roster::default(),
             read: &read,
             memory: ServiceSnapshot::waiting(listed, &read),
             condition: &ServiceCondition { mistake, paused, ..ServiceCondition::default() },
             silence: self.silence,
+            facts: &facts,
+            done_policy: self.done_policy,
             now: SystemClock.now(),
         })))
     }

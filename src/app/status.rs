@@ -148,12 +148,35 @@ fn text(health: &Value, address: &str, is_ready: bool) -> String {
     {
         text += &line("last error", &format!("{}: {error}", ago(Millis(at), now)));
     }
+    if health["workspaces"]["enabled"] == true {
+        text += &line("workspaces", &workspaces(&health["workspaces"], now));
+    }
     let (displaced, off) = (health["ledger"]["displaced"].as_str(), health["ledger"]["off"].as_str());
     let ledger = displaced.map(|why| format!("not in its place: {why}"));
     let ledger =
         ledger.or_else(|| off.map(|why| format!("off: {why}"))).unwrap_or_else(|| "written".to_owned());
     text += &line("ledger", &ledger);
     text
+}
+
+/// The state of the agents' workspaces in one line.
+fn workspaces(state: &Value, now: Millis) -> String {
+    let Some(at) = state["lastSyncAt"].as_i64() else {
+        return "not compared with Mission Control yet".to_owned();
+    };
+    let agents = || state["agents"].as_array().into_iter().flatten();
+    let error = agents().find_map(|agent| agent["error"].as_str());
+    if let Some(error) = state["error"].as_str().or(error) {
+        return error.to_owned();
+    }
+    let remarks =
+        agents().filter(|agent| agent["warnings"].as_array().is_some_and(|list| !list.is_empty())).count()
+            + state["rejected"].as_array().map_or(0, Vec::len);
+    let remarks =
+        if remarks == 0 { String::new() } else { format!(", {remarks} with remarks in `status --json`") };
+    let changed = agents().filter_map(|agent| agent["changedAt"].as_i64()).max();
+    let changed = changed.map_or_else(String::new, |at| format!(", last change {}", ago(Millis(at), now)));
+    format!("{} as in Mission Control {}{changed}{remarks}", state["count"], ago(Millis(at), now))
 }
 
 /// The reasons for not being healthy. An open breaker follows from the gateway's failure, so that line only

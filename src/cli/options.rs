@@ -64,6 +64,12 @@ pub(super) static READY: CommandOption = flag(
 );
 pub(super) static AGENT: CommandOption =
     with("agent", "NAME", Value::Text, "Only this agent's turns, by slug or id");
+pub(super) static SINCE: CommandOption = with(
+    "since",
+    "TIME",
+    Value::Text,
+    "Only tasks with activity in this time, such as 30m, 12h or 7d (default: 7d)",
+);
 pub(super) static STOP_ON_EOF: CommandOption = flag(
     "stop-on-eof",
     "Stop when standard input closes, so that a parent process that dies leaves no service",
@@ -168,6 +174,7 @@ pub(super) static ALL_OPTIONS: &[&CommandOption] = &[
     &JSON,
     &READY,
     &AGENT,
+    &SINCE,
     &PORT,
     &RUNTIME_PORT,
     &GATEWAY,

@@ -14,14 +14,13 @@ use mcr_model::redact::without_credentials;
 
 use super::completions::Shell;
 use super::options::{self as opt, CommandOption};
-#[cfg(feature = "mission-control")]
-use super::tame;
-use super::{Command, Misuse, no_command};
+use super::{Command, Misuse, no_command, tame};
 #[cfg(feature = "mission-control")]
 use crate::app;
 #[cfg(feature = "mission-control")]
 use crate::app::Local;
-use crate::app::{Budget, Dead, GatewayConfig, Pause, ServiceLocation};
+use crate::app::{BudgetRequest, Dead, GatewayConfig, Pause, ServiceLocation};
+use mcr_core::spans;
 
 /// The arguments and options of a command line. [`super::parse`] has checked them against the command table.
 pub(super) struct Given {
@@ -82,6 +81,14 @@ pub(super) fn why(given: &mut Given) -> Result<Command, Misuse> {
     Ok(Command::Why { at: location(given), id, json: given.flag(&opt::JSON) })
 }
 
+pub(super) fn evidence(given: &mut Given) -> Result<Command, Misuse> {
+    let since = given.text(&opt::SINCE).unwrap_or_else(|| "7d".to_owned());
+    let since = spans::parse(&since).ok_or_else(|| {
+        Misuse(format!("--since needs a time such as 30m, 12h or 7d, not “{}”", tame(&since)))
+    })?;
+    Ok(Command::Evidence { at: location(given), since, json: given.flag(&opt::JSON) })
+}
+
 pub(super) fn dead(given: &mut Given) -> Result<Command, Misuse> {
     let id = given.operand();
     let what = match given.subcommand {
@@ -112,9 +119,9 @@ fn turns(given: &Given, pause: bool) -> Result<Command, Misuse> {
 pub(super) fn budget(given: &mut Given) -> Result<Command, Misuse> {
     let (amount, agent) = (given.operand(), given.text(&opt::AGENT));
     let what = match given.subcommand {
-        Some("raise") => Budget::Raise(amount, agent),
-        Some("reset") => Budget::Reset(agent),
-        _ => Budget::Show,
+        Some("raise") => BudgetRequest::Raise(amount, agent),
+        Some("reset") => BudgetRequest::Reset(agent),
+        _ => BudgetRequest::Show,
     };
     Ok(Command::Budget { at: location(given), what, json: given.flag(&opt::JSON) })
 }

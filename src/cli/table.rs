@@ -109,6 +109,15 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         ..PLAIN
     },
     CommandSpec {
+        name: "evidence",
+        purpose: "List the tasks that agents call ready or done although the recorded facts differ",
+        details: "The facts of one task: `why TASK`. Without a running service, the ledger in STATE_DIR is read.",
+        options: &[&opt::ENV_FILE, &opt::STATE_DIR, &opt::SINCE, &opt::JSON],
+        example: "evidence --since 7d",
+        read: read::evidence,
+        ..PLAIN
+    },
+    CommandSpec {
         name: "dead",
         purpose: "List the deliveries that were given up, as `dead list` does",
         subcommands: &[

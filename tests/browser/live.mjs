@@ -45,7 +45,7 @@ async function check(name, run) {
 const body = async request => { let text = ''; for await (const part of request) text += part; return text; };
 const listen = async server => { server.listen(0, '127.0.0.1'); await once(server, 'listening'); return `http://127.0.0.1:${server.address().port}`; };
 
-/** What each agent's next turns come to: { say }, { fail }, or { hang }. */
+/** What each agent's next turns come to: { say }, { fail }, or { hang }; with { calls }, these come first. */
 const minds = new Map();
 let turns = 0;
 
@@ -56,7 +56,8 @@ const gateway = createServer(async (request, answer) => {
   // The outcome of a turn without a sign of life is unknown here, so the turn stays stuck.
   if (request.url.startsWith('/sessions/')) return json(500, {});
   if (request.url !== '/v1/responses') return json(request.url === '/v1/models' ? 200 : 404, { data: [] });
-  const slug = JSON.parse(await body(request)).model.split('/').pop();
+  const { model, input } = JSON.parse(await body(request));
+  const slug = model.split('/').pop();
   const mind = minds.get(slug) ?? { say: 'Noted.' };
   const id = `resp_${++turns}`;
   const event = (name, value) => answer.write(`event: ${name}\ndata: ${JSON.stringify({ type: name, ...value })}\n\n`);
@@ -65,7 +66,10 @@ const gateway = createServer(async (request, answer) => {
   if (mind.hang) return;
   const usage = { input_tokens: 12_400, output_tokens: 310, total_tokens: 12_710 };
   if (mind.fail) event('response.failed', { response: { id, status: 'failed', output: [], error: { code: 'server_error', message: mind.fail }, usage: { ...usage, output_tokens: 0 } } });
-  else event('response.completed', { response: { id, status: 'completed', usage, output: [{ type: 'message', id: 'msg_1', role: 'assistant', status: 'completed', content: [{ type: 'output_text', text: mind.say }] }] } });
+  else if (mind.calls && !(Array.isArray(input) && input.some(item => item.type === 'function_call_output'))) {
+    const output = mind.calls.map(([name, args], n) => ({ type: 'function_call', id: `fc_${id}_${n}`, call_id: `call_${id}_${n}`, name, arguments: JSON.stringify(args), status: 'completed' }));
+    event('response.completed', { response: { id, status: 'completed', usage, output } });
+  } else event('response.completed', { response: { id, status: 'completed', usage, output: [{ type: 'message', id: 'msg_1', role: 'assistant', status: 'completed', content: [{ type: 'output_text', text: mind.say }] }] } });
   answer.end('data: [DONE]\n\n');
 });
 
@@ -93,7 +97,7 @@ async function start() {
   const child = spawn(BINARY, ['run', '--env-file', join(folder, 'nothing.env')], {
     stdio: ['ignore', 'ignore', 'pipe'], cwd: folder,
     env: { ACCOUNT_ID, SERVICE_TOKEN, CONVEX_URL: boardUrl, OPENCLAW_GATEWAY_URL: gatewayUrl, HEALTH_PORT: String(port), STATE_DIR: join(folder, 'state'),
-      BOARD_URL: BASE_URL, DELIVERY_INTERVAL: '1000', DELIVERY_DRAIN_MS: '0', OPENCLAW_REQUEST_TIMEOUT_MS: '5000', DELIVERY_MAX_ATTEMPTS: '3' },
+      BOARD_URL: BASE_URL, DELIVERY_INTERVAL: '1000', DELIVERY_DRAIN_MS: '0', OPENCLAW_REQUEST_TIMEOUT_MS: '5000', DELIVERY_MAX_ATTEMPTS: '3', TEAM_TURNS_MAX: '3' },
   });
   runtime = child;
   for await (const line of createInterface({ input: child.stderr })) {
@@ -147,6 +151,15 @@ async function mention(slug, words, title = `Live test ${++tasks}`) {
   return taskId;
 }
 
+/** A task of its own, which the person assigns to an agent. */
+async function assign(agentId, title) {
+  const made = await person('mutation', 'tasks:create', { title, priority: 3, labels: [] });
+  const taskId = typeof made === 'string' ? made : made._id ?? made.taskId;
+  await person('mutation', 'tasks:assign', { taskId, assignedAgentIds: [agentId] });
+  await nudge();
+  return taskId;
+}
+
 const browser = await chromium.launch({ executablePath: CHROMIUM, args: ['--headless', '--no-sandbox', '--disable-gpu'] });
 const complaints = [];
 const elsewhere = [];
@@ -180,15 +193,21 @@ const linkOf = element => element.evaluate(a => [a.href, a.target, a.rel]);
 /* ── The checks ──────────────────────────────────────────────────────────────────────────────────────────────────── */
 
 const mended = await hire('mender', 'Mel Mender', 'Mends what was given up');
+const claimer = await hire('claimer', 'Clara Claimer', 'Calls tasks ready');
 await hire('dropper', 'Dora Dropper', 'Is dropped for good');
 await hire('stuck', 'Stella Stuck', 'Says nothing for too long');
 await hire('hanger', 'Hank Hanger', 'Thinks for a long time');
 await hire('pauser', 'Paula Pauser', 'Takes a break');
 const mute = await hire('mute', EVIL, EVIL);
+await hire('ping', 'Pia Ping', 'Asks Paul');
+await hire('pong', 'Paul Pong', 'Asks Pia');
+minds.set('ping', { say: '@pong, your turn.' });
+minds.set('pong', { say: '@ping, your turn.' });
 assert.ok(mended && mute);
 minds.set('mender', { fail: `invalid tool configuration ${EVIL}` });
 const QUOTED = 'no tool k97zz48231xw9,310 behind http://127.0.0.1:18789/v1';
 minds.set('dropper', { fail: `invalid tool configuration: ${QUOTED}` });
+minds.set('claimer', { calls: [['task_status', { status: 'in_progress' }], ['task_status', { status: 'review' }]], say: 'Done, please review.' });
 minds.set('hanger', { hang: true });
 minds.set('stuck', { hang: true });
 minds.set('mute', { say: `The answer. ${EVIL}` });
@@ -327,6 +346,24 @@ await check('markup in texts of people and agents stays text', async () => {
   assert.equal(await page.locator('#app img, #app script').count(), 0);
 });
 
+let claimed = '';
+
+await check('a task that is called ready without work is listed, and its facts stand beside its status', async () => {
+  claimed = await assign(claimer, `Write the page ${EVIL}`);
+  const one = `#evidence [data-task="${claimed}"]`;
+  // The page asks for the list four times a minute.
+  await page.waitForSelector(one, { timeout: 45_000 });
+  const text = await page.textContent(one);
+  for (const words of ['Write the page <img', 'No effect. claimer called the task ready', 'Review, set by claimer', 'none since the assignment']) assert.ok(text.includes(words), `${words}: ${text}`);
+  await page.click(`${one} .link`);
+  await page.waitForSelector(`#answer [data-evidence="${claimed}"] [data-mark=no-effect]`);
+  await picture(page, 'evidence-light');
+  await page.click('#answer [aria-label="Close the answer"]');
+  assert.equal(await page.evaluate(() => window.pwned), undefined);
+  // The list of ended deliveries is longer now; the later checks look for an old one.
+  await page.click('#recent [data-more]');
+});
+
 await check('links lead to the board and to the page of each task', async () => {
   const protectedLink = href => [href, '_blank', 'noopener noreferrer'];
   assert.deepEqual(await linkOf(page.locator('#board')), protectedLink(`${BASE_URL}/`));
@@ -415,9 +452,9 @@ await check('ids can be distinguished, and names are aligned in a column', async
   assert.equal(open[0], open[1]);
   const widths = await page.$$eval('.one > .top > .pill', pills => [...new Set(pills.map(pill => pill.getBoundingClientRect().width))]);
   assert.equal(widths.length, 1, widths.join());
-  const long = 'A title that is much longer than the line '.repeat(4).trim();
+  const long = 'A title that is much longer than the line '.repeat(3).trim();
   await mention('mender', 'please', long);
-  await page.waitForSelector(`#recent .one[data-state=answered]:has-text("${long}")`);
+  await page.waitForSelector('#recent .one[data-state=answered]:has-text("A title that is much longer")');
   const heights = await page.$$eval('#recent .one:not(.open) > .top', tops => [...new Set(tops.map(top => Math.round(top.getBoundingClientRect().height)))]);
   assert.equal(heights.length, 1, `lines of these heights: ${heights.join()}`);
 });
@@ -452,7 +489,7 @@ await check('the dark scheme is dark and readable, and nothing scrolls sideways 
     const of = colour => { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].map(part => (part /= 255) <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
     const contrast = (a, b) => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
     const card = of(getComputedStyle(document.querySelector('.card')).backgroundColor);
-    const worst = Math.min(...[...document.querySelectorAll('.one .words, .one .next, .one time, .reasons .name, .facts dt, .pill, .chart p, .agent .under')].map(el => contrast(card, of(getComputedStyle(el).color))));
+    const worst = Math.min(...[...document.querySelectorAll('.one .words, .one .next, .one time, .reasons .name, .facts dt, .pill, .chart p, .agent .under, .evidence :is(dt, dd, .mark)')].map(el => contrast(card, of(getComputedStyle(el).color))));
     return { ground: of(getComputedStyle(document.documentElement).backgroundColor), worst };
   });
   await picture(page, 'wide-light');
@@ -468,10 +505,33 @@ await check('the dark scheme is dark and readable, and nothing scrolls sideways 
   assert.ok(await page.isVisible(`#recent [data-id="${letter}"] .steps li >> nth=0`), 'it is still unfolded');
   await picture(page, 'phone-light');
   if (SCREENSHOTS) {
+    await page.locator('#evidence').evaluate(el => el.scrollIntoView());
+    await page.screenshot({ path: `${SCREENSHOTS}/live-phone-evidence.png` });
     await page.locator('#dead').evaluate(el => el.scrollIntoView());
     await page.screenshot({ path: `${SCREENSHOTS}/live-phone-lists.png` });
   }
   
+});
+
+await check('a thread that the loop brake has stopped shows its turns, its limit and what lets it continue', async () => {
+  await page.setViewportSize(WIDE);
+  await mention('ping', 'please begin', 'Ping and pong <b>');
+  const one = '#stopped .one:has-text("Ping and pong")';
+  await page.waitForSelector(one);
+  const text = await page.textContent(one);
+  for (const words of ['Ping and pong <b>', 'had 3 turns since a person last wrote', 'TEAM_TURNS_MAX', '1 row waits', 'A message in the thread']) assert.ok(text.includes(words), `${words}: ${text}`);
+  for (const [scheme, size] of [['light', WIDE], ['dark', WIDE], ['dark', PHONE], ['light', PHONE]]) {
+    await page.emulateMedia({ colorScheme: scheme });
+    await page.setViewportSize(size);
+    await page.locator('#stopped').evaluate(el => el.scrollIntoView());
+    if (SCREENSHOTS) await page.screenshot({ path: `${SCREENSHOTS}/live-stopped-${scheme}-${size.width}.png` });
+    assert.ok(await overflow(page) <= 0, `${scheme}, ${size.width} px`);
+  }
+  const stops = async () => (await health()).delivery.guardrails.teamStops;
+  const before = await stops();
+  await page.click(`${one} [data-act=continue]`);
+  while (await stops() === before) await page.waitForTimeout(100);
+  await page.waitForSelector(one);
 });
 
 await check('the page forgets the token on request', async () => {

@@ -152,6 +152,22 @@ with_mock() {
     ' "$state/openclaw.json" "$model" "$state"
 }
 
+# The gateway starts the configured browser when it is needed: nothing else starts one.
+browse() {
+    local executable
+    executable=$("$node" -p 'JSON.parse(require("fs").readFileSync(process.argv[1], "utf8")).browser.executablePath' "$state/openclaw.json")
+    if [ ! -x "$executable" ]; then
+        echo "SKIPPED browser: $executable is not on this machine (Debian: chromium)"
+        return
+    fi
+    if ! openclaw browser --url "ws://127.0.0.1:$port" --token "$token" start >"$state/browse" 2>&1 ||
+        ! grep -q 'running: true' "$state/browse"; then
+        tail -n 30 "$state/browse" "$state/gateway.log"
+        fail "$name: the gateway starts no browser"
+    fi
+    echo "ok    $name: the gateway starts the browser on demand"
+}
+
 check() {
     local name=$1 golden=$GOLDEN/$1.json began=$SECONDS release port url token status agent found
     if [ "$name" = sample ]; then golden=$scratch/sample.json; fi
@@ -201,6 +217,7 @@ check() {
         tail -n 30 "$state/gateway.log"
         fail "$name: the turn got $status $(head -c 500 "$state/turn")"
     fi
+    if [ "$name" = tools-and-browser ]; then browse; fi
     end "$gateway"
     gateway=
 

@@ -2,9 +2,13 @@
 //
 //   node mock-model.mjs        prints the port of 127.0.0.1 on which it listens
 //
+// With MOCK_REQUESTS=FILE, every request is appended to that file as a line of JSON. The directive `QUOTE words` answers with
+// the first line of the gateway's own instructions that has these words: what the agent read in its workspace.
+//
 // It implements the part of OpenAI's chat completions that the gateway uses (always as a stream), and the directives of
 // `Directives` in crates/gateway-sim/src/gateway/directives.rs, so that the same tests run against either gateway.
 
+import { appendFileSync } from "node:fs";
 import { createServer } from "node:http";
 
 const PREAMBLE = "One moment, I look it up.";
@@ -27,6 +31,12 @@ function clientsWords(content) {
   if (about >= 0) text = text.slice(0, about);
   // The gateway, not the client, writes the reminder after an empty answer.
   return /^The previous (attempt|assistant turn)\b/.test(text) ? "" : text.trim();
+}
+
+// Whether a message has nothing but a note of the gateway.
+function isOwnNote(content) {
+  const text = typeof content === "string" ? content : (content ?? []).map((part) => part.text ?? "").join("\n");
+  return text.trimStart().startsWith("<<<BEGIN_OPENCLAW_INTERNAL_CONTEXT>>>") && clientsWords(content) === "";
 }
 
 // The text after a word that is bounded by blanks.
@@ -84,8 +94,16 @@ const long = (chars) =>
     .join("")
     .slice(0, chars);
 
+// The first line of the gateway's instructions that has these words.
+function quoted(messages, words) {
+  const instructions = messages.filter((message) => message.role === "system" || message.role === "developer");
+  const lines = instructions.flatMap(({ content }) => (typeof content === "string" ? content : content.map((part) => part.text ?? "").join("\n")).split("\n"));
+  return lines.find((line) => line.includes(words)) ?? `NOT FOUND: ${words}`;
+}
+
 async function complete(request, response) {
   const messages = request.messages ?? [];
+  if (process.env.MOCK_REQUESTS) appendFileSync(process.env.MOCK_REQUESTS, `${JSON.stringify(request)}\n`);
   const users = messages.filter((message) => message.role === "user").map((message) => clientsWords(message.content));
   const said = users.filter((words) => words !== "");
   const text = wantedNow(said) ?? said.at(-1) ?? "";
@@ -106,14 +124,18 @@ async function complete(request, response) {
   const offered = new Set((request.tools ?? []).map((tool) => tool.function?.name));
   let answer = "";
   let wanted = [];
-  if (messages.at(-1)?.role === "tool") {
-    answer = `TOOL_RESULT: ${messages.at(-1).content}`;
+  // The gateway adds notes of its own behind the result of one of its tools.
+  const last = messages.findLast((message) => message.role !== "user" || !isOwnNote(message.content));
+  if (last?.role === "tool") {
+    answer = `TOOL_RESULT: ${last.content}`;
   } else {
     wanted = wantedCalls(text, offered);
     if (wanted.length > 0) answer = behind(text, "PREAMBLE") === undefined ? "" : PREAMBLE;
     else if (behind(text, "EMPTY") === undefined) {
       const words = behind(text, "SAY");
+      const quote = behind(text, "QUOTE");
       if (words !== undefined) answer = line(words);
+      else if (quote !== undefined) answer = quoted(messages, line(quote));
       else answer = behind(text, "LONG") === undefined ? `ECHO: ${text}` : long(number(text, "LONG"));
     }
   }

@@ -33,9 +33,9 @@ send() {
     done' "$1" "$2"
 }
 
-# Waits up to 20 s for a command to succeed.
+# Waits up to 60 s for a command to succeed. The state must last; a state that may pass by is looked up in the journal.
 until_true() {
-    for _ in $(seq 200); do if "$@"; then return; fi; sleep 0.1; done
+    for _ in $(seq 600); do if "$@"; then return; fi; sleep 0.1; done
     failed "never true: $*"
 }
 
@@ -114,7 +114,8 @@ passed "the service runs as mission-control: $(property $unit StatusText)"
 
 before=$(fingerprint)
 installer 0 'is installed already' install /mnt/work/build
-[ "$before" = "$(fingerprint)" ] || failed 'a second run changed something'
+after=$(fingerprint)
+[ "$before" = "$after" ] || failed "a second run changed something: $(diff <(echo "$before") <(echo "$after"))"
 passed 'install.sh twice: nothing changes, and the process goes on'
 
 inside mkdir -p /opt/openclaw/bin
@@ -203,7 +204,8 @@ instance=mission-control-runtime@second.service
 inside sh -c 'grep -v STATE_DIR /mnt/work/runtime.env > /etc/mission-control-runtime/second.env'
 inside systemctl start --no-block $instance
 until_true says $instance "Not started: cannot listen; see HEALTH_HOST and HEALTH_PORT.*port=$runtime_port"
-[ "$(property $instance ExecMainStatus)" = 1 ] || failed 'the exit code of a taken port'
+# In the journal, because the property is 0 again as soon as systemd tries again.
+until_true says $instance 'Main process exited, code=exited, status=1/FAILURE'
 inside systemctl stop $instance
 passed 'a taken port: the journal says it, and systemd tries again'
 second_port=$(port)
@@ -221,7 +223,8 @@ passed "an unwritable state folder: $(inside journalctl --no-pager -o cat -u $in
 inside sh -c "mkdir -p /run/systemd/system/$unit.d; printf '[Service]\nWatchdogSec=2\nRestartSec=100ms\n' > /run/systemd/system/$unit.d/test.conf; systemctl daemon-reload; systemctl restart $unit"
 pid=$(property $unit MainPID)
 inside sh -c "kill -STOP $pid"
-was_restarted() { [ "$(property $unit NRestarts)" = 1 ] && is_state $unit active && [ "$(property $unit MainPID)" != "$pid" ]; }
+# A loaded machine may miss the two seconds more than once.
+was_restarted() { [ "$(property $unit NRestarts)" -ge 1 ] && is_state $unit active && [ "$(property $unit MainPID)" != "$pid" ]; }
 until_true was_restarted
 says $unit 'Watchdog timeout' || failed 'no watchdog in the journal'
 inside sh -c "rm -r /run/systemd/system/$unit.d; systemctl daemon-reload; systemctl restart $unit"

@@ -94,7 +94,12 @@ port() { python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)
 board_port=$(port) runtime_port=$(port)
 "$full" local --data :memory: --seed demo --listen "127.0.0.1:$board_port" >"$work/board" 2>/dev/null &
 board_pid=$!
-for _ in $(seq 100); do if grep -q ADMIN_KEY "$work/board"; then break; fi; sleep 0.1; done
+for _ in $(seq 600); do
+    if grep -q ADMIN_KEY "$work/board"; then break; fi
+    kill -0 "$board_pid" 2>/dev/null || break
+    sleep 0.1
+done
+grep -q ADMIN_KEY "$work/board" || { echo 'FAILED: the embedded Mission Control does not start' >&2; exit 1; }
 {
     grep -E '^(ACCOUNT_ID|CONVEX_URL|SERVICE_TOKEN)=' "$work/board"
     echo OPENCLAW_GATEWAY_URL=

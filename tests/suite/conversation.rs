@@ -6,6 +6,8 @@ mod alive;
 mod answers;
 /// Daily budgets: the limit, running turns, the books of the model.
 mod budgets;
+/// Tasks whose status and facts differ.
+mod evidence;
 /// The program's own reports, compared with its behaviour.
 mod figures;
 /// Foreign host names, nudge floods, tokens in answers, huge answers.
@@ -44,11 +46,15 @@ mod status_endpoints;
 mod stopped;
 /// The orderly stop of the program.
 mod stopping;
+/// The loop brake: agents that wake each other.
+mod team;
 /// Work of the test kind, killed as a process.
 #[cfg(feature = "test-kind")]
 mod test_kind;
 /// Events for agents.
 mod wakes;
+/// The workspaces that the program writes.
+mod workspaces;
 
 use std::collections::BTreeMap;
 use std::time::{Duration, Instant};
@@ -366,8 +372,8 @@ fn a_stop_waits_for_a_running_turn_and_a_second_stop_does_not() {
     }
 }
 
-/// Agents that always reply, the orchestrator among them, come to a stop. After eight messages without a
-/// person, an answer to an update wakes no agent.
+/// Agents that always reply, the orchestrator among them, come to a stop: twelve hand-offs after the person's
+/// message.
 #[test]
 fn a_conversation_of_agents_alone_ends() {
     let stack = Stack::led_by("lead", &["lead", "ben"], polite);
@@ -378,8 +384,9 @@ fn a_conversation_of_agents_alone_ends() {
     stack.mention(&task, "ben", "hello");
     stack.settled();
     let said = stack.messages_of("ben", &task).len() + stack.messages_of("lead", &task).len();
-    assert!((2..=12).contains(&said), "{said} messages: {}", stack.health());
-    assert!(stack.health()["delivery"]["skipped"]["reply-loop"].as_u64() >= Some(1), "{}", stack.health());
+    // The answer to the person, the hand-offs, and the notice.
+    assert_eq!(said, 1 + 12 + 1, "{}", stack.health());
+    assert!(stack.health()["delivery"]["skipped"]["team-limit"].as_u64() >= Some(1), "{}", stack.health());
 }
 
 /// The program is killed repeatedly at random moments in the middle of turns with tools. Each agent answers

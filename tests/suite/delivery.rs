@@ -76,6 +76,7 @@ const LABELS: [&str; 3] = [
     "load a task (`task_load`)",
 ];
 const HTTP: HttpWay<'_> = HttpWay {
+    token_file: None,
     purpose: HttpUse::Tools,
     base_url: "http://runtime:3000/",
     session_key: "task:T1:agent:engineer:A1:v1",

@@ -11,6 +11,10 @@ mod no_turn;
 mod operator_requests;
 /// A failing row at the head of its track.
 mod passing;
+/// Rows of people before those of agents, and the limits for agents.
+mod people_first;
+/// Rows that the loop brake has stopped.
+mod stopped_threads;
 /// Work without turns, from a source without lists.
 #[cfg(feature = "test-kind")]
 mod test_kind;
@@ -24,6 +28,7 @@ mod world;
 use std::time::Duration;
 
 use mission_control_runtime::clock::Millis;
+use mission_control_runtime::guardrails::origin::Origin;
 use proptest::prelude::*;
 
 use world::{Fate, World};
@@ -56,6 +61,7 @@ fn a_track_runs_in_order_one_row_at_a_time() {
 #[test]
 fn questions_come_before_assignments_and_assignments_before_updates() {
     let mut world = World::new(1);
+    world.rows_are_by(Origin::Agent);
     // The worker is busy while the others arrive.
     world.arrive("t0", "thread_update", "first");
     world.turns_take(10_000);

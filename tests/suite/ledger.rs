@@ -11,6 +11,8 @@ mod kill;
 mod memory_ledger;
 /// Ledgers of other versions.
 mod recorded;
+/// What is known about tasks, longer than their deliveries are kept.
+mod task_facts;
 /// Work that no list of the backend contains.
 #[cfg(feature = "test-kind")]
 mod test_kind;
@@ -24,6 +26,7 @@ use std::time::{Duration, Instant};
 
 use crate::support::wait;
 use mission_control_runtime::clock::Millis;
+use mission_control_runtime::delivery::acts::{Act, ActKind};
 use mission_control_runtime::delivery::cause::Cause;
 use mission_control_runtime::delivery::journal::{Journal, Note, Step, Wait};
 use mission_control_runtime::delivery::policy::Skip;
@@ -35,6 +38,9 @@ use mission_control_runtime::delivery::{
 };
 use mission_control_runtime::files::{Access, Folder, FolderError};
 use mission_control_runtime::gateway::{ToolCall, ToolOutput, Usage};
+use mission_control_runtime::guardrails::agent_names::KnownOrigin;
+use mission_control_runtime::guardrails::origin::Origin;
+use mission_control_runtime::guardrails::{CountStart, Fact, TeamLimit, TeamStop, TeamTurn};
 use mission_control_runtime::ledger::{self, KEPT_AGE, KEPT_MAX, Ledger, LedgerError, Opened, Options, Read};
 use mission_control_runtime::model::{AccountId, LedgerSync, MessageId, Notification, SessionKey};
 use mission_control_runtime::work::{self, WorkId};
@@ -175,13 +181,31 @@ fn whom() -> (SessionKey, String) {
 
 fn effects(number: u32) -> ToolLog {
     let done = json!([{"call": "c0ffee", "output": format!("{{\"n\": {number}}}"), "called": number.is_multiple_of(2)}]);
-    serde_json::from_value(json!({"done": done, "made": ["doc_1"]})).unwrap()
+    let acts = json!({"list": [{"at": 1, "what": "document", "id": "doc_1", "text": ""}], "left_out": 1});
+    serde_json::from_value(json!({"done": done, "made": ["doc_1"], "acts": acts})).unwrap()
 }
 
 /// Fields that only a newer version knows, for odd numbers.
 fn extra(number: u32) -> UnknownFields {
     let fields = if number.is_multiple_of(2) { json!({}) } else { json!({"later": {"number": number}}) };
     serde_json::from_value(fields).unwrap()
+}
+
+/// The facts of the loop brake, if any.
+fn team(number: u32) -> Option<TeamTurn> {
+    let stop = TeamStop { limit: TeamLimit::Depth, turns: number, is_first: number.is_multiple_of(2) };
+    (!number.is_multiple_of(3)).then(|| TeamTurn {
+        start: CountStart { message_at: NOW, retries: number % 2 },
+        number,
+        depth: number % 5,
+        progress: number % 7,
+        baseline: Fact::document("before").into_iter().collect(),
+        news: Fact::document("after").into_iter().collect(),
+        stop: number.is_multiple_of(5).then_some(stop),
+        is_renewed: number.is_multiple_of(7),
+        is_retried: number.is_multiple_of(11),
+        extra: extra(number),
+    })
 }
 
 fn any_record() -> impl Strategy<Value = Record> {
@@ -225,7 +249,10 @@ fn any_record() -> impl Strategy<Value = Record> {
             heard: Some(Stamp { message: Some(MessageId::new("m")), at: NOW }),
             began_paused: lost % 5 == 0,
             title: format!("title {lost}"),
+            seen: (lost % 2 == 0).then(|| Act { number: Some(7), ..Act::new(ActKind::Seen).at(NOW) }),
             unaddressed: lost % 7 == 0,
+            team: team(lost),
+            origin: (lost % 3 == 0).then_some(KnownOrigin { by: Origin::Agent, at: NOW }),
             answered: lost % 2 == 0,
             answered_then: u64::from(failures),
             reopened: doubts % 2 == 0,

@@ -37,6 +37,8 @@ mod fuzzed;
 mod gateway_answers;
 /// The configuration of the gateway, merged from its environment, a template and the roster.
 mod gateway_config;
+/// Limits of what agents cause: the loop brake.
+mod guardrails;
 /// What wakes agents: whose queue an event goes to, and how often.
 mod heartbeat;
 /// The HTTP server under attack.

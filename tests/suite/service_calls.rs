@@ -185,7 +185,14 @@ fn calls_about_agents() {
         "effectiveUserMd": "U", "effectiveIdentityContent": "I", "resolvedSkills": [{"_id": "s", "name": "n",
         "slug": "s"}]}]);
     let got = check(&ListAgentsForRuntime {}, "listAgentsForRuntime", json!({}), true, &profile);
-    assert_eq!(got[0].resolved_skills[0].content_markdown, None);
+    assert_eq!(got.0[0].as_ref().unwrap().resolved_skills[0].content_markdown, None);
+    let mut half = profile.clone();
+    half.as_array_mut().unwrap().insert(0, json!({"_id": "b", "name": "Broken"}));
+    let got = check(&ListAgentsForRuntime {}, "listAgentsForRuntime", json!({}), true, &half);
+    assert!(
+        got.0[0].as_ref().unwrap_err().contains("slug") && got.0[1].is_ok(),
+        "one row does not hide the others"
+    );
 
     let name = "getOrchestratorAgentId";
     let got = check(&GetOrchestrator {}, name, json!({}), true, &json!({"orchestratorAgentId": null}));

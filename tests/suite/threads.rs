@@ -4,6 +4,7 @@
 mod supervised;
 
 use mission_control_runtime::convex;
+use mission_control_runtime::delivery::agent_limits::AgentLimitsConfig;
 use mission_control_runtime::delivery::budget::BudgetKeeper;
 use mission_control_runtime::delivery::deps::Rules;
 use mission_control_runtime::delivery::journal::{Journal, JournalError, Note, Step, Wait};
@@ -21,7 +22,9 @@ use mission_control_runtime::http::server::{Server, ServerLimits};
 use mission_control_runtime::local::Options;
 use mission_control_runtime::metrics::Metrics;
 use mission_control_runtime::mission::Mission;
-use mission_control_runtime::model::{AccountId, NoResponseNote, SessionKey, ToolEndpoints, WakeRules};
+use mission_control_runtime::model::{
+    AccountId, NoResponseNote, SessionKey, TeamLimits, ToolEndpoints, WakeRules,
+};
 use mission_control_runtime::ops::HealthReason;
 use mission_control_runtime::panics::Panics;
 use mission_control_runtime::roster;
@@ -151,6 +154,7 @@ impl Shop {
         let rules = Arc::new(Rules {
             access: ToolAccess { endpoints: ToolEndpoints::Auto, client_tools: true },
             session_tokens: false,
+            token_files: None,
             base_url: "http://127.0.0.1:1".to_owned(),
             rounds_max: 8,
             calls_max: 32,
@@ -158,6 +162,7 @@ impl Shop {
             budget: Budget::default(),
             notes: NoResponseNote::default(),
             wake_on: WakeRules::default(),
+            team: TeamLimits::default(),
         });
         let people = roster::Team::default();
         people.fetch(&mission).unwrap();
@@ -182,7 +187,12 @@ impl Shop {
             backoff_max: Duration::from_millis(400),
         };
         let service = Service::start(DeliverySetup {
-            plan: SchedulerConfig { workers, list_limit: 50, intervals },
+            plan: SchedulerConfig {
+                workers,
+                list_limit: 50,
+                intervals,
+                agent_limits: AgentLimitsConfig::default(),
+            },
             mission: mission.clone(),
             workers: (0..workers).map(worker).collect(),
             journal: self.journal.clone(),
@@ -199,6 +209,7 @@ impl Shop {
                 assert!(!take(&panics), "the probe panics, as ordered");
                 away.load(Ordering::SeqCst).then(|| "away".to_owned())
             }),
+            team: people.clone(),
             panics: self.noted.clone(),
         });
         let service = service.unwrap();

@@ -5,14 +5,15 @@ mod plans;
 mod profiles;
 mod properties;
 mod skills;
+mod writing;
 
 use std::collections::BTreeMap;
 
 use mission_control_runtime::clock::Millis;
 use mission_control_runtime::model::AgentProfile;
 use mission_control_runtime::workspace::{
-    Desired, Digest, FilePath, Found, FoundFile, Layout, Manifest, Operation, ProfileTexts, desired, paths,
-    plan,
+    Desired, Digest, FileChange, FilePath, FoundFile, FoundFiles, Layout, Manifest, ProfileTexts, desired,
+    paths, plan,
 };
 use serde_json::{Value, json};
 
@@ -61,7 +62,7 @@ impl Disk {
         Self { files: files.collect(), ..Self::default() }
     }
 
-    pub(crate) fn found(&self, desired: &Desired) -> Found {
+    pub(crate) fn found(&self, desired: &Desired) -> FoundFiles {
         let files = paths(desired, self.manifest.as_ref()).into_iter().filter_map(|path| {
             let text = self.files.get(path.as_str())?;
             let found = match text.as_str() {
@@ -71,7 +72,7 @@ impl Disk {
             };
             Some((path, found))
         });
-        Found { files: files.collect(), manifest: self.manifest.clone(), adopts: self.adopts }
+        FoundFiles { files: files.collect(), manifest: self.manifest.clone(), adopts: self.adopts }
     }
 
     /// Carries out the plan, and returns its operations and warnings as lines.
@@ -80,14 +81,14 @@ impl Disk {
         let mut lines = Vec::new();
         for operation in &plan.operations {
             let (path, text, verb) = match operation {
-                Operation::Write { path, content, .. } => (path, Some(content.as_str()), "write"),
-                Operation::Create { path, content } => (path, Some(*content), "create"),
-                Operation::Folder(path) => (path, Some("<folder>"), "folder"),
-                Operation::Remove { path, .. } => (path, None, "remove"),
+                FileChange::Write { path, content, .. } => (path, Some(content.as_str()), "write"),
+                FileChange::Create { path, content } => (path, Some(*content), "create"),
+                FileChange::Folder(path) => (path, Some("<folder>"), "folder"),
+                FileChange::Remove { path, .. } => (path, None, "remove"),
             };
             lines.push(format!("{verb} {path}"));
             let before = self.files.remove(path.as_str());
-            if let Operation::Write { ours, .. } | Operation::Remove { ours, .. } = operation
+            if let FileChange::Write { ours, .. } | FileChange::Remove { ours, .. } = operation
                 && let Some(before) = before
                 && ours.as_ref() != Some(&Digest::of(before.as_bytes()))
             {

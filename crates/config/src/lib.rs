@@ -13,12 +13,14 @@
 //! and the tables in `docs/` from the same rows.
 
 mod address;
+mod choices;
 mod container;
 mod credentials;
 mod diagnostic;
 pub mod documents;
 mod doubts;
 mod env_file;
+mod guardrails;
 mod lookup;
 mod nearest;
 mod network;

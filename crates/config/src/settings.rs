@@ -1,25 +1,34 @@
 //! The settings: the typed result, grouped by subject.
 
+mod log;
+
+pub use log::{LogFormat, LogLevel, LogOutput};
+
 use std::path::PathBuf;
 use std::time::Duration;
 
 use super::address::{self, bracketed, is_everywhere};
+use super::choices::{done_policy, ledger, ledger_sync, log_format, log_level, log_output, no_response_note};
 use super::credentials;
+use super::guardrails;
 use super::network::Network;
 use super::reader::Reader;
 use super::table::{
-    AGENT_SYNC_INTERVAL, BUDGET_AGENTS, BUDGET_DAILY_TOKENS, BUDGET_DAILY_USD, BUDGET_PRICES,
-    BUDGET_TIME_ZONE, DELIVERY_BACKOFF_BASE_MS, DELIVERY_BACKOFF_MAX_MS, DELIVERY_CONTEXT_FETCH_BATCH_SIZE,
-    DELIVERY_IDLE_INTERVAL, DELIVERY_INTERVAL, DELIVERY_LIST_LIMIT, DELIVERY_MAX_AGE_MS,
-    DELIVERY_MAX_ATTEMPTS, DELIVERY_MAX_CONCURRENT_SESSIONS, DELIVERY_MAX_TURNS, DELIVERY_STREAM_TIMEOUT_MS,
-    DRAIN_TIMEOUT_MS, DROPLET_ID, DROPLET_IP, DROPLET_REGION, HEALTH_CHECK_INTERVAL, LEDGER, LEDGER_SYNC,
-    LOG_FORMAT, LOG_LEVEL, LOG_OUTPUT, NO_RESPONSE_NOTE, OPENCLAW_MAX_CONCURRENT, OPENCLAW_VERSION,
-    RECEIVE_MEMORY_MB, RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR, TOOL_MAX_CALLS, TOOL_MAX_ROUNDS, WAKE_ON,
+    AGENT_SYNC_INTERVAL, AGENT_TURNS_PER_MINUTE, BUDGET_AGENTS, BUDGET_DAILY_TOKENS, BUDGET_DAILY_USD,
+    BUDGET_PRICES, BUDGET_TIME_ZONE, DELIVERY_BACKOFF_BASE_MS, DELIVERY_BACKOFF_MAX_MS,
+    DELIVERY_CONTEXT_FETCH_BATCH_SIZE, DELIVERY_IDLE_INTERVAL, DELIVERY_INTERVAL, DELIVERY_LIST_LIMIT,
+    DELIVERY_MAX_AGE_MS, DELIVERY_MAX_ATTEMPTS, DELIVERY_MAX_CONCURRENT_SESSIONS, DELIVERY_MAX_TURNS,
+    DELIVERY_STREAM_TIMEOUT_MS, DRAIN_TIMEOUT_MS, DROPLET_ID, DROPLET_IP, DROPLET_REGION,
+    HEALTH_CHECK_INTERVAL, LEDGER, OPENCLAW_MAX_CONCURRENT, OPENCLAW_PROFILE_SYNC, OPENCLAW_VERSION,
+    OPENCLAW_WORKSPACE_ROOT, PEOPLE_RESERVE, RECEIVE_MEMORY_MB, RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR,
+    TOOL_MAX_CALLS, TOOL_MAX_ROUNDS, WAKE_ON,
 };
 use super::value;
 use mcr_model::secret::Secret;
 use mcr_model::spending::{Budgets, Limits};
-use mcr_model::{BaseUrl, LedgerSync, NoResponseNote, SessionScope, ToolEndpoints, WakeRules};
+use mcr_model::{
+    BaseUrl, DonePolicy, LedgerSync, NoResponseNote, SessionScope, TeamLimits, ToolEndpoints, WakeRules,
+};
 
 /// The settings of the service.
 #[derive(Clone, Debug)]
@@ -156,6 +165,14 @@ pub struct Delivery {
     pub no_response_note: NoResponseNote,
     /// Which notifications wake each agent.
     pub wake_on: WakeRules,
+    /// How far agents may go in a thread without a person.
+    pub team: TeamLimits,
+    /// The share of the workers that is kept for notifications that people have caused, in percent.
+    pub people_reserve_percent: usize,
+    /// The number of turns that agents may cause in a minute; 0 sets no limit.
+    pub agent_turns_per_minute: usize,
+    /// What happens to a task whose status and facts differ.
+    pub done_policy: DonePolicy,
     /// How long running turns may continue after a stop signal.
     pub drain: Duration,
     /// A time limit of the TypeScript runtime. It has no effect; `/health` shows it.
@@ -164,11 +181,15 @@ pub struct Delivery {
     pub context_fetch_batch_size: usize,
 }
 
-/// The roster of agents.
+/// The roster of agents, and their workspaces.
 #[derive(Clone, Debug)]
 pub struct Agents {
     /// The time between two polls of the roster.
     pub sync_interval: Duration,
+    /// Whether workspaces are written.
+    pub profile_sync: bool,
+    /// The directory of the workspaces.
+    pub workspace_root: PathBuf,
 }
 
 /// This machine, for reports.
@@ -189,39 +210,6 @@ pub enum LedgerSwitch {
     On,
     /// They are not recorded: a crash loses the deliveries in progress.
     Off,
-}
-
-/// The lowest level of log lines that are written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogLevel {
-    /// Failures.
-    Error,
-    /// And conditions that need attention.
-    Warn,
-    /// And events.
-    Info,
-    /// And details of events.
-    Debug,
-    /// And everything else.
-    Trace,
-}
-
-/// The format of log lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogFormat {
-    /// Text for people.
-    Text,
-    /// One JSON object per line.
-    Json,
-}
-
-/// The stream of log lines.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum LogOutput {
-    /// Standard error.
-    Stderr,
-    /// Standard output.
-    Stdout,
 }
 
 impl Settings {
@@ -249,7 +237,11 @@ pub(super) fn assemble(reader: &mut Reader) -> Option<Settings> {
         gateway,
         delivery,
         budgets,
-        agents: Agents { sync_interval: reader.millis(&AGENT_SYNC_INTERVAL) },
+        agents: Agents {
+            sync_interval: reader.millis(&AGENT_SYNC_INTERVAL),
+            profile_sync: reader.flag(&OPENCLAW_PROFILE_SYNC),
+            workspace_root: PathBuf::from(reader.text(&OPENCLAW_WORKSPACE_ROOT)),
+        },
         droplet: Droplet {
             id: reader.text(&DROPLET_ID),
             ip: reader.text(&DROPLET_IP),
@@ -293,6 +285,10 @@ fn delivery(reader: &mut Reader, gateway: &Gateway) -> Delivery {
         age_max: reader.millis(&DELIVERY_MAX_AGE_MS),
         no_response_note: no_response_note(reader),
         wake_on: reader.wake_rules(&WAKE_ON),
+        team: guardrails::team_limits(reader),
+        people_reserve_percent: count(reader.number(&PEOPLE_RESERVE)),
+        agent_turns_per_minute: count(reader.number(&AGENT_TURNS_PER_MINUTE)),
+        done_policy: done_policy(reader),
         drain: reader.millis(&DRAIN_TIMEOUT_MS),
         stream_timeout: stream_timeout(reader, gateway),
         context_fetch_batch_size: count(reader.number(&DELIVERY_CONTEXT_FETCH_BATCH_SIZE)),
@@ -362,52 +358,6 @@ fn state_dir(reader: &mut Reader) -> PathBuf {
     };
     reader.derive(&STATE_DIR, &dir, from);
     PathBuf::from(dir)
-}
-
-fn log_level(reader: &mut Reader) -> LogLevel {
-    match reader.text(&LOG_LEVEL).as_str() {
-        "error" => LogLevel::Error,
-        "warn" => LogLevel::Warn,
-        "debug" => LogLevel::Debug,
-        "trace" => LogLevel::Trace,
-        _ => LogLevel::Info,
-    }
-}
-
-fn log_format(reader: &mut Reader) -> LogFormat {
-    match reader.text(&LOG_FORMAT).as_str() {
-        "json" => LogFormat::Json,
-        _ => LogFormat::Text,
-    }
-}
-
-fn ledger(reader: &mut Reader) -> LedgerSwitch {
-    match reader.text(&LEDGER).as_str() {
-        "off" => LedgerSwitch::Off,
-        _ => LedgerSwitch::On,
-    }
-}
-
-fn ledger_sync(reader: &mut Reader) -> LedgerSync {
-    match reader.text(&LEDGER_SYNC).as_str() {
-        "normal" => LedgerSync::Normal,
-        _ => LedgerSync::Full,
-    }
-}
-
-fn no_response_note(reader: &mut Reader) -> NoResponseNote {
-    match reader.text(&NO_RESPONSE_NOTE).as_str() {
-        "all" => NoResponseNote::All,
-        "off" => NoResponseNote::Off,
-        _ => NoResponseNote::People,
-    }
-}
-
-fn log_output(reader: &mut Reader) -> LogOutput {
-    match reader.text(&LOG_OUTPUT).as_str() {
-        "stdout" => LogOutput::Stdout,
-        _ => LogOutput::Stderr,
-    }
 }
 
 /// The ranges in the table are small, so no count is cut.

@@ -34,9 +34,6 @@ const PLAIN: Variable = Variable {
     before: None,
 };
 
-/// The effect of variables for agent workspaces, which are not implemented yet.
-const NO_WORKSPACES: Effect = Effect::NotYet { lacks: "writes no agent workspaces", quiet: Some("false") };
-
 /// A key that only the gateway container reads.
 const CONTAINER_KEY: Variable = Variable {
     section: Section::Container,
@@ -418,6 +415,72 @@ variables! {
         about: "Prices of models whose cost the gateway does not report: `MODEL=READ/WRITTEN` in dollars per million tokens, separated by commas: `claude-sonnet-5=3/15`. `*` is every other model.",
         ..PLAIN
     }
+    DONE_POLICY {
+        section: Section::Delivery,
+        kind: Kind::Choice { options: &["warn", "off"], synonyms: &[("none", "off")] },
+        fallback: Fallback::Value("warn"),
+        about: "Whether operators see a mark on tasks that agents call ready or done although the recorded facts differ: nothing has changed since the assignment, an agent approved its own work, or a failure is open (`warn`, or `off`). The marks stand in `evidence`, `why` and on the page. Nothing is posted, and no call is refused.",
+        before: Some(Before { there: "no such variable: a status was never compared with the facts", why: "a person should not have to open each task to see whether something was delivered." }),
+        ..PLAIN
+    }
+    TEAM_TURNS_MAX {
+        section: Section::Delivery,
+        kind: Kind::Integer { min: 0, max: 1_000_000, why: "it is a number of turns, and 0 sets no limit" },
+        fallback: Fallback::Value("30"),
+        about: "The number of turns that agents may cause in a thread after the last message of a person. Further rows that agents cause are skipped. A message of a person, or `dead retry`, brings them back. Progress of the task adds turns (`TEAM_TURNS_PER_PROGRESS`). `0` sets no such limit.",
+        before: Some(Before {
+            there: "no limit",
+            why: "two agents that mention each other never stop by themselves.",
+        }),
+        ..PLAIN
+    }
+    TEAM_TURNS_PER_PROGRESS {
+        section: Section::Delivery,
+        kind: Kind::Integer { min: 0, max: 1_000, why: "it is a number of turns, and 0 adds none" },
+        fallback: Fallback::Value("6"),
+        about: "The number of turns that progress adds to `TEAM_TURNS_MAX`: a status that the task did not have since the person wrote, a document with new content, or a pull request that was not linked before. Progress also starts the hand-offs of `TEAM_DEPTH_MAX` again.",
+        ..PLAIN
+    }
+    TEAM_TURNS_HARD_MAX {
+        section: Section::Delivery,
+        kind: Kind::Integer { min: 0, max: 1_000_000, why: "it is a number of turns, and 0 sets no limit" },
+        fallback: Fallback::Value("300"),
+        about: "The number of turns that agents may cause in a thread after the last message of a person, whatever the progress. `0` sets no such limit.",
+        ..PLAIN
+    }
+    TEAM_DEPTH_MAX {
+        section: Section::Delivery,
+        kind: Kind::Integer { min: 0, max: 100_000, why: "it is a number of hand-offs, and 0 sets no limit" },
+        fallback: Fallback::Value("12"),
+        about: "The number of hand-offs from agent to agent in a row, without a message of a person and without progress. `0` sets no limit.",
+        before: Some(Before {
+            there: "no limit",
+            why: "two agents that mention each other never stop by themselves.",
+        }),
+        ..PLAIN
+    }
+    PEOPLE_RESERVE {
+        section: Section::Delivery,
+        kind: Kind::Integer { min: 0, max: 100, why: "it is a share in percent" },
+        fallback: Fallback::Value("20"),
+        about: "The share of the workers (`DELIVERY_MAX_CONCURRENT_SESSIONS`) that is kept for notifications that people have caused, in percent, rounded down. Agents keep at least one worker. With fewer than three workers there is no reserve. `0` switches it off.",
+        before: Some(Before {
+            there: "no such variable: all notifications waited in one line",
+            why: "a person should not wait behind the messages of agents to each other.",
+        }),
+        ..PLAIN
+    }
+    AGENT_TURNS_PER_MINUTE {
+        section: Section::Delivery,
+        kind: Kind::Integer { min: 0, max: 1_000_000, why: "it is a number of turns, and 0 sets no limit" },
+        fallback: Fallback::Value("240"),
+        about: "The number of turns that agents may cause in a minute. Tool rounds and retries count. Further notifications that agents have caused wait; those of people are not limited. `STATE_DIR` keeps the count across restarts. `0` sets no limit.",
+        before: Some(Before {
+            there: "no such variable: no limit",
+            why: "agents that answer each other can cause thousands of turns in a minute.",
+        }),
+        ..PLAIN
+    }
     NO_RESPONSE_NOTE {
         section: Section::Delivery,
         kind: Kind::Choice { options: &["people", "off", "all"], synonyms: &[("none", "off")] },
@@ -532,8 +595,7 @@ variables! {
         section: Section::Workspace,
         kind: Kind::Boolean,
         fallback: Fallback::Value("false"),
-        effect: NO_WORKSPACES,
-        about: "Whether the runtime writes agent workspaces and the gateway's generated configuration.",
+        about: "Whether the runtime writes the agents' workspaces and the gateway's generated configuration, `openclaw.json` next to the directory of the workspaces. See [Workspaces](workspaces.md).",
         ..PLAIN
     }
     OPENCLAW_WORKSPACE_ROOT {
@@ -541,8 +603,7 @@ variables! {
         kind: Kind::Path,
         fallback: Fallback::Value("/root/clawd/agents"),
         read_by: ReadBy::Both,
-        effect: NO_WORKSPACES,
-        about: "The directory of the agents' workspaces. The runtime and the gateway container must use the same one.",
+        about: "The directory of the agents' workspaces. The runtime and the gateway must use the same path. If its group may write to it, the files are readable for that group; otherwise for the user of the runtime only.",
         ..PLAIN
     }
 

@@ -3,10 +3,11 @@
 //!
 //! [`work`] is the unit that is scheduled. [`delivery`] schedules it and decides its outcome. [`tools`]
 //! defines what agents may call. [`gateway`] reads and writes the gateway's messages. [`heartbeat`] decides
-//! when to wake which agent. [`guardrails`] limits what agents may do and spend. [`workspace`] decides which
-//! files an agent's workspace has. [`ops`] explains deliveries to operators.
+//! when to wake which agent. [`guardrails`] limits what agents cause and spend. [`workspace`] decides which files an
+//! agent's workspace has. [`ops`] explains deliveries to operators.
 
 pub mod delivery;
+pub mod digest;
 pub mod gateway;
 pub mod gateway_config;
 pub mod guardrails;

@@ -16,6 +16,23 @@ pub fn span(span: Duration) -> String {
     }
 }
 
+/// The time that a text such as `30m`, `12h` or `7d` names.
+pub fn parse(text: &str) -> Option<Duration> {
+    let unit = text.chars().next_back()?;
+    let seconds = match unit {
+        'm' => 60,
+        'h' => 3_600,
+        'd' => 86_400,
+        _ => return None,
+    };
+    let number = text.strip_suffix(unit).filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()))?;
+    let number: u64 = number.parse().ok().filter(|number| (1..=SPAN_MAX).contains(number))?;
+    Some(Duration::from_secs(number * seconds))
+}
+
+/// The largest number that [`parse`] takes: more days than any ledger has.
+const SPAN_MAX: u64 = 100_000;
+
 /// `3 min ago (2026-11-21T12:44:05Z)`.
 pub fn ago(at: Millis, now: Millis) -> String {
     format!("{} ago ({})", span(now.since(at)), clock(at))
@@ -61,6 +78,30 @@ pub fn dotted(text: &str) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_time_is_a_number_with_a_unit() {
+        for (text, secs) in [("30m", 1_800), ("12h", 43_200), ("7d", 604_800), ("100000d", 8_640_000_000)] {
+            assert_eq!(parse(text), Some(Duration::from_secs(secs)), "{text}");
+        }
+        for text in [
+            "",
+            "7",
+            "d",
+            "0d",
+            "-7d",
+            "+7d",
+            "7 d",
+            "1.5h",
+            "7D",
+            "100001d",
+            "99999999999999999999d",
+            "７d",
+            "7é",
+        ] {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
 
     #[test]
     fn a_span_has_one_unit() {

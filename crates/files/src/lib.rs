@@ -5,6 +5,7 @@
 //! symbolic links, since systemd's `DynamicUser` creates one. Links inside the folder are not followed.
 
 mod error;
+pub mod shared;
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read as _, Write as _};

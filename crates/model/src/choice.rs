@@ -41,6 +41,26 @@ impl ToolEndpoints {
     }
 }
 
+/// What happens to a task whose status and facts differ (`DONE_POLICY`).
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum DonePolicy {
+    /// Nothing.
+    Off,
+    /// Operators see a mark.
+    #[default]
+    Warn,
+}
+
+impl DonePolicy {
+    /// Its value in the configuration.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Off => "off",
+            Self::Warn => "warn",
+        }
+    }
+}
+
 /// Which notifications wake an agent.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum WakeOn {

@@ -26,6 +26,7 @@ pub mod secret;
 mod session_key;
 pub mod spending;
 mod task;
+mod team_limits;
 pub mod visible;
 mod word;
 mod workflow;
@@ -35,7 +36,7 @@ pub use agent::{
     Agent, AgentProfile, AgentSkills, AgentStatus, BehaviorFlags, OpenclawConfig, Skill, is_quality,
 };
 pub use base_url::{BadUrl, BaseUrl};
-pub use choice::{LedgerSync, NoResponseNote, SessionScope, ToolEndpoints, WakeOn, WakeRules};
+pub use choice::{DonePolicy, LedgerSync, NoResponseNote, SessionScope, ToolEndpoints, WakeOn, WakeRules};
 pub use context::{
     DeliveryContext, PrimaryUser, ReferenceDoc, StatusCount, TaskDigest, TaskOverview, Teammate, TopTasks,
 };
@@ -44,11 +45,12 @@ pub use gateway_environment::GatewayEnvironment;
 pub use ids::{
     AccountId, AgentId, DocumentId, MessageId, NotificationId, SkillId, StorageId, TaskId, UploadId, UserId,
 };
-pub use message::{AuthorType, Mention, Message, MessageFile, ThreadItem};
+pub use message::{AuthorType, Mention, Message, MessageFile, ThreadItem, is_stop};
 pub use notification::{DeliveryState, Notification, NotificationType, RecipientType};
 pub use roster::{Roster, may_close};
 pub use runtime::{PendingUpgrade, RuntimeReport, RuntimeStatus, UpgradeStatus, UpgradeStrategy};
 pub use session_key::{SessionKey, SessionKind};
 pub use task::{Activity, Task, TaskHit, TaskMetadata, TaskStatus};
+pub use team_limits::TeamLimits;
 pub use word::Word;
 pub use workflow::{Assignees, Unmet, WorkflowError, allowed_next, may_move, plan_for_agent, requirement};

@@ -63,6 +63,14 @@ pub struct MessageFile {
     pub url: Option<String>,
 }
 
+/// The message of a person that ends the turns on its task.
+const STOP: &str = "/stop";
+
+/// Whether this message of this author ends the turns on its task.
+pub fn is_stop(author: &Word<AuthorType>, content: &str) -> bool {
+    *author == AuthorType::User && content.trim() == STOP
+}
+
 /// A mention in a message.
 #[derive(Clone, Debug, Deserialize)]
 pub struct Mention {

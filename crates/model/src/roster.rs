@@ -27,6 +27,11 @@ impl Roster {
         self.orchestrator.as_ref() == Some(id)
     }
 
+    /// Whether the account has a quality agent. Then only quality agents may close tasks (contract §4.5).
+    pub fn has_quality(&self) -> bool {
+        self.agents.iter().any(Agent::is_quality)
+    }
+
     /// Whether the backend lets this agent close tasks.
     pub fn may_close(&self, id: &AgentId) -> bool {
         let team = self.agents.iter().map(|agent| (&agent.id, agent.is_quality()));

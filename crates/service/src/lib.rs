@@ -10,3 +10,4 @@ pub mod metrics;
 pub mod roster;
 pub mod systemd;
 pub mod tools;
+pub mod workspace;

@@ -31,9 +31,9 @@ pub(super) fn check(settings: &Settings, context: Option<&CommandContext>) -> Op
     for scope in scopes.iter().filter(|scope| !scope.limits.is_none()) {
         let line = format!("{}: {} on {day} ({time_zone})", scope.name(), scope.words);
         if scope.reached {
-            check.note(line)
+            check.note(line);
         } else {
-            check.say(line)
+            check.say(line);
         }
         if scope.unpriced_tokens > 0 && scope.limits.nano_dollars.is_some() {
             let tokens = mcr_model::spending::grouped(scope.unpriced_tokens);

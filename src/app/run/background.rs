@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::Sender;
 use log::{debug, info, warn};
 
 use super::state::State;
@@ -53,11 +54,19 @@ const BEAT_INTERVAL: Duration = Duration::from_mins(5);
 const AGENT_REPORTS_MAX: Duration = Duration::from_secs(5);
 
 /// The pause after failures: short at first, then longer. Long where a person has to act first.
-fn pause(failures: u32, error: Option<&CallError>, interval: Duration) -> Duration {
+pub(super) fn pause(failures: u32, error: Option<&CallError>, interval: Duration) -> Duration {
     let patience = error.and_then(|error| error.not_before).unwrap_or_default();
     let soon = FIRST_RETRY_PAUSE.saturating_mul(1 << failures.saturating_sub(1).min(16));
     let usual = if failures == 0 { interval } else { soon.min(interval) };
     usual.max(patience)
+}
+
+/// The variables that name agents by their slugs, with these slugs.
+pub(super) fn named_agents(settings: &Settings) -> Vec<(&'static str, Vec<String>)> {
+    vec![
+        ("WAKE_ON", settings.delivery.wake_on.agents.keys().cloned().collect()),
+        ("BUDGET_AGENTS", settings.budgets.agents.keys().cloned().collect()),
+    ]
 }
 
 /// Keeps the roster up to date, and with it the state kept for its agents.
@@ -67,6 +76,8 @@ pub(super) struct RosterSync {
     pub(super) team: Team,
     pub(super) sessions: Arc<Sessions>,
     pub(super) wakes: Arc<Keeper>,
+    /// Wakes the thread that writes workspaces. Its end ends that thread.
+    pub(super) changed: Sender<()>,
     /// The variables that name agents by their slugs, with these slugs.
     pub(super) named: Vec<(&'static str, Vec<String>)>,
 }
@@ -74,7 +85,7 @@ pub(super) struct RosterSync {
 impl RosterSync {
     /// Fetches the roster at once and then at every interval, until the switch is closed.
     pub(super) fn run(&self, stop: &Stop, interval: Duration) {
-        let Self { mission, state, team, sessions, wakes, named } = self;
+        let Self { mission, state, team, sessions, wakes, changed, named } = self;
         let mut failures = 0;
         let mut before = Arc::new(Roster::default());
         let mut unknown: BTreeSet<(&str, &str)> = BTreeSet::new();
@@ -100,6 +111,10 @@ impl RosterSync {
                             warn!(variable, agent = slug.as_str(); "A variable names an agent that is not in the roster");
                         }
                     }
+                    if shows_other_profiles(&before, &roster) {
+                        // A full channel already has the message.
+                        let _ = changed.try_send(());
+                    }
                     before = roster;
                     state.apply_roster();
                 }
@@ -114,6 +129,15 @@ impl RosterSync {
             stop.wait(rest);
         }
     }
+}
+
+/// Whether something of an agent that is written into workspaces has changed.
+fn shows_other_profiles(before: &Roster, now: &Roster) -> bool {
+    let shown = |roster: &Roster| -> Vec<[String; 3]> {
+        let agents = roster.agents.iter();
+        agents.map(|agent| [agent.slug.clone(), agent.name.clone(), agent.role.clone()]).collect()
+    };
+    shown(before) != shown(now)
 }
 
 fn note_roster(before: &Roster, now: &Roster, state: &State) {

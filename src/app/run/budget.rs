@@ -1,11 +1,14 @@
 //! The daily budgets of the running service: the monitor's thread, and what it tells the dispatcher and the threads.
 
 use std::collections::BTreeMap;
+use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use super::backend_health::observed;
 use super::gateway_health::marked;
 use super::state::State;
+use super::{ThreadSetup, background};
 use mcr_clients::gateway::HttpGateway;
 use mcr_clients::wire::Stop;
 use mcr_core::delivery::operator_requests::{OperatorReply, OperatorRequest};
@@ -14,6 +17,7 @@ use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_model::spending::Budgets;
 use mcr_service::delivery::budget::{BudgetKeeper, BudgetMonitor, BudgetNotices, CallsProbe};
 use mcr_service::delivery::service::View;
+use mcr_service::roster::Team;
 use mcr_store::ledger::{Ledger, Remembered};
 
 /// The time between two looks at the waiting work while a limit is reached.
@@ -38,21 +42,37 @@ pub(super) fn recalled(
     BudgetKeeper::new(spending, ledger.clone())
 }
 
+/// Starts the monitor of the budgets, which works as long as turns may run.
+pub(super) fn start(setup: &ThreadSetup<'_>, team: &Team, view: View) -> io::Result<()> {
+    let stop = setup.switches.turns.clone();
+    let mission = observed(&setup.connections.once, setup.settings, &stop, &setup.state.backend);
+    let mut thread = BudgetThread {
+        state: setup.state.clone(),
+        view,
+        keeper: setup.budget.clone(),
+        gateway: setup.gateway.as_ref().map(|gateway| Arc::new(gateway.client(&stop))),
+        notices: BudgetNotices::new(mission, team.clone()),
+        told: None,
+    };
+    let (panics, switch) = (setup.state.panics.clone(), stop.clone());
+    background::spawn("budget", panics, stop, move || thread.run(&switch))
+}
+
 /// The parts of the monitor's thread.
-pub(super) struct BudgetThread {
-    pub(super) state: Arc<State>,
-    pub(super) view: View,
-    pub(super) keeper: Arc<BudgetKeeper>,
+struct BudgetThread {
+    state: Arc<State>,
+    view: View,
+    keeper: Arc<BudgetKeeper>,
     /// `None` where no gateway is configured.
-    pub(super) gateway: Option<Arc<HttpGateway>>,
-    pub(super) notices: BudgetNotices,
+    gateway: Option<Arc<HttpGateway>>,
+    notices: BudgetNotices,
     /// When the waiting work was last read, and the limits that were reached then.
-    pub(super) told: Option<(Instant, Held)>,
+    told: Option<(Instant, Held)>,
 }
 
 impl BudgetThread {
     /// Monitors until the switch is closed.
-    pub(super) fn run(&mut self, stop: &Stop) {
+    fn run(&mut self, stop: &Stop) {
         let (state, view) = (self.state.clone(), self.view.clone());
         let mut monitor = BudgetMonitor {
             keeper: self.keeper.clone(),

@@ -15,18 +15,18 @@ mod open_state;
 mod operator;
 mod rows;
 mod shutdown;
+mod signals;
 mod snapshot;
 mod state;
 mod status_report;
 mod supervisor;
 mod token_refusals;
 mod turn_limit;
+mod workspace_sync;
 
-use std::error::Error;
 use std::io;
 use std::path::Path;
 use std::sync::Arc;
-use std::thread;
 use std::time::Duration;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, select};
@@ -46,9 +46,9 @@ use mcr_http::message::Request;
 use mcr_http::server::Server;
 use mcr_model::memory::ByteBudget;
 use mcr_model::redact::Redactor;
-use mcr_service::delivery::budget::{BudgetKeeper, BudgetNotices};
+use mcr_service::delivery::budget::BudgetKeeper;
 use mcr_service::delivery::deps::{RecentIds, Rules};
-use mcr_service::delivery::service::{DeliverySetup, Service, View};
+use mcr_service::delivery::service::{DeliverySetup, Service};
 use mcr_service::delivery::stall_monitor;
 use mcr_service::delivery::worker::Worker;
 use mcr_service::heartbeat::keeper::Keeper;
@@ -58,11 +58,11 @@ use mcr_store::ledger::Ledger;
 use mcr_store::sessions::Sessions;
 
 use backend_health::observed;
-use background::{Reporter, RosterSync, report_offline};
-use budget::BudgetThread;
+use background::{Reporter, RosterSync, named_agents, report_offline};
 use gateway_health::{TrackedGateway, watched};
 use open_state::{OpenState, not_opened, open_folder, open_ledger, open_sessions};
 use shutdown::{Cause, Shutdown};
+use signals::handle_signals;
 use state::State;
 
 /// Runs until a signal stops it, or another runtime on the same account prevents it.
@@ -104,26 +104,6 @@ fn stop_line(running: usize, drain: Duration) -> String {
             drain.as_secs_f64()
         ),
     }
-}
-
-/// Sends a message for each signal that asks for a stop, and on request for the end of standard input. A parent
-/// process holds the other end of that pipe. The system closes the pipe when the parent dies, however it dies.
-fn handle_signals(stop_on_eof: bool) -> Result<Receiver<()>, Box<dyn Error>> {
-    let (sender, signals) = crossbeam_channel::bounded(1);
-    if stop_on_eof {
-        let sender = sender.clone();
-        thread::Builder::new().name("stdin".to_owned()).spawn(move || {
-            // A standard input that cannot be read is as good as closed.
-            let _ = io::copy(&mut io::stdin().lock(), &mut io::sink());
-            info!("Standard input is closed");
-            let _ = sender.try_send(());
-        })?;
-    }
-    ctrlc::set_handler(move || {
-        // A full channel already has the message.
-        let _ = sender.try_send(());
-    })?;
-    Ok(signals)
 }
 
 fn serve(
@@ -336,18 +316,23 @@ impl ThreadSetup<'_> {
         })?;
         let mission = observed(&self.connections.once, self.settings, stop, &self.state.backend);
         let (state, sessions, wakes) = (self.state.clone(), self.sessions.clone(), self.wakes.clone());
-        let named = vec![
-            ("WAKE_ON", self.settings.delivery.wake_on.agents.keys().cloned().collect()),
-            ("BUDGET_AGENTS", self.settings.budgets.agents.keys().cloned().collect()),
-        ];
-        let roster = RosterSync { mission, state, team: team.clone(), sessions, wakes, named };
+        let changed = workspace_sync::start(self, alive.clone())?;
+        let roster = RosterSync {
+            mission,
+            state,
+            team: team.clone(),
+            sessions,
+            wakes,
+            changed,
+            named: named_agents(self.settings),
+        };
         let (interval, switch, living) = (self.settings.agents.sync_interval, stop.clone(), alive.clone());
         background::spawn("roster", self.state.panics.clone(), stop.clone(), move || {
             let _living = &living;
             roster.run(&switch, interval);
         })?;
         if self.budget.is_on() {
-            self.start_budget_monitor(&team, service.view())?;
+            budget::start(self, &team, service.view())?;
         }
         let (view, switch, state) = (service.view(), stop.clone(), self.state.clone());
         background::spawn("state-dir", self.state.panics.clone(), stop.clone(), move || {
@@ -357,22 +342,6 @@ impl ThreadSetup<'_> {
         Ok((service, ended))
     }
 
-    /// Starts the monitor of the budgets, which works as long as turns may run.
-    fn start_budget_monitor(&self, team: &Team, view: View) -> io::Result<()> {
-        let stop = self.switches.turns.clone();
-        let mission = observed(&self.connections.once, self.settings, &stop, &self.state.backend);
-        let mut thread = BudgetThread {
-            state: self.state.clone(),
-            view,
-            keeper: self.budget.clone(),
-            gateway: self.gateway.as_ref().map(|gateway| Arc::new(gateway.client(&stop))),
-            notices: BudgetNotices::new(mission, team.clone()),
-            told: None,
-        };
-        let (panics, switch) = (self.state.panics.clone(), stop.clone());
-        background::spawn("budget", panics, stop, move || thread.run(&switch))
-    }
-
     fn delivery(&self, team: &Team, port: u16, left: RecoveredState) -> DeliverySetup {
         let settings = self.settings;
         let delivery = &settings.delivery;
@@ -380,12 +349,14 @@ impl ThreadSetup<'_> {
             access: agent_api_setup::tool_access(settings),
             base_url: settings.http.base_url(port).to_string(),
             session_tokens: settings.http.session_tokens,
+            token_files: workspace_sync::token_files(settings),
             rounds_max: delivery.tool_rounds_max,
             calls_max: delivery.tool_calls_max,
             silence_max: settings.gateway.silence_max,
             budget: Budget { attempts: delivery.attempts_max, age: delivery.age_max },
             notes: delivery.no_response_note,
             wake_on: delivery.wake_on.clone(),
+            team: delivery.team,
         });
 
         let worker = |_| Worker {
@@ -406,6 +377,7 @@ impl ThreadSetup<'_> {
             workers: delivery.concurrent_sessions_max,
             list_limit: u32::try_from(delivery.list_limit).unwrap_or(u32::MAX),
             intervals: poll_intervals(settings),
+            agent_limits: rows::agent_limits(delivery),
         };
         let status = self.state.gateway.clone();
         let prober = self.gateway.as_ref().map(|gateway| gateway.client(&self.switches.chores));
@@ -425,6 +397,7 @@ impl ThreadSetup<'_> {
             left,
             watch,
             probe: Box::new(move || status.probe(prober.as_ref())),
+            team: team.clone(),
             panics: self.state.panics.clone(),
         }
     }

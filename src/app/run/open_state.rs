@@ -10,8 +10,11 @@ use super::budget;
 use crate::app::exit::Exit;
 use crate::app::state_dir;
 use mcr_config::{LedgerSwitch, Settings};
+use mcr_core::delivery::dead_letters::{self, RESUMED_STEP};
+use mcr_core::delivery::journal::{Journal as _, Wait};
 use mcr_core::delivery::operator_requests::Hold;
 use mcr_core::delivery::scheduler::RecoveredState;
+use mcr_core::delivery::stopped_rows::StoppedRows;
 use mcr_core::delivery::{ClosedWork, crash};
 use mcr_core::ops::unreadable;
 use mcr_files::Folder;
@@ -124,12 +127,23 @@ pub(super) fn open_ledger(
     if let Err(why) = crash::go_on(&mut open, opened.crash.as_ref(), &*ledger, now) {
         warn!(reason:% = why; "The restart cannot be recorded for the open deliveries");
     }
+    let (stopped, due) = StoppedRows::recovered(opened.stopped, &opened.threads);
+    for (work, record) in due {
+        let record = record.resumed();
+        // `Wait::Not` never returns an error.
+        let note = dead_letters::started_again(&work, &record, RESUMED_STEP, now);
+        let _ = ledger.note(&note, Wait::Not);
+        open.push((work, record, None));
+    }
     let left = RecoveredState {
         open,
         closed: closed.collect(),
         unreadable: opened.unreadable,
         dead: opened.dead,
+        stopped,
+        threads: opened.threads,
         hold: Hold::default(),
+        agent_turns: opened.agent_turns,
     };
     Ok(OpenState { ledger, left, made, budget })
 }

@@ -1,5 +1,7 @@
 //! The operators' requests to the running service: explanations, retries, drops and pauses.
 
+mod budgets;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
@@ -8,28 +10,27 @@ use std::time::Duration;
 use log::{info, warn};
 use serde_json::json;
 
-use crate::app::delivery_report::{DeliveryReport, LookUp, ReportSources, ServiceSnapshot};
+use crate::app::delivery_report::{DeliveryReport, LookUp, ReportSources, ServiceSnapshot, name_in, names};
 use crate::app::state_dir::StateDir;
 use crate::app::why::{AMBIGUOUS, unknown};
 use mcr_config::{Network, Settings};
-use mcr_core::delivery::operator_requests::{Hold, OperatorReply, OperatorRequest, Refused, Spent};
-use mcr_core::guardrails::budget::{NO_BUDGET, Report, Scope};
+use mcr_core::delivery::operator_requests::{OperatorReply, OperatorRequest, Refused};
+use mcr_core::guardrails::budget::Scope;
+use mcr_core::ops::evidence::{FactsByTask, report};
 use mcr_core::ops::pause::find;
 use mcr_core::ops::why::CLOSING;
 use mcr_core::ops::{Finding, Paused, ServiceCondition};
-use mcr_core::spans::sentence;
 use mcr_core::work::WorkId;
 use mcr_files::Folder;
 use mcr_http::message::{Reply, Request};
-use mcr_model::clock::{Clock as _, Millis, SystemClock};
+use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_model::redact::Redactor;
 use mcr_model::secret::Secret;
-use mcr_model::spending::Limits;
-use mcr_model::{AccountId, BaseUrl, Roster};
+use mcr_model::{AccountId, BaseUrl, DonePolicy, Roster, TaskId};
 use mcr_service::delivery::budget::BudgetKeeper;
 use mcr_service::delivery::service::View;
 use mcr_service::http::health::Health;
-use mcr_service::http::operator::{Raise, Wanted, refuse, with_body};
+use mcr_service::http::operator::{Wanted, refuse, with_body};
 use mcr_service::roster::Team;
 use mcr_store::ledger::{self, Ledger, Read};
 
@@ -57,7 +58,13 @@ pub(super) struct Operator {
     team: OnceLock<Team>,
     /// The ledger as it was after this many commits.
     read: Mutex<Option<(u64, Arc<Read>)>>,
+    /// The facts of one task as they were after this many commits.
+    facts: Mutex<Option<FactsAt>>,
+    done_policy: DonePolicy,
 }
+
+/// The number of commits and the task, with the facts.
+type FactsAt = ((u64, Option<TaskId>), Arc<FactsByTask>);
 
 /// The parts of the service that a request needs.
 pub(super) struct ServiceState<'a> {
@@ -90,6 +97,8 @@ impl Operator {
             token: OnceLock::new(),
             team: OnceLock::new(),
             read: Mutex::default(),
+            facts: Mutex::default(),
+            done_policy: settings.delivery.done_policy,
         }
     }
 
@@ -124,31 +133,6 @@ impl Operator {
         self.paused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The pauses and the budgets that are used up, in the dispatcher's terms.
-    pub(super) fn hold(&self) -> Hold {
-        let full = self.full.lock().unwrap_or_else(PoisonError::into_inner).clone();
-        let roster = self.roster();
-        Hold { spent: spent(&full, &roster), ..self.paused().hold(&roster) }
-    }
-
-    /// Whether a pause or a budget names an agent.
-    fn names_agents(&self) -> bool {
-        let full = self.full.lock().unwrap_or_else(PoisonError::into_inner);
-        full.iter().any(|scope| *scope != Scope::Account) || !self.paused().agents.is_empty()
-    }
-
-    /// Sets the scopes in which no turn may start, before the dispatcher exists.
-    pub(super) fn set_full(&self, full: &[Scope]) {
-        full.clone_into(&mut self.full.lock().unwrap_or_else(PoisonError::into_inner));
-    }
-
-    /// Gives the dispatcher the scopes in which no turn may start. Returns whether it has them.
-    pub(super) fn hold_full(&self, full: &[Scope], view: &View) -> bool {
-        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
-        self.set_full(full);
-        view.ask(OperatorRequest::Hold(self.hold())).is_some()
-    }
-
     /// Renews the dispatcher's pauses for a new roster, in which names may mean other agents.
     pub(super) fn apply_roster(&self, view: Option<&View>) {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
@@ -178,6 +162,7 @@ impl Operator {
                 self.wait_until_recorded(&id, env);
                 self.why(&id, env)
             }
+            Wanted::Evidence(since) => self.evidence(since, env),
             Wanted::Deliveries => self.with_report(env, |report| {
                 let set_aside = self.place.last_set_aside();
                 Reply::json_of(&report.overview(set_aside).cleaned(&|text| self.redactor.clean(text)))
@@ -185,7 +170,9 @@ impl Operator {
             Wanted::Overview => self.with_report(env, |report| {
                 let set_aside = self.place.last_set_aside();
                 let (health, hour) = ((env.health)(), (env.hour)());
-                let picture = report.picture(&self.roster(), health, hour, set_aside, self.board.as_ref());
+                let stopped = env.view.map(|view| view.state().stopped).unwrap_or_default();
+                let picture =
+                    report.picture(&self.roster(), health, hour, set_aside, self.board.as_ref(), &stopped);
                 Reply::json_of(&picture.cleaned(&|text| self.redactor.clean(text)))
             }),
             Wanted::Retry(id) => self.act(OperatorRequest::Retry, &id, "retry", "it begins again", env),
@@ -196,17 +183,8 @@ impl Operator {
             Wanted::Pause(agent) => self.change(agent.as_deref(), true, env),
             Wanted::Resume(agent) => self.change(agent.as_deref(), false, env),
             Wanted::Budget => self.budget(env, |_, _| Ok(())),
-            Wanted::BudgetRaise(Raise { amount, agent }) => self.budget(env, |keeper, now| {
-                let limits = Limits::parse(&amount)?;
-                keeper.raise(&Scope::named(agent.as_deref()), limits, now)?;
-                info!(agent = agent.as_deref().unwrap_or("all"), limit:% = limits; "An operator raised a daily budget");
-                Ok(())
-            }),
-            Wanted::BudgetReset(agent) => self.budget(env, |keeper, now| {
-                keeper.reset(&Scope::named(agent.as_deref()), now)?;
-                info!(agent = agent.as_deref().unwrap_or("all"); "An operator reset a daily budget");
-                Ok(())
-            }),
+            Wanted::BudgetRaise(raise) => self.raise_budget(&raise, env),
+            Wanted::BudgetReset(agent) => self.reset_budget(agent.as_deref(), env),
         }
     }
 
@@ -289,8 +267,52 @@ impl Operator {
             memory,
             condition: &env.condition,
             silence: self.silence,
+            facts: &|task| self.facts(env.ledger?, Some(task)).ok()?.get(task).cloned(),
+            done_policy: self.done_policy,
             now,
         }))
+    }
+
+    /// The tasks with activity in this time whose status and facts differ.
+    fn evidence(&self, since: Duration, env: &ServiceState<'_>) -> Reply {
+        let off = "This service keeps no ledger (LEDGER or STATE_DIR), so no facts are recorded";
+        let Some(ledger) = env.ledger else { return Reply::error(503, off) };
+        let unreadable = |why: String| {
+            Reply::error(
+                500,
+                &self.redactor.clean(&format!("The ledger cannot be read: {why}. Run `doctor`")),
+            )
+        };
+        let read = match self.read(env.ledger) {
+            Ok(read) => read,
+            Err(why) => return unreadable(why),
+        };
+        let facts = match self.facts(ledger, None) {
+            Ok(facts) => facts,
+            Err(why) => return unreadable(why),
+        };
+        let roster = self.roster();
+        let names = names(&read, &roster);
+        let since = SystemClock.now() - since;
+        let report = report(&facts, since, self.done_policy, &|agent| name_in(&names, agent));
+        Reply::json_of(&report.cleaned(&|text| self.redactor.clean(text)))
+    }
+
+    /// The facts of all tasks or of one, read again only if something was written since.
+    fn facts(&self, ledger: &Ledger, only: Option<&TaskId>) -> Result<Arc<FactsByTask>, String> {
+        let key = (ledger.state().commits, only.cloned());
+        let mut last = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some((known, facts)) = &*last
+            && *known == key
+        {
+            return Ok(facts.clone());
+        }
+        let folder = self.place.folder().map_err(|why| why.to_string())?;
+        let facts = ledger::task_facts(&folder, &self.account, only).map_err(|why| why.to_string())?;
+        let facts = Arc::new(facts);
+        // The facts of all tasks may be many, and only the page asks for them again.
+        *last = only.is_some().then(|| (key, facts.clone()));
+        Ok(facts)
     }
 
     /// The ledger, read again only if something was written since.
@@ -338,22 +360,6 @@ impl Operator {
         }
     }
 
-    /// Changes the budgets, and shows them.
-    fn budget(
-        &self,
-        env: &ServiceState<'_>,
-        change: impl FnOnce(&BudgetKeeper, Millis) -> Result<(), String>,
-    ) -> Reply {
-        let Some(keeper) = env.budget else { return too_busy() };
-        let now = SystemClock.now();
-        if let Err(why) = change(keeper, now) {
-            return Reply::error(400, &self.redactor.clean(&sentence(&why)));
-        }
-        let report = keeper.report(now);
-        let lines = report.as_ref().map_or_else(|| vec![NO_BUDGET.to_owned()], Report::lines);
-        Reply::json_of(&json!({"success": true, "budget": report, "lines": lines}))
-    }
-
     /// Pauses or resumes: in memory, on disk, and in the dispatcher.
     fn change(&self, agent: Option<&str>, pause: bool, env: &ServiceState<'_>) -> Reply {
         let changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
@@ -390,15 +396,6 @@ impl Operator {
         info!(action = if pause { "pause" } else { "resume" }, state = paused.in_words(); "An operator paused or resumed work");
         Reply::json_of(&json!({"success": true, "paused": paused, "ended": ended, "warning": warning}))
     }
-}
-
-/// The agents of these scopes by id.
-fn spent(full: &[Scope], roster: &Roster) -> Spent {
-    let ids = full.iter().filter_map(|scope| match scope {
-        Scope::Agent(slug) => find(roster, slug).map(|agent| agent.id.to_string()),
-        Scope::Account => None,
-    });
-    Spent { all: full.contains(&Scope::Account), agents: ids.collect() }
 }
 
 fn status(why: Refused) -> u16 {

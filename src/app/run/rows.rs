@@ -1,10 +1,14 @@
 //! The delivery part of `/health`.
 
 use mcr_config::Delivery;
+use mcr_core::delivery::agent_limits::AgentLimitsConfig;
 use mcr_core::delivery::scheduler::SchedulerState;
+use mcr_model::TeamLimits;
 use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_service::delivery::inflight::Seen;
-use mcr_service::http::health::{DeliveryConfig, DeliveryHealth, TurnHealth, WITHOUT_EFFECT, seconds};
+use mcr_service::http::health::{
+    DeliveryConfig, DeliveryHealth, GuardrailsConfig, GuardrailsHealth, TurnHealth, WITHOUT_EFFECT, seconds,
+};
 
 /// The state of delivery, with the running turns. `excerpt` shortens and redacts errors.
 pub(super) fn delivery_health(
@@ -30,7 +34,13 @@ pub(super) fn delivery_health(
         skipped: stats.skipped,
         list_failures: scheduler.list_failures,
         waiting: scheduler.known,
+        backlog: scheduler.backlog.map(Into::into),
+        limits: scheduler.agent_limits.into(),
         dead: scheduler.dead,
+        guardrails: GuardrailsHealth {
+            stopped_threads: scheduler.stopped.len(),
+            team_stops: stats.team_stops,
+        },
         unreadable: scheduler.unreadable.iter().map(|sentence| excerpt(sentence)).collect(),
         in_flight: scheduler.running,
         lists: scheduler.lists,
@@ -39,6 +49,14 @@ pub(super) fn delivery_health(
         oldest_unsettled_seconds: scheduler.oldest.map(|at| seconds(now.since(at))),
         turns: turns.into_iter().map(turn_health).collect(),
         config,
+    }
+}
+
+/// The limits for turns that agents have caused.
+pub(super) fn agent_limits(delivery: &Delivery) -> AgentLimitsConfig {
+    AgentLimitsConfig {
+        people_reserve_percent: delivery.people_reserve_percent,
+        turns_per_minute: delivery.agent_turns_per_minute,
     }
 }
 
@@ -54,7 +72,18 @@ pub(super) fn delivery_config(delivery: &Delivery) -> DeliveryConfig {
         backoff_base_ms: delivery.backoff_base.as_millis(),
         backoff_max_ms: delivery.backoff_max.as_millis(),
         wake_on: delivery.wake_on.to_string(),
+        guardrails: guardrails_config(delivery),
         without_effect: WITHOUT_EFFECT,
+    }
+}
+
+fn guardrails_config(delivery: &Delivery) -> GuardrailsConfig {
+    let TeamLimits { turns_max, depth_max, turns_per_progress, turns_hard_max } = delivery.team;
+    GuardrailsConfig {
+        team_turns_max: turns_max,
+        team_turns_per_progress: turns_per_progress,
+        team_turns_hard_max: turns_hard_max,
+        team_depth_max: depth_max,
     }
 }
 

@@ -16,6 +16,7 @@ use super::operator::{self, Operator};
 use super::rows::{delivery_config, delivery_health};
 use super::snapshot::Prepared;
 use super::status_report::Condition;
+use super::workspace_sync::WorkspaceStatus;
 use mcr_clients::convex::ConvexEndpoint;
 use mcr_clients::mission::catalog;
 use mcr_config::Settings;
@@ -66,6 +67,8 @@ pub(super) struct State {
     /// The panics of the threads.
     pub(super) panics: Panics,
     roster: Mutex<RosterHealth>,
+    /// The health of the agents' workspaces.
+    pub(super) workspaces: WorkspaceStatus,
     disk: Mutex<DiskHealth>,
     /// Why `STATE_DIR` no longer leads to the ledger, if so.
     displaced: Mutex<Option<String>>,
@@ -107,6 +110,7 @@ impl State {
             metrics,
             panics: Panics::default(),
             roster: Mutex::default(),
+            workspaces: WorkspaceStatus::default(),
             disk: Mutex::default(),
             displaced: Mutex::default(),
             kept_in: settings.state_dir.clone(),
@@ -228,6 +232,7 @@ impl State {
             gateway,
             delivery: self.delivery_health(state),
             roster: self.roster_health(),
+            workspaces: self.workspaces.now(),
             backend: self.backend.health(self.clocks.get().and_then(|clocks| clock_ahead(clocks))),
             ledger: self.ledger_health(),
             budget: self.budget.get().and_then(|budget| budget.report(SystemClock.now())),
@@ -359,7 +364,7 @@ impl State {
             () if reasons.is_empty() => Status::Healthy,
             () => Status::Degraded,
         };
-        let Parts { gateway, delivery, roster, backend, ledger, budget, disk, panics } = parts;
+        let Parts { gateway, delivery, roster, workspaces, backend, ledger, budget, disk, panics } = parts;
         Health {
             status,
             reasons,
@@ -371,6 +376,7 @@ impl State {
             heartbeat: self.agents.get().map_or_else(HeartbeatHealth::default, AgentApi::heartbeat),
             agent_api: self.agent_api.health(self.gateway.shows_tools()),
             agent_sync: roster,
+            workspaces,
             backend,
             ledger,
             budget,

@@ -268,3 +268,22 @@ fn what_a_session_needs_survives_a_restart() {
     let text = std::fs::read_to_string(folder.path().join("sessions.lines")).unwrap();
     assert!(text.contains(r#""lane":"events","at":1765526400000,"digests":[]"#), "{text}");
 }
+
+/// The token in the file of an agent's workspace is valid in each session of that agent, and in no other.
+#[test]
+fn the_token_of_an_agent_opens_its_own_sessions_only() {
+    let stand = Stand::with_tokens();
+    let ben = &stand.team.ben;
+    let (own, task) = (stand.own_session("ben", ben), stand.task_session("ben", ben, "T1"));
+    let other = stand.own_session("ada", &stand.team.ada);
+    let token = stand.sessions.agent_token(&AgentId::new(ben));
+    for session in [&own, &task] {
+        assert!(session.has_token(token.expose()) && session.has_token(session.token.expose()));
+        assert!(!session.has_token(other.token.expose()) && !session.has_token(other.agent_token.expose()));
+    }
+    assert!(!other.has_token(token.expose()) && !own.has_token(task.token.expose()));
+    assert!(token.expose().starts_with("mc_session_"), "redaction knows the prefix");
+    let status =
+        |slug| stand.call("event", &stand.own(slug), Some(token.expose()), r#"{"text": "later"}"#).status;
+    assert_eq!((status("ben"), status("ada")), (200, 401));
+}

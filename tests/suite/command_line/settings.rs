@@ -9,11 +9,8 @@ use super::{TOKEN, good_backend, throwing};
 use crate::support::program::{Program, text};
 
 /// Settings for features that this version lacks, each with words of its warning.
-const NOT_YET: [(&str, &str, &str); 3] = [
-    ("OPENCLAW_PROFILE_SYNC", "true", "writes no agent workspaces"),
-    ("OPENCLAW_WORKSPACE_ROOT", "/srv/agents", "writes no agent workspaces"),
-    ("UPGRADE_MODE", "exit", "does not act on restart and upgrade requests"),
-];
+const NOT_YET: [(&str, &str, &str); 1] =
+    [("UPGRADE_MODE", "exit", "does not act on restart and upgrade requests")];
 
 fn with_all(program: Program) -> Program {
     NOT_YET.iter().fold(program, |program, (name, value, _)| program.with(name, value))

@@ -140,7 +140,7 @@ fn every_number_is_clamped_with_a_warning() {
             assert_eq!(warned, usize::from(clamped), "{}={given}: {:?}", variable.name, start.warnings());
         }
     }
-    assert_eq!(numbers, 20);
+    assert_eq!(numbers, 26);
 }
 
 /// §1.1 [REC]: "parse integers strictly". Each of these is a mistake.
@@ -306,6 +306,7 @@ fn every_word_of_the_table_is_understood() {
         ("AGENT_API", |start| start.settings().http.tool_endpoints.name().to_owned()),
         ("LEDGER_SYNC", |start| format!("{:?}", start.settings().ledger_sync)),
         ("OPENCLAW_SESSION_SCOPE", |start| start.settings().gateway.session_scope.name().to_owned()),
+        ("DONE_POLICY", |start| start.settings().delivery.done_policy.name().to_owned()),
         ("NO_RESPONSE_NOTE", |start| format!("{:?}", start.settings().delivery.no_response_note)),
     ] {
         let variable = TABLE.iter().find(|variable| variable.name == name).unwrap();
@@ -315,7 +316,7 @@ fn every_word_of_the_table_is_understood() {
         }
     }
     let choices = TABLE.iter().filter(|variable| matches!(variable.kind, Kind::Choice { .. }));
-    assert_eq!(choices.count(), 9);
+    assert_eq!(choices.count(), 10);
 }
 
 /// Texts in reports: no control characters, and a maximum length.

@@ -93,12 +93,13 @@ fn an_agent_at_its_limit_holds_no_other() {
     let model = |prompt: &Prompt| Thought::say(format!("{} answers.", prompt.agent)).costing(100, 20);
     let mut stack = Stack::set(&["ben", "ada"], model, &[("BUDGET_AGENTS", "ben=100,nemo=5")]);
     stack.wait_for_log("A variable names an agent that is not in the roster");
-    let tasks: Vec<String> = (0..3).map(|_| stack.task("assigned", &["ben", "ada"])).collect();
-    for task in &tasks {
+    let tasks_of = |slug: &str| -> Vec<String> { (0..3).map(|_| stack.task("assigned", &[slug])).collect() };
+    let (tasks, others) = (tasks_of("ben"), tasks_of("ada"));
+    for (task, other) in tasks.iter().zip(&others) {
         stack.mention(task, "ben", "please look");
-        stack.mention(task, "ada", "please look");
+        stack.mention(other, "ada", "please look");
     }
-    stack.until("the answers of ada", |_| answers(&stack, "ada", &tasks) == 3);
+    stack.until("the answers of ada", |_| answers(&stack, "ada", &others) == 3);
     stack.until("the limit", is_reached);
     assert_eq!((answers(&stack, "ben", &tasks), tokens(&scope(&stack, Some("ben"))["spent"])), (1, 120));
     let (code, text) = stack.command(["budget", "reset", "--agent", "ada"]);
@@ -140,7 +141,7 @@ fn a_running_turn_is_aborted_at_the_limit() {
     done.store(true, Ordering::SeqCst);
     let (code, text) = stack.command(["budget", "raise", "5000"]);
     assert_eq!(code, Some(0), "{text}");
-    stack.until("the answer", |_| answers(&stack, "ben", &[task.clone()]) == 1);
+    stack.until("the answer", |_| answers(&stack, "ben", std::slice::from_ref(&task)) == 1);
     assert_eq!(calls.load(Ordering::SeqCst), before + 1);
     let health = stack.until("the end", |health| health["delivery"]["waiting"] == 0);
     assert_eq!(
@@ -161,12 +162,12 @@ fn a_dollar_budget_counts_the_reported_cost_or_the_price() {
     };
     let variables = [("BUDGET_DAILY_USD", "2"), ("BUDGET_PRICES", "scripted-1=1000/0")];
     let mut stack = Stack::set(&["ben", "ada"], model, &variables);
-    let task = stack.task("assigned", &["ben", "ada"]);
+    let (task, other) = (stack.task("assigned", &["ben"]), stack.task("assigned", &["ada"]));
     stack.mention(&task, "ben", "please look");
     stack.answer_of("ben", &task);
     stack.until("the cost of ben", |_| scope(&stack, None)["spent"]["nanoDollars"] == 250_000_000);
-    stack.mention(&task, "ada", "please look");
-    stack.answer_of("ada", &task);
+    stack.mention(&other, "ada", "please look");
+    stack.answer_of("ada", &other);
     stack.until("the cost of ada", |_| scope(&stack, None)["spent"]["nanoDollars"] == 1_250_000_000);
     let (_, text) = stack.command(["budget"]);
     assert!(text.contains("$1.25 of $2 (62 %)"), "{text}");

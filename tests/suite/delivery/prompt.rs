@@ -82,6 +82,10 @@ impl Case {
                 ("http", "yes") => http = Some(HTTP),
                 ("http", "scripts") => http = Some(with_token(HttpUse::ToolsForScripts)),
                 ("http", "events") => http = Some(with_token(HttpUse::Events)),
+                ("http", "file") => {
+                    let file = Some("/clawd/agents/engineer/.mission-control-token");
+                    http = Some(HttpWay { token_file: file, ..with_token(HttpUse::Tools) });
+                }
                 ("close", "yes") => may_close = true,
                 ("repeat", "yes") => repeat = true,
                 (flag, value) => c["effectiveBehaviorFlags"][flag] = json!(value == "yes"),
@@ -170,7 +174,15 @@ const ROWS: &[(&str, &str, &str, &str)] = &[
     ("O-2", "the header `x-openclaw-session-key: task:T1:agent:engineer:A1:v1`", "http=yes", ""),
     ("O-2", "`POST http://runtime:3000/agent/…`", "http=yes", ""),
     ("O-2", "and `x-runtime-token: the-token`.", "http=events|http=scripts", ""),
-    ("O-2", "Key and token authenticate you", "http=events|http=scripts", ""),
+    (
+        "O-2",
+        "and `x-runtime-token`, whose value is the content of the file `.mission-control-token` in your workspace \
+         (`/clawd/agents/engineer/.mission-control-token`). Key and token authenticate you",
+        "http=file",
+        "http=events|http=scripts|http=yes",
+    ),
+    ("O-2", "the-token", "http=events|http=scripts", "http=file"),
+    ("O-2", "Key and token authenticate you", "http=events|http=scripts|http=file", ""),
     ("O-2", "write them nowhere else", "http=events|http=scripts|http=events no=labels", "http=yes"),
     ("O-2", "Your scripts can call the same tools over HTTP", "http=scripts", "http=events|http=yes|"),
     (

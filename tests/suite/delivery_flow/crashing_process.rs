@@ -22,7 +22,7 @@ use mission_control_runtime::ledger::MemoryLedger;
 use mission_control_runtime::metrics::Metrics;
 use mission_control_runtime::mission::Mission;
 use mission_control_runtime::model::{
-    AccountId, NoResponseNote, SessionKey, SessionScope, ToolEndpoints, WakeRules,
+    AccountId, NoResponseNote, SessionKey, SessionScope, TeamLimits, ToolEndpoints, WakeRules,
 };
 use mission_control_runtime::roster;
 use mission_control_runtime::secret::Secret;
@@ -427,6 +427,7 @@ pub(super) fn live(
     let rules = Rules {
         access: ToolAccess { endpoints: ToolEndpoints::On, client_tools: true },
         session_tokens: false,
+        token_files: None,
         base_url: "http://127.0.0.1:1".to_owned(),
         rounds_max: 8,
         calls_max: 32,
@@ -434,6 +435,7 @@ pub(super) fn live(
         budget: Budget::default(),
         notes: NoResponseNote::default(),
         wake_on: WakeRules::default(),
+        team: TeamLimits::default(),
     };
     let (team, answers) = (roster::Team::default(), AnswerCounter::default());
     team.fetch(&sure).unwrap();
@@ -466,6 +468,7 @@ pub(super) fn live(
         team: &team,
         nudge_poller: &|| (),
         taken: &|_| (),
+        resumed: &|_, _| (),
         answers: &answers,
         cooldown: &ProviderCooldown::default(),
         made: &made,

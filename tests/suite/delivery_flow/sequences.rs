@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use mission_control_runtime::clock::Millis;
 use mission_control_runtime::convex;
+use mission_control_runtime::delivery::agent_limits::AgentLimitsConfig;
 use mission_control_runtime::delivery::scheduler::{
     Effect, Event, PollIntervals, RecoveredState, Scheduler, SchedulerConfig,
 };
@@ -25,7 +26,7 @@ pub(crate) fn plan() -> SchedulerConfig {
         backoff_base: Duration::from_secs(5),
         backoff_max: Duration::from_mins(5),
     };
-    SchedulerConfig { workers: 2, list_limit: 50, intervals }
+    SchedulerConfig { workers: 2, list_limit: 50, intervals, agent_limits: AgentLimitsConfig::default() }
 }
 
 fn arrives_meanwhile(fixture: &Arc<Fixture>) {

@@ -14,7 +14,7 @@ use mission_control_runtime::ledger::MemoryLedger;
 use mission_control_runtime::local::Options;
 use mission_control_runtime::metrics::Metrics;
 use mission_control_runtime::mission::Mission;
-use mission_control_runtime::model::{AccountId, NoResponseNote, ToolEndpoints, WakeRules};
+use mission_control_runtime::model::{AccountId, NoResponseNote, TeamLimits, ToolEndpoints, WakeRules};
 use mission_control_runtime::roster;
 use mission_control_runtime::secret::Secret;
 use mission_control_runtime::sessions::Sessions;
@@ -152,6 +152,7 @@ impl Fixture {
         let rules = Rules {
             access: ToolAccess { endpoints: ToolEndpoints::Auto, client_tools: true },
             session_tokens: false,
+            token_files: None,
             base_url: "http://127.0.0.1:3001".to_owned(),
             rounds_max: 8,
             calls_max: 32,
@@ -159,6 +160,7 @@ impl Fixture {
             budget: Budget::default(),
             notes: NoResponseNote::default(),
             wake_on: WakeRules::default(),
+            team: TeamLimits::default(),
         };
         let metrics = Metrics::new([]);
         let people = roster::Team::default();
@@ -171,6 +173,7 @@ impl Fixture {
             team: &people,
             nudge_poller: &nudge_poller,
             taken: &|_| (),
+            resumed: &|_, _| (),
             answers: &self.answers,
             cooldown: &self.cooldown,
             made: &RecentIds::default(),

@@ -3,6 +3,7 @@
 use std::time::Duration;
 
 use mission_control_runtime::clock::Millis;
+use mission_control_runtime::delivery::agent_limits::AgentLimitsConfig;
 use mission_control_runtime::delivery::scheduler::{
     Effect, Event, PollIntervals, Scheduler, SchedulerConfig,
 };
@@ -51,7 +52,12 @@ struct Watch {
 
 impl Watch {
     fn new() -> Self {
-        let plan = SchedulerConfig { workers: 2, list_limit: 50, intervals: intervals() };
+        let plan = SchedulerConfig {
+            workers: 2,
+            list_limit: 50,
+            intervals: intervals(),
+            agent_limits: AgentLimitsConfig::default(),
+        };
         Self { dispatcher: Scheduler::new(plan), now: Millis(0), begun: Vec::new(), left: 0 }
     }
 

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mission_control_runtime::clock::Millis;
+use mission_control_runtime::delivery::agent_limits::AgentLimitsConfig;
 use mission_control_runtime::delivery::dead_letters::DeadLetter;
 use mission_control_runtime::delivery::operator_requests::{Hold, OperatorRequest, ReplyTo};
 use mission_control_runtime::delivery::scheduler::{
@@ -104,7 +105,12 @@ impl Offering {
             backoff_base: Duration::from_secs(5),
             backoff_max: Duration::from_mins(5),
         };
-        let plan = SchedulerConfig { workers: 1, list_limit: 50, intervals };
+        let plan = SchedulerConfig {
+            workers: 1,
+            list_limit: 50,
+            intervals,
+            agent_limits: AgentLimitsConfig::default(),
+        };
         let now = Millis(1_000_000);
         let mut offering = Self { scheduler: Scheduler::with(plan, left, now), now, lists: 0 };
         offering.lists_nothing();

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::support::work::notification_of;
 use mission_control_runtime::clock::Millis;
+use mission_control_runtime::delivery::agent_limits::AgentLimitsConfig;
 use mission_control_runtime::delivery::scheduler::{
     Effect, Event, PollIntervals, RecoveredState, Scheduler, SchedulerConfig,
 };
@@ -197,7 +198,12 @@ impl RuntimePair {
                     backoff_base: Duration::from_secs(5),
                     backoff_max: Duration::from_mins(5),
                 };
-                let plan = SchedulerConfig { workers: WORKERS, list_limit: 50, intervals };
+                let plan = SchedulerConfig {
+                    workers: WORKERS,
+                    list_limit: 50,
+                    intervals,
+                    agent_limits: AgentLimitsConfig::default(),
+                };
                 self.parties[who].dispatcher =
                     Some(Scheduler::with(plan, RecoveredState::default(), self.now));
                 self.tell(who, None);

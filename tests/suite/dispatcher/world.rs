@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use crate::support::work::work_of;
 use mission_control_runtime::clock::Millis;
+use mission_control_runtime::delivery::agent_limits::AgentLimitsConfig;
 use mission_control_runtime::delivery::cause::Cause;
 use mission_control_runtime::delivery::failure::{BackendFailure, Unsettled, Weight};
 use mission_control_runtime::delivery::operator_requests::{Hold, OperatorReply, OperatorRequest, ReplyTo};
@@ -19,6 +20,8 @@ use mission_control_runtime::delivery::{
 };
 use mission_control_runtime::gateway::history::Waiting;
 use mission_control_runtime::gateway::{Class, GatewayError, Why};
+use mission_control_runtime::guardrails::agent_names::KnownOrigin;
+use mission_control_runtime::guardrails::origin::Origin;
 use mission_control_runtime::model::{Notification, SessionKey};
 use serde_json::json;
 
@@ -138,6 +141,11 @@ pub(super) struct World {
     probes_lie: bool,
     backend_away: bool,
     overtaken: BTreeMap<usize, (u32, u32)>,
+    /// Who has really caused a row, if it is not the usual author.
+    authors: HashMap<String, Origin>,
+    usual_author: Origin,
+    /// The rows that a worker read and left because an agent had caused them.
+    pub(super) looks: Vec<String>,
 }
 
 impl World {
@@ -158,6 +166,22 @@ impl World {
 
     /// The same, and an earlier process has left this as well.
     pub(super) fn recovered(workers: usize, open: Vec<(Notification, Record)>, left: RecoveredState) -> Self {
+        Self::with(workers, open, left, AgentLimitsConfig::default())
+    }
+
+    /// A dispatcher with these limits, which knows the agent "Bot".
+    pub(super) fn limited(workers: usize, people_reserve_percent: usize, turns_per_minute: usize) -> Self {
+        let limits = AgentLimitsConfig { people_reserve_percent, turns_per_minute };
+        Self::with(workers, Vec::new(), RecoveredState::default(), limits)
+    }
+
+    /// The same with all of it.
+    pub(super) fn with(
+        workers: usize,
+        open: Vec<(Notification, Record)>,
+        left: RecoveredState,
+        agent_limits: AgentLimitsConfig,
+    ) -> Self {
         let rows = (0..).zip(open.iter().map(|(row, _)| (row.clone(), Millis(0)))).collect();
         let open: Vec<_> = open.into_iter().map(|(row, record)| (work_of(&row), record, None)).collect();
         let intervals = PollIntervals {
@@ -166,7 +190,8 @@ impl World {
             backoff_base: Duration::from_secs(5),
             backoff_max: Duration::from_mins(5),
         };
-        let (arrived, plan) = (open.len(), SchedulerConfig { workers, list_limit: 50, intervals });
+        let (arrived, plan) =
+            (open.len(), SchedulerConfig { workers, list_limit: 50, intervals, agent_limits });
         let overtaken = (0..arrived).map(|number| (number, (0, 0))).collect();
         let left = RecoveredState { open, ..left };
         let mut world = Self {
@@ -194,11 +219,20 @@ impl World {
             probes_lie: false,
             backend_away: false,
             overtaken,
+            authors: HashMap::new(),
+            usual_author: Origin::Person,
+            looks: Vec::new(),
         };
+        world.tell(Some(Event::AgentNames(["Bot"].into_iter().collect())));
         // Its first list is empty, so that it does not wait for a second one.
         world.tell(None);
         world.run_for(Duration::from_millis(1));
         world
+    }
+
+    /// The author of rows whose words name none.
+    pub(super) fn rows_are_by(&mut self, author: Origin) {
+        self.usual_author = author;
     }
 
     pub(super) fn turns_take(&mut self, ms: u64) {
@@ -231,6 +265,22 @@ impl World {
         self.overtaken.insert(self.arrived, (0, 0));
         self.arrived += 1;
         self.nudge();
+    }
+
+    /// The backend gets a new row of this author, who may have the name of an agent, and sends a nudge.
+    pub(super) fn arrive_from(&mut self, name: &str, author: Origin, track: &str, id: &str) {
+        self.authors.insert(id.to_owned(), author);
+        let mut row = row(track, "mention", id, self.now);
+        row.title = format!("{name} mentioned you");
+        self.rows.insert(self.arrived, (row, self.now));
+        self.overtaken.insert(self.arrived, (0, 0));
+        self.arrived += 1;
+        self.nudge();
+    }
+
+    /// An event of another part of the program.
+    pub(super) fn event(&mut self, event: Event) {
+        self.tell(Some(event));
     }
 
     /// A source without lists offers work without turns.
@@ -372,8 +422,19 @@ impl World {
             .iter()
             .find(|(_, (row, _))| row.id.as_str() == job.work.id.as_str())
             .map_or((0, self.now), |(n, (_, at))| (*n, *at));
+        if job.needs_turn() {
+            let by = self.authors.get(&id).copied().unwrap_or(self.usual_author);
+            job.record.origin = Some(KnownOrigin { by, at: job.work.created_at() });
+            if job.record.is_untouched() && !job.permits(by) {
+                self.looks.push(id);
+                let outcome = Outcome::Again { trouble: Trouble::AgentRowsWait, pause: Some(Duration::ZERO) };
+                return self.later(1, Event::Finished(job, outcome));
+            }
+        }
         let ms = self.turns_ms.get(&track).copied().unwrap_or(self.turn_ms);
+        let was_asked = job.needs_turn();
         let outcome = self.outcome(&mut job);
+        job.record.requests += u32::from(was_asked);
         // Earlier rows that could have started are overtaken; rows of a busy or pausing track could not.
         let running: Vec<&Start> = self.starts.iter().filter(|start| start.until > self.now).collect();
         let busy: Vec<String> = running.iter().map(|start| start.track.clone()).collect();

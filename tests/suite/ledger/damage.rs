@@ -196,7 +196,11 @@ fn what_is_not_ours_or_newer_is_refused_with_a_sentence() {
         ("PRAGMA user_version = 0", "the ledger is damaged (layout 0)"),
         ("PRAGMA application_id = 7", "the ledger is damaged (it is another program's database)"),
         ("DELETE FROM deliveries", "the ledger is damaged (its end is missing: 1 commits are expected"),
-        ("DROP TABLE deliveries", "the ledger is damaged (it is empty, and 1 commits are expected)"),
+        ("DROP TABLE deliveries", "the ledger is damaged (its table has an unexpected form)"),
+        (
+            "DROP TABLE deliveries; DROP TABLE tasks; DROP TABLE evidence",
+            "the ledger is damaged (it is empty, and 1 commits are expected)",
+        ),
         ("UPDATE deliveries SET id = 'n2'", "the ledger is damaged (the id of its row 1 cannot be read)"),
     ];
     for (statement, words) in rows {

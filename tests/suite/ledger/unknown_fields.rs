@@ -123,7 +123,7 @@ proptest! {
         let mut opened = open(home.path());
         let letter = opened.dead.remove(0);
         let again = letter.record.retried();
-        opened.ledger.note(&dead_letters::retried(&letter.work, &again, NOW), Wait::ForDisk).unwrap();
+        opened.ledger.note(&dead_letters::started_again(&letter.work, &again, dead_letters::RETRIED_STEP, NOW), Wait::ForDisk).unwrap();
         assert_kept(&json_of(home.path(), "n1"), &paths, &field, &OF_A_STEP);
         opened.ledger.note(&Note::of(&letter.work, NOW).record(&again).ends(&dead), Wait::ForDisk).unwrap();
         drop(opened);

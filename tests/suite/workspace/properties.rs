@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use mission_control_runtime::workspace::{FilePath, Layout, Operation, plan};
+use mission_control_runtime::workspace::{FileChange, FilePath, Layout, plan};
 use proptest::prelude::*;
 use proptest::sample::select;
 use serde_json::{Value, json};
@@ -79,8 +79,8 @@ proptest! {
             let found = disk.found(&desired);
             let mut seen = BTreeSet::new();
             for operation in plan(&desired, &found, NOW).operations {
-                let (Operation::Write { path, .. } | Operation::Create { path, .. } | Operation::Folder(path)
-                    | Operation::Remove { path, .. }) = &operation;
+                let (FileChange::Write { path, .. } | FileChange::Create { path, .. } | FileChange::Folder(path)
+                    | FileChange::Remove { path, .. }) = &operation;
                 prop_assert!(FilePath::parse(path.as_str()).is_some(), "{path}");
                 prop_assert!(seen.insert(path.clone()), "{path}");
             }

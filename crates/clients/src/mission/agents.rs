@@ -1,6 +1,7 @@
 //! The agents of the account (backend-contract §2.4–2.6, §2.27, §2.32).
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::value::RawValue;
 
 use super::requests;
 use mcr_model::clock::Millis;
@@ -13,6 +14,18 @@ pub struct ListAgents {}
 /// Lists all agents with the contents of their workspaces (§2.5).
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct ListAgentsForRuntime {}
+
+/// The rows of [`ListAgentsForRuntime`]. Each is decoded alone, so that one unusable row does not hide the others.
+#[derive(Clone, Debug)]
+pub struct Profiles(pub Vec<Result<AgentProfile, String>>);
+
+impl<'de> Deserialize<'de> for Profiles {
+    fn deserialize<D: Deserializer<'de>>(rows: D) -> Result<Self, D::Error> {
+        let rows = Vec::<Box<RawValue>>::deserialize(rows)?;
+        let row = |row: &RawValue| serde_json::from_str(row.get()).map_err(|why| why.to_string());
+        Ok(Self(rows.iter().map(|raw| row(raw)).collect()))
+    }
+}
 
 /// Returns the agent that is the orchestrator (§2.6).
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -59,7 +72,7 @@ pub struct Noted {
 
 requests! {
     ListAgents: LIST_AGENTS -> Vec<Agent>;
-    ListAgentsForRuntime: LIST_AGENTS_FOR_RUNTIME -> Vec<AgentProfile>;
+    ListAgentsForRuntime: LIST_AGENTS_FOR_RUNTIME -> Profiles;
     GetOrchestrator: GET_ORCHESTRATOR -> Orchestrator;
     GetAgentSkills<'_>: GET_AGENT_SKILLS -> Vec<AgentSkills>;
     UpdateAgentHeartbeat<'_>: UPDATE_AGENT_HEARTBEAT -> Noted;

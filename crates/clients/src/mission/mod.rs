@@ -26,7 +26,7 @@ use serde::de::DeserializeOwned;
 use serde_json::value::{RawValue, to_raw_value};
 
 pub use agents::{
-    GetAgentSkills, GetOrchestrator, ListAgents, ListAgentsForRuntime, Noted, Orchestrator,
+    GetAgentSkills, GetOrchestrator, ListAgents, ListAgentsForRuntime, Noted, Orchestrator, Profiles,
     UpdateAgentHeartbeat,
 };
 pub use catalog::{Function, Repeat};

@@ -265,6 +265,7 @@ pub(super) fn of(trouble: &Trouble) -> Option<(Cause, Rule)> {
         | Trouble::OnItsWay(_)
         | Trouble::Undecided
         | Trouble::Moved
+        | Trouble::AgentRowsWait
         | Trouble::GivenUp
         | Trouble::Stopped
         | Trouble::OverBudget(_)

@@ -23,9 +23,15 @@ pub struct DeadLetter {
     pub why: String,
 }
 
-/// The note that a person restarts this work from `record`.
-pub fn retried<'a>(work: &'a Work, record: &'a Record, at: Millis) -> Note<'a> {
-    Note::of(work, at).record(record).step(Step::Retried, "by a person")
+/// The words of the step that a person restarts a delivery.
+pub const RETRIED_STEP: &str = "by a person";
+
+/// The words of the step that a stopped delivery restarts because of a person's message.
+pub const RESUMED_STEP: &str = "a person has written in the thread";
+
+/// The note that this work restarts from `record`, with the words of its step.
+pub fn started_again<'a>(work: &'a Work, record: &'a Record, words: &'a str, at: Millis) -> Note<'a> {
+    Note::of(work, at).record(record).step(Step::Retried, words)
 }
 
 /// The consequence of dropping a dead letter, or a row that is not understood: a clause.

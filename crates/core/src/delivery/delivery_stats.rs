@@ -12,6 +12,8 @@ pub struct DeliveryStats {
     pub ended: BTreeMap<&'static str, u64>,
     /// How many rows were skipped, by reason.
     pub skipped: BTreeMap<&'static str, u64>,
+    /// How often the loop brake has stopped a thread.
+    pub team_stops: u64,
     /// Failed attempts.
     pub failed: u64,
     /// How many of the last attempts failed in a row.

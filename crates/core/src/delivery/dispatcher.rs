@@ -4,20 +4,26 @@
 //! Sources offer work. The dispatcher refuses work that has ended here before.
 
 mod operator_actions;
+mod stopped_threads;
 mod unreadable_rows;
 
 use std::sync::Arc;
 
 use unreadable_rows::{UnreadableAdmission, UnreadableRows};
 
+use super::agent_limits::{AgentLimits, AgentLimitsState};
+use super::backlog::{Backlog, Pace};
 use super::delivery_stats::DeliveryStats;
 use super::finished::{Admission, FinishedItems};
 use super::gateway_breaker::GatewayBreaker;
-use super::operator_requests::Hold;
-use super::queue::{Queue, StartedJob};
-use super::scheduler_messages::{Effect, RecoveredState, SchedulerState};
+use super::limited::{Limited, TurnStops};
+use super::policy::Skip;
+use super::queue::{Queue, StartRoom, StartedJob};
+use super::scheduler_messages::{Effect, RecoveredState, SchedulerConfig, SchedulerState};
+use super::stopped_rows::{StoppedRows, StoppedThread};
 use super::{End, Job, Outcome, Record, Trouble};
 use crate::gateway::Class;
+use crate::guardrails::agent_names::AgentNames;
 use crate::work::{Work, WorkId};
 use mcr_model::clock::Millis;
 
@@ -32,6 +38,15 @@ pub(super) enum Offered {
     Refused,
 }
 
+/// What could start now.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ready {
+    /// How many items could start if a worker were free. Items of agents count only if there is room for them.
+    pub(super) items: usize,
+    /// Whether items of agents wait for room.
+    pub(super) agents_wait: bool,
+}
+
 /// The owner of the queue and of all running and finished items.
 #[derive(Debug)]
 pub(super) struct Dispatcher {
@@ -40,8 +55,18 @@ pub(super) struct Dispatcher {
     free_workers: usize,
     finished: FinishedItems,
     unreadable: UnreadableRows,
+    /// The rows that the loop brake has stopped.
+    stopped: StoppedRows,
+    /// The stopped threads for `/health`.
+    stopped_threads: Arc<[StoppedThread]>,
     /// The agents whose turns do not start.
-    hold: Hold,
+    stops: TurnStops,
+    agent_limits: AgentLimits,
+    /// The names of the agents, by which the rows of people are recognized.
+    pub(super) agent_names: AgentNames,
+    /// How often a worker looked who has caused a row, and the row then waited.
+    looks: u64,
+    pace: Pace,
     /// Whether all starts are suspended.
     suspended: bool,
     pub(super) stats: DeliveryStats,
@@ -51,7 +76,8 @@ pub(super) struct Dispatcher {
 
 impl Dispatcher {
     /// Creates a dispatcher with the work that an earlier process has left. All workers are free.
-    pub(super) fn new(workers: usize, left: RecoveredState, now: Millis) -> Self {
+    pub(super) fn new(plan: SchedulerConfig, left: RecoveredState, now: Millis) -> Self {
+        let workers = plan.workers;
         let mut queue = Queue::default();
         for (work, record, not_before) in left.open {
             queue.recall(work, record, not_before, now);
@@ -66,7 +92,13 @@ impl Dispatcher {
             free_workers: workers,
             finished: FinishedItems::new(left.closed, left.dead),
             unreadable,
-            hold: left.hold,
+            stopped_threads: left.stopped.threads().into(),
+            stopped: left.stopped,
+            stops: TurnStops { hold: left.hold, limited: Limited::default() },
+            agent_limits: AgentLimits::new(workers, plan.agent_limits, &left.agent_turns, now),
+            agent_names: AgentNames::default(),
+            looks: 0,
+            pace: Pace::default(),
             suspended: false,
             stats: DeliveryStats::default(),
             effects: Vec::new(),
@@ -75,14 +107,15 @@ impl Dispatcher {
 
     /// Handles an item that a source offers.
     pub(super) fn offer(&mut self, work: Arc<Work>, now: Millis) -> Offered {
-        if self.queue.knows(&work) {
+        let origin = work.notification().and_then(|row| self.agent_names.origin_of(row));
+        if self.queue.knows(&work, origin, now) {
             return Offered::Known;
         }
         let id = work.id.clone();
         match self.unreadable.admit(&work) {
             Some(UnreadableAdmission::Refused) => return Offered::Refused,
             Some(UnreadableAdmission::Ends(record)) => {
-                self.queue.push(work, *record, now);
+                self.queue.push(work, *record, origin, now);
                 return Offered::Accepted(id);
             }
             None => {}
@@ -90,8 +123,8 @@ impl Dispatcher {
         match self.finished.admit(&work) {
             Admission::Refused => return Offered::Refused,
             Admission::Outdated => return Offered::Known,
-            Admission::Start => self.queue.push(work, Record::default(), now),
-            Admission::OnlyMark(record) => self.queue.push(work, *record, now),
+            Admission::Start => self.queue.push(work, Record::default(), origin, now),
+            Admission::OnlyMark(record) => self.queue.push(work, *record, origin, now),
         }
         Offered::Accepted(id)
     }
@@ -122,15 +155,30 @@ impl Dispatcher {
         while self.free_workers > 0
             && may_start
             && !self.suspended
-            && let Some(StartedJob { job, turn }) = self.queue.take(&self.hold, self.breaker.lets_in())
+            && let room = self.room(now)
+            && let Some(StartedJob { job, turn, for_agents }) = self.queue.take(&self.stops, room)
         {
             self.free_workers -= 1;
+            self.agent_limits.begins(&job, for_agents, now);
             if turn {
                 self.breaker.begins(job.number);
             }
             jobs.push(job);
         }
         jobs
+    }
+
+    /// How much may start now.
+    fn room(&mut self, now: Millis) -> StartRoom {
+        let agents = self.agent_limits.room_for_agents(self.free_workers, now);
+        let agents_wait = agents > 0 && self.queue.ready_of_agents(&self.stops) > 0;
+        let people = self.agent_limits.has_room_for_people(self.free_workers, agents_wait);
+        StartRoom { turns: self.breaker.lets_in(), agents, people }
+    }
+
+    /// From now on these agents' turns wait because a limit was reached.
+    pub(super) fn limit(&mut self, limited: Limited) {
+        self.stops.limited = limited;
     }
 
     /// Starts a probe of the gateway if one is due. Returns whether it started one.
@@ -152,6 +200,7 @@ impl Dispatcher {
     /// source that may still show the item.
     pub(super) fn finished(&mut self, job: Box<Job>, outcome: Outcome, look: Option<u64>, now: Millis) {
         self.free_workers += 1;
+        self.agent_limits.ends(&job, now);
         match outcome {
             Outcome::Closed(end) => self.close(*job, &end, look, now),
             Outcome::Again { trouble, pause } => {
@@ -166,7 +215,8 @@ impl Dispatcher {
                         }
                     }
                 }
-                self.queue.put_back(*job, trouble.to_string(), pause.map(|pause| now + pause), now);
+                self.looks += u64::from(matches!(trouble, Trouble::AgentRowsWait));
+                self.queue.put_back(*job, &trouble, pause.map(|pause| now + pause), now);
             }
         }
     }
@@ -177,9 +227,16 @@ impl Dispatcher {
         let had_ended = job.record.is_closed;
         if !had_ended {
             self.stats.close(end, now);
+            self.pace.settles(now);
         }
+        self.queue.has_looked(&job);
         self.queue.close(job.number, now);
+        let stopped = matches!(end, End::Skipped(Skip::TeamLimit)) && !had_ended;
+        let stopped = stopped.then(|| (job.work.clone(), job.record.clone()));
         self.finished.insert(job, end, had_ended, look, now);
+        if let Some((work, record)) = stopped {
+            self.stop(work, record, now);
+        }
     }
 
     /// Reports to the breaker what an attempt shows about the gateway. An attempt without an answer of the gateway
@@ -193,12 +250,19 @@ impl Dispatcher {
     }
 
     /// When the next decision is due, if no event comes earlier.
-    pub(super) fn wake_at(&self, may_start: bool) -> Option<Millis> {
+    pub(super) fn wake_at(&self, may_start: bool, now: Millis) -> Option<Millis> {
         // The end of a pause matters only if a worker could take the item. That holds behind an open breaker as well:
         // the item may need no turn.
         let can_start = self.free_workers > 0 && may_start && !self.suspended;
         let rested = self.queue.wake_at().filter(|_| can_start);
-        [rested, self.breaker.probe_at()].into_iter().flatten().min()
+        let ceiling = self.ceiling_until(now).filter(|_| can_start);
+        [rested, ceiling, self.breaker.probe_at()].into_iter().flatten().min()
+    }
+
+    /// When the ceiling lets the next turn of an agent start, if it holds back items that could start otherwise.
+    fn ceiling_until(&self, now: Millis) -> Option<Millis> {
+        let until = self.agent_limits.ceiling_until(now).filter(|_| self.free_workers > 0)?;
+        (self.queue.ready_of_agents(&self.stops) > 0).then_some(until)
     }
 
     /// The number of items in the queue, running ones included.
@@ -207,9 +271,11 @@ impl Dispatcher {
         self.queue.len()
     }
 
-    /// The number of items that could start now.
-    pub(super) fn ready(&self) -> usize {
-        self.queue.ready(&self.hold)
+    /// What could start now.
+    pub(super) fn ready(&mut self, now: Millis) -> Ready {
+        let room = self.agent_limits.room_for_agents(self.free_workers, now);
+        let agents_wait = room == 0 && self.queue.ready_of_agents(&self.stops) > 0;
+        Ready { items: self.queue.ready(&self.stops, room), agents_wait }
     }
 
     /// The number of items with a worker.
@@ -222,13 +288,24 @@ impl Dispatcher {
         self.breaker.is_on_trial()
     }
 
+    /// The known items as a backlog.
+    pub(super) fn backlog(&self, now: Millis) -> Backlog {
+        self.pace.backlog(self.queue.len(), now)
+    }
+
     /// The state of the dispatcher. The fields about the sources stay empty.
-    pub(super) fn state(&self) -> SchedulerState {
+    pub(super) fn state(&self, now: Millis) -> SchedulerState {
+        let ceiling_until = self.ceiling_until(now);
+        let waiting = if ceiling_until.is_some() { self.queue.ready_of_agents(&self.stops) } else { 0 };
+        let agent_limits =
+            AgentLimitsState { ceiling_until, waiting, looks: self.looks, ..self.agent_limits.state() };
         SchedulerState {
+            agent_limits,
             known: self.queue.len(),
             running: self.queue.running(),
             oldest: self.queue.oldest(),
             dead: self.finished.dead_letter_count(),
+            stopped: self.stopped_threads.clone(),
             unreadable: self.unreadable.sentences(),
             breaker_open: self.breaker.why().map(str::to_owned),
             stats: self.stats.clone(),

@@ -37,6 +37,8 @@ pub enum Trouble {
     Moved,
     /// The turn is not sent, or was aborted, because a budget is used up or reserved: a sentence.
     OverBudget(String),
+    /// An agent has caused the row, and this attempt may only send turns that people have caused.
+    AgentRowsWait,
     /// A person has requested that the runtime stops waiting.
     GivenUp,
     /// A person has stopped the work on the task.
@@ -63,6 +65,7 @@ impl Trouble {
             Self::Undecided => "the runtime cannot determine whether the answer was posted",
             Self::Moved => "a later message was added to the notification",
             Self::OverBudget(_) => "a daily budget is used up",
+            Self::AgentRowsWait => "notifications that agents caused wait",
             Self::GivenUp => "an operator stopped the wait for the agent",
             Self::Stopped => "a person stopped the work on the task",
             Self::Crashes(_) => "the runtime crashed repeatedly while it worked on this",
@@ -79,6 +82,7 @@ impl Trouble {
                 | Self::StartedElsewhere
                 | Self::Moved
                 | Self::OverBudget(_)
+                | Self::AgentRowsWait
                 | Self::NotNoted(_)
         )
     }
@@ -182,6 +186,7 @@ impl fmt::Display for Trouble {
                  as a bug, with the log."
             ),
             Self::OverBudget(sentence) => f.write_str(sentence),
+            Self::AgentRowsWait => f.write_str("an agent caused it, and notifications that agents caused wait."),
             Self::GivenUp => f.write_str("an operator stopped the wait for the agent."),
             Self::Stopped => f.write_str("a person stopped the work on this task."),
             Self::Broken => f.write_str("a worker thread panicked; please report this as a bug, with the log."),

@@ -239,9 +239,14 @@ impl FinishedItems {
     /// Removes a dead letter because a person retries it. All guards of the item end.
     pub(super) fn retry(&mut self, id: &WorkId) -> Option<DeadLetter> {
         let letter = self.take_dead_letter(id)?;
+        self.forget(id);
+        Some(letter)
+    }
+
+    /// Ends all guards of an item, because it starts again.
+    pub(super) fn forget(&mut self, id: &WorkId) {
         self.items.remove(id);
         self.refused.retain(|other| other != id);
-        Some(letter)
     }
 
     /// Removes a dead letter because a person drops it. If a source offers the item again, only its mark is retried.

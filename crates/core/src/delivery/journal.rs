@@ -11,6 +11,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
+use super::acts::Act;
 use super::tool_log::ToolLog;
 use super::{End, Record};
 use crate::work::{Work, WorkId};
@@ -32,6 +33,11 @@ pub trait Journal: Send + Sync {
     /// error means that there is no such open row, or that a crash may lose the end.
     fn drop_unreadable(&self, id: &WorkId, _at: Millis, _wait: Wait) -> Result<(), JournalError> {
         Err(JournalError(format!("there is no open row of {id} that is not understood")))
+    }
+
+    /// Records acts of an agent that belong to no delivery. The error says why a crash may lose them.
+    fn acted(&self, _agent: &str, _acts: &[Act]) -> Result<(), JournalError> {
+        Ok(())
     }
 
     /// Marks that a worker processes this delivery until the guard is dropped. The next process needs this

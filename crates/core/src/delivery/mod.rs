@@ -20,6 +20,9 @@
 //! holds what was done, so that a delivery continues wherever it stopped. Every delivery ends in exactly one
 //! [`End`].
 
+pub mod acts;
+pub mod agent_limits;
+pub mod backlog;
 pub mod cause;
 pub mod crash;
 pub mod dead_letters;
@@ -31,6 +34,7 @@ mod finished;
 mod gateway_breaker;
 pub mod journal;
 pub mod ledger_row;
+pub mod limited;
 mod notification_source;
 pub mod operator_requests;
 pub mod policy;
@@ -44,6 +48,7 @@ pub mod retry;
 pub mod scheduler;
 mod scheduler_messages;
 mod stamp;
+pub mod stopped_rows;
 pub mod thread_notices;
 pub mod tool_log;
 
@@ -51,6 +56,7 @@ use std::sync::Arc;
 
 use serde::{Deserialize, Serialize};
 
+use crate::guardrails::origin::Origin;
 use crate::work;
 
 pub use duplicate_runtime::ForeignRuntime;
@@ -77,18 +83,35 @@ pub struct Job {
     /// Whether the gateway has answered a turn of this attempt, or a question about one. The breaker accepts
     /// no other evidence that the gateway is reachable.
     pub gateway_answered: bool,
+    /// Which new turns this attempt may send.
+    pub permit: Permit,
+}
+
+/// Which new turns an attempt may send.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Permit {
+    /// Any turn.
+    #[default]
+    Any,
+    /// Only a turn that a person has caused. The attempt reads the context, and leaves a row of an agent to a later one.
+    People,
 }
 
 impl Job {
     /// A delivery at the beginning of an attempt.
     pub fn new(number: u64, work: Arc<work::Work>, record: Record) -> Self {
-        Self { number, work, record, gateway_answered: false }
+        Self { number, work, record, gateway_answered: false, permit: Permit::Any }
     }
 
     /// Whether the delivery has ended in the ledger already, and only its mark is retried. Lists show a row until it
     /// has its mark, so the retry records nothing. An end that a person sets meanwhile therefore stays.
     pub fn is_only_marked(&self) -> bool {
         self.record.is_closed && self.work.source() == work::Source::Listed
+    }
+
+    /// Whether the attempt may send a new turn that `origin` has caused.
+    pub fn permits(&self, origin: Origin) -> bool {
+        self.permit == Permit::Any || origin == Origin::Person
     }
 
     /// Whether its next step is a turn of the agent, or the search for one.

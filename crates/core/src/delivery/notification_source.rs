@@ -10,7 +10,7 @@ use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::dispatcher::{Dispatcher, Offered};
+use super::dispatcher::{Dispatcher, Offered, Ready};
 use super::duplicate_runtime::{DuplicateCheck, ForeignRuntime, ListObservation};
 use super::poll_schedule::PollSchedule;
 use super::scheduler_messages::SchedulerConfig;
@@ -62,6 +62,8 @@ pub(super) struct NotificationSource {
     list_pending: bool,
     /// Whether the backend may have more rows than the last list showed.
     has_more: bool,
+    /// Whether the last list showed as many rows as a list can, so that rows may be hidden behind them.
+    is_behind: bool,
     /// The number of rows in the last list that are not ours to start.
     ignored: usize,
     /// Rows that the dispatcher has, each with the list that first showed it. A row of an earlier process has 0.
@@ -79,6 +81,7 @@ impl NotificationSource {
             list_began: now,
             list_pending: false,
             has_more: false,
+            is_behind: false,
             ignored: 0,
             first_listed: left.filter_map(Work::notification).map(|row| (WorkId::from(&row.id), 0)).collect(),
         }
@@ -107,6 +110,11 @@ impl NotificationSource {
     /// The number of lists that have begun.
     pub(super) fn lists(&self) -> u64 {
         self.lists
+    }
+
+    /// Whether Mission Control may have more rows than a list can show.
+    pub(super) fn is_behind(&self) -> bool {
+        self.is_behind
     }
 
     /// The number of consecutive failed lists.
@@ -169,6 +177,7 @@ impl NotificationSource {
         self.list_pending = false;
         self.poll_schedule.succeeded();
         self.has_more = !complete;
+        self.is_behind = !complete && list.request.limit >= UNDELIVERED_ROWS;
         if complete {
             self.withdraw_missing(number, &list.rows, dispatcher, now);
         }
@@ -212,11 +221,14 @@ impl NotificationSource {
         }
     }
 
-    /// Begins the next list if it is due. `ready` items could start now.
-    pub(super) fn next_list(&mut self, ready: usize, now: Millis) -> Option<ListRequest> {
-        let limit = self.list_limit();
-        let workers_may_idle = ready < 2 * self.plan.workers;
-        let more = self.has_more && workers_may_idle && limit > self.shown_again();
+    /// Begins the next list if it is due.
+    pub(super) fn next_list(&mut self, ready: Ready, now: Millis) -> Option<ListRequest> {
+        // While rows of agents wait, rows of people may follow behind them. Then a list shows as much as it can.
+        let limit = if ready.agents_wait && self.has_more { UNDELIVERED_ROWS } else { self.list_limit() };
+        let new = limit.saturating_sub(self.shown_again());
+        let workers_may_idle = ready.items < 2 * self.plan.workers;
+        let wanted = if ready.agents_wait { UNDELIVERED_ROWS / 2 } else { 1 };
+        let more = self.has_more && workers_may_idle && new >= wanted;
         if more || self.duplicate_check.list_at().is_some_and(|at| at <= now) {
             self.poll_schedule.want();
         }
@@ -254,6 +266,7 @@ impl NotificationSource {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::delivery::agent_limits::AgentLimitsConfig;
     use crate::delivery::scheduler::{PollIntervals, RecoveredState};
 
     const NOW: Millis = Millis(1_000_000);
@@ -272,15 +285,16 @@ mod tests {
             backoff_base: second,
             backoff_max: second,
         };
-        let plan = SchedulerConfig { workers: 2, list_limit: 50, intervals };
+        let agent_limits = AgentLimitsConfig::default();
+        let plan = SchedulerConfig { workers: 2, list_limit: 50, intervals, agent_limits };
         let source = NotificationSource::new(plan, std::iter::empty(), NOW);
-        (source, Dispatcher::new(plan.workers, RecoveredState::default(), NOW))
+        (source, Dispatcher::new(plan, RecoveredState::default(), NOW))
     }
 
     /// Requests the next list and answers it, ten seconds after the one before.
     fn list(source: &mut NotificationSource, dispatcher: &mut Dispatcher, rows: Vec<Notification>) {
         let now = NOW + Duration::from_secs(10 * source.lists());
-        let request = source.next_list(dispatcher.ready(), now).unwrap();
+        let request = source.next_list(dispatcher.ready(now), now).unwrap();
         source.listed(List { request, rows, unreadable: 0, dice: 0.5 }, dispatcher, now);
     }
 
@@ -309,7 +323,7 @@ mod tests {
         for number in 0..10 {
             dispatcher.offer(work(&format!("from another source {number}")), NOW);
         }
-        let request = source.next_list(dispatcher.ready(), NOW + Duration::from_mins(1)).unwrap();
+        let request = source.next_list(dispatcher.ready(NOW), NOW + Duration::from_mins(1)).unwrap();
         assert_eq!(request.limit, 1 + 50);
     }
 
@@ -328,7 +342,8 @@ mod tests {
         let (source, _) = source_and_dispatcher();
         let open = vec![(work("left"), crate::delivery::Record::default(), None)];
         let mut source = NotificationSource::new(source.plan, open.iter().map(|(work, ..)| &**work), NOW);
-        let mut dispatcher = Dispatcher::new(2, RecoveredState { open, ..RecoveredState::default() }, NOW);
+        let mut dispatcher =
+            Dispatcher::new(source.plan, RecoveredState { open, ..RecoveredState::default() }, NOW);
         list(&mut source, &mut dispatcher, vec![]);
         assert_eq!((dispatcher.known(), dispatcher.stats.of("gone")), (0, 1));
     }

@@ -40,8 +40,8 @@ impl Hold {
 
     /// Whether this agent's turns are held. `sent` says that a turn was sent whose outcome is to be read.
     pub fn holds(&self, agent: &str, sent: bool) -> bool {
-        let spent = self.spent.all || self.spent.agents.contains(agent);
-        self.all || self.agents.contains(agent) || (spent && !sent)
+        let is_spent = self.spent.all || self.spent.agents.contains(agent);
+        self.all || self.agents.contains(agent) || (is_spent && !sent)
     }
 }
 
@@ -154,6 +154,8 @@ pub enum Place {
     Behind(WorkId),
     /// A row of the same agent and task that a newer version wrote comes first.
     BehindUnreadable(WorkId),
+    /// Ready, but a limit keeps its turn from starting: a sentence.
+    Limited(String),
 }
 
 /// The receiver of a reply. It is called at most once.

@@ -20,7 +20,7 @@ use serde::{Deserialize, Serialize};
 use super::{Stamp, quiet_mode};
 use mcr_model::{
     AgentId, AuthorType, BehaviorFlags, DeliveryContext, NotificationType, RecipientType, Task, TaskStatus,
-    ThreadItem, WakeOn, Word, is_quality,
+    ThreadItem, WakeOn, Word, is_quality, is_stop,
 };
 
 /// What happens to a notification.
@@ -64,11 +64,13 @@ pub enum Skip {
     NotAddressed,
     /// The backend names no session for the agent.
     NoSession,
+    /// The agents in the thread have reached the limit of turns or hand-offs without a person.
+    TeamLimit,
 }
 
 impl Skip {
     /// All reasons, in the order of their checks.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 15] = [
         Self::ForAPerson,
         Self::NoAgent,
         Self::NoTask,
@@ -83,6 +85,7 @@ impl Skip {
         Self::StaleUpdate,
         Self::NotAddressed,
         Self::NoSession,
+        Self::TeamLimit,
     ];
 
     /// The name in metrics and logs; it never changes.
@@ -102,6 +105,7 @@ impl Skip {
             Self::StaleUpdate => "stale-update",
             Self::NotAddressed => "not-addressed",
             Self::NoSession => "no-session",
+            Self::TeamLimit => "team-limit",
         }
     }
 
@@ -130,6 +134,10 @@ impl Skip {
                 "quiet mode is on (WAKE_ON), and the agent is neither mentioned nor asked nor assigned"
             }
             Self::NoSession => "Mission Control names no session for the agent",
+            Self::TeamLimit => {
+                "an agent caused it, and the agents in this thread have reached the limit of turns or hand-offs \
+                 without a word of a person"
+            }
         }
     }
 }
@@ -201,17 +209,13 @@ fn reason_to_skip(context: &DeliveryContext, wake_on: WakeOn) -> Option<Skip> {
 
 /// Why a thread update written by an agent does not concern this one (§3.2). The orchestrator receives all of
 /// them. Other agents receive those on their tasks and reviews. An answer to a thread update reaches them
-/// only if the orchestrator wrote it: two agents who answer each other's updates would never stop. The
-/// orchestrator and an agent on the task might not stop either. After [`ALONE`] messages without a person, an
-/// answer to an update wakes no agent.
+/// only if the orchestrator wrote it: two agents who answer each other's updates would never stop. The loop brake
+/// limits the orchestrator and an agent on the task ([`team`](crate::guardrails::team)).
 fn no_concern(context: &DeliveryContext) -> Option<Skip> {
     let recipient = &context.notification.recipient_id;
     let author = agent_author(context)?;
     let is_answer =
         context.source_notification_type.as_ref().is_some_and(|kind| *kind == NotificationType::ThreadUpdate);
-    if is_answer && are_alone(context) {
-        return Some(Skip::ReplyLoop);
-    }
     if is_orchestrator(context, recipient) {
         return None;
     }
@@ -226,9 +230,6 @@ fn no_concern(context: &DeliveryContext) -> Option<Skip> {
     (!is_assigned && !is_reviewer).then_some(Skip::NotInvolved)
 }
 
-/// The message of a person that ends the turns on its task.
-const STOP: &str = "/stop";
-
 /// The backend's reason for a task that a person has paused with its stop button (contract §8).
 const PAUSED: &str = "Paused by user (/stop)";
 
@@ -236,10 +237,6 @@ const PAUSED: &str = "Paused by user (/stop)";
 pub const STOPPED: &str = "Not run: a person stopped the work on this task with /stop. End your turn now \
                            and make no more calls. Do not continue by yourself: you are notified when the \
                            work continues.";
-
-fn is_stop(author: &Word<AuthorType>, content: &str) -> bool {
-    *author == AuthorType::User && content.trim() == STOP
-}
 
 /// Whether the message of this notification is `/stop`.
 pub fn is_stop_command(context: &DeliveryContext) -> bool {
@@ -269,14 +266,6 @@ pub fn is_stopped(context: &DeliveryContext, heard: &Stamp, began_paused: bool) 
         None => item.created_at > heard.at,
     });
     later.into_iter().any(|(_, item)| is_stop(&item.author_type, &item.content))
-}
-
-/// After this many consecutive messages without a person, the agents are alone in a thread.
-pub const ALONE: usize = 8;
-
-fn are_alone(context: &DeliveryContext) -> bool {
-    let newest = || context.thread.iter().rev().take(ALONE);
-    newest().count() == ALONE && newest().all(|item| item.author_type == AuthorType::Agent)
 }
 
 /// Whether a person has written again since the message of this update (D-13).

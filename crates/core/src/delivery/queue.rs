@@ -9,23 +9,35 @@
 //!   other row may start a turn.
 //! * Any row that has its result may start: only its answer has to be posted, or its mark set.
 //!
-//! The breaker and an operator's pause hold only rows that need a turn. They hold neither rows with a result nor work
-//! of a kind without turns.
+//! The breaker, an operator's pause and a limit hold only rows that need a turn. They hold neither rows with a result nor
+//! work of a kind without turns.
 //!
-//! Among the rows that may start, a better rank comes first, and within a rank the lower number. A row that
-//! [`OVERTAKEN_MAX`] later rows have overtaken precedes all others, so no row starves.
+//! # People first
+//!
+//! Among the rows that may start, work that was begun comes first. It is followed by rows that people have caused, and then
+//! by rows that agents have caused. Within each class a better rank comes first, and within a rank the lower number. A row
+//! that [`OVERTAKEN_MAX`] later rows have overtaken precedes all others, so no row starves.
+//!
+//! The words of a row do not always show who caused it ([`agent_names`](crate::guardrails::agent_names)). If there is room for all rows that
+//! agents may have caused, such a row simply starts. Otherwise a worker first looks at it: it reads the context, and goes
+//! on only if a person caused the row ([`Permit::People`]).
 
+mod place;
 mod row;
+mod start;
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
-use row::{PASSED_FOR_OTHERS, QueueEntry};
+pub(super) use start::{StartRoom, StartedJob};
+
+use row::{PASSED_FOR_OTHERS, QueueEntry, StartClass};
 
 use super::cause::Cause;
 use super::gateway_breaker::TurnAllowance;
-use super::operator_requests::{Hold, Pending, Place};
-use super::{Job, Record, Stage};
+use super::limited::TurnStops;
+use super::{Job, Record, Stage, Trouble};
+use crate::guardrails::origin::Origin;
 use crate::work::{Rank, Track, Work, WorkId};
 use mcr_model::clock::Millis;
 
@@ -42,13 +54,6 @@ struct TrackQueue {
     next: Vec<u64>,
 }
 
-/// A job that starts now, and whether it starts with a turn.
-#[derive(Debug)]
-pub(super) struct StartedJob {
-    pub(super) job: Job,
-    pub(super) turn: bool,
-}
-
 /// All unsettled rows, by their numbers.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
@@ -59,8 +64,8 @@ pub(super) struct Queue {
     /// The tracks that wait behind rows of the ledger that a newer version wrote. A turn of such a row may still run in
     /// their session.
     blocked: HashMap<Track, BTreeSet<WorkId>>,
-    /// Rows of idle tracks that could start now, by rank.
-    ready: [BTreeSet<u64>; Rank::COUNT],
+    /// Rows of idle tracks that could start now, by class and rank.
+    ready: [[BTreeSet<u64>; Rank::COUNT]; StartClass::COUNT],
     /// Pausing rows of idle tracks, by the end of their pause.
     resting: BTreeSet<(Millis, u64)>,
     running: usize,
@@ -77,13 +82,25 @@ impl Queue {
         self.running
     }
 
-    /// The number of rows that could start now.
-    pub(super) fn ready(&self, hold: &Hold) -> usize {
-        let ready = self.ready.iter();
-        if hold.is_nothing() {
+    /// The number of rows that could start now. Rows of agents count only if there is room for them.
+    pub(super) fn ready(&self, stops: &TurnStops, agents: usize) -> usize {
+        let counted = [StartClass::Begun, StartClass::People, StartClass::Unknown].into_iter();
+        let counted = counted.chain((agents > 0).then_some(StartClass::Agents));
+        counted.map(|class| self.ready_of(class, stops, TurnAllowance::All)).sum()
+    }
+
+    /// The number of rows that could start now and that agents have or may have caused.
+    pub(super) fn ready_of_agents(&self, stops: &TurnStops) -> usize {
+        let classes = [StartClass::Unknown, StartClass::Agents];
+        classes.map(|class| self.ready_of(class, stops, TurnAllowance::All)).iter().sum()
+    }
+
+    fn ready_of(&self, class: StartClass, stops: &TurnStops, turns: TurnAllowance) -> usize {
+        let ready = self.ready[class as usize].iter();
+        if stops.is_nothing() && turns != TurnAllowance::None {
             return ready.map(BTreeSet::len).sum();
         }
-        ready.flatten().filter(|number| self.rows[number].may_begin(hold, TurnAllowance::All)).count()
+        ready.flatten().filter(|number| self.rows[number].may_begin(stops, turns)).count()
     }
 
     /// When the oldest row was created, according to the backend's clock.
@@ -96,13 +113,20 @@ impl Queue {
         self.resting.first().map(|(at, _)| *at)
     }
 
-    /// Whether the row is known. If so, updates its creation time, for `oldest`, and its marks, which show a worker
-    /// that another runtime was faster. A later message may have been folded into the row; the worker reads the
-    /// message itself.
-    pub(super) fn knows(&mut self, work: &Work) -> bool {
-        let Some(number) = self.numbers.get(&work.id) else { return false };
-        if let Some(known) = self.rows.get_mut(number) {
-            known.work.offered_again(work);
+    /// Whether the row is known. If so, takes over its present state: its creation time, its words, and its marks, which
+    /// show a worker that another runtime was faster. A later message may have been folded into the row; the worker reads
+    /// the message itself. `origin` is what the present words show.
+    pub(super) fn knows(&mut self, work: &Work, origin: Option<Origin>, now: Millis) -> bool {
+        let Some(number) = self.numbers.get(&work.id).copied() else { return false };
+        let Some(known) = self.rows.get(&number) else { return true };
+        let mut latest = known.work.clone();
+        if latest.offered_again(work) {
+            let track = latest.track.clone();
+            self.withdraw(&track);
+            if let Some(row) = self.rows.get_mut(&number) {
+                (row.work, row.origin) = (latest, origin);
+            }
+            self.arrange(&track, now);
         }
         true
     }
@@ -115,12 +139,12 @@ impl Queue {
         not_before: Option<Millis>,
         now: Millis,
     ) {
-        self.add(QueueEntry { not_before, ..QueueEntry::new(work, record) }, now);
+        self.add(QueueEntry { not_before, ..QueueEntry::new(work, record, None) }, now);
     }
 
-    /// Adds a new row, at the end of its track.
-    pub(super) fn push(&mut self, work: Arc<Work>, record: Record, now: Millis) {
-        self.add(QueueEntry::new(work, record), now);
+    /// Adds a new row, at the end of its track. `origin` is what its words show.
+    pub(super) fn push(&mut self, work: Arc<Work>, record: Record, origin: Option<Origin>, now: Millis) {
+        self.add(QueueEntry::new(work, record, origin), now);
     }
 
     fn add(&mut self, row: QueueEntry, now: Millis) {
@@ -151,7 +175,7 @@ impl Queue {
         let Some(queued) = self.tracks.get_mut(track) else { return };
         for number in std::mem::take(&mut queued.next) {
             let Some(row) = self.rows.get(&number) else { continue };
-            self.ready[row.work.rank as usize].remove(&number);
+            self.ready[row.class() as usize][row.work.rank as usize].remove(&number);
             if let Some(at) = row.not_before {
                 self.resting.remove(&(at, number));
             }
@@ -191,7 +215,7 @@ impl Queue {
                 self.resting.insert((at, number));
             }
             Some(_) | None => {
-                self.ready[row.work.rank as usize].insert(number);
+                self.ready[row.class() as usize][row.work.rank as usize].insert(number);
             }
         }
     }
@@ -232,55 +256,6 @@ impl Queue {
         self.numbers.contains_key(id)
     }
 
-    /// All rows, each with its place in the queue.
-    pub(super) fn pending(&self, now: Millis) -> Vec<Pending> {
-        let rows = self.rows.iter();
-        rows.map(|(number, row)| Pending {
-            work: row.work.clone(),
-            record: row.record.clone(),
-            trouble: row.trouble.clone(),
-            place: self.place(*number, row, now),
-        })
-        .collect()
-    }
-
-    fn place(&self, number: u64, row: &QueueEntry, now: Millis) -> Place {
-        if row.running {
-            return Place::Running;
-        }
-        let queued = self.tracks.get(&row.work.track);
-        let behind =
-            queued.and_then(|queued| self.waits_for(number, queued)).and_then(|other| self.rows.get(&other));
-        match (row.not_before.filter(|at| *at > now), behind) {
-            // The row waits for a running row, but its own pause has not ended either.
-            (Some(at), Some(other)) if other.running => Place::Rests(at),
-            (_, Some(other)) => Place::Behind(other.work.id.clone()),
-            (rests, None) => match (self.blocked_by(number, row), rests) {
-                (Some(id), _) => Place::BehindUnreadable(id.clone()),
-                (None, Some(at)) => Place::Rests(at),
-                (None, None) => Place::Ready,
-            },
-        }
-    }
-
-    /// The row outside the queue that this row waits for.
-    fn blocked_by(&self, number: u64, row: &QueueEntry) -> Option<&WorkId> {
-        let may_begin = self.tracks.get(&row.work.track).is_some_and(|queued| queued.next.contains(&number));
-        self.blocked.get(&row.work.track).filter(|_| !may_begin)?.first()
-    }
-
-    /// The row of the same track that has to end, or to progress, before this row may start.
-    fn waits_for(&self, number: u64, queued: &TrackQueue) -> Option<u64> {
-        if queued.busy.is_some() || queued.next.contains(&number) {
-            return queued.busy;
-        }
-        let mut others = PASSED_FOR_OTHERS;
-        let blocks = |earlier: &u64| !self.rows[earlier].lets_pass(&mut others);
-        let holder = self.holder(queued).filter(|_| self.rows[&number].needs_turn());
-        let mut earlier = queued.rows.iter().copied().take_while(|other| *other != number);
-        holder.or_else(|| earlier.find(blocks))
-    }
-
     /// Lets a row start as soon as possible, because a person wants that. Returns whether the row is known.
     pub(super) fn hurry(&mut self, id: &WorkId, now: Millis) -> bool {
         let Some(number) = self.numbers.get(id).copied() else { return false };
@@ -293,52 +268,17 @@ impl Queue {
         true
     }
 
-    /// Takes the next job; its track is busy from now on. With `TurnAllowance::One`, jobs without a turn come first.
-    /// Then one job tries the gateway: the first of those that were turned away least often. That job shows best
-    /// whether the gateway accepts any turn.
-    pub(super) fn take(&mut self, hold: &Hold, turns: TurnAllowance) -> Option<StartedJob> {
-        let number = match turns {
-            TurnAllowance::All | TurnAllowance::None => self.next(hold, turns),
-            TurnAllowance::One => self.next(hold, TurnAllowance::None).or_else(|| {
-                let ready = self.ready.iter().flatten().copied();
-                ready
-                    .filter(|number| self.rows[number].may_begin(hold, turns))
-                    .min_by_key(|number| (self.rows[number].record.failures.of(Cause::TurnedAway), *number))
-            }),
-        };
-        self.hand_out(number?)
-    }
-
-    fn hand_out(&mut self, number: u64) -> Option<StartedJob> {
-        for (_, earlier) in self.rows.range_mut(..number).filter(|(_, row)| !row.running) {
-            earlier.overtaken += 1;
-        }
-        let track = self.rows.get(&number)?.work.track.clone();
-        self.withdraw(&track);
-        self.tracks.get_mut(&track)?.busy = Some(number);
-        let row = self.rows.get_mut(&number)?;
-        let turn = row.needs_turn();
-        row.running = true;
-        self.running += 1;
-        let job = Job::new(number, row.work.clone(), std::mem::take(&mut row.record));
-        Some(StartedJob { job, turn })
-    }
-
-    fn next(&self, hold: &Hold, turns: TurnAllowance) -> Option<u64> {
-        let may_begin = |number: &u64| self.rows[number].may_begin(hold, turns);
-        let ready = self.ready.iter().flatten().copied();
-        let overdue =
-            ready.filter(|number| self.rows[number].overtaken >= OVERTAKEN_MAX && may_begin(number)).min();
-        overdue.or_else(|| self.ready.iter().find_map(|rank| rank.iter().copied().find(may_begin)))
-    }
-
     /// Takes back a job that its worker has left because of this trouble. The row waits again, at its old place in its
     /// track.
-    pub(super) fn put_back(&mut self, job: Job, trouble: String, not_before: Option<Millis>, now: Millis) {
+    pub(super) fn put_back(&mut self, job: Job, trouble: &Trouble, not_before: Option<Millis>, now: Millis) {
+        self.has_looked(&job);
         let Some(row) = self.rows.get_mut(&job.number) else { return };
         row.only_marked = job.record.is_closed;
         row.record = job.record;
-        row.trouble = Some(trouble);
+        // A row that only gave way has no trouble of its own.
+        if !matches!(trouble, Trouble::AgentRowsWait) {
+            row.trouble = Some(trouble.to_string());
+        }
         row.not_before = not_before;
         row.running = false;
         self.running -= 1;
@@ -347,6 +287,14 @@ impl Queue {
             queued.busy = None;
         }
         self.arrange(&track, now);
+    }
+
+    /// A look that has shown a person became a start, so it overtook others.
+    pub(super) fn has_looked(&mut self, job: &Job) {
+        let Some(row) = self.rows.get_mut(&job.number) else { return };
+        if std::mem::take(&mut row.looks) && job.record.origin_of(&job.work) == Some(Origin::Person) {
+            self.overtakes(job.number);
+        }
     }
 
     /// Removes a settled row, so that the next row of its track may start.

@@ -12,10 +12,15 @@ pub(super) use form_1::has_fields_of_form_1;
 pub use stage::{Notice, PendingAnswer, Stage, ToolRounds};
 
 use super::End;
+use super::acts::Act;
 use super::cause::{Cause, Failures};
+use super::policy::Skip;
 use super::stamp::Stamp;
 use super::tool_log::ToolLog;
 use crate::gateway::Usage;
+use crate::guardrails::TeamTurn;
+use crate::guardrails::agent_names::KnownOrigin;
+use crate::guardrails::origin::Origin;
 use crate::work::Work;
 use mcr_model::SessionKey;
 use mcr_model::clock::Millis;
@@ -74,6 +79,12 @@ pub struct Record {
     /// Whether the notification did not address the agent that got the question ([`quiet_mode`](super::quiet_mode)).
     #[serde(skip_serializing_if = "is_default")]
     pub unaddressed: bool,
+    /// What the loop brake keeps about the delivery ([`team`](crate::guardrails::team)). `None` if it has not seen it.
+    #[serde(skip_serializing_if = "is_default")]
+    pub team: Option<TeamTurn>,
+    /// Who caused the notification, once its context has shown that.
+    #[serde(skip_serializing_if = "is_default")]
+    pub origin: Option<KnownOrigin>,
     /// Whether the thread has an answer with the notification's id. The backend admits only one.
     #[serde(skip_serializing_if = "is_default")]
     pub answered: bool,
@@ -87,6 +98,9 @@ pub struct Record {
     /// next to the task's id. Empty if it is not known.
     #[serde(skip_serializing_if = "is_default")]
     pub title: String,
+    /// The task as last read. A record without it was written before acts were recorded, or has no task.
+    #[serde(skip_serializing_if = "is_default")]
+    pub seen: Option<Act>,
     /// Whether an agent or a person waits for the answer.
     #[serde(skip_serializing_if = "is_default")]
     pub waits: AwaitedBy,
@@ -174,7 +188,9 @@ impl Record {
             reopened: true,
             spent: self.spent.clone(),
             unaddressed: self.unaddressed,
+            team: self.team.as_ref().map(TeamTurn::renewed),
             title: self.title.clone(),
+            seen: self.seen.clone(),
             extra: self.extra.clone(),
             ..Self::default()
         }
@@ -191,15 +207,29 @@ impl Record {
         }
     }
 
-    /// The record for a dead letter that a person retries: a fresh budget, and everything that was done. An existing
-    /// answer is posted. A delivery that only lacked its mark is only marked. Otherwise the agent gets the question again.
+    /// The record for a dead letter or a stopped row that a person retries: a fresh budget, and everything that was done.
+    /// An existing answer is posted. A delivery that only lacked its mark is only marked. Otherwise the agent gets the
+    /// question again.
     #[must_use]
     pub fn retried(&self) -> Self {
+        let team = self.team.as_ref().map(TeamTurn::retried);
+        Self { team, ..self.started_again() }
+    }
+
+    /// The record for a stopped row that starts again because a person has written in its thread.
+    #[must_use]
+    pub fn resumed(&self) -> Self {
+        let team = self.team.as_ref().map(TeamTurn::resumed);
+        Self { team, ..self.started_again() }
+    }
+
+    fn started_again(&self) -> Self {
         let stage = match (&self.unposted, &self.stage) {
             (Some(left), _) => Stage::Answered(left.clone()),
-            (None, Stage::Ended(end)) if !matches!(end, End::Dead(_) | End::Dropped(_)) => {
-                Stage::Ended(end.clone())
+            (None, Stage::Ended(End::Dead(_) | End::Dropped(_) | End::Skipped(Skip::TeamLimit))) => {
+                Stage::Fresh
             }
+            (None, Stage::Ended(end)) => Stage::Ended(end.clone()),
             (None, _) => Stage::Fresh,
         };
         // For a new question, an earlier stop does not count.
@@ -214,9 +244,11 @@ impl Record {
             // The backend has the notification as settled, which must not end the new delivery.
             reopened: true,
             waits: self.waits,
+            origin: self.origin,
             since: self.since,
             effects: self.effects.clone(),
             spent: self.spent.clone(),
+            seen: self.seen.clone(),
             stage,
             extra: self.extra.clone(),
             ..Self::default()
@@ -227,7 +259,13 @@ impl Record {
 
     /// Whether no attempt has changed the record yet.
     pub fn is_untouched(&self) -> bool {
-        *self == Self { since: self.since, title: self.title.clone(), ..Self::default() }
+        let (title, team, seen) = (self.title.clone(), self.team.clone(), self.seen.clone());
+        *self == Self { since: self.since, title, team, seen, origin: self.origin, ..Self::default() }
+    }
+
+    /// Who caused the work in its present state, if its context has shown that.
+    pub fn origin_of(&self, work: &Work) -> Option<Origin> {
+        self.origin.filter(|known| known.at >= work.created_at()).map(|known| known.by)
     }
 
     /// Whether the agent got the question and may be working on it.

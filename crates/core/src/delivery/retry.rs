@@ -110,7 +110,9 @@ fn uncounted(trouble: &Trouble) -> Next {
         // The other runtime settles it. If it is still unsettled after the pause, this runtime does.
         Trouble::StartedElsewhere => Next::Again(Some(TAKEN)),
         // Nothing failed: a later message arrived, or this process ended. A crash is counted at the next start.
-        Trouble::Moved | Trouble::Unsettled(Unsettled::Interrupted) => Next::Again(Some(Duration::ZERO)),
+        Trouble::Moved | Trouble::AgentRowsWait | Trouble::Unsettled(Unsettled::Interrupted) => {
+            Next::Again(Some(Duration::ZERO))
+        }
         // The next attempt first settles the outcome of the lost turn.
         Trouble::Gateway(error) if error.class == gateway::Class::Lost => Next::Again(Some(Duration::ZERO)),
         Trouble::Stopped => Next::End(End::Stopped),

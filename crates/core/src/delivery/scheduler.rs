@@ -14,8 +14,10 @@
 //!   queue, or that has ended here before (`finished`). So a late or repeated list starts nothing twice.
 //! * **Order within a track, independence between tracks.** A track is one agent and one task. The queue starts one item
 //!   of a track at a time, in order. An item that has failed twice lets later ones pass, so it blocks its track no longer.
-//! * **Rank, then age.** Among the items that may start, work that a person or an agent waits for comes first. An item
-//!   that was overtaken too often precedes all others, so none starves.
+//! * **People first, then rank, then age.** Among the items that may start, those that people have caused come first,
+//!   and then work that an agent waits for. An item that was overtaken too often precedes all others, so none starves.
+//! * **Limits for agents.** Some workers are kept for people, and a ceiling limits the turns that agents cause
+//!   (`agent_limits`).
 //! * **One breaker for the gateway.** While the gateway is away, no turn starts and no attempt is counted. A shared probe
 //!   finds out when it is back. Then one item tries a turn, and the others follow if the gateway accepts that one.
 //! * **Work without a turn is never held.** The breaker and an operator's pause hold back turns only. An answer that was
@@ -53,6 +55,8 @@ pub struct Scheduler {
     notifications: NotificationSource,
     dispatcher: Dispatcher,
     stopping: bool,
+    /// The time of the last event.
+    now: Millis,
 }
 
 impl Scheduler {
@@ -64,7 +68,7 @@ impl Scheduler {
     /// A scheduler with all workers free and the work that an earlier process has left.
     pub fn with(plan: SchedulerConfig, left: RecoveredState, now: Millis) -> Self {
         let notifications = NotificationSource::new(plan, left.open.iter().map(|(work, ..)| &**work), now);
-        Self { notifications, dispatcher: Dispatcher::new(plan.workers, left, now), stopping: false }
+        Self { notifications, dispatcher: Dispatcher::new(plan, left, now), stopping: false, now }
     }
 
     /// Sets the least time between the first sign of a duplicate runtime and the second look.
@@ -76,6 +80,7 @@ impl Scheduler {
 
     /// Takes an event and returns what should happen now. Without an event, the time of a decision has come.
     pub fn on(&mut self, event: Option<Event>, now: Millis) -> Vec<Effect> {
+        self.now = now;
         match event {
             Some(Event::Listed { list: number, limit, rows, malformed, dice }) => {
                 let request = ListRequest { number, limit };
@@ -99,8 +104,11 @@ impl Scheduler {
                 self.dispatcher.finished(job, outcome, look, now);
             }
             Some(Event::TurnAccepted(number)) => self.dispatcher.turn_accepted(number),
+            Some(Event::ThreadResumed(task, start)) => self.dispatcher.resume(&task, start, now),
             Some(Event::Nudged) => self.notifications.nudged(now),
             Some(Event::Probed(trouble)) => self.dispatcher.probed(trouble.as_deref(), now),
+            Some(Event::AgentNames(names)) => self.dispatcher.agent_names.add(names),
+            Some(Event::Limited(limited)) => self.dispatcher.limit(limited),
             Some(Event::Asked(ask, reply_to)) => self.asked(ask, reply_to, now),
             Some(Event::Stop) => self.stopping = true,
             None => {}
@@ -134,7 +142,7 @@ impl Scheduler {
         if self.dispatcher.probe(now) {
             effects.push(Effect::Probe);
         }
-        let ready = self.dispatcher.ready();
+        let ready = self.dispatcher.ready(now);
         if let Some(ListRequest { number, limit }) = self.notifications.next_list(ready, now) {
             effects.push(Effect::List { list: number, limit });
         }
@@ -151,7 +159,7 @@ impl Scheduler {
         if self.is_ending() {
             return None;
         }
-        let start = self.dispatcher.wake_at(self.notifications.allows_starts());
+        let start = self.dispatcher.wake_at(self.notifications.allows_starts(), now);
         [self.notifications.wake_at(now), start].into_iter().flatten().min()
     }
 
@@ -171,7 +179,8 @@ impl Scheduler {
             foreign: self.notifications.duplicate(),
             lists: self.notifications.lists(),
             list_failures: self.notifications.list_failures(),
-            ..self.dispatcher.state()
+            backlog: self.notifications.is_behind().then(|| self.dispatcher.backlog(self.now)),
+            ..self.dispatcher.state(self.now)
         }
     }
 }

@@ -4,16 +4,23 @@ use std::collections::HashMap;
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::agent_limits::{AgentLimitsConfig, AgentLimitsState};
+use super::backlog::Backlog;
 use super::dead_letters::DeadLetter;
 use super::delivery_stats::DeliveryStats;
 use super::duplicate_runtime::ForeignRuntime;
 use super::ledger_row::UnreadableRow;
+use super::limited::Limited;
 use super::operator_requests::{Hold, OperatorReply, OperatorRequest, ReplyTo};
 use super::poll_schedule::PollIntervals;
+use super::stopped_rows::{StoppedRows, StoppedThread};
 use super::{ClosedWork, Job, Outcome, Record};
+use crate::guardrails::CountStart;
+use crate::guardrails::agent_names::AgentNames;
+use crate::guardrails::team::Threads;
 use crate::work::{Work, WorkId};
-use mcr_model::Notification;
 use mcr_model::clock::Millis;
+use mcr_model::{Notification, TaskId};
 
 /// An input of the scheduler.
 #[derive(Debug)]
@@ -47,10 +54,16 @@ pub enum Event {
     TurnAccepted(u64),
     /// A worker is free again.
     Finished(Box<Job>, Outcome),
+    /// A person's word has ended a stop of this thread; its turns are counted from there.
+    ThreadResumed(TaskId, CountStart),
     /// New rows may exist.
     Nudged,
     /// A probe of the gateway ended: `None`, or why the gateway is unavailable.
     Probed(Option<String>),
+    /// The roster names these agents.
+    AgentNames(AgentNames),
+    /// From now on these agents' turns wait because a limit was reached. It replaces what an earlier event said.
+    Limited(Limited),
     /// A person's request, and where its answer goes.
     Asked(OperatorRequest, ReplyTo),
     /// Start no more work.
@@ -82,8 +95,8 @@ pub enum Effect {
 /// A consequence of a person's request.
 #[derive(Debug)]
 pub enum OperatorEffect {
-    /// Record that this work is restarted.
-    Reopen(Box<(Arc<Work>, Record)>),
+    /// Record that this work is restarted, with the words of that step.
+    Reopen(Box<(Arc<Work>, Record)>, &'static str),
     /// Record that this work is closed permanently, with the reason why it had been given up.
     Dropped(Box<(Arc<Work>, Record)>, String),
     /// Record that the row of this work, which is not understood, is closed permanently.
@@ -103,6 +116,8 @@ pub struct SchedulerConfig {
     pub list_limit: u32,
     /// When lists are due.
     pub intervals: PollIntervals,
+    /// The limits for turns that agents have caused.
+    pub agent_limits: AgentLimitsConfig,
 }
 
 /// The state that an earlier process has left.
@@ -117,8 +132,14 @@ pub struct RecoveredState {
     pub unreadable: Vec<UnreadableRow>,
     /// The dead letters, oldest first.
     pub dead: Vec<DeadLetter>,
+    /// Rows that the loop brake has stopped and that wait for a person, oldest first.
+    pub stopped: StoppedRows,
+    /// The turns that agents have caused in each thread.
+    pub threads: Threads,
     /// The agents whose turns do not start.
     pub hold: Hold,
+    /// When turns that agents have caused were sent in the last minute.
+    pub agent_turns: Vec<Millis>,
 }
 
 /// The state of the scheduler.
@@ -134,10 +155,16 @@ pub struct SchedulerState {
     pub breaker_open: Option<String>,
     /// How many deliveries were given up and wait for a person's decision.
     pub dead: usize,
+    /// The threads that the loop brake has stopped, oldest first.
+    pub stopped: Arc<[StoppedThread]>,
     /// The open rows of the ledger that are not understood, and what to do about them: sentences.
     pub unreadable: Arc<[String]>,
     /// The evidence of another runtime on the account, if there is any.
     pub foreign: Option<ForeignRuntime>,
+    /// The limits for turns that agents have caused.
+    pub agent_limits: AgentLimitsState,
+    /// The unsettled rows, while Mission Control has more of them than a list shows.
+    pub backlog: Option<Backlog>,
     /// How many lists were started.
     pub lists: u64,
     /// How many of the last lists failed in a row.

@@ -6,8 +6,9 @@
 use super::cause::Cause;
 use super::failure::Trouble;
 use super::{AwaitedBy, End, Record, policy};
-use crate::spans::times;
-use mcr_model::{DeliveryContext, NoResponseNote, Notification, NotificationType};
+use crate::guardrails::{TeamLimit, TeamStop};
+use crate::spans::{counted, times};
+use mcr_model::{DeliveryContext, NoResponseNote, Notification, NotificationType, TeamLimits};
 
 /// Who waits for the answer to this row.
 pub fn awaited_by(context: &DeliveryContext) -> AwaitedBy {
@@ -47,6 +48,21 @@ pub fn line(
         }
         _ => None,
     }
+}
+
+/// The line for a thread that the loop brake has stopped.
+pub fn of_stop(stop: TeamStop, limits: TeamLimits) -> String {
+    let reached = match stop.limit {
+        TeamLimit::Turns | TeamLimit::HardTurns => {
+            format!("the agents here have had {} since a person last wrote", counted(stop.turns, "turn"))
+        }
+        TeamLimit::Depth => {
+            format!("the agents here have handed over {} in a row", times(limits.depth_max))
+        }
+    };
+    format!(
+        "*(Automatic note: {reached}, which is the limit. They wait now. Write here to let them continue.)*"
+    )
 }
 
 /// The line for a row whose record is damaged. Whether the agent has heard of it is not known.

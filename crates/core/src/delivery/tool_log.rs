@@ -9,10 +9,11 @@
 //! result, the result is returned once more. While a turn runs, worker and agent both change the log; the
 //! service then holds the live copy.
 
-use ring::digest::{SHA256, digest};
 use serde::{Deserialize, Serialize};
 
 use super::UnknownFields;
+use super::acts::{Act, Acts};
+use crate::digest::half_digest;
 use crate::tools::ToolRequest;
 use mcr_model::clock::Millis;
 
@@ -26,6 +27,9 @@ pub struct ToolLog {
     /// Calls over HTTP with an unknown outcome.
     #[serde(skip_serializing_if = "Vec::is_empty")]
     open: Vec<Intent>,
+    /// What the calls and answers have done to tasks.
+    #[serde(skip_serializing_if = "Acts::is_empty")]
+    acts: Acts,
     /// Fields of newer versions.
     #[serde(flatten)]
     extra: UnknownFields,
@@ -182,9 +186,24 @@ impl ToolLog {
         self.made.push(id);
     }
 
-    /// The created ids, without the calls.
+    /// Records an act.
+    pub fn act(&mut self, act: Act) {
+        self.acts.push(act);
+    }
+
+    /// The acts of the delivery.
+    pub fn acts(&self) -> &Acts {
+        &self.acts
+    }
+
+    /// The created ids and the acts, without the calls.
     pub(super) fn only_made(&self) -> Self {
-        Self { made: self.made.clone(), extra: self.extra.clone(), ..Self::default() }
+        Self {
+            made: self.made.clone(),
+            acts: self.acts.clone(),
+            extra: self.extra.clone(),
+            ..Self::default()
+        }
     }
 
     /// Whether this id was created in this delivery.
@@ -224,20 +243,9 @@ impl ToolLog {
     }
 }
 
-/// The digest that identifies a call: its tool and its arguments in canonical form. Half of a SHA-256 is
-/// enough.
+/// The digest that identifies a call: its tool and its arguments in canonical form.
 pub fn digest_of(request: &ToolRequest) -> String {
     half_digest(&format!("{} {}", request.name(), request.arguments()))
-}
-
-/// Half of the digest of a text, in hexadecimal digits.
-pub fn half_digest(text: &str) -> String {
-    let number = digest(&SHA256, text.as_bytes())
-        .as_ref()
-        .iter()
-        .take(16)
-        .fold(0, |sum: u128, byte| sum << 8 | u128::from(*byte));
-    format!("{number:032x}")
 }
 
 #[cfg(test)]

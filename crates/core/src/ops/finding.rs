@@ -2,6 +2,7 @@
 
 use serde::{Deserialize, Serialize};
 
+use super::evidence::TaskEvidence;
 use crate::delivery::journal::RecordedStep;
 use crate::spans::clock;
 use mcr_model::clock::Millis;
@@ -38,6 +39,9 @@ pub struct Finding {
     /// How many steps in the middle are left out.
     #[serde(default, skip_serializing_if = "is_nothing")]
     pub left_out: u64,
+    /// What is known about the task, beside its status.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub evidence: Option<TaskEvidence>,
     /// The deliveries of a task or of an agent.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub deliveries: Vec<Brief>,
@@ -98,6 +102,7 @@ impl Finding {
             unposted: None,
             steps: Vec::new(),
             left_out: 0,
+            evidence: None,
             deliveries: Vec::new(),
         }
     }
@@ -113,6 +118,7 @@ impl Finding {
             *text = clean(text);
         }
         self.steps.iter_mut().for_each(|step| step.words = clean(&step.words));
+        self.evidence.iter_mut().for_each(|evidence| evidence.clean(clean));
         self.deliveries.iter_mut().for_each(|brief| brief.clean(clean));
         self
     }
@@ -123,6 +129,10 @@ impl Finding {
         lines.push(format!("id    {}", self.id));
         lines.extend(self.title.iter().map(|title| format!("task  “{title}”")));
         lines.push(format!("cost  {}", self.cost));
+        if let Some(evidence) = &self.evidence {
+            lines.push(String::new());
+            lines.extend(evidence.lines());
+        }
         if !self.steps.is_empty() {
             lines.push(String::new());
         }

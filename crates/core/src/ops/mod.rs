@@ -7,6 +7,7 @@
 
 pub mod agents;
 mod cost;
+pub mod evidence;
 pub mod finding;
 pub mod id_prefix;
 pub mod pause;

@@ -37,6 +37,10 @@ words! {
         DeliveryFailing = "delivery_failing",
         /// No turn begins until the gateway is back.
         BreakerOpen = "breaker_open",
+        /// Mission Control has more waiting notifications than a list shows.
+        Backlog = "backlog",
+        /// Notifications that agents have caused wait for AGENT_TURNS_PER_MINUTE.
+        AgentTurnsLimited = "agent_turns_limited",
         /// A delivery was given up and waits for a person.
         DeadLetters = "dead_letters",
         /// An open row of the ledger is not understood.
@@ -96,6 +100,14 @@ impl HealthReason {
             Self::BackendRefusesAll => REFUSES_ALL,
             Self::DeliveryFailing => "the last attempts failed in a row: see the last error below",
             Self::BreakerOpen => "no turn starts until the gateway answers again: check the gateway",
+            Self::Backlog => {
+                "more notifications wait than Mission Control lists at a time: see `backlog` for their number and the \
+                 estimated time; `pause` stops the agents"
+            }
+            Self::AgentTurnsLimited => {
+                "agents cause more turns than AGENT_TURNS_PER_MINUTE allows, so their notifications wait: look for agents that \
+                 answer each other"
+            }
             Self::DeadLetters => "a delivery was given up: run `dead list`",
             Self::UnreadableRows => {
                 "this version does not understand a row of the ledger, and the work behind it waits: run `dead list`"

@@ -27,6 +27,7 @@ pub fn finding(row: &UnreadableRow) -> Finding {
         unposted: None,
         steps: Vec::new(),
         left_out: 0,
+        evidence: None,
         deliveries: Vec::new(),
     }
 }

@@ -14,6 +14,7 @@ use super::turn_state::TurnState;
 use crate::delivery::cause::Cause;
 use crate::delivery::journal::{RecordedStep, Step};
 use crate::delivery::operator_requests::Place;
+use crate::delivery::policy::Skip;
 use crate::delivery::{End, Record, Stage};
 use crate::spans::{ago, span, times, until};
 use crate::spans::{dotted, sentence};
@@ -86,6 +87,7 @@ pub fn one(case: &Case, condition: &ServiceCondition, silence: Duration, now: Mi
         unposted: unposted(case),
         steps: case.steps.clone(),
         left_out: case.left_out,
+        evidence: None,
         deliveries: Vec::new(),
     }
 }
@@ -209,7 +211,8 @@ fn ended(case: &Case, at: Millis, end: Option<&End>, now: Millis) -> Explanation
                 .to_owned(),
         ),
         Some(End::Skipped(why)) => {
-            (format!("not sent to the agent, {when}."), reason(why.explain().to_owned()), nothing)
+            let next = if *why == Skip::TeamLimit { after_stop(case) } else { nothing };
+            (format!("not sent to the agent, {when}."), reason(why.explain().to_owned()), next)
         }
         Some(End::Gone) => (
             format!("it no longer existed, {when}."),
@@ -232,6 +235,13 @@ fn ended(case: &Case, at: Millis, end: Option<&End>, now: Millis) -> Explanation
         ),
     };
     Explanation { state: end.map_or("over", End::name), what, why, next, next_at: None }
+}
+
+fn after_stop(case: &Case) -> String {
+    format!(
+        "Nothing happens until a person acts: a message in the thread, or `dead retry {}`, lets the agents there continue.",
+        case.work.id
+    )
 }
 
 fn after_death(case: &Case) -> String {
@@ -334,6 +344,11 @@ fn waiting(case: &Case, condition: &ServiceCondition, now: Millis) -> Explanatio
             "This one starts when {first} ends, or after {first} has failed twice; `why {first}` shows its state."
         );
         return Explanation { state: "waiting", what: seen, why, next, next_at: None };
+    }
+    if let Some(Place::Limited(why)) = &case.place {
+        let next =
+            "It starts by itself once the limit allows that; meanwhile no attempt is counted.".to_owned();
+        return Explanation { state: "waiting", what: seen, why: why.clone(), next, next_at: None };
     }
     if let Some(Place::BehindUnreadable(first)) = &case.place {
         let why = format!(

@@ -92,17 +92,17 @@ impl Work {
         self.kind.notification()
     }
 
-    /// Takes over two things from a later offer of a notification. Its time of creation moves when a later message is
-    /// folded into it. Its marks show a worker that another runtime was faster. A worker reads the rest itself.
-    pub(crate) fn offered_again(self: &mut Arc<Self>, later: &Self) {
-        let marks = |row: &Notification| (row.created_at, row.read_at, row.delivery_ended_at);
-        let (Some(known), Some(row)) = (self.notification(), later.notification()) else { return };
-        if marks(known) == marks(row) {
-            return;
+    /// Takes over a later offer of a notification, and returns whether the offer differs. Its time of creation moves when a
+    /// later message is folded into it; that message may have another author. Its marks show a worker that another
+    /// runtime was faster.
+    pub(crate) fn offered_again(self: &mut Arc<Self>, later: &Self) -> bool {
+        let state = |row: &Notification| (row.created_at, row.read_at, row.delivery_ended_at);
+        let (Some(known), Some(row)) = (self.notification(), later.notification()) else { return false };
+        if state(known) == state(row) {
+            return false;
         }
-        let (created_at, read_at, delivery_ended_at) = marks(row);
-        let known = Notification { created_at, read_at, delivery_ended_at, ..known.clone() };
-        *self = Arc::new(Self { extra: self.extra.clone(), ..known.into() });
+        *self = Arc::new(Self { extra: self.extra.clone(), ..row.clone().into() });
+        true
     }
 
     /// How the work comes from its source.

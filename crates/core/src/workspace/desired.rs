@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 
 use super::size::{FILE_CHARS_MAX, PROFILE_CHARS_MAX, USER_CHARS_MAX, fit};
-use super::{FilePath, Layout, Warning, skills};
+use super::{FilePath, Layout, TOKEN_FILE, Warning, skills};
 use mcr_model::clock::Millis;
+use mcr_model::secret::Secret;
 use mcr_model::{AgentProfile, limits};
 
 /// One day.
@@ -34,6 +35,18 @@ pub struct Desired {
     pub layout: Layout,
     /// What the operator should know.
     pub warnings: Vec<Warning>,
+}
+
+impl Desired {
+    /// With a file that has the agent's token for the agent API.
+    pub fn add_token(&mut self, token: &Secret) {
+        self.files.insert(FilePath::known(TOKEN_FILE.to_owned()), format!("{}\n", token.expose()));
+    }
+
+    /// Whether the workspace should have nothing, because its agent was removed.
+    pub fn is_empty(&self) -> bool {
+        self.files.is_empty() && self.scaffold.is_empty() && self.folders.is_empty()
+    }
 }
 
 /// The files of this agent.

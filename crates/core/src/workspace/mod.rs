@@ -7,7 +7,7 @@
 //! The [`Manifest`] of a workspace lists the files that the runtime wrote, with their digests. A listed file follows
 //! Mission Control, and is removed once Mission Control no longer has it. A file that is not listed belongs to a person
 //! or to the agent, and is never changed. Files of the TypeScript runtime, which kept no list, are adopted
-//! ([`Found::adopts`]).
+//! ([`FoundFiles::adopts`]).
 //!
 //! Every path is a [`FilePath`], which cannot leave the workspace.
 
@@ -32,13 +32,16 @@ pub use gateway_file::{ConfiguredAgent, gateway_file, names_workspace};
 pub use layout::Layout;
 pub use manifest::{Managed, Manifest};
 pub use path::{FilePath, FolderName, NAME_CHARS_MAX, UnusableName};
-pub use plan::{Found, FoundFile, Operation, Plan, paths, plan};
+pub use plan::{FileChange, FoundFile, FoundFiles, Plan, paths, plan};
 pub use size::{FILE_CHARS_MAX, PROFILE_CHARS_MAX, USER_CHARS_MAX};
 pub use texts::{agents_text, heartbeat_text};
 pub use warning::Warning;
 
 /// The folder of the runtime in each workspace: the manifest and unfinished writes.
 pub const OWN_FOLDER: &str = ".mission-control";
+
+/// The file with the agent's token for the agent API.
+pub const TOKEN_FILE: &str = ".mission-control-token";
 
 /// The folder of skills in a workspace.
 pub const SKILLS: &str = "skills";

@@ -11,7 +11,7 @@ const FORMER_FILES: [&str; 6] =
 
 /// What a workspace has.
 #[derive(Clone, Debug, Default)]
-pub struct Found {
+pub struct FoundFiles {
     /// The list of the files that the runtime wrote, if there is one.
     pub manifest: Option<Manifest>,
     /// Whether files of a profile without a manifest were written by a runtime: the generated configuration names the
@@ -34,7 +34,7 @@ pub enum FoundFile {
 
 /// A change of one file.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Operation {
+pub enum FileChange {
     /// Writes a file that follows Mission Control.
     Write {
         /// The file.
@@ -66,7 +66,7 @@ pub enum Operation {
 #[derive(Clone, Debug, Default)]
 pub struct Plan {
     /// The changes.
-    pub operations: Vec<Operation>,
+    pub operations: Vec<FileChange>,
     /// The list of written files after the changes.
     pub manifest: Manifest,
     /// What the operator should know.
@@ -85,7 +85,7 @@ pub fn paths(desired: &Desired, manifest: Option<&Manifest>) -> BTreeSet<FilePat
 }
 
 /// Decides what must change. With the result on the disk, the next plan has no operations.
-pub fn plan(desired: &Desired, found: &Found, now: Millis) -> Plan {
+pub fn plan(desired: &Desired, found: &FoundFiles, now: Millis) -> Plan {
     let mut plan = Plan { warnings: desired.warnings.clone(), ..Plan::default() };
     if let Some(manifest) = &found.manifest {
         plan.manifest.rest.clone_from(&manifest.rest);
@@ -101,18 +101,18 @@ pub fn plan(desired: &Desired, found: &Found, now: Millis) -> Plan {
     }
     for (path, content) in &desired.scaffold {
         if !found.files.contains_key(path) {
-            plan.operations.push(Operation::Create { path: path.clone(), content });
+            plan.operations.push(FileChange::Create { path: path.clone(), content });
         }
     }
     for path in &desired.folders {
         if !found.files.contains_key(path) {
-            plan.operations.push(Operation::Folder(path.clone()));
+            plan.operations.push(FileChange::Folder(path.clone()));
         }
     }
     plan
 }
 
-impl Found {
+impl FoundFiles {
     fn managed(&self, path: &FilePath) -> Option<&Managed> {
         self.manifest.as_ref()?.files.get(path)
     }
@@ -126,7 +126,7 @@ impl Found {
 }
 
 impl Plan {
-    fn write(&mut self, path: &FilePath, content: &str, found: &Found, now: Millis) {
+    fn write(&mut self, path: &FilePath, content: &str, found: &FoundFiles, now: Millis) {
         let wanted = Digest::of(content.as_bytes());
         let managed = found.managed(path);
         let ours = managed.map(|managed| managed.sha256.clone());
@@ -152,19 +152,19 @@ impl Plan {
             Some(_) | None => {}
         }
         self.manifest.files.insert(path.clone(), entry);
-        self.operations.push(Operation::Write { path: path.clone(), content: content.to_owned(), ours });
+        self.operations.push(FileChange::Write { path: path.clone(), content: content.to_owned(), ours });
     }
 
-    fn remove(&mut self, path: &FilePath, found: &Found) {
+    fn remove(&mut self, path: &FilePath, found: &FoundFiles) {
         let Some(present) = found.files.get(path) else { return };
         match (found.managed(path), present) {
             (Some(managed), FoundFile::Content(digest)) if *digest == managed.sha256 => {
                 let ours = Some(digest.clone());
-                self.operations.push(Operation::Remove { path: path.clone(), ours });
+                self.operations.push(FileChange::Remove { path: path.clone(), ours });
             }
             (Some(_), _) => self.warnings.push(Warning::Left(path.clone())),
             (None, FoundFile::Content(_)) if found.is_adopted(path) => {
-                self.operations.push(Operation::Remove { path: path.clone(), ours: None });
+                self.operations.push(FileChange::Remove { path: path.clone(), ours: None });
             }
             (None, _) => {}
         }

@@ -14,9 +14,11 @@ use log::kv::Value;
 
 use super::log_item::LogItem;
 use super::reading::Reading;
+use mcr_core::delivery::acts::Act;
 use mcr_core::delivery::journal::{Journal, JournalError, Note, Step, Wait};
-use mcr_core::delivery::tool_log::{Before, Intent, ToolLog, digest_of, half_digest};
+use mcr_core::delivery::tool_log::{Before, Intent, ToolLog, digest_of};
 use mcr_core::delivery::{Record, Stamp, UnknownFields, policy};
+use mcr_core::digest::half_digest;
 use mcr_core::tools::{ToolName, ToolRequest};
 use mcr_core::work::Work;
 use mcr_model::clock::{Clock, Millis};
@@ -365,6 +367,11 @@ impl Making<'_> {
         self.handle.clock.now().since(self.intent.at)
     }
 
+    /// The work of the delivery.
+    pub fn work(&self) -> Arc<Work> {
+        self.held.work()
+    }
+
     /// Whether the same delivery created the row with this id.
     pub fn has_made(&self, id: &str) -> bool {
         self.held.has_made(id)
@@ -379,20 +386,27 @@ impl Making<'_> {
     }
 
     /// Records the result, before the agent receives it: after that, the same call again is a new call.
-    pub fn carried_out(self, output: &str, made: Vec<String>) {
-        let mut inside = self.held.lock();
-        let effects = &mut inside.tool_log;
-        effects.carried_out(&self.intent, output);
-        for id in made {
-            effects.made(id);
-        }
-        drop(inside);
-        self.note(Step::ToolResult);
+    pub fn carried_out(self, output: &str, made: Vec<String>, acts: Vec<Act>) {
+        self.finished(made, acts, |log, intent| log.carried_out(intent, output));
     }
 
     /// Records that the call certainly had no effect.
-    pub fn had_no_effect(self) {
-        self.held.lock().tool_log.had_no_effect(&self.intent);
+    pub fn had_no_effect(self, acts: Vec<Act>) {
+        self.finished(Vec::new(), acts, ToolLog::had_no_effect);
+    }
+
+    fn finished(self, made: Vec<String>, acts: Vec<Act>, finish: impl FnOnce(&mut ToolLog, &Intent)) {
+        let now = self.handle.clock.now();
+        let mut inside = self.held.lock();
+        let log = &mut inside.tool_log;
+        finish(log, &self.intent);
+        for id in made {
+            log.made(id);
+        }
+        for act in acts {
+            log.act(act.at(now));
+        }
+        drop(inside);
         self.note(Step::ToolResult);
     }
 

@@ -140,9 +140,11 @@ fn one(
     for id in ran.made {
         deps.made(job, id);
     }
+    deps.acted(job, ran.acts);
     let output = capped(ran.output);
     if ran.ok {
         acted(job);
+        deps.inflight.brake().succeeded(&job.work, request);
     }
     // A call that may have happened must not run again either.
     let unknown = ran.error.is_some_and(|error| error.kind == ToolErrorKind::Unsettled);

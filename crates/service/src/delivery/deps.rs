@@ -15,16 +15,19 @@ use super::provider_cooldown::ProviderCooldown;
 use crate::clock::Pulse;
 use crate::metrics::Metrics;
 use crate::roster::Team;
+use crate::workspace::token::TokenFiles;
 use mcr_clients::convex::{self, CallError, CallReason};
 use mcr_clients::mission::Mission;
+use mcr_core::delivery::acts::Act;
 use mcr_core::delivery::failure::{BackendFailure, Trouble, Weight};
 use mcr_core::delivery::journal::{Journal, JournalError, Note, Step, Wait};
 use mcr_core::delivery::retry::Budget;
 use mcr_core::delivery::{Job, Record};
 use mcr_core::gateway::{Gateway, LifeSigns as _};
+use mcr_core::guardrails::CountStart;
 use mcr_core::tools::access::ToolAccess;
 use mcr_model::clock::{Clock, Millis};
-use mcr_model::{NoResponseNote, Notification, NotificationType, TaskId, WakeRules};
+use mcr_model::{NoResponseNote, Notification, NotificationType, TaskId, TeamLimits, WakeRules};
 use mcr_store::sessions::Sessions;
 
 /// What the steps of a delivery need.
@@ -40,6 +43,8 @@ pub struct DeliveryDeps<'a> {
     pub nudge_poller: &'a dyn Fn(),
     /// Called when the gateway has accepted the turn of the job with this number.
     pub taken: &'a dyn Fn(u64),
+    /// Called when a person's word has ended a stop of this thread; its turns are counted from there.
+    pub resumed: &'a dyn Fn(&TaskId, CountStart),
     /// The answered turns of all workers.
     pub answers: &'a AnswerCounter,
     /// Agents whose provider key is refused.
@@ -127,6 +132,12 @@ impl DeliveryDeps<'_> {
     pub(super) fn made(&self, job: &mut Job, id: String) {
         self.made.add(id.clone());
         self.with_log(job, |record| record.effects.made(id));
+    }
+
+    /// Records what was done to tasks.
+    pub(super) fn acted(&self, job: &mut Job, acts: Vec<Act>) {
+        let now = self.clock.now();
+        self.with_log(job, |record| acts.into_iter().for_each(|act| record.effects.act(act.at(now))));
     }
 
     /// Whether a known step created the row with this id.
@@ -219,6 +230,8 @@ pub struct Rules {
     pub base_url: String,
     /// Whether a call over HTTP needs the token of its session.
     pub session_tokens: bool,
+    /// The files that may have the agents' tokens; `None` if workspaces are not written.
+    pub token_files: Option<TokenFiles>,
     /// How many times results of tools go back in one delivery.
     pub rounds_max: u32,
     /// How many calls one delivery may make.
@@ -231,6 +244,8 @@ pub struct Rules {
     pub notes: NoResponseNote,
     /// Which notifications wake each agent.
     pub wake_on: WakeRules,
+    /// How far agents may go in a thread without a person.
+    pub team: TeamLimits,
 }
 
 /// What a failed call means for the delivery. A refusal with a hidden reason may have any cause, even a temporary

@@ -10,10 +10,12 @@ use std::time::Duration;
 use crossbeam_channel::Sender;
 
 use super::active_delivery::{ActiveDelivery, AgentRights};
+use super::brake::Brake;
 use super::reading::Reading;
 use mcr_core::delivery::Record;
 use mcr_core::delivery::tool_log::ToolLog;
 use mcr_core::gateway::LifeSigns;
+use mcr_core::guardrails::team::Threads;
 use mcr_core::ops::TurnState;
 use mcr_core::work::{Track, Work, WorkId};
 use mcr_model::SessionKey;
@@ -25,6 +27,7 @@ pub struct InFlight {
     inside: Arc<Mutex<InFlightState>>,
     turn_started: Sender<()>,
     lists: Arc<AtomicU64>,
+    brake: Brake,
 }
 
 #[derive(Debug, Default)]
@@ -84,7 +87,18 @@ pub struct Seen {
 impl InFlight {
     /// An empty table. Each new turn sends to the `turn_started`.
     pub fn new(turn_started: Sender<()>) -> Self {
-        Self { inside: Arc::default(), turn_started, lists: Arc::default() }
+        Self { inside: Arc::default(), turn_started, lists: Arc::default(), brake: Brake::default() }
+    }
+
+    /// The table with a loop brake that continues these counts.
+    #[must_use]
+    pub fn counting(self, threads: Threads) -> Self {
+        Self { brake: Brake::new(threads), ..self }
+    }
+
+    /// The loop brake.
+    pub fn brake(&self) -> &Brake {
+        &self.brake
     }
 
     fn lock(&self) -> MutexGuard<'_, InFlightState> {
@@ -226,7 +240,9 @@ impl InFlight {
         if turns.is_empty() || !inside.capped.insert(work.clone()) {
             return false;
         }
-        turns.iter().for_each(|life| life.pulse.end());
+        for life in &turns {
+            life.pulse.end();
+        }
         true
     }
 

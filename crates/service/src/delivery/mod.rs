@@ -6,11 +6,13 @@
 //! [`stall_monitor`]. [`inflight`] is the table of running turns and deliveries. `log_item` writes the log lines.
 
 pub mod active_delivery;
+pub mod brake;
 pub mod budget;
 mod calls;
 pub mod deliver;
 pub mod deps;
 pub mod inflight;
+mod log_changes;
 pub(crate) mod log_item;
 mod notification;
 pub mod poller;

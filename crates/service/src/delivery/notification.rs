@@ -11,10 +11,12 @@ use super::recover_turn::settle;
 use super::turn_loop::{Spoken, talk};
 use mcr_clients::convex;
 use mcr_clients::mission::{GetDeliveryContext, MarkDelivered, MarkDeliveryEnded, MarkRead};
-use mcr_core::delivery::journal::{Step, Wait};
+use mcr_core::delivery::acts::Act;
+use mcr_core::delivery::journal::{Note, Step, Wait};
 use mcr_core::delivery::policy::{self, OnSilence, Skip, Verdict};
 use mcr_core::delivery::reply::{self, AgentReply, Silence};
-use mcr_core::delivery::{End, Job, PendingAnswer, Record, Stage, Stamp, Trouble, thread_notices};
+use mcr_core::delivery::{End, Job, Notice, PendingAnswer, Record, Stage, Stamp, Trouble, thread_notices};
+use mcr_core::guardrails::agent_names::KnownOrigin;
 use mcr_model::clock::Millis;
 use mcr_model::limits::MESSAGE_CHARS;
 use mcr_model::visible;
@@ -42,9 +44,12 @@ impl Steps for NotificationSteps<'_> {
             let found = settle(job, deps)?;
             // A stop that arrives with a later list is not in the context.
             let lists = deps.inflight.lists();
+            let now = deps.clock.now();
             let context = context(row, deps)?;
             job.record.title =
                 context.task.as_ref().map_or(String::new(), |task| visible::title(&task.title));
+            job.record.seen = context.task.as_ref().map(|task| Act::seen(task).at(now));
+            see(job, &context, deps);
             // Before this step only another runtime can have marked it.
             if context.notification.delivered_at.is_some() && !job.record.reopened {
                 return Ok(End::Gone);
@@ -60,10 +65,24 @@ impl Steps for NotificationSteps<'_> {
             if !is_in_doubt(job) {
                 job.record.since = newest(&context);
             }
-            match policy::judge(&context, wake_on(&context, deps)) {
-                Verdict::Skip(why) if is_final(why) || (is_fresh(job) && found.is_none()) => {
+            let is_new = is_fresh(job) && found.is_none();
+            let origin = KnownOrigin::of(&context);
+            job.record.origin = Some(origin);
+            let verdict = match policy::judge(&context, wake_on(&context, deps)) {
+                Verdict::Deliver if is_new => {
+                    let (brake, limits) = (deps.inflight.brake(), deps.rules.team);
+                    // The brake counts a turn that it admits, so it is not asked for a turn that does not start now.
+                    if !job.permits(origin.by) && !brake.stops(&job.record, &context, limits) {
+                        return Err(Trouble::AgentRowsWait);
+                    }
+                    brake.admit(&mut job.record, &context, limits)
+                }
+                verdict => verdict,
+            };
+            match verdict {
+                Verdict::Skip(why) if is_final(why) || is_new => {
                     job.record.heard = Some(Stamp::of(&context.notification));
-                    job.record.stage = Stage::Ended(End::Skipped(why));
+                    job.record.stage = skipped(job, why, deps);
                     deps.let_go(job);
                 }
                 // A started delivery is finished: its own tool calls may have changed the board.
@@ -120,6 +139,26 @@ impl Steps for NotificationSteps<'_> {
 fn is_stopped(job: &Job, context: &DeliveryContext) -> bool {
     let heard = job.record.heard.as_ref().filter(|_| job.record.has_begun());
     heard.is_some_and(|heard| policy::is_stopped(context, heard, job.record.began_paused))
+}
+
+/// Shows the context to the loop brake. If a person's word has ended a stop of the thread, the stopped rows start again.
+/// The new start of the count is on the disk before that, so a crash does not lose them.
+fn see(job: &mut Job, context: &DeliveryContext, deps: &DeliveryDeps<'_>) {
+    let Some(task) = job.work.track.task().cloned() else { return };
+    let Some(start) = deps.inflight.brake().see(&mut job.record, context) else { return };
+    deps.write(&Note::of(&job.work, deps.clock.now()).record(&job.record), Wait::ForDisk);
+    deps.log(Level::Info, &*job, "A person has written, so the stopped agents continue", &[]);
+    (deps.resumed)(&task, start);
+}
+
+/// The stage of a row that is skipped. The first row that the loop brake stops in a thread posts a notice there.
+fn skipped(job: &Job, why: Skip, deps: &DeliveryDeps<'_>) -> Stage {
+    let end = End::Skipped(why);
+    let stop = job.record.team.as_ref().and_then(|team| team.stop).filter(|_| why == Skip::TeamLimit);
+    let Some(stop) = stop.filter(|stop| stop.is_first) else { return Stage::Ended(end) };
+    let fields = [("limit", Value::from(stop.limit.variable())), ("turns", Value::from(stop.turns))];
+    deps.log(Level::Warn, job, "Agents in a thread are stopped until a person writes", &fields);
+    Stage::Notice(Notice::new(thread_notices::of_stop(stop, deps.rules.team), end))
 }
 
 /// Which notifications wake this agent.

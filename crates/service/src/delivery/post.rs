@@ -7,6 +7,7 @@ use super::deps::{DeliveryDeps, backend_failure};
 use crate::tools::run::GRACE;
 use mcr_clients::convex;
 use mcr_clients::mission::{LoadTask, PostMessage, UpdateTaskStatus};
+use mcr_core::delivery::acts::Act;
 use mcr_core::delivery::failure::Weight;
 use mcr_core::delivery::journal::{Step, Wait};
 use mcr_core::delivery::{End, Job, Stage, Trouble};
@@ -64,11 +65,12 @@ fn post_answer(
         (deps.nudge_poller)();
     }
     let Stage::Answered(answer) = &job.record.stage else { return Ok(()) };
-    let (messages, advance) = (answer.parts.len(), answer.advance);
+    let (messages, advance, said) = (answer.parts.len(), answer.advance, Act::message(&answer.text()));
     if advance {
         take_up(job, agent, task, deps)?;
         deps.note(job, Step::Advanced, "to in_progress", Wait::Not);
     }
+    deps.acted(job, vec![said]);
     job.record.answered = true;
     job.record.stage = Stage::Ended(End::Answered(messages));
     Ok(())

@@ -11,13 +11,15 @@ use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded, select};
-use log::{error, info, warn};
+use log::{error, warn};
 
 use super::inflight::{InFlight, Seen};
+use super::log_changes::{log_breaker, log_duplicate_runtime};
 use super::poller::{Order, poll, prober};
 use super::stall_monitor::{SessionProbe, StallLimits, monitor};
 use super::worker::{Worker, WorkerChannels};
 use crate::clock::SteadyClock;
+use crate::roster::Team;
 use mcr_clients::mission::Mission;
 use mcr_clients::wire::Stop;
 use mcr_core::delivery::duplicate_runtime;
@@ -27,7 +29,9 @@ use mcr_core::delivery::scheduler::{
     Effect, Event, OperatorEffect, RecoveredState, Scheduler, SchedulerConfig, SchedulerState,
 };
 use mcr_core::delivery::{End, Job, dead_letters};
+use mcr_core::guardrails::agent_names::AgentNames;
 use mcr_http::panics::Panics;
+use mcr_model::Roster;
 use mcr_model::clock::{Clock, Millis, SystemClock};
 
 /// How long the dispatcher sleeps if no decision is due.
@@ -69,6 +73,8 @@ pub struct DeliverySetup {
     pub watch: (StallLimits, SessionProbe),
     /// Probes the gateway; returns why it cannot take turns, if so.
     pub probe: Box<dyn Fn() -> Option<String> + Send>,
+    /// The current roster, for the names of the agents.
+    pub team: Team,
     /// The record of panics.
     pub panics: Panics,
 }
@@ -139,6 +145,9 @@ struct DispatcherThread {
     asked: Receiver<(OperatorRequest, ReplyTo)>,
     state: Arc<Mutex<SchedulerState>>,
     leaving: Sender<()>,
+    team: Team,
+    /// The roster whose names the dispatcher has.
+    roster: Arc<Roster>,
     panics: Panics,
     _alive: Sender<()>,
 }
@@ -147,8 +156,8 @@ impl Service {
     /// Starts all threads. The first list is requested at once.
     pub fn start(setup: DeliverySetup) -> std::io::Result<Self> {
         let workers = setup.workers.len();
-        // Two events for each job (accepted, finished), one for a list, one for a probe, and one to stop.
-        let (inbox, heard) = bounded(2 * workers + 3);
+        // Three events for each job (thread resumed, accepted, finished), one for a list, one for a probe, and one to stop.
+        let (inbox, heard) = bounded(3 * workers + 3);
         // One waiting nudge is as good as many.
         let (nudges, nudge_receiver) = bounded(1);
         // Operators send one request at a time and wait for the answer.
@@ -164,9 +173,9 @@ impl Service {
 
         let panics = setup.panics;
         let (enters, entered) = bounded(1);
-        let inflight = InFlight::new(enters);
-        // The table keeps one delivery per track: the last one added. So those whose turn may still run come last.
         let mut left = setup.left;
+        let inflight = InFlight::new(enters).counting(std::mem::take(&mut left.threads));
+        // The table keeps one delivery per track: the last one added. So those whose turn may still run come last.
         let (sent, settled): (Vec<_>, Vec<_>) =
             left.open.iter_mut().partition(|(_, record, _)| record.sent.is_some());
         for (work, record, _) in settled.into_iter().chain(sent) {
@@ -209,6 +218,8 @@ impl Service {
             asked,
             state: state.clone(),
             leaving,
+            team: setup.team,
+            roster: Arc::default(),
             panics,
             _alive: alive,
         };
@@ -282,29 +293,6 @@ impl Service {
     }
 }
 
-/// Logs a change of the breaker once, not for every item that meets it.
-fn log_breaker(before: &SchedulerState, now: &SchedulerState) {
-    match (&before.breaker_open, &now.breaker_open) {
-        (None, Some(why)) => {
-            warn!(waiting = now.known, reason = why.as_str(); "No turns start until the gateway is back");
-        }
-        (Some(_), None) => info!(waiting = now.known; "The gateway is back"),
-        (None, None) | (Some(_), Some(_)) => {}
-    }
-}
-
-/// Logs a change of the sign of another runtime once.
-fn log_duplicate_runtime(before: &SchedulerState, now: &SchedulerState) {
-    match (&before.foreign, &now.foreign) {
-        (before, now) if before == now => {}
-        (_, Some(foreign)) if foreign.certain => {
-            error!(reason:% = foreign; "Another runtime works on this account");
-        }
-        (_, Some(foreign)) => warn!(reason:% = foreign; "Another runtime may work on this account"),
-        (_, None) => info!("No other runtime is active on this account any more; delivery continues"),
-    }
-}
-
 fn spawn(name: &str, work: impl FnOnce() + Send + 'static) -> std::io::Result<JoinHandle<()>> {
     thread::Builder::new().name(name.to_owned()).stack_size(STACK_BYTES).spawn(work)
 }
@@ -345,9 +333,23 @@ impl DispatcherThread {
     /// A panic while an effect is carried out does not end the thread. A panic of the scheduler itself ends the thread and
     /// the process: its state cannot be trusted then, and the ledger has everything for the next process.
     fn handle(&mut self, event: Option<Event>, now: Millis) {
+        if let Some(Event::Listed { .. }) = &event {
+            self.pass_on_names(now);
+        }
         for effect in self.dispatcher.on(event, now) {
             self.panics.catch("dispatcher", || self.carry_out(effect));
         }
+    }
+
+    /// Tells the dispatcher the names of the agents after each change of the roster, before it judges the rows of a list.
+    fn pass_on_names(&mut self, now: Millis) {
+        let roster = self.team.now();
+        if Arc::ptr_eq(&roster, &self.roster) {
+            return;
+        }
+        let names = AgentNames::of(&roster);
+        self.roster = roster;
+        self.handle(Some(Event::AgentNames(names)), now);
     }
 
     fn carry_out(&self, effect: Effect) {
@@ -379,9 +381,9 @@ impl DispatcherThread {
         let now = SystemClock.now();
         // `Wait::Not` never returns an error.
         match wanted {
-            OperatorEffect::Reopen(again) => {
+            OperatorEffect::Reopen(again, words) => {
                 let (work, record) = &*again;
-                let _ = self.journal.note(&dead_letters::retried(work, record, now), Wait::Not);
+                let _ = self.journal.note(&dead_letters::started_again(work, record, words, now), Wait::Not);
             }
             OperatorEffect::Dropped(dead, why) => {
                 let ((work, record), end) = (&*dead, End::Dropped(why));

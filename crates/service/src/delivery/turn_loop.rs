@@ -75,6 +75,8 @@ pub(super) fn talk(
         let own = deps.sessions.own(&agent.id, &agent.slug);
         own.unwrap_or_else(|| (session.clone(), issued.clone()))
     });
+    let token_file = deps.rules.token_files.as_ref();
+    let token_file = token_file.and_then(|files| files.path_of(&agent.slug, &issued.agent_token));
     // The number of a new question; results belong to the question before.
     let attempt = job.record.tries + 1;
     let briefing = prompt::brief(&Scene {
@@ -83,7 +85,8 @@ pub(super) fn talk(
         tools: if route == ToolRoute::Endpoints { &[] } else { offer.names() },
         leads: caller.leads,
         may_close: offer.can_mark_done,
-        http: over_http(route, (session, &issued), events.as_ref(), deps.rules),
+        http: over_http(route, (session, &issued), events.as_ref(), deps.rules)
+            .map(|http| HttpWay { token_file: token_file.as_deref(), ..http }),
         marker: &marker(&job.work.id, attempt),
         fence: &random::hex::<4>(),
         now: deps.clock.now(),
@@ -153,12 +156,14 @@ fn over_http<'a>(
         (ToolRoute::Functions | ToolRoute::Nothing, _) => return None,
     };
     let token = rules.session_tokens.then(|| session.token.expose());
-    Some(HttpWay { purpose, base_url: &rules.base_url, session_key: key.expose(), token })
+    Some(HttpWay { purpose, base_url: &rules.base_url, session_key: key.expose(), token, token_file: None })
 }
 
 /// Removes the agent's credentials from what it writes: it may repeat its briefing.
 fn mask(deps: &DeliveryDeps<'_>, agent: &Agent, session: &SessionKey, issued: &Session) -> OutgoingMask {
-    let mask = OutgoingMask::new(deps.mission.account(), &agent.slug).with_token(&issued.token);
+    let mask = OutgoingMask::new(deps.mission.account(), &agent.slug)
+        .with_token(&issued.token)
+        .with_token(&issued.agent_token);
     let names = [SessionNames::Renamed, SessionNames::Kept];
     let names = names.map(|names| session_key(session, &agent.slug, names));
     names.iter().fold(mask.with_key(session.expose()), |mask, name| mask.with_key(name))

@@ -22,9 +22,10 @@ use mcr_core::delivery::retry::{self, Budget, Next};
 use mcr_core::delivery::scheduler::Event;
 use mcr_core::delivery::{Job, Outcome, Trouble};
 use mcr_core::gateway::Gateway;
+use mcr_core::guardrails::CountStart;
 use mcr_http::panics::Panics;
 use mcr_model::clock::SystemClock;
-use mcr_model::random;
+use mcr_model::{TaskId, random};
 use mcr_store::sessions::Sessions;
 
 /// What a worker needs. Each worker has its own clients for the backend and the gateway, so workers never wait for each
@@ -111,12 +112,17 @@ impl Worker {
                 let _ = ends.inbox.send(Event::TurnAccepted(number));
             }
         };
+        let resumed = |task: &TaskId, start: CountStart| {
+            // As above.
+            let _ = ends.inbox.send(Event::ThreadResumed(task.clone(), start));
+        };
         let deps = DeliveryDeps {
             mission: &self.mission,
             gateway: &*self.gateway,
             team: &self.team,
             nudge_poller: &nudge_poller,
             taken: &taken,
+            resumed: &resumed,
             answers: &ends.answers,
             cooldown: &ends.cooldown,
             made: &self.made,

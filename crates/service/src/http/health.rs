@@ -3,6 +3,8 @@
 //! The status is always 200 while the process lives. A health check that restarts the process would only interrupt
 //! turns.
 
+mod agent_limits;
+mod guardrails;
 mod heartbeat;
 mod process;
 mod ready;
@@ -14,11 +16,14 @@ use std::time::Duration;
 
 use serde::Serialize;
 
+pub use agent_limits::{AgentLimitsHealth, BacklogHealth};
+pub use guardrails::{GuardrailsConfig, GuardrailsHealth};
 pub use heartbeat::HeartbeatHealth;
 pub use process::{Infrastructure, Memory, PanicHealth, Versions};
 pub use ready::Ready;
 pub use storage::{DiskHealth, LedgerHealth};
 
+use crate::workspace::health::WorkspaceHealth;
 use mcr_core::guardrails::budget;
 use mcr_core::ops::{HealthReason, Paused, TurnState};
 use mcr_model::clock::Millis;
@@ -62,6 +67,8 @@ pub struct Health {
     /// The roster.
     #[serde(rename = "agentSync")]
     pub agent_sync: RosterHealth,
+    /// The agents' workspaces.
+    pub workspaces: WorkspaceHealth,
     /// The backend, Mission Control.
     pub backend: BackendHealth,
     /// The ledger.
@@ -185,8 +192,14 @@ pub struct DeliveryHealth {
     pub task_less_replies: u64,
     /// How many rows are not settled.
     pub waiting: usize,
+    /// The rows that wait, if Mission Control has more of them than a list shows.
+    pub backlog: Option<BacklogHealth>,
+    /// The limits for turns that agents have caused.
+    pub limits: AgentLimitsHealth,
     /// How many dead letters wait for a person's decision.
     pub dead: usize,
+    /// What the guardrails have stopped.
+    pub guardrails: GuardrailsHealth,
     /// Open rows of the ledger that this version does not understand, what waits behind them, and what to do.
     pub unreadable: Vec<String>,
     /// How many rows a worker has.
@@ -235,6 +248,7 @@ pub struct DeliveryConfig {
     pub backoff_base_ms: u128,
     pub backoff_max_ms: u128,
     pub wake_on: String,
+    pub guardrails: GuardrailsConfig,
     pub without_effect: &'static [&'static str],
 }
 
@@ -303,6 +317,7 @@ pub struct Parts {
     pub gateway: GatewayHealth,
     pub delivery: DeliveryHealth,
     pub roster: RosterHealth,
+    pub workspaces: WorkspaceHealth,
     pub backend: BackendHealth,
     pub ledger: LedgerHealth,
     pub budget: Option<budget::Report>,
@@ -313,7 +328,7 @@ pub struct Parts {
 impl Parts {
     /// The reasons why the service is not healthy. A state that is not known yet is no reason.
     pub fn reasons(&self) -> Vec<HealthReason> {
-        let Self { gateway, delivery, roster, backend, ledger, budget, disk, panics } = self;
+        let Self { gateway, delivery, roster, workspaces, backend, ledger, budget, disk, panics } = self;
         let holds = |reason: HealthReason| match reason {
             HealthReason::GatewayTooOld => gateway.too_old,
             HealthReason::BackendUnreachable => backend.reachable == Some(false),
@@ -323,6 +338,8 @@ impl Parts {
                 delivery.consecutive_failures.max(delivery.list_failures.into()) >= FAILING
             }
             HealthReason::BreakerOpen => gateway.configured && gateway.breaker_open,
+            HealthReason::Backlog => delivery.backlog.is_some(),
+            HealthReason::AgentTurnsLimited => delivery.limits.agent_turns_resume_at.is_some(),
             HealthReason::DeadLetters => delivery.dead > 0,
             HealthReason::UnreadableRows => !delivery.unreadable.is_empty(),
             HealthReason::StuckTurns => delivery.turns.iter().any(|turn| turn.state == TurnState::Stuck),
@@ -340,7 +357,7 @@ impl Parts {
             }
             HealthReason::ForeignInstance => delivery.foreign_instance.is_some(),
             HealthReason::ThreadPanicked => panics.recent,
-            HealthReason::ProfilesUnwritable => false,
+            HealthReason::ProfilesUnwritable => workspaces.is_failing(),
             HealthReason::GatewayUnreachable
             | HealthReason::GatewayRefusedToken
             | HealthReason::GatewayEndpointOff

@@ -5,12 +5,16 @@
 //! timestamps. Labels never contain text from outside: they are fixed names, versions, and the configured names of
 //! the machine.
 
+mod budget;
+mod guardrails;
+mod limits;
 mod page;
 
 use std::collections::BTreeMap;
 
 use serde::Serialize;
 
+use self::guardrails::guardrails;
 use self::page::{MetricKind, Page};
 use super::health::{Health, Memory, Status};
 use crate::metrics::{Metrics, Operation};
@@ -105,7 +109,7 @@ fn service(page: &mut Page, health: &Health) {
     for reason in HealthReason::ALL {
         page.sample(&[("reason", reason.as_str())], u8::from(health.reasons.contains(reason)));
     }
-    budget(page, health);
+    budget::budget(page, health);
     page.maybe("runtime_disk_free_bytes", "Free space on the disk of STATE_DIR.", health.disk.free_bytes);
     let ahead = health.backend.clock_ahead_ms.map(seconds_of);
     page.maybe(
@@ -113,30 +117,6 @@ fn service(page: &mut Page, health: &Health) {
         "By how much the backend's clock is ahead of ours.",
         ahead,
     );
-}
-
-/// The daily budget of the account, and how many budgets are used up.
-fn budget(page: &mut Page, health: &Health) {
-    let Some(budget) = &health.budget else { return };
-    let reached = budget.scopes.iter().filter(|scope| scope.reached).count();
-    page.maybe(
-        "runtime_budgets_reached",
-        "Daily budgets that are used up, so that turns wait.",
-        Some(reached),
-    );
-    let Some(account) = budget.scopes.first() else { return };
-    let used = account.counted.plus(account.running);
-    let dollars = |nanos| Dollars(nanos).to_string();
-    page.maybe(
-        "runtime_budget_used_tokens",
-        "Tokens that count today against the budgets.",
-        Some(used.tokens),
-    );
-    page.maybe("runtime_budget_limit_tokens", "The account's daily budget in tokens.", account.limits.tokens);
-    let used = Some(dollars(used.nano_dollars));
-    page.maybe("runtime_budget_used_dollars", "Dollars that count today against the budgets.", used);
-    let limit = account.limits.nano_dollars.map(dollars);
-    page.maybe("runtime_budget_limit_dollars", "The account's daily budget in dollars.", limit);
 }
 
 /// Deliveries, turns and tools.
@@ -172,6 +152,7 @@ fn delivery(page: &mut Page, health: &Health, metrics: &Metrics) {
         &delivery.skipped,
         &[],
     );
+    guardrails(page, &delivery.guardrails);
     page.one(Counter, "delivery_failed_total", "Failed attempts.", delivery.failed);
     page.one(Counter, "delivery_lists_total", "Requests for the list of notifications.", delivery.lists);
     page.one(
@@ -207,6 +188,7 @@ fn delivery(page: &mut Page, health: &Health, metrics: &Metrics) {
         "The age of the oldest unsettled notification; 0 if there is none.",
         delivery.oldest_unsettled_seconds.unwrap_or_default(),
     );
+    limits::write(page, delivery);
     page.family(Gauge, "delivery_turns", "Running turns by state.");
     for state in TurnState::ALL {
         let turns = delivery.turns.iter().filter(|turn| turn.state == *state);

@@ -3,6 +3,8 @@
 //! A request needs the operator token and must come from this machine or from an allowed address. A request from a
 //! web page must come from our own page.
 
+use std::time::Duration;
+
 use mcr_config::Network;
 use mcr_http::message::{Method, Reply, Request};
 use mcr_model::secret::Secret;
@@ -12,6 +14,8 @@ use mcr_model::secret::Secret;
 pub enum Wanted {
     /// Explains the state of a notification, a task or an agent.
     Why(String),
+    /// Lists the tasks with activity in this time whose status and facts differ.
+    Evidence(Duration),
     /// Lists the unsettled, the dead and the recently ended deliveries.
     Deliveries,
     /// Reads everything the page shows: the state, the running work, the agents and the last hour.
@@ -50,6 +54,7 @@ pub(super) fn find(path: &str) -> Option<(Wanted, &'static str)> {
     let mut parts = path.strip_prefix('/')?.split('/');
     let found = match (parts.next()?, parts.next().filter(|id| !id.is_empty()), parts.next()) {
         ("why", Some(id), None) => (Wanted::Why(id.to_owned()), "GET, HEAD"),
+        ("evidence", Some(seconds), None) => (Wanted::Evidence(seconds_of(seconds)?), "GET, HEAD"),
         ("deliveries", None, None) => (Wanted::Deliveries, "GET, HEAD"),
         ("overview", None, None) => (Wanted::Overview, "GET, HEAD"),
         ("dead", Some(id), Some("retry")) => (Wanted::Retry(id.to_owned()), "POST"),
@@ -63,6 +68,12 @@ pub(super) fn find(path: &str) -> Option<(Wanted, &'static str)> {
         _ => return None,
     };
     (parts.next().is_none() && !path.ends_with('/')).then_some(found)
+}
+
+/// A number of seconds in a path.
+fn seconds_of(text: &str) -> Option<Duration> {
+    let is_number = text.bytes().all(|b| b.is_ascii_digit());
+    text.parse().ok().filter(|_| is_number).map(Duration::from_secs)
 }
 
 /// The response to a request that is not allowed; none if it is. `networks` are those of `OPERATOR_API_ALLOW`.
@@ -170,6 +181,11 @@ mod tests {
             ("/why/k1/x", None),
             ("/deliveries", Some(Wanted::Deliveries)),
             ("/deliveries/", None),
+            ("/evidence/61", Some(Wanted::Evidence(Duration::from_secs(61)))),
+            ("/evidence/+60", None),
+            ("/evidence/7d", None),
+            ("/evidence", None),
+            ("/evidence/60/", None),
             ("/overview", Some(Wanted::Overview)),
             ("/overview/", None),
             ("/overview/k1", None),

@@ -10,7 +10,9 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, TransactionBehavio
 use super::commit_marker::CommitMarker;
 use super::entry::{Found, Image, sum_of_id};
 use super::error::LedgerError;
+use super::kept_values::{self, KeptChanges};
 use super::location::{LedgerLocation, readable_ids};
+use super::task_facts::{self, LooseAct};
 use mcr_model::LedgerSync;
 
 /// SQLite application id of a ledger (the letters `MCRL`).
@@ -30,10 +32,6 @@ const TABLE: &str = "CREATE TABLE deliveries (
 /// columns have no types, so that the table takes any value.
 const ORIGINALS: &str = "CREATE TABLE IF NOT EXISTS originals (
     number, id, id_sum, account, agent, task, row, record, first_seen, not_before, closed, ended, story, written, sum)";
-
-/// Small values of other parts of the runtime, by key. Created when needed.
-const KEPT: &str =
-    "CREATE TABLE IF NOT EXISTS kept (key TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT, WITHOUT ROWID";
 
 /// Maximum number of originals; the latest are kept.
 const ORIGINALS_MAX: i64 = 1_000;
@@ -107,6 +105,7 @@ impl LedgerDatabase {
             began.pragma_update(None, "application_id", APPLICATION)?;
         }
         began.pragma_update(None, "user_version", LAYOUT)?;
+        task_facts::prepare(&began, commits)?;
         began.commit()?;
         database.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
         Ok((database, commits))
@@ -114,29 +113,33 @@ impl LedgerDatabase {
 
     /// The values that an earlier process has kept.
     pub(super) fn kept(&self) -> Result<BTreeMap<String, String>, LedgerError> {
-        read_kept(&self.database)
+        kept_values::read(&self.database)
     }
 
-    /// Writes the rows `images` and the values `kept`, and removes the rows `removed`, in one transaction. If a note has
-    /// `waited` for it, the commit is synced (with `LEDGER_SYNC=full`) and then counted by the mark.
+    /// Writes the rows `images`, the acts `loose` and the values `kept`, and removes the rows `removed`, in one
+    /// transaction. If a note has `waited` for it, the commit is synced (with `LEDGER_SYNC=full`) and then counted by the
+    /// mark.
     pub(super) fn commit(
         &mut self,
         images: &mut [Image],
         removed: &[i64],
+        loose: &[LooseAct],
         kept: &KeptChanges,
         waited: bool,
     ) -> Result<(), LedgerError> {
-        if images.is_empty() && kept.is_empty() {
-            return Ok(());
-        }
         let syncs = waited && self.full;
         if syncs != self.syncs {
             self.database.pragma_update(None, "synchronous", if syncs { "FULL" } else { "NORMAL" })?;
             self.syncs = syncs;
         }
-        // A commit number that no row has would count as lost at the next start.
-        let number = self.commits + i64::from(!images.is_empty());
+        let number = self.commits + 1;
         let began = self.database.transaction_with_behavior(TransactionBehavior::Immediate)?;
+        task_facts::keep_loose(&began, loose)?;
+        kept_values::keep(&began, kept)?;
+        // A commit number that no row has would count as lost at the next start.
+        if images.is_empty() {
+            return Ok(began.commit()?);
+        }
         {
             let mut put = began.prepare_cached(&format!(
                 "INSERT OR REPLACE INTO deliveries ({}) VALUES (?,?,?,?,?,?,?,?,?,?,?,?,?,?,?)",
@@ -170,12 +173,13 @@ impl LedgerDatabase {
                     image.sum(number),
                 ])?;
             }
+            task_facts::keep(&began, removed)?;
+            task_facts::counts(&began, number)?;
             let mut remove = began.prepare_cached("DELETE FROM deliveries WHERE number = ?")?;
             for number in removed {
                 remove.execute([number])?;
             }
         }
-        keep(&began, kept)?;
         began.commit()?;
         self.commits = number;
         if waited {
@@ -200,37 +204,8 @@ impl LedgerDatabase {
     }
 }
 
-/// Values to keep by key. `None` removes a value.
-pub(super) type KeptChanges = BTreeMap<String, Option<String>>;
-
-fn keep(database: &Connection, changes: &KeptChanges) -> Result<(), LedgerError> {
-    if changes.is_empty() {
-        return Ok(());
-    }
-    database.execute_batch(KEPT)?;
-    let mut put = database.prepare_cached("INSERT OR REPLACE INTO kept (key, value) VALUES (?, ?)")?;
-    let mut remove = database.prepare_cached("DELETE FROM kept WHERE key = ?")?;
-    for (key, value) in changes {
-        match value {
-            Some(value) => put.execute([key, value])?,
-            None => remove.execute([key])?,
-        };
-    }
-    Ok(())
-}
-
-fn read_kept(database: &Connection) -> Result<BTreeMap<String, String>, LedgerError> {
-    let select = "SELECT count(*) FROM sqlite_schema WHERE type = 'table' AND name = 'kept'";
-    if database.query_row(select, [], |row| row.get::<_, i64>(0))? == 0 {
-        return Ok(BTreeMap::new());
-    }
-    let mut select = database.prepare("SELECT key, value FROM kept")?;
-    let rows = select.query_map([], |row| Ok((row.get(0)?, row.get(1)?)))?;
-    Ok(rows.collect::<Result<_, _>>()?)
-}
-
 /// The stored row with this number, if there is one.
-fn stored(database: &Connection, number: i64) -> Result<Option<Found>, LedgerError> {
+pub(super) fn stored(database: &Connection, number: i64) -> Result<Option<Found>, LedgerError> {
     let mut select =
         database.prepare_cached(&format!("SELECT {} FROM deliveries WHERE number = ?", Image::COLUMNS))?;
     let mut rows = select.query([number])?;
@@ -329,17 +304,19 @@ fn read_all(database: &Connection, mut visit: impl FnMut(Found)) -> Result<i64, 
     Ok(last)
 }
 
-/// Checks and reads the database without changing it, even while another process writes it. Read the mark first: it may
-/// count fewer commits than the database has, never more.
+/// Checks and reads the database without changing it, even while another process writes it. `then` reads more of the same
+/// moment. Read the mark first: it may count fewer commits than the database has, never more.
 pub(super) fn read_only(
     path: Option<&Path>,
     promised: i64,
     visit: impl FnMut(Found),
-) -> Result<BTreeMap<String, String>, LedgerError> {
-    let Some(path) = path else { return refuse_emptied(promised).map(|()| BTreeMap::new()) };
+    then: impl FnOnce(&Connection) -> Result<(), LedgerError>,
+) -> Result<(), LedgerError> {
+    let Some(path) = path else { return refuse_emptied(promised) };
     let flags = OpenFlags::SQLITE_OPEN_READ_ONLY | OpenFlags::SQLITE_OPEN_NOFOLLOW;
-    let database = Connection::open_with_flags(path, flags)?;
+    let mut database = Connection::open_with_flags(path, flags)?;
     database.busy_timeout(Duration::from_secs(1))?;
-    examine(&database, promised, visit)?;
-    read_kept(&database)
+    let moment = database.transaction()?;
+    examine(&moment, promised, visit)?;
+    then(&moment)
 }

@@ -34,7 +34,8 @@
 //!    decided by [`ledger_row`](mcr_core::delivery::ledger_row). A row that is not understood is never removed. Its
 //!    work and record are not overwritten unless its delivery ends here.
 //! 7. **Closed deliveries are kept for `why`, within limits.** The limits are [`KEPT_MAX`], [`KEPT_AGE`] and
-//!    [`KEPT_BYTES`]; the oldest go first. The latest dead letters stay until they are too old.
+//!    [`KEPT_BYTES`]; the oldest go first. The latest dead letters stay until they are too old. What is known about
+//!    their tasks stays longer (`task_facts`).
 //! 8. **A crash differs from a stop.** `active_file` lists the active deliveries. The next process
 //!    reads it to tell a crash from a stop.
 
@@ -44,6 +45,7 @@ mod commit_marker;
 mod database;
 mod entry;
 mod error;
+mod kept_values;
 mod location;
 mod memory_ledger;
 mod note_text;
@@ -51,6 +53,7 @@ mod opened;
 mod read;
 mod row_extra;
 mod step_history;
+mod task_facts;
 mod writer;
 
 use std::collections::VecDeque;
@@ -63,6 +66,7 @@ pub use location::{SetAside, is_in, last_set_aside, owner, set_aside};
 pub use memory_ledger::MemoryLedger;
 pub use opened::{Closed, Opened, Options, Remembered, SLOW_DISK, State};
 pub use read::{DeliveryHistory, Read, read};
+pub use task_facts::{TASKS_MAX, task_facts};
 
 pub use mcr_core::delivery::journal::RecordedStep;
 
@@ -72,14 +76,18 @@ use active_file::ActiveFile;
 use database::LedgerDatabase;
 use entry::{Found, Image, LedgerEntry};
 use location::LedgerLocation;
-use mcr_core::delivery::End;
+use mcr_core::delivery::agent_limits;
 use mcr_core::delivery::dead_letters::{self, DeadLetter};
-use mcr_core::delivery::journal::{ActiveGuard, Journal, JournalError, Note, Wait};
+use mcr_core::delivery::journal::{ActiveGuard, Journal, JournalError, Note, Step, Wait};
 use mcr_core::delivery::ledger_row::{LedgerRow, UnreadableRow};
-use mcr_core::work::WorkId;
+use mcr_core::delivery::policy::Skip;
+use mcr_core::delivery::{End, Record};
+use mcr_core::guardrails::team::Threads;
+use mcr_core::work::{Work, WorkId};
 use mcr_files::Folder;
 use mcr_model::clock::{Clock as _, Millis, SystemClock};
 use mcr_model::{AccountId, Notification, NotificationType};
+use step_history::StepHistory;
 use writer::Shared;
 
 /// Maximum number of closed deliveries kept for `why`.
@@ -130,14 +138,32 @@ impl Ledger {
         let too_many = recall.dead.len().saturating_sub(dead_letters::MOST);
         let dead = recall.dead.split_off(too_many);
         let (open, foreign) = (std::mem::take(&mut recall.open), recall.foreign);
+        recall.stopped.sort_by_key(|(at, ..)| *at);
+        let stopped = std::mem::take(&mut recall.stopped).into_iter().map(|(_, work, record)| (work, record));
+        let (stopped, threads) = (stopped.collect(), std::mem::take(&mut recall.threads));
         let requests = std::mem::take(&mut recall.requests);
+        let agent_turns = std::mem::take(&mut recall.agent_turns);
         let unreadable = std::mem::take(&mut recall.unreadable);
         let shared = Arc::new(Shared::new(recall, options.account.clone()));
         let writer = writer::spawn(shared.clone(), database, place.clone())
             .map_err(|why| LedgerError::Disk(format!("its thread did not start: {why}")))?;
         let writer = Mutex::new(Some(writer));
         let ledger = Self(Inner::On { shared, writer, place, active_file: OnceLock::new() });
-        Ok(Opened { ledger, open, unreadable, crash, closed, requests, dead, foreign, set_aside, kept })
+        Ok(Opened {
+            ledger,
+            open,
+            unreadable,
+            crash,
+            closed,
+            requests,
+            agent_turns,
+            dead,
+            stopped,
+            threads,
+            foreign,
+            set_aside,
+            kept,
+        })
     }
 
     /// A ledger that records nothing and reports this reason. Only crash recovery is lost.
@@ -235,6 +261,13 @@ impl Journal for Ledger {
         }
     }
 
+    fn acted(&self, agent: &str, acts: &[Act]) -> Result<(), JournalError> {
+        match &self.0 {
+            Inner::On { shared, .. } => shared.acted(agent, acts),
+            Inner::Off(..) => Ok(()),
+        }
+    }
+
     fn mark_active(&self, work: &WorkId, now: Millis) -> ActiveGuard {
         match &self.0 {
             Inner::On { active_file, .. } => {
@@ -260,7 +293,12 @@ struct Recovery {
     /// Each with the number and the size of its row.
     closed: Vec<(i64, Closed, usize)>,
     requests: Vec<Notification>,
+    /// When turns that agents have caused were sent in the last minute.
+    agent_turns: Vec<Millis>,
     dead: Vec<DeadLetter>,
+    /// Rows that the loop brake has stopped, each with its end.
+    stopped: Vec<(Millis, Arc<Work>, Record)>,
+    threads: Threads,
     foreign: usize,
     next: i64,
     /// The latest end of a delivery.
@@ -278,6 +316,10 @@ impl Recovery {
             }
             Found::Whole(image) => match image.read() {
                 Ok(mut row) => {
+                    if let (Some(notification), Some(team)) = (row.work.notification(), &row.record.team) {
+                        self.threads.recall(notification, team);
+                    }
+                    self.count_turns(&image, &row);
                     if let (Some(at), Some(end)) = (image.closed, row.end.take()) {
                         self.close(&image, row, at, end);
                     } else {
@@ -297,11 +339,26 @@ impl Recovery {
         }
     }
 
+    /// Counts the turns that this delivery has sent in the last minute, if an agent has caused it.
+    fn count_turns(&mut self, image: &Image, row: &LedgerRow) {
+        let since = SystemClock.now() - agent_limits::WINDOW;
+        let is_recent = row.record.requests > 0 && image.closed.is_none_or(|at| at > since);
+        if !is_recent || !agent_limits::is_by_agent(&row.work, &row.record) {
+            return;
+        }
+        let (steps, _) = StepHistory::from_text(&image.history).recorded();
+        let sent = steps.iter().filter(|step| step.step == Step::TurnSent.name() && step.at > since);
+        self.agent_turns.extend(sent.map(|step| step.at));
+    }
+
     /// Takes a row whose delivery has ended.
     fn close(&mut self, image: &Image, row: LedgerRow, at: Millis, end: End) {
         if let End::Dead(why) = &end {
             let (work, record, why) = (Arc::new(row.work.clone()), row.record.clone(), why.clone());
             self.dead.push(DeadLetter { at, work, record, why });
+        }
+        if let End::Skipped(Skip::TeamLimit) = &end {
+            self.stopped.push((at, Arc::new(row.work.clone()), row.record.clone()));
         }
         let (id, first_seen) = (WorkId::new(&*image.id), image.first_seen);
         let (unmarked, made) = (row.record.unmarked, Vec::new());
@@ -334,3 +391,4 @@ impl Recovery {
         }
     }
 }
+use mcr_core::delivery::acts::Act;

@@ -9,7 +9,9 @@ use super::entry::Image;
 use mcr_core::delivery::crash::Crash;
 use mcr_core::delivery::dead_letters::DeadLetter;
 use mcr_core::delivery::ledger_row::{LedgerRow, UnreadableRow};
+use mcr_core::delivery::stopped_rows::StoppedRow;
 use mcr_core::delivery::{End, Record};
+use mcr_core::guardrails::team::Threads;
 use mcr_core::work::{Work, WorkId};
 use mcr_model::clock::Millis;
 use mcr_model::{AccountId, LedgerSync, Notification};
@@ -52,8 +54,14 @@ pub struct Opened {
     pub closed: Vec<Closed>,
     /// Requests for a response among the deliveries that ended in the last hour of the earlier process.
     pub requests: Vec<Notification>,
+    /// When turns that agents have caused were sent in the last minute.
+    pub agent_turns: Vec<Millis>,
     /// Dead letters that still need a decision, oldest first.
     pub dead: Vec<DeadLetter>,
+    /// Rows that the loop brake has stopped, oldest first.
+    pub stopped: Vec<StoppedRow>,
+    /// The turns that agents have caused in each thread.
+    pub threads: Threads,
     /// Number of open deliveries of other accounts in this folder.
     pub foreign: usize,
     /// When a damaged ledger was last set aside in this folder. Work created before may have been started in that

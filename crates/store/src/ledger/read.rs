@@ -6,6 +6,7 @@ use std::sync::Arc;
 use super::database;
 use super::entry::{Found, Image};
 use super::error::LedgerError;
+use super::kept_values;
 use super::location::{database_in, promised_in};
 use super::step_history::StepHistory;
 use mcr_core::delivery::journal::RecordedStep;
@@ -61,12 +62,17 @@ pub fn read(folder: &Folder) -> Result<Read, LedgerError> {
         why,
     })?;
     let mut read = Read::default();
-    let kept = database::read_only(found.as_deref(), promised, |found| match found {
+    let mut kept = BTreeMap::new();
+    let visit = |found| match found {
         Found::Whole(image) => match image.read() {
             Ok(row) => read.deliveries.push(history_of(&image, row)),
             Err(unreadable) => read.unreadable.push(*unreadable),
         },
         Found::Damaged { row, .. } => read.unreadable.push(row),
+    };
+    database::read_only(found.as_deref(), promised, visit, |database| {
+        kept = kept_values::read(database)?;
+        Ok(())
     })?;
     Ok(Read { kept, ..read })
 }

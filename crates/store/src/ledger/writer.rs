@@ -5,6 +5,7 @@
 //! written stay in memory. They are tried again with the next note that a caller waits for, or after [`AGAIN`].
 
 mod thread;
+mod unowned;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -15,7 +16,6 @@ pub(super) use thread::spawn;
 use log::{error, info};
 
 use super::batch::{Batch, closed};
-use super::database::KeptChanges;
 use super::entry::{Image, LedgerEntry, StoredState};
 use super::error::LedgerError;
 use super::note_text::NoteText;
@@ -25,6 +25,7 @@ use mcr_core::delivery::{End, dead_letters};
 use mcr_core::work::WorkId;
 use mcr_model::AccountId;
 use mcr_model::clock::Millis;
+use unowned::Unowned;
 
 /// How long notes are collected while no caller waits.
 const LINGER: Duration = Duration::from_millis(20);
@@ -49,8 +50,7 @@ struct WriterState {
     /// Changed entries, in the order of their first change.
     dirty: Vec<WorkId>,
     dirty_since: Instant,
-    /// Changed values of other parts of the runtime.
-    kept_values: KeptChanges,
+    unowned: Unowned,
     /// The batch of all notes since the writer took the last one, and (`waited`) whether a caller waits for it.
     batch: Arc<Batch>,
     waited: bool,
@@ -99,7 +99,7 @@ struct ClosedDelivery {
 
 /// The next action of the writer.
 enum WriterStep {
-    Commit { images: Vec<Image>, removed: Vec<i64>, kept: KeptChanges, batch: Arc<Batch>, waited: bool },
+    Commit { images: Vec<Image>, removed: Vec<i64>, unowned: Unowned, batch: Arc<Batch>, waited: bool },
     Tidy,
     End,
 }
@@ -114,7 +114,7 @@ impl Shared {
             entries,
             dirty: Vec::new(),
             dirty_since: Instant::now(),
-            kept_values: KeptChanges::new(),
+            unowned: Unowned::default(),
             batch: Arc::default(),
             waited: false,
             next_number: recall.next,
@@ -156,20 +156,6 @@ impl Shared {
 
     pub(super) fn drop_unreadable(&self, id: &WorkId, at: Millis, wait: Wait) -> Result<(), JournalError> {
         self.change(wait, |inside| inside.drop_unreadable(id, at))
-    }
-
-    pub(super) fn keep(
-        &self,
-        changes: Vec<(String, Option<String>)>,
-        wait: Wait,
-    ) -> Result<(), JournalError> {
-        self.change(wait, |inside| {
-            if inside.is_clean() {
-                inside.dirty_since = Instant::now();
-            }
-            inside.kept_values.extend(changes);
-            Ok(())
-        })
     }
 
     /// Changes an entry, and waits for the disk if the caller asks for it. Only a caller that waits gets an error.
@@ -274,12 +260,21 @@ impl WriterState {
         }
         if !entry.dirty {
             entry.dirty = true;
-            if self.is_clean() {
-                self.dirty_since = Instant::now();
-            }
+            self.begins_to_change();
             self.dirty.push(id.clone());
         }
         Ok(())
+    }
+
+    /// Whether there is nothing to write.
+    fn is_clean(&self) -> bool {
+        self.dirty.is_empty() && self.unowned.loose.is_empty() && self.unowned.kept.is_empty()
+    }
+
+    fn begins_to_change(&mut self) {
+        if self.is_clean() {
+            self.dirty_since = Instant::now();
+        }
     }
 
     /// The entry of a new delivery, or of a closed one that continues under its old number and first note.
@@ -301,15 +296,11 @@ impl WriterState {
                 images.push(entry.image(account.as_str()));
             }
         }
-        let removed = self.removed();
+        // A commit without rows has no number, so it removes none.
+        let removed = if images.is_empty() { Vec::new() } else { self.removed() };
         let batch = std::mem::take(&mut self.batch);
-        let kept = std::mem::take(&mut self.kept_values);
-        WriterStep::Commit { images, removed, kept, batch, waited: std::mem::take(&mut self.waited) }
-    }
-
-    /// Whether there is nothing to write.
-    fn is_clean(&self) -> bool {
-        self.dirty.is_empty() && self.kept_values.is_empty()
+        let unowned = std::mem::take(&mut self.unowned);
+        WriterStep::Commit { images, removed, unowned, batch, waited: std::mem::take(&mut self.waited) }
     }
 
     /// Numbers of the closed deliveries beyond a limit of age, count or bytes. The latest dead letters are removed only
@@ -387,13 +378,14 @@ impl WriterState {
 
     /// Updates the state after a commit that failed. A closed delivery that was never on the disk is forgotten, so that
     /// a full disk does not fill the memory too. It has left no row that could mislead a later process.
-    fn failed(&mut self, images: &[Image], kept: KeptChanges, why: &LedgerError) {
+    fn failed(&mut self, images: &[Image], unowned: Unowned, why: &LedgerError) {
         if self.state.off.is_none() {
             error!(reason:% = why; "Nothing new starts until the ledger can be written again");
         }
         (self.state.off, self.state.holds) = (Some(why.to_string()), true);
-        let newer = std::mem::replace(&mut self.kept_values, kept);
-        self.kept_values.extend(newer);
+        let newer = std::mem::replace(&mut self.unowned, unowned);
+        self.unowned.loose.extend(newer.loose);
+        self.unowned.kept.extend(newer.kept);
         let newer = std::mem::take(&mut self.dirty);
         for image in images {
             let id = WorkId::new(&*image.id);

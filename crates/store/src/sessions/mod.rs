@@ -46,6 +46,8 @@ pub struct Session {
     pub lane: Lane,
     /// The token that the agent must present with the key, if the account requires one.
     pub token: Secret,
+    /// The token that the agent may present in each of its sessions. It is in a file of the agent's workspace.
+    pub agent_token: Secret,
     /// Whether the last briefing of the session described the endpoints of tools.
     pub endpoints: bool,
 }
@@ -61,9 +63,9 @@ impl Session {
         self.lane.task()
     }
 
-    /// Whether `shown` is the token of the session, compared in constant time.
+    /// Whether `shown` is a token for the session, compared in constant time.
     pub fn has_token(&self, shown: &str) -> bool {
-        self.token.is(shown)
+        self.token.is(shown) | self.agent_token.is(shown)
     }
 }
 
@@ -274,18 +276,27 @@ impl Sessions {
         self.lock().remove(&session.track());
     }
 
+    /// The token that an agent may present in each of its sessions.
+    pub fn agent_token(&self, agent: &AgentId) -> Secret {
+        self.token_of("token of agent ", agent.as_str().as_bytes())
+    }
+
     fn session(&self, track: &Track, entry: &SessionEntry) -> Session {
-        let mut text = b"token of ".to_vec();
-        text.extend_from_slice(&entry.digests[0]);
-        let tag = hmac::sign(&self.key, &text);
+        let (agent, lane) = (AgentId::new(&track.agent), track.lane.clone());
+        let token = self.token_of("token of ", &entry.digests[0]);
+        let agent_token = self.agent_token(&agent);
+        Session { agent, lane, token, agent_token, endpoints: entry.endpoints }
+    }
+
+    fn token_of(&self, kind: &str, whose: &[u8]) -> Secret {
+        let tag = hmac::sign(&self.key, &[kind.as_bytes(), whose].concat());
         // Redaction recognizes tokens by this prefix, wherever they appear.
         let token = tag.as_ref().iter().take(16).fold("mc_session_".to_owned(), |mut text, byte| {
             // Writing to a string cannot fail.
             let _ = write!(text, "{byte:02x}");
             text
         });
-        let (agent, lane) = (AgentId::new(&track.agent), track.lane.clone());
-        Session { agent, lane, token: Secret::new(token), endpoints: entry.endpoints }
+        Secret::new(token)
     }
 
     fn digest(&self, key: &str) -> Digest {

@@ -1,7 +1,7 @@
 //! Fifty workers, three models, and a program that is killed at random instants: each finished model call that reports its
 //! usage is charged exactly once, no turn starts at the limit, and each running turn overspends by at most one request.
 //!
-//! `BUDGET_KILLS` and `BUDGET_TURNS` set the numbers (`make test-budget`: 50 and 1,000); `KILL_SEED` repeats a run.
+//! `BUDGET_KILLS` and `BUDGET_TURNS` set the numbers (`make test-budget`: 25 before the limit and 25 after it, 1,000 turns); `KILL_SEED` repeats a run.
 
 #![allow(clippy::print_stdout, reason = "the figures are for people, and the seed repeats what failed")]
 

@@ -1,6 +1,7 @@
 //! Each reason of `/health`, produced for real, with `/readyz` and `/metrics`. Rows that need single parts (a
 //! full disk, workspaces) are in the last test.
 
+use mission_control_runtime::workspace::health::WorkspaceHealth;
 use std::time::Duration;
 
 use mission_control_runtime::clock::Millis;
@@ -231,6 +232,7 @@ fn every_reason_follows_from_its_part() {
             gateway: GatewayHealth { configured: true, running: true, ..GatewayHealth::default() },
             delivery: DeliveryHealth { running: true, ..DeliveryHealth::default() },
             roster: RosterHealth { last_sync_at: Some(Millis(1)), ..RosterHealth::default() },
+            workspaces: WorkspaceHealth::default(),
             backend: BackendHealth {
                 reachable: Some(true),
                 accepted: Some(true),
@@ -280,6 +282,8 @@ fn every_reason_follows_from_its_part() {
             &["stuck_turns"],
         ),
         (parts(|p| p.roster.stale = true), &["roster_stale"]),
+        (parts(|p| p.workspaces.error = Some("no".to_owned())), &["profiles_unwritable"]),
+        (parts(|p| p.workspaces.rejected = vec![("..".to_owned(), "no".to_owned())]), &[]),
         (parts(|p| p.backend.last_report_error = Some("no".to_owned())), &["report_failing"]),
         (parts(|p| p.budget = Some(spent(false))), &[]),
         (parts(|p| p.budget = Some(spent(true))), &["budget_reached"]),

@@ -1,22 +1,23 @@
 //! Carries out the requests of operators: pause, suspend, retry, drop and give up.
 
+use std::sync::Arc;
+
 use super::Dispatcher;
-use crate::delivery::End;
-use crate::delivery::dead_letters::{self, DROPPED, DeadLetter};
-use crate::delivery::operator_requests::{OperatorReply, OperatorRequest, Refused};
+use crate::delivery::dead_letters::{self, DROPPED, DeadLetter, RETRIED_STEP};
+use crate::delivery::operator_requests::{OperatorReply, OperatorRequest, Pending, Place, Refused};
 use crate::delivery::scheduler_messages::{Effect, OperatorEffect};
-use crate::work::WorkId;
+use crate::delivery::{End, Record};
+use crate::guardrails::origin::Origin;
+use crate::work::{Work, WorkId};
 use mcr_model::clock::Millis;
 
 impl Dispatcher {
     /// Carries out a request and returns the answer.
     pub(in crate::delivery) fn asked(&mut self, ask: OperatorRequest, now: Millis) -> OperatorReply {
         match ask {
-            OperatorRequest::Look => {
-                OperatorReply::Rows(self.queue.pending(now), self.finished.dead_letters())
-            }
+            OperatorRequest::Look => OperatorReply::Rows(self.pending(now), self.finished.dead_letters()),
             OperatorRequest::Hold(hold) => {
-                self.hold = hold;
+                self.stops.hold = hold;
                 OperatorReply::Done
             }
             OperatorRequest::Suspend(suspended) => {
@@ -30,7 +31,22 @@ impl Dispatcher {
         }
     }
 
-    /// Queues a dead letter again, at the end of its track.
+    /// The open work. An item that only a limit keeps from starting has that limit as its place.
+    fn pending(&mut self, now: Millis) -> Vec<Pending> {
+        let mut pending = self.queue.pending(now);
+        let ceiling = self.ceiling_until(now);
+        let ready = pending.iter_mut().filter(|one| one.place == Place::Ready);
+        for one in ready.filter(|one| one.record.needs_turn(&one.work)) {
+            if let Some(why) = self.stops.limited.reason(&one.work.track.agent) {
+                one.place = Place::Limited(why.to_owned());
+            } else if ceiling.is_some() && one.record.origin_of(&one.work) != Some(Origin::Person) {
+                one.place = Place::Limited(self.agent_limits.explain());
+            }
+        }
+        pending
+    }
+
+    /// Starts a dead letter or a stopped row again.
     fn retry(&mut self, id: &WorkId, now: Millis) -> OperatorReply {
         if self.queue.has(id) {
             let is_marked = self.queue.is_only_marked(id);
@@ -39,14 +55,21 @@ impl Dispatcher {
         if self.unreadable.has_open(id) {
             return OperatorReply::Refused(Refused::Unreadable);
         }
-        let Some(DeadLetter { work, record, .. }) = self.finished.retry(id) else {
+        let dead = self.finished.retry(id).map(|DeadLetter { work, record, .. }| (work, record));
+        let Some((work, record)) = dead.or_else(|| self.take_stopped(id)) else {
             return OperatorReply::Refused(Refused::NotDead);
         };
         let record = record.retried();
         let next = dead_letters::next_step(&record);
-        self.effects.push(Effect::Operator(OperatorEffect::Reopen(Box::new((work.clone(), record.clone())))));
-        self.queue.recall(work, record, None, now);
+        self.start_again(work, record, RETRIED_STEP, now);
         OperatorReply::Decided(next)
+    }
+
+    /// Queues work again that has ended, at the end of its track.
+    pub(super) fn start_again(&mut self, work: Arc<Work>, record: Record, words: &'static str, now: Millis) {
+        let again = Box::new((work.clone(), record.clone()));
+        self.effects.push(Effect::Operator(OperatorEffect::Reopen(again, words)));
+        self.queue.recall(work, record, None, now);
     }
 
     /// Closes a dead letter permanently, or a row that is not understood. A running retry of the mark continues. It

@@ -5,6 +5,7 @@ use super::fence::PromptFence;
 use super::rules;
 use super::{HttpUse, HttpWay, Scene};
 use crate::tools::ToolName;
+use crate::workspace::TOKEN_FILE;
 
 const NAME_CHARS: usize = 80;
 const TITLE_CHARS: usize = 120;
@@ -108,9 +109,17 @@ fn capabilities(scene: &Scene<'_>) -> String {
 fn over_http(http: HttpWay<'_>) -> String {
     let base = http.base_url.trim_end_matches('/');
     let key = format!("x-openclaw-session-key: {}", http.session_key);
-    let (headers, claim, pronoun) = match http.token {
-        None => (format!("the header `{key}`"), "The key authenticates", "it"),
-        Some(token) => (
+    let (headers, claim, pronoun) = match (http.token, http.token_file) {
+        (None, _) => (format!("the header `{key}`"), "The key authenticates", "it"),
+        (Some(_), Some(file)) => (
+            format!(
+                "the headers `{key}` and `x-runtime-token`, whose value is the content of the file \
+                 `{TOKEN_FILE}` in your workspace (`{file}`)"
+            ),
+            "Key and token authenticate",
+            "them",
+        ),
+        (Some(token), None) => (
             format!("the headers `{key}` and `x-runtime-token: {token}`"),
             "Key and token authenticate",
             "them",

@@ -101,6 +101,8 @@ pub struct HttpWay<'a> {
     pub session_key: &'a str,
     /// The token that must accompany the key, if one is required.
     pub token: Option<&'a str>,
+    /// The file in the agent's workspace that has the token. Then the briefing names the file instead.
+    pub token_file: Option<&'a str>,
 }
 
 /// The texts for the gateway.

@@ -2,9 +2,11 @@
 
 use std::sync::Arc;
 
-use crate::delivery::Record;
+use super::StartRoom;
 use crate::delivery::gateway_breaker::TurnAllowance;
-use crate::delivery::operator_requests::Hold;
+use crate::delivery::limited::TurnStops;
+use crate::delivery::{Permit, Record};
+use crate::guardrails::origin::Origin;
 use crate::work::Work;
 use mcr_model::clock::Millis;
 
@@ -15,14 +17,42 @@ const PASSED_AFTER: u32 = 2;
 /// fail, the agent is the cause. Then every row would fail, so the order is kept.
 pub(super) const PASSED_FOR_OTHERS: usize = 1;
 
+/// The order of rows that may start.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum StartClass {
+    /// The next step is no new turn: a post, a mark, the results of tool calls, or the settlement of a turn.
+    Begun,
+    /// A person has caused the row, as far as known.
+    People,
+    /// The words of the row do not show who has caused it.
+    Unknown,
+    /// An agent has caused the row.
+    Agents,
+}
+
+impl StartClass {
+    /// How many classes there are.
+    pub(super) const COUNT: usize = 4;
+
+    /// Whether an agent has or may have caused the row, so that the limits for agents apply.
+    pub(super) fn is_of_agents(self) -> bool {
+        matches!(self, Self::Unknown | Self::Agents)
+    }
+}
+
 /// An unsettled row.
 #[derive(Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts")]
 pub(super) struct QueueEntry {
     pub(super) work: Arc<Work>,
+    /// The origin that the row's words show.
+    pub(super) origin: Option<Origin>,
     /// What has been done for the row. While the row runs, its worker has the current record.
     pub(super) record: Record,
     pub(super) not_before: Option<Millis>,
     pub(super) running: bool,
+    /// Whether its worker first looks who has caused it.
+    pub(super) looks: bool,
     pub(super) overtaken: u32,
     /// Whether a person wants the row to start even if turns are held.
     pub(super) hurried: bool,
@@ -35,13 +65,15 @@ pub(super) struct QueueEntry {
 
 impl QueueEntry {
     /// A row that is new to the queue.
-    pub(super) fn new(work: Arc<Work>, record: Record) -> Self {
+    pub(super) fn new(work: Arc<Work>, record: Record, origin: Option<Origin>) -> Self {
         Self {
             only_marked: record.is_closed,
             work,
+            origin,
             record,
             not_before: None,
             running: false,
+            looks: false,
             overtaken: 0,
             hurried: false,
             trouble: None,
@@ -58,10 +90,34 @@ impl QueueEntry {
         (self.hurried && self.work.asks_agent()) || !self.record.stage.lacks_result()
     }
 
-    /// Whether the row could start under this hold and with these turns allowed.
-    pub(super) fn may_begin(&self, hold: &Hold, turns: TurnAllowance) -> bool {
+    /// Whether the row could start under these stops and with these turns allowed.
+    pub(super) fn may_begin(&self, stops: &TurnStops, turns: TurnAllowance) -> bool {
         let sent = self.record.sent.is_some();
-        !self.needs_turn() || turns != TurnAllowance::None && !hold.holds(&self.work.track.agent, sent)
+        !self.needs_turn() || turns != TurnAllowance::None && !stops.holds(&self.work.track.agent, sent)
+    }
+
+    /// The class of the row. Work of a kind that has no author is not limited.
+    pub(super) fn class(&self) -> StartClass {
+        if !self.needs_turn() || self.record.holds_session(&self.work) {
+            return StartClass::Begun;
+        }
+        if self.work.notification().is_none() {
+            return StartClass::People;
+        }
+        match self.record.origin_of(&self.work).or(self.origin) {
+            Some(Origin::Person) => StartClass::People,
+            None => StartClass::Unknown,
+            Some(Origin::Agent) => StartClass::Agents,
+        }
+    }
+
+    /// Which turns the row may send if it starts now. `None` if there is no room for it.
+    pub(super) fn permit(&self, room: StartRoom) -> Option<Permit> {
+        match self.class() {
+            StartClass::Begun => Some(Permit::Any),
+            StartClass::People => room.people.then_some(Permit::People),
+            StartClass::Unknown | StartClass::Agents => (room.agents > 0).then_some(Permit::Any),
+        }
     }
 
     /// Whether later rows of the track may start before this row ends. `others` counts how many more rows may be passed

@@ -50,7 +50,7 @@ pub struct Spending {
 
 /// Why a turn must wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum TurnRefusal {
     /// A limit is reached.
     AtLimit(Reached),
     /// What is left may be needed by turns that run.
@@ -166,7 +166,7 @@ impl Spending {
     }
 
     /// Whether a turn of this agent may start, before its texts are known.
-    pub fn check(&self, agent: &str, now: Millis) -> Result<(), Refusal> {
+    pub fn check(&self, agent: &str, now: Millis) -> Result<(), TurnRefusal> {
         if self.is_another_day(now) {
             return Ok(());
         }
@@ -174,7 +174,13 @@ impl Spending {
     }
 
     /// Reserves the estimate of a turn that is about to be sent.
-    pub fn reserve(&mut self, id: &TurnId, agent: &str, texts: Amount, now: Millis) -> Result<(), Refusal> {
+    pub fn reserve(
+        &mut self,
+        id: &TurnId,
+        agent: &str,
+        texts: Amount,
+        now: Millis,
+    ) -> Result<(), TurnRefusal> {
         self.turn_to(now);
         let (agent, day) = (agent.to_lowercase(), self.books.today());
         self.fits(&agent, Some(id), texts)?;
@@ -185,16 +191,16 @@ impl Spending {
     }
 
     /// Whether a turn with these texts may start now.
-    fn fits(&self, agent: &str, id: Option<&TurnId>, texts: Amount) -> Result<(), Refusal> {
+    fn fits(&self, agent: &str, id: Option<&TurnId>, texts: Amount) -> Result<(), TurnRefusal> {
         let (day, reserved) = (self.books.today(), self.with_usual(agent, texts));
         for scope in Scope::of(agent) {
             if let Some(reached) = self.reached(day, &scope) {
-                return Err(Refusal::AtLimit(reached));
+                return Err(TurnRefusal::AtLimit(reached));
             }
             if let Some(others) = self.expected(day, &scope, id)
                 && exceeds(self.counted(day, &scope).plus(others).plus(reserved), self.limits(day, &scope))
             {
-                return Err(Refusal::Reserved);
+                return Err(TurnRefusal::Reserved);
             }
         }
         Ok(())

@@ -35,8 +35,8 @@ fn with(account: Option<u64>, agents: &str) -> Spending {
     })
 }
 
-fn is_at_limit(result: &Result<(), Refusal>) -> bool {
-    matches!(result, Err(Refusal::AtLimit(_)))
+fn is_at_limit(result: &Result<(), TurnRefusal>) -> bool {
+    matches!(result, Err(TurnRefusal::AtLimit(_)))
 }
 
 #[test]
@@ -59,7 +59,7 @@ fn at_the_limit_no_turn_starts_until_it_is_raised_or_reset_or_the_day_ends() {
     assert_eq!(spending.reserve(&id(1), "ben", tokens(1), NOON), Ok(()));
     spending.settle(&id(1), &cost(1_000), Some(0));
     let refused = spending.reserve(&id(2), "ben", tokens(1), NOON);
-    let Err(Refusal::AtLimit(reached)) = refused else { panic!("{refused:?}") };
+    let Err(TurnRefusal::AtLimit(reached)) = refused else { panic!("{refused:?}") };
     assert_eq!(
         reached.explain(),
         "The account's daily budget is used up: 1,000 tokens of 1,000 tokens. `budget raise AMOUNT` or `budget reset` \
@@ -122,11 +122,11 @@ fn an_agent_has_its_own_limit_within_the_account() {
 fn near_the_limit_turns_start_one_by_one() {
     let mut spending = with(Some(1_000), "");
     assert_eq!(spending.reserve(&id(1), "ben", tokens(5_000), NOON), Ok(()), "nothing else runs");
-    assert_eq!(spending.reserve(&id(2), "ada", tokens(1), NOON), Err(Refusal::Reserved));
+    assert_eq!(spending.reserve(&id(2), "ada", tokens(1), NOON), Err(TurnRefusal::Reserved));
     spending.settle(&id(1), &cost(200), Some(0));
     assert_eq!(spending.reserve(&id(3), "ada", tokens(400), NOON), Ok(()));
     assert_eq!(spending.reserve(&id(4), "cleo", tokens(400), NOON), Ok(()));
-    assert_eq!(spending.reserve(&id(5), "dan", tokens(1), NOON), Err(Refusal::Reserved));
+    assert_eq!(spending.reserve(&id(5), "dan", tokens(1), NOON), Err(TurnRefusal::Reserved));
     spending.release(&id(4));
     assert_eq!(spending.reserve(&id(5), "dan", tokens(1), NOON), Ok(()));
 }
@@ -217,7 +217,7 @@ fn an_unreadable_count_holds_turns_until_a_reset() {
     stored.insert(format!("budget/count/{day}"), "{".to_owned());
     let mut recalled = Spending::recall(spending.budgets().clone(), &stored, |_| true);
     let refused = recalled.reserve(&id(1), "ben", tokens(1), NOON);
-    let Err(Refusal::AtLimit(reached)) = refused else { panic!("{refused:?}") };
+    let Err(TurnRefusal::AtLimit(reached)) = refused else { panic!("{refused:?}") };
     assert!(reached.explain().contains("its stored count cannot be read"), "{}", reached.explain());
     recalled.reset(&Scope::Account, NOON).unwrap();
     assert_eq!(recalled.reserve(&id(1), "ben", tokens(1), NOON), Ok(()));

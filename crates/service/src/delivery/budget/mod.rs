@@ -12,5 +12,5 @@ mod notices;
 pub(super) mod turn;
 
 pub use keeper::BudgetKeeper;
-pub use monitor::{BudgetMonitor, CallsProbe, LOOK};
+pub use monitor::{BudgetMonitor, CallsProbe, HoldTurns, LOOK};
 pub use notices::BudgetNotices;

@@ -30,6 +30,9 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// Reads the finished model calls of a running turn; none if the gateway does not show them.
 pub type CallsProbe = Box<dyn Fn(&TurnActivity) -> Result<Option<Vec<ModelCall>>, GatewayError> + Send>;
 
+/// Gives the dispatcher the scopes in which no turn may start. Returns whether it has them.
+pub type HoldTurns = Box<dyn Fn(&[Scope]) -> bool + Send>;
+
 /// The monitor.
 pub struct BudgetMonitor {
     /// The budgets.
@@ -39,11 +42,11 @@ pub struct BudgetMonitor {
     /// Reads a turn.
     pub probe: CallsProbe,
     /// Gives the dispatcher the scopes in which no turn may start. Returns whether it has them.
-    pub hold: Box<dyn Fn(&[Scope]) -> bool + Send>,
+    pub hold: HoldTurns,
 }
 
 /// What the monitor remembers between two rounds.
-struct Memory {
+struct MonitorMemory {
     look_interval: Duration,
     /// When each turn was last read.
     looked: HashMap<u64, Instant>,
@@ -60,7 +63,7 @@ impl BudgetMonitor {
         let given = std::env::var(LOOK).ok().and_then(|text| text.parse().ok());
         let look_interval = given.map_or(LOOK_INTERVAL, Duration::from_millis);
         let mut memory =
-            Memory { look_interval, looked: HashMap::new(), applied: None, held: Held::default() };
+            MonitorMemory { look_interval, looked: HashMap::new(), applied: None, held: Held::default() };
         while !is_over() {
             self.round(&mut memory);
             inform(&memory.held);
@@ -71,7 +74,7 @@ impl BudgetMonitor {
         }
     }
 
-    fn round(&self, memory: &mut Memory) {
+    fn round(&self, memory: &mut MonitorMemory) {
         let now = SystemClock.now();
         if self.keeper.read(|spending| spending.is_another_day(now)) == Some(true) {
             self.keeper.change(|spending| spending.turn_to(now));
@@ -82,7 +85,7 @@ impl BudgetMonitor {
     }
 
     /// Reads the turns that are due. Each reading may take as long as the gateway needs, so a limit is checked after each.
-    fn look(&self, memory: &mut Memory) {
+    fn look(&self, memory: &mut MonitorMemory) {
         let turns = self.inflight.turns();
         memory.looked.retain(|number, _| turns.iter().any(|(other, _)| other == number));
         for (number, life) in &turns {
@@ -99,7 +102,7 @@ impl BudgetMonitor {
                 }
                 Ok(None) => {}
                 Err(error) => {
-                    debug!(agent = life.agent.as_str(), error:%; "The usage of a running turn cannot be read")
+                    debug!(agent = life.agent.as_str(), error:%; "The usage of a running turn cannot be read");
                 }
             }
         }
@@ -126,7 +129,7 @@ impl BudgetMonitor {
     }
 
     /// Gives the dispatcher the scopes in which no turn may start, and logs what changed.
-    fn apply(&self, memory: &mut Memory) {
+    fn apply(&self, memory: &mut MonitorMemory) {
         let full = self.keeper.full();
         if memory.applied.as_ref() != Some(&full) && (self.hold)(&full) {
             memory.applied = Some(full);

@@ -7,7 +7,7 @@ use super::super::deps::DeliveryDeps;
 use super::super::recover_turn::marker;
 use mcr_core::delivery::{Job, Stage, Trouble};
 use mcr_core::gateway::{Class, GatewayError, Input, ModelCall, Recovered, Reply, Turn, TurnMark, Why};
-use mcr_core::guardrails::budget::{Refusal, TurnCost, TurnId, estimate};
+use mcr_core::guardrails::budget::{TurnCost, TurnId, TurnRefusal, estimate};
 use mcr_core::work::Work;
 
 /// The id of the job's last request.
@@ -15,10 +15,10 @@ fn id_of(job: &Job) -> TurnId {
     TurnId::new(&job.work.id, job.record.requests)
 }
 
-fn refused(refusal: &Refusal) -> Trouble {
+fn refused(refusal: &TurnRefusal) -> Trouble {
     Trouble::OverBudget(match refusal {
-        Refusal::AtLimit(reached) => reached.explain(),
-        Refusal::Reserved => "Running turns may need the rest of a daily budget.".to_owned(),
+        TurnRefusal::AtLimit(reached) => reached.explain(),
+        TurnRefusal::Reserved => "Running turns may need the rest of a daily budget.".to_owned(),
     })
 }
 

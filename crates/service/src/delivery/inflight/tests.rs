@@ -38,7 +38,7 @@ fn calls(held: &ActiveDelivery, journal: &MemoryLedger) -> Option<String> {
     match held.begin(&request(), None, 8, handle) {
         CallAdmission::Known(output) => Some(output),
         CallAdmission::Make(making) => {
-            making.carried_out("moved", vec!["message_1".to_owned()]);
+            making.carried_out("moved", vec!["message_1".to_owned()], Vec::new());
             None
         }
         _ => panic!("the call is neither known nor run"),
@@ -128,7 +128,7 @@ fn calls_over_http_and_function_calls_share_one_log() {
         making.has_made("document_1") && making.has_made("earlier"),
         "the call over HTTP sees the function tool"
     );
-    making.had_no_effect();
+    making.had_no_effect(Vec::new());
 
     held.with_log(&mut record, Record::send_again);
     let repeated = held.begin(&other_request(), None, 8, handle);

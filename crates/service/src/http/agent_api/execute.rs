@@ -2,11 +2,14 @@
 
 use std::time::{Duration, Instant};
 
+use log::warn;
+
 use super::AgentApi;
 use super::answers::{Refusal, refusal, success};
 use super::authenticate::{CallingAgent, stopped};
 use crate::delivery::active_delivery::{CallAdmission, Making};
 use crate::tools::run::{Doubt, NotNow, Performed, ToolBackend, perform, settle};
+use mcr_core::delivery::acts::Act;
 use mcr_core::tools::{ToolError, ToolErrorKind, ToolRequest, render};
 use mcr_http::message::Reply;
 use mcr_model::TaskId;
@@ -57,6 +60,7 @@ impl AgentApi {
             CallAdmission::Over => {
                 let performed = self.with_backend(|backend| perform(asked, &calling.caller(), backend));
                 self.publish(&performed);
+                self.note_loose(&performed, calling);
                 output(&performed)?
             }
         };
@@ -108,10 +112,30 @@ impl AgentApi {
         self.publish(&performed);
         let output = output(&performed);
         match &output {
-            Ok(output) => making.carried_out(output, performed.made.clone()),
-            Err(_) => making.had_no_effect(),
+            Ok(output) => {
+                self.setup.inflight.brake().succeeded(&making.work(), asked);
+                making.carried_out(output, performed.made.clone(), performed.acts.clone());
+            }
+            Err(_) => making.had_no_effect(performed.acts.clone()),
         }
         output
+    }
+
+    /// Records what a call outside of any delivery has done to tasks.
+    fn note_loose(&self, performed: &Performed, calling: &CallingAgent) {
+        let (caller, now) = (calling.caller(), self.setup.clock.now());
+        let own = caller.task.map(|task| &task.id);
+        let acts = performed.acts.iter().map(|act| {
+            let task = act.task.clone().or_else(|| own.cloned());
+            Act { task, ..act.clone().at(now) }
+        });
+        let acts: Vec<Act> = acts.collect();
+        if acts.is_empty() {
+            return;
+        }
+        if let Err(error) = self.setup.journal.acted(caller.agent.as_str(), &acts) {
+            warn!(agent:% = caller.agent, error:%; "A call outside of deliveries is not recorded, so evidence does not count it");
+        }
     }
 
     /// Publishes the rows that the call created, and requests a new list if it caused notifications.

@@ -235,7 +235,7 @@ impl AgentApi {
     fn mask(&self, request: &Request, calling: &CallingAgent) -> OutgoingMask {
         let mask = OutgoingMask::new(self.setup.mission.account(), &calling.slug);
         let key = request.header(SESSION).unwrap_or_default();
-        mask.with_token(&calling.session.token).with_key(key)
+        mask.with_token(&calling.session.token).with_token(&calling.session.agent_token).with_key(key)
     }
 
     fn log_call(&self, calling: &CallingAgent, tool: &str, began: Instant, result: &Result<Reply, Refusal>) {

@@ -34,9 +34,12 @@ fn impact(reason: HealthReason) -> Impact {
         | HealthReason::ClockSkew
         | HealthReason::ProfilesUnwritable
         | HealthReason::ThreadPanicked => Impact::Impairs,
-        // A dead letter or an unreadable row is one delivery that waits for a person. A report that arrives disproves
+        // A dead letter or an unreadable row is one delivery that waits for a person. A backlog and a limit only delay
+        // deliveries. A report that arrives disproves
         // the other reasons.
-        HealthReason::DeadLetters
+        HealthReason::Backlog
+        | HealthReason::AgentTurnsLimited
+        | HealthReason::DeadLetters
         | HealthReason::UnreadableRows
         | HealthReason::BackendUnreachable
         | HealthReason::BackendRefusedToken

@@ -25,6 +25,7 @@ use mcr_clients::mission::{
     DeleteTask, GetAgentSkills, GetTask, GetTaskHistory, LinkTaskToPr, ListDocuments, ListTasks, ListThread,
     LoadTask, Mission, PostMessageAsOrchestrator, Request, SearchTasks,
 };
+use mcr_core::delivery::acts::Act;
 use mcr_core::gateway::ToolCall;
 use mcr_core::tools::table::{CallSpec, ToolSpec};
 use mcr_core::tools::{Caller, Offer, ToolError, ToolErrorKind, ToolOutcome, ToolRequest, prepare, render};
@@ -55,6 +56,8 @@ pub struct ExecutedCall {
     pub error: Option<ToolError>,
     /// The ids of rows that the call created or wrote.
     pub made: Vec<String>,
+    /// What the call has done to tasks, for the record.
+    pub acts: Vec<Act>,
     /// Whether the outcome is unknown because the answer was lost. Then the caller must settle it.
     pub in_doubt: bool,
 }
@@ -68,13 +71,25 @@ pub struct Performed {
     pub may_notify: bool,
     /// The ids of rows that it created or wrote: tasks, documents, messages, requests. No other call made them.
     pub made: Vec<String>,
+    /// What the call has done to tasks, for the record.
+    pub acts: Vec<Act>,
     /// Whether the outcome is unknown because the answer was lost. Then the caller must settle it.
     pub in_doubt: bool,
 }
 
 impl Performed {
     fn refused(error: ToolError) -> Self {
-        Self { result: Err(error), may_notify: false, made: Vec::new(), in_doubt: false }
+        Self { result: Err(error), may_notify: false, made: Vec::new(), acts: Vec::new(), in_doubt: false }
+    }
+
+    /// Adds the acts of the request. A call in doubt has none until it is settled.
+    fn with_acts(self, request: &ToolRequest, backend: &ToolBackend<'_>) -> Self {
+        let acts = match &self.result {
+            Ok(outcome) => Act::of_call(request, outcome, backend.roster.has_quality()),
+            Err(_) if self.in_doubt => Vec::new(),
+            Err(error) => Act::of_failure(request, error.kind).into_iter().collect(),
+        };
+        Self { acts, ..self }
     }
 }
 
@@ -95,15 +110,15 @@ pub fn run(call: &ToolCall, caller: &Caller<'_>, offer: &Offer, backend: &ToolBa
 impl From<Performed> for ExecutedCall {
     fn from(performed: Performed) -> Self {
         let output = render(performed.result.as_ref());
-        let Performed { result, may_notify, made, in_doubt } = performed;
+        let Performed { result, may_notify, made, acts, in_doubt } = performed;
         let error = result.err();
-        Self { output, ok: error.is_none(), may_notify, error, made, in_doubt }
+        Self { output, ok: error.is_none(), may_notify, error, made, acts, in_doubt }
     }
 }
 
 /// Runs a request that the caller's rights allow. Whether the caller may close *this* task is checked here.
 pub fn perform(request: &ToolRequest, caller: &Caller<'_>, backend: &ToolBackend<'_>) -> Performed {
-    ToolRun::new(request, caller, backend).carry_out(request)
+    ToolRun::new(request, caller, backend).carry_out(request).with_acts(request, backend)
 }
 
 /// The tool error for a failed call of the backend on behalf of this tool or endpoint.
@@ -143,7 +158,7 @@ impl Done {
 impl From<Done> for Performed {
     fn from(done: Done) -> Self {
         let Done { outcome, may_notify, made } = done;
-        Self { result: Ok(outcome), may_notify, made, in_doubt: false }
+        Self { result: Ok(outcome), may_notify, made, acts: Vec::new(), in_doubt: false }
     }
 }
 

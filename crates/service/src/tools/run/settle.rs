@@ -69,6 +69,15 @@ pub fn settle(
     caller: &Caller<'_>,
     backend: &ToolBackend<'_>,
 ) -> Result<Performed, NotNow> {
+    look_or_repeat(request, doubt, caller, backend).map(|performed| performed.with_acts(request, backend))
+}
+
+fn look_or_repeat(
+    request: &ToolRequest,
+    doubt: &Doubt<'_>,
+    caller: &Caller<'_>,
+    backend: &ToolBackend<'_>,
+) -> Result<Performed, NotNow> {
     let mut age = doubt.age;
     let mut lost = None;
     for _ in 0..ROUNDS {

@@ -1,0 +1,142 @@
+//! The thread that keeps the agents' workspaces up to date with Mission Control.
+
+use std::collections::BTreeMap;
+use std::io;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
+use log::{info, warn};
+
+use super::background::{pause, spawn};
+use super::state::State;
+use super::{ThreadSetup, observed};
+use mcr_clients::convex::CallError;
+use mcr_clients::mission::{ListAgentsForRuntime, Mission};
+use mcr_clients::wire::Stop;
+use mcr_config::Settings;
+use mcr_core::gateway::dialect::Release;
+use mcr_model::AgentId;
+use mcr_model::clock::{Clock as _, SystemClock};
+use mcr_service::workspace::Workspaces;
+use mcr_service::workspace::health::WorkspaceHealth;
+use mcr_service::workspace::token::TokenFiles;
+use mcr_store::sessions::Sessions;
+
+/// The health of the workspaces, for `/health`.
+#[derive(Default)]
+pub(super) struct WorkspaceStatus(Mutex<WorkspaceHealth>);
+
+impl WorkspaceStatus {
+    /// The present state.
+    pub(super) fn now(&self) -> WorkspaceHealth {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+    }
+
+    fn set(&self, health: WorkspaceHealth) {
+        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = health;
+    }
+}
+
+/// The files with the agents' tokens, if workspaces are written.
+pub(super) fn token_files(settings: &Settings) -> Option<TokenFiles> {
+    settings.agents.profile_sync.then(|| TokenFiles::new(settings.agents.workspace_root.clone()))
+}
+
+/// Starts the thread, if workspaces are written. A message of the returned channel asks for a sync at once.
+pub(super) fn start(setup: &ThreadSetup<'_>, living: Sender<()>) -> io::Result<Sender<()>> {
+    // One message is enough: a sync reads everything.
+    let (changed, wake_ups) = crossbeam_channel::bounded(1);
+    let settings = setup.settings;
+    if !settings.agents.profile_sync {
+        return Ok(changed);
+    }
+    let stop = setup.switches.chores.clone();
+    let mut sync = WorkspaceSync {
+        mission: observed(&setup.connections.once, settings, &stop, &setup.state.backend),
+        state: setup.state.clone(),
+        workspaces: Workspaces::new(settings.agents.workspace_root.clone()),
+        configured_version: settings.openclaw_version.clone(),
+        sessions: settings.http.session_tokens.then(|| setup.sessions.clone()),
+        reported: BTreeMap::new(),
+    };
+    let (interval, switch) = (settings.agents.sync_interval, stop.clone());
+    spawn("workspace", setup.state.panics.clone(), stop, move || {
+        let _living = &living;
+        sync.run(&switch, &wake_ups, interval);
+    })?;
+    Ok(changed)
+}
+
+struct WorkspaceSync {
+    mission: Mission,
+    state: Arc<State>,
+    workspaces: Workspaces,
+    /// Where the agents' tokens come from, if the agent API requires one.
+    sessions: Option<Arc<Sessions>>,
+    /// The configured version of the gateway, which takes precedence.
+    configured_version: Option<String>,
+    /// The problem of each agent that was last logged.
+    reported: BTreeMap<String, String>,
+}
+
+impl WorkspaceSync {
+    /// Syncs at once, at every interval and on a changed roster, until the switch is closed.
+    fn run(&mut self, stop: &Stop, wake_ups: &Receiver<()>, interval: Duration) {
+        if let Err(why) = self.workspaces.recover() {
+            warn!(reason:% = why; "Unfinished writes to workspaces cannot be completed");
+        }
+        let mut failures = 0;
+        while !stop.is_closed() {
+            let result = self.sync();
+            failures = if result.is_ok() { 0 } else { failures + 1 };
+            if let Err(error) = &result
+                && failures == 1
+                && !stop.is_closed()
+            {
+                warn!(error:%; "The profiles of agents cannot be fetched");
+            }
+            let rest = pause(failures, result.err().as_ref(), interval);
+            // The roster's thread holds the sender until it stops.
+            if wake_ups.recv_timeout(rest) == Err(RecvTimeoutError::Disconnected) {
+                stop.wait(rest);
+            }
+        }
+    }
+
+    fn sync(&mut self) -> Result<(), CallError> {
+        let began = Instant::now();
+        let profiles = self.mission.ask(&ListAgentsForRuntime {})?;
+        let version = self.configured_version.clone().or_else(|| self.state.gateway.version());
+        let release = version.as_deref().and_then(Release::parse);
+        let token = |agent: &AgentId| self.sessions.as_ref().map(|sessions| sessions.agent_token(agent));
+        let health = self.workspaces.sync(&profiles.0, &token, release, SystemClock.now());
+        let health = health.shown(&|text| self.state.excerpt(text));
+        self.log(&health, began.elapsed());
+        self.state.workspaces.set(health);
+        Ok(())
+    }
+
+    /// Logs changed files and new problems.
+    fn log(&mut self, health: &WorkspaceHealth, took: Duration) {
+        let changes: usize = health.agents.iter().map(|agent| agent.changes).sum();
+        if changes > 0 {
+            info!(files = changes, milliseconds = took.as_millis(); "Workspaces are written");
+        }
+        let mut problems: BTreeMap<String, String> =
+            health.rejected.iter().chain(&health.removed).cloned().collect();
+        for agent in &health.agents {
+            let words: Vec<&str> = agent.error.iter().chain(&agent.warnings).map(String::as_str).collect();
+            if !words.is_empty() {
+                problems.insert(agent.slug.clone(), words.join("; "));
+            }
+        }
+        problems.extend(health.error.iter().map(|why| (String::new(), why.clone())));
+        for (agent, problem) in
+            problems.iter().filter(|(agent, problem)| self.reported.get(*agent) != Some(problem))
+        {
+            warn!(agent = agent.as_str(), problem = problem.as_str(); "A workspace needs attention");
+        }
+        self.reported = problems;
+    }
+}
