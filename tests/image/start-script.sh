@@ -202,6 +202,32 @@ a_variable_that_decides_what_runs_is_refused_in_the_env_file() {
     done
 }
 
+# The names come from the script, so that a variable it reads in the future is tested as well.
+a_variable_that_the_script_reads_before_the_env_file_is_refused_there() {
+    prepare
+    local name names
+    # shellcheck disable=SC2016
+    names=$(sed '/^load_env()/,$d' "$root/openclaw/start.sh" | grep -o '${OPENCLAW_[A-Z_]*' | cut -c 3- | sort -u)
+    for name in CONFIG_PATH CONFIG_RELOAD ENV_FILE GATEWAY_PORT STATE_DIR TEMPLATE WATCH_SECONDS WORKSPACE_ROOT; do
+        expect "the script reads OPENCLAW_$name" grep -qx "OPENCLAW_$name" <<<"$names"
+    done
+    for name in $names; do
+        printf 'ANTHROPIC_API_KEY=first\n%s=/tmp/hostile\n' "$name" >etc/gateway.env
+        refused "$work/etc/gateway.env sets $name, which is needed before this file is read. Remove the line, and set the variable for the container"
+        expect 'the value is not shown' lacks out hostile
+    done
+    expect 'nothing is merged' lacks log 'merge:'
+}
+
+a_variable_that_no_rule_names_is_loaded() {
+    prepare
+    printf '%s=of-the-file\n' ANTHROPIC_API_KEY GIT_AUTHOR_NAME VERCEL_AI_GATEWAY_API_KEY OPENCLAW_GATEWAY_TOKEN OPENCLAW_AGENTS >etc/gateway.env
+    start
+    expect 'the gateway starts' eventually gateways_started 1
+    expect 'values' contains log 'key=of-the-file author=of-the-file vercel=of-the-file'
+    finish
+}
+
 an_env_file_that_becomes_unusable_leaves_the_gateway_running() {
     prepare
     start
@@ -257,6 +283,8 @@ run_tests a_start_merges_the_configuration_and_then_starts_the_gateway \
     an_odd_number_of_seconds_or_port_is_refused \
     an_env_file_that_is_no_small_regular_file_is_refused \
     a_variable_that_decides_what_runs_is_refused_in_the_env_file \
+    a_variable_that_the_script_reads_before_the_env_file_is_refused_there \
+    a_variable_that_no_rule_names_is_loaded \
     an_env_file_that_becomes_unusable_leaves_the_gateway_running \
     a_folder_that_cannot_be_written_is_named_with_the_remedy \
     a_signal_before_the_first_start_starts_no_gateway
