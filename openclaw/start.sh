@@ -54,7 +54,9 @@ load_env() {
                 OPENCLAW_GATEWAY_PORT | OPENCLAW_WATCH_SECONDS | OPENCLAW_CONFIG_RELOAD)
                 fail "$env_file sets $name, which is needed before this file is read. Remove the line, and set the variable for the container"
                 ;;
-            PATH | HOME | IFS | ENV | BASH_* | SHELLOPTS | BASHOPTS | PS4 | LD_* | GLIBC_TUNABLES | NODE_OPTIONS | NODE_PATH | GIT_SSH* | GIT_EXEC_PATH)
+            PATH | HOME | IFS | ENV | BASH_* | SHELLOPTS | BASHOPTS | PS4 | LD_* | GLIBC_TUNABLES | NODE_OPTIONS | NODE_PATH | \
+                GIT_SSH* | GIT_EXEC_PATH | GIT_CONFIG* | GIT_*EDITOR | GIT_PAGER | GIT_EXTERNAL_DIFF | GIT_PROXY_COMMAND | GIT_TEMPLATE_DIR | \
+                *_ASKPASS | EDITOR | VISUAL | PAGER | PERL5* | PYTHON* | RUBYOPT | RUBYLIB | [Nn][Pp][Mm]_[Cc][Oo][Nn][Ff][Ii][Gg]_*)
                 fail "$env_file sets $name, which decides what programs run. Remove the line. If you need the variable, set it for the container"
                 ;;
             esac

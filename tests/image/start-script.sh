@@ -195,7 +195,11 @@ an_env_file_that_is_no_small_regular_file_is_refused() {
 a_variable_that_decides_what_runs_is_refused_in_the_env_file() {
     prepare
     local name
-    for name in LD_PRELOAD LD_LIBRARY_PATH NODE_OPTIONS NODE_PATH PATH BASH_ENV IFS GIT_SSH_COMMAND; do
+    for name in LD_PRELOAD LD_LIBRARY_PATH NODE_OPTIONS NODE_PATH PATH BASH_ENV IFS \
+        GIT_SSH GIT_SSH_COMMAND GIT_EXEC_PATH GIT_CONFIG GIT_CONFIG_GLOBAL GIT_CONFIG_COUNT GIT_CONFIG_KEY_0 GIT_CONFIG_VALUE_0 \
+        GIT_CONFIG_PARAMETERS GIT_ASKPASS SSH_ASKPASS SUDO_ASKPASS GIT_EDITOR GIT_SEQUENCE_EDITOR GIT_PAGER GIT_EXTERNAL_DIFF \
+        GIT_PROXY_COMMAND GIT_TEMPLATE_DIR EDITOR VISUAL PAGER PERL5LIB PERL5OPT PYTHONPATH PYTHONSTARTUP PYTHONHOME RUBYOPT \
+        RUBYLIB npm_config_script_shell NPM_CONFIG_REGISTRY Npm_Config_Userconfig; do
         printf 'ANTHROPIC_API_KEY=first\nexport %s=/tmp/hostile\n' "$name" >etc/gateway.env
         refused "$work/etc/gateway.env sets $name, which decides what programs run. Remove the line"
         expect 'the value is not shown' lacks out hostile
