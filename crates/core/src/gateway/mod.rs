@@ -11,10 +11,10 @@ pub mod codec;
 pub mod dialect;
 pub mod history;
 mod signs;
+mod usage;
 
 use std::borrow::Cow;
 use std::fmt;
-use std::ops::AddAssign;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -22,11 +22,11 @@ use serde_json::Value;
 
 use mcr_model::SessionKey;
 use mcr_model::redact::OutgoingMask;
-use mcr_model::spending::Dollars;
 
 pub use codec::{SessionNames, session_key};
-pub use history::{Recovered, TurnMark};
+pub use history::{ModelCall, Recovered, TurnMark};
 pub use signs::LifeSigns;
+pub use usage::Usage;
 
 /// Carries turns to agents. Each thread has one.
 pub trait Gateway: Send {
@@ -42,6 +42,17 @@ pub trait Gateway: Send {
         agent: &str,
         mark: &TurnMark<'_>,
     ) -> Result<Recovered, GatewayError>;
+
+    /// Reads the finished model calls of a turn, running or ended, from its session. `None` where the gateway does not show
+    /// them.
+    fn model_calls(
+        &self,
+        _session: &SessionKey,
+        _agent: &str,
+        _mark: &TurnMark<'_>,
+    ) -> Result<Option<Vec<ModelCall>>, GatewayError> {
+        Ok(None)
+    }
 
     /// Whether the gateway shows function tools to its agents, as far as that is known.
     fn shows_tools(&self) -> bool {
@@ -147,55 +158,6 @@ impl Reply {
             }
         }
         self
-    }
-}
-
-/// The cost of turns in tokens, and in money where the gateway reports it (in the history of a session).
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Usage {
-    /// Tokens read by the model.
-    pub input_tokens: u64,
-    /// Tokens written by the model.
-    pub output_tokens: u64,
-    /// Billionths of a dollar; 0 if not reported.
-    #[serde(default, skip_serializing_if = "is_nothing")]
-    pub nano_dollars: u64,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde hands over references")]
-fn is_nothing(amount: &u64) -> bool {
-    *amount == 0
-}
-
-impl fmt::Display for Usage {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{} tokens read and {} written", self.input_tokens, self.output_tokens)?;
-        match self.nano_dollars {
-            0 => Ok(()),
-            nanos => write!(f, ", ${} of it reported in money", Dollars(nanos)),
-        }
-    }
-}
-
-impl Usage {
-    /// Tokens read and written.
-    pub fn tokens(self) -> u64 {
-        self.input_tokens.saturating_add(self.output_tokens)
-    }
-
-    /// An amount of dollars from JSON, in billionths; 0 if absent.
-    pub fn nanos(dollars: Option<f64>) -> u64 {
-        // Negative amounts and NaN become 0, amounts that are too large the maximum.
-        #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
-        dollars.map_or(0, |dollars| (dollars * 1e9).round() as u64)
-    }
-}
-
-impl AddAssign for Usage {
-    fn add_assign(&mut self, more: Self) {
-        self.input_tokens = self.input_tokens.saturating_add(more.input_tokens);
-        self.output_tokens = self.output_tokens.saturating_add(more.output_tokens);
-        self.nano_dollars = self.nano_dollars.saturating_add(more.nano_dollars);
     }
 }
 
@@ -351,6 +313,8 @@ pub struct GatewayError {
     pub run: Option<String>,
     /// Whether the model wrote something in this run, judged by the reported tokens.
     pub spoke: bool,
+    /// The usage of the failed run, if the gateway reported it.
+    pub usage: Option<Usage>,
     /// How long the gateway wants no further request.
     pub not_before: Option<Duration>,
     /// What happened and what to do, for people.
@@ -369,6 +333,7 @@ impl GatewayError {
             status: None,
             run: None,
             spoke: false,
+            usage: None,
             not_before: None,
             sentence: sentence.into(),
         }
@@ -382,28 +347,3 @@ impl fmt::Display for GatewayError {
 }
 
 impl std::error::Error for GatewayError {}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn dollars_are_printed_without_trailing_zeros() {
-        let rows = [
-            (Some(0.000_114), "0.000114"),
-            (Some(12.5), "12.5"),
-            (Some(3.0), "3"),
-            (Some(0.000_000_000_4), "0"),
-            (Some(-1.0), "0"),
-            (Some(f64::NAN), "0"),
-            (None, "0"),
-        ];
-        for (dollars, text) in rows {
-            assert_eq!(Dollars(Usage::nanos(dollars)).to_string(), text, "{dollars:?}");
-        }
-        let usage = Usage { input_tokens: 7, output_tokens: 3, nano_dollars: 0 };
-        assert_eq!(usage.to_string(), "7 tokens read and 3 written");
-        let with_cost = Usage { nano_dollars: 120_000_000, ..usage };
-        assert_eq!(with_cost.to_string(), "7 tokens read and 3 written, $0.12 of it reported in money");
-    }
-}
