@@ -97,6 +97,13 @@ impl CommandContext {
     }
 }
 
+/// How many threads the loop brake has stopped, if it has stopped any.
+fn stopped_threads(guardrails: &Value) -> Option<String> {
+    let count = guardrails["stoppedThreads"].as_u64().filter(|count| *count > 0)?;
+    let wait = if count == 1 { "waits" } else { "wait" };
+    Some(format!("{} {wait} for a person's message; the page lists them", counted(count, "thread")))
+}
+
 fn text(health: &Value, address: &str, is_ready: bool) -> String {
     let (now, delivery, gateway) = (SystemClock.now(), &health["delivery"], &health["gateway"]);
     let up = Duration::from_secs_f64(health["uptime"].as_f64().unwrap_or_default().max(0.0));
@@ -109,6 +116,9 @@ fn text(health: &Value, address: &str, is_ready: bool) -> String {
     let paused: mcr_core::ops::Paused = serde_json::from_value(health["paused"].clone()).unwrap_or_default();
     if !paused.is_empty() {
         text += &line("paused", &paused.in_words());
+    }
+    if let Some(words) = stopped_threads(&delivery["guardrails"]) {
+        text += &line("loop brake", &words);
     }
     let version = health["versions"]["openclaw"].as_str().filter(|version| *version != "unknown");
     let version = version.unwrap_or("version unknown");

@@ -1,6 +1,6 @@
 //! The loop brake through the program: agents that wake each other, a person who lets them continue, and restarts.
 
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
 use mission_control_runtime::demo::gateway::{Prompt, Thought};
@@ -115,6 +115,34 @@ fn a_retry_brings_a_stopped_row_back() {
     stack.until("the second stop", |health| health["delivery"]["guardrails"]["teamStops"] == 2);
     stack.settled();
     assert_eq!(stack.gateway().runs(), 1 + 3 + 3, "the retried row is the first of three");
+}
+
+/// The ledger keeps rows that a later row covers as they ended.
+#[test]
+fn a_restart_starts_no_row_that_a_later_one_covers() {
+    static FINISH: AtomicBool = AtomicBool::new(false);
+    let names = ["one", "two", "three", "four", "five"];
+    let mind = |prompt: &Prompt| {
+        if FINISH.load(Ordering::Relaxed) { Thought::say("Done.".to_owned()) } else { everyone(prompt) }
+    };
+    let mut stack = Stack::set(&names, mind, &[("TEAM_TURNS_MAX", "10"), ("TEAM_DEPTH_MAX", "0")]);
+    let task = stack.task("in_progress", &names);
+    stack.board.person_says(&task, "@all, please begin");
+    assert_eq!(stack.ask("POST", "/nudge", ""), 202);
+    stack.until("the stop", |health| health["delivery"]["guardrails"]["teamStops"] == 1);
+    stack.settled();
+    let (_, status) = stack.command(["status"]);
+    assert!(status.contains("1 thread waits for a person's message"), "{status}");
+    FINISH.store(true, Ordering::Relaxed);
+    stack.board.advance(1);
+    stack.mention(&task, "one", "thank you, finish please");
+    stack.until("the end of the stop", |health| health["delivery"]["guardrails"]["stoppedThreads"] == 0);
+    stack.settled();
+    let turns = stack.gateway().runs();
+    stack.kill_and_start();
+    stack.until("the start", |health| health["agentSync"]["agents"] == 5);
+    stack.settled();
+    assert_eq!(stack.gateway().runs(), turns, "no person has written since");
 }
 
 /// Five agents hand over in turn. Each fifth writes a new document.

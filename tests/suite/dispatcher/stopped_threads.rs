@@ -1,12 +1,14 @@
 //! Rows that the loop brake has stopped: they start again after a person's word, once each.
 
+use std::time::Duration;
+
 use mission_control_runtime::clock::Millis;
 use mission_control_runtime::delivery::dead_letters::{RESUMED_STEP, RETRIED_STEP};
 use mission_control_runtime::delivery::operator_requests::{OperatorReply, OperatorRequest, Refused};
 use mission_control_runtime::delivery::policy::Skip;
 use mission_control_runtime::delivery::scheduler::{Effect, Event, OperatorEffect, RecoveredState};
 use mission_control_runtime::delivery::stopped_rows::{StoppedRow, StoppedRows};
-use mission_control_runtime::delivery::{End, Job, Outcome, Record, Stage};
+use mission_control_runtime::delivery::{End, Job, Notice, Outcome, Record, Stage, Trouble};
 use mission_control_runtime::guardrails::team::Threads;
 use mission_control_runtime::guardrails::{CountStart, TeamLimit, TeamStop, TeamTurn};
 use mission_control_runtime::model::TaskId;
@@ -85,6 +87,32 @@ fn a_row_that_is_still_being_marked_when_a_person_writes_starts_again_afterwards
         effects_of(&mut world, Event::Finished(late, Outcome::Closed(End::Skipped(Skip::TeamLimit))));
     assert_eq!((starts.len(), again.len()), (1, 1));
     assert_eq!(world.dispatcher.state().stats.team_stops, 1, "the first stop of a count is counted");
+}
+
+#[test]
+fn a_retry_of_a_covered_row_starts_the_row_that_covers_it() {
+    let mut world = after(vec![stopped("a", "mention"), stopped("b", "mention")]);
+    let retried = world.ask(OperatorRequest::Retry(WorkId::new("a")));
+    assert!(matches!(retried, OperatorReply::Decided("the agent is asked once more")), "{retried:?}");
+    assert_eq!(world.started(), ["b"]);
+    let again = world.ask(OperatorRequest::Retry(WorkId::new("a")));
+    assert!(matches!(again, OperatorReply::Refused(Refused::NotDead)), "{again:?}");
+}
+
+#[test]
+fn a_resting_notice_is_tried_again_as_soon_as_its_thread_continues() {
+    let mut world = after(vec![stopped("a", "mention")]);
+    let (mut starts, _) = effects_of(&mut world, resumed(20));
+    let job = starts.remove(0);
+    let notice = Notice::new("stopped".to_owned(), End::Skipped(Skip::TeamLimit));
+    let late = Box::new(Job { record: Record { stage: Stage::Notice(notice), ..record(true) }, ..job });
+    let rest = Outcome::Again { trouble: Trouble::Undecided, pause: Some(Duration::from_mins(1)) };
+    assert!(effects_of(&mut world, Event::Finished(late, rest)).0.is_empty());
+    let other = Event::ThreadResumed(TaskId::new("t2"), start(30));
+    assert!(effects_of(&mut world, other).0.is_empty(), "another thread");
+    let (starts, _) = effects_of(&mut world, resumed(30));
+    assert_eq!(starts.len(), 1);
+    assert_eq!(starts[0].record.stop_of_notice(), Some(start(10)));
 }
 
 #[test]

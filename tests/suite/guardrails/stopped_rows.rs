@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mission_control_runtime::delivery::policy::Skip;
-use mission_control_runtime::delivery::stopped_rows::{StoppedRow, StoppedRows, THREADS_MAX};
+use mission_control_runtime::delivery::stopped_rows::{StopHistory, StoppedRow, StoppedRows, THREADS_MAX};
 use mission_control_runtime::delivery::{End, Record, Stage};
 use mission_control_runtime::guardrails::team::Threads;
 use mission_control_runtime::guardrails::{CountStart, TeamLimit, TeamStop, TeamTurn};
@@ -89,6 +89,77 @@ fn after_a_restart_rows_with_a_later_word_start_and_the_others_wait() {
     let (rows, due) = StoppedRows::recovered(left, &threads);
     assert_eq!(ids(&due), ["1"]);
     assert_eq!(rows.threads()[0].task, TaskId::new("quiet"));
+}
+
+/// The history of these stopped rows, which ended in this order.
+fn history(rows: &[StoppedRow]) -> StopHistory {
+    let mut history = StopHistory::default();
+    for (at, (work, record)) in (1..).zip(rows) {
+        history.take(work, record, Some((Millis(at), &End::Skipped(Skip::TeamLimit))));
+    }
+    history
+}
+
+#[test]
+fn after_a_restart_covered_rows_stay_covered() {
+    let rows = [("1", "a"), ("2", "a"), ("3", "b")].map(|(id, agent)| stopped(id, agent, "mention", "t", 10));
+    let mut threads = Threads::default();
+    let mut seen = stopped("4", "c", "mention", "t", 20).1;
+    seen.team.as_mut().unwrap().stop = None;
+    threads.recall(rows[0].0.notification().unwrap(), seen.team.as_ref().unwrap());
+
+    // The process ended before any row started.
+    let waiting = history(&rows).waiting();
+    assert_eq!(ids(&waiting), ["1", "2", "3"]);
+    let (kept, due) = StoppedRows::recovered(waiting, &threads);
+    assert_eq!(ids(&due), ["2", "3"], "the last row of each agent and type");
+    assert!(kept.threads().is_empty());
+
+    // Row 2 had started again: it waits for its turn, or has had it.
+    let resumed = rows[1].1.resumed();
+    let answered = Record { team: Some(TeamTurn::at(start(20))), ..resumed.clone() };
+    let end = End::Answered(1);
+    for (record, closed) in [(resumed, None), (answered, Some((Millis(9), &end)))] {
+        let mut later = history(&[rows[0].clone(), rows[2].clone()]);
+        later.take(&rows[1].0, &record, closed);
+        assert_eq!(ids(&later.waiting()), ["3"]);
+    }
+
+    // A turn of the same count came before the stop.
+    let mut earlier = history(&rows);
+    let before = Record { team: Some(TeamTurn::at(start(10))), ..Record::default() };
+    earlier.take(&rows[1].0, &before, Some((Millis(0), &end)));
+    assert_eq!(ids(&earlier.waiting()), ["1", "2", "3"]);
+}
+
+#[test]
+fn a_covered_row_leads_to_the_row_that_covers_it() {
+    let mut rows = StoppedRows::default();
+    for id in ["1", "2", "3"] {
+        keep(&mut rows, stopped(id, "a", "mention", "t", 10));
+    }
+    for id in ["1", "2"] {
+        assert_eq!(rows.cover_of(&WorkId::new(id)), Some(&WorkId::new("3")));
+    }
+    assert_eq!(rows.cover_of(&WorkId::new("3")), None);
+    rows.retry(&WorkId::new("3")).unwrap();
+    assert_eq!(rows.cover_of(&WorkId::new("1")), None, "its cover has started again");
+}
+
+#[test]
+fn a_new_stop_moves_its_thread_to_the_end_and_threads_without_rows_take_no_place() {
+    let mut rows = StoppedRows::default();
+    for number in 0..THREADS_MAX {
+        rows.resume(&TaskId::new(format!("quiet {number}")), start(5));
+    }
+    for (id, task) in [("1", "old"), ("2", "other"), ("3", "old")] {
+        keep(&mut rows, stopped(id, "a", "mention", task, 10));
+    }
+    for number in 0..THREADS_MAX {
+        rows.resume(&TaskId::new(format!("another {number}")), start(5));
+    }
+    let shown: Vec<_> = rows.threads().into_iter().map(|thread| thread.task).collect();
+    assert_eq!(shown, [TaskId::new("other"), TaskId::new("old")]);
 }
 
 #[test]

@@ -89,12 +89,20 @@ fn a_person_s_retry_starts_the_count_again_once() {
     assert!(played.threads.see(&rows[0], Some(&retried[0])).is_some(), "the stop has ended");
     let turn = played.threads.admit(&rows[0], Some(&retried[0]), played.limits).unwrap();
     assert_eq!((turn.number, turn.start.retries), (1, 1));
-    assert_eq!(
-        played.threads.see(&rows[1], Some(&retried[1])),
-        None,
-        "the second retry continues this count"
-    );
-    assert_eq!(played.admit(&rows[1], Some(&retried[1])).number, 2);
+    let second = played.admit(&rows[1], Some(&retried[1]));
+    assert_eq!((second.number, second.is_retried), (1, false), "the second retry is a word of its own");
+}
+
+#[test]
+fn a_retry_of_a_row_of_an_earlier_count_gives_it_a_turn() {
+    let mut played = Played { limits: TeamLimits { turns_max: 3, ..NONE }, ..Played::new() };
+    played.say("agent", "a", "over to you");
+    let row = played.context("b", None);
+    let given_up = played.admit(&row, None).retried();
+    let source = played.person_mentions("a");
+    assert_eq!(played.until_stopped(&source, 100, |_, _| ()).0, 3);
+    let turn = played.admit(&row, Some(&given_up));
+    assert_eq!((turn.number, turn.stop, turn.start.retries), (1, None, 1));
 }
 
 #[test]

@@ -42,6 +42,7 @@ use super::limited::TurnStops;
 use super::{End, Job, Record, Stage, Trouble};
 use crate::guardrails::origin::Origin;
 use crate::work::{Rank, Track, Work, WorkId};
+use mcr_model::TaskId;
 use mcr_model::clock::Millis;
 
 /// How many later rows may start before a waiting earlier row.
@@ -277,6 +278,23 @@ impl Queue {
         }
         self.arrange(&track, now);
         true
+    }
+
+    /// Ends the pauses of the rows of a thread that retry the notice of a stop: the stop has ended.
+    pub(super) fn wake_stop_notices(&mut self, task: &TaskId, now: Millis) {
+        let rests = |row: &QueueEntry| row.not_before.is_some() && row.record.stop_of_notice().is_some();
+        let of_task = self.tracks.iter().filter(|(track, _)| track.task() == Some(task));
+        let resting: Vec<(Track, u64)> = of_task
+            .flat_map(|(track, queued)| queued.rows.iter().map(|number| (track.clone(), *number)))
+            .filter(|(_, number)| rests(&self.rows[number]))
+            .collect();
+        for (track, number) in resting {
+            self.withdraw(&track);
+            if let Some(row) = self.rows.get_mut(&number) {
+                row.not_before = None;
+            }
+            self.arrange(&track, now);
+        }
     }
 
     /// Takes back a job that its worker has left because of this trouble. The row waits again, at its old place in its

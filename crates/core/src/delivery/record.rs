@@ -20,9 +20,9 @@ use super::policy::Skip;
 use super::stamp::Stamp;
 use super::tool_log::ToolLog;
 use crate::gateway::Usage;
-use crate::guardrails::TeamTurn;
 use crate::guardrails::agent_names::KnownOrigin;
 use crate::guardrails::origin::Origin;
+use crate::guardrails::{CountStart, TeamTurn};
 use crate::work::{Work, WorkId};
 use mcr_model::SessionKey;
 use mcr_model::clock::Millis;
@@ -265,6 +265,13 @@ impl Record {
         };
         record.effects.sent_again();
         record
+    }
+
+    /// The start of the count in which the loop brake stopped the row, if a notice about that is due.
+    pub fn stop_of_notice(&self) -> Option<CountStart> {
+        let Stage::Notice(notice) = &self.stage else { return None };
+        let team = self.team.as_ref().filter(|_| notice.end == End::Skipped(Skip::TeamLimit));
+        team.map(|team| team.start)
     }
 
     /// Whether no attempt has changed the record yet.

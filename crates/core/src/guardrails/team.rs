@@ -41,16 +41,16 @@ pub struct Threads {
 }
 
 impl Threads {
-    /// Sees a context that was read just now. `previous` has the facts in the record of its delivery. Returns the start of
-    /// the count if a person's word has ended a stop of this thread.
+    /// Sees a context that was read just now. `previous` has the facts in the record of its delivery. A person's retry in
+    /// them starts the count again, so the caller clears it. Returns the start of the count if a person's word has ended a
+    /// stop of this thread.
     pub fn see(&mut self, context: &DeliveryContext, previous: Option<&TeamTurn>) -> Option<CountStart> {
         let task = context.task.as_ref()?;
         let thread = self.thread(&task.id);
-        let retried = previous.filter(|turn| turn.is_retried).map(|turn| turn.start.after_retry());
         let before = (thread.start(), thread.is_stopped());
         thread.hear(context);
-        if let Some(start) = retried.filter(|start| *start > thread.start()) {
-            thread.restart(start);
+        if let Some(retried) = previous.filter(|turn| turn.is_retried) {
+            thread.restart(thread.start().max(retried.start).after_retry());
         }
         thread.see_task(task);
         let start = thread.start();

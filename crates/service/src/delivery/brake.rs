@@ -8,7 +8,7 @@ use mcr_core::guardrails::team::Threads;
 use mcr_core::guardrails::{CountStart, TeamTurn};
 use mcr_core::tools::ToolRequest;
 use mcr_core::work::Work;
-use mcr_model::{DeliveryContext, TeamLimits};
+use mcr_model::{DeliveryContext, TaskId, TeamLimits};
 
 /// The counts of all threads. Clones share them.
 #[derive(Clone, Debug, Default)]
@@ -27,9 +27,18 @@ impl Brake {
     /// Sees a context that was read just now. If a person's word has ended a stop of the thread, the record gets the new
     /// start of the count, and the start is returned.
     pub(super) fn see(&self, record: &mut Record, context: &DeliveryContext) -> Option<CountStart> {
-        let start = self.lock().see(context, record.team.as_ref())?;
+        let resumed = self.lock().see(context, record.team.as_ref());
+        if let Some(team) = &mut record.team {
+            team.is_retried = false;
+        }
+        let start = resumed?;
         record.team = Some(TeamTurn::at(start));
         Some(start)
+    }
+
+    /// From where the turns of this thread are counted.
+    pub(super) fn start_of(&self, task: &TaskId) -> CountStart {
+        self.lock().start_of(task)
     }
 
     /// Decides whether the delivery starts a turn. The record gets the facts about the decision.

@@ -18,11 +18,12 @@ use mcr_core::delivery::reply::{self, AgentReply, Silence};
 use mcr_core::delivery::{
     End, Fold, Job, Notice, PendingAnswer, Record, Stage, Stamp, Trouble, thread_notices,
 };
+use mcr_core::guardrails::CountStart;
 use mcr_core::guardrails::agent_names::KnownOrigin;
 use mcr_model::clock::Millis;
 use mcr_model::limits::MESSAGE_CHARS;
 use mcr_model::visible;
-use mcr_model::{DeliveryContext, Notification, NotificationType, TaskStatus, WakeOn};
+use mcr_model::{DeliveryContext, Notification, NotificationType, TaskId, TaskStatus, WakeOn};
 
 /// The delivery of a notification.
 pub(super) struct NotificationSteps<'a> {
@@ -42,6 +43,10 @@ impl<'a> NotificationSteps<'a> {
 impl Steps for NotificationSteps<'_> {
     fn walk(&mut self, job: &mut Job, deps: &DeliveryDeps<'_>) -> Result<End, Trouble> {
         let row = self.row;
+        if drop_late_notice(job, row, deps)? {
+            // The row needs a turn. The dispatcher decides when it starts.
+            return Err(Trouble::Moved);
+        }
         if job.needs_turn() {
             let found = settle(job, deps)?;
             // A stop that arrives with a later list is not in the context.
@@ -148,9 +153,36 @@ fn is_stopped(job: &Job, context: &DeliveryContext) -> bool {
 fn see(job: &mut Job, context: &DeliveryContext, deps: &DeliveryDeps<'_>) {
     let Some(task) = job.work.track.task().cloned() else { return };
     let Some(start) = deps.inflight.brake().see(&mut job.record, context) else { return };
+    resume(job, &task, start, deps);
+}
+
+fn resume(job: &Job, task: &TaskId, start: CountStart, deps: &DeliveryDeps<'_>) {
     deps.write(&Note::of(&job.work, deps.clock.now()).record(&job.record), Wait::ForDisk);
     deps.log(Level::Info, &*job, "A person has written, so the stopped agents continue", &[]);
-    (deps.resumed)(&task, start);
+    (deps.resumed)(task, start);
+}
+
+/// Drops the notice of a stop that a person's word has ended since the last attempt, so that the row starts again. Returns
+/// whether it did. The person's own row may wait behind this one, so the thread is read here.
+fn drop_late_notice(job: &mut Job, row: &Notification, deps: &DeliveryDeps<'_>) -> Result<bool, Trouble> {
+    let (Some(stopped), Some(task)) = (job.record.stop_of_notice(), job.work.track.task().cloned()) else {
+        return Ok(false);
+    };
+    let context = match context(row, deps) {
+        // The task may be gone. Then the backend refuses the notice, and the row ends.
+        Err(Trouble::NoContext) => return Ok(false),
+        context => context?,
+    };
+    let mut record = job.record.resumed();
+    let resumed = deps.inflight.brake().see(&mut record, &context);
+    if deps.inflight.brake().start_of(&task) <= stopped {
+        return Ok(false);
+    }
+    job.record = record;
+    if let Some(start) = resumed {
+        resume(job, &task, start, deps);
+    }
+    Ok(true)
 }
 
 /// The stage of a row that is skipped. The first row that the loop brake stops in a thread posts a notice there.

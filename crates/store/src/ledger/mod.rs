@@ -76,15 +76,15 @@ use active_file::ActiveFile;
 use database::LedgerDatabase;
 use entry::{Found, Image, LedgerEntry};
 use location::LedgerLocation;
+use mcr_core::delivery::End;
 use mcr_core::delivery::agent_limits;
 use mcr_core::delivery::dead_letters::{self, DeadLetter};
 use mcr_core::delivery::journal::{ActiveGuard, Journal, JournalError, Note, Step, Wait};
 use mcr_core::delivery::ledger_row::{LedgerRow, UnreadableRow};
-use mcr_core::delivery::policy::Skip;
-use mcr_core::delivery::{End, Record};
+use mcr_core::delivery::stopped_rows::StopHistory;
 use mcr_core::guardrails::team::Threads;
 use mcr_core::heartbeat::memory::BeatMemory;
-use mcr_core::work::{Work, WorkId};
+use mcr_core::work::WorkId;
 use mcr_files::Folder;
 use mcr_model::clock::{Clock as _, Millis, SystemClock};
 use mcr_model::{AccountId, AgentId, Notification, NotificationType};
@@ -139,9 +139,8 @@ impl Ledger {
         let too_many = recall.dead.len().saturating_sub(dead_letters::MOST);
         let dead = recall.dead.split_off(too_many);
         let (open, foreign) = (std::mem::take(&mut recall.open), recall.foreign);
-        recall.stopped.sort_by_key(|(at, ..)| *at);
-        let stopped = std::mem::take(&mut recall.stopped).into_iter().map(|(_, work, record)| (work, record));
-        let (stopped, threads) = (stopped.collect(), std::mem::take(&mut recall.threads));
+        let (stopped, threads) =
+            (std::mem::take(&mut recall.stops).waiting(), std::mem::take(&mut recall.threads));
         let requests = std::mem::take(&mut recall.requests);
         let beats = recall.take_beats();
         let agent_turns = std::mem::take(&mut recall.agent_turns);
@@ -301,8 +300,7 @@ struct Recovery {
     /// When turns that agents have caused were sent in the last minute.
     agent_turns: Vec<Millis>,
     dead: Vec<DeadLetter>,
-    /// Rows that the loop brake has stopped, each with its end.
-    stopped: Vec<(Millis, Arc<Work>, Record)>,
+    stops: StopHistory,
     threads: Threads,
     foreign: usize,
     next: i64,
@@ -325,6 +323,7 @@ impl Recovery {
                         self.threads.recall(notification, team);
                     }
                     self.count_turns(&image, &row);
+                    self.stops.take(&row.work, &row.record, image.closed.zip(row.end.as_ref()));
                     if let (Some(at), Some(end)) = (image.closed, row.end.take()) {
                         self.close(&image, row, at, end);
                     } else {
@@ -364,9 +363,6 @@ impl Recovery {
         }
         if row.record.beat.is_some() {
             self.beats.push((at, Box::new(row.clone()), end.clone()));
-        }
-        if let End::Skipped(Skip::TeamLimit) = &end {
-            self.stopped.push((at, Arc::new(row.work.clone()), row.record.clone()));
         }
         let (id, first_seen) = (WorkId::new(&*image.id), image.first_seen);
         let (unmarked, made) = (row.record.unmarked, Vec::new());

@@ -61,7 +61,7 @@ pub struct Opened {
     pub agent_turns: Vec<Millis>,
     /// Dead letters that still need a decision, oldest first.
     pub dead: Vec<DeadLetter>,
-    /// Rows that the loop brake has stopped, oldest first.
+    /// Rows that the loop brake has stopped and that wait for a person, oldest first.
     pub stopped: Vec<StoppedRow>,
     /// The turns that agents have caused in each thread.
     pub threads: Threads,

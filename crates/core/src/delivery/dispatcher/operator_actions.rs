@@ -46,8 +46,10 @@ impl Dispatcher {
         pending
     }
 
-    /// Starts a dead letter or a stopped row again.
+    /// Starts a dead letter or a stopped row again; instead of a covered row, the one that covers it.
     fn retry(&mut self, id: &WorkId, now: Millis) -> OperatorReply {
+        let cover = self.stopped.cover_of(id).cloned();
+        let id = cover.as_ref().unwrap_or(id);
         if self.queue.has(id) {
             let is_marked = self.queue.is_only_marked(id);
             return OperatorReply::Refused(if is_marked { Refused::BeingMarked } else { Refused::UnderWay });

@@ -24,6 +24,7 @@ impl Dispatcher {
     pub(in crate::delivery) fn resume(&mut self, task: &TaskId, start: CountStart, now: Millis) {
         let due = self.stopped.resume(task, start);
         self.resume_rows(due, now);
+        self.queue.wake_stop_notices(task, now);
     }
 
     /// Takes out a stopped row that a person retries.
