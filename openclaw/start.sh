@@ -2,7 +2,7 @@
 # Starts the OpenClaw gateway in its container, and keeps its configuration up to date.
 #
 # 1. Variables come from the container. OPENCLAW_ENV_FILE adds those that the container does not set. It may not name
-#    variables that decide which programs run.
+#    variables that decide which programs run, or those that this script reads before the file.
 # 2. `gateway-config` merges the variables, the template and the runtime's generated configuration into openclaw.json.
 # 3. The gateway runs until it ends or until a signal arrives. This script ends with the gateway's exit code.
 # 4. With OPENCLAW_CONFIG_RELOAD=1 the script watches both files. They may also appear later, or disappear.
@@ -50,7 +50,13 @@ load_env() {
             [[ $line =~ ^[[:space:]]*(export[[:space:]]+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$ ]] || continue
             name=${BASH_REMATCH[2]} value=${BASH_REMATCH[3]%$'\r'}
             case $name in
-            PATH | HOME | IFS | ENV | BASH_* | SHELLOPTS | BASHOPTS | PS4 | LD_* | GLIBC_TUNABLES | NODE_OPTIONS | NODE_PATH | GIT_SSH* | GIT_EXEC_PATH)
+            OPENCLAW_STATE_DIR | OPENCLAW_CONFIG_PATH | OPENCLAW_ENV_FILE | OPENCLAW_WORKSPACE_ROOT | OPENCLAW_TEMPLATE | \
+                OPENCLAW_GATEWAY_PORT | OPENCLAW_WATCH_SECONDS | OPENCLAW_CONFIG_RELOAD)
+                fail "$env_file sets $name, which is needed before this file is read. Remove the line, and set the variable for the container"
+                ;;
+            PATH | HOME | IFS | ENV | BASH_* | SHELLOPTS | BASHOPTS | PS4 | LD_* | GLIBC_TUNABLES | NODE_OPTIONS | NODE_PATH | \
+                GIT_SSH* | GIT_EXEC_PATH | GIT_CONFIG* | GIT_*EDITOR | GIT_PAGER | GIT_EXTERNAL_DIFF | GIT_PROXY_COMMAND | GIT_TEMPLATE_DIR | \
+                *_ASKPASS | EDITOR | VISUAL | PAGER | PERL5* | PYTHON* | RUBYOPT | RUBYLIB | [Nn][Pp][Mm]_[Cc][Oo][Nn][Ff][Ii][Gg]_*)
                 fail "$env_file sets $name, which decides what programs run. Remove the line. If you need the variable, set it for the container"
                 ;;
             esac

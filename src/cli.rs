@@ -27,7 +27,7 @@ use self::table::{commands, find, lacks};
 use crate::app::Demo;
 #[cfg(feature = "mission-control")]
 use crate::app::Local;
-use crate::app::{self, Dead, Exit, GatewayConfig, Pause, ServiceLocation};
+use crate::app::{self, BudgetRequest, Dead, Exit, GatewayConfig, Pause, ServiceLocation};
 use mcr_config::typos;
 use mcr_model::redact::Redactor;
 
@@ -102,6 +102,15 @@ pub enum Command {
         /// `--json`.
         json: bool,
     },
+    /// Shows or changes the daily budgets.
+    Budget {
+        /// Where the service is.
+        at: ServiceLocation,
+        /// The subcommand.
+        what: BudgetRequest,
+        /// `--json`.
+        json: bool,
+    },
     /// Writes the configuration of the OpenClaw gateway.
     GatewayConfig(GatewayConfig),
     /// Runs Mission Control with a scripted team on this machine.
@@ -152,6 +161,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>, commit: Option<&str>) -> E
         Ok(Command::Evidence { at, since, json }) => app::evidence(&at, since, json),
         Ok(Command::Dead { at, what, json }) => app::dead(&at, &what, json),
         Ok(Command::Pause { at, wanted, json }) => app::pause(&at, &wanted, json),
+        Ok(Command::Budget { at, what, json }) => app::budget(&at, &what, json),
         Ok(Command::GatewayConfig(options)) => app::gateway_config(&options),
         #[cfg(feature = "demo")]
         Ok(Command::Demo(wanted)) => app::demo(&wanted),

@@ -103,8 +103,9 @@ fn same(one: &Outcome, other: &Outcome, why: &str) {
         (Ok(one), Ok(other)) => assert_eq!(one, other, "{why}"),
         (Err(one), Err(other)) => {
             let of = |error: &GatewayError| {
-                let GatewayError { class, why, status, run, spoke, not_before, sentence } = error.clone();
-                (class, why, status, run, spoke, not_before, sentence)
+                let GatewayError { class, why, status, run, spoke, usage, not_before, sentence } =
+                    error.clone();
+                (class, why, status, run, spoke, usage, not_before, sentence)
             };
             assert_eq!(of(one), of(other), "{why}");
         }

@@ -1,5 +1,6 @@
 //! The commands, one file each. They wire all crates together, and no other module imports this one.
 
+mod budget;
 mod build_facts;
 mod color;
 mod command_env;
@@ -30,6 +31,7 @@ mod why;
 
 use std::io::{ErrorKind, Write as _};
 
+pub use budget::{BudgetRequest, budget};
 pub use build_facts::{BuildFacts, version, version_json};
 pub use dead::{Dead, dead};
 #[cfg(feature = "demo")]

@@ -22,6 +22,7 @@ use mcr_core::ops::reasons::STATE_DIR_MOVED;
 use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_model::redact::Redactor;
 use mcr_model::secret::Secret;
+use mcr_model::spending::Budgets;
 use mcr_model::{AccountId, DonePolicy, LedgerSync, Notification, Roster, TaskId};
 use mcr_store::ledger::{self, Read};
 
@@ -53,6 +54,8 @@ pub(super) struct CommandContext {
     account: Option<AccountId>,
     pub(super) sync: LedgerSync,
     silence: Duration,
+    /// The configured budgets, if the configuration is complete.
+    pub(super) budgets: Option<Budgets>,
     pub(super) done_policy: DonePolicy,
     /// The configured address of the service.
     listens: Option<String>,
@@ -98,6 +101,7 @@ impl CommandContext {
             sync: settings.as_ref().map_or(LedgerSync::Full, |settings| settings.ledger_sync),
             done_policy: settings.as_ref().map(|settings| settings.delivery.done_policy).unwrap_or_default(),
             silence: settings.as_ref().map_or(Duration::ZERO, |settings| settings.gateway.silence_max),
+            budgets: settings.as_ref().map(|settings| settings.budgets.clone()),
             listens: settings.as_ref().filter(|_| state_dir.is_none()).map(listens),
             mistakes: if state_dir.is_some() { Vec::new() } else { mistakes(env) },
             is_named: state_dir.is_some() || is_given || settings.is_some(),

@@ -19,7 +19,7 @@ use super::{Command, Misuse, no_command, tame};
 use crate::app;
 #[cfg(feature = "mission-control")]
 use crate::app::Local;
-use crate::app::{Dead, GatewayConfig, Pause, ServiceLocation};
+use crate::app::{BudgetRequest, Dead, GatewayConfig, Pause, ServiceLocation};
 use mcr_core::spans;
 
 /// The arguments and options of a command line. [`super::parse`] has checked them against the command table.
@@ -114,6 +114,16 @@ fn turns(given: &Given, pause: bool) -> Result<Command, Misuse> {
         wanted: Pause { pause, agent: given.text(&opt::AGENT) },
         json: given.flag(&opt::JSON),
     })
+}
+
+pub(super) fn budget(given: &mut Given) -> Result<Command, Misuse> {
+    let (amount, agent) = (given.operand(), given.text(&opt::AGENT));
+    let what = match given.subcommand {
+        Some("raise") => BudgetRequest::Raise(amount, agent),
+        Some("reset") => BudgetRequest::Reset(agent),
+        _ => BudgetRequest::Show,
+    };
+    Ok(Command::Budget { at: location(given), what, json: given.flag(&opt::JSON) })
 }
 
 pub(super) fn gateway_config(given: &mut Given) -> Result<Command, Misuse> {

@@ -159,6 +159,30 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         ..PLAIN
     },
     CommandSpec {
+        name: "budget",
+        purpose: "Show the daily budgets, as `budget show` does",
+        details: "AMT is a number of tokens (200000) or of dollars (5usd). Both changes apply until the day ends.",
+        subcommands: &[
+            Subcommand { name: "show", purpose: "Show the daily budgets", operand: None, options: LOOK_UP },
+            Subcommand {
+                name: "raise",
+                purpose: "Raise today's limit to this amount, of all agents or of one",
+                operand: Some(Operand { name: "AMT", required: Some("an amount"), value: Value::Text }),
+                options: &[&opt::ENV_FILE, &opt::STATE_DIR, &opt::JSON, &opt::AGENT],
+            },
+            Subcommand {
+                name: "reset",
+                purpose: "Start today's counts from zero, of all agents or of one",
+                operand: None,
+                options: &[&opt::ENV_FILE, &opt::STATE_DIR, &opt::JSON, &opt::AGENT],
+            },
+        ],
+        options: LOOK_UP,
+        example: "budget raise 500000 --agent writer",
+        read: read::budget,
+        ..PLAIN
+    },
+    CommandSpec {
         name: "gateway-config",
         purpose: "Write the configuration of the OpenClaw gateway",
         details: "Merges the variables of the gateway's container, a template and the generated agents. The file \

@@ -195,11 +195,41 @@ an_env_file_that_is_no_small_regular_file_is_refused() {
 a_variable_that_decides_what_runs_is_refused_in_the_env_file() {
     prepare
     local name
-    for name in LD_PRELOAD LD_LIBRARY_PATH NODE_OPTIONS NODE_PATH PATH BASH_ENV IFS GIT_SSH_COMMAND; do
+    for name in LD_PRELOAD LD_LIBRARY_PATH NODE_OPTIONS NODE_PATH PATH BASH_ENV IFS \
+        GIT_SSH GIT_SSH_COMMAND GIT_EXEC_PATH GIT_CONFIG GIT_CONFIG_GLOBAL GIT_CONFIG_COUNT GIT_CONFIG_KEY_0 GIT_CONFIG_VALUE_0 \
+        GIT_CONFIG_PARAMETERS GIT_ASKPASS SSH_ASKPASS SUDO_ASKPASS GIT_EDITOR GIT_SEQUENCE_EDITOR GIT_PAGER GIT_EXTERNAL_DIFF \
+        GIT_PROXY_COMMAND GIT_TEMPLATE_DIR EDITOR VISUAL PAGER PERL5LIB PERL5OPT PYTHONPATH PYTHONSTARTUP PYTHONHOME RUBYOPT \
+        RUBYLIB npm_config_script_shell NPM_CONFIG_REGISTRY Npm_Config_Userconfig; do
         printf 'ANTHROPIC_API_KEY=first\nexport %s=/tmp/hostile\n' "$name" >etc/gateway.env
         refused "$work/etc/gateway.env sets $name, which decides what programs run. Remove the line"
         expect 'the value is not shown' lacks out hostile
     done
+}
+
+# The names come from the script, so that a variable it reads in the future is tested as well.
+a_variable_that_the_script_reads_before_the_env_file_is_refused_there() {
+    prepare
+    local name names
+    # shellcheck disable=SC2016
+    names=$(sed '/^load_env()/,$d' "$root/openclaw/start.sh" | grep -o '${OPENCLAW_[A-Z_]*' | cut -c 3- | sort -u)
+    for name in CONFIG_PATH CONFIG_RELOAD ENV_FILE GATEWAY_PORT STATE_DIR TEMPLATE WATCH_SECONDS WORKSPACE_ROOT; do
+        expect "the script reads OPENCLAW_$name" grep -qx "OPENCLAW_$name" <<<"$names"
+    done
+    for name in $names; do
+        printf 'ANTHROPIC_API_KEY=first\n%s=/tmp/hostile\n' "$name" >etc/gateway.env
+        refused "$work/etc/gateway.env sets $name, which is needed before this file is read. Remove the line, and set the variable for the container"
+        expect 'the value is not shown' lacks out hostile
+    done
+    expect 'nothing is merged' lacks log 'merge:'
+}
+
+a_variable_that_no_rule_names_is_loaded() {
+    prepare
+    printf '%s=of-the-file\n' ANTHROPIC_API_KEY GIT_AUTHOR_NAME VERCEL_AI_GATEWAY_API_KEY OPENCLAW_GATEWAY_TOKEN OPENCLAW_AGENTS >etc/gateway.env
+    start
+    expect 'the gateway starts' eventually gateways_started 1
+    expect 'values' contains log 'key=of-the-file author=of-the-file vercel=of-the-file'
+    finish
 }
 
 an_env_file_that_becomes_unusable_leaves_the_gateway_running() {
@@ -257,6 +287,8 @@ run_tests a_start_merges_the_configuration_and_then_starts_the_gateway \
     an_odd_number_of_seconds_or_port_is_refused \
     an_env_file_that_is_no_small_regular_file_is_refused \
     a_variable_that_decides_what_runs_is_refused_in_the_env_file \
+    a_variable_that_the_script_reads_before_the_env_file_is_refused_there \
+    a_variable_that_no_rule_names_is_loaded \
     an_env_file_that_becomes_unusable_leaves_the_gateway_running \
     a_folder_that_cannot_be_written_is_named_with_the_remedy \
     a_signal_before_the_first_start_starts_no_gateway

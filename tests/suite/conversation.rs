@@ -6,6 +6,8 @@ mod alive;
 mod answers;
 /// A person behind a backlog of rows of agents.
 mod backlog;
+/// Daily budgets: the limit, running turns, the books of the model.
+mod budgets;
 /// Tasks whose status and facts differ.
 mod evidence;
 /// The program's own reports, compared with its behaviour.

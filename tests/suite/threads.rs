@@ -5,6 +5,7 @@ mod supervised;
 
 use mission_control_runtime::convex;
 use mission_control_runtime::delivery::agent_limits::AgentLimitsConfig;
+use mission_control_runtime::delivery::budget::BudgetKeeper;
 use mission_control_runtime::delivery::deps::Rules;
 use mission_control_runtime::delivery::journal::{Journal, JournalError, Note, Step, Wait};
 use mission_control_runtime::delivery::operator_requests::{Hold, OperatorReply, OperatorRequest};
@@ -177,6 +178,7 @@ impl Shop {
             sessions: sessions.clone(),
             rules: rules.clone(),
             beats: no_beats.clone(),
+            budget: Arc::new(BudgetKeeper::off()),
             metrics: Arc::new(Metrics::new([])),
         };
         let (away, panics, looks) = (self.gateway.away.clone(), self.panics.clone(), self.looks.clone());

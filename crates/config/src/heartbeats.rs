@@ -7,6 +7,7 @@ use super::reader::Reader;
 use super::table::{
     HEARTBEAT_ACTIVE_HOURS, HEARTBEAT_CHECKLIST, HEARTBEAT_MAX_QUIET, HEARTBEAT_MODE, HEARTBEAT_TIME_ZONE,
 };
+use super::value;
 use mcr_model::zone::Zone;
 use mcr_model::{ActiveHours, BeatMode};
 
@@ -35,8 +36,8 @@ pub(super) fn read(reader: &mut Reader) -> Heartbeats {
     Heartbeats {
         mode,
         quiet_max: reader.millis(&HEARTBEAT_MAX_QUIET),
-        active_hours: reader.active_hours(&HEARTBEAT_ACTIVE_HOURS),
-        zone: reader.zone(&HEARTBEAT_TIME_ZONE),
+        active_hours: reader.parsed(&HEARTBEAT_ACTIVE_HOURS, value::active_hours),
+        zone: reader.parsed(&HEARTBEAT_TIME_ZONE, value::zone).unwrap_or_default(),
         checklist: reader.given_text(&HEARTBEAT_CHECKLIST).map(PathBuf::from),
     }
 }

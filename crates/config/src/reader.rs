@@ -15,8 +15,7 @@ use super::table::TABLE;
 use super::value::{self, COMMENT, PLACEHOLDER, Problem};
 use super::variable::{Effect, Fallback, Kind, Variable};
 use mcr_model::secret::Secret;
-use mcr_model::zone::Zone;
-use mcr_model::{ActiveHours, BaseUrl, WakeRules};
+use mcr_model::{BaseUrl, WakeRules};
 
 /// Shorter secrets are not redacted inside other texts, because common words could match.
 const SECRET_CHARS_MIN: usize = 8;
@@ -100,14 +99,13 @@ impl Reader {
         self.read(variable, |_, text| value::wake_rules(text)).unwrap_or_default()
     }
 
-    /// A time zone.
-    pub(super) fn zone(&mut self, variable: &'static Variable) -> Zone {
-        self.read(variable, |_, text| value::zone(text)).unwrap_or_default()
-    }
-
-    /// A part of the day; `None` if it is not set.
-    pub(super) fn active_hours(&mut self, variable: &'static Variable) -> Option<ActiveHours> {
-        self.read(variable, |_, text| value::active_hours(text))
+    /// A value with a parser of its own, if it is set.
+    pub(super) fn parsed<T>(
+        &mut self,
+        variable: &'static Variable,
+        parse: fn(&str) -> Result<T, Problem>,
+    ) -> Option<T> {
+        self.read(variable, |_, text| parse(text))
     }
 
     /// A port.

@@ -15,15 +15,18 @@ use super::heartbeats::{self, Heartbeats};
 use super::network::Network;
 use super::reader::Reader;
 use super::table::{
-    AGENT_SYNC_INTERVAL, AGENT_TURNS_PER_MINUTE, DELIVERY_BACKOFF_BASE_MS, DELIVERY_BACKOFF_MAX_MS,
+    AGENT_SYNC_INTERVAL, AGENT_TURNS_PER_MINUTE, BUDGET_AGENTS, BUDGET_DAILY_TOKENS, BUDGET_DAILY_USD,
+    BUDGET_PRICES, BUDGET_TIME_ZONE, DELIVERY_BACKOFF_BASE_MS, DELIVERY_BACKOFF_MAX_MS,
     DELIVERY_CONTEXT_FETCH_BATCH_SIZE, DELIVERY_IDLE_INTERVAL, DELIVERY_INTERVAL, DELIVERY_LIST_LIMIT,
     DELIVERY_MAX_AGE_MS, DELIVERY_MAX_ATTEMPTS, DELIVERY_MAX_CONCURRENT_SESSIONS, DELIVERY_MAX_TURNS,
     DELIVERY_STREAM_TIMEOUT_MS, DRAIN_TIMEOUT_MS, DROPLET_ID, DROPLET_IP, DROPLET_REGION, FOLD_MAX,
-    HEALTH_CHECK_INTERVAL, OPENCLAW_MAX_CONCURRENT, OPENCLAW_PROFILE_SYNC, OPENCLAW_VERSION,
+    HEALTH_CHECK_INTERVAL, LEDGER, OPENCLAW_MAX_CONCURRENT, OPENCLAW_PROFILE_SYNC, OPENCLAW_VERSION,
     OPENCLAW_WORKSPACE_ROOT, PEOPLE_RESERVE, RECEIVE_MEMORY_MB, RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR,
     TOOL_MAX_CALLS, TOOL_MAX_ROUNDS, WAKE_ON,
 };
+use super::value;
 use mcr_model::secret::Secret;
+use mcr_model::spending::{Budgets, Limits};
 use mcr_model::{
     BaseUrl, DonePolicy, LedgerSync, NoResponseNote, SessionScope, TeamLimits, ToolEndpoints, WakeRules,
 };
@@ -39,6 +42,8 @@ pub struct Settings {
     pub gateway: Gateway,
     /// Polling and delivery.
     pub delivery: Delivery,
+    /// The daily budgets.
+    pub budgets: Budgets,
     /// The roster of agents.
     pub agents: Agents,
     /// The heartbeats of agents.
@@ -230,11 +235,13 @@ pub(super) fn assemble(reader: &mut Reader) -> Option<Settings> {
     let http = address::http_server(reader);
     let gateway = address::gateway(reader, &http);
     let delivery = delivery(reader, &gateway);
+    let budgets = budgets(reader);
     let runtime_version = runtime_version(reader);
     let settings = Settings {
         http,
         gateway,
         delivery,
+        budgets,
         agents: Agents {
             sync_interval: reader.millis(&AGENT_SYNC_INTERVAL),
             profile_sync: reader.flag(&OPENCLAW_PROFILE_SYNC),
@@ -306,6 +313,23 @@ fn delivery(reader: &mut Reader, gateway: &Gateway) -> Delivery {
         );
     }
     delivery
+}
+
+fn budgets(reader: &mut Reader) -> Budgets {
+    let budgets = Budgets {
+        account: Limits {
+            tokens: reader.parsed(&BUDGET_DAILY_TOKENS, value::tokens),
+            nano_dollars: reader.parsed(&BUDGET_DAILY_USD, value::dollars),
+        },
+        agents: reader.parsed(&BUDGET_AGENTS, value::agent_budgets).unwrap_or_default(),
+        zone: reader.parsed(&BUDGET_TIME_ZONE, value::zone).unwrap_or_default(),
+        prices: reader.parsed(&BUDGET_PRICES, value::prices).unwrap_or_default(),
+    };
+    // Without a ledger each process would start with a full budget.
+    if budgets.are_set() && ledger(reader) == LedgerSwitch::Off {
+        reader.refuse(&LEDGER, "a budget needs LEDGER=on, or each restart would count from zero.");
+    }
+    budgets
 }
 
 /// The value that is set, or the default of the TypeScript runtime.

@@ -376,6 +376,45 @@ variables! {
         }),
         ..PLAIN
     }
+    BUDGET_DAILY_TOKENS {
+        section: Section::Delivery,
+        kind: Kind::Text { chars_max: 40 },
+        fallback: Fallback::Unset("no limit"),
+        about: "How many tokens the turns of all agents may read and write in a day. At the limit running turns are aborted and waiting rows wait for the next day, for `budget raise` or for `budget reset`.",
+        before: Some(Before {
+            there: "no such variable: no limit",
+            why: "a loop of agents can spend a month's money in a night.",
+        }),
+        ..PLAIN
+    }
+    BUDGET_DAILY_USD {
+        section: Section::Delivery,
+        kind: Kind::Text { chars_max: 40 },
+        fallback: Fallback::Unset("no limit"),
+        about: "How many dollars the turns of all agents may cost in a day (`12.50`), as the gateway reports them. `BUDGET_PRICES` has the prices where it does not.",
+        ..PLAIN
+    }
+    BUDGET_AGENTS {
+        section: Section::Delivery,
+        kind: Kind::Text { chars_max: 4_000 },
+        fallback: Fallback::Unset("no limit for a single agent"),
+        about: "Daily limits of single agents: `SLUG=TOKENS` or `SLUG=AMOUNTusd`, separated by commas: `writer=200000,qa=5usd`. An agent may have one of each kind. They count within the limits of the account.",
+        ..PLAIN
+    }
+    BUDGET_TIME_ZONE {
+        section: Section::Delivery,
+        kind: Kind::Text { chars_max: 60 },
+        fallback: Fallback::Value("UTC"),
+        about: "The time zone whose midnight begins the day of the budgets: a name of the IANA database, like `Europe/Berlin`.",
+        ..PLAIN
+    }
+    BUDGET_PRICES {
+        section: Section::Delivery,
+        kind: Kind::Text { chars_max: 4_000 },
+        fallback: Fallback::Unset("none"),
+        about: "Prices of models whose cost the gateway does not report: `MODEL=READ/WRITTEN` in dollars per million tokens, separated by commas: `claude-sonnet-5=3/15`. `*` is every other model.",
+        ..PLAIN
+    }
     DONE_POLICY {
         section: Section::Delivery,
         kind: Kind::Choice { options: &["warn", "off"], synonyms: &[("none", "off")] },

@@ -1,7 +1,10 @@
 //! Parses each kind of value. Parsing is strict: a text that does not match as a whole is refused with a reason.
 
+use std::collections::BTreeMap;
+
 use super::diagnostic::FileTrouble;
 use super::variable::{ALLOWED_BOOLEAN, Kind, Variable, either};
+use mcr_model::spending::{self, Limits, Prices};
 use mcr_model::zone::Zone;
 use mcr_model::{ActiveHours, WakeRules};
 
@@ -77,17 +80,43 @@ pub(super) fn wake_rules(text: &str) -> Result<WakeRules, Problem> {
     })
 }
 
+/// A daily limit in tokens.
+pub(super) fn tokens(text: &str) -> Result<u64, Problem> {
+    spending::parse_tokens(text).map_err(sentence)
+}
+
+/// A daily limit in dollars, in billionths.
+pub(super) fn dollars(text: &str) -> Result<u64, Problem> {
+    spending::parse_dollars(text).map_err(sentence)
+}
+
+/// Daily limits of single agents.
+pub(super) fn agent_budgets(text: &str) -> Result<BTreeMap<String, Limits>, Problem> {
+    spending::parse_agents(text).map_err(sentence)
+}
+
+/// Prices of models.
+pub(super) fn prices(text: &str) -> Result<Prices, Problem> {
+    Prices::parse(text).map_err(sentence)
+}
+
 /// A time zone.
 pub(super) fn zone(text: &str) -> Result<Zone, Problem> {
-    Zone::find(text).ok_or_else(|| match Zone::similar(text) {
-        Some(similar) => expected(&format!("a zone of the IANA database; did you mean `{similar}`?")),
-        None => expected("a zone of the IANA database such as `Europe/Berlin`"),
+    Zone::find(text).ok_or_else(|| {
+        let similar = Zone::similar(text).map_or(String::new(), |name| format!(" Did you mean {name}?"));
+        format!(
+            "no time zone has this name; expected a name of the IANA database, like Europe/Berlin.{similar}"
+        )
     })
 }
 
 /// A part of the day.
 pub(super) fn active_hours(text: &str) -> Result<ActiveHours, Problem> {
     text.parse().map_err(|why: &str| format!("{why}."))
+}
+
+fn sentence(problem: String) -> Problem {
+    problem + "."
 }
 
 /// One of the options, in upper or lower case.

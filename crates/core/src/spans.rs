@@ -62,6 +62,19 @@ pub fn clock(at: Millis) -> String {
     text.split_once('.').map_or_else(|| text.clone(), |(seconds, _)| format!("{seconds}Z"))
 }
 
+/// The text with a capital letter and a final full stop.
+pub fn sentence(text: &str) -> String {
+    let mut rest = text.chars();
+    let first: String = rest.next().into_iter().flat_map(char::to_uppercase).collect();
+    dotted(&format!("{first}{}", rest.as_str()))
+}
+
+/// The text with a final full stop.
+pub fn dotted(text: &str) -> String {
+    let text = text.trim_end();
+    if text.ends_with(['.', '!', '?', '…']) { text.to_owned() } else { format!("{text}.") }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

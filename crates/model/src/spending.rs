@@ -19,6 +19,7 @@ const MILLION: u128 = 1_000_000;
 
 /// What turns cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "camelCase")]
 pub struct Amount {
     /// Tokens that models read and wrote.
     #[serde(default)]

@@ -1,5 +1,6 @@
 //! The command `doctor`: checks everything that the service depends on, and says how to repair what is wrong.
 
+mod budget;
 mod disk;
 mod gateway;
 mod service;
@@ -176,6 +177,7 @@ fn examine(env: &CommandEnv, live: bool) -> Vec<Check> {
         }
     }
     checks.push(try_port(settings));
+    checks.extend(budget::check(settings, footing.as_ref()));
     checks.append(&mut later);
     checks.extend(footing.as_ref().map(service::ask));
     checks

@@ -18,7 +18,7 @@ use mcr_clients::wire::Stop;
 use mcr_config::Settings;
 use mcr_http::panics::Panics;
 use mcr_model::clock::{Clock as _, SystemClock};
-use mcr_model::{AgentId, AgentStatus, Roster, RuntimeReport, RuntimeStatus, WakeRules};
+use mcr_model::{AgentId, AgentStatus, Roster, RuntimeReport, RuntimeStatus};
 use mcr_service::heartbeat::beats::Beats;
 use mcr_service::roster::Team;
 use mcr_store::sessions::Sessions;
@@ -61,6 +61,14 @@ pub(super) fn pause(failures: u32, error: Option<&CallError>, interval: Duration
     usual.max(patience)
 }
 
+/// The variables that name agents by their slugs, with these slugs.
+pub(super) fn named_agents(settings: &Settings) -> Vec<(&'static str, Vec<String>)> {
+    vec![
+        ("WAKE_ON", settings.delivery.wake_on.agents.keys().cloned().collect()),
+        ("BUDGET_AGENTS", settings.budgets.agents.keys().cloned().collect()),
+    ]
+}
+
 /// Keeps the roster up to date, and with it the state kept for its agents.
 pub(super) struct RosterSync {
     pub(super) mission: Mission,
@@ -70,17 +78,17 @@ pub(super) struct RosterSync {
     pub(super) beats: Arc<Beats>,
     /// Wakes the thread that writes workspaces. Its end ends that thread.
     pub(super) changed: Sender<()>,
-    /// The rules that name agents by their slugs.
-    pub(super) wake_on: WakeRules,
+    /// The variables that name agents by their slugs, with these slugs.
+    pub(super) named: Vec<(&'static str, Vec<String>)>,
 }
 
 impl RosterSync {
     /// Fetches the roster at once and then at every interval, until the switch is closed.
     pub(super) fn run(&self, stop: &Stop, interval: Duration) {
-        let Self { mission, state, team, sessions, beats, changed, wake_on } = self;
+        let Self { mission, state, team, sessions, beats, changed, named } = self;
         let mut failures = 0;
         let mut before = Arc::new(Roster::default());
-        let mut unknown: BTreeSet<&str> = BTreeSet::new();
+        let mut unknown: BTreeSet<(&str, &str)> = BTreeSet::new();
         while !stop.is_closed() {
             let began = Instant::now();
             let fetched = team.fetch(mission);
@@ -98,9 +106,11 @@ impl RosterSync {
                     beats.wakes().change(|wakes| wakes.tidy(&knows, now));
                     beats.nudge();
                     note_roster(&before, &roster, state);
-                    for slug in wake_on.agents.keys().filter(|slug| roster.by_slug(slug).is_none()) {
-                        if unknown.insert(slug) {
-                            warn!(agent = slug.as_str(); "WAKE_ON names an agent that is not in the roster");
+                    let named =
+                        named.iter().flat_map(|(name, slugs)| slugs.iter().map(move |slug| (*name, slug)));
+                    for (variable, slug) in named.filter(|(_, slug)| roster.by_slug(slug).is_none()) {
+                        if unknown.insert((variable, slug)) {
+                            warn!(variable, agent = slug.as_str(); "A variable names an agent that is not in the roster");
                         }
                     }
                     if shows_other_profiles(&before, &roster) {

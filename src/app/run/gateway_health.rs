@@ -13,12 +13,13 @@ use mcr_config::Settings;
 use mcr_core::gateway::dialect::{Dialect, ToolShape};
 use mcr_core::gateway::history::TurnProgress;
 use mcr_core::gateway::{
-    Class, Gateway, GatewayError, Progress, Recovered, Reply, ToolOutput, Turn, TurnMark, Why,
+    Class, Gateway, GatewayError, ModelCall, Progress, Recovered, Reply, ToolOutput, Turn, TurnMark, Why,
 };
 use mcr_core::ops::HealthReason;
 use mcr_files::Folder;
 use mcr_model::SessionKey;
 use mcr_model::clock::{Clock as _, Millis, SystemClock};
+use mcr_service::delivery::inflight::TurnActivity;
 use mcr_service::delivery::stall_monitor;
 use mcr_service::http::health::GatewayHealth;
 use mcr_service::metrics::Metrics;
@@ -185,6 +186,20 @@ impl GatewayStatus {
         self.turn_limit.as_ref().map_or(Ok(()), TurnLimit::take)
     }
 
+    /// Reads the model calls of a turn.
+    pub(super) fn model_calls(
+        &self,
+        gateway: &HttpGateway,
+        session: &SessionKey,
+        agent: &str,
+        mark: &TurnMark<'_>,
+    ) -> Result<Option<Vec<ModelCall>>, GatewayError> {
+        let began = Instant::now();
+        let read = gateway.model_calls(session, agent, mark);
+        self.count("usage", began, &read);
+        read
+    }
+
     /// Looks at a running turn.
     pub(super) fn look(
         &self,
@@ -204,12 +219,16 @@ pub(super) fn watched(
 ) -> stall_monitor::SessionProbe {
     Box::new(move |life| {
         let Some(gateway) = &gateway else { return Ok(None) };
-        let output = |call_id: &String| ToolOutput { call_id: call_id.clone(), output: String::new() };
-        let outputs: Vec<ToolOutput> = life.result_of.iter().map(output).collect();
-        let run = life.run.as_deref();
-        let mark = TurnMark { marker: &life.marker, outputs: &outputs, run, ..TurnMark::default() };
-        status.look(|| gateway.look(&life.session, &life.agent, &mark))
+        marked(life, |mark| status.look(|| gateway.look(&life.session, &life.agent, mark)))
     })
+}
+
+/// Calls `look` with the marks by which a running turn is found in its session.
+pub(super) fn marked<T>(life: &TurnActivity, look: impl FnOnce(&TurnMark<'_>) -> T) -> T {
+    let output = |call_id: &String| ToolOutput { call_id: call_id.clone(), output: String::new() };
+    let outputs: Vec<ToolOutput> = life.result_of.iter().map(output).collect();
+    let run = life.run.as_deref();
+    look(&TurnMark { marker: &life.marker, outputs: &outputs, run, ..TurnMark::default() })
 }
 
 /// A worker's gateway client, which notes every call.
@@ -265,6 +284,17 @@ impl Gateway for TrackedGateway {
         };
         self.status.count("recover", began, &answer);
         answer
+    }
+
+    fn model_calls(
+        &self,
+        session: &SessionKey,
+        agent: &str,
+        mark: &TurnMark<'_>,
+    ) -> Result<Option<Vec<ModelCall>>, GatewayError> {
+        self.gateway
+            .as_ref()
+            .map_or(Ok(None), |gateway| self.status.model_calls(gateway, session, agent, mark))
     }
 
     fn shows_tools(&self) -> bool {

@@ -5,6 +5,7 @@ mod agent_api_setup;
 mod backend_health;
 mod background;
 mod beats;
+mod budget;
 mod displaced;
 mod gateway_health;
 mod identity;
@@ -46,6 +47,7 @@ use mcr_http::message::Request;
 use mcr_http::server::Server;
 use mcr_model::memory::ByteBudget;
 use mcr_model::redact::Redactor;
+use mcr_service::delivery::budget::BudgetKeeper;
 use mcr_service::delivery::deps::{RecentIds, Rules};
 use mcr_service::delivery::service::{DeliverySetup, Service};
 use mcr_service::delivery::stall_monitor;
@@ -57,9 +59,9 @@ use mcr_store::ledger::Ledger;
 use mcr_store::sessions::Sessions;
 
 use backend_health::observed;
-use background::{Reporter, RosterSync, report_offline};
+use background::{Reporter, RosterSync, named_agents, report_offline};
 use gateway_health::{TrackedGateway, watched};
-use open_state::{not_opened, open_folder, open_ledger, open_sessions};
+use open_state::{OpenState, not_opened, open_folder, open_ledger, open_sessions};
 use shutdown::{Cause, Shutdown};
 use signals::handle_signals;
 use state::State;
@@ -123,7 +125,7 @@ fn serve(
     // a taken port.
     let opened =
         open_folder(settings).and_then(|folder| Ok((open_ledger(settings, folder.as_ref())?, folder)));
-    let ((ledger, left, made, memories), folder) = match opened {
+    let (OpenState { ledger, left, made, budget, memories }, folder) = match opened {
         Ok(opened) => opened,
         Err(why) => return not_opened(&why),
     };
@@ -140,6 +142,7 @@ fn serve(
     server.notes_panics(state.panics.clone());
     info!(url = format!("http://{}", server.local_addr()); "Listening");
     state.set_ledger(ledger.clone());
+    state.set_budget(budget.clone());
     let names = agent_api_setup::open_names(folder.as_ref(), &ledger);
     let sessions = Arc::new(open_sessions(settings, folder.as_ref(), &ledger));
     let team = Team::default();
@@ -162,6 +165,7 @@ fn serve(
         ledger: &ledger,
         team,
         made: &made,
+        budget: &budget,
         sessions: &sessions,
         beats: &beats,
         redactor,
@@ -287,6 +291,7 @@ struct ThreadSetup<'a> {
     ledger: &'a Arc<Ledger>,
     team: Team,
     made: &'a Arc<RecentIds>,
+    budget: &'a Arc<BudgetKeeper>,
     sessions: &'a Arc<Sessions>,
     beats: &'a Arc<Beats>,
     redactor: &'a Arc<Redactor>,
@@ -315,14 +320,24 @@ impl ThreadSetup<'_> {
         })?;
         let mission = observed(&self.connections.once, self.settings, stop, &self.state.backend);
         let (state, sessions, beats) = (self.state.clone(), self.sessions.clone(), self.beats.clone());
-        let wake_on = self.settings.delivery.wake_on.clone();
         let changed = workspace_sync::start(self, alive.clone())?;
-        let roster = RosterSync { mission, state, team, sessions, beats, changed, wake_on };
+        let roster = RosterSync {
+            mission,
+            state,
+            team: team.clone(),
+            sessions,
+            beats,
+            changed,
+            named: named_agents(self.settings),
+        };
         let (interval, switch, living) = (self.settings.agents.sync_interval, stop.clone(), alive.clone());
         background::spawn("roster", self.state.panics.clone(), stop.clone(), move || {
             let _living = &living;
             roster.run(&switch, interval);
         })?;
+        if self.budget.is_on() {
+            budget::start(self, &team, service.view())?;
+        }
         let (view, switch, state) = (service.view(), stop.clone(), self.state.clone());
         background::spawn("state-dir", self.state.panics.clone(), stop.clone(), move || {
             let _living = &alive;
@@ -360,6 +375,7 @@ impl ThreadSetup<'_> {
             sessions: self.sessions.clone(),
             rules: rules.clone(),
             beats: self.beats.clone(),
+            budget: self.budget.clone(),
             metrics: self.state.metrics.clone(),
         };
         let plan = SchedulerConfig {

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use log::{error, info, warn};
 
+use super::budget;
 use crate::app::exit::Exit;
 use crate::app::state_dir;
 use mcr_config::{LedgerSwitch, Settings};
@@ -21,6 +22,7 @@ use mcr_core::ops::unreadable;
 use mcr_files::Folder;
 use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_model::{AccountId, AgentId};
+use mcr_service::delivery::budget::BudgetKeeper;
 use mcr_service::delivery::deps::RecentIds;
 use mcr_store::ledger::{self, Closed, Ledger, LedgerError};
 use mcr_store::sessions::Sessions;
@@ -54,21 +56,32 @@ pub(super) fn open_folder(settings: &Settings) -> Result<Option<Arc<Folder>>, Le
     }
 }
 
-/// The ledger, and what an earlier process has left in it: the deliveries, the ids of recent rows, and the heartbeats.
-pub(super) type LedgerLeft = (Arc<Ledger>, RecoveredState, Arc<RecentIds>, BTreeMap<AgentId, BeatMemory>);
+/// The opened ledger, and what an earlier process has left.
+pub(super) struct OpenState {
+    pub(super) ledger: Arc<Ledger>,
+    pub(super) left: RecoveredState,
+    pub(super) made: Arc<RecentIds>,
+    pub(super) budget: Arc<BudgetKeeper>,
+    /// What the kept heartbeats mean for the next ones of their agents.
+    pub(super) memories: BTreeMap<AgentId, BeatMemory>,
+}
 
 /// Opens the ledger with the state that an earlier process has left. A ledger that exists but cannot be
 /// trusted is an error, not a reason to start with an empty one.
 pub(super) fn open_ledger(
     settings: &Settings,
     folder: Option<&Arc<Folder>>,
-) -> Result<LedgerLeft, LedgerError> {
+) -> Result<OpenState, LedgerError> {
     let folder = match (folder, settings.ledger) {
         (Some(folder), LedgerSwitch::On) => folder,
         (folder, _) => {
             let ledger = Ledger::switched_off(folder)?;
             warn!("Running deliveries will not survive a crash: LEDGER=off is set");
-            return Ok((Arc::new(ledger), RecoveredState::default(), Arc::default(), BTreeMap::new()));
+            let (left, made) = (RecoveredState::default(), Arc::default());
+            // The configuration refuses budgets without a ledger.
+            let budget = Arc::new(BudgetKeeper::off());
+            let memories = BTreeMap::new();
+            return Ok(OpenState { ledger: Arc::new(ledger), left, made, budget, memories });
         }
     };
     let options = ledger::Options::new(AccountId::new(&settings.account.id), settings.ledger_sync);
@@ -105,6 +118,8 @@ pub(super) fn open_ledger(
     if let Some(words) = unreadable::closed_in_words(opened.unreadable.iter()) {
         info!(rows = words; "The ledger has closed rows that are not understood");
     }
+    let ledger = Arc::new(opened.ledger);
+    let budget = Arc::new(budget::recalled(&settings.budgets, &opened.kept, &opened.open, &ledger));
     let closed = opened.closed.into_iter().map(|closed| {
         let Closed { id, end, unmarked, .. } = closed;
         (id, ClosedWork { end, unmarked })
@@ -113,8 +128,8 @@ pub(super) fn open_ledger(
     let mut open: Vec<_> = opened.open.into_iter().map(|it| (it.work, it.record, it.not_before)).collect();
     let crashed = opened.crash.iter().map(|crash| crash.active.len());
     crashed.for_each(|active| warn!(active; "The last process crashed"));
-    opened.ledger.works(now);
-    if let Err(why) = crash::go_on(&mut open, opened.crash.as_ref(), &opened.ledger, now) {
+    ledger.works(now);
+    if let Err(why) = crash::go_on(&mut open, opened.crash.as_ref(), &*ledger, now) {
         warn!(reason:% = why; "The restart cannot be recorded for the open deliveries");
     }
     let (stopped, due) = StoppedRows::recovered(opened.stopped, &opened.threads);
@@ -122,7 +137,7 @@ pub(super) fn open_ledger(
         let record = record.resumed();
         // `Wait::Not` never returns an error.
         let note = dead_letters::started_again(&work, &record, RESUMED_STEP, now);
-        let _ = opened.ledger.note(&note, Wait::Not);
+        let _ = ledger.note(&note, Wait::Not);
         open.push((work, record, None));
     }
     let left = RecoveredState {
@@ -135,7 +150,7 @@ pub(super) fn open_ledger(
         hold: Hold::default(),
         agent_turns: opened.agent_turns,
     };
-    Ok((Arc::new(opened.ledger), left, made, opened.beats))
+    Ok(OpenState { ledger, left, made, budget, memories: opened.beats })
 }
 
 /// A second runtime on one ledger is a lasting conflict, so it has its own exit code.

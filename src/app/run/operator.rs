@@ -1,5 +1,7 @@
 //! The operators' requests to the running service: explanations, retries, drops and pauses.
 
+mod budgets;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
@@ -12,7 +14,8 @@ use crate::app::delivery_report::{DeliveryReport, LookUp, ReportSources, Service
 use crate::app::state_dir::StateDir;
 use crate::app::why::{AMBIGUOUS, unknown};
 use mcr_config::{Network, Settings};
-use mcr_core::delivery::operator_requests::{Hold, OperatorReply, OperatorRequest, Refused};
+use mcr_core::delivery::operator_requests::{OperatorReply, OperatorRequest, Refused};
+use mcr_core::guardrails::budget::Scope;
 use mcr_core::ops::evidence::{FactsByTask, report};
 use mcr_core::ops::pause::find;
 use mcr_core::ops::why::CLOSING;
@@ -24,6 +27,7 @@ use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_model::redact::Redactor;
 use mcr_model::secret::Secret;
 use mcr_model::{AccountId, BaseUrl, DonePolicy, Roster, TaskId};
+use mcr_service::delivery::budget::BudgetKeeper;
 use mcr_service::delivery::service::View;
 use mcr_service::http::health::Health;
 use mcr_service::http::operator::{Wanted, refuse, with_body};
@@ -46,6 +50,8 @@ pub(super) struct Operator {
     /// `None` where `STATE_DIR` cannot be written: then every request is refused.
     token: OnceLock<Secret>,
     paused: Mutex<Paused>,
+    /// The scopes of the budgets in which no turn may start.
+    full: Mutex<Vec<Scope>>,
     /// Held during a change of the pauses until it is on disk and the dispatcher has it. So the dispatcher
     /// sees changes in their order. Readers never wait for it.
     changing: Mutex<()>,
@@ -65,6 +71,7 @@ pub(super) struct ServiceState<'a> {
     /// `None` before the start.
     pub(super) view: Option<&'a View>,
     pub(super) ledger: Option<&'a Ledger>,
+    pub(super) budget: Option<&'a BudgetKeeper>,
     pub(super) condition: ServiceCondition,
     /// Returns the health of the service.
     pub(super) health: &'a dyn Fn() -> Health,
@@ -79,6 +86,7 @@ impl Operator {
             folder.map_or_else(|| StateDir::new(&settings.state_dir), |folder| StateDir::of(folder.clone()));
         Self {
             paused: Mutex::new(place.paused()),
+            full: Mutex::default(),
             changing: Mutex::default(),
             place,
             account: AccountId::new(&settings.account.id),
@@ -125,16 +133,11 @@ impl Operator {
         self.paused.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// The pauses in the dispatcher's terms.
-    pub(super) fn hold(&self) -> Hold {
-        self.paused().hold(&self.roster())
-    }
-
     /// Renews the dispatcher's pauses for a new roster, in which names may mean other agents.
     pub(super) fn apply_roster(&self, view: Option<&View>) {
         let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(view) = view
-            && !self.paused().agents.is_empty()
+            && self.names_agents()
         {
             view.ask(OperatorRequest::Hold(self.hold()));
         }
@@ -179,6 +182,9 @@ impl Operator {
             }
             Wanted::Pause(agent) => self.change(agent.as_deref(), true, env),
             Wanted::Resume(agent) => self.change(agent.as_deref(), false, env),
+            Wanted::Budget => self.budget(env, |_, _| Ok(())),
+            Wanted::BudgetRaise(raise) => self.raise_budget(&raise, env),
+            Wanted::BudgetReset(agent) => self.reset_budget(agent.as_deref(), env),
         }
     }
 
@@ -372,8 +378,8 @@ impl Operator {
             Some(paused.resume(agent, &roster))
         };
         let kept = self.place.pause(&paused);
-        let hold = paused.hold(&roster);
         paused.clone_into(&mut self.paused.lock().unwrap_or_else(PoisonError::into_inner));
+        let hold = self.hold();
         // Before the start there is no dispatcher. It reads the pauses when it starts.
         let applied = env.view.is_none_or(|view| view.ask(OperatorRequest::Hold(hold)).is_some());
         drop(changing);

@@ -32,6 +32,7 @@ use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_model::random;
 use mcr_model::redact::Redactor;
 use mcr_service::clock::SteadyClock;
+use mcr_service::delivery::budget::BudgetKeeper;
 use mcr_service::delivery::service::View;
 use mcr_service::http::agent_api::AgentApi;
 use mcr_service::http::health::{
@@ -86,6 +87,8 @@ pub(super) struct State {
     pub(super) hosts: Hosts,
     /// Present once the ledger is open.
     ledger: OnceLock<Arc<Ledger>>,
+    /// The daily budgets. Present once the ledger is open.
+    budget: OnceLock<Arc<BudgetKeeper>>,
     /// Present from the moment in which agents may call.
     pub(super) agents: OnceLock<AgentApi>,
     /// The operators' requests.
@@ -119,6 +122,7 @@ impl State {
             nudges: OnceLock::new(),
             hosts: hosts_of(settings),
             ledger: OnceLock::new(),
+            budget: OnceLock::new(),
             agents: OnceLock::new(),
             operator: Operator::new(settings, folder, redactor),
             agent_api: AgentApiConfig::new(settings),
@@ -129,6 +133,13 @@ impl State {
     pub(super) fn set_ledger(&self, ledger: Arc<Ledger>) {
         // It is set once, by the starting thread.
         let _ = self.ledger.set(ledger);
+    }
+
+    /// Sets the daily budgets. Those that are used up hold turns from the start.
+    pub(super) fn set_budget(&self, budget: Arc<BudgetKeeper>) {
+        self.operator.set_full(&budget.full());
+        // It is set once, by the starting thread.
+        let _ = self.budget.set(budget);
     }
 
     fn ledger_health(&self) -> LedgerHealth {
@@ -224,6 +235,7 @@ impl State {
             workspaces: self.workspaces.now(),
             backend: self.backend.health(self.clocks.get().and_then(|clocks| clock_ahead(clocks))),
             ledger: self.ledger_health(),
+            budget: self.budget.get().and_then(|budget| budget.report(SystemClock.now())),
             disk: *lock(&self.disk),
             panics: PanicHealth::of(self.panics.last().as_ref()),
         }
@@ -301,7 +313,8 @@ impl State {
         let ledger = self.ledger.get().map(|ledger| &**ledger);
         let (health, hour) = (|| self.health(), || self.last_hour.note(&self.metrics, self.delivery.get()));
         let (view, condition) = (self.delivery.get(), self.service_condition());
-        let env = operator::ServiceState { view, ledger, condition, health: &health, hour: &hour };
+        let budget = self.budget.get().map(|budget| &**budget);
+        let env = operator::ServiceState { view, ledger, budget, condition, health: &health, hour: &hour };
         self.operator.answer(wanted, request, &env).no_store()
     }
 
@@ -334,6 +347,7 @@ impl State {
             holds: ledger.holds,
             displaced: ledger.displaced,
             paused: self.operator.paused(),
+            budget: self.budget.get().map(|budget| budget.held()).unwrap_or_default(),
         }
     }
 
@@ -350,7 +364,7 @@ impl State {
             () if reasons.is_empty() => Status::Healthy,
             () => Status::Degraded,
         };
-        let Parts { gateway, delivery, roster, workspaces, backend, ledger, disk, panics } = parts;
+        let Parts { gateway, delivery, roster, workspaces, backend, ledger, budget, disk, panics } = parts;
         Health {
             status,
             reasons,
@@ -365,6 +379,7 @@ impl State {
             workspaces,
             backend,
             ledger,
+            budget,
             disk,
             panics,
             paused: self.operator.paused().cleaned(&|name| self.redactor.clean(name)),

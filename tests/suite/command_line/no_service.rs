@@ -46,14 +46,15 @@ fn each_command_has_its_own_help_with_an_example_that_works() {
         assert!(parts.iter().flat_map(|part| part.lines()).all(|line| whole.contains(line)), "{help}");
         assert_eq!(
             lines.contains("--json"),
-            ["doctor", "status", "why", "evidence", "dead", "pause", "resume", "version", "demo"]
+            ["doctor", "status", "why", "evidence", "dead", "pause", "resume", "budget", "version", "demo"]
                 .contains(&command),
             "{help}"
         );
         parse(example.split_whitespace().map(Into::into)).unwrap();
     }
     assert!(
-        whole.contains("Options of status, why, evidence, dead, pause and resume:\n  --state-dir DIR"),
+        whole
+            .contains("Options of status, why, evidence, dead, pause, resume and budget:\n  --state-dir DIR"),
         "{whole}"
     );
     assert!(whole.contains("End every pause, including those of single agents"), "{whole}");

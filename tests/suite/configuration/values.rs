@@ -80,6 +80,54 @@ fn active_hours_are_two_times_of_a_day() {
     check_mistake("HEARTBEAT_ACTIVE_HOURS", "08:00-08:00", "the first and the last time are the same");
 }
 
+#[test]
+fn budgets_limit_the_account_and_single_agents() {
+    let given = Start::good().settings().budgets;
+    assert!(!given.are_set() && given.zone.name() == "UTC" && given.prices.is_empty());
+    let set = Start::good()
+        .set("BUDGET_DAILY_TOKENS", "200000")
+        .set("BUDGET_DAILY_USD", "12.50")
+        .set("BUDGET_AGENTS", "Writer=1000,qa=5usd")
+        .set("BUDGET_TIME_ZONE", "europe/berlin")
+        .set("BUDGET_PRICES", "gpt-5=1.25/10,*=1/5")
+        .settings()
+        .budgets;
+    assert_eq!(set.account.to_string(), "200,000 tokens and $12.5");
+    assert_eq!(
+        (set.agents["writer"].tokens, set.agents["qa"].nano_dollars),
+        (Some(1_000), Some(5_000_000_000))
+    );
+    assert_eq!(
+        (set.zone.name(), set.prices.cost(None, 1_000_000, 0)),
+        ("Europe/Berlin", Some(1_000_000_000))
+    );
+    assert!(!Start::good().set("BUDGET_DAILY_TOKENS", "").settings().budgets.are_set());
+    let mistakes = [
+        ("BUDGET_DAILY_TOKENS", "0", "lets no turn start; leave it out to set no limit"),
+        ("BUDGET_DAILY_TOKENS", "-5", "is no number of tokens"),
+        ("BUDGET_DAILY_TOKENS", "1000000000000000000", "more than the largest budget"),
+        ("BUDGET_DAILY_USD", "0", "lets no turn start"),
+        ("BUDGET_DAILY_USD", "-1", "is no amount of dollars"),
+        ("BUDGET_DAILY_USD", "1000000000000000000", "more than the largest budget"),
+        ("BUDGET_AGENTS", "writer", "expected `SLUG=TOKENS` or `SLUG=AMOUNTusd`"),
+        ("BUDGET_AGENTS", "writer=0", "lets no turn start"),
+        ("BUDGET_TIME_ZONE", "Berlin", "Did you mean Europe/Berlin?"),
+        ("BUDGET_TIME_ZONE", "Atlantis", "no time zone has this name"),
+        ("BUDGET_PRICES", "gpt-5=1", "expected `MODEL=READ/WRITTEN`"),
+    ];
+    for (name, text, words) in mistakes {
+        check_mistake(name, text, words);
+    }
+}
+
+/// Without a ledger each process would start with a full budget.
+#[test]
+fn a_budget_needs_the_ledger() {
+    let mistake = Start::good().set("BUDGET_AGENTS", "qa=5usd").set("LEDGER", "off").mistake();
+    assert!(mistake.contains("a budget needs LEDGER=on"), "{mistake}");
+    assert!(!Start::good().set("BUDGET_TIME_ZONE", "UTC").set("LEDGER", "off").settings().budgets.are_set());
+}
+
 /// §1.1 clamped-int and [REC]: every number of the table, below, above, far above, and at its limits.
 #[test]
 fn every_number_is_clamped_with_a_warning() {

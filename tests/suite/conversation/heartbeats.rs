@@ -58,7 +58,9 @@ fn a_wake_begins_a_heartbeat_that_shows_its_event_once_also_across_a_kill() {
     stack.kill_and_start();
     stack.until("the roster", |health| health["heartbeat"]["scheduledAgents"] == 1);
     tell(&stack, "wake", &own, &json!({"text": "The build is green."}));
-    stack.until("the next woken heartbeat", |health| health["heartbeat"]["eventsWaiting"] == 0);
+    // A wake follows another one after a pause.
+    stack.until("the next woken heartbeat", |_| asked.lock().unwrap().len() == 3);
+    stack.until("no waiting event", |health| health["heartbeat"]["eventsWaiting"] == 0);
     let asked = asked.lock().unwrap();
     let showing = |text: &str| asked.iter().filter(|question| question.contains(text)).count();
     assert_eq!(

@@ -69,6 +69,6 @@ fn status_and_the_page_show_what_quiet_mode_would_have_saved_also_after_a_restar
 #[test]
 fn an_unknown_agent_in_wake_on_is_warned_about_once() {
     let mut stack = Stack::set(&["ben"], polite, &[("WAKE_ON", "all,nemo=addressed")]);
-    stack.wait_for_log("WAKE_ON names an agent that is not in the roster");
+    stack.wait_for_log("A variable names an agent that is not in the roster");
     stack.stop();
 }

@@ -1,6 +1,7 @@
 //! A process that can die, and lose answers, at each of its calls; and a model whose sessions survive it.
 
 use mission_control_runtime::convex::{self, Call, CallError, Convex, Ran};
+use mission_control_runtime::delivery::budget::BudgetKeeper;
 use mission_control_runtime::delivery::deliver::deliver;
 use mission_control_runtime::delivery::deps::{AnswerCounter, DeliveryDeps, RecentIds, Rules};
 use mission_control_runtime::delivery::inflight::InFlight;
@@ -473,6 +474,7 @@ pub(super) fn live(
         cooldown: &ProviderCooldown::default(),
         made: &made,
         clock: &clock,
+        budget: &BudgetKeeper::off(),
         inflight: &inflight,
         sessions: &fixture.sessions,
         beats: &no_beats,

@@ -2,6 +2,7 @@
 
 use mission_control_runtime::clock::Clock as _;
 use mission_control_runtime::convex::Convex;
+use mission_control_runtime::delivery::budget::BudgetKeeper;
 use mission_control_runtime::delivery::deliver::deliver;
 use mission_control_runtime::delivery::deps::{AnswerCounter, DeliveryDeps, RecentIds, Rules};
 use mission_control_runtime::delivery::inflight::InFlight;
@@ -182,6 +183,7 @@ impl Fixture {
             answers: &self.answers,
             cooldown: &self.cooldown,
             made: &RecentIds::default(),
+            budget: &BudgetKeeper::off(),
             inflight: &self.inflight,
             sessions: &self.sessions,
             beats: &self.beats,

@@ -5,7 +5,7 @@ use std::collections::HashSet;
 use std::time::Duration;
 
 use mission_control_runtime::clock::Millis;
-use mission_control_runtime::delivery::operator_requests::{Hold, OperatorReply, OperatorRequest};
+use mission_control_runtime::delivery::operator_requests::{Hold, OperatorReply, OperatorRequest, Spent};
 use mission_control_runtime::delivery::{End, Record, Stage};
 
 use super::world::{Fate, World, answered, row};
@@ -82,8 +82,9 @@ fn a_row_that_needs_no_turn_is_never_the_trial() {
 #[test]
 fn a_pause_holds_turns_but_no_answers() {
     for hold in [
-        Hold { all: true, agents: HashSet::new() },
-        Hold { all: false, agents: HashSet::from(["agent".to_owned()]) },
+        Hold { all: true, ..Hold::default() },
+        Hold { agents: HashSet::from(["agent".to_owned()]), ..Hold::default() },
+        Hold { spent: Spent { all: true, ..Spent::default() }, ..Hold::default() },
     ] {
         let open = vec![
             (row("t0", "mention", "fresh", Millis(0)), Record::default()),

@@ -39,6 +39,7 @@ fn hold(all: bool, agents: &[&str]) -> OperatorRequest {
     OperatorRequest::Hold(Hold {
         all,
         agents: agents.iter().map(|agent| (*agent).to_owned()).collect::<HashSet<_>>(),
+        ..Hold::default()
     })
 }
 

@@ -58,8 +58,8 @@ fn work_without_turns_is_never_the_trial() {
 #[test]
 fn work_without_turns_starts_during_a_pause() {
     for hold in [
-        Hold { all: true, agents: HashSet::new() },
-        Hold { all: false, agents: HashSet::from(["agent".to_owned()]) },
+        Hold { all: true, ..Hold::default() },
+        Hold { agents: HashSet::from(["agent".to_owned()]), ..Hold::default() },
     ] {
         let mut world = World::paused(2, Vec::new(), hold);
         world.arrive("t0", "mention", "needs-a-turn");

@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use mission_control_runtime::clock::Clock as _;
 use mission_control_runtime::convex::{Call, CallError, Convex};
+use mission_control_runtime::delivery::budget::BudgetKeeper;
 use mission_control_runtime::delivery::deliver::deliver;
 use mission_control_runtime::delivery::deps::{AnswerCounter, DeliveryDeps, RecentIds, Rules};
 use mission_control_runtime::delivery::inflight::InFlight;
@@ -301,6 +302,7 @@ impl World {
             inflight: &self.inflight,
             sessions: &self.sessions,
             beats: &self.beats,
+            budget: &BudgetKeeper::off(),
             journal: &MortalJournal(process.clone(), self.ledger.clone()),
             clock: &self.team.board.clock(),
             rules: &rules,

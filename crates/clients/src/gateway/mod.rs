@@ -35,7 +35,9 @@ use crate::wire::{self, Fault, IdleTimeout, Outgoing, Registration, Sent, Stop};
 use mcr_core::gateway::codec::{self, ErrorResponse, TurnFailure};
 use mcr_core::gateway::dialect::{Dialect, ToolShape};
 use mcr_core::gateway::history::TurnProgress;
-use mcr_core::gateway::{Class, Gateway, GatewayError, Progress, Recovered, Reply, Turn, TurnMark, Why};
+use mcr_core::gateway::{
+    Class, Gateway, GatewayError, ModelCall, Progress, Recovered, Reply, Turn, TurnMark, Why,
+};
 use mcr_model::SessionKey;
 
 use accepted_answer::AcceptedAnswer;
@@ -92,6 +94,15 @@ impl Gateway for HttpGateway {
         mark: &TurnMark<'_>,
     ) -> Result<Recovered, GatewayError> {
         recover::recover(self, session, agent, mark).map_err(|failure| self.shared.error(failure))
+    }
+
+    fn model_calls(
+        &self,
+        session: &SessionKey,
+        agent: &str,
+        mark: &TurnMark<'_>,
+    ) -> Result<Option<Vec<ModelCall>>, GatewayError> {
+        recover::model_calls(self, session, agent, mark).map_err(|failure| self.shared.error(failure))
     }
 
     fn shows_tools(&self) -> bool {

@@ -26,7 +26,7 @@ use mcr_core::gateway::history::{
     self, Item, Listed, Page, Recovered, Running, SessionEvidence, Status, TurnMark, TurnProgress, cut_item,
     decide, reaches, read_listed, read_tool, turn_progress,
 };
-use mcr_core::gateway::{Class, Why};
+use mcr_core::gateway::{Class, ModelCall, Why};
 use mcr_model::SessionKey;
 use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_model::json;
@@ -161,6 +161,26 @@ pub(super) fn look(
             let queued = !found.begun && status(gateway, &key) == Some(Status::Running);
             Ok(Some(TurnProgress { queued, ..found }))
         }
+        Err(HistoryUnavailable::Away(failure)) => Err(failure),
+        Err(HistoryUnavailable::Temporary | HistoryUnavailable::Refused) => Ok(None),
+    }
+}
+
+/// Reads the finished model calls of a turn. `None` where the gateway does not show them.
+pub(super) fn model_calls(
+    gateway: &HttpGateway,
+    session: &SessionKey,
+    agent: &str,
+    mark: &TurnMark<'_>,
+) -> Result<Option<Vec<ModelCall>>, TurnFailure> {
+    let agent = codec::agent_id(agent)?;
+    let key = gateway.name(session, &agent)?;
+    let shown = match history(gateway, &key, mark) {
+        Err(HistoryUnavailable::Refused) => tool_history(gateway, &key, mark),
+        other => other,
+    };
+    match shown {
+        Ok(shown) => Ok(Some(history::model_calls(mark, &shown.items))),
         Err(HistoryUnavailable::Away(failure)) => Err(failure),
         Err(HistoryUnavailable::Temporary | HistoryUnavailable::Refused) => Ok(None),
     }

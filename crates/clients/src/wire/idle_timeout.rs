@@ -18,8 +18,8 @@ use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTi
 use super::roots::SharedConnector;
 use mcr_core::gateway::LifeSigns;
 
-/// How soon a waiting connection notices a beat from another thread.
-const NOTICE: Duration = Duration::from_secs(2);
+/// How soon a waiting connection notices a beat from another thread, or that the wait is ended.
+const NOTICE: Duration = Duration::from_millis(250);
 
 /// The longest silence on the connections of one agent. Clones share the limit.
 #[derive(Clone, Debug)]

@@ -97,6 +97,10 @@ impl AgentLimits {
     }
 
     fn expire(&mut self, now: Millis) {
+        // Turns "in the future" would hold all others until the clock has caught up after it was set back.
+        for at in self.turns.iter_mut().rev().take_while(|at| **at > now) {
+            *at = now;
+        }
         while self.turns.pop_front_if(|at| *at + WINDOW <= now).is_some() {}
     }
 

@@ -268,6 +268,7 @@ pub(super) fn of(trouble: &Trouble) -> Option<(Cause, Rule)> {
         | Trouble::AgentRowsWait
         | Trouble::GivenUp
         | Trouble::Stopped
+        | Trouble::OverBudget(_)
         | Trouble::Crashes(_) => None,
     }
 }

@@ -35,6 +35,8 @@ pub enum Trouble {
     Undecided,
     /// The row is settled, and a later message has been folded into it since: it is delivered again.
     Moved,
+    /// The turn is not sent, or was aborted, because a budget is used up or reserved: a sentence.
+    OverBudget(String),
     /// An agent has caused the row, and this attempt may only send turns that people have caused.
     AgentRowsWait,
     /// A person has requested that the runtime stops waiting.
@@ -62,6 +64,7 @@ impl Trouble {
             Self::OnItsWay(_) => "Mission Control did not confirm a change",
             Self::Undecided => "the runtime cannot determine whether the answer was posted",
             Self::Moved => "a later message was added to the notification",
+            Self::OverBudget(_) => "a daily budget is used up",
             Self::AgentRowsWait => "notifications that agents caused wait",
             Self::GivenUp => "an operator stopped the wait for the agent",
             Self::Stopped => "a person stopped the work on the task",
@@ -78,6 +81,7 @@ impl Trouble {
                 | Self::OnItsWay(_)
                 | Self::StartedElsewhere
                 | Self::Moved
+                | Self::OverBudget(_)
                 | Self::AgentRowsWait
                 | Self::NotNoted(_)
         )
@@ -181,6 +185,7 @@ impl fmt::Display for Trouble {
                 "the runtime crashed {count} times in a row while it worked on this delivery alone; please report this \
                  as a bug, with the log."
             ),
+            Self::OverBudget(sentence) => f.write_str(sentence),
             Self::AgentRowsWait => f.write_str("an agent caused it, and notifications that agents caused wait."),
             Self::GivenUp => f.write_str("an operator stopped the wait for the agent."),
             Self::Stopped => f.write_str("a person stopped the work on this task."),

@@ -23,6 +23,12 @@ pub trait Journal: Send + Sync {
     /// Only [`Wait::ForDisk`] returns errors.
     fn note(&self, note: &Note<'_>, wait: Wait) -> Result<(), JournalError>;
 
+    /// Keeps small values by key; `None` removes one. They are written before every later note, and with or after every
+    /// earlier one.
+    fn keep(&self, _changes: Vec<(String, Option<String>)>, _wait: Wait) -> Result<(), JournalError> {
+        Ok(())
+    }
+
     /// Closes a row that is not understood, on a person's request. Only the end and the step are added to the row. An
     /// error means that there is no such open row, or that a crash may lose the end.
     fn drop_unreadable(&self, id: &WorkId, _at: Millis, _wait: Wait) -> Result<(), JournalError> {

@@ -35,8 +35,8 @@ impl TurnStops {
         self.hold.is_nothing() && self.limited == Limited::default()
     }
 
-    /// Whether the turns of this agent must wait.
-    pub(super) fn holds(&self, agent: &str) -> bool {
-        self.hold.holds(agent) || self.limited.reason(agent).is_some()
+    /// Whether the turns of this agent must wait. `sent` says that a turn was sent whose outcome is to be read.
+    pub(super) fn holds(&self, agent: &str, sent: bool) -> bool {
+        self.hold.holds(agent, sent) || self.limited.reason(agent).is_some()
     }
 }

@@ -19,17 +19,29 @@ pub struct Hold {
     pub all: bool,
     /// These agents, by id.
     pub agents: HashSet<String>,
+    /// The agents that may not spend more. The outcome of a turn that was sent is still read, and its answer posted.
+    pub spent: Spent,
+}
+
+/// The agents whose budget is used up.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Spent {
+    /// All agents.
+    pub all: bool,
+    /// These agents, by id.
+    pub agents: HashSet<String>,
 }
 
 impl Hold {
     /// Whether no agent is held.
     pub fn is_nothing(&self) -> bool {
-        !self.all && self.agents.is_empty()
+        *self == Self::default()
     }
 
-    /// Whether this agent's turns are held.
-    pub fn holds(&self, agent: &str) -> bool {
-        self.all || self.agents.contains(agent)
+    /// Whether this agent's turns are held. `sent` says that a turn was sent whose outcome is to be read.
+    pub fn holds(&self, agent: &str, sent: bool) -> bool {
+        let is_spent = self.spent.all || self.spent.agents.contains(agent);
+        self.all || self.agents.contains(agent) || (is_spent && !sent)
     }
 }
 

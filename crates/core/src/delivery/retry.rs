@@ -40,6 +40,8 @@ pub const UNKNOWN_MAX: u32 = 10;
 const TAKEN: Duration = Duration::from_mins(1);
 /// The pause after a failed write to the ledger.
 const UNWRITABLE: Duration = Duration::from_secs(10);
+/// The pause of a row whose turn did not fit into a budget: other turns must end first.
+const OVER_BUDGET: Duration = Duration::from_secs(2);
 /// If a turn was answered within this time, a page instead of an answer does not open the breaker.
 const LATELY: Duration = Duration::from_secs(10);
 
@@ -100,6 +102,8 @@ fn given_up(trouble: &Trouble, count: u32) -> End {
 fn uncounted(trouble: &Trouble) -> Next {
     match trouble {
         Trouble::NotNoted(_) => Next::Again(Some(UNWRITABLE)),
+        // The dispatcher holds the row while the budget is used up.
+        Trouble::OverBudget(_) => Next::Again(Some(OVER_BUDGET)),
         Trouble::OnItsWay(pause) | Trouble::Unsettled(Unsettled::Waiting { pause, .. }) => {
             Next::Again(Some(*pause))
         }

@@ -25,7 +25,7 @@ use mcr_model::redact::OutgoingMask;
 use mcr_model::spending::Dollars;
 
 pub use codec::{SessionNames, session_key};
-pub use history::{Recovered, TurnMark};
+pub use history::{ModelCall, Recovered, TurnMark};
 pub use signs::LifeSigns;
 
 /// Carries turns to agents. Each thread has one.
@@ -42,6 +42,17 @@ pub trait Gateway: Send {
         agent: &str,
         mark: &TurnMark<'_>,
     ) -> Result<Recovered, GatewayError>;
+
+    /// Reads the finished model calls of a turn, running or ended, from its session. `None` where the gateway does not show
+    /// them.
+    fn model_calls(
+        &self,
+        _session: &SessionKey,
+        _agent: &str,
+        _mark: &TurnMark<'_>,
+    ) -> Result<Option<Vec<ModelCall>>, GatewayError> {
+        Ok(None)
+    }
 
     /// Whether the gateway shows function tools to its agents, as far as that is known.
     fn shows_tools(&self) -> bool {
@@ -351,6 +362,8 @@ pub struct GatewayError {
     pub run: Option<String>,
     /// Whether the model wrote something in this run, judged by the reported tokens.
     pub spoke: bool,
+    /// The usage of the failed run, if the gateway reported it.
+    pub usage: Option<Usage>,
     /// How long the gateway wants no further request.
     pub not_before: Option<Duration>,
     /// What happened and what to do, for people.
@@ -369,6 +382,7 @@ impl GatewayError {
             status: None,
             run: None,
             spoke: false,
+            usage: None,
             not_before: None,
             sentence: sentence.into(),
         }

@@ -25,6 +25,8 @@ words! {
         NoGateway = "no_gateway",
         /// The configured number of turns was sent.
         TurnLimitReached = "turn_limit_reached",
+        /// A daily budget is used up.
+        BudgetReached = "budget_reached",
         /// Mission Control does not answer.
         BackendUnreachable = "backend_unreachable",
         /// Mission Control does not accept our token.
@@ -85,6 +87,9 @@ impl HealthReason {
             }
             Self::GatewayTooOld => {
                 "the gateway is too old and shows no function tools to agents, which use the HTTP endpoints unless AGENT_API is off: upgrade it to 2026.3.31 or newer"
+            }
+            Self::BudgetReached => {
+                "a daily budget is used up, so turns wait: run `budget show`, or `budget raise` or `budget reset` to go on today"
             }
             Self::BackendUnreachable => {
                 "Mission Control does not answer: check CONVEX_URL and the network, or run `doctor`"

@@ -1,6 +1,8 @@
 //! The condition of the service: what blocks every delivery.
 
 use super::Paused;
+use crate::guardrails::budget::{Held, Reached};
+use crate::spans::{dotted, sentence};
 
 /// The state of the service, as far as it affects deliveries.
 #[derive(Clone, Debug, Default)]
@@ -23,6 +25,8 @@ pub struct ServiceCondition {
     pub displaced: Option<String>,
     /// The paused agents.
     pub paused: Paused,
+    /// The daily budgets that are used up.
+    pub budget: Held,
 }
 
 impl ServiceCondition {
@@ -40,6 +44,10 @@ impl ServiceCondition {
         } else if turns && self.paused.holds(slug, id) {
             blocks.push(format!("{slug} is paused; `resume --agent {slug}` ends that."));
         }
+        // Without an agent the answer is about the account.
+        let spent =
+            self.budget.of(slug).filter(|reached| turns && (!slug.is_empty() || reached.is_of_account()));
+        blocks.extend(spent.map(Reached::explain));
         blocks.extend(self.foreign.iter().map(|why| sentence(why)));
         blocks.extend(
             self.gateway.iter().filter(|_| turns).map(|why| format!("No turn can begin: {}", dotted(why))),
@@ -65,17 +73,4 @@ impl ServiceCondition {
         let ledger = self.ledger.as_ref().filter(|_| !self.holds);
         ledger.map(|why| format!("Nothing is recorded: {}", dotted(why)))
     }
-}
-
-/// The text with a capital letter and a final full stop.
-pub(crate) fn sentence(text: &str) -> String {
-    let mut rest = text.chars();
-    let first: String = rest.next().into_iter().flat_map(char::to_uppercase).collect();
-    dotted(&format!("{first}{}", rest.as_str()))
-}
-
-/// The text with a final full stop.
-pub(super) fn dotted(text: &str) -> String {
-    let text = text.trim_end();
-    if text.ends_with(['.', '!', '?', '…']) { text.to_owned() } else { format!("{text}.") }
 }

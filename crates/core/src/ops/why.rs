@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use super::cost::{asked, attempts, cost, cost_of_all};
 use super::finding::{Brief, Finding};
-use super::service_condition::{ServiceCondition, dotted, sentence};
+use super::service_condition::ServiceCondition;
 use super::turn_state::TurnState;
 use crate::delivery::cause::Cause;
 use crate::delivery::journal::{RecordedStep, Step};
@@ -17,6 +17,7 @@ use crate::delivery::operator_requests::Place;
 use crate::delivery::policy::Skip;
 use crate::delivery::{End, Record, Stage};
 use crate::spans::{ago, span, times, until};
+use crate::spans::{dotted, sentence};
 use crate::work::Work;
 use mcr_model::clock::Millis;
 

@@ -1,11 +1,13 @@
 //! The response of a turn: one body, or a sequence of events (openclaw-gateway §5 and §6).
 
+use std::cell::Cell;
 use std::io;
 
 use serde_json::{Value, json};
 
 use super::faults::Fault;
 use super::run::{Failure, Issued, Outcome, Watch};
+use super::scripted_model::Tokens;
 use super::{Inner, Release};
 use mcr_http::message::{Reply, Sink};
 
@@ -14,8 +16,6 @@ const TRUNCATED: &str = "⚠️ Reply truncated at the model's output token limi
     continue it.";
 /// The error of a stream whose answer was retracted.
 const NOT_APPENDED: &str = "Assistant output cannot be represented as an append-only response stream.";
-/// Approximate characters per token.
-const CHARS_PER_TOKEN: usize = 4;
 
 /// The fields that all parts of one response share.
 pub(super) struct Frame {
@@ -24,15 +24,8 @@ pub(super) struct Frame {
     created: i64,
     model: String,
     new: bool,
-    /// Input tokens.
-    read: usize,
-}
-
-/// The token usage of a response.
-#[derive(Clone, Copy, Default)]
-struct Tokens {
-    read: usize,
-    written: usize,
+    /// The reported usage of its model calls.
+    pub(super) spent: Cell<Tokens>,
 }
 
 /// The contents of a finished response.
@@ -45,14 +38,14 @@ struct Finished {
 }
 
 impl Frame {
-    pub(super) fn new(inner: &Inner, model: &str, read: usize) -> Self {
+    pub(super) fn new(inner: &Inner, model: &str) -> Self {
         Self {
             id: inner.ids.named("resp"),
             message: inner.ids.named("msg"),
             created: inner.options.clock.now().0 / 1000,
             model: model.to_owned(),
             new: inner.options.release == Release::V2026_9_6,
-            read: read / CHARS_PER_TOKEN + 1,
+            spent: Cell::default(),
         }
     }
 
@@ -63,7 +56,7 @@ impl Frame {
         tokens: Tokens,
         error: Option<&(String, String)>,
     ) -> Value {
-        let Tokens { read, written } = tokens;
+        let Tokens { read, written, .. } = tokens;
         let mut resource = json!({
             "id": self.id, "object": "response", "created_at": self.created, "status": word, "model": self.model,
             "output": output,
@@ -102,11 +95,7 @@ impl Frame {
 
     fn finished(&self, finished: &Finished) -> Value {
         let wrote = finished.error.is_none() || finished.written > 0;
-        let tokens = if wrote {
-            Tokens { read: self.read, written: finished.written / CHARS_PER_TOKEN + 1 }
-        } else {
-            Tokens::default()
-        };
+        let tokens = if wrote { self.spent.get() } else { Tokens::default() };
         self.resource(finished.word, &finished.output, tokens, finished.error.as_ref())
     }
 

@@ -23,7 +23,7 @@ use std::time::Duration;
 
 use serde_json::Value;
 
-use super::scripted_model::{Act, Call, Prompt, ScriptedModel, Thought};
+use super::scripted_model::{Act, Call, ModelUsage, Prompt, ScriptedModel, Thought};
 use super::transcript::Item;
 
 /// The model that follows the directives of the message.
@@ -37,7 +37,9 @@ impl ScriptedModel for Directives {
     fn think(&self, prompt: &Prompt) -> Thought {
         let read = prompt.as_read();
         let text = &wanted(&read, prompt).unwrap_or(read);
-        let mut thought = Thought { act: act(text, prompt), delay: Duration::ZERO, drip: Duration::ZERO };
+        let usage = ModelUsage::ByLength;
+        let mut thought =
+            Thought { act: act(text, prompt), delay: Duration::ZERO, drip: Duration::ZERO, usage };
         thought.delay = after(text, "DELAY").map_or(Duration::ZERO, milliseconds);
         thought.drip = after(text, "DRIP").map_or(Duration::ZERO, milliseconds);
         thought

@@ -54,7 +54,9 @@ pub use self::directives::Directives;
 pub use self::faults::{Fault, Faults};
 use self::ids::Ids;
 pub use self::observations::{Marks, Observations, Seen, marker};
-pub use self::scripted_model::{Act, Call, InputItem, Offered, Prompt, ScriptedModel, Thought};
+pub use self::scripted_model::{
+    Act, Call, InputItem, ModelUsage, Offered, Prompt, ScriptedModel, Thought, Tokens,
+};
 use self::sessions::{Sessions, Slots};
 pub use self::transcript::{Entry, Item, StopReason};
 use self::turn_request::TurnRequest;

@@ -1,7 +1,10 @@
 //! What the gateway received, for tests that check the runtime. Bounded, and separate from all decisions.
 
+use std::cell::Cell;
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use super::scripted_model::Tokens;
 
 /// The maximum number of markers with counts of their own. Further markers are not counted.
 const MARKERS: usize = 1_000_000;
@@ -23,6 +26,8 @@ struct Pages {
     overlaps: u64,
     busy: HashMap<String, usize>,
     turns: HashMap<String, u64>,
+    spent: Tokens,
+    spent_by: HashMap<String, Tokens>,
     markers: HashMap<String, Marks>,
     seen: VecDeque<Arc<Seen>>,
     /// The number of crashes. Requests from before a crash have ended with it.
@@ -95,7 +100,7 @@ impl Observations {
         }
         let life = pages.life;
         drop(pages);
-        Visit { observations: Arc::clone(self), seen, life, by_client: true }
+        Visit { observations: Arc::clone(self), seen, life, by_client: true, spent: Cell::default() }
     }
 
     /// Records a crash: no request is in progress any more.
@@ -109,7 +114,8 @@ impl Observations {
     /// Records the start of a resumed turn, which no client requested.
     pub(super) fn resume(self: &Arc<Self>, seen: Seen) -> Visit {
         let life = self.pages().life;
-        Visit { observations: Arc::clone(self), seen: Arc::new(seen), life, by_client: false }
+        let spent = Cell::default();
+        Visit { observations: Arc::clone(self), seen: Arc::new(seen), life, by_client: false, spent }
     }
 
     /// The last parsed requests, oldest first.
@@ -147,6 +153,16 @@ impl Observations {
         self.pages().overlaps
     }
 
+    /// The reported usage of all finished model calls.
+    pub fn spent(&self) -> Tokens {
+        self.pages().spent
+    }
+
+    /// The reported usage of an agent's finished model calls.
+    pub fn spent_by(&self, agent: &str) -> Tokens {
+        self.pages().spent_by.get(agent).copied().unwrap_or_default()
+    }
+
     /// The counts of a marker.
     pub fn marks(&self, marker: &str) -> Marks {
         self.pages().markers.get(marker).copied().unwrap_or_default()
@@ -177,6 +193,8 @@ pub(super) struct Visit {
     life: u64,
     /// Whether a client requested it.
     by_client: bool,
+    /// The reported usage of its model calls.
+    spent: Cell<Tokens>,
 }
 
 impl Visit {
@@ -188,6 +206,20 @@ impl Visit {
             *pages.turns.entry(self.seen.session.clone()).or_default() += 1;
         }
         pages.note(&self.seen.text, |marks| marks.runs += 1);
+    }
+
+    /// Records the reported usage of a finished model call.
+    pub(super) fn spent(&self, tokens: Tokens) {
+        self.spent.set(self.spent.get().plus(tokens));
+        let mut pages = self.observations.pages();
+        pages.spent = pages.spent.plus(tokens);
+        let by_agent = pages.spent_by.entry(self.seen.agent.clone()).or_default();
+        *by_agent = by_agent.plus(tokens);
+    }
+
+    /// The reported usage of the request so far.
+    pub(super) fn all_spent(&self) -> Tokens {
+        self.spent.get()
     }
 
     /// Records an answer in the history. An answer from before a crash is in no history and does not count.

@@ -3,6 +3,7 @@
 //! It resumes one session after another, by name, without the client's tools and instructions, and sends no response. A
 //! new request in such a session before its turn replaces the recovery.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::thread;
 use std::time::Instant;
@@ -66,7 +67,15 @@ fn resume(inner: &Inner, session: &Session, session_slot: SessionSlot<'_>) {
         transcript: Arc::default(),
     };
     session_slot.write(Entry { id, at: inner.options.clock.now(), item: Item::User(SYSTEM.to_owned()) });
-    let turn = Turn { inner, agent: &agent, run: &run, fault: None, visit: &visit, session_slot };
+    let turn = Turn {
+        inner,
+        agent: &agent,
+        run: &run,
+        fault: None,
+        visit: &visit,
+        session_slot,
+        usage: Cell::default(),
+    };
     turn.play(prompt, &mut NoWatcher);
 }
 

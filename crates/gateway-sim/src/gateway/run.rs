@@ -1,13 +1,14 @@
 //! A turn from its request to its outcome: it waits for its session and a slot, calls the model, and writes the
 //! transcript.
 
+use std::cell::Cell;
 use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
 use super::faults::Fault;
 use super::observations::Visit;
-use super::scripted_model::{Act, Call, InputItem, Offered, Prompt, Thought};
+use super::scripted_model::{Act, Call, InputItem, ModelUsage, Offered, Prompt, Thought, Tokens};
 use super::sessions::{NoTurn, SessionSlot, Status};
 use super::transcript::{Entry, Item, SILENT_REPLY, StopReason, delegated};
 use super::turn_request::{MustCall, TurnRequest};
@@ -55,6 +56,9 @@ const NOTHING_SAID: &str = "No response from OpenClaw.";
 /// The turn ends after this many calls of tools that were not offered.
 const REFUSED_CALL_ROUNDS_MAX: usize = 3;
 
+/// A token has about this many characters.
+const CHARS_PER_TOKEN: usize = 4;
+
 const INTERNAL: &str = "internal error";
 
 /// The failure without an explanation.
@@ -73,6 +77,8 @@ pub(super) struct Turn<'a> {
     pub(super) fault: Option<&'a Fault>,
     pub(super) visit: &'a Visit,
     pub(super) session_slot: SessionSlot<'a>,
+    /// The usage of the present model call: what the model reports, and the length of what it reads.
+    pub(super) usage: Cell<(ModelUsage, usize)>,
 }
 
 /// Runs a turn to its end.
@@ -104,7 +110,7 @@ pub(super) fn run(
         session_slot.set_status(Status::Killed);
         return Outcome::Gone;
     };
-    let turn = Turn { inner, agent: &ask.agent, run, fault, visit, session_slot };
+    let turn = Turn { inner, agent: &ask.agent, run, fault, visit, session_slot, usage: Cell::default() };
     let prompt = turn.prompt(ask);
     turn.write(Item::User(ask.text.clone()));
     let outcome = turn.play(prompt, watch);
@@ -157,6 +163,7 @@ impl Turn<'_> {
         let (mut asked, mut refused_rounds) = (false, 0);
         loop {
             let thought = self.think(&mut prompt, asked);
+            self.usage.set((thought.usage, prompt.text.len() + prompt.instructions.len()));
             asked = true;
             if !self.sleep(thought.delay, watch) {
                 return self.gone();
@@ -240,7 +247,17 @@ impl Turn<'_> {
     }
 
     pub(super) fn wrote(&self, text: &str, calls: Vec<(String, String, String)>, stop: StopReason) {
-        self.write(Item::Assistant { run: self.run.to_owned(), text: text.to_owned(), calls, stop });
+        let written = text.len() + calls.iter().map(|(_, _, arguments)| arguments.len()).sum::<usize>();
+        let usage = match (stop, self.usage.get()) {
+            (StopReason::Error | StopReason::Aborted, _) | (_, (ModelUsage::Silent, _)) => Tokens::default(),
+            (_, (ModelUsage::Tokens(tokens), _)) => tokens,
+            (_, (ModelUsage::ByLength, read)) => {
+                let tokens = |chars: usize| (chars / CHARS_PER_TOKEN + 1) as u64;
+                Tokens { read: tokens(read), written: tokens(written), nano_dollars: 0 }
+            }
+        };
+        self.visit.spent(usage);
+        self.write(Item::Assistant { run: self.run.to_owned(), text: text.to_owned(), calls, stop, usage });
     }
 
     fn is_silence(&self, act: &Act) -> bool {

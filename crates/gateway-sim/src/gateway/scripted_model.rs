@@ -82,6 +82,48 @@ pub struct Thought {
     pub delay: Duration,
     /// The delay after each word.
     pub drip: Duration,
+    /// The usage that the model reports.
+    pub usage: ModelUsage,
+}
+
+/// The usage that a model reports for one call.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum ModelUsage {
+    /// By the length of its texts.
+    #[default]
+    ByLength,
+    /// These tokens.
+    Tokens(Tokens),
+    /// None.
+    Silent,
+}
+
+/// Tokens, and their cost.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Tokens {
+    /// Tokens read.
+    pub read: u64,
+    /// Tokens written.
+    pub written: u64,
+    /// Their cost in billionths of a dollar.
+    pub nano_dollars: u64,
+}
+
+impl Tokens {
+    /// The sum.
+    #[must_use]
+    pub fn plus(self, other: Self) -> Self {
+        Self {
+            read: self.read + other.read,
+            written: self.written + other.written,
+            nano_dollars: self.nano_dollars + other.nano_dollars,
+        }
+    }
+
+    /// All of them.
+    pub fn all(self) -> u64 {
+        self.read + self.written
+    }
 }
 
 /// An action of the model.
@@ -160,7 +202,7 @@ const ABANDONED: &str = "[Queued user message from a previous active turn; prese
 
 impl Thought {
     fn of(act: Act) -> Self {
-        Self { act, delay: Duration::ZERO, drip: Duration::ZERO }
+        Self { act, delay: Duration::ZERO, drip: Duration::ZERO, usage: ModelUsage::ByLength }
     }
 
     /// Says this text.
@@ -217,6 +259,29 @@ impl Thought {
         if let Act::Call { preamble, .. } = &mut self.act {
             *preamble = Some(text.into());
         }
+        self
+    }
+
+    /// Reports this usage.
+    #[must_use]
+    pub fn costing(mut self, read: u64, written: u64) -> Self {
+        self.usage = ModelUsage::Tokens(Tokens { read, written, nano_dollars: 0 });
+        self
+    }
+
+    /// Reports this cost of the usage, in billionths of a dollar.
+    #[must_use]
+    pub fn priced(mut self, nano_dollars: u64) -> Self {
+        if let ModelUsage::Tokens(tokens) = &mut self.usage {
+            tokens.nano_dollars = nano_dollars;
+        }
+        self
+    }
+
+    /// Reports no usage.
+    #[must_use]
+    pub fn unmetered(mut self) -> Self {
+        self.usage = ModelUsage::Silent;
         self
     }
 

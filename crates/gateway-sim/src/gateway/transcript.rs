@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::ids::uuid;
+use super::scripted_model::Tokens;
 use mcr_model::clock::Millis;
 
 /// The maximum length of a text in the history.
@@ -64,6 +65,8 @@ pub enum Item {
         calls: Vec<(String, String, String)>,
         /// Why the model stopped.
         stop: StopReason,
+        /// The reported usage of its model call.
+        usage: Tokens,
     },
     /// The result of a call inside the gateway.
     ToolResult {
@@ -104,13 +107,16 @@ impl Entry {
                 let item = json!({"role": "user", "content": text, "timestamp": at, "idempotencyKey": key, "__openclaw": about});
                 vec![item]
             }
-            Item::Assistant { run, text, calls, stop } => {
+            Item::Assistant { run, text, calls, stop, usage } => {
                 about["runId"] = json!(run);
                 let (text, cut) = cut(text, chars);
                 mark(&mut about, cut);
                 let words = (!text.is_empty()).then(|| json!([{"type": "text", "text": text}]));
-                let usage = json!({"input": 1, "output": 1, "cacheRead": 0, "cacheWrite": 0, "totalTokens": 2,
-                    "cost": {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0, "total": 0}});
+                #[expect(clippy::cast_precision_loss, reason = "amounts of tests are small")]
+                let dollars = usage.nano_dollars as f64 / 1e9;
+                let usage = json!({"input": usage.read, "output": usage.written, "cacheRead": 0, "cacheWrite": 0,
+                    "totalTokens": usage.all(),
+                    "cost": {"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0, "total": dollars}});
                 let mut item = json!({"role": "assistant", "content": [], "api": "openai-completions", "provider": "scripted",
                     "model": "scripted-1", "usage": usage, "stopReason": stop.word(), "timestamp": at, "responseId": format!("chatcmpl-{id}"),
                     "__openclaw": about});

@@ -58,7 +58,7 @@ pub(super) fn answer(inner: &Arc<Inner>, request: &Request) -> Reply {
     if let Some(session) = inner.session_of(&ask) {
         ask.session = Some(session);
     }
-    let frame = Frame::new(inner, &ask.model, ask.text.len() + ask.instructions.len());
+    let frame = Frame::new(inner, &ask.model);
     inner.remember(&frame.id, &ask);
     let visit = inner.observations.enter(Seen {
         run: frame.id.clone(),
@@ -95,6 +95,7 @@ fn whole(
     fault: Option<&Fault>,
 ) -> Reply {
     let outcome = run(inner, ask, &frame.id, visit, fault, &mut NoWatcher);
+    frame.spent.set(visit.all_spent());
     let (status, answer) = frame.whole(&outcome, fault);
     match fault {
         Some(Fault::LoseAnswer) => Reply::abrupt(""),
@@ -162,6 +163,7 @@ fn streamed(inner: &Arc<Inner>, ask: TurnRequest, frame: Frame, visit: Visit, fa
                 if fault == Some(&Fault::StallAfter) { &mut NoWatcher } else { &mut events };
             run(&inner, &ask, &frame.id, &visit, fault, watch)
         });
+        frame.spent.set(visit.all_spent());
         drop(visit);
         if fault == Some(&Fault::StallAfter) {
             inner.faults.wait(|| events.is_open());

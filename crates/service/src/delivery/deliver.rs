@@ -41,6 +41,7 @@ use std::time::{Duration, Instant};
 use log::Level;
 use log::kv::Value;
 
+use super::budget;
 use super::deps::DeliveryDeps;
 use super::heartbeat::BeatSteps;
 use super::log_item::{LogItem, millis};
@@ -170,6 +171,7 @@ fn walk(job: &mut Job, steps: &mut dyn Steps, deps: &DeliveryDeps<'_>) -> Result
     if job.record.held >= HELD_MAX && is_unfinished(&job.record.stage) {
         return Err(Trouble::Crashes(job.record.held));
     }
+    budget::turn::may_start(job, deps)?;
     steps.walk(job, deps)
 }
 
@@ -223,6 +225,7 @@ fn give_up(
 
 fn closed(job: &mut Job, end: End, this: Attempt, deps: &DeliveryDeps<'_>) -> Outcome {
     deps.inflight.is_over(&job.work.id);
+    budget::turn::closed(&job.work, deps);
     deps.let_go(job);
     let words = in_short(&end);
     // The decision to give up or to stop is in the log already.
@@ -265,7 +268,9 @@ fn rest(
         Some(_) => "Attempt ended; the next follows after a pause",
     };
     this.log(level, job, deps, sentence, "again", &fields);
-    if !job.is_only_marked() && job.is_recorded() {
+    // Nothing has been done for a row that only waits for a budget.
+    let has_news = !matches!(trouble, Trouble::OverBudget(_)) || !job.record.is_untouched();
+    if has_news && !job.is_only_marked() && job.is_recorded() {
         let now = deps.clock.now();
         let note = Note::of(&job.work, now).record(&job.record).step(Step::Rests, &words);
         deps.write(&note.rests(pause.map(|pause| now + pause)), Wait::Not);

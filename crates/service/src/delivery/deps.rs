@@ -8,6 +8,7 @@ use std::time::Duration;
 use log::Level;
 use log::kv::Value;
 
+use super::budget::BudgetKeeper;
 use super::inflight::InFlight;
 use super::log_item::LogItem;
 use super::provider_cooldown::ProviderCooldown;
@@ -51,6 +52,8 @@ pub struct DeliveryDeps<'a> {
     pub cooldown: &'a ProviderCooldown,
     /// The ids of rows that any delivery created recently.
     pub made: &'a RecentIds,
+    /// The daily budgets.
+    pub budget: &'a BudgetKeeper,
     /// The running turns and deliveries.
     pub inflight: &'a InFlight,
     /// The sessions in which agents may call over HTTP.

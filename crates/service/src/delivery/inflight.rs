@@ -40,6 +40,8 @@ struct InFlightState {
     held: HashMap<WorkId, Arc<ActiveDelivery>>,
     /// The current delivery of each track: the agent's calls over HTTP belong to it.
     at_work: HashMap<Track, WorkId>,
+    /// Work whose running turn was aborted because a budget is used up.
+    capped: BTreeSet<WorkId>,
     /// Work for which a person gave up waiting.
     given_up: BTreeSet<WorkId>,
 }
@@ -109,6 +111,7 @@ impl InFlight {
         inside.last += 1;
         let number = inside.last;
         inside.stuck.remove(&life.work.id);
+        inside.capped.remove(&life.work.id);
         inside.turns.insert(number, life);
         drop(inside);
         // In a full channel, a signal waits already.
@@ -229,6 +232,25 @@ impl InFlight {
         self.lock().given_up.contains(work)
     }
 
+    /// Ends the running turn of this work because a budget is used up. Returns whether there is one that was not ended
+    /// before.
+    pub(super) fn cap(&self, work: &WorkId) -> bool {
+        let mut inside = self.lock();
+        let turns: Vec<_> = inside.turns.values().filter(|life| life.work.id == *work).cloned().collect();
+        if turns.is_empty() || !inside.capped.insert(work.clone()) {
+            return false;
+        }
+        for life in &turns {
+            life.pulse.end();
+        }
+        true
+    }
+
+    /// Whether the last turn of this work was ended because a budget is used up.
+    pub(super) fn is_capped(&self, work: &WorkId) -> bool {
+        self.lock().capped.contains(work)
+    }
+
     /// Stops a delivery because a person stopped the work on its task: its turn ends, and its agent's calls are refused.
     pub(super) fn stop(&self, held: &ActiveDelivery) {
         let inside = self.lock();
@@ -253,6 +275,7 @@ impl InFlight {
         let mut inside = self.lock();
         inside.stuck.remove(work);
         inside.given_up.remove(work);
+        inside.capped.remove(work);
     }
 
     /// All turns, as `/health` shows them.

@@ -7,6 +7,7 @@
 
 pub mod active_delivery;
 pub mod brake;
+pub mod budget;
 mod calls;
 pub mod deliver;
 pub mod deps;

@@ -12,6 +12,7 @@ use std::slice;
 use log::Level;
 use log::kv::Value;
 
+use super::budget;
 use super::deps::DeliveryDeps;
 use mcr_core::delivery::cause::Cause;
 use mcr_core::delivery::journal::{Step, Wait};
@@ -21,6 +22,9 @@ use mcr_core::gateway::{Class, GatewayError, Recovered, Reply, TurnMark, Why};
 use mcr_core::work::{Work, WorkId};
 use mcr_model::SessionKey;
 use mcr_model::clock::Millis;
+
+/// Why a turn was aborted by a budget.
+const ABORTED: &str = "A running turn was aborted, because a daily budget is used up.";
 
 /// The marker at the beginning of the input, by which the turn is found in the history.
 pub(super) fn marker(work: &WorkId, attempt: u32) -> String {
@@ -95,6 +99,7 @@ pub(super) fn settle(job: &mut Job, deps: &DeliveryDeps<'_>) -> Result<Option<Re
         deps.inflight.is_stuck(&job.work.id, deps.clock.now());
         found = abort_stuck(job, deps, why)?;
     }
+    budget::turn::recovered(job, &found, deps);
     let (reply, how) = match found {
         Recovered::Running(Running { why, again_in: pause, .. }) => {
             return Err(Trouble::Unsettled(Unsettled::Waiting { why, pause }));
@@ -130,7 +135,11 @@ fn failed_turn(job: &mut Job, marker_seen: bool, trouble: Trouble, deps: &Delive
         | Trouble::Gateway(GatewayError { why: Why::Interrupted, .. })
             if sent.interrupted && !silent =>
         {
-            Trouble::Unsettled(Unsettled::Interrupted)
+            if deps.inflight.is_capped(&job.work.id) {
+                Trouble::OverBudget(ABORTED.to_owned())
+            } else {
+                Trouble::Unsettled(Unsettled::Interrupted)
+            }
         }
         other => other,
     };
@@ -218,6 +227,25 @@ pub(super) fn abandon(job: &mut Job, why: &Trouble, deps: &DeliveryDeps<'_>) {
             deps.log(Level::Warn, &*job, "Turn cannot be aborted", &fields);
         }
     }
+}
+
+/// Aborts the run of a turn because a budget is used up. Its outcome is settled like that of a turn that this process
+/// interrupted: what the run has used is charged, and it counts as no failure.
+pub(super) fn abort_capped(job: &mut Job, deps: &DeliveryDeps<'_>) -> Trouble {
+    if let Some(sent) = &mut job.record.sent {
+        sent.interrupted = true;
+        match deps.gateway.abort(&sent.session, &sent.agent, sent.run.as_deref()) {
+            Ok(ended) => {
+                let fields = [("run_ended", Value::from(ended))];
+                deps.log(Level::Info, &*job, "Abort requested for a turn over budget", &fields);
+            }
+            Err(error) => {
+                let fields = [("error", Value::from_display(&error))];
+                deps.log(Level::Warn, &*job, "Turn over budget cannot be aborted", &fields);
+            }
+        }
+    }
+    Trouble::OverBudget(ABORTED.to_owned())
 }
 
 /// What a running turn waits for, if it has shown no progress for too long.

@@ -6,6 +6,7 @@ use log::Level;
 use log::kv::Value;
 
 use super::active_delivery::AgentRights;
+use super::budget;
 use super::calls;
 use super::deps::{DeliveryDeps, Rules};
 use super::fold;
@@ -238,8 +239,13 @@ fn send(job: &mut Job, turn: &Turn<'_>, deps: &DeliveryDeps<'_>) -> Result<Reply
     recover_turn::begin(&mut job.record.sent, turn.session, agent, attempt, deps.clock.now());
     // Recorded before it is sent: after a crash, the next process looks for the turn before sending it again.
     job.record.requests += 1;
+    if let Err(trouble) = budget::turn::reserve(job, turn, deps) {
+        unsent(&mut job.record, turn);
+        return Err(trouble);
+    }
     let noted = deps.must_note(job, Step::TurnSent, &sent_in_words(turn, &job.record));
     if let Err(trouble) = noted {
+        budget::turn::release(job, deps);
         unsent(&mut job.record, turn);
         return Err(trouble);
     }
@@ -262,11 +268,13 @@ fn send(job: &mut Job, turn: &Turn<'_>, deps: &DeliveryDeps<'_>) -> Result<Reply
     });
     // From here on a stop ends the turn's pulse. An earlier stop is checked here, and the turn is not sent.
     if deps.inflight.is_stopped(&job.work) {
+        budget::turn::release(job, deps);
         unsent(&mut job.record, turn);
         return Err(Trouble::Stopped);
     }
     let answer = deps.gateway.turn(turn, &mut |sign| taken(job, sign, &life, deps));
     drop(life);
+    budget::turn::ended(job, turn, &answer, deps);
     // A turn whose pulse another thread ended was not stuck.
     let silent = answer.as_ref().is_err_and(|error| error.why == Why::Silent) && !turn.pulse.is_over();
     if silent {
@@ -277,6 +285,9 @@ fn send(job: &mut Job, turn: &Turn<'_>, deps: &DeliveryDeps<'_>) -> Result<Reply
     let error = answer.as_ref().err();
     job.gateway_answered |= error.is_none_or(shows_gateway);
     deps.with_log(job, |record| recover_turn::end(record, error, silent, deps.clock.now()));
+    if deps.inflight.is_capped(&job.work.id) && answer.is_err() {
+        return Err(recover_turn::abort_capped(job, deps));
+    }
     let reply = answer.map_err(Trouble::Gateway)?;
     deps.answers.one_more();
     deps.cooldown.ends(&job.work.track.agent);

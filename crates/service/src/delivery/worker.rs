@@ -9,6 +9,7 @@ use std::time::Instant;
 
 use crossbeam_channel::{Receiver, Sender};
 
+use super::budget::BudgetKeeper;
 use super::deliver::deliver;
 use super::deps::{AnswerCounter, DeliveryDeps, RecentIds, Rules};
 use super::inflight::InFlight;
@@ -48,6 +49,8 @@ pub struct Worker {
     pub rules: Arc<Rules>,
     /// The heartbeats of all agents.
     pub beats: Arc<Beats>,
+    /// The daily budgets.
+    pub budget: Arc<BudgetKeeper>,
     /// The counters of attempts and tool calls.
     pub metrics: Arc<Metrics>,
 }
@@ -131,6 +134,7 @@ impl Worker {
             answers: &ends.answers,
             cooldown: &ends.cooldown,
             made: &self.made,
+            budget: &self.budget,
             inflight: &ends.inflight,
             beats: &self.beats,
             sessions: &self.sessions,

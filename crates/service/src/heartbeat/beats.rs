@@ -1,6 +1,6 @@
 //! The source of heartbeats: offers each beat to the dispatcher when it is due, and learns from its end.
 //!
-//! One thread follows the roster, the wakes and the schedule ([`Beats::run`]). Workers report the attempts and the ends of
+//! One thread follows the roster, the wakes and the schedule. Workers report the attempts and the ends of
 //! beats. The end of a beat arrives even after a panic of its worker, so no agent's schedule waits for a beat that is gone.
 //! A beat that an earlier process left in the ledger is the agent's current one until it ends.
 //!

@@ -24,6 +24,7 @@ pub use ready::Ready;
 pub use storage::{DiskHealth, LedgerHealth};
 
 use crate::workspace::health::WorkspaceHealth;
+use mcr_core::guardrails::budget;
 use mcr_core::ops::{HealthReason, Paused, TurnState};
 use mcr_model::clock::Millis;
 
@@ -72,6 +73,9 @@ pub struct Health {
     pub backend: BackendHealth,
     /// The ledger.
     pub ledger: LedgerHealth,
+    /// The daily budgets; absent if none is set.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub budget: Option<budget::Report>,
     /// The disk of the ledger.
     pub disk: DiskHealth,
     /// Panics of threads that went on.
@@ -317,6 +321,7 @@ pub struct Parts {
     pub workspaces: WorkspaceHealth,
     pub backend: BackendHealth,
     pub ledger: LedgerHealth,
+    pub budget: Option<budget::Report>,
     pub disk: DiskHealth,
     pub panics: PanicHealth,
 }
@@ -324,7 +329,7 @@ pub struct Parts {
 impl Parts {
     /// The reasons why the service is not healthy. A state that is not known yet is no reason.
     pub fn reasons(&self) -> Vec<HealthReason> {
-        let Self { gateway, delivery, roster, workspaces, backend, ledger, disk, panics } = self;
+        let Self { gateway, delivery, roster, workspaces, backend, ledger, budget, disk, panics } = self;
         let holds = |reason: HealthReason| match reason {
             HealthReason::GatewayTooOld => gateway.too_old,
             HealthReason::BackendUnreachable => backend.reachable == Some(false),
@@ -344,6 +349,7 @@ impl Parts {
             HealthReason::ReportFailing => {
                 backend.accepted == Some(true) && backend.last_report_error.is_some()
             }
+            HealthReason::BudgetReached => budget.as_ref().is_some_and(budget::Report::is_reached),
             HealthReason::LedgerOff => ledger.off.is_some(),
             HealthReason::StateDirMoved => ledger.displaced.is_some(),
             HealthReason::DiskLow => disk.free_bytes.is_some_and(|free| free < DISK_LOW_BYTES),

@@ -5,6 +5,7 @@
 //! timestamps. Labels never contain text from outside: they are fixed names, versions, and the configured names of
 //! the machine.
 
+mod budget;
 mod guardrails;
 mod heartbeats;
 mod limits;
@@ -109,6 +110,7 @@ fn service(page: &mut Page, health: &Health) {
     for reason in HealthReason::ALL {
         page.sample(&[("reason", reason.as_str())], u8::from(health.reasons.contains(reason)));
     }
+    budget::budget(page, health);
     page.maybe("runtime_disk_free_bytes", "Free space on the disk of STATE_DIR.", health.disk.free_bytes);
     let ahead = health.backend.clock_ahead_ms.map(seconds_of);
     page.maybe(

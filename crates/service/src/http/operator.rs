@@ -30,6 +30,23 @@ pub enum Wanted {
     Pause(Option<String>),
     /// Ends a pause.
     Resume(Option<String>),
+    /// Shows the daily budgets.
+    Budget,
+    /// Raises today's limit of the account, or of an agent.
+    BudgetRaise(Raise),
+    /// Starts today's counts of the account, or of an agent, from zero.
+    BudgetReset(Option<String>),
+}
+
+/// A limit to raise.
+#[derive(Clone, Debug, Default, PartialEq, Eq, serde::Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Raise {
+    /// Tokens, or dollars with the ending `usd`.
+    pub amount: String,
+    /// The agent's slug; none for the account.
+    #[serde(default)]
+    pub agent: Option<String>,
 }
 
 /// The request and the method of an operator path; none for other paths.
@@ -45,6 +62,9 @@ pub(super) fn find(path: &str) -> Option<(Wanted, &'static str)> {
         ("turns", Some(id), Some("give-up")) => (Wanted::GiveUp(id.to_owned()), "POST"),
         ("pause", None, None) => (Wanted::Pause(None), "POST"),
         ("resume", None, None) => (Wanted::Resume(None), "POST"),
+        ("budget", None, None) => (Wanted::Budget, "GET, HEAD"),
+        ("budget", Some("raise"), None) => (Wanted::BudgetRaise(Raise::default()), "POST"),
+        ("budget", Some("reset"), None) => (Wanted::BudgetReset(None), "POST"),
         _ => return None,
     };
     (parts.next().is_none() && !path.ends_with('/')).then_some(found)
@@ -131,6 +151,13 @@ pub fn with_body(wanted: Wanted, request: &Request) -> Result<Wanted, Reply> {
     match wanted {
         Wanted::Pause(_) => agent_in(body).map(Wanted::Pause).map_err(|why| Reply::error(400, why)),
         Wanted::Resume(_) => agent_in(body).map(Wanted::Resume).map_err(|why| Reply::error(400, why)),
+        Wanted::BudgetReset(_) => {
+            agent_in(body).map(Wanted::BudgetReset).map_err(|why| Reply::error(400, why))
+        }
+        Wanted::BudgetRaise(_) => serde_json::from_slice(body).map(Wanted::BudgetRaise).map_err(|_| {
+            let words = "The body must be an object with `amount`, such as \"200000\" or \"5usd\", and for one agent `agent`";
+            Reply::error(400, words)
+        }),
         _ if acts && !body.trim_ascii().is_empty() && body.trim_ascii() != b"{}" => {
             Err(Reply::error(400, "Requests to this path must have no body. Send the request without one"))
         }
@@ -173,6 +200,11 @@ mod tests {
             ("/pause", Some(Wanted::Pause(None))),
             ("/pause/", None),
             ("/resume", Some(Wanted::Resume(None))),
+            ("/budget", Some(Wanted::Budget)),
+            ("/budget/", None),
+            ("/budget/raise", Some(Wanted::BudgetRaise(Raise::default()))),
+            ("/budget/reset", Some(Wanted::BudgetReset(None))),
+            ("/budget/lower", None),
             ("//", None),
             ("", None),
         ];

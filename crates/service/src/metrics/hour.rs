@@ -205,6 +205,8 @@ mod tests {
             ("toolFailures", 1),
         ];
         assert_eq!(shown, expected);
-        assert_eq!(COUNTED[..End::NAMES.len()], End::NAMES);
+        // The last end, `missed`, is that of heartbeats.
+        let ends = &End::NAMES[..End::NAMES.len() - 1];
+        assert_eq!(&COUNTED[..ends.len()], ends);
     }
 }

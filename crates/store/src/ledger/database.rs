@@ -1,5 +1,6 @@
 //! The SQLite database with one row per delivery. Opening checks all of it; one transaction writes many rows.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::time::Duration;
 
@@ -9,6 +10,7 @@ use rusqlite::{Connection, OpenFlags, OptionalExtension as _, TransactionBehavio
 use super::commit_marker::CommitMarker;
 use super::entry::{Found, Image, sum_of_id};
 use super::error::LedgerError;
+use super::kept_values::{self, KeptChanges};
 use super::location::{LedgerLocation, readable_ids};
 use super::task_facts::{self, LooseAct};
 use mcr_model::LedgerSync;
@@ -109,13 +111,20 @@ impl LedgerDatabase {
         Ok((database, commits))
     }
 
-    /// Writes the rows `images` and the acts `loose`, and removes the rows `removed`, in one transaction. If a note has `waited` for it, the
-    /// commit is synced (with `LEDGER_SYNC=full`) and then counted by the mark.
+    /// The values that an earlier process has kept.
+    pub(super) fn kept(&self) -> Result<BTreeMap<String, String>, LedgerError> {
+        kept_values::read(&self.database)
+    }
+
+    /// Writes the rows `images`, the acts `loose` and the values `kept`, and removes the rows `removed`, in one
+    /// transaction. If a note has `waited` for it, the commit is synced (with `LEDGER_SYNC=full`) and then counted by the
+    /// mark.
     pub(super) fn commit(
         &mut self,
         images: &mut [Image],
         removed: &[i64],
         loose: &[LooseAct],
+        kept: &KeptChanges,
         waited: bool,
     ) -> Result<(), LedgerError> {
         let syncs = waited && self.full;
@@ -126,6 +135,7 @@ impl LedgerDatabase {
         let number = self.commits + 1;
         let began = self.database.transaction_with_behavior(TransactionBehavior::Immediate)?;
         task_facts::keep_loose(&began, loose)?;
+        kept_values::keep(&began, kept)?;
         // A commit number that no row has would count as lost at the next start.
         if images.is_empty() {
             return Ok(began.commit()?);
@@ -294,18 +304,9 @@ fn read_all(database: &Connection, mut visit: impl FnMut(Found)) -> Result<i64, 
     Ok(last)
 }
 
-/// Checks and reads the database without changing it, even while another process writes it. Read the mark first: it may
-/// count fewer commits than the database has, never more.
+/// Checks and reads the database without changing it, even while another process writes it. `then` reads more of the same
+/// moment. Read the mark first: it may count fewer commits than the database has, never more.
 pub(super) fn read_only(
-    path: Option<&Path>,
-    promised: i64,
-    visit: impl FnMut(Found),
-) -> Result<(), LedgerError> {
-    read_only_then(path, promised, visit, |_| Ok(()))
-}
-
-/// As [`read_only`]; `then` reads more of the same moment.
-pub(super) fn read_only_then(
     path: Option<&Path>,
     promised: i64,
     visit: impl FnMut(Found),

@@ -45,6 +45,7 @@ mod commit_marker;
 mod database;
 mod entry;
 mod error;
+mod kept_values;
 mod location;
 mod memory_ledger;
 mod note_text;
@@ -128,6 +129,7 @@ impl Ledger {
         let database = LedgerDatabase::open(&place, options.sync, options.slow, |found| {
             recall.take(found, &options.account);
         })?;
+        let kept = database.kept()?;
         recall.look_back();
         let set_aside = place.last_set_aside();
         let crash = active_file::read(&place.active_text());
@@ -163,6 +165,7 @@ impl Ledger {
             threads,
             foreign,
             set_aside,
+            kept,
         })
     }
 
@@ -243,6 +246,13 @@ impl Journal for Ledger {
     fn note(&self, note: &Note<'_>, wait: Wait) -> Result<(), JournalError> {
         match &self.0 {
             Inner::On { shared, .. } => shared.note(note, wait),
+            Inner::Off(..) => Ok(()),
+        }
+    }
+
+    fn keep(&self, changes: Vec<(String, Option<String>)>, wait: Wait) -> Result<(), JournalError> {
+        match &self.0 {
+            Inner::On { shared, .. } => shared.keep(changes, wait),
             Inner::Off(..) => Ok(()),
         }
     }

@@ -70,6 +70,8 @@ pub struct Opened {
     /// When a damaged ledger was last set aside in this folder. Work created before may have been started in that
     /// ledger.
     pub set_aside: Option<Millis>,
+    /// The values of other parts of the runtime, by key ([`Journal::keep`](mcr_core::delivery::journal::Journal::keep)).
+    pub kept: BTreeMap<String, String>,
 }
 
 /// An open delivery, as the ledger recalls it.

@@ -1,10 +1,12 @@
 //! Reads the ledger while a service may be writing it: for `why`, `dead list` and tests.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::database;
 use super::entry::{Found, Image};
 use super::error::LedgerError;
+use super::kept_values;
 use super::location::{database_in, promised_in};
 use super::step_history::StepHistory;
 use mcr_core::delivery::journal::RecordedStep;
@@ -22,6 +24,8 @@ pub struct Read {
     pub deliveries: Vec<DeliveryHistory>,
     /// The rows that are not understood.
     pub unreadable: Vec<UnreadableRow>,
+    /// The values of other parts of the runtime, by key.
+    pub kept: BTreeMap<String, String>,
 }
 
 /// A delivery with its step history, for people.
@@ -58,14 +62,19 @@ pub fn read(folder: &Folder) -> Result<Read, LedgerError> {
         why,
     })?;
     let mut read = Read::default();
-    database::read_only(found.as_deref(), promised, |found| match found {
+    let mut kept = BTreeMap::new();
+    let visit = |found| match found {
         Found::Whole(image) => match image.read() {
             Ok(row) => read.deliveries.push(history_of(&image, row)),
             Err(unreadable) => read.unreadable.push(*unreadable),
         },
         Found::Damaged { row, .. } => read.unreadable.push(row),
+    };
+    database::read_only(found.as_deref(), promised, visit, |database| {
+        kept = kept_values::read(database)?;
+        Ok(())
     })?;
-    Ok(read)
+    Ok(Read { kept, ..read })
 }
 
 fn history_of(image: &Image, row: LedgerRow) -> DeliveryHistory {

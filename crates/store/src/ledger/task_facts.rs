@@ -183,7 +183,7 @@ pub fn task_facts(
         Found::Whole(image) if image.account == account.as_str() => rows.push(image),
         Found::Whole(_) | Found::Damaged { .. } => {}
     };
-    database::read_only_then(found.as_deref(), promised, take, |database| {
+    database::read_only(found.as_deref(), promised, take, |database| {
         let has = "SELECT count(*) FROM sqlite_schema WHERE name IN ('evidence', 'tasks')";
         let tables: i64 = database.query_row(has, [], |row| row.get(0))?;
         if tables < 2 {

@@ -5,6 +5,7 @@
 //! written stay in memory. They are tried again with the next note that a caller waits for, or after [`AGAIN`].
 
 mod thread;
+mod unowned;
 
 use std::collections::{HashMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -18,14 +19,13 @@ use super::batch::{Batch, closed};
 use super::entry::{Image, LedgerEntry, StoredState};
 use super::error::LedgerError;
 use super::note_text::NoteText;
-use super::task_facts::LooseAct;
 use super::{Closed, KEPT_AGE, KEPT_BYTES, KEPT_MAX, Recovery, State};
-use mcr_core::delivery::acts::Act;
 use mcr_core::delivery::journal::{JournalError, Note, Wait};
 use mcr_core::delivery::{End, dead_letters};
 use mcr_core::work::WorkId;
 use mcr_model::AccountId;
 use mcr_model::clock::Millis;
+use unowned::Unowned;
 
 /// How long notes are collected while no caller waits.
 const LINGER: Duration = Duration::from_millis(20);
@@ -50,8 +50,7 @@ struct WriterState {
     /// Changed entries, in the order of their first change.
     dirty: Vec<WorkId>,
     dirty_since: Instant,
-    /// Acts that belong to no delivery.
-    loose: Vec<LooseAct>,
+    unowned: Unowned,
     /// The batch of all notes since the writer took the last one, and (`waited`) whether a caller waits for it.
     batch: Arc<Batch>,
     waited: bool,
@@ -100,7 +99,7 @@ struct ClosedDelivery {
 
 /// The next action of the writer.
 enum WriterStep {
-    Commit { images: Vec<Image>, removed: Vec<i64>, loose: Vec<LooseAct>, batch: Arc<Batch>, waited: bool },
+    Commit { images: Vec<Image>, removed: Vec<i64>, unowned: Unowned, batch: Arc<Batch>, waited: bool },
     Tidy,
     End,
 }
@@ -115,7 +114,7 @@ impl Shared {
             entries,
             dirty: Vec::new(),
             dirty_since: Instant::now(),
-            loose: Vec::new(),
+            unowned: Unowned::default(),
             batch: Arc::default(),
             waited: false,
             next_number: recall.next,
@@ -157,15 +156,6 @@ impl Shared {
 
     pub(super) fn drop_unreadable(&self, id: &WorkId, at: Millis, wait: Wait) -> Result<(), JournalError> {
         self.change(wait, |inside| inside.drop_unreadable(id, at))
-    }
-
-    pub(super) fn acted(&self, agent: &str, acts: &[Act]) -> Result<(), JournalError> {
-        self.change(Wait::ForDisk, |inside| {
-            inside.begins_to_change();
-            let account = self.account.as_str();
-            inside.loose.extend(acts.iter().map(|act| LooseAct::new(account, agent, act)));
-            Ok(())
-        })
     }
 
     /// Changes an entry, and waits for the disk if the caller asks for it. Only a caller that waits gets an error.
@@ -278,7 +268,7 @@ impl WriterState {
 
     /// Whether there is nothing to write.
     fn is_clean(&self) -> bool {
-        self.dirty.is_empty() && self.loose.is_empty()
+        self.dirty.is_empty() && self.unowned.loose.is_empty() && self.unowned.kept.is_empty()
     }
 
     fn begins_to_change(&mut self) {
@@ -308,9 +298,9 @@ impl WriterState {
         }
         // A commit without rows has no number, so it removes none.
         let removed = if images.is_empty() { Vec::new() } else { self.removed() };
-        let loose = std::mem::take(&mut self.loose);
         let batch = std::mem::take(&mut self.batch);
-        WriterStep::Commit { images, removed, loose, batch, waited: std::mem::take(&mut self.waited) }
+        let unowned = std::mem::take(&mut self.unowned);
+        WriterStep::Commit { images, removed, unowned, batch, waited: std::mem::take(&mut self.waited) }
     }
 
     /// Numbers of the closed deliveries beyond a limit of age, count or bytes. The latest dead letters are removed only
@@ -388,12 +378,14 @@ impl WriterState {
 
     /// Updates the state after a commit that failed. A closed delivery that was never on the disk is forgotten, so that
     /// a full disk does not fill the memory too. It has left no row that could mislead a later process.
-    fn failed(&mut self, images: &[Image], loose: Vec<LooseAct>, why: &LedgerError) {
+    fn failed(&mut self, images: &[Image], unowned: Unowned, why: &LedgerError) {
         if self.state.off.is_none() {
             error!(reason:% = why; "Nothing new starts until the ledger can be written again");
         }
         (self.state.off, self.state.holds) = (Some(why.to_string()), true);
-        self.loose.splice(0..0, loose);
+        let newer = std::mem::replace(&mut self.unowned, unowned);
+        self.unowned.loose.extend(newer.loose);
+        self.unowned.kept.extend(newer.kept);
         let newer = std::mem::take(&mut self.dirty);
         for image in images {
             let id = WorkId::new(&*image.id);

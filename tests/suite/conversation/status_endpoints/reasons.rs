@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use mission_control_runtime::clock::Millis;
 use mission_control_runtime::demo::gateway::{Prompt, Release, Thought};
+use mission_control_runtime::guardrails::budget::{Report, ScopeReport};
 use mission_control_runtime::http::health::{
     BackendHealth, DeliveryHealth, DiskHealth, GatewayHealth, LedgerHealth, PanicHealth, Parts, RosterHealth,
     TurnHealth,
@@ -240,6 +241,7 @@ fn every_reason_follows_from_its_part() {
                 ..BackendHealth::default()
             },
             ledger: LedgerHealth::default(),
+            budget: None,
             disk: DiskHealth { free_bytes: Some(1 << 40) },
             panics: PanicHealth::default(),
         };
@@ -252,6 +254,10 @@ fn every_reason_follows_from_its_part() {
         state,
         since: Millis(1),
         quiet_seconds: 1.0,
+    };
+    let spent = |reached| Report {
+        scopes: vec![ScopeReport { reached, ..ScopeReport::default() }],
+        ..Report::default()
     };
     let rows: Vec<(Parts, &[&str])> = vec![
         (parts(|_| {}), &[]),
@@ -279,6 +285,8 @@ fn every_reason_follows_from_its_part() {
         (parts(|p| p.workspaces.error = Some("no".to_owned())), &["profiles_unwritable"]),
         (parts(|p| p.workspaces.rejected = vec![("..".to_owned(), "no".to_owned())]), &[]),
         (parts(|p| p.backend.last_report_error = Some("no".to_owned())), &["report_failing"]),
+        (parts(|p| p.budget = Some(spent(false))), &[]),
+        (parts(|p| p.budget = Some(spent(true))), &["budget_reached"]),
         (parts(|p| p.ledger.off = Some("no".to_owned())), &["ledger_off"]),
         (parts(|p| p.disk.free_bytes = Some(100 << 20)), &[]),
         (parts(|p| p.disk.free_bytes = Some((100 << 20) - 1)), &["disk_low"]),

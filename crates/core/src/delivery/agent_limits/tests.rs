@@ -109,3 +109,13 @@ fn a_turn_of_a_person_that_was_not_counted_before_changes_nothing() {
     limits.ends(&job(2, 1, Origin::Agent), Millis(3));
     assert_eq!(limits.room_for_agents(10, Millis(3)), 1);
 }
+
+#[test]
+fn a_clock_that_is_set_back_holds_agents_for_a_minute_at_most() {
+    let at = |second: i64| Millis(second * SECOND);
+    let turns = [at(3_600), at(3_601)];
+    let mut limits = AgentLimits::new(5, config(0, 2), &turns, at(3_601));
+    assert_eq!(limits.room_for_agents(5, at(3_601)), 0);
+    assert_eq!(limits.room_for_agents(5, at(10)), 0, "the clock is set back by an hour");
+    assert_eq!(limits.room_for_agents(5, at(71)), 2);
+}

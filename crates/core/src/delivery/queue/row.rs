@@ -98,7 +98,8 @@ impl QueueEntry {
 
     /// Whether the row could start under these stops and with these turns allowed.
     pub(super) fn may_begin(&self, stops: &TurnStops, turns: TurnAllowance) -> bool {
-        !self.needs_turn() || turns != TurnAllowance::None && !stops.holds(&self.work.track.agent)
+        let sent = self.record.sent.is_some();
+        !self.needs_turn() || turns != TurnAllowance::None && !stops.holds(&self.work.track.agent, sent)
     }
 
     /// The class of the row. Work of a kind that has no author uses the workers of agents.

@@ -18,7 +18,7 @@ mod texts;
 
 use std::time::Duration;
 
-use super::{Class, GatewayError, Why};
+use super::{Class, GatewayError, Usage, Why};
 use mcr_model::redact::Redactor;
 
 pub use request::{SessionNames, session_key};
@@ -50,6 +50,8 @@ pub struct TurnFailure {
     pub detail: Option<String>,
     /// Whether the model wrote anything in the run, judged by the reported tokens.
     pub(crate) spoke: bool,
+    /// The usage of the run, if the gateway reported it.
+    pub(crate) usage: Option<Usage>,
     /// Nothing was run, and the gateway wants tools in the other shape.
     pub wants_other_tools: bool,
 }
@@ -65,6 +67,7 @@ impl TurnFailure {
             not_before: None,
             detail: None,
             spoke: false,
+            usage: None,
             wants_other_tools: false,
         }
     }
@@ -88,6 +91,7 @@ impl TurnFailure {
         let mut error = GatewayError::new(self.class, self.why, words.as_deref());
         error.status = self.status;
         error.spoke = self.spoke;
+        error.usage = self.usage;
         error.run = self.run.map(|run| in_short(redactor, &run));
         error.not_before = self.not_before;
         error

@@ -242,11 +242,16 @@ fn read(
 ) -> Result<Reply, TurnFailure> {
     let id = response.id.map(Cow::into_owned);
     let usage = response.usage.and_then(|usage| serde_json::from_str::<Tokens>(usage.get()).ok());
+    let usage = usage.map(|tokens| Usage {
+        input_tokens: tokens.input_tokens,
+        output_tokens: tokens.output_tokens,
+        ..Usage::default()
+    });
     if ending == Ending::Failed {
         let fields =
             response.error.and_then(|error| serde_json::from_str(error.get()).ok()).unwrap_or_default();
-        let spoke = usage.is_some_and(|tokens| tokens.output_tokens > 0);
-        return Err(TurnFailure { spoke, ..run_failed(200, &fields).with_run(id) });
+        let spoke = usage.is_some_and(|usage| usage.output_tokens > 0);
+        return Err(TurnFailure { spoke, usage, ..run_failed(200, &fields).with_run(id) });
     }
     let output = match (response.output, streamed) {
         (Some(items), _) => {
@@ -259,11 +264,6 @@ fn read(
         (None, Some(streamed)) => streamed,
         (None, None) => Output::default(),
     };
-    let usage = usage.map(|t| Usage {
-        input_tokens: t.input_tokens,
-        output_tokens: t.output_tokens,
-        ..Usage::default()
-    });
     output.into_reply(id, ending == Ending::Cut, usage, errors_may_be_texts)
 }
 

@@ -48,7 +48,7 @@ mod trace;
 
 use std::time::Duration;
 
-use super::{Reply, ToolOutput, Why};
+use super::{Reply, ToolOutput, Usage, Why};
 use mcr_model::clock::Millis;
 
 pub use page::{Item, Listed, Page, Role, Stop, read, read_item, read_listed, read_tool};
@@ -244,6 +244,20 @@ pub fn turn_progress(mark: &TurnMark<'_>, items: &[Item]) -> TurnProgress {
     let trace = Trace::of(mark, items);
     let over = trace.seen && (trace.own.is_over() || trace.own.find(mark.run).is_some());
     TurnProgress { last: items.last().map_or(0, |item| item.seq), begun: trace.seen, over, queued: false }
+}
+
+/// A finished model call of a turn.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ModelCall {
+    /// The model, with its provider if the gateway names both.
+    pub model: Option<String>,
+    /// Its usage; zero if the model does not report it.
+    pub usage: Usage,
+}
+
+/// The finished model calls of a turn, as far as the items show them.
+pub fn model_calls(mark: &TurnMark<'_>, items: &[Item]) -> Vec<ModelCall> {
+    Trace::of(mark, items).into_model_calls()
 }
 
 /// Decides by the recipe of spec §11.8; the step numbers are those of the spec.

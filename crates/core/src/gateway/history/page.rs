@@ -54,6 +54,8 @@ pub struct Item {
     pub seq: u64,
     /// The cost of its model call.
     pub usage: Option<Usage>,
+    /// The model of that call, with its provider: `anthropic/claude-sonnet-5`.
+    pub model: Option<String>,
 }
 
 /// The author of an item.
@@ -259,6 +261,10 @@ pub fn read_item(raw: &RawValue) -> Item {
             .map(str::to_owned),
         seq: about.get("seq").and_then(Value::as_u64).unwrap_or_default(),
         usage: value.get("usage").map(usage),
+        model: text_at(&value, "model").map(|model| match text_at(&value, "provider") {
+            Some(provider) => format!("{provider}/{model}"),
+            None => model.to_owned(),
+        }),
         text,
     }
 }

@@ -1,7 +1,7 @@
 //! Finds the trace of one turn among the items of its session.
 
-use super::TurnMark;
 use super::page::{Item, Role, Stop};
+use super::{ModelCall, TurnMark};
 use crate::gateway::{Reply, Usage, Why};
 
 /// The prefix of a request with several results (spec §3).
@@ -37,7 +37,7 @@ pub(super) struct RunTrace<'a> {
     pub(super) failed: Option<Why>,
     /// The gateway has given up resuming the turn.
     pub(super) given_up: bool,
-    usage: Option<Usage>,
+    model_calls: Vec<ModelCall>,
 }
 
 /// An adoptable result.
@@ -124,6 +124,12 @@ impl<'a> Trace<'a> {
         trace
     }
 
+    /// The finished model calls of the turn, also of the run with which the gateway resumed it.
+    pub(super) fn into_model_calls(self) -> Vec<ModelCall> {
+        let resumed = self.resumed.map(|run| run.model_calls);
+        self.own.model_calls.into_iter().chain(resumed.into_iter().flatten()).collect()
+    }
+
     pub(super) fn is_there(&self) -> bool {
         self.seen || self.earlier
     }
@@ -143,8 +149,10 @@ impl<'a> RunTrace<'a> {
             self.given_up = true;
             return;
         }
-        if let Some(more) = item.usage {
-            *self.usage.get_or_insert_default() += more;
+        // A failed or aborted call reports zeros.
+        let has_failed = matches!(item.stop, Some(Stop::Error | Stop::Aborted));
+        if let Some(usage) = item.usage.filter(|usage| usage.tokens() > 0 || !has_failed) {
+            self.model_calls.push(ModelCall { model: item.model.clone(), usage });
         }
         match (item.role, item.stop) {
             (Role::ToolResult, _) => {
@@ -171,6 +179,14 @@ impl<'a> RunTrace<'a> {
         }
     }
 
+    /// The usage of all its model calls, if it is reported.
+    fn usage(&self) -> Option<Usage> {
+        self.model_calls.iter().map(|call| call.usage).reduce(|mut sum, usage| {
+            sum += usage;
+            sum
+        })
+    }
+
     pub(super) fn is_over(&self) -> bool {
         self.answer.is_some() || self.failed.is_some() || self.given_up || self.empties >= 2
     }
@@ -183,7 +199,7 @@ impl<'a> RunTrace<'a> {
             id: text.or(self.called).and_then(|item| item.run.clone()).or_else(|| id.map(str::to_owned)),
             text: text.map(|item| item.text.clone()),
             cut: text.is_some_and(|item| item.stop == Some(Stop::Length)),
-            usage: self.usage,
+            usage: self.usage(),
             ..Reply::default()
         };
         if let Some(cut) = answer.filter(|item| item.cut) {

@@ -35,6 +35,9 @@ pub struct Count {
     /// Limits that an operator has raised for this day.
     #[serde(skip_serializing_if = "is_default")]
     pub raised: Limits,
+    /// The limits at which running turns were aborted. While they apply, they count as reached.
+    #[serde(skip_serializing_if = "is_default")]
+    pub closed_at: Limits,
     /// Whether the stored count cannot be read. Then the limit counts as reached until a reset.
     #[serde(skip_serializing_if = "is_default")]
     pub unreadable: bool,
@@ -61,6 +64,7 @@ impl Count {
     pub(super) fn reset(&mut self) {
         self.forgiven = self.spent.plus(self.carried);
         self.unreadable = false;
+        self.closed_at = Limits::default();
     }
 
     /// The limits that apply today. Raising cannot set a limit of a kind that has none.
@@ -94,6 +98,11 @@ impl Scope {
     /// The scopes of an agent's turn.
     pub(super) fn of(agent: &str) -> [Self; 2] {
         [Self::Account, Self::Agent(agent.to_owned())]
+    }
+
+    /// The scope of this agent, or of the account.
+    pub fn named(agent: Option<&str>) -> Self {
+        agent.map_or(Self::Account, |agent| Self::Agent(agent.to_lowercase()))
     }
 
     /// The name for people.

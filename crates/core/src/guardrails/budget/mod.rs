@@ -26,13 +26,13 @@ mod turn;
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use book::{Books, Charge};
+use book::Books;
 use mcr_model::clock::Millis;
 use mcr_model::spending::{Amount, Budgets, Limits};
 use mcr_model::zone::Day;
 
 pub use book::{Count, Scope};
-pub use report::{Report, ScopeReport};
+pub use report::{NO_BUDGET, Report, ScopeReport};
 pub use stored::{PREFIX, StoredChanges};
 pub use turn::{OpenTurn, TurnCost, TurnId, estimate};
 
@@ -50,7 +50,7 @@ pub struct Spending {
 
 /// Why a turn must wait.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Refusal {
+pub enum TurnRefusal {
     /// A limit is reached.
     AtLimit(Reached),
     /// What is left may be needed by turns that run.
@@ -68,6 +68,13 @@ pub struct Reached {
     pub counted: Amount,
     /// Whether the stored count cannot be read.
     pub unreadable: bool,
+}
+
+impl Reached {
+    /// Whether it holds the turns of all agents.
+    pub fn is_of_account(&self) -> bool {
+        self.scope == Scope::Account
+    }
 }
 
 /// The scopes whose limits are reached.
@@ -153,28 +160,77 @@ impl Spending {
         true
     }
 
+    /// Whether the clock shows another day than the one that counts.
+    pub fn is_another_day(&self, now: Millis) -> bool {
+        self.budgets.zone.day(now) != self.books.today()
+    }
+
+    /// Whether a turn of this agent may start, before its texts are known.
+    pub fn check(&self, agent: &str, now: Millis) -> Result<(), TurnRefusal> {
+        if self.is_another_day(now) {
+            return Ok(());
+        }
+        self.fits(&agent.to_lowercase(), None, Amount::default())
+    }
+
     /// Reserves the estimate of a turn that is about to be sent.
-    pub fn reserve(&mut self, id: &TurnId, agent: &str, texts: Amount, now: Millis) -> Result<(), Refusal> {
+    pub fn reserve(
+        &mut self,
+        id: &TurnId,
+        agent: &str,
+        texts: Amount,
+        now: Millis,
+    ) -> Result<(), TurnRefusal> {
         self.turn_to(now);
         let (agent, day) = (agent.to_lowercase(), self.books.today());
-        let reserved = self.usual.get(&agent).map_or(texts, |usual| usual.at_least(texts));
-        for scope in Scope::of(&agent) {
-            if let Some(reached) = self.reached(day, &scope) {
-                return Err(Refusal::AtLimit(reached));
-            }
-            let others = self.open_in(day, &scope).filter(|(other, _)| *other != id);
-            let others = others.fold(None, |sum: Option<Amount>, (_, turn)| {
-                Some(sum.unwrap_or_default().plus(turn.expected()))
-            });
-            if let Some(others) = others
-                && exceeds(self.counted(day, &scope).plus(others).plus(reserved), self.limits(day, &scope))
-            {
-                return Err(Refusal::Reserved);
-            }
-        }
+        self.fits(&agent, Some(id), texts)?;
+        let reserved = self.with_usual(&agent, texts);
         self.open.insert(id.clone(), OpenTurn::new(agent, day, reserved, texts));
         self.changed.turn(id);
         Ok(())
+    }
+
+    /// Whether a turn with these texts may start now.
+    fn fits(&self, agent: &str, id: Option<&TurnId>, texts: Amount) -> Result<(), TurnRefusal> {
+        let (day, reserved) = (self.books.today(), self.with_usual(agent, texts));
+        for scope in Scope::of(agent) {
+            if let Some(reached) = self.reached(day, &scope) {
+                return Err(TurnRefusal::AtLimit(reached));
+            }
+            if let Some(others) = self.expected(day, &scope, id)
+                && exceeds(self.counted(day, &scope).plus(others).plus(reserved), self.limits(day, &scope))
+            {
+                return Err(TurnRefusal::Reserved);
+            }
+        }
+        Ok(())
+    }
+
+    fn with_usual(&self, agent: &str, texts: Amount) -> Amount {
+        self.usual.get(agent).map_or(texts, |usual| usual.at_least(texts))
+    }
+
+    /// What the running turns of a scope are expected to cost, without this one; none if no other turn runs.
+    fn expected(&self, day: Day, scope: &Scope, except: Option<&TurnId>) -> Option<Amount> {
+        let others = self.open_in(day, scope).filter(|(id, _)| Some(*id) != except);
+        others.map(|(_, turn)| turn.expected()).reduce(Amount::plus)
+    }
+
+    /// The scopes in which no turn should start now: a limit is reached, or running turns have reserved the rest.
+    pub fn full(&self) -> Vec<Scope> {
+        let day = self.books.today();
+        let is_full = |scope: &Scope| {
+            let reserved = self.expected(day, scope, None);
+            self.reached(day, scope).is_some()
+                || reserved
+                    .is_some_and(|all| reaches(self.counted(day, scope).plus(all), self.limits(day, scope)))
+        };
+        self.scopes().filter(is_full).collect()
+    }
+
+    /// The account, and the agents with a budget.
+    fn scopes(&self) -> impl Iterator<Item = Scope> {
+        std::iter::once(Scope::Account).chain(self.budgets.agents.keys().cloned().map(Scope::Agent))
     }
 
     /// Withdraws the reservation of a turn that was not sent after all, or that the gateway did not accept.
@@ -186,41 +242,55 @@ impl Spending {
 
     /// Takes a reading of a running turn's usage.
     pub fn observe(&mut self, id: &TurnId, cost: &TurnCost) {
-        let (amount, _) = cost.priced(&self.budgets.prices);
         if let Some(turn) = self.open.get_mut(id) {
-            turn.observe(amount);
+            let charge = cost.charge(turn.texts().tokens, &self.budgets.prices);
+            turn.observe(charge.amount, cost.0.len() as u64);
         }
     }
 
-    /// The running turns to abort, because their limit is reached, or will be before the next reading.
-    pub fn to_abort(&self) -> Vec<TurnId> {
-        let passed = |turn: &OpenTurn| {
-            Scope::of(&turn.agent).iter().any(|scope| {
-                let running =
-                    self.open_in(turn.day, scope).map(|(_, turn)| turn.observed().plus(turn.growth()));
-                let sum = running.fold(self.counted(turn.day, scope), Amount::plus);
-                reaches(sum, self.limits(turn.day, scope)) || self.is_unreadable(turn.day, scope)
+    /// The running turns to abort, because a limit is reached, or will be before the next reading. Such a limit counts as
+    /// reached from now on: what is left would not suffice for the next requests.
+    pub fn to_abort(&mut self) -> Vec<TurnId> {
+        let scopes: BTreeSet<(Day, Scope)> = self
+            .open
+            .values()
+            .flat_map(|turn| Scope::of(&turn.agent).map(|scope| (turn.day, scope)))
+            .filter(|(day, scope)| {
+                let running = self.open_in(*day, scope).map(|(_, turn)| turn.observed().plus(turn.growth()));
+                reaches(running.fold(self.counted(*day, scope), Amount::plus), self.limits(*day, scope))
             })
+            .collect();
+        for (day, scope) in scopes {
+            let limits = self.limits(day, &scope);
+            let count = self.books.count_mut(day, &scope);
+            if count.closed_at != limits {
+                count.closed_at = limits;
+                self.changed.count(day, scope);
+            }
+        }
+        let passed = |turn: &OpenTurn| {
+            Scope::of(&turn.agent).iter().any(|scope| self.reached(turn.day, scope).is_some())
         };
         self.open.iter().filter(|(_, turn)| passed(turn)).map(|(id, _)| id.clone()).collect()
     }
 
     /// Charges a turn that has ended. A turn without an open reservation was charged before.
     ///
-    /// `written` is the length of what the agent wrote, in tokens, for a turn whose usage is not reported.
-    pub fn settle(&mut self, id: &TurnId, cost: &TurnCost, written: u64) {
+    /// A missing usage is estimated: `written` is the length of what the agent wrote, in tokens. `None` says that no model
+    /// has answered, so that only the given model calls count.
+    pub fn settle(&mut self, id: &TurnId, cost: &TurnCost, written: Option<u64>) {
         let Some(turn) = self.open.remove(id) else { return };
         self.changed.turn(id);
-        let (reported, unpriced) = cost.priced(&self.budgets.prices);
-        let reported = reported.at_least(turn.observed());
-        let charge = if reported.tokens > 0 {
-            Charge { amount: reported, estimated: 0, unpriced }
-        } else {
-            let texts = turn.texts().plus(Amount { tokens: written, nano_dollars: 0 });
-            let texts = TurnCost::estimated(texts.tokens).priced(&self.budgets.prices);
-            let amount = reported.at_least(texts.0);
-            Charge { amount, estimated: amount.tokens, unpriced: texts.1 }
+        let cost = match written {
+            Some(_) if cost.0.is_empty() => &TurnCost::unreported(),
+            _ => cost,
         };
+        let texts = turn.texts().tokens.saturating_add(written.unwrap_or(0));
+        let mut charge = cost.charge(texts, &self.budgets.prices);
+        charge.amount = charge.amount.at_least(turn.observed());
+        if charge.amount.is_zero() {
+            return;
+        }
         let usual = self.usual.entry(turn.agent.clone()).or_insert(charge.amount);
         *usual = turn::mean(*usual, charge.amount);
         for scope in Scope::of(&turn.agent) {
@@ -233,15 +303,13 @@ impl Spending {
     pub fn settle_all(&mut self, is_of_delivery: impl Fn(&TurnId) -> bool) {
         let ids: Vec<TurnId> = self.open.keys().filter(|id| is_of_delivery(id)).cloned().collect();
         for id in &ids {
-            self.settle(id, &TurnCost::default(), 0);
+            self.settle(id, &TurnCost::default(), Some(0));
         }
     }
 
     /// The scopes whose limits are reached now.
     pub fn held(&self) -> Held {
-        let agents = self.budgets.agents.keys().cloned().map(Scope::Agent);
-        let scopes = std::iter::once(Scope::Account).chain(agents);
-        Held { reached: scopes.filter_map(|scope| self.reached(self.books.today(), &scope)).collect() }
+        Held { reached: self.scopes().filter_map(|scope| self.reached(self.books.today(), &scope)).collect() }
     }
 
     /// Raises today's limits of a scope. The error is a sentence.
@@ -252,7 +320,7 @@ impl Spending {
         let missing = (to.tokens.is_some() && configured.tokens.is_none())
             || (to.nano_dollars.is_some() && configured.nano_dollars.is_none());
         if to.is_none() || missing {
-            return Err(format!("{} has no budget of this kind: {present}", scope.name()));
+            return Err(format!("no budget of this kind is set for {}: {present}", scope.name()));
         }
         let lower = |to: Option<u64>, present: Option<u64>| to.is_some() && to < present;
         if lower(to.tokens, present.tokens) || lower(to.nano_dollars, present.nano_dollars) {
@@ -269,7 +337,7 @@ impl Spending {
         self.turn_to(now);
         let day = self.books.today();
         if self.configured(scope).is_none() && *scope != Scope::Account {
-            return Err(format!("{} has no budget of its own", scope.name()));
+            return Err(format!("no budget is set for {} alone", scope.name()));
         }
         let scopes: Vec<Scope> = match scope {
             Scope::Account => self.books.book(day).map(|(scope, _)| scope.clone()).collect(),
@@ -299,7 +367,9 @@ impl Spending {
         let (limits, unreadable) = (self.limits(day, scope), self.is_unreadable(day, scope));
         let running = self.open_in(day, scope).map(|(_, turn)| turn.observed());
         let counted = running.fold(self.counted(day, scope), Amount::plus);
-        let is_reached = reaches(counted, limits) || (unreadable && !limits.is_none());
+        let closed_at = self.books.count(day, scope).map(|count| count.closed_at).unwrap_or_default();
+        let is_closed = !limits.is_none() && (unreadable || closed_at == limits);
+        let is_reached = reaches(counted, limits) || is_closed;
         is_reached.then(|| Reached { scope: scope.clone(), limits, counted, unreadable })
     }
 }

@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use super::{Count, Reached, Scope, Spending};
-use crate::ops::service_condition::sentence;
+use crate::spans::sentence;
 use mcr_model::clock::Millis;
 use mcr_model::spending::{Amount, Dollars, Limits, grouped};
 
@@ -47,6 +47,29 @@ pub struct ScopeReport {
     pub reached: bool,
     /// Whether the stored count cannot be read.
     pub unreadable: bool,
+    /// The used part of the limit that is nearest to its end.
+    pub percent: u64,
+    /// All of that in a line.
+    pub words: String,
+}
+
+/// What is said where no budget is set.
+pub const NO_BUDGET: &str =
+    "No budget is set. BUDGET_DAILY_TOKENS, BUDGET_DAILY_USD and BUDGET_AGENTS set one.";
+
+impl Report {
+    /// The budgets for people, one in each line.
+    pub fn lines(&self) -> Vec<String> {
+        let head = format!("Budgets of {} ({}); the day ends at {}.", self.day, self.time_zone, self.ends_at);
+        let width = self.scopes.iter().map(|scope| scope.name().chars().count()).max().unwrap_or_default();
+        let line = |scope: &ScopeReport| format!("  {:<width$}  {}", scope.name(), scope.words);
+        std::iter::once(head).chain(self.scopes.iter().map(line)).collect()
+    }
+
+    /// Whether a limit is reached.
+    pub fn is_reached(&self) -> bool {
+        self.scopes.iter().any(|scope| scope.reached)
+    }
 }
 
 impl ScopeReport {
@@ -55,8 +78,7 @@ impl ScopeReport {
         self.agent.as_deref().unwrap_or("account")
     }
 
-    /// The used part of the limit that is nearest to its end, in percent.
-    pub fn percent(&self) -> u64 {
+    fn percent(&self) -> u64 {
         let used = self.counted.plus(self.running);
         let part = |used: u64, limit: Option<u64>| {
             limit.map(|limit| u128::from(used) * 100 / u128::from(limit.max(1)))
@@ -66,8 +88,13 @@ impl ScopeReport {
         parts.into_iter().flatten().max().map_or(0, |percent| u64::try_from(percent).unwrap_or(u64::MAX))
     }
 
-    /// The budget in a line.
-    pub fn in_words(&self) -> String {
+    fn with_words(self) -> Self {
+        let percent = self.percent();
+        let words = Self { percent, ..self.clone() }.in_words();
+        Self { percent, words, ..self }
+    }
+
+    fn in_words(&self) -> String {
         let used = self.counted.plus(self.running);
         let tokens =
             self.limits.tokens.map(|limit| format!("{} of {} tokens", grouped(used.tokens), grouped(limit)));
@@ -83,7 +110,7 @@ impl ScopeReport {
             tokens => format!(", {} tokens estimated", grouped(tokens)),
         };
         let parts = if parts.is_empty() { format!("{used}, no limit") } else { parts.join(" and ") };
-        format!("{parts} ({} %){raised}{estimated}{state}", self.percent())
+        format!("{parts} ({} %){raised}{estimated}{state}", self.percent)
     }
 }
 
@@ -119,8 +146,7 @@ impl Spending {
     /// The state now.
     pub fn report(&self, now: Millis) -> Report {
         let (day, zone) = (self.books.today(), self.budgets.zone);
-        let agents = self.budgets.agents.keys().cloned().map(Scope::Agent);
-        let scopes = std::iter::once(Scope::Account).chain(agents).map(|scope| {
+        let scopes = self.scopes().map(|scope| {
             let none = Count::default();
             let count = self.books.count(day, &scope).unwrap_or(&none);
             let configured = self.configured(&scope);
@@ -141,7 +167,9 @@ impl Spending {
                     Scope::Account => None,
                     Scope::Agent(slug) => Some(slug),
                 },
+                ..ScopeReport::default()
             }
+            .with_words()
         });
         let scopes = scopes.collect();
         Report { day: day.to_string(), time_zone: zone.name(), ends_at: zone.next_day(now), scopes }

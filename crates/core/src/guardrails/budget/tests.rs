@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::gateway::Usage;
+use crate::gateway::{ModelCall, Usage};
 use crate::work::WorkId;
 use mcr_model::spending::{Prices, parse_agents};
 use mcr_model::zone::Zone;
@@ -35,31 +35,31 @@ fn with(account: Option<u64>, agents: &str) -> Spending {
     })
 }
 
-fn is_at_limit(result: &Result<(), Refusal>) -> bool {
-    matches!(result, Err(Refusal::AtLimit(_)))
+fn is_at_limit(result: &Result<(), TurnRefusal>) -> bool {
+    matches!(result, Err(TurnRefusal::AtLimit(_)))
 }
 
 #[test]
 fn a_turn_is_reserved_and_charged_once() {
     let mut spending = with(Some(1_000), "");
     assert_eq!(spending.reserve(&id(1), "Ben", tokens(100), NOON), Ok(()));
-    spending.settle(&id(1), &cost(300), 0);
-    spending.settle(&id(1), &cost(300), 0);
-    spending.settle(&id(2), &cost(300), 0);
+    spending.settle(&id(1), &cost(300), Some(0));
+    spending.settle(&id(1), &cost(300), Some(0));
+    spending.settle(&id(2), &cost(300), Some(0));
     assert_eq!(spending.spent_in_all(), tokens(300));
     let report = spending.report(NOON);
     assert_eq!((report.day.as_str(), report.time_zone), ("2026-11-30", "UTC"));
     assert_eq!(report.ends_at.to_string(), "2026-12-01T00:00:00.000Z");
-    assert_eq!(report.scopes[0].in_words(), "300 of 1,000 tokens (30 %)");
+    assert_eq!(report.scopes[0].words, "300 of 1,000 tokens (30 %)");
 }
 
 #[test]
 fn at_the_limit_no_turn_starts_until_it_is_raised_or_reset_or_the_day_ends() {
     let mut spending = with(Some(1_000), "");
     assert_eq!(spending.reserve(&id(1), "ben", tokens(1), NOON), Ok(()));
-    spending.settle(&id(1), &cost(1_000), 0);
+    spending.settle(&id(1), &cost(1_000), Some(0));
     let refused = spending.reserve(&id(2), "ben", tokens(1), NOON);
-    let Err(Refusal::AtLimit(reached)) = refused else { panic!("{refused:?}") };
+    let Err(TurnRefusal::AtLimit(reached)) = refused else { panic!("{refused:?}") };
     assert_eq!(
         reached.explain(),
         "The account's daily budget is used up: 1,000 tokens of 1,000 tokens. `budget raise AMOUNT` or `budget reset` \
@@ -76,16 +76,26 @@ fn at_the_limit_no_turn_starts_until_it_is_raised_or_reset_or_the_day_ends() {
             .contains("1,000 tokens today, which is more")
     );
     let dollars = Limits { nano_dollars: Some(5), tokens: None };
-    assert!(raised.raise(&Scope::Account, dollars, NOON).unwrap_err().contains("no budget of this kind"));
+    assert!(
+        raised
+            .raise(&Scope::Account, dollars, NOON)
+            .unwrap_err()
+            .contains("no budget of this kind is set for the account")
+    );
     let ben = Scope::Agent("ben".to_owned());
-    assert!(raised.raise(&ben, to(5), NOON).unwrap_err().contains("ben has no budget of this kind"));
+    assert!(
+        raised
+            .raise(&ben, to(5), NOON)
+            .unwrap_err()
+            .contains("no budget of this kind is set for ben: no limit")
+    );
     raised.raise(&Scope::Account, to(2_000), NOON).unwrap();
     raised.raise(&Scope::Account, to(2_000), NOON).unwrap();
     assert_eq!(raised.reserve(&id(2), "ben", tokens(1), NOON), Ok(()));
-    assert_eq!(raised.report(NOON).scopes[0].in_words(), "1,000 of 2,000 tokens (50 %), raised today");
+    assert_eq!(raised.report(NOON).scopes[0].words, "1,000 of 2,000 tokens (50 %), raised today");
 
     let mut reset = spending.clone();
-    assert!(reset.reset(&ben, NOON).unwrap_err().contains("ben has no budget of its own"));
+    assert!(reset.reset(&ben, NOON).unwrap_err().contains("no budget is set for ben alone"));
     reset.reset(&Scope::Account, NOON).unwrap();
     assert_eq!(reset.reserve(&id(2), "ben", tokens(1), NOON), Ok(()));
     assert_eq!(reset.spent_in_all(), tokens(1_000), "a reset forgets no spending");
@@ -100,7 +110,7 @@ fn at_the_limit_no_turn_starts_until_it_is_raised_or_reset_or_the_day_ends() {
 fn an_agent_has_its_own_limit_within_the_account() {
     let mut spending = with(Some(1_000), "ben=300");
     spending.reserve(&id(1), "ben", tokens(1), NOON).unwrap();
-    spending.settle(&id(1), &cost(300), 0);
+    spending.settle(&id(1), &cost(300), Some(0));
     assert!(is_at_limit(&spending.reserve(&id(2), "BEN", tokens(1), NOON)));
     assert_eq!(spending.reserve(&id(2), "ada", tokens(1), NOON), Ok(()));
     let held = spending.held();
@@ -112,11 +122,11 @@ fn an_agent_has_its_own_limit_within_the_account() {
 fn near_the_limit_turns_start_one_by_one() {
     let mut spending = with(Some(1_000), "");
     assert_eq!(spending.reserve(&id(1), "ben", tokens(5_000), NOON), Ok(()), "nothing else runs");
-    assert_eq!(spending.reserve(&id(2), "ada", tokens(1), NOON), Err(Refusal::Reserved));
-    spending.settle(&id(1), &cost(200), 0);
+    assert_eq!(spending.reserve(&id(2), "ada", tokens(1), NOON), Err(TurnRefusal::Reserved));
+    spending.settle(&id(1), &cost(200), Some(0));
     assert_eq!(spending.reserve(&id(3), "ada", tokens(400), NOON), Ok(()));
     assert_eq!(spending.reserve(&id(4), "cleo", tokens(400), NOON), Ok(()));
-    assert_eq!(spending.reserve(&id(5), "dan", tokens(1), NOON), Err(Refusal::Reserved));
+    assert_eq!(spending.reserve(&id(5), "dan", tokens(1), NOON), Err(TurnRefusal::Reserved));
     spending.release(&id(4));
     assert_eq!(spending.reserve(&id(5), "dan", tokens(1), NOON), Ok(()));
 }
@@ -138,7 +148,7 @@ fn running_turns_are_aborted_at_the_limit_and_shrinking_usage_changes_nothing() 
     spending.observe(&id(2), &cost(900));
     assert_eq!(spending.to_abort(), [id(1), id(2), id(3)]);
     assert!(spending.held().all());
-    spending.settle(&id(1), &TurnCost::default(), 0);
+    spending.settle(&id(1), &TurnCost::default(), Some(0));
     assert_eq!(spending.spent_in_all(), tokens(375), "the last reading counts without a report");
 }
 
@@ -146,10 +156,10 @@ fn running_turns_are_aborted_at_the_limit_and_shrinking_usage_changes_nothing() 
 fn a_missing_usage_is_estimated_and_marked() {
     let mut spending = with(Some(1_000), "");
     spending.reserve(&id(1), "ben", estimate(400), NOON).unwrap();
-    spending.settle(&id(1), &TurnCost::of(Some(Usage::default())), 20);
+    spending.settle(&id(1), &TurnCost::of(Some(Usage::default())), Some(20));
     let scope = &spending.report(NOON).scopes[0];
     assert_eq!((scope.spent, scope.estimated_tokens), (tokens(121), 121));
-    assert!(scope.in_words().contains(", 121 tokens estimated"), "{}", scope.in_words());
+    assert!(scope.words.contains(", 121 tokens estimated"), "{}", scope.words);
 }
 
 #[test]
@@ -159,18 +169,18 @@ fn dollars_are_reported_or_priced_or_missing() {
     let mut spending = Spending::new(Budgets { account: limits, prices, ..Budgets::default() });
     let usage = |model: &str, nano_dollars| {
         let usage = Usage { input_tokens: 1_000_000, output_tokens: 0, nano_dollars };
-        (Some(model.to_owned()), usage)
+        ModelCall { model: Some(model.to_owned()), usage }
     };
     spending.reserve(&id(1), "ben", tokens(1), NOON).unwrap();
     spending.settle(
         &id(1),
         &TurnCost(vec![usage("x", 500_000_000), usage("openai/gpt-5", 0), usage("y", 0)]),
-        0,
+        Some(0),
     );
     let scope = spending.report(NOON).scopes.remove(0);
     assert_eq!(scope.spent, Amount { tokens: 3_000_000, nano_dollars: 1_500_000_000 });
-    assert_eq!((scope.unpriced_tokens, scope.percent()), (1_000_000, 75));
-    assert_eq!(scope.in_words(), "$1.5 of $2 (75 %)");
+    assert_eq!((scope.unpriced_tokens, scope.percent), (1_000_000, 75));
+    assert_eq!(scope.words, "$1.5 of $2 (75 %)");
 }
 
 /// Only turns that left the process stay open, and each is charged once.
@@ -181,15 +191,15 @@ fn a_restart_settles_what_was_sent_and_releases_the_rest() {
     for number in 1..=3 {
         spending.reserve(&id(number), "ben", tokens(10), NOON).unwrap();
     }
-    spending.settle(&id(1), &cost(100), 0);
+    spending.settle(&id(1), &cost(100), Some(0));
     apply(&mut stored, spending.take_changes());
-    spending.settle(&id(2), &cost(1), 0);
+    spending.settle(&id(2), &cost(1), Some(0));
     // Lost in the crash: the settlement of the second turn.
     let mut restarted = Spending::recall(spending.budgets().clone(), &stored, |turn| *turn == id(2));
     assert!(restarted.open().keys().eq([&id(2)]));
     apply(&mut stored, restarted.take_changes());
-    restarted.settle(&id(1), &cost(100), 0);
-    restarted.settle(&id(2), &cost(200), 0);
+    restarted.settle(&id(1), &cost(100), Some(0));
+    restarted.settle(&id(2), &cost(200), Some(0));
     assert_eq!(restarted.spent_in_all(), tokens(300));
     apply(&mut stored, restarted.take_changes());
     let again = Spending::recall(spending.budgets().clone(), &stored, |_| true);
@@ -207,7 +217,7 @@ fn an_unreadable_count_holds_turns_until_a_reset() {
     stored.insert(format!("budget/count/{day}"), "{".to_owned());
     let mut recalled = Spending::recall(spending.budgets().clone(), &stored, |_| true);
     let refused = recalled.reserve(&id(1), "ben", tokens(1), NOON);
-    let Err(Refusal::AtLimit(reached)) = refused else { panic!("{refused:?}") };
+    let Err(TurnRefusal::AtLimit(reached)) = refused else { panic!("{refused:?}") };
     assert!(reached.explain().contains("its stored count cannot be read"), "{}", reached.explain());
     recalled.reset(&Scope::Account, NOON).unwrap();
     assert_eq!(recalled.reserve(&id(1), "ben", tokens(1), NOON), Ok(()));
@@ -284,7 +294,7 @@ proptest! {
                     for id in spending.to_abort() {
                         let used = running.remove(&id).unwrap();
                         finished += used;
-                        spending.settle(&id, &cost(used), 0);
+                        spending.settle(&id, &cost(used), Some(0));
                         if used == 0 {
                             // Its estimate was charged.
                             return Ok(());
@@ -296,8 +306,8 @@ proptest! {
                     let used = running.remove(&id).unwrap();
                     if used > 0 {
                         finished += used;
-                        spending.settle(&id, &cost(used), 0);
-                        spending.settle(&id, &cost(used), 0);
+                        spending.settle(&id, &cost(used), Some(0));
+                        spending.settle(&id, &cost(used), Some(0));
                     } else {
                         spending.release(&id);
                     }

@@ -4,7 +4,8 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-use crate::gateway::Usage;
+use super::book::Charge;
+use crate::gateway::{ModelCall, Usage};
 use crate::work::WorkId;
 use mcr_model::spending::{Amount, Prices};
 use mcr_model::zone::Day;
@@ -54,21 +55,31 @@ pub struct OpenTurn {
     /// The largest usage that was read. A restart reads it again.
     #[serde(skip)]
     observed: Amount,
-    /// How much the last reading added.
+    /// How much the next reading may add before the last model call in it.
     #[serde(skip)]
     growth: Amount,
+    /// How many model calls were read.
+    #[serde(skip)]
+    calls: u64,
 }
 
 impl OpenTurn {
     pub(super) fn new(agent: String, day: Day, reserved: Amount, texts: Amount) -> Self {
-        Self { agent, day, reserved, texts, observed: Amount::default(), growth: Amount::default() }
+        let nothing = Amount::default();
+        Self { agent, day, reserved, texts, observed: nothing, growth: nothing, calls: 0 }
     }
 
     /// Takes a reading. A history that was shortened shows less than before, which changes nothing.
-    pub(super) fn observe(&mut self, amount: Amount) {
+    pub(super) fn observe(&mut self, amount: Amount, calls: u64) {
         let now = self.observed.at_least(amount);
-        self.growth = now.minus(self.observed);
-        self.observed = now;
+        let growth = now.minus(self.observed);
+        let more = calls.saturating_sub(self.calls).max(1);
+        // All but one of as many calls: the turn may be in the last one when it is aborted.
+        self.growth = Amount {
+            tokens: growth.tokens / more * (more - 1),
+            nano_dollars: growth.nano_dollars / more * (more - 1),
+        };
+        (self.observed, self.calls) = (now, calls.max(self.calls));
     }
 
     /// The usage that was read.
@@ -107,19 +118,18 @@ mod day {
 
 /// The usage of a turn: one entry for each of its model calls, or one for all of them.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct TurnCost(pub Vec<(Option<String>, Usage)>);
+pub struct TurnCost(pub Vec<ModelCall>);
 
 impl TurnCost {
     /// A usage without the name of its model; none if it is zero, because gateways report zero for an unknown usage.
     pub fn of(usage: Option<Usage>) -> Self {
-        Self(
-            usage.filter(|usage| *usage != Usage::default()).map(|usage| (None, usage)).into_iter().collect(),
-        )
+        let usage = usage.filter(|usage| *usage != Usage::default());
+        Self(usage.map(|usage| ModelCall { model: None, usage }).into_iter().collect())
     }
 
-    /// An estimate. Nearly all tokens of a turn are read.
-    pub(super) fn estimated(tokens: u64) -> Self {
-        Self(vec![(None, Usage { input_tokens: tokens, ..Usage::default() })])
+    /// A model call whose usage is not reported.
+    pub(super) fn unreported() -> Self {
+        Self(vec![ModelCall::default()])
     }
 
     /// Whether no usage is reported.
@@ -129,14 +139,19 @@ impl TurnCost {
 
     /// All tokens.
     pub fn tokens(&self) -> u64 {
-        let tokens = self.0.iter().map(|(_, usage)| usage.tokens());
+        let tokens = self.0.iter().map(|call| call.usage.tokens());
         tokens.fold(0, u64::saturating_add)
     }
 
-    /// The usage in tokens and dollars, and the tokens without a cost in dollars.
-    pub(super) fn priced(&self, prices: &Prices) -> (Amount, u64) {
-        let (mut sum, mut unpriced) = (Amount::default(), 0_u64);
-        for (model, usage) in &self.0 {
+    /// What the turn cost. A call whose model does not report its usage has read `texts` tokens.
+    pub(super) fn charge(&self, texts: u64, prices: &Prices) -> Charge {
+        let (mut sum, mut unpriced, mut estimated) = (Amount::default(), 0_u64, 0_u64);
+        for ModelCall { model, usage } in &self.0 {
+            let mut usage = *usage;
+            if usage.tokens() == 0 {
+                usage.input_tokens = texts;
+                estimated = estimated.saturating_add(texts);
+            }
             let tokens = usage.tokens();
             let nano_dollars = match usage.nano_dollars {
                 0 => prices.cost(model.as_deref(), usage.input_tokens, usage.output_tokens),
@@ -147,7 +162,7 @@ impl TurnCost {
             }
             sum = sum.plus(Amount { tokens, nano_dollars: nano_dollars.unwrap_or(0) });
         }
-        (sum, unpriced)
+        Charge { amount: sum, estimated, unpriced }
     }
 }
 

@@ -37,13 +37,13 @@ fn run(shared: &Shared, mut database: LedgerDatabase) {
                 let more = database.tidy().unwrap_or(false);
                 shared.lock().tidying = more;
             }
-            WriterStep::Commit { mut images, removed, loose, batch, waited } => {
+            WriterStep::Commit { mut images, removed, unowned, batch, waited } => {
                 let promise = Promise(&batch);
-                let done = database.commit(&mut images, &removed, &loose, waited);
+                let done = database.commit(&mut images, &removed, &unowned.loose, &unowned.kept, waited);
                 let mut inside = shared.lock();
                 match &done {
                     Ok(()) => inside.written(&images, &removed, waited),
-                    Err(why) => inside.failed(&images, loose, why),
+                    Err(why) => inside.failed(&images, unowned, why),
                 }
                 // The ledger is being closed, so a failed commit is not tried again.
                 let over = inside.phase != Phase::Working && done.is_err();

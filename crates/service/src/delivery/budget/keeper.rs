@@ -1,0 +1,112 @@
+//! The budgets, shared by workers, operators and the monitor. Every change goes to the ledger.
+
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crossbeam_channel::{Receiver, Sender, bounded};
+
+use mcr_core::delivery::journal::{Journal, JournalError, Wait};
+use mcr_core::guardrails::budget::{Held, NO_BUDGET, Report, Scope, Spending};
+use mcr_model::clock::Millis;
+use mcr_model::spending::{Budgets, Limits};
+
+/// The budgets of the account; off if none is set.
+pub struct BudgetKeeper(Option<Inner>);
+
+struct Inner {
+    spending: Mutex<Spending>,
+    journal: Arc<dyn Journal>,
+    /// Tells the monitor that a count has changed.
+    teller: Sender<()>,
+    changes: Receiver<()>,
+}
+
+impl BudgetKeeper {
+    /// No budgets: nothing is counted.
+    pub fn off() -> Self {
+        Self(None)
+    }
+
+    /// Budgets with what an earlier process has stored.
+    pub fn new(spending: Spending, journal: Arc<dyn Journal>) -> Self {
+        let (teller, changes) = bounded(1);
+        Self(Some(Inner { spending: Mutex::new(spending), journal, teller, changes }))
+    }
+
+    /// Receives a message after each change; none if the budgets are off.
+    pub fn changes(&self) -> Option<Receiver<()>> {
+        self.0.as_ref().map(|inner| inner.changes.clone())
+    }
+
+    /// Whether a budget is set.
+    pub fn is_on(&self) -> bool {
+        self.0.is_some()
+    }
+
+    /// Changes the counts. The changes are written before every later note, because the lock is held until the ledger has
+    /// them.
+    pub(super) fn change<T>(&self, change: impl FnOnce(&mut Spending) -> T) -> Option<T> {
+        let inner = self.0.as_ref()?;
+        let mut spending = inner.spending.lock().unwrap_or_else(PoisonError::into_inner);
+        let result = change(&mut spending);
+        let changes = spending.take_changes();
+        if !changes.is_empty() {
+            // `Wait::Not` never returns an error.
+            let _ = inner.journal.keep(changes, Wait::Not);
+            // In a full channel, a message waits already.
+            let _ = inner.teller.try_send(());
+        }
+        Some(result)
+    }
+
+    /// Reads the counts.
+    pub(super) fn read<T>(&self, read: impl FnOnce(&Spending) -> T) -> Option<T> {
+        let inner = self.0.as_ref()?;
+        let spending = inner.spending.lock().unwrap_or_else(PoisonError::into_inner);
+        Some(read(&spending))
+    }
+
+    /// The configured budgets.
+    pub fn budgets(&self) -> Option<Budgets> {
+        self.read(|spending| spending.budgets().clone())
+    }
+
+    /// The state of the budgets for people.
+    pub fn report(&self, now: Millis) -> Option<Report> {
+        self.read(|spending| spending.report(now))
+    }
+
+    /// The limits that are reached.
+    pub fn held(&self) -> Held {
+        self.read(Spending::held).unwrap_or_default()
+    }
+
+    /// The scopes in which no turn should start now: a limit is reached, or running turns have reserved the rest.
+    pub fn full(&self) -> Vec<Scope> {
+        self.read(Spending::full).unwrap_or_default()
+    }
+
+    /// Raises today's limits, and waits until that survives a crash. The error is a sentence.
+    pub fn raise(&self, scope: &Scope, to: Limits, now: Millis) -> Result<(), String> {
+        self.decide(|spending| spending.raise(scope, to, now))
+    }
+
+    /// Starts today's counts from zero, and waits until that survives a crash. The error is a sentence.
+    pub fn reset(&self, scope: &Scope, now: Millis) -> Result<(), String> {
+        self.decide(|spending| spending.reset(scope, now))
+    }
+
+    fn decide(&self, decide: impl FnOnce(&mut Spending) -> Result<(), String>) -> Result<(), String> {
+        let Some(inner) = &self.0 else {
+            return Err(NO_BUDGET.to_owned());
+        };
+        let mut spending = inner.spending.lock().unwrap_or_else(PoisonError::into_inner);
+        decide(&mut spending)?;
+        let changes = spending.take_changes();
+        let kept = if changes.is_empty() { Ok(()) } else { inner.journal.keep(changes, Wait::ForDisk) };
+        drop(spending);
+        let _ = inner.teller.try_send(());
+        kept.map_err(|JournalError(why)| {
+            format!("the change holds until a restart, because it could not be stored: {why}")
+        })
+    }
+}
