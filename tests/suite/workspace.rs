@@ -1,5 +1,6 @@
 //! The workspaces of agents: their files as runtime-behaviour §7 describes them, and what the plan never does.
 
+mod hostile;
 mod names;
 mod plans;
 mod profiles;

@@ -1,7 +1,8 @@
 //! Folders that several users write to: the agents' workspaces.
 //!
 //! A [`SharedFolder`] is an open handle. Every name is resolved relative to the handle, and links are never followed. A
-//! program that replaces a folder by a link thus cannot lead a write to another place.
+//! program that replaces a folder by a link thus cannot lead a write to another place. A name with `/`, `.` and `..` are
+//! refused.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
 use std::io::{self, ErrorKind, Read as _, Write as _};
@@ -15,10 +16,13 @@ use std::time::SystemTime;
 use nix::errno::Errno;
 use nix::fcntl::{AtFlags, OFlag, openat, renameat};
 use nix::sys::stat::{Mode, SFlag, fstatat, mkdirat};
-use nix::unistd::{LinkatFlags, UnlinkatFlags, linkat, unlinkat};
+use nix::unistd::{LinkatFlags, Uid, UnlinkatFlags, linkat, unlinkat};
 
 /// Permission of a group to write.
 const GROUP_WRITES: u32 = 0o020;
+
+/// Permission of all other users to write.
+const OTHERS_WRITE: u32 = 0o002;
 
 /// Who may use new files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -29,6 +33,8 @@ pub enum Sharing {
     Group(u32),
     /// And this group, which may only read: files 0640, folders 0750.
     ReadOnlyGroup(u32),
+    /// And this group, which may write to files as well: files 0660, folders 0770.
+    WritingGroup(u32),
 }
 
 impl Sharing {
@@ -37,7 +43,20 @@ impl Sharing {
     pub fn read_only(self) -> Self {
         match self {
             Self::Private => Self::Private,
-            Self::Group(group) | Self::ReadOnlyGroup(group) => Self::ReadOnlyGroup(group),
+            Self::Group(group) | Self::ReadOnlyGroup(group) | Self::WritingGroup(group) => {
+                Self::ReadOnlyGroup(group)
+            }
+        }
+    }
+
+    /// The same users, with permission to write to files.
+    #[must_use]
+    pub fn writable(self) -> Self {
+        match self {
+            Self::Private => Self::Private,
+            Self::Group(group) | Self::ReadOnlyGroup(group) | Self::WritingGroup(group) => {
+                Self::WritingGroup(group)
+            }
         }
     }
 
@@ -46,12 +65,13 @@ impl Sharing {
             Self::Private => (0o600, 0o700),
             Self::Group(_) => (0o640, 0o770),
             Self::ReadOnlyGroup(_) => (0o640, 0o750),
+            Self::WritingGroup(_) => (0o660, 0o770),
         }
     }
 
     /// Gives a new file or folder its group and permissions.
     fn apply(self, file: &File, mode: u32) -> io::Result<()> {
-        if let Self::Group(group) | Self::ReadOnlyGroup(group) = self
+        if let Self::Group(group) | Self::ReadOnlyGroup(group) | Self::WritingGroup(group) = self
             && file.metadata()?.gid() != group
         {
             fchown(file, None, Some(group))?;
@@ -115,7 +135,7 @@ impl SharedFolder {
 
     /// When a file in this folder was last written. `None` if it is missing.
     pub fn modified(&self, name: &str) -> io::Result<Option<SystemTime>> {
-        match fs::symlink_metadata(self.path.join(name)) {
+        match fs::symlink_metadata(self.path.join(plain(name)?)) {
             Ok(facts) => facts.modified().map(Some),
             Err(why) if why.kind() == ErrorKind::NotFound => Ok(None),
             Err(why) => Err(why),
@@ -125,7 +145,7 @@ impl SharedFolder {
     /// Opens a folder inside of this one.
     pub fn folder(&self, name: &str) -> io::Result<Option<Self>> {
         let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        match openat(&self.handle, name, flags, Mode::empty()) {
+        match openat(&self.handle, plain(name)?, flags, Mode::empty()) {
             Ok(handle) => Ok(Some(Self { path: self.path.join(name), handle: File::from(handle) })),
             Err(Errno::ENOENT) => Ok(None),
             Err(Errno::ENOTDIR | Errno::ELOOP) => {
@@ -144,7 +164,7 @@ impl SharedFolder {
         if let Some(folder) = self.folder(name)? {
             return Ok(folder);
         }
-        match mkdirat(&self.handle, name, Mode::from_bits_truncate(0o700)) {
+        match mkdirat(&self.handle, plain(name)?, Mode::from_bits_truncate(0o700)) {
             Ok(()) | Err(Errno::EEXIST) => {}
             Err(why) => return Err(why.into()),
         }
@@ -157,7 +177,7 @@ impl SharedFolder {
 
     /// What has this name.
     pub fn entry(&self, name: &str) -> io::Result<Option<FileKind>> {
-        let facts = match fstatat(&self.handle, name, AtFlags::AT_SYMLINK_NOFOLLOW) {
+        let facts = match fstatat(&self.handle, plain(name)?, AtFlags::AT_SYMLINK_NOFOLLOW) {
             Ok(facts) => facts,
             Err(Errno::ENOENT) => return Ok(None),
             Err(why) => return Err(why.into()),
@@ -172,30 +192,37 @@ impl SharedFolder {
         }))
     }
 
+    /// An error if another user owns this folder or may write to it.
+    pub fn only_we_write(&self) -> io::Result<()> {
+        only_we_write(&self.handle, &self.path)
+    }
+
     /// The content of a regular file with at most this many bytes. `None` if it is missing.
     pub fn read(&self, name: &str, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
+        self.open_file(name)?.map(|file| content(&file, bytes_max)).transpose()
+    }
+
+    /// Like [`read`](Self::read). A file that another user owns or may write to is an error.
+    pub fn read_ours(&self, name: &str, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
+        let Some(file) = self.open_file(name)? else { return Ok(None) };
+        only_we_write(&file, &self.path.join(name))?;
+        content(&file, bytes_max).map(Some)
+    }
+
+    fn open_file(&self, name: &str) -> io::Result<Option<File>> {
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
-        let file = match openat(&self.handle, name, flags, Mode::empty()) {
-            Ok(handle) => File::from(handle),
-            Err(Errno::ENOENT) => return Ok(None),
-            Err(why) => return Err(why.into()),
-        };
-        if !file.metadata()?.is_file() {
-            return Err(io::Error::other("it is not a regular file"));
+        match openat(&self.handle, plain(name)?, flags, Mode::empty()) {
+            Ok(handle) => Ok(Some(File::from(handle))),
+            Err(Errno::ENOENT) => Ok(None),
+            Err(why) => Err(why.into()),
         }
-        let mut bytes = Vec::new();
-        (&file).take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
-        if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > bytes_max {
-            return Err(io::Error::other(format!("it is larger than {bytes_max} bytes")));
-        }
-        Ok(Some(bytes))
     }
 
     /// Creates a file that must not exist. When this returns, its content is on the disk; its name is after
     /// [`sync`](Self::sync).
     pub fn create(&self, name: &str, bytes: &[u8], sharing: Sharing) -> io::Result<()> {
         let flags = OFlag::O_WRONLY | OFlag::O_CREAT | OFlag::O_EXCL | OFlag::O_NOFOLLOW | OFlag::O_CLOEXEC;
-        let handle = openat(&self.handle, name, flags, Mode::from_bits_truncate(0o600))?;
+        let handle = openat(&self.handle, plain(name)?, flags, Mode::from_bits_truncate(0o600))?;
         let mut file = File::from(handle);
         sharing.apply(&file, sharing.modes().0)?;
         file.write_all(bytes)?;
@@ -204,13 +231,13 @@ impl SharedFolder {
 
     /// Moves a file, and replaces one that has the new name. Waits until the new name is on the disk.
     pub fn rename(&self, from: &str, folder: &Self, to: &str) -> io::Result<()> {
-        renameat(&self.handle, from, &folder.handle, to)?;
+        renameat(&self.handle, plain(from)?, &folder.handle, plain(to)?)?;
         folder.sync()
     }
 
     /// Gives a file a second name, unless that name is taken. Waits until the new name is on the disk.
     pub fn link(&self, from: &str, folder: &Self, to: &str) -> io::Result<()> {
-        match linkat(&self.handle, from, &folder.handle, to, LinkatFlags::empty()) {
+        match linkat(&self.handle, plain(from)?, &folder.handle, plain(to)?, LinkatFlags::empty()) {
             Ok(()) => folder.sync(),
             Err(Errno::EEXIST) => Ok(()),
             Err(why) => Err(why.into()),
@@ -219,7 +246,7 @@ impl SharedFolder {
 
     /// Removes a file if it exists.
     pub fn remove(&self, name: &str) -> io::Result<()> {
-        match unlinkat(&self.handle, name, UnlinkatFlags::NoRemoveDir) {
+        match unlinkat(&self.handle, plain(name)?, UnlinkatFlags::NoRemoveDir) {
             Ok(()) | Err(Errno::ENOENT) => Ok(()),
             Err(why) => Err(why.into()),
         }
@@ -227,7 +254,7 @@ impl SharedFolder {
 
     /// Removes a folder if it exists and is empty.
     pub fn remove_empty(&self, name: &str) -> io::Result<()> {
-        match unlinkat(&self.handle, name, UnlinkatFlags::RemoveDir) {
+        match unlinkat(&self.handle, plain(name)?, UnlinkatFlags::RemoveDir) {
             Ok(()) | Err(Errno::ENOENT | Errno::ENOTEMPTY | Errno::EEXIST | Errno::ENOTDIR) => Ok(()),
             Err(why) => Err(why.into()),
         }
@@ -244,4 +271,38 @@ impl SharedFolder {
     pub fn sync(&self) -> io::Result<()> {
         nix::unistd::fsync(self.handle.as_fd()).map_err(io::Error::from)
     }
+}
+
+/// Refuses a name that leads out of its folder.
+fn plain(name: &str) -> io::Result<&str> {
+    if name.is_empty() || name == "." || name == ".." || name.contains(['/', '\0']) {
+        return Err(io::Error::new(ErrorKind::InvalidInput, format!("{name:?} is no name of a file")));
+    }
+    Ok(name)
+}
+
+/// Refuses a file or folder whose content may come from another user.
+fn only_we_write(file: &File, path: &Path) -> io::Result<()> {
+    let facts = file.metadata()?;
+    let why = if facts.uid() != Uid::effective().as_raw() {
+        format!("belongs to the user {}", facts.uid())
+    } else if facts.mode() & (GROUP_WRITES | OTHERS_WRITE) != 0 {
+        "can be written by other users".to_owned()
+    } else {
+        return Ok(());
+    };
+    Err(io::Error::other(format!("{} {why}: remove it", path.display())))
+}
+
+/// The content of a regular file with at most this many bytes.
+fn content(file: &File, bytes_max: u64) -> io::Result<Vec<u8>> {
+    if !file.metadata()?.is_file() {
+        return Err(io::Error::other("it is not a regular file"));
+    }
+    let mut bytes = Vec::new();
+    file.take(bytes_max.saturating_add(1)).read_to_end(&mut bytes)?;
+    if u64::try_from(bytes.len()).unwrap_or(u64::MAX) > bytes_max {
+        return Err(io::Error::other(format!("it is larger than {bytes_max} bytes")));
+    }
+    Ok(bytes)
 }

@@ -75,6 +75,21 @@ fn texts_that_do_not_fit_are_answered_by_a_later_turn() {
     assert_eq!(world.shown[1], ids(&["d", "a"]));
 }
 
+/// A worker has read some of the rows before, to learn who caused them.
+#[test]
+fn rows_that_a_worker_has_looked_at_are_folded_as_well() {
+    let mut world = folding(1, 20);
+    world.turns_take(1_000);
+    for track in ["s", "t", "u"] {
+        for n in 0..5 {
+            world.arrive_from("Bot", Agent, track, &format!("{track}{n}"));
+        }
+    }
+    world.run_until_settled();
+    assert!(world.looks.len() >= 10, "{:?}", world.looks);
+    assert!(world.shown.len() <= 4, "{:?}", world.shown);
+}
+
 #[test]
 fn one_row_for_each_turn_switches_folding_off() {
     let mut world = waiting(1, &[("a", Agent), ("b", Agent)]);

@@ -16,12 +16,12 @@ use serde_json::{Value, json};
 use super::{NOW, profile, skill};
 
 /// A folder with the workspaces in `agents`, as `install.sh` makes it.
-struct Place {
-    dir: tempfile::TempDir,
+pub(super) struct Place {
+    pub(super) dir: tempfile::TempDir,
 }
 
 impl Place {
-    fn new(mode: u32) -> Self {
+    pub(super) fn new(mode: u32) -> Self {
         let place = Self { dir: tempfile::tempdir().unwrap() };
         for folder in [place.dir.path().to_owned(), place.root()] {
             fs::create_dir_all(&folder).unwrap();
@@ -30,20 +30,27 @@ impl Place {
         place
     }
 
-    fn root(&self) -> PathBuf {
+    pub(super) fn root(&self) -> PathBuf {
         self.dir.path().join("agents")
     }
 
-    fn path(&self, path: &str) -> PathBuf {
+    pub(super) fn path(&self, path: &str) -> PathBuf {
         self.root().join(path)
     }
 
-    fn read(&self, path: &str) -> String {
+    pub(super) fn read(&self, path: &str) -> String {
         fs::read_to_string(self.path(path)).unwrap_or_else(|why| panic!("{path}: {why}"))
     }
 
-    fn workspaces(&self) -> Workspaces {
+    pub(super) fn workspaces(&self) -> Workspaces {
         Workspaces::new(self.root())
+    }
+
+    /// Puts this `next.json` into the engineer's workspace, with the permissions of the runtime's.
+    pub(super) fn decide(&self, next: &str) {
+        let path = self.path("engineer/.mission-control/next.json");
+        fs::write(&path, next).unwrap();
+        fs::set_permissions(path, fs::Permissions::from_mode(0o640)).unwrap();
     }
 
     /// The files of a profile, with their contents.
@@ -59,7 +66,7 @@ impl Place {
 }
 
 /// All regular files below a folder, by their paths.
-fn files_below(root: &Path) -> BTreeMap<String, String> {
+pub(super) fn files_below(root: &Path) -> BTreeMap<String, String> {
     let mut found = BTreeMap::new();
     let mut folders = vec![root.to_owned()];
     while let Some(folder) = folders.pop() {
@@ -77,27 +84,27 @@ fn files_below(root: &Path) -> BTreeMap<String, String> {
     found
 }
 
-fn rows(profiles: &[Value]) -> Vec<ProfileRow> {
+pub(super) fn rows(profiles: &[Value]) -> Vec<ProfileRow> {
     profiles.iter().map(|changes| Ok(profile(changes))).collect()
 }
 
-fn before() -> Vec<ProfileRow> {
+pub(super) fn before() -> Vec<ProfileRow> {
     rows(&[json!({"resolvedSkills": [skill("good", "Text"), skill("old", "Text")]})])
 }
 
-fn after() -> Vec<ProfileRow> {
+pub(super) fn after() -> Vec<ProfileRow> {
     let skills = json!([skill("good", "New text"), skill("new", "Text")]);
     rows(&[json!({"effectiveSoulContent": "New soul.", "resolvedSkills": skills})])
 }
 
 /// The agent API requires no token.
-const NO_TOKENS: AgentTokens<'static> = &|_| None;
+pub(super) const NO_TOKENS: AgentTokens<'static> = &|_| None;
 
-fn release() -> Option<Release> {
+pub(super) fn release() -> Option<Release> {
     Release::parse("2026.9.6")
 }
 
-fn fine(health: &WorkspaceHealth) {
+pub(super) fn fine(health: &WorkspaceHealth) {
     assert!(!health.is_failing(), "{health:?}");
 }
 
@@ -142,12 +149,14 @@ fn a_sync_writes_every_file_and_the_second_one_nothing() {
     );
 }
 
-/// 0640 in the gateway's group, 0600 without one.
+/// 0640 in the gateway's group, 0600 without one. The agent writes to its own files in place: 0660.
 #[test]
 fn files_are_private_or_of_the_group_that_writes_to_the_root() {
-    for (root, file, folder, own) in
-        [(0o700, 0o600, 0o700, 0o700), (0o755, 0o600, 0o700, 0o700), (0o770, 0o640, 0o770, 0o750)]
-    {
+    for (root, file, agents_file, folder, own) in [
+        (0o700, 0o600, 0o600, 0o700, 0o700),
+        (0o755, 0o600, 0o600, 0o700, 0o700),
+        (0o770, 0o640, 0o660, 0o770, 0o750),
+    ] {
         let place = Place::new(root);
         fine(&place.workspaces().sync(&before(), NO_TOKENS, release(), NOW));
         let mode = |path: &str| fs::metadata(place.path(path)).unwrap().mode() & 0o777;
@@ -158,6 +167,9 @@ fn files_are_private_or_of_the_group_that_writes_to_the_root() {
             "../openclaw.json",
         ] {
             assert_eq!(mode(path), file, "{path} below {root:o}");
+        }
+        for path in ["engineer/MEMORY.md", "engineer/memory/WORKING.md"] {
+            assert_eq!(mode(path), agents_file, "{path} below {root:o}");
         }
         for path in ["engineer", "engineer/skills", "engineer/skills/good", "engineer/deliverables"] {
             assert_eq!(mode(path), folder, "{path} below {root:o}");
@@ -377,8 +389,7 @@ fn a_damaged_manifest_is_reported_and_loses_no_file() {
     fine(&place.workspaces().sync(&before(), NO_TOKENS, release(), NOW));
     fs::write(place.path("engineer/.mission-control/manifest.json"), r#"{"files": {"../../x": {}}}"#)
         .unwrap();
-    fs::write(place.path("engineer/.mission-control/next.json"), r#"{"steps": [{"path": "/etc/passwd"}]}"#)
-        .unwrap();
+    place.decide(r#"{"steps": [{"path": "/etc/passwd"}]}"#);
     let health = place.workspaces().sync(&after(), NO_TOKENS, release(), NOW);
     fine(&health);
     assert!(

@@ -319,11 +319,12 @@ impl Queue {
         let Some(row) = self.rows.get_mut(&job.number) else { return };
         row.only_marked = job.record.is_closed;
         row.record = job.record;
-        // A row that only gave way has no trouble of its own.
-        if !matches!(trouble, Trouble::AgentRowsWait) {
+        // A row that only gave way has no trouble of its own, and may be folded as before.
+        let gave_way = matches!(trouble, Trouble::AgentRowsWait);
+        if !gave_way {
             row.trouble = Some(trouble.to_string());
         }
-        row.not_before = not_before;
+        row.not_before = not_before.filter(|_| !gave_way);
         row.running = false;
         self.running -= 1;
         let track = row.work.track.clone();

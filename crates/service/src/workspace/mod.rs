@@ -58,15 +58,15 @@ impl Workspaces {
         Self { root, before, missing: BTreeSet::new() }
     }
 
-    /// Completes the writes that an earlier process did not.
+    /// Completes the writes that an earlier process did not. A workspace with an error does not stop the others; the
+    /// first error is returned.
     pub fn recover(&self) -> io::Result<()> {
         let Ok(root) = SharedFolder::open(&self.root) else { return Ok(()) };
-        for name in workspace_names(&root)? {
-            if let Some(folder) = root.folder(name.as_str())? {
-                Workspace::new(folder, root.sharing()?, &*self.before).recover()?;
-            }
-        }
-        Ok(())
+        let recover = |name: FolderName| match root.folder(name.as_str())? {
+            Some(folder) => Workspace::new(folder, root.sharing()?, &*self.before).recover(),
+            None => Ok(()),
+        };
+        workspace_names(&root)?.into_iter().map(recover).fold(Ok(()), io::Result::and)
     }
 
     /// Brings all workspaces and the gateway's configuration up to date with Mission Control's answer.

@@ -7,8 +7,12 @@
 //!
 //! A process that ends before the second step leaves the former files. After it, the next start completes the changes,
 //! also without Mission Control.
+//!
+//! Agents write to their workspaces, and may put another folder in place of the runtime's own. It counts only while no
+//! other user owns it or may write to it. The same is true of `next.json` and the manifest.
 
 use std::collections::BTreeSet;
+use std::fmt;
 use std::io;
 
 use mcr_core::workspace::{
@@ -51,10 +55,38 @@ struct DecidedStep {
 #[derive(Serialize, Deserialize)]
 #[serde(rename_all = "lowercase", tag = "change")]
 enum StepKind {
-    Write { staged: String, sha256: Digest, ours: Option<Digest> },
-    Create { staged: String },
+    Write { staged: StagedName, sha256: Digest, ours: Option<Digest> },
+    Create { staged: StagedName },
     Folder,
     Remove { ours: Option<Digest> },
+}
+
+/// The name of a new content in the runtime's own folder: `staged-` and a number.
+#[derive(Clone, Copy, Serialize, Deserialize)]
+#[serde(try_from = "String", into = "String")]
+struct StagedName(u32);
+
+impl TryFrom<String> for StagedName {
+    type Error = String;
+
+    fn try_from(name: String) -> Result<Self, String> {
+        let number = name.strip_prefix(STAGED).and_then(|number| number.parse().ok()).map(Self);
+        number
+            .filter(|staged| staged.to_string() == name)
+            .ok_or_else(|| format!("{name:?} is no staged file"))
+    }
+}
+
+impl From<StagedName> for String {
+    fn from(staged: StagedName) -> Self {
+        staged.to_string()
+    }
+}
+
+impl fmt::Display for StagedName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{STAGED}{}", self.0)
+    }
 }
 
 /// The result of a sync.
@@ -121,7 +153,8 @@ impl<'a> Workspace<'a> {
     }
 
     fn recover_in(&self, own: &SharedFolder) -> io::Result<()> {
-        if let Some(bytes) = own.read(NEXT, MANIFEST_BYTES_MAX)? {
+        own.only_we_write()?;
+        if let Some(bytes) = own.read_ours(NEXT, MANIFEST_BYTES_MAX)? {
             // This file is complete or absent. One that cannot be read was not written by a runtime.
             if let Ok(next) = serde_json::from_slice::<DecidedChanges>(&bytes) {
                 self.complete(own, next)?;
@@ -147,7 +180,7 @@ impl<'a> Workspace<'a> {
         let own = self.folder.make_folder(OWN_FOLDER, self.sharing.read_only())?;
         self.recover_in(&own)?;
         let (manifest, damage) =
-            match own.read(MANIFEST, MANIFEST_BYTES_MAX)?.map(|bytes| Manifest::parse(&bytes)) {
+            match own.read_ours(MANIFEST, MANIFEST_BYTES_MAX)?.map(|bytes| Manifest::parse(&bytes)) {
                 None => (None, None),
                 Some(Ok(manifest)) => (Some(manifest), None),
                 Some(Err(why)) => (None, Some(Warning::Manifest(why))),
@@ -214,19 +247,20 @@ impl<'a> Workspace<'a> {
     ) -> io::Result<()> {
         let mut steps = Vec::new();
         for (number, operation) in (0..).zip(operations) {
-            let staged = format!("{STAGED}{number}");
-            let stage = |content: &str| {
+            let staged = StagedName(number);
+            let stage = |content: &str, sharing| {
                 (self.before)(&format!("create {staged}"))?;
-                own.create(&staged, content.as_bytes(), self.sharing)
+                own.create(&staged.to_string(), content.as_bytes(), sharing)
             };
             steps.push(match operation {
                 FileChange::Write { path, content, ours } => {
-                    stage(&content)?;
+                    stage(&content, self.sharing)?;
                     let sha256 = Digest::of(content.as_bytes());
                     DecidedStep { path, kind: StepKind::Write { staged, sha256, ours } }
                 }
                 FileChange::Create { path, content } => {
-                    stage(content)?;
+                    // This file becomes the agent's own.
+                    stage(content, self.sharing.writable())?;
                     DecidedStep { path, kind: StepKind::Create { staged } }
                 }
                 FileChange::Folder(path) => DecidedStep { path, kind: StepKind::Folder },
@@ -248,14 +282,15 @@ impl<'a> Workspace<'a> {
         for DecidedStep { path, kind } in next.steps {
             match kind {
                 StepKind::Write { staged, sha256, ours } => {
+                    let staged = staged.to_string();
                     if own.entry(&staged)?.is_some()
                         && !self.put(own, &path, &staged, &[Some(sha256), ours])?
                     {
                         manifest.files.remove(&path);
                     }
                 }
-                StepKind::Create { staged } => self.create(own, &path, &staged)?,
-                StepKind::Folder => drop(self.make_folder(&self.folder, path.as_str())?),
+                StepKind::Create { staged } => self.create(own, &path, &staged.to_string())?,
+                StepKind::Folder => self.add_folder(&path)?,
                 StepKind::Remove { ours } => {
                     self.take_away(own, &path, ours)?;
                     emptied.insert(path);
@@ -340,6 +375,16 @@ impl<'a> Workspace<'a> {
         let copies = own.make_folder(REPLACED, self.sharing.read_only())?;
         (self.before)(&format!("move {path} to the copies"))?;
         folder.rename(name, &copies, &path.as_str().replace('/', "__"))
+    }
+
+    /// Makes a folder, unless its name or that of an outer folder is taken.
+    fn add_folder(&self, path: &FilePath) -> io::Result<()> {
+        if self.look(path)?.is_none() {
+            let (mut folders, name) = path.split();
+            folders.push(name);
+            self.make_folders(&folders)?;
+        }
+        Ok(())
     }
 
     fn make_folder(&self, parent: &SharedFolder, name: &str) -> io::Result<SharedFolder> {
