@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::failure::{Failure, INTERNAL, failed, internal};
 use super::faults::Fault;
 use super::observations::Visit;
 use super::scripted_model::{Act, Call, InputItem, ModelUsage, Offered, Prompt, Thought, Tokens};
@@ -34,15 +35,6 @@ pub(super) struct Issued {
     pub(super) arguments: String,
 }
 
-/// The failure of a turn (openclaw-gateway §7).
-pub(super) struct Failure {
-    pub(super) status: u16,
-    pub(super) code: &'static str,
-    pub(super) message: String,
-    /// Whether the model has produced any text.
-    pub(super) spoke: bool,
-}
-
 /// The client's view of a turn in progress.
 pub(super) trait Watch {
     /// Whether the client is still connected.
@@ -58,17 +50,6 @@ const REFUSED_CALL_ROUNDS_MAX: usize = 3;
 
 /// A token has about this many characters.
 const CHARS_PER_TOKEN: usize = 4;
-
-const INTERNAL: &str = "internal error";
-
-/// The failure without an explanation.
-pub(super) fn internal() -> Outcome {
-    failed(500, "api_error", INTERNAL)
-}
-
-pub(super) fn failed(status: u16, code: &'static str, message: impl Into<String>) -> Outcome {
-    Outcome::Failed(Failure { status, code, message: message.into(), spoke: false })
-}
 
 pub(super) struct Turn<'a> {
     pub(super) inner: &'a Inner,
