@@ -106,12 +106,12 @@ fn a_start_waits_for_a_command_that_holds_the_ledger() {
 /// The backend receives a call of a killed runtime between the first lists of the next one.
 #[test]
 fn a_late_call_of_a_killed_runtime_does_not_end_the_next_one() {
-    let mut stack = Stack::set(&SLUGS, slow, &[(STAND_BACK, "1000")]);
+    let mut stack = Stack::set(&SLUGS, slow, &[(STAND_BACK, "1000"), ("FOLD_MAX", "1")]);
     stack.kill();
     let tasks = tasks(&stack);
     load(&stack, &tasks, 30);
     let rows = stack.undelivered();
-    let mut next = stack.another_with(&[(STAND_BACK, "1000")]);
+    let mut next = stack.another_with(&[(STAND_BACK, "1000"), ("FOLD_MAX", "1")]);
     let address = next.address();
     let until = Instant::now() + Duration::from_mins(1);
     let mut late = rows.iter().map(|row| row["_id"].as_str().unwrap());
@@ -136,7 +136,7 @@ fn a_late_call_of_a_killed_runtime_does_not_end_the_next_one() {
 
 #[test]
 fn the_second_program_stops_without_a_turn_or_disturbance() {
-    let stack = Stack::set(&SLUGS, slow, &[(STAND_BACK, "1000")]);
+    let stack = Stack::set(&SLUGS, slow, &[(STAND_BACK, "1000"), ("FOLD_MAX", "1")]);
     let tasks = tasks(&stack);
     load(&stack, &tasks, 200);
     stack.begun();
