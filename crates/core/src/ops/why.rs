@@ -16,8 +16,7 @@ use crate::delivery::journal::{RecordedStep, Step};
 use crate::delivery::operator_requests::Place;
 use crate::delivery::policy::Skip;
 use crate::delivery::{End, Record, Stage};
-use crate::spans::{ago, span, times, until};
-use crate::spans::{dotted, sentence};
+use crate::spans::{ago, dotted, sentence, span, times, until};
 use crate::work::Work;
 use mcr_model::clock::Millis;
 

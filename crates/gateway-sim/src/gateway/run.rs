@@ -56,9 +56,6 @@ const NOTHING_SAID: &str = "No response from OpenClaw.";
 /// The turn ends after this many calls of tools that were not offered.
 const REFUSED_CALL_ROUNDS_MAX: usize = 3;
 
-/// A token has about this many characters.
-const CHARS_PER_TOKEN: usize = 4;
-
 const INTERNAL: &str = "internal error";
 
 /// The failure without an explanation.
@@ -248,14 +245,8 @@ impl Turn<'_> {
 
     pub(super) fn wrote(&self, text: &str, calls: Vec<(String, String, String)>, stop: StopReason) {
         let written = text.len() + calls.iter().map(|(_, _, arguments)| arguments.len()).sum::<usize>();
-        let usage = match (stop, self.usage.get()) {
-            (StopReason::Error | StopReason::Aborted, _) | (_, (ModelUsage::Silent, _)) => Tokens::default(),
-            (_, (ModelUsage::Tokens(tokens), _)) => tokens,
-            (_, (ModelUsage::ByLength, read)) => {
-                let tokens = |chars: usize| (chars / CHARS_PER_TOKEN + 1) as u64;
-                Tokens { read: tokens(read), written: tokens(written), nano_dollars: 0 }
-            }
-        };
+        let (reported, read) = self.usage.get();
+        let usage = if stop.has_failed() { Tokens::default() } else { reported.tokens(read, written) };
         self.visit.spent(usage);
         self.write(Item::Assistant { run: self.run.to_owned(), text: text.to_owned(), calls, stop, usage });
     }

@@ -158,7 +158,7 @@ fn see(job: &mut Job, context: &DeliveryContext, deps: &DeliveryDeps<'_>) {
 
 fn resume(job: &Job, task: &TaskId, start: CountStart, deps: &DeliveryDeps<'_>) {
     deps.write(&Note::of(&job.work, deps.clock.now()).record(&job.record), Wait::ForDisk);
-    deps.log(Level::Info, &*job, "A person has written, so the stopped agents continue", &[]);
+    deps.log(Level::Info, job, "A person has written, so the stopped agents continue", &[]);
     (deps.resumed)(task, start);
 }
 
