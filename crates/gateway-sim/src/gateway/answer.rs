@@ -5,8 +5,9 @@ use std::io;
 
 use serde_json::{Value, json};
 
+use super::failure::Failure;
 use super::faults::Fault;
-use super::run::{Failure, Issued, Outcome, Watch};
+use super::run::{Issued, Outcome, Watch};
 use super::scripted_model::Tokens;
 use super::{Inner, Release};
 use mcr_http::message::{Reply, Sink};

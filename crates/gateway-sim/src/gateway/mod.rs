@@ -24,6 +24,7 @@
 
 mod answer;
 mod directives;
+mod failure;
 mod faults;
 mod history;
 mod ids;

@@ -2,7 +2,8 @@
 
 use std::time::Duration;
 
-use super::run::{Outcome, Turn, Watch, failed, internal};
+use super::failure::{failed, internal};
+use super::run::{Outcome, Turn, Watch};
 use super::transcript::StopReason;
 
 /// The cool-down of an agent's provider after it refused the key.

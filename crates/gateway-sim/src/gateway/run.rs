@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::failure::{Failure, INTERNAL, failed, internal};
 use super::faults::Fault;
 use super::observations::Visit;
 use super::scripted_model::{Act, Call, InputItem, ModelUsage, Offered, Prompt, Thought, Tokens};
@@ -34,15 +35,6 @@ pub(super) struct Issued {
     pub(super) arguments: String,
 }
 
-/// The failure of a turn (openclaw-gateway §7).
-pub(super) struct Failure {
-    pub(super) status: u16,
-    pub(super) code: &'static str,
-    pub(super) message: String,
-    /// Whether the model has produced any text.
-    pub(super) spoke: bool,
-}
-
 /// The client's view of a turn in progress.
 pub(super) trait Watch {
     /// Whether the client is still connected.
@@ -56,16 +48,8 @@ const NOTHING_SAID: &str = "No response from OpenClaw.";
 /// The turn ends after this many calls of tools that were not offered.
 const REFUSED_CALL_ROUNDS_MAX: usize = 3;
 
-const INTERNAL: &str = "internal error";
-
-/// The failure without an explanation.
-pub(super) fn internal() -> Outcome {
-    failed(500, "api_error", INTERNAL)
-}
-
-pub(super) fn failed(status: u16, code: &'static str, message: impl Into<String>) -> Outcome {
-    Outcome::Failed(Failure { status, code, message: message.into(), spoke: false })
-}
+/// A token has about this many characters.
+const CHARS_PER_TOKEN: usize = 4;
 
 pub(super) struct Turn<'a> {
     pub(super) inner: &'a Inner,
@@ -245,8 +229,14 @@ impl Turn<'_> {
 
     pub(super) fn wrote(&self, text: &str, calls: Vec<(String, String, String)>, stop: StopReason) {
         let written = text.len() + calls.iter().map(|(_, _, arguments)| arguments.len()).sum::<usize>();
-        let (reported, read) = self.usage.get();
-        let usage = if stop.has_failed() { Tokens::default() } else { reported.tokens(read, written) };
+        let usage = match (stop, self.usage.get()) {
+            (StopReason::Error | StopReason::Aborted, _) | (_, (ModelUsage::Silent, _)) => Tokens::default(),
+            (_, (ModelUsage::Tokens(tokens), _)) => tokens,
+            (_, (ModelUsage::ByLength, read)) => {
+                let tokens = |chars: usize| (chars / CHARS_PER_TOKEN + 1) as u64;
+                Tokens { read: tokens(read), written: tokens(written), nano_dollars: 0 }
+            }
+        };
         self.visit.spent(usage);
         self.write(Item::Assistant { run: self.run.to_owned(), text: text.to_owned(), calls, stop, usage });
     }

@@ -98,21 +98,6 @@ pub enum ModelUsage {
     Silent,
 }
 
-/// A token has about this many characters.
-const CHARS_PER_TOKEN: usize = 4;
-
-impl ModelUsage {
-    /// The reported usage of a call that has read and written texts of these lengths.
-    pub(super) fn tokens(self, read: usize, written: usize) -> Tokens {
-        let tokens = |chars: usize| (chars / CHARS_PER_TOKEN + 1) as u64;
-        match self {
-            Self::ByLength => Tokens { read: tokens(read), written: tokens(written), nano_dollars: 0 },
-            Self::Tokens(tokens) => tokens,
-            Self::Silent => Tokens::default(),
-        }
-    }
-}
-
 /// Tokens, and their cost.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Tokens {

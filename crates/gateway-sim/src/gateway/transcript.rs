@@ -38,11 +38,6 @@ pub enum StopReason {
 }
 
 impl StopReason {
-    /// Whether the model call has failed, so that it reports no usage.
-    pub(super) fn has_failed(self) -> bool {
-        matches!(self, Self::Error | Self::Aborted)
-    }
-
     /// Its value in the history.
     fn word(self) -> &'static str {
         match self {

@@ -5,6 +5,7 @@
 //! former state or all files of the new one. One workspace that cannot be written does not stop the others.
 
 mod configuration;
+mod decided;
 pub mod health;
 pub mod token;
 pub mod transaction;

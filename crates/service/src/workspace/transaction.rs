@@ -12,7 +12,6 @@
 //! other user owns it or may write to it. The same is true of `next.json` and the manifest.
 
 use std::collections::BTreeSet;
-use std::fmt;
 use std::io;
 
 use mcr_core::workspace::{
@@ -21,14 +20,14 @@ use mcr_core::workspace::{
 };
 use mcr_files::shared::{FileKind, SharedFolder, Sharing};
 use mcr_model::clock::Millis;
-use serde::{Deserialize, Serialize};
+
+use super::decided::{DecidedChanges, DecidedStep, STAGED, StagedName, StepKind};
 
 /// Called before each change on the disk with its description. An error refuses the change.
 pub type BeforeWrite = dyn Fn(&str) -> io::Result<()> + Send + Sync;
 
 const MANIFEST: &str = "manifest.json";
 const NEXT: &str = "next.json";
-const STAGED: &str = "staged-";
 const REPLACED: &str = "replaced";
 
 /// A larger file is none of a profile.
@@ -36,58 +35,6 @@ const FILE_BYTES_MAX: u64 = 2 * 1024 * 1024;
 
 /// A larger manifest is damaged.
 const MANIFEST_BYTES_MAX: u64 = 16 * 1024 * 1024;
-
-/// The changes that are decided.
-#[derive(Serialize, Deserialize)]
-struct DecidedChanges {
-    manifest: Manifest,
-    steps: Vec<DecidedStep>,
-}
-
-/// A change of one file.
-#[derive(Serialize, Deserialize)]
-struct DecidedStep {
-    path: FilePath,
-    #[serde(flatten)]
-    kind: StepKind,
-}
-
-#[derive(Serialize, Deserialize)]
-#[serde(rename_all = "lowercase", tag = "change")]
-enum StepKind {
-    Write { staged: StagedName, sha256: Digest, ours: Option<Digest> },
-    Create { staged: StagedName },
-    Folder,
-    Remove { ours: Option<Digest> },
-}
-
-/// The name of a new content in the runtime's own folder: `staged-` and a number.
-#[derive(Clone, Copy, Serialize, Deserialize)]
-#[serde(try_from = "String", into = "String")]
-struct StagedName(u32);
-
-impl TryFrom<String> for StagedName {
-    type Error = String;
-
-    fn try_from(name: String) -> Result<Self, String> {
-        let number = name.strip_prefix(STAGED).and_then(|number| number.parse().ok()).map(Self);
-        number
-            .filter(|staged| staged.to_string() == name)
-            .ok_or_else(|| format!("{name:?} is no staged file"))
-    }
-}
-
-impl From<StagedName> for String {
-    fn from(staged: StagedName) -> Self {
-        staged.to_string()
-    }
-}
-
-impl fmt::Display for StagedName {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{STAGED}{}", self.0)
-    }
-}
 
 /// The result of a sync.
 #[derive(Debug)]

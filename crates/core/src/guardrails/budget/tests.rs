@@ -141,15 +141,20 @@ fn running_turns_are_aborted_at_the_limit_and_shrinking_usage_changes_nothing() 
         spending.observe(&id(1), &cost(seen));
     }
     assert_eq!((spending.open()[&id(1)].observed(), spending.to_abort()), (tokens(250), vec![]));
-    // The next reading would show 500.
-    spending.observe(&id(1), &cost(375));
+    // Four calls since the last reading: three more of that size lead over 500.
+    let calls = [100, 50, 40, 100, 110].into_iter().flat_map(|read| cost(read).0).collect();
+    spending.observe(&id(1), &TurnCost(calls));
     assert_eq!(spending.to_abort(), [id(1)]);
-    assert!(spending.held().reached.is_empty(), "the limit itself is not reached");
+    let held = spending.held();
+    assert!(
+        held.of("ben").is_some() && !held.all(),
+        "a limit that the next reading would pass counts as reached"
+    );
     spending.observe(&id(2), &cost(900));
     assert_eq!(spending.to_abort(), [id(1), id(2), id(3)]);
     assert!(spending.held().all());
     spending.settle(&id(1), &TurnCost::default(), Some(0));
-    assert_eq!(spending.spent_in_all(), tokens(375), "the last reading counts without a report");
+    assert_eq!(spending.spent_in_all(), tokens(400), "the last reading counts without a report");
 }
 
 #[test]
