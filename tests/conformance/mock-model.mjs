@@ -124,9 +124,15 @@ async function complete(request, response) {
   const offered = new Set((request.tools ?? []).map((tool) => tool.function?.name));
   let answer = "";
   let wanted = [];
+  // `AGAIN n` uses one of the gateway's own tools n times before the answer.
+  const since = messages.findLastIndex((message) => message.role === "user" && !isOwnNote(message.content));
+  const results = messages.slice(since + 1).filter((message) => message.role === "tool").length;
+  const again = number(text, "AGAIN");
   // The gateway adds notes of its own behind the result of one of its tools.
   const last = messages.findLast((message) => message.role !== "user" || !isOwnNote(message.content));
-  if (last?.role === "tool") {
+  if (again > results) {
+    wanted = [{ name: "session_status", arguments: "{}" }];
+  } else if (last?.role === "tool" && again === 0) {
     answer = `TOOL_RESULT: ${last.content}`;
   } else {
     wanted = wantedCalls(text, offered);

@@ -133,6 +133,16 @@ impl Stack {
         Self::built(slugs, Self::place(release, agents), "1000", token, &[])
     }
 
+    /// [`Stack::both`] with these variables.
+    pub(super) fn both_with(
+        release: Release,
+        agents: &[&str],
+        slugs: &[&str],
+        more: &[(&str, &str)],
+    ) -> Self {
+        Self::built(slugs, Self::place(release, agents), "1000", None, more)
+    }
+
     /// With a connection that loses this many answers.
     pub(super) fn lossy(release: Release, agents: &[&str], slugs: &[&str], losses: usize) -> Self {
         let place = Self::place(release, agents);

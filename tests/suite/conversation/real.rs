@@ -5,6 +5,8 @@
 //!
 //! A refused key blocks its agent for a minute, so each failure has its own agent.
 
+/// A turn that is aborted because its budget is used up.
+mod budget;
 /// A release that does not support our tools.
 mod old;
 

@@ -6,6 +6,7 @@
 //! | `CALL tool {json}` | calls the tool if it is offered; several in order |
 //! | `SAY text` | says the rest of that line |
 //! | `LONG n` | says n characters, in lines |
+//! | `AGAIN n` | uses one of the gateway's own tools n times before it answers |
 //! | `EMPTY` | says nothing |
 //! | `LENGTH` | stops at its token limit |
 //! | `PREAMBLE` | says a sentence before its calls |
@@ -36,14 +37,37 @@ const PREAMBLE: &str = "One moment, I look it up.";
 impl ScriptedModel for Directives {
     fn think(&self, prompt: &Prompt) -> Thought {
         let read = prompt.as_read();
-        let text = &wanted(&read, prompt).unwrap_or(read);
+        let repeats = repeats(prompt);
+        let text = match &repeats {
+            Some((text, _)) => text,
+            None => &wanted(&read, prompt).unwrap_or(read),
+        };
         let usage = ModelUsage::ByLength;
-        let mut thought =
-            Thought { act: act(text, prompt), delay: Duration::ZERO, drip: Duration::ZERO, usage };
+        let act = match repeats {
+            Some((_, true)) => work(),
+            _ => act(text, prompt),
+        };
+        let mut thought = Thought { act, delay: Duration::ZERO, drip: Duration::ZERO, usage };
         thought.delay = after(text, "DELAY").map_or(Duration::ZERO, milliseconds);
         thought.drip = after(text, "DRIP").map_or(Duration::ZERO, milliseconds);
         thought
     }
+}
+
+/// The message of a turn that uses one of the gateway's own tools several times (`AGAIN n`), and whether it does so once
+/// more.
+fn repeats(prompt: &Prompt) -> Option<(String, bool)> {
+    let from = prompt.transcript.iter().rposition(|entry| matches!(entry.item, Item::User(_)))?;
+    let Item::User(said) = &prompt.transcript[from].item else { return None };
+    let text = message(said)?;
+    let wanted = after(text, "AGAIN").map(number)?;
+    let results =
+        prompt.transcript[from..].iter().filter(|entry| matches!(entry.item, Item::ToolResult { .. }));
+    Some((text.to_owned(), results.count() < wanted))
+}
+
+fn work() -> Act {
+    Act::Work { tool: "session_status".to_owned(), time: Duration::ZERO, result: "ok".to_owned() }
 }
 
 /// The part of the message that applies to this turn, if the session has received a briefing. Each later text contains
