@@ -1,7 +1,7 @@
 //! Folding: waiting rows of one agent on one task become one turn.
 //!
 //! One row is answered, and the texts of the others stand in its briefing. The answered row is the **cover**: the newest
-//! row of a person, else the newest row. The ledger has the cover in the record of each folded row
+//! row of a person, else the newest row that addresses its agent, else the newest row. The ledger has the cover in the record of each folded row
 //! ([`Record::folded_into`]), before the turn is sent.
 //!
 //! | event | consequence |

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use super::row::{PASSED_FOR_OTHERS, StartClass};
+use super::row::{PASSED_FOR_OTHERS, QueueEntry, StartClass};
 use super::{Queue, TrackQueue};
 use crate::delivery::{ClosedWork, End, Fold};
 use crate::work::{Track, WorkId};
@@ -22,7 +22,8 @@ impl Queue {
     ///
     /// The newest row of a person is answered, so a person does not wait behind the agents' rows of the same track. Without
     /// one, the order is kept: of the oldest rows that fit, the newest is answered. A row of unknown origin is preferred to
-    /// those of agents, so that a person among them is found.
+    /// those of agents, so that a person among them is found. A mention, a request or an assignment precedes updates and is
+    /// not folded into one: the turn of an update may end without an answer.
     pub(super) fn batch(&self, queued: &TrackQueue) -> Option<Batch> {
         let mut others = PASSED_FOR_OTHERS;
         let is_open = |number: &&u64| {
@@ -32,14 +33,21 @@ impl Queue {
         let open = queued.rows.iter().take_while(is_open).copied();
         let rows: Vec<u64> = open.filter(|number| self.rows[number].is_foldable()).collect();
         let most = self.fold_max.max(1);
-        let newest = |class: StartClass, of: &[u64]| {
-            of.iter().rev().copied().find(|number| self.rows[number].class() == class)
+        let newest = |of: &[u64], fits: &dyn Fn(&QueueEntry) -> bool| {
+            of.iter().rev().copied().find(|number| fits(&self.rows[number]))
         };
+        let is_unknown = |row: &QueueEntry| row.class() == StartClass::Unknown;
         let oldest = &rows[..rows.len().min(most)];
-        let cover = newest(StartClass::People, &rows)
-            .or_else(|| newest(StartClass::Unknown, oldest))
+        let cover = newest(&rows, &|row| row.class() == StartClass::People)
+            .or_else(|| newest(oldest, &|row| is_unknown(row) && row.addresses_agent()))
+            .or_else(|| newest(oldest, &is_unknown))
+            .or_else(|| newest(oldest, &QueueEntry::addresses_agent))
             .or_else(|| oldest.last().copied())?;
-        let folded = rows.into_iter().filter(|number| *number != cover).take(most - 1).collect();
+        let may_end_silent =
+            !self.rows[&cover].addresses_agent() && self.rows[&cover].class() != StartClass::People;
+        let fits =
+            |number: &u64| *number != cover && !(may_end_silent && self.rows[number].addresses_agent());
+        let folded = rows.into_iter().filter(fits).take(most - 1).collect();
         Some(Batch { cover, folded })
     }
 

@@ -8,6 +8,7 @@ use crate::delivery::limited::TurnStops;
 use crate::delivery::{Permit, Record};
 use crate::guardrails::origin::Origin;
 use crate::work::Work;
+use mcr_model::NotificationType;
 use mcr_model::clock::Millis;
 
 /// A row lets later rows of its track pass after this many failures.
@@ -89,6 +90,13 @@ impl QueueEntry {
     /// Whether the row starts with a turn. A hurried row does not, because it no longer waits for its agent.
     pub(super) fn needs_turn(&self) -> bool {
         self.record.needs_turn(&self.work) && !self.hurried
+    }
+
+    /// Whether the row mentions, asks or assigns its agent.
+    pub(super) fn addresses_agent(&self) -> bool {
+        use NotificationType::{Assignment, Mention, ResponseRequest};
+        let kind = self.work.notification().and_then(|row| row.kind.known());
+        matches!(kind, Some(Mention | ResponseRequest | Assignment))
     }
 
     /// Whether the row may start before earlier rows of its track: it has its result, or a person wants it to start.
