@@ -54,6 +54,32 @@ fn the_newest_row_of_a_person_is_the_one_that_is_answered() {
     assert_eq!(world.shown, [ids(&["first"]), ids(&["q", "a", "p", "b"])]);
 }
 
+/// The turn of an update may end without an answer, and then the request would have none.
+#[test]
+fn a_request_is_not_folded_into_an_update() {
+    for (kind, name, author) in
+        [("thread_update", "Bot", Agent), ("status_change", "Bot", Agent), ("status_change", "Dana", Person)]
+    {
+        for request_first in [true, false] {
+            let mut world = waiting(20, &[]);
+            let mut request = row("t", "response_request", "request", Millis(100));
+            request.title = "Bot requested a response".to_owned();
+            let mut update = row("t", kind, "update", Millis(100));
+            update.title = format!("{name} replied");
+            update.body = format!("{name} changed \"Task\" to review");
+            let mut rows = [(request, Agent), (update, author)];
+            if !request_first {
+                rows.reverse();
+            }
+            for (row, author) in rows {
+                world.arrive_row(row, author);
+            }
+            world.run_until_settled();
+            assert_eq!(world.ends["request"], End::Answered(1), "{kind} by {name}, {request_first}");
+        }
+    }
+}
+
 #[test]
 fn a_long_backlog_takes_several_turns_in_order() {
     let names: Vec<String> = (0..25).map(|n| format!("r{n:02}")).collect();

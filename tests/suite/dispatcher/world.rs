@@ -86,9 +86,8 @@ pub(super) fn row(track: &str, kind: &str, id: &str, at: Millis) -> Notification
 
 /// There is no journal; only replies are delivered.
 fn carry_out(wanted: OperatorEffect) {
-    if let OperatorEffect::Tell(reply_to, answer) = wanted {
-        reply_to.tell(answer);
-    }
+    let OperatorEffect::Tell(reply_to, answer) = wanted else { return };
+    reply_to.tell(answer);
 }
 
 /// A failed turn; the normal retry rules decide what follows.
@@ -302,9 +301,13 @@ impl World {
 
     /// The backend gets a new row of this author, who may have the name of an agent, and sends a nudge.
     pub(super) fn arrive_from(&mut self, name: &str, author: Origin, track: &str, id: &str) {
-        self.authors.insert(id.to_owned(), author);
-        let mut row = row(track, "mention", id, self.now);
-        row.title = format!("{name} mentioned you");
+        let title = format!("{name} mentioned you");
+        self.arrive_row(Notification { title, ..row(track, "mention", id, self.now) }, author);
+    }
+
+    /// The backend gets this row of this author.
+    pub(super) fn arrive_row(&mut self, row: Notification, author: Origin) {
+        self.authors.insert(row.id.to_string(), author);
         self.add(row);
     }
 

@@ -22,8 +22,8 @@ impl Queue {
     ///
     /// The newest row of a person is answered, so a person does not wait behind the agents' rows of the same track. Without
     /// one, the order is kept: of the oldest rows that fit, the newest is answered. A row of unknown origin is preferred to
-    /// those of agents, so that a person among them is found. A mention, a request or an assignment precedes updates and is
-    /// not folded into one: the turn of an update may end without an answer.
+    /// those of agents, so that a person among them is found. A row that addresses its agent precedes others and is not folded
+    /// into one of them, whose turn may end without an answer.
     pub(super) fn batch(&self, queued: &TrackQueue) -> Option<Batch> {
         let mut others = PASSED_FOR_OTHERS;
         let is_open = |number: &&u64| {
@@ -43,10 +43,8 @@ impl Queue {
             .or_else(|| newest(oldest, &is_unknown))
             .or_else(|| newest(oldest, &QueueEntry::addresses_agent))
             .or_else(|| oldest.last().copied())?;
-        let may_end_silent =
-            !self.rows[&cover].addresses_agent() && self.rows[&cover].class() != StartClass::People;
-        let fits =
-            |number: &u64| *number != cover && !(may_end_silent && self.rows[number].addresses_agent());
+        let is_addressed = self.rows[&cover].addresses_agent();
+        let fits = |number: &u64| *number != cover && (is_addressed || !self.rows[number].addresses_agent());
         let folded = rows.into_iter().filter(fits).take(most - 1).collect();
         Some(Batch { cover, folded })
     }

@@ -92,7 +92,7 @@ impl QueueEntry {
         self.record.needs_turn(&self.work) && !self.hurried
     }
 
-    /// Whether the row mentions, asks or assigns its agent.
+    /// Whether the row mentions, asks or assigns its agent. The turn of another row may end without an answer.
     pub(super) fn addresses_agent(&self) -> bool {
         use NotificationType::{Assignment, Mention, ResponseRequest};
         let kind = self.work.notification().and_then(|row| row.kind.known());
