@@ -6,9 +6,10 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use super::backend_health::observed;
+use super::background;
 use super::gateway_health::marked;
 use super::state::State;
-use super::{ThreadSetup, background};
+use super::threads::ThreadSetup;
 use mcr_clients::gateway::HttpGateway;
 use mcr_clients::wire::Stop;
 use mcr_core::delivery::operator_requests::{OperatorReply, OperatorRequest};
