@@ -2,13 +2,13 @@
 //! full length.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
 use super::delivery_report::{DeliveryReport, RECENT, is_dead};
 use mcr_core::delivery::stopped_rows::StoppedThread;
-use mcr_core::ops::agents::{Agents, agents, is_at_work};
+use mcr_core::ops::agents::{Agents, OnlineSign, agents, is_at_work};
 use mcr_core::ops::quiet_mode::{Unaddressed, unaddressed};
 use mcr_core::ops::{self, Brief, Case, TurnState};
 use mcr_model::clock::Millis;
@@ -161,6 +161,14 @@ impl DeliveryReport<'_> {
 }
 
 impl Overview {
+    /// The data with the last sign of each agent that it is online, by slug.
+    pub(super) fn with_signs(mut self, signs: &HashMap<String, OnlineSign>) -> Self {
+        for agent in &mut self.agents.shown {
+            agent.online = signs.get(&agent.slug).copied();
+        }
+        self
+    }
+
     /// The data with every text cleaned.
     pub(super) fn cleaned(mut self, clean: &dyn Fn(&str) -> String) -> Self {
         let texts = self.blocks.iter_mut().chain(&mut self.damaged);

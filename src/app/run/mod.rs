@@ -12,6 +12,7 @@ mod identity;
 mod last_hour;
 mod machine;
 mod nudge_limiter;
+mod online;
 mod open_state;
 mod operator;
 mod reporter;

@@ -1,8 +1,9 @@
 //! The operators' requests to the running service: explanations, retries, drops and pauses.
 
 mod budgets;
+mod evidence;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -10,13 +11,14 @@ use std::time::Duration;
 use log::{info, warn};
 use serde_json::json;
 
-use crate::app::delivery_report::{DeliveryReport, LookUp, ReportSources, ServiceSnapshot, name_in, names};
+use crate::app::delivery_report::{DeliveryReport, LookUp, ReportSources, ServiceSnapshot};
 use crate::app::state_dir::StateDir;
 use crate::app::why::{AMBIGUOUS, unknown};
 use mcr_config::{Network, Settings};
 use mcr_core::delivery::operator_requests::{OperatorReply, OperatorRequest, Refused};
 use mcr_core::guardrails::budget::Scope;
-use mcr_core::ops::evidence::{FactsByTask, report};
+use mcr_core::ops::agents::OnlineSign;
+use mcr_core::ops::evidence::FactsByTask;
 use mcr_core::ops::pause::find;
 use mcr_core::ops::why::CLOSING;
 use mcr_core::ops::{Finding, Paused, ServiceCondition};
@@ -29,9 +31,10 @@ use mcr_model::secret::Secret;
 use mcr_model::{AccountId, BaseUrl, DonePolicy, Roster, TaskId};
 use mcr_service::delivery::budget::BudgetKeeper;
 use mcr_service::delivery::service::View;
-use mcr_service::http::health::Health;
+use mcr_service::http::health::{Health, HeartbeatHealth};
 use mcr_service::http::operator::{Wanted, refuse, with_body};
 use mcr_service::roster::Team;
+use mcr_service::workspace::listing::WrittenFiles;
 use mcr_store::ledger::{self, Ledger, Read};
 
 /// How often, and at what interval, to check whether an end has been recorded.
@@ -61,6 +64,8 @@ pub(super) struct Operator {
     /// The facts of one task as they were after this many commits.
     facts: Mutex<Option<FactsAt>>,
     done_policy: DonePolicy,
+    /// The agents' workspaces, if they are written.
+    written: Option<WrittenFiles>,
 }
 
 /// The number of commits and the task, with the facts.
@@ -75,6 +80,8 @@ pub(super) struct ServiceState<'a> {
     pub(super) condition: ServiceCondition,
     /// Returns the health of the service.
     pub(super) health: &'a dyn Fn() -> Health,
+    /// Returns the last sign of each agent that it is online, by slug.
+    pub(super) signs: &'a dyn Fn(&Roster, &HeartbeatHealth) -> HashMap<String, OnlineSign>,
     /// Returns the counts of the last hour, minute by minute.
     pub(super) hour: &'a dyn Fn() -> BTreeMap<&'static str, Vec<u64>>,
 }
@@ -99,6 +106,7 @@ impl Operator {
             read: Mutex::default(),
             facts: Mutex::default(),
             done_policy: settings.delivery.done_policy,
+            written: settings.agents.profile_sync.then(|| WrittenFiles::new(&settings.agents.workspace_root)),
         }
     }
 
@@ -171,10 +179,12 @@ impl Operator {
                 let set_aside = self.place.last_set_aside();
                 let (health, hour) = ((env.health)(), (env.hour)());
                 let stopped = env.view.map(|view| view.state().stopped).unwrap_or_default();
-                let picture =
-                    report.picture(&self.roster(), health, hour, set_aside, self.board.as_ref(), &stopped);
-                Reply::json_of(&picture.cleaned(&|text| self.redactor.clean(text)))
+                let roster = self.roster();
+                let (board, signs) = (self.board.as_ref(), (env.signs)(&roster, &health.heartbeat));
+                let picture = report.picture(&roster, health, hour, set_aside, board, &stopped);
+                Reply::json_of(&picture.with_signs(&signs).cleaned(&|text| self.redactor.clean(text)))
             }),
+            Wanted::Workspace(slug) => self.workspace(&slug),
             Wanted::Retry(id) => self.act(OperatorRequest::Retry, &id, "retry", "it begins again", env),
             Wanted::Drop(id) => self.act(OperatorRequest::Drop, &id, "drop", "it is closed permanently", env),
             Wanted::GiveUp(id) => {
@@ -185,6 +195,21 @@ impl Operator {
             Wanted::Budget => self.budget(env, |_, _| Ok(())),
             Wanted::BudgetRaise(raise) => self.raise_budget(&raise, env),
             Wanted::BudgetReset(agent) => self.reset_budget(agent.as_deref(), env),
+        }
+    }
+
+    /// The files that the runtime wrote to the workspace of this agent.
+    fn workspace(&self, slug: &str) -> Reply {
+        let Some(written) = &self.written else {
+            return Reply::error(404, "This service writes no workspaces (OPENCLAW_PROFILE_SYNC)");
+        };
+        match written.of(slug) {
+            Ok(Some(files)) => Reply::json_of(&json!({"slug": slug, "files": files})),
+            Ok(None) => Reply::error(404, &self.redactor.clean(&format!("{slug} has no workspace"))),
+            Err(why) => {
+                let words = format!("The list of files of {slug} cannot be read: {why}");
+                Reply::error(500, &self.redactor.clean(&words))
+            }
         }
     }
 
@@ -271,48 +296,6 @@ impl Operator {
             done_policy: self.done_policy,
             now,
         }))
-    }
-
-    /// The tasks with activity in this time whose status and facts differ.
-    fn evidence(&self, since: Duration, env: &ServiceState<'_>) -> Reply {
-        let off = "This service keeps no ledger (LEDGER or STATE_DIR), so no facts are recorded";
-        let Some(ledger) = env.ledger else { return Reply::error(503, off) };
-        let unreadable = |why: String| {
-            Reply::error(
-                500,
-                &self.redactor.clean(&format!("The ledger cannot be read: {why}. Run `doctor`")),
-            )
-        };
-        let read = match self.read(env.ledger) {
-            Ok(read) => read,
-            Err(why) => return unreadable(why),
-        };
-        let facts = match self.facts(ledger, None) {
-            Ok(facts) => facts,
-            Err(why) => return unreadable(why),
-        };
-        let roster = self.roster();
-        let names = names(&read, &roster);
-        let since = SystemClock.now() - since;
-        let report = report(&facts, since, self.done_policy, &|agent| name_in(&names, agent));
-        Reply::json_of(&report.cleaned(&|text| self.redactor.clean(text)))
-    }
-
-    /// The facts of all tasks or of one, read again only if something was written since.
-    fn facts(&self, ledger: &Ledger, only: Option<&TaskId>) -> Result<Arc<FactsByTask>, String> {
-        let key = (ledger.state().commits, only.cloned());
-        let mut last = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((known, facts)) = &*last
-            && *known == key
-        {
-            return Ok(facts.clone());
-        }
-        let folder = self.place.folder().map_err(|why| why.to_string())?;
-        let facts = ledger::task_facts(&folder, &self.account, only).map_err(|why| why.to_string())?;
-        let facts = Arc::new(facts);
-        // The facts of all tasks may be many, and only the page asks for them again.
-        *last = only.is_some().then(|| (key, facts.clone()));
-        Ok(facts)
     }
 
     /// The ledger, read again only if something was written since.

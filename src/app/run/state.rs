@@ -12,6 +12,7 @@ use super::identity::Identity;
 use super::last_hour::LastHour;
 use super::machine::{free_bytes, resident_bytes};
 use super::nudge_limiter::NudgeLimiter;
+use super::online::OnlineReports;
 use super::operator::{self, Operator};
 use super::rows::{delivery_config, delivery_health};
 use super::snapshot::Prepared;
@@ -28,6 +29,7 @@ use mcr_http::hosts::Hosts;
 use mcr_http::message::{Reply, Request};
 use mcr_http::page;
 use mcr_http::panics::Panics;
+use mcr_model::Roster;
 use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_model::random;
 use mcr_model::redact::Redactor;
@@ -73,6 +75,8 @@ pub(super) struct State {
     roster: Mutex<RosterHealth>,
     /// The health of the agents' workspaces.
     pub(super) workspaces: WorkspaceStatus,
+    /// The reports about single agents.
+    pub(super) online: OnlineReports,
     disk: Mutex<DiskHealth>,
     /// Why `STATE_DIR` no longer leads to the ledger, if so.
     displaced: Mutex<Option<String>>,
@@ -118,6 +122,7 @@ impl State {
             panics: Panics::default(),
             roster: Mutex::default(),
             workspaces: WorkspaceStatus::default(),
+            online: OnlineReports::default(),
             disk: Mutex::default(),
             displaced: Mutex::default(),
             kept_in: settings.state_dir.clone(),
@@ -322,7 +327,18 @@ impl State {
         let (health, hour) = (|| self.health(), || self.last_hour.note(&self.metrics, self.delivery.get()));
         let (view, condition) = (self.delivery.get(), self.service_condition());
         let budget = self.budget.get().map(|budget| &**budget);
-        let env = operator::ServiceState { view, ledger, budget, condition, health: &health, hour: &hour };
+        let answers = self.gateway.answers();
+        let signs =
+            |roster: &Roster, heartbeat: &HeartbeatHealth| self.online.signs(roster, heartbeat, &answers);
+        let env = operator::ServiceState {
+            view,
+            ledger,
+            budget,
+            condition,
+            health: &health,
+            signs: &signs,
+            hour: &hour,
+        };
         self.operator.answer(wanted, request, &env).no_store()
     }
 

@@ -16,7 +16,13 @@ pub(super) fn token(stack: &Stack) -> String {
 }
 
 /// Sends a request to the service with these header lines; returns status and answer.
-fn ask(stack: &Stack, method: &str, path: &str, body: &str, headers: &[(&str, &str)]) -> (u16, Value) {
+pub(super) fn ask(
+    stack: &Stack,
+    method: &str,
+    path: &str,
+    body: &str,
+    headers: &[(&str, &str)],
+) -> (u16, Value) {
     let answer = exchange(&agent(), (method, &format!("http://{}{path}", stack.address())), headers, body);
     (answer.status().as_u16(), serde_json::from_str(answer.body()).unwrap_or(Value::Null))
 }

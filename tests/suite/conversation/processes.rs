@@ -295,8 +295,12 @@ impl Stack {
 
     /// The gateway's history of an agent's session about a task.
     pub(super) fn history(&self, slug: &str, task: &str) -> Vec<Value> {
-        let session = format!("agent:{slug}:task:{task}:{}:v1", self.board.account).to_lowercase();
-        let url = format!("{}/sessions/{session}/history", self.url);
+        self.history_of(&format!("agent:{slug}:task:{task}:{}:v1", self.board.account))
+    }
+
+    /// The gateway's history of the session with this key at the gateway.
+    pub(super) fn history_of(&self, session: &str) -> Vec<Value> {
+        let url = format!("{}/sessions/{}/history", self.url, session.to_lowercase());
         let client = agent();
         let mut looks = 0;
         loop {

@@ -5,6 +5,7 @@
 //! what blocks every delivery. [`agents`] counts per agent, and [`Paused`] is what operators have paused.
 //! [`HealthReason`] explains each word in `/health`.
 
+mod after_end;
 mod agent_problems;
 pub mod agents;
 mod cost;

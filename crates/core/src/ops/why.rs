@@ -7,6 +7,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use super::after_end;
 use super::cost::{asked, attempts, cost, cost_of_all};
 use super::finding::{Brief, Finding};
 use super::service_condition::ServiceCondition;
@@ -210,7 +211,7 @@ fn ended(case: &Case, at: Millis, end: Option<&End>, now: Millis) -> Explanation
                 .to_owned(),
         ),
         Some(End::Skipped(why)) => {
-            let next = if *why == Skip::TeamLimit { after_stop(case) } else { nothing };
+            let next = if *why == Skip::TeamLimit { after_end::team_limit(case) } else { nothing };
             (format!("not sent to the agent, {when}."), reason(why.explain().to_owned()), next)
         }
         Some(End::Gone) => (
@@ -218,12 +219,11 @@ fn ended(case: &Case, at: Millis, end: Option<&End>, now: Millis) -> Explanation
             "It was deleted, or settled elsewhere.".to_owned(),
             nothing,
         ),
-        Some(End::Stopped) => (
-            format!("stopped {when}."),
-            reason("a person stopped the work on this task".to_owned()),
-            "Nothing happens until you act: mention the agent to ask again.".to_owned(),
-        ),
-        Some(End::Dead(why)) => (format!("given up {when}."), sentence(why), after_death(case)),
+        Some(End::Stopped) => {
+            let (why, next) = after_end::stopped(&case.work);
+            (format!("stopped {when}."), reason(why.to_owned()), next.to_owned())
+        }
+        Some(End::Dead(why)) => (format!("given up {when}."), sentence(why), after_end::dead(case)),
         Some(End::Missed(why)) => (
             format!("given up {when}."),
             sentence(why),
@@ -245,25 +245,6 @@ fn ended(case: &Case, at: Millis, end: Option<&End>, now: Millis) -> Explanation
         ),
     };
     Explanation { state: end.map_or("over", End::name), what, why, next, next_at: None }
-}
-
-fn after_stop(case: &Case) -> String {
-    format!(
-        "Nothing happens until a person acts: a message in the thread, or `dead retry {}`, lets the agents there continue.",
-        case.work.id
-    )
-}
-
-fn after_death(case: &Case) -> String {
-    let id = &case.work.id;
-    let again = if case.record.unposted.is_some() {
-        "posts the answer that the agent has given"
-    } else {
-        "sends a new turn"
-    };
-    format!(
-        "Nothing happens until you decide: `dead retry {id}` {again}, `dead drop {id}` closes it permanently."
-    )
 }
 
 /// Explains work that a worker has.

@@ -22,7 +22,7 @@ use mcr_core::digest::half_digest;
 use mcr_core::tools::{ToolName, ToolRequest};
 use mcr_core::work::Work;
 use mcr_model::clock::{Clock, Millis};
-use mcr_model::{BehaviorFlags, DeliveryContext, Task};
+use mcr_model::{BehaviorFlags, DeliveryContext, Task, TaskId, ThreadItem};
 
 /// The rights of an agent in a delivery, from the delivery's context.
 #[derive(Clone, Debug)]
@@ -72,11 +72,14 @@ struct Asked {
     heard: Option<Stamp>,
     began_paused: bool,
     since: Millis,
+    /// The tasks that the question of a heartbeat names.
+    tasks: Vec<TaskId>,
 }
 
 impl Asked {
     fn of(record: &Record) -> Self {
-        Self { heard: record.heard.clone(), began_paused: record.began_paused, since: record.since }
+        let tasks = record.beat.as_ref().map(|of_beat| of_beat.tasks.clone()).unwrap_or_default();
+        Self { heard: record.heard.clone(), began_paused: record.began_paused, since: record.since, tasks }
     }
 }
 
@@ -198,6 +201,18 @@ impl ActiveDelivery {
         let inside = self.lock();
         let heard = inside.asked.heard.as_ref()?;
         Some(policy::is_stopped(context, heard, inside.asked.began_paused))
+    }
+
+    /// The tasks that it is about: that of a notification, or those that the question of a heartbeat names.
+    pub(super) fn tasks(&self) -> Vec<TaskId> {
+        let inside = self.lock();
+        inside.work.track.task().map_or_else(|| inside.asked.tasks.clone(), |task| vec![task.clone()])
+    }
+
+    /// Whether a person stopped this task after the question of the heartbeat was asked. The question names no task that
+    /// was stopped before.
+    pub(super) fn is_stopped_at(&self, task: &Task, thread: &[ThreadItem]) -> bool {
+        policy::is_paused(task) || policy::has_stop_after(thread, self.lock().asked.since)
     }
 
     /// The agent starts to work on this delivery, perhaps again after another delivery of its track. A later list may

@@ -17,7 +17,7 @@ use mcr_clients::mission::{
     ListAssignedTasks, ListTasksByStatus, LoadTask, RequestResponses, UpdateAgentHeartbeat,
 };
 use mcr_core::delivery::journal::{Step, Wait};
-use mcr_core::delivery::policy::Skip;
+use mcr_core::delivery::policy::{self, Skip};
 use mcr_core::delivery::{BeatRecord, End, Job, PendingAnswer, Record, Stage, Trouble, reply};
 use mcr_core::gateway::Reply;
 use mcr_core::heartbeat::answer::{self, BeatAnswer};
@@ -45,6 +45,10 @@ struct Board {
     events: Vec<AgentEvent>,
     displaced: u64,
     checklist: String,
+    /// The tasks that a person has paused.
+    paused: Vec<TaskId>,
+    /// How many lists of notifications had arrived before it was read.
+    lists: u64,
     /// When it was read, by the system's clock.
     at: Millis,
 }
@@ -63,6 +67,11 @@ impl Steps for BeatSteps<'_> {
                 Some((_, None)) => job.record.stage = Stage::Ended(End::Skipped(Skip::NoSession)),
                 Some((agent, Some(session))) => {
                     let board = read(agent, roster.leads(&agent.id), deps)?;
+                    // After a stop an answer that has arrived is posted, but no calls run.
+                    let answered = found.as_ref().is_some_and(|reply| reply.calls.is_empty());
+                    if !answered && board.is_stopped(&job.record) {
+                        return Err(Trouble::Stopped);
+                    }
                     job.record.since = newest(&board, &roster, self.0.created_at);
                     // A beat that was sent is sent again until it has an answer.
                     let is_sent = found.is_some() || job.record.beat.is_some();
@@ -124,6 +133,17 @@ impl BeatSteps<'_> {
 }
 
 impl Board {
+    /// Whether a person has stopped the work on a task that the question of this record names.
+    fn is_stopped(&self, record: &Record) -> bool {
+        let Some(of_beat) = &record.beat else { return false };
+        let is_named = |id: &TaskId| of_beat.tasks.contains(id);
+        let has_stop = |tracked: &TrackedTask| {
+            is_named(&tracked.task.id)
+                && tracked.thread.as_ref().is_some_and(|thread| policy::has_stop_after(thread, record.since))
+        };
+        self.paused.iter().any(is_named) || self.tasks.iter().any(has_stop)
+    }
+
     fn inputs<'a>(
         &'a self,
         agent: &'a Agent,
@@ -151,7 +171,7 @@ fn session_of(agent: &Agent) -> Option<&SessionKey> {
 /// Reads the tasks, their threads and the waiting events. If a list cannot be read, the beat is tried again: without its
 /// tasks it would find nothing to do.
 fn read(agent: &Agent, leads: bool, deps: &DeliveryDeps<'_>) -> Result<Board, Trouble> {
-    let at = deps.clock.now();
+    let (at, lists) = (deps.clock.now(), deps.inflight.lists());
     let (events, displaced) = deps.beats.wakes().look(|wakes| {
         let (events, displaced) = wakes.waiting(&agent.slug);
         (events.into_iter().cloned().collect(), displaced)
@@ -165,6 +185,8 @@ fn read(agent: &Agent, leads: bool, deps: &DeliveryDeps<'_>) -> Result<Board, Tr
     } else {
         Vec::new()
     };
+    let is_paused = |task: &&Task| policy::is_paused(task);
+    let paused = own.iter().chain(&all).filter(is_paused).map(|task| task.id.clone()).collect();
     let mut tasks: Vec<TrackedTask> = tracked(own, all, leads).into_iter().map(TrackedTask::from).collect();
     for tracked in tasks.iter_mut().take(THREADS_MAX) {
         let load =
@@ -179,7 +201,7 @@ fn read(agent: &Agent, leads: bool, deps: &DeliveryDeps<'_>) -> Result<Board, Tr
             }
         }
     }
-    Ok(Board { tasks, events, displaced, checklist: deps.beats.checklist(), at })
+    Ok(Board { tasks, events, displaced, checklist: deps.beats.checklist(), paused, lists, at })
 }
 
 /// The newest known time of the backend's clock: effects from now on are not older.
@@ -219,7 +241,7 @@ fn ask(
         agent,
         session,
         caller,
-        reading: Reading::blind(deps.inflight.lists()),
+        reading: Reading::blind(board.lists),
         brief: &|terms| {
             brief(&BeatScene {
                 agent,
@@ -270,10 +292,11 @@ fn meaning(job: &mut Job, spoken: &Spoken, deps: &DeliveryDeps<'_>) -> Stage {
     }
 }
 
-/// The agent has seen the events of its prompt. If the beat was given up, it may not have: the next beat shows them again.
+/// The agent has seen the events of its prompt. If the beat was given up or stopped, the agent may not have worked on
+/// them: the next beat shows them again.
 fn confirm_events(job: &Job, agent: &Agent, end: &End, deps: &DeliveryDeps<'_>) {
     let shown = job.record.beat.as_ref().and_then(|of_beat| of_beat.events);
-    if let Some(last) = shown.filter(|_| !matches!(end, End::Missed(_) | End::Skipped(_))) {
+    if let Some(last) = shown.filter(|_| !matches!(end, End::Missed(_) | End::Skipped(_) | End::Stopped)) {
         deps.beats.wakes().change(|wakes| wakes.shown(&agent.slug, last));
     }
 }
@@ -385,7 +408,12 @@ fn report(job: &Job, agent: &Agent, end: &End, deps: &DeliveryDeps<'_>) -> Resul
     let current_task_id = target.filter(|_| matches!(end, End::Answered(_)));
     let beat = UpdateAgentHeartbeat { agent_id: &agent.id, status, current_task_id };
     match deps.mission.ask(&beat) {
-        Ok(_) => Ok(()),
+        Ok(_) => {
+            if status == AgentStatus::Online {
+                deps.beats.reported(&agent.id, deps.clock.now());
+            }
+            Ok(())
+        }
         Err(error) if is_passing(&error) => Err(backend_failure(error)),
         Err(error) => {
             deps.log(

@@ -267,7 +267,7 @@ impl InFlight {
     pub(super) fn held_on_tasks(&self) -> Vec<Arc<ActiveDelivery>> {
         let inside = self.lock();
         let held = inside.at_work.values().filter_map(|work| inside.held.get(work));
-        held.filter(|held| held.work().track.task().is_some() && !held.is_stopped()).cloned().collect()
+        held.filter(|held| !held.tasks().is_empty() && !held.is_stopped()).cloned().collect()
     }
 
     /// Removes the marks of ended work.

@@ -7,6 +7,7 @@
 mod configuration;
 mod decided;
 pub mod health;
+pub mod listing;
 pub mod token;
 pub mod transaction;
 
@@ -191,6 +192,7 @@ impl Workspaces {
                 files: synced.manifest.files.len(),
                 changed_at: synced.manifest.changed_at(),
                 changes: synced.changes,
+                reads: synced.reads,
                 error: None,
                 warnings: synced.warnings.iter().map(ToString::to_string).collect(),
             },

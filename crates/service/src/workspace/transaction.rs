@@ -15,10 +15,10 @@ use std::collections::BTreeSet;
 use std::io;
 
 use mcr_core::workspace::{
-    Desired, Digest, FileChange, FilePath, FoundFile, FoundFiles, Layout, Manifest, OWN_FOLDER, Warning,
-    paths, plan,
+    Desired, Digest, FileChange, FilePath, FoundFile, FoundFiles, FoundState, Layout, Manifest, OWN_FOLDER,
+    Warning, paths, plan,
 };
-use mcr_files::shared::{FileKind, SharedFolder, Sharing};
+use mcr_files::shared::{FileKind, FileStamp, SharedFolder, Sharing};
 use mcr_model::clock::Millis;
 
 use super::decided::{DecidedChanges, DecidedStep, STAGED, StagedName, StepKind};
@@ -43,6 +43,8 @@ pub struct Synced {
     pub manifest: Manifest,
     /// How many files were changed.
     pub changes: usize,
+    /// How many files were read, because they may have changed since they were last read.
+    pub reads: usize,
     /// What the operator should know.
     pub warnings: Vec<Warning>,
 }
@@ -54,6 +56,32 @@ pub struct Workspace<'a> {
     before: &'a BeforeWrite,
 }
 
+/// What is at a path, before a file is read.
+enum Located {
+    Free,
+    /// A folder, a link or a device, here or in place of an outer folder.
+    Obstacle,
+    /// A regular file in this folder.
+    File(SharedFolder, FoundState),
+}
+
+fn state_of(FileStamp { bytes, inode, changed_ns }: FileStamp) -> FoundState {
+    FoundState { bytes, inode, changed_ns }
+}
+
+/// Reads a regular file. Its content has the returned stamp, if there is one.
+fn read(
+    folder: &SharedFolder,
+    name: &str,
+    found: FoundState,
+) -> io::Result<Option<(FoundFile, Option<FoundState>)>> {
+    if found.bytes > FILE_BYTES_MAX {
+        return Ok(Some((FoundFile::Large, None)));
+    }
+    let read = folder.read_stamped(name, FILE_BYTES_MAX)?;
+    Ok(read.map(|(bytes, stamp)| (FoundFile::Content(Digest::of(&bytes)), stamp.map(state_of))))
+}
+
 /// Whether the runtime has written to this workspace.
 pub(super) fn is_ours(workspace: &SharedFolder) -> bool {
     workspace.folder(OWN_FOLDER).is_ok_and(|own| {
@@ -61,6 +89,13 @@ pub(super) fn is_ours(workspace: &SharedFolder) -> bool {
             [MANIFEST, NEXT].iter().any(|name| own.entry(name).is_ok_and(|found| found.is_some()))
         })
     })
+}
+
+/// The list of the files that the runtime wrote to this workspace.
+pub(super) fn manifest_of(workspace: &SharedFolder) -> io::Result<Option<Manifest>> {
+    let Some(own) = workspace.folder(OWN_FOLDER)? else { return Ok(None) };
+    let Some(bytes) = own.read_ours(MANIFEST, MANIFEST_BYTES_MAX)? else { return Ok(None) };
+    Manifest::parse(&bytes).map(Some).map_err(io::Error::other)
 }
 
 /// Writes a file completely or not at all. When this returns, the file is on the disk.
@@ -133,7 +168,7 @@ impl<'a> Workspace<'a> {
                 Some(Err(why)) => (None, Some(Warning::Manifest(why))),
             };
         let desired = desired(manifest.as_ref().map(|manifest| manifest.layout).unwrap_or_default());
-        let found = self.find(&desired, manifest, adopts)?;
+        let (found, reads) = self.find(&desired, manifest, adopts, now)?;
         let plan = plan(&desired, &found, now);
         let changes = plan.operations.len();
         if changes > 0 {
@@ -146,42 +181,79 @@ impl<'a> Workspace<'a> {
             own.remove(MANIFEST)?;
         }
         let warnings = damage.into_iter().chain(plan.warnings).collect();
-        Ok(Synced { manifest: plan.manifest, changes, warnings })
+        Ok(Synced { manifest: plan.manifest, changes, reads, warnings })
     }
 
-    fn find(&self, desired: &Desired, manifest: Option<Manifest>, adopts: bool) -> io::Result<FoundFiles> {
+    /// What is at the paths of the plan, and how many files had to be read for that.
+    fn find(
+        &self,
+        desired: &Desired,
+        manifest: Option<Manifest>,
+        adopts: bool,
+        now: Millis,
+    ) -> io::Result<(FoundFiles, usize)> {
         let mut found = FoundFiles { adopts, ..FoundFiles::default() };
+        let mut reads = 0;
         for path in paths(desired, manifest.as_ref()) {
-            if let Some(file) = self.look(&path)? {
-                found.files.insert(path, file);
+            let managed = manifest.as_ref().and_then(|manifest| manifest.files.get(&path));
+            let (folder, stamp) = match self.locate(&path)? {
+                Located::Free => continue,
+                Located::Obstacle => {
+                    found.files.insert(path, FoundFile::Obstacle);
+                    continue;
+                }
+                Located::File(folder, stamp) => (folder, stamp),
+            };
+            let is_own = desired.scaffold.contains_key(&path) && managed.is_none();
+            let known = managed.filter(|managed| managed.found == Some(stamp));
+            let (file, stamp) = match known {
+                // The agent's own file is only created if it is missing, so its content does not matter.
+                _ if is_own => (FoundFile::Unread, None),
+                Some(managed) => (FoundFile::Content(managed.sha256.clone()), Some(stamp)),
+                None => {
+                    reads += 1;
+                    match read(&folder, path.split().1, stamp)? {
+                        Some(found) => found,
+                        None => continue,
+                    }
+                }
+            };
+            if let Some(stamp) = stamp.filter(|stamp| stamp.is_settled(now)) {
+                found.stamps.insert(path.clone(), stamp);
             }
+            found.files.insert(path, file);
         }
         found.manifest = manifest;
-        Ok(found)
+        Ok((found, reads))
     }
 
     /// What is at a path.
     fn look(&self, path: &FilePath) -> io::Result<Option<FoundFile>> {
+        Ok(match self.locate(path)? {
+            Located::Free => None,
+            Located::Obstacle => Some(FoundFile::Obstacle),
+            Located::File(folder, stamp) => read(&folder, path.split().1, stamp)?.map(|(file, _)| file),
+        })
+    }
+
+    fn locate(&self, path: &FilePath) -> io::Result<Located> {
         let (folders, name) = path.split();
         let mut here = self.folder.again()?;
         for folder in folders {
             match here.entry(folder)? {
-                None => return Ok(None),
+                None => return Ok(Located::Free),
                 Some(FileKind::Folder) => {}
-                Some(FileKind::File(_) | FileKind::Other) => return Ok(Some(FoundFile::Obstacle)),
+                Some(FileKind::File(_) | FileKind::Other) => return Ok(Located::Obstacle),
             }
             match here.folder(folder)? {
                 Some(next) => here = next,
-                None => return Ok(None),
+                None => return Ok(Located::Free),
             }
         }
         Ok(match here.entry(name)? {
-            None => None,
-            Some(FileKind::Folder | FileKind::Other) => Some(FoundFile::Obstacle),
-            Some(FileKind::File(bytes)) if bytes > FILE_BYTES_MAX => Some(FoundFile::Large),
-            Some(FileKind::File(_)) => {
-                here.read(name, FILE_BYTES_MAX)?.map(|bytes| FoundFile::Content(Digest::of(&bytes)))
-            }
+            None => Located::Free,
+            Some(FileKind::Folder | FileKind::Other) => Located::Obstacle,
+            Some(FileKind::File(stamp)) => Located::File(here, state_of(stamp)),
         })
     }
 
@@ -270,7 +342,7 @@ impl<'a> Workspace<'a> {
         let is_known = match &present {
             None => true,
             Some(FoundFile::Content(digest)) => known.iter().flatten().any(|known| known == digest),
-            Some(FoundFile::Large | FoundFile::Obstacle) => false,
+            Some(FoundFile::Large | FoundFile::Unread | FoundFile::Obstacle) => false,
         };
         if !is_known {
             self.keep_copy(own, path, &folder, name)?;
