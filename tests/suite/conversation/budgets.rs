@@ -8,7 +8,6 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use mission_control_runtime::delivery::budget::LOOK;
 use mission_control_runtime::demo::gateway::{Prompt, Thought};
 use serde_json::{Value, json};
 
@@ -122,19 +121,18 @@ fn a_running_turn_is_aborted_at_the_limit() {
             return Thought::say(format!("{} answers.", prompt.agent)).costing(100, 0);
         }
         // The request after the limit would take minutes.
-        let time = if number > 10 { Duration::from_mins(5) } else { Duration::ZERO };
-        Thought::work("exec", Duration::from_millis(100), "still at work").costing(100, 0).after(time)
+        let time = if number > 4 { Duration::from_mins(5) } else { Duration::from_millis(800) };
+        Thought::work("exec", Duration::ZERO, "still at work").costing(100, 0).after(time)
     };
-    let variables = [("BUDGET_DAILY_TOKENS", "1000"), (LOOK, "50")];
-    let mut stack = Stack::set(&["ben"], model, &variables);
+    let mut stack = Stack::set(&["ben"], model, &[("BUDGET_DAILY_TOKENS", "400")]);
     let task = stack.task("assigned", &["ben"]);
     stack.mention(&task, "ben", "please look");
     stack.until("the limit", is_reached);
     stack.until("the end of the turn", |health| {
         health["delivery"]["turns"] == json!([]) && health["delivery"]["inFlight"] == 0
     });
-    assert_eq!(stack.gateway().spent().all(), 1_000);
-    stack.until("the settlement", |_| tokens(&scope(&stack, None)["spent"]) == 1_000);
+    assert_eq!(stack.gateway().spent().all(), 400);
+    stack.until("the settlement", |_| tokens(&scope(&stack, None)["spent"]) == 400);
     let (_, why) = stack.command(["why", "ben"]);
     assert!(why.contains("daily budget is used up"), "{why}");
     let before = calls.load(Ordering::SeqCst);
@@ -150,6 +148,72 @@ fn a_running_turn_is_aborted_at_the_limit() {
         "{health}"
     );
     assert_eq!(tokens(&scope(&stack, None)["spent"]), stack.gateway().spent().all());
+    stack.stop();
+}
+
+/// Three turns make quick model requests inside the gateway, far more than the limit allows between two usual readings.
+#[test]
+fn quick_requests_pass_the_limit_by_at_most_one_in_each_turn() {
+    const REQUEST: u64 = 1_000;
+    const LIMIT: u64 = 30_000;
+    let model = |_: &Prompt| {
+        let thought = Thought::work("exec", Duration::from_millis(100), "still at work").costing(REQUEST, 0);
+        thought.after(Duration::from_millis(200))
+    };
+    let slugs = ["ben", "ada", "cleo"];
+    let mut stack = Stack::set(&slugs, model, &[("BUDGET_DAILY_TOKENS", "30000")]);
+    for slug in slugs {
+        let task = stack.task("assigned", &[slug]);
+        stack.mention(&task, slug, "please look");
+    }
+    stack.until("the end of all turns", |health| {
+        is_reached(health) && health["delivery"]["turns"] == json!([]) && health["delivery"]["inFlight"] == 0
+    });
+    let spent = stack.gateway().spent().all();
+    assert!(spent <= LIMIT + 3 * REQUEST, "{spent} of {LIMIT}");
+    assert!(spent >= LIMIT / 2, "{spent} of {LIMIT}: the turns were aborted too early");
+    stack.until("the settlement", |_| tokens(&scope(&stack, None)["spent"]) == spent);
+    stack.stop();
+}
+
+/// The zone changes while the process is away, so that the clock goes back over midnight during a turn.
+#[test]
+fn a_turn_of_the_next_day_counts_when_the_clock_goes_back_over_midnight() {
+    let (ends, calls) = (Arc::new(AtomicBool::new(false)), AtomicU64::new(0));
+    let done = ends.clone();
+    let model = move |prompt: &Prompt| {
+        let is_first = calls.fetch_add(1, Ordering::SeqCst) == 0;
+        if is_first {
+            return Thought::work("exec", Duration::ZERO, "still at work").costing(600, 0);
+        }
+        let time = if done.load(Ordering::SeqCst) { Duration::ZERO } else { Duration::from_mins(5) };
+        Thought::say(format!("{} answers.", prompt.agent)).costing(600, 0).after(time)
+    };
+    let variables = [("BUDGET_DAILY_TOKENS", "1000"), ("BUDGET_TIME_ZONE", "Pacific/Kiritimati")];
+    let mut stack = Stack::set(&["ben", "ada"], model, &variables);
+    let (task, other) = (stack.task("assigned", &["ben"]), stack.task("assigned", &["ada"]));
+    stack.mention(&task, "ben", "please look");
+    stack.until("the first model call", |_| stack.gateway().spent().all() == 600);
+    let later = shown(&stack)["day"].clone();
+    stack.kill();
+    // 25 hours behind.
+    stack.set_variable("BUDGET_TIME_ZONE", "Pacific/Pago_Pago");
+    ends.store(true, Ordering::SeqCst);
+    stack.start();
+    stack.answer_of("ben", &task);
+    stack.until("the limit on the earlier day", is_reached);
+    let earlier = shown(&stack);
+    assert!(earlier["day"].as_str() < later.as_str(), "{earlier} after {later}");
+    let account = &earlier["scopes"][0];
+    assert_eq!((tokens(&account["counted"]), tokens(&account["spent"])), (1_200, 600), "{earlier}");
+    stack.mention(&other, "ada", "please look");
+    stack.until("the note of the limit", |_| notes(&stack, "ada", &other) == 1);
+    assert_eq!(stack.gateway().spent().all(), 1_200, "no turn starts");
+    stack.set_variable("BUDGET_TIME_ZONE", "Pacific/Kiritimati");
+    stack.kill_and_start();
+    stack.answer_of("ada", &other);
+    stack.until("the limit on the later day", is_reached);
+    assert_eq!((tokens(&scope(&stack, None)["spent"]), stack.gateway().spent().all()), (1_200, 1_800));
     stack.stop();
 }
 

@@ -124,7 +124,11 @@ impl Reached {
         if self.unreadable {
             return format!("{whose} holds turns, because its stored count cannot be read");
         }
-        format!("{whose} is used up: {} of {}", self.counted, self.limits)
+        let used = format!("{} of {}", self.counted, self.limits);
+        if self.early {
+            return format!("{whose} is closed: {used} are used, and the rest may be less than a turn needs");
+        }
+        format!("{whose} is used up: {used}")
     }
 
     /// The commands that let turns start again.

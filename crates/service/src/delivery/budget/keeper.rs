@@ -58,6 +58,14 @@ impl BudgetKeeper {
         Some(result)
     }
 
+    /// Has the monitor check all turns.
+    pub(super) fn wake_monitor(&self) {
+        if let Some(inner) = &self.0 {
+            // In a full channel, a message waits already.
+            let _ = inner.teller.try_send(());
+        }
+    }
+
     /// Reads the counts.
     pub(super) fn read<T>(&self, read: impl FnOnce(&Spending) -> T) -> Option<T> {
         let inner = self.0.as_ref()?;
