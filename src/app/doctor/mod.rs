@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use super::color::StateColumn;
 use super::command_env::{BackendConnection, CommandEnv};
 use super::exit::Exit;
+use super::run::named_agents;
 use super::service_client::{CommandContext, ServiceEndpoint, address};
 use super::{print, print_states};
 use crate::telemetry;
@@ -152,14 +153,18 @@ fn examine(env: &CommandEnv, live: bool) -> Vec<Check> {
             let backend = ask_backend(settings, &way, &mission);
             let is_there = backend.verdict == CheckResult::Good;
             checks.push(backend);
-            // Only the checks of the gateway need the agents.
-            let asks = is_there && settings.gateway.url.is_some();
+            let named = named_agents(settings);
+            let names_agents = named.iter().any(|(_, slugs)| !slugs.is_empty());
+            let asks = is_there && (settings.gateway.url.is_some() || names_agents);
             let team: Result<Vec<Agent>, String> = if asks {
                 mission.ask_within(PATIENCE, &ListAgents {}).map_err(|why| why.to_string())
             } else {
                 Err("fix the backend first".to_owned())
             };
             let team = team.as_deref().map_err(String::as_str);
+            if let Ok(team) = team {
+                unknown_agents(&named, team).for_each(|finding| checks[0].note(finding));
+            }
             checks.push(gateway::ask(settings, &way, &env.redactor, team));
             if live {
                 checks.push(gateway::live(settings, &way, &env.redactor, team));
@@ -181,6 +186,20 @@ fn examine(env: &CommandEnv, live: bool) -> Vec<Check> {
     checks.append(&mut later);
     checks.extend(footing.as_ref().map(service::ask));
     checks
+}
+
+/// The agents that a variable names by their slugs, and that the account does not have.
+fn unknown_agents<'a>(
+    named: &'a [(&'static str, Vec<String>)],
+    team: &'a [Agent],
+) -> impl Iterator<Item = String> + 'a {
+    let named = named.iter().flat_map(|(variable, slugs)| slugs.iter().map(move |slug| (variable, slug)));
+    let unknown = named.filter(|(_, slug)| !team.iter().any(|agent| agent.slug.eq_ignore_ascii_case(slug)));
+    unknown.map(|(variable, slug)| {
+        format!(
+            "{variable} names {slug}, which is no agent of the account: correct the slug, or create the agent"
+        )
+    })
 }
 
 /// Checks whether the service could listen on its port, or already does.

@@ -6,6 +6,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, bounded};
+use log::warn;
 
 use super::backend_health::observed;
 use super::gateway_health::{GatewayStatus, marked};
@@ -52,6 +53,9 @@ pub(super) fn recalled(
 /// Starts the monitor of the budgets, which works as long as turns may run.
 pub(super) fn start(setup: &ThreadSetup<'_>, team: &Team, view: View) -> io::Result<()> {
     let stop = setup.switches.turns.clone();
+    if setup.budget.counts_no_dollars() {
+        warn!(variable = "BUDGET_PRICES"; "A budget in dollars counts nothing: neither prices nor a reported cost is known");
+    }
     let gateway = setup.gateway.as_ref().map(|gateway| Arc::new(gateway.client(&stop)));
     let (readers, readings) = bounded(0);
     for _ in 0..READERS {

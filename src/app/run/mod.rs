@@ -58,8 +58,10 @@ use mcr_service::systemd::Notifier;
 use mcr_store::ledger::Ledger;
 use mcr_store::sessions::Sessions;
 
+pub(super) use background::named_agents;
+
 use backend_health::observed;
-use background::{Reporter, RosterSync, named_agents, report_offline};
+use background::{Reporter, RosterSync, report_offline};
 use gateway_health::{TrackedGateway, watched};
 use open_state::{OpenState, not_opened, open_folder, open_ledger, open_sessions};
 use shutdown::{Cause, Shutdown};

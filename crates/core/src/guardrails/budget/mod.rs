@@ -20,6 +20,7 @@
 //! * **Days** are calendar days of a time zone (`book`). A turn is charged to the day on which it started.
 
 mod book;
+mod held;
 mod pace;
 mod report;
 mod stored;
@@ -34,8 +35,9 @@ use mcr_model::spending::{Amount, Budgets, Limits};
 use mcr_model::zone::Day;
 
 pub use book::{Count, Scope};
+pub use held::{Held, Reached, TurnRefusal};
 pub use pace::{READING_INTERVAL, SHORTEST_READING_INTERVAL};
-pub use report::{NO_BUDGET, Report, ScopeReport};
+pub use report::{LIMITS_ELSEWHERE, NO_BUDGET, Report, ScopeReport};
 pub use stored::{PREFIX, StoredChanges};
 pub use turn::{OpenTurn, TurnCost, TurnId, estimate};
 
@@ -49,67 +51,6 @@ pub struct Spending {
     usual: BTreeMap<String, Amount>,
     /// What differs from the stored state.
     changed: stored::Dirty,
-}
-
-/// Why a turn must wait.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TurnRefusal {
-    /// A limit is reached.
-    AtLimit(Reached),
-    /// What is left may be needed by turns that run.
-    Reserved,
-}
-
-/// A limit that is reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reached {
-    /// Whose limit it is.
-    pub scope: Scope,
-    /// The limits of the day.
-    pub limits: Limits,
-    /// What was counted.
-    pub counted: Amount,
-    /// What was counted before the last reset.
-    pub forgiven: Amount,
-    /// Whether the count is below the limits: running turns were aborted before they would pass one.
-    pub early: bool,
-    /// Whether the stored count cannot be read.
-    pub unreadable: bool,
-}
-
-impl Reached {
-    /// Whether it holds the turns of all agents.
-    pub fn is_of_account(&self) -> bool {
-        self.scope == Scope::Account
-    }
-}
-
-/// The scopes whose limits are reached.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Held {
-    /// All of them, the account first.
-    pub reached: Vec<Reached>,
-}
-
-impl Held {
-    /// Whether turns of all agents wait.
-    pub fn all(&self) -> bool {
-        self.reached.iter().any(|reached| reached.scope == Scope::Account)
-    }
-
-    /// The slugs of the agents whose own limit is reached.
-    pub fn agents(&self) -> impl Iterator<Item = &str> {
-        self.reached.iter().filter_map(|reached| match &reached.scope {
-            Scope::Agent(slug) => Some(slug.as_str()),
-            Scope::Account => None,
-        })
-    }
-
-    /// The limit that holds this agent's turns.
-    pub fn of(&self, slug: &str) -> Option<&Reached> {
-        let slug = slug.to_lowercase();
-        self.reached.iter().find(|reached| reached.scope.covers(&slug))
-    }
 }
 
 impl Spending {
@@ -340,9 +281,19 @@ impl Spending {
         if to.is_none() || missing {
             return Err(format!("no budget of this kind is set for {}: {present}", scope.name()));
         }
-        let lower = |to: Option<u64>, present: Option<u64>| to.is_some() && to < present;
-        if lower(to.tokens, present.tokens) || lower(to.nano_dollars, present.nano_dollars) {
+        let is = |than: fn(&u64, &u64) -> bool| {
+            let each = [(to.tokens, present.tokens), (to.nano_dollars, present.nano_dollars)];
+            each.into_iter()
+                .any(|(to, present)| to.zip(present).is_some_and(|(to, present)| than(&to, &present)))
+        };
+        if is(u64::lt) {
             return Err(format!("the budget of {} is {present} today, which is more", scope.name()));
+        }
+        if is(u64::eq) {
+            return Err(format!(
+                "the budget of {} is already {present} today; raise it to more",
+                scope.name()
+            ));
         }
         let count = self.books.count_mut(day, scope);
         count.raised = count.raised.overridden_by(to);

@@ -90,7 +90,10 @@ fn at_the_limit_no_turn_starts_until_it_is_raised_or_reset_or_the_day_ends() {
             .contains("no budget of this kind is set for ben: no limit")
     );
     raised.raise(&Scope::Account, to(2_000), NOON).unwrap();
-    raised.raise(&Scope::Account, to(2_000), NOON).unwrap();
+    assert_eq!(
+        raised.raise(&Scope::Account, to(2_000), NOON).unwrap_err(),
+        "the budget of the account is already 2,000 tokens today; raise it to more"
+    );
     assert_eq!(raised.reserve(&id(2), "ben", tokens(1), NOON), Ok(()));
     assert_eq!(raised.report(NOON).scopes[0].words, "1,000 of 2,000 tokens (50 %), raised today");
 
@@ -214,6 +217,26 @@ fn dollars_are_reported_or_priced_or_missing() {
     assert_eq!(scope.spent, Amount { tokens: 3_000_000, nano_dollars: 1_500_000_000 });
     assert_eq!((scope.unpriced_tokens, scope.percent), (1_000_000, 75));
     assert_eq!(scope.words, "$1.5 of $2 (75 %)");
+    let warnings = spending.report(NOON).warnings;
+    assert_eq!(
+        warnings,
+        ["1,000,000 tokens of the account have no price: set BUDGET_PRICES for their model"]
+    );
+}
+
+#[test]
+fn a_dollar_budget_without_prices_and_reported_cost_draws_a_warning() {
+    let limits = Limits { tokens: None, nano_dollars: Some(2_000_000_000) };
+    let mut spending = Spending::new(Budgets { account: limits, ..Budgets::default() });
+    let warnings = |spending: &Spending| spending.report(NOON).warnings.join("\n");
+    assert!(warnings(&spending).starts_with("a budget in dollars counts nothing"), "{}", warnings(&spending));
+    let last = spending.report(NOON).lines().pop().unwrap();
+    assert!(last.starts_with("A budget in dollars") && last.ends_with("models."), "{last}");
+    let usage = Usage { input_tokens: 10, output_tokens: 0, nano_dollars: 5 };
+    spending.reserve(&id(1), "ben", tokens(1), NOON).unwrap();
+    spending.settle(&id(1), &TurnCost::of(Some(usage)), Some(0));
+    assert_eq!(warnings(&spending), "");
+    assert_eq!(warnings(&with(Some(1_000), "ben=300")), "");
 }
 
 /// Only turns that left the process stay open, and each is charged once.

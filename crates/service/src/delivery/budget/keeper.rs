@@ -83,6 +83,11 @@ impl BudgetKeeper {
         self.read(|spending| spending.report(now))
     }
 
+    /// Whether dollars are limited, but neither prices nor a reported cost is known.
+    pub fn counts_no_dollars(&self) -> bool {
+        self.read(Spending::counts_no_dollars).unwrap_or_default()
+    }
+
     /// The limits that are reached.
     pub fn held(&self) -> Held {
         self.read(Spending::held).unwrap_or_default()
