@@ -54,6 +54,8 @@ use mcr_service::delivery::service::Service;
 use mcr_service::roster::Team;
 use mcr_service::systemd::Notifier;
 
+pub(super) use roster_sync::named_agents;
+
 use backend_health::observed;
 use open_state::{OpenState, not_opened, open_folder, open_ledger, open_sessions};
 use reporter::report_offline;

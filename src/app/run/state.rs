@@ -147,7 +147,7 @@ impl State {
         let _ = self.ledger.set(ledger);
     }
 
-    /// Sets the daily budgets. Those that are used up hold turns from the start.
+    /// Sets the daily budgets. Those that are reached hold turns from the start.
     pub(super) fn set_budget(&self, budget: Arc<BudgetKeeper>) {
         self.operator.set_full(&budget.full());
         // It is set once, by the starting thread.

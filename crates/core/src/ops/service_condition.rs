@@ -25,7 +25,7 @@ pub struct ServiceCondition {
     pub displaced: Option<String>,
     /// The paused agents.
     pub paused: Paused,
-    /// The daily budgets that are used up.
+    /// The daily budgets whose limits are reached.
     pub budget: Held,
 }
 
