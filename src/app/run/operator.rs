@@ -11,14 +11,15 @@ use std::time::Duration;
 use log::{info, warn};
 use serde_json::json;
 
+use self::evidence::{FactsAt, ReportAt};
 use crate::app::delivery_report::{DeliveryReport, LookUp, ReportSources, ServiceSnapshot};
+use crate::app::overview::PictureSources;
 use crate::app::state_dir::StateDir;
 use crate::app::why::{AMBIGUOUS, unknown};
 use mcr_config::{Network, Settings};
 use mcr_core::delivery::operator_requests::{OperatorReply, OperatorRequest, Refused};
 use mcr_core::guardrails::budget::Scope;
 use mcr_core::ops::agents::OnlineSign;
-use mcr_core::ops::evidence::FactsByTask;
 use mcr_core::ops::pause::find;
 use mcr_core::ops::why::CLOSING;
 use mcr_core::ops::{Finding, Paused, ServiceCondition};
@@ -28,7 +29,7 @@ use mcr_http::message::{Reply, Request};
 use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_model::redact::Redactor;
 use mcr_model::secret::Secret;
-use mcr_model::{AccountId, BaseUrl, DonePolicy, Roster, TaskId};
+use mcr_model::{AccountId, BaseUrl, DonePolicy, Roster, WakeRules};
 use mcr_service::delivery::budget::BudgetKeeper;
 use mcr_service::delivery::service::View;
 use mcr_service::http::health::{Health, HeartbeatHealth};
@@ -63,13 +64,13 @@ pub(super) struct Operator {
     read: Mutex<Option<(u64, Arc<Read>)>>,
     /// The facts of one task as they were after this many commits.
     facts: Mutex<Option<FactsAt>>,
+    /// The last report on the evidence.
+    evidence: Mutex<Option<ReportAt>>,
     done_policy: DonePolicy,
+    wake_on: WakeRules,
     /// The agents' workspaces, if they are written.
     written: Option<WrittenFiles>,
 }
-
-/// The number of commits and the task, with the facts.
-type FactsAt = ((u64, Option<TaskId>), Arc<FactsByTask>);
 
 /// The parts of the service that a request needs.
 pub(super) struct ServiceState<'a> {
@@ -105,7 +106,9 @@ impl Operator {
             team: OnceLock::new(),
             read: Mutex::default(),
             facts: Mutex::default(),
+            evidence: Mutex::default(),
             done_policy: settings.delivery.done_policy,
+            wake_on: settings.delivery.wake_on.clone(),
             written: settings.agents.profile_sync.then(|| WrittenFiles::new(&settings.agents.workspace_root)),
         }
     }
@@ -180,8 +183,11 @@ impl Operator {
                 let (health, hour) = ((env.health)(), (env.hour)());
                 let stopped = env.view.map(|view| view.state().stopped).unwrap_or_default();
                 let roster = self.roster();
-                let (board, signs) = (self.board.as_ref(), (env.signs)(&roster, &health.heartbeat));
-                let picture = report.picture(&roster, health, hour, set_aside, board, &stopped);
+                let signs = (env.signs)(&roster, &health.heartbeat);
+                let (roster, board, wake_on) = (&*roster, self.board.as_ref(), &self.wake_on);
+                let stopped = &stopped;
+                let sources = PictureSources { roster, health, hour, set_aside, board, stopped, wake_on };
+                let picture = report.picture(sources);
                 Reply::json_of(&picture.with_signs(&signs).cleaned(&|text| self.redactor.clean(text)))
             }),
             Wanted::Workspace(slug) => self.workspace(&slug),
@@ -292,7 +298,7 @@ impl Operator {
             memory,
             condition: &env.condition,
             silence: self.silence,
-            facts: &|task| self.facts(env.ledger?, Some(task)).ok()?.get(task).cloned(),
+            facts: &|task| self.facts_of(env.ledger?, task).ok()?.get(task).cloned(),
             done_policy: self.done_policy,
             now,
         }))

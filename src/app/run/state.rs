@@ -22,7 +22,7 @@ use super::status_report::Condition;
 use super::workspace_sync::WorkspaceStatus;
 use mcr_clients::convex::ConvexEndpoint;
 use mcr_clients::mission::catalog;
-use mcr_config::Settings;
+use mcr_config::{EffectiveRow, Settings};
 use mcr_core::delivery::scheduler::SchedulerState;
 use mcr_core::ops::ServiceCondition;
 use mcr_core::ops::reasons::REFUSES_ALL;
@@ -37,8 +37,8 @@ use mcr_service::delivery::budget::BudgetKeeper;
 use mcr_service::delivery::service::View;
 use mcr_service::http::agent_api::AgentApi;
 use mcr_service::http::health::{
-    DeliveryConfig, DeliveryHealth, DiskHealth, Health, HeartbeatHealth, LedgerHealth, Memory, PanicHealth,
-    Parts, RosterHealth, Status, Version, seconds,
+    DeliveryConfig, DeliveryHealth, DiskHealth, Guardrails, Health, HeartbeatHealth, LedgerHealth, Memory,
+    PanicHealth, Parts, RosterHealth, Status, Version, seconds,
 };
 use mcr_service::metrics::Metrics;
 use mcr_store::ledger::Ledger;
@@ -56,6 +56,7 @@ pub(super) struct State {
     began: Instant,
     identity: Identity,
     config: DeliveryConfig,
+    guardrails: Vec<EffectiveRow>,
     sync_interval: Duration,
     idle_sync_interval: Duration,
     redactor: Arc<Redactor>,
@@ -109,6 +110,7 @@ impl State {
             began: Instant::now(),
             identity: Identity::new(settings, redactor),
             config: delivery_config(&settings.delivery),
+            guardrails: settings.guardrails.clone(),
             sync_interval: settings.agents.sync_interval,
             idle_sync_interval: settings.agents.idle_sync_interval,
             redactor: redactor.clone(),
@@ -298,6 +300,7 @@ impl State {
     pub(super) fn health(&self) -> Health {
         let parts = self.parts();
         let reasons = parts.reasons();
+        let guardrails = Guardrails::of(&self.guardrails, &parts);
         let status = match () {
             () if self.draining.load(Ordering::Relaxed) => Status::Draining,
             () if parts.is_starting() => Status::Starting,
@@ -313,6 +316,7 @@ impl State {
             infrastructure: self.identity.infrastructure(),
             gateway,
             delivery,
+            guardrails,
             heartbeat: self.agents.get().map_or_else(HeartbeatHealth::default, AgentApi::heartbeat),
             agent_api: self.agent_api.health(self.gateway.shows_tools()),
             agent_sync: roster,
