@@ -46,6 +46,8 @@ mod quiet_mode;
 mod real;
 /// Two programs on one account.
 mod rivals;
+/// Changes of agents, and unusable agents.
+mod roster;
 /// `/health` and `/metrics`.
 mod status_endpoints;
 /// A person stops the work on a task.

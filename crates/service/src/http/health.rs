@@ -25,7 +25,7 @@ pub use storage::{DiskHealth, LedgerHealth};
 
 use crate::workspace::health::WorkspaceHealth;
 use mcr_core::guardrails::budget;
-use mcr_core::ops::{AgentProblem, HealthReason, Paused, TurnState};
+use mcr_core::ops::{HealthReason, Paused, TurnState};
 use mcr_model::clock::Millis;
 
 /// `GET /version`.
@@ -276,8 +276,8 @@ pub struct RosterHealth {
     pub agents: usize,
     /// How many problems the agents have: unusable slugs or intervals, unreadable rows.
     pub problem_count: usize,
-    /// The first of them, redacted.
-    pub problems: Vec<AgentProblem>,
+    /// The first of them, redacted: the agent and the problem.
+    pub problems: Vec<(String, String)>,
 }
 
 /// The most problems of agents that `/health` shows.
