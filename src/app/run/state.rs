@@ -368,7 +368,7 @@ impl State {
         let reasons = parts.reasons();
         let status = match () {
             () if self.draining.load(Ordering::Relaxed) => Status::Draining,
-            () if parts.is_starting() => Status::Starting,
+            () if parts.is_starting(self.began.elapsed()) => Status::Starting,
             () if reasons.is_empty() => Status::Healthy,
             () => Status::Degraded,
         };
