@@ -356,6 +356,8 @@ impl Operator {
         let mut paused = self.paused();
         let known = agent.and_then(|name| find(&roster, name)).map(|agent| agent.slug.clone());
         if let (Some(name), None, true) = (agent, &known, pause && !roster.is_empty()) {
+            // The agent may be new.
+            self.team.get().inspect(|team| team.request());
             let slugs: Vec<&str> = roster.agents().iter().map(|agent| agent.slug.as_str()).collect();
             let words = format!("No agent is named {name}. The agents are: {}", slugs.join(", "));
             return Reply::error(404, &self.redactor.clean(&words));

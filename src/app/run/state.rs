@@ -303,7 +303,7 @@ impl State {
         let guardrails = Guardrails::of(&self.guardrails, &parts);
         let status = match () {
             () if self.draining.load(Ordering::Relaxed) => Status::Draining,
-            () if parts.is_starting() => Status::Starting,
+            () if parts.is_starting(self.began.elapsed()) => Status::Starting,
             () if reasons.is_empty() => Status::Healthy,
             () => Status::Degraded,
         };
