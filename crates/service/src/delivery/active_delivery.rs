@@ -14,13 +14,14 @@ use std::time::{Duration, Instant};
 use log::Level;
 use log::kv::Value;
 
+use super::asked::Asked;
 use super::log_item::LogItem;
 use super::reading::Reading;
+use mcr_core::delivery::Record;
 use mcr_core::delivery::journal::{Journal, JournalError, Note, Step, Wait};
 use mcr_core::delivery::tool_log::ToolLog;
-use mcr_core::delivery::{Record, Stamp, policy};
 use mcr_core::work::Work;
-use mcr_model::clock::{Clock, Millis};
+use mcr_model::clock::Clock;
 use mcr_model::{BehaviorFlags, DeliveryContext, Task, TaskId, ThreadItem};
 
 pub use writing_call::{CallAdmission, Making};
@@ -65,23 +66,6 @@ struct ActiveState {
     rights: Option<AgentRights>,
     /// Whether its calls are no longer recorded.
     closed: bool,
-}
-
-/// The agent's current question, as last recorded.
-#[derive(Debug, Default)]
-struct Asked {
-    heard: Option<Stamp>,
-    began_paused: bool,
-    since: Millis,
-    /// The tasks that the question of a heartbeat names.
-    tasks: Vec<TaskId>,
-}
-
-impl Asked {
-    fn of(record: &Record) -> Self {
-        let tasks = record.beat.as_ref().map(|of_beat| of_beat.tasks.clone()).unwrap_or_default();
-        Self { heard: record.heard.clone(), began_paused: record.began_paused, since: record.since, tasks }
-    }
 }
 
 /// The tool log in the worker's record while the worker changes both. Its drop returns the log, even after a panic.
@@ -172,9 +156,7 @@ impl ActiveDelivery {
     /// Whether a context that was read just now shows that a person stopped the work. None until the agent's question
     /// is recorded.
     pub(super) fn is_stopped_in(&self, context: &DeliveryContext) -> Option<bool> {
-        let inside = self.lock();
-        let heard = inside.asked.heard.as_ref()?;
-        Some(policy::is_stopped(context, heard, inside.asked.began_paused))
+        self.lock().asked.is_stopped_in(context)
     }
 
     /// The tasks that it is about: that of a notification, or those that the question of a heartbeat names.
@@ -183,10 +165,9 @@ impl ActiveDelivery {
         inside.work.track.task().map_or_else(|| inside.asked.tasks.clone(), |task| vec![task.clone()])
     }
 
-    /// Whether a person stopped this task after the question of the heartbeat was asked. The question names no task that
-    /// was stopped before.
+    /// Whether a task that was read just now shows that a person stopped the work on it.
     pub(super) fn is_stopped_at(&self, task: &Task, thread: &[ThreadItem]) -> bool {
-        policy::is_paused(task) || policy::has_stop_after(thread, self.lock().asked.since)
+        self.lock().asked.is_stopped_at(task, thread)
     }
 
     /// The agent starts to work on this delivery, perhaps again after another delivery of its track. A later list may

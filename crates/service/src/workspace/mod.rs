@@ -6,6 +6,7 @@
 
 mod configuration;
 mod decided;
+mod found;
 pub mod health;
 pub mod listing;
 pub mod token;

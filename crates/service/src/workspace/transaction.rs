@@ -15,13 +15,13 @@ use std::collections::BTreeSet;
 use std::io;
 
 use mcr_core::workspace::{
-    Desired, Digest, FileChange, FilePath, FoundFile, FoundFiles, FoundState, Layout, Manifest, OWN_FOLDER,
-    Warning, paths, plan,
+    Desired, Digest, FileChange, FilePath, FoundFile, Layout, Manifest, OWN_FOLDER, Warning, plan,
 };
-use mcr_files::shared::{FileKind, FileStamp, SharedFolder, Sharing};
+use mcr_files::shared::{SharedFolder, Sharing};
 use mcr_model::clock::Millis;
 
 use super::decided::{DecidedChanges, DecidedStep, STAGED, StagedName, StepKind};
+use super::found;
 
 /// Called before each change on the disk with its description. An error refuses the change.
 pub type BeforeWrite = dyn Fn(&str) -> io::Result<()> + Send + Sync;
@@ -29,9 +29,6 @@ pub type BeforeWrite = dyn Fn(&str) -> io::Result<()> + Send + Sync;
 const MANIFEST: &str = "manifest.json";
 const NEXT: &str = "next.json";
 const REPLACED: &str = "replaced";
-
-/// A larger file is none of a profile.
-const FILE_BYTES_MAX: u64 = 2 * 1024 * 1024;
 
 /// A larger manifest is damaged.
 const MANIFEST_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -54,32 +51,6 @@ pub struct Workspace<'a> {
     folder: SharedFolder,
     sharing: Sharing,
     before: &'a BeforeWrite,
-}
-
-/// What is at a path, before a file is read.
-enum Located {
-    Free,
-    /// A folder, a link or a device, here or in place of an outer folder.
-    Obstacle,
-    /// A regular file in this folder.
-    File(SharedFolder, FoundState),
-}
-
-fn state_of(FileStamp { bytes, inode, changed_ns }: FileStamp) -> FoundState {
-    FoundState { bytes, inode, changed_ns }
-}
-
-/// Reads a regular file. Its content has the returned stamp, if there is one.
-fn read(
-    folder: &SharedFolder,
-    name: &str,
-    found: FoundState,
-) -> io::Result<Option<(FoundFile, Option<FoundState>)>> {
-    if found.bytes > FILE_BYTES_MAX {
-        return Ok(Some((FoundFile::Large, None)));
-    }
-    let read = folder.read_stamped(name, FILE_BYTES_MAX)?;
-    Ok(read.map(|(bytes, stamp)| (FoundFile::Content(Digest::of(&bytes)), stamp.map(state_of))))
 }
 
 /// Whether the runtime has written to this workspace.
@@ -168,7 +139,7 @@ impl<'a> Workspace<'a> {
                 Some(Err(why)) => (None, Some(Warning::Manifest(why))),
             };
         let desired = desired(manifest.as_ref().map(|manifest| manifest.layout).unwrap_or_default());
-        let (found, reads) = self.find(&desired, manifest, adopts, now)?;
+        let (found, reads) = found::find(&self.folder, &desired, manifest, adopts, now)?;
         let plan = plan(&desired, &found, now);
         let changes = plan.operations.len();
         if changes > 0 {
@@ -182,79 +153,6 @@ impl<'a> Workspace<'a> {
         }
         let warnings = damage.into_iter().chain(plan.warnings).collect();
         Ok(Synced { manifest: plan.manifest, changes, reads, warnings })
-    }
-
-    /// What is at the paths of the plan, and how many files had to be read for that.
-    fn find(
-        &self,
-        desired: &Desired,
-        manifest: Option<Manifest>,
-        adopts: bool,
-        now: Millis,
-    ) -> io::Result<(FoundFiles, usize)> {
-        let mut found = FoundFiles { adopts, ..FoundFiles::default() };
-        let mut reads = 0;
-        for path in paths(desired, manifest.as_ref()) {
-            let managed = manifest.as_ref().and_then(|manifest| manifest.files.get(&path));
-            let (folder, stamp) = match self.locate(&path)? {
-                Located::Free => continue,
-                Located::Obstacle => {
-                    found.files.insert(path, FoundFile::Obstacle);
-                    continue;
-                }
-                Located::File(folder, stamp) => (folder, stamp),
-            };
-            let is_own = desired.scaffold.contains_key(&path) && managed.is_none();
-            let known = managed.filter(|managed| managed.found == Some(stamp));
-            let (file, stamp) = match known {
-                // The agent's own file is only created if it is missing, so its content does not matter.
-                _ if is_own => (FoundFile::Unread, None),
-                Some(managed) => (FoundFile::Content(managed.sha256.clone()), Some(stamp)),
-                None => {
-                    reads += 1;
-                    match read(&folder, path.split().1, stamp)? {
-                        Some(found) => found,
-                        None => continue,
-                    }
-                }
-            };
-            if let Some(stamp) = stamp.filter(|stamp| stamp.is_settled(now)) {
-                found.stamps.insert(path.clone(), stamp);
-            }
-            found.files.insert(path, file);
-        }
-        found.manifest = manifest;
-        Ok((found, reads))
-    }
-
-    /// What is at a path.
-    fn look(&self, path: &FilePath) -> io::Result<Option<FoundFile>> {
-        Ok(match self.locate(path)? {
-            Located::Free => None,
-            Located::Obstacle => Some(FoundFile::Obstacle),
-            Located::File(folder, stamp) => read(&folder, path.split().1, stamp)?.map(|(file, _)| file),
-        })
-    }
-
-    fn locate(&self, path: &FilePath) -> io::Result<Located> {
-        let (folders, name) = path.split();
-        let mut here = self.folder.again()?;
-        for folder in folders {
-            match here.entry(folder)? {
-                None => return Ok(Located::Free),
-                Some(FileKind::Folder) => {}
-                Some(FileKind::File(_) | FileKind::Other) => return Ok(Located::Obstacle),
-            }
-            match here.folder(folder)? {
-                Some(next) => here = next,
-                None => return Ok(Located::Free),
-            }
-        }
-        Ok(match here.entry(name)? {
-            None => Located::Free,
-            Some(FileKind::Folder | FileKind::Other) => Located::Obstacle,
-            Some(FileKind::File(stamp)) => Located::File(here, state_of(stamp)),
-        })
     }
 
     /// Decides the changes, and carries them out.
@@ -331,7 +229,7 @@ impl<'a> Workspace<'a> {
         staged: &str,
         known: &[Option<Digest>; 2],
     ) -> io::Result<bool> {
-        let present = self.look(path)?;
+        let present = found::look(&self.folder, path)?;
         if present == Some(FoundFile::Obstacle) {
             (self.before)(&format!("remove {staged}"))?;
             own.remove(staged)?;
@@ -356,7 +254,7 @@ impl<'a> Workspace<'a> {
         if own.entry(staged)?.is_none() {
             return Ok(());
         }
-        if self.look(path)?.is_none() {
+        if found::look(&self.folder, path)?.is_none() {
             let (folders, name) = path.split();
             let folder = self.make_folders(&folders)?;
             (self.before)(&format!("link {staged} to {path}"))?;
@@ -367,7 +265,7 @@ impl<'a> Workspace<'a> {
     }
 
     fn take_away(&self, own: &SharedFolder, path: &FilePath, ours: Option<Digest>) -> io::Result<()> {
-        let is_ours = match (self.look(path)?, ours) {
+        let is_ours = match (found::look(&self.folder, path)?, ours) {
             (Some(FoundFile::Content(digest)), Some(ours)) if digest == ours => true,
             (Some(FoundFile::Content(_)), None) => false,
             _ => return Ok(()),
@@ -398,7 +296,7 @@ impl<'a> Workspace<'a> {
 
     /// Makes a folder, unless its name or that of an outer folder is taken.
     fn add_folder(&self, path: &FilePath) -> io::Result<()> {
-        if self.look(path)?.is_none() {
+        if found::look(&self.folder, path)?.is_none() {
             let (mut folders, name) = path.split();
             folders.push(name);
             self.make_folders(&folders)?;
