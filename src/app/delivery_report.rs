@@ -192,7 +192,7 @@ impl<'a> DeliveryReport<'a> {
             names.into_iter().chain(track.task().map(TaskId::as_str))
         });
         let rows = self.unreadable.iter().map(|(row, _)| row.id.as_str());
-        let agents = self.roster.agents.iter().flat_map(|agent| [agent.slug.as_str(), agent.id.as_str()]);
+        let agents = self.roster.agents().iter().flat_map(|agent| [agent.slug.as_str(), agent.id.as_str()]);
         let found = resolve(typed, cases.chain(rows).chain(agents));
         match (&found, found.refusal(typed)) {
             (IdMatch::One(id), _) => match (self.find(id), find_agent(self.roster, id)) {
@@ -297,7 +297,7 @@ pub(super) fn names<'a>(read: &'a Read, roster: &'a Roster) -> HashMap<&'a str, 
         .deliveries
         .iter()
         .filter_map(|history| Some((&*history.work.track.agent, agent_of_last_turn(&history.steps)?)));
-    let from_roster = roster.agents.iter().map(|agent| (agent.id.as_str(), agent.slug.as_str()));
+    let from_roster = roster.agents().iter().map(|agent| (agent.id.as_str(), agent.slug.as_str()));
     from_ledger.chain(from_roster).collect()
 }
 

@@ -3,6 +3,7 @@
 /// A dispatcher that hangs, and the watchdog of systemd.
 mod supervised;
 
+use mission_control_runtime::bell::Bell;
 use mission_control_runtime::convex;
 use mission_control_runtime::delivery::agent_limits::AgentLimitsConfig;
 use mission_control_runtime::delivery::budget::BudgetKeeper;
@@ -215,6 +216,7 @@ impl Shop {
                 away.load(Ordering::SeqCst).then(|| "away".to_owned())
             }),
             team: people.clone(),
+            reporter: Bell::new(),
             panics: self.noted.clone(),
         });
         let service = service.unwrap();

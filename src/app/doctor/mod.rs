@@ -25,8 +25,11 @@ use mcr_clients::convex::{Backoff, CallReason};
 use mcr_clients::mission::{GetDeliveryContext, GetOrchestrator, ListAgents, Mission};
 use mcr_clients::wire::Stop;
 use mcr_config::{LogFormat, LogOutput, Settings};
+use mcr_core::ops::agent_problems;
 use mcr_core::ops::reasons::REFUSES_ALL;
-use mcr_model::{Agent, NotificationId};
+use mcr_core::spans::counted;
+use mcr_model::{NotificationId, Roster};
+use mcr_service::http::health::PROBLEMS_SHOWN_MAX;
 
 /// The options of the command.
 #[derive(Clone, Copy, Debug, Default)]
@@ -153,18 +156,18 @@ fn examine(env: &CommandEnv, live: bool) -> Vec<Check> {
             let backend = ask_backend(settings, &way, &mission);
             let is_there = backend.verdict == CheckResult::Good;
             checks.push(backend);
-            let named = named_agents(settings);
-            let names_agents = named.iter().any(|(_, slugs)| !slugs.is_empty());
-            let asks = is_there && (settings.gateway.url.is_some() || names_agents);
-            let team: Result<Vec<Agent>, String> = if asks {
-                mission.ask_within(PATIENCE, &ListAgents {}).map_err(|why| why.to_string())
+            let team: Result<Roster, String> = if is_there {
+                let rows = mission.ask_within(PATIENCE, &ListAgents {}).map_err(|why| why.to_string());
+                let before = Roster::default();
+                rows.map(|rows| Roster::new(rows.agents, None).with_unreadable(rows.unreadable, &before))
             } else {
                 Err("fix the backend first".to_owned())
             };
-            let team = team.as_deref().map_err(String::as_str);
-            if let Ok(team) = team {
-                unknown_agents(&named, team).for_each(|finding| checks[0].note(finding));
+            checks.extend(team.as_ref().ok().and_then(agents));
+            if let Ok(team) = &team {
+                unknown_agents(&named_agents(settings), team).for_each(|finding| checks[0].note(finding));
             }
+            let team = team.as_ref().map(Roster::agents).map_err(String::as_str);
             checks.push(gateway::ask(settings, &way, &env.redactor, team));
             if live {
                 checks.push(gateway::live(settings, &way, &env.redactor, team));
@@ -191,10 +194,10 @@ fn examine(env: &CommandEnv, live: bool) -> Vec<Check> {
 /// The agents that a variable names by their slugs, and that the account does not have.
 fn unknown_agents<'a>(
     named: &'a [(&'static str, Vec<String>)],
-    team: &'a [Agent],
+    team: &'a Roster,
 ) -> impl Iterator<Item = String> + 'a {
     let named = named.iter().flat_map(|(variable, slugs)| slugs.iter().map(move |slug| (variable, slug)));
-    let unknown = named.filter(|(_, slug)| !team.iter().any(|agent| agent.slug.eq_ignore_ascii_case(slug)));
+    let unknown = named.filter(|(_, slug)| team.by_slug(slug).is_none());
     unknown.map(|(variable, slug)| {
         format!(
             "{variable} names {slug}, which is no agent of the account: correct the slug, or create the agent"
@@ -246,6 +249,19 @@ fn ask_backend(settings: &Settings, way: &BackendConnection, mission: &Mission) 
             Check { name, verdict: CheckResult::Wrong, sentences }
         }
     }
+}
+
+/// The agents that Mission Control describes in an unusable way, if there are any.
+fn agents(roster: &Roster) -> Option<Check> {
+    let problems = agent_problems(roster);
+    let more = problems.len().saturating_sub(PROBLEMS_SHOWN_MAX);
+    let shown = problems.iter().take(PROBLEMS_SHOWN_MAX);
+    let mut sentences: Vec<String> =
+        shown.map(|found| format!("{}: {}", found.agent, found.problem)).collect();
+    if more > 0 {
+        sentences.push(format!("and {} more", counted(more as u64, "problem")));
+    }
+    (!sentences.is_empty()).then(|| Check::new("agents", CheckResult::Note, sentences))
 }
 
 /// A sentence if the backend hides the reasons of errors. Found out with a call that always fails and changes nothing.

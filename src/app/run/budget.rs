@@ -9,9 +9,10 @@ use crossbeam_channel::{Sender, bounded};
 use log::warn;
 
 use super::backend_health::observed;
+use super::background;
 use super::gateway_health::{GatewayStatus, marked};
 use super::state::State;
-use super::{ThreadSetup, background};
+use super::threads::ThreadSetup;
 use mcr_clients::gateway::HttpGateway;
 use mcr_clients::wire::Stop;
 use mcr_core::delivery::operator_requests::{OperatorReply, OperatorRequest};

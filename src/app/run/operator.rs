@@ -366,8 +366,8 @@ impl Operator {
         let roster = self.roster();
         let mut paused = self.paused();
         let known = agent.and_then(|name| find(&roster, name)).map(|agent| agent.slug.clone());
-        if let (Some(name), None, true) = (agent, &known, pause && !roster.agents.is_empty()) {
-            let slugs: Vec<&str> = roster.agents.iter().map(|agent| agent.slug.as_str()).collect();
+        if let (Some(name), None, true) = (agent, &known, pause && !roster.is_empty()) {
+            let slugs: Vec<&str> = roster.agents().iter().map(|agent| agent.slug.as_str()).collect();
             let words = format!("No agent is named {name}. The agents are: {}", slugs.join(", "));
             return Reply::error(404, &self.redactor.clean(&words));
         }

@@ -31,6 +31,7 @@ use mcr_http::panics::Panics;
 use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_model::random;
 use mcr_model::redact::Redactor;
+use mcr_service::bell::Bell;
 use mcr_service::clock::SteadyClock;
 use mcr_service::delivery::budget::BudgetKeeper;
 use mcr_service::delivery::service::View;
@@ -57,9 +58,12 @@ pub(super) struct State {
     identity: Identity,
     config: DeliveryConfig,
     sync_interval: Duration,
+    idle_sync_interval: Duration,
     redactor: Arc<Redactor>,
     /// The health of the gateway, as its users find it.
     pub(super) gateway: Arc<GatewayStatus>,
+    /// Wakes the reporter of the status.
+    pub(super) reporter: Bell,
     /// The health of Mission Control, as all its callers find it.
     pub(super) backend: Arc<Backend>,
     /// The counters.
@@ -99,13 +103,16 @@ pub(super) struct State {
 impl State {
     pub(super) fn new(settings: &Settings, folder: Option<&Arc<Folder>>, redactor: &Arc<Redactor>) -> Self {
         let metrics = Arc::new(Metrics::new(catalog::ALL.iter().map(|function| function.path)));
+        let reporter = Bell::new();
         Self {
             began: Instant::now(),
             identity: Identity::new(settings, redactor),
             config: delivery_config(&settings.delivery),
             sync_interval: settings.agents.sync_interval,
+            idle_sync_interval: settings.agents.idle_sync_interval,
             redactor: redactor.clone(),
-            gateway: Arc::new(GatewayStatus::new(settings, folder, metrics.clone())),
+            gateway: Arc::new(GatewayStatus::new(settings, folder, metrics.clone(), reporter.clone())),
+            reporter,
             backend: Arc::new(Backend::new(metrics.clone(), redactor.clone(), Box::new(SteadyClock::new()))),
             metrics,
             panics: Panics::default(),
@@ -243,7 +250,8 @@ impl State {
 
     fn roster_health(&self) -> RosterHealth {
         let mut roster = self.roster().clone();
-        let patience = self.sync_interval * STALE_AFTER_INTERVALS;
+        let interval = if roster.last_error.is_some() { self.sync_interval } else { self.idle_sync_interval };
+        let patience = interval * STALE_AFTER_INTERVALS;
         let early = roster.last_error.is_none() && self.began.elapsed() < patience;
         roster.stale = roster.last_sync_at.map_or(!early, |at| SystemClock.now().since(at) > patience);
         roster

@@ -5,6 +5,7 @@
 //! what blocks every delivery. [`agents`] counts per agent, and [`Paused`] is what operators have paused.
 //! [`HealthReason`] explains each word in `/health`.
 
+mod agent_problems;
 pub mod agents;
 mod cost;
 pub mod evidence;
@@ -18,6 +19,7 @@ mod turn_state;
 pub mod unreadable;
 pub mod why;
 
+pub use agent_problems::{AgentProblem, agent_problems};
 pub use finding::{Brief, Finding};
 pub use pause::Paused;
 pub use reasons::HealthReason;

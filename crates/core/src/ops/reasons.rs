@@ -49,6 +49,8 @@ words! {
         StuckTurns = "stuck_turns",
         /// The roster is old.
         RosterStale = "roster_stale",
+        /// Mission Control describes an agent in an unusable way.
+        AgentsUnusable = "agents_unusable",
         /// Mission Control does not accept our report.
         ReportFailing = "report_failing",
         /// The ledger cannot be written.
@@ -115,6 +117,9 @@ impl HealthReason {
             Self::StuckTurns => "a turn shows no sign of life: run `why` with the agent's slug",
             Self::RosterStale => {
                 "the list of agents is outdated, because Mission Control does not return it: see the log for the reason"
+            }
+            Self::AgentsUnusable => {
+                "an agent in Mission Control has an unusable slug, session or heartbeat interval: see `agentSync.problems`, or run `doctor`"
             }
             Self::ReportFailing => {
                 "Mission Control does not accept the status report: see the log for the reason"

@@ -42,7 +42,7 @@ impl BudgetNotices {
         for row in pending.iter().filter(|row| row.place != Place::Running) {
             let needs_turn = row.record.needs_turn(&row.work) && row.record.sent.is_none();
             let (Some(task), true) = (row.work.track.task(), needs_turn) else { continue };
-            let agent = roster.agents.iter().find(|agent| agent.id.as_str() == row.work.track.agent);
+            let agent = roster.agents().iter().find(|agent| agent.id.as_str() == row.work.track.agent);
             let Some(agent) = agent else { continue };
             let Some(reached) = held.of(&agent.slug) else { continue };
             let line = notice(reached, day);
