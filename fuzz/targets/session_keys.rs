@@ -139,7 +139,7 @@ fn opened(slugs: &[String; 2], account: &str, keys: &[&str]) {
     let ids = ["a-one", "a-other"];
     let own = |slug: &str| SessionKey::for_system(slug, &account, 1);
     let agents = slugs.iter().zip(ids).map(|(slug, id)| agent(slug, id, &own(slug)));
-    let roster = Arc::new(Roster { agents: agents.collect(), orchestrator: None });
+    let roster = Arc::new(Roster::new(agents.collect(), None));
     sessions.follow(&roster, NOW);
 
     let mut issued: Vec<(String, &str, Option<&str>)> = Vec::new();

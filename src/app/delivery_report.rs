@@ -14,7 +14,7 @@ use mcr_core::delivery::{End, Record};
 use mcr_core::ops::evidence::{TaskEvidence, TaskFacts, evidence};
 use mcr_core::ops::id_prefix::{IdMatch, resolve};
 use mcr_core::ops::pause::find as find_agent;
-use mcr_core::ops::{self, Brief, Case, Finding, ServiceCondition, TurnStatus};
+use mcr_core::ops::{self, Brief, Case, Finding, ServiceCondition, StoppedByBrake, TurnStatus};
 use mcr_core::work::{Track, Work, WorkId};
 use mcr_model::clock::Millis;
 use mcr_model::{AccountId, DonePolicy, Notification, RecipientType, Roster, TaskId};
@@ -192,7 +192,7 @@ impl<'a> DeliveryReport<'a> {
             names.into_iter().chain(track.task().map(TaskId::as_str))
         });
         let rows = self.unreadable.iter().map(|(row, _)| row.id.as_str());
-        let agents = self.roster.agents.iter().flat_map(|agent| [agent.slug.as_str(), agent.id.as_str()]);
+        let agents = self.roster.agents().iter().flat_map(|agent| [agent.slug.as_str(), agent.id.as_str()]);
         let found = resolve(typed, cases.chain(rows).chain(agents));
         match (&found, found.refusal(typed)) {
             (IdMatch::One(id), _) => match (self.find(id), find_agent(self.roster, id)) {
@@ -218,7 +218,8 @@ impl<'a> DeliveryReport<'a> {
             task || case.work.track.agent == id || case.agent.eq_ignore_ascii_case(id)
         };
         let cases: Vec<Case> = self.cases.iter().filter(fits).cloned().collect();
-        let found = ops::many(id, &cases, self.condition, self.silence, self.now);
+        let stopped = StoppedByBrake::of(&self.cases);
+        let found = ops::many(id, &cases, self.condition, &stopped, self.silence, self.now);
         let found = found.map(|found| Finding { evidence: self.evidence(id, &cases), ..found });
         let rows = self.unreadable.iter().filter(|(row, name)| {
             let (agent, task) =
@@ -297,7 +298,7 @@ pub(super) fn names<'a>(read: &'a Read, roster: &'a Roster) -> HashMap<&'a str, 
         .deliveries
         .iter()
         .filter_map(|history| Some((&*history.work.track.agent, agent_of_last_turn(&history.steps)?)));
-    let from_roster = roster.agents.iter().map(|agent| (agent.id.as_str(), agent.slug.as_str()));
+    let from_roster = roster.agents().iter().map(|agent| (agent.id.as_str(), agent.slug.as_str()));
     from_ledger.chain(from_roster).collect()
 }
 

@@ -120,6 +120,9 @@ fn text(health: &Value, address: &str, is_ready: bool) -> String {
     if let Some(words) = stopped_threads(&delivery["guardrails"]) {
         text += &line("loop brake", &words);
     }
+    for warning in health["budget"]["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        text += &line("budgets", warning);
+    }
     let version = health["versions"]["openclaw"].as_str().filter(|version| *version != "unknown");
     let version = version.unwrap_or("version unknown");
     let way =

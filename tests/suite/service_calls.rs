@@ -178,8 +178,17 @@ fn calls_about_agents() {
         "createdAt": 1, "systemSessionKey": "system:agent:qa:acc:v1",
         "effectiveBehaviorFlags": {"canMarkDone": true}}]);
     let got = check(&ListAgents {}, "listAgents", json!({}), true, &agent);
-    assert_eq!(got[0].system_session_key, Some(SessionKey::for_system("qa", &AccountId::new("acc"), 1)));
-    assert!(got[0].effective_behavior_flags.unwrap().can_mark_done);
+    let qa = &got.agents[0];
+    assert_eq!(qa.system_session_key, Some(SessionKey::for_system("qa", &AccountId::new("acc"), 1)));
+    assert!(qa.effective_behavior_flags.unwrap().can_mark_done);
+    let mut damaged = agent.clone();
+    let rows = damaged.as_array_mut().unwrap();
+    rows.extend([json!({"_id": "b", "name": "Half"}), json!("no agent"), json!({"_id": 7})]);
+    let got = check(&ListAgents {}, "listAgents", json!({}), true, &damaged);
+    let unreadable: Vec<(usize, Option<&str>)> =
+        got.unreadable.iter().map(|row| (row.row, row.id.as_ref().map(AgentId::as_str))).collect();
+    assert_eq!((got.agents.len(), unreadable), (1, vec![(2, Some("b")), (3, None), (4, None)]));
+    assert!(got.unreadable[0].why.contains("slug"), "{:?}", got.unreadable);
 
     let profile = json!([{"_id": "a", "name": "QA", "slug": "qa", "role": "QA", "effectiveSoulContent": "S",
         "effectiveUserMd": "U", "effectiveIdentityContent": "I", "resolvedSkills": [{"_id": "s", "name": "n",

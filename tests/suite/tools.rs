@@ -137,7 +137,7 @@ fn roster() -> Roster {
         .unwrap()
     };
     let agents = vec![agent("a-me", "me"), agent("a-qa", "qa"), agent("a-eng", "eng")];
-    Roster { agents, orchestrator: Some(AgentId::new("a-me")) }
+    Roster::new(agents, Some(AgentId::new("a-me")))
 }
 
 /// Makes a call against a backend with these answers.

@@ -31,6 +31,9 @@ use mcr_model::{
     BaseUrl, DonePolicy, LedgerSync, NoResponseNote, SessionScope, TeamLimits, ToolEndpoints, WakeRules,
 };
 
+/// The time between two polls of the roster while the account is idle, unless `AGENT_SYNC_INTERVAL` is set.
+const IDLE_SYNC_INTERVAL: Duration = Duration::from_mins(5);
+
 /// The settings of the service.
 #[derive(Clone, Debug)]
 pub struct Settings {
@@ -191,6 +194,8 @@ pub struct Delivery {
 pub struct Agents {
     /// The time between two polls of the roster.
     pub sync_interval: Duration,
+    /// The same while the account is idle.
+    pub idle_sync_interval: Duration,
     /// Whether workspaces are written.
     pub profile_sync: bool,
     /// The directory of the workspaces.
@@ -242,11 +247,7 @@ pub(super) fn assemble(reader: &mut Reader) -> Option<Settings> {
         gateway,
         delivery,
         budgets,
-        agents: Agents {
-            sync_interval: reader.millis(&AGENT_SYNC_INTERVAL),
-            profile_sync: reader.flag(&OPENCLAW_PROFILE_SYNC),
-            workspace_root: PathBuf::from(reader.text(&OPENCLAW_WORKSPACE_ROOT)),
-        },
+        agents: agents(reader),
         heartbeats: heartbeats::read(reader),
         droplet: Droplet {
             id: reader.text(&DROPLET_ID),
@@ -276,7 +277,9 @@ fn delivery(reader: &mut Reader, gateway: &Gateway) -> Delivery {
     let concurrent_sessions_max = reader.number(&DELIVERY_MAX_CONCURRENT_SESSIONS);
     let interval_ms = reader.number(&DELIVERY_INTERVAL);
     let idle_ms = reader.number(&DELIVERY_IDLE_INTERVAL).max(interval_ms);
-    reader.derive(&DELIVERY_IDLE_INTERVAL, &interval_ms.to_string(), "DELIVERY_INTERVAL");
+    if idle_ms == interval_ms {
+        reader.derive(&DELIVERY_IDLE_INTERVAL, &interval_ms.to_string(), "DELIVERY_INTERVAL");
+    }
     let delivery = Delivery {
         interval: Duration::from_millis(interval_ms),
         idle_interval: Duration::from_millis(idle_ms),
@@ -313,6 +316,18 @@ fn delivery(reader: &mut Reader, gateway: &Gateway) -> Delivery {
         );
     }
     delivery
+}
+
+fn agents(reader: &mut Reader) -> Agents {
+    let sync_interval = reader.millis(&AGENT_SYNC_INTERVAL);
+    // An interval that is set by hand always holds.
+    let is_given = reader.is_given(&AGENT_SYNC_INTERVAL);
+    Agents {
+        sync_interval,
+        idle_sync_interval: if is_given { sync_interval } else { IDLE_SYNC_INTERVAL },
+        profile_sync: reader.flag(&OPENCLAW_PROFILE_SYNC),
+        workspace_root: PathBuf::from(reader.text(&OPENCLAW_WORKSPACE_ROOT)),
+    }
 }
 
 fn budgets(reader: &mut Reader) -> Budgets {

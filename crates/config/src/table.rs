@@ -248,11 +248,11 @@ variables! {
     DELIVERY_IDLE_INTERVAL {
         section: Section::Delivery,
         kind: Kind::Integer { min: 1_000, max: DAY_MS, why: "polling more often than every second only loads the backend, and a day is as good as off" },
-        fallback: Fallback::Derived("`DELIVERY_INTERVAL`"),
+        fallback: Fallback::Value("15000"),
         about: "Milliseconds between two polls after two minutes without activity; never less than `DELIVERY_INTERVAL`. A longer interval saves backend calls, but the first message after a pause waits for it.",
         before: Some(Before {
             there: "no such variable: one interval at all times",
-            why: "an account without activity at night need not pay for polls.",
+            why: "an account without activity need not pay for a poll every five seconds. The first message after a pause waits as long as before.",
         }),
         ..PLAIN
     }
@@ -538,7 +538,7 @@ variables! {
         section: Section::Operation,
         kind: Kind::Integer { min: 5_000, max: 3_600_000, why: "polling more often than every 5 s only loads the backend, and a new agent should not wait more than an hour" },
         fallback: Fallback::Value("60000"),
-        about: "Milliseconds between two polls of the roster of agents.",
+        about: "Milliseconds between two polls of the roster of agents. Without a value, five minutes apply while the account is idle; anything that names an unknown agent then causes a poll at once.",
         before: Some(Before {
             there: "`300000`, any number",
             why: "the former README already documents 60000: a new or paused agent is noticed within a minute. Zero or a huge number made the timer spin.",
@@ -591,11 +591,11 @@ variables! {
     HEALTH_CHECK_INTERVAL {
         section: Section::Operation,
         kind: Kind::Integer { min: 5_000, max: 45_000, why: "the backend marks a runtime offline after 90 s without a report, and one report may get lost" },
-        fallback: Fallback::Value("30000"),
-        about: "Milliseconds between two status reports. The backend marks a runtime offline after 90 s without one.",
+        fallback: Fallback::Value("45000"),
+        about: "Milliseconds between two status reports. The backend marks a runtime offline after 90 s without one. A failed report is repeated after 5 s, and a changed status is reported at once.",
         before: Some(Before {
             there: "`30000`, any number; the former sample file has 300000",
-            why: "the default is equal, but with 300000 the account was offline most of the time, and zero or a huge number made the timer spin.",
+            why: "45 s are enough for a limit of 90 s. With 300000 the account was offline most of the time, and zero or a huge number made the timer spin.",
         }),
         ..PLAIN
     }

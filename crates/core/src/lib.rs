@@ -4,7 +4,8 @@
 //! [`work`] is the unit that is scheduled. [`delivery`] schedules it and decides its outcome. [`tools`]
 //! defines what agents may call. [`gateway`] reads and writes the gateway's messages. [`heartbeat`] decides
 //! when to wake which agent. [`guardrails`] limits what agents cause and spend. [`workspace`] decides which files an
-//! agent's workspace has. [`ops`] explains deliveries to operators.
+//! agent's workspace has. [`ops`] explains deliveries to operators. [`repeated_call`] is the pace of the
+//! service's own calls.
 
 pub mod delivery;
 pub mod digest;
@@ -13,6 +14,7 @@ pub mod gateway_config;
 pub mod guardrails;
 pub mod heartbeat;
 pub mod ops;
+pub mod repeated_call;
 pub mod spans;
 pub mod tools;
 pub mod unknown_fields;

@@ -51,7 +51,7 @@ pub use ids::{
 };
 pub use message::{AuthorType, Mention, Message, MessageFile, ThreadItem, is_stop};
 pub use notification::{DeliveryState, Notification, NotificationType, RecipientType};
-pub use roster::{Roster, may_close};
+pub use roster::{Roster, UnreadableAgent, may_close};
 pub use runtime::{PendingUpgrade, RuntimeReport, RuntimeStatus, UpgradeStatus, UpgradeStrategy};
 pub use session_key::{SessionKey, SessionKind};
 pub use task::{Activity, Task, TaskHit, TaskMetadata, TaskStatus};

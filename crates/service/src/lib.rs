@@ -2,6 +2,7 @@
 //!
 //! A new reader starts with [`delivery`], then reads [`delivery::deliver`].
 
+pub mod bell;
 pub mod clock;
 pub mod delivery;
 pub mod heartbeat;

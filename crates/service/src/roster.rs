@@ -1,29 +1,92 @@
 //! The roster: fetched at intervals and shared with all threads.
 //!
-//! One thread fetches, many read. A reader takes the current roster and keeps that version until its work ends.
+//! One thread fetches at intervals, and others fetch when they meet an agent that the roster does not have. A reader takes
+//! the current roster and keeps that version until its work ends.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use crate::bell::Bell;
 use mcr_clients::convex::CallError;
 use mcr_clients::mission::{GetOrchestrator, ListAgents, Mission};
-use mcr_model::Roster;
+use mcr_model::{AgentId, Roster};
 
 /// The holder of the newest roster. Cheap to clone.
 #[derive(Clone, Debug, Default)]
-pub struct Team(Arc<Mutex<Arc<Roster>>>);
+pub struct Team(Arc<TeamState>);
+
+#[derive(Debug, Default)]
+struct TeamState {
+    roster: Mutex<Arc<Roster>>,
+    /// How many fetches have begun.
+    begun: AtomicU64,
+    /// The last fetch and its result. Held during a fetch, so that an older answer never replaces a newer one.
+    last: Mutex<Option<Fetch>>,
+    /// Wakes the thread that follows the roster.
+    bell: Bell,
+    wanted: Mutex<bool>,
+}
+
+/// A fetch that has ended.
+#[derive(Debug)]
+struct Fetch {
+    number: u64,
+    result: Result<Arc<Roster>, CallError>,
+}
 
 impl Team {
     /// The current roster; empty until the first fetch succeeds.
     pub fn now(&self) -> Arc<Roster> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        lock(&self.0.roster).clone()
     }
 
-    /// Fetches the roster and publishes it.
+    /// Fetches the roster and publishes it. A fetch that another thread began after this call has its result.
     pub fn fetch(&self, mission: &Mission) -> Result<Arc<Roster>, CallError> {
-        let agents = mission.ask(&ListAgents {})?;
-        let orchestrator = mission.ask(&GetOrchestrator {})?.orchestrator_agent_id;
-        let roster = Arc::new(Roster { agents, orchestrator });
-        *self.0.lock().unwrap_or_else(PoisonError::into_inner) = roster.clone();
-        Ok(roster)
+        let before = self.0.begun.load(Ordering::SeqCst);
+        let mut last = lock(&self.0.last);
+        if let Some(fetch) = last.as_ref().filter(|fetch| fetch.number > before) {
+            return fetch.result.clone();
+        }
+        let number = self.0.begun.fetch_add(1, Ordering::SeqCst) + 1;
+        let result = self.read(mission).map(Arc::new);
+        if let Ok(roster) = &result {
+            lock(&self.0.roster).clone_from(roster);
+            self.0.bell.ring();
+        }
+        *last = Some(Fetch { number, result: result.clone() });
+        result
     }
+
+    fn read(&self, mission: &Mission) -> Result<Roster, CallError> {
+        let rows = mission.ask(&ListAgents {})?;
+        let orchestrator = mission.ask(&GetOrchestrator {})?.orchestrator_agent_id;
+        Ok(Roster::new(rows.agents, orchestrator).with_unreadable(rows.unreadable, &self.now()))
+    }
+
+    /// Requests a fetch at once if the roster does not have this agent.
+    pub fn expect(&self, agent: &AgentId) {
+        if self.now().agent(agent).is_none() {
+            self.request();
+        }
+    }
+
+    /// Requests a fetch at once: something named an agent that the roster does not have.
+    pub fn request(&self) {
+        *lock(&self.0.wanted) = true;
+        self.0.bell.ring();
+    }
+
+    /// Whether a fetch was requested since the last call.
+    pub fn take_request(&self) -> bool {
+        std::mem::take(&mut *lock(&self.0.wanted))
+    }
+
+    /// Wakes the thread that follows the roster and fetches it at intervals.
+    pub fn bell(&self) -> &Bell {
+        &self.0.bell
+    }
+}
+
+fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
+    mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

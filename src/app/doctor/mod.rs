@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use super::color::StateColumn;
 use super::command_env::{BackendConnection, CommandEnv};
 use super::exit::Exit;
+use super::run::named_agents;
 use super::service_client::{CommandContext, ServiceEndpoint, address};
 use super::{print, print_states};
 use crate::telemetry;
@@ -24,8 +25,11 @@ use mcr_clients::convex::{Backoff, CallReason};
 use mcr_clients::mission::{GetDeliveryContext, GetOrchestrator, ListAgents, Mission};
 use mcr_clients::wire::Stop;
 use mcr_config::{LogFormat, LogOutput, Settings};
+use mcr_core::ops::agent_problems;
 use mcr_core::ops::reasons::REFUSES_ALL;
-use mcr_model::{Agent, NotificationId};
+use mcr_core::spans::counted;
+use mcr_model::{NotificationId, Roster};
+use mcr_service::http::health::PROBLEMS_SHOWN_MAX;
 
 /// The options of the command.
 #[derive(Clone, Copy, Debug, Default)]
@@ -152,14 +156,18 @@ fn examine(env: &CommandEnv, live: bool) -> Vec<Check> {
             let backend = ask_backend(settings, &way, &mission);
             let is_there = backend.verdict == CheckResult::Good;
             checks.push(backend);
-            // Only the checks of the gateway need the agents.
-            let asks = is_there && settings.gateway.url.is_some();
-            let team: Result<Vec<Agent>, String> = if asks {
-                mission.ask_within(PATIENCE, &ListAgents {}).map_err(|why| why.to_string())
+            let team: Result<Roster, String> = if is_there {
+                let rows = mission.ask_within(PATIENCE, &ListAgents {}).map_err(|why| why.to_string());
+                let before = Roster::default();
+                rows.map(|rows| Roster::new(rows.agents, None).with_unreadable(rows.unreadable, &before))
             } else {
                 Err("fix the backend first".to_owned())
             };
-            let team = team.as_deref().map_err(String::as_str);
+            checks.extend(team.as_ref().ok().and_then(agents));
+            if let Ok(team) = &team {
+                unknown_agents(&named_agents(settings), team).for_each(|finding| checks[0].note(finding));
+            }
+            let team = team.as_ref().map(Roster::agents).map_err(String::as_str);
             checks.push(gateway::ask(settings, &way, &env.redactor, team));
             if live {
                 checks.push(gateway::live(settings, &way, &env.redactor, team));
@@ -181,6 +189,20 @@ fn examine(env: &CommandEnv, live: bool) -> Vec<Check> {
     checks.append(&mut later);
     checks.extend(footing.as_ref().map(service::ask));
     checks
+}
+
+/// The agents that a variable names by their slugs, and that the account does not have.
+fn unknown_agents<'a>(
+    named: &'a [(&'static str, Vec<String>)],
+    team: &'a Roster,
+) -> impl Iterator<Item = String> + 'a {
+    let named = named.iter().flat_map(|(variable, slugs)| slugs.iter().map(move |slug| (variable, slug)));
+    let unknown = named.filter(|(_, slug)| team.by_slug(slug).is_none());
+    unknown.map(|(variable, slug)| {
+        format!(
+            "{variable} names {slug}, which is no agent of the account: correct the slug, or create the agent"
+        )
+    })
 }
 
 /// Checks whether the service could listen on its port, or already does.
@@ -227,6 +249,19 @@ fn ask_backend(settings: &Settings, way: &BackendConnection, mission: &Mission) 
             Check { name, verdict: CheckResult::Wrong, sentences }
         }
     }
+}
+
+/// The agents that Mission Control describes in an unusable way, if there are any.
+fn agents(roster: &Roster) -> Option<Check> {
+    let problems = agent_problems(roster);
+    let more = problems.len().saturating_sub(PROBLEMS_SHOWN_MAX);
+    let shown = problems.iter().take(PROBLEMS_SHOWN_MAX);
+    let mut sentences: Vec<String> =
+        shown.map(|found| format!("{}: {}", found.agent, found.problem)).collect();
+    if more > 0 {
+        sentences.push(format!("and {} more", counted(more as u64, "problem")));
+    }
+    (!sentences.is_empty()).then(|| Check::new("agents", CheckResult::Note, sentences))
 }
 
 /// A sentence if the backend hides the reasons of errors. Found out with a call that always fails and changes nothing.

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::ThreadSetup;
+use super::threads::ThreadSetup;
 use mcr_clients::gateway::SessionNaming;
 use mcr_config::Settings;
 use mcr_core::tools::access::ToolAccess;

@@ -7,6 +7,7 @@ use std::time::Instant;
 
 use log::warn;
 
+use super::reporter::AGENT_REPORT_INTERVAL;
 use super::turn_limit::TurnLimit;
 use mcr_clients::gateway::{GatewayEndpoint, HttpGateway};
 use mcr_config::Settings;
@@ -19,6 +20,7 @@ use mcr_core::ops::HealthReason;
 use mcr_files::Folder;
 use mcr_model::SessionKey;
 use mcr_model::clock::{Clock as _, Millis, SystemClock};
+use mcr_service::bell::Bell;
 use mcr_service::delivery::inflight::TurnActivity;
 use mcr_service::delivery::stall_monitor;
 use mcr_service::http::health::GatewayHealth;
@@ -34,6 +36,8 @@ pub(super) struct GatewayStatus {
     client_tools: bool,
     turn_limit: Option<TurnLimit>,
     metrics: Arc<Metrics>,
+    /// Wakes the reporter of the status, which also reports who is online.
+    reporter: Bell,
     /// Present once a client uses the gateway.
     endpoint: OnceLock<GatewayEndpoint>,
     known: Mutex<GatewayState>,
@@ -59,13 +63,19 @@ struct GatewayState {
 
 impl GatewayStatus {
     /// The health of a gateway, configured or not. The folder keeps the count of turns.
-    pub(super) fn new(settings: &Settings, folder: Option<&Arc<Folder>>, metrics: Arc<Metrics>) -> Self {
+    pub(super) fn new(
+        settings: &Settings,
+        folder: Option<&Arc<Folder>>,
+        metrics: Arc<Metrics>,
+        reporter: Bell,
+    ) -> Self {
         let turn_limit = settings.delivery.turns_max.map(|most| TurnLimit::new(most, folder.cloned()));
         Self {
             configured: settings.gateway.url.is_some(),
             client_tools: settings.gateway.client_tools,
             turn_limit,
             metrics,
+            reporter,
             endpoint: OnceLock::new(),
             known: Mutex::default(),
         }
@@ -259,7 +269,10 @@ impl Gateway for TrackedGateway {
                 known.last_reply = Some(SystemClock.now());
                 known.last_error = None;
                 (known.trouble, known.why) = (None, None);
-                known.answers.insert(turn.agent.to_owned(), Instant::now());
+                let before = known.answers.insert(turn.agent.to_owned(), Instant::now());
+                if before.is_none_or(|at| at.elapsed() >= AGENT_REPORT_INTERVAL) {
+                    self.status.reporter.ring();
+                }
             }
             Err(error) => {
                 known.last_error = Some(error.to_string());

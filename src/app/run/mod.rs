@@ -15,6 +15,8 @@ mod nudge_limiter;
 mod online;
 mod open_state;
 mod operator;
+mod reporter;
+mod roster_sync;
 mod rows;
 mod shutdown;
 mod signals;
@@ -22,6 +24,7 @@ mod snapshot;
 mod state;
 mod status_report;
 mod supervisor;
+mod threads;
 mod token_refusals;
 mod turn_limit;
 mod workspace_sync;
@@ -42,30 +45,24 @@ use mcr_clients::convex::Backoff;
 use mcr_clients::gateway::{GatewayEndpoint, GatewayLimits, SessionNaming};
 use mcr_clients::wire::Stop;
 use mcr_config::Settings;
-use mcr_core::delivery::retry::Budget;
-use mcr_core::delivery::scheduler::{RecoveredState, SchedulerConfig};
+use mcr_core::delivery::scheduler::RecoveredState;
 use mcr_http::message::Request;
 use mcr_http::server::Server;
 use mcr_model::memory::ByteBudget;
 use mcr_model::redact::Redactor;
-use mcr_service::delivery::budget::BudgetKeeper;
-use mcr_service::delivery::deps::{RecentIds, Rules};
-use mcr_service::delivery::service::{DeliverySetup, Service};
-use mcr_service::delivery::stall_monitor;
-use mcr_service::delivery::worker::Worker;
-use mcr_service::heartbeat::beats::Beats;
+use mcr_service::delivery::service::Service;
 use mcr_service::roster::Team;
 use mcr_service::systemd::Notifier;
-use mcr_store::ledger::Ledger;
-use mcr_store::sessions::Sessions;
+
+pub(super) use roster_sync::named_agents;
 
 use backend_health::observed;
-use background::{Reporter, RosterSync, named_agents, report_offline};
-use gateway_health::{TrackedGateway, watched};
 use open_state::{OpenState, not_opened, open_folder, open_ledger, open_sessions};
+use reporter::report_offline;
 use shutdown::{Cause, Shutdown};
 use signals::handle_signals;
 use state::State;
+use threads::ThreadSetup;
 
 /// Runs until a signal stops it, or another runtime on the same account prevents it.
 pub fn run(env_file: Option<&Path>, stop_on_eof: bool) -> Exit {
@@ -164,7 +161,7 @@ fn serve(
         state: &state,
         switches: &switches,
         ledger: &ledger,
-        team,
+        team: team.clone(),
         made: &made,
         budget: &budget,
         sessions: &sessions,
@@ -198,6 +195,9 @@ fn serve(
     info!(turns = running, drain_seconds = drain.as_secs_f64(); "Stopping");
     systemd.stopping(&stopping, drain + shutdown::EXIT_LIMIT);
     switches.chores.close();
+    for bell in [team.bell(), &state.reporter] {
+        bell.ring();
+    }
     let in_order = service.stop(drain, &shutdown.hurry, &switches.turns);
     // Reporting "offline" next to another runtime would take its agents off the board. If there is none after
     // all, the backend notices by itself that the reports have stopped.
@@ -280,135 +280,6 @@ struct StopSwitches {
     turns: Stop,
     /// For the workers' backend calls: closed last.
     calls: Stop,
-}
-
-/// The parameters of the threads.
-struct ThreadSetup<'a> {
-    settings: &'a Settings,
-    connections: &'a BackendConnections,
-    /// `None` where no gateway is configured.
-    gateway: Option<GatewayEndpoint>,
-    state: &'a Arc<State>,
-    ledger: &'a Arc<Ledger>,
-    team: Team,
-    made: &'a Arc<RecentIds>,
-    budget: &'a Arc<BudgetKeeper>,
-    sessions: &'a Arc<Sessions>,
-    beats: &'a Arc<Beats>,
-    redactor: &'a Arc<Redactor>,
-    switches: &'a StopSwitches,
-}
-
-impl ThreadSetup<'_> {
-    /// Starts everything but the server. The receiver disconnects when the background tasks have ended.
-    fn start(&self, port: u16, left: RecoveredState) -> io::Result<(Service, Receiver<()>)> {
-        let team = self.team.clone();
-        self.state.operator.set_team(team.clone());
-        let service = Service::start(self.delivery(&team, port, left))?;
-        self.state.set_delivery(service.view())?;
-        self.state.set_agent_api(self.agent_api(&team, service.view()));
-
-        // Nothing is ever sent: each thread holds a sender until it ends or panics.
-        let (alive, ended) = crossbeam_channel::bounded::<()>(0);
-        let stop = &self.switches.chores;
-        let mission = observed(&self.connections.once, self.settings, stop, &self.state.backend);
-        let gateway = self.gateway.as_ref().map(|gateway| gateway.client(stop));
-        let mut reporter = Reporter::new(mission, gateway, self.state.clone(), team.clone(), self.settings);
-        let (interval, switch, living) = (self.settings.report_interval, stop.clone(), alive.clone());
-        background::spawn("reporter", self.state.panics.clone(), stop.clone(), move || {
-            let _living = &living;
-            reporter.run(&switch, interval);
-        })?;
-        let mission = observed(&self.connections.once, self.settings, stop, &self.state.backend);
-        let (state, sessions, beats) = (self.state.clone(), self.sessions.clone(), self.beats.clone());
-        let changed = workspace_sync::start(self, alive.clone())?;
-        let roster = RosterSync {
-            mission,
-            state,
-            team: team.clone(),
-            sessions,
-            beats,
-            changed,
-            named: named_agents(self.settings),
-        };
-        let (interval, switch, living) = (self.settings.agents.sync_interval, stop.clone(), alive.clone());
-        background::spawn("roster", self.state.panics.clone(), stop.clone(), move || {
-            let _living = &living;
-            roster.run(&switch, interval);
-        })?;
-        if self.budget.is_on() {
-            budget::start(self, &team, service.view())?;
-        }
-        let (view, switch, state) = (service.view(), stop.clone(), self.state.clone());
-        background::spawn("state-dir", self.state.panics.clone(), stop.clone(), move || {
-            let _living = &alive;
-            displaced::watch(&state, &view, &switch);
-        })?;
-        Ok((service, ended))
-    }
-
-    fn delivery(&self, team: &Team, port: u16, left: RecoveredState) -> DeliverySetup {
-        let settings = self.settings;
-        let delivery = &settings.delivery;
-        let rules = Arc::new(Rules {
-            access: agent_api_setup::tool_access(settings),
-            base_url: settings.http.base_url(port).to_string(),
-            session_tokens: settings.http.session_tokens,
-            token_files: workspace_sync::token_files(settings),
-            rounds_max: delivery.tool_rounds_max,
-            calls_max: delivery.tool_calls_max,
-            silence_max: settings.gateway.silence_max,
-            budget: Budget { attempts: delivery.attempts_max, age: delivery.age_max },
-            notes: delivery.no_response_note,
-            wake_on: delivery.wake_on.clone(),
-            team: delivery.team,
-        });
-
-        let worker = |_| Worker {
-            mission: observed(&self.connections.patient, settings, &self.switches.calls, &self.state.backend),
-            gateway: Box::new(TrackedGateway {
-                gateway: self.gateway.as_ref().map(|gateway| gateway.client(&self.switches.turns)),
-                status: self.state.gateway.clone(),
-            }),
-            journal: self.ledger.clone(),
-            team: team.clone(),
-            made: self.made.clone(),
-            sessions: self.sessions.clone(),
-            rules: rules.clone(),
-            beats: self.beats.clone(),
-            budget: self.budget.clone(),
-            metrics: self.state.metrics.clone(),
-        };
-        let plan = SchedulerConfig {
-            workers: delivery.concurrent_sessions_max,
-            list_limit: u32::try_from(delivery.list_limit).unwrap_or(u32::MAX),
-            intervals: rows::poll_intervals(settings),
-            fold_max: delivery.fold_max,
-            agent_limits: rows::agent_limits(delivery),
-        };
-        let status = self.state.gateway.clone();
-        let prober = self.gateway.as_ref().map(|gateway| gateway.client(&self.switches.chores));
-        let workers = (0..plan.workers).map(worker).collect();
-        let mission = observed(&self.connections.once, settings, &self.switches.chores, &self.state.backend);
-        let journal = self.ledger.clone();
-        let watcher = self.gateway.as_ref().map(|gateway| gateway.client(&self.switches.turns));
-        let watch = (
-            stall_monitor::StallLimits::of(settings.gateway.silence_max),
-            watched(watcher, self.state.gateway.clone()),
-        );
-        DeliverySetup {
-            plan,
-            mission,
-            workers,
-            journal,
-            left,
-            watch,
-            beats: self.beats.clone(),
-            probe: Box::new(move || status.probe(prober.as_ref())),
-            team: team.clone(),
-            panics: self.state.panics.clone(),
-        }
-    }
 }
 
 fn count(number: usize, thing: &str) -> String {

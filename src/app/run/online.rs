@@ -28,7 +28,7 @@ impl OnlineReports {
     ) -> HashMap<String, OnlineSign> {
         let reports = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let now = SystemClock.now();
-        let reported = roster.agents.iter().filter_map(|agent| {
+        let reported = roster.agents().iter().filter_map(|agent| {
             let at = *reports.get(&agent.id)?;
             Some((agent.slug.as_str(), OnlineSign { at, by: SignKind::StatusReport }))
         });

@@ -3,21 +3,21 @@
 mod budgets;
 mod evidence;
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use log::{info, warn};
 use serde_json::json;
 
+use super::online::OnlineReports;
 use crate::app::delivery_report::{DeliveryReport, LookUp, ReportSources, ServiceSnapshot};
 use crate::app::state_dir::StateDir;
 use crate::app::why::{AMBIGUOUS, unknown};
 use mcr_config::{Network, Settings};
 use mcr_core::delivery::operator_requests::{OperatorReply, OperatorRequest, Refused};
 use mcr_core::guardrails::budget::Scope;
-use mcr_core::ops::agents::OnlineSign;
 use mcr_core::ops::evidence::FactsByTask;
 use mcr_core::ops::pause::find;
 use mcr_core::ops::why::CLOSING;
@@ -31,7 +31,7 @@ use mcr_model::secret::Secret;
 use mcr_model::{AccountId, BaseUrl, DonePolicy, Roster, TaskId};
 use mcr_service::delivery::budget::BudgetKeeper;
 use mcr_service::delivery::service::View;
-use mcr_service::http::health::{Health, HeartbeatHealth};
+use mcr_service::http::health::Health;
 use mcr_service::http::operator::{Wanted, refuse, with_body};
 use mcr_service::roster::Team;
 use mcr_service::workspace::listing::WrittenFiles;
@@ -80,8 +80,9 @@ pub(super) struct ServiceState<'a> {
     pub(super) condition: ServiceCondition,
     /// Returns the health of the service.
     pub(super) health: &'a dyn Fn() -> Health,
-    /// Returns the last sign of each agent that it is online, by slug.
-    pub(super) signs: &'a dyn Fn(&Roster, &HeartbeatHealth) -> HashMap<String, OnlineSign>,
+    /// The reports about single agents, and when each agent last answered, by slug.
+    pub(super) online: &'a OnlineReports,
+    pub(super) answers: Vec<(String, Instant)>,
     /// Returns the counts of the last hour, minute by minute.
     pub(super) hour: &'a dyn Fn() -> BTreeMap<&'static str, Vec<u64>>,
 }
@@ -180,7 +181,8 @@ impl Operator {
                 let (health, hour) = ((env.health)(), (env.hour)());
                 let stopped = env.view.map(|view| view.state().stopped).unwrap_or_default();
                 let roster = self.roster();
-                let (board, signs) = (self.board.as_ref(), (env.signs)(&roster, &health.heartbeat));
+                let (board, signs) =
+                    (self.board.as_ref(), env.online.signs(&roster, &health.heartbeat, &env.answers));
                 let picture = report.picture(&roster, health, hour, set_aside, board, &stopped);
                 Reply::json_of(&picture.with_signs(&signs).cleaned(&|text| self.redactor.clean(text)))
             }),
@@ -349,8 +351,8 @@ impl Operator {
         let roster = self.roster();
         let mut paused = self.paused();
         let known = agent.and_then(|name| find(&roster, name)).map(|agent| agent.slug.clone());
-        if let (Some(name), None, true) = (agent, &known, pause && !roster.agents.is_empty()) {
-            let slugs: Vec<&str> = roster.agents.iter().map(|agent| agent.slug.as_str()).collect();
+        if let (Some(name), None, true) = (agent, &known, pause && !roster.is_empty()) {
+            let slugs: Vec<&str> = roster.agents().iter().map(|agent| agent.slug.as_str()).collect();
             let words = format!("No agent is named {name}. The agents are: {}", slugs.join(", "));
             return Reply::error(404, &self.redactor.clean(&words));
         }

@@ -29,10 +29,10 @@ use mcr_http::hosts::Hosts;
 use mcr_http::message::{Reply, Request};
 use mcr_http::page;
 use mcr_http::panics::Panics;
-use mcr_model::Roster;
 use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_model::random;
 use mcr_model::redact::Redactor;
+use mcr_service::bell::Bell;
 use mcr_service::clock::SteadyClock;
 use mcr_service::delivery::budget::BudgetKeeper;
 use mcr_service::delivery::service::View;
@@ -59,9 +59,12 @@ pub(super) struct State {
     identity: Identity,
     config: DeliveryConfig,
     sync_interval: Duration,
+    idle_sync_interval: Duration,
     redactor: Arc<Redactor>,
     /// The health of the gateway, as its users find it.
     pub(super) gateway: Arc<GatewayStatus>,
+    /// Wakes the reporter of the status.
+    pub(super) reporter: Bell,
     /// The health of Mission Control, as all its callers find it.
     pub(super) backend: Arc<Backend>,
     /// The counters.
@@ -103,13 +106,16 @@ pub(super) struct State {
 impl State {
     pub(super) fn new(settings: &Settings, folder: Option<&Arc<Folder>>, redactor: &Arc<Redactor>) -> Self {
         let metrics = Arc::new(Metrics::new(catalog::ALL.iter().map(|function| function.path)));
+        let reporter = Bell::new();
         Self {
             began: Instant::now(),
             identity: Identity::new(settings, redactor),
             config: delivery_config(&settings.delivery),
             sync_interval: settings.agents.sync_interval,
+            idle_sync_interval: settings.agents.idle_sync_interval,
             redactor: redactor.clone(),
-            gateway: Arc::new(GatewayStatus::new(settings, folder, metrics.clone())),
+            gateway: Arc::new(GatewayStatus::new(settings, folder, metrics.clone(), reporter.clone())),
+            reporter,
             backend: Arc::new(Backend::new(metrics.clone(), redactor.clone(), Box::new(SteadyClock::new()))),
             metrics,
             panics: Panics::default(),
@@ -140,7 +146,7 @@ impl State {
         let _ = self.ledger.set(ledger);
     }
 
-    /// Sets the daily budgets. Those that are used up hold turns from the start.
+    /// Sets the daily budgets. Those that are reached hold turns from the start.
     pub(super) fn set_budget(&self, budget: Arc<BudgetKeeper>) {
         self.operator.set_full(&budget.full());
         // It is set once, by the starting thread.
@@ -248,7 +254,8 @@ impl State {
 
     fn roster_health(&self) -> RosterHealth {
         let mut roster = self.roster().clone();
-        let patience = self.sync_interval * STALE_AFTER_INTERVALS;
+        let interval = if roster.last_error.is_some() { self.sync_interval } else { self.idle_sync_interval };
+        let patience = interval * STALE_AFTER_INTERVALS;
         let early = roster.last_error.is_none() && self.began.elapsed() < patience;
         roster.stale = roster.last_sync_at.map_or(!early, |at| SystemClock.now().since(at) > patience);
         roster
@@ -315,20 +322,17 @@ impl State {
     }
 
     fn operate(&self, wanted: Wanted, request: &Request) -> Reply {
-        let ledger = self.ledger.get().map(|ledger| &**ledger);
+        let ledger = self.ledger.get().map(AsRef::as_ref);
         let (health, hour) = (|| self.health(), || self.last_hour.note(&self.metrics, self.delivery.get()));
-        let (view, condition) = (self.delivery.get(), self.service_condition());
         let budget = self.budget.get().map(|budget| &**budget);
-        let answers = self.gateway.answers();
-        let signs =
-            |roster: &Roster, heartbeat: &HeartbeatHealth| self.online.signs(roster, heartbeat, &answers);
         let env = operator::ServiceState {
-            view,
+            view: self.delivery.get(),
             ledger,
             budget,
-            condition,
+            condition: self.service_condition(),
             health: &health,
-            signs: &signs,
+            online: &self.online,
+            answers: self.gateway.answers(),
             hour: &hour,
         };
         self.operator.answer(wanted, request, &env).no_store()

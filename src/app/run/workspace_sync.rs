@@ -3,21 +3,25 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use log::{info, warn};
 
-use super::background::{pause, spawn};
+use super::backend_health::observed;
+use super::background::spawn;
+use super::roster_sync::pace;
 use super::state::State;
-use super::{ThreadSetup, observed};
+use super::threads::ThreadSetup;
 use mcr_clients::convex::CallError;
 use mcr_clients::mission::{ListAgentsForRuntime, Mission};
 use mcr_clients::wire::Stop;
 use mcr_config::Settings;
 use mcr_core::gateway::dialect::Release;
+use mcr_core::repeated_call::{CallPace, RepeatedCall};
 use mcr_model::AgentId;
 use mcr_model::clock::{Clock as _, SystemClock};
+use mcr_service::clock::SteadyClock;
 use mcr_service::workspace::Workspaces;
 use mcr_service::workspace::health::WorkspaceHealth;
 use mcr_service::workspace::token::TokenFiles;
@@ -60,10 +64,10 @@ pub(super) fn start(setup: &ThreadSetup<'_>, living: Sender<()>) -> io::Result<S
         sessions: settings.http.session_tokens.then(|| setup.sessions.clone()),
         reported: BTreeMap::new(),
     };
-    let (interval, switch) = (settings.agents.sync_interval, stop.clone());
+    let (pace, switch) = (pace(settings), stop.clone());
     spawn("workspace", setup.state.panics.clone(), stop, move || {
         let _living = &living;
-        sync.run(&switch, &wake_ups, interval);
+        sync.run(&switch, &wake_ups, pace);
     })?;
     Ok(changed)
 }
@@ -81,25 +85,34 @@ struct WorkspaceSync {
 }
 
 impl WorkspaceSync {
-    /// Syncs at once, at every interval and on a changed roster, until the switch is closed.
-    fn run(&mut self, stop: &Stop, wake_ups: &Receiver<()>, interval: Duration) {
+    /// Syncs at once, and whenever the roster was fetched or has changed, until the switch is closed. If the roster
+    /// cannot be fetched, syncs go on at the idle interval.
+    fn run(&mut self, stop: &Stop, wake_ups: &Receiver<()>, pace: CallPace) {
         if let Err(why) = self.workspaces.recover() {
             warn!(reason:% = why; "Unfinished writes to workspaces cannot be completed");
         }
-        let mut failures = 0;
+        let clock = SteadyClock::new();
+        let mut call = RepeatedCall::new(pace);
         while !stop.is_closed() {
-            let result = self.sync();
-            failures = if result.is_ok() { 0 } else { failures + 1 };
-            if let Err(error) = &result
-                && failures == 1
-                && !stop.is_closed()
-            {
-                warn!(error:%; "The profiles of agents cannot be fetched");
+            if call.due(true, clock.now()) <= clock.now() {
+                call.begins(clock.now());
+                match self.sync() {
+                    Ok(()) => call.succeeds(),
+                    Err(error) => {
+                        call.fails(error.not_before, clock.now());
+                        if call.failures() == 1 && !stop.is_closed() {
+                            warn!(error:%; "The profiles of agents cannot be fetched");
+                        }
+                    }
+                }
             }
-            let rest = pause(failures, result.err().as_ref(), interval);
-            // The roster's thread holds the sender until it stops.
-            if wake_ups.recv_timeout(rest) == Err(RecvTimeoutError::Disconnected) {
-                stop.wait(rest);
+            let now = clock.now();
+            let rest = call.due(true, now).since(now);
+            match wake_ups.recv_timeout(rest) {
+                Ok(()) => call.request(),
+                Err(RecvTimeoutError::Timeout) => {}
+                // The roster's thread holds the sender until it stops.
+                Err(RecvTimeoutError::Disconnected) => drop(stop.wait(rest)),
             }
         }
     }

@@ -121,7 +121,7 @@ fn a_token_grants_only_its_own_session() {
 
 fn roster(stand: &Stand) -> Arc<Roster> {
     let agents = stand.team.board.service("listAgents", json!({})).unwrap();
-    Arc::new(Roster { agents: serde_json::from_value(agents).unwrap(), orchestrator: None })
+    Arc::new(Roster::new(serde_json::from_value(agents).unwrap(), None))
 }
 
 /// W-33: sessions survive a restart as digests that others cannot read. Damaged ones are skipped.

@@ -25,11 +25,12 @@ fn unset_variables_have_the_documented_defaults() {
     assert_eq!(settings.delivery.backoff_base, Duration::from_secs(5));
     assert_eq!(settings.delivery.backoff_max, Duration::from_mins(5));
     assert_eq!(settings.delivery.concurrent_sessions_max, 10);
-    assert_eq!(settings.delivery.idle_interval, Duration::from_secs(5), "DELIVERY_INTERVAL");
+    assert_eq!(settings.delivery.idle_interval, Duration::from_secs(15));
     assert_eq!(settings.delivery.list_limit, 50);
     assert_eq!((settings.delivery.tool_rounds_max, settings.delivery.tool_calls_max), (8, 32));
     assert_eq!(settings.agents.sync_interval, Duration::from_mins(1));
-    assert_eq!(settings.report_interval, Duration::from_secs(30));
+    assert_eq!(settings.agents.idle_sync_interval, Duration::from_mins(5));
+    assert_eq!(settings.report_interval, Duration::from_secs(45));
     assert_eq!(settings.droplet.id, "unknown");
     assert_eq!(settings.droplet.ip, "unknown");
     assert_eq!(settings.droplet.region, "unknown");
@@ -113,6 +114,8 @@ fn budgets_limit_the_account_and_single_agents() {
         ("BUDGET_AGENTS", "writer=0", "lets no turn start"),
         ("BUDGET_TIME_ZONE", "Berlin", "Did you mean Europe/Berlin?"),
         ("BUDGET_TIME_ZONE", "Atlantis", "no time zone has this name"),
+        ("HEARTBEAT_TIME_ZONE", "Berlin", "Did you mean Europe/Berlin?"),
+        ("HEARTBEAT_TIME_ZONE", "Atlantis", "no time zone has this name"),
         ("BUDGET_PRICES", "gpt-5=1", "expected `MODEL=READ/WRITTEN`"),
     ];
     for (name, text, words) in mistakes {
@@ -222,6 +225,31 @@ fn the_retry_ceiling_is_not_below_the_retry_base() {
     let default = Start::good().set("DELIVERY_BACKOFF_BASE_MS", "400000");
     assert_eq!(default.settings().delivery.backoff_max, Duration::from_secs(400));
     assert!(default.warnings().is_empty(), "no warning about a ceiling that is not set");
+}
+
+/// An account that is idle is not polled more often than one with traffic, and an interval of the roster that is set
+/// holds at all times.
+#[test]
+fn the_intervals_of_an_idle_account() {
+    let idle = |interval: &str, idle: Option<&str>| {
+        let start = Start::good().set("DELIVERY_INTERVAL", interval);
+        idle.into_iter().fold(start, |start, idle| start.set("DELIVERY_IDLE_INTERVAL", idle))
+    };
+    let rows =
+        [("5000", None, 15), ("60000", None, 60), ("5000", Some("2000"), 5), ("5000", Some("60000"), 60)];
+    for (interval, given, seconds) in rows {
+        let start = idle(interval, given);
+        let found = start.settings().delivery.idle_interval;
+        assert_eq!(found, Duration::from_secs(seconds), "{interval} {given:?}");
+        assert!(start.warnings().is_empty(), "{:?}", start.warnings());
+    }
+    for seconds in [60, 600] {
+        let agents = Start::good().set("AGENT_SYNC_INTERVAL", &format!("{seconds}000")).settings().agents;
+        assert_eq!(
+            (agents.sync_interval, agents.idle_sync_interval),
+            (Duration::from_secs(seconds), Duration::from_secs(seconds))
+        );
+    }
 }
 
 /// The ranges that differ, and the two warnings.

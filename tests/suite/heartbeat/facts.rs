@@ -24,7 +24,7 @@ pub(super) fn agent_with(slug: &str, more: Value) -> Agent {
 }
 
 pub(super) fn roster(slugs: &[&str]) -> Roster {
-    Roster { agents: slugs.iter().map(|slug| agent(slug)).collect(), orchestrator: None }
+    Roster::new(slugs.iter().map(|slug| agent(slug)).collect(), None)
 }
 
 /// A task of these assignees, changed this many minutes ago.

@@ -17,7 +17,7 @@ fn roster(slugs: &[&str]) -> Roster {
         json!({"_id": format!("k-{slug}"), "slug": slug, "name": slug.to_uppercase(), "role": "Works", "status": "idle"})
     });
     let agents = agents.map(|agent| serde_json::from_value(agent).unwrap()).collect();
-    Roster { agents, orchestrator: None }
+    Roster::new(agents, None)
 }
 
 /// A delivery to this agent, with this many attempts and tokens.

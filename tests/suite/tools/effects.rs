@@ -42,13 +42,13 @@ impl Fixture {
     }
 
     fn roster(&self) -> Roster {
-        let agents = self.mission.ask(&ListAgents {}).unwrap();
+        let agents = self.mission.ask(&ListAgents {}).unwrap().agents;
         let orchestrator = self.mission.ask(&GetOrchestrator {}).unwrap().orchestrator_agent_id;
-        Roster { agents, orchestrator }
+        Roster::new(agents, orchestrator)
     }
 
     fn task(&self, id: &str) -> Task {
-        let (agent_id, task_id) = (&self.agents.agents[0].id, &TaskId::new(id));
+        let (agent_id, task_id) = (&self.agents.agents()[0].id, &TaskId::new(id));
         self.mission.ask(&LoadTask { agent_id, task_id, message_limit: None }).unwrap().task
     }
 

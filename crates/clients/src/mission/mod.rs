@@ -26,8 +26,8 @@ use serde::de::DeserializeOwned;
 use serde_json::value::{RawValue, to_raw_value};
 
 pub use agents::{
-    GetAgentSkills, GetOrchestrator, ListAgents, ListAgentsForRuntime, Noted, Orchestrator, Profiles,
-    UpdateAgentHeartbeat,
+    AgentRows, GetAgentSkills, GetOrchestrator, ListAgents, ListAgentsForRuntime, Noted, Orchestrator,
+    Profiles, UpdateAgentHeartbeat,
 };
 pub use catalog::{Function, Repeat};
 pub use documents::{DocumentList, DocumentRef, ListDocuments, WriteDocument};

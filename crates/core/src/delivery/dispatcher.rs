@@ -53,6 +53,8 @@ pub(super) struct Dispatcher {
     queue: Queue,
     breaker: GatewayBreaker,
     free_workers: usize,
+    /// How many running items are heartbeats.
+    running_heartbeats: usize,
     finished: FinishedItems,
     unreadable: UnreadableRows,
     /// The rows that the loop brake has stopped.
@@ -91,6 +93,7 @@ impl Dispatcher {
             queue,
             breaker: GatewayBreaker::new(),
             free_workers: workers,
+            running_heartbeats: 0,
             finished: FinishedItems::new(left.closed, left.dead),
             unreadable,
             stopped_threads: left.stopped.threads().into(),
@@ -160,6 +163,7 @@ impl Dispatcher {
             && let Some(StartedJob { job, turn, for_agents }) = self.queue.take(&self.stops, room)
         {
             self.free_workers -= 1;
+            self.running_heartbeats += usize::from(job.work.is_heartbeat());
             self.agent_limits.begins(&job, for_agents, now);
             if turn {
                 self.breaker.begins(job.number);
@@ -201,6 +205,7 @@ impl Dispatcher {
     /// source that may still show the item.
     pub(super) fn finished(&mut self, job: Box<Job>, outcome: Outcome, look: Option<u64>, now: Millis) {
         self.free_workers += 1;
+        self.running_heartbeats -= usize::from(job.work.is_heartbeat());
         self.agent_limits.ends(&job, now);
         match outcome {
             Outcome::Closed(end) => self.close(*job, &end, look, now),
@@ -283,6 +288,11 @@ impl Dispatcher {
     /// The number of items with a worker.
     pub(super) fn running(&self) -> usize {
         self.queue.running()
+    }
+
+    /// Whether an item runs that people or agents have caused, not the schedule of heartbeats.
+    pub(super) fn is_busy(&self) -> bool {
+        self.queue.running() > self.running_heartbeats
     }
 
     /// Whether a single item is on trial, to test the gateway before others start.

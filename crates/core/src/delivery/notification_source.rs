@@ -14,7 +14,7 @@ use super::dispatcher::{Dispatcher, Offered, Ready};
 use super::duplicate_runtime::{DuplicateCheck, ForeignRuntime, ListObservation};
 use super::poll_schedule::PollSchedule;
 use super::scheduler_messages::SchedulerConfig;
-use super::{Job, Outcome, Trouble};
+use super::{End, Job, Outcome, Trouble};
 use crate::work::{Work, WorkId};
 use mcr_model::clock::Millis;
 use mcr_model::limits::UNDELIVERED_ROWS;
@@ -107,6 +107,16 @@ impl NotificationSource {
         self.duplicate_check.found()
     }
 
+    /// Records whether work runs, so that the account is not idle.
+    pub(super) fn set_busy(&mut self, is_busy: bool) {
+        self.poll_schedule.set_busy(is_busy);
+    }
+
+    /// Whether people and agents are inactive.
+    pub(super) fn is_idle(&self, now: Millis) -> bool {
+        self.poll_schedule.is_idle(now)
+    }
+
     /// The number of lists that have begun.
     pub(super) fn lists(&self) -> u64 {
         self.lists
@@ -142,7 +152,9 @@ impl NotificationSource {
     /// Handles the end of an attempt. Returns the last list that may still show the work; only notifications are
     /// listed.
     pub(super) fn finished(&mut self, job: &Job, outcome: &Outcome, now: Millis) -> Option<u64> {
-        self.expect_traffic(now);
+        if shows_activity(&job.work, outcome) {
+            self.expect_traffic(now);
+        }
         match outcome {
             Outcome::Closed(_) => {
                 self.first_listed.remove(&job.work.id);
@@ -261,6 +273,12 @@ impl NotificationSource {
         let compared = self.duplicate_check.list_at().filter(|at| *at > now);
         [list, compared].into_iter().flatten().min()
     }
+}
+
+/// Whether the end of an attempt shows that people or agents are active. A heartbeat runs on schedule, so it does so only
+/// with an answer.
+fn shows_activity(work: &Work, outcome: &Outcome) -> bool {
+    !work.is_heartbeat() || matches!(outcome, Outcome::Closed(End::Answered(_) | End::Kept(_)))
 }
 
 #[cfg(test)]

@@ -2,7 +2,7 @@
 //!
 //! A list is due at once (but at most every [`BETWEEN`]) if new rows are expected: a nudge arrived, or the
 //! last list was full. Otherwise the pause starts short after an event and grows up to the interval. After
-//! [`IDLE_AFTER`] without an event it is the idle interval. A failed list starts a growing backoff.
+//! [`IDLE_AFTER`] without an event or running work it is the idle interval. A failed list starts a growing backoff.
 
 use std::time::Duration;
 
@@ -37,7 +37,10 @@ pub(super) struct PollSchedule {
     started: Option<Millis>,
     /// The last successful list, and how long to wait after it.
     quiet: Duration,
+    /// The last event. The first list counts as one.
     last_event: Option<Millis>,
+    /// Whether work runs whose end is an event.
+    is_busy: bool,
     wanted: bool,
     failures: u32,
     /// The backend accepts no list before this instant.
@@ -54,6 +57,7 @@ impl PollSchedule {
             started: None,
             quiet,
             last_event: None,
+            is_busy: false,
             wanted: true,
             failures: 0,
             asked_until: None,
@@ -65,6 +69,7 @@ impl PollSchedule {
     /// permits, because its sender has reached the backend.
     pub(super) fn nudged(&mut self, now: Millis) {
         self.want();
+        self.record_activity(now);
         if let (Some(until), Some(started)) = (self.held_until, self.started) {
             let soonest = (started + self.intervals.backoff_base).max(self.asked_until.unwrap_or(now));
             self.held_until = Some(until.min(soonest));
@@ -82,9 +87,20 @@ impl PollSchedule {
         self.quiet = SOON.min(self.intervals.interval);
     }
 
+    /// Records whether work runs. Its end is an event.
+    pub(super) fn set_busy(&mut self, is_busy: bool) {
+        self.is_busy = is_busy;
+    }
+
+    /// Whether people and agents are inactive.
+    pub(super) fn is_idle(&self, now: Millis) -> bool {
+        !self.is_busy && self.last_event.is_some_and(|at| now.since(at) >= IDLE_AFTER)
+    }
+
     /// A list begins.
     pub(super) fn begin(&mut self, now: Millis) {
         self.started = Some(now);
+        self.last_event.get_or_insert(now);
         self.wanted = false;
         self.held_until = None;
         // Doubled with every unrequested list, up to the interval.
@@ -125,8 +141,7 @@ impl PollSchedule {
         if self.wanted {
             return started + BETWEEN;
         }
-        let idle = self.last_event.is_none_or(|at| now.since(at) >= IDLE_AFTER);
-        started + if idle { self.intervals.idle_interval } else { self.quiet }
+        started + if self.is_idle(now) { self.intervals.idle_interval } else { self.quiet }
     }
 }
 
@@ -164,6 +179,25 @@ mod tests {
         assert_eq!(gaps[29], 60, "{gaps:?}");
         schedule.record_activity(at);
         assert_eq!(schedule.due(at).since(at).as_secs(), 1);
+    }
+
+    /// Each event ends the idle state at once, and running work keeps the account from becoming idle.
+    #[test]
+    fn the_account_is_idle_two_minutes_after_the_start_or_the_last_event() {
+        let mut schedule = schedule();
+        assert!(!schedule.is_idle(Millis(0)));
+        schedule.begin(Millis(0));
+        let idle_at = |schedule: &PollSchedule, second: i64| schedule.is_idle(Millis(second * SECOND));
+        assert!(!idle_at(&schedule, 119) && idle_at(&schedule, 120));
+        schedule.set_busy(true);
+        assert!(!idle_at(&schedule, 120));
+        assert!(schedule.due(Millis(120 * SECOND)) <= Millis(5 * SECOND), "the normal interval");
+        schedule.set_busy(false);
+        assert_eq!(schedule.due(Millis(120 * SECOND)), Millis(60 * SECOND));
+        schedule.nudged(Millis(200 * SECOND));
+        assert!(!idle_at(&schedule, 319) && idle_at(&schedule, 320));
+        schedule.record_activity(Millis(400 * SECOND));
+        assert!(!idle_at(&schedule, 519) && idle_at(&schedule, 520));
     }
 
     #[test]

@@ -47,6 +47,7 @@ pub use super::scheduler_messages::{
 use super::dispatcher::Dispatcher;
 use super::notification_source::{List, ListRequest, NotificationSource};
 use super::operator_requests::{OperatorReply, OperatorRequest, Refused, ReplyTo};
+use crate::work::{Kind, Work};
 use mcr_model::clock::Millis;
 
 /// The owner of all scheduling state.
@@ -96,6 +97,9 @@ impl Scheduler {
                 self.dispatcher.stats.fail_to_list(why, now);
             }
             Some(Event::Offered(work)) => {
+                if is_woken(&work) {
+                    self.notifications.expect_traffic(now);
+                }
                 // Known or refused work needs no answer: its source offers what it has, not what is missing here.
                 self.dispatcher.offer(work, now);
             }
@@ -104,11 +108,17 @@ impl Scheduler {
                 self.dispatcher.finished(job, outcome, look, now);
             }
             Some(Event::TurnAccepted(number)) => self.dispatcher.turn_accepted(number),
-            Some(Event::ThreadResumed(task, start)) => self.dispatcher.resume(&task, start, now),
+            Some(Event::ThreadResumed(task, start)) => {
+                self.notifications.expect_traffic(now);
+                self.dispatcher.resume(&task, start, now);
+            }
             Some(Event::Nudged) => self.notifications.nudged(now),
             Some(Event::Probed(trouble)) => self.dispatcher.probed(trouble.as_deref(), now),
             Some(Event::AgentNames(names)) => self.dispatcher.agent_names.add(names),
-            Some(Event::Limited(limited)) => self.dispatcher.limit(limited),
+            Some(Event::Limited(limited)) => {
+                self.notifications.expect_traffic(now);
+                self.dispatcher.limit(limited);
+            }
             Some(Event::Asked(ask, reply_to)) => self.asked(ask, reply_to, now),
             Some(Event::Stop) => self.stopping = true,
             None => {}
@@ -118,6 +128,9 @@ impl Scheduler {
 
     fn asked(&mut self, ask: OperatorRequest, reply_to: ReplyTo, now: Millis) {
         let is_retry = matches!(ask, OperatorRequest::Retry(_));
+        if matches!(ask, OperatorRequest::Hold(_)) {
+            self.notifications.expect_traffic(now);
+        }
         let answer = if self.is_ending() && ask.changes_work() {
             OperatorReply::Refused(Refused::Stopping)
         } else {
@@ -139,6 +152,7 @@ impl Scheduler {
             self.notifications.started(&job.work);
             effects.push(Effect::Start(Box::new(job)));
         }
+        self.notifications.set_busy(self.dispatcher.is_busy());
         if self.dispatcher.probe(now) {
             effects.push(Effect::Probe);
         }
@@ -176,6 +190,7 @@ impl Scheduler {
     /// How things stand.
     pub fn state(&self) -> SchedulerState {
         SchedulerState {
+            is_idle: self.notifications.is_idle(self.now),
             foreign: self.notifications.duplicate(),
             lists: self.notifications.lists(),
             list_failures: self.notifications.list_failures(),
@@ -183,4 +198,9 @@ impl Scheduler {
             ..self.dispatcher.state(self.now)
         }
     }
+}
+
+/// Whether a person or an agent has caused this heartbeat.
+fn is_woken(work: &Work) -> bool {
+    matches!(&work.kind, Kind::Heartbeat(beat) if beat.woken)
 }

@@ -151,6 +151,8 @@ pub struct SchedulerState {
     pub known: usize,
     /// Rows with a worker.
     pub running: usize,
+    /// Whether people and agents have been inactive for two minutes.
+    pub is_idle: bool,
     /// When the oldest of them was created.
     pub oldest: Option<Millis>,
     /// Why nothing is sent to the gateway. `None` if turns are sent.

@@ -58,7 +58,7 @@ pub struct AgentNames(HashSet<String>);
 impl AgentNames {
     /// The names in this roster.
     pub fn of(roster: &Roster) -> Self {
-        roster.agents.iter().flat_map(|agent| [agent.name.as_str(), agent.slug.as_str()]).collect()
+        roster.agents().iter().flat_map(|agent| [agent.name.as_str(), agent.slug.as_str()]).collect()
     }
 
     /// Adds names. A row that was written before an agent got its name still has the earlier one.

@@ -275,7 +275,7 @@ fn thread(scene: &BeatScene<'_>, focus: &TrackedTask, fence: PromptFence<'_>) ->
 }
 
 fn author(scene: &BeatScene<'_>, item: &ThreadItem) -> String {
-    let known = scene.roster.agents.iter().find(|agent| agent.id.as_str() == item.author_id);
+    let known = scene.roster.agents().iter().find(|agent| agent.id.as_str() == item.author_id);
     let name = item.author_name.clone().or_else(|| known.map(|agent| agent.name.clone()));
     name.unwrap_or_else(|| item.author_id.clone())
 }

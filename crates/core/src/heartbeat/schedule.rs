@@ -15,7 +15,7 @@
 //!
 //! Plain data. The caller passes the time of a clock that does not follow the system's clock, and the dice.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::time::Duration;
 
 use crate::work::WorkId;
@@ -117,7 +117,8 @@ impl BeatSchedule {
 
     /// Adapts the schedule to the agents of the roster and their intervals. `dice` returns random numbers from 0 to 1.
     pub fn follow(&mut self, agents: &[(AgentId, Duration)], now: Millis, dice: &mut dyn FnMut() -> f64) {
-        self.agents.retain(|known, _| agents.iter().any(|(agent, _)| agent == known));
+        let named: HashSet<&AgentId> = agents.iter().map(|(agent, _)| agent).collect();
+        self.agents.retain(|known, _| named.contains(known));
         let is_start = !self.started && !agents.is_empty();
         self.started |= is_start;
         for (place, (agent, interval)) in agents.iter().enumerate() {

@@ -108,7 +108,7 @@ struct Sum<'a> {
 /// The figures of at most `most` agents. Busy, waiting and paused agents precede idle ones.
 pub fn agents(cases: &[Case], roster: &Roster, paused: &Paused, most: usize) -> Agents {
     let mut sums: HashMap<&str, Sum<'_>> = HashMap::new();
-    for agent in &roster.agents {
+    for agent in roster.agents() {
         let sum = sums.entry(agent.id.as_str()).or_default();
         sum.agent = &agent.slug;
         sum.figures.paused = paused.holds(&agent.slug, agent.id.as_str());
@@ -131,7 +131,7 @@ pub fn agents(cases: &[Case], roster: &Roster, paused: &Paused, most: usize) -> 
     sums.truncate(most);
     let wanted: HashSet<&str> = sums.iter().map(|(id, _)| *id).collect();
     let known: HashMap<&str, _> = roster
-        .agents
+        .agents()
         .iter()
         .map(|agent| (agent.id.as_str(), agent))
         .filter(|(id, _)| wanted.contains(id))

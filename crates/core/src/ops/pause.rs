@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::delivery::operator_requests::Hold;
 use crate::spans::counted;
-use mcr_model::{Agent, Roster};
+use mcr_model::{Agent, AgentId, Roster};
 
 /// The paused agents. It is stored as JSON and survives restarts.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
@@ -55,7 +55,10 @@ impl Paused {
         let before = self.count();
         if let Some(agent) = agent {
             let known = find(roster, agent);
-            self.agents.retain(|name| name != agent && known.is_none_or(|known| !is_called(known, name)));
+            self.agents.retain(|name| {
+                name != agent
+                    && known.is_none_or(|known| find(roster, name).is_none_or(|other| other.id != known.id))
+            });
         } else {
             *self = Self::default();
         }
@@ -110,7 +113,7 @@ impl Paused {
                 Some(agent) => {
                     hold.agents.insert(agent.id.to_string());
                 }
-                None if roster.agents.is_empty() => hold.all = true,
+                None if roster.is_empty() => hold.all = true,
                 None => {}
             }
         }
@@ -120,11 +123,7 @@ impl Paused {
 
 /// The agent with this slug or id.
 pub fn find<'a>(roster: &'a Roster, name: &str) -> Option<&'a Agent> {
-    roster.agents.iter().find(|agent| is_called(agent, name))
-}
-
-fn is_called(agent: &Agent, name: &str) -> bool {
-    agent.slug.eq_ignore_ascii_case(name) || agent.id.as_str() == name
+    roster.by_slug(name).or_else(|| roster.agent(&AgentId::new(name)))
 }
 
 #[cfg(test)]

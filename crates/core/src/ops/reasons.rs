@@ -25,7 +25,7 @@ words! {
         NoGateway = "no_gateway",
         /// The configured number of turns was sent.
         TurnLimitReached = "turn_limit_reached",
-        /// A daily budget is used up.
+        /// The limit of a daily budget is reached.
         BudgetReached = "budget_reached",
         /// Mission Control does not answer.
         BackendUnreachable = "backend_unreachable",
@@ -49,6 +49,8 @@ words! {
         StuckTurns = "stuck_turns",
         /// The roster is old.
         RosterStale = "roster_stale",
+        /// Mission Control describes an agent in an unusable way.
+        AgentsUnusable = "agents_unusable",
         /// Mission Control does not accept our report.
         ReportFailing = "report_failing",
         /// The ledger cannot be written.
@@ -89,7 +91,7 @@ impl HealthReason {
                 "the gateway is too old and shows no function tools to agents, which use the HTTP endpoints unless AGENT_API is off: upgrade it to 2026.3.31 or newer"
             }
             Self::BudgetReached => {
-                "a daily budget is used up, so turns wait: run `budget show`, or `budget raise` or `budget reset` to go on today"
+                "a daily budget is reached, so turns wait: run `budget show`, or `budget raise` or `budget reset` to go on today"
             }
             Self::BackendUnreachable => {
                 "Mission Control does not answer: check CONVEX_URL and the network, or run `doctor`"
@@ -115,6 +117,9 @@ impl HealthReason {
             Self::StuckTurns => "a turn shows no sign of life: run `why` with the agent's slug",
             Self::RosterStale => {
                 "the list of agents is outdated, because Mission Control does not return it: see the log for the reason"
+            }
+            Self::AgentsUnusable => {
+                "an agent in Mission Control has an unusable slug, session or heartbeat interval: see `agentSync.problems`, or run `doctor`"
             }
             Self::ReportFailing => {
                 "Mission Control does not accept the status report: see the log for the reason"

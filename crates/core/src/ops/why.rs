@@ -8,7 +8,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::after_end;
-use super::cost::{asked, attempts, cost, cost_of_all};
+use super::cost::{asked, attempts, cost};
 use super::finding::{Brief, Finding};
 use super::service_condition::ServiceCondition;
 use super::turn_state::TurnState;
@@ -92,48 +92,6 @@ pub fn one(case: &Case, condition: &ServiceCondition, silence: Duration, now: Mi
     }
 }
 
-/// Explains several deliveries by the most relevant one: an open one, else one given up, else the last.
-/// `None` if there are none.
-pub fn many(
-    id: &str,
-    cases: &[Case],
-    condition: &ServiceCondition,
-    silence: Duration,
-    now: Millis,
-) -> Option<Finding> {
-    let open = |case: &&Case| case.closed.is_none();
-    let dead = |case: &&Case| matches!(case.closed, Some((_, Some(End::Dead(_)))));
-    let oldest = cases.iter().filter(open).min_by_key(|case| (order(case), case.work.created_at()));
-    let last = |wanted: &dyn Fn(&&Case) -> bool| {
-        cases.iter().filter(|case| wanted(case)).max_by_key(|case| case.closed.as_ref().map(|(at, _)| *at))
-    };
-    let answered = |case: &&Case| matches!(case.closed, Some((_, Some(End::Answered(_) | End::Kept(_)))));
-    let telling = oldest.or_else(|| last(&dead)).or_else(|| last(&answered)).or_else(|| last(&|_| true))?;
-    let finding = one(telling, condition, silence, now);
-    let (waiting, given_up) = (cases.iter().filter(open).count(), cases.iter().filter(dead).count());
-    let ended = cases.len() - waiting - given_up;
-    let which = &finding.id;
-    let mut deliveries: Vec<Brief> = cases.iter().map(|case| brief(case, condition, silence, now)).collect();
-    deliveries.sort_by_key(|brief| brief.at);
-    Some(Finding {
-        id: id.to_owned(),
-        what: format!(
-            "{waiting} open, {given_up} given up, {ended} ended. Most relevant: {which}: {}",
-            finding.what
-        ),
-        title: if cases.iter().all(|case| case.work.track.task().is_some_and(|task| task.as_str() == id)) {
-            cases.iter().rev().find_map(title)
-        } else {
-            None
-        },
-        cost: cost_of_all(cases),
-        steps: Vec::new(),
-        left_out: 0,
-        deliveries,
-        ..finding
-    })
-}
-
 /// One delivery in a line.
 pub fn brief(case: &Case, condition: &ServiceCondition, silence: Duration, now: Millis) -> Brief {
     let explanation = explain(case, condition, silence, now);
@@ -154,17 +112,8 @@ pub fn brief(case: &Case, condition: &ServiceCondition, silence: Duration, now: 
     }
 }
 
-fn title(case: &Case) -> Option<String> {
+pub(super) fn title(case: &Case) -> Option<String> {
     Some(case.record.title.clone()).filter(|title| !title.is_empty())
-}
-
-/// A stuck turn is more relevant than a row that waits behind it.
-fn order(case: &Case) -> u8 {
-    match (&case.place, case.turn.as_ref().map(|turn| turn.state)) {
-        (_, Some(TurnState::Stuck)) => 0,
-        (Some(Place::Behind(_) | Place::BehindUnreadable(_)), _) => 2,
-        _ => 1,
-    }
 }
 
 fn explain(case: &Case, condition: &ServiceCondition, silence: Duration, now: Millis) -> Explanation {

@@ -107,6 +107,6 @@ pub(super) fn newest(board: &Board, roster: &Roster, created_at: Millis) -> Mill
         let said = tracked.thread.iter().flatten().map(|item| item.created_at).max();
         [Some(tracked.task.updated_at), tracked.task.last_message_at, said]
     });
-    let reported = roster.agents.iter().map(|agent| agent.last_heartbeat);
+    let reported = roster.agents().iter().map(|agent| agent.last_heartbeat);
     of_tasks.chain(reported).flatten().max().unwrap_or(created_at)
 }

@@ -16,7 +16,6 @@ pub mod deps;
 mod fold;
 mod heartbeat;
 pub mod inflight;
-mod log_changes;
 pub(crate) mod log_item;
 mod notification;
 pub mod poller;
@@ -26,6 +25,7 @@ mod reading;
 mod recover_turn;
 pub mod service;
 pub mod stall_monitor;
+mod state_changes;
 mod task_stops;
 #[cfg(feature = "test-kind")]
 mod test_kind;

@@ -57,6 +57,9 @@ impl Steps for NotificationSteps<'_> {
                 context.task.as_ref().map_or(String::new(), |task| visible::title(&task.title));
             job.record.seen = context.task.as_ref().map(|task| Act::seen(task).at(now));
             see(job, &context, deps);
+            if let Some(agent) = &context.agent {
+                deps.team.expect(&agent.id);
+            }
             // Before this step only another runtime can have marked it.
             if context.notification.delivered_at.is_some() && !job.record.reopened {
                 return Ok(End::Gone);

@@ -14,10 +14,11 @@ use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded, select};
 use log::{error, warn};
 
 use super::inflight::{InFlight, Seen};
-use super::log_changes::{log_breaker, log_duplicate_runtime};
 use super::poller::{Order, poll, prober};
 use super::stall_monitor::{SessionProbe, StallLimits, monitor};
+use super::state_changes::{log_breaker, log_duplicate_runtime, wake_background_tasks};
 use super::worker::{Worker, WorkerChannels};
+use crate::bell::Bell;
 use crate::clock::SteadyClock;
 use crate::heartbeat::beats::Beats;
 use crate::roster::Team;
@@ -78,6 +79,8 @@ pub struct DeliverySetup {
     pub probe: Box<dyn Fn() -> Option<String> + Send>,
     /// The current roster, for the names of the agents.
     pub team: Team,
+    /// Wakes the reporter of the status after a change that the report shows.
+    pub reporter: Bell,
     /// The record of panics.
     pub panics: Panics,
 }
@@ -149,8 +152,9 @@ struct DispatcherThread {
     state: Arc<Mutex<SchedulerState>>,
     leaving: Sender<()>,
     team: Team,
-    /// The roster whose names the dispatcher has.
-    roster: Arc<Roster>,
+    reporter: Bell,
+    /// The digest of the names that the dispatcher has.
+    names: u64,
     panics: Panics,
     _alive: Sender<()>,
 }
@@ -226,7 +230,8 @@ impl Service {
             state: state.clone(),
             leaving,
             team: setup.team,
-            roster: Arc::default(),
+            reporter: setup.reporter,
+            names: Roster::default().names_digest(),
             panics,
             _alive: alive,
         };
@@ -324,6 +329,7 @@ impl DispatcherThread {
             );
             log_breaker(&before, &state);
             log_duplicate_runtime(&before, &state);
+            wake_background_tasks(&before, &state, &self.reporter, self.team.bell());
             if self.dispatcher.is_done() {
                 return;
             }
@@ -351,11 +357,11 @@ impl DispatcherThread {
     /// Tells the dispatcher the names of the agents after each change of the roster, before it judges the rows of a list.
     fn pass_on_names(&mut self, now: Millis) {
         let roster = self.team.now();
-        if Arc::ptr_eq(&roster, &self.roster) {
+        let digest = roster.names_digest();
+        if std::mem::replace(&mut self.names, digest) == digest {
             return;
         }
         let names = AgentNames::of(&roster);
-        self.roster = roster;
         self.handle(Some(Event::AgentNames(names)), now);
     }
 

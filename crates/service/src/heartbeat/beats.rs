@@ -78,8 +78,6 @@ struct BeatsState {
     /// When Mission Control last took the report of each agent's heartbeat.
     reported: BTreeMap<AgentId, Millis>,
     followed: Option<Arc<Roster>>,
-    /// Why each agent's interval was corrected, as last logged.
-    corrected: BTreeMap<AgentId, &'static str>,
     /// Why the operator's checklist is not used, as last logged.
     checklist_trouble: Option<String>,
     /// Whether the thread runs.
@@ -208,24 +206,15 @@ impl Beats {
         if inside.followed.as_ref().is_some_and(|followed| Arc::ptr_eq(followed, roster)) {
             return;
         }
-        let is_first = inside.followed.replace(roster.clone()).is_none_or(|before| before.agents.is_empty());
-        let mut agents = Vec::with_capacity(roster.agents.len());
-        for agent in &roster.agents {
+        let is_first = inside.followed.replace(roster.clone()).is_none_or(|before| before.is_empty());
+        let mut agents = Vec::with_capacity(roster.agents().len());
+        for agent in roster.agents() {
             let has_session =
                 agent.system_session_key.as_ref().is_some_and(|key| !key.expose().trim().is_empty());
             if !has_session {
                 continue;
             }
-            let interval = Interval::of(agent.heartbeat_interval);
-            match interval.corrected {
-                Some(why) if inside.corrected.insert(agent.id.clone(), why) != Some(why) => {
-                    warn!(agent = agent.slug.as_str(), minutes = agent.heartbeat_interval, reason = why;
-                        "The heartbeat interval of an agent is not usable");
-                }
-                Some(_) => {}
-                None => drop(inside.corrected.remove(&agent.id)),
-            }
-            agents.push((agent.id.clone(), interval.span));
+            agents.push((agent.id.clone(), Interval::of(agent.heartbeat_interval).span));
         }
         inside.memories.retain(|agent, _| roster.agent(agent).is_some());
         inside.tally.retain(|agent, _| roster.agent(agent).is_some());
@@ -234,7 +223,7 @@ impl Beats {
         if is_first && !agents.is_empty() {
             info!(agents = agents.len(); "Heartbeats are scheduled");
             // An earlier process may have ended between a wake and its beat.
-            for agent in &roster.agents {
+            for agent in roster.agents() {
                 if self.has_events(&agent.slug) {
                     inside.schedule.wake(&agent.id, now);
                 }
@@ -316,7 +305,7 @@ impl Beats {
                 tally,
             }
         };
-        if inside.running { roster.agents.iter().map(of).collect() } else { Vec::new() }
+        if inside.running { roster.agents().iter().map(of).collect() } else { Vec::new() }
     }
 
     /// The counts of all agents together.

@@ -25,7 +25,7 @@ pub use storage::{DiskHealth, LedgerHealth};
 
 use crate::workspace::health::WorkspaceHealth;
 use mcr_core::guardrails::budget;
-use mcr_core::ops::{HealthReason, Paused, TurnState};
+use mcr_core::ops::{AgentProblem, HealthReason, Paused, TurnState};
 use mcr_model::clock::Millis;
 
 /// `GET /version`.
@@ -274,7 +274,14 @@ pub struct RosterHealth {
     pub stale: bool,
     /// How many agents there are.
     pub agents: usize,
+    /// How many problems the agents have: unusable slugs or intervals, unreadable rows.
+    pub problem_count: usize,
+    /// The first of them, redacted.
+    pub problems: Vec<AgentProblem>,
 }
+
+/// The most problems of agents that `/health` shows.
+pub const PROBLEMS_SHOWN_MAX: usize = 20;
 
 /// The state of the backend, Mission Control.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
@@ -345,6 +352,7 @@ impl Parts {
             HealthReason::UnreadableRows => !delivery.unreadable.is_empty(),
             HealthReason::StuckTurns => delivery.turns.iter().any(|turn| turn.state == TurnState::Stuck),
             HealthReason::RosterStale => roster.stale,
+            HealthReason::AgentsUnusable => roster.problem_count > 0,
             // If the backend accepts no call at all, that is the reason, not the report.
             HealthReason::ReportFailing => {
                 backend.accepted == Some(true) && backend.last_report_error.is_some()

@@ -26,7 +26,7 @@ use mcr_core::work::{Lane, Track};
 use mcr_files::Folder;
 use mcr_model::clock::Millis;
 use mcr_model::secret::{Secret, same};
-use mcr_model::{AccountId, AgentId, Roster, SessionKey, SessionKind, TaskId};
+use mcr_model::{AccountId, Agent, AgentId, Roster, SessionKey, SessionKind, TaskId};
 
 /// Maximum number of sessions about tasks. The oldest are evicted: nothing was delivered in them for a long time.
 pub const TASKS_MAX: usize = 8_192;
@@ -238,16 +238,22 @@ impl Sessions {
     /// Issues each agent's own session as the roster has it now, and removes the sessions of agents that are gone.
     pub fn follow(&self, roster: &Arc<Roster>, now: Millis) {
         let before = self.lock().followed.replace(roster.clone());
-        if before.is_some_and(|before| Arc::ptr_eq(&before, roster)) {
+        if before.as_ref().is_some_and(|before| Arc::ptr_eq(before, roster)) {
             return;
         }
-        for agent in &roster.agents {
+        for agent in roster.agents() {
             if let Some(key) = agent.system_session_key.as_ref().filter(|key| !key.expose().is_empty()) {
-                let track = Track::new(agent.id.as_str(), None);
-                self.issue(key, &agent.slug, &track, now);
+                let own = Track::new(agent.id.as_str(), None);
+                let former = before.as_ref().and_then(|before| before.agent(&agent.id));
+                let is_same = |former: &Agent| {
+                    former.slug == agent.slug && former.system_session_key == agent.system_session_key
+                };
+                if !former.is_some_and(is_same) || !self.is_noted(&own, now) {
+                    self.issue(key, &agent.slug, &own, now);
+                }
             }
         }
-        let here: HashSet<&str> = roster.agents.iter().map(|agent| agent.id.as_str()).collect();
+        let here: HashSet<&str> = roster.agents().iter().map(|agent| agent.id.as_str()).collect();
         let mut inside = self.lock();
         let gone: Vec<Track> =
             inside.entries.keys().filter(|track| !here.contains(track.agent.as_str())).cloned().collect();
@@ -255,6 +261,11 @@ impl Sessions {
             inside.remove(track);
         }
         inside.event_users.retain(|agent, _| here.contains(agent.as_str()));
+    }
+
+    /// Whether the session's use was noted so lately that it need not be noted again.
+    fn is_noted(&self, track: &Track, now: Millis) -> bool {
+        self.lock().entries.get(track).is_some_and(|entry| now.since(entry.at) < NOTED_AGAIN)
     }
 
     /// The session of this key, if the key is known.

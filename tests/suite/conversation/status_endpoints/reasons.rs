@@ -282,6 +282,7 @@ fn every_reason_follows_from_its_part() {
             &["stuck_turns"],
         ),
         (parts(|p| p.roster.stale = true), &["roster_stale"]),
+        (parts(|p| p.roster.problem_count = 1), &["agents_unusable"]),
         (parts(|p| p.workspaces.error = Some("no".to_owned())), &["profiles_unwritable"]),
         (parts(|p| p.workspaces.rejected = vec![("..".to_owned(), "no".to_owned())]), &[]),
         (parts(|p| p.backend.last_report_error = Some("no".to_owned())), &["report_failing"]),

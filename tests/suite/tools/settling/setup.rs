@@ -51,10 +51,9 @@ impl Fixture {
         let old = json!({"agentId": team.ada, "title": "Old", "content": "old", "type": "note"});
         team.board.service("createDocumentFromAgent", old).unwrap();
         let here = team.task("in_progress", &[&team.ada]);
-        let roster = Roster {
-            agents: mission.ask(&ListAgents {}).unwrap(),
-            orchestrator: mission.ask(&GetOrchestrator {}).unwrap().orchestrator_agent_id,
-        };
+        let agents = mission.ask(&ListAgents {}).unwrap().agents;
+        let orchestrator = mission.ask(&GetOrchestrator {}).unwrap().orchestrator_agent_id;
+        let roster = Roster::new(agents, orchestrator);
         let since = Millis(1_765_526_400_000);
         let fixture = Self { team, direct, mission, roster, here, since, served: RefCell::default() };
         fixture.direct.take_names();

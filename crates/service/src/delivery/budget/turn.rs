@@ -28,7 +28,7 @@ pub(in crate::delivery) fn may_start(job: &Job, deps: &DeliveryDeps<'_>) -> Resu
         return Ok(());
     }
     let roster = deps.team.now();
-    let agent = roster.agents.iter().find(|agent| agent.id.as_str() == job.work.track.agent);
+    let agent = roster.agents().iter().find(|agent| agent.id.as_str() == job.work.track.agent);
     let Some(agent) = agent else { return Ok(()) };
     let now = deps.clock.now();
     let checked = deps.budget.read(|spending| spending.check(&agent.slug, now));

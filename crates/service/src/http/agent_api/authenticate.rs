@@ -87,11 +87,11 @@ impl AgentApi {
         }
         let token = token.filter(|_| self.setup.tokens);
         let mut roster = self.setup.team.now();
-        if !roster.agents.is_empty() {
+        if !roster.is_empty() {
             self.setup.sessions.follow(&roster, self.setup.clock.now());
         }
         let found = self.find(key, &roster);
-        if found.is_none() && roster.agents.is_empty() {
+        if found.is_none() && roster.is_empty() {
             // A new process has no roster yet. Unknown callers must not cause one fetch each.
             if !self.may_look() {
                 let words = "The service is starting and has no list of agents yet: retry in a moment";

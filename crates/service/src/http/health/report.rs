@@ -34,12 +34,13 @@ fn impact(reason: HealthReason) -> Impact {
         | HealthReason::ClockSkew
         | HealthReason::ProfilesUnwritable
         | HealthReason::ThreadPanicked => Impact::Impairs,
-        // A dead letter or an unreadable row is one delivery that waits for a person. A backlog and a limit only delay
+        // A dead letter or an unreadable row is one delivery that waits for a person, and an unusable agent is one agent. A backlog and a limit only delay
         // deliveries. A report that arrives disproves
         // the other reasons.
         HealthReason::Backlog
         | HealthReason::AgentTurnsLimited
         | HealthReason::DeadLetters
+        | HealthReason::AgentsUnusable
         | HealthReason::UnreadableRows
         | HealthReason::BackendUnreachable
         | HealthReason::BackendRefusedToken

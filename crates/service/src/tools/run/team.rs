@@ -78,7 +78,7 @@ fn find(roster: &Roster, names: &[&str], sure: bool) -> Found {
             None => found.unknown.push((*name).to_owned()),
         }
     }
-    let slugs = roster.agents.iter().map(|agent| agent.slug.as_str()).filter(|slug| !slug.is_empty());
+    let slugs = roster.agents().iter().map(|agent| agent.slug.as_str()).filter(|slug| !slug.is_empty());
     found.slugs = slugs.take(NAMED).collect::<Vec<_>>().join(", ");
     found
 }

@@ -1,8 +1,26 @@
-//! Logs changes of the scheduler's state, each once.
+//! What follows from changes of the scheduler's state: log lines, and the wake-up of background tasks.
 
 use log::{error, info, warn};
 
+use crate::bell::Bell;
 use mcr_core::delivery::scheduler::SchedulerState;
+
+/// Wakes the reporter of the status after a change that the report shows. Wakes the thread of the roster when the account
+/// is active again, because the roster may be due at the shorter interval.
+pub(super) fn wake_background_tasks(
+    before: &SchedulerState,
+    now: &SchedulerState,
+    reporter: &Bell,
+    roster: &Bell,
+) {
+    let shown = |state: &SchedulerState| (state.breaker_open.is_some(), state.foreign.is_some());
+    if shown(before) != shown(now) {
+        reporter.ring();
+    }
+    if before.is_idle && !now.is_idle {
+        roster.ring();
+    }
+}
 
 /// Logs a change of the breaker once, not for every item that meets it.
 pub(super) fn log_breaker(before: &SchedulerState, now: &SchedulerState) {

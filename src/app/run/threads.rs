@@ -1,0 +1,164 @@
+//! Starts the threads of the running service.
+
+use std::io;
+use std::sync::Arc;
+
+use crossbeam_channel::Receiver;
+
+use super::backend_health::observed;
+use super::gateway_health::{TrackedGateway, watched};
+use super::reporter::Reporter;
+use super::roster_sync::{Reported, RosterSync, named_agents};
+use super::state::State;
+use super::{
+    BackendConnections, StopSwitches, agent_api_setup, background, budget, displaced, roster_sync, rows,
+    workspace_sync,
+};
+use mcr_clients::gateway::GatewayEndpoint;
+use mcr_config::Settings;
+use mcr_core::delivery::retry::Budget;
+use mcr_core::delivery::scheduler::{RecoveredState, SchedulerConfig};
+use mcr_model::redact::Redactor;
+use mcr_service::delivery::budget::BudgetKeeper;
+use mcr_service::delivery::deps::{RecentIds, Rules};
+use mcr_service::delivery::service::{DeliverySetup, Service};
+use mcr_service::delivery::stall_monitor;
+use mcr_service::delivery::worker::Worker;
+use mcr_service::heartbeat::beats::Beats;
+use mcr_service::roster::Team;
+use mcr_store::ledger::Ledger;
+use mcr_store::sessions::Sessions;
+
+/// The parameters of the threads.
+pub(super) struct ThreadSetup<'a> {
+    pub(super) settings: &'a Settings,
+    pub(super) connections: &'a BackendConnections,
+    /// `None` where no gateway is configured.
+    pub(super) gateway: Option<GatewayEndpoint>,
+    pub(super) state: &'a Arc<State>,
+    pub(super) ledger: &'a Arc<Ledger>,
+    pub(super) team: Team,
+    pub(super) made: &'a Arc<RecentIds>,
+    pub(super) budget: &'a Arc<BudgetKeeper>,
+    pub(super) sessions: &'a Arc<Sessions>,
+    pub(super) beats: &'a Arc<Beats>,
+    pub(super) redactor: &'a Arc<Redactor>,
+    pub(super) switches: &'a StopSwitches,
+}
+
+impl ThreadSetup<'_> {
+    /// Starts everything but the server. The receiver disconnects when the background tasks have ended.
+    pub(super) fn start(&self, port: u16, left: RecoveredState) -> io::Result<(Service, Receiver<()>)> {
+        let team = self.team.clone();
+        self.state.operator.set_team(team.clone());
+        let service = Service::start(self.delivery(&team, port, left))?;
+        self.state.set_delivery(service.view())?;
+        self.state.set_agent_api(self.agent_api(&team, service.view()));
+
+        // Nothing is ever sent: each thread holds a sender until it ends or panics.
+        let (alive, ended) = crossbeam_channel::bounded::<()>(0);
+        let stop = &self.switches.chores;
+        let mission = observed(&self.connections.once, self.settings, stop, &self.state.backend);
+        let gateway = self.gateway.as_ref().map(|gateway| gateway.client(stop));
+        let mut reporter = Reporter::new(mission, gateway, self.state.clone(), team.clone(), self.settings);
+        let (interval, switch, living) = (self.settings.report_interval, stop.clone(), alive.clone());
+        background::spawn("reporter", self.state.panics.clone(), stop.clone(), move || {
+            let _living = &living;
+            reporter.run(&switch, interval);
+        })?;
+        let mission = observed(&self.connections.once, self.settings, stop, &self.state.backend);
+        let (state, sessions, beats) = (self.state.clone(), self.sessions.clone(), self.beats.clone());
+        let changed = workspace_sync::start(self, alive.clone())?;
+        let mut roster = RosterSync {
+            mission,
+            state,
+            view: service.view(),
+            team: team.clone(),
+            sessions,
+            beats,
+            changed,
+            named: named_agents(self.settings),
+            pace: roster_sync::pace(self.settings),
+            followed: team.now(),
+            reported: Reported::default(),
+        };
+        let (switch, living) = (stop.clone(), alive.clone());
+        background::spawn("roster", self.state.panics.clone(), stop.clone(), move || {
+            let _living = &living;
+            roster.run(&switch);
+        })?;
+        if self.budget.is_on() {
+            budget::start(self, &team, service.view())?;
+        }
+        let (view, switch, state) = (service.view(), stop.clone(), self.state.clone());
+        background::spawn("state-dir", self.state.panics.clone(), stop.clone(), move || {
+            let _living = &alive;
+            displaced::watch(&state, &view, &switch);
+        })?;
+        Ok((service, ended))
+    }
+
+    fn delivery(&self, team: &Team, port: u16, left: RecoveredState) -> DeliverySetup {
+        let settings = self.settings;
+        let delivery = &settings.delivery;
+        let rules = Arc::new(Rules {
+            access: agent_api_setup::tool_access(settings),
+            base_url: settings.http.base_url(port).to_string(),
+            session_tokens: settings.http.session_tokens,
+            token_files: workspace_sync::token_files(settings),
+            rounds_max: delivery.tool_rounds_max,
+            calls_max: delivery.tool_calls_max,
+            silence_max: settings.gateway.silence_max,
+            budget: Budget { attempts: delivery.attempts_max, age: delivery.age_max },
+            notes: delivery.no_response_note,
+            wake_on: delivery.wake_on.clone(),
+            team: delivery.team,
+        });
+
+        let worker = |_| Worker {
+            mission: observed(&self.connections.patient, settings, &self.switches.calls, &self.state.backend),
+            gateway: Box::new(TrackedGateway {
+                gateway: self.gateway.as_ref().map(|gateway| gateway.client(&self.switches.turns)),
+                status: self.state.gateway.clone(),
+            }),
+            journal: self.ledger.clone(),
+            team: team.clone(),
+            made: self.made.clone(),
+            sessions: self.sessions.clone(),
+            rules: rules.clone(),
+            beats: self.beats.clone(),
+            budget: self.budget.clone(),
+            metrics: self.state.metrics.clone(),
+        };
+        let plan = SchedulerConfig {
+            workers: delivery.concurrent_sessions_max,
+            list_limit: u32::try_from(delivery.list_limit).unwrap_or(u32::MAX),
+            intervals: rows::poll_intervals(settings),
+            fold_max: delivery.fold_max,
+            agent_limits: rows::agent_limits(delivery),
+        };
+        let status = self.state.gateway.clone();
+        let prober = self.gateway.as_ref().map(|gateway| gateway.client(&self.switches.chores));
+        let workers = (0..plan.workers).map(worker).collect();
+        let mission = observed(&self.connections.once, settings, &self.switches.chores, &self.state.backend);
+        let journal = self.ledger.clone();
+        let watcher = self.gateway.as_ref().map(|gateway| gateway.client(&self.switches.turns));
+        let watch = (
+            stall_monitor::StallLimits::of(settings.gateway.silence_max),
+            watched(watcher, self.state.gateway.clone()),
+        );
+        DeliverySetup {
+            plan,
+            mission,
+            workers,
+            journal,
+            left,
+            watch,
+            beats: self.beats.clone(),
+            probe: Box::new(move || status.probe(prober.as_ref())),
+            team: team.clone(),
+            reporter: self.state.reporter.clone(),
+            panics: self.state.panics.clone(),
+        }
+    }
+}
