@@ -69,7 +69,8 @@ dist: ## Build the release archives and SHA256SUMS into dist/; STATIC and TARGET
 	scripts/static.sh
 	scripts/dist.sh
 
-facts: ## Build both static glibc binaries and write size, memory and start into docs/facts.md
+facts: ## Write size, memory and start of both static glibc binaries, and the calls of an idle account, into docs/facts.md
+	UPDATE_DOCS=1 $(CARGO) test --locked --test suite -- --quiet --nocapture idle_cost
 	STATIC=glibc scripts/static.sh
 	scripts/facts.sh
 

@@ -79,7 +79,7 @@ impl CommandContext {
         }
     }
 
-    /// What quiet mode would have saved, from the operator API.
+    /// What quiet mode has saved or would have saved, from the operator API.
     fn quiet_mode(&self, service: &ServiceEndpoint) -> Option<String> {
         let (_, overview) = service.get("/overview").ok().filter(|(status, _)| *status == 200)?;
         overview["quietMode"].as_str().map(|words| self.clean(words))

@@ -354,8 +354,16 @@ let claimed = '';
 await check('a task that is called ready without work is listed, and its facts stand beside its status', async () => {
   claimed = await assign(claimer, `Write the page ${EVIL}`);
   const one = `#evidence [data-task="${claimed}"]`;
-  // The page asks for the list four times a minute.
+  // The page asks for the list only while it is open, and then four times a minute.
+  let asked = 0;
+  const count = request => { asked += request.url().includes('/evidence/') ? 1 : 0; };
+  page.on('request', count);
+  await page.waitForTimeout(2_000);
+  assert.equal(asked, 0, 'the list is closed');
+  await page.click('#evidence [data-act=evidence]');
   await page.waitForSelector(one, { timeout: 45_000 });
+  assert.ok(asked > 0 && asked < 5, `${asked} requests`);
+  page.off('request', count);
   const text = await page.textContent(one);
   for (const words of ['Write the page <img', 'No effect. claimer called the task ready', 'Review, set by claimer', 'none since the assignment']) assert.ok(text.includes(words), `${words}: ${text}`);
   await page.click(`${one} .link`);
@@ -365,6 +373,17 @@ await check('a task that is called ready without work is listed, and its facts s
   assert.equal(await page.evaluate(() => window.pwned), undefined);
   // The list of ended deliveries is longer now; the later checks look for an old one.
   await page.click('#recent [data-more]');
+});
+
+await check('each guardrail stands on the page with its value and its state', async () => {
+  const all = Object.entries((await health()).guardrails);
+  assert.ok(all.length >= 15, `${all.length}`);
+  for (const [name, { value, isDefault, state }] of all) {
+    const text = await page.textContent(`#guardrails [data-limit=${name}]`);
+    for (const words of [name, value ?? 'not set', isDefault && value !== null ? 'default' : '']) assert.ok(text.includes(words), `${words}: ${text}`);
+    assert.ok(text.toLowerCase().includes(state.slice(0, 5).toLowerCase()), `${state}: ${text}`);
+  }
+  await picture(page, 'guardrails-light');
 });
 
 await check('links lead to the board and to the page of each task', async () => {
@@ -533,7 +552,7 @@ await check('the dark scheme is dark and readable, and nothing scrolls sideways 
     const of = colour => { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].map(part => (part /= 255) <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
     const contrast = (a, b) => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
     const card = of(getComputedStyle(document.querySelector('.card')).backgroundColor);
-    const worst = Math.min(...[...document.querySelectorAll('.one .words, .one .next, .one time, .reasons .name, .facts dt, .pill, .chart p, .agent .under, .files :is(th, td), .roster p, .evidence :is(dt, dd, .mark)')].map(el => contrast(card, of(getComputedStyle(el).color))));
+    const worst = Math.min(...[...document.querySelectorAll('.one .words, .one .next, .one time, .reasons .name, .facts dt, .pill, .chart p, .agent .under, .files :is(th, td), .roster p, .evidence :is(dt, dd, .mark), .limit *')].map(el => contrast(card, of(getComputedStyle(el).color))));
     return { ground: of(getComputedStyle(document.documentElement).backgroundColor), worst };
   });
   await picture(page, 'wide-light');
@@ -551,6 +570,10 @@ await check('the dark scheme is dark and readable, and nothing scrolls sideways 
   if (SCREENSHOTS) {
     await page.locator('#evidence').evaluate(el => el.scrollIntoView());
     await page.screenshot({ path: `${SCREENSHOTS}/live-phone-evidence.png` });
+    await page.locator('#guardrails').evaluate(el => el.scrollIntoView());
+    await page.screenshot({ path: `${SCREENSHOTS}/live-phone-guardrails.png` });
+    await page.locator('#agents').evaluate(el => el.scrollIntoView());
+    await page.screenshot({ path: `${SCREENSHOTS}/live-phone-agents.png` });
     await page.locator('#dead').evaluate(el => el.scrollIntoView());
     await page.screenshot({ path: `${SCREENSHOTS}/live-phone-lists.png` });
   }

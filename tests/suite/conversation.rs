@@ -46,6 +46,10 @@ mod quiet_mode;
 mod real;
 /// Two programs on one account.
 mod rivals;
+/// Changes of agents, and unusable agents.
+mod roster;
+/// Obstacles at the start of the program.
+mod starts;
 /// `/health` and `/metrics`.
 mod status_endpoints;
 /// A person stops the work on a task.

@@ -10,6 +10,8 @@ mod facts;
 mod flow;
 /// Which beats are sent to the model.
 mod gating;
+/// The calls of an idle account.
+mod idle_cost;
 /// When beats are due.
 mod schedule;
 /// Which queue, whom to wake.

@@ -25,6 +25,29 @@ pub struct CallPace {
     pub retry_max: Duration,
 }
 
+/// The pause before a failed fetch of the roster is repeated. It doubles with every failure, up to the interval.
+const ROSTER_RETRY: Duration = Duration::from_secs(1);
+
+/// The least time between two fetches of the roster, however many unknown agents are named.
+const ROSTER_GAP: Duration = Duration::from_secs(5);
+
+/// The pause before a failed status report is repeated, and the least time between two reports.
+const REPORT_RETRY: Duration = Duration::from_secs(5);
+
+impl CallPace {
+    /// The pace of the roster, and likewise of the agents' profiles.
+    pub fn of_roster(interval: Duration, idle_interval: Duration) -> Self {
+        Self { interval, idle_interval, gap: ROSTER_GAP, retry: ROSTER_RETRY, retry_max: interval }
+    }
+
+    /// The pace of the status report. The backend takes a runtime without reports for dead, so an idle one reports as
+    /// often as others.
+    pub fn of_status(interval: Duration) -> Self {
+        let retry = REPORT_RETRY;
+        Self { interval, idle_interval: interval, gap: retry, retry, retry_max: retry }
+    }
+}
+
 /// The state of a repeated call.
 #[derive(Clone, Debug)]
 pub struct RepeatedCall {

@@ -5,13 +5,13 @@ use std::hash::{BuildHasher as _, RandomState};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::time::Instant;
 
-use log::warn;
+use log::{info, warn};
 
 use super::reporter::AGENT_REPORT_INTERVAL;
 use super::turn_limit::TurnLimit;
 use mcr_clients::gateway::{GatewayEndpoint, HttpGateway};
 use mcr_config::Settings;
-use mcr_core::gateway::dialect::{Dialect, ToolShape};
+use mcr_core::gateway::dialect::Dialect;
 use mcr_core::gateway::history::TurnProgress;
 use mcr_core::gateway::{
     Class, Gateway, GatewayError, ModelCall, Progress, Recovered, Reply, ToolOutput, Turn, TurnMark, Why,
@@ -132,10 +132,7 @@ impl GatewayStatus {
             trouble,
             breaker_open: breaker.is_some(),
             version: known.version.clone(),
-            dialect: match dialect.tools {
-                ToolShape::Flat => "flat",
-                ToolShape::Nested => "nested",
-            },
+            dialect: dialect.tools.name(),
             too_old: self.configured && self.client_tools && dialect.too_old_for_tools(),
             sessions: known.sessions.len(),
             last_send_at: known.last_reply,
@@ -171,7 +168,7 @@ impl GatewayStatus {
                 self.metrics.gateway.record("probe", result, began.elapsed());
                 let not_ready = probe.why.filter(|_| !probe.ready);
                 if let Some(version) = probe.version {
-                    self.known().version = Some(version.into());
+                    self.note_version(version.into());
                 }
                 let closed = |why| GatewayError::new(Class::Closed, why, probe.detail.as_deref()).to_string();
                 let trouble = not_ready.map(closed);
@@ -189,6 +186,15 @@ impl GatewayStatus {
         // A probe that succeeds does not explain why a turn was refused.
         known.why = why.or(known.why);
         trouble
+    }
+
+    /// Notes the gateway's version, and logs a new one.
+    fn note_version(&self, version: String) {
+        let before = self.known().version.replace(version.clone());
+        if before.as_ref() != Some(&version) {
+            let dialect = self.dialect().tools.name();
+            info!(version = version.as_str(), dialect; "The gateway has reported its release");
+        }
     }
 
     /// Counts a turn that is about to be sent. Refuses it at the limit.

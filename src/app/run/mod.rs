@@ -46,6 +46,7 @@ use mcr_clients::gateway::{GatewayEndpoint, GatewayLimits, SessionNaming};
 use mcr_clients::wire::Stop;
 use mcr_config::Settings;
 use mcr_core::delivery::scheduler::RecoveredState;
+use mcr_core::gateway::dialect::Dialect;
 use mcr_http::message::Request;
 use mcr_http::server::Server;
 use mcr_model::memory::ByteBudget;
@@ -91,7 +92,25 @@ pub fn run(env_file: Option<&Path>, stop_on_eof: bool) -> Exit {
         }
     };
     info!(version = env!("CARGO_PKG_VERSION"); "Starting with {}", report.summary());
+    log_start(settings);
     serve(settings, &connections, &env.redactor, stop_on_eof)
+}
+
+/// Names what this service works for and with, without secrets.
+fn log_start(settings: &Settings) {
+    let gateway = settings.gateway.url.as_ref().map_or_else(|| "none".to_owned(), ToString::to_string);
+    let token = |is_set| if is_set { "yes" } else { "no" };
+    info!(
+        account = settings.account.id.as_str(),
+        backend:% = settings.account.convex_url,
+        gateway,
+        gateway_token = token(settings.gateway.token.is_some()),
+        // Holds until the gateway reports its release.
+        dialect = Dialect::default().tools.name(),
+        runtime_version = settings.runtime_version.as_str(),
+        openclaw_version = settings.openclaw_version.as_deref().unwrap_or("not set");
+        "The service starts"
+    );
 }
 
 fn stop_line(running: usize, drain: Duration) -> String {

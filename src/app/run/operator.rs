@@ -3,22 +3,23 @@
 mod budgets;
 mod evidence;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use log::{info, warn};
 use serde_json::json;
 
-use super::online::OnlineReports;
+use self::evidence::{FactsAt, ReportAt};
 use crate::app::delivery_report::{DeliveryReport, LookUp, ReportSources, ServiceSnapshot};
+use crate::app::overview::PictureSources;
 use crate::app::state_dir::StateDir;
 use crate::app::why::{AMBIGUOUS, unknown};
 use mcr_config::{Network, Settings};
 use mcr_core::delivery::operator_requests::{OperatorReply, OperatorRequest, Refused};
 use mcr_core::guardrails::budget::Scope;
-use mcr_core::ops::evidence::FactsByTask;
+use mcr_core::ops::agents::OnlineSign;
 use mcr_core::ops::pause::find;
 use mcr_core::ops::why::CLOSING;
 use mcr_core::ops::{Finding, Paused, ServiceCondition};
@@ -28,10 +29,10 @@ use mcr_http::message::{Reply, Request};
 use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_model::redact::Redactor;
 use mcr_model::secret::Secret;
-use mcr_model::{AccountId, BaseUrl, DonePolicy, Roster, TaskId};
+use mcr_model::{AccountId, BaseUrl, DonePolicy, Roster, WakeRules};
 use mcr_service::delivery::budget::BudgetKeeper;
 use mcr_service::delivery::service::View;
-use mcr_service::http::health::Health;
+use mcr_service::http::health::{Health, HeartbeatHealth};
 use mcr_service::http::operator::{Wanted, refuse, with_body};
 use mcr_service::roster::Team;
 use mcr_service::workspace::listing::WrittenFiles;
@@ -63,13 +64,13 @@ pub(super) struct Operator {
     read: Mutex<Option<(u64, Arc<Read>)>>,
     /// The facts of one task as they were after this many commits.
     facts: Mutex<Option<FactsAt>>,
+    /// The last report on the evidence.
+    evidence: Mutex<Option<ReportAt>>,
     done_policy: DonePolicy,
+    wake_on: WakeRules,
     /// The agents' workspaces, if they are written.
     written: Option<WrittenFiles>,
 }
-
-/// The number of commits and the task, with the facts.
-type FactsAt = ((u64, Option<TaskId>), Arc<FactsByTask>);
 
 /// The parts of the service that a request needs.
 pub(super) struct ServiceState<'a> {
@@ -80,9 +81,8 @@ pub(super) struct ServiceState<'a> {
     pub(super) condition: ServiceCondition,
     /// Returns the health of the service.
     pub(super) health: &'a dyn Fn() -> Health,
-    /// The reports about single agents, and when each agent last answered, by slug.
-    pub(super) online: &'a OnlineReports,
-    pub(super) answers: Vec<(String, Instant)>,
+    /// Returns the last sign of each agent that it is online, by slug.
+    pub(super) signs: &'a dyn Fn(&Roster, &HeartbeatHealth) -> HashMap<String, OnlineSign>,
     /// Returns the counts of the last hour, minute by minute.
     pub(super) hour: &'a dyn Fn() -> BTreeMap<&'static str, Vec<u64>>,
 }
@@ -106,7 +106,9 @@ impl Operator {
             team: OnceLock::new(),
             read: Mutex::default(),
             facts: Mutex::default(),
+            evidence: Mutex::default(),
             done_policy: settings.delivery.done_policy,
+            wake_on: settings.delivery.wake_on.clone(),
             written: settings.agents.profile_sync.then(|| WrittenFiles::new(&settings.agents.workspace_root)),
         }
     }
@@ -181,9 +183,11 @@ impl Operator {
                 let (health, hour) = ((env.health)(), (env.hour)());
                 let stopped = env.view.map(|view| view.state().stopped).unwrap_or_default();
                 let roster = self.roster();
-                let (board, signs) =
-                    (self.board.as_ref(), env.online.signs(&roster, &health.heartbeat, &env.answers));
-                let picture = report.picture(&roster, health, hour, set_aside, board, &stopped);
+                let signs = (env.signs)(&roster, &health.heartbeat);
+                let (roster, board, wake_on) = (&*roster, self.board.as_ref(), &self.wake_on);
+                let stopped = &stopped;
+                let sources = PictureSources { roster, health, hour, set_aside, board, stopped, wake_on };
+                let picture = report.picture(sources);
                 Reply::json_of(&picture.with_signs(&signs).cleaned(&|text| self.redactor.clean(text)))
             }),
             Wanted::Workspace(slug) => self.workspace(&slug),
@@ -294,7 +298,7 @@ impl Operator {
             memory,
             condition: &env.condition,
             silence: self.silence,
-            facts: &|task| self.facts(env.ledger?, Some(task)).ok()?.get(task).cloned(),
+            facts: &|task| self.facts_of(env.ledger?, task).ok()?.get(task).cloned(),
             done_policy: self.done_policy,
             now,
         }))
@@ -352,6 +356,8 @@ impl Operator {
         let mut paused = self.paused();
         let known = agent.and_then(|name| find(&roster, name)).map(|agent| agent.slug.clone());
         if let (Some(name), None, true) = (agent, &known, pause && !roster.is_empty()) {
+            // The agent may be new.
+            self.team.get().inspect(|team| team.request());
             let slugs: Vec<&str> = roster.agents().iter().map(|agent| agent.slug.as_str()).collect();
             let words = format!("No agent is named {name}. The agents are: {}", slugs.join(", "));
             return Reply::error(404, &self.redactor.clean(&words));

@@ -22,26 +22,12 @@ use mcr_service::roster::Team;
 /// How often the gateway is probed while the reported status is "starting".
 const START_PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
-/// The pause before a failed report is repeated, and the least time between two reports.
-const RETRY_PAUSE: Duration = Duration::from_secs(5);
-
 /// The shortest time between two reports that an agent is alive: one call for many answers.
 pub(super) const AGENT_REPORT_INTERVAL: Duration = Duration::from_mins(5);
 
 /// The time limit for reporting agents in one round, so that the next status report is in time. The rest
 /// follows later.
 const AGENT_REPORTS_MAX: Duration = Duration::from_secs(5);
-
-/// When the status is reported, every `interval`.
-pub(super) fn pace(interval: Duration) -> CallPace {
-    CallPace {
-        interval,
-        idle_interval: interval,
-        gap: RETRY_PAUSE,
-        retry: RETRY_PAUSE,
-        retry_max: RETRY_PAUSE,
-    }
-}
 
 /// Reports the status, and which agents are online.
 pub(super) struct Reporter {
@@ -105,7 +91,7 @@ impl Reporter {
     pub(super) fn run(&mut self, stop: &Stop, interval: Duration) {
         let clock = SteadyClock::new();
         let bell = self.state.reporter.clone();
-        let mut call = RepeatedCall::new(pace(interval));
+        let mut call = RepeatedCall::new(CallPace::of_status(interval));
         while !stop.is_closed() {
             let starting = self.waits_for_gateway(&call);
             if starting || call.due(false, clock.now()) <= clock.now() {

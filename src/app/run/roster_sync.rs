@@ -11,7 +11,7 @@ use super::state::State;
 use mcr_clients::convex::CallError;
 use mcr_clients::mission::Mission;
 use mcr_clients::wire::Stop;
-use mcr_config::Settings;
+use mcr_config::{Agents, Settings};
 use mcr_core::ops::{AgentProblem, agent_problems};
 use mcr_core::repeated_call::{CallPace, RepeatedCall};
 use mcr_model::clock::{Clock as _, SystemClock};
@@ -23,16 +23,9 @@ use mcr_service::http::health::PROBLEMS_SHOWN_MAX;
 use mcr_service::roster::Team;
 use mcr_store::sessions::Sessions;
 
-/// The pause before a failed fetch is repeated. It doubles with every failure, up to the interval.
-const FIRST_RETRY_PAUSE: Duration = Duration::from_secs(1);
-
-/// The least time between two fetches, however many unknown agents are named.
-const GAP: Duration = Duration::from_secs(5);
-
 /// When the roster is fetched, and likewise the profiles of agents.
-pub(super) fn pace(settings: &Settings) -> CallPace {
-    let (interval, idle_interval) = (settings.agents.sync_interval, settings.agents.idle_sync_interval);
-    CallPace { interval, idle_interval, gap: GAP, retry: FIRST_RETRY_PAUSE, retry_max: interval }
+pub(super) fn pace(agents: &Agents) -> CallPace {
+    CallPace::of_roster(agents.sync_interval, agents.idle_sync_interval)
 }
 
 /// The variables that name agents by their slugs, with these slugs.
@@ -151,9 +144,7 @@ impl RosterSync {
         health.problem_count = problems.len();
         let shown = problems.iter().take(PROBLEMS_SHOWN_MAX);
         let clean = |text: &str| self.state.excerpt(text);
-        health.problems = shown
-            .map(|found| AgentProblem { agent: clean(&found.agent), problem: clean(&found.problem) })
-            .collect();
+        health.problems = shown.map(|found| (clean(&found.agent), clean(&found.problem))).collect();
         if health.added_count + health.removed_count > 0 {
             info!(agents = new.len(), added = health.added_count, removed = health.removed_count; "The roster has changed");
         }

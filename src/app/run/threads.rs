@@ -78,7 +78,7 @@ impl ThreadSetup<'_> {
             beats,
             changed,
             named: named_agents(self.settings),
-            pace: roster_sync::pace(self.settings),
+            pace: roster_sync::pace(&self.settings.agents),
             followed: team.now(),
             reported: Reported::default(),
         };

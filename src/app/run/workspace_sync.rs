@@ -64,7 +64,7 @@ pub(super) fn start(setup: &ThreadSetup<'_>, living: Sender<()>) -> io::Result<S
         sessions: settings.http.session_tokens.then(|| setup.sessions.clone()),
         reported: BTreeMap::new(),
     };
-    let (pace, switch) = (pace(settings), stop.clone());
+    let (pace, switch) = (pace(&settings.agents), stop.clone());
     spawn("workspace", setup.state.panics.clone(), stop, move || {
         let _living = &living;
         sync.run(&switch, &wake_ups, pace);

@@ -261,7 +261,7 @@ fn why_knows_an_agent_without_deliveries() {
     let (code, output) = stack.command(["why", "ada", "--json"]);
     let found: Value = serde_json::from_str(&output).unwrap();
     assert_eq!((code, &found["state"]), (Some(0), &json!("idle")), "{output}");
-    assert_eq!(found["why"], "ada is paused; `resume --agent ada` ends that.");
+    assert_eq!(found["what"], "ada is paused; `resume --agent ada` ends that.", "a stop stands first");
     let (code, output) = stack.command(["why", "eve"]);
     assert!(code == Some(1) && output.contains("No agent, task or notification matches “eve”"), "{output}");
 }

@@ -3,7 +3,7 @@
 use mission_control_runtime::clock::Clock as _;
 use mission_control_runtime::convex::Convex;
 use mission_control_runtime::delivery::deliver::deliver;
-use mission_control_runtime::delivery::deps::DeliveryDeps;
+use mission_control_runtime::delivery::deps::{DeliveryDeps, RecentIds};
 use mission_control_runtime::delivery::journal::Journal;
 use mission_control_runtime::delivery::{Job, Outcome, Record};
 use mission_control_runtime::ledger::MemoryLedger;
@@ -142,6 +142,8 @@ impl Fixture {
         let clock = self.team.board.clock();
         let deps = DeliveryDeps {
             nudge_poller: &nudge_poller,
+            // A test may continue a job in another process.
+            made: &RecentIds::default(),
             ..self.parts.deps(&mission, &self.gateway, journal, &clock)
         };
         deliver(job, &deps)

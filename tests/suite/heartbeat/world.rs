@@ -223,8 +223,13 @@ impl World {
 
     /// The roster as it is now.
     pub(super) fn sync(&self) {
-        self.parts.people.fetch(&self.mission(Arc::new(self.backend.clone()))).unwrap();
+        self.sync_counted();
         self.backend.take_names();
+    }
+
+    /// The roster as it is now; its calls are kept.
+    pub(super) fn sync_counted(&self) {
+        self.parts.people.fetch(&self.mission(Arc::new(self.backend.clone()))).unwrap();
     }
 
     fn mission(&self, convex: Arc<dyn Convex>) -> Mission {

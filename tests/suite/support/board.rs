@@ -41,19 +41,22 @@ impl Board {
 
     pub(crate) fn with(options: Options) -> Self {
         let mut board = Self::unserved(options);
-        let engine = board.engine.clone();
-        let api = HttpApi::new(engine.clone(), Secret::new(ADMIN_KEY), Hosts::default());
+        board.serve("127.0.0.1:0");
+        board
+    }
+
+    /// Serves the board at this address.
+    pub(crate) fn serve(&mut self, address: &str) {
+        let api = HttpApi::new(self.engine.clone(), Secret::new(ADMIN_KEY), Hosts::default());
         let limits = API_PATHS
             .iter()
             .fold(ServerLimits::default(), |limits, path| limits.with_body_limit(path, BODY_BYTES));
-        let slowness = board.slowness.clone();
+        let slowness = self.slowness.clone();
         let answer = move |request| {
             std::thread::sleep(Duration::from_millis(slowness.load(Ordering::Relaxed)));
             api.answer(&request)
         };
-        let server = Server::bind("127.0.0.1:0", limits, answer).unwrap();
-        board.server = Some(server);
-        board
+        self.server = Some(Server::bind(address, limits, answer).unwrap());
     }
 
     /// Without HTTP, for tests that change the engine directly.

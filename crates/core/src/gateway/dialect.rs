@@ -19,6 +19,14 @@ pub enum ToolShape {
 }
 
 impl ToolShape {
+    /// The name in `/health` and in the log.
+    pub fn name(self) -> &'static str {
+        match self {
+            Self::Flat => "flat",
+            Self::Nested => "nested",
+        }
+    }
+
     /// The opposite shape.
     #[must_use]
     pub fn other(self) -> Self {

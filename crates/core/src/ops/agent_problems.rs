@@ -4,8 +4,6 @@
 
 use std::collections::HashMap;
 
-use serde::Serialize;
-
 use crate::heartbeat::schedule::Interval;
 use crate::workspace::FolderName;
 use crate::workspace::roster::RejectedBecause;
@@ -15,7 +13,7 @@ use mcr_model::{Agent, Roster};
 const SHOWN_CHARS: usize = 40;
 
 /// A problem of one agent.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct AgentProblem {
     /// Its slug, shortened; its id without a slug; or the number of its row.
     pub agent: String,

@@ -17,7 +17,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 pub use agent_limits::{AgentLimitsHealth, BacklogHealth};
-pub use guardrails::{GuardrailsConfig, GuardrailsHealth};
+pub use guardrails::{Guardrail, Guardrails, GuardrailsConfig, GuardrailsHealth, stopped_by};
 pub use heartbeat::{AgentBeats, BeatCounts, HeartbeatHealth};
 pub use process::{Infrastructure, Memory, PanicHealth, Versions};
 pub use ready::Ready;
@@ -25,7 +25,7 @@ pub use storage::{DiskHealth, LedgerHealth};
 
 use crate::workspace::health::WorkspaceHealth;
 use mcr_core::guardrails::budget;
-use mcr_core::ops::{AgentProblem, HealthReason, Paused, TurnState};
+use mcr_core::ops::{HealthReason, Paused, TurnState};
 use mcr_model::clock::Millis;
 
 /// `GET /version`.
@@ -59,6 +59,8 @@ pub struct Health {
     pub gateway: GatewayHealth,
     /// The deliveries.
     pub delivery: DeliveryHealth,
+    /// Every variable of the guardrails with its value and state.
+    pub guardrails: Guardrails,
     /// The heartbeats of agents.
     pub heartbeat: HeartbeatHealth,
     /// The HTTP API for agents.
@@ -92,7 +94,7 @@ pub struct Health {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "lowercase")]
 pub enum Status {
-    /// The first answers of the backend are missing, so there is no judgement yet.
+    /// The first answers of the backend are missing, so there is no judgement yet. The reasons say why, if known.
     #[default]
     Starting,
     /// There is no reason for another status.
@@ -276,8 +278,8 @@ pub struct RosterHealth {
     pub agents: usize,
     /// How many problems the agents have: unusable slugs or intervals, unreadable rows.
     pub problem_count: usize,
-    /// The first of them, redacted.
-    pub problems: Vec<AgentProblem>,
+    /// The first of them, redacted: the agent and the problem.
+    pub problems: Vec<(String, String)>,
 }
 
 /// The most problems of agents that `/health` shows.
@@ -308,6 +310,9 @@ pub struct BackendHealth {
     /// By how many milliseconds its clock is ahead of ours; none if unknown.
     pub clock_ahead_ms: Option<i64>,
 }
+
+/// How long the status may be `starting` because of Mission Control.
+pub const START_PATIENCE: Duration = Duration::from_mins(2);
 
 /// This many consecutive failures are a health reason.
 const FAILING: u64 = 3;
@@ -376,10 +381,14 @@ impl Parts {
         HealthReason::ALL.iter().copied().filter(|reason| holds(*reason)).collect()
     }
 
-    /// Whether the service is too new for a judgement.
-    pub fn is_starting(&self) -> bool {
+    /// Whether the service is too new for a judgement, `up` after its start: the first answers are missing, or Mission
+    /// Control has not accepted a call and returned the roster yet. That is retried, and the reasons name it. After
+    /// [`START_PATIENCE`] it is no longer a matter of the start.
+    pub fn is_starting(&self, up: Duration) -> bool {
         let roster_asked = self.roster.last_sync_at.is_some() || self.roster.last_error.is_some();
-        !self.delivery.running || self.backend.checked_at.is_none() || !roster_asked
+        let unanswered = !self.delivery.running || self.backend.checked_at.is_none() || !roster_asked;
+        let waits = !self.backend.once_accepted || self.roster.last_sync_at.is_none();
+        unanswered || (waits && up < START_PATIENCE)
     }
 }
 

@@ -9,7 +9,7 @@ use mission_control_runtime::demo::gateway::{Prompt, Release, Thought};
 use mission_control_runtime::guardrails::budget::{Report, ScopeReport};
 use mission_control_runtime::http::health::{
     BackendHealth, DeliveryHealth, DiskHealth, GatewayHealth, LedgerHealth, PanicHealth, Parts, RosterHealth,
-    TurnHealth,
+    START_PATIENCE, TurnHealth,
 };
 use mission_control_runtime::http::message::Reply;
 use mission_control_runtime::ops::{HealthReason, TurnState};
@@ -109,8 +109,9 @@ fn an_unavailable_backend_leaves_the_service_alive_and_not_ready() {
     let mut stack = Stack::new(&["ben"], polite);
     let nobody = format!("http://{}", Refusing::new().address());
     restart(&mut stack, &[("CONVEX_URL", &nobody)]);
-    let health = stack.until("a judgement", |health| health["status"] == "degraded");
-    assert!(has(&health, "backend_unreachable") && has(&health, "roster_stale"), "{health}");
+    let health = stack.until("the reason", |health| has(health, "roster_stale"));
+    assert!(has(&health, "backend_unreachable"), "{health}");
+    assert_eq!(health["status"], "starting", "the start is retried: {health}");
     assert!(!has(&health, "report_failing"), "the report is not what is wrong: {health}");
     assert_eq!(health["backend"]["reachable"], json!(false));
     assert_eq!(ready(&stack), (503, "{\"ready\":false,\"missing\":[\"backend\"]}".to_owned()));
@@ -128,15 +129,17 @@ fn a_backend_that_refuses_all_differs_from_a_refused_token() {
     let mut stack = Stack::frank(&["ben"], polite);
     let foreign = format!("mc_service_{}_not-this-one", stack.board.account);
     restart(&mut stack, &[("SERVICE_TOKEN", &foreign)]);
-    let health = stack.until("a judgement", |health| health["status"] == "degraded");
-    assert!(has(&health, "backend_refused_token") && !has(&health, "backend_refuses_all"), "{health}");
+    let health = stack.until("the reason", |health| has(health, "backend_refused_token"));
+    assert_eq!(health["status"], "starting", "{health}");
+    assert!(!has(&health, "backend_refuses_all"), "{health}");
     assert_eq!(ready(&stack).0, 503);
 
     let hidden = json!({"status": "error", "errorMessage": "[Request ID: 0123456789abcdef] Server Error"});
     let meddler = Meddler::between(&stack, move |_, _| Reply::json_of(&hidden));
     restart(&mut stack, &[("CONVEX_URL", &meddler.url())]);
-    let health = stack.until("a judgement", |health| health["status"] == "degraded");
-    assert!(has(&health, "backend_refuses_all") && !has(&health, "backend_refused_token"), "{health}");
+    let health = stack.until("the reason", |health| has(health, "backend_refuses_all"));
+    assert_eq!(health["status"], "starting", "{health}");
+    assert!(!has(&health, "backend_refused_token"), "{health}");
     assert_eq!(
         (&health["backend"]["reachable"], &health["backend"]["accepted"]),
         (&json!(true), &json!(false))
@@ -300,11 +303,39 @@ fn every_reason_follows_from_its_part() {
     ];
     for (number, (parts, expected)) in rows.into_iter().enumerate() {
         assert_eq!(words(&parts), expected, "row {number}");
-        assert!(!parts.is_starting() && parts.missing().is_empty());
+        assert!(!parts.is_starting(START_PATIENCE) && parts.missing().is_empty());
     }
-    assert!(Parts::default().is_starting() && Parts::default().reasons().is_empty(), "nothing is known yet");
+    assert!(
+        Parts::default().is_starting(START_PATIENCE) && Parts::default().reasons().is_empty(),
+        "nothing is known yet"
+    );
     assert_eq!(Parts::default().missing(), ["backend", "delivery"]);
     let moved = parts(|p| p.ledger.displaced = Some("no".to_owned()));
     assert_eq!((words(&moved), moved.missing()), (vec!["state_dir_moved"], vec!["ledger"]));
     assert_eq!(parts(|p| p.ledger.holds = true).missing(), ["ledger"], "what is begun could not be noted");
+}
+
+/// Until Mission Control has accepted a call and returned the roster, the service is starting, but not for ever.
+#[test]
+fn a_start_ends_with_the_roster_or_after_two_minutes() {
+    let delivery = DeliveryHealth { running: true, ..DeliveryHealth::default() };
+    let backend = |once_accepted| BackendHealth {
+        checked_at: Some(Millis(1)),
+        once_accepted,
+        ..BackendHealth::default()
+    };
+    let fetched = RosterHealth { last_sync_at: Some(Millis(1)), ..RosterHealth::default() };
+    let failed = RosterHealth { last_error: Some("away".to_owned()), ..RosterHealth::default() };
+    let rows = [
+        (backend(true), fetched.clone(), false, false),
+        (backend(true), failed.clone(), true, false),
+        (backend(false), failed, true, false),
+        (backend(true), RosterHealth::default(), true, true),
+        (BackendHealth::default(), fetched, true, true),
+    ];
+    for (number, (backend, roster, at_first, later)) in rows.into_iter().enumerate() {
+        let parts = Parts { delivery: delivery.clone(), backend, roster, ..Parts::default() };
+        let after = |up: Duration| parts.is_starting(up);
+        assert_eq!((after(Duration::ZERO), after(START_PATIENCE)), (at_first, later), "row {number}");
+    }
 }

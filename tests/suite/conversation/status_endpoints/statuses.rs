@@ -104,6 +104,7 @@ fn beats(stack: &Stack) -> f64 {
 #[test]
 fn an_agent_that_answers_is_shown_as_online_and_others_are_unchanged() {
     let stack = Stack::set(&["ben", "ada"], polite, &[("HEALTH_CHECK_INTERVAL", "5000")]);
+    stack.until("a report", |health| health["backend"]["lastReportAt"].is_i64());
     for slug in ["ben", "ada"] {
         stack.board.edit("agents", stack.agent(slug), json!({"status": "offline"}));
     }
@@ -111,15 +112,15 @@ fn an_agent_that_answers_is_shown_as_online_and_others_are_unchanged() {
     for number in 1..=5 {
         stack.mention(&task, "ben", "hello");
         stack.until("the answer", |_| stack.said_by("ben", &task).len() == number);
+        if number == 1 {
+            // No report of the runtime is needed for it.
+            stack.until("the status", |_| agent(&stack, "ben")["status"] == "online");
+        }
     }
     stack.settled();
-    stack.until("the status", |_| agent(&stack, "ben")["status"] == "online");
     assert!(agent(&stack, "ben")["lastHeartbeat"].is_number(), "{}", agent(&stack, "ben"));
     let before = reports(&stack);
-    stack.until_account("two more reports", |account| {
-        let at = account["runtimeConfig"]["lastHealthCheck"].as_f64();
-        at.zip(before.as_f64()).is_some_and(|(at, before)| at - before > 9_000.0)
-    });
+    stack.until_account("the next report", |account| account["runtimeConfig"]["lastHealthCheck"] != before);
     assert!((beats(&stack) - 1.0).abs() < 0.1, "{} calls for five answers", beats(&stack));
     assert_eq!(agent(&stack, "ada")["status"], "offline");
     let changes =

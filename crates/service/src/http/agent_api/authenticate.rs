@@ -100,6 +100,9 @@ impl AgentApi {
             roster = self.fetch()?;
         }
         let session = found.or_else(|| self.find(key, &roster));
+        if session.is_none() && names_unknown_agent(key, &roster) {
+            self.setup.team.request();
+        }
         let Some(token) = token else { return session.ok_or_else(|| Refusal::new(401, UNKNOWN)) };
         session.filter(|session| session.has_token(token)).ok_or_else(|| {
             self.wants_token(endpoint, key);
@@ -211,6 +214,12 @@ impl AgentApi {
         let leader: Option<AgentId> = asked.map_err(|error| away(&error, call))?.orchestrator_agent_id;
         Ok(leader.as_ref() == Some(&calling.session.agent))
     }
+}
+
+/// Whether a session key names an agent that the roster does not have (contract §6).
+fn names_unknown_agent(key: &str, roster: &Roster) -> bool {
+    let mut parts = key.split(':').skip_while(|part| *part != "agent");
+    parts.nth(1).is_some_and(|slug| !slug.is_empty() && roster.by_slug(slug).is_none())
 }
 
 /// What a caller without a valid token can do. The same for every key, so that it reveals nothing.
