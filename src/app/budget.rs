@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::exit::Exit;
 use super::service_client::{CommandContext, ServiceEndpoint, ServiceLocation, refusal};
 use super::{fail, print};
-use mcr_core::guardrails::budget::{NO_BUDGET, Report, Scope, Spending};
+use mcr_core::guardrails::budget::{LIMITS_ELSEWHERE, NO_BUDGET, Report, Scope, Spending};
 use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_model::spending::{Budgets, Limits};
 use mcr_service::delivery::budget::BudgetKeeper;
@@ -52,6 +52,10 @@ fn act(context: &CommandContext, wanted: &BudgetRequest) -> Result<Answered, (Ex
     if let Some(service) = context.service().map_err(failed)? {
         return by_service(&service, wanted).map_err(failed);
     }
+    let unset = context.budgets.as_ref().is_none_or(|budgets| !budgets.are_set());
+    if *wanted == BudgetRequest::Show && unset {
+        return counts(context).map_err(failed);
+    }
     let Some(budgets) = &context.budgets else {
         let why = "No service runs here, and the configuration is incomplete, so the budgets are not known. Run `doctor`.";
         return Err((Exit::Misconfigured, why.to_owned()));
@@ -62,8 +66,19 @@ fn act(context: &CommandContext, wanted: &BudgetRequest) -> Result<Answered, (Ex
         return Err((Exit::Misconfigured, why));
     }
     let report = in_ledger(context, budgets, wanted).map_err(failed)?;
-    let lines = report.as_ref().map_or_else(|| vec![NO_BUDGET.to_owned()], Report::lines);
-    Ok(Answered { report: json!(report), lines, by_service: false })
+    Ok(Answered { report: json!(report), lines: report.lines(), by_service: false })
+}
+
+/// The counts in the ledger, where the limits are not known.
+fn counts(context: &CommandContext) -> Result<Answered, String> {
+    let folder = context.place.with_ledger()?;
+    let read = ledger::read(&folder).map_err(|why| why.to_string())?;
+    let report = Spending::recall(Budgets::default(), &read.kept, |_| true).report(SystemClock.now());
+    let counts = report.counts();
+    let shown = counts.as_ref().map(|_| json!({"day": report.day, "scopes": report.scopes}));
+    let mut lines = counts.unwrap_or_else(|| vec![NO_BUDGET.to_owned()]);
+    lines.push(LIMITS_ELSEWHERE.to_owned());
+    Ok(Answered { report: json!(shown), lines, by_service: false })
 }
 
 fn by_service(service: &ServiceEndpoint, wanted: &BudgetRequest) -> Result<Answered, String> {
@@ -89,13 +104,9 @@ fn by_service(service: &ServiceEndpoint, wanted: &BudgetRequest) -> Result<Answe
 }
 
 /// Reads or changes the counts in the ledger, while no service runs.
-fn in_ledger(
-    context: &CommandContext,
-    budgets: &Budgets,
-    wanted: &BudgetRequest,
-) -> Result<Option<Report>, String> {
+fn in_ledger(context: &CommandContext, budgets: &Budgets, wanted: &BudgetRequest) -> Result<Report, String> {
     if !budgets.are_set() {
-        return if *wanted == BudgetRequest::Show { Ok(None) } else { Err(NO_BUDGET.to_owned()) };
+        return Err(format!("{NO_BUDGET} {LIMITS_ELSEWHERE}"));
     }
     let folder = context.place.with_ledger()?;
     let read = ledger::read(&folder).map_err(|why| why.to_string())?;
@@ -107,7 +118,7 @@ fn in_ledger(
         spending
     };
     let (scope, limits) = match wanted {
-        BudgetRequest::Show => return Ok(Some(recall(&read.kept).report(now))),
+        BudgetRequest::Show => return Ok(recall(&read.kept).report(now)),
         BudgetRequest::Raise(amount, agent) => (Scope::named(agent.as_deref()), Some(Limits::parse(amount)?)),
         BudgetRequest::Reset(agent) => (Scope::named(agent.as_deref()), None),
     };
@@ -120,7 +131,7 @@ fn in_ledger(
         None => keeper.reset(&scope, now),
     };
     ledger.close();
-    changed.map(|()| keeper.report(now))
+    changed.and_then(|()| keeper.report(now).ok_or_else(|| NO_BUDGET.to_owned()))
 }
 
 impl Answered {

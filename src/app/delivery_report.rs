@@ -14,7 +14,7 @@ use mcr_core::delivery::{End, Record};
 use mcr_core::ops::evidence::{TaskEvidence, TaskFacts, evidence};
 use mcr_core::ops::id_prefix::{IdMatch, resolve};
 use mcr_core::ops::pause::find as find_agent;
-use mcr_core::ops::{self, Brief, Case, Finding, ServiceCondition, TurnStatus};
+use mcr_core::ops::{self, Brief, Case, Finding, ServiceCondition, StoppedByBrake, TurnStatus};
 use mcr_core::work::{Track, Work, WorkId};
 use mcr_model::clock::Millis;
 use mcr_model::{AccountId, DonePolicy, Notification, RecipientType, Roster, TaskId};
@@ -218,7 +218,8 @@ impl<'a> DeliveryReport<'a> {
             task || case.work.track.agent == id || case.agent.eq_ignore_ascii_case(id)
         };
         let cases: Vec<Case> = self.cases.iter().filter(fits).cloned().collect();
-        let found = ops::many(id, &cases, self.condition, self.silence, self.now);
+        let stopped = StoppedByBrake::of(&self.cases);
+        let found = ops::many(id, &cases, self.condition, &stopped, self.silence, self.now);
         let found = found.map(|found| Finding { evidence: self.evidence(id, &cases), ..found });
         let rows = self.unreadable.iter().filter(|(row, name)| {
             let (agent, task) =

@@ -2,17 +2,17 @@
 //! full length.
 
 use std::cmp::Reverse;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use serde::Serialize;
 
 use super::delivery_report::{DeliveryReport, RECENT, is_dead};
 use mcr_core::delivery::stopped_rows::StoppedThread;
-use mcr_core::ops::agents::{Agents, agents, is_at_work};
+use mcr_core::ops::agents::{Agents, OnlineSign, agents, is_at_work};
 use mcr_core::ops::quiet_mode::{Unaddressed, unaddressed};
 use mcr_core::ops::{self, Brief, Case, TurnState};
 use mcr_model::clock::Millis;
-use mcr_model::{BaseUrl, Roster};
+use mcr_model::{BaseUrl, Roster, WakeRules};
 use mcr_service::http::health::{Health, seconds};
 
 /// The most lines of each list. The latest ends have the same limit as elsewhere.
@@ -47,10 +47,10 @@ pub(super) struct Overview {
     /// The state of each agent.
     agents: Agents,
     /// What the guardrails have stopped.
-    guardrails: Guardrails,
-    /// What quiet mode would have saved in the last day.
+    guardrails: StoppedThreads,
+    /// What quiet mode has saved in the last day, or would have saved.
     unaddressed: Unaddressed,
-    /// The same in words; absent if quiet mode would have saved nothing.
+    /// The same in words; absent without any saving.
     #[serde(skip_serializing_if = "Option::is_none")]
     quiet_mode: Option<String>,
     /// The counts of each minute of the last hour, oldest first.
@@ -65,7 +65,7 @@ pub(super) struct Overview {
 /// What the guardrails have stopped.
 #[derive(Serialize)]
 #[serde(rename_all = "camelCase")]
-struct Guardrails {
+struct StoppedThreads {
     /// The threads that wait for a person, newest stop first.
     stopped: Vec<StoppedThread>,
 }
@@ -101,17 +101,21 @@ struct TurnOf {
     quiet_seconds: f64,
 }
 
+/// What the page shows besides the deliveries.
+pub(super) struct PictureSources<'a> {
+    pub(super) roster: &'a Roster,
+    pub(super) health: Health,
+    pub(super) hour: BTreeMap<&'static str, Vec<u64>>,
+    pub(super) set_aside: Option<Millis>,
+    pub(super) board: Option<&'a BaseUrl>,
+    pub(super) stopped: &'a [StoppedThread],
+    pub(super) wake_on: &'a WakeRules,
+}
+
 impl DeliveryReport<'_> {
     /// Builds the page's data.
-    pub(super) fn picture(
-        &self,
-        roster: &Roster,
-        health: Health,
-        hour: BTreeMap<&'static str, Vec<u64>>,
-        set_aside: Option<Millis>,
-        board: Option<&BaseUrl>,
-        stopped: &[StoppedThread],
-    ) -> Overview {
+    pub(super) fn picture(&self, sources: PictureSources<'_>) -> Overview {
+        let PictureSources { roster, health, hour, set_aside, board, stopped, wake_on } = sources;
         let brief = |case: &&Case| ops::brief(case, self.condition, self.silence, self.now);
         let (mut at_work, unsettled): (Vec<&Case>, Vec<&Case>) =
             self.cases.iter().filter(|case| case.closed.is_none()).partition(|case| is_at_work(case));
@@ -134,7 +138,7 @@ impl DeliveryReport<'_> {
                 quiet_seconds: seconds(turn.quiet),
             }),
         };
-        let unaddressed = unaddressed(&self.cases, self.now);
+        let unaddressed = unaddressed(&self.cases, wake_on, self.now);
         Overview {
             reasons: health
                 .reasons
@@ -149,7 +153,7 @@ impl DeliveryReport<'_> {
             recent: recent.iter().take(RECENT).map(brief).collect(),
             counts,
             agents: agents(&self.cases, roster, &self.condition.paused, AGENTS),
-            guardrails: Guardrails { stopped: stopped.iter().rev().take(LINES).cloned().collect() },
+            guardrails: StoppedThreads { stopped: stopped.iter().rev().take(LINES).cloned().collect() },
             quiet_mode: unaddressed.sentence(self.now),
             unaddressed,
             hour,
@@ -161,6 +165,14 @@ impl DeliveryReport<'_> {
 }
 
 impl Overview {
+    /// The data with the last sign of each agent that it is online, by slug.
+    pub(super) fn with_signs(mut self, signs: &HashMap<String, OnlineSign>) -> Self {
+        for agent in &mut self.agents.shown {
+            agent.online = signs.get(&agent.slug).copied();
+        }
+        self
+    }
+
     /// The data with every text cleaned.
     pub(super) fn cleaned(mut self, clean: &dyn Fn(&str) -> String) -> Self {
         let texts = self.blocks.iter_mut().chain(&mut self.damaged);

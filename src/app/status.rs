@@ -79,7 +79,7 @@ impl CommandContext {
         }
     }
 
-    /// What quiet mode would have saved, from the operator API.
+    /// What quiet mode has saved or would have saved, from the operator API.
     fn quiet_mode(&self, service: &ServiceEndpoint) -> Option<String> {
         let (_, overview) = service.get("/overview").ok().filter(|(status, _)| *status == 200)?;
         overview["quietMode"].as_str().map(|words| self.clean(words))
@@ -119,6 +119,9 @@ fn text(health: &Value, address: &str, is_ready: bool) -> String {
     }
     if let Some(words) = stopped_threads(&delivery["guardrails"]) {
         text += &line("loop brake", &words);
+    }
+    for warning in health["budget"]["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
+        text += &line("budgets", warning);
     }
     let version = health["versions"]["openclaw"].as_str().filter(|version| *version != "unknown");
     let version = version.unwrap_or("version unknown");

@@ -21,6 +21,7 @@ use crate::app;
 use crate::app::Local;
 use crate::app::{BudgetRequest, Dead, GatewayConfig, Pause, ServiceLocation};
 use mcr_core::spans;
+use mcr_model::spending::Limits;
 
 /// The arguments and options of a command line. [`super::parse`] has checked them against the command table.
 pub(super) struct Given {
@@ -119,7 +120,10 @@ fn turns(given: &Given, pause: bool) -> Result<Command, Misuse> {
 pub(super) fn budget(given: &mut Given) -> Result<Command, Misuse> {
     let (amount, agent) = (given.operand(), given.text(&opt::AGENT));
     let what = match given.subcommand {
-        Some("raise") => BudgetRequest::Raise(amount, agent),
+        Some("raise") => {
+            Limits::parse(&amount).map_err(|why| Misuse(format!("`budget raise`: {why}")))?;
+            BudgetRequest::Raise(amount, agent)
+        }
         Some("reset") => BudgetRequest::Reset(agent),
         _ => BudgetRequest::Show,
     };

@@ -195,6 +195,8 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
     CommandSpec {
         name: "demo",
         purpose: "Run Mission Control, its page and a scripted team on this machine",
+        details: "The variables of the guardrails, such as TEAM_TURNS_MAX and BUDGET_DAILY_TOKENS, apply to it; \
+                  --turns precedes DELIVERY_MAX_TURNS, and --chaos ignores them",
         options: &[
             &opt::JSON,
             &opt::PORT,

@@ -97,7 +97,8 @@ async function start() {
   const child = spawn(BINARY, ['run', '--env-file', join(folder, 'nothing.env')], {
     stdio: ['ignore', 'ignore', 'pipe'], cwd: folder,
     env: { ACCOUNT_ID, SERVICE_TOKEN, CONVEX_URL: boardUrl, OPENCLAW_GATEWAY_URL: gatewayUrl, HEALTH_PORT: String(port), STATE_DIR: join(folder, 'state'),
-      BOARD_URL: BASE_URL, DELIVERY_INTERVAL: '1000', DELIVERY_DRAIN_MS: '0', OPENCLAW_REQUEST_TIMEOUT_MS: '5000', DELIVERY_MAX_ATTEMPTS: '3', TEAM_TURNS_MAX: '3' },
+      BOARD_URL: BASE_URL, DELIVERY_INTERVAL: '1000', DELIVERY_DRAIN_MS: '0', OPENCLAW_REQUEST_TIMEOUT_MS: '5000', DELIVERY_MAX_ATTEMPTS: '3', TEAM_TURNS_MAX: '3',
+      OPENCLAW_PROFILE_SYNC: 'yes', OPENCLAW_WORKSPACE_ROOT: join(folder, 'openclaw', 'agents') },
   });
   runtime = child;
   for await (const line of createInterface({ input: child.stderr })) {
@@ -130,8 +131,8 @@ async function person(kind, path, args) {
   return said.value;
 }
 
-async function hire(slug, name, role) {
-  const id = await person('mutation', 'agents:create', { name, slug, role });
+async function hire(slug, name, role, more) {
+  const id = await person('mutation', 'agents:create', { name, slug, role, ...more });
   return typeof id === 'string' ? id : id._id ?? id.agentId;
 }
 
@@ -199,6 +200,8 @@ await hire('stuck', 'Stella Stuck', 'Says nothing for too long');
 await hire('hanger', 'Hank Hanger', 'Thinks for a long time');
 await hire('pauser', 'Paula Pauser', 'Takes a break');
 const mute = await hire('mute', EVIL, EVIL);
+await hire('scribe', 'Sara Scribe', 'Has a long soul', { soulContent: `A line of a soul. ${EVIL}\n`.repeat(600) });
+await hire('sleeper', 'Sam Sleeper', 'Has an interval that is too long', { heartbeatInterval: 100_000 });
 await hire('ping', 'Pia Ping', 'Asks Paul');
 await hire('pong', 'Paul Pong', 'Asks Pia');
 minds.set('ping', { say: '@pong, your turn.' });
@@ -351,8 +354,16 @@ let claimed = '';
 await check('a task that is called ready without work is listed, and its facts stand beside its status', async () => {
   claimed = await assign(claimer, `Write the page ${EVIL}`);
   const one = `#evidence [data-task="${claimed}"]`;
-  // The page asks for the list four times a minute.
+  // The page asks for the list only while it is open, and then four times a minute.
+  let asked = 0;
+  const count = request => { asked += request.url().includes('/evidence/') ? 1 : 0; };
+  page.on('request', count);
+  await page.waitForTimeout(2_000);
+  assert.equal(asked, 0, 'the list is closed');
+  await page.click('#evidence [data-act=evidence]');
   await page.waitForSelector(one, { timeout: 45_000 });
+  assert.ok(asked > 0 && asked < 5, `${asked} requests`);
+  page.off('request', count);
   const text = await page.textContent(one);
   for (const words of ['Write the page <img', 'No effect. claimer called the task ready', 'Review, set by claimer', 'none since the assignment']) assert.ok(text.includes(words), `${words}: ${text}`);
   await page.click(`${one} .link`);
@@ -362,6 +373,17 @@ await check('a task that is called ready without work is listed, and its facts s
   assert.equal(await page.evaluate(() => window.pwned), undefined);
   // The list of ended deliveries is longer now; the later checks look for an old one.
   await page.click('#recent [data-more]');
+});
+
+await check('each guardrail stands on the page with its value and its state', async () => {
+  const all = Object.entries((await health()).guardrails);
+  assert.ok(all.length >= 15, `${all.length}`);
+  for (const [name, { value, isDefault, state }] of all) {
+    const text = await page.textContent(`#guardrails [data-limit=${name}]`);
+    for (const words of [name, value ?? 'not set', isDefault && value !== null ? 'default' : '']) assert.ok(text.includes(words), `${words}: ${text}`);
+    assert.ok(text.toLowerCase().includes(state.slice(0, 5).toLowerCase()), `${state}: ${text}`);
+  }
+  await picture(page, 'guardrails-light');
 });
 
 await check('links lead to the board and to the page of each task', async () => {
@@ -378,6 +400,47 @@ await check('links lead to the board and to the page of each task', async () => 
   await board.press('#key', 'Enter');
   await board.waitForSelector(`#main :text("${await title.textContent()}")`);
   await board.context().close();
+});
+
+await check('each agent shows by what sign it is online, its heartbeats, and the files of its workspace', async () => {
+  const one = '[data-agent-slug=mender]';
+  await page.waitForSelector(`${one} [data-online]:has-text("Online: ")`);
+  assert.match(await page.textContent(`${one} [data-online]`), /^Online: (answered a turn|Mission Control received its heartbeat|reported to Mission Control) \d+ (s|min) ago\.$/);
+  assert.match(await page.textContent(`${one} [data-heartbeats]`), /^Heartbeat every \d+ (s|min|h): \d+ sent, \d+ did work, \d+ saved/);
+  const scribe = '[data-agent-slug=scribe]';
+  await page.waitForSelector(`${scribe}:has-text("SOUL.md has")`);
+  await page.focus('[data-files=scribe]');
+  await page.keyboard.press('Enter');
+  await page.waitForSelector('[data-files-of=scribe] tbody tr');
+  const rows = await page.$$eval('[data-files-of=scribe] tbody tr', rows => rows.map(row => [...row.cells].map(cell => cell.textContent)));
+  const soul = rows.find(([path]) => path === 'SOUL.md');
+  assert.match(soul[1], /^\d+\.\d kB$/);
+  assert.match(soul[2], /ago$/);
+  assert.equal(soul[3], 'cut');
+  assert.deepEqual(rows.filter(row => row[3]).map(([path]) => path), ['SOUL.md']);
+  assert.ok(rows.some(([path]) => path === 'AGENTS.md'));
+  await page.waitForResponse(answer => answer.url().endsWith('/overview'));
+  assert.equal(await page.evaluate(() => document.activeElement?.dataset.files), 'scribe', 'a refresh takes no focus away');
+  const lists = page.asked.filter(one => one.startsWith('GET /workspaces/')).length;
+  assert.ok(lists <= 2, `${lists} requests for one list of files`);
+  const roster = await page.textContent('#roster');
+  assert.match(roster, /read \d+ (s|min) ago/);
+  assert.match(roster, new RegExp(`Mission Control named ${(await health()).agentSync.agents} agents`));
+  assert.match(roster, /sleeper.*24 hours/);
+  for (const [scheme, viewport] of [['light', WIDE], ['dark', WIDE], ['dark', PHONE], ['light', PHONE]]) {
+    await page.emulateMedia({ colorScheme: scheme });
+    await page.setViewportSize(viewport);
+    await page.locator('#roster').evaluate(el => el.scrollIntoView());
+    if (SCREENSHOTS) await page.screenshot({ path: `${SCREENSHOTS}/live-agents-${scheme}-${viewport.width}.png` });
+    await page.locator(scribe).evaluate(el => el.scrollIntoView());
+    if (SCREENSHOTS) await page.screenshot({ path: `${SCREENSHOTS}/live-files-${scheme}-${viewport.width}.png` });
+    assert.ok(await overflow(page) <= 0, `${scheme}, ${viewport.width} px`);
+    // No column of the table leaves its card.
+    const wide = await page.$eval('[data-files-of=scribe]', table => table.getBoundingClientRect().right - table.closest('.card').getBoundingClientRect().right);
+    assert.ok(wide <= 0, `${scheme}, ${viewport.width} px: the table is ${wide} px too wide`);
+  }
+  await page.setViewportSize(WIDE);
+  await page.emulateMedia({ colorScheme: 'light' });
 });
 
 await check('pausing all agents and resuming them', async () => {
@@ -489,7 +552,7 @@ await check('the dark scheme is dark and readable, and nothing scrolls sideways 
     const of = colour => { canvas.fillStyle = colour; canvas.fillRect(0, 0, 1, 1); const [r, g, b] = [...canvas.getImageData(0, 0, 1, 1).data].map(part => (part /= 255) <= 0.04045 ? part / 12.92 : ((part + 0.055) / 1.055) ** 2.4); return 0.2126 * r + 0.7152 * g + 0.0722 * b; };
     const contrast = (a, b) => (Math.max(a, b) + 0.05) / (Math.min(a, b) + 0.05);
     const card = of(getComputedStyle(document.querySelector('.card')).backgroundColor);
-    const worst = Math.min(...[...document.querySelectorAll('.one .words, .one .next, .one time, .reasons .name, .facts dt, .pill, .chart p, .agent .under, .evidence :is(dt, dd, .mark)')].map(el => contrast(card, of(getComputedStyle(el).color))));
+    const worst = Math.min(...[...document.querySelectorAll('.one .words, .one .next, .one time, .reasons .name, .facts dt, .pill, .chart p, .agent .under, .files :is(th, td), .roster p, .evidence :is(dt, dd, .mark), .limit *')].map(el => contrast(card, of(getComputedStyle(el).color))));
     return { ground: of(getComputedStyle(document.documentElement).backgroundColor), worst };
   });
   await picture(page, 'wide-light');
@@ -507,6 +570,10 @@ await check('the dark scheme is dark and readable, and nothing scrolls sideways 
   if (SCREENSHOTS) {
     await page.locator('#evidence').evaluate(el => el.scrollIntoView());
     await page.screenshot({ path: `${SCREENSHOTS}/live-phone-evidence.png` });
+    await page.locator('#guardrails').evaluate(el => el.scrollIntoView());
+    await page.screenshot({ path: `${SCREENSHOTS}/live-phone-guardrails.png` });
+    await page.locator('#agents').evaluate(el => el.scrollIntoView());
+    await page.screenshot({ path: `${SCREENSHOTS}/live-phone-agents.png` });
     await page.locator('#dead').evaluate(el => el.scrollIntoView());
     await page.screenshot({ path: `${SCREENSHOTS}/live-phone-lists.png` });
   }

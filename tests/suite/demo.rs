@@ -6,6 +6,8 @@ mod answers;
 mod chaos;
 /// Options, ports and the printed text.
 mod command;
+/// The guardrails do not stop the team, and their variables have an effect.
+mod guardrails;
 /// SIGKILL of the demo itself.
 mod killed;
 /// Another gateway, and its limit of turns.
@@ -200,6 +202,8 @@ fn the_team_plays_by_itself_and_then_answers_a_visitor() {
     visitor.settled();
     assert_eq!(said(&visitor.task(seeded, "there", |_| true)).len(), 2, "a word is answered once, by one");
 
+    guardrails::nothing_was_stopped(&visitor.runtime_address());
+
     // A runtime that dies is started again, and the board does not mind.
     let before = visitor.runtime();
     visitor.writes(&task, "@engineer, please finish it");
@@ -207,9 +211,12 @@ fn the_team_plays_by_itself_and_then_answers_a_visitor() {
     let killed = std::process::Command::new("kill").args(["-KILL", &before]).status().unwrap();
     assert!(killed.success());
     visitor.program.wait_for_log("is started again");
+    let again = visitor.program.address();
     let finished = visitor.done(seeded);
     nobody_repeats_themselves(&finished);
     visitor.settled();
+
+    guardrails::nothing_was_stopped(&again);
 
     let runtime = visitor.runtime();
     assert_ne!(before, runtime);

@@ -13,6 +13,8 @@ mod no_turn;
 mod operator_requests;
 /// A failing row at the head of its track.
 mod passing;
+/// Rows of people behind those of agents in the same track.
+mod people_behind_agents;
 /// Rows of people before those of agents, and the limits for agents.
 mod people_first;
 /// Rows that the loop brake has stopped.

@@ -16,6 +16,8 @@ mod idle_cost;
 mod schedule;
 /// Which queue, whom to wake.
 mod sessions;
+/// A person stops the work on a task.
+mod stops;
 /// How many events, how often woken, by whom.
 mod wakes;
 /// A week on a virtual clock.

@@ -2,6 +2,8 @@
 
 /// The figures of the agents.
 mod agents;
+/// What stops a task or an agent.
+mod stops;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -14,7 +16,9 @@ use mission_control_runtime::delivery::policy::Skip;
 use mission_control_runtime::delivery::reply::Silence;
 use mission_control_runtime::delivery::{End, PendingAnswer, Record, Stage, ToolRounds};
 use mission_control_runtime::model::Notification;
-use mission_control_runtime::ops::{Case, Paused, ServiceCondition, TurnState, TurnStatus, brief, many, one};
+use mission_control_runtime::ops::{
+    Case, Paused, ServiceCondition, StoppedByBrake, TurnState, TurnStatus, brief, many, one,
+};
 use mission_control_runtime::work::{self, WorkId};
 use serde_json::{Value, json};
 
@@ -352,11 +356,11 @@ fn of_many_deliveries_the_most_informative_is_explained() {
         (vec![over], "0 open, 0 given up, 1 ended. Most relevant: over:"),
     ];
     for (cases, words) in rows {
-        let found = many("ben", &cases, &runs(), SILENCE, NOW).unwrap();
+        let found = many("ben", &cases, &runs(), &StoppedByBrake::of(&cases), SILENCE, NOW).unwrap();
         assert!(found.what.starts_with(words), "{}", found.what);
         assert_eq!((found.id.as_str(), found.deliveries.len()), ("ben", cases.len()));
     }
-    assert!(many("ben", &[], &runs(), SILENCE, NOW).is_none());
+    assert!(many("ben", &[], &runs(), &StoppedByBrake::default(), SILENCE, NOW).is_none());
 }
 
 /// The timeline with its times, steps and words, and the agent's answer.

@@ -6,6 +6,7 @@ mod plans;
 mod profiles;
 mod properties;
 mod skills;
+mod unchanged;
 mod writing;
 
 use std::collections::BTreeMap;
@@ -73,7 +74,8 @@ impl Disk {
             };
             Some((path, found))
         });
-        FoundFiles { files: files.collect(), manifest: self.manifest.clone(), adopts: self.adopts }
+        let (manifest, adopts) = (self.manifest.clone(), self.adopts);
+        FoundFiles { files: files.collect(), manifest, adopts, ..FoundFiles::default() }
     }
 
     /// Carries out the plan, and returns its operations and warnings as lines.

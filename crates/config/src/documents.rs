@@ -2,7 +2,7 @@
 
 use std::fmt::Write;
 
-use super::table::TABLE;
+use super::table::{TABLE, variables_of};
 use super::variable::{Effect, Fallback, Kind, ReadBy, Section, Variable};
 
 /// The text of `.env.example`: every variable with its default, commented out; required variables are blank.
@@ -124,9 +124,7 @@ pub fn migration_table() -> String {
 }
 
 fn sections() -> impl Iterator<Item = (Section, impl Iterator<Item = &'static Variable>)> {
-    Section::ALL
-        .into_iter()
-        .map(|section| (section, TABLE.iter().copied().filter(move |variable| variable.section == section)))
+    Section::ALL.into_iter().map(|section| (section, variables_of(section)))
 }
 
 fn example_comment(variable: &Variable) -> String {

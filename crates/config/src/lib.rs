@@ -46,7 +46,7 @@ pub use settings::{
     Account, Agents, Delivery, Droplet, Gateway, HttpServer, LedgerSwitch, LogFormat, LogLevel, LogOutput,
     Settings,
 };
-pub use table::TABLE;
+pub use table::{TABLE, variables_of};
 use value::{COMMENT, unusable_file};
 pub use variable::{Before, Effect, Fallback, Kind, ReadBy, Section, Variable};
 
@@ -93,6 +93,6 @@ pub fn resolve(sources: &Sources<'_>) -> Configuration {
     let settings = settings::assemble(&mut reader);
     let report = reader.finish();
     let settings = settings.filter(|_| report.errors().next().is_none());
-    let settings = settings.map(|settings| settings.with_secrets(&report.secrets));
+    let settings = settings.map(|settings| settings.with_report(&report));
     Configuration { settings, report }
 }

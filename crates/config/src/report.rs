@@ -3,8 +3,9 @@
 use std::fmt;
 
 use super::diagnostic::{Diagnostic, Severity};
+use super::table::variables_of;
 use super::value::COMMENT;
-use super::variable::{ReadBy, Variable};
+use super::variable::{ReadBy, Section, Variable};
 use mcr_model::secret::Secret;
 
 /// The end of a message about a bad value that only the gateway container reads.
@@ -112,6 +113,12 @@ impl fmt::Display for Origin {
 }
 
 impl Report {
+    /// The variables of the guardrails with their effective values, in the order of the table.
+    pub fn guardrails(&self) -> impl Iterator<Item = &EffectiveRow> {
+        let is_guardrail = |name| variables_of(Section::Guardrails).any(|variable| variable.name == name);
+        self.rows.iter().filter(move |row| is_guardrail(row.name))
+    }
+
     /// What prevents the start: all errors, not only the first.
     pub fn errors(&self) -> impl Iterator<Item = &Diagnostic> {
         self.diagnostics.iter().filter(|found| found.severity == Severity::Error)

@@ -14,6 +14,7 @@ use super::guardrails;
 use super::heartbeats::{self, Heartbeats};
 use super::network::Network;
 use super::reader::Reader;
+use super::report::{EffectiveRow, Report};
 use super::table::{
     AGENT_SYNC_INTERVAL, AGENT_TURNS_PER_MINUTE, BUDGET_AGENTS, BUDGET_DAILY_TOKENS, BUDGET_DAILY_USD,
     BUDGET_PRICES, BUDGET_TIME_ZONE, DELIVERY_BACKOFF_BASE_MS, DELIVERY_BACKOFF_MAX_MS,
@@ -75,6 +76,8 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// The stream of log lines.
     pub log_output: LogOutput,
+    /// The variables of the guardrails with their effective values.
+    pub guardrails: Vec<EffectiveRow>,
     secrets: Vec<Secret>,
 }
 
@@ -228,8 +231,9 @@ impl Settings {
         self.secrets.iter()
     }
 
-    pub(super) fn with_secrets(mut self, secrets: &[Secret]) -> Self {
-        self.secrets = secrets.to_vec();
+    pub(super) fn with_report(mut self, report: &Report) -> Self {
+        self.secrets.clone_from(&report.secrets);
+        self.guardrails = report.guardrails().cloned().collect();
         self
     }
 }
@@ -266,6 +270,7 @@ pub(super) fn assemble(reader: &mut Reader) -> Option<Settings> {
         log_format: log_format(reader),
         log_output: log_output(reader),
         secrets: Vec::new(),
+        guardrails: Vec::new(),
         // Last, so that everything is read even without an account.
         account: account?,
     };

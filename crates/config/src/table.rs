@@ -43,6 +43,11 @@ const CONTAINER_KEY: Variable = Variable {
     ..PLAIN
 };
 
+/// The variables of a section, in the order of the documents.
+pub fn variables_of(section: Section) -> impl Iterator<Item = &'static Variable> {
+    TABLE.iter().copied().filter(move |variable| variable.section == section)
+}
+
 /// Defines a static for each row, and [`TABLE`] with all rows in the same order.
 macro_rules! variables {
     ($($name:ident { $($fields:tt)* })*) => {
@@ -347,7 +352,7 @@ variables! {
         ..PLAIN
     }
     DELIVERY_MAX_TURNS {
-        section: Section::Delivery,
+        section: Section::Guardrails,
         kind: Kind::Integer { min: 0, max: 1_000_000_000, why: "it is a number of turns, and 0 sets no limit" },
         fallback: Fallback::Value("0"),
         about: "The number of agent turns after which no more are sent: for a trial with a paid model. Tool rounds and retries count. `STATE_DIR` keeps the count across restarts. `0` sets no limit.",
@@ -366,7 +371,7 @@ variables! {
         ..PLAIN
     }
     WAKE_ON {
-        section: Section::Delivery,
+        section: Section::Guardrails,
         kind: Kind::Text { chars_max: 4_000 },
         fallback: Fallback::Value("all"),
         about: "Which notifications wake an agent: `all`, or only those that are `addressed` to it (quiet mode). With `addressed`, thread updates and status changes reach only agents that are mentioned, asked or assigned, and reviewers of a task in review. `SLUG=all` or `SLUG=addressed` after a comma sets the rule for one agent. `status` shows what `addressed` would save.",
@@ -377,7 +382,7 @@ variables! {
         ..PLAIN
     }
     BUDGET_DAILY_TOKENS {
-        section: Section::Delivery,
+        section: Section::Guardrails,
         kind: Kind::Text { chars_max: 40 },
         fallback: Fallback::Unset("no limit"),
         about: "How many tokens the turns of all agents may read and write in a day. At the limit running turns are aborted and waiting rows wait for the next day, for `budget raise` or for `budget reset`.",
@@ -388,35 +393,35 @@ variables! {
         ..PLAIN
     }
     BUDGET_DAILY_USD {
-        section: Section::Delivery,
+        section: Section::Guardrails,
         kind: Kind::Text { chars_max: 40 },
         fallback: Fallback::Unset("no limit"),
         about: "How many dollars the turns of all agents may cost in a day (`12.50`), as the gateway reports them. `BUDGET_PRICES` has the prices where it does not.",
         ..PLAIN
     }
     BUDGET_AGENTS {
-        section: Section::Delivery,
+        section: Section::Guardrails,
         kind: Kind::Text { chars_max: 4_000 },
         fallback: Fallback::Unset("no limit for a single agent"),
         about: "Daily limits of single agents: `SLUG=TOKENS` or `SLUG=AMOUNTusd`, separated by commas: `writer=200000,qa=5usd`. An agent may have one of each kind. They count within the limits of the account.",
         ..PLAIN
     }
     BUDGET_TIME_ZONE {
-        section: Section::Delivery,
+        section: Section::Guardrails,
         kind: Kind::Text { chars_max: 60 },
         fallback: Fallback::Value("UTC"),
         about: "The time zone whose midnight begins the day of the budgets: a name of the IANA database, like `Europe/Berlin`.",
         ..PLAIN
     }
     BUDGET_PRICES {
-        section: Section::Delivery,
+        section: Section::Guardrails,
         kind: Kind::Text { chars_max: 4_000 },
         fallback: Fallback::Unset("none"),
         about: "Prices of models whose cost the gateway does not report: `MODEL=READ/WRITTEN` in dollars per million tokens, separated by commas: `claude-sonnet-5=3/15`. `*` is every other model.",
         ..PLAIN
     }
     DONE_POLICY {
-        section: Section::Delivery,
+        section: Section::Guardrails,
         kind: Kind::Choice { options: &["warn", "off"], synonyms: &[("none", "off")] },
         fallback: Fallback::Value("warn"),
         about: "Whether operators see a mark on tasks that agents call ready or done although the recorded facts differ: nothing has changed since the assignment, an agent approved its own work, or a failure is open (`warn`, or `off`). The marks stand in `evidence`, `why` and on the page. Nothing is posted, and no call is refused.",
@@ -424,7 +429,7 @@ variables! {
         ..PLAIN
     }
     TEAM_TURNS_MAX {
-        section: Section::Delivery,
+        section: Section::Guardrails,
         kind: Kind::Integer { min: 0, max: 1_000_000, why: "it is a number of turns, and 0 sets no limit" },
         fallback: Fallback::Value("30"),
         about: "The number of turns that agents may cause in a thread after the last message of a person. Further rows that agents cause are skipped. A message of a person, or `dead retry`, brings them back. Progress of the task adds turns (`TEAM_TURNS_PER_PROGRESS`). `0` sets no such limit.",
@@ -435,21 +440,21 @@ variables! {
         ..PLAIN
     }
     TEAM_TURNS_PER_PROGRESS {
-        section: Section::Delivery,
+        section: Section::Guardrails,
         kind: Kind::Integer { min: 0, max: 1_000, why: "it is a number of turns, and 0 adds none" },
         fallback: Fallback::Value("6"),
         about: "The number of turns that progress adds to `TEAM_TURNS_MAX`: a status that the task did not have since the person wrote, a document with new content, or a pull request that was not linked before. Progress also starts the hand-offs of `TEAM_DEPTH_MAX` again.",
         ..PLAIN
     }
     TEAM_TURNS_HARD_MAX {
-        section: Section::Delivery,
+        section: Section::Guardrails,
         kind: Kind::Integer { min: 0, max: 1_000_000, why: "it is a number of turns, and 0 sets no limit" },
         fallback: Fallback::Value("300"),
         about: "The number of turns that agents may cause in a thread after the last message of a person, whatever the progress. `0` sets no such limit.",
         ..PLAIN
     }
     TEAM_DEPTH_MAX {
-        section: Section::Delivery,
+        section: Section::Guardrails,
         kind: Kind::Integer { min: 0, max: 100_000, why: "it is a number of hand-offs, and 0 sets no limit" },
         fallback: Fallback::Value("12"),
         about: "The number of hand-offs from agent to agent in a row, without a message of a person and without progress. `0` sets no limit.",
@@ -460,7 +465,7 @@ variables! {
         ..PLAIN
     }
     PEOPLE_RESERVE {
-        section: Section::Delivery,
+        section: Section::Guardrails,
         kind: Kind::Integer { min: 0, max: 100, why: "it is a share in percent" },
         fallback: Fallback::Value("20"),
         about: "The share of the workers (`DELIVERY_MAX_CONCURRENT_SESSIONS`) that is kept for notifications that people have caused, in percent, rounded down. Agents keep at least one worker. With fewer than three workers there is no reserve. `0` switches it off.",
@@ -471,7 +476,7 @@ variables! {
         ..PLAIN
     }
     FOLD_MAX {
-        section: Section::Delivery,
+        section: Section::Guardrails,
         kind: Kind::Integer { min: 1, max: 100, why: "a turn answers at least one notification, and the briefing must have room for all of them" },
         fallback: Fallback::Value("20"),
         about: "The number of waiting notifications of one agent on one task that one turn answers. The newest one is answered, and the texts of the others stand in the same briefing. `1` gives each notification a turn of its own.",
@@ -482,10 +487,10 @@ variables! {
         ..PLAIN
     }
     AGENT_TURNS_PER_MINUTE {
-        section: Section::Delivery,
+        section: Section::Guardrails,
         kind: Kind::Integer { min: 0, max: 1_000_000, why: "it is a number of turns, and 0 sets no limit" },
         fallback: Fallback::Value("240"),
-        about: "The number of turns that agents may cause in a minute. Tool rounds and retries count. Further notifications that agents have caused wait; those of people are not limited. `STATE_DIR` keeps the count across restarts. `0` sets no limit.",
+        about: "The number of requests to the gateway that agents may cause in a minute. Tool rounds and retries count. Further notifications that agents have caused wait; those of people are not limited. `STATE_DIR` keeps the count across restarts. `0` sets no limit.",
         before: Some(Before {
             there: "no such variable: no limit",
             why: "agents that answer each other can cause thousands of turns in a minute.",

@@ -155,6 +155,8 @@ pub enum Section {
     Gateway,
     /// Polling and delivery.
     Delivery,
+    /// Limits for agents: turns, budgets, what wakes them.
+    Guardrails,
     /// The roster, reports, upgrades.
     Operation,
     /// Agent workspaces.
@@ -167,11 +169,12 @@ pub enum Section {
 
 impl Section {
     /// All sections, in order.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Account,
         Self::Server,
         Self::Gateway,
         Self::Delivery,
+        Self::Guardrails,
         Self::Operation,
         Self::Workspace,
         Self::Identity,
@@ -185,6 +188,7 @@ impl Section {
             Self::Server => "HTTP server of the runtime",
             Self::Gateway => "OpenClaw gateway",
             Self::Delivery => "Delivery",
+            Self::Guardrails => "Guardrails",
             Self::Operation => "Operation",
             Self::Workspace => "Agent workspaces",
             Self::Identity => "Identity in status reports",

@@ -24,6 +24,9 @@ const GROUP_WRITES: u32 = 0o020;
 /// Permission of all other users to write.
 const OTHERS_WRITE: u32 = 0o002;
 
+/// Nanoseconds in a second.
+const NANOS: i64 = 1_000_000_000;
+
 /// Who may use new files.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Sharing {
@@ -80,11 +83,30 @@ impl Sharing {
     }
 }
 
+/// What identifies a content of a regular file: every write changes at least one of these values. A program can set the
+/// time of the last write, but not that of the last change.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileStamp {
+    /// The size.
+    pub bytes: u64,
+    /// The number of the file on its disk.
+    pub inode: u64,
+    /// The time of the last change, in nanoseconds since 1970.
+    pub changed_ns: i64,
+}
+
+impl FileStamp {
+    fn of(facts: &fs::Metadata) -> Self {
+        let changed_ns = facts.ctime().saturating_mul(NANOS).saturating_add(facts.ctime_nsec());
+        Self { bytes: facts.len(), inode: facts.ino(), changed_ns }
+    }
+}
+
 /// What has a name in a folder.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum FileKind {
-    /// A regular file of this size.
-    File(u64),
+    /// A regular file.
+    File(FileStamp),
     /// A folder.
     Folder,
     /// A link, a device or a socket.
@@ -184,7 +206,11 @@ impl SharedFolder {
         };
         let kind = SFlag::from_bits_truncate(facts.st_mode & SFlag::S_IFMT.bits());
         Ok(Some(if kind == SFlag::S_IFREG {
-            FileKind::File(u64::try_from(facts.st_size).unwrap_or(0))
+            FileKind::File(FileStamp {
+                bytes: u64::try_from(facts.st_size).unwrap_or(0),
+                inode: facts.st_ino,
+                changed_ns: facts.st_ctime.saturating_mul(NANOS).saturating_add(facts.st_ctime_nsec),
+            })
         } else if kind == SFlag::S_IFDIR {
             FileKind::Folder
         } else {
@@ -200,6 +226,19 @@ impl SharedFolder {
     /// The content of a regular file with at most this many bytes. `None` if it is missing.
     pub fn read(&self, name: &str, bytes_max: u64) -> io::Result<Option<Vec<u8>>> {
         self.open_file(name)?.map(|file| content(&file, bytes_max)).transpose()
+    }
+
+    /// Like [`read`](Self::read), with the stamp of the content. There is no stamp if the file changed during the read.
+    pub fn read_stamped(
+        &self,
+        name: &str,
+        bytes_max: u64,
+    ) -> io::Result<Option<(Vec<u8>, Option<FileStamp>)>> {
+        let Some(file) = self.open_file(name)? else { return Ok(None) };
+        let before = FileStamp::of(&file.metadata()?);
+        let bytes = content(&file, bytes_max)?;
+        let after = FileStamp::of(&file.metadata()?);
+        Ok(Some((bytes, (before == after).then_some(after))))
     }
 
     /// Like [`read`](Self::read). A file that another user owns or may write to is an error.

@@ -126,6 +126,9 @@ impl Limits {
             text.to_ascii_lowercase().strip_suffix("usd").map(|amount| amount.trim_end().to_owned());
         match dollars {
             Some(amount) => Ok(Self { nano_dollars: Some(parse_dollars(&amount)?), ..Self::default() }),
+            None if text.contains('.') && decimal(text).is_some() => {
+                Err(format!("{text:?} is no number of tokens; for dollars, write {text}usd"))
+            }
             None => Ok(Self { tokens: Some(parse_tokens(text)?), ..Self::default() }),
         }
     }
@@ -327,7 +330,8 @@ mod tests {
             ("0.00usd", Err("a budget of 0 lets no turn start")),
             ("-5", Err("is no number of tokens")),
             ("-5usd", Err("is no amount of dollars")),
-            ("1e6", Err("is no number of tokens")),
+            ("1e6", Err("is no number of tokens; expected digits only")),
+            ("0.5", Err("is no number of tokens; for dollars, write 0.5usd")),
             ("5.", Err("is no number of tokens")),
             ("5.usd", Err("is no amount of dollars")),
             (".5usd", Err("is no amount of dollars")),

@@ -16,7 +16,7 @@ const AGENTS: &str = "squad-lead, engineer, qa, designer, writer";
 
 /// Printed when the runtime has sent the last permitted turn.
 pub(super) const TURN_LIMIT: &str = "\nStopped: all permitted turns are sent. Deliveries keep their progress and wait. `status`, `why` and \
-    the runtime's page name the limit.\nFor more turns, end the demo with Ctrl-C and start it with --turns N.\n";
+    the runtime's page name the limit.\nFor more turns, end the demo with Ctrl-C and start it with --turns N, or with a larger\nDELIVERY_MAX_TURNS.\n";
 
 /// The introduction. `live` is the link to the runtime's page, if it is known.
 pub(super) fn text(

@@ -117,6 +117,7 @@ fn play(wanted: &Play) -> Result<(), String> {
     })?;
     let scripted = if is_real { None } else { Some(start_team(&board, &mut access)?) };
     let mut setting = Setting::new(&board, &access, wanted.runtime_port())?;
+    setting.pass_guardrails(|name| std::env::var(name).ok());
     if let Some(real) = &wanted.gateway {
         setting.set(TURNS_MAX, real.turns.to_string());
     }

@@ -20,6 +20,7 @@ use super::folder::TemporaryFolder;
 use super::gateway::GatewayAccess;
 use crate::app::embedded::Board;
 use crate::app::state_dir::StateDir;
+use mcr_config::{Section, variables_of};
 use mcr_model::BaseUrl;
 use mcr_model::secret::Secret;
 
@@ -78,6 +79,15 @@ impl Setting {
     pub(super) fn set(&mut self, name: &'static str, value: String) {
         self.variables.retain(|(known, _)| *known != name);
         self.variables.push((name, value));
+    }
+
+    /// Passes the variables of the guardrails on to the runtime, as far as they are set.
+    pub(super) fn pass_guardrails(&mut self, variable: impl Fn(&str) -> Option<String>) {
+        for guardrail in variables_of(Section::Guardrails) {
+            if let Some(value) = variable(guardrail.name) {
+                self.set(guardrail.name, value);
+            }
+        }
     }
 
     /// A file for the log of all runtimes.

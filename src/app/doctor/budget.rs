@@ -1,4 +1,4 @@
-//! Checks the daily budgets: whether dollars can be counted, and what is used up.
+//! Checks the daily budgets: whether dollars can be counted, and which limits are reached.
 
 use super::{Check, CheckResult};
 use crate::app::service_client::CommandContext;
@@ -19,28 +19,16 @@ pub(super) fn check(settings: &Settings, context: Option<&CommandContext>) -> Op
     let now = SystemClock.now();
     let mut spending = Spending::recall(budgets.clone(), &kept, |_| true);
     spending.turn_to(now);
-    let has_reported_dollars = spending.spent_in_all().nano_dollars > 0;
-    if budgets.limit_dollars() && budgets.prices.is_empty() && !has_reported_dollars {
-        check.note(
-            "a budget in dollars counts nothing unless the gateway reports the cost of turns, and none is known so far: \
-             set BUDGET_PRICES to the prices of the models"
-                .to_owned(),
-        );
+    let Report { scopes, day, time_zone, warnings, .. } = spending.report(now);
+    for warning in warnings {
+        check.note(warning);
     }
-    let Report { scopes, day, time_zone, .. } = spending.report(now);
     for scope in scopes.iter().filter(|scope| !scope.limits.is_none()) {
         let line = format!("{}: {} on {day} ({time_zone})", scope.name(), scope.words);
         if scope.reached {
             check.note(line);
         } else {
             check.say(line);
-        }
-        if scope.unpriced_tokens > 0 && scope.limits.nano_dollars.is_some() {
-            let tokens = mcr_model::spending::grouped(scope.unpriced_tokens);
-            check.note(format!(
-                "{}: {tokens} tokens have no price; set BUDGET_PRICES for their model",
-                scope.name()
-            ));
         }
     }
     Some(check)

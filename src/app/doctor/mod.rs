@@ -17,6 +17,7 @@ use serde_json::{Value, json};
 use super::color::StateColumn;
 use super::command_env::{BackendConnection, CommandEnv};
 use super::exit::Exit;
+use super::run::named_agents;
 use super::service_client::{CommandContext, ServiceEndpoint, address};
 use super::{print, print_states};
 use crate::telemetry;
@@ -163,6 +164,9 @@ fn examine(env: &CommandEnv, live: bool) -> Vec<Check> {
                 Err("fix the backend first".to_owned())
             };
             checks.extend(team.as_ref().ok().and_then(agents));
+            if let Ok(team) = &team {
+                unknown_agents(&named_agents(settings), team).for_each(|finding| checks[0].note(finding));
+            }
             let team = team.as_ref().map(Roster::agents).map_err(String::as_str);
             checks.push(gateway::ask(settings, &way, &env.redactor, team));
             if live {
@@ -185,6 +189,20 @@ fn examine(env: &CommandEnv, live: bool) -> Vec<Check> {
     checks.append(&mut later);
     checks.extend(footing.as_ref().map(service::ask));
     checks
+}
+
+/// The agents that a variable names by their slugs, and that the account does not have.
+fn unknown_agents<'a>(
+    named: &'a [(&'static str, Vec<String>)],
+    team: &'a Roster,
+) -> impl Iterator<Item = String> + 'a {
+    let named = named.iter().flat_map(|(variable, slugs)| slugs.iter().map(move |slug| (variable, slug)));
+    let unknown = named.filter(|(_, slug)| team.by_slug(slug).is_none());
+    unknown.map(|(variable, slug)| {
+        format!(
+            "{variable} names {slug}, which is no agent of the account: correct the slug, or create the agent"
+        )
+    })
 }
 
 /// Checks whether the service could listen on its port, or already does.

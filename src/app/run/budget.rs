@@ -5,9 +5,12 @@ use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::{Sender, bounded};
+use log::warn;
+
 use super::backend_health::observed;
 use super::background;
-use super::gateway_health::marked;
+use super::gateway_health::{GatewayStatus, marked};
 use super::state::State;
 use super::threads::ThreadSetup;
 use mcr_clients::gateway::HttpGateway;
@@ -16,13 +19,18 @@ use mcr_core::delivery::operator_requests::{OperatorReply, OperatorRequest};
 use mcr_core::guardrails::budget::{Held, Spending, TurnId};
 use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_model::spending::Budgets;
-use mcr_service::delivery::budget::{BudgetKeeper, BudgetMonitor, BudgetNotices, CallsProbe};
+use mcr_service::delivery::budget::{
+    BudgetKeeper, BudgetMonitor, BudgetNotices, BudgetReader, CallsProbe, UsageReading,
+};
 use mcr_service::delivery::service::View;
 use mcr_service::roster::Team;
 use mcr_store::ledger::{Ledger, Remembered};
 
 /// The time between two looks at the waiting work while a limit is reached.
 const LOOK_AT_WAITING: Duration = Duration::from_secs(10);
+
+/// How many turns are read at the same time.
+const READERS: usize = 4;
 
 /// The budgets with what an earlier process has stored and left open.
 pub(super) fn recalled(
@@ -46,12 +54,26 @@ pub(super) fn recalled(
 /// Starts the monitor of the budgets, which works as long as turns may run.
 pub(super) fn start(setup: &ThreadSetup<'_>, team: &Team, view: View) -> io::Result<()> {
     let stop = setup.switches.turns.clone();
+    if setup.budget.counts_no_dollars() {
+        warn!(variable = "BUDGET_PRICES"; "A budget in dollars counts nothing: neither prices nor a reported cost is known");
+    }
+    let gateway = setup.gateway.as_ref().map(|gateway| Arc::new(gateway.client(&stop)));
+    let (readers, readings) = bounded(0);
+    for _ in 0..READERS {
+        let reader = BudgetReader {
+            keeper: setup.budget.clone(),
+            inflight: view.inflight().clone(),
+            probe: probe(gateway.clone(), setup.state.gateway.clone()),
+            readings: readings.clone(),
+        };
+        background::spawn("budget-reader", setup.state.panics.clone(), stop.clone(), move || reader.run())?;
+    }
     let mission = observed(&setup.connections.once, setup.settings, &stop, &setup.state.backend);
     let mut thread = BudgetThread {
         state: setup.state.clone(),
         view,
         keeper: setup.budget.clone(),
-        gateway: setup.gateway.as_ref().map(|gateway| Arc::new(gateway.client(&stop))),
+        readers,
         notices: BudgetNotices::new(mission, team.clone()),
         told: None,
     };
@@ -64,8 +86,7 @@ struct BudgetThread {
     state: Arc<State>,
     view: View,
     keeper: Arc<BudgetKeeper>,
-    /// `None` where no gateway is configured.
-    gateway: Option<Arc<HttpGateway>>,
+    readers: Sender<UsageReading>,
     notices: BudgetNotices,
     /// When the waiting work was last read, and the limits that were reached then.
     told: Option<(Instant, Held)>,
@@ -78,18 +99,10 @@ impl BudgetThread {
         let mut monitor = BudgetMonitor {
             keeper: self.keeper.clone(),
             inflight: view.inflight().clone(),
-            probe: self.probe(),
+            readers: self.readers.clone(),
             hold: Box::new(move |full| state.operator.hold_full(full, &view)),
         };
         monitor.run(&|| stop.is_closed(), &mut |held| self.inform(held));
-    }
-
-    fn probe(&self) -> CallsProbe {
-        let (gateway, status) = (self.gateway.clone(), self.state.gateway.clone());
-        Box::new(move |life| {
-            let Some(gateway) = &gateway else { return Ok(None) };
-            marked(life, |mark| status.model_calls(gateway, &life.session, &life.agent, mark))
-        })
     }
 
     /// Informs the threads of waiting work once about each limit.
@@ -112,4 +125,12 @@ impl BudgetThread {
         self.notices.inform(held, &day, &pending);
         self.told = Some((Instant::now(), held.clone()));
     }
+}
+
+/// Reads the model calls of a turn. Without a `gateway` there is no turn.
+fn probe(gateway: Option<Arc<HttpGateway>>, status: Arc<GatewayStatus>) -> CallsProbe {
+    Box::new(move |life| {
+        let Some(gateway) = &gateway else { return Ok(None) };
+        marked(life, |mark| status.model_calls(gateway, &life.session, &life.agent, mark))
+    })
 }

@@ -13,6 +13,7 @@ mod last_hour;
 mod listening;
 mod machine;
 mod nudge_limiter;
+mod online;
 mod open_state;
 mod operator;
 mod reporter;
@@ -54,6 +55,8 @@ use mcr_model::redact::Redactor;
 use mcr_service::delivery::service::Service;
 use mcr_service::roster::Team;
 use mcr_service::systemd::Notifier;
+
+pub(super) use roster_sync::named_agents;
 
 use backend_health::observed;
 use listening::Listening;

@@ -1,8 +1,9 @@
 //! The operators' requests to the running service: explanations, retries, drops and pauses.
 
 mod budgets;
+mod evidence;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -10,13 +11,15 @@ use std::time::Duration;
 use log::{info, warn};
 use serde_json::json;
 
-use crate::app::delivery_report::{DeliveryReport, LookUp, ReportSources, ServiceSnapshot, name_in, names};
+use self::evidence::{FactsAt, ReportAt};
+use crate::app::delivery_report::{DeliveryReport, LookUp, ReportSources, ServiceSnapshot};
+use crate::app::overview::PictureSources;
 use crate::app::state_dir::StateDir;
 use crate::app::why::{AMBIGUOUS, unknown};
 use mcr_config::{Network, Settings};
 use mcr_core::delivery::operator_requests::{OperatorReply, OperatorRequest, Refused};
 use mcr_core::guardrails::budget::Scope;
-use mcr_core::ops::evidence::{FactsByTask, report};
+use mcr_core::ops::agents::OnlineSign;
 use mcr_core::ops::pause::find;
 use mcr_core::ops::why::CLOSING;
 use mcr_core::ops::{Finding, Paused, ServiceCondition};
@@ -26,12 +29,13 @@ use mcr_http::message::{Reply, Request};
 use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_model::redact::Redactor;
 use mcr_model::secret::Secret;
-use mcr_model::{AccountId, BaseUrl, DonePolicy, Roster, TaskId};
+use mcr_model::{AccountId, BaseUrl, DonePolicy, Roster, WakeRules};
 use mcr_service::delivery::budget::BudgetKeeper;
 use mcr_service::delivery::service::View;
-use mcr_service::http::health::Health;
+use mcr_service::http::health::{Health, HeartbeatHealth};
 use mcr_service::http::operator::{Wanted, refuse, with_body};
 use mcr_service::roster::Team;
+use mcr_service::workspace::listing::WrittenFiles;
 use mcr_store::ledger::{self, Ledger, Read};
 
 /// How often, and at what interval, to check whether an end has been recorded.
@@ -60,11 +64,13 @@ pub(super) struct Operator {
     read: Mutex<Option<(u64, Arc<Read>)>>,
     /// The facts of one task as they were after this many commits.
     facts: Mutex<Option<FactsAt>>,
+    /// The last report on the evidence.
+    evidence: Mutex<Option<ReportAt>>,
     done_policy: DonePolicy,
+    wake_on: WakeRules,
+    /// The agents' workspaces, if they are written.
+    written: Option<WrittenFiles>,
 }
-
-/// The number of commits and the task, with the facts.
-type FactsAt = ((u64, Option<TaskId>), Arc<FactsByTask>);
 
 /// The parts of the service that a request needs.
 pub(super) struct ServiceState<'a> {
@@ -75,6 +81,8 @@ pub(super) struct ServiceState<'a> {
     pub(super) condition: ServiceCondition,
     /// Returns the health of the service.
     pub(super) health: &'a dyn Fn() -> Health,
+    /// Returns the last sign of each agent that it is online, by slug.
+    pub(super) signs: &'a dyn Fn(&Roster, &HeartbeatHealth) -> HashMap<String, OnlineSign>,
     /// Returns the counts of the last hour, minute by minute.
     pub(super) hour: &'a dyn Fn() -> BTreeMap<&'static str, Vec<u64>>,
 }
@@ -98,7 +106,10 @@ impl Operator {
             team: OnceLock::new(),
             read: Mutex::default(),
             facts: Mutex::default(),
+            evidence: Mutex::default(),
             done_policy: settings.delivery.done_policy,
+            wake_on: settings.delivery.wake_on.clone(),
+            written: settings.agents.profile_sync.then(|| WrittenFiles::new(&settings.agents.workspace_root)),
         }
     }
 
@@ -171,10 +182,15 @@ impl Operator {
                 let set_aside = self.place.last_set_aside();
                 let (health, hour) = ((env.health)(), (env.hour)());
                 let stopped = env.view.map(|view| view.state().stopped).unwrap_or_default();
-                let picture =
-                    report.picture(&self.roster(), health, hour, set_aside, self.board.as_ref(), &stopped);
-                Reply::json_of(&picture.cleaned(&|text| self.redactor.clean(text)))
+                let roster = self.roster();
+                let signs = (env.signs)(&roster, &health.heartbeat);
+                let (roster, board, wake_on) = (&*roster, self.board.as_ref(), &self.wake_on);
+                let stopped = &stopped;
+                let sources = PictureSources { roster, health, hour, set_aside, board, stopped, wake_on };
+                let picture = report.picture(sources);
+                Reply::json_of(&picture.with_signs(&signs).cleaned(&|text| self.redactor.clean(text)))
             }),
+            Wanted::Workspace(slug) => self.workspace(&slug),
             Wanted::Retry(id) => self.act(OperatorRequest::Retry, &id, "retry", "it begins again", env),
             Wanted::Drop(id) => self.act(OperatorRequest::Drop, &id, "drop", "it is closed permanently", env),
             Wanted::GiveUp(id) => {
@@ -185,6 +201,21 @@ impl Operator {
             Wanted::Budget => self.budget(env, |_, _| Ok(())),
             Wanted::BudgetRaise(raise) => self.raise_budget(&raise, env),
             Wanted::BudgetReset(agent) => self.reset_budget(agent.as_deref(), env),
+        }
+    }
+
+    /// The files that the runtime wrote to the workspace of this agent.
+    fn workspace(&self, slug: &str) -> Reply {
+        let Some(written) = &self.written else {
+            return Reply::error(404, "This service writes no workspaces (OPENCLAW_PROFILE_SYNC)");
+        };
+        match written.of(slug) {
+            Ok(Some(files)) => Reply::json_of(&json!({"slug": slug, "files": files})),
+            Ok(None) => Reply::error(404, &self.redactor.clean(&format!("{slug} has no workspace"))),
+            Err(why) => {
+                let words = format!("The list of files of {slug} cannot be read: {why}");
+                Reply::error(500, &self.redactor.clean(&words))
+            }
         }
     }
 
@@ -267,52 +298,10 @@ impl Operator {
             memory,
             condition: &env.condition,
             silence: self.silence,
-            facts: &|task| self.facts(env.ledger?, Some(task)).ok()?.get(task).cloned(),
+            facts: &|task| self.facts_of(env.ledger?, task).ok()?.get(task).cloned(),
             done_policy: self.done_policy,
             now,
         }))
-    }
-
-    /// The tasks with activity in this time whose status and facts differ.
-    fn evidence(&self, since: Duration, env: &ServiceState<'_>) -> Reply {
-        let off = "This service keeps no ledger (LEDGER or STATE_DIR), so no facts are recorded";
-        let Some(ledger) = env.ledger else { return Reply::error(503, off) };
-        let unreadable = |why: String| {
-            Reply::error(
-                500,
-                &self.redactor.clean(&format!("The ledger cannot be read: {why}. Run `doctor`")),
-            )
-        };
-        let read = match self.read(env.ledger) {
-            Ok(read) => read,
-            Err(why) => return unreadable(why),
-        };
-        let facts = match self.facts(ledger, None) {
-            Ok(facts) => facts,
-            Err(why) => return unreadable(why),
-        };
-        let roster = self.roster();
-        let names = names(&read, &roster);
-        let since = SystemClock.now() - since;
-        let report = report(&facts, since, self.done_policy, &|agent| name_in(&names, agent));
-        Reply::json_of(&report.cleaned(&|text| self.redactor.clean(text)))
-    }
-
-    /// The facts of all tasks or of one, read again only if something was written since.
-    fn facts(&self, ledger: &Ledger, only: Option<&TaskId>) -> Result<Arc<FactsByTask>, String> {
-        let key = (ledger.state().commits, only.cloned());
-        let mut last = self.facts.lock().unwrap_or_else(PoisonError::into_inner);
-        if let Some((known, facts)) = &*last
-            && *known == key
-        {
-            return Ok(facts.clone());
-        }
-        let folder = self.place.folder().map_err(|why| why.to_string())?;
-        let facts = ledger::task_facts(&folder, &self.account, only).map_err(|why| why.to_string())?;
-        let facts = Arc::new(facts);
-        // The facts of all tasks may be many, and only the page asks for them again.
-        *last = only.is_some().then(|| (key, facts.clone()));
-        Ok(facts)
     }
 
     /// The ledger, read again only if something was written since.

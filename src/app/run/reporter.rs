@@ -156,10 +156,13 @@ impl Reporter {
             }
             let beat =
                 UpdateAgentHeartbeat { agent_id: &id, status: AgentStatus::Online, current_task_id: None };
-            if let Err(error) = self.mission.ask(&beat) {
-                debug!(agent:% = id, error:%; "Mission Control was not informed that an agent is online");
-                if error.class == CallClass::Transient {
-                    return;
+            match self.mission.ask(&beat) {
+                Ok(_) => self.state.online.note(&id),
+                Err(error) => {
+                    debug!(agent:% = id, error:%; "Mission Control was not informed that an agent is online");
+                    if error.class == CallClass::Transient {
+                        return;
+                    }
                 }
             }
             // A refusal would recur, so it is not retried at once.

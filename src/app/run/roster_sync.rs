@@ -29,7 +29,7 @@ pub(super) fn pace(agents: &Agents) -> CallPace {
 }
 
 /// The variables that name agents by their slugs, with these slugs.
-pub(super) fn named_agents(settings: &Settings) -> Vec<(&'static str, Vec<String>)> {
+pub(in crate::app) fn named_agents(settings: &Settings) -> Vec<(&'static str, Vec<String>)> {
     vec![
         ("WAKE_ON", settings.delivery.wake_on.agents.keys().cloned().collect()),
         ("BUDGET_AGENTS", settings.budgets.agents.keys().cloned().collect()),

@@ -8,6 +8,7 @@ use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_service::delivery::inflight::Seen;
 use mcr_service::http::health::{
     DeliveryConfig, DeliveryHealth, GuardrailsConfig, GuardrailsHealth, TurnHealth, WITHOUT_EFFECT, seconds,
+    stopped_by,
 };
 
 /// The state of delivery, with the running turns. `excerpt` shortens and redacts errors.
@@ -40,6 +41,7 @@ pub(super) fn delivery_health(
         guardrails: GuardrailsHealth {
             stopped_threads: scheduler.stopped.len(),
             team_stops: stats.team_stops,
+            stopped_by: stopped_by(scheduler.stopped.iter().map(|thread| thread.limit)),
         },
         unreadable: scheduler.unreadable.iter().map(|sentence| excerpt(sentence)).collect(),
         in_flight: scheduler.running,

@@ -1,4 +1,6 @@
-//! The state of the running service, and the answers of its HTTP server.
+//! The state of the running service.
+
+mod answers;
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -12,24 +14,22 @@ use super::identity::Identity;
 use super::last_hour::LastHour;
 use super::machine::{free_bytes, resident_bytes};
 use super::nudge_limiter::NudgeLimiter;
-use super::operator::{self, Operator};
+use super::online::OnlineReports;
+use super::operator::Operator;
 use super::rows::{delivery_config, delivery_health};
 use super::snapshot::Prepared;
 use super::status_report::Condition;
 use super::workspace_sync::WorkspaceStatus;
 use mcr_clients::convex::ConvexEndpoint;
 use mcr_clients::mission::catalog;
-use mcr_config::Settings;
+use mcr_config::{EffectiveRow, Settings};
 use mcr_core::delivery::scheduler::SchedulerState;
 use mcr_core::ops::ServiceCondition;
 use mcr_core::ops::reasons::REFUSES_ALL;
 use mcr_files::Folder;
 use mcr_http::hosts::Hosts;
-use mcr_http::message::{Reply, Request};
-use mcr_http::page;
 use mcr_http::panics::Panics;
 use mcr_model::clock::{Clock as _, SystemClock};
-use mcr_model::random;
 use mcr_model::redact::Redactor;
 use mcr_service::bell::Bell;
 use mcr_service::clock::SteadyClock;
@@ -37,14 +37,13 @@ use mcr_service::delivery::budget::BudgetKeeper;
 use mcr_service::delivery::service::View;
 use mcr_service::http::agent_api::AgentApi;
 use mcr_service::http::health::{
-    DeliveryConfig, DeliveryHealth, DiskHealth, Health, HeartbeatHealth, LedgerHealth, Memory, PanicHealth,
-    Parts, Ready, RosterHealth, Status, Version, seconds,
+    DeliveryConfig, DeliveryHealth, DiskHealth, Guardrails, Health, HeartbeatHealth, LedgerHealth, Memory,
+    PanicHealth, Parts, RosterHealth, Status, Version, seconds,
 };
-use mcr_service::http::metrics as exposition;
-use mcr_service::http::operator::Wanted;
-use mcr_service::http::routes::{Route, route};
-use mcr_service::metrics::{Metrics, operation_of};
+use mcr_service::metrics::Metrics;
 use mcr_store::ledger::Ledger;
+
+pub(super) use answers::starting;
 
 /// After this many missed syncs the roster counts as stale.
 const STALE_AFTER_INTERVALS: u32 = 3;
@@ -57,6 +56,7 @@ pub(super) struct State {
     began: Instant,
     identity: Identity,
     config: DeliveryConfig,
+    guardrails: Vec<EffectiveRow>,
     sync_interval: Duration,
     idle_sync_interval: Duration,
     redactor: Arc<Redactor>,
@@ -73,6 +73,8 @@ pub(super) struct State {
     roster: Mutex<RosterHealth>,
     /// The health of the agents' workspaces.
     pub(super) workspaces: WorkspaceStatus,
+    /// The reports about single agents.
+    pub(super) online: OnlineReports,
     disk: Mutex<DiskHealth>,
     /// Why the state in `STATE_DIR` cannot be opened yet, if so.
     unopened: Mutex<Option<String>>,
@@ -110,6 +112,7 @@ impl State {
             began: Instant::now(),
             identity: Identity::new(settings, redactor),
             config: delivery_config(&settings.delivery),
+            guardrails: settings.guardrails.clone(),
             sync_interval: settings.agents.sync_interval,
             idle_sync_interval: settings.agents.idle_sync_interval,
             redactor: redactor.clone(),
@@ -120,6 +123,7 @@ impl State {
             panics: Panics::default(),
             roster: Mutex::default(),
             workspaces: WorkspaceStatus::default(),
+            online: OnlineReports::default(),
             disk: Mutex::default(),
             unopened: Mutex::default(),
             displaced: Mutex::default(),
@@ -145,7 +149,7 @@ impl State {
         let _ = self.ledger.set(ledger);
     }
 
-    /// Sets the daily budgets. Those that are used up hold turns from the start.
+    /// Sets the daily budgets. Those that are reached hold turns from the start.
     pub(super) fn set_budget(&self, budget: Arc<BudgetKeeper>) {
         self.operator.set_full(&budget.full());
         // It is set once, by the starting thread.
@@ -274,76 +278,6 @@ impl State {
         )
     }
 
-    /// Answers a request, and counts it.
-    pub(super) fn answer(&self, request: &Request) -> Reply {
-        let began = Instant::now();
-        let reply = self.reply(request);
-        self.count(request, reply.status(), began.elapsed());
-        reply
-    }
-
-    pub(super) fn count(&self, request: &Request, status: u16, took: Duration) {
-        let path = request.path();
-        self.metrics.request(&path, status, took);
-        // A request refused before it reached the backend is no operation, as in the original service.
-        match (operation_of(&path), status) {
-            (Some(name), 200) => self.metrics.operation(name, took, None),
-            (Some(name), status @ (404 | 409 | 500..)) => {
-                self.metrics.operation(name, took, Some((format!("status {status}"), SystemClock.now())));
-            }
-            _ => {}
-        }
-    }
-
-    fn reply(&self, request: &Request) -> Reply {
-        match route(request) {
-            Route::Page => page::live(&random::hex::<16>()),
-            Route::Health => Reply::json(self.prepared.health.get(|| self.health().pretty())).no_store(),
-            Route::Version => Reply::json_of(&self.version()).no_store(),
-            Route::Metrics { as_data } => self.figures(as_data),
-            Route::Live => Reply::json("{\"live\":true}".as_bytes().to_vec()).no_store(),
-            Route::Ready => self.readyz(),
-            Route::Operator(wanted) => self.operate(wanted, request),
-            Route::Nudge => {
-                // Before the start no nudge is needed: the first list is made at once.
-                self.nudges.get().inspect(|nudges| nudges.ring());
-                Reply::empty(202).no_store()
-            }
-            Route::Agent(door) => match self.agents.get() {
-                Some(agents) => agents.answer(door, request),
-                None => starting().no_store(),
-            },
-            Route::Refused(reply) => reply,
-        }
-    }
-
-    fn figures(&self, as_data: bool) -> Reply {
-        if as_data {
-            let make = || exposition::data(&self.health(), &self.metrics);
-            return Reply::json(self.prepared.figures_as_data.get(make)).no_store();
-        }
-        let make = || exposition::exposition(&self.health(), &self.metrics);
-        Reply::whole(exposition::CONTENT_TYPE, self.prepared.figures.get(make)).no_store()
-    }
-
-    fn operate(&self, wanted: Wanted, request: &Request) -> Reply {
-        let ledger = self.ledger.get().map(|ledger| &**ledger);
-        let (health, hour) = (|| self.health(), || self.last_hour.note(&self.metrics, self.delivery.get()));
-        let (view, condition) = (self.delivery.get(), self.service_condition());
-        let budget = self.budget.get().map(|budget| &**budget);
-        let env = operator::ServiceState { view, ledger, budget, condition, health: &health, hour: &hour };
-        self.operator.answer(wanted, request, &env).no_store()
-    }
-
-    fn readyz(&self) -> Reply {
-        let mut missing = self.parts().missing();
-        if self.draining.load(Ordering::Relaxed) {
-            missing.push("draining");
-        }
-        let ready = missing.is_empty();
-        Reply::json_of(&Ready { ready, missing }).with_status(if ready { 200 } else { 503 }).no_store()
-    }
-
     /// The conditions that block all deliveries.
     fn service_condition(&self) -> ServiceCondition {
         let state = self.delivery.get().map(View::state);
@@ -375,6 +309,7 @@ impl State {
     pub(super) fn health(&self) -> Health {
         let parts = self.parts();
         let reasons = parts.reasons();
+        let guardrails = Guardrails::of(&self.guardrails, &parts);
         let status = match () {
             () if self.draining.load(Ordering::Relaxed) => Status::Draining,
             () if parts.is_starting(self.began.elapsed()) => Status::Starting,
@@ -390,6 +325,7 @@ impl State {
             infrastructure: self.identity.infrastructure(),
             gateway,
             delivery,
+            guardrails,
             heartbeat: self.agents.get().map_or_else(HeartbeatHealth::default, AgentApi::heartbeat),
             agent_api: self.agent_api.health(self.gateway.shows_tools()),
             agent_sync: roster,
@@ -404,11 +340,6 @@ impl State {
             timestamp: SystemClock.now(),
         }
     }
-}
-
-pub(super) fn starting() -> Reply {
-    Reply::error(503, "The service is still starting. Repeat the request in a second")
-        .with_header("Retry-After", "1")
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {

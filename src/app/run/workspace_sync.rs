@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use crossbeam_channel::{Receiver, RecvTimeoutError, Sender};
 use log::{info, warn};
@@ -124,17 +124,17 @@ impl WorkspaceSync {
         let release = version.as_deref().and_then(Release::parse);
         let token = |agent: &AgentId| self.sessions.as_ref().map(|sessions| sessions.agent_token(agent));
         let health = self.workspaces.sync(&profiles.0, &token, release, SystemClock.now());
-        let health = health.shown(&|text| self.state.excerpt(text));
-        self.log(&health, began.elapsed());
+        let mut health = health.shown(&|text| self.state.excerpt(text));
+        health.sync_ms = u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX);
+        self.log(&health);
         self.state.workspaces.set(health);
         Ok(())
     }
 
     /// Logs changed files and new problems.
-    fn log(&mut self, health: &WorkspaceHealth, took: Duration) {
-        let changes: usize = health.agents.iter().map(|agent| agent.changes).sum();
-        if changes > 0 {
-            info!(files = changes, milliseconds = took.as_millis(); "Workspaces are written");
+    fn log(&mut self, health: &WorkspaceHealth) {
+        if health.changes > 0 {
+            info!(files = health.changes, milliseconds = health.sync_ms; "Workspaces are written");
         }
         let mut problems: BTreeMap<String, String> =
             health.rejected.iter().chain(&health.removed).cloned().collect();

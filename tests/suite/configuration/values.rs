@@ -114,6 +114,8 @@ fn budgets_limit_the_account_and_single_agents() {
         ("BUDGET_AGENTS", "writer=0", "lets no turn start"),
         ("BUDGET_TIME_ZONE", "Berlin", "Did you mean Europe/Berlin?"),
         ("BUDGET_TIME_ZONE", "Atlantis", "no time zone has this name"),
+        ("HEARTBEAT_TIME_ZONE", "Berlin", "Did you mean Europe/Berlin?"),
+        ("HEARTBEAT_TIME_ZONE", "Atlantis", "no time zone has this name"),
         ("BUDGET_PRICES", "gpt-5=1", "expected `MODEL=READ/WRITTEN`"),
     ];
     for (name, text, words) in mistakes {

@@ -8,11 +8,11 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::Duration;
 
-use mission_control_runtime::delivery::budget::LOOK;
 use mission_control_runtime::demo::gateway::{Prompt, Thought};
 use serde_json::{Value, json};
 
 use super::processes::Stack;
+use crate::support::program::{self, Program};
 
 /// The budgets, as `budget show --json` prints them.
 fn shown(stack: &Stack) -> Value {
@@ -49,39 +49,62 @@ fn is_reached(health: &Value) -> bool {
 fn at_the_limit_rows_wait_and_each_thread_is_told_once() {
     let model = |prompt: &Prompt| Thought::say(format!("{} answers.", prompt.agent)).costing(100, 20);
     let mut stack = Stack::set(&["ben"], model, &[("BUDGET_DAILY_TOKENS", "500")]);
-    let tasks: Vec<String> = (0..10).map(|_| stack.task("assigned", &["ben"])).collect();
+    let tasks: Vec<String> = (0..16).map(|_| stack.task("assigned", &["ben"])).collect();
     for task in &tasks {
         stack.mention(task, "ben", "please look");
     }
     let health = stack.until("the limit", is_reached);
     assert_eq!(health["budget"]["scopes"][0]["reached"], true, "{health}");
     stack.until("five answers", |_| answers(&stack, "ben", &tasks) == 5);
-    let waiting: Vec<&String> =
-        tasks.iter().filter(|task| answers(&stack, "ben", &[(*task).clone()]) == 0).collect();
-    stack.until("a note in each waiting thread", |_| {
-        waiting.iter().all(|task| notes(&stack, "ben", task) == 1)
-    });
+    let noted = |stack: &Stack, times: usize| {
+        let waiting = tasks.iter().filter(|task| answers(stack, "ben", &[(*task).clone()]) == 0);
+        let waiting: Vec<&String> = waiting.collect();
+        stack.until("the notes in each waiting thread", |_| {
+            waiting.iter().all(|task| notes(stack, "ben", task) == times)
+        });
+    };
+    noted(&stack, 1);
     assert_eq!(stack.gateway().posts(), 5, "no turn after the limit");
     assert_eq!(tokens(&scope(&stack, None)["spent"]), 600);
     let (_, why) = stack.command(["why", "ben"]);
     assert!(why.contains("The account's daily budget is used up: 600 tokens of 500 tokens."), "{why}");
     let (_, status) = stack.command(["status"]);
-    assert!(status.contains("a daily budget is used up, so turns wait"), "{status}");
+    assert!(status.contains("a daily budget is reached, so turns wait"), "{status}");
 
     // A restart keeps the limit and tells no thread again.
     stack.kill_and_start();
     stack.until("the limit after a restart", is_reached);
-    let (code, text) = stack.command(["budget", "raise", "300"]);
-    assert_eq!(code, Some(1), "{text}");
+    let misuses = [
+        ("300", 1, "The budget of the account is 500 tokens today, which is more"),
+        ("500", 1, "The budget of the account is already 500 tokens today; raise it to more"),
+        ("5usd", 1, "No budget of this kind is set for the account: 500 tokens"),
+        ("0.5", 2, "for dollars, write 0.5usd"),
+        ("-5", 2, "`-5`"),
+        ("many", 2, "is no number of tokens; expected digits only"),
+    ];
+    for (amount, expected, words) in misuses {
+        let (code, text) = stack.command(["budget", "raise", amount]);
+        assert!(code == Some(expected) && text.contains(words), "{amount}: {code:?} {text}");
+    }
     let (code, text) = stack.command(["budget", "raise", "800"]);
     assert!(code == Some(0) && text.contains("600 of 800 tokens (75 %), raised today"), "{text}");
     stack.until("seven answers", |_| answers(&stack, "ben", &tasks) == 7);
     stack.until("the limit again", is_reached);
     assert_eq!(stack.gateway().posts(), 7);
+    noted(&stack, 2);
     let (code, text) = stack.command(["budget", "reset"]);
     assert_eq!(code, Some(0), "{text}");
-    stack.until("four more answers", |_| answers(&stack, "ben", &tasks) == 10);
-    assert!(tasks.iter().all(|task| notes(&stack, "ben", task) <= 1));
+    stack.until("seven more answers", |_| answers(&stack, "ben", &tasks) == 14);
+    stack.until("the limit after a reset", is_reached);
+    noted(&stack, 3);
+    // Neither does a restart repeat these notes.
+    stack.kill_and_start();
+    stack.until("the limit after another restart", is_reached);
+    let (code, text) = stack.command(["budget", "raise", "5000"]);
+    assert_eq!(code, Some(0), "{text}");
+    stack.until("all answers", |_| answers(&stack, "ben", &tasks) == 16);
+    let most = tasks.iter().map(|task| notes(&stack, "ben", task)).max();
+    assert_eq!(most, Some(3), "one note for each limit");
     assert_eq!(tokens(&scope(&stack, None)["spent"]), stack.gateway().spent().all());
     let health = stack.until("health", |health| !is_reached(health));
     assert_eq!(health["delivery"]["dead"], 0);
@@ -91,7 +114,11 @@ fn at_the_limit_rows_wait_and_each_thread_is_told_once() {
 #[test]
 fn an_agent_at_its_limit_holds_no_other() {
     let model = |prompt: &Prompt| Thought::say(format!("{} answers.", prompt.agent)).costing(100, 20);
-    let mut stack = Stack::set(&["ben", "ada"], model, &[("BUDGET_AGENTS", "ben=100,nemo=5")]);
+    let mut stack = Stack::set(
+        &["ben", "ada"],
+        model,
+        &[("BUDGET_AGENTS", "ben=100,nemo=5"), ("WAKE_ON", "all,ghost=addressed")],
+    );
     stack.wait_for_log("A variable names an agent that is not in the roster");
     let tasks_of = |slug: &str| -> Vec<String> { (0..3).map(|_| stack.task("assigned", &[slug])).collect() };
     let (tasks, others) = (tasks_of("ben"), tasks_of("ada"));
@@ -102,6 +129,11 @@ fn an_agent_at_its_limit_holds_no_other() {
     stack.until("the answers of ada", |_| answers(&stack, "ada", &others) == 3);
     stack.until("the limit", is_reached);
     assert_eq!((answers(&stack, "ben", &tasks), tokens(&scope(&stack, Some("ben"))["spent"])), (1, 120));
+    let (_, text) = stack.command(["doctor"]);
+    for words in ["BUDGET_AGENTS names nemo, which is", "WAKE_ON names ghost, which is"] {
+        assert!(text.contains(words), "{text}");
+    }
+    assert!(!text.contains("names ben"), "{text}");
     let (code, text) = stack.command(["budget", "reset", "--agent", "ada"]);
     assert!(code == Some(1) && text.contains("No budget is set for ada alone"), "{text}");
     let (code, text) = stack.command(["budget", "raise", "1000", "--agent", "Ben"]);
@@ -122,21 +154,20 @@ fn a_running_turn_is_aborted_at_the_limit() {
             return Thought::say(format!("{} answers.", prompt.agent)).costing(100, 0);
         }
         // The request after the limit would take minutes.
-        let time = if number > 10 { Duration::from_mins(5) } else { Duration::ZERO };
-        Thought::work("exec", Duration::from_millis(100), "still at work").costing(100, 0).after(time)
+        let time = if number > 4 { Duration::from_mins(5) } else { Duration::from_millis(800) };
+        Thought::work("exec", Duration::ZERO, "still at work").costing(100, 0).after(time)
     };
-    let variables = [("BUDGET_DAILY_TOKENS", "1000"), (LOOK, "50")];
-    let mut stack = Stack::set(&["ben"], model, &variables);
+    let mut stack = Stack::set(&["ben"], model, &[("BUDGET_DAILY_TOKENS", "400")]);
     let task = stack.task("assigned", &["ben"]);
     stack.mention(&task, "ben", "please look");
     stack.until("the limit", is_reached);
     stack.until("the end of the turn", |health| {
         health["delivery"]["turns"] == json!([]) && health["delivery"]["inFlight"] == 0
     });
-    assert_eq!(stack.gateway().spent().all(), 1_000);
-    stack.until("the settlement", |_| tokens(&scope(&stack, None)["spent"]) == 1_000);
+    assert_eq!(stack.gateway().spent().all(), 400);
+    stack.until("the settlement", |_| tokens(&scope(&stack, None)["spent"]) == 400);
     let (_, why) = stack.command(["why", "ben"]);
-    assert!(why.contains("daily budget is used up"), "{why}");
+    assert!(why.contains("The account's daily budget"), "{why}");
     let before = calls.load(Ordering::SeqCst);
     done.store(true, Ordering::SeqCst);
     let (code, text) = stack.command(["budget", "raise", "5000"]);
@@ -150,6 +181,72 @@ fn a_running_turn_is_aborted_at_the_limit() {
         "{health}"
     );
     assert_eq!(tokens(&scope(&stack, None)["spent"]), stack.gateway().spent().all());
+    stack.stop();
+}
+
+/// Three turns make quick model requests inside the gateway, far more than the limit allows between two usual readings.
+#[test]
+fn quick_requests_pass_the_limit_by_at_most_one_in_each_turn() {
+    const REQUEST: u64 = 1_000;
+    const LIMIT: u64 = 30_000;
+    let model = |_: &Prompt| {
+        let thought = Thought::work("exec", Duration::from_millis(100), "still at work").costing(REQUEST, 0);
+        thought.after(Duration::from_millis(200))
+    };
+    let slugs = ["ben", "ada", "cleo"];
+    let mut stack = Stack::set(&slugs, model, &[("BUDGET_DAILY_TOKENS", "30000")]);
+    for slug in slugs {
+        let task = stack.task("assigned", &[slug]);
+        stack.mention(&task, slug, "please look");
+    }
+    stack.until("the end of all turns", |health| {
+        is_reached(health) && health["delivery"]["turns"] == json!([]) && health["delivery"]["inFlight"] == 0
+    });
+    let spent = stack.gateway().spent().all();
+    assert!(spent <= LIMIT + 3 * REQUEST, "{spent} of {LIMIT}");
+    assert!(spent >= LIMIT / 2, "{spent} of {LIMIT}: the turns were aborted too early");
+    stack.until("the settlement", |_| tokens(&scope(&stack, None)["spent"]) == spent);
+    stack.stop();
+}
+
+/// The zone changes while the process is away, so that the clock goes back over midnight during a turn.
+#[test]
+fn a_turn_of_the_next_day_counts_when_the_clock_goes_back_over_midnight() {
+    let (ends, calls) = (Arc::new(AtomicBool::new(false)), AtomicU64::new(0));
+    let done = ends.clone();
+    let model = move |prompt: &Prompt| {
+        let is_first = calls.fetch_add(1, Ordering::SeqCst) == 0;
+        if is_first {
+            return Thought::work("exec", Duration::ZERO, "still at work").costing(600, 0);
+        }
+        let time = if done.load(Ordering::SeqCst) { Duration::ZERO } else { Duration::from_mins(5) };
+        Thought::say(format!("{} answers.", prompt.agent)).costing(600, 0).after(time)
+    };
+    let variables = [("BUDGET_DAILY_TOKENS", "1000"), ("BUDGET_TIME_ZONE", "Pacific/Kiritimati")];
+    let mut stack = Stack::set(&["ben", "ada"], model, &variables);
+    let (task, other) = (stack.task("assigned", &["ben"]), stack.task("assigned", &["ada"]));
+    stack.mention(&task, "ben", "please look");
+    stack.until("the first model call", |_| stack.gateway().spent().all() == 600);
+    let later = shown(&stack)["day"].clone();
+    stack.kill();
+    // 25 hours behind.
+    stack.set_variable("BUDGET_TIME_ZONE", "Pacific/Pago_Pago");
+    ends.store(true, Ordering::SeqCst);
+    stack.start();
+    stack.answer_of("ben", &task);
+    stack.until("the limit on the earlier day", is_reached);
+    let earlier = shown(&stack);
+    assert!(earlier["day"].as_str() < later.as_str(), "{earlier} after {later}");
+    let account = &earlier["scopes"][0];
+    assert_eq!((tokens(&account["counted"]), tokens(&account["spent"])), (1_200, 600), "{earlier}");
+    stack.mention(&other, "ada", "please look");
+    stack.until("the note of the limit", |_| notes(&stack, "ada", &other) == 1);
+    assert_eq!(stack.gateway().spent().all(), 1_200, "no turn starts");
+    stack.set_variable("BUDGET_TIME_ZONE", "Pacific/Kiritimati");
+    stack.kill_and_start();
+    stack.answer_of("ada", &other);
+    stack.until("the limit on the later day", is_reached);
+    assert_eq!((tokens(&scope(&stack, None)["spent"]), stack.gateway().spent().all()), (1_200, 1_800));
     stack.stop();
 }
 
@@ -185,16 +282,28 @@ fn without_a_service_the_command_uses_the_ledger() {
     let tasks = [stack.task("assigned", &["ben"]), stack.task("assigned", &["ben"])];
     stack.mention(&tasks[0], "ben", "please look");
     stack.until("the limit", is_reached);
+    for command in ["status", "budget"] {
+        let (_, text) = stack.command([command]);
+        assert!(text.to_lowercase().contains("a budget in dollars counts nothing"), "{text}");
+    }
     stack.mention(&tasks[1], "ben", "please look");
+    let (code, text) = stack.command(["budget", "raise", "110"]);
+    assert_eq!(code, Some(0), "{text}");
     stack.kill();
+    let only_the_folder = Program::new(["budget", "--state-dir", stack.state_dir()]).without("STATE_DIR");
+    let shown = program::text(&only_the_folder.output());
+    assert!(shown.contains("account: 120 tokens, limit raised to 110 tokens"), "{shown}");
+    assert!(shown.contains("The limits are variables of the service"), "{shown}");
     let (_, text) = stack.command(["budget"]);
     assert!(
-        text.contains("No service runs") && text.contains("120 of 100 tokens and $0 of $5 (120 %): reached"),
+        text.contains("No service runs")
+            && text.contains("120 of 110 tokens and $0 of $5 (109 %), raised today: reached"),
         "{text}"
     );
     let (code, text) = stack.command(["budget", "reset"]);
-    assert!(code == Some(0) && text.contains("0 of 100 tokens and $0 of $5 (0 %)"), "{text}");
+    assert!(code == Some(0) && text.contains("0 of 110 tokens and $0 of $5 (0 %)"), "{text}");
     stack.start();
+    stack.wait_for_log("A budget in dollars counts nothing");
     stack.until("both answers", |_| answers(&stack, "ben", &tasks) == 2);
     stack.stop();
 }

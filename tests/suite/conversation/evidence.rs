@@ -176,6 +176,24 @@ fn a_status_that_a_person_set_is_not_marked() {
     assert!(why.contains("status    done, not set by an agent"), "{why}");
 }
 
+/// The page repeats its request. Without a change the ledger is not read again.
+#[test]
+fn the_report_is_built_again_only_after_a_change() {
+    let stack = Stack::new(&["ben", "ada"], ready);
+    assigned(&stack, "ben");
+    stack.settled();
+    let report = || as_operator(&stack, "GET", WEEK, "").1;
+    let first = report();
+    stack.until("a later moment", |health| health["timestamp"].as_i64() > first["since"].as_i64());
+    assert_eq!(report(), first, "with the same begin");
+    let (_, hour) = as_operator(&stack, "GET", "/evidence/3600", "");
+    assert!(hour["since"].as_i64() > first["since"].as_i64(), "another time is another report");
+    assigned(&stack, "ada");
+    let later = report();
+    assert_eq!((&first["tasks"], &later["tasks"]), (&json!(1), &json!(2)));
+    assert!(later["since"].as_i64() > first["since"].as_i64());
+}
+
 #[test]
 fn the_operator_api_has_the_report_and_refuses_other_paths() {
     let stack = Stack::new(&["ben"], ready);

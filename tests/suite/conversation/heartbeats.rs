@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex};
 use mission_control_runtime::demo::gateway::{Prompt, Thought};
 use serde_json::{Value, json};
 
+use super::operator::as_operator;
 use super::processes::Stack;
 use super::wakes::tell;
 
@@ -68,4 +69,36 @@ fn a_wake_begins_a_heartbeat_that_shows_its_event_once_also_across_a_kill() {
         (1, 1, 3),
         "{asked:?}"
     );
+}
+
+/// A stop ends the running turn of the heartbeat that is about the task, and `why` says so.
+#[test]
+fn a_stop_of_a_task_ends_the_heartbeat_that_is_about_it() {
+    let mind = |prompt: &Prompt| {
+        if prompt.text.contains("Focus Task ID:") { Thought::hang() } else { Thought::say("HEARTBEAT_OK") }
+    };
+    let more = [("HEARTBEAT_MODE", "gated"), ("AGENT_API_TOKENS", "false")];
+    let mut stack = Stack::set(&["ben"], mind, &more);
+    stack.until("the first heartbeat", |health| prompted(health) == 1);
+    let task = stack.task("in_progress", &["ben"]);
+    let own = format!("system:agent:ben:{}:v1", stack.board.account);
+    tell(&stack, "wake", &own, &json!({"text": "Continue."}));
+    stack.until("the turn", |_| stack.gateway().in_flight() == 1);
+    stack.board.person("tasks:pauseAgents", json!({"taskId": task})).unwrap();
+    assert_eq!(stack.ask("POST", "/nudge", ""), 202);
+    let mut stopped = Vec::new();
+    stack.until("its record", |_| {
+        let recent = as_operator(&stack, "GET", "/deliveries", "").1["recent"].take();
+        let of_stops = |one: &&Value| one["state"] == "stopped" && one["kind"] == "heartbeat";
+        stopped = recent.as_array().unwrap().iter().filter(of_stops).cloned().collect();
+        !stopped.is_empty()
+    });
+    assert_eq!(stopped.len(), 1, "{stopped:?}");
+    let (_, why) = stack.command(["why", stopped[0]["id"].as_str().unwrap()]);
+    assert!(why.contains("person stopped the work on a task of this heartbeat"), "{why}");
+    assert!(stack.said_by("ben", &task).is_empty());
+    assert_eq!(stack.health()["heartbeat"]["agents"][0]["failed"], json!(0));
+    // The next heartbeat shows the event again.
+    assert_eq!(stack.health()["heartbeat"]["eventsWaiting"], json!(1));
+    stack.stop();
 }

@@ -16,7 +16,13 @@ pub(super) fn token(stack: &Stack) -> String {
 }
 
 /// Sends a request to the service with these header lines; returns status and answer.
-fn ask(stack: &Stack, method: &str, path: &str, body: &str, headers: &[(&str, &str)]) -> (u16, Value) {
+pub(super) fn ask(
+    stack: &Stack,
+    method: &str,
+    path: &str,
+    body: &str,
+    headers: &[(&str, &str)],
+) -> (u16, Value) {
     let answer = exchange(&agent(), (method, &format!("http://{}{path}", stack.address())), headers, body);
     (answer.status().as_u16(), serde_json::from_str(answer.body()).unwrap_or(Value::Null))
 }
@@ -255,7 +261,7 @@ fn why_knows_an_agent_without_deliveries() {
     let (code, output) = stack.command(["why", "ada", "--json"]);
     let found: Value = serde_json::from_str(&output).unwrap();
     assert_eq!((code, &found["state"]), (Some(0), &json!("idle")), "{output}");
-    assert_eq!(found["why"], "ada is paused; `resume --agent ada` ends that.");
+    assert_eq!(found["what"], "ada is paused; `resume --agent ada` ends that.", "a stop stands first");
     let (code, output) = stack.command(["why", "eve"]);
     assert!(code == Some(1) && output.contains("No agent, task or notification matches “eve”"), "{output}");
 }

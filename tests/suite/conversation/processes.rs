@@ -295,8 +295,12 @@ impl Stack {
 
     /// The gateway's history of an agent's session about a task.
     pub(super) fn history(&self, slug: &str, task: &str) -> Vec<Value> {
-        let session = format!("agent:{slug}:task:{task}:{}:v1", self.board.account).to_lowercase();
-        let url = format!("{}/sessions/{session}/history", self.url);
+        self.history_of(&format!("agent:{slug}:task:{task}:{}:v1", self.board.account))
+    }
+
+    /// The gateway's history of the session with this key at the gateway.
+    pub(super) fn history_of(&self, session: &str) -> Vec<Value> {
+        let url = format!("{}/sessions/{}/history", self.url, session.to_lowercase());
         let client = agent();
         let mut looks = 0;
         loop {
@@ -567,10 +571,7 @@ fn serve(gateway: &ScriptedGateway, address: &str) -> Server {
 
 /// The real gateway of this release, if there is one: address and token.
 pub(super) fn real(release: Release) -> Option<(String, String)> {
-    let played = match release {
-        Release::V2026_9_6 => "2026.9.6",
-        Release::V2026_2_19 => "2026.2.19",
-    };
+    let played = release.version();
     let is_it = env::var("CONFORMANCE_GATEWAY_RELEASE").is_ok_and(|given| given == played);
     let (url, token) =
         (env::var("CONFORMANCE_GATEWAY_URL").ok()?, env::var("CONFORMANCE_GATEWAY_TOKEN").ok()?);

@@ -38,7 +38,27 @@ fn with_quiet_mode_a_message_wakes_the_assigned_agent_and_no_follower() {
         "{why}"
     );
     let (_, status) = stack.command(["status"]);
+    assert!(status.contains("WAKE_ON=addressed has saved 1 turn and about "), "{status}");
     assert!(!status.contains("would have saved"), "{status}");
+    stack.stop();
+}
+
+/// Turns from before the switch are no saving that is still to be had.
+#[test]
+fn a_switch_to_quiet_mode_ends_what_it_would_have_saved() {
+    let mut stack = Stack::set(&["ben", "ada"], polite, &[("WAKE_ON", "all")]);
+    let task = followed_task(&stack);
+    says(&stack, &task, "how far is it?", 2);
+    let saved = |stack: &Stack| {
+        let (_, status) = stack.command(["status"]);
+        status.lines().find(|line| line.starts_with("quiet mode")).map(str::to_owned)
+    };
+    assert!(saved(&stack).unwrap().contains("would have saved 1 of 5 turns"));
+    stack.stop();
+    stack.set_variable("WAKE_ON", "addressed");
+    stack.start();
+    stack.until("the roster", |health| health["agentSync"]["agents"] == 2);
+    assert_eq!(saved(&stack), None);
     stack.stop();
 }
 

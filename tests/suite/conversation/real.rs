@@ -7,6 +7,8 @@
 
 /// A turn that is aborted because its budget is used up.
 mod budget;
+/// Heartbeats and the questions that their session has.
+mod heartbeats;
 /// A release that does not support our tools.
 mod old;
 

@@ -8,6 +8,8 @@ mod alerts;
 mod canaries;
 /// A strict parser of the text format.
 mod exposition;
+/// Each variable of the guardrails.
+mod guardrails;
 /// Each reason, produced for real.
 mod reasons;
 /// The reports to the backend.

@@ -8,6 +8,7 @@ use std::sync::{Arc, Mutex};
 use mission_control_runtime::demo::gateway::{Prompt, Thought};
 use serde_json::{Value, json};
 
+use super::operator::{as_operator, ask};
 use super::over_http::{post, way};
 use super::polite;
 use super::processes::Stack;
@@ -55,6 +56,45 @@ fn workspaces_follow_the_board_and_the_program_says_since_when() {
     stack.until("a sync after the restart", |health| files_of(health, "ben")["files"] == 5);
     assert_eq!(fs::read_to_string(root.join("ben/notes.md")).unwrap(), "Mine.");
     stack.stop();
+}
+
+/// The page's data: the files of one workspace, and by what sign an agent is online.
+#[test]
+fn an_operator_sees_the_files_of_a_workspace_and_the_signs_of_its_agent() {
+    let place = tempfile::tempdir().unwrap();
+    let root = place.path().join("agents");
+    let stack = stack(&["ben"], &root);
+    stack.until("the workspace", |health| files_of(health, "ben")["files"] == 5);
+    let ben = stack.agent("ben").to_owned();
+    let soul = "A line of the soul.\n".repeat(2_000);
+    stack.board.person("agents:update", json!({"agentId": ben, "soulContent": soul})).unwrap();
+    stack.until("the long soul", |health| files_of(health, "ben")["warnings"] != json!([]));
+    let (status, listed) = as_operator(&stack, "GET", "/workspaces/ben", "");
+    assert_eq!((status, &listed["slug"]), (200, &json!("ben")), "{listed}");
+    let files = listed["files"].as_array().unwrap();
+    let cut: Vec<&Value> =
+        files.iter().filter(|file| file["cut"] == true).map(|file| &file["path"]).collect();
+    assert_eq!((files.len(), cut), (5, vec![&json!("SOUL.md")]), "{listed}");
+    for file in files {
+        let path = root.join("ben").join(file["path"].as_str().unwrap());
+        assert_eq!(file["bytes"].as_u64(), Some(fs::metadata(&path).unwrap().len()), "{}", path.display());
+        assert!(file["at"].as_i64() > Some(0), "{file}");
+    }
+    for (path, expected) in
+        [("/workspaces/nobody", 404), ("/workspaces/.mission-control", 404), ("/workspaces/a%2Fb", 404)]
+    {
+        assert_eq!(as_operator(&stack, "GET", path, "").0, expected, "{path}");
+    }
+    assert_eq!(ask(&stack, "GET", "/workspaces/ben", "", &[]).0, 401, "it is data for operators only");
+
+    let task = stack.task("in_progress", &["ben"]);
+    stack.mention(&task, "ben", "are you there?");
+    stack.answer_of("ben", &task);
+    stack.until("the sign", |_| {
+        let overview = as_operator(&stack, "GET", "/overview", "").1;
+        let online = &overview["agents"]["shown"][0]["online"];
+        online["by"] == "answered-turn" && online["at"].as_i64() > Some(0)
+    });
 }
 
 #[test]

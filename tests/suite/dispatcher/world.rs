@@ -200,7 +200,7 @@ impl World {
         Self::built(workers, 1, open, left, agent_limits)
     }
 
-    fn built(
+    pub(super) fn built(
         workers: usize,
         fold_max: usize,
         open: Vec<(Notification, Record)>,

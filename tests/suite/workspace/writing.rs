@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use mission_control_runtime::clock::{Clock as _, SystemClock};
 use mission_control_runtime::gateway::dialect::Release;
 use mission_control_runtime::workspace::health::WorkspaceHealth;
 use mission_control_runtime::workspace::{AgentTokens, ProfileRow, Workspaces};
@@ -112,9 +113,10 @@ pub(super) fn fine(health: &WorkspaceHealth) {
 fn a_sync_writes_every_file_and_the_second_one_nothing() {
     let place = Place::new(0o700);
     let mut workspaces = place.workspaces();
-    let health = workspaces.sync(&before(), NO_TOKENS, release(), NOW);
+    let now = SystemClock.now();
+    let health = workspaces.sync(&before(), NO_TOKENS, release(), now);
     fine(&health);
-    assert_eq!((health.agents[0].files, health.agents[0].changed_at), (6, Some(NOW)));
+    assert_eq!((health.agents[0].files, health.agents[0].changed_at), (6, Some(now)));
     let files: Vec<String> = place.profile_files().into_keys().collect();
     let expected = [
         "engineer/AGENTS.md",
@@ -135,7 +137,7 @@ fn a_sync_writes_every_file_and_the_second_one_nothing() {
         ["engineer/SOUL.md", "engineer/.mission-control/manifest.json", "../openclaw.json"].map(stamp)
     };
     let first = times(&place);
-    let again = place.workspaces().sync(&before(), NO_TOKENS, release(), NOW);
+    let again = place.workspaces().sync(&before(), NO_TOKENS, release(), now);
     fine(&again);
     assert_eq!((again.agents[0].changes, times(&place)), (0, first));
     let own = files_below(&place.path("engineer/.mission-control"));

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 mod text;
 
 use super::UnknownFields;
-use crate::tools::{ToolErrorKind, ToolOutcome, ToolRequest};
+use crate::tools::{ToolErrorKind, ToolName, ToolOutcome, ToolRequest};
 use mcr_model::clock::Millis;
 use mcr_model::{Task, TaskId, TaskStatus, Word, words};
 use text::{content_digest, digest, letters, pull_requests, says_more_than_status};
@@ -212,16 +212,14 @@ impl Act {
         }
     }
 
-    /// The act of a call that failed, if the call would have been an effect and the agent made no mistake.
+    /// The act of a call that failed, if the call would have been an effect that the agent may cause.
     pub fn of_failure(request: &ToolRequest, error: ToolErrorKind) -> Option<Self> {
         let (is_unknown, any_repetition) = match error {
             ToolErrorKind::Unsettled => (true, false),
             ToolErrorKind::Throttled | ToolErrorKind::Unavailable => (false, false),
-            // Mission Control gives no reason, so the agent may repeat the call in another form.
-            ToolErrorKind::Refused => (false, true),
+            // The agent may repeat the call in another form.
+            ToolErrorKind::Refused | ToolErrorKind::Malformed | ToolErrorKind::Invalid => (false, true),
             ToolErrorKind::UnknownTool
-            | ToolErrorKind::Malformed
-            | ToolErrorKind::Invalid
             | ToolErrorKind::Forbidden
             | ToolErrorKind::NotFound
             | ToolErrorKind::Conflict => return None,
@@ -235,6 +233,28 @@ impl Act {
             _ => None,
         };
         Some(Self { task, tool, subject, is_unknown, any_repetition, ..Self::new(ActKind::Failed) })
+    }
+
+    /// The act of a call that was refused because of its arguments, if the call would have been an effect.
+    pub fn of_refused_call(tool: &str, error: ToolErrorKind) -> Option<Self> {
+        let name: ToolName = tool.parse().ok()?;
+        ActKind::of_tool(name)?;
+        let is_mistake = matches!(error, ToolErrorKind::Malformed | ToolErrorKind::Invalid);
+        let tool = Some(name.to_string());
+        is_mistake.then(|| Self { tool, any_repetition: true, ..Self::new(ActKind::Failed) })
+    }
+}
+
+impl ActKind {
+    /// The act of a successful call of this tool, if the call is an effect that a failure would leave out.
+    pub fn of_tool(tool: ToolName) -> Option<Self> {
+        match tool {
+            ToolName::DocumentUpsert => Some(Self::Document),
+            ToolName::TaskLinkPr => Some(Self::PullRequest),
+            ToolName::TaskCreate => Some(Self::Subtask),
+            ToolName::TaskMessage => Some(Self::Message),
+            _ => None,
+        }
     }
 }
 

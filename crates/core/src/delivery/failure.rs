@@ -35,7 +35,7 @@ pub enum Trouble {
     Undecided,
     /// The row is settled, and a later message has been folded into it since: it is delivered again.
     Moved,
-    /// The turn is not sent, or was aborted, because a budget is used up or reserved: a sentence.
+    /// The turn is not sent, or was aborted, because a budget is reached or reserved: a sentence.
     OverBudget(String),
     /// An agent has caused the row, and this attempt may only send turns that people have caused.
     AgentRowsWait,
@@ -64,7 +64,7 @@ impl Trouble {
             Self::OnItsWay(_) => "Mission Control did not confirm a change",
             Self::Undecided => "the runtime cannot determine whether the answer was posted",
             Self::Moved => "a later message was added to the notification",
-            Self::OverBudget(_) => "a daily budget is used up",
+            Self::OverBudget(_) => "a daily budget is reached",
             Self::AgentRowsWait => "notifications that agents caused wait",
             Self::GivenUp => "an operator stopped the wait for the agent",
             Self::Stopped => "a person stopped the work on the task",

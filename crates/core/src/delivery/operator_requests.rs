@@ -23,7 +23,7 @@ pub struct Hold {
     pub spent: Spent,
 }
 
-/// The agents whose budget is used up.
+/// The agents whose budget is reached.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Spent {
     /// All agents.

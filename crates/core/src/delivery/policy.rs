@@ -18,6 +18,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Stamp, quiet_mode};
+use mcr_model::clock::Millis;
 use mcr_model::{
     AgentId, AuthorType, BehaviorFlags, DeliveryContext, NotificationType, RecipientType, Task, TaskStatus,
     ThreadItem, WakeOn, Word, is_quality, is_stop,
@@ -281,6 +282,11 @@ pub fn is_stopped(context: &DeliveryContext, heard: &Stamp, began_paused: bool) 
         None => item.created_at > heard.at,
     });
     later.into_iter().any(|(_, item)| is_stop(&item.author_type, &item.content))
+}
+
+/// Whether a person has written `/stop` in this thread after this moment of the backend's clock.
+pub fn has_stop_after(thread: &[ThreadItem], since: Millis) -> bool {
+    thread.iter().any(|item| item.created_at > since && is_stop(&item.author_type, &item.content))
 }
 
 /// Whether a person has written again since the message of this update (D-13).

@@ -5,6 +5,7 @@
 //!
 //! * The first row may start. Later rows may start if every earlier row lets them pass. A row lets them pass after it
 //!   has failed twice (`PASSED_AFTER`). Such a row is still retried whenever its pause has ended.
+//! * A row of a person may start before rows of agents. So it waits for no limit of theirs.
 //! * A session has one turn at a time. While a turn of one row is unsettled, or waits for the results of its calls, no
 //!   other row may start a turn.
 //! * Any row that has its result may start: only its answer has to be posted, or its mark set.
@@ -56,6 +57,8 @@ struct TrackQueue {
     busy: Option<u64>,
     /// The rows that may start, now or after their pause.
     next: Vec<u64>,
+    /// The first row behind them that a person may have caused.
+    unread: Option<u64>,
 }
 
 /// All unsettled rows, by their numbers.
@@ -70,6 +73,8 @@ pub(super) struct Queue {
     blocked: HashMap<Track, BTreeSet<WorkId>>,
     /// Rows of idle tracks that could start now, by class and rank.
     ready: [[BTreeSet<u64>; Rank::COUNT]; StartClass::COUNT],
+    /// The `unread` rows of idle tracks. While no row of an agent may start, a worker reads who has caused them.
+    unread: BTreeSet<u64>,
     /// Pausing rows of idle tracks, by the end of their pause.
     resting: BTreeSet<(Millis, u64)>,
     running: usize,
@@ -173,17 +178,22 @@ impl Queue {
         self.withdraw(track);
         let Some(queued) = self.tracks.get(track).filter(|queued| queued.busy.is_none()) else { return };
         let next = self.with_cover(self.next_of(track, queued), queued);
+        let unread = self.unread_behind(track, queued, &next);
         for number in &next {
             self.make_ready_or_rest(*number, now);
         }
+        self.unread.extend(unread);
         if let Some(queued) = self.tracks.get_mut(track) {
-            queued.next = next;
+            (queued.next, queued.unread) = (next, unread);
         }
     }
 
     /// Removes the rows of a track from the rows that may start. Call this before each change of its rows.
     fn withdraw(&mut self, track: &Track) {
         let Some(queued) = self.tracks.get_mut(track) else { return };
+        if let Some(number) = queued.unread.take() {
+            self.unread.remove(&number);
+        }
         for number in std::mem::take(&mut queued.next) {
             let Some(row) = self.rows.get(&number) else { continue };
             self.ready[row.class() as usize][row.work.rank as usize].remove(&number);
@@ -197,13 +207,17 @@ impl Queue {
     fn next_of(&self, track: &Track, queued: &TrackQueue) -> Vec<u64> {
         let holder = self.holder(queued);
         let (mut open, mut others) = (!self.blocked.contains_key(track), PASSED_FOR_OTHERS);
+        let (mut open_for_people, mut others_for_people) = (open, others);
         let may_begin = |number: &&u64| {
             let row = &self.rows[*number];
             let in_order = match holder.filter(|_| row.needs_turn()) {
                 Some(holder) => holder == **number,
+                None if row.class() == StartClass::People => open_for_people,
                 None => open,
             };
             open = open && row.lets_pass(&mut others);
+            open_for_people =
+                open_for_people && (row.yields_to_people() || row.lets_pass(&mut others_for_people));
             in_order || row.ignores_order()
         };
         let waiting = queued.rows.iter().filter(|number| self.rows[*number].covered_by.is_none());

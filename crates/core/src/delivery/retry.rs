@@ -102,7 +102,7 @@ fn given_up(trouble: &Trouble, count: u32) -> End {
 fn uncounted(trouble: &Trouble) -> Next {
     match trouble {
         Trouble::NotNoted(_) => Next::Again(Some(UNWRITABLE)),
-        // The dispatcher holds the row while the budget is used up.
+        // The dispatcher holds the row while the budget is reached.
         Trouble::OverBudget(_) => Next::Again(Some(OVER_BUDGET)),
         Trouble::OnItsWay(pause) | Trouble::Unsettled(Unsettled::Waiting { pause, .. }) => {
             Next::Again(Some(*pause))

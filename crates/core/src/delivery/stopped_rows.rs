@@ -188,9 +188,7 @@ impl StopHistory {
         if let Some((at, End::Skipped(Skip::TeamLimit))) = closed {
             self.stopped.push((at, (Arc::new(work.clone()), record.clone())));
         } else if team.stop.is_none() {
-            // An open row that starts again has the earlier count until its turn starts.
-            let starts_again = team.is_renewed && closed.is_none();
-            let start = if starts_again { team.start.after_retry() } else { team.start };
+            let start = team.latest_start(closed.is_none());
             let latest = self.started.entry(RowKey::of(work)).or_insert(start);
             *latest = start.max(*latest);
         }

@@ -158,6 +158,12 @@ impl TeamTurn {
         self.number > 0 && !self.is_renewed
     }
 
+    /// The latest start of a count that the delivery shows. An open one that starts again has the earlier start until its
+    /// turn starts.
+    pub fn latest_start(&self, is_open: bool) -> CountStart {
+        if self.is_renewed && is_open { self.start.after_retry() } else { self.start }
+    }
+
     /// The facts for another turn of the same notification, which is counted.
     #[must_use]
     pub fn renewed(&self) -> Self {

@@ -61,6 +61,29 @@ pub struct AgentFigures {
     pub cost: String,
     /// When a delivery of the agent last began or ended.
     pub last_at: Option<Millis>,
+    /// The last sign that the agent is online, since the start.
+    pub online: Option<OnlineSign>,
+}
+
+/// A sign that an agent is online.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct OnlineSign {
+    /// When.
+    pub at: Millis,
+    /// Which sign.
+    pub by: SignKind,
+}
+
+/// What shows that an agent is online.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+#[serde(rename_all = "kebab-case")]
+pub enum SignKind {
+    /// Mission Control took a report about the agent, together with the status report.
+    StatusReport,
+    /// Mission Control took the report of the agent's heartbeat.
+    HeartbeatCall,
+    /// The agent answered a turn.
+    AnsweredTurn,
 }
 
 /// A current delivery of an agent.

@@ -89,11 +89,16 @@ impl Finding {
     /// The answer for an agent without deliveries. `blocks` are sentences about what holds its deliveries up.
     #[must_use]
     pub fn idle(agent: &str, blocks: &[String]) -> Self {
-        let why = if blocks.is_empty() { "Nothing blocks it.".to_owned() } else { blocks.join(" ") };
+        let what = format!("{agent} is an agent of this account, and has no deliveries.");
+        let (what, why) = match blocks {
+            [] => (what, "Nothing blocks it.".to_owned()),
+            // A block stands first.
+            blocks => (blocks.join(" "), what),
+        };
         Self {
             id: agent.to_owned(),
             state: "idle".to_owned(),
-            what: format!("{agent} is an agent of this account, and has no deliveries."),
+            what,
             why,
             next: "Its first delivery begins once Mission Control lists a notification for it.".to_owned(),
             next_at: None,

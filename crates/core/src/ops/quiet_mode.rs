@@ -1,4 +1,4 @@
-//! What quiet mode would have saved.
+//! What quiet mode has saved, and what it would have saved for the agents that do not use it.
 
 use std::time::Duration;
 
@@ -6,17 +6,20 @@ use serde::{Deserialize, Serialize};
 
 use super::why::Case;
 use crate::delivery::End;
+use crate::delivery::policy::Skip;
 use crate::gateway::Usage;
-use crate::spans::span;
+use crate::spans::{counted, span};
 use mcr_model::clock::Millis;
+use mcr_model::spending::grouped;
+use mcr_model::{WakeOn, WakeRules};
 
-/// What turns without an address have cost: the saving of quiet mode.
+/// What turns without an address have cost, and how many quiet mode has saved.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct Unaddressed {
     /// All turns in this time.
     pub all_turns: u32,
-    /// The turns of notifications that did not address their agent.
+    /// The turns of notifications that did not address their agent, for agents without quiet mode.
     pub turns: u32,
     /// The deliveries among them that brought no answer.
     pub silent: u32,
@@ -24,14 +27,36 @@ pub struct Unaddressed {
     pub tokens_read: u64,
     /// Tokens written by the models in these turns.
     pub tokens_written: u64,
+    /// The deliveries that quiet mode has skipped.
+    #[serde(default)]
+    pub saved: u32,
+    /// What they would have cost at the average of all turns.
+    #[serde(default)]
+    pub tokens_saved: u64,
     /// The start of this time: a day ago, or the oldest known delivery.
     pub since: Millis,
 }
 
 impl Unaddressed {
-    /// What `WAKE_ON=addressed` would have saved; nothing if every turn addressed its agent.
+    /// What `WAKE_ON=addressed` has saved, and what it would have saved. Nothing if every turn addressed its agent.
     pub fn sentence(&self, now: Millis) -> Option<String> {
-        let Self { all_turns, turns, silent, tokens_read, tokens_written, since } = *self;
+        let time = format!("in the last {}", span(now.since(self.since)));
+        let clauses = [self.has_saved(&time), self.would_have_saved(&time)];
+        let clauses: Vec<String> = clauses.into_iter().flatten().collect();
+        (!clauses.is_empty()).then(|| clauses.join(". "))
+    }
+
+    fn has_saved(&self, time: &str) -> Option<String> {
+        let tokens = match self.tokens_saved {
+            0 => String::new(),
+            tokens => format!(" and about {} tokens", grouped(tokens)),
+        };
+        let turns = counted(self.saved, "turn");
+        (self.saved > 0).then(|| format!("WAKE_ON=addressed has saved {turns}{tokens} {time}"))
+    }
+
+    fn would_have_saved(&self, time: &str) -> Option<String> {
+        let Self { all_turns, turns, silent, tokens_read, tokens_written, .. } = *self;
         if turns == 0 {
             return None;
         }
@@ -41,18 +66,16 @@ impl Unaddressed {
             count => format!("; {count} of these deliveries brought no answer"),
         };
         let cost = if tokens_read + tokens_written > 0 { format!(" and {spent}") } else { String::new() };
-        Some(format!(
-            "WAKE_ON=addressed would have saved {turns} of {all_turns} turns{cost} in the last {}{silent}",
-            span(now.since(since))
-        ))
+        Some(format!("WAKE_ON=addressed would have saved {turns} of {all_turns} turns{cost} {time}{silent}"))
     }
 }
 
 /// The time that is looked at.
 const LOOK_BACK: Duration = Duration::from_hours(24);
 
-/// Sums up the turns of the last day that quiet mode would have saved, as far back as the ledger reaches.
-pub fn unaddressed(cases: &[Case], now: Millis) -> Unaddressed {
+/// Sums up what quiet mode has saved in the last day, and would have saved for agents that it does not apply to. It reaches
+/// as far back as the ledger.
+pub fn unaddressed(cases: &[Case], rules: &WakeRules, now: Millis) -> Unaddressed {
     let day_ago = Millis(now.0.saturating_sub(i64::try_from(LOOK_BACK.as_millis()).unwrap_or(i64::MAX)));
     let at = |case: &Case| match &case.closed {
         Some((at, _)) => *at,
@@ -63,11 +86,14 @@ pub fn unaddressed(cases: &[Case], now: Millis) -> Unaddressed {
         since: recent.iter().map(|case| at(case)).min().unwrap_or(now),
         ..Unaddressed::default()
     };
-    let mut spent = Usage::default();
+    let (mut spent, mut spent_in_all) = (Usage::default(), Usage::default());
     for case in recent {
         let turns = case.record.asked();
         sum.all_turns += turns;
-        if case.record.unaddressed {
+        spent_in_all += *case.record.spent;
+        sum.saved += u32::from(matches!(case.closed, Some((_, Some(End::Skipped(Skip::NotAddressed))))));
+        // An earlier turn of an agent that is in quiet mode now could not happen again.
+        if case.record.unaddressed && rules.of(&case.agent) == WakeOn::All {
             sum.turns += turns;
             spent += *case.record.spent;
             let is_silent = matches!(&case.closed, Some((_, Some(End::Silent(_) | End::Unanswered(_)))));
@@ -75,6 +101,8 @@ pub fn unaddressed(cases: &[Case], now: Millis) -> Unaddressed {
         }
     }
     (sum.tokens_read, sum.tokens_written) = (spent.input_tokens, spent.output_tokens);
+    let tokens = spent_in_all.input_tokens + spent_in_all.output_tokens;
+    sum.tokens_saved = (tokens * u64::from(sum.saved)).checked_div(sum.all_turns.into()).unwrap_or_default();
     sum
 }
 
@@ -91,6 +119,8 @@ mod tests {
             silent: 2,
             tokens_read: 70,
             tokens_written: 5,
+            saved: 0,
+            tokens_saved: 0,
             since: Millis(0),
         };
         assert_eq!(
@@ -106,6 +136,19 @@ mod tests {
         assert_eq!(
             answered.sentence(now).as_deref(),
             Some("WAKE_ON=addressed would have saved 4 of 9 turns in the last 10 h")
+        );
+        let in_use = Unaddressed { turns: 0, saved: 3, tokens_saved: 12_000, ..saved };
+        assert_eq!(
+            in_use.sentence(now).as_deref(),
+            Some("WAKE_ON=addressed has saved 3 turns and about 12,000 tokens in the last 10 h")
+        );
+        let of_some = Unaddressed { saved: 1, ..answered };
+        assert_eq!(
+            of_some.sentence(now).as_deref(),
+            Some(
+                "WAKE_ON=addressed has saved 1 turn in the last 10 h. WAKE_ON=addressed would have saved 4 of 9 turns in the \
+                 last 10 h"
+            )
         );
     }
 }

@@ -25,7 +25,7 @@ words! {
         NoGateway = "no_gateway",
         /// The configured number of turns was sent.
         TurnLimitReached = "turn_limit_reached",
-        /// A daily budget is used up.
+        /// The limit of a daily budget is reached.
         BudgetReached = "budget_reached",
         /// Mission Control does not answer.
         BackendUnreachable = "backend_unreachable",
@@ -91,7 +91,7 @@ impl HealthReason {
                 "the gateway is too old and shows no function tools to agents, which use the HTTP endpoints unless AGENT_API is off: upgrade it to 2026.3.31 or newer"
             }
             Self::BudgetReached => {
-                "a daily budget is used up, so turns wait: run `budget show`, or `budget raise` or `budget reset` to go on today"
+                "a daily budget is reached, so turns wait: run `budget show`, or `budget raise` or `budget reset` to go on today"
             }
             Self::BackendUnreachable => {
                 "Mission Control does not answer: check CONVEX_URL and the network, or run `doctor`"

@@ -25,7 +25,7 @@ pub struct ServiceCondition {
     pub displaced: Option<String>,
     /// The paused agents.
     pub paused: Paused,
-    /// The daily budgets that are used up.
+    /// The daily budgets whose limits are reached.
     pub budget: Held,
 }
 
@@ -39,15 +39,9 @@ impl ServiceCondition {
             None => blocks.push("The service does not run; `run` starts it.".to_owned()),
             Some(why) => blocks.push(format!("The service does not run, and cannot start: {}", dotted(why))),
         }
-        if turns && self.paused.all {
-            blocks.push("Everything is paused; `resume` ends that.".to_owned());
-        } else if turns && self.paused.holds(slug, id) {
-            blocks.push(format!("{slug} is paused; `resume --agent {slug}` ends that."));
+        if turns {
+            blocks.extend(self.stops(slug, id));
         }
-        // Without an agent the answer is about the account.
-        let spent =
-            self.budget.of(slug).filter(|reached| turns && (!slug.is_empty() || reached.is_of_account()));
-        blocks.extend(spent.map(Reached::explain));
         blocks.extend(self.foreign.iter().map(|why| sentence(why)));
         blocks.extend(
             self.gateway.iter().filter(|_| turns).map(|why| format!("No turn can begin: {}", dotted(why))),
@@ -66,6 +60,20 @@ impl ServiceCondition {
             }),
         );
         blocks
+    }
+
+    /// The decisions that stop the turns of this agent: a pause, or a budget. Sentences with the remedy.
+    pub fn stops(&self, slug: &str, id: &str) -> Vec<String> {
+        let mut stops = Vec::new();
+        if self.paused.all {
+            stops.push("Everything is paused; `resume` ends that.".to_owned());
+        } else if self.paused.holds(slug, id) {
+            stops.push(format!("{slug} is paused; `resume --agent {slug}` ends that."));
+        }
+        // Without an agent the answer is about the account.
+        let spent = self.budget.of(slug).filter(|reached| !slug.is_empty() || reached.is_of_account());
+        stops.extend(spent.map(Reached::explain));
+        stops
     }
 
     /// A problem that blocks no delivery.

@@ -7,7 +7,8 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use super::cost::{asked, attempts, cost, cost_of_all};
+use super::after_end;
+use super::cost::{asked, attempts, cost};
 use super::finding::{Brief, Finding};
 use super::service_condition::ServiceCondition;
 use super::turn_state::TurnState;
@@ -91,48 +92,6 @@ pub fn one(case: &Case, condition: &ServiceCondition, silence: Duration, now: Mi
     }
 }
 
-/// Explains several deliveries by the most relevant one: an open one, else one given up, else the last.
-/// `None` if there are none.
-pub fn many(
-    id: &str,
-    cases: &[Case],
-    condition: &ServiceCondition,
-    silence: Duration,
-    now: Millis,
-) -> Option<Finding> {
-    let open = |case: &&Case| case.closed.is_none();
-    let dead = |case: &&Case| matches!(case.closed, Some((_, Some(End::Dead(_)))));
-    let oldest = cases.iter().filter(open).min_by_key(|case| (order(case), case.work.created_at()));
-    let last = |wanted: &dyn Fn(&&Case) -> bool| {
-        cases.iter().filter(|case| wanted(case)).max_by_key(|case| case.closed.as_ref().map(|(at, _)| *at))
-    };
-    let answered = |case: &&Case| matches!(case.closed, Some((_, Some(End::Answered(_) | End::Kept(_)))));
-    let telling = oldest.or_else(|| last(&dead)).or_else(|| last(&answered)).or_else(|| last(&|_| true))?;
-    let finding = one(telling, condition, silence, now);
-    let (waiting, given_up) = (cases.iter().filter(open).count(), cases.iter().filter(dead).count());
-    let ended = cases.len() - waiting - given_up;
-    let which = &finding.id;
-    let mut deliveries: Vec<Brief> = cases.iter().map(|case| brief(case, condition, silence, now)).collect();
-    deliveries.sort_by_key(|brief| brief.at);
-    Some(Finding {
-        id: id.to_owned(),
-        what: format!(
-            "{waiting} open, {given_up} given up, {ended} ended. Most relevant: {which}: {}",
-            finding.what
-        ),
-        title: if cases.iter().all(|case| case.work.track.task().is_some_and(|task| task.as_str() == id)) {
-            cases.iter().rev().find_map(title)
-        } else {
-            None
-        },
-        cost: cost_of_all(cases),
-        steps: Vec::new(),
-        left_out: 0,
-        deliveries,
-        ..finding
-    })
-}
-
 /// One delivery in a line.
 pub fn brief(case: &Case, condition: &ServiceCondition, silence: Duration, now: Millis) -> Brief {
     let explanation = explain(case, condition, silence, now);
@@ -153,17 +112,8 @@ pub fn brief(case: &Case, condition: &ServiceCondition, silence: Duration, now: 
     }
 }
 
-fn title(case: &Case) -> Option<String> {
+pub(super) fn title(case: &Case) -> Option<String> {
     Some(case.record.title.clone()).filter(|title| !title.is_empty())
-}
-
-/// A stuck turn is more relevant than a row that waits behind it.
-fn order(case: &Case) -> u8 {
-    match (&case.place, case.turn.as_ref().map(|turn| turn.state)) {
-        (_, Some(TurnState::Stuck)) => 0,
-        (Some(Place::Behind(_) | Place::BehindUnreadable(_)), _) => 2,
-        _ => 1,
-    }
 }
 
 fn explain(case: &Case, condition: &ServiceCondition, silence: Duration, now: Millis) -> Explanation {
@@ -210,7 +160,7 @@ fn ended(case: &Case, at: Millis, end: Option<&End>, now: Millis) -> Explanation
                 .to_owned(),
         ),
         Some(End::Skipped(why)) => {
-            let next = if *why == Skip::TeamLimit { after_stop(case) } else { nothing };
+            let next = if *why == Skip::TeamLimit { after_end::team_limit(case) } else { nothing };
             (format!("not sent to the agent, {when}."), reason(why.explain().to_owned()), next)
         }
         Some(End::Gone) => (
@@ -218,12 +168,11 @@ fn ended(case: &Case, at: Millis, end: Option<&End>, now: Millis) -> Explanation
             "It was deleted, or settled elsewhere.".to_owned(),
             nothing,
         ),
-        Some(End::Stopped) => (
-            format!("stopped {when}."),
-            reason("a person stopped the work on this task".to_owned()),
-            "Nothing happens until you act: mention the agent to ask again.".to_owned(),
-        ),
-        Some(End::Dead(why)) => (format!("given up {when}."), sentence(why), after_death(case)),
+        Some(End::Stopped) => {
+            let (why, next) = after_end::stopped(&case.work);
+            (format!("stopped {when}."), reason(why.to_owned()), next.to_owned())
+        }
+        Some(End::Dead(why)) => (format!("given up {when}."), sentence(why), after_end::dead(case)),
         Some(End::Missed(why)) => (
             format!("given up {when}."),
             sentence(why),
@@ -245,25 +194,6 @@ fn ended(case: &Case, at: Millis, end: Option<&End>, now: Millis) -> Explanation
         ),
     };
     Explanation { state: end.map_or("over", End::name), what, why, next, next_at: None }
-}
-
-fn after_stop(case: &Case) -> String {
-    format!(
-        "Nothing happens until a person acts: a message in the thread, or `dead retry {}`, lets the agents there continue.",
-        case.work.id
-    )
-}
-
-fn after_death(case: &Case) -> String {
-    let id = &case.work.id;
-    let again = if case.record.unposted.is_some() {
-        "posts the answer that the agent has given"
-    } else {
-        "sends a new turn"
-    };
-    format!(
-        "Nothing happens until you decide: `dead retry {id}` {again}, `dead drop {id}` closes it permanently."
-    )
 }
 
 /// Explains work that a worker has.

@@ -28,6 +28,37 @@ pub struct Managed {
     pub sha256: Digest,
     /// When it was written.
     pub at: Millis,
+    /// Its size.
+    #[serde(default)]
+    pub bytes: u64,
+    /// Whether the text in Mission Control is longer than the gateway reads.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    pub cut: bool,
+    /// The state of the file in which it was found to have this content. While the file has this state, it is not read
+    /// again.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub found: Option<FoundState>,
+}
+
+/// The state of a file. Every write changes it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FoundState {
+    /// The size.
+    pub bytes: u64,
+    /// The number of the file on its disk.
+    pub inode: u64,
+    /// The time of the last change, in nanoseconds since 1970.
+    pub changed_ns: i64,
+}
+
+/// Two changes within this time may get the same time from the disk.
+const CLOCK_STEP_MS: i64 = 1_000;
+
+impl FoundState {
+    /// Whether a later write certainly changes the stamp: the last change is old enough at this moment.
+    pub fn is_settled(&self, now: Millis) -> bool {
+        self.changed_ns / 1_000_000 <= now.0.saturating_sub(CLOCK_STEP_MS)
+    }
 }
 
 impl Manifest {

@@ -30,7 +30,7 @@ pub use digest::Digest;
 pub use front_matter::{skill_key, with_front_matter};
 pub use gateway_file::{ConfiguredAgent, gateway_file, names_workspace};
 pub use layout::Layout;
-pub use manifest::{Managed, Manifest};
+pub use manifest::{FoundState, Managed, Manifest};
 pub use path::{FilePath, FolderName, NAME_CHARS_MAX, UnusableName};
 pub use plan::{FileChange, FoundFile, FoundFiles, Plan, paths, plan};
 pub use size::{FILE_CHARS_MAX, PROFILE_CHARS_MAX, USER_CHARS_MAX};

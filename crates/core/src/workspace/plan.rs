@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use super::{Desired, Digest, FilePath, Managed, Manifest, Warning};
+use super::{Desired, Digest, FilePath, FoundState, Managed, Manifest, Warning};
 use mcr_model::clock::Millis;
 
 /// The files of a profile that the TypeScript runtime wrote at every sync.
@@ -19,6 +19,8 @@ pub struct FoundFiles {
     pub adopts: bool,
     /// The files at the [`paths`] of the plan. A path that is not here is free.
     pub files: BTreeMap<FilePath, FoundFile>,
+    /// The stamps of these files, if a later write certainly changes them.
+    pub stamps: BTreeMap<FilePath, FoundState>,
 }
 
 /// What is at a path.
@@ -28,6 +30,8 @@ pub enum FoundFile {
     Content(Digest),
     /// A regular file that is too large to be a profile's.
     Large,
+    /// A regular file of the agent, whose content does not matter.
+    Unread,
     /// A folder, a link or a device.
     Obstacle,
 }
@@ -92,7 +96,9 @@ pub fn plan(desired: &Desired, found: &FoundFiles, now: Millis) -> Plan {
     }
     plan.manifest.layout = desired.layout;
     for (path, content) in &desired.files {
-        plan.write(path, content, found, now);
+        let is_cut = |warning: &Warning| matches!(warning, Warning::Cut { file, .. } if file == path);
+        let cut = desired.warnings.iter().any(is_cut);
+        plan.write(path, content, cut, found, now);
     }
     for path in paths(desired, found.manifest.as_ref()) {
         if !desired.files.contains_key(&path) && !desired.scaffold.contains_key(&path) {
@@ -126,11 +132,12 @@ impl FoundFiles {
 }
 
 impl Plan {
-    fn write(&mut self, path: &FilePath, content: &str, found: &FoundFiles, now: Millis) {
+    fn write(&mut self, path: &FilePath, content: &str, cut: bool, found: &FoundFiles, now: Millis) {
         let wanted = Digest::of(content.as_bytes());
         let managed = found.managed(path);
         let ours = managed.map(|managed| managed.sha256.clone());
-        let mut entry = Managed { sha256: wanted.clone(), at: now };
+        let bytes = content.len() as u64;
+        let mut entry = Managed { sha256: wanted.clone(), at: now, bytes, cut, found: None };
         match found.files.get(path) {
             Some(FoundFile::Obstacle) => {
                 self.warnings.push(Warning::Obstacle(path.clone()));
@@ -138,8 +145,9 @@ impl Plan {
             }
             Some(FoundFile::Content(present)) if *present == wanted => {
                 if let Some(managed) = managed.filter(|managed| managed.sha256 == wanted) {
-                    entry = managed.clone();
+                    entry.at = managed.at;
                 }
+                entry.found = found.stamps.get(path).copied();
                 self.manifest.files.insert(path.clone(), entry);
                 return;
             }

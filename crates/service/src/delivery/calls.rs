@@ -10,6 +10,7 @@ use super::deps::{DeliveryDeps, backend_failure};
 use super::log_item::millis;
 use crate::metrics::Via;
 use crate::tools::run::{Doubt, ExecutedCall, GRACE, NotNow, ToolBackend, perform, settle};
+use mcr_core::delivery::acts::Act;
 use mcr_core::delivery::journal::{Step, Wait};
 use mcr_core::delivery::{Job, Stage, ToolRounds, Trouble, tool_log};
 use mcr_core::gateway::{Reply, ToolCall, ToolOutput};
@@ -75,6 +76,7 @@ pub(super) fn make(
             None => match understood(work, &call, caller, offer) {
                 Err(error) => {
                     log_refused(job, &call, &error.message, deps);
+                    deps.acted(job, Act::of_refused_call(&call.name, error.kind).into_iter().collect());
                     refused(&error)
                 }
                 Ok(request) => one(job, &request, context, deps)?,

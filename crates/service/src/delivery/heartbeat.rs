@@ -5,49 +5,32 @@ use std::time::Duration;
 use log::Level;
 use log::kv::Value;
 
+use super::board::{Board, newest, read};
 use super::deliver::Steps;
 use super::deps::{DeliveryDeps, backend_failure};
-use super::log_item::LogItem;
 use super::post::post;
 use super::reading::Reading;
 use super::recover_turn::settle;
 use super::turn_loop::{Question, Spoken, talk};
 use mcr_clients::convex::{CallClass, CallError};
-use mcr_clients::mission::{
-    ListAssignedTasks, ListTasksByStatus, LoadTask, RequestResponses, UpdateAgentHeartbeat,
-};
+use mcr_clients::mission::{RequestResponses, UpdateAgentHeartbeat};
 use mcr_core::delivery::journal::{Step, Wait};
 use mcr_core::delivery::policy::Skip;
 use mcr_core::delivery::{BeatRecord, End, Job, PendingAnswer, Record, Stage, Trouble, reply};
 use mcr_core::gateway::Reply;
 use mcr_core::heartbeat::answer::{self, BeatAnswer};
-use mcr_core::heartbeat::board::{LISTED_MAX, THREADS_MAX, TRACKED_STATUSES, TrackedTask, tracked};
+use mcr_core::heartbeat::board::{LISTED_MAX, TrackedTask};
 use mcr_core::heartbeat::follow_up::{self, COOLDOWN, Decision, REQUESTS_MAX};
-use mcr_core::heartbeat::gate::{self, BeatInputs, Gate, SaveReason};
+use mcr_core::heartbeat::gate::{self, Gate, SaveReason};
 use mcr_core::heartbeat::prompt::{BeatScene, brief, shown};
 use mcr_core::heartbeat::wake::AgentEvent;
 use mcr_core::tools::Caller;
 use mcr_core::work::Beat;
 use mcr_model::clock::Millis;
-use mcr_model::{Agent, AgentStatus, LocalTime, Roster, SessionKey, Task, TaskId, limits};
-
-/// How many messages of a thread are read.
-const MESSAGES_READ: u32 = 50;
+use mcr_model::{Agent, AgentStatus, Roster, SessionKey, Task, TaskId, limits};
 
 /// The delivery of a heartbeat.
 pub(super) struct BeatSteps<'a>(pub(super) &'a Beat);
-
-/// What the beat is about, read at its beginning.
-struct Board {
-    /// The tasks in their order.
-    tasks: Vec<TrackedTask>,
-    /// The events that wait for the agent, and how many were displaced.
-    events: Vec<AgentEvent>,
-    displaced: u64,
-    checklist: String,
-    /// When it was read, by the system's clock.
-    at: Millis,
-}
 
 impl Steps for BeatSteps<'_> {
     fn walk(&mut self, job: &mut Job, deps: &DeliveryDeps<'_>) -> Result<End, Trouble> {
@@ -63,6 +46,11 @@ impl Steps for BeatSteps<'_> {
                 Some((_, None)) => job.record.stage = Stage::Ended(End::Skipped(Skip::NoSession)),
                 Some((agent, Some(session))) => {
                     let board = read(agent, roster.leads(&agent.id), deps)?;
+                    // After a stop an answer that has arrived is posted, but no calls run.
+                    let answered = found.as_ref().is_some_and(|reply| reply.calls.is_empty());
+                    if !answered && board.is_stopped(&job.record) {
+                        return Err(Trouble::Stopped);
+                    }
                     job.record.since = newest(&board, &roster, self.0.created_at);
                     // A beat that was sent is sent again until it has an answer.
                     let is_sent = found.is_some() || job.record.beat.is_some();
@@ -123,73 +111,8 @@ impl BeatSteps<'_> {
     }
 }
 
-impl Board {
-    fn inputs<'a>(
-        &'a self,
-        agent: &'a Agent,
-        roster: &Roster,
-        woken: bool,
-        local: LocalTime,
-    ) -> BeatInputs<'a> {
-        BeatInputs {
-            agent,
-            leads: roster.leads(&agent.id),
-            checklist: &self.checklist,
-            tasks: &self.tasks,
-            events: self.events.len(),
-            woken,
-            now: self.at,
-            local,
-        }
-    }
-}
-
 fn session_of(agent: &Agent) -> Option<&SessionKey> {
     agent.system_session_key.as_ref().filter(|key| !key.expose().trim().is_empty())
-}
-
-/// Reads the tasks, their threads and the waiting events. If a list cannot be read, the beat is tried again: without its
-/// tasks it would find nothing to do.
-fn read(agent: &Agent, leads: bool, deps: &DeliveryDeps<'_>) -> Result<Board, Trouble> {
-    let at = deps.clock.now();
-    let (events, displaced) = deps.beats.wakes().look(|wakes| {
-        let (events, displaced) = wakes.waiting(&agent.slug);
-        (events.into_iter().cloned().collect(), displaced)
-    });
-    let own =
-        ListAssignedTasks { agent_id: &agent.id, include_done: Some(false), limit: Some(limits::LIST_ROWS) };
-    let own = deps.mission.ask(&own).map_err(backend_failure)?;
-    let all = if leads {
-        let list = ListTasksByStatus { statuses: &TRACKED_STATUSES, limit: Some(limits::LIST_ROWS) };
-        deps.mission.ask(&list).map_err(backend_failure)?
-    } else {
-        Vec::new()
-    };
-    let mut tasks: Vec<TrackedTask> = tracked(own, all, leads).into_iter().map(TrackedTask::from).collect();
-    for tracked in tasks.iter_mut().take(THREADS_MAX) {
-        let load =
-            LoadTask { agent_id: &agent.id, task_id: &tracked.task.id, message_limit: Some(MESSAGES_READ) };
-        match deps.mission.ask(&load) {
-            Ok(loaded) => tracked.thread = Some(loaded.thread),
-            Err(error) if error.class == CallClass::Transient => return Err(backend_failure(error)),
-            Err(error) => {
-                let item = LogItem::without_work(&agent.slug, Some(&tracked.task.id));
-                let error = ("error", Value::from_display(&error));
-                deps.log(Level::Info, item, "The thread of a task cannot be read for a heartbeat", &[error]);
-            }
-        }
-    }
-    Ok(Board { tasks, events, displaced, checklist: deps.beats.checklist(), at })
-}
-
-/// The newest known time of the backend's clock: effects from now on are not older.
-fn newest(board: &Board, roster: &Roster, created_at: Millis) -> Millis {
-    let of_tasks = board.tasks.iter().flat_map(|tracked| {
-        let said = tracked.thread.iter().flatten().map(|item| item.created_at).max();
-        [Some(tracked.task.updated_at), tracked.task.last_message_at, said]
-    });
-    let reported = roster.agents().iter().map(|agent| agent.last_heartbeat);
-    of_tasks.chain(reported).flatten().max().unwrap_or(created_at)
 }
 
 /// Sends the turn.
@@ -219,7 +142,7 @@ fn ask(
         agent,
         session,
         caller,
-        reading: Reading::blind(deps.inflight.lists()),
+        reading: Reading::blind(board.lists),
         brief: &|terms| {
             brief(&BeatScene {
                 agent,
@@ -270,10 +193,11 @@ fn meaning(job: &mut Job, spoken: &Spoken, deps: &DeliveryDeps<'_>) -> Stage {
     }
 }
 
-/// The agent has seen the events of its prompt. If the beat was given up, it may not have: the next beat shows them again.
+/// The agent has seen the events of its prompt. If the beat was given up or stopped, the agent may not have worked on
+/// them: the next beat shows them again.
 fn confirm_events(job: &Job, agent: &Agent, end: &End, deps: &DeliveryDeps<'_>) {
     let shown = job.record.beat.as_ref().and_then(|of_beat| of_beat.events);
-    if let Some(last) = shown.filter(|_| !matches!(end, End::Missed(_) | End::Skipped(_))) {
+    if let Some(last) = shown.filter(|_| !matches!(end, End::Missed(_) | End::Skipped(_) | End::Stopped)) {
         deps.beats.wakes().change(|wakes| wakes.shown(&agent.slug, last));
     }
 }
@@ -385,7 +309,12 @@ fn report(job: &Job, agent: &Agent, end: &End, deps: &DeliveryDeps<'_>) -> Resul
     let current_task_id = target.filter(|_| matches!(end, End::Answered(_)));
     let beat = UpdateAgentHeartbeat { agent_id: &agent.id, status, current_task_id };
     match deps.mission.ask(&beat) {
-        Ok(_) => Ok(()),
+        Ok(_) => {
+            if status == AgentStatus::Online {
+                deps.beats.reported(&agent.id, deps.clock.now());
+            }
+            Ok(())
+        }
         Err(error) if is_passing(&error) => Err(backend_failure(error)),
         Err(error) => {
             deps.log(

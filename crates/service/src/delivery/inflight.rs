@@ -40,7 +40,7 @@ struct InFlightState {
     held: HashMap<WorkId, Arc<ActiveDelivery>>,
     /// The current delivery of each track: the agent's calls over HTTP belong to it.
     at_work: HashMap<Track, WorkId>,
-    /// Work whose running turn was aborted because a budget is used up.
+    /// Work whose running turn was aborted because a budget is reached.
     capped: BTreeSet<WorkId>,
     /// Work for which a person gave up waiting.
     given_up: BTreeSet<WorkId>,
@@ -232,7 +232,7 @@ impl InFlight {
         self.lock().given_up.contains(work)
     }
 
-    /// Ends the running turn of this work because a budget is used up. Returns whether there is one that was not ended
+    /// Ends the running turn of this work because a budget is reached. Returns whether there is one that was not ended
     /// before.
     pub(super) fn cap(&self, work: &WorkId) -> bool {
         let mut inside = self.lock();
@@ -246,7 +246,7 @@ impl InFlight {
         true
     }
 
-    /// Whether the last turn of this work was ended because a budget is used up.
+    /// Whether the last turn of this work was ended because a budget is reached.
     pub(super) fn is_capped(&self, work: &WorkId) -> bool {
         self.lock().capped.contains(work)
     }
@@ -267,7 +267,7 @@ impl InFlight {
     pub(super) fn held_on_tasks(&self) -> Vec<Arc<ActiveDelivery>> {
         let inside = self.lock();
         let held = inside.at_work.values().filter_map(|work| inside.held.get(work));
-        held.filter(|held| held.work().track.task().is_some() && !held.is_stopped()).cloned().collect()
+        held.filter(|held| !held.tasks().is_empty() && !held.is_stopped()).cloned().collect()
     }
 
     /// Removes the marks of ended work.

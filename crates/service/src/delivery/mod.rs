@@ -6,6 +6,8 @@
 //! [`stall_monitor`]. [`inflight`] is the table of running turns and deliveries. `log_item` writes the log lines.
 
 pub mod active_delivery;
+mod asked;
+mod board;
 pub mod brake;
 pub mod budget;
 mod calls;

@@ -24,7 +24,7 @@ use mcr_model::SessionKey;
 use mcr_model::clock::Millis;
 
 /// Why a turn was aborted by a budget.
-const ABORTED: &str = "A running turn was aborted, because a daily budget is used up.";
+const ABORTED: &str = "A running turn was aborted, because a daily budget is reached.";
 
 /// The marker at the beginning of the input, by which the turn is found in the history.
 pub(super) fn marker(work: &WorkId, attempt: u32) -> String {
@@ -229,7 +229,7 @@ pub(super) fn abandon(job: &mut Job, why: &Trouble, deps: &DeliveryDeps<'_>) {
     }
 }
 
-/// Aborts the run of a turn because a budget is used up. Its outcome is settled like that of a turn that this process
+/// Aborts the run of a turn because a budget is reached. Its outcome is settled like that of a turn that this process
 /// interrupted: what the run has used is charged, and it counts as no failure.
 pub(super) fn abort_capped(job: &mut Job, deps: &DeliveryDeps<'_>) -> Trouble {
     if let Some(sent) = &mut job.record.sent {

@@ -5,6 +5,9 @@
 //! no such notification. So any news of a task counts. Each delivery on it is judged by its own context, with the rule
 //! that a worker applies before it continues started work. A delivery whose context is older than the last news of its
 //! task needs a reading, until one succeeds. That includes deliveries that were about to start when the list came.
+//!
+//! A heartbeat is about several tasks. A stop of any task that its question names ends it, because the
+//! runtime cannot know on which of them the agent works. The agent's next heartbeat continues with the other tasks.
 
 use std::collections::HashMap;
 use std::sync::Arc;
@@ -17,13 +20,17 @@ use super::active_delivery::ActiveDelivery;
 use super::inflight::InFlight;
 use super::log_item::LogItem;
 use super::reading::Reading;
-use mcr_clients::mission::{GetDeliveryContext, Mission};
+use mcr_clients::convex::CallClass;
+use mcr_clients::mission::{GetDeliveryContext, LoadTask, Mission};
 use mcr_core::delivery::Stamp;
-use mcr_core::work::Kind;
+use mcr_core::work::{Beat, Kind};
 use mcr_model::{Notification, NotificationId, TaskId};
 
 /// The most contexts that are read for one list, so that the next list does not wait.
 const LOOKS_MAX: usize = 16;
+
+/// How many messages of a thread are read.
+const MESSAGES_READ: u32 = 50;
 
 /// How long news is kept: longer than a worker takes from reading a context to the start of its turn.
 const REMEMBERED: Duration = Duration::from_mins(2);
@@ -79,9 +86,12 @@ impl TaskStops {
     /// Whether there is news of the task that the delivery's context cannot contain. In the first list of a process
     /// everything is news: a stop may have come while no process ran.
     fn owes(&self, held: &ActiveDelivery) -> bool {
-        let reading = held.reading();
-        let work = held.work();
-        let news = work.track.task().and_then(|task| self.news.get(task)).into_iter().flatten();
+        held.tasks().iter().any(|task| self.has_news(task, &held.reading()))
+    }
+
+    /// Whether there is news of this task that the reading cannot contain.
+    fn has_news(&self, task: &TaskId, reading: &Reading) -> bool {
+        let news = self.news.get(task).into_iter().flatten();
         let unknown = news.filter(|news| !reading.shows(&news.row)).map(|news| news.list).max();
         reading.lists < unknown.unwrap_or_default().max(self.list.min(1))
     }
@@ -91,12 +101,38 @@ impl TaskStops {
         held.is_looked_at(self.list);
         match &work.kind {
             Kind::Notification(row) => self.look_at_row(row, held, inflight, mission),
-            // A heartbeat has no task of its own, so no task's stop ends it.
-            Kind::Heartbeat(_) => held.is_read(Reading::blind(self.list)),
+            Kind::Heartbeat(beat) => self.look_at_tasks(beat, held, inflight, mission),
             // A person cannot stop test work, because it has no turn.
             #[cfg(feature = "test-kind")]
             Kind::Test(_) => held.is_read(Reading::blind(self.list)),
         }
+    }
+
+    /// Reads the tasks of a heartbeat that have news.
+    fn look_at_tasks(&self, beat: &Beat, held: &ActiveDelivery, inflight: &InFlight, mission: &Mission) {
+        let (work, reading) = (held.work(), held.reading());
+        for task in held.tasks().iter().filter(|task| self.has_news(task, &reading)) {
+            let (item, id) = (LogItem::from(&*work), ("stopped_task", Value::from(task.as_str())));
+            let load = LoadTask { agent_id: &beat.agent, task_id: task, message_limit: Some(MESSAGES_READ) };
+            match mission.ask(&load) {
+                Ok(loaded) if held.is_stopped_at(&loaded.task, &loaded.thread) => {
+                    item.log(Level::Info, "A person stopped the work on a task of a heartbeat", &[id]);
+                    inflight.stop(held);
+                    return;
+                }
+                Ok(_) => {}
+                Err(error) => {
+                    let is_passing = error.class == CallClass::Transient;
+                    let error = ("error", Value::from_display(&error));
+                    item.log(Level::Debug, "Task not read for a check for stops", &[id, error]);
+                    // Another refusal would recur: the task may be gone.
+                    if is_passing {
+                        return;
+                    }
+                }
+            }
+        }
+        held.is_read(Reading::blind(self.list));
     }
 
     fn look_at_row(&self, row: &Notification, held: &ActiveDelivery, inflight: &InFlight, mission: &Mission) {
@@ -150,6 +186,9 @@ mod tests {
             }
             let task = json!({"_id": "t1", "title": "T", "status": "blocked", "priority": 3, "createdBy": "u",
                 "createdAt": 1, "updatedAt": 1, "blockedReason": "Paused by user (/stop)"});
+            if call.path.contains("loadTaskDetails") {
+                return Ok(to_raw_value(&json!({"task": task, "thread": []})).unwrap());
+            }
             let context = json!({"notification": row("n1", 1), "task": task});
             Ok(to_raw_value(&context).unwrap())
         }
@@ -296,6 +335,38 @@ mod tests {
     #[test]
     fn everything_in_the_first_list_is_news() {
         assert_eq!(reads_from(0, 0, 0, &[OWN, OWN]), (vec![1, 1], true));
+    }
+
+    /// How often tasks were read after each list, with a heartbeat about `t1` and `t3` from before the first list on, and
+    /// whether it was stopped. In this backend every task is paused.
+    fn reads_for_heartbeat(losses: usize, lists: &[List]) -> (Vec<usize>, bool) {
+        let backend = Arc::new(Paused { losses, reads: AtomicUsize::new(0) });
+        let mission = Mission::new(backend.clone(), AccountId::new("acc"), Secret::new("token"));
+        let inflight = InFlight::new(crossbeam_channel::bounded(1).0);
+        let (id, agent) = (mcr_core::work::WorkId::new("b1"), mcr_model::AgentId::new("a"));
+        let beat = Beat { id, agent, created_at: Millis(1), woken: false };
+        let work = Arc::new(Work::from(beat));
+        let tasks = ["t3", "t1"].map(TaskId::new).to_vec();
+        let of_beat = mcr_core::delivery::BeatRecord { tasks, ..Default::default() };
+        let mut record = Record { beat: Some(Box::new(of_beat)), ..Record::default() };
+        let mut stops = TaskStops::default();
+        let mut counts = Vec::new();
+        for list in lists {
+            stops.listed(&rows(list), &inflight);
+            if counts.is_empty() {
+                inflight.hold(&work, &mut record, rights(), Reading::blind(1));
+            }
+            stops.look(&inflight, &mission);
+            counts.push(backend.reads.load(Ordering::SeqCst));
+        }
+        (counts, inflight.is_stopped(&work))
+    }
+
+    #[test]
+    fn news_of_a_task_that_a_heartbeat_names_may_end_it() {
+        assert_eq!(reads_for_heartbeat(0, &[&[], &[]]), (vec![0, 0], false), "no news");
+        assert_eq!(reads_for_heartbeat(0, &[&[], OWN, OWN]), (vec![0, 1, 1], true), "only that task is read");
+        assert_eq!(reads_for_heartbeat(2, &[&[], OWN, OWN, OWN]), (vec![0, 1, 2, 3], true), "lost readings");
     }
 
     /// The delivery is in the table a moment before its question is recorded.

@@ -75,6 +75,8 @@ struct BeatsState {
     schedule: BeatSchedule,
     memories: BTreeMap<AgentId, BeatMemory>,
     tally: BTreeMap<AgentId, BeatTally>,
+    /// When Mission Control last took the report of each agent's heartbeat.
+    reported: BTreeMap<AgentId, Millis>,
     followed: Option<Arc<Roster>>,
     /// Why the operator's checklist is not used, as last logged.
     checklist_trouble: Option<String>,
@@ -93,6 +95,8 @@ pub struct BeatFigures {
     pub corrected: Option<&'static str>,
     /// When its next beat is due; none while one runs.
     pub next: Option<Millis>,
+    /// When Mission Control last took the report of its heartbeat, since the start.
+    pub reported: Option<Millis>,
     /// The counts.
     pub tally: BeatTally,
 }
@@ -214,6 +218,7 @@ impl Beats {
         }
         inside.memories.retain(|agent, _| roster.agent(agent).is_some());
         inside.tally.retain(|agent, _| roster.agent(agent).is_some());
+        inside.reported.retain(|agent, _| roster.agent(agent).is_some());
         inside.schedule.follow(&agents, now, &mut random::unit);
         if is_first && !agents.is_empty() {
             info!(agents = agents.len(); "Heartbeats are scheduled");
@@ -234,6 +239,11 @@ impl Beats {
     pub(crate) fn attempted(&self, beat: &Beat) {
         let now = self.clock.now();
         self.lock().schedule.attempted(&beat.agent, &beat.id, now);
+    }
+
+    /// Mission Control took the report of an agent's heartbeat.
+    pub(crate) fn reported(&self, agent: &AgentId, now: Millis) {
+        self.lock().reported.insert(agent.clone(), now);
     }
 
     /// What earlier beats of an agent mean for the next one.
@@ -291,6 +301,7 @@ impl Beats {
                 interval: interval.span,
                 corrected: interval.corrected,
                 next,
+                reported: inside.reported.get(&agent.id).copied(),
                 tally,
             }
         };

@@ -17,7 +17,7 @@ use std::time::Duration;
 use serde::Serialize;
 
 pub use agent_limits::{AgentLimitsHealth, BacklogHealth};
-pub use guardrails::{GuardrailsConfig, GuardrailsHealth};
+pub use guardrails::{Guardrail, Guardrails, GuardrailsConfig, GuardrailsHealth, stopped_by};
 pub use heartbeat::{AgentBeats, BeatCounts, HeartbeatHealth};
 pub use process::{Infrastructure, Memory, PanicHealth, Versions};
 pub use ready::Ready;
@@ -59,6 +59,8 @@ pub struct Health {
     pub gateway: GatewayHealth,
     /// The deliveries.
     pub delivery: DeliveryHealth,
+    /// Every variable of the guardrails with its value and state.
+    pub guardrails: Guardrails,
     /// The heartbeats of agents.
     pub heartbeat: HeartbeatHealth,
     /// The HTTP API for agents.

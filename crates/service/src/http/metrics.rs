@@ -15,7 +15,6 @@ use std::collections::BTreeMap;
 
 use serde::Serialize;
 
-use self::guardrails::guardrails;
 use self::page::{MetricKind, Page};
 use super::health::{Health, Memory, Status};
 use crate::metrics::{Metrics, Operation};
@@ -153,7 +152,8 @@ fn delivery(page: &mut Page, health: &Health, metrics: &Metrics) {
         &delivery.skipped,
         &[],
     );
-    guardrails(page, &delivery.guardrails);
+    guardrails::stopped(page, &delivery.guardrails);
+    guardrails::limits(page, &health.guardrails);
     page.one(Counter, "delivery_failed_total", "Failed attempts.", delivery.failed);
     page.one(Counter, "delivery_lists_total", "Requests for the list of notifications.", delivery.lists);
     page.one(

@@ -20,6 +20,8 @@ pub enum Wanted {
     Deliveries,
     /// Reads everything the page shows: the state, the running work, the agents and the last hour.
     Overview,
+    /// Lists the files that the runtime wrote to the workspace of an agent.
+    Workspace(String),
     /// Retries a dead letter.
     Retry(String),
     /// Closes a dead letter permanently.
@@ -57,6 +59,7 @@ pub(super) fn find(path: &str) -> Option<(Wanted, &'static str)> {
         ("evidence", Some(seconds), None) => (Wanted::Evidence(seconds_of(seconds)?), "GET, HEAD"),
         ("deliveries", None, None) => (Wanted::Deliveries, "GET, HEAD"),
         ("overview", None, None) => (Wanted::Overview, "GET, HEAD"),
+        ("workspaces", Some(slug), None) => (Wanted::Workspace(slug.to_owned()), "GET, HEAD"),
         ("dead", Some(id), Some("retry")) => (Wanted::Retry(id.to_owned()), "POST"),
         ("dead", Some(id), Some("drop")) => (Wanted::Drop(id.to_owned()), "POST"),
         ("turns", Some(id), Some("give-up")) => (Wanted::GiveUp(id.to_owned()), "POST"),

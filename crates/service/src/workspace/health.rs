@@ -27,6 +27,12 @@ pub struct WorkspaceHealth {
     pub configuration: ConfigurationHealth,
     /// How many agents have a workspace.
     pub count: usize,
+    /// How many files the last sync changed.
+    pub changes: usize,
+    /// How many files the last sync read, because they may have changed since they were last read.
+    pub reads: usize,
+    /// How long the last sync took, in milliseconds.
+    pub sync_ms: u64,
     /// The agents with a workspace.
     pub agents: Vec<AgentFiles>,
     /// The agents without a workspace, by their slugs, and why.
@@ -60,6 +66,8 @@ pub struct AgentFiles {
     pub changed_at: Option<Millis>,
     /// How many files the last sync changed.
     pub changes: usize,
+    /// How many files the last sync read. A file is read if it may have changed since it was last read.
+    pub reads: usize,
     /// Why the last sync failed.
     pub error: Option<String>,
     /// What the operator should know.
@@ -81,6 +89,8 @@ impl WorkspaceHealth {
     #[must_use]
     pub fn shown(mut self, clean: &dyn Fn(&str) -> String) -> Self {
         self.count = self.agents.len();
+        self.changes = self.agents.iter().map(|agent| agent.changes).sum();
+        self.reads = self.agents.iter().map(|agent| agent.reads).sum();
         self.agents.sort_by_key(|agent| (agent.error.is_none(), agent.warnings.is_empty()));
         self.agents.truncate(AGENTS_MAX);
         self.rejected.truncate(AGENTS_MAX);

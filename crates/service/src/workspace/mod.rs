@@ -6,7 +6,9 @@
 
 mod configuration;
 mod decided;
+mod found;
 pub mod health;
+pub mod listing;
 pub mod token;
 pub mod transaction;
 
@@ -191,6 +193,7 @@ impl Workspaces {
                 files: synced.manifest.files.len(),
                 changed_at: synced.manifest.changed_at(),
                 changes: synced.changes,
+                reads: synced.reads,
                 error: None,
                 warnings: synced.warnings.iter().map(ToString::to_string).collect(),
             },

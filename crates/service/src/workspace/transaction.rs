@@ -15,13 +15,13 @@ use std::collections::BTreeSet;
 use std::io;
 
 use mcr_core::workspace::{
-    Desired, Digest, FileChange, FilePath, FoundFile, FoundFiles, Layout, Manifest, OWN_FOLDER, Warning,
-    paths, plan,
+    Desired, Digest, FileChange, FilePath, FoundFile, Layout, Manifest, OWN_FOLDER, Warning, plan,
 };
-use mcr_files::shared::{FileKind, SharedFolder, Sharing};
+use mcr_files::shared::{SharedFolder, Sharing};
 use mcr_model::clock::Millis;
 
 use super::decided::{DecidedChanges, DecidedStep, STAGED, StagedName, StepKind};
+use super::found;
 
 /// Called before each change on the disk with its description. An error refuses the change.
 pub type BeforeWrite = dyn Fn(&str) -> io::Result<()> + Send + Sync;
@@ -29,9 +29,6 @@ pub type BeforeWrite = dyn Fn(&str) -> io::Result<()> + Send + Sync;
 const MANIFEST: &str = "manifest.json";
 const NEXT: &str = "next.json";
 const REPLACED: &str = "replaced";
-
-/// A larger file is none of a profile.
-const FILE_BYTES_MAX: u64 = 2 * 1024 * 1024;
 
 /// A larger manifest is damaged.
 const MANIFEST_BYTES_MAX: u64 = 16 * 1024 * 1024;
@@ -43,6 +40,8 @@ pub struct Synced {
     pub manifest: Manifest,
     /// How many files were changed.
     pub changes: usize,
+    /// How many files were read, because they may have changed since they were last read.
+    pub reads: usize,
     /// What the operator should know.
     pub warnings: Vec<Warning>,
 }
@@ -61,6 +60,13 @@ pub(super) fn is_ours(workspace: &SharedFolder) -> bool {
             [MANIFEST, NEXT].iter().any(|name| own.entry(name).is_ok_and(|found| found.is_some()))
         })
     })
+}
+
+/// The list of the files that the runtime wrote to this workspace.
+pub(super) fn manifest_of(workspace: &SharedFolder) -> io::Result<Option<Manifest>> {
+    let Some(own) = workspace.folder(OWN_FOLDER)? else { return Ok(None) };
+    let Some(bytes) = own.read_ours(MANIFEST, MANIFEST_BYTES_MAX)? else { return Ok(None) };
+    Manifest::parse(&bytes).map(Some).map_err(io::Error::other)
 }
 
 /// Writes a file completely or not at all. When this returns, the file is on the disk.
@@ -133,7 +139,7 @@ impl<'a> Workspace<'a> {
                 Some(Err(why)) => (None, Some(Warning::Manifest(why))),
             };
         let desired = desired(manifest.as_ref().map(|manifest| manifest.layout).unwrap_or_default());
-        let found = self.find(&desired, manifest, adopts)?;
+        let (found, reads) = found::find(&self.folder, &desired, manifest, adopts, now)?;
         let plan = plan(&desired, &found, now);
         let changes = plan.operations.len();
         if changes > 0 {
@@ -146,43 +152,7 @@ impl<'a> Workspace<'a> {
             own.remove(MANIFEST)?;
         }
         let warnings = damage.into_iter().chain(plan.warnings).collect();
-        Ok(Synced { manifest: plan.manifest, changes, warnings })
-    }
-
-    fn find(&self, desired: &Desired, manifest: Option<Manifest>, adopts: bool) -> io::Result<FoundFiles> {
-        let mut found = FoundFiles { adopts, ..FoundFiles::default() };
-        for path in paths(desired, manifest.as_ref()) {
-            if let Some(file) = self.look(&path)? {
-                found.files.insert(path, file);
-            }
-        }
-        found.manifest = manifest;
-        Ok(found)
-    }
-
-    /// What is at a path.
-    fn look(&self, path: &FilePath) -> io::Result<Option<FoundFile>> {
-        let (folders, name) = path.split();
-        let mut here = self.folder.again()?;
-        for folder in folders {
-            match here.entry(folder)? {
-                None => return Ok(None),
-                Some(FileKind::Folder) => {}
-                Some(FileKind::File(_) | FileKind::Other) => return Ok(Some(FoundFile::Obstacle)),
-            }
-            match here.folder(folder)? {
-                Some(next) => here = next,
-                None => return Ok(None),
-            }
-        }
-        Ok(match here.entry(name)? {
-            None => None,
-            Some(FileKind::Folder | FileKind::Other) => Some(FoundFile::Obstacle),
-            Some(FileKind::File(bytes)) if bytes > FILE_BYTES_MAX => Some(FoundFile::Large),
-            Some(FileKind::File(_)) => {
-                here.read(name, FILE_BYTES_MAX)?.map(|bytes| FoundFile::Content(Digest::of(&bytes)))
-            }
-        })
+        Ok(Synced { manifest: plan.manifest, changes, reads, warnings })
     }
 
     /// Decides the changes, and carries them out.
@@ -259,7 +229,7 @@ impl<'a> Workspace<'a> {
         staged: &str,
         known: &[Option<Digest>; 2],
     ) -> io::Result<bool> {
-        let present = self.look(path)?;
+        let present = found::look(&self.folder, path)?;
         if present == Some(FoundFile::Obstacle) {
             (self.before)(&format!("remove {staged}"))?;
             own.remove(staged)?;
@@ -270,7 +240,7 @@ impl<'a> Workspace<'a> {
         let is_known = match &present {
             None => true,
             Some(FoundFile::Content(digest)) => known.iter().flatten().any(|known| known == digest),
-            Some(FoundFile::Large | FoundFile::Obstacle) => false,
+            Some(FoundFile::Large | FoundFile::Unread | FoundFile::Obstacle) => false,
         };
         if !is_known {
             self.keep_copy(own, path, &folder, name)?;
@@ -284,7 +254,7 @@ impl<'a> Workspace<'a> {
         if own.entry(staged)?.is_none() {
             return Ok(());
         }
-        if self.look(path)?.is_none() {
+        if found::look(&self.folder, path)?.is_none() {
             let (folders, name) = path.split();
             let folder = self.make_folders(&folders)?;
             (self.before)(&format!("link {staged} to {path}"))?;
@@ -295,7 +265,7 @@ impl<'a> Workspace<'a> {
     }
 
     fn take_away(&self, own: &SharedFolder, path: &FilePath, ours: Option<Digest>) -> io::Result<()> {
-        let is_ours = match (self.look(path)?, ours) {
+        let is_ours = match (found::look(&self.folder, path)?, ours) {
             (Some(FoundFile::Content(digest)), Some(ours)) if digest == ours => true,
             (Some(FoundFile::Content(_)), None) => false,
             _ => return Ok(()),
@@ -326,7 +296,7 @@ impl<'a> Workspace<'a> {
 
     /// Makes a folder, unless its name or that of an outer folder is taken.
     fn add_folder(&self, path: &FilePath) -> io::Result<()> {
-        if self.look(path)?.is_none() {
+        if found::look(&self.folder, path)?.is_none() {
             let (mut folders, name) = path.split();
             folders.push(name);
             self.make_folders(&folders)?;

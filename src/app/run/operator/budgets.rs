@@ -19,7 +19,7 @@ use mcr_service::delivery::service::View;
 use mcr_service::http::operator::Raise;
 
 impl Operator {
-    /// The pauses and the budgets that are used up, in the dispatcher's terms.
+    /// The pauses and the budgets that are reached, in the dispatcher's terms.
     pub(in crate::app::run) fn hold(&self) -> Hold {
         let full = self.full.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let roster = self.roster();

@@ -7,7 +7,6 @@
 
 use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use mission_control_runtime::delivery::budget::LOOK;
 use mission_control_runtime::demo::gateway::{Prompt, Thought};
 use mission_control_runtime::ledger;
 use serde_json::Value;
@@ -58,7 +57,6 @@ fn the_books_agree_across_random_kills() {
     let variables = [
         ("BUDGET_DAILY_TOKENS", limit.as_str()),
         ("DELIVERY_MAX_CONCURRENT_SESSIONS", workers.as_str()),
-        (LOOK, "20"),
         (ledger::SLOW_DISK, "5"),
     ];
     let mut stack = Stack::set(&names, model, &variables);

@@ -1,7 +1,6 @@
 //! Budgets with a real gateway: the usage is read while a turn runs, the turn is aborted at the limit, and its session
 //! answers afterwards.
 
-use mission_control_runtime::delivery::budget::LOOK;
 use mission_control_runtime::demo::gateway::Release;
 use serde_json::{Value, json};
 
@@ -23,7 +22,7 @@ fn spent(stack: &Stack) -> u64 {
 #[test]
 fn a_running_turn_is_aborted_at_the_limit_and_its_session_answers_afterwards() {
     // One model call costs more than the budget of the scripted gateway, and a third of it at the real one.
-    let variables = [("BUDGET_DAILY_TOKENS", "40"), (LOOK, "200")];
+    let variables = [("BUDGET_DAILY_TOKENS", "40")];
     let mut stack = Stack::both_with(Release::V2026_9_6, &AGENTS, &["engineer"], &variables);
     let task = stack.task("in_progress", &["engineer"]);
     stack.tell(&task, "engineer", "AGAIN 8 DELAY 1000 SAY All of it is done.");

@@ -125,6 +125,11 @@ impl QueueEntry {
         }
     }
 
+    /// Whether a person's row of the same track may start before this row. A turn of this row is not open.
+    pub(super) fn yields_to_people(&self) -> bool {
+        self.work.notification().is_some() && !self.running && self.class().is_of_agents()
+    }
+
     /// Whether the turn of another row of its track may answer the row: nothing was done for it yet.
     pub(super) fn is_foldable(&self) -> bool {
         let is_waiting =

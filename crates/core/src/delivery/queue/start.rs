@@ -100,7 +100,9 @@ impl Queue {
             }
             let known = self.first_of(StartClass::Agents, may_begin);
             let number = [unknown, known].into_iter().flatten().min_by_key(|number| self.order(*number));
-            number.and_then(permit)
+            let unread = || self.unread.iter().copied().find(may_begin);
+            let hidden = || unread().filter(|_| room.people && room.agents == 0);
+            number.and_then(permit).or_else(|| hidden().map(|number| (number, Permit::People)))
         })
     }
 

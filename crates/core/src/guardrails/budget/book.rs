@@ -125,6 +125,17 @@ impl Scope {
 /// The counts of one day.
 pub(super) type Book = BTreeMap<Scope, Count>;
 
+/// Whether the day has changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Turned {
+    /// The day is the same.
+    No,
+    /// Another day counts now.
+    Yes,
+    /// The clock went back to a day without a book, which has taken over the count.
+    Carried,
+}
+
 /// The counts of all kept days.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(super) struct Books {
@@ -138,27 +149,23 @@ impl Books {
         Self { current, days }
     }
 
-    /// Turns to the day of the clock. Returns whether the day has changed.
-    pub(super) fn turn_to(&mut self, today: Day) -> bool {
-        let before = self.current.replace(today);
-        let Some(before) = before.filter(|before| *before != today) else { return before.is_none() };
+    /// Turns to the day of the clock.
+    pub(super) fn turn_to(&mut self, today: Day) -> Turned {
+        let Some(before) = self.current.replace(today) else { return Turned::Yes };
+        if before == today {
+            return Turned::No;
+        }
         if today < before && !self.days.contains_key(&today) {
             let carried = |(scope, count): (&Scope, &Count)| {
-                let raised = count.raised;
-                (
-                    scope.clone(),
-                    Count {
-                        carried: count.counted(),
-                        raised,
-                        unreadable: count.unreadable,
-                        ..Count::default()
-                    },
-                )
+                let Count { raised, closed_at, unreadable, .. } = *count;
+                let carried = count.counted();
+                (scope.clone(), Count { carried, raised, closed_at, unreadable, ..Count::default() })
             };
             let book = self.days.get(&before).map(|book| book.iter().map(carried).collect());
             self.days.insert(today, book.unwrap_or_default());
+            return Turned::Carried;
         }
-        true
+        Turned::Yes
     }
 
     /// Removes the oldest days beyond the number that is kept. Returns them.

@@ -20,19 +20,24 @@
 //! * **Days** are calendar days of a time zone (`book`). A turn is charged to the day on which it started.
 
 mod book;
+mod held;
+mod pace;
 mod report;
 mod stored;
 mod turn;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
-use book::Books;
+use book::{Books, Turned};
 use mcr_model::clock::Millis;
 use mcr_model::spending::{Amount, Budgets, Limits};
 use mcr_model::zone::Day;
 
 pub use book::{Count, Scope};
-pub use report::{NO_BUDGET, Report, ScopeReport};
+pub use held::{Held, Reached, TurnRefusal};
+pub use pace::{READING_INTERVAL, SHORTEST_READING_INTERVAL};
+pub use report::{LIMITS_ELSEWHERE, NO_BUDGET, Report, ScopeReport};
 pub use stored::{PREFIX, StoredChanges};
 pub use turn::{OpenTurn, TurnCost, TurnId, estimate};
 
@@ -46,63 +51,6 @@ pub struct Spending {
     usual: BTreeMap<String, Amount>,
     /// What differs from the stored state.
     changed: stored::Dirty,
-}
-
-/// Why a turn must wait.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum TurnRefusal {
-    /// A limit is reached.
-    AtLimit(Reached),
-    /// What is left may be needed by turns that run.
-    Reserved,
-}
-
-/// A limit that is reached.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Reached {
-    /// Whose limit it is.
-    pub scope: Scope,
-    /// The limits of the day.
-    pub limits: Limits,
-    /// What was counted.
-    pub counted: Amount,
-    /// Whether the stored count cannot be read.
-    pub unreadable: bool,
-}
-
-impl Reached {
-    /// Whether it holds the turns of all agents.
-    pub fn is_of_account(&self) -> bool {
-        self.scope == Scope::Account
-    }
-}
-
-/// The scopes whose limits are reached.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Held {
-    /// All of them, the account first.
-    pub reached: Vec<Reached>,
-}
-
-impl Held {
-    /// Whether turns of all agents wait.
-    pub fn all(&self) -> bool {
-        self.reached.iter().any(|reached| reached.scope == Scope::Account)
-    }
-
-    /// The slugs of the agents whose own limit is reached.
-    pub fn agents(&self) -> impl Iterator<Item = &str> {
-        self.reached.iter().filter_map(|reached| match &reached.scope {
-            Scope::Agent(slug) => Some(slug.as_str()),
-            Scope::Account => None,
-        })
-    }
-
-    /// The limit that holds this agent's turns.
-    pub fn of(&self, slug: &str) -> Option<&Reached> {
-        let slug = slug.to_lowercase();
-        self.reached.iter().find(|reached| reached.scope.covers(&slug))
-    }
 }
 
 impl Spending {
@@ -142,16 +90,24 @@ impl Spending {
 
     /// Turns to the day of the clock. Returns whether another day counts from now on.
     pub fn turn_to(&mut self, now: Millis) -> bool {
-        if !self.books.turn_to(self.budgets.zone.day(now)) {
+        let before = self.books.today();
+        let today = self.budgets.zone.day(now);
+        let turned = self.books.turn_to(today);
+        if turned == Turned::No {
             return false;
         }
-        let today = self.books.today();
         self.changed.day();
+        if turned == Turned::Carried {
+            for (id, turn) in self.open.iter_mut().filter(|(_, turn)| turn.days().any(|day| day == before)) {
+                turn.carry_to(today);
+                self.changed.turn(id);
+            }
+        }
         let scopes: Vec<Scope> = self.books.book(today).map(|(scope, _)| scope.clone()).collect();
         for scope in scopes {
             self.changed.count(today, scope);
         }
-        let needed: BTreeSet<Day> = self.open.values().map(|turn| turn.day).collect();
+        let needed: BTreeSet<Day> = self.open.values().flat_map(OpenTurn::days).collect();
         for (day, book) in self.books.prune(|day| needed.contains(&day)) {
             for scope in book.into_keys() {
                 self.changed.count(day, scope);
@@ -240,24 +196,24 @@ impl Spending {
         }
     }
 
-    /// Takes a reading of a running turn's usage.
-    pub fn observe(&mut self, id: &TurnId, cost: &TurnCost) {
+    /// Takes a reading of a running turn's usage, `since` the one before or since it was sent.
+    pub fn observe(&mut self, id: &TurnId, cost: &TurnCost, since: Duration) {
         if let Some(turn) = self.open.get_mut(id) {
-            let charge = cost.charge(turn.texts().tokens, &self.budgets.prices);
-            turn.observe(charge.amount, cost.0.len() as u64);
+            turn.observe(cost, &self.budgets.prices, since);
         }
     }
 
-    /// The running turns to abort, because a limit is reached, or will be before the next reading. Such a limit counts as
-    /// reached from now on: what is left would not suffice for the next requests.
+    /// The running turns to abort: a limit is reached, or will be passed by more than a request before they can be aborted.
+    /// Such a limit counts as reached from now on.
     pub fn to_abort(&mut self) -> Vec<TurnId> {
         let scopes: BTreeSet<(Day, Scope)> = self
             .open
             .values()
-            .flat_map(|turn| Scope::of(&turn.agent).map(|scope| (turn.day, scope)))
+            .flat_map(OpenTurn::scopes)
             .filter(|(day, scope)| {
-                let running = self.open_in(*day, scope).map(|(_, turn)| turn.observed().plus(turn.growth()));
-                reaches(running.fold(self.counted(*day, scope), Amount::plus), self.limits(*day, scope))
+                let ahead = self.open_in(*day, scope).map(|(_, turn)| turn.pace().ahead());
+                let counted = ahead.fold(self.counted_with_running(*day, scope), Amount::plus);
+                reaches(counted, self.limits(*day, scope))
             })
             .collect();
         for (day, scope) in scopes {
@@ -268,9 +224,7 @@ impl Spending {
                 self.changed.count(day, scope);
             }
         }
-        let passed = |turn: &OpenTurn| {
-            Scope::of(&turn.agent).iter().any(|scope| self.reached(turn.day, scope).is_some())
-        };
+        let passed = |turn: &OpenTurn| turn.scopes().any(|(day, scope)| self.reached(day, &scope).is_some());
         self.open.iter().filter(|(_, turn)| passed(turn)).map(|(id, _)| id.clone()).collect()
     }
 
@@ -293,9 +247,14 @@ impl Spending {
         }
         let usual = self.usual.entry(turn.agent.clone()).or_insert(charge.amount);
         *usual = turn::mean(*usual, charge.amount);
-        for scope in Scope::of(&turn.agent) {
-            self.books.count_mut(turn.day, &scope).charge(&charge);
-            self.changed.count(turn.day, scope);
+        for (day, scope) in turn.scopes() {
+            let count = self.books.count_mut(day, &scope);
+            if turn.carried_to().contains(&day) {
+                count.carried = count.carried.plus(charge.amount);
+            } else {
+                count.charge(&charge);
+            }
+            self.changed.count(day, scope);
         }
     }
 
@@ -322,9 +281,19 @@ impl Spending {
         if to.is_none() || missing {
             return Err(format!("no budget of this kind is set for {}: {present}", scope.name()));
         }
-        let lower = |to: Option<u64>, present: Option<u64>| to.is_some() && to < present;
-        if lower(to.tokens, present.tokens) || lower(to.nano_dollars, present.nano_dollars) {
+        let is = |than: fn(&u64, &u64) -> bool| {
+            let each = [(to.tokens, present.tokens), (to.nano_dollars, present.nano_dollars)];
+            each.into_iter()
+                .any(|(to, present)| to.zip(present).is_some_and(|(to, present)| than(&to, &present)))
+        };
+        if is(u64::lt) {
             return Err(format!("the budget of {} is {present} today, which is more", scope.name()));
+        }
+        if is(u64::eq) {
+            return Err(format!(
+                "the budget of {} is already {present} today; raise it to more",
+                scope.name()
+            ));
         }
         let count = self.books.count_mut(day, scope);
         count.raised = count.raised.overridden_by(to);
@@ -354,23 +323,32 @@ impl Spending {
         self.books.count(day, scope).map(Count::counted).unwrap_or_default()
     }
 
+    /// What was counted, and what running turns have used so far.
+    fn counted_with_running(&self, day: Day, scope: &Scope) -> Amount {
+        let running = self.open_in(day, scope).map(|(_, turn)| turn.observed());
+        running.fold(self.counted(day, scope), Amount::plus)
+    }
+
     fn is_unreadable(&self, day: Day, scope: &Scope) -> bool {
         self.books.count(day, scope).is_some_and(|count| count.unreadable)
     }
 
     fn open_in<'a>(&'a self, day: Day, scope: &'a Scope) -> impl Iterator<Item = (&'a TurnId, &'a OpenTurn)> {
-        self.open.iter().filter(move |(_, turn)| turn.day == day && scope.covers(&turn.agent))
+        self.open
+            .iter()
+            .filter(move |(_, turn)| scope.covers(&turn.agent) && turn.days().any(|counted| counted == day))
     }
 
     /// The limit of a scope, if it is reached.
     fn reached(&self, day: Day, scope: &Scope) -> Option<Reached> {
         let (limits, unreadable) = (self.limits(day, scope), self.is_unreadable(day, scope));
-        let running = self.open_in(day, scope).map(|(_, turn)| turn.observed());
-        let counted = running.fold(self.counted(day, scope), Amount::plus);
-        let closed_at = self.books.count(day, scope).map(|count| count.closed_at).unwrap_or_default();
-        let is_closed = !limits.is_none() && (unreadable || closed_at == limits);
-        let is_reached = reaches(counted, limits) || is_closed;
-        is_reached.then(|| Reached { scope: scope.clone(), limits, counted, unreadable })
+        let counted = self.counted_with_running(day, scope);
+        let count = self.books.count(day, scope);
+        let forgiven = count.map(|count| count.forgiven).unwrap_or_default();
+        let is_closed = !limits.is_none() && count.is_some_and(|count| count.closed_at == limits);
+        let early = is_closed && !unreadable && !reaches(counted, limits);
+        let is_reached = reaches(counted, limits) || early || (unreadable && !limits.is_none());
+        is_reached.then(|| Reached { scope: scope.clone(), limits, counted, forgiven, early, unreadable })
     }
 }
 

@@ -19,11 +19,14 @@ pub struct Report {
     pub ends_at: Millis,
     /// The account first, then the agents with a budget.
     pub scopes: Vec<ScopeReport>,
+    /// What prevents that a limit works as intended: findings without a full stop.
+    pub warnings: Vec<String>,
 }
 
 /// The budget of the account or of one agent.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
+#[expect(clippy::struct_excessive_bools, reason = "each is a field of the JSON")]
 pub struct ScopeReport {
     /// The agent's slug; none for the account.
     pub agent: Option<String>,
@@ -31,6 +34,9 @@ pub struct ScopeReport {
     pub limits: Limits,
     /// Whether an operator has raised them.
     pub raised: bool,
+    /// The limits to which an operator has raised them.
+    #[serde(skip_serializing_if = "Limits::is_none")]
+    pub raised_to: Limits,
     /// What counts against the limits.
     pub counted: Amount,
     /// What running turns have used so far, as read from their sessions.
@@ -45,6 +51,8 @@ pub struct ScopeReport {
     pub unpriced_tokens: u64,
     /// Whether a limit is reached, so that turns wait.
     pub reached: bool,
+    /// Whether it counts as reached before the count is at the limit.
+    pub early: bool,
     /// Whether the stored count cannot be read.
     pub unreadable: bool,
     /// The used part of the limit that is nearest to its end.
@@ -57,13 +65,29 @@ pub struct ScopeReport {
 pub const NO_BUDGET: &str =
     "No budget is set. BUDGET_DAILY_TOKENS, BUDGET_DAILY_USD and BUDGET_AGENTS set one.";
 
+/// What is said where a command does not have the variables of the service.
+pub const LIMITS_ELSEWHERE: &str = "The limits are variables of the service, which this command may not have: give the env file of the service with --env-file.";
+
+const UNCOUNTED_DOLLARS: &str = "a budget in dollars counts nothing unless the gateway reports the cost of turns, and none is known so far: \
+                                 set BUDGET_PRICES to the prices of the models";
+
 impl Report {
     /// The budgets for people, one in each line.
     pub fn lines(&self) -> Vec<String> {
         let head = format!("Budgets of {} ({}); the day ends at {}.", self.day, self.time_zone, self.ends_at);
         let width = self.scopes.iter().map(|scope| scope.name().chars().count()).max().unwrap_or_default();
         let line = |scope: &ScopeReport| format!("  {:<width$}  {}", scope.name(), scope.words);
-        std::iter::once(head).chain(self.scopes.iter().map(line)).collect()
+        let warnings = self.warnings.iter().map(|warning| format!("{}.", sentence(warning)));
+        std::iter::once(head).chain(self.scopes.iter().map(line)).chain(warnings).collect()
+    }
+
+    /// The counts alone, one in each line, where the limits and their time zone are not known. None if nothing was
+    /// counted.
+    pub fn counts(&self) -> Option<Vec<String>> {
+        let line = |scope: &ScopeReport| format!("  {}: {}", scope.name(), scope.words);
+        let head = format!("The ledger has these counts of {}:", self.day);
+        let lines = std::iter::once(head).chain(self.scopes.iter().map(line));
+        (!self.scopes.is_empty()).then(|| lines.collect())
     }
 
     /// Whether a limit is reached.
@@ -76,6 +100,10 @@ impl ScopeReport {
     /// The name for people.
     pub fn name(&self) -> &str {
         self.agent.as_deref().unwrap_or("account")
+    }
+
+    fn whose(&self) -> &str {
+        self.agent.as_deref().unwrap_or("the account")
     }
 
     fn percent(&self) -> u64 {
@@ -103,13 +131,25 @@ impl ScopeReport {
             .nano_dollars
             .map(|limit| format!("${} of ${}", Dollars(used.nano_dollars), Dollars(limit)));
         let parts: Vec<String> = tokens.into_iter().chain(dollars).collect();
-        let state = if self.reached { ": reached, turns wait" } else { "" };
+        let state = match (self.reached, self.early) {
+            (true, true) => ": closed, because the rest may be less than a turn needs; turns wait",
+            (true, false) => ": reached, turns wait",
+            (false, _) => "",
+        };
         let raised = if self.raised { ", raised today" } else { "" };
         let estimated = match self.estimated_tokens {
             0 => String::new(),
             tokens => format!(", {} tokens estimated", grouped(tokens)),
         };
-        let parts = if parts.is_empty() { format!("{used}, no limit") } else { parts.join(" and ") };
+        if parts.is_empty() {
+            let limit = if self.raised_to.is_none() {
+                ", no limit".to_owned()
+            } else {
+                format!(", limit raised to {}", self.raised_to)
+            };
+            return format!("{used}{limit}{estimated}");
+        }
+        let parts = parts.join(" and ");
         format!("{parts} ({} %){raised}{estimated}{state}", self.percent)
     }
 }
@@ -124,7 +164,11 @@ impl Reached {
         if self.unreadable {
             return format!("{whose} holds turns, because its stored count cannot be read");
         }
-        format!("{whose} is used up: {} of {}", self.counted, self.limits)
+        let used = format!("{} of {}", self.counted, self.limits);
+        if self.early {
+            return format!("{whose} is closed: {used} are used, and the rest may be less than a turn needs");
+        }
+        format!("{whose} is used up: {used}")
     }
 
     /// The commands that let turns start again.
@@ -146,22 +190,30 @@ impl Spending {
     /// The state now.
     pub fn report(&self, now: Millis) -> Report {
         let (day, zone) = (self.books.today(), self.budgets.zone);
-        let scopes = self.scopes().map(|scope| {
+        let configured: Vec<Scope> = if self.budgets.are_set() {
+            self.scopes().collect()
+        } else {
+            self.books.book(day).map(|(scope, _)| scope.clone()).collect()
+        };
+        let scopes = configured.into_iter().map(|scope| {
             let none = Count::default();
             let count = self.books.count(day, &scope).unwrap_or(&none);
             let configured = self.configured(&scope);
             let limits = count.limits(configured);
+            let reached = self.reached(day, &scope);
             let running = self.open_in(day, &scope).map(|(_, turn)| turn.observed());
             ScopeReport {
                 limits,
                 raised: limits != configured,
+                raised_to: count.raised,
                 counted: count.counted(),
                 running: running.fold(Amount::default(), Amount::plus),
                 spent: count.spent,
                 turns: count.turns,
                 estimated_tokens: count.estimated,
                 unpriced_tokens: count.unpriced,
-                reached: self.reached(day, &scope).is_some(),
+                early: reached.as_ref().is_some_and(|reached| reached.early),
+                reached: reached.is_some(),
                 unreadable: count.unreadable,
                 agent: match scope {
                     Scope::Account => None,
@@ -171,8 +223,26 @@ impl Spending {
             }
             .with_words()
         });
-        let scopes = scopes.collect();
-        Report { day: day.to_string(), time_zone: zone.name(), ends_at: zone.next_day(now), scopes }
+        let scopes: Vec<ScopeReport> = scopes.collect();
+        let warnings = self.warnings(&scopes);
+        Report { day: day.to_string(), time_zone: zone.name(), ends_at: zone.next_day(now), scopes, warnings }
+    }
+
+    fn warnings(&self, scopes: &[ScopeReport]) -> Vec<String> {
+        let unpriced =
+            scopes.iter().filter(|scope| scope.unpriced_tokens > 0 && scope.limits.nano_dollars.is_some());
+        let unpriced = unpriced.map(|scope| {
+            let tokens = grouped(scope.unpriced_tokens);
+            format!("{tokens} tokens of {} have no price: set BUDGET_PRICES for their model", scope.whose())
+        });
+        let uncounted = self.counts_no_dollars().then(|| UNCOUNTED_DOLLARS.to_owned());
+        uncounted.into_iter().chain(unpriced).collect()
+    }
+
+    /// Whether dollars are limited, but neither prices nor a reported cost is known.
+    pub fn counts_no_dollars(&self) -> bool {
+        let knows_dollars = !self.budgets.prices.is_empty() || self.spent_in_all().nano_dollars > 0;
+        self.budgets.limit_dollars() && !knows_dollars
     }
 
     /// When the next day begins.

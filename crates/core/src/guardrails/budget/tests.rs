@@ -2,8 +2,6 @@
 
 use std::collections::BTreeMap;
 
-use proptest::prelude::*;
-
 use super::*;
 use crate::gateway::{ModelCall, Usage};
 use crate::work::WorkId;
@@ -12,8 +10,10 @@ use mcr_model::zone::Zone;
 
 const HOUR_MS: i64 = 3_600_000;
 
+const SECOND: Duration = Duration::from_secs(1);
+
 /// 2026-11-30T12:00:00Z.
-const NOON: Millis = Millis(1_796_040_000_000);
+pub(super) const NOON: Millis = Millis(1_796_040_000_000);
 
 fn tokens(tokens: u64) -> Amount {
     Amount { tokens, nano_dollars: 0 }
@@ -90,7 +90,10 @@ fn at_the_limit_no_turn_starts_until_it_is_raised_or_reset_or_the_day_ends() {
             .contains("no budget of this kind is set for ben: no limit")
     );
     raised.raise(&Scope::Account, to(2_000), NOON).unwrap();
-    raised.raise(&Scope::Account, to(2_000), NOON).unwrap();
+    assert_eq!(
+        raised.raise(&Scope::Account, to(2_000), NOON).unwrap_err(),
+        "the budget of the account is already 2,000 tokens today; raise it to more"
+    );
     assert_eq!(raised.reserve(&id(2), "ben", tokens(1), NOON), Ok(()));
     assert_eq!(raised.report(NOON).scopes[0].words, "1,000 of 2,000 tokens (50 %), raised today");
 
@@ -137,24 +140,52 @@ fn running_turns_are_aborted_at_the_limit_and_shrinking_usage_changes_nothing() 
     for (number, agent) in [(1, "ben"), (2, "ada"), (3, "ada")] {
         spending.reserve(&id(number), agent, tokens(10), NOON).unwrap();
     }
-    for seen in [100, 190, 250, 40, 0] {
-        spending.observe(&id(1), &cost(seen));
+    for (seen, since) in [(100, 1), (190, 0), (250, 0), (40, 0), (0, 0)] {
+        spending.observe(&id(1), &cost(seen), since * SECOND);
     }
     assert_eq!((spending.open()[&id(1)].observed(), spending.to_abort()), (tokens(250), vec![]));
-    // Four calls since the last reading: three more of that size lead over 500.
+    // Four calls in 800 ms: two more of the largest lead over 500 before the turn can be aborted.
     let calls = [100, 50, 40, 100, 110].into_iter().flat_map(|read| cost(read).0).collect();
-    spending.observe(&id(1), &TurnCost(calls));
+    spending.observe(&id(1), &TurnCost(calls), Duration::from_millis(800));
     assert_eq!(spending.to_abort(), [id(1)]);
     let held = spending.held();
-    assert!(
-        held.of("ben").is_some() && !held.all(),
-        "a limit that the next reading would pass counts as reached"
+    assert!(!held.all(), "the account has room");
+    assert_eq!(
+        held.of("ben").unwrap().in_words(),
+        "the daily budget of ben is closed: 400 tokens of 500 tokens are used, and the rest may be less than a turn needs"
     );
-    spending.observe(&id(2), &cost(900));
+    spending.observe(&id(2), &cost(900), SECOND);
     assert_eq!(spending.to_abort(), [id(1), id(2), id(3)]);
     assert!(spending.held().all());
     spending.settle(&id(1), &TurnCost::default(), Some(0));
     assert_eq!(spending.spent_in_all(), tokens(400), "the last reading counts without a report");
+}
+
+/// The clock goes back over midnight to a day without a book while a turn runs. The turn is charged to its own day, and
+/// counts on the earlier one as well, which takes over the count.
+#[test]
+fn a_clock_that_goes_back_over_midnight_takes_running_turns_along() {
+    let yesterday = Millis(NOON.0 - 24 * HOUR_MS);
+    let mut spending = with(Some(1_000), "");
+    spending.reserve(&id(1), "ben", tokens(400), NOON).unwrap();
+    spending.settle(&id(1), &cost(300), Some(0));
+    spending.reserve(&id(2), "ben", tokens(400), NOON).unwrap();
+    assert_eq!(spending.reserve(&id(3), "ada", tokens(500), yesterday), Err(TurnRefusal::Reserved));
+    assert_eq!(spending.report(yesterday).scopes[0].counted, tokens(300));
+    // The process ends meanwhile.
+    let mut stored = BTreeMap::new();
+    apply(&mut stored, spending.take_changes());
+    let mut spending = Spending::recall(spending.budgets().clone(), &stored, |_| true);
+    spending.observe(&id(2), &cost(650), SECOND);
+    assert_eq!(spending.reserve(&id(3), "ada", tokens(51), yesterday), Err(TurnRefusal::Reserved));
+    spending.observe(&id(2), &cost(700), SECOND);
+    assert_eq!(spending.to_abort(), [id(2)]);
+    spending.settle(&id(2), &cost(700), Some(0));
+    assert!(is_at_limit(&spending.reserve(&id(3), "ada", tokens(1), yesterday)));
+    assert!(is_at_limit(&spending.reserve(&id(3), "ada", tokens(1), NOON)), "its own day");
+    assert_eq!(spending.spent_in_all(), tokens(1_000), "charged once");
+    let before = Millis(NOON.0 - 48 * HOUR_MS);
+    assert!(is_at_limit(&spending.reserve(&id(3), "ada", tokens(1), before)), "further back");
 }
 
 #[test]
@@ -186,6 +217,26 @@ fn dollars_are_reported_or_priced_or_missing() {
     assert_eq!(scope.spent, Amount { tokens: 3_000_000, nano_dollars: 1_500_000_000 });
     assert_eq!((scope.unpriced_tokens, scope.percent), (1_000_000, 75));
     assert_eq!(scope.words, "$1.5 of $2 (75 %)");
+    let warnings = spending.report(NOON).warnings;
+    assert_eq!(
+        warnings,
+        ["1,000,000 tokens of the account have no price: set BUDGET_PRICES for their model"]
+    );
+}
+
+#[test]
+fn a_dollar_budget_without_prices_and_reported_cost_draws_a_warning() {
+    let limits = Limits { tokens: None, nano_dollars: Some(2_000_000_000) };
+    let mut spending = Spending::new(Budgets { account: limits, ..Budgets::default() });
+    let warnings = |spending: &Spending| spending.report(NOON).warnings.join("\n");
+    assert!(warnings(&spending).starts_with("a budget in dollars counts nothing"), "{}", warnings(&spending));
+    let last = spending.report(NOON).lines().pop().unwrap();
+    assert!(last.starts_with("A budget in dollars") && last.ends_with("models."), "{last}");
+    let usage = Usage { input_tokens: 10, output_tokens: 0, nano_dollars: 5 };
+    spending.reserve(&id(1), "ben", tokens(1), NOON).unwrap();
+    spending.settle(&id(1), &TurnCost::of(Some(usage)), Some(0));
+    assert_eq!(warnings(&spending), "");
+    assert_eq!(warnings(&with(Some(1_000), "ben=300")), "");
 }
 
 /// Only turns that left the process stay open, and each is charged once.
@@ -237,108 +288,5 @@ fn apply(stored: &mut BTreeMap<String, String>, changes: StoredChanges) {
     }
 }
 
-/// One step of the property test.
-#[derive(Clone, Debug)]
-enum Act {
-    Reserve(u32, u64),
-    /// A model request of a running turn, read at once.
-    Request(u32, u64),
-    Settle(u32),
-    Release(u32),
-    /// The clock moves by hours, in either direction.
-    Clock(i64),
-    /// The process is killed: what was stored survives, and only sent turns stay open.
-    Restart,
-}
-
-fn act() -> impl Strategy<Value = Act> {
-    prop_oneof![
-        (0..12_u32, 1..400_u64).prop_map(|(turn, estimate)| Act::Reserve(turn, estimate)),
-        (0..12_u32, 1..=100_u64).prop_map(|(turn, tokens)| Act::Request(turn, tokens)),
-        (0..12_u32).prop_map(Act::Settle),
-        (0..12_u32).prop_map(Act::Release),
-        (-60..60_i64).prop_map(Act::Clock),
-        Just(Act::Restart),
-    ]
-}
-
-/// The largest model request of the property test.
-const REQUEST_MAX: u64 = 100;
-
-proptest! {
-    /// Against books of its own: every finished request is charged exactly once, no turn starts at a limit, and each
-    /// running turn overspends a day by at most one request.
-    #[test]
-    fn spending_agrees_with_other_books(acts in prop::collection::vec(act(), 1..200)) {
-        let zone = Zone::find("Africa/Cairo").unwrap();
-        let limit = 1_000;
-        let account = Limits { tokens: Some(limit), nano_dollars: None };
-        let mut spending = Spending::new(Budgets { account, zone, ..Budgets::default() });
-        let (mut stored, mut now) = (BTreeMap::new(), NOON);
-        // Requests of running turns, and what ended turns have used.
-        let mut running: BTreeMap<TurnId, u64> = BTreeMap::new();
-        let (mut finished, mut numbers, mut at_once) = (0, 0, 0);
-        let mut names: BTreeMap<u32, TurnId> = BTreeMap::new();
-        for act in acts {
-            match act {
-                Act::Reserve(turn, estimate) if !names.contains_key(&turn) => {
-                    numbers += 1;
-                    let id = id(numbers);
-                    spending.turn_to(now);
-                    let was_held = spending.held().all();
-                    if spending.reserve(&id, "ben", tokens(estimate), now).is_ok() {
-                        prop_assert!(!was_held, "a turn started at the limit");
-                        running.insert(id.clone(), 0);
-                        names.insert(turn, id);
-                        at_once = at_once.max(running.len() as u64);
-                    }
-                }
-                Act::Request(turn, tokens) if let Some(id) = names.get(&turn) => {
-                    *running.get_mut(id).unwrap() += tokens;
-                    spending.observe(id, &cost(running[id]));
-                    for id in spending.to_abort() {
-                        let used = running.remove(&id).unwrap();
-                        finished += used;
-                        spending.settle(&id, &cost(used), Some(0));
-                        if used == 0 {
-                            // Its estimate was charged.
-                            return Ok(());
-                        }
-                        names.retain(|_, other| *other != id);
-                    }
-                }
-                Act::Settle(turn) if let Some(id) = names.remove(&turn) => {
-                    let used = running.remove(&id).unwrap();
-                    if used > 0 {
-                        finished += used;
-                        spending.settle(&id, &cost(used), Some(0));
-                        spending.settle(&id, &cost(used), Some(0));
-                    } else {
-                        spending.release(&id);
-                    }
-                }
-                Act::Release(turn) if names.get(&turn).is_some_and(|id| running[id] == 0) => {
-                    let id = names.remove(&turn).unwrap();
-                    running.remove(&id);
-                    spending.release(&id);
-                }
-                Act::Clock(hours) => now = Millis(now.0 + hours * HOUR_MS),
-                Act::Restart => {
-                    apply(&mut stored, spending.take_changes());
-                    let budgets = spending.budgets().clone();
-                    spending = Spending::recall(budgets, &stored, |id| running.contains_key(id));
-                    // The history still shows what the running turns have used.
-                    for (id, used) in &running {
-                        spending.observe(id, &cost(*used));
-                    }
-                }
-                Act::Reserve(..) | Act::Request(..) | Act::Settle(_) | Act::Release(_) => {}
-            }
-            for (day, scope, count) in spending.books.all() {
-                let overspent = count.counted().tokens.saturating_sub(limit);
-                prop_assert!(overspent <= at_once * REQUEST_MAX, "{overspent} over on {day} for {scope:?}");
-            }
-        }
-        prop_assert_eq!(spending.spent_in_all().tokens, finished);
-    }
-}
+/// Spending against other books.
+mod books;

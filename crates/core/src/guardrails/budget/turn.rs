@@ -1,10 +1,13 @@
 //! A running turn: what it has reserved, and what is known of its usage.
 
+use std::collections::BTreeSet;
 use std::fmt;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use super::book::Charge;
+use super::book::{Charge, Scope};
+use super::pace::RequestPace;
 use crate::gateway::{ModelCall, Usage};
 use crate::work::WorkId;
 use mcr_model::spending::{Amount, Prices};
@@ -55,31 +58,47 @@ pub struct OpenTurn {
     /// The largest usage that was read. A restart reads it again.
     #[serde(skip)]
     observed: Amount,
-    /// How much the next reading may add before the last model call in it.
+    /// How fast it spends.
     #[serde(skip)]
-    growth: Amount,
-    /// How many model calls were read.
-    #[serde(skip)]
-    calls: u64,
+    pace: RequestPace,
+    /// Earlier days to which its cost counts as well: while it ran, the clock was set back to them, and they took over the
+    /// count of its day.
+    #[serde(skip_serializing_if = "BTreeSet::is_empty", default, with = "days")]
+    carried_to: BTreeSet<Day>,
 }
 
 impl OpenTurn {
     pub(super) fn new(agent: String, day: Day, reserved: Amount, texts: Amount) -> Self {
-        let nothing = Amount::default();
-        Self { agent, day, reserved, texts, observed: nothing, growth: nothing, calls: 0 }
+        let (observed, pace, carried_to) = (Amount::default(), RequestPace::default(), BTreeSet::new());
+        Self { agent, day, reserved, texts, observed, pace, carried_to }
     }
 
-    /// Takes a reading. A history that was shortened shows less than before, which changes nothing.
-    pub(super) fn observe(&mut self, amount: Amount, calls: u64) {
-        let now = self.observed.at_least(amount);
-        let growth = now.minus(self.observed);
-        let more = calls.saturating_sub(self.calls).max(1);
-        // All but one of as many calls: the turn may be in the last one when it is aborted.
-        self.growth = Amount {
-            tokens: growth.tokens / more * (more - 1),
-            nano_dollars: growth.nano_dollars / more * (more - 1),
-        };
-        (self.observed, self.calls) = (now, calls.max(self.calls));
+    /// Takes a reading, `since` the one before. A history that was shortened shows less than before, which changes
+    /// nothing.
+    pub(super) fn observe(&mut self, cost: &TurnCost, prices: &Prices, since: Duration) {
+        let texts = self.texts.tokens;
+        self.observed = self.observed.at_least(cost.charge(texts, prices).amount);
+        self.pace.read(cost.0.len() as u64, cost.largest(texts, prices), since);
+    }
+
+    /// The days and scopes in which it counts.
+    pub(super) fn scopes(&self) -> impl Iterator<Item = (Day, Scope)> {
+        self.days().flat_map(|day| Scope::of(&self.agent).map(|scope| (day, scope)))
+    }
+
+    /// The days in which it counts.
+    pub(super) fn days(&self) -> impl Iterator<Item = Day> {
+        std::iter::once(self.day).chain(self.carried_to.iter().copied())
+    }
+
+    /// Counts it to an earlier day as well, which takes over the count of a day in which it counts.
+    pub(super) fn carry_to(&mut self, day: Day) {
+        self.carried_to.insert(day);
+    }
+
+    /// The earlier days to which its cost counts as well.
+    pub(super) fn carried_to(&self) -> &BTreeSet<Day> {
+        &self.carried_to
     }
 
     /// The usage that was read.
@@ -87,8 +106,8 @@ impl OpenTurn {
         self.observed
     }
 
-    pub(super) fn growth(&self) -> Amount {
-        self.growth
+    pub(super) fn pace(&self) -> &RequestPace {
+        &self.pace
     }
 
     pub(super) fn texts(&self) -> Amount {
@@ -113,6 +132,22 @@ mod day {
 
     pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<Day, D::Error> {
         i64::deserialize(from).map(Day)
+    }
+}
+
+mod days {
+    use std::collections::BTreeSet;
+
+    use serde::{Deserialize as _, Deserializer, Serializer};
+
+    use mcr_model::zone::Day;
+
+    pub(super) fn serialize<S: Serializer>(days: &BTreeSet<Day>, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_seq(days.iter().map(|day| day.0))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<BTreeSet<Day>, D::Error> {
+        Ok(BTreeSet::<i64>::deserialize(from)?.into_iter().map(Day).collect())
     }
 }
 
@@ -141,6 +176,12 @@ impl TurnCost {
     pub fn tokens(&self) -> u64 {
         let tokens = self.0.iter().map(|call| call.usage.tokens());
         tokens.fold(0, u64::saturating_add)
+    }
+
+    /// The largest call.
+    fn largest(&self, texts: u64, prices: &Prices) -> Amount {
+        let calls = self.0.iter().map(|call| Self(vec![call.clone()]).charge(texts, prices).amount);
+        calls.fold(Amount::default(), Amount::at_least)
     }
 
     /// What the turn cost. A call whose model does not report its usage has read `texts` tokens.

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 
 use super::facts::TaskFacts;
 use crate::delivery::acts::{Act, ActKind};
-use crate::tools::ToolName;
 use mcr_model::clock::Millis;
 use mcr_model::{TaskStatus, Word};
 
@@ -223,29 +222,28 @@ fn is_in_doubt(facts: &TaskFacts, start: Millis) -> bool {
 
 fn failures(facts: &TaskFacts) -> Vec<Failure> {
     let agent = |act: &Act| act.agent.clone().unwrap_or_default();
-    let later = |act: &Act, repeats: &dyn Fn(&Act) -> bool| {
-        facts.acts.iter().any(|other| other.at > act.at && repeats(other))
-    };
     let mut open = Vec::new();
-    for act in &facts.acts {
+    for (place, act) in facts.acts.iter().enumerate() {
+        // Acts of the same moment are in the order in which they were recorded.
+        let later = |repeats: &dyn Fn(&Act) -> bool| facts.acts[place + 1..].iter().any(repeats);
         match act.kind() {
             Some(ActKind::GivenUp) => {
                 let acted = |other: &Act| {
                     let passive = [ActKind::Assigned, ActKind::Seen, ActKind::Failed, ActKind::GivenUp];
                     other.agent == act.agent && other.kind().is_some_and(|kind| !passive.contains(&kind))
                 };
-                if !later(act, &acted) {
+                if !later(&acted) {
                     open.push(Failure::GivenUp { id: act.id.clone().unwrap_or_default(), agent: agent(act) });
                 }
             }
             Some(ActKind::Failed) if !act.is_unknown => {
                 let tool = act.tool.clone().unwrap_or_default();
-                let succeeds = effect_of(&tool);
+                let succeeds = tool.parse().ok().and_then(ActKind::of_tool);
                 let repeats = |other: &Act| {
                     let fits = act.any_repetition || other.subject == act.subject;
                     fits && succeeds.is_some() && other.kind() == succeeds
                 };
-                if !later(act, &repeats) {
+                if !later(&repeats) {
                     open.push(Failure::Call { tool, agent: agent(act) });
                 }
             }
@@ -253,17 +251,6 @@ fn failures(facts: &TaskFacts) -> Vec<Failure> {
         }
     }
     open
-}
-
-/// The act of a successful call of this tool.
-fn effect_of(tool: &str) -> Option<ActKind> {
-    match tool.parse().ok()? {
-        ToolName::DocumentUpsert => Some(ActKind::Document),
-        ToolName::TaskLinkPr => Some(ActKind::PullRequest),
-        ToolName::TaskCreate => Some(ActKind::Subtask),
-        ToolName::TaskMessage => Some(ActKind::Message),
-        _ => None,
-    }
 }
 
 /// The agents that changed the status of work that another agent had called ready.

@@ -1,5 +1,5 @@
-//! The stories (`stories.json`) are written as events on the board, without knowledge of the rule. Each must get exactly
-//! its marks.
+//! The stories are written as events on the board, without knowledge of the rule. Each must get exactly its marks. Those
+//! of `independent_stories.json` also have the expectation of their author, who knew neither the rule nor the marks.
 
 use serde_json::{Value, json};
 
@@ -7,7 +7,7 @@ use super::*;
 use crate::delivery::acts::Act;
 use crate::delivery::tool_log::ToolLog;
 use crate::delivery::{End, Record};
-use crate::tools::{ToolErrorKind, ToolOutcome, decode};
+use crate::tools::{ToolError, ToolErrorKind, ToolOutcome, decode};
 use crate::work::Work;
 use mcr_model::clock::Millis;
 use mcr_model::{DonePolicy, Notification, Task, TaskId};
@@ -46,12 +46,16 @@ impl Ledger {
         Act::seen(&task).at(Millis(at))
     }
 
-    /// A delivery that ended with these acts.
+    /// A delivery about the task that ended with these acts.
     fn delivery(&mut self, agent: &str, kind: &str, at: i64, acts: Vec<Act>, end: &End) {
+        self.delivery_on(TASK, agent, kind, at, acts, end);
+    }
+
+    fn delivery_on(&mut self, task: &str, agent: &str, kind: &str, at: i64, acts: Vec<Act>, end: &End) {
         self.rows += 1;
         let row: Notification = serde_json::from_value(json!({
             "_id": format!("n{}", self.rows), "type": kind, "recipientType": "agent", "recipientId": agent,
-            "taskId": TASK, "title": "T", "body": "B", "createdAt": at,
+            "taskId": task, "title": "T", "body": "B", "createdAt": at,
         }))
         .expect("a notification");
         let mut effects = ToolLog::default();
@@ -74,8 +78,14 @@ impl Ledger {
         let at = event["at"].as_i64().expect("a time") * MINUTE;
         let answered = End::Answered(1);
         let agent = event["agent"].as_str().unwrap_or_default();
+        let on = event["on"].as_str().unwrap_or(TASK);
         if let Some(agent) = event["assigns"].as_str() {
-            return self.delivery(agent, "assignment", at, Vec::new(), &answered);
+            return self.delivery_on(on, agent, "assignment", at, Vec::new(), &answered);
+        }
+        if let Some(tool) = event["refused"].as_str() {
+            let error = ToolError::invalid("content", "Content too long (max 1000000 characters)");
+            let acts = Act::of_refused_call(tool, error.kind).into_iter().collect();
+            return self.delivery_on(on, agent, "mention", at, acts, &answered);
         }
         if let Some(status) = event["person"].as_str() {
             (self.status, self.updated) = (status_named(status), at);
@@ -83,7 +93,7 @@ impl Ledger {
             return self.delivery("writer", "status_change", at + 1, Vec::new(), &answered);
         }
         if let Some(why) = event["dead"].as_str() {
-            return self.delivery(agent, "mention", at, Vec::new(), &End::Dead(why.to_owned()));
+            return self.delivery_on(on, agent, "mention", at, Vec::new(), &End::Dead(why.to_owned()));
         }
         if let Some(text) = event["answers"].as_str() {
             return self.delivery(agent, "mention", at, vec![Act::message(text)], &answered);
@@ -123,38 +133,58 @@ fn marks(verdict: &Judgement) -> Vec<&'static str> {
     verdict.marks.iter().map(Mark::name).collect()
 }
 
-fn stories() -> Vec<(String, Vec<Value>, Vec<String>)> {
-    let stories: Vec<Value> = serde_json::from_str(include_str!("stories.json")).expect("JSON");
-    let list = |value: &Value| value.as_array().expect("a list").clone();
-    let mark = |mark: &Value| mark.as_str().expect("a mark").replace(' ', "-");
-    let story = |story: &Value| {
-        let name = story["story"].as_str().expect("a name").to_owned();
-        (name, list(&story["happens"]), list(&story["marks"]).iter().map(mark).collect())
-    };
-    stories.iter().map(story).collect()
+/// A story with its marks.
+struct Story {
+    name: String,
+    events: Vec<Value>,
+    marks: Vec<String>,
+    /// Whether its author expects a mark, if the author knew no marks.
+    is_marked: Option<bool>,
+    has_quality: bool,
 }
 
-fn told(events: &[Value]) -> Ledger {
-    let mut ledger = Ledger::new();
-    for event in events {
-        ledger.happens(event);
+impl Story {
+    fn read(story: &Value) -> Self {
+        let list = |value: &Value| value.as_array().expect("a list").clone();
+        let mark = |mark: &Value| mark.as_str().expect("a mark").replace(' ', "-");
+        Self {
+            name: story["story"].as_str().expect("a name").to_owned(),
+            events: list(&story["happens"]),
+            marks: list(&story["marks"]).iter().map(mark).collect(),
+            is_marked: story["expected"].as_str().map(|expected| expected == "marked"),
+            has_quality: story["quality"] != false,
+        }
     }
-    ledger
+
+    fn told(&self) -> Ledger {
+        let mut ledger = Ledger { has_quality: self.has_quality, ..Ledger::new() };
+        for event in &self.events {
+            ledger.happens(event);
+        }
+        ledger
+    }
+}
+
+fn stories() -> Vec<Story> {
+    let files = [include_str!("stories.json"), include_str!("independent_stories.json")];
+    let read = |file: &str| serde_json::from_str::<Vec<Value>>(file).expect("JSON");
+    files.into_iter().flat_map(read).map(|story| Story::read(&story)).collect()
 }
 
 fn story(words: &str) -> Ledger {
-    let stories = stories();
-    told(&stories.iter().find(|(name, ..)| name.contains(words)).expect("a story").1)
+    stories().iter().find(|story| story.name.contains(words)).expect("a story").told()
 }
 
 #[test]
 fn each_story_is_judged_right() {
     let stories = stories();
-    assert!(stories.len() >= 12);
-    for (name, events, expected) in stories {
-        let verdict = told(&events).verdict();
-        assert_eq!(marks(&verdict), expected, "{name}: {verdict:#?}");
-        assert_eq!(verdict.unknown, None, "{name}");
+    assert_eq!(stories.iter().filter(|story| story.is_marked.is_some()).count(), 16);
+    for story in stories {
+        let verdict = story.told().verdict();
+        assert_eq!(marks(&verdict), story.marks, "{}: {verdict:#?}", story.name);
+        assert_eq!(verdict.unknown, None, "{}", story.name);
+        // No judgement differs from that of the author.
+        assert!(story.is_marked.is_none_or(|marked| marked != story.marks.is_empty()), "{}", story.name);
     }
 }
 
@@ -212,29 +242,53 @@ fn what_is_not_recorded_is_unknown_and_never_a_mark() {
 }
 
 #[test]
-fn mistakes_of_a_call_are_no_open_failures() {
+fn a_call_that_the_agent_may_not_make_is_no_open_failure() {
     let arguments = json!({"title": "Plan", "content": "Text", "type": "note"}).to_string();
     let request = decode("document_upsert", &arguments, Some(&TaskId::new(TASK))).expect("a call");
-    for kind in
-        [ToolErrorKind::Invalid, ToolErrorKind::Forbidden, ToolErrorKind::NotFound, ToolErrorKind::Conflict]
-    {
+    for kind in [ToolErrorKind::Forbidden, ToolErrorKind::NotFound, ToolErrorKind::Conflict] {
         assert_eq!(Act::of_failure(&request, kind), None, "{kind:?}");
+        assert_eq!(Act::of_refused_call("document_upsert", kind), None, "{kind:?}");
     }
     let reading = decode("task_search", &json!({"query": "x"}).to_string(), None).expect("a call");
     assert_eq!(Act::of_failure(&reading, ToolErrorKind::Unavailable), None);
+    assert_eq!(Act::of_refused_call("task_search", ToolErrorKind::Invalid), None);
+    assert_eq!(Act::of_refused_call("unknown", ToolErrorKind::Invalid), None);
+}
+
+/// The agent repeats such a call in another form. Until then, what it should have done is missing.
+#[test]
+fn a_call_with_an_unacceptable_value_is_an_open_failure_until_another_call_succeeds() {
+    let refused = json!({"at": 3, "agent": "writer", "refused": "document_upsert"});
+    let written = json!({"at": 4, "agent": "writer", "calls": "document_upsert", "gives": "d1",
+        "with": {"title": "Plan", "content": "Text", "type": "note"}});
+    let review =
+        |at: i64| json!({"at": at, "agent": "writer", "calls": "task_status", "with": {"status": "review"}});
+    let mut ledger = Ledger::new();
+    for event in [json!({"at": 1, "assigns": "writer"}), refused, review(3)] {
+        ledger.happens(&event);
+    }
+    assert_eq!(marks(&ledger.verdict()), ["no-effect", "open-failure"]);
+    ledger.happens(&written);
+    assert_eq!(marks(&ledger.verdict()), [""; 0]);
+    // A later one of the same moment counts as well.
+    let mut ledger = Ledger::new();
+    for event in [
+        json!({"at": 1, "assigns": "writer"}),
+        json!({"at": 4, "agent": "writer", "refused": "document_upsert"}),
+    ] {
+        ledger.happens(&event);
+    }
+    ledger.happens(&written);
+    ledger.happens(&review(5));
+    assert_eq!(marks(&ledger.verdict()), [""; 0]);
 }
 
 #[test]
 fn an_approval_of_own_work_is_marked_only_where_a_quality_agent_exists() {
     for (has_quality, expected) in [(true, vec!["own-review"]), (false, vec![])] {
-        let mut ledger = Ledger { has_quality, ..Ledger::new() };
-        let stories = stories();
-        let (_, events, _) =
-            stories.iter().find(|(name, ..)| name.contains("wrote itself")).expect("a story");
-        for event in events {
-            ledger.happens(event);
-        }
-        assert_eq!(marks(&ledger.verdict()), expected);
+        let story = stories().into_iter().find(|story| story.name.contains("wrote itself"));
+        let story = Story { has_quality, ..story.expect("a story") };
+        assert_eq!(marks(&story.told().verdict()), expected);
     }
 }
 

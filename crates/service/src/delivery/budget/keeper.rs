@@ -58,6 +58,14 @@ impl BudgetKeeper {
         Some(result)
     }
 
+    /// Has the monitor check all turns.
+    pub(super) fn wake_monitor(&self) {
+        if let Some(inner) = &self.0 {
+            // In a full channel, a message waits already.
+            let _ = inner.teller.try_send(());
+        }
+    }
+
     /// Reads the counts.
     pub(super) fn read<T>(&self, read: impl FnOnce(&Spending) -> T) -> Option<T> {
         let inner = self.0.as_ref()?;
@@ -73,6 +81,11 @@ impl BudgetKeeper {
     /// The state of the budgets for people.
     pub fn report(&self, now: Millis) -> Option<Report> {
         self.read(|spending| spending.report(now))
+    }
+
+    /// Whether dollars are limited, but neither prices nor a reported cost is known.
+    pub fn counts_no_dollars(&self) -> bool {
+        self.read(Spending::counts_no_dollars).unwrap_or_default()
     }
 
     /// The limits that are reached.

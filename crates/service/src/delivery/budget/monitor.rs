@@ -1,25 +1,18 @@
-//! The budget monitor: reads the usage of running turns, aborts them at a limit, and tells the dispatcher which agents'
-//! turns wait.
+//! The budget monitor: has the usage of running turns read in time, and tells the dispatcher which agents' turns wait.
 
 use std::collections::{BTreeMap, HashMap};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use log::{Level, debug, info, warn};
+use crossbeam_channel::Sender;
+use log::{info, warn};
 
 use super::super::inflight::{InFlight, TurnActivity};
-use super::super::log_item::LogItem;
 use super::BudgetKeeper;
-use mcr_core::gateway::{GatewayError, ModelCall};
-use mcr_core::guardrails::budget::{Held, Scope, TurnCost, TurnId};
+use super::reader::{UsageReading, abort};
+use mcr_core::guardrails::budget::{Held, READING_INTERVAL, SHORTEST_READING_INTERVAL, Scope, TurnId};
 use mcr_model::clock::{Clock as _, SystemClock};
-
-/// The time between two readings of one turn.
-const LOOK_INTERVAL: Duration = Duration::from_secs(5);
-
-/// For tests: the time between two readings of one turn, in milliseconds.
-pub const LOOK: &str = "MCR_TEST_BUDGET_LOOK_MS";
 
 /// The time between two checks of the clock and of all turns.
 const ROUND: Duration = Duration::from_secs(1);
@@ -27,8 +20,8 @@ const ROUND: Duration = Duration::from_secs(1);
 /// The shortest time between two rounds.
 const PAUSE: Duration = Duration::from_millis(20);
 
-/// Reads the finished model calls of a running turn; none if the gateway does not show them.
-pub type CallsProbe = Box<dyn Fn(&TurnActivity) -> Result<Option<Vec<ModelCall>>, GatewayError> + Send>;
+/// The pause after a reading that failed.
+const RETRY_PAUSE: Duration = Duration::from_secs(1);
 
 /// Gives the dispatcher the scopes in which no turn may start. Returns whether it has them.
 pub type HoldTurns = Box<dyn Fn(&[Scope]) -> bool + Send>;
@@ -39,93 +32,114 @@ pub struct BudgetMonitor {
     pub keeper: Arc<BudgetKeeper>,
     /// The running turns.
     pub inflight: InFlight,
-    /// Reads a turn.
-    pub probe: CallsProbe,
+    /// Hands a reading to a reader that waits for one.
+    pub readers: Sender<UsageReading>,
     /// Gives the dispatcher the scopes in which no turn may start. Returns whether it has them.
     pub hold: HoldTurns,
 }
 
 /// What the monitor remembers between two rounds.
+#[derive(Default)]
 struct MonitorMemory {
-    look_interval: Duration,
-    /// When each turn was last read.
-    looked: HashMap<u64, Instant>,
+    /// The readings of each running turn, by its number.
+    looks: HashMap<u64, Look>,
     /// What the dispatcher has.
     applied: Option<Vec<Scope>>,
     /// The limits that were reached at the last round.
     held: Held,
 }
 
+/// The readings of a running turn.
+struct Look {
+    /// When the last one that succeeded began, or when the turn was sent. A reading that goes on shares it.
+    read: Arc<Mutex<Instant>>,
+    /// When the last one began.
+    tried: Option<Instant>,
+}
+
+impl Look {
+    /// No reading of this turn so far.
+    fn of(life: &TurnActivity) -> Self {
+        let age = SystemClock.now().since(life.began).min(READING_INTERVAL);
+        let sent = Instant::now().checked_sub(age).unwrap_or_else(Instant::now);
+        Self { read: Arc::new(Mutex::new(sent)), tried: None }
+    }
+
+    fn is_busy(&self) -> bool {
+        Arc::strong_count(&self.read) > 1
+    }
+
+    fn since(&self) -> Duration {
+        self.read.lock().unwrap_or_else(PoisonError::into_inner).elapsed()
+    }
+
+    /// The pause after a reading that failed.
+    fn pause(&self) -> Duration {
+        let read = *self.read.lock().unwrap_or_else(PoisonError::into_inner);
+        let failed = self.tried.filter(|tried| *tried > read);
+        failed.map_or(Duration::ZERO, |tried| RETRY_PAUSE.saturating_sub(tried.elapsed()))
+    }
+}
+
 impl BudgetMonitor {
     /// Monitors until the service `is_over`. `inform` gets the limits that are reached, in each round.
     pub fn run(&mut self, is_over: &dyn Fn() -> bool, inform: &mut dyn FnMut(&Held)) {
         let Some(changes) = self.keeper.changes() else { return };
-        let given = std::env::var(LOOK).ok().and_then(|text| text.parse().ok());
-        let look_interval = given.map_or(LOOK_INTERVAL, Duration::from_millis);
-        let mut memory =
-            MonitorMemory { look_interval, looked: HashMap::new(), applied: None, held: Held::default() };
+        let mut memory = MonitorMemory::default();
         while !is_over() {
-            self.round(&mut memory);
+            let rest = self.round(&mut memory);
             inform(&memory.held);
             // Many turns end at the same time, and one round serves all of them.
             thread::sleep(PAUSE);
             // The keeper holds the sender, so an error only means that the time has passed.
-            let _ = changes.recv_timeout(ROUND.min(memory.look_interval));
+            let _ = changes.recv_timeout(rest.saturating_sub(PAUSE));
         }
     }
 
-    fn round(&self, memory: &mut MonitorMemory) {
+    /// Returns the time until the next round.
+    fn round(&self, memory: &mut MonitorMemory) -> Duration {
         let now = SystemClock.now();
         if self.keeper.read(|spending| spending.is_another_day(now)) == Some(true) {
             self.keeper.change(|spending| spending.turn_to(now));
         }
-        self.look(memory);
-        self.abort();
+        let rest = self.look(memory);
+        abort(&self.keeper, &self.inflight);
         self.apply(memory);
+        rest
     }
 
-    /// Reads the turns that are due. Each reading may take as long as the gateway needs, so a limit is checked after each.
-    fn look(&self, memory: &mut MonitorMemory) {
-        let turns = self.inflight.turns();
-        memory.looked.retain(|number, _| turns.iter().any(|(other, _)| other == number));
-        for (number, life) in &turns {
-            // The first reading follows after one interval: a short turn is never read.
-            let looked = memory.looked.entry(*number).or_insert_with(Instant::now);
-            let Some(id) = self.open_turn(life).filter(|_| looked.elapsed() >= memory.look_interval) else {
+    /// Has the turns read that are due. Returns the time until the next one is due.
+    fn look(&self, memory: &mut MonitorMemory) -> Duration {
+        let running: Vec<(u64, TurnActivity)> = self.inflight.turns();
+        memory.looks.retain(|number, _| running.iter().any(|(other, _)| other == number));
+        let open: Vec<TurnId> =
+            self.keeper.read(|spending| spending.open().keys().cloned().collect()).unwrap_or_default();
+        // A turn with a reservation that does not run yet is about to.
+        let mut rest = if open.len() > running.len() { SHORTEST_READING_INTERVAL } else { ROUND };
+        let of_turn = |life: &TurnActivity| open.iter().find(|id| id.is_of(&life.work.id)).cloned();
+        let turns = running.into_iter().filter_map(|(number, life)| Some((number, of_turn(&life)?, life)));
+        let turns: Vec<(u64, TurnId, TurnActivity)> = turns.collect();
+        for (number, _, life) in &turns {
+            memory.looks.entry(*number).or_insert_with(|| Look::of(life));
+        }
+        let since = turns.iter().map(|(number, id, _)| (id.clone(), memory.looks[number].since()));
+        let since: BTreeMap<TurnId, Duration> = since.collect();
+        let next = self.keeper.read(|spending| spending.next_readings(&since)).unwrap_or_default();
+        for (number, id, life) in turns {
+            let Some(look) = memory.looks.get_mut(&number).filter(|look| !look.is_busy()) else { continue };
+            let due = next.get(&id).copied().unwrap_or(ROUND).max(look.pause());
+            if !due.is_zero() {
+                rest = rest.min(due);
                 continue;
-            };
-            *looked = Instant::now();
-            match (self.probe)(life) {
-                Ok(Some(calls)) => {
-                    self.keeper.change(|spending| spending.observe(&id, &TurnCost(calls)));
-                    self.abort();
-                }
-                Ok(None) => {}
-                Err(error) => {
-                    debug!(agent = life.agent.as_str(), error:%; "The usage of a running turn cannot be read");
-                }
+            }
+            let began = Instant::now();
+            let reading = UsageReading { since: since[&id], id, life, began, read: Arc::clone(&look.read) };
+            // If no reader waits, the next round tries again: each reader wakes the monitor at the end of a reading.
+            if self.readers.try_send(reading).is_ok() {
+                look.tried = Some(began);
             }
         }
-    }
-
-    /// The open reservation of a running turn.
-    fn open_turn(&self, life: &TurnActivity) -> Option<TurnId> {
-        let is_of = |id: &&TurnId| id.is_of(&life.work.id);
-        self.keeper.read(|spending| spending.open().keys().find(is_of).cloned()).flatten()
-    }
-
-    /// Ends the wait for the turns that must not go on. Their workers abort them at the gateway.
-    fn abort(&self) {
-        let ids = self.keeper.change(mcr_core::guardrails::budget::Spending::to_abort).unwrap_or_default();
-        if ids.is_empty() {
-            return;
-        }
-        for (_, life) in self.inflight.turns() {
-            if ids.iter().any(|id| id.is_of(&life.work.id)) && self.inflight.cap(&life.work.id) {
-                let item = LogItem::from(&*life.work).with_slug(&life.agent);
-                item.log(Level::Warn, "A running turn is aborted: a daily budget is used up", &[]);
-            }
-        }
+        rest
     }
 
     /// Gives the dispatcher the scopes in which no turn may start, and logs what changed.
@@ -140,7 +154,7 @@ impl BudgetMonitor {
         };
         let (before, after) = (by_scope(&memory.held), by_scope(&held));
         for (_, reason) in after.iter().filter(|(scope, _)| !before.contains_key(scope)) {
-            warn!(reason = reason.as_str(); "No turns start: a daily budget is used up");
+            warn!(reason = reason.as_str(); "No turns start: a daily budget is reached");
         }
         for (scope, _) in before.iter().filter(|(scope, _)| !after.contains_key(scope)) {
             info!(budget = scope.name(); "Turns may start again: a daily budget has room");

@@ -1,4 +1,5 @@
-//! Notices in the threads of work that waits for a budget: one for each thread and reason.
+//! Notices in the threads of work that waits for a budget: one for each thread, day and limit. A raised limit and a count
+//! that starts from zero are new limits.
 //!
 //! Before a post the thread is read, so that a notice whose post was not confirmed, or that an earlier process posted, is
 //! not posted again.
@@ -13,7 +14,7 @@ use crate::tools::run::GRACE;
 use mcr_clients::convex::Ran;
 use mcr_clients::mission::{LoadTask, Mission, PostMessage};
 use mcr_core::delivery::operator_requests::{Pending, Place};
-use mcr_core::guardrails::budget::{Held, Scope};
+use mcr_core::guardrails::budget::{Held, Reached, Scope};
 use mcr_model::{AgentId, TaskId, limits};
 
 /// How many threads are informed in one round.
@@ -44,7 +45,7 @@ impl BudgetNotices {
             let agent = roster.agents().iter().find(|agent| agent.id.as_str() == row.work.track.agent);
             let Some(agent) = agent else { continue };
             let Some(reached) = held.of(&agent.slug) else { continue };
-            let line = notice(&reached.scope, day);
+            let line = notice(reached, day);
             let key = (task.clone(), line);
             let waits = self.doubtful.get(&key).is_some_and(|at| at.elapsed() < GRACE);
             if waits || self.informed.contains(&key) {
@@ -97,14 +98,20 @@ impl BudgetNotices {
     }
 }
 
-/// The notice of a day. It has no figures, so that it is recognised after a restart.
-fn notice(scope: &Scope, day: &str) -> String {
-    let whose = match scope {
+/// The notice of a limit on a day. It has no figure that changes meanwhile, so that it is recognised after a restart.
+fn notice(reached: &Reached, day: &str) -> String {
+    let whose = match &reached.scope {
         Scope::Account => "the daily budget of all agents".to_owned(),
         Scope::Agent(slug) => format!("the daily budget of {slug}"),
     };
+    let reset = if reached.forgiven.is_zero() {
+        String::new()
+    } else {
+        format!(", counted from {} on", reached.forgiven)
+    };
     format!(
-        "*(Automatic note of {day}: {whose} is used up, so the waiting messages of this task are answered when the next \
-         day begins, or when an operator raises the budget.)*"
+        "*(Automatic note of {day}: {whose} ({}{reset}) is reached, so the waiting messages of this task are answered when \
+         the next day begins, or when an operator raises the budget.)*",
+        reached.limits
     )
 }

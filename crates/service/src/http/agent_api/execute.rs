@@ -60,7 +60,7 @@ impl AgentApi {
             CallAdmission::Over => {
                 let performed = self.with_backend(|backend| perform(asked, &calling.caller(), backend));
                 self.publish(&performed);
-                self.note_loose(&performed, calling);
+                self.note_loose(&performed.acts, calling);
                 output(&performed)?
             }
         };
@@ -122,10 +122,10 @@ impl AgentApi {
     }
 
     /// Records what a call outside of any delivery has done to tasks.
-    fn note_loose(&self, performed: &Performed, calling: &CallingAgent) {
+    pub(super) fn note_loose(&self, acts: &[Act], calling: &CallingAgent) {
         let (caller, now) = (calling.caller(), self.setup.clock.now());
         let own = caller.task.map(|task| &task.id);
-        let acts = performed.acts.iter().map(|act| {
+        let acts = acts.iter().map(|act| {
             let task = act.task.clone().or_else(|| own.cloned());
             Act { task, ..act.clone().at(now) }
         });

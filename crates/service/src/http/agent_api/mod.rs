@@ -41,6 +41,7 @@ use crate::http::routes::AgentEndpoint;
 use crate::metrics::{Metrics, Via};
 use crate::roster::Team;
 use mcr_clients::mission::Mission;
+use mcr_core::delivery::acts::Act;
 use mcr_core::delivery::journal::Journal;
 use mcr_core::heartbeat::wake_body::WakeBody;
 use mcr_core::tools::access::ToolAccess;
@@ -203,7 +204,12 @@ impl AgentApi {
                 let current = calling.session.task();
                 // As in a turn: readers of a document or message must not find credentials for this API in it.
                 let arguments = &mask.clean(arguments);
-                let asked = decode_call(row.name, arguments, current).map_err(|error| refusal(&error))?;
+                let asked = decode_call(row.name, arguments, current).map_err(|error| {
+                    let acts: Vec<Act> =
+                        Act::of_refused_call(row.name.as_str(), error.kind).into_iter().collect();
+                    self.note_loose(&acts, &calling);
+                    refusal(&error)
+                })?;
                 if matches!(asked, ToolRequest::TaskCreate(_)) {
                     calling.leads = self.leads(&calling, call)?;
                 }

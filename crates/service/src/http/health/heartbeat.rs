@@ -85,6 +85,8 @@ pub struct AgentBeats {
     pub interval_corrected: Option<&'static str>,
     /// When the next one is due; none while one runs.
     pub next_at: Option<Millis>,
+    /// When Mission Control last took the report of a heartbeat of this agent; none since the start.
+    pub reported_at: Option<Millis>,
     /// Why the last one was given up, redacted; none if it was not.
     pub last_error: Option<String>,
     /// Its counts.
@@ -100,6 +102,7 @@ impl AgentBeats {
             interval_seconds: seconds(figures.interval),
             interval_corrected: figures.corrected,
             next_at: figures.next,
+            reported_at: figures.reported,
             last_error: figures.tally.last_error.clone(),
             counts: BeatCounts::of(&figures.tally),
         }

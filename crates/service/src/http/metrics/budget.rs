@@ -4,13 +4,13 @@ use super::page::Page;
 use crate::http::health::Health;
 use mcr_model::spending::Dollars;
 
-/// The daily budget of the account, and how many budgets are used up.
+/// The daily budget of the account, and how many budgets are reached.
 pub(super) fn budget(page: &mut Page, health: &Health) {
     let Some(budget) = &health.budget else { return };
     let reached = budget.scopes.iter().filter(|scope| scope.reached).count();
     page.maybe(
         "runtime_budgets_reached",
-        "Daily budgets that are used up, so that turns wait.",
+        "Daily budgets that are reached, so that turns wait.",
         Some(reached),
     );
     let Some(account) = budget.scopes.first() else { return };
