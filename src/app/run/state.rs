@@ -31,7 +31,6 @@ use mcr_http::hosts::Hosts;
 use mcr_http::panics::Panics;
 use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_model::redact::Redactor;
-use mcr_service::bell::Bell;
 use mcr_service::clock::SteadyClock;
 use mcr_service::delivery::budget::BudgetKeeper;
 use mcr_service::delivery::service::View;
@@ -41,6 +40,7 @@ use mcr_service::http::health::{
     PanicHealth, Parts, RosterHealth, Status, Version, seconds,
 };
 use mcr_service::metrics::Metrics;
+use mcr_service::wakeup::Wakeup;
 use mcr_store::ledger::Ledger;
 
 pub(super) use answers::starting;
@@ -63,7 +63,7 @@ pub(super) struct State {
     /// The health of the gateway, as its users find it.
     pub(super) gateway: Arc<GatewayStatus>,
     /// Wakes the reporter of the status.
-    pub(super) reporter: Bell,
+    pub(super) reporter: Wakeup,
     /// The health of Mission Control, as all its callers find it.
     pub(super) backend: Arc<Backend>,
     /// The counters.
@@ -76,6 +76,8 @@ pub(super) struct State {
     /// The reports about single agents.
     pub(super) online: OnlineReports,
     disk: Mutex<DiskHealth>,
+    /// Why the state in `STATE_DIR` cannot be opened yet, if so.
+    unopened: Mutex<Option<String>>,
     /// Why `STATE_DIR` no longer leads to the ledger, if so.
     displaced: Mutex<Option<String>>,
     /// The folder of the state that survives a crash.
@@ -105,7 +107,7 @@ pub(super) struct State {
 impl State {
     pub(super) fn new(settings: &Settings, folder: Option<&Arc<Folder>>, redactor: &Arc<Redactor>) -> Self {
         let metrics = Arc::new(Metrics::new(catalog::ALL.iter().map(|function| function.path)));
-        let reporter = Bell::new();
+        let reporter = Wakeup::new();
         Self {
             began: Instant::now(),
             identity: Identity::new(settings, redactor),
@@ -123,6 +125,7 @@ impl State {
             workspaces: WorkspaceStatus::default(),
             online: OnlineReports::default(),
             disk: Mutex::default(),
+            unopened: Mutex::default(),
             displaced: Mutex::default(),
             kept_in: settings.state_dir.clone(),
             draining: AtomicBool::new(false),
@@ -153,10 +156,16 @@ impl State {
         let _ = self.budget.set(budget);
     }
 
+    /// Notes why the state in `STATE_DIR` cannot be opened yet.
+    pub(super) fn set_unopened(&self, why: &str) {
+        *lock(&self.unopened) = Some(why.to_owned());
+    }
+
     fn ledger_health(&self) -> LedgerHealth {
         let state = self.ledger.get().map(|ledger| ledger.state()).unwrap_or_default();
+        let off = state.off.or_else(|| lock(&self.unopened).clone());
         LedgerHealth {
-            off: state.off.map(|why| self.excerpt(&why)),
+            off: off.map(|why| self.excerpt(&why)),
             holds: state.holds,
             displaced: lock(&self.displaced).as_deref().map(|why| self.excerpt(why)),
             open: state.open,
