@@ -133,6 +133,9 @@ impl GatewayStatus {
             breaker_open: breaker.is_some(),
             version: known.version.clone(),
             dialect: dialect.tools.name(),
+            history: dialect.history,
+            doubt: dialect.doubt(),
+            behaviour: dialect.probed.then(|| dialect.behaviour()),
             too_old: self.configured && self.client_tools && dialect.too_old_for_tools(),
             sessions: known.sessions.len(),
             last_send_at: known.last_reply,
@@ -164,10 +167,15 @@ impl GatewayStatus {
                 (Some(error.to_string()), Some(error.why))
             }
             Some(probe) => {
+                if probe.ready
+                    && let Some(gateway) = gateway
+                {
+                    gateway.identify();
+                }
                 let result = if probe.ready { "ok" } else { "closed" };
                 self.metrics.gateway.record("probe", result, began.elapsed());
                 let not_ready = probe.why.filter(|_| !probe.ready);
-                if let Some(version) = probe.version {
+                if let Some(version) = self.endpoint.get().and_then(GatewayEndpoint::version) {
                     self.note_version(&version);
                 }
                 let closed = |why| GatewayError::new(Class::Closed, why, probe.detail.as_deref()).to_string();
