@@ -8,7 +8,7 @@ use mission_control_runtime::delivery::inflight::InFlight;
 use mission_control_runtime::delivery::journal::{Journal, JournalError, Note, Wait};
 use mission_control_runtime::delivery::provider_cooldown::ProviderCooldown;
 use mission_control_runtime::delivery::retry::Budget;
-use mission_control_runtime::delivery::{Job, Outcome};
+use mission_control_runtime::delivery::{Job, Outcome, Record};
 use mission_control_runtime::gateway::history::{Running, TurnMark, Waiting};
 use mission_control_runtime::gateway::{
     Class, Gateway, GatewayError, Input, Progress, Recovered, Reply, Turn, Why,
@@ -26,6 +26,7 @@ use mission_control_runtime::model::{
 use mission_control_runtime::roster;
 use mission_control_runtime::secret::Secret;
 use mission_control_runtime::tools::access::ToolAccess;
+use mission_control_runtime::work::Work;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::HashMap;
@@ -85,7 +86,7 @@ impl ProcessRun {
         self.calls.load(Ordering::SeqCst)
     }
 
-    fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         let deadly = |scheduled: &ScheduledFailure| {
             matches!(scheduled.failure, Failure::DiesBefore | Failure::DiesAfter)
         };
@@ -411,6 +412,33 @@ pub(super) fn live(
     job: &mut Job,
     process: &Arc<ProcessRun>,
 ) -> bool {
+    let board = &fixture.team.board;
+    let mut open = vec![(job.work.clone(), std::mem::take(&mut job.record))];
+    with_deps((fixture, model, ledger, process), &mut open, |deps, open| {
+        job.record = std::mem::take(&mut open[0].1);
+        for _ in 0..30 {
+            match catch_unwind(AssertUnwindSafe(|| deliver(job, deps))) {
+                Ok(Outcome::Closed(_)) if !process.is_over() => return true,
+                _ if process.is_over() => return false,
+                Ok(Outcome::Again { pause, .. }) => {
+                    board.advance(pause.map_or(0, |pause| i64::try_from(pause.as_millis()).unwrap()));
+                }
+                Ok(Outcome::Closed(_)) | Err(_) => {}
+            }
+        }
+        panic!("it comes to no end: {:?}", job.record);
+    })
+}
+
+/// The surroundings of a process: board, model, ledger and its calls.
+pub(super) type Surroundings<'a> = (&'a Arc<Fixture>, &'a Model, &'a Arc<MemoryLedger>, &'a Arc<ProcessRun>);
+
+/// Starts the parts of a process that recalls these open deliveries, and lets it work.
+pub(super) fn with_deps<T>(
+    (fixture, model, ledger, process): Surroundings<'_>,
+    open: &mut [(Arc<Work>, Record)],
+    work: impl FnOnce(&DeliveryDeps<'_>, &mut [(Arc<Work>, Record)]) -> T,
+) -> T {
     let convex = Arc::new(MortalBackend(process.clone(), fixture.clone()));
     let board = &fixture.team.board;
     let sure = Mission::new(
@@ -422,8 +450,10 @@ pub(super) fn live(
     let journal = Arc::new(MortalJournal(process.clone(), ledger.clone()));
     let (made, clock) = (Arc::new(RecentIds::default()), board.clock());
     let inflight = InFlight::new(crossbeam_channel::bounded(1).0);
-    inflight.resume(&job.work, &mut job.record);
-    job.record.effects.all_made().iter().for_each(|id| made.add(id.clone()));
+    for (work, record) in open.iter_mut() {
+        inflight.resume(work, record);
+        record.effects.all_made().iter().for_each(|id| made.add(id.clone()));
+    }
     let rules = Rules {
         access: ToolAccess { endpoints: ToolEndpoints::On, client_tools: true },
         session_tokens: false,
@@ -482,15 +512,5 @@ pub(super) fn live(
         rules: &rules,
         metrics: &Metrics::new([]),
     };
-    for _ in 0..30 {
-        match catch_unwind(AssertUnwindSafe(|| deliver(job, &deps))) {
-            Ok(Outcome::Closed(_)) if !process.is_over() => return true,
-            _ if process.is_over() => return false,
-            Ok(Outcome::Again { pause, .. }) => {
-                board.advance(pause.map_or(0, |pause| i64::try_from(pause.as_millis()).unwrap()));
-            }
-            Ok(Outcome::Closed(_)) | Err(_) => {}
-        }
-    }
-    panic!("it comes to no end: {:?}", job.record);
+    work(&deps, open)
 }
