@@ -87,7 +87,8 @@ pub(crate) fn measure(
     options: &Options,
 ) {
     let state = options.folder();
-    let setting = Setting { workers: Some(WORKERS), list_limit: Some(options.list_limit) };
+    let setting =
+        Setting { workers: Some(WORKERS), list_limit: Some(options.list_limit), ..Setting::default() };
     let mut runtime = Runtime::start(behind, state.path(), setting);
     // Opens connections and warms up.
     let mut turn_bytes = TURN_BYTES;

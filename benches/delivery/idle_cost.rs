@@ -15,6 +15,8 @@ use super::table::{Table, Target};
 const STARTS: usize = 11;
 /// After this time a started program has finished its start-up work.
 const SETTLED: Duration = Duration::from_secs(3);
+/// The shortest interval of the roster.
+const SYNC_INTERVAL: Duration = Duration::from_secs(5);
 /// The size of a very large roster.
 const MANY_AGENTS: usize = 10_000;
 const CONNECTIONS: usize = 32;
@@ -64,6 +66,24 @@ pub(crate) fn idle(table: &mut Table, behind: &Behind, options: &Options) {
     table.add(&name, "%", vec![percent], Target::AtMost(0.03));
 }
 
+/// The processor time of one fetch of a huge roster: parsing, publication and what follows from it.
+pub(crate) fn roster(table: &mut Table, options: &Options) {
+    let many = Behind::start(MANY_AGENTS);
+    let span = options.idle.max(4 * SYNC_INTERVAL);
+    let spent = |interval| {
+        let state = options.folder();
+        let setting = Setting { sync_interval: Some(interval), ..Setting::default() };
+        let runtime = Runtime::start(&many, state.path(), setting);
+        thread::sleep(SETTLED);
+        let before = runtime.process().fine_cpu();
+        thread::sleep(span);
+        runtime.process().fine_cpu().saturating_sub(before).as_secs_f64() * 1e3
+    };
+    let added = spent(SYNC_INTERVAL) - spent(Duration::from_hours(1));
+    let each = added * SYNC_INTERVAL.as_secs_f64() / span.as_secs_f64();
+    table.add("roster, 10,000 agents, processor of a fetch", "ms", vec![each], Target::AtMost(300.0));
+}
+
 /// `/health` under load, with a team of the usual size and with a huge one.
 pub(crate) fn health(table: &mut Table, behind: &Behind, options: &Options) {
     let many = Behind::start(MANY_AGENTS);
@@ -92,7 +112,8 @@ pub(crate) fn health(table: &mut Table, behind: &Behind, options: &Options) {
 pub(crate) fn health_in_a_burst(table: &mut Table, behind: &Behind, options: &Options) {
     behind.pace(Pace::default());
     let state = options.folder();
-    let setting = Setting { workers: Some(bursts::WORKERS), list_limit: Some(options.list_limit) };
+    let (workers, list_limit) = (Some(bursts::WORKERS), Some(options.list_limit));
+    let setting = Setting { workers, list_limit, ..Setting::default() };
     let mut runtime = Runtime::start(behind, state.path(), setting);
     let address = runtime.address;
     let (mut middles, mut worst) = (Vec::new(), Vec::new());

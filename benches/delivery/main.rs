@@ -157,6 +157,9 @@ fn measure(options: &Options) {
     if options.wants("idle") {
         idle_cost::idle(&mut table, &behind, options);
     }
+    if options.wants("roster") {
+        idle_cost::roster(&mut table, options);
+    }
     if options.wants("health") {
         idle_cost::health(&mut table, &behind, options);
     }

@@ -204,6 +204,7 @@ pub(crate) fn program() -> PathBuf {
 pub(crate) struct Setting {
     pub(crate) workers: Option<usize>,
     pub(crate) list_limit: Option<usize>,
+    pub(crate) sync_interval: Option<Duration>,
 }
 
 /// The program under test.
@@ -243,6 +244,9 @@ impl<'a> Runtime<'a> {
         }
         if let Some(limit) = setting.list_limit {
             command.env("DELIVERY_LIST_LIMIT", limit.to_string());
+        }
+        if let Some(interval) = setting.sync_interval {
+            command.env("AGENT_SYNC_INTERVAL", interval.as_millis().to_string());
         }
         let began = Instant::now();
         let mut child =

@@ -84,7 +84,7 @@ pub(crate) fn held(table: &mut Table, behind: &Behind, options: &Options) {
         behind.reset();
         behind.pace(Pace { millis: u64::try_from(HELD.as_millis()).unwrap_or(u64::MAX), slow: None });
         let state = options.folder();
-        let setting = Setting { workers: Some(WORKERS), list_limit: None };
+        let setting = Setting { workers: Some(WORKERS), ..Setting::default() };
         let mut runtime = Runtime::start(behind, state.path(), setting);
         behind.load(Load::mentions(WORKERS, TRACKS));
         runtime.go(WORKERS);

@@ -6,8 +6,8 @@
 //! | `team` | each of five agents mentions `@all` in one thread |
 //! | `backlog` | a person's row behind rows that agents caused, all of them in one thread |
 //!
-//! Mission Control is the embedded one, the gateway the scripted one; the program under test runs with its default settings
-//! and is observed from outside. `cargo bench --bench storms -- NAME…` measures only the named parts. `BENCH_PROGRAM` names
+//! Mission Control is the embedded one, the gateway the scripted one; the program under test runs with its default
+//! settings, without heartbeats, and is observed from outside. `cargo bench --bench storms -- NAME…` measures only the named parts. `BENCH_PROGRAM` names
 //! another build to measure. Each of these variables changes one value: `BENCH_STORM_SECONDS`, `BENCH_QUESTIONS`,
 //! `BENCH_TURN_MS`, `BENCH_BACKLOG_ROWS` and `BENCH_BACKLOG_SECONDS`.
 

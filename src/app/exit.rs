@@ -37,7 +37,7 @@ impl Exit {
         match self {
             Self::Done => "Done, or stopped as asked",
             Self::Failed => {
-                "Something failed: the port is taken, STATE_DIR cannot be used, the ledger is damaged, or doctor found \
+                "Something failed: the port is taken, STATE_DIR is unsafe, the ledger is damaged, or doctor found \
                  something wrong; once that is fixed, try again"
             }
             Self::Misused => "The command line is invalid; trying again will not help",

@@ -98,6 +98,7 @@ async function start() {
     stdio: ['ignore', 'ignore', 'pipe'], cwd: folder,
     env: { ACCOUNT_ID, SERVICE_TOKEN, CONVEX_URL: boardUrl, OPENCLAW_GATEWAY_URL: gatewayUrl, HEALTH_PORT: String(port), STATE_DIR: join(folder, 'state'),
       BOARD_URL: BASE_URL, DELIVERY_INTERVAL: '1000', DELIVERY_DRAIN_MS: '0', OPENCLAW_REQUEST_TIMEOUT_MS: '5000', DELIVERY_MAX_ATTEMPTS: '3', TEAM_TURNS_MAX: '3',
+      BUDGET_DAILY_TOKENS: '2000000', BUDGET_AGENTS: 'spender=20000,saver=5usd',
       OPENCLAW_PROFILE_SYNC: 'yes', OPENCLAW_WORKSPACE_ROOT: join(folder, 'openclaw', 'agents') },
   });
   runtime = child;
@@ -196,6 +197,7 @@ const linkOf = element => element.evaluate(a => [a.href, a.target, a.rel]);
 const mended = await hire('mender', 'Mel Mender', 'Mends what was given up');
 const claimer = await hire('claimer', 'Clara Claimer', 'Calls tasks ready');
 await hire('dropper', 'Dora Dropper', 'Is dropped for good');
+await hire('spender', 'Sam Spender', 'Uses up a budget');
 await hire('stuck', 'Stella Stuck', 'Says nothing for too long');
 await hire('hanger', 'Hank Hanger', 'Thinks for a long time');
 await hire('pauser', 'Paula Pauser', 'Takes a break');
@@ -347,6 +349,36 @@ await check('markup in texts of people and agents stays text', async () => {
   await page.waitForSelector('#answer', { state: 'detached' });
   assert.equal(await page.evaluate(() => window.pwned), undefined);
   assert.equal(await page.locator('#app img, #app script').count(), 0);
+});
+
+await check('a budget has a bar, says when it is used up, and is raised or reset on the page', async () => {
+  const one = '#budgets [data-budget=spender]';
+  const of = state => page.waitForSelector(`${one}[data-reached=${state}]`);
+  await of('no');
+  assert.match(await page.textContent('#budgets [data-budget=""]'), /All agents.* of 2,000,000 tokens/s);
+  assert.match(await page.textContent('#budgets .notice'), /A budget in dollars counts nothing unless the gateway reports/);
+  await mention('spender', 'first');
+  await mention('spender', 'second');
+  await of('yes');
+  assert.match(await page.textContent(one), /25,420 of 20,000 tokens \(127 %\): reached, turns wait/);
+  assert.equal(await page.getAttribute(`${one} svg`, 'aria-label'), '127 percent used');
+  await page.waitForSelector('#reasons:has-text("a daily budget is reached")');
+  await mention('spender', 'third');
+  await page.waitForSelector(row('unsettled', 'spender'));
+  await picture(page, 'budget-light');
+  await page.emulateMedia({ colorScheme: 'dark' });
+  await picture(page, 'budget-dark');
+  await page.setViewportSize(PHONE);
+  assert.equal(await overflow(page), 0, 'nothing is wider than the phone');
+  await picture(page, 'budget-phone');
+  await page.setViewportSize(WIDE);
+  await page.emulateMedia({ colorScheme: 'light' });
+  await page.click(`${one} [data-act=raise]`);
+  await page.waitForSelector(`${one}:has-text("of 30,000 tokens")`);
+  await page.waitForSelector(row('unsettled', 'spender'), { state: 'detached' });
+  await of('yes');
+  await page.click(`${one} [data-act=reset]`);
+  await of('no');
 });
 
 let claimed = '';

@@ -148,7 +148,7 @@ cat >"$state/openclaw.json" <<CONFIG
   "agents": {
     "defaults": {
       "workspace": "$scratch/workspace", "skipBootstrap": true, "model": {"primary": "mock/mock-1"},
-      "maxConcurrent": 4, "timeoutSeconds": 60
+      "maxConcurrent": 4, "timeoutSeconds": 60, "heartbeat": {"every": "0m"}
     },
     $agents
   }

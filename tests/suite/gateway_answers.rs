@@ -19,12 +19,16 @@ use serde_json::{Value, json};
 
 use crate::support::scripted_http::{Move, ScriptedHttp};
 
+/// Texts of the gateway that come in place of the agent's.
+mod authorship;
 /// Connections that break, stall, trickle or never end, and connections that are reused.
 mod connections;
 /// Both dialects, how they are learnt, and the probe.
 mod dialects;
 /// WebSocket peers that are no gateway, or that break, stall, trickle or never end.
 mod hostile_sockets;
+/// The scripted gateway behind a socket.
+mod line;
 /// Large answers and the memory they share.
 mod memory;
 /// The outcome of a turn whose answer was lost.

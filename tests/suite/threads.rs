@@ -7,10 +7,8 @@ use mission_control_runtime::bell::Bell;
 use mission_control_runtime::convex;
 use mission_control_runtime::delivery::agent_limits::AgentLimitsConfig;
 use mission_control_runtime::delivery::budget::BudgetKeeper;
-use mission_control_runtime::delivery::deps::Rules;
 use mission_control_runtime::delivery::journal::{Journal, JournalError, Note, Step, Wait};
 use mission_control_runtime::delivery::operator_requests::{Hold, OperatorReply, OperatorRequest};
-use mission_control_runtime::delivery::retry::Budget;
 use mission_control_runtime::delivery::scheduler::{PollIntervals, RecoveredState, SchedulerConfig};
 use mission_control_runtime::delivery::service::{DeliverySetup, Service, View};
 use mission_control_runtime::delivery::stall_monitor;
@@ -23,15 +21,12 @@ use mission_control_runtime::http::server::{Server, ServerLimits};
 use mission_control_runtime::local::Options;
 use mission_control_runtime::metrics::Metrics;
 use mission_control_runtime::mission::Mission;
-use mission_control_runtime::model::{
-    AccountId, NoResponseNote, SessionKey, TeamLimits, ToolEndpoints, WakeRules,
-};
+use mission_control_runtime::model::{AccountId, SessionKey};
 use mission_control_runtime::ops::HealthReason;
 use mission_control_runtime::panics::Panics;
 use mission_control_runtime::roster;
 use mission_control_runtime::secret::Secret;
 use mission_control_runtime::sessions::Sessions;
-use mission_control_runtime::tools::access::ToolAccess;
 use mission_control_runtime::wire::Stop;
 use serde_json::json;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -41,6 +36,7 @@ use std::time::{Duration, Instant};
 use crate::support::beats;
 use crate::support::board::{Board, agent};
 use crate::support::direct::{Direct, Fault};
+use crate::support::service_parts;
 
 const POST: &str = "createMessageFromAgent";
 const LIST: &str = "listUndeliveredNotifications";
@@ -153,19 +149,7 @@ impl Shop {
         let account = AccountId::new(&self.board.account);
         let token = Secret::new(&self.board.token);
         let mission = Mission::new(Arc::new(self.backend.clone()), account.clone(), token);
-        let rules = Arc::new(Rules {
-            access: ToolAccess { endpoints: ToolEndpoints::Auto, client_tools: true },
-            session_tokens: false,
-            token_files: None,
-            base_url: "http://127.0.0.1:1".to_owned(),
-            rounds_max: 8,
-            calls_max: 32,
-            silence_max: Duration::from_mins(15),
-            budget: Budget::default(),
-            notes: NoResponseNote::default(),
-            wake_on: WakeRules::default(),
-            team: TeamLimits::default(),
-        });
+        let rules = Arc::new(service_parts::rules());
         let people = roster::Team::default();
         people.fetch(&mission).unwrap();
         let sessions = Arc::new(Sessions::in_memory(account));

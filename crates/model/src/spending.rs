@@ -218,6 +218,12 @@ impl Budgets {
         self.account.nano_dollars.is_some()
             || self.agents.values().any(|limits| limits.nano_dollars.is_some())
     }
+
+    /// Whether the dollars of this agent's turns are limited.
+    pub fn limit_dollars_of(&self, agent: &str) -> bool {
+        let own = self.agents.get(&agent.to_lowercase());
+        self.account.nano_dollars.is_some() || own.is_some_and(|limits| limits.nano_dollars.is_some())
+    }
 }
 
 /// Parses a list like `writer=200000,qa=5usd`. An agent may have a limit of each kind. The error is a sentence about
@@ -358,6 +364,11 @@ mod tests {
         assert_eq!(agents["writer"], tokens(200_000).overridden_by(dollars(1_500_000_000)));
         assert_eq!((agents["qa"], agents.len()), (dollars(5 * NANOS), 2));
         assert_eq!(agents["writer"].to_string(), "200,000 tokens and $1.5");
+        let mut budgets = Budgets { agents: parse_agents("a=5,b=5usd").unwrap(), ..Budgets::default() };
+        let limited = |budgets: &Budgets| ["a", "B", "c"].map(|agent| budgets.limit_dollars_of(agent));
+        assert_eq!(limited(&budgets), [false, true, false]);
+        budgets.account = dollars(1);
+        assert_eq!(limited(&budgets), [true; 3]);
         let rows = [
             ("writer", "has no `=`"),
             ("=5", "names no agent"),

@@ -168,7 +168,7 @@ impl GatewayStatus {
                 self.metrics.gateway.record("probe", result, began.elapsed());
                 let not_ready = probe.why.filter(|_| !probe.ready);
                 if let Some(version) = probe.version {
-                    self.note_version(version.into());
+                    self.note_version(&version);
                 }
                 let closed = |why| GatewayError::new(Class::Closed, why, probe.detail.as_deref()).to_string();
                 let trouble = not_ready.map(closed);
@@ -189,11 +189,11 @@ impl GatewayStatus {
     }
 
     /// Notes the gateway's version, and logs a new one.
-    fn note_version(&self, version: String) {
-        let before = self.known().version.replace(version.clone());
-        if before.as_ref() != Some(&version) {
+    fn note_version(&self, version: &str) {
+        let before = self.known().version.replace(version.to_owned());
+        if before.as_deref() != Some(version) {
             let dialect = self.dialect().tools.name();
-            info!(version = version.as_str(), dialect; "The gateway has reported its release");
+            info!(version, dialect; "The gateway has reported its release");
         }
     }
 

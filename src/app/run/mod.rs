@@ -10,6 +10,7 @@ mod displaced;
 mod gateway_health;
 mod identity;
 mod last_hour;
+mod listening;
 mod machine;
 mod nudge_limiter;
 mod online;
@@ -27,9 +28,10 @@ mod supervisor;
 mod threads;
 mod token_refusals;
 mod turn_limit;
+mod waiting;
 mod workspace_sync;
 
-use std::io;
+use std::cell::LazyCell;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
@@ -45,10 +47,9 @@ use mcr_clients::convex::Backoff;
 use mcr_clients::gateway::{GatewayEndpoint, GatewayLimits, SessionNaming};
 use mcr_clients::wire::Stop;
 use mcr_config::Settings;
+use mcr_core::delivery::operator_requests::OperatorRequest;
 use mcr_core::delivery::scheduler::RecoveredState;
 use mcr_core::gateway::dialect::Dialect;
-use mcr_http::message::Request;
-use mcr_http::server::Server;
 use mcr_model::memory::ByteBudget;
 use mcr_model::redact::Redactor;
 use mcr_service::delivery::service::Service;
@@ -58,12 +59,14 @@ use mcr_service::systemd::Notifier;
 pub(super) use roster_sync::named_agents;
 
 use backend_health::observed;
-use open_state::{OpenState, not_opened, open_folder, open_ledger, open_sessions};
+use listening::Listening;
+use open_state::{OpenState, open_sessions};
 use reporter::report_offline;
 use shutdown::{Cause, Shutdown};
 use signals::handle_signals;
 use state::State;
 use threads::ThreadSetup;
+use waiting::Opened;
 
 /// Runs until a signal stops it, or another runtime on the same account prevents it.
 pub fn run(env_file: Option<&Path>, stop_on_eof: bool) -> Exit {
@@ -138,26 +141,24 @@ fn serve(
             return Exit::Failed;
         }
     };
-    // Before the port: of two services with the same configuration, the second must report the conflict, not
-    // a taken port.
-    let opened =
-        open_folder(settings).and_then(|folder| Ok((open_ledger(settings, folder.as_ref())?, folder)));
-    let (OpenState { ledger, left, made, budget, memories }, folder) = match opened {
+    let systemd = LazyCell::new(|| Notifier::of(|name| std::env::var_os(name)));
+    let opened = waiting::open_or_wait(settings, &connections.memory, redactor, || &systemd, &signals);
+    let Opened { state: OpenState { ledger, left, made, budget, memories }, folder, listening } = match opened
+    {
         Ok(opened) => opened,
-        Err(why) => return not_opened(&why),
+        Err(exit) => return exit,
     };
     let state = Arc::new(State::new(settings, folder.as_ref(), redactor));
-    let server = match listen(settings, connections, &state) {
-        Ok(server) => server,
-        Err(why) => {
-            let (host, port) = (&settings.http.host, settings.http.port);
-            error!(host, port, reason:% = why; "Not started: cannot listen; see HEALTH_HOST and HEALTH_PORT");
-            ledger.close();
-            return Exit::Failed;
-        }
-    };
-    server.notes_panics(state.panics.clone());
-    info!(url = format!("http://{}", server.local_addr()); "Listening");
+    let listening =
+        match listening.map_or_else(|| Listening::start(settings, &connections.memory, state.clone()), Ok) {
+            Ok(listening) => listening,
+            Err(exit) => {
+                ledger.close();
+                return exit;
+            }
+        };
+    listening.answer_of(state.clone());
+    let server = listening.server;
     state.set_ledger(ledger.clone());
     state.set_budget(budget.clone());
     let names = agent_api_setup::open_names(folder.as_ref(), &ledger);
@@ -195,8 +196,9 @@ fn serve(
         }
     };
 
-    let systemd = Notifier::of(|name| std::env::var_os(name));
-    if let Err(why) = supervisor::start(&systemd, address, &state, &service) {
+    let view = service.view();
+    let is_alive = move || view.ask(OperatorRequest::Ping).is_some();
+    if let Err(why) = supervisor::start(&systemd, address, &state, is_alive, service.ended()) {
         // systemd waits in vain and ends this process, with the reason in the log.
         error!(reason:% = why; "Systemd is not notified: a thread cannot be started");
     }
@@ -249,15 +251,6 @@ fn gateway_endpoint(
     let endpoint =
         GatewayEndpoint::with_limits(base, token, &connections.once.roots, redactor.clone(), limits);
     Some(endpoint.with_names(names).with_memory(connections.memory.gateway.clone()))
-}
-
-/// The service's own server.
-fn listen(settings: &Settings, connections: &BackendConnections, state: &Arc<State>) -> io::Result<Server> {
-    let (admitting, answering) = (state.clone(), state.clone());
-    let address = (settings.http.host.as_str(), settings.http.port);
-    let admit = move |request: &Request| admitting.refuse(request);
-    let answer = move |request: Request| answering.answer(&request);
-    Server::bind_admitting(address, agent_api_setup::limits(&connections.memory), admit, answer)
 }
 
 /// Waits until there is a reason to stop.

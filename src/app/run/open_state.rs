@@ -153,10 +153,15 @@ pub(super) fn open_ledger(
     Ok(OpenState { ledger, left, made, budget, memories: opened.beats })
 }
 
+/// Why the state cannot be opened, with the remedies.
+pub(super) fn in_words(why: &LedgerError) -> String {
+    let without = if why.is_of_the_place() { WITHOUT_A_LEDGER } else { "" };
+    format!("{why}{without}")
+}
+
 /// A second runtime on one ledger is a lasting conflict, so it has its own exit code.
 pub(super) fn not_opened(why: &LedgerError) -> Exit {
-    let without = if why.is_of_the_place() { WITHOUT_A_LEDGER } else { "" };
-    error!(reason = format!("{why}{without}"); "Not started");
+    error!(reason = in_words(why); "Not started");
     if matches!(why, LedgerError::Locked { .. }) { Exit::Foreign } else { Exit::Failed }
 }
 

@@ -76,6 +76,8 @@ pub(super) struct State {
     /// The reports about single agents.
     pub(super) online: OnlineReports,
     disk: Mutex<DiskHealth>,
+    /// Why the state in `STATE_DIR` cannot be opened yet, if so.
+    unopened: Mutex<Option<String>>,
     /// Why `STATE_DIR` no longer leads to the ledger, if so.
     displaced: Mutex<Option<String>>,
     /// The folder of the state that survives a crash.
@@ -123,6 +125,7 @@ impl State {
             workspaces: WorkspaceStatus::default(),
             online: OnlineReports::default(),
             disk: Mutex::default(),
+            unopened: Mutex::default(),
             displaced: Mutex::default(),
             kept_in: settings.state_dir.clone(),
             draining: AtomicBool::new(false),
@@ -153,10 +156,16 @@ impl State {
         let _ = self.budget.set(budget);
     }
 
+    /// Notes why the state in `STATE_DIR` cannot be opened yet.
+    pub(super) fn set_unopened(&self, why: &str) {
+        *lock(&self.unopened) = Some(why.to_owned());
+    }
+
     fn ledger_health(&self) -> LedgerHealth {
         let state = self.ledger.get().map(|ledger| ledger.state()).unwrap_or_default();
+        let off = state.off.or_else(|| lock(&self.unopened).clone());
         LedgerHealth {
-            off: state.off.map(|why| self.excerpt(&why)),
+            off: off.map(|why| self.excerpt(&why)),
             holds: state.holds,
             displaced: lock(&self.displaced).as_deref().map(|why| self.excerpt(why)),
             open: state.open,

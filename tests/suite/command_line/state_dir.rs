@@ -6,7 +6,7 @@ use std::path::Path;
 use std::process::Command;
 use std::time::{Duration, Instant};
 
-use serde_json::Value;
+use serde_json::{Value, json};
 
 use super::TOKEN;
 use crate::support::program::{Program, Running, folder, get, text};
@@ -173,13 +173,33 @@ fn the_folder_may_be_reached_through_a_link() {
     assert!(real.join("ledger.sqlite").exists() && real.join("operator-token").exists());
 }
 
+/// A service with a folder that cannot be used answers as `starting`, with the reason. A stop signal ends it.
+fn waits(state: &Path) -> (Running, String) {
+    let mut running = service(state).start();
+    let address = running.address();
+    let health: Value = serde_json::from_str(&get(&address, "/health").1).unwrap();
+    assert_eq!(
+        (&health["status"], &health["reasons"]),
+        (&json!("starting"), &json!(["ledger_off"])),
+        "{health}"
+    );
+    let why = health["ledger"]["off"].as_str().unwrap();
+    assert!(why.contains(&format!("STATE_DIR {}", state.display())), "{why}");
+    assert!(why.contains("LEDGER=off"), "it names the remedy: {why}");
+    assert_eq!((get(&address, "/livez").0, get(&address, "/readyz").0), (200, 503));
+    (running, address)
+}
+
 #[test]
-fn a_service_that_cannot_record_starts_only_if_configured_so() {
+fn a_service_that_cannot_record_waits_unless_configured_to_work_without() {
     for place in ["/proc/there-is-no-room-here", "/dev/null/state"] {
         let place = Path::new(place);
-        let (code, log) = refused(service(place));
-        assert!(code == Some(1) && log.contains(&format!("STATE_DIR {}", place.display())), "{log}");
-        assert!(log.contains("LEDGER=off"), "the log names the remedy: {log}");
+        let (mut running, _) = waits(place);
+        running.wait_for_log("Not started yet");
+        let began = Instant::now();
+        running.signal("TERM");
+        let (code, log) = running.end();
+        assert!(code == Some(0) && began.elapsed() < Duration::from_secs(10), "{:?}: {log}", began.elapsed());
         let mut running = service(place).with("LEDGER", "off").start();
         let address = running.address();
         // The service listens before it opens the ledger.
@@ -197,6 +217,35 @@ fn a_service_that_cannot_record_starts_only_if_configured_so() {
     let state = path("state");
     set_mode(made(&state), 0o777);
     let (code, log) = refused(service(&state).with("LEDGER", "off"));
+    assert!(code == Some(1) && log.contains("can be changed by other users"), "{log}");
+}
+
+/// A volume that is mounted late: the start continues by itself, at the same address.
+#[test]
+fn a_service_starts_as_soon_as_its_folder_can_be_used() {
+    let (_kept, path) = folder();
+    let state = path("state");
+    fs::write(&state, "in the place of the folder").unwrap();
+    let (mut running, address) = waits(&state);
+    fs::remove_file(&state).unwrap();
+    running.wait_for_log("STATE_DIR can be used; the start continues");
+    let opened = || {
+        let health: Value = serde_json::from_str(&get(&address, "/health").1).unwrap();
+        health["ledger"]["off"].is_null() && health["delivery"]["running"] == true
+    };
+    wait::until("the ledger", opened);
+    running.signal("TERM");
+    let (code, log) = running.end();
+    assert_eq!(code, Some(0), "{log}");
+    assert!(state.join("ledger.sqlite").exists() && state.join("running.json").exists());
+    // A folder that becomes unsafe meanwhile is refused.
+    let state = path("unsafe");
+    fs::write(&state, "in the place of the folder").unwrap();
+    let (mut running, _) = waits(&state);
+    fs::remove_file(&state).unwrap();
+    set_mode(made(&state), 0o777);
+    wait::until("the refusal", || running.has_ended());
+    let (code, log) = running.end();
     assert!(code == Some(1) && log.contains("can be changed by other users"), "{log}");
 }
 

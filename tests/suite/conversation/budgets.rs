@@ -41,6 +41,11 @@ fn answers(stack: &Stack, slug: &str, tasks: &[String]) -> usize {
     said.filter(|text| text.ends_with("answers.")).count()
 }
 
+/// Waits until commands find the service that has just started.
+fn is_found(stack: &Stack) {
+    stack.until("the service", |_| !stack.command(["budget"]).1.contains("No service runs"));
+}
+
 fn is_reached(health: &Value) -> bool {
     health["reasons"].as_array().unwrap().contains(&json!("budget_reached"))
 }
@@ -74,6 +79,7 @@ fn at_the_limit_rows_wait_and_each_thread_is_told_once() {
     // A restart keeps the limit and tells no thread again.
     stack.kill_and_start();
     stack.until("the limit after a restart", is_reached);
+    is_found(&stack);
     let misuses = [
         ("300", 1, "The budget of the account is 500 tokens today, which is more"),
         ("500", 1, "The budget of the account is already 500 tokens today; raise it to more"),
@@ -100,6 +106,7 @@ fn at_the_limit_rows_wait_and_each_thread_is_told_once() {
     // Neither does a restart repeat these notes.
     stack.kill_and_start();
     stack.until("the limit after another restart", is_reached);
+    is_found(&stack);
     let (code, text) = stack.command(["budget", "raise", "5000"]);
     assert_eq!(code, Some(0), "{text}");
     stack.until("all answers", |_| answers(&stack, "ben", &tasks) == 16);

@@ -571,10 +571,7 @@ fn serve(gateway: &ScriptedGateway, address: &str) -> Server {
 
 /// The real gateway of this release, if there is one: address and token.
 pub(super) fn real(release: Release) -> Option<(String, String)> {
-    let played = match release {
-        Release::V2026_9_6 => "2026.9.6",
-        Release::V2026_2_19 => "2026.2.19",
-    };
+    let played = release.version();
     let is_it = env::var("CONFORMANCE_GATEWAY_RELEASE").is_ok_and(|given| given == played);
     let (url, token) =
         (env::var("CONFORMANCE_GATEWAY_URL").ok()?, env::var("CONFORMANCE_GATEWAY_TOKEN").ok()?);

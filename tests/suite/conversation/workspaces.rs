@@ -93,7 +93,9 @@ fn an_operator_sees_the_files_of_a_workspace_and_the_signs_of_its_agent() {
     stack.until("the sign", |_| {
         let overview = as_operator(&stack, "GET", "/overview", "").1;
         let online = &overview["agents"]["shown"][0]["online"];
-        online["by"] == "answered-turn" && online["at"].as_i64() > Some(0)
+        // The report about the agent follows its answer.
+        let by = online["by"].as_str().unwrap_or_default();
+        ["answered-turn", "status-report"].contains(&by) && online["at"].as_i64() > Some(0)
     });
 }
 

@@ -124,8 +124,10 @@ fn a_later_attempt_does_not_clear_what_an_earlier_one_may_have_done() {
         Move::SendAndCut(Vec::new()),
         Move::Send(answer(503, r#"{"code":"ExpiredInQueue"}"#)),
     ]);
-    let convex = client(&server.url(), asks_again());
-    let error = Caller::SafeAction.ask(&convex, Duration::from_secs(1)).unwrap_err();
+    // The last attempt has enough time to end by its answer, not by the deadline.
+    let backoff = Backoff { shortest_attempt: Duration::from_secs(2), ..asks_again().backoff };
+    let convex = client(&server.url(), ConvexLimits { backoff, ..asks_again() });
+    let error = Caller::SafeAction.ask(&convex, Duration::from_secs(3)).unwrap_err();
     assert_eq!(
         (error.class, error.why, error.ran),
         (CallClass::Transient, CallReason::Overloaded, Ran::Maybe)

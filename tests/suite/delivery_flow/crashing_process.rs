@@ -1,13 +1,9 @@
 //! A process that can die, and lose answers, at each of its calls; and a model whose sessions survive it.
 
 use mission_control_runtime::convex::{self, Call, CallError, Convex, Ran};
-use mission_control_runtime::delivery::budget::BudgetKeeper;
 use mission_control_runtime::delivery::deliver::deliver;
-use mission_control_runtime::delivery::deps::{AnswerCounter, DeliveryDeps, RecentIds, Rules};
-use mission_control_runtime::delivery::inflight::InFlight;
+use mission_control_runtime::delivery::deps::DeliveryDeps;
 use mission_control_runtime::delivery::journal::{Journal, JournalError, Note, Wait};
-use mission_control_runtime::delivery::provider_cooldown::ProviderCooldown;
-use mission_control_runtime::delivery::retry::Budget;
 use mission_control_runtime::delivery::{Job, Outcome, Record};
 use mission_control_runtime::gateway::history::{Running, TurnMark, Waiting};
 use mission_control_runtime::gateway::{
@@ -20,12 +16,9 @@ use mission_control_runtime::http::routes::AgentEndpoint;
 use mission_control_runtime::ledger::MemoryLedger;
 use mission_control_runtime::metrics::Metrics;
 use mission_control_runtime::mission::Mission;
-use mission_control_runtime::model::{
-    AccountId, NoResponseNote, SessionKey, SessionScope, TeamLimits, ToolEndpoints, WakeRules,
-};
+use mission_control_runtime::model::{AccountId, SessionKey, SessionScope, ToolEndpoints};
 use mission_control_runtime::roster;
 use mission_control_runtime::secret::Secret;
-use mission_control_runtime::tools::access::ToolAccess;
 use mission_control_runtime::work::Work;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -37,6 +30,7 @@ use std::time::Duration;
 
 use super::setup::Fixture;
 use crate::support::beats;
+use crate::support::service_parts::ServiceParts;
 
 /// The failure at one call of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -448,69 +442,40 @@ pub(super) fn with_deps<T>(
     );
     let mission = Mission::new(convex, AccountId::new(&board.account), Secret::new(&board.token));
     let journal = Arc::new(MortalJournal(process.clone(), ledger.clone()));
-    let (made, clock) = (Arc::new(RecentIds::default()), board.clock());
-    let inflight = InFlight::new(crossbeam_channel::bounded(1).0);
+    let mut parts = ServiceParts::new(
+        roster::Team::default(),
+        fixture.parts.sessions.clone(),
+        beats::none(&board.account),
+    );
+    parts.rules.access.endpoints = ToolEndpoints::On;
     for (work, record) in open.iter_mut() {
-        inflight.resume(work, record);
-        record.effects.all_made().iter().for_each(|id| made.add(id.clone()));
+        parts.inflight.resume(work, record);
+        record.effects.all_made().iter().for_each(|id| parts.made.add(id.clone()));
     }
-    let rules = Rules {
-        access: ToolAccess { endpoints: ToolEndpoints::On, client_tools: true },
-        session_tokens: false,
-        token_files: None,
-        base_url: "http://127.0.0.1:1".to_owned(),
-        rounds_max: 8,
-        calls_max: 32,
-        silence_max: Duration::from_mins(15),
-        budget: Budget::default(),
-        notes: NoResponseNote::default(),
-        wake_on: WakeRules::default(),
-        team: TeamLimits::default(),
-    };
-    let (team, answers) = (roster::Team::default(), AnswerCounter::default());
-    team.fetch(&sure).unwrap();
+    parts.people.fetch(&sure).unwrap();
     let time = fixture.clone();
-    let no_beats = beats::none(&board.account);
     let api = AgentApi::new(AgentApiSetup {
         mission: mission.clone(),
-        team: team.clone(),
-        sessions: fixture.sessions.clone(),
-        inflight: inflight.clone(),
+        team: parts.people.clone(),
+        sessions: parts.sessions.clone(),
+        inflight: parts.inflight.clone(),
         journal: journal.clone(),
-        made: made.clone(),
+        made: parts.made.clone(),
         clock: Arc::new(board.clock()),
         nudge_poller: Box::new(|| ()),
         wait: Box::new(move |pause| time.team.board.advance(i64::try_from(pause.as_millis()).unwrap())),
         guard: NetworkGuard::default(),
         tokens: false,
-        access: rules.access,
+        access: parts.rules.access,
         shows_tools: Box::new(|| true),
         calls_max: 32,
         redactor: Arc::default(),
         metrics: Arc::new(Metrics::new([])),
-        beats: no_beats.clone(),
+        beats: parts.beats.clone(),
         main_session: "main".to_owned(),
         session_scope: SessionScope::default(),
     });
     let gateway = MortalGateway(process.clone(), model, fixture, &api);
-    let deps = DeliveryDeps {
-        mission: &mission,
-        gateway: &gateway,
-        team: &team,
-        nudge_poller: &|| (),
-        taken: &|_| (),
-        resumed: &|_, _| (),
-        answers: &answers,
-        cooldown: &ProviderCooldown::default(),
-        made: &made,
-        clock: &clock,
-        budget: &BudgetKeeper::off(),
-        inflight: &inflight,
-        sessions: &fixture.sessions,
-        beats: &no_beats,
-        journal: &*journal,
-        rules: &rules,
-        metrics: &Metrics::new([]),
-    };
-    work(&deps, open)
+    let clock = board.clock();
+    work(&parts.deps(&mission, &gateway, &*journal, &clock), open)
 }

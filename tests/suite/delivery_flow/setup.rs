@@ -2,32 +2,25 @@
 
 use mission_control_runtime::clock::Clock as _;
 use mission_control_runtime::convex::Convex;
-use mission_control_runtime::delivery::budget::BudgetKeeper;
 use mission_control_runtime::delivery::deliver::deliver;
-use mission_control_runtime::delivery::deps::{AnswerCounter, DeliveryDeps, RecentIds, Rules};
-use mission_control_runtime::delivery::inflight::InFlight;
+use mission_control_runtime::delivery::deps::{DeliveryDeps, RecentIds};
 use mission_control_runtime::delivery::journal::Journal;
-use mission_control_runtime::delivery::provider_cooldown::ProviderCooldown;
-use mission_control_runtime::delivery::retry::Budget;
 use mission_control_runtime::delivery::{Job, Outcome, Record};
-use mission_control_runtime::heartbeat::beats::Beats;
 use mission_control_runtime::ledger::MemoryLedger;
 use mission_control_runtime::local::Options;
-use mission_control_runtime::metrics::Metrics;
 use mission_control_runtime::mission::Mission;
-use mission_control_runtime::model::{AccountId, NoResponseNote, TeamLimits, ToolEndpoints, WakeRules};
+use mission_control_runtime::model::AccountId;
 use mission_control_runtime::roster;
 use mission_control_runtime::secret::Secret;
 use mission_control_runtime::sessions::Sessions;
-use mission_control_runtime::tools::access::ToolAccess;
 use serde_json::{Value, json};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::Duration;
 
 use crate::support::beats;
 use crate::support::direct::Direct;
 use crate::support::played::Played;
+use crate::support::service_parts::ServiceParts;
 use crate::support::team::Team;
 use crate::support::work::job_of;
 
@@ -40,18 +33,10 @@ pub(super) struct Fixture {
     pub(super) task: String,
     /// Two other tasks.
     pub(super) others: [String; 2],
-    /// How many turns were answered, of all agents.
-    pub(super) answers: AnswerCounter,
-    /// The agents whose key is refused.
-    cooldown: ProviderCooldown,
     /// Keeps the notes of every step.
     pub(super) ledger: MemoryLedger,
-    /// The issued sessions, in which an agent may call over HTTP.
-    pub(super) sessions: Arc<Sessions>,
-    /// The heartbeats of all agents.
-    pub(super) beats: Arc<Beats>,
-    /// The active turns of this process.
-    inflight: InFlight,
+    /// The parts of this process.
+    pub(super) parts: ServiceParts,
     stirred: AtomicUsize,
 }
 
@@ -96,12 +81,8 @@ impl Fixture {
             ben,
             task,
             others,
-            answers: AnswerCounter::default(),
-            cooldown: ProviderCooldown::default(),
             ledger: MemoryLedger::default(),
-            sessions,
-            beats,
-            inflight: InFlight::new(crossbeam_channel::bounded(1).0),
+            parts: ServiceParts::new(roster::Team::default(), sessions, beats),
             stirred: AtomicUsize::new(0),
         }
     }
@@ -155,42 +136,15 @@ impl Fixture {
         let (account, token) =
             (AccountId::new(&self.team.board.account), Secret::new(&self.team.board.token));
         let mission = Mission::new(backend, account, token);
-        let rules = Rules {
-            access: ToolAccess { endpoints: ToolEndpoints::Auto, client_tools: true },
-            session_tokens: false,
-            token_files: None,
-            base_url: "http://127.0.0.1:3001".to_owned(),
-            rounds_max: 8,
-            calls_max: 32,
-            silence_max: Duration::from_mins(15),
-            budget: Budget::default(),
-            notes: NoResponseNote::default(),
-            wake_on: WakeRules::default(),
-            team: TeamLimits::default(),
-        };
-        let metrics = Metrics::new([]);
-        let people = roster::Team::default();
         let nudge_poller = || {
             self.stirred.fetch_add(1, Ordering::Relaxed);
         };
+        let clock = self.team.board.clock();
         let deps = DeliveryDeps {
-            mission: &mission,
-            gateway: &self.gateway,
-            team: &people,
             nudge_poller: &nudge_poller,
-            taken: &|_| (),
-            resumed: &|_, _| (),
-            answers: &self.answers,
-            cooldown: &self.cooldown,
+            // A test may continue a job in another process.
             made: &RecentIds::default(),
-            budget: &BudgetKeeper::off(),
-            inflight: &self.inflight,
-            sessions: &self.sessions,
-            beats: &self.beats,
-            journal,
-            clock: &self.team.board.clock(),
-            rules: &rules,
-            metrics: &metrics,
+            ..self.parts.deps(&mission, &self.gateway, journal, &clock)
         };
         deliver(job, &deps)
     }
@@ -198,7 +152,7 @@ impl Fixture {
     /// A new process takes over this delivery: its tool log is held until an agent works on it or it ends.
     pub(super) fn restart(&self, job: &mut Job) {
         job.record.recalled(self.team.board.clock().now());
-        self.inflight.resume(&job.work, &mut job.record);
+        self.parts.inflight.resume(&job.work, &mut job.record);
     }
 
     /// The name of the outcome, or `again`.

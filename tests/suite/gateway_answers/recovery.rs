@@ -151,7 +151,7 @@ fn the_stored_items_show_how_a_turn_ended() {
             vec![ours(), empty(RUN)],
             "silent",
         ),
-        ("provider refused", FIRST, vec![ours(), error(RUN)], "failed ProviderTrouble"),
+        ("provider refused", FIRST, vec![ours(), error(RUN)], "failed ProviderRejected"),
         (
             "timed out inside",
             FAILED,
@@ -234,7 +234,7 @@ fn after_a_kill_the_history_shows_what_remains_of_a_turn() {
             "the resumed turn failed",
             RESTARTED,
             vec![ours(), system(), error(RESUMED)],
-            "failed ProviderTrouble",
+            "failed ProviderRejected",
         ),
         (
             "resumed twice: the second counts",

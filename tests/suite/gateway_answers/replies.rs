@@ -238,14 +238,13 @@ fn an_answer_over_the_limit_counts_as_lost() {
     assert_eq!(outcome(Move::Send(stream(&replying("completed", &many[..256])))).unwrap().calls.len(), 256);
 }
 
-/// §9: 2026.2.19 reports a provider's errors so; later releases mark their texts with a phase.
+/// §9, §12.3: a known message is an error on every release. A status is one only on the oldest, which is found by a probe.
 #[test]
-fn a_text_without_a_phase_may_be_an_error() {
+fn a_known_message_is_an_error() {
     let old = |text: &str| {
         let item = json!({"type": "message", "role": "assistant", "content": [{"type": "output_text", "text": text}]});
         Move::Send(answer(200, &response("completed", &json!([item])).to_string()))
     };
-    refused("§9 400", old("400 bad"), Class::Refused, Why::ProviderRejected);
     refused(
         "§9 timeout",
         old("Request timed out before a response was generated. Please try again."),
@@ -253,5 +252,6 @@ fn a_text_without_a_phase_may_be_an_error() {
         Why::ProviderTrouble,
     );
     assert_eq!(outcome(old("4 pages")).unwrap().text.as_deref(), Some("4 pages"));
+    assert_eq!(outcome(old("400 bad")).unwrap().text.as_deref(), Some("400 bad"));
     assert_eq!(outcome(Move::Send(said("400 bad"))).unwrap().text.as_deref(), Some("400 bad"));
 }

@@ -118,7 +118,7 @@ fn a_beat_with_tool_calls_is_not_quiet() {
         "the focus task is the default"
     );
     assert_eq!((world.beats_once(&ada), world.beats_once(&ada)), (QUIET, SAVED));
-    let total = world.beats.total();
+    let total = world.parts.beats.total();
     assert_eq!(
         (total.prompted, total.worked, total.saved),
         (2, 1, 1),
@@ -228,12 +228,12 @@ fn a_failing_beat_is_reported_and_the_next_one_is_tried() {
         assert!(matches!(world.beats_once(&ben), End::Missed(_)));
         assert_eq!(world.agent(&ben)["status"], json!("error"));
     }
-    assert_eq!(world.beats.total().failed, 2);
-    assert!(world.beats.total().last_error.is_some());
+    assert_eq!(world.parts.beats.total().failed, 2);
+    assert!(world.parts.beats.total().last_error.is_some());
     world.model.does(|_| says("HEARTBEAT_OK"));
     assert_eq!(world.beats_once(&ben), QUIET);
     assert_eq!(world.agent(&ben)["status"], json!("online"));
-    assert_eq!(world.beats.total().last_error, None);
+    assert_eq!(world.parts.beats.total().last_error, None);
 }
 
 /// W-8: the pauses grow, and the beat ends.
@@ -302,7 +302,7 @@ fn the_orchestrator_follows_up_on_stale_tasks_without_a_turn() {
     assert_eq!(world.beats_once(&lead), SAVED);
     assert_eq!(world.requested(), stale, "the saved beat sends the rest, and none twice");
     assert_eq!(world.beats_once(&lead), SAVED);
-    assert_eq!((world.requested().len(), world.beats.total().follow_ups), (5, 5));
+    assert_eq!((world.requested().len(), world.parts.beats.total().follow_ups), (5, 5));
     assert_eq!(world.model.take_asked().len(), 2);
 }
 

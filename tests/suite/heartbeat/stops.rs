@@ -52,7 +52,7 @@ fn a_stop_between_two_attempts_ends_the_heartbeat() {
         assert!(world.model.take_asked().is_empty(), "nothing is sent after the stop");
         assert!(world.posted(&ben, &task).is_empty() && world.posted(&ben, &other).is_empty());
         assert_eq!(world.agent(&ben)["status"], json!("online"), "a stop is no failure");
-        assert_eq!((world.beats.total().failed, world.beats.total().last_error), (0, None));
+        assert_eq!((world.parts.beats.total().failed, world.parts.beats.total().last_error), (0, None));
         assert_eq!(world.waiting_events("ben"), 1, "the agent may not have worked on it");
 
         world.model.does(|_| says("HEARTBEAT_OK"));

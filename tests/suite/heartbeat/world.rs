@@ -7,13 +7,8 @@ use std::time::Duration;
 
 use mission_control_runtime::clock::Clock as _;
 use mission_control_runtime::convex::{Call, CallError, Convex};
-use mission_control_runtime::delivery::budget::BudgetKeeper;
 use mission_control_runtime::delivery::deliver::deliver;
-use mission_control_runtime::delivery::deps::{AnswerCounter, DeliveryDeps, RecentIds, Rules};
-use mission_control_runtime::delivery::inflight::InFlight;
 use mission_control_runtime::delivery::journal::{Journal, JournalError, Note, Wait};
-use mission_control_runtime::delivery::provider_cooldown::ProviderCooldown;
-use mission_control_runtime::delivery::retry::Budget;
 use mission_control_runtime::delivery::{End, Job, Outcome, Record};
 use mission_control_runtime::gateway::{
     Gateway, GatewayError, Input, Progress, Recovered, Reply, ToolCall, Turn, TurnMark,
@@ -25,22 +20,19 @@ use mission_control_runtime::heartbeat::session::Naming;
 use mission_control_runtime::heartbeat::wake::{WakeCaller, WakeKind, WakeRequest};
 use mission_control_runtime::ledger::MemoryLedger;
 use mission_control_runtime::local::Options;
-use mission_control_runtime::metrics::Metrics;
 use mission_control_runtime::mission::Mission;
 use mission_control_runtime::model::zone::Zone;
-use mission_control_runtime::model::{
-    AccountId, AgentId, NoResponseNote, SessionKey, TeamLimits, ToolEndpoints, WakeRules,
-};
+use mission_control_runtime::model::{AccountId, AgentId, SessionKey};
 use mission_control_runtime::roster;
 use mission_control_runtime::secret::Secret;
 use mission_control_runtime::sessions::Sessions;
-use mission_control_runtime::tools::access::ToolAccess;
 use mission_control_runtime::work::{self, Kind, Work, WorkId};
 use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use crate::support::beats::GATED;
 use crate::support::direct::Direct;
+use crate::support::service_parts::ServiceParts;
 use crate::support::team::Team;
 
 /// What the model does in a turn.
@@ -198,12 +190,9 @@ pub(super) struct World {
     pub(super) model: Model,
     pub(super) wakes: Arc<Keeper>,
     pub(super) ledger: Arc<MemoryLedger>,
-    pub(super) people: roster::Team,
-    pub(super) beats: Arc<Beats>,
+    /// The parts of this process.
+    pub(super) parts: ServiceParts,
     rules: BeatRules,
-    sessions: Sessions,
-    inflight: InFlight,
-    answers: AnswerCounter,
     named: AtomicUsize,
 }
 
@@ -222,13 +211,9 @@ impl World {
             backend,
             model: Model::new(),
             ledger: Arc::new(MemoryLedger::default()),
-            beats: beats(rules, &people, &wakes),
-            sessions: Sessions::in_memory(account),
-            inflight: InFlight::new(crossbeam_channel::bounded(1).0),
-            answers: AnswerCounter::default(),
+            parts: parts(rules, people, &wakes, Arc::new(Sessions::in_memory(account))),
             named: AtomicUsize::new(0),
             wakes,
-            people,
             rules,
             team,
         };
@@ -244,7 +229,7 @@ impl World {
 
     /// The roster as it is now; its calls are kept.
     pub(super) fn sync_counted(&self) {
-        self.people.fetch(&self.mission(Arc::new(self.backend.clone()))).unwrap();
+        self.parts.people.fetch(&self.mission(Arc::new(self.backend.clone()))).unwrap();
     }
 
     fn mission(&self, convex: Arc<dyn Convex>) -> Mission {
@@ -254,8 +239,8 @@ impl World {
 
     /// Another process takes over: it knows what the ledger has.
     pub(super) fn restart(&mut self) {
-        self.beats = beats(self.rules, &self.people, &self.wakes);
-        self.inflight = InFlight::new(crossbeam_channel::bounded(1).0);
+        let (people, sessions) = (self.parts.people.clone(), self.parts.sessions.clone());
+        self.parts = parts(self.rules, people, &self.wakes, sessions);
     }
 
     /// A task of these agents, changed so many minutes ago.
@@ -281,38 +266,10 @@ impl World {
     /// One attempt, in this process.
     pub(super) fn attempt(&self, job: &mut Job, process: &Arc<Process>) -> Outcome {
         let mission = self.mission(Arc::new(MortalBackend(process.clone(), self.backend.clone())));
-        let rules = Rules {
-            access: ToolAccess { endpoints: ToolEndpoints::Auto, client_tools: true },
-            session_tokens: false,
-            token_files: None,
-            base_url: "http://127.0.0.1:3001".to_owned(),
-            rounds_max: 8,
-            calls_max: 32,
-            silence_max: Duration::from_mins(15),
-            budget: Budget::default(),
-            notes: NoResponseNote::default(),
-            wake_on: WakeRules::default(),
-            team: TeamLimits::default(),
-        };
-        let deps = DeliveryDeps {
-            mission: &mission,
-            gateway: &MortalGateway(process.clone(), self.model.clone()),
-            team: &self.people,
-            nudge_poller: &|| (),
-            taken: &|_| (),
-            resumed: &|_, _| (),
-            answers: &self.answers,
-            cooldown: &ProviderCooldown::default(),
-            made: &RecentIds::default(),
-            inflight: &self.inflight,
-            sessions: &self.sessions,
-            beats: &self.beats,
-            budget: &BudgetKeeper::off(),
-            journal: &MortalJournal(process.clone(), self.ledger.clone()),
-            clock: &self.team.board.clock(),
-            rules: &rules,
-            metrics: &Metrics::new([]),
-        };
+        let gateway = MortalGateway(process.clone(), self.model.clone());
+        let journal = MortalJournal(process.clone(), self.ledger.clone());
+        let clock = self.team.board.clock();
+        let deps = self.parts.deps(&mission, &gateway, &journal, &clock);
         deliver(job, &deps)
     }
 
@@ -322,7 +279,7 @@ impl World {
             match self.attempt(job, &Process::stopping_at(None)) {
                 Outcome::Closed(end) => {
                     if let Kind::Heartbeat(beat) = &job.work.kind {
-                        self.beats.ended(beat, &job.record, &end);
+                        self.parts.beats.ended(beat, &job.record, &end);
                     }
                     return end;
                 }
@@ -378,9 +335,16 @@ impl World {
     }
 }
 
-fn beats(rules: BeatRules, people: &roster::Team, wakes: &Arc<Keeper>) -> Arc<Beats> {
+/// The parts of a process with such heartbeats.
+fn parts(
+    rules: BeatRules,
+    people: roster::Team,
+    wakes: &Arc<Keeper>,
+    sessions: Arc<Sessions>,
+) -> ServiceParts {
     let settings = BeatSettings { rules: Some(rules), checklist: None, zone: Zone::default() };
-    Arc::new(Beats::new(settings, people.clone(), wakes.clone(), BeatsLeft::default()))
+    let beats = Beats::new(settings, people.clone(), wakes.clone(), BeatsLeft::default());
+    ServiceParts::new(people, sessions, Arc::new(beats))
 }
 
 /// The work of a beat that the ledger has.

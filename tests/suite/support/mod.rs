@@ -30,6 +30,8 @@ pub(crate) mod program;
 pub(crate) mod scripted_http;
 /// What stands on a board, and what stands on it afterwards.
 pub(crate) mod seeds;
+/// The parts of one process that a delivery uses.
+pub(crate) mod service_parts;
 /// A board with a team on it.
 pub(crate) mod team;
 /// An https server and its certificate.

@@ -18,8 +18,6 @@ pub(super) struct AcceptedAnswer<'a> {
     pub(super) most: usize,
     /// The announced length, at most the accepted one.
     pub(super) announced: Option<u64>,
-    /// Whether a text may be an error.
-    pub(super) errors_may_be_texts: bool,
     /// The memory for large events and bodies, and how long to wait for a share of it.
     pub(super) memory: (&'a Pool, Duration),
     /// Called before every read with the bytes held. It fails if a large message stops arriving.
@@ -70,7 +68,7 @@ impl AcceptedAnswer<'_> {
         if bytes.len() > self.most {
             return Err(TurnFailure::new(Class::Lost, Why::AnswerTooLarge));
         }
-        from_json(&bytes, self.errors_may_be_texts)
+        from_json(&bytes)
     }
 
     fn stream(
@@ -81,7 +79,7 @@ impl AcceptedAnswer<'_> {
         let mut buffer = vec![0; BUFFER_BYTES];
         let (pool, patience) = self.memory;
         let mut share = pool.share(EVENT_BYTES_MAX, patience);
-        let mut stream = ReplyStream::new(self.errors_may_be_texts);
+        let mut stream = ReplyStream::new();
         let mut total = 0;
         while !stream.is_complete() {
             let run = || stream.run().map(str::to_owned);

@@ -38,7 +38,6 @@ pub fn rehearse(
             kind: &kind.to_ascii_lowercase(),
             most,
             announced: None,
-            errors_may_be_texts: dialect.errors_may_be_texts(),
             memory: (&ByteBudget::default().gateway, Duration::ZERO),
             pace: &|_| Ok(()),
             broken: &|_| lost(),

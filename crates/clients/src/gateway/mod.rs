@@ -11,6 +11,7 @@
 
 mod abort;
 mod accepted_answer;
+mod authorship;
 mod conversation;
 mod disconnect;
 pub mod dry_run;
@@ -19,6 +20,7 @@ mod names;
 mod probe;
 mod query;
 mod recover;
+mod session_history;
 mod socket;
 
 use std::cell::Cell;
@@ -154,7 +156,8 @@ impl HttpGateway {
         let agent = codec::agent_id(turn.agent)?;
         let session = self.name(turn.session, &agent)?;
         let outbound = Outbound { turn, agent, session, dialect: self.shared.memory().dialect() };
-        self.send_in_either_shape(&outbound, progress)
+        let reply = self.send_in_either_shape(&outbound, progress)?;
+        authorship::check(self, &outbound, reply)
     }
 
     /// The session's name at this gateway.
@@ -298,7 +301,6 @@ impl HttpGateway {
             announced: body.content_length(),
             memory: (&self.shared.pool, limits.room),
             pace: &pace,
-            errors_may_be_texts: outbound.dialect.errors_may_be_texts(),
             broken: &|error| self.broken(&Fault::of_io(error), Stage::Answering),
             behind: &|reader, buffer| self.finish_stream(reader, buffer),
         };

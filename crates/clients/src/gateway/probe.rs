@@ -63,10 +63,13 @@ pub(super) fn probe(gateway: &HttpGateway) -> Probe {
         why: None,
         detail: None,
     };
-    if let Err(failure) = run(gateway, &mut probe) {
-        probe.reachable = false;
-        probe.why = Some(failure.why);
-        probe.detail = failure.detail.map(|words| gateway.shared.words(&words).into());
+    match run(gateway, &mut probe) {
+        Ok(()) => gateway.shared.memory().was_probed(),
+        Err(failure) => {
+            probe.reachable = false;
+            probe.why = Some(failure.why);
+            probe.detail = failure.detail.map(|words| gateway.shared.words(&words).into());
+        }
     }
     probe.dialect = gateway.shared.memory().dialect();
     probe

@@ -1,14 +1,11 @@
 //! Looks for a lost turn. It reads the gateway's uptime, the session's history and the state of its run;
 //! [`decide`] then says what they mean.
 //!
-//! Current gateways show a session at `/sessions/{key}/history`. Others refuse this path or serve an HTML
-//! page there. They may offer the tool `sessions_history` instead, if their configuration allows it (spec
-//! §11.4, §11.9). Only the tool `sessions_list` shows the state of a run, and whether the session was touched
+//! [`session_history`] reads the items. Only the tool `sessions_list` shows the state of a run, and whether the session was touched
 //! at all. If that tool is not allowed, our WebSocket is tried. A gateway that accepts it is new enough to
 //! end a run whose client is gone. Otherwise the history alone decides. The history shortens long texts: the
 //! WebSocket returns the whole answer.
 
-use std::fmt::Write as _;
 use std::time::Duration;
 
 use log::warn;
@@ -17,61 +14,24 @@ use serde_json::json;
 
 use super::HttpGateway;
 use super::conversation::Conversation;
-use super::query::{NoAnswer, Query, RawAnswer, ask};
+use super::query::{NoAnswer, Query, ask};
+use super::session_history::{self, HistoryUnavailable, invoke};
 use super::socket::SocketFailure;
+use mcr_core::gateway::authorship::adopted;
 use mcr_core::gateway::codec::{
-    self, TurnFailure, error_as_text, in_flight_params, message_params, read_in_flight, read_message,
+    self, TurnFailure, in_flight_params, message_params, read_in_flight, read_message,
 };
 use mcr_core::gateway::history::{
-    self, Item, Listed, Page, Recovered, Running, SessionEvidence, Status, TurnMark, TurnProgress, cut_item,
-    decide, reaches, read_listed, read_tool, turn_progress,
+    self, Item, Listed, Recovered, Running, SessionEvidence, Status, TurnMark, TurnProgress, cut_item,
+    decide, read_listed, turn_progress,
 };
-use mcr_core::gateway::{Class, ModelCall, Why};
+use mcr_core::gateway::{ModelCall, Why};
 use mcr_model::SessionKey;
 use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_model::json;
 
-/// The time limit of one request. While a gateway starts, the first one takes seconds (spec §11.3).
-const QUERY_TIMEOUT: Duration = Duration::from_secs(10);
-/// The size limit of one history page, in which every text is shortened and every item comes twice.
-const PAGE_BYTES_MAX: usize = 32 * 1024 * 1024;
-/// The number of items on the first page. It usually includes the turn.
-const FIRST_PAGE_ITEMS: u32 = 50;
-/// The number of items on each later page, and the number of later pages.
-const NEXT_PAGE_ITEMS: u32 = 200;
-const NEXT_PAGES_MAX: u32 = 7;
-/// The number of items requested from the tool.
-const TOOL_PAGE_ITEMS: u32 = 1_000;
 /// The largest number of sessions in a list.
 const LISTED_SESSIONS_MAX: usize = 200;
-/// A history may fail briefly while the gateway does its housekeeping: how often to retry, after which pause.
-const HISTORY_RETRIES_MAX: u32 = 3;
-const HISTORY_RETRY_PAUSE: Duration = Duration::from_millis(300);
-
-/// What the session shows.
-struct SessionItems {
-    items: Vec<Item>,
-    whole: bool,
-}
-
-/// Why the history is not available.
-enum HistoryUnavailable {
-    Away(TurnFailure),
-    /// Not at this moment.
-    Temporary,
-    /// Not by this route.
-    Refused,
-}
-
-impl From<NoAnswer> for HistoryUnavailable {
-    fn from(no_answer: NoAnswer) -> Self {
-        match no_answer {
-            NoAnswer::Away(failure) => Self::Away(failure),
-            NoAnswer::Inconclusive => Self::Temporary,
-        }
-    }
-}
-
 /// Looks for the turn once.
 pub(super) fn recover(
     gateway: &HttpGateway,
@@ -87,14 +47,14 @@ pub(super) fn recover(
         Err(NoAnswer::Inconclusive) => None,
         Err(NoAnswer::Away(failure)) => return Err(failure),
     };
-    let shown = match history(gateway, &key, mark) {
-        Err(HistoryUnavailable::Refused) => tool_history(gateway, &key, mark),
-        other => other,
-    };
-    let mut shown = match shown {
+    let mut shown = match session_history::read(gateway, &key, mark) {
         Ok(shown) => shown,
         Err(HistoryUnavailable::Away(failure)) => return Err(failure),
         Err(HistoryUnavailable::Temporary) => return Ok(Recovered::Running(Running::unreadable())),
+        // The gateway itself has reported the end of the run.
+        Err(HistoryUnavailable::Refused) if mark.failed => {
+            return Ok(Recovered::Failed { why: Why::Internal, marker_seen: true });
+        }
         Err(HistoryUnavailable::Refused) => return Ok(Recovered::Unknown),
     };
     if let Some(at) = cut_item(mark, &shown.items) {
@@ -130,13 +90,8 @@ pub(super) fn recover(
         verdict => verdict,
     };
     Ok(match verdict {
-        Recovered::Answered(reply) if dialect.errors_may_be_texts() => {
-            let failure = reply.text.as_deref().and_then(error_as_text);
-            failure.map_or(Recovered::Answered(reply), |failure| Recovered::Failed {
-                why: failure.why,
-                marker_seen: true,
-            })
-        }
+        Recovered::Answered(reply) => adopted(reply, dialect)
+            .map_or_else(|why| Recovered::Failed { why, marker_seen: true }, Recovered::Answered),
         verdict => verdict,
     })
 }
@@ -150,12 +105,7 @@ pub(super) fn look(
 ) -> Result<Option<TurnProgress>, TurnFailure> {
     let agent = codec::agent_id(agent)?;
     let key = gateway.name(session, &agent)?;
-    let page = page(gateway, &format!("/sessions/{}/history?limit={FIRST_PAGE_ITEMS}", encoded(&key)));
-    let items = match page.map(|page| page.items) {
-        Err(HistoryUnavailable::Refused) => tool_history(gateway, &key, mark).map(|shown| shown.items),
-        other => other,
-    };
-    match items {
+    match session_history::read_last(gateway, &key, mark) {
         Ok(items) => {
             let found = turn_progress(mark, &items);
             let queued = !found.begun && status(gateway, &key) == Some(Status::Running);
@@ -175,11 +125,7 @@ pub(super) fn model_calls(
 ) -> Result<Option<Vec<ModelCall>>, TurnFailure> {
     let agent = codec::agent_id(agent)?;
     let key = gateway.name(session, &agent)?;
-    let shown = match history(gateway, &key, mark) {
-        Err(HistoryUnavailable::Refused) => tool_history(gateway, &key, mark),
-        other => other,
-    };
-    match shown {
+    match session_history::read(gateway, &key, mark) {
         Ok(shown) => Ok(Some(history::model_calls(mark, &shown.items))),
         Err(HistoryUnavailable::Away(failure)) => Err(failure),
         Err(HistoryUnavailable::Temporary | HistoryUnavailable::Refused) => Ok(None),
@@ -240,78 +186,6 @@ fn uptime(gateway: &HttpGateway) -> Result<StartupState, NoAnswer> {
     Ok(state)
 }
 
-/// Reads the session backwards until it reaches the turn.
-fn history(
-    gateway: &HttpGateway,
-    key: &str,
-    mark: &TurnMark<'_>,
-) -> Result<SessionItems, HistoryUnavailable> {
-    let path = format!("/sessions/{}/history", encoded(key));
-    let mut items = Vec::new();
-    let mut page = page(gateway, &format!("{path}?limit={FIRST_PAGE_ITEMS}"))?;
-    for _ in 0..=NEXT_PAGES_MAX {
-        let reached = reaches(mark, &page.items);
-        items.splice(0..0, page.items);
-        let Some(older) = page.older.filter(|_| !reached) else {
-            return Ok(SessionItems { items, whole: true });
-        };
-        page = self::page(gateway, &format!("{path}?limit={NEXT_PAGE_ITEMS}&cursor={}", encoded(&older)))?;
-    }
-    Ok(SessionItems { items, whole: false })
-}
-
-fn page(gateway: &HttpGateway, path: &str) -> Result<Page, HistoryUnavailable> {
-    let question =
-        Query { path, body: None, with_token: true, timeout: QUERY_TIMEOUT, bytes_max: PAGE_BYTES_MAX };
-    for _ in 1..HISTORY_RETRIES_MAX {
-        match read_page(&ask(gateway, &question)?) {
-            Err(HistoryUnavailable::Temporary) if !gateway.stop.wait(HISTORY_RETRY_PAUSE) => {}
-            other => return other,
-        }
-    }
-    read_page(&ask(gateway, &question)?)
-}
-
-fn read_page(answer: &RawAnswer) -> Result<Page, HistoryUnavailable> {
-    let away =
-        |why| Err(HistoryUnavailable::Away(TurnFailure::new(Class::Closed, why).with_status(answer.status)));
-    let json = answer.body.trim_ascii_start().first() == Some(&b'{');
-    match (answer.status, json) {
-        _ if answer.page => Err(HistoryUnavailable::Refused),
-        (200, true) => history::read(&answer.body).ok_or(HistoryUnavailable::Refused),
-        // There is no such session.
-        (404, true) => Ok(Page::default()),
-        (401, _) => away(Why::TokenRefused),
-        (429, _) => away(Why::TooManyLogins),
-        (503, true) => away(Why::Draining),
-        (502..=504 | 520..=524, _) => away(Why::Unreachable),
-        (408 | 500.., _) => Err(HistoryUnavailable::Temporary),
-        _ => Err(HistoryUnavailable::Refused),
-    }
-}
-
-/// Reads the history through the tool that agents have for it.
-fn tool_history(
-    gateway: &HttpGateway,
-    key: &str,
-    mark: &TurnMark<'_>,
-) -> Result<SessionItems, HistoryUnavailable> {
-    for limit in [FIRST_PAGE_ITEMS, TOOL_PAGE_ITEMS] {
-        let args = json!({"sessionKey": key, "limit": limit, "includeTools": true});
-        let answer = invoke(gateway, "sessions_history", key, &args)?;
-        let items = match answer.status {
-            200 if !answer.page => read_tool(&answer.body).ok_or(HistoryUnavailable::Refused)?.items,
-            500.. => return Err(HistoryUnavailable::Temporary),
-            _ => return Err(HistoryUnavailable::Refused),
-        };
-        let all = items.len() < limit as usize;
-        if all || reaches(mark, &items) {
-            return Ok(SessionItems { items, whole: true });
-        }
-    }
-    Err(HistoryUnavailable::Refused)
-}
-
 /// Adds what the gateway's session list or its WebSocket shows.
 fn with_session_list<'a>(
     gateway: &HttpGateway,
@@ -352,37 +226,4 @@ fn listed(gateway: &HttpGateway, key: &str) -> Option<Listed> {
 /// The state of the session's last run, if the gateway shows it.
 fn status(gateway: &HttpGateway, key: &str) -> Option<Status> {
     listed(gateway, key)?.status
-}
-
-fn invoke(
-    gateway: &HttpGateway,
-    tool: &str,
-    key: &str,
-    args: &serde_json::Value,
-) -> Result<RawAnswer, NoAnswer> {
-    let body = json!({"tool": tool, "args": args, "sessionKey": key}).to_string();
-    let body = Some(body.as_bytes());
-    ask(
-        gateway,
-        &Query {
-            path: "/tools/invoke",
-            body,
-            with_token: true,
-            timeout: QUERY_TIMEOUT,
-            bytes_max: PAGE_BYTES_MAX,
-        },
-    )
-}
-
-/// Percent-encodes a text as one path segment.
-fn encoded(text: &str) -> String {
-    let mut path = String::with_capacity(text.len());
-    for byte in text.bytes() {
-        if byte.is_ascii_alphanumeric() || b"-_.~:".contains(&byte) {
-            path.push(char::from(byte));
-        } else {
-            let _ = write!(path, "%{byte:02X}");
-        }
-    }
-    path
 }

@@ -101,6 +101,10 @@ causes! {
     ToolsRefused "tools-refused" Row Attempts Doubled,
     /// The request is too large.
     TooLarge "too-large" Row Attempts Doubled,
+    /// The conversation is too long for the model.
+    ContextTooLong "context-too-long" Row Attempts Doubled,
+    /// The gateway sent a text of its own in place of the agent's answer.
+    GatewayText "gateway-text" Row Attempts Doubled,
     /// The run failed inside the gateway.
     Internal "internal" Row Attempts Doubled,
     /// The gateway interrupted the run.
@@ -307,6 +311,8 @@ fn of_turn(why: Why) -> Cause {
         Why::ProviderRefused => Cause::ProviderRefused,
         Why::ProviderRejected => Cause::ProviderRejected,
         Why::ProviderTrouble => Cause::ProviderTrouble,
+        Why::ContextTooLong => Cause::ContextTooLong,
+        Why::GatewayText => Cause::GatewayText,
         Why::Internal => Cause::Internal,
         Why::Interrupted => Cause::Interrupted,
         Why::LostAnswer => Cause::AnswerNotReceived,

@@ -15,6 +15,8 @@ mod split;
 
 use serde::{Deserialize, Serialize};
 
+use crate::gateway::PLACEHOLDERS;
+
 pub use split::split;
 
 /// The interpreted reply.
@@ -72,8 +74,6 @@ impl Silence {
 pub const SILENCE: &str = "HEARTBEAT_OK";
 const NO_REPLY: &str = "NO_REPLY";
 const NO_REPLY_CLIPPED: &str = "NO_";
-const PLACEHOLDERS: [&str; 3] =
-    ["No response from OpenClaw.", "No reply from agent.", "No response from agent."];
 const BEGINNING: &str = "loading context for heartbeat";
 
 /// Interprets a reply.

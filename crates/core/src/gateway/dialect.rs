@@ -54,6 +54,9 @@ const FLAT: Release = Release { year: 2026, month: 3, number: 31 };
 /// The first release that is known to end a run whose client hangs up (spec §11.9).
 const ENDS_ABANDONED_RUNS: Release = Release { year: 2026, month: 4, number: 14 };
 
+/// The first release that reports every failed run as a failure (spec §12.3).
+const FAILS_AS_FAILURE: Release = Release { year: 2026, month: 8, number: 0 };
+
 impl Release {
     /// Reads `2026.9.6`, also after a `v` and with any suffix after `-` or `+`.
     pub fn parse(text: &str) -> Option<Self> {
@@ -86,6 +89,8 @@ pub struct Dialect {
     pub release: Option<Release>,
     /// The shape of tools that it accepts.
     pub tools: ToolShape,
+    /// Whether the gateway was probed: a release that is unknown then reports no version.
+    pub probed: bool,
 }
 
 impl Dialect {
@@ -101,10 +106,14 @@ impl Dialect {
         self.release.is_some_and(|release| release >= ENDS_ABANDONED_RUNS)
     }
 
-    /// Whether a text may be an error: the old release reports errors so (spec §9). Later releases mark texts
-    /// with a phase; a marked text is always a text.
+    /// Whether a text may be an error of the gateway (spec §12.3).
     pub fn errors_may_be_texts(self) -> bool {
-        self.release.is_none_or(|release| release < FLAT)
+        self.release.map_or(self.probed, |release| release < FAILS_AS_FAILURE)
+    }
+
+    /// Whether a text may be a provider's status and message, also in the history (spec §9).
+    pub fn errors_may_be_statuses(self) -> bool {
+        self.release.map_or(self.probed, |release| release < FLAT)
     }
 }
 
@@ -129,7 +138,13 @@ impl Memory {
         let release = Release::parse(version);
         let nested = release.is_some_and(Release::too_old_for_tools);
         let tools = if nested { ToolShape::Nested } else { ToolShape::Flat };
-        *self = Self { version: Some(version.into()), dialect: Dialect { release, tools } };
+        let probed = self.dialect.probed;
+        *self = Self { version: Some(version.into()), dialect: Dialect { release, tools, probed } };
+    }
+
+    /// Takes the end of a probe that found a gateway.
+    pub fn was_probed(&mut self) {
+        self.dialect.probed = true;
     }
 
     /// Takes the shape of tools that the gateway has accepted. Returns whether the shape is new.

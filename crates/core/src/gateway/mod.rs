@@ -7,8 +7,10 @@
 //! clients crate, and by a double in tests. `dialect` holds what a gateway release understands, and `codec`
 //! what goes over the wire. `history` finds out what happened to a turn whose answer was lost.
 
+pub mod authorship;
 pub mod codec;
 pub mod dialect;
+mod gateway_texts;
 pub mod history;
 mod signs;
 mod usage;
@@ -24,6 +26,7 @@ use mcr_model::SessionKey;
 use mcr_model::redact::OutgoingMask;
 
 pub use codec::{SessionNames, session_key};
+pub use gateway_texts::{PLACEHOLDERS, failure_in};
 pub use history::{ModelCall, Recovered, TurnMark};
 pub use signs::LifeSigns;
 pub use usage::Usage;
@@ -207,6 +210,10 @@ pub enum Why {
     ProviderRejected,
     /// The model's provider is overloaded, failing, or did not answer.
     ProviderTrouble,
+    /// The conversation exceeds the context of the agent's model.
+    ContextTooLong,
+    /// The gateway sent a text of its own in place of the agent's answer.
+    GatewayText,
     /// An internal error of the gateway; its log has the reason.
     Internal,
     /// The agent was interrupted before it answered.
@@ -244,6 +251,8 @@ impl Why {
             Self::ProviderRefused => "the model's provider does not accept the gateway's key or account",
             Self::ProviderRejected => "the model's provider does not accept the request",
             Self::ProviderTrouble => "the model's provider is overloaded or fails",
+            Self::ContextTooLong => "the conversation is too long for the agent's model",
+            Self::GatewayText => "the gateway sent a text that the agent did not write",
             Self::Internal => "the gateway had an internal error",
             Self::Interrupted => "the gateway interrupted the agent's turn",
             Self::LostAnswer => "the connection to the gateway ended before the answer was complete",
@@ -252,6 +261,14 @@ impl Why {
             Self::NotUnderstood => "the gateway's answer is damaged or has an unexpected form",
             Self::NotOverSocket => "the gateway does not permit this over its WebSocket",
             Self::Stopped => "this program is stopping",
+        }
+    }
+
+    /// The class of a run that has ended for this reason.
+    pub fn class_of_ended_run(self) -> Class {
+        match self {
+            Self::ProviderRejected | Self::ContextTooLong | Self::ToolsRefused => Class::Refused,
+            _ => Class::Transient,
         }
     }
 
@@ -280,7 +297,10 @@ impl Why {
             ),
             Self::ProviderRefused => Some("Check the model provider's key and account at the gateway."),
             Self::ProviderRejected => Some("Check the agent's model in the gateway's configuration."),
-            Self::Internal => Some("Look in the gateway's log for the reason."),
+            Self::ContextTooLong => {
+                Some("Give the agent a model with a larger context, or reset the session at the gateway.")
+            }
+            Self::Internal | Self::GatewayText => Some("Look in the gateway's log for the reason."),
             Self::NotOverSocket => Some(
                 "Only current releases permit it, to clients that send their token from the same machine; 2026.9 is recommended.",
             ),

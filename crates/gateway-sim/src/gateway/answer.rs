@@ -24,7 +24,7 @@ pub(super) struct Frame {
     message: String,
     created: i64,
     model: String,
-    new: bool,
+    has_phases: bool,
     /// The reported usage of its model calls.
     pub(super) spent: Cell<Tokens>,
 }
@@ -45,7 +45,7 @@ impl Frame {
             message: inner.ids.named("msg"),
             created: inner.options.clock.now().0 / 1000,
             model: model.to_owned(),
-            new: inner.options.release == Release::V2026_9_6,
+            has_phases: inner.options.release >= Release::V2026_5_28,
             spent: Cell::default(),
         }
     }
@@ -76,7 +76,7 @@ impl Frame {
     fn said(&self, text: &str, phase: &str, status: &str) -> Value {
         let content = json!([{"type": "output_text", "text": text}]);
         let mut item = json!({"type": "message", "id": self.message, "role": "assistant", "content": content, "status": status});
-        if self.new {
+        if self.has_phases {
             item["phase"] = json!(phase);
         }
         item
@@ -114,6 +114,10 @@ impl Frame {
             Outcome::Called { calls, .. } => {
                 let output = calls.iter().enumerate().map(|(at, call)| self.call(call, at)).collect();
                 Finished { status: 200, word: "completed", output, error: None, written: 1 }
+            }
+            Outcome::FailedWithText(text) => {
+                let output = vec![self.said(text, "commentary", "completed")];
+                Finished { status: 200, word: "failed", output, error: None, written: 0 }
             }
             Outcome::Failed(failure) => Self::failed(failure),
             Outcome::Gone => Self::failed(&Failure {
@@ -288,6 +292,7 @@ impl<'a> Events<'a> {
         let (calls, text, cut): (&[Issued], _, _) = match outcome {
             Outcome::Said { text, cut } => (&[], text.clone(), *cut),
             Outcome::Called { preamble, calls } => (calls, preamble.clone(), false),
+            Outcome::FailedWithText(text) => (&[], text.clone(), false),
             Outcome::Failed(_) | Outcome::Gone => return,
         };
         self.muted = false;
@@ -305,7 +310,8 @@ impl<'a> Events<'a> {
         self.event("response.output_text.done", at(json!({"text": text})));
         self.event("response.content_part.done", at(json!({"part": {"type": "output_text", "text": text}})));
         let status = if cut { "incomplete" } else { "completed" };
-        let phase = if calls.is_empty() { "final_answer" } else { "commentary" };
+        let failed = matches!(outcome, Outcome::FailedWithText(_));
+        let phase = if calls.is_empty() && !failed { "final_answer" } else { "commentary" };
         let mut output = vec![self.frame.said(&text, phase, status)];
         self.event("response.output_item.done", json!({"output_index": 0, "item": output[0]}));
         let extra = if fault == Some(&Fault::ExtraItems) { self.frame.extra_items() } else { Vec::new() };
@@ -317,7 +323,9 @@ impl<'a> Events<'a> {
             self.event("response.output_item.done", json!({"output_index": index, "item": item}));
             output.push(item);
         }
-        let finished = Finished { status: 200, word: status, output, error: None, written: text.len() };
+        // The event says "completed", the response in it "failed".
+        let word = if failed { "failed" } else { status };
+        let finished = Finished { status: 200, word, output, error: None, written: text.len() };
         let resource = self.frame.finished(&finished);
         self.event(&format!("response.{status}"), json!({"response": resource}));
     }

@@ -75,7 +75,7 @@ fn work() -> Act {
 fn wanted(read: &str, prompt: &Prompt) -> Option<String> {
     let said = prompt.transcript.iter().rev().filter_map(|entry| match &entry.item {
         Item::User(text) => Some(text.as_str()),
-        Item::Assistant { .. } | Item::ToolResult { .. } => None,
+        Item::Assistant { .. } | Item::Notice(_) | Item::ToolResult { .. } => None,
     });
     // The last of them is this turn's text. An abandoned text is only in `read`.
     let texts = std::iter::once(read).chain(said.skip(1));

@@ -41,6 +41,8 @@ pub enum Fault {
     ExtraItems,
     /// The model is not called: the answer is this error as the agent's text.
     ErrorAsText(&'static str),
+    /// The model call fails, and the answer is this text of the gateway. The history has it as the agent's.
+    GatewayText(&'static str),
     /// The model is not called: it "calls" a tool that was not offered.
     UnknownTool,
     /// All calls of the model have the same id. A single call is duplicated.

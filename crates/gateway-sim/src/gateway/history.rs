@@ -10,7 +10,7 @@ use serde_json::{Value, json};
 use super::answer::{body, refusal};
 use super::sessions::{Session, SessionView};
 use super::turn_request::session_named;
-use super::{Inner, Phase, draining};
+use super::{Inner, Phase, Release, draining};
 use mcr_http::message::{Method, Reply, Request, Sink};
 
 /// The maximum number of items per page.
@@ -36,6 +36,10 @@ pub(super) fn answer(inner: &Arc<Inner>, request: &Request, key: &str) -> Reply 
     }
     if inner.phase() == Phase::Draining {
         return draining();
+    }
+    if !inner.options.release.shows_history() {
+        let error = json!({"type": "forbidden", "message": "missing scope: operator.read"});
+        return body(403, &json!({"ok": false, "error": error}));
     }
     let (mut limit, mut cursor) = (None, None);
     for (name, value) in
@@ -65,11 +69,16 @@ pub(super) fn answer(inner: &Arc<Inner>, request: &Request, key: &str) -> Reply 
         let inner = Arc::clone(inner);
         return Reply::events(move |sink| follow(&inner, &session, limit, sink));
     }
-    body(200, &page(&session.name, &session.view(), limit, cursor))
+    body(200, &page(&session.name, &session.view(), (limit, cursor), inner.options.release))
 }
 
 /// The last items, or the last ones before a cursor.
-fn page(name: &str, view: &SessionView, limit: Option<u64>, cursor: Option<u64>) -> Value {
+fn page(
+    name: &str,
+    view: &SessionView,
+    (limit, cursor): (Option<u64>, Option<u64>),
+    release: Release,
+) -> Value {
     let last = view.last();
     let end = cursor.map_or(last, |cursor| last.min(cursor - 1));
     let first = view.dropped;
@@ -83,7 +92,8 @@ fn page(name: &str, view: &SessionView, limit: Option<u64>, cursor: Option<u64>)
         begin -= 1;
     }
     let entries = &view.entries[at(begin)..at(end.max(begin))];
-    let items: Vec<Value> = (begin + 1..).zip(entries).flat_map(|(seq, entry)| entry.shown(seq)).collect();
+    let items: Vec<Value> =
+        (begin + 1..).zip(entries).flat_map(|(seq, entry)| entry.shown(seq, release)).collect();
     let more = begin > first;
     let mut page = json!({"sessionKey": name, "items": items, "messages": items, "hasMore": more});
     if more {
@@ -95,8 +105,12 @@ fn page(name: &str, view: &SessionView, limit: Option<u64>, cursor: Option<u64>)
 /// Sends the whole history and then new entries. Sends the whole history again after a retraction.
 fn follow(inner: &Inner, session: &Session, limit: Option<u64>, sink: &mut dyn Sink) -> io::Result<()> {
     let mut seen = session.view();
-    let everything =
-        |view: &SessionView| format!("event: history\ndata: {}\n\n", page(&session.name, view, limit, None));
+    let everything = |view: &SessionView| {
+        format!(
+            "event: history\ndata: {}\n\n",
+            page(&session.name, view, (limit, None), inner.options.release)
+        )
+    };
     sink.send(format!("retry: 1000\n\n{}", everything(&seen)).as_bytes())?;
     let mut last_sent = Instant::now();
     while sink.is_open() && inner.is_running() {
@@ -106,7 +120,7 @@ fn follow(inner: &Inner, session: &Session, limit: Option<u64>, sink: &mut dyn S
             let from = usize::try_from(seen.last().saturating_sub(now.dropped)).unwrap_or(usize::MAX);
             let fresh = now.entries.iter().skip(from).zip(now.dropped.max(seen.last()) + 1..);
             for (entry, seq) in fresh.filter(|(entry, _)| entry.is_streamed()) {
-                for message in entry.shown(seq) {
+                for message in entry.shown(seq, inner.options.release) {
                     let id = message["__openclaw"]["id"].clone();
                     let data = json!({"sessionKey": session.name, "message": message, "messageId": id, "messageSeq": seq});
                     let _ = write!(news, "event: message\ndata: {data}\n\n");

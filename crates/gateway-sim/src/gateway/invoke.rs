@@ -10,7 +10,7 @@ use super::probes::not_allowed;
 use super::sessions::{Session, SessionView};
 use super::transcript::Item;
 use super::turn_request::session_named;
-use super::{Inner, Phase, Release, draining};
+use super::{Inner, Phase, draining};
 use mcr_http::message::{Method, Reply, Request};
 
 /// The path of the endpoint.
@@ -57,7 +57,7 @@ fn list(inner: &Inner, limit: usize) -> Value {
     let row = |(updated, session): (Option<i64>, Arc<Session>)| {
         let mut row =
             json!({"key": session.name, "kind": "other", "updatedAt": updated, "abortedLastRun": false});
-        if let Some(status) = session.status().filter(|_| inner.options.release == Release::V2026_9_6) {
+        if let Some(status) = session.status().filter(|_| inner.options.release.lists_status()) {
             row["status"] = json!(status.word());
         }
         row
@@ -73,7 +73,7 @@ fn history(inner: &Inner, key: &str, limit: usize) -> Value {
         return json!({"status": "error", "error": format!("Session not found: {key}")});
     };
     let view = session.view();
-    let shown = if inner.options.release == Release::V2026_2_19 && is_at_its_first_turn(&view) {
+    let shown = if inner.options.release.is_oldest() && is_at_its_first_turn(&view) {
         Vec::new()
     } else {
         shown(inner, &view)
@@ -89,7 +89,7 @@ fn is_at_its_first_turn(view: &SessionView) -> bool {
 
 fn shown(inner: &Inner, view: &SessionView) -> Vec<Value> {
     let entries = (view.dropped + 1..).zip(view.entries.iter());
-    let items = entries.flat_map(|(seq, entry)| entry.shown(seq));
+    let items = entries.flat_map(|(seq, entry)| entry.shown(seq, inner.options.release));
     let cut = items.map(|mut item| {
         let text = match &mut item["content"] {
             Value::Array(parts) => parts.first_mut().and_then(|part| part.get_mut("text")),
@@ -104,10 +104,11 @@ fn shown(inner: &Inner, view: &SessionView) -> Vec<Value> {
         if cut.is_some() {
             item["contentTruncated"] = json!(true);
         }
-        if inner.options.release == Release::V2026_2_19
-            && let Value::Object(item) = &mut item
-        {
-            item.remove("__openclaw");
+        if let Value::Object(item) = &mut item {
+            item.remove("usage");
+            if inner.options.release.is_oldest() {
+                item.remove("__openclaw");
+            }
         }
         item
     });

@@ -1,6 +1,6 @@
 //! A scripted OpenClaw gateway: complete except for the language model, which a [`ScriptedModel`] replaces.
 //!
-//! It implements both dialects of openclaw-gateway and keeps sessions with their histories. [`Faults`] make it
+//! It implements several releases of openclaw-gateway (`release`) and keeps sessions with their histories. [`Faults`] make it
 //! misbehave, and [`Observations`] record what it received. The demo, the tests and the simulations use it.
 //!
 //! A request passes through these modules: `turn` accepts it, `schema` and `turn_request` parse it. `run` runs the turn in
@@ -32,11 +32,13 @@ mod invoke;
 mod observations;
 mod probes;
 mod provider;
+mod release;
 mod restart;
 mod run;
 mod schema;
 mod scripted_model;
 mod sessions;
+mod silence;
 mod socket;
 mod transcript;
 mod turn;
@@ -55,6 +57,7 @@ pub use self::directives::Directives;
 pub use self::faults::{Fault, Faults};
 use self::ids::Ids;
 pub use self::observations::{Marks, Observations, Seen, marker};
+pub use self::release::Release;
 pub use self::scripted_model::{
     Act, Call, InputItem, ModelUsage, Offered, Prompt, ScriptedModel, Thought, Tokens,
 };
@@ -75,15 +78,6 @@ pub const BODY_BYTES: usize = 20 * 1024 * 1024;
 const POLL_INTERVAL: Duration = Duration::from_millis(25);
 /// The number of responses whose session is remembered for `previous_response_id`.
 const RESPONSES: usize = 500;
-
-/// The emulated release.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Release {
-    /// The newest release.
-    V2026_9_6,
-    /// The release that the reference product pinned.
-    V2026_2_19,
-}
 
 /// The phase in the gateway's lifetime.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -216,7 +210,7 @@ impl ScriptedGateway {
             old.sessions.inherited(),
             Arc::clone(&old.observations),
         );
-        if new.inner.options.release == Release::V2026_9_6 {
+        if new.inner.options.release.resumes() {
             let inner = Arc::clone(&new.inner);
             std::thread::spawn(move || restart::resume_all(&inner));
         }
@@ -281,7 +275,7 @@ impl ScriptedGateway {
             return socket::answer(inner, request);
         }
         match history::key_of(&path) {
-            Some(key) if inner.options.release == Release::V2026_9_6 => history::answer(inner, request, &key),
+            Some(key) if !inner.options.release.is_oldest() => history::answer(inner, request, &key),
             _ => probes::answer(inner, request),
         }
     }

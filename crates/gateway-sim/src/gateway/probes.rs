@@ -4,22 +4,20 @@ use serde_json::{Value, json};
 
 use super::answer::{body, refusal};
 use super::history::decoded;
-use super::{Inner, Phase, Release};
+use super::{Inner, Phase};
 use mcr_http::message::{Method, Reply, Request};
 
 /// The web page, served for every other path.
 const PAGE: &str = "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"UTF-8\" /><title>OpenClaw Control</title></head>\
     <body></body></html>\n";
 
-/// The version that the newer release reports.
-pub(super) const VERSION: &str = "2026.9.6";
-
 /// Handles the request.
 pub(super) fn answer(inner: &Inner, request: &Request) -> Reply {
     let path = request.path();
     let path = path.as_ref();
     let asks = matches!(request.method(), Method::Get | Method::Head);
-    if inner.options.release == Release::V2026_2_19 {
+    let release = inner.options.release;
+    if release.is_oldest() {
         return match path {
             "/__openclaw/control-ui-config.json" if asks => {
                 body(200, &json!({"basePath": "", "assistantName": "Assistant"}))
@@ -31,6 +29,7 @@ pub(super) fn answer(inner: &Inner, request: &Request) -> Reply {
     let up = inner.up_for().as_millis();
     let starting = inner.phase() == Phase::Starting;
     match path {
+        "/startupz" if !release.has_startupz() && asks => Reply::html(PAGE),
         "/health" | "/healthz" | "/ready" | "/readyz" | "/startupz" if !asks => not_allowed("GET, HEAD"),
         "/health" | "/healthz" => body(200, &json!({"ok": true, "status": "live"})),
         "/ready" | "/readyz" => {
@@ -45,12 +44,17 @@ pub(super) fn answer(inner: &Inner, request: &Request) -> Reply {
         }
         "/startupz" => {
             let word = if starting { "starting" } else { "started" };
-            let answer = json!({"ok": !starting, "status": word, "version": VERSION, "uptimeMs": up});
+            let answer =
+                json!({"ok": !starting, "status": word, "version": release.version(), "uptimeMs": up});
             body(if starting { 503 } else { 200 }, &answer)
         }
         "/__openclaw/control-ui-config.json" if asks && !inner.is_authorized(request) => unauthorized(),
         "/__openclaw/control-ui-config.json" if asks => {
-            body(200, &json!({"basePath": "", "assistantName": "Assistant", "serverVersion": VERSION}))
+            let mut page = json!({"basePath": "", "assistantName": "Assistant"});
+            if release.page_names_version() {
+                page["serverVersion"] = json!(release.version());
+            }
+            body(200, &page)
         }
         _ if path == "/v1/models" || path.starts_with("/v1/models/") => models(inner, request, path),
         _ if asks && !is_without_page(path) => Reply::html(PAGE),

@@ -3,26 +3,55 @@
 use std::time::Duration;
 
 use super::failure::{failed, internal};
+use super::release::ErrorForm;
 use super::run::{Outcome, Turn, Watch};
-use super::transcript::StopReason;
+use super::silence::NOTHING_SAID;
+use super::transcript::{Item, StopReason};
 
 /// The cool-down of an agent's provider after it refused the key.
 const COOLDOWN: Duration = Duration::from_mins(1);
+
+/// What a release before 2026.8 answers if the provider is silent.
+const TIMED_OUT: &str = "Request timed out before a response was generated. Please try again, or increase \
+    `agents.defaults.timeoutSeconds` in your config.";
+/// What it answers if the conversation exceeds the model's context.
+const OVERFLOW: &str = "Context overflow: prompt too large for the model. Try /reset (or /new) to start a fresh session, or \
+    use a larger-context model.";
+
+/// Whether the provider refuses because of the length of the conversation.
+fn is_overflow(message: &str) -> bool {
+    message.contains("context_length_exceeded")
+}
 
 impl Turn<'_> {
     /// The outcome after the provider refused (openclaw-gateway §7).
     pub(super) fn provider(&self, status: u16, message: &str, watch: &mut dyn Watch) -> Outcome {
         let own = format!("{status} {message}");
-        if !self.is_new() {
+        let form = self.release().error_form();
+        if form == ErrorForm::ProviderText {
             self.wrote(&own, Vec::new(), StopReason::Stop);
             return Outcome::Said { text: own, cut: false };
         }
-        let warning = format!("⚠️ LLM request failed (HTTP {status}).");
+        let names_cause = matches!(form, ErrorForm::Failure | ErrorForm::FailureOrMessage);
+        let warning =
+            if names_cause { format!("⚠️ LLM request failed (HTTP {status}).") } else { own.clone() };
         let retried = status == 429 || status >= 500;
         if retried && !self.sleep(self.inner.options.provider_patience, watch) {
             return self.gone();
         }
         self.wrote(&warning, Vec::new(), StopReason::Error);
+        match form {
+            ErrorForm::Placeholder => return Outcome::FailedWithText(NOTHING_SAID.to_owned()),
+            ErrorForm::FailureOrPlaceholder if is_overflow(message) => {
+                return Outcome::FailedWithText(NOTHING_SAID.to_owned());
+            }
+            ErrorForm::FailureOrMessage if is_overflow(message) => {
+                self.write(Item::Notice(OVERFLOW.to_owned()));
+                return Outcome::FailedWithText(OVERFLOW.to_owned());
+            }
+            ErrorForm::FailureOrPlaceholder => return internal(),
+            ErrorForm::ProviderText | ErrorForm::FailureOrMessage | ErrorForm::Failure => {}
+        }
         match status {
             401 | 403 => {
                 self.inner.cool(self.agent, COOLDOWN);
@@ -40,13 +69,21 @@ impl Turn<'_> {
     }
 
     pub(super) fn dropped(&self, watch: &mut dyn Watch) -> Outcome {
-        if !self.is_new() {
+        let form = self.release().error_form();
+        if form == ErrorForm::ProviderText {
             return self.say("Connection error.".to_owned(), StopReason::Stop, Duration::ZERO, watch);
         }
         if !self.sleep(self.inner.options.provider_patience, watch) {
             return self.gone();
         }
-        self.wrote("⚠️ LLM request timed out.", Vec::new(), StopReason::Error);
+        let names_cause = matches!(form, ErrorForm::Failure | ErrorForm::FailureOrMessage);
+        let why = if names_cause { "⚠️ LLM request timed out." } else { "Connection error." };
+        self.wrote(why, Vec::new(), StopReason::Error);
+        match form {
+            ErrorForm::Placeholder => return Outcome::FailedWithText(NOTHING_SAID.to_owned()),
+            ErrorForm::FailureOrPlaceholder => return internal(),
+            ErrorForm::ProviderText | ErrorForm::FailureOrMessage | ErrorForm::Failure => {}
+        }
         failed(408, "api_error", "upstream provider timeout")
     }
 
@@ -55,10 +92,12 @@ impl Turn<'_> {
             return self.gone();
         }
         self.wrote("", Vec::new(), StopReason::Aborted);
-        if self.is_new() {
-            return internal();
-        }
-        let text = "Request timed out before a response was generated.".to_owned();
+        let text = match self.release().error_form() {
+            ErrorForm::Failure => return internal(),
+            ErrorForm::ProviderText => TIMED_OUT.to_owned(),
+            ErrorForm::Placeholder | ErrorForm::FailureOrPlaceholder => NOTHING_SAID.to_owned(),
+            ErrorForm::FailureOrMessage => format!("LLM request failed.\n\n{TIMED_OUT}"),
+        };
         Outcome::Said { text, cut: false }
     }
 }

@@ -82,6 +82,6 @@ fn resume(inner: &Inner, session: &Session, session_slot: SessionSlot<'_>) {
 fn user(item: &Item) -> Option<&str> {
     match item {
         Item::User(text) => Some(text),
-        Item::Assistant { .. } | Item::ToolResult { .. } => None,
+        Item::Assistant { .. } | Item::Notice(_) | Item::ToolResult { .. } => None,
     }
 }

@@ -11,7 +11,7 @@ use super::faults::Fault;
 use super::observations::Visit;
 use super::scripted_model::{Act, Call, InputItem, ModelUsage, Offered, Prompt, Thought, Tokens};
 use super::sessions::{NoTurn, SessionSlot, Status};
-use super::transcript::{Entry, Item, SILENT_REPLY, StopReason, delegated};
+use super::transcript::{Entry, Item, StopReason, delegated};
 use super::turn_request::{MustCall, TurnRequest};
 use super::{Inner, POLL_INTERVAL, Release};
 
@@ -19,6 +19,8 @@ use super::{Inner, POLL_INTERVAL, Release};
 pub(super) enum Outcome {
     /// The agent said this text. `cut`: it stopped at its token limit.
     Said { text: String, cut: bool },
+    /// The run failed, and the answer is this text.
+    FailedWithText(String),
     /// The agent requests these calls.
     Called { preamble: String, calls: Vec<Issued> },
     /// The turn failed.
@@ -43,8 +45,6 @@ pub(super) trait Watch {
     fn words(&mut self, text: &str);
 }
 
-/// The answer of a silent agent on old releases.
-const NOTHING_SAID: &str = "No response from OpenClaw.";
 /// The turn ends after this many calls of tools that were not offered.
 const REFUSED_CALL_ROUNDS_MAX: usize = 3;
 
@@ -71,7 +71,8 @@ pub(super) fn run(
     fault: Option<&Fault>,
     watch: &mut dyn Watch,
 ) -> Outcome {
-    let new = inner.options.release == Release::V2026_9_6;
+    let release = inner.options.release;
+    let new = !release.is_oldest();
     let Some(name) = &ask.session else { return internal() };
     if new && ask.clash {
         return failed(400, "invalid_request_error", "invalid tool configuration");
@@ -80,8 +81,10 @@ pub(super) fn run(
         return internal();
     }
     let session = inner.sessions.of(name);
-    let mut is_open = || inner.is_running() && (!new || watch.is_open());
-    let session_slot = match session.enter(new && inner.options.fresh_sessions_conflict, &mut is_open) {
+    let mut is_open = || inner.is_running() && (!release.ends_abandoned_runs() || watch.is_open());
+    let session_slot = match session
+        .enter(release == Release::V2026_9_6 && inner.options.fresh_sessions_conflict, &mut is_open)
+    {
         Ok(session_slot) => session_slot,
         Err(NoTurn::Conflict) => return internal(),
         Err(NoTurn::Gone) => return Outcome::Gone,
@@ -109,8 +112,8 @@ pub(super) fn run(
 }
 
 impl Turn<'_> {
-    pub(super) fn is_new(&self) -> bool {
-        self.inner.options.release == Release::V2026_9_6
+    pub(super) fn release(&self) -> Release {
+        self.inner.options.release
     }
 
     /// Runs from the first model call to the end and records the end.
@@ -132,6 +135,7 @@ impl Turn<'_> {
             Outcome::Failed(failure) if failure.status == 408 => {
                 self.session_slot.set_status(Status::Timeout);
             }
+            Outcome::FailedWithText(_) => self.session_slot.set_status(Status::Failed),
             Outcome::Failed(failure) if failure.message != INTERNAL => {
                 self.session_slot.set_status(Status::Failed);
             }
@@ -141,6 +145,11 @@ impl Turn<'_> {
     }
 
     fn think_through(&self, mut prompt: Prompt, watch: &mut dyn Watch) -> Outcome {
+        if let Some(Fault::GatewayText(text)) = self.fault {
+            self.wrote("500 oops", Vec::new(), StopReason::Error);
+            self.write(Item::Notice((*text).to_owned()));
+            return Outcome::Said { text: (*text).to_owned(), cut: false };
+        }
         let (mut asked, mut refused_rounds) = (false, 0);
         loop {
             let thought = self.think(&mut prompt, asked);
@@ -187,7 +196,7 @@ impl Turn<'_> {
     /// The first prompt of the model.
     fn prompt(&self, ask: &TurnRequest) -> Prompt {
         let abandoned = self.session_slot.take_abandoned();
-        let offers = self.is_new();
+        let offers = !self.release().is_oldest();
         Prompt {
             agent: ask.agent.clone(),
             session: ask.session.clone().unwrap_or_default(),
@@ -239,30 +248,6 @@ impl Turn<'_> {
         };
         self.visit.spent(usage);
         self.write(Item::Assistant { run: self.run.to_owned(), text: text.to_owned(), calls, stop, usage });
-    }
-
-    fn is_silence(&self, act: &Act) -> bool {
-        let text = match act {
-            Act::Nothing => "",
-            Act::Say(text) => text.trim(),
-            _ => return false,
-        };
-        text.is_empty() || if self.is_new() { text == SILENT_REPLY } else { text.ends_with(SILENT_REPLY) }
-    }
-
-    /// Handles an empty answer: calls the model once more, or ends the turn.
-    fn silence(&self, prompt: &mut Prompt, act: &Act) -> Option<Outcome> {
-        let word = matches!(act, Act::Say(text) if text.trim() == SILENT_REPLY);
-        self.wrote(if word && self.is_new() { SILENT_REPLY } else { "" }, Vec::new(), StopReason::Stop);
-        if !self.is_new() {
-            return Some(Outcome::Said { text: NOTHING_SAID.to_owned(), cut: false });
-        }
-        if prompt.nudged {
-            let message = "internal error".to_owned();
-            return Some(Outcome::Failed(Failure { status: 500, code: "api_error", message, spoke: true }));
-        }
-        prompt.nudged = true;
-        None
     }
 
     pub(super) fn say(
@@ -322,8 +307,11 @@ impl Turn<'_> {
             self.write(Item::ToolResult { run: self.run.to_owned(), call: id, tool, text, error: false });
         }
         self.count_answer();
+        // The others are in the transcript only.
+        let lost = if self.release().hands_out_all_calls() { 0 } else { calls.len() - 1 };
         let mut calls: Vec<Issued> = calls
             .into_iter()
+            .skip(lost)
             .map(|call| Issued { call_id: self.inner.ids.call(), name: call.name, arguments: call.arguments })
             .collect();
         match self.fault {
@@ -393,7 +381,8 @@ impl Turn<'_> {
             if left.is_zero() {
                 return true;
             }
-            let ended = self.session_slot.is_aborted() || (self.is_new() && !watch.is_open());
+            let ended =
+                self.session_slot.is_aborted() || (self.release().ends_abandoned_runs() && !watch.is_open());
             if ended || !self.inner.is_running() {
                 return false;
             }

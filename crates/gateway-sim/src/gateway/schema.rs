@@ -44,7 +44,7 @@ pub(super) fn check(body: &Value, release: Release) -> Checked {
     if map.get("tool_choice").is_some_and(|choice| !is_tool_choice(choice)) {
         return Err(Issue::new("tool_choice", "Invalid input"));
     }
-    if release == Release::V2026_9_6 {
+    if !release.is_oldest() {
         optional(map, "", "text", text_format)?;
     }
     optional(map, "", "stream", boolean)?;
@@ -81,7 +81,7 @@ pub(super) fn check(body: &Value, release: Release) -> Checked {
         "reasoning",
         "truncation",
     ];
-    if release == Release::V2026_9_6 {
+    if !release.is_oldest() {
         known.push("text");
     }
     no_others(map, "", &known)
@@ -111,7 +111,7 @@ fn check_item(item: &Value, path: &str, release: Release) -> Checked {
     let map = object(item, path)?;
     match map.get("type").and_then(Value::as_str) {
         Some("message") => {
-            let new = release == Release::V2026_9_6;
+            let new = !release.is_oldest();
             let role = map.get("role").unwrap_or(&Value::Null);
             one_of(role, path, &["system", "developer", "user", "assistant"])?;
             if new {
@@ -187,12 +187,10 @@ fn check_tool(tool: &Value, path: &str, release: Release) -> Checked {
         return Err(Issue::new(&format!("{path}.type"), "Invalid input: expected \"function\""));
     }
     let nested = format!("{path}.function");
-    let (inner, at) = match release {
-        Release::V2026_9_6 => (map, path),
-        Release::V2026_2_19 => match map.get("function") {
-            Some(Value::Object(inner)) => (inner, nested.as_str()),
-            other => return Err(expected("object", other, &nested)),
-        },
+    let (inner, at) = match map.get("function") {
+        _ if !release.is_oldest() => (map, path),
+        Some(Value::Object(inner)) => (inner, nested.as_str()),
+        other => return Err(expected("object", other, &nested)),
     };
     match inner.get("name") {
         Some(Value::String(name)) if name.is_empty() => {
@@ -206,16 +204,12 @@ fn check_tool(tool: &Value, path: &str, release: Release) -> Checked {
         Value::Object(_) => Ok(()),
         other => Err(expected("record", Some(other), path)),
     })?;
-    match release {
-        Release::V2026_9_6 => {
-            optional(inner, at, "strict", boolean)?;
-            no_others(inner, at, &["type", "name", "description", "parameters", "strict"])
-        }
-        Release::V2026_2_19 => {
-            no_others(inner, at, &["name", "description", "parameters"])?;
-            no_others(map, path, &["type", "function"])
-        }
+    if release.is_oldest() {
+        no_others(inner, at, &["name", "description", "parameters"])?;
+        return no_others(map, path, &["type", "function"]);
     }
+    optional(inner, at, "strict", boolean)?;
+    no_others(inner, at, &["type", "name", "description", "parameters", "strict"])
 }
 
 fn is_tool_choice(choice: &Value) -> bool {

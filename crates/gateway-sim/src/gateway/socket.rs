@@ -149,7 +149,8 @@ impl<'a> SocketClient<'a> {
     }
 
     fn connect(&mut self, params: &Value) -> Result<Value, Refusal> {
-        let old = self.inner.options.release == Release::V2026_2_19;
+        let release = self.inner.options.release;
+        let (old, token_counts) = (release.is_oldest(), release.token_has_scopes());
         let protocol = if old { OLD_PROTOCOL } else { PROTOCOL };
         let bound = |name: &str| params[name].as_u64().unwrap_or_default();
         if !(bound("minProtocol")..=bound("maxProtocol")).contains(&protocol) {
@@ -169,10 +170,10 @@ impl<'a> SocketClient<'a> {
         let wanted = params["scopes"].as_array().into_iter().flatten().filter_map(Value::as_str);
         // The old release accepts any client with the token, but grants no scopes.
         let scopes: Vec<String> =
-            wanted.filter(|scope| !old && SCOPES.contains(scope)).map(str::to_owned).collect();
+            wanted.filter(|scope| token_counts && SCOPES.contains(scope)).map(str::to_owned).collect();
         let auth = json!({"method": "token", "role": "operator", "scopes": scopes});
         self.scopes = Some(scopes);
-        let version = if old { "dev" } else { super::probes::VERSION };
+        let version = if old { "dev" } else { release.version() };
         Ok(json!({"type": "hello-ok", "protocol": protocol, "server": {"version": version}, "auth": auth,
             "policy": {"maxPayload": MESSAGE_BYTES, "tickIntervalMs": 30_000}}))
     }
@@ -196,8 +197,8 @@ impl<'a> SocketClient<'a> {
         let named = session_named(key, first, &self.inner.options);
         let session = named.and_then(|name| self.inner.sessions.find(&name));
         Ok(match method {
-            "chat.message.get" => message(session.as_deref(), params),
-            "chat.history" => history(key, session.as_deref(), params),
+            "chat.message.get" => message(session.as_deref(), params, self.inner.options.release),
+            "chat.history" => history(key, session.as_deref(), params, self.inner.options.release),
             _ => {
                 let run = session.and_then(|session| session.abort(params["runId"].as_str()));
                 let status = if run.is_some() { "aborted" } else { "no-active-run" };
@@ -208,13 +209,13 @@ impl<'a> SocketClient<'a> {
 }
 
 /// One item of a session, almost untruncated.
-fn message(session: Option<&Session>, params: &Value) -> Value {
+fn message(session: Option<&Session>, params: &Value, release: Release) -> Value {
     let most = params["maxChars"].as_u64().unwrap_or(CHARS_DEFAULT).min(CHARS_MAX);
     let most = usize::try_from(most).unwrap_or(usize::MAX);
     let found = session.map(Session::view).and_then(|view| {
         let mut entries = (view.dropped + 1..).zip(view.entries.iter());
         let (seq, entry) = entries.find(|(_, entry)| params["messageId"] == uuid(entry.id))?;
-        entry.shown_to(seq, most).pop()
+        entry.shown_to(seq, most, release).pop()
     });
     match found {
         Some(message) => json!({"ok": true, "message": message}),
@@ -223,12 +224,12 @@ fn message(session: Option<&Session>, params: &Value) -> Value {
 }
 
 /// The last items of a session, and the run in progress.
-fn history(key: &str, session: Option<&Session>, params: &Value) -> Value {
+fn history(key: &str, session: Option<&Session>, params: &Value, release: Release) -> Value {
     let mut history = json!({"sessionKey": key, "messages": []});
     let Some(session) = session else { return history };
     let view = session.view();
     let entries = (view.dropped + 1..).zip(view.entries.iter());
-    let messages: Vec<Value> = entries.flat_map(|(seq, entry)| entry.shown(seq)).collect();
+    let messages: Vec<Value> = entries.flat_map(|(seq, entry)| entry.shown(seq, release)).collect();
     let limit = params["limit"].as_u64().and_then(|limit| usize::try_from(limit).ok());
     let begin = messages.len().saturating_sub(limit.unwrap_or(usize::MAX));
     history["messages"] = json!(messages[begin..]);

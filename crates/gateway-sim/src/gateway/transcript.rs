@@ -3,6 +3,7 @@
 use serde_json::{Value, json};
 
 use super::ids::uuid;
+use super::release::{ErrorForm, Release};
 use super::scripted_model::Tokens;
 use mcr_model::clock::Millis;
 
@@ -68,6 +69,8 @@ pub enum Item {
         /// The reported usage of its model call.
         usage: Tokens,
     },
+    /// A message of the gateway itself, in the agent's name.
+    Notice(String),
     /// The result of a call inside the gateway.
     ToolResult {
         /// Its run.
@@ -85,12 +88,20 @@ pub enum Item {
 
 impl Entry {
     /// The entry as the history shows it. A text before calls is an item of its own with the same number.
-    pub(super) fn shown(&self, seq: u64) -> Vec<Value> {
-        self.shown_to(seq, SHOWN_CHARS)
+    pub(super) fn shown(&self, seq: u64, release: Release) -> Vec<Value> {
+        self.shown_to(seq, SHOWN_CHARS, release)
     }
 
     /// [`Entry::shown`] with this many characters of each text.
-    pub(super) fn shown_to(&self, seq: u64, chars: usize) -> Vec<Value> {
+    pub(super) fn shown_to(&self, seq: u64, chars: usize, release: Release) -> Vec<Value> {
+        let mut items = self.shown_by_newest(seq, chars);
+        for item in &mut items {
+            as_shown_by(release, item);
+        }
+        items
+    }
+
+    fn shown_by_newest(&self, seq: u64, chars: usize) -> Vec<Value> {
         if self.is_hidden() {
             return Vec::new();
         }
@@ -138,6 +149,13 @@ impl Entry {
                 });
                 before.into_iter().chain([item]).collect()
             }
+            Item::Notice(text) => {
+                let usage =
+                    json!({"input": 0, "output": 0, "cacheRead": 0, "cacheWrite": 0, "totalTokens": 0});
+                vec![json!({"role": "assistant", "content": [{"type": "text", "text": text}], "api": "cli",
+                    "provider": "scripted", "model": "scripted-1", "usage": usage, "stopReason": "stop", "timestamp": at,
+                    "__openclaw": about})]
+            }
             Item::ToolResult { run, call, tool, text, error } => {
                 about["runId"] = json!(run);
                 vec![json!({"role": "toolResult", "toolCallId": call, "toolName": tool, "isError": error,
@@ -163,6 +181,34 @@ pub(super) fn delegated(tool: &str) -> String {
         "{{\n  \"status\": \"pending\",\n  \"tool\": {},\n  \"message\": \"Tool execution delegated to client\"\n}}",
         Value::from(tool)
     )
+}
+
+/// What the 2026.7 releases show of a failed model call.
+const FAILED_BEFORE_REPLY: &str = "The agent run failed before producing a reply.";
+
+/// Changes an item of the newest release to what this release shows (openclaw-gateway §12.3).
+fn as_shown_by(release: Release, item: &mut Value) {
+    let Value::Object(fields) = item else { return };
+    if !release.names_runs()
+        && let Some(Value::Object(about)) = fields.get_mut("__openclaw")
+    {
+        about.remove("runId");
+    }
+    let stop = fields.get("stopReason").and_then(Value::as_str).unwrap_or_default();
+    match (release.error_form(), stop) {
+        (ErrorForm::Placeholder | ErrorForm::FailureOrPlaceholder, "error") => {
+            let text = fields.insert("content".to_owned(), json!([])).unwrap_or_default();
+            fields.insert("errorMessage".to_owned(), text[0]["text"].clone());
+        }
+        (ErrorForm::FailureOrMessage, "error") => {
+            let text = json!([{"type": "text", "text": FAILED_BEFORE_REPLY}]);
+            fields.insert("content".to_owned(), text);
+        }
+        (_, "aborted") => {
+            fields.insert("errorMessage".to_owned(), json!("Request was aborted."));
+        }
+        _ => {}
+    }
 }
 
 fn cut(text: &str, chars: usize) -> (String, bool) {

@@ -84,7 +84,7 @@ pub(super) fn read(
     let (tools, must_call) = choose(tools, &body["tool_choice"])?;
     let wanted = request.header("x-openclaw-session-key").map(str::trim).filter(|key| !key.is_empty());
     let session = match (wanted, body["user"].as_str().filter(|user| !user.is_empty())) {
-        (Some(key), _) if options.release == Release::V2026_9_6 && is_reserved(key) => {
+        (Some(key), _) if !is_old(options) && is_reserved(key) => {
             return Err(IS_RESERVED.into());
         }
         (Some(key), _) => session_named(key, &agent, options),
@@ -146,8 +146,8 @@ fn agent(request: &Request, model: &str, options: &Options) -> Result<String, St
     let is_known = |id: &String| options.knows(id);
     let first = options.agents.first().cloned().unwrap_or_else(|| "main".to_owned());
     let asked = header.map(str::to_ascii_lowercase).or_else(|| named.filter(|_| !any).map(str::to_owned));
-    if is_old(options) {
-        // The old release accepts any agent.
+    if !options.release.refuses_unknown_agents() {
+        // Old releases accept any agent.
         return Ok(asked.filter(is_known).unwrap_or(first));
     }
     let agent = match asked {
@@ -161,7 +161,7 @@ fn agent(request: &Request, model: &str, options: &Options) -> Result<String, St
 }
 
 fn is_old(options: &Options) -> bool {
-    options.release == Release::V2026_2_19
+    options.release.is_oldest()
 }
 
 fn owner(session: &str) -> Option<&str> {
@@ -191,10 +191,7 @@ pub(super) fn session_named(key: &str, agent: &str, options: &Options) -> Option
 
 fn tools(tools: &Value, release: Release) -> Vec<Offered> {
     let tools = tools.as_array().into_iter().flatten();
-    let inner = tools.map(|tool| match release {
-        Release::V2026_9_6 => tool,
-        Release::V2026_2_19 => &tool["function"],
-    });
+    let inner = tools.map(|tool| if release.is_oldest() { &tool["function"] } else { tool });
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let offered = inner.map(|tool| Offered {
         name: text(&tool["name"]),
@@ -270,7 +267,7 @@ fn one_text(input: &Value, texts: &[InputItem], release: Release) -> String {
     if let (Value::String(text), _) | (_, [InputItem::User(text)]) = (input, texts) {
         return text.clone();
     }
-    if let (Release::V2026_2_19, [InputItem::Output { output, .. }]) = (release, texts) {
+    if let (false, [InputItem::Output { output, .. }]) = (release.marks_results(), texts) {
         return output.clone();
     }
     let line = |texts: &InputItem| match texts {

@@ -93,7 +93,7 @@ impl ScriptedModel for Load {
 fn row_of(prompt: &Prompt) -> String {
     let row = prompt.transcript.iter().rev().find_map(|entry| match &entry.item {
         Item::User(text) => marker(text).filter(|word| word.starts_with("n-")).map(str::to_owned),
-        Item::Assistant { .. } | Item::ToolResult { .. } => None,
+        Item::Assistant { .. } | Item::Notice(_) | Item::ToolResult { .. } => None,
     });
     row.unwrap_or_default()
 }
@@ -102,7 +102,7 @@ fn row_of(prompt: &Prompt) -> String {
 fn rounds(prompt: &Prompt, row: &str) -> usize {
     let texts = prompt.transcript.iter().rev().filter_map(|entry| match &entry.item {
         Item::User(text) => Some(text),
-        Item::Assistant { .. } | Item::ToolResult { .. } => None,
+        Item::Assistant { .. } | Item::Notice(_) | Item::ToolResult { .. } => None,
     });
     texts.take_while(|text| marker(text) != Some(row)).count()
 }

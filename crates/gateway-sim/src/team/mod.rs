@@ -169,7 +169,7 @@ fn task_of(session: &str) -> Option<&str> {
 fn kind_of(prompt: &Prompt) -> Option<NotificationType> {
     let before = prompt.transcript.iter().rev().filter_map(|entry| match &entry.item {
         Item::User(text) => Some(text.as_str()),
-        Item::Assistant { .. } | Item::ToolResult { .. } => None,
+        Item::Assistant { .. } | Item::Notice(_) | Item::ToolResult { .. } => None,
     });
     [prompt.text.as_str()].into_iter().chain(before).find_map(|text| {
         let line = text.lines().take(4).find_map(|line| line.strip_prefix("Notification ("))?;

@@ -17,25 +17,22 @@ pub const MINUTES: usize = 60;
 /// The length of one entry.
 pub const MINUTE: Duration = Duration::from_mins(1);
 
-/// The figures of each minute. `turns` counts requests to the gateway: each round of tool results is one more.
-pub const COUNTED: [&str; 16] = [
-    "answered",
-    "kept",
-    "silent",
-    "unanswered",
-    "skipped",
-    "gone",
-    "stopped",
-    "dead",
-    "dropped",
-    "folded",
-    "failed",
-    "turns",
-    "tokensRead",
-    "tokensWritten",
-    "toolCalls",
-    "toolFailures",
-];
+/// How many ends of deliveries are counted. The last name is that of heartbeats, which are counted apart.
+const ENDS: usize = End::NAMES.len() - 1;
+
+/// The figures besides the ends. `turns` counts requests to the gateway: each round of tool results is one more.
+const OTHERS: [&str; 6] = ["failed", "turns", "tokensRead", "tokensWritten", "toolCalls", "toolFailures"];
+
+/// The figures of each minute: the ends of deliveries, then the others.
+pub const COUNTED: [&str; ENDS + OTHERS.len()] = {
+    let mut names = [""; ENDS + OTHERS.len()];
+    let mut place = 0;
+    while place < names.len() {
+        names[place] = if place < ENDS { End::NAMES[place] } else { OTHERS[place - ENDS] };
+        place += 1;
+    }
+    names
+};
 
 /// One value for each figure, in the order of [`COUNTED`].
 pub type Totals = [u64; COUNTED.len()];
@@ -50,27 +47,19 @@ pub fn totals(metrics: &Metrics, stats: &DeliveryStats) -> Totals {
         };
         of(&metrics.turn_tools) + of(&metrics.http_tools)
     };
-    // Heartbeats are counted apart, so no delivery is missed.
-    let [answered, kept, silent, unanswered, skipped, gone, stopped, dead, dropped, folded, _missed] =
-        End::NAMES.map(|end| stats.of(end));
-    [
-        answered,
-        kept,
-        silent,
-        unanswered,
-        skipped,
-        gone,
-        stopped,
-        dead,
-        dropped,
-        folded,
+    let others = [
         stats.failed,
         turns.map(|(.., count)| count).sum(),
         usage.input_tokens,
         usage.output_tokens,
         tools(&|_| true),
         tools(&|result| result != "ok"),
-    ]
+    ];
+    let mut totals = Totals::default();
+    let (ends, rest) = totals.split_at_mut(ENDS);
+    ends.copy_from_slice(&End::NAMES.map(|end| stats.of(end))[..ENDS]);
+    rest.copy_from_slice(&others);
+    totals
 }
 
 /// The minutes, oldest first; the last is the current one.
@@ -205,8 +194,6 @@ mod tests {
             ("toolFailures", 1),
         ];
         assert_eq!(shown, expected);
-        // The last end, `missed`, is that of heartbeats.
-        let ends = &End::NAMES[..End::NAMES.len() - 1];
-        assert_eq!(&COUNTED[..ends.len()], ends);
+        assert_eq!(End::NAMES[ENDS], "missed", "the last end is that of heartbeats");
     }
 }

@@ -78,6 +78,19 @@ impl LedgerError {
     }
 }
 
+impl LedgerError {
+    /// Whether the disk or its permissions prevent the opening, so that a later attempt may succeed. Otherwise only a
+    /// person can decide what is right.
+    pub fn may_pass(&self) -> bool {
+        match self {
+            Self::File { .. } | Self::Full | Self::Disk(_) => true,
+            Self::Folder(why) => !why.is_unsafe(),
+            Self::Stuck { why, .. } => why.may_pass(),
+            Self::Locked { .. } | Self::Newer { .. } | Self::Damaged { .. } | Self::Off => false,
+        }
+    }
+}
+
 impl fmt::Display for LedgerError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

@@ -12,7 +12,7 @@ use mission_control_runtime::ledger;
 use serde_json::Value;
 
 use super::super::processes::Stack;
-use super::{is_reached, scope, tokens};
+use super::{is_found, is_reached, scope, tokens};
 use crate::support::dice::Dice;
 
 /// The numbers that `make test` has time for.
@@ -81,6 +81,7 @@ fn the_books_agree_across_random_kills() {
     std::thread::sleep(Duration::from_millis(500));
     assert_eq!(stack.gateway().posts(), posts, "no turn starts at the limit");
 
+    is_found(&stack);
     let (code, text) = stack.command(["budget", "raise", "1000000000"]);
     assert_eq!(code, Some(0), "{text}");
     for _ in 0..kills {

@@ -6,105 +6,17 @@ use std::time::{Duration, Instant};
 use mission_control_runtime::clock::Pulse;
 use mission_control_runtime::clock::{Clock as _, SystemClock};
 use mission_control_runtime::demo::gateway::{
-    BODY_BYTES, Directives, Fault, Options, PATH, Phase, Prompt, Release, ScriptedGateway, ScriptedModel,
-    Thought,
+    Directives, Fault, Options, Phase, Prompt, Release, ScriptedGateway, Thought,
 };
-use mission_control_runtime::gateway::client::{GatewayLimits, HttpGateway};
 use mission_control_runtime::gateway::history::{Running, Waiting};
-use mission_control_runtime::gateway::{
-    Class, Gateway, GatewayError, Input, Recovered, Reply, Tool, Turn, TurnMark, Why,
-};
+use mission_control_runtime::gateway::{Class, Gateway, GatewayError, Input, Recovered, Turn, TurnMark, Why};
 use mission_control_runtime::http::message::Reply as HttpReply;
-use mission_control_runtime::http::server::{self, Server};
 use mission_control_runtime::model::SessionKey;
 
-use super::super::{PATIENT, SESSION, TOKEN, client_with, tool};
+use super::super::line::{Line, line, options, served};
+use super::super::{PATIENT, SESSION};
 use super::short;
 use crate::support::wait;
-
-struct Line {
-    scripted: ScriptedGateway,
-    server: Server,
-    client: HttpGateway,
-}
-
-impl Drop for Line {
-    fn drop(&mut self) {
-        self.scripted.end();
-        self.server.stop(Duration::ZERO);
-    }
-}
-
-fn options() -> Options {
-    Options { token: Some(TOKEN.to_owned()), resume_after: Duration::from_millis(200), ..Options::default() }
-}
-
-fn line(options: Options, mind: impl ScriptedModel + 'static) -> Line {
-    served(ScriptedGateway::new(options, Arc::new(mind)), |_| None)
-}
-
-/// A scripted gateway behind a proxy that answers some requests itself.
-fn served(
-    scripted: ScriptedGateway,
-    front: impl Fn(&str) -> Option<HttpReply> + Send + Sync + 'static,
-) -> Line {
-    let doors = scripted.clone();
-    let limits = server::ServerLimits::default().with_body_limit(PATH, BODY_BYTES);
-    let server = Server::bind_refusing("127.0.0.1:0", limits, ScriptedGateway::refuse, move |request| {
-        front(&request.path()).unwrap_or_else(|| doors.answer(&request))
-    })
-    .unwrap();
-    let client = client_with(&format!("http://{}", server.local_addr()), GatewayLimits::new(PATIENT));
-    Line { scripted, server, client }
-}
-
-impl Line {
-    /// Another client of the same gateway.
-    fn another(&self) -> HttpGateway {
-        client_with(&format!("http://{}", self.server.local_addr()), GatewayLimits::new(PATIENT))
-    }
-
-    fn say(&self, text: &str, tools: &[&Tool]) -> Result<Reply, GatewayError> {
-        let session = SessionKey::new(SESSION);
-        let input = Input::Message(text);
-        let pulse = Pulse::new();
-        let turn = Turn {
-            session: &session,
-            agent: "engineer",
-            instructions: "Be brief.",
-            input,
-            tools,
-            pulse: &pulse,
-        };
-        self.client.turn(&turn, &mut |_| ())
-    }
-
-    fn loses(&self, text: &str, fault: Fault) -> GatewayError {
-        self.scripted.faults().next(fault);
-        let tool = tool();
-        let error = self.say(text, &[&tool]).unwrap_err();
-        assert_eq!(error.class, Class::Lost, "{error:?}");
-        error
-    }
-
-    /// A reading this many seconds after the loss; the first reading was at the same time.
-    fn look(&self, since: u64, error: &GatewayError) -> Result<Recovered, GatewayError> {
-        let lost = SystemClock.now() - Duration::from_secs(since);
-        let mark = TurnMark {
-            marker: "[n-1 try 1]",
-            earlier: None,
-            outputs: &[],
-            run: error.run.as_deref(),
-            failed: error.why == Why::Internal,
-            spoke: error.spoke,
-            // Otherwise this gateway would be younger than the turn.
-            age: Duration::ZERO,
-            lost,
-            looked: (since >= 5).then_some(lost),
-        };
-        self.client.recover(&SessionKey::new(SESSION), "engineer", &mark)
-    }
-}
 
 /// §11.1: a finished answer is in the history before it is sent.
 #[test]
@@ -251,6 +163,7 @@ fn the_old_release_shows_its_sessions_as_a_tool_or_not_at_all() {
     for allowed in [true, false] {
         let tools_allowed = if allowed { vec!["sessions_history".to_owned()] } else { Vec::new() };
         let line = line(Options { release: Release::V2026_2_19, tools_allowed, ..options() }, Directives);
+        assert!(line.client.probe().ready);
         line.scripted.faults().next(Fault::LoseAnswer);
         let error = line.say("[n-1 try 1] SAY yes", &[]).unwrap_err();
         let expected = if allowed { "answer yes" } else { "unknown" };

@@ -47,6 +47,10 @@ fn accepts_every_key_and_model() {
     assert_eq!(target.turn("x", item, json!({})).refusal().2, "input.0: Unrecognized key: \"id\"");
 }
 
+/// The answer if the provider is silent.
+const HANG: &str = "Request timed out before a response was generated. Please try again, or increase \
+    `agents.defaults.timeoutSeconds` in your config.";
+
 #[test]
 fn silence_and_errors_are_texts() {
     let target = Target::ours(
@@ -60,7 +64,7 @@ fn silence_and_errors_are_texts() {
         ("SAY HEARTBEAT_OK", "HEARTBEAT_OK"),
         ("FAIL 400 bad", "400 bad"),
         ("FAIL 500 boom", "500 boom"),
-        ("HANG", "Request timed out before a response was generated."),
+        ("HANG", HANG),
     ];
     for (asked, said) in rows {
         let answer = target.turn(&fresh("old"), asked, json!({}));

@@ -11,11 +11,9 @@ use std::time::Duration;
 use serde::Deserialize;
 
 use super::super::dialect::ToolShape;
-use super::{Class, TurnFailure, Why};
+use super::super::gateway_texts::is_overflow;
+use super::{COOLDOWN, Class, TurnFailure, Why};
 use mcr_model::json;
-
-/// After a provider's 401, 402 or 403 the gateway does not use the key for that agent for a minute or more.
-const COOLDOWN: Duration = Duration::from_mins(1);
 
 /// The longest `Retry-After` that is honoured.
 const RETRY_AFTER_MAX: Duration = Duration::from_hours(1);
@@ -85,6 +83,8 @@ pub(super) fn run_failed(status: u16, fields: &ErrorFields<'_>) -> TurnFailure {
         (Class::Lost, Why::Internal)
     } else if message.contains("invalid tool configuration") {
         (Class::Refused, Why::ToolsRefused)
+    } else if is_overflow(message) {
+        (Class::Refused, Why::ContextTooLong)
     } else {
         match (code, status) {
             ("authentication_error" | "insufficient_quota", _) | (_, 401..=403) => {
@@ -110,24 +110,6 @@ pub(super) fn run_failed(status: u16, fields: &ErrorFields<'_>) -> TurnFailure {
     };
     let not_before = (why == Why::ProviderRefused).then_some(COOLDOWN);
     TurnFailure { not_before, ..TurnFailure::new(class, why).with_detail(words(message, code)) }
-}
-
-/// A failed run that reports its error as text, as the old release does (spec §9): `400 bad`, or its timeout
-/// message.
-pub fn error_as_text(text: &str) -> Option<TurnFailure> {
-    if text.starts_with("Request timed out before a response was generated.") {
-        return Some(TurnFailure::new(Class::Transient, Why::ProviderTrouble).with_detail(text));
-    }
-    let (digits, rest) = text.split_at_checked(3)?;
-    let status = Some(digits).filter(|digits| digits.bytes().all(|b| b.is_ascii_digit()))?.parse().ok()?;
-    if !(400..600).contains(&status) || !rest.starts_with(' ') {
-        return None;
-    }
-    let failure =
-        run_failed(status, &ErrorFields { message: Some(Cow::Borrowed(text)), ..ErrorFields::default() });
-    // The text is the whole answer: the history has nothing more.
-    let class = if failure.class == Class::Lost { Class::Transient } else { failure.class };
-    Some(TurnFailure { class, ..failure })
 }
 
 /// A refusal before a run: no turn was started.
@@ -242,31 +224,6 @@ mod tests {
             let failure = read(400, &body, tools);
             assert_eq!(failure.wants_other_tools, wants, "{message} {tools:?}");
             assert_eq!((failure.class, failure.why), (Class::Refused, Why::ToolsRefused), "{message}");
-        }
-    }
-
-    /// spec §9: the old release.
-    #[test]
-    fn an_error_may_arrive_as_text() {
-        let rows = [
-            ("400 bad", Some((Class::Refused, Why::ProviderRejected))),
-            ("401 Incorrect API key", Some((Class::Transient, Why::ProviderRefused))),
-            ("429 slow down", Some((Class::Transient, Why::ProviderTrouble))),
-            ("500 oops", Some((Class::Transient, Why::Internal))),
-            (
-                "Request timed out before a response was generated. Please try again.",
-                Some((Class::Transient, Why::ProviderTrouble)),
-            ),
-            ("400", None),
-            ("4000 rows", None),
-            ("200 fine", None),
-            ("600 things", None),
-            ("4ü0 x", None),
-            ("The answer is 404 x", None),
-            ("", None),
-        ];
-        for (text, expected) in rows {
-            assert_eq!(error_as_text(text).map(|f| (f.class, f.why)), expected, "{text}");
         }
     }
 

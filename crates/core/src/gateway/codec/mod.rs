@@ -2,8 +2,7 @@
 //!
 //! `request` writes the body of a turn in a dialect, and the session key by which the gateway knows the
 //! conversation. `reply_stream` reads an answer: `events` splits a stream into events, `reply` assembles
-//! the reply from them or from one JSON body, and `failure` classifies every refusal. `socket_messages` holds
-//! the messages of the WebSocket.
+//! the reply from them or from one JSON body, and `failure` classifies every refusal. `socket_messages` holds the messages of the WebSocket.
 //!
 //! All of it follows the measured contract. Where the contract is silent, three rules decide. Nothing runs
 //! twice. Nothing that was paid for is discarded. People see no text that the agent did not write for them.
@@ -23,7 +22,7 @@ use mcr_model::redact::Redactor;
 
 pub use request::{SessionNames, session_key};
 
-pub use failure::{ErrorResponse, error_as_text, refusal};
+pub use failure::{ErrorResponse, refusal};
 pub use reply::from_json;
 pub use reply_stream::{EVENT_BYTES_MAX, ReplyStream, check_start};
 pub use request::{agent_id, body};
@@ -31,6 +30,9 @@ pub use socket_messages::{
     Heard, abort_params, connect, in_flight_params, message_params, parse_message, read_aborted,
     read_in_flight, read_message, request as spoken_request,
 };
+
+/// After a provider's 401, 402 or 403 the gateway does not use the key for that agent for a minute or more.
+const COOLDOWN: Duration = Duration::from_mins(1);
 
 /// The longest quotation of the gateway in an error, in characters.
 const EXCERPT_CHARS_MAX: usize = 300;
@@ -70,6 +72,12 @@ impl TurnFailure {
             usage: None,
             wants_other_tools: false,
         }
+    }
+
+    /// The failure of a run that has ended, with the text that reports it.
+    pub(super) fn ended(why: Why, text: &str) -> Self {
+        let not_before = (why == Why::ProviderRefused).then_some(COOLDOWN);
+        Self { not_before, ..Self::new(why.class_of_ended_run(), why).with_detail(text) }
     }
 
     /// Adds the gateway's message, unless it is blank.

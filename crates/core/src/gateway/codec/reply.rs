@@ -14,9 +14,10 @@ use std::collections::HashSet;
 use serde::Deserialize;
 use serde_json::value::RawValue;
 
+use super::super::gateway_texts::failure_in;
 use super::super::{Progress, Reply, ToolCall, Usage};
 use super::events::StreamEvent;
-use super::failure::{ErrorFields, error_as_text, run_failed};
+use super::failure::{ErrorFields, run_failed};
 use super::texts::{shortest, text_of};
 use super::{Class, TurnFailure, Why};
 use mcr_model::json;
@@ -99,18 +100,12 @@ struct FunctionCall<'a> {
 /// A reply under assembly.
 #[derive(Default)]
 pub(crate) struct Assembly {
-    /// Whether a text may be an error.
-    errors_may_be_texts: bool,
     run: Option<String>,
     streamed: Output,
     end: Option<Result<Reply, TurnFailure>>,
 }
 
 impl Assembly {
-    pub(crate) fn new(errors_may_be_texts: bool) -> Self {
-        Self { errors_may_be_texts, ..Self::default() }
-    }
-
     /// Whether an event of this name carries more than a sign of life.
     pub(crate) fn reads(name: &[u8]) -> bool {
         matches!(
@@ -194,7 +189,7 @@ impl Assembly {
             _ => Ending::Whole,
         };
         let streamed = std::mem::take(&mut self.streamed);
-        read(with.response, ending, Some(streamed), self.errors_may_be_texts)
+        read(with.response, ending, Some(streamed))
     }
 
     /// Ends the stream and returns the reply, or why there is none. Without the last event the answer is
@@ -209,9 +204,8 @@ impl Assembly {
     }
 }
 
-/// The reply of a gateway that does not stream, from its whole body. `errors_may_be_texts` as in
-/// [`ReplyStream::new`](super::ReplyStream::new).
-pub fn from_json(body: &[u8], errors_may_be_texts: bool) -> Result<Reply, TurnFailure> {
+/// The reply of a gateway that does not stream, from its whole body.
+pub fn from_json(body: &[u8]) -> Result<Reply, TurnFailure> {
     let body = json::bytes(body);
     let response: Response<'_> = serde_json::from_slice(&body).map_err(|error| not_understood(&error))?;
     let ending = match (response.status.as_deref(), response.output.is_some()) {
@@ -224,7 +218,7 @@ pub fn from_json(body: &[u8], errors_may_be_texts: bool) -> Result<Reply, TurnFa
             return Err(TurnFailure::new(Class::Lost, Why::NotUnderstood).with_detail(words).with_run(run));
         }
     };
-    read(response, ending, None, errors_may_be_texts)
+    read(response, ending, None)
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -234,12 +228,7 @@ enum Ending {
     Failed,
 }
 
-fn read(
-    response: Response<'_>,
-    ending: Ending,
-    streamed: Option<Output>,
-    errors_may_be_texts: bool,
-) -> Result<Reply, TurnFailure> {
+fn read(response: Response<'_>, ending: Ending, streamed: Option<Output>) -> Result<Reply, TurnFailure> {
     let id = response.id.map(Cow::into_owned);
     let usage = response.usage.and_then(|usage| serde_json::from_str::<Tokens>(usage.get()).ok());
     let usage = usage.map(|tokens| Usage {
@@ -248,10 +237,12 @@ fn read(
         ..Usage::default()
     });
     if ending == Ending::Failed {
-        let fields =
-            response.error.and_then(|error| serde_json::from_str(error.get()).ok()).unwrap_or_default();
         let spoke = usage.is_some_and(|usage| usage.output_tokens > 0);
-        return Err(TurnFailure { spoke, usage, ..run_failed(200, &fields).with_run(id) });
+        let failure = match response.error {
+            Some(error) => run_failed(200, &serde_json::from_str(error.get()).unwrap_or_default()),
+            None => failed_without_error(&response.output.unwrap_or_default()),
+        };
+        return Err(TurnFailure { spoke, usage, ..failure.with_run(id) });
     }
     let output = match (response.output, streamed) {
         (Some(items), _) => {
@@ -264,7 +255,18 @@ fn read(
         (None, Some(streamed)) => streamed,
         (None, None) => Output::default(),
     };
-    output.into_reply(id, ending == Ending::Cut, usage, errors_may_be_texts)
+    output.into_reply(id, ending == Ending::Cut, usage)
+}
+
+/// Releases up to 2026.7 report a failed run without an error object: the output is a message about it, or a placeholder
+/// (measured on 2026.3.31 and 2026.7.1).
+fn failed_without_error(items: &[&RawValue]) -> TurnFailure {
+    let contents =
+        items.iter().filter_map(|item| serde_json::from_str::<Message<'_>>(item.get()).ok()?.content);
+    let texts: Vec<String> = contents.filter_map(|content| text_of(content.get()).ok()).collect();
+    let text = texts.join("\n\n");
+    failure_in(&text)
+        .map_or_else(|| run_failed(200, &ErrorFields::default()), |why| TurnFailure::ended(why, &text))
 }
 
 #[derive(Deserialize)]
@@ -277,8 +279,6 @@ struct Tokens {
 #[derive(Default)]
 struct Output {
     text: String,
-    /// Whether a message has a phase. Releases that report errors as text do not send phases.
-    has_phase: bool,
     calls: Vec<ToolCall>,
     ids: HashSet<String>,
     /// Calls without an id or a name, which can be neither run nor answered.
@@ -310,7 +310,6 @@ impl Output {
                 return Ok(());
             }
         };
-        self.has_phase |= message.phase.is_some();
         let for_people = message.role.is_none_or(|role| role == "assistant")
             && message.phase.is_none_or(|phase| phase != "commentary");
         let Some(content) = message.content.filter(|_| for_people) else { return Ok(()) };
@@ -367,21 +366,11 @@ impl Output {
         Ok(())
     }
 
-    fn into_reply(
-        self,
-        id: Option<String>,
-        cut: bool,
-        usage: Option<Usage>,
-        errors_may_be_texts: bool,
-    ) -> Result<Reply, TurnFailure> {
-        let Self { mut text, has_phase, calls, unusable, broken, .. } = self;
+    fn into_reply(self, id: Option<String>, cut: bool, usage: Option<Usage>) -> Result<Reply, TurnFailure> {
+        let Self { mut text, calls, unusable, broken, .. } = self;
         if let Some(error) = broken {
             let words = format!("an item of it cannot be decoded: {error}");
             return Err(TurnFailure::new(Class::Lost, Why::NotUnderstood).with_detail(words).with_run(id));
-        }
-        let doubted = errors_may_be_texts && !has_phase && calls.is_empty();
-        if doubted && let Some(failure) = error_as_text(&text) {
-            return Err(failure.with_run(id));
         }
         if cut {
             without_notice(&mut text);

@@ -16,12 +16,9 @@ pub struct ReplyStream {
 }
 
 impl ReplyStream {
-    /// No bytes have come yet. `errors_may_be_texts`: whether a text may be an error in disguise.
-    pub fn new(errors_may_be_texts: bool) -> Self {
-        Self {
-            events: Events::new(EVENT_BYTES_MAX, Assembly::reads),
-            assembly: Assembly::new(errors_may_be_texts),
-        }
+    /// No bytes have come yet.
+    pub fn new() -> Self {
+        Self { events: Events::new(EVENT_BYTES_MAX, Assembly::reads), assembly: Assembly::default() }
     }
 
     /// Whether the reply, or its failure, is complete. Later bytes do not count.
@@ -70,4 +67,10 @@ pub fn check_start(kind: &str, start: &[u8]) -> Result<(), TurnFailure> {
         _ => "status 200 without JSON",
     };
     Err(TurnFailure::new(Class::Closed, Why::NotAGateway).with_detail(words))
+}
+
+impl Default for ReplyStream {
+    fn default() -> Self {
+        Self::new()
+    }
 }

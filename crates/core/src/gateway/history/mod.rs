@@ -52,7 +52,7 @@ use super::{Reply, ToolOutput, Usage, Why};
 use mcr_model::clock::Millis;
 
 pub use page::{Item, Listed, Page, Role, Stop, read, read_item, read_listed, read_tool};
-pub use trace::{cut_item, reaches};
+pub use trace::{cut_item, reaches, source_of};
 
 use trace::{Trace, TurnResult};
 
@@ -244,6 +244,23 @@ pub fn turn_progress(mark: &TurnMark<'_>, items: &[Item]) -> TurnProgress {
     let trace = Trace::of(mark, items);
     let over = trace.seen && (trace.own.is_over() || trace.own.find(mark.run).is_some());
     TurnProgress { last: items.last().map_or(0, |item| item.seq), begun: trace.seen, over, queued: false }
+}
+
+/// Who wrote the text of a reply, by the session's history.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TextSource {
+    /// The model.
+    Model,
+    /// The model wrote other texts, and no call of it failed since.
+    ModelsOtherText,
+    /// The gateway, after a model call failed for this reason.
+    Gateway(Why),
+    /// The model wrote empty messages only.
+    Silence,
+    /// The turn is there, and nothing follows it.
+    NoItem,
+    /// The turn is not there, or the history is not readable.
+    Unknown,
 }
 
 /// A finished model call of a turn.

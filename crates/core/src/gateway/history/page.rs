@@ -7,15 +7,19 @@ use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::Status;
-use crate::gateway::{ToolCall, Usage};
+use crate::gateway::gateway_texts::{failure_in, why_failed};
+use crate::gateway::{ToolCall, Usage, Why};
 use mcr_model::clock::Millis;
 use mcr_model::json;
 
 /// The end of a text that the history has cut (spec §11.1, 6).
-const CUT: &str = "...(truncated)...";
+pub(super) const CUT: &str = "...(truncated)...";
 
 /// The result of a call that was delegated to the client (spec §5).
 const DELEGATED: &str = "Tool execution delegated to client";
+
+/// The models that a gateway names for its own messages.
+const INJECTED: [&str; 2] = ["gateway-injected", "delivery-mirror"];
 
 /// The beginning of a turn that the gateway resumed by itself (spec §11.3).
 const RESUMED: &str = "[System]";
@@ -54,6 +58,10 @@ pub struct Item {
     pub seq: u64,
     /// The cost of its model call.
     pub usage: Option<Usage>,
+    /// Why its model call failed, in the provider's words.
+    pub error: Option<String>,
+    /// The interface over which the model was called.
+    pub api: Option<String>,
     /// The model of that call, with its provider: `anthropic/claude-sonnet-5`.
     pub model: Option<String>,
 }
@@ -94,6 +102,25 @@ impl Item {
             && self.text.starts_with(RESUMED)
             && self.text.contains("interrupted by a gateway restart");
         is_one.then(|| self.key.as_deref().and_then(|key| key.strip_suffix(":user")).unwrap_or_default())
+    }
+
+    /// Whether the gateway wrote the item in the agent's name. `after_failure`: a model call of the run has failed before.
+    ///
+    /// A gateway writes its error message without a model call: by the interface of its command line, and without tokens
+    /// (measured on 2026.7.1). Real agents may use that interface too.
+    pub(super) fn is_gateways(&self, after_failure: bool) -> bool {
+        let injected = self
+            .model
+            .as_deref()
+            .is_some_and(|model| INJECTED.iter().any(|name| model.rsplit('/').next() == Some(name)));
+        let wrote_nothing = self.usage.is_none_or(|usage| usage.output_tokens == 0);
+        let without_call = self.api.as_deref() == Some("cli") && wrote_nothing;
+        injected || without_call && (after_failure || failure_in(&self.text).is_some())
+    }
+
+    /// Why the model call of this item failed.
+    pub(super) fn why_failed(&self) -> Why {
+        why_failed(self.error.as_deref().unwrap_or(&self.text))
     }
 
     pub(super) fn has_key(&self, end: &str) -> bool {
@@ -261,6 +288,8 @@ pub fn read_item(raw: &RawValue) -> Item {
             .map(str::to_owned),
         seq: about.get("seq").and_then(Value::as_u64).unwrap_or_default(),
         usage: value.get("usage").map(usage),
+        error: text_at(&value, "errorMessage").map(str::to_owned),
+        api: text_at(&value, "api").map(str::to_owned),
         model: text_at(&value, "model").map(|model| match text_at(&value, "provider") {
             Some(provider) => format!("{provider}/{model}"),
             None => model.to_owned(),

@@ -1,7 +1,8 @@
 //! Finds the trace of one turn among the items of its session.
 
-use super::page::{Item, Role, Stop};
-use super::{ModelCall, TurnMark};
+use super::page::{CUT, Item, Role, Stop};
+use super::{ModelCall, TextSource, TurnMark};
+use crate::gateway::gateway_texts::failure_in;
 use crate::gateway::{Reply, Usage, Why};
 
 /// The prefix of a request with several results (spec §3).
@@ -26,6 +27,8 @@ pub(super) struct Trace<'a> {
 #[derive(Debug, Default)]
 pub(super) struct RunTrace<'a> {
     answer: Option<&'a Item>,
+    /// All texts of the model since its last failed call, also those before a call of a tool.
+    texts: Vec<&'a Item>,
     /// Text without a stop reason; usually calls follow.
     words: Option<&'a Item>,
     called: Option<&'a Item>,
@@ -55,6 +58,39 @@ pub fn cut_item(mark: &TurnMark<'_>, items: &[Item]) -> Option<usize> {
     let found = trace.own.find(mark.run).or_else(|| trace.resumed.as_ref().and_then(|run| run.find(None)));
     let Some(TurnResult::Cut(cut)) = found else { return None };
     items.iter().position(|item| std::ptr::eq(item, cut))
+}
+
+/// Who wrote the text with which a turn has just been answered.
+pub fn source_of(mark: &TurnMark<'_>, text: &str, items: &[Item]) -> TextSource {
+    let mut trace = Trace::of(mark, items);
+    if !trace.seen {
+        // Up to 2026.8 the history has results of tools without the id of their call. The session's last input is ours.
+        let last = items.iter().rposition(|item| item.role == Role::User);
+        let Some(at) = last.filter(|at| is_bare_result(mark, &items[*at])) else {
+            return TextSource::Unknown;
+        };
+        items[at + 1..].iter().for_each(|item| trace.own.take(item));
+    }
+    let run = trace.resumed.as_ref().unwrap_or(&trace.own);
+    match (&run.texts[..], run.failed) {
+        ([], Some(why)) => TextSource::Gateway(why),
+        ([], None) if run.empties > 0 => TextSource::Silence,
+        ([], None) => TextSource::NoItem,
+        (texts, _) if texts.iter().any(|item| is_part_of(&item.text, text)) => TextSource::Model,
+        (_, _) => TextSource::ModelsOtherText,
+    }
+}
+
+/// Whether an input is the first of our results, as it is.
+fn is_bare_result(mark: &TurnMark<'_>, item: &Item) -> bool {
+    let Some(first) = mark.outputs.first() else { return false };
+    !first.output.is_empty() && item.text.contains(first.output.as_str())
+}
+
+/// Whether an answer contains this text of a history. Blanks do not count.
+fn is_part_of(shown: &str, answer: &str) -> bool {
+    let dense = |text: &str| text.split_whitespace().collect::<String>();
+    dense(answer).contains(&dense(shown.strip_suffix(CUT).unwrap_or(shown)))
 }
 
 /// Whether the items include the turn, or an input that is certainly older. Then no older items are needed.
@@ -149,10 +185,21 @@ impl<'a> RunTrace<'a> {
             self.given_up = true;
             return;
         }
+        if item.role == Role::Assistant && item.is_gateways(self.failed.is_some()) {
+            // Its message is more exact than the failed call before it.
+            self.failed = failure_in(&item.text).or(self.failed);
+            self.failed = self.failed.or(Some(Why::GatewayText));
+            return;
+        }
         // A failed or aborted call reports zeros.
         let has_failed = matches!(item.stop, Some(Stop::Error | Stop::Aborted));
         if let Some(usage) = item.usage.filter(|usage| usage.tokens() > 0 || !has_failed) {
             self.model_calls.push(ModelCall { model: item.model.clone(), usage });
+        }
+        if has_failed || item.has_key(":terminal-error") {
+            self.texts.clear();
+        } else if item.role == Role::Assistant && !item.text.trim().is_empty() {
+            self.texts.push(item);
         }
         match (item.role, item.stop) {
             (Role::ToolResult, _) => {
@@ -160,9 +207,9 @@ impl<'a> RunTrace<'a> {
                     self.results.push((call, item.is_delegated()));
                 }
             }
-            (Role::Assistant, Some(Stop::Error)) => self.failed = Some(Why::ProviderTrouble),
+            (Role::Assistant, Some(Stop::Error)) => self.failed = Some(item.why_failed()),
             (Role::Assistant, _) if item.has_key(":terminal-error") => {
-                self.failed = Some(Why::ProviderTrouble);
+                self.failed = Some(item.why_failed());
             }
             (Role::Assistant, Some(Stop::Aborted)) => self.failed = Some(Why::Interrupted),
             (Role::Assistant, _) if !item.calls.is_empty() => {

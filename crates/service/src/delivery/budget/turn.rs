@@ -85,8 +85,8 @@ pub(in crate::delivery) fn ended(
     };
     let reported = TurnCost::of(usage);
     // Dollars are only in the session.
-    let limits_dollars = deps.budget.read(|spending| spending.budgets().limit_dollars()).unwrap_or(false);
-    let is_whole = !reported.is_missing() && !limits_dollars;
+    let limits_dollars = deps.budget.read(|spending| spending.budgets().limit_dollars_of(turn.agent));
+    let is_whole = !reported.is_missing() && limits_dollars != Some(true);
     let read = || deps.gateway.model_calls(turn.session, turn.agent, &mark);
     settle(job, reported, (!is_whole).then_some(read), written, deps);
 }
