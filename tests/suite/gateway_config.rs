@@ -2,6 +2,8 @@
 
 /// Whole configurations, to be read.
 mod golden;
+/// Which file of that name is whose.
+mod places;
 /// What holds for all environments and files.
 mod properties;
 /// The rows of the specification's table of variables.

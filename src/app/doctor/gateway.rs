@@ -11,6 +11,7 @@ use crate::app::command_env::BackendConnection;
 use mcr_clients::gateway::{GatewayEndpoint, HttpGateway};
 use mcr_clients::wire::Stop;
 use mcr_config::Settings;
+use mcr_core::gateway::dialect::{Behaviour, Dialect, HistoryWay};
 use mcr_core::gateway::{Gateway as _, Input, Tool, Turn};
 use mcr_model::random;
 use mcr_model::redact::Redactor;
@@ -50,7 +51,11 @@ pub(super) fn ask(
         return Check::new("gateway", CheckResult::Skipped, vec![words]);
     };
     let probe = gateway.probe();
-    let version = probe.version.as_deref().unwrap_or("of an unknown release");
+    if probe.ready {
+        gateway.identify();
+    }
+    let (dialect, version) = (gateway.dialect(), gateway.version());
+    let version = version.as_deref().unwrap_or("of an unknown release");
     if let Some(why) = probe.why {
         // If the gateway is unreachable, the detail begins with its address.
         let base = base.to_string();
@@ -62,7 +67,8 @@ pub(super) fn ask(
         return check;
     }
     check.say(format!("{base} is ready ({version})"));
-    if probe.dialect.too_old_for_tools() {
+    say_behaviour(&mut check, dialect);
+    if dialect.too_old_for_tools() {
         if settings.http.tool_endpoints == ToolEndpoints::Off {
             check.wrong(
                 "this release never shows function tools to agents, and AGENT_API is off, so agents cannot change the \
@@ -95,6 +101,45 @@ pub(super) fn ask(
         ));
     }
     check
+}
+
+/// Shows what the runtime assumes of the release, and the way to the history.
+fn say_behaviour(check: &mut Check, dialect: Dialect) {
+    if let Some(doubt) = dialect.doubt() {
+        check.note(doubt.to_owned());
+    }
+    let Behaviour {
+        tools,
+        several_calls,
+        hang_up_ends_run,
+        resumes,
+        agents,
+        errors,
+        daily_reset,
+        own_heartbeat,
+        ..
+    } = dialect.behaviour();
+    let yes = |is_so| if is_so { "yes" } else { "no" };
+    check.say(format!(
+        "behaviour: {} tools, several calls in a reply: {}, a hang-up ends the run: {}, interrupted runs are resumed: {}, \
+         agents in {}, failures as {}, daily reset by default: {}, own heartbeat by default: {}",
+        tools.name(),
+        yes(several_calls),
+        yes(hang_up_ends_run),
+        yes(resumes),
+        agents.name(),
+        errors.name(),
+        yes(daily_reset),
+        yes(own_heartbeat),
+    ));
+    match dialect.history {
+        Some(HistoryWay::Closed) => check.note(format!(
+            "it shows no session, so a lost answer cannot be found and ends as dead: {}",
+            HistoryWay::REMEDY
+        )),
+        Some(way) => check.say(format!("a lost answer is read {}", way.name())),
+        None => check.note("it could not be asked whether it shows its sessions".to_owned()),
+    }
 }
 
 /// Checks whether the gateway knows the agents of the account.

@@ -20,11 +20,11 @@ use mcr_core::ops::HealthReason;
 use mcr_files::Folder;
 use mcr_model::SessionKey;
 use mcr_model::clock::{Clock as _, Millis, SystemClock};
-use mcr_service::bell::Bell;
 use mcr_service::delivery::inflight::TurnActivity;
 use mcr_service::delivery::stall_monitor;
 use mcr_service::http::health::GatewayHealth;
 use mcr_service::metrics::Metrics;
+use mcr_service::wakeup::Wakeup;
 
 /// The most sessions that are counted.
 const SESSIONS_MAX: usize = 100_000;
@@ -37,7 +37,7 @@ pub(super) struct GatewayStatus {
     turn_limit: Option<TurnLimit>,
     metrics: Arc<Metrics>,
     /// Wakes the reporter of the status, which also reports who is online.
-    reporter: Bell,
+    reporter: Wakeup,
     /// Present once a client uses the gateway.
     endpoint: OnceLock<GatewayEndpoint>,
     known: Mutex<GatewayState>,
@@ -67,7 +67,7 @@ impl GatewayStatus {
         settings: &Settings,
         folder: Option<&Arc<Folder>>,
         metrics: Arc<Metrics>,
-        reporter: Bell,
+        reporter: Wakeup,
     ) -> Self {
         let turn_limit = settings.delivery.turns_max.map(|most| TurnLimit::new(most, folder.cloned()));
         Self {
@@ -133,6 +133,9 @@ impl GatewayStatus {
             breaker_open: breaker.is_some(),
             version: known.version.clone(),
             dialect: dialect.tools.name(),
+            history: dialect.history,
+            doubt: dialect.doubt(),
+            behaviour: dialect.probed.then(|| dialect.behaviour()),
             too_old: self.configured && self.client_tools && dialect.too_old_for_tools(),
             sessions: known.sessions.len(),
             last_send_at: known.last_reply,
@@ -164,10 +167,15 @@ impl GatewayStatus {
                 (Some(error.to_string()), Some(error.why))
             }
             Some(probe) => {
+                if probe.ready
+                    && let Some(gateway) = gateway
+                {
+                    gateway.identify();
+                }
                 let result = if probe.ready { "ok" } else { "closed" };
                 self.metrics.gateway.record("probe", result, began.elapsed());
                 let not_ready = probe.why.filter(|_| !probe.ready);
-                if let Some(version) = probe.version {
+                if let Some(version) = self.endpoint.get().and_then(GatewayEndpoint::version) {
                     self.note_version(&version);
                 }
                 let closed = |why| GatewayError::new(Class::Closed, why, probe.detail.as_deref()).to_string();
@@ -277,7 +285,7 @@ impl Gateway for TrackedGateway {
                 (known.trouble, known.why) = (None, None);
                 let before = known.answers.insert(turn.agent.to_owned(), Instant::now());
                 if before.is_none_or(|at| at.elapsed() >= AGENT_REPORT_INTERVAL) {
-                    self.status.reporter.ring();
+                    self.status.reporter.notify();
                 }
             }
             Err(error) => {

@@ -90,7 +90,7 @@ impl Reporter {
     /// online".
     pub(super) fn run(&mut self, stop: &Stop, interval: Duration) {
         let clock = SteadyClock::new();
-        let bell = self.state.reporter.clone();
+        let wakeup = self.state.reporter.clone();
         let mut call = RepeatedCall::new(CallPace::of_status(interval));
         while !stop.is_closed() {
             let starting = self.waits_for_gateway(&call);
@@ -121,7 +121,7 @@ impl Reporter {
             }
             let now = clock.now();
             let due = call.due(false, now).since(now);
-            bell.wait(if self.waits_for_gateway(&call) { START_PROBE_INTERVAL } else { due });
+            wakeup.wait(if self.waits_for_gateway(&call) { START_PROBE_INTERVAL } else { due });
         }
     }
 

@@ -21,6 +21,8 @@ words! {
         GatewayEndpointOff = "gateway_endpoint_off",
         /// The gateway's agents cannot call our tools.
         GatewayTooOld = "gateway_too_old",
+        /// The gateway shows no session, so a lost answer cannot be found.
+        GatewayHistoryClosed = "gateway_history_closed",
         /// No gateway is configured.
         NoGateway = "no_gateway",
         /// The configured number of turns was sent.
@@ -89,6 +91,9 @@ impl HealthReason {
             }
             Self::GatewayTooOld => {
                 "the gateway is too old and shows no function tools to agents, which use the HTTP endpoints unless AGENT_API is off: upgrade it to 2026.3.31 or newer"
+            }
+            Self::GatewayHistoryClosed => {
+                "the gateway shows no session, so a lost answer ends as dead: add \"sessions_list\" and \"sessions_history\" to tools.alsoAllow in its configuration, and restart it"
             }
             Self::BudgetReached => {
                 "a daily budget is reached, so turns wait: run `budget show`, or `budget raise` or `budget reset` to go on today"
