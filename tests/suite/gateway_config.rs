@@ -2,6 +2,8 @@
 
 /// Whole configurations, to be read.
 mod golden;
+/// What `doctor --patch` changes, to be read.
+mod patches;
 /// What holds for all environments and files.
 mod properties;
 /// The rows of the specification's table of variables.

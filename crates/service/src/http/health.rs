@@ -25,7 +25,7 @@ pub use storage::{DiskHealth, LedgerHealth};
 
 use crate::workspace::health::WorkspaceHealth;
 use mcr_core::guardrails::budget;
-use mcr_core::ops::{HealthReason, Paused, TurnState};
+use mcr_core::ops::{HealthReason, MissingAgentsReport, Paused, TurnState};
 use mcr_model::clock::Millis;
 
 /// `GET /version`.
@@ -154,6 +154,10 @@ pub struct GatewayHealth {
     pub dialect: &'static str,
     /// Whether its agents cannot call our tools.
     pub too_old: bool,
+    /// Whether it lists its agents; unknown until it has answered.
+    pub lists_agents: Option<bool>,
+    /// The agents of the account that its list lacks.
+    pub missing_agents: MissingAgentsReport,
     /// How many sessions had a turn since the start.
     pub sessions: usize,
     /// When the last reply to a turn arrived.
@@ -344,6 +348,7 @@ impl Parts {
         let Self { gateway, delivery, roster, workspaces, backend, ledger, budget, disk, panics } = self;
         let holds = |reason: HealthReason| match reason {
             HealthReason::GatewayTooOld => gateway.too_old,
+            HealthReason::AgentsMissing => gateway.missing_agents.count > 0,
             HealthReason::BackendUnreachable => backend.reachable == Some(false),
             HealthReason::BackendRefusedToken => backend.accepted == Some(false) && backend.token_refused,
             HealthReason::BackendRefusesAll => backend.accepted == Some(false) && !backend.token_refused,

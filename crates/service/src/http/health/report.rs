@@ -24,6 +24,7 @@ fn impact(reason: HealthReason) -> Impact {
         | HealthReason::BreakerOpen
         | HealthReason::ForeignInstance => Impact::StopsDeliveries,
         HealthReason::GatewayTooOld
+        | HealthReason::AgentsMissing
         | HealthReason::BudgetReached
         | HealthReason::DeliveryFailing
         | HealthReason::StuckTurns
