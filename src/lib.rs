@@ -64,7 +64,7 @@ pub use mcr_http::panics;
 pub use mcr_mission_control as local;
 pub use mcr_model as model;
 pub use mcr_model::{json, memory, random, redact, secret, visible};
-pub use mcr_service::{bell, metrics, roster, systemd};
+pub use mcr_service::{metrics, roster, systemd, wakeup};
 pub use mcr_store::{ledger, sessions};
 
 /// Time, and the clocks of the running process.

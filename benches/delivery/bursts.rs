@@ -161,7 +161,7 @@ fn report(table: &mut Table, pair: &Pair, millis: u64, ideal: f64, options: &Opt
             &format!("{at}: deliveries a second"),
             "/s",
             rates,
-            Target::AtLeast(options.goal(1500.0, 1000.0)),
+            Target::AtLeast(options.goal(2000.0, 1300.0)),
         );
         table.add(
             &format!("{at}: the same / bare loop"),
@@ -173,8 +173,8 @@ fn report(table: &mut Table, pair: &Pair, millis: u64, ideal: f64, options: &Opt
         table.add(&format!("{at}: bare loop"), "/s", bare, Target::None);
     } else {
         let (most, beside) = match millis {
-            50 => (1.25, Target::AtMost(1.15)),
-            _ => (1.03, Target::None),
+            50 => (1.15, Target::AtMost(1.10)),
+            _ => (1.02, Target::None),
         };
         let of_ideal = |bursts: &[Burst]| Pair::figures(bursts, |burst| burst.seconds / ideal);
         table.add(&format!("{at}: elapsed / ideal"), "", of_ideal(&pair.ours), Target::AtMost(most));
@@ -187,7 +187,7 @@ fn report(table: &mut Table, pair: &Pair, millis: u64, ideal: f64, options: &Opt
             &format!("{at}: processor per delivery"),
             "ms",
             cpu,
-            Target::AtMost(options.goal(0.8, 1.2)),
+            Target::AtMost(options.goal(0.6, 0.8)),
         );
         table.add(&format!("{at}: the same / bare loop"), "", pair.ratios(|b| b.cpu), Target::AtMost(2.2));
         let bare = Pair::figures(&pair.bare, |burst| burst.cpu);

@@ -33,7 +33,7 @@ pub(crate) fn size(table: &mut Table) {
     let (name, target) = if dynamic {
         ("binary (dynamic; the target is for a static one)", Target::None)
     } else {
-        ("binary, static", Target::AtMost(6.0))
+        ("binary, static", Target::AtMost(7.5))
     };
     table.add(name, "MB", megabytes, target);
 }
@@ -44,7 +44,7 @@ pub(crate) fn start(table: &mut Table, behind: &Behind, options: &Options) {
         let state = options.folder();
         Runtime::start(behind, state.path(), Setting::default()).start.as_secs_f64() * 1e3
     });
-    table.add("start to /health", "ms", starts.collect(), Target::AtMost(20.0));
+    table.add("start to /health", "ms", starts.collect(), Target::AtMost(10.0));
 }
 
 pub(crate) fn idle(table: &mut Table, behind: &Behind, options: &Options) {
@@ -56,12 +56,7 @@ pub(crate) fn idle(table: &mut Table, behind: &Behind, options: &Options) {
     thread::sleep(options.idle);
     let spent = runtime.process().fine_cpu().saturating_sub(before);
     let percent = spent.as_secs_f64() / began.elapsed().as_secs_f64() * 100.0;
-    table.add(
-        "memory, idle",
-        "MiB",
-        vec![runtime.process().memory()],
-        Target::AtMost(options.goal(9.0, 7.0)),
-    );
+    table.add("memory, idle", "MiB", vec![runtime.process().memory()], Target::AtMost(7.0));
     let name = format!("processor, idle for {:?}", options.idle);
     table.add(&name, "%", vec![percent], Target::AtMost(0.03));
 }

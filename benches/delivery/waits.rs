@@ -39,7 +39,7 @@ pub(crate) fn one_by_one(table: &mut Table, behind: &Behind, options: &Options) 
         runtime.go(1);
         if behind.delivered(number + 1, options.patience) <= number {
             let why = format!("row {} was not settled:\n{}", number + 1, runtime.last_words());
-            return table.missing(name, Target::AtMost(2.0), &why);
+            return table.missing(name, Target::AtMost(1.0), &why);
         }
     }
     let observations = behind.observations();
@@ -47,13 +47,13 @@ pub(crate) fn one_by_one(table: &mut Table, behind: &Behind, options: &Options) 
     let stored = waits(&observations, |row| (row.done, row.stored));
     let begun = waits(&observations, |row| (row.created, row.turn));
     table.add("model done to reply stored, p99", "ms", vec![share_of(stored.clone(), 0.99)], Target::None);
-    table.add(name, "ms", vec![share_of(stored, 0.5)], Target::AtMost(2.0));
+    table.add(name, "ms", vec![share_of(stored, 0.5)], Target::AtMost(1.0));
     table.add("row and nudge to turn, p50", "ms", vec![share_of(begun, 0.5)], Target::None);
 }
 
 /// A conversation of five agents: each answer mentions the next. Nothing nudges the program.
 pub(crate) fn chain(table: &mut Table, behind: &Behind, options: &Options) {
-    let (name, target) = ("one agent's post to the next one's turn, p50", Target::AtMost(30.0));
+    let (name, target) = ("one agent's post to the next one's turn, p50", Target::AtMost(5.0));
     behind.reset();
     behind.pace(Pace { millis: 20, slow: None });
     let state = options.folder();
@@ -78,7 +78,7 @@ pub(crate) fn chain(table: &mut Table, behind: &Behind, options: &Options) {
 
 /// Memory while every worker waits for an agent.
 pub(crate) fn held(table: &mut Table, behind: &Behind, options: &Options) {
-    let (name, target) = ("memory, 50 turns in flight", Target::AtMost(options.goal(24.0, 18.0)));
+    let (name, target) = ("memory, 50 turns in flight", Target::AtMost(16.0));
     let mut figures = Vec::new();
     for _ in 0..options.runs {
         behind.reset();

@@ -77,7 +77,7 @@ fn outcome(head: &Head<'_>, pieces: Vec<&[u8]>) -> Outcome {
     body.0.reverse();
     let raw =
         Raw { status: head.status, kind: head.kind, retry_after: Some("7"), body: &mut body, most: MOST };
-    let result = rehearse(raw, Dialect { release: head.release, tools, probed: false }, &mut progress);
+    let result = rehearse(raw, Dialect { release: head.release, tools, ..Dialect::default() }, &mut progress);
     Outcome { result, taken }
 }
 

@@ -223,8 +223,10 @@ fn reasons(health: &Value) -> Vec<String> {
     let breaker = HealthReason::BreakerOpen.as_str();
     let reasons = health["reasons"].as_array().into_iter().flatten().filter_map(Value::as_str);
     let reasons: Vec<&str> = reasons.collect();
-    let of_gateway =
-        |reason: &str| reason.starts_with("gateway_") && reason != HealthReason::GatewayTooOld.as_str();
+    let of_gateway = |reason: &str| {
+        let open = [HealthReason::GatewayTooOld, HealthReason::GatewayHistoryClosed];
+        reason.starts_with("gateway_") && !open.iter().any(|known| known.as_str() == reason)
+    };
     let cause = reasons.iter().position(|reason| of_gateway(reason)).filter(|_| reasons.contains(&breaker));
     let line = |(at, reason): (usize, &&str)| match cause {
         Some(cause) if cause == at => Some(format!("{reason}, {breaker}: {}", explain(reason))),

@@ -46,6 +46,8 @@ mod processes;
 mod quiet_mode;
 /// The real gateway.
 mod real;
+/// Older releases of the gateway.
+mod releases;
 /// Two programs on one account.
 mod rivals;
 /// Changes of agents, and unusable agents.

@@ -27,6 +27,8 @@ mod authorship;
 mod connections;
 /// Both dialects, how they are learnt, and the probe.
 mod dialects;
+/// The ways to the history, and the version.
+mod history_ways;
 /// WebSocket peers that are no gateway, or that break, stall, trickle or never end.
 mod hostile_sockets;
 /// The scripted gateway behind a socket.

@@ -4,6 +4,8 @@
 mod golden;
 /// What `doctor --patch` changes, to be read.
 mod patches;
+/// Which file of that name is whose.
+mod places;
 /// What holds for all environments and files.
 mod properties;
 /// The rows of the specification's table of variables.

@@ -12,6 +12,10 @@ mod flow;
 mod gating;
 /// The calls of an idle account.
 mod idle_cost;
+/// The question of a heartbeat.
+mod prompts;
+/// The rules of the specification and their tests.
+mod rules;
 /// When beats are due.
 mod schedule;
 /// Which queue, whom to wake.

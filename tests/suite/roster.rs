@@ -115,12 +115,12 @@ fn only_an_unknown_agent_asks_for_the_roster() {
     let fixture = Fixture::new();
     fixture.permits.send(()).unwrap();
     fixture.team.fetch(&fixture.mission()).unwrap();
-    assert!(fixture.team.bell().wait(Duration::ZERO), "a new roster wakes the thread that follows it");
+    assert!(fixture.team.wakeup().wait(Duration::ZERO), "a new roster wakes the thread that follows it");
     fixture.team.expect(&AgentId::new("a1"));
-    assert!(!fixture.team.take_request() && !fixture.team.bell().wait(Duration::ZERO));
+    assert!(!fixture.team.take_request() && !fixture.team.wakeup().wait(Duration::ZERO));
     fixture.team.expect(&AgentId::new("a2"));
     fixture.team.expect(&AgentId::new("a3"));
-    assert!(fixture.team.bell().wait(Duration::ZERO));
+    assert!(fixture.team.wakeup().wait(Duration::ZERO));
     assert!(fixture.team.take_request() && !fixture.team.take_request(), "one fetch answers both");
     assert_eq!(fixture.backend.lists.load(Ordering::SeqCst), 1);
 }

@@ -3,7 +3,6 @@
 /// A dispatcher that hangs, and the watchdog of systemd.
 mod supervised;
 
-use mission_control_runtime::bell::Bell;
 use mission_control_runtime::convex;
 use mission_control_runtime::delivery::agent_limits::AgentLimitsConfig;
 use mission_control_runtime::delivery::budget::BudgetKeeper;
@@ -27,6 +26,7 @@ use mission_control_runtime::panics::Panics;
 use mission_control_runtime::roster;
 use mission_control_runtime::secret::Secret;
 use mission_control_runtime::sessions::Sessions;
+use mission_control_runtime::wakeup::Wakeup;
 use mission_control_runtime::wire::Stop;
 use serde_json::json;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -200,7 +200,7 @@ impl Shop {
                 away.load(Ordering::SeqCst).then(|| "away".to_owned())
             }),
             team: people.clone(),
-            reporter: Bell::new(),
+            reporter: Wakeup::new(),
             panics: self.noted.clone(),
         });
         let service = service.unwrap();

@@ -2,7 +2,6 @@
 //!
 //! A new reader starts with [`delivery`], then reads [`delivery::deliver`].
 
-pub mod bell;
 pub mod clock;
 pub mod delivery;
 pub mod heartbeat;
@@ -11,4 +10,5 @@ pub mod metrics;
 pub mod roster;
 pub mod systemd;
 pub mod tools;
+pub mod wakeup;
 pub mod workspace;

@@ -6,7 +6,7 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use crate::bell::Bell;
+use crate::wakeup::Wakeup;
 use mcr_clients::convex::CallError;
 use mcr_clients::mission::{GetOrchestrator, ListAgents, Mission};
 use mcr_model::{AgentId, Roster};
@@ -23,7 +23,7 @@ struct TeamState {
     /// The last fetch and its result. Held during a fetch, so that an older answer never replaces a newer one.
     last: Mutex<Option<Fetch>>,
     /// Wakes the thread that follows the roster.
-    bell: Bell,
+    wakeup: Wakeup,
     wanted: Mutex<bool>,
 }
 
@@ -51,7 +51,7 @@ impl Team {
         let result = self.read(mission).map(Arc::new);
         if let Ok(roster) = &result {
             lock(&self.0.roster).clone_from(roster);
-            self.0.bell.ring();
+            self.0.wakeup.notify();
         }
         *last = Some(Fetch { number, result: result.clone() });
         result
@@ -73,7 +73,7 @@ impl Team {
     /// Requests a fetch at once: something named an agent that the roster does not have.
     pub fn request(&self) {
         *lock(&self.0.wanted) = true;
-        self.0.bell.ring();
+        self.0.wakeup.notify();
     }
 
     /// Whether a fetch was requested since the last call.
@@ -82,8 +82,8 @@ impl Team {
     }
 
     /// Wakes the thread that follows the roster and fetches it at intervals.
-    pub fn bell(&self) -> &Bell {
-        &self.0.bell
+    pub fn wakeup(&self) -> &Wakeup {
+        &self.0.wakeup
     }
 }
 

@@ -17,7 +17,7 @@ use crate::app::load::Surroundings;
 use mcr_clients::gateway::{HttpGateway, Probe};
 use mcr_config::Settings;
 use mcr_core::gateway::Why;
-use mcr_core::gateway::dialect::Release;
+use mcr_core::gateway::dialect::{HistoryWay, Release};
 use mcr_core::gateway_config::known_problems::{
     Diagnosis, Facts, Problem, examine, patch, roster_form, workspaces,
 };
@@ -46,6 +46,7 @@ pub struct ConfigurationOptions {
 pub(super) struct GatewayFindings {
     release: Option<Release>,
     endpoint: Option<bool>,
+    history: Option<bool>,
     listed: Option<Vec<String>>,
     team: Option<Vec<String>>,
     config: Option<Value>,
@@ -66,7 +67,8 @@ impl GatewayFindings {
         options: &ConfigurationOptions,
     ) -> Self {
         let probe = asked.map(|(_, probe)| probe);
-        let release = probe.and_then(|probe| probe.dialect.release);
+        let dialect = asked.map(|(gateway, _)| gateway.dialect()).unwrap_or_default();
+        let release = dialect.release;
         let ready = probe.is_some_and(|probe| probe.ready);
         let (config, source) = match find(asked.map(|(gateway, _)| gateway), options) {
             Ok((config, source)) => (Some(config), Ok(source)),
@@ -80,6 +82,7 @@ impl GatewayFindings {
                 None if ready => Some(true),
                 _ => None,
             },
+            history: dialect.history.map(|way| way != HistoryWay::Closed),
             listed: probe.and_then(|probe| probe.agents.listed()).map(<[String]>::to_vec),
             team: team.ok().map(|team| team.iter().map(|agent| agent.slug.clone()).collect()),
             engine: settings.gateway.url.as_ref().and_then(|url| engine(url.host())),
@@ -96,7 +99,7 @@ impl GatewayFindings {
             release: self.release,
             config: self.config.as_ref(),
             endpoint: self.endpoint,
-            history: None,
+            history: self.history,
             listed: self.listed.as_deref(),
             team: self.team.as_deref(),
             client_tools: self.client_tools,
@@ -121,8 +124,12 @@ impl GatewayFindings {
     pub(super) fn check(&self) -> Check {
         let mut check = Check::new("gateway config", CheckResult::Good, Vec::new());
         let (mut fine, mut unseen) = (Vec::new(), Vec::new());
-        // The check of the gateway names the agents that its list lacks.
-        let named_there = |problem| problem == Problem::Agents && self.listed.is_some();
+        // The check of the gateway reports what its probes have shown.
+        let named_there = |problem| match problem {
+            Problem::Agents => self.listed.is_some(),
+            Problem::History => self.history.is_some(),
+            _ => false,
+        };
         for found in examine(&self.facts()) {
             match found.diagnosis {
                 Diagnosis::Fine => fine.push(found.problem.subject()),

@@ -12,6 +12,7 @@ use crate::app::command_env::BackendConnection;
 use mcr_clients::gateway::{GatewayEndpoint, HttpGateway, Probe};
 use mcr_clients::wire::Stop;
 use mcr_config::Settings;
+use mcr_core::gateway::dialect::{Behaviour, Dialect, HistoryWay};
 use mcr_core::gateway::{Gateway as _, Input, Tool, Turn};
 use mcr_model::random;
 use mcr_model::redact::Redactor;
@@ -47,9 +48,12 @@ pub(super) fn ask(
     let gateway = client(settings, way, redactor, settings.gateway.silence_max);
     let probe = gateway.as_ref().map(HttpGateway::probe);
     let asked = gateway.as_ref().zip(probe.as_ref());
+    if let Some((gateway, _)) = asked.filter(|(_, probe)| probe.ready) {
+        gateway.identify();
+    }
     let findings = GatewayFindings::collect(settings, asked, team, options);
-    let reached = if let (Some(base), Some(probe)) = (&settings.gateway.url, &probe) {
-        reached(settings, base, probe, team, &findings)
+    let reached = if let (Some(base), Some(asked)) = (&settings.gateway.url, asked) {
+        reached(settings, base, asked, team, &findings)
     } else {
         let words = "none is configured: nothing is sent to agents; set OPENCLAW_GATEWAY_URL".to_owned();
         Check::new("gateway", CheckResult::Skipped, vec![words])
@@ -62,12 +66,13 @@ pub(super) fn ask(
 fn reached(
     settings: &Settings,
     base: &BaseUrl,
-    probe: &Probe,
+    (gateway, probe): (&HttpGateway, &Probe),
     team: Result<&[Agent], &str>,
     findings: &GatewayFindings,
 ) -> Check {
     let mut check = Check::new("gateway", CheckResult::Good, Vec::new());
-    let version = probe.version.as_deref().unwrap_or("of an unknown release");
+    let (dialect, version) = (gateway.dialect(), gateway.version());
+    let version = version.as_deref().unwrap_or("of an unknown release");
     if let Some(why) = probe.why {
         // If the gateway is unreachable, the detail begins with its address.
         let base = base.to_string();
@@ -79,7 +84,8 @@ fn reached(
         return check;
     }
     check.say(format!("{base} is ready ({version})"));
-    if probe.dialect.too_old_for_tools() {
+    say_behaviour(&mut check, dialect);
+    if dialect.too_old_for_tools() {
         if settings.http.tool_endpoints == ToolEndpoints::Off {
             check.wrong(
                 "this release never shows function tools to agents, and AGENT_API is off, so agents cannot change the \
@@ -110,6 +116,45 @@ fn reached(
         ),
     }
     check
+}
+
+/// Shows what the runtime assumes of the release, and the way to the history.
+fn say_behaviour(check: &mut Check, dialect: Dialect) {
+    if let Some(doubt) = dialect.doubt() {
+        check.note(doubt.to_owned());
+    }
+    let Behaviour {
+        tools,
+        several_calls,
+        hang_up_ends_run,
+        resumes,
+        agents,
+        errors,
+        daily_reset,
+        own_heartbeat,
+        ..
+    } = dialect.behaviour();
+    let yes = |is_so| if is_so { "yes" } else { "no" };
+    check.say(format!(
+        "behaviour: {} tools, several calls in a reply: {}, a hang-up ends the run: {}, interrupted runs are resumed: {}, \
+         agents in {}, failures as {}, daily reset by default: {}, own heartbeat by default: {}",
+        tools.name(),
+        yes(several_calls),
+        yes(hang_up_ends_run),
+        yes(resumes),
+        agents.name(),
+        errors.name(),
+        yes(daily_reset),
+        yes(own_heartbeat),
+    ));
+    match dialect.history {
+        Some(HistoryWay::Closed) => check.note(format!(
+            "it shows no session, so a lost answer cannot be found and ends as dead: {}",
+            HistoryWay::REMEDY
+        )),
+        Some(way) => check.say(format!("a lost answer is read {}", way.name())),
+        None => check.note("it could not be asked whether it shows its sessions".to_owned()),
+    }
 }
 
 /// Runs one real turn of one agent, in a new session.

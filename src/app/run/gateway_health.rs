@@ -21,11 +21,11 @@ use mcr_core::ops::{HealthReason, MissingAgentsReport};
 use mcr_files::Folder;
 use mcr_model::SessionKey;
 use mcr_model::clock::{Clock as _, Millis, SystemClock};
-use mcr_service::bell::Bell;
 use mcr_service::delivery::inflight::TurnActivity;
 use mcr_service::delivery::stall_monitor;
 use mcr_service::http::health::GatewayHealth;
 use mcr_service::metrics::Metrics;
+use mcr_service::wakeup::Wakeup;
 
 /// The most sessions that are counted.
 const SESSIONS_MAX: usize = 100_000;
@@ -38,7 +38,7 @@ pub(super) struct GatewayStatus {
     turn_limit: Option<TurnLimit>,
     metrics: Arc<Metrics>,
     /// Wakes the reporter of the status, which also reports who is online.
-    reporter: Bell,
+    reporter: Wakeup,
     /// Present once a client uses the gateway.
     endpoint: OnceLock<GatewayEndpoint>,
     /// The agents that the gateway lists.
@@ -70,7 +70,7 @@ impl GatewayStatus {
         settings: &Settings,
         folder: Option<&Arc<Folder>>,
         metrics: Arc<Metrics>,
-        reporter: Bell,
+        reporter: Wakeup,
     ) -> Self {
         let turn_limit = settings.delivery.turns_max.map(|most| TurnLimit::new(most, folder.cloned()));
         Self {
@@ -137,6 +137,9 @@ impl GatewayStatus {
             breaker_open: breaker.is_some(),
             version: known.version.clone(),
             dialect: dialect.tools.name(),
+            history: dialect.history,
+            doubt: dialect.doubt(),
+            behaviour: dialect.probed.then(|| dialect.behaviour()),
             too_old: self.configured && self.client_tools && dialect.too_old_for_tools(),
             lists_agents: match self.agents.now() {
                 AgentList::Unknown => None,
@@ -179,11 +182,16 @@ impl GatewayStatus {
                 (Some(error.to_string()), Some(error.why))
             }
             Some(probe) => {
+                if probe.ready
+                    && let Some(gateway) = gateway
+                {
+                    gateway.identify();
+                }
                 let result = if probe.ready { "ok" } else { "closed" };
                 self.metrics.gateway.record("probe", result, began.elapsed());
                 let not_ready = probe.why.filter(|_| !probe.ready);
                 self.heard_agents(probe.agents);
-                if let Some(version) = probe.version {
+                if let Some(version) = self.endpoint.get().and_then(GatewayEndpoint::version) {
                     self.note_version(&version);
                 }
                 let closed = |why| GatewayError::new(Class::Closed, why, probe.detail.as_deref()).to_string();
@@ -216,7 +224,7 @@ impl GatewayStatus {
     /// Takes the result of a request for the list of agents. The reporter applies a new list.
     fn heard_agents(&self, list: AgentList) {
         if self.agents.heard(list) {
-            self.reporter.ring();
+            self.reporter.notify();
         }
     }
 
@@ -288,7 +296,7 @@ impl Gateway for TrackedGateway {
                     .and_then(|()| gateway.turn(turn, progress));
                 // The reporter reads the list again, and the dispatcher then holds the agent's turns.
                 if answer.as_ref().is_err_and(|error| error.why == Why::UnknownAgent) {
-                    self.status.reporter.ring();
+                    self.status.reporter.notify();
                 }
                 answer
             }
@@ -310,7 +318,7 @@ impl Gateway for TrackedGateway {
                 (known.trouble, known.why) = (None, None);
                 let before = known.answers.insert(turn.agent.to_owned(), Instant::now());
                 if before.is_none_or(|at| at.elapsed() >= AGENT_REPORT_INTERVAL) {
-                    self.status.reporter.ring();
+                    self.status.reporter.notify();
                 }
             }
             Err(error) => {

@@ -217,8 +217,8 @@ fn serve(
     info!(turns = running, drain_seconds = drain.as_secs_f64(); "Stopping");
     systemd.stopping(&stopping, drain + shutdown::EXIT_LIMIT);
     switches.chores.close();
-    for bell in [team.bell(), &state.reporter] {
-        bell.ring();
+    for wakeup in [team.wakeup(), &state.reporter] {
+        wakeup.notify();
     }
     let in_order = service.stop(drain, &shutdown.hurry, &switches.turns);
     // Reporting "offline" next to another runtime would take its agents off the board. If there is none after

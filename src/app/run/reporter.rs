@@ -93,7 +93,7 @@ impl Reporter {
     /// online".
     pub(super) fn run(&mut self, stop: &Stop, interval: Duration) {
         let clock = SteadyClock::new();
-        let bell = self.state.reporter.clone();
+        let wakeup = self.state.reporter.clone();
         let mut call = RepeatedCall::new(CallPace::of_status(interval));
         while !stop.is_closed() {
             let starting = self.waits_for_gateway(&call);
@@ -127,7 +127,7 @@ impl Reporter {
             let due = call.due(false, now).since(now);
             let wait = if self.waits_for_gateway(&call) { START_PROBE_INTERVAL } else { due };
             let has_all_agents = self.state.missing_agents().is_empty();
-            bell.wait(if has_all_agents { wait } else { wait.min(MISSING_AGENTS_INTERVAL) });
+            wakeup.wait(if has_all_agents { wait } else { wait.min(MISSING_AGENTS_INTERVAL) });
         }
     }
 

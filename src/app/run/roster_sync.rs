@@ -72,6 +72,7 @@ impl RosterSync {
             if self.team.take_request() {
                 call.request();
             }
+            let mut wants_workspaces = false;
             if call.due(self.view.state().is_idle, now) <= now {
                 call.begins(now);
                 let began = Instant::now();
@@ -83,8 +84,9 @@ impl RosterSync {
                     Ok(_) => {
                         call.succeeds();
                         self.state.metrics.operation("agent_sync.run", began.elapsed(), None);
-                        // A full channel already has the message.
-                        let _ = self.changed.try_send(());
+                        // A profile may have changed, which the roster does not show. So workspaces are compared at
+                        // the roster's interval.
+                        wants_workspaces = true;
                     }
                     Err(error) => {
                         call.fails(error.not_before, clock.now());
@@ -94,10 +96,15 @@ impl RosterSync {
             }
             let newest = self.team.now();
             if !Arc::ptr_eq(&newest, &self.followed) {
+                wants_workspaces |= shows_other_profiles(&self.followed, &newest);
                 self.follow(newest);
             }
+            if wants_workspaces {
+                // A full channel already has the message.
+                let _ = self.changed.try_send(());
+            }
             let now = clock.now();
-            self.team.bell().wait(call.due(self.view.state().is_idle, now).since(now));
+            self.team.wakeup().wait(call.due(self.view.state().is_idle, now).since(now));
         }
     }
 
@@ -112,10 +119,6 @@ impl RosterSync {
         self.note_roster(&roster, &problems);
         self.log_unknown(&roster);
         self.log_problems(problems);
-        if shows_other_profiles(&self.followed, &roster) {
-            // A full channel already has the message.
-            let _ = self.changed.try_send(());
-        }
         self.followed = roster;
         self.state.apply_roster();
     }

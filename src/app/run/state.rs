@@ -31,7 +31,6 @@ use mcr_http::hosts::Hosts;
 use mcr_http::panics::Panics;
 use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_model::redact::Redactor;
-use mcr_service::bell::Bell;
 use mcr_service::clock::SteadyClock;
 use mcr_service::delivery::budget::BudgetKeeper;
 use mcr_service::delivery::service::View;
@@ -41,6 +40,7 @@ use mcr_service::http::health::{
     PanicHealth, Parts, RosterHealth, Status, Version, seconds,
 };
 use mcr_service::metrics::Metrics;
+use mcr_service::wakeup::Wakeup;
 use mcr_store::ledger::Ledger;
 
 pub(super) use answers::starting;
@@ -63,7 +63,7 @@ pub(super) struct State {
     /// The health of the gateway, as its users find it.
     pub(super) gateway: Arc<GatewayStatus>,
     /// Wakes the reporter of the status.
-    pub(super) reporter: Bell,
+    pub(super) reporter: Wakeup,
     /// The health of Mission Control, as all its callers find it.
     pub(super) backend: Arc<Backend>,
     /// The counters.
@@ -107,7 +107,7 @@ pub(super) struct State {
 impl State {
     pub(super) fn new(settings: &Settings, folder: Option<&Arc<Folder>>, redactor: &Arc<Redactor>) -> Self {
         let metrics = Arc::new(Metrics::new(catalog::ALL.iter().map(|function| function.path)));
-        let reporter = Bell::new();
+        let reporter = Wakeup::new();
         Self {
             began: Instant::now(),
             identity: Identity::new(settings, redactor),
@@ -223,7 +223,7 @@ impl State {
     pub(super) fn apply_roster(&self) {
         self.operator.apply_roster(self.delivery.get());
         // The reporter compares the roster with the gateway's list of agents.
-        self.reporter.ring();
+        self.reporter.notify();
     }
 
     /// An error, shortened and redacted for display.

@@ -23,7 +23,7 @@ impl Stand {
             let events = wakes.waiting(slug).0.into_iter();
             events.map(|event| (event.queue.expose().to_owned(), event.text.clone())).collect()
         };
-        self.wakes.look(of)
+        self.wakes.read(of)
     }
 
     fn queue(&self, slug: &str) -> String {
@@ -343,7 +343,7 @@ fn keeps_twenty_events_and_wakes_once_in_ten_seconds() {
     }
     let waits = stand.waiting("ben");
     assert_eq!((waits.len(), waits[0].1.as_str(), waits[19].1.as_str()), (20, "event 2", "event 21"));
-    let figures = stand.wakes.look(WakeQueues::figures);
+    let figures = stand.wakes.read(WakeQueues::figures);
     assert_eq!((figures.waiting, figures.dropped, figures.taken, figures.asked), (20, 1, 21, 0));
 
     stand.rests();

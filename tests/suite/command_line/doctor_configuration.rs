@@ -74,7 +74,8 @@ fn a_bad_configuration_is_named_and_its_patch_repairs_it() {
     let change: Value = serde_json::from_str(&fs::read_to_string(&patch).unwrap()).unwrap();
     let expected = json!({
         "agents": {"defaults": {"heartbeat": {"every": "0m"}, "maxConcurrent": 5}},
-        "tools": {"toolSearch": false},
+        // The probe of this gateway finds no way to the history.
+        "tools": {"toolSearch": false, "alsoAllow": ["sessions_list", "sessions_history"]},
     });
     assert_eq!(change, expected);
     assert_eq!(fs::metadata(&patch).unwrap().permissions().mode() & 0o777, 0o600);
@@ -83,7 +84,7 @@ fn a_bad_configuration_is_named_and_its_patch_repairs_it() {
     let mut good = bad();
     good["agents"]["defaults"]["heartbeat"]["every"] = json!("0m");
     good["agents"]["defaults"]["maxConcurrent"] = json!(5);
-    good["tools"] = json!({"toolSearch": false});
+    good["tools"] = json!({"toolSearch": false, "alsoAllow": ["sessions_list", "sessions_history"]});
     fs::write(file("good.json"), good.to_string()).unwrap();
     let again = file("again.json");
     let found = run("good.json", &["--patch", again.to_str().unwrap()]);
@@ -128,7 +129,7 @@ fn an_unseen_configuration_is_never_ok() {
     let program = Program::new(["doctor"]).configured(&backend.url(), TOKEN).with("HEALTH_PORT", "0");
     let found = text(&program.with("OPENCLAW_GATEWAY_URL", &gateway.url()).output());
     assert!(found.contains("gateway config  skipped"), "{found}");
-    for words in ["Tool Search", "the gateway's own heartbeat", "the history of sessions", "--config FILE"] {
+    for words in ["Tool Search", "the gateway's own heartbeat", "the reset of sessions", "--config FILE"] {
         let unseen = found.split_once("gateway config").unwrap().1;
         assert!(unseen.contains(words), "{words}: {found}");
     }

@@ -202,7 +202,9 @@ fn briefings_and_endpoints_follow_the_gateways_release() {
     };
     assert_eq!(asks(&stack), "no way", "the first turn shows that the gateway is too old");
     assert_eq!(asks(&stack), "over HTTP: 200");
-    stack.until("the reason", |health| health["reasons"] == json!(["gateway_too_old"]));
+    stack.until("the reason", |health| {
+        health["reasons"] == json!(["gateway_too_old", "gateway_history_closed"])
+    });
     let (_, headers) = way(&briefings.last_of("ben"));
     assert_eq!(headers.len(), 2, "a key and a token");
     let url = format!("http://{}/agent/document", stack.address());

@@ -12,8 +12,9 @@ use super::line::{Line, line, options};
 const MARKER: &str = "[n-1 try 1]";
 
 /// The releases that carry tools.
-const RELEASES: [Release; 6] = [
+const RELEASES: [Release; 7] = [
     Release::V2026_3_31,
+    Release::V2026_5_7,
     Release::V2026_5_28,
     Release::V2026_6_11,
     Release::V2026_7_1,

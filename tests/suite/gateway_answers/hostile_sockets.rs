@@ -228,7 +228,7 @@ fn a_failed_handshake_is_refused() {
                 &asked["params"]["client"]["id"],
                 &asked["params"]["minProtocol"]
             ),
-            (&json!(TOKEN), &json!("gateway-client"), &json!(4))
+            (&json!(TOKEN), &json!("gateway-client"), &json!(3))
         );
         let error = json!({"code": "INVALID_REQUEST", "message": format!("protocol mismatch, {TOKEN}")});
         peer.say(&json!({"type": "res", "id": asked["id"], "ok": false, "error": error}));

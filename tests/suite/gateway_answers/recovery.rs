@@ -96,7 +96,7 @@ fn verdict(scene: Scene, items: &[Value]) -> Recovered {
 }
 
 /// The essential part of a verdict.
-fn short(verdict: &Recovered) -> String {
+pub(super) fn short(verdict: &Recovered) -> String {
     let text = |reply: &Reply| reply.text.clone().unwrap_or_default();
     match verdict {
         Recovered::Answered(reply) => format!("answer {}", text(reply)),

@@ -131,7 +131,7 @@ fn hears(keeper: &Keeper) -> (usize, bool) {
 }
 
 fn waiting(keeper: &Keeper) -> usize {
-    keeper.look(|wakes| wakes.waiting("ben").0.len())
+    keeper.read(|wakes| wakes.waiting("ben").0.len())
 }
 
 #[test]

@@ -1,13 +1,22 @@
 //! Runtime-behaviour §6.1: when beats are due.
 
+use std::collections::VecDeque;
+use std::iter;
+use std::sync::Arc;
 use std::time::Duration;
 
 use mission_control_runtime::clock::Millis;
+use mission_control_runtime::delivery::agent_limits::AgentLimitsConfig;
+use mission_control_runtime::delivery::policy::Skip;
+use mission_control_runtime::delivery::scheduler::{
+    Effect, Event, PollIntervals, Scheduler, SchedulerConfig,
+};
+use mission_control_runtime::delivery::{End, Outcome};
 use mission_control_runtime::heartbeat::schedule::{
     BeatSchedule, DEFAULT_INTERVAL, Interval, LONGEST_INTERVAL, Recalled, SHORTEST_INTERVAL,
 };
 use mission_control_runtime::model::AgentId;
-use mission_control_runtime::work::WorkId;
+use mission_control_runtime::work::{Beat, WorkId};
 use proptest::prelude::*;
 
 const START: Millis = Millis(1_000_000_000);
@@ -332,4 +341,57 @@ proptest! {
             }
         }
     }
+}
+
+/// H-8, W-19: the heartbeats of many agents wait for free workers, and each starts once.
+#[test]
+fn heartbeats_have_the_worker_limit_of_deliveries() {
+    let config = SchedulerConfig {
+        workers: 2,
+        list_limit: 50,
+        intervals: PollIntervals {
+            interval: QUARTER,
+            idle_interval: QUARTER,
+            backoff_base: QUARTER,
+            backoff_max: QUARTER,
+        },
+        fold_max: 1,
+        agent_limits: AgentLimitsConfig::default(),
+    };
+    let mut scheduler = Scheduler::new(config);
+    let (mut running, mut started) = (Vec::new(), Vec::new());
+    let offered = (0..5).map(|number| {
+        let (id, agent) = (WorkId::new(format!("b{number}")), AgentId::new(format!("a{number}")));
+        let beat = Beat { id, agent, created_at: START, woken: false };
+        Some(Event::Offered(Arc::new(beat.into())))
+    });
+    let mut events: VecDeque<Option<Event>> = iter::once(None).chain(offered).collect();
+    while let Some(event) = events.pop_front() {
+        for effect in scheduler.on(event, START) {
+            match effect {
+                Effect::List { list, limit } => {
+                    events.push_front(Some(Event::Listed {
+                        list,
+                        limit,
+                        rows: Vec::new(),
+                        malformed: 0,
+                        dice: 0.5,
+                    }));
+                }
+                Effect::Start(job) => {
+                    started.push(job.work.id.to_string());
+                    running.push(job);
+                }
+                other => panic!("{other:?}"),
+            }
+        }
+        assert!(running.len() <= 2, "{running:?}");
+        if events.is_empty()
+            && let Some(job) = running.pop()
+        {
+            events.push_back(Some(Event::Finished(job, Outcome::Closed(End::Skipped(Skip::NothingNew)))));
+        }
+    }
+    started.sort();
+    assert_eq!(started, ["b0", "b1", "b2", "b3", "b4"]);
 }

@@ -311,7 +311,7 @@ impl World {
     }
 
     pub(super) fn waiting_events(&self, slug: &str) -> usize {
-        self.wakes.look(|wakes| wakes.waiting(slug).0.len())
+        self.wakes.read(|wakes| wakes.waiting(slug).0.len())
     }
 
     /// The texts that the agent has posted to the task, oldest first.

@@ -156,6 +156,11 @@ impl GatewayEndpoint {
         &self.0.base
     }
 
+    /// The gateway's version in its own words, if it has named one.
+    pub fn version(&self) -> Option<String> {
+        self.0.memory().version().map(str::to_owned)
+    }
+
     /// What is known of the gateway's dialect so far.
     pub fn dialect(&self) -> Dialect {
         self.0.memory().dialect()

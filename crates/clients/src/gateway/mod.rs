@@ -17,6 +17,7 @@ mod conversation;
 mod disconnect;
 pub mod dry_run;
 mod endpoint;
+mod identify;
 mod names;
 mod probe;
 mod query;
@@ -132,6 +133,21 @@ impl HttpGateway {
         probe::probe(self)
     }
 
+    /// Asks a ready gateway for its version and its way to the history, unless both are known since the last loss of contact.
+    pub fn identify(&self) {
+        identify::identify(self);
+    }
+
+    /// What is known of the gateway's dialect so far.
+    pub fn dialect(&self) -> Dialect {
+        self.shared.memory().dialect()
+    }
+
+    /// The gateway's version in its own words, if it has named one.
+    pub fn version(&self) -> Option<String> {
+        self.shared.memory().version().map(str::to_owned)
+    }
+
     /// Requests the list of the gateway's agents.
     pub fn agent_list(&self) -> AgentList {
         probe::agent_list(self)
@@ -164,6 +180,7 @@ impl HttpGateway {
         let session = self.name(turn.session, &agent)?;
         let outbound = Outbound { turn, agent, session, dialect: self.shared.memory().dialect() };
         let reply = self.send_in_either_shape(&outbound, progress)?;
+        identify::identify_by(self, &outbound.session);
         authorship::check(self, &outbound, reply)
     }
 

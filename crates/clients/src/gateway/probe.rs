@@ -6,6 +6,7 @@
 //! control page. Our token is sent only to a gateway that reports itself ready.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use serde::Deserialize;
 
@@ -88,7 +89,9 @@ impl AgentList {
 
 /// The fields that any of the three paths may return.
 #[derive(Default, Deserialize)]
+#[serde(rename_all = "camelCase")]
 struct ProbeBody {
+    uptime_ms: Option<u64>,
     ok: Option<bool>,
     ready: Option<bool>,
     version: Option<String>,
@@ -117,20 +120,25 @@ pub(super) fn probe(gateway: &HttpGateway) -> Probe {
     match run(gateway, &mut probe) {
         Ok(()) => gateway.shared.memory().was_probed(),
         Err(failure) => {
+            gateway.shared.memory().lost_contact();
             probe.reachable = false;
             probe.why = Some(failure.why);
             probe.detail = failure.detail.map(|words| gateway.shared.words(&words).into());
         }
     }
-    probe.dialect = gateway.shared.memory().dialect();
+    let memory = gateway.shared.memory();
+    probe.dialect = memory.dialect();
+    probe.version = memory.version().map(Into::into);
+    drop(memory);
     probe
 }
 
 fn run(gateway: &HttpGateway, probe: &mut Probe) -> Result<(), TurnFailure> {
-    if let ProbeAnswer::Json(ProbeBody { version: Some(version), .. }) = fetch_state(gateway, "/startupz")? {
+    if let ProbeAnswer::Json(ProbeBody { version: Some(version), uptime_ms: up, .. }) =
+        fetch_state(gateway, "/startupz")?
+    {
         let version = gateway.shared.words(&version);
-        gateway.shared.memory().heard_version(&version);
-        probe.version = Some(version.into());
+        gateway.shared.memory().heard_version(&version, up.map(Duration::from_millis));
     }
     let not_ready = |probe: &mut Probe, state: &ProbeBody| {
         probe.why = Some(Why::Draining);
@@ -139,6 +147,7 @@ fn run(gateway: &HttpGateway, probe: &mut Probe) -> Result<(), TurnFailure> {
     };
     if let ProbeAnswer::Json(state @ ProbeBody { ready: Some(ready), .. }) = fetch_state(gateway, "/readyz")?
     {
+        gateway.shared.memory().heard_uptime(state.uptime_ms.map(Duration::from_millis));
         probe.ready = ready;
         if ready {
             try_token(gateway, probe)?;

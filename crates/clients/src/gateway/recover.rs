@@ -175,7 +175,7 @@ fn uptime(gateway: &HttpGateway) -> Result<StartupState, NoAnswer> {
         let answer: ReadyState = serde_json::from_slice(&json::bytes(&answer.body)).unwrap_or_default();
         if let Some(version) = answer.version {
             let version = gateway.shared.words(&version);
-            gateway.shared.memory().heard_version(&version);
+            gateway.shared.memory().heard_version(&version, answer.uptime_ms.map(Duration::from_millis));
         }
         state.starting |= answer.status.as_deref() == Some("starting");
         state.up = answer.uptime_ms.map(Duration::from_millis);

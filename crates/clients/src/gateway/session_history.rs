@@ -1,7 +1,8 @@
 //! Reads the items of a session by the first way that the gateway opens.
 //!
 //! Current gateways show a session at `/sessions/{key}/history`. Others refuse this path or serve an HTML page there. They
-//! may offer the tool `sessions_history` instead, if their configuration allows it (spec §11.4, §12.3).
+//! may offer the tool `sessions_history` instead, if their configuration allows it, or `chat.history` over the WebSocket
+//! to a client with the token alone (spec §11.4, §12.3).
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -9,9 +10,14 @@ use std::time::Duration;
 use serde_json::json;
 
 use super::HttpGateway;
+use super::conversation::Conversation;
 use super::query::{NoAnswer, Query, RawAnswer, ask};
-use mcr_core::gateway::codec::TurnFailure;
-use mcr_core::gateway::history::{self, Item, Page, TurnMark, reaches, read_tool};
+use super::socket::SocketFailure;
+use mcr_core::gateway::codec::{TurnFailure, history_params};
+use mcr_core::gateway::dialect::HistoryWay;
+use mcr_core::gateway::history::{
+    self, Item, Page, TurnMark, reaches, read_not_found, read_socket, read_tool,
+};
 use mcr_core::gateway::{Class, Why};
 
 /// The time limit of one request. While a gateway starts, the first one takes seconds (spec §11.3).
@@ -53,16 +59,21 @@ impl From<NoAnswer> for HistoryUnavailable {
     }
 }
 
+/// The ways, in the order in which they are tried.
+const WAYS: [HistoryWay; 3] = [HistoryWay::Http, HistoryWay::Tool, HistoryWay::Socket];
+
 /// Reads the session back to the turn, by the first way that is open.
 pub(super) fn read(
     gateway: &HttpGateway,
     key: &str,
     mark: &TurnMark<'_>,
 ) -> Result<SessionItems, HistoryUnavailable> {
-    match over_http(gateway, key, mark) {
-        Err(HistoryUnavailable::Refused) => over_tool(gateway, key, mark),
-        other => other,
-    }
+    by_first_open(gateway, |way| match way {
+        HistoryWay::Http => over_http(gateway, key, mark),
+        HistoryWay::Tool => over_tool(gateway, key, mark),
+        HistoryWay::Socket => over_socket(gateway, key, mark),
+        HistoryWay::Closed => Err(HistoryUnavailable::Refused),
+    })
 }
 
 /// Reads the last items of the session, by the first way that is open.
@@ -71,9 +82,75 @@ pub(super) fn read_last(
     key: &str,
     mark: &TurnMark<'_>,
 ) -> Result<Vec<Item>, HistoryUnavailable> {
-    match page(gateway, &format!("/sessions/{}/history?limit={FIRST_PAGE_ITEMS}", encoded(key))) {
-        Err(HistoryUnavailable::Refused) => over_tool(gateway, key, mark).map(|shown| shown.items),
-        other => other.map(|page| page.items),
+    by_first_open(gateway, |way| match way {
+        HistoryWay::Http => page(gateway, key, &format!("limit={FIRST_PAGE_ITEMS}")).map(|page| page.items),
+        HistoryWay::Tool => over_tool(gateway, key, mark).map(|shown| shown.items),
+        HistoryWay::Socket => over_socket(gateway, key, mark).map(|shown| shown.items),
+        HistoryWay::Closed => Err(HistoryUnavailable::Refused),
+    })
+}
+
+/// Tries the way that the last probe found, then the others: a gateway's configuration may have changed since.
+fn by_first_open<T>(
+    gateway: &HttpGateway,
+    read: impl Fn(HistoryWay) -> Result<T, HistoryUnavailable>,
+) -> Result<T, HistoryUnavailable> {
+    let known = gateway.shared.memory().dialect().history;
+    let others = WAYS.into_iter().filter(|way| Some(*way) != known);
+    for way in known.into_iter().chain(others) {
+        match read(way) {
+            Err(HistoryUnavailable::Refused) => {}
+            other => return other,
+        }
+    }
+    Err(HistoryUnavailable::Refused)
+}
+
+/// Finds the way that is open now. The session need not exist.
+pub(super) fn open_way(gateway: &HttpGateway, key: &str) -> Result<HistoryWay, HistoryUnavailable> {
+    let nothing = TurnMark { marker: "\0", ..TurnMark::default() };
+    for way in WAYS {
+        let found = match way {
+            HistoryWay::Http => page(gateway, key, "limit=1").map(|_| ()),
+            HistoryWay::Tool => over_tool(gateway, key, &nothing).map(|_| ()),
+            HistoryWay::Socket | HistoryWay::Closed => over_socket(gateway, key, &nothing).map(|_| ()),
+        };
+        match found {
+            Ok(()) => return Ok(way),
+            Err(HistoryUnavailable::Refused) => {}
+            Err(unavailable) => return Err(unavailable),
+        }
+    }
+    Ok(HistoryWay::Closed)
+}
+
+/// Reads the history over the WebSocket.
+fn over_socket(
+    gateway: &HttpGateway,
+    key: &str,
+    mark: &TurnMark<'_>,
+) -> Result<SessionItems, HistoryUnavailable> {
+    let mut conversation = Conversation::begin(gateway)?;
+    let mut shown = Err(HistoryUnavailable::Refused);
+    for limit in [FIRST_PAGE_ITEMS, TOOL_PAGE_ITEMS] {
+        let answer = conversation.request("chat.history", &history_params(key, limit))?;
+        let Some(Page { items, .. }) = read_socket(&answer) else { break };
+        if items.len() < limit as usize || reaches(mark, &items) {
+            shown = Ok(SessionItems { items, whole: true });
+            break;
+        }
+    }
+    conversation.end();
+    shown
+}
+
+impl From<SocketFailure> for HistoryUnavailable {
+    fn from(failure: SocketFailure) -> Self {
+        match failure {
+            SocketFailure::Away(failure) => Self::Away(failure),
+            SocketFailure::Temporary(_) => Self::Temporary,
+            SocketFailure::Declined(_) => Self::Refused,
+        }
     }
 }
 
@@ -83,41 +160,47 @@ fn over_http(
     key: &str,
     mark: &TurnMark<'_>,
 ) -> Result<SessionItems, HistoryUnavailable> {
-    let path = format!("/sessions/{}/history", encoded(key));
     let mut items = Vec::new();
-    let mut page = page(gateway, &format!("{path}?limit={FIRST_PAGE_ITEMS}"))?;
+    let mut page = page(gateway, key, &format!("limit={FIRST_PAGE_ITEMS}"))?;
     for _ in 0..=NEXT_PAGES_MAX {
         let reached = reaches(mark, &page.items);
         items.splice(0..0, page.items);
         let Some(older) = page.older.filter(|_| !reached) else {
             return Ok(SessionItems { items, whole: true });
         };
-        page = self::page(gateway, &format!("{path}?limit={NEXT_PAGE_ITEMS}&cursor={}", encoded(&older)))?;
+        page = self::page(gateway, key, &format!("limit={NEXT_PAGE_ITEMS}&cursor={}", encoded(&older)))?;
     }
     Ok(SessionItems { items, whole: false })
 }
 
-fn page(gateway: &HttpGateway, path: &str) -> Result<Page, HistoryUnavailable> {
+fn page(gateway: &HttpGateway, key: &str, query: &str) -> Result<Page, HistoryUnavailable> {
+    let path = &format!("/sessions/{}/history?{query}", encoded(key));
     let question =
         Query { path, body: None, with_token: true, timeout: QUERY_TIMEOUT, bytes_max: PAGE_BYTES_MAX };
     for _ in 1..HISTORY_RETRIES_MAX {
-        match read_page(&ask(gateway, &question)?) {
+        match read_page(&ask(gateway, &question)?, key) {
             Err(HistoryUnavailable::Temporary) if !gateway.stop.wait(HISTORY_RETRY_PAUSE) => {}
             other => return other,
         }
     }
-    read_page(&ask(gateway, &question)?)
+    read_page(&ask(gateway, &question)?, key)
 }
 
-fn read_page(answer: &RawAnswer) -> Result<Page, HistoryUnavailable> {
+/// Reads one page. A proxy that rewrites paths makes the gateway show another session: such a page is none of ours.
+fn read_page(answer: &RawAnswer, key: &str) -> Result<Page, HistoryUnavailable> {
     let away =
         |why| Err(HistoryUnavailable::Away(TurnFailure::new(Class::Closed, why).with_status(answer.status)));
+    let is_ours = |session: &str| session.eq_ignore_ascii_case(key);
     let json = answer.body.trim_ascii_start().first() == Some(&b'{');
     match (answer.status, json) {
         _ if answer.page => Err(HistoryUnavailable::Refused),
-        (200, true) => history::read(&answer.body).ok_or(HistoryUnavailable::Refused),
+        (200, true) => history::read(&answer.body)
+            .filter(|page| page.session.as_deref().is_none_or(is_ours))
+            .ok_or(HistoryUnavailable::Refused),
         // There is no such session.
-        (404, true) => Ok(Page::default()),
+        (404, true) if read_not_found(&answer.body).is_some_and(|session| is_ours(&session)) => {
+            Ok(Page::default())
+        }
         (401, _) => away(Why::TokenRefused),
         (429, _) => away(Why::TooManyLogins),
         (503, true) => away(Why::Draining),

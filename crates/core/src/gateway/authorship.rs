@@ -98,7 +98,8 @@ mod tests {
     }
 
     /// A gateway that shows no version.
-    const OLD: Dialect = Dialect { release: None, tools: ToolShape::Flat, probed: true };
+    const OLD: Dialect =
+        Dialect { release: None, tools: ToolShape::Flat, probed: true, history: None, unsteady: false };
 
     const MESSAGE: &str = "LLM request timed out.";
     const OVERFLOW: &str = "Context overflow: prompt too large for the model.";

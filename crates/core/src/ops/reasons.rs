@@ -23,6 +23,8 @@ words! {
         GatewayTooOld = "gateway_too_old",
         /// The gateway does not have agents of the account.
         AgentsMissing = "agents_missing",
+        /// The gateway shows no session, so a lost answer cannot be found.
+        GatewayHistoryClosed = "gateway_history_closed",
         /// No gateway is configured.
         NoGateway = "no_gateway",
         /// The configured number of turns was sent.
@@ -95,6 +97,9 @@ impl HealthReason {
             Self::AgentsMissing => {
                 "the gateway does not have agents of the account, so their work waits: add them to its configuration; \
                  `gateway.missingAgents` of /health, or `doctor`, has the names and the setting"
+            }
+            Self::GatewayHistoryClosed => {
+                "the gateway shows no session, so a lost answer ends as dead: add \"sessions_list\" and \"sessions_history\" to tools.alsoAllow in its configuration, and restart it"
             }
             Self::BudgetReached => {
                 "a daily budget is reached, so turns wait: run `budget show`, or `budget raise` or `budget reset` to go on today"

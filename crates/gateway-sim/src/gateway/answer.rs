@@ -45,7 +45,7 @@ impl Frame {
             message: inner.ids.named("msg"),
             created: inner.options.clock.now().0 / 1000,
             model: model.to_owned(),
-            has_phases: inner.options.release >= Release::V2026_5_28,
+            has_phases: inner.options.release >= Release::V2026_5_7,
             spent: Cell::default(),
         }
     }

@@ -10,7 +10,7 @@ use super::probes::not_allowed;
 use super::sessions::{Session, SessionView};
 use super::transcript::Item;
 use super::turn_request::session_named;
-use super::{Inner, Phase, draining};
+use super::{Inner, Phase, Release, draining};
 use mcr_http::message::{Method, Reply, Request};
 
 /// The path of the endpoint.
@@ -34,6 +34,9 @@ pub(super) fn answer(inner: &Inner, request: &Request) -> Reply {
     if tool.is_empty() {
         return refusal(400, "invalid_request_error", "tools.invoke requires body.tool");
     }
+    if tool == "session_status" {
+        return status(inner, asked["sessionKey"].as_str().unwrap_or_default());
+    }
     if !inner.options.tools_allowed.iter().any(|allowed| allowed == tool) {
         let error = json!({"type": "not_found", "message": format!("Tool not available: {tool}")});
         return body(404, &json!({"ok": false, "error": error}));
@@ -45,6 +48,20 @@ pub(super) fn answer(inner: &Inner, request: &Request) -> Reply {
     };
     let content = json!([{"type": "text", "text": details.to_string()}]);
     body(200, &json!({"ok": true, "result": {"content": content, "details": details}}))
+}
+
+/// The state of a session, of which only the first line is played. Every client may ask for it.
+fn status(inner: &Inner, key: &str) -> Reply {
+    let first = inner.options.agents.first().map_or("main", String::as_str);
+    let exists =
+        session_named(key, first, &inner.options).is_some_and(|name| inner.sessions.find(&name).is_some());
+    let release = inner.options.release;
+    if !exists && release < Release::V2026_5_7 {
+        let error = json!({"type": "tool_error", "message": "tool execution failed"});
+        return body(500, &json!({"ok": false, "error": error}));
+    }
+    let text = format!("\u{1f99e} OpenClaw {} (2d2ddc4)\nCurrent time: now", release.version());
+    body(200, &json!({"ok": true, "result": {"content": [{"type": "text", "text": text}]}}))
 }
 
 fn list(inner: &Inner, limit: usize) -> Value {

@@ -7,7 +7,9 @@ pub enum Release {
     V2026_2_19,
     /// Flat tools, one call per reply, and no history over HTTP.
     V2026_3_31,
-    /// All calls of a reply, and the history over HTTP.
+    /// All calls of a reply, and the history over the WebSocket.
+    V2026_5_7,
+    /// The history over HTTP.
     V2026_5_28,
     /// Error messages as answers.
     V2026_6_11,
@@ -36,9 +38,10 @@ pub(super) enum ErrorForm {
 
 impl Release {
     /// Every release.
-    pub const ALL: [Self; 7] = [
+    pub const ALL: [Self; 8] = [
         Self::V2026_2_19,
         Self::V2026_3_31,
+        Self::V2026_5_7,
         Self::V2026_5_28,
         Self::V2026_6_11,
         Self::V2026_7_1,
@@ -51,6 +54,7 @@ impl Release {
         match self {
             Self::V2026_2_19 => "2026.2.19",
             Self::V2026_3_31 => "2026.3.31",
+            Self::V2026_5_7 => "2026.5.7",
             Self::V2026_5_28 => "2026.5.28",
             Self::V2026_6_11 => "2026.6.11",
             Self::V2026_7_1 => "2026.7.1",
@@ -63,7 +67,7 @@ impl Release {
         match self {
             Self::V2026_2_19 => ErrorForm::ProviderText,
             Self::V2026_3_31 => ErrorForm::Placeholder,
-            Self::V2026_5_28 => ErrorForm::FailureOrPlaceholder,
+            Self::V2026_5_7 | Self::V2026_5_28 => ErrorForm::FailureOrPlaceholder,
             Self::V2026_6_11 | Self::V2026_7_1 => ErrorForm::FailureOrMessage,
             Self::V2026_8_2 | Self::V2026_9_6 => ErrorForm::Failure,
         }
@@ -77,7 +81,7 @@ impl Release {
 
     /// Whether all calls of a reply reach the client, not only the last one.
     pub(super) fn hands_out_all_calls(self) -> bool {
-        self >= Self::V2026_5_28
+        self >= Self::V2026_5_7
     }
 
     /// Whether the gateway's token may read the history over HTTP.
@@ -87,7 +91,7 @@ impl Release {
 
     /// Whether the gateway's token alone has permissions on the WebSocket.
     pub(super) fn token_has_scopes(self) -> bool {
-        self >= Self::V2026_5_28
+        self >= Self::V2026_5_7
     }
 
     /// Whether items of the history name their run.
@@ -102,17 +106,17 @@ impl Release {
 
     /// Whether the configuration of the web page names the version.
     pub(super) fn page_names_version(self) -> bool {
-        self >= Self::V2026_5_28
+        self >= Self::V2026_5_7
     }
 
     /// Whether a client that hangs up ends its run.
     pub(super) fn ends_abandoned_runs(self) -> bool {
-        self >= Self::V2026_5_28
+        self >= Self::V2026_5_7
     }
 
     /// Whether interrupted runs are resumed after a restart.
     pub(super) fn resumes(self) -> bool {
-        self >= Self::V2026_5_28
+        self >= Self::V2026_5_7
     }
 
     /// Whether a silent agent is asked once more, and a silence then fails.
@@ -132,6 +136,6 @@ impl Release {
 
     /// Whether the session list has the state of each session's last run.
     pub(super) fn lists_status(self) -> bool {
-        self >= Self::V2026_5_28
+        self >= Self::V2026_5_7
     }
 }

@@ -151,7 +151,7 @@ impl<'a> SocketClient<'a> {
     fn connect(&mut self, params: &Value) -> Result<Value, Refusal> {
         let release = self.inner.options.release;
         let (old, token_counts) = (release.is_oldest(), release.token_has_scopes());
-        let protocol = if old { OLD_PROTOCOL } else { PROTOCOL };
+        let protocol = if release < Release::V2026_6_11 { OLD_PROTOCOL } else { PROTOCOL };
         let bound = |name: &str| params[name].as_u64().unwrap_or_default();
         if !(bound("minProtocol")..=bound("maxProtocol")).contains(&protocol) {
             return Err(("INVALID_REQUEST", MISMATCH.to_owned()));

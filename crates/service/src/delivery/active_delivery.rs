@@ -47,7 +47,7 @@ pub struct ActiveDelivery {
     /// Whether a person stopped the work on the task.
     stopped: AtomicBool,
     /// The number of the list that last caused a check for stops.
-    looked: AtomicU64,
+    checked: AtomicU64,
     over: AtomicBool,
     /// Held while a note is written. The state has another lock, so readers never wait for the disk.
     notes: Mutex<()>,
@@ -98,7 +98,7 @@ impl ActiveDelivery {
         Self {
             calls: Mutex::default(),
             stopped: AtomicBool::new(false),
-            looked: AtomicU64::new(0),
+            checked: AtomicU64::new(0),
             over: AtomicBool::new(false),
             notes: Mutex::default(),
             inside: Mutex::new(inside),
@@ -144,13 +144,13 @@ impl ActiveDelivery {
     }
 
     /// Records that this list caused a check for stops.
-    pub(super) fn is_looked_at(&self, list: u64) {
-        self.looked.store(list, Ordering::Release);
+    pub(super) fn is_checked(&self, list: u64) {
+        self.checked.store(list, Ordering::Release);
     }
 
     /// The list that last caused a check for stops.
-    pub(super) fn looked(&self) -> u64 {
-        self.looked.load(Ordering::Acquire)
+    pub(super) fn checked(&self) -> u64 {
+        self.checked.load(Ordering::Acquire)
     }
 
     /// Whether a context that was read just now shows that a person stopped the work. None until the agent's question

@@ -69,7 +69,7 @@ impl Board {
 /// tasks it would find nothing to do.
 pub(super) fn read(agent: &Agent, leads: bool, deps: &DeliveryDeps<'_>) -> Result<Board, Trouble> {
     let (at, lists) = (deps.clock.now(), deps.inflight.lists());
-    let (events, displaced) = deps.beats.wakes().look(|wakes| {
+    let (events, displaced) = deps.beats.wakes().read(|wakes| {
         let (events, displaced) = wakes.waiting(&agent.slug);
         (events.into_iter().cloned().collect(), displaced)
     });

@@ -65,7 +65,7 @@ pub(super) fn poll(
             return;
         }
         // After the list, because workers wait for the list.
-        panics.catch("poller", || stops.look(inflight, mission));
+        panics.catch("poller", || stops.check(inflight, mission));
     }
 }
 

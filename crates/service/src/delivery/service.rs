@@ -18,10 +18,10 @@ use super::poller::{Order, poll, prober};
 use super::stall_monitor::{SessionProbe, StallLimits, monitor};
 use super::state_changes::{log_breaker, log_duplicate_runtime, wake_background_tasks};
 use super::worker::{Worker, WorkerChannels};
-use crate::bell::Bell;
 use crate::clock::SteadyClock;
 use crate::heartbeat::beats::Beats;
 use crate::roster::Team;
+use crate::wakeup::Wakeup;
 use mcr_clients::mission::Mission;
 use mcr_clients::wire::Stop;
 use mcr_core::delivery::duplicate_runtime;
@@ -80,7 +80,7 @@ pub struct DeliverySetup {
     /// The current roster, for the names of the agents.
     pub team: Team,
     /// Wakes the reporter of the status after a change that the report shows.
-    pub reporter: Bell,
+    pub reporter: Wakeup,
     /// The record of panics.
     pub panics: Panics,
 }
@@ -152,7 +152,7 @@ struct DispatcherThread {
     state: Arc<Mutex<SchedulerState>>,
     leaving: Sender<()>,
     team: Team,
-    reporter: Bell,
+    reporter: Wakeup,
     /// The digest of the names that the dispatcher has.
     names: u64,
     panics: Panics,
@@ -329,7 +329,7 @@ impl DispatcherThread {
             );
             log_breaker(&before, &state);
             log_duplicate_runtime(&before, &state);
-            wake_background_tasks(&before, &state, &self.reporter, self.team.bell());
+            wake_background_tasks(&before, &state, &self.reporter, self.team.wakeup());
             if self.dispatcher.is_done() {
                 return;
             }

@@ -2,7 +2,7 @@
 
 use log::{error, info, warn};
 
-use crate::bell::Bell;
+use crate::wakeup::Wakeup;
 use mcr_core::delivery::scheduler::SchedulerState;
 
 /// Wakes the reporter of the status after a change that the report shows. Wakes the thread of the roster when the account
@@ -10,15 +10,15 @@ use mcr_core::delivery::scheduler::SchedulerState;
 pub(super) fn wake_background_tasks(
     before: &SchedulerState,
     now: &SchedulerState,
-    reporter: &Bell,
-    roster: &Bell,
+    reporter: &Wakeup,
+    roster: &Wakeup,
 ) {
     let shown = |state: &SchedulerState| (state.breaker_open.is_some(), state.foreign.is_some());
     if shown(before) != shown(now) {
-        reporter.ring();
+        reporter.notify();
     }
     if before.is_idle && !now.is_idle {
-        roster.ring();
+        roster.notify();
     }
 }
 

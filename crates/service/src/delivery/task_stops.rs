@@ -27,7 +27,7 @@ use mcr_core::work::{Beat, Kind};
 use mcr_model::{Notification, NotificationId, TaskId};
 
 /// The most contexts that are read for one list, so that the next list does not wait.
-const LOOKS_MAX: usize = 16;
+const CHECKS_MAX: usize = 16;
 
 /// How many messages of a thread are read.
 const MESSAGES_READ: u32 = 50;
@@ -73,13 +73,13 @@ impl TaskStops {
     }
 
     /// Reads the contexts that are due, and ends stopped deliveries.
-    pub(super) fn look(&self, inflight: &InFlight, mission: &Mission) {
+    pub(super) fn check(&self, inflight: &InFlight, mission: &Mission) {
         let mut owed: Vec<Arc<ActiveDelivery>> =
             inflight.held_on_tasks().into_iter().filter(|held| self.owes(held)).collect();
         // The longest waiting come first, so a few contexts that cannot be read never block the others.
-        owed.sort_by_key(|held| held.looked());
-        for held in owed.iter().take(LOOKS_MAX) {
-            self.look_at(held, inflight, mission);
+        owed.sort_by_key(|held| held.checked());
+        for held in owed.iter().take(CHECKS_MAX) {
+            self.check_one(held, inflight, mission);
         }
     }
 
@@ -96,12 +96,12 @@ impl TaskStops {
         reading.lists < unknown.unwrap_or_default().max(self.list.min(1))
     }
 
-    fn look_at(&self, held: &ActiveDelivery, inflight: &InFlight, mission: &Mission) {
+    fn check_one(&self, held: &ActiveDelivery, inflight: &InFlight, mission: &Mission) {
         let work = held.work();
-        held.is_looked_at(self.list);
+        held.is_checked(self.list);
         match &work.kind {
-            Kind::Notification(row) => self.look_at_row(row, held, inflight, mission),
-            Kind::Heartbeat(beat) => self.look_at_tasks(beat, held, inflight, mission),
+            Kind::Notification(row) => self.check_row(row, held, inflight, mission),
+            Kind::Heartbeat(beat) => self.check_tasks(beat, held, inflight, mission),
             // A person cannot stop test work, because it has no turn.
             #[cfg(feature = "test-kind")]
             Kind::Test(_) => held.is_read(Reading::blind(self.list)),
@@ -109,7 +109,7 @@ impl TaskStops {
     }
 
     /// Reads the tasks of a heartbeat that have news.
-    fn look_at_tasks(&self, beat: &Beat, held: &ActiveDelivery, inflight: &InFlight, mission: &Mission) {
+    fn check_tasks(&self, beat: &Beat, held: &ActiveDelivery, inflight: &InFlight, mission: &Mission) {
         let (work, reading) = (held.work(), held.reading());
         for task in held.tasks().iter().filter(|task| self.has_news(task, &reading)) {
             let (item, id) = (LogItem::from(&*work), ("stopped_task", Value::from(task.as_str())));
@@ -135,7 +135,7 @@ impl TaskStops {
         held.is_read(Reading::blind(self.list));
     }
 
-    fn look_at_row(&self, row: &Notification, held: &ActiveDelivery, inflight: &InFlight, mission: &Mission) {
+    fn check_row(&self, row: &Notification, held: &ActiveDelivery, inflight: &InFlight, mission: &Mission) {
         match mission.ask(&GetDeliveryContext { notification_id: &row.id }) {
             Ok(None) => held.is_read(Reading::blind(self.list)),
             Ok(Some(context)) => match held.is_stopped_in(&context) {
@@ -234,7 +234,7 @@ mod tests {
                 inflight.hold(&begun, &mut record, rights(), Reading::blind(read));
             }
             stops.listed(&rows(list), &inflight);
-            stops.look(&inflight, &mission);
+            stops.check(&inflight, &mission);
             counts.push(backend.reads.load(Ordering::SeqCst));
         }
         (counts, inflight.is_stopped(&begun))
@@ -356,7 +356,7 @@ mod tests {
             if counts.is_empty() {
                 inflight.hold(&work, &mut record, rights(), Reading::blind(1));
             }
-            stops.look(&inflight, &mission);
+            stops.check(&inflight, &mission);
             counts.push(backend.reads.load(Ordering::SeqCst));
         }
         (counts, inflight.is_stopped(&work))
@@ -381,12 +381,12 @@ mod tests {
         let mut record = Record::default();
         inflight.hold(&begun, &mut record, rights(), Reading::blind(1));
         stops.listed(&rows(NEWS), &inflight);
-        stops.look(&inflight, &mission);
+        stops.check(&inflight, &mission);
         assert!(!inflight.is_stopped(&begun));
         (record.heard, record.tries) = (Some(Stamp { message: None, at: Millis(1) }), 1);
         inflight.hold(&begun, &mut record, rights(), Reading::blind(1));
         stops.listed(&rows(NEWS), &inflight);
-        stops.look(&inflight, &mission);
+        stops.check(&inflight, &mission);
         assert!(inflight.is_stopped(&begun));
     }
 }

@@ -32,10 +32,10 @@ use mcr_model::zone::Zone;
 use mcr_model::{AgentId, LocalTime, Roster, random};
 
 /// How long the thread sleeps at most: a new roster is noticed by then.
-const LOOK_INTERVAL: Duration = Duration::from_secs(5);
+const WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// How long the thread sleeps at least.
-const LOOK_AGAIN: Duration = Duration::from_millis(20);
+const WAIT_MIN: Duration = Duration::from_millis(20);
 
 /// The largest checklist file that is read.
 const CHECKLIST_BYTES_MAX: u64 = 64 * 1024;
@@ -141,7 +141,7 @@ impl Beats {
         &self.wakes
     }
 
-    /// The thread looks again: an event has arrived, or a beat has ended.
+    /// Wakes the thread: an event has arrived, or a beat has ended.
     pub fn nudge(&self) {
         // In a full channel, a nudge waits already.
         let _ = self.nudges.0.try_send(());
@@ -162,11 +162,11 @@ impl Beats {
             let now = self.clock.now();
             let scheduled = self.lock().schedule.wake_at(now);
             // A wake is due by the system's clock.
-            let woken = self.wakes.look(mcr_core::heartbeat::wake::WakeQueues::wake_at);
+            let woken = self.wakes.read(mcr_core::heartbeat::wake::WakeQueues::wake_at);
             let woken = woken.map(|at| at.since(SystemClock.now()));
             let wait = scheduled.map(|at| at.since(now)).into_iter().chain(woken);
             // After a panic the due time may still be in the past.
-            let wait = wait.min().unwrap_or(LOOK_INTERVAL).clamp(LOOK_AGAIN, LOOK_INTERVAL);
+            let wait = wait.min().unwrap_or(WAIT_MAX).clamp(WAIT_MIN, WAIT_MAX);
             select! {
                 recv(until) -> _ => return,
                 recv(self.nudges.1) -> _ => {}
@@ -179,7 +179,7 @@ impl Beats {
     fn due(&self) -> Vec<Beat> {
         let roster = self.team.now();
         let wall = SystemClock.now();
-        let is_due = self.wakes.look(|wakes| wakes.wake_at().is_some_and(|at| at <= wall));
+        let is_due = self.wakes.read(|wakes| wakes.wake_at().is_some_and(|at| at <= wall));
         let woken = if is_due { self.wakes.change(|wakes| wakes.due(wall)).0 } else { Vec::new() };
         let now = self.clock.now();
         let mut inside = self.lock();
@@ -232,7 +232,7 @@ impl Beats {
     }
 
     fn has_events(&self, slug: &str) -> bool {
-        self.wakes.look(|wakes| !wakes.waiting(slug).0.is_empty())
+        self.wakes.read(|wakes| !wakes.waiting(slug).0.is_empty())
     }
 
     /// A worker starts an attempt at a beat.

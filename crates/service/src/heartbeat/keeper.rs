@@ -91,8 +91,8 @@ impl Keeper {
     }
 
     /// Reads the queues.
-    pub fn look<T>(&self, look: impl FnOnce(&WakeQueues) -> T) -> T {
-        look(&self.inside().wakes)
+    pub fn read<T>(&self, read: impl FnOnce(&WakeQueues) -> T) -> T {
+        read(&self.inside().wakes)
     }
 
     /// Why waiting events will not survive a restart, if so.

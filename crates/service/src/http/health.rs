@@ -24,6 +24,7 @@ pub use ready::Ready;
 pub use storage::{DiskHealth, LedgerHealth};
 
 use crate::workspace::health::WorkspaceHealth;
+use mcr_core::gateway::dialect::{Behaviour, HistoryWay};
 use mcr_core::guardrails::budget;
 use mcr_core::ops::{HealthReason, MissingAgentsReport, Paused, TurnState};
 use mcr_model::clock::Millis;
@@ -152,6 +153,12 @@ pub struct GatewayHealth {
     pub version: Option<String>,
     /// The form of tool definitions that it accepts: `flat` since 2026.3.31, `nested` before.
     pub dialect: &'static str,
+    /// The open way to the history of a session, by which a lost answer is found; none if unknown.
+    pub history: Option<HistoryWay>,
+    /// Why the release is doubted, if so. The strictest behaviour is then assumed.
+    pub doubt: Option<&'static str>,
+    /// What the runtime assumes of the release; none before the first probe.
+    pub behaviour: Option<Behaviour>,
     /// Whether its agents cannot call our tools.
     pub too_old: bool,
     /// Whether it lists its agents; unknown until it has answered.
@@ -349,6 +356,7 @@ impl Parts {
         let holds = |reason: HealthReason| match reason {
             HealthReason::GatewayTooOld => gateway.too_old,
             HealthReason::AgentsMissing => gateway.missing_agents.count > 0,
+            HealthReason::GatewayHistoryClosed => gateway.history == Some(HistoryWay::Closed),
             HealthReason::BackendUnreachable => backend.reachable == Some(false),
             HealthReason::BackendRefusedToken => backend.accepted == Some(false) && backend.token_refused,
             HealthReason::BackendRefusesAll => backend.accepted == Some(false) && !backend.token_refused,

@@ -1,6 +1,7 @@
 //! Each reason of `/health`, produced for real, with `/readyz` and `/metrics`. Rows that need single parts (a
 //! full disk, workspaces) are in the last test.
 
+use mission_control_runtime::gateway::dialect::HistoryWay;
 use mission_control_runtime::workspace::health::WorkspaceHealth;
 use std::time::Duration;
 
@@ -94,10 +95,10 @@ fn a_gateway_without_the_endpoint_is_named() {
 #[test]
 fn a_gateway_too_old_for_tools_is_reported_once_known() {
     let stack = Stack::played(&["ben"], polite, |options| options.release = Release::V2026_2_19);
-    stack.until("a judgement", |health| health["status"] == "healthy");
+    degraded(&stack, &["gateway_history_closed"]);
     let task = stack.task("in_progress", &["ben"]);
     stack.mention(&task, "ben", "hello");
-    let health = degraded(&stack, &["gateway_too_old"]);
+    let health = degraded(&stack, &["gateway_too_old", "gateway_history_closed"]);
     assert_eq!(health["gateway"]["dialect"], "nested");
     let why = "The gateway is too old for function tools.";
     assert_eq!(health["agentApi"], json!({"toolEndpointsOpen": true, "why": why, "tokens": true}));
@@ -269,6 +270,8 @@ fn every_reason_follows_from_its_part() {
         (parts(|p| p.gateway.trouble = Some(HealthReason::GatewayEndpointOff)), &["gateway_endpoint_off"]),
         (parts(|p| p.gateway.too_old = true), &["gateway_too_old"]),
         (parts(|p| p.gateway.missing_agents.count = 1), &["agents_missing"]),
+        (parts(|p| p.gateway.history = Some(HistoryWay::Closed)), &["gateway_history_closed"]),
+        (parts(|p| p.gateway.history = Some(HistoryWay::Socket)), &[]),
         (parts(|p| p.gateway.breaker_open = true), &["breaker_open"]),
         (parts(|p| p.backend.reachable = Some(false)), &["backend_unreachable"]),
         (

@@ -9,8 +9,9 @@ use serde_json::{Value, json};
 
 use crate::gateway::history::{Item, read_item};
 
-/// The protocol of 2026.9.6. A gateway that wants another one reports it and closes.
-const PROTOCOL: u32 = 4;
+/// The protocols of 2026.5.7 and of 2026.9.6. A gateway that wants another one reports it and closes.
+const PROTOCOL_MIN: u32 = 3;
+const PROTOCOL_MAX: u32 = 4;
 
 /// Our client id, one of a closed list.
 const CLIENT: &str = "gateway-client";
@@ -25,7 +26,7 @@ const CHARS_MAX: u32 = 2_000_000;
 /// The first request; it authenticates the connection.
 pub fn connect(id: u32, token: Option<&str>) -> String {
     let mut params = json!({
-        "minProtocol": PROTOCOL, "maxProtocol": PROTOCOL, "role": "operator", "scopes": SCOPES,
+        "minProtocol": PROTOCOL_MIN, "maxProtocol": PROTOCOL_MAX, "role": "operator", "scopes": SCOPES,
         "client": {
             "id": CLIENT, "mode": MODE, "version": env!("CARGO_PKG_VERSION"), "platform": "rust",
         },
@@ -53,6 +54,11 @@ pub fn abort_params(session: &str, run: Option<&str>) -> Value {
         params["runId"] = json!(run);
     }
     params
+}
+
+/// The parameters that request the last items of a session.
+pub fn history_params(session: &str, limit: u32) -> Value {
+    json!({"sessionKey": session, "limit": limit})
 }
 
 /// The parameters that request the active run of a session.

@@ -51,7 +51,9 @@ use std::time::Duration;
 use super::{Reply, ToolOutput, Usage, Why};
 use mcr_model::clock::Millis;
 
-pub use page::{Item, Listed, Page, Role, Stop, read, read_item, read_listed, read_tool};
+pub use page::{
+    Item, Listed, Page, Role, Stop, read, read_item, read_listed, read_not_found, read_socket, read_tool,
+};
 pub use trace::{cut_item, reaches, source_of};
 
 use trace::{Trace, TurnResult};

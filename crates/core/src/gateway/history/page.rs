@@ -31,6 +31,8 @@ pub struct Page {
     pub items: Vec<Item>,
     /// The cursor of the next older page, if there is one.
     pub older: Option<String>,
+    /// The session, if the gateway names it.
+    pub session: Option<String>,
 }
 
 /// One item of a session.
@@ -134,6 +136,8 @@ impl Item {
 
 #[derive(Deserialize)]
 struct PageBody<'a> {
+    #[serde(rename = "sessionKey", borrow)]
+    session: Option<Cow<'a, str>>,
     #[serde(borrow)]
     items: Option<Vec<&'a RawValue>>,
     #[serde(rename = "hasMore", default)]
@@ -147,7 +151,37 @@ pub fn read(body: &[u8]) -> Option<Page> {
     let body = json::bytes(body);
     let body: PageBody<'_> = serde_json::from_slice(&body).ok()?;
     let items = body.items?.into_iter().map(read_item).collect();
-    Some(Page { items, older: body.next.filter(|_| body.has_more).map(Cow::into_owned) })
+    let older = body.next.filter(|_| body.has_more).map(Cow::into_owned);
+    Some(Page { items, older, session: body.session.map(Cow::into_owned) })
+}
+
+/// The answer of `chat.history` over the WebSocket (spec §12.3); it has no cursor.
+pub fn read_socket(payload: &RawValue) -> Option<Page> {
+    #[derive(Deserialize)]
+    struct ShownItems<'a> {
+        #[serde(borrow)]
+        messages: Vec<&'a RawValue>,
+    }
+    let answer: ShownItems<'_> = serde_json::from_str(payload.get()).ok()?;
+    Some(Page { items: answer.messages.into_iter().map(read_item).collect(), ..Page::default() })
+}
+
+/// The session that a gateway does not find, by its answer with status 404; `None` if the answer is not the gateway's.
+pub fn read_not_found(body: &[u8]) -> Option<String> {
+    #[derive(Deserialize)]
+    struct NotFoundBody {
+        error: NotFound,
+    }
+    #[derive(Deserialize)]
+    struct NotFound {
+        #[serde(rename = "type")]
+        kind: String,
+        message: String,
+    }
+    let body = json::bytes(body);
+    let answer: NotFoundBody = serde_json::from_slice(&body).ok()?;
+    let session = answer.error.message.strip_prefix("Session not found: ")?;
+    (answer.error.kind == "not_found").then(|| session.to_owned())
 }
 
 #[derive(Deserialize)]
@@ -178,7 +212,7 @@ pub fn read_tool(body: &[u8]) -> Option<Page> {
     // For a session that does not exist the tool reports an error; such a session has no items.
     let unknown = details.status.as_deref() == Some("error");
     let messages = details.messages.or_else(|| unknown.then(Vec::new))?;
-    Some(Page { items: messages.into_iter().map(read_item).collect(), older: None })
+    Some(Page { items: messages.into_iter().map(read_item).collect(), ..Page::default() })
 }
 
 /// What the tool `sessions_list` reports of one session (spec §11.4).

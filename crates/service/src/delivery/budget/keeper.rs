@@ -16,7 +16,7 @@ struct Inner {
     spending: Mutex<Spending>,
     journal: Arc<dyn Journal>,
     /// Tells the monitor that a count has changed.
-    teller: Sender<()>,
+    nudges: Sender<()>,
     changes: Receiver<()>,
 }
 
@@ -28,8 +28,8 @@ impl BudgetKeeper {
 
     /// Budgets with what an earlier process has stored.
     pub fn new(spending: Spending, journal: Arc<dyn Journal>) -> Self {
-        let (teller, changes) = bounded(1);
-        Self(Some(Inner { spending: Mutex::new(spending), journal, teller, changes }))
+        let (nudges, changes) = bounded(1);
+        Self(Some(Inner { spending: Mutex::new(spending), journal, nudges, changes }))
     }
 
     /// Receives a message after each change; none if the budgets are off.
@@ -53,7 +53,7 @@ impl BudgetKeeper {
             // `Wait::Not` never returns an error.
             let _ = inner.journal.keep(changes, Wait::Not);
             // In a full channel, a message waits already.
-            let _ = inner.teller.try_send(());
+            let _ = inner.nudges.try_send(());
         }
         Some(result)
     }
@@ -62,7 +62,7 @@ impl BudgetKeeper {
     pub(super) fn wake_monitor(&self) {
         if let Some(inner) = &self.0 {
             // In a full channel, a message waits already.
-            let _ = inner.teller.try_send(());
+            let _ = inner.nudges.try_send(());
         }
     }
 
@@ -117,7 +117,7 @@ impl BudgetKeeper {
         let changes = spending.take_changes();
         let kept = if changes.is_empty() { Ok(()) } else { inner.journal.keep(changes, Wait::ForDisk) };
         drop(spending);
-        let _ = inner.teller.try_send(());
+        let _ = inner.nudges.try_send(());
         kept.map_err(|JournalError(why)| {
             format!("the change holds until a restart, because it could not be stored: {why}")
         })

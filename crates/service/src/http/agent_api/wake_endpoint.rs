@@ -44,7 +44,7 @@ impl AgentApi {
     /// The figures of heartbeats and waiting events, for `/health`.
     pub fn heartbeat(&self) -> HeartbeatHealth {
         let (beats, wakes) = (&self.setup.beats, self.setup.beats.wakes());
-        let figures = wakes.look(wake::WakeQueues::figures);
+        let figures = wakes.read(wake::WakeQueues::figures);
         HeartbeatHealth {
             running: beats.is_running(),
             mode: beats.rules().map_or("off", |rules| rules.mode.name()),

@@ -25,6 +25,7 @@ fn impact(reason: HealthReason) -> Impact {
         | HealthReason::ForeignInstance => Impact::StopsDeliveries,
         HealthReason::GatewayTooOld
         | HealthReason::AgentsMissing
+        | HealthReason::GatewayHistoryClosed
         | HealthReason::BudgetReached
         | HealthReason::DeliveryFailing
         | HealthReason::StuckTurns
