@@ -1,6 +1,6 @@
 //! The configuration as a running gateway shows it.
 
-use serde_json::Value;
+use serde_json::{Map, Value};
 
 /// The gateway's answer to `config.get`, with a placeholder for each secret.
 #[derive(Clone, Debug, PartialEq)]
@@ -14,10 +14,10 @@ pub struct ShownConfiguration {
 impl ShownConfiguration {
     /// Reads the answer. Defaults that the gateway adds are left out: what a silent configuration means is ours to say.
     pub fn read(answer: &str) -> Option<Self> {
-        let mut answer: Value = serde_json::from_str(answer).ok()?;
-        let path = answer["path"].as_str().map(str::to_owned);
-        let config =
-            ["sourceConfig", "parsed"].into_iter().map(|key| answer[key].take()).find(Value::is_object)?;
+        let mut answer: Map<String, Value> = serde_json::from_str(answer).ok()?;
+        let path = answer.get("path").and_then(Value::as_str).map(str::to_owned);
+        let mut parts = ["sourceConfig", "parsed"].into_iter().filter_map(|key| answer.remove(key));
+        let config = parts.find(Value::is_object)?;
         Some(Self { path, config })
     }
 }
