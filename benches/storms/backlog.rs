@@ -8,7 +8,7 @@ use serde_json::{Value, json};
 
 use super::figures::Figures;
 use super::world::{QUESTION, Runtime, TEAM, World, lock};
-use super::{LOOK, Scale, end, team, turns};
+use super::{LOOK, Scale, end, limits, team, turns};
 
 /// Measures the time until the person's row starts, and until its answer is stored.
 pub(super) fn measure(scale: &Scale) {
@@ -29,6 +29,7 @@ pub(super) fn measure(scale: &Scale) {
     let started = at(&|| lock(&world.seen.asked).get(&0).copied());
     let answered = at(&|| lock(&world.seen.answered).get(&0).copied());
     Figures::of(&world.seen, began.elapsed()).print(&format!("backlog of {rows} rows"));
+    limits(&runtime);
     let show = |time: Option<Duration>| {
         time.map_or_else(
             || format!("not within {} s", scale.backlog.as_secs()),

@@ -6,8 +6,8 @@
 //! | `team` | each of five agents mentions `@all` in one thread |
 //! | `backlog` | a person's row behind rows that agents caused, all of them in one thread |
 //!
-//! Mission Control is the embedded one, the gateway the scripted one; the program under test runs with its default settings
-//! and is observed from outside. `cargo bench --bench storms -- NAME…` measures only the named parts. `BENCH_PROGRAM` names
+//! Mission Control is the embedded one, the gateway the scripted one; the program under test runs with its default
+//! settings, without heartbeats, and is observed from outside. `cargo bench --bench storms -- NAME…` measures only the named parts. `BENCH_PROGRAM` names
 //! another build to measure. Each of these variables changes one value: `BENCH_STORM_SECONDS`, `BENCH_QUESTIONS`,
 //! `BENCH_TURN_MS`, `BENCH_BACKLOG_ROWS` and `BENCH_BACKLOG_SECONDS`.
 
@@ -142,6 +142,7 @@ fn storm(name: &str, first: &str, answer: Storm, scale: &Scale) {
     let quiet = world.quiet();
     let waits = Waits::of(&questions, &lock(&world.seen.answered), Instant::now());
     figures.print(name);
+    limits(&runtime);
     if quiet >= QUIET {
         let calm_after = began.elapsed().saturating_sub(quiet);
         println!("  quiet after      {} turns, {:.1} s", turns(&world.seen), calm_after.as_secs_f64());
@@ -159,6 +160,17 @@ fn storm(name: &str, first: &str, answer: Storm, scale: &Scale) {
 
 fn turns(seen: &Observations) -> u64 {
     seen.turns.load(std::sync::atomic::Ordering::Relaxed)
+}
+
+/// The limits of the runtime: each variable with its value, and whether that is the default.
+fn limits(runtime: &Runtime) {
+    let health = runtime.health();
+    let guardrails = health["guardrails"].as_object().into_iter().flatten();
+    let shown = guardrails.filter_map(|(name, one)| {
+        let given = if one["isDefault"] == true { "" } else { " (set)" };
+        Some(format!("{name}={}{given}", one["value"].as_str()?))
+    });
+    println!("  limits           {}", shown.collect::<Vec<_>>().join(" "));
 }
 
 /// Waits until the runtime knows the agents.

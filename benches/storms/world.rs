@@ -220,7 +220,7 @@ pub(crate) struct Runtime {
 }
 
 impl Runtime {
-    /// Starts the program with its default settings.
+    /// Starts the program with its default settings, but without heartbeats: their turns belong to no storm.
     pub(crate) fn start(world: &World) -> Self {
         let state = tempfile::tempdir().unwrap();
         let nothing = state.path().join("nothing.env");
@@ -234,6 +234,7 @@ impl Runtime {
             .env("OPENCLAW_GATEWAY_URL", format!("http://{}", world.gateway.local_addr()))
             .env("OPENCLAW_GATEWAY_TOKEN", TOKEN)
             .env("HEALTH_PORT", "0")
+            .env("HEARTBEAT_MODE", "off")
             .env("STATE_DIR", state.path().join("state"));
         let mut child =
             command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn().unwrap();

@@ -10,6 +10,8 @@ mod crashes;
 mod crashing_process;
 /// A dead letter that is dropped while its mark is retried.
 mod dropped;
+/// Every crash point of a turn that answers several rows.
+mod folded_crashes;
 /// Deliveries that a person restarts.
 mod retried;
 /// Sequences in which an effect was once lost or repeated.

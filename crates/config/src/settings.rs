@@ -180,7 +180,7 @@ pub struct Delivery {
     pub people_reserve_percent: usize,
     /// The number of waiting notifications of one agent on one task that one turn answers.
     pub fold_max: usize,
-    /// The number of turns that agents may cause in a minute; 0 sets no limit.
+    /// The number of requests to the gateway that agents may cause in a minute; 0 sets no limit.
     pub agent_turns_per_minute: usize,
     /// What happens to a task whose status and facts differ.
     pub done_policy: DonePolicy,

@@ -488,12 +488,12 @@ variables! {
     }
     AGENT_TURNS_PER_MINUTE {
         section: Section::Guardrails,
-        kind: Kind::Integer { min: 0, max: 1_000_000, why: "it is a number of turns, and 0 sets no limit" },
+        kind: Kind::Integer { min: 0, max: 1_000_000, why: "it is a number of requests, and 0 sets no limit" },
         fallback: Fallback::Value("240"),
         about: "The number of requests to the gateway that agents may cause in a minute. Tool rounds and retries count. Further notifications that agents have caused wait; those of people are not limited. `STATE_DIR` keeps the count across restarts. `0` sets no limit.",
         before: Some(Before {
             there: "no such variable: no limit",
-            why: "agents that answer each other can cause thousands of turns in a minute.",
+            why: "agents that answer each other can cause thousands of requests in a minute.",
         }),
         ..PLAIN
     }

@@ -54,11 +54,11 @@ pub(super) fn delivery_health(
     }
 }
 
-/// The limits for turns that agents have caused.
+/// The limits for what agents have caused.
 pub(super) fn agent_limits(delivery: &Delivery) -> AgentLimitsConfig {
     AgentLimitsConfig {
         people_reserve_percent: delivery.people_reserve_percent,
-        turns_per_minute: delivery.agent_turns_per_minute,
+        requests_per_minute: delivery.agent_turns_per_minute,
     }
 }
 

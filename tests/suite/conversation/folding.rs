@@ -1,12 +1,18 @@
 //! Folding through the program: one turn answers waiting notifications, also across kills.
 
+#![allow(clippy::print_stdout, reason = "the seed is for people")]
+
+use std::path::Path;
 use std::time::Duration;
 
+use mission_control_runtime::delivery::End;
 use mission_control_runtime::demo::gateway::{Prompt, Thought};
+use mission_control_runtime::ledger;
 use serde_json::Value;
 
 use super::processes::Stack;
 use crate::support::dice::Dice;
+use crate::support::program::private;
 use crate::support::wait;
 
 /// Answers with every word of the form `question-N` that the request has.
@@ -52,7 +58,9 @@ fn messages_that_wait_are_answered_by_one_turn_that_has_all_their_texts() {
 /// SIGKILL at random instants: every notification is settled once, and each text was in a turn that was answered.
 #[test]
 fn kills_lose_no_folded_text_and_post_no_answer_twice() {
-    let seed = u64::from(std::process::id());
+    let seed = std::env::var("KILL_SEED").ok().and_then(|text| text.parse().ok());
+    let seed = seed.unwrap_or_else(|| u64::from(std::process::id()));
+    println!("KILL_SEED={seed}");
     let mut dice = Dice(seed);
     let mut stack = Stack::new(&["ben", "ada"], repeats);
     let tasks: Vec<String> = (0..3).map(|_| stack.task("in_progress", &["ben", "ada"])).collect();
@@ -69,6 +77,13 @@ fn kills_lose_no_folded_text_and_post_no_answer_twice() {
     }
     stack.settled();
     wait::until("all marks", || stack.undelivered().is_empty());
+    // Each process counts its own ends, so the ledger is asked.
+    let folded = || {
+        let deliveries = ledger::read(&private(Path::new(stack.state_dir()))).unwrap().deliveries;
+        let folded = |end: &Option<End>| matches!(end, Some(End::Folded(_)));
+        deliveries.iter().filter(|delivery| folded(&delivery.end)).count()
+    };
+    wait::until("folded rows", || folded() > 0);
     for (place, task) in tasks.iter().enumerate() {
         for slug in ["ben", "ada"] {
             let answers = stack.said_by(slug, task).join("\n");

@@ -402,7 +402,7 @@ fn why_of_a_task_finds_waiting_rows() {
             assert_eq!(code, Some(0), "{when}: {output}");
         }
         let (_, output) = stack.command(["why", &task]);
-        assert!(output.lines().any(|line| line.starts_with("2 open")), "{when}: {output}");
+        assert!(output.lines().any(|line| line.contains("2 open, 0 given up")), "{when}: {output}");
         assert!(ids.iter().all(|id| output.contains(id)), "{when}: {output}");
     };
     finds(&stack, "paused");

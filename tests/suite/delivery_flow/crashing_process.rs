@@ -2,8 +2,9 @@
 
 use mission_control_runtime::convex::{self, Call, CallError, Convex, Ran};
 use mission_control_runtime::delivery::deliver::deliver;
+use mission_control_runtime::delivery::deps::DeliveryDeps;
 use mission_control_runtime::delivery::journal::{Journal, JournalError, Note, Wait};
-use mission_control_runtime::delivery::{Job, Outcome};
+use mission_control_runtime::delivery::{Job, Outcome, Record};
 use mission_control_runtime::gateway::history::{Running, TurnMark, Waiting};
 use mission_control_runtime::gateway::{
     Class, Gateway, GatewayError, Input, Progress, Recovered, Reply, Turn, Why,
@@ -18,6 +19,7 @@ use mission_control_runtime::mission::Mission;
 use mission_control_runtime::model::{AccountId, SessionKey, SessionScope, ToolEndpoints};
 use mission_control_runtime::roster;
 use mission_control_runtime::secret::Secret;
+use mission_control_runtime::work::Work;
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::collections::HashMap;
@@ -78,7 +80,7 @@ impl ProcessRun {
         self.calls.load(Ordering::SeqCst)
     }
 
-    fn is_over(&self) -> bool {
+    pub(super) fn is_over(&self) -> bool {
         let deadly = |scheduled: &ScheduledFailure| {
             matches!(scheduled.failure, Failure::DiesBefore | Failure::DiesAfter)
         };
@@ -404,6 +406,33 @@ pub(super) fn live(
     job: &mut Job,
     process: &Arc<ProcessRun>,
 ) -> bool {
+    let board = &fixture.team.board;
+    let mut open = vec![(job.work.clone(), std::mem::take(&mut job.record))];
+    with_deps((fixture, model, ledger, process), &mut open, |deps, open| {
+        job.record = std::mem::take(&mut open[0].1);
+        for _ in 0..30 {
+            match catch_unwind(AssertUnwindSafe(|| deliver(job, deps))) {
+                Ok(Outcome::Closed(_)) if !process.is_over() => return true,
+                _ if process.is_over() => return false,
+                Ok(Outcome::Again { pause, .. }) => {
+                    board.advance(pause.map_or(0, |pause| i64::try_from(pause.as_millis()).unwrap()));
+                }
+                Ok(Outcome::Closed(_)) | Err(_) => {}
+            }
+        }
+        panic!("it comes to no end: {:?}", job.record);
+    })
+}
+
+/// The surroundings of a process: board, model, ledger and its calls.
+pub(super) type Surroundings<'a> = (&'a Arc<Fixture>, &'a Model, &'a Arc<MemoryLedger>, &'a Arc<ProcessRun>);
+
+/// Starts the parts of a process that recalls these open deliveries, and lets it work.
+pub(super) fn with_deps<T>(
+    (fixture, model, ledger, process): Surroundings<'_>,
+    open: &mut [(Arc<Work>, Record)],
+    work: impl FnOnce(&DeliveryDeps<'_>, &mut [(Arc<Work>, Record)]) -> T,
+) -> T {
     let convex = Arc::new(MortalBackend(process.clone(), fixture.clone()));
     let board = &fixture.team.board;
     let sure = Mission::new(
@@ -419,8 +448,10 @@ pub(super) fn live(
         beats::none(&board.account),
     );
     parts.rules.access.endpoints = ToolEndpoints::On;
-    parts.inflight.resume(&job.work, &mut job.record);
-    job.record.effects.all_made().iter().for_each(|id| parts.made.add(id.clone()));
+    for (work, record) in open.iter_mut() {
+        parts.inflight.resume(work, record);
+        record.effects.all_made().iter().for_each(|id| parts.made.add(id.clone()));
+    }
     parts.people.fetch(&sure).unwrap();
     let time = fixture.clone();
     let api = AgentApi::new(AgentApiSetup {
@@ -446,16 +477,5 @@ pub(super) fn live(
     });
     let gateway = MortalGateway(process.clone(), model, fixture, &api);
     let clock = board.clock();
-    let deps = parts.deps(&mission, &gateway, &*journal, &clock);
-    for _ in 0..30 {
-        match catch_unwind(AssertUnwindSafe(|| deliver(job, &deps))) {
-            Ok(Outcome::Closed(_)) if !process.is_over() => return true,
-            _ if process.is_over() => return false,
-            Ok(Outcome::Again { pause, .. }) => {
-                board.advance(pause.map_or(0, |pause| i64::try_from(pause.as_millis()).unwrap()));
-            }
-            Ok(Outcome::Closed(_)) | Err(_) => {}
-        }
-    }
-    panic!("it comes to no end: {:?}", job.record);
+    work(&parts.deps(&mission, &gateway, &*journal, &clock), open)
 }

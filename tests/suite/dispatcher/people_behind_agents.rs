@@ -12,8 +12,8 @@ use super::world::{Fate, World};
 
 const CEILING: usize = 10;
 
-fn under_ceiling(workers: usize, fold_max: usize, turns_per_minute: usize) -> World {
-    let limits = AgentLimitsConfig { people_reserve_percent: 20, turns_per_minute };
+fn under_ceiling(workers: usize, fold_max: usize, requests_per_minute: usize) -> World {
+    let limits = AgentLimitsConfig { people_reserve_percent: 20, requests_per_minute };
     World::built(workers, fold_max, Vec::new(), RecoveredState::default(), limits)
 }
 
@@ -29,7 +29,7 @@ fn full(fold_max: usize, first: &[(&str, Fate)]) -> World {
         world.arrive_from("Bot", Agent, &format!("other{n}"), &format!("x{n}"));
     }
     world.run_for(Duration::from_secs(2));
-    assert!(world.dispatcher.state().agent_limits.turns >= CEILING as u64);
+    assert!(world.dispatcher.state().agent_limits.requests >= CEILING as u64);
     world
 }
 

@@ -140,11 +140,15 @@ fn the_ceiling_holds_rows_of_agents_and_says_why() {
     world.run_for(Duration::from_secs(10));
     assert_eq!(world.starts.len(), 30);
     let limits = world.dispatcher.state().agent_limits;
-    assert_eq!((limits.waiting, limits.turns), (70, 30));
+    assert_eq!((limits.waiting, limits.requests), (70, 30));
     assert!(limits.ceiling_until.is_some());
     let waiting = (0..100).map(|n| format!("a{n}")).find(|id| !world.started().contains(id)).unwrap();
     let Place::Limited(why) = place_of(&mut world, &waiting) else { panic!("it is limited") };
-    assert!(why.contains("30 turns in the last minute") && why.contains("AGENT_TURNS_PER_MINUTE"), "{why}");
+    assert!(
+        why.contains("30 requests to the gateway in the last minute")
+            && why.contains("AGENT_TURNS_PER_MINUTE"),
+        "{why}"
+    );
     for n in 0..50 {
         world.arrive_from("Dana", Person, &format!("p{n}"), &format!("p{n}"));
     }
@@ -163,7 +167,7 @@ fn the_ceiling_holds_rows_of_agents_and_says_why() {
 #[test]
 fn the_ceiling_counts_the_turns_of_the_process_before() {
     let left = RecoveredState { agent_turns: vec![Millis(0); 28], ..RecoveredState::default() };
-    let limits = AgentLimitsConfig { people_reserve_percent: 0, turns_per_minute: 30 };
+    let limits = AgentLimitsConfig { people_reserve_percent: 0, requests_per_minute: 30 };
     let mut world = World::with(10, Vec::new(), left, limits);
     for n in 0..10 {
         world.arrive_from("Bot", Agent, &format!("t{n}"), &format!("a{n}"));

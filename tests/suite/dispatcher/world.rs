@@ -175,8 +175,8 @@ impl World {
     }
 
     /// A dispatcher with these limits, which knows the agent "Bot".
-    pub(super) fn limited(workers: usize, people_reserve_percent: usize, turns_per_minute: usize) -> Self {
-        let limits = AgentLimitsConfig { people_reserve_percent, turns_per_minute };
+    pub(super) fn limited(workers: usize, people_reserve_percent: usize, requests_per_minute: usize) -> Self {
+        let limits = AgentLimitsConfig { people_reserve_percent, requests_per_minute };
         Self::with(workers, Vec::new(), RecoveredState::default(), limits)
     }
 

@@ -230,6 +230,39 @@ fn the_records_continue_the_count_after_a_restart() {
     }
 }
 
+/// The document had its content when the person wrote. Neither another process nor the loss of the older records changes that.
+#[test]
+fn a_document_from_before_a_person_s_word_is_no_progress() {
+    let new_content = ("another draft", 10 + 12);
+    for (content, turns) in [("a draft", 12), ("a  draft\n", 12), new_content] {
+        for kept in [None, Some(usize::MAX), Some(1)] {
+            let mut played = Played::new();
+            let mut records = Vec::new();
+            let first = played.person_mentions("a");
+            played.threads.wrote(&TaskId::new("t"), "a draft");
+            played.say("agent", "a", "over to you");
+            let row = played.context("b", Some(&first));
+            records.push((row.notification.clone(), played.admit(&row, None)));
+            for words in ["go on", "please"] {
+                played.person_says(words);
+                let row = played.context("a", None);
+                records.push((row.notification.clone(), played.admit(&row, None)));
+            }
+            let source = records[2].0.id.to_string();
+            if let Some(kept) = kept {
+                played.threads = recalled(&records[records.len().saturating_sub(kept)..]);
+            }
+            let write = |played: &mut Played, turn| {
+                if turn == 10 {
+                    played.threads.wrote(&TaskId::new("t"), content);
+                }
+            };
+            let stop = played.until_stopped(&source, 1_000, write);
+            assert_eq!(stop, (turns, Some(TeamLimit::Depth)), "{content:?}, {kept:?} records");
+        }
+    }
+}
+
 #[test]
 fn a_restart_keeps_the_depth_and_the_notice() {
     let mut played = Played::new();

@@ -118,7 +118,7 @@ pub struct SchedulerConfig {
     pub intervals: PollIntervals,
     /// How many waiting rows of an agent on a task one turn answers.
     pub fold_max: usize,
-    /// The limits for turns that agents have caused.
+    /// The limits for what agents have caused.
     pub agent_limits: AgentLimitsConfig,
 }
 
@@ -140,7 +140,7 @@ pub struct RecoveredState {
     pub threads: Threads,
     /// The agents whose turns do not start.
     pub hold: Hold,
-    /// When turns that agents have caused were sent in the last minute.
+    /// When requests that agents have caused were sent in the last minute.
     pub agent_turns: Vec<Millis>,
 }
 
@@ -165,7 +165,7 @@ pub struct SchedulerState {
     pub unreadable: Arc<[String]>,
     /// The evidence of another runtime on the account, if there is any.
     pub foreign: Option<ForeignRuntime>,
-    /// The limits for turns that agents have caused.
+    /// The limits for what agents have caused.
     pub agent_limits: AgentLimitsState,
     /// The unsettled rows, while Mission Control has more of them than a list shows.
     pub backlog: Option<Backlog>,

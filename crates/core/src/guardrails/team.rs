@@ -16,7 +16,8 @@
 //!   deeper than the delivery that caused it.
 //! * **Progress earns turns.** Progress is a status that the task did not have since the start of the count, a pull request
 //!   that was not linked before, or a document with new content ([`Fact`]). It adds `TEAM_TURNS_PER_PROGRESS` turns and
-//!   starts the depth again. What was seen before is no progress, so a task that moves to and fro earns nothing.
+//!   starts the depth again. What was seen before is no progress, so a task that moves to and fro earns nothing. Contents of
+//!   documents are remembered across counts: a person's word does not make an unchanged document new.
 //! * **The hard limit holds in any case.** Agents cause at most `TEAM_TURNS_HARD_MAX` turns between two messages of people.
 //! * **The records keep the count.** Each delivery keeps its own facts and the counts by then ([`TeamTurn`]), so a restart
 //!   continues the count ([`Threads::recall`]). A document is in the record of the next delivery of its thread. Facts of deliveries that the ledger no longer keeps are lost. The counts

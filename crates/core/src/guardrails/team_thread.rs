@@ -1,6 +1,6 @@
 //! What agents have caused in one thread since a person last wrote there.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::{HashMap, HashSet, VecDeque};
 
 use super::origin::{agent_named, name_in};
 use super::team_turn::{CountStart, Fact, TeamLimit, TeamStop, TeamTurn};
@@ -8,6 +8,9 @@ use mcr_model::{AuthorType, DeliveryContext, Notification, NotificationId, Task,
 
 /// The most facts that a thread remembers. Further facts are no progress.
 const FACTS_MAX: usize = 2_000;
+
+/// How many contents of documents a new count takes over from the earlier ones: the latest. Each is 40 bytes of the next record.
+const DOCUMENTS_MAX: usize = 100;
 
 /// The depth of a delivery, and how often the task had made progress by then. Later progress makes it invalid.
 #[derive(Clone, Copy, Debug)]
@@ -28,6 +31,8 @@ pub(super) struct ThreadCount {
     progress: u32,
     /// The facts that have been seen.
     seen: HashSet<Fact>,
+    /// The contents of documents among them, the latest last. They are no progress in later counts either.
+    documents: VecDeque<Fact>,
     /// How many of them were progress.
     news: u32,
     /// Whether the status and the pull request at the start of the count are known.
@@ -49,9 +54,22 @@ struct Unrecorded {
 }
 
 impl ThreadCount {
-    /// Starts the count again.
+    /// Starts the count again. The documents have their content from before, so the same content is no progress.
     pub(super) fn restart(&mut self, start: CountStart) {
-        *self = Self { start, used: self.used, ..Self::default() };
+        let documents = std::mem::take(&mut self.documents);
+        let seen = documents.iter().cloned().collect();
+        let unrecorded =
+            Unrecorded { baseline: documents.iter().cloned().collect(), ..Unrecorded::default() };
+        *self = Self { start, used: self.used, seen, documents, unrecorded, ..Self::default() };
+    }
+
+    fn remember_document(&mut self, fact: &Fact) {
+        if fact.is_document() {
+            self.documents.retain(|known| known != fact);
+            self.documents.push_back(fact.clone());
+            let too_many = self.documents.len().saturating_sub(DOCUMENTS_MAX);
+            self.documents.drain(..too_many);
+        }
     }
 
     pub(super) fn start(&self) -> CountStart {
@@ -91,6 +109,7 @@ impl ThreadCount {
 
     /// Sees a fact. A new one is progress.
     pub(super) fn see(&mut self, fact: Fact) {
+        self.remember_document(&fact);
         if self.seen.len() < FACTS_MAX && self.seen.insert(fact.clone()) {
             self.unrecorded.news.push(fact);
             self.news += 1;
@@ -192,7 +211,12 @@ impl ThreadCount {
     /// Takes over the facts of a delivery that an earlier process has recorded.
     pub(super) fn recall(&mut self, row: &Notification, turn: &TeamTurn) {
         self.turns = self.turns.max(turn.number);
-        self.has_baseline |= !turn.baseline.is_empty();
+        self.has_baseline |= turn.baseline.iter().any(|fact| !fact.is_document());
+        for fact in turn.baseline.iter().chain(&turn.news) {
+            self.remember_document(fact);
+        }
+        // What a record has need not be recorded again.
+        self.unrecorded.baseline.retain(|fact| !turn.baseline.contains(fact));
         self.seen.extend(turn.baseline.iter().cloned());
         for fact in &turn.news {
             self.news += u32::from(self.seen.insert(fact.clone()));

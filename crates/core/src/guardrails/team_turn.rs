@@ -63,6 +63,11 @@ impl Fact {
         let text = words.collect::<Vec<_>>().join(" ");
         Some(Self(format!("document {}", half_digest(&text))))
     }
+
+    /// Whether it is the content of a document.
+    pub(super) fn is_document(&self) -> bool {
+        self.0.starts_with("document ")
+    }
 }
 
 /// The limit at which a thread stopped.

@@ -118,8 +118,8 @@ impl HealthReason {
                  estimated time; `pause` stops the agents"
             }
             Self::AgentTurnsLimited => {
-                "agents cause more turns than AGENT_TURNS_PER_MINUTE allows, so their notifications wait: look for agents that \
-                 answer each other"
+                "agents cause more requests to the gateway than AGENT_TURNS_PER_MINUTE allows, so their notifications wait: look \
+                 for agents that answer each other"
             }
             Self::DeadLetters => "a delivery was given up: run `dead list`",
             Self::UnreadableRows => {

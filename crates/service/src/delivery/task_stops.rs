@@ -110,7 +110,7 @@ impl TaskStops {
 
     /// Reads the tasks of a heartbeat that have news.
     fn check_tasks(&self, beat: &Beat, held: &ActiveDelivery, inflight: &InFlight, mission: &Mission) {
-        let (work, reading) = (held.work(), held.reading());
+        let (work, reading, mut all_read) = (held.work(), held.reading(), true);
         for task in held.tasks().iter().filter(|task| self.has_news(task, &reading)) {
             let (item, id) = (LogItem::from(&*work), ("stopped_task", Value::from(task.as_str())));
             let load = LoadTask { agent_id: &beat.agent, task_id: task, message_limit: Some(MESSAGES_READ) };
@@ -122,17 +122,17 @@ impl TaskStops {
                 }
                 Ok(_) => {}
                 Err(error) => {
-                    let is_passing = error.class == CallClass::Transient;
+                    // The backend may hide the reason of a refusal, so only a missing task is final. One that cannot be
+                    // read hides no stop of another.
+                    all_read &= error.class == CallClass::Gone;
                     let error = ("error", Value::from_display(&error));
                     item.log(Level::Debug, "Task not read for a check for stops", &[id, error]);
-                    // Another refusal would recur: the task may be gone.
-                    if is_passing {
-                        return;
-                    }
                 }
             }
         }
-        held.is_read(Reading::blind(self.list));
+        if all_read {
+            held.is_read(Reading::blind(self.list));
+        }
     }
 
     fn check_row(&self, row: &Notification, held: &ActiveDelivery, inflight: &InFlight, mission: &Mission) {

@@ -9,6 +9,7 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use super::Remembered;
 use super::entry::LedgerEntry;
 use super::note_text::NoteText;
+use mcr_core::delivery::End;
 use mcr_core::delivery::journal::{Journal, JournalError, Note, Wait};
 use mcr_core::work::WorkId;
 
@@ -55,6 +56,18 @@ impl MemoryLedger {
         let images = by_number.into_values().map(|entry| entry.image(""));
         images
             .map(|image| Remembered::of(&image, image.read().expect("what was just written is understood")))
+            .collect()
+    }
+
+    /// The closed deliveries on the simulated disk, each with its end.
+    pub fn closed(&self) -> HashMap<WorkId, End> {
+        let mut inner = self.lock();
+        let closed = inner.disk.values_mut().filter(|entry| entry.closed.is_some());
+        closed
+            .map(|entry| {
+                let row = entry.image("").read().expect("what was just written is understood");
+                (entry.id.clone(), row.end.expect("it is closed"))
+            })
             .collect()
     }
 

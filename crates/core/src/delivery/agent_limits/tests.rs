@@ -8,7 +8,7 @@ use std::sync::Arc;
 const SECOND: i64 = 1000;
 
 fn config(percent: usize, per_minute: usize) -> AgentLimitsConfig {
-    AgentLimitsConfig { people_reserve_percent: percent, turns_per_minute: per_minute }
+    AgentLimitsConfig { people_reserve_percent: percent, requests_per_minute: per_minute }
 }
 
 fn limits(workers: usize, percent: usize, per_minute: usize) -> AgentLimits {
@@ -82,7 +82,7 @@ fn the_ceiling_counts_the_turns_of_the_last_minute_and_no_others() {
     assert_eq!(limits.room_for_agents(100, Millis(60 * SECOND - 1)), 0);
     assert_eq!(limits.room_for_agents(100, Millis(60 * SECOND)), 1);
     assert_eq!(limits.room_for_agents(100, Millis(110 * SECOND)), 3);
-    assert_eq!(limits.state().turns, 3);
+    assert_eq!(limits.state().requests, 3);
 }
 
 #[test]

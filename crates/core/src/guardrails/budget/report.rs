@@ -77,7 +77,7 @@ impl Report {
         let head = format!("Budgets of {} ({}); the day ends at {}.", self.day, self.time_zone, self.ends_at);
         let width = self.scopes.iter().map(|scope| scope.name().chars().count()).max().unwrap_or_default();
         let line = |scope: &ScopeReport| format!("  {:<width$}  {}", scope.name(), scope.words);
-        let warnings = self.warnings.iter().map(|warning| format!("{}.", sentence(warning)));
+        let warnings = self.warnings.iter().map(|warning| sentence(warning));
         std::iter::once(head).chain(self.scopes.iter().map(line)).chain(warnings).collect()
     }
 

@@ -1,4 +1,4 @@
-//! The limits for turns that agents have caused, and the backlog.
+//! The limits for what agents have caused, and the backlog.
 
 use serde::Serialize;
 
@@ -7,7 +7,7 @@ use mcr_core::delivery::agent_limits::AgentLimitsState;
 use mcr_core::delivery::backlog::Backlog;
 use mcr_model::clock::Millis;
 
-/// The limits for turns that agents have caused.
+/// The limits for what agents have caused.
 #[derive(Clone, Debug, Default, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct AgentLimitsHealth {
@@ -17,11 +17,11 @@ pub struct AgentLimitsHealth {
     pub reserved_workers: usize,
     /// `AGENT_TURNS_PER_MINUTE`; 0 sets no limit.
     pub agent_turns_per_minute: usize,
-    /// How many turns agents have caused since the start.
+    /// How many requests to the gateway agents have caused since the start.
     pub agent_turns: u64,
     /// How many rows of agents could start and wait for that limit.
     pub agent_rows_waiting: usize,
-    /// When the limit lets the next turn start, while it holds rows back.
+    /// When the limit lets the next request leave, while it holds rows back.
     pub agent_turns_resume_at: Option<Millis>,
     /// How many contexts were read only to learn who caused a row.
     pub origin_reads: u64,
@@ -32,8 +32,8 @@ impl From<AgentLimitsState> for AgentLimitsHealth {
         Self {
             people_reserve: state.config.people_reserve_percent,
             reserved_workers: state.reserved_workers,
-            agent_turns_per_minute: state.config.turns_per_minute,
-            agent_turns: state.turns,
+            agent_turns_per_minute: state.config.requests_per_minute,
+            agent_turns: state.requests,
             agent_rows_waiting: state.waiting,
             agent_turns_resume_at: state.ceiling_until,
             origin_reads: state.looks,

@@ -17,19 +17,24 @@ pub(super) fn write(page: &mut Page, delivery: &DeliveryHealth) {
     page.one(
         Gauge,
         "delivery_agent_turns_per_minute_limit",
-        "The number of turns that agents may cause in a minute; 0 sets no limit.",
+        "The number of requests to the gateway that agents may cause in a minute; 0 sets no limit.",
         limits.agent_turns_per_minute,
     );
-    page.one(Counter, "delivery_agent_turns_total", "Turns that agents have caused.", limits.agent_turns);
+    page.one(
+        Counter,
+        "delivery_agent_turns_total",
+        "Requests to the gateway that agents have caused.",
+        limits.agent_turns,
+    );
     page.one(
         Gauge,
         "delivery_agent_rows_limited",
-        "Notifications that agents have caused and that wait for the limit of turns in a minute.",
+        "Notifications that agents have caused and that wait for the limit of requests in a minute.",
         limits.agent_rows_waiting,
     );
     page.maybe(
         "delivery_agent_turns_resume_timestamp_seconds",
-        "When the limit of turns in a minute lets the next one start.",
+        "When the limit of requests in a minute lets the next one leave.",
         limits.agent_turns_resume_at.map(|at| seconds_of(at.0)),
     );
     page.one(
