@@ -4,7 +4,7 @@
 //! configuration is silent is in `defaults`. A problem is judged by a probe where there is one, and else by the
 //! configuration. Without either it is [`Diagnosis::Unseen`], and never fine.
 //!
-//! [`patch`] repairs the problems that a configuration can repair, with the same functions that `gateway-config` uses.
+//! [`patch()`] repairs the problems that a configuration can repair, with the same functions that `gateway-config` uses.
 
 mod defaults;
 mod judge;
