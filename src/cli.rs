@@ -27,7 +27,9 @@ use self::table::{commands, find, lacks};
 use crate::app::Demo;
 #[cfg(feature = "mission-control")]
 use crate::app::Local;
-use crate::app::{self, BudgetRequest, Dead, Exit, GatewayConfig, Pause, ServiceLocation};
+use crate::app::{
+    self, BudgetRequest, ConfigurationOptions, Dead, Exit, GatewayConfig, Pause, ServiceLocation,
+};
 use mcr_config::typos;
 use mcr_model::redact::Redactor;
 
@@ -56,6 +58,8 @@ pub enum Command {
         json: bool,
         /// `--live`.
         live: bool,
+        /// `--config` and `--patch`.
+        configuration: ConfigurationOptions,
     },
     /// Shows the state of the running service.
     Status {
@@ -153,8 +157,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>, commit: Option<&str>) -> E
         Ok(Command::Bare) if app::is_configured() => app::run(None, false),
         Ok(Command::Bare) => app::misused(false, &help::short(BUILT_IN)),
         Ok(Command::Run { env_file, stop_on_eof }) => app::run(env_file.as_deref(), stop_on_eof),
-        Ok(Command::Doctor { env_file, all, json, live }) => {
-            app::doctor(env_file.as_deref(), app::Doctor { all, json, live })
+        Ok(Command::Doctor { env_file, all, json, live, configuration }) => {
+            app::doctor(env_file.as_deref(), &app::Doctor { all, json, live, configuration })
         }
         Ok(Command::Status { at, json, ready }) => app::status(&at, json, ready),
         Ok(Command::Why { at, id, json }) => app::why(&at, &id, json),

@@ -131,7 +131,7 @@ fn release(text: &str) -> Result<Release, String> {
 }
 
 /// Reads a configuration. `None` if there is no file, or nothing in it.
-fn read(path: &Path) -> Result<Option<Value>, String> {
+pub(super) fn read(path: &Path) -> Result<Option<Value>, String> {
     let text = match read_text(path, CONFIG_BYTES_MAX) {
         Ok((text, _)) => text,
         Err(FileTrouble::Missing) => return Ok(None),

@@ -36,7 +36,7 @@ pub use build_facts::{BuildFacts, version, version_json};
 pub use dead::{Dead, dead};
 #[cfg(feature = "demo")]
 pub use demo::{Chaos, Demo, Fault, PORT, Play, RealGateway, SECONDS, demo};
-pub use doctor::{Doctor, doctor};
+pub use doctor::{ConfigurationOptions, Doctor, doctor};
 pub use evidence::evidence;
 pub use exit::Exit;
 pub use gateway_config::{GatewayConfig, gateway_config};

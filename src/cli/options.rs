@@ -56,6 +56,18 @@ pub(super) static STATE_DIR: CommandOption = with(
 pub(super) static ALL: CommandOption = flag("all", "List every variable, not only those that are set");
 pub(super) static LIVE: CommandOption =
     flag("live", "Send one real turn to one agent, in a separate session, and show the answer");
+pub(super) static CONFIG: CommandOption = with(
+    "config",
+    "FILE",
+    Value::File,
+    "The gateway's openclaw.json (default: the configuration as the gateway shows it, else the file in OPENCLAW_CONFIG_PATH)",
+);
+pub(super) static PATCH: CommandOption = with(
+    "patch",
+    "FILE",
+    Value::File,
+    "Write the change that repairs the gateway's configuration to the new FILE, and show it. Nothing else is changed",
+);
 pub(super) static JSON: CommandOption = flag("json", "Print JSON");
 pub(super) static READY: CommandOption = flag(
     "ready",
@@ -171,6 +183,8 @@ pub(super) static ALL_OPTIONS: &[&CommandOption] = &[
     &STOP_ON_EOF,
     &ALL,
     &LIVE,
+    &CONFIG,
+    &PATCH,
     &JSON,
     &READY,
     &AGENT,

@@ -19,7 +19,7 @@ use super::{Command, Misuse, no_command, tame};
 use crate::app;
 #[cfg(feature = "mission-control")]
 use crate::app::Local;
-use crate::app::{BudgetRequest, Dead, GatewayConfig, Pause, ServiceLocation};
+use crate::app::{BudgetRequest, ConfigurationOptions, Dead, GatewayConfig, Pause, ServiceLocation};
 use mcr_core::spans;
 use mcr_model::spending::Limits;
 
@@ -69,6 +69,10 @@ pub(super) fn doctor(given: &mut Given) -> Result<Command, Misuse> {
         all: given.flag(&opt::ALL),
         json: given.flag(&opt::JSON),
         live: given.flag(&opt::LIVE),
+        configuration: ConfigurationOptions {
+            config: given.value(&opt::CONFIG).map(PathBuf::from),
+            patch: given.value(&opt::PATCH).map(PathBuf::from),
+        },
     })
 }
 

@@ -81,7 +81,7 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         name: "doctor",
         purpose: "Check configuration, disk, clock, backend, gateway and service",
         details: "Explains how to fix each problem.",
-        options: &[&opt::ENV_FILE, &opt::ALL, &opt::LIVE, &opt::JSON],
+        options: &[&opt::ENV_FILE, &opt::ALL, &opt::LIVE, &opt::CONFIG, &opt::PATCH, &opt::JSON],
         example: "doctor --live",
         read: read::doctor,
         ..PLAIN

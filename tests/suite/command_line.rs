@@ -6,6 +6,8 @@ mod color;
 mod completions;
 /// The agents in `doctor`'s check of the gateway.
 mod doctor_agents;
+/// The gateway's configuration in `doctor`, and its repair.
+mod doctor_configuration;
 /// The configuration of the gateway.
 mod gateway_config;
 /// Command lines that are invalid.
@@ -26,7 +28,9 @@ mod supervised;
 use std::fs;
 use std::net::TcpListener;
 
-use mission_control_runtime::app::{self, BuildFacts, Dead, Exit, Local, Pause, ServiceLocation};
+use mission_control_runtime::app::{
+    self, BuildFacts, ConfigurationOptions, Dead, Exit, Local, Pause, ServiceLocation,
+};
 use mission_control_runtime::cli::documents::tables;
 use mission_control_runtime::cli::{Command, Shell, parse};
 use mission_control_runtime::local::Options;
@@ -55,6 +59,12 @@ fn throwing(text: &str) -> ScriptedHttp {
     ))])
 }
 
+/// The command with these flags: all, JSON and live.
+fn doctor(env_file: Option<&str>, [all, json, live]: [bool; 3]) -> Command {
+    let configuration = ConfigurationOptions::default();
+    Command::Doctor { env_file: env_file.map(Into::into), all, json, live, configuration }
+}
+
 fn here() -> ServiceLocation {
     ServiceLocation::default()
 }
@@ -67,12 +77,9 @@ fn the_command_line_is_parsed_or_refused_with_a_reason() {
         ("run", run(None)),
         ("--env-file f", run(Some("f"))),
         ("run --env-file=f", run(Some("f"))),
-        ("doctor", Ok(Command::Doctor { env_file: None, all: false, json: false, live: false })),
-        (
-            "--json doctor --env-file f",
-            Ok(Command::Doctor { env_file: Some("f".into()), all: false, json: true, live: false }),
-        ),
-        ("doctor --live", Ok(Command::Doctor { env_file: None, all: false, json: false, live: true })),
+        ("doctor", Ok(doctor(None, [false; 3]))),
+        ("--json doctor --env-file f", Ok(doctor(Some("f"), [false, true, false]))),
+        ("doctor --live", Ok(doctor(None, [false, false, true]))),
         ("status", Ok(Command::Status { at: here(), json: false, ready: false })),
         ("status --json --ready", Ok(Command::Status { at: here(), json: true, ready: true })),
         ("why k1", Ok(Command::Why { at: here(), id: "k1".to_owned(), json: false })),
@@ -122,7 +129,7 @@ fn the_command_line_is_parsed_or_refused_with_a_reason() {
         ("help dead retry", Ok(Command::Help { of: Some("dead".to_owned()) })),
         ("help doctr", Err("there is no command `doctr`; did you mean `doctor`?")),
         ("run --data d", Err("--data is not an option of this command")),
-        ("doctor --all", Ok(Command::Doctor { env_file: None, all: true, json: false, live: false })),
+        ("doctor --all", Ok(doctor(None, [true, false, false]))),
         ("--json", Err("--json is not an option of this command")),
         ("version --env-file f", Err("--env-file is not an option of this command")),
         ("dance", Err("there is no command `dance`;")),

@@ -28,6 +28,8 @@ mod interrupted;
 mod killed;
 /// The live page and its data.
 mod live;
+/// Agents that the gateway does not have.
+mod missing_agents;
 /// The state folder is moved away under the running program.
 mod moved;
 /// The name of a conversation at the gateway.

@@ -19,6 +19,8 @@ use serde_json::{Value, json};
 
 use crate::support::scripted_http::{Move, ScriptedHttp};
 
+/// The request for the gateway's agents.
+mod agent_lists;
 /// Texts of the gateway that come in place of the agent's.
 mod authorship;
 /// Connections that break, stall, trickle or never end, and connections that are reused.

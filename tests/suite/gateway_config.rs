@@ -2,6 +2,8 @@
 
 /// Whole configurations, to be read.
 mod golden;
+/// What `doctor --patch` changes, to be read.
+mod patches;
 /// Which file of that name is whose.
 mod places;
 /// What holds for all environments and files.

@@ -15,9 +15,10 @@ use mission_control_runtime::delivery::operator_requests::Place;
 use mission_control_runtime::delivery::policy::Skip;
 use mission_control_runtime::delivery::reply::Silence;
 use mission_control_runtime::delivery::{End, PendingAnswer, Record, Stage, ToolRounds};
+use mission_control_runtime::gateway_config::Form;
 use mission_control_runtime::model::Notification;
 use mission_control_runtime::ops::{
-    Case, Paused, ServiceCondition, StoppedByBrake, TurnState, TurnStatus, brief, many, one,
+    Case, MissingAgents, Paused, ServiceCondition, StoppedByBrake, TurnState, TurnStatus, brief, many, one,
 };
 use mission_control_runtime::work::{self, WorkId};
 use serde_json::{Value, json};
@@ -270,7 +271,15 @@ fn what_blocks_every_delivery_is_named_first() {
         |all, agents: &[&str]| Paused { all, agents: agents.iter().map(|a| (*a).to_owned()).collect() };
     let gateway = || Some("the gateway is unreachable at its address. Check that it runs.".to_owned());
     let backend = || Some("the token was not accepted".to_owned());
-    let rows: [(ServiceCondition, &[&str]); 9] = [
+    let lists = ["ada".to_owned()];
+    let rows: [(ServiceCondition, &[&str]); 10] = [
+        (
+            ServiceCondition {
+                missing: MissingAgents::compare(["ada", "ben"].into_iter(), Some(&lists), Form::Entries),
+                ..runs()
+            },
+            &["The gateway does not know the agent ben: add it, under its slug, to agents.entries"],
+        ),
         (ServiceCondition::default(), &["The service does not run; `run` starts it."]),
         (
             ServiceCondition { paused: paused(true, &[]), ..runs() },

@@ -6,16 +6,17 @@ use std::time::Duration;
 
 use serde_json::json;
 
+use super::configuration::{ConfigurationOptions, GatewayFindings};
 use super::{Check, CheckResult};
 use crate::app::command_env::BackendConnection;
-use mcr_clients::gateway::{GatewayEndpoint, HttpGateway};
+use mcr_clients::gateway::{GatewayEndpoint, HttpGateway, Probe};
 use mcr_clients::wire::Stop;
 use mcr_config::Settings;
 use mcr_core::gateway::dialect::{Behaviour, Dialect, HistoryWay};
 use mcr_core::gateway::{Gateway as _, Input, Tool, Turn};
 use mcr_model::random;
 use mcr_model::redact::Redactor;
-use mcr_model::{Agent, SessionKey, ToolEndpoints};
+use mcr_model::{Agent, BaseUrl, SessionKey, ToolEndpoints};
 use mcr_service::clock::Pulse;
 
 /// The longest silence of the turn. It is short because a person waits at the terminal.
@@ -35,25 +36,41 @@ fn client(
     Some(endpoint.client(&Stop::new()))
 }
 
-/// Checks whether the gateway is reachable, would accept turns, is new enough for tools, and has these agents. The
-/// error says why they are unknown.
+/// Checks whether the gateway is reachable, would accept turns, is new enough for tools, and has these agents; and its
+/// configuration. The error says why the agents are unknown.
 pub(super) fn ask(
     settings: &Settings,
     way: &BackendConnection,
     redactor: &Arc<Redactor>,
     team: Result<&[Agent], &str>,
-) -> Check {
-    let mut check = Check::new("gateway", CheckResult::Good, Vec::new());
-    let (Some(base), Some(gateway)) =
-        (&settings.gateway.url, client(settings, way, redactor, settings.gateway.silence_max))
-    else {
-        let words = "none is configured: nothing is sent to agents; set OPENCLAW_GATEWAY_URL".to_owned();
-        return Check::new("gateway", CheckResult::Skipped, vec![words]);
-    };
-    let probe = gateway.probe();
-    if probe.ready {
+    options: &ConfigurationOptions,
+) -> Vec<Check> {
+    let gateway = client(settings, way, redactor, settings.gateway.silence_max);
+    let probe = gateway.as_ref().map(HttpGateway::probe);
+    let asked = gateway.as_ref().zip(probe.as_ref());
+    if let Some((gateway, _)) = asked.filter(|(_, probe)| probe.ready) {
         gateway.identify();
     }
+    let findings = GatewayFindings::collect(settings, asked, team, options);
+    let reached = if let (Some(base), Some(asked)) = (&settings.gateway.url, asked) {
+        reached(settings, base, asked, team, &findings)
+    } else {
+        let words = "none is configured: nothing is sent to agents; set OPENCLAW_GATEWAY_URL".to_owned();
+        Check::new("gateway", CheckResult::Skipped, vec![words])
+    };
+    let patched = options.patch.as_deref().map(|path| findings.write_patch(path));
+    [reached, findings.check()].into_iter().chain(patched).collect()
+}
+
+/// The check of a configured gateway.
+fn reached(
+    settings: &Settings,
+    base: &BaseUrl,
+    (gateway, probe): (&HttpGateway, &Probe),
+    team: Result<&[Agent], &str>,
+    findings: &GatewayFindings,
+) -> Check {
+    let mut check = Check::new("gateway", CheckResult::Good, Vec::new());
     let (dialect, version) = (gateway.dialect(), gateway.version());
     let version = version.as_deref().unwrap_or("of an unknown release");
     if let Some(why) = probe.why {
@@ -61,7 +78,7 @@ pub(super) fn ask(
         let base = base.to_string();
         let says_where = probe.detail.as_ref().is_some_and(|detail| detail.starts_with(&base));
         let place = if says_where { String::new() } else { format!("{base}: ") };
-        let detail = probe.detail.map_or(String::new(), |detail| format!(" ({detail})"));
+        let detail = probe.detail.as_ref().map_or(String::new(), |detail| format!(" ({detail})"));
         let remedy = why.remedy().map_or(String::new(), |remedy| format!(" {remedy}"));
         check.wrong(format!("{place}{}{detail}.{remedy}", why.explain()));
         return check;
@@ -82,23 +99,21 @@ pub(super) fn ask(
              2026.3.31 is the oldest release with function tools, 2026.9 is recommended"
         ));
     }
-    match (team, gateway.agents()) {
+    match (team, findings.listed()) {
         (Err(why), _) => {
             check.say(format!(
                 "the agents were not checked, because Mission Control did not list them: {why}"
             ));
         }
         (Ok([]), _) => check.say("the account has no agents that it must know".to_owned()),
-        (Ok(team), Some(known)) => check_agents(&mut check, team, &known),
-        (Ok(_), None) => check.say("it does not tell which agents it has".to_owned()),
-    }
-    if settings.gateway.client_tools {
-        check.say(format!(
-            "what it does not tell without a turn: tools.toolSearch should be false (`--live` shows it), and \
-             agents.defaults.maxConcurrent at least {} (DELIVERY_MAX_CONCURRENT_SESSIONS). `gateway-config` and the \
-             gateway's container set 5 there, unless OPENCLAW_MAX_CONCURRENT is another number",
-            settings.delivery.concurrent_sessions_max
-        ));
+        (Ok(team), Some(_)) => match findings.missing(team).explain() {
+            Some(why) => check.wrong(why),
+            None => check.say(format!("it knows all {} agents of the account", team.len())),
+        },
+        (Ok(_), None) => check.say(
+            "it does not list its agents, so an agent that it does not have is found out only by its turns"
+                .to_owned(),
+        ),
     }
     check
 }
@@ -139,22 +154,6 @@ fn say_behaviour(check: &mut Check, dialect: Dialect) {
         )),
         Some(way) => check.say(format!("a lost answer is read {}", way.name())),
         None => check.note("it could not be asked whether it shows its sessions".to_owned()),
-    }
-}
-
-/// Checks whether the gateway knows the agents of the account.
-fn check_agents(check: &mut Check, team: &[Agent], known: &[String]) {
-    let missing =
-        team.iter().filter(|agent| !known.iter().any(|name| name.eq_ignore_ascii_case(&agent.slug)));
-    let missing: Vec<&str> = missing.map(|agent| agent.slug.as_str()).collect();
-    if missing.is_empty() {
-        check.say(format!("it knows all {} agents of the account", team.len()));
-    } else {
-        check.wrong(format!(
-            "the gateway does not know {}: add {} to agents.entries of its configuration",
-            missing.join(", "),
-            if missing.len() == 1 { "it, under its slug," } else { "them, under their slugs," }
-        ));
     }
 }
 

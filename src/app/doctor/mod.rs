@@ -1,6 +1,7 @@
 //! The command `doctor`: checks everything that the service depends on, and says how to repair what is wrong.
 
 mod budget;
+mod configuration;
 mod disk;
 mod gateway;
 mod service;
@@ -32,7 +33,7 @@ use mcr_model::{NotificationId, Roster};
 use mcr_service::http::health::PROBLEMS_SHOWN_MAX;
 
 /// The options of the command.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Doctor {
     /// Whether to print every variable, not only those that are set.
     pub all: bool,
@@ -40,7 +41,11 @@ pub struct Doctor {
     pub json: bool,
     /// Whether to run a real turn.
     pub live: bool,
+    /// The gateway's configuration.
+    pub configuration: ConfigurationOptions,
 }
+
+pub use configuration::ConfigurationOptions;
 
 /// The timeout of each request. It is short because a person waits at the terminal.
 const PATIENCE: Duration = Duration::from_secs(10);
@@ -109,12 +114,12 @@ impl Check {
 }
 
 /// Runs all checks and prints their results.
-pub fn doctor(env_file: Option<&Path>, wanted: Doctor) -> Exit {
-    let Doctor { all, json: as_json, live } = wanted;
+pub fn doctor(env_file: Option<&Path>, wanted: &Doctor) -> Exit {
+    let (all, as_json) = (wanted.all, wanted.json);
     let env = CommandEnv::load(env_file);
     // The findings contain what the calls would log.
     telemetry::start(LevelFilter::Off, LogFormat::Text, LogOutput::Stderr, env.redactor.clone());
-    let mut checks = examine(&env, live);
+    let mut checks = examine(&env, wanted);
     for sentence in checks.iter_mut().flat_map(|check| &mut check.sentences) {
         *sentence = env.redactor.clean(sentence);
     }
@@ -127,7 +132,7 @@ pub fn doctor(env_file: Option<&Path>, wanted: Doctor) -> Exit {
     if checks.iter().any(|check| check.verdict == CheckResult::Wrong) { Exit::Failed } else { printed }
 }
 
-fn examine(env: &CommandEnv, live: bool) -> Vec<Check> {
+fn examine(env: &CommandEnv, wanted: &Doctor) -> Vec<Check> {
     let report = &env.configuration.report;
     let mut sentences: Vec<String> = report.errors().map(ToString::to_string).collect();
     let verdict = if sentences.is_empty() { CheckResult::Good } else { CheckResult::Wrong };
@@ -140,7 +145,7 @@ fn examine(env: &CommandEnv, live: bool) -> Vec<Check> {
     };
     let Some(settings) = &env.configuration.settings else {
         checks.extend(
-            ["certificates", "backend", "gateway", "port", "disk", "clock", "service"]
+            ["certificates", "backend", "gateway", "gateway config", "port", "disk", "clock", "service"]
                 .map(|name| skipped(name, "configuration")),
         );
         return checks;
@@ -168,8 +173,8 @@ fn examine(env: &CommandEnv, live: bool) -> Vec<Check> {
                 unknown_agents(&named_agents(settings), team).for_each(|finding| checks[0].note(finding));
             }
             let team = team.as_ref().map(Roster::agents).map_err(String::as_str);
-            checks.push(gateway::ask(settings, &way, &env.redactor, team));
-            if live {
+            checks.extend(gateway::ask(settings, &way, &env.redactor, team, &wanted.configuration));
+            if wanted.live {
                 checks.push(gateway::live(settings, &way, &env.redactor, team));
             }
             later.push(disk::clocks(settings, &way));
@@ -182,6 +187,7 @@ fn examine(env: &CommandEnv, live: bool) -> Vec<Check> {
             });
             checks.push(skipped("backend", "certificates"));
             checks.push(skipped("gateway", "certificates"));
+            checks.push(skipped("gateway config", "certificates"));
         }
     }
     checks.push(try_port(settings));

@@ -7,16 +7,17 @@ use std::time::Instant;
 
 use log::{info, warn};
 
+use super::listed_agents::ListedAgents;
 use super::reporter::AGENT_REPORT_INTERVAL;
 use super::turn_limit::TurnLimit;
-use mcr_clients::gateway::{GatewayEndpoint, HttpGateway};
+use mcr_clients::gateway::{AgentList, GatewayEndpoint, HttpGateway};
 use mcr_config::Settings;
-use mcr_core::gateway::dialect::Dialect;
+use mcr_core::gateway::dialect::{Dialect, Release};
 use mcr_core::gateway::history::TurnProgress;
 use mcr_core::gateway::{
     Class, Gateway, GatewayError, ModelCall, Progress, Recovered, Reply, ToolOutput, Turn, TurnMark, Why,
 };
-use mcr_core::ops::HealthReason;
+use mcr_core::ops::{HealthReason, MissingAgentsReport};
 use mcr_files::Folder;
 use mcr_model::SessionKey;
 use mcr_model::clock::{Clock as _, Millis, SystemClock};
@@ -40,6 +41,8 @@ pub(super) struct GatewayStatus {
     reporter: Wakeup,
     /// Present once a client uses the gateway.
     endpoint: OnceLock<GatewayEndpoint>,
+    /// The agents that the gateway lists.
+    pub(super) agents: ListedAgents,
     known: Mutex<GatewayState>,
 }
 
@@ -77,6 +80,7 @@ impl GatewayStatus {
             metrics,
             reporter,
             endpoint: OnceLock::new(),
+            agents: ListedAgents::default(),
             known: Mutex::default(),
         }
     }
@@ -137,10 +141,21 @@ impl GatewayStatus {
             doubt: dialect.doubt(),
             behaviour: dialect.probed.then(|| dialect.behaviour()),
             too_old: self.configured && self.client_tools && dialect.too_old_for_tools(),
+            lists_agents: match self.agents.now() {
+                AgentList::Unknown => None,
+                AgentList::NotShown => Some(false),
+                AgentList::Listed(_) => Some(true),
+            },
+            missing_agents: MissingAgentsReport::default(),
             sessions: known.sessions.len(),
             last_send_at: known.last_reply,
             last_send_error: known.last_error.clone(),
         }
+    }
+
+    /// The gateway's release, if known.
+    pub(super) fn release(&self) -> Option<Release> {
+        self.dialect().release
     }
 
     /// The gateway's version, if it has reported one.
@@ -175,6 +190,7 @@ impl GatewayStatus {
                 let result = if probe.ready { "ok" } else { "closed" };
                 self.metrics.gateway.record("probe", result, began.elapsed());
                 let not_ready = probe.why.filter(|_| !probe.ready);
+                self.heard_agents(probe.agents);
                 if let Some(version) = self.endpoint.get().and_then(GatewayEndpoint::version) {
                     self.note_version(&version);
                 }
@@ -202,6 +218,13 @@ impl GatewayStatus {
         if before.as_deref() != Some(version) {
             let dialect = self.dialect().tools.name();
             info!(version, dialect; "The gateway has reported its release");
+        }
+    }
+
+    /// Takes the result of a request for the list of agents. The reporter applies a new list.
+    fn heard_agents(&self, list: AgentList) {
+        if self.agents.heard(list) {
+            self.reporter.notify();
         }
     }
 
@@ -266,7 +289,17 @@ impl Gateway for TrackedGateway {
     fn turn(&self, turn: &Turn<'_>, progress: &mut dyn FnMut(Progress<'_>)) -> Result<Reply, GatewayError> {
         let began = Instant::now();
         let answer = match &self.gateway {
-            Some(gateway) => self.status.take_turn().and_then(|()| gateway.turn(turn, progress)),
+            Some(gateway) => {
+                let admitted = self.status.agents.admit(gateway, turn.agent);
+                let answer = admitted
+                    .and_then(|()| self.status.take_turn())
+                    .and_then(|()| gateway.turn(turn, progress));
+                // The reporter reads the list again, and the dispatcher then holds the agent's turns.
+                if answer.as_ref().is_err_and(|error| error.why == Why::UnknownAgent) {
+                    self.status.reporter.notify();
+                }
+                answer
+            }
             None => Err(GatewayError::new(Class::Closed, Why::NoGateway, None)),
         };
         self.status.count("turn", began, &answer);

@@ -10,6 +10,7 @@ mod displaced;
 mod gateway_health;
 mod identity;
 mod last_hour;
+mod listed_agents;
 mod listening;
 mod machine;
 mod nudge_limiter;

@@ -2,6 +2,7 @@
 
 mod budgets;
 mod evidence;
+mod missing;
 
 use std::collections::{BTreeMap, HashMap};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -22,7 +23,7 @@ use mcr_core::guardrails::budget::Scope;
 use mcr_core::ops::agents::OnlineSign;
 use mcr_core::ops::pause::find;
 use mcr_core::ops::why::CLOSING;
-use mcr_core::ops::{Finding, Paused, ServiceCondition};
+use mcr_core::ops::{Finding, MissingAgents, Paused, ServiceCondition};
 use mcr_core::work::WorkId;
 use mcr_files::Folder;
 use mcr_http::message::{Reply, Request};
@@ -56,6 +57,8 @@ pub(super) struct Operator {
     paused: Mutex<Paused>,
     /// The scopes of the budgets in which no turn may start.
     full: Mutex<Vec<Scope>>,
+    /// The agents that the gateway does not have.
+    missing: Mutex<MissingAgents>,
     /// Held during a change of the pauses until it is on disk and the dispatcher has it. So the dispatcher
     /// sees changes in their order. Readers never wait for it.
     changing: Mutex<()>,
@@ -95,6 +98,7 @@ impl Operator {
         Self {
             paused: Mutex::new(place.paused()),
             full: Mutex::default(),
+            missing: Mutex::default(),
             changing: Mutex::default(),
             place,
             account: AccountId::new(&settings.account.id),

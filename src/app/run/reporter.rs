@@ -22,6 +22,9 @@ use mcr_service::roster::Team;
 /// How often the gateway is probed while the reported status is "starting".
 const START_PROBE_INTERVAL: Duration = Duration::from_secs(1);
 
+/// How often the gateway's list of agents is read while agents of the account are missing.
+const MISSING_AGENTS_INTERVAL: Duration = Duration::from_secs(10);
+
 /// The shortest time between two reports that an agent is alive: one call for many answers.
 pub(super) const AGENT_REPORT_INTERVAL: Duration = Duration::from_mins(5);
 
@@ -98,6 +101,7 @@ impl Reporter {
                 self.state.gateway.probe(self.gateway.as_ref());
                 self.state.check_disk();
             }
+            self.state.follow_listed_agents(self.gateway.as_ref());
             let status = self.verdict.next(self.state.condition(), self.began.elapsed());
             let changed = self.reported.is_some_and(|reported| reported != status);
             if changed {
@@ -121,7 +125,9 @@ impl Reporter {
             }
             let now = clock.now();
             let due = call.due(false, now).since(now);
-            wakeup.wait(if self.waits_for_gateway(&call) { START_PROBE_INTERVAL } else { due });
+            let wait = if self.waits_for_gateway(&call) { START_PROBE_INTERVAL } else { due };
+            let has_all_agents = self.state.missing_agents().is_empty();
+            wakeup.wait(if has_all_agents { wait } else { wait.min(MISSING_AGENTS_INTERVAL) });
         }
     }
 

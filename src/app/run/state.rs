@@ -214,9 +214,16 @@ impl State {
         Ok(())
     }
 
+    /// The delivery, from the moment in which rows are delivered.
+    pub(super) fn delivery(&self) -> Option<&View> {
+        self.delivery.get()
+    }
+
     /// Applies a new roster.
     pub(super) fn apply_roster(&self) {
         self.operator.apply_roster(self.delivery.get());
+        // The reporter compares the roster with the gateway's list of agents.
+        self.reporter.notify();
     }
 
     /// An error, shortened and redacted for display.
@@ -245,8 +252,10 @@ impl State {
         let state = self.delivery.get().map(View::state);
         let breaker = state.as_ref().and_then(|state| state.breaker_open.as_deref());
         let mut gateway = self.gateway.health(breaker, state.is_some());
-        for error in [&mut gateway.closed, &mut gateway.last_send_error].into_iter().flatten() {
-            *error = self.excerpt(error);
+        gateway.missing_agents = self.missing_agents().report();
+        let advice = &mut gateway.missing_agents.advice;
+        for text in [&mut gateway.closed, &mut gateway.last_send_error, advice].into_iter().flatten() {
+            *text = self.excerpt(text);
         }
         Parts {
             gateway,
@@ -299,6 +308,7 @@ impl State {
             displaced: ledger.displaced,
             paused: self.operator.paused(),
             budget: self.budget.get().map(|budget| budget.held()).unwrap_or_default(),
+            missing: self.missing_agents(),
         }
     }
 

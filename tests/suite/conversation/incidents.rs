@@ -52,6 +52,7 @@ fn in_trouble(stack: &Stack) -> String {
     let id = stack.undelivered()[0]["_id"].as_str().unwrap().to_owned();
     stack.until("trouble", |health| {
         health["delivery"]["failed"] != 0
+            || health["gateway"]["missingAgents"]["count"] != 0 && health["delivery"]["waiting"] != 0
             || !health["gateway"]["closed"].is_null()
                 && health["delivery"]["inFlight"] == 0
                 && !health["gateway"]["lastSendError"].is_null()

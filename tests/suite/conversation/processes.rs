@@ -427,7 +427,7 @@ impl Stack {
     }
 
     /// Kills the gateway; the next one has these changed options.
-    fn stop_gateway_for(&mut self, change: impl FnOnce(&mut Options)) -> String {
+    pub(super) fn stop_gateway_for(&mut self, change: impl FnOnce(&mut Options)) -> String {
         let ours = self.gateway.as_mut().expect("it is ours");
         let server = ours.server.take().unwrap();
         let next = ours.gateway.restarted_as(change);

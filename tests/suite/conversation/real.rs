@@ -229,14 +229,14 @@ fn an_agent_unknown_to_the_gateway_is_reported_and_may_be_added() {
     stack.tell(&other, "qa", "SAY Here I am.");
     assert_eq!(stack.answer_of("qa", &other), "Here I am.");
     stack.until("one row settled", |_| stack.undelivered().len() == 1);
-    stack.until("the agent named", |health| {
-        health["delivery"]["lastErrorMessage"]
-            .as_str()
-            .is_some_and(|last| last.contains("does not know the agent"))
-    });
-    let log = stack.stop();
-    assert!(log.contains("the gateway does not know the agent (Unknown agent 'nobody')"), "{log}");
-    assert!(log.contains("Add the agent, under its slug, to agents.entries"), "{log}");
+    stack
+        .until("the agent named", |health| health["gateway"]["missingAgents"]["agents"] == json!(["nobody"]));
+    let (_, why) = stack.command(["why", "nobody"]);
+    assert!(
+        why.contains("The gateway does not know the agent nobody: add it, under its slug, to agents.entries"),
+        "{why}"
+    );
+    stack.stop();
     assert_eq!(stack.said_by("nobody", &task), Vec::<String>::new());
 }
 

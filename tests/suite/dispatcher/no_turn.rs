@@ -85,6 +85,7 @@ fn a_pause_holds_turns_but_no_answers() {
         Hold { all: true, ..Hold::default() },
         Hold { agents: HashSet::from(["agent".to_owned()]), ..Hold::default() },
         Hold { spent: Spent { all: true, ..Spent::default() }, ..Hold::default() },
+        Hold { missing: HashSet::from(["agent".to_owned()]), ..Hold::default() },
     ] {
         let open = vec![
             (row("t0", "mention", "fresh", Millis(0)), Record::default()),

@@ -88,11 +88,17 @@ fn document(start: &Start) -> Value {
 
 #[test]
 fn each_start_gives_the_configuration_in_its_file() {
+    let starts = starts();
+    check(FOLDER, starts.iter().map(|(name, start)| (*name, document(start))));
+}
+
+/// Compares each document with its file in this folder, or writes it. Each file must have a document.
+pub(super) fn check<'a>(folder: &str, documents: impl Iterator<Item = (&'a str, Value)>) {
     let update = std::env::var_os("UPDATE_GOLDEN").is_some();
     let mut names: Vec<String> = Vec::new();
-    for (name, start) in starts() {
-        let path = project(&format!("{FOLDER}/{name}.json"));
-        let text = format!("{}\n", serde_json::to_string_pretty(&document(&start)).unwrap());
+    for (name, document) in documents {
+        let path = project(&format!("{folder}/{name}.json"));
+        let text = format!("{}\n", serde_json::to_string_pretty(&document).unwrap());
         if update {
             fs::write(&path, &text).unwrap();
         }
@@ -101,10 +107,10 @@ fn each_start_gives_the_configuration_in_its_file() {
         names.push(format!("{name}.json"));
     }
     names.sort();
-    let files = fs::read_dir(project(FOLDER)).unwrap();
+    let files = fs::read_dir(project(folder)).unwrap();
     let mut files: Vec<String> = files.map(|file| file.unwrap().file_name().into_string().unwrap()).collect();
     files.sort();
-    assert_eq!(files, names, "each file has a start");
+    assert_eq!(files, names, "each file has a document");
 }
 
 #[test]

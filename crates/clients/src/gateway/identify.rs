@@ -27,7 +27,8 @@ pub(super) fn identify(gateway: &HttpGateway) {
     if gateway.shared.memory().is_identified() {
         return;
     }
-    let agents = gateway.agents().unwrap_or_default();
+    let agents = gateway.agent_list();
+    let agents = agents.listed().unwrap_or_default();
     let agent = agents.first().map_or("main", String::as_str);
     // A session of this name does not exist, so nothing of any conversation is read.
     let session = format!("agent:{agent}:runtime-probe");

@@ -12,6 +12,7 @@
 mod abort;
 mod accepted_answer;
 mod authorship;
+mod configuration;
 mod conversation;
 mod disconnect;
 pub mod dry_run;
@@ -41,6 +42,7 @@ use mcr_core::gateway::history::TurnProgress;
 use mcr_core::gateway::{
     Class, Gateway, GatewayError, ModelCall, Progress, Recovered, Reply, Turn, TurnMark, Why,
 };
+use mcr_core::gateway_config::ShownConfiguration;
 use mcr_model::SessionKey;
 
 use accepted_answer::AcceptedAnswer;
@@ -49,7 +51,7 @@ use endpoint::GatewayShared;
 
 pub use endpoint::{GatewayEndpoint, GatewayLimits};
 pub use names::SessionNaming;
-pub use probe::Probe;
+pub use probe::{AgentList, Probe};
 
 /// The most bytes to read of a refusal.
 const REFUSAL_BYTES_MAX: u64 = 1024 * 1024;
@@ -146,9 +148,14 @@ impl HttpGateway {
         self.shared.memory().version().map(str::to_owned)
     }
 
-    /// The ids of the gateway's agents, if it lists them.
-    pub fn agents(&self) -> Option<Vec<String>> {
-        probe::agents(self)
+    /// Requests the list of the gateway's agents.
+    pub fn agent_list(&self) -> AgentList {
+        probe::agent_list(self)
+    }
+
+    /// The gateway's configuration, without its secrets. An error says why the gateway does not show it.
+    pub fn configuration(&self) -> Result<ShownConfiguration, GatewayError> {
+        configuration::read(self).map_err(|failure| self.shared.error(failure))
     }
 
     /// Looks at a running turn, on a separate connection. `None` where the gateway does not show it.

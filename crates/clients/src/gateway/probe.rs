@@ -5,12 +5,14 @@
 //! turns. Where neither is JSON, `/health` decides. The oldest known release answers all three with its
 //! control page. Our token is sent only to a gateway that reports itself ready.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde::Deserialize;
 
 use super::HttpGateway;
 use super::query::{self, NoAnswer, Query, ask};
+use mcr_core::gateway::agents;
 use mcr_core::gateway::codec::TurnFailure;
 use mcr_core::gateway::dialect::Dialect;
 use mcr_core::gateway::{Class, Why};
@@ -36,6 +38,53 @@ pub struct Probe {
     pub why: Option<Why>,
     /// The gateway's own words about that, redacted.
     pub detail: Option<Box<str>>,
+    /// The gateway's agents.
+    pub agents: AgentList,
+}
+
+/// The agents that a gateway lists.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub enum AgentList {
+    /// The list was not requested, or the request was not answered.
+    #[default]
+    Unknown,
+    /// The gateway answers without a list, or with an empty one, which proves nothing: every gateway has an agent.
+    NotShown,
+    /// Their ids.
+    Listed(Arc<[String]>),
+}
+
+impl AgentList {
+    /// The ids, if there is a list.
+    pub fn listed(&self) -> Option<&[String]> {
+        match self {
+            Self::Listed(agents) => Some(agents),
+            Self::Unknown | Self::NotShown => None,
+        }
+    }
+
+    /// Whether the list has this agent, or cannot show whether the gateway has it.
+    pub fn has(&self, slug: &str) -> bool {
+        match self {
+            Self::Unknown => false,
+            Self::NotShown => true,
+            Self::Listed(agents) => agents::is_named(agents, slug),
+        }
+    }
+
+    /// Whether there is a list, and this agent is not in it.
+    pub fn lacks(&self, slug: &str) -> bool {
+        self.listed().is_some_and(|agents| !agents::is_named(agents, slug))
+    }
+
+    /// Reads the answer to a request for the list of models. An answer that refuses us for now is no answer.
+    fn of(answer: &query::RawAnswer) -> Self {
+        match (answer.status, listed_agents(answer)) {
+            (200, Some(agents)) => Self::Listed(agents.into()),
+            (401 | 404 | 408 | 429 | 500.., _) => Self::Unknown,
+            _ => Self::NotShown,
+        }
+    }
 }
 
 /// The fields that any of the three paths may return.
@@ -66,6 +115,7 @@ pub(super) fn probe(gateway: &HttpGateway) -> Probe {
         dialect: Dialect::default(),
         why: None,
         detail: None,
+        agents: AgentList::Unknown,
     };
     match run(gateway, &mut probe) {
         Ok(()) => gateway.shared.memory().was_probed(),
@@ -107,7 +157,10 @@ fn run(gateway: &HttpGateway, probe: &mut Probe) -> Result<(), TurnFailure> {
         return Ok(());
     }
     match fetch_state(gateway, "/health")? {
-        ProbeAnswer::Json(ProbeBody { ok: Some(true), .. }) | ProbeAnswer::ControlPage => probe.ready = true,
+        // These releases have no list of models.
+        ProbeAnswer::Json(ProbeBody { ok: Some(true), .. }) | ProbeAnswer::ControlPage => {
+            (probe.ready, probe.agents) = (true, AgentList::NotShown);
+        }
         ProbeAnswer::Json(state @ ProbeBody { ok: Some(false), .. }) => not_ready(probe, &state),
         ProbeAnswer::Json(_) | ProbeAnswer::Other => probe.why = Some(Why::NotAGateway),
     }
@@ -117,7 +170,9 @@ fn run(gateway: &HttpGateway, probe: &mut Probe) -> Result<(), TurnFailure> {
 /// Whether the gateway would accept our turns. Its list of models requires the same token as a turn (spec
 /// §2). It is missing where the endpoint is off (§8). Releases without that list prove nothing.
 fn try_token(gateway: &HttpGateway, probe: &mut Probe) -> Result<(), TurnFailure> {
-    probe.why = refusal_reason(fetch(gateway, MODELS, true)?.status);
+    let answer = fetch(gateway, MODELS, true)?;
+    probe.why = refusal_reason(answer.status);
+    probe.agents = AgentList::of(&answer);
     probe.ready = probe.why.is_none();
     Ok(())
 }
@@ -140,9 +195,9 @@ pub(super) fn is_single(gateway: &HttpGateway) -> Result<bool, TurnFailure> {
     }
 }
 
-/// The ids of the gateway's agents, if it lists them.
-pub(super) fn agents(gateway: &HttpGateway) -> Option<Vec<String>> {
-    listed_agents(&fetch(gateway, MODELS, true).ok()?)
+/// The gateway's agents.
+pub(super) fn agent_list(gateway: &HttpGateway) -> AgentList {
+    fetch(gateway, MODELS, true).map_or(AgentList::Unknown, |answer| AgentList::of(&answer))
 }
 
 /// Reads the agents from a list of models, which has one model per agent.
@@ -157,9 +212,7 @@ fn listed_agents(answer: &query::RawAnswer) -> Option<Vec<String>> {
     }
     let list: List =
         serde_json::from_slice(&json::bytes(&answer.body)).ok().filter(|_| answer.status == 200)?;
-    let ids = list.data.iter().filter_map(|model| model.id.strip_prefix("openclaw/"));
-    let agents: Vec<String> = ids.filter(|id| *id != "default").map(str::to_owned).collect();
-    (!agents.is_empty()).then_some(agents)
+    agents::listed(list.data.iter().map(|model| model.id.as_str()))
 }
 
 fn fetch_state(gateway: &HttpGateway, path: &str) -> Result<ProbeAnswer, TurnFailure> {

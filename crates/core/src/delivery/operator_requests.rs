@@ -21,6 +21,8 @@ pub struct Hold {
     pub agents: HashSet<String>,
     /// The agents that may not spend more. The outcome of a turn that was sent is still read, and its answer posted.
     pub spent: Spent,
+    /// The agents that the gateway does not have, by id. The outcome of a turn that was sent is still read.
+    pub missing: HashSet<String>,
 }
 
 /// The agents whose budget is reached.
@@ -41,7 +43,8 @@ impl Hold {
     /// Whether this agent's turns are held. `sent` says that a turn was sent whose outcome is to be read.
     pub fn holds(&self, agent: &str, sent: bool) -> bool {
         let is_spent = self.spent.all || self.spent.agents.contains(agent);
-        self.all || self.agents.contains(agent) || (is_spent && !sent)
+        let is_refused = is_spent || self.missing.contains(agent);
+        self.all || self.agents.contains(agent) || (is_refused && !sent)
     }
 }
 

@@ -7,6 +7,7 @@
 //! clients crate, and by a double in tests. `dialect` holds what a gateway release understands, and `codec`
 //! what goes over the wire. `history` finds out what happened to a turn whose answer was lost.
 
+pub mod agents;
 pub mod authorship;
 pub mod codec;
 pub mod dialect;
@@ -286,9 +287,9 @@ impl Why {
             Self::NotAGateway => {
                 Some("Check OPENCLAW_GATEWAY_URL: it is the gateway's own port, without a path.")
             }
-            Self::UnknownAgent => {
-                Some("Add the agent, under its slug, to agents.entries of the gateway's configuration.")
-            }
+            Self::UnknownAgent => Some(
+                "Add the agent, under its slug, to the gateway's configuration: `doctor` names the setting.",
+            ),
             Self::ToolsRefused => Some(
                 "Check the gateway's version: 2026.3.31 is the oldest with function tools. If it is newer, a tool of the gateway may have the same name as one of the runtime's: its log has the name.",
             ),

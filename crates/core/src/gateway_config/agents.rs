@@ -41,6 +41,58 @@ pub(super) fn apply(tree: &mut Tree, sources: &Sources<'_>, form: Form, remarks:
     tree.set(&["agents", "defaults", "maxConcurrent"], environment.max_concurrent);
 }
 
+/// Adds agents to the roster, in the form that it has, else in that of the release. Without a roster, the gateway
+/// has an agent of its own, which a roster would remove: the agents that it has now are added, too. Returns false,
+/// and changes nothing, if an agent of the roster is not understood.
+pub(super) fn add(tree: &mut Tree, missing: &[&str], present: &[String], form: Form) -> bool {
+    let mut remarks = Vec::new();
+    let mut agents = roster(tree.get(&["agents"]), &mut remarks);
+    if !remarks.is_empty() {
+        return false;
+    }
+    let form = form_of(tree.get(&["agents"]), form);
+    let present = present.iter().map(String::as_str).filter(|_| agents.is_empty());
+    let added: Vec<&str> = present.chain(missing.iter().copied()).collect();
+    for id in added {
+        if agents.iter().all(|(known, _)| known != id) {
+            agents.push((id.to_owned(), Map::new()));
+        }
+    }
+    write(tree, agents, form, &mut remarks);
+    true
+}
+
+/// The form of this roster, else that of the release. Some releases accept both.
+pub(super) fn form_of(agents: Option<&Value>, release: Form) -> Form {
+    let has = |key| agents.is_some_and(|agents| agents.get(key).is_some());
+    match release {
+        _ if has("entries") => Form::Entries,
+        Form::Entries if has("list") => Form::List { tool_search: true, absent_plugins: true },
+        release => release,
+    }
+}
+
+/// Changes the settings of each agent that the configuration names.
+pub(super) fn change_each(tree: &mut Tree, change: impl Fn(&mut Map<String, Value>)) {
+    if let Some(Value::Array(list)) = tree.get_mut(&["agents", "list"]) {
+        list.iter_mut().filter_map(Value::as_object_mut).for_each(&change);
+    }
+    if let Some(Value::Object(entries)) = tree.get_mut(&["agents", "entries"]) {
+        entries.values_mut().filter_map(Value::as_object_mut).for_each(&change);
+    }
+}
+
+/// The ids of the agents that the configuration names. `None` if it has no roster.
+pub(super) fn ids(config: &Value) -> Option<Vec<String>> {
+    let agents = config.get("agents").filter(|agents| has_roster(agents))?;
+    Some(roster(Some(agents), &mut Vec::new()).into_iter().map(|(id, _)| id).collect())
+}
+
+/// The settings of each agent that the configuration names.
+pub(super) fn settings_of_each(config: &Value) -> Vec<(String, Map<String, Value>)> {
+    roster(config.get("agents"), &mut Vec::new())
+}
+
 /// Whether there is a roster. One of the wrong type does not count: it would remove every agent.
 fn has_roster(agents: &Value) -> bool {
     agents.get("list").is_some_and(Value::is_array) || agents.get("entries").is_some_and(Value::is_object)

@@ -25,6 +25,9 @@ const TOOL_SEARCH: Release = Release { year: 2026, month: 5, number: 28 };
 /// The first release that was run with the name of a plugin that is not installed.
 const ABSENT_PLUGINS: Release = Release { year: 2026, month: 7, number: 1 };
 
+/// The most rows that a piece of advice spells out.
+const ROWS_SHOWN: usize = 3;
+
 impl Form {
     /// The form that this release accepts.
     pub fn of(release: Release) -> Self {
@@ -32,5 +35,24 @@ impl Form {
             return Self::Entries;
         }
         Self::List { tool_search: release >= TOOL_SEARCH, absent_plugins: release >= ABSENT_PLUGINS }
+    }
+
+    /// How to add these agents to a configuration of this form: a clause.
+    pub fn how_to_add(self, slugs: &[&str]) -> String {
+        match (self, slugs) {
+            (Self::Entries, [_]) => {
+                "add it, under its slug, to agents.entries of the gateway's configuration".to_owned()
+            }
+            (Self::Entries, _) => {
+                "add them, under their slugs, to agents.entries of the gateway's configuration".to_owned()
+            }
+            (Self::List { .. }, slugs) => {
+                let row = |slug: &&str| format!("{{\"id\": \"{slug}\"}}");
+                let (rows, shown) = (slugs.len(), slugs.iter().take(ROWS_SHOWN).map(row));
+                let shown = shown.collect::<Vec<_>>().join(", ");
+                let more = if rows > ROWS_SHOWN { ", …" } else { "" };
+                format!("add {shown}{more} to agents.list of the gateway's configuration")
+            }
+        }
     }
 }

@@ -22,11 +22,13 @@
 mod agents;
 mod channels;
 mod form;
+pub mod known_problems;
 mod listening;
 mod models;
 mod remark;
 mod secret;
 mod settings;
+mod shown;
 mod tree;
 
 use serde_json::Value;
@@ -38,6 +40,7 @@ use crate::gateway::dialect::Release;
 pub use form::Form;
 pub use models::{MODELS, MissionControlModel};
 pub use remark::Remark;
+pub use shown::ShownConfiguration;
 
 use tree::Tree;
 

@@ -1,6 +1,6 @@
 //! Settings that do not depend on a key: what deliveries need, and defaults.
 
-use serde_json::json;
+use serde_json::{Value, json};
 
 use super::Remark;
 use super::form::Form;
@@ -37,14 +37,9 @@ pub(super) fn apply(
 fn deliveries(tree: &mut Tree, form: Form) {
     tree.set(&["gateway", "port"], PORT);
     tree.set(&["gateway", "mode"], "local");
-    tree.set(&["gateway", "http", "endpoints", "responses", "enabled"], true);
-    // The model would see a search tool instead of the tools of Mission Control.
-    match form {
-        Form::Entries | Form::List { tool_search: true, .. } => tree.set(&["tools", "toolSearch"], false),
-        Form::List { tool_search: false, .. } => drop(tree.remove(&["tools", "toolSearch"])),
-    }
-    // The runtime wakes agents. A second schedule would pay for turns that no one reads.
-    tree.set(&["agents", "defaults", "heartbeat", "every"], "0m");
+    endpoint_on(tree);
+    tool_search_off(tree, form);
+    own_heartbeat_off(tree);
     tree.set(&["agents", "defaults", "contextPruning", "mode"], "cache-ttl");
     tree.set(&["agents", "defaults", "contextPruning", "ttl"], "5m");
     match form {
@@ -53,6 +48,33 @@ fn deliveries(tree: &mut Tree, form: Form) {
     }
     // Early generated files had it, and no release knows it.
     tree.remove(&["load"]);
+}
+
+/// Switches the endpoint for turns on.
+pub(super) fn endpoint_on(tree: &mut Tree) {
+    tree.set(&["gateway", "http", "endpoints", "responses", "enabled"], true);
+}
+
+/// With Tool Search, the model would see a search tool instead of the tools of Mission Control.
+pub(super) fn tool_search_off(tree: &mut Tree, form: Form) {
+    match form {
+        Form::Entries | Form::List { tool_search: true, .. } => tree.set(&["tools", "toolSearch"], false),
+        Form::List { tool_search: false, .. } => drop(tree.remove(&["tools", "toolSearch"])),
+    }
+}
+
+/// The runtime wakes agents. A second schedule would pay for turns that no one reads.
+pub(super) fn own_heartbeat_off(tree: &mut Tree) {
+    tree.set(&["agents", "defaults", "heartbeat", "every"], "0m");
+}
+
+/// The reset of sessions with which agents keep their tasks: in practice never.
+pub(super) fn reset_never(form: Form) -> Value {
+    match form {
+        Form::Entries => json!({"mode": "none"}),
+        // These releases always reset; the interval is a year.
+        Form::List { .. } => json!({"mode": "idle", "idleMinutes": 525_600}),
+    }
 }
 
 fn sessions(tree: &mut Tree, environment: &GatewayEnvironment, form: Form, remarks: &mut Vec<Remark>) {
@@ -65,7 +87,7 @@ fn sessions(tree: &mut Tree, environment: &GatewayEnvironment, form: Form, remar
     }
     if let Form::List { .. } = form {
         // Sessions end at four o'clock by default there, and agents forget their tasks overnight.
-        tree.set_default(&["session", "reset"], json!({"mode": "idle", "idleMinutes": 525_600}));
+        tree.set_default(&["session", "reset"], reset_never(form));
     }
 }
 

@@ -27,6 +27,11 @@ impl Tree {
         path.iter().try_fold(&self.root, |value, key| value.get(key))
     }
 
+    /// The value at this path, to be changed. Creates nothing.
+    pub(super) fn get_mut(&mut self, path: Path<'_>) -> Option<&mut Value> {
+        path.iter().try_fold(&mut self.root, |value, key| value.get_mut(key))
+    }
+
     /// The text at this path.
     pub(super) fn text(&self, path: Path<'_>) -> Option<&str> {
         self.get(path)?.as_str()

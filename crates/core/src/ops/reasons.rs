@@ -21,6 +21,8 @@ words! {
         GatewayEndpointOff = "gateway_endpoint_off",
         /// The gateway's agents cannot call our tools.
         GatewayTooOld = "gateway_too_old",
+        /// The gateway does not have agents of the account.
+        AgentsMissing = "agents_missing",
         /// The gateway shows no session, so a lost answer cannot be found.
         GatewayHistoryClosed = "gateway_history_closed",
         /// No gateway is configured.
@@ -91,6 +93,10 @@ impl HealthReason {
             }
             Self::GatewayTooOld => {
                 "the gateway is too old and shows no function tools to agents, which use the HTTP endpoints unless AGENT_API is off: upgrade it to 2026.3.31 or newer"
+            }
+            Self::AgentsMissing => {
+                "the gateway does not have agents of the account, so their work waits: add them to its configuration; \
+                 `gateway.missingAgents` of /health, or `doctor`, has the names and the setting"
             }
             Self::GatewayHistoryClosed => {
                 "the gateway shows no session, so a lost answer ends as dead: add \"sessions_list\" and \"sessions_history\" to tools.alsoAllow in its configuration, and restart it"

@@ -1,6 +1,6 @@
 //! The condition of the service: what blocks every delivery.
 
-use super::Paused;
+use super::{MissingAgents, Paused};
 use crate::guardrails::budget::{Held, Reached};
 use crate::spans::{dotted, sentence};
 
@@ -27,6 +27,8 @@ pub struct ServiceCondition {
     pub paused: Paused,
     /// The daily budgets whose limits are reached.
     pub budget: Held,
+    /// The agents that the gateway does not have.
+    pub missing: MissingAgents,
 }
 
 impl ServiceCondition {
@@ -62,7 +64,7 @@ impl ServiceCondition {
         blocks
     }
 
-    /// The decisions that stop the turns of this agent: a pause, or a budget. Sentences with the remedy.
+    /// What stops the turns of this agent: a pause, a budget, or a gateway without the agent. Sentences with the remedy.
     pub fn stops(&self, slug: &str, id: &str) -> Vec<String> {
         let mut stops = Vec::new();
         if self.paused.all {
@@ -73,6 +75,7 @@ impl ServiceCondition {
         // Without an agent the answer is about the account.
         let spent = self.budget.of(slug).filter(|reached| !slug.is_empty() || reached.is_of_account());
         stops.extend(spent.map(Reached::explain));
+        stops.extend(self.missing.reason(slug));
         stops
     }
 

@@ -24,4 +24,12 @@ impl Layout {
     pub fn of(release: Release) -> Self {
         if release >= CURRENT { Self::Current } else { Self::Former }
     }
+
+    /// The files that releases of this layout do not read any more.
+    pub fn retired(self) -> &'static [&'static str] {
+        match self {
+            Self::Current => &["HEARTBEAT.md", "TOOLS.md"],
+            Self::Former => &[],
+        }
+    }
 }

@@ -26,7 +26,7 @@ pub use storage::{DiskHealth, LedgerHealth};
 use crate::workspace::health::WorkspaceHealth;
 use mcr_core::gateway::dialect::{Behaviour, HistoryWay};
 use mcr_core::guardrails::budget;
-use mcr_core::ops::{HealthReason, Paused, TurnState};
+use mcr_core::ops::{HealthReason, MissingAgentsReport, Paused, TurnState};
 use mcr_model::clock::Millis;
 
 /// `GET /version`.
@@ -161,6 +161,10 @@ pub struct GatewayHealth {
     pub behaviour: Option<Behaviour>,
     /// Whether its agents cannot call our tools.
     pub too_old: bool,
+    /// Whether it lists its agents; unknown until it has answered.
+    pub lists_agents: Option<bool>,
+    /// The agents of the account that its list lacks.
+    pub missing_agents: MissingAgentsReport,
     /// How many sessions had a turn since the start.
     pub sessions: usize,
     /// When the last reply to a turn arrived.
@@ -351,6 +355,7 @@ impl Parts {
         let Self { gateway, delivery, roster, workspaces, backend, ledger, budget, disk, panics } = self;
         let holds = |reason: HealthReason| match reason {
             HealthReason::GatewayTooOld => gateway.too_old,
+            HealthReason::AgentsMissing => gateway.missing_agents.count > 0,
             HealthReason::GatewayHistoryClosed => gateway.history == Some(HistoryWay::Closed),
             HealthReason::BackendUnreachable => backend.reachable == Some(false),
             HealthReason::BackendRefusedToken => backend.accepted == Some(false) && backend.token_refused,

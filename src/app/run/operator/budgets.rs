@@ -5,6 +5,7 @@ use std::sync::PoisonError;
 use log::info;
 use serde_json::json;
 
+use super::missing::ids;
 use super::{Operator, ServiceState, too_busy};
 use mcr_core::delivery::operator_requests::{Hold, OperatorRequest, Spent};
 use mcr_core::guardrails::budget::{NO_BUDGET, Report, Scope};
@@ -19,15 +20,19 @@ use mcr_service::delivery::service::View;
 use mcr_service::http::operator::Raise;
 
 impl Operator {
-    /// The pauses and the budgets that are reached, in the dispatcher's terms.
+    /// The pauses, the budgets that are reached, and the missing agents, in the dispatcher's terms.
     pub(in crate::app::run) fn hold(&self) -> Hold {
         let full = self.full.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let roster = self.roster();
-        Hold { spent: spent(&full, &roster), ..self.paused().hold(&roster) }
+        let missing = ids(&self.missing_agents(), &roster);
+        Hold { spent: spent(&full, &roster), missing, ..self.paused().hold(&roster) }
     }
 
-    /// Whether a pause or a budget names an agent.
+    /// Whether a pause, a budget or the list of missing agents names an agent.
     pub(super) fn names_agents(&self) -> bool {
+        if !self.missing_agents().is_empty() {
+            return true;
+        }
         let full = self.full.lock().unwrap_or_else(PoisonError::into_inner);
         full.iter().any(|scope| *scope != Scope::Account) || !self.paused().agents.is_empty()
     }

@@ -24,6 +24,7 @@ fn impact(reason: HealthReason) -> Impact {
         | HealthReason::BreakerOpen
         | HealthReason::ForeignInstance => Impact::StopsDeliveries,
         HealthReason::GatewayTooOld
+        | HealthReason::AgentsMissing
         | HealthReason::GatewayHistoryClosed
         | HealthReason::BudgetReached
         | HealthReason::DeliveryFailing
