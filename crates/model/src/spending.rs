@@ -48,6 +48,12 @@ impl Amount {
         }
     }
 
+    /// The smaller of each.
+    #[must_use]
+    pub fn at_most(self, other: Self) -> Self {
+        self.minus(self.minus(other))
+    }
+
     /// The larger of each.
     #[must_use]
     pub fn at_least(self, other: Self) -> Self {

@@ -7,7 +7,7 @@
 //! | text | output tokens | history | verdict |
 //! |---|---|---|---|
 //! | unknown | some, or not reported | written by the model, or not readable | the agent's |
-//! | unknown | some, or not reported | failed model call, other text | failure |
+//! | unknown | some, or not reported | failed model call, other text, or no item after our request | failure |
 //! | known message, or any text without output tokens | | written by the model | the agent's |
 //! | known message | | anything else | failure of its kind |
 //! | any text without output tokens | | anything else | failure |
@@ -74,8 +74,14 @@ pub fn verdict(reply: Reply, trust: Trust, source: TextSource) -> Result<Reply, 
     };
     let failure = match (trust, source) {
         (Trust::Full, _) | (_, TextSource::Model | TextSource::Silence) => return Ok(reply),
-        (Trust::Checked, TextSource::ModelsOtherText | TextSource::Unknown | TextSource::NoItem) => {
-            return Ok(reply);
+        (Trust::Checked, TextSource::ModelsOtherText | TextSource::Unknown) => return Ok(reply),
+        // The history has our request and nothing of a model after it.
+        (Trust::Checked, TextSource::NoItem) => {
+            let text = reply.text.as_deref().unwrap_or_default();
+            if is_placeholder(text) {
+                return Ok(reply);
+            }
+            TurnFailure::ended(Why::GatewayText, text)
         }
         (Trust::Checked, TextSource::Gateway(why)) => failed(why, None),
         (Trust::Doubted(known), TextSource::Gateway(why)) => failed(why, Some(known)),
@@ -116,7 +122,8 @@ mod tests {
         let rows: &[(&str, Option<u64>, TextSource, Option<Why>)] = &[
             (NEW, Some(9), Model, ok),
             (NEW, Some(9), Unknown, ok),
-            (NEW, Some(9), NoItem, ok),
+            (NEW, Some(9), NoItem, Some(Why::GatewayText)),
+            (NEW, None, NoItem, Some(Why::GatewayText)),
             (NEW, Some(9), ModelsOtherText, ok),
             (MESSAGE, Some(9), ModelsOtherText, Some(Why::ProviderTrouble)),
             (NEW, Some(9), trouble, Some(Why::ProviderTrouble)),

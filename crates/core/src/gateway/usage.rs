@@ -7,6 +7,9 @@ use serde::{Deserialize, Serialize};
 
 use mcr_model::spending::Dollars;
 
+/// A reported cost of a model call beyond this many dollars is nonsense.
+const CALL_DOLLARS_MAX: f64 = 1e6;
+
 /// The cost of turns in tokens, and in money where the gateway reports it (in the history of a session).
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Usage {
@@ -40,11 +43,13 @@ impl Usage {
         self.input_tokens.saturating_add(self.output_tokens)
     }
 
-    /// An amount of dollars from JSON, in billionths; 0 if absent.
+    /// An amount of dollars from JSON, in billionths; 0 if absent, or if no model call costs that much.
     pub fn nanos(dollars: Option<f64>) -> u64 {
-        // Negative amounts and NaN become 0, amounts that are too large the maximum.
+        // Negative amounts and NaN become 0.
         #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "`as` saturates")]
-        dollars.map_or(0, |dollars| (dollars * 1e9).round() as u64)
+        dollars
+            .filter(|dollars| *dollars <= CALL_DOLLARS_MAX)
+            .map_or(0, |dollars| (dollars * 1e9).round() as u64)
     }
 }
 
@@ -69,6 +74,9 @@ mod tests {
             (Some(0.000_000_000_4), "0"),
             (Some(-1.0), "0"),
             (Some(f64::NAN), "0"),
+            (Some(1e6), "1000000"),
+            (Some(1e12), "0"),
+            (Some(f64::INFINITY), "0"),
             (None, "0"),
         ];
         for (dollars, text) in rows {

@@ -47,22 +47,30 @@ fn is_default<T: Default + PartialEq>(value: &T) -> bool {
     *value == T::default()
 }
 
+/// The most that one turn is charged: a million dollars. A figure beyond it is nonsense, and must not exhaust the range of a count.
+const CHARGE_MAX: Amount = Amount { tokens: 1_000_000_000_000_000, nano_dollars: 1_000_000_000_000_000 };
+
 impl Count {
     /// What counts against the limit.
     pub fn counted(&self) -> Amount {
-        self.spent.plus(self.carried).minus(self.forgiven)
+        self.counted_with(Amount::default())
+    }
+
+    /// The same with an amount that is not charged yet. A reset also forgives what running turns had used by then.
+    pub(super) fn counted_with(&self, open: Amount) -> Amount {
+        self.spent.plus(self.carried).plus(open).minus(self.forgiven)
     }
 
     pub(super) fn charge(&mut self, charge: &Charge) {
-        self.spent = self.spent.plus(charge.amount);
+        self.spent = self.spent.plus(charge.amount.at_most(CHARGE_MAX));
         self.turns += 1;
         self.estimated = self.estimated.saturating_add(charge.estimated);
         self.unpriced = self.unpriced.saturating_add(charge.unpriced);
     }
 
-    /// Starts the count from zero.
-    pub(super) fn reset(&mut self) {
-        self.forgiven = self.spent.plus(self.carried);
+    /// Starts the count from zero. The running turns have used this much.
+    pub(super) fn reset(&mut self, running: Amount) {
+        self.forgiven = self.spent.plus(self.carried).plus(running);
         self.unreadable = false;
         self.closed_at = Limits::default();
     }

@@ -154,7 +154,7 @@ impl Spending {
                 return Err(TurnRefusal::AtLimit(reached));
             }
             if let Some(others) = self.expected(day, &scope, id)
-                && exceeds(self.counted(day, &scope).plus(others).plus(reserved), self.limits(day, &scope))
+                && exceeds(self.counted_with(day, &scope, others.plus(reserved)), self.limits(day, &scope))
             {
                 return Err(TurnRefusal::Reserved);
             }
@@ -179,7 +179,7 @@ impl Spending {
             let reserved = self.expected(day, scope, None);
             self.reached(day, scope).is_some()
                 || reserved
-                    .is_some_and(|all| reaches(self.counted(day, scope).plus(all), self.limits(day, scope)))
+                    .is_some_and(|all| reaches(self.counted_with(day, scope, all), self.limits(day, scope)))
         };
         self.scopes().filter(is_full).collect()
     }
@@ -212,7 +212,8 @@ impl Spending {
             .flat_map(OpenTurn::scopes)
             .filter(|(day, scope)| {
                 let ahead = self.open_in(*day, scope).map(|(_, turn)| turn.pace().ahead());
-                let counted = ahead.fold(self.counted_with_running(*day, scope), Amount::plus);
+                let counted =
+                    self.counted_with(*day, scope, ahead.fold(self.running(*day, scope), Amount::plus));
                 reaches(counted, self.limits(*day, scope))
             })
             .collect();
@@ -308,25 +309,33 @@ impl Spending {
         if self.configured(scope).is_none() && *scope != Scope::Account {
             return Err(format!("no budget is set for {} alone", scope.name()));
         }
-        let scopes: Vec<Scope> = match scope {
-            Scope::Account => self.books.book(day).map(|(scope, _)| scope.clone()).collect(),
-            Scope::Agent(_) => vec![scope.clone()],
+        let scopes: BTreeSet<Scope> = match scope {
+            Scope::Account => {
+                self.books.book(day).map(|(scope, _)| scope.clone()).chain(self.scopes()).collect()
+            }
+            Scope::Agent(_) => BTreeSet::from([scope.clone()]),
         };
         for scope in scopes {
-            self.books.count_mut(day, &scope).reset();
+            let running = self.running(day, &scope);
+            self.books.count_mut(day, &scope).reset(running);
             self.changed.count(day, scope);
         }
         Ok(())
     }
 
-    fn counted(&self, day: Day, scope: &Scope) -> Amount {
-        self.books.count(day, scope).map(Count::counted).unwrap_or_default()
+    /// What counts against the limits, with an amount that is not charged yet.
+    fn counted_with(&self, day: Day, scope: &Scope, open: Amount) -> Amount {
+        self.books.count(day, scope).map_or(open, |count| count.counted_with(open))
+    }
+
+    /// What running turns have used so far.
+    fn running(&self, day: Day, scope: &Scope) -> Amount {
+        self.open_in(day, scope).map(|(_, turn)| turn.observed()).fold(Amount::default(), Amount::plus)
     }
 
     /// What was counted, and what running turns have used so far.
     fn counted_with_running(&self, day: Day, scope: &Scope) -> Amount {
-        let running = self.open_in(day, scope).map(|(_, turn)| turn.observed());
-        running.fold(self.counted(day, scope), Amount::plus)
+        self.counted_with(day, scope, self.running(day, scope))
     }
 
     fn is_unreadable(&self, day: Day, scope: &Scope) -> bool {

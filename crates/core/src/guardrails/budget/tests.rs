@@ -263,6 +263,33 @@ fn a_restart_settles_what_was_sent_and_releases_the_rest() {
     assert!(id(7).is_of(&WorkId::new("n1")) && !id(7).is_of(&WorkId::new("n")));
 }
 
+/// The aborted turn at the limit is charged only once its outcome is known, and a reset before that forgives it as well.
+#[test]
+fn a_reset_forgives_what_running_turns_have_used() {
+    let mut spending = with(Some(1_000), "");
+    spending.reserve(&id(1), "ben", tokens(1), NOON).unwrap();
+    spending.observe(&id(1), &cost(1_200), Duration::from_secs(1));
+    assert!(is_at_limit(&spending.reserve(&id(2), "ben", tokens(1), NOON)));
+    spending.reset(&Scope::Account, NOON).unwrap();
+    assert_eq!(spending.reserve(&id(2), "ben", tokens(1), NOON), Ok(()));
+    spending.settle(&id(1), &cost(1_200), Some(0));
+    spending.settle(&id(2), &cost(300), Some(0));
+    assert_eq!(spending.report(NOON).scopes[0].counted, tokens(300));
+    assert_eq!(spending.spent_in_all(), tokens(1_500));
+}
+
+/// A figure that no turn can cost does not exhaust the range of a count: after a reset, later turns count.
+#[test]
+fn an_absurd_cost_hides_no_later_one() {
+    let mut spending = with(Some(1_000), "");
+    spending.reserve(&id(1), "ben", tokens(1), NOON).unwrap();
+    spending.settle(&id(1), &cost(u64::MAX), Some(0));
+    spending.reset(&Scope::Account, NOON).unwrap();
+    spending.reserve(&id(2), "ben", tokens(1), NOON).unwrap();
+    spending.settle(&id(2), &cost(1_000), Some(0));
+    assert!(is_at_limit(&spending.reserve(&id(3), "ben", tokens(1), NOON)));
+}
+
 #[test]
 fn an_unreadable_count_holds_turns_until_a_reset() {
     let mut spending = with(Some(1_000), "");
