@@ -164,7 +164,7 @@ fn serve(
     state.set_budget(budget.clone());
     let names = agent_api_setup::open_names(folder.as_ref(), &ledger);
     let sessions = Arc::new(open_sessions(settings, folder.as_ref(), &ledger));
-    let team = Team::default();
+    let team = Team::new(roster_sync::confirm_after(&settings.agents));
     let beats = beats::open(settings, folder.as_ref(), &ledger, team.clone(), (&left, memories));
     let address = service_client::address(settings.http.connect_host(), server.local_addr().port());
     state.operator.accept_requests(address.clone());
