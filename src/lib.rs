@@ -55,7 +55,7 @@ pub mod telemetry;
 
 pub use mcr_clients::{convex, mission, wire};
 pub use mcr_config as config;
-pub use mcr_core::{gateway_config, guardrails, ops, repeated_call, spans, work};
+pub use mcr_core::{absence, gateway_config, guardrails, ops, repeated_call, spans, work};
 pub use mcr_files as files;
 #[cfg(feature = "demo")]
 pub use mcr_gateway_sim as demo;

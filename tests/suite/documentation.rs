@@ -5,6 +5,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
+use mission_control_runtime::mission::catalog;
+
 use crate::support::documents::project;
 
 mod error_messages;
@@ -153,4 +155,16 @@ fn every_manifest_names_the_licence() {
         let named = ["license.workspace = true", "license = \"MIT\""];
         assert!(named.iter().any(|line| manifest.lines().any(|found| found == *line)), "{}", path.display());
     }
+}
+
+/// The table of calls names exactly the functions of the client.
+#[test]
+fn every_function_of_mission_control_is_in_the_table_of_calls() {
+    let page = read("docs/delivery-rate-limiting.md");
+    let section = page.split("## ").find(|part| part.starts_with("What the runtime asks")).unwrap();
+    let cells = section.lines().filter_map(|line| line.strip_prefix('|')?.split('|').nth(1));
+    let named: BTreeSet<&str> = cells.flat_map(|cell| cell.split('`').skip(1).step_by(2)).collect();
+    let known: BTreeSet<&str> =
+        catalog::ALL.iter().filter_map(|function| Some(function.path.split_once(':')?.1)).collect();
+    assert_eq!(named, known);
 }

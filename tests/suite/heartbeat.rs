@@ -12,6 +12,7 @@ mod flow;
 mod gating;
 /// The calls of an idle account.
 mod idle_cost;
+mod incomplete_rosters;
 /// The question of a heartbeat.
 mod prompts;
 /// The rules of the specification and their tests.

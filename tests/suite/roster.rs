@@ -1,7 +1,7 @@
 //! The roster that all threads share: one fetch for many, the newest wins, unknown agents ask for it.
 
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Barrier};
+use std::sync::{Arc, Barrier, Mutex};
 use std::thread;
 use std::time::Duration;
 
@@ -123,4 +123,37 @@ fn only_an_unknown_agent_asks_for_the_roster() {
     assert!(fixture.team.wakeup().wait(Duration::ZERO));
     assert!(fixture.team.take_request() && !fixture.team.take_request(), "one fetch answers both");
     assert_eq!(fixture.backend.lists.load(Ordering::SeqCst), 1);
+}
+
+/// A backend with these lists of agents, by their numbers.
+struct Lists(Mutex<Vec<Vec<usize>>>);
+
+impl Convex for Lists {
+    fn call(&self, call: &Call<'_>) -> Result<Box<RawValue>, CallError> {
+        let answer = if call.path.ends_with(":listAgents") {
+            self.0.lock().unwrap().remove(0).into_iter().map(agent).collect()
+        } else {
+            json!({"orchestratorAgentId": null})
+        };
+        Ok(to_raw_value(&answer).unwrap())
+    }
+}
+
+/// An agent is gone when a second list lacks it. The first list proves nothing about agents of an earlier process.
+#[test]
+fn an_agent_is_gone_when_a_second_list_confirms_it() {
+    let lists = vec![vec![1, 2], vec![1], vec![1, 2], vec![], vec![]];
+    let fetched = |team: &Team| -> Vec<(usize, bool)> {
+        let backend = Arc::new(Lists(Mutex::new(lists.clone())));
+        let mission = Mission::new(backend, AccountId::new("acc"), Secret::new("token"));
+        let fetch = |_: &Vec<usize>| {
+            let roster = team.fetch(&mission).unwrap();
+            (roster.agents().len(), roster.is_gone(&AgentId::new("a9")))
+        };
+        lists.iter().map(fetch).collect()
+    };
+    let at_once = fetched(&Team::new(Duration::ZERO));
+    assert_eq!(at_once, [(2, false), (2, true), (2, true), (2, true), (0, true)]);
+    let an_hour = fetched(&Team::new(Duration::from_hours(1)));
+    assert_eq!(an_hour, [(2, false); 5], "too early");
 }

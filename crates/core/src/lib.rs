@@ -5,8 +5,9 @@
 //! defines what agents may call. [`gateway`] reads and writes the gateway's messages. [`heartbeat`] decides
 //! when to wake which agent. [`guardrails`] limits what agents cause and spend. [`workspace`] decides which files an
 //! agent's workspace has. [`ops`] explains deliveries to operators. [`repeated_call`] is the pace of the
-//! service's own calls.
+//! service's own calls. [`absence`] decides when an agent is gone.
 
+pub mod absence;
 pub mod delivery;
 pub mod digest;
 pub mod gateway;

@@ -18,6 +18,8 @@ pub struct Roster {
     has_quality: bool,
     names_digest: u64,
     unreadable: Vec<UnreadableAgent>,
+    /// Whether agents may be missing that earlier processes knew.
+    is_unconfirmed: bool,
 }
 
 /// A row of an agent that could not be read.
@@ -56,12 +58,39 @@ impl Roster {
     /// former values.
     #[must_use]
     pub fn with_unreadable(self, unreadable: Vec<UnreadableAgent>, before: &Self) -> Self {
-        if unreadable.is_empty() {
+        let former = unreadable.iter().filter_map(|row| before.agent(row.id.as_ref()?).cloned()).collect();
+        Self { unreadable, ..self.with_former(former) }
+    }
+
+    /// Adds agents of an earlier roster, unless this roster has them.
+    #[must_use]
+    pub fn with_former(mut self, former: Vec<Agent>) -> Self {
+        if former.is_empty() {
             return self;
         }
-        let former = unreadable.iter().filter_map(|row| before.agent(row.id.as_ref()?).cloned());
-        let agents = self.agents.into_iter().chain(former).collect();
-        Self { unreadable, ..Self::new(agents, self.orchestrator) }
+        let mut agents = std::mem::take(&mut self.agents);
+        agents.extend(former);
+        Self {
+            unreadable: self.unreadable,
+            is_unconfirmed: self.is_unconfirmed,
+            ..Self::new(agents, self.orchestrator)
+        }
+    }
+
+    /// Marks that agents may be missing that earlier processes knew.
+    #[must_use]
+    pub fn unconfirmed(self) -> Self {
+        Self { is_unconfirmed: true, ..self }
+    }
+
+    /// Whether agents may be missing that earlier processes knew.
+    pub fn is_unconfirmed(&self) -> bool {
+        self.is_unconfirmed
+    }
+
+    /// Whether this agent certainly does not exist any more.
+    pub fn is_gone(&self, id: &AgentId) -> bool {
+        !self.is_unconfirmed && self.agent(id).is_none()
     }
 
     /// The rows that could not be read.

@@ -2,20 +2,27 @@
 //!
 //! One thread fetches at intervals, and others fetch when they meet an agent that the roster does not have. A reader takes
 //! the current roster and keeps that version until its work ends.
+//!
+//! An agent that is missing in one answer stays in the roster with its former values. It is gone if a later answer lacks
+//! it as well ([`Absences`]).
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
+use crate::clock::SteadyClock;
 use crate::wakeup::Wakeup;
 use mcr_clients::convex::CallError;
 use mcr_clients::mission::{GetOrchestrator, ListAgents, Mission};
+use mcr_core::absence::{Absences, CONFIRM_AFTER};
+use mcr_model::clock::Clock as _;
 use mcr_model::{AgentId, Roster};
 
 /// The holder of the newest roster. Cheap to clone.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Debug)]
 pub struct Team(Arc<TeamState>);
 
-#[derive(Debug, Default)]
+#[derive(Debug)]
 struct TeamState {
     roster: Mutex<Arc<Roster>>,
     /// How many fetches have begun.
@@ -25,6 +32,9 @@ struct TeamState {
     /// Wakes the thread that follows the roster.
     wakeup: Wakeup,
     wanted: Mutex<bool>,
+    clock: SteadyClock,
+    /// The agents that are missing in the newest answer.
+    absences: Mutex<Absences<AgentId>>,
 }
 
 /// A fetch that has ended.
@@ -34,7 +44,26 @@ struct Fetch {
     result: Result<Arc<Roster>, CallError>,
 }
 
+impl Default for Team {
+    fn default() -> Self {
+        Self::new(CONFIRM_AFTER)
+    }
+}
+
 impl Team {
+    /// No roster yet. Two answers that are this far apart prove that an agent is gone.
+    pub fn new(confirm_after: Duration) -> Self {
+        Self(Arc::new(TeamState {
+            roster: Mutex::new(Arc::new(Roster::default().unconfirmed())),
+            begun: AtomicU64::default(),
+            last: Mutex::default(),
+            wakeup: Wakeup::default(),
+            wanted: Mutex::default(),
+            clock: SteadyClock::new(),
+            absences: Mutex::new(Absences::new(confirm_after)),
+        }))
+    }
+
     /// The current roster; empty until the first fetch succeeds.
     pub fn now(&self) -> Arc<Roster> {
         lock(&self.0.roster).clone()
@@ -60,7 +89,16 @@ impl Team {
     fn read(&self, mission: &Mission) -> Result<Roster, CallError> {
         let rows = mission.ask(&ListAgents {})?;
         let orchestrator = mission.ask(&GetOrchestrator {})?.orchestrator_agent_id;
-        Ok(Roster::new(rows.agents, orchestrator).with_unreadable(rows.unreadable, &self.now()))
+        let before = self.now();
+        let answer = Roster::new(rows.agents, orchestrator).with_unreadable(rows.unreadable, &before);
+        let missing: Vec<_> =
+            before.agents().iter().filter(|agent| answer.agent(&agent.id).is_none()).cloned().collect();
+        let mut absences = lock(&self.0.absences);
+        let ids = missing.iter().map(|agent| agent.id.clone());
+        let gone = absences.record(ids, self.0.clock.now());
+        let kept = missing.into_iter().filter(|agent| !gone.contains(&agent.id)).collect();
+        let roster = answer.with_former(kept);
+        Ok(if absences.is_settled() { roster } else { roster.unconfirmed() })
     }
 
     /// Requests a fetch at once if the roster does not have this agent.

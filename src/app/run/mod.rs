@@ -50,7 +50,6 @@ use mcr_clients::wire::Stop;
 use mcr_config::Settings;
 use mcr_core::delivery::operator_requests::OperatorRequest;
 use mcr_core::delivery::scheduler::RecoveredState;
-use mcr_core::gateway::dialect::Dialect;
 use mcr_model::memory::ByteBudget;
 use mcr_model::redact::Redactor;
 use mcr_service::delivery::service::Service;
@@ -109,8 +108,6 @@ fn log_start(settings: &Settings) {
         backend:% = settings.account.convex_url,
         gateway,
         gateway_token = token(settings.gateway.token.is_some()),
-        // Holds until the gateway reports its release.
-        dialect = Dialect::default().tools.name(),
         runtime_version = settings.runtime_version.as_str(),
         openclaw_version = settings.openclaw_version.as_deref().unwrap_or("not set");
         "The service starts"
@@ -164,7 +161,7 @@ fn serve(
     state.set_budget(budget.clone());
     let names = agent_api_setup::open_names(folder.as_ref(), &ledger);
     let sessions = Arc::new(open_sessions(settings, folder.as_ref(), &ledger));
-    let team = Team::default();
+    let team = Team::new(roster_sync::confirm_after(&settings.agents));
     let beats = beats::open(settings, folder.as_ref(), &ledger, team.clone(), (&left, memories));
     let address = service_client::address(settings.http.connect_host(), server.local_addr().port());
     state.operator.accept_requests(address.clone());

@@ -12,6 +12,7 @@ use mcr_clients::convex::CallError;
 use mcr_clients::mission::Mission;
 use mcr_clients::wire::Stop;
 use mcr_config::{Agents, Settings};
+use mcr_core::absence::CONFIRM_AFTER;
 use mcr_core::ops::{AgentProblem, agent_problems};
 use mcr_core::repeated_call::{CallPace, RepeatedCall};
 use mcr_model::clock::{Clock as _, SystemClock};
@@ -26,6 +27,11 @@ use mcr_store::sessions::Sessions;
 /// When the roster is fetched, and likewise the profiles of agents.
 pub(super) fn pace(agents: &Agents) -> CallPace {
     CallPace::of_roster(agents.sync_interval, agents.idle_sync_interval)
+}
+
+/// How long an agent is missing before it is gone: at least the time between two fetches that the operator has set.
+pub(super) fn confirm_after(agents: &Agents) -> Duration {
+    agents.sync_interval.min(CONFIRM_AFTER)
 }
 
 /// The variables that name agents by their slugs, with these slugs.
@@ -112,8 +118,10 @@ impl RosterSync {
     fn follow(&mut self, roster: Arc<Roster>) {
         let now = SystemClock.now();
         self.sessions.follow(&roster, now);
-        let knows = |slug: &str| roster.by_slug(slug).is_some();
-        self.beats.wakes().change(|wakes| wakes.tidy(&knows, now));
+        let (dropped, _) = self.beats.wakes().change(|wakes| wakes.tidy(&roster, now));
+        for (agent, events) in dropped {
+            warn!(agent = agent.as_str(), events; "Events of an agent that no longer exists are deleted");
+        }
         self.beats.nudge();
         let problems = agent_problems(&roster);
         self.note_roster(&roster, &problems);

@@ -10,7 +10,7 @@ use log::{info, warn};
 
 use super::backend_health::observed;
 use super::background::spawn;
-use super::roster_sync::pace;
+use super::roster_sync::{confirm_after, pace};
 use super::state::State;
 use super::threads::ThreadSetup;
 use mcr_clients::convex::CallError;
@@ -59,7 +59,8 @@ pub(super) fn start(setup: &ThreadSetup<'_>, living: Sender<()>) -> io::Result<S
     let mut sync = WorkspaceSync {
         mission: observed(&setup.connections.once, settings, &stop, &setup.state.backend),
         state: setup.state.clone(),
-        workspaces: Workspaces::new(settings.agents.workspace_root.clone()),
+        workspaces: Workspaces::new(settings.agents.workspace_root.clone())
+            .confirming_after(confirm_after(&settings.agents)),
         configured_version: settings.openclaw_version.clone(),
         sessions: settings.http.session_tokens.then(|| setup.sessions.clone()),
         reported: BTreeMap::new(),

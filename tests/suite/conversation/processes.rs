@@ -230,6 +230,10 @@ impl Stack {
     pub(super) fn hire(&mut self, slug: &str) {
         let id = self.board.agent(slug, &format!("Agent {slug}"), "Works", json!({}));
         self.agents.push((slug.to_owned(), id));
+        self.add_to_gateway(slug);
+    }
+
+    pub(super) fn add_to_gateway(&mut self, slug: &str) {
         let address = self.stop_gateway_for(|options| options.agents.push(slug.to_owned()));
         self.start_gateway(&address);
     }

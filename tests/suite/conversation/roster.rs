@@ -1,9 +1,12 @@
 //! Changes of agents in Mission Control, seen by the running program.
 
+use std::sync::{Arc, Mutex};
+
 use mission_control_runtime::demo::gateway::{Prompt, Thought};
 use serde_json::{Value, json};
 
 use super::processes::Stack;
+use super::wakes::tell;
 
 fn polite(prompt: &Prompt) -> Thought {
     Thought::say(format!("{} answers.", prompt.agent))
@@ -91,4 +94,61 @@ fn unusable_agents_are_named_and_the_others_work_on() {
     assert_eq!(stack.answer_of("ben", &task), "ben answers.");
     let lines = stack.stop();
     assert_eq!(lines.matches("An agent in Mission Control needs attention").count(), 6, "each once: {lines}");
+}
+
+/// One incomplete list may be a mistake of the backend. An agent with another slug is the same agent.
+#[test]
+fn an_incomplete_list_and_a_new_slug_lose_no_events() {
+    let asked: Arc<Mutex<Vec<String>>> = Arc::default();
+    let prompts = asked.clone();
+    let mind = move |prompt: &Prompt| {
+        prompts.lock().unwrap().push(prompt.text.clone());
+        if prompt.text.contains("Heartbeat. Current time:") {
+            Thought::say("HEARTBEAT_OK")
+        } else {
+            polite(prompt)
+        }
+    };
+    let more = [HOURLY, ("HEARTBEAT_MODE", "gated"), ("AGENT_API_TOKENS", "false")];
+    let mut stack = Stack::set(&["ben", "ada"], mind, &more);
+    stack.until("the roster", |health| health["heartbeat"]["scheduledAgents"] == 2);
+    let account = stack.board.account.clone();
+    let session = |slug: &str| format!("agent:{slug}:{account}");
+    for slug in ["ben", "ada"] {
+        tell(&stack, "wake", &session(slug), &json!({"text": "Begin."}));
+    }
+    stack.until("the first heartbeats", |health| health["heartbeat"]["eventsWaiting"] == 0);
+    for slug in ["ben", "ada"] {
+        let answer = tell(&stack, "event", &session(slug), &json!({"text": format!("Note of {slug}.")}));
+        assert_eq!(answer["kept"], json!(true));
+    }
+    // A delivery for a new agent requests the roster.
+    let fetch = |stack: &mut Stack, newcomer: &str| {
+        stack.hire(newcomer);
+        let task = stack.task("in_progress", &[newcomer]);
+        stack.mention(&task, newcomer, "hello");
+        stack.until("the new agent", |health| heartbeat_of(health, newcomer)["agent"] == newcomer);
+        assert_eq!(stack.answer_of(newcomer, &task), format!("{newcomer} answers."));
+    };
+    let ada = stack.agent("ada").to_owned();
+    stack.board.edit("agents", &ada, json!({"accountId": "another"}));
+    fetch(&mut stack, "carl");
+    stack.until("the incomplete roster", |health| health["agentSync"]["addedCount"] == 1);
+    assert_eq!(stack.health()["heartbeat"]["eventsWaiting"], json!(2));
+
+    stack.board.edit("agents", &ada, json!({"accountId": account}));
+    stack.board.edit("agents", stack.agent("ben"), json!({"slug": "benny"}));
+    stack.add_to_gateway("benny");
+    fetch(&mut stack, "dora");
+    stack.until("the complete roster", |health| health["agentSync"]["agents"] == 4);
+    for slug in ["benny", "ada"] {
+        tell(&stack, "wake", &session(slug), &json!({"text": "Look."}));
+    }
+    let health = stack.until("the woken heartbeats", |health| health["heartbeat"]["eventsWaiting"] == 0);
+    assert_eq!(health["heartbeat"]["eventsDropped"], json!(0));
+    let asked = asked.lock().unwrap();
+    for note in ["Note of ben.", "Note of ada."] {
+        assert_eq!(asked.iter().filter(|text| text.contains(note)).count(), 1, "{note}");
+    }
+    stack.stop();
 }

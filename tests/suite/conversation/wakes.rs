@@ -37,7 +37,12 @@ fn waits(stack: &Stack, events: u64) -> Value {
 
 #[test]
 fn an_event_survives_a_sigkill_after_its_response() {
-    let more = [("OPENCLAW_SESSION_MAIN_KEY", "Home"), ("LOG_LEVEL", "debug"), ("AGENT_API_TOKENS", "false")];
+    let more = [
+        ("OPENCLAW_SESSION_MAIN_KEY", "Home"),
+        ("LOG_LEVEL", "debug"),
+        ("AGENT_API_TOKENS", "false"),
+        ("AGENT_SYNC_INTERVAL", "5000"),
+    ];
     let mut stack = Stack::set(&["ben", "ada"], polite, &more);
     stack.board.set(json!({"orchestratorAgentId": stack.agent("ada")}));
     let run = "agent:ben:cron:nightly:run:abc";
@@ -94,7 +99,9 @@ fn an_event_survives_a_sigkill_after_its_response() {
     stack.kill_and_start();
     let beats = waits(&stack, 1);
     assert_eq!((&beats["eventsTaken"], &beats["wakesDue"]), (&json!(23), &json!(0)));
+    assert_eq!(beats["eventsDropped"], json!(22), "two were displaced, and twenty deleted");
     let log = stack.stop();
+    assert!(log.contains("Events of an agent that no longer exists are deleted"), "{log}");
     assert!(!log.contains(CANARY) && !log.contains(run) && !log.contains(&own), "{log}");
 }
 

@@ -8,13 +8,25 @@ use mission_control_runtime::heartbeat::wake::{
     EVENTS_MAX, EVENTS_OF_ALL_MAX, Figures, PAUSE, Queued, TEXT_BYTES_MAX, WakeCaller, WakeKind, WakeQueues,
     WakeRefusal, WakeRequest, When,
 };
-use mission_control_runtime::model::AccountId;
+use mission_control_runtime::model::{AccountId, AgentId, Roster};
+use serde_json::json;
 
 const NOW: Millis = Millis(1_000_000);
 const DONE: &str = "Exec finished: ok";
 
 fn knows(slug: &str) -> bool {
     ["ben", "ada", "lead"].contains(&slug)
+}
+
+/// A roster of agents, each given by its id and slug.
+fn roster(agents: &[(&str, &str)]) -> Roster {
+    let row = |(id, slug): &(&str, &str)| json!({"_id": id, "name": slug, "slug": slug, "role": "", "status": "idle"});
+    let rows: Vec<_> = agents.iter().map(row).collect();
+    Roster::new(serde_json::from_value(json!(rows)).unwrap(), None)
+}
+
+fn team() -> Roster {
+    roster(&[("a1", "ben"), ("a2", "ada"), ("a3", "lead")])
 }
 
 fn caller(slug: &str) -> WakeCaller<'_> {
@@ -224,7 +236,7 @@ fn waiting_events_survive_a_restart() {
     wakes.due(NOW);
     take(&mut wakes, "ben", &one, NOW).unwrap();
     let stored = wakes.stored();
-    let mut next = WakeQueues::recall(&stored, &account(), NOW).unwrap();
+    let next = WakeQueues::recall(&stored, &account(), NOW).unwrap();
     assert_eq!(next.stored(), stored);
     let event = next.waiting("ben").0[0];
     assert_eq!((event.reason.as_deref(), event.queue.expose()), (Some("exec-event"), "agent:ben:main"));
@@ -239,8 +251,48 @@ fn waiting_events_survive_a_restart() {
         WakeQueues::recall(&stored, &AccountId::new("other"), NOW).is_none(),
         "another account has other agents"
     );
-    next.tidy(&|slug| slug != "ben", NOW);
-    assert_eq!(texts(&next, "ben"), Vec::<String>::new(), "who is gone hears nothing");
+}
+
+/// An agent keeps its events under a new slug. Events of an agent that is gone are deleted, counted and named.
+#[test]
+fn events_stay_with_their_agent_until_it_is_gone() {
+    let mut wakes = nothing();
+    for slug in ["ben", "ada"] {
+        take(&mut wakes, slug, &request(WakeKind::Event, slug, None), NOW).unwrap();
+    }
+    assert!(wakes.tidy(&team(), NOW).is_empty());
+    let mut wakes = WakeQueues::recall(&wakes.stored(), &account(), NOW).unwrap();
+    // The two have exchanged their slugs.
+    assert!(wakes.tidy(&roster(&[("a1", "Ada"), ("a2", "ben")]), NOW).is_empty());
+    assert_eq!(
+        (texts(&wakes, "ada"), texts(&wakes, "ben")),
+        (vec!["ben".to_owned()], vec!["ada".to_owned()])
+    );
+    let renamed = roster(&[("a1", "benny"), ("a3", "ada")]);
+    assert!(wakes.tidy(&renamed.clone().unconfirmed(), NOW).is_empty(), "it may be a mistake");
+    assert_eq!(wakes.slug_of(&AgentId::new("a2"), "new"), "ben");
+    assert_eq!(wakes.tidy(&renamed, NOW), [("ben".to_owned(), 1)]);
+    assert_eq!((texts(&wakes, "benny"), wakes.figures().dropped), (vec!["ben".to_owned()], 1));
+    // A new agent with the slug of an agent that is gone gets none of its events.
+    assert_eq!(wakes.tidy(&roster(&[("a9", "benny")]), NOW), [("benny".to_owned(), 1)]);
+    assert_eq!((wakes.figures().waiting, wakes.figures().dropped), (0, 2));
+}
+
+/// Events that were accepted under the new slug before the queue was moved are joined with the earlier ones.
+#[test]
+fn events_under_both_slugs_of_an_agent_are_joined() {
+    let mut wakes = nothing();
+    let send = |wakes: &mut WakeQueues, slug: &str, text: &str| {
+        take(wakes, slug, &request(WakeKind::Event, text, None), NOW).unwrap();
+    };
+    send(&mut wakes, "ben", "one");
+    wakes.tidy(&team(), NOW);
+    for number in 2..=EVENTS_MAX + 1 {
+        send(&mut wakes, "benny", &format!("{number}"));
+    }
+    wakes.tidy(&roster(&[("a1", "benny")]), NOW);
+    let joined = texts(&wakes, "benny");
+    assert_eq!((joined.len(), joined[0].as_str(), wakes.figures().dropped), (EVENTS_MAX, "2", 1));
 }
 
 /// An event waits once under its key. Another event under the same key, or the key of another agent, is a different one.
@@ -279,17 +331,18 @@ fn each_change_of_the_stored_form_is_counted() {
         take(wakes, "ben", &WakeRequest { name: Some("n"), ..request(WakeKind::Event, DONE, None) }, NOW)
             .unwrap();
     }
-    let acts: [(&str, Act, bool); 10] = [
+    let acts: [(&str, Act, bool); 11] = [
         ("nothing is due", |wakes| drop(wakes.due(NOW)), false),
         ("one is taken", takes, true),
         ("once more", takes, false),
         ("it is due", |wakes| drop(wakes.due(NOW)), true),
         ("no more", |wakes| drop(wakes.due(NOW)), false),
         ("of somebody else", |wakes| wakes.shown("ada", 9), false),
-        ("all are there", |wakes| wakes.tidy(&knows, NOW), false),
+        ("its agent is found", |wakes| drop(wakes.tidy(&team(), NOW)), true),
+        ("all are there", |wakes| drop(wakes.tidy(&team(), NOW)), false),
         ("it is shown", |wakes| wakes.shown("ben", 9), true),
-        ("too early", |wakes| wakes.tidy(&knows, NOW), false),
-        ("all is done", |wakes| wakes.tidy(&knows, NOW + PAUSE), true),
+        ("too early", |wakes| drop(wakes.tidy(&team(), NOW)), false),
+        ("all is done", |wakes| drop(wakes.tidy(&team(), NOW + PAUSE)), true),
     ];
     let mut wakes = nothing();
     for (what, act, changes) in acts {

@@ -72,6 +72,11 @@ impl Model {
         self.0.lock().unwrap().mind = Box::new(mind);
     }
 
+    /// How many turns were answered.
+    pub(super) fn turns(&self) -> usize {
+        self.0.lock().unwrap().turns.len()
+    }
+
     /// The questions so far, each with its session; they are forgotten.
     pub(super) fn take_asked(&self) -> Vec<(String, String)> {
         let turns = std::mem::take(&mut self.0.lock().unwrap().turns);
@@ -239,7 +244,12 @@ impl World {
 
     /// Another process takes over: it knows what the ledger has.
     pub(super) fn restart(&mut self) {
-        let (people, sessions) = (self.parts.people.clone(), self.parts.sessions.clone());
+        self.restart_with(self.parts.people.clone());
+    }
+
+    /// Another process takes over, with these agents.
+    pub(super) fn restart_with(&mut self, people: roster::Team) {
+        let sessions = self.parts.sessions.clone();
         self.parts = parts(self.rules, people, &self.wakes, sessions);
     }
 

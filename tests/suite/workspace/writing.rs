@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 
+use mission_control_runtime::absence::CONFIRM_AFTER;
 use mission_control_runtime::clock::{Clock as _, SystemClock};
 use mission_control_runtime::gateway::dialect::Release;
 use mission_control_runtime::workspace::health::WorkspaceHealth;
@@ -330,6 +331,8 @@ fn an_agent_is_removed_only_when_a_second_answer_confirms_it() {
     fine(&workspaces.sync(&unreadable, NO_TOKENS, release(), NOW));
     assert!(place.path("qa/SOUL.md").exists() && listed() == 2);
     fine(&workspaces.sync(&half, NO_TOKENS, release(), NOW));
+    assert!(place.path("qa/SOUL.md").exists() && listed() == 2, "less than a minute later");
+    fine(&workspaces.sync(&half, NO_TOKENS, release(), NOW + CONFIRM_AFTER));
     assert!(!place.path("qa/SOUL.md").exists() && listed() == 1, "confirmed");
     assert!(place.path("qa/MEMORY.md").exists(), "its work stays");
     fine(&workspaces.sync(&both, NO_TOKENS, release(), NOW));

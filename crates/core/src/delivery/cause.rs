@@ -270,6 +270,7 @@ pub(super) fn of(trouble: &Trouble) -> Option<(Cause, Rule)> {
         | Trouble::Undecided
         | Trouble::Moved
         | Trouble::AgentRowsWait
+        | Trouble::AgentUnconfirmed
         | Trouble::GivenUp
         | Trouble::Stopped
         | Trouble::OverBudget(_)

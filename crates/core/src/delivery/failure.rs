@@ -39,6 +39,8 @@ pub enum Trouble {
     OverBudget(String),
     /// An agent has caused the row, and this attempt may only send turns that people have caused.
     AgentRowsWait,
+    /// The roster lacks the agent of an answered heartbeat, and no later roster has confirmed that the agent is gone.
+    AgentUnconfirmed,
     /// A person has requested that the runtime stops waiting.
     GivenUp,
     /// A person has stopped the work on the task.
@@ -66,6 +68,7 @@ impl Trouble {
             Self::Moved => "a later message was added to the notification",
             Self::OverBudget(_) => "a daily budget is reached",
             Self::AgentRowsWait => "notifications that agents caused wait",
+            Self::AgentUnconfirmed => "Mission Control did not list the agent",
             Self::GivenUp => "an operator stopped the wait for the agent",
             Self::Stopped => "a person stopped the work on the task",
             Self::Crashes(_) => "the runtime crashed repeatedly while it worked on this",
@@ -83,6 +86,7 @@ impl Trouble {
                 | Self::Moved
                 | Self::OverBudget(_)
                 | Self::AgentRowsWait
+                | Self::AgentUnconfirmed
                 | Self::NotNoted(_)
         )
     }
@@ -187,6 +191,9 @@ impl fmt::Display for Trouble {
             ),
             Self::OverBudget(sentence) => f.write_str(sentence),
             Self::AgentRowsWait => f.write_str("an agent caused it, and notifications that agents caused wait."),
+            Self::AgentUnconfirmed => {
+                f.write_str("Mission Control did not list the agent; the runtime waits for a second list to confirm that.")
+            }
             Self::GivenUp => f.write_str("an operator stopped the wait for the agent."),
             Self::Stopped => f.write_str("a person stopped the work on this task."),
             Self::Broken => f.write_str("a worker thread panicked; please report this as a bug, with the log."),

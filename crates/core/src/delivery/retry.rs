@@ -38,6 +38,9 @@ pub const UNKNOWN_MAX: u32 = 10;
 
 /// How long an item is left to another runtime that started it: longer than a runtime takes to stop.
 const TAKEN: Duration = Duration::from_mins(1);
+
+/// The pause until the next look at a roster that lacks an agent.
+const UNCONFIRMED: Duration = Duration::from_secs(5);
 /// The pause after a failed write to the ledger.
 const UNWRITABLE: Duration = Duration::from_secs(10);
 /// The pause of a row whose turn did not fit into a budget: other turns must end first.
@@ -107,6 +110,7 @@ fn uncounted(trouble: &Trouble) -> Next {
         Trouble::OnItsWay(pause) | Trouble::Unsettled(Unsettled::Waiting { pause, .. }) => {
             Next::Again(Some(*pause))
         }
+        Trouble::AgentUnconfirmed => Next::Again(Some(UNCONFIRMED)),
         // The other runtime settles it. If it is still unsettled after the pause, this runtime does.
         Trouble::StartedElsewhere => Next::Again(Some(TAKEN)),
         // Nothing failed: a later message arrived, or this process ended. A crash is counted at the next start.

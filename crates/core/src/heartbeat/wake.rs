@@ -5,6 +5,8 @@
 //! [`WakeQueues::shown`]. The queues are stored in between ([`WakeQueues::stored`]). An event is deleted only
 //! after a heartbeat has shown it.
 
+mod owners;
+
 use std::collections::{BTreeMap, VecDeque};
 use std::time::Duration;
 
@@ -13,7 +15,7 @@ use serde::{Deserialize, Serialize};
 use super::session::{AgentKey, Naming, event_queue};
 use super::text::{is_exec_completion, is_exec_notice};
 use mcr_model::clock::Millis;
-use mcr_model::{AccountId, SessionKey};
+use mcr_model::{AccountId, AgentId, SessionKey};
 
 /// The most waiting events of one agent. More displace the oldest, which are counted.
 pub const EVENTS_MAX: usize = 20;
@@ -187,6 +189,9 @@ pub struct AgentEvent {
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "camelCase", default)]
 struct Inbox {
+    /// The agent, which keeps its events when its slug changes. Unknown until a roster has named it.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    agent: Option<AgentId>,
     events: VecDeque<AgentEvent>,
     /// How many were displaced since the last heartbeat.
     dropped: u64,
@@ -356,16 +361,6 @@ impl WakeQueues {
         if inbox.events.is_empty() {
             inbox.due = None;
         }
-    }
-
-    /// Removes agents that no longer exist, and old empty queues.
-    pub fn tidy(&mut self, knows: &dyn Fn(&str) -> bool, now: Millis) {
-        let before = self.agents.len();
-        self.agents.retain(|agent, inbox| {
-            let recent = inbox.woken.is_some_and(|at| now.since(at) < PAUSE);
-            knows(agent) && (recent || inbox.due.is_some() || !inbox.events.is_empty())
-        });
-        self.changes += u64::from(self.agents.len() != before);
     }
 
     /// How many changes were made. A higher number means that the queues must be stored again.

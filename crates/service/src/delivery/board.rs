@@ -70,7 +70,7 @@ impl Board {
 pub(super) fn read(agent: &Agent, leads: bool, deps: &DeliveryDeps<'_>) -> Result<Board, Trouble> {
     let (at, lists) = (deps.clock.now(), deps.inflight.lists());
     let (events, displaced) = deps.beats.wakes().read(|wakes| {
-        let (events, displaced) = wakes.waiting(&agent.slug);
+        let (events, displaced) = wakes.waiting(wakes.slug_of(&agent.id, &agent.slug));
         (events.into_iter().cloned().collect(), displaced)
     });
     let own =

@@ -42,6 +42,11 @@ impl Steps for BeatSteps<'_> {
         if job.needs_turn() {
             let found = settle(job, deps)?;
             match agent.map(|agent| (agent, session_of(agent))) {
+                // The backend may have omitted the agent by mistake: a paid answer waits for the next roster.
+                None if found.is_some() && !roster.is_gone(&self.0.agent) => {
+                    deps.team.expect(&self.0.agent);
+                    return Err(Trouble::AgentUnconfirmed);
+                }
                 None => job.record.stage = Stage::Ended(End::Skipped(Skip::NoAgent)),
                 Some((_, None)) => job.record.stage = Stage::Ended(End::Skipped(Skip::NoSession)),
                 Some((agent, Some(session))) => {
@@ -71,8 +76,8 @@ impl Steps for BeatSteps<'_> {
         }
         post(job, deps)?;
         let Stage::Ended(end) = job.record.stage.clone() else { return Err(Trouble::Broken) };
+        self.confirm_events(job, agent, &end, deps);
         if let Some(agent) = agent {
-            confirm_events(job, agent, &end, deps);
             follow_up_on_tasks(job, agent, &roster, saved, deps);
             report(job, agent, &end, deps)?;
         }
@@ -107,6 +112,20 @@ impl BeatSteps<'_> {
             }
             Gate::Save(SaveReason::Unchanged) => Some(Skip::NothingNew),
             Gate::Save(SaveReason::Inactive) => Some(Skip::InactiveHours),
+        }
+    }
+
+    /// The agent has seen the events of its prompt. If the beat was given up or stopped, the agent may not have worked on
+    /// them: the next beat shows them again.
+    fn confirm_events(&self, job: &Job, agent: Option<&Agent>, end: &End, deps: &DeliveryDeps<'_>) {
+        let shown = job.record.beat.as_ref().and_then(|of_beat| of_beat.events);
+        if let Some(last) = shown.filter(|_| !matches!(end, End::Missed(_) | End::Skipped(_) | End::Stopped))
+        {
+            deps.beats.wakes().change(|wakes| {
+                let slug = agent.map_or("", |agent| &agent.slug);
+                let slug = wakes.slug_of(&self.0.agent, slug).to_owned();
+                wakes.shown(&slug, last);
+            });
         }
     }
 }
@@ -190,15 +209,6 @@ fn meaning(job: &mut Job, spoken: &Spoken, deps: &DeliveryDeps<'_>) -> Stage {
             Stage::Answered(PendingAnswer::new(reply::split(&text, limits::MESSAGE_CHARS), false))
         }
         BeatAnswer::NoTask(text) => Stage::Ended(End::Kept(text)),
-    }
-}
-
-/// The agent has seen the events of its prompt. If the beat was given up or stopped, the agent may not have worked on
-/// them: the next beat shows them again.
-fn confirm_events(job: &Job, agent: &Agent, end: &End, deps: &DeliveryDeps<'_>) {
-    let shown = job.record.beat.as_ref().and_then(|of_beat| of_beat.events);
-    if let Some(last) = shown.filter(|_| !matches!(end, End::Missed(_) | End::Skipped(_) | End::Stopped)) {
-        deps.beats.wakes().change(|wakes| wakes.shown(&agent.slug, last));
     }
 }
 

@@ -15,7 +15,9 @@ pub mod transaction;
 use std::collections::BTreeSet;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
+use mcr_core::absence::{Absences, CONFIRM_AFTER};
 use mcr_core::gateway::dialect::Release;
 use mcr_core::workspace::roster::{self, Rejected, RejectedBecause, Selected};
 use mcr_core::workspace::{
@@ -44,8 +46,8 @@ pub type AgentTokens<'a> = &'a dyn Fn(&AgentId) -> Option<Secret>;
 pub struct Workspaces {
     root: PathBuf,
     before: Box<BeforeWrite>,
-    /// The agents that were missing in the last answer. An agent is removed if a second answer confirms that.
-    missing: BTreeSet<String>,
+    /// The agents that are missing in the last answer. An agent is removed if a later answer confirms that.
+    absences: Absences<String>,
 }
 
 impl Workspaces {
@@ -58,7 +60,13 @@ impl Workspaces {
     pub fn with(root: PathBuf, before: Box<BeforeWrite>) -> Self {
         // The gateway has another working directory.
         let root = std::path::absolute(&root).unwrap_or(root);
-        Self { root, before, missing: BTreeSet::new() }
+        Self { root, before, absences: Absences::new(CONFIRM_AFTER) }
+    }
+
+    /// Two answers that are this far apart prove that an agent is gone.
+    #[must_use]
+    pub fn confirming_after(self, confirm_after: Duration) -> Self {
+        Self { absences: Absences::new(confirm_after), ..self }
     }
 
     /// Completes the writes that an earlier process did not. A workspace with an error does not stop the others; the
@@ -154,16 +162,16 @@ impl Workspaces {
         // The agent of an unreadable row is not gone.
         let unreadable = |agent: &Rejected| matches!(agent.why, RejectedBecause::Unreadable(_));
         if selected.rejected.iter().any(unreadable) {
-            self.missing.clear();
+            self.absences.clear();
         }
-        for name in missing.intersection(&self.missing).filter_map(|name| FolderName::of(name).ok()) {
+        let gone = self.absences.record(missing.iter().cloned(), now);
+        for name in gone.iter().filter_map(|name| FolderName::of(name).ok()) {
             if root.folder(name.as_str())?.is_some() {
                 let files = self.sync_one(root, &name, None, release, &mut |_| Desired::default(), now);
                 health.removed.extend(files.error.map(|why| (files.slug, why)));
             }
         }
-        let unconfirmed: BTreeSet<String> = missing.difference(&self.missing).cloned().collect();
-        self.missing = missing;
+        let unconfirmed: BTreeSet<String> = missing.difference(&gone).cloned().collect();
         let written = configuration.and_then(|mut file| file.write(&configured, &unconfirmed));
         match written {
             Ok(state) => health.configuration = state,

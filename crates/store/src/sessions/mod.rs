@@ -12,7 +12,7 @@
 mod file;
 pub mod names;
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
@@ -253,14 +253,13 @@ impl Sessions {
                 }
             }
         }
-        let here: HashSet<&str> = roster.agents().iter().map(|agent| agent.id.as_str()).collect();
+        let is_gone = |agent: &str| roster.is_gone(&AgentId::new(agent));
         let mut inside = self.lock();
-        let gone: Vec<Track> =
-            inside.entries.keys().filter(|track| !here.contains(track.agent.as_str())).cloned().collect();
+        let gone: Vec<Track> = inside.entries.keys().filter(|track| is_gone(&track.agent)).cloned().collect();
         for track in &gone {
             inside.remove(track);
         }
-        inside.event_users.retain(|agent, _| here.contains(agent.as_str()));
+        inside.event_users.retain(|agent, _| !is_gone(agent));
     }
 
     /// Whether the session's use was noted so lately that it need not be noted again.

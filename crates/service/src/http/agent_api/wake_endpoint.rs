@@ -35,7 +35,13 @@ impl AgentApi {
             let knows = |slug: &str| roster.by_slug(slug).is_some();
             let now = setup.clock.now();
             let wanted = ask.request(name, usual);
-            let (taken, kept) = setup.beats.wakes().change(|wakes| wakes.take(&wanted, caller, &knows, now));
+            let (taken, kept) = setup.beats.wakes().change(|wakes| {
+                let taken = wakes.take(&wanted, caller, &knows, now)?;
+                if let Some(agent) = roster.by_slug(&taken.agent) {
+                    wakes.set_agent(&taken.agent, &agent.id);
+                }
+                Ok(taken)
+            });
             setup.beats.nudge();
             Ok(Reply::json_of(&answer(&taken.map_err(refuse)?, kept)).no_store())
         })
