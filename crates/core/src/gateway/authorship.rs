@@ -73,8 +73,9 @@ pub fn verdict(reply: Reply, trust: Trust, source: TextSource) -> Result<Reply, 
         })
     };
     let failure = match (trust, source) {
-        (Trust::Full, _) | (_, TextSource::Model | TextSource::Silence) => return Ok(reply),
-        (Trust::Checked, TextSource::ModelsOtherText | TextSource::Unknown) => return Ok(reply),
+        (Trust::Full, _)
+        | (_, TextSource::Model | TextSource::Silence)
+        | (Trust::Checked, TextSource::ModelsOtherText | TextSource::Unknown) => return Ok(reply),
         // The history has our request and nothing of a model after it.
         (Trust::Checked, TextSource::NoItem) => {
             let text = reply.text.as_deref().unwrap_or_default();
