@@ -18,6 +18,8 @@ pub struct Roster {
     has_quality: bool,
     names_digest: u64,
     unreadable: Vec<UnreadableAgent>,
+    /// The agents that the newest list lacks.
+    missing: Vec<AgentId>,
     /// Whether agents may be missing that earlier processes knew.
     is_unconfirmed: bool,
 }
@@ -62,9 +64,20 @@ impl Roster {
         Self { unreadable, ..self.with_former(former) }
     }
 
-    /// Adds agents of an earlier roster, unless this roster has them.
+    /// Adds agents that the newest list lacks, until another list confirms that they are gone.
     #[must_use]
-    pub fn with_former(mut self, former: Vec<Agent>) -> Self {
+    pub fn with_missing(self, missing: Vec<Agent>) -> Self {
+        let ids = missing.iter().map(|agent| agent.id.clone()).collect();
+        Self { missing: ids, ..self.with_former(missing) }
+    }
+
+    /// The agents that the newest list lacks.
+    pub fn missing(&self) -> &[AgentId] {
+        &self.missing
+    }
+
+    /// Adds agents of an earlier roster, unless this roster has them.
+    fn with_former(mut self, former: Vec<Agent>) -> Self {
         if former.is_empty() {
             return self;
         }
@@ -72,6 +85,7 @@ impl Roster {
         agents.extend(former);
         Self {
             unreadable: self.unreadable,
+            missing: self.missing,
             is_unconfirmed: self.is_unconfirmed,
             ..Self::new(agents, self.orchestrator)
         }

@@ -97,7 +97,7 @@ impl Team {
         let ids = missing.iter().map(|agent| agent.id.clone());
         let gone = absences.record(ids, self.0.clock.now());
         let kept = missing.into_iter().filter(|agent| !gone.contains(&agent.id)).collect();
-        let roster = answer.with_former(kept);
+        let roster = answer.with_missing(kept);
         Ok(if absences.is_settled() { roster } else { roster.unconfirmed() })
     }
 

@@ -51,8 +51,11 @@ pub(super) fn recalled(
     BudgetKeeper::new(spending, ledger.clone())
 }
 
-/// Starts the monitor of the budgets, which works as long as turns may run.
+/// Starts the monitor of the budgets, if there are any. It works as long as turns may run.
 pub(super) fn start(setup: &ThreadSetup<'_>, team: &Team, view: View) -> io::Result<()> {
+    if !setup.budget.is_on() {
+        return Ok(());
+    }
     let stop = setup.switches.turns.clone();
     if setup.budget.counts_no_dollars() {
         warn!(variable = "BUDGET_PRICES"; "A budget in dollars counts nothing: neither prices nor a reported cost is known");

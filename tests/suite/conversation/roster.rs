@@ -138,6 +138,8 @@ fn an_incomplete_list_and_a_new_slug_lose_no_events() {
     fetch(&mut stack, "carl");
     stack.until("the incomplete roster", |health| health["agentSync"]["addedCount"] == 1);
     assert_eq!(stack.health()["heartbeat"]["eventsWaiting"], json!(2));
+    let problems = stack.health()["agentSync"]["problems"].to_string();
+    assert!(problems.contains("the newest list of agents lacks it"), "{problems}");
 
     stack.board.edit("agents", &ada, json!({"accountId": account}));
     stack.board.edit("agents", stack.agent("ben"), json!({"slug": "benny"}));

@@ -1,5 +1,5 @@
 //! Finds agents that Mission Control describes in an unusable way: a slug that names no folder or two agents, no session,
-//! an interval out of range, a row that cannot be read. The backend checks none of this (runtime-behaviour A-8,
+//! an interval out of range, a row that cannot be read, an agent that the newest list lacks. The backend checks none of this (runtime-behaviour A-8,
 //! backend-contract D29). The other agents are not affected.
 
 use std::collections::HashMap;
@@ -8,6 +8,9 @@ use crate::heartbeat::schedule::Interval;
 use crate::workspace::FolderName;
 use crate::workspace::roster::RejectedBecause;
 use mcr_model::{Agent, Roster};
+
+/// An agent that is not gone yet. One incomplete list may be a mistake.
+const MISSING: &str = "the newest list of agents lacks it; it stays until another list confirms that";
 
 /// The longest name that is shown.
 const SHOWN_CHARS: usize = 40;
@@ -52,6 +55,8 @@ pub fn agent_problems(roster: &Roster) -> Vec<AgentProblem> {
         let found = slug.map(|why| why.to_string()).into_iter().chain(session).chain(interval);
         problems.extend(found.map(|problem| AgentProblem { agent: name_of(agent), problem }));
     }
+    let missing = roster.missing().iter().filter_map(|id| roster.agent(id));
+    problems.extend(missing.map(|agent| AgentProblem { agent: name_of(agent), problem: MISSING.to_owned() }));
     problems
 }
 
@@ -106,6 +111,14 @@ mod tests {
             assert!(found.agent.chars().count() <= SHOWN_CHARS + 1, "{found:?}");
         }
         assert_eq!((problems[0].agent.as_str(), problems[2].agent.as_str()), ("a3", "BEN"));
+    }
+
+    #[test]
+    fn an_agent_that_the_newest_list_lacks_is_named() {
+        let (ben, ada) = (agent("a1", "ben", &json!({})), agent("a2", "ada", &json!({})));
+        let roster = Roster::new(vec![ben], None).with_missing(vec![ada]);
+        let problems = agent_problems(&roster);
+        assert_eq!(problems, [AgentProblem { agent: "ada".to_owned(), problem: MISSING.to_owned() }]);
     }
 
     /// An agent whose row is damaged is not gone.
