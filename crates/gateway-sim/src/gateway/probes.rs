@@ -80,7 +80,9 @@ fn models(inner: &Inner, request: &Request, path: &str) -> Reply {
     if !inner.is_authorized(request) {
         return unauthorized();
     }
-    let listed = inner.options.agents.iter().filter(|id| *id != super::ANY_AGENT);
+    // A gateway that accepts any agent cannot list them, so it lists none.
+    let accepts_any = inner.options.agents.iter().any(|id| id == super::ANY_AGENT);
+    let listed = inner.options.agents.iter().filter(|_| !accepts_any);
     let agents = listed.map(|id| format!("openclaw/{id}"));
     let ids: Vec<String> =
         ["openclaw", "openclaw/default"].map(str::to_owned).into_iter().chain(agents).collect();
