@@ -435,6 +435,8 @@ await check('links lead to the board and to the page of each task', async () => 
 });
 
 await check('each agent shows by what sign it is online, its heartbeats, and the files of its workspace', async () => {
+  // The list shows its first agents only.
+  await page.click('#agents [data-more]');
   const one = '[data-agent-slug=mender]';
   await page.waitForSelector(`${one} [data-online]:has-text("Online: ")`);
   assert.match(await page.textContent(`${one} [data-online]`), /^Online: (answered a turn|Mission Control received its heartbeat|reported to Mission Control) \d+ (s|min) ago\.$/);
@@ -517,10 +519,14 @@ await check('a running turn is shown, and can be given up', async () => {
 });
 
 await check('the chart shows the last hour', async () => {
-  const totals = await page.$$eval('.chart', charts => Object.fromEntries(charts.map(chart => [chart.dataset.chart, Number(chart.dataset.total)])));
-  const { hour } = await operator('/overview');
-  const sum = name => hour[name].reduce((all, one) => all + one, 0);
-  assert.equal(totals.turns, sum('turns'));
+  const shown = () => page.$$eval('.chart', charts => Object.fromEntries(charts.map(chart => [chart.dataset.chart, Number(chart.dataset.total)])));
+  const counted = async () => (await operator('/overview')).hour.turns.reduce((all, one) => all + one, 0);
+  // A turn may end between the page's request and ours.
+  let [totals, turns] = [await shown(), await counted()];
+  for (const until = Date.now() + PATIENCE; totals.turns !== turns && Date.now() < until; [totals, turns] = [await shown(), await counted()]) {
+    await page.waitForResponse(answer => answer.url().endsWith('/overview'));
+  }
+  assert.equal(totals.turns, turns);
   assert.ok(totals.turns >= 5 && totals.tokens >= 12_400 && totals.deliveries >= 4 && totals.failures >= 1, JSON.stringify(totals));
   assert.ok((await page.getAttribute('[data-chart=deliveries] svg', 'aria-label')).includes('answered'));
   assert.ok(await page.locator('[data-chart=deliveries] path[d*="M"]').count() >= 1);
@@ -531,11 +537,11 @@ await check('the chart shows the last hour', async () => {
   // No chart is alone in its row but the first one on a phone, and no caption is wider than its card.
   for (const [width, rows] of [[1280, '5'], [800, '3,2'], [390, '1,2,2']]) {
     await page.setViewportSize({ width, height: 900 });
-    const shown = await page.$$eval('.chart', charts => charts.map(chart => [chart.getBoundingClientRect().top, chart.querySelector('p').scrollWidth - chart.querySelector('p').clientWidth]));
-    const tops = shown.map(([top]) => top);
+    const places = await page.$$eval('.chart', charts => charts.map(chart => [chart.getBoundingClientRect().top, chart.querySelector('p').scrollWidth - chart.querySelector('p').clientWidth]));
+    const tops = places.map(([top]) => top);
     assert.equal([...new Set(tops)].map(top => tops.filter(other => other === top).length).join(), rows, `${width} px`);
     await picture(page, `charts-${width}`);
-    assert.ok(shown.every(([, over]) => over <= 0) && await overflow(page) <= 0, `${width} px: ${shown}`);
+    assert.ok(places.every(([, over]) => over <= 0) && await overflow(page) <= 0, `${width} px: ${places}`);
   }
   await page.setViewportSize(WIDE);
 });
