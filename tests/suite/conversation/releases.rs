@@ -1,4 +1,4 @@
-//! The program with older releases of the gateway: what they do differently reaches nobody, and is named.
+//! The program with older releases of the gateway: what they do differently is never posted, and is named.
 
 use mission_control_runtime::demo::gateway::{Directives, Fault, Release};
 use serde_json::json;

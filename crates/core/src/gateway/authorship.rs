@@ -67,7 +67,7 @@ pub fn verdict(reply: Reply, trust: Trust, source: TextSource) -> Result<Reply, 
         // The message in the text is more exact than an aborted or failed model call.
         let failure = known.filter(|known| !matches!(known.why, Why::GatewayText | Why::ProviderTrouble));
         failure.unwrap_or_else(|| {
-            // Nobody but the gateway aborts a run that it then answers: its provider was silent.
+            // Only the gateway aborts a run and then answers it: its provider was silent.
             let why = if why == Why::Interrupted { Why::ProviderTrouble } else { why };
             TurnFailure::ended(why, reply.text.as_deref().unwrap_or_default())
         })
