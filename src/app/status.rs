@@ -204,7 +204,7 @@ fn workspaces(state: &Value, now: Millis) -> String {
     };
     let agents = || state["agents"].as_array().into_iter().flatten();
     let error = agents().find_map(|agent| agent["error"].as_str());
-    if let Some(error) = state["error"].as_str().or(error) {
+    if let Some(error) = state["error"].as_str().or(error).or_else(|| state["kept"].as_str()) {
         return error.to_owned();
     }
     let remarks =
