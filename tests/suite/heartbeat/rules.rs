@@ -325,7 +325,7 @@ fn tracked(given: &Value) -> Vec<String> {
 }
 
 fn meaning(given: &Value) -> Value {
-    let listed = given.get("listed").map_or(vec!["T1", "T2"], texts);
+    let listed = given.get("listed").map_or_else(|| vec!["T1", "T2"], texts);
     let listed: Vec<TaskId> = listed.into_iter().map(TaskId::new).collect();
     match read(given["text"].as_str(), &listed, &["T3".to_owned()]) {
         BeatAnswer::Quiet(Silence::Empty) => json!("empty"),
