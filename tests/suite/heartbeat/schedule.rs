@@ -301,6 +301,7 @@ fn heartbeats_have_the_worker_limit_of_deliveries() {
     let config = SchedulerConfig {
         workers: 2,
         list_limit: 50,
+        calls_monthly: 900_000,
         intervals: PollIntervals {
             interval: QUARTER,
             idle_interval: QUARTER,

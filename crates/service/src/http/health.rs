@@ -221,6 +221,8 @@ pub struct DeliveryHealth {
     pub turns: Vec<TurnHealth>,
     /// How many lists were requested.
     pub lists: u64,
+    /// Whether lists come at `DELIVERY_INTERVAL` only, because the calls of the backend exceed `BACKEND_CALLS_MONTHLY`.
+    pub lists_limited: bool,
     /// The sign of another runtime on this account, if any: then no work starts.
     pub foreign_instance: Option<String>,
     /// When the oldest unsettled row was created.
