@@ -1,5 +1,10 @@
 //! The conformance cases with every release of the scripted gateway.
 
+/// Gateways that are broken in one way each.
+mod broken;
+/// The command with its bad inputs.
+mod command;
+
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -70,18 +75,29 @@ fn options(release: Release) -> Options {
 }
 
 fn rehearse(options: Options, agents: &[&str]) -> Report {
+    rehearse_by(options, agents, &[], |_| {})
+}
+
+/// Plays these cases with a changed candidate.
+fn rehearse_by(
+    options: Options,
+    agents: &[&str],
+    cases: &[&str],
+    change: impl FnOnce(&mut Candidate),
+) -> Report {
     let book = ModelBook::default();
     let gateway = ScriptedCandidate::start(options, &book);
-    let candidate = Candidate {
+    let mut candidate = Candidate {
         url: BaseUrl::parse(&format!("http://{}", gateway.address)).unwrap(),
         token: Secret::new(TOKEN),
         agents: agents.iter().map(|slug| (*slug).to_owned()).collect(),
         process: Some(gateway),
     };
+    change(&mut candidate);
     let staging = Staging {
         book,
         real_model: false,
-        cases: Vec::new(),
+        cases: cases.iter().map(|id| (*id).to_owned()).collect(),
         patience: Duration::from_mins(1),
         provider_patience: Duration::from_mins(1),
         program: Some(env!("CARGO_BIN_EXE_mission-control-runtime").into()),

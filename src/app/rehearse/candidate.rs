@@ -64,7 +64,7 @@ impl Candidate {
         let refusal = probe.why.filter(|_| !probe.ready).map(|why| {
             let detail = probe.detail.as_ref().map_or(String::new(), |detail| format!(" ({detail})"));
             let remedy = why.remedy().map_or(String::new(), |remedy| format!(" {remedy}"));
-            format!("{}: {}{detail}.{remedy}", self.url, why.explain())
+            format!("{}{detail}.{remedy}", why.explain())
         });
         let dialect = gateway.dialect();
         let listed = probe.agents.listed().map(<[String]>::to_vec);

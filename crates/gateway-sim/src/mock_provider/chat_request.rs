@@ -95,6 +95,7 @@ impl ChatRequest {
             text,
             abandoned: None,
             nudged: false,
+            waits: matches!(transcript.last(), Some(Entry { item: Item::ToolResult { text, .. }, .. }) if is_placeholder(text)),
             transcript: Arc::new(transcript),
         };
         Ok(Self { model: body.model, prompt })
@@ -105,6 +106,11 @@ impl From<Function> for Offered {
     fn from(function: Function) -> Self {
         Self { name: function.name, description: function.description, parameters: function.parameters }
     }
+}
+
+/// Whether a result stands for that of a call that the client runs (spec §5).
+fn is_placeholder(result: &str) -> bool {
+    result.contains("Tool execution delegated to client")
 }
 
 fn entry(number: usize, item: Item) -> Entry {

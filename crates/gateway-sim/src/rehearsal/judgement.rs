@@ -120,6 +120,9 @@ impl Facts {
 pub fn judge_probe(probe: Probe, probed: &Probed) -> Verdict {
     let ok = |text: String| Verdict::Played(Grade::Ok, text);
     let degraded = |text: String| Verdict::Played(Grade::Degraded, text);
+    if probed.refusal.is_some() && probe != Probe::Access {
+        return Verdict::Skipped("the gateway accepts no turns".to_owned());
+    }
     match probe {
         Probe::Access => match &probed.refusal {
             None => ok("the gateway is ready and accepts the token".to_owned()),

@@ -177,20 +177,24 @@ fn questions_before_the_first_turn() {
         history: Some(HistoryWay::Http),
         ..Probed::default()
     };
+    let refused = Probed { refusal: Some("the token is wrong".to_owned()), ..Probed::default() };
     let closed = Probed {
-        refusal: Some("the token is wrong".to_owned()),
         doubt: Some("too new".to_owned()),
         missing: Some("qa is missing".to_owned()),
         history: Some(HistoryWay::Closed),
         ..Probed::default()
     };
     let rows = [
-        (Probe::Access, Grade::Bad, "the token is wrong"),
         (Probe::Version, Grade::Degraded, "too new"),
         (Probe::Agents, Grade::Bad, "qa is missing"),
         (Probe::History, Grade::Degraded, "tools.alsoAllow"),
     ];
+    assert!(matches!(judge_probe(Probe::Access, &good), Verdict::Played(Grade::Ok, _)));
+    assert!(
+        matches!(judge_probe(Probe::Access, &refused), Verdict::Played(Grade::Bad, why) if why == "the token is wrong")
+    );
     for (probe, grade, words) in rows {
+        assert!(matches!(judge_probe(probe, &refused), Verdict::Skipped(_)), "{probe:?}");
         assert!(matches!(judge_probe(probe, &good), Verdict::Played(Grade::Ok, _)), "{probe:?}");
         let Verdict::Played(judged, sentence) = judge_probe(probe, &closed) else { panic!("{probe:?}") };
         assert!(judged == grade && sentence.contains(words), "{judged:?}: {sentence}");
