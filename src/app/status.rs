@@ -120,6 +120,10 @@ fn text(health: &Value, address: &str, is_ready: bool) -> String {
     if let Some(words) = stopped_threads(&delivery["guardrails"]) {
         text += &line("loop brake", &words);
     }
+    for scope in health["budget"]["scopes"].as_array().into_iter().flatten() {
+        let (agent, words) = (scope["agent"].as_str(), scope["words"].as_str().unwrap_or_default());
+        text += &line("budgets", &format!("{}: {words}", agent.unwrap_or("account")));
+    }
     for warning in health["budget"]["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         text += &line("budgets", warning);
     }
@@ -204,7 +208,7 @@ fn workspaces(state: &Value, now: Millis) -> String {
     };
     let agents = || state["agents"].as_array().into_iter().flatten();
     let error = agents().find_map(|agent| agent["error"].as_str());
-    if let Some(error) = state["error"].as_str().or(error) {
+    if let Some(error) = state["error"].as_str().or(error).or_else(|| state["kept"].as_str()) {
         return error.to_owned();
     }
     let remarks =

@@ -129,7 +129,7 @@ pub(super) fn budget(given: &mut Given) -> Result<Command, Misuse> {
             BudgetRequest::Raise(amount, agent)
         }
         Some("reset") => BudgetRequest::Reset(agent),
-        _ => BudgetRequest::Show,
+        _ => BudgetRequest::Show(agent),
     };
     Ok(Command::Budget { at: location(given), what, json: given.flag(&opt::JSON) })
 }

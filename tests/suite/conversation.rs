@@ -14,6 +14,8 @@ mod evidence;
 mod figures;
 /// One turn for waiting notifications.
 mod folding;
+/// A real gateway that is killed, updated, or gives its agents a shell.
+mod gateway_process;
 /// Heartbeats of agents.
 mod heartbeats;
 /// Foreign host names, nudge floods, tokens in answers, huge answers.

@@ -265,6 +265,8 @@ impl State {
             backend: self.backend.health(self.clocks.get().and_then(|clocks| clock_ahead(clocks))),
             ledger: self.ledger_health(),
             budget: self.budget.get().and_then(|budget| budget.report(SystemClock.now())),
+            budget_stalled: self.budget.get().is_some_and(|budget| budget.is_stalled()),
+            is_pending: false,
             disk: *lock(&self.disk),
             panics: PanicHealth::of(self.panics.last().as_ref()),
         }
@@ -317,16 +319,19 @@ impl State {
     }
 
     pub(super) fn health(&self) -> Health {
-        let parts = self.parts();
+        let mut parts = self.parts();
+        let is_starting = parts.is_starting(self.began.elapsed());
+        parts.is_pending = is_starting && parts.reasons().is_empty();
         let reasons = parts.reasons();
         let guardrails = Guardrails::of(&self.guardrails, &parts);
         let status = match () {
             () if self.draining.load(Ordering::Relaxed) => Status::Draining,
-            () if parts.is_starting(self.began.elapsed()) => Status::Starting,
+            () if is_starting => Status::Starting,
             () if reasons.is_empty() => Status::Healthy,
             () => Status::Degraded,
         };
-        let Parts { gateway, delivery, roster, workspaces, backend, ledger, budget, disk, panics } = parts;
+        let Parts { gateway, delivery, roster, workspaces, backend, ledger, budget, disk, panics, .. } =
+            parts;
         Health {
             status,
             reasons,

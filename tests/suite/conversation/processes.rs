@@ -1,6 +1,5 @@
 //! Starts Mission Control, the gateway, and the program between them.
 
-use std::env;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -16,6 +15,7 @@ use tempfile::TempDir;
 use crate::support::board::{Board, agent};
 use crate::support::lossy::Lossy;
 use crate::support::program::{Program, Running, get, text};
+use crate::support::real_gateway::{RealGateway, shared_gateway};
 
 /// The longest that any step here may take; far more than it ever takes. A real gateway retries a failing
 /// provider for minutes.
@@ -143,6 +143,11 @@ impl Stack {
         Self::built(slugs, Self::place(release, agents), "1000", None, more)
     }
 
+    /// With this real gateway and these variables.
+    pub(super) fn over(gateway: &RealGateway, slugs: &[&str], more: &[(&str, &str)]) -> Self {
+        Self::built(slugs, Place::Real(gateway.url(), gateway.token()), "1000", None, more)
+    }
+
     /// With a connection that loses this many answers.
     pub(super) fn lossy(release: Release, agents: &[&str], slugs: &[&str], losses: usize) -> Self {
         let place = Self::place(release, agents);
@@ -150,10 +155,14 @@ impl Stack {
     }
 
     fn place(release: Release, agents: &[&str]) -> Place {
-        match real(release) {
-            Some((url, token)) => Place::Real(url, token),
-            None => Place::Ours(Arc::new(Directives), Options { release, ..options(agents) }),
+        if let Some((url, token)) = shared_gateway(release) {
+            return Place::Real(url, token);
         }
+        // As tests/conformance/configuration.mjs configures a release with a closed history.
+        let allowed: &[&str] =
+            if release < Release::V2026_5_7 { &["sessions_list", "sessions_history"] } else { &[] };
+        let tools_allowed = allowed.iter().map(|tool| (*tool).to_owned()).collect();
+        Place::Ours(Arc::new(Directives), Options { release, tools_allowed, ..options(agents) })
     }
 
     fn built(
@@ -571,15 +580,6 @@ fn serve(gateway: &ScriptedGateway, address: &str) -> Server {
     let limits = ServerLimits::default().with_body_limit(gateway::PATH, BODY_BYTES);
     Server::bind_refusing(address, limits, ScriptedGateway::refuse, move |request| doors.answer(&request))
         .unwrap()
-}
-
-/// The real gateway of this release, if there is one: address and token.
-pub(super) fn real(release: Release) -> Option<(String, String)> {
-    let played = release.version();
-    let is_it = env::var("CONFORMANCE_GATEWAY_RELEASE").is_ok_and(|given| given == played);
-    let (url, token) =
-        (env::var("CONFORMANCE_GATEWAY_URL").ok()?, env::var("CONFORMANCE_GATEWAY_TOKEN").ok()?);
-    is_it.then_some((url, token))
 }
 
 fn options(agents: &[&str]) -> Options {

@@ -143,7 +143,7 @@ fn one(
     fields.extend(ran.error.as_ref().map(|error| ("reason", Value::from_display(error))));
     deps.log(Level::Info, &*job, "Tool called", &fields);
     if ran.may_notify {
-        (deps.nudge_poller)();
+        (deps.written)();
     }
     for id in ran.made {
         deps.made(job, id);
