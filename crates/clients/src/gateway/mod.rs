@@ -144,6 +144,12 @@ impl HttpGateway {
         identify::identify(self);
     }
 
+    /// Like [`HttpGateway::identify`], and asks this session for the version if nothing else names it. The session has the
+    /// gateway's name for it and must exist.
+    pub fn identify_by(&self, session: &str) {
+        identify::identify_by(self, session);
+    }
+
     /// What is known of the gateway's dialect so far.
     pub fn dialect(&self) -> Dialect {
         self.shared.memory().dialect()
