@@ -52,8 +52,8 @@ impl ScriptedModel for Directives {
         });
         let act = match (&repeats, result) {
             (Some((_, true)), _) => work(),
-            (None, Some(result)) => Act::Say(format!("TOOL_RESULT: {result}")),
-            (Some((_, false)), _) | (None, None) => act(text, prompt),
+            (None, Some(result)) if !prompt.waits => Act::Say(format!("TOOL_RESULT: {result}")),
+            (Some((_, false)) | None, _) => act(text, prompt),
         };
         let mut thought = Thought { act, delay: Duration::ZERO, drip: Duration::ZERO, usage };
         thought.delay = after(text, "DELAY").map_or(Duration::ZERO, milliseconds);

@@ -85,17 +85,23 @@ impl ChatRequest {
             Item::Assistant { .. } | Item::Notice(_) | Item::ToolResult { .. } => None,
         });
         let text = text.unwrap_or_default();
+        let placeholder = transcript.last().and_then(|entry| match &entry.item {
+            Item::ToolResult { call, text, .. } if is_placeholder(text) => {
+                Some(InputItem::Output { call_id: call.clone(), output: text.clone() })
+            }
+            _ => None,
+        });
         let prompt = Prompt {
             agent: String::new(),
             session: String::new(),
             run: String::new(),
             instructions: instructions.join("\n"),
             tools: body.tools.into_iter().map(|tool| Offered::from(tool.function)).collect(),
-            said: vec![InputItem::User(text.clone())],
+            waits: placeholder.is_some(),
+            said: vec![placeholder.unwrap_or_else(|| InputItem::User(text.clone()))],
             text,
             abandoned: None,
             nudged: false,
-            waits: matches!(transcript.last(), Some(Entry { item: Item::ToolResult { text, .. }, .. }) if is_placeholder(text)),
             transcript: Arc::new(transcript),
         };
         Ok(Self { model: body.model, prompt })
