@@ -207,6 +207,8 @@ impl Stack {
             ("DELIVERY_INTERVAL", interval.to_owned()),
             ("DELIVERY_MAX_CONCURRENT_SESSIONS", "20".to_owned()),
             ("HEALTH_PORT", "0".to_owned()),
+            // The clock of the board stands still, so the value of the wake query would often stay the same.
+            ("WAKE_QUERY", "off".to_owned()),
             ("STATE_DIR", state.path().to_str().unwrap().to_owned()),
         ]
         .map(|(name, value)| (name.to_owned(), value));
