@@ -221,6 +221,28 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         ..PLAIN
     },
     CommandSpec {
+        name: "rehearse",
+        purpose: "Put a gateway that is not in use through the conformance cases: go or no-go",
+        details: "Boards, tasks and sessions are its own, and Mission Control is only read for the names of the agents. The exit \
+                  code is 1 for a no-go",
+        options: &[
+            &opt::ENV_FILE,
+            &opt::JSON,
+            &opt::CANDIDATE,
+            &opt::TOKEN_FILE,
+            &opt::AGENTS,
+            &opt::CASES,
+            &opt::MODEL_PORT,
+            &opt::REAL_MODEL,
+            &opt::RESTART,
+            &opt::LIVE_GATEWAY,
+        ],
+        example: "rehearse --gateway http://127.0.0.1:18889 --token-file /run/candidate.token",
+        needs: Some(Feature::Demo),
+        read: read::rehearse,
+        ..PLAIN
+    },
+    CommandSpec {
         name: "local",
         purpose: "Run an embedded Mission Control on this machine: API, page and data",
         subcommands: &[

@@ -49,6 +49,8 @@ mod ledger;
 mod mission_control;
 /// What operators ask, and what they are told.
 mod ops;
+/// The conformance cases, and the command that plays them with a candidate gateway.
+mod rehearsal;
 /// The roster that all threads share.
 mod roster;
 /// The scripted gateway against what was seen of real ones, and its faults.

@@ -7,18 +7,17 @@ use std::time::{Duration, Instant};
 use mission_control_runtime::demo::gateway::{
     self, BODY_BYTES, Directives, Faults, Observations, Options, Release, ScriptedGateway, ScriptedModel,
 };
+use mission_control_runtime::demo::lossy_proxy::{Losses, LossyProxy};
 use mission_control_runtime::http::server::{Server, ServerLimits};
 use mission_control_runtime::local;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::board::{Board, agent};
-use crate::support::lossy::Lossy;
 use crate::support::program::{Program, Running, get, text};
 use crate::support::real_gateway::{RealGateway, shared_gateway};
 
-/// The longest that any step here may take; far more than it ever takes. A real gateway retries a failing
-/// provider for minutes.
+/// The longest that any step may take. A real gateway retries a failing provider for minutes.
 const PATIENCE: Duration = Duration::from_mins(1);
 const PATIENCE_WITH_A_REAL_ONE: Duration = Duration::from_mins(4);
 
@@ -49,7 +48,7 @@ pub(super) struct Stack {
     gateway: Option<Ours>,
     url: String,
     /// The proxy that loses answers on the way.
-    lossy: Option<Lossy>,
+    lossy: Option<LossyProxy>,
     token: String,
     program: Option<Running>,
     variables: Vec<(String, String)>,
@@ -196,13 +195,14 @@ impl Stack {
                 (url, TOKEN.to_owned(), Some(Ours { gateway, server: Some(server) }))
             }
         };
-        let lossy = (losses > 0).then(|| Lossy::to(&url, losses));
+        let lossy =
+            (losses > 0).then(|| LossyProxy::start(&url, Losses { after: 0, count: losses }).unwrap());
         let state = tempfile::tempdir().unwrap();
         let variables = [
             ("ACCOUNT_ID", board.account.clone()),
             ("SERVICE_TOKEN", board.token.clone()),
             ("CONVEX_URL", board.url()),
-            ("OPENCLAW_GATEWAY_URL", lossy.as_ref().map_or_else(|| url.clone(), Lossy::url)),
+            ("OPENCLAW_GATEWAY_URL", lossy.as_ref().map_or_else(|| url.clone(), LossyProxy::url)),
             ("OPENCLAW_GATEWAY_TOKEN", shown.unwrap_or(&token).to_owned()),
             ("DELIVERY_INTERVAL", interval.to_owned()),
             ("DELIVERY_MAX_CONCURRENT_SESSIONS", "20".to_owned()),
@@ -386,7 +386,7 @@ impl Stack {
 
     /// How many answers are still to be lost.
     pub(super) fn losses_left(&self) -> usize {
-        self.lossy.as_ref().map_or(0, Lossy::left)
+        self.lossy.as_ref().map_or(0, LossyProxy::left)
     }
 
     pub(super) fn wait_for_log(&mut self, words: &str) {

@@ -18,8 +18,6 @@ pub(crate) mod faulty;
 pub(crate) mod forge;
 /// The log lines of a test's own thread.
 pub(crate) mod log_capture;
-/// The way to a gateway, losing answers.
-pub(crate) mod lossy;
 /// The socket on which systemd receives the messages of a service.
 pub(crate) mod notify_socket;
 /// A gateway that plays its lines.

@@ -374,10 +374,8 @@ impl Parts {
                 delivery.consecutive_failures.max(delivery.list_failures.into()) >= FAILING
             }
             // At the limit of turns the breaker is not the cause, and waiting does not help.
-            HealthReason::BreakerOpen => {
-                let is_limited = gateway.trouble == Some(HealthReason::TurnLimitReached);
-                gateway.configured && gateway.breaker_open && !is_limited
-            }
+            HealthReason::BreakerOpen if gateway.trouble == Some(HealthReason::TurnLimitReached) => false,
+            HealthReason::BreakerOpen => gateway.configured && gateway.breaker_open,
             HealthReason::Backlog => delivery.backlog.is_some(),
             HealthReason::AgentTurnsLimited => delivery.limits.agent_turns_resume_at.is_some(),
             HealthReason::DeadLetters => delivery.dead > 0,
