@@ -67,6 +67,8 @@ mod team;
 /// Work of the test kind, killed as a process.
 #[cfg(feature = "test-kind")]
 mod test_kind;
+/// The wake query: latency without polls, and what happens when it is lost.
+mod wake_query;
 /// Events for agents.
 mod wakes;
 /// The workspaces that the program writes.

@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::{Receiver, Sender, bounded};
 use serde_json::value::RawValue;
 
 use super::super::command_env::BackendConnection;
@@ -37,6 +38,8 @@ pub(super) struct Backend {
     last_ok: AtomicI64,
     troubled: AtomicBool,
     known: Mutex<BackendState>,
+    /// The threads that wait for the backend's return.
+    returned: Mutex<Vec<Sender<()>>>,
     /// Measures how long the token has been refused.
     steady: Box<dyn Clock>,
 }
@@ -115,7 +118,16 @@ impl Backend {
     pub(super) fn new(metrics: Arc<Metrics>, redactor: Arc<Redactor>, steady: Box<dyn Clock>) -> Self {
         // The first success must be noted as well.
         let (last_ok, troubled) = (AtomicI64::new(i64::MIN), AtomicBool::new(true));
-        Self { metrics, redactor, last_ok, troubled, known: Mutex::default(), steady }
+        let (known, returned) = (Mutex::default(), Mutex::default());
+        Self { metrics, redactor, last_ok, troubled, known, returned, steady }
+    }
+
+    /// Receives a message each time Mission Control answers again after it was away. Several returns before the thread
+    /// looks count as one. Each thread has its own receiver.
+    pub(super) fn on_return(&self) -> Receiver<()> {
+        let (sender, returned) = bounded(1);
+        self.returned.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
+        returned
     }
 
     fn known(&self) -> MutexGuard<'_, BackendState> {
@@ -138,6 +150,7 @@ impl Backend {
                 if self.troubled.swap(false, Ordering::AcqRel) {
                     let mut known = self.known();
                     known.refusal.note(Token::Accepted, self.steady.now());
+                    let was_away = known.away > 0;
                     *known = BackendState {
                         last_failure: known.last_failure,
                         refusal: std::mem::take(&mut known.refusal),
@@ -145,6 +158,14 @@ impl Backend {
                         report_error: known.report_error.take(),
                         ..BackendState::default()
                     };
+                    drop(known);
+                    if was_away {
+                        let returned = self.returned.lock().unwrap_or_else(PoisonError::into_inner);
+                        for thread in returned.iter() {
+                            // A full channel already has the message.
+                            let _ = thread.try_send(());
+                        }
+                    }
                 }
             }
             Err(error) if error.why != CallReason::Stopped => self.note_failure(call, error),

@@ -19,6 +19,7 @@ use super::operator::Operator;
 use super::rows::{delivery_config, delivery_health};
 use super::snapshot::Prepared;
 use super::status_report::Condition;
+use super::wake_query::WakeQueryState;
 use super::workspace_sync::WorkspaceStatus;
 use mcr_clients::convex::ConvexEndpoint;
 use mcr_clients::mission::catalog;
@@ -73,6 +74,8 @@ pub(super) struct State {
     roster: Mutex<RosterHealth>,
     /// The health of the agents' workspaces.
     pub(super) workspaces: WorkspaceStatus,
+    /// The condition of the subscription to the wake query.
+    pub(super) wake_query: WakeQueryState,
     /// The reports about single agents.
     pub(super) online: OnlineReports,
     disk: Mutex<DiskHealth>,
@@ -123,6 +126,7 @@ impl State {
             panics: Panics::default(),
             roster: Mutex::default(),
             workspaces: WorkspaceStatus::default(),
+            wake_query: WakeQueryState::default(),
             online: OnlineReports::default(),
             disk: Mutex::default(),
             unopened: Mutex::default(),
@@ -283,10 +287,11 @@ impl State {
 
     fn delivery_health(&self, state: Option<SchedulerState>) -> DeliveryHealth {
         let turns = self.delivery.get().map(View::turns).unwrap_or_default();
-        state.map_or_else(
+        let delivery = state.map_or_else(
             || DeliveryHealth { config: self.config.clone(), ..DeliveryHealth::default() },
             |state| delivery_health(state, turns, self.config.clone(), &|error| self.excerpt(error)),
-        )
+        );
+        DeliveryHealth { wake_query: self.wake_query.now().into(), ..delivery }
     }
 
     /// The conditions that block all deliveries.

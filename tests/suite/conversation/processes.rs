@@ -207,6 +207,8 @@ impl Stack {
             ("DELIVERY_INTERVAL", interval.to_owned()),
             ("DELIVERY_MAX_CONCURRENT_SESSIONS", "20".to_owned()),
             ("HEALTH_PORT", "0".to_owned()),
+            // The clock of the board stands still, so the value of the wake query would often stay the same.
+            ("WAKE_QUERY", "off".to_owned()),
             ("STATE_DIR", state.path().to_str().unwrap().to_owned()),
         ]
         .map(|(name, value)| (name.to_owned(), value));
@@ -512,8 +514,8 @@ impl Stack {
 
     /// Sets a variable for the next start and for commands.
     pub(super) fn set_variable(&mut self, name: &str, value: &str) {
-        let variable = self.variables.iter_mut().find(|(known, _)| known == name).unwrap();
-        value.clone_into(&mut variable.1);
+        self.variables.retain(|(known, _)| known != name);
+        self.variables.push((name.to_owned(), value.to_owned()));
     }
 
     /// The present value of a variable.

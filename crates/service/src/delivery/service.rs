@@ -15,7 +15,7 @@ use log::{error, warn};
 
 use super::inflight::InFlight;
 use super::poller::{Order, poll, prober};
-use super::stall_monitor::{SessionProbe, StallLimits, monitor};
+use super::stall_monitor::{StallWatch, monitor};
 use super::state_changes::{log_breaker, log_duplicate_runtime, wake_background_tasks};
 pub use super::view::View;
 use super::worker::{Worker, WorkerChannels};
@@ -69,8 +69,8 @@ pub struct DeliverySetup {
     pub journal: Arc<dyn Journal>,
     /// The work that an earlier process left.
     pub left: RecoveredState,
-    /// The stall monitor's intervals and its reader of sessions.
-    pub watch: (StallLimits, SessionProbe),
+    /// The stall monitor.
+    pub watch: StallWatch,
     /// The heartbeats of all agents.
     pub beats: Arc<Beats>,
     /// Probes the gateway; returns why it cannot take turns, if so.
@@ -140,8 +140,8 @@ impl Service {
     pub fn start(setup: DeliverySetup) -> std::io::Result<Self> {
         let workers = setup.workers.len();
         // Three events for each job (thread resumed, accepted, finished), one for a list, one for a probe, one for an
-        // offer, and one to stop.
-        let (inbox, heard) = bounded(3 * workers + 4);
+        // offer, one signal of the wake query, and one to stop.
+        let (inbox, heard) = bounded(3 * workers + 5);
         // One waiting nudge is as good as many.
         let (nudges, nudge_receiver) = bounded(1);
         let (writes, write_receiver) = bounded(1);
@@ -179,10 +179,9 @@ impl Service {
         threads.push(spawn("heartbeats", move || beats.run(&to, &until, &noted))?);
         let (probe, to, noted) = (setup.probe, inbox.clone(), panics.clone());
         threads.push(spawn("prober", move || prober(&*probe, &probe_orders, &to, &noted))?);
-        let ((limits, look), table, until) = (setup.watch, inflight.clone(), ended.clone());
+        let (watch, table, until) = (setup.watch, inflight.clone(), ended.clone());
         let noted = panics.clone();
-        threads
-            .push(spawn("stall-monitor", move || monitor(&table, &look, limits, &entered, &until, &noted))?);
+        threads.push(spawn("stall-monitor", move || monitor(&table, &watch, &entered, &until, &noted))?);
         let (on_trial, answers) = (Arc::<AtomicBool>::default(), Arc::default());
         let cooldown = Arc::default();
         for (number, worker) in (1..).zip(setup.workers) {
@@ -222,7 +221,8 @@ impl Service {
             });
         };
         threads.push(spawn("dispatcher", run)?);
-        Ok(Self { inbox, view: View { nudges, writes, asks, inflight, state }, ended, leave, threads })
+        let view = View { nudges, writes, inbox: inbox.clone(), asks, inflight, state };
+        Ok(Self { inbox, view, ended, leave, threads })
     }
 
     /// Closes when the dispatcher ends.

@@ -10,6 +10,7 @@ mod process;
 mod ready;
 mod report;
 mod storage;
+mod wake_query;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -22,6 +23,7 @@ pub use heartbeat::{AgentBeats, BeatCounts, HeartbeatHealth};
 pub use process::{Infrastructure, Memory, PanicHealth, Versions};
 pub use ready::Ready;
 pub use storage::{DiskHealth, LedgerHealth};
+pub use wake_query::WakeQueryHealth;
 
 use crate::workspace::health::WorkspaceHealth;
 use mcr_core::gateway::dialect::{Behaviour, HistoryWay};
@@ -229,6 +231,8 @@ pub struct DeliveryHealth {
     pub oldest_unsettled_at: Option<Millis>,
     /// The age of that row in seconds.
     pub oldest_unsettled_seconds: Option<f64>,
+    /// Whether lists follow the wake query.
+    pub wake_query: WakeQueryHealth,
     /// The settings of the delivery.
     pub config: DeliveryConfig,
 }
