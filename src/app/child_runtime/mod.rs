@@ -182,6 +182,13 @@ impl Runtime {
         warn!(seconds = STOP_TIMEOUT.as_secs(); "The runtime did not stop in time and is killed");
     }
 
+    /// Kills the process at once (SIGKILL), and keeps the value of a runtime that has ended.
+    pub(super) fn kill_now(&mut self) {
+        // Fails if the process has ended already, which is fine.
+        let _ = self.child.kill();
+        let _ = self.child.wait();
+    }
+
     /// Kills the process at once (SIGKILL). Returns how it ended.
     pub(super) fn kill(self) -> String {
         self.reap().as_ref().map_or_else(ToString::to_string, ExitStatus::to_string)
@@ -195,9 +202,7 @@ impl Runtime {
 
 impl Drop for Runtime {
     fn drop(&mut self) {
-        // Fails if the process has ended already, which is fine.
-        let _ = self.child.kill();
-        let _ = self.child.wait();
+        self.kill_now();
     }
 }
 

@@ -33,8 +33,13 @@ struct Outcome {
 }
 
 impl Outcome {
-    fn skipped(why: impl Into<String>) -> Self {
-        Self { verdict: Verdict::Skipped(why.into()), observed: Value::Null, sessions: Vec::new() }
+    fn skipped(why: &str) -> Self {
+        Self { verdict: Verdict::Skipped(why.to_owned()), observed: Value::Null, sessions: Vec::new() }
+    }
+
+    /// The case cannot be played.
+    fn open(why: &str) -> Self {
+        Self { verdict: Verdict::Open(why.to_owned()), ..Self::skipped(why) }
     }
 }
 
@@ -56,7 +61,7 @@ pub fn rehearse_with(
             continue;
         }
         let outcome = match obstacle {
-            Some(why) => Outcome::skipped(why),
+            Some(why) => Outcome::open(why),
             None => play_case(staging, candidate, &rehearsal.knowledge.agents, case, talk)?,
         };
         outcome.sessions.first().into_iter().for_each(|session| rehearsal.knowledge.learn(session));
@@ -115,9 +120,12 @@ impl Rehearsal<'_> {
 }
 
 impl Staging {
-    /// The cases to play, in the order of the list.
+    /// The cases to play, in the order of the list. The questions belong to every rehearsal.
     fn wanted(&self) -> impl Iterator<Item = &'static Case> {
-        CASES.iter().filter(|case| self.cases.is_empty() || self.cases.iter().any(|id| id == case.id))
+        CASES.iter().filter(|case| {
+            let is_question = matches!(case.script, Script::Probe(_));
+            is_question || self.cases.is_empty() || self.cases.iter().any(|id| id == case.id)
+        })
     }
 }
 
@@ -130,7 +138,7 @@ fn play_failing(
     obstacle: Option<&str>,
 ) -> Result<Vec<(&'static Case, Outcome)>, String> {
     if let Some(why) = obstacle {
-        return Ok(cases.iter().map(|(case, _)| (*case, Outcome::skipped(why))).collect());
+        return Ok(cases.iter().map(|(case, _)| (*case, Outcome::open(why))).collect());
     }
     thread::scope(|scope| {
         let lanes: Vec<_> = (0..agents.len().min(cases.len()))
@@ -176,6 +184,9 @@ fn play_case(
     };
     if talk.interruption == Some(Interruption::Gateway) && candidate.process.is_none() {
         return Ok(Outcome::skipped("the gateway's process does not belong to the rehearsal"));
+    }
+    if talk.losses.is_some() && candidate.url.is_https() {
+        return Ok(Outcome::skipped("the proxy that loses answers speaks plain HTTP only"));
     }
     let patience = match talk.expected {
         Expected::Failure => staging.provider_patience,

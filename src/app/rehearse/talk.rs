@@ -21,6 +21,9 @@ const START_LIMIT: Duration = Duration::from_secs(30);
 /// The pause between two looks at the board and the runtime.
 const LOOK_PAUSE: Duration = Duration::from_millis(50);
 
+/// How long a second attempt may take after the first one has failed. A gateway that retries for minutes gets one only.
+const SECOND_ATTEMPT_LIMIT: Duration = Duration::from_mins(1);
+
 /// What was seen.
 pub(super) struct Played {
     pub(super) facts: Facts,
@@ -46,6 +49,30 @@ struct Started {
     service: ServiceEndpoint,
 }
 
+/// A conversation in progress.
+struct Scene<'a> {
+    staging: &'a Staging,
+    candidate: &'a Candidate,
+    talk: &'a Talk,
+    agents: &'a [String],
+    began: Instant,
+    board: CaseBoard,
+    setting: Setting,
+    log: RuntimeLog,
+    started: Started,
+    /// The word that only this conversation contains.
+    code: String,
+    /// The gateway's names of the sessions.
+    sessions: Vec<String>,
+    disturbance: Option<Disturbance>,
+    /// The runtime's last `/health`.
+    health: Value,
+    errors: Vec<String>,
+    first_failure: Option<Instant>,
+    /// Loses the answers, if any are to be lost. It lives as long as the conversation.
+    _proxy: Option<LossyProxy>,
+}
+
 /// Plays a conversation. An error means that the rehearsal itself failed.
 pub(super) fn play(
     staging: &Staging,
@@ -53,98 +80,174 @@ pub(super) fn play(
     talk: &Talk,
     conditions: &Conditions,
 ) -> Result<Played, String> {
-    let began = Instant::now();
-    let agents = &conditions.agents;
-    let board = CaseBoard::new(agents)?;
-    let mut access = candidate.access();
-    let proxy = match talk.losses {
-        None => None,
-        Some(losses) => {
-            let started = LossyProxy::start(&access.url, losses);
-            Some(started.map_err(|why| format!("the proxy that loses answers cannot be started: {why}"))?)
+    let mut scene = Scene::new(staging, candidate, talk, conditions)?;
+    scene.speak()?;
+    let timed_out = scene.watch(scene.began + conditions.patience)?;
+    scene.end(timed_out)
+}
+
+impl<'a> Scene<'a> {
+    /// Starts the board, the proxy and the runtime.
+    fn new(
+        staging: &'a Staging,
+        candidate: &'a Candidate,
+        talk: &'a Talk,
+        conditions: &'a Conditions,
+    ) -> Result<Self, String> {
+        let began = Instant::now();
+        let agents = &conditions.agents;
+        let board = CaseBoard::new(agents)?;
+        let mut access = candidate.access();
+        let proxy = talk.losses.map(|losses| LossyProxy::start(&access.url, losses)).transpose();
+        let proxy = proxy.map_err(|why| format!("the proxy that loses answers cannot be started: {why}"))?;
+        if let Some(proxy) = &proxy {
+            access.url = proxy.url();
         }
-    };
-    if let Some(proxy) = &proxy {
-        access.url = proxy.url();
+        let setting = setting(staging, &board, &access, conditions)?;
+        let log = RuntimeLog::default();
+        let started = start(staging, &setting, &log)?;
+        Ok(Self {
+            staging,
+            candidate,
+            talk,
+            agents,
+            began,
+            board,
+            setting,
+            log,
+            started,
+            code: format!("{TOKEN_PREFIX}{}", random::hex::<5>()),
+            sessions: Vec::new(),
+            disturbance: talk.losses.map(|_| Disturbance::Loss),
+            health: Value::Null,
+            errors: Vec::new(),
+            first_failure: None,
+            _proxy: proxy,
+        })
     }
-    let setting = setting(staging, &board, &access, conditions)?;
-    let log = RuntimeLog::default();
-    let mut started = start(staging, &setting, &log)?;
-    let code = format!("{TOKEN_PREFIX}{}", random::hex::<5>());
-    let mut sessions = Vec::new();
-    for slug in agents {
-        let id = board.task(slug)?;
-        let words = (talk.words)(&Names { task: &id, code: &code });
-        sessions.push(format!("agent:{slug}:task:{id}:{}:v1", board.board.account));
-        board.say(&id, &format!("@{slug}\n({code})\n{words}"))?;
+
+    /// The person mentions each agent on a task of its own.
+    fn speak(&mut self) -> Result<(), String> {
+        for slug in self.agents {
+            let id = self.board.task(slug)?;
+            let words = (self.talk.words)(&Names { task: &id, code: &self.code });
+            self.sessions.push(format!("agent:{slug}:task:{id}:{}:v1", self.board.board.account));
+            self.board.say(&id, &format!("@{slug}\n({})\n{words}", self.code))?;
+        }
+        // Without the nudge the runtime finds the message at its next list.
+        let _ = self.started.service.post("/nudge", "");
+        Ok(())
     }
-    // Without the nudge the runtime finds the message at its next list.
-    let _ = started.service.post("/nudge", "");
-    let mut interruption = talk.interruption;
-    let mut disturbance = talk.losses.map(|_| Disturbance::Loss);
-    let until = began + conditions.patience;
-    let mut health = Value::Null;
-    let timed_out = loop {
-        if staging.stop.wait(LOOK_PAUSE) {
-            return Err("stopped by a signal".to_owned());
-        }
-        if let Ok((_, now)) = started.service.get("/health") {
-            health = now;
-        }
-        let is_last_turn =
-            matches!(talk.expected, Expected::Answer { turns, .. } if turns_of(staging, &code) >= turns);
-        if let Some(killed) = interruption.take_if(|_| is_last_turn) {
-            disturbance = Some(Disturbance::Kill);
-            match killed {
-                Interruption::Runtime => {
-                    started.runtime.kill();
-                    started = start(staging, &setting, &log)?;
-                }
-                Interruption::Gateway => {
-                    candidate.process.as_ref().map_or(Ok(()), |process| process.kill_and_start())?;
-                }
+
+    /// Waits for the end of the conversation. Returns whether the time was over first.
+    fn watch(&mut self, until: Instant) -> Result<bool, String> {
+        let mut interruption = self.talk.interruption;
+        loop {
+            if self.staging.stop.wait(LOOK_PAUSE) {
+                return Err("stopped by a signal".to_owned());
             }
-        } else if is_over(&talk.expected, agents.len(), &health) {
-            break false;
+            self.look();
+            let is_last_turn =
+                matches!(self.talk.expected, Expected::Answer { turns, .. } if self.turns() >= turns);
+            if let Some(killed) = interruption.take_if(|_| is_last_turn) {
+                self.interrupt(killed)?;
+            } else if self.is_over() {
+                return Ok(false);
+            }
+            if Instant::now() > until {
+                return Ok(true);
+            }
         }
-        if Instant::now() > until {
-            break true;
+    }
+
+    /// Reads the runtime's `/health`.
+    fn look(&mut self) {
+        if let Ok((_, now)) = self.started.service.get("/health") {
+            self.health = now;
         }
-    };
-    started.runtime.stop();
-    let (posts, notes) = board.posts()?;
-    let calls = staging.book.calls(&code);
-    let texts = |value: &Value| -> Vec<String> {
-        value.as_array().into_iter().flatten().filter_map(|text| text.as_str().map(str::to_owned)).collect()
-    };
-    let delivery = &health["delivery"];
-    let facts = Facts {
-        agents: agents.clone(),
-        posts,
-        notes,
-        documents: board.documents()?,
-        review: board.is_in_review()?,
-        turns: turns_of(staging, &code),
-        model_calls: calls.len(),
-        offered: calls
-            .iter()
-            .flat_map(|call| call.tools.iter().cloned())
-            .collect::<BTreeSet<_>>()
-            .into_iter()
-            .collect(),
-        told_one_call: calls.iter().any(|call| call.instructions.contains(ONE_CALL)),
-        ended: serde_json::from_value(delivery["ended"].clone()).unwrap_or_default(),
-        reasons: texts(&health["reasons"]),
-        last_error: delivery["lastErrorMessage"].as_str().map(str::to_owned),
-        recovered: log.recovered(),
-        disturbance,
-        timed_out,
-        took_ms: u64::try_from(began.elapsed().as_millis()).unwrap_or(u64::MAX),
-        code,
-    };
-    drop(proxy);
-    board.board.stop();
-    Ok(Played { facts, sessions, warnings: log.warnings() })
+        if let Some(error) = self.health["delivery"]["lastErrorMessage"].as_str()
+            && self.errors.last().is_none_or(|last| last != error)
+        {
+            self.errors.push(error.to_owned());
+            self.first_failure = self.first_failure.or_else(|| Some(Instant::now()));
+        }
+    }
+
+    fn interrupt(&mut self, killed: Interruption) -> Result<(), String> {
+        self.disturbance = Some(Disturbance::Kill);
+        match (killed, &self.candidate.process) {
+            (Interruption::Runtime, _) => {
+                self.started.runtime.kill_now();
+                self.started = start(self.staging, &self.setting, &self.log)?;
+                Ok(())
+            }
+            (Interruption::Gateway, Some(process)) => process.kill_and_start(),
+            (Interruption::Gateway, None) => Ok(()),
+        }
+    }
+
+    /// The model calls that follow an input of the runtime.
+    fn turns(&self) -> usize {
+        self.staging.book.calls(&self.code).iter().filter(|call| call.begins_turn).count()
+    }
+
+    /// Whether nothing more is to be expected.
+    fn is_over(&self) -> bool {
+        let delivery = &self.health["delivery"];
+        let number = |value: &Value| value.as_u64().unwrap_or(0);
+        let ended: u64 = delivery["ended"].as_object().into_iter().flatten().map(|(_, n)| number(n)).sum();
+        let is_quiet = delivery["inFlight"] == 0 && delivery["waiting"] == 0;
+        match self.talk.expected {
+            Expected::Answer { .. } => {
+                number(&delivery["ended"]["dead"]) > 0 || (is_quiet && ended >= self.agents.len() as u64)
+            }
+            Expected::Silence => is_quiet && ended > 0,
+            // A retry could post what the first attempt did not.
+            Expected::Failure => {
+                let is_late = self.first_failure.is_some_and(|at| at.elapsed() > SECOND_ATTEMPT_LIMIT);
+                ended > 0 || number(&delivery["failed"]) > 1 || is_late
+            }
+            Expected::NoTurn => {
+                let missing = number(&self.health["gateway"]["missingAgents"]["count"]);
+                !self.errors.is_empty() || ended > 0 || missing > 0
+            }
+        }
+    }
+
+    /// Stops the runtime and collects what was seen.
+    fn end(self, timed_out: bool) -> Result<Played, String> {
+        let turns = self.turns();
+        self.started.runtime.stop();
+        let (posts, notes) = self.board.posts()?;
+        let calls = self.staging.book.calls(&self.code);
+        let offered: BTreeSet<String> = calls.iter().flat_map(|call| call.tools.iter().cloned()).collect();
+        let texts = |value: &Value| -> Vec<String> {
+            let texts = value.as_array().into_iter().flatten().filter_map(Value::as_str);
+            texts.map(str::to_owned).collect()
+        };
+        let ended = self.health["delivery"]["ended"].clone();
+        let facts = Facts {
+            agents: self.agents.to_vec(),
+            posts,
+            notes,
+            documents: self.board.documents()?,
+            review: self.board.is_in_review()?,
+            turns,
+            model_calls: calls.len(),
+            offered: offered.into_iter().collect(),
+            told_one_call: calls.iter().any(|call| call.instructions.contains(ONE_CALL)),
+            ended: serde_json::from_value(ended).unwrap_or_default(),
+            reasons: texts(&self.health["reasons"]),
+            errors: self.errors,
+            recovered: self.log.recovered(),
+            disturbance: self.disturbance,
+            timed_out,
+            took_ms: u64::try_from(self.began.elapsed().as_millis()).unwrap_or(u64::MAX),
+            code: self.code,
+        };
+        self.board.board.stop();
+        Ok(Played { facts, sessions: self.sessions, warnings: self.log.warnings() })
+    }
 }
 
 /// What the briefing says where a gateway hands out one call of a reply only.
@@ -188,28 +291,4 @@ fn start(staging: &Staging, setting: &Setting, log: &RuntimeLog) -> Result<Start
     }
     let address = address.ok_or("the runtime of the rehearsal does not listen")?;
     Ok(Started { runtime, service: ServiceEndpoint::at(address) })
-}
-
-/// The model calls that follow an input of the runtime.
-fn turns_of(staging: &Staging, code: &str) -> usize {
-    staging.book.calls(code).iter().filter(|call| call.begins_turn).count()
-}
-
-/// Whether nothing more is to be expected.
-fn is_over(expected: &Expected, agents: usize, health: &Value) -> bool {
-    let delivery = &health["delivery"];
-    let ended: u64 =
-        delivery["ended"].as_object().into_iter().flatten().filter_map(|(_, n)| n.as_u64()).sum();
-    let is_quiet = delivery["inFlight"] == 0 && delivery["waiting"] == 0;
-    let has_failed = delivery["lastErrorMessage"].is_string();
-    match expected {
-        Expected::Answer { .. } => {
-            delivery["ended"]["dead"].as_u64() > Some(0) || (is_quiet && ended >= agents as u64)
-        }
-        Expected::Silence => is_quiet && ended > 0,
-        Expected::Failure => has_failed || ended > 0,
-        Expected::NoTurn => {
-            has_failed || ended > 0 || health["gateway"]["missingAgents"]["count"].as_u64() > Some(0)
-        }
-    }
 }

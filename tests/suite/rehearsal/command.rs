@@ -134,6 +134,14 @@ fn a_gateway_that_cannot_be_used_is_a_no_go_with_exit_code_1() {
         assert!(why.contains(words), "{why}");
         let output = program(&url, &[]).with("OPENCLAW_GATEWAY_TOKEN", token).output();
         assert!(text(&output).ends_with("no-go: access\n"), "{}", text(&output));
+        // The questions to the gateway belong to every rehearsal.
+        let output = program(&url, &["--cases", "mention"]).with("OPENCLAW_GATEWAY_TOKEN", token).output();
+        assert!(
+            text(&output).contains("not played to the end: version, agents, history, mention"),
+            "{}",
+            text(&output)
+        );
+        assert!(text(&output).ends_with("no-go: access\n"), "{}", text(&output));
     }
 }
 
@@ -142,7 +150,7 @@ fn the_gateway_in_use_a_taken_port_and_a_silent_backend_are_refused() {
     let (board, gateway) = (Board::new(), candidate());
     let url = format!("http://{}", gateway.address);
     let in_use = url.replace("127.0.0.1", "localhost");
-    let cases = ["--cases", "access"];
+    let cases = ["--cases", "mention"];
     let configured = |more: &[&str]| {
         program(&url, &[&cases[..], more].concat())
             .configured(&board.url(), &board.token)

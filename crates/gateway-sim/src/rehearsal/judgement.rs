@@ -26,8 +26,10 @@ pub enum Grade {
 pub enum Verdict {
     /// The case was played.
     Played(Grade, String),
-    /// The case was not played, or its result is open, for this reason.
+    /// The case does not apply to this rehearsal, for this reason.
     Skipped(String),
+    /// The case could not be played to its end, for this reason. The candidate is not proven.
+    Open(String),
 }
 
 /// A message of an agent.
@@ -77,8 +79,8 @@ pub struct Facts {
     pub ended: BTreeMap<String, u64>,
     /// The runtime's health reasons.
     pub reasons: Vec<String>,
-    /// The runtime's last error of a delivery.
-    pub last_error: Option<String>,
+    /// The runtime's errors of the deliveries, in order.
+    pub errors: Vec<String>,
     /// The answers that the runtime found in the history.
     pub recovered: usize,
     /// What was done to the case on purpose.
@@ -112,7 +114,7 @@ impl Facts {
     }
 
     fn error(&self) -> &str {
-        self.last_error.as_deref().unwrap_or("the runtime reports no error")
+        self.errors.last().map_or("the runtime reports no error", String::as_str)
     }
 }
 
@@ -121,7 +123,7 @@ pub fn judge_probe(probe: Probe, probed: &Probed) -> Verdict {
     let ok = |text: String| Verdict::Played(Grade::Ok, text);
     let degraded = |text: String| Verdict::Played(Grade::Degraded, text);
     if probed.refusal.is_some() && probe != Probe::Access {
-        return Verdict::Skipped("the gateway accepts no turns".to_owned());
+        return Verdict::Open("the gateway accepts no turns".to_owned());
     }
     match probe {
         Probe::Access => match &probed.refusal {
@@ -160,9 +162,12 @@ pub fn judge(expected: &Expected, facts: &Facts) -> Verdict {
         Expected::NoTurn => judge_no_turn(facts),
         Expected::Failure => match judge_failure(facts) {
             Ok(judged) => judged,
-            Err(why) => return Verdict::Skipped(why),
+            Err(why) => return Verdict::Open(why),
         },
     };
+    if facts.timed_out && grade == Grade::Ok && !matches!(expected, Expected::Failure) {
+        return Verdict::Played(Grade::Degraded, format!("{sentence}, but the runtime was not done in time"));
+    }
     Verdict::Played(grade, sentence)
 }
 
@@ -273,7 +278,7 @@ fn judge_no_turn(facts: &Facts) -> Judged {
         return (Grade::Bad, "an agent that does not exist had a turn".to_owned());
     }
     let is_named = facts.reasons.iter().any(|reason| reason == "agents_missing")
-        || facts.last_error.as_ref().is_some_and(|error| error.contains(Why::UnknownAgent.explain()));
+        || facts.errors.iter().any(|error| error.contains(Why::UnknownAgent.explain()));
     if is_named {
         (Grade::Ok, "the agent had no turn, and is reported as missing".to_owned())
     } else {
@@ -294,13 +299,15 @@ fn judge_failure(facts: &Facts) -> Result<Judged, String> {
     if facts.ended("unanswered") + facts.ended("silent") > 0 {
         return Ok((Grade::Bad, "the provider's failure looks like a silent agent".to_owned()));
     }
-    let Some(error) = &facts.last_error else {
+    let Some(error) = facts.errors.first() else {
         let seconds = facts.took_ms / 1000;
         return Err(format!(
             "the gateway had not ended the turn after {seconds} s; a smaller agents.defaults.timeoutSeconds shows the result"
         ));
     };
-    Ok(match PROVIDER.iter().find(|why| error.contains(why.explain())) {
+    // A gateway that blocks the agent's key names the cause only once.
+    let names = |why: &&Why| facts.errors.iter().any(|error| error.contains(why.explain()));
+    Ok(match PROVIDER.iter().find(names) {
         Some(why) => (Grade::Ok, format!("nothing was posted, and {}", why.explain())),
         None => (Grade::Degraded, format!("nothing was posted, and the failure is reported as: {error}")),
     })

@@ -4,7 +4,7 @@ use std::fmt::Write as _;
 
 use serde_json::{Value, json};
 
-use super::cases::Case;
+use super::cases::{Case, Script};
 use super::judgement::{Grade, Verdict};
 
 /// The result of one case.
@@ -32,12 +32,13 @@ impl CaseReport {
             Verdict::Played(Grade::Degraded, _) => "degraded",
             Verdict::Played(Grade::Bad, _) => "bad",
             Verdict::Skipped(_) => "skipped",
+            Verdict::Open(_) => "open",
         }
     }
 
     fn sentence(&self) -> &str {
         match &self.verdict {
-            Verdict::Played(_, sentence) | Verdict::Skipped(sentence) => sentence,
+            Verdict::Played(_, sentence) | Verdict::Skipped(sentence) | Verdict::Open(sentence) => sentence,
         }
     }
 
@@ -76,9 +77,20 @@ impl Report {
         self.cases.iter().filter(|case| case.differs())
     }
 
-    /// Whether the gateway may be used.
+    /// Whether the gateway may be used: no case differs or is open, and at least one conversation was played.
     pub fn is_go(&self) -> bool {
+        let is_open = |case: &CaseReport| matches!(case.verdict, Verdict::Open(_));
+        let is_conversation = |case: &CaseReport| {
+            matches!((&case.case.script, &case.verdict), (Script::Talk(_), Verdict::Played(..)))
+        };
         self.differing().next().is_none()
+            && !self.cases.iter().any(is_open)
+            && self.cases.iter().any(is_conversation)
+    }
+
+    /// The ids of the cases with this result.
+    fn with_result(&self, word: &str) -> Vec<&'static str> {
+        self.cases.iter().filter(|case| case.word() == word).map(|case| case.case.id).collect()
     }
 
     /// The report for programs.
@@ -100,13 +112,18 @@ impl Report {
             // Writing to a `String` cannot fail.
             let _ = writeln!(text, "\n{} ({}): {}", case.case.id, case.case.title, case.sentence());
         }
-        let differing: Vec<&str> = self.differing().map(|case| case.case.id).collect();
-        match differing.as_slice() {
-            [] => text.push_str("\ngo\n"),
-            cases => {
-                let _ = writeln!(text, "\nno-go: {}", cases.join(", "));
+        for (word, what) in [("skipped", "skipped"), ("open", "not played to the end")] {
+            let cases = self.with_result(word);
+            if !cases.is_empty() {
+                let _ = writeln!(text, "\n{what}: {}", cases.join(", "));
             }
         }
+        let differing: Vec<&str> = self.differing().map(|case| case.case.id).collect();
+        let _ = match differing.as_slice() {
+            _ if self.is_go() => writeln!(text, "\ngo"),
+            [] => writeln!(text, "\nno-go: the gateway is not proven"),
+            cases => writeln!(text, "\nno-go: {}", cases.join(", ")),
+        };
         text
     }
 }
@@ -119,7 +136,7 @@ mod tests {
     #[test]
     fn a_result_that_is_worse_than_possible_is_a_no_go() {
         let case =
-            |verdict, possible| CaseReport { case: &CASES[0], verdict, possible, observed: Value::Null };
+            |verdict, possible| CaseReport { case: &CASES[4], verdict, possible, observed: Value::Null };
         let played = |grade| Verdict::Played(grade, "a reason".to_owned());
         let rows = [
             (case(played(Grade::Ok), Grade::Ok), true),
@@ -127,7 +144,8 @@ mod tests {
             (case(played(Grade::Degraded), Grade::Ok), false),
             (case(played(Grade::Bad), Grade::Degraded), false),
             (case(played(Grade::Bad), Grade::Bad), true),
-            (case(Verdict::Skipped("one agent".to_owned()), Grade::Ok), true),
+            (case(Verdict::Skipped("one agent".to_owned()), Grade::Ok), false),
+            (case(Verdict::Open("no answer".to_owned()), Grade::Ok), false),
         ];
         for (case, is_go) in rows {
             let report = Report { gateway: Value::Null, agents: Vec::new(), cases: vec![case] };

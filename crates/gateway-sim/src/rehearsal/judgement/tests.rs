@@ -31,14 +31,14 @@ fn assert_judged(expected: &Expected, facts: &Facts, grade: Grade, words: &str) 
         Verdict::Played(judged, sentence) => {
             assert!(judged == grade && sentence.contains(words), "{judged:?}: {sentence}");
         }
-        Verdict::Skipped(why) => panic!("skipped: {why}"),
+        Verdict::Skipped(why) | Verdict::Open(why) => panic!("not played: {why}"),
     }
 }
 
 #[test]
 fn answers() {
     use Grade::{Bad, Degraded, Ok};
-    let rows: [(Facts, Grade, &str); 10] = [
+    let rows: [(Facts, Grade, &str); 11] = [
         (facts(|_| {}), Ok, "answered once"),
         (facts(|facts| facts.posts.push(post("Done."))), Bad, "2 times"),
         (facts(|facts| facts.posts = vec![post("500 oops")]), Bad, "500 oops"),
@@ -59,6 +59,7 @@ fn answers() {
             Bad,
             "the model got no request",
         ),
+        (facts(|facts| facts.timed_out = true), Degraded, "not done in time"),
         (facts(|facts| facts.recovered = 1), Degraded, "read from the history"),
         (facts(|facts| facts.turns = 2), Degraded, "2 turns instead of 1"),
         (
@@ -124,13 +125,20 @@ fn failures_of_the_provider() {
     let failed = |error: &str, change: fn(&mut Facts)| {
         facts(|facts| {
             facts.posts.clear();
-            facts.last_error = Some(error.to_owned());
+            facts.errors = vec![error.to_owned()];
             change(facts);
         })
     };
     let rows = [
         (failed(Why::ProviderTrouble.explain(), |_| {}), Ok, "overloaded or fails"),
         (failed(Why::Internal.explain(), |_| {}), Degraded, "internal error"),
+        (
+            failed(Why::ProviderRefused.explain(), |facts| {
+                facts.errors.push(Why::Internal.explain().to_owned());
+            }),
+            Ok,
+            "key or account",
+        ),
         (
             failed("x", |facts| facts.posts = vec![post("LLM request timed out.")]),
             Bad,
@@ -148,7 +156,7 @@ fn failures_of_the_provider() {
         assert_judged(&Expected::Failure, &facts, grade, words);
     }
     let open = facts(|facts| facts.posts.clear());
-    assert!(matches!(judge(&Expected::Failure, &open), Verdict::Skipped(_)));
+    assert!(matches!(judge(&Expected::Failure, &open), Verdict::Open(_)));
 }
 
 #[test]
@@ -194,7 +202,7 @@ fn questions_before_the_first_turn() {
         matches!(judge_probe(Probe::Access, &refused), Verdict::Played(Grade::Bad, why) if why == "the token is wrong")
     );
     for (probe, grade, words) in rows {
-        assert!(matches!(judge_probe(probe, &refused), Verdict::Skipped(_)), "{probe:?}");
+        assert!(matches!(judge_probe(probe, &refused), Verdict::Open(_)), "{probe:?}");
         assert!(matches!(judge_probe(probe, &good), Verdict::Played(Grade::Ok, _)), "{probe:?}");
         let Verdict::Played(judged, sentence) = judge_probe(probe, &closed) else { panic!("{probe:?}") };
         assert!(judged == grade && sentence.contains(words), "{judged:?}: {sentence}");
