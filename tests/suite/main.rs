@@ -65,6 +65,8 @@ mod tidiness;
 mod tls;
 /// The tools of the agents: who is offered what, what is understood, what comes of a call.
 mod tools;
+/// Restarts and upgrades that a person requests.
+mod upgrade;
 /// WebSocket frames: every length, every rule.
 mod websocket;
 /// The task workflow, session keys and notification words of the contract.

@@ -34,10 +34,21 @@ const ROSTER_GAP: Duration = Duration::from_secs(5);
 /// The pause before a failed status report is repeated, and the least time between two reports.
 const REPORT_RETRY: Duration = Duration::from_secs(5);
 
+/// The time between two readings of requests for a restart or an upgrade while the account is idle.
+const REQUESTS_IDLE_INTERVAL: Duration = Duration::from_mins(5);
+
 impl CallPace {
     /// The pace of the roster, and likewise of the agents' profiles.
     pub fn of_roster(interval: Duration, idle_interval: Duration) -> Self {
         Self { interval, idle_interval, gap: ROSTER_GAP, retry: ROSTER_RETRY, retry_max: interval }
+    }
+
+    /// The pace of reading requests for a restart or an upgrade. After a start, and on request after each return of the
+    /// backend, they are read at once.
+    pub fn of_requests(interval: Duration) -> Self {
+        let retry = REPORT_RETRY;
+        let idle_interval = interval.max(REQUESTS_IDLE_INTERVAL);
+        Self { interval, idle_interval, gap: retry, retry, retry_max: interval }
     }
 
     /// The pace of the status report. The backend takes a runtime without reports for dead, so an idle one reports as

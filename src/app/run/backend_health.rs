@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::{Receiver, Sender, bounded};
 use serde_json::value::RawValue;
 
 use super::super::command_env::BackendConnection;
@@ -39,6 +40,8 @@ pub(super) struct Backend {
     known: Mutex<BackendState>,
     /// Measures how long the token has been refused.
     steady: Box<dyn Clock>,
+    /// Has a message if Mission Control answered again after it was away.
+    returned: (Sender<()>, Receiver<()>),
 }
 
 #[derive(Default)]
@@ -115,7 +118,13 @@ impl Backend {
     pub(super) fn new(metrics: Arc<Metrics>, redactor: Arc<Redactor>, steady: Box<dyn Clock>) -> Self {
         // The first success must be noted as well.
         let (last_ok, troubled) = (AtomicI64::new(i64::MIN), AtomicBool::new(true));
-        Self { metrics, redactor, last_ok, troubled, known: Mutex::default(), steady }
+        Self { metrics, redactor, last_ok, troubled, known: Mutex::default(), steady, returned: bounded(1) }
+    }
+
+    /// Receives a message each time Mission Control answers again after it was away. Several returns before the thread
+    /// looks count as one. For one thread.
+    pub(super) fn on_return(&self) -> Receiver<()> {
+        self.returned.1.clone()
     }
 
     fn known(&self) -> MutexGuard<'_, BackendState> {
@@ -137,6 +146,10 @@ impl Backend {
                 self.last_ok.store(SystemClock.now().0, Ordering::Relaxed);
                 if self.troubled.swap(false, Ordering::AcqRel) {
                     let mut known = self.known();
+                    if known.away > 0 {
+                        // A full channel already has the message.
+                        let _ = self.returned.0.try_send(());
+                    }
                     known.refusal.note(Token::Accepted, self.steady.now());
                     *known = BackendState {
                         last_failure: known.last_failure,

@@ -86,6 +86,7 @@ struct Service {
     scheduler: Scheduler,
     roster: RepeatedCall,
     status: RepeatedCall,
+    requests: RepeatedCall,
     beats: BeatSchedule,
     named: u64,
     measured: Measured,
@@ -123,6 +124,7 @@ impl Service {
             scheduler: Scheduler::new(plan),
             roster: RepeatedCall::new(CallPace::of_roster(agents.sync_interval, agents.idle_sync_interval)),
             status: RepeatedCall::new(CallPace::of_status(settings.report_interval)),
+            requests: RepeatedCall::new(CallPace::of_requests(settings.report_interval)),
             beats,
             named: 0,
             measured: Measured::new(),
@@ -183,6 +185,7 @@ impl Service {
             self.beats.wake_at(self.now),
             Some(self.roster.due(is_idle, self.now)),
             Some(self.status.due(is_idle, self.now)),
+            Some(self.requests.due(is_idle, self.now)),
         ];
         self.now = self.now.max(next.into_iter().flatten().min().unwrap());
         self.tell(None);
@@ -196,6 +199,12 @@ impl Service {
             self.status.begins(self.now);
             self.status.succeeds();
             self.count("status", 1);
+        }
+        if self.requests.due(is_idle, self.now) <= self.now {
+            self.requests.begins(self.now);
+            self.requests.succeeds();
+            // One call for a restart and one for an upgrade.
+            self.count("requests", 2);
         }
         let named = &mut self.named;
         let mut name = |_: &AgentId| {
@@ -241,6 +250,7 @@ fn the_calls_of_an_idle_month_are_few_and_documented() {
         ("status", "status reports"),
         ("heartbeats", "heartbeats of five agents every 15 minutes, one turn a day each"),
         ("roster", "roster"),
+        ("requests", "requests for a restart or an upgrade"),
     ] {
         let _ = writeln!(table, "| {about} | {} |", thousands(service.calls[kind]));
     }

@@ -9,6 +9,7 @@ mod heartbeat;
 mod process;
 mod ready;
 mod report;
+mod requests;
 mod storage;
 
 use std::collections::BTreeMap;
@@ -21,6 +22,7 @@ pub use guardrails::{Guardrail, Guardrails, GuardrailsConfig, GuardrailsHealth, 
 pub use heartbeat::{AgentBeats, BeatCounts, HeartbeatHealth};
 pub use process::{Infrastructure, Memory, PanicHealth, Versions};
 pub use ready::Ready;
+pub use requests::{OperationHealth, RequestsHealth};
 pub use storage::{DiskHealth, LedgerHealth};
 
 use crate::workspace::health::WorkspaceHealth;
@@ -79,6 +81,8 @@ pub struct Health {
     /// The daily budgets; absent if none is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget: Option<budget::Report>,
+    /// Restarts and upgrades that people request.
+    pub requests: RequestsHealth,
     /// The disk of the ledger.
     pub disk: DiskHealth,
     /// Panics of threads that went on.
