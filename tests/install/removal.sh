@@ -7,7 +7,7 @@ inside sh -c 'cd /var/lib/mission-control-runtime && sha256sum operator-token se
 inside systemctl enable --quiet $instance
 installer 0 'were kept' uninstall
 inside sh -c 'cd /var/lib/mission-control-runtime && sha256sum -c --quiet -' <"$work/state" || failed 'the state was changed'
-left=$(files | diff "$work/files.before" - | grep '^[<>]' | grep -Ev '^> (/etc/mission-control-runtime(\.env|/second\.env)?|/etc/mission-control-local\.env|/var/lib/(private/)?mission-control-[a-z-]+(/.*)?|/var/lib/openclaw(/agents)?|/etc/(passwd|group|shadow|gshadow|subuid|subgid)-)$' || true)
+left=$(files | diff "$work/files.before" - | grep '^[<>]' | grep -Ev '^> (/etc/mission-control-runtime(\.env|\.releases|/second\.env)?|/etc/mission-control-local\.env|/var/lib/(private/)?mission-control-[a-z-]+(/.*)?|/var/lib/openclaw(/agents)?|/etc/(passwd|group|shadow|gshadow|subuid|subgid)-)$' || true)
 [ -z "$left" ] || failed "uninstall leaves: $left"
 if inside systemctl status $unit >/dev/null 2>&1; then failed 'it still runs'; fi
 passed 'uninstall: state and configuration are kept, nothing else is left'

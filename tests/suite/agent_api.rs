@@ -180,7 +180,7 @@ impl Stand {
             journal: Arc::new(MemoryLedger::default()),
             made: Arc::new(RecentIds::default()),
             clock: Arc::new(hands.clone()),
-            nudge_poller: Box::new(|| ()),
+            written: Box::new(|| ()),
             wait: Box::new(|_| ()),
             guard: NetworkGuard::new(&[], Hosts::new(["runtime"])),
             tokens: plan.tokens,

@@ -5,6 +5,7 @@ mod color;
 /// The completions for bash, zsh and fish.
 mod completions;
 /// The agents in `doctor`'s check of the gateway.
+mod doctor_agent_files;
 mod doctor_agents;
 /// The gateway's configuration in `doctor`, and its repair.
 mod doctor_configuration;

@@ -178,6 +178,7 @@ impl Shop {
             plan: SchedulerConfig {
                 workers,
                 list_limit: 50,
+                calls_monthly: 900_000,
                 intervals,
                 fold_max: 1,
                 agent_limits: AgentLimitsConfig::default(),
@@ -200,6 +201,7 @@ impl Shop {
                 away.load(Ordering::SeqCst).then(|| "away".to_owned())
             }),
             team: people.clone(),
+            backend_calls: Box::new(|| 0),
             reporter: Wakeup::new(),
             panics: self.noted.clone(),
         });
@@ -269,7 +271,7 @@ impl Shop {
 
     fn stop(&mut self) {
         let (_hurry, calm) = crossbeam_channel::bounded(0);
-        assert!(self.service.take().unwrap().stop(Duration::from_secs(5), &calm, &Stop::default()));
+        assert!(self.service.take().unwrap().stop(Duration::from_secs(5), &calm, &Stop::default()).in_order);
     }
 }
 

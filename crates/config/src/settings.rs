@@ -16,8 +16,8 @@ use super::network::Network;
 use super::reader::Reader;
 use super::report::{EffectiveRow, Report};
 use super::table::{
-    AGENT_SYNC_INTERVAL, AGENT_TURNS_PER_MINUTE, BUDGET_AGENTS, BUDGET_DAILY_TOKENS, BUDGET_DAILY_USD,
-    BUDGET_PRICES, BUDGET_TIME_ZONE, DELIVERY_BACKOFF_BASE_MS, DELIVERY_BACKOFF_MAX_MS,
+    AGENT_SYNC_INTERVAL, AGENT_TURNS_PER_MINUTE, BACKEND_CALLS_MONTHLY, BUDGET_AGENTS, BUDGET_DAILY_TOKENS,
+    BUDGET_DAILY_USD, BUDGET_PRICES, BUDGET_TIME_ZONE, DELIVERY_BACKOFF_BASE_MS, DELIVERY_BACKOFF_MAX_MS,
     DELIVERY_CONTEXT_FETCH_BATCH_SIZE, DELIVERY_IDLE_INTERVAL, DELIVERY_INTERVAL, DELIVERY_LIST_LIMIT,
     DELIVERY_MAX_AGE_MS, DELIVERY_MAX_ATTEMPTS, DELIVERY_MAX_CONCURRENT_SESSIONS, DELIVERY_MAX_TURNS,
     DELIVERY_STREAM_TIMEOUT_MS, DRAIN_TIMEOUT_MS, DROPLET_ID, DROPLET_IP, DROPLET_REGION, FOLD_MAX,
@@ -161,6 +161,8 @@ pub struct Delivery {
     pub concurrent_sessions_max: usize,
     /// The time between two polls after a while without activity.
     pub idle_interval: Duration,
+    /// How many backend calls a month are intended.
+    pub calls_monthly: u64,
     /// The number of notifications that one poll requests.
     pub list_limit: usize,
     /// The number of tool rounds in one delivery.
@@ -292,6 +294,7 @@ fn delivery(reader: &mut Reader, gateway: &Gateway) -> Delivery {
     let delivery = Delivery {
         interval: Duration::from_millis(interval_ms),
         idle_interval: Duration::from_millis(idle_ms),
+        calls_monthly: reader.number(&BACKEND_CALLS_MONTHLY),
         backoff_base: Duration::from_millis(backoff_base_ms),
         backoff_max: Duration::from_millis(reader.number_from(&DELIVERY_BACKOFF_MAX_MS, backoff_base_ms)),
         concurrent_sessions_max: count(concurrent_sessions_max),

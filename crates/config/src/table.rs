@@ -264,6 +264,17 @@ variables! {
         }),
         ..PLAIN
     }
+    BACKEND_CALLS_MONTHLY {
+        section: Section::Delivery,
+        kind: Kind::Integer { min: 300_000, max: 1_000_000_000, why: "an idle account with five agents already makes 280,000 calls in 30 days" },
+        fallback: Fallback::Value("900000"),
+        about: "Intended calls of the backend in 30 days. While people and agents write, notifications are polled every 250 ms. If the calls exceed this rate, they are polled every `DELIVERY_INTERVAL` only, and `/health` says so. Calls that a delivery needs are never delayed.",
+        before: Some(Before {
+            there: "no such variable",
+            why: "frequent polls shorten the way of a message, and a plan of the backend has a limit of calls.",
+        }),
+        ..PLAIN
+    }
     DELIVERY_BACKOFF_BASE_MS {
         section: Section::Delivery,
         kind: Kind::Integer { min: 1_000, max: DAY_MS, why: "a failing backend needs a pause of at least a second, and a pause of more than a day is as good as off" },

@@ -15,7 +15,7 @@ use mcr_config::Settings;
 use mcr_core::gateway::dialect::{Dialect, Release};
 use mcr_core::gateway::history::TurnProgress;
 use mcr_core::gateway::{
-    Class, Gateway, GatewayError, ModelCall, Progress, Recovered, Reply, ToolOutput, Turn, TurnMark, Why,
+    Class, Gateway, GatewayError, ModelCall, Progress, Recovered, Reply, Turn, TurnMark, Why,
 };
 use mcr_core::ops::{HealthReason, MissingAgentsReport};
 use mcr_files::Folder;
@@ -272,10 +272,8 @@ pub(super) fn watched(
 
 /// Calls `look` with the marks by which a running turn is found in its session.
 pub(super) fn marked<T>(life: &TurnActivity, look: impl FnOnce(&TurnMark<'_>) -> T) -> T {
-    let output = |call_id: &String| ToolOutput { call_id: call_id.clone(), output: String::new() };
-    let outputs: Vec<ToolOutput> = life.result_of.iter().map(output).collect();
-    let run = life.run.as_deref();
-    look(&TurnMark { marker: &life.marker, outputs: &outputs, run, ..TurnMark::default() })
+    let (outputs, run) = (life.result_of.as_slice(), life.run.as_deref());
+    look(&TurnMark { marker: &life.marker, outputs, run, ..TurnMark::default() })
 }
 
 /// A worker's gateway client, which notes every call.

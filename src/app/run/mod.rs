@@ -52,6 +52,7 @@ use mcr_clients::wire::Stop;
 use mcr_config::Settings;
 use mcr_core::delivery::operator_requests::OperatorRequest;
 use mcr_core::delivery::scheduler::RecoveredState;
+use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_model::memory::ByteBudget;
 use mcr_model::redact::Redactor;
 use mcr_service::delivery::service::Service;
@@ -171,10 +172,8 @@ fn serve(
     let (boot, (leave, leaves)) = (Boot::adopt(boot, &state.requests), bounded(1));
     let left = RecoveredState { hold: state.operator.hold(), ..left };
     let switches = StopSwitches::default();
-    let gateway = gateway_endpoint(settings, connections, redactor, names);
-    if let Some(gateway) = &gateway {
-        state.gateway.set_endpoint(gateway);
-    }
+    let gateway = gateway_endpoint(settings, connections, redactor, names)
+        .inspect(|gateway| state.gateway.set_endpoint(gateway));
     state.set_clocks([&connections.once.endpoint, &connections.patient.endpoint].map(Clone::clone).into());
     let threads = ThreadSetup {
         settings,
@@ -222,7 +221,7 @@ fn serve(
     for wakeup in [team.wakeup(), &state.reporter, state.requests.wakeup()] {
         wakeup.notify();
     }
-    let in_order = service.stop(drain, &shutdown.hurry, &switches.turns);
+    let stopped = service.stop(drain, &shutdown.hurry, &switches.turns);
     // Reporting "offline" next to another runtime would take its agents off the board. If there is none after
     // all, the backend notices by itself that the reports have stopped.
     if state.backend.health(None).accepted == Some(true) && view.state().foreign.is_none() {
@@ -235,11 +234,21 @@ fn serve(
     if cut_off > 0 {
         warn!(requests = cut_off; "Requests were cut off");
     }
-    if chores.recv_timeout(shutdown.thread_limit()) == Err(RecvTimeoutError::Timeout) {
-        warn!("Not every thread ended in time");
+    let chores_run = have_not_ended(&chores, shutdown.thread_limit());
+    if cause.is_orderly() && stopped.makes_no_calls() && cut_off == 0 && !chores_run {
+        ledger.stopped(SystemClock.now());
     }
     info!("Stopped");
-    if in_order { cause.exit() } else { Exit::Failed }
+    if stopped.in_order { cause.exit() } else { Exit::Failed }
+}
+
+/// Waits for the threads that hold the sender of `chores`. Returns whether the time was too short.
+fn have_not_ended(chores: &Receiver<()>, limit: Duration) -> bool {
+    let have_not_ended = chores.recv_timeout(limit) == Err(RecvTimeoutError::Timeout);
+    if have_not_ended {
+        warn!("Not every thread ended in time");
+    }
+    have_not_ended
 }
 
 /// The gateway of the agents, if one is configured.

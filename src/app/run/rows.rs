@@ -46,6 +46,7 @@ pub(super) fn delivery_health(
         unreadable: scheduler.unreadable.iter().map(|sentence| excerpt(sentence)).collect(),
         in_flight: scheduler.running,
         lists: scheduler.lists,
+        lists_limited: scheduler.lists_limited,
         foreign_instance: scheduler.foreign.map(|foreign| foreign.to_string()),
         oldest_unsettled_at: scheduler.oldest,
         oldest_unsettled_seconds: scheduler.oldest.map(|at| seconds(now.since(at))),

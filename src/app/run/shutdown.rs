@@ -59,6 +59,14 @@ impl Cause {
         }
     }
 
+    /// Whether the same account goes on with the next process.
+    pub(super) fn is_orderly(self) -> bool {
+        match self {
+            Self::Signal | Self::Requested => true,
+            Self::Foreign | Self::Lost | Self::TokenRefused => false,
+        }
+    }
+
     /// The exit code of the process.
     pub(super) fn exit(self) -> Exit {
         match self {

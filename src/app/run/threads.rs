@@ -161,6 +161,7 @@ impl ThreadSetup<'_> {
             workers: delivery.concurrent_sessions_max,
             list_limit: u32::try_from(delivery.list_limit).unwrap_or(u32::MAX),
             intervals: rows::poll_intervals(settings),
+            calls_monthly: delivery.calls_monthly,
             fold_max: delivery.fold_max,
             agent_limits: rows::agent_limits(delivery),
         };
@@ -184,6 +185,10 @@ impl ThreadSetup<'_> {
             beats: self.beats.clone(),
             probe: Box::new(move || status.probe(prober.as_ref())),
             team: team.clone(),
+            backend_calls: {
+                let metrics = self.state.metrics.clone();
+                Box::new(move || metrics.backend.total())
+            },
             reporter: self.state.reporter.clone(),
             panics: self.state.panics.clone(),
         }

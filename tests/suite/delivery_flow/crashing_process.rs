@@ -462,7 +462,7 @@ pub(super) fn with_deps<T>(
         journal: journal.clone(),
         made: parts.made.clone(),
         clock: Arc::new(board.clock()),
-        nudge_poller: Box::new(|| ()),
+        written: Box::new(|| ()),
         wait: Box::new(move |pause| time.team.board.advance(i64::try_from(pause.as_millis()).unwrap())),
         guard: NetworkGuard::default(),
         tokens: false,

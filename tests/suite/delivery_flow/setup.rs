@@ -136,12 +136,12 @@ impl Fixture {
         let (account, token) =
             (AccountId::new(&self.team.board.account), Secret::new(&self.team.board.token));
         let mission = Mission::new(backend, account, token);
-        let nudge_poller = || {
+        let written = || {
             self.stirred.fetch_add(1, Ordering::Relaxed);
         };
         let clock = self.team.board.clock();
         let deps = DeliveryDeps {
-            nudge_poller: &nudge_poller,
+            written: &written,
             // A test may continue a job in another process.
             made: &RecentIds::default(),
             ..self.parts.deps(&mission, &self.gateway, journal, &clock)

@@ -110,6 +110,7 @@ impl Service {
         let plan = SchedulerConfig {
             workers: delivery.concurrent_sessions_max,
             list_limit: 50,
+            calls_monthly: 900_000,
             intervals,
             fold_max: delivery.fold_max,
             agent_limits: AgentLimitsConfig::default(),

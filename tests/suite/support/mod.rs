@@ -26,6 +26,8 @@ pub(crate) mod notify_socket;
 pub(crate) mod played;
 /// The program as a process.
 pub(crate) mod program;
+/// Tables of rules of the specification.
+pub(crate) mod rules;
 /// A server that cuts, stalls and answers on request.
 pub(crate) mod scripted_http;
 /// What stands on a board, and what stands on it afterwards.

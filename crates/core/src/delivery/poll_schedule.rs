@@ -1,8 +1,12 @@
 //! Decides when the next list is due.
 //!
-//! A list is due at once (but at most every [`BETWEEN`]) if new rows are expected: a nudge arrived, or the
-//! last list was full. Otherwise the pause starts short after an event and grows up to the interval. After
-//! [`IDLE_AFTER`] without an event or running work it is the idle interval. A failed list starts a growing backoff.
+//! A list is due at once if new rows are expected: a nudge arrived, or the last list was full. But a list repeats all
+//! known rows, and takes the backend some time. So between two lists are at least [`BETWEEN`], [`PER_KNOWN_ROW`] for each
+//! known row, and twice the duration of the last list.
+//!
+//! Otherwise the pause is [`SOON`] for [`WRITING`] after something was written. Then it grows up to the interval. After
+//! [`IDLE_AFTER`] without an event or running work it is the idle interval. A failed list starts a growing backoff. While
+//! the backend calls exceed their monthly rate (`call_rate`), no pause is shorter than the interval.
 
 use std::time::Duration;
 
@@ -11,8 +15,14 @@ use mcr_model::clock::Millis;
 /// The least time between the beginnings of two lists.
 pub(super) const BETWEEN: Duration = Duration::from_millis(25);
 
-/// The first pause after an event.
-const SOON: Duration = Duration::from_secs(1);
+/// The least time between two lists for each row that a list repeats.
+const PER_KNOWN_ROW: Duration = Duration::from_micros(500);
+
+/// The pause while something is written.
+const SOON: Duration = Duration::from_millis(250);
+
+/// How long after a write the next one is expected.
+const WRITING: Duration = Duration::from_secs(10);
 
 /// The account counts as idle this long after the last event.
 pub(super) const IDLE_AFTER: Duration = Duration::from_mins(2);
@@ -35,8 +45,14 @@ pub(super) struct PollSchedule {
     intervals: PollIntervals,
     /// The beginning of the last list.
     started: Option<Millis>,
-    /// The last successful list, and how long to wait after it.
+    /// The least time between two lists.
+    least: Duration,
+    /// How long to wait after a list without an event.
     quiet: Duration,
+    /// The last time at which rows were written, or may have been.
+    last_write: Option<Millis>,
+    /// Whether the backend calls exceed their monthly rate.
+    is_limited: bool,
     /// The last event. The first list counts as one.
     last_event: Option<Millis>,
     /// Whether work runs whose end is an event.
@@ -55,7 +71,10 @@ impl PollSchedule {
         Self {
             intervals,
             started: None,
+            least: BETWEEN,
             quiet,
+            last_write: None,
+            is_limited: false,
             last_event: None,
             is_busy: false,
             wanted: true,
@@ -69,7 +88,7 @@ impl PollSchedule {
     /// permits, because its sender has reached the backend.
     pub(super) fn nudged(&mut self, now: Millis) {
         self.want();
-        self.record_activity(now);
+        self.record_write(now);
         if let (Some(until), Some(started)) = (self.held_until, self.started) {
             let soonest = (started + self.intervals.backoff_base).max(self.asked_until.unwrap_or(now));
             self.held_until = Some(until.min(soonest));
@@ -79,6 +98,22 @@ impl PollSchedule {
     /// Requests a list at once, because new rows may exist.
     pub(super) fn want(&mut self) {
         self.wanted = true;
+    }
+
+    /// Records that rows were written, or may have been. More are likely.
+    pub(super) fn record_write(&mut self, now: Millis) {
+        self.last_write = Some(now);
+        self.record_activity(now);
+    }
+
+    /// Records whether the backend calls exceed their monthly rate.
+    pub(super) fn set_limited(&mut self, is_limited: bool) {
+        self.is_limited = is_limited;
+    }
+
+    /// Whether pauses are longer because the backend calls exceed their monthly rate.
+    pub(super) fn is_limited(&self) -> bool {
+        self.is_limited
     }
 
     /// Records an event: people or agents are active.
@@ -103,13 +138,18 @@ impl PollSchedule {
         self.last_event.get_or_insert(now);
         self.wanted = false;
         self.held_until = None;
-        // Doubled with every unrequested list, up to the interval.
-        self.quiet = (self.quiet * 2).min(self.intervals.interval);
+        // Doubled with every list after the writes have ended, up to the interval.
+        if self.last_write.is_none_or(|at| now.since(at) >= WRITING) {
+            self.quiet = (self.quiet * 2).min(self.intervals.interval);
+        }
     }
 
-    /// A list succeeded.
-    pub(super) fn succeeded(&mut self) {
+    /// A list succeeded. The next one repeats this many rows.
+    pub(super) fn succeeded(&mut self, known_rows: u32, now: Millis) {
         self.failures = 0;
+        let took = self.started.map_or(Duration::ZERO, |at| now.since(at));
+        let least = BETWEEN.max(PER_KNOWN_ROW * known_rows).max(2 * took);
+        self.least = least.min(self.intervals.interval);
     }
 
     /// A list failed: a growing backoff, at least as long as the backend requests. `dice` is from 0 to 1.
@@ -138,10 +178,12 @@ impl PollSchedule {
             return until;
         }
         let Some(started) = self.started else { return now };
-        if self.wanted {
-            return started + BETWEEN;
-        }
-        started + if self.is_idle(now) { self.intervals.idle_interval } else { self.quiet }
+        let pause = match () {
+            () if self.wanted => self.least,
+            () if self.is_idle(now) => self.intervals.idle_interval,
+            () => self.quiet.max(self.least),
+        };
+        started + if self.is_limited { pause.max(self.intervals.interval) } else { pause }
     }
 }
 
@@ -170,15 +212,15 @@ mod tests {
         let mut gaps = Vec::new();
         for _ in 0..30 {
             let due = schedule.due(at);
-            gaps.push(due.since(at).as_secs());
+            gaps.push(due.since(at).as_millis());
             // The dispatcher calls again at the due time; only then is the account known to be idle.
             at = schedule.due(due).max(due);
             schedule.begin(at);
         }
-        assert_eq!(gaps[..5], [1, 2, 4, 5, 5]);
-        assert_eq!(gaps[29], 60, "{gaps:?}");
+        assert_eq!(gaps[..8], [250, 500, 1000, 2000, 4000, 5000, 5000, 5000]);
+        assert_eq!(gaps[29], 60_000, "{gaps:?}");
         schedule.record_activity(at);
-        assert_eq!(schedule.due(at).since(at).as_secs(), 1);
+        assert_eq!(schedule.due(at).since(at), SOON);
     }
 
     /// Each event ends the idle state at once, and running work keeps the account from becoming idle.
@@ -198,6 +240,43 @@ mod tests {
         assert!(!idle_at(&schedule, 319) && idle_at(&schedule, 320));
         schedule.record_activity(Millis(400 * SECOND));
         assert!(!idle_at(&schedule, 519) && idle_at(&schedule, 520));
+    }
+
+    /// New rows arrive in groups: people and agents answer each other.
+    #[test]
+    fn for_ten_seconds_after_a_write_lists_are_frequent() {
+        let mut schedule = schedule();
+        schedule.record_write(Millis(0));
+        let mut at = Millis(0);
+        while at < Millis(10 * SECOND) {
+            schedule.begin(at);
+            schedule.succeeded(10, at);
+            assert_eq!(schedule.due(at).since(at), SOON, "{at:?}");
+            at = schedule.due(at);
+        }
+        schedule.begin(at);
+        assert_eq!(schedule.due(at).since(at), 2 * SOON);
+        schedule.set_limited(true);
+        schedule.record_write(at);
+        assert_eq!(schedule.due(at).since(at).as_secs(), 5, "the monthly rate is exceeded");
+        schedule.want();
+        assert_eq!(schedule.due(at).since(at).as_secs(), 5);
+    }
+
+    /// Each list repeats the known rows, and a slow backend has its own limits.
+    #[test]
+    fn the_least_time_between_lists_grows_with_their_rows_and_duration() {
+        let mut schedule = schedule();
+        let mut least = |rows, took| {
+            schedule.begin(Millis(0));
+            schedule.want();
+            schedule.succeeded(rows, Millis(took));
+            schedule.due(Millis(0)).0
+        };
+        let cases = [(0, 0, 25), (50, 12, 25), (400, 12, 200), (400, 150, 300), (500, 9_000, 5_000)];
+        for (rows, took, expected) in cases {
+            assert_eq!(least(rows, took), expected, "{rows} rows in {took} ms");
+        }
     }
 
     #[test]
@@ -226,7 +305,7 @@ mod tests {
         schedule.failed(Some(Duration::from_hours(1)), 1.0, Millis(0));
         assert_eq!(schedule.due(Millis(0)), Millis(3600 * SECOND), "as long as the backend asks for");
         schedule.begin(Millis(0));
-        schedule.succeeded();
+        schedule.succeeded(0, Millis(0));
         assert_eq!(schedule.failures(), 0);
     }
 }

@@ -13,6 +13,7 @@ pub mod codec;
 pub mod dialect;
 mod gateway_texts;
 pub mod history;
+pub mod marker;
 mod signs;
 mod usage;
 
@@ -115,6 +116,16 @@ pub struct ToolCall {
     pub name: String,
     /// The arguments as JSON text; not validated.
     pub arguments: String,
+}
+
+impl ToolCall {
+    /// Whether both call the same tool with the same arguments. The order of the arguments does not count.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let value = |call: &Self| serde_json::from_str::<Value>(&call.arguments).ok();
+        self.name == other.name
+            && (self.arguments == other.arguments
+                || value(self).is_some_and(|arguments| Some(arguments) == value(other)))
+    }
 }
 
 /// The result of a tool call.

@@ -10,6 +10,7 @@
 //! | `EMPTY` | says nothing |
 //! | `LENGTH` | stops at its token limit |
 //! | `PREAMBLE` | says a sentence before its calls |
+//! | `LOOP` | calls again while the client runs its calls; otherwise it repeats the gateway's placeholder |
 //! | `DELAY ms`, `DRIP ms` | waits before the first word, after each word |
 //! | `FAIL status words` | has a provider that refuses |
 //! | `HANG`, `DROP` | has a provider that never answers, that cuts the connection |
@@ -36,7 +37,7 @@ const PREAMBLE: &str = "One moment, I look it up.";
 
 impl ScriptedModel for Directives {
     fn think(&self, prompt: &Prompt) -> Thought {
-        let read = prompt.as_read();
+        let read = if prompt.waits { last_message(prompt) } else { prompt.as_read() };
         let repeats = repeats(prompt);
         let text = match &repeats {
             Some((text, _)) => text,
@@ -64,6 +65,15 @@ fn repeats(prompt: &Prompt) -> Option<(String, bool)> {
     let results =
         prompt.transcript[from..].iter().filter(|entry| matches!(entry.item, Item::ToolResult { .. }));
     Some((text.to_owned(), results.count() < wanted))
+}
+
+/// The last text of the client in the session.
+fn last_message(prompt: &Prompt) -> String {
+    let texts = prompt.transcript.iter().rev().filter_map(|entry| match &entry.item {
+        Item::User(text) => Some(text.clone()),
+        Item::Assistant { .. } | Item::Notice(_) | Item::ToolResult { .. } => None,
+    });
+    texts.take(1).collect()
 }
 
 fn work() -> Act {
@@ -102,6 +112,10 @@ fn act(text: &str, prompt: &Prompt) -> Act {
     }
     if has(text, "DROP") {
         return Act::Drop;
+    }
+    if prompt.waits && !has(text, "LOOP") {
+        let last = prompt.outputs().last().map_or("", |(_, output)| output);
+        return Act::Say(format!("TOOL_RESULT: {last}"));
     }
     let calls = calls(text, prompt);
     if !calls.is_empty() {

@@ -84,6 +84,11 @@ impl Release {
         self >= Self::V2026_5_7
     }
 
+    /// Whether the model is called again while the client runs its calls, with a placeholder for each result.
+    pub fn asks_again(self) -> bool {
+        self < Self::V2026_5_28
+    }
+
     /// Whether the gateway's token may read the history over HTTP.
     pub(super) fn shows_history(self) -> bool {
         self >= Self::V2026_5_28

@@ -13,7 +13,7 @@ use crate::tools::run::{Doubt, ExecutedCall, GRACE, NotNow, ToolBackend, perform
 use mcr_core::delivery::acts::Act;
 use mcr_core::delivery::journal::{Step, Wait};
 use mcr_core::delivery::{Job, Stage, ToolRounds, Trouble, tool_log};
-use mcr_core::gateway::{Reply, ToolCall, ToolOutput};
+use mcr_core::gateway::{Reply, ToolCall, ToolOutput, marker};
 use mcr_core::tools::{self, Caller, Offer, ToolError, ToolErrorKind, ToolName, ToolRequest};
 use mcr_model::clock::Millis;
 use mcr_model::{SessionKey, TaskId};
@@ -82,8 +82,10 @@ pub(super) fn make(
                 Ok(request) => one(job, &request, context, deps)?,
             },
         };
+        let attempt = job.record.tries;
         if let Stage::Working(work) = &mut job.record.stage {
-            done(work, &call, output);
+            let place = (work.rounds, work.outputs.len() + 1);
+            done(work, &call, marker::with_result(&job.work.id, attempt, place, &output));
         }
         deps.note(job, Step::ToolResult, &call.name, Wait::Not);
     }
@@ -137,7 +139,7 @@ fn one(
     fields.extend(ran.error.as_ref().map(|error| ("reason", Value::from_display(error))));
     deps.log(Level::Info, &*job, "Tool called", &fields);
     if ran.may_notify {
-        (deps.nudge_poller)();
+        (deps.written)();
     }
     for id in ran.made {
         deps.made(job, id);

@@ -14,7 +14,7 @@ use super::brake::Brake;
 use super::reading::Reading;
 use mcr_core::delivery::Record;
 use mcr_core::delivery::tool_log::ToolLog;
-use mcr_core::gateway::LifeSigns;
+use mcr_core::gateway::{LifeSigns, ToolOutput};
 use mcr_core::guardrails::team::Threads;
 use mcr_core::ops::TurnState;
 use mcr_core::work::{Track, Work, WorkId};
@@ -57,8 +57,8 @@ pub struct TurnActivity {
     pub session: SessionKey,
     /// The marker of its question, if it sent one.
     pub marker: String,
-    /// The call of its first result, if it sent results.
-    pub result_of: Option<String>,
+    /// The call of its first result and the marker of that result, if it sent results.
+    pub result_of: Option<ToolOutput>,
     /// The id of its run, once the gateway has named it.
     pub run: Option<String>,
     /// When it was sent.

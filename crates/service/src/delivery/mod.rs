@@ -32,4 +32,5 @@ mod test_kind;
 #[cfg(feature = "test-kind")]
 pub mod test_source;
 mod turn_loop;
+mod view;
 pub mod worker;

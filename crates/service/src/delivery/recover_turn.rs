@@ -18,18 +18,13 @@ use mcr_core::delivery::cause::Cause;
 use mcr_core::delivery::journal::{Step, Wait};
 use mcr_core::delivery::{Job, Record, Sent, Stage, Trouble, UnknownFields, Unsettled};
 use mcr_core::gateway::history::{Running, Waiting};
-use mcr_core::gateway::{Class, GatewayError, Recovered, Reply, TurnMark, Why};
-use mcr_core::work::{Work, WorkId};
+use mcr_core::gateway::{Class, GatewayError, Recovered, Reply, TurnMark, Why, marker};
+use mcr_core::work::Work;
 use mcr_model::SessionKey;
 use mcr_model::clock::Millis;
 
 /// Why a turn was aborted by a budget.
 const ABORTED: &str = "A running turn was aborted, because a daily budget is reached.";
-
-/// The marker at the beginning of the input, by which the turn is found in the history.
-pub(super) fn marker(work: &WorkId, attempt: u32) -> String {
-    format!("[n-{work} try {attempt}]")
-}
 
 /// Records that a turn is sent now.
 pub(super) fn begin<'a>(
@@ -157,9 +152,9 @@ fn look(job: &mut Job, deps: &DeliveryDeps<'_>) -> Result<Option<Recovered>, Tro
     let sent_ago = deps.inflight.held_of(&job.work).and_then(|held| held.sent_ago());
     let Some(sent) = &mut job.record.sent else { return Ok(None) };
     let lost = *sent.lost.get_or_insert_with(|| deps.clock.now());
-    let earlier = job.record.unanswered_question.map(|attempt| marker(&job.work.id, attempt));
+    let earlier = job.record.unanswered_question.map(|attempt| marker::of_message(&job.work.id, attempt));
     let mark = TurnMark {
-        marker: &marker(&job.work.id, sent.attempt),
+        marker: &marker::of_message(&job.work.id, sent.attempt),
         earlier: earlier.as_deref(),
         outputs: match &job.record.stage {
             Stage::Working(work) => &work.outputs,

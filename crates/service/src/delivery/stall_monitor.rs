@@ -173,8 +173,9 @@ mod tests {
     /// Openclaw-gateway §11.7, reading by reading: the reading, whether other turns show life, and the verdict.
     #[test]
     fn a_reading_is_judged_with_the_readings_before_it() {
-        let turn_progress =
-            |last, begun, over| -> Looked { Ok(Some(TurnProgress { last, begun, over, queued: false })) };
+        let turn_progress = |last, begun, over| -> Looked {
+            Ok(Some(TurnProgress { last, begun, over, ..TurnProgress::default() }))
+        };
         let queued = || -> Looked { Ok(Some(TurnProgress { queued: true, ..TurnProgress::default() })) };
         let error = |class, why| -> Looked { Err(GatewayError::new(class, why, None)) };
         let gone = || error(Class::Closed, Why::Unreachable);

@@ -20,7 +20,7 @@ use serde::Serialize;
 pub use agent_limits::{AgentLimitsHealth, BacklogHealth};
 pub use guardrails::{Guardrail, Guardrails, GuardrailsConfig, GuardrailsHealth, stopped_by};
 pub use heartbeat::{AgentBeats, BeatCounts, HeartbeatHealth};
-pub use process::{Infrastructure, Memory, PanicHealth, Versions};
+pub use process::{Infrastructure, Memory, PanicHealth, Version, Versions};
 pub use ready::Ready;
 pub use requests::{OperationHealth, RequestsHealth};
 pub use storage::{DiskHealth, LedgerHealth};
@@ -30,20 +30,6 @@ use mcr_core::gateway::dialect::{Behaviour, HistoryWay};
 use mcr_core::guardrails::budget;
 use mcr_core::ops::{HealthReason, MissingAgentsReport, Paused, TurnState};
 use mcr_model::clock::Millis;
-
-/// `GET /version`.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Version {
-    /// The runtime's version.
-    pub runtime_service_version: String,
-    /// The gateway's version, or `unknown`.
-    pub openclaw_version: String,
-    /// The machine's id.
-    pub droplet_id: String,
-    /// The machine's region.
-    pub region: String,
-}
 
 /// `GET /health`.
 #[derive(Clone, Debug, Serialize)]
@@ -225,6 +211,8 @@ pub struct DeliveryHealth {
     pub turns: Vec<TurnHealth>,
     /// How many lists were requested.
     pub lists: u64,
+    /// Whether lists come at `DELIVERY_INTERVAL` only, because the calls of the backend exceed `BACKEND_CALLS_MONTHLY`.
+    pub lists_limited: bool,
     /// The sign of another runtime on this account, if any: then no work starts.
     pub foreign_instance: Option<String>,
     /// When the oldest unsettled row was created.

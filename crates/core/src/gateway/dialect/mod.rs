@@ -74,6 +74,26 @@ impl Dialect {
         self.behaviour().hang_up_ends_run
     }
 
+    /// Whether the release is known, and was tested.
+    fn is_proven(self) -> bool {
+        self.release.is_some_and(|release| !self.unsteady && !behaviour::is_newer_than_proven(release))
+    }
+
+    /// Whether the release is known to call the model again while the client runs its calls (spec §12.3).
+    pub fn asks_again(self) -> bool {
+        self.is_proven() && self.behaviour().asks_again
+    }
+
+    /// Whether the gateway may do so.
+    pub fn may_ask_again(self) -> bool {
+        (self.probed || self.release.is_some()) && self.behaviour().asks_again
+    }
+
+    /// Whether calls of a reply may be missing from it (spec §12.3).
+    pub fn may_lose_calls(self) -> bool {
+        (self.probed || self.release.is_some()) && !self.behaviour().several_calls
+    }
+
     /// Whether a text may be an error of the gateway (spec §12.3).
     pub fn errors_may_be_texts(self) -> bool {
         (self.probed || self.release.is_some()) && self.behaviour().errors != ErrorForm::Failures

@@ -117,6 +117,7 @@ pub enum Status {
 
 /// What is visible of a session at one moment.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about a session and its gateway")]
 pub struct SessionEvidence<'a> {
     /// The last items of the session, oldest first.
     pub items: &'a [Item],
@@ -130,6 +131,8 @@ pub struct SessionEvidence<'a> {
     pub untouched: bool,
     /// Whether this release is known to end a run whose client is gone.
     pub ends_unheard: bool,
+    /// Whether this release is known to call the model again while the client runs its calls.
+    pub asks_again: bool,
     /// The current time.
     pub now: Millis,
 }
@@ -239,13 +242,35 @@ pub struct TurnProgress {
     pub over: bool,
     /// The run has not started, and the gateway reports it as queued.
     pub queued: bool,
+    /// How many calls the model has made whose results it has not received.
+    pub promised: u32,
 }
 
-/// Reads the state of a turn whose answer has not arrived yet.
-pub fn turn_progress(mark: &TurnMark<'_>, items: &[Item]) -> TurnProgress {
+/// Reads the state of a turn whose answer has not arrived yet. `asks_again`: the release calls the model again while the client
+/// runs its calls.
+pub fn turn_progress(mark: &TurnMark<'_>, items: &[Item], asks_again: bool) -> TurnProgress {
     let trace = Trace::of(mark, items);
-    let over = trace.seen && (trace.own.is_over() || trace.own.find(mark.run).is_some());
-    TurnProgress { last: items.last().map_or(0, |item| item.seq), begun: trace.seen, over, queued: false }
+    let run = &trace.own;
+    let has_result = match run.find(mark.run) {
+        Some(TurnResult::Calls(_)) => !asks_again || run.empties > 0,
+        Some(TurnResult::Answer(_) | TurnResult::Cut(_)) => true,
+        None => false,
+    };
+    TurnProgress {
+        last: items.last().map_or(0, |item| item.seq),
+        begun: trace.seen,
+        over: trace.seen && (run.is_over() || has_result),
+        queued: false,
+        promised: promised(&trace, items),
+    }
+}
+
+/// How many calls the model of the turn has made without their results. The history of a long run may have lost its input.
+fn promised(trace: &Trace<'_>, items: &[Item]) -> u32 {
+    if trace.seen || items.iter().any(|item| item.role == Role::User) {
+        return trace.own.promised();
+    }
+    Trace::of_run(items).promised()
 }
 
 /// Who wrote the text of a reply, by the session's history.
@@ -292,12 +317,27 @@ pub fn decide(mark: &TurnMark<'_>, evidence: &SessionEvidence<'_>) -> Recovered 
         None => wait(SECOND_LOOK, Waiting::SecondLook),
     };
 
+    let since = evidence.now.since(mark.lost);
+    let restarted = evidence.up.is_some_and(|up| up + STARTS_WITHIN < mark.age);
+    let has_ended = || {
+        let run = &trace.own;
+        run.is_over()
+            || run.empties > 0
+            || mark.failed
+            || restarted
+            || (evidence.ends_unheard && since >= RUN_END_GRACE)
+    };
+
     // 1 and 2: the first answer of the turn, regardless of what follows it.
     match trace.own.find(mark.run) {
         Some(TurnResult::Answer(reply)) => return Recovered::Answered(reply),
         Some(TurnResult::Cut(_)) => return Recovered::Cut,
         // The gateway would refuse results for a resumed turn.
         Some(TurnResult::Calls(_)) if trace.resuming && may_run => return wait(RESUMING, Waiting::Resuming),
+        // More calls may follow while the run goes on.
+        Some(TurnResult::Calls(_)) if evidence.asks_again && may_run && !has_ended() => {
+            return wait(GOES_ON, Waiting::GoesOn);
+        }
         Some(TurnResult::Calls(reply)) => return Recovered::Calls(reply),
         None => {}
     }
@@ -342,11 +382,10 @@ pub fn decide(mark: &TurnMark<'_>, evidence: &SessionEvidence<'_>) -> Recovered 
         return Recovered::Unknown;
     }
     // 6 and 7 after a restart: at once, which beats the gateway's own recovery.
-    if evidence.up.is_some_and(|up| up + STARTS_WITHIN < mark.age) {
+    if restarted {
         return absent();
     }
     // 5, 6 and 7 without a restart.
-    let since = evidence.now.since(mark.lost);
     if since < RUN_END_GRACE {
         return wait(RUN_END_GRACE.saturating_sub(since), Waiting::WindingUp);
     }

@@ -33,6 +33,8 @@ pub struct Page {
     pub older: Option<String>,
     /// The session, if the gateway names it.
     pub session: Option<String>,
+    /// The gateway has left out older items, and shows them on no page.
+    pub dropped: bool,
 }
 
 /// One item of a session.
@@ -152,7 +154,7 @@ pub fn read(body: &[u8]) -> Option<Page> {
     let body: PageBody<'_> = serde_json::from_slice(&body).ok()?;
     let items = body.items?.into_iter().map(read_item).collect();
     let older = body.next.filter(|_| body.has_more).map(Cow::into_owned);
-    Some(Page { items, older, session: body.session.map(Cow::into_owned) })
+    Some(Page { items, older, session: body.session.map(Cow::into_owned), dropped: false })
 }
 
 /// The answer of `chat.history` over the WebSocket (spec §12.3); it has no cursor.
@@ -203,6 +205,8 @@ struct Details<'a> {
     sessions: Option<Vec<Value>>,
     #[serde(borrow)]
     status: Option<Cow<'a, str>>,
+    #[serde(rename = "droppedMessages", default)]
+    dropped: bool,
 }
 
 /// The answer of the tool `sessions_history` (spec §11.4); it has no cursor.
@@ -212,7 +216,8 @@ pub fn read_tool(body: &[u8]) -> Option<Page> {
     // For a session that does not exist the tool reports an error; such a session has no items.
     let unknown = details.status.as_deref() == Some("error");
     let messages = details.messages.or_else(|| unknown.then(Vec::new))?;
-    Some(Page { items: messages.into_iter().map(read_item).collect(), ..Page::default() })
+    let items = messages.into_iter().map(read_item).collect();
+    Some(Page { items, dropped: details.dropped, ..Page::default() })
 }
 
 /// What the tool `sessions_list` reports of one session (spec §11.4).

@@ -83,7 +83,7 @@ pub struct AgentApiSetup {
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Called after a write that may cause notifications.
-    pub nudge_poller: Box<dyn Fn() + Send + Sync>,
+    pub written: Box<dyn Fn() + Send + Sync>,
     /// Sleeps for this long.
     pub wait: Box<dyn Fn(Duration) + Send + Sync>,
     /// The allowed addresses and host names.
