@@ -45,7 +45,7 @@ test-browser: ## Test the pages in Chromium; downloads the npm package, and Chro
 fuzz: ## Fuzz requests, tool arguments, session keys and gateway replies, 45 s each; FUZZ_SECONDS=n, FUZZ_SEED=n
 	fuzz/run.sh
 
-conformance: ## Test contract and conversations on a real OpenClaw gateway; downloads it (800 MB)
+conformance: ## Test contract and conversations on real OpenClaw gateways; downloads them (700 MB each); VERSIONS="a b" or all
 	$(CARGO) test --locked --test suite --no-run
 	tests/conformance/run.sh
 	tests/conformance/configurations.sh

@@ -137,6 +137,10 @@ fn text(health: &Value, address: &str, is_ready: bool) -> String {
     if let Some(words) = stopped_threads(&delivery["guardrails"]) {
         text += &line("loop brake", &words);
     }
+    for scope in health["budget"]["scopes"].as_array().into_iter().flatten() {
+        let (agent, words) = (scope["agent"].as_str(), scope["words"].as_str().unwrap_or_default());
+        text += &line("budgets", &format!("{}: {words}", agent.unwrap_or("account")));
+    }
     for warning in health["budget"]["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         text += &line("budgets", warning);
     }

@@ -14,6 +14,8 @@ mod evidence;
 mod figures;
 /// One turn for waiting notifications.
 mod folding;
+/// A real gateway that is killed, updated, or gives its agents a shell.
+mod gateway_process;
 /// Heartbeats of agents.
 mod heartbeats;
 /// Foreign host names, nudge floods, tokens in answers, huge answers.
@@ -67,6 +69,8 @@ mod team;
 /// Work of the test kind, killed as a process.
 #[cfg(feature = "test-kind")]
 mod test_kind;
+/// The wake query: latency without polls, and what happens when it is lost.
+mod wake_query;
 /// Events for agents.
 mod wakes;
 /// The workspaces that the program writes.

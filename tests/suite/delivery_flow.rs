@@ -14,6 +14,8 @@ mod dropped;
 mod folded_crashes;
 /// Deliveries that a person restarts.
 mod retried;
+/// Lost answers of tool rounds, with every release of the gateway.
+mod rounds;
 /// Sequences in which an effect was once lost or repeated.
 mod sequences;
 pub(crate) use sequences::plan;

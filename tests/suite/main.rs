@@ -49,6 +49,8 @@ mod ledger;
 mod mission_control;
 /// What operators ask, and what they are told.
 mod ops;
+/// The conformance cases, and the command that plays them with a candidate gateway.
+mod rehearsal;
 /// The roster that all threads share.
 mod roster;
 /// The scripted gateway against what was seen of real ones, and its faults.
@@ -67,6 +69,8 @@ mod tls;
 mod tools;
 /// Restarts and upgrades that a person requests.
 mod upgrade;
+/// The wake query: its client, its server, and the program that follows it.
+mod wake_query;
 /// WebSocket frames: every length, every rule.
 mod websocket;
 /// The task workflow, session keys and notification words of the contract.

@@ -23,7 +23,7 @@ use super::table::{
     DELIVERY_STREAM_TIMEOUT_MS, DRAIN_TIMEOUT_MS, DROPLET_ID, DROPLET_IP, DROPLET_REGION, FOLD_MAX,
     HEALTH_CHECK_INTERVAL, LEDGER, OPENCLAW_MAX_CONCURRENT, OPENCLAW_PROFILE_SYNC, OPENCLAW_VERSION,
     OPENCLAW_WORKSPACE_ROOT, PEOPLE_RESERVE, RECEIVE_MEMORY_MB, RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR,
-    TOOL_MAX_CALLS, TOOL_MAX_ROUNDS, WAKE_ON,
+    TOOL_MAX_CALLS, TOOL_MAX_ROUNDS, WAKE_ON, WAKE_QUERY,
 };
 use super::upgrades::{self, Upgrades};
 use super::value;
@@ -163,6 +163,8 @@ pub struct Delivery {
     pub idle_interval: Duration,
     /// How many backend calls a month are intended.
     pub calls_monthly: u64,
+    /// Whether to subscribe to the wake query, where the backend has it.
+    pub wake_query: bool,
     /// The number of notifications that one poll requests.
     pub list_limit: usize,
     /// The number of tool rounds in one delivery.
@@ -298,6 +300,7 @@ fn delivery(reader: &mut Reader, gateway: &Gateway) -> Delivery {
         backoff_base: Duration::from_millis(backoff_base_ms),
         backoff_max: Duration::from_millis(reader.number_from(&DELIVERY_BACKOFF_MAX_MS, backoff_base_ms)),
         concurrent_sessions_max: count(concurrent_sessions_max),
+        wake_query: reader.text(&WAKE_QUERY) == "auto",
         list_limit: count(reader.number(&DELIVERY_LIST_LIMIT)),
         tool_rounds_max: small(reader.number(&TOOL_MAX_ROUNDS)),
         tool_calls_max: small(reader.number(&TOOL_MAX_CALLS)),

@@ -264,6 +264,17 @@ variables! {
         }),
         ..PLAIN
     }
+    WAKE_QUERY {
+        section: Section::Delivery,
+        kind: Kind::Choice { options: &["auto", "off"], synonyms: &[] },
+        fallback: Fallback::Value("auto"),
+        about: "Whether to subscribe to the query `service/wake:changed`, where the backend has it. Then notifications are listed when its value changes, and otherwise every five minutes. Without it, or with `off`, they are polled.",
+        before: Some(Before {
+            there: "no such variable: polling only",
+            why: "a subscription is faster than polling and makes fewer backend calls.",
+        }),
+        ..PLAIN
+    }
     BACKEND_CALLS_MONTHLY {
         section: Section::Delivery,
         kind: Kind::Integer { min: 300_000, max: 1_000_000_000, why: "an idle account with five agents already makes 280,000 calls in 30 days" },

@@ -47,7 +47,7 @@ pub use document::{DocumentEntry, DocumentType};
 pub use gateway_environment::GatewayEnvironment;
 pub use hours::{ActiveHours, LocalTime};
 pub use ids::{
-    AccountId, AgentId, DocumentId, MessageId, NotificationId, SkillId, StorageId, TaskId, UploadId, UserId,
+    AccountId, AgentId, DocumentId, MessageId, NotificationId, SkillId, StorageId, TaskId, UserId,
 };
 pub use message::{AuthorType, Mention, Message, MessageFile, ThreadItem, is_stop};
 pub use notification::{DeliveryState, Notification, NotificationType, RecipientType};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded, select};
 
 /// The wake-up of one thread. Clones wake the same thread.
 #[derive(Clone, Debug)]
@@ -29,6 +29,15 @@ impl Wakeup {
     /// Waits for a notification, at most this long. Returns whether one came.
     pub fn wait(&self, span: Duration) -> bool {
         self.1.recv_timeout(span).is_ok()
+    }
+
+    /// Waits for a notification or for a message of another channel, at most this long.
+    pub fn wait_or(&self, other: &Receiver<()>, span: Duration) {
+        select! {
+            recv(self.1) -> _ => {}
+            recv(other) -> _ => {}
+            default(span) => {}
+        }
     }
 }
 

@@ -6,6 +6,7 @@ mod configuration;
 mod disk;
 mod gateway;
 mod service;
+mod wake_query;
 
 use std::fmt::Write as _;
 use std::io::ErrorKind;
@@ -162,6 +163,9 @@ fn examine(env: &CommandEnv, wanted: &Doctor) -> Vec<Check> {
             let (backend, orchestrator) = ask_backend(settings, &way, &mission);
             let is_there = backend.verdict == CheckResult::Good;
             checks.push(backend);
+            if is_there {
+                checks.extend(wake_query::check(settings, &way));
+            }
             let team: Result<Roster, String> = if is_there {
                 let rows = mission.ask_within(PATIENCE, &ListAgents {}).map_err(|why| why.to_string());
                 let before = Roster::default();

@@ -38,10 +38,10 @@ pub(super) struct Backend {
     last_ok: AtomicI64,
     troubled: AtomicBool,
     known: Mutex<BackendState>,
+    /// The threads that wait for the backend's return.
+    returned: Mutex<Vec<Sender<()>>>,
     /// Measures how long the token has been refused.
     steady: Box<dyn Clock>,
-    /// Has a message if Mission Control answered again after it was away.
-    returned: (Sender<()>, Receiver<()>),
 }
 
 #[derive(Default)]
@@ -118,13 +118,16 @@ impl Backend {
     pub(super) fn new(metrics: Arc<Metrics>, redactor: Arc<Redactor>, steady: Box<dyn Clock>) -> Self {
         // The first success must be noted as well.
         let (last_ok, troubled) = (AtomicI64::new(i64::MIN), AtomicBool::new(true));
-        Self { metrics, redactor, last_ok, troubled, known: Mutex::default(), steady, returned: bounded(1) }
+        let (known, returned) = (Mutex::default(), Mutex::default());
+        Self { metrics, redactor, last_ok, troubled, known, returned, steady }
     }
 
     /// Receives a message each time Mission Control answers again after it was away. Several returns before the thread
-    /// looks count as one. For one thread.
+    /// looks count as one. Each thread has its own receiver.
     pub(super) fn on_return(&self) -> Receiver<()> {
-        self.returned.1.clone()
+        let (sender, returned) = bounded(1);
+        self.returned.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
+        returned
     }
 
     fn known(&self) -> MutexGuard<'_, BackendState> {
@@ -146,11 +149,8 @@ impl Backend {
                 self.last_ok.store(SystemClock.now().0, Ordering::Relaxed);
                 if self.troubled.swap(false, Ordering::AcqRel) {
                     let mut known = self.known();
-                    if known.away > 0 {
-                        // A full channel already has the message.
-                        let _ = self.returned.0.try_send(());
-                    }
                     known.refusal.note(Token::Accepted, self.steady.now());
+                    let was_away = known.away > 0;
                     *known = BackendState {
                         last_failure: known.last_failure,
                         refusal: std::mem::take(&mut known.refusal),
@@ -158,6 +158,14 @@ impl Backend {
                         report_error: known.report_error.take(),
                         ..BackendState::default()
                     };
+                    drop(known);
+                    if was_away {
+                        let returned = self.returned.lock().unwrap_or_else(PoisonError::into_inner);
+                        for thread in returned.iter() {
+                            // A full channel already has the message.
+                            let _ = thread.try_send(());
+                        }
+                    }
                 }
             }
             Err(error) if error.why != CallReason::Stopped => self.note_failure(call, error),

@@ -359,6 +359,10 @@ impl Gateway for TrackedGateway {
         self.status.shows_tools()
     }
 
+    fn may_lose_calls(&self) -> bool {
+        self.gateway.as_ref().is_some_and(HttpGateway::may_lose_calls)
+    }
+
     fn abort(&self, session: &SessionKey, agent: &str, run: Option<&str>) -> Result<bool, GatewayError> {
         let began = Instant::now();
         let answer = match &self.gateway {

@@ -32,6 +32,7 @@ mod threads;
 mod token_refusals;
 mod turn_limit;
 mod waiting;
+mod wake_query;
 mod workspace_sync;
 
 use std::cell::LazyCell;
@@ -218,7 +219,7 @@ fn serve(
     info!(turns = running, drain_seconds = drain.as_secs_f64(); "Stopping");
     systemd.stopping(&stopping, drain + shutdown::EXIT_LIMIT);
     switches.chores.close();
-    for wakeup in [team.wakeup(), &state.reporter, state.requests.wakeup()] {
+    for wakeup in [team.wakeup(), &state.reporter, state.requests.wakeup(), &state.wake_query.wakeup] {
         wakeup.notify();
     }
     let stopped = service.stop(drain, &shutdown.hurry, &switches.turns);

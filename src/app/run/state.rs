@@ -20,6 +20,7 @@ use super::request_status::RequestStatus;
 use super::rows::{delivery_config, delivery_health};
 use super::snapshot::Prepared;
 use super::status_report::Condition;
+use super::wake_query::WakeQueryState;
 use super::workspace_sync::WorkspaceStatus;
 use mcr_clients::convex::ConvexEndpoint;
 use mcr_clients::mission::catalog;
@@ -74,6 +75,8 @@ pub(super) struct State {
     roster: Mutex<RosterHealth>,
     /// The health of the agents' workspaces.
     pub(super) workspaces: WorkspaceStatus,
+    /// The condition of the subscription to the wake query.
+    pub(super) wake_query: WakeQueryState,
     /// The reports about single agents.
     pub(super) online: OnlineReports,
     /// Restarts and upgrades that people request.
@@ -126,6 +129,7 @@ impl State {
             panics: Panics::default(),
             roster: Mutex::default(),
             workspaces: WorkspaceStatus::default(),
+            wake_query: WakeQueryState::default(),
             online: OnlineReports::default(),
             requests: RequestStatus::default(),
             disk: Mutex::default(),
@@ -279,6 +283,8 @@ impl State {
             backend: self.backend.health(self.clocks.get().and_then(|clocks| clock_ahead(clocks))),
             ledger: self.ledger_health(),
             budget: self.budget.get().and_then(|budget| budget.report(SystemClock.now())),
+            budget_stalled: self.budget.get().is_some_and(|budget| budget.is_stalled()),
+            is_pending: false,
             disk: *lock(&self.disk),
             panics: PanicHealth::of(self.panics.last().as_ref()),
         }
@@ -295,10 +301,11 @@ impl State {
 
     fn delivery_health(&self, state: Option<SchedulerState>) -> DeliveryHealth {
         let turns = self.delivery.get().map(View::turns).unwrap_or_default();
-        state.map_or_else(
+        let delivery = state.map_or_else(
             || DeliveryHealth { config: self.config.clone(), ..DeliveryHealth::default() },
             |state| delivery_health(state, turns, self.config.clone(), &|error| self.excerpt(error)),
-        )
+        );
+        DeliveryHealth { wake_query: self.wake_query.now().into(), ..delivery }
     }
 
     /// The conditions that block all deliveries.
@@ -331,16 +338,19 @@ impl State {
     }
 
     pub(super) fn health(&self) -> Health {
-        let parts = self.parts();
+        let mut parts = self.parts();
+        let is_starting = parts.is_starting(self.began.elapsed());
+        parts.is_pending = is_starting && parts.reasons().is_empty();
         let reasons = parts.reasons();
         let guardrails = Guardrails::of(&self.guardrails, &parts);
         let status = match () {
             () if self.draining.load(Ordering::Relaxed) => Status::Draining,
-            () if parts.is_starting(self.began.elapsed()) => Status::Starting,
+            () if is_starting => Status::Starting,
             () if reasons.is_empty() => Status::Healthy,
             () => Status::Degraded,
         };
-        let Parts { gateway, delivery, roster, workspaces, backend, ledger, budget, disk, panics } = parts;
+        let Parts { gateway, delivery, roster, workspaces, backend, ledger, budget, disk, panics, .. } =
+            parts;
         Health {
             status,
             reasons,

@@ -12,6 +12,7 @@ use super::requests::{Boot, Requests};
 use super::roster_sync::{Reported, RosterSync, named_agents};
 use super::shutdown::Cause;
 use super::state::State;
+use super::wake_query::WakeQuery;
 use super::{
     BackendConnections, StopSwitches, agent_api_setup, background, budget, displaced, roster_sync, rows,
     workspace_sync,
@@ -98,6 +99,13 @@ impl ThreadSetup<'_> {
             budget::start(self, &team, service.view())?;
         }
         self.start_requests(requests, service.view(), alive.clone())?;
+        if let Some(mut wake_query) = WakeQuery::new(self, service.view()) {
+            let (switch, living) = (stop.clone(), alive.clone());
+            background::spawn("wake-query", self.state.panics.clone(), stop.clone(), move || {
+                let _living = &living;
+                wake_query.run(&switch);
+            })?;
+        }
         let (view, switch, state) = (service.view(), stop.clone(), self.state.clone());
         background::spawn("state-dir", self.state.panics.clone(), stop.clone(), move || {
             let _living = &alive;

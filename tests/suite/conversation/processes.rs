@@ -1,6 +1,5 @@
 //! Starts Mission Control, the gateway, and the program between them.
 
-use std::env;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -8,17 +7,17 @@ use std::time::{Duration, Instant};
 use mission_control_runtime::demo::gateway::{
     self, BODY_BYTES, Directives, Faults, Observations, Options, Release, ScriptedGateway, ScriptedModel,
 };
+use mission_control_runtime::demo::lossy_proxy::{Losses, LossyProxy};
 use mission_control_runtime::http::server::{Server, ServerLimits};
 use mission_control_runtime::local;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::board::{Board, agent};
-use crate::support::lossy::Lossy;
 use crate::support::program::{Program, Running, get, text};
+use crate::support::real_gateway::{RealGateway, shared_gateway};
 
-/// The longest that any step here may take; far more than it ever takes. A real gateway retries a failing
-/// provider for minutes.
+/// The longest that any step may take. A real gateway retries a failing provider for minutes.
 const PATIENCE: Duration = Duration::from_mins(1);
 const PATIENCE_WITH_A_REAL_ONE: Duration = Duration::from_mins(4);
 
@@ -49,7 +48,7 @@ pub(super) struct Stack {
     gateway: Option<Ours>,
     url: String,
     /// The proxy that loses answers on the way.
-    lossy: Option<Lossy>,
+    lossy: Option<LossyProxy>,
     token: String,
     program: Option<Running>,
     variables: Vec<(String, String)>,
@@ -143,6 +142,11 @@ impl Stack {
         Self::built(slugs, Self::place(release, agents), "1000", None, more)
     }
 
+    /// With this real gateway and these variables.
+    pub(super) fn over(gateway: &RealGateway, slugs: &[&str], more: &[(&str, &str)]) -> Self {
+        Self::built(slugs, Place::Real(gateway.url(), gateway.token()), "1000", None, more)
+    }
+
     /// With a connection that loses this many answers.
     pub(super) fn lossy(release: Release, agents: &[&str], slugs: &[&str], losses: usize) -> Self {
         let place = Self::place(release, agents);
@@ -150,10 +154,14 @@ impl Stack {
     }
 
     fn place(release: Release, agents: &[&str]) -> Place {
-        match real(release) {
-            Some((url, token)) => Place::Real(url, token),
-            None => Place::Ours(Arc::new(Directives), Options { release, ..options(agents) }),
+        if let Some((url, token)) = shared_gateway(release) {
+            return Place::Real(url, token);
         }
+        // As tests/conformance/configuration.mjs configures a release with a closed history.
+        let allowed: &[&str] =
+            if release < Release::V2026_5_7 { &["sessions_list", "sessions_history"] } else { &[] };
+        let tools_allowed = allowed.iter().map(|tool| (*tool).to_owned()).collect();
+        Place::Ours(Arc::new(Directives), Options { release, tools_allowed, ..options(agents) })
     }
 
     fn built(
@@ -187,17 +195,20 @@ impl Stack {
                 (url, TOKEN.to_owned(), Some(Ours { gateway, server: Some(server) }))
             }
         };
-        let lossy = (losses > 0).then(|| Lossy::to(&url, losses));
+        let lossy =
+            (losses > 0).then(|| LossyProxy::start(&url, Losses { after: 0, count: losses }).unwrap());
         let state = tempfile::tempdir().unwrap();
         let variables = [
             ("ACCOUNT_ID", board.account.clone()),
             ("SERVICE_TOKEN", board.token.clone()),
             ("CONVEX_URL", board.url()),
-            ("OPENCLAW_GATEWAY_URL", lossy.as_ref().map_or_else(|| url.clone(), Lossy::url)),
+            ("OPENCLAW_GATEWAY_URL", lossy.as_ref().map_or_else(|| url.clone(), LossyProxy::url)),
             ("OPENCLAW_GATEWAY_TOKEN", shown.unwrap_or(&token).to_owned()),
             ("DELIVERY_INTERVAL", interval.to_owned()),
             ("DELIVERY_MAX_CONCURRENT_SESSIONS", "20".to_owned()),
             ("HEALTH_PORT", "0".to_owned()),
+            // The clock of the board stands still, so the value of the wake query would often stay the same.
+            ("WAKE_QUERY", "off".to_owned()),
             ("STATE_DIR", state.path().to_str().unwrap().to_owned()),
         ]
         .map(|(name, value)| (name.to_owned(), value));
@@ -375,7 +386,7 @@ impl Stack {
 
     /// How many answers are still to be lost.
     pub(super) fn losses_left(&self) -> usize {
-        self.lossy.as_ref().map_or(0, Lossy::left)
+        self.lossy.as_ref().map_or(0, LossyProxy::left)
     }
 
     pub(super) fn wait_for_log(&mut self, words: &str) {
@@ -571,15 +582,6 @@ fn serve(gateway: &ScriptedGateway, address: &str) -> Server {
     let limits = ServerLimits::default().with_body_limit(gateway::PATH, BODY_BYTES);
     Server::bind_refusing(address, limits, ScriptedGateway::refuse, move |request| doors.answer(&request))
         .unwrap()
-}
-
-/// The real gateway of this release, if there is one: address and token.
-pub(super) fn real(release: Release) -> Option<(String, String)> {
-    let played = release.version();
-    let is_it = env::var("CONFORMANCE_GATEWAY_RELEASE").is_ok_and(|given| given == played);
-    let (url, token) =
-        (env::var("CONFORMANCE_GATEWAY_URL").ok()?, env::var("CONFORMANCE_GATEWAY_TOKEN").ok()?);
-    is_it.then_some((url, token))
 }
 
 fn options(agents: &[&str]) -> Options {

@@ -231,12 +231,13 @@ fn a_restart_is_withdrawn_or_shown_until_the_next_process_reports() {
     let seen =
         || board.service("checkAndClearRestartRequested", json!({})).unwrap()["restartRequested"].clone();
     let read_at = || board.row("accounts", &board.account)["restartReadAt"].clone();
+    let report = |status: &str| board.service("updateRuntimeStatus", json!({"status": status})).unwrap();
+    report("online");
     board.person("accounts:requestRestart", json!({})).unwrap();
     board.person("accounts:cancelRestart", json!({})).unwrap();
     assert_eq!((seen(), read_at()), (json!(false), json!(null)));
     board.person("accounts:requestRestart", json!({})).unwrap();
     assert_eq!((seen(), read_at()), (json!(true), json!(START)));
-    let report = |status: &str| board.service("updateRuntimeStatus", json!({"status": status})).unwrap();
     for status in ["online", "offline"] {
         report(status);
         assert_eq!(read_at(), json!(START), "{status}");

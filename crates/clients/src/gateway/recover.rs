@@ -66,8 +66,9 @@ pub(super) fn recover(
                 warn!(agent:%, reason = gateway.shared.words(&words).as_str(); "A shortened answer cannot be read in full yet");
                 return Ok(Recovered::Running(Running { last, ..Running::fetching() }));
             }
-            // The answer stays shortened.
+            // The answer stays shortened. Calls are taken as they are: the agent is told which of them are incomplete.
             Err(SocketFailure::Declined(words)) => {
+                shown.items[at].cut &= shown.items[at].calls.is_empty();
                 warn!(agent:%, reason = gateway.shared.words(&words).as_str(); "A shortened answer cannot be read in full");
             }
         }

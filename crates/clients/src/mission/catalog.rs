@@ -1,5 +1,5 @@
-//! The 34 functions that take a service token (backend-contract §2.1–2.32, 2.35, 2.36), in the contract's
-//! order.
+//! The functions of the service API that the runtime calls (backend-contract §2.1–2.32, 2.36), in the contract's order.
+//! Agents have no files to upload, so `registerMessageUploadFromAgent` (§2.35) is none of them.
 
 /// One function of the service API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +104,6 @@ catalog! {
     LIST_ASSIGNED_TASKS = "listAssignedTasksForAgent", AnyAgent, No, Always;
     LIST_TASKS_BY_STATUS = "listTasksForOrchestratorHeartbeat", Runtime, No, Always;
     UPDATE_AGENT_HEARTBEAT = "updateAgentHeartbeat", AnyAgent, Yes, Always;
-    REGISTER_UPLOAD = "registerMessageUploadFromAgent", AnyAgent, Yes, Always;
     // It appends to the history.
     RECORD_UPGRADE = "recordUpgradeResult", Runtime, Yes, Never;
 }

@@ -31,9 +31,7 @@ pub use agents::{
 };
 pub use catalog::{Function, Repeat};
 pub use documents::{DocumentList, DocumentRef, ListDocuments, WriteDocument};
-pub use messages::{
-    Attachment, ListThread, MessageRef, PostMessage, PostMessageAsOrchestrator, RegisterUpload, UploadRef,
-};
+pub use messages::{Attachment, ListThread, MessageRef, PostMessage, PostMessageAsOrchestrator};
 pub use notifications::{
     GetDeliveryContext, ListUndelivered, MarkDelivered, MarkDeliveryEnded, MarkRead, RequestResponses,
     Requested, Undelivered,

@@ -65,7 +65,7 @@ enum LastList {
 #[derive(Debug)]
 pub(super) struct NotificationSource {
     plan: SchedulerConfig,
-    poll_schedule: PollSchedule,
+    pub(super) poll_schedule: PollSchedule,
     duplicate_check: DuplicateCheck,
     /// The number of the last list that began, and when it began.
     lists: u64,

@@ -7,9 +7,13 @@
 //! Otherwise the pause is [`SOON`] for [`WRITING`] after something was written. Then it grows up to the interval. After
 //! [`IDLE_AFTER`] without an event or running work it is the idle interval. A failed list starts a growing backoff. While
 //! the backend calls exceed their monthly rate (`call_rate`), no pause is shorter than the interval.
+//!
+//! While the wake query works, each change of its value requests a list. Then both intervals are [`WITH_WAKE_QUERY`], and
+//! nothing else keeps the pauses from growing.
 
 use std::time::Duration;
 
+use crate::wake_query::WakeSignal;
 use mcr_model::clock::Millis;
 
 /// The least time between the beginnings of two lists.
@@ -27,6 +31,10 @@ const WRITING: Duration = Duration::from_secs(10);
 /// The account counts as idle this long after the last event.
 pub(super) const IDLE_AFTER: Duration = Duration::from_mins(2);
 
+/// The interval of lists while the wake query works. Its value may miss a row that is committed late with an earlier
+/// time, and a row whose mark is lost.
+pub(super) const WITH_WAKE_QUERY: Duration = Duration::from_mins(5);
+
 /// The configured intervals.
 #[derive(Clone, Copy, Debug)]
 pub struct PollIntervals {
@@ -43,6 +51,8 @@ pub struct PollIntervals {
 #[derive(Debug)]
 pub(super) struct PollSchedule {
     intervals: PollIntervals,
+    /// The last signal of the wake query.
+    signal: Option<WakeSignal>,
     /// The beginning of the last list.
     started: Option<Millis>,
     /// The least time between two lists.
@@ -70,6 +80,7 @@ impl PollSchedule {
         let quiet = SOON.min(intervals.interval);
         Self {
             intervals,
+            signal: None,
             started: None,
             least: BETWEEN,
             quiet,
@@ -116,6 +127,28 @@ impl PollSchedule {
         self.is_limited
     }
 
+    /// Takes a signal of the wake query. A list is due at once: of the rows that have caused it, or of those that nothing
+    /// reported while the connection was breaking.
+    pub(super) fn signaled(&mut self, signal: WakeSignal) {
+        self.signal = Some(signal);
+        self.quiet = self.quiet.min(self.longest_pause());
+        self.want();
+    }
+
+    /// Whether the wake query works.
+    fn has_wake_query(&self) -> bool {
+        self.signal == Some(WakeSignal::Changed)
+    }
+
+    /// The pause up to which the pauses grow.
+    fn longest_pause(&self) -> Duration {
+        self.interval_or_fallback(self.intervals.interval)
+    }
+
+    fn interval_or_fallback(&self, interval: Duration) -> Duration {
+        if self.has_wake_query() { interval.max(WITH_WAKE_QUERY) } else { interval }
+    }
+
     /// Records an event: people or agents are active.
     pub(super) fn record_activity(&mut self, now: Millis) {
         self.last_event = Some(now);
@@ -139,8 +172,8 @@ impl PollSchedule {
         self.wanted = false;
         self.held_until = None;
         // Doubled with every list after the writes have ended, up to the interval.
-        if self.last_write.is_none_or(|at| now.since(at) >= WRITING) {
-            self.quiet = (self.quiet * 2).min(self.intervals.interval);
+        if self.has_wake_query() || self.last_write.is_none_or(|at| now.since(at) >= WRITING) {
+            self.quiet = (self.quiet * 2).min(self.longest_pause());
         }
     }
 
@@ -180,7 +213,7 @@ impl PollSchedule {
         let Some(started) = self.started else { return now };
         let pause = match () {
             () if self.wanted => self.least,
-            () if self.is_idle(now) => self.intervals.idle_interval,
+            () if self.is_idle(now) => self.interval_or_fallback(self.intervals.idle_interval),
             () => self.quiet.max(self.least),
         };
         started + if self.is_limited { pause.max(self.intervals.interval) } else { pause }
@@ -286,6 +319,82 @@ mod tests {
         schedule.want();
         assert_eq!(schedule.due(Millis(10 * SECOND + 1)), Millis(10 * SECOND + 25));
         assert!(schedule.due(Millis(20 * SECOND)) <= Millis(20 * SECOND));
+    }
+
+    fn gaps(schedule: &mut PollSchedule, mut at: Millis, count: usize) -> Vec<u128> {
+        let mut gaps = Vec::new();
+        for _ in 0..count {
+            let due = schedule.due(at);
+            let next = schedule.due(due).max(due);
+            gaps.push(next.since(at).as_millis());
+            at = next;
+            schedule.begin(at);
+        }
+        gaps
+    }
+
+    #[test]
+    fn with_a_wake_query_lists_follow_its_value_and_otherwise_every_five_minutes() {
+        let mut schedule = schedule();
+        schedule.begin(Millis(0));
+        schedule.signaled(WakeSignal::Changed);
+        assert_eq!(schedule.due(Millis(1)), Millis(25), "at once");
+        schedule.begin(Millis(25));
+        assert!(
+            !schedule.is_idle(Millis(119_000)),
+            "a signal is no activity by itself: own marks cause some"
+        );
+        // An event is followed up with growing pauses: what a list shows may need a second look.
+        schedule.record_activity(Millis(10 * SECOND));
+        schedule.begin(Millis(10 * SECOND));
+        let found = gaps(&mut schedule, Millis(10 * SECOND), 12);
+        assert_eq!(found[..7], [500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000]);
+        assert_eq!(found[7..], [300_000; 5], "{found:?}");
+    }
+
+    #[test]
+    fn when_the_wake_query_is_lost_a_list_is_due_at_once_and_the_intervals_return() {
+        let mut schedule = schedule();
+        schedule.begin(Millis(0));
+        schedule.signaled(WakeSignal::Changed);
+        schedule.begin(Millis(100 * SECOND));
+        let found = gaps(&mut schedule, Millis(100 * SECOND), 4);
+        assert_eq!(found[3], 300_000);
+        let now = Millis(2_000 * SECOND);
+        schedule.begin(now);
+        schedule.signaled(WakeSignal::Lost);
+        assert_eq!(schedule.due(now), now + BETWEEN);
+        schedule.begin(now + BETWEEN);
+        assert_eq!(gaps(&mut schedule, now + BETWEEN, 3), [60_000; 3], "the idle interval");
+        schedule.begin(now);
+        schedule.record_activity(now);
+        assert_eq!(schedule.due(now), now + SOON);
+    }
+
+    /// A configured interval above five minutes is kept.
+    #[test]
+    fn the_wake_query_makes_no_interval_shorter() {
+        let hour = Duration::from_hours(1);
+        let mut schedule = PollSchedule::new(PollIntervals {
+            interval: hour,
+            idle_interval: hour,
+            backoff_base: Duration::from_secs(5),
+            backoff_max: Duration::from_mins(5),
+        });
+        schedule.signaled(WakeSignal::Changed);
+        schedule.begin(Millis(0));
+        assert_eq!(schedule.due(Millis(1_000 * SECOND)), Millis(3_600 * SECOND));
+    }
+
+    /// A signal does not shorten the backoff while lists fail: it comes over another connection.
+    #[test]
+    fn a_signal_respects_the_backoff() {
+        let mut schedule = schedule();
+        schedule.begin(Millis(0));
+        schedule.failed(None, 1.0, Millis(0));
+        let due = schedule.due(Millis(0));
+        schedule.signaled(WakeSignal::Changed);
+        assert_eq!(schedule.due(Millis(0)), due);
     }
 
     /// W-8: the backoff grows, is never below half of the base, and stops at the ceiling.

@@ -23,7 +23,7 @@
 //! * **Work without a turn is never held.** The breaker and an operator's pause hold back turns only. An answer that was
 //!   paid for is posted, and a missing mark is set, while the gateway is away.
 //! * **Polls follow the traffic.** A nudge or a full list causes the next list at once; without news the pauses grow
-//!   (`poll_schedule`).
+//!   (`poll_schedule`). The wake query, where the backend has it, replaces the polls of an idle account.
 //! * **Two runtimes do not share an account.** Until the lists rule out a duplicate runtime, nothing starts. If one is
 //!   certain, this runtime leaves (`duplicate_runtime`).
 //!
@@ -121,6 +121,7 @@ impl Scheduler {
             Some(Event::BackendCalls(calls)) => {
                 self.notifications.set_limited(self.call_rate.is_exceeded(calls, now));
             }
+            Some(Event::WakeQuery(signal)) => self.notifications.poll_schedule.signaled(signal),
             Some(Event::Probed(trouble)) => self.dispatcher.probed(trouble.as_deref(), now),
             Some(Event::AgentNames(names)) => self.dispatcher.agent_names.add(names),
             Some(Event::Limited(limited)) => {

@@ -18,6 +18,7 @@ use super::{ClosedWork, Job, Outcome, Record};
 use crate::guardrails::CountStart;
 use crate::guardrails::agent_names::AgentNames;
 use crate::guardrails::team::Threads;
+use crate::wake_query::WakeSignal;
 use crate::work::{Work, WorkId};
 use mcr_model::clock::Millis;
 use mcr_model::{Notification, TaskId};
@@ -62,6 +63,8 @@ pub enum Event {
     Written,
     /// How many calls of the backend this process has made.
     BackendCalls(u64),
+    /// The value of the wake query has changed, or the subscription is lost.
+    WakeQuery(WakeSignal),
     /// A probe of the gateway ended: `None`, or why the gateway is unavailable.
     Probed(Option<String>),
     /// The roster names these agents.

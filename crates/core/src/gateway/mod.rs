@@ -64,6 +64,11 @@ pub trait Gateway: Send {
         true
     }
 
+    /// Whether the gateway may leave out calls of a reply with several.
+    fn may_lose_calls(&self) -> bool {
+        false
+    }
+
     /// Aborts this run of a session and waits briefly for its end. Without a known, active run it aborts any
     /// run of the session. Returns whether there was a run to abort; an error says only that the abort
     /// failed.
@@ -119,6 +124,14 @@ pub struct ToolCall {
 }
 
 impl ToolCall {
+    /// In place of arguments of which only a part is known. This is no JSON, so such a call never runs.
+    pub const INCOMPLETE: &str = "(incomplete)";
+
+    /// Whether only a part of the arguments is known.
+    pub fn is_incomplete(&self) -> bool {
+        self.arguments == Self::INCOMPLETE
+    }
+
     /// Whether both call the same tool with the same arguments. The order of the arguments does not count.
     pub fn is_same(&self, other: &Self) -> bool {
         let value = |call: &Self| serde_json::from_str::<Value>(&call.arguments).ok();

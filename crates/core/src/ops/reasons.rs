@@ -31,6 +31,12 @@ words! {
         TurnLimitReached = "turn_limit_reached",
         /// The limit of a daily budget is reached.
         BudgetReached = "budget_reached",
+        /// Turns cost dollars that a limit in dollars does not count.
+        BudgetUncounted = "budget_uncounted",
+        /// The thread that checks the daily budgets has stopped.
+        BudgetStalled = "budget_stalled",
+        /// Mission Control has not answered the first calls yet.
+        BackendPending = "backend_pending",
         /// Mission Control does not answer.
         BackendUnreachable = "backend_unreachable",
         /// Mission Control does not accept our token.
@@ -103,6 +109,15 @@ impl HealthReason {
             }
             Self::BudgetReached => {
                 "a daily budget is reached, so turns wait: run `budget show`, or `budget raise` or `budget reset` to go on today"
+            }
+            Self::BudgetUncounted => {
+                "the cost of turns is not known, so a budget in dollars does not count them: set BUDGET_PRICES to the prices of the models"
+            }
+            Self::BudgetStalled => {
+                "the daily budgets were not checked lately, so running turns may pass a limit: see the log, and restart the service"
+            }
+            Self::BackendPending => {
+                "Mission Control has not answered the first calls yet: if that lasts, check CONVEX_URL and the network, or run `doctor`"
             }
             Self::BackendUnreachable => {
                 "Mission Control does not answer: check CONVEX_URL and the network, or run `doctor`"

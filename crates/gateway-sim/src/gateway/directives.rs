@@ -13,9 +13,11 @@
 //! | `LOOP` | calls again while the client runs its calls; otherwise it repeats the gateway's placeholder |
 //! | `DELAY ms`, `DRIP ms` | waits before the first word, after each word |
 //! | `FAIL status words` | has a provider that refuses |
-//! | `HANG`, `DROP` | has a provider that never answers, that cuts the connection |
+//! | `HANG`, `STALL` | has a provider that never answers, that never continues its answer |
+//! | `DROP` | has a provider that cuts the connection |
 //!
-//! Without a directive it says `ECHO: ` and the text.
+//! Without a directive it says `ECHO: ` and the text. After the result of one of the gateway's own tools that no `AGAIN`
+//! requested, it says `TOOL_RESULT: ` and the result.
 //!
 //! In a briefing of the runtime only the message to answer counts, since the thread before it may contain others' text.
 //! There `THEN` divides the message: the part after it is for the turn with the results of the calls before it.
@@ -44,9 +46,14 @@ impl ScriptedModel for Directives {
             None => &wanted(&read, prompt).unwrap_or(read),
         };
         let usage = ModelUsage::ByLength;
-        let act = match repeats {
-            Some((_, true)) => work(),
-            _ => act(text, prompt),
+        let result = prompt.transcript.last().and_then(|entry| match &entry.item {
+            Item::ToolResult { text, .. } => Some(text),
+            Item::User(_) | Item::Assistant { .. } | Item::Notice(_) => None,
+        });
+        let act = match (&repeats, result) {
+            (Some((_, true)), _) => work(),
+            (None, Some(result)) if !prompt.waits => Act::Say(format!("TOOL_RESULT: {result}")),
+            (Some((_, false)) | None, _) => act(text, prompt),
         };
         let mut thought = Thought { act, delay: Duration::ZERO, drip: Duration::ZERO, usage };
         thought.delay = after(text, "DELAY").map_or(Duration::ZERO, milliseconds);
@@ -109,6 +116,9 @@ fn act(text: &str, prompt: &Prompt) -> Act {
     }
     if has(text, "HANG") {
         return Act::Hang;
+    }
+    if has(text, "STALL") {
+        return Act::Stall;
     }
     if has(text, "DROP") {
         return Act::Drop;

@@ -80,7 +80,7 @@ impl Release {
     }
 
     /// Whether all calls of a reply reach the client, not only the last one.
-    pub(super) fn hands_out_all_calls(self) -> bool {
+    pub fn hands_out_all_calls(self) -> bool {
         self >= Self::V2026_5_7
     }
 

@@ -201,7 +201,7 @@ impl Turn<'_> {
                 }
                 Act::Fail { status, message } => return self.provider(status, &message, watch),
                 Act::Drop => return self.dropped(watch),
-                Act::Hang => return self.hang(watch),
+                Act::Hang | Act::Stall => return self.hang(watch),
             }
         }
     }

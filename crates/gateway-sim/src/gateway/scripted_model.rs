@@ -164,6 +164,8 @@ pub enum Act {
     Drop,
     /// The provider never answers.
     Hang,
+    /// The provider begins an answer, and never continues it.
+    Stall,
 }
 
 /// A call by the model.

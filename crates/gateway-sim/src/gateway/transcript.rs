@@ -196,7 +196,7 @@ fn as_shown_by(release: Release, item: &mut Value) {
     }
     let stop = fields.get("stopReason").and_then(Value::as_str).unwrap_or_default();
     match (release.error_form(), stop) {
-        (ErrorForm::Placeholder | ErrorForm::FailureOrPlaceholder, "error") => {
+        (ErrorForm::ProviderText | ErrorForm::Placeholder | ErrorForm::FailureOrPlaceholder, "error") => {
             let text = fields.insert("content".to_owned(), json!([])).unwrap_or_default();
             fields.insert("errorMessage".to_owned(), text[0]["text"].clone());
         }

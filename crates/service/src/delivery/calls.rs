@@ -105,6 +105,10 @@ fn understood(
     caller: &Caller<'_>,
     offer: &Offer,
 ) -> Result<ToolRequest, ToolError> {
+    if call.is_incomplete() {
+        let words = "Not run: only a part of this call arrived. Call the tool again, as the only call of your reply and with shorter arguments.";
+        return Err(ToolError::new(ToolErrorKind::Malformed, words));
+    }
     match (work.doubt, call.name.parse()) {
         (Some(_), Ok(tool)) => tools::decode_call(tool, &call.arguments, caller.task.map(|task| &task.id)),
         _ => tools::prepare(call, caller, offer),

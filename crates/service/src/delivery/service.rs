@@ -140,8 +140,8 @@ impl Service {
     pub fn start(setup: DeliverySetup) -> std::io::Result<Self> {
         let workers = setup.workers.len();
         // Three events for each job (thread resumed, accepted, finished), one for a list, one for a probe, one for an
-        // offer, and one to stop.
-        let (inbox, heard) = bounded(3 * workers + 4);
+        // offer, one signal of the wake query, and one to stop.
+        let (inbox, heard) = bounded(3 * workers + 5);
         // One waiting nudge is as good as many.
         let (nudges, nudge_receiver) = bounded(1);
         let (writes, write_receiver) = bounded(1);
@@ -222,7 +222,8 @@ impl Service {
             });
         };
         threads.push(spawn("dispatcher", run)?);
-        Ok(Self { inbox, view: View { nudges, writes, asks, inflight, state }, ended, leave, threads })
+        let view = View { nudges, writes, inbox: inbox.clone(), asks, inflight, state };
+        Ok(Self { inbox, view, ended, leave, threads })
     }
 
     /// Closes when the dispatcher ends.

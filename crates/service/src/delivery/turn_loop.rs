@@ -150,7 +150,7 @@ pub(super) fn talk(
     let token_file = token_file.and_then(|files| files.path_of(&agent.slug, &issued.agent_token));
     // The number of a new question; results belong to the question before.
     let attempt = job.record.tries + 1;
-    let briefing = brief(&Terms {
+    let mut briefing = brief(&Terms {
         labels: &offer.labels,
         tools: if route == ToolRoute::Endpoints { &[] } else { offer.names() },
         can_mark_done: offer.can_mark_done,
@@ -161,6 +161,9 @@ pub(super) fn talk(
         now: deps.clock.now(),
         repeat: job.record.unanswered_question.is_some(),
     });
+    if !offer.tools.is_empty() && deps.gateway.may_lose_calls() {
+        briefing.instructions.push_str(prompt::ONE_CALL_AT_A_TIME);
+    }
     fold::record(job, &briefing.left_out, deps);
 
     let mask = mask(deps, agent, session, &issued);

@@ -7,7 +7,8 @@ use crossbeam_channel::{Sender, bounded};
 
 use super::inflight::{InFlight, Seen};
 use mcr_core::delivery::operator_requests::{OperatorReply, OperatorRequest, ReplyTo};
-use mcr_core::delivery::scheduler::SchedulerState;
+use mcr_core::delivery::scheduler::{Event, SchedulerState};
+use mcr_core::wake_query::WakeSignal;
 use mcr_model::clock::{Clock as _, SystemClock};
 
 /// The limit for the dispatcher's answer to an operator; it normally takes microseconds.
@@ -18,6 +19,7 @@ const ANSWER: Duration = Duration::from_secs(5);
 pub struct View {
     pub(super) nudges: Sender<()>,
     pub(super) writes: Sender<()>,
+    pub(super) inbox: Sender<Event>,
     pub(super) asks: Sender<(OperatorRequest, ReplyTo)>,
     pub(super) inflight: InFlight,
     pub(super) state: Arc<Mutex<SchedulerState>>,
@@ -34,6 +36,12 @@ impl View {
     pub fn written(&self) {
         // As above.
         let _ = self.writes.try_send(());
+    }
+
+    /// Passes on a signal of the wake query.
+    pub fn signal(&self, signal: WakeSignal) {
+        // The send fails only if the dispatcher has ended, and then no list follows.
+        let _ = self.inbox.send(Event::WakeQuery(signal));
     }
 
     /// Sends a request to the dispatcher; none if the answer does not arrive in time.

@@ -11,6 +11,7 @@ mod ready;
 mod report;
 mod requests;
 mod storage;
+mod wake_query;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -24,6 +25,7 @@ pub use process::{Infrastructure, Memory, PanicHealth, Version, Versions};
 pub use ready::Ready;
 pub use requests::{OperationHealth, RequestsHealth};
 pub use storage::{DiskHealth, LedgerHealth};
+pub use wake_query::WakeQueryHealth;
 
 use crate::workspace::health::WorkspaceHealth;
 use mcr_core::gateway::dialect::{Behaviour, HistoryWay};
@@ -219,6 +221,8 @@ pub struct DeliveryHealth {
     pub oldest_unsettled_at: Option<Millis>,
     /// The age of that row in seconds.
     pub oldest_unsettled_seconds: Option<f64>,
+    /// Whether lists follow the wake query.
+    pub wake_query: WakeQueryHealth,
     /// The settings of the delivery.
     pub config: DeliveryConfig,
 }
@@ -337,6 +341,10 @@ pub struct Parts {
     pub backend: BackendHealth,
     pub ledger: LedgerHealth,
     pub budget: Option<budget::Report>,
+    /// Whether the thread that checks the budgets has stopped.
+    pub budget_stalled: bool,
+    /// Whether the service starts, and nothing but the first answers is missing.
+    pub is_pending: bool,
     pub disk: DiskHealth,
     pub panics: PanicHealth,
 }
@@ -344,7 +352,7 @@ pub struct Parts {
 impl Parts {
     /// The reasons why the service is not healthy. A state that is not known yet is no reason.
     pub fn reasons(&self) -> Vec<HealthReason> {
-        let Self { gateway, delivery, roster, workspaces, backend, ledger, budget, disk, panics } = self;
+        let Self { gateway, delivery, roster, workspaces, backend, ledger, budget, disk, panics, .. } = self;
         let holds = |reason: HealthReason| match reason {
             HealthReason::GatewayTooOld => gateway.too_old,
             HealthReason::AgentsMissing => gateway.missing_agents.count > 0,
@@ -355,6 +363,8 @@ impl Parts {
             HealthReason::DeliveryFailing => {
                 delivery.consecutive_failures.max(delivery.list_failures.into()) >= FAILING
             }
+            // At the limit of turns the breaker is not the cause, and waiting does not help.
+            HealthReason::BreakerOpen if gateway.trouble == Some(HealthReason::TurnLimitReached) => false,
             HealthReason::BreakerOpen => gateway.configured && gateway.breaker_open,
             HealthReason::Backlog => delivery.backlog.is_some(),
             HealthReason::AgentTurnsLimited => delivery.limits.agent_turns_resume_at.is_some(),
@@ -368,6 +378,9 @@ impl Parts {
                 backend.accepted == Some(true) && backend.last_report_error.is_some()
             }
             HealthReason::BudgetReached => budget.as_ref().is_some_and(budget::Report::is_reached),
+            HealthReason::BudgetUncounted => budget.as_ref().is_some_and(budget::Report::misses_dollars),
+            HealthReason::BudgetStalled => self.budget_stalled,
+            HealthReason::BackendPending => self.is_pending,
             HealthReason::LedgerOff => ledger.off.is_some(),
             HealthReason::StateDirMoved => ledger.displaced.is_some(),
             HealthReason::DiskLow => disk.free_bytes.is_some_and(|free| free < DISK_LOW_BYTES),
@@ -384,16 +397,6 @@ impl Parts {
             | HealthReason::NoGateway => gateway.trouble == Some(reason),
         };
         HealthReason::ALL.iter().copied().filter(|reason| holds(*reason)).collect()
-    }
-
-    /// Whether the service is too new for a judgement, `up` after its start: the first answers are missing, or Mission
-    /// Control has not accepted a call and returned the roster yet. That is retried, and the reasons name it. After
-    /// [`START_PATIENCE`] it is no longer a matter of the start.
-    pub fn is_starting(&self, up: Duration) -> bool {
-        let roster_asked = self.roster.last_sync_at.is_some() || self.roster.last_error.is_some();
-        let unanswered = !self.delivery.running || self.backend.checked_at.is_none() || !roster_asked;
-        let waits = !self.backend.once_accepted || self.roster.last_sync_at.is_none();
-        unanswered || (waits && up < START_PATIENCE)
     }
 }
 

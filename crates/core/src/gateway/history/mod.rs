@@ -43,6 +43,7 @@
 //!   again at once, before the gateway resumes it by itself.
 //! * `marker_seen` tells the next try that the agent saw the request and may have done part of it.
 
+mod missing_calls;
 mod page;
 mod trace;
 
@@ -51,6 +52,7 @@ use std::time::Duration;
 use super::{Reply, ToolOutput, Usage, Why};
 use mcr_model::clock::Millis;
 
+pub use missing_calls::with_missing_calls;
 pub use page::{
     Item, Listed, Page, Role, Stop, read, read_item, read_listed, read_not_found, read_socket, read_tool,
 };

@@ -12,8 +12,8 @@ use crate::gateway::{ToolCall, Usage, Why};
 use mcr_model::clock::Millis;
 use mcr_model::json;
 
-/// The end of a text that the history has cut (spec §11.1, 6).
-pub(super) const CUT: &str = "...(truncated)...";
+/// The end of a text that the history has cut (spec §11.1, 6): over HTTP, and by the tool.
+const CUTS: [&str; 2] = ["...(truncated)...", "…(truncated)…"];
 
 /// The result of a call that was delegated to the client (spec §5).
 const DELEGATED: &str = "Tool execution delegated to client";
@@ -299,9 +299,8 @@ pub fn read_item(raw: &RawValue) -> Item {
     let calls = calls_in(content);
     let cut = is_true(about.get("truncated"))
         || is_true(value.get("contentTruncated"))
-        || text.ends_with(CUT)
-        // A call whose arguments are cut would be another call.
-        || calls.iter().any(|call| call.arguments.contains(CUT));
+        || uncut(&text) != text
+        || calls.iter().any(ToolCall::is_incomplete);
     Item {
         id: text_at(about, "id").map(str::to_owned),
         role: match text_at(&value, "role") {
@@ -358,8 +357,13 @@ fn undecodable(raw: &RawValue) -> Value {
     }
     let head: Head = serde_json::from_str(raw.get()).unwrap_or_default();
     let mut item = json!(head);
-    item["content"] = json!(CUT);
+    item["content"] = json!(CUTS[0]);
     item
+}
+
+/// A text without the end that replaces what the history has cut.
+pub(super) fn uncut(text: &str) -> &str {
+    CUTS.iter().find_map(|cut| text.strip_suffix(cut)).unwrap_or(text)
 }
 
 fn text_of(content: &Value) -> String {
@@ -381,6 +385,9 @@ fn calls_in(content: &Value) -> Vec<ToolCall> {
             Some(value) => value.to_string(),
             None => "{}".to_owned(),
         };
+        // With a part of its arguments it would be another call.
+        let is_cut = CUTS.iter().any(|cut| arguments.contains(cut));
+        let arguments = if is_cut { ToolCall::INCOMPLETE.to_owned() } else { arguments };
         Some(ToolCall {
             call_id: text_at(part, "id")?.to_owned(),
             name: text_at(part, "name")?.to_owned(),

@@ -1,6 +1,6 @@
 //! Finds the trace of one turn among the items of its session.
 
-use super::page::{CUT, Item, Role, Stop};
+use super::page::{Item, Role, Stop, uncut};
 use super::{ModelCall, TextSource, TurnMark};
 use crate::gateway::gateway_texts::failure_in;
 use crate::gateway::{Reply, ToolCall, Usage, Why, marker};
@@ -85,7 +85,7 @@ pub fn source_of(mark: &TurnMark<'_>, text: &str, items: &[Item]) -> TextSource 
 /// Whether an answer contains this text of a history. Blanks do not count.
 fn is_part_of(shown: &str, answer: &str) -> bool {
     let dense = |text: &str| text.split_whitespace().collect::<String>();
-    dense(answer).contains(&dense(shown.strip_suffix(CUT).unwrap_or(shown)))
+    dense(answer).contains(&dense(uncut(shown)))
 }
 
 /// Whether the items include the turn, or an input that is certainly older. Then no older items are needed.
@@ -281,7 +281,7 @@ impl<'a> RunTrace<'a> {
 
     /// The calls that the client runs, in order. Up to 2026.5.7 a model may repeat calls in a later item, because their results
     /// are not there yet: such repetitions are left out.
-    fn client_calls(&self) -> Vec<ToolCall> {
+    pub(super) fn client_calls(&self) -> Vec<ToolCall> {
         let mut calls: Vec<ToolCall> = Vec::new();
         for CallsOfItem { item, results } in &self.called {
             let ours = item.calls.iter().filter(|call| results.contains(&(call.call_id.as_str(), true)));

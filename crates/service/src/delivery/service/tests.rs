@@ -8,7 +8,14 @@ fn stops_in_order(work: impl FnOnce() + Send + 'static) -> bool {
     let ((nudges, _), (writes, _), (asks, _), (_leaving, leave)) =
         (bounded(1), bounded(1), bounded(1), bounded(1));
     let (alive, ended) = bounded(0);
-    let view = View { nudges, writes, asks, inflight: InFlight::new(bounded(1).0), state: Arc::default() };
+    let view = View {
+        nudges,
+        writes,
+        inbox: bounded(1).0,
+        asks,
+        inflight: InFlight::new(bounded(1).0),
+        state: Arc::default(),
+    };
     let run = move || {
         let _alive = alive;
         work();
