@@ -19,7 +19,7 @@ use crate::support::real_gateway::{RealGateway, shared_gateway};
 
 /// The longest that any step may take. A real gateway retries a failing provider for minutes.
 const PATIENCE: Duration = Duration::from_mins(1);
-const PATIENCE_WITH_A_REAL_ONE: Duration = Duration::from_mins(4);
+const PATIENCE_WITH_A_REAL_ONE: Duration = Duration::from_mins(10);
 
 const TOKEN: &str = "the-gateways-token";
 
