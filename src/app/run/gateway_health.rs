@@ -91,7 +91,7 @@ impl GatewayStatus {
         let _ = self.endpoint.set(endpoint.clone());
     }
 
-    fn dialect(&self) -> Dialect {
+    pub(super) fn dialect(&self) -> Dialect {
         self.endpoint.get().map(GatewayEndpoint::dialect).unwrap_or_default()
     }
 
@@ -361,6 +361,10 @@ impl Gateway for TrackedGateway {
 
     fn may_lose_calls(&self) -> bool {
         self.gateway.as_ref().is_some_and(HttpGateway::may_lose_calls)
+    }
+
+    fn ends_abandoned_runs(&self) -> bool {
+        self.gateway.as_ref().is_some_and(HttpGateway::ends_abandoned_runs)
     }
 
     fn abort(&self, session: &SessionKey, agent: &str, run: Option<&str>) -> Result<bool, GatewayError> {

@@ -21,9 +21,10 @@ use mcr_core::delivery::retry::Budget;
 use mcr_core::delivery::scheduler::{RecoveredState, SchedulerConfig};
 use mcr_model::redact::Redactor;
 use mcr_service::delivery::budget::BudgetKeeper;
+use mcr_service::delivery::call_limit::CallLimit;
 use mcr_service::delivery::deps::{RecentIds, Rules};
 use mcr_service::delivery::service::{DeliverySetup, Service};
-use mcr_service::delivery::stall_monitor;
+use mcr_service::delivery::stall_monitor::{StallLimits, StallWatch};
 use mcr_service::delivery::worker::Worker;
 use mcr_service::heartbeat::beats::Beats;
 use mcr_service::roster::Team;
@@ -152,10 +153,15 @@ impl ThreadSetup<'_> {
         let mission = observed(&self.connections.once, settings, &self.switches.chores, &self.state.backend);
         let journal = self.ledger.clone();
         let watcher = self.gateway.as_ref().map(|gateway| gateway.client(&self.switches.turns));
-        let watch = (
-            stall_monitor::StallLimits::of(settings.gateway.silence_max),
-            watched(watcher, self.state.gateway.clone()),
-        );
+        let looping = self.state.gateway.clone();
+        let watch = StallWatch {
+            limits: StallLimits::of(settings.gateway.silence_max),
+            look: watched(watcher, self.state.gateway.clone()),
+            calls: CallLimit {
+                most: delivery.tool_calls_max,
+                may_loop: Box::new(move || looping.dialect().may_ask_again()),
+            },
+        };
         DeliverySetup {
             plan,
             mission,

@@ -514,8 +514,8 @@ impl Stack {
 
     /// Sets a variable for the next start and for commands.
     pub(super) fn set_variable(&mut self, name: &str, value: &str) {
-        let variable = self.variables.iter_mut().find(|(known, _)| known == name).unwrap();
-        value.clone_into(&mut variable.1);
+        self.variables.retain(|(known, _)| known != name);
+        self.variables.push((name.to_owned(), value.to_owned()));
     }
 
     /// The present value of a variable.

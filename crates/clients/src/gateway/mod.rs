@@ -120,6 +120,10 @@ impl Gateway for HttpGateway {
         self.shared.memory().dialect().may_lose_calls()
     }
 
+    fn ends_abandoned_runs(&self) -> bool {
+        self.shared.memory().dialect().ends_unheard()
+    }
+
     fn abort(&self, session: &SessionKey, agent: &str, run: Option<&str>) -> Result<bool, GatewayError> {
         abort::abort(self, session, agent, run).map_err(|failure| self.shared.error(failure))
     }

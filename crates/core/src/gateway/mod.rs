@@ -69,6 +69,11 @@ pub trait Gateway: Send {
         false
     }
 
+    /// Whether the gateway is known to end a run whose client is gone.
+    fn ends_abandoned_runs(&self) -> bool {
+        false
+    }
+
     /// Aborts this run of a session and waits briefly for its end. Without a known, active run it aborts any
     /// run of the session. Returns whether there was a run to abort; an error says only that the abort
     /// failed.

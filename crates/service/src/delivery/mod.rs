@@ -10,6 +10,7 @@ mod asked;
 mod board;
 pub mod brake;
 pub mod budget;
+pub mod call_limit;
 mod calls;
 pub mod deliver;
 pub mod deps;

@@ -15,7 +15,7 @@ use log::{error, warn};
 
 use super::inflight::InFlight;
 use super::poller::{Order, poll, prober};
-use super::stall_monitor::{SessionProbe, StallLimits, monitor};
+use super::stall_monitor::{StallWatch, monitor};
 use super::state_changes::{log_breaker, log_duplicate_runtime, wake_background_tasks};
 pub use super::view::View;
 use super::worker::{Worker, WorkerChannels};
@@ -69,8 +69,8 @@ pub struct DeliverySetup {
     pub journal: Arc<dyn Journal>,
     /// The work that an earlier process left.
     pub left: RecoveredState,
-    /// The stall monitor's intervals and its reader of sessions.
-    pub watch: (StallLimits, SessionProbe),
+    /// The stall monitor.
+    pub watch: StallWatch,
     /// The heartbeats of all agents.
     pub beats: Arc<Beats>,
     /// Probes the gateway; returns why it cannot take turns, if so.
@@ -179,10 +179,9 @@ impl Service {
         threads.push(spawn("heartbeats", move || beats.run(&to, &until, &noted))?);
         let (probe, to, noted) = (setup.probe, inbox.clone(), panics.clone());
         threads.push(spawn("prober", move || prober(&*probe, &probe_orders, &to, &noted))?);
-        let ((limits, look), table, until) = (setup.watch, inflight.clone(), ended.clone());
+        let (watch, table, until) = (setup.watch, inflight.clone(), ended.clone());
         let noted = panics.clone();
-        threads
-            .push(spawn("stall-monitor", move || monitor(&table, &look, limits, &entered, &until, &noted))?);
+        threads.push(spawn("stall-monitor", move || monitor(&table, &watch, &entered, &until, &noted))?);
         let (on_trial, answers) = (Arc::<AtomicBool>::default(), Arc::default());
         let cooldown = Arc::default();
         for (number, worker) in (1..).zip(setup.workers) {

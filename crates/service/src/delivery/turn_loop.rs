@@ -290,6 +290,9 @@ fn send(job: &mut Job, turn: &Turn<'_>, deps: &DeliveryDeps<'_>) -> Result<Reply
     let error = answer.as_ref().err();
     job.gateway_answered |= error.is_none_or(shows_gateway);
     deps.with_log(job, |record| recover_turn::end(record, error, silent, deps.clock.now()));
+    if let Some(calls) = deps.inflight.looping_calls(&job.work.id).filter(|_| answer.is_err()) {
+        return Err(Trouble::CallLoop(calls));
+    }
     if deps.inflight.is_capped(&job.work.id) && answer.is_err() {
         return Err(recover_turn::abort_capped(job, deps));
     }

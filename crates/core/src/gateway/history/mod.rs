@@ -180,6 +180,8 @@ pub struct Running {
     /// The number of the session's last item; `None` if it was not read. A growing number means an active
     /// run.
     pub last: Option<u64>,
+    /// How many calls the model has made whose results it has not received; 0 where the gateway waits for them.
+    pub promised: u32,
 }
 
 /// The reason to read again later.
@@ -219,17 +221,17 @@ impl Waiting {
 impl Running {
     /// The gateway is starting.
     pub fn starting() -> Self {
-        Self { again_in: STARTING, why: Waiting::Starting, last: None }
+        Self { again_in: STARTING, why: Waiting::Starting, last: None, promised: 0 }
     }
 
     /// The history could not be read.
     pub fn unreadable() -> Self {
-        Self { again_in: UNREADABLE, why: Waiting::Unreadable, last: None }
+        Self { again_in: UNREADABLE, why: Waiting::Unreadable, last: None, promised: 0 }
     }
 
     /// The whole of an answer could not be read.
     pub fn fetching() -> Self {
-        Self { again_in: FETCHING, why: Waiting::Fetching, last: None }
+        Self { again_in: FETCHING, why: Waiting::Fetching, last: None, promised: 0 }
     }
 }
 
@@ -310,7 +312,8 @@ pub fn model_calls(mark: &TurnMark<'_>, items: &[Item]) -> Vec<ModelCall> {
 pub fn decide(mark: &TurnMark<'_>, evidence: &SessionEvidence<'_>) -> Recovered {
     let trace = Trace::of(mark, evidence.items);
     let last = Some(evidence.items.last().map_or(0, |item| item.seq));
-    let wait = |again_in, why| Recovered::Running(Running { again_in, why, last });
+    let promised = if evidence.asks_again { trace.own.promised() } else { 0 };
+    let wait = |again_in, why| Recovered::Running(Running { again_in, why, last, promised });
     let may_run =
         !matches!(evidence.status, Some(Status::Done | Status::Killed | Status::Failed | Status::Timeout));
     let second_look = |verdict: Recovered| match mark.looked.map(|at| evidence.now.since(at)) {
