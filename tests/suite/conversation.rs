@@ -50,6 +50,8 @@ mod quiet_mode;
 mod real;
 /// Older releases of the gateway.
 mod releases;
+/// Restarts that a person requests while turns run.
+mod requests;
 /// Two programs on one account.
 mod rivals;
 /// Changes of agents, and unusable agents.

@@ -67,6 +67,8 @@ mod tidiness;
 mod tls;
 /// The tools of the agents: who is offered what, what is understood, what comes of a call.
 mod tools;
+/// Restarts and upgrades that a person requests.
+mod upgrade;
 /// The wake query: its client, its server, and the program that follows it.
 mod wake_query;
 /// WebSocket frames: every length, every rule.

@@ -30,6 +30,7 @@ mod reader;
 mod report;
 mod settings;
 pub mod table;
+mod upgrades;
 mod value;
 mod variable;
 
@@ -47,6 +48,7 @@ pub use settings::{
     Settings,
 };
 pub use table::{TABLE, variables_of};
+pub use upgrades::Upgrades;
 use value::{COMMENT, unusable_file};
 pub use variable::{Before, Effect, Fallback, Kind, ReadBy, Section, Variable};
 

@@ -13,7 +13,7 @@ use super::network::{self, Network};
 use super::report::{EffectiveRow, Origin, Report};
 use super::table::TABLE;
 use super::value::{self, COMMENT, PLACEHOLDER, Problem};
-use super::variable::{Effect, Fallback, Kind, Variable};
+use super::variable::{Fallback, Kind, Variable};
 use mcr_model::secret::Secret;
 use mcr_model::{BaseUrl, WakeRules};
 
@@ -352,7 +352,6 @@ impl Reader {
                 self.check(variable);
             }
         }
-        self.warn_of_missing_effects();
         // If the env file cannot be used, missing variables are a consequence.
         if !self.missing.is_empty() && !self.file_is_unusable {
             let message = format!(
@@ -367,20 +366,6 @@ impl Reader {
         }
         self.report.rows = TABLE.iter().filter_map(|variable| self.rows.remove(variable.name)).collect();
         self.report
-    }
-
-    /// Warns about each value that requests something which this version does not implement.
-    fn warn_of_missing_effects(&mut self) {
-        let asked = TABLE.iter().filter_map(|variable| {
-            let Effect::NotYet { lacks, quiet } = variable.effect else { return None };
-            let row = &self.rows[variable.name];
-            let asks = row.origin.is_given() && row.value.as_deref() != quiet;
-            let (name, origin) = (variable.name, &row.origin);
-            let message = format!("{name} ({origin}) is not yet in effect: this version {lacks}.");
-            (asks && !self.was_refused(variable)).then(|| Diagnostic::warning(Some(name), message))
-        });
-        let warnings: Vec<Diagnostic> = asked.collect();
-        self.report.diagnostics.extend(warnings);
     }
 
     fn check(&mut self, variable: &'static Variable) {

@@ -25,6 +25,7 @@ use super::table::{
     OPENCLAW_WORKSPACE_ROOT, PEOPLE_RESERVE, RECEIVE_MEMORY_MB, RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR,
     TOOL_MAX_CALLS, TOOL_MAX_ROUNDS, WAKE_ON, WAKE_QUERY,
 };
+use super::upgrades::{self, Upgrades};
 use super::value;
 use mcr_model::secret::Secret;
 use mcr_model::spending::{Budgets, Limits};
@@ -52,6 +53,8 @@ pub struct Settings {
     pub agents: Agents,
     /// The heartbeats of agents.
     pub heartbeats: Heartbeats,
+    /// The reaction to requests for a restart or an upgrade.
+    pub upgrades: Upgrades,
     /// This machine, for reports.
     pub droplet: Droplet,
     /// The time between two status reports.
@@ -257,6 +260,7 @@ pub(super) fn assemble(reader: &mut Reader) -> Option<Settings> {
         budgets,
         agents: agents(reader),
         heartbeats: heartbeats::read(reader),
+        upgrades: upgrades::read(reader),
         droplet: Droplet {
             id: reader.text(&DROPLET_ID),
             ip: reader.text(&DROPLET_IP),

@@ -6,7 +6,7 @@
 //! when to wake which agent. [`guardrails`] limits what agents cause and spend. [`workspace`] decides which files an
 //! agent's workspace has. [`ops`] explains deliveries to operators. [`repeated_call`] is the pace of the
 //! service's own calls. [`absence`] decides when an agent is gone. [`wake_query`] learns from
-//! the backend when to list.
+//! the backend when to list. [`upgrade`] carries out restarts and upgrades.
 
 pub mod absence;
 pub mod delivery;
@@ -21,6 +21,7 @@ pub mod spans;
 pub mod tools;
 pub mod unknown_fields;
 pub mod unreadable;
+pub mod upgrade;
 pub mod wake_query;
 pub mod work;
 pub mod workspace;

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use log::LevelFilter;
 
@@ -38,6 +38,12 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 /// The time limit of a case whose provider fails. A gateway retries for three minutes.
 const PROVIDER_PATIENCE: Duration = Duration::from_mins(6);
+
+/// How long the candidate may take to start again.
+const RESTART_LIMIT: Duration = Duration::from_mins(5);
+
+/// The pause between two checks whether the program of `--restart` has ended.
+const RESTART_POLL_PAUSE: Duration = Duration::from_millis(50);
 
 /// The options of the command.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -100,7 +106,8 @@ fn run(wanted: &Rehearse, env: &CommandEnv) -> Result<Exit, String> {
         ssl_cert_file,
         stop,
     };
-    let process = wanted.restart.clone().map(|program| Arc::new(RestartProgram(program)) as _);
+    let restart = |file: PathBuf| Arc::new(RestartProgram { file, stop: staging.stop.clone() }) as _;
+    let process = wanted.restart.clone().map(restart);
     let candidate = Candidate { url: wanted.gateway.clone(), token: access.token, agents, process };
     let show = |case: &CaseReport| {
         if !wanted.json {
@@ -141,14 +148,20 @@ fn access(wanted: &Rehearse, env: &CommandEnv) -> Result<GatewayAccess, String> 
 
 /// The agents that the candidate must have. Empty if neither an option nor an account names them.
 fn agents(wanted: &Rehearse, env: &CommandEnv) -> Result<Vec<String>, String> {
-    let Some(settings) = env.configuration.settings.as_ref().filter(|_| wanted.agents.is_empty()) else {
+    let report = &env.configuration.report;
+    let is_configured = report.row(table::ACCOUNT_ID.name).is_some_and(|row| row.value.is_some());
+    if !wanted.agents.is_empty() || !is_configured {
         return Ok(wanted.agents.clone());
-    };
+    }
+    let settings = env.configuration.settings.as_ref().ok_or_else(|| {
+        "the configuration of the account is invalid, and `doctor` says why. Name the agents with --agents to rehearse without it"
+            .to_owned()
+    })?;
     let way = env.connect(settings, Backoff::never()).map_err(|why| why.to_string())?;
     let mission = way.mission(settings, &Stop::new());
     let rows = mission.ask_within(BACKEND_PATIENCE, &ListAgents {}).map_err(|why| {
         format!(
-            "Mission Control did not list the agents: {why}. Name them with --agents to rehearse without it"
+            "Mission Control did not list the agents: {why}. Name the agents with --agents to rehearse without it"
         )
     })?;
     Ok(rows.agents.into_iter().map(|agent| agent.slug).collect())
@@ -164,16 +177,32 @@ fn provider(port: u16, book: &ModelBook) -> Result<MockProvider, String> {
 }
 
 /// The program of `--restart`.
-struct RestartProgram(PathBuf);
+struct RestartProgram {
+    file: PathBuf,
+    stop: Stop,
+}
 
 impl CandidateProcess for RestartProgram {
     fn kill_and_start(&self) -> Result<(), String> {
-        let file = self.0.display();
-        let ended = Command::new(&self.0).stdin(Stdio::null()).stdout(Stdio::null()).status();
-        match ended {
-            Ok(status) if status.success() => Ok(()),
-            Ok(status) => Err(format!("the program {file} of --restart failed: {status}")),
-            Err(why) => Err(format!("the program {file} of --restart cannot be started: {why}")),
+        let file = self.file.display();
+        let mut program = Command::new(&self.file)
+            .stdin(Stdio::null())
+            .stdout(Stdio::null())
+            .spawn()
+            .map_err(|why| format!("the program {file} of --restart cannot be started: {why}"))?;
+        let until = Instant::now() + RESTART_LIMIT;
+        loop {
+            match program.try_wait() {
+                Ok(Some(status)) if status.success() => return Ok(()),
+                Ok(Some(status)) => return Err(format!("the program {file} of --restart failed: {status}")),
+                Ok(None) if Instant::now() < until && !self.stop.wait(RESTART_POLL_PAUSE) => {}
+                Ok(None) | Err(_) => {
+                    // It may have ended meanwhile.
+                    let _ = program.kill();
+                    let _ = program.wait();
+                    return Err(format!("the program {file} of --restart did not end in time"));
+                }
+            }
         }
     }
 }

@@ -16,6 +16,7 @@ use super::machine::{free_bytes, resident_bytes};
 use super::nudge_limiter::NudgeLimiter;
 use super::online::OnlineReports;
 use super::operator::Operator;
+use super::request_status::RequestStatus;
 use super::rows::{delivery_config, delivery_health};
 use super::snapshot::Prepared;
 use super::status_report::Condition;
@@ -78,6 +79,8 @@ pub(super) struct State {
     pub(super) wake_query: WakeQueryState,
     /// The reports about single agents.
     pub(super) online: OnlineReports,
+    /// Restarts and upgrades that people request.
+    pub(super) requests: RequestStatus,
     disk: Mutex<DiskHealth>,
     /// Why the state in `STATE_DIR` cannot be opened yet, if so.
     unopened: Mutex<Option<String>>,
@@ -128,6 +131,7 @@ impl State {
             workspaces: WorkspaceStatus::default(),
             wake_query: WakeQueryState::default(),
             online: OnlineReports::default(),
+            requests: RequestStatus::default(),
             disk: Mutex::default(),
             unopened: Mutex::default(),
             displaced: Mutex::default(),
@@ -252,6 +256,16 @@ impl State {
         Condition { delivers: parts.delivers(), impaired: parts.is_impaired() }
     }
 
+    /// Whether `/readyz` is 200, apart from a stop.
+    pub(super) fn is_ready(&self) -> bool {
+        self.parts().missing().is_empty()
+    }
+
+    /// The gateway's version: the configured one, or as it was found.
+    pub(super) fn openclaw_version(&self) -> Option<String> {
+        self.identity.openclaw(self.gateway.version())
+    }
+
     fn parts(&self) -> Parts {
         let state = self.delivery.get().map(View::state);
         let breaker = state.as_ref().and_then(|state| state.breaker_open.as_deref());
@@ -353,6 +367,7 @@ impl State {
             backend,
             ledger,
             budget,
+            requests: self.requests.shown(),
             disk,
             panics,
             paused: self.operator.paused().cleaned(&|name| self.redactor.clean(name)),

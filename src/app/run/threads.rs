@@ -3,12 +3,14 @@
 use std::io;
 use std::sync::Arc;
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, Sender};
 
 use super::backend_health::observed;
 use super::gateway_health::{TrackedGateway, watched};
 use super::reporter::Reporter;
+use super::requests::{Boot, Requests};
 use super::roster_sync::{Reported, RosterSync, named_agents};
+use super::shutdown::Cause;
 use super::state::State;
 use super::wake_query::WakeQuery;
 use super::{
@@ -23,7 +25,7 @@ use mcr_model::redact::Redactor;
 use mcr_service::delivery::budget::BudgetKeeper;
 use mcr_service::delivery::call_limit::CallLimit;
 use mcr_service::delivery::deps::{RecentIds, Rules};
-use mcr_service::delivery::service::{DeliverySetup, Service};
+use mcr_service::delivery::service::{DeliverySetup, Service, View};
 use mcr_service::delivery::stall_monitor::{StallLimits, StallWatch};
 use mcr_service::delivery::worker::Worker;
 use mcr_service::heartbeat::beats::Beats;
@@ -50,7 +52,12 @@ pub(super) struct ThreadSetup<'a> {
 
 impl ThreadSetup<'_> {
     /// Starts everything but the server. The receiver disconnects when the background tasks have ended.
-    pub(super) fn start(&self, port: u16, left: RecoveredState) -> io::Result<(Service, Receiver<()>)> {
+    pub(super) fn start(
+        &self,
+        port: u16,
+        left: RecoveredState,
+        requests: (Option<Boot>, String, Sender<Cause>),
+    ) -> io::Result<(Service, Receiver<()>)> {
         let team = self.team.clone();
         self.state.operator.set_team(team.clone());
         let service = Service::start(self.delivery(&team, port, left))?;
@@ -92,6 +99,7 @@ impl ThreadSetup<'_> {
         if self.budget.is_on() {
             budget::start(self, &team, service.view())?;
         }
+        self.start_requests(requests, service.view(), alive.clone())?;
         if let Some(mut wake_query) = WakeQuery::new(self, service.view()) {
             let (switch, living) = (stop.clone(), alive.clone());
             background::spawn("wake-query", self.state.panics.clone(), stop.clone(), move || {
@@ -105,6 +113,25 @@ impl ThreadSetup<'_> {
             displaced::watch(&state, &view, &switch);
         })?;
         Ok((service, ended))
+    }
+
+    /// Starts the thread that reads requests for a restart or an upgrade. Without a place to remember them it must not.
+    fn start_requests(
+        &self,
+        (boot, address, leave): (Option<Boot>, String, Sender<Cause>),
+        view: View,
+        living: Sender<()>,
+    ) -> io::Result<()> {
+        let Some(boot) = boot else { return Ok(()) };
+        let stop = &self.switches.chores;
+        let mission = observed(&self.connections.once, self.settings, stop, &self.state.backend);
+        let mut requests =
+            Requests::new(boot, self.settings, mission, self.state.clone(), view, address, leave);
+        let switch = stop.clone();
+        background::spawn("requests", self.state.panics.clone(), stop.clone(), move || {
+            let _living = &living;
+            requests.run(&switch);
+        })
     }
 
     fn delivery(&self, team: &Team, port: u16, left: RecoveredState) -> DeliverySetup {

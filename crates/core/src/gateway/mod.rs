@@ -28,7 +28,7 @@ use mcr_model::SessionKey;
 use mcr_model::redact::OutgoingMask;
 
 pub use codec::{SessionNames, session_key};
-pub use gateway_texts::{PLACEHOLDERS, failure_in};
+pub use gateway_texts::{PLACEHOLDERS, SILENCE, failure_in};
 pub use history::{ModelCall, Recovered, TurnMark};
 pub use signs::LifeSigns;
 pub use usage::Usage;

@@ -24,8 +24,8 @@ pub fn possible(case: &Case, behaviour: dialect::Behaviour) -> Grade {
             }
             "lost-answer" | "runtime-killed" | "gateway-killed" => degraded_if(is_closed),
             "quoted-error" => degraded_if(is_closed && behaviour.errors != dialect::ErrorForm::Failures),
-            // The gateway reports its own internal error, not the provider's silence.
-            "provider-idle" | "provider-hang" => Grade::Degraded,
+            // Every release reports its own internal error here, and names the cause in its log only.
+            "provider-idle" | "provider-hang" | "provider-overflow" | "provider-unlisted" => Grade::Degraded,
             id if id.starts_with("provider-") => {
                 degraded_if(behaviour.errors != dialect::ErrorForm::Failures)
             }
@@ -48,7 +48,10 @@ mod tests {
     /// spec §12.2, §12.3.
     #[test]
     fn the_newest_releases_can_do_everything_and_the_oldest_lack_what_they_lack() {
-        assert_eq!(grades("2026.9.6", Grade::Degraded), ["provider-idle", "provider-hang"]);
+        assert_eq!(
+            grades("2026.9.6", Grade::Degraded),
+            ["provider-idle", "provider-hang", "provider-overflow", "provider-unlisted"]
+        );
         assert_eq!(grades("2026.9.6", Grade::Bad), [""; 0]);
         assert_eq!(grades("2026.2.19", Grade::Bad), ["unknown-agent"]);
         let closed = grades("2026.3.31", Grade::Degraded);

@@ -9,6 +9,7 @@ mod heartbeat;
 mod process;
 mod ready;
 mod report;
+mod requests;
 mod storage;
 mod wake_query;
 
@@ -20,8 +21,9 @@ use serde::Serialize;
 pub use agent_limits::{AgentLimitsHealth, BacklogHealth};
 pub use guardrails::{Guardrail, Guardrails, GuardrailsConfig, GuardrailsHealth, stopped_by};
 pub use heartbeat::{AgentBeats, BeatCounts, HeartbeatHealth};
-pub use process::{Infrastructure, Memory, PanicHealth, Versions};
+pub use process::{Infrastructure, Memory, PanicHealth, Version, Versions};
 pub use ready::Ready;
+pub use requests::{OperationHealth, RequestsHealth};
 pub use storage::{DiskHealth, LedgerHealth};
 pub use wake_query::WakeQueryHealth;
 
@@ -30,20 +32,6 @@ use mcr_core::gateway::dialect::{Behaviour, HistoryWay};
 use mcr_core::guardrails::budget;
 use mcr_core::ops::{HealthReason, MissingAgentsReport, Paused, TurnState};
 use mcr_model::clock::Millis;
-
-/// `GET /version`.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Version {
-    /// The runtime's version.
-    pub runtime_service_version: String,
-    /// The gateway's version, or `unknown`.
-    pub openclaw_version: String,
-    /// The machine's id.
-    pub droplet_id: String,
-    /// The machine's region.
-    pub region: String,
-}
 
 /// `GET /health`.
 #[derive(Clone, Debug, Serialize)]
@@ -81,6 +69,8 @@ pub struct Health {
     /// The daily budgets; absent if none is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget: Option<budget::Report>,
+    /// Restarts and upgrades that people request.
+    pub requests: RequestsHealth,
     /// The disk of the ledger.
     pub disk: DiskHealth,
     /// Panics of threads that went on.

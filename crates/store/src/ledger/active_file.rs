@@ -9,12 +9,12 @@
 //!
 //! Lines have a fixed length and are overwritten in place, without a sync. Written lines outlive the process. A crash
 //! of the machine may lose them, but no delivery has caused such a crash. A process that receives a stop empties the
-//! file first. When its last call has returned, it writes `stopped` and the time in line 0. A file that cannot be
-//! understood counts as no file.
+//! file first. When its last call has returned, it writes `stopped`, the time, the boot id and the identity of this file
+//! in line 0. In a copy of the folder, the identity is another. A file that cannot be understood counts as no file.
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::commit_marker::boot;
@@ -55,7 +55,8 @@ impl ActiveFile {
     /// Writes that this process has stopped in order and makes no more calls.
     pub(super) fn stopped(&self, now: Millis) {
         // If this fails, the next process starts work a little later and loses nothing.
-        let _ = write(&self.file, 0, &process_line(STOPPED, now));
+        let line = process_line(STOPPED, now);
+        let _ = identity(&self.file).and_then(|identity| write(&self.file, 0, &format!("{line} {identity}")));
     }
 
     /// Writes that a worker processes this delivery, until the [`ActiveGuard`] is dropped.
@@ -98,9 +99,17 @@ fn since(state: &str, line: &str) -> Option<Millis> {
     (is_in_state && !here.is_empty() && process.next()? == here).then_some(since)
 }
 
-/// When the last process stopped in order, if it did and this machine has not rebooted since.
-pub(super) fn read_stop(content: &[u8]) -> Option<Millis> {
-    since(STOPPED, std::str::from_utf8(content).ok()?.lines().next()?)
+/// When the last process stopped in order, if it did in this file and this machine has not rebooted since.
+pub(super) fn read_stop(content: &[u8], file: &File) -> Option<Millis> {
+    let line = std::str::from_utf8(content).ok()?.lines().next()?;
+    let is_original = line.split_whitespace().nth(3)? == identity(file).ok()?;
+    since(STOPPED, line).filter(|_| is_original)
+}
+
+/// What distinguishes a file from its copies on this machine.
+fn identity(file: &File) -> io::Result<String> {
+    let metadata = file.metadata()?;
+    Ok(format!("{}-{}", metadata.dev(), metadata.ino()))
 }
 
 /// The crash of the last process, if that process did not stop in order and this machine has not rebooted since.
@@ -118,6 +127,7 @@ pub(super) fn read(content: &[u8]) -> Option<Crash> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::Path;
 
     use super::*;
 
@@ -126,7 +136,11 @@ mod tests {
         let home = tempfile::TempDir::new().expect("a directory");
         let path = home.path().join("active");
         let read = || read(&fs::read(&path).unwrap_or_default());
-        let stop = || read_stop(&fs::read(&path).unwrap_or_default());
+        let stop_in = |path: &Path| {
+            let file = File::open(path).ok()?;
+            read_stop(&fs::read(path).unwrap_or_default(), &file)
+        };
+        let stop = || stop_in(&path);
         assert_eq!((read(), stop()), (None, None), "there is none");
         let active_file =
             Arc::new(ActiveFile::begin(File::create(&path).expect("a file"), Millis(5)).expect("written"));
@@ -156,6 +170,9 @@ mod tests {
         active_file.stopped(Millis(77));
         assert_eq!((read(), stop()), (None, Some(Millis(77))), "it stopped in order");
         let good = fs::read_to_string(&path).expect("a file");
+        let copy = home.path().join("copy");
+        fs::copy(&path, &copy).expect("copied");
+        assert_eq!(stop_in(&copy), None, "two runtimes could start from the folder and its copy");
         fs::write(&path, good.replace(&boot(), "another-start")).expect("written");
         assert_eq!((read(), stop()), (None, None), "the machine was started again");
         ActiveFile::begin(File::create(&path).expect("a file"), Millis(80)).expect("written");

@@ -134,7 +134,8 @@ impl Ledger {
         let set_aside = place.last_set_aside();
         let active_text = place.active_text();
         let crash = active_file::read(&active_text);
-        let stopped_at = active_file::read_stop(&active_text);
+        let stopped_at =
+            place.active_file().ok().and_then(|file| active_file::read_stop(&active_text, &file));
         recall.closed.sort_by_key(|(_, closed, _)| closed.at);
         let closed = recall.closed.iter().map(|(_, closed, _)| closed.clone()).collect();
         recall.dead.sort_by_key(|dead| dead.at);
