@@ -16,7 +16,7 @@ use crate::support::dice::Dice;
 use crate::support::real_gateway::RealGateway;
 
 /// Two agents work at each kill.
-const AGENTS: [&str; 2] = ["engineer", "qa"];
+const AGENTS: [&str; 2] = ["builder", "tester"];
 /// The kills of each kind if the environment names no number.
 const KILLS: u64 = 2;
 /// The pause of the model in each turn, in milliseconds.
