@@ -54,7 +54,6 @@ pub(super) struct Stack {
     variables: Vec<(String, String)>,
     state: TempDir,
     address: String,
-    nudging: bool,
     said: AtomicUsize,
 }
 
@@ -228,7 +227,6 @@ impl Stack {
             variables,
             state,
             address,
-            nudging: true,
             said: AtomicUsize::new(0),
         }
     }
@@ -264,9 +262,7 @@ impl Stack {
     pub(super) fn mention(&self, task: &str, slug: &str, words: &str) {
         let number = self.said.fetch_add(1, Ordering::Relaxed);
         self.board.person_says(task, &format!("@{slug}, {words} ({number})"));
-        if self.nudging {
-            assert_eq!(self.ask("POST", "/nudge", ""), 202);
-        }
+        assert_eq!(self.ask("POST", "/nudge", ""), 202);
     }
 
     fn patience(&self) -> Duration {

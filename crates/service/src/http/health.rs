@@ -10,6 +10,7 @@ mod process;
 mod ready;
 mod report;
 mod requests;
+mod roster;
 mod storage;
 mod wake_query;
 
@@ -24,6 +25,7 @@ pub use heartbeat::{AgentBeats, BeatCounts, HeartbeatHealth};
 pub use process::{Infrastructure, Memory, PanicHealth, Version, Versions};
 pub use ready::Ready;
 pub use requests::{OperationHealth, RequestsHealth};
+pub use roster::{PROBLEMS_SHOWN_MAX, RosterHealth};
 pub use storage::{DiskHealth, LedgerHealth};
 pub use wake_query::WakeQueryHealth;
 
@@ -264,33 +266,6 @@ pub struct DeliveryConfig {
 
 /// Fields of [`DeliveryConfig`] whose variables have no effect.
 pub const WITHOUT_EFFECT: &[&str] = &["streamTimeoutMs", "contextFetchBatchSize"];
-
-/// The state of the roster.
-#[derive(Clone, Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RosterHealth {
-    /// Whether the roster is fetched at intervals.
-    pub running: bool,
-    /// When it was last fetched.
-    pub last_sync_at: Option<Millis>,
-    /// The error of the last fetch, redacted; none if it succeeded.
-    pub last_error: Option<String>,
-    /// How many agents the last fetch added.
-    pub added_count: usize,
-    /// How many agents the last fetch removed.
-    pub removed_count: usize,
-    /// Whether the roster is older than three intervals or was never fetched.
-    pub stale: bool,
-    /// How many agents there are.
-    pub agents: usize,
-    /// How many problems the agents have: unusable slugs or intervals, unreadable rows.
-    pub problem_count: usize,
-    /// The first of them, redacted: the agent and the problem.
-    pub problems: Vec<(String, String)>,
-}
-
-/// The most problems of agents that `/health` shows.
-pub const PROBLEMS_SHOWN_MAX: usize = 20;
 
 /// The state of the backend, Mission Control.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
