@@ -16,7 +16,7 @@ cd "$(dirname "$0")/../.." || exit 1
 source tests/conformance/releases.sh
 
 READY_SECONDS=${READY_SECONDS:-240}
-WARM_SECONDS=120
+WARM_SECONDS=240
 
 command=$1 folder=$(realpath -m "$2")
 
