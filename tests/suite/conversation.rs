@@ -60,6 +60,8 @@ mod status_endpoints;
 mod stopped;
 /// The orderly stop of the program.
 mod stopping;
+/// Keys that are stored in Mission Control.
+mod stored_keys;
 /// The loop brake: agents that wake each other.
 mod team;
 /// Work of the test kind, killed as a process.

@@ -57,6 +57,8 @@ mod scripted_gateway;
 mod secrets;
 /// The 34 service functions: what is sent, what is understood.
 mod service_calls;
+/// Keys stored in Mission Control: the names that every program refuses, and what the fetches cost.
+mod stored_keys;
 /// The threads of the delivery, with doubles that panic.
 mod threads;
 /// The layers, the lengths of files, the documents and the secrets.

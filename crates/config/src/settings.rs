@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::address::{self, bracketed, is_everywhere};
 use super::choices::{done_policy, ledger, ledger_sync, log_format, log_level, log_output, no_response_note};
 use super::credentials;
+use super::gateway_keys::{self, GatewayKeys};
 use super::guardrails;
 use super::heartbeats::{self, Heartbeats};
 use super::network::Network;
@@ -44,6 +45,8 @@ pub struct Settings {
     pub http: HttpServer,
     /// The OpenClaw gateway.
     pub gateway: Gateway,
+    /// The keys for the gateway that are stored in Mission Control.
+    pub gateway_keys: GatewayKeys,
     /// Polling and delivery.
     pub delivery: Delivery,
     /// The daily budgets.
@@ -246,12 +249,14 @@ pub(super) fn assemble(reader: &mut Reader) -> Option<Settings> {
     let delivery = delivery(reader, &gateway);
     let budgets = budgets(reader);
     let runtime_version = runtime_version(reader);
+    let (agents, state_dir) = (agents(reader), state_dir(reader));
     let settings = Settings {
         http,
         gateway,
         delivery,
         budgets,
-        agents: agents(reader),
+        gateway_keys: gateway_keys::read(reader, &state_dir, &agents.workspace_root),
+        agents,
         heartbeats: heartbeats::read(reader),
         droplet: Droplet {
             id: reader.text(&DROPLET_ID),
@@ -261,7 +266,7 @@ pub(super) fn assemble(reader: &mut Reader) -> Option<Settings> {
         report_interval: reader.millis(&HEALTH_CHECK_INTERVAL),
         runtime_version,
         openclaw_version: reader.given_text(&OPENCLAW_VERSION),
-        state_dir: state_dir(reader),
+        state_dir,
         ledger: ledger(reader),
         ledger_sync: ledger_sync(reader),
         receive_bytes: count(reader.number(&RECEIVE_MEMORY_MB)).saturating_mul(1024 * 1024),

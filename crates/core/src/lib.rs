@@ -12,6 +12,7 @@ pub mod delivery;
 pub mod digest;
 pub mod gateway;
 pub mod gateway_config;
+pub mod gateway_keys;
 pub mod guardrails;
 pub mod heartbeat;
 pub mod ops;

@@ -4,7 +4,7 @@
 //! of the backend. A tool call of an agent may be refused for the agent's own reasons, so only its success
 //! counts.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -36,6 +36,8 @@ pub(super) struct Backend {
     /// no lock.
     last_ok: AtomicI64,
     troubled: AtomicBool,
+    /// How often it has answered again after it was away.
+    returns: AtomicU64,
     known: Mutex<BackendState>,
     /// Measures how long the token has been refused.
     steady: Box<dyn Clock>,
@@ -105,6 +107,11 @@ fn evidence(call: &Call<'_>, error: &CallError) -> Evidence {
     }
 }
 
+/// Whether a Mission Control may lack this function.
+fn is_optional(path: &str) -> bool {
+    catalog::OPTIONAL.iter().any(|function| function.path == path)
+}
+
 /// Whether the service makes this call for itself, not for an agent.
 fn is_ours(path: &str) -> bool {
     catalog::ALL.iter().any(|function| function.path == path && function.caller == catalog::Caller::Runtime)
@@ -115,7 +122,13 @@ impl Backend {
     pub(super) fn new(metrics: Arc<Metrics>, redactor: Arc<Redactor>, steady: Box<dyn Clock>) -> Self {
         // The first success must be noted as well.
         let (last_ok, troubled) = (AtomicI64::new(i64::MIN), AtomicBool::new(true));
-        Self { metrics, redactor, last_ok, troubled, known: Mutex::default(), steady }
+        let returns = AtomicU64::new(0);
+        Self { metrics, redactor, last_ok, troubled, returns, known: Mutex::default(), steady }
+    }
+
+    /// How often Mission Control has answered again after it was away.
+    pub(super) fn returns(&self) -> u64 {
+        self.returns.load(Ordering::Relaxed)
     }
 
     fn known(&self) -> MutexGuard<'_, BackendState> {
@@ -137,6 +150,9 @@ impl Backend {
                 self.last_ok.store(SystemClock.now().0, Ordering::Relaxed);
                 if self.troubled.swap(false, Ordering::AcqRel) {
                     let mut known = self.known();
+                    if known.away > 0 {
+                        self.returns.fetch_add(1, Ordering::Relaxed);
+                    }
                     known.refusal.note(Token::Accepted, self.steady.now());
                     *known = BackendState {
                         last_failure: known.last_failure,
@@ -147,6 +163,8 @@ impl Backend {
                     };
                 }
             }
+            // It answers, and may lack this function.
+            Err(error) if error.why == CallReason::NoSuchFunction && is_optional(call.path) => {}
             Err(error) if error.why != CallReason::Stopped => self.note_failure(call, error),
             Err(_) => {}
         }

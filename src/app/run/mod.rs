@@ -9,6 +9,7 @@ mod budget;
 mod displaced;
 mod gateway_health;
 mod identity;
+mod keys_sync;
 mod last_hour;
 mod listed_agents;
 mod listening;

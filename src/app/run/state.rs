@@ -11,6 +11,7 @@ use super::agent_api_setup::{AgentApiConfig, hosts_of};
 use super::backend_health::{Backend, clock_ahead};
 use super::gateway_health::GatewayStatus;
 use super::identity::Identity;
+use super::keys_sync::KeysStatus;
 use super::last_hour::LastHour;
 use super::machine::{free_bytes, resident_bytes};
 use super::nudge_limiter::NudgeLimiter;
@@ -73,6 +74,8 @@ pub(super) struct State {
     roster: Mutex<RosterHealth>,
     /// The health of the agents' workspaces.
     pub(super) workspaces: WorkspaceStatus,
+    /// The state of the stored keys.
+    pub(super) keys: KeysStatus,
     /// The reports about single agents.
     pub(super) online: OnlineReports,
     disk: Mutex<DiskHealth>,
@@ -106,7 +109,9 @@ pub(super) struct State {
 
 impl State {
     pub(super) fn new(settings: &Settings, folder: Option<&Arc<Folder>>, redactor: &Arc<Redactor>) -> Self {
-        let metrics = Arc::new(Metrics::new(catalog::ALL.iter().map(|function| function.path)));
+        let metrics = Arc::new(Metrics::new(
+            catalog::ALL.iter().chain(catalog::OPTIONAL).map(|function| function.path),
+        ));
         let reporter = Wakeup::new();
         Self {
             began: Instant::now(),
@@ -123,6 +128,7 @@ impl State {
             panics: Panics::default(),
             roster: Mutex::default(),
             workspaces: WorkspaceStatus::default(),
+            keys: KeysStatus::default(),
             online: OnlineReports::default(),
             disk: Mutex::default(),
             unopened: Mutex::default(),
@@ -262,6 +268,7 @@ impl State {
             delivery: self.delivery_health(state),
             roster: self.roster_health(),
             workspaces: self.workspaces.now(),
+            keys: self.keys.now(),
             backend: self.backend.health(self.clocks.get().and_then(|clocks| clock_ahead(clocks))),
             ledger: self.ledger_health(),
             budget: self.budget.get().and_then(|budget| budget.report(SystemClock.now())),
@@ -326,7 +333,8 @@ impl State {
             () if reasons.is_empty() => Status::Healthy,
             () => Status::Degraded,
         };
-        let Parts { gateway, delivery, roster, workspaces, backend, ledger, budget, disk, panics } = parts;
+        let Parts { gateway, delivery, roster, workspaces, keys, backend, ledger, budget, disk, panics } =
+            parts;
         Health {
             status,
             reasons,
@@ -340,6 +348,7 @@ impl State {
             agent_api: self.agent_api.health(self.gateway.shows_tools()),
             agent_sync: roster,
             workspaces,
+            gateway_keys: keys,
             backend,
             ledger,
             budget,

@@ -11,8 +11,8 @@ use super::reporter::Reporter;
 use super::roster_sync::{Reported, RosterSync, named_agents};
 use super::state::State;
 use super::{
-    BackendConnections, StopSwitches, agent_api_setup, background, budget, displaced, roster_sync, rows,
-    workspace_sync,
+    BackendConnections, StopSwitches, agent_api_setup, background, budget, displaced, keys_sync, roster_sync,
+    rows, workspace_sync,
 };
 use mcr_clients::gateway::GatewayEndpoint;
 use mcr_config::Settings;
@@ -87,6 +87,7 @@ impl ThreadSetup<'_> {
             let _living = &living;
             roster.run(&switch);
         })?;
+        keys_sync::start(self, service.view(), alive.clone())?;
         if self.budget.is_on() {
             budget::start(self, &team, service.view())?;
         }

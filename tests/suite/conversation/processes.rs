@@ -172,7 +172,7 @@ impl Stack {
         (interval, shown, more): (&str, Option<&str>, &[(&str, &str)]),
         losses: usize,
     ) -> Self {
-        let board = Board::with(backend);
+        let board = Board::with_vault(backend);
         let agents = slugs
             .iter()
             .map(|slug| ((*slug).to_owned(), board.agent(slug, &format!("Agent {slug}"), "Works", json!({}))))

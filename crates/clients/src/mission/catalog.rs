@@ -108,3 +108,22 @@ catalog! {
     // It appends to the history.
     RECORD_UPGRADE = "recordUpgradeResult", Runtime, Yes, Never;
 }
+
+/// Returns the stored keys.
+pub(super) const GET_RUNTIME_SECRETS: Function = Function {
+    path: "service/actions:getRuntimeSecrets",
+    caller: Runtime,
+    writes: Writes::No,
+    repeat: Repeat::Always,
+};
+
+/// Reports which of them the gateway uses. A repeat replaces the report by itself.
+pub(super) const REPORT_KEYS_IN_USE: Function = Function {
+    path: "service/actions:reportKeysInUse",
+    caller: Runtime,
+    writes: Writes::Yes,
+    repeat: Repeat::Always,
+};
+
+/// Functions that a Mission Control may lack (§2.37).
+pub const OPTIONAL: &[Function] = &[GET_RUNTIME_SECRETS, REPORT_KEYS_IN_USE];

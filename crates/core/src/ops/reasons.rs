@@ -67,6 +67,8 @@ words! {
         ClockSkew = "clock_skew",
         /// The agents' workspaces cannot be written.
         ProfilesUnwritable = "profiles_unwritable",
+        /// The gateway does not get the keys that are stored in Mission Control.
+        KeysNotSynced = "keys_not_synced",
         /// Another runtime works on the account.
         ForeignInstance = "foreign_instance",
         /// A thread panicked lately.
@@ -146,6 +148,9 @@ impl HealthReason {
             }
             Self::ProfilesUnwritable => {
                 "the agents' workspaces cannot be written: check the permissions of their folder"
+            }
+            Self::KeysNotSynced => {
+                "the gateway does not get the keys that are stored in Mission Control: see `gatewayKeys.lastError` of /health"
             }
             Self::ForeignInstance => "another runtime works on this account: stop one of the two",
         }

@@ -9,6 +9,7 @@ mod heartbeat;
 mod process;
 mod ready;
 mod report;
+mod roster;
 mod storage;
 
 use std::collections::BTreeMap;
@@ -21,8 +22,10 @@ pub use guardrails::{Guardrail, Guardrails, GuardrailsConfig, GuardrailsHealth, 
 pub use heartbeat::{AgentBeats, BeatCounts, HeartbeatHealth};
 pub use process::{Infrastructure, Memory, PanicHealth, Versions};
 pub use ready::Ready;
+pub use roster::{PROBLEMS_SHOWN_MAX, RosterHealth};
 pub use storage::{DiskHealth, LedgerHealth};
 
+use crate::gateway_keys::health::GatewayKeysHealth;
 use crate::workspace::health::WorkspaceHealth;
 use mcr_core::gateway::dialect::{Behaviour, HistoryWay};
 use mcr_core::guardrails::budget;
@@ -72,6 +75,9 @@ pub struct Health {
     pub agent_sync: RosterHealth,
     /// The agents' workspaces.
     pub workspaces: WorkspaceHealth,
+    /// The keys that are stored in Mission Control.
+    #[serde(rename = "gatewayKeys")]
+    pub gateway_keys: GatewayKeysHealth,
     /// The backend, Mission Control.
     pub backend: BackendHealth,
     /// The ledger.
@@ -269,33 +275,6 @@ pub struct DeliveryConfig {
 /// Fields of [`DeliveryConfig`] whose variables have no effect.
 pub const WITHOUT_EFFECT: &[&str] = &["streamTimeoutMs", "contextFetchBatchSize"];
 
-/// The state of the roster.
-#[derive(Clone, Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RosterHealth {
-    /// Whether the roster is fetched at intervals.
-    pub running: bool,
-    /// When it was last fetched.
-    pub last_sync_at: Option<Millis>,
-    /// The error of the last fetch, redacted; none if it succeeded.
-    pub last_error: Option<String>,
-    /// How many agents the last fetch added.
-    pub added_count: usize,
-    /// How many agents the last fetch removed.
-    pub removed_count: usize,
-    /// Whether the roster is older than three intervals or was never fetched.
-    pub stale: bool,
-    /// How many agents there are.
-    pub agents: usize,
-    /// How many problems the agents have: unusable slugs or intervals, unreadable rows.
-    pub problem_count: usize,
-    /// The first of them, redacted: the agent and the problem.
-    pub problems: Vec<(String, String)>,
-}
-
-/// The most problems of agents that `/health` shows.
-pub const PROBLEMS_SHOWN_MAX: usize = 20;
-
 /// The state of the backend, Mission Control.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -342,6 +321,7 @@ pub struct Parts {
     pub delivery: DeliveryHealth,
     pub roster: RosterHealth,
     pub workspaces: WorkspaceHealth,
+    pub keys: GatewayKeysHealth,
     pub backend: BackendHealth,
     pub ledger: LedgerHealth,
     pub budget: Option<budget::Report>,
@@ -352,7 +332,8 @@ pub struct Parts {
 impl Parts {
     /// The reasons why the service is not healthy. A state that is not known yet is no reason.
     pub fn reasons(&self) -> Vec<HealthReason> {
-        let Self { gateway, delivery, roster, workspaces, backend, ledger, budget, disk, panics } = self;
+        let Self { gateway, delivery, roster, workspaces, keys, backend, ledger, budget, disk, panics } =
+            self;
         let holds = |reason: HealthReason| match reason {
             HealthReason::GatewayTooOld => gateway.too_old,
             HealthReason::AgentsMissing => gateway.missing_agents.count > 0,
@@ -384,6 +365,7 @@ impl Parts {
             }
             HealthReason::ForeignInstance => delivery.foreign_instance.is_some(),
             HealthReason::ThreadPanicked => panics.recent,
+            HealthReason::KeysNotSynced => keys.needs_attention,
             HealthReason::ProfilesUnwritable => workspaces.is_failing(),
             HealthReason::GatewayUnreachable
             | HealthReason::GatewayRefusedToken

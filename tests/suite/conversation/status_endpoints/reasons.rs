@@ -2,6 +2,7 @@
 //! full disk, workspaces) are in the last test.
 
 use mission_control_runtime::gateway::dialect::HistoryWay;
+use mission_control_runtime::gateway_keys::health::GatewayKeysHealth;
 use mission_control_runtime::workspace::health::WorkspaceHealth;
 use std::time::Duration;
 
@@ -237,6 +238,7 @@ fn every_reason_follows_from_its_part() {
             delivery: DeliveryHealth { running: true, ..DeliveryHealth::default() },
             roster: RosterHealth { last_sync_at: Some(Millis(1)), ..RosterHealth::default() },
             workspaces: WorkspaceHealth::default(),
+            keys: GatewayKeysHealth::default(),
             backend: BackendHealth {
                 reachable: Some(true),
                 accepted: Some(true),
@@ -291,6 +293,8 @@ fn every_reason_follows_from_its_part() {
         (parts(|p| p.roster.stale = true), &["roster_stale"]),
         (parts(|p| p.roster.problem_count = 1), &["agents_unusable"]),
         (parts(|p| p.workspaces.error = Some("no".to_owned())), &["profiles_unwritable"]),
+        (parts(|p| p.keys.needs_attention = true), &["keys_not_synced"]),
+        (parts(|p| p.keys.last_error = Some("Mission Control is away".to_owned())), &[]),
         (parts(|p| p.workspaces.rejected = vec![("..".to_owned(), "no".to_owned())]), &[]),
         (parts(|p| p.backend.last_report_error = Some("no".to_owned())), &["report_failing"]),
         (parts(|p| p.budget = Some(spent(false))), &[]),
