@@ -11,7 +11,7 @@
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
-all=(requests tool_arguments session_keys gateway_replies)
+all=(requests tool_arguments session_keys gateway_replies sync_messages)
 seconds=${FUZZ_SECONDS:-45}
 jobs=${FUZZ_JOBS:-2}
 seed=${FUZZ_SEED:-$(od -An -N4 -tu4 /dev/urandom | tr -d ' ')}

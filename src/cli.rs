@@ -8,6 +8,8 @@ mod features;
 mod help;
 mod options;
 mod read;
+#[cfg(feature = "demo")]
+mod rehearse;
 mod table;
 
 use std::collections::VecDeque;
@@ -27,6 +29,8 @@ use self::table::{commands, find, lacks};
 use crate::app::Demo;
 #[cfg(feature = "mission-control")]
 use crate::app::Local;
+#[cfg(feature = "demo")]
+use crate::app::rehearse::Rehearse;
 use crate::app::{
     self, BudgetRequest, ConfigurationOptions, Dead, Exit, GatewayConfig, Pause, ServiceLocation,
 };
@@ -120,6 +124,9 @@ pub enum Command {
     /// Runs Mission Control with a scripted team on this machine.
     #[cfg(feature = "demo")]
     Demo(Demo),
+    /// Rehearses with a gateway that is not in use.
+    #[cfg(feature = "demo")]
+    Rehearse(Rehearse),
     /// Runs the embedded Mission Control.
     #[cfg(feature = "mission-control")]
     Local(Local),
@@ -169,6 +176,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>, commit: Option<&str>) -> E
         Ok(Command::GatewayConfig(options)) => app::gateway_config(&options),
         #[cfg(feature = "demo")]
         Ok(Command::Demo(wanted)) => app::demo(&wanted),
+        #[cfg(feature = "demo")]
+        Ok(Command::Rehearse(wanted)) => app::rehearse::rehearse(&wanted),
         #[cfg(feature = "mission-control")]
         Ok(Command::Local(what)) => app::local(&what),
         Ok(Command::Completions(shell)) => app::print(&shell.script(BUILT_IN)),
@@ -308,7 +317,11 @@ mod tests {
     /// `make test` runs this in the full build and in the one without features.
     #[test]
     fn a_command_that_this_build_lacks_is_refused_with_the_remedy() {
-        let commands = [("demo", cfg!(feature = "demo")), ("local", cfg!(feature = "mission-control"))];
+        let commands = [
+            ("demo", cfg!(feature = "demo")),
+            ("rehearse", cfg!(feature = "demo")),
+            ("local", cfg!(feature = "mission-control")),
+        ];
         for (name, built_in) in commands {
             for line in [name.to_owned(), format!("{name} --help"), format!("help {name}")] {
                 assert_eq!(answer(&line).contains("without the Cargo feature"), !built_in, "{line}");

@@ -30,7 +30,8 @@
 //!  signals ─► main                                   ┌─ jobs ─► worker-1 … worker-N ─┐  N = DELIVERY_MAX_CONCURRENT_SESSIONS
 //!  poller ──Listed──┐                                │          (backend, gateway)   │
 //!  prober ──Probed──┼─► inbox ─► dispatcher ─────────┘                               │
-//!  http ────nudge───┘    (owns all rows; no IO) ◄─────────── Finished, nudge ────────┘
+//!  http ────nudge───┤    (owns all rows; no IO) ◄─────────── Finished, nudge ────────┘
+//!  wake query ──────┘
 //!  roster   reporter   stall monitor         http acceptor, one thread for each connection
 //! ```
 //!
@@ -55,7 +56,7 @@ pub mod telemetry;
 
 pub use mcr_clients::{convex, mission, wire};
 pub use mcr_config as config;
-pub use mcr_core::{absence, gateway_config, guardrails, ops, repeated_call, spans, work};
+pub use mcr_core::{absence, gateway_config, guardrails, ops, repeated_call, spans, wake_query, work};
 pub use mcr_files as files;
 #[cfg(feature = "demo")]
 pub use mcr_gateway_sim as demo;
@@ -83,6 +84,12 @@ pub mod delivery {
 pub mod gateway {
     pub use mcr_clients::gateway as client;
     pub use mcr_core::gateway::*;
+}
+
+/// The gateway as a process of the runtime: the decisions and the supervisor.
+pub mod gateway_child {
+    pub use mcr_core::gateway_child::*;
+    pub use mcr_service::gateway_child::*;
 }
 
 /// Keys that are stored in Mission Control: the decisions, and the env file for the gateway.

@@ -14,7 +14,7 @@ use serde::Deserialize;
 
 use super::observations::{Entry, Goal, Kind, Load, Observations, Pace, ProcessState};
 use super::world::{self, Events, Track};
-use super::{backend, gateway};
+use super::{backend, gateway, wake};
 
 /// More connections than all workers have together.
 const CONNECTIONS: usize = 700;
@@ -92,6 +92,11 @@ impl State {
             let track = Track::of_task(load.first_task + number % load.tasks);
             self.add(load.kind, track, load.hops, now);
         }
+    }
+
+    /// The number of the newest row while rows are open, else 0.
+    pub(crate) fn newest_open(&self) -> usize {
+        if self.delivered < self.rows.len() { self.first + self.rows.len() } else { 0 }
     }
 
     fn has_reached(&self, goal: Goal) -> bool {
@@ -183,6 +188,8 @@ pub(crate) fn serve(agents: usize) {
     let backend = Server::bind("127.0.0.1:0", limits.clone(), move |request| {
         if request.path().starts_with("/control/") {
             behind.steered(&request)
+        } else if request.path() == "/api/sync" {
+            wake::subscribe(&behind, &request)
         } else {
             backend::answer(&behind, &request)
         }

@@ -5,8 +5,8 @@
 //! process, which also record the times; the bare loop is a third process. All of them share this machine, so the figures
 //! are valid only if it is otherwise idle. The doubles and the bare loop are this program in another role.
 //!
-//! `cargo bench --bench delivery -- NAME…` measures only the named parts: size, start, health, idle, bursts, single, chain,
-//! memory, slow. `BENCH_QUICK=1` takes a minute and gives rough figures. Each of these variables changes one value:
+//! `cargo bench --bench delivery -- NAME…` measures only the named parts: size, start, health, idle, roster, workspaces,
+//! bursts, single, wake, chain, memory, slow. `BENCH_QUICK=1` takes a minute and gives rough figures. Each of these variables changes one value:
 //! `BENCH_RUNS`, `BENCH_ROWS`, `BENCH_LIST_LIMIT`, `BENCH_IDLE_SECONDS`, `BENCH_SLOW_SECONDS`, `BENCH_PATIENCE_SECONDS`
 //! and `BENCH_STATE` (a folder on the disk to measure). `BENCH_SLOW_DISK_MS` is added to each sync. `BENCH_PROGRAM` names
 //! another build to measure, and `BENCH_MUSL=1` selects the targets of a static build with musl.
@@ -28,6 +28,8 @@ mod observations;
 mod process;
 mod table;
 mod waits;
+mod wake;
+mod workspaces;
 mod world;
 
 use std::path::PathBuf;
@@ -160,6 +162,9 @@ fn measure(options: &Options) {
     if options.wants("roster") {
         idle_cost::roster(&mut table, options);
     }
+    if options.wants("workspaces") {
+        workspaces::measure(&mut table, options);
+    }
     if options.wants("health") {
         idle_cost::health(&mut table, &behind, options);
     }
@@ -172,8 +177,9 @@ fn measure(options: &Options) {
         let beside = Behind::start(world::AGENTS);
         bursts::measure(&mut table, &behind, &beside, delivers, options);
     }
-    let waits: [(&str, Measure); 4] = [
+    let waits: [(&str, Measure); 5] = [
         ("single", waits::one_by_one),
+        ("wake", wake::measure),
         ("chain", waits::chain),
         ("memory", waits::held),
         ("slow", waits::beside_a_slow_one),

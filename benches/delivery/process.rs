@@ -205,6 +205,8 @@ pub(crate) struct Setting {
     pub(crate) workers: Option<usize>,
     pub(crate) list_limit: Option<usize>,
     pub(crate) sync_interval: Option<Duration>,
+    /// Whether news comes by the wake query; otherwise by nudges and polls.
+    pub(crate) wake_query: bool,
 }
 
 /// The program under test.
@@ -239,6 +241,7 @@ impl<'a> Runtime<'a> {
         if let Ok(added) = std::env::var("BENCH_SLOW_DISK_MS") {
             command.env(mission_control_runtime::ledger::SLOW_DISK, added);
         }
+        command.env("WAKE_QUERY", if setting.wake_query { "auto" } else { "off" });
         if let Some(workers) = setting.workers {
             command.env("DELIVERY_MAX_CONCURRENT_SESSIONS", workers.to_string());
         }

@@ -22,7 +22,10 @@ fn between(from: u64, to: u64) -> f64 {
 }
 
 /// Settled rows only.
-fn waits(observations: &Observations, of: impl Fn(&super::observations::Entry) -> (u64, u64)) -> Vec<f64> {
+pub(crate) fn waits(
+    observations: &Observations,
+    of: impl Fn(&super::observations::Entry) -> (u64, u64),
+) -> Vec<f64> {
     let settled = observations.rows.iter().filter(|row| row.delivered > 0);
     settled.map(of).map(|(from, to)| between(from, to)).collect()
 }

@@ -189,7 +189,8 @@ fn history(body: &[u8], status: &str) {
     let items = page.items;
     let shown: usize = items.iter().map(|item| item.text.len()).sum();
     assert!(shown <= body.len(), "more than was sent");
-    let outputs = [ToolOutput { call_id: "call_1".to_owned(), output: "{}".to_owned() }];
+    let output = "[n-1 try 1 result 1.1]\n{}".to_owned();
+    let outputs = [ToolOutput { call_id: "call_1".to_owned(), output }];
     let sent = Millis(1_767_225_600_000);
     let begun = TurnMark { marker: "[n-1 try 1]", run: Some("resp_1"), lost: sent, ..TurnMark::default() };
     let marks = [
@@ -199,17 +200,31 @@ fn history(body: &[u8], status: &str) {
         TurnMark { failed: true, spoke: true, looked: Some(sent), ..begun },
     ];
     for mark in marks {
-        let seen = turn_progress(&mark, &items);
-        assert_eq!(seen.last, items.last().map_or(0, |item| item.seq));
+        for asks_again in [false, true] {
+            let seen = turn_progress(&mark, &items, asks_again);
+            assert_eq!(seen.last, items.last().map_or(0, |item| item.seq));
+            assert!(seen.promised as usize <= items.len());
+        }
         let cut = cut_item(&mark, &items);
         assert!(cut.is_none_or(|at| items[at].cut));
         let whole = reaches(&mark, &items);
-        for (late, ends_unheard, untouched) in
-            [(false, true, false), (true, true, false), (true, false, false), (true, false, true)]
-        {
+        for (late, ends_unheard, untouched, asks_again) in [
+            (false, true, false, false),
+            (true, true, false, true),
+            (true, false, false, false),
+            (true, false, true, true),
+        ] {
             let now = Millis(sent.0 + if late { 60_000 } else { 10 });
-            let evidence =
-                SessionEvidence { items: &items, whole, status, untouched, up: None, ends_unheard, now };
+            let evidence = SessionEvidence {
+                items: &items,
+                whole,
+                status,
+                untouched,
+                up: None,
+                ends_unheard,
+                asks_again,
+                now,
+            };
             let found = decide(&mark, &evidence);
             assert_eq!(found, decide(&mark, &evidence));
             adopted(&found, &items);

@@ -11,6 +11,8 @@ pub(crate) mod pieces;
 pub(crate) mod requests;
 /// Session keys.
 pub(crate) mod session_keys;
+/// Messages of a backend's sync protocol.
+pub(crate) mod sync_messages;
 /// The arguments of tool calls.
 pub(crate) mod tool_arguments;
 
@@ -18,9 +20,10 @@ pub(crate) mod tool_arguments;
 pub(crate) type Target = (&'static str, fn(&[u8]));
 
 /// All targets.
-pub(crate) const TARGETS: [Target; 4] = [
+pub(crate) const TARGETS: [Target; 5] = [
     ("requests", requests::check),
     ("tool_arguments", tool_arguments::check),
     ("session_keys", session_keys::check),
     ("gateway_replies", gateway_replies::check),
+    ("sync_messages", sync_messages::check),
 ];

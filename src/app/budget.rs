@@ -7,7 +7,8 @@ use serde_json::{Value, json};
 use super::exit::Exit;
 use super::service_client::{CommandContext, ServiceEndpoint, ServiceLocation, refusal};
 use super::{fail, print};
-use mcr_core::guardrails::budget::{LIMITS_ELSEWHERE, NO_BUDGET, Report, Scope, Spending};
+use mcr_core::guardrails::budget::{LIMITS_ELSEWHERE, NO_BUDGET, Report, Scope, Spending, no_budget_of};
+use mcr_core::spans::sentence;
 use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_model::spending::{Budgets, Limits};
 use mcr_service::delivery::budget::BudgetKeeper;
@@ -16,8 +17,8 @@ use mcr_store::ledger::{self, Ledger};
 /// What to do.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum BudgetRequest {
-    /// Show the budgets.
-    Show,
+    /// Show the budgets, or that of one agent.
+    Show(Option<String>),
     /// Raise today's limit to this amount: tokens, or dollars with the ending `usd`.
     Raise(String, Option<String>),
     /// Start today's counts from zero.
@@ -37,7 +38,11 @@ pub fn budget(at: &ServiceLocation, wanted: &BudgetRequest, as_json: bool) -> Ex
         Ok(context) => context,
         Err(exit) => return exit,
     };
-    match act(&context, wanted) {
+    let answered = act(&context, wanted).and_then(|answered| match wanted {
+        BudgetRequest::Show(Some(agent)) => answered.of_agent(agent).map_err(|why| (Exit::Failed, why)),
+        _ => Ok(answered),
+    });
+    match answered {
         Ok(Answered { report, by_service, .. }) if as_json => {
             print(&format!("{:#}\n", json!({"success": true, "budget": report, "atOnce": by_service})))
         }
@@ -53,16 +58,15 @@ fn act(context: &CommandContext, wanted: &BudgetRequest) -> Result<Answered, (Ex
         return by_service(&service, wanted).map_err(failed);
     }
     let unset = context.budgets.as_ref().is_none_or(|budgets| !budgets.are_set());
-    if *wanted == BudgetRequest::Show && unset {
+    let shows = matches!(wanted, BudgetRequest::Show(_));
+    if shows && unset {
         return counts(context).map_err(failed);
     }
     let Some(budgets) = &context.budgets else {
         let why = "No service runs here, and the configuration is incomplete, so the budgets are not known. Run `doctor`.";
         return Err((Exit::Misconfigured, why.to_owned()));
     };
-    if *wanted != BudgetRequest::Show
-        && let Some(why) = context.uncertain()
-    {
+    if !shows && let Some(why) = context.uncertain() {
         return Err((Exit::Misconfigured, why));
     }
     let report = in_ledger(context, budgets, wanted).map_err(failed)?;
@@ -83,7 +87,7 @@ fn counts(context: &CommandContext) -> Result<Answered, String> {
 
 fn by_service(service: &ServiceEndpoint, wanted: &BudgetRequest) -> Result<Answered, String> {
     let answer = match wanted {
-        BudgetRequest::Show => service.get("/budget"),
+        BudgetRequest::Show(_) => service.get("/budget"),
         BudgetRequest::Raise(amount, agent) => {
             service.post("/budget/raise", &json!({"amount": amount, "agent": agent}).to_string())
         }
@@ -118,7 +122,7 @@ fn in_ledger(context: &CommandContext, budgets: &Budgets, wanted: &BudgetRequest
         spending
     };
     let (scope, limits) = match wanted {
-        BudgetRequest::Show => return Ok(recall(&read.kept).report(now)),
+        BudgetRequest::Show(_) => return Ok(recall(&read.kept).report(now)),
         BudgetRequest::Raise(amount, agent) => (Scope::named(agent.as_deref()), Some(Limits::parse(amount)?)),
         BudgetRequest::Reset(agent) => (Scope::named(agent.as_deref()), None),
     };
@@ -135,6 +139,26 @@ fn in_ledger(context: &CommandContext, budgets: &Budgets, wanted: &BudgetRequest
 }
 
 impl Answered {
+    /// The answer about one agent: the first line, the agent's line, and the findings after those of all scopes.
+    fn of_agent(mut self, agent: &str) -> Result<Self, String> {
+        let scopes = self.report["scopes"].as_array().cloned().unwrap_or_default();
+        let is_named =
+            |scope: &Value| scope["agent"].as_str().is_some_and(|slug| slug.eq_ignore_ascii_case(agent));
+        let Some(place) = scopes.iter().position(is_named) else {
+            let named = scopes.iter().filter_map(|scope| scope["agent"].as_str()).map(str::to_owned);
+            return Err(sentence(&no_budget_of(agent, named)));
+        };
+        let line = 1 + place;
+        let mut number = 0;
+        self.lines.retain(|_| {
+            let shown = number == 0 || number == line || number > scopes.len();
+            number += 1;
+            shown
+        });
+        self.report["scopes"] = json!([scopes[place]]);
+        Ok(self)
+    }
+
     fn text(&self, context: &CommandContext) -> String {
         let lines = self.lines.join("\n");
         if self.by_service {

@@ -2,6 +2,8 @@
 
 mod budget;
 mod build_facts;
+#[cfg(feature = "demo")]
+mod child_runtime;
 mod color;
 mod command_env;
 mod dead;
@@ -21,6 +23,8 @@ mod local;
 mod nudge;
 mod overview;
 mod pause;
+#[cfg(feature = "demo")]
+pub mod rehearse;
 mod run;
 #[cfg(feature = "mission-control")]
 mod runtime_env;

@@ -139,6 +139,14 @@ impl DeliveryReport<'_> {
             }),
         };
         let unaddressed = unaddressed(&self.cases, wake_on, self.now);
+        let mut agents = agents(&self.cases, roster, &self.condition.paused, AGENTS);
+        let waits = |case: &&Case| case.work.is_heartbeat() && case.closed.is_none() && case.place.is_some();
+        for case in self.cases.iter().filter(waits).filter(|case| !is_at_work(case)) {
+            let agent = agents.shown.iter_mut().find(|agent| agent.slug == case.agent);
+            if let Some(agent) = agent {
+                agent.heartbeat_waits = Some(brief(&case).why);
+            }
+        }
         Overview {
             reasons: health
                 .reasons
@@ -152,7 +160,7 @@ impl DeliveryReport<'_> {
             dead: dead.iter().take(LINES).map(brief).collect(),
             recent: recent.iter().take(RECENT).map(brief).collect(),
             counts,
-            agents: agents(&self.cases, roster, &self.condition.paused, AGENTS),
+            agents,
             guardrails: StoppedThreads { stopped: stopped.iter().rev().take(LINES).cloned().collect() },
             quiet_mode: unaddressed.sentence(self.now),
             unaddressed,
@@ -182,7 +190,8 @@ impl Overview {
         briefs.for_each(|brief| brief.clean(clean));
         self.guardrails.stopped.iter_mut().for_each(|thread| thread.title = clean(&thread.title));
         for agent in &mut self.agents.shown {
-            (agent.name, agent.role) = (clean(&agent.name), clean(&agent.role));
+            let texts = [&mut agent.name, &mut agent.role].into_iter();
+            texts.chain(&mut agent.heartbeat_waits).for_each(|text| *text = clean(text));
         }
         self
     }

@@ -104,6 +104,20 @@ fn stopped_threads(guardrails: &Value) -> Option<String> {
     Some(format!("{} {wait} for a person's message; the page lists them", counted(count, "thread")))
 }
 
+/// A restart or an upgrade that is being carried out, or why the last one failed.
+fn request(operation: &Value) -> Option<String> {
+    let (kind, step) = (operation["kind"].as_str()?, operation["step"].as_str()?);
+    let version = operation["to"]["runtime"].as_str().unwrap_or_default();
+    let what = if kind == "upgrade" { format!("upgrade to {version}") } else { kind.to_owned() };
+    if step != "done" {
+        return Some(format!("{what}: {step}"));
+    }
+    let outcome = &operation["outcome"];
+    let result = outcome["kind"].as_str().filter(|result| ["failed", "rolled_back"].contains(result))?;
+    let reason = outcome["reason"].as_str().unwrap_or_default();
+    Some(format!("{what}: {}: {reason}", result.replace('_', " ")))
+}
+
 fn text(health: &Value, address: &str, is_ready: bool) -> String {
     let (now, delivery, gateway) = (SystemClock.now(), &health["delivery"], &health["gateway"]);
     let up = Duration::from_secs_f64(health["uptime"].as_f64().unwrap_or_default().max(0.0));
@@ -117,8 +131,15 @@ fn text(health: &Value, address: &str, is_ready: bool) -> String {
     if !paused.is_empty() {
         text += &line("paused", &paused.in_words());
     }
+    if let Some(words) = request(&health["requests"]["operation"]) {
+        text += &line("request", &words);
+    }
     if let Some(words) = stopped_threads(&delivery["guardrails"]) {
         text += &line("loop brake", &words);
+    }
+    for scope in health["budget"]["scopes"].as_array().into_iter().flatten() {
+        let (agent, words) = (scope["agent"].as_str(), scope["words"].as_str().unwrap_or_default());
+        text += &line("budgets", &format!("{}: {words}", agent.unwrap_or("account")));
     }
     for warning in health["budget"]["warnings"].as_array().into_iter().flatten().filter_map(Value::as_str) {
         text += &line("budgets", warning);
@@ -204,7 +225,7 @@ fn workspaces(state: &Value, now: Millis) -> String {
     };
     let agents = || state["agents"].as_array().into_iter().flatten();
     let error = agents().find_map(|agent| agent["error"].as_str());
-    if let Some(error) = state["error"].as_str().or(error) {
+    if let Some(error) = state["error"].as_str().or(error).or_else(|| state["kept"].as_str()) {
         return error.to_owned();
     }
     let remarks =

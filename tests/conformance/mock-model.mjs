@@ -1,9 +1,10 @@
 // The model of the real gateway in the conformance tests. It follows directives in the message.
 //
-//   node mock-model.mjs        prints the port of 127.0.0.1 on which it listens
+//   node mock-model.mjs [PORT]        prints the port of 127.0.0.1 on which it listens
 //
 // With MOCK_REQUESTS=FILE, every request is appended to that file as a line of JSON. The directive `QUOTE words` answers with
-// the first line of the gateway's own instructions that has these words: what the agent read in its workspace.
+// the first line of the gateway's own instructions that has these words: what the agent read in its workspace. `BOARD endpoint
+// {json}` calls the board from the gateway's shell, as the briefing describes.
 //
 // It implements the part of OpenAI's chat completions that the gateway uses (always as a stream), and the directives of
 // `Directives` in crates/gateway-sim/src/gateway/directives.rs, so that the same tests run against either gateway.
@@ -29,8 +30,8 @@ function clientsWords(content) {
   text = text.replace(/^\s*\[\w{3} \d{4}-\d\d-\d\d \d\d:\d\d [^\]]*\] /, "");
   const about = text.lastIndexOf("\n\nRuntime: agent=");
   if (about >= 0) text = text.slice(0, about);
-  // The gateway, not the client, writes the reminder after an empty answer.
-  return /^The previous (attempt|assistant turn)\b/.test(text) ? "" : text.trim();
+  // The gateway, not the client, writes the reminder after an empty answer and the note after a restart.
+  return /^(The previous (attempt|assistant turn)\b|\[System\] Your previous turn was interrupted)/.test(text) ? "" : text.trim();
 }
 
 // Whether a message has nothing but a note of the gateway.
@@ -61,6 +62,17 @@ function leadingObject(text) {
   return "{}";
 }
 
+// A command for the gateway's shell that calls the board as the briefing describes.
+function boardCall(messages, words) {
+  const [, endpoint, body] = /^ (\S+) ([\s\S]*)$/.exec(words) ?? [];
+  const briefing = messages.map(({ content }) => (typeof content === "string" ? content : JSON.stringify(content))).join("\n");
+  const [, base, headers] = /Call Mission Control over HTTP: `POST (\S+?)\/agent\/…`([\s\S]*?) authenticate/.exec(briefing) ?? [];
+  if (base === undefined) return [];
+  const given = [...headers.matchAll(/`([^`]+: [^`]+)`/g)].map(([, header]) => `-H '${header}'`).join(" ");
+  const command = `curl -sS -X POST '${base}/agent/${endpoint}' -H 'Content-Type: application/json' ${given} -d '${leadingObject(body)}'`;
+  return [{ name: "exec", arguments: JSON.stringify({ command }) }];
+}
+
 function wantedCalls(text, offered) {
   const found = [];
   for (let rest = behind(text, "CALL"); rest !== undefined; rest = behind(rest, "CALL")) {
@@ -82,10 +94,16 @@ function messageToAnswer(text) {
   return begin > 0 && end >= begin ? text.slice(begin, end) : undefined;
 }
 
-// The directives of the message for this turn. After a briefing, each later text has the results of one round.
-function wantedNow(said) {
-  const last = said.findLastIndex((words) => messageToAnswer(words) !== undefined);
-  return last < 0 ? undefined : messageToAnswer(said[last]).split("THEN")[said.length - 1 - last]?.trim();
+// The directives of the message for this turn: the part after as many rounds of its calls as the session shows. Results that a
+// client sends twice make no further round.
+function wantedNow(messages) {
+  const briefing = (message) => (message.role === "user" ? messageToAnswer(clientsWords(message.content)) : undefined);
+  const at = messages.findLastIndex((message) => briefing(message) !== undefined);
+  if (at < 0) return undefined;
+  const wanted = briefing(messages[at]);
+  const names = new Set([...wanted.matchAll(/CALL (\S+)/g)].map(([, name]) => name));
+  const isRound = (message) => message.role === "assistant" && message.tool_calls?.some((call) => names.has(call.function.name));
+  return wanted.split("THEN")[messages.slice(at + 1).filter(isRound).length]?.trim();
 }
 
 // A text of this many characters, in numbered lines of 80.
@@ -106,7 +124,7 @@ async function complete(request, response) {
   if (process.env.MOCK_REQUESTS) appendFileSync(process.env.MOCK_REQUESTS, `${JSON.stringify(request)}\n`);
   const users = messages.filter((message) => message.role === "user").map((message) => clientsWords(message.content));
   const said = users.filter((words) => words !== "");
-  const text = wantedNow(said) ?? said.at(-1) ?? "";
+  const text = wantedNow(messages) ?? said.at(-1) ?? "";
   const refused = behind(text, "FAIL");
   await pause(number(text, "DELAY"));
   if (refused !== undefined) {
@@ -133,9 +151,11 @@ async function complete(request, response) {
   if (again > results) {
     wanted = [{ name: "session_status", arguments: "{}" }];
   } else if (last?.role === "tool" && again === 0) {
-    answer = `TOOL_RESULT: ${last.content}`;
+    const words = behind(text, "BOARD") === undefined ? undefined : behind(text, "SAY");
+    answer = words === undefined ? `TOOL_RESULT: ${last.content}` : line(words);
   } else {
-    wanted = wantedCalls(text, offered);
+    const board = behind(text, "BOARD");
+    wanted = board === undefined ? wantedCalls(text, offered) : boardCall(messages, board);
     if (wanted.length > 0) answer = behind(text, "PREAMBLE") === undefined ? "" : PREAMBLE;
     else if (behind(text, "EMPTY") === undefined) {
       const words = behind(text, "SAY");
@@ -182,4 +202,4 @@ const server = createServer((request, response) => {
     });
   });
 });
-server.listen(0, "127.0.0.1", () => console.log(server.address().port));
+server.listen(Number(process.argv[2] ?? 0), "127.0.0.1", () => console.log(server.address().port));

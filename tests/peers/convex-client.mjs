@@ -4,8 +4,7 @@
 //   CONVEX_URL=http://… ACCOUNT_ID=… SERVICE_TOKEN=… ADMIN_KEY=… node tests/peers/convex-client.mjs
 //
 // and the package `convex`; `make test-peers` brings all of it together. REDACTED=yes if the server was started with
-// `--redact`. Only the HTTP client: the WebSocket one (subscriptions) has nothing to talk to here.
-// One line per check; the last line counts; the exit code is 0 only if all passed.
+// `--redact`. Only the HTTP client: `convex-subscriptions.mjs` has the WebSocket one. One line per check; the last line counts; the exit code is 0 only if all passed.
 
 import assert from 'node:assert/strict';
 import { ConvexHttpClient } from 'convex/browser';

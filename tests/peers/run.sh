@@ -4,7 +4,8 @@
 #   tests/peers/run.sh STAGE…
 #
 #   curl      the example exchanges and error forms, plain and --redact; needs curl
-#   client    the npm package `convex`, plain and --redact; needs node and npm
+#   client    the npm package `convex`, plain and --redact: calls, subscriptions, and the wake query for Convex backends;
+#             needs node and npm
 #   browser   the pages in Chromium, by the npm package `playwright-core`
 #   pictures  takes the pictures of the README from the demo, into docs/img
 #
@@ -15,6 +16,7 @@ cd "$(dirname "$0")/../.." || exit 1
 
 # The tested versions. Change them here to use newer ones.
 CONVEX=1.48.0
+TYPESCRIPT=5.9.3
 PLAYWRIGHT=1.65.1
 
 # Time limits: a stage that hangs is killed.
@@ -175,6 +177,19 @@ module() {
     return "$code"
 }
 
+# Type-checks openclaw/convex/wake.ts beside a part of the backend's schema, and runs it.
+wake_query() {
+    package client typescript "$TYPESCRIPT" || return
+    echo '== openclaw/convex/wake.ts'
+    rm -rf "$packages/backend"
+    if ! { cp -r tests/peers/wake-backend "$packages/backend" && mkdir "$packages/backend/convex/service" &&
+        cp openclaw/convex/wake.ts "$packages/backend/convex/service/" &&
+        node "$packages/node_modules/typescript/bin/tsc" --project "$packages/backend" &&
+        module "$CLIENT_SECONDS" tests/peers/wake-query.mjs; }; then
+        failed+=('openclaw/convex/wake.ts')
+    fi
+}
+
 if [ "${#stages[@]}" -eq 0 ]; then
     echo 'say which stages: curl, client, browser, pictures'
     exit 2
@@ -197,6 +212,10 @@ for stage in "${stages[@]}"; do
         if package client convex "$CONVEX"; then
             REDACTED='' against "convex $CONVEX" -- module "$CLIENT_SECONDS" tests/peers/convex-client.mjs
             REDACTED=yes against "convex $CONVEX, --redact" --redact -- module "$CLIENT_SECONDS" tests/peers/convex-client.mjs
+            REDACTED='' against "convex $CONVEX, subscriptions" -- module "$CLIENT_SECONDS" tests/peers/convex-subscriptions.mjs
+            REDACTED=yes against "convex $CONVEX, subscriptions, --redact" --redact -- \
+                module "$CLIENT_SECONDS" tests/peers/convex-subscriptions.mjs
+            wake_query
         fi
         ;;
     browser)

@@ -120,6 +120,8 @@ struct Stand {
     server: Server,
     sessions: Arc<Sessions>,
     inflight: InFlight,
+    /// The holder of the roster.
+    roster: roster::Team,
     wakes: Arc<Keeper>,
     metrics: Arc<Metrics>,
     folder: TempDir,
@@ -172,15 +174,16 @@ impl Stand {
         let wakes = Arc::new(Keeper::open(&private(folder.path()), &account, hands.now()));
         let metrics = Arc::new(Metrics::new([]));
         let inflight = InFlight::new(crossbeam_channel::bounded(1).0);
+        let roster = roster::Team::default();
         let setup = AgentApiSetup {
             mission: Mission::new(convex, account, secret),
-            team: roster::Team::default(),
+            team: roster.clone(),
             sessions: sessions.clone(),
             inflight: inflight.clone(),
             journal: Arc::new(MemoryLedger::default()),
             made: Arc::new(RecentIds::default()),
             clock: Arc::new(hands.clone()),
-            nudge_poller: Box::new(|| ()),
+            written: Box::new(|| ()),
             wait: Box::new(|_| ()),
             guard: NetworkGuard::new(&[], Hosts::new(["runtime"])),
             tokens: plan.tokens,
@@ -208,7 +211,7 @@ impl Stand {
             Route::Refused(reply) => reply,
             _ => Reply::text("else"),
         });
-        Self { team, hands, server: server.unwrap(), sessions, inflight, wakes, metrics, folder }
+        Self { team, hands, server: server.unwrap(), sessions, inflight, roster, wakes, metrics, folder }
     }
 
     /// The agent's system session key.

@@ -5,6 +5,7 @@ mod color;
 /// The completions for bash, zsh and fish.
 mod completions;
 /// The agents in `doctor`'s check of the gateway.
+mod doctor_agent_files;
 mod doctor_agents;
 /// The gateway's configuration in `doctor`, and its repair.
 mod doctor_configuration;
@@ -486,8 +487,8 @@ fn doctor_accepts_a_valid_setup() {
     assert!(text.contains("SERVICE_TOKEN = *** (environment)"), "{text}");
     assert_eq!(
         backend.seen().len(),
-        4,
-        "doctor makes one call each: the account, the agents, the time, whether reasons are hidden"
+        5,
+        "doctor makes one call each: the account, the agents, the time, whether reasons are hidden, the wake query"
     );
 }
 

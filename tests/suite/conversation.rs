@@ -14,6 +14,10 @@ mod evidence;
 mod figures;
 /// One turn for waiting notifications.
 mod folding;
+/// A gateway that the program runs itself.
+mod gateway_child;
+/// A real gateway that is killed, updated, or gives its agents a shell.
+mod gateway_process;
 /// Heartbeats of agents.
 mod heartbeats;
 /// Foreign host names, nudge floods, tokens in answers, huge answers.
@@ -48,6 +52,8 @@ mod quiet_mode;
 mod real;
 /// Older releases of the gateway.
 mod releases;
+/// Restarts that a person requests while turns run.
+mod requests;
 /// Two programs on one account.
 mod rivals;
 /// Changes of agents, and unusable agents.
@@ -67,6 +73,8 @@ mod team;
 /// Work of the test kind, killed as a process.
 #[cfg(feature = "test-kind")]
 mod test_kind;
+/// The wake query: latency without polls, and what happens when it is lost.
+mod wake_query;
 /// Events for agents.
 mod wakes;
 /// The workspaces that the program writes.

@@ -14,6 +14,8 @@ mod dropped;
 mod folded_crashes;
 /// Deliveries that a person restarts.
 mod retried;
+/// Lost answers of tool rounds, with every release of the gateway.
+mod rounds;
 /// Sequences in which an effect was once lost or repeated.
 mod sequences;
 pub(crate) use sequences::plan;
@@ -195,7 +197,11 @@ fn tool_results_are_returned_in_order_with_tools_and_instructions() {
     let outputs = &turns[1].outputs;
     let ids: Vec<&str> = outputs.iter().map(|output| output.call_id.as_str()).collect();
     assert_eq!(ids, ["c0", "c1", "c2"]);
-    let value = |n: usize| serde_json::from_str::<Value>(&outputs[n].output).unwrap();
+    let value = |n: usize| {
+        let (marker, text) = outputs[n].output.split_once('\n').unwrap();
+        assert_eq!(marker, format!("[n-{} try 1 result 1.{}]", job.work.id, n + 1));
+        serde_json::from_str::<Value>(text).unwrap()
+    };
     assert_eq!(value(0)["success"], true);
     assert_eq!(value(1)["data"]["task"]["status"], "review", "the second call saw what the first one did");
     assert_eq!(value(2)["success"], false);
@@ -256,7 +262,7 @@ fn a_result_that_is_too_long_is_cut_with_a_remark() {
     fixture.gateway.calls(&[("task_load", &load)]).says("Read.");
     assert_eq!(fixture.deliver(&mut job), "answered");
     let output = fixture.gateway.take_seen().remove(1).outputs.remove(0).output;
-    let value: Value = serde_json::from_str(&output).unwrap();
+    let value: Value = serde_json::from_str(output.split_once('\n').unwrap().1).unwrap();
     assert!(
         output.len() < 150_000 && value["cut"].as_str().unwrap().contains("Request less"),
         "{}",

@@ -265,6 +265,7 @@ fn prompt(agent: &str, kind: &str) -> Prompt {
         text: format!("[n-1 try 1]\nNotification ({kind}): something happened.\n"),
         abandoned: None,
         nudged: false,
+        waits: false,
         transcript: Arc::default(),
     }
 }

@@ -17,6 +17,7 @@ mod passing;
 mod people_behind_agents;
 /// Rows of people before those of agents, and the limits for agents.
 mod people_first;
+mod restart;
 /// Rows that the loop brake has stopped.
 mod stopped_threads;
 /// Work without turns, from a source without lists.

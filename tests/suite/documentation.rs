@@ -10,6 +10,7 @@ use mission_control_runtime::mission::catalog;
 use crate::support::documents::project;
 
 mod error_messages;
+mod gateways;
 pub(crate) mod rust_text;
 
 const README_LINES: usize = 150;

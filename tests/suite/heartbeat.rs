@@ -2,8 +2,6 @@
 
 /// The bodies of the event endpoints, and the file of waiting events.
 mod asked;
-/// The tasks, the answers and the follow-ups of beats.
-mod beats;
 /// Agents, tasks and messages.
 mod facts;
 /// Beats through their steps.
@@ -15,7 +13,7 @@ mod idle_cost;
 mod incomplete_rosters;
 /// The question of a heartbeat.
 mod prompts;
-/// The rules of the specification and their tests.
+/// The rules of the specification: rows of data, and tests.
 mod rules;
 /// When beats are due.
 mod schedule;

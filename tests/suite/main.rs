@@ -35,6 +35,8 @@ mod faults;
 mod fuzzed;
 /// Every answer of a gateway, over a socket: replies, refusals, broken connections, both dialects.
 mod gateway_answers;
+/// The supervisor of a gateway, with commands that misbehave.
+mod gateway_child;
 /// The configuration of the gateway, merged from its environment, a template and the roster.
 mod gateway_config;
 /// Limits of what agents cause: the loop brake.
@@ -49,6 +51,8 @@ mod ledger;
 mod mission_control;
 /// What operators ask, and what they are told.
 mod ops;
+/// The conformance cases, and the command that plays them with a candidate gateway.
+mod rehearsal;
 /// The roster that all threads share.
 mod roster;
 /// The scripted gateway against what was seen of real ones, and its faults.
@@ -67,6 +71,10 @@ mod tidiness;
 mod tls;
 /// The tools of the agents: who is offered what, what is understood, what comes of a call.
 mod tools;
+/// Restarts and upgrades that a person requests.
+mod upgrade;
+/// The wake query: its client, its server, and the program that follows it.
+mod wake_query;
 /// WebSocket frames: every length, every rule.
 mod websocket;
 /// The task workflow, session keys and notification words of the contract.

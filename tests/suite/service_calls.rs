@@ -94,7 +94,7 @@ fn the_catalogue_has_each_function_once() {
     let mut paths: Vec<&str> = catalog::ALL.iter().map(|f| f.path).collect();
     paths.sort_unstable();
     paths.dedup();
-    assert_eq!(paths.len(), 34);
+    assert_eq!(paths.len(), 33);
     // A function that only reads may always be repeated.
     for function in catalog::ALL {
         assert!(function.writes == catalog::Writes::Yes || function.repeat == Repeat::Always, "{function:?}");
@@ -300,11 +300,6 @@ fn calls_about_threads() {
     let list = ListThread { limit: Some(5), ..list };
     let got = check(&list, name, json!({"taskId": "t", "agentId": "a", "limit": 5}), true, &a_thread());
     assert_eq!(got[0].author_type, AuthorType::Agent);
-
-    let upload = RegisterUpload { task_id: &t, agent_id: &a, storage_id: &s };
-    let sent = json!({"taskId": "t", "agentId": "a", "storageId": "s"});
-    let got = check(&upload, "registerMessageUploadFromAgent", sent, true, &json!({"uploadId": "u"}));
-    assert_eq!(got.upload_id, UploadId::new("u"));
 }
 
 #[test]

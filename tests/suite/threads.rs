@@ -6,11 +6,12 @@ mod supervised;
 use mission_control_runtime::convex;
 use mission_control_runtime::delivery::agent_limits::AgentLimitsConfig;
 use mission_control_runtime::delivery::budget::BudgetKeeper;
+use mission_control_runtime::delivery::call_limit::CallLimit;
 use mission_control_runtime::delivery::journal::{Journal, JournalError, Note, Step, Wait};
 use mission_control_runtime::delivery::operator_requests::{Hold, OperatorReply, OperatorRequest};
 use mission_control_runtime::delivery::scheduler::{PollIntervals, RecoveredState, SchedulerConfig};
 use mission_control_runtime::delivery::service::{DeliverySetup, Service, View};
-use mission_control_runtime::delivery::stall_monitor;
+use mission_control_runtime::delivery::stall_monitor::{StallLimits, StallWatch};
 use mission_control_runtime::delivery::worker::Worker;
 use mission_control_runtime::gateway::history::TurnMark;
 use mission_control_runtime::gateway::{Class, Gateway, GatewayError, Progress, Recovered, Reply, Turn, Why};
@@ -178,6 +179,7 @@ impl Shop {
             plan: SchedulerConfig {
                 workers,
                 list_limit: 50,
+                calls_monthly: 900_000,
                 intervals,
                 fold_max: 1,
                 agent_limits: AgentLimitsConfig::default(),
@@ -186,20 +188,22 @@ impl Shop {
             workers: (0..workers).map(worker).collect(),
             journal: self.journal.clone(),
             left: RecoveredState::default(),
-            watch: (
-                stall_monitor::StallLimits { quiet: quick, look: quick, round: quick },
-                Box::new(move |_| {
+            watch: StallWatch {
+                limits: StallLimits { quiet: quick, look: quick, round: quick },
+                look: Box::new(move |_| {
                     looks.1.fetch_add(1, Ordering::SeqCst);
                     assert!(!take(&looks.0), "the look panics, as ordered");
                     Ok(None)
                 }),
-            ),
+                calls: CallLimit { most: 32, may_loop: Box::new(|| false) },
+            },
             beats: no_beats.clone(),
             probe: Box::new(move || {
                 assert!(!take(&panics), "the probe panics, as ordered");
                 away.load(Ordering::SeqCst).then(|| "away".to_owned())
             }),
             team: people.clone(),
+            backend_calls: Box::new(|| 0),
             reporter: Wakeup::new(),
             panics: self.noted.clone(),
         });
@@ -269,7 +273,7 @@ impl Shop {
 
     fn stop(&mut self) {
         let (_hurry, calm) = crossbeam_channel::bounded(0);
-        assert!(self.service.take().unwrap().stop(Duration::from_secs(5), &calm, &Stop::default()));
+        assert!(self.service.take().unwrap().stop(Duration::from_secs(5), &calm, &Stop::default()).in_order);
     }
 }
 

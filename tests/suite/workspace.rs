@@ -5,6 +5,7 @@ mod names;
 mod plans;
 mod profiles;
 mod properties;
+mod rules;
 mod skills;
 mod unchanged;
 mod writing;

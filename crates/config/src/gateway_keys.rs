@@ -45,7 +45,7 @@ pub(super) fn read(reader: &mut Reader, state_dir: &Path, workspaces: &Path) -> 
 
 fn env_file(reader: &mut Reader, state_dir: &Path, workspaces: &Path) -> PathBuf {
     let Some(given) = reader.given_text(&GATEWAY_ENV_FILE).map(PathBuf::from) else {
-        let (folder, from) = match reader.runtime_directory() {
+        let (folder, from) = match &reader.runtime_directory {
             Some(folder) => (PathBuf::from(folder), "RUNTIME_DIRECTORY, which systemd sets"),
             None => (state_dir.to_owned(), "STATE_DIR"),
         };

@@ -10,6 +10,7 @@ use std::time::Duration;
 use super::address::{self, bracketed, is_everywhere};
 use super::choices::{done_policy, ledger, ledger_sync, log_format, log_level, log_output, no_response_note};
 use super::credentials;
+use super::gateway_child::{self, GatewayChildSettings};
 use super::gateway_keys::{self, GatewayKeys};
 use super::guardrails;
 use super::heartbeats::{self, Heartbeats};
@@ -17,15 +18,16 @@ use super::network::Network;
 use super::reader::Reader;
 use super::report::{EffectiveRow, Report};
 use super::table::{
-    AGENT_SYNC_INTERVAL, AGENT_TURNS_PER_MINUTE, BUDGET_AGENTS, BUDGET_DAILY_TOKENS, BUDGET_DAILY_USD,
-    BUDGET_PRICES, BUDGET_TIME_ZONE, DELIVERY_BACKOFF_BASE_MS, DELIVERY_BACKOFF_MAX_MS,
+    AGENT_SYNC_INTERVAL, AGENT_TURNS_PER_MINUTE, BACKEND_CALLS_MONTHLY, BUDGET_AGENTS, BUDGET_DAILY_TOKENS,
+    BUDGET_DAILY_USD, BUDGET_PRICES, BUDGET_TIME_ZONE, DELIVERY_BACKOFF_BASE_MS, DELIVERY_BACKOFF_MAX_MS,
     DELIVERY_CONTEXT_FETCH_BATCH_SIZE, DELIVERY_IDLE_INTERVAL, DELIVERY_INTERVAL, DELIVERY_LIST_LIMIT,
     DELIVERY_MAX_AGE_MS, DELIVERY_MAX_ATTEMPTS, DELIVERY_MAX_CONCURRENT_SESSIONS, DELIVERY_MAX_TURNS,
     DELIVERY_STREAM_TIMEOUT_MS, DRAIN_TIMEOUT_MS, DROPLET_ID, DROPLET_IP, DROPLET_REGION, FOLD_MAX,
     HEALTH_CHECK_INTERVAL, LEDGER, OPENCLAW_MAX_CONCURRENT, OPENCLAW_PROFILE_SYNC, OPENCLAW_VERSION,
     OPENCLAW_WORKSPACE_ROOT, PEOPLE_RESERVE, RECEIVE_MEMORY_MB, RUNTIME_VERSION, SSL_CERT_FILE, STATE_DIR,
-    TOOL_MAX_CALLS, TOOL_MAX_ROUNDS, WAKE_ON,
+    TOOL_MAX_CALLS, TOOL_MAX_ROUNDS, WAKE_ON, WAKE_QUERY,
 };
+use super::upgrades::{self, Upgrades};
 use super::value;
 use mcr_model::secret::Secret;
 use mcr_model::spending::{Budgets, Limits};
@@ -45,6 +47,8 @@ pub struct Settings {
     pub http: HttpServer,
     /// The OpenClaw gateway.
     pub gateway: Gateway,
+    /// The gateway that the runtime runs itself, if it does.
+    pub gateway_child: Option<GatewayChildSettings>,
     /// The keys for the gateway that are stored in Mission Control.
     pub gateway_keys: GatewayKeys,
     /// Polling and delivery.
@@ -55,6 +59,8 @@ pub struct Settings {
     pub agents: Agents,
     /// The heartbeats of agents.
     pub heartbeats: Heartbeats,
+    /// The reaction to requests for a restart or an upgrade.
+    pub upgrades: Upgrades,
     /// This machine, for reports.
     pub droplet: Droplet,
     /// The time between two status reports.
@@ -161,6 +167,10 @@ pub struct Delivery {
     pub concurrent_sessions_max: usize,
     /// The time between two polls after a while without activity.
     pub idle_interval: Duration,
+    /// How many backend calls a month are intended.
+    pub calls_monthly: u64,
+    /// Whether to subscribe to the wake query, where the backend has it.
+    pub wake_query: bool,
     /// The number of notifications that one poll requests.
     pub list_limit: usize,
     /// The number of tool rounds in one delivery.
@@ -252,12 +262,14 @@ pub(super) fn assemble(reader: &mut Reader) -> Option<Settings> {
     let (agents, state_dir) = (agents(reader), state_dir(reader));
     let settings = Settings {
         http,
+        gateway_child: gateway_child::read(reader, &gateway),
         gateway,
         delivery,
         budgets,
         gateway_keys: gateway_keys::read(reader, &state_dir, &agents.workspace_root),
         agents,
         heartbeats: heartbeats::read(reader),
+        upgrades: upgrades::read(reader),
         droplet: Droplet {
             id: reader.text(&DROPLET_ID),
             ip: reader.text(&DROPLET_IP),
@@ -293,9 +305,11 @@ fn delivery(reader: &mut Reader, gateway: &Gateway) -> Delivery {
     let delivery = Delivery {
         interval: Duration::from_millis(interval_ms),
         idle_interval: Duration::from_millis(idle_ms),
+        calls_monthly: reader.number(&BACKEND_CALLS_MONTHLY),
         backoff_base: Duration::from_millis(backoff_base_ms),
         backoff_max: Duration::from_millis(reader.number_from(&DELIVERY_BACKOFF_MAX_MS, backoff_base_ms)),
         concurrent_sessions_max: count(concurrent_sessions_max),
+        wake_query: reader.text(&WAKE_QUERY) == "auto",
         list_limit: count(reader.number(&DELIVERY_LIST_LIMIT)),
         tool_rounds_max: small(reader.number(&TOOL_MAX_ROUNDS)),
         tool_calls_max: small(reader.number(&TOOL_MAX_CALLS)),

@@ -16,6 +16,9 @@ const KEY_CHARS_MAX: usize = 4096;
 /// Below this limit, the gateway's own silent retries look like a stuck turn.
 pub(super) const QUIET_GATEWAY_MS: u64 = 300_000;
 
+/// The longest command with its arguments.
+const COMMAND_CHARS_MAX: usize = 1_000;
+
 /// The longest version or droplet name. Every status report contains them.
 const NAME_CHARS_MAX: usize = 200;
 
@@ -189,6 +192,13 @@ variables! {
         about: "The URL of the OpenClaw gateway. A blank value means that there is no gateway and nothing is sent to agents.",
         ..PLAIN
     }
+    OPENCLAW_COMMAND {
+        section: Section::Gateway,
+        kind: Kind::Text { chars_max: 4_000 },
+        fallback: Fallback::Unset("another program runs the gateway"),
+        about: "The command that runs the gateway as a process of the runtime, for example `/opt/openclaw/bin/openclaw gateway run --port 18789`. No shell reads it. Only where no unit and no container runs the gateway. See [A gateway that the runtime runs](openclaw-setup.md#a-gateway-that-the-runtime-runs).",
+        ..PLAIN
+    }
     OPENCLAW_GATEWAY_TOKEN {
         aliases: &["CLAWDBOT_GATEWAY_TOKEN"],
         section: Section::Gateway,
@@ -258,6 +268,28 @@ variables! {
         before: Some(Before {
             there: "no such variable: one interval at all times",
             why: "an account without activity need not pay for a poll every five seconds. The first message after a pause waits as long as before.",
+        }),
+        ..PLAIN
+    }
+    WAKE_QUERY {
+        section: Section::Delivery,
+        kind: Kind::Choice { options: &["auto", "off"], synonyms: &[] },
+        fallback: Fallback::Value("auto"),
+        about: "Whether to subscribe to the query `service/wake:changed`, where the backend has it. Then notifications are listed when its value changes, and otherwise every five minutes. Without it, or with `off`, they are polled.",
+        before: Some(Before {
+            there: "no such variable: polling only",
+            why: "a subscription is faster than polling and makes fewer backend calls.",
+        }),
+        ..PLAIN
+    }
+    BACKEND_CALLS_MONTHLY {
+        section: Section::Delivery,
+        kind: Kind::Integer { min: 300_000, max: 1_000_000_000, why: "an idle account with five agents already makes 280,000 calls in 30 days" },
+        fallback: Fallback::Value("900000"),
+        about: "Intended calls of the backend in 30 days. While people and agents write, notifications are polled every 250 ms. If the calls exceed this rate, they are polled every `DELIVERY_INTERVAL` only, and `/health` says so. Calls that a delivery needs are never delayed.",
+        before: Some(Before {
+            there: "no such variable",
+            why: "frequent polls shorten the way of a message, and a plan of the backend has a limit of calls.",
         }),
         ..PLAIN
     }
@@ -655,12 +687,43 @@ variables! {
         section: Section::Operation,
         kind: Kind::Choice { options: &["exit", "none"], synonyms: &[] },
         fallback: Fallback::Value("exit"),
-        effect: Effect::NotYet { lacks: "does not act on restart and upgrade requests", quiet: Some("none") },
-        about: "The reaction to a restart or upgrade request from the dashboard: `exit` ends the process, and its supervisor starts it again; `none` only records the request.",
+        about: "The reaction to a restart or upgrade request from the dashboard: `exit` lets running turns finish and ends the process, and its supervisor starts it again; `none` does not read requests, which stay on the dashboard.",
         before: Some(Before {
             there: "`exit`; with any other word the request was ignored silently",
             why: "a misspelt `exit` must not disable upgrades silently; the other word is `none`.",
         }),
+        ..PLAIN
+    }
+    UPGRADE_COMMAND {
+        section: Section::Operation,
+        kind: Kind::Text { chars_max: COMMAND_CHARS_MAX },
+        fallback: Fallback::Unset("an upgrade only ends the process, and its supervisor must start the new version"),
+        about: "The program that installs another version: an absolute path, and arguments separated by blanks. It runs without a shell, with three more arguments: `upgrade` or `rollback`, the version of the runtime, and the number of the request. `install.sh` sets up a safe one. See [Upgrades](operations.md#restart-and-upgrade).",
+        before: Some(Before {
+            there: "no such variable: the process ended, whatever was installed",
+            why: "a process that ends without another version to start would do so at every report, for half an hour.",
+        }),
+        ..PLAIN
+    }
+    UPGRADE_COMMAND_TIMEOUT {
+        section: Section::Operation,
+        kind: Kind::Integer { min: 1_000, max: 1_800_000, why: "turns wait while the command runs, and Mission Control gives up after 30 minutes" },
+        fallback: Fallback::Value("300000"),
+        about: "Milliseconds after which `UPGRADE_COMMAND` is ended, and the upgrade fails.",
+        ..PLAIN
+    }
+    UPGRADE_CONFIRM_MS {
+        section: Section::Operation,
+        kind: Kind::Integer { min: 1_000, max: 600_000, why: "a version that crashes needs some seconds for that, and Mission Control gives up after 30 minutes" },
+        fallback: Fallback::Value("60000"),
+        about: "Milliseconds for which a new version must work to be confirmed. A version that is not ready for as long, although Mission Control answers and the version before was ready, is rolled back.",
+        ..PLAIN
+    }
+    UPGRADE_RESULT_FILE {
+        section: Section::Operation,
+        kind: Kind::Path,
+        fallback: Fallback::Unset("none"),
+        about: "The file in which an installer leaves the result of an upgrade. It names versions that could not even start. The units set it.",
         ..PLAIN
     }
 

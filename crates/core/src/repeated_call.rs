@@ -37,6 +37,9 @@ const REPORT_RETRY: Duration = Duration::from_secs(5);
 /// The pause before a failed fetch of the stored keys is repeated. It doubles with every failure, up to the interval.
 const KEYS_RETRY: Duration = Duration::from_secs(5);
 
+/// The time between two readings of requests for a restart or an upgrade while the account is idle.
+const REQUESTS_IDLE_INTERVAL: Duration = Duration::from_mins(5);
+
 impl CallPace {
     /// The pace of the stored keys. A requested fetch confirms the last one, so it waits for a whole interval.
     pub fn of_keys(interval: Duration, idle_interval: Duration) -> Self {
@@ -47,6 +50,14 @@ impl CallPace {
     /// The pace of the roster, and likewise of the agents' profiles.
     pub fn of_roster(interval: Duration, idle_interval: Duration) -> Self {
         Self { interval, idle_interval, gap: ROSTER_GAP, retry: ROSTER_RETRY, retry_max: interval }
+    }
+
+    /// The pace of reading requests for a restart or an upgrade. After a start, and on request after each return of the
+    /// backend, they are read at once.
+    pub fn of_requests(interval: Duration) -> Self {
+        let retry = REPORT_RETRY;
+        let idle_interval = interval.max(REQUESTS_IDLE_INTERVAL);
+        Self { interval, idle_interval, gap: retry, retry, retry_max: interval }
     }
 
     /// The pace of the status report. The backend takes a runtime without reports for dead, so an idle one reports as

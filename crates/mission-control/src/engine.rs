@@ -1,5 +1,6 @@
 //! Runs a call: finds the function, validates the arguments, authenticates the caller, and runs the function.
 
+use std::cell::Cell;
 use std::path::Path;
 use std::time::Duration;
 
@@ -13,7 +14,7 @@ use super::catalog;
 use super::data::TokenFiles;
 use super::function::{self, DataAccess, Function, Guard, Kind};
 use super::rows::Account;
-use super::store::{Doc, Id, Store, StoreError, Tx};
+use super::store::{Doc, Id, Store, StoreError, TableSet, Tx};
 use super::validate::validate;
 use super::vault::Vault;
 use mcr_model::clock::Clock;
@@ -26,6 +27,15 @@ pub enum Caller {
     Person,
     /// Any other caller. The arguments may contain a service token.
     Stranger,
+}
+
+/// The result of a query, and what it depends on.
+pub(super) struct Observation {
+    pub(super) result: Result<Value, Refusal>,
+    /// The tables that the query has read.
+    pub(super) tables: TableSet,
+    /// The number of the last change that the query is sure to have seen.
+    pub(super) change: u64,
 }
 
 /// Mission Control itself, without an HTTP interface.
@@ -93,7 +103,37 @@ impl Engine {
         self.store.wait_for_notification(seen, timeout)
     }
 
+    /// Runs a query for a subscriber.
+    pub(super) fn observe(&self, path: &str, args: &Value, caller: Caller) -> Observation {
+        let seen = Cell::default();
+        let result = self.run_observed(Kind::Query, path, args, caller, &seen);
+        let (tables, change) = seen.get();
+        Observation { result, tables, change }
+    }
+
+    /// Whether one of these tables has changed since.
+    pub(super) fn has_changed(&self, tables: TableSet, seen: u64) -> bool {
+        self.store.has_changed(tables, seen)
+    }
+
+    /// Waits until one of these tables changes after `seen`, or for the timeout.
+    pub(super) fn wait_for_change_of(&self, tables: TableSet, seen: u64, timeout: Duration) {
+        self.store.wait_for_change_of(tables, seen, timeout);
+    }
+
     fn run(&self, kind: Kind, path: &str, args: &Value, caller: Caller) -> Result<Value, Refusal> {
+        self.run_observed(kind, path, args, caller, &Cell::default())
+    }
+
+    /// Runs a function, and notes in `seen` what it has read.
+    fn run_observed(
+        &self,
+        kind: Kind,
+        path: &str,
+        args: &Value,
+        caller: Caller,
+        seen: &Cell<(TableSet, u64)>,
+    ) -> Result<Value, Refusal> {
         let function = catalog::find(path).ok_or_else(|| Refusal::NoFunction(path.to_owned()))?;
         if function.kind != kind {
             let (requested, defined) = (kind.word(), function.kind.word());
@@ -102,7 +142,7 @@ impl Engine {
         validate(args, function.args).map_err(Refusal::Arguments)?;
         let none = Map::new();
         let args = args.as_object().unwrap_or(&none);
-        let work = |tx: &Tx<'_>| {
+        let call = |tx: &Tx<'_>| {
             let account = admit(tx, function, args, caller)?;
             let call = Call { tx, args, account, options: self.options, vault: self.vault.as_ref() };
             let answer = (function.run)(&call)?;
@@ -110,6 +150,11 @@ impl Engine {
                 self.keep_token(&call, &answer)?;
             }
             Ok(answer)
+        };
+        let work = |tx: &Tx<'_>| {
+            let answer = call(tx);
+            seen.set(tx.reads());
+            answer
         };
         match function.access {
             DataAccess::Reads if function.guard == Guard::ServiceToken => self.store.read_for_runtime(work),

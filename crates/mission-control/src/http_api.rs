@@ -13,6 +13,7 @@ use serde_json::{Value, json};
 use super::engine::{Caller, Engine};
 use super::function::Kind;
 use super::logins::{Logins, Streams, random_hex};
+use super::sync::{self, SyncServer, SyncTimes};
 use mcr_http::hosts::{Hosts, Meant};
 use mcr_http::message::{Method, Reply, Request, Sink};
 use mcr_http::page::page;
@@ -64,12 +65,13 @@ impl RuntimePage {
 /// The HTTP interface of one embedded Mission Control.
 pub struct HttpApi {
     engine: Arc<Engine>,
-    admin_key: Secret,
+    admin_key: Arc<Secret>,
     /// The host names under which clients reach this server.
     hosts: Hosts,
     runtime_page: RuntimePage,
     logins: Arc<Logins>,
     streams: Arc<Streams>,
+    sync: SyncServer,
 }
 
 /// A refusal of the platform itself, before any function.
@@ -82,8 +84,22 @@ fn platform_error(status: u16, code: &str, message: &str) -> Reply {
 impl HttpApi {
     /// The interface of this backend, with this admin key for people.
     pub fn new(engine: Arc<Engine>, admin_key: Secret, hosts: Hosts) -> Self {
-        let runtime_page = RuntimePage::default();
-        Self { engine, admin_key, hosts, runtime_page, logins: Arc::default(), streams: Arc::default() }
+        Self {
+            engine,
+            admin_key: Arc::new(admin_key),
+            hosts,
+            runtime_page: RuntimePage::default(),
+            logins: Arc::default(),
+            streams: Arc::default(),
+            sync: SyncServer::new(SyncTimes::default()),
+        }
+    }
+
+    /// With other time limits for subscribers.
+    #[must_use]
+    pub fn with_sync_times(mut self, times: SyncTimes) -> Self {
+        self.sync = SyncServer::new(times);
+        self
     }
 
     /// The address that the page links to.
@@ -108,6 +124,8 @@ impl HttpApi {
             (Method::Get | Method::Head, "/version") => Reply::text(env!("CARGO_PKG_VERSION")).no_store(),
             (_, "/api/action" | "/api/mutation" | "/api/query" | "/login" | "/logout") => not_allowed("POST"),
             (_, "/changes" | "/" | "/version") => not_allowed("GET"),
+            (Method::Get, path) if sync::is_path(path) => self.subscribe(request),
+            (_, path) if sync::is_path(path) => not_allowed("GET"),
             // The answer of the platform for an unknown route.
             _ => Reply::empty(404).no_store(),
         }
@@ -164,9 +182,8 @@ impl HttpApi {
         if kind != "application/json" && !(kind.starts_with("application/") && kind.ends_with("+json")) {
             return Err(platform_error(400, "BadJsonBody", "Content-Type must be application/json"));
         }
-        if request.header("Convex-Client").is_some_and(|client| !client.contains('-')) {
-            let message = "The header Convex-Client must be NAME-VERSION";
-            return Err(platform_error(400, "InvalidClientVersion", message));
+        if let Some(refusal) = invalid_client(request) {
+            return Err(refusal);
         }
         let caller = self.caller(request)?;
         let body = serde_json::from_slice::<Value>(&json::bytes(request.body()));
@@ -198,7 +215,16 @@ impl HttpApi {
     }
 
     fn is_admin_key(&self, key: &str) -> bool {
-        same(key.trim().as_bytes(), self.admin_key.expose().as_bytes())
+        is_key(&self.admin_key, key)
+    }
+
+    /// Opens a subscriber's WebSocket.
+    fn subscribe(&self, request: &Request) -> Reply {
+        if let Some(refusal) = invalid_client(request) {
+            return refusal;
+        }
+        let admin_key = self.admin_key.clone();
+        self.sync.answer(&self.engine, move |key| is_key(&admin_key, key), request)
     }
 
     fn log_in(&self, request: &Request) -> Reply {
@@ -248,6 +274,17 @@ impl HttpApi {
             Ok(())
         })
     }
+}
+
+fn is_key(expected: &Secret, key: &str) -> bool {
+    same(key.trim().as_bytes(), expected.expose().as_bytes())
+}
+
+/// The refusal of a malformed name of a client.
+fn invalid_client(request: &Request) -> Option<Reply> {
+    let is_invalid = request.header("Convex-Client").is_some_and(|client| !client.contains('-'));
+    let message = "The header Convex-Client must be NAME-VERSION";
+    is_invalid.then(|| platform_error(400, "InvalidClientVersion", message))
 }
 
 fn not_allowed(allowed: &str) -> Reply {

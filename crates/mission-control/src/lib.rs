@@ -3,7 +3,8 @@
 //! A request arrives at the HTTP server ([`http_api`]) and names a function of the catalogue (`catalog`). Its arguments are
 //! checked against the list of the function (`validate`). Then it runs as one transaction of the `store`. Each rule of the
 //! contract exists once (`rules`) and serves both agents (`service`) and people (`human`). If the contract allows a
-//! stand-in to correct a defect of the original, it is corrected, unless [`Options::original`] requests the defect.
+//! stand-in to correct a defect of the original, it is corrected, unless [`Options::original`] requests the defect. Clients
+//! can also subscribe to queries (`sync`).
 //!
 //! Further parts: a directory with the database and three secrets (`data`), a vault for providers' keys whose master key is
 //! not in the database (`vault`, `keys`), import and export of all data (`export`), and a demo (`seed`).
@@ -31,6 +32,7 @@ mod rules;
 mod seed;
 mod service;
 mod store;
+mod sync;
 mod validate;
 mod vault;
 
@@ -42,4 +44,5 @@ pub use engine::{Caller, Engine};
 pub use function::Kind;
 pub use keys::KeyError;
 pub use store::StoreError;
+pub use sync::SyncTimes;
 pub use vault::{MasterKey, SealContext, Sealed, Vault, VaultError};

@@ -50,8 +50,6 @@ ids! {
     SkillId
     /// A stored file.
     StorageId
-    /// A registered upload.
-    UploadId
     /// A person, by the id of the login service. The backend has no table for it.
     UserId
 }

@@ -128,15 +128,14 @@ impl Limits {
     /// Parses one limit: `200000` is tokens, `5usd` or `2.50usd` is dollars. The error is a sentence.
     pub fn parse(text: &str) -> Result<Self, String> {
         let text = text.trim();
-        let dollars =
-            text.to_ascii_lowercase().strip_suffix("usd").map(|amount| amount.trim_end().to_owned());
-        match dollars {
-            Some(amount) => Ok(Self { nano_dollars: Some(parse_dollars(&amount)?), ..Self::default() }),
-            None if text.contains('.') && decimal(text).is_some() => {
-                Err(format!("{text:?} is no number of tokens; for dollars, write {text}usd"))
-            }
-            None => Ok(Self { tokens: Some(parse_tokens(text)?), ..Self::default() }),
+        if let Some(amount) = text.to_ascii_lowercase().strip_suffix("usd") {
+            return Ok(Self { nano_dollars: Some(parse_dollars(amount.trim_end())?), ..Self::default() });
         }
+        let amount = text.trim_start_matches('$').trim();
+        if text.contains(['.', '$']) && decimal(amount).is_some() {
+            return Err(format!("{text:?} is no number of tokens; for dollars, write {amount}usd"));
+        }
+        Ok(Self { tokens: Some(parse_tokens(text)?), ..Self::default() })
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, Sender, bounded};
+use crossbeam_channel::{Receiver, Sender, bounded, select};
 
 /// The wake-up of one thread. Clones wake the same thread.
 #[derive(Clone, Debug)]
@@ -21,9 +21,23 @@ impl Wakeup {
         let _ = self.0.try_send(());
     }
 
+    /// Has a message for each notification, for a thread that waits for other messages, too.
+    pub fn receiver(&self) -> &Receiver<()> {
+        &self.1
+    }
+
     /// Waits for a notification, at most this long. Returns whether one came.
     pub fn wait(&self, span: Duration) -> bool {
         self.1.recv_timeout(span).is_ok()
+    }
+
+    /// Waits for a notification or for a message of another channel, at most this long.
+    pub fn wait_or(&self, other: &Receiver<()>, span: Duration) {
+        select! {
+            recv(self.1) -> _ => {}
+            recv(other) -> _ => {}
+            default(span) => {}
+        }
     }
 }
 

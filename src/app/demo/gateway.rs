@@ -1,22 +1,16 @@
 //! The demo's gateway: the scripted one in this process, or a real OpenClaw.
 
-use std::fs;
-use std::io::Read as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use log::info;
 
+use crate::app::child_runtime::GatewayAccess;
 use mcr_gateway_sim::gateway::{self, Observations, ScriptedGateway, ScriptedModel};
 use mcr_http::message::Request;
 use mcr_http::server::{Server, ServerLimits};
 use mcr_model::BaseUrl;
-use mcr_model::random;
-use mcr_model::secret::Secret;
-
-/// The variable with the token of a real gateway. An argument would show the token to every user of the machine.
-const TOKEN: &str = "OPENCLAW_GATEWAY_TOKEN";
 
 /// How long the gateway may take for requests that have arrived when the runtime is gone.
 const LAST_REQUESTS_LIMIT: Duration = Duration::from_secs(1);
@@ -32,56 +26,10 @@ pub struct RealGateway {
     pub turns: u64,
 }
 
-/// The longest file with a token.
-const TOKEN_BYTES_MAX: u64 = 64 * 1024;
-
 impl RealGateway {
     /// The address with the token of the file or of the environment.
     pub(super) fn access(&self) -> Result<GatewayAccess, String> {
-        let token = match &self.token_file {
-            Some(file) => read_token(file)?,
-            None => std::env::var(TOKEN).unwrap_or_default(),
-        };
-        let token = token.trim();
-        if token.is_empty() {
-            return Err(format!(
-                "--gateway needs the gateway's token: set {TOKEN}, or name a file with --gateway-token-file FILE"
-            ));
-        }
-        if !token.chars().all(|c| c.is_ascii_graphic()) {
-            return Err(
-                "the gateway's token contains blanks, line ends or other characters that no token has"
-                    .to_owned(),
-            );
-        }
-        Ok(GatewayAccess { url: self.url.to_string(), token: Secret::new(token) })
-    }
-}
-
-fn read_token(file: &Path) -> Result<String, String> {
-    let failed = |why: &dyn std::fmt::Display| {
-        format!("the file {} of --gateway-token-file cannot be read: {why}", file.display())
-    };
-    // A device or a pipe may have no end.
-    if !fs::metadata(file).map_err(|why| failed(&why))?.is_file() {
-        return Err(failed(&"it is no regular file"));
-    }
-    let mut text = String::new();
-    let opened = fs::File::open(file).map_err(|why| failed(&why))?;
-    opened.take(TOKEN_BYTES_MAX).read_to_string(&mut text).map_err(|why| failed(&why))?;
-    Ok(text)
-}
-
-/// The address of a gateway and its token.
-pub(super) struct GatewayAccess {
-    pub(super) url: String,
-    pub(super) token: Secret,
-}
-
-impl GatewayAccess {
-    /// A token for the scripted gateway, which is not listening yet.
-    pub(super) fn scripted() -> Self {
-        Self { url: String::new(), token: Secret::new(random::hex::<16>()) }
+        GatewayAccess::real(&self.url, self.token_file.as_deref(), "--gateway-token-file")
     }
 }
 

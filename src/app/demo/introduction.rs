@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use std::path::Path;
 
 use super::gateway::RealGateway;
-use super::runtime::shell_word;
+use crate::app::child_runtime::shell_word;
 use crate::app::embedded::Board;
 
 /// The commands that work with `STATE_DIR` alone.

@@ -2,18 +2,16 @@
 //! model.
 //!
 //! This process runs Mission Control in memory, with its page, and a scripted gateway with the team of
-//! [`mcr_gateway_sim::team`]. The runtime itself is a child process (`runtime`), the same program as in
-//! production. Everything on the page has passed through it. `scenes` scripts the person in the demo, and
+//! [`mcr_gateway_sim::team`]. The runtime itself is a child process ([`super::child_runtime`]), the same program
+//! as in production. Everything on the page has passed through it. `scenes` scripts the person in the demo, and
 //! `introduction` is the text that it prints.
 //!
 //! With `--gateway` a real OpenClaw replaces the scripted gateway. With `--chaos` the runtime is killed again and
 //! again (`chaos`).
 
 mod chaos;
-mod folder;
 mod gateway;
 mod introduction;
-mod runtime;
 mod scenes;
 
 use std::io;
@@ -28,9 +26,9 @@ use serde_json::{Value, json};
 
 pub use self::chaos::{Chaos, Fault, SECONDS};
 pub use self::gateway::RealGateway;
-use self::gateway::{GatewayAccess, ScriptedServer};
-use self::runtime::{Runtime, RuntimeEvent, Setting};
+use self::gateway::ScriptedServer;
 use self::scenes::Scenes;
+use super::child_runtime::{self, GatewayAccess, Runtime, RuntimeEvent, Setting};
 use super::embedded::{self, Board, SWEEP};
 use super::exit::Exit;
 use super::{complain, nudge, print};
@@ -105,7 +103,7 @@ fn play(wanted: &Play) -> Result<(), String> {
     let real = wanted.gateway.as_ref().map(RealGateway::access).transpose()?;
     let listen = format!("127.0.0.1:{}", wanted.port);
     let data = open(&listen, Seed::Demo)?;
-    runtime::check_port(wanted.runtime_port(), RUNTIME_OPTION)?;
+    child_runtime::check_port(wanted.runtime_port(), RUNTIME_OPTION)?;
     let is_real = real.is_some();
     let mut access = real.unwrap_or_else(GatewayAccess::scripted);
     start_log(LevelFilter::Info, &data, &access);

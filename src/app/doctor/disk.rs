@@ -112,7 +112,7 @@ pub(super) fn disk(settings: &Settings, displaced: Option<String>) -> Check {
 }
 
 /// Tries to create a directory in the nearest existing ancestor of `directory`.
-fn try_to_make(directory: &Path) -> std::io::Result<()> {
+pub(super) fn try_to_make(directory: &Path) -> std::io::Result<()> {
     let above = directory.ancestors().skip(1).find(|above| above.is_dir());
     // The last ancestor of a relative path is empty: it means the current directory.
     let above = above.filter(|above| !above.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));

@@ -1,10 +1,12 @@
 //! The command `doctor`: checks everything that the service depends on, and says how to repair what is wrong.
 
+mod agent_files;
 mod budget;
 mod configuration;
 mod disk;
 mod gateway;
 mod service;
+mod wake_query;
 
 use std::fmt::Write as _;
 use std::io::ErrorKind;
@@ -29,7 +31,7 @@ use mcr_config::{LogFormat, LogOutput, Settings};
 use mcr_core::ops::agent_problems;
 use mcr_core::ops::reasons::REFUSES_ALL;
 use mcr_core::spans::counted;
-use mcr_model::{NotificationId, Roster};
+use mcr_model::{AgentId, NotificationId, Roster};
 use mcr_service::http::health::PROBLEMS_SHOWN_MAX;
 
 /// The options of the command.
@@ -158,13 +160,18 @@ fn examine(env: &CommandEnv, wanted: &Doctor) -> Vec<Check> {
             let sentences = vec![way.roots.describe()];
             checks.push(Check { name: "certificates", verdict: CheckResult::Good, sentences });
             let mission = way.mission(settings, &Stop::new());
-            let backend = ask_backend(settings, &way, &mission);
+            let (backend, orchestrator) = ask_backend(settings, &way, &mission);
             let is_there = backend.verdict == CheckResult::Good;
             checks.push(backend);
+            if is_there {
+                checks.extend(wake_query::check(settings, &way));
+            }
             let team: Result<Roster, String> = if is_there {
                 let rows = mission.ask_within(PATIENCE, &ListAgents {}).map_err(|why| why.to_string());
                 let before = Roster::default();
-                rows.map(|rows| Roster::new(rows.agents, None).with_unreadable(rows.unreadable, &before))
+                rows.map(|rows| {
+                    Roster::new(rows.agents, orchestrator).with_unreadable(rows.unreadable, &before)
+                })
             } else {
                 Err("fix the backend first".to_owned())
             };
@@ -191,6 +198,7 @@ fn examine(env: &CommandEnv, wanted: &Doctor) -> Vec<Check> {
         }
     }
     checks.push(try_port(settings));
+    checks.extend(agent_files::check(settings));
     checks.extend(budget::check(settings, footing.as_ref()));
     checks.append(&mut later);
     checks.extend(footing.as_ref().map(service::ask));
@@ -233,8 +241,8 @@ fn is_ours(host: &str, port: u16) -> bool {
 }
 
 /// Checks the backend with one call that only reads. The call succeeds only if address, trust, token and account are
-/// right.
-fn ask_backend(settings: &Settings, way: &BackendConnection, mission: &Mission) -> Check {
+/// right. Returns the orchestrator too.
+fn ask_backend(settings: &Settings, way: &BackendConnection, mission: &Mission) -> (Check, Option<AgentId>) {
     let name = "backend";
     let through = way.endpoint.proxy().map(|proxy| format!("through the proxy {proxy} of the environment"));
     let answer = mission.ask_within(PATIENCE, &GetOrchestrator {});
@@ -243,16 +251,13 @@ fn ask_backend(settings: &Settings, way: &BackendConnection, mission: &Mission) 
             let lead = if found.orchestrator_agent_id.is_some() { "an" } else { "no" };
             let known =
                 format!("{} knows the account; it has {lead} orchestrator", settings.account.convex_url);
-            Check {
-                name,
-                verdict: CheckResult::Good,
-                sentences: [known].into_iter().chain(through).chain(hides_reasons(mission)).collect(),
-            }
+            let sentences = [known].into_iter().chain(through).chain(hides_reasons(mission)).collect();
+            (Check::new(name, CheckResult::Good, sentences), found.orchestrator_agent_id)
         }
         Err(error) => {
             let hidden = (error.why == CallReason::Unknown).then(|| REFUSES_ALL.to_owned());
             let sentences = hidden.into_iter().chain([error.to_string()]).chain(through).collect();
-            Check { name, verdict: CheckResult::Wrong, sentences }
+            (Check::new(name, CheckResult::Wrong, sentences), None)
         }
     }
 }

@@ -90,7 +90,7 @@ impl ThreadSetup<'_> {
             journal: self.ledger.clone(),
             made: self.made.clone(),
             clock: Arc::new(SystemClock),
-            nudge_poller: Box::new(move || view.nudge()),
+            written: Box::new(move || view.written()),
             wait: Box::new(move |pause| {
                 stop.wait(pause);
             }),

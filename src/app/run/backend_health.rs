@@ -4,10 +4,11 @@
 //! of the backend. A tool call of an agent may be refused for the agent's own reasons, so only its success
 //! counts.
 
-use std::sync::atomic::{AtomicBool, AtomicI64, AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
+use crossbeam_channel::{Receiver, Sender, bounded};
 use serde_json::value::RawValue;
 
 use super::super::command_env::BackendConnection;
@@ -36,9 +37,9 @@ pub(super) struct Backend {
     /// no lock.
     last_ok: AtomicI64,
     troubled: AtomicBool,
-    /// How often it has answered again after it was away.
-    returns: AtomicU64,
     known: Mutex<BackendState>,
+    /// The threads that wait for the backend's return.
+    returned: Mutex<Vec<Sender<()>>>,
     /// Measures how long the token has been refused.
     steady: Box<dyn Clock>,
 }
@@ -122,13 +123,16 @@ impl Backend {
     pub(super) fn new(metrics: Arc<Metrics>, redactor: Arc<Redactor>, steady: Box<dyn Clock>) -> Self {
         // The first success must be noted as well.
         let (last_ok, troubled) = (AtomicI64::new(i64::MIN), AtomicBool::new(true));
-        let returns = AtomicU64::new(0);
-        Self { metrics, redactor, last_ok, troubled, returns, known: Mutex::default(), steady }
+        let (known, returned) = (Mutex::default(), Mutex::default());
+        Self { metrics, redactor, last_ok, troubled, known, returned, steady }
     }
 
-    /// How often Mission Control has answered again after it was away.
-    pub(super) fn returns(&self) -> u64 {
-        self.returns.load(Ordering::Relaxed)
+    /// Receives a message each time Mission Control answers again after it was away. Several returns before the thread
+    /// looks count as one. Each thread has its own receiver.
+    pub(super) fn on_return(&self) -> Receiver<()> {
+        let (sender, returned) = bounded(1);
+        self.returned.lock().unwrap_or_else(PoisonError::into_inner).push(sender);
+        returned
     }
 
     fn known(&self) -> MutexGuard<'_, BackendState> {
@@ -150,10 +154,8 @@ impl Backend {
                 self.last_ok.store(SystemClock.now().0, Ordering::Relaxed);
                 if self.troubled.swap(false, Ordering::AcqRel) {
                     let mut known = self.known();
-                    if known.away > 0 {
-                        self.returns.fetch_add(1, Ordering::Relaxed);
-                    }
                     known.refusal.note(Token::Accepted, self.steady.now());
+                    let was_away = known.away > 0;
                     *known = BackendState {
                         last_failure: known.last_failure,
                         refusal: std::mem::take(&mut known.refusal),
@@ -161,6 +163,14 @@ impl Backend {
                         report_error: known.report_error.take(),
                         ..BackendState::default()
                     };
+                    drop(known);
+                    if was_away {
+                        let returned = self.returned.lock().unwrap_or_else(PoisonError::into_inner);
+                        for thread in returned.iter() {
+                            // A full channel already has the message.
+                            let _ = thread.try_send(());
+                        }
+                    }
                 }
             }
             // It answers, and may lack this function.

@@ -1,17 +1,16 @@
-//! The daily budgets of the running service: the monitor's thread, and what it tells the dispatcher and the threads.
+//! The daily budgets of the running service: the threads of the monitor, the readers and the notices.
 
 use std::collections::BTreeMap;
 use std::io;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Sender, bounded};
+use crossbeam_channel::bounded;
 use log::warn;
 
 use super::backend_health::observed;
 use super::background;
 use super::gateway_health::{GatewayStatus, marked};
-use super::state::State;
 use super::threads::ThreadSetup;
 use mcr_clients::gateway::HttpGateway;
 use mcr_clients::wire::Stop;
@@ -19,15 +18,16 @@ use mcr_core::delivery::operator_requests::{OperatorReply, OperatorRequest};
 use mcr_core::guardrails::budget::{Held, Spending, TurnId};
 use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_model::spending::Budgets;
-use mcr_service::delivery::budget::{
-    BudgetKeeper, BudgetMonitor, BudgetNotices, BudgetReader, CallsProbe, UsageReading,
-};
+use mcr_service::delivery::budget::{BudgetKeeper, BudgetMonitor, BudgetNotices, BudgetReader, CallsProbe};
 use mcr_service::delivery::service::View;
 use mcr_service::roster::Team;
 use mcr_store::ledger::{Ledger, Remembered};
 
 /// The time between two looks at the waiting work while a limit is reached.
 const LOOK_AT_WAITING: Duration = Duration::from_secs(10);
+
+/// The time between two checks of the limits for notices.
+const NOTICE_ROUND: Duration = Duration::from_secs(1);
 
 /// How many turns are read at the same time.
 const READERS: usize = 4;
@@ -48,7 +48,7 @@ pub(super) fn recalled(
     };
     let mut spending = Spending::recall(budgets.clone(), kept, was_sent);
     spending.turn_to(SystemClock.now());
-    BudgetKeeper::new(spending, ledger.clone())
+    BudgetKeeper::new(spending, ledger.clone()).with_notices(kept)
 }
 
 /// Starts the monitor of the budgets, if there are any. It works as long as turns may run.
@@ -72,61 +72,61 @@ pub(super) fn start(setup: &ThreadSetup<'_>, team: &Team, view: View) -> io::Res
         background::spawn("budget-reader", setup.state.panics.clone(), stop.clone(), move || reader.run())?;
     }
     let mission = observed(&setup.connections.once, setup.settings, &stop, &setup.state.backend);
-    let mut thread = BudgetThread {
-        state: setup.state.clone(),
-        view,
+    let mut notices = NoticeThread {
+        view: view.clone(),
         keeper: setup.budget.clone(),
-        readers,
-        notices: BudgetNotices::new(mission, team.clone()),
-        told: None,
+        notices: BudgetNotices::new(mission, team.clone(), setup.budget.clone()),
+        informed: None,
     };
     let (panics, switch) = (setup.state.panics.clone(), stop.clone());
-    background::spawn("budget", panics, stop, move || thread.run(&switch))
+    background::spawn("budget-notices", panics, stop.clone(), move || notices.run(&switch))?;
+    let state = setup.state.clone();
+    let mut monitor = BudgetMonitor {
+        keeper: setup.budget.clone(),
+        inflight: view.inflight().clone(),
+        readers,
+        hold: Box::new(move |full| state.operator.hold_full(full, &view)),
+    };
+    let (panics, switch) = (setup.state.panics.clone(), stop.clone());
+    background::spawn("budget", panics, stop, move || monitor.run(&|| switch.is_closed()))
 }
 
-/// The parts of the monitor's thread.
-struct BudgetThread {
-    state: Arc<State>,
+/// Informs the threads of waiting work. This takes calls of Mission Control, so the monitor does not wait for it.
+struct NoticeThread {
     view: View,
     keeper: Arc<BudgetKeeper>,
-    readers: Sender<UsageReading>,
     notices: BudgetNotices,
-    /// When the waiting work was last read, and the limits that were reached then.
-    told: Option<(Instant, Held)>,
+    /// When all threads of the waiting work were last informed, and the limits that were reached then.
+    informed: Option<(Instant, Held)>,
 }
 
-impl BudgetThread {
-    /// Monitors until the switch is closed.
+impl NoticeThread {
     fn run(&mut self, stop: &Stop) {
-        let (state, view) = (self.state.clone(), self.view.clone());
-        let mut monitor = BudgetMonitor {
-            keeper: self.keeper.clone(),
-            inflight: view.inflight().clone(),
-            readers: self.readers.clone(),
-            hold: Box::new(move |full| state.operator.hold_full(full, &view)),
-        };
-        monitor.run(&|| stop.is_closed(), &mut |held| self.inform(held));
+        while !stop.is_closed() {
+            let held = self.keeper.held();
+            self.inform(held);
+            stop.wait(NOTICE_ROUND);
+        }
     }
 
-    /// Informs the threads of waiting work once about each limit.
-    fn inform(&mut self, held: &Held) {
+    fn inform(&mut self, held: Held) {
         if held.reached.is_empty() {
-            if self.told.take().is_some() {
-                self.notices.forget();
-            }
+            self.informed = None;
             return;
         }
         let scopes =
             |held: &Held| held.reached.iter().map(|reached| reached.scope.clone()).collect::<Vec<_>>();
-        let is_fresh =
-            |(at, before): &(Instant, Held)| at.elapsed() < LOOK_AT_WAITING && scopes(before) == scopes(held);
-        if self.told.as_ref().is_some_and(is_fresh) {
+        let is_fresh = |(at, before): &(Instant, Held)| {
+            at.elapsed() < LOOK_AT_WAITING && scopes(before) == scopes(&held)
+        };
+        if self.informed.as_ref().is_some_and(is_fresh) {
             return;
         }
         let Some(OperatorReply::Rows(pending, _)) = self.view.ask(OperatorRequest::Look) else { return };
         let day = self.keeper.report(SystemClock.now()).map_or(String::new(), |report| report.day);
-        self.notices.inform(held, &day, &pending);
-        self.told = Some((Instant::now(), held.clone()));
+        // The next round continues with the threads that are left.
+        let is_done = self.notices.inform(&held, &day, &pending);
+        self.informed = is_done.then(|| (Instant::now(), held));
     }
 }
 

@@ -15,7 +15,7 @@ use mcr_config::Settings;
 use mcr_core::gateway::dialect::{Dialect, Release};
 use mcr_core::gateway::history::TurnProgress;
 use mcr_core::gateway::{
-    Class, Gateway, GatewayError, ModelCall, Progress, Recovered, Reply, ToolOutput, Turn, TurnMark, Why,
+    Class, Gateway, GatewayError, ModelCall, Progress, Recovered, Reply, Turn, TurnMark, Why,
 };
 use mcr_core::ops::{HealthReason, MissingAgentsReport};
 use mcr_files::Folder;
@@ -91,7 +91,7 @@ impl GatewayStatus {
         let _ = self.endpoint.set(endpoint.clone());
     }
 
-    fn dialect(&self) -> Dialect {
+    pub(super) fn dialect(&self) -> Dialect {
         self.endpoint.get().map(GatewayEndpoint::dialect).unwrap_or_default()
     }
 
@@ -150,6 +150,7 @@ impl GatewayStatus {
             sessions: known.sessions.len(),
             last_send_at: known.last_reply,
             last_send_error: known.last_error.clone(),
+            child: None,
         }
     }
 
@@ -272,10 +273,8 @@ pub(super) fn watched(
 
 /// Calls `look` with the marks by which a running turn is found in its session.
 pub(super) fn marked<T>(life: &TurnActivity, look: impl FnOnce(&TurnMark<'_>) -> T) -> T {
-    let output = |call_id: &String| ToolOutput { call_id: call_id.clone(), output: String::new() };
-    let outputs: Vec<ToolOutput> = life.result_of.iter().map(output).collect();
-    let run = life.run.as_deref();
-    look(&TurnMark { marker: &life.marker, outputs: &outputs, run, ..TurnMark::default() })
+    let (outputs, run) = (life.result_of.as_slice(), life.run.as_deref());
+    look(&TurnMark { marker: &life.marker, outputs, run, ..TurnMark::default() })
 }
 
 /// A worker's gateway client, which notes every call.
@@ -359,6 +358,14 @@ impl Gateway for TrackedGateway {
 
     fn shows_tools(&self) -> bool {
         self.status.shows_tools()
+    }
+
+    fn may_lose_calls(&self) -> bool {
+        self.gateway.as_ref().is_some_and(HttpGateway::may_lose_calls)
+    }
+
+    fn ends_abandoned_runs(&self) -> bool {
+        self.gateway.as_ref().is_some_and(HttpGateway::ends_abandoned_runs)
     }
 
     fn abort(&self, session: &SessionKey, agent: &str, run: Option<&str>) -> Result<bool, GatewayError> {

@@ -5,7 +5,7 @@ use std::io;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use crossbeam_channel::Sender;
+use crossbeam_channel::{Receiver, Sender};
 use log::{info, warn};
 
 use super::backend_health::observed;
@@ -25,22 +25,27 @@ use mcr_service::clock::SteadyClock;
 use mcr_service::delivery::service::View;
 use mcr_service::gateway_keys::KeyEnvFile;
 use mcr_service::gateway_keys::health::{GatewayKeysHealth, KeysState};
+use mcr_service::wakeup::Wakeup;
 
 /// When a Mission Control without stored keys is asked again. A new version of it may have them.
 const NOT_OFFERED_PAUSE: Duration = Duration::from_hours(24);
 
 /// The state of the stored keys, for `/health`.
 #[derive(Default)]
-pub(super) struct KeysStatus(Mutex<GatewayKeysHealth>);
+pub(super) struct KeysStatus {
+    health: Mutex<GatewayKeysHealth>,
+    /// Notified when the file has changed.
+    pub(super) changed: Wakeup,
+}
 
 impl KeysStatus {
     /// The present state.
     pub(super) fn now(&self) -> GatewayKeysHealth {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner).clone()
+        self.health.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     fn change(&self, change: impl FnOnce(&mut GatewayKeysHealth)) {
-        change(&mut self.0.lock().unwrap_or_else(PoisonError::into_inner));
+        change(&mut self.health.lock().unwrap_or_else(PoisonError::into_inner));
     }
 }
 
@@ -57,6 +62,7 @@ pub(super) fn start(setup: &ThreadSetup<'_>, view: View, living: Sender<()>) -> 
         redactor: setup.redactor.clone(),
         file: KeyEnvFile::new(file, settings.agents.workspace_root.clone()),
         pace: CallPace::of_keys(interval, settings.gateway_keys.idle_fetch_interval),
+        returned: setup.state.backend.on_return(),
         sync: KeySync::default(),
         refused: Vec::new(),
     };
@@ -74,6 +80,8 @@ struct KeysThread {
     redactor: Arc<Redactor>,
     file: KeyEnvFile,
     pace: CallPace,
+    /// Has a message after an absence of Mission Control.
+    returned: Receiver<()>,
     sync: KeySync,
     /// The refused keys that were last logged.
     refused: Vec<(String, String)>,
@@ -113,11 +121,9 @@ impl KeysThread {
     fn run(&mut self, stop: &Stop) {
         let clock = SteadyClock::new();
         let mut call = RepeatedCall::new(self.pace);
-        let mut returns = self.state.backend.returns();
         self.start();
         while !stop.is_closed() {
-            let seen = std::mem::replace(&mut returns, self.state.backend.returns());
-            if seen != returns {
+            if self.returned.try_recv().is_ok() {
                 call = RepeatedCall::new(self.pace);
             }
             let is_idle = self.view.state().is_idle;
@@ -180,6 +186,7 @@ impl KeysThread {
         match step {
             KeyStep::Write => {
                 self.file.write(&wanted.text)?;
+                self.state.keys.changed.notify();
                 let file = self.file.path().display().to_string();
                 info!(keys = wanted.names.len(), file; "The gateway's env file has the stored keys");
             }
@@ -193,7 +200,7 @@ impl KeysThread {
             KeyStep::Keep | KeyStep::Confirm => {}
         }
         let names: Option<BTreeSet<String>> = (step != KeyStep::Confirm)
-            .then(|| wanted.names.keys().map(|name| self.state.excerpt(name)).collect());
+            .then(|| wanted.names.iter().map(|name| self.state.excerpt(name)).collect());
         let written_at = self.file.written_at().map(Millis::from);
         self.state.keys.change(|health| {
             health.state = if names.is_none() { KeysState::Confirming } else { KeysState::InSync };

@@ -7,6 +7,7 @@ mod background;
 mod beats;
 mod budget;
 mod displaced;
+mod gateway_child;
 mod gateway_health;
 mod identity;
 mod keys_sync;
@@ -19,6 +20,8 @@ mod online;
 mod open_state;
 mod operator;
 mod reporter;
+mod request_status;
+mod requests;
 mod roster_sync;
 mod rows;
 mod shutdown;
@@ -31,6 +34,7 @@ mod threads;
 mod token_refusals;
 mod turn_limit;
 mod waiting;
+mod wake_query;
 mod workspace_sync;
 
 use std::cell::LazyCell;
@@ -38,7 +42,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, select};
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded, select};
 use log::{error, info, warn};
 
 use super::command_env::{BackendConnection, CommandEnv};
@@ -51,6 +55,7 @@ use mcr_clients::wire::Stop;
 use mcr_config::Settings;
 use mcr_core::delivery::operator_requests::OperatorRequest;
 use mcr_core::delivery::scheduler::RecoveredState;
+use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_model::memory::ByteBudget;
 use mcr_model::redact::Redactor;
 use mcr_service::delivery::service::Service;
@@ -63,6 +68,7 @@ use backend_health::observed;
 use listening::Listening;
 use open_state::{OpenState, open_sessions};
 use reporter::report_offline;
+use requests::Boot;
 use shutdown::{Cause, Shutdown};
 use signals::handle_signals;
 use state::State;
@@ -142,11 +148,11 @@ fn serve(
     };
     let systemd = LazyCell::new(|| Notifier::of(|name| std::env::var_os(name)));
     let opened = waiting::open_or_wait(settings, &connections.memory, redactor, || &systemd, &signals);
-    let Opened { state: OpenState { ledger, left, made, budget, memories }, folder, listening } = match opened
-    {
-        Ok(opened) => opened,
-        Err(exit) => return exit,
-    };
+    let Opened { state: OpenState { ledger, left, made, budget, memories }, folder, listening, boot } =
+        match opened {
+            Ok(opened) => opened,
+            Err(exit) => return exit,
+        };
     let state = Arc::new(State::new(settings, folder.as_ref(), redactor));
     let listening =
         match listening.map_or_else(|| Listening::start(settings, &connections.memory, state.clone()), Ok) {
@@ -166,15 +172,15 @@ fn serve(
     let beats = beats::open(settings, folder.as_ref(), &ledger, team.clone(), (&left, memories));
     let address = service_client::address(settings.http.connect_host(), server.local_addr().port());
     state.operator.accept_requests(address.clone());
+    let (boot, (leave, leaves)) = (Boot::adopt(boot, &state.requests), bounded(1));
     let left = RecoveredState { hold: state.operator.hold(), ..left };
     let switches = StopSwitches::default();
-    let gateway = gateway_endpoint(settings, connections, redactor, names);
-    if let Some(gateway) = &gateway {
-        state.gateway.set_endpoint(gateway);
-    }
+    let gateway = gateway_endpoint(settings, connections, redactor, names)
+        .inspect(|gateway| state.gateway.set_endpoint(gateway));
     state.set_clocks([&connections.once.endpoint, &connections.patient.endpoint].map(Clone::clone).into());
     let threads = ThreadSetup {
         settings,
+        folder: folder.as_ref(),
         connections,
         gateway,
         state: &state,
@@ -187,7 +193,8 @@ fn serve(
         beats: &beats,
         redactor,
     };
-    let (service, chores) = match threads.start(server.local_addr().port(), left) {
+    let started = threads.start(server.local_addr().port(), left, (boot, address.clone(), leave.clone()));
+    let (service, chores, child) = match started {
         Ok(started) => started,
         Err(why) => {
             error!(reason:% = why; "Not started: a thread cannot be started");
@@ -202,23 +209,23 @@ fn serve(
         error!(reason:% = why; "Systemd is not notified: a thread cannot be started");
     }
 
-    let cause = wait(&signals, &service, &state);
+    let cause = wait(&signals, &leaves, &service, &state);
     if cause == Cause::Lost {
         error!("The dispatcher has ended unexpectedly; please report this as a bug");
     }
     ledger.stops();
-    let (view, drain) = (service.view(), settings.delivery.drain);
+    let (view, drain) = (service.view(), cause.drain(settings.delivery.drain));
     let shutdown = Shutdown::begin(signals, drain, cause.exit());
     state.set_draining();
     let running = view.state().running;
-    let stopping = stop_line(running, drain);
     info!(turns = running, drain_seconds = drain.as_secs_f64(); "Stopping");
-    systemd.stopping(&stopping, drain + shutdown::EXIT_LIMIT);
+    systemd.stopping(&stop_line(running, drain), drain + shutdown::EXIT_LIMIT);
     switches.chores.close();
-    for wakeup in [team.wakeup(), &state.reporter] {
+    for wakeup in [team.wakeup(), &state.reporter, state.requests.wakeup(), &state.wake_query.wakeup] {
         wakeup.notify();
     }
-    let in_order = service.stop(drain, &shutdown.hurry, &switches.turns);
+    let stopped = service.stop(drain, &shutdown.hurry, &switches.turns);
+    gateway_child::stop(child.as_ref(), &shutdown);
     // Reporting "offline" next to another runtime would take its agents off the board. If there is none after
     // all, the backend notices by itself that the reports have stopped.
     if state.backend.health(None).accepted == Some(true) && view.state().foreign.is_none() {
@@ -231,11 +238,21 @@ fn serve(
     if cut_off > 0 {
         warn!(requests = cut_off; "Requests were cut off");
     }
-    if chores.recv_timeout(shutdown.thread_limit()) == Err(RecvTimeoutError::Timeout) {
-        warn!("Not every thread ended in time");
+    let chores_run = have_not_ended(&chores, shutdown.thread_limit());
+    if cause.is_orderly() && stopped.makes_no_calls() && cut_off == 0 && !chores_run {
+        ledger.stopped(SystemClock.now());
     }
     info!("Stopped");
-    if in_order { cause.exit() } else { Exit::Failed }
+    if stopped.in_order { cause.exit() } else { Exit::Failed }
+}
+
+/// Waits for the threads that hold the sender of `chores`. Returns whether the time was too short.
+fn have_not_ended(chores: &Receiver<()>, limit: Duration) -> bool {
+    let have_not_ended = chores.recv_timeout(limit) == Err(RecvTimeoutError::Timeout);
+    if have_not_ended {
+        warn!("Not every thread ended in time");
+    }
+    have_not_ended
 }
 
 /// The gateway of the agents, if one is configured.
@@ -253,9 +270,11 @@ fn gateway_endpoint(
 }
 
 /// Waits until there is a reason to stop.
-fn wait(signals: &Receiver<()>, service: &Service, state: &State) -> Cause {
+fn wait(signals: &Receiver<()>, leaves: &Receiver<Cause>, service: &Service, state: &State) -> Cause {
     loop {
         select! {
+            // The caller keeps a sender, so the channel stays open.
+            recv(leaves) -> cause => return cause.unwrap_or(Cause::Requested),
             // An error means that the handler is gone, so that no signal can arrive any more.
             recv(signals) -> _ => return Cause::Signal,
             recv(service.must_leave()) -> _ => return Cause::Foreign,

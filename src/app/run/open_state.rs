@@ -12,6 +12,7 @@ use crate::app::exit::Exit;
 use crate::app::state_dir;
 use mcr_config::{LedgerSwitch, Settings};
 use mcr_core::delivery::dead_letters::{self, RESUMED_STEP};
+use mcr_core::delivery::duplicate_runtime::{Predecessor, STAND_BACK};
 use mcr_core::delivery::journal::{Journal as _, Wait};
 use mcr_core::delivery::operator_requests::Hold;
 use mcr_core::delivery::scheduler::RecoveredState;
@@ -140,7 +141,14 @@ pub(super) fn open_ledger(
         let _ = ledger.note(&note, Wait::Not);
         open.push((work, record, None));
     }
+    let predecessor = match opened.stopped_at {
+        // A longer time ago, another runtime may have been started in its place.
+        Some(at) if at <= now && now.since(at) < STAND_BACK => Predecessor::Stopped,
+        _ if opened.crash.is_some() => Predecessor::Crashed,
+        _ => Predecessor::Unknown,
+    };
     let left = RecoveredState {
+        predecessor,
         open,
         closed: closed.collect(),
         unreadable: opened.unreadable,

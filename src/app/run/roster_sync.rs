@@ -152,7 +152,7 @@ impl RosterSync {
         health.added_count = new.difference(&old).count();
         health.removed_count = old.difference(&new).count();
         health.agents = new.len();
-        health.problem_count = problems.len();
+        health.problem_count = problems.iter().filter(|found| !found.is_note).count();
         let shown = problems.iter().take(PROBLEMS_SHOWN_MAX);
         let clean = |text: &str| self.state.excerpt(text);
         health.problems = shown.map(|found| (clean(&found.agent), clean(&found.problem))).collect();
@@ -173,7 +173,7 @@ impl RosterSync {
 
     /// Logs new problems, at most as many as `/health` shows.
     fn log_problems(&mut self, problems: Vec<AgentProblem>) {
-        let problems: BTreeSet<AgentProblem> = problems.into_iter().collect();
+        let problems: BTreeSet<AgentProblem> = problems.into_iter().filter(|found| !found.is_note).collect();
         for found in problems.difference(&self.reported.problems).take(PROBLEMS_SHOWN_MAX) {
             warn!(agent = found.agent.as_str(), problem = found.problem.as_str(); "An agent in Mission Control needs attention");
         }

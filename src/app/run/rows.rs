@@ -7,8 +7,8 @@ use mcr_model::TeamLimits;
 use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_service::delivery::inflight::Seen;
 use mcr_service::http::health::{
-    DeliveryConfig, DeliveryHealth, GuardrailsConfig, GuardrailsHealth, TurnHealth, WITHOUT_EFFECT, seconds,
-    stopped_by,
+    DeliveryConfig, DeliveryHealth, GuardrailsConfig, GuardrailsHealth, TurnHealth, WITHOUT_EFFECT,
+    WakeQueryHealth, seconds, stopped_by,
 };
 
 /// The state of delivery, with the running turns. `excerpt` shortens and redacts errors.
@@ -46,10 +46,12 @@ pub(super) fn delivery_health(
         unreadable: scheduler.unreadable.iter().map(|sentence| excerpt(sentence)).collect(),
         in_flight: scheduler.running,
         lists: scheduler.lists,
+        lists_limited: scheduler.lists_limited,
         foreign_instance: scheduler.foreign.map(|foreign| foreign.to_string()),
         oldest_unsettled_at: scheduler.oldest,
         oldest_unsettled_seconds: scheduler.oldest.map(|at| seconds(now.since(at))),
         turns: turns.into_iter().map(turn_health).collect(),
+        wake_query: WakeQueryHealth::default(),
         config,
     }
 }

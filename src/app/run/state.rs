@@ -17,9 +17,11 @@ use super::machine::{free_bytes, resident_bytes};
 use super::nudge_limiter::NudgeLimiter;
 use super::online::OnlineReports;
 use super::operator::Operator;
+use super::request_status::RequestStatus;
 use super::rows::{delivery_config, delivery_health};
 use super::snapshot::Prepared;
 use super::status_report::Condition;
+use super::wake_query::WakeQueryState;
 use super::workspace_sync::WorkspaceStatus;
 use mcr_clients::convex::ConvexEndpoint;
 use mcr_clients::mission::catalog;
@@ -35,6 +37,7 @@ use mcr_model::redact::Redactor;
 use mcr_service::clock::SteadyClock;
 use mcr_service::delivery::budget::BudgetKeeper;
 use mcr_service::delivery::service::View;
+use mcr_service::gateway_child::health::ChildStatus;
 use mcr_service::http::agent_api::AgentApi;
 use mcr_service::http::health::{
     DeliveryConfig, DeliveryHealth, DiskHealth, Guardrails, Health, HeartbeatHealth, LedgerHealth, Memory,
@@ -76,8 +79,14 @@ pub(super) struct State {
     pub(super) workspaces: WorkspaceStatus,
     /// The state of the stored keys.
     pub(super) keys: KeysStatus,
+    /// The gateway's process, if the runtime runs it.
+    pub(super) child: Option<Arc<ChildStatus>>,
+    /// The condition of the subscription to the wake query.
+    pub(super) wake_query: WakeQueryState,
     /// The reports about single agents.
     pub(super) online: OnlineReports,
+    /// Restarts and upgrades that people request.
+    pub(super) requests: RequestStatus,
     disk: Mutex<DiskHealth>,
     /// Why the state in `STATE_DIR` cannot be opened yet, if so.
     unopened: Mutex<Option<String>>,
@@ -129,7 +138,10 @@ impl State {
             roster: Mutex::default(),
             workspaces: WorkspaceStatus::default(),
             keys: KeysStatus::default(),
+            child: settings.gateway_child.is_some().then(Arc::default),
+            wake_query: WakeQueryState::default(),
             online: OnlineReports::default(),
+            requests: RequestStatus::default(),
             disk: Mutex::default(),
             unopened: Mutex::default(),
             displaced: Mutex::default(),
@@ -254,11 +266,22 @@ impl State {
         Condition { delivers: parts.delivers(), impaired: parts.is_impaired() }
     }
 
+    /// Whether `/readyz` is 200, apart from a stop.
+    pub(super) fn is_ready(&self) -> bool {
+        self.parts().missing().is_empty()
+    }
+
+    /// The gateway's version: the configured one, or as it was found.
+    pub(super) fn openclaw_version(&self) -> Option<String> {
+        self.identity.openclaw(self.gateway.version())
+    }
+
     fn parts(&self) -> Parts {
         let state = self.delivery.get().map(View::state);
         let breaker = state.as_ref().and_then(|state| state.breaker_open.as_deref());
         let mut gateway = self.gateway.health(breaker, state.is_some());
         gateway.missing_agents = self.missing_agents().report();
+        gateway.child = self.child.as_ref().map(|child| child.now());
         let advice = &mut gateway.missing_agents.advice;
         for text in [&mut gateway.closed, &mut gateway.last_send_error, advice].into_iter().flatten() {
             *text = self.excerpt(text);
@@ -272,6 +295,8 @@ impl State {
             backend: self.backend.health(self.clocks.get().and_then(|clocks| clock_ahead(clocks))),
             ledger: self.ledger_health(),
             budget: self.budget.get().and_then(|budget| budget.report(SystemClock.now())),
+            budget_stalled: self.budget.get().is_some_and(|budget| budget.is_stalled()),
+            is_pending: false,
             disk: *lock(&self.disk),
             panics: PanicHealth::of(self.panics.last().as_ref()),
         }
@@ -288,10 +313,11 @@ impl State {
 
     fn delivery_health(&self, state: Option<SchedulerState>) -> DeliveryHealth {
         let turns = self.delivery.get().map(View::turns).unwrap_or_default();
-        state.map_or_else(
+        let delivery = state.map_or_else(
             || DeliveryHealth { config: self.config.clone(), ..DeliveryHealth::default() },
             |state| delivery_health(state, turns, self.config.clone(), &|error| self.excerpt(error)),
-        )
+        );
+        DeliveryHealth { wake_query: self.wake_query.now().into(), ..delivery }
     }
 
     /// The conditions that block all deliveries.
@@ -324,17 +350,20 @@ impl State {
     }
 
     pub(super) fn health(&self) -> Health {
-        let parts = self.parts();
+        let mut parts = self.parts();
+        let is_starting = parts.is_starting(self.began.elapsed());
+        parts.is_pending = is_starting && parts.reasons().is_empty();
         let reasons = parts.reasons();
         let guardrails = Guardrails::of(&self.guardrails, &parts);
         let status = match () {
             () if self.draining.load(Ordering::Relaxed) => Status::Draining,
-            () if parts.is_starting(self.began.elapsed()) => Status::Starting,
+            () if is_starting => Status::Starting,
             () if reasons.is_empty() => Status::Healthy,
             () => Status::Degraded,
         };
-        let Parts { gateway, delivery, roster, workspaces, keys, backend, ledger, budget, disk, panics } =
-            parts;
+        let Parts {
+            gateway, delivery, roster, workspaces, keys, backend, ledger, budget, disk, panics, ..
+        } = parts;
         Health {
             status,
             reasons,
@@ -352,6 +381,7 @@ impl State {
             backend,
             ledger,
             budget,
+            requests: self.requests.shown(),
             disk,
             panics,
             paused: self.operator.paused().cleaned(&|name| self.redactor.clean(name)),

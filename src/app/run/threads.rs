@@ -3,27 +3,33 @@
 use std::io;
 use std::sync::Arc;
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, Sender};
 
 use super::backend_health::observed;
 use super::gateway_health::{TrackedGateway, watched};
 use super::reporter::Reporter;
+use super::requests::{Boot, Requests};
 use super::roster_sync::{Reported, RosterSync, named_agents};
+use super::shutdown::Cause;
 use super::state::State;
+use super::wake_query::WakeQuery;
 use super::{
-    BackendConnections, StopSwitches, agent_api_setup, background, budget, displaced, keys_sync, roster_sync,
-    rows, workspace_sync,
+    BackendConnections, StopSwitches, agent_api_setup, background, budget, displaced, gateway_child,
+    keys_sync, roster_sync, rows, workspace_sync,
 };
 use mcr_clients::gateway::GatewayEndpoint;
 use mcr_config::Settings;
 use mcr_core::delivery::retry::Budget;
 use mcr_core::delivery::scheduler::{RecoveredState, SchedulerConfig};
+use mcr_files::Folder;
 use mcr_model::redact::Redactor;
 use mcr_service::delivery::budget::BudgetKeeper;
+use mcr_service::delivery::call_limit::CallLimit;
 use mcr_service::delivery::deps::{RecentIds, Rules};
-use mcr_service::delivery::service::{DeliverySetup, Service};
-use mcr_service::delivery::stall_monitor;
+use mcr_service::delivery::service::{DeliverySetup, Service, View};
+use mcr_service::delivery::stall_monitor::{StallLimits, StallWatch};
 use mcr_service::delivery::worker::Worker;
+use mcr_service::gateway_child::GatewayChild;
 use mcr_service::heartbeat::beats::Beats;
 use mcr_service::roster::Team;
 use mcr_store::ledger::Ledger;
@@ -32,6 +38,7 @@ use mcr_store::sessions::Sessions;
 /// The parameters of the threads.
 pub(super) struct ThreadSetup<'a> {
     pub(super) settings: &'a Settings,
+    pub(super) folder: Option<&'a Arc<Folder>>,
     pub(super) connections: &'a BackendConnections,
     /// `None` where no gateway is configured.
     pub(super) gateway: Option<GatewayEndpoint>,
@@ -48,7 +55,12 @@ pub(super) struct ThreadSetup<'a> {
 
 impl ThreadSetup<'_> {
     /// Starts everything but the server. The receiver disconnects when the background tasks have ended.
-    pub(super) fn start(&self, port: u16, left: RecoveredState) -> io::Result<(Service, Receiver<()>)> {
+    pub(super) fn start(
+        &self,
+        port: u16,
+        left: RecoveredState,
+        requests: (Option<Boot>, String, Sender<Cause>),
+    ) -> io::Result<(Service, Receiver<()>, Option<GatewayChild>)> {
         let team = self.team.clone();
         self.state.operator.set_team(team.clone());
         let service = Service::start(self.delivery(&team, port, left))?;
@@ -91,12 +103,40 @@ impl ThreadSetup<'_> {
         if self.budget.is_on() {
             budget::start(self, &team, service.view())?;
         }
+        self.start_requests(requests, service.view(), alive.clone())?;
+        if let Some(mut wake_query) = WakeQuery::new(self, service.view()) {
+            let (switch, living) = (stop.clone(), alive.clone());
+            background::spawn("wake-query", self.state.panics.clone(), stop.clone(), move || {
+                let _living = &living;
+                wake_query.run(&switch);
+            })?;
+        }
         let (view, switch, state) = (service.view(), stop.clone(), self.state.clone());
         background::spawn("state-dir", self.state.panics.clone(), stop.clone(), move || {
             let _living = &alive;
             displaced::watch(&state, &view, &switch);
         })?;
-        Ok((service, ended))
+        let child = gateway_child::start(self, service.view())?;
+        Ok((service, ended, child))
+    }
+
+    /// Starts the thread that reads requests for a restart or an upgrade. Without a place to remember them it must not.
+    fn start_requests(
+        &self,
+        (boot, address, leave): (Option<Boot>, String, Sender<Cause>),
+        view: View,
+        living: Sender<()>,
+    ) -> io::Result<()> {
+        let Some(boot) = boot else { return Ok(()) };
+        let stop = &self.switches.chores;
+        let mission = observed(&self.connections.once, self.settings, stop, &self.state.backend);
+        let mut requests =
+            Requests::new(boot, self.settings, mission, self.state.clone(), view, address, leave);
+        let switch = stop.clone();
+        background::spawn("requests", self.state.panics.clone(), stop.clone(), move || {
+            let _living = &living;
+            requests.run(&switch);
+        })
     }
 
     fn delivery(&self, team: &Team, port: u16, left: RecoveredState) -> DeliverySetup {
@@ -135,6 +175,7 @@ impl ThreadSetup<'_> {
             workers: delivery.concurrent_sessions_max,
             list_limit: u32::try_from(delivery.list_limit).unwrap_or(u32::MAX),
             intervals: rows::poll_intervals(settings),
+            calls_monthly: delivery.calls_monthly,
             fold_max: delivery.fold_max,
             agent_limits: rows::agent_limits(delivery),
         };
@@ -144,10 +185,15 @@ impl ThreadSetup<'_> {
         let mission = observed(&self.connections.once, settings, &self.switches.chores, &self.state.backend);
         let journal = self.ledger.clone();
         let watcher = self.gateway.as_ref().map(|gateway| gateway.client(&self.switches.turns));
-        let watch = (
-            stall_monitor::StallLimits::of(settings.gateway.silence_max),
-            watched(watcher, self.state.gateway.clone()),
-        );
+        let looping = self.state.gateway.clone();
+        let watch = StallWatch {
+            limits: StallLimits::of(settings.gateway.silence_max),
+            look: watched(watcher, self.state.gateway.clone()),
+            calls: CallLimit {
+                most: delivery.tool_calls_max,
+                may_loop: Box::new(move || looping.dialect().may_ask_again()),
+            },
+        };
         DeliverySetup {
             plan,
             mission,
@@ -158,6 +204,10 @@ impl ThreadSetup<'_> {
             beats: self.beats.clone(),
             probe: Box::new(move || status.probe(prober.as_ref())),
             team: team.clone(),
+            backend_calls: {
+                let metrics = self.state.metrics.clone();
+                Box::new(move || metrics.backend.total())
+            },
             reporter: self.state.reporter.clone(),
             panics: self.state.panics.clone(),
         }

@@ -145,7 +145,8 @@ impl WorkspaceSync {
                 problems.insert(agent.slug.clone(), words.join("; "));
             }
         }
-        problems.extend(health.error.iter().map(|why| (String::new(), why.clone())));
+        let all = health.error.as_ref().or(health.kept.as_ref());
+        problems.extend(all.map(|why| (String::new(), why.clone())));
         for (agent, problem) in
             problems.iter().filter(|(agent, problem)| self.reported.get(*agent) != Some(problem))
         {

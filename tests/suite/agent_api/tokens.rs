@@ -58,6 +58,30 @@ impl Stand {
     }
 }
 
+/// However many unknown agents they name, and whatever their tokens.
+#[test]
+fn callers_without_a_valid_token_cause_one_read_of_the_roster_a_minute() {
+    let stand = Stand::with_tokens();
+    // The first call of a process without a roster reads it.
+    assert_eq!(stand.call("wake", "agent:nobody:main", Some("any"), "{}").status, 401);
+    let begun = stand.roster.now();
+    assert!(!begun.is_empty());
+    stand.roster.take_request();
+    let requests = |seconds: i64| {
+        let request = |number: i64| {
+            stand.hands.pass(seconds * 1_000);
+            let answer = stand.call("wake", &format!("agent:nobody{number}:main"), Some("any"), "{}");
+            assert_eq!(answer.status, 401, "{answer:?}");
+            stand.roster.take_request()
+        };
+        (0..20).filter(|number| request(*number)).count()
+    };
+    let quick = requests(0);
+    let slow = requests(15);
+    assert!(quick == 0 && (4..=5).contains(&slow), "{quick} at once, {slow} in five minutes");
+    assert!(Arc::ptr_eq(&begun, &stand.roster.now()));
+}
+
 /// Every accepted spelling of an agent's keys, for its session about a task or its own session.
 fn spellings(account: &str, task: &str) -> Vec<(String, bool)> {
     let about_task = [

@@ -157,7 +157,7 @@ fn every_number_is_clamped_with_a_warning() {
             assert_eq!(warned, usize::from(clamped), "{}={given}: {:?}", variable.name, start.warnings());
         }
     }
-    assert_eq!(numbers, 29);
+    assert_eq!(numbers, 32);
 }
 
 /// §1.1 [REC]: "parse integers strictly". Each of these is a mistake.
@@ -352,6 +352,7 @@ fn every_word_of_the_table_is_understood() {
             start.settings().heartbeats.mode.map_or_else(|| "off".to_owned(), |mode| format!("{mode:?}"))
         }),
         ("DONE_POLICY", |start| start.settings().delivery.done_policy.name().to_owned()),
+        ("WAKE_QUERY", |start| if start.settings().delivery.wake_query { "auto" } else { "off" }.to_owned()),
         ("NO_RESPONSE_NOTE", |start| format!("{:?}", start.settings().delivery.no_response_note)),
     ] {
         let variable = TABLE.iter().find(|variable| variable.name == name).unwrap();
@@ -361,7 +362,7 @@ fn every_word_of_the_table_is_understood() {
         }
     }
     let choices = TABLE.iter().filter(|variable| matches!(variable.kind, Kind::Choice { .. }));
-    assert_eq!(choices.count(), 11);
+    assert_eq!(choices.count(), 12);
 }
 
 /// Texts in reports: no control characters, and a maximum length.

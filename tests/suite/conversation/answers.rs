@@ -113,7 +113,7 @@ fn an_empty_text_empties_a_document() {
     let stack = Stack::new(&["ben"], |prompt: &Prompt| {
         let outputs: Vec<_> = prompt.outputs().map(|(_, output)| output.to_owned()).collect();
         let id = outputs.iter().find_map(|output| {
-            let output: serde_json::Value = serde_json::from_str(output).ok()?;
+            let output: serde_json::Value = serde_json::from_str(output.split_once('\n')?.1).ok()?;
             output["documentId"].as_str().map(str::to_owned)
         });
         let paper = |content: &str| json!({"title": "Notes", "content": content, "type": "note"});

@@ -76,7 +76,15 @@ fn at_the_limit_rows_wait_and_each_thread_is_told_once() {
     let (_, status) = stack.command(["status"]);
     assert!(status.contains("a daily budget is reached, so turns wait"), "{status}");
 
-    // A restart keeps the limit and tells no thread again.
+    assert!(status.contains("account: 600 of 500 tokens (120 %): reached, turns wait"), "{status}");
+
+    // A restart keeps the limit and posts no note again, also where many messages have followed it.
+    let busy = tasks.iter().find(|task| answers(&stack, "ben", &[(*task).clone()]) == 0).unwrap().clone();
+    for number in 0..201 {
+        let message = json!({"agentId": stack.agent("ben"), "taskId": busy, "content": format!("Step {number}."),
+            "suppressAgentNotifications": true});
+        stack.board.service("createMessageFromAgent", message).unwrap();
+    }
     stack.kill_and_start();
     stack.until("the limit after a restart", is_reached);
     is_found(&stack);
@@ -85,6 +93,7 @@ fn at_the_limit_rows_wait_and_each_thread_is_told_once() {
         ("500", 1, "The budget of the account is already 500 tokens today; raise it to more"),
         ("5usd", 1, "No budget of this kind is set for the account: 500 tokens"),
         ("0.5", 2, "for dollars, write 0.5usd"),
+        ("$5", 2, "for dollars, write 5usd"),
         ("-5", 2, "`-5`"),
         ("many", 2, "is no number of tokens; expected digits only"),
     ];
@@ -92,6 +101,11 @@ fn at_the_limit_rows_wait_and_each_thread_is_told_once() {
         let (code, text) = stack.command(["budget", "raise", amount]);
         assert!(code == Some(expected) && text.contains(words), "{amount}: {code:?} {text}");
     }
+    let (code, text) = stack.command(["budget", "raise", "900", "--agent", "bne"]);
+    assert!(
+        code == Some(1) && text.contains("No budget is set for bne alone: BUDGET_AGENTS names no agent."),
+        "{text}"
+    );
     let (code, text) = stack.command(["budget", "raise", "800"]);
     assert!(code == Some(0) && text.contains("600 of 800 tokens (75 %), raised today"), "{text}");
     stack.until("seven answers", |_| answers(&stack, "ben", &tasks) == 7);
@@ -141,6 +155,14 @@ fn an_agent_at_its_limit_holds_no_other() {
         assert!(text.contains(words), "{text}");
     }
     assert!(!text.contains("names ben"), "{text}");
+    let (code, text) = stack.command(["budget", "show", "--agent", "BEN"]);
+    let lines: Vec<&str> = text.lines().collect();
+    assert!(code == Some(0) && lines.len() == 2 && lines[1].contains("120 of 100 tokens"), "{text}");
+    let (code, text) = stack.command(["budget", "show", "--agent", "ada"]);
+    assert!(
+        code == Some(1) && text.contains("No budget is set for ada alone: BUDGET_AGENTS names ben, nemo."),
+        "{text}"
+    );
     let (code, text) = stack.command(["budget", "reset", "--agent", "ada"]);
     assert!(code == Some(1) && text.contains("No budget is set for ada alone"), "{text}");
     let (code, text) = stack.command(["budget", "raise", "1000", "--agent", "Ben"]);

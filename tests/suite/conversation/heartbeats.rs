@@ -71,6 +71,31 @@ fn a_wake_begins_a_heartbeat_that_shows_its_event_once_also_across_a_kill() {
     );
 }
 
+/// A heartbeat of a paused agent has not started: the page says why.
+#[test]
+fn a_held_heartbeat_is_shown_with_its_reason() {
+    let (mut stack, asked) = idle_agents(&["ben"]);
+    stack.until("the first heartbeat", |health| prompted(health) == 1);
+    assert_eq!(as_operator(&stack, "POST", "/pause", r#"{"agent": "ben"}"#).0, 200);
+    let own = format!("system:agent:ben:{}:v1", stack.board.account);
+    tell(&stack, "wake", &own, &json!({"text": "The build is red."}));
+    let waits = |stack: &Stack| {
+        let shown = as_operator(stack, "GET", "/overview", "").1["agents"]["shown"].take();
+        shown[0]["heartbeatWaits"].as_str().map(str::to_owned)
+    };
+    let mut why = None;
+    stack.until("the held heartbeat", |_| {
+        why = waits(&stack);
+        why.is_some()
+    });
+    let why = why.unwrap();
+    assert!(why.contains("paused"), "{why}");
+    assert_eq!(as_operator(&stack, "POST", "/resume", r#"{"agent": "ben"}"#).0, 200);
+    stack.until("the woken heartbeat", |health| prompted(health) == 2);
+    assert!(waits(&stack).is_none() && asked.lock().unwrap().len() == 2);
+    stack.stop();
+}
+
 /// A stop ends the running turn of the heartbeat that is about the task, and `why` says so.
 #[test]
 fn a_stop_of_a_task_ends_the_heartbeat_that_is_about_it() {

@@ -1,6 +1,5 @@
 //! Starts Mission Control, the gateway, and the program between them.
 
-use std::env;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
@@ -8,19 +7,19 @@ use std::time::{Duration, Instant};
 use mission_control_runtime::demo::gateway::{
     self, BODY_BYTES, Directives, Faults, Observations, Options, Release, ScriptedGateway, ScriptedModel,
 };
+use mission_control_runtime::demo::lossy_proxy::{Losses, LossyProxy};
 use mission_control_runtime::http::server::{Server, ServerLimits};
 use mission_control_runtime::local;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use crate::support::board::{Board, agent};
-use crate::support::lossy::Lossy;
 use crate::support::program::{Program, Running, get, text};
+use crate::support::real_gateway::{RealGateway, shared_gateway};
 
-/// The longest that any step here may take; far more than it ever takes. A real gateway retries a failing
-/// provider for minutes.
+/// The longest that any step may take. A real gateway retries a failing provider for minutes.
 const PATIENCE: Duration = Duration::from_mins(1);
-const PATIENCE_WITH_A_REAL_ONE: Duration = Duration::from_mins(4);
+const PATIENCE_WITH_A_REAL_ONE: Duration = Duration::from_mins(10);
 
 const TOKEN: &str = "the-gateways-token";
 
@@ -33,6 +32,8 @@ enum Place {
     Ours(Arc<dyn ScriptedModel>, Options),
     /// An address where nothing listens.
     Nowhere,
+    /// An address where the program itself starts the gateway.
+    Child(String),
     /// A real one: address and token.
     Real(String, String),
 }
@@ -49,13 +50,12 @@ pub(super) struct Stack {
     gateway: Option<Ours>,
     url: String,
     /// The proxy that loses answers on the way.
-    lossy: Option<Lossy>,
+    lossy: Option<LossyProxy>,
     token: String,
     program: Option<Running>,
     variables: Vec<(String, String)>,
     state: TempDir,
     address: String,
-    nudging: bool,
     said: AtomicUsize,
 }
 
@@ -115,6 +115,11 @@ impl Stack {
         Self::built(slugs, Place::Nowhere, "1000", None, &[])
     }
 
+    /// With a gateway that the program starts at this address.
+    pub(super) fn with_child(slugs: &[&str], url: &str, more: &[(&str, &str)]) -> Self {
+        Self::built(slugs, Place::Child(url.to_owned()), "1000", None, more)
+    }
+
     /// With a gateway of these options, and this token in place of its own.
     pub(super) fn at(
         slugs: &[&str],
@@ -143,6 +148,11 @@ impl Stack {
         Self::built(slugs, Self::place(release, agents), "1000", None, more)
     }
 
+    /// With this real gateway and these variables.
+    pub(super) fn over(gateway: &RealGateway, slugs: &[&str], more: &[(&str, &str)]) -> Self {
+        Self::built(slugs, Place::Real(gateway.url(), gateway.token()), "1000", None, more)
+    }
+
     /// With a connection that loses this many answers.
     pub(super) fn lossy(release: Release, agents: &[&str], slugs: &[&str], losses: usize) -> Self {
         let place = Self::place(release, agents);
@@ -150,10 +160,14 @@ impl Stack {
     }
 
     fn place(release: Release, agents: &[&str]) -> Place {
-        match real(release) {
-            Some((url, token)) => Place::Real(url, token),
-            None => Place::Ours(Arc::new(Directives), Options { release, ..options(agents) }),
+        if let Some((url, token)) = shared_gateway(release) {
+            return Place::Real(url, token);
         }
+        // As tests/conformance/configuration.mjs configures a release with a closed history.
+        let allowed: &[&str] =
+            if release < Release::V2026_5_7 { &["sessions_list", "sessions_history"] } else { &[] };
+        let tools_allowed = allowed.iter().map(|tool| (*tool).to_owned()).collect();
+        Place::Ours(Arc::new(Directives), Options { release, tools_allowed, ..options(agents) })
     }
 
     fn built(
@@ -179,6 +193,7 @@ impl Stack {
             .collect();
         let (url, token, gateway) = match place {
             Place::Real(url, token) => (url, token, None),
+            Place::Child(url) => (url, TOKEN.to_owned(), None),
             Place::Nowhere => ("http://127.0.0.1:1".to_owned(), TOKEN.to_owned(), None),
             Place::Ours(mind, options) => {
                 let gateway = ScriptedGateway::new(options, mind);
@@ -187,17 +202,20 @@ impl Stack {
                 (url, TOKEN.to_owned(), Some(Ours { gateway, server: Some(server) }))
             }
         };
-        let lossy = (losses > 0).then(|| Lossy::to(&url, losses));
+        let lossy =
+            (losses > 0).then(|| LossyProxy::start(&url, Losses { after: 0, count: losses }).unwrap());
         let state = tempfile::tempdir().unwrap();
         let variables = [
             ("ACCOUNT_ID", board.account.clone()),
             ("SERVICE_TOKEN", board.token.clone()),
             ("CONVEX_URL", board.url()),
-            ("OPENCLAW_GATEWAY_URL", lossy.as_ref().map_or_else(|| url.clone(), Lossy::url)),
+            ("OPENCLAW_GATEWAY_URL", lossy.as_ref().map_or_else(|| url.clone(), LossyProxy::url)),
             ("OPENCLAW_GATEWAY_TOKEN", shown.unwrap_or(&token).to_owned()),
             ("DELIVERY_INTERVAL", interval.to_owned()),
             ("DELIVERY_MAX_CONCURRENT_SESSIONS", "20".to_owned()),
             ("HEALTH_PORT", "0".to_owned()),
+            // The clock of the board stands still, so the value of the wake query would often stay the same.
+            ("WAKE_QUERY", "off".to_owned()),
             ("STATE_DIR", state.path().to_str().unwrap().to_owned()),
         ]
         .map(|(name, value)| (name.to_owned(), value));
@@ -217,7 +235,6 @@ impl Stack {
             variables,
             state,
             address,
-            nudging: true,
             said: AtomicUsize::new(0),
         }
     }
@@ -253,9 +270,7 @@ impl Stack {
     pub(super) fn mention(&self, task: &str, slug: &str, words: &str) {
         let number = self.said.fetch_add(1, Ordering::Relaxed);
         self.board.person_says(task, &format!("@{slug}, {words} ({number})"));
-        if self.nudging {
-            assert_eq!(self.ask("POST", "/nudge", ""), 202);
-        }
+        assert_eq!(self.ask("POST", "/nudge", ""), 202);
     }
 
     fn patience(&self) -> Duration {
@@ -375,7 +390,7 @@ impl Stack {
 
     /// How many answers are still to be lost.
     pub(super) fn losses_left(&self) -> usize {
-        self.lossy.as_ref().map_or(0, Lossy::left)
+        self.lossy.as_ref().map_or(0, LossyProxy::left)
     }
 
     pub(super) fn wait_for_log(&mut self, words: &str) {
@@ -503,8 +518,8 @@ impl Stack {
 
     /// Sets a variable for the next start and for commands.
     pub(super) fn set_variable(&mut self, name: &str, value: &str) {
-        let variable = self.variables.iter_mut().find(|(known, _)| known == name).unwrap();
-        value.clone_into(&mut variable.1);
+        self.variables.retain(|(known, _)| known != name);
+        self.variables.push((name.to_owned(), value.to_owned()));
     }
 
     /// The present value of a variable.
@@ -573,13 +588,9 @@ fn serve(gateway: &ScriptedGateway, address: &str) -> Server {
         .unwrap()
 }
 
-/// The real gateway of this release, if there is one: address and token.
-pub(super) fn real(release: Release) -> Option<(String, String)> {
-    let played = release.version();
-    let is_it = env::var("CONFORMANCE_GATEWAY_RELEASE").is_ok_and(|given| given == played);
-    let (url, token) =
-        (env::var("CONFORMANCE_GATEWAY_URL").ok()?, env::var("CONFORMANCE_GATEWAY_TOKEN").ok()?);
-    is_it.then_some((url, token))
+/// A scripted gateway of a process of its own.
+pub(super) fn serve_child(agents: &[&str], address: &str, mind: Arc<dyn ScriptedModel>) -> Server {
+    serve(&ScriptedGateway::new(options(agents), mind), address)
 }
 
 fn options(agents: &[&str]) -> Options {

@@ -257,9 +257,11 @@ fn a_wrong_token_delays_rows_and_loses_none() {
         let health = stack.health();
         assert_eq!(health["delivery"]["ended"], json!({}), "{health}");
     }
-    let health = stack.until("a closed gate", closed);
-    let why = health["gateway"]["closed"].as_str().unwrap();
-    assert!(why.contains("the gateway does not accept the runtime's token"), "{why}");
+    // A busy gateway may miss the time of a probe in between.
+    let health = stack.until("a gate closed by the token", |health| {
+        let why = health["gateway"]["closed"].as_str();
+        why.is_some_and(|why| why.contains("the gateway does not accept the runtime's token"))
+    });
     let last = health["gateway"]["lastSendError"].as_str().unwrap();
     assert!(last.contains("Set OPENCLAW_GATEWAY_TOKEN to"), "{last}");
     assert_eq!((stack.undelivered().len(), &health["delivery"]["waiting"]), (2, &json!(2)));

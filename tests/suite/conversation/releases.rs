@@ -32,6 +32,36 @@ fn a_provider_that_does_not_answer_is_named_and_not_posted() {
     }
 }
 
+/// Up to 2026.5.7 the model is called again while the client has yet to run the calls. A model that repeats its call never
+/// ends the turn, so the runtime ends it.
+#[test]
+fn a_turn_that_repeats_its_calls_is_ended_at_the_limit() {
+    let mut stack = at(Release::V2026_5_7);
+    stack.stop();
+    stack.set_variable("TOOL_MAX_CALLS", "4");
+    // The monitor's intervals follow from it.
+    stack.set_variable("OPENCLAW_REQUEST_TIMEOUT_MS", "5000");
+    stack.start();
+    let task = stack.task("in_progress", &["engineer"]);
+    stack.tell(
+        &task,
+        "engineer",
+        &format!("LOOP DELAY 50 CALL task_status {{\"taskId\":\"{task}\",\"status\":\"review\"}}"),
+    );
+    stack.until("its end", |health| health["delivery"]["ended"]["dead"] == 1);
+    let said = stack.said_by("engineer", &task);
+    assert!(said.len() == 1 && said[0].contains("repeated tool calls in one turn"), "{said:?}");
+    assert_eq!(stack.board.row("tasks", &task)["status"], "in_progress", "none of the calls ran");
+    assert_eq!(stack.gateway().posts(), 1, "nothing is sent twice");
+    stack.until("the end of the run", |_| stack.gateway().in_flight() == 0);
+    let log = stack.stop();
+    assert!(log.contains("exceeds TOOL_MAX_CALLS"), "{log}");
+    assert!(
+        log.contains("A running turn is ended: it makes calls without waiting for their results"),
+        "{log}"
+    );
+}
+
 /// Without a way to the history a lost answer ends as dead, and `/health` says so before.
 #[test]
 fn a_closed_history_is_reported_before_an_answer_is_lost() {

@@ -82,6 +82,8 @@ fn unusable_agents_are_named_and_the_others_work_on() {
         "has the same slug",
         "it is shorter than 1 minute: 1 minute is used",
         "it is longer than 24 hours: 24 hours are used",
+        // A note: the account works without one.
+        "the account has none, so no agent follows up",
     ] {
         assert!(problems.contains(words), "{words}: {problems}");
     }

@@ -316,7 +316,12 @@ impl Model {
                 *looks += 1;
                 if *looks < 3 {
                     let why = Waiting::Resuming;
-                    return Recovered::Running(Running { again_in: Duration::ZERO, why, last: Some(3) });
+                    return Recovered::Running(Running {
+                        again_in: Duration::ZERO,
+                        why,
+                        last: Some(3),
+                        promised: 0,
+                    });
                 }
                 // The first step with text only: its tools are gone.
                 let steps = (state.step..).map(|step| (self.script)(fixture, step));
@@ -462,7 +467,7 @@ pub(super) fn with_deps<T>(
         journal: journal.clone(),
         made: parts.made.clone(),
         clock: Arc::new(board.clock()),
-        nudge_poller: Box::new(|| ()),
+        written: Box::new(|| ()),
         wait: Box::new(move |pause| time.team.board.advance(i64::try_from(pause.as_millis()).unwrap())),
         guard: NetworkGuard::default(),
         tokens: false,

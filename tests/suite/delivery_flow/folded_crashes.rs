@@ -128,7 +128,14 @@ fn dispatch(fixture: &Fixture, process: &ProcessRun, left: RecoveredState, deps:
         backoff_max: Duration::from_secs(5),
     };
     let agent_limits = AgentLimitsConfig::default();
-    let plan = SchedulerConfig { workers: 2, list_limit: 50, intervals, fold_max: 20, agent_limits };
+    let plan = SchedulerConfig {
+        workers: 2,
+        list_limit: 50,
+        calls_monthly: 900_000,
+        intervals,
+        fold_max: 20,
+        agent_limits,
+    };
     let mut scheduler = Scheduler::with(plan, left, board.clock().now());
     let mut events: VecDeque<Event> = VecDeque::from([Event::AgentNames(["Ada"].into_iter().collect())]);
     for _ in 0..2_000 {

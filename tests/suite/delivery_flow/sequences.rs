@@ -29,6 +29,7 @@ pub(crate) fn plan() -> SchedulerConfig {
     SchedulerConfig {
         workers: 2,
         list_limit: 50,
+        calls_monthly: 900_000,
         intervals,
         fold_max: 1,
         agent_limits: AgentLimitsConfig::default(),

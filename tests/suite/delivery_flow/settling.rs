@@ -21,7 +21,7 @@ fn says(text: &str) -> Reply {
 
 fn goes_on(last: u64) -> Recovered {
     let again_in = Duration::from_secs(5);
-    Recovered::Running(Running { again_in, why: Waiting::GoesOn, last: Some(last) })
+    Recovered::Running(Running { again_in, why: Waiting::GoesOn, last: Some(last), promised: 0 })
 }
 
 /// An agent was mentioned, the turn was sent, and its answer was lost.
@@ -165,6 +165,26 @@ fn a_run_without_a_sign_of_life_is_stuck() {
     assert_eq!(fixture.gateway.take_seen().len(), 1);
 }
 
+/// §12.3: a run that repeats its calls is ended also if another process sent its turn.
+#[test]
+fn a_lost_turn_that_repeats_its_calls_is_ended() {
+    let (fixture, mut job) = lost();
+    let again_in = Duration::from_secs(5);
+    let running =
+        |promised| Recovered::Running(Running { again_in, why: Waiting::GoesOn, last: Some(7), promised });
+    fixture.gateway.recovers(running(31));
+    assert_eq!(fixture.deliver(&mut job), "again", "below the limit");
+    fixture.gateway.recovers(running(32)).ends(Ok(true));
+    match fixture.outcome(&mut job) {
+        Outcome::Closed(End::Dead(why)) => assert!(why.contains("32 tool calls in one turn"), "{why}"),
+        other => panic!("{other:?}"),
+    }
+    let ended = fixture.gateway.take_ended();
+    assert_eq!(ended.iter().map(|(_, run)| run.as_deref()).collect::<Vec<_>>(), [Some("resp_0")]);
+    assert!(fixture.last_message()["content"].as_str().unwrap().contains("repeated tool calls"));
+    assert_eq!(fixture.gateway.take_seen().len(), 1);
+}
+
 /// §11.7: a stuck run is aborted before the turn is sent again, with a remark; there is no second repetition.
 #[test]
 fn a_stuck_run_is_aborted_and_the_turn_is_sent_once_more() {
@@ -222,7 +242,7 @@ fn a_stuck_run_may_answer_at_the_last_moment() {
 fn only_an_active_run_is_aborted() {
     let stands = |why| {
         let again_in = Duration::from_secs(5);
-        Recovered::Running(Running { again_in, why, last: Some(7) })
+        Recovered::Running(Running { again_in, why, last: Some(7), promised: 0 })
     };
     let (fixture, mut job) = lost();
     quiet(&mut job);

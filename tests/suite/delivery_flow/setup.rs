@@ -6,6 +6,7 @@ use mission_control_runtime::delivery::deliver::deliver;
 use mission_control_runtime::delivery::deps::{DeliveryDeps, RecentIds};
 use mission_control_runtime::delivery::journal::Journal;
 use mission_control_runtime::delivery::{Job, Outcome, Record};
+use mission_control_runtime::gateway::Gateway;
 use mission_control_runtime::ledger::MemoryLedger;
 use mission_control_runtime::local::Options;
 use mission_control_runtime::mission::Mission;
@@ -126,6 +127,11 @@ impl Fixture {
         self.outcome_through(job, Arc::new(self.backend.clone()), &self.ledger)
     }
 
+    /// The outcome of an attempt with this gateway.
+    pub(super) fn outcome_with(&self, job: &mut Job, gateway: &dyn Gateway) -> Outcome {
+        self.attempt(job, Arc::new(self.backend.clone()), gateway, &self.ledger)
+    }
+
     /// The outcome of an attempt with this backend connection and this journal.
     pub(super) fn outcome_through(
         &self,
@@ -133,18 +139,28 @@ impl Fixture {
         backend: Arc<dyn Convex>,
         journal: &dyn Journal,
     ) -> Outcome {
+        self.attempt(job, backend, &self.gateway, journal)
+    }
+
+    fn attempt(
+        &self,
+        job: &mut Job,
+        backend: Arc<dyn Convex>,
+        gateway: &dyn Gateway,
+        journal: &dyn Journal,
+    ) -> Outcome {
         let (account, token) =
             (AccountId::new(&self.team.board.account), Secret::new(&self.team.board.token));
         let mission = Mission::new(backend, account, token);
-        let nudge_poller = || {
+        let written = || {
             self.stirred.fetch_add(1, Ordering::Relaxed);
         };
         let clock = self.team.board.clock();
         let deps = DeliveryDeps {
-            nudge_poller: &nudge_poller,
+            written: &written,
             // A test may continue a job in another process.
             made: &RecentIds::default(),
-            ..self.parts.deps(&mission, &self.gateway, journal, &clock)
+            ..self.parts.deps(&mission, gateway, journal, &clock)
         };
         deliver(job, &deps)
     }

@@ -135,7 +135,7 @@ fn a_file_without_a_usable_token_ends_the_demo_before_anything_starts() {
     let lines = folder.path().join("lines");
     std::fs::write(&lines, "one\ntwo\n").unwrap();
     let rows = [
-        ("/dev/zero", "it is no regular file"),
+        ("/dev/zero", "it is not a regular file"),
         (lines.to_str().unwrap(), "contains blanks, line ends or other characters"),
         ("missing", "cannot be read"),
     ];

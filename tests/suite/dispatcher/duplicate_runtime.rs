@@ -4,8 +4,9 @@ use std::time::Duration;
 
 use mission_control_runtime::clock::Millis;
 use mission_control_runtime::delivery::agent_limits::AgentLimitsConfig;
+use mission_control_runtime::delivery::duplicate_runtime::Predecessor;
 use mission_control_runtime::delivery::scheduler::{
-    Effect, Event, PollIntervals, Scheduler, SchedulerConfig,
+    Effect, Event, PollIntervals, RecoveredState, Scheduler, SchedulerConfig,
 };
 use mission_control_runtime::delivery::{End, Job, Outcome};
 use mission_control_runtime::model::Notification;
@@ -16,7 +17,7 @@ use super::two_dispatchers::{RuntimePair, WORKERS};
 /// How many pairs of each kind are tried; a thousand of them have been.
 const SEEDS: u64 = 10;
 
-const INTERVAL: Duration = Duration::from_secs(5);
+pub(super) const INTERVAL: Duration = Duration::from_secs(5);
 
 /// The least time between two signs of another runtime that prove that it is alive.
 const STAND_BACK: Duration = Duration::from_mins(2);
@@ -31,35 +32,46 @@ fn intervals() -> PollIntervals {
 }
 
 /// A row; its task has the same name.
-fn row(id: &str, more: &Value) -> Notification {
+pub(super) fn row(id: &str, more: &Value) -> Notification {
     let mut row = json!({"_id": id, "type": "thread_update", "recipientType": "agent", "recipientId": "agent",
         "taskId": id, "title": "", "body": "", "createdAt": 10});
     row.as_object_mut().unwrap().extend(more.as_object().unwrap().clone());
     serde_json::from_value(row).unwrap()
 }
 
-fn untouched(id: &str) -> Notification {
+pub(super) fn untouched(id: &str) -> Notification {
     row(id, &json!({}))
 }
 
 /// The dispatcher and the lists that it requests.
-struct Watch {
+pub(super) struct Watch {
     dispatcher: Scheduler,
-    now: Millis,
+    pub(super) now: Millis,
     begun: Vec<Job>,
-    left: usize,
+    pub(super) left: usize,
 }
 
 impl Watch {
     fn new() -> Self {
+        Self::after(Predecessor::Unknown)
+    }
+
+    pub(super) fn after(predecessor: Predecessor) -> Self {
         let plan = SchedulerConfig {
             workers: 2,
             list_limit: 50,
+            calls_monthly: 900_000,
             intervals: intervals(),
             fold_max: 1,
             agent_limits: AgentLimitsConfig::default(),
         };
-        Self { dispatcher: Scheduler::new(plan), now: Millis(0), begun: Vec::new(), left: 0 }
+        let left = RecoveredState { predecessor, ..RecoveredState::default() };
+        Self {
+            dispatcher: Scheduler::with(plan, left, Millis(0)),
+            now: Millis(0),
+            begun: Vec::new(),
+            left: 0,
+        }
     }
 
     /// A dispatcher that has ruled out another runtime, on an empty board.
@@ -70,13 +82,13 @@ impl Watch {
     }
 
     /// Waits for the next list and answers it.
-    fn sees(&mut self, rows: &[Notification], dice: f64) {
+    pub(super) fn sees(&mut self, rows: &[Notification], dice: f64) {
         let (list, limit) = self.next_list();
         let rows = rows.to_vec();
         self.tell(Some(Event::Listed { list, limit, rows, malformed: 0, dice }));
     }
 
-    fn next_list(&mut self) -> (u64, u32) {
+    pub(super) fn next_list(&mut self) -> (u64, u32) {
         for _ in 0..100 {
             for effect in self.dispatcher.on(None, self.now) {
                 if let Effect::List { list, limit } = effect {
@@ -90,14 +102,14 @@ impl Watch {
     }
 
     /// Lists until this much time has passed.
-    fn sees_for(&mut self, span: Duration, rows: &[Notification], dice: f64) {
+    pub(super) fn sees_for(&mut self, span: Duration, rows: &[Notification], dice: f64) {
         let until = self.now + span;
         while self.now < until && self.left == 0 {
             self.sees(rows, dice);
         }
     }
 
-    fn tell(&mut self, event: Option<Event>) {
+    pub(super) fn tell(&mut self, event: Option<Event>) {
         for effect in self.dispatcher.on(event, self.now) {
             self.carry_out(effect);
         }
@@ -112,11 +124,11 @@ impl Watch {
         }
     }
 
-    fn begun(&self) -> Vec<&str> {
+    pub(super) fn begun(&self) -> Vec<&str> {
         self.begun.iter().map(|job| job.work.id.as_str()).collect()
     }
 
-    fn suspects(&self) -> Option<bool> {
+    pub(super) fn suspects(&self) -> Option<bool> {
         self.dispatcher.state().foreign.map(|foreign| foreign.certain)
     }
 }

@@ -178,7 +178,13 @@ proptest! {
             world.arrive(&format!("t{track}"), "mention", &id);
             world.run_for(Duration::from_millis(*gap));
         }
-        world.run_for(Duration::from_hours(200));
+        let latest = world.now() + Duration::from_hours(200);
+        while world.settled.len() < rows.len() {
+            prop_assert!(world.now() < latest, "not settled: {:?}", world.settled);
+            world.run_for(Duration::from_mins(1));
+        }
+        // Nothing starts afterwards.
+        world.run_for(Duration::from_hours(1));
         prop_assert_eq!(world.settled.len(), rows.len());
         prop_assert_eq!(&world.idle_while_ready, &None);
         for track in 0..4 {

@@ -108,6 +108,7 @@ impl Offering {
         let plan = SchedulerConfig {
             workers: 1,
             list_limit: 50,
+            calls_monthly: 900_000,
             intervals,
             fold_max: 1,
             agent_limits: AgentLimitsConfig::default(),

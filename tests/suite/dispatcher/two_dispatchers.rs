@@ -201,6 +201,7 @@ impl RuntimePair {
                 let plan = SchedulerConfig {
                     workers: WORKERS,
                     list_limit: 50,
+                    calls_monthly: 900_000,
                     intervals,
                     fold_max: 1,
                     agent_limits: AgentLimitsConfig::default(),

@@ -4,6 +4,7 @@ use std::cmp::Reverse;
 use std::collections::{BTreeMap, BinaryHeap, HashMap};
 use std::time::Duration;
 
+pub(super) use crate::support::work::sent;
 use crate::support::work::work_of;
 use mission_control_runtime::clock::Millis;
 use mission_control_runtime::delivery::agent_limits::AgentLimitsConfig;
@@ -15,14 +16,12 @@ use mission_control_runtime::delivery::retry::{self, Next};
 use mission_control_runtime::delivery::scheduler::{
     Effect, Event, OperatorEffect, PollIntervals, RecoveredState, Scheduler, SchedulerConfig,
 };
-use mission_control_runtime::delivery::{
-    End, Job, Outcome, PendingAnswer, Record, Sent, Stage, Trouble, UnknownFields,
-};
+use mission_control_runtime::delivery::{End, Job, Outcome, PendingAnswer, Record, Stage, Trouble};
 use mission_control_runtime::gateway::history::Waiting;
 use mission_control_runtime::gateway::{Class, GatewayError, Why};
 use mission_control_runtime::guardrails::agent_names::KnownOrigin;
 use mission_control_runtime::guardrails::origin::Origin;
-use mission_control_runtime::model::{Notification, SessionKey};
+use mission_control_runtime::model::Notification;
 use serde_json::json;
 
 /// The result of a row's attempts.
@@ -56,25 +55,6 @@ pub(super) enum Fate {
 pub(super) fn answered() -> Record {
     let answer = PendingAnswer::new(vec!["yes".to_owned()], false);
     Record { stage: Stage::Answered(answer), ..Record::default() }
-}
-
-/// A turn whose answer was lost.
-pub(super) fn sent() -> Sent {
-    Sent {
-        session: SessionKey::new("s"),
-        agent: "agent".to_owned(),
-        attempt: 1,
-        run: None,
-        at: Millis(0),
-        lost: Some(Millis(0)),
-        silent: false,
-        failed: false,
-        spoke: false,
-        looked: None,
-        grown: None,
-        interrupted: false,
-        extra: UnknownFields::default(),
-    }
 }
 
 /// A row as the backend lists it.
@@ -215,10 +195,17 @@ impl World {
             backoff_base: Duration::from_secs(5),
             backoff_max: Duration::from_mins(5),
         };
-        let (arrived, plan) =
-            (open.len(), SchedulerConfig { workers, list_limit: 50, intervals, fold_max, agent_limits });
-        let overtaken = (0..arrived).map(|number| (number, (0, 0))).collect();
+        let (arrived, monthly) = (open.len(), 900_000);
         let left = RecoveredState { open, ..left };
+        let plan = SchedulerConfig {
+            calls_monthly: monthly,
+            list_limit: 50,
+            workers,
+            intervals,
+            fold_max,
+            agent_limits,
+        };
+        let overtaken = (0..arrived).map(|number| (number, (0, 0))).collect();
         let mut world = Self {
             dispatcher: Scheduler::with(plan, left, Millis(0)),
             starts: Vec::new(),

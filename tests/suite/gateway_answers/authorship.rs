@@ -220,13 +220,14 @@ mod items {
     }
 
     #[test]
-    fn a_result_without_its_call_id_is_found_as_the_last_input() {
-        let outputs = [ToolOutput { call_id: "c1".to_owned(), output: "{\"ok\":true}".to_owned() }];
+    fn a_result_without_its_call_id_is_found_by_its_marker() {
+        let output = "[n-1 try 1 result 1.1]\n{\"ok\":true}";
+        let outputs = [ToolOutput { call_id: "c1".to_owned(), output: output.to_owned() }];
         let mark = TurnMark { outputs: &outputs, ..TurnMark::default() };
         let before = user("[n-1 try 1] Hello.");
-        let items = [before.clone(), user("{\"ok\":true}"), item("stop", "Done.", 3)];
+        let items = [before.clone(), user(output), item("stop", "Done.", 3)];
         assert_eq!(source_of(&mark, "Done.", &page(&items).items), TextSource::Model);
-        let items = [user("{\"ok\":true}"), item("stop", "Done.", 3), before];
+        let items = [before, user("[n-1 try 1 result 2.1]\n{\"ok\":true}"), item("stop", "Done.", 3)];
         assert_eq!(source_of(&mark, "Done.", &page(&items).items), TextSource::Unknown);
     }
 

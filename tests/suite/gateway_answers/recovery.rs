@@ -1,6 +1,8 @@
 //! What a session's history shows of a turn whose answer was lost: the tables of spec §11.3, §11.5 and §11.6,
 //! and the recipe of §11.8, step by step. Bodies are those of the real gateway, shortened.
 
+/// Calls of lost turns, and lost turns with results.
+mod calls;
 /// The items.
 mod items;
 /// The same cases over a socket, from the scripted gateway.
@@ -40,6 +42,8 @@ struct Scene {
     /// Seconds since the first reading.
     looked: Option<u64>,
     outputs: bool,
+    /// The release calls the model again while the client runs its calls.
+    asks_again: bool,
     earlier: bool,
     run: bool,
 }
@@ -54,6 +58,7 @@ const FIRST: Scene = Scene {
     since: 3,
     looked: None,
     outputs: false,
+    asks_again: false,
     earlier: false,
     run: true,
 };
@@ -64,7 +69,10 @@ const FAILED: Scene = Scene { failed: true, since: 0, ..FIRST };
 
 fn verdict(scene: Scene, items: &[Value]) -> Recovered {
     let page = read(&body(items)).expect("a history");
-    let outputs = [("cf723c1f3", "{\"ok\":true}"), ("cf723c1f4", "{}")];
+    let outputs = [
+        ("cf723c1f3", "[n-101 try 2 result 1.1]\n{\"ok\":true}"),
+        ("cf723c1f4", "[n-101 try 2 result 1.2]\n{}"),
+    ];
     let outputs =
         outputs.map(|(id, output)| ToolOutput { call_id: id.to_owned(), output: output.to_owned() });
     let lost = SENT + Duration::from_mins(2);
@@ -90,6 +98,7 @@ fn verdict(scene: Scene, items: &[Value]) -> Recovered {
             up: scene.restarted.map(up),
             untouched: scene.untouched,
             ends_unheard: scene.ends_unheard,
+            asks_again: scene.asks_again,
             now,
         },
     )
@@ -341,68 +350,6 @@ fn step_1_adopts_answers() {
     ]);
 }
 
-/// spec §11.8, step 2: calls that are adopted, and calls that are not.
-#[test]
-fn step_2_adopts_calls() {
-    let large = json!([{"type": "toolCall", "id": "m1", "name": "document_upsert", "arguments": {"content": "x\n...(truncated)..."}}]);
-    check(&[
-        (
-            "2 our calls",
-            FIRST,
-            vec![ours(), calls(RUN, &["m1", "m2"]), pending(RUN, "m1"), pending(RUN, "m2")],
-            "calls m1 m2",
-        ),
-        (
-            "2 not the gateway's own",
-            SECOND,
-            vec![ours(), calls(RUN, &["b1"]), result(RUN, "b1", "out")],
-            "absent, seen",
-        ),
-        (
-            "2 ours among the gateway's own",
-            FIRST,
-            vec![ours(), calls(RUN, &["b1", "m1"]), result(RUN, "b1", "out"), pending(RUN, "m1")],
-            "calls m1",
-        ),
-        (
-            "2 the last ones",
-            FIRST,
-            vec![
-                ours(),
-                calls(RUN, &["b1"]),
-                result(RUN, "b1", "o"),
-                calls(RUN, &["m1"]),
-                pending(RUN, "m1"),
-            ],
-            "calls m1",
-        ),
-        (
-            "2 not before all of them are written",
-            FIRST,
-            vec![ours(), calls(RUN, &["m1", "m2"]), pending(RUN, "m1")],
-            "SecondLook 5",
-        ),
-        (
-            "2 not while it is resumed: results would be refused",
-            RESTARTED,
-            vec![ours(), calls(RUN, &["m1"]), pending(RUN, "m1"), system()],
-            "Resuming 2",
-        ),
-        (
-            "2 once that is over",
-            RESTARTED,
-            vec![ours(), calls(RUN, &["m1"]), pending(RUN, "m1"), system(), said(RESUMED, "x")],
-            "calls m1",
-        ),
-        (
-            "2 with arguments that are cut",
-            FIRST,
-            vec![ours(), assistant(RUN, "toolUse", &large), pending(RUN, "m1")],
-            "cut",
-        ),
-    ]);
-}
-
 /// spec §11.8, from step 3 on: turns that the gateway resumes, that continue, and that are sent again.
 #[test]
 fn steps_3_to_7_wait_adopt_or_send_again() {
@@ -494,7 +441,7 @@ fn pages_are_read_back_to_the_turn() {
         looked: None,
     };
     let results = [ToolOutput { call_id: "c1".to_owned(), output: String::new() }];
-    let rows: [(Value, &[ToolOutput], bool); 8] = [
+    let rows: [(Value, &[ToolOutput], bool); 10] = [
         (ours(), &[], true),
         (older(), &[], true),
         (user("hello"), &[], false),
@@ -503,6 +450,8 @@ fn pages_are_read_back_to_the_turn() {
         (said(RUN, MARKER), &[], false),
         (user("Tool:c1: {}"), &results, true),
         (user("Tool:c12: {}"), &results, false),
+        (user("[n-99 try 1 result 3.2]\n{}"), &results, true),
+        (user("Tool:c12: [n-99 try 1 result 3.2]\n{}"), &[], true),
     ];
     for (item, outputs, expected) in rows {
         let page = read(&body(std::slice::from_ref(&item))).unwrap();

@@ -1,6 +1,6 @@
 //! What an idle account costs: the backend calls of a month, counted by kind on a virtual clock. The dispatcher, the
-//! schedule of heartbeats and the paces of the roster and the status report run with the default settings. How many
-//! calls a fetch or a heartbeat makes is counted once with the real steps.
+//! schedule of heartbeats and the paces of the service's own calls run with the default settings, without and with the wake
+//! query. How many calls a fetch or a heartbeat makes is counted once with the real steps.
 
 #![allow(clippy::print_stdout, reason = "`make facts` shows the table")]
 
@@ -20,6 +20,7 @@ use mission_control_runtime::delivery::{End, Outcome};
 use mission_control_runtime::heartbeat::schedule::BeatSchedule;
 use mission_control_runtime::model::{AgentId, Notification};
 use mission_control_runtime::repeated_call::{CallPace, RepeatedCall};
+use mission_control_runtime::wake_query::WakeSignal;
 use mission_control_runtime::work::{Beat, Kind, WorkId};
 use serde_json::json;
 
@@ -35,6 +36,10 @@ const MONTH: Duration = Duration::from_hours(30 * 24);
 
 /// The most calls of a month.
 const MONTHLY_CALLS_MAX: u64 = 300_000;
+const MONTHLY_CALLS_WITH_WAKE_QUERY_MAX: u64 = 200_000;
+
+/// A reading of requests asks for a restart and for an upgrade.
+const CALLS_OF_REQUESTS: usize = 2;
 
 fn settings(more: &[(&str, &str)]) -> Settings {
     let account = "k57a1b2c3d4e5f6g7h8j9k0m1n2p3q4r";
@@ -86,6 +91,8 @@ struct Service {
     scheduler: Scheduler,
     roster: RepeatedCall,
     status: RepeatedCall,
+    requests: RepeatedCall,
+    has_wake_query: bool,
     beats: BeatSchedule,
     named: u64,
     measured: Measured,
@@ -109,6 +116,7 @@ impl Service {
         let plan = SchedulerConfig {
             workers: delivery.concurrent_sessions_max,
             list_limit: 50,
+            calls_monthly: 900_000,
             intervals,
             fold_max: delivery.fold_max,
             agent_limits: AgentLimitsConfig::default(),
@@ -123,6 +131,8 @@ impl Service {
             scheduler: Scheduler::new(plan),
             roster: RepeatedCall::new(CallPace::of_roster(agents.sync_interval, agents.idle_sync_interval)),
             status: RepeatedCall::new(CallPace::of_status(settings.report_interval)),
+            requests: RepeatedCall::new(CallPace::of_requests(settings.report_interval)),
+            has_wake_query: false,
             beats,
             named: 0,
             measured: Measured::new(),
@@ -130,6 +140,13 @@ impl Service {
             calls: BTreeMap::new(),
             started: None,
         }
+    }
+
+    /// A service whose subscription to the wake query works from the start.
+    fn with_wake_query(settings: &Settings) -> Self {
+        let mut service = Self { has_wake_query: true, ..Self::new(settings) };
+        service.tell(Some(Event::WakeQuery(WakeSignal::Changed)));
+        service
     }
 
     fn count(&mut self, kind: &'static str, calls: usize) {
@@ -183,6 +200,7 @@ impl Service {
             self.beats.wake_at(self.now),
             Some(self.roster.due(is_idle, self.now)),
             Some(self.status.due(is_idle, self.now)),
+            Some(self.requests.due(is_idle, self.now)),
         ];
         self.now = self.now.max(next.into_iter().flatten().min().unwrap());
         self.tell(None);
@@ -196,6 +214,13 @@ impl Service {
             self.status.begins(self.now);
             self.status.succeeds();
             self.count("status", 1);
+            // A report changes the account, which the query reads. The platform counts each run as a call.
+            self.count("runs", usize::from(self.has_wake_query));
+        }
+        if self.requests.due(is_idle, self.now) <= self.now {
+            self.requests.begins(self.now);
+            self.requests.succeeds();
+            self.count("requests", CALLS_OF_REQUESTS);
         }
         let named = &mut self.named;
         let mut name = |_: &AgentId| {
@@ -232,21 +257,32 @@ fn thousands(number: u64) -> String {
 /// The figures of `docs/facts.md`.
 #[test]
 fn the_calls_of_an_idle_month_are_few_and_documented() {
-    let mut service = Service::new(&settings(&[]));
-    service.run_for(MONTH);
-    let total: u64 = service.calls.values().sum();
-    let mut table = String::from("| Calls of an idle account in 30 days | |\n|---|---|\n");
+    let settings = settings(&[]);
+    let [polling, waking] =
+        [Service::new(&settings), Service::with_wake_query(&settings)].map(|mut service| {
+            service.run_for(MONTH);
+            service.calls
+        });
+    let mut table = String::from(
+        "| Calls of an idle account in 30 days | polling | with the wake query |\n|---|---|---|\n",
+    );
+    let of = |calls: &BTreeMap<&str, u64>, kind: &str| calls.get(kind).copied().unwrap_or_default();
     for (kind, about) in [
         ("lists", "lists of notifications"),
         ("status", "status reports"),
+        ("runs", "runs of the wake query after these reports"),
         ("heartbeats", "heartbeats of five agents every 15 minutes, one turn a day each"),
         ("roster", "roster"),
+        ("requests", "requests for a restart or an upgrade, every five minutes"),
     ] {
-        let _ = writeln!(table, "| {about} | {} |", thousands(service.calls[kind]));
+        let [polling, waking] = [&polling, &waking].map(|calls| thousands(of(calls, kind)));
+        let _ = writeln!(table, "| {about} | {polling} | {waking} |");
     }
-    let _ = writeln!(table, "| **all** | **{}** |", thousands(total));
+    let [total, total_waking] = [&polling, &waking].map(|calls| calls.values().sum::<u64>());
+    let _ = writeln!(table, "| **all** | **{}** | **{}** |", thousands(total), thousands(total_waking));
     println!("{table}");
-    assert!(total <= MONTHLY_CALLS_MAX, "{total}: {:?}", service.calls);
+    assert!(total <= MONTHLY_CALLS_MAX, "{total}: {polling:?}");
+    assert!(total_waking <= MONTHLY_CALLS_WITH_WAKE_QUERY_MAX, "{total_waking}: {waking:?}");
     check_fresh("docs/facts.md", |document| with_block(document, "idle", &table));
 }
 
@@ -289,6 +325,29 @@ fn a_row_created_while_idle_starts_within_the_idle_interval() {
         let lists = service.calls["lists"];
         service.run_for(Duration::from_mins(10));
         assert!(service.calls["lists"] - lists >= 120, "the normal interval while the turn runs");
+    }
+}
+
+/// With the wake query a row starts when the value changes, and a lost signal delays it for five minutes at most.
+#[test]
+fn with_the_wake_query_a_row_starts_at_its_signal_or_within_five_minutes() {
+    let settings = settings(&[]);
+    for is_signaled in [true, false] {
+        let mut service = Service::with_wake_query(&settings);
+        service.run_for(Duration::from_hours(1));
+        let row = json!({"_id": "n", "type": "mention", "recipientType": "agent", "recipientId": "ada",
+            "taskId": "t", "title": "Dana mentioned you", "body": "", "createdAt": service.now.0});
+        service.rows = vec![serde_json::from_value(row).unwrap()];
+        let since = service.now;
+        if is_signaled {
+            service.tell(Some(Event::WakeQuery(WakeSignal::Changed)));
+        }
+        while service.started.is_none() {
+            service.step();
+        }
+        let waited = service.started.unwrap().since(since);
+        let longest = if is_signaled { Duration::from_millis(25) } else { Duration::from_mins(5) };
+        assert!(waited <= longest, "{is_signaled}: {waited:?}");
     }
 }
 

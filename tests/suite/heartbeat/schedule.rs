@@ -12,9 +12,7 @@ use mission_control_runtime::delivery::scheduler::{
     Effect, Event, PollIntervals, Scheduler, SchedulerConfig,
 };
 use mission_control_runtime::delivery::{End, Outcome};
-use mission_control_runtime::heartbeat::schedule::{
-    BeatSchedule, DEFAULT_INTERVAL, Interval, LONGEST_INTERVAL, Recalled, SHORTEST_INTERVAL,
-};
+use mission_control_runtime::heartbeat::schedule::{BeatSchedule, Recalled};
 use mission_control_runtime::model::AgentId;
 use mission_control_runtime::work::{Beat, WorkId};
 use proptest::prelude::*;
@@ -64,52 +62,6 @@ impl Plan {
 
     fn wait_of(&self, name: &str, now: Millis) -> Duration {
         self.schedule.next_of(&agent(name)).expect("it is scheduled").since(now)
-    }
-}
-
-#[test]
-fn h_1_the_interval_is_bounded_and_a_correction_is_explained() {
-    let minutes = |minutes: f64| Duration::from_secs_f64(minutes * 60.0);
-    let rows = [
-        (None, DEFAULT_INTERVAL, false),
-        (Some(15.0), minutes(15.0), false),
-        (Some(1.0), minutes(1.0), false),
-        (Some(2.5), minutes(2.5), false),
-        (Some(1_440.0), LONGEST_INTERVAL, false),
-        (Some(0.0), SHORTEST_INTERVAL, true),
-        (Some(0.99), SHORTEST_INTERVAL, true),
-        (Some(-5.0), SHORTEST_INTERVAL, true),
-        (Some(1e9), LONGEST_INTERVAL, true),
-        (Some(f64::INFINITY), LONGEST_INTERVAL, true),
-        (Some(f64::NEG_INFINITY), SHORTEST_INTERVAL, true),
-        (Some(f64::NAN), DEFAULT_INTERVAL, true),
-    ];
-    for (given, span, corrected) in rows {
-        let interval = Interval::of(given);
-        assert_eq!((interval.span, interval.corrected.is_some()), (span, corrected), "{given:?}");
-    }
-    assert_eq!(DEFAULT_INTERVAL, Duration::from_mins(5));
-}
-
-/// Interval, agents, dice, and the first delay of each agent.
-#[test]
-fn h_2_the_first_beats_are_spread_over_a_part_of_the_interval() {
-    let rows: [(u64, usize, f64, &[u64]); 6] = [
-        (15 * 60, 1, 1.0, &[0]),
-        (15 * 60, 4, 0.0, &[0, 30_000, 60_000, 90_000]),
-        (15 * 60, 2, 1.0, &[2_000, 62_000]),
-        (15 * 60, 3, 0.5, &[1_000, 41_000, 81_000]),
-        (60, 2, 0.0, &[0, 12_000]),
-        (100, 4, 0.0, &[0, 10_000, 20_000, 30_000]),
-    ];
-    for (seconds, count, dice, expected) in rows {
-        let names: Vec<String> = (0..count).map(|number| format!("a{number}")).collect();
-        let names: Vec<&str> = names.iter().map(String::as_str).collect();
-        let mut plan = Plan::default();
-        plan.follow(&team(&names, Duration::from_secs(seconds)), START, dice);
-        let found: Vec<u64> =
-            names.iter().map(|name| u64::try_from(plan.wait_of(name, START).as_millis()).unwrap()).collect();
-        assert_eq!(found, expected, "{seconds} s, {count} agents, dice {dice}");
     }
 }
 
@@ -349,6 +301,7 @@ fn heartbeats_have_the_worker_limit_of_deliveries() {
     let config = SchedulerConfig {
         workers: 2,
         list_limit: 50,
+        calls_monthly: 900_000,
         intervals: PollIntervals {
             interval: QUARTER,
             idle_interval: QUARTER,

@@ -47,6 +47,7 @@ fn figures_are_summed_for_each_agent() {
         Case { place: Some(Place::Running), turn: Some(turn), ..case("n4", "ben", 1, 0) },
         Case { place: Some(Place::Ready), ..case("n5", "ben", 0, 0) },
         ended(case("n6", "gone", 1, 7), NOW - secs(10), End::Gone),
+        Case { place: Some(Place::Ready), ..case("n7", "gone", 0, 0) },
     ];
     let mut paused = Paused::default();
     paused.pause(Some("ada"));
@@ -65,6 +66,23 @@ fn figures_are_summed_for_each_agent() {
     assert_eq!(ben.cost, "asked 5 times, 155 tokens read and 5 written");
     assert_eq!((gone.known, gone.name.as_str(), gone.ended["gone"]), (false, "", 1));
     assert_eq!((ada.paused, ada.turns, ada.last_at, ada.unsettled), (true, 0, None, 0));
+}
+
+/// A removed agent is shown while it has open deliveries, and while its removal is not certain.
+#[test]
+fn a_removed_agent_without_open_deliveries_is_not_shown() {
+    let done = ended(case("n1", "gone", 1, 7), NOW - secs(10), End::Answered(1));
+    let open = Case { place: Some(Place::Ready), ..case("n2", "gone", 0, 0) };
+    let team = || roster(&["ben"]);
+    let rows = [
+        (vec![done.clone()], team(), 1),
+        (vec![done.clone(), open], team(), 2),
+        (vec![done], team().unconfirmed(), 2),
+    ];
+    for (cases, roster, count) in rows {
+        let found = agents(&cases, &roster, &Paused::default(), 10);
+        assert_eq!((found.count, found.shown.len()), (count, count), "{cases:?}");
+    }
 }
 
 #[test]

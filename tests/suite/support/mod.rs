@@ -18,14 +18,16 @@ pub(crate) mod faulty;
 pub(crate) mod forge;
 /// The log lines of a test's own thread.
 pub(crate) mod log_capture;
-/// The way to a gateway, losing answers.
-pub(crate) mod lossy;
 /// The socket on which systemd receives the messages of a service.
 pub(crate) mod notify_socket;
 /// A gateway that plays its lines.
 pub(crate) mod played;
 /// The program as a process.
 pub(crate) mod program;
+/// A real gateway that a test kills and starts.
+pub(crate) mod real_gateway;
+/// Tables of rules of the specification.
+pub(crate) mod rules;
 /// A server that cuts, stalls and answers on request.
 pub(crate) mod scripted_http;
 /// What stands on a board, and what stands on it afterwards.

@@ -83,7 +83,7 @@ impl ServiceParts {
             mission,
             gateway,
             team: &self.people,
-            nudge_poller: &|| (),
+            written: &|| (),
             taken: &|_| (),
             resumed: &|_, _| (),
             answers: &self.answers,

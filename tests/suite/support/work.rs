@@ -2,8 +2,9 @@
 
 use std::sync::Arc;
 
-use mission_control_runtime::delivery::{Job, Record};
-use mission_control_runtime::model::Notification;
+use mission_control_runtime::clock::Millis;
+use mission_control_runtime::delivery::{Job, Record, Sent, UnknownFields};
+use mission_control_runtime::model::{Notification, SessionKey};
 use mission_control_runtime::work::Work;
 
 /// The work of a notification.
@@ -19,4 +20,23 @@ pub(crate) fn job_of(row: &Notification, record: Record) -> Job {
 /// The notification that a job delivers.
 pub(crate) fn notification_of(job: &Job) -> &Notification {
     job.work.notification().expect("it delivers a notification")
+}
+
+/// A turn whose answer was lost.
+pub(crate) fn sent() -> Sent {
+    Sent {
+        session: SessionKey::new("s"),
+        agent: "agent".to_owned(),
+        attempt: 1,
+        run: None,
+        at: Millis(0),
+        lost: Some(Millis(0)),
+        silent: false,
+        failed: false,
+        spoke: false,
+        looked: None,
+        grown: None,
+        interrupted: false,
+        extra: UnknownFields::default(),
+    }
 }

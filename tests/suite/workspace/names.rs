@@ -1,59 +1,11 @@
-//! Runtime-behaviour A-8: slugs and paths that may become files.
+//! Paths that may become files, and agents that have a workspace.
 
 use mission_control_runtime::model::AgentProfile;
+use mission_control_runtime::workspace::FilePath;
 use mission_control_runtime::workspace::roster::select;
-use mission_control_runtime::workspace::{FilePath, FolderName};
 use serde_json::json;
 
 use super::profile;
-
-#[test]
-fn a_slug_is_a_folder_name_by_the_table_a_8() {
-    let long = "a".repeat(64);
-    let rows = [
-        ("engineer", "engineer"),
-        ("squad-lead", "squad-lead"),
-        ("agent_1", "agent_1"),
-        ("  engineer  ", "engineer"),
-        ("/engineer/", "engineer"),
-        ("QA", "QA"),
-        (&long, &long),
-    ];
-    for (slug, name) in rows {
-        assert_eq!(FolderName::of(slug).map(|name| name.to_string()).as_deref(), Ok(name), "{slug:?}");
-    }
-}
-
-#[test]
-fn a_slug_that_could_leave_the_folder_is_refused() {
-    let long = "a".repeat(10_240);
-    let rows = [
-        ("..", "letters"),
-        (".", "letters"),
-        ("../etc", "letters"),
-        ("a/../b", "letters"),
-        ("a/b", "letters"),
-        ("a\\b", "letters"),
-        ("", "blank"),
-        ("   ", "blank"),
-        ("///", "blank"),
-        ("slug with spaces", "letters"),
-        ("slug.dots", "letters"),
-        ("nul\0byte", "letters"),
-        ("line\nbreak", "letters"),
-        ("müller", "letters"),
-        ("-rf", "begin with"),
-        ("__proto__", "begin with"),
-        (".mission-control", "letters"),
-        ("CON", "reserve"),
-        ("com1", "reserve"),
-        (&long, "64 characters"),
-    ];
-    for (slug, why) in rows {
-        let refused = FolderName::of(slug).unwrap_err().to_string();
-        assert!(refused.contains(why), "{slug:?}: {refused}");
-    }
-}
 
 #[test]
 fn a_path_stays_inside_the_workspace() {

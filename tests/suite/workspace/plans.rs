@@ -84,6 +84,33 @@ fn a_managed_file_that_was_changed_follows_mission_control_and_a_copy_is_kept() 
     assert_eq!(disk.files["SOUL.md"], "# Soul\n\nBuild small things.\n");
 }
 
+/// Minutes after the replacement, and whether the operator is still reminded of it.
+#[test]
+fn a_replaced_text_is_reported_for_a_day_or_until_its_next_change() {
+    let desired = files_of(&json!({}), Layout::Current);
+    let later = |minutes: i64| super::Millis(NOW.0 + minutes * 60_000);
+    let replaced = || {
+        let mut disk = Disk::default();
+        disk.sync(&desired, NOW);
+        disk.files.insert("SOUL.md".to_owned(), "Changed by the agent.".to_owned());
+        disk.sync(&desired, NOW);
+        disk
+    };
+    let reminds = |disk: &mut Disk, desired: &Desired, minutes| {
+        disk.sync(desired, later(minutes)).iter().any(|line| line.starts_with("warn SOUL.md was changed"))
+    };
+    let mut disk = replaced();
+    for (minutes, expected) in
+        [(1, true), (2, true), (24 * 60 - 1, true), (24 * 60, false), (24 * 60 + 1, false)]
+    {
+        assert_eq!(reminds(&mut disk, &desired, minutes), expected, "{minutes}");
+    }
+    assert_eq!(disk.copies.len(), 1, "a reminder replaces nothing");
+    let mut disk = replaced();
+    let changed = files_of(&json!({"effectiveSoulContent": "New."}), Layout::Current);
+    assert!(!reminds(&mut disk, &changed, 1) && !reminds(&mut disk, &changed, 2), "the text is a new one");
+}
+
 #[test]
 fn a_stale_file_that_was_changed_stays() {
     let mut disk = Disk::default();

@@ -1,49 +1,9 @@
-//! Runtime-behaviour: skills as files.
+//! Skills as files.
 
-use mission_control_runtime::workspace::{FolderName, Layout, skill_key, with_front_matter};
+use mission_control_runtime::workspace::{FolderName, Layout, with_front_matter};
 use serde_json::json;
 
 use super::{files_of, path, skill};
-
-#[test]
-fn the_front_matter_is_completed_by_the_table_a_9() {
-    let name = FolderName::of("plain-words").unwrap();
-    let rows = [
-        ("# Text", "---\nname: plain-words\ndescription: \"Does it.\"\n---\n\n# Text\n", "plain-words"),
-        (
-            "---\ntags: x\n---\n# Text",
-            "---\nname: plain-words\ndescription: \"Does it.\"\ntags: x\n---\n# Text\n",
-            "plain-words",
-        ),
-        ("---\nname: own\n---\nText", "---\nname: own\ndescription: \"Does it.\"\n---\nText\n", "own"),
-        (
-            "---\ntags: x\ndescription: mine\n---\nText",
-            "---\nname: plain-words\ntags: x\ndescription: mine\n---\nText\n",
-            "plain-words",
-        ),
-        (
-            "---\nname: 'it''s'\ndescription: \"a\"\n---\nText",
-            "---\nname: 'it''s'\ndescription: \"a\"\n---\nText\n",
-            "it's",
-        ),
-        (
-            "---\nname: \"quoted name\"\ndescription: a\n---\nText",
-            "---\nname: \"quoted name\"\ndescription: a\n---\nText\n",
-            "quoted name",
-        ),
-        (
-            "---\nno end of the block",
-            "---\nname: plain-words\ndescription: \"Does it.\"\n---\n\n---\nno end of the block\n",
-            "plain-words",
-        ),
-    ];
-    for (text, expected, key) in rows {
-        let skill = serde_json::from_value(skill("plain-words", text)).unwrap();
-        let written = with_front_matter(&skill, &name);
-        assert_eq!(written, expected, "{text}");
-        assert_eq!(skill_key(&written, &name), key, "{text}");
-    }
-}
 
 #[test]
 fn a_description_is_one_quoted_line() {

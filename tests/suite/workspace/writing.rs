@@ -339,6 +339,33 @@ fn an_agent_is_removed_only_when_a_second_answer_confirms_it() {
     assert!(place.path("qa/SOUL.md").exists() && listed() == 2, "it is back");
 }
 
+/// A list without any agent is most likely a mistake: it removes nothing, however often it comes.
+#[test]
+fn an_empty_list_removes_no_workspace() {
+    let place = Place::new(0o700);
+    let both = rows(&[json!({}), json!({"_id": "a2", "slug": "qa"})]);
+    let mut workspaces = place.workspaces();
+    fine(&workspaces.sync(&both, NO_TOKENS, release(), NOW));
+    let before = (place.profile_files(), place.read("../openclaw.json"));
+    for minutes in [0, 1, 5, 60 * 24] {
+        let health = workspaces.sync(&[], NO_TOKENS, release(), NOW + CONFIRM_AFTER * minutes);
+        let kept = health.kept.as_deref().unwrap_or_default();
+        assert!(
+            kept.starts_with("Mission Control lists no agents, so 2 workspaces of former agents stay"),
+            "{kept}"
+        );
+    }
+    assert_eq!((place.profile_files(), place.read("../openclaw.json")), before);
+    // A list with agents counts from its own first answer.
+    let (half, later) = (rows(&[json!({})]), NOW + CONFIRM_AFTER * (60 * 25));
+    let health = workspaces.sync(&half, NO_TOKENS, release(), later);
+    assert!(health.kept.is_none() && place.path("qa/SOUL.md").exists());
+    fine(&workspaces.sync(&half, NO_TOKENS, release(), later + CONFIRM_AFTER));
+    assert!(!place.path("qa/SOUL.md").exists());
+    // Without a workspace there is nothing to say.
+    assert_eq!(Place::new(0o700).workspaces().sync(&[], NO_TOKENS, release(), NOW).kept, None);
+}
+
 #[test]
 fn the_configuration_of_the_typescript_runtime_is_taken_over_and_another_file_stays() {
     let place = Place::new(0o700);

@@ -27,7 +27,7 @@ use mcr_model::redact::Redactor;
 
 /// A client name of our own with a real version. The backend demands minimum versions of `npm`, `rust` and
 /// similar names, and a value without a `-` fails every call.
-const CLIENT: &str = concat!("mission-control-runtime-", env!("CARGO_PKG_VERSION"));
+pub(super) const CLIENT: &str = concat!("mission-control-runtime-", env!("CARGO_PKG_VERSION"));
 
 /// Convex's limits for arguments and results, and for the request around them.
 const VALUE_BYTES_MAX: usize = 16 * 1024 * 1024;
@@ -126,6 +126,18 @@ impl ConvexEndpoint {
     /// The deployment's address.
     pub fn base(&self) -> &BaseUrl {
         &self.0.base
+    }
+
+    pub(super) fn roots(&self) -> &Roots {
+        &self.0.roots
+    }
+
+    pub(super) fn redactor(&self) -> &Redactor {
+        &self.0.redactor
+    }
+
+    pub(super) fn memory(&self) -> &Pool {
+        &self.0.memory
     }
 
     /// By how many milliseconds the deployment's clock is ahead of ours, to the second. `None` before its

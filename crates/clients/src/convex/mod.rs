@@ -14,6 +14,8 @@
 //! - `retry` paces the attempts of a transient failure within the call's deadline.
 //! - `http` carries all this out.
 //!
+//! `wake` subscribes to the wake query over a WebSocket, apart from all calls.
+//!
 //! **No decision depends on the words of an application error**, because production deployments hide them.
 //! The reason is then [`CallReason::Unknown`], and the class is refused, never gone. Words only ever refine a
 //! decision.
@@ -25,6 +27,7 @@ mod failure;
 mod finding;
 mod http;
 mod retry;
+mod wake;
 
 use std::fmt;
 use std::time::Duration;
@@ -34,6 +37,7 @@ use serde_json::value::RawValue;
 pub use error::{CallClass, CallError, CallReason, Ran};
 pub use http::{ConvexEndpoint, ConvexLimits, HttpConvex};
 pub use retry::Backoff;
+pub use wake::{SubscriptionEnd, WakeLimits, WakeSubscriber};
 
 /// Carries calls to the backend.
 pub trait Convex: Send + Sync {

@@ -1,19 +1,13 @@
 //! Checks that the text of a reply is the agent's before anyone sees it ([`mcr_core::gateway::authorship`]).
 
-use std::time::Duration;
-
 use log::info;
 
-use super::session_history::{self, HistoryUnavailable};
+use super::reply_history::find;
 use super::{HttpGateway, Outbound};
+use mcr_core::gateway::Reply;
 use mcr_core::gateway::authorship::{Trust, trust, verdict};
 use mcr_core::gateway::codec::TurnFailure;
-use mcr_core::gateway::history::{TextSource, TurnMark, source_of};
-use mcr_core::gateway::{Input, Reply};
-
-/// The history may have an answer a moment after the reply: how often to read it, after which pause.
-const READINGS_MAX: u32 = 3;
-const READING_PAUSE: Duration = Duration::from_millis(300);
+use mcr_core::gateway::history::{TextSource, source_of};
 
 /// The reply, if its text is the agent's.
 pub(super) fn check(
@@ -37,23 +31,11 @@ pub(super) fn check(
 
 fn source(gateway: &HttpGateway, outbound: &Outbound<'_>, reply: &Reply) -> TextSource {
     let text = reply.text.as_deref().unwrap_or_default();
-    let (marker, outputs) = match outbound.turn.input {
-        // The marker is the input's beginning, up to its bracket.
-        Input::Message(text) => (text.split_inclusive(']').next().unwrap_or(text), &[][..]),
-        Input::Outputs(outputs) => ("", outputs),
-    };
-    let mark = TurnMark { marker, outputs, run: reply.id.as_deref(), ..TurnMark::default() };
-    let mut found = TextSource::Unknown;
-    for reading in 1..=READINGS_MAX {
-        found = match session_history::read(gateway, &outbound.session, &mark) {
-            Ok(shown) => source_of(&mark, text, &shown.items),
-            Err(HistoryUnavailable::Refused) => return TextSource::Unknown,
-            Err(HistoryUnavailable::Away(_) | HistoryUnavailable::Temporary) => TextSource::Unknown,
-        };
-        let may_follow = matches!(found, TextSource::NoItem | TextSource::Unknown);
-        if !may_follow || reading == READINGS_MAX || gateway.stop.wait(READING_PAUSE) {
-            break;
-        }
-    }
-    found
+    let mut last = TextSource::Unknown;
+    find(gateway, outbound, reply.id.as_deref(), |mark, items| {
+        last = source_of(mark, text, items);
+        // The item may follow.
+        (!matches!(last, TextSource::NoItem | TextSource::Unknown)).then_some(last)
+    })
+    .unwrap_or(last)
 }

@@ -18,10 +18,12 @@ mod disconnect;
 pub mod dry_run;
 mod endpoint;
 mod identify;
+mod missing_calls;
 mod names;
 mod probe;
 mod query;
 mod recover;
+mod reply_history;
 mod session_history;
 mod socket;
 
@@ -114,6 +116,14 @@ impl Gateway for HttpGateway {
         !self.shared.memory().dialect().too_old_for_tools()
     }
 
+    fn may_lose_calls(&self) -> bool {
+        self.shared.memory().dialect().may_lose_calls()
+    }
+
+    fn ends_abandoned_runs(&self) -> bool {
+        self.shared.memory().dialect().ends_unheard()
+    }
+
     fn abort(&self, session: &SessionKey, agent: &str, run: Option<&str>) -> Result<bool, GatewayError> {
         abort::abort(self, session, agent, run).map_err(|failure| self.shared.error(failure))
     }
@@ -136,6 +146,12 @@ impl HttpGateway {
     /// Asks a ready gateway for its version and its way to the history, unless both are known since the last loss of contact.
     pub fn identify(&self) {
         identify::identify(self);
+    }
+
+    /// Like [`HttpGateway::identify`], and asks this session for the version if nothing else names it. The session has the
+    /// gateway's name for it and must exist.
+    pub fn identify_by(&self, session: &str) {
+        identify::identify_by(self, session);
     }
 
     /// What is known of the gateway's dialect so far.
@@ -181,7 +197,8 @@ impl HttpGateway {
         let outbound = Outbound { turn, agent, session, dialect: self.shared.memory().dialect() };
         let reply = self.send_in_either_shape(&outbound, progress)?;
         identify::identify_by(self, &outbound.session);
-        authorship::check(self, &outbound, reply)
+        let reply = authorship::check(self, &outbound, reply)?;
+        Ok(missing_calls::add(self, &outbound, reply))
     }
 
     /// The session's name at this gateway.

@@ -66,8 +66,9 @@ pub(super) fn recover(
                 warn!(agent:%, reason = gateway.shared.words(&words).as_str(); "A shortened answer cannot be read in full yet");
                 return Ok(Recovered::Running(Running { last, ..Running::fetching() }));
             }
-            // The answer stays shortened.
+            // The answer stays shortened. Calls are taken as they are: the agent is told which of them are incomplete.
             Err(SocketFailure::Declined(words)) => {
+                shown.items[at].cut &= shown.items[at].calls.is_empty();
                 warn!(agent:%, reason = gateway.shared.words(&words).as_str(); "A shortened answer cannot be read in full");
             }
         }
@@ -80,6 +81,7 @@ pub(super) fn recover(
         untouched: false,
         up,
         ends_unheard: dialect.ends_unheard(),
+        asks_again: dialect.asks_again(),
         now: SystemClock.now(),
     };
     let verdict = match decide(mark, &evidence) {
@@ -105,11 +107,20 @@ pub(super) fn look(
 ) -> Result<Option<TurnProgress>, TurnFailure> {
     let agent = codec::agent_id(agent)?;
     let key = gateway.name(session, &agent)?;
-    match session_history::read_last(gateway, &key, mark) {
+    let dialect = gateway.shared.memory().dialect();
+    let may_loop = dialect.may_ask_again();
+    let shown = if may_loop {
+        // Every call of the turn counts.
+        session_history::read(gateway, &key, mark).map(|shown| shown.items)
+    } else {
+        session_history::read_last(gateway, &key, mark)
+    };
+    match shown {
         Ok(items) => {
-            let found = turn_progress(mark, &items);
+            let found = turn_progress(mark, &items, dialect.asks_again());
+            let promised = if may_loop { found.promised } else { 0 };
             let queued = !found.begun && status(gateway, &key) == Some(Status::Running);
-            Ok(Some(TurnProgress { queued, ..found }))
+            Ok(Some(TurnProgress { queued, promised, ..found }))
         }
         Err(HistoryUnavailable::Away(failure)) => Err(failure),
         Err(HistoryUnavailable::Temporary | HistoryUnavailable::Refused) => Ok(None),

@@ -219,14 +219,18 @@ fn over_tool(
     for limit in [FIRST_PAGE_ITEMS, TOOL_PAGE_ITEMS] {
         let args = json!({"sessionKey": key, "limit": limit, "includeTools": true});
         let answer = invoke(gateway, "sessions_history", key, &args)?;
-        let items = match answer.status {
-            200 if !answer.page => read_tool(&answer.body).ok_or(HistoryUnavailable::Refused)?.items,
+        let Page { items, dropped, .. } = match answer.status {
+            200 if !answer.page => read_tool(&answer.body).ok_or(HistoryUnavailable::Refused)?,
             500.. => return Err(HistoryUnavailable::Temporary),
             _ => return Err(HistoryUnavailable::Refused),
         };
-        let all = items.len() < limit as usize;
+        let all = items.len() < limit as usize && !dropped;
         if all || reaches(mark, &items) {
             return Ok(SessionItems { items, whole: true });
+        }
+        if dropped {
+            // An answer of the tool has 80 KB at most, however many items are requested.
+            return Ok(SessionItems { items, whole: false });
         }
     }
     Err(HistoryUnavailable::Refused)

@@ -1,5 +1,5 @@
-//! The 34 functions that take a service token (backend-contract §2.1–2.32, 2.35, 2.36), in the contract's
-//! order.
+//! The functions of the service API that the runtime calls (backend-contract §2.1–2.32, 2.36), in the contract's order.
+//! Agents have no files to upload, so `registerMessageUploadFromAgent` (§2.35) is none of them.
 
 /// One function of the service API.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -104,7 +104,6 @@ catalog! {
     LIST_ASSIGNED_TASKS = "listAssignedTasksForAgent", AnyAgent, No, Always;
     LIST_TASKS_BY_STATUS = "listTasksForOrchestratorHeartbeat", Runtime, No, Always;
     UPDATE_AGENT_HEARTBEAT = "updateAgentHeartbeat", AnyAgent, Yes, Always;
-    REGISTER_UPLOAD = "registerMessageUploadFromAgent", AnyAgent, Yes, Always;
     // It appends to the history.
     RECORD_UPGRADE = "recordUpgradeResult", Runtime, Yes, Never;
 }
@@ -117,13 +116,5 @@ pub(super) const GET_RUNTIME_SECRETS: Function = Function {
     repeat: Repeat::Always,
 };
 
-/// Reports which of them the gateway uses. A repeat replaces the report by itself.
-pub(super) const REPORT_KEYS_IN_USE: Function = Function {
-    path: "service/actions:reportKeysInUse",
-    caller: Runtime,
-    writes: Writes::Yes,
-    repeat: Repeat::Always,
-};
-
 /// Functions that a Mission Control may lack (§2.37).
-pub const OPTIONAL: &[Function] = &[GET_RUNTIME_SECRETS, REPORT_KEYS_IN_USE];
+pub const OPTIONAL: &[Function] = &[GET_RUNTIME_SECRETS];

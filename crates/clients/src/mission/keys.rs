@@ -1,6 +1,6 @@
 //! The providers' keys that are stored in Mission Control (backend-contract §2.37).
 //!
-//! The hosted backend does not have these functions. They are no part of [`catalog::ALL`](super::catalog::ALL).
+//! The hosted backend does not have this function. It is no part of [`catalog::ALL`](super::catalog::ALL).
 
 use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
@@ -8,7 +8,6 @@ use serde_json::value::RawValue;
 
 use super::requests;
 use mcr_core::gateway_keys::StoredKey;
-use mcr_model::clock::Millis;
 use mcr_model::secret::Secret;
 
 /// Returns the stored keys in plain text.
@@ -20,8 +19,6 @@ pub struct GetRuntimeSecrets {}
 pub struct RuntimeSecrets {
     /// The keys, in any order.
     pub keys: Vec<StoredKey>,
-    /// Whether Mission Control takes [`ReportKeysInUse`].
-    pub takes_reports: bool,
 }
 
 impl<'de> Deserialize<'de> for RuntimeSecrets {
@@ -42,43 +39,14 @@ impl<'de> Deserialize<'de> for RuntimeSecrets {
                     number + 1
                 ))
             })?;
-            let updated_at = row.get("updatedAt").and_then(|at| Millis::deserialize(at).ok());
-            Ok(StoredKey { name, value: Secret::new(value), updated_at })
+            Ok(StoredKey { name, value: Secret::new(value) })
         };
-        Ok(Self {
-            keys: rows.iter().enumerate().map(key).collect::<Result<_, D::Error>>()?,
-            takes_reports: answer.get("takesReports").and_then(Value::as_bool).unwrap_or_default(),
-        })
+        Ok(Self { keys: rows.iter().enumerate().map(key).collect::<Result<_, D::Error>>()? })
     }
-}
-
-/// Reports which keys the gateway's environment has, without their values.
-#[derive(Clone, Debug, PartialEq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ReportKeysInUse {
-    /// The keys, by the names of their variables.
-    pub keys: Vec<KeyInUse>,
-    /// When the gateway that has them started. `None`: the file has them, and no gateway has read it yet.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub since: Option<Millis>,
-    /// How often the runtime has seen the gateway restart.
-    pub gateway_restarts: u64,
-}
-
-/// A key in the gateway's environment.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct KeyInUse {
-    /// The name of its variable.
-    pub env_name: String,
-    /// When a person stored it.
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub updated_at: Option<Millis>,
 }
 
 requests! {
     GetRuntimeSecrets: GET_RUNTIME_SECRETS -> RuntimeSecrets;
-    ReportKeysInUse: REPORT_KEYS_IN_USE -> serde::de::IgnoredAny;
 }
 
 #[cfg(test)]
@@ -107,12 +75,8 @@ mod tests {
         let answer = r#"{"version":7,"more":[],"keys":[{"envName":"A_KEY","value":"v","updatedAt":3.0,"provider":"x"},
             {"envName":"B_KEY","value":"w"}]}"#;
         let read: RuntimeSecrets = serde_json::from_str(answer).unwrap();
-        let key = |name: &str, value: &str, at: Option<i64>| StoredKey {
-            name: name.to_owned(),
-            value: Secret::new(value),
-            updated_at: at.map(Millis),
-        };
-        assert_eq!(read.keys, [key("A_KEY", "v", Some(3)), key("B_KEY", "w", None)]);
-        assert!(!read.takes_reports && !format!("{read:?}").contains("\"v\""));
+        let key = |name: &str, value: &str| StoredKey { name: name.to_owned(), value: Secret::new(value) };
+        assert_eq!(read.keys, [key("A_KEY", "v"), key("B_KEY", "w")]);
+        assert!(!format!("{read:?}").contains("\"v\""));
     }
 }

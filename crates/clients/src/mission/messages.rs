@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Function, Request, catalog, requests};
-use mcr_model::{AgentId, MessageId, NotificationId, StorageId, TaskId, ThreadItem, UploadId};
+use mcr_model::{AgentId, MessageId, NotificationId, StorageId, TaskId, ThreadItem};
 
 /// Posts a message to a thread as an agent (§2.12).
 #[derive(Clone, Debug, Serialize)]
@@ -85,28 +85,7 @@ pub struct ListThread<'a> {
     pub limit: Option<u32>,
 }
 
-/// Registers a stored file for a later message (§2.35).
-#[derive(Clone, Copy, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RegisterUpload<'a> {
-    /// The task of the message.
-    pub task_id: &'a TaskId,
-    /// The acting agent.
-    pub agent_id: &'a AgentId,
-    /// The stored file.
-    pub storage_id: &'a StorageId,
-}
-
-/// The answer to [`RegisterUpload`].
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct UploadRef {
-    /// The upload. The same file always has the same id.
-    pub upload_id: UploadId,
-}
-
 requests! {
     PostMessageAsOrchestrator<'_>: POST_MESSAGE_AS_ORCHESTRATOR -> MessageRef;
     ListThread<'_>: LIST_THREAD -> Vec<ThreadItem>;
-    RegisterUpload<'_>: REGISTER_UPLOAD -> UploadRef;
 }

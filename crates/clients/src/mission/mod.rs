@@ -32,10 +32,8 @@ pub use agents::{
 };
 pub use catalog::{Function, Repeat};
 pub use documents::{DocumentList, DocumentRef, ListDocuments, WriteDocument};
-pub use keys::{GetRuntimeSecrets, KeyInUse, ReportKeysInUse, RuntimeSecrets};
-pub use messages::{
-    Attachment, ListThread, MessageRef, PostMessage, PostMessageAsOrchestrator, RegisterUpload, UploadRef,
-};
+pub use keys::{GetRuntimeSecrets, RuntimeSecrets};
+pub use messages::{Attachment, ListThread, MessageRef, PostMessage, PostMessageAsOrchestrator};
 pub use notifications::{
     GetDeliveryContext, ListUndelivered, MarkDelivered, MarkDeliveryEnded, MarkRead, RequestResponses,
     Requested, Undelivered,

@@ -6,7 +6,7 @@
 //! - how much of a request had been sent when a connection broke ([`Outgoing`], [`Sent`]), and what broke
 //!   ([`Fault`]);
 //! - the switch that ends all calls at once ([`Stop`]);
-//! - the takeover of a connection for another protocol ([`upgradable_agent`]).
+//! - the takeover of a connection for another protocol ([`upgradable_agent`]), above all [`WebSocket`].
 //!
 //! The library below (`ureq`) never repeats a request by itself and never follows a redirect here. Each
 //! request of a caller is sent once. Check these points before taking a new version of it.
@@ -20,6 +20,7 @@ mod idle_timeout;
 mod lookup;
 mod roots;
 mod stop;
+mod web_socket;
 
 use std::time::Duration;
 
@@ -34,6 +35,7 @@ pub use fault::{CertificateFault, Fault, Outgoing, Sent};
 pub use idle_timeout::IdleTimeout;
 pub use roots::{BadRoots, BadRootsReason, Roots, RootsSource};
 pub use stop::{Registration, Stop};
+pub use web_socket::{WebSocket, WebSocketFault, WebSocketRequest};
 
 use idle_timeout::PatientConnector;
 use lookup::Lookup;

@@ -274,6 +274,7 @@ pub(super) fn of(trouble: &Trouble) -> Option<(Cause, Rule)> {
         | Trouble::GivenUp
         | Trouble::Stopped
         | Trouble::OverBudget(_)
+        | Trouble::CallLoop(_)
         | Trouble::Crashes(_) => None,
     }
 }

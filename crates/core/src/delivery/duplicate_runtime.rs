@@ -7,6 +7,10 @@
 //! * **At the start** nothing begins until two lists, an interval apart, agree. A random pause precedes the
 //!   first, for two reasons. Calls of a killed predecessor may still arrive. Of two runtimes that start in
 //!   the same instant, the later one must find the earlier one at work.
+//! * **After a restart** in the same state folder the predecessor is known ([`Predecessor`]), and starts are faster.
+//!   If it stopped in order a moment ago, work begins at once. If it crashed, two lists are compared that are at least
+//!   `AFTER_CRASH` and twice the duration of a list apart. A late call of the predecessor may lie between them, so
+//!   a first change only causes one more comparison.
 //! * **Later**, when a mark changes, no further row begins for a random time up to a minute: the other
 //!   runtime has seen this one and does the same. Then two lists are compared as at the start. The first
 //!   runtime to return finds no change and continues.
@@ -32,6 +36,21 @@ const HOLD_MAX: Duration = Duration::from_mins(1);
 /// The least time between the first sign of another runtime and the second look; it takes up to twice as
 /// long. A call of a killed runtime arrives within this time or never.
 pub const STAND_BACK: Duration = Duration::from_mins(2);
+
+/// The least time between two compared lists after a crash.
+const AFTER_CRASH: Duration = Duration::from_secs(1);
+
+/// What is known about the last process in the same state folder on this machine.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Predecessor {
+    /// Nothing: it was long ago, or there was none.
+    #[default]
+    Unknown,
+    /// It stopped in order a moment ago, and its last call has returned.
+    Stopped,
+    /// It was killed or crashed.
+    Crashed,
+}
 
 /// The part of an interval in which active calls arrive: the least time before a comparison. Before the first
 /// two lists the random pause adds up to a whole interval.
@@ -135,6 +154,9 @@ pub(super) struct DuplicateCheck {
     /// The time between two compared lists.
     interval: Duration,
     state: DuplicateState,
+    predecessor: Predecessor,
+    /// The longest duration of a list.
+    slowest: Duration,
     stand_back: Duration,
     found: Option<NotificationId>,
     /// Whether rows changed between two compared lists. Two such comparisons, [`STAND_BACK`] apart, are a
@@ -154,12 +176,18 @@ pub(super) struct DuplicateCheck {
 
 impl DuplicateCheck {
     /// A check that compares lists at this interval, limited by [`INTERVAL_MAX`].
-    pub(super) fn new(interval: Duration) -> Self {
+    pub(super) fn new(interval: Duration, predecessor: Predecessor) -> Self {
         let interval = interval.min(INTERVAL_MAX);
         let (seen, ours) = (HashMap::new(), HashMap::new());
         Self {
             interval,
-            state: DuplicateState::Starting,
+            state: if predecessor == Predecessor::Stopped {
+                DuplicateState::Alone
+            } else {
+                DuplicateState::Starting
+            },
+            predecessor,
+            slowest: Duration::ZERO,
             stand_back: STAND_BACK,
             found: None,
             first_sign: false,
@@ -213,11 +241,20 @@ impl DuplicateCheck {
     pub(super) fn observe(&mut self, observed: ListObservation<'_>, now: Millis) {
         let moved = self.moved(&observed);
         self.remember(&observed);
+        self.slowest = self.slowest.max(now.since(observed.began));
         let dice = observed.dice.clamp(0.0, 1.0);
         // An empty list cannot change, and no row could begin twice, so waiting would prove nothing. Later
         // rows are watched from their first list on.
         let idle = observed.rows.is_empty() && self.times == 0 && !self.first_sign;
         match self.state {
+            DuplicateState::Starting if self.predecessor == Predecessor::Crashed => {
+                self.state = DuplicateState::Comparing(observed.began);
+            }
+            DuplicateState::Comparing(_) if moved.is_some() && self.predecessor == Predecessor::Crashed => {
+                // It may have been a late call of the predecessor. The next change is the first sign.
+                self.predecessor = Predecessor::Unknown;
+                self.state = DuplicateState::Comparing(observed.began);
+            }
             DuplicateState::Comparing(_) if moved.is_some() => {
                 self.found = moved;
                 self.state = if self.first_sign {
@@ -259,6 +296,9 @@ impl DuplicateCheck {
     /// The time between the two lists. It is longer for the second look, so that a runtime with little work
     /// shows too.
     fn span(&self) -> Duration {
+        if self.predecessor == Predecessor::Crashed && self.times == 0 {
+            return AFTER_CRASH.max(2 * self.slowest).min(self.interval);
+        }
         let doubled = self.times.saturating_sub(1).min(DOUBLED_MAX);
         self.interval * (1 << doubled.max(if self.first_sign { SECOND_LOOK_DOUBLED } else { 0 }))
     }

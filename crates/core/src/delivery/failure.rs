@@ -45,6 +45,8 @@ pub enum Trouble {
     GivenUp,
     /// A person has stopped the work on the task.
     Stopped,
+    /// The agent has made this many calls in one turn, of which the client received none.
+    CallLoop(u32),
     /// The runtime has crashed this many times in a row over this delivery alone.
     Crashes(u32),
     /// A bug of ours: the worker panicked.
@@ -71,9 +73,17 @@ impl Trouble {
             Self::AgentUnconfirmed => "Mission Control did not list the agent",
             Self::GivenUp => "an operator stopped the wait for the agent",
             Self::Stopped => "a person stopped the work on the task",
+            Self::CallLoop(_) => {
+                "the agent repeated tool calls in one turn without waiting for their results"
+            }
             Self::Crashes(_) => "the runtime crashed repeatedly while it worked on this",
             Self::Broken => "the runtime had an internal error",
         }
+    }
+
+    /// Whether the delivery ends although its turn may still run, so that the turn must be aborted.
+    pub fn abandons_turn(&self) -> bool {
+        matches!(self, Self::GivenUp | Self::Stopped | Self::CallLoop(_) | Self::Crashes(_))
     }
 
     /// Whether the delivery only waits for an expected event, so that nothing has failed.
@@ -184,6 +194,11 @@ impl fmt::Display for Trouble {
                 "unknown outcome: the thread is too long to determine whether it contains the message; look for it there.",
             ),
             Self::Moved => f.write_str("a later message was added to the notification, so it is delivered again."),
+            Self::CallLoop(calls) => write!(
+                f,
+                "the agent made {calls} tool calls in one turn without waiting for their results, which exceeds TOOL_MAX_CALLS. \
+                 The turn was ended, and none of these calls ran. Releases up to 2026.5.7 permit such turns: upgrade the gateway."
+            ),
             Self::Crashes(count) => write!(
                 f,
                 "the runtime crashed {count} times in a row while it worked on this delivery alone; please report this \

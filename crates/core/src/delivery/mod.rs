@@ -23,6 +23,7 @@
 pub mod acts;
 pub mod agent_limits;
 pub mod backlog;
+mod call_rate;
 pub mod cause;
 pub mod crash;
 pub mod dead_letters;

@@ -11,7 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::dispatcher::{Dispatcher, Offered, Ready};
-use super::duplicate_runtime::{DuplicateCheck, ForeignRuntime, ListObservation};
+use super::duplicate_runtime::{DuplicateCheck, ForeignRuntime, ListObservation, Predecessor};
 use super::poll_schedule::PollSchedule;
 use super::scheduler_messages::SchedulerConfig;
 use super::{End, Job, Outcome, Trouble};
@@ -50,20 +50,30 @@ impl List {
     }
 }
 
+/// What the last list shows of the backend's rows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum LastList {
+    /// All.
+    Complete,
+    /// As many as were requested, so the backend may have more.
+    CutOff,
+    /// As many as a list can show, so rows may be hidden behind them.
+    Full,
+}
+
 /// The source of notifications.
 #[derive(Debug)]
 pub(super) struct NotificationSource {
     plan: SchedulerConfig,
-    poll_schedule: PollSchedule,
+    pub(super) poll_schedule: PollSchedule,
     duplicate_check: DuplicateCheck,
     /// The number of the last list that began, and when it began.
     lists: u64,
     list_began: Millis,
     list_pending: bool,
-    /// Whether the backend may have more rows than the last list showed.
-    has_more: bool,
-    /// Whether the last list showed as many rows as a list can, so that rows may be hidden behind them.
-    is_behind: bool,
+    last_list: LastList,
+    /// Whether this runtime has written something since the last list began that may have made new rows.
+    expects_rows: bool,
     /// The number of rows in the last list that are not ours to start.
     ignored: usize,
     /// Rows that the dispatcher has, each with the list that first showed it. A row of an earlier process has 0.
@@ -72,16 +82,21 @@ pub(super) struct NotificationSource {
 
 impl NotificationSource {
     /// A source whose first list is due at once. `left` is the work that an earlier process did not finish.
-    pub(super) fn new<'a>(plan: SchedulerConfig, left: impl Iterator<Item = &'a Work>, now: Millis) -> Self {
+    pub(super) fn new<'a>(
+        plan: SchedulerConfig,
+        predecessor: Predecessor,
+        left: impl Iterator<Item = &'a Work>,
+        now: Millis,
+    ) -> Self {
         Self {
             plan,
             poll_schedule: PollSchedule::new(plan.intervals),
-            duplicate_check: DuplicateCheck::new(plan.intervals.interval),
+            duplicate_check: DuplicateCheck::new(plan.intervals.interval, predecessor),
             lists: 0,
             list_began: now,
             list_pending: false,
-            has_more: false,
-            is_behind: false,
+            last_list: LastList::Complete,
+            expects_rows: false,
             ignored: 0,
             first_listed: left.filter_map(Work::notification).map(|row| (WorkId::from(&row.id), 0)).collect(),
         }
@@ -124,7 +139,7 @@ impl NotificationSource {
 
     /// Whether Mission Control may have more rows than a list can show.
     pub(super) fn is_behind(&self) -> bool {
-        self.is_behind
+        self.last_list == LastList::Full
     }
 
     /// The number of consecutive failed lists.
@@ -135,6 +150,22 @@ impl NotificationSource {
     /// Handles a report of new rows.
     pub(super) fn nudged(&mut self, now: Millis) {
         self.poll_schedule.nudged(now);
+    }
+
+    /// This runtime has written something that may have made new rows. They matter as soon as a worker has nothing to do.
+    pub(super) fn written(&mut self, now: Millis) {
+        self.expects_rows = true;
+        self.poll_schedule.record_write(now);
+    }
+
+    /// Records whether the backend calls exceed their monthly rate.
+    pub(super) fn set_limited(&mut self, is_limited: bool) {
+        self.poll_schedule.set_limited(is_limited);
+    }
+
+    /// Whether lists are rarer because the backend calls exceed their monthly rate.
+    pub(super) fn is_limited(&self) -> bool {
+        self.poll_schedule.is_limited()
     }
 
     /// People or agents are at work, so new rows are likely.
@@ -187,9 +218,11 @@ impl NotificationSource {
         };
         self.duplicate_check.observe(observation, now);
         self.list_pending = false;
-        self.poll_schedule.succeeded();
-        self.has_more = !complete;
-        self.is_behind = !complete && list.request.limit >= UNDELIVERED_ROWS;
+        self.last_list = match list.request.limit {
+            _ if complete => LastList::Complete,
+            UNDELIVERED_ROWS.. => LastList::Full,
+            _ => LastList::CutOff,
+        };
         if complete {
             self.withdraw_missing(number, &list.rows, dispatcher, now);
         }
@@ -212,8 +245,9 @@ impl NotificationSource {
             }
         }
         if is_new {
-            self.expect_traffic(now);
+            self.poll_schedule.record_write(now);
         }
+        self.poll_schedule.succeeded(self.shown_again(), now);
     }
 
     /// Withdraws rows that a complete list lacks, if it began after they were first listed.
@@ -236,18 +270,21 @@ impl NotificationSource {
     /// Begins the next list if it is due.
     pub(super) fn next_list(&mut self, ready: Ready, now: Millis) -> Option<ListRequest> {
         // While rows of agents wait, rows of people may follow behind them. Then a list shows as much as it can.
-        let limit = if ready.agents_wait && self.has_more { UNDELIVERED_ROWS } else { self.list_limit() };
+        let has_more = self.last_list != LastList::Complete;
+        let limit = if ready.agents_wait && has_more { UNDELIVERED_ROWS } else { self.list_limit() };
         let new = limit.saturating_sub(self.shown_again());
         let workers_may_idle = ready.items < 2 * self.plan.workers;
         let wanted = if ready.agents_wait { UNDELIVERED_ROWS / 2 } else { 1 };
-        let more = self.has_more && workers_may_idle && new >= wanted;
-        if more || self.duplicate_check.list_at().is_some_and(|at| at <= now) {
+        let more = has_more && workers_may_idle && new >= wanted;
+        let ours = self.expects_rows && ready.items < self.plan.workers;
+        if more || ours || self.duplicate_check.list_at().is_some_and(|at| at <= now) {
             self.poll_schedule.want();
         }
         if self.list_pending || self.poll_schedule.due(now) > now {
             return None;
         }
         self.list_pending = true;
+        self.expects_rows = false;
         self.lists += 1;
         self.list_began = now;
         self.poll_schedule.begin(now);
@@ -304,8 +341,15 @@ mod tests {
             backoff_max: second,
         };
         let agent_limits = AgentLimitsConfig::default();
-        let plan = SchedulerConfig { workers: 2, list_limit: 50, intervals, fold_max: 1, agent_limits };
-        let source = NotificationSource::new(plan, std::iter::empty(), NOW);
+        let plan = SchedulerConfig {
+            workers: 2,
+            list_limit: 50,
+            calls_monthly: 900_000,
+            intervals,
+            fold_max: 1,
+            agent_limits,
+        };
+        let source = NotificationSource::new(plan, Predecessor::Unknown, std::iter::empty(), NOW);
         (source, Dispatcher::new(plan, RecoveredState::default(), NOW))
     }
 
@@ -359,7 +403,12 @@ mod tests {
     fn a_row_of_an_earlier_process_that_no_list_shows_is_gone() {
         let (source, _) = source_and_dispatcher();
         let open = vec![(work("left"), crate::delivery::Record::default(), None)];
-        let mut source = NotificationSource::new(source.plan, open.iter().map(|(work, ..)| &**work), NOW);
+        let mut source = NotificationSource::new(
+            source.plan,
+            Predecessor::Unknown,
+            open.iter().map(|(work, ..)| &**work),
+            NOW,
+        );
         let mut dispatcher =
             Dispatcher::new(source.plan, RecoveredState { open, ..RecoveredState::default() }, NOW);
         list(&mut source, &mut dispatcher, vec![]);

@@ -1,21 +1,39 @@
 //! Decides when the next list is due.
 //!
-//! A list is due at once (but at most every [`BETWEEN`]) if new rows are expected: a nudge arrived, or the
-//! last list was full. Otherwise the pause starts short after an event and grows up to the interval. After
-//! [`IDLE_AFTER`] without an event or running work it is the idle interval. A failed list starts a growing backoff.
+//! A list is due at once if new rows are expected: a nudge arrived, or the last list was full. But a list repeats all
+//! known rows, and takes the backend some time. So between two lists are at least [`BETWEEN`], [`PER_KNOWN_ROW`] for each
+//! known row, and twice the duration of the last list.
+//!
+//! Otherwise the pause is [`SOON`] for [`WRITING`] after something was written. Then it grows up to the interval. After
+//! [`IDLE_AFTER`] without an event or running work it is the idle interval. A failed list starts a growing backoff. While
+//! the backend calls exceed their monthly rate (`call_rate`), no pause is shorter than the interval.
+//!
+//! While the wake query works, each change of its value requests a list. Then both intervals are [`WITH_WAKE_QUERY`], and
+//! nothing else keeps the pauses from growing.
 
 use std::time::Duration;
 
+use crate::wake_query::WakeSignal;
 use mcr_model::clock::Millis;
 
 /// The least time between the beginnings of two lists.
 pub(super) const BETWEEN: Duration = Duration::from_millis(25);
 
-/// The first pause after an event.
-const SOON: Duration = Duration::from_secs(1);
+/// The least time between two lists for each row that a list repeats.
+const PER_KNOWN_ROW: Duration = Duration::from_micros(500);
+
+/// The pause while something is written.
+const SOON: Duration = Duration::from_millis(250);
+
+/// How long after a write the next one is expected.
+const WRITING: Duration = Duration::from_secs(10);
 
 /// The account counts as idle this long after the last event.
 pub(super) const IDLE_AFTER: Duration = Duration::from_mins(2);
+
+/// The interval of lists while the wake query works. Its value may miss a row that is committed late with an earlier
+/// time, and a row whose mark is lost.
+pub(super) const WITH_WAKE_QUERY: Duration = Duration::from_mins(5);
 
 /// The configured intervals.
 #[derive(Clone, Copy, Debug)]
@@ -33,10 +51,18 @@ pub struct PollIntervals {
 #[derive(Debug)]
 pub(super) struct PollSchedule {
     intervals: PollIntervals,
+    /// The last signal of the wake query.
+    signal: Option<WakeSignal>,
     /// The beginning of the last list.
     started: Option<Millis>,
-    /// The last successful list, and how long to wait after it.
+    /// The least time between two lists.
+    least: Duration,
+    /// How long to wait after a list without an event.
     quiet: Duration,
+    /// The last time at which rows were written, or may have been.
+    last_write: Option<Millis>,
+    /// Whether the backend calls exceed their monthly rate.
+    is_limited: bool,
     /// The last event. The first list counts as one.
     last_event: Option<Millis>,
     /// Whether work runs whose end is an event.
@@ -54,8 +80,12 @@ impl PollSchedule {
         let quiet = SOON.min(intervals.interval);
         Self {
             intervals,
+            signal: None,
             started: None,
+            least: BETWEEN,
             quiet,
+            last_write: None,
+            is_limited: false,
             last_event: None,
             is_busy: false,
             wanted: true,
@@ -69,7 +99,7 @@ impl PollSchedule {
     /// permits, because its sender has reached the backend.
     pub(super) fn nudged(&mut self, now: Millis) {
         self.want();
-        self.record_activity(now);
+        self.record_write(now);
         if let (Some(until), Some(started)) = (self.held_until, self.started) {
             let soonest = (started + self.intervals.backoff_base).max(self.asked_until.unwrap_or(now));
             self.held_until = Some(until.min(soonest));
@@ -79,6 +109,44 @@ impl PollSchedule {
     /// Requests a list at once, because new rows may exist.
     pub(super) fn want(&mut self) {
         self.wanted = true;
+    }
+
+    /// Records that rows were written, or may have been. More are likely.
+    pub(super) fn record_write(&mut self, now: Millis) {
+        self.last_write = Some(now);
+        self.record_activity(now);
+    }
+
+    /// Records whether the backend calls exceed their monthly rate.
+    pub(super) fn set_limited(&mut self, is_limited: bool) {
+        self.is_limited = is_limited;
+    }
+
+    /// Whether pauses are longer because the backend calls exceed their monthly rate.
+    pub(super) fn is_limited(&self) -> bool {
+        self.is_limited
+    }
+
+    /// Takes a signal of the wake query. A list is due at once: of the rows that have caused it, or of those that nothing
+    /// reported while the connection was breaking.
+    pub(super) fn signaled(&mut self, signal: WakeSignal) {
+        self.signal = Some(signal);
+        self.quiet = self.quiet.min(self.longest_pause());
+        self.want();
+    }
+
+    /// Whether the wake query works.
+    fn has_wake_query(&self) -> bool {
+        self.signal == Some(WakeSignal::Changed)
+    }
+
+    /// The pause up to which the pauses grow.
+    fn longest_pause(&self) -> Duration {
+        self.interval_or_fallback(self.intervals.interval)
+    }
+
+    fn interval_or_fallback(&self, interval: Duration) -> Duration {
+        if self.has_wake_query() { interval.max(WITH_WAKE_QUERY) } else { interval }
     }
 
     /// Records an event: people or agents are active.
@@ -103,13 +171,18 @@ impl PollSchedule {
         self.last_event.get_or_insert(now);
         self.wanted = false;
         self.held_until = None;
-        // Doubled with every unrequested list, up to the interval.
-        self.quiet = (self.quiet * 2).min(self.intervals.interval);
+        // Doubled with every list after the writes have ended, up to the interval.
+        if self.has_wake_query() || self.last_write.is_none_or(|at| now.since(at) >= WRITING) {
+            self.quiet = (self.quiet * 2).min(self.longest_pause());
+        }
     }
 
-    /// A list succeeded.
-    pub(super) fn succeeded(&mut self) {
+    /// A list succeeded. The next one repeats this many rows.
+    pub(super) fn succeeded(&mut self, known_rows: u32, now: Millis) {
         self.failures = 0;
+        let took = self.started.map_or(Duration::ZERO, |at| now.since(at));
+        let least = BETWEEN.max(PER_KNOWN_ROW * known_rows).max(2 * took);
+        self.least = least.min(self.intervals.interval);
     }
 
     /// A list failed: a growing backoff, at least as long as the backend requests. `dice` is from 0 to 1.
@@ -138,10 +211,12 @@ impl PollSchedule {
             return until;
         }
         let Some(started) = self.started else { return now };
-        if self.wanted {
-            return started + BETWEEN;
-        }
-        started + if self.is_idle(now) { self.intervals.idle_interval } else { self.quiet }
+        let pause = match () {
+            () if self.wanted => self.least,
+            () if self.is_idle(now) => self.interval_or_fallback(self.intervals.idle_interval),
+            () => self.quiet.max(self.least),
+        };
+        started + if self.is_limited { pause.max(self.intervals.interval) } else { pause }
     }
 }
 
@@ -170,15 +245,15 @@ mod tests {
         let mut gaps = Vec::new();
         for _ in 0..30 {
             let due = schedule.due(at);
-            gaps.push(due.since(at).as_secs());
+            gaps.push(due.since(at).as_millis());
             // The dispatcher calls again at the due time; only then is the account known to be idle.
             at = schedule.due(due).max(due);
             schedule.begin(at);
         }
-        assert_eq!(gaps[..5], [1, 2, 4, 5, 5]);
-        assert_eq!(gaps[29], 60, "{gaps:?}");
+        assert_eq!(gaps[..8], [250, 500, 1000, 2000, 4000, 5000, 5000, 5000]);
+        assert_eq!(gaps[29], 60_000, "{gaps:?}");
         schedule.record_activity(at);
-        assert_eq!(schedule.due(at).since(at).as_secs(), 1);
+        assert_eq!(schedule.due(at).since(at), SOON);
     }
 
     /// Each event ends the idle state at once, and running work keeps the account from becoming idle.
@@ -200,6 +275,43 @@ mod tests {
         assert!(!idle_at(&schedule, 519) && idle_at(&schedule, 520));
     }
 
+    /// New rows arrive in groups: people and agents answer each other.
+    #[test]
+    fn for_ten_seconds_after_a_write_lists_are_frequent() {
+        let mut schedule = schedule();
+        schedule.record_write(Millis(0));
+        let mut at = Millis(0);
+        while at < Millis(10 * SECOND) {
+            schedule.begin(at);
+            schedule.succeeded(10, at);
+            assert_eq!(schedule.due(at).since(at), SOON, "{at:?}");
+            at = schedule.due(at);
+        }
+        schedule.begin(at);
+        assert_eq!(schedule.due(at).since(at), 2 * SOON);
+        schedule.set_limited(true);
+        schedule.record_write(at);
+        assert_eq!(schedule.due(at).since(at).as_secs(), 5, "the monthly rate is exceeded");
+        schedule.want();
+        assert_eq!(schedule.due(at).since(at).as_secs(), 5);
+    }
+
+    /// Each list repeats the known rows, and a slow backend has its own limits.
+    #[test]
+    fn the_least_time_between_lists_grows_with_their_rows_and_duration() {
+        let mut schedule = schedule();
+        let mut least = |rows, took| {
+            schedule.begin(Millis(0));
+            schedule.want();
+            schedule.succeeded(rows, Millis(took));
+            schedule.due(Millis(0)).0
+        };
+        let cases = [(0, 0, 25), (50, 12, 25), (400, 12, 200), (400, 150, 300), (500, 9_000, 5_000)];
+        for (rows, took, expected) in cases {
+            assert_eq!(least(rows, took), expected, "{rows} rows in {took} ms");
+        }
+    }
+
     #[test]
     fn a_nudge_is_followed_at_once_but_at_most_every_25_ms() {
         let mut schedule = schedule();
@@ -207,6 +319,82 @@ mod tests {
         schedule.want();
         assert_eq!(schedule.due(Millis(10 * SECOND + 1)), Millis(10 * SECOND + 25));
         assert!(schedule.due(Millis(20 * SECOND)) <= Millis(20 * SECOND));
+    }
+
+    fn gaps(schedule: &mut PollSchedule, mut at: Millis, count: usize) -> Vec<u128> {
+        let mut gaps = Vec::new();
+        for _ in 0..count {
+            let due = schedule.due(at);
+            let next = schedule.due(due).max(due);
+            gaps.push(next.since(at).as_millis());
+            at = next;
+            schedule.begin(at);
+        }
+        gaps
+    }
+
+    #[test]
+    fn with_a_wake_query_lists_follow_its_value_and_otherwise_every_five_minutes() {
+        let mut schedule = schedule();
+        schedule.begin(Millis(0));
+        schedule.signaled(WakeSignal::Changed);
+        assert_eq!(schedule.due(Millis(1)), Millis(25), "at once");
+        schedule.begin(Millis(25));
+        assert!(
+            !schedule.is_idle(Millis(119_000)),
+            "a signal is no activity by itself: own marks cause some"
+        );
+        // An event is followed up with growing pauses: what a list shows may need a second look.
+        schedule.record_activity(Millis(10 * SECOND));
+        schedule.begin(Millis(10 * SECOND));
+        let found = gaps(&mut schedule, Millis(10 * SECOND), 12);
+        assert_eq!(found[..7], [500, 1_000, 2_000, 4_000, 8_000, 16_000, 32_000]);
+        assert_eq!(found[7..], [300_000; 5], "{found:?}");
+    }
+
+    #[test]
+    fn when_the_wake_query_is_lost_a_list_is_due_at_once_and_the_intervals_return() {
+        let mut schedule = schedule();
+        schedule.begin(Millis(0));
+        schedule.signaled(WakeSignal::Changed);
+        schedule.begin(Millis(100 * SECOND));
+        let found = gaps(&mut schedule, Millis(100 * SECOND), 12);
+        assert_eq!(found[11], 300_000, "{found:?}");
+        let now = Millis(2_000 * SECOND);
+        schedule.begin(now);
+        schedule.signaled(WakeSignal::Lost);
+        assert_eq!(schedule.due(now), now + BETWEEN);
+        schedule.begin(now + BETWEEN);
+        assert_eq!(gaps(&mut schedule, now + BETWEEN, 3), [60_000; 3], "the idle interval");
+        schedule.begin(now);
+        schedule.record_activity(now);
+        assert_eq!(schedule.due(now), now + SOON);
+    }
+
+    /// A configured interval above five minutes is kept.
+    #[test]
+    fn the_wake_query_makes_no_interval_shorter() {
+        let hour = Duration::from_hours(1);
+        let mut schedule = PollSchedule::new(PollIntervals {
+            interval: hour,
+            idle_interval: hour,
+            backoff_base: Duration::from_secs(5),
+            backoff_max: Duration::from_mins(5),
+        });
+        schedule.signaled(WakeSignal::Changed);
+        schedule.begin(Millis(0));
+        assert_eq!(schedule.due(Millis(1_000 * SECOND)), Millis(3_600 * SECOND));
+    }
+
+    /// A signal does not shorten the backoff while lists fail: it comes over another connection.
+    #[test]
+    fn a_signal_respects_the_backoff() {
+        let mut schedule = schedule();
+        schedule.begin(Millis(0));
+        schedule.failed(None, 1.0, Millis(0));
+        let due = schedule.due(Millis(0));
+        schedule.signaled(WakeSignal::Changed);
+        assert_eq!(schedule.due(Millis(0)), due);
     }
 
     /// W-8: the backoff grows, is never below half of the base, and stops at the ceiling.
@@ -226,7 +414,7 @@ mod tests {
         schedule.failed(Some(Duration::from_hours(1)), 1.0, Millis(0));
         assert_eq!(schedule.due(Millis(0)), Millis(3600 * SECOND), "as long as the backend asks for");
         schedule.begin(Millis(0));
-        schedule.succeeded();
+        schedule.succeeded(0, Millis(0));
         assert_eq!(schedule.failures(), 0);
     }
 }

@@ -16,6 +16,7 @@ mod split;
 use serde::{Deserialize, Serialize};
 
 use crate::gateway::PLACEHOLDERS;
+pub use crate::gateway::SILENCE;
 
 pub use split::split;
 
@@ -69,9 +70,6 @@ impl Silence {
     }
 }
 
-/// The line that our briefings ask for if there is nothing to say. A current gateway answers `NO_REPLY` with
-/// an error, so that word is accepted but never taught.
-pub const SILENCE: &str = "HEARTBEAT_OK";
 const NO_REPLY: &str = "NO_REPLY";
 const NO_REPLY_CLIPPED: &str = "NO_";
 const BEGINNING: &str = "loading context for heartbeat";

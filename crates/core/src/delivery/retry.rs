@@ -129,6 +129,7 @@ fn uncounted(trouble: &Trouble) -> Next {
         | Trouble::Foreign
         | Trouble::Undecided
         | Trouble::GivenUp
+        | Trouble::CallLoop(_)
         | Trouble::Crashes(_)
         | Trouble::Broken => Next::End(End::Dead(trouble.to_string())),
     }

@@ -23,7 +23,7 @@
 //! * **Work without a turn is never held.** The breaker and an operator's pause hold back turns only. An answer that was
 //!   paid for is posted, and a missing mark is set, while the gateway is away.
 //! * **Polls follow the traffic.** A nudge or a full list causes the next list at once; without news the pauses grow
-//!   (`poll_schedule`).
+//!   (`poll_schedule`). The wake query, where the backend has it, replaces the polls of an idle account.
 //! * **Two runtimes do not share an account.** Until the lists rule out a duplicate runtime, nothing starts. If one is
 //!   certain, this runtime leaves (`duplicate_runtime`).
 //!
@@ -44,6 +44,7 @@ pub use super::scheduler_messages::{
     Effect, Event, OperatorEffect, RecoveredState, SchedulerConfig, SchedulerState,
 };
 
+use super::call_rate::CallRate;
 use super::dispatcher::Dispatcher;
 use super::notification_source::{List, ListRequest, NotificationSource};
 use super::operator_requests::{OperatorReply, OperatorRequest, Refused, ReplyTo};
@@ -55,6 +56,7 @@ use mcr_model::clock::Millis;
 pub struct Scheduler {
     notifications: NotificationSource,
     dispatcher: Dispatcher,
+    call_rate: CallRate,
     stopping: bool,
     /// The time of the last event.
     now: Millis,
@@ -68,8 +70,10 @@ impl Scheduler {
 
     /// A scheduler with all workers free and the work that an earlier process has left.
     pub fn with(plan: SchedulerConfig, left: RecoveredState, now: Millis) -> Self {
-        let notifications = NotificationSource::new(plan, left.open.iter().map(|(work, ..)| &**work), now);
-        Self { notifications, dispatcher: Dispatcher::new(plan, left, now), stopping: false, now }
+        let open = left.open.iter().map(|(work, ..)| &**work);
+        let notifications = NotificationSource::new(plan, left.predecessor, open, now);
+        let call_rate = CallRate::new(plan.calls_monthly, now);
+        Self { notifications, dispatcher: Dispatcher::new(plan, left, now), call_rate, stopping: false, now }
     }
 
     /// Sets the least time between the first sign of a duplicate runtime and the second look.
@@ -113,6 +117,11 @@ impl Scheduler {
                 self.dispatcher.resume(&task, start, now);
             }
             Some(Event::Nudged) => self.notifications.nudged(now),
+            Some(Event::Written) => self.notifications.written(now),
+            Some(Event::BackendCalls(calls)) => {
+                self.notifications.set_limited(self.call_rate.is_exceeded(calls, now));
+            }
+            Some(Event::WakeQuery(signal)) => self.notifications.poll_schedule.signaled(signal),
             Some(Event::Probed(trouble)) => self.dispatcher.probed(trouble.as_deref(), now),
             Some(Event::AgentNames(names)) => self.dispatcher.agent_names.add(names),
             Some(Event::Limited(limited)) => {
@@ -193,6 +202,7 @@ impl Scheduler {
             is_idle: self.notifications.is_idle(self.now),
             foreign: self.notifications.duplicate(),
             lists: self.notifications.lists(),
+            lists_limited: self.notifications.is_limited(),
             list_failures: self.notifications.list_failures(),
             backlog: self.notifications.is_behind().then(|| self.dispatcher.backlog(self.now)),
             ..self.dispatcher.state(self.now)

@@ -8,7 +8,7 @@ use super::agent_limits::{AgentLimitsConfig, AgentLimitsState};
 use super::backlog::Backlog;
 use super::dead_letters::DeadLetter;
 use super::delivery_stats::DeliveryStats;
-use super::duplicate_runtime::ForeignRuntime;
+use super::duplicate_runtime::{ForeignRuntime, Predecessor};
 use super::ledger_row::UnreadableRow;
 use super::limited::Limited;
 use super::operator_requests::{Hold, OperatorReply, OperatorRequest, ReplyTo};
@@ -18,6 +18,7 @@ use super::{ClosedWork, Job, Outcome, Record};
 use crate::guardrails::CountStart;
 use crate::guardrails::agent_names::AgentNames;
 use crate::guardrails::team::Threads;
+use crate::wake_query::WakeSignal;
 use crate::work::{Work, WorkId};
 use mcr_model::clock::Millis;
 use mcr_model::{Notification, TaskId};
@@ -58,6 +59,12 @@ pub enum Event {
     ThreadResumed(TaskId, CountStart),
     /// New rows may exist.
     Nudged,
+    /// This runtime has written something that may have made new rows.
+    Written,
+    /// How many calls of the backend this process has made.
+    BackendCalls(u64),
+    /// The value of the wake query has changed, or the subscription is lost.
+    WakeQuery(WakeSignal),
     /// A probe of the gateway ended: `None`, or why the gateway is unavailable.
     Probed(Option<String>),
     /// The roster names these agents.
@@ -116,6 +123,8 @@ pub struct SchedulerConfig {
     pub list_limit: u32,
     /// When lists are due.
     pub intervals: PollIntervals,
+    /// How many calls of the backend a month are intended. Above this rate, lists come at the interval only.
+    pub calls_monthly: u64,
     /// How many waiting rows of an agent on a task one turn answers.
     pub fold_max: usize,
     /// The limits for what agents have caused.
@@ -125,6 +134,8 @@ pub struct SchedulerConfig {
 /// The state that an earlier process has left.
 #[derive(Debug, Default)]
 pub struct RecoveredState {
+    /// What is known about that process.
+    pub predecessor: Predecessor,
     /// Deliveries that have not ended, in their order, each with the end of its pause.
     pub open: Vec<(Arc<Work>, Record, Option<Millis>)>,
     /// Deliveries that have ended. What each of them guards against depends on its source
@@ -171,6 +182,8 @@ pub struct SchedulerState {
     pub backlog: Option<Backlog>,
     /// How many lists were started.
     pub lists: u64,
+    /// Whether lists are rarer because the backend calls exceed their monthly rate.
+    pub lists_limited: bool,
     /// How many of the last lists failed in a row.
     pub list_failures: u32,
     /// The counts.

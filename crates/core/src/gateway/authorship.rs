@@ -11,6 +11,7 @@
 //! | known message, or any text without output tokens | | written by the model | the agent's |
 //! | known message | | anything else | failure of its kind |
 //! | any text without output tokens | | anything else | failure |
+//! | the word of silence | | not read, because old releases hide it | the agent's |
 //! | placeholder | some | no failed model call | silence |
 //! | placeholder | none | empty items only | silence |
 //! | placeholder | none | anything else | the provider failed |
@@ -22,7 +23,7 @@
 
 use super::codec::TurnFailure;
 use super::dialect::Dialect;
-use super::gateway_texts::{failure_in, is_placeholder, status_in};
+use super::gateway_texts::{SILENCE, failure_in, is_placeholder, status_in};
 use super::history::TextSource;
 use super::{Reply, Why};
 
@@ -41,6 +42,9 @@ pub enum Trust {
 pub fn trust(reply: &Reply, dialect: Dialect) -> Trust {
     let errors_may_be_texts = dialect.errors_may_be_texts();
     let Some(text) = reply.text.as_deref().filter(|_| reply.calls.is_empty()) else { return Trust::Full };
+    if text.trim() == SILENCE {
+        return Trust::Full;
+    }
     let wrote_nothing = reply.usage.is_some_and(|usage| usage.output_tokens == 0);
     let failure = |why| Trust::Doubted(TurnFailure::ended(why, text));
     let status = || status_in(text).filter(|_| dialect.errors_may_be_statuses() || wrote_nothing);
@@ -152,6 +156,9 @@ mod tests {
             (NOTHING, Some(0), NoItem, Some(Why::ProviderTrouble)),
             (NOTHING, Some(0), Unknown, Some(Why::ProviderTrouble)),
         ];
+        for tokens in [None, Some(0), Some(9)] {
+            assert!(matches!(trust(&reply("HEARTBEAT_OK\n", tokens), OLD), Trust::Full), "{tokens:?}");
+        }
         for (text, tokens, source, expected) in rows {
             let reply = reply(text, *tokens);
             let trust = trust(&reply, OLD);

@@ -159,6 +159,10 @@ const KNOWN: &[(MatchedPart, &str, Why)] = &[
     (Warning, "Session history got out of sync.", Why::Internal),
 ];
 
+/// The line that our briefings ask for if there is nothing to say. It is posted nowhere, and releases before 2026.8 hide it in
+/// the history. A current gateway answers `NO_REPLY` with an error, so that word is accepted but never taught.
+pub const SILENCE: &str = "HEARTBEAT_OK";
+
 /// What a gateway sends if the agent wrote nothing, or if the model failed (spec §5, §12.3).
 pub const PLACEHOLDERS: [&str; 3] =
     ["No response from OpenClaw.", "No reply from agent.", "No response from agent."];

@@ -13,6 +13,7 @@ pub mod codec;
 pub mod dialect;
 mod gateway_texts;
 pub mod history;
+pub mod marker;
 mod signs;
 mod usage;
 
@@ -27,7 +28,7 @@ use mcr_model::SessionKey;
 use mcr_model::redact::OutgoingMask;
 
 pub use codec::{SessionNames, session_key};
-pub use gateway_texts::{PLACEHOLDERS, failure_in};
+pub use gateway_texts::{PLACEHOLDERS, SILENCE, failure_in};
 pub use history::{ModelCall, Recovered, TurnMark};
 pub use signs::LifeSigns;
 pub use usage::Usage;
@@ -61,6 +62,16 @@ pub trait Gateway: Send {
     /// Whether the gateway shows function tools to its agents, as far as that is known.
     fn shows_tools(&self) -> bool {
         true
+    }
+
+    /// Whether the gateway may leave out calls of a reply with several.
+    fn may_lose_calls(&self) -> bool {
+        false
+    }
+
+    /// Whether the gateway is known to end a run whose client is gone.
+    fn ends_abandoned_runs(&self) -> bool {
+        false
     }
 
     /// Aborts this run of a session and waits briefly for its end. Without a known, active run it aborts any
@@ -115,6 +126,24 @@ pub struct ToolCall {
     pub name: String,
     /// The arguments as JSON text; not validated.
     pub arguments: String,
+}
+
+impl ToolCall {
+    /// In place of arguments of which only a part is known. This is no JSON, so such a call never runs.
+    pub const INCOMPLETE: &str = "(incomplete)";
+
+    /// Whether only a part of the arguments is known.
+    pub fn is_incomplete(&self) -> bool {
+        self.arguments == Self::INCOMPLETE
+    }
+
+    /// Whether both call the same tool with the same arguments. The order of the arguments does not count.
+    pub fn is_same(&self, other: &Self) -> bool {
+        let value = |call: &Self| serde_json::from_str::<Value>(&call.arguments).ok();
+        self.name == other.name
+            && (self.arguments == other.arguments
+                || value(self).is_some_and(|arguments| Some(arguments) == value(other)))
+    }
 }
 
 /// The result of a tool call.

@@ -3,11 +3,10 @@
 //! Three programs read it: the container's start script, systemd (`EnvironmentFile=`) and the runtime itself, for a gateway
 //! that it starts. They differ in quotes and backslashes, so a value is written only in a form that all three read alike.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use super::StoredKey;
 use super::name::{self, KeyRefusal};
-use mcr_model::clock::Millis;
 use mcr_model::secret::Secret;
 
 /// The start of the file's first line. A file without this line belongs to a person and is not overwritten.
@@ -29,8 +28,8 @@ pub const FILE_BYTES_MAX: u64 = 1024 * 1024;
 pub struct KeyFile {
     /// The text of the file.
     pub text: Secret,
-    /// The variables that it sets, with the times at which people stored them, in the order of the names.
-    pub names: BTreeMap<String, Option<Millis>>,
+    /// The variables that it sets.
+    pub names: BTreeSet<String>,
     /// The keys that it lacks: the number of a key with a bad name, otherwise the name, and the reason.
     pub refused: Vec<(String, KeyRefusal)>,
 }
@@ -38,7 +37,7 @@ pub struct KeyFile {
 impl KeyFile {
     /// The file for these keys. Equal keys make an equal file, in whatever order they come.
     pub fn of(keys: &[StoredKey]) -> Self {
-        let mut lines: BTreeMap<&str, (String, Option<Millis>)> = BTreeMap::new();
+        let mut lines: BTreeMap<&str, String> = BTreeMap::new();
         let mut refused = Vec::new();
         for (number, key) in keys.iter().enumerate() {
             let line = match name::refused(&key.name) {
@@ -48,7 +47,7 @@ impl KeyFile {
                 None => quoted(key.value.expose()).map(|value| format!("{}={value}\n", key.name)),
             };
             match line {
-                Ok(line) => drop(lines.insert(&key.name, (line, key.updated_at))),
+                Ok(line) => drop(lines.insert(&key.name, line)),
                 // The name may be a key in the wrong field.
                 Err(KeyRefusal::BadName) => {
                     refused.push((format!("key {}", number + 1), KeyRefusal::BadName));
@@ -56,10 +55,10 @@ impl KeyFile {
                 Err(why) => refused.push((key.name.clone(), why)),
             }
         }
-        let text: String = lines.values().map(|(line, _)| line.as_str()).collect();
+        let text: String = lines.values().map(String::as_str).collect();
         Self {
             text: Secret::new(format!("{HEADER}{text}")),
-            names: lines.into_iter().map(|(name, (_, at))| (name.to_owned(), at)).collect(),
+            names: lines.into_keys().map(str::to_owned).collect(),
             refused,
         }
     }
@@ -101,7 +100,7 @@ mod tests {
     use super::*;
 
     fn key(name: &str, value: &str) -> StoredKey {
-        StoredKey { name: name.to_owned(), value: Secret::new(value), updated_at: None }
+        StoredKey { name: name.to_owned(), value: Secret::new(value) }
     }
 
     #[test]

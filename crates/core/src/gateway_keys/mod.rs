@@ -7,7 +7,6 @@ pub mod file;
 pub mod name;
 pub mod sync;
 
-use mcr_model::clock::Millis;
 use mcr_model::secret::Secret;
 
 /// A key as Mission Control returns it.
@@ -17,6 +16,4 @@ pub struct StoredKey {
     pub name: String,
     /// The key.
     pub value: Secret,
-    /// When a person stored it.
-    pub updated_at: Option<Millis>,
 }

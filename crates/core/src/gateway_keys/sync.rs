@@ -50,7 +50,7 @@ mod tests {
     use mcr_model::secret::Secret;
 
     fn file(value: &str) -> KeyFile {
-        let key = StoredKey { name: "A_KEY".to_owned(), value: Secret::new(value), updated_at: None };
+        let key = StoredKey { name: "A_KEY".to_owned(), value: Secret::new(value) };
         KeyFile::of(if value.is_empty() { &[] } else { std::slice::from_ref(&key) })
     }
 

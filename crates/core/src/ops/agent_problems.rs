@@ -1,6 +1,6 @@
 //! Finds agents that Mission Control describes in an unusable way: a slug that names no folder or two agents, no session,
-//! an interval out of range, a row that cannot be read, an agent that the newest list lacks. The backend checks none of this (runtime-behaviour A-8,
-//! backend-contract D29). The other agents are not affected.
+//! an interval out of range, a row that cannot be read, an agent that the newest list lacks, a missing orchestrator. The
+//! backend checks none of this (runtime-behaviour A-8, backend-contract D29). The other agents are not affected.
 
 use std::collections::HashMap;
 
@@ -12,6 +12,9 @@ use mcr_model::{Agent, Roster};
 /// An agent that is not gone yet. One incomplete list may be a mistake.
 const MISSING: &str = "the newest list of agents lacks it; it stays until another list confirms that";
 
+/// The name under which a missing orchestrator is a problem.
+const ORCHESTRATOR: &str = "orchestrator";
+
 /// The longest name that is shown.
 const SHOWN_CHARS: usize = 40;
 
@@ -22,6 +25,8 @@ pub struct AgentProblem {
     pub agent: String,
     /// The problem and what to do: a sentence without its end.
     pub problem: String,
+    /// Whether the account may be meant to be like this.
+    pub is_note: bool,
 }
 
 /// The problems of all agents, in the order of the roster. Rows that cannot be read come first.
@@ -34,7 +39,7 @@ pub fn agent_problems(roster: &Roster) -> Vec<AgentProblem> {
             let why = RejectedBecause::Unreadable(row.why.clone()).to_string();
             let former = row.id.as_ref().is_some_and(|id| roster.agent(id).is_some());
             let problem = if former { format!("{why}; its former values are used") } else { why };
-            AgentProblem { agent: shown(&agent), problem }
+            AgentProblem::new(shown(&agent), problem)
         })
         .collect();
     let mut first_with: HashMap<String, &Agent> = HashMap::new();
@@ -53,11 +58,33 @@ pub fn agent_problems(roster: &Roster) -> Vec<AgentProblem> {
         let interval = Interval::of(agent.heartbeat_interval).corrected;
         let interval = interval.map(|why| format!("the heartbeat interval is not usable: {why}"));
         let found = slug.map(|why| why.to_string()).into_iter().chain(session).chain(interval);
-        problems.extend(found.map(|problem| AgentProblem { agent: name_of(agent), problem }));
+        problems.extend(found.map(|problem| AgentProblem::new(name_of(agent), problem)));
     }
     let missing = roster.missing().iter().filter_map(|id| roster.agent(id));
-    problems.extend(missing.map(|agent| AgentProblem { agent: name_of(agent), problem: MISSING.to_owned() }));
+    problems.extend(missing.map(|agent| AgentProblem::new(name_of(agent), MISSING.to_owned())));
+    problems.extend(missing_orchestrator(roster));
     problems
+}
+
+/// The problem of an account without an orchestrator, or whose orchestrator does not exist.
+fn missing_orchestrator(roster: &Roster) -> Option<AgentProblem> {
+    let problem = |why: &str, is_note| {
+        let problem = format!("{why}, so no agent follows up on stale tasks: choose one in Mission Control");
+        Some(AgentProblem { is_note, ..AgentProblem::new(ORCHESTRATOR.to_owned(), problem) })
+    };
+    match roster.orchestrator() {
+        None if !roster.is_empty() => problem("the account has none", true),
+        Some(id) if roster.is_gone(id) => {
+            problem(&format!("the agent {} does not exist", shown(id.as_str())), false)
+        }
+        _ => None,
+    }
+}
+
+impl AgentProblem {
+    fn new(agent: String, problem: String) -> Self {
+        Self { agent, problem, is_note: false }
+    }
 }
 
 fn name_of(agent: &Agent) -> String {
@@ -101,7 +128,8 @@ mod tests {
             (agent("b2", "huge", &interval(1e9)), "the heartbeat interval is not usable: it is longer"),
             (agent("b3", "mute", &json!({"systemSessionKey": " "})), "Mission Control names no session"),
         ];
-        let roster = Roster::new(rows.iter().map(|(agent, _)| agent.clone()).collect(), None);
+        let agents = rows.iter().map(|(agent, _)| agent.clone()).collect();
+        let roster = Roster::new(agents, Some(AgentId::new("a1")));
         let problems = agent_problems(&roster);
         let expected: Vec<&str> =
             rows.iter().map(|(_, words)| *words).filter(|words| !words.is_empty()).collect();
@@ -116,9 +144,35 @@ mod tests {
     #[test]
     fn an_agent_that_the_newest_list_lacks_is_named() {
         let (ben, ada) = (agent("a1", "ben", &json!({})), agent("a2", "ada", &json!({})));
-        let roster = Roster::new(vec![ben], None).with_missing(vec![ada]);
+        let roster = Roster::new(vec![ben], Some(AgentId::new("a2"))).with_missing(vec![ada]);
         let problems = agent_problems(&roster);
-        assert_eq!(problems, [AgentProblem { agent: "ada".to_owned(), problem: MISSING.to_owned() }]);
+        assert_eq!(problems, [AgentProblem::new("ada".to_owned(), MISSING.to_owned())]);
+    }
+
+    /// The orchestrator, whether all agents are known, and the beginning of the problem with whether it is a note.
+    #[test]
+    fn a_missing_orchestrator_is_named() {
+        let rows = [
+            (Some("a1"), true, None),
+            (None, true, Some(("the account has none, so", true))),
+            (Some("a9"), true, Some(("the agent a9 does not exist, so", false))),
+            // Earlier processes may have known it.
+            (Some("a9"), false, None),
+        ];
+        for (orchestrator, is_confirmed, expected) in rows {
+            let roster = Roster::new(vec![agent("a1", "ben", &json!({}))], orchestrator.map(AgentId::new));
+            let roster = if is_confirmed { roster } else { roster.unconfirmed() };
+            let problems = agent_problems(&roster);
+            let found = problems.first().map(|found| (found.problem.as_str(), found.is_note));
+            let fits = match (found, expected) {
+                (Some((problem, is_note)), Some((words, note))) => {
+                    problem.starts_with(words) && is_note == note
+                }
+                (found, expected) => found.is_none() && expected.is_none(),
+            };
+            assert!(fits && problems.len() <= 1, "{orchestrator:?} {is_confirmed}: {problems:?}");
+        }
+        assert!(agent_problems(&Roster::default()).is_empty(), "without agents there is nothing to lead");
     }
 
     /// An agent whose row is damaged is not gone.
@@ -131,7 +185,8 @@ mod tests {
             why: "missing field `name`".to_owned(),
         };
         let rows = vec![unreadable(1, Some("a1")), unreadable(2, None), unreadable(3, Some("a9"))];
-        let roster = Roster::new(vec![agent("a2", "ada", &json!({}))], None).with_unreadable(rows, &before);
+        let ada = vec![agent("a2", "ada", &json!({}))];
+        let roster = Roster::new(ada, Some(AgentId::new("a2"))).with_unreadable(rows, &before);
         assert!(roster.by_slug("ben").is_some() && roster.agents().len() == 2);
         let problems = agent_problems(&roster);
         let named: Vec<&str> = problems.iter().map(|found| found.agent.as_str()).collect();

@@ -11,8 +11,8 @@ use super::why::Case;
 use crate::delivery::End;
 use crate::delivery::operator_requests::Place;
 use crate::gateway::Usage;
-use mcr_model::Roster;
 use mcr_model::clock::Millis;
+use mcr_model::{AgentId, Roster};
 
 /// The most current deliveries shown of one agent.
 const DOING: usize = 3;
@@ -49,6 +49,9 @@ pub struct AgentFigures {
     pub in_flight: usize,
     /// How many deliveries are open, including those.
     pub unsettled: usize,
+    /// Why the agent's current heartbeat has not started; none if it runs or is not due.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub heartbeat_waits: Option<String>,
     /// How many deliveries ended with each outcome.
     pub ended: BTreeMap<&'static str, u64>,
     /// How many turns were sent to it.
@@ -105,7 +108,8 @@ struct Sum<'a> {
     spent: Usage,
 }
 
-/// The figures of at most `most` agents. Busy, waiting and paused agents precede idle ones.
+/// The figures of at most `most` agents. Busy, waiting and paused agents precede idle ones. A removed agent is one of them
+/// while it has open deliveries.
 pub fn agents(cases: &[Case], roster: &Roster, paused: &Paused, most: usize) -> Agents {
     let mut sums: HashMap<&str, Sum<'_>> = HashMap::new();
     for agent in roster.agents() {
@@ -121,8 +125,9 @@ pub fn agents(cases: &[Case], roster: &Roster, paused: &Paused, most: usize) -> 
         }
         sum.add(case);
     }
+    let is_shown = |id: &str, sum: &Sum<'_>| sum.figures.unsettled > 0 || !roster.is_gone(&AgentId::new(id));
+    let mut sums: Vec<(&str, Sum<'_>)> = sums.into_iter().filter(|(id, sum)| is_shown(id, sum)).collect();
     let count = sums.len();
-    let mut sums: Vec<(&str, Sum<'_>)> = sums.into_iter().collect();
     sums.sort_unstable_by_key(|(id, sum)| {
         let figures = &sum.figures;
         let one_by_one = figures.paused && !paused.all;

@@ -31,6 +31,12 @@ words! {
         TurnLimitReached = "turn_limit_reached",
         /// The limit of a daily budget is reached.
         BudgetReached = "budget_reached",
+        /// Turns cost dollars that a limit in dollars does not count.
+        BudgetUncounted = "budget_uncounted",
+        /// The thread that checks the daily budgets has stopped.
+        BudgetStalled = "budget_stalled",
+        /// Mission Control has not answered the first calls yet.
+        BackendPending = "backend_pending",
         /// Mission Control does not answer.
         BackendUnreachable = "backend_unreachable",
         /// Mission Control does not accept our token.
@@ -67,6 +73,8 @@ words! {
         ClockSkew = "clock_skew",
         /// The agents' workspaces cannot be written.
         ProfilesUnwritable = "profiles_unwritable",
+        /// The gateway that the runtime runs itself does not stay up.
+        GatewayProcessFailing = "gateway_process_failing",
         /// The gateway does not get the keys that are stored in Mission Control.
         KeysNotSynced = "keys_not_synced",
         /// Another runtime works on the account.
@@ -105,6 +113,15 @@ impl HealthReason {
             }
             Self::BudgetReached => {
                 "a daily budget is reached, so turns wait: run `budget show`, or `budget raise` or `budget reset` to go on today"
+            }
+            Self::BudgetUncounted => {
+                "the cost of turns is not known, so a budget in dollars does not count them: set BUDGET_PRICES to the prices of the models"
+            }
+            Self::BudgetStalled => {
+                "the daily budgets were not checked lately, so running turns may pass a limit: see the log, and restart the service"
+            }
+            Self::BackendPending => {
+                "Mission Control has not answered the first calls yet: if that lasts, check CONVEX_URL and the network, or run `doctor`"
             }
             Self::BackendUnreachable => {
                 "Mission Control does not answer: check CONVEX_URL and the network, or run `doctor`"
@@ -148,6 +165,9 @@ impl HealthReason {
             }
             Self::ProfilesUnwritable => {
                 "the agents' workspaces cannot be written: check the permissions of their folder"
+            }
+            Self::GatewayProcessFailing => {
+                "the gateway that OPENCLAW_COMMAND starts does not stay up: see `gateway.child` of /health, and its lines in the log"
             }
             Self::KeysNotSynced => {
                 "the gateway does not get the keys that are stored in Mission Control: see `gatewayKeys.lastError` of /health"

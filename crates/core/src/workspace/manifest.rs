@@ -1,6 +1,7 @@
 //! The list of the files that the runtime wrote into a workspace.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
@@ -34,6 +35,9 @@ pub struct Managed {
     /// Whether the text in Mission Control is longer than the gateway reads.
     #[serde(default, skip_serializing_if = "std::ops::Not::not")]
     pub cut: bool,
+    /// When it replaced the text of another program.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub replaced: Option<Millis>,
     /// The state of the file in which it was found to have this content. While the file has this state, it is not read
     /// again.
     #[serde(default, skip_serializing_if = "Option::is_none")]
@@ -51,6 +55,9 @@ pub struct FoundState {
     pub changed_ns: i64,
 }
 
+/// How long the operator is reminded that the text of another program was replaced.
+const REPLACED_SHOWN: Duration = Duration::from_hours(24);
+
 /// Two changes within this time may get the same time from the disk.
 const CLOCK_STEP_MS: i64 = 1_000;
 
@@ -58,6 +65,13 @@ impl FoundState {
     /// Whether a later write certainly changes the stamp: the last change is old enough at this moment.
     pub fn is_settled(&self, now: Millis) -> bool {
         self.changed_ns / 1_000_000 <= now.0.saturating_sub(CLOCK_STEP_MS)
+    }
+}
+
+impl Managed {
+    /// When it replaced the text of another program, while the operator is reminded of that.
+    pub(super) fn shown_replaced(&self, now: Millis) -> Option<Millis> {
+        self.replaced.filter(|at| now.since(*at) < REPLACED_SHOWN)
     }
 }
 

@@ -137,7 +137,7 @@ impl Plan {
         let managed = found.managed(path);
         let ours = managed.map(|managed| managed.sha256.clone());
         let bytes = content.len() as u64;
-        let mut entry = Managed { sha256: wanted.clone(), at: now, bytes, cut, found: None };
+        let mut entry = Managed { sha256: wanted.clone(), at: now, bytes, cut, replaced: None, found: None };
         match found.files.get(path) {
             Some(FoundFile::Obstacle) => {
                 self.warnings.push(Warning::Obstacle(path.clone()));
@@ -146,6 +146,10 @@ impl Plan {
             Some(FoundFile::Content(present)) if *present == wanted => {
                 if let Some(managed) = managed.filter(|managed| managed.sha256 == wanted) {
                     entry.at = managed.at;
+                    entry.replaced = managed.shown_replaced(now);
+                }
+                if entry.replaced.is_some() {
+                    self.warnings.push(Warning::Changed(path.clone()));
                 }
                 entry.found = found.stamps.get(path).copied();
                 self.manifest.files.insert(path.clone(), entry);
@@ -156,7 +160,10 @@ impl Plan {
                 return;
             }
             Some(FoundFile::Content(present)) if ours.as_ref() == Some(present) => {}
-            Some(_) if managed.is_some() => self.warnings.push(Warning::Changed(path.clone())),
+            Some(_) if managed.is_some() => {
+                entry.replaced = Some(now);
+                self.warnings.push(Warning::Changed(path.clone()));
+            }
             Some(_) | None => {}
         }
         self.manifest.files.insert(path.clone(), entry);

@@ -62,7 +62,7 @@ impl fmt::Display for Warning {
             ),
             Self::Changed(file) => write!(
                 f,
-                "{file} was changed outside of Mission Control and is replaced: the changed text is in {OWN_FOLDER}/replaced"
+                "{file} was changed outside of Mission Control and was replaced: the changed text is in {OWN_FOLDER}/replaced"
             ),
             Self::Left(file) => write!(f, "{file} is no longer needed, but was changed, so it stays"),
             Self::Obstacle(file) => {

@@ -25,6 +25,10 @@ pub(super) struct Frame {
     created: i64,
     model: String,
     has_phases: bool,
+    /// Whether one body leaves out the text before calls.
+    leaves_out_preambles: bool,
+    /// The status of an answer with calls.
+    word_of_calls: &'static str,
     /// The reported usage of its model calls.
     pub(super) spent: Cell<Tokens>,
 }
@@ -46,6 +50,12 @@ impl Frame {
             created: inner.options.clock.now().0 / 1000,
             model: model.to_owned(),
             has_phases: inner.options.release >= Release::V2026_5_7,
+            leaves_out_preambles: inner.options.release >= Release::V2026_8_2,
+            word_of_calls: if inner.options.release < Release::V2026_8_2 {
+                "incomplete"
+            } else {
+                "completed"
+            },
             spent: Cell::default(),
         }
     }
@@ -111,9 +121,14 @@ impl Frame {
                 let output = vec![self.said(&text, "final_answer", status)];
                 Finished { status: 200, word: status, output, error: None, written }
             }
-            Outcome::Called { calls, .. } => {
-                let output = calls.iter().enumerate().map(|(at, call)| self.call(call, at)).collect();
-                Finished { status: 200, word: "completed", output, error: None, written: 1 }
+            Outcome::Called { preamble, calls } => {
+                let calls = calls.iter().enumerate().map(|(at, call)| self.call(call, at));
+                let mut output = Vec::new();
+                if !self.leaves_out_preambles && !preamble.is_empty() {
+                    output.push(self.said(preamble, "commentary", "completed"));
+                }
+                output.extend(calls);
+                Finished { status: 200, word: self.word_of_calls, output, error: None, written: 1 }
             }
             Outcome::FailedWithText(text) => {
                 let output = vec![self.said(text, "commentary", "completed")];
@@ -311,6 +326,7 @@ impl<'a> Events<'a> {
         self.event("response.content_part.done", at(json!({"part": {"type": "output_text", "text": text}})));
         let status = if cut { "incomplete" } else { "completed" };
         let failed = matches!(outcome, Outcome::FailedWithText(_));
+        let has_calls = !calls.is_empty();
         let phase = if calls.is_empty() && !failed { "final_answer" } else { "commentary" };
         let mut output = vec![self.frame.said(&text, phase, status)];
         self.event("response.output_item.done", json!({"output_index": 0, "item": output[0]}));
@@ -324,9 +340,14 @@ impl<'a> Events<'a> {
             output.push(item);
         }
         // The event says "completed", the response in it "failed".
-        let word = if failed { "failed" } else { status };
+        let word = match (failed, has_calls) {
+            (true, _) => "failed",
+            (false, true) => self.frame.word_of_calls,
+            (false, false) => status,
+        };
         let finished = Finished { status: 200, word, output, error: None, written: text.len() };
         let resource = self.frame.finished(&finished);
+        // With calls, the status is only in the response.
         self.event(&format!("response.{status}"), json!({"response": resource}));
     }
 

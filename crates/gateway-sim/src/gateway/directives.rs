@@ -10,11 +10,14 @@
 //! | `EMPTY` | says nothing |
 //! | `LENGTH` | stops at its token limit |
 //! | `PREAMBLE` | says a sentence before its calls |
+//! | `LOOP` | calls again while the client runs its calls; otherwise it repeats the gateway's placeholder |
 //! | `DELAY ms`, `DRIP ms` | waits before the first word, after each word |
 //! | `FAIL status words` | has a provider that refuses |
-//! | `HANG`, `DROP` | has a provider that never answers, that cuts the connection |
+//! | `HANG`, `STALL` | has a provider that never answers, that never continues its answer |
+//! | `DROP` | has a provider that cuts the connection |
 //!
-//! Without a directive it says `ECHO: ` and the text.
+//! Without a directive it says `ECHO: ` and the text. After the result of one of the gateway's own tools that no `AGAIN`
+//! requested, it says `TOOL_RESULT: ` and the result.
 //!
 //! In a briefing of the runtime only the message to answer counts, since the thread before it may contain others' text.
 //! There `THEN` divides the message: the part after it is for the turn with the results of the calls before it.
@@ -36,16 +39,21 @@ const PREAMBLE: &str = "One moment, I look it up.";
 
 impl ScriptedModel for Directives {
     fn think(&self, prompt: &Prompt) -> Thought {
-        let read = prompt.as_read();
+        let read = if prompt.waits { last_message(prompt) } else { prompt.as_read() };
         let repeats = repeats(prompt);
         let text = match &repeats {
             Some((text, _)) => text,
             None => &wanted(&read, prompt).unwrap_or(read),
         };
         let usage = ModelUsage::ByLength;
-        let act = match repeats {
-            Some((_, true)) => work(),
-            _ => act(text, prompt),
+        let result = prompt.transcript.last().and_then(|entry| match &entry.item {
+            Item::ToolResult { text, .. } => Some(text),
+            Item::User(_) | Item::Assistant { .. } | Item::Notice(_) => None,
+        });
+        let act = match (&repeats, result) {
+            (Some((_, true)), _) => work(),
+            (None, Some(result)) if !prompt.waits => Act::Say(format!("TOOL_RESULT: {result}")),
+            (Some((_, false)) | None, _) => act(text, prompt),
         };
         let mut thought = Thought { act, delay: Duration::ZERO, drip: Duration::ZERO, usage };
         thought.delay = after(text, "DELAY").map_or(Duration::ZERO, milliseconds);
@@ -64,6 +72,15 @@ fn repeats(prompt: &Prompt) -> Option<(String, bool)> {
     let results =
         prompt.transcript[from..].iter().filter(|entry| matches!(entry.item, Item::ToolResult { .. }));
     Some((text.to_owned(), results.count() < wanted))
+}
+
+/// The last text of the client in the session.
+fn last_message(prompt: &Prompt) -> String {
+    let texts = prompt.transcript.iter().rev().filter_map(|entry| match &entry.item {
+        Item::User(text) => Some(text.clone()),
+        Item::Assistant { .. } | Item::Notice(_) | Item::ToolResult { .. } => None,
+    });
+    texts.take(1).collect()
 }
 
 fn work() -> Act {
@@ -100,8 +117,15 @@ fn act(text: &str, prompt: &Prompt) -> Act {
     if has(text, "HANG") {
         return Act::Hang;
     }
+    if has(text, "STALL") {
+        return Act::Stall;
+    }
     if has(text, "DROP") {
         return Act::Drop;
+    }
+    if prompt.waits && !has(text, "LOOP") {
+        let last = prompt.outputs().last().map_or("", |(_, output)| output);
+        return Act::Say(format!("TOOL_RESULT: {last}"));
     }
     let calls = calls(text, prompt);
     if !calls.is_empty() {

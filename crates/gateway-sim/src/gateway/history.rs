@@ -86,8 +86,9 @@ fn page(
         |seq: u64| usize::try_from(seq.saturating_sub(first)).unwrap_or(usize::MAX).min(view.entries.len());
     let mut begin = limit.map_or(first, |limit| end.saturating_sub(limit.min(PAGE)).max(first));
     // Hidden entries do not count, so the page extends until it is full.
-    let shown =
-        |begin: u64| view.entries[at(begin)..at(end.max(begin))].iter().filter(|e| !e.is_hidden()).count();
+    let shown = |begin: u64| {
+        view.entries[at(begin)..at(end.max(begin))].iter().filter(|entry| !entry.is_hidden(release)).count()
+    };
     while limit.is_some_and(|limit| (shown(begin) as u64) < limit.min(PAGE)) && begin > first {
         begin -= 1;
     }

@@ -17,6 +17,8 @@ use mcr_http::message::{Method, Reply, Request};
 pub(super) const PATH: &str = "/tools/invoke";
 /// The maximum length of a text in a tool result.
 const SHOWN_CHARS: usize = 4_000;
+/// The maximum length of the messages in a tool result.
+const SHOWN_BYTES: usize = 80 * 1024;
 
 /// Handles the request.
 pub(super) fn answer(inner: &Inner, request: &Request) -> Reply {
@@ -96,7 +98,17 @@ fn history(inner: &Inner, key: &str, limit: usize) -> Value {
         shown(inner, &view)
     };
     let messages = &shown[shown.len().saturating_sub(limit)..];
-    json!({"sessionKey": session.name, "messages": messages})
+    let (mut kept, mut bytes) = (messages.len(), 0);
+    // The latest that fit.
+    for (count, message) in messages.iter().rev().enumerate() {
+        bytes += message.to_string().len() + 1;
+        if bytes > SHOWN_BYTES {
+            kept = count;
+            break;
+        }
+    }
+    let dropped = kept < messages.len();
+    json!({"sessionKey": session.name, "messages": &messages[messages.len() - kept..], "droppedMessages": dropped})
 }
 
 /// The old release shows nothing of a first turn until the agent has acted.

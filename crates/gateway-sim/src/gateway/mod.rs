@@ -23,6 +23,7 @@
 //! ```
 
 mod answer;
+mod delegation;
 mod directives;
 mod failure;
 mod faults;

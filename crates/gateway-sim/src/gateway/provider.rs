@@ -29,7 +29,7 @@ impl Turn<'_> {
         let own = format!("{status} {message}");
         let form = self.release().error_form();
         if form == ErrorForm::ProviderText {
-            self.wrote(&own, Vec::new(), StopReason::Stop);
+            self.wrote(&own, Vec::new(), StopReason::Error);
             return Outcome::Said { text: own, cut: false };
         }
         let names_cause = matches!(form, ErrorForm::Failure | ErrorForm::FailureOrMessage);
@@ -71,7 +71,9 @@ impl Turn<'_> {
     pub(super) fn dropped(&self, watch: &mut dyn Watch) -> Outcome {
         let form = self.release().error_form();
         if form == ErrorForm::ProviderText {
-            return self.say("Connection error.".to_owned(), StopReason::Stop, Duration::ZERO, watch);
+            let text = "Connection error.".to_owned();
+            self.wrote(&text, Vec::new(), StopReason::Error);
+            return Outcome::Said { text, cut: false };
         }
         if !self.sleep(self.inner.options.provider_patience, watch) {
             return self.gone();

@@ -80,8 +80,13 @@ impl Release {
     }
 
     /// Whether all calls of a reply reach the client, not only the last one.
-    pub(super) fn hands_out_all_calls(self) -> bool {
+    pub fn hands_out_all_calls(self) -> bool {
         self >= Self::V2026_5_7
+    }
+
+    /// Whether the model is called again while the client runs its calls, with a placeholder for each result.
+    pub fn asks_again(self) -> bool {
+        self < Self::V2026_5_28
     }
 
     /// Whether the gateway's token may read the history over HTTP.

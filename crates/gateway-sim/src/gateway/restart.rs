@@ -64,6 +64,7 @@ fn resume(inner: &Inner, session: &Session, session_slot: SessionSlot<'_>) {
         text,
         abandoned: None,
         nudged: false,
+        waits: false,
         transcript: Arc::default(),
     };
     session_slot.write(Entry { id, at: inner.options.clock.now(), item: Item::User(SYSTEM.to_owned()) });

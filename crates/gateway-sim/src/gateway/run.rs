@@ -6,12 +6,13 @@ use std::sync::Arc;
 use std::thread;
 use std::time::{Duration, Instant};
 
+use super::delegation::{Delegated, results_in};
 use super::failure::{Failure, INTERNAL, failed, internal};
 use super::faults::Fault;
 use super::observations::Visit;
 use super::scripted_model::{Act, Call, InputItem, ModelUsage, Offered, Prompt, Thought, Tokens};
 use super::sessions::{NoTurn, SessionSlot, Status};
-use super::transcript::{Entry, Item, StopReason, delegated};
+use super::transcript::{Entry, Item, StopReason};
 use super::turn_request::{MustCall, TurnRequest};
 use super::{Inner, POLL_INTERVAL, Release};
 
@@ -150,9 +151,17 @@ impl Turn<'_> {
             self.write(Item::Notice((*text).to_owned()));
             return Outcome::Said { text: (*text).to_owned(), cut: false };
         }
+        let mut delegated = Delegated::default();
+        let outcome = self.think_on(&mut prompt, &mut delegated, watch);
+        delegated.end(outcome, self.release())
+    }
+
+    /// Calls the model until it has said something, or waits for the client. Calls whose results it does not wait for are
+    /// `delegated`.
+    fn think_on(&self, prompt: &mut Prompt, delegated: &mut Delegated, watch: &mut dyn Watch) -> Outcome {
         let (mut asked, mut refused_rounds) = (false, 0);
         loop {
-            let thought = self.think(&mut prompt, asked);
+            let thought = self.think(prompt, asked);
             self.usage.set((thought.usage, prompt.text.len() + prompt.instructions.len()));
             asked = true;
             if !self.sleep(thought.delay, watch) {
@@ -160,7 +169,7 @@ impl Turn<'_> {
             }
             match thought.act {
                 act if self.is_silence(&act) => {
-                    if let Some(outcome) = self.silence(&mut prompt, &act) {
+                    if let Some(outcome) = self.silence(prompt, &act) {
                         return outcome;
                     }
                 }
@@ -171,24 +180,28 @@ impl Turn<'_> {
                 Act::Call { preamble, calls } => {
                     let preamble = preamble.unwrap_or_default();
                     let (known, unknown): (Vec<Call>, Vec<Call>) =
-                        calls.into_iter().partition(|call| self.may_call(&prompt, &call.name));
+                        calls.into_iter().partition(|call| self.may_call(prompt, &call.name));
                     if !known.is_empty() {
-                        return self.delegate(preamble, known, thought.drip, watch);
+                        let outcome = self.delegate(prompt, preamble, known, thought.drip, watch);
+                        if !self.release().asks_again() || !delegated.takes(&outcome) {
+                            return outcome;
+                        }
+                        continue;
                     }
                     refused_rounds += 1;
-                    self.refuse(&mut prompt, unknown);
+                    self.refuse(prompt, unknown);
                     if refused_rounds == REFUSED_CALL_ROUNDS_MAX {
                         return internal();
                     }
                 }
                 Act::Work { tool, time, result } => {
-                    if !self.work(&mut prompt, &tool, time, result, watch) {
+                    if !self.work(prompt, &tool, time, result, watch) {
                         return self.gone();
                     }
                 }
                 Act::Fail { status, message } => return self.provider(status, &message, watch),
                 Act::Drop => return self.dropped(watch),
-                Act::Hang => return self.hang(watch),
+                Act::Hang | Act::Stall => return self.hang(watch),
             }
         }
     }
@@ -207,6 +220,7 @@ impl Turn<'_> {
             text: ask.text.clone(),
             abandoned,
             nudged: false,
+            waits: false,
             transcript: Arc::default(),
         }
     }
@@ -266,7 +280,7 @@ impl Turn<'_> {
     }
 
     /// Marks the run as done before its answer counts. A crash in between leaves a resumed run and one answer.
-    fn count_answer(&self) {
+    pub(super) fn count_answer(&self) {
         if self.inner.is_running() {
             self.session_slot.set_status(Status::Done);
             self.visit.answered();
@@ -274,7 +288,7 @@ impl Turn<'_> {
     }
 
     /// Sends the text, word by word if it drips.
-    fn speak(&self, text: &str, drip: Duration, watch: &mut dyn Watch) -> bool {
+    pub(super) fn speak(&self, text: &str, drip: Duration, watch: &mut dyn Watch) -> bool {
         if drip.is_zero() {
             watch.words(text);
             return true;
@@ -293,47 +307,6 @@ impl Turn<'_> {
         true
     }
 
-    /// Delegates the calls to the client.
-    fn delegate(&self, preamble: String, calls: Vec<Call>, drip: Duration, watch: &mut dyn Watch) -> Outcome {
-        if !self.speak(&preamble, drip, watch) {
-            return self.gone();
-        }
-        let named =
-            |call: &Call| (self.inner.ids.named("call_model"), call.name.clone(), call.arguments.clone());
-        let own: Vec<_> = calls.iter().map(named).collect();
-        self.wrote(&preamble, own.clone(), StopReason::ToolUse);
-        for (id, tool, _) in own {
-            let text = delegated(&tool);
-            self.write(Item::ToolResult { run: self.run.to_owned(), call: id, tool, text, error: false });
-        }
-        self.count_answer();
-        // The others are in the transcript only.
-        let lost = if self.release().hands_out_all_calls() { 0 } else { calls.len() - 1 };
-        let mut calls: Vec<Issued> = calls
-            .into_iter()
-            .skip(lost)
-            .map(|call| Issued { call_id: self.inner.ids.call(), name: call.name, arguments: call.arguments })
-            .collect();
-        match self.fault {
-            Some(Fault::SameCallIds) => {
-                if let [only] = calls.as_slice() {
-                    calls.push(only.clone());
-                }
-                let first = calls[0].call_id.clone();
-                for call in &mut calls {
-                    call.call_id.clone_from(&first);
-                }
-            }
-            Some(Fault::BrokenArguments) => {
-                for call in &mut calls {
-                    "{\"taskId\": \"t-1\", status".clone_into(&mut call.arguments);
-                }
-            }
-            _ => {}
-        }
-        Outcome::Called { preamble, calls }
-    }
-
     /// Refuses calls of tools that were not offered, and reports that to the model.
     fn refuse(&self, prompt: &mut Prompt, calls: Vec<Call>) {
         let named = |call: Call| (self.inner.ids.named("call_model"), call.name, call.arguments);
@@ -345,11 +318,7 @@ impl Turn<'_> {
             prompt.said.push(InputItem::Output { call_id: id.clone(), output: text.clone() });
             self.write(Item::ToolResult { run: self.run.to_owned(), call: id, tool, text, error: true });
         }
-        prompt.text = prompt
-            .outputs()
-            .map(|(id, output)| format!("Tool:{id}: {output}"))
-            .collect::<Vec<_>>()
-            .join("\n");
+        prompt.text = results_in(prompt);
     }
 
     /// Runs one of the gateway's own tools. Returns whether it finished.

@@ -42,6 +42,8 @@ pub struct Prompt {
     pub abandoned: Option<String>,
     /// Whether the gateway calls the model again after an empty answer.
     pub nudged: bool,
+    /// Whether the gateway calls the model again while the client runs its calls. The results are placeholders then.
+    pub waits: bool,
     /// The whole transcript of the session. The last entry is the text of this turn.
     pub transcript: Arc<Vec<Entry>>,
 }
@@ -162,6 +164,8 @@ pub enum Act {
     Drop,
     /// The provider never answers.
     Hang,
+    /// The provider begins an answer, and never continues it.
+    Stall,
 }
 
 /// A call by the model.

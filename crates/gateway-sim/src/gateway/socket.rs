@@ -11,8 +11,10 @@ use super::ids::uuid;
 use super::sessions::Session;
 use super::turn_request::session_named;
 use super::{Inner, Phase, Release, draining};
-use mcr_http::message::{Duplex, Method, Reply, Request};
-use mcr_http::websocket::{Incoming, Kind, Reader, Side, WebSocketLimits, accept_key, close_frame, frame};
+use mcr_http::message::{Duplex, Reply, Request};
+use mcr_http::websocket::{
+    Incoming, Kind, Reader, Side, WebSocketLimits, accept_key, close_frame, frame, requested_key,
+};
 
 /// The path of the WebSocket.
 pub(super) const PATH: &str = "/";
@@ -39,10 +41,7 @@ type Refusal = (&'static str, String);
 
 /// Whether a request asks for a WebSocket upgrade.
 pub(super) fn is_upgrade(request: &Request) -> bool {
-    *request.method() == Method::Get
-        && request.header("Upgrade").is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
-        && request.header("Sec-WebSocket-Version") == Some("13")
-        && request.header("Sec-WebSocket-Key").is_some()
+    requested_key(request).is_some()
 }
 
 /// Handles the request.

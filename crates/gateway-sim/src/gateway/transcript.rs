@@ -11,6 +11,8 @@ use mcr_model::clock::Millis;
 const SHOWN_CHARS: usize = 8_000;
 /// The reply of an agent that has nothing to say. The history hides it.
 pub(super) const SILENT_REPLY: &str = "NO_REPLY";
+/// The reply to a heartbeat without news. Releases before 2026.8 hide it, too.
+const HEARTBEAT_REPLY: &str = "HEARTBEAT_OK";
 
 /// One item of a session.
 #[derive(Clone, Debug)]
@@ -94,6 +96,9 @@ impl Entry {
 
     /// [`Entry::shown`] with this many characters of each text.
     pub(super) fn shown_to(&self, seq: u64, chars: usize, release: Release) -> Vec<Value> {
+        if self.is_hidden(release) {
+            return Vec::new();
+        }
         let mut items = self.shown_by_newest(seq, chars);
         for item in &mut items {
             as_shown_by(release, item);
@@ -102,9 +107,6 @@ impl Entry {
     }
 
     fn shown_by_newest(&self, seq: u64, chars: usize) -> Vec<Value> {
-        if self.is_hidden() {
-            return Vec::new();
-        }
         let id = uuid(self.id);
         let at = self.at.0;
         let mut about = json!({"id": id, "seq": seq, "recordTimestampMs": at});
@@ -165,8 +167,10 @@ impl Entry {
     }
 
     /// Whether the history omits the entry. Its number stays taken.
-    pub(super) fn is_hidden(&self) -> bool {
-        matches!(&self.item, Item::Assistant { text, calls, .. } if text == SILENT_REPLY && calls.is_empty())
+    pub(super) fn is_hidden(&self, release: Release) -> bool {
+        let Item::Assistant { text, calls, .. } = &self.item else { return false };
+        calls.is_empty()
+            && (text == SILENT_REPLY || (text == HEARTBEAT_REPLY && release < Release::V2026_8_2))
     }
 
     /// Whether the history's event stream includes the entry. It omits results.
@@ -196,7 +200,7 @@ fn as_shown_by(release: Release, item: &mut Value) {
     }
     let stop = fields.get("stopReason").and_then(Value::as_str).unwrap_or_default();
     match (release.error_form(), stop) {
-        (ErrorForm::Placeholder | ErrorForm::FailureOrPlaceholder, "error") => {
+        (ErrorForm::ProviderText | ErrorForm::Placeholder | ErrorForm::FailureOrPlaceholder, "error") => {
             let text = fields.insert("content".to_owned(), json!([])).unwrap_or_default();
             fields.insert("errorMessage".to_owned(), text[0]["text"].clone());
         }

@@ -87,7 +87,9 @@ impl Team {
 
     /// Continues after the result of a call.
     fn proceed(&self, delivery: &mut DeliveryState, prompt: &Prompt, output: &str) -> Thought {
-        let result: Value = serde_json::from_str(output).unwrap_or_default();
+        // A marker of the runtime may come first.
+        let json = output.find('{').map_or("", |begin| &output[begin..]);
+        let result: Value = serde_json::from_str(json).unwrap_or_default();
         if result["success"] != true {
             let why = result["error"].as_str().unwrap_or(output);
             return Thought::say(lines::blocked(why));

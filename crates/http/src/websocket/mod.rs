@@ -10,6 +10,8 @@ use ring::digest::{SHA1_FOR_LEGACY_USE_ONLY, digest};
 
 use base64::prelude::{BASE64_STANDARD, Engine as _};
 
+use crate::message::{Method, Request};
+
 pub use read::{Broken, Incoming, Reader, Side, WebSocketLimits};
 
 /// The type of a frame.
@@ -88,6 +90,14 @@ fn apply(mask: [u8; 4], payload: &mut [u8]) {
 /// The key of a request, made from 16 random bytes.
 pub fn key_of(random: [u8; 16]) -> String {
     BASE64_STANDARD.encode(random)
+}
+
+/// The key of a request that asks for a WebSocket (RFC 6455 §4.2.1).
+pub fn requested_key(request: &Request) -> Option<&str> {
+    let is_wanted = *request.method() == Method::Get
+        && request.header("Upgrade").is_some_and(|protocol| protocol.eq_ignore_ascii_case("websocket"))
+        && request.header("Sec-WebSocket-Version") == Some("13");
+    request.header("Sec-WebSocket-Key").filter(|_| is_wanted)
 }
 
 /// The server's response to the key of a request.

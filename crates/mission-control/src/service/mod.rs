@@ -9,6 +9,7 @@ mod notifications;
 pub(super) mod runtime;
 mod task_status;
 mod tasks;
+mod wake;
 
 use super::function::Function;
 
@@ -23,4 +24,5 @@ pub(super) const FUNCTIONS: &[&[Function]] = &[
     runtime::FUNCTIONS,
     task_status::FUNCTIONS,
     tasks::FUNCTIONS,
+    wake::FUNCTIONS,
 ];

@@ -4,7 +4,7 @@ use std::collections::{HashSet, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use super::{StoreError, Table};
+use super::{StoreError, Table, TableSet};
 use crate::vault;
 
 /// The number of changed rows that are kept. A page that missed more reloads everything, which is cheaper then.
@@ -29,6 +29,8 @@ struct State {
     changes: u64,
     /// How many notifications were added since the start.
     notifications: u64,
+    /// The number of the last change of each table.
+    last_of: [u64; Table::ALL.len()],
     /// The last creation time that was assigned. It never decreases, and no two rows share one.
     last_instant: f64,
     /// The changed rows, each with the number of its change; the oldest first.
@@ -37,11 +39,18 @@ struct State {
     complete_after: u64,
 }
 
+impl State {
+    fn has_changed(&self, tables: TableSet, seen: u64) -> bool {
+        tables.tables().any(|table| self.last_of[table as usize] > seen)
+    }
+}
+
 /// What one transaction changed.
 #[derive(Debug, Default)]
 pub(super) struct Written {
     /// How many notifications were added.
     pub(super) notifications: u64,
+    tables: TableSet,
     rows: Vec<Touched>,
     /// A notification was added, changed or removed.
     notified: bool,
@@ -52,6 +61,7 @@ pub(super) struct Written {
 impl Written {
     /// Notes a row.
     pub(super) fn note(&mut self, table: Table, id: &str) {
+        self.tables = self.tables.with(table);
         match table {
             // Pages do not show these tables.
             Table::Subscriptions | Table::Sessions | Table::Uploads | Table::Storage => {}
@@ -92,6 +102,9 @@ impl ChangeFeed {
         state.changes += 1;
         state.notifications += written.notifications;
         let number = state.changes;
+        for table in written.tables.tables() {
+            state.last_of[table as usize] = number;
+        }
         let notified = written.notified.then(|| (Table::Notifications, String::new()));
         state.rows.extend(written.rows.into_iter().chain(notified).map(|row| (number, row)));
         if written.overflowed {
@@ -131,6 +144,17 @@ impl ChangeFeed {
     pub(super) fn wait_for_change(&self, seen: u64, timeout: Duration) -> u64 {
         let waited = self.changed.wait_timeout_while(self.lock(), timeout, |state| state.changes <= seen);
         waited.unwrap_or_else(PoisonError::into_inner).0.changes
+    }
+
+    /// Whether one of these tables has changed after `seen`.
+    pub(super) fn has_changed(&self, tables: TableSet, seen: u64) -> bool {
+        self.lock().has_changed(tables, seen)
+    }
+
+    /// Waits until one of these tables changes after `seen`, or for the timeout.
+    pub(super) fn wait_for_change_of(&self, tables: TableSet, seen: u64, timeout: Duration) {
+        let unchanged = |state: &mut State| !state.has_changed(tables, seen);
+        drop(self.changed.wait_timeout_while(self.lock(), timeout, unchanged));
     }
 
     /// Waits for more than `seen` notifications, or for the timeout. Returns their number.

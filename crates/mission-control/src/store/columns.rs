@@ -8,7 +8,7 @@ use serde::Deserialize;
 
 use super::schema::field;
 use super::tx::{doc, raw};
-use super::{Doc, Id, StoreError, TASKS, Tx};
+use super::{Doc, Id, StoreError, TASKS, Table, Tx};
 use crate::rows::{Account, Task};
 
 /// The position of a task in its column. The lesser position comes first.
@@ -77,6 +77,7 @@ fn of_column() -> String {
 impl Tx<'_> {
     /// The number of tasks in a column.
     pub(crate) fn count_column(&self, account: &Id<Account>, status: &str) -> Result<usize, StoreError> {
+        self.will_read(Table::Tasks);
         let mut query = self.database.prepare_cached(&format!("SELECT count(*) {}", of_column()))?;
         let count: i64 = query.query_row((account.as_str(), status), |row| row.get(0))?;
         usize::try_from(count).map_err(|_| StoreError::Fault(format!("{count} tasks")))
@@ -90,6 +91,7 @@ impl Tx<'_> {
         after: Option<ColumnPosition>,
         limit: usize,
     ) -> Result<Vec<Doc<Task>>, StoreError> {
+        self.will_read(Table::Tasks);
         let of_column = of_column();
         let order = order();
         // The first comparison lets SQLite start near the position in the index.
@@ -115,6 +117,7 @@ impl Tx<'_> {
         account: &Id<Account>,
         mut look: impl FnMut(&str, f64, Card<'_>),
     ) -> Result<(), StoreError> {
+        self.will_read(Table::Tasks);
         debug_assert_eq!(TASKS.by, ["accountId"]);
         let sql = format!("SELECT id, at, row FROM tasks WHERE {} IS ?1", field("accountId"));
         let mut query = self.database.prepare_cached(&sql)?;

@@ -11,6 +11,7 @@ mod id;
 mod open;
 mod readers;
 mod schema;
+mod table_set;
 mod tx;
 
 use std::fmt;
@@ -30,6 +31,7 @@ pub(crate) use columns::{Card, ColumnPosition};
 pub(crate) use id::{Id, table_of};
 use readers::Pool;
 pub(crate) use schema::*;
+pub(crate) use table_set::TableSet;
 pub(crate) use tx::{Doc, StoredRow, Tx};
 
 use mcr_model::clock::Clock;
@@ -239,6 +241,16 @@ impl Store {
     /// Waits for a change after `seen`, or for the timeout. Returns the number of the last change.
     pub(crate) fn wait_for_change(&self, seen: u64, timeout: Duration) -> u64 {
         self.feed.wait_for_change(seen, timeout)
+    }
+
+    /// Whether one of these tables has changed since.
+    pub(crate) fn has_changed(&self, tables: TableSet, seen: u64) -> bool {
+        self.feed.has_changed(tables, seen)
+    }
+
+    /// Waits until one of these tables changes after `seen`, or for the timeout.
+    pub(crate) fn wait_for_change_of(&self, tables: TableSet, seen: u64, timeout: Duration) {
+        self.feed.wait_for_change_of(tables, seen, timeout);
     }
 
     /// Waits for more than `seen` notifications, or for the timeout. Returns their number.

@@ -10,7 +10,7 @@ use serde::Serialize;
 
 use super::change_feed::{ChangeFeed, Touched, Written};
 use super::schema::field;
-use super::{Id, Index, Row, StoreError, Table, id};
+use super::{Id, Index, Row, StoreError, Table, TableSet, id};
 use crate::rows::Notification;
 use mcr_model::clock::Millis;
 
@@ -54,6 +54,7 @@ pub(crate) struct Tx<'a> {
     now: f64,
     last_instant: Cell<f64>,
     written: Rc<RefCell<Written>>,
+    reads: Rc<Cell<TableSet>>,
     feed: &'a ChangeFeed,
     /// The number of the last change that this transaction is sure to see.
     seen: u64,
@@ -65,7 +66,8 @@ impl<'a> Tx<'a> {
         let (seen, last_instant) = feed.state();
         #[expect(clippy::cast_precision_loss, reason = "dates are far below 2^53 ms")]
         let now = (now.0 as f64).max(last_instant.floor());
-        Self { database, now, last_instant: Cell::new(last_instant), written: Rc::default(), feed, seen }
+        let (last_instant, written, reads) = (Cell::new(last_instant), Rc::default(), Rc::default());
+        Self { database, now, last_instant, written, reads, feed, seen }
     }
 
     /// The time, read once for the whole transaction.
@@ -76,7 +78,8 @@ impl<'a> Tx<'a> {
     /// This transaction at an earlier time, for data with a history. The caller ensures that the times of two such
     /// periods do not overlap.
     pub(crate) fn at(&self, now: f64) -> Tx<'a> {
-        Tx { now, last_instant: Cell::new(now), written: self.written.clone(), ..*self }
+        let (written, reads) = (self.written.clone(), self.reads.clone());
+        Tx { now, last_instant: Cell::new(now), written, reads, ..*self }
     }
 
     /// The last creation time that was assigned, and what was written.
@@ -84,13 +87,25 @@ impl<'a> Tx<'a> {
         (self.last_instant.get(), self.written.take())
     }
 
+    /// The tables that were read so far, and the number of the last change that the transaction is sure to see.
+    pub(crate) fn reads(&self) -> (TableSet, u64) {
+        (self.reads.get(), self.seen)
+    }
+
+    /// Notes that a table is read.
+    pub(super) fn will_read(&self, table: Table) {
+        self.reads.set(self.reads.get().with(table));
+    }
+
     /// The revision that this transaction sees, for pages that later request the changes since.
     pub(crate) fn revision(&self) -> String {
+        self.reads.set(TableSet::ALL);
         self.feed.revision(self.seen)
     }
 
     /// The rows that changed since a revision, each once. `None` if that is unknown.
     pub(crate) fn since(&self, revision: &str) -> Option<Vec<Touched>> {
+        self.reads.set(TableSet::ALL);
         self.feed.since(revision)
     }
 
@@ -158,6 +173,7 @@ impl<'a> Tx<'a> {
 
     /// The row with this id, undecoded.
     pub(crate) fn get_json(&self, table: Table, id: &str) -> Result<Option<StoredRow>, StoreError> {
+        self.will_read(table);
         let sql = format!("SELECT id, at, row FROM {} WHERE id = ?1", table.name());
         Ok(self.database.prepare_cached(&sql)?.query_row([id], raw).optional()?)
     }
@@ -165,6 +181,7 @@ impl<'a> Tx<'a> {
     /// The rows whose indexed fields have these values. `None` matches an absent field.
     pub(crate) fn find<R: Row>(&self, index: Index, values: &[Option<&str>]) -> Found<'_, R> {
         debug_assert!(index.table == R::TABLE && index.by.len() == values.len(), "{index:?} {values:?}");
+        self.will_read(index.table);
         Found {
             database: self.database,
             index,
@@ -186,6 +203,7 @@ impl<'a> Tx<'a> {
 
     /// All rows of a table in the order of their creation, undecoded.
     pub(crate) fn all_json(&self, table: Table) -> Result<Vec<StoredRow>, StoreError> {
+        self.will_read(table);
         let sql = format!("SELECT id, at, row FROM {} ORDER BY at", table.name());
         Ok(self.database.prepare_cached(&sql)?.query_map([], raw)?.collect::<Result<_, _>>()?)
     }

@@ -13,7 +13,7 @@ use crate::tools::run::{Doubt, ExecutedCall, GRACE, NotNow, ToolBackend, perform
 use mcr_core::delivery::acts::Act;
 use mcr_core::delivery::journal::{Step, Wait};
 use mcr_core::delivery::{Job, Stage, ToolRounds, Trouble, tool_log};
-use mcr_core::gateway::{Reply, ToolCall, ToolOutput};
+use mcr_core::gateway::{Reply, ToolCall, ToolOutput, marker};
 use mcr_core::tools::{self, Caller, Offer, ToolError, ToolErrorKind, ToolName, ToolRequest};
 use mcr_model::clock::Millis;
 use mcr_model::{SessionKey, TaskId};
@@ -82,8 +82,10 @@ pub(super) fn make(
                 Ok(request) => one(job, &request, context, deps)?,
             },
         };
+        let attempt = job.record.tries;
         if let Stage::Working(work) = &mut job.record.stage {
-            done(work, &call, output);
+            let place = (work.rounds, work.outputs.len() + 1);
+            done(work, &call, marker::with_result(&job.work.id, attempt, place, &output));
         }
         deps.note(job, Step::ToolResult, &call.name, Wait::Not);
     }
@@ -103,6 +105,10 @@ fn understood(
     caller: &Caller<'_>,
     offer: &Offer,
 ) -> Result<ToolRequest, ToolError> {
+    if call.is_incomplete() {
+        let words = "Not run: only a part of this call arrived. Call the tool again, as the only call of your reply and with shorter arguments.";
+        return Err(ToolError::new(ToolErrorKind::Malformed, words));
+    }
     match (work.doubt, call.name.parse()) {
         (Some(_), Ok(tool)) => tools::decode_call(tool, &call.arguments, caller.task.map(|task| &task.id)),
         _ => tools::prepare(call, caller, offer),
@@ -137,7 +143,7 @@ fn one(
     fields.extend(ran.error.as_ref().map(|error| ("reason", Value::from_display(error))));
     deps.log(Level::Info, &*job, "Tool called", &fields);
     if ran.may_notify {
-        (deps.nudge_poller)();
+        (deps.written)();
     }
     for id in ran.made {
         deps.made(job, id);

@@ -155,7 +155,7 @@ fn attempt(job: &mut Job, steps: &mut dyn Steps, deps: &DeliveryDeps<'_>) -> Out
                     );
                     return closed(job, end, this, deps);
                 }
-                if matches!(trouble, Trouble::GivenUp | Trouble::Stopped | Trouble::Crashes(_)) {
+                if trouble.abandons_turn() {
                     abandon(job, &trouble, deps);
                 }
                 give_up(job, given_up, &trouble, this, steps, deps);

@@ -41,7 +41,7 @@ pub struct DeliveryDeps<'a> {
     /// The current roster.
     pub team: &'a Team,
     /// Called after a write that may cause notifications.
-    pub nudge_poller: &'a dyn Fn(),
+    pub written: &'a dyn Fn(),
     /// Called when the gateway has accepted the turn of the job with this number.
     pub taken: &'a dyn Fn(u64),
     /// Called when a person's word has ended a stop of this thread; its turns are counted from there.

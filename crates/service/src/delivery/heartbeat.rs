@@ -301,7 +301,7 @@ fn request(
             let asked = requested.notification_ids.len();
             if asked > 0 {
                 deps.log(Level::Info, job, "Follow-up sent", &[id, ("agents_asked", Value::from(asked))]);
-                (deps.nudge_poller)();
+                (deps.written)();
             }
             asked > 0
         }

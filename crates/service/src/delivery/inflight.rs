@@ -14,7 +14,7 @@ use super::brake::Brake;
 use super::reading::Reading;
 use mcr_core::delivery::Record;
 use mcr_core::delivery::tool_log::ToolLog;
-use mcr_core::gateway::LifeSigns;
+use mcr_core::gateway::{LifeSigns, ToolOutput};
 use mcr_core::guardrails::team::Threads;
 use mcr_core::ops::TurnState;
 use mcr_core::work::{Track, Work, WorkId};
@@ -42,6 +42,8 @@ struct InFlightState {
     at_work: HashMap<Track, WorkId>,
     /// Work whose running turn was aborted because a budget is reached.
     capped: BTreeSet<WorkId>,
+    /// Work whose running turn was ended because it made this many calls without waiting for their results.
+    looping: BTreeMap<WorkId, u32>,
     /// Work for which a person gave up waiting.
     given_up: BTreeSet<WorkId>,
 }
@@ -57,8 +59,8 @@ pub struct TurnActivity {
     pub session: SessionKey,
     /// The marker of its question, if it sent one.
     pub marker: String,
-    /// The call of its first result, if it sent results.
-    pub result_of: Option<String>,
+    /// The call of its first result and the marker of that result, if it sent results.
+    pub result_of: Option<ToolOutput>,
     /// The id of its run, once the gateway has named it.
     pub run: Option<String>,
     /// When it was sent.
@@ -251,6 +253,25 @@ impl InFlight {
         self.lock().capped.contains(work)
     }
 
+    /// Ends the running turn of this work because it makes calls without waiting for their results. Returns whether there is
+    /// one that was not ended before.
+    pub(super) fn loops(&self, work: &WorkId, calls: u32) -> bool {
+        let mut inside = self.lock();
+        let turns: Vec<_> = inside.turns.values().filter(|life| life.work.id == *work).cloned().collect();
+        if turns.is_empty() || inside.looping.insert(work.clone(), calls).is_some() {
+            return false;
+        }
+        for life in &turns {
+            life.pulse.end();
+        }
+        true
+    }
+
+    /// How many calls the last turn of this work made, if it was ended because of them.
+    pub(super) fn looping_calls(&self, work: &WorkId) -> Option<u32> {
+        self.lock().looping.get(work).copied()
+    }
+
     /// Stops a delivery because a person stopped the work on its task: its turn ends, and its agent's calls are refused.
     pub(super) fn stop(&self, held: &ActiveDelivery) {
         let inside = self.lock();
@@ -276,6 +297,7 @@ impl InFlight {
         inside.stuck.remove(work);
         inside.given_up.remove(work);
         inside.capped.remove(work);
+        inside.looping.remove(work);
     }
 
     /// All turns, as `/health` shows them.

@@ -10,6 +10,7 @@ mod asked;
 mod board;
 pub mod brake;
 pub mod budget;
+pub mod call_limit;
 mod calls;
 pub mod deliver;
 pub mod deps;
@@ -32,4 +33,5 @@ mod test_kind;
 #[cfg(feature = "test-kind")]
 pub mod test_source;
 mod turn_loop;
+mod view;
 pub mod worker;

@@ -63,7 +63,7 @@ fn post_answer(
             (answer.posted, answer.doubt) = (part + 1, None);
         }
         deps.note(job, Step::Posted, &message.in_words(&job.work), Wait::Not);
-        (deps.nudge_poller)();
+        (deps.written)();
     }
     let Stage::Answered(answer) = &job.record.stage else { return Ok(()) };
     let (messages, advance, said) = (answer.parts.len(), answer.advance, Act::message(&answer.text()));
@@ -119,7 +119,7 @@ fn post_notice(
     if let Some(id) = posted {
         deps.made(job, id.to_string());
         deps.note(job, Step::NoticePosted, &message.in_words(&job.work), Wait::Not);
-        (deps.nudge_poller)();
+        (deps.written)();
     }
     Ok(())
 }

@@ -18,18 +18,13 @@ use mcr_core::delivery::cause::Cause;
 use mcr_core::delivery::journal::{Step, Wait};
 use mcr_core::delivery::{Job, Record, Sent, Stage, Trouble, UnknownFields, Unsettled};
 use mcr_core::gateway::history::{Running, Waiting};
-use mcr_core::gateway::{Class, GatewayError, Recovered, Reply, TurnMark, Why};
-use mcr_core::work::{Work, WorkId};
+use mcr_core::gateway::{Class, GatewayError, Recovered, Reply, TurnMark, Why, marker};
+use mcr_core::work::Work;
 use mcr_model::SessionKey;
 use mcr_model::clock::Millis;
 
 /// Why a turn was aborted by a budget.
 const ABORTED: &str = "A running turn was aborted, because a daily budget is reached.";
-
-/// The marker at the beginning of the input, by which the turn is found in the history.
-pub(super) fn marker(work: &WorkId, attempt: u32) -> String {
-    format!("[n-{work} try {attempt}]")
-}
 
 /// Records that a turn is sent now.
 pub(super) fn begin<'a>(
@@ -93,6 +88,11 @@ pub(super) fn end(record: &mut Record, error: Option<&GatewayError>, silent: boo
 /// Settles the turn whose answer was lost, if there is one; returns the reply if it was answered.
 pub(super) fn settle(job: &mut Job, deps: &DeliveryDeps<'_>) -> Result<Option<Reply>, Trouble> {
     let Some(mut found) = look(job, deps)? else { return Ok(None) };
+    if let Recovered::Running(Running { promised, .. }) = found
+        && promised >= deps.rules.calls_max
+    {
+        return Err(Trouble::CallLoop(promised));
+    }
     if let (Recovered::Running(running), Some(sent)) = (&found, &mut job.record.sent)
         && let Some(why) = stuck(sent, running, &job.work, deps)
     {
@@ -157,9 +157,9 @@ fn look(job: &mut Job, deps: &DeliveryDeps<'_>) -> Result<Option<Recovered>, Tro
     let sent_ago = deps.inflight.held_of(&job.work).and_then(|held| held.sent_ago());
     let Some(sent) = &mut job.record.sent else { return Ok(None) };
     let lost = *sent.lost.get_or_insert_with(|| deps.clock.now());
-    let earlier = job.record.unanswered_question.map(|attempt| marker(&job.work.id, attempt));
+    let earlier = job.record.unanswered_question.map(|attempt| marker::of_message(&job.work.id, attempt));
     let mark = TurnMark {
-        marker: &marker(&job.work.id, sent.attempt),
+        marker: &marker::of_message(&job.work.id, sent.attempt),
         earlier: earlier.as_deref(),
         outputs: match &job.record.stage {
             Stage::Working(work) => &work.outputs,
@@ -222,10 +222,17 @@ pub(super) fn abandon(job: &mut Job, why: &Trouble, deps: &DeliveryDeps<'_>) {
             let fields = [("run_ended", Value::from(ended)), reason];
             deps.log(Level::Info, &*job, "Turn aborted", &fields);
         }
-        Err(error) => {
-            let fields = [("error", Value::from_display(&error)), reason];
-            deps.log(Level::Warn, &*job, "Turn cannot be aborted", &fields);
-        }
+        Err(error) => not_aborted(job, &error, "Turn cannot be aborted", deps),
+    }
+}
+
+/// Logs that a run was not aborted. The connection of its turn is closed, which ends the run on many releases.
+fn not_aborted(job: &Job, error: &GatewayError, sentence: &str, deps: &DeliveryDeps<'_>) {
+    let field = ("error", Value::from_display(error));
+    if error.why == Why::NotOverSocket && deps.gateway.ends_abandoned_runs() {
+        deps.log(Level::Info, job, "The gateway ends the run itself, because its client is gone", &[field]);
+    } else {
+        deps.log(Level::Warn, job, sentence, &[field]);
     }
 }
 
@@ -239,10 +246,7 @@ pub(super) fn abort_capped(job: &mut Job, deps: &DeliveryDeps<'_>) -> Trouble {
                 let fields = [("run_ended", Value::from(ended))];
                 deps.log(Level::Info, &*job, "Abort requested for a turn over budget", &fields);
             }
-            Err(error) => {
-                let fields = [("error", Value::from_display(&error))];
-                deps.log(Level::Warn, &*job, "Turn over budget cannot be aborted", &fields);
-            }
+            Err(error) => not_aborted(job, &error, "Turn over budget cannot be aborted", deps),
         }
     }
     Trouble::OverBudget(ABORTED.to_owned())

@@ -13,10 +13,11 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded, select};
 use log::{error, warn};
 
-use super::inflight::{InFlight, Seen};
+use super::inflight::InFlight;
 use super::poller::{Order, poll, prober};
-use super::stall_monitor::{SessionProbe, StallLimits, monitor};
+use super::stall_monitor::{StallWatch, monitor};
 use super::state_changes::{log_breaker, log_duplicate_runtime, wake_background_tasks};
+pub use super::view::View;
 use super::worker::{Worker, WorkerChannels};
 use crate::clock::SteadyClock;
 use crate::heartbeat::beats::Beats;
@@ -26,7 +27,7 @@ use mcr_clients::mission::Mission;
 use mcr_clients::wire::Stop;
 use mcr_core::delivery::duplicate_runtime;
 use mcr_core::delivery::journal::{Journal, Note, Step, Wait};
-use mcr_core::delivery::operator_requests::{OperatorReply, OperatorRequest, ReplyTo};
+use mcr_core::delivery::operator_requests::{OperatorRequest, ReplyTo};
 use mcr_core::delivery::scheduler::{
     Effect, Event, OperatorEffect, RecoveredState, Scheduler, SchedulerConfig, SchedulerState,
 };
@@ -41,9 +42,6 @@ const LONG: Duration = Duration::from_hours(1);
 
 /// The stack of a thread: a job needs little more than nested JSON and a TLS handshake.
 const STACK_BYTES: usize = 1024 * 1024;
-
-/// The limit for the dispatcher's answer to an operator; it normally takes microseconds.
-const ANSWER: Duration = Duration::from_secs(5);
 
 /// How long threads may take to end after their work, for the last calls of aborted turns.
 const JOIN_TIMEOUT: Duration = Duration::from_secs(4);
@@ -71,60 +69,20 @@ pub struct DeliverySetup {
     pub journal: Arc<dyn Journal>,
     /// The work that an earlier process left.
     pub left: RecoveredState,
-    /// The stall monitor's intervals and its reader of sessions.
-    pub watch: (StallLimits, SessionProbe),
+    /// The stall monitor.
+    pub watch: StallWatch,
     /// The heartbeats of all agents.
     pub beats: Arc<Beats>,
     /// Probes the gateway; returns why it cannot take turns, if so.
     pub probe: Box<dyn Fn() -> Option<String> + Send>,
     /// The current roster, for the names of the agents.
     pub team: Team,
+    /// How many calls of the backend the process has made.
+    pub backend_calls: Box<dyn Fn() -> u64 + Send>,
     /// Wakes the reporter of the status after a change that the report shows.
     pub reporter: Wakeup,
     /// The record of panics.
     pub panics: Panics,
-}
-
-/// Access to the delivery for other parts of the program. Cheap to clone.
-#[derive(Clone)]
-pub struct View {
-    nudges: Sender<()>,
-    asks: Sender<(OperatorRequest, ReplyTo)>,
-    inflight: InFlight,
-    state: Arc<Mutex<SchedulerState>>,
-}
-
-impl View {
-    /// Reports that there may be new notifications.
-    pub fn nudge(&self) {
-        // In a full channel, a nudge waits already.
-        let _ = self.nudges.try_send(());
-    }
-
-    /// Sends a request to the dispatcher; none if the answer does not arrive in time.
-    pub fn ask(&self, ask: OperatorRequest) -> Option<OperatorReply> {
-        let until = Instant::now() + ANSWER;
-        let (reply, replied) = bounded(1);
-        // The send fails only if the caller has stopped waiting.
-        let reply_to = ReplyTo::new(move |answer| drop(reply.send(answer)));
-        self.asks.send_deadline((ask, reply_to), until).ok()?;
-        replied.recv_deadline(until).ok()
-    }
-
-    /// The running turns.
-    pub fn turns(&self) -> Vec<Seen> {
-        self.inflight.seen(SystemClock.now())
-    }
-
-    /// The table of running turns and deliveries.
-    pub fn inflight(&self) -> &InFlight {
-        &self.inflight
-    }
-
-    /// The state of the scheduler.
-    pub fn state(&self) -> SchedulerState {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner).clone()
-    }
 }
 
 /// The running delivery.
@@ -137,11 +95,28 @@ pub struct Service {
     threads: Vec<JoinHandle<()>>,
 }
 
+/// How the delivery has stopped.
+#[derive(Clone, Copy, Debug)]
+pub struct StopResult {
+    /// Whether no thread ended by a panic.
+    pub in_order: bool,
+    /// Whether all threads have ended.
+    pub has_ended: bool,
+}
+
+impl StopResult {
+    /// Whether no call is under way, and none follows.
+    pub fn makes_no_calls(self) -> bool {
+        self.in_order && self.has_ended
+    }
+}
+
 /// The dispatcher's ends of the channels.
 struct DispatcherThread {
     dispatcher: Scheduler,
     inbox: Receiver<Event>,
     nudges: Receiver<()>,
+    writes: Receiver<()>,
     jobs: Sender<Box<Job>>,
     lists: Sender<Order>,
     probes: Sender<()>,
@@ -152,6 +127,7 @@ struct DispatcherThread {
     state: Arc<Mutex<SchedulerState>>,
     leaving: Sender<()>,
     team: Team,
+    backend_calls: Box<dyn Fn() -> u64 + Send>,
     reporter: Wakeup,
     /// The digest of the names that the dispatcher has.
     names: u64,
@@ -164,10 +140,11 @@ impl Service {
     pub fn start(setup: DeliverySetup) -> std::io::Result<Self> {
         let workers = setup.workers.len();
         // Three events for each job (thread resumed, accepted, finished), one for a list, one for a probe, one for an
-        // offer, and one to stop.
-        let (inbox, heard) = bounded(3 * workers + 4);
+        // offer, one signal of the wake query, and one to stop.
+        let (inbox, heard) = bounded(3 * workers + 5);
         // One waiting nudge is as good as many.
         let (nudges, nudge_receiver) = bounded(1);
+        let (writes, write_receiver) = bounded(1);
         // Operators send one request at a time and wait for the answer.
         let (asks, asked) = bounded(1);
         let (jobs, work) = bounded(workers);
@@ -202,18 +179,17 @@ impl Service {
         threads.push(spawn("heartbeats", move || beats.run(&to, &until, &noted))?);
         let (probe, to, noted) = (setup.probe, inbox.clone(), panics.clone());
         threads.push(spawn("prober", move || prober(&*probe, &probe_orders, &to, &noted))?);
-        let ((limits, look), table, until) = (setup.watch, inflight.clone(), ended.clone());
+        let (watch, table, until) = (setup.watch, inflight.clone(), ended.clone());
         let noted = panics.clone();
-        threads
-            .push(spawn("stall-monitor", move || monitor(&table, &look, limits, &entered, &until, &noted))?);
+        threads.push(spawn("stall-monitor", move || monitor(&table, &watch, &entered, &until, &noted))?);
         let (on_trial, answers) = (Arc::<AtomicBool>::default(), Arc::default());
         let cooldown = Arc::default();
         for (number, worker) in (1..).zip(setup.workers) {
             let (jobs, inbox) = (work.clone(), inbox.clone());
-            let (nudges, on_trial, answers) = (nudges.clone(), on_trial.clone(), Arc::clone(&answers));
+            let (writes, on_trial, answers) = (writes.clone(), on_trial.clone(), Arc::clone(&answers));
             let inflight = inflight.clone();
             let (cooldown, panics) = (Arc::clone(&cooldown), panics.clone());
-            let ends = WorkerChannels { jobs, inbox, nudges, inflight, cooldown, answers, on_trial, panics };
+            let ends = WorkerChannels { jobs, inbox, writes, inflight, cooldown, answers, on_trial, panics };
             threads.push(spawn(&format!("worker-{number}"), move || worker.run(&ends))?);
         }
         let deps = DispatcherThread {
@@ -222,6 +198,7 @@ impl Service {
             inflight: inflight.clone(),
             inbox: heard,
             nudges: nudge_receiver,
+            writes: write_receiver,
             jobs,
             lists,
             probes,
@@ -230,6 +207,7 @@ impl Service {
             state: state.clone(),
             leaving,
             team: setup.team,
+            backend_calls: setup.backend_calls,
             reporter: setup.reporter,
             names: Roster::default().names_digest(),
             panics,
@@ -243,7 +221,8 @@ impl Service {
             });
         };
         threads.push(spawn("dispatcher", run)?);
-        Ok(Self { inbox, view: View { nudges, asks, inflight, state }, ended, leave, threads })
+        let view = View { nudges, writes, inbox: inbox.clone(), asks, inflight, state };
+        Ok(Self { inbox, view, ended, leave, threads })
     }
 
     /// Closes when the dispatcher ends.
@@ -262,9 +241,8 @@ impl Service {
     }
 
     /// Starts no more work and waits for running turns, at most for `drain`, or until `hurry` closes. Then closes `turns`,
-    /// which aborts the rest. Aborted deliveries still report to the backend, within `JOIN_TIMEOUT`. Returns whether the
-    /// service stopped in order, which means that no thread ended by a panic.
-    pub fn stop(self, drain: Duration, hurry: &Receiver<()>, turns: &Stop) -> bool {
+    /// which aborts the rest. Aborted deliveries still report to the backend, within `JOIN_TIMEOUT`.
+    pub fn stop(self, drain: Duration, hurry: &Receiver<()>, turns: &Stop) -> StopResult {
         // The send fails only if the dispatcher has ended, and then there is nothing to stop.
         let _ = self.inbox.send(Event::Stop);
         let why = select! {
@@ -282,7 +260,8 @@ impl Service {
         drop((self.inbox, self.view));
         let until = Instant::now() + JOIN_TIMEOUT;
         let in_a_hurry = || hurry.try_recv() == Err(TryRecvError::Disconnected);
-        let (mut soon, mut in_order) = (None, true);
+        let mut soon = None;
+        let mut result = StopResult { in_order: true, has_ended: true };
         for thread in self.threads {
             while !thread.is_finished() {
                 if in_a_hurry() && soon.is_none() {
@@ -296,12 +275,13 @@ impl Service {
             let name = thread.thread().name().unwrap_or("a thread").to_owned();
             if !thread.is_finished() {
                 warn!(thread = name.as_str(); "A thread did not end in time");
+                result.has_ended = false;
             } else if thread.join().is_err() {
                 error!(thread = name.as_str(); "A thread panicked; please report this as a bug");
-                in_order = false;
+                result.in_order = false;
             }
         }
-        in_order
+        result
     }
 }
 
@@ -337,6 +317,7 @@ impl DispatcherThread {
             event = select! {
                 recv(self.inbox) -> event => event.ok(),
                 recv(self.nudges) -> _ => Some(Event::Nudged),
+                recv(self.writes) -> _ => Some(Event::Written),
                 recv(self.asked) -> asked => asked.ok().map(|(ask, reply_to)| Event::Asked(ask, reply_to)),
                 default(wait) => None,
             };
@@ -348,6 +329,8 @@ impl DispatcherThread {
     fn handle(&mut self, event: Option<Event>, now: Millis) {
         if let Some(Event::Listed { .. }) = &event {
             self.pass_on_names(now);
+            let calls = (self.backend_calls)();
+            self.handle(Some(Event::BackendCalls(calls)), now);
         }
         for effect in self.dispatcher.on(event, now) {
             self.panics.catch("dispatcher", || self.carry_out(effect));

@@ -10,7 +10,9 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, select};
 use log::Level;
+use log::kv::Value;
 
+use super::call_limit::{CallCount, CallLimit};
 use super::inflight::{InFlight, TurnActivity};
 use super::log_item::LogItem;
 use mcr_core::gateway::history::TurnProgress;
@@ -39,6 +41,23 @@ impl StallLimits {
         let look = (silence_max / 8).min(Duration::from_secs(30));
         Self { quiet, look, round: (silence_max / 16).min(Duration::from_secs(5)) }
     }
+}
+
+/// What the monitor does.
+pub struct StallWatch {
+    /// The intervals.
+    pub limits: StallLimits,
+    /// Reads a session.
+    pub look: SessionProbe,
+    /// The limit of calls within one turn.
+    pub calls: CallLimit,
+}
+
+/// The memory of a turn between two rounds.
+#[derive(Debug)]
+struct TurnMemory {
+    quiet: QuietTurn,
+    calls: CallCount,
 }
 
 /// The memory of a quiet turn between two readings.
@@ -91,33 +110,39 @@ impl QuietTurn {
 /// next one.
 pub(super) fn monitor(
     table: &InFlight,
-    look: &SessionProbe,
-    limits: StallLimits,
+    watch: &StallWatch,
     turn_started: &Receiver<()>,
     ended: &Receiver<()>,
     panics: &Panics,
 ) {
-    let mut memories: HashMap<u64, QuietTurn> = HashMap::new();
+    let mut memories: HashMap<u64, TurnMemory> = HashMap::new();
     loop {
         // The next round covers the turns that a panic skipped.
-        let is_idle = panics.catch("stall-monitor", || round(table, look, limits, &mut memories));
+        let is_idle = panics.catch("stall-monitor", || round(table, watch, &mut memories));
         if is_idle == Some(true) {
             select! { recv(turn_started) -> _ => {}, recv(ended) -> _ => return }
         }
-        select! { recv(ended) -> _ => return, default(limits.round) => {} }
+        let round = watch.limits.round;
+        // Calls are counted up to twice as often as quiet turns are read.
+        let pause = if (watch.calls.may_loop)() { round / 2 } else { round };
+        select! { recv(ended) -> _ => return, default(pause) => {} }
     }
 }
 
 /// Reads the session of every quiet turn that is due; returns whether there is no turn at all.
-fn round(
-    table: &InFlight,
-    look: &SessionProbe,
-    limits: StallLimits,
-    memories: &mut HashMap<u64, QuietTurn>,
-) -> bool {
+fn round(table: &InFlight, watch: &StallWatch, memories: &mut HashMap<u64, TurnMemory>) -> bool {
+    let limits = watch.limits;
     let turns = table.turns();
+    let may_loop = !turns.is_empty() && (watch.calls.may_loop)();
     memories.retain(|number, _| turns.iter().any(|(other, _)| other == number));
     for (number, life) in &turns {
+        let now = Instant::now();
+        let memory = memories
+            .entry(*number)
+            .or_insert_with(|| TurnMemory { quiet: QuietTurn::default(), calls: CallCount::new(now) });
+        if may_loop && memory.calls.is_due(now, watch.calls.most, limits.round) {
+            count_calls(table, watch, life, &mut memory.calls);
+        }
         if life.pulse.quiet() < limits.quiet {
             // The monitor itself beats for a waiting turn, whose state changes when it starts.
             if life.state != TurnState::Waiting {
@@ -125,12 +150,12 @@ fn round(
             }
             continue;
         }
-        let memory = memories.entry(*number).or_default();
+        let memory = &mut memory.quiet;
         if memory.looked.is_some_and(|at| at.elapsed() < limits.look) {
             continue;
         }
         memory.looked = Some(Instant::now());
-        let looked = look(life);
+        let looked = (watch.look)(life);
         // The monitor itself beats for a waiting turn, so its pulse proves nothing.
         let lives = |(other, life): &(u64, TurnActivity)| {
             other != number && life.state != TurnState::Waiting && life.pulse.quiet() < limits.quiet
@@ -139,6 +164,24 @@ fn round(
         table.is(*number, apply_sign(sign, life));
     }
     turns.is_empty()
+}
+
+/// Counts the calls of a turn, and ends the turn if they exceed the limit. A reading that fails is repeated later.
+fn count_calls(table: &InFlight, watch: &StallWatch, life: &TurnActivity, count: &mut CallCount) {
+    let promised = match (watch.look)(life) {
+        Ok(Some(progress)) => progress.promised,
+        Ok(None) | Err(_) => 0,
+    };
+    count.is(promised, Instant::now());
+    if promised >= watch.calls.most && table.loops(&life.work.id, promised) {
+        let calls = ("calls", Value::from(promised));
+        let item = LogItem::from(&*life.work).with_slug(&life.agent);
+        item.log(
+            Level::Warn,
+            "A running turn is ended: it makes calls without waiting for their results",
+            &[calls],
+        );
+    }
 }
 
 fn apply_sign(sign: Sign, life: &TurnActivity) -> TurnState {
@@ -173,8 +216,9 @@ mod tests {
     /// Openclaw-gateway §11.7, reading by reading: the reading, whether other turns show life, and the verdict.
     #[test]
     fn a_reading_is_judged_with_the_readings_before_it() {
-        let turn_progress =
-            |last, begun, over| -> Looked { Ok(Some(TurnProgress { last, begun, over, queued: false })) };
+        let turn_progress = |last, begun, over| -> Looked {
+            Ok(Some(TurnProgress { last, begun, over, ..TurnProgress::default() }))
+        };
         let queued = || -> Looked { Ok(Some(TurnProgress { queued: true, ..TurnProgress::default() })) };
         let error = |class, why| -> Looked { Err(GatewayError::new(class, why, None)) };
         let gone = || error(Class::Closed, Why::Unreachable);
@@ -315,10 +359,12 @@ mod tests {
             look: Duration::from_millis(100),
             round: Duration::from_millis(10),
         };
+        let calls = CallLimit { most: 32, may_loop: Box::new(|| false) };
+        let watch = StallWatch { limits, look, calls };
         let (end, ended) = crossbeam_channel::bounded::<()>(0);
         let other = table.clone();
         let watcher =
-            std::thread::spawn(move || monitor(&other, &look, limits, &entered, &ended, &Panics::default()));
+            std::thread::spawn(move || monitor(&other, &watch, &entered, &ended, &Panics::default()));
         let _one = table.enter(life("one", &pulses[0]));
         std::thread::sleep(Duration::from_millis(200));
         pulses[1].beat();

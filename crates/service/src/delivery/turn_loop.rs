@@ -12,14 +12,16 @@ use super::deps::{DeliveryDeps, Rules};
 use super::fold;
 use super::inflight::{Guard, TurnActivity};
 use super::reading::Reading;
-use super::recover_turn::{self, marker};
+use super::recover_turn;
 use crate::clock::Pulse;
 use mcr_core::delivery::journal::{Step, Wait};
 use mcr_core::delivery::policy;
 use mcr_core::delivery::prompt::{self, Briefing, HttpUse, HttpWay, Scene};
 use mcr_core::delivery::quiet_mode;
 use mcr_core::delivery::{Job, Record, Stage, Stamp, Trouble};
-use mcr_core::gateway::{Class, GatewayError, Input, Progress, Reply, SessionNames, Turn, Why, session_key};
+use mcr_core::gateway::{
+    Class, GatewayError, Input, Progress, Reply, SessionNames, ToolOutput, Turn, Why, marker, session_key,
+};
 use mcr_core::ops::TurnState;
 use mcr_core::tools::access::ToolRoute;
 use mcr_core::tools::{self, Caller, ToolName};
@@ -148,17 +150,20 @@ pub(super) fn talk(
     let token_file = token_file.and_then(|files| files.path_of(&agent.slug, &issued.agent_token));
     // The number of a new question; results belong to the question before.
     let attempt = job.record.tries + 1;
-    let briefing = brief(&Terms {
+    let mut briefing = brief(&Terms {
         labels: &offer.labels,
         tools: if route == ToolRoute::Endpoints { &[] } else { offer.names() },
         can_mark_done: offer.can_mark_done,
         http: over_http(route, (session, &issued), events.as_ref(), deps.rules)
             .map(|http| HttpWay { token_file: token_file.as_deref(), ..http }),
-        marker: &marker(&job.work.id, attempt),
+        marker: &marker::of_message(&job.work.id, attempt),
         fence: &random::hex::<4>(),
         now: deps.clock.now(),
         repeat: job.record.unanswered_question.is_some(),
     });
+    if !offer.tools.is_empty() && deps.gateway.may_lose_calls() {
+        briefing.instructions.push_str(prompt::ONE_CALL_AT_A_TIME);
+    }
     fold::record(job, &briefing.left_out, deps);
 
     let mask = mask(deps, agent, session, &issued);
@@ -256,10 +261,10 @@ fn send(job: &mut Job, turn: &Turn<'_>, deps: &DeliveryDeps<'_>) -> Result<Reply
         work: Arc::clone(&job.work),
         agent: agent.to_owned(),
         session: turn.session.clone(),
-        marker: marker(&job.work.id, attempt),
+        marker: marker::of_message(&job.work.id, attempt),
         result_of: match turn.input {
             Input::Message(_) => None,
-            Input::Outputs(outputs) => outputs.first().map(|output| output.call_id.clone()),
+            Input::Outputs(outputs) => outputs.first().map(without_text),
         },
         run: None,
         began: deps.clock.now(),
@@ -285,6 +290,9 @@ fn send(job: &mut Job, turn: &Turn<'_>, deps: &DeliveryDeps<'_>) -> Result<Reply
     let error = answer.as_ref().err();
     job.gateway_answered |= error.is_none_or(shows_gateway);
     deps.with_log(job, |record| recover_turn::end(record, error, silent, deps.clock.now()));
+    if let Some(calls) = deps.inflight.looping_calls(&job.work.id).filter(|_| answer.is_err()) {
+        return Err(Trouble::CallLoop(calls));
+    }
     if deps.inflight.is_capped(&job.work.id) && answer.is_err() {
         return Err(recover_turn::abort_capped(job, deps));
     }
@@ -292,6 +300,12 @@ fn send(job: &mut Job, turn: &Turn<'_>, deps: &DeliveryDeps<'_>) -> Result<Reply
     deps.answers.one_more();
     deps.cooldown.ends(&job.work.track.agent);
     Ok(reply)
+}
+
+/// What identifies a result: the id of its call, and its marker.
+fn without_text(result: &ToolOutput) -> ToolOutput {
+    let output = marker::of_result(&result.output).unwrap_or_default();
+    ToolOutput { call_id: result.call_id.clone(), output: output.to_owned() }
 }
 
 /// Whether the gateway sent something before the turn failed: a refusal of one request, the id of a run, or output. A

@@ -60,7 +60,8 @@ pub struct Worker {
 pub(super) struct WorkerChannels {
     pub(super) jobs: Receiver<Box<Job>>,
     pub(super) inbox: Sender<Event>,
-    pub(super) nudges: Sender<()>,
+    /// Takes a message after a write that may have made notifications.
+    pub(super) writes: Sender<()>,
     /// The running turns and deliveries.
     pub(super) inflight: InFlight,
     /// Agents whose provider key is refused.
@@ -110,9 +111,9 @@ impl Drop for FinishGuard<'_> {
 impl Worker {
     /// Runs jobs until their channel closes.
     pub(super) fn run(self, ends: &WorkerChannels) {
-        let nudge_poller = || {
-            // In a full channel, a nudge waits already.
-            let _ = ends.nudges.try_send(());
+        let written = || {
+            // A full channel already has the message.
+            let _ = ends.writes.try_send(());
         };
         let taken = |number: u64| {
             if ends.on_trial.load(Ordering::Relaxed) {
@@ -128,7 +129,7 @@ impl Worker {
             mission: &self.mission,
             gateway: &*self.gateway,
             team: &self.team,
-            nudge_poller: &nudge_poller,
+            written: &written,
             taken: &taken,
             resumed: &resumed,
             answers: &ends.answers,

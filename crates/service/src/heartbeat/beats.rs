@@ -15,6 +15,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded, select};
 use log::{info, warn};
 
+use super::checklist_file;
 use super::keeper::Keeper;
 use super::tally::BeatTally;
 use crate::clock::SteadyClock;
@@ -36,9 +37,6 @@ const WAIT_MAX: Duration = Duration::from_secs(5);
 
 /// How long the thread sleeps at least.
 const WAIT_MIN: Duration = Duration::from_millis(20);
-
-/// The largest checklist file that is read.
-const CHECKLIST_BYTES_MAX: u64 = 64 * 1024;
 
 /// The settings of heartbeats.
 #[derive(Clone, Debug)]
@@ -269,7 +267,7 @@ impl Beats {
     /// The checklist of all agents, read now. If the operator's file cannot be used, the built-in one is.
     pub(crate) fn checklist(&self) -> String {
         let Some(path) = &self.settings.checklist else { return heartbeat_text().to_owned() };
-        let read = read_checklist(path);
+        let read = checklist_file::read(path);
         let trouble = read.as_ref().err().cloned();
         let before = std::mem::replace(&mut self.lock().checklist_trouble, trouble.clone());
         if let Some(why) = trouble.filter(|_| before != read.as_ref().err().cloned()) {
@@ -318,13 +316,4 @@ impl Beats {
     pub fn scheduled(&self) -> usize {
         self.lock().schedule.len()
     }
-}
-
-fn read_checklist(path: &std::path::Path) -> Result<String, String> {
-    let bytes = std::fs::metadata(path).map_err(|why| why.to_string())?.len();
-    if bytes > CHECKLIST_BYTES_MAX {
-        return Err(format!("it has {bytes} bytes; at most {CHECKLIST_BYTES_MAX} are read"));
-    }
-    let text = std::fs::read_to_string(path).map_err(|why| why.to_string())?;
-    if text.trim().is_empty() { Err("it is empty".to_owned()) } else { Ok(text) }
 }

@@ -9,8 +9,10 @@ mod heartbeat;
 mod process;
 mod ready;
 mod report;
+mod requests;
 mod roster;
 mod storage;
+mod wake_query;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -20,31 +22,20 @@ use serde::Serialize;
 pub use agent_limits::{AgentLimitsHealth, BacklogHealth};
 pub use guardrails::{Guardrail, Guardrails, GuardrailsConfig, GuardrailsHealth, stopped_by};
 pub use heartbeat::{AgentBeats, BeatCounts, HeartbeatHealth};
-pub use process::{Infrastructure, Memory, PanicHealth, Versions};
+pub use process::{Infrastructure, Memory, PanicHealth, Version, Versions};
 pub use ready::Ready;
+pub use requests::{OperationHealth, RequestsHealth};
 pub use roster::{PROBLEMS_SHOWN_MAX, RosterHealth};
 pub use storage::{DiskHealth, LedgerHealth};
+pub use wake_query::WakeQueryHealth;
 
+use crate::gateway_child::health::ChildHealth;
 use crate::gateway_keys::health::GatewayKeysHealth;
 use crate::workspace::health::WorkspaceHealth;
 use mcr_core::gateway::dialect::{Behaviour, HistoryWay};
 use mcr_core::guardrails::budget;
 use mcr_core::ops::{HealthReason, MissingAgentsReport, Paused, TurnState};
 use mcr_model::clock::Millis;
-
-/// `GET /version`.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Version {
-    /// The runtime's version.
-    pub runtime_service_version: String,
-    /// The gateway's version, or `unknown`.
-    pub openclaw_version: String,
-    /// The machine's id.
-    pub droplet_id: String,
-    /// The machine's region.
-    pub region: String,
-}
 
 /// `GET /health`.
 #[derive(Clone, Debug, Serialize)]
@@ -85,6 +76,8 @@ pub struct Health {
     /// The daily budgets; absent if none is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget: Option<budget::Report>,
+    /// Restarts and upgrades that people request.
+    pub requests: RequestsHealth,
     /// The disk of the ledger.
     pub disk: DiskHealth,
     /// Panics of threads that went on.
@@ -177,6 +170,8 @@ pub struct GatewayHealth {
     pub last_send_at: Option<Millis>,
     /// The error of the last turn, redacted; none if it succeeded.
     pub last_send_error: Option<String>,
+    /// Its process, if the runtime runs it.
+    pub child: Option<ChildHealth>,
 }
 
 /// The state of the deliveries. A row is a notification.
@@ -227,12 +222,16 @@ pub struct DeliveryHealth {
     pub turns: Vec<TurnHealth>,
     /// How many lists were requested.
     pub lists: u64,
+    /// Whether lists come at `DELIVERY_INTERVAL` only, because the calls of the backend exceed `BACKEND_CALLS_MONTHLY`.
+    pub lists_limited: bool,
     /// The sign of another runtime on this account, if any: then no work starts.
     pub foreign_instance: Option<String>,
     /// When the oldest unsettled row was created.
     pub oldest_unsettled_at: Option<Millis>,
     /// The age of that row in seconds.
     pub oldest_unsettled_seconds: Option<f64>,
+    /// Whether lists follow the wake query.
+    pub wake_query: WakeQueryHealth,
     /// The settings of the delivery.
     pub config: DeliveryConfig,
 }
@@ -325,6 +324,10 @@ pub struct Parts {
     pub backend: BackendHealth,
     pub ledger: LedgerHealth,
     pub budget: Option<budget::Report>,
+    /// Whether the thread that checks the budgets has stopped.
+    pub budget_stalled: bool,
+    /// Whether the service starts, and nothing but the first answers is missing.
+    pub is_pending: bool,
     pub disk: DiskHealth,
     pub panics: PanicHealth,
 }
@@ -332,8 +335,9 @@ pub struct Parts {
 impl Parts {
     /// The reasons why the service is not healthy. A state that is not known yet is no reason.
     pub fn reasons(&self) -> Vec<HealthReason> {
-        let Self { gateway, delivery, roster, workspaces, keys, backend, ledger, budget, disk, panics } =
-            self;
+        let Self {
+            gateway, delivery, roster, workspaces, keys, backend, ledger, budget, disk, panics, ..
+        } = self;
         let holds = |reason: HealthReason| match reason {
             HealthReason::GatewayTooOld => gateway.too_old,
             HealthReason::AgentsMissing => gateway.missing_agents.count > 0,
@@ -344,6 +348,8 @@ impl Parts {
             HealthReason::DeliveryFailing => {
                 delivery.consecutive_failures.max(delivery.list_failures.into()) >= FAILING
             }
+            // At the limit of turns the breaker is not the cause, and waiting does not help.
+            HealthReason::BreakerOpen if gateway.trouble == Some(HealthReason::TurnLimitReached) => false,
             HealthReason::BreakerOpen => gateway.configured && gateway.breaker_open,
             HealthReason::Backlog => delivery.backlog.is_some(),
             HealthReason::AgentTurnsLimited => delivery.limits.agent_turns_resume_at.is_some(),
@@ -357,6 +363,9 @@ impl Parts {
                 backend.accepted == Some(true) && backend.last_report_error.is_some()
             }
             HealthReason::BudgetReached => budget.as_ref().is_some_and(budget::Report::is_reached),
+            HealthReason::BudgetUncounted => budget.as_ref().is_some_and(budget::Report::misses_dollars),
+            HealthReason::BudgetStalled => self.budget_stalled,
+            HealthReason::BackendPending => self.is_pending,
             HealthReason::LedgerOff => ledger.off.is_some(),
             HealthReason::StateDirMoved => ledger.displaced.is_some(),
             HealthReason::DiskLow => disk.free_bytes.is_some_and(|free| free < DISK_LOW_BYTES),
@@ -365,6 +374,9 @@ impl Parts {
             }
             HealthReason::ForeignInstance => delivery.foreign_instance.is_some(),
             HealthReason::ThreadPanicked => panics.recent,
+            HealthReason::GatewayProcessFailing => {
+                gateway.child.as_ref().is_some_and(|child| child.reason.is_some())
+            }
             HealthReason::KeysNotSynced => keys.needs_attention,
             HealthReason::ProfilesUnwritable => workspaces.is_failing(),
             HealthReason::GatewayUnreachable
@@ -374,16 +386,6 @@ impl Parts {
             | HealthReason::NoGateway => gateway.trouble == Some(reason),
         };
         HealthReason::ALL.iter().copied().filter(|reason| holds(*reason)).collect()
-    }
-
-    /// Whether the service is too new for a judgement, `up` after its start: the first answers are missing, or Mission
-    /// Control has not accepted a call and returned the roster yet. That is retried, and the reasons name it. After
-    /// [`START_PATIENCE`] it is no longer a matter of the start.
-    pub fn is_starting(&self, up: Duration) -> bool {
-        let roster_asked = self.roster.last_sync_at.is_some() || self.roster.last_error.is_some();
-        let unanswered = !self.delivery.running || self.backend.checked_at.is_none() || !roster_asked;
-        let waits = !self.backend.once_accepted || self.roster.last_sync_at.is_none();
-        unanswered || (waits && up < START_PATIENCE)
     }
 }
 

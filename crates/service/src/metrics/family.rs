@@ -58,6 +58,11 @@ impl Family {
             .filter(|(.., count)| *count > 0)
     }
 
+    /// The number of all operations.
+    pub fn total(&self) -> u64 {
+        self.counts.iter().map(|count| count.load(Ordering::Relaxed)).sum()
+    }
+
     /// The durations of every name that was counted at least once.
     pub fn times(&self) -> impl Iterator<Item = (&'static str, Durations)> {
         let times = self.names.iter().zip(&self.times).map(|(name, times)| (*name, times.read()));

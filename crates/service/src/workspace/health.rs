@@ -23,6 +23,9 @@ pub struct WorkspaceHealth {
     pub last_sync_at: Option<Millis>,
     /// Why all workspaces, or the gateway's configuration, cannot be written.
     pub error: Option<String>,
+    /// Why the workspaces of former agents stay, if Mission Control lists no agents at all.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub kept: Option<String>,
     /// The gateway's generated configuration.
     pub configuration: ConfigurationHealth,
     /// How many agents have a workspace.
@@ -95,7 +98,8 @@ impl WorkspaceHealth {
         self.agents.truncate(AGENTS_MAX);
         self.rejected.truncate(AGENTS_MAX);
         self.removed.truncate(AGENTS_MAX);
-        for text in [&mut self.root, &mut self.configuration.path].into_iter().chain(&mut self.error) {
+        let texts = [&mut self.root, &mut self.configuration.path].into_iter();
+        for text in texts.chain(&mut self.error).chain(&mut self.kept) {
             *text = clean(text);
         }
         for agent in &mut self.agents {

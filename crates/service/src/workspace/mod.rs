@@ -19,6 +19,7 @@ use std::time::Duration;
 
 use mcr_core::absence::{Absences, CONFIRM_AFTER};
 use mcr_core::gateway::dialect::Release;
+use mcr_core::spans::counted;
 use mcr_core::workspace::roster::{self, Rejected, RejectedBecause, Selected};
 use mcr_core::workspace::{
     ConfiguredAgent, Desired, FolderName, Layout, ProfileTexts, agents_text, desired, heartbeat_text,
@@ -161,10 +162,19 @@ impl Workspaces {
         missing.retain(|name| !here.contains(&name.to_ascii_lowercase()));
         // The agent of an unreadable row is not gone.
         let unreadable = |agent: &Rejected| matches!(agent.why, RejectedBecause::Unreadable(_));
-        if selected.rejected.iter().any(unreadable) {
+        // A list without any agent is most likely a mistake, and deleted profiles cannot be restored.
+        let is_empty = selected.agents.is_empty() && selected.rejected.is_empty();
+        if is_empty && !missing.is_empty() {
+            health.kept = Some(format!(
+                "Mission Control lists no agents, so {} of former agents stay: remove a folder by hand if its agent is gone",
+                counted(missing.len() as u64, "workspace")
+            ));
+        }
+        if is_empty || selected.rejected.iter().any(unreadable) {
             self.absences.clear();
         }
-        let gone = self.absences.record(missing.iter().cloned(), now);
+        let gone =
+            if is_empty { BTreeSet::new() } else { self.absences.record(missing.iter().cloned(), now) };
         for name in gone.iter().filter_map(|name| FolderName::of(name).ok()) {
             if root.folder(name.as_str())?.is_some() {
                 let files = self.sync_one(root, &name, None, release, &mut |_| Desired::default(), now);

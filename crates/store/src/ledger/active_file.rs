@@ -9,11 +9,12 @@
 //!
 //! Lines have a fixed length and are overwritten in place, without a sync. Written lines outlive the process. A crash
 //! of the machine may lose them, but no delivery has caused such a crash. A process that receives a stop empties the
-//! file first. A file that cannot be understood counts as no file.
+//! file first. When its last call has returned, it writes `stopped`, the time, the boot id and the identity of this file
+//! in line 0. In a copy of the folder, the identity is another. A file that cannot be understood counts as no file.
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::commit_marker::boot;
@@ -27,6 +28,7 @@ const LINE: usize = 160;
 /// Maximum length of an id that is written. A delivery with a longer id is never reported as active.
 const ID_MAX: usize = 100;
 const RUNNING: &str = "running";
+const STOPPED: &str = "stopped";
 
 /// The file of a working process.
 #[derive(Debug)]
@@ -40,7 +42,7 @@ impl ActiveFile {
     /// Writes that this process is working.
     pub(super) fn begin(file: File, now: Millis) -> io::Result<Self> {
         file.set_len(0)?;
-        write(&file, 0, &format!("{RUNNING} {:020} {}", now.0, boot()))?;
+        write(&file, 0, &process_line(RUNNING, now))?;
         Ok(Self { file, taken: Mutex::new(vec![true]) })
     }
 
@@ -48,6 +50,13 @@ impl ActiveFile {
     pub(super) fn end(&self) {
         // If this fails, the next process takes the stop for a crash: it retries a little later and loses nothing.
         let _ = self.file.set_len(0);
+    }
+
+    /// Writes that this process has stopped in order and makes no more calls.
+    pub(super) fn stopped(&self, now: Millis) {
+        // If this fails, the next process starts work a little later and loses nothing.
+        let line = process_line(STOPPED, now);
+        let _ = identity(&self.file).and_then(|identity| write(&self.file, 0, &format!("{line} {identity}")));
     }
 
     /// Writes that a worker processes this delivery, until the [`ActiveGuard`] is dropped.
@@ -77,17 +86,37 @@ fn write(file: &File, place: usize, words: &str) -> io::Result<()> {
     file.write_all_at(line.as_bytes(), (place * LINE) as u64)
 }
 
+fn process_line(state: &str, since: Millis) -> String {
+    format!("{state} {:020} {}", since.0, boot())
+}
+
+/// Since when the last process was in this state, if it was and this machine has not rebooted since.
+fn since(state: &str, line: &str) -> Option<Millis> {
+    let mut process = line.split_whitespace();
+    let is_in_state = process.next()? == state;
+    let since = Millis(process.next()?.parse().ok()?);
+    let here = boot();
+    (is_in_state && !here.is_empty() && process.next()? == here).then_some(since)
+}
+
+/// When the last process stopped in order, if it did in this file and this machine has not rebooted since.
+pub(super) fn read_stop(content: &[u8], file: &File) -> Option<Millis> {
+    let line = std::str::from_utf8(content).ok()?.lines().next()?;
+    let is_original = line.split_whitespace().nth(3)? == identity(file).ok()?;
+    since(STOPPED, line).filter(|_| is_original)
+}
+
+/// What distinguishes a file from its copies on this machine.
+fn identity(file: &File) -> io::Result<String> {
+    let metadata = file.metadata()?;
+    Ok(format!("{}-{}", metadata.dev(), metadata.ino()))
+}
+
 /// The crash of the last process, if that process did not stop in order and this machine has not rebooted since.
 pub(super) fn read(content: &[u8]) -> Option<Crash> {
     let text = std::str::from_utf8(content).ok()?;
     let mut lines = text.lines();
-    let mut process = lines.next()?.split_whitespace();
-    let running = process.next()? == RUNNING;
-    let began = Millis(process.next()?.parse().ok()?);
-    let here = boot();
-    if !running || here.is_empty() || process.next()? != here {
-        return None;
-    }
+    let began = since(RUNNING, lines.next()?)?;
     let active = lines.filter_map(|line| {
         let (work, since) = line.trim_end().split_once(' ')?;
         Some((WorkId::new(work), Millis(since.parse().ok()?)))
@@ -98,6 +127,7 @@ pub(super) fn read(content: &[u8]) -> Option<Crash> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::Path;
 
     use super::*;
 
@@ -106,7 +136,12 @@ mod tests {
         let home = tempfile::TempDir::new().expect("a directory");
         let path = home.path().join("active");
         let read = || read(&fs::read(&path).unwrap_or_default());
-        assert_eq!(read(), None, "there is none");
+        let stop_in = |path: &Path| {
+            let file = File::open(path).ok()?;
+            read_stop(&fs::read(path).unwrap_or_default(), &file)
+        };
+        let stop = || stop_in(&path);
+        assert_eq!((read(), stop()), (None, None), "there is none");
         let active_file =
             Arc::new(ActiveFile::begin(File::create(&path).expect("a file"), Millis(5)).expect("written"));
         let crash = |active: &[(&str, i64)]| {
@@ -130,7 +165,18 @@ mod tests {
         let _late = active_file.take(&WorkId::new("n4"), Millis(9));
         active_file.end();
         let _later = active_file.take(&WorkId::new("n5"), Millis(9));
-        assert_eq!(read(), None, "it stopped in order");
+        assert_eq!((read(), stop()), (None, None), "it stops, and calls may be under way");
+        active_file.end();
+        active_file.stopped(Millis(77));
+        assert_eq!((read(), stop()), (None, Some(Millis(77))), "it stopped in order");
+        let good = fs::read_to_string(&path).expect("a file");
+        let copy = home.path().join("copy");
+        fs::copy(&path, &copy).expect("copied");
+        assert_eq!(stop_in(&copy), None, "two runtimes could start from the folder and its copy");
+        fs::write(&path, good.replace(&boot(), "another-start")).expect("written");
+        assert_eq!((read(), stop()), (None, None), "the machine was started again");
+        ActiveFile::begin(File::create(&path).expect("a file"), Millis(80)).expect("written");
+        assert_eq!(stop(), None, "the next process removes the mark");
         fs::write(&path, [0xff, 0, 7]).expect("written");
         assert_eq!(read(), None, "nonsense");
     }

@@ -132,7 +132,10 @@ impl Ledger {
         let kept = database.kept()?;
         recall.look_back();
         let set_aside = place.last_set_aside();
-        let crash = active_file::read(&place.active_text());
+        let active_text = place.active_text();
+        let crash = active_file::read(&active_text);
+        let stopped_at =
+            place.active_file().ok().and_then(|file| active_file::read_stop(&active_text, &file));
         recall.closed.sort_by_key(|(_, closed, _)| closed.at);
         let closed = recall.closed.iter().map(|(_, closed, _)| closed.clone()).collect();
         recall.dead.sort_by_key(|dead| dead.at);
@@ -155,6 +158,7 @@ impl Ledger {
             open,
             unreadable,
             crash,
+            stopped_at,
             closed,
             requests,
             beats,
@@ -215,6 +219,12 @@ impl Ledger {
         active_file.get().inspect(|active_file| active_file.end());
     }
 
+    /// Marks this process as stopped: it makes no more calls. Call it after [`Ledger::close`].
+    pub fn stopped(&self, now: Millis) {
+        let Inner::On { active_file, .. } = &self.0 else { return };
+        active_file.get().inspect(|active_file| active_file.stopped(now));
+    }
+
     /// The current state.
     pub fn state(&self) -> State {
         match &self.0 {
@@ -230,8 +240,8 @@ impl Ledger {
         if let Some(writer) = writer.lock().unwrap_or_else(PoisonError::into_inner).take() {
             // After a panic its guard has already answered all waiting notes.
             let _ = writer.join();
+            self.stops();
         }
-        self.stops();
     }
 }
 

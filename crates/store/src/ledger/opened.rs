@@ -51,6 +51,8 @@ pub struct Opened {
     pub unreadable: Vec<UnreadableRow>,
     /// The crash that ended the last process, if it did not stop in order.
     pub crash: Option<Crash>,
+    /// When the last process stopped in order with no call left, if it did and this machine has not rebooted since.
+    pub stopped_at: Option<Millis>,
     /// Closed deliveries that are kept, oldest first.
     pub closed: Vec<Closed>,
     /// Requests for a response among the deliveries that ended in the last hour of the earlier process.

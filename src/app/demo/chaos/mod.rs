@@ -16,9 +16,9 @@ use log::{LevelFilter, error, info, warn};
 
 use self::load::LoadDriver;
 use self::report::ChaosReport;
-use super::gateway::{GatewayAccess, ScriptedServer};
-use super::runtime::{Runtime, Setting};
+use super::gateway::ScriptedServer;
 use super::{OPTION, open, start_log};
+use crate::app::child_runtime::{GatewayAccess, Runtime, Setting};
 use crate::app::embedded::{self, Board};
 use crate::app::exit::Exit;
 use crate::app::{complain, print};

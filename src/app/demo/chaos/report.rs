@@ -5,7 +5,7 @@ use std::path::PathBuf;
 
 use serde_json::json;
 
-use crate::app::demo::runtime::shell_word;
+use crate::app::child_runtime::shell_word;
 use mcr_gateway_sim::load::Tally;
 
 /// The number of faults that the table shows.

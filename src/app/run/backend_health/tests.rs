@@ -136,3 +136,22 @@ fn calls_determine_the_health_of_the_backend() {
         assert_eq!(counted, many as u64, "row {number}");
     }
 }
+
+#[test]
+fn each_waiting_thread_learns_once_that_the_backend_is_back() {
+    let backend = backend();
+    let threads = [backend.on_return(), backend.on_return()];
+    note_call(&backend, OURS, Ok(()));
+    assert!(threads.iter().all(Receiver::is_empty), "the first success is no return");
+    for _ in 0..2 {
+        note_call(&backend, OURS, Err(CallReason::Unreachable));
+        note_call(&backend, OURS, Ok(()));
+    }
+    note_call(&backend, OURS, Ok(()));
+    for thread in &threads {
+        assert_eq!((thread.try_recv().is_ok(), thread.try_recv().is_ok()), (true, false));
+    }
+    note_call(&backend, OURS, Err(CallReason::NotFound));
+    note_call(&backend, OURS, Ok(()));
+    assert!(threads.iter().all(Receiver::is_empty), "it was not away");
+}

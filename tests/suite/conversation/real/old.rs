@@ -23,7 +23,7 @@ fn texts_are_answered_and_missing_tools_are_reported_once() {
     let health = stack.health();
     assert_eq!(
         (&health["reasons"], &health["delivery"]["failed"]),
-        (&json!(["gateway_too_old", "gateway_history_closed"]), &json!(0)),
+        (&json!(["gateway_too_old"]), &json!(0)),
         "{health}"
     );
     assert_eq!(health["delivery"]["ended"], json!({"answered": 2}));

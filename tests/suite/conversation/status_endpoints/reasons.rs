@@ -1,20 +1,22 @@
 //! Each reason of `/health`, produced for real, with `/readyz` and `/metrics`. Rows that need single parts (a
 //! full disk, workspaces) are in the last test.
 
-use mission_control_runtime::gateway::dialect::HistoryWay;
-use mission_control_runtime::gateway_keys::health::GatewayKeysHealth;
-use mission_control_runtime::workspace::health::WorkspaceHealth;
 use std::time::Duration;
 
 use mission_control_runtime::clock::Millis;
 use mission_control_runtime::demo::gateway::{Prompt, Release, Thought};
+use mission_control_runtime::gateway::dialect::HistoryWay;
+use mission_control_runtime::gateway_child::health::ChildHealth;
+use mission_control_runtime::gateway_keys::health::GatewayKeysHealth;
 use mission_control_runtime::guardrails::budget::{Report, ScopeReport};
 use mission_control_runtime::http::health::{
     BackendHealth, DeliveryHealth, DiskHealth, GatewayHealth, LedgerHealth, PanicHealth, Parts, RosterHealth,
     START_PATIENCE, TurnHealth,
 };
 use mission_control_runtime::http::message::Reply;
+use mission_control_runtime::model::spending::Limits;
 use mission_control_runtime::ops::{HealthReason, TurnState};
+use mission_control_runtime::workspace::health::WorkspaceHealth;
 use serde_json::{Value, json};
 
 use super::super::processes::Stack;
@@ -208,7 +210,11 @@ fn the_service_starts_before_it_judges_and_drains_before_it_ends() {
     let mut mute = stack.another_with(&[("CONVEX_URL", &silent.url())]);
     let address = mute.address();
     let health: Value = serde_json::from_str(&ask(&address, "GET", "/health", "*/*").body).unwrap();
-    assert_eq!((&health["status"], &health["reasons"]), (&json!("starting"), &json!([])), "{health}");
+    assert_eq!(
+        (&health["status"], &health["reasons"]),
+        (&json!("starting"), &json!(["backend_pending"])),
+        "{health}"
+    );
     assert_eq!(ask(&address, "GET", "/readyz", "*/*").status, 503);
     assert_eq!(ask(&address, "GET", "/livez", "*/*").status, 200);
     mute.kill();
@@ -229,31 +235,35 @@ fn the_service_starts_before_it_judges_and_drains_before_it_ends() {
     assert_eq!(figures(&stack).value("runtime_status", &[("status", "draining")]), Some(1.0));
 }
 
+/// The parts of a healthy service, with this change.
+fn parts(change: impl FnOnce(&mut Parts)) -> Parts {
+    let mut parts = Parts {
+        gateway: GatewayHealth { configured: true, running: true, ..GatewayHealth::default() },
+        delivery: DeliveryHealth { running: true, ..DeliveryHealth::default() },
+        roster: RosterHealth { last_sync_at: Some(Millis(1)), ..RosterHealth::default() },
+        workspaces: WorkspaceHealth::default(),
+        keys: GatewayKeysHealth::default(),
+        backend: BackendHealth {
+            reachable: Some(true),
+            accepted: Some(true),
+            once_accepted: true,
+            checked_at: Some(Millis(1)),
+            ..BackendHealth::default()
+        },
+        ledger: LedgerHealth::default(),
+        budget: None,
+        budget_stalled: false,
+        is_pending: false,
+        disk: DiskHealth { free_bytes: Some(1 << 40) },
+        panics: PanicHealth::default(),
+    };
+    change(&mut parts);
+    parts
+}
+
 /// Every reason, from its parts.
 #[test]
 fn every_reason_follows_from_its_part() {
-    fn parts(change: impl FnOnce(&mut Parts)) -> Parts {
-        let mut parts = Parts {
-            gateway: GatewayHealth { configured: true, running: true, ..GatewayHealth::default() },
-            delivery: DeliveryHealth { running: true, ..DeliveryHealth::default() },
-            roster: RosterHealth { last_sync_at: Some(Millis(1)), ..RosterHealth::default() },
-            workspaces: WorkspaceHealth::default(),
-            keys: GatewayKeysHealth::default(),
-            backend: BackendHealth {
-                reachable: Some(true),
-                accepted: Some(true),
-                once_accepted: true,
-                checked_at: Some(Millis(1)),
-                ..BackendHealth::default()
-            },
-            ledger: LedgerHealth::default(),
-            budget: None,
-            disk: DiskHealth { free_bytes: Some(1 << 40) },
-            panics: PanicHealth::default(),
-        };
-        change(&mut parts);
-        parts
-    }
     let turn = |state| TurnHealth {
         notification_id: "n".to_owned(),
         agent: None,
@@ -265,6 +275,11 @@ fn every_reason_follows_from_its_part() {
         scopes: vec![ScopeReport { reached, ..ScopeReport::default() }],
         ..Report::default()
     };
+    let unpriced = |nano_dollars| {
+        let limits = Limits { nano_dollars, ..Limits::default() };
+        let scope = ScopeReport { unpriced_tokens: 1, limits, ..ScopeReport::default() };
+        Report { scopes: vec![scope], ..Report::default() }
+    };
     let rows: Vec<(Parts, &[&str])> = vec![
         (parts(|_| {}), &[]),
         (parts(|p| p.gateway.trouble = Some(HealthReason::GatewayUnreachable)), &["gateway_unreachable"]),
@@ -275,6 +290,14 @@ fn every_reason_follows_from_its_part() {
         (parts(|p| p.gateway.history = Some(HistoryWay::Closed)), &["gateway_history_closed"]),
         (parts(|p| p.gateway.history = Some(HistoryWay::Socket)), &[]),
         (parts(|p| p.gateway.breaker_open = true), &["breaker_open"]),
+        (
+            // The limit opens the breaker, and it stays open however well the gateway is.
+            parts(|p| {
+                p.gateway.breaker_open = true;
+                p.gateway.trouble = Some(HealthReason::TurnLimitReached);
+            }),
+            &["turn_limit_reached"],
+        ),
         (parts(|p| p.backend.reachable = Some(false)), &["backend_unreachable"]),
         (
             parts(|p| (p.backend.accepted, p.backend.token_refused) = (Some(false), true)),
@@ -293,12 +316,24 @@ fn every_reason_follows_from_its_part() {
         (parts(|p| p.roster.stale = true), &["roster_stale"]),
         (parts(|p| p.roster.problem_count = 1), &["agents_unusable"]),
         (parts(|p| p.workspaces.error = Some("no".to_owned())), &["profiles_unwritable"]),
+        (
+            parts(|p| {
+                p.gateway.child =
+                    Some(ChildHealth { reason: Some("no".to_owned()), ..ChildHealth::default() });
+            }),
+            &["gateway_process_failing"],
+        ),
+        (parts(|p| p.gateway.child = Some(ChildHealth::default())), &[]),
         (parts(|p| p.keys.needs_attention = true), &["keys_not_synced"]),
         (parts(|p| p.keys.last_error = Some("Mission Control is away".to_owned())), &[]),
         (parts(|p| p.workspaces.rejected = vec![("..".to_owned(), "no".to_owned())]), &[]),
         (parts(|p| p.backend.last_report_error = Some("no".to_owned())), &["report_failing"]),
         (parts(|p| p.budget = Some(spent(false))), &[]),
         (parts(|p| p.budget = Some(spent(true))), &["budget_reached"]),
+        (parts(|p| p.budget = Some(unpriced(None))), &[]),
+        (parts(|p| p.budget = Some(unpriced(Some(1)))), &["budget_uncounted"]),
+        (parts(|p| p.budget_stalled = true), &["budget_stalled"]),
+        (parts(|p| p.is_pending = true), &["backend_pending"]),
         (parts(|p| p.ledger.off = Some("no".to_owned())), &["ledger_off"]),
         (parts(|p| p.disk.free_bytes = Some(100 << 20)), &[]),
         (parts(|p| p.disk.free_bytes = Some((100 << 20) - 1)), &["disk_low"]),

@@ -27,6 +27,12 @@ pub(super) fn said(run: &str, text: &str) -> Value {
     assistant(run, "stop", &json!([{"type": "text", "text": text}]))
 }
 
+/// The item as releases show it that name no run.
+pub(super) fn unnamed(mut item: Value) -> Value {
+    item["__openclaw"].as_object_mut().unwrap().remove("runId");
+    item
+}
+
 pub(super) fn empty(run: &str) -> Value {
     assistant(run, "stop", &json!([]))
 }

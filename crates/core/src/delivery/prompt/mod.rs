@@ -87,6 +87,10 @@ pub struct Scene<'a> {
     pub folded_count: usize,
 }
 
+/// What a briefing adds where the gateway may leave out calls of a reply with several.
+pub const ONE_CALL_AT_A_TIME: &str = "\n\n# Tool calls\nMake one call at a time, and wait for its result before the next one. \
+     This gateway may lose further calls of the same reply.";
+
 /// A notification that the reply to another one answers as well.
 #[derive(Clone, Debug)]
 pub struct FoldedText {

@@ -122,6 +122,8 @@ pub struct Behaviour {
     pub tools: ToolShape,
     /// Whether all calls of one reply reach the client.
     pub several_calls: bool,
+    /// Whether the model is called again while the client runs its calls, without their results.
+    pub asks_again: bool,
     /// The way to the history that its default configuration opens.
     pub history: HistoryWay,
     /// Whether a client that hangs up ends its run.
@@ -145,6 +147,7 @@ const fn release(year: u16, month: u8, number: u16) -> Release {
 const OLDEST: Behaviour = Behaviour {
     tools: ToolShape::Nested,
     several_calls: false,
+    asks_again: true,
     history: HistoryWay::Closed,
     hang_up_ends_run: false,
     resumes: false,
@@ -159,7 +162,7 @@ const V3_31: Behaviour = Behaviour { tools: ToolShape::Flat, history: HistoryWay
 const V4_15: Behaviour = Behaviour { hang_up_ends_run: true, ..V3_31 };
 const V5_7: Behaviour =
     Behaviour { several_calls: true, history: HistoryWay::Socket, resumes: true, ..V4_15 };
-const V5_28: Behaviour = Behaviour { history: HistoryWay::Http, ..V5_7 };
+const V5_28: Behaviour = Behaviour { asks_again: false, history: HistoryWay::Http, ..V5_7 };
 const V6_11: Behaviour = Behaviour { errors: ErrorForm::Messages, ..V5_28 };
 const V8_2: Behaviour =
     Behaviour { errors: ErrorForm::Failures, daily_reset: false, own_heartbeat: false, ..V6_11 };
@@ -168,6 +171,7 @@ const V9_6: Behaviour = Behaviour { agents: AgentsKey::Entries, ..V8_2 };
 /// For a release that is unknown: what would do harm is assumed.
 const STRICTEST: Behaviour = Behaviour {
     several_calls: false,
+    asks_again: true,
     hang_up_ends_run: false,
     errors: ErrorForm::Messages,
     daily_reset: true,

@@ -74,6 +74,26 @@ impl Dialect {
         self.behaviour().hang_up_ends_run
     }
 
+    /// Whether the release is known, and was tested.
+    fn is_proven(self) -> bool {
+        self.release.is_some_and(|release| !self.unsteady && !behaviour::is_newer_than_proven(release))
+    }
+
+    /// Whether the release is known to call the model again while the client runs its calls (spec §12.3).
+    pub fn asks_again(self) -> bool {
+        self.is_proven() && self.behaviour().asks_again
+    }
+
+    /// Whether the gateway may do so.
+    pub fn may_ask_again(self) -> bool {
+        (self.probed || self.release.is_some()) && self.behaviour().asks_again
+    }
+
+    /// Whether calls of a reply may be missing from it (spec §12.3).
+    pub fn may_lose_calls(self) -> bool {
+        (self.probed || self.release.is_some()) && !self.behaviour().several_calls
+    }
+
     /// Whether a text may be an error of the gateway (spec §12.3).
     pub fn errors_may_be_texts(self) -> bool {
         (self.probed || self.release.is_some()) && self.behaviour().errors != ErrorForm::Failures
@@ -140,8 +160,9 @@ impl Memory {
         self.up = up.or(self.up);
     }
 
-    /// The gateway was away: it may come back as another release.
+    /// The gateway was away: it may come back as another process, and as another release.
     pub fn lost_contact(&mut self) {
+        self.up = None;
         self.identified = false;
         self.session_asked = false;
     }
@@ -239,6 +260,10 @@ mod tests {
         assert_eq!(memory.dialect().behaviour(), Behaviour::strictest());
         // The next process is believed.
         memory.heard_version("2026.9.6", seconds(1));
+        assert_eq!(memory.dialect().doubt(), None);
+        // Another process may have run for longer than the last one until contact was lost.
+        memory.lost_contact();
+        memory.heard_version("2026.8.2", seconds(20));
         assert_eq!(memory.dialect().doubt(), None);
     }
 

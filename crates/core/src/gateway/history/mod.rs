@@ -43,6 +43,7 @@
 //!   again at once, before the gateway resumes it by itself.
 //! * `marker_seen` tells the next try that the agent saw the request and may have done part of it.
 
+mod missing_calls;
 mod page;
 mod trace;
 
@@ -51,6 +52,7 @@ use std::time::Duration;
 use super::{Reply, ToolOutput, Usage, Why};
 use mcr_model::clock::Millis;
 
+pub use missing_calls::with_missing_calls;
 pub use page::{
     Item, Listed, Page, Role, Stop, read, read_item, read_listed, read_not_found, read_socket, read_tool,
 };
@@ -117,6 +119,7 @@ pub enum Status {
 
 /// What is visible of a session at one moment.
 #[derive(Clone, Copy, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent facts about a session and its gateway")]
 pub struct SessionEvidence<'a> {
     /// The last items of the session, oldest first.
     pub items: &'a [Item],
@@ -130,6 +133,8 @@ pub struct SessionEvidence<'a> {
     pub untouched: bool,
     /// Whether this release is known to end a run whose client is gone.
     pub ends_unheard: bool,
+    /// Whether this release is known to call the model again while the client runs its calls.
+    pub asks_again: bool,
     /// The current time.
     pub now: Millis,
 }
@@ -175,6 +180,8 @@ pub struct Running {
     /// The number of the session's last item; `None` if it was not read. A growing number means an active
     /// run.
     pub last: Option<u64>,
+    /// How many calls the model has made whose results it has not received; 0 where the gateway waits for them.
+    pub promised: u32,
 }
 
 /// The reason to read again later.
@@ -214,17 +221,17 @@ impl Waiting {
 impl Running {
     /// The gateway is starting.
     pub fn starting() -> Self {
-        Self { again_in: STARTING, why: Waiting::Starting, last: None }
+        Self { again_in: STARTING, why: Waiting::Starting, last: None, promised: 0 }
     }
 
     /// The history could not be read.
     pub fn unreadable() -> Self {
-        Self { again_in: UNREADABLE, why: Waiting::Unreadable, last: None }
+        Self { again_in: UNREADABLE, why: Waiting::Unreadable, last: None, promised: 0 }
     }
 
     /// The whole of an answer could not be read.
     pub fn fetching() -> Self {
-        Self { again_in: FETCHING, why: Waiting::Fetching, last: None }
+        Self { again_in: FETCHING, why: Waiting::Fetching, last: None, promised: 0 }
     }
 }
 
@@ -239,13 +246,35 @@ pub struct TurnProgress {
     pub over: bool,
     /// The run has not started, and the gateway reports it as queued.
     pub queued: bool,
+    /// How many calls the model has made whose results it has not received.
+    pub promised: u32,
 }
 
-/// Reads the state of a turn whose answer has not arrived yet.
-pub fn turn_progress(mark: &TurnMark<'_>, items: &[Item]) -> TurnProgress {
+/// Reads the state of a turn whose answer has not arrived yet. `asks_again`: the release calls the model again while the client
+/// runs its calls.
+pub fn turn_progress(mark: &TurnMark<'_>, items: &[Item], asks_again: bool) -> TurnProgress {
     let trace = Trace::of(mark, items);
-    let over = trace.seen && (trace.own.is_over() || trace.own.find(mark.run).is_some());
-    TurnProgress { last: items.last().map_or(0, |item| item.seq), begun: trace.seen, over, queued: false }
+    let run = &trace.own;
+    let has_result = match run.find(mark.run) {
+        Some(TurnResult::Calls(_)) => !asks_again || run.empties > 0,
+        Some(TurnResult::Answer(_) | TurnResult::Cut(_)) => true,
+        None => false,
+    };
+    TurnProgress {
+        last: items.last().map_or(0, |item| item.seq),
+        begun: trace.seen,
+        over: trace.seen && (run.is_over() || has_result),
+        queued: false,
+        promised: promised(&trace, items),
+    }
+}
+
+/// How many calls the model of the turn has made without their results. The history of a long run may have lost its input.
+fn promised(trace: &Trace<'_>, items: &[Item]) -> u32 {
+    if trace.seen || items.iter().any(|item| item.role == Role::User) {
+        return trace.own.promised();
+    }
+    Trace::of_run(items).promised()
 }
 
 /// Who wrote the text of a reply, by the session's history.
@@ -283,7 +312,8 @@ pub fn model_calls(mark: &TurnMark<'_>, items: &[Item]) -> Vec<ModelCall> {
 pub fn decide(mark: &TurnMark<'_>, evidence: &SessionEvidence<'_>) -> Recovered {
     let trace = Trace::of(mark, evidence.items);
     let last = Some(evidence.items.last().map_or(0, |item| item.seq));
-    let wait = |again_in, why| Recovered::Running(Running { again_in, why, last });
+    let promised = if evidence.asks_again { trace.own.promised() } else { 0 };
+    let wait = |again_in, why| Recovered::Running(Running { again_in, why, last, promised });
     let may_run =
         !matches!(evidence.status, Some(Status::Done | Status::Killed | Status::Failed | Status::Timeout));
     let second_look = |verdict: Recovered| match mark.looked.map(|at| evidence.now.since(at)) {
@@ -292,12 +322,27 @@ pub fn decide(mark: &TurnMark<'_>, evidence: &SessionEvidence<'_>) -> Recovered 
         None => wait(SECOND_LOOK, Waiting::SecondLook),
     };
 
+    let since = evidence.now.since(mark.lost);
+    let restarted = evidence.up.is_some_and(|up| up + STARTS_WITHIN < mark.age);
+    let has_ended = || {
+        let run = &trace.own;
+        run.is_over()
+            || run.empties > 0
+            || mark.failed
+            || restarted
+            || (evidence.ends_unheard && since >= RUN_END_GRACE)
+    };
+
     // 1 and 2: the first answer of the turn, regardless of what follows it.
     match trace.own.find(mark.run) {
         Some(TurnResult::Answer(reply)) => return Recovered::Answered(reply),
         Some(TurnResult::Cut(_)) => return Recovered::Cut,
         // The gateway would refuse results for a resumed turn.
         Some(TurnResult::Calls(_)) if trace.resuming && may_run => return wait(RESUMING, Waiting::Resuming),
+        // More calls may follow while the run goes on.
+        Some(TurnResult::Calls(_)) if evidence.asks_again && may_run && !has_ended() => {
+            return wait(GOES_ON, Waiting::GoesOn);
+        }
         Some(TurnResult::Calls(reply)) => return Recovered::Calls(reply),
         None => {}
     }
@@ -342,11 +387,10 @@ pub fn decide(mark: &TurnMark<'_>, evidence: &SessionEvidence<'_>) -> Recovered 
         return Recovered::Unknown;
     }
     // 6 and 7 after a restart: at once, which beats the gateway's own recovery.
-    if evidence.up.is_some_and(|up| up + STARTS_WITHIN < mark.age) {
+    if restarted {
         return absent();
     }
     // 5, 6 and 7 without a restart.
-    let since = evidence.now.since(mark.lost);
     if since < RUN_END_GRACE {
         return wait(RUN_END_GRACE.saturating_sub(since), Waiting::WindingUp);
     }

@@ -12,8 +12,8 @@ use crate::gateway::{ToolCall, Usage, Why};
 use mcr_model::clock::Millis;
 use mcr_model::json;
 
-/// The end of a text that the history has cut (spec §11.1, 6).
-pub(super) const CUT: &str = "...(truncated)...";
+/// The end of a text that the history has cut (spec §11.1, 6): over HTTP, and by the tool.
+const CUTS: [&str; 2] = ["...(truncated)...", "…(truncated)…"];
 
 /// The result of a call that was delegated to the client (spec §5).
 const DELEGATED: &str = "Tool execution delegated to client";
@@ -33,6 +33,8 @@ pub struct Page {
     pub older: Option<String>,
     /// The session, if the gateway names it.
     pub session: Option<String>,
+    /// The gateway has left out older items, and shows them on no page.
+    pub dropped: bool,
 }
 
 /// One item of a session.
@@ -152,7 +154,7 @@ pub fn read(body: &[u8]) -> Option<Page> {
     let body: PageBody<'_> = serde_json::from_slice(&body).ok()?;
     let items = body.items?.into_iter().map(read_item).collect();
     let older = body.next.filter(|_| body.has_more).map(Cow::into_owned);
-    Some(Page { items, older, session: body.session.map(Cow::into_owned) })
+    Some(Page { items, older, session: body.session.map(Cow::into_owned), dropped: false })
 }
 
 /// The answer of `chat.history` over the WebSocket (spec §12.3); it has no cursor.
@@ -203,6 +205,8 @@ struct Details<'a> {
     sessions: Option<Vec<Value>>,
     #[serde(borrow)]
     status: Option<Cow<'a, str>>,
+    #[serde(rename = "droppedMessages", default)]
+    dropped: bool,
 }
 
 /// The answer of the tool `sessions_history` (spec §11.4); it has no cursor.
@@ -212,7 +216,8 @@ pub fn read_tool(body: &[u8]) -> Option<Page> {
     // For a session that does not exist the tool reports an error; such a session has no items.
     let unknown = details.status.as_deref() == Some("error");
     let messages = details.messages.or_else(|| unknown.then(Vec::new))?;
-    Some(Page { items: messages.into_iter().map(read_item).collect(), ..Page::default() })
+    let items = messages.into_iter().map(read_item).collect();
+    Some(Page { items, dropped: details.dropped, ..Page::default() })
 }
 
 /// What the tool `sessions_list` reports of one session (spec §11.4).
@@ -294,9 +299,8 @@ pub fn read_item(raw: &RawValue) -> Item {
     let calls = calls_in(content);
     let cut = is_true(about.get("truncated"))
         || is_true(value.get("contentTruncated"))
-        || text.ends_with(CUT)
-        // A call whose arguments are cut would be another call.
-        || calls.iter().any(|call| call.arguments.contains(CUT));
+        || uncut(&text) != text
+        || calls.iter().any(ToolCall::is_incomplete);
     Item {
         id: text_at(about, "id").map(str::to_owned),
         role: match text_at(&value, "role") {
@@ -353,8 +357,13 @@ fn undecodable(raw: &RawValue) -> Value {
     }
     let head: Head = serde_json::from_str(raw.get()).unwrap_or_default();
     let mut item = json!(head);
-    item["content"] = json!(CUT);
+    item["content"] = json!(CUTS[0]);
     item
+}
+
+/// A text without the end that replaces what the history has cut.
+pub(super) fn uncut(text: &str) -> &str {
+    CUTS.iter().find_map(|cut| text.strip_suffix(cut)).unwrap_or(text)
 }
 
 fn text_of(content: &Value) -> String {
@@ -376,6 +385,9 @@ fn calls_in(content: &Value) -> Vec<ToolCall> {
             Some(value) => value.to_string(),
             None => "{}".to_owned(),
         };
+        // With a part of its arguments it would be another call.
+        let is_cut = CUTS.iter().any(|cut| arguments.contains(cut));
+        let arguments = if is_cut { ToolCall::INCOMPLETE.to_owned() } else { arguments };
         Some(ToolCall {
             call_id: text_at(part, "id")?.to_owned(),
             name: text_at(part, "name")?.to_owned(),

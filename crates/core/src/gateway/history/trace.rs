@@ -1,9 +1,9 @@
 //! Finds the trace of one turn among the items of its session.
 
-use super::page::{CUT, Item, Role, Stop};
+use super::page::{Item, Role, Stop, uncut};
 use super::{ModelCall, TextSource, TurnMark};
 use crate::gateway::gateway_texts::failure_in;
-use crate::gateway::{Reply, Usage, Why};
+use crate::gateway::{Reply, ToolCall, Usage, Why, marker};
 
 /// The prefix of a request with several results (spec §3).
 const SEVERAL_RESULTS: &str = "[Chat messages since your last reply - for context]\n";
@@ -31,9 +31,8 @@ pub(super) struct RunTrace<'a> {
     texts: Vec<&'a Item>,
     /// Text without a stop reason; usually calls follow.
     words: Option<&'a Item>,
-    called: Option<&'a Item>,
-    /// Results of the last calls: the id of the call, and whether the client runs it.
-    results: Vec<(&'a str, bool)>,
+    /// The items with calls, and their results.
+    called: Vec<CallsOfItem<'a>>,
     /// How many empty messages the model wrote.
     pub(super) empties: u32,
     /// Why the run failed, if it did.
@@ -41,6 +40,13 @@ pub(super) struct RunTrace<'a> {
     /// The gateway has given up resuming the turn.
     pub(super) given_up: bool,
     model_calls: Vec<ModelCall>,
+}
+
+/// An item with calls. Each result has the id of its call, and whether the client runs that call.
+#[derive(Debug)]
+struct CallsOfItem<'a> {
+    item: &'a Item,
+    results: Vec<(&'a str, bool)>,
 }
 
 /// An adoptable result.
@@ -62,14 +68,9 @@ pub fn cut_item(mark: &TurnMark<'_>, items: &[Item]) -> Option<usize> {
 
 /// Who wrote the text with which a turn has just been answered.
 pub fn source_of(mark: &TurnMark<'_>, text: &str, items: &[Item]) -> TextSource {
-    let mut trace = Trace::of(mark, items);
+    let trace = Trace::of(mark, items);
     if !trace.seen {
-        // Up to 2026.8 the history has results of tools without the id of their call. The session's last input is ours.
-        let last = items.iter().rposition(|item| item.role == Role::User);
-        let Some(at) = last.filter(|at| is_bare_result(mark, &items[*at])) else {
-            return TextSource::Unknown;
-        };
-        items[at + 1..].iter().for_each(|item| trace.own.take(item));
+        return TextSource::Unknown;
     }
     let run = trace.resumed.as_ref().unwrap_or(&trace.own);
     match (&run.texts[..], run.failed) {
@@ -81,40 +82,37 @@ pub fn source_of(mark: &TurnMark<'_>, text: &str, items: &[Item]) -> TextSource 
     }
 }
 
-/// Whether an input is the first of our results, as it is.
-fn is_bare_result(mark: &TurnMark<'_>, item: &Item) -> bool {
-    let Some(first) = mark.outputs.first() else { return false };
-    !first.output.is_empty() && item.text.contains(first.output.as_str())
-}
-
 /// Whether an answer contains this text of a history. Blanks do not count.
 fn is_part_of(shown: &str, answer: &str) -> bool {
     let dense = |text: &str| text.split_whitespace().collect::<String>();
-    dense(answer).contains(&dense(shown.strip_suffix(CUT).unwrap_or(shown)))
+    dense(answer).contains(&dense(uncut(shown)))
 }
 
 /// Whether the items include the turn, or an input that is certainly older. Then no older items are needed.
 pub fn reaches(mark: &TurnMark<'_>, items: &[Item]) -> bool {
-    items.iter().any(|item| item.role == Role::User && (is_input_of(mark, item) || has_a_marker(&item.text)))
+    // All our requests ended before this one was sent, so any other marker belongs to an older request.
+    let is_ours = |item: &Item| is_input_of(mark, item) || marker::first(received(&item.text).1).is_some();
+    items.iter().any(|item| item.role == Role::User && is_ours(item))
 }
 
-/// All our requests ended before this one was sent, so any other marker belongs to an older request.
-fn has_a_marker(text: &str) -> bool {
-    let marker = text.strip_prefix('[').and_then(|rest| rest.split_once(']')).map(|(marker, _)| marker);
-    marker
-        .and_then(|marker| marker.rsplit_once(" try "))
-        .is_some_and(|(_, number)| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
-}
-
-/// Identifies an input: text by the marker at its beginning, results by the first call id.
+/// Identifies an input by the marker at its beginning. Results are also identified by the id of the first call, because an
+/// older version wrote no markers in front of them.
 fn is_input_of(mark: &TurnMark<'_>, item: &Item) -> bool {
-    match mark.outputs {
-        [] => item.text.starts_with(mark.marker),
-        [first, ..] => {
-            let text = item.text.strip_prefix(SEVERAL_RESULTS).unwrap_or(&item.text);
-            let rest = text.strip_prefix("Tool:").and_then(|rest| rest.strip_prefix(first.call_id.as_str()));
-            rest.is_some_and(|rest| rest.starts_with(':'))
+    let [first, ..] = mark.outputs else { return item.text.starts_with(mark.marker) };
+    let (call, text) = received(&item.text);
+    call == Some(first.call_id.as_str())
+        || marker::of_result(&first.output).is_some_and(|marker| text.starts_with(marker))
+}
+
+/// An input without what the gateway puts in front of results: the id of the first call, and the text. A single result has no id
+/// up to 2026.8.
+fn received(text: &str) -> (Option<&str>, &str) {
+    let result = text.strip_prefix(SEVERAL_RESULTS).unwrap_or(text);
+    match result.strip_prefix("Tool:").and_then(|rest| rest.split_once(':')) {
+        Some((call, rest)) if !call.contains(char::is_whitespace) => {
+            (Some(call), rest.strip_prefix(' ').unwrap_or(rest))
         }
+        _ => (None, result),
     }
 }
 
@@ -160,6 +158,15 @@ impl<'a> Trace<'a> {
         trace
     }
 
+    /// The items as those of one run.
+    pub(super) fn of_run(items: &'a [Item]) -> RunTrace<'a> {
+        let mut run = RunTrace::default();
+        for item in items {
+            run.take(item);
+        }
+        run
+    }
+
     /// The finished model calls of the turn, also of the run with which the gateway resumed it.
     pub(super) fn into_model_calls(self) -> Vec<ModelCall> {
         let resumed = self.resumed.map(|run| run.model_calls);
@@ -174,9 +181,7 @@ impl<'a> Trace<'a> {
 /// Whether the last input is a resumption and no later item can be its end.
 fn is_resuming(items: &[Item]) -> bool {
     let Some(at) = items.iter().rposition(|item| item.role == Role::User) else { return false };
-    let mut run = RunTrace::default();
-    items[at + 1..].iter().for_each(|item| run.take(item));
-    items[at].resumption().is_some() && !run.is_over()
+    items[at].resumption().is_some() && !Trace::of_run(&items[at + 1..]).is_over()
 }
 
 impl<'a> RunTrace<'a> {
@@ -203,8 +208,8 @@ impl<'a> RunTrace<'a> {
         }
         match (item.role, item.stop) {
             (Role::ToolResult, _) => {
-                if let Some(call) = &item.call {
-                    self.results.push((call, item.is_delegated()));
+                if let (Some(call), Some(called)) = (&item.call, self.called.last_mut()) {
+                    called.results.push((call, item.is_delegated()));
                 }
             }
             (Role::Assistant, Some(Stop::Error)) => self.failed = Some(item.why_failed()),
@@ -213,8 +218,7 @@ impl<'a> RunTrace<'a> {
             }
             (Role::Assistant, Some(Stop::Aborted)) => self.failed = Some(Why::Interrupted),
             (Role::Assistant, _) if !item.calls.is_empty() => {
-                self.called = Some(item);
-                self.results.clear();
+                self.called.push(CallsOfItem { item, results: Vec::new() });
             }
             (Role::Assistant, Some(Stop::ToolUse)) => {}
             (Role::Assistant, Some(_)) if item.text.trim().is_empty() => self.empties += 1,
@@ -241,33 +245,55 @@ impl<'a> RunTrace<'a> {
     /// The run's result, if it can be adopted.
     pub(super) fn find(&self, id: Option<&str>) -> Option<TurnResult<'a>> {
         // Without stop reasons, text that is not followed by calls is the answer.
-        let answer = self.answer.or_else(|| self.words.filter(|_| self.called.is_none()));
+        let answer = self.answer.or_else(|| self.words.filter(|_| self.called.is_empty()));
+        let last = self.called.last();
         let reply = |text: Option<&Item>| Reply {
-            id: text.or(self.called).and_then(|item| item.run.clone()).or_else(|| id.map(str::to_owned)),
+            id: text
+                .or_else(|| last.map(|last| last.item))
+                .and_then(|item| item.run.clone())
+                .or_else(|| id.map(str::to_owned)),
             text: text.map(|item| item.text.clone()),
             cut: text.is_some_and(|item| item.stop == Some(Stop::Length)),
             usage: self.usage(),
             ..Reply::default()
         };
-        if let Some(cut) = answer.filter(|item| item.cut) {
-            return Some(TurnResult::Cut(cut));
+        let ours = self.client_calls();
+        // A run with calls for the client is answered by these calls. Up to 2026.5.7 the model writes on while they wait.
+        if let Some(answer) = answer.filter(|_| ours.is_empty()) {
+            return Some(if answer.cut {
+                TurnResult::Cut(answer)
+            } else {
+                TurnResult::Answer(reply(Some(answer)))
+            });
         }
-        if answer.is_some() {
-            return Some(TurnResult::Answer(reply(answer)));
-        }
-        let called = self.called?;
-        let result = |id: &str| self.results.iter().find(|(call, _)| *call == id).map(|(_, ours)| *ours);
-        let pending = called.calls.iter().any(|call| result(&call.call_id).is_none());
-        let ours: Vec<_> =
-            called.calls.iter().filter(|call| result(&call.call_id) == Some(true)).cloned().collect();
-        if pending || ours.is_empty() {
+        let CallsOfItem { item, results } = last?;
+        let is_pending = |call: &ToolCall| results.iter().all(|(id, _)| *id != call.call_id);
+        if ours.is_empty() || item.calls.iter().any(is_pending) {
             return None;
         }
-        if called.cut {
-            return Some(TurnResult::Cut(called));
+        if let Some(cut) = self.called.iter().find(|called| called.item.cut) {
+            return Some(TurnResult::Cut(cut.item));
         }
         // Text before calls is not the answer, so a cut one is dropped.
-        let words = self.words.filter(|words| !words.cut);
+        let words = answer.or(self.words).filter(|words| !words.cut);
         Some(TurnResult::Calls(Reply { calls: ours, ..reply(words) }))
+    }
+
+    /// The calls that the client runs, in order. Up to 2026.5.7 a model may repeat calls in a later item, because their results
+    /// are not there yet: such repetitions are left out.
+    pub(super) fn client_calls(&self) -> Vec<ToolCall> {
+        let mut calls: Vec<ToolCall> = Vec::new();
+        for CallsOfItem { item, results } in &self.called {
+            let ours = item.calls.iter().filter(|call| results.contains(&(call.call_id.as_str(), true)));
+            let new: Vec<_> = ours.filter(|call| !calls.iter().any(|known| known.is_same(call))).collect();
+            calls.extend(new.into_iter().cloned());
+        }
+        calls
+    }
+
+    /// How many results the model was promised, and has not received.
+    pub(super) fn promised(&self) -> u32 {
+        let results = self.called.iter().flat_map(|called| &called.results);
+        u32::try_from(results.filter(|(_, ours)| *ours).count()).unwrap_or(u32::MAX)
     }
 }

@@ -20,8 +20,9 @@ const DAYS_MAX: usize = 35;
 pub struct Count {
     /// What the settled turns cost.
     pub spent: Amount,
-    /// How many turns were settled.
-    pub turns: u64,
+    /// How many requests to the gateway were settled. A turn with tool calls has several.
+    #[serde(rename = "turns")]
+    pub requests: u64,
     /// The part of the tokens that is estimated, because the gateway reported no usage.
     pub estimated: u64,
     /// The part of the tokens without a cost in dollars.
@@ -63,7 +64,7 @@ impl Count {
 
     pub(super) fn charge(&mut self, charge: &Charge) {
         self.spent = self.spent.plus(charge.amount.at_most(CHARGE_MAX));
-        self.turns += 1;
+        self.requests += 1;
         self.estimated = self.estimated.saturating_add(charge.estimated);
         self.unpriced = self.unpriced.saturating_add(charge.unpriced);
     }

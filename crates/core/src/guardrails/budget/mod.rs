@@ -37,7 +37,7 @@ use mcr_model::zone::Day;
 pub use book::{Count, Scope};
 pub use held::{Held, Reached, TurnRefusal};
 pub use pace::{READING_INTERVAL, SHORTEST_READING_INTERVAL};
-pub use report::{LIMITS_ELSEWHERE, NO_BUDGET, Report, ScopeReport};
+pub use report::{LIMITS_ELSEWHERE, NO_BUDGET, Report, ScopeReport, no_budget_of};
 pub use stored::{PREFIX, StoredChanges};
 pub use turn::{OpenTurn, TurnCost, TurnId, estimate};
 
@@ -275,6 +275,7 @@ impl Spending {
     /// Raises today's limits of a scope. The error is a sentence.
     pub fn raise(&mut self, scope: &Scope, to: Limits, now: Millis) -> Result<(), String> {
         self.turn_to(now);
+        self.check_scope(scope)?;
         let (day, configured) = (self.books.today(), self.configured(scope));
         let present = self.limits(day, scope);
         let missing = (to.tokens.is_some() && configured.tokens.is_none())
@@ -306,9 +307,7 @@ impl Spending {
     pub fn reset(&mut self, scope: &Scope, now: Millis) -> Result<(), String> {
         self.turn_to(now);
         let day = self.books.today();
-        if self.configured(scope).is_none() && *scope != Scope::Account {
-            return Err(format!("no budget is set for {} alone", scope.name()));
-        }
+        self.check_scope(scope)?;
         let scopes: BTreeSet<Scope> = match scope {
             Scope::Account => {
                 self.books.book(day).map(|(scope, _)| scope.clone()).chain(self.scopes()).collect()
@@ -321,6 +320,16 @@ impl Spending {
             self.changed.count(day, scope);
         }
         Ok(())
+    }
+
+    /// Refuses an agent without a budget of its own. The error is a sentence.
+    fn check_scope(&self, scope: &Scope) -> Result<(), String> {
+        match scope {
+            Scope::Agent(slug) if self.configured(scope).is_none() => {
+                Err(no_budget_of(slug, self.budgets.agents.keys().cloned()))
+            }
+            Scope::Account | Scope::Agent(_) => Ok(()),
+        }
     }
 
     /// What counts against the limits, with an amount that is not charged yet.

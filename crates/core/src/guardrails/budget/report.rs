@@ -39,12 +39,15 @@ pub struct ScopeReport {
     pub raised_to: Limits,
     /// What counts against the limits.
     pub counted: Amount,
+    /// Whether an operator has started the count from zero.
+    #[serde(skip)]
+    pub is_reset: bool,
     /// What running turns have used so far, as read from their sessions.
     pub running: Amount,
     /// What was spent today, whether or not an operator has reset the count.
     pub spent: Amount,
-    /// How many turns were settled.
-    pub turns: u64,
+    /// How many requests to the gateway were settled. A turn with tool calls has several.
+    pub requests: u64,
     /// The part of the tokens that is estimated.
     pub estimated_tokens: u64,
     /// The part of the tokens without a cost in dollars.
@@ -68,6 +71,14 @@ pub const NO_BUDGET: &str =
 /// What is said where a command does not have the variables of the service.
 pub const LIMITS_ELSEWHERE: &str = "The limits are variables of the service, which this command may not have: give the env file of the service with --env-file.";
 
+/// A sentence without its end about an agent that has no budget of its own. `named` are the agents that have one.
+pub fn no_budget_of(agent: &str, named: impl Iterator<Item = String>) -> String {
+    let named: Vec<String> = named.collect();
+    let others =
+        if named.is_empty() { "names no agent".to_owned() } else { format!("names {}", named.join(", ")) };
+    format!("no budget is set for {agent} alone: BUDGET_AGENTS {others}")
+}
+
 const UNCOUNTED_DOLLARS: &str = "a budget in dollars counts nothing unless the gateway reports the cost of turns, and none is known so far: \
                                  set BUDGET_PRICES to the prices of the models";
 
@@ -90,6 +101,11 @@ impl Report {
         (!self.scopes.is_empty()).then(|| lines.collect())
     }
 
+    /// Whether turns cost dollars that a limit in dollars does not count.
+    pub fn misses_dollars(&self) -> bool {
+        self.scopes.iter().any(ScopeReport::misses_dollars)
+    }
+
     /// Whether a limit is reached.
     pub fn is_reached(&self) -> bool {
         self.scopes.iter().any(|scope| scope.reached)
@@ -100,6 +116,10 @@ impl ScopeReport {
     /// The name for people.
     pub fn name(&self) -> &str {
         self.agent.as_deref().unwrap_or("account")
+    }
+
+    fn misses_dollars(&self) -> bool {
+        self.unpriced_tokens > 0 && self.limits.nano_dollars.is_some()
     }
 
     fn whose(&self) -> &str {
@@ -150,7 +170,17 @@ impl ScopeReport {
             return format!("{used}{limit}{estimated}");
         }
         let parts = parts.join(" and ");
-        format!("{parts} ({} %){raised}{estimated}{state}", self.percent)
+        let also = if self.limits.nano_dollars.is_none() && used.nano_dollars > 0 {
+            format!(", ${} without a limit", Dollars(used.nano_dollars))
+        } else {
+            String::new()
+        };
+        let all = if self.is_reset {
+            format!(", {} spent today before and after the reset", self.spent.plus(self.running))
+        } else {
+            String::new()
+        };
+        format!("{parts} ({} %){also}{raised}{all}{estimated}{state}", self.percent)
     }
 }
 
@@ -207,9 +237,10 @@ impl Spending {
                 raised: limits != configured,
                 raised_to: count.raised,
                 counted: count.counted(),
+                is_reset: !count.forgiven.is_zero(),
                 running: running.fold(Amount::default(), Amount::plus),
                 spent: count.spent,
-                turns: count.turns,
+                requests: count.requests,
                 estimated_tokens: count.estimated,
                 unpriced_tokens: count.unpriced,
                 early: reached.as_ref().is_some_and(|reached| reached.early),
@@ -229,8 +260,7 @@ impl Spending {
     }
 
     fn warnings(&self, scopes: &[ScopeReport]) -> Vec<String> {
-        let unpriced =
-            scopes.iter().filter(|scope| scope.unpriced_tokens > 0 && scope.limits.nano_dollars.is_some());
+        let unpriced = scopes.iter().filter(|scope| scope.misses_dollars());
         let unpriced = unpriced.map(|scope| {
             let tokens = grouped(scope.unpriced_tokens);
             format!("{tokens} tokens of {} have no price: set BUDGET_PRICES for their model", scope.whose())

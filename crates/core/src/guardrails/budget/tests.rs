@@ -87,7 +87,7 @@ fn at_the_limit_no_turn_starts_until_it_is_raised_or_reset_or_the_day_ends() {
         raised
             .raise(&ben, to(5), NOON)
             .unwrap_err()
-            .contains("no budget of this kind is set for ben: no limit")
+            .contains("no budget is set for ben alone: BUDGET_AGENTS names no agent")
     );
     raised.raise(&Scope::Account, to(2_000), NOON).unwrap();
     assert_eq!(
@@ -196,6 +196,46 @@ fn a_missing_usage_is_estimated_and_marked() {
     let scope = &spending.report(NOON).scopes[0];
     assert_eq!((scope.spent, scope.estimated_tokens), (tokens(121), 121));
     assert!(scope.words.contains(", 121 tokens estimated"), "{}", scope.words);
+}
+
+/// The limits, and the line after a turn, a reset and another turn of 100 tokens and 50 cents each.
+#[test]
+fn the_line_has_the_dollars_and_the_cost_of_the_day() {
+    let limits = |tokens, nano_dollars| Limits { tokens, nano_dollars };
+    let spent = ", 200 tokens and $1 spent today before and after the reset";
+    let rows = [
+        (limits(Some(1_000), None), format!("100 of 1,000 tokens (10 %), $0.5 without a limit{spent}")),
+        (limits(None, Some(2_000_000_000)), format!("$0.5 of $2 (25 %){spent}")),
+        (
+            limits(Some(1_000), Some(2_000_000_000)),
+            format!("100 of 1,000 tokens and $0.5 of $2 (25 %){spent}"),
+        ),
+    ];
+    for (account, expected) in rows {
+        let mut spending = Spending::new(Budgets { account, ..Budgets::default() });
+        for number in [1, 2] {
+            if number == 2 {
+                spending.reset(&Scope::Account, NOON).unwrap();
+            }
+            spending.reserve(&id(number), "ben", tokens(1), NOON).unwrap();
+            let usage = Usage { input_tokens: 100, output_tokens: 0, nano_dollars: 500_000_000 };
+            spending.settle(&id(number), &TurnCost::of(Some(usage)), Some(0));
+        }
+        let scope = spending.report(NOON).scopes.remove(0);
+        assert_eq!((scope.words, scope.requests), (expected, 2));
+    }
+}
+
+#[test]
+fn an_agent_without_a_budget_of_its_own_is_refused_with_those_that_have_one() {
+    let mut spending = with(Some(1_000), "writer=5,qa=6");
+    let scope = Scope::Agent("wirter".to_owned());
+    let expected = "no budget is set for wirter alone: BUDGET_AGENTS names qa, writer";
+    assert_eq!(
+        spending.raise(&scope, Limits { tokens: Some(9), nano_dollars: None }, NOON).unwrap_err(),
+        expected
+    );
+    assert_eq!(spending.reset(&scope, NOON).unwrap_err(), expected);
 }
 
 #[test]

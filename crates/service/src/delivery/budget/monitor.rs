@@ -82,13 +82,13 @@ impl Look {
 }
 
 impl BudgetMonitor {
-    /// Monitors until the service `is_over`. `inform` gets the limits that are reached, in each round.
-    pub fn run(&mut self, is_over: &dyn Fn() -> bool, inform: &mut dyn FnMut(&Held)) {
+    /// Monitors until the service `is_over`.
+    pub fn run(&mut self, is_over: &dyn Fn() -> bool) {
         let Some(changes) = self.keeper.changes() else { return };
         let mut memory = MonitorMemory::default();
         while !is_over() {
             let rest = self.round(&mut memory);
-            inform(&memory.held);
+            self.keeper.checked();
             // Many turns end at the same time, and one round serves all of them.
             thread::sleep(PAUSE);
             // The keeper holds the sender, so an error only means that the time has passed.

@@ -1,19 +1,22 @@
 //! Notices in the threads of work that waits for a budget: one for each thread, day and limit. A raised limit and a count
 //! that starts from zero are new limits.
 //!
-//! Before a post the thread is read, so that a notice whose post was not confirmed, or that an earlier process posted, is
+//! A posted notice is kept in the ledger. Before a post the thread is read, so that a notice whose post was not confirmed is
 //! not posted again.
 
-use std::collections::{HashMap, HashSet};
+use std::collections::HashMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use log::{debug, info};
 
+use super::BudgetKeeper;
 use crate::roster::Team;
 use crate::tools::run::GRACE;
 use mcr_clients::convex::Ran;
 use mcr_clients::mission::{LoadTask, Mission, PostMessage};
 use mcr_core::delivery::operator_requests::{Pending, Place};
+use mcr_core::digest::half_digest;
 use mcr_core::guardrails::budget::{Held, Reached, Scope};
 use mcr_model::{AgentId, TaskId, limits};
 
@@ -24,19 +27,20 @@ const POSTS_AT_ONCE: usize = 10;
 pub struct BudgetNotices {
     mission: Mission,
     team: Team,
-    informed: HashSet<(TaskId, String)>,
+    keeper: Arc<BudgetKeeper>,
     /// Notices whose post may still arrive, with the time of the post.
     doubtful: HashMap<(TaskId, String), Instant>,
 }
 
 impl BudgetNotices {
-    /// No thread is informed so far.
-    pub fn new(mission: Mission, team: Team) -> Self {
-        Self { mission, team, informed: HashSet::new(), doubtful: HashMap::new() }
+    /// The notices that `keeper` does not know as posted are posted.
+    pub fn new(mission: Mission, team: Team, keeper: Arc<BudgetKeeper>) -> Self {
+        Self { mission, team, keeper, doubtful: HashMap::new() }
     }
 
-    /// Informs the threads of the waiting work. `day` is the day that ends, in the zone of the budgets.
-    pub fn inform(&mut self, held: &Held, day: &str, pending: &[Pending]) {
+    /// Informs the threads of the waiting work. `day` is the day that ends, in the zone of the budgets. Returns whether
+    /// no further thread is left to be informed now.
+    pub fn inform(&mut self, held: &Held, day: &str, pending: &[Pending]) -> bool {
         let roster = self.team.now();
         let mut posts = 0;
         for row in pending.iter().filter(|row| row.place != Place::Running) {
@@ -48,24 +52,19 @@ impl BudgetNotices {
             let line = notice(reached, day);
             let key = (task.clone(), line);
             let waits = self.doubtful.get(&key).is_some_and(|at| at.elapsed() < GRACE);
-            if waits || self.informed.contains(&key) {
+            if waits || self.keeper.is_noticed(day, &name_of(&key)) {
                 continue;
             }
             if posts == POSTS_AT_ONCE {
-                return;
+                return false;
             }
             posts += 1;
-            self.post(key, &agent.id);
+            self.post(key, day, &agent.id);
         }
+        true
     }
 
-    /// Forgets the threads: no limit is reached.
-    pub fn forget(&mut self) {
-        self.informed.clear();
-        self.doubtful.clear();
-    }
-
-    fn post(&mut self, key: (TaskId, String), agent: &AgentId) {
+    fn post(&mut self, key: (TaskId, String), day: &str, agent: &AgentId) {
         let (task, line) = &key;
         let look = LoadTask { agent_id: agent, task_id: task, message_limit: Some(limits::LIST_ROWS) };
         let is_there = match self.mission.ask(&look) {
@@ -94,8 +93,13 @@ impl BudgetNotices {
             info!(task:%; "A thread was told that its work waits for a budget");
         }
         self.doubtful.remove(&key);
-        self.informed.insert(key);
+        self.keeper.keep_notice(day, &name_of(&key));
     }
+}
+
+/// The name of a notice among those of its day.
+fn name_of((task, line): &(TaskId, String)) -> String {
+    format!("{task}/{}", half_digest(line))
 }
 
 /// The notice of a limit on a day. It has no figure that changes meanwhile, so that it is recognised after a restart.

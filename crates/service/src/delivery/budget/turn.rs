@@ -4,9 +4,10 @@ use log::Level;
 use log::kv::Value;
 
 use super::super::deps::DeliveryDeps;
-use super::super::recover_turn::marker;
 use mcr_core::delivery::{Job, Stage, Trouble};
-use mcr_core::gateway::{Class, GatewayError, Input, ModelCall, Recovered, Reply, Turn, TurnMark, Why};
+use mcr_core::gateway::{
+    Class, GatewayError, Input, ModelCall, Recovered, Reply, Turn, TurnMark, Why, marker,
+};
 use mcr_core::guardrails::budget::{TurnCost, TurnId, TurnRefusal, estimate};
 use mcr_core::work::Work;
 
@@ -75,7 +76,7 @@ pub(in crate::delivery) fn ended(
     };
     let sent = job.record.sent.as_ref();
     let mark = TurnMark {
-        marker: &marker(&job.work.id, job.record.tries),
+        marker: &marker::of_message(&job.work.id, job.record.tries),
         outputs: match turn.input {
             Input::Outputs(outputs) => outputs,
             Input::Message(_) => &[],
@@ -103,7 +104,7 @@ pub(in crate::delivery) fn recovered(job: &Job, found: &Recovered, deps: &Delive
         Recovered::Failed { .. } | Recovered::Absent { .. } => (None, None),
     };
     let mark = TurnMark {
-        marker: &marker(&job.work.id, sent.attempt),
+        marker: &marker::of_message(&job.work.id, sent.attempt),
         outputs: match &job.record.stage {
             Stage::Working(work) => &work.outputs,
             _ => &[],

@@ -2,7 +2,7 @@
 //!
 //! The rights come from the agent's running delivery. Without one, they come from the current roster and task.
 
-use std::sync::Arc;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use super::answers::{Refusal, refusal};
@@ -16,11 +16,15 @@ use mcr_core::delivery::policy;
 use mcr_core::tools::table::CallSpec;
 use mcr_core::tools::{Caller, ToolErrorKind, ToolName};
 use mcr_http::message::Request;
+use mcr_model::clock::Millis;
 use mcr_model::{AgentId, BehaviorFlags, Roster, Task};
 use mcr_store::sessions::Session;
 
 /// The shortest time between two reads of the roster that refused calls cause.
 const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
+/// The shortest time between two reads of the roster that callers without a valid token cause.
+const LOOK_FOR_UNKNOWN: Duration = Duration::from_mins(1);
 
 /// The number of latest messages in which a person's `/stop` is looked for.
 const LAST_MESSAGES: u32 = 10;
@@ -93,14 +97,14 @@ impl AgentApi {
         let found = self.find(key, &roster);
         if found.is_none() && roster.is_empty() {
             // A new process has no roster yet. Unknown callers must not cause one fetch each.
-            if !self.may_look() {
+            if !self.may_look_for_unknown() {
                 let words = "The service is starting and has no list of agents yet: retry in a moment";
                 return Err(Refusal::later(503, words, Duration::from_secs(1)));
             }
             roster = self.fetch()?;
         }
         let session = found.or_else(|| self.find(key, &roster));
-        if session.is_none() && names_unknown_agent(key, &roster) {
+        if session.is_none() && names_unknown_agent(key, &roster) && self.may_look_for_unknown() {
             self.setup.team.request();
         }
         let Some(token) = token else { return session.ok_or_else(|| Refusal::new(401, UNKNOWN)) };
@@ -154,13 +158,24 @@ impl AgentApi {
 
     /// Whether a refused call may cause a read of the roster now; if so, the read counts as done.
     pub(super) fn may_look(&self) -> bool {
+        self.has_passed(LOOK_AGAIN, &self.looked)
+    }
+
+    /// Whether a caller without a valid token may cause a read of the roster now; if so, the read counts as done.
+    fn may_look_for_unknown(&self) -> bool {
+        self.has_passed(LOOK_FOR_UNKNOWN, &self.looked_for_unknown)
+    }
+
+    /// Whether this time has passed since `last`, which then becomes the current time.
+    fn has_passed(&self, span: Duration, last: &Mutex<Millis>) -> bool {
         let now = self.setup.clock.now();
-        let mut last = lock(&self.looked);
-        let may = now.since(*last) >= LOOK_AGAIN;
-        if may {
+        let mut last = lock(last);
+        // A clock that was set back delays nothing by more than this time.
+        let has_passed = now < *last || now.since(*last) >= span;
+        if has_passed {
             *last = now;
         }
-        may
+        has_passed
     }
 
     /// Reads the roster again before an agent is refused, since its rights may have changed. At most one read per

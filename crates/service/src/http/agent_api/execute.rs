@@ -144,7 +144,7 @@ impl AgentApi {
             self.setup.made.add(id.clone());
         }
         if performed.may_notify {
-            (self.setup.nudge_poller)();
+            (self.setup.written)();
         }
     }
 

@@ -83,7 +83,7 @@ pub struct AgentApiSetup {
     /// The clock.
     pub clock: Arc<dyn Clock>,
     /// Called after a write that may cause notifications.
-    pub nudge_poller: Box<dyn Fn() + Send + Sync>,
+    pub written: Box<dyn Fn() + Send + Sync>,
     /// Sleeps for this long.
     pub wait: Box<dyn Fn(Duration) + Send + Sync>,
     /// The allowed addresses and host names.
@@ -115,6 +115,8 @@ pub struct AgentApi {
     repeats: Mutex<Repeats>,
     /// When a refused call last caused a read of the roster.
     looked: Mutex<Millis>,
+    /// When a caller without a valid token last did so.
+    looked_for_unknown: Mutex<Millis>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -124,7 +126,13 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 impl AgentApi {
     /// Endpoints without any calls yet.
     pub fn new(setup: AgentApiSetup) -> Self {
-        Self { setup, buckets: Mutex::default(), repeats: Mutex::default(), looked: Mutex::default() }
+        Self {
+            setup,
+            buckets: Mutex::default(),
+            repeats: Mutex::default(),
+            looked: Mutex::default(),
+            looked_for_unknown: Mutex::default(),
+        }
     }
 
     /// The response to a caller that is not allowed, by the request's head alone. If there is one, the body is not

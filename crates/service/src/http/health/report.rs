@@ -1,6 +1,8 @@
-//! What the status report to the backend contains of the health reasons (backend-contract §2.1).
+//! What follows from the health reasons: the start, and the status report to the backend (backend-contract §2.1).
 
-use super::Parts;
+use std::time::Duration;
+
+use super::{Parts, START_PATIENCE};
 use mcr_core::ops::HealthReason;
 
 /// What a reason means for the report to the backend.
@@ -27,6 +29,7 @@ fn impact(reason: HealthReason) -> Impact {
         | HealthReason::AgentsMissing
         | HealthReason::GatewayHistoryClosed
         | HealthReason::BudgetReached
+        | HealthReason::BudgetStalled
         | HealthReason::DeliveryFailing
         | HealthReason::StuckTurns
         | HealthReason::RosterStale
@@ -36,11 +39,14 @@ fn impact(reason: HealthReason) -> Impact {
         | HealthReason::ClockSkew
         | HealthReason::ProfilesUnwritable
         | HealthReason::KeysNotSynced
+        | HealthReason::GatewayProcessFailing
         | HealthReason::ThreadPanicked => Impact::Impairs,
-        // A dead letter or an unreadable row is one delivery that waits for a person, and an unusable agent is one agent. A backlog and a limit only delay
-        // deliveries. A report that arrives disproves
+        // A dead letter or an unreadable row is one delivery that waits for a person, and an unusable agent is one agent. A
+        // backlog and a limit only delay deliveries, and uncounted dollars do not stop them. A report that arrives disproves
         // the other reasons.
         HealthReason::Backlog
+        | HealthReason::BudgetUncounted
+        | HealthReason::BackendPending
         | HealthReason::AgentTurnsLimited
         | HealthReason::DeadLetters
         | HealthReason::AgentsUnusable
@@ -57,6 +63,16 @@ impl Parts {
     pub fn delivers(&self) -> bool {
         let open = !self.reasons().into_iter().any(|reason| impact(reason) == Impact::StopsDeliveries);
         open && self.delivery.running && !self.ledger.holds
+    }
+
+    /// Whether the service is too new for a judgement, `up` after its start: the first answers are missing, or Mission
+    /// Control has not accepted a call and returned the roster yet. That is retried, and the reasons name it. After
+    /// [`START_PATIENCE`] it is no longer a matter of the start.
+    pub fn is_starting(&self, up: Duration) -> bool {
+        let roster_asked = self.roster.last_sync_at.is_some() || self.roster.last_error.is_some();
+        let unanswered = !self.delivery.running || self.backend.checked_at.is_none() || !roster_asked;
+        let waits = !self.backend.once_accepted || self.roster.last_sync_at.is_none();
+        unanswered || (waits && up < START_PATIENCE)
     }
 
     /// Whether the account as a whole is impaired, for the report to the backend.

@@ -1,4 +1,4 @@
-//! The part of `/health` about the roster.
+//! The roster in `/health`.
 
 use serde::Serialize;
 

@@ -1,6 +1,6 @@
-//! The demo's temporary folder: the state of its runtime and an empty env file.
+//! The temporary folder of a child runtime: its state and an empty env file.
 //!
-//! A demo locks its folder while it runs. The system releases the lock of a killed demo, so the next demo finds the
+//! The parent locks its folder while it runs. The system releases the lock of a killed parent, so the next one finds the
 //! folder without a lock and removes it.
 
 use std::fs::{self, DirBuilder, File};

@@ -1,7 +1,10 @@
-//! The runtime as a child process: this program with `run`.
+//! The runtime as a child process, for the commands that bring their own board: this program with `run`.
 //!
-//! The child stops when its standard input closes. So the demo stops it by closing the pipe, and a killed demo
+//! The child stops when its standard input closes. So its parent stops it by closing the pipe, and a killed parent
 //! leaves no child: the system closes the pipe of a dead process.
+
+mod access;
+mod folder;
 
 use std::fs::DirBuilder;
 use std::io::{BufRead as _, BufReader, Write};
@@ -16,15 +19,15 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, unbounded};
 use log::warn;
 
-use super::folder::TemporaryFolder;
-use super::gateway::GatewayAccess;
-use crate::app::embedded::Board;
-use crate::app::state_dir::StateDir;
+pub(super) use self::access::GatewayAccess;
+use self::folder::TemporaryFolder;
+use super::embedded::Board;
+use super::state_dir::StateDir;
 use mcr_config::{Section, variables_of};
 use mcr_model::BaseUrl;
 use mcr_model::secret::Secret;
 
-/// How long running turns may continue when the demo ends, in milliseconds. Their answers are not kept.
+/// How long running turns may continue when the parent ends, in milliseconds. Their answers are not kept.
 const DRAIN_MS: u32 = 500;
 
 /// How long the runtime may take to stop.
@@ -38,6 +41,8 @@ const PREFIX: &str = "runtime | ";
 
 /// The settings of every start of the runtime.
 pub(super) struct Setting {
+    /// The program that is run.
+    program: PathBuf,
     folder: TemporaryFolder,
     /// Opens the runtime's live page.
     operator: Secret,
@@ -49,12 +54,14 @@ impl Setting {
     pub(super) fn new(board: &Board, gateway: &GatewayAccess, port: u16) -> Result<Self, String> {
         let folder = TemporaryFolder::new().map_err(|why| {
             format!(
-                "no folder can be made for the demo's state: {why}. Set TMPDIR to a folder that you may write to"
+                "no folder can be made for the runtime's state: {why}. Set TMPDIR to a folder that you may write to"
             )
         })?;
         let state = folder.path().join("state");
         let made = DirBuilder::new().mode(0o700).create(&state).map_err(|why| why.to_string());
         let operator = made.and_then(|()| StateDir::new(&state).token_or_new())?;
+        let program = std::env::current_exe()
+            .map_err(|why| format!("the program's own file cannot be found: {why}"))?;
         let service_token = board.service_token.as_ref().map_or("", |token| token.expose());
         let variables = vec![
             ("ACCOUNT_ID", board.account.clone()),
@@ -68,11 +75,16 @@ impl Setting {
             // After a start or a restart, rows wait for two lists.
             ("DELIVERY_INTERVAL", "1000".to_owned()),
             ("DRAIN_TIMEOUT_MS", DRAIN_MS.to_string()),
-            // The scripted agents have nothing to do on schedule, and the demo's figures are those of its scenes.
+            // The agents have nothing to do on schedule, and only the turns of the parent count.
             ("HEARTBEAT_MODE", "off".to_owned()),
             ("STATE_DIR", state.display().to_string()),
         ];
-        Ok(Self { folder, operator, variables })
+        Ok(Self { program, folder, operator, variables })
+    }
+
+    /// Runs this program instead of the running one.
+    pub(super) fn run_program(&mut self, program: PathBuf) {
+        self.program = program;
     }
 
     /// Sets another variable, or replaces one.
@@ -141,10 +153,10 @@ pub(super) struct Runtime {
 impl Runtime {
     /// Starts the process and copies its log.
     pub(super) fn start(setting: &Setting, log: impl Write + Send + 'static) -> std::io::Result<Self> {
-        let mut command = Command::new(std::env::current_exe()?);
+        let mut command = Command::new(&setting.program);
         command.args(["run", "--stop-on-eof", "--env-file"]).arg(setting.folder.env_file());
         command.env_clear().envs(setting.variables.iter().map(|(name, value)| (name, value)));
-        // In a process group of its own: a Ctrl-C in the terminal reaches the demo only, which then stops the runtime.
+        // In a process group of its own: a Ctrl-C in the terminal reaches the parent only, which then stops the runtime.
         command.current_dir(setting.folder.path()).process_group(0);
         let mut child = command.stdin(Stdio::piped()).stdout(Stdio::null()).stderr(Stdio::piped()).spawn()?;
         // Each run sends few messages, and the receiver may be busy for a moment.
