@@ -9,7 +9,7 @@ TEST_THREADS ?= $(shell expr 2 '*' $$(nproc 2>/dev/null || echo 2))
 export MCR_COMMIT ?= $(shell git rev-parse --short HEAD 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: image test-install test-image test-system up up-openclaw up-all logs down admin-key help fetch check static static-check static-droplet static-all dist facts test test-kill test-budget test-faults test-refused test-chaos nightly test-peers test-browser fuzz conformance demo run doctor bench bench-storms docs pictures clean
+.PHONY: image test-install test-image test-system up up-openclaw up-all logs down admin-key help fetch check static static-check static-droplet static-all dist facts test test-kill test-budget test-faults test-refused test-chaos nightly test-peers test-browser fuzz conformance test-gateway demo run doctor bench bench-storms docs pictures clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -45,11 +45,16 @@ test-browser: ## Test the pages in Chromium; downloads the npm package, and Chro
 fuzz: ## Fuzz requests, tool arguments, session keys and gateway replies, 45 s each; FUZZ_SECONDS=n, FUZZ_SEED=n
 	fuzz/run.sh
 
-conformance: ## Test contract and conversations on real OpenClaw gateways; downloads them (700 MB each); VERSIONS="a b" or all
+conformance: ## Test real OpenClaw gateways (downloads them): VERSIONS="a b" or all, KILLS=n, STORE=1 for docs/gateways.md
+	$(CARGO) build --locked
 	$(CARGO) test --locked --test suite --no-run
 	tests/conformance/run.sh
 	tests/conformance/configurations.sh
 	tests/conformance/workspaces.sh
+
+test-gateway: ## Test the current OpenClaw release in five minutes; downloads it (600 MB)
+	$(CARGO) build --locked
+	QUICK=1 tests/conformance/run.sh
 
 static: ## Build static binaries into dist/; STATIC=glibc|musl|zig, TARGET=x86_64|aarch64, EDITIONS="droplet full"
 	scripts/static.sh $(EDITIONS)

@@ -4,6 +4,7 @@
 #   install.sh install SOURCE [--sha256 HEX]    install, or upgrade what is installed
 #   install.sh upgrade SOURCE [--sha256 HEX]    replace the build; the old one returns if the new one does not work
 #   install.sh rollback                         return to the build before the last upgrade
+#   install.sh allow VERSION SOURCE --sha256 HEX  let the runtime install this version when Mission Control requests it
 #   install.sh uninstall [--purge]              remove the program; --purge removes configuration and state, too
 #   install.sh help                             print this list
 #
@@ -13,6 +14,8 @@
 # Each build has a folder of its own in /usr/local/lib/mission-control-runtime, and a symbolic link, `current`, selects
 # one, so an interruption leaves the old or the new build whole. While a new build is on trial, the file `on-trial`
 # names the build to return to; the next run of this script completes or undoes what was interrupted.
+#
+# `install.sh requested` is for mission-control-upgrade.service: it carries out a request of the runtime by the same steps.
 set -eu
 umask 022
 
@@ -28,14 +31,36 @@ WORKSPACES=/var/lib/openclaw
 LOCK=/run/$NAME-install.lock
 # Seconds for the start of a build, and again until it is ready if the build before it was.
 WAIT=${MISSION_CONTROL_WAIT:-90}
+# Seconds for which a new build must work.
+CONFIRM=${MISSION_CONTROL_CONFIRM:-60}
+# The folder of the service user's requests, the answer to the last one, and the versions that may be requested.
+REQUESTS=/var/lib/$ACCOUNT-upgrade
+RESULT=$LIB/upgrade-result
+RELEASES=/etc/$NAME.releases
 
 staging=
 on_trial=
+# Why the last build does not work.
+trouble=
+# The number of the request that is carried out, and the result if it fails.
+request=
+result=failed
 
 say() { printf '%s\n' "$*"; }
 fail() {
     printf 'install.sh: %s\n' "$*" >&2
+    answer "$result" "$*"
     exit 1
+}
+
+# Answers the request: `NUMBER RESULT`, then the reason in one line.
+answer() {
+    [ -n "$request" ] || return 0
+    mkdir -p "$LIB"
+    printf '%s %s\n%s\n' "$request" "$1" "$(printf %s "${2-}" | tr '\n' ' ' | cut -c1-400)" >"$RESULT.new"
+    chmod 644 "$RESULT.new"
+    sync "$RESULT.new"
+    mv -T "$RESULT.new" "$RESULT"
 }
 
 usage() {
@@ -57,7 +82,9 @@ finish() {
     if [ -n "$on_trial" ]; then
         say 'Interrupted: returning to the build before.'
         undo
+        answer "$result" 'the installer was interrupted'
     fi
+    if [ -n "$request" ]; then rm -rf "$REQUESTS/request" "$REQUESTS/rollback"; fi
     exit "$code"
 }
 
@@ -68,8 +95,8 @@ check_machine() {
         command -v "$tool" >/dev/null || fail "the command \`$tool\` is missing: install its package, then run this again. Nothing was changed."
     done
     exec 9>"$LOCK"
-    # A killed run leaves its last command for a moment.
-    flock -w 5 9 || fail 'another install.sh is at work: wait for its end. Nothing was changed.'
+    # A killed run leaves its last command for a moment. A request waits for its turn.
+    flock -w "$([ -z "$request" ] && echo 5 || echo 600)" 9 || fail 'another install.sh is at work: wait for its end. Nothing was changed.'
     trap finish EXIT
     trap 'exit 130' INT
     trap 'exit 143' TERM HUP
@@ -132,7 +159,7 @@ unpack() {
     chmod 755 "$staging/build/$NAME"
     cp -R "$from/systemd" "$staging/build/systemd" || no_room 'The units'
     # This script stays on the machine with its build: current/install.sh upgrades, rolls back and removes.
-    for file in "$from/install.sh" "$from/openclaw.template.json"; do
+    for file in "$from/install.sh" "$from/openclaw.template.json" "$from/request-upgrade.sh"; do
         if [ -f "$file" ]; then cp "$file" "$staging/build/" || no_room 'The script'; fi
     done
     chown -R root:root "$staging/build"
@@ -168,6 +195,10 @@ check_program() {
         "$NAME "*) version=$(printf '%s\n' "$version" | head -n 1) ;;
         *) fail "$source is another program: its \`version\` says ${version:-nothing}. Nothing was changed." ;;
     esac
+    found=${version#"$NAME "}
+    if [ -n "$wanted" ] && [ "${found%% *}" != "$wanted" ]; then
+        fail "$source is the version ${found%% *}, not $wanted. Nothing was changed."
+    fi
 }
 
 # Moves the build to its folder, which is named after its content.
@@ -202,6 +233,9 @@ add_folders() {
         [ -d "$folder" ] || install -d -m 2770 -o "$ACCOUNT" -g "$GATEWAY_GROUP" "$folder" ||
             fail "$folder cannot be made: is its disk full or read-only? The installed build was not changed."
     done
+    # The service user leaves requests here, and nobody else reads or writes them.
+    [ -d "$REQUESTS" ] || install -d -m 700 -o "$ACCOUNT" -g "$ACCOUNT" "$REQUESTS" ||
+        fail "$REQUESTS cannot be made: is its disk full or read-only? The installed build was not changed."
     parent=$(dirname "$STATE")
     probe=$(mktemp "$parent/.$NAME.XXXXXX") || fail "$parent cannot be written: is its disk full or read-only? The installed build was not changed."
     rm "$probe"
@@ -259,10 +293,10 @@ build_of() { basename "$(readlink "$LIB/$1" 2>/dev/null)"; }
 switch_to() {
     mkdir -p "$UNITS" /usr/local/bin
     # Copies, because `systemctl enable` follows links and would keep the folder of one build.
-    for unit in "$LIB"/builds/*/systemd/*.service; do
+    for unit in "$LIB"/builds/*/systemd/*.service "$LIB"/builds/*/systemd/*.path; do
         file=$(basename "$unit")
         # An archive cannot replace the units of other programs.
-        case $file in "$ACCOUNT"-*.service | openclaw-gateway.service) ;; *) continue ;; esac
+        case $file in "$ACCOUNT"-*.service | "$ACCOUNT"-*.path | openclaw-gateway.service | openclaw-gateway-restart.*) ;; *) continue ;; esac
         if [ -e "$LIB/builds/$1/systemd/$file" ]; then
             if cmp -s "$LIB/builds/$1/systemd/$file" "$UNITS/$file"; then continue; fi
             cp "$LIB/builds/$1/systemd/$file" "$UNITS/$file.new"
@@ -298,6 +332,28 @@ is_ready() {
 
 property() { systemctl show --value --property="$2" "$1"; }
 
+# Whether Mission Control does not answer, so that no build can get ready. The build before says so: it is known to work.
+is_backend_away() {
+    program=$LIB/builds/$good/$NAME
+    [ -x "$program" ] || program=$PROGRAM
+    case $1 in
+        "$NAME.service") folder=$STATE file=$ENV_FILE ;;
+        *)
+            instance=${1#*@}
+            instance=${instance%.service}
+            folder=$STATE-$instance file=/etc/$NAME/$instance.env
+            ;;
+    esac
+    STATE_DIR=$folder timeout 10 "$program" status --json --env-file "$file" 2>/dev/null 9>&- |
+        sed -n '/"backend": {/,/}/p' | grep -q '"reachable": false'
+}
+
+# Whether the runtime itself asks to end the trial.
+is_given_up() {
+    if [ -z "$request" ] || [ ! -e "$REQUESTS/rollback" ]; then return 1; fi
+    trouble='the new version asks for the build before'
+}
+
 # Restarts a unit and waits until it runs; with `ready`, also until it is ready. Prints why it does not.
 restart() {
     unit=$1
@@ -306,7 +362,8 @@ restart() {
     systemctl reset-failed "$unit" 2>/dev/null || :
     # systemd carries this out even if this script is killed now.
     systemctl restart --no-block "$unit" || return 1
-    left=$((WAIT * 5))
+    began=$(date +%s) waits=
+    end=$((began + WAIT))
     # The old process may finish its turns.
     stopping=$((120 * 5))
     while :; do
@@ -314,17 +371,27 @@ restart() {
         state=$(property "$unit" ActiveState)/$(property "$unit" SubState)
         if [ "$invocation" = "$old" ] && [ "$state" != failed/failed ] && [ "$stopping" -gt 0 ]; then
             stopping=$((stopping - 1))
+            end=$(($(date +%s) + WAIT))
         else
             case $state in
-                active/running) if [ "${2-}" != ready ] || is_ready "$unit"; then return 0; fi ;;
+                active/running)
+                    if [ "${2-}" != ready ] || is_ready "$unit"; then return 0; fi
+                    # No build gets ready without Mission Control, so the time does not count.
+                    if is_backend_away "$unit"; then
+                        end=$(($(date +%s) + WAIT))
+                        [ -n "$waits" ] || say 'Mission Control does not answer: waiting for it.'
+                        waits=yes
+                    fi
+                    ;;
                 failed/* | inactive/* | */auto-restart) break ;;
             esac
-            left=$((left - 1))
-            if [ "$left" -le 0 ]; then break; fi
+            if is_given_up; then return 1; fi
+            if [ "$(date +%s)" -ge "$end" ]; then break; fi
         fi
         sleep 0.2
     done
-    say "$unit does not work ($state after $((WAIT - left / 5)) s). Its last lines:"
+    trouble="$unit does not work ($state after $(($(date +%s) - began)) s)"
+    say "$trouble. Its last lines:"
     journalctl --sync
     journalctl --no-pager --output=cat --lines=8 --unit="$unit" ${cursor:+"--after-cursor=$cursor"} | sed 's/^/    /'
     return 1
@@ -339,6 +406,27 @@ restart_all() {
     done
 }
 
+# Watches the units of a list for a while: none may end.
+watch_all() {
+    [ -n "$1" ] || return 0
+    say "The new build runs, and is watched for $CONFIRM s."
+    runs=$(invocations "$1")
+    end=$(($(date +%s) + CONFIRM))
+    while [ "$(date +%s)" -lt "$end" ]; do
+        if is_given_up; then return 1; fi
+        if [ "$(invocations "$1")" != "$runs" ]; then
+            trouble="a service ended in the first $CONFIRM s"
+            say "$trouble. The last lines:"
+            for unit in $1; do journalctl --no-pager --output=cat --lines=8 --unit="$unit" | sed 's/^/    /'; done
+            return 1
+        fi
+        sleep 0.2
+    done
+}
+
+# The runs of the units of a list, with their states.
+invocations() { for unit in $1; do printf '%s/%s ' "$(property "$unit" InvocationID)" "$(property "$unit" ActiveState)"; done; }
+
 # Returns to the build before, and says how that went.
 undo() {
     good=$(cat "$LIB/on-trial")
@@ -351,10 +439,12 @@ undo() {
         say "The service is stopped. Remove the cause, then run \`systemctl start $NAME\`."
         return
     fi
+    rm -rf "$REQUESTS/rollback"
     switch_to "$good"
     if restart_all "$units" ''; then
         rm -f "$LIB/on-trial"
         if [ "$bad" != "$good" ] && [ "$bad" != "$(build_of previous)" ]; then rm -rf "${LIB:?}/builds/$bad"; fi
+        result=rolled_back
         say 'The build before runs again.'
     else
         say 'The build before does not start either, so the cause is probably not the build. See the lines above.'
@@ -385,9 +475,12 @@ activate() {
     mv -T "$LIB/on-trial.new" "$LIB/on-trial"
     on_trial=yes
     switch_to "$build"
-    if ! restart_all "$units" "$were_ready"; then
+    rm -rf "$REQUESTS/rollback"
+    answer trial
+    if ! restart_all "$units" "$were_ready" || ! watch_all "$units"; then
+        why=$trouble
         undo
-        fail "the new build does not work here: $version"
+        fail "the new build does not work here: $version${why:+ ($why)}"
     fi
     if [ -n "$good" ] && [ "$good" != "$build" ]; then link "builds/$good" "$LIB/previous"; fi
     on_trial=
@@ -410,6 +503,7 @@ install_build() {
     add_env_file
     keep_build
     activate
+    systemctl enable --quiet --now "$ACCOUNT-upgrade.path"
 }
 
 # Starts the service for the first time, or says what is missing.
@@ -442,7 +536,110 @@ roll_back() {
     activate
 }
 
+# The version of a build that is kept.
+version_of() { "$LIB/$1/$NAME" version 2>/dev/null 9>&- | head -n 1 | cut -d ' ' -f 2; }
+
+# Whether a version is older than another one. A pre-release is older than its release.
+is_older() {
+    [ "$1" != "$2" ] && [ "$(printf '%s\n%s\n' "$1" "$2" | sed 's/-/~/' | sort -V | head -n 1 | sed 's/~/-/')" = "$1" ]
+}
+
+is_version() {
+    case $1 in '' | *[!0-9A-Za-z.+-]* | -* | .*) return 1 ;; esac
+    [ ${#1} -le 64 ]
+}
+
+# Whether only root can have written a file.
+is_of_root() {
+    [ -f "$1" ] && [ ! -L "$1" ] || return 1
+    case $(stat -c '%U %A' "$1") in 'root '?????-??-?) ;; *) return 1 ;; esac
+}
+
+# Lets the runtime install a version when Mission Control requests it.
+allow() {
+    [ ! -e "$RELEASES" ] || is_of_root "$RELEASES" || fail "$RELEASES can be written by others than root: check and replace it."
+    new=$(mktemp "$RELEASES.XXXXXX")
+    {
+        if [ -e "$RELEASES" ]; then awk -v version="$wanted" '($1 "") != (version "")' "$RELEASES"; fi
+        printf '%s %s %s\n' "$wanted" "$sha256" "$source"
+    } >"$new"
+    chmod 644 "$new"
+    mv -T "$new" "$RELEASES"
+    say "$wanted may be requested."
+}
+
+# Reads the request of the service user into $action, $wanted and $request. A link leads only to what that user may read,
+# because the file is read with that user's permissions. All checks are of the text that was read, not of the file.
+read_request() {
+    [ "$(stat -c '%F %U %a' "$REQUESTS" 2>/dev/null)" = "directory $ACCOUNT 700" ] ||
+        refuse_request "$REQUESTS is not a private folder of $ACCOUNT"
+    [ "$(stat -c '%F %U %a %h' "$REQUESTS/request" 2>/dev/null)" = "regular file $ACCOUNT 600 1" ] ||
+        refuse_request "$REQUESTS/request is not a private file of $ACCOUNT"
+    text=$(timeout 5 setpriv --reuid="$ACCOUNT" --regid="$ACCOUNT" --clear-groups \
+        dd if="$REQUESTS/request" iflag=nofollow,nonblock bs=256 count=1 status=none && echo .) || text=
+    case $text in
+        *'
+.') text=${text%??} ;;
+        *) refuse_request 'the request is not one line' ;;
+    esac
+    case $text in *[!0-9A-Za-z.+\ -]*) refuse_request 'the request has characters that no version has' ;; esac
+    # The text has no character that the shell expands.
+    # shellcheck disable=SC2086
+    set -- $text
+    [ $# = 3 ] || refuse_request 'the request is not an action, a version and a number'
+    case $1 in upgrade | rollback) ;; *) refuse_request "the action $1 is unknown" ;; esac
+    case $3 in *[!0-9]* | ?????????????????*) refuse_request 'the number of the request is no number' ;; esac
+    request=$3
+    is_version "$2" || fail 'a version has 1 to 64 letters, digits and .+-'
+    action=$1 wanted=$2
+}
+
+# Removes a request that cannot be answered, because its number is not known.
+refuse_request() {
+    rm -rf "$REQUESTS/request"
+    fail "refused: $1"
+}
+
+# Carries out the request of the service user.
+requested() {
+    trap finish EXIT
+    [ "$(id -u)" = 0 ] || fail 'root is required'
+    [ -e "$REQUESTS/request" ] || [ -L "$REQUESTS/request" ] || exit 0
+    read_request
+    answer started
+    check_machine
+    [ -L "$LIB/current" ] || fail "$NAME is not installed"
+    if [ -e "$LIB/on-trial" ]; then
+        # This run continues a trial that was interrupted, such as by a power failure.
+        build=$(build_of current)
+        version=$("$LIB/current/$NAME" version 2>&1 | head -n 1) || version=$build
+        activate
+    elif [ "$(version_of current)" = "$wanted" ]; then
+        say "This version is installed already: $wanted"
+    elif [ -L "$LIB/previous" ] && [ "$(version_of previous)" = "$wanted" ]; then
+        roll_back
+    elif [ "$action" = rollback ]; then
+        fail "$wanted is not the build before"
+    else
+        install_allowed
+    fi
+    answer success
+}
+
+# Installs a version of the list that root has written.
+install_allowed() {
+    now=$(version_of current)
+    if is_older "$wanted" "$now"; then fail "$wanted is older than $now, and not the build before"; fi
+    is_of_root "$RELEASES" || fail "there is no list of versions that only root can write: run \`install.sh allow $wanted SOURCE --sha256 HEX\`"
+    line=$(awk -v version="$wanted" '($1 "") == (version "") { print $2, $3; exit }' "$RELEASES")
+    sha256=${line%% *} source=${line#* }
+    case $sha256 in *[!0-9a-f]* | '') fail "$wanted is not in $RELEASES: run \`install.sh allow $wanted SOURCE --sha256 HEX\`" ;; esac
+    [ ${#sha256} = 64 ] || fail "the checksum of $wanted in $RELEASES is damaged"
+    install_build
+}
+
 uninstall() {
+    systemctl disable --quiet --now "$ACCOUNT-upgrade.path" 2>/dev/null || :
     for unit in "$NAME.service" "$ACCOUNT-local.service" $(running_units); do
         systemctl disable --quiet --now "$unit" 2>/dev/null || :
     done
@@ -450,7 +647,8 @@ uninstall() {
     for link in /etc/systemd/system/multi-user.target.wants/"$NAME"@*.service; do
         if [ -L "$link" ]; then rm "$link"; fi
     done
-    for unit in "$LIB"/current/systemd/*.service; do
+    systemctl stop openclaw-gateway-restart.path 2>/dev/null || :
+    for unit in "$LIB"/current/systemd/*.service "$LIB"/current/systemd/*.path; do
         # The gateway is another program: its service goes on, and its unit stays if it is in use.
         name=$(basename "$unit")
         if [ "$name" = openclaw-gateway.service ] && systemctl is-enabled --quiet "$name" 2>/dev/null; then
@@ -460,8 +658,8 @@ uninstall() {
         rm -f "$UNITS/$name"
     done
     # Also where the folder of the builds was lost.
-    rm -f "$UNITS/$NAME.service" "$UNITS/$NAME@.service" "$UNITS/$ACCOUNT-local.service"
-    rm -rf "$PROGRAM" "$LIB"
+    rm -f "$UNITS/$NAME.service" "$UNITS/$NAME@.service" "$UNITS/$ACCOUNT-local.service" "$UNITS/$ACCOUNT-upgrade".*
+    rm -rf "$PROGRAM" "$LIB" "$REQUESTS"
     rmdir "$UNITS" "$(dirname "$UNITS")" 2>/dev/null || :
     systemctl daemon-reload
     systemctl reset-failed "$NAME*" 2>/dev/null || :
@@ -473,7 +671,7 @@ uninstall() {
     for file in "${ENV_FILE%.env}"/*.env; do
         if [ -f "$file" ]; then rm -rf "$STATE-$(basename "$file" .env)"; fi
     done
-    rm -rf "$ENV_FILE" "${ENV_FILE%.env}" "/etc/$ACCOUNT-local.env" "$STATE" "/var/lib/$ACCOUNT-local"
+    rm -rf "$ENV_FILE" "${ENV_FILE%.env}" "$RELEASES" "/etc/$ACCOUNT-local.env" "$STATE" "/var/lib/$ACCOUNT-local"
     for folder in "$STATE"-*; do
         if [ -e "$folder" ]; then say "$folder was kept: it is the state of no instance in ${ENV_FILE%.env}."; fi
     done
@@ -500,9 +698,14 @@ done
 
 command=${1-}
 [ $# = 0 ] || shift
-source='' sha256='' purge='' units=''
+source='' sha256='' purge='' units='' wanted='' action='' good=''
 case $command in
-    install | upgrade)
+    install | upgrade | allow)
+        if [ "$command" = allow ]; then
+            wanted=${1-}
+            is_version "$wanted" || misused
+            shift
+        fi
         while [ $# -gt 0 ]; do
             case $1 in
                 --sha256)
@@ -520,7 +723,15 @@ case $command in
             shift
         done
         [ -n "$source" ] || misused
+        if [ "$command" = allow ]; then
+            [ -n "$sha256" ] || misused
+            case $source in *[[:space:]]*) misused ;; esac
+        fi
         check_machine
+        if [ "$command" = allow ]; then
+            allow
+            exit
+        fi
         if [ "$command" = upgrade ] && [ ! -L "$LIB/current" ]; then
             fail "$NAME is not installed: use \`install\`. Nothing was changed."
         fi
@@ -532,6 +743,10 @@ case $command in
         [ $# = 0 ] || misused
         check_machine
         roll_back
+        ;;
+    requested)
+        [ $# = 0 ] || misused
+        requested
         ;;
     uninstall)
         if [ "${1-}" = --purge ]; then

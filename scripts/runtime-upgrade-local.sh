@@ -7,7 +7,8 @@
 #
 # An image that RUNTIME_IMAGE, GATEWAY_IMAGE or MISSION_CONTROL_IMAGE names is pulled, any other one is built. Only when
 # all are there, the containers are replaced. Then /readyz of the runtime, and of the gateway, must answer within
-# READY_SECONDS (90).
+# READY_SECONDS (90), and no container may restart for CONFIRM_SECONDS (60). While Mission Control does not answer, no image
+# gets ready, so that time does not count.
 #
 # The images in use are noted in .runtime/upgrade before anything changes, and tagged, so that `docker image prune` keeps
 # them. The note is removed at the end. After an interruption the next run finds it and can still return to those images.
@@ -16,6 +17,7 @@ cd "$(dirname "$0")/.."
 
 file=${COMPOSE_FILE:-docker-compose.runtime.yml}
 limit=${READY_SECONDS:-90}
+confirm=${CONFIRM_SECONDS:-60}
 note=.runtime/upgrade
 phase=start
 # Whether the note is of an earlier run, whose new images were never proven.
@@ -106,11 +108,41 @@ is_ready() {
     esac
 }
 
+# Whether the runtime says that Mission Control does not answer.
+is_backend_away() {
+    timeout 10 docker compose --file "$file" exec -T runtime mission-control-runtime status --json </dev/null 2>/dev/null |
+        sed -n '/"backend": {/,/}/p' | grep -q '"reachable": false'
+}
+
 await_ready() {
-    local began=$SECONDS
+    local began=$SECONDS waits=
     until is_ready; do
+        if is_backend_away; then
+            began=$SECONDS
+            if [ -z "$waits" ]; then say 'Mission Control does not answer: waiting for it'; fi
+            waits=yes
+        fi
         if [ $((SECONDS - began)) -ge "$limit" ]; then return 1; fi
         # Without the lock: this process may outlive a killed script.
+        sleep 1 9>&-
+    done
+}
+
+# The starts of the containers, which change if one of them ends.
+starts() {
+    local service
+    for service in "${services[@]}"; do
+        docker inspect --format '{{.RestartCount}} {{.State.StartedAt}}' "$(compose ps --all --quiet "$service" | head -n 1)"
+    done
+}
+
+# Watches the new containers for a while.
+watch_containers() {
+    local before began=$SECONDS
+    before=$(starts)
+    say "ready; watching the new containers for $confirm s"
+    while [ $((SECONDS - began)) -lt "$confirm" ]; do
+        if [ "$(starts)" != "$before" ]; then return 1; fi
         sleep 1 9>&-
     done
 }
@@ -189,6 +221,12 @@ fi
 say "waiting at most $limit s for /readyz"
 if ! await_ready; then
     echo "upgrade: /readyz did not answer within $limit s. The last lines of the log:" >&2
+    compose logs --tail 20 "${services[@]}" >&2 || true
+    roll_back
+    exit 1
+fi
+if ! watch_containers; then
+    echo "upgrade: a container restarted within $confirm s. The last lines of the log:" >&2
     compose logs --tail 20 "${services[@]}" >&2 || true
     roll_back
     exit 1

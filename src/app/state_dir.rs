@@ -25,8 +25,8 @@ const RUNNING: &str = "running.json";
 const TOKEN_CHARS: usize = 16;
 
 /// The beginnings of the names of all files that the service reads or writes here.
-pub(super) const OUR_FILES: [&str; 7] =
-    ["ledger.", TOKEN, "paused.", "running.", "sessions.", "turns.", "wakes."];
+pub(super) const OUR_FILES: [&str; 8] =
+    ["ledger.", TOKEN, "paused.", "running.", "sessions.", "turns.", "upgrade.", "wakes."];
 
 /// The folder, as commands and the service use it.
 #[derive(Clone, Debug)]

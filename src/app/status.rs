@@ -104,6 +104,20 @@ fn stopped_threads(guardrails: &Value) -> Option<String> {
     Some(format!("{} {wait} for a person's message; the page lists them", counted(count, "thread")))
 }
 
+/// A restart or an upgrade that is being carried out, or why the last one failed.
+fn request(operation: &Value) -> Option<String> {
+    let (kind, step) = (operation["kind"].as_str()?, operation["step"].as_str()?);
+    let version = operation["to"]["runtime"].as_str().unwrap_or_default();
+    let what = if kind == "upgrade" { format!("upgrade to {version}") } else { kind.to_owned() };
+    if step != "done" {
+        return Some(format!("{what}: {step}"));
+    }
+    let outcome = &operation["outcome"];
+    let result = outcome["kind"].as_str().filter(|result| ["failed", "rolled_back"].contains(result))?;
+    let reason = outcome["reason"].as_str().unwrap_or_default();
+    Some(format!("{what}: {}: {reason}", result.replace('_', " ")))
+}
+
 fn text(health: &Value, address: &str, is_ready: bool) -> String {
     let (now, delivery, gateway) = (SystemClock.now(), &health["delivery"], &health["gateway"]);
     let up = Duration::from_secs_f64(health["uptime"].as_f64().unwrap_or_default().max(0.0));
@@ -116,6 +130,9 @@ fn text(health: &Value, address: &str, is_ready: bool) -> String {
     let paused: mcr_core::ops::Paused = serde_json::from_value(health["paused"].clone()).unwrap_or_default();
     if !paused.is_empty() {
         text += &line("paused", &paused.in_words());
+    }
+    if let Some(words) = request(&health["requests"]["operation"]) {
+        text += &line("request", &words);
     }
     if let Some(words) = stopped_threads(&delivery["guardrails"]) {
         text += &line("loop brake", &words);

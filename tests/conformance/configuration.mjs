@@ -82,8 +82,8 @@ export function configuration(release, { port, model, token, folder, agents }) {
   };
 }
 
-const [release, port, model, token, folder, agents] = process.argv.slice(2);
-if (agents !== undefined) {
+if (import.meta.main) {
+  const [release, port, model, token, folder, agents] = process.argv.slice(2);
   const given = { port: Number(port), model: Number(model), token, folder, agents: agents.split(",") };
   console.log(JSON.stringify(configuration(release, given), null, 2));
 }

@@ -6,7 +6,8 @@
 #   tests/conformance/gateway.sh kill FOLDER       ends it with SIGKILL
 #   tests/conformance/gateway.sh stop FOLDER       ends it in order; a turn in flight is not awaited
 #   tests/conformance/gateway.sh warm FOLDER       one turn of each agent: the first one takes seconds
-#   tests/conformance/gateway.sh use FOLDER RELEASE    writes the configuration of another release for the same state
+#   tests/conformance/gateway.sh use FOLDER RELEASE    changes to another release with the same state. An older release cannot read
+#                                                      the state of a newer one: it gets back the state that it left
 #
 # Files in FOLDER: url, token, release, log, state (the gateway's own). Exit code 3: the packages cannot be installed.
 set -uo pipefail
@@ -15,7 +16,7 @@ cd "$(dirname "$0")/../.." || exit 1
 source tests/conformance/releases.sh
 
 READY_SECONDS=${READY_SECONDS:-240}
-WARM_SECONDS=120
+WARM_SECONDS=240
 
 command=$1 folder=$(realpath -m "$2")
 
@@ -117,7 +118,13 @@ new)
     echo "$5" >"$folder/agents"
     configure "$3"
     ;;
-use) configure "$3" ;;
+use)
+    left=$folder/state-$(value release)
+    rm -rf "$left"
+    cp -a "$folder/state" "$left"
+    if [ -d "$folder/state-$3" ]; then rm -rf "$folder/state" && mv "$folder/state-$3" "$folder/state"; fi
+    configure "$3"
+    ;;
 start) start ;;
 kill) end KILL ;;
 stop) end TERM ;;

@@ -94,10 +94,16 @@ function messageToAnswer(text) {
   return begin > 0 && end >= begin ? text.slice(begin, end) : undefined;
 }
 
-// The directives of the message for this turn. After a briefing, each later text has the results of one round.
-function wantedNow(said) {
-  const last = said.findLastIndex((words) => messageToAnswer(words) !== undefined);
-  return last < 0 ? undefined : messageToAnswer(said[last]).split("THEN")[said.length - 1 - last]?.trim();
+// The directives of the message for this turn: the part after as many rounds of its calls as the session shows. Results that a
+// client sends twice make no further round.
+function wantedNow(messages) {
+  const briefing = (message) => (message.role === "user" ? messageToAnswer(clientsWords(message.content)) : undefined);
+  const at = messages.findLastIndex((message) => briefing(message) !== undefined);
+  if (at < 0) return undefined;
+  const wanted = briefing(messages[at]);
+  const names = new Set([...wanted.matchAll(/CALL (\S+)/g)].map(([, name]) => name));
+  const isRound = (message) => message.role === "assistant" && message.tool_calls?.some((call) => names.has(call.function.name));
+  return wanted.split("THEN")[messages.slice(at + 1).filter(isRound).length]?.trim();
 }
 
 // A text of this many characters, in numbered lines of 80.
@@ -118,7 +124,7 @@ async function complete(request, response) {
   if (process.env.MOCK_REQUESTS) appendFileSync(process.env.MOCK_REQUESTS, `${JSON.stringify(request)}\n`);
   const users = messages.filter((message) => message.role === "user").map((message) => clientsWords(message.content));
   const said = users.filter((words) => words !== "");
-  const text = wantedNow(said) ?? said.at(-1) ?? "";
+  const text = wantedNow(messages) ?? said.at(-1) ?? "";
   const refused = behind(text, "FAIL");
   await pause(number(text, "DELAY"));
   if (refused !== undefined) {

@@ -14,7 +14,11 @@ prepare() {
 echo "docker $*" >>"$D/log"
 file() { echo "$D/tags/${1//\//_}"; }
 if [ "$1" = tag ]; then echo "$2" >"$(file "$3")"; exit; fi
-if [ "$1" = inspect ]; then cat "$D/running/${4#container-}"; exit; fi
+if [ "$1" = inspect ]; then
+    case $3 in *RestartCount*) if [ -e "$D/restarting" ]; then echo $RANDOM; else echo 0; fi && exit ;; esac
+    cat "$D/running/${4#container-}"
+    exit
+fi
 shift 3
 verb=$1
 shift
@@ -37,7 +41,16 @@ up)
         echo "$(name "$service") $(cat "$(file "$(name "$service")")")" >"$D/running/$service"
     done
     ;;
-exec) service=$2; read -r _ id <"$D/running/$service"; [ -e "$D/ready/$id" ] ;;
+exec)
+    case "$* " in
+    *'status --json '*)
+        if [ -e "$D/away" ]; then printf '{\n  "backend": {\n    "reachable": false\n  }\n}\n'; fi
+        exit
+        ;;
+    esac
+    service=$2
+    read -r _ id <"$D/running/$service"; [ -e "$D/ready/$id" ]
+    ;;
 logs) echo "the log of $1" ;;
 esac
 END
@@ -50,7 +63,7 @@ END
 
 # upgrade [NAME=VALUE…]: runs the script, with its output in `out` and its exit code in $code.
 begin_upgrade() {
-    env D="$work" PATH="$work/bin:$PATH" READY_SECONDS=1 "$@" bash project/scripts/runtime-upgrade-local.sh >out 2>&1 &
+    env D="$work" PATH="$work/bin:$PATH" READY_SECONDS=1 CONFIRM_SECONDS=1 "$@" bash project/scripts/runtime-upgrade-local.sh >out 2>&1 &
     script=$!
 }
 await_upgrade() {
@@ -97,6 +110,30 @@ an_image_that_does_not_become_ready_is_rolled_back() {
     expect 'log' contains out 'the log of'
     expect 'result' contains out 'the previous images run and are ready'
     expect 'no note' [ ! -e project/.runtime/upgrade ]
+}
+
+while_mission_control_is_away_nothing_is_rolled_back() {
+    prepare
+    rm ready/new-runtime
+    touch away
+    begin_upgrade
+    expect 'it waits' eventually contains out 'Mission Control does not answer: waiting for it'
+    sleep 2
+    expect 'the new image runs' runs runtime 'mission-control-runtime:local new-runtime'
+    touch ready/new-runtime
+    rm away
+    await_upgrade
+    expect "code $code" [ "$code" = 0 ]
+    expect 'the new image runs' runs runtime 'mission-control-runtime:local new-runtime'
+}
+
+an_image_whose_container_restarts_is_rolled_back() {
+    prepare
+    touch restarting
+    upgrade
+    expect "code $code" [ "$code" = 1 ]
+    expect 'reason' contains out 'a container restarted within 1 s'
+    expect 'old image' runs runtime 'mission-control-runtime:local old-runtime'
 }
 
 a_rollback_names_the_image_to_set_back() {
@@ -221,4 +258,5 @@ run_tests new_images_that_become_ready_stay an_image_of_a_registry_is_pulled_and
     a_failed_pull_or_build_leaves_everything_running containers_that_cannot_be_started_are_rolled_back \
     a_signal_during_the_build_leaves_everything_running a_signal_while_the_new_image_is_unproven_rolls_back \
     after_a_kill_the_next_run_still_returns_to_the_proven_image the_gateway_must_become_ready_too \
-    nothing_to_upgrade_is_said two_upgrades_at_once_are_refused
+    nothing_to_upgrade_is_said two_upgrades_at_once_are_refused \
+    while_mission_control_is_away_nothing_is_rolled_back an_image_whose_container_restarts_is_rolled_back

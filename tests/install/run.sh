@@ -25,7 +25,7 @@ full=${FULL:-$(first_of dist/mission-control-runtime "$target"/{quick,debug,rele
 binary=${BINARY:-$(first_of dist/mission-control-runtime-droplet "$full")}
 
 if command -v shellcheck >/dev/null; then
-    shellcheck packaging/install.sh tests/install/*.sh
+    shellcheck packaging/*.sh tests/install/*.sh
 else
     echo 'SKIPPED: shellcheck (Debian package shellcheck)'
 fi
@@ -81,6 +81,14 @@ tail -c +21 "$work/build" >>"$work/foreign"
 script() { printf '#!/bin/sh\nif [ "$1" = version ]; then echo "mission-control-runtime 9.9.9 (%s)"; exit; fi\n%s\n' "$1" "$2" >"$work/$1"; }
 script exits 'echo "it cannot start" >&2; exit 1'
 script never-ready 'exec sleep 600'
+# Builds that the runtime requests by their version. A directory that another program changes holds the last one.
+release() {
+    printf '#!/bin/sh\nif [ "$1" = version ]; then echo "mission-control-runtime %s (test)"; exit; fi\n%s\n' "$1" "$2" >"$work/$3"
+}
+release 9.1.0 'RUNTIME_VERSION=9.1.0 exec /mnt/work/build "$@"' v9.1.0
+release 9.2.0 'echo "it cannot start" >&2; exit 1' v9.2.0
+release 9.3.0 'exec sleep 600' v9.3.0
+release 9.4.0 'if [ "$1" != run ]; then exec /mnt/work/build "$@"; fi; RUNTIME_VERSION=9.4.0 /mnt/work/build "$@" & sleep 2; kill -KILL $!; exit 1' v9.4.0
 echo 'a page of text' >"$work/text"
 mkdir -p "$work/release/mission-control-runtime-1"
 cp -R packaging "$work/release/mission-control-runtime-1/"
@@ -105,6 +113,9 @@ grep -q ADMIN_KEY "$work/board" || { echo 'FAILED: the embedded Mission Control 
     echo OPENCLAW_GATEWAY_URL=
     echo STATE_DIR=/var/lib/mission-control-runtime
     echo "HEALTH_PORT=$runtime_port"
+    # So that requests are read soon, and trials are short.
+    echo HEALTH_CHECK_INTERVAL=5000
+    echo UPGRADE_CONFIRM_MS=3000
 } >"$work/runtime.env"
 
 # The machine.
@@ -126,3 +137,5 @@ done
 echo "booted: systemd $(inside systemctl --version | head -n 1 | cut -d ' ' -f 2), $suite"
 
 . tests/install/cases.sh
+. tests/install/requests.sh
+. tests/install/removal.sh

@@ -487,8 +487,8 @@ fn doctor_accepts_a_valid_setup() {
     assert!(text.contains("SERVICE_TOKEN = *** (environment)"), "{text}");
     assert_eq!(
         backend.seen().len(),
-        4,
-        "doctor makes one call each: the account, the agents, the time, whether reasons are hidden"
+        5,
+        "doctor makes one call each: the account, the agents, the time, whether reasons are hidden, the wake query"
     );
 }
 

@@ -14,6 +14,8 @@ mod evidence;
 mod figures;
 /// One turn for waiting notifications.
 mod folding;
+/// A gateway that the program runs itself.
+mod gateway_child;
 /// A real gateway that is killed, updated, or gives its agents a shell.
 mod gateway_process;
 /// Heartbeats of agents.
@@ -50,6 +52,8 @@ mod quiet_mode;
 mod real;
 /// Older releases of the gateway.
 mod releases;
+/// Restarts that a person requests while turns run.
+mod requests;
 /// Two programs on one account.
 mod rivals;
 /// Changes of agents, and unusable agents.
@@ -62,6 +66,8 @@ mod status_endpoints;
 mod stopped;
 /// The orderly stop of the program.
 mod stopping;
+/// Keys that are stored in Mission Control.
+mod stored_keys;
 /// The loop brake: agents that wake each other.
 mod team;
 /// Work of the test kind, killed as a process.

@@ -168,9 +168,6 @@ fn example_comment(variable: &Variable) -> String {
 fn what_it_does(variable: &Variable) -> String {
     match variable.effect {
         Effect::Full => variable.about.to_owned(),
-        Effect::NotYet { lacks, .. } => {
-            format!("Not yet in effect: this version {lacks}. {}", variable.about)
-        }
         Effect::NoMore(why) => format!("Has no effect any more: {why}. {}", variable.about),
     }
 }

@@ -20,6 +20,8 @@ mod diagnostic;
 pub mod documents;
 mod doubts;
 mod env_file;
+mod gateway_child;
+mod gateway_keys;
 mod guardrails;
 mod heartbeats;
 mod lookup;
@@ -30,6 +32,7 @@ mod reader;
 mod report;
 mod settings;
 pub mod table;
+mod upgrades;
 mod value;
 mod variable;
 
@@ -37,6 +40,8 @@ pub use container::{container, prevents};
 pub use diagnostic::{Both, Diagnostic, FileTrouble, Severity};
 use diagnostic::{former_state, quoted};
 pub use env_file::EnvFile;
+pub use gateway_child::GatewayChildSettings;
+pub use gateway_keys::GatewayKeys;
 pub use heartbeats::Heartbeats;
 pub use lookup::{FileSource, SecretFile, Sources};
 pub use nearest::typos;
@@ -47,6 +52,7 @@ pub use settings::{
     Settings,
 };
 pub use table::{TABLE, variables_of};
+pub use upgrades::Upgrades;
 use value::{COMMENT, unusable_file};
 pub use variable::{Before, Effect, Fallback, Kind, ReadBy, Section, Variable};
 

@@ -13,7 +13,7 @@ use super::network::{self, Network};
 use super::report::{EffectiveRow, Origin, Report};
 use super::table::TABLE;
 use super::value::{self, COMMENT, PLACEHOLDER, Problem};
-use super::variable::{Effect, Fallback, Kind, Variable};
+use super::variable::{Fallback, Kind, Variable};
 use mcr_model::secret::Secret;
 use mcr_model::{BaseUrl, WakeRules};
 
@@ -27,6 +27,7 @@ const GIVEN_CHARS_MAX: usize = 30;
 pub(super) struct Reader {
     findings: BTreeMap<&'static str, Finding>,
     state_directory: Option<(String, &'static str)>,
+    pub(super) runtime_directory: Option<String>,
     file_is_unusable: bool,
     rows: BTreeMap<&'static str, EffectiveRow>,
     missing: Vec<&'static str>,
@@ -36,10 +37,11 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new(looked_up: LookedUp) -> Self {
-        let LookedUp { findings, state_directory, file_is_unusable, report } = looked_up;
+        let LookedUp { findings, state_directory, runtime_directory, file_is_unusable, report } = looked_up;
         Self {
             findings,
             state_directory,
+            runtime_directory,
             file_is_unusable,
             rows: BTreeMap::new(),
             missing: Vec::new(),
@@ -299,6 +301,12 @@ impl Reader {
         self.state_directory.clone()
     }
 
+    /// The text that is set, of whatever kind.
+    pub(super) fn found_text(&self, variable: &Variable) -> Option<&str> {
+        let Finding::Found(found) = &self.findings[variable.name] else { return None };
+        Some(&found.text)
+    }
+
     /// Reports a missing value. If the env file cannot be used, only that is reported.
     pub(super) fn lacks(&mut self, variable: &Variable, message: &str) {
         if !self.file_is_unusable {
@@ -352,7 +360,6 @@ impl Reader {
                 self.check(variable);
             }
         }
-        self.warn_of_missing_effects();
         // If the env file cannot be used, missing variables are a consequence.
         if !self.missing.is_empty() && !self.file_is_unusable {
             let message = format!(
@@ -367,20 +374,6 @@ impl Reader {
         }
         self.report.rows = TABLE.iter().filter_map(|variable| self.rows.remove(variable.name)).collect();
         self.report
-    }
-
-    /// Warns about each value that requests something which this version does not implement.
-    fn warn_of_missing_effects(&mut self) {
-        let asked = TABLE.iter().filter_map(|variable| {
-            let Effect::NotYet { lacks, quiet } = variable.effect else { return None };
-            let row = &self.rows[variable.name];
-            let asks = row.origin.is_given() && row.value.as_deref() != quiet;
-            let (name, origin) = (variable.name, &row.origin);
-            let message = format!("{name} ({origin}) is not yet in effect: this version {lacks}.");
-            (asks && !self.was_refused(variable)).then(|| Diagnostic::warning(Some(name), message))
-        });
-        let warnings: Vec<Diagnostic> = asked.collect();
-        self.report.diagnostics.extend(warnings);
     }
 
     fn check(&mut self, variable: &'static Variable) {

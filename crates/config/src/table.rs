@@ -16,6 +16,9 @@ const KEY_CHARS_MAX: usize = 4096;
 /// Below this limit, the gateway's own silent retries look like a stuck turn.
 pub(super) const QUIET_GATEWAY_MS: u64 = 300_000;
 
+/// The longest command with its arguments.
+const COMMAND_CHARS_MAX: usize = 1_000;
+
 /// The longest version or droplet name. Every status report contains them.
 const NAME_CHARS_MAX: usize = 200;
 
@@ -187,6 +190,13 @@ variables! {
         fallback: Fallback::Value("http://127.0.0.1:18789"),
         blank: Some("no gateway: nothing is sent to agents"),
         about: "The URL of the OpenClaw gateway. A blank value means that there is no gateway and nothing is sent to agents.",
+        ..PLAIN
+    }
+    OPENCLAW_COMMAND {
+        section: Section::Gateway,
+        kind: Kind::Text { chars_max: 4_000 },
+        fallback: Fallback::Unset("another program runs the gateway"),
+        about: "The command that runs the gateway as a process of the runtime, for example `/opt/openclaw/bin/openclaw gateway run --port 18789`. No shell reads it. Only where no unit and no container runs the gateway. See [A gateway that the runtime runs](openclaw-setup.md#a-gateway-that-the-runtime-runs).",
         ..PLAIN
     }
     OPENCLAW_GATEWAY_TOKEN {
@@ -572,6 +582,20 @@ variables! {
         }),
         ..PLAIN
     }
+    SECRETS_SYNC_INTERVAL {
+        section: Section::Operation,
+        kind: Kind::Integer { min: 0, max: 3_600_000, why: "0 switches the sync off, more often than every second only loads the backend, and a removed key should not stay for more than an hour" },
+        fallback: Fallback::Value("60000"),
+        about: "Milliseconds between two fetches of the keys that are stored in Mission Control. Without a value, five minutes apply while the account is idle; 0 switches the fetches off. A Mission Control without this function is asked once a day.",
+        ..PLAIN
+    }
+    GATEWAY_ENV_FILE {
+        section: Section::Operation,
+        kind: Kind::Path,
+        fallback: Fallback::Derived("`$RUNTIME_DIRECTORY/gateway.env` under systemd, else `STATE_DIR/gateway.env`"),
+        about: "The env file that the runtime writes with these keys, for the gateway. Only the service may write to its folder, and it may not be in the agents' folder. See [Secrets](secrets.md#keys-stored-in-mission-control).",
+        ..PLAIN
+    }
     HEARTBEAT_MODE {
         section: Section::Operation,
         kind: Kind::Choice { options: &["gated", "always", "off"], synonyms: &[] },
@@ -663,12 +687,43 @@ variables! {
         section: Section::Operation,
         kind: Kind::Choice { options: &["exit", "none"], synonyms: &[] },
         fallback: Fallback::Value("exit"),
-        effect: Effect::NotYet { lacks: "does not act on restart and upgrade requests", quiet: Some("none") },
-        about: "The reaction to a restart or upgrade request from the dashboard: `exit` ends the process, and its supervisor starts it again; `none` only records the request.",
+        about: "The reaction to a restart or upgrade request from the dashboard: `exit` lets running turns finish and ends the process, and its supervisor starts it again; `none` does not read requests, which stay on the dashboard.",
         before: Some(Before {
             there: "`exit`; with any other word the request was ignored silently",
             why: "a misspelt `exit` must not disable upgrades silently; the other word is `none`.",
         }),
+        ..PLAIN
+    }
+    UPGRADE_COMMAND {
+        section: Section::Operation,
+        kind: Kind::Text { chars_max: COMMAND_CHARS_MAX },
+        fallback: Fallback::Unset("an upgrade only ends the process, and its supervisor must start the new version"),
+        about: "The program that installs another version: an absolute path, and arguments separated by blanks. It runs without a shell, with three more arguments: `upgrade` or `rollback`, the version of the runtime, and the number of the request. `install.sh` sets up a safe one. See [Upgrades](operations.md#restart-and-upgrade).",
+        before: Some(Before {
+            there: "no such variable: the process ended, whatever was installed",
+            why: "a process that ends without another version to start would do so at every report, for half an hour.",
+        }),
+        ..PLAIN
+    }
+    UPGRADE_COMMAND_TIMEOUT {
+        section: Section::Operation,
+        kind: Kind::Integer { min: 1_000, max: 1_800_000, why: "turns wait while the command runs, and Mission Control gives up after 30 minutes" },
+        fallback: Fallback::Value("300000"),
+        about: "Milliseconds after which `UPGRADE_COMMAND` is ended, and the upgrade fails.",
+        ..PLAIN
+    }
+    UPGRADE_CONFIRM_MS {
+        section: Section::Operation,
+        kind: Kind::Integer { min: 1_000, max: 600_000, why: "a version that crashes needs some seconds for that, and Mission Control gives up after 30 minutes" },
+        fallback: Fallback::Value("60000"),
+        about: "Milliseconds for which a new version must work to be confirmed. A version that is not ready for as long, although Mission Control answers and the version before was ready, is rolled back.",
+        ..PLAIN
+    }
+    UPGRADE_RESULT_FILE {
+        section: Section::Operation,
+        kind: Kind::Path,
+        fallback: Fallback::Unset("none"),
+        about: "The file in which an installer leaves the result of an upgrade. It names versions that could not even start. The units set it.",
         ..PLAIN
     }
 
@@ -850,6 +905,8 @@ pub(super) const NEIGHBOURS: &[&str] = &[
 
 /// The state directory that systemd sets. [`STATE_DIR`] falls back to it and to the next two, in the environment only.
 pub(super) const STATE_DIRECTORY: &str = "STATE_DIRECTORY";
+/// The directory for files of the running service that systemd sets. [`GATEWAY_ENV_FILE`] falls back to it.
+pub(super) const RUNTIME_DIRECTORY: &str = "RUNTIME_DIRECTORY";
 /// The user's directory for state.
 pub(super) const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
 /// The user's home directory.

@@ -27,18 +27,11 @@ pub struct Variable {
     pub before: Option<Before>,
 }
 
-/// The effect of a variable in this version. Warnings, documents and `doctor` derive from it.
+/// The effect of a variable in this version. Documents and `doctor` derive from it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Effect {
     /// As documented.
     Full,
-    /// Not implemented yet.
-    NotYet {
-        /// What is missing, to follow "this version".
-        lacks: &'static str,
-        /// The value that requests nothing, and needs no warning.
-        quiet: Option<&'static str>,
-    },
     /// No effect any more, for this reason.
     NoMore(&'static str),
 }
@@ -48,7 +41,6 @@ impl Effect {
     pub fn missing(self) -> Option<String> {
         match self {
             Self::Full => None,
-            Self::NotYet { lacks, .. } => Some(format!("not yet in effect: this version {lacks}")),
             Self::NoMore(why) => Some(format!("has no effect any more: {why}")),
         }
     }

@@ -6,13 +6,15 @@
 //! when to wake which agent. [`guardrails`] limits what agents cause and spend. [`workspace`] decides which files an
 //! agent's workspace has. [`ops`] explains deliveries to operators. [`repeated_call`] is the pace of the
 //! service's own calls. [`absence`] decides when an agent is gone. [`wake_query`] learns from
-//! the backend when to list.
+//! the backend when to list. [`upgrade`] carries out restarts and upgrades.
 
 pub mod absence;
 pub mod delivery;
 pub mod digest;
 pub mod gateway;
+pub mod gateway_child;
 pub mod gateway_config;
+pub mod gateway_keys;
 pub mod guardrails;
 pub mod heartbeat;
 pub mod ops;
@@ -21,6 +23,7 @@ pub mod spans;
 pub mod tools;
 pub mod unknown_fields;
 pub mod unreadable;
+pub mod upgrade;
 pub mod wake_query;
 pub mod work;
 pub mod workspace;

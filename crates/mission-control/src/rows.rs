@@ -53,6 +53,7 @@ rows! {
             runtime_config: RuntimeConfig,
             service_token_hash: String,
             restart_requested_at: f64,
+            restart_read_at: f64,
         }
     }
     /// §3.7.

@@ -21,6 +21,11 @@ impl Wakeup {
         let _ = self.0.try_send(());
     }
 
+    /// Has a message for each notification, for a thread that waits for other messages, too.
+    pub fn receiver(&self) -> &Receiver<()> {
+        &self.1
+    }
+
     /// Waits for a notification, at most this long. Returns whether one came.
     pub fn wait(&self, span: Duration) -> bool {
         self.1.recv_timeout(span).is_ok()

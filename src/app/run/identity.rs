@@ -28,11 +28,15 @@ impl Identity {
 
     /// The versions; `detected` is that of the gateway.
     pub(super) fn versions(&self, detected: Option<String>) -> Versions {
-        let openclaw = self.openclaw_version.clone().or(detected);
         Versions {
             runtime_service: self.runtime_version.clone(),
-            openclaw: openclaw.unwrap_or_else(|| "unknown".to_owned()),
+            openclaw: self.openclaw(detected).unwrap_or_else(|| "unknown".to_owned()),
         }
+    }
+
+    /// The gateway's version, if it is known.
+    pub(super) fn openclaw(&self, detected: Option<String>) -> Option<String> {
+        self.openclaw_version.clone().or(detected)
     }
 
     /// The answer of `/version`.

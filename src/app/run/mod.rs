@@ -7,8 +7,10 @@ mod background;
 mod beats;
 mod budget;
 mod displaced;
+mod gateway_child;
 mod gateway_health;
 mod identity;
+mod keys_sync;
 mod last_hour;
 mod listed_agents;
 mod listening;
@@ -18,6 +20,8 @@ mod online;
 mod open_state;
 mod operator;
 mod reporter;
+mod request_status;
+mod requests;
 mod roster_sync;
 mod rows;
 mod shutdown;
@@ -38,7 +42,7 @@ use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
-use crossbeam_channel::{Receiver, RecvTimeoutError, select};
+use crossbeam_channel::{Receiver, RecvTimeoutError, bounded, select};
 use log::{error, info, warn};
 
 use super::command_env::{BackendConnection, CommandEnv};
@@ -64,6 +68,7 @@ use backend_health::observed;
 use listening::Listening;
 use open_state::{OpenState, open_sessions};
 use reporter::report_offline;
+use requests::Boot;
 use shutdown::{Cause, Shutdown};
 use signals::handle_signals;
 use state::State;
@@ -143,11 +148,11 @@ fn serve(
     };
     let systemd = LazyCell::new(|| Notifier::of(|name| std::env::var_os(name)));
     let opened = waiting::open_or_wait(settings, &connections.memory, redactor, || &systemd, &signals);
-    let Opened { state: OpenState { ledger, left, made, budget, memories }, folder, listening } = match opened
-    {
-        Ok(opened) => opened,
-        Err(exit) => return exit,
-    };
+    let Opened { state: OpenState { ledger, left, made, budget, memories }, folder, listening, boot } =
+        match opened {
+            Ok(opened) => opened,
+            Err(exit) => return exit,
+        };
     let state = Arc::new(State::new(settings, folder.as_ref(), redactor));
     let listening =
         match listening.map_or_else(|| Listening::start(settings, &connections.memory, state.clone()), Ok) {
@@ -167,15 +172,15 @@ fn serve(
     let beats = beats::open(settings, folder.as_ref(), &ledger, team.clone(), (&left, memories));
     let address = service_client::address(settings.http.connect_host(), server.local_addr().port());
     state.operator.accept_requests(address.clone());
+    let (boot, (leave, leaves)) = (Boot::adopt(boot, &state.requests), bounded(1));
     let left = RecoveredState { hold: state.operator.hold(), ..left };
     let switches = StopSwitches::default();
-    let gateway = gateway_endpoint(settings, connections, redactor, names);
-    if let Some(gateway) = &gateway {
-        state.gateway.set_endpoint(gateway);
-    }
+    let gateway = gateway_endpoint(settings, connections, redactor, names)
+        .inspect(|gateway| state.gateway.set_endpoint(gateway));
     state.set_clocks([&connections.once.endpoint, &connections.patient.endpoint].map(Clone::clone).into());
     let threads = ThreadSetup {
         settings,
+        folder: folder.as_ref(),
         connections,
         gateway,
         state: &state,
@@ -188,7 +193,8 @@ fn serve(
         beats: &beats,
         redactor,
     };
-    let (service, chores) = match threads.start(server.local_addr().port(), left) {
+    let started = threads.start(server.local_addr().port(), left, (boot, address.clone(), leave.clone()));
+    let (service, chores, child) = match started {
         Ok(started) => started,
         Err(why) => {
             error!(reason:% = why; "Not started: a thread cannot be started");
@@ -203,23 +209,23 @@ fn serve(
         error!(reason:% = why; "Systemd is not notified: a thread cannot be started");
     }
 
-    let cause = wait(&signals, &service, &state);
+    let cause = wait(&signals, &leaves, &service, &state);
     if cause == Cause::Lost {
         error!("The dispatcher has ended unexpectedly; please report this as a bug");
     }
     ledger.stops();
-    let (view, drain) = (service.view(), settings.delivery.drain);
+    let (view, drain) = (service.view(), cause.drain(settings.delivery.drain));
     let shutdown = Shutdown::begin(signals, drain, cause.exit());
     state.set_draining();
     let running = view.state().running;
-    let stopping = stop_line(running, drain);
     info!(turns = running, drain_seconds = drain.as_secs_f64(); "Stopping");
-    systemd.stopping(&stopping, drain + shutdown::EXIT_LIMIT);
+    systemd.stopping(&stop_line(running, drain), drain + shutdown::EXIT_LIMIT);
     switches.chores.close();
-    for wakeup in [team.wakeup(), &state.reporter, &state.wake_query.wakeup] {
+    for wakeup in [team.wakeup(), &state.reporter, state.requests.wakeup(), &state.wake_query.wakeup] {
         wakeup.notify();
     }
     let stopped = service.stop(drain, &shutdown.hurry, &switches.turns);
+    gateway_child::stop(child.as_ref(), &shutdown);
     // Reporting "offline" next to another runtime would take its agents off the board. If there is none after
     // all, the backend notices by itself that the reports have stopped.
     if state.backend.health(None).accepted == Some(true) && view.state().foreign.is_none() {
@@ -233,7 +239,7 @@ fn serve(
         warn!(requests = cut_off; "Requests were cut off");
     }
     let chores_run = have_not_ended(&chores, shutdown.thread_limit());
-    if cause == Cause::Signal && stopped.makes_no_calls() && cut_off == 0 && !chores_run {
+    if cause.is_orderly() && stopped.makes_no_calls() && cut_off == 0 && !chores_run {
         ledger.stopped(SystemClock.now());
     }
     info!("Stopped");
@@ -264,9 +270,11 @@ fn gateway_endpoint(
 }
 
 /// Waits until there is a reason to stop.
-fn wait(signals: &Receiver<()>, service: &Service, state: &State) -> Cause {
+fn wait(signals: &Receiver<()>, leaves: &Receiver<Cause>, service: &Service, state: &State) -> Cause {
     loop {
         select! {
+            // The caller keeps a sender, so the channel stays open.
+            recv(leaves) -> cause => return cause.unwrap_or(Cause::Requested),
             // An error means that the handler is gone, so that no signal can arrive any more.
             recv(signals) -> _ => return Cause::Signal,
             recv(service.must_leave()) -> _ => return Cause::Foreign,

@@ -142,6 +142,7 @@ pub(super) fn open_ledger(
         open.push((work, record, None));
     }
     let predecessor = match opened.stopped_at {
+        _ if !opened.is_original => Predecessor::Unknown,
         // A longer time ago, another runtime may have been started in its place.
         Some(at) if at <= now && now.since(at) < STAND_BACK => Predecessor::Stopped,
         _ if opened.crash.is_some() => Predecessor::Crashed,

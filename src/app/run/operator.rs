@@ -5,6 +5,7 @@ mod evidence;
 mod missing;
 
 use std::collections::{BTreeMap, HashMap};
+use std::sync::atomic::AtomicBool;
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use std::thread;
 use std::time::Duration;
@@ -43,6 +44,9 @@ use mcr_store::ledger::{self, Ledger, Read};
 const RECORDED_CHECKS: usize = 10;
 const RECORDED_CHECK_PAUSE: Duration = Duration::from_millis(20);
 
+/// Refuses to cancel.
+const NOTHING_WAITS: &str = "No restart and no upgrade waits for running turns, so nothing can be cancelled. `requests` of /health has the last one";
+
 /// The operators' side of the service.
 pub(super) struct Operator {
     place: StateDir,
@@ -59,6 +63,8 @@ pub(super) struct Operator {
     full: Mutex<Vec<Scope>>,
     /// The agents that the gateway does not have.
     missing: Mutex<MissingAgents>,
+    /// Whether new turns wait for a restart.
+    drains: AtomicBool,
     /// Held during a change of the pauses until it is on disk and the dispatcher has it. So the dispatcher
     /// sees changes in their order. Readers never wait for it.
     changing: Mutex<()>,
@@ -82,6 +88,8 @@ pub(super) struct ServiceState<'a> {
     pub(super) ledger: Option<&'a Ledger>,
     pub(super) budget: Option<&'a BudgetKeeper>,
     pub(super) condition: ServiceCondition,
+    /// Cancels a restart or an upgrade that waits for running turns. Returns whether there is one.
+    pub(super) cancel: &'a dyn Fn() -> bool,
     /// Returns the health of the service.
     pub(super) health: &'a dyn Fn() -> Health,
     /// Returns the last sign of each agent that it is online, by slug.
@@ -99,6 +107,7 @@ impl Operator {
             paused: Mutex::new(place.paused()),
             full: Mutex::default(),
             missing: Mutex::default(),
+            drains: AtomicBool::new(false),
             changing: Mutex::default(),
             place,
             account: AccountId::new(&settings.account.id),
@@ -202,6 +211,11 @@ impl Operator {
             }
             Wanted::Pause(agent) => self.change(agent.as_deref(), true, env),
             Wanted::Resume(agent) => self.change(agent.as_deref(), false, env),
+            Wanted::CancelRequest if (env.cancel)() => {
+                info!(action = "cancel"; "An operator cancelled a request");
+                Reply::json_of(&json!({"success": true, "done": "it is cancelled, and turns start again"}))
+            }
+            Wanted::CancelRequest => Reply::error(409, NOTHING_WAITS),
             Wanted::Budget => self.budget(env, |_, _| Ok(())),
             Wanted::BudgetRaise(raise) => self.raise_budget(&raise, env),
             Wanted::BudgetReset(agent) => self.reset_budget(agent.as_deref(), env),

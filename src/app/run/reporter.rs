@@ -46,8 +46,8 @@ pub(super) struct Reporter {
     /// When the backend was last informed about each agent.
     beats: HashMap<AgentId, Instant>,
     report: RuntimeReport,
-    /// The configured gateway version, which takes precedence.
-    configured_version: Option<String>,
+    /// The version of this process.
+    version: String,
     /// Whether the backend answered the last report, and whether it accepted the report.
     before: Option<(bool, bool)>,
 }
@@ -71,7 +71,7 @@ impl Reporter {
             last_upgrade_at: None,
             last_upgrade_status: None,
         };
-        let configured_version = settings.openclaw_version.clone();
+        let version = settings.runtime_version.clone();
         let (began, verdict, beats) = (Instant::now(), StatusHistory::default(), HashMap::new());
         Self {
             mission,
@@ -83,7 +83,7 @@ impl Reporter {
             reported: None,
             beats,
             report,
-            configured_version,
+            version,
             before: None,
         }
     }
@@ -138,8 +138,8 @@ impl Reporter {
 
     fn send_status(&mut self, status: RuntimeStatus) -> Result<(), CallError> {
         self.report.last_health_check = Some(SystemClock.now());
-        self.report.openclaw_version =
-            self.configured_version.clone().or_else(|| self.state.gateway.version());
+        self.report.openclaw_version = self.state.openclaw_version();
+        self.state.requests.report(&mut self.report, &self.version);
         self.mission.ask(&UpdateRuntimeStatus { status, config: Some(&self.report) })?;
         self.verdict.reported(status, self.began.elapsed());
         self.reported = Some(status);

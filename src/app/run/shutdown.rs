@@ -26,6 +26,9 @@ const HURRIED_EXIT_LIMIT: Duration = Duration::from_millis(900);
 /// The time limit for reporting the stop to the backend: normally, and after a second signal.
 const OFFLINE_LIMITS: [Duration; 2] = [Duration::from_secs(2), Duration::from_millis(300)];
 
+/// The time limit for the gateway that the runtime runs itself. Its turns of ours have ended.
+const CHILD_LIMITS: [Duration; 2] = [Duration::from_secs(3), Duration::from_millis(100)];
+
 /// After that: the time limit for answering requests that have already arrived.
 const REQUEST_LIMITS: [Duration; 2] = [Duration::from_secs(2), Duration::from_millis(50)];
 
@@ -37,6 +40,8 @@ const THREAD_LIMITS: [Duration; 2] = [Duration::from_secs(1), Duration::from_mil
 pub(super) enum Cause {
     /// A signal requested it.
     Signal,
+    /// A person requested a restart or an upgrade in Mission Control. Turns have had time to finish.
+    Requested,
     /// Another runtime works on the account.
     Foreign,
     /// The dispatcher has ended unexpectedly.
@@ -45,11 +50,30 @@ pub(super) enum Cause {
     TokenRefused,
 }
 
+/// The drain of a requested restart, which waits for turns before it stops.
+const SECOND_DRAIN: Duration = Duration::from_secs(5);
+
 impl Cause {
+    /// How long running turns may finish.
+    pub(super) fn drain(self, configured: Duration) -> Duration {
+        match self {
+            Self::Requested => configured.min(SECOND_DRAIN),
+            Self::Signal | Self::Foreign | Self::Lost | Self::TokenRefused => configured,
+        }
+    }
+
+    /// Whether the same account goes on with the next process.
+    pub(super) fn is_orderly(self) -> bool {
+        match self {
+            Self::Signal | Self::Requested => true,
+            Self::Foreign | Self::Lost | Self::TokenRefused => false,
+        }
+    }
+
     /// The exit code of the process.
     pub(super) fn exit(self) -> Exit {
         match self {
-            Self::Signal => Exit::Done,
+            Self::Signal | Self::Requested => Exit::Done,
             Self::Foreign => Exit::Foreign,
             Self::Lost => Exit::Failed,
             Self::TokenRefused => Exit::Misconfigured,
@@ -91,6 +115,11 @@ impl Shutdown {
     /// The time limit for reporting the stop to the backend.
     pub(super) fn offline_limit(&self) -> Duration {
         self.now(OFFLINE_LIMITS)
+    }
+
+    /// The time limit for the end of the gateway that the runtime runs itself.
+    pub(super) fn child_limit(&self) -> Duration {
+        self.now(CHILD_LIMITS)
     }
 
     /// The time limit for requests that have arrived.

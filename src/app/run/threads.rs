@@ -3,29 +3,33 @@
 use std::io;
 use std::sync::Arc;
 
-use crossbeam_channel::Receiver;
+use crossbeam_channel::{Receiver, Sender};
 
 use super::backend_health::observed;
 use super::gateway_health::{TrackedGateway, watched};
 use super::reporter::Reporter;
+use super::requests::{Boot, Requests};
 use super::roster_sync::{Reported, RosterSync, named_agents};
+use super::shutdown::Cause;
 use super::state::State;
 use super::wake_query::WakeQuery;
 use super::{
-    BackendConnections, StopSwitches, agent_api_setup, background, budget, displaced, roster_sync, rows,
-    workspace_sync,
+    BackendConnections, StopSwitches, agent_api_setup, background, budget, displaced, gateway_child,
+    keys_sync, roster_sync, rows, workspace_sync,
 };
 use mcr_clients::gateway::GatewayEndpoint;
 use mcr_config::Settings;
 use mcr_core::delivery::retry::Budget;
 use mcr_core::delivery::scheduler::{RecoveredState, SchedulerConfig};
+use mcr_files::Folder;
 use mcr_model::redact::Redactor;
 use mcr_service::delivery::budget::BudgetKeeper;
 use mcr_service::delivery::call_limit::CallLimit;
 use mcr_service::delivery::deps::{RecentIds, Rules};
-use mcr_service::delivery::service::{DeliverySetup, Service};
+use mcr_service::delivery::service::{DeliverySetup, Service, View};
 use mcr_service::delivery::stall_monitor::{StallLimits, StallWatch};
 use mcr_service::delivery::worker::Worker;
+use mcr_service::gateway_child::GatewayChild;
 use mcr_service::heartbeat::beats::Beats;
 use mcr_service::roster::Team;
 use mcr_store::ledger::Ledger;
@@ -34,6 +38,7 @@ use mcr_store::sessions::Sessions;
 /// The parameters of the threads.
 pub(super) struct ThreadSetup<'a> {
     pub(super) settings: &'a Settings,
+    pub(super) folder: Option<&'a Arc<Folder>>,
     pub(super) connections: &'a BackendConnections,
     /// `None` where no gateway is configured.
     pub(super) gateway: Option<GatewayEndpoint>,
@@ -50,7 +55,12 @@ pub(super) struct ThreadSetup<'a> {
 
 impl ThreadSetup<'_> {
     /// Starts everything but the server. The receiver disconnects when the background tasks have ended.
-    pub(super) fn start(&self, port: u16, left: RecoveredState) -> io::Result<(Service, Receiver<()>)> {
+    pub(super) fn start(
+        &self,
+        port: u16,
+        left: RecoveredState,
+        requests: (Option<Boot>, String, Sender<Cause>),
+    ) -> io::Result<(Service, Receiver<()>, Option<GatewayChild>)> {
         let team = self.team.clone();
         self.state.operator.set_team(team.clone());
         let service = Service::start(self.delivery(&team, port, left))?;
@@ -89,9 +99,11 @@ impl ThreadSetup<'_> {
             let _living = &living;
             roster.run(&switch);
         })?;
+        keys_sync::start(self, service.view(), alive.clone())?;
         if self.budget.is_on() {
             budget::start(self, &team, service.view())?;
         }
+        self.start_requests(requests, service.view(), alive.clone())?;
         if let Some(mut wake_query) = WakeQuery::new(self, service.view()) {
             let (switch, living) = (stop.clone(), alive.clone());
             background::spawn("wake-query", self.state.panics.clone(), stop.clone(), move || {
@@ -104,7 +116,27 @@ impl ThreadSetup<'_> {
             let _living = &alive;
             displaced::watch(&state, &view, &switch);
         })?;
-        Ok((service, ended))
+        let child = gateway_child::start(self, service.view())?;
+        Ok((service, ended, child))
+    }
+
+    /// Starts the thread that reads requests for a restart or an upgrade. Without a place to remember them it must not.
+    fn start_requests(
+        &self,
+        (boot, address, leave): (Option<Boot>, String, Sender<Cause>),
+        view: View,
+        living: Sender<()>,
+    ) -> io::Result<()> {
+        let Some(boot) = boot else { return Ok(()) };
+        let stop = &self.switches.chores;
+        let mission = observed(&self.connections.once, self.settings, stop, &self.state.backend);
+        let mut requests =
+            Requests::new(boot, self.settings, mission, self.state.clone(), view, address, leave);
+        let switch = stop.clone();
+        background::spawn("requests", self.state.panics.clone(), stop.clone(), move || {
+            let _living = &living;
+            requests.run(&switch);
+        })
     }
 
     fn delivery(&self, team: &Team, port: u16, left: RecoveredState) -> DeliverySetup {

@@ -10,6 +10,7 @@ use log::{error, info, warn};
 
 use super::listening::Listening;
 use super::open_state::{OpenState, in_words, not_opened, open_folder, open_ledger};
+use super::requests::Boot;
 use super::state::State;
 use super::supervisor;
 use crate::app::exit::Exit;
@@ -35,12 +36,19 @@ pub(super) struct Opened {
     pub(super) state: OpenState,
     pub(super) folder: Option<Arc<Folder>>,
     pub(super) listening: Option<Listening>,
+    /// What an earlier process has left of a restart or an upgrade. The error says why no request can be carried out.
+    pub(super) boot: Option<Result<Boot, String>>,
 }
 
-fn open(settings: &Settings) -> Result<Opened, LedgerError> {
+/// Opens the state, and counts the start of this process once its folder can be used. A start next to another runtime
+/// does not count.
+fn open(settings: &Settings, boot: &mut Option<Result<Boot, String>>) -> Result<Opened, LedgerError> {
     let folder = open_folder(settings)?;
-    let state = open_ledger(settings, folder.as_ref())?;
-    Ok(Opened { state, folder, listening: None })
+    let state = open_ledger(settings, folder.as_ref());
+    if !matches!(state, Err(LedgerError::Locked { .. })) {
+        boot.get_or_insert_with(|| Boot::count(settings, folder.as_ref()));
+    }
+    Ok(Opened { state: state?, folder, listening: None, boot: None })
 }
 
 /// Opens the state. Waits for that if need be. The error is the exit code of the process.
@@ -51,9 +59,28 @@ pub(super) fn open_or_wait<'s>(
     systemd: impl Fn() -> &'s Notifier,
     signals: &Receiver<()>,
 ) -> Result<Opened, Exit> {
+    let mut boot = None;
+    match (open_with_patience(settings, memory, redactor, systemd, signals, &mut boot), boot) {
+        (Ok(opened), boot) => Ok(Opened { boot, ..opened }),
+        (Err(exit), Some(Ok(mut boot))) => {
+            boot.roll_back_before_exit(settings);
+            Err(exit)
+        }
+        (Err(exit), _) => Err(exit),
+    }
+}
+
+fn open_with_patience<'s>(
+    settings: &Settings,
+    memory: &ByteBudget,
+    redactor: &Arc<Redactor>,
+    systemd: impl Fn() -> &'s Notifier,
+    signals: &Receiver<()>,
+    boot: &mut Option<Result<Boot, String>>,
+) -> Result<Opened, Exit> {
     // Before the port: of two services with the same configuration, the second must report the conflict, not
     // a taken port.
-    let why = match open(settings) {
+    let why = match open(settings, boot) {
         Ok(opened) => return Ok(opened),
         Err(why) if why.may_pass() => why,
         Err(why) => return Err(not_opened(&why)),
@@ -80,7 +107,7 @@ pub(super) fn open_or_wait<'s>(
             }
         }
         pause = (2 * pause).min(LONGEST_PAUSE);
-        match open(settings) {
+        match open(settings, boot) {
             Ok(opened) => {
                 info!("STATE_DIR can be used; the start continues");
                 return Ok(Opened { listening: Some(listening), ..opened });

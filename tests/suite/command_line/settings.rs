@@ -1,61 +1,17 @@
-//! Settings that this version reads but does not act on, the log's output, and a token that is never
-//! accepted.
+//! Settings without a warning, the log's output, and a token that is never accepted.
 
 use std::time::{Duration, Instant};
-
-use serde_json::Value;
 
 use super::{TOKEN, good_backend, throwing};
 use crate::support::program::{Program, text};
 
-/// Settings for features that this version lacks, each with words of its warning.
-const NOT_YET: [(&str, &str, &str); 1] =
-    [("UPGRADE_MODE", "exit", "does not act on restart and upgrade requests")];
-
-fn with_all(program: Program) -> Program {
-    NOT_YET.iter().fold(program, |program, (name, value, _)| program.with(name, value))
-}
-
 #[test]
-fn run_and_doctor_warn_once_about_each_setting_without_effect() {
-    let backend = good_backend();
-    let program = with_all(Program::new(["run"])).configured(&backend.url(), TOKEN);
-    let mut service = program.with("HEALTH_PORT", "0").start();
-    service.address();
-    service.signal("TERM");
-    let (_, log) = service.end();
-    let doctor = with_all(Program::new(["doctor"])).configured(&backend.url(), TOKEN);
-    let doctor = text(&doctor.with("HEALTH_PORT", "0").output());
-    for (name, _, words) in NOT_YET {
-        let sentence = format!("{name} (environment) is not yet in effect: this version {words}");
-        for (place, said) in [("log", &log), ("doctor", &doctor)] {
-            assert_eq!(said.matches(&sentence).count(), 1, "{name} in {place}:\n{said}");
-        }
-    }
-    assert!(log.contains("WARN") && doctor.contains("warning: UPGRADE_MODE"), "{log}\n{doctor}");
-}
-
-/// A value that requests nothing needs no warning.
-#[test]
-fn a_setting_that_requests_nothing_causes_no_warning() {
+fn good_settings_cause_no_warning() {
     let backend = good_backend();
     let program = Program::new(["doctor"]).configured(&backend.url(), TOKEN);
     let quiet = program.with("OPENCLAW_PROFILE_SYNC", "off").with("UPGRADE_MODE", "none");
     let said = text(&quiet.with("HEALTH_PORT", "0").output());
     assert!(!said.contains("warning:"), "{said}");
-}
-
-#[test]
-fn doctor_lists_settings_without_effect_in_json() {
-    let backend = good_backend();
-    let program = with_all(Program::new(["doctor", "--json"])).configured(&backend.url(), TOKEN);
-    let output = program.with("HEALTH_PORT", "0").output();
-    let found: Value = serde_json::from_slice(&output.stdout).unwrap();
-    let rows = found["variables"].as_array().unwrap();
-    for (name, ..) in NOT_YET {
-        let row = rows.iter().find(|row| row["name"] == name).unwrap();
-        assert!(row["note"].as_str().unwrap_or_default().starts_with("not yet in effect: "), "{row}");
-    }
 }
 
 /// Even if the rest of the configuration cannot be used.

@@ -43,8 +43,7 @@ fn a_variable_is_read_exactly_if_it_has_an_effect() {
     for variable in TABLE.iter().filter(|variable| variable.read_by != ReadBy::Gateway) {
         let read = readers.iter().any(|text| has_word(text, variable.name));
         match variable.effect {
-            Effect::Full => assert!(read, "nothing reads {}: mark it as not yet in effect", variable.name),
-            Effect::NotYet { .. } => assert!(!read, "{} is read: mark it as in effect", variable.name),
+            Effect::Full => assert!(read, "nothing reads {}", variable.name),
             // Its old default is still shown.
             Effect::NoMore(_) => {}
         }
@@ -70,7 +69,6 @@ fn every_setting_is_used_outside_the_configuration() {
 fn missing_effects_are_reported_everywhere() {
     let (table, example) = (documents::configuration_table(), documents::env_example());
     let start = Start::good();
-    let mut waiting = Vec::new();
     for variable in TABLE {
         let Some(words) = variable.effect.missing() else { continue };
         let row = start.row(variable.name);
@@ -80,46 +78,24 @@ fn missing_effects_are_reported_everywhere() {
         let words = sentence.replace('`', "");
         let flat = example.replace("\n# ", " ");
         assert!(flat.contains(&words), "{words}");
-        if matches!(variable.effect, Effect::NotYet { .. }) {
-            waiting.push(variable.name);
-        }
     }
-    assert_eq!(waiting, ["UPGRADE_MODE"]);
-}
-
-/// The page shows a hint next to a control without effect.
-#[test]
-fn the_page_marks_controls_without_effect() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/mission-control/src/page.html");
-    let page = fs::read_to_string(path).unwrap();
-    let waits = |name: &str| {
-        let variable = TABLE.iter().find(|variable| variable.name == name).unwrap();
-        matches!(variable.effect, Effect::NotYet { .. })
-    };
-    let rows = [("UPGRADE_MODE", "id: 'requests-note' }, notYet('act on restart and upgrade requests')")];
-    for (name, words) in rows {
-        assert_eq!(page.contains(words), waits(name), "{name}: {words}");
-    }
-    assert!(page.contains("id: 'keys-note' }, notYet('fetch these keys;"), "no variable switches this on");
 }
 
 #[test]
-fn only_values_that_request_a_missing_effect_are_warned() {
-    let lacks = |name: &str, words: &str| {
-        vec![format!("{name} (environment) is not yet in effect: this version {words}.")]
-    };
+fn values_with_an_effect_cause_no_warning() {
     let rows = [
-        ("UPGRADE_MODE", "exit", lacks("UPGRADE_MODE", "does not act on restart and upgrade requests")),
-        ("UPGRADE_MODE", "NONE", vec![]),
-        ("OPENCLAW_PROFILE_SYNC", "yes", vec![]),
-        ("OPENCLAW_WORKSPACE_ROOT", "/srv", vec![]),
+        ("UPGRADE_MODE", "exit"),
+        ("UPGRADE_MODE", "NONE"),
+        ("OPENCLAW_PROFILE_SYNC", "yes"),
+        ("OPENCLAW_WORKSPACE_ROOT", "/srv"),
+        // The gateway container uses the key.
+        ("AI_GATEWAY_API_KEY", "k3y-k3y-k3y"),
     ];
-    for (name, value, expected) in rows {
-        assert_eq!(Start::good().set(name, value).warnings(), expected, "{name}={value}");
+    for (name, value) in rows {
+        let warnings = Start::good().set(name, value).warnings();
+        assert!(warnings.is_empty(), "{name}={value}: {warnings:?}");
     }
     // A mistake needs no additional warning.
     let start = Start::good().set("UPGRADE_MODE", "exti");
     assert!(start.mistake().starts_with("UPGRADE_MODE") && start.go().report.warnings().next().is_none());
-    let key = Start::good().set("AI_GATEWAY_API_KEY", "k3y-k3y-k3y").warnings();
-    assert!(key.is_empty(), "the gateway container uses the key: {key:?}");
 }

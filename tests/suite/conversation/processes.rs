@@ -19,7 +19,7 @@ use crate::support::real_gateway::{RealGateway, shared_gateway};
 
 /// The longest that any step may take. A real gateway retries a failing provider for minutes.
 const PATIENCE: Duration = Duration::from_mins(1);
-const PATIENCE_WITH_A_REAL_ONE: Duration = Duration::from_mins(4);
+const PATIENCE_WITH_A_REAL_ONE: Duration = Duration::from_mins(10);
 
 const TOKEN: &str = "the-gateways-token";
 
@@ -32,6 +32,8 @@ enum Place {
     Ours(Arc<dyn ScriptedModel>, Options),
     /// An address where nothing listens.
     Nowhere,
+    /// An address where the program itself starts the gateway.
+    Child(String),
     /// A real one: address and token.
     Real(String, String),
 }
@@ -54,7 +56,6 @@ pub(super) struct Stack {
     variables: Vec<(String, String)>,
     state: TempDir,
     address: String,
-    nudging: bool,
     said: AtomicUsize,
 }
 
@@ -112,6 +113,11 @@ impl Stack {
 
     pub(super) fn without_gateway(slugs: &[&str]) -> Self {
         Self::built(slugs, Place::Nowhere, "1000", None, &[])
+    }
+
+    /// With a gateway that the program starts at this address.
+    pub(super) fn with_child(slugs: &[&str], url: &str, more: &[(&str, &str)]) -> Self {
+        Self::built(slugs, Place::Child(url.to_owned()), "1000", None, more)
     }
 
     /// With a gateway of these options, and this token in place of its own.
@@ -180,13 +186,14 @@ impl Stack {
         (interval, shown, more): (&str, Option<&str>, &[(&str, &str)]),
         losses: usize,
     ) -> Self {
-        let board = Board::with(backend);
+        let board = Board::with_vault(backend);
         let agents = slugs
             .iter()
             .map(|slug| ((*slug).to_owned(), board.agent(slug, &format!("Agent {slug}"), "Works", json!({}))))
             .collect();
         let (url, token, gateway) = match place {
             Place::Real(url, token) => (url, token, None),
+            Place::Child(url) => (url, TOKEN.to_owned(), None),
             Place::Nowhere => ("http://127.0.0.1:1".to_owned(), TOKEN.to_owned(), None),
             Place::Ours(mind, options) => {
                 let gateway = ScriptedGateway::new(options, mind);
@@ -228,7 +235,6 @@ impl Stack {
             variables,
             state,
             address,
-            nudging: true,
             said: AtomicUsize::new(0),
         }
     }
@@ -264,9 +270,7 @@ impl Stack {
     pub(super) fn mention(&self, task: &str, slug: &str, words: &str) {
         let number = self.said.fetch_add(1, Ordering::Relaxed);
         self.board.person_says(task, &format!("@{slug}, {words} ({number})"));
-        if self.nudging {
-            assert_eq!(self.ask("POST", "/nudge", ""), 202);
-        }
+        assert_eq!(self.ask("POST", "/nudge", ""), 202);
     }
 
     fn patience(&self) -> Duration {
@@ -582,6 +586,11 @@ fn serve(gateway: &ScriptedGateway, address: &str) -> Server {
     let limits = ServerLimits::default().with_body_limit(gateway::PATH, BODY_BYTES);
     Server::bind_refusing(address, limits, ScriptedGateway::refuse, move |request| doors.answer(&request))
         .unwrap()
+}
+
+/// A scripted gateway of a process of its own.
+pub(super) fn serve_child(agents: &[&str], address: &str, mind: Arc<dyn ScriptedModel>) -> Server {
+    serve(&ScriptedGateway::new(options(agents), mind), address)
 }
 
 fn options(agents: &[&str]) -> Options {

@@ -109,7 +109,8 @@ fn two_calls_in_one_reply_change_the_board_once_each() {
     let [first, second] = lines[..] else { panic!("{results}") };
     let id = |line: &str| line.split(':').nth(1).unwrap().to_owned();
     assert!(id(first) != id(second) && !id(first).is_empty(), "{results}");
-    assert!(first.contains("\"success\":true") && second.contains("documentId"), "{results}");
+    assert!(first.ends_with(" result 1.1]") && second.ends_with(" result 1.2]"), "{results}");
+    assert!(results.contains("\"success\":true") && results.contains("documentId"), "{results}");
     assert_eq!(stack.health()["delivery"]["ended"], json!({"answered": 1}));
 }
 

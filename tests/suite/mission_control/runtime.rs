@@ -223,6 +223,29 @@ fn a_restart_request_is_seen_once() {
     assert_eq!(seen(), json!({"restartRequested": false}));
 }
 
+/// A restart can be withdrawn until the runtime reads it. The page shows that it is being carried out until the next
+/// process reports.
+#[test]
+fn a_restart_is_withdrawn_or_shown_until_the_next_process_reports() {
+    let board = Board::new();
+    let seen =
+        || board.service("checkAndClearRestartRequested", json!({})).unwrap()["restartRequested"].clone();
+    let read_at = || board.row("accounts", &board.account)["restartReadAt"].clone();
+    let report = |status: &str| board.service("updateRuntimeStatus", json!({"status": status})).unwrap();
+    report("online");
+    board.person("accounts:requestRestart", json!({})).unwrap();
+    board.person("accounts:cancelRestart", json!({})).unwrap();
+    assert_eq!((seen(), read_at()), (json!(false), json!(null)));
+    board.person("accounts:requestRestart", json!({})).unwrap();
+    assert_eq!((seen(), read_at()), (json!(true), json!(START)));
+    for status in ["online", "offline"] {
+        report(status);
+        assert_eq!(read_at(), json!(START), "{status}");
+    }
+    report("provisioning");
+    assert_eq!(read_at(), json!(null));
+}
+
 #[test]
 fn an_upgrade_needs_a_runtime() {
     let board = Board::new();

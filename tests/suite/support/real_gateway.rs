@@ -2,11 +2,12 @@
 
 use std::env;
 use std::fs;
+use std::io::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
 
 use mission_control_runtime::demo::gateway::Release;
-use serde_json::Value;
+use serde_json::{Value, json};
 
 /// The folder of the gateway, by `tests/conformance/gateway.sh`.
 const FOLDER: &str = "CONFORMANCE_GATEWAY_FOLDER";
@@ -67,6 +68,15 @@ impl RealGateway {
         let found = requests.lines().filter(|line| line.contains(words));
         // The last line may be incomplete.
         found.filter_map(|line| serde_json::from_str(line).ok()).collect()
+    }
+
+    /// Reports a case of this gateway for `docs/gateways.md`.
+    pub(crate) fn report(&self, case: &str, title: &str, sentence: &str) {
+        let line =
+            json!({"case": case, "title": title, "result": "ok", "possible": "ok", "sentence": sentence});
+        let mut cases =
+            fs::OpenOptions::new().create(true).append(true).open(self.folder.join("cases")).unwrap();
+        writeln!(cases, "{line}").unwrap();
     }
 
     fn value(&self, name: &str) -> String {

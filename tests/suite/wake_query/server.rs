@@ -157,7 +157,11 @@ fn messages_against_the_protocol_are_fatal() {
     let many: Vec<Value> =
         (0..65).map(|id| json!({"type": "Add", "queryId": id, "udfPath": "a:b", "args": []})).collect();
     let two_args = json!([{"type": "Add", "queryId": 1, "udfPath": "a:b", "args": [{}, {}]}]);
+    let large: Vec<Value> = (0..3)
+        .map(|id| json!({"type": "Add", "queryId": id, "udfPath": "a:b", "args": [{"text": "x".repeat(6_000)}]}))
+        .collect();
     let rows = [
+        (true, modify(0, 1, json!(large)), "arguments of the queries are too large"),
         (false, modify(0, 1, json!([])), "first message must be Connect"),
         (true, connect(), "already open"),
         (true, modify(1, 2, json!([])), "version of the query set"),

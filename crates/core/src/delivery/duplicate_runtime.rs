@@ -9,7 +9,7 @@
 //!   the same instant, the later one must find the earlier one at work.
 //! * **After a restart** in the same state folder the predecessor is known ([`Predecessor`]), and starts are faster.
 //!   If it stopped in order a moment ago, work begins at once. If it crashed, two lists are compared that are at least
-//!   [`AFTER_CRASH`] and twice the duration of a list apart. A late call of the predecessor may lie between them, so
+//!   `AFTER_CRASH` and twice the duration of a list apart. A late call of the predecessor may lie between them, so
 //!   a first change only causes one more comparison.
 //! * **Later**, when a mark changes, no further row begins for a random time up to a minute: the other
 //!   runtime has seen this one and does the same. Then two lists are compared as at the start. The first

@@ -14,6 +14,7 @@ use crate::validate::{Is, may, need};
 
 pub(crate) const FUNCTIONS: &[Function] = &[
     Function::mutation("accounts:requestRestart", &[ACCOUNT], request_restart),
+    Function::mutation("accounts:cancelRestart", &[ACCOUNT], cancel_restart),
     Function::mutation(
         "runtimes:requestUpgrade",
         &[
@@ -37,6 +38,14 @@ pub(crate) const FUNCTIONS: &[Function] = &[
 fn request_restart(call: &Call<'_>) -> Answer {
     let mut account = call.account.clone();
     account.row.restart_requested_at = Some(call.now());
+    call.tx.put(&account)?;
+    done()
+}
+
+/// Withdraws a restart that the runtime has not read yet.
+fn cancel_restart(call: &Call<'_>) -> Answer {
+    let mut account = call.account.clone();
+    account.row.restart_requested_at = None;
     call.tx.put(&account)?;
     done()
 }

@@ -47,6 +47,9 @@ pub(crate) fn report(
         let config = read_config(account.row.runtime_config.as_ref(), reported, options)?;
         account.row.runtime_config = Some(config);
     }
+    if before == RuntimeStatus::Offline.as_str() && status != RuntimeStatus::Offline {
+        account.row.restart_read_at = None;
+    }
     tx.put(account)?;
     if before != status.as_str() {
         let target = Target { kind: "account", id: account.id.as_str(), name: Some(&account.row.name) };

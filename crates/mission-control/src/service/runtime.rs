@@ -92,6 +92,8 @@ fn restart_requested(call: &Call<'_>) -> Answer {
     let mut account = call.account.clone();
     let requested = account.row.restart_requested_at.take().is_some();
     if requested {
+        // The page shows that the restart is being carried out.
+        account.row.restart_read_at = Some(call.now());
         call.tx.put(&account)?;
     }
     Ok(json!({"restartRequested": requested}))

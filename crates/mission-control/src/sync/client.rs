@@ -12,7 +12,7 @@ use mcr_http::message::Duplex;
 use mcr_http::websocket::{self, Incoming, Reader, Side, WebSocketLimits, close_frame, frame};
 
 /// The most bytes of a message of the client, and the most frames.
-const LIMITS: WebSocketLimits = WebSocketLimits { message_bytes: 1024 * 1024, frames: 1_024 };
+const LIMITS: WebSocketLimits = WebSocketLimits { message_bytes: 64 * 1024, frames: 1_024 };
 /// The most bytes of one read.
 const BUFFER_BYTES: usize = 4096;
 /// How often a connection without input and without changes is looked at.

@@ -14,6 +14,9 @@ use crate::store::TableSet;
 /// The most queries of one client.
 const QUERIES_MAX: usize = 64;
 
+/// The most bytes of the arguments of all queries of one client, before they are checked.
+const ARGUMENT_BYTES_MAX: usize = 16 * 1024;
+
 /// The most bytes of a value. The platform sends larger ones in parts.
 const VALUE_BYTES_MAX: usize = 5_000_000;
 
@@ -48,6 +51,11 @@ impl Queries {
             1 => args.remove(0),
             _ => return Err("A query takes one object of arguments"),
         };
+        let bytes = |path: &str, args: &Value| path.len() + args.to_string().len();
+        let known: usize = self.queries.values().map(|query| bytes(&query.path, &query.args)).sum();
+        if known + bytes(&path, &args) > ARGUMENT_BYTES_MAX {
+            return Err("The arguments of the queries are too large");
+        }
         let query = SubscribedQuery { path, args, sent: None, tables: TableSet::ALL, seen: 0 };
         self.queries.insert(id, query);
         Ok(())

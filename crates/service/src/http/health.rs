@@ -9,6 +9,8 @@ mod heartbeat;
 mod process;
 mod ready;
 mod report;
+mod requests;
+mod roster;
 mod storage;
 mod wake_query;
 
@@ -20,30 +22,20 @@ use serde::Serialize;
 pub use agent_limits::{AgentLimitsHealth, BacklogHealth};
 pub use guardrails::{Guardrail, Guardrails, GuardrailsConfig, GuardrailsHealth, stopped_by};
 pub use heartbeat::{AgentBeats, BeatCounts, HeartbeatHealth};
-pub use process::{Infrastructure, Memory, PanicHealth, Versions};
+pub use process::{Infrastructure, Memory, PanicHealth, Version, Versions};
 pub use ready::Ready;
+pub use requests::{OperationHealth, RequestsHealth};
+pub use roster::{PROBLEMS_SHOWN_MAX, RosterHealth};
 pub use storage::{DiskHealth, LedgerHealth};
 pub use wake_query::WakeQueryHealth;
 
+use crate::gateway_child::health::ChildHealth;
+use crate::gateway_keys::health::GatewayKeysHealth;
 use crate::workspace::health::WorkspaceHealth;
 use mcr_core::gateway::dialect::{Behaviour, HistoryWay};
 use mcr_core::guardrails::budget;
 use mcr_core::ops::{HealthReason, MissingAgentsReport, Paused, TurnState};
 use mcr_model::clock::Millis;
-
-/// `GET /version`.
-#[derive(Clone, Debug, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct Version {
-    /// The runtime's version.
-    pub runtime_service_version: String,
-    /// The gateway's version, or `unknown`.
-    pub openclaw_version: String,
-    /// The machine's id.
-    pub droplet_id: String,
-    /// The machine's region.
-    pub region: String,
-}
 
 /// `GET /health`.
 #[derive(Clone, Debug, Serialize)]
@@ -74,6 +66,9 @@ pub struct Health {
     pub agent_sync: RosterHealth,
     /// The agents' workspaces.
     pub workspaces: WorkspaceHealth,
+    /// The keys that are stored in Mission Control.
+    #[serde(rename = "gatewayKeys")]
+    pub gateway_keys: GatewayKeysHealth,
     /// The backend, Mission Control.
     pub backend: BackendHealth,
     /// The ledger.
@@ -81,6 +76,8 @@ pub struct Health {
     /// The daily budgets; absent if none is set.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub budget: Option<budget::Report>,
+    /// Restarts and upgrades that people request.
+    pub requests: RequestsHealth,
     /// The disk of the ledger.
     pub disk: DiskHealth,
     /// Panics of threads that went on.
@@ -173,6 +170,8 @@ pub struct GatewayHealth {
     pub last_send_at: Option<Millis>,
     /// The error of the last turn, redacted; none if it succeeded.
     pub last_send_error: Option<String>,
+    /// Its process, if the runtime runs it.
+    pub child: Option<ChildHealth>,
 }
 
 /// The state of the deliveries. A row is a notification.
@@ -275,33 +274,6 @@ pub struct DeliveryConfig {
 /// Fields of [`DeliveryConfig`] whose variables have no effect.
 pub const WITHOUT_EFFECT: &[&str] = &["streamTimeoutMs", "contextFetchBatchSize"];
 
-/// The state of the roster.
-#[derive(Clone, Debug, Default, Serialize)]
-#[serde(rename_all = "camelCase")]
-pub struct RosterHealth {
-    /// Whether the roster is fetched at intervals.
-    pub running: bool,
-    /// When it was last fetched.
-    pub last_sync_at: Option<Millis>,
-    /// The error of the last fetch, redacted; none if it succeeded.
-    pub last_error: Option<String>,
-    /// How many agents the last fetch added.
-    pub added_count: usize,
-    /// How many agents the last fetch removed.
-    pub removed_count: usize,
-    /// Whether the roster is older than three intervals or was never fetched.
-    pub stale: bool,
-    /// How many agents there are.
-    pub agents: usize,
-    /// How many problems the agents have: unusable slugs or intervals, unreadable rows.
-    pub problem_count: usize,
-    /// The first of them, redacted: the agent and the problem.
-    pub problems: Vec<(String, String)>,
-}
-
-/// The most problems of agents that `/health` shows.
-pub const PROBLEMS_SHOWN_MAX: usize = 20;
-
 /// The state of the backend, Mission Control.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "camelCase")]
@@ -348,6 +320,7 @@ pub struct Parts {
     pub delivery: DeliveryHealth,
     pub roster: RosterHealth,
     pub workspaces: WorkspaceHealth,
+    pub keys: GatewayKeysHealth,
     pub backend: BackendHealth,
     pub ledger: LedgerHealth,
     pub budget: Option<budget::Report>,
@@ -362,7 +335,9 @@ pub struct Parts {
 impl Parts {
     /// The reasons why the service is not healthy. A state that is not known yet is no reason.
     pub fn reasons(&self) -> Vec<HealthReason> {
-        let Self { gateway, delivery, roster, workspaces, backend, ledger, budget, disk, panics, .. } = self;
+        let Self {
+            gateway, delivery, roster, workspaces, keys, backend, ledger, budget, disk, panics, ..
+        } = self;
         let holds = |reason: HealthReason| match reason {
             HealthReason::GatewayTooOld => gateway.too_old,
             HealthReason::AgentsMissing => gateway.missing_agents.count > 0,
@@ -399,6 +374,10 @@ impl Parts {
             }
             HealthReason::ForeignInstance => delivery.foreign_instance.is_some(),
             HealthReason::ThreadPanicked => panics.recent,
+            HealthReason::GatewayProcessFailing => {
+                gateway.child.as_ref().is_some_and(|child| child.reason.is_some())
+            }
+            HealthReason::KeysNotSynced => keys.needs_attention,
             HealthReason::ProfilesUnwritable => workspaces.is_failing(),
             HealthReason::GatewayUnreachable
             | HealthReason::GatewayRefusedToken

@@ -32,6 +32,8 @@ pub enum Wanted {
     Pause(Option<String>),
     /// Ends a pause.
     Resume(Option<String>),
+    /// Cancels a restart or an upgrade that waits for running turns.
+    CancelRequest,
     /// Shows the daily budgets.
     Budget,
     /// Raises today's limit of the account, or of an agent.
@@ -65,6 +67,7 @@ pub(super) fn find(path: &str) -> Option<(Wanted, &'static str)> {
         ("turns", Some(id), Some("give-up")) => (Wanted::GiveUp(id.to_owned()), "POST"),
         ("pause", None, None) => (Wanted::Pause(None), "POST"),
         ("resume", None, None) => (Wanted::Resume(None), "POST"),
+        ("requests", Some("cancel"), None) => (Wanted::CancelRequest, "POST"),
         ("budget", None, None) => (Wanted::Budget, "GET, HEAD"),
         ("budget", Some("raise"), None) => (Wanted::BudgetRaise(Raise::default()), "POST"),
         ("budget", Some("reset"), None) => (Wanted::BudgetReset(None), "POST"),

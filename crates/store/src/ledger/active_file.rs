@@ -2,19 +2,19 @@
 //! distinguish a crash from a stop, and to know which deliveries were active at that moment.
 //!
 //! ```text
-//! running 00000001765526400123 <id of this boot of the machine>       line 0: the process, and since when
+//! running 00000001765526400123 <id of this boot> <id of this file>    line 0: the process, and since when
 //! n-1 00000001765526400456                                            one line per place: row, and since when
 //!                                                                     a free place
 //! ```
 //!
 //! Lines have a fixed length and are overwritten in place, without a sync. Written lines outlive the process. A crash
 //! of the machine may lose them, but no delivery has caused such a crash. A process that receives a stop empties the
-//! file first. When its last call has returned, it writes `stopped` and the time in line 0. A file that cannot be
-//! understood counts as no file.
+//! file first. When its last call has returned, it writes `stopped` in line 0. In a copy of the folder, the id of the file
+//! is another. A file that cannot be understood counts as no file.
 
 use std::fs::File;
 use std::io;
-use std::os::unix::fs::FileExt;
+use std::os::unix::fs::{FileExt, MetadataExt as _};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use super::commit_marker::boot;
@@ -42,7 +42,7 @@ impl ActiveFile {
     /// Writes that this process is working.
     pub(super) fn begin(file: File, now: Millis) -> io::Result<Self> {
         file.set_len(0)?;
-        write(&file, 0, &process_line(RUNNING, now))?;
+        write(&file, 0, &process_line(RUNNING, now, &file)?)?;
         Ok(Self { file, taken: Mutex::new(vec![true]) })
     }
 
@@ -55,7 +55,7 @@ impl ActiveFile {
     /// Writes that this process has stopped in order and makes no more calls.
     pub(super) fn stopped(&self, now: Millis) {
         // If this fails, the next process starts work a little later and loses nothing.
-        let _ = write(&self.file, 0, &process_line(STOPPED, now));
+        let _ = process_line(STOPPED, now, &self.file).and_then(|line| write(&self.file, 0, &line));
     }
 
     /// Writes that a worker processes this delivery, until the [`ActiveGuard`] is dropped.
@@ -85,8 +85,26 @@ fn write(file: &File, place: usize, words: &str) -> io::Result<()> {
     file.write_all_at(line.as_bytes(), (place * LINE) as u64)
 }
 
-fn process_line(state: &str, since: Millis) -> String {
-    format!("{state} {:020} {}", since.0, boot())
+/// What the file says about the last process.
+#[derive(Debug, Default)]
+pub(super) struct LastProcess {
+    /// Its crash, if it did not stop in order.
+    pub(super) crash: Option<Crash>,
+    /// When it stopped in order, if it did.
+    pub(super) stopped_at: Option<Millis>,
+    /// Whether it has written to this file, and not to another one of which this is a copy.
+    pub(super) is_original: bool,
+}
+
+impl LastProcess {
+    pub(super) fn read(content: &[u8], file: &File) -> Self {
+        let (crash, stopped_at) = (read(content), read_stop(content));
+        Self { crash, stopped_at, is_original: is_original(content, file) }
+    }
+}
+
+fn process_line(state: &str, since: Millis, file: &File) -> io::Result<String> {
+    Ok(format!("{state} {:020} {} {}", since.0, boot(), identity(file)?))
 }
 
 /// Since when the last process was in this state, if it was and this machine has not rebooted since.
@@ -99,12 +117,25 @@ fn since(state: &str, line: &str) -> Option<Millis> {
 }
 
 /// When the last process stopped in order, if it did and this machine has not rebooted since.
-pub(super) fn read_stop(content: &[u8]) -> Option<Millis> {
+fn read_stop(content: &[u8]) -> Option<Millis> {
     since(STOPPED, std::str::from_utf8(content).ok()?.lines().next()?)
 }
 
+/// Whether the last process has written to this file, and not to another one of which this is a copy.
+fn is_original(content: &[u8], file: &File) -> bool {
+    let line = std::str::from_utf8(content).ok().and_then(|text| text.lines().next());
+    let written = line.and_then(|line| line.split_whitespace().nth(3));
+    written.is_some() && written == identity(file).ok().as_deref()
+}
+
+/// What distinguishes a file from its copies on this machine.
+fn identity(file: &File) -> io::Result<String> {
+    let metadata = file.metadata()?;
+    Ok(format!("{}-{}", metadata.dev(), metadata.ino()))
+}
+
 /// The crash of the last process, if that process did not stop in order and this machine has not rebooted since.
-pub(super) fn read(content: &[u8]) -> Option<Crash> {
+fn read(content: &[u8]) -> Option<Crash> {
     let text = std::str::from_utf8(content).ok()?;
     let mut lines = text.lines();
     let began = since(RUNNING, lines.next()?)?;
@@ -118,6 +149,7 @@ pub(super) fn read(content: &[u8]) -> Option<Crash> {
 #[cfg(test)]
 mod tests {
     use std::fs;
+    use std::path::Path;
 
     use super::*;
 
@@ -127,6 +159,8 @@ mod tests {
         let path = home.path().join("active");
         let read = || read(&fs::read(&path).unwrap_or_default());
         let stop = || read_stop(&fs::read(&path).unwrap_or_default());
+        let is_original =
+            |path: &Path| is_original(&fs::read(path).expect("a file"), &File::open(path).expect("a file"));
         assert_eq!((read(), stop()), (None, None), "there is none");
         let active_file =
             Arc::new(ActiveFile::begin(File::create(&path).expect("a file"), Millis(5)).expect("written"));
@@ -156,6 +190,12 @@ mod tests {
         active_file.stopped(Millis(77));
         assert_eq!((read(), stop()), (None, Some(Millis(77))), "it stopped in order");
         let good = fs::read_to_string(&path).expect("a file");
+        let copy = home.path().join("copy");
+        fs::copy(&path, &copy).expect("copied");
+        assert!(
+            is_original(&path) && !is_original(&copy),
+            "two runtimes could start from the folder and its copy"
+        );
         fs::write(&path, good.replace(&boot(), "another-start")).expect("written");
         assert_eq!((read(), stop()), (None, None), "the machine was started again");
         ActiveFile::begin(File::create(&path).expect("a file"), Millis(80)).expect("written");

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use rusqlite::{Connection, OpenFlags};
 
+use super::active_file::LastProcess;
 use super::commit_marker;
 use super::entry::{Found, Image};
 use super::error::LedgerError;
@@ -133,9 +134,10 @@ impl LedgerLocation {
         self.folder.open_for_writing(ACTIVE).map_err(failed(&self.folder, ACTIVE, "opened"))
     }
 
-    /// The content of that file; empty if it cannot be read.
-    pub(super) fn active_text(&self) -> Vec<u8> {
-        self.folder.read(ACTIVE).ok().flatten().unwrap_or_default()
+    /// What that file says about the last process; nothing if it cannot be read.
+    pub(super) fn last_process(&self) -> LastProcess {
+        let content = self.folder.read(ACTIVE).ok().flatten().unwrap_or_default();
+        self.active_file().map(|file| LastProcess::read(&content, &file)).unwrap_or_default()
     }
 
     /// When a ledger was last set aside in this folder.

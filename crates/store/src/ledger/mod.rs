@@ -72,7 +72,7 @@ pub use mcr_core::delivery::journal::RecordedStep;
 
 use log::warn;
 
-use active_file::ActiveFile;
+use active_file::{ActiveFile, LastProcess};
 use database::LedgerDatabase;
 use entry::{Found, Image, LedgerEntry};
 use location::LedgerLocation;
@@ -132,9 +132,7 @@ impl Ledger {
         let kept = database.kept()?;
         recall.look_back();
         let set_aside = place.last_set_aside();
-        let active_text = place.active_text();
-        let crash = active_file::read(&active_text);
-        let stopped_at = active_file::read_stop(&active_text);
+        let LastProcess { crash, stopped_at, is_original } = place.last_process();
         recall.closed.sort_by_key(|(_, closed, _)| closed.at);
         let closed = recall.closed.iter().map(|(_, closed, _)| closed.clone()).collect();
         recall.dead.sort_by_key(|dead| dead.at);
@@ -158,6 +156,7 @@ impl Ledger {
             unreadable,
             crash,
             stopped_at,
+            is_original,
             closed,
             requests,
             beats,

@@ -53,6 +53,8 @@ pub struct Opened {
     pub crash: Option<Crash>,
     /// When the last process stopped in order with no call left, if it did and this machine has not rebooted since.
     pub stopped_at: Option<Millis>,
+    /// Whether the last process worked in this folder, and not in another one of which this is a copy.
+    pub is_original: bool,
     /// Closed deliveries that are kept, oldest first.
     pub closed: Vec<Closed>,
     /// Requests for a response among the deliveries that ended in the last hour of the earlier process.

@@ -1,6 +1,7 @@
 //! The operators' side of the daily budgets: their requests, and the turns that a used-up budget holds.
 
 use std::sync::PoisonError;
+use std::sync::atomic::Ordering;
 
 use log::info;
 use serde_json::json;
@@ -25,7 +26,16 @@ impl Operator {
         let full = self.full.lock().unwrap_or_else(PoisonError::into_inner).clone();
         let roster = self.roster();
         let missing = ids(&self.missing_agents(), &roster);
-        Hold { spent: spent(&full, &roster), missing, ..self.paused().hold(&roster) }
+        let paused = self.paused().hold(&roster);
+        let all = paused.all || self.drains.load(Ordering::Relaxed);
+        Hold { spent: spent(&full, &roster), missing, all, ..paused }
+    }
+
+    /// Lets new turns wait before a restart, or ends that. Returns whether the dispatcher knows it.
+    pub(in crate::app::run) fn hold_for_restart(&self, drains: bool, view: &View) -> bool {
+        let _changing = self.changing.lock().unwrap_or_else(PoisonError::into_inner);
+        self.drains.store(drains, Ordering::Relaxed);
+        view.ask(OperatorRequest::Hold(self.hold())).is_some()
     }
 
     /// Whether a pause, a budget or the list of missing agents names an agent.

@@ -77,8 +77,17 @@ impl State {
         let answers = self.gateway.answers();
         let signs =
             |roster: &Roster, heartbeat: &HeartbeatHealth| self.online.signs(roster, heartbeat, &answers);
-        let env =
-            ServiceState { view, ledger, budget, condition, health: &health, signs: &signs, hour: &hour };
+        let cancel = || self.requests.cancel();
+        let env = ServiceState {
+            view,
+            ledger,
+            budget,
+            condition,
+            cancel: &cancel,
+            health: &health,
+            signs: &signs,
+            hour: &hour,
+        };
         self.operator.answer(wanted, request, &env).no_store()
     }
 

@@ -160,8 +160,9 @@ impl Memory {
         self.up = up.or(self.up);
     }
 
-    /// The gateway was away: it may come back as another release.
+    /// The gateway was away: it may come back as another process, and as another release.
     pub fn lost_contact(&mut self) {
+        self.up = None;
         self.identified = false;
         self.session_asked = false;
     }
@@ -259,6 +260,10 @@ mod tests {
         assert_eq!(memory.dialect().behaviour(), Behaviour::strictest());
         // The next process is believed.
         memory.heard_version("2026.9.6", seconds(1));
+        assert_eq!(memory.dialect().doubt(), None);
+        // Another process may have run for longer than the last one until contact was lost.
+        memory.lost_contact();
+        memory.heard_version("2026.8.2", seconds(20));
         assert_eq!(memory.dialect().doubt(), None);
     }
 

@@ -15,6 +15,20 @@ pub struct Versions {
     pub openclaw: String,
 }
 
+/// `GET /version`.
+#[derive(Clone, Debug, Serialize)]
+#[serde(rename_all = "camelCase")]
+pub struct Version {
+    /// The runtime's version.
+    pub runtime_service_version: String,
+    /// The gateway's version, or `unknown`.
+    pub openclaw_version: String,
+    /// The machine's id.
+    pub droplet_id: String,
+    /// The machine's region.
+    pub region: String,
+}
+
 /// The machine.
 #[derive(Clone, Debug, Serialize)]
 #[serde(rename_all = "camelCase")]
