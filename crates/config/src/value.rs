@@ -8,6 +8,9 @@ use mcr_model::spending::{self, Limits, Prices};
 use mcr_model::zone::Zone;
 use mcr_model::{ActiveHours, ChildCommand, WakeRules};
 
+/// The most characters of a command.
+const COMMAND_CHARS_MAX: usize = 4_000;
+
 /// Why a value cannot be used, and what is allowed: a sentence that follows the variable's name and value.
 pub(super) type Problem = String;
 
@@ -37,6 +40,7 @@ pub(super) struct Whole {
 
 /// A command line, which no shell reads.
 pub(super) fn command(text: &str) -> Result<ChildCommand, Problem> {
+    line(text, COMMAND_CHARS_MAX)?;
     ChildCommand::parse(text).map_err(|why| format!("{why}; expected a program and its arguments."))
 }
 

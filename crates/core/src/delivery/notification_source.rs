@@ -247,7 +247,7 @@ impl NotificationSource {
         if is_new {
             self.poll_schedule.record_write(now);
         }
-        self.poll_schedule.succeeded(self.shown_again(), now);
+        self.poll_schedule.succeeded(self.shown_again(), is_new, now);
     }
 
     /// Withdraws rows that a complete list lacks, if it began after they were first listed.

@@ -25,24 +25,25 @@ const OUTPUT_WAIT: Duration = Duration::from_millis(500);
 /// Runs the command to its end. The error says why it failed.
 pub(super) fn run(words: &[String], limit: Duration) -> Result<(), String> {
     let Some((program, arguments)) = words.split_first() else { return Err("it is blank".to_owned()) };
+    let not_started = |why: std::io::Error| format!("UPGRADE_COMMAND cannot be started: {program}: {why}");
+    // One pipe for both outputs keeps the order of the lines.
+    let (pipe, output) = std::io::pipe().map_err(not_started)?;
     let mut command = Command::new(program);
     // A group of its own, so that everything it has started can be ended.
     command
         .args(arguments)
         .stdin(Stdio::null())
-        .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
+        .stdout(output.try_clone().map_err(not_started)?)
+        .stderr(output)
         .process_group(0);
-    let mut child =
-        command.spawn().map_err(|why| format!("UPGRADE_COMMAND cannot be started: {program}: {why}"))?;
+    let mut child = command.spawn().map_err(not_started)?;
+    // The command holds the pipe open for writing, which would keep the reader waiting.
+    drop(command);
     let output = Arc::new(Mutex::new(Vec::new()));
-    let readers = [
-        child.stdout.take().map(|pipe| read(pipe, &output)),
-        child.stderr.take().map(|pipe| read(pipe, &output)),
-    ];
+    let reader = read(pipe, &output);
     let result = wait(&mut child, limit);
     let deadline = Instant::now() + OUTPUT_WAIT;
-    while readers.iter().flatten().any(|reader| !reader.is_finished()) && Instant::now() < deadline {
+    while !reader.is_finished() && Instant::now() < deadline {
         thread::sleep(LOOK);
     }
     let said = last_lines(&output.lock().unwrap_or_else(PoisonError::into_inner));
