@@ -69,6 +69,8 @@ pub(super) struct PollSchedule {
     started: Option<Millis>,
     /// The least time between two lists.
     least: Duration,
+    /// The least time between two lists that nothing has caused, because they repeat the known rows.
+    least_uncaused: Duration,
     /// How long to wait after a list without an event.
     quiet: Duration,
     /// The last time at which rows were written, or may have been.
@@ -100,6 +102,7 @@ impl PollSchedule {
             signal: None,
             started: None,
             least: BETWEEN,
+            least_uncaused: BETWEEN,
             quiet,
             last_write: None,
             is_limited: false,
@@ -211,6 +214,7 @@ impl PollSchedule {
         let took = self.started.map_or(Duration::ZERO, |at| now.since(at));
         let least = BETWEEN.max(PER_KNOWN_ROW * known_rows).max(2 * took);
         self.least = least.min(self.intervals.interval);
+        self.least_uncaused = (4 * PER_KNOWN_ROW * known_rows).min(self.intervals.interval).max(self.least);
     }
 
     /// A list failed: a growing backoff, at least as long as the backend requests. `dice` is from 0 to 1.
@@ -241,7 +245,7 @@ impl PollSchedule {
         let Some(started) = self.started else { return now };
         let pause = match self.wanted {
             None if self.is_idle(now) => self.interval_or_fallback(self.intervals.idle_interval),
-            None => self.quiet.max(self.least),
+            None => self.quiet.max(self.least_uncaused),
             Some(Expectation::Nudge) => BETWEEN,
             Some(Expectation::Likely) => self.least,
             Some(Expectation::Signal) => self.least.max(self.after_signal),

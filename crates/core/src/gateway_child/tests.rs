@@ -1,3 +1,5 @@
+//! What follows from each event of a gateway that the runtime runs.
+
 use super::*;
 
 const LIMITS: ChildLimits = ChildLimits {

@@ -1,6 +1,6 @@
 //! Providers' keys that people store in Mission Control, as variables for the gateway.
 //!
-//! [`name`] decides which variables a key may set. [`file`] turns keys into the text of an env file that the gateway's
+//! [`name`] decides which variables a key may set. [`mod@file`] turns keys into the text of an env file that the gateway's
 //! start script, systemd and [`file::entries`] read alike. [`sync`] decides what an answer of Mission Control changes.
 
 pub mod file;

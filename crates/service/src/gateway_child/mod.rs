@@ -32,8 +32,8 @@ use mcr_model::ChildCommand;
 use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_model::redact::Redactor;
 use mcr_model::secret::Secret;
-use process::{Identity, Process};
-use record::Record;
+use process::{GatewayProcess, Identity};
+use record::ChildRecord;
 
 /// The time between two probes of a gateway that is starting, and between two looks at the running turns.
 const LOOK_INTERVAL: Duration = Duration::from_millis(250);
@@ -112,7 +112,7 @@ struct Supervisor {
     setup: ChildSetup,
     clock: SteadyClock,
     schedule: ChildSchedule,
-    process: Option<Process>,
+    process: Option<GatewayProcess>,
     /// The env file as the running process has read it.
     keys: Option<FileStamp>,
     /// The program whose version is known, as a file.
@@ -169,15 +169,15 @@ impl Supervisor {
     /// Takes over the process that an earlier runtime has left.
     fn adopt(&mut self) {
         let Some(folder) = &self.setup.folder else { return };
-        let Some(record) = Record::read(folder) else { return };
+        let Some(record) = ChildRecord::read(folder) else { return };
         let identity = record.identity();
         if !identity.runs() {
-            Record::remove(folder);
+            ChildRecord::remove(folder);
             return;
         }
         info!(pid = identity.pid; "The gateway of an earlier runtime still runs and is taken over");
         self.keys = record.keys();
-        self.took(Process::adopted(identity), &record, true);
+        self.took(GatewayProcess::adopted(identity), &record, true);
     }
 
     /// Looks at what changes without an event: the gateway's answers and the env file.
@@ -234,10 +234,10 @@ impl Supervisor {
         let environment = self.environment(text.as_ref());
         self.ask_version(&environment);
         let command = &self.setup.command;
-        let process = Process::start(command, &environment)
+        let process = GatewayProcess::start(command, &environment)
             .map_err(|why| format!("{} cannot be started: {why}", command.program))?;
         info!(pid = process.identity.pid; "The gateway is started");
-        let record = Record::new(&process.identity, SystemClock.now(), stamp);
+        let record = ChildRecord::new(&process.identity, SystemClock.now(), stamp);
         if let Some(folder) = &self.setup.folder
             && let Err(why) = record.write(folder)
         {
@@ -269,7 +269,7 @@ impl Supervisor {
         }
     }
 
-    fn took(&mut self, process: Process, record: &Record, adopted: bool) {
+    fn took(&mut self, process: GatewayProcess, record: &ChildRecord, adopted: bool) {
         let (news, identity) = (self.news.clone(), process.identity.clone());
         // The supervisor holds the receiver as long as it lives.
         let watched = process.watch(move || drop(news.send(identity)));
@@ -290,7 +290,7 @@ impl Supervisor {
         let Some(process) = self.process.take_if(|process| process.identity == *identity) else { return };
         let end = process.reap();
         if let Some(folder) = &self.setup.folder {
-            Record::remove(folder);
+            ChildRecord::remove(folder);
         }
         self.setup.status.change(|health| (health.pid, health.started_at) = (None, None));
         self.schedule.on(ChildEvent::Ended(end), self.clock.now());

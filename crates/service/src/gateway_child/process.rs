@@ -50,13 +50,13 @@ impl Identity {
 }
 
 /// A process of the gateway, with everything that it has started in its group.
-pub(super) struct Process {
+pub(super) struct GatewayProcess {
     pub(super) identity: Identity,
     /// `None`: an earlier runtime has started it.
     child: Option<Child>,
 }
 
-impl Process {
+impl GatewayProcess {
     /// Starts the command with exactly this environment, as the leader of a group.
     pub(super) fn start(command: &ChildCommand, environment: &[(OsString, OsString)]) -> io::Result<Self> {
         let output = io::stderr().as_fd().try_clone_to_owned()?;

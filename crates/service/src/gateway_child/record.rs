@@ -13,7 +13,7 @@ const NAME: &str = "gateway-child.json";
 
 /// A process and the keys in its environment.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub(super) struct Record {
+pub(super) struct ChildRecord {
     pid: i32,
     started: u64,
     boot: String,
@@ -23,7 +23,7 @@ pub(super) struct Record {
     keys: Option<(u64, u64, i64)>,
 }
 
-impl Record {
+impl ChildRecord {
     pub(super) fn new(identity: &Identity, since: Millis, keys: Option<FileStamp>) -> Self {
         let keys = keys.map(|stamp| (stamp.bytes, stamp.inode, stamp.changed_ns));
         Self { pid: identity.pid, started: identity.started, boot: identity.boot.clone(), since, keys }

@@ -222,3 +222,15 @@ fn failures_slow_the_lists_down_and_one_success_resets_them() {
     schedule.succeeded(0, false, Millis(0));
     assert_eq!(schedule.failures(), 0);
 }
+
+/// Four times a second would repeat hundreds of rows four times a second.
+#[test]
+fn with_many_known_rows_polls_without_a_cause_are_rarer() {
+    let mut schedule = schedule();
+    schedule.record_write(Millis(0));
+    for (rows, pause) in [(100, 250), (400, 800)] {
+        schedule.begin(Millis(0));
+        schedule.succeeded(rows, true, Millis(0));
+        assert_eq!(schedule.due(Millis(0)), Millis(pause), "{rows} rows");
+    }
+}
