@@ -4,8 +4,6 @@
 
 pub mod clock;
 pub mod delivery;
-pub mod gateway_child;
-pub mod gateway_keys;
 pub mod heartbeat;
 pub mod http;
 pub mod metrics;

@@ -32,8 +32,6 @@ enum Place {
     Ours(Arc<dyn ScriptedModel>, Options),
     /// An address where nothing listens.
     Nowhere,
-    /// An address where the program itself starts the gateway.
-    Child(String),
     /// A real one: address and token.
     Real(String, String),
 }
@@ -115,11 +113,6 @@ impl Stack {
         Self::built(slugs, Place::Nowhere, "1000", None, &[])
     }
 
-    /// With a gateway that the program starts at this address.
-    pub(super) fn with_child(slugs: &[&str], url: &str, more: &[(&str, &str)]) -> Self {
-        Self::built(slugs, Place::Child(url.to_owned()), "1000", None, more)
-    }
-
     /// With a gateway of these options, and this token in place of its own.
     pub(super) fn at(
         slugs: &[&str],
@@ -186,14 +179,13 @@ impl Stack {
         (interval, shown, more): (&str, Option<&str>, &[(&str, &str)]),
         losses: usize,
     ) -> Self {
-        let board = Board::with_vault(backend);
+        let board = Board::with(backend);
         let agents = slugs
             .iter()
             .map(|slug| ((*slug).to_owned(), board.agent(slug, &format!("Agent {slug}"), "Works", json!({}))))
             .collect();
         let (url, token, gateway) = match place {
             Place::Real(url, token) => (url, token, None),
-            Place::Child(url) => (url, TOKEN.to_owned(), None),
             Place::Nowhere => ("http://127.0.0.1:1".to_owned(), TOKEN.to_owned(), None),
             Place::Ours(mind, options) => {
                 let gateway = ScriptedGateway::new(options, mind);
@@ -586,11 +578,6 @@ fn serve(gateway: &ScriptedGateway, address: &str) -> Server {
     let limits = ServerLimits::default().with_body_limit(gateway::PATH, BODY_BYTES);
     Server::bind_refusing(address, limits, ScriptedGateway::refuse, move |request| doors.answer(&request))
         .unwrap()
-}
-
-/// A scripted gateway of a process of its own.
-pub(super) fn serve_child(agents: &[&str], address: &str, mind: Arc<dyn ScriptedModel>) -> Server {
-    serve(&ScriptedGateway::new(options(agents), mind), address)
 }
 
 fn options(agents: &[&str]) -> Options {

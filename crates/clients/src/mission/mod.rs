@@ -12,7 +12,6 @@
 mod agents;
 pub mod catalog;
 mod documents;
-mod keys;
 mod messages;
 mod notifications;
 mod runtime;
@@ -32,7 +31,6 @@ pub use agents::{
 };
 pub use catalog::{Function, Repeat};
 pub use documents::{DocumentList, DocumentRef, ListDocuments, WriteDocument};
-pub use keys::{GetRuntimeSecrets, RuntimeSecrets};
 pub use messages::{Attachment, ListThread, MessageRef, PostMessage, PostMessageAsOrchestrator};
 pub use notifications::{
     GetDeliveryContext, ListUndelivered, MarkDelivered, MarkDeliveryEnded, MarkRead, RequestResponses,
