@@ -137,9 +137,14 @@ mod tests {
         let why = sh(&script, 1_500).unwrap_err();
         assert_eq!(why, "UPGRADE_COMMAND did not end within 1.5 s: waiting");
         let process: i32 = std::fs::read_to_string(&file).unwrap().trim().parse().unwrap();
-        // A process without a parent may stay as a zombie for a moment.
-        let state = std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
-        assert!(state.is_empty() || state.contains(") Z "), "{state}");
+        // A killed process takes a moment to end, and without a parent it may stay as a zombie.
+        let state = || std::fs::read_to_string(format!("/proc/{process}/stat")).unwrap_or_default();
+        let has_ended = || state().is_empty() || state().contains(") Z ");
+        let until = Instant::now() + Duration::from_secs(30);
+        while !has_ended() && Instant::now() < until {
+            thread::sleep(LOOK);
+        }
+        assert!(has_ended(), "{}", state());
     }
 
     #[test]
