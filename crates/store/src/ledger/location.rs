@@ -136,7 +136,8 @@ impl LedgerLocation {
 
     /// What that file says about the last process; nothing if it cannot be read.
     pub(super) fn last_process(&self) -> LastProcess {
-        let content = self.folder.read(ACTIVE).ok().flatten().unwrap_or_default();
+        // Opening would create an absent file.
+        let Some(content) = self.folder.read(ACTIVE).ok().flatten() else { return LastProcess::default() };
         self.active_file().map(|file| LastProcess::read(&content, &file)).unwrap_or_default()
     }
 
