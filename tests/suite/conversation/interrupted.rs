@@ -274,13 +274,12 @@ fn a_delivery_that_crashes_the_runtime_is_given_up() {
         let id = stack.undelivered()[0]["_id"].as_str().unwrap().to_owned();
         stack.kill();
         forge(&place, &id, |kept| (kept["record"]["crashes"], kept["record"]["held"]) = (json!(1), json!(5)));
-        if quiet {
-            // The process had worked for an hour before.
-            let hands = std::fs::read_to_string(place.join("ledger.hands")).unwrap();
-            let began = hands.split(' ').nth(1).unwrap();
-            let earlier = format!("{:020}", began.parse::<i64>().unwrap() - 3_600_000);
-            std::fs::write(place.join("ledger.hands"), hands.replacen(began, &earlier, 1)).unwrap();
-        }
+        // The process had worked for an hour before, or not at all.
+        let hands = std::fs::read_to_string(place.join("ledger.hands")).unwrap();
+        let time = |line: usize| hands.lines().nth(line).unwrap().split_whitespace().nth(1).unwrap();
+        let began = time(0).parse::<i64>().unwrap();
+        let earlier = if quiet { format!("{:020}", began - 3_600_000) } else { time(1).to_owned() };
+        std::fs::write(place.join("ledger.hands"), hands.replacen(time(0), &earlier, 1)).unwrap();
         may_end.store(true, Ordering::Relaxed);
         stack.start();
         let answer = stack.answer_of("ben", &task);
