@@ -233,7 +233,7 @@ add_folders() {
         [ -d "$folder" ] || install -d -m 2770 -o "$ACCOUNT" -g "$GATEWAY_GROUP" "$folder" ||
             fail "$folder cannot be made: is its disk full or read-only? The installed build was not changed."
     done
-    # The service user leaves requests here, and nobody else reads or writes them.
+    # The service user leaves requests here, and no other user reads or writes them.
     [ -d "$REQUESTS" ] || install -d -m 700 -o "$ACCOUNT" -g "$ACCOUNT" "$REQUESTS" ||
         fail "$REQUESTS cannot be made: is its disk full or read-only? The installed build was not changed."
     parent=$(dirname "$STATE")

@@ -16,7 +16,7 @@ use mcr_gateway_sim::rehearsal::{
 };
 
 /// An agent that no gateway has.
-const UNKNOWN: &str = "rehearsal-nobody";
+const UNKNOWN: &str = "rehearsal-unknown";
 
 /// The first conversation. If it is bad, no other one is played.
 const FIRST: &str = "mention";
