@@ -31,6 +31,8 @@ mod dispatcher;
 mod documentation;
 /// Every writing function against every broken connection, counted in the backend's tables.
 mod faults;
+/// Machines at Fly: the client, the clean-up of an app, the command.
+mod fly;
 /// Arbitrary bytes at every input: the fuzz targets without their engine.
 mod fuzzed;
 /// Every answer of a gateway, over a socket: replies, refusals, broken connections, both dialects.

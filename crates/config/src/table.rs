@@ -863,6 +863,39 @@ variables! {
         about: "The path of the browser that agents use. It runs without its sandbox.",
         ..PLAIN
     }
+    FLY_API_TOKEN {
+        section: Section::Fly,
+        kind: Kind::Secret { chars_max: KEY_CHARS_MAX },
+        read_by: ReadBy::FlyCleanup,
+        common: true,
+        about: "The token for Fly's Machines API, with or without `FlyV1` in front.",
+        ..PLAIN
+    }
+    FLY_API_BASE_URL {
+        section: Section::Fly,
+        kind: Kind::Url { example: "https://api.machines.dev" },
+        fallback: Fallback::Value("https://api.machines.dev"),
+        read_by: ReadBy::FlyCleanup,
+        common: true,
+        about: "The address of Fly's Machines API.",
+        ..PLAIN
+    }
+    FLY_CLEANUP_NAME_PREFIX {
+        section: Section::Fly,
+        kind: Kind::Identifier,
+        fallback: Fallback::Unset("every machine"),
+        read_by: ReadBy::FlyCleanup,
+        about: "Only machines whose names begin with this are deleted, with their volumes.",
+        ..PLAIN
+    }
+    FLY_CLEANUP_MIN_AGE_S {
+        section: Section::Fly,
+        kind: Kind::Integer { min: 0, max: 31_536_000, why: "the longest that makes sense is a year" },
+        fallback: Fallback::Value("0"),
+        read_by: ReadBy::FlyCleanup,
+        about: "Machines and volumes younger than this many seconds are kept.",
+        ..PLAIN
+    }
 }
 
 /// Variables of the image build, the compose file and its scripts, which may share our env file. The runtime does not

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 
 use super::diagnostic::FileTrouble;
+use super::table::FLY_API_TOKEN;
 use super::variable::{ALLOWED_BOOLEAN, Kind, Variable, either};
 use mcr_model::spending::{self, Limits, Prices};
 use mcr_model::zone::Zone;
@@ -177,6 +178,10 @@ pub(super) fn text(variable: &Variable, text: &str) -> Result<String, Problem> {
     match variable.kind {
         Kind::Text { chars_max } => line(text, chars_max)?,
         Kind::Identifier => visible(text, IDENTIFIER_CHARS_MAX)?,
+        // Fly shows its tokens with their scheme in front.
+        Kind::Secret { chars_max } if variable.name == FLY_API_TOKEN.name => {
+            visible(text.strip_prefix("FlyV1 ").unwrap_or(text), chars_max)?;
+        }
         Kind::Secret { chars_max } => visible(text, chars_max)?,
         Kind::Path => line(text, PATH_CHARS_MAX)?,
         Kind::Host => return super::address::host(text),
