@@ -277,7 +277,7 @@ variables! {
     }
     BACKEND_CALLS_MONTHLY {
         section: Section::Delivery,
-        kind: Kind::Integer { min: 300_000, max: 1_000_000_000, why: "an idle account with five agents already makes 280,000 calls in 30 days" },
+        kind: Kind::Integer { min: 300_000, max: 1_000_000_000, why: "an idle account with five agents already makes 297,000 calls in 30 days" },
         fallback: Fallback::Value("900000"),
         about: "Intended calls of the backend in 30 days. While people and agents write, notifications are polled every 250 ms. If the calls exceed this rate, they are polled every `DELIVERY_INTERVAL` only, and `/health` says so. Calls that a delivery needs are never delayed.",
         before: Some(Before {

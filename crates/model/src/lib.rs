@@ -26,6 +26,7 @@ mod runtime;
 pub mod secret;
 mod session_key;
 pub mod spending;
+pub mod sync_protocol;
 mod task;
 mod team_limits;
 pub mod visible;

@@ -144,6 +144,7 @@ impl Backend {
             Err(CallClass::Ambiguous) => "ambiguous",
         };
         self.metrics.backend.record(short(call.path), result, took);
+        self.metrics.wake_query.record_call(short(call.path));
         match answer {
             Ok(_) => {
                 self.last_ok.store(SystemClock.now().0, Ordering::Relaxed);

@@ -201,7 +201,7 @@ impl ThreadSetup<'_> {
             team: team.clone(),
             backend_calls: {
                 let metrics = self.state.metrics.clone();
-                Box::new(move || metrics.backend.total())
+                Box::new(move || metrics.backend_calls())
             },
             reporter: self.state.reporter.clone(),
             panics: self.state.panics.clone(),
