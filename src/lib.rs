@@ -89,6 +89,18 @@ pub mod gateway {
     pub use mcr_core::gateway::*;
 }
 
+/// The gateway as a process of the runtime: the decisions and the supervisor.
+pub mod gateway_child {
+    pub use mcr_core::gateway_child::*;
+    pub use mcr_service::gateway_child::*;
+}
+
+/// Keys that are stored in Mission Control: the decisions, and the env file for the gateway.
+pub mod gateway_keys {
+    pub use mcr_core::gateway_keys::*;
+    pub use mcr_service::gateway_keys::*;
+}
+
 /// Heartbeats: the decisions and the state.
 pub mod heartbeat {
     pub use mcr_core::heartbeat::*;

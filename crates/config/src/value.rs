@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::diagnostic::FileTrouble;
-use super::table::FLY_API_TOKEN;
+use super::table::{COMMAND_CHARS_MAX, FLY_API_TOKEN};
 use super::variable::{ALLOWED_BOOLEAN, Kind, Variable, either};
 use mcr_model::spending::{self, Limits, Prices};
 use mcr_model::zone::Zone;
-use mcr_model::{ActiveHours, WakeRules};
+use mcr_model::{ActiveHours, ChildCommand, WakeRules};
 
 /// Why a value cannot be used, and what is allowed: a sentence that follows the variable's name and value.
 pub(super) type Problem = String;
@@ -34,6 +34,12 @@ pub(super) fn unusable_file(trouble: FileTrouble) -> Problem {
 pub(super) struct Whole {
     pub(super) used: u64,
     pub(super) clamped: bool,
+}
+
+/// A command and its arguments, which no shell reads.
+pub(super) fn command(text: &str) -> Result<ChildCommand, Problem> {
+    line(text, COMMAND_CHARS_MAX)?;
+    ChildCommand::parse(text).map_err(|why| format!("{why}; expected a program and its arguments."))
 }
 
 /// Only digits: no sign, no exponent, no `0x`, no unit. A number of any length is valid; one out of range is clamped.
