@@ -19,6 +19,7 @@ pub mod guardrails;
 pub mod heartbeat;
 pub mod ops;
 pub mod repeated_call;
+pub mod skills;
 pub mod spans;
 pub mod tools;
 pub mod unknown_fields;
