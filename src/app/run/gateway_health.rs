@@ -150,6 +150,7 @@ impl GatewayStatus {
             sessions: known.sessions.len(),
             last_send_at: known.last_reply,
             last_send_error: known.last_error.clone(),
+            child: None,
         }
     }
 
