@@ -54,7 +54,7 @@ pub mod app;
 pub mod cli;
 pub mod telemetry;
 
-pub use mcr_clients::{convex, mission, wire};
+pub use mcr_clients::{convex, mission, pool, wire};
 pub use mcr_config as config;
 pub use mcr_core::{absence, gateway_config, guardrails, ops, repeated_call, spans, wake_query, work};
 pub use mcr_files as files;
