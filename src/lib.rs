@@ -98,6 +98,12 @@ pub mod http {
     pub use mcr_service::http::*;
 }
 
+/// Telegram: its messages and its client.
+pub mod telegram {
+    pub use mcr_clients::telegram as client;
+    pub use mcr_core::telegram::*;
+}
+
 /// Tools: what agents may call, and how calls are carried out.
 pub mod tools {
     pub use mcr_core::tools::*;

@@ -2,3 +2,5 @@
 
 /// The sixteen functions: what is sent, what is understood, what a lost answer means.
 mod calls;
+/// The client of Telegram: texts, files, and what each fault means.
+mod telegram;

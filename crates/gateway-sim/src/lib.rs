@@ -4,7 +4,7 @@
 //! the demo uses [`team`], and kill tests use [`load`]. [`rehearsal`] lists the cases that every gateway must pass, and judges
 //! them. For them [`mock_provider`] gives a real gateway a scripted model, and [`lossy_proxy`] loses answers.
 //!
-//! [`pool`] is a stand-in for the backend of a worker pool.
+//! [`pool`] is a stand-in for the backend of a worker pool, and [`telegram`] one for Telegram's Bot API.
 
 pub mod derived;
 pub mod gateway;
@@ -15,3 +15,4 @@ pub mod model_book;
 pub mod pool;
 pub mod rehearsal;
 pub mod team;
+pub mod telegram;

@@ -29,6 +29,7 @@ mod session_key;
 pub mod spending;
 mod task;
 mod team_limits;
+mod telegram;
 pub mod visible;
 mod word;
 mod workflow;
@@ -62,5 +63,6 @@ pub use runtime::{PendingUpgrade, RuntimeReport, RuntimeStatus, UpgradeStatus, U
 pub use session_key::{SessionKey, SessionKind};
 pub use task::{Activity, Task, TaskHit, TaskMetadata, TaskStatus};
 pub use team_limits::TeamLimits;
+pub use telegram::TelegramParseMode;
 pub use word::Word;
 pub use workflow::{Assignees, Unmet, WorkflowError, allowed_next, may_move, plan_for_agent, requirement};
