@@ -9,7 +9,7 @@ use mission_control_runtime::http::message::{Duplex, Reply, Request};
 use mission_control_runtime::http::websocket::{
     Incoming, Kind as FrameKind, Reader, Side, WebSocketLimits, accept_key, frame, requested_key,
 };
-use mission_control_runtime::wake_query::Timestamp;
+use mission_control_runtime::model::sync_protocol::Timestamp;
 use serde_json::json;
 
 use super::Options;

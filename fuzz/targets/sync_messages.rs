@@ -1,7 +1,6 @@
 //! The input is what a backend sends to the subscriber of the wake query: one message per line.
 
 use mission_control_runtime::wake_query::connection::{SyncSession, WakeConnection, WakeEnd};
-use serde_json::value::RawValue;
 use serde_json::{Value, json};
 
 use super::pieces::dice_of;
@@ -47,9 +46,8 @@ fn part(transition: usize, number: u32, chunk: &str) -> String {
 
 /// The number of new values, and the end of the connection, if the messages cause it.
 fn played(messages: &[&str]) -> (usize, Option<WakeEnd>) {
-    let args = RawValue::from_string("{}".to_owned()).expect("an object");
     let (mut connection, _): (WakeConnection, _) =
-        SyncSession::new("session".to_owned()).begin("service/wake:changed", &args, 0);
+        SyncSession::new("session".to_owned()).begin("service/wake:changed", json!({}), 0);
     let mut news = 0;
     for message in messages {
         match connection.receive(message) {

@@ -27,6 +27,7 @@ mod test_kind;
 mod two_dispatchers;
 /// Rows of the ledger that are not understood.
 mod unreadable_rows;
+mod wake_signals;
 /// The world around the dispatcher.
 mod world;
 

@@ -30,7 +30,7 @@ use mission_control_runtime::sessions::Sessions;
 use mission_control_runtime::wakeup::Wakeup;
 use mission_control_runtime::wire::Stop;
 use serde_json::json;
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -122,6 +122,8 @@ struct Shop {
     panics: Arc<AtomicUsize>,
     /// How many looks at quiet turns panic, and how many there were.
     looks: Arc<(AtomicUsize, AtomicUsize)>,
+    /// The calls of the backend that the process counts.
+    calls: Arc<AtomicU64>,
     noted: Panics,
     service: Option<Service>,
     view: Option<View>,
@@ -140,6 +142,7 @@ impl Shop {
             journal: Arc::default(),
             panics: Arc::default(),
             looks: Arc::default(),
+            calls: Arc::default(),
             noted: Panics::default(),
             service: None,
             view: None,
@@ -203,7 +206,10 @@ impl Shop {
                 away.load(Ordering::SeqCst).then(|| "away".to_owned())
             }),
             team: people.clone(),
-            backend_calls: Box::new(|| 0),
+            backend_calls: {
+                let calls = self.calls.clone();
+                Box::new(move || calls.load(Ordering::SeqCst))
+            },
             reporter: Wakeup::new(),
             panics: self.noted.clone(),
         });
@@ -309,6 +315,21 @@ fn a_recorded_answer_is_posted_while_no_turn_may_start() {
         assert_eq!(shop.view().state().breaker_open.is_some(), how != "paused");
         shop.stop();
     }
+}
+
+/// 900,000 calls a month are 30,000 a day, which may be made at once.
+#[test]
+fn calls_above_the_monthly_rate_limit_the_lists_and_no_delivery() {
+    let mut shop = Shop::new();
+    shop.start(2);
+    shop.until("lists", |shop| shop.view().state().lists > 2);
+    assert!(!shop.view().state().lists_limited);
+    shop.calls.store(30_001, Ordering::SeqCst);
+    shop.until("the limit", |shop| shop.view().state().lists_limited);
+    let task = shop.mention("ben");
+    shop.answered(&task);
+    assert!(shop.view().state().lists_limited);
+    shop.stop();
 }
 
 #[test]

@@ -6,6 +6,7 @@
 
 mod agent;
 mod base_url;
+mod child_command;
 mod choice;
 pub mod clock;
 mod context;
@@ -27,6 +28,7 @@ mod runtime;
 pub mod secret;
 mod session_key;
 pub mod spending;
+pub mod sync_protocol;
 mod task;
 mod team_limits;
 mod telegram;
@@ -39,6 +41,7 @@ pub use agent::{
     Agent, AgentProfile, AgentSkills, AgentStatus, BehaviorFlags, OpenclawConfig, Skill, is_quality,
 };
 pub use base_url::{BadUrl, BaseUrl};
+pub use child_command::{ChildCommand, version_in};
 pub use choice::{
     BeatMode, DonePolicy, LedgerSync, NoResponseNote, SessionScope, ToolEndpoints, WakeOn, WakeRules,
 };

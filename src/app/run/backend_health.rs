@@ -108,6 +108,11 @@ fn evidence(call: &Call<'_>, error: &CallError) -> Evidence {
     }
 }
 
+/// Whether a Mission Control may lack this function.
+fn is_optional(path: &str) -> bool {
+    catalog::OPTIONAL.iter().any(|function| function.path == path)
+}
+
 /// Whether the service makes this call for itself, not for an agent.
 fn is_ours(path: &str) -> bool {
     catalog::ALL.iter().any(|function| function.path == path && function.caller == catalog::Caller::Runtime)
@@ -144,6 +149,7 @@ impl Backend {
             Err(CallClass::Ambiguous) => "ambiguous",
         };
         self.metrics.backend.record(short(call.path), result, took);
+        self.metrics.wake_query.record_call(short(call.path));
         match answer {
             Ok(_) => {
                 self.last_ok.store(SystemClock.now().0, Ordering::Relaxed);
@@ -168,6 +174,8 @@ impl Backend {
                     }
                 }
             }
+            // It answers, and may lack this function.
+            Err(error) if error.why == CallReason::NoSuchFunction && is_optional(call.path) => {}
             Err(error) if error.why != CallReason::Stopped => self.note_failure(call, error),
             Err(_) => {}
         }

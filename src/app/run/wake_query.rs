@@ -10,6 +10,7 @@ use super::state::State;
 use super::threads::ThreadSetup;
 use mcr_clients::convex::{SubscriptionEnd, WakeLimits, WakeSubscriber};
 use mcr_clients::wire::Stop;
+use mcr_core::wake_query::condition_log::ConditionLog;
 use mcr_core::wake_query::pace::{EndClass, ReconnectPace};
 use mcr_core::wake_query::{WakeCondition, WakeQueryStatus, WakeSignal};
 use mcr_model::AccountId;
@@ -32,12 +33,11 @@ impl WakeQueryState {
         self.status.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
-    /// Sets the condition. Returns the one before.
-    fn set(&self, condition: WakeCondition, reason: Option<String>) -> WakeQueryStatus {
+    fn set(&self, condition: WakeCondition, reason: Option<String>) {
         let mut status = self.status.lock().unwrap_or_else(PoisonError::into_inner);
         let since = status.since.filter(|_| status.condition == condition);
         let since = Some(since.unwrap_or_else(|| SystemClock.now()));
-        std::mem::replace(&mut *status, WakeQueryStatus { condition, since, reason })
+        *status = WakeQueryStatus { condition, since, reason };
     }
 }
 
@@ -47,6 +47,7 @@ pub(super) struct WakeQuery {
     view: View,
     state: Arc<State>,
     pace: ReconnectPace,
+    log: ConditionLog,
     /// Receives a message when the backend is back.
     returned: Receiver<()>,
     /// Whether the scheduler relies on the subscription.
@@ -65,19 +66,22 @@ impl WakeQuery {
         let subscriber = WakeSubscriber::new(endpoint, &account, token, WakeLimits::default());
         state.wake_query.set(WakeCondition::Connecting, None);
         let returned = state.backend.on_return();
-        Some(Self { returned, subscriber, view, state, pace: ReconnectPace::default(), is_relied_on: false })
+        let (pace, log) = (ReconnectPace::default(), ConditionLog::default());
+        Some(Self { returned, subscriber, view, state, pace, log, is_relied_on: false })
     }
 
     /// Subscribes until the switch is closed.
     pub(super) fn run(&mut self, stop: &Stop) {
         while !stop.is_closed() {
             let (view, state, is_relied_on) = (&self.view, &self.state, &mut self.is_relied_on);
+            let log = &mut self.log;
             let ended = self.subscriber.subscribe(stop, &mut || {
-                note_value(state);
+                note_value(state, log);
                 *is_relied_on = true;
                 view.signal(WakeSignal::Changed);
                 ControlFlow::Continue(())
             });
+            self.state.metrics.wake_query.record_end();
             let Some(end) = ended else { return };
             if std::mem::take(&mut self.is_relied_on) {
                 self.view.signal(WakeSignal::Lost);
@@ -88,25 +92,27 @@ impl WakeQuery {
         }
     }
 
-    /// Notes the end of a subscription. Of the same condition, only the first end is logged.
-    fn note_end(&self, end: &SubscriptionEnd) {
-        let before = self.state.wake_query.set(end.condition(), Some(end.reason.clone()));
-        if before.condition == end.condition() {
-            return;
-        }
+    /// Notes the end of a subscription.
+    fn note_end(&mut self, end: &SubscriptionEnd) {
+        let condition = end.condition();
+        self.state.wake_query.set(condition, Some(end.reason.clone()));
+        let Some(changes) = self.log.take(condition, SystemClock.now()) else { return };
         let reason = end.reason.as_str();
         match end.class {
-            EndClass::Missing => info!(reason; "The backend offers no wake query; notifications are polled"),
-            EndClass::Broken | EndClass::Refused => {
-                info!(reason; "The wake query does not work; notifications are polled");
+            EndClass::Missing => {
+                info!(changes, reason; "The backend offers no wake query; notifications are polled");
+            }
+            EndClass::Broken | EndClass::Overloaded(_) | EndClass::Refused => {
+                info!(changes, reason; "The wake query does not work; notifications are polled");
             }
         }
     }
 }
 
-fn note_value(state: &State) {
-    let before = state.wake_query.set(WakeCondition::Subscribed, None);
-    if before.condition != WakeCondition::Subscribed {
-        info!("The wake query works; notifications are listed when it changes");
+fn note_value(state: &State, log: &mut ConditionLog) {
+    state.wake_query.set(WakeCondition::Subscribed, None);
+    state.metrics.wake_query.record_value();
+    if let Some(changes) = log.take(WakeCondition::Subscribed, SystemClock.now()) {
+        info!(changes; "The wake query works; notifications are listed when it changes");
     }
 }

@@ -59,8 +59,9 @@ fn a_message_survives_four_kills_of_the_runtime_in_its_turn() {
     let id = stack.undelivered()[0]["_id"].as_str().unwrap().to_owned();
     for kill in 1..=4 {
         stack.until_posts(kill);
+        stack.kill();
         may_end.store(kill == 4, Ordering::Relaxed);
-        stack.kill_and_start();
+        stack.start();
     }
     assert_eq!(stack.answer_of("ben", &task), "ben answers.");
     stack.settled();

@@ -10,6 +10,7 @@ use mission_control_runtime::delivery::scheduler::{
 };
 use mission_control_runtime::delivery::{End, Job, Outcome};
 use mission_control_runtime::model::Notification;
+use mission_control_runtime::wake_query::WakeSignal;
 use serde_json::{Value, json};
 
 use super::two_dispatchers::{RuntimePair, WORKERS};
@@ -49,6 +50,8 @@ pub(super) struct Watch {
     pub(super) now: Millis,
     begun: Vec<Job>,
     pub(super) left: usize,
+    /// Comes from the wake query after each list.
+    pub(super) signal: Option<WakeSignal>,
 }
 
 impl Watch {
@@ -71,6 +74,7 @@ impl Watch {
             now: Millis(0),
             begun: Vec::new(),
             left: 0,
+            signal: None,
         }
     }
 
@@ -86,6 +90,9 @@ impl Watch {
         let (list, limit) = self.next_list();
         let rows = rows.to_vec();
         self.tell(Some(Event::Listed { list, limit, rows, malformed: 0, dice }));
+        if let Some(signal) = self.signal {
+            self.tell(Some(Event::WakeQuery(signal)));
+        }
     }
 
     pub(super) fn next_list(&mut self) -> (u64, u32) {

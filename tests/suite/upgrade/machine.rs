@@ -21,6 +21,9 @@ const PATIENCE: Duration = Duration::from_mins(2);
 
 const PROGRAM: &str = env!("CARGO_BIN_EXE_mission-control-runtime");
 
+/// How long a new version must work.
+pub(super) const CONFIRM: Duration = Duration::from_secs(4);
+
 /// An address where no gateway listens. Readiness does not depend on one.
 const NO_GATEWAY: &str = "http://127.0.0.1:1";
 
@@ -103,6 +106,7 @@ impl Machine {
         command.env("PATH", "/usr/bin:/bin").stdin(Stdio::null());
         let command_path = self.path("command").to_str().unwrap().to_owned();
         let (state, result) = (self.path("state"), self.path("result"));
+        let confirm = CONFIRM.as_millis().to_string();
         let mut all = vec![
             ("ACCOUNT_ID", self.board.account.as_str()),
             ("SERVICE_TOKEN", self.board.token.as_str()),
@@ -112,7 +116,7 @@ impl Machine {
             ("HEARTBEAT_MODE", "off"),
             ("HEALTH_CHECK_INTERVAL", "5000"),
             ("UPGRADE_COMMAND", command_path.as_str()),
-            ("UPGRADE_CONFIRM_MS", "4000"),
+            ("UPGRADE_CONFIRM_MS", confirm.as_str()),
             ("UPGRADE_RESULT_FILE", result.to_str().unwrap()),
         ];
         // A blank value removes a variable.

@@ -3,9 +3,9 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use super::machine::{Installer, Machine};
+use super::machine::{CONFIRM, Installer, Machine};
 
 const GOOD: &str = "exec PROGRAM run";
 /// It exits before it can count its start.
@@ -14,6 +14,10 @@ const FAILING: &str = "echo it fails >&2; exit 1";
 const CRASHING: &str = "PROGRAM run & child=$!; sleep 1.5; kill -KILL $child; wait $child; exit 1";
 /// It answers, and Mission Control refuses its token.
 const NEVER_READY: &str = "SERVICE_TOKEN=\"${SERVICE_TOKEN}x\" exec PROGRAM run";
+
+/// From the backend's return to a working version and its report: two minutes with a confirmation of a minute, and so much
+/// less with a confirmation of [`CONFIRM`].
+const ON_WORKING_VERSION: Duration = Duration::from_mins(1).saturating_add(CONFIRM);
 
 /// Longer than a version may be unready while the backend answers.
 const LONG_OUTAGE: Duration = Duration::from_secs(9);
@@ -28,6 +32,7 @@ struct Case {
 }
 
 impl Case {
+    #[allow(clippy::print_stdout, reason = "the time on this machine")]
     fn check(&self) {
         let mut machine = Machine::new(&[("2.0.0", self.script)], &[], self.installer);
         machine.request("2.0.0");
@@ -39,9 +44,14 @@ impl Case {
             assert!(!is_good || machine.selected() == "2.0.0", "rolled back because the backend is away");
             machine.backend_returns();
         }
+        let returned = Instant::now();
         machine.until("the result", |machine| !machine.history().is_empty());
         let running = if self.result == "success" { "2.0.0" } else { "1.0.0" };
         machine.until("the version in reports", |machine| machine.reports(running));
+        let took = returned.elapsed();
+        println!("{}, backend leaves: {}: {took:.1?}", self.words, self.backend_leaves);
+        assert!(took <= ON_WORKING_VERSION, "{took:?}\n{}", machine.log());
+        assert_eq!(machine.runtime()["pendingUpgrade"], serde_json::Value::Null, "the page shows none");
         let starts = machine.ended().len();
         // Two more readings of requests change nothing.
         thread::sleep(Duration::from_secs(11));
@@ -94,6 +104,31 @@ fn good_failing_crashing_and_never_ready_versions_end_on_a_working_one() {
 #[test]
 fn the_same_while_the_backend_is_away_after_the_installation() {
     check_all(true);
+}
+
+/// The process works on in memory, and says that it cannot be started again.
+#[test]
+fn a_command_that_deletes_the_program_fails_and_the_process_stays() {
+    let place = tempfile::tempdir().unwrap();
+    let [program, command] = ["program", "command"].map(|name| place.path().join(name));
+    fs::write(&command, format!("#!/bin/sh\nrm {}\n", program.display())).unwrap();
+    fs::set_permissions(&command, fs::Permissions::from_mode(0o755)).unwrap();
+    let program = program.to_str().unwrap();
+    let build = format!(
+        "[ -e PLACE/made ] || {{ ln PROGRAM {program} 2>/dev/null || cp PROGRAM {program}; touch PLACE/made; }}; \
+         exec {program} run"
+    );
+    let variables = [("UPGRADE_COMMAND", command.to_str().unwrap())];
+    let machine = Machine::new(&[("1.0.0", &build)], &variables, Installer::None);
+    machine.request("2.0.0");
+    machine.until("the result", |machine| !machine.history().is_empty());
+    let history = machine.history();
+    let reason = history[0]["error"].as_str().unwrap_or_default();
+    let words = format!("UPGRADE_COMMAND has left no program at {program}");
+    assert!(history[0]["status"] == "failed" && reason.starts_with(&words), "{history:#?}");
+    assert!(!std::path::Path::new(program).exists());
+    machine.until("the next report", |machine| machine.reports("1.0.0"));
+    assert!(machine.ended().is_empty(), "{:?}", machine.ended());
 }
 
 /// What a bad command leads to: a reason, and the service works on.

@@ -110,7 +110,7 @@ fn the_client_opens_and_subscribes_as_the_protocol_has_it() {
             peer.cut();
         });
         let (end, values) = follow(&mut subscriber);
-        assert_eq!((end.unwrap().class, values), (EndClass::Broken, 1));
+        assert_eq!((end.unwrap().class, values), (EndClass::Overloaded(None), 1));
         assert_eq!(follow(&mut subscriber).1, 0);
         server.join().unwrap();
     });
@@ -239,8 +239,15 @@ fn a_connection_that_breaks_is_opened_again() {
 fn each_answer_to_the_opening_has_its_class() {
     let rows = [
         ("404 Not Found", "", EndClass::Missing, "no sync endpoint"),
-        ("503 Service Unavailable", "", EndClass::Broken, "503"),
-        ("429 Too Many Requests", "", EndClass::Broken, "429"),
+        ("502 Bad Gateway", "", EndClass::Broken, "502"),
+        ("503 Service Unavailable", "", EndClass::Overloaded(None), "503"),
+        (
+            "429 Too Many Requests",
+            "Retry-After: 20\r\n",
+            EndClass::Overloaded(Some(Duration::from_secs(20))),
+            "429",
+        ),
+        ("429 Too Many Requests", "Retry-After: later\r\n", EndClass::Overloaded(None), "429"),
         ("200 OK", "", EndClass::Refused, "200"),
         ("403 Forbidden", "", EndClass::Refused, "403"),
         (

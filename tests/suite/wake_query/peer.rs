@@ -7,7 +7,7 @@ use std::time::{Duration, Instant};
 use mission_control_runtime::http::websocket::{
     Incoming, Kind, Reader, Side, WebSocketLimits, accept_key, close_frame, frame,
 };
-use mission_control_runtime::wake_query::Timestamp;
+use mission_control_runtime::model::sync_protocol::Timestamp;
 use serde_json::{Value, json};
 
 /// Longer than any step here.

@@ -235,7 +235,11 @@ fn only_a_websocket_of_this_origin_is_served() {
 #[test]
 fn a_quiet_connection_gets_pings_and_a_silent_client_is_dropped() {
     let board = Board::new();
-    let times = SyncTimes { ping: Duration::from_millis(100), unheard: Duration::from_millis(1_500) };
+    let times = SyncTimes {
+        ping: Duration::from_millis(100),
+        unheard: Duration::from_millis(1_500),
+        ..SyncTimes::default()
+    };
     let (server, address) = serve(&board, times, ServerLimits::default());
     // Answers pings, and stays.
     let mut lively = subscribed(&board, &address);
@@ -275,6 +279,32 @@ fn connections_are_limited_and_their_places_come_back() {
         assert!(Instant::now() < until, "the place does not come back");
         thread::yield_now();
     }
+    server.stop(PATIENCE);
+}
+
+/// Strangers cannot hold all places: the oldest one makes room, and each loses its place after a while.
+#[test]
+fn strangers_keep_no_place_from_a_subscriber() {
+    let board = Board::new();
+    let limits = ServerLimits { connections: 200, ..ServerLimits::default() };
+    let times = SyncTimes { stranger: Duration::from_secs(2), ..SyncTimes::default() };
+    let (server, address) = serve(&board, times, limits);
+    let opened = Instant::now();
+    let mut strangers: Vec<Peer> = (0..64).map(|_| connected(&address)).collect();
+    // Its query fails, so it stays a stranger.
+    let wrong = json!({"accountId": board.account, "serviceToken": format!("{}x", board.token)});
+    strangers[63].send(&add(0, 1, "service/wake:changed", wrong));
+    assert_eq!(strangers[63].message()["modifications"][0]["type"], "QueryFailed");
+    let mut good = subscribed(&board, &address);
+    let mut others = strangers.split_off(1);
+    assert_eq!(strangers[0].closed(), Some(1013), "the oldest");
+    for stranger in &mut others {
+        assert_eq!(stranger.closed(), Some(1008));
+    }
+    assert!(opened.elapsed() >= times.stranger);
+    let engineer = board.agent("engineer", "Engineer", "Builds", json!({}));
+    board.notification(&engineer, json!({}));
+    assert_eq!(good.message()["modifications"][0]["queryId"], 7, "the subscriber stays");
     server.stop(PATIENCE);
 }
 

@@ -3,8 +3,8 @@
 use std::ops::ControlFlow;
 use std::time::{Duration, Instant};
 
-use serde::Serialize;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::to_raw_value;
+use serde_json::{Value, json};
 use ureq::http::{HeaderName, StatusCode};
 
 use super::error::{CallReason, EXCERPT_CHARS_MAX};
@@ -17,6 +17,9 @@ use mcr_core::wake_query::{PATH, WakeCondition};
 use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_model::secret::Secret;
 use mcr_model::{AccountId, random};
+
+/// The close code of a server that has no capacity now.
+const TRY_AGAIN_LATER: u16 = 1013;
 
 /// The endpoint of the sync protocol for clients that are not browsers.
 const ENDPOINT: &str = "/api/sync";
@@ -45,7 +48,7 @@ impl Default for WakeLimits {
 /// The subscriber of one account.
 pub struct WakeSubscriber {
     endpoint: ConvexEndpoint,
-    args: Box<RawValue>,
+    args: Value,
     limits: WakeLimits,
     session: SyncSession,
 }
@@ -66,23 +69,15 @@ impl SubscriptionEnd {
     pub fn condition(&self) -> WakeCondition {
         match self.class {
             EndClass::Missing => WakeCondition::Missing,
-            EndClass::Broken | EndClass::Refused => WakeCondition::Failing,
+            EndClass::Broken | EndClass::Overloaded(_) | EndClass::Refused => WakeCondition::Failing,
         }
     }
-}
-
-#[derive(Serialize)]
-#[serde(rename_all = "camelCase")]
-struct WakeArguments<'a> {
-    account_id: &'a AccountId,
-    service_token: &'a str,
 }
 
 impl WakeSubscriber {
     /// A subscriber for this account.
     pub fn new(endpoint: ConvexEndpoint, account: &AccountId, token: &Secret, limits: WakeLimits) -> Self {
-        let args = WakeArguments { account_id: account, service_token: token.expose() };
-        let args = to_raw_value(&args).expect("an object of two texts is always JSON");
+        let args = json!({"accountId": account, "serviceToken": token.expose()});
         Self { endpoint, args, limits, session: SyncSession::new(uuid()) }
     }
 
@@ -93,7 +88,7 @@ impl WakeSubscriber {
         stop: &Stop,
         on_new: &mut dyn FnMut() -> ControlFlow<()>,
     ) -> Option<SubscriptionEnd> {
-        let (mut connection, messages) = self.session.begin(PATH, &self.args, SystemClock.now().0);
+        let (mut connection, messages) = self.session.begin(PATH, self.args.clone(), SystemClock.now().0);
         let mut first_value = None;
         let end = self.follow(&mut connection, &messages, stop, &mut || {
             first_value.get_or_insert_with(Instant::now);
@@ -155,7 +150,7 @@ impl WakeSubscriber {
     /// What the end of a connection means.
     fn explain(&self, cause: Cause, had_value: bool) -> (EndClass, String) {
         match cause {
-            Cause::Opening(WebSocketFault::Refused(status)) => refused(status),
+            Cause::Opening(WebSocketFault::Refused(status, retry_after)) => refused(status, retry_after),
             Cause::Opening(WebSocketFault::NoSwitch) => {
                 (EndClass::Refused, "a proxy in front of the backend does not pass WebSockets".to_owned())
             }
@@ -193,12 +188,13 @@ fn fault_words(fault: &Fault) -> String {
     }
 }
 
-fn refused(status: StatusCode) -> (EndClass, String) {
+fn refused(status: StatusCode, retry_after: Option<Duration>) -> (EndClass, String) {
     let words = format!("the backend refuses a WebSocket with {status}");
     match status.as_u16() {
         // An older backend, or a proxy that passes only some paths.
         404 => (EndClass::Missing, format!("{words}: it has no sync endpoint")),
-        408 | 425 | 429 | 500.. => (EndClass::Broken, words),
+        429 | 503 => (EndClass::Overloaded(retry_after), words),
+        408 | 425 | 500.. => (EndClass::Broken, words),
         _ => (EndClass::Refused, words),
     }
 }
@@ -208,13 +204,17 @@ fn socket_fault(fault: &WebSocketFault) -> (EndClass, String) {
         WebSocketFault::Connection(fault) => {
             (EndClass::Broken, format!("the connection broke: {}", fault_words(fault)))
         }
-        WebSocketFault::Refused(status) => refused(*status),
+        WebSocketFault::Refused(status, retry_after) => refused(*status, *retry_after),
         WebSocketFault::NoSwitch => {
             (EndClass::Refused, "the backend does not switch to WebSocket".to_owned())
         }
         WebSocketFault::Closed(code) => {
+            let class = match code {
+                Some(TRY_AGAIN_LATER) => EndClass::Overloaded(None),
+                _ => EndClass::Broken,
+            };
             let code = code.map_or_else(String::new, |code| format!(" ({code})"));
-            (EndClass::Broken, format!("the backend closed the connection{code}"))
+            (class, format!("the backend closed the connection{code}"))
         }
         WebSocketFault::Violation(broken) => {
             (EndClass::Refused, format!("the backend sent {}", broken.explain()))
@@ -277,14 +277,16 @@ mod tests {
     fn each_status_of_the_opening_has_its_class() {
         for (status, expected) in [
             (404, EndClass::Missing),
-            (429, EndClass::Broken),
-            (503, EndClass::Broken),
+            (429, EndClass::Overloaded(Some(Duration::from_secs(7)))),
+            (503, EndClass::Overloaded(Some(Duration::from_secs(7)))),
+            (502, EndClass::Broken),
             (200, EndClass::Refused),
             (301, EndClass::Refused),
             (400, EndClass::Refused),
             (403, EndClass::Refused),
         ] {
-            assert_eq!(refused(StatusCode::from_u16(status).unwrap()).0, expected, "{status}");
+            let status = StatusCode::from_u16(status).unwrap();
+            assert_eq!(refused(status, Some(Duration::from_secs(7))).0, expected, "{status}");
         }
     }
 

@@ -53,7 +53,7 @@ impl Socket {
             WebSocketFault::Connection(fault) => {
                 SocketFailure::Away(gateway.broken(&fault, Stage::Asking(Sent::Nothing)))
             }
-            WebSocketFault::Refused(status) => refused(status),
+            WebSocketFault::Refused(status, _) => refused(status),
             fault => failure(&fault),
         })?;
         Ok(Self { socket, stop: gateway.stop.clone() })
@@ -96,7 +96,7 @@ fn failure(fault: &WebSocketFault) -> SocketFailure {
         WebSocketFault::Connection(_) => {
             SocketFailure::Temporary("the connection ended before the answer".to_owned())
         }
-        WebSocketFault::Refused(status) => refused(*status),
+        WebSocketFault::Refused(status, _) => refused(*status),
         WebSocketFault::NoSwitch => SocketFailure::Declined(
             "it does not follow the WebSocket protocol: check the proxies in front of it".to_owned(),
         ),

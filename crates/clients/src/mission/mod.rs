@@ -12,6 +12,7 @@
 mod agents;
 pub mod catalog;
 mod documents;
+mod keys;
 mod messages;
 mod notifications;
 mod runtime;
@@ -31,6 +32,7 @@ pub use agents::{
 };
 pub use catalog::{Function, Repeat};
 pub use documents::{DocumentList, DocumentRef, ListDocuments, WriteDocument};
+pub use keys::{GetRuntimeSecrets, RuntimeSecrets};
 pub use messages::{Attachment, ListThread, MessageRef, PostMessage, PostMessageAsOrchestrator};
 pub use notifications::{
     GetDeliveryContext, ListUndelivered, MarkDelivered, MarkDeliveryEnded, MarkRead, RequestResponses,

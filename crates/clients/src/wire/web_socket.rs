@@ -46,8 +46,8 @@ pub struct WebSocketRequest<'a> {
 pub enum WebSocketFault {
     /// The connection broke, or a time limit was reached.
     Connection(Fault),
-    /// The server refuses the switch with this status.
-    Refused(StatusCode),
+    /// The server refuses the switch with this status. It may say in seconds how long to wait (`Retry-After`).
+    Refused(StatusCode, Option<Duration>),
     /// The server's answer to the switch does not follow the protocol.
     NoSwitch,
     /// The server closed the connection, with this code if it gave one.
@@ -96,7 +96,7 @@ impl WebSocket {
         // Releases the connection.
         drop(response);
         if status != StatusCode::SWITCHING_PROTOCOLS {
-            return Err(WebSocketFault::Refused(status));
+            return Err(WebSocketFault::Refused(status, retry_after(&headers)));
         }
         if !grants_web_socket(&headers, &key) {
             return Err(WebSocketFault::NoSwitch);
@@ -159,6 +159,12 @@ impl WebSocket {
         let frame = frame(kind, true, payload, Some(random::bytes()));
         self.connection.write(&frame, until).map_err(WebSocketFault::Connection)
     }
+}
+
+/// The seconds of `Retry-After`. A date is not read.
+fn retry_after(headers: &HeaderMap) -> Option<Duration> {
+    let seconds = headers.get(header::RETRY_AFTER)?.to_str().ok()?.trim().parse().ok()?;
+    Some(Duration::from_secs(seconds))
 }
 
 /// Whether the server has switched to the protocol of this key (RFC 6455 §4.1).

@@ -10,7 +10,8 @@
 //! the backend calls exceed their monthly rate (`call_rate`), no pause is shorter than the interval.
 //!
 //! While the wake query works, each change of its value requests a list. Then both intervals are [`WITH_WAKE_QUERY`], and
-//! nothing else keeps the pauses from growing.
+//! nothing else keeps the pauses from growing. If a list that nothing has caused shows a new row, the value has not changed
+//! as it should. Then lists are at intervals again until the next change.
 
 use std::time::Duration;
 
@@ -208,6 +209,9 @@ impl PollSchedule {
         self.failures = 0;
         if is_new {
             self.after_signal = Duration::ZERO;
+            if self.served.is_none() && self.wanted.is_none() && self.has_wake_query() {
+                self.signal = Some(WakeSignal::Lost);
+            }
         } else if self.served == Some(Expectation::Signal) {
             self.after_signal = (2 * self.after_signal).clamp(BETWEEN, self.intervals.interval.max(BETWEEN));
         }

@@ -3,10 +3,9 @@
 use std::mem;
 
 use serde_json::Value;
-use serde_json::value::RawValue;
 
-use super::messages::{
-    AddQuery, ClientMessage, Modification, ServerMessage, StateVersion, Timestamp, Transition, written,
+use mcr_model::sync_protocol::{
+    ClientMessage, Modification, QueryChange, ServerMessage, StateVersion, Timestamp, Transition, written,
 };
 
 /// The only query of the set.
@@ -37,17 +36,17 @@ impl SyncSession {
     }
 
     /// Begins a connection that subscribes to this query. Returns its first messages.
-    pub fn begin(&mut self, path: &str, args: &RawValue, now: i64) -> (WakeConnection, [String; 2]) {
+    pub fn begin(&mut self, path: &str, args: Value, now: i64) -> (WakeConnection, [String; 2]) {
         let connect = ClientMessage::Connect {
-            session_id: &self.id,
+            session_id: self.id.clone(),
             connection_count: self.connections,
-            last_close_reason: &self.last_close,
+            last_close_reason: Some(self.last_close.clone()),
             max_observed_timestamp: self.observed,
-            client_ts: now,
+            client_ts: Some(now.into()),
         };
-        let add = AddQuery { query_id: QUERY, udf_path: path, args: [args] };
+        let add = QueryChange::Add { query_id: QUERY, udf_path: path.to_owned(), args: vec![args] };
         let subscribe =
-            ClientMessage::ModifyQuerySet { base_version: 0, new_version: 1, modifications: [add] };
+            ClientMessage::ModifyQuerySet { base_version: 0, new_version: 1, modifications: vec![add] };
         let messages = [written(&connect), written(&subscribe)];
         self.connections = self.connections.saturating_add(1);
         (WakeConnection::default(), messages)
@@ -115,12 +114,15 @@ impl WakeConnection {
             }
             ServerMessage::Ping => Ok(false),
             ServerMessage::FatalError { error } => Err(WakeEnd::Fatal(error)),
-            ServerMessage::AuthError { error } => Err(WakeEnd::Auth(error)),
+            ServerMessage::AuthError { error, .. } => Err(WakeEnd::Auth(error)),
             _ if has_parts => {
                 Err(WakeEnd::Malformed("a message between the parts of a transition".to_owned()))
             }
             ServerMessage::Transition(transition) => self.apply(transition),
-            ServerMessage::Other => Ok(false),
+            // Not requested, or unknown.
+            ServerMessage::MutationResponse(_) | ServerMessage::ActionResponse(_) | ServerMessage::Other => {
+                Ok(false)
+            }
         }
     }
 
@@ -165,8 +167,8 @@ impl WakeConnection {
         let mut is_new = false;
         for modification in transition.modifications {
             match modification {
-                Modification::QueryUpdated { query_id: QUERY, value } => is_new |= self.take(&value)?,
-                Modification::QueryFailed { query_id: QUERY, error_message, error_data } => {
+                Modification::QueryUpdated { query_id: QUERY, value, .. } => is_new |= self.take(&value)?,
+                Modification::QueryFailed { query_id: QUERY, error_message, error_data, .. } => {
                     return Err(WakeEnd::Failed(error_message, error_data));
                 }
                 Modification::QueryRemoved { query_id: QUERY } => return Err(WakeEnd::Removed),

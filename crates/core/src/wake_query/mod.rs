@@ -1,19 +1,17 @@
 //! The wake query: a query of the backend whose value changes when an agent has a new notification.
 //!
-//! Who hosts a backend can add the query as one file (`openclaw/convex/wake.ts`). The runtime subscribes to it over the
-//! backend's sync protocol, and lists notifications when the value changes. The value itself is not used. A subscription
-//! shows state, not events, so a lost connection loses nothing: the first value of the next one causes a list.
+//! An operator who hosts the backend can add the query as one file (`openclaw/convex/wake.ts`). The runtime subscribes to
+//! it over the backend's sync protocol, and lists notifications when the value changes. The value itself is not used. A
+//! subscription shows state, not events, so a lost connection loses nothing: the first value of the next one causes a list.
 //!
-//! `messages` has the protocol's JSON, [`connection`] one connection, and [`pace`] the pauses between two connections.
-//! Nothing here has a socket.
+//! [`connection`] has one connection, [`pace`] the pauses between two connections, and [`condition_log`] decides what is
+//! logged. `model::sync_protocol` has the messages. Nothing here has a socket.
 
+pub mod condition_log;
 pub mod connection;
-mod messages;
 pub mod pace;
 
 use mcr_model::clock::Millis;
-
-pub use messages::Timestamp;
 
 /// The path of the query, by convention.
 pub const PATH: &str = "service/wake:changed";

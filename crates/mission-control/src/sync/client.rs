@@ -3,13 +3,17 @@
 use std::io::{self, ErrorKind};
 use std::time::{Duration, Instant};
 
-use super::messages::{
-    ClientMessage, Modification, QueryChange, ServerMessage, StateVersion, Timestamp, written,
-};
+use serde_json::json;
+
 use super::queries::Queries;
+use super::slots::Slot;
 use crate::engine::{Caller, Engine};
 use mcr_http::message::Duplex;
 use mcr_http::websocket::{self, Incoming, Reader, Side, WebSocketLimits, close_frame, frame};
+use mcr_model::sync_protocol::{
+    ClientMessage, FunctionResponse, Modification, QueryChange, ServerMessage, StateVersion, Timestamp,
+    Transition, written,
+};
 
 /// The most bytes of a message of the client, and the most frames.
 const LIMITS: WebSocketLimits = WebSocketLimits { message_bytes: 64 * 1024, frames: 1_024 };
@@ -26,17 +30,24 @@ pub struct SyncTimes {
     pub ping: Duration,
     /// A client is disconnected after this time without any frame from it.
     pub unheard: Duration,
+    /// A client is disconnected after this time without a successful query.
+    pub stranger: Duration,
 }
 
 impl Default for SyncTimes {
     fn default() -> Self {
-        Self { ping: Duration::from_secs(15), unheard: Duration::from_mins(2) }
+        Self {
+            ping: Duration::from_secs(15),
+            unheard: Duration::from_mins(2),
+            stranger: Duration::from_secs(10),
+        }
     }
 }
 
 /// Close codes.
 const GOING_AWAY: u16 = 1001;
 const POLICY: u16 = 1008;
+const TRY_AGAIN_LATER: u16 = 1013;
 
 /// Why a connection ends: the text of a `FatalError`, if the client is wrong, and the close code.
 struct Closing {
@@ -77,9 +88,11 @@ pub(super) struct SyncClient<'a> {
     pub(super) began: u64,
     reader: Reader,
     version: StateVersion,
+    slot: Slot,
     is_connected: bool,
     caller: Caller,
     queries: Queries,
+    opened: Instant,
     heard: Instant,
     sent: Instant,
 }
@@ -89,6 +102,7 @@ impl<'a> SyncClient<'a> {
         engine: &'a Engine,
         is_admin_key: &'a dyn Fn(&str) -> bool,
         connection: &'a mut dyn Duplex,
+        slot: Slot,
         times: SyncTimes,
         began: u64,
     ) -> Self {
@@ -102,9 +116,11 @@ impl<'a> SyncClient<'a> {
             began,
             reader,
             version,
+            slot,
             is_connected: false,
             caller: Caller::Stranger,
             queries,
+            opened: now,
             heard: now,
             sent: now,
         }
@@ -118,7 +134,7 @@ impl<'a> SyncClient<'a> {
                 Err(Stopped::Gone(error)) => return Err(error),
                 Err(Stopped::Closes(closing)) => {
                     if let Some(error) = closing.fatal {
-                        self.send(&ServerMessage::FatalError { error })?;
+                        self.send(&ServerMessage::FatalError { error: error.to_owned() })?;
                     }
                     return self.connection.send(&close_frame(closing.code, None));
                 }
@@ -133,9 +149,9 @@ impl<'a> SyncClient<'a> {
         } else {
             let (tables, current) = self.queries.dependencies();
             self.engine.wait_for_change_of(tables, current, CHECK_INTERVAL);
-            let modifications = self.queries.refresh(self.engine, self.caller);
+            let modifications = self.refresh();
             if !modifications.is_empty() {
-                self.transition(self.version, &modifications)?;
+                self.transition(self.version, modifications)?;
             }
             self.read(INPUT_CHECK)?;
         }
@@ -145,6 +161,12 @@ impl<'a> SyncClient<'a> {
             self.connection.send(&frame(websocket::Kind::Ping, true, b"", None))?;
         }
         if self.heard.elapsed() >= self.times.unheard {
+            return Err(Stopped::Closes(Closing::quiet(POLICY)));
+        }
+        if self.slot.is_evicted() {
+            return Err(Stopped::Closes(Closing::quiet(TRY_AGAIN_LATER)));
+        }
+        if !self.slot.is_trusted() && self.opened.elapsed() >= self.times.stranger {
             return Err(Stopped::Closes(Closing::quiet(POLICY)));
         }
         if !self.connection.is_open() {
@@ -186,9 +208,9 @@ impl<'a> SyncClient<'a> {
         let fatal = |text| Err(Stopped::Closes(Closing::fatal(text)));
         let Ok(message) = serde_json::from_str(text) else { return fatal("The message is malformed") };
         match (self.is_connected, message) {
-            (false, ClientMessage::Connect {}) => self.is_connected = true,
+            (false, ClientMessage::Connect { .. }) => self.is_connected = true,
             (false, _) => return fatal("The first message must be Connect"),
-            (true, ClientMessage::Connect {}) => return fatal("The connection is already open"),
+            (true, ClientMessage::Connect { .. }) => return fatal("The connection is already open"),
             (true, ClientMessage::ModifyQuerySet { base_version, new_version, modifications }) => {
                 if base_version != self.version.query_set || base_version.checked_add(1) != Some(new_version)
                 {
@@ -203,12 +225,10 @@ impl<'a> SyncClient<'a> {
                 self.authenticate(&token_type, &value)?;
             }
             (true, ClientMessage::Mutation { request_id }) => {
-                let (success, result, log_lines) = (false, ONLY_QUERIES, []);
-                self.send(&ServerMessage::MutationResponse { request_id, success, result, log_lines })?;
+                self.send(&ServerMessage::MutationResponse(only_queries(request_id)))?;
             }
             (true, ClientMessage::Action { request_id }) => {
-                let (success, result, log_lines) = (false, ONLY_QUERIES, []);
-                self.send(&ServerMessage::ActionResponse { request_id, success, result, log_lines })?;
+                self.send(&ServerMessage::ActionResponse(only_queries(request_id)))?;
             }
             (true, ClientMessage::Other) => {}
         }
@@ -228,12 +248,12 @@ impl<'a> SyncClient<'a> {
                     if !self.queries.remove(query_id) {
                         return Err(Stopped::Closes(Closing::fatal("The query is not in the set")));
                     }
-                    modifications.push(Modification::Removed { query_id });
+                    modifications.push(Modification::QueryRemoved { query_id });
                 }
             }
         }
-        modifications.extend(self.queries.refresh(self.engine, self.caller));
-        self.transition(StateVersion { query_set: new_version, ..self.version }, &modifications)
+        modifications.extend(self.refresh());
+        self.transition(StateVersion { query_set: new_version, ..self.version }, modifications)
     }
 
     /// People authenticate with the admin key. Service functions have the token among their arguments.
@@ -243,27 +263,38 @@ impl<'a> SyncClient<'a> {
             "Admin" if (self.is_admin_key)(value) => Caller::Person,
             _ => {
                 let (base_version, auth_update_attempted) = (self.version.identity, true);
-                let error = "Only the admin key of this server is supported";
+                let error = "Only the admin key of this server is supported".to_owned();
                 self.send(&ServerMessage::AuthError { error, base_version, auth_update_attempted })?;
                 return Err(Stopped::Closes(Closing::quiet(POLICY)));
             }
         };
         self.queries.expire();
-        let modifications = self.queries.refresh(self.engine, self.caller);
+        let modifications = self.refresh();
         let identity = self.version.identity + 1;
-        self.transition(StateVersion { identity, ..self.version }, &modifications)
+        self.transition(StateVersion { identity, ..self.version }, modifications)
+    }
+
+    /// Runs the queries that may have new results. The first success shows that the client is no stranger.
+    fn refresh(&mut self) -> Vec<Modification> {
+        let modifications = self.queries.refresh(self.engine, self.caller);
+        if modifications.iter().any(|modification| matches!(modification, Modification::QueryUpdated { .. }))
+        {
+            self.slot.trust();
+        }
+        modifications
     }
 
     /// Sends the step to this version, with the time of the data.
-    fn transition(&mut self, to: StateVersion, modifications: &[Modification]) -> Result<(), Stopped> {
+    fn transition(&mut self, to: StateVersion, modifications: Vec<Modification>) -> Result<(), Stopped> {
         let (_, current) = self.queries.dependencies();
         let ts = Timestamp(self.began.saturating_add(current)).max(self.version.ts);
         let (start_version, end_version) = (self.version, StateVersion { ts, ..to });
         self.version = end_version;
-        Ok(self.send(&ServerMessage::Transition { start_version, end_version, modifications })?)
+        let transition = Transition { start_version, end_version, modifications };
+        Ok(self.send(&ServerMessage::Transition(transition))?)
     }
 
-    fn send(&mut self, message: &ServerMessage<'_>) -> io::Result<()> {
+    fn send(&mut self, message: &ServerMessage) -> io::Result<()> {
         self.connection.send(&frame(websocket::Kind::Text, true, written(message).as_bytes(), None))?;
         self.sent = Instant::now();
         Ok(())
@@ -271,4 +302,7 @@ impl<'a> SyncClient<'a> {
 }
 
 /// The answer to a mutation or an action.
-const ONLY_QUERIES: &str = "This server runs mutations and actions over HTTP only";
+fn only_queries(request_id: u32) -> FunctionResponse {
+    let result = json!("This server runs mutations and actions over HTTP only");
+    FunctionResponse { request_id, success: false, result, log_lines: [] }
+}

@@ -1,15 +1,14 @@
 //! The platform's sync protocol: clients subscribe to queries over a WebSocket (convex-http-api B).
 //!
 //! Each query runs at once, and again after each commit in a table that it has read. The client gets the results that are
-//! new. `client` serves one connection on its own thread, and `queries` runs its queries. Mutations and actions run over
-//! HTTP only.
+//! new. `client` serves one connection on its own thread, and `queries` runs its queries. `slots` limits the connections.
+//! Mutations and actions run over HTTP only.
 
 mod client;
-mod messages;
 mod queries;
+mod slots;
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 
 use super::engine::Engine;
 use client::SyncClient;
@@ -17,9 +16,7 @@ pub use client::SyncTimes;
 use mcr_http::message::{Reply, Request};
 use mcr_http::websocket::{accept_key, requested_key};
 use mcr_model::clock::{Clock as _, SystemClock};
-
-/// The most connections at once. Each occupies a thread of the server.
-const CONNECTIONS_MAX: usize = 64;
+use slots::Slots;
 
 /// Whether this is the path of the endpoint: `/api/sync`, or `/api/{version}/sync` for browsers.
 pub(super) fn is_path(path: &str) -> bool {
@@ -29,25 +26,16 @@ pub(super) fn is_path(path: &str) -> bool {
 
 /// The endpoint.
 pub(super) struct SyncServer {
-    connections: Arc<AtomicUsize>,
+    slots: Slots,
     times: SyncTimes,
     /// The first timestamp: nanoseconds of the Unix time, as on the platform.
     began: u64,
 }
 
-/// A place among the connections, returned on drop.
-struct ConnectionSlot(Arc<AtomicUsize>);
-
-impl Drop for ConnectionSlot {
-    fn drop(&mut self) {
-        self.0.fetch_sub(1, Ordering::AcqRel);
-    }
-}
-
 impl SyncServer {
     pub(super) fn new(times: SyncTimes) -> Self {
         let began = u64::try_from(SystemClock.now().0).unwrap_or_default().saturating_mul(1_000_000);
-        Self { connections: Arc::default(), times, began }
+        Self { slots: Slots::default(), times, began }
     }
 
     /// Answers a request for the endpoint.
@@ -60,22 +48,15 @@ impl SyncServer {
         let Some(key) = requested_key(request) else {
             return Reply::error(400, "This endpoint takes WebSocket requests only").no_store();
         };
-        let Some(slot) = self.enter() else {
+        let Some(slot) = self.slots.enter() else {
             return Reply::error(503, "Too many subscribers").with_header("Retry-After", "1").no_store();
         };
         let accept = accept_key(key);
         let (engine, times, began) = (engine.clone(), self.times, self.began);
         let reply = Reply::switched("websocket", move |connection| {
-            let _slot = slot;
-            SyncClient::new(&engine, &is_admin_key, connection, times, began).run()
+            SyncClient::new(&engine, &is_admin_key, connection, slot, times, began).run()
         });
         reply.with_header("Sec-WebSocket-Accept", &accept)
-    }
-
-    fn enter(&self) -> Option<ConnectionSlot> {
-        let open = |count: usize| (count < CONNECTIONS_MAX).then_some(count + 1);
-        self.connections.fetch_update(Ordering::AcqRel, Ordering::Acquire, open).ok()?;
-        Some(ConnectionSlot(self.connections.clone()))
     }
 }
 

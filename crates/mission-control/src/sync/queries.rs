@@ -5,11 +5,11 @@ use std::collections::BTreeMap;
 use ring::digest::{SHA256, digest};
 use serde_json::{Value, json};
 
-use super::messages::Modification;
 use crate::engine::{Caller, Engine};
 use crate::function::with_floats;
 use crate::logins::random_hex;
 use crate::store::TableSet;
+use mcr_model::sync_protocol::Modification;
 
 /// The most queries of one client.
 const QUERIES_MAX: usize = 64;
@@ -116,20 +116,17 @@ impl SubscribedQuery {
         if sent == std::mem::replace(&mut self.sent, sent) {
             return None;
         }
-        let (log_lines, journal) = ([], ());
         Some(match result {
-            Ok(value) if text.len() <= VALUE_BYTES_MAX => {
-                Modification::Updated { query_id, value, log_lines, journal }
-            }
+            Ok(value) if text.len() <= VALUE_BYTES_MAX => Modification::updated(query_id, value),
             Ok(_) => {
                 let error_message =
                     format!("Function {} return value is too large for a subscription", self.path);
-                Modification::Failed { query_id, error_message, log_lines, journal }
+                Modification::failed(query_id, error_message)
             }
             Err(text) => {
                 let error_message =
                     text.replacen("[Request ID: ]", &format!("[Request ID: {}]", random_hex()), 1);
-                Modification::Failed { query_id, error_message, log_lines, journal }
+                Modification::failed(query_id, error_message)
             }
         })
     }

@@ -16,7 +16,7 @@ use log::{error, warn};
 use super::inflight::InFlight;
 use super::poller::{Order, poll, prober};
 use super::stall_monitor::{StallWatch, monitor};
-use super::state_changes::{log_breaker, log_duplicate_runtime, wake_background_tasks};
+use super::state_changes::{log_breaker, log_duplicate_runtime, log_lists_limited, wake_background_tasks};
 pub use super::view::View;
 use super::worker::{Worker, WorkerChannels};
 use crate::clock::SteadyClock;
@@ -309,6 +309,7 @@ impl DispatcherThread {
             );
             log_breaker(&before, &state);
             log_duplicate_runtime(&before, &state);
+            log_lists_limited(&before, &state);
             wake_background_tasks(&before, &state, &self.reporter, self.team.wakeup());
             if self.dispatcher.is_done() {
                 return;

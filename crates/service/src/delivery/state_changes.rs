@@ -33,6 +33,19 @@ pub(super) fn log_breaker(before: &SchedulerState, now: &SchedulerState) {
     }
 }
 
+/// Logs when lists become rarer to save calls of the backend, and when that ends.
+pub(super) fn log_lists_limited(before: &SchedulerState, now: &SchedulerState) {
+    match (before.lists_limited, now.lists_limited) {
+        (false, true) => {
+            warn!(
+                "The calls of the backend exceed BACKEND_CALLS_MONTHLY; lists come at DELIVERY_INTERVAL only"
+            );
+        }
+        (true, false) => info!("The calls of the backend are within BACKEND_CALLS_MONTHLY again"),
+        (false, false) | (true, true) => {}
+    }
+}
+
 /// Logs a change of the sign of another runtime once.
 pub(super) fn log_duplicate_runtime(before: &SchedulerState, now: &SchedulerState) {
     match (&before.foreign, &now.foreign) {

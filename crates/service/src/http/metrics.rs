@@ -283,6 +283,12 @@ fn connections(page: &mut Page, health: &Health, metrics: &Metrics) {
         instant(backend.last_report_at),
     );
     page.counts("backend_calls_total", "Calls of the backend.", ["function", "result"], &metrics.backend);
+    page.one(
+        Counter,
+        "wake_query_runs_total",
+        "Runs of the wake query that this runtime has caused or seen. They count as calls of the backend.",
+        metrics.wake_query.total(),
+    );
     page.times(
         "backend_call_duration_seconds",
         "The duration of calls of the backend.",

@@ -9,12 +9,14 @@
 mod family;
 pub mod hour;
 mod operation;
+mod wake_query_runs;
 
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
 pub use family::{Durations, Family, OTHER};
 pub use operation::{OPERATIONS, Operation};
+pub use wake_query_runs::WakeQueryRuns;
 
 use mcr_core::delivery::End;
 use mcr_core::gateway::Usage;
@@ -98,6 +100,8 @@ pub enum Via {
 pub struct Metrics {
     /// By function (without `service/actions:`) and class.
     pub backend: Family,
+    /// The runs of the wake query.
+    pub wake_query: WakeQueryRuns,
     /// By call and class.
     pub gateway: Family,
     /// By tool and kind of failure, for calls in turns.
@@ -128,6 +132,7 @@ impl Metrics {
         let endpoints = ROWS.iter().map(|row| row.endpoint);
         Self {
             backend: Family::new(functions.into_iter().map(short), BACKEND_RESULTS, SHORT),
+            wake_query: WakeQueryRuns::default(),
             gateway: Family::new(GATEWAY_CALLS, GATEWAY_RESULTS, LONG),
             turn_tools: tools(),
             http_tools: tools(),
@@ -136,6 +141,11 @@ impl Metrics {
             operations: Operations::default(),
             usage: Tokens::default(),
         }
+    }
+
+    /// The calls that the platform counts.
+    pub fn backend_calls(&self) -> u64 {
+        self.backend.total() + self.wake_query.total()
     }
 
     /// Counts a call of a tool.

@@ -5,6 +5,7 @@
 
 mod boot;
 mod command;
+mod own_program;
 
 use std::io::Read as _;
 use std::path::Path;
@@ -16,6 +17,7 @@ use log::{info, warn};
 
 pub(super) use boot::Boot;
 
+use self::own_program::OwnProgram;
 use super::shutdown::Cause;
 use super::state::State;
 use crate::app::service_client::ServiceEndpoint;
@@ -58,6 +60,7 @@ pub(super) struct Requests {
     /// Ends the service.
     leave: Sender<Cause>,
     returned: Receiver<()>,
+    program: OwnProgram,
     /// The results of the command, which runs in a thread of its own.
     results: (Sender<CommandResult>, Receiver<CommandResult>),
     /// The log has named an error of reading requests.
@@ -85,6 +88,7 @@ impl Requests {
             own,
             leave,
             returned,
+            program: OwnProgram::find(),
             results: bounded(1),
             has_warned: false,
         }
@@ -265,10 +269,10 @@ impl Requests {
     fn start_command(&mut self, action: UpgradeAction) {
         let words = boot::arguments(&self.settings, &self.boot.machine, action);
         let (limit, results) = (self.settings.upgrades.command_timeout, self.results.0.clone());
-        let wakeup = self.state.requests.wakeup().clone();
+        let (wakeup, program) = (self.state.requests.wakeup().clone(), self.program.clone());
         let run = move || {
             let result = match words {
-                Some(words) => command::run(&words, limit),
+                Some(words) => command::run(&words, limit).and_then(|()| program.check()),
                 None => Err("UPGRADE_COMMAND is not set".to_owned()),
             };
             let _ = results.try_send(result);

@@ -176,6 +176,32 @@ fn when_the_wake_query_is_lost_a_list_is_due_at_once_and_the_intervals_return() 
     assert_eq!(schedule.due(now), now + SOON);
 }
 
+/// A connection that only sends pings looks alive.
+#[test]
+fn a_new_row_without_a_signal_ends_the_long_interval_until_the_next_signal() {
+    let idle_pause = |events: &[&dyn Fn(&mut PollSchedule)]| {
+        let mut schedule = schedule();
+        schedule.signaled(WakeSignal::Changed);
+        schedule.begin(Millis(0));
+        schedule.succeeded(0, true, Millis(0));
+        assert_eq!(schedule.due(Millis(300 * SECOND)), Millis(300 * SECOND), "the list of a signal");
+        schedule.begin(Millis(300 * SECOND));
+        for event in events {
+            event(&mut schedule);
+        }
+        let next = Millis(1_000 * SECOND);
+        schedule.begin(next);
+        schedule.due(Millis(2_000 * SECOND)).since(next).as_secs()
+    };
+    let succeeded =
+        |is_new: bool| move |schedule: &mut PollSchedule| schedule.succeeded(0, is_new, Millis(300 * SECOND));
+    let changed = |schedule: &mut PollSchedule| schedule.signaled(WakeSignal::Changed);
+    assert_eq!(idle_pause(&[&succeeded(false)]), 300);
+    assert_eq!(idle_pause(&[&succeeded(true)]), 60, "the value has not changed");
+    assert_eq!(idle_pause(&[&succeeded(true), &changed]), 300, "the change comes after the list");
+    assert_eq!(idle_pause(&[&changed, &succeeded(true)]), 300, "the change comes during the list");
+}
+
 /// A configured interval above five minutes is kept.
 #[test]
 fn the_wake_query_makes_no_interval_shorter() {

@@ -2,14 +2,13 @@
 
 use proptest::prelude::*;
 use serde_json::json;
-use serde_json::value::to_raw_value;
 
 use super::*;
 
 fn begin() -> (SyncSession, WakeConnection, [String; 2]) {
     let mut session = SyncSession::new("session".to_owned());
-    let args = to_raw_value(&json!({"accountId": "a", "serviceToken": "t"})).unwrap();
-    let (connection, messages) = session.begin("service/wake:changed", &args, 0);
+    let args = json!({"accountId": "a", "serviceToken": "t"});
+    let (connection, messages) = session.begin("service/wake:changed", args, 0);
     (session, connection, messages)
 }
 
@@ -46,8 +45,7 @@ fn the_first_messages_are_as_the_protocol_has_them() {
     );
     connection.receive(&transition(version(0, 0), version(1, 70), updated(json!(1.0)))).unwrap();
     session.ended(&connection, "30 s of silence");
-    let args = to_raw_value(&json!({})).unwrap();
-    let (_, [connect, _]) = session.begin("m:f", &args, 5);
+    let (_, [connect, _]) = session.begin("m:f", json!({}), 5);
     let connect: Value = serde_json::from_str(&connect).unwrap();
     assert_eq!(
         connect,

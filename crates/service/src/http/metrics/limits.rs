@@ -38,6 +38,12 @@ pub(super) fn write(page: &mut Page, delivery: &DeliveryHealth) {
         limits.agent_turns_resume_at.map(|at| seconds_of(at.0)),
     );
     page.one(
+        Gauge,
+        "delivery_lists_limited",
+        "1 while lists come at DELIVERY_INTERVAL only, because the calls of the backend exceed BACKEND_CALLS_MONTHLY.",
+        u8::from(delivery.lists_limited),
+    );
+    page.one(
         Counter,
         "delivery_origin_reads_total",
         "Contexts that were read only to learn who caused a notification.",
