@@ -149,7 +149,7 @@ const TOKEN_FILE: &str = "--token-file";
 
 /// The token of `OPENCLAW_GATEWAY_TOKEN` opens the gateway in use, so it is sent to that gateway's host and to this machine only.
 fn access(wanted: &Rehearse, env: &CommandEnv) -> Result<GatewayAccess, String> {
-    let Configuration { settings, report } = &env.configuration;
+    let Configuration { settings, report, .. } = &env.configuration;
     let of_settings = settings.as_ref().and_then(|settings| settings.gateway.token.clone());
     let variable = table::OPENCLAW_GATEWAY_TOKEN.name;
     let given = report.row(variable).filter(|row| row.origin.is_given());
