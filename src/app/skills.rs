@@ -1,5 +1,6 @@
 //! `skills verify` and `skills pack`: the skills that a queue component publishes, on the disk.
 
+use std::fmt::Write as _;
 use std::fs;
 use std::io::Read as _;
 use std::path::{Path, PathBuf};
@@ -9,8 +10,8 @@ use serde_json::json;
 use super::exit::Exit;
 use super::{fail, print};
 use mcr_core::skills::{
-    BUNDLE_BYTES_MAX, CheckedManifest, MARKER, Manifest, PackRequest, SkillFolder, SkillState, check, pack,
-    verify,
+    BUNDLE_BYTES_MAX, CheckedManifest, MARKER, PackRequest, SkillFolder, SkillManifest, SkillState, check,
+    pack, verify,
 };
 
 /// The largest manifest that is read.
@@ -54,7 +55,7 @@ fn verify_path(path: &Path, as_json: bool) -> Result<Exit, Vec<String>> {
 fn verify_manifest(path: &Path, as_json: bool) -> Result<Exit, Vec<String>> {
     let shown = path.display();
     let text = read_text(path, MANIFEST_BYTES_MAX).map_err(|why| vec![format!("{shown} {why}.")])?;
-    let manifest: Manifest = serde_json::from_str(&text)
+    let manifest: SkillManifest = serde_json::from_str(&text)
         .map_err(|why| vec![format!("{shown} is not a manifest of skills: {why}.")])?;
     let CheckedManifest { version, skills } = check(&manifest).map_err(|mistakes| {
         let head = format!("{shown} must not be used, not even in part:");
@@ -73,11 +74,12 @@ fn verify_manifest(path: &Path, as_json: bool) -> Result<Exit, Vec<String>> {
             json!({"success": true, "manifestVersion": version, "skills": rows})
         )));
     }
-    let rows: String = skills
-        .iter()
-        .map(|skill| format!("  {}: {}@{}\n", skill.folder, skill.slug, skill.version))
-        .collect();
-    Ok(print(&format!("The manifest is good: {} skills, checksum {version}.\n{rows}", skills.len())))
+    let mut text = format!("The manifest is good: {} skills, checksum {version}.\n", skills.len());
+    for skill in &skills {
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(text, "  {}: {}@{}", skill.folder, skill.slug, skill.version);
+    }
+    Ok(print(&text))
 }
 
 fn verify_folder(path: &Path, as_json: bool) -> Result<Exit, Vec<String>> {
@@ -105,10 +107,12 @@ fn verify_folder(path: &Path, as_json: bool) -> Result<Exit, Vec<String>> {
 fn row(row: &serde_json::Value) -> String {
     let text = |name: &str| row[name].as_str().unwrap_or_default();
     let skill = row["skill"].as_str().map(|skill| format!(" ({skill})")).unwrap_or_default();
-    let reasons = row["reasons"].as_array().into_iter().flatten();
-    let reasons: String =
-        reasons.map(|reason| format!("    {}\n", reason.as_str().unwrap_or_default())).collect();
-    format!("{:<10} {}{skill}\n{reasons}", text("state"), text("folder"))
+    let mut shown = format!("{:<10} {}{skill}\n", text("state"), text("folder"));
+    for reason in row["reasons"].as_array().into_iter().flatten() {
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(shown, "    {}", reason.as_str().unwrap_or_default());
+    }
+    shown
 }
 
 /// The folders of a folder of skills, by name. Files next to them, such as a lock file, are left out.

@@ -263,17 +263,11 @@ pub(super) fn skills(given: &mut Given) -> Result<Command, Misuse> {
             let Some(name) = given.text(&opt::SKILL_NAME) else {
                 return Err(Misuse("`skills pack` needs --as NAME@VERSION".to_owned()));
             };
-            match name.split_once('@') {
-                Some((slug, version)) => {
-                    Skills::Pack { folder: path, name: (slug.to_owned(), version.to_owned()) }
-                }
-                None => {
-                    let shown = tame(&name);
-                    return Err(Misuse(format!(
-                        "--as `{shown}`: expected NAME@VERSION, such as weather@1.2.0"
-                    )));
-                }
-            }
+            let Some((slug, version)) = name.split_once('@') else {
+                let shown = tame(&name);
+                return Err(Misuse(format!("--as `{shown}`: expected NAME@VERSION, such as weather@1.2.0")));
+            };
+            Skills::Pack { folder: path, name: (slug.to_owned(), version.to_owned()) }
         }
         _ => return Err(Misuse("`skills` needs `verify` or `pack`".to_owned())),
     };

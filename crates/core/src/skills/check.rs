@@ -6,7 +6,7 @@ use super::files::{
     BUNDLE_BYTES_MAX, INSTRUCTIONS, MARKER, ModuleFormat, clean_path, clean_slug, folder_name,
 };
 use super::hash;
-use super::manifest::{LAYOUT, Manifest, ManifestFile, ManifestSkill};
+use super::manifest::{LAYOUT, ManifestFile, ManifestSkill, SkillManifest};
 
 /// The most skills of a manifest.
 const SKILLS_MAX: usize = 1_000;
@@ -36,7 +36,7 @@ pub struct CheckedSkill {
 }
 
 /// Checks a manifest. The errors are sentences without the final full stop, one for each mistake.
-pub fn check(manifest: &Manifest) -> Result<CheckedManifest, Vec<String>> {
+pub fn check(manifest: &SkillManifest) -> Result<CheckedManifest, Vec<String>> {
     let mut mistakes = Vec::new();
     if manifest.layout_version != LAYOUT {
         mistakes.push(format!("The layout is `{}`, and only `{LAYOUT}` is known", manifest.layout_version));
@@ -100,7 +100,7 @@ fn check_skill(skill: &ManifestSkill, report: &mut dyn FnMut(String)) -> Option<
         return None;
     };
     let mut files: Vec<(String, String)> = Vec::new();
-    let mut folded = BTreeSet::new();
+    let mut spellings = BTreeSet::new();
     for ManifestFile { path, content, sha256 } in &skill.files {
         let clean = match clean_path(path) {
             Ok(clean) => clean,
@@ -110,7 +110,7 @@ fn check_skill(skill: &ManifestSkill, report: &mut dyn FnMut(String)) -> Option<
             }
         };
         // Some disks do not tell upper case from lower case.
-        if !folded.insert(clean.to_lowercase()) {
+        if !spellings.insert(clean.to_lowercase()) {
             refuse(format!("two files have the path `{clean}`"));
         }
         let sum = hash::of(content);
@@ -166,7 +166,7 @@ mod tests {
 
     /// A manifest with the demo skill of the vector, after a change of its skill. The checksums of bundle, marker and
     /// manifest follow the change.
-    fn manifest(change: impl Fn(&mut ManifestSkill)) -> Manifest {
+    fn manifest(change: impl Fn(&mut ManifestSkill)) -> SkillManifest {
         let mut skill = ManifestSkill {
             slug: "demo".to_owned(),
             version: "1.0.0".to_owned(),
@@ -184,15 +184,16 @@ mod tests {
         sealed(vec![skill])
     }
 
-    fn sealed(skills: Vec<ManifestSkill>) -> Manifest {
-        let mut manifest = Manifest { layout_version: LAYOUT.to_owned(), skills, ..Manifest::default() };
+    fn sealed(skills: Vec<ManifestSkill>) -> SkillManifest {
+        let mut manifest =
+            SkillManifest { layout_version: LAYOUT.to_owned(), skills, ..SkillManifest::default() };
         let checked: Vec<CheckedSkill> =
             manifest.skills.iter().filter_map(|skill| check_skill(skill, &mut |_| {})).collect();
         manifest.manifest_version = version_of(&checked);
         manifest
     }
 
-    fn mistakes(manifest: &Manifest) -> String {
+    fn mistakes(manifest: &SkillManifest) -> String {
         check(manifest).map_or_else(|mistakes| mistakes.join("; "), |_| "good".to_owned())
     }
 

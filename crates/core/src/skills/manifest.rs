@@ -8,7 +8,7 @@ pub(super) const LAYOUT: &str = "openclaw-workspace-skill-v1";
 /// A manifest, as the backend sends it. [`check`](super::check) makes sure that it is right.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
-pub struct Manifest {
+pub struct SkillManifest {
     /// The layout of the skills.
     pub layout_version: String,
     /// The checksum of the whole manifest.

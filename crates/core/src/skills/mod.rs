@@ -17,6 +17,6 @@ mod verify;
 
 pub use check::{CheckedManifest, CheckedSkill, check};
 pub use files::{BUNDLE_BYTES_MAX, MARKER, clean_path};
-pub use manifest::{Manifest, ManifestFile, ManifestSkill};
+pub use manifest::{ManifestFile, ManifestSkill, SkillManifest};
 pub use pack::{Bundle, BundleFile, PackRequest, pack};
 pub use verify::{SkillFolder, SkillState, verify};

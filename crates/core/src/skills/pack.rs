@@ -136,8 +136,9 @@ mod tests {
 
     #[test]
     fn every_mistake_is_named() {
+        type Row<'a> = (&'a str, &'a str, Vec<(&'a str, &'a str)>, &'a str);
         let large = "x".repeat(BUNDLE_BYTES_MAX);
-        let rows: [(&str, &str, Vec<(&str, &str)>, &str); 8] = [
+        let rows: [Row<'_>; 8] = [
             ("d", "1.0.0", DEMO.to_vec(), "The name `d` needs"),
             ("demo", "1.0", DEMO.to_vec(), "not of the form 1.2.3"),
             ("demo", "1.0.0", vec![DEMO[1]], "`SKILL.md` is missing"),

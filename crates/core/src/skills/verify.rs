@@ -95,16 +95,16 @@ mod tests {
 
     #[test]
     fn a_skill_is_intact_changed_or_unmanaged() {
+        type Change = fn(&mut SkillFolder);
         assert_eq!(verify(&demo()), SkillState::Intact { skill: "demo@1.0.0".to_owned() });
         assert_eq!(verify(&SkillFolder { marker: None, ..demo() }), SkillState::Unmanaged);
-        type Change = fn(&mut SkillFolder);
         let rows: [(&str, Change); 6] = [
             ("the checksum of its files", |skill| skill.files[0].1.push('x')),
             ("the checksum of its files", |skill| skill.files.push(("more.md".to_owned(), String::new()))),
             ("`SKILL.md` is missing", |skill| drop(skill.files.remove(0))),
             ("cannot be read", |skill| skill.marker = Some("{".to_owned())),
             ("the module format is `x`", |skill| {
-                skill.marker = Some(hash::marker("demo", "1", "2", "default", "x"))
+                skill.marker = Some(hash::marker("demo", "1", "2", "default", "x"));
             }),
             ("`link` is a link", |skill| skill.strange.push("`link` is a link".to_owned())),
         ];
