@@ -7,8 +7,10 @@
 //! * `tasks` has the facts of each task as JSON. The tasks without activity for the longest time leave it first.
 //! * `evidence` has the start, from which on every act of a task without facts is known, and the number of the last commit
 //!   before the last start or after the last stop. An older version writes neither table. If the number is not that of the
-//!   last commit, the rows of that commit say whether this version has written them ([`StepHistory::is_counted`]).
+//!   last commit, the rows of that commit say whether this version has written them ([`is_counted`]).
 //!   Otherwise an older one has written the ledger in between, and the start moves to the present.
+//!
+//! [`is_counted`]: super::step_history::StepHistory::is_counted
 
 use std::collections::BTreeSet;
 
