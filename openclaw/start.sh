@@ -1,13 +1,14 @@
 #!/usr/bin/env bash
 # Starts the OpenClaw gateway in its container, and keeps its configuration up to date.
 #
-# 1. Variables come from the container. OPENCLAW_ENV_FILE adds those that the container does not set. It may not name
-#    variables that decide which programs run, or those that this script reads before the file.
+# 1. Variables come from the container. OPENCLAW_ENV_FILE adds those that the container does not set. OPENCLAW_KEYS_FILE,
+#    which the runtime writes with the keys stored in Mission Control, replaces both. Neither file may name variables that
+#    decide which programs run, or those that this script reads before the files.
 # 2. `gateway-config` merges the variables, the template and the runtime's generated configuration into openclaw.json.
 # 3. The gateway runs until it ends or until a signal arrives. This script ends with the gateway's exit code.
-# 4. With OPENCLAW_CONFIG_RELOAD=1 the script watches both files. They may also appear later, or disappear.
+# 4. With OPENCLAW_CONFIG_RELOAD=1 the script watches these files. They may also appear later, or disappear.
 #    A change of the generated configuration is merged; the gateway reloads openclaw.json and keeps its turns.
-#    A change of the env file restarts the gateway, because a process gets its environment at its start. The gateway
+#    A change of an env file restarts the gateway, because a process gets its environment at its start. The gateway
 #    finishes its turns first.
 #
 # No token is printed, or passed on a command line.
@@ -16,6 +17,7 @@ set -uo pipefail
 state=${OPENCLAW_STATE_DIR:-$HOME/.openclaw}
 config=${OPENCLAW_CONFIG_PATH:-$state/openclaw.json}
 env_file=${OPENCLAW_ENV_FILE:-/etc/openclaw/gateway.env}
+keys_file=${OPENCLAW_KEYS_FILE:-/run/mission-control-keys/gateway.env}
 workspaces=${OPENCLAW_WORKSPACE_ROOT:-/clawd/agents}
 generated=$(dirname "$workspaces")/openclaw.json
 template=${OPENCLAW_TEMPLATE:-$(dirname "${BASH_SOURCE[0]}")/openclaw.template.json}
@@ -38,9 +40,10 @@ fail() {
     exit 1
 }
 
-# Loads the env file: NAME=value lines, values may be in quotes. Nothing in it is executed, and the container's variables win.
-load_env() {
-    local line name value
+# Loads an env file: NAME=value lines, values may be in quotes. Nothing in it is executed. With a second argument it
+# replaces variables that are set.
+load_file() {
+    local env_file=$1 replaces=${2:-} line name value
     if [ -e "$env_file" ]; then
         # Opening a FIFO would wait for its writer.
         [ -f "$env_file" ] || fail "$env_file is not a regular file. Replace it with a file of NAME=value lines, or remove it"
@@ -50,8 +53,8 @@ load_env() {
             [[ $line =~ ^[[:space:]]*(export[[:space:]]+)?([A-Za-z_][A-Za-z0-9_]*)=(.*)$ ]] || continue
             name=${BASH_REMATCH[2]} value=${BASH_REMATCH[3]%$'\r'}
             case $name in
-            OPENCLAW_STATE_DIR | OPENCLAW_CONFIG_PATH | OPENCLAW_ENV_FILE | OPENCLAW_WORKSPACE_ROOT | OPENCLAW_TEMPLATE | \
-                OPENCLAW_GATEWAY_PORT | OPENCLAW_WATCH_SECONDS | OPENCLAW_CONFIG_RELOAD)
+            OPENCLAW_STATE_DIR | OPENCLAW_CONFIG_PATH | OPENCLAW_ENV_FILE | OPENCLAW_KEYS_FILE | OPENCLAW_WORKSPACE_ROOT | \
+                OPENCLAW_TEMPLATE | OPENCLAW_GATEWAY_PORT | OPENCLAW_WATCH_SECONDS | OPENCLAW_CONFIG_RELOAD)
                 fail "$env_file sets $name, which is needed before this file is read. Remove the line, and set the variable for the container"
                 ;;
             PATH | HOME | IFS | ENV | BASH_* | SHELLOPTS | BASHOPTS | PS4 | LD_* | GLIBC_TUNABLES | NODE_OPTIONS | NODE_PATH | \
@@ -61,9 +64,15 @@ load_env() {
                 ;;
             esac
             if [[ $value =~ ^\"(.*)\"[[:space:]]*$ || $value =~ ^\'(.*)\'[[:space:]]*$ ]]; then value=${BASH_REMATCH[1]}; fi
-            if [ -z "${!name:-}" ]; then export "$name=$value"; fi
+            if [ -n "$replaces" ] || [ -z "${!name:-}" ]; then export "$name=$value"; fi
         done <"$env_file"
     fi
+}
+
+load_env() {
+    load_file "$env_file"
+    load_file "$keys_file" replaces
+    local name
     # A blank value counts as not set: git refuses a blank author, for example.
     for name in $(compgen -e); do if [ -z "${!name}" ]; then unset "$name"; fi; done
     if [ -n "${GIT_AUTHOR_NAME:-}" ]; then export GIT_COMMITTER_NAME=${GIT_COMMITTER_NAME:-$GIT_AUTHOR_NAME}; fi
@@ -85,10 +94,11 @@ start_gateway() {
     if [ -n "$stopping" ]; then kill -KILL "$gateway"; fi
 }
 
-# The checksums of both files under a name: now, last or used. An absent file has an empty one.
+# The checksums of the files under a name: now, last or used. An absent file has an empty one.
 # In files and not in $(…): bash 5.2 loses a signal that arrives while it parses a command substitution.
 look() {
     sum "$env_file" >"$sums/env.$1" 2>/dev/null
+    sum "$keys_file" >"$sums/keys.$1" 2>/dev/null
     sum "$generated" >"$sums/generated.$1" 2>/dev/null
 }
 # Only regular files are opened, and only their beginnings are read. What is refused counts by its kind and its size.
@@ -96,8 +106,16 @@ sum() {
     stat -Lc '%F %s' "$1"
     if [ -f "$1" ]; then head -c 4194304 "$1" | cksum; fi
 }
-keep() { cp "$sums/env.$1" "$sums/env.$2" && cp "$sums/generated.$1" "$sums/generated.$2"; }
-same() { cmp -s "$sums/env.$1" "$sums/env.$2" && cmp -s "$sums/generated.$1" "$sums/generated.$2"; }
+keep() { for file in env keys generated; do cp "$sums/$file.$1" "$sums/$file.$2" || return; done; }
+same() { for file in env keys generated; do differs "$file" "$1" "$2" && return 1; done || true; }
+differs() { ! cmp -s "$sums/$1.$2" "$sums/$1.$3"; }
+
+restart_gateway() {
+    say "$1 has changed: the gateway restarts after its running turns"
+    kill -TERM "$gateway"
+    await_gateway
+    start_gateway
+}
 
 stop() {
     stopping=yes
@@ -141,11 +159,10 @@ while kill -0 "$gateway" 2>/dev/null; do
     if same now last && ! same now used; then
         if ! merge; then
             say 'the gateway keeps its configuration; the lines above say why'
-        elif ! cmp -s "$sums/env.now" "$sums/env.used"; then
-            say "$env_file has changed: the gateway restarts after its running turns"
-            kill -TERM "$gateway"
-            await_gateway
-            start_gateway
+        elif differs env now used; then
+            restart_gateway "$env_file"
+        elif differs keys now used; then
+            restart_gateway "$keys_file"
         else
             say "$generated has changed: the gateway reloads its configuration"
         fi

@@ -296,7 +296,7 @@ switch_to() {
     for unit in "$LIB"/builds/*/systemd/*.service "$LIB"/builds/*/systemd/*.path; do
         file=$(basename "$unit")
         # An archive cannot replace the units of other programs.
-        case $file in "$ACCOUNT"-*.service | "$ACCOUNT"-*.path | openclaw-gateway.service) ;; *) continue ;; esac
+        case $file in "$ACCOUNT"-*.service | "$ACCOUNT"-*.path | openclaw-gateway.service | openclaw-gateway-restart.*) ;; *) continue ;; esac
         if [ -e "$LIB/builds/$1/systemd/$file" ]; then
             if cmp -s "$LIB/builds/$1/systemd/$file" "$UNITS/$file"; then continue; fi
             cp "$LIB/builds/$1/systemd/$file" "$UNITS/$file.new"
@@ -647,6 +647,7 @@ uninstall() {
     for link in /etc/systemd/system/multi-user.target.wants/"$NAME"@*.service; do
         if [ -L "$link" ]; then rm "$link"; fi
     done
+    systemctl stop openclaw-gateway-restart.path 2>/dev/null || :
     for unit in "$LIB"/current/systemd/*.service "$LIB"/current/systemd/*.path; do
         # The gateway is another program: its service goes on, and its unit stays if it is in use.
         name=$(basename "$unit")

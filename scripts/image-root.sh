@@ -30,4 +30,4 @@ install -D -m 0444 "$bundle" "$folder/root/etc/ssl/certs/ca-certificates.crt"
 # account and its token into it.
 ln -s /var/lib/mission-control-env/runtime.env "$folder/root/etc/mission-control-runtime.env"
 install -d -m 0700 "$folder/owned/mission-control" "$folder/owned/mission-control-env" \
-    "$folder/owned/mission-control-runtime"
+    "$folder/owned/mission-control-runtime" "$folder/owned/mission-control-keys"

@@ -27,6 +27,8 @@ use self::read::Given;
 use self::table::{commands, find, lacks};
 #[cfg(feature = "demo")]
 use crate::app::Demo;
+#[cfg(feature = "provision")]
+use crate::app::FlyCleanup;
 #[cfg(feature = "mission-control")]
 use crate::app::Local;
 #[cfg(feature = "demo")]
@@ -130,6 +132,9 @@ pub enum Command {
     /// Runs the embedded Mission Control.
     #[cfg(feature = "mission-control")]
     Local(Local),
+    /// Deletes the machines and volumes of an app at Fly.
+    #[cfg(feature = "provision")]
+    FlyCleanup(FlyCleanup),
     /// Prints the completions of a shell.
     Completions(Shell),
     /// Prints the version of this build.
@@ -180,6 +185,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>, commit: Option<&str>) -> E
         Ok(Command::Rehearse(wanted)) => app::rehearse::rehearse(&wanted),
         #[cfg(feature = "mission-control")]
         Ok(Command::Local(what)) => app::local(&what),
+        #[cfg(feature = "provision")]
+        Ok(Command::FlyCleanup(wanted)) => app::fly_cleanup(&wanted),
         Ok(Command::Completions(shell)) => app::print(&shell.script(BUILT_IN)),
         Ok(Command::Version { json: false }) => app::print(&app::version(commit)),
         Ok(Command::Version { json: true }) => app::print(&app::version_json(commit)),

@@ -20,6 +20,7 @@
 //! | [`mcr_store`] | what must survive the process: the ledger and the sessions | model, files, core |
 //! | [`mcr_mission_control`] | a Mission Control for one machine | model, files, http |
 //! | [`mcr_gateway_sim`] | a scripted gateway with a team of agents | model, core, http |
+//! | [`mcr_provision`] | machines at a provider | model, clients |
 //! | [`mcr_service`] | the threads: deliveries, tools, the API for agents, metrics | all but the two stand-ins |
 //!
 //! Some modules of this crate only re-export others, as a facade for the tests.
@@ -54,7 +55,7 @@ pub mod app;
 pub mod cli;
 pub mod telemetry;
 
-pub use mcr_clients::{convex, mission, wire};
+pub use mcr_clients::{convex, mission, pool, wire};
 pub use mcr_config as config;
 pub use mcr_core::{absence, gateway_config, guardrails, ops, repeated_call, spans, wake_query, work};
 pub use mcr_files as files;
@@ -65,6 +66,8 @@ pub use mcr_http::panics;
 pub use mcr_mission_control as local;
 pub use mcr_model as model;
 pub use mcr_model::{json, memory, random, redact, secret, visible};
+#[cfg(feature = "provision")]
+pub use mcr_provision as provision;
 pub use mcr_service::{metrics, roster, systemd, wakeup};
 pub use mcr_store::{ledger, sessions};
 
@@ -86,6 +89,18 @@ pub mod gateway {
     pub use mcr_core::gateway::*;
 }
 
+/// The gateway as a process of the runtime: the decisions and the supervisor.
+pub mod gateway_child {
+    pub use mcr_core::gateway_child::*;
+    pub use mcr_service::gateway_child::*;
+}
+
+/// Keys that are stored in Mission Control: the decisions, and the env file for the gateway.
+pub mod gateway_keys {
+    pub use mcr_core::gateway_keys::*;
+    pub use mcr_service::gateway_keys::*;
+}
+
 /// Heartbeats: the decisions and the state.
 pub mod heartbeat {
     pub use mcr_core::heartbeat::*;
@@ -96,6 +111,12 @@ pub mod heartbeat {
 pub mod http {
     pub use mcr_http::*;
     pub use mcr_service::http::*;
+}
+
+/// Telegram: its messages and its client.
+pub mod telegram {
+    pub use mcr_clients::telegram as client;
+    pub use mcr_core::telegram::*;
 }
 
 /// Tools: what agents may call, and how calls are carried out.

@@ -15,6 +15,8 @@ mod doctor;
 mod embedded;
 mod evidence;
 mod exit;
+#[cfg(feature = "provision")]
+mod fly_cleanup;
 mod gateway_config;
 pub mod load;
 #[cfg(feature = "mission-control")]
@@ -43,6 +45,8 @@ pub use demo::{Chaos, Demo, Fault, PORT, Play, RealGateway, SECONDS, demo};
 pub use doctor::{ConfigurationOptions, Doctor, doctor};
 pub use evidence::evidence;
 pub use exit::Exit;
+#[cfg(feature = "provision")]
+pub use fly_cleanup::{FlyCleanup, fly_cleanup};
 pub use gateway_config::{GatewayConfig, gateway_config};
 pub use load::is_configured;
 #[cfg(feature = "mission-control")]

@@ -7,6 +7,8 @@ pub(super) enum Feature {
     MissionControl,
     /// The scripted gateway and its team.
     Demo,
+    /// Machines at a provider.
+    Provision,
 }
 
 /// The features of this build.
@@ -15,6 +17,8 @@ pub(super) const BUILT_IN: &[Feature] = &[
     Feature::MissionControl,
     #[cfg(feature = "demo")]
     Feature::Demo,
+    #[cfg(feature = "provision")]
+    Feature::Provision,
 ];
 
 impl Feature {
@@ -23,6 +27,7 @@ impl Feature {
         match self {
             Self::MissionControl => "mission-control",
             Self::Demo => "demo",
+            Self::Provision => "provision",
         }
     }
 }

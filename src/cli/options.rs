@@ -115,7 +115,7 @@ pub(super) static TOKEN_FILE: CommandOption = with(
     "token-file",
     "FILE",
     Value::File,
-    "The file with the gateway's token (default: the variable OPENCLAW_GATEWAY_TOKEN)",
+    "The file with the gateway's token (default: OPENCLAW_GATEWAY_TOKEN, if the gateway is on this machine or on the host of OPENCLAW_GATEWAY_URL)",
 );
 pub(super) static AGENTS: CommandOption = with(
     "agents",
@@ -217,6 +217,10 @@ pub(super) static RUNTIME_PAGE: CommandOption = with(
     "The address at which people open the runtime's page; the page of Mission Control links to it",
 );
 
+pub(super) static APP: CommandOption = with("app", "NAME", Value::Text, "The app at Fly");
+pub(super) static DRY_RUN: CommandOption = flag("dry-run", "Only show what would be deleted (the default)");
+pub(super) static YES: CommandOption = flag("yes", "Delete it");
+
 /// All options, in the order of the help. Options with the same name take a value in all commands, or in none.
 pub(super) static ALL_OPTIONS: &[&CommandOption] = &[
     &ENV_FILE,
@@ -260,6 +264,9 @@ pub(super) static ALL_OPTIONS: &[&CommandOption] = &[
     &REDACT,
     &ORIGINAL,
     &NOTIFY,
+    &APP,
+    &DRY_RUN,
+    &YES,
     &RUNTIME_PAGE,
     &ENV_OUT,
 ];

@@ -17,6 +17,8 @@ use super::options::{self as opt, CommandOption};
 use super::{Command, Misuse, no_command, tame};
 #[cfg(feature = "mission-control")]
 use crate::app;
+#[cfg(feature = "provision")]
+use crate::app::FlyCleanup;
 #[cfg(feature = "mission-control")]
 use crate::app::Local;
 use crate::app::{BudgetRequest, ConfigurationOptions, Dead, GatewayConfig, Pause, ServiceLocation};
@@ -252,6 +254,26 @@ pub(super) fn help(given: &mut Given) -> Result<Command, Misuse> {
 pub(super) fn absent(given: &mut Given) -> Result<Command, Misuse> {
     Err(no_command(&given.command))
 }
+#[cfg(feature = "provision")]
+pub(super) fn fly_cleanup(given: &mut Given) -> Result<Command, Misuse> {
+    let Some(app) = given.text(&opt::APP) else {
+        return Err(Misuse(
+            "`fly-cleanup` needs --app NAME: the app at Fly whose machines are deleted".to_owned(),
+        ));
+    };
+    let Some(app) = mcr_provision::fly::AppName::parse(&app) else {
+        let shown = tame(&app);
+        return Err(Misuse(format!("--app `{shown}`: expected lower-case letters, digits and hyphens")));
+    };
+    let (dry_run, yes) = (given.flag(&opt::DRY_RUN), given.flag(&opt::YES));
+    if dry_run && yes {
+        return Err(Misuse("--dry-run and --yes exclude each other".to_owned()));
+    }
+    Ok(Command::FlyCleanup(FlyCleanup { env_file: env_file(given), app, yes, json: given.flag(&opt::JSON) }))
+}
+
+#[cfg(not(feature = "provision"))]
+pub(super) use absent as fly_cleanup;
 #[cfg(not(feature = "mission-control"))]
 pub(super) use absent as local;
 #[cfg(not(feature = "demo"))]

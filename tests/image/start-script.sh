@@ -94,6 +94,27 @@ an_env_file_that_appears_later_restarts_the_gateway() {
     finish
 }
 
+stored_keys_replace_the_others_and_their_change_restarts_the_gateway() {
+    prepare
+    mkdir keys
+    echo 'VERCEL_AI_GATEWAY_API_KEY=of-the-file' >etc/gateway.env
+    start OPENCLAW_KEYS_FILE="$work/keys/gateway.env" ANTHROPIC_API_KEY=of-the-container
+    expect 'the gateway starts' eventually gateways_started 1
+    expect 'without stored keys' contains log 'gateway: gateway run --port 18789 key=of-the-container'
+    printf '# stored\nANTHROPIC_API_KEY='"'stored'"'\nVERCEL_AI_GATEWAY_API_KEY=stored-too\n' >keys/gateway.env.new
+    mv keys/gateway.env.new keys/gateway.env
+    expect 'it starts again' eventually gateways_started 2
+    expect 'it says why' contains out "$work/keys/gateway.env has changed: the gateway restarts after its running turns"
+    expect 'with the stored keys' contains log 'gateway: gateway run --port 18789 key=stored author=unset vercel=stored-too'
+    echo '# none' >keys/gateway.env
+    expect 'a third start' eventually gateways_started 3
+    expect 'with the other keys again' [ "$(grep 'gateway: gateway' log | tail -n 1 | grep -c 'key=of-the-container author=unset vercel=of-the-file')" = 1 ]
+    echo 'LD_PRELOAD=/tmp/hostile.so' >keys/gateway.env
+    expect 'refused' eventually contains out "$work/keys/gateway.env sets LD_PRELOAD, which decides what programs run"
+    expect 'the gateway keeps running' [ "$(count log 'gateway: gateway run')" = 3 ]
+    finish
+}
+
 a_generated_configuration_that_appears_later_is_merged_without_a_restart() {
     prepare
     start
@@ -279,6 +300,7 @@ run_tests a_start_merges_the_configuration_and_then_starts_the_gateway \
     a_signal_reaches_the_gateway_and_its_exit_code_is_that_of_the_script \
     the_end_of_the_gateway_is_the_end_of_the_script \
     an_env_file_that_appears_later_restarts_the_gateway \
+    stored_keys_replace_the_others_and_their_change_restarts_the_gateway \
     a_generated_configuration_that_appears_later_is_merged_without_a_restart \
     a_configuration_that_cannot_be_merged_leaves_the_gateway_running \
     a_first_configuration_that_cannot_be_merged_starts_no_gateway \

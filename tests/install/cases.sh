@@ -128,7 +128,33 @@ for file in mission-control-runtime mission-control-runtime@ mission-control-loc
         failed "exposure of $file: $(tail -n 1 "$work/security")"
     passed "systemd-analyze: $file: $(tail -n 1 "$work/security" | grep -o '[0-9.]* OK')"
 done
+for file in openclaw-gateway-restart.path openclaw-gateway-restart.service; do
+    output=$(inside systemd-analyze verify "/usr/local/lib/systemd/system/$file" 2>&1) && [ -z "$output" ] || failed "verify $file: $output"
+done
 inside rm -r /opt/openclaw
+
+# --- Keys stored in Mission Control: a stand-in for the gateway shows its environment.
+inside sh -c 'mkdir -p /run/systemd/system /run/mission-control-runtime && cat > /run/systemd/system/openclaw-gateway.service' <<'END'
+[Unit]
+Wants=openclaw-gateway-restart.path
+[Service]
+EnvironmentFile=-/run/mission-control-runtime/gateway.env
+ExecStart=/bin/sh -c 'echo "key=$A_KEY" >>/run/gateway-keys; exec sleep 600'
+END
+inside systemctl daemon-reload
+# key_is VALUE: whether the last gateway was started with this key.
+key_is() { [ "$(inside tail -n 1 /run/gateway-keys)" = "key=$1" ]; }
+write_key() { inside sh -c 'cd /run/mission-control-runtime && printf "%s" "$1" >gateway.env.new && mv gateway.env.new gateway.env' sh "$1"; }
+inside systemctl start openclaw-gateway.service
+until_true key_is ''
+write_key 'A_KEY=one'
+until_true key_is one
+write_key "A_KEY='two'"
+until_true key_is two
+write_key '# none'
+until_true key_is ''
+inside sh -c 'systemctl stop openclaw-gateway.service openclaw-gateway-restart.path; rm -f /run/systemd/system/openclaw-gateway.service /run/mission-control-runtime/gateway.env; systemctl daemon-reload'
+passed 'openclaw-gateway-restart.path: keys that are set, changed and removed restart the gateway with them'
 
 # --- Bad input for an upgrade.
 sum=$(sha256sum "$work/next" | cut -d ' ' -f 1)

@@ -10,6 +10,8 @@ use mission_control_runtime::config::{
 
 /// The addresses of the backend, the gateway and our server, and the address for agents.
 mod addresses;
+/// The commands that the runtime runs, and the file that it writes for the gateway.
+mod commands;
 /// The account and its token.
 mod credentials;
 /// The documents are generated from the table.

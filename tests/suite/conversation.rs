@@ -14,6 +14,8 @@ mod evidence;
 mod figures;
 /// One turn for waiting notifications.
 mod folding;
+/// A gateway that the program runs itself.
+mod gateway_child;
 /// A real gateway that is killed, updated, or gives its agents a shell.
 mod gateway_process;
 /// Heartbeats of agents.
@@ -64,6 +66,8 @@ mod status_endpoints;
 mod stopped;
 /// The orderly stop of the program.
 mod stopping;
+/// Keys that are stored in Mission Control.
+mod stored_keys;
 /// The loop brake: agents that wake each other.
 mod team;
 /// Work of the test kind, killed as a process.

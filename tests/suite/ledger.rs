@@ -7,6 +7,8 @@ mod damage;
 mod disk;
 /// SIGKILL during many concurrent notes.
 mod kill;
+/// Long texts of open deliveries.
+mod long_texts;
 /// The ledger in memory, for tests of crashes.
 mod memory_ledger;
 /// Ledgers of other versions.

@@ -31,10 +31,14 @@ mod dispatcher;
 mod documentation;
 /// Every writing function against every broken connection, counted in the backend's tables.
 mod faults;
+/// Machines at Fly: the client, the clean-up of an app, the command.
+mod fly;
 /// Arbitrary bytes at every input: the fuzz targets without their engine.
 mod fuzzed;
 /// Every answer of a gateway, over a socket: replies, refusals, broken connections, both dialects.
 mod gateway_answers;
+/// The supervisor of a gateway, with commands that misbehave.
+mod gateway_child;
 /// The configuration of the gateway, merged from its environment, a template and the roster.
 mod gateway_config;
 /// Limits of what agents cause: the loop brake.
@@ -59,6 +63,8 @@ mod scripted_gateway;
 mod secrets;
 /// The 34 service functions: what is sent, what is understood.
 mod service_calls;
+/// Keys stored in Mission Control: the names that every program refuses, and what the fetches cost.
+mod stored_keys;
 /// The threads of the delivery, with doubles that panic.
 mod threads;
 /// The layers, the lengths of files, the documents and the secrets.
@@ -75,5 +81,7 @@ mod wake_query;
 mod websocket;
 /// The task workflow, session keys and notification words of the contract.
 mod words;
+/// The worker of a pool: the queue, Telegram, and one job from its claim to its end.
+mod worker_pool;
 /// The workspaces of agents: which files they get, and which files nothing touches.
 mod workspace;

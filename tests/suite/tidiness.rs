@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use mission_control_runtime::redact::credentials_in;
 
 /// What each layer may use, as the table in `src/lib.rs` has it; the manifests list it, so that the compiler keeps it.
-const LAYERS: [(&str, &[&str]); 10] = [
+const LAYERS: [(&str, &[&str]); 11] = [
     ("model", &[]),
     ("files", &[]),
     ("config", &["model"]),
@@ -20,6 +20,7 @@ const LAYERS: [(&str, &[&str]); 10] = [
     ("http", &["model"]),
     ("clients", &["model", "files", "core", "http"]),
     ("store", &["model", "files", "core"]),
+    ("provision", &["model", "files", "clients"]),
     ("mission-control", &["model", "files", "http"]),
     ("gateway-sim", &["model", "core", "http"]),
     ("service", &["model", "files", "config", "core", "http", "clients", "store"]),
@@ -90,7 +91,7 @@ fn the_manifests_list_the_layers_below_only() {
 /// No layer lists a stand-in, so they are in the droplet build only if the root package requires them.
 #[test]
 fn the_droplet_build_contains_no_stand_in() {
-    let stand_ins = ["mission-control", "gateway-sim"];
+    let stand_ins = ["mission-control", "gateway-sim", "provision"];
     let manifest = fs::read_to_string(root().join("Cargo.toml")).unwrap();
     let (_, package) = manifest.split_once("\n[dependencies]\n").unwrap();
     let required = package.split("\n[").next().unwrap();

@@ -15,7 +15,7 @@ use super::table::{
     OPENCLAW_GATEWAY_TOKEN, OPENCLAW_MAX_CONCURRENT, OPENCLAW_SESSION_RETENTION_DAYS, SLACK_APP_TOKEN,
     SLACK_BOT_TOKEN, TABLE, TELEGRAM_BOT_TOKEN,
 };
-use super::variable::{ReadBy, Variable};
+use super::variable::Variable;
 use mcr_model::GatewayEnvironment;
 
 /// Reads the variables of the gateway container from its environment. A value that only the gateway uses and that is not
@@ -24,7 +24,7 @@ pub fn container(
     environment: &BTreeMap<String, String>,
     garbled: &BTreeSet<String>,
 ) -> (GatewayEnvironment, Vec<Diagnostic>) {
-    let variables = || TABLE.iter().copied().filter(|variable| variable.read_by != ReadBy::Runtime);
+    let variables = || TABLE.iter().copied().filter(|variable| variable.read_by.is_gateway());
     let is_read = |name: &str| variables().any(|variable| variable.spellings().any(|known| known == name));
     let sources = Sources {
         environment: &environment

@@ -72,7 +72,7 @@ pub fn configuration_table() -> String {
 /// The table in `docs/openclaw-setup.md`: the variables of the gateway's container.
 pub fn gateway_table() -> String {
     let mut text = String::new();
-    push_table(&mut text, TABLE.iter().copied().filter(|variable| variable.read_by != ReadBy::Runtime));
+    push_table(&mut text, TABLE.iter().copied().filter(|variable| variable.read_by.is_gateway()));
     text
 }
 
@@ -149,7 +149,7 @@ fn example_comment(variable: &Variable) -> String {
         Fallback::Value(_) => {}
     }
     match variable.read_by {
-        ReadBy::Runtime | ReadBy::Gateway => {}
+        ReadBy::Runtime | ReadBy::Gateway | ReadBy::FlyCleanup => {}
         ReadBy::Both if variable.is_secret() => push(
             &mut comment,
             format_args!(" The gateway container reads it too, but not {}_FILE.", variable.name),
@@ -177,7 +177,9 @@ fn allowed(variable: &Variable) -> String {
         Kind::Text { .. } => "text".to_owned(),
         Kind::Identifier => "an id".to_owned(),
         Kind::Secret { .. } => match variable.read_by {
-            ReadBy::Runtime => format!("a secret, or its file in `{}_FILE`", variable.name),
+            ReadBy::Runtime | ReadBy::FlyCleanup => {
+                format!("a secret, or its file in `{}_FILE`", variable.name)
+            }
             ReadBy::Both => {
                 format!("a secret, or for the runtime its file in `{}_FILE`", variable.name)
             }

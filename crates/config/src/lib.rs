@@ -20,6 +20,9 @@ mod diagnostic;
 pub mod documents;
 mod doubts;
 mod env_file;
+mod fly;
+mod gateway_child;
+mod gateway_keys;
 mod guardrails;
 mod heartbeats;
 mod lookup;
@@ -38,6 +41,9 @@ pub use container::{container, prevents};
 pub use diagnostic::{Both, Diagnostic, FileTrouble, Severity};
 use diagnostic::{former_state, quoted};
 pub use env_file::EnvFile;
+pub use fly::FlyCleanupSettings;
+pub use gateway_child::GatewayChildSettings;
+pub use gateway_keys::GatewayKeys;
 pub use heartbeats::Heartbeats;
 pub use lookup::{FileSource, SecretFile, Sources};
 pub use nearest::typos;
@@ -57,6 +63,8 @@ pub use variable::{Before, Effect, Fallback, Kind, ReadBy, Section, Variable};
 pub struct Configuration {
     /// The settings, if there is no error.
     pub settings: Option<Settings>,
+    /// The settings of `fly-cleanup`, if there is no error in them.
+    pub fly: Option<FlyCleanupSettings>,
     /// Errors, warnings, the effective value of every variable, and every secret to redact.
     pub report: Report,
 }
@@ -93,8 +101,9 @@ impl Configuration {
 pub fn resolve(sources: &Sources<'_>) -> Configuration {
     let mut reader = reader::Reader::new(lookup::look_up(sources));
     let settings = settings::assemble(&mut reader);
+    let fly = fly::read(&mut reader);
     let report = reader.finish();
     let settings = settings.filter(|_| report.errors().next().is_none());
     let settings = settings.map(|settings| settings.with_report(&report));
-    Configuration { settings, report }
+    Configuration { settings, fly, report }
 }

@@ -11,7 +11,7 @@ use super::env_file::{EnvFile, Written};
 use super::nearest;
 use super::passwords::passwords;
 use super::report::{Origin, Report};
-use super::table::{HOME, STATE_DIRECTORY, TABLE, XDG_STATE_HOME};
+use super::table::{HOME, RUNTIME_DIRECTORY, STATE_DIRECTORY, TABLE, XDG_STATE_HOME};
 use super::value::{COMMENT, unusable_file};
 use super::variable::Variable;
 use mcr_model::secret::Secret;
@@ -104,6 +104,7 @@ pub(super) struct Found {
 pub(super) struct LookedUp {
     pub(super) findings: BTreeMap<&'static str, Finding>,
     pub(super) state_directory: Option<(String, &'static str)>,
+    pub(super) runtime_directory: Option<String>,
     /// Whether the env file cannot be used. Then a message about a missing variable would only distract.
     pub(super) file_is_unusable: bool,
     pub(super) report: Report,
@@ -137,22 +138,30 @@ pub(super) fn look_up(sources: &Sources<'_>) -> LookedUp {
     search.warn_about_permissions();
     let findings = TABLE.iter().map(|variable| (variable.name, search.find(variable))).collect();
     let state_directory = state_directory(sources.environment);
+    let runtime_directory = of_systemd(sources.environment, RUNTIME_DIRECTORY);
     let file_is_unusable = matches!(sources.file, FileSource::Unusable { .. });
-    LookedUp { findings, state_directory, file_is_unusable, report: search.report }
+    LookedUp { findings, state_directory, runtime_directory, file_is_unusable, report: search.report }
 }
 
 /// The state directory that the environment implies, and the variable that implies it. Relative paths are ignored, as
 /// the specification of `XDG_STATE_HOME` requires.
 fn state_directory(environment: &BTreeMap<String, String>) -> Option<(String, &'static str)> {
-    let path = |name| {
-        let text = environment.get(name).map(|text| text.trim())?;
-        text.starts_with('/').then(|| text.trim_end_matches('/'))
-    };
-    let of_systemd = path(STATE_DIRECTORY).and_then(|list| list.split(':').next());
-    let of_systemd = of_systemd.map(|first| (first.to_owned(), "STATE_DIRECTORY, which systemd sets"));
+    let path = |name| absolute(environment, name);
+    let of_systemd =
+        of_systemd(environment, STATE_DIRECTORY).map(|first| (first, "STATE_DIRECTORY, which systemd sets"));
     let of_xdg = || path(XDG_STATE_HOME).map(|state| (format!("{state}/{FOLDER}"), XDG_STATE_HOME));
     let of_home = || path(HOME).map(|home| (format!("{home}/.local/state/{FOLDER}"), HOME));
     of_systemd.or_else(of_xdg).or_else(of_home)
+}
+
+/// The first directory of a list that systemd sets.
+fn of_systemd(environment: &BTreeMap<String, String>, name: &str) -> Option<String> {
+    absolute(environment, name)?.split(':').next().map(str::to_owned)
+}
+
+fn absolute<'a>(environment: &'a BTreeMap<String, String>, name: &str) -> Option<&'a str> {
+    let text = environment.get(name).map(|text| text.trim())?;
+    text.starts_with('/').then(|| text.trim_end_matches('/'))
 }
 
 /// The two places, in the order of the lookup.

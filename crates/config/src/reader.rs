@@ -27,6 +27,7 @@ const GIVEN_CHARS_MAX: usize = 30;
 pub(super) struct Reader {
     findings: BTreeMap<&'static str, Finding>,
     state_directory: Option<(String, &'static str)>,
+    pub(super) runtime_directory: Option<String>,
     file_is_unusable: bool,
     rows: BTreeMap<&'static str, EffectiveRow>,
     missing: Vec<&'static str>,
@@ -36,10 +37,11 @@ pub(super) struct Reader {
 
 impl Reader {
     pub(super) fn new(looked_up: LookedUp) -> Self {
-        let LookedUp { findings, state_directory, file_is_unusable, report } = looked_up;
+        let LookedUp { findings, state_directory, runtime_directory, file_is_unusable, report } = looked_up;
         Self {
             findings,
             state_directory,
+            runtime_directory,
             file_is_unusable,
             rows: BTreeMap::new(),
             missing: Vec::new(),
@@ -297,6 +299,12 @@ impl Reader {
     /// The state directory that the environment implies, and the variable that implies it.
     pub(super) fn state_directory(&self) -> Option<(String, &'static str)> {
         self.state_directory.clone()
+    }
+
+    /// The text that is set, of whatever kind.
+    pub(super) fn found_text(&self, variable: &Variable) -> Option<&str> {
+        let Finding::Found(found) = &self.findings[variable.name] else { return None };
+        Some(&found.text)
     }
 
     /// Reports a missing value. If the env file cannot be used, only that is reported.

@@ -10,6 +10,8 @@ use std::time::Duration;
 use super::address::{self, bracketed, is_everywhere};
 use super::choices::{done_policy, ledger, ledger_sync, log_format, log_level, log_output, no_response_note};
 use super::credentials;
+use super::gateway_child::{self, GatewayChildSettings};
+use super::gateway_keys::{self, GatewayKeys};
 use super::guardrails;
 use super::heartbeats::{self, Heartbeats};
 use super::network::Network;
@@ -45,6 +47,10 @@ pub struct Settings {
     pub http: HttpServer,
     /// The OpenClaw gateway.
     pub gateway: Gateway,
+    /// The gateway that the runtime runs itself, if it does.
+    pub gateway_child: Option<GatewayChildSettings>,
+    /// The keys for the gateway that are stored in Mission Control.
+    pub gateway_keys: GatewayKeys,
     /// Polling and delivery.
     pub delivery: Delivery,
     /// The daily budgets.
@@ -253,12 +259,15 @@ pub(super) fn assemble(reader: &mut Reader) -> Option<Settings> {
     let delivery = delivery(reader, &gateway);
     let budgets = budgets(reader);
     let runtime_version = runtime_version(reader);
+    let (agents, state_dir) = (agents(reader), state_dir(reader));
     let settings = Settings {
         http,
+        gateway_child: gateway_child::read(reader, &gateway),
         gateway,
         delivery,
         budgets,
-        agents: agents(reader),
+        gateway_keys: gateway_keys::read(reader, &state_dir, &agents.workspace_root),
+        agents,
         heartbeats: heartbeats::read(reader),
         upgrades: upgrades::read(reader),
         droplet: Droplet {
@@ -269,7 +278,7 @@ pub(super) fn assemble(reader: &mut Reader) -> Option<Settings> {
         report_interval: reader.millis(&HEALTH_CHECK_INTERVAL),
         runtime_version,
         openclaw_version: reader.given_text(&OPENCLAW_VERSION),
-        state_dir: state_dir(reader),
+        state_dir,
         ledger: ledger(reader),
         ledger_sync: ledger_sync(reader),
         receive_bytes: count(reader.number(&RECEIVE_MEMORY_MB)).saturating_mul(1024 * 1024),

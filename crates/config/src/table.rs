@@ -17,7 +17,7 @@ const KEY_CHARS_MAX: usize = 4096;
 pub(super) const QUIET_GATEWAY_MS: u64 = 300_000;
 
 /// The longest command with its arguments.
-const COMMAND_CHARS_MAX: usize = 1_000;
+pub(super) const COMMAND_CHARS_MAX: usize = 4_000;
 
 /// The longest version or droplet name. Every status report contains them.
 const NAME_CHARS_MAX: usize = 200;
@@ -190,6 +190,13 @@ variables! {
         fallback: Fallback::Value("http://127.0.0.1:18789"),
         blank: Some("no gateway: nothing is sent to agents"),
         about: "The URL of the OpenClaw gateway. A blank value means that there is no gateway and nothing is sent to agents.",
+        ..PLAIN
+    }
+    OPENCLAW_COMMAND {
+        section: Section::Gateway,
+        kind: Kind::Text { chars_max: COMMAND_CHARS_MAX },
+        fallback: Fallback::Unset("another program runs the gateway"),
+        about: "The command that runs the gateway as a process of the runtime, for example `/opt/openclaw/bin/openclaw gateway run --port 18789`. No shell reads it, and quotes keep blanks together. Only where no unit and no container runs the gateway. See [A gateway that the runtime runs](openclaw-setup.md#a-gateway-that-the-runtime-runs).",
         ..PLAIN
     }
     OPENCLAW_GATEWAY_TOKEN {
@@ -575,6 +582,20 @@ variables! {
         }),
         ..PLAIN
     }
+    SECRETS_SYNC_INTERVAL {
+        section: Section::Operation,
+        kind: Kind::Integer { min: 0, max: 3_600_000, why: "0 switches the sync off, more often than every second only loads the backend, and a removed key should not stay for more than an hour" },
+        fallback: Fallback::Value("60000"),
+        about: "Milliseconds between two fetches of the keys that are stored in Mission Control. Without a value, five minutes apply while the account is idle; 0 switches the fetches off. A Mission Control without this function is asked once a day.",
+        ..PLAIN
+    }
+    GATEWAY_ENV_FILE {
+        section: Section::Operation,
+        kind: Kind::Path,
+        fallback: Fallback::Derived("`$RUNTIME_DIRECTORY/gateway.env` under systemd, else `STATE_DIR/gateway.env`"),
+        about: "The env file that the runtime writes with these keys, for the gateway. Only the service may write to its folder, and it may not be in the agents' folder. See [Secrets](secrets.md#keys-stored-in-mission-control).",
+        ..PLAIN
+    }
     HEARTBEAT_MODE {
         section: Section::Operation,
         kind: Kind::Choice { options: &["gated", "always", "off"], synonyms: &[] },
@@ -863,6 +884,39 @@ variables! {
         about: "The path of the browser that agents use. It runs without its sandbox.",
         ..PLAIN
     }
+    FLY_API_TOKEN {
+        section: Section::Fly,
+        kind: Kind::Secret { chars_max: KEY_CHARS_MAX },
+        read_by: ReadBy::FlyCleanup,
+        common: true,
+        about: "The token for Fly's Machines API, with or without `FlyV1` in front.",
+        ..PLAIN
+    }
+    FLY_API_BASE_URL {
+        section: Section::Fly,
+        kind: Kind::Url { example: "https://api.machines.dev" },
+        fallback: Fallback::Value("https://api.machines.dev"),
+        read_by: ReadBy::FlyCleanup,
+        common: true,
+        about: "The address of Fly's Machines API.",
+        ..PLAIN
+    }
+    FLY_CLEANUP_NAME_PREFIX {
+        section: Section::Fly,
+        kind: Kind::Identifier,
+        fallback: Fallback::Unset("every machine"),
+        read_by: ReadBy::FlyCleanup,
+        about: "Only machines whose names begin with this are deleted, with their volumes.",
+        ..PLAIN
+    }
+    FLY_CLEANUP_MIN_AGE_S {
+        section: Section::Fly,
+        kind: Kind::Integer { min: 0, max: 31_536_000, why: "the longest that makes sense is a year" },
+        fallback: Fallback::Value("0"),
+        read_by: ReadBy::FlyCleanup,
+        about: "Machines and volumes younger than this many seconds are kept.",
+        ..PLAIN
+    }
 }
 
 /// Variables of the image build, the compose file and its scripts, which may share our env file. The runtime does not
@@ -884,6 +938,8 @@ pub(super) const NEIGHBOURS: &[&str] = &[
 
 /// The state directory that systemd sets. [`STATE_DIR`] falls back to it and to the next two, in the environment only.
 pub(super) const STATE_DIRECTORY: &str = "STATE_DIRECTORY";
+/// The directory for files of the running service that systemd sets. [`GATEWAY_ENV_FILE`] falls back to it.
+pub(super) const RUNTIME_DIRECTORY: &str = "RUNTIME_DIRECTORY";
 /// The user's directory for state.
 pub(super) const XDG_STATE_HOME: &str = "XDG_STATE_HOME";
 /// The user's home directory.

@@ -34,16 +34,12 @@ pub(super) fn read(reader: &mut Reader) -> Upgrades {
     }
 }
 
-/// The most characters of a command.
-const COMMAND_CHARS_MAX: usize = 4_000;
-
-/// The words of a command. Without a shell, quotes would become a part of a word.
+/// The words of a command. An installer is named by its path, and signs of a shell show a misunderstanding.
 fn command(text: &str) -> Result<Vec<String>, Problem> {
-    value::line(text, COMMAND_CHARS_MAX)?;
-    let words: Vec<String> = text.split_ascii_whitespace().map(str::to_owned).collect();
-    let is_plain = !text.contains(['"', '\'', '`', '$', ';', '|', '&', '<', '>']);
-    if is_plain && words.first().is_some_and(|program| program.starts_with('/')) {
-        return Ok(words);
+    let command = value::command(text)?;
+    let is_plain = !text.contains(['`', '$', ';', '|', '&', '<', '>']);
+    if is_plain && command.program.starts_with('/') {
+        return Ok([command.program].into_iter().chain(command.arguments).collect());
     }
     Err(value::expected(
         "the absolute path of a program, and its arguments separated by blanks; no shell reads them",

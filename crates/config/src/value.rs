@@ -3,10 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::diagnostic::FileTrouble;
+use super::table::{COMMAND_CHARS_MAX, FLY_API_TOKEN};
 use super::variable::{ALLOWED_BOOLEAN, Kind, Variable, either};
 use mcr_model::spending::{self, Limits, Prices};
 use mcr_model::zone::Zone;
-use mcr_model::{ActiveHours, WakeRules};
+use mcr_model::{ActiveHours, ChildCommand, WakeRules};
 
 /// Why a value cannot be used, and what is allowed: a sentence that follows the variable's name and value.
 pub(super) type Problem = String;
@@ -33,6 +34,12 @@ pub(super) fn unusable_file(trouble: FileTrouble) -> Problem {
 pub(super) struct Whole {
     pub(super) used: u64,
     pub(super) clamped: bool,
+}
+
+/// A command and its arguments, which no shell reads.
+pub(super) fn command(text: &str) -> Result<ChildCommand, Problem> {
+    line(text, COMMAND_CHARS_MAX)?;
+    ChildCommand::parse(text).map_err(|why| format!("{why}; expected a program and its arguments."))
 }
 
 /// Only digits: no sign, no exponent, no `0x`, no unit. A number of any length is valid; one out of range is clamped.
@@ -177,6 +184,10 @@ pub(super) fn text(variable: &Variable, text: &str) -> Result<String, Problem> {
     match variable.kind {
         Kind::Text { chars_max } => line(text, chars_max)?,
         Kind::Identifier => visible(text, IDENTIFIER_CHARS_MAX)?,
+        // Fly shows its tokens with their scheme in front.
+        Kind::Secret { chars_max } if variable.name == FLY_API_TOKEN.name => {
+            visible(text.strip_prefix("FlyV1 ").unwrap_or(text), chars_max)?;
+        }
         Kind::Secret { chars_max } => visible(text, chars_max)?,
         Kind::Path => line(text, PATH_CHARS_MAX)?,
         Kind::Host => return super::address::host(text),

@@ -123,15 +123,23 @@ pub enum ReadBy {
     Gateway,
     /// Both of them.
     Both,
+    /// The command `fly-cleanup`. A bad value does not keep the runtime from starting.
+    FlyCleanup,
 }
 
 impl ReadBy {
+    /// Whether the gateway container reads it.
+    pub fn is_gateway(self) -> bool {
+        matches!(self, Self::Gateway | Self::Both)
+    }
+
     /// For the documents.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Runtime => "runtime",
             Self::Gateway => "gateway container",
             Self::Both => "both",
+            Self::FlyCleanup => "`fly-cleanup`",
         }
     }
 }
@@ -157,11 +165,13 @@ pub enum Section {
     Identity,
     /// Variables that only the gateway container reads.
     Container,
+    /// The clean-up of a Fly app.
+    Fly,
 }
 
 impl Section {
     /// All sections, in order.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Account,
         Self::Server,
         Self::Gateway,
@@ -171,6 +181,7 @@ impl Section {
         Self::Workspace,
         Self::Identity,
         Self::Container,
+        Self::Fly,
     ];
 
     /// The heading.
@@ -185,6 +196,7 @@ impl Section {
             Self::Workspace => "Agent workspaces",
             Self::Identity => "Identity in status reports",
             Self::Container => "Gateway container only",
+            Self::Fly => "Clean-up of a Fly app",
         }
     }
 }
@@ -199,7 +211,7 @@ impl Variable {
     pub fn takes_file(&self) -> bool {
         self.is_secret()
             && match self.read_by {
-                ReadBy::Runtime | ReadBy::Both => true,
+                ReadBy::Runtime | ReadBy::Both | ReadBy::FlyCleanup => true,
                 ReadBy::Gateway => false,
             }
     }

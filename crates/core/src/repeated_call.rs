@@ -1,4 +1,4 @@
-//! When the service repeats a call that it makes for itself: the roster of agents, the status report.
+//! When the service repeats a call that it makes for itself: the roster of agents, the status report, the stored keys.
 //!
 //! A call begins at once after the start, and then at an interval, counted from the beginning of the last one. While the
 //! account is idle, a longer interval can apply. A failed call is repeated after a pause. A call can also be requested,
@@ -34,10 +34,19 @@ const ROSTER_GAP: Duration = Duration::from_secs(5);
 /// The pause before a failed status report is repeated, and the least time between two reports.
 const REPORT_RETRY: Duration = Duration::from_secs(5);
 
+/// The pause before a failed fetch of the stored keys is repeated. It doubles with every failure, up to the interval.
+const KEYS_RETRY: Duration = Duration::from_secs(5);
+
 /// The time between two readings of requests for a restart or an upgrade while the account is idle.
 const REQUESTS_IDLE_INTERVAL: Duration = Duration::from_mins(5);
 
 impl CallPace {
+    /// The pace of the stored keys. A requested fetch confirms the last one, so it waits for a whole interval.
+    pub fn of_keys(interval: Duration, idle_interval: Duration) -> Self {
+        let retry = KEYS_RETRY.min(interval);
+        Self { interval, idle_interval, gap: interval, retry, retry_max: interval }
+    }
+
     /// The pace of the roster, and likewise of the agents' profiles.
     pub fn of_roster(interval: Duration, idle_interval: Duration) -> Self {
         Self { interval, idle_interval, gap: ROSTER_GAP, retry: ROSTER_RETRY, retry_max: interval }

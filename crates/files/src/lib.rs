@@ -5,6 +5,7 @@
 //! symbolic links, since systemd's `DynamicUser` creates one. Links inside the folder are not followed.
 
 mod error;
+mod group;
 pub mod shared;
 
 use std::fs::{self, DirBuilder, File, OpenOptions, Permissions};
@@ -19,6 +20,7 @@ use nix::sys::stat::{FileStat, Mode, SFlag, fstatat};
 use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 
 pub use error::{FolderError, Why};
+pub use group::own_group;
 
 /// Permissions that other users must not have on a folder.
 const OTHERS_WRITE: u32 = 0o022;

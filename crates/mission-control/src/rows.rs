@@ -262,6 +262,9 @@ rows! {
         ciphertext: String,
         last4: String,
         updated_at: f64,
+        ; maybe {
+            fetched_at: f64,
+        }
     }
 }
 

@@ -41,6 +41,37 @@ impl Millis {
         httpdate::parse_http_date(text.trim()).ok().map(Self::from)
     }
 
+    /// Parses a date of RFC 3339, such as `2026-11-21T12:44:05.123Z`. Returns `None` for a leap second (`:60`).
+    pub fn from_rfc3339(text: &str) -> Option<Self> {
+        let number = |from: usize, to: usize| -> Option<i64> {
+            let digits = text.get(from..to)?;
+            digits.bytes().all(|byte| byte.is_ascii_digit()).then(|| digits.parse().ok()).flatten()
+        };
+        let is =
+            |at: usize, allowed: &[u8]| text.as_bytes().get(at).is_some_and(|byte| allowed.contains(byte));
+        let date = is(4, b"-") && is(7, b"-") && is(10, b"Tt ") && is(13, b":") && is(16, b":");
+        let (year, month, day) = (number(0, 4)?, number(5, 7)?, number(8, 10)?);
+        let (hour, minute, second) = (number(11, 13)?, number(14, 16)?, number(17, 19)?);
+        let (fraction, zone) = match text.get(19..)?.strip_prefix('.') {
+            Some(rest) => rest.split_at(rest.find(|c: char| !c.is_ascii_digit())?),
+            None => ("0", text.get(19..)?),
+        };
+        let millis: i64 = format!("{fraction:0<3}").get(..3)?.parse().ok()?;
+        let offset = match (zone, zone.get(..1)?) {
+            ("Z" | "z", _) => 0,
+            (_, sign @ ("+" | "-")) if zone.len() == 6 && zone.get(3..4)? == ":" => {
+                let minutes =
+                    zone.get(1..3)?.parse::<i64>().ok()? * 60 + zone.get(4..)?.parse::<i64>().ok()?;
+                if sign == "+" { minutes } else { -minutes }
+            }
+            _ => return None,
+        };
+        let days = day_number(year, month, day);
+        let fits = date && civil(days) == (year, month, day) && hour < 24 && minute < 60 && second < 60;
+        let seconds = ((days * 24 + hour) * 60 + minute - offset) * 60 + second;
+        fits.then_some(Self(seconds * 1000 + millis))
+    }
+
     /// The time since `earlier`, or zero if `earlier` is later.
     pub fn since(self, earlier: Self) -> Duration {
         Duration::from_millis(u64::try_from(self.0.saturating_sub(earlier.0)).unwrap_or(0))
@@ -86,6 +117,14 @@ pub(crate) fn civil(days: i64) -> (i64, i64, i64) {
     (year_of_era + era * 400 + i64::from(month <= 2), month, day)
 }
 
+/// The reverse of [`civil`].
+fn day_number(year: i64, month: i64, day: i64) -> i64 {
+    let year = if month <= 2 { year - 1 } else { year };
+    let (era, year_of_era) = (year.div_euclid(400), year.rem_euclid(400));
+    let day_of_year = (153 * ((month + 9) % 12) + 2) / 5 + day - 1;
+    era * 146_097 + year_of_era * 365 + year_of_era / 4 - year_of_era / 100 + day_of_year - 719_468
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -102,6 +141,33 @@ mod tests {
         ];
         for (ms, expected) in rows {
             assert_eq!(Millis(ms).to_string(), expected);
+        }
+    }
+
+    #[test]
+    fn parses_rfc3339_dates() {
+        let rows = [
+            ("1970-01-01T00:00:00Z", Some(0)),
+            ("2000-02-29T00:00:00.000Z", Some(951_782_400_000)),
+            ("2025-12-12T08:00:00.123Z", Some(1_765_526_400_123)),
+            ("2025-12-12t08:00:00.123456789z", Some(1_765_526_400_123)),
+            ("2025-12-12T09:30:00.1+01:30", Some(1_765_526_400_100)),
+            ("2025-12-12T04:00:00-04:00", Some(1_765_526_400_000)),
+            ("2100-03-01T00:00:00Z", Some(4_107_542_400_000)),
+            ("2025-02-29T00:00:00Z", None),
+            ("2025-13-01T00:00:00Z", None),
+            ("2025-12-12T24:00:00Z", None),
+            ("2025-12-12T08:00:60Z", None),
+            ("2025-12-12T08:00:00", None),
+            ("2025-12-12T08:00:00.Z5", None),
+            ("2025-12-12T08:00:00+1:30", None),
+            ("2025-12-12", None),
+            ("+025-12-12T08:00:00Z", None),
+            ("", None),
+            ("ä025-12-12T08:00:00Z", None),
+        ];
+        for (text, expected) in rows {
+            assert_eq!(Millis::from_rfc3339(text), expected.map(Millis), "{text}");
         }
     }
 

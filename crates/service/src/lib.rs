@@ -4,6 +4,8 @@
 
 pub mod clock;
 pub mod delivery;
+pub mod gateway_child;
+pub mod gateway_keys;
 pub mod heartbeat;
 pub mod http;
 pub mod metrics;

@@ -108,6 +108,11 @@ fn evidence(call: &Call<'_>, error: &CallError) -> Evidence {
     }
 }
 
+/// Whether a Mission Control may lack this function.
+fn is_optional(path: &str) -> bool {
+    catalog::OPTIONAL.iter().any(|function| function.path == path)
+}
+
 /// Whether the service makes this call for itself, not for an agent.
 fn is_ours(path: &str) -> bool {
     catalog::ALL.iter().any(|function| function.path == path && function.caller == catalog::Caller::Runtime)
@@ -169,6 +174,8 @@ impl Backend {
                     }
                 }
             }
+            // It answers, and may lack this function.
+            Err(error) if error.why == CallReason::NoSuchFunction && is_optional(call.path) => {}
             Err(error) if error.why != CallReason::Stopped => self.note_failure(call, error),
             Err(_) => {}
         }

@@ -150,6 +150,7 @@ impl GatewayStatus {
             sessions: known.sessions.len(),
             last_send_at: known.last_reply,
             last_send_error: known.last_error.clone(),
+            child: None,
         }
     }
 
@@ -327,6 +328,18 @@ impl Gateway for TrackedGateway {
             }
         }
         answer
+    }
+
+    fn has_question(
+        &self,
+        session: &SessionKey,
+        agent: &str,
+        marker: &str,
+    ) -> Result<Option<bool>, GatewayError> {
+        let Some(gateway) = &self.gateway else {
+            return Err(GatewayError::new(Class::Closed, Why::NoGateway, None));
+        };
+        gateway.has_question(session, agent, marker)
     }
 
     fn recover(

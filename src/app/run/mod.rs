@@ -7,8 +7,10 @@ mod background;
 mod beats;
 mod budget;
 mod displaced;
+mod gateway_child;
 mod gateway_health;
 mod identity;
+mod keys_sync;
 mod last_hour;
 mod listed_agents;
 mod listening;
@@ -178,6 +180,7 @@ fn serve(
     state.set_clocks([&connections.once.endpoint, &connections.patient.endpoint].map(Clone::clone).into());
     let threads = ThreadSetup {
         settings,
+        folder: folder.as_ref(),
         connections,
         gateway,
         state: &state,
@@ -191,7 +194,7 @@ fn serve(
         redactor,
     };
     let started = threads.start(server.local_addr().port(), left, (boot, address.clone(), leave.clone()));
-    let (service, chores) = match started {
+    let (service, chores, child) = match started {
         Ok(started) => started,
         Err(why) => {
             error!(reason:% = why; "Not started: a thread cannot be started");
@@ -215,14 +218,14 @@ fn serve(
     let shutdown = Shutdown::begin(signals, drain, cause.exit());
     state.set_draining();
     let running = view.state().running;
-    let stopping = stop_line(running, drain);
     info!(turns = running, drain_seconds = drain.as_secs_f64(); "Stopping");
-    systemd.stopping(&stopping, drain + shutdown::EXIT_LIMIT);
+    systemd.stopping(&stop_line(running, drain), drain + shutdown::EXIT_LIMIT);
     switches.chores.close();
     for wakeup in [team.wakeup(), &state.reporter, state.requests.wakeup(), &state.wake_query.wakeup] {
         wakeup.notify();
     }
     let stopped = service.stop(drain, &shutdown.hurry, &switches.turns);
+    gateway_child::stop(child.as_ref(), &shutdown);
     // Reporting "offline" next to another runtime would take its agents off the board. If there is none after
     // all, the backend notices by itself that the reports have stopped.
     if state.backend.health(None).accepted == Some(true) && view.state().foreign.is_none() {

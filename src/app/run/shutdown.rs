@@ -26,6 +26,9 @@ const HURRIED_EXIT_LIMIT: Duration = Duration::from_millis(900);
 /// The time limit for reporting the stop to the backend: normally, and after a second signal.
 const OFFLINE_LIMITS: [Duration; 2] = [Duration::from_secs(2), Duration::from_millis(300)];
 
+/// The time limit for the gateway that the runtime runs itself. Its turns of ours have ended.
+const CHILD_LIMITS: [Duration; 2] = [Duration::from_secs(3), Duration::from_millis(100)];
+
 /// After that: the time limit for answering requests that have already arrived.
 const REQUEST_LIMITS: [Duration; 2] = [Duration::from_secs(2), Duration::from_millis(50)];
 
@@ -112,6 +115,11 @@ impl Shutdown {
     /// The time limit for reporting the stop to the backend.
     pub(super) fn offline_limit(&self) -> Duration {
         self.now(OFFLINE_LIMITS)
+    }
+
+    /// The time limit for the end of the gateway that the runtime runs itself.
+    pub(super) fn child_limit(&self) -> Duration {
+        self.now(CHILD_LIMITS)
     }
 
     /// The time limit for requests that have arrived.

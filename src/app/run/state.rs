@@ -11,6 +11,7 @@ use super::agent_api_setup::{AgentApiConfig, hosts_of};
 use super::backend_health::{Backend, clock_ahead};
 use super::gateway_health::GatewayStatus;
 use super::identity::Identity;
+use super::keys_sync::KeysStatus;
 use super::last_hour::LastHour;
 use super::machine::{free_bytes, resident_bytes};
 use super::nudge_limiter::NudgeLimiter;
@@ -36,6 +37,7 @@ use mcr_model::redact::Redactor;
 use mcr_service::clock::SteadyClock;
 use mcr_service::delivery::budget::BudgetKeeper;
 use mcr_service::delivery::service::View;
+use mcr_service::gateway_child::health::ChildStatus;
 use mcr_service::http::agent_api::AgentApi;
 use mcr_service::http::health::{
     DeliveryConfig, DeliveryHealth, DiskHealth, Guardrails, Health, HeartbeatHealth, LedgerHealth, Memory,
@@ -75,6 +77,10 @@ pub(super) struct State {
     roster: Mutex<RosterHealth>,
     /// The health of the agents' workspaces.
     pub(super) workspaces: WorkspaceStatus,
+    /// The state of the stored keys.
+    pub(super) keys: KeysStatus,
+    /// The gateway's process, if the runtime runs it.
+    pub(super) child: Option<Arc<ChildStatus>>,
     /// The condition of the subscription to the wake query.
     pub(super) wake_query: WakeQueryState,
     /// The reports about single agents.
@@ -112,7 +118,9 @@ pub(super) struct State {
 
 impl State {
     pub(super) fn new(settings: &Settings, folder: Option<&Arc<Folder>>, redactor: &Arc<Redactor>) -> Self {
-        let metrics = Arc::new(Metrics::new(catalog::ALL.iter().map(|function| function.path)));
+        let metrics = Arc::new(Metrics::new(
+            catalog::ALL.iter().chain(catalog::OPTIONAL).map(|function| function.path),
+        ));
         let reporter = Wakeup::new();
         Self {
             began: Instant::now(),
@@ -129,6 +137,8 @@ impl State {
             panics: Panics::default(),
             roster: Mutex::default(),
             workspaces: WorkspaceStatus::default(),
+            keys: KeysStatus::default(),
+            child: settings.gateway_child.is_some().then(Arc::default),
             wake_query: WakeQueryState::default(),
             online: OnlineReports::default(),
             requests: RequestStatus::default(),
@@ -271,6 +281,7 @@ impl State {
         let breaker = state.as_ref().and_then(|state| state.breaker_open.as_deref());
         let mut gateway = self.gateway.health(breaker, state.is_some());
         gateway.missing_agents = self.missing_agents().report();
+        gateway.child = self.child.as_ref().map(|child| child.now());
         let advice = &mut gateway.missing_agents.advice;
         for text in [&mut gateway.closed, &mut gateway.last_send_error, advice].into_iter().flatten() {
             *text = self.excerpt(text);
@@ -280,6 +291,7 @@ impl State {
             delivery: self.delivery_health(state),
             roster: self.roster_health(),
             workspaces: self.workspaces.now(),
+            keys: self.keys.now(),
             backend: self.backend.health(self.clocks.get().and_then(|clocks| clock_ahead(clocks))),
             ledger: self.ledger_health(),
             budget: self.budget.get().and_then(|budget| budget.report(SystemClock.now())),
@@ -349,8 +361,9 @@ impl State {
             () if reasons.is_empty() => Status::Healthy,
             () => Status::Degraded,
         };
-        let Parts { gateway, delivery, roster, workspaces, backend, ledger, budget, disk, panics, .. } =
-            parts;
+        let Parts {
+            gateway, delivery, roster, workspaces, keys, backend, ledger, budget, disk, panics, ..
+        } = parts;
         Health {
             status,
             reasons,
@@ -364,6 +377,7 @@ impl State {
             agent_api: self.agent_api.health(self.gateway.shows_tools()),
             agent_sync: roster,
             workspaces,
+            gateway_keys: keys,
             backend,
             ledger,
             budget,

@@ -14,13 +14,14 @@ use super::shutdown::Cause;
 use super::state::State;
 use super::wake_query::WakeQuery;
 use super::{
-    BackendConnections, StopSwitches, agent_api_setup, background, budget, displaced, roster_sync, rows,
-    workspace_sync,
+    BackendConnections, StopSwitches, agent_api_setup, background, budget, displaced, gateway_child,
+    keys_sync, roster_sync, rows, workspace_sync,
 };
 use mcr_clients::gateway::GatewayEndpoint;
 use mcr_config::Settings;
 use mcr_core::delivery::retry::Budget;
 use mcr_core::delivery::scheduler::{RecoveredState, SchedulerConfig};
+use mcr_files::Folder;
 use mcr_model::redact::Redactor;
 use mcr_service::delivery::budget::BudgetKeeper;
 use mcr_service::delivery::call_limit::CallLimit;
@@ -28,6 +29,7 @@ use mcr_service::delivery::deps::{RecentIds, Rules};
 use mcr_service::delivery::service::{DeliverySetup, Service, View};
 use mcr_service::delivery::stall_monitor::{StallLimits, StallWatch};
 use mcr_service::delivery::worker::Worker;
+use mcr_service::gateway_child::GatewayChild;
 use mcr_service::heartbeat::beats::Beats;
 use mcr_service::roster::Team;
 use mcr_store::ledger::Ledger;
@@ -36,6 +38,7 @@ use mcr_store::sessions::Sessions;
 /// The parameters of the threads.
 pub(super) struct ThreadSetup<'a> {
     pub(super) settings: &'a Settings,
+    pub(super) folder: Option<&'a Arc<Folder>>,
     pub(super) connections: &'a BackendConnections,
     /// `None` where no gateway is configured.
     pub(super) gateway: Option<GatewayEndpoint>,
@@ -57,7 +60,7 @@ impl ThreadSetup<'_> {
         port: u16,
         left: RecoveredState,
         requests: (Option<Boot>, String, Sender<Cause>),
-    ) -> io::Result<(Service, Receiver<()>)> {
+    ) -> io::Result<(Service, Receiver<()>, Option<GatewayChild>)> {
         let team = self.team.clone();
         self.state.operator.set_team(team.clone());
         let service = Service::start(self.delivery(&team, port, left))?;
@@ -96,6 +99,7 @@ impl ThreadSetup<'_> {
             let _living = &living;
             roster.run(&switch);
         })?;
+        keys_sync::start(self, service.view(), alive.clone())?;
         if self.budget.is_on() {
             budget::start(self, &team, service.view())?;
         }
@@ -112,7 +116,8 @@ impl ThreadSetup<'_> {
             let _living = &alive;
             displaced::watch(&state, &view, &switch);
         })?;
-        Ok((service, ended))
+        let child = gateway_child::start(self, service.view())?;
+        Ok((service, ended, child))
     }
 
     /// Starts the thread that reads requests for a restart or an upgrade. Without a place to remember them it must not.

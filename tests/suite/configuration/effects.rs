@@ -81,14 +81,6 @@ fn missing_effects_are_reported_everywhere() {
     }
 }
 
-/// The page shows a hint next to a control without effect.
-#[test]
-fn the_page_marks_controls_without_effect() {
-    let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("crates/mission-control/src/page.html");
-    let page = fs::read_to_string(path).unwrap();
-    assert!(page.contains("id: 'keys-note' }, notYet('fetch these keys;"), "no variable switches this on");
-}
-
 #[test]
 fn values_with_an_effect_cause_no_warning() {
     let rows = [

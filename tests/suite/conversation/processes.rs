@@ -30,9 +30,7 @@ const PRODUCTION: local::Options = local::Options { original: true, redact: true
 enum Place {
     /// The scripted one, with this model.
     Ours(Arc<dyn ScriptedModel>, Options),
-    /// An address where nothing listens.
-    Nowhere,
-    /// A real one: address and token.
+    /// A process of its own, such as a real one: address and token.
     Real(String, String),
 }
 
@@ -110,7 +108,12 @@ impl Stack {
     }
 
     pub(super) fn without_gateway(slugs: &[&str]) -> Self {
-        Self::built(slugs, Place::Nowhere, "1000", None, &[])
+        Self::with_child(slugs, "http://127.0.0.1:1", &[])
+    }
+
+    /// With a gateway that the program starts at this address.
+    pub(super) fn with_child(slugs: &[&str], url: &str, more: &[(&str, &str)]) -> Self {
+        Self::built(slugs, Place::Real(url.to_owned(), TOKEN.to_owned()), "1000", None, more)
     }
 
     /// With a gateway of these options, and this token in place of its own.
@@ -179,14 +182,13 @@ impl Stack {
         (interval, shown, more): (&str, Option<&str>, &[(&str, &str)]),
         losses: usize,
     ) -> Self {
-        let board = Board::with(backend);
+        let board = Board::with_vault(backend);
         let agents = slugs
             .iter()
             .map(|slug| ((*slug).to_owned(), board.agent(slug, &format!("Agent {slug}"), "Works", json!({}))))
             .collect();
         let (url, token, gateway) = match place {
             Place::Real(url, token) => (url, token, None),
-            Place::Nowhere => ("http://127.0.0.1:1".to_owned(), TOKEN.to_owned(), None),
             Place::Ours(mind, options) => {
                 let gateway = ScriptedGateway::new(options, mind);
                 let server = serve(&gateway, "127.0.0.1:0");
@@ -573,14 +575,14 @@ fn started(variables: &[(String, String)]) -> Running {
     variables.iter().fold(program, |program, (name, value)| program.with(name, value)).start()
 }
 
-fn serve(gateway: &ScriptedGateway, address: &str) -> Server {
+pub(super) fn serve(gateway: &ScriptedGateway, address: &str) -> Server {
     let doors = gateway.clone();
     let limits = ServerLimits::default().with_body_limit(gateway::PATH, BODY_BYTES);
     Server::bind_refusing(address, limits, ScriptedGateway::refuse, move |request| doors.answer(&request))
         .unwrap()
 }
 
-fn options(agents: &[&str]) -> Options {
+pub(super) fn options(agents: &[&str]) -> Options {
     Options {
         token: Some(TOKEN.to_owned()),
         agents: agents.iter().map(|slug| (*slug).to_owned()).collect(),

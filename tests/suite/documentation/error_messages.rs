@@ -66,7 +66,7 @@ const CALLS: [&str; 24] = [
 const LEFT_OUT: [&str; 2] = ["crates/gateway-sim/", "src/app/exit.rs"];
 
 /// Parts of the program, and what their messages are about.
-const SUBJECTS: [(&str, &str); 10] = [
+const SUBJECTS: [(&str, &str); 11] = [
     ("src", "Commands and start"),
     ("crates/config", "Configuration"),
     ("crates/files", "Folders and files"),
@@ -75,6 +75,7 @@ const SUBJECTS: [(&str, &str); 10] = [
     ("crates/core", "Deliveries, health reasons, tools"),
     ("crates/service", "Agent API and operator API"),
     ("crates/http", "HTTP requests"),
+    ("crates/provision", "Machines at a provider"),
     ("crates/mission-control", "Embedded Mission Control"),
     ("crates/model", "Values and task workflow"),
 ];

@@ -9,9 +9,9 @@ use mission_control_runtime::ledger::set_aside;
 use super::*;
 
 /// All files of a directory with their bytes.
-type Files = HashMap<String, Vec<u8>>;
+pub(super) type Files = HashMap<String, Vec<u8>>;
 
-fn files(directory: &Path) -> Files {
+pub(super) fn files(directory: &Path) -> Files {
     let entries = fs::read_dir(directory).unwrap().map(|entry| entry.unwrap());
     entries
         .map(|entry| (entry.file_name().into_string().unwrap(), fs::read(entry.path()).unwrap()))
@@ -19,7 +19,7 @@ fn files(directory: &Path) -> Files {
         .collect()
 }
 
-fn lay_out(files: &Files, directory: &Path) {
+pub(super) fn lay_out(files: &Files, directory: &Path) {
     let _ = fs::remove_dir_all(directory);
     fs::create_dir(directory).unwrap();
     for (name, bytes) in files {
@@ -28,7 +28,7 @@ fn lay_out(files: &Files, directory: &Path) {
 }
 
 /// A directory in memory if the machine has one: a ledger that is opened a thousand times need not wait for the disk.
-fn in_memory() -> TempDir {
+pub(super) fn in_memory() -> TempDir {
     TempDir::new_in("/dev/shm").or_else(|_| TempDir::new()).unwrap()
 }
 
@@ -56,15 +56,21 @@ fn after_a_kill(home: &Path) -> (Files, HashMap<String, u32>) {
 
 /// How often opening found the ledger whole, found damaged rows, or refused the ledger.
 #[derive(Default, Debug)]
-struct Verdicts {
-    whole: usize,
-    rows: usize,
-    refused: usize,
+pub(super) struct Verdicts {
+    pub(super) whole: usize,
+    pub(super) rows: usize,
+    pub(super) refused: usize,
 }
 
 impl Verdicts {
     /// Opens the ledger and checks that what it reports is true.
-    fn judge(&mut self, place: &Path, noted: &HashMap<String, u32>, what: &str) {
+    pub(super) fn judge(
+        &mut self,
+        place: &Path,
+        noted: &HashMap<String, u32>,
+        record: impl Fn(u32) -> Record,
+        what: &str,
+    ) {
         match try_open(place) {
             Err(LedgerError::Damaged { .. } | LedgerError::Newer { .. }) => self.refused += 1,
             Err(why) => panic!("{what}: {why}"),
@@ -73,7 +79,7 @@ impl Verdicts {
                     noted.iter().map(|(id, failures)| (id.as_str(), *failures)).collect();
                 for found in &opened.open {
                     let failures = missing.remove(found.work.id.as_str());
-                    assert_eq!(Some(&found.record), failures.map(record).as_ref(), "{what}");
+                    assert_eq!(Some(&found.record), failures.map(&record).as_ref(), "{what}");
                 }
                 for damaged in &opened.unreadable {
                     let known =
@@ -100,13 +106,13 @@ fn a_flipped_byte_is_noticed_or_does_not_matter() {
     {
         let mut verdicts = Verdicts::default();
         lay_out(good, &place);
-        verdicts.judge(&place, &noted, "nothing was flipped");
+        verdicts.judge(&place, &noted, record, "nothing was flipped");
         assert_eq!(verdicts.whole, 1);
         for at in (0..good[name].len()).step_by(97) {
             let mut bad = good.clone();
             bad.get_mut(name).unwrap()[at] ^= 1 << (at % 8);
             lay_out(&bad, &place);
-            verdicts.judge(&place, &noted, &format!("{name}, byte {at}"));
+            verdicts.judge(&place, &noted, record, &format!("{name}, byte {at}"));
         }
         match name {
             "ledger.sqlite-wal" => assert!(verdicts.refused > 100, "{verdicts:?}"),
@@ -130,7 +136,7 @@ fn what_was_cut_off_is_missed() {
             let mut bad = good.clone();
             bad.get_mut(name).unwrap().truncate(cut);
             lay_out(&bad, &place);
-            verdicts.judge(&place, &noted, &format!("{name} cut at {cut}"));
+            verdicts.judge(&place, &noted, record, &format!("{name} cut at {cut}"));
         }
         // The last byte alone may be an unused one.
         assert!(verdicts.whole + verdicts.rows <= 1 && verdicts.refused > 10, "{name}: {verdicts:?}");
@@ -144,7 +150,7 @@ fn what_was_cut_off_is_missed() {
     tail.get_mut("ledger.sqlite-wal").unwrap().extend([0xA5; 5_000]);
     lay_out(&tail, &place);
     let mut verdicts = Verdicts::default();
-    verdicts.judge(&place, &noted, "a torn tail");
+    verdicts.judge(&place, &noted, record, "a torn tail");
     assert_eq!(verdicts.whole, 1);
     // An older copy of the file next to a newer mark counts as a cut file.
     let mut older = after_end.clone();

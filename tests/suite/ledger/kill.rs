@@ -34,7 +34,8 @@ fn role() {
                 for count in 1.. {
                     let id = format!("n{thread}.{}", count % 9);
                     let failures = count + began.values().max().unwrap_or(&0);
-                    let (row, record) = (row(&id), record(failures));
+                    let row = row(&id);
+                    let record = if count % 4 == 0 { long_record(failures) } else { record(failures) };
                     let note = Note::of(&row, NOW).record(&record).step(Step::Rests, "in the storm");
                     let over = End::Dead(failures.to_string());
                     let note = if count % 5 == 0 { note.ends(&over) } else { note };
@@ -48,6 +49,12 @@ fn role() {
             });
         }
     });
+}
+
+/// A record with a text that is stored apart from its row.
+fn long_record(failures: u32) -> Record {
+    let answer = PendingAnswer::new(vec!["long words ".repeat(1_000 + failures as usize % 99)], true);
+    Record { stage: Stage::Answered(answer), ..record(failures) }
 }
 
 /// The progress of each delivery, as recalled from the disk.

@@ -384,6 +384,8 @@ fn an_imported_export_exports_the_same() {
     let demo = Opening { seed: Seed::Demo, master_key: master.clone(), ..opening(&home.path().join("one")) };
     let one = Data::open(&demo, Box::new(SystemClock)).unwrap();
     store_key(&one);
+    // The first fetch is noted, in both of them.
+    stored_key(&one);
     let file = home.path().join("copy.json");
     one.export(&file).unwrap();
     assert_eq!(mode(&file), 0o600);

@@ -147,6 +147,7 @@ fn only_the_runtime_reads_keys() {
         let key_id = Vault::new(&master(7)).key_id().to_owned();
         let expected = json!({
             "provider": provider, "keyId": key_id, "last4": tail, "updatedAt": 1_765_526_400_000.0,
+            "fetchedAt": 1_765_526_400_000.0,
         });
         assert_eq!(listed[at], expected);
     }
@@ -226,6 +227,27 @@ fn a_short_key_shows_no_last_characters() {
     let board = board();
     upsert(&board, "openai", "secret").unwrap();
     assert_eq!(board.look("secrets:listProviderKeys", json!({})).unwrap()[0]["last4"], "");
+}
+
+/// People see whether the runtime has a key. Fetches of keys that it has change no row.
+#[test]
+fn the_first_fetch_of_each_key_is_noted() {
+    let board = board();
+    let fetched = |provider: &str| {
+        let rows = board.look("secrets:listProviderKeys", json!({})).unwrap();
+        rows.as_array().unwrap().iter().find(|row| row["provider"] == provider).unwrap()["fetchedAt"].clone()
+    };
+    upsert(&board, "openai", &key("1")).unwrap();
+    assert_eq!(fetched("openai"), json!(null));
+    for_runtime(&board);
+    assert!(fetched("openai").is_number());
+    let (version, changes) = (for_runtime(&board)["version"].clone(), board.engine.changes());
+    assert_eq!((&for_runtime(&board)["version"], board.engine.changes()), (&version, changes));
+    upsert(&board, "openai", &key("2")).unwrap();
+    upsert(&board, "anthropic", &key("3")).unwrap();
+    assert_eq!((fetched("openai"), fetched("anthropic")), (json!(null), json!(null)));
+    for_runtime(&board);
+    assert!(fetched("openai").is_number() && fetched("anthropic").is_number());
 }
 
 #[test]

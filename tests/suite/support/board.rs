@@ -8,7 +8,7 @@ use mission_control_runtime::clock::{Clock, Millis};
 use mission_control_runtime::http::hosts::Hosts;
 use mission_control_runtime::http::server::{Server, ServerLimits};
 use mission_control_runtime::local::http_api::{API_PATHS, BODY_BYTES, HttpApi};
-use mission_control_runtime::local::{Caller, Engine, Kind, Options, Owner};
+use mission_control_runtime::local::{Caller, Engine, Kind, MasterKey, Options, Owner, Vault};
 use mission_control_runtime::secret::Secret;
 use serde_json::{Value, json};
 
@@ -41,6 +41,16 @@ impl Board {
 
     pub(crate) fn with(options: Options) -> Self {
         let mut board = Self::unserved(options);
+        board.serve("127.0.0.1:0");
+        board
+    }
+
+    /// Served over HTTP, with a master key for stored keys.
+    pub(crate) fn with_vault(options: Options) -> Self {
+        let mut board = Self::unserved(options);
+        let engine = Arc::into_inner(board.engine).unwrap();
+        let key = MasterKey::from_file(&[7; 32]).unwrap();
+        board.engine = Arc::new(engine.with_vault(Vault::new(&key)).unwrap());
         board.serve("127.0.0.1:0");
         board
     }

@@ -107,3 +107,14 @@ catalog! {
     // It appends to the history.
     RECORD_UPGRADE = "recordUpgradeResult", Runtime, Yes, Never;
 }
+
+/// Returns the stored keys.
+pub(super) const GET_RUNTIME_SECRETS: Function = Function {
+    path: "service/actions:getRuntimeSecrets",
+    caller: Runtime,
+    writes: Writes::No,
+    repeat: Repeat::Always,
+};
+
+/// Functions that a Mission Control may lack (§2.37).
+pub const OPTIONAL: &[Function] = &[GET_RUNTIME_SECRETS];

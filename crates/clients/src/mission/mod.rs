@@ -12,6 +12,7 @@
 mod agents;
 pub mod catalog;
 mod documents;
+mod keys;
 mod messages;
 mod notifications;
 mod runtime;
@@ -23,7 +24,7 @@ use std::time::Duration;
 use log::warn;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::to_raw_value;
 
 pub use agents::{
     AgentRows, GetAgentSkills, GetOrchestrator, ListAgents, ListAgentsForRuntime, Noted, Orchestrator,
@@ -31,6 +32,7 @@ pub use agents::{
 };
 pub use catalog::{Function, Repeat};
 pub use documents::{DocumentList, DocumentRef, ListDocuments, WriteDocument};
+pub use keys::{GetRuntimeSecrets, RuntimeSecrets};
 pub use messages::{Attachment, ListThread, MessageRef, PostMessage, PostMessageAsOrchestrator};
 pub use notifications::{
     GetDeliveryContext, ListUndelivered, MarkDelivered, MarkDeliveryEnded, MarkRead, RequestResponses,
@@ -127,12 +129,6 @@ impl Mission {
             may_repeat: request.may_repeat(),
         };
         let value = self.convex.call(&call)?;
-        decode(&call, &value).inspect_err(|error| warn!(error:%; "Answer of Mission Control not understood"))
+        call.decode(&value).inspect_err(|error| warn!(error:%; "Answer of Mission Control not understood"))
     }
-}
-
-/// Decodes the answer into its type. If the answer does not fit, the function ran nevertheless. For a call that must
-/// not be repeated, only the backend then knows the outcome.
-fn decode<T: DeserializeOwned>(call: &Call<'_>, value: &RawValue) -> Result<T, CallError> {
-    serde_json::from_str(value.get()).map_err(|why| CallError::not_understood(call, &why.to_string()))
 }

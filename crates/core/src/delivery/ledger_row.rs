@@ -23,6 +23,10 @@ use crate::work::{Track, Work, WorkId};
 use mcr_model::clock::Millis;
 use mcr_model::{AccountId, TaskId};
 
+/// The form of a record whose long texts are stored apart. The store puts the texts back before a row is read, so only
+/// older versions find this form.
+pub const FORM_WITH_TEXTS: u32 = FORM + 1;
+
 /// A record as the ledger stores it, with the number of its form.
 #[derive(Serialize)]
 struct StoredRecord<'a> {

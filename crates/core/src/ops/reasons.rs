@@ -73,6 +73,10 @@ words! {
         ClockSkew = "clock_skew",
         /// The agents' workspaces cannot be written.
         ProfilesUnwritable = "profiles_unwritable",
+        /// The gateway that the runtime runs itself does not stay up.
+        GatewayProcessFailing = "gateway_process_failing",
+        /// The gateway does not get the keys that are stored in Mission Control.
+        KeysNotSynced = "keys_not_synced",
         /// Another runtime works on the account.
         ForeignInstance = "foreign_instance",
         /// A thread panicked lately.
@@ -161,6 +165,12 @@ impl HealthReason {
             }
             Self::ProfilesUnwritable => {
                 "the agents' workspaces cannot be written: check the permissions of their folder"
+            }
+            Self::GatewayProcessFailing => {
+                "the gateway that OPENCLAW_COMMAND starts does not stay up: see `gateway.child` of /health, and its lines in the log"
+            }
+            Self::KeysNotSynced => {
+                "the gateway does not get the keys that are stored in Mission Control: see `gatewayKeys.lastError` of /health"
             }
             Self::ForeignInstance => "another runtime works on this account: stop one of the two",
         }

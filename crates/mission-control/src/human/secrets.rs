@@ -38,7 +38,7 @@ pub(crate) const FUNCTIONS: &[Function] = &[
     Function::mutation("secrets:upsertProviderKey", &[ACCOUNT, PROVIDER, need("key", Is::Text)], upsert),
     Function::mutation("secrets:removeProviderKey", &[ACCOUNT, PROVIDER], remove),
     Function::query("secrets:listProviderKeys", &[ACCOUNT], list),
-    Function::service_read("service/actions:getRuntimeSecrets", &[ACCOUNT, TOKEN], runtime_secrets),
+    Function::service_write("service/actions:getRuntimeSecrets", &[ACCOUNT, TOKEN], runtime_secrets),
 ];
 
 /// A provider with its canonical name and its variable.
@@ -151,18 +151,24 @@ fn remove(call: &Call<'_>) -> Answer {
     done()
 }
 
-/// The stored keys: enough of each to recognise it, too little to use it.
+/// The stored keys: enough of each to recognise it, too little to use it. `fetchedAt` is the first fetch by a runtime.
 pub(super) fn list(call: &Call<'_>) -> Answer {
     let keys = keys::all(call.tx, call.account_id())?;
     let seen = keys.iter().map(|key| {
-        let ProviderKey { provider, key_id, updated_at, last4, .. } = &key.row;
-        json!({"provider": provider, "keyId": key_id, "updatedAt": updated_at, "last4": last4})
+        let ProviderKey { provider, key_id, updated_at, last4, fetched_at, .. } = &key.row;
+        json!({
+            "provider": provider,
+            "keyId": key_id,
+            "updatedAt": updated_at,
+            "last4": last4,
+            "fetchedAt": fetched_at,
+        })
     });
     Ok(seen.collect())
 }
 
 /// The keys in plain text, for the account's runtime. No other function returns them. `version` differs after every
-/// change, so that a runtime can compare versions instead of keys.
+/// change, so that a runtime can compare versions instead of keys. The first fetch of a key is noted for the page.
 fn runtime_secrets(call: &Call<'_>) -> Answer {
     let stored = keys::all(call.tx, call.account_id())?;
     let open = |key: &ProviderKey| -> Answer {
@@ -173,5 +179,9 @@ fn runtime_secrets(call: &Call<'_>) -> Answer {
         )
     };
     let opened: Value = stored.iter().map(|key| open(&key.row)).collect::<Answer>()?;
+    for mut key in stored.iter().filter(|key| key.row.fetched_at.is_none()).cloned() {
+        key.row.fetched_at = Some(call.now());
+        call.tx.put(&key)?;
+    }
     Ok(json!({"version": keys::version(&stored), "keys": opened}))
 }

@@ -29,6 +29,8 @@ pub use roster::{PROBLEMS_SHOWN_MAX, RosterHealth};
 pub use storage::{DiskHealth, LedgerHealth};
 pub use wake_query::WakeQueryHealth;
 
+use crate::gateway_child::health::ChildHealth;
+use crate::gateway_keys::health::GatewayKeysHealth;
 use crate::workspace::health::WorkspaceHealth;
 use mcr_core::gateway::dialect::{Behaviour, HistoryWay};
 use mcr_core::guardrails::budget;
@@ -64,6 +66,9 @@ pub struct Health {
     pub agent_sync: RosterHealth,
     /// The agents' workspaces.
     pub workspaces: WorkspaceHealth,
+    /// The keys that are stored in Mission Control.
+    #[serde(rename = "gatewayKeys")]
+    pub gateway_keys: GatewayKeysHealth,
     /// The backend, Mission Control.
     pub backend: BackendHealth,
     /// The ledger.
@@ -165,6 +170,8 @@ pub struct GatewayHealth {
     pub last_send_at: Option<Millis>,
     /// The error of the last turn, redacted; none if it succeeded.
     pub last_send_error: Option<String>,
+    /// Its process, if the runtime runs it.
+    pub child: Option<ChildHealth>,
 }
 
 /// The state of the deliveries. A row is a notification.
@@ -313,6 +320,7 @@ pub struct Parts {
     pub delivery: DeliveryHealth,
     pub roster: RosterHealth,
     pub workspaces: WorkspaceHealth,
+    pub keys: GatewayKeysHealth,
     pub backend: BackendHealth,
     pub ledger: LedgerHealth,
     pub budget: Option<budget::Report>,
@@ -327,7 +335,9 @@ pub struct Parts {
 impl Parts {
     /// The reasons why the service is not healthy. A state that is not known yet is no reason.
     pub fn reasons(&self) -> Vec<HealthReason> {
-        let Self { gateway, delivery, roster, workspaces, backend, ledger, budget, disk, panics, .. } = self;
+        let Self {
+            gateway, delivery, roster, workspaces, keys, backend, ledger, budget, disk, panics, ..
+        } = self;
         let holds = |reason: HealthReason| match reason {
             HealthReason::GatewayTooOld => gateway.too_old,
             HealthReason::AgentsMissing => gateway.missing_agents.count > 0,
@@ -364,6 +374,10 @@ impl Parts {
             }
             HealthReason::ForeignInstance => delivery.foreign_instance.is_some(),
             HealthReason::ThreadPanicked => panics.recent,
+            HealthReason::GatewayProcessFailing => {
+                gateway.child.as_ref().is_some_and(|child| child.reason.is_some())
+            }
+            HealthReason::KeysNotSynced => keys.needs_attention,
             HealthReason::ProfilesUnwritable => workspaces.is_failing(),
             HealthReason::GatewayUnreachable
             | HealthReason::GatewayRefusedToken

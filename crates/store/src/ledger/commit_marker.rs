@@ -13,7 +13,7 @@ use std::os::unix::fs::FileExt;
 
 use ring::digest::{SHA256, digest};
 
-use super::entry::first_eight;
+use super::image::first_eight;
 
 /// The file with an id that differs at each boot of the machine.
 const BOOT_ID: &str = "/proc/sys/kernel/random/boot_id";

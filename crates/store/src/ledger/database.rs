@@ -2,16 +2,18 @@
 
 use std::collections::BTreeMap;
 use std::path::Path;
+use std::sync::Arc;
 use std::time::Duration;
 
 use rusqlite::config::DbConfig;
 use rusqlite::{Connection, OpenFlags, OptionalExtension as _, TransactionBehavior, params};
 
 use super::commit_marker::CommitMarker;
-use super::entry::{Found, Image, sum_of_id};
 use super::error::LedgerError;
+use super::image::{Found, Image, sum_of_id};
 use super::kept_values::{self, KeptChanges};
 use super::location::{LedgerLocation, readable_ids};
+use super::long_texts;
 use super::task_facts::{self, LooseAct};
 use mcr_model::LedgerSync;
 
@@ -50,6 +52,8 @@ pub(super) struct LedgerDatabase {
     mark: CommitMarker,
     /// The number of the last commit.
     commits: i64,
+    /// The id of the next long text.
+    next_text: i64,
     /// Whether a commit that a note waits for is synced.
     full: bool,
     /// Whether SQLite is set to sync the next commit.
@@ -72,18 +76,18 @@ impl LedgerDatabase {
             LedgerError::Damaged { what, .. } => LedgerError::Damaged { what, known: readable_ids(&path) },
             other => other,
         });
-        let (database, commits) = opened?;
+        let (database, commits, next_text) = opened?;
         let mark = CommitMarker::of(place.mark()?, full);
         // All earlier commits are on the disk, because the commit of the layout was synced.
         mark.write(commits);
-        Ok(Self { database, mark, commits, full, syncs: true, slow })
+        Ok(Self { database, mark, commits, next_text, full, syncs: true, slow })
     }
 
     fn look_through(
         path: &Path,
         promised: i64,
         visit: impl FnMut(Found),
-    ) -> Result<(Connection, i64), LedgerError> {
+    ) -> Result<(Connection, i64, i64), LedgerError> {
         let mut database =
             Connection::open_with_flags(path, OpenFlags::default() | OpenFlags::SQLITE_OPEN_NOFOLLOW)?;
         // A refused database is evidence, so its log stays as it is.
@@ -106,9 +110,10 @@ impl LedgerDatabase {
         }
         began.pragma_update(None, "user_version", LAYOUT)?;
         task_facts::prepare(&began, commits)?;
+        let next_text = long_texts::prepare(&began)?;
         began.commit()?;
         database.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
-        Ok((database, commits))
+        Ok((database, commits, next_text))
     }
 
     /// The values that an earlier process has kept.
@@ -155,6 +160,7 @@ impl LedgerDatabase {
                 if image.replaces {
                     put_aside(&began, image.number)?;
                 }
+                let record = put_texts(&began, &mut self.next_text, image)?;
                 put.execute(params![
                     image.number,
                     image.id,
@@ -163,14 +169,14 @@ impl LedgerDatabase {
                     image.agent,
                     image.task,
                     &*image.row,
-                    &*image.record,
+                    &*record,
                     image.first_seen.0,
                     image.not_before.map(|at| at.0),
                     image.closed.map(|at| at.0),
                     image.end,
                     image.history,
                     number,
-                    image.sum(number),
+                    image.sum(number, &record),
                 ])?;
             }
             task_facts::keep(&began, removed)?;
@@ -209,7 +215,23 @@ pub(super) fn stored(database: &Connection, number: i64) -> Result<Option<Found>
     let mut select =
         database.prepare_cached(&format!("SELECT {} FROM deliveries WHERE number = ?", Image::COLUMNS))?;
     let mut rows = select.query([number])?;
-    rows.next()?.map(|row| Found::read(row).map(|(found, _)| found)).transpose()
+    rows.next()?.map(|row| Found::read(database, row).map(|(found, _)| found)).transpose()
+}
+
+/// Writes the long texts of a row, if they are stored apart. Returns the record to store in the row.
+fn put_texts(began: &Connection, next_text: &mut i64, image: &mut Image) -> Result<Arc<str>, LedgerError> {
+    let apart = if image.apart {
+        long_texts::put(began, next_text, image.number, &image.record, &image.texts)?
+    } else {
+        None
+    };
+    let (record, texts) = match apart {
+        Some((record, texts)) => (record.into(), texts),
+        None => (image.record.clone(), Vec::new()),
+    };
+    long_texts::remove(began, &image.texts, &texts)?;
+    image.texts = texts;
+    Ok(record)
 }
 
 /// Copies a row unchanged to `originals`, before it is overwritten.
@@ -294,7 +316,7 @@ fn read_all(database: &Connection, mut visit: impl FnMut(Found)) -> Result<i64, 
     let mut last = 0;
     let mut ids = std::collections::HashSet::new();
     while let Some(row) = rows.next()? {
-        let (one, written) = Found::read(row)?;
+        let (one, written) = Found::read(database, row)?;
         if !ids.insert(one.id().to_owned()) {
             return Err(LedgerError::damaged(format!("{} has two rows", one.id())));
         }

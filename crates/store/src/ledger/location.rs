@@ -12,8 +12,8 @@ use rusqlite::{Connection, OpenFlags};
 
 use super::active_file::LastProcess;
 use super::commit_marker;
-use super::entry::{Found, Image};
 use super::error::LedgerError;
+use super::image::{Found, Image};
 use mcr_core::work::{Source, WorkId};
 use mcr_files::Folder;
 use mcr_model::clock::Millis;
@@ -242,6 +242,12 @@ pub(super) fn stuck(folder: &Folder, why: LedgerError) -> LedgerError {
     LedgerError::Stuck { why: Box::new(why), known }
 }
 
+/// Whether a service without a ledger may use this folder: not while the folder has deliveries under way.
+pub fn may_be_off(folder: &Folder) -> Result<(), LedgerError> {
+    let found = stuck(folder, LedgerError::Off);
+    if found.is_of_the_place() { Ok(()) } else { Err(found) }
+}
+
 fn is_listed_again(image: &Image) -> bool {
     image.read().is_ok_and(|row| row.record.only_waits() && row.work.source() == Source::Listed)
 }
@@ -270,7 +276,7 @@ fn look_at(path: &Path, leave_out: impl Fn(&Image) -> bool) -> (Vec<WorkId>, boo
         let mut select = database.prepare(&format!("SELECT {} FROM deliveries", Image::COLUMNS))?;
         let mut rows = select.query([])?;
         while let Some(row) = rows.next()? {
-            match Found::read(row) {
+            match Found::read(&database, row) {
                 Ok((Found::Whole(image), _)) if image.closed.is_some() || leave_out(&image) => {}
                 Ok((found, _)) => known.push(WorkId::new(found.id())),
                 Err(_) => unreadable += 1,

@@ -36,7 +36,9 @@
 //! 7. **Closed deliveries are kept for `why`, within limits.** The limits are [`KEPT_MAX`], [`KEPT_AGE`] and
 //!    [`KEPT_BYTES`]; the oldest go first. The latest dead letters stay until they are too old. What is known about
 //!    their tasks stays longer (`task_facts`).
-//! 8. **A crash differs from a stop.** `active_file` lists the active deliveries. The next process
+//! 8. **A long text is written once.** While a delivery is open, its long texts are in a table of their own
+//!    (`long_texts`), and its row refers to them.
+//! 9. **A crash differs from a stop.** `active_file` lists the active deliveries. The next process
 //!    reads it to tell a crash from a stop.
 
 mod active_file;
@@ -45,8 +47,10 @@ mod commit_marker;
 mod database;
 mod entry;
 mod error;
+mod image;
 mod kept_values;
 mod location;
+mod long_texts;
 mod memory_ledger;
 mod note_text;
 mod opened;
@@ -62,7 +66,7 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 pub use error::LedgerError;
-pub use location::{SetAside, is_in, last_set_aside, owner, set_aside};
+pub use location::{SetAside, is_in, last_set_aside, may_be_off, owner, set_aside};
 pub use memory_ledger::MemoryLedger;
 pub use opened::{Closed, Opened, Options, Remembered, SLOW_DISK, State};
 pub use read::{DeliveryHistory, Read, read};
@@ -74,9 +78,11 @@ use log::warn;
 
 use active_file::{ActiveFile, LastProcess};
 use database::LedgerDatabase;
-use entry::{Found, Image, LedgerEntry};
+use entry::LedgerEntry;
+use image::{Found, Image};
 use location::LedgerLocation;
 use mcr_core::delivery::End;
+use mcr_core::delivery::acts::Act;
 use mcr_core::delivery::agent_limits;
 use mcr_core::delivery::dead_letters::{self, DeadLetter};
 use mcr_core::delivery::journal::{ActiveGuard, Journal, JournalError, Note, Step, Wait};
@@ -288,12 +294,6 @@ impl Journal for Ledger {
     }
 }
 
-/// Whether a service without a ledger may use this folder: not while the folder has deliveries under way.
-pub fn may_be_off(folder: &Folder) -> Result<(), LedgerError> {
-    let found = location::stuck(folder, LedgerError::Off);
-    if found.is_of_the_place() { Ok(()) } else { Err(found) }
-}
-
 /// The rows found on the disk, sorted by what they mean for this process.
 #[derive(Default)]
 struct Recovery {
@@ -416,4 +416,3 @@ impl Recovery {
         }
     }
 }
-use mcr_core::delivery::acts::Act;

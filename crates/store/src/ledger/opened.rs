@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use super::Ledger;
-use super::entry::Image;
+use super::image::Image;
 use mcr_core::delivery::crash::Crash;
 use mcr_core::delivery::dead_letters::DeadLetter;
 use mcr_core::delivery::ledger_row::{LedgerRow, UnreadableRow};

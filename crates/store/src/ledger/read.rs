@@ -4,8 +4,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use super::database;
-use super::entry::{Found, Image};
 use super::error::LedgerError;
+use super::image::{Found, Image};
 use super::kept_values;
 use super::location::{database_in, promised_in};
 use super::step_history::StepHistory;

@@ -14,8 +14,8 @@ use std::collections::BTreeSet;
 use rusqlite::{Connection, OptionalExtension as _, Transaction, params};
 
 use super::database::{self, stored};
-use super::entry::{Found, Image};
 use super::error::LedgerError;
+use super::image::{Found, Image};
 use super::location::{database_in, promised_in};
 use mcr_core::delivery::acts::Act;
 use mcr_core::delivery::ledger_row::LedgerRow;

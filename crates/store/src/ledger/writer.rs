@@ -16,8 +16,9 @@ pub(super) use thread::spawn;
 use log::{error, info};
 
 use super::batch::{Batch, closed};
-use super::entry::{Image, LedgerEntry, StoredState};
+use super::entry::{LedgerEntry, StoredState};
 use super::error::LedgerError;
+use super::image::Image;
 use super::note_text::NoteText;
 use super::{Closed, KEPT_AGE, KEPT_BYTES, KEPT_MAX, Recovery, State};
 use mcr_core::delivery::journal::{JournalError, Note, Wait};
@@ -183,6 +184,9 @@ impl Shared {
         loop {
             let wait = if inside.is_clean() {
                 if inside.phase != Phase::Working {
+                    if inside.put_texts_back() {
+                        continue;
+                    }
                     return WriterStep::End;
                 }
                 inside.tidying.then_some(TIDY)
@@ -266,6 +270,16 @@ impl WriterState {
         Ok(())
     }
 
+    /// Marks the deliveries whose long texts are stored apart as dirty, so that an older version can continue them.
+    /// Returns whether there are any.
+    fn put_texts_back(&mut self) -> bool {
+        for entry in self.entries.values_mut().filter(|entry| entry.has_texts_apart()) {
+            entry.dirty = true;
+            self.dirty.push(entry.id.clone());
+        }
+        !self.dirty.is_empty()
+    }
+
     /// Whether there is nothing to write.
     fn is_clean(&self) -> bool {
         self.dirty.is_empty() && self.unowned.loose.is_empty() && self.unowned.kept.is_empty()
@@ -293,7 +307,9 @@ impl WriterState {
         for id in std::mem::take(&mut self.dirty) {
             if let Some(entry) = self.entries.get_mut(&id) {
                 entry.dirty = false;
-                images.push(entry.image(account.as_str()));
+                let mut image = entry.image(account.as_str());
+                image.apart &= self.phase == Phase::Working;
+                images.push(image);
             }
         }
         // A commit without rows has no number, so it removes none.

@@ -222,6 +222,7 @@ fn look(stack: &Stack, canaries: &Canaries, operator: &str, ids: &[String], some
         let wrong = [("Authorization", name), ("Origin", name)];
         canaries.are_not_in("a refusal", &ask(address, "GET", "/deliveries", &wrong, ""));
     }
+    canaries.are_not_in("/evidence", &ask(address, "GET", "/evidence/604800", &shown, ""));
     for path in ["/deliveries", "/overview"] {
         canaries.are_hidden_in(path, &ask(address, "GET", path, &shown, ""));
     }
@@ -284,6 +285,10 @@ fn nothing_comes_out(format: &str, over_http: bool) {
         operator.clone(),
         "c4n4ry-of-the-proxy".to_owned(),
     ]);
+    let stored = ["sk-", &long("c4n4ry"), "-stored"].concat();
+    canaries.add([stored.clone()]);
+    let args = json!({"provider": "BRAVE_API_KEY", "key": stored});
+    stack.board.person("secrets:upsertProviderKey", args).unwrap();
 
     // A name that was paused before the roster was known.
     let paused = json!({"all": false, "agents": [token]}).to_string();
@@ -316,7 +321,9 @@ fn nothing_comes_out(format: &str, over_http: bool) {
     let session = format!("agent:ada:task:{}:{account}:v1", tasks[1]);
     stack.faults().always_in(&session, Fault::Failed("server_error", String::leak(words)));
     stack.start();
-    stack.until("the team", |health| health["agentSync"]["agents"] == 3);
+    stack.until("the team", |health| {
+        health["agentSync"]["agents"] == 3 && health["gatewayKeys"]["names"] == json!(["BRAVE_API_KEY"])
+    });
     let before: HashSet<String> = ids(&stack).into_iter().collect();
     for (slug, task) in TEAM.iter().zip(&tasks) {
         stack.mention(task, slug, "what do you know?");

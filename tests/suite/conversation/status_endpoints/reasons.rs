@@ -6,6 +6,8 @@ use std::time::Duration;
 use mission_control_runtime::clock::Millis;
 use mission_control_runtime::demo::gateway::{Prompt, Release, Thought};
 use mission_control_runtime::gateway::dialect::HistoryWay;
+use mission_control_runtime::gateway_child::health::ChildHealth;
+use mission_control_runtime::gateway_keys::health::GatewayKeysHealth;
 use mission_control_runtime::guardrails::budget::{Report, ScopeReport};
 use mission_control_runtime::http::health::{
     BackendHealth, DeliveryHealth, DiskHealth, GatewayHealth, LedgerHealth, PanicHealth, Parts, RosterHealth,
@@ -240,6 +242,7 @@ fn parts(change: impl FnOnce(&mut Parts)) -> Parts {
         delivery: DeliveryHealth { running: true, ..DeliveryHealth::default() },
         roster: RosterHealth { last_sync_at: Some(Millis(1)), ..RosterHealth::default() },
         workspaces: WorkspaceHealth::default(),
+        keys: GatewayKeysHealth::default(),
         backend: BackendHealth {
             reachable: Some(true),
             accepted: Some(true),
@@ -313,6 +316,16 @@ fn every_reason_follows_from_its_part() {
         (parts(|p| p.roster.stale = true), &["roster_stale"]),
         (parts(|p| p.roster.problem_count = 1), &["agents_unusable"]),
         (parts(|p| p.workspaces.error = Some("no".to_owned())), &["profiles_unwritable"]),
+        (
+            parts(|p| {
+                p.gateway.child =
+                    Some(ChildHealth { reason: Some("no".to_owned()), ..ChildHealth::default() });
+            }),
+            &["gateway_process_failing"],
+        ),
+        (parts(|p| p.gateway.child = Some(ChildHealth::default())), &[]),
+        (parts(|p| p.keys.needs_attention = true), &["keys_not_synced"]),
+        (parts(|p| p.keys.last_error = Some("Mission Control is away".to_owned())), &[]),
         (parts(|p| p.workspaces.rejected = vec![("..".to_owned(), "no".to_owned())]), &[]),
         (parts(|p| p.backend.last_report_error = Some("no".to_owned())), &["report_failing"]),
         (parts(|p| p.budget = Some(spent(false))), &[]),

@@ -38,6 +38,8 @@ fn impact(reason: HealthReason) -> Impact {
         | HealthReason::DiskLow
         | HealthReason::ClockSkew
         | HealthReason::ProfilesUnwritable
+        | HealthReason::KeysNotSynced
+        | HealthReason::GatewayProcessFailing
         | HealthReason::ThreadPanicked => Impact::Impairs,
         // A dead letter or an unreadable row is one delivery that waits for a person, and an unusable agent is one agent. A
         // backlog and a limit only delay deliveries, and uncounted dollars do not stop them. A report that arrives disproves

@@ -1,0 +1,272 @@
+//! Fly Machines, as provider and for the clean-up of a whole app.
+//!
+//! The API has no idempotency key. But the name of a machine is unique among those that exist, so a creation whose answer
+//! was lost is repeated: the second one finds the machine of the first. Everything else may be repeated as it is.
+//!
+//! A stop is answered before the machine has stopped, a deletion before it is gone, and a volume stays bound to a deleted
+//! machine for about a minute. So each step waits until it shows.
+
+mod calls;
+mod cleanup;
+mod failure;
+mod messages;
+mod report;
+
+use std::fmt::Write as _;
+use std::time::{Duration, Instant};
+
+use mcr_clients::wire::{Roots, Stop};
+use mcr_model::BaseUrl;
+use mcr_model::secret::Secret;
+
+use self::calls::{Calls, Verb, read};
+use self::messages::{MachineRow, NewMachineBody, VolumeRow};
+use crate::{ErrorClass, Machine, MachineState, NewMachine, Provider, ProviderError};
+
+pub use self::calls::FlyLimits;
+pub use self::cleanup::{CleanupOptions, clean_up};
+pub use self::messages::Volume;
+pub use self::report::{CleanupReport, Kept};
+
+/// The longest wait in one request that the API allows.
+const WAIT_MAX: Duration = Duration::from_mins(1);
+
+/// The time on top of a wait within which its answer must come.
+const WAIT_MARGIN: Duration = Duration::from_secs(10);
+
+/// The name of an app: lower-case letters, digits and hyphens.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AppName(String);
+
+impl AppName {
+    /// Reads a name.
+    pub fn parse(text: &str) -> Option<Self> {
+        let is_plain = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+        let fits = (1..=63).contains(&text.len()) && text.chars().all(is_plain);
+        fits.then(|| Self(text.to_owned()))
+    }
+
+    /// The name.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+/// The machines and volumes of an app.
+pub struct Fly {
+    calls: Calls,
+    app: AppName,
+}
+
+impl Fly {
+    /// A client for one app. `stop` ends its requests and its waits.
+    pub fn new(
+        base: BaseUrl,
+        token: &Secret,
+        app: AppName,
+        roots: &Roots,
+        limits: FlyLimits,
+        stop: &Stop,
+    ) -> Self {
+        Self { calls: Calls::new(base, token, roots, limits, stop), app }
+    }
+
+    /// The app.
+    pub fn app(&self) -> &AppName {
+        &self.app
+    }
+
+    fn limits(&self) -> &FlyLimits {
+        &self.calls.limits
+    }
+
+    /// A path below the app.
+    fn path(&self, rest: &str) -> String {
+        format!("/v1/apps/{}{rest}", self.app.as_str())
+    }
+
+    /// Checks that the app exists and that the token may see it.
+    pub fn check_access(&self) -> Result<(), ProviderError> {
+        self.calls.repeat(&format!("App {}", self.app.as_str()), Verb::Get, &self.path("")).map(drop)
+    }
+
+    /// A machine by its id; `None` if it is gone.
+    pub fn machine(&self, id: &str) -> Result<Option<Machine>, ProviderError> {
+        let what = format!("Machine {id} cannot be read");
+        match self.calls.repeat(&what, Verb::Get, &self.path(&format!("/machines/{}", escaped(id)))) {
+            Ok(answer) => {
+                let machine: Machine = read::<MachineRow>(&what, &answer)?.into();
+                Ok(Some(machine).filter(|machine| machine.state != MachineState::Gone))
+            }
+            Err(error) if error.is_gone() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Has the proxy send no more requests to a machine.
+    pub fn cordon(&self, id: &str) -> Result<(), ProviderError> {
+        let path = self.path(&format!("/machines/{}/cordon", escaped(id)));
+        self.calls.repeat(&format!("Machine {id} is not cordoned"), Verb::Post(b"{}"), &path).map(drop)
+    }
+
+    /// Deletes a machine. Only a stopped one is deleted without force.
+    pub(crate) fn delete(&self, id: &str, force: bool) -> Result<(), ProviderError> {
+        let query = if force { "?force=true" } else { "" };
+        let path = self.path(&format!("/machines/{}{query}", escaped(id)));
+        match self.calls.repeat(&format!("Machine {id} is not deleted"), Verb::Delete, &path) {
+            Err(error) if !error.is_gone() => Err(error),
+            Ok(_) | Err(_) => Ok(()),
+        }
+    }
+
+    /// Waits until a machine has stopped. Returns whether it has, or is gone.
+    fn wait_until_stopped(&self, machine: &Machine) -> Result<bool, ProviderError> {
+        let what = format!("Machine {} cannot be waited for", machine.id);
+        let until = Instant::now() + self.limits().stopping;
+        loop {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() || self.calls.stop.is_closed() {
+                return Ok(false);
+            }
+            let wait = left.clamp(Duration::from_secs(1), WAIT_MAX).as_secs();
+            let mut query = format!("?state=stopped&timeout={wait}");
+            if let Some(version) = &machine.version {
+                // Writing to a `String` cannot fail.
+                let _ = write!(query, "&instance_id={}", escaped(version));
+            }
+            let path = self.path(&format!("/machines/{}/wait{query}", escaped(&machine.id)));
+            let limit = Duration::from_secs(wait) + WAIT_MARGIN;
+            match self.calls.once(&what, Verb::Get, &path, limit) {
+                Ok(_) => return Ok(true),
+                Err((error, _)) if error.is_gone() => return Ok(true),
+                // It has not stopped yet, or Fly has a problem: look again.
+                Err((error, pause))
+                    if matches!(error.class, ErrorClass::Ambiguous | ErrorClass::Transient) =>
+                {
+                    if self.machine(&machine.id)?.is_none_or(|now| now.state == MachineState::Stopped) {
+                        return Ok(true);
+                    }
+                    self.calls.stop.wait(pause.unwrap_or_else(|| self.limits().look));
+                }
+                Err((error, _)) => return Err(error),
+            }
+        }
+    }
+
+    /// Waits until a deleted machine is gone. Returns whether it is.
+    fn wait_until_gone(&self, id: &str) -> Result<bool, ProviderError> {
+        let until = Instant::now() + self.limits().ending;
+        loop {
+            if self.machine(id)?.is_none() {
+                return Ok(true);
+            }
+            if Instant::now() >= until || self.calls.stop.wait(self.limits().look) {
+                return Ok(false);
+            }
+        }
+    }
+
+    /// All volumes that are not deleted.
+    pub fn volumes(&self) -> Result<Vec<Volume>, ProviderError> {
+        let what = "The volumes cannot be listed";
+        let answer = self.calls.repeat(what, Verb::Get, &self.path("/volumes"))?;
+        let volumes = read::<Vec<VolumeRow>>(what, &answer)?.into_iter().map(Volume::from);
+        Ok(volumes.filter(|volume| !volume.is_deleted).collect())
+    }
+
+    /// Deletes a volume. One that is gone is deleted. A volume stays bound to its deleted machine for a while.
+    pub fn delete_volume(&self, id: &str) -> Result<(), ProviderError> {
+        let what = format!("Volume {id} is not deleted");
+        let path = self.path(&format!("/volumes/{}", escaped(id)));
+        let until = Instant::now() + self.limits().volumes;
+        loop {
+            match self.calls.repeat(&what, Verb::Delete, &path) {
+                Ok(_) => return Ok(()),
+                Err(error) if error.is_gone() => return Ok(()),
+                Err(error) if matches!(error.status, Some(409 | 412)) && Instant::now() < until => {
+                    if self.calls.stop.wait(self.limits().look) {
+                        return Err(error);
+                    }
+                }
+                Err(error) => return Err(error),
+            }
+        }
+    }
+}
+
+impl Provider for Fly {
+    fn create(&self, wanted: &NewMachine) -> Result<Machine, ProviderError> {
+        let what = format!("Machine {} is not created", wanted.name);
+        let body = serde_json::to_vec(&NewMachineBody::from(wanted)).map_err(|why| ProviderError {
+            class: ErrorClass::Refused,
+            status: None,
+            sentence: format!("{what}: {why}"),
+        })?;
+        match self.calls.repeat(&what, Verb::Post(&body), &self.path("/machines")) {
+            Ok(answer) => Ok(read::<MachineRow>(&what, &answer)?.into()),
+            // The name is taken: by an earlier attempt, whose answer was lost.
+            Err(error) if error.status == Some(409) => self.find(&wanted.name)?.ok_or(error),
+            // The machine may exist although the last answer was an error.
+            Err(error) if error.class == ErrorClass::Ambiguous => self.find(&wanted.name)?.ok_or(error),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn find(&self, name: &str) -> Result<Option<Machine>, ProviderError> {
+        Ok(self.list()?.into_iter().find(|machine| machine.name == name))
+    }
+
+    fn list(&self) -> Result<Vec<Machine>, ProviderError> {
+        let what = "The machines cannot be listed";
+        let answer = self.calls.repeat(what, Verb::Get, &self.path("/machines"))?;
+        let machines = read::<Vec<MachineRow>>(what, &answer)?.into_iter().map(Machine::from);
+        Ok(machines.filter(|machine| machine.state != MachineState::Gone).collect())
+    }
+
+    fn stop(&self, machine: &Machine) -> Result<(), ProviderError> {
+        if matches!(machine.state, MachineState::Stopped | MachineState::Gone) {
+            return Ok(());
+        }
+        let what = format!("Machine {} is not stopped", machine.id);
+        let path = self.path(&format!("/machines/{}/stop", escaped(&machine.id)));
+        match self.calls.repeat(&what, Verb::Post(b"{}"), &path) {
+            Err(error) if error.is_gone() => return Ok(()),
+            Err(error) => return Err(error),
+            Ok(_) => {}
+        }
+        if self.wait_until_stopped(machine)? {
+            return Ok(());
+        }
+        let seconds = self.limits().stopping.as_secs();
+        let sentence = format!("{what}: it has not stopped within {seconds} s");
+        Err(ProviderError { class: ErrorClass::Ambiguous, status: None, sentence })
+    }
+
+    fn destroy(&self, machine: &Machine) -> Result<(), ProviderError> {
+        match self.delete(&machine.id, false) {
+            // It does not count as stopped: force is the last resort.
+            Err(error) if matches!(error.status, Some(409 | 412)) => self.delete(&machine.id, true)?,
+            done => done?,
+        }
+        if self.wait_until_gone(&machine.id)? {
+            return Ok(());
+        }
+        let seconds = self.limits().ending.as_secs();
+        let sentence = format!("Machine {} is deleted, but still listed after {seconds} s", machine.id);
+        Err(ProviderError { class: ErrorClass::Ambiguous, status: None, sentence })
+    }
+}
+
+/// An id within a path. Ids are letters and digits; anything else is escaped, so that it stays one segment.
+fn escaped(id: &str) -> String {
+    let mut path = String::with_capacity(id.len());
+    for byte in id.bytes() {
+        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_') {
+            path.push(char::from(byte));
+        } else {
+            // Writing to a `String` cannot fail.
+            let _ = write!(path, "%{byte:02X}");
+        }
+    }
+    path
+}

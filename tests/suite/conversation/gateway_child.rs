@@ -1,0 +1,252 @@
+//! A gateway that the program runs itself: this test program, with the scripted gateway.
+
+use std::env;
+use std::fs::{self, OpenOptions};
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mission_control_runtime::demo::gateway::{Prompt, ScriptedGateway, Thought};
+use mission_control_runtime::http::message::Reply;
+use mission_control_runtime::http::server::{Server, ServerLimits};
+use serde_json::{Value, json};
+
+use super::processes::{Stack, options, serve};
+use crate::support::program::get;
+use crate::support::wait::until;
+
+const AGENTS: [&str; 3] = ["ben", "ada", "cleo"];
+
+/// Names the folder of the child's books, and makes the next test a gateway.
+const BOOKS: &str = "TEST_GATEWAY_BOOKS";
+const ADDRESS: &str = "TEST_GATEWAY_ADDRESS";
+
+/// No test of its own: the gateway of the tests below. It ends with their folder.
+#[test]
+#[ignore = "runs as a gateway"]
+fn serves_as_gateway() {
+    let (Ok(books), Ok(address)) = (env::var(BOOKS), env::var(ADDRESS)) else { return };
+    let lines: Vec<String> = env::vars().map(|(name, value)| format!("{name}={value}\n")).collect();
+    fs::write(Path::new(&books).join("environment.new"), lines.concat()).unwrap();
+    fs::rename(Path::new(&books).join("environment.new"), Path::new(&books).join("environment")).unwrap();
+    let place = PathBuf::from(&books);
+    let mind = move |prompt: &Prompt| polite_after_a_while(prompt, &place);
+    let _server = serve(&ScriptedGateway::new(options(&AGENTS), Arc::new(mind)), &address);
+    while Path::new(&books).exists() {
+        std::thread::sleep(Duration::from_millis(200));
+    }
+}
+
+/// A turn of this length notes its beginning in the books, so that a test can end the gateway in the middle.
+const TURN: Duration = Duration::from_millis(150);
+
+fn polite_after_a_while(prompt: &Prompt, books: &Path) -> Thought {
+    let mut turns = OpenOptions::new().create(true).append(true).open(books.join("turns")).unwrap();
+    writeln!(turns, "{}", prompt.agent).unwrap();
+    std::thread::sleep(TURN);
+    Thought::say(format!("{} answers.", prompt.agent))
+}
+
+struct Setup {
+    books: tempfile::TempDir,
+    url: String,
+    command: String,
+}
+
+impl Setup {
+    fn new() -> Self {
+        let address = TcpListener::bind("127.0.0.1:0").unwrap().local_addr().unwrap();
+        let program = env::current_exe().unwrap();
+        let command = format!(
+            "'{}' --exact conversation::gateway_child::serves_as_gateway --ignored --nocapture",
+            program.display()
+        );
+        Self { books: tempfile::tempdir().unwrap(), url: format!("http://{address}"), command }
+    }
+
+    fn stack(&self) -> Stack {
+        self.stack_of(&self.command)
+    }
+
+    /// With this command instead of the gateway's.
+    fn stack_of(&self, command: &str) -> Stack {
+        let variables = [
+            ("OPENCLAW_COMMAND", command),
+            ("SECRETS_SYNC_INTERVAL", "1000"),
+            (BOOKS, self.books.path().to_str().unwrap()),
+            (ADDRESS, self.address()),
+            ("PATH", "/usr/bin:/bin"),
+        ];
+        Stack::with_child(&AGENTS, &self.url, &variables)
+    }
+
+    fn address(&self) -> &str {
+        self.url.strip_prefix("http://").unwrap()
+    }
+
+    /// How many turns the gateways have begun.
+    fn turns(&self) -> usize {
+        fs::read_to_string(self.books.path().join("turns")).unwrap_or_default().lines().count()
+    }
+
+    /// The environment of the present gateway.
+    fn environment(&self) -> String {
+        fs::read_to_string(self.books.path().join("environment")).unwrap_or_default()
+    }
+}
+
+fn child(health: &Value) -> &Value {
+    &health["gateway"]["child"]
+}
+
+fn ready(stack: &Stack) -> Value {
+    let health = stack.until("a ready gateway", |health| child(health)["state"] == "ready");
+    child(&health).clone()
+}
+
+fn pid(child: &Value) -> String {
+    child["pid"].as_i64().unwrap().to_string()
+}
+
+#[test]
+fn a_stored_key_is_in_the_gateways_environment_until_it_is_removed() {
+    let setup = Setup::new();
+    let mut stack = setup.stack();
+    ready(&stack);
+    let key = ["sk-", "c4n4ry-0123456789abc"].concat();
+    let task = stack.task("assigned", &["ben"]);
+    stack.mention(&task, "ben", "hello");
+    assert_eq!(stack.answer_of("ben", &task), "ben answers.");
+    let first = setup.environment();
+    assert!(!first.contains("c4n4ry") && !first.contains(&stack.board.token), "{first}");
+    assert!(first.contains("OPENCLAW_GATEWAY_TOKEN=the-gateways-token"), "{first}");
+    assert!(first.contains("OPENCLAW_NO_RESPAWN=1") && !first.contains("ACCOUNT_ID"), "{first}");
+
+    let store = |key: &str| {
+        let args = json!({"provider": "anthropic", "key": key});
+        stack.board.person("secrets:upsertProviderKey", args).unwrap();
+    };
+    store(&key);
+    until("the key", || setup.environment().contains(&format!("ANTHROPIC_API_KEY={key}\n")));
+    assert_eq!(ready(&stack)["restarts"], 1);
+    stack.mention(&task, "ben", "hello again");
+    stack.settled();
+    stack.board.person("secrets:removeProviderKey", json!({"provider": "anthropic"})).unwrap();
+    until("the removal", || !setup.environment().is_empty() && !setup.environment().contains("c4n4ry"));
+    assert_eq!(ready(&stack)["restarts"], 2);
+
+    let outputs = ["/health", "/metrics", "/version"].map(|path| get(stack.address(), path).1);
+    let process = fs::read_to_string(format!("/proc/{}/cmdline", pid(&ready(&stack)))).unwrap();
+    let log = stack.stop();
+    for text in outputs.into_iter().chain([log, process]) {
+        assert!(!text.contains("c4n4ry"), "{text}");
+    }
+}
+
+/// The oracle is the board: each question has one answer.
+#[test]
+fn a_gateway_that_is_killed_under_load_loses_and_doubles_nothing() {
+    const KILLS: u32 = 20;
+    let setup = Setup::new();
+    let mut stack = setup.stack();
+    let tasks = AGENTS.map(|slug| (slug, stack.task("assigned", &[slug])));
+    let mut last = String::new();
+    for kill in 0..KILLS {
+        let next = stack.until("another gateway", |health| {
+            child(health)["state"] == "ready" && child(health)["pid"].is_i64() && pid(child(health)) != last
+        });
+        last = pid(child(&next));
+        let (ready, before) = (Instant::now(), setup.turns());
+        for (slug, task) in &tasks {
+            stack.mention(task, slug, "hello");
+        }
+        until("a turn", || setup.turns() > before);
+        // A gateway that was ready for a second is started again after a second. Then at each point of a turn.
+        until("a second", || ready.elapsed() >= Duration::from_secs(1));
+        let before = setup.turns();
+        for (slug, task) in &tasks {
+            stack.mention(task, slug, "hello again");
+        }
+        until("another turn", || setup.turns() > before);
+        std::thread::sleep(TURN * kill / KILLS);
+        Command::new("kill").args(["-KILL", &last]).status().unwrap();
+        let health =
+            stack.until("the end", |health| child(health)["restarts"].as_u64() > Some(u64::from(kill)));
+        assert_eq!(child(&health)["lastEnd"], "was ended by signal 9", "{health}");
+    }
+    ready(&stack);
+    stack.settled();
+    for (slug, task) in &tasks {
+        let answers = stack.said_by(slug, task);
+        assert!(!answers.is_empty() && answers.len() <= 2 * KILLS as usize, "{answers:?}");
+    }
+    for row in stack.board.rows("notifications") {
+        assert!(row["deliveredAt"].is_number() || row["recipientType"] != "agent", "{row}");
+    }
+    let sources = stack.board.rows("messages").into_iter();
+    let mut answered: Vec<String> =
+        sources.filter_map(|row| row["sourceNotificationId"].as_str().map(str::to_owned)).collect();
+    let count = answered.len();
+    answered.sort();
+    answered.dedup();
+    assert_eq!(answered.len(), count, "no notification is answered twice");
+    stack.stop();
+}
+
+#[test]
+fn a_killed_program_leaves_a_gateway_that_the_next_one_takes_over_and_ends() {
+    let setup = Setup::new();
+    let mut stack = setup.stack();
+    let before = ready(&stack);
+    stack.kill_and_start();
+    let after = ready(&stack);
+    assert_eq!((&after["pid"], &after["adopted"]), (&before["pid"], &json!(true)));
+    let task = stack.task("assigned", &["ada"]);
+    stack.mention(&task, "ada", "hello");
+    assert_eq!(stack.answer_of("ada", &task), "ada answers.");
+    stack.stop();
+    let stat = fs::read_to_string(format!("/proc/{}/stat", pid(&after))).unwrap_or_default();
+    assert!(stat.is_empty() || stat.contains(") Z "), "{stat}");
+}
+
+/// Each obstacle is a reason of `/health`, in the first process and in the next one. Once it is removed, the gateway starts.
+#[test]
+fn a_gateway_that_cannot_run_is_a_visible_reason_until_it_can() {
+    let taken = Setup::new();
+    let other =
+        Server::bind(taken.address(), ServerLimits::default(), |_| Reply::json(Vec::new()).with_status(404));
+    let rows = [
+        (Setup::new(), "/no/such/program gateway run", "cannot be started: No such file"),
+        (Setup::new(), "sh -c 'exit 7' gateway", "the gateway has ended with exit code 7"),
+        (taken, "", "another process already serves"),
+    ];
+    let mut other = Some(other.unwrap());
+    for (setup, command, expected) in rows {
+        let mut stack = setup.stack_of(if command.is_empty() { &setup.command } else { command });
+        for process in 0..2 {
+            let health = stack.until(expected, |health| {
+                child(health)["reason"].as_str().is_some_and(|reason| reason.contains(expected))
+            });
+            let reasons = health["reasons"].as_array().unwrap();
+            assert!(reasons.contains(&json!("gateway_process_failing")), "{process}: {health}");
+            stack.kill_and_start();
+        }
+        let task = stack.task("assigned", &["ada"]);
+        stack.mention(&task, "ada", "hello");
+        stack.until("a closed gateway", |health| health["gateway"]["running"] == false);
+        if command.is_empty() {
+            other = None;
+        } else {
+            stack.stop();
+            stack.set_variable("OPENCLAW_COMMAND", &setup.command);
+            stack.start();
+        }
+        assert_eq!(stack.answer_of("ada", &task), "ada answers.");
+        assert_eq!(ready(&stack)["reason"], Value::Null);
+        stack.stop();
+    }
+    assert!(other.is_none());
+}
