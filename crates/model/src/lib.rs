@@ -29,6 +29,7 @@ mod session_key;
 pub mod spending;
 pub mod sync_protocol;
 mod task;
+mod team;
 mod team_limits;
 pub mod visible;
 mod word;
@@ -44,7 +45,7 @@ pub use choice::{
     BeatMode, DonePolicy, LedgerSync, NoResponseNote, SessionScope, ToolEndpoints, WakeOn, WakeRules,
 };
 pub use context::{
-    DeliveryContext, PrimaryUser, ReferenceDoc, StatusCount, TaskDigest, TaskOverview, Teammate, TopTasks,
+    DeliveryContext, PrimaryUser, ReferenceDoc, StatusCount, TaskDigest, TaskOverview, TopTasks,
 };
 pub use document::{DocumentEntry, DocumentType};
 pub use gateway_environment::GatewayEnvironment;
@@ -58,6 +59,7 @@ pub use roster::{Roster, UnreadableAgent, may_close};
 pub use runtime::{PendingUpgrade, RuntimeReport, RuntimeStatus, UpgradeStatus, UpgradeStrategy};
 pub use session_key::{SessionKey, SessionKind};
 pub use task::{Activity, Task, TaskHit, TaskMetadata, TaskStatus};
+pub use team::{Team, Teammate};
 pub use team_limits::TeamLimits;
 pub use word::Word;
 pub use workflow::{Assignees, Unmet, WorkflowError, allowed_next, may_move, plan_for_agent, requirement};

@@ -16,14 +16,15 @@ use ureq::{Agent, SendBody, http};
 use super::answer::{self, Answer};
 use super::error::{CallClass, CallReason, Ran};
 use super::finding::{Finding, Outlook};
+use super::known_team::{KnownList, KnownTeam, ShorteningReader};
 use super::retry::{Backoff, Next};
 use super::{Call, CallError, Convex, failure};
 use crate::wire::{self, Fault, Outgoing, Phases, Registration, Roots, Sent, Stop};
-use mcr_model::BaseUrl;
 use mcr_model::clock::{Clock as _, Millis, SystemClock};
 use mcr_model::memory::{ByteBudget, FREE_BYTES, Pool, Share};
 use mcr_model::random;
 use mcr_model::redact::Redactor;
+use mcr_model::{BaseUrl, Team};
 
 /// A client name of our own with a real version. The backend demands minimum versions of `npm`, `rust` and
 /// similar names, and a value without a `-` fails every call.
@@ -80,6 +81,7 @@ struct ConvexShared {
     deprecation_logged: AtomicBool,
     /// By how many milliseconds the deployment's clock is ahead of ours. [`UNHEARD`] before its first answer.
     clock_ahead: AtomicI64,
+    team: KnownTeam,
 }
 
 /// Marks an unknown clock: no clock is that far ahead.
@@ -104,6 +106,7 @@ impl ConvexEndpoint {
             memory,
             deprecation_logged,
             clock_ahead,
+            team: KnownTeam::default(),
         }))
     }
 
@@ -165,11 +168,30 @@ pub struct HttpConvex {
 
 impl Convex for HttpConvex {
     fn call(&self, call: &Call<'_>) -> Result<Box<RawValue>, CallError> {
+        self.answer(call, None).map(|(value, _)| value)
+    }
+
+    fn call_with_team(&self, call: &Call<'_>) -> Result<(Box<RawValue>, Option<Team>), CallError> {
+        let known = self.shared.team.get();
+        let (value, is_short) = self.answer(call, known.as_ref())?;
+        if let Some(list) = known.filter(|_| is_short) {
+            return Ok((value, Some(list.team)));
+        }
+        Ok(match self.shared.team.learn(&value) {
+            Some((rest, team)) => (rest, Some(team)),
+            None => (value, None),
+        })
+    }
+}
+
+impl HttpConvex {
+    /// The value, and whether the known list was left out of it.
+    fn answer(&self, call: &Call<'_>, known: Option<&KnownList>) -> Result<(Box<RawValue>, bool), CallError> {
         let id = request_id();
         let begun = Instant::now();
         let until = begun + call.deadline.min(DEADLINE_MAX);
         let mut attempts = 0;
-        let result = self.repeat(call, &id, until, &mut attempts);
+        let result = self.repeat(call, known, (&id, until), &mut attempts);
         let took = begun.elapsed().as_millis();
         result
             .inspect(|_| {
@@ -187,16 +209,14 @@ impl Convex for HttpConvex {
                 error
             })
     }
-}
 
-impl HttpConvex {
     fn repeat(
         &self,
         call: &Call<'_>,
-        id: &str,
-        until: Instant,
+        known: Option<&KnownList>,
+        (id, until): (&str, Instant),
         attempts: &mut u32,
-    ) -> Result<Box<RawValue>, Finding> {
+    ) -> Result<(Box<RawValue>, bool), Finding> {
         let body = request_body(call)?;
         // A failed last attempt proves nothing about the earlier ones.
         let mut ran = Ran::No;
@@ -206,7 +226,7 @@ impl HttpConvex {
             }
             *attempts += 1;
             let left = until.saturating_duration_since(Instant::now());
-            let finding = match self.attempt(call, &body, id, left) {
+            let finding = match self.attempt(call, known, &body, (id, left)) {
                 Ok(value) => return Ok(value),
                 Err(finding) => finding.at_least(ran),
             };
@@ -238,10 +258,10 @@ impl HttpConvex {
     fn attempt(
         &self,
         call: &Call<'_>,
+        known: Option<&KnownList>,
         body: &[u8],
-        id: &str,
-        left: Duration,
-    ) -> Result<Box<RawValue>, Finding> {
+        (id, left): (&str, Duration),
+    ) -> Result<(Box<RawValue>, bool), Finding> {
         let mut outgoing = Outgoing::new(body);
         let sent = self
             .agent
@@ -262,14 +282,16 @@ impl HttpConvex {
         let status = response.status().as_u16();
         let location = redirect_host(response.headers());
         let mut share = self.shared.memory.share(self.most(&response), left);
-        let body = self
-            .read_body(response, &mut share)
+        let (body, is_short) = self
+            .read_body(response, known, &mut share)
             .map_err(|fault| self.broken(&fault, Sent::Whole).with_status(status))?;
-        answer::read(&Answer { status, body, location }, call).map_err(|finding| {
-            // The stop switch cuts connections. An answer without a length then only looks complete.
-            let cut = finding.why == CallReason::NotUnderstood && self.stop.is_closed();
-            if cut { failure::stopped(Sent::Whole) } else { finding }
-        })
+        answer::read(&Answer { status, body, location }, call).map(|value| (value, is_short)).map_err(
+            |finding| {
+                // The stop switch cuts connections. An answer without a length then only looks complete.
+                let cut = finding.why == CallReason::NotUnderstood && self.stop.is_closed();
+                if cut { failure::stopped(Sent::Whole) } else { finding }
+            },
+        )
     }
 
     /// What a broken connection means. Our own stop switch also breaks connections.
@@ -301,7 +323,13 @@ impl HttpConvex {
         usize::try_from(announced.unwrap_or(most)).unwrap_or(usize::MAX)
     }
 
-    fn read_body(&self, response: http::Response<ureq::Body>, share: &mut Share) -> Result<Vec<u8>, Fault> {
+    /// The body, and whether the known list was left out of it.
+    fn read_body(
+        &self,
+        response: http::Response<ureq::Body>,
+        known: Option<&KnownList>,
+        share: &mut Share,
+    ) -> Result<(Vec<u8>, bool), Fault> {
         let most = self.shared.limits.answer_bytes;
         let announced = response.body().content_length();
         if announced.is_some_and(|length| length > most) {
@@ -310,10 +338,16 @@ impl HttpConvex {
         // Small answers are read into a buffer of their size.
         let small = announced.unwrap_or(0).min(FREE_BYTES as u64);
         let mut body = Vec::with_capacity(usize::try_from(small).unwrap_or(0));
-        share
-            .read_to_end(&mut response.into_body().into_reader(), &mut body)
-            .map_err(|error| Fault::of_io(&error))?;
-        if body.len() as u64 > most { Err(Fault::BodyTooLarge) } else { Ok(body) }
+        let mut reader = response.into_body().into_reader();
+        let (result, is_short) = match known {
+            Some(known) => {
+                let mut shortening = ShorteningReader::new(&mut reader, known);
+                (share.read_to_end(&mut shortening, &mut body), shortening.has_left_out())
+            }
+            None => (share.read_to_end(&mut reader, &mut body), false),
+        };
+        result.map_err(|error| Fault::of_io(&error))?;
+        if body.len() as u64 > most { Err(Fault::BodyTooLarge) } else { Ok((body, is_short)) }
     }
 
     /// Compares the clocks. An answer without a date changes nothing.
