@@ -29,6 +29,7 @@ say() { echo "rehearse: $1" >&2; }
 
 fail() {
     say "$1"
+    if [ -n "$container" ]; then "$CONTAINERS" logs "$container" >>"$scratch/gateway.log" 2>&1; fi
     if [ -n "$scratch" ] && [ -s "$scratch/gateway.log" ]; then tail -n 20 "$scratch/gateway.log" >&2; fi
     exit 1
 }
@@ -135,7 +136,7 @@ case $candidate in
     command -v "$CONTAINERS" >/dev/null || fail "$CONTAINERS is not on this machine; for podman set CONTAINERS=podman"
     run_node() { "$CONTAINERS" run --rm --interactive --network none --volume "$scratch:$scratch" --user "$(id -u):$(id -g)" --entrypoint node "$candidate" "$@"; }
     release=$("$CONTAINERS" run --rm --network none --entrypoint openclaw "$candidate" --version 2>"$scratch/gateway.log") ||
-        fail "the image $candidate has no openclaw"
+        fail "the image $candidate cannot be run, or has no openclaw"
     release=$(grep -oE '[0-9]{4}\.[0-9]+\.[0-9]+' <<<"$release" | head -n 1)
     [ -n "$release" ] || fail "the openclaw of the image $candidate names no version"
     ;;
@@ -217,11 +218,19 @@ start_candidate() {
     fi
 }
 
+is_running() {
+    if [ -n "${node:-}" ]; then
+        kill -0 "$(cat "$scratch/group")" 2>/dev/null
+    else
+        [ "$("$CONTAINERS" inspect --format '{{.State.Running}}' "$container" 2>/dev/null)" = true ]
+    fi
+}
+
 # Old releases answer /readyz with a page, so a second answer after a while counts as well.
 await_candidate() {
     local began=$SECONDS live=''
     until curl --silent --fail --max-time 5 "$url/readyz" 2>/dev/null | grep -q '"ready":true'; do
-        if [ -n "${node:-}" ] && ! kill -0 "$(cat "$scratch/group")" 2>/dev/null; then fail 'the candidate has ended'; fi
+        is_running || fail 'the candidate has ended'
         [ $((SECONDS - began)) -le "$READY_SECONDS" ] || fail "the candidate is not ready after $READY_SECONDS s"
         if curl --silent --fail --max-time 5 --output /dev/null "$url/health"; then live=${live:-$SECONDS}; fi
         if [ -n "$live" ] && [ $((SECONDS - live)) -ge 20 ]; then break; fi

@@ -115,7 +115,7 @@ pub(super) static TOKEN_FILE: CommandOption = with(
     "token-file",
     "FILE",
     Value::File,
-    "The file with the gateway's token (default: the variable OPENCLAW_GATEWAY_TOKEN)",
+    "The file with the gateway's token (default: OPENCLAW_GATEWAY_TOKEN, if the gateway is on this machine or on the host of OPENCLAW_GATEWAY_URL)",
 );
 pub(super) static AGENTS: CommandOption = with(
     "agents",

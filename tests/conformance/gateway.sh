@@ -48,10 +48,11 @@ is_ready() {
     [ $((SECONDS - live_since)) -ge 20 ]
 }
 
-start() {
-    local url live_since=
-    url=$(value url)
-    install "$(value release)" || { echo "$problem" && exit 3; }
+# Whether the gateway has ended because two of its own threads wanted the lock of its state at once. 2026.8 and later take that
+# lock for each write, without waiting for it. The lock belongs to a process, so a killed one leaves none behind.
+has_lost_lock() { tail -n 20 "$folder/log" | grep -q 'another OpenClaw process owns'; }
+
+launch() {
     # With an empty environment: the gateway would read provider keys and proxies from ours. A process group of its own ends
     # with its children.
     (
@@ -62,8 +63,20 @@ start() {
             "$node" "$program" gateway run --port "$(value port)"
     ) >>"$folder/log" 2>&1 </dev/null &
     echo $! >"$folder/group"
+}
+
+start() {
+    local url live_since=
+    url=$(value url)
+    install "$(value release)" || { echo "$problem" && exit 3; }
+    launch
     until is_ready "$url"; do
-        kill -0 "$(value group)" 2>/dev/null || fail 'the gateway has ended'
+        if ! kill -0 "$(value group)" 2>/dev/null; then
+            # A service manager starts it again, too.
+            has_lost_lock || fail 'the gateway has ended'
+            echo '== the gateway has lost the lock of its state, and starts again'
+            launch
+        fi
         [ "$SECONDS" -le "$READY_SECONDS" ] || fail "the gateway is not ready after $READY_SECONDS s"
         sleep 0.2
     done

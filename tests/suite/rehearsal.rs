@@ -21,6 +21,9 @@ use mission_control_runtime::wire::{Roots, Stop};
 
 const TOKEN: &str = "the-candidates-token";
 
+/// A process starts in this time. A gateway whose uptime differs less from the age of a turn counts as the same process.
+const START_TIME: Duration = Duration::from_millis(1_500);
+
 /// A scripted gateway that can be killed.
 struct ScriptedCandidate {
     running: Mutex<Option<(ScriptedGateway, Server)>>,
@@ -40,8 +43,10 @@ impl CandidateProcess for ScriptedCandidate {
     fn kill_and_start(&self) -> Result<(), String> {
         let mut running = self.running.lock().unwrap_or_else(PoisonError::into_inner);
         let (gateway, server) = running.take().unwrap();
-        let next = gateway.restarted();
+        gateway.end();
         server.stop(Duration::ZERO);
+        std::thread::sleep(START_TIME);
+        let next = gateway.restarted();
         let server = serve(&next, &self.address);
         *running = Some((next, server));
         Ok(())
@@ -127,8 +132,18 @@ fn release_2026_2_19_does_what_its_row_says() {
 }
 
 #[test]
+fn release_2026_3_24_does_what_its_row_says() {
+    assert_differing(Release::V2026_3_24, &[]);
+}
+
+#[test]
 fn release_2026_3_31_does_what_its_row_says() {
     assert_differing(Release::V2026_3_31, &[]);
+}
+
+#[test]
+fn release_2026_4_15_does_what_its_row_says() {
+    assert_differing(Release::V2026_4_15, &[]);
 }
 
 #[test]
@@ -149,6 +164,11 @@ fn release_2026_6_11_does_what_its_row_says() {
 #[test]
 fn release_2026_7_1_does_what_its_row_says() {
     assert_differing(Release::V2026_7_1, &[]);
+}
+
+#[test]
+fn release_2026_7_35_does_what_its_row_says() {
+    assert_differing(Release::V2026_7_35, &[]);
 }
 
 #[test]

@@ -42,7 +42,7 @@ impl GatewayAccess {
         let token = token.trim();
         if token.is_empty() {
             return Err(format!(
-                "--gateway needs the gateway's token: set {TOKEN}, or name a file with {option} FILE"
+                "--gateway needs the gateway's token. Set {TOKEN}, or name a file that contains it with {option} FILE"
             ));
         }
         if !token.chars().all(|c| c.is_ascii_graphic()) {

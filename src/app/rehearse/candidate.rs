@@ -8,6 +8,7 @@ use serde_json::{Value, json};
 use crate::app::child_runtime::GatewayAccess;
 use mcr_clients::gateway::{GatewayEndpoint, HttpGateway};
 use mcr_clients::wire::{Roots, Stop};
+use mcr_core::gateway::Why;
 use mcr_core::gateway::dialect::{Behaviour, Dialect};
 use mcr_core::gateway_config::known_problems::{Facts as ConfigurationFacts, roster_form};
 use mcr_core::ops::MissingAgents;
@@ -63,7 +64,7 @@ impl Candidate {
         }
         let refusal = probe.why.filter(|_| !probe.ready).map(|why| {
             let detail = probe.detail.as_ref().map_or(String::new(), |detail| format!(" ({detail})"));
-            let remedy = why.remedy().map_or(String::new(), |remedy| format!(" {remedy}"));
+            let remedy = remedy(why).map_or(String::new(), |remedy| format!(" {remedy}"));
             format!("{}{detail}.{remedy}", why.explain())
         });
         let dialect = gateway.dialect();
@@ -88,6 +89,22 @@ impl Candidate {
             history: dialect.history,
         };
         Knowledge { probed, agents, dialect, gateway }
+    }
+}
+
+/// What to do about a candidate that accepts no turns. Its address and its token are options of the command.
+fn remedy(why: Why) -> Option<&'static str> {
+    match why {
+        Why::Unreachable => Some("Check that the candidate runs, and that --gateway is its address."),
+        Why::TokenRefused | Why::TooManyLogins => {
+            Some("Check that --token-file names a file with the candidate's gateway.auth.token.")
+        }
+        Why::NotAGateway => Some("Check --gateway: it is the candidate's own port, without a path."),
+        Why::EndpointOff => Some(
+            "Check that --gateway names the candidate's own port. Set gateway.http.endpoints.responses.enabled to true in its \
+             configuration.",
+        ),
+        other => other.remedy(),
     }
 }
 

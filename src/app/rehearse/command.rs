@@ -19,7 +19,7 @@ use crate::telemetry;
 use mcr_clients::convex::Backoff;
 use mcr_clients::mission::ListAgents;
 use mcr_clients::wire::{Roots, Stop};
-use mcr_config::{LogFormat, LogOutput, table};
+use mcr_config::{Configuration, LogFormat, LogOutput, Origin, table};
 use mcr_gateway_sim::gateway::Directives;
 use mcr_gateway_sim::mock_provider::MockProvider;
 use mcr_gateway_sim::model_book::{ModelBook, RecordedModel};
@@ -120,16 +120,22 @@ fn run(wanted: &Rehearse, env: &CommandEnv) -> Result<Exit, String> {
     Ok(if report.is_go() { printed } else { Exit::Failed })
 }
 
+/// The configured gateway.
+fn gateway_in_use(env: &CommandEnv) -> Option<BaseUrl> {
+    let row = env.configuration.report.row(table::OPENCLAW_GATEWAY_URL.name)?;
+    BaseUrl::parse(row.value.as_deref()?).ok()
+}
+
+fn is_same_host(one: &BaseUrl, other: &BaseUrl) -> bool {
+    one.host() == other.host() || (one.is_loopback() && other.is_loopback())
+}
+
 /// The cases would take turns of the gateway that people use.
 fn refuse_gateway_in_use(wanted: &Rehearse, env: &CommandEnv) -> Result<(), String> {
-    let row = env.configuration.report.row(table::OPENCLAW_GATEWAY_URL.name);
-    let in_use = row.and_then(|row| BaseUrl::parse(row.value.as_deref()?).ok());
-    let is_same = |one: &BaseUrl, other: &BaseUrl| {
-        let same_host = one.host() == other.host() || (one.is_loopback() && other.is_loopback());
-        same_host && one.port() == other.port()
-    };
-    match in_use {
-        Some(in_use) if is_same(&in_use, &wanted.gateway) && !wanted.live => Err(format!(
+    let is_same =
+        |in_use: &BaseUrl| is_same_host(in_use, &wanted.gateway) && in_use.port() == wanted.gateway.port();
+    match gateway_in_use(env) {
+        Some(in_use) if is_same(&in_use) && !wanted.live => Err(format!(
             "{} is the gateway in use (OPENCLAW_GATEWAY_URL): name a candidate with its own port and state, or add --live to \
              rehearse with the gateway in use",
             wanted.gateway
@@ -138,11 +144,34 @@ fn refuse_gateway_in_use(wanted: &Rehearse, env: &CommandEnv) -> Result<(), Stri
     }
 }
 
+/// The option with the file of the candidate's token.
+const TOKEN_FILE: &str = "--token-file";
+
+/// The token of `OPENCLAW_GATEWAY_TOKEN` opens the gateway in use, so it is sent to that gateway's host and to this machine only.
 fn access(wanted: &Rehearse, env: &CommandEnv) -> Result<GatewayAccess, String> {
-    let of_settings = env.configuration.settings.as_ref().and_then(|settings| settings.gateway.token.clone());
-    match of_settings.filter(|token| wanted.token_file.is_none() && !token.is_empty()) {
-        Some(token) => Ok(GatewayAccess { url: wanted.gateway.to_string(), token }),
-        None => GatewayAccess::real(&wanted.gateway, wanted.token_file.as_deref(), "--token-file"),
+    let Configuration { settings, report, .. } = &env.configuration;
+    let of_settings = settings.as_ref().and_then(|settings| settings.gateway.token.clone());
+    let variable = table::OPENCLAW_GATEWAY_TOKEN.name;
+    let given = report.row(variable).filter(|row| row.origin.is_given());
+    if wanted.token_file.is_some() || given.is_none() {
+        return GatewayAccess::real(&wanted.gateway, wanted.token_file.as_deref(), TOKEN_FILE);
+    }
+    let is_trusted = wanted.gateway.is_loopback()
+        || gateway_in_use(env).is_some_and(|in_use| is_same_host(&in_use, &wanted.gateway));
+    if !is_trusted {
+        return Err(format!(
+            "{variable} is not sent to {}, which is neither this machine nor the host of OPENCLAW_GATEWAY_URL. Write the \
+             candidate's token into a file, and name the file with {TOKEN_FILE}",
+            wanted.gateway.host()
+        ));
+    }
+    match (of_settings.filter(|token| !token.is_empty()), given.map(|row| &row.origin)) {
+        (Some(token), _) => Ok(GatewayAccess { url: wanted.gateway.to_string(), token }),
+        (None, Some(origin @ (Origin::File { .. } | Origin::NameFile { .. }))) => Err(format!(
+            "{variable} ({origin}) is read from a valid configuration only, and `doctor` says why this one is not. Name a file \
+             that contains the token with {TOKEN_FILE} to rehearse without it"
+        )),
+        (None, _) => GatewayAccess::real(&wanted.gateway, None, TOKEN_FILE),
     }
 }
 
@@ -154,8 +183,10 @@ fn agents(wanted: &Rehearse, env: &CommandEnv) -> Result<Vec<String>, String> {
         return Ok(wanted.agents.clone());
     }
     let settings = env.configuration.settings.as_ref().ok_or_else(|| {
-        "the configuration of the account is invalid, and `doctor` says why. Name the agents with --agents to rehearse without it"
-            .to_owned()
+        let mistake = report.errors().next().map_or_else(|| ".".to_owned(), |found| format!(": {found}"));
+        format!(
+            "the configuration of the account is invalid{mistake} Name the agents with --agents to rehearse without it"
+        )
     })?;
     let way = env.connect(settings, Backoff::never()).map_err(|why| why.to_string())?;
     let mission = way.mission(settings, &Stop::new());

@@ -10,6 +10,7 @@ use super::runtime_log::RuntimeLog;
 use super::{Candidate, Staging};
 use crate::app::child_runtime::{GatewayAccess, Runtime, RuntimeEvent, Setting};
 use crate::app::service_client::ServiceEndpoint;
+use mcr_core::ops::HealthReason;
 use mcr_gateway_sim::lossy_proxy::LossyProxy;
 use mcr_gateway_sim::model_book::TOKEN_PREFIX;
 use mcr_gateway_sim::rehearsal::{Disturbance, Expected, Facts, Interruption, Names, Talk};
@@ -197,6 +198,9 @@ impl<'a> Scene<'a> {
         let number = |value: &Value| value.as_u64().unwrap_or(0);
         let ended: u64 = delivery["ended"].as_object().into_iter().flatten().map(|(_, n)| number(n)).sum();
         let is_quiet = delivery["inFlight"] == 0 && delivery["waiting"] == 0;
+        if delivery["inFlight"] == 0 && self.has_reached_turn_limit() {
+            return true;
+        }
         match self.talk.expected {
             Expected::Answer { .. } => {
                 number(&delivery["ended"]["dead"]) > 0 || (is_quiet && ended >= self.agents.len() as u64)
@@ -212,6 +216,14 @@ impl<'a> Scene<'a> {
                 !self.errors.is_empty() || ended > 0 || missing > 0
             }
         }
+    }
+
+    /// Whether the turns of a real model are used up.
+    fn has_reached_turn_limit(&self) -> bool {
+        let reasons = self.health["reasons"].as_array();
+        reasons.is_some_and(|reasons| {
+            reasons.iter().any(|reason| reason == HealthReason::TurnLimitReached.as_str())
+        })
     }
 
     /// Stops the runtime and collects what was seen.

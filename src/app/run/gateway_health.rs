@@ -330,6 +330,18 @@ impl Gateway for TrackedGateway {
         answer
     }
 
+    fn has_question(
+        &self,
+        session: &SessionKey,
+        agent: &str,
+        marker: &str,
+    ) -> Result<Option<bool>, GatewayError> {
+        let Some(gateway) = &self.gateway else {
+            return Err(GatewayError::new(Class::Closed, Why::NoGateway, None));
+        };
+        gateway.has_question(session, agent, marker)
+    }
+
     fn recover(
         &self,
         session: &SessionKey,

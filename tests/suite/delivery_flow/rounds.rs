@@ -26,12 +26,15 @@ use crate::support::service_parts::ServiceParts;
 const TOKEN: &str = "token-of-the-rounds";
 
 /// The releases whose agents call tools.
-const RELEASES: [Release; 7] = [
+const RELEASES: [Release; 10] = [
+    Release::V2026_3_24,
     Release::V2026_3_31,
+    Release::V2026_4_15,
     Release::V2026_5_7,
     Release::V2026_5_28,
     Release::V2026_6_11,
     Release::V2026_7_1,
+    Release::V2026_7_35,
     Release::V2026_8_2,
     Release::V2026_9_6,
 ];

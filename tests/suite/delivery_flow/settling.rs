@@ -75,6 +75,70 @@ fn found_calls_are_made_once() {
     assert_eq!(fixture.last_message()["content"], "Written.");
 }
 
+const NOTES: &str = r#"{"title":"Notes","content":"…","type":"note"}"#;
+
+/// An agent has called a tool, and the gateway did not accept the results.
+fn results_left() -> (Fixture, Job) {
+    let fixture = Fixture::new();
+    let mut job = fixture.mention("@ben?");
+    fixture.gateway.calls(&[("document_upsert", NOTES)]).fails(Class::Closed, Why::Draining);
+    assert_eq!(fixture.deliver(&mut job), "again");
+    assert!(fixture.gateway.take_searched().is_empty(), "nothing is read between calls and results");
+    assert_eq!(fixture.gateway.take_seen().len(), 2);
+    (fixture, job)
+}
+
+/// A session that was reset, or that an update of the gateway restored, has lost the question. The agent gets it again, and the
+/// call that it repeats has its result from the record.
+#[test]
+fn results_of_a_question_that_the_session_has_lost_begin_again() {
+    let (fixture, mut job) = results_left();
+    let away = GatewayError::new(Class::Closed, Why::Unreachable, None);
+    fixture.gateway.has_question(Err(away)).has_question(Ok(Some(false)));
+    assert_eq!(fixture.deliver(&mut job), "again");
+    assert!(matches!(job.record.stage, Stage::Working(_)), "an unreachable gateway has lost nothing");
+    match fixture.outcome(&mut job) {
+        Outcome::Again { trouble, .. } => assert!(trouble.to_string().contains("no longer has"), "{trouble}"),
+        Outcome::Closed(end) => panic!("{end:?}"),
+    }
+    let marker = format!("[n-{} try 1]", job.work.id);
+    assert_eq!(fixture.gateway.take_searched(), [marker.clone(), marker]);
+    assert!(fixture.gateway.take_seen().is_empty());
+    fixture.gateway.calls(&[("document_upsert", NOTES)]).says("Written.");
+    assert_eq!(fixture.deliver(&mut job), "answered");
+    let turns = fixture.gateway.take_seen();
+    let question = turns[0].message.as_deref().unwrap();
+    assert!(question.contains(" try 2]") && question.contains("is sent again"), "{question}");
+    assert_eq!((turns.len(), turns[1].outputs.len()), (2, 1));
+    assert_eq!(fixture.backend.args_of("createDocumentFromAgent").len(), 1);
+    assert_eq!(fixture.last_message()["content"], "Written.");
+}
+
+#[test]
+fn results_of_a_question_that_the_session_may_have_are_sent() {
+    for found in [Some(true), None] {
+        let (fixture, mut job) = results_left();
+        fixture.gateway.has_question(Ok(found)).says("Written.");
+        assert_eq!(fixture.deliver(&mut job), "answered");
+        assert_eq!(fixture.gateway.take_searched().len(), 1);
+        assert_eq!(fixture.gateway.take_seen()[0].outputs.len(), 1, "{found:?}");
+    }
+}
+
+/// The results were sent, and neither they nor the question are there after the loss.
+#[test]
+fn lost_results_of_a_lost_question_begin_again() {
+    let (fixture, mut job) = results_left();
+    fixture.gateway.fails(Class::Lost, Why::LostAnswer);
+    assert_eq!(fixture.deliver(&mut job), "again");
+    fixture.gateway.recovers(Recovered::Absent { marker_seen: false }).has_question(Ok(Some(false)));
+    assert_eq!(fixture.deliver(&mut job), "again");
+    assert_eq!(fixture.deliver(&mut job), "again");
+    fixture.gateway.says("Nothing to write.");
+    assert_eq!(fixture.deliver(&mut job), "answered");
+    assert!(fixture.gateway.take_seen()[1].message.as_deref().unwrap().contains(" try 2]"));
+}
+
 /// An active run is awaited, which is no failure, whatever its duration.
 #[test]
 fn an_active_run_is_awaited() {
@@ -172,11 +236,11 @@ fn a_lost_turn_that_repeats_its_calls_is_ended() {
     let again_in = Duration::from_secs(5);
     let running =
         |promised| Recovered::Running(Running { again_in, why: Waiting::GoesOn, last: Some(7), promised });
-    fixture.gateway.recovers(running(31));
-    assert_eq!(fixture.deliver(&mut job), "again", "below the limit");
-    fixture.gateway.recovers(running(32)).ends(Ok(true));
+    fixture.gateway.recovers(running(32));
+    assert_eq!(fixture.deliver(&mut job), "again", "the limit");
+    fixture.gateway.recovers(running(33)).ends(Ok(true));
     match fixture.outcome(&mut job) {
-        Outcome::Closed(End::Dead(why)) => assert!(why.contains("32 tool calls in one turn"), "{why}"),
+        Outcome::Closed(End::Dead(why)) => assert!(why.contains("33 tool calls in one turn"), "{why}"),
         other => panic!("{other:?}"),
     }
     let ended = fixture.gateway.take_ended();

@@ -12,12 +12,15 @@ use super::line::{Line, line, options};
 const MARKER: &str = "[n-1 try 1]";
 
 /// The releases that carry tools.
-const RELEASES: [Release; 7] = [
+const RELEASES: [Release; 10] = [
+    Release::V2026_3_24,
     Release::V2026_3_31,
+    Release::V2026_4_15,
     Release::V2026_5_7,
     Release::V2026_5_28,
     Release::V2026_6_11,
     Release::V2026_7_1,
+    Release::V2026_7_35,
     Release::V2026_8_2,
     Release::V2026_9_6,
 ];
@@ -204,7 +207,25 @@ mod items {
                 TextSource::ModelsOtherText,
             ),
             ("empty items", vec![ours(), item("stop", "", 1)], "No response", TextSource::Silence),
-            ("nothing yet", vec![ours()], "Hi.", TextSource::NoItem),
+            (
+                "a text of the gateway after words and a call",
+                vec![ours(), item("toolUse", "I look.", 3)],
+                "The stars are wrong.",
+                TextSource::NoAnswer,
+            ),
+            (
+                "a text of the gateway in place of an answer after a call",
+                vec![ours(), item("stop", "I begin.", 3), item("toolUse", "I look.", 3)],
+                "The stars are wrong.",
+                TextSource::NoAnswer,
+            ),
+            (
+                "control words are removed from an answer after a call",
+                vec![ours(), item("toolUse", "I look.", 3), item("stop", "Hi.\nNO_REPLY", 3)],
+                "Hi.",
+                TextSource::ModelsOtherText,
+            ),
+            ("nothing yet", vec![ours()], "Hi.", TextSource::NoAnswer),
             ("another turn", vec![user("[n-0 try 1] x"), item("stop", "Hi.", 3)], "Hi.", TextSource::Unknown),
             (
                 "the input again after a compaction",

@@ -43,6 +43,20 @@ fn the_other_tool_shape_is_tried_once_and_remembered() {
     assert!(endpoint.dialect().too_old_for_tools());
 }
 
+/// Measured on 2026.2.19: the connection is lost before the first event.
+#[test]
+fn a_lost_answer_shows_the_accepted_tool_shape() {
+    let lost = b"HTTP/1.1 200 OK\r\nContent-Type: text/event-stream\r\nContent-Length: 900\r\n\r\n".to_vec();
+    let server = ScriptedHttp::start([wants("function"), Move::Send(lost), Move::Send(said("hi"))]);
+    let endpoint = endpoint_with(&server.url(), GatewayLimits::new(PATIENT));
+    let gateway = endpoint.client(&Stop::new());
+    assert_eq!(ask(&gateway).0.unwrap_err().class, Class::Lost);
+    assert!(endpoint.dialect().too_old_for_tools());
+    ask(&gateway).0.unwrap();
+    let shapes: Vec<ToolShape> = server.seen().iter().map(shape).collect();
+    assert_eq!(shapes, [FLAT, NESTED, NESTED]);
+}
+
 #[test]
 fn an_upgraded_gateway_gets_the_new_tool_shape() {
     let moves = [wants("function"), Move::Send(said("hi")), wants("name"), Move::Send(said("hi"))];

@@ -41,14 +41,18 @@ fn the_open_way_is_found_and_a_lost_answer_is_read_by_it() {
     let rows = [
         (Release::V2026_2_19, &[][..], true, Closed),
         (Release::V2026_2_19, &TOOLS, true, Tool),
+        (Release::V2026_3_24, &[], true, Http),
         (Release::V2026_3_31, &[], true, Closed),
         (Release::V2026_3_31, &TOOLS, true, Tool),
+        (Release::V2026_4_15, &[], true, Closed),
+        (Release::V2026_4_15, &TOOLS, true, Tool),
         (Release::V2026_5_7, &[], true, Socket),
         (Release::V2026_5_7, &[], false, Closed),
         (Release::V2026_5_7, &TOOLS, true, Tool),
         (Release::V2026_5_28, &[], true, Http),
         (Release::V2026_6_11, &[], false, Http),
         (Release::V2026_7_1, &TOOLS, true, Http),
+        (Release::V2026_7_35, &[], true, Http),
         (Release::V2026_8_2, &[], true, Http),
         (Release::V2026_9_6, &[], false, Http),
     ];
@@ -61,7 +65,33 @@ fn the_open_way_is_found_and_a_lost_answer_is_read_by_it() {
     }
 }
 
-/// The oldest releases name their version only for a session that exists.
+/// A session that was reset, or restored to an earlier state, has neither a message of ours nor results of its calls.
+#[test]
+fn every_open_history_shows_whether_the_session_has_a_question() {
+    let session = SessionKey::new(SESSION);
+    for (release, tools, sockets, way) in [
+        (Release::V2026_2_19, &TOOLS[..], true, HistoryWay::Tool),
+        (Release::V2026_3_31, &[], true, HistoryWay::Closed),
+        (Release::V2026_3_31, &TOOLS, true, HistoryWay::Tool),
+        (Release::V2026_5_7, &[], true, HistoryWay::Socket),
+        (Release::V2026_7_1, &[], true, HistoryWay::Http),
+        (Release::V2026_9_6, &[], true, HistoryWay::Http),
+    ] {
+        let line = line(of(release, tools, sockets), Directives);
+        let has = |marker: &str| line.client.has_question(&session, "engineer", marker).unwrap();
+        let known = |expected: bool| (way != HistoryWay::Closed).then_some(expected);
+        assert_eq!(has("[n-1 try 1]"), known(false), "{release:?}: there is no session");
+        line.say("[n-1 try 1] SAY hello", &[]).unwrap();
+        line.say("[n-2 try 1 result 1.1] SAY more", &[]).unwrap();
+        for (marker, expected) in
+            [("[n-1 try 1]", true), ("[n-2 try 1]", true), ("[n-1 try 2]", false), ("[n-3 try 1]", false)]
+        {
+            assert_eq!(has(marker), known(expected), "{release:?} {marker}");
+        }
+    }
+}
+
+/// Two releases name their version only for a session that exists.
 #[test]
 fn the_version_of_every_release_is_found_after_one_turn() {
     for release in Release::ALL {
@@ -70,7 +100,7 @@ fn the_version_of_every_release_is_found_after_one_turn() {
         line.say("[n-0 try 1] SAY hello", &[]).unwrap();
         let probe = line.client.probe();
         assert_eq!(probe.version.as_deref(), Some(release.version()), "{release:?}");
-        let late = release < Release::V2026_5_7;
+        let late = matches!(release, Release::V2026_2_19 | Release::V2026_3_31);
         assert_eq!(before.is_none(), late, "{release:?}: {before:?}");
         assert_eq!(probe.dialect.doubt(), None, "{release:?}: {:?}", probe.dialect);
         assert_eq!(probe.dialect.behaviour(), Behaviour::of(probe.dialect.release.unwrap()));

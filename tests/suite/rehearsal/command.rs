@@ -184,7 +184,75 @@ fn the_gateway_in_use_a_taken_port_and_a_silent_backend_are_refused() {
         assert!(found.contains(words) && found.contains("Name the agents with --agents"), "{found}");
     }
     let output = program(&url, &cases).without("OPENCLAW_GATEWAY_TOKEN").output();
-    assert!(text(&output).contains("--token-file"), "{}", text(&output));
+    let remedy = "Set OPENCLAW_GATEWAY_TOKEN, or name a file that contains it with --token-file FILE";
+    assert!(text(&output).contains(remedy), "{}", text(&output));
+}
+
+/// The token of the gateway in use is sent to this machine and to the host of that gateway only.
+#[test]
+fn the_token_in_use_is_sent_to_no_other_host() {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("token");
+    std::fs::write(&file, "candidates-own-token").unwrap();
+    let cases = ["--agents", "qa", "--cases", "mention"];
+    let configured = |url: &str, in_use: &str, more: &[&str]| {
+        let output = program(url, &[&cases[..], more].concat()).with("OPENCLAW_GATEWAY_URL", in_use).output();
+        assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+        text(&output)
+    };
+    // Nothing listens at these addresses. A name of `.invalid` is never resolved.
+    let (away, local) = ("http://candidate.invalid:9", "http://127.0.0.1:9");
+    let kept = "OPENCLAW_GATEWAY_TOKEN is not sent to candidate.invalid";
+    let words = configured(away, local, &[]);
+    assert!(words.contains(kept) && words.contains("with --token-file"), "{words}");
+    for (url, in_use, more) in [
+        (local, away, &[][..]),
+        (away, "http://candidate.invalid:18789", &[]),
+        (away, local, &["--token-file", file.to_str().unwrap()]),
+    ] {
+        let words = configured(url, in_use, more);
+        assert!(!words.contains(kept) && words.contains("that --gateway is its address"), "{url} {words}");
+    }
+}
+
+/// An account is not needed, so its absence is no reason to ignore the token. An env file is read only as a whole.
+#[test]
+fn a_token_in_an_invalid_env_file_is_named() {
+    let place = tempfile::tempdir().unwrap();
+    let file = place.path().join("env");
+    std::fs::write(&file, "OPENCLAW_GATEWAY_TOKEN=candidates-own-token\nACCOUNT_ID=x\n").unwrap();
+    let more = ["--agents", "qa", "--env-file", file.to_str().unwrap()];
+    let output = program("http://127.0.0.1:9", &more).without("OPENCLAW_GATEWAY_TOKEN").output();
+    assert_eq!(output.status.code(), Some(1));
+    let words = text(&output);
+    assert!(words.contains("OPENCLAW_GATEWAY_TOKEN (") && words.contains("--token-file"), "{words}");
+    assert!(!words.contains("candidates-own"), "{words}");
+}
+
+/// A real model that calls tools without end: each case ends at its limit of turns, and all cases together at 20.
+#[test]
+fn a_real_model_gets_twenty_turns_at_most() {
+    let model = |_: &Prompt| Thought::calls([("get_agent_skills", json!({}))]);
+    let gateway = ScriptedGateway::new(options(Release::V2026_9_6), Arc::new(model));
+    let server = serve(&gateway, "127.0.0.1:0");
+    let url = format!("http://{}", server.local_addr());
+    let args = ["rehearse", "--gateway", &url, "--real-model", "--json", "--agents", "engineer,qa,writer"];
+    let output = Program::of(args.to_vec()).with("OPENCLAW_GATEWAY_TOKEN", TOKEN).output();
+    assert_eq!(output.status.code(), Some(1), "{}", text(&output));
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(
+        report["differs"],
+        json!(["mention"]),
+        "without an answer no other case is played: {report:#}"
+    );
+    assert_eq!(gateway.observations().requests().len(), 2, "the limit of the case");
+
+    let args = [&args[..], &["--cases", "three-agents,tool-rounds-1"]].concat();
+    let output = Program::of(args).with("OPENCLAW_GATEWAY_TOKEN", TOKEN).output();
+    let report: Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(report["differs"], json!(["three-agents", "tool-rounds-1"]), "{report:#}");
+    assert_eq!(gateway.observations().requests().len(), 2 + 6 + 6);
+    gateway.end();
 }
 
 /// The processes that this one has started.

@@ -48,6 +48,9 @@ struct Lines {
     ends: VecDeque<Result<bool, GatewayError>>,
     ended: Vec<(String, Option<String>)>,
     meanwhile: Option<Box<dyn FnOnce() + Send>>,
+    /// The markers of the messages that the session was searched for, and what comes of it.
+    searched: Vec<String>,
+    searches: VecDeque<Result<Option<bool>, GatewayError>>,
 }
 
 impl Played {
@@ -93,6 +96,17 @@ impl Played {
         let error = GatewayError::new(Class::Closed, Why::Unreachable, None);
         self.0.lock().unwrap().verdicts.push_back(Err(error));
         self
+    }
+
+    /// What the next search for a message finds. Without a line the session is not shown.
+    pub(crate) fn has_question(&self, has: Result<Option<bool>, GatewayError>) -> &Self {
+        self.0.lock().unwrap().searches.push_back(has);
+        self
+    }
+
+    /// The messages that the session was searched for so far; they are forgotten.
+    pub(crate) fn take_searched(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap().searched)
     }
 
     /// What comes of ending a run.
@@ -142,6 +156,12 @@ impl Gateway for Played {
             tools: turn.tools.iter().map(|tool| tool.name).collect(),
         });
         lines.replies.pop_front().expect("the play has no more lines")
+    }
+
+    fn has_question(&self, _: &SessionKey, _: &str, marker: &str) -> Result<Option<bool>, GatewayError> {
+        let mut lines = self.0.lock().unwrap();
+        lines.searched.push(marker.to_owned());
+        lines.searches.pop_front().unwrap_or(Ok(None))
     }
 
     fn recover(&self, session: &SessionKey, _: &str, mark: &TurnMark<'_>) -> Result<Recovered, GatewayError> {

@@ -1,4 +1,5 @@
-//! Backend calls over HTTP: one [`HttpConvex`] per worker thread, made from a shared [`ConvexEndpoint`].
+//! Backend calls over HTTP: one [`HttpConvex`] per worker thread, made from a shared
+//! [`ConvexEndpoint`](super::ConvexEndpoint).
 //!
 //! Each client has its own connection, so that threads do not contend for a pool's lock. They share
 //! everything else. All attempts of a call carry the same `Convex-Request-Id`, which our log lines and the
@@ -6,7 +7,7 @@
 //! HTTP.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use log::{Level, debug, log, warn};
@@ -14,147 +15,28 @@ use serde_json::value::RawValue;
 use ureq::{Agent, SendBody, http};
 
 use super::answer::{self, Answer};
+use super::endpoint::ConvexShared;
 use super::error::{CallClass, CallReason, Ran};
 use super::finding::{Finding, Outlook};
-use super::known_team::{KnownList, KnownTeam, ShorteningReader};
-use super::retry::{Backoff, Next};
+use super::known_team::{KnownList, ShorteningReader};
+use super::retry::Next;
 use super::{Call, CallError, Convex, failure};
-use crate::wire::{self, Fault, Outgoing, Phases, Registration, Roots, Sent, Stop};
+use crate::wire::{self, Fault, Outgoing, Registration, Sent, Stop};
+use mcr_model::Team;
 use mcr_model::clock::{Clock as _, Millis, SystemClock};
-use mcr_model::memory::{ByteBudget, FREE_BYTES, Pool, Share};
+use mcr_model::memory::{FREE_BYTES, Share};
 use mcr_model::random;
-use mcr_model::redact::Redactor;
-use mcr_model::{BaseUrl, Team};
 
 /// A client name of our own with a real version. The backend demands minimum versions of `npm`, `rust` and
 /// similar names, and a value without a `-` fails every call.
 pub(super) const CLIENT: &str = concat!("mission-control-runtime-", env!("CARGO_PKG_VERSION"));
 
 /// Convex's limits for arguments and results, and for the request around them.
-const VALUE_BYTES_MAX: usize = 16 * 1024 * 1024;
+pub(super) const VALUE_BYTES_MAX: usize = 16 * 1024 * 1024;
 const REQUEST_BYTES_MAX: usize = VALUE_BYTES_MAX + 2000;
-/// An answer also has log lines: 256 of 4 KiB.
-const ANSWER_BYTES_MAX: u64 = VALUE_BYTES_MAX as u64 + 1024 * 1024 + 2000;
 
 /// Longer deadlines mean "none", and adding them to a clock could overflow.
 const DEADLINE_MAX: Duration = Duration::from_hours(24);
-
-/// Time and size limits of the calls. The defaults are for production; tests use shorter ones.
-#[derive(Clone, Copy, Debug)]
-pub struct ConvexLimits {
-    /// The limits of the phases of one attempt.
-    pub phases: Phases,
-    /// The most bytes of an answer's body.
-    pub answer_bytes: u64,
-    /// The pauses between attempts.
-    pub backoff: Backoff,
-}
-
-impl Default for ConvexLimits {
-    fn default() -> Self {
-        let phases = Phases {
-            connect: Duration::from_secs(10),
-            send: Duration::from_secs(30),
-            // The server's own limit on a request is 300 s. The call's deadline is usually far shorter.
-            answer: Duration::from_secs(310),
-            body: Duration::from_mins(1),
-            idle: Duration::from_secs(25),
-            idle_connections: 1,
-        };
-        Self { phases, answer_bytes: ANSWER_BYTES_MAX, backoff: Backoff::default() }
-    }
-}
-
-/// A deployment's address and settings, from which each thread makes its client. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct ConvexEndpoint(Arc<ConvexShared>);
-
-#[derive(Debug)]
-struct ConvexShared {
-    base: BaseUrl,
-    roots: Roots,
-    redactor: Arc<Redactor>,
-    limits: ConvexLimits,
-    /// The memory for answers.
-    memory: Pool,
-    /// Whether the deprecation warning has been logged.
-    deprecation_logged: AtomicBool,
-    /// By how many milliseconds the deployment's clock is ahead of ours. [`UNHEARD`] before its first answer.
-    clock_ahead: AtomicI64,
-    team: KnownTeam,
-}
-
-/// Marks an unknown clock: no clock is that far ahead.
-const UNHEARD: i64 = i64::MIN;
-
-impl ConvexEndpoint {
-    /// An endpoint with the default limits.
-    pub fn new(base: BaseUrl, roots: &Roots, redactor: Arc<Redactor>) -> Self {
-        Self::with_limits(base, roots, redactor, ConvexLimits::default())
-    }
-
-    /// An endpoint with the given limits.
-    pub fn with_limits(base: BaseUrl, roots: &Roots, redactor: Arc<Redactor>, limits: ConvexLimits) -> Self {
-        let roots = roots.clone();
-        let (deprecation_logged, clock_ahead) = (AtomicBool::new(false), AtomicI64::new(UNHEARD));
-        let memory = ByteBudget::default().backend;
-        Self(Arc::new(ConvexShared {
-            base,
-            roots,
-            redactor,
-            limits,
-            memory,
-            deprecation_logged,
-            clock_ahead,
-            team: KnownTeam::default(),
-        }))
-    }
-
-    /// Takes the memory for answers from this pool. Call it before the first clone.
-    #[must_use]
-    pub fn with_memory(mut self, memory: Pool) -> Self {
-        if let Some(shared) = Arc::get_mut(&mut self.0) {
-            shared.memory = memory;
-        }
-        self
-    }
-
-    /// A client for one thread. `stop` ends its calls.
-    pub fn client(&self, stop: &Stop) -> HttpConvex {
-        let agent = wire::agent(&self.0.base, &self.0.roots, &self.0.limits.phases);
-        let registration = stop.register(&agent);
-        HttpConvex { agent, shared: self.0.clone(), stop: stop.clone(), _registration: registration }
-    }
-
-    /// The deployment's address.
-    pub fn base(&self) -> &BaseUrl {
-        &self.0.base
-    }
-
-    pub(super) fn roots(&self) -> &Roots {
-        &self.0.roots
-    }
-
-    pub(super) fn redactor(&self) -> &Redactor {
-        &self.0.redactor
-    }
-
-    pub(super) fn memory(&self) -> &Pool {
-        &self.0.memory
-    }
-
-    /// By how many milliseconds the deployment's clock is ahead of ours, to the second. `None` before its
-    /// first answer.
-    pub fn clock_ahead(&self) -> Option<i64> {
-        Some(self.0.clock_ahead.load(Ordering::Relaxed)).filter(|ahead| *ahead != UNHEARD)
-    }
-
-    /// The proxy between us and the deployment, if any.
-    pub fn proxy(&self) -> Option<String> {
-        let agent = wire::agent(&self.0.base, &self.0.roots, &self.0.limits.phases);
-        wire::proxy_of(&agent, &self.0.base)
-    }
-}
 
 /// A thread's client of the deployment. It can be shared, but keeps only one connection.
 #[derive(Debug)]
@@ -185,6 +67,11 @@ impl Convex for HttpConvex {
 }
 
 impl HttpConvex {
+    pub(super) fn new(agent: Agent, shared: Arc<ConvexShared>, stop: &Stop) -> Self {
+        let registration = stop.register(&agent);
+        Self { agent, shared, stop: stop.clone(), _registration: registration }
+    }
+
     /// The value, and whether the known list was left out of it.
     fn answer(&self, call: &Call<'_>, known: Option<&KnownList>) -> Result<(Box<RawValue>, bool), CallError> {
         let id = request_id();

@@ -187,7 +187,7 @@ mod tests {
     fn list(agents: usize) -> String {
         let agent =
             |n| json!({"id": format!("js{n:030}"), "slug": format!("agent-{n}"), "name": "A", "role": "B"});
-        serde_json::Value::from_iter((0..agents).map(agent)).to_string()
+        (0..agents).map(agent).collect::<serde_json::Value>().to_string()
     }
 
     fn known(text: &str) -> KnownList {
@@ -244,7 +244,7 @@ mod tests {
         assert_eq!(rest.get(), r#"{"a":1,"mentionableAgents":[],"z":[2]}"#);
         assert_eq!(first.len(), 1000);
         let (_, again) = team.learn(&value(&list(1000))).unwrap();
-        assert!(std::ptr::eq(&first[..], &again[..]), "both share one list");
+        assert_eq!(first.as_ptr(), again.as_ptr(), "both share one list");
         let (_, changed) = team.learn(&value(&list(1001))).unwrap();
         assert_eq!(changed.len(), 1001);
         assert_eq!(team.get().unwrap().team.len(), 1001);

@@ -35,7 +35,7 @@ fn source(gateway: &HttpGateway, outbound: &Outbound<'_>, reply: &Reply) -> Text
     find(gateway, outbound, reply.id.as_deref(), |mark, items| {
         last = source_of(mark, text, items);
         // The item may follow.
-        (!matches!(last, TextSource::NoItem | TextSource::Unknown)).then_some(last)
+        (!matches!(last, TextSource::NoAnswer | TextSource::Unknown)).then_some(last)
     })
     .unwrap_or(last)
 }

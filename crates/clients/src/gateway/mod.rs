@@ -112,6 +112,15 @@ impl Gateway for HttpGateway {
         recover::model_calls(self, session, agent, mark).map_err(|failure| self.shared.error(failure))
     }
 
+    fn has_question(
+        &self,
+        session: &SessionKey,
+        agent: &str,
+        marker: &str,
+    ) -> Result<Option<bool>, GatewayError> {
+        recover::has_question(self, session, agent, marker).map_err(|failure| self.shared.error(failure))
+    }
+
     fn shows_tools(&self) -> bool {
         !self.shared.memory().dialect().too_old_for_tools()
     }
@@ -216,7 +225,10 @@ impl HttpGateway {
             Err(failure) if failure.wants_other_tools => {
                 let other = outbound.dialect.tools.other();
                 let second = self.send(outbound, other, progress);
-                let accepted = second.as_ref().map_or_else(|failure| failure.run.is_some(), |_| true);
+                // A gateway checks tools before it answers: an answer that breaks off has accepted them.
+                let accepted = second
+                    .as_ref()
+                    .map_or_else(|failure| failure.run.is_some() || failure.status() == Some(200), |_| true);
                 if accepted && self.shared.memory().accepted(other) {
                     match other {
                         ToolShape::Flat => warn!("The gateway accepts tools in the current form"),

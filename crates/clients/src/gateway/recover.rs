@@ -143,6 +143,26 @@ pub(super) fn model_calls(
     }
 }
 
+/// Whether the session has this message of ours, or results of its calls. `None` where the gateway does not show all of it.
+pub(super) fn has_question(
+    gateway: &HttpGateway,
+    session: &SessionKey,
+    agent: &str,
+    marker: &str,
+) -> Result<Option<bool>, TurnFailure> {
+    let agent = codec::agent_id(agent)?;
+    let key = gateway.name(session, &agent)?;
+    let mark = TurnMark { marker, ..TurnMark::default() };
+    match session_history::read(gateway, &key, &mark) {
+        Ok(shown) => {
+            let found = history::has_question(marker, &shown.items);
+            Ok((found || shown.whole).then_some(found))
+        }
+        Err(HistoryUnavailable::Away(failure)) => Err(failure),
+        Err(HistoryUnavailable::Temporary | HistoryUnavailable::Refused) => Ok(None),
+    }
+}
+
 /// Reads an item in full that the history shows shortened.
 fn fetch_in_full(gateway: &HttpGateway, key: &str, item: &Item) -> Result<Item, SocketFailure> {
     let Some(id) = &item.id else {

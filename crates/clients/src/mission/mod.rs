@@ -24,7 +24,7 @@ use std::time::Duration;
 use log::warn;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::to_raw_value;
 
 pub use agents::{
     AgentRows, GetAgentSkills, GetOrchestrator, ListAgents, ListAgentsForRuntime, Noted, Orchestrator,
@@ -135,18 +135,12 @@ impl Mission {
         };
         let (value, team) =
             if R::LISTS_TEAM { self.convex.call_with_team(&call)? } else { (self.convex.call(&call)?, None) };
-        let answer = decode(&call, &value)
-            .inspect_err(|error: &CallError| warn!(error:%; "Answer of Mission Control not understood"));
-        let mut answer = answer?;
+        let mut answer = call
+            .decode(&value)
+            .inspect_err(|error| warn!(error:%; "Answer of Mission Control not understood"))?;
         if let Some(team) = team {
             R::add_team(&mut answer, team);
         }
         Ok(answer)
     }
-}
-
-/// Decodes the answer into its type. If the answer does not fit, the function ran nevertheless. For a call that must
-/// not be repeated, only the backend then knows the outcome.
-fn decode<T: DeserializeOwned>(call: &Call<'_>, value: &RawValue) -> Result<T, CallError> {
-    serde_json::from_str(value.get()).map_err(|why| CallError::not_understood(call, &why.to_string()))
 }

@@ -118,6 +118,8 @@ pub enum Unsettled {
     StuckAgain,
     /// The session has no trace of the turn, so it is sent again.
     Absent,
+    /// The session no longer has the question whose results are due, so the question is sent again.
+    Forgotten,
     /// No trace either, but this process ended before the answer came, so no answer was lost.
     Interrupted,
     /// The turn was answered, and not all of the answer can be read.
@@ -130,6 +132,7 @@ impl Unsettled {
     fn in_public(self) -> &'static str {
         match self {
             Self::Waiting { .. } | Self::Absent => "the answer was lost",
+            Self::Forgotten => "the agent's session was reset during its work",
             Self::Interrupted => "the runtime was restarted during the agent's turn",
             Self::Stuck(_) | Self::StuckAgain => "the agent's turn showed no sign of life",
             Self::Cut => "the answer was lost, and only its beginning can be found",
@@ -147,6 +150,9 @@ impl fmt::Display for Unsettled {
                 f.write_str("the turn was stuck for the second time: it was aborted and is not sent again; look at the agent's model at the gateway")
             }
             Self::Absent => f.write_str("the answer was lost and is not in the session"),
+            Self::Forgotten => f.write_str(
+                "the session no longer has the question whose results are due: it was reset, or the gateway's state was restored",
+            ),
             Self::Interrupted => {
                 f.write_str("the runtime was restarted during the turn, and the session shows no answer")
             }

@@ -176,12 +176,13 @@ mod tests {
     #[test]
     fn every_failure_is_bounded_and_every_pause_is_monotone() {
         let waiting = Unsettled::Waiting { why: Waiting::GoesOn, pause: Duration::from_secs(5) };
-        let rows: [(Trouble, Option<u32>); 24] = [
+        let rows: [(Trouble, Option<u32>); 25] = [
             (turn(Class::Transient, Why::Interrupted), Some(8)),
             (turn(Class::Transient, Why::ProviderTrouble), Some(20)),
             (turn(Class::Transient, Why::ProviderRefused), Some(20)),
             (turn(Class::Lost, Why::LostAnswer), None),
             (Trouble::Unsettled(Unsettled::Absent), Some(LOST_MAX + 1)),
+            (Trouble::Unsettled(Unsettled::Forgotten), Some(LOST_MAX + 1)),
             (Trouble::Unsettled(waiting), None),
             (Trouble::Unsettled(Unsettled::Stuck(Waiting::GoesOn)), Some(8)),
             (Trouble::Unsettled(Unsettled::StuckAgain), Some(1)),

@@ -6,8 +6,11 @@
 //!
 //! | text | output tokens | history | verdict |
 //! |---|---|---|---|
-//! | unknown | some, or not reported | written by the model, or not readable | the agent's |
-//! | unknown | some, or not reported | failed model call, other text, or no item after our request | failure |
+//! | unknown | some, or not reported | written by the model | the agent's |
+//! | unknown | some | not readable | the agent's |
+//! | unknown | not reported | not readable | failure |
+//! | unknown | some, or not reported | another answer of the model | the agent's, without its control words |
+//! | unknown | some, or not reported | failed model call, or no answer of the model | failure |
 //! | known message, or any text without output tokens | | written by the model | the agent's |
 //! | known message | | anything else | failure of its kind |
 //! | any text without output tokens | | anything else | failure |
@@ -79,9 +82,14 @@ pub fn verdict(reply: Reply, trust: Trust, source: TextSource) -> Result<Reply, 
     let failure = match (trust, source) {
         (Trust::Full, _)
         | (_, TextSource::Model | TextSource::Silence)
-        | (Trust::Checked, TextSource::ModelsOtherText | TextSource::Unknown) => return Ok(reply),
-        // The history has our request and nothing of a model after it.
-        (Trust::Checked, TextSource::NoItem) => {
+        | (Trust::Checked, TextSource::ModelsOtherText) => return Ok(reply),
+        // The output tokens show that the model wrote something.
+        (Trust::Checked, TextSource::Unknown) if reply.usage.is_some() => return Ok(reply),
+        (Trust::Checked, TextSource::Unknown) => {
+            TurnFailure::ended(Why::GatewayText, reply.text.as_deref().unwrap_or_default())
+        }
+        // The history has our request, and the model has not answered it.
+        (Trust::Checked, TextSource::NoAnswer) => {
             let text = reply.text.as_deref().unwrap_or_default();
             if is_placeholder(text) {
                 return Ok(reply);
@@ -90,7 +98,7 @@ pub fn verdict(reply: Reply, trust: Trust, source: TextSource) -> Result<Reply, 
         }
         (Trust::Checked, TextSource::Gateway(why)) => failed(why, None),
         (Trust::Doubted(known), TextSource::Gateway(why)) => failed(why, Some(known)),
-        (Trust::Doubted(known), TextSource::ModelsOtherText | TextSource::NoItem | TextSource::Unknown) => {
+        (Trust::Doubted(known), TextSource::ModelsOtherText | TextSource::NoAnswer | TextSource::Unknown) => {
             known
         }
     };
@@ -120,27 +128,29 @@ mod tests {
     /// The table of this module, for a release whose errors may be texts.
     #[test]
     fn doubt_is_a_failure_and_never_words_of_the_agent() {
-        use TextSource::{Gateway, Model, ModelsOtherText, NoItem, Silence, Unknown};
+        use TextSource::{Gateway, Model, ModelsOtherText, NoAnswer, Silence, Unknown};
         let trouble = Gateway(Why::ProviderTrouble);
         let aborted = Gateway(Why::Interrupted);
         let ok = None;
         let rows: &[(&str, Option<u64>, TextSource, Option<Why>)] = &[
             (NEW, Some(9), Model, ok),
             (NEW, Some(9), Unknown, ok),
-            (NEW, Some(9), NoItem, Some(Why::GatewayText)),
-            (NEW, None, NoItem, Some(Why::GatewayText)),
+            (NEW, Some(9), NoAnswer, Some(Why::GatewayText)),
+            (NEW, None, NoAnswer, Some(Why::GatewayText)),
             (NEW, Some(9), ModelsOtherText, ok),
+            (NEW, None, ModelsOtherText, ok),
             (MESSAGE, Some(9), ModelsOtherText, Some(Why::ProviderTrouble)),
             (NEW, Some(9), trouble, Some(Why::ProviderTrouble)),
             (NEW, Some(9), aborted, Some(Why::ProviderTrouble)),
-            (NEW, None, Unknown, ok),
+            (NEW, None, Unknown, Some(Why::GatewayText)),
+            (NEW, None, Model, ok),
             (NEW, None, trouble, Some(Why::ProviderTrouble)),
             (NEW, Some(0), Model, ok),
             (NEW, Some(0), trouble, Some(Why::ProviderTrouble)),
-            (NEW, Some(0), NoItem, Some(Why::GatewayText)),
+            (NEW, Some(0), NoAnswer, Some(Why::GatewayText)),
             (NEW, Some(0), Unknown, Some(Why::GatewayText)),
             (MESSAGE, Some(6), Model, ok),
-            (MESSAGE, Some(6), NoItem, Some(Why::ProviderTrouble)),
+            (MESSAGE, Some(6), NoAnswer, Some(Why::ProviderTrouble)),
             (MESSAGE, Some(0), Unknown, Some(Why::ProviderTrouble)),
             (MESSAGE, Some(0), aborted, Some(Why::ProviderTrouble)),
             (MESSAGE, Some(0), Gateway(Why::ProviderRefused), Some(Why::ProviderRefused)),
@@ -148,12 +158,12 @@ mod tests {
             (OVERFLOW, None, Unknown, Some(Why::ContextTooLong)),
             ("400 bad", None, Unknown, Some(Why::ProviderRejected)),
             ("400 bad", Some(3), Model, ok),
-            (NOTHING, Some(3), NoItem, ok),
+            (NOTHING, Some(3), NoAnswer, ok),
             (NOTHING, Some(3), Silence, ok),
             (NOTHING, Some(3), trouble, Some(Why::ProviderTrouble)),
             (NOTHING, Some(0), Silence, ok),
             (NOTHING, Some(0), Gateway(Why::ProviderRejected), Some(Why::ProviderRejected)),
-            (NOTHING, Some(0), NoItem, Some(Why::ProviderTrouble)),
+            (NOTHING, Some(0), NoAnswer, Some(Why::ProviderTrouble)),
             (NOTHING, Some(0), Unknown, Some(Why::ProviderTrouble)),
         ];
         for tokens in [None, Some(0), Some(9)] {

@@ -28,6 +28,12 @@ pub fn of_result(output: &str) -> Option<&str> {
     first(output).filter(|marker| marker.contains(RESULT))
 }
 
+/// Whether a marker is that of this message, or of a result of it.
+pub fn belongs_to(marker: &str, message: &str) -> bool {
+    let stem = message.strip_suffix(']').unwrap_or(message);
+    marker == message || marker.strip_prefix(stem).is_some_and(|rest| rest.starts_with(RESULT))
+}
+
 /// The marker at the beginning of a text.
 pub fn first(text: &str) -> Option<&str> {
     let marker = &text[..=text.find(']')?];
@@ -56,6 +62,21 @@ mod tests {
         assert_eq!(result, "[n-k17 try 2 result 1.3]\n{\"success\":true}");
         assert_eq!(of_result(&result), Some("[n-k17 try 2 result 1.3]"));
         assert_eq!(of_result(&of_message(&work, 2)), None);
+    }
+
+    #[test]
+    fn results_belong_to_their_message() {
+        let message = "[n-k17 try 2]";
+        for (marker, expected) in [
+            (message, true),
+            ("[n-k17 try 2 result 1.3]", true),
+            ("[n-k17 try 1]", false),
+            ("[n-k17 try 21]", false),
+            ("[n-k17 try 1 result 2.1]", false),
+            ("[n-k18 try 2]", false),
+        ] {
+            assert_eq!(belongs_to(marker, message), expected, "{marker}");
+        }
     }
 
     #[test]

@@ -59,6 +59,17 @@ pub trait Gateway: Send {
         Ok(None)
     }
 
+    /// Whether the session still has the message with this marker, or results of its calls. A session that was reset, or
+    /// restored to an earlier state, has neither. `None` where the gateway does not show all of it.
+    fn has_question(
+        &self,
+        _session: &SessionKey,
+        _agent: &str,
+        _marker: &str,
+    ) -> Result<Option<bool>, GatewayError> {
+        Ok(None)
+    }
+
     /// Whether the gateway shows function tools to its agents, as far as that is known.
     fn shows_tools(&self) -> bool {
         true

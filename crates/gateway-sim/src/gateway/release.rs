@@ -5,8 +5,12 @@
 pub enum Release {
     /// The release that the reference product pinned.
     V2026_2_19,
-    /// Flat tools, one call per reply, and no history over HTTP.
+    /// Nested tools that the model sees, one call per reply, and the history over HTTP.
+    V2026_3_24,
+    /// Flat tools, and no history over HTTP.
     V2026_3_31,
+    /// A client that hangs up ends its run.
+    V2026_4_15,
     /// All calls of a reply, and the history over the WebSocket.
     V2026_5_7,
     /// The history over HTTP.
@@ -15,6 +19,8 @@ pub enum Release {
     V2026_6_11,
     /// Like 2026.6.11.
     V2026_7_1,
+    /// Like 2026.7.1, and only the tool `session_status` shows the version.
+    V2026_7_35,
     /// Failures as failures, and the version at `/startupz`.
     V2026_8_2,
     /// The newest release.
@@ -38,13 +44,16 @@ pub(super) enum ErrorForm {
 
 impl Release {
     /// Every release.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 11] = [
         Self::V2026_2_19,
+        Self::V2026_3_24,
         Self::V2026_3_31,
+        Self::V2026_4_15,
         Self::V2026_5_7,
         Self::V2026_5_28,
         Self::V2026_6_11,
         Self::V2026_7_1,
+        Self::V2026_7_35,
         Self::V2026_8_2,
         Self::V2026_9_6,
     ];
@@ -53,11 +62,14 @@ impl Release {
     pub fn version(self) -> &'static str {
         match self {
             Self::V2026_2_19 => "2026.2.19",
+            Self::V2026_3_24 => "2026.3.24",
             Self::V2026_3_31 => "2026.3.31",
+            Self::V2026_4_15 => "2026.4.15",
             Self::V2026_5_7 => "2026.5.7",
             Self::V2026_5_28 => "2026.5.28",
             Self::V2026_6_11 => "2026.6.11",
             Self::V2026_7_1 => "2026.7.1",
+            Self::V2026_7_35 => "2026.7.35",
             Self::V2026_8_2 => "2026.8.2",
             Self::V2026_9_6 => "2026.9.6",
         }
@@ -66,9 +78,9 @@ impl Release {
     pub(super) fn error_form(self) -> ErrorForm {
         match self {
             Self::V2026_2_19 => ErrorForm::ProviderText,
-            Self::V2026_3_31 => ErrorForm::Placeholder,
+            Self::V2026_3_24 | Self::V2026_3_31 | Self::V2026_4_15 => ErrorForm::Placeholder,
             Self::V2026_5_7 | Self::V2026_5_28 => ErrorForm::FailureOrPlaceholder,
-            Self::V2026_6_11 | Self::V2026_7_1 => ErrorForm::FailureOrMessage,
+            Self::V2026_6_11 | Self::V2026_7_1 | Self::V2026_7_35 => ErrorForm::FailureOrMessage,
             Self::V2026_8_2 | Self::V2026_9_6 => ErrorForm::Failure,
         }
     }
@@ -77,6 +89,11 @@ impl Release {
     /// endpoints.
     pub(super) fn is_oldest(self) -> bool {
         self == Self::V2026_2_19
+    }
+
+    /// Whether a tool is nested: `{"type":"function","function":{…}}`.
+    pub(super) fn nests_tools(self) -> bool {
+        self < Self::V2026_3_31
     }
 
     /// Whether all calls of a reply reach the client, not only the last one.
@@ -91,7 +108,7 @@ impl Release {
 
     /// Whether the gateway's token may read the history over HTTP.
     pub(super) fn shows_history(self) -> bool {
-        self >= Self::V2026_5_28
+        self == Self::V2026_3_24 || self >= Self::V2026_5_28
     }
 
     /// Whether the gateway's token alone has permissions on the WebSocket.
@@ -111,12 +128,12 @@ impl Release {
 
     /// Whether the configuration of the web page names the version.
     pub(super) fn page_names_version(self) -> bool {
-        self >= Self::V2026_5_7
+        !matches!(self, Self::V2026_2_19 | Self::V2026_3_31 | Self::V2026_7_35 | Self::V2026_8_2)
     }
 
     /// Whether a client that hangs up ends its run.
     pub(super) fn ends_abandoned_runs(self) -> bool {
-        self >= Self::V2026_5_7
+        self >= Self::V2026_4_15
     }
 
     /// Whether interrupted runs are resumed after a restart.

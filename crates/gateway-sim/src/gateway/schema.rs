@@ -188,7 +188,7 @@ fn check_tool(tool: &Value, path: &str, release: Release) -> Checked {
     }
     let nested = format!("{path}.function");
     let (inner, at) = match map.get("function") {
-        _ if !release.is_oldest() => (map, path),
+        _ if !release.nests_tools() => (map, path),
         Some(Value::Object(inner)) => (inner, nested.as_str()),
         other => return Err(expected("object", other, &nested)),
     };
@@ -204,7 +204,7 @@ fn check_tool(tool: &Value, path: &str, release: Release) -> Checked {
         Value::Object(_) => Ok(()),
         other => Err(expected("record", Some(other), path)),
     })?;
-    if release.is_oldest() {
+    if release.nests_tools() {
         no_others(inner, at, &["name", "description", "parameters"])?;
         return no_others(map, path, &["type", "function"]);
     }

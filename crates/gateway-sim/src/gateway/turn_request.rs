@@ -191,7 +191,7 @@ pub(super) fn session_named(key: &str, agent: &str, options: &Options) -> Option
 
 fn tools(tools: &Value, release: Release) -> Vec<Offered> {
     let tools = tools.as_array().into_iter().flatten();
-    let inner = tools.map(|tool| if release.is_oldest() { &tool["function"] } else { tool });
+    let inner = tools.map(|tool| if release.nests_tools() { &tool["function"] } else { tool });
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     let offered = inner.map(|tool| Offered {
         name: text(&tool["name"]),

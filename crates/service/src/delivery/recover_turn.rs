@@ -89,7 +89,7 @@ pub(super) fn end(record: &mut Record, error: Option<&GatewayError>, silent: boo
 pub(super) fn settle(job: &mut Job, deps: &DeliveryDeps<'_>) -> Result<Option<Reply>, Trouble> {
     let Some(mut found) = look(job, deps)? else { return Ok(None) };
     if let Recovered::Running(Running { promised, .. }) = found
-        && promised >= deps.rules.calls_max
+        && promised > deps.rules.calls_max
     {
         return Err(Trouble::CallLoop(promised));
     }
@@ -149,6 +149,27 @@ fn failed_turn(job: &mut Job, marker_seen: bool, trouble: Trouble, deps: &Delive
         return Trouble::Unsettled(Unsettled::StuckAgain);
     }
     trouble
+}
+
+/// Whether the session no longer has the question whose results are due. The model could not make sense of the results, so
+/// the next attempt begins with the question. Calls that the agent then repeats have their results from the record.
+pub(super) fn is_forgotten(
+    job: &mut Job,
+    session: &SessionKey,
+    agent: &str,
+    deps: &DeliveryDeps<'_>,
+) -> Result<bool, Trouble> {
+    let attempt = job.record.tries;
+    let marker = marker::of_message(&job.work.id, attempt);
+    let has_question = deps.gateway.has_question(session, agent, &marker).map_err(Trouble::Gateway)?;
+    if has_question != Some(false) {
+        return Ok(false);
+    }
+    deps.log(Level::Warn, &*job, "The session no longer has the question: it is sent again", &[]);
+    deps.with_log(job, Record::send_again);
+    job.record.unanswered_question = Some(attempt);
+    job.record.stage = Stage::Fresh;
+    Ok(true)
 }
 
 /// Requests the outcome of the unsettled turn from the gateway, if there is such a turn.

@@ -173,7 +173,7 @@ fn count_calls(table: &InFlight, watch: &StallWatch, life: &TurnActivity, count:
         Ok(None) | Err(_) => 0,
     };
     count.is(promised, Instant::now());
-    if promised >= watch.calls.most && table.loops(&life.work.id, promised) {
+    if promised > watch.calls.most && table.loops(&life.work.id, promised) {
         let calls = ("calls", Value::from(promised));
         let item = LogItem::from(&*life.work).with_slug(&life.agent);
         item.log(

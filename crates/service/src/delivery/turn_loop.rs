@@ -18,7 +18,7 @@ use mcr_core::delivery::journal::{Step, Wait};
 use mcr_core::delivery::policy;
 use mcr_core::delivery::prompt::{self, Briefing, HttpUse, HttpWay, Scene};
 use mcr_core::delivery::quiet_mode;
-use mcr_core::delivery::{Job, Record, Stage, Stamp, Trouble};
+use mcr_core::delivery::{Job, Record, Stage, Stamp, Trouble, Unsettled};
 use mcr_core::gateway::{
     Class, GatewayError, Input, Progress, Reply, SessionNames, ToolOutput, Turn, Why, marker, session_key,
 };
@@ -166,6 +166,8 @@ pub(super) fn talk(
     }
     fold::record(job, &briefing.left_out, deps);
 
+    // Results that an earlier attempt has left: the gateway may have been away since.
+    let mut were_left = found.is_none() && matches!(job.record.stage, Stage::Working(_));
     let mask = mask(deps, agent, session, &issued);
     let mask = events.iter().fold(mask, |mask, (_, own)| mask.with_token(&own.token));
     loop {
@@ -179,6 +181,9 @@ pub(super) fn talk(
         let sent = job.record.sent.as_ref().map(|sent| (sent.session.clone(), sent.agent.clone()));
         let whom = whom.or_else(|| sent.filter(|_| found.is_some()));
         let (session, agent) = whom.unwrap_or_else(|| (session.clone(), agent.slug.clone()));
+        if std::mem::take(&mut were_left) && recover_turn::is_forgotten(job, &session, &agent, deps)? {
+            return Err(Trouble::Unsettled(Unsettled::Forgotten));
+        }
         let pulse = Pulse::new();
         let turn = Turn {
             session: &session,

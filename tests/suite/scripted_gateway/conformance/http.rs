@@ -76,7 +76,8 @@ fn lists_agents_as_models() {
     let agents = AGENTS.map(|id| format!("openclaw/{id}"));
     let expected: Vec<&str> =
         ["openclaw", "openclaw/default"].into_iter().chain(agents.iter().map(String::as_str)).collect();
-    assert_eq!(ids, expected);
+    // A real gateway has more agents, for other tests.
+    assert!(ids.starts_with(&expected), "{ids:?}");
     let one = target.get("/v1/models/openclaw%2Fqa", &[target.bearer()]).json();
     assert_eq!((&one["id"], &one["object"]), (&json!("openclaw/qa"), &json!("model")));
     let none = target.get("/v1/models/gpt-4", &[target.bearer()]);

@@ -87,6 +87,11 @@ impl TurnFailure {
         Self { detail: (!detail.trim().is_empty()).then_some(detail), ..self }
     }
 
+    /// The HTTP status of the answer, if there was one.
+    pub fn status(&self) -> Option<u16> {
+        self.status
+    }
+
     /// Adds the status of the answer.
     #[must_use]
     pub fn with_status(self, status: u16) -> Self {

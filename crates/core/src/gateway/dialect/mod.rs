@@ -28,8 +28,7 @@ pub struct Dialect {
 }
 
 impl Dialect {
-    /// What the gateway does, as far as the release says. Before a probe nothing is known, and the newest release is assumed in
-    /// what only costs time.
+    /// What the gateway does, as far as the release says. The strictest behaviour if the release is unknown, or not believed.
     pub fn behaviour(self) -> Behaviour {
         match self.release {
             Some(release) if !self.unsteady => Behaviour::of(release),

@@ -13,9 +13,9 @@
 //! answer can therefore be read there and adopted, without a second paid turn. A turn is sent again only if
 //! it is certainly neither answered nor running.
 //!
-//! Before a turn is sent, the ledger holds its [`TurnMark`]. The marker is at the beginning of the input,
-//! and a tool result carries its call id. Both identify the turn in the history, also after a crash of the
-//! runtime.
+//! Before a turn is sent, the ledger holds its [`TurnMark`]. A marker is at the beginning of a message and of
+//! each tool result ([`marker`](super::marker)). It identifies the turn in the history, also after a crash of
+//! the runtime.
 //!
 //! `page` parses what the gateway shows, `trace` finds the turn in it, and [`decide`] returns the verdict.
 //! [`decide`] is a pure function. It is called after each reading until the verdict is not
@@ -56,7 +56,7 @@ pub use missing_calls::with_missing_calls;
 pub use page::{
     Item, Listed, Page, Role, Stop, read, read_item, read_listed, read_not_found, read_socket, read_tool,
 };
-pub use trace::{cut_item, reaches, source_of};
+pub use trace::{cut_item, has_question, reaches, source_of};
 
 use trace::{Trace, TurnResult};
 
@@ -81,11 +81,11 @@ const STARTS_WITHIN: Duration = Duration::from_secs(1);
 /// Facts about a turn whose answer was lost.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct TurnMark<'a> {
-    /// The beginning of its input: `[n-… try 2]`.
+    /// The beginning of its message: `[n-… try 2]`. Results have markers of their own.
     pub marker: &'a str,
     /// The beginning of an earlier try's input. The agent has seen that try, and its outcome is unknown too.
     pub earlier: Option<&'a str>,
-    /// The tool results that it carried. Such a turn has no marker.
+    /// The tool results that it carried. Such a turn is found by the marker, or the call id, of the first one.
     pub outputs: &'a [ToolOutput],
     /// The id of its run, if the gateway reported it.
     pub run: Option<&'a str>,
@@ -282,14 +282,14 @@ fn promised(trace: &Trace<'_>, items: &[Item]) -> u32 {
 pub enum TextSource {
     /// The model.
     Model,
-    /// The model wrote other texts, and no call of it failed since.
+    /// The model answered with another text, and no call of it failed since.
     ModelsOtherText,
     /// The gateway, after a model call failed for this reason.
     Gateway(Why),
     /// The model wrote empty messages only.
     Silence,
-    /// The turn is there, and nothing follows it.
-    NoItem,
+    /// The turn is there without an answer of the model. Texts before calls are none.
+    NoAnswer,
     /// The turn is not there, or the history is not readable.
     Unknown,
 }

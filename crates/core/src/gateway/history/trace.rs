@@ -29,6 +29,8 @@ pub(super) struct RunTrace<'a> {
     answer: Option<&'a Item>,
     /// All texts of the model since its last failed call, also those before a call of a tool.
     texts: Vec<&'a Item>,
+    /// Whether the model's last text is not followed by calls: the model has answered.
+    has_answered: bool,
     /// Text without a stop reason; usually calls follow.
     words: Option<&'a Item>,
     /// The items with calls, and their results.
@@ -66,7 +68,7 @@ pub fn cut_item(mark: &TurnMark<'_>, items: &[Item]) -> Option<usize> {
     items.iter().position(|item| std::ptr::eq(item, cut))
 }
 
-/// Who wrote the text with which a turn has just been answered.
+/// Who wrote the text with which a turn has just been answered. Gateways change an answer: they remove control words.
 pub fn source_of(mark: &TurnMark<'_>, text: &str, items: &[Item]) -> TextSource {
     let trace = Trace::of(mark, items);
     if !trace.seen {
@@ -76,9 +78,9 @@ pub fn source_of(mark: &TurnMark<'_>, text: &str, items: &[Item]) -> TextSource 
     match (&run.texts[..], run.failed) {
         ([], Some(why)) => TextSource::Gateway(why),
         ([], None) if run.empties > 0 => TextSource::Silence,
-        ([], None) => TextSource::NoItem,
         (texts, _) if texts.iter().any(|item| is_part_of(&item.text, text)) => TextSource::Model,
-        (_, _) => TextSource::ModelsOtherText,
+        (_, _) if run.has_answered => TextSource::ModelsOtherText,
+        (_, _) => TextSource::NoAnswer,
     }
 }
 
@@ -93,6 +95,14 @@ pub fn reaches(mark: &TurnMark<'_>, items: &[Item]) -> bool {
     // All our requests ended before this one was sent, so any other marker belongs to an older request.
     let is_ours = |item: &Item| is_input_of(mark, item) || marker::first(received(&item.text).1).is_some();
     items.iter().any(|item| item.role == Role::User && is_ours(item))
+}
+
+/// Whether the items include this message of ours, or results of its calls.
+pub fn has_question(message: &str, items: &[Item]) -> bool {
+    let is_of_question = |item: &Item| {
+        marker::first(received(&item.text).1).is_some_and(|found| marker::belongs_to(found, message))
+    };
+    items.iter().any(|item| item.role == Role::User && is_of_question(item))
 }
 
 /// Identifies an input by the marker at its beginning. Results are also identified by the id of the first call, because an
@@ -203,8 +213,12 @@ impl<'a> RunTrace<'a> {
         }
         if has_failed || item.has_key(":terminal-error") {
             self.texts.clear();
+            self.has_answered = false;
         } else if item.role == Role::Assistant && !item.text.trim().is_empty() {
             self.texts.push(item);
+            self.has_answered = item.calls.is_empty() && item.stop != Some(Stop::ToolUse);
+        } else if !item.calls.is_empty() {
+            self.has_answered = false;
         }
         match (item.role, item.stop) {
             (Role::ToolResult, _) => {
