@@ -55,7 +55,7 @@ pub mod app;
 pub mod cli;
 pub mod telemetry;
 
-pub use mcr_clients::{convex, mission, wire};
+pub use mcr_clients::{convex, mission, pool, wire};
 pub use mcr_config as config;
 pub use mcr_core::{absence, gateway_config, guardrails, ops, repeated_call, spans, wake_query, work};
 pub use mcr_files as files;
@@ -111,6 +111,12 @@ pub mod heartbeat {
 pub mod http {
     pub use mcr_http::*;
     pub use mcr_service::http::*;
+}
+
+/// Telegram: its messages and its client.
+pub mod telegram {
+    pub use mcr_clients::telegram as client;
+    pub use mcr_core::telegram::*;
 }
 
 /// Tools: what agents may call, and how calls are carried out.

@@ -81,5 +81,7 @@ mod wake_query;
 mod websocket;
 /// The task workflow, session keys and notification words of the contract.
 mod words;
+/// The worker of a pool: the queue, Telegram, and one job from its claim to its end.
+mod worker_pool;
 /// The workspaces of agents: which files they get, and which files nothing touches.
 mod workspace;

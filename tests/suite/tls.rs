@@ -207,7 +207,7 @@ fn a_file_of_several_authorities_trusts_each() {
     let [one, other] = ["One", "Other"].map(Authority::new);
     // Comments, keys and blank lines between them are usual.
     let roots = roots(&format!("# private\n{}\n\n# other\n{}", one.pem, other.pem));
-    assert_eq!(roots.count(), Some(2));
+    assert_eq!(roots.count(), 2);
     assert!(roots.describe().starts_with("2 authorities from "), "{}", roots.describe());
     for authority in [one, other] {
         let server = server(authority.sign(&params(&["localhost"])));
@@ -314,8 +314,8 @@ fn a_mistake_in_the_file_of_authorities_is_reported_as_a_sentence() {
 fn without_a_file_some_authorities_are_always_trusted() {
     let roots = Roots::load(None).unwrap();
     match roots.source() {
-        RootsSource::System(path) => assert!(Path::new(path).is_file() && roots.count() > Some(0)),
-        RootsSource::Bundled => assert_eq!(roots.count(), None),
+        RootsSource::System(path) => assert!(Path::new(path).is_file() && roots.count() > 0),
+        RootsSource::Bundled => assert!(roots.count() > 100),
         RootsSource::Named(path) => panic!("no test named {}", path.display()),
     }
 }

@@ -6,7 +6,8 @@
 //! when to wake which agent. [`guardrails`] limits what agents cause and spend. [`workspace`] decides which files an
 //! agent's workspace has. [`ops`] explains deliveries to operators. [`repeated_call`] is the pace of the
 //! service's own calls. [`absence`] decides when an agent is gone. [`wake_query`] learns from
-//! the backend when to list. [`upgrade`] carries out restarts and upgrades.
+//! the backend when to list. [`upgrade`] carries out restarts and upgrades. [`telegram`] writes and reads the messages
+//! of Telegram's Bot API. [`pool`] decides what a worker of a pool does.
 
 pub mod absence;
 pub mod delivery;
@@ -18,8 +19,10 @@ pub mod gateway_keys;
 pub mod guardrails;
 pub mod heartbeat;
 pub mod ops;
+pub mod pool;
 pub mod repeated_call;
 pub mod spans;
+pub mod telegram;
 pub mod tools;
 pub mod unknown_fields;
 pub mod unreadable;

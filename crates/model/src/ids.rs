@@ -52,4 +52,14 @@ ids! {
     StorageId
     /// A person, by the id of the login service. The backend has no table for it.
     UserId
+    /// A message in the queue of a worker pool.
+    JobId
+    /// A conversation of a worker pool.
+    ConversationId
+    /// The lease of a claimed message.
+    LeaseId
+    /// A worker of a pool.
+    WorkerId
+    /// A snapshot of a worker's data.
+    SnapshotId
 }

@@ -20,6 +20,7 @@ pub mod memory;
 mod message;
 mod notification;
 pub mod number;
+mod pool_job;
 pub mod random;
 pub mod redact;
 mod roster;
@@ -30,6 +31,7 @@ pub mod spending;
 pub mod sync_protocol;
 mod task;
 mod team_limits;
+mod telegram;
 pub mod visible;
 mod word;
 mod workflow;
@@ -50,14 +52,20 @@ pub use document::{DocumentEntry, DocumentType};
 pub use gateway_environment::GatewayEnvironment;
 pub use hours::{ActiveHours, LocalTime};
 pub use ids::{
-    AccountId, AgentId, DocumentId, MessageId, NotificationId, SkillId, StorageId, TaskId, UserId,
+    AccountId, AgentId, ConversationId, DocumentId, JobId, LeaseId, MessageId, NotificationId, SkillId,
+    SnapshotId, StorageId, TaskId, UserId, WorkerId,
 };
 pub use message::{AuthorType, Mention, Message, MessageFile, ThreadItem, is_stop};
 pub use notification::{DeliveryState, Notification, NotificationType, RecipientType};
+pub use pool_job::{
+    AttachmentKind, AttachmentState, BridgeSettings, ChatRole, ClaimedJob, ContextMessage, ConversationState,
+    HydrationBundle, JobAttachment, JobPayload, JobProvider,
+};
 pub use roster::{Roster, UnreadableAgent, may_close};
 pub use runtime::{PendingUpgrade, RuntimeReport, RuntimeStatus, UpgradeStatus, UpgradeStrategy};
 pub use session_key::{SessionKey, SessionKind};
 pub use task::{Activity, Task, TaskHit, TaskMetadata, TaskStatus};
 pub use team_limits::TeamLimits;
+pub use telegram::TelegramParseMode;
 pub use word::Word;
 pub use workflow::{Assignees, Unmet, WorkflowError, allowed_next, may_move, plan_for_agent, requirement};

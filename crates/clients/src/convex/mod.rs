@@ -32,6 +32,7 @@ mod wake;
 use std::fmt;
 use std::time::Duration;
 
+use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
 pub use error::{CallClass, CallError, CallReason, Ran};
@@ -101,5 +102,11 @@ impl Call<'_> {
             FunctionKind::Query => true,
             FunctionKind::Mutation | FunctionKind::Action => self.may_repeat,
         }
+    }
+
+    /// Decodes the call's value into its type. If the value does not fit, the function ran nevertheless. For a call that
+    /// must not be repeated, only the backend then knows the outcome.
+    pub(crate) fn decode<T: DeserializeOwned>(&self, value: &RawValue) -> Result<T, CallError> {
+        serde_json::from_str(value.get()).map_err(|why| CallError::not_understood(self, &why.to_string()))
     }
 }

@@ -24,7 +24,7 @@ use std::time::Duration;
 use log::warn;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use serde_json::value::{RawValue, to_raw_value};
+use serde_json::value::to_raw_value;
 
 pub use agents::{
     AgentRows, GetAgentSkills, GetOrchestrator, ListAgents, ListAgentsForRuntime, Noted, Orchestrator,
@@ -129,12 +129,6 @@ impl Mission {
             may_repeat: request.may_repeat(),
         };
         let value = self.convex.call(&call)?;
-        decode(&call, &value).inspect_err(|error| warn!(error:%; "Answer of Mission Control not understood"))
+        call.decode(&value).inspect_err(|error| warn!(error:%; "Answer of Mission Control not understood"))
     }
-}
-
-/// Decodes the answer into its type. If the answer does not fit, the function ran nevertheless. For a call that must
-/// not be repeated, only the backend then knows the outcome.
-fn decode<T: DeserializeOwned>(call: &Call<'_>, value: &RawValue) -> Result<T, CallError> {
-    serde_json::from_str(value.get()).map_err(|why| CallError::not_understood(call, &why.to_string()))
 }

@@ -13,7 +13,7 @@ use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTi
 use ureq::{Agent, Timeout};
 
 use super::lookup::Lookup;
-use super::roots::SharedConnector;
+use super::network::NetworkConnector;
 use super::{Fault, Phases, Roots};
 use mcr_model::BaseUrl;
 
@@ -24,8 +24,9 @@ pub struct ConnectionUpgrade(Arc<Mutex<Option<Box<dyn Transport>>>>);
 /// An agent for one request, whose connection can be taken over after the answer.
 pub fn upgradable_agent(base: &BaseUrl, roots: &Roots, phases: &Phases) -> (Agent, ConnectionUpgrade) {
     let upgrade = ConnectionUpgrade::default();
-    let config = super::config(base, roots, phases).timeout_recv_response(Some(phases.answer)).build();
-    let connector = LendingConnector { below: roots.connector(), upgrade: upgrade.clone() };
+    let config = super::config(base, phases).timeout_recv_response(Some(phases.answer)).build();
+    let connector =
+        LendingConnector { below: NetworkConnector { roots: roots.clone() }, upgrade: upgrade.clone() };
     (Agent::with_parts(config, connector, Lookup), upgrade)
 }
 
@@ -91,7 +92,7 @@ fn left(until: Instant) -> Result<NextTimeout, Fault> {
 /// Makes connections that survive being dropped by the agent.
 #[derive(Debug)]
 struct LendingConnector {
-    below: SharedConnector,
+    below: NetworkConnector,
     upgrade: ConnectionUpgrade,
 }
 

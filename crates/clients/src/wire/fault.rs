@@ -131,11 +131,9 @@ impl Fault {
     pub fn of(error: &ureq::Error) -> Self {
         match error {
             ureq::Error::Io(error) => Self::of_io(error),
-            ureq::Error::Rustls(error) => Self::of_tls(error),
             ureq::Error::HostNotFound | ureq::Error::Timeout(Timeout::Resolve) => Self::NameNotFound,
             ureq::Error::Timeout(Timeout::Connect) => Self::Unreachable("no answer in time".to_owned()),
             ureq::Error::Timeout(_) => Self::TooSlow,
-            ureq::Error::Tls(words) => Self::NoTls((*words).to_owned()),
             ureq::Error::Protocol(_) => Self::NotHttp,
             ureq::Error::LargeResponseHeader(..) => Self::HeadTooLarge,
             ureq::Error::BodyExceedsLimit(_) => Self::BodyTooLarge,

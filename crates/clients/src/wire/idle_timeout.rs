@@ -15,7 +15,7 @@ use std::time::Duration;
 use ureq::Timeout;
 use ureq::unversioned::transport::{Buffers, ConnectionDetails, Connector, NextTimeout, Transport};
 
-use super::roots::SharedConnector;
+use super::network::NetworkConnector;
 use mcr_core::gateway::LifeSigns;
 
 /// How soon a waiting connection notices a beat from another thread, or that the wait is ended.
@@ -99,7 +99,7 @@ fn shorter(timeout: NextTimeout, most: Duration) -> NextTimeout {
 /// Makes connections that keep an idle timeout.
 #[derive(Debug)]
 pub(super) struct PatientConnector {
-    pub(super) below: SharedConnector,
+    pub(super) below: NetworkConnector,
     pub(super) idle_timeout: IdleTimeout,
 }
 

@@ -14,12 +14,16 @@
 //! At level trace the library also logs every byte that passes, in hexadecimal: tokens that no redaction can
 //! find. So the log (`telemetry`) passes only warnings and errors from `ureq`, `ureq_proto` and `rustls`.
 
+mod buffers;
 mod connection_upgrade;
 mod fault;
 mod idle_timeout;
 mod lookup;
+mod network;
 mod roots;
+mod socket;
 mod stop;
+mod tls;
 mod web_socket;
 
 use std::time::Duration;
@@ -39,11 +43,12 @@ pub use web_socket::{WebSocket, WebSocketFault, WebSocketRequest};
 
 use idle_timeout::PatientConnector;
 use lookup::Lookup;
+use network::NetworkConnector;
 
 /// The name of this program in its requests.
 const USER_AGENT: &str = concat!("mission-control-runtime/", env!("CARGO_PKG_VERSION"));
 
-/// Bytes per direction and connection. The library's default of 128 KiB each is measurable with fifty
+/// Bytes per direction and connection in use. The library's default of 128 KiB each is measurable with fifty
 /// connections. A service call and its answer are mostly below 16 KiB.
 const BUFFER_BYTES: usize = 16 * 1024;
 
@@ -74,11 +79,11 @@ pub struct Phases {
 /// A loopback address is always contacted directly, whatever proxy the environment names. For other addresses
 /// the variables `ALL_PROXY`, `HTTPS_PROXY`, `HTTP_PROXY` and `NO_PROXY` apply as usual; see [`proxy_of`].
 pub fn agent(base: &BaseUrl, roots: &Roots, phases: &Phases) -> Agent {
-    let config = config(base, roots, phases)
+    let config = config(base, phases)
         .timeout_recv_response(Some(phases.answer))
         .timeout_recv_body(Some(phases.body))
         .build();
-    Agent::with_parts(config, roots.connector(), Lookup)
+    Agent::with_parts(config, NetworkConnector { roots: roots.clone() }, Lookup)
 }
 
 /// An [`agent`] for answers that may take any time, but not be silent for long. The returned [`IdleTimeout`]
@@ -90,16 +95,16 @@ pub fn patient_agent(
     silence: Duration,
 ) -> (Agent, IdleTimeout) {
     let idle_timeout = IdleTimeout::new(silence);
-    let connector = PatientConnector { below: roots.connector(), idle_timeout: idle_timeout.clone() };
-    (Agent::with_parts(config(base, roots, phases).build(), connector, Lookup), idle_timeout)
+    let below = NetworkConnector { roots: roots.clone() };
+    let connector = PatientConnector { below, idle_timeout: idle_timeout.clone() };
+    (Agent::with_parts(config(base, phases).build(), connector, Lookup), idle_timeout)
 }
 
-fn config(base: &BaseUrl, roots: &Roots, phases: &Phases) -> ConfigBuilder<AgentScope> {
+fn config(base: &BaseUrl, phases: &Phases) -> ConfigBuilder<AgentScope> {
     let config = Agent::config_builder()
         .user_agent(USER_AGENT)
         .http_status_as_error(false)
         .max_redirects(0)
-        .tls_config(roots.tls_config())
         .input_buffer_size(BUFFER_BYTES)
         .output_buffer_size(BUFFER_BYTES)
         .max_response_header_size(HEAD_BYTES_MAX)

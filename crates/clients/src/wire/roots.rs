@@ -13,13 +13,11 @@
 use std::fmt;
 use std::io;
 use std::path::{Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
-use rustls::RootCertStore;
 use rustls::pki_types::CertificateDer;
 use rustls::pki_types::pem::PemObject;
-use ureq::tls::{Certificate, RootCerts, TlsConfig};
-use ureq::unversioned::transport::{ConnectionDetails, Connector, DefaultConnector, Transport};
+use rustls::{ClientConfig, RootCertStore};
 
 /// The usual places of the system's bundle. The first with a certificate is used.
 const SYSTEM_BUNDLES: [&str; 6] = [
@@ -39,13 +37,18 @@ const SYSTEM_BUNDLES: [&str; 6] = [
 /// A bundle has some hundred kilobytes. A file over 16 MiB is no bundle, and is not read into memory.
 const BUNDLE_BYTES_MAX: u64 = 16 * 1024 * 1024;
 
-/// The trusted authorities, with the TLS configuration made of them. Read once and shared by all agents.
-#[derive(Clone, Debug)]
-pub struct Roots {
+/// The trusted authorities, with the TLS configuration made of them. Clones share both.
+///
+/// Without `SSL_CERT_FILE` the system's bundle is read at the first `https` connection or question.
+#[derive(Clone, Debug, Default)]
+pub struct Roots(Arc<OnceLock<Loaded>>);
+
+#[derive(Debug)]
+struct Loaded {
     source: RootsSource,
-    count: Option<usize>,
-    tls: TlsConfig,
-    connector: SharedConnector,
+    count: usize,
+    /// Shared by all agents, so one agent can resume the TLS session of another.
+    tls: Arc<ClientConfig>,
 }
 
 /// Where the trusted authorities come from.
@@ -88,26 +91,54 @@ pub enum BadRootsReason {
 impl Roots {
     /// Loads the authorities. `named` is the value of `SSL_CERT_FILE`.
     pub fn load(named: Option<&Path>) -> Result<Self, BadRoots> {
-        if let Some(path) = named {
-            return Self::named(path).map_err(|reason| BadRoots { path: path.to_owned(), reason });
-        }
-        Ok(Self::system(&SYSTEM_BUNDLES).unwrap_or_else(Self::bundled))
+        let Some(path) = named else { return Ok(Self::default()) };
+        let loaded = Loaded::named(path).map_err(|reason| BadRoots { path: path.to_owned(), reason })?;
+        Ok(Self(Arc::new(OnceLock::from(loaded))))
     }
 
+    fn loaded(&self) -> &Loaded {
+        self.0.get_or_init(|| Loaded::system(&SYSTEM_BUNDLES).unwrap_or_else(Loaded::bundled))
+    }
+
+    /// The source of the authorities.
+    pub fn source(&self) -> &RootsSource {
+        &self.loaded().source
+    }
+
+    /// The number of authorities.
+    pub fn count(&self) -> usize {
+        self.loaded().count
+    }
+
+    pub(super) fn tls(&self) -> &Arc<ClientConfig> {
+        &self.loaded().tls
+    }
+
+    /// The source in words, for `doctor`.
+    pub fn describe(&self) -> String {
+        let count = self.count();
+        let some = if count == 1 { "1 authority".to_owned() } else { format!("{count} authorities") };
+        match self.source() {
+            RootsSource::Named(path) => format!("{some} from {} (SSL_CERT_FILE)", path.display()),
+            RootsSource::System(path) => format!("{some} from {} (the system's bundle)", path.display()),
+            RootsSource::Bundled => "the authorities bundled with this program (Mozilla's list)".to_owned(),
+        }
+    }
+}
+
+impl Loaded {
     /// Trusts only the certificates in this file, each of which must be valid.
     fn named(path: &Path) -> Result<Self, BadRootsReason> {
         let bytes = read(path)?;
         let mut store = RootCertStore::empty();
-        let mut found = Vec::new();
         for (index, item) in CertificateDer::pem_slice_iter(&bytes).enumerate() {
-            let der = item.map_err(|_| BadRootsReason::Malformed(index + 1))?;
-            store.add(der.clone()).map_err(|_| BadRootsReason::Malformed(index + 1))?;
-            found.push(der);
+            let malformed = BadRootsReason::Malformed(index + 1);
+            store.add(item.map_err(|_| malformed)?).map_err(|_| malformed)?;
         }
-        if found.is_empty() {
+        if store.is_empty() {
             return Err(BadRootsReason::Empty);
         }
-        Ok(Self::of(RootsSource::Named(path.to_owned()), &found))
+        Ok(Self::of(RootsSource::Named(path.to_owned()), store))
     }
 
     /// Loads the first bundle with a usable certificate. Unusable certificates in it are skipped, as other
@@ -116,58 +147,26 @@ impl Roots {
         places.iter().find_map(|place| {
             let bytes = read(Path::new(place)).ok()?;
             let mut store = RootCertStore::empty();
-            let sound = |der: &CertificateDer<'static>| store.add(der.clone()).is_ok();
-            let found: Vec<_> =
-                CertificateDer::pem_slice_iter(&bytes).filter_map(Result::ok).filter(sound).collect();
-            (!found.is_empty()).then(|| Self::of(RootsSource::System(PathBuf::from(place)), &found))
+            store.add_parsable_certificates(CertificateDer::pem_slice_iter(&bytes).filter_map(Result::ok));
+            (!store.is_empty()).then(|| Self::of(RootsSource::System(PathBuf::from(place)), store))
         })
     }
 
     fn bundled() -> Self {
-        Self::with(RootsSource::Bundled, None, RootCerts::WebPki)
+        let roots = webpki_roots::TLS_SERVER_ROOTS.to_vec();
+        Self::of(RootsSource::Bundled, RootCertStore { roots })
     }
 
-    fn of(source: RootsSource, found: &[CertificateDer<'static>]) -> Self {
-        let certificates: Vec<_> = found.iter().map(|der| Certificate::from_der(der).to_owned()).collect();
-        Self::with(source, Some(found.len()), RootCerts::new_with_certs(&certificates))
-    }
-
-    fn with(source: RootsSource, count: Option<usize>, roots: RootCerts) -> Self {
-        let tls = TlsConfig::builder()
-            .root_certs(roots)
-            // Named explicitly, so that no other crate's default provider is used.
-            .unversioned_rustls_crypto_provider(Arc::new(rustls::crypto::ring::default_provider()))
-            .build();
-        Self { source, count, tls, connector: SharedConnector::default() }
-    }
-
-    /// The source of the authorities.
-    pub fn source(&self) -> &RootsSource {
-        &self.source
-    }
-
-    /// The number of authorities. `None` for the list inside this program.
-    pub fn count(&self) -> Option<usize> {
-        self.count
-    }
-
-    /// The source in words, for `doctor`.
-    pub fn describe(&self) -> String {
-        let count = self.count.unwrap_or_default();
-        let some = if count == 1 { "1 authority".to_owned() } else { format!("{count} authorities") };
-        match &self.source {
-            RootsSource::Named(path) => format!("{some} from {} (SSL_CERT_FILE)", path.display()),
-            RootsSource::System(path) => format!("{some} from {} (the system's bundle)", path.display()),
-            RootsSource::Bundled => "the authorities bundled with this program (Mozilla's list)".to_owned(),
-        }
-    }
-
-    pub(super) fn tls_config(&self) -> TlsConfig {
-        self.tls.clone()
-    }
-
-    pub(super) fn connector(&self) -> SharedConnector {
-        self.connector.clone()
+    fn of(source: RootsSource, store: RootCertStore) -> Self {
+        let count = store.len();
+        // Named explicitly, so that no other crate's default provider is used.
+        let provider = Arc::new(rustls::crypto::ring::default_provider());
+        let tls = ClientConfig::builder_with_provider(provider)
+            .with_safe_default_protocol_versions()
+            .expect("the provider supports the versions that this program is built with")
+            .with_root_certificates(store)
+            .with_no_client_auth();
+        Self { source, count, tls: Arc::new(tls) }
     }
 }
 
@@ -221,34 +220,15 @@ impl fmt::Display for BadRoots {
 
 impl std::error::Error for BadRoots {}
 
-/// One connector for all agents with the same trust.
-///
-/// The library's connector keeps the TLS configuration that it builds at its first use. Sharing it parses the
-/// authorities once, not once per worker. It also lets one worker resume the TLS session of another.
-#[derive(Clone, Debug, Default)]
-pub(super) struct SharedConnector(Arc<DefaultConnector>);
-
-impl Connector for SharedConnector {
-    type Out = Box<dyn Transport>;
-
-    fn connect(
-        &self,
-        details: &ConnectionDetails<'_>,
-        chained: Option<()>,
-    ) -> Result<Option<Self::Out>, ureq::Error> {
-        self.0.connect(details, chained)
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
     #[test]
     fn without_a_system_bundle_the_bundled_list_is_used() {
-        assert!(Roots::system(&["/nowhere/at/all.pem", "/"]).is_none());
-        let roots = Roots::bundled();
-        assert_eq!((roots.source(), roots.count()), (&RootsSource::Bundled, None));
+        assert!(Loaded::system(&["/nowhere/at/all.pem", "/"]).is_none());
+        let roots = Roots(Arc::new(OnceLock::from(Loaded::bundled())));
+        assert_eq!(roots.source(), &RootsSource::Bundled);
         assert!(roots.describe().contains("bundled"), "{}", roots.describe());
     }
 }
