@@ -57,7 +57,9 @@ pub mod telemetry;
 
 pub use mcr_clients::{convex, mission, wire};
 pub use mcr_config as config;
-pub use mcr_core::{absence, gateway_config, guardrails, ops, repeated_call, spans, wake_query, work};
+pub use mcr_core::{
+    absence, gateway_config, guardrails, ops, repeated_call, skills, spans, wake_query, work,
+};
 pub use mcr_files as files;
 #[cfg(feature = "demo")]
 pub use mcr_gateway_sim as demo;
