@@ -12,7 +12,7 @@ use log::{debug, warn};
 
 use crate::clock::SteadyClock;
 use mcr_clients::pool::{HeldLease, PoolClient, RenewLease};
-use mcr_core::pool::lease::{FenceReason, Lease};
+use mcr_core::pool::lease::{FenceReason, Lease, LeaseTimes};
 use mcr_model::clock::{Clock as _, Millis};
 use mcr_model::{JobId, LeaseId, WorkerId};
 
@@ -61,16 +61,16 @@ impl ClaimTime {
 }
 
 impl LeaseWatch {
-    /// Renews the lease of a claim from now on. `length` is the length of a lease. `fenced` is called once, from the
-    /// thread, when the job is fenced; it aborts the run of the agent. The client belongs to the thread.
+    /// Renews the lease of a claim from now on. `fenced` is called once, from the thread, when the job is fenced; it
+    /// aborts the run of the agent. The client belongs to the thread.
     pub fn start(
         pool: PoolClient,
         lease: HeldLease<'_>,
         claimed: ClaimTime,
-        length: Duration,
+        times: LeaseTimes,
         fenced: impl FnOnce(FenceReason) + Send + 'static,
     ) -> io::Result<Self> {
-        let state = Mutex::new(WatchState { lease: Lease::new(claimed.at, length), is_ended: false });
+        let state = Mutex::new(WatchState { lease: Lease::new(claimed.at, times), is_ended: false });
         let shared = Arc::new(WatchedLease { state, ended: Condvar::new(), clock: claimed.clock });
         let names = LeaseNames {
             worker: lease.worker_id.clone(),
