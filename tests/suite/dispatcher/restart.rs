@@ -40,11 +40,14 @@ fn after_a_crash_one_changed_mark_costs_a_second_and_two_are_a_sign() {
         watch.sees(&list(20), 1.0);
         watch.sees(&list(later[0]), 1.0);
         assert!(watch.begun().is_empty(), "{later:?}");
+        watch.sees_for(Duration::from_secs(1), &list(later[1]), 1.0);
+        let soon = (watch.begun().len(), watch.suspects());
+        assert!(watch.now < Millis(2_500), "{:?}", watch.now);
         watch.sees_for(INTERVAL, &list(later[1]), 1.0);
-        (watch.begun().len(), watch.suspects(), watch.left)
+        (soon, watch.suspects(), watch.left)
     };
-    assert_eq!(after([30, 30]), (2, None, 0));
-    assert_eq!(after([30, 40]), (0, Some(false), 0));
+    assert_eq!(after([30, 30]), ((2, None), None, 0));
+    assert_eq!(after([30, 40]), ((0, Some(false)), Some(false), 0));
 }
 
 /// A list that takes two seconds shows that calls are slow, so late calls of the predecessor are possible for longer.

@@ -155,6 +155,8 @@ pub(super) struct DuplicateCheck {
     interval: Duration,
     state: DuplicateState,
     predecessor: Predecessor,
+    /// Whether a change after the crash of the predecessor was taken for a late call of it.
+    had_late_call: bool,
     /// The longest duration of a list.
     slowest: Duration,
     stand_back: Duration,
@@ -187,6 +189,7 @@ impl DuplicateCheck {
                 DuplicateState::Starting
             },
             predecessor,
+            had_late_call: false,
             slowest: Duration::ZERO,
             stand_back: STAND_BACK,
             found: None,
@@ -250,9 +253,11 @@ impl DuplicateCheck {
             DuplicateState::Starting if self.predecessor == Predecessor::Crashed => {
                 self.state = DuplicateState::Comparing(observed.began);
             }
-            DuplicateState::Comparing(_) if moved.is_some() && self.predecessor == Predecessor::Crashed => {
+            DuplicateState::Comparing(_)
+                if moved.is_some() && self.predecessor == Predecessor::Crashed && !self.had_late_call =>
+            {
                 // It may have been a late call of the predecessor. The next change is the first sign.
-                self.predecessor = Predecessor::Unknown;
+                self.had_late_call = true;
                 self.state = DuplicateState::Comparing(observed.began);
             }
             DuplicateState::Comparing(_) if moved.is_some() => {
@@ -296,7 +301,7 @@ impl DuplicateCheck {
     /// The time between the two lists. It is longer for the second look, so that a runtime with little work
     /// shows too.
     fn span(&self) -> Duration {
-        if self.predecessor == Predecessor::Crashed && self.times == 0 {
+        if self.predecessor == Predecessor::Crashed && self.times == 0 && !self.first_sign {
             return AFTER_CRASH.max(2 * self.slowest).min(self.interval);
         }
         let doubled = self.times.saturating_sub(1).min(DOUBLED_MAX);

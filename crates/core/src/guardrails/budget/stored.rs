@@ -91,6 +91,11 @@ impl Spending {
         }
         // Without the day in use, the latest one counts.
         let current = current.or_else(|| days.keys().next_back().copied());
+        // A day in which a turn counts has a book, also without a stored count. So a clock that goes back to it adds no
+        // other day to it.
+        for day in recalled.open.values().flat_map(OpenTurn::days) {
+            days.entry(day).or_default();
+        }
         recalled.books = Books::new(current, days);
         recalled
     }

@@ -69,6 +69,23 @@ fn spending_agrees_with_other_books() {
     assert!(counts.iter().all(|count| *count > 0), "an interesting case was not reached: {counts:?}");
 }
 
+/// The process is killed while turns count in a day without a settled turn. Then the clock goes back to that day twice.
+#[test]
+fn a_clock_that_goes_back_after_a_restart_adds_no_other_day() {
+    use BookStep::{Clock, Request, Reserve, Restart, Settle};
+    let mut acts = vec![Clock(3), Reserve(0, 1), Request(0, 87), Settle(0)];
+    acts.extend((1..5).map(|turn| Reserve(turn, 1)));
+    acts.extend((1..5).map(|turn| Request(turn, 99)));
+    acts.extend([Clock(-29), Clock(36)]);
+    acts.extend((5..8).map(|turn| Reserve(turn, 1)));
+    acts.extend([Clock(-49), Clock(24), Restart]);
+    acts.extend((0..2).flat_map(|_| (5..8).map(|turn| Request(turn, 99))));
+    acts.extend([Clock(-24), Reserve(8, 1), Request(5, 33)]);
+    let reached = Cases::default();
+    agrees(acts, &reached).unwrap();
+    assert_eq!(reached.aborted.get(), 0, "no day has used its budget");
+}
+
 fn agrees(acts: Vec<BookStep>, reached: &Cases) -> Result<(), TestCaseError> {
     let zone = Zone::find("Africa/Cairo").unwrap();
     let account = Limits { tokens: Some(LIMIT), nano_dollars: None };
