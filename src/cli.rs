@@ -34,7 +34,7 @@ use crate::app::Local;
 #[cfg(feature = "demo")]
 use crate::app::rehearse::Rehearse;
 use crate::app::{
-    self, BudgetRequest, ConfigurationOptions, Dead, Exit, GatewayConfig, Pause, ServiceLocation,
+    self, BudgetRequest, ConfigurationOptions, Dead, Exit, GatewayConfig, Pause, ServiceLocation, Skills,
 };
 use mcr_config::typos;
 use mcr_model::redact::Redactor;
@@ -132,6 +132,13 @@ pub enum Command {
     /// Runs the embedded Mission Control.
     #[cfg(feature = "mission-control")]
     Local(Local),
+    /// Checks or packs skills.
+    Skills {
+        /// What to do.
+        wanted: Skills,
+        /// `--json`.
+        json: bool,
+    },
     /// Deletes the machines and volumes of an app at Fly.
     #[cfg(feature = "provision")]
     FlyCleanup(FlyCleanup),
@@ -185,6 +192,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>, commit: Option<&str>) -> E
         Ok(Command::Rehearse(wanted)) => app::rehearse::rehearse(&wanted),
         #[cfg(feature = "mission-control")]
         Ok(Command::Local(what)) => app::local(&what),
+        Ok(Command::Skills { wanted, json }) => app::skills(&wanted, json),
         #[cfg(feature = "provision")]
         Ok(Command::FlyCleanup(wanted)) => app::fly_cleanup(&wanted),
         Ok(Command::Completions(shell)) => app::print(&shell.script(BUILT_IN)),

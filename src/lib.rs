@@ -55,9 +55,11 @@ pub mod app;
 pub mod cli;
 pub mod telemetry;
 
-pub use mcr_clients::{convex, mission, pool, wire};
+pub use mcr_clients::{convex, mission, wire};
 pub use mcr_config as config;
-pub use mcr_core::{absence, gateway_config, guardrails, ops, repeated_call, spans, wake_query, work};
+pub use mcr_core::{
+    absence, gateway_config, guardrails, ops, repeated_call, skills, spans, wake_query, work,
+};
 pub use mcr_files as files;
 #[cfg(feature = "demo")]
 pub use mcr_gateway_sim as demo;
@@ -111,6 +113,13 @@ pub mod heartbeat {
 pub mod http {
     pub use mcr_http::*;
     pub use mcr_service::http::*;
+}
+
+/// The worker of a pool: its client of the queue, its decisions and its work.
+pub mod pool {
+    pub use mcr_clients::pool::*;
+    pub use mcr_core::pool::*;
+    pub use mcr_service::pool::*;
 }
 
 /// Telegram: its messages and its client.

@@ -75,7 +75,7 @@ pub(crate) fn answer(doubles: &Doubles, request: &Request) -> Reply {
                 r#"{{"success":true,"taskId":"{task}","requestedStatus":"{status}","status":"{status}","updatedAt":1765520000000.0,"changed":true}}"#
             )
         }
-        "updateRuntimeStatus" => SUCCESS.to_owned(),
+        "updateRuntimeStatus" | "updateAgentHeartbeat" => SUCCESS.to_owned(),
         "listAgents" => doubles.roster().to_owned(),
         "getOrchestratorAgentId" => r#"{"orchestratorAgentId":null}"#.to_owned(),
         "checkAndClearRestartRequested" => r#"{"restartRequested":false}"#.to_owned(),
@@ -108,6 +108,7 @@ fn list(state: &mut State, limit: Option<f64>) -> String {
         write_row(&mut list, state, at);
     }
     list.push(']');
+    state.observations.list_bytes += list.len();
     list
 }
 

@@ -16,15 +16,28 @@ pub(crate) fn answer(doubles: &Arc<Doubles>, request: &Request) -> Reply {
         }
         "/readyz" => Reply::json(r#"{"ready":true,"failing":[],"uptimeMs":60000.0}"#),
         "/health" | "/healthz" => Reply::json(r#"{"ok":true,"status":"live"}"#),
-        "/v1/models" => Reply::json(r#"{"data":[{"id":"openclaw/a"},{"id":"openclaw/b"}]}"#),
+        "/__openclaw/control-ui-config.json" => {
+            Reply::json(r#"{"basePath":"","assistantName":"Assistant","serverVersion":"2026.9.6"}"#)
+        }
+        "/v1/models" => Reply::json(world::models()),
         "/v1/responses" => turn(doubles, request),
+        path if path.starts_with("/sessions/") && path.ends_with("/history") => history(path),
         path => {
-            // The real gateway also serves histories. This one has none.
             let what = path.split('/').nth(1).unwrap_or_default();
             doubles.state().odd(&format!("requests to the gateway for /{what}"));
             Reply::error(404, "not found")
         }
     }
+}
+
+/// No session is ever shown: nothing crashes here, so no program has to look for a lost answer.
+fn history(path: &str) -> Reply {
+    let key = path.trim_start_matches("/sessions/").trim_end_matches("/history").replace("%3A", ":");
+    let body = format!(
+        r#"{{"ok":false,"error":{{"type":"not_found","message":"Session not found: {}"}}}}"#,
+        key.to_lowercase()
+    );
+    Reply::json(body.into_bytes()).with_status(404)
 }
 
 /// A turn in flight.

@@ -6,8 +6,8 @@
 //! are valid only if it is otherwise idle. The doubles and the bare loop are this program in another role.
 //!
 //! `cargo bench --bench delivery -- NAME…` measures only the named parts: size, start, health, idle, roster, workspaces,
-//! bursts, single, wake, chain, memory, slow. `BENCH_QUICK=1` takes a minute and gives rough figures. Each of these variables changes one value:
-//! `BENCH_RUNS`, `BENCH_ROWS`, `BENCH_LIST_LIMIT`, `BENCH_IDLE_SECONDS`, `BENCH_SLOW_SECONDS`, `BENCH_PATIENCE_SECONDS`
+//! bursts, single, wake, chain, memory, slow, lists, traffic, stop, kills. `BENCH_QUICK=1` takes a minute and gives rough figures. Each of these variables changes one value:
+//! `BENCH_RUNS`, `BENCH_ROWS`, `BENCH_LIST_LIMIT`, `BENCH_TRAFFIC_ROWS`, `BENCH_IDLE_SECONDS`, `BENCH_SLOW_SECONDS`, `BENCH_PATIENCE_SECONDS`
 //! and `BENCH_STATE` (a folder on the disk to measure). `BENCH_SLOW_DISK_MS` is added to each sync. `BENCH_PROGRAM` names
 //! another build to measure, and `BENCH_MUSL=1` selects the targets of a static build with musl.
 
@@ -25,7 +25,9 @@ mod doubles;
 mod gateway;
 mod idle_cost;
 mod observations;
+mod polling;
 mod process;
+mod restarts;
 mod table;
 mod waits;
 mod wake;
@@ -53,6 +55,8 @@ pub(crate) struct Options {
     /// The number of rows in the part `single`.
     pub(crate) singles: usize,
     pub(crate) hops: usize,
+    /// The number of rows in a run of the part `traffic`.
+    pub(crate) traffic: usize,
     /// The duration of a turn of the slow session.
     pub(crate) slow: Duration,
     /// The timeout of every wait.
@@ -82,6 +86,7 @@ impl Options {
             health: Duration::from_millis(if quick { 500 } else { 2000 }),
             singles: if quick { 40 } else { 200 },
             hops: if quick { 20 } else { 100 },
+            traffic: or("BENCH_TRAFFIC_ROWS", 100, 30),
             slow: seconds("BENCH_SLOW_SECONDS", 20, 2),
             patience: seconds("BENCH_PATIENCE_SECONDS", 30, 15),
             state: std::env::var_os("BENCH_STATE").map_or_else(std::env::temp_dir, Into::into),
@@ -177,12 +182,16 @@ fn measure(options: &Options) {
         let beside = Behind::start(world::AGENTS);
         bursts::measure(&mut table, &behind, &beside, delivers, options);
     }
-    let waits: [(&str, Measure); 5] = [
+    let waits: [(&str, Measure); 9] = [
         ("single", waits::one_by_one),
         ("wake", wake::measure),
         ("chain", waits::chain),
         ("memory", waits::held),
         ("slow", waits::beside_a_slow_one),
+        ("lists", polling::bytes),
+        ("traffic", polling::traffic),
+        ("stop", restarts::stop),
+        ("kills", |table, _, options| restarts::kills(table, options)),
     ];
     for (name, of) in waits {
         match (options.wants(name), delivers) {

@@ -87,6 +87,8 @@ pub(crate) struct Observations {
     pub(crate) rows: Vec<Entry>,
     /// Backend calls by function.
     pub(crate) calls: BTreeMap<String, usize>,
+    /// The total bytes of the lists.
+    pub(crate) list_bytes: usize,
     pub(crate) turns: usize,
     /// The total bytes of the requests for them.
     pub(crate) turn_bytes: usize,
@@ -112,6 +114,12 @@ impl Observations {
     pub(crate) fn calls_per_delivery(&self) -> f64 {
         let calls = self.calls.iter().filter(|(name, _)| !NO_DELIVERY.contains(&name.as_str()));
         ratio(calls.map(|(_, count)| count).sum(), self.delivered())
+    }
+
+    /// The number of lists.
+    pub(crate) fn lists(&self) -> u32 {
+        let lists = self.calls.get("listUndeliveredNotifications").copied().unwrap_or_default();
+        u32::try_from(lists).unwrap_or(u32::MAX)
     }
 
     pub(crate) fn delivered(&self) -> usize {

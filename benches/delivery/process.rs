@@ -12,6 +12,8 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Receiver, unbounded};
+use nix::sys::signal::{Signal, kill};
+use nix::unistd::Pid;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 
@@ -28,6 +30,9 @@ const START: Duration = Duration::from_secs(20);
 
 /// The number of nudges to a program that reports that it is not ready.
 const NUDGES: usize = 100;
+
+/// The token of the gateway.
+pub(crate) const GATEWAY_TOKEN: &str = "the-gateway-of-the-bench";
 
 /// A child process, killed when dropped.
 pub(crate) struct Process(Child);
@@ -233,7 +238,7 @@ impl<'a> Runtime<'a> {
         command.env("CONVEX_URL", format!("http://{}", behind.backend));
         command.env("OPENCLAW_GATEWAY_URL", format!("http://{}", behind.gateway));
         command
-            .env("OPENCLAW_GATEWAY_TOKEN", "the-gateway-of-the-bench")
+            .env("OPENCLAW_GATEWAY_TOKEN", GATEWAY_TOKEN)
             .env("HEALTH_PORT", "0")
             .env("STATE_DIR", state)
             // Each row is a delivery of its own.
@@ -269,6 +274,24 @@ impl<'a> Runtime<'a> {
         assert!(status.starts_with("HTTP/1.1 200"), "{status}");
         let agent = ureq::Agent::config_builder().proxy(None).http_status_as_error(false).build().into();
         Self { behind, process, address, start, log, agent, nudged: 0 }
+    }
+
+    /// Asks it to stop, as a supervisor does.
+    pub(crate) fn signal_stop(&self) {
+        let process = Pid::from_raw(self.process.0.id().try_into().unwrap());
+        kill(process, Signal::SIGTERM).unwrap();
+    }
+
+    /// Whether it ends within this time.
+    pub(crate) fn ends_within(mut self, limit: Duration) -> bool {
+        let until = Instant::now() + limit;
+        while Instant::now() < until {
+            if self.process.0.try_wait().unwrap().is_some() {
+                return true;
+            }
+            thread::sleep(Duration::from_millis(1));
+        }
+        false
     }
 }
 

@@ -94,6 +94,18 @@ fn flags() -> Value {
         "canMentionAgents": true, "canReviewTasks": false, "canMarkDone": false})
 }
 
+/// The gateway's list of its agents.
+pub(crate) fn models() -> String {
+    let agents = (0..AGENTS).map(|agent| format!("openclaw/{}", slug(agent)));
+    let ids = ["openclaw", "openclaw/default"].map(str::to_owned).into_iter().chain(agents);
+    let models: Vec<Value> = ids
+        .map(
+            |id| json!({"id": id, "object": "model", "created": 0, "owned_by": "openclaw", "permission": []}),
+        )
+        .collect();
+    json!({"object": "list", "data": models}).to_string()
+}
+
 /// The reply of `listAgents`.
 pub(crate) fn roster(agents: usize, now: f64) -> String {
     let mut list: Vec<Value> = (0..agents).map(agent).collect();

@@ -31,6 +31,7 @@ mod run;
 #[cfg(feature = "mission-control")]
 mod runtime_env;
 mod service_client;
+mod skills;
 mod state_dir;
 mod status;
 mod why;
@@ -54,6 +55,7 @@ pub use local::{DATA, LISTEN, Local, local};
 pub use pause::{Pause, pause};
 pub use run::run;
 pub use service_client::ServiceLocation;
+pub use skills::{Skills, skills};
 pub use status::status;
 pub use why::why;
 

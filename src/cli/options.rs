@@ -217,6 +217,8 @@ pub(super) static RUNTIME_PAGE: CommandOption = with(
     "The address at which people open the runtime's page; the page of Mission Control links to it",
 );
 
+pub(super) static SKILL_NAME: CommandOption =
+    with("as", "NAME@VERSION", Value::Text, "The slug and the version of the skill, such as weather@1.2.0");
 pub(super) static APP: CommandOption = with("app", "NAME", Value::Text, "The app at Fly");
 pub(super) static DRY_RUN: CommandOption = flag("dry-run", "Only show what would be deleted (the default)");
 pub(super) static YES: CommandOption = flag("yes", "Delete it");
@@ -264,6 +266,7 @@ pub(super) static ALL_OPTIONS: &[&CommandOption] = &[
     &REDACT,
     &ORIGINAL,
     &NOTIFY,
+    &SKILL_NAME,
     &APP,
     &DRY_RUN,
     &YES,

@@ -21,7 +21,7 @@ use crate::app;
 use crate::app::FlyCleanup;
 #[cfg(feature = "mission-control")]
 use crate::app::Local;
-use crate::app::{BudgetRequest, ConfigurationOptions, Dead, GatewayConfig, Pause, ServiceLocation};
+use crate::app::{BudgetRequest, ConfigurationOptions, Dead, GatewayConfig, Pause, ServiceLocation, Skills};
 use mcr_core::spans;
 use mcr_model::spending::Limits;
 
@@ -254,6 +254,26 @@ pub(super) fn help(given: &mut Given) -> Result<Command, Misuse> {
 pub(super) fn absent(given: &mut Given) -> Result<Command, Misuse> {
     Err(no_command(&given.command))
 }
+pub(super) fn skills(given: &mut Given) -> Result<Command, Misuse> {
+    let json = given.flag(&opt::JSON);
+    let path: PathBuf = given.operand().into();
+    let wanted = match given.subcommand {
+        Some("verify") => Skills::Verify(path),
+        Some("pack") => {
+            let Some(name) = given.text(&opt::SKILL_NAME) else {
+                return Err(Misuse("`skills pack` needs --as NAME@VERSION".to_owned()));
+            };
+            let Some((slug, version)) = name.split_once('@') else {
+                let shown = tame(&name);
+                return Err(Misuse(format!("--as `{shown}`: expected NAME@VERSION, such as weather@1.2.0")));
+            };
+            Skills::Pack { folder: path, name: (slug.to_owned(), version.to_owned()) }
+        }
+        _ => return Err(Misuse("`skills` needs `verify` or `pack`".to_owned())),
+    };
+    Ok(Command::Skills { wanted, json })
+}
+
 #[cfg(feature = "provision")]
 pub(super) fn fly_cleanup(given: &mut Given) -> Result<Command, Misuse> {
     let Some(app) = given.text(&opt::APP) else {

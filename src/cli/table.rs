@@ -288,6 +288,31 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         ..PLAIN
     },
     CommandSpec {
+        name: "skills",
+        purpose: "Check or pack the skills that a queue component publishes",
+        subcommands: &[
+            Subcommand {
+                name: "verify",
+                purpose: "Compare the skills in a folder with their markers, or check the file of a manifest",
+                operand: Some(Operand {
+                    name: "PATH",
+                    required: Some("a folder with skills, or the file of a manifest"),
+                    value: Value::File,
+                }),
+                options: &[&opt::JSON],
+            },
+            Subcommand {
+                name: "pack",
+                purpose: "Print the bundle of a folder, with its checksums",
+                operand: Some(Operand { name: "DIR", required: Some("a folder"), value: Value::Folder }),
+                options: &[&opt::SKILL_NAME, &opt::JSON],
+            },
+        ],
+        example: "skills pack skills/weather --as weather@1.2.0",
+        read: read::skills,
+        ..PLAIN
+    },
+    CommandSpec {
         name: "fly-cleanup",
         purpose: "Delete the machines and volumes of an app at Fly; without --yes, only show them",
         details: "The token is FLY_API_TOKEN. FLY_CLEANUP_NAME_PREFIX and FLY_CLEANUP_MIN_AGE_S keep what they do not cover. Each \

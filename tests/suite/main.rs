@@ -63,6 +63,8 @@ mod scripted_gateway;
 mod secrets;
 /// The 34 service functions: what is sent, what is understood.
 mod service_calls;
+/// The skills that a queue component publishes.
+mod skills;
 /// Keys stored in Mission Control: the names that every program refuses, and what the fetches cost.
 mod stored_keys;
 /// The threads of the delivery, with doubles that panic.

@@ -1,6 +1,10 @@
 //! The worker of a pool: its calls of the queue and of Telegram, over sockets, against stand-ins with their own books.
 
+/// What follows an answer: the history, the chat, the end of the job, with faults and lost leases.
+mod answers;
 /// The sixteen functions: what is sent, what is understood, what a lost answer means.
 mod calls;
+/// The renewal of leases, and the fence when one is lost.
+mod leases;
 /// The client of Telegram: texts, files, and what each fault means.
 mod telegram;

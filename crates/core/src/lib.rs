@@ -21,6 +21,7 @@ pub mod heartbeat;
 pub mod ops;
 pub mod pool;
 pub mod repeated_call;
+pub mod skills;
 pub mod spans;
 pub mod telegram;
 pub mod tools;

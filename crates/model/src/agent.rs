@@ -110,13 +110,15 @@ impl Agent {
 
 /// Whether an agent is a quality reviewer: by its slug, or by a word in its role (§4.5).
 pub fn is_quality(slug: &str, role: &str) -> bool {
-    let role = role.to_lowercase();
-    let words: Vec<&str> = role.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_')).collect();
-    // `\bqa\b|quality assurance|quality\b`
+    let ends_with = |word: &str, end: &str| {
+        word.len()
+            .checked_sub(end.len())
+            .is_some_and(|at| word.as_bytes()[at..].eq_ignore_ascii_case(end.as_bytes()))
+    };
+    let mut words = role.split(|c: char| !(c.is_ascii_alphanumeric() || c == '_'));
+    // `\bqa\b|quality assurance|quality\b`: the last one covers the second.
     slug.eq_ignore_ascii_case("qa")
-        || words.contains(&"qa")
-        || words.iter().any(|word| word.ends_with("quality"))
-        || role.contains("quality assurance")
+        || words.any(|word| word.eq_ignore_ascii_case("qa") || ends_with(word, "quality"))
 }
 
 /// The agent's configuration for the gateway.

@@ -4,7 +4,7 @@ use serde::Deserialize;
 
 use super::{
     Agent, AgentId, BehaviorFlags, Message, Notification, NotificationType, SessionKey, Task, TaskId,
-    TaskStatus, ThreadItem, UserId, Word, number,
+    TaskStatus, Team, Teammate, ThreadItem, UserId, Word, number,
 };
 
 /// The context of one notification.
@@ -33,7 +33,7 @@ pub struct DeliveryContext {
     pub primary_user_mention: Option<PrimaryUser>,
     /// All agents of the account, including the recipient, by slug.
     #[serde(default)]
-    pub mentionable_agents: Vec<Teammate>,
+    pub mentionable_agents: Team,
     /// The agents assigned to the task.
     #[serde(default)]
     pub assigned_agents: Vec<Teammate>,
@@ -64,19 +64,6 @@ pub struct PrimaryUser {
     /// The person's email address.
     #[serde(default)]
     pub email: Option<String>,
-}
-
-/// An agent as others may mention it.
-#[derive(Clone, Debug, Deserialize)]
-pub struct Teammate {
-    /// Its id.
-    pub id: AgentId,
-    /// Its name in mentions.
-    pub slug: String,
-    /// Its display name.
-    pub name: String,
-    /// Its role.
-    pub role: String,
 }
 
 /// A reference document.

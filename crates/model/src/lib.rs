@@ -30,6 +30,7 @@ mod session_key;
 pub mod spending;
 pub mod sync_protocol;
 mod task;
+mod team;
 mod team_limits;
 mod telegram;
 pub mod visible;
@@ -46,7 +47,7 @@ pub use choice::{
     BeatMode, DonePolicy, LedgerSync, NoResponseNote, SessionScope, ToolEndpoints, WakeOn, WakeRules,
 };
 pub use context::{
-    DeliveryContext, PrimaryUser, ReferenceDoc, StatusCount, TaskDigest, TaskOverview, Teammate, TopTasks,
+    DeliveryContext, PrimaryUser, ReferenceDoc, StatusCount, TaskDigest, TaskOverview, TopTasks,
 };
 pub use document::{DocumentEntry, DocumentType};
 pub use gateway_environment::GatewayEnvironment;
@@ -65,6 +66,7 @@ pub use roster::{Roster, UnreadableAgent, may_close};
 pub use runtime::{PendingUpgrade, RuntimeReport, RuntimeStatus, UpgradeStatus, UpgradeStrategy};
 pub use session_key::{SessionKey, SessionKind};
 pub use task::{Activity, Task, TaskHit, TaskMetadata, TaskStatus};
+pub use team::{Team, Teammate};
 pub use team_limits::TeamLimits;
 pub use telegram::TelegramParseMode;
 pub use word::Word;

@@ -9,6 +9,7 @@ pub mod gateway_keys;
 pub mod heartbeat;
 pub mod http;
 pub mod metrics;
+pub mod pool;
 pub mod roster;
 pub mod systemd;
 pub mod tools;

@@ -17,9 +17,9 @@ use mcr_clients::convex::{Call, CallClass, CallError, CallReason, Convex, Convex
 use mcr_clients::mission::{Mission, catalog};
 use mcr_clients::wire::Stop;
 use mcr_config::Settings;
-use mcr_model::AccountId;
 use mcr_model::clock::{Clock, Millis, SystemClock};
 use mcr_model::redact::Redactor;
+use mcr_model::{AccountId, Team};
 use mcr_service::http::health::BackendHealth;
 use mcr_service::metrics::{Metrics, short};
 
@@ -140,8 +140,8 @@ impl Backend {
     }
 
     /// Notes a call.
-    fn note(&self, call: &Call<'_>, answer: &Result<Box<RawValue>, CallError>, took: Duration) {
-        let result = match answer.as_ref().map_err(|error| error.class) {
+    fn note(&self, call: &Call<'_>, answer: Result<&RawValue, &CallError>, took: Duration) {
+        let result = match answer.map_err(|error| error.class) {
             Ok(_) => "ok",
             Err(CallClass::Transient) => "transient",
             Err(CallClass::Refused) => "refused",
@@ -207,7 +207,7 @@ impl Backend {
     }
 
     /// The original service counts a list as a success only if it was not empty.
-    fn note_poll(&self, answer: &Result<Box<RawValue>, CallError>, took: Duration) {
+    fn note_poll(&self, answer: Result<&RawValue, &CallError>, took: Duration) {
         match answer {
             Ok(value) if value.get().trim_start().starts_with("[]") => {}
             Ok(_) => self.metrics.operation("delivery.poll", took, None),
@@ -284,7 +284,14 @@ impl<C: Convex> Convex for ObservedClient<C> {
     fn call(&self, call: &Call<'_>) -> Result<Box<RawValue>, CallError> {
         let begun = Instant::now();
         let answer = self.inner.call(call);
-        self.backend.note(call, &answer, begun.elapsed());
+        self.backend.note(call, answer.as_deref(), begun.elapsed());
+        answer
+    }
+
+    fn call_with_team(&self, call: &Call<'_>) -> Result<(Box<RawValue>, Option<Team>), CallError> {
+        let begun = Instant::now();
+        let answer = self.inner.call_with_team(call);
+        self.backend.note(call, answer.as_ref().map(|(value, _)| &**value), begun.elapsed());
         answer
     }
 }

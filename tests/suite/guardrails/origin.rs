@@ -1,7 +1,7 @@
 //! Who caused a row: the author of its message, else the name in its texts.
 
 use mission_control_runtime::guardrails::origin::{Origin, name_in, origin};
-use mission_control_runtime::model::{AuthorType, Notification, Word};
+use mission_control_runtime::model::{AuthorType, Notification, Team, Word};
 use serde_json::json;
 
 use super::Played;
@@ -64,7 +64,7 @@ fn only_a_certain_person_is_a_person() {
         context.notification = row;
         assert_eq!(origin(&context), expected, "{:?}", context.notification);
     }
-    context.mentionable_agents.clear();
+    context.mentionable_agents = Team::default();
     context.notification = row("assignment", "Dana assigned you", "");
     assert_eq!(origin(&context), Origin::Agent, "without the agents' names nothing is certain");
 }

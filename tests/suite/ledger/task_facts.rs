@@ -1,6 +1,8 @@
 //! What is known about tasks outlives their deliveries: every act counts once, and what is not known is reported as such.
 
+use super::damage::{files, lay_out};
 use super::*;
+use crate::support::forge::forge_story;
 use mission_control_runtime::clock::{Clock as _, SystemClock};
 use mission_control_runtime::ledger::{TASKS_MAX, task_facts};
 use mission_control_runtime::model::TaskId;
@@ -136,13 +138,12 @@ fn after_an_older_version_earlier_facts_are_unknown() {
         let database = rusqlite::Connection::open(home.path().join("ledger.sqlite")).unwrap();
         database.execute_batch(statement).unwrap();
     };
-    let changes = [
-        // Its commit is not counted.
-        "UPDATE evidence SET commits = commits - 1",
-        // It has written the ledger from the beginning.
-        "DROP TABLE evidence; DROP TABLE tasks",
-    ];
-    for (number, statement) in changes.into_iter().enumerate() {
+    // Its commit is not counted in the table, and not in the row either.
+    let uncounted = "UPDATE evidence SET commits = commits - 1";
+    // It has written the ledger from the beginning.
+    let first = "DROP TABLE evidence; DROP TABLE tasks";
+    let changes = [(uncounted, Some("commit")), (uncounted, Some("none")), (first, None)];
+    for (number, (statement, story)) in changes.into_iter().enumerate() {
         let task = format!("task{number}");
         let ledger = open(home.path()).ledger;
         let at = now();
@@ -153,11 +154,35 @@ fn after_an_older_version_earlier_facts_are_unknown() {
         drop(open(home.path()));
         assert_eq!(marks(&facts(&home), &task), (vec!["no-effect"], false), "a restart is no gap");
         change(statement);
+        if let Some(kept) = story {
+            forge_story(home.path(), &format!("b{number}"), |story| match kept {
+                // A version that keeps fields that it does not know.
+                "commit" => story["commit"] = json!(story["commit"].as_i64().unwrap() - 1),
+                _ => drop(story.as_object_mut().unwrap().remove("commit")),
+            });
+        }
         drop(open(home.path()));
         assert_eq!(marks(&facts(&home), &task), (vec![], true), "{statement}");
     }
     change("DROP TABLE evidence; DROP TABLE tasks");
     assert_eq!(marks(&facts(&home), "task0"), (vec![], true), "read before this version has opened it");
+}
+
+/// A process that crashes cannot record the number of its last commit, but its rows have it.
+#[test]
+fn a_crash_loses_no_facts() {
+    let home = TempDir::new().unwrap();
+    let place = home.path().join("state");
+    let (ledger, at) = (open(&place).ledger, now());
+    ended(&ledger, "a", "task", "assignment", &[], at, Wait::ForDisk);
+    ended(&ledger, "b", "task", "mention", &[review()], at, Wait::ForDisk);
+    let crashed = home.path().join("crashed");
+    lay_out(&files(&place), &crashed);
+    let of_crash = || task_facts(&folder(&crashed).unwrap(), &AccountId::new("acc1"), None).unwrap();
+    for _ in 0..2 {
+        drop(open(&crashed));
+        assert_eq!(marks(&of_crash(), "task"), (vec!["no-effect"], false));
+    }
 }
 
 #[test]

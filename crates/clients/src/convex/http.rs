@@ -1,4 +1,5 @@
-//! Backend calls over HTTP: one [`HttpConvex`] per worker thread, made from a shared [`ConvexEndpoint`].
+//! Backend calls over HTTP: one [`HttpConvex`] per worker thread, made from a shared
+//! [`ConvexEndpoint`](super::ConvexEndpoint).
 //!
 //! Each client has its own connection, so that threads do not contend for a pool's lock. They share
 //! everything else. All attempts of a call carry the same `Convex-Request-Id`, which our log lines and the
@@ -6,7 +7,7 @@
 //! HTTP.
 
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, AtomicI64, Ordering};
+use std::sync::atomic::Ordering;
 use std::time::{Duration, Instant};
 
 use log::{Level, debug, log, warn};
@@ -14,144 +15,28 @@ use serde_json::value::RawValue;
 use ureq::{Agent, SendBody, http};
 
 use super::answer::{self, Answer};
+use super::endpoint::ConvexShared;
 use super::error::{CallClass, CallReason, Ran};
 use super::finding::{Finding, Outlook};
-use super::retry::{Backoff, Next};
+use super::known_team::{KnownList, ShorteningReader};
+use super::retry::Next;
 use super::{Call, CallError, Convex, failure};
-use crate::wire::{self, Fault, Outgoing, Phases, Registration, Roots, Sent, Stop};
-use mcr_model::BaseUrl;
+use crate::wire::{self, Fault, Outgoing, Registration, Sent, Stop};
+use mcr_model::Team;
 use mcr_model::clock::{Clock as _, Millis, SystemClock};
-use mcr_model::memory::{ByteBudget, FREE_BYTES, Pool, Share};
+use mcr_model::memory::{FREE_BYTES, Share};
 use mcr_model::random;
-use mcr_model::redact::Redactor;
 
 /// A client name of our own with a real version. The backend demands minimum versions of `npm`, `rust` and
 /// similar names, and a value without a `-` fails every call.
 pub(super) const CLIENT: &str = concat!("mission-control-runtime-", env!("CARGO_PKG_VERSION"));
 
 /// Convex's limits for arguments and results, and for the request around them.
-const VALUE_BYTES_MAX: usize = 16 * 1024 * 1024;
+pub(super) const VALUE_BYTES_MAX: usize = 16 * 1024 * 1024;
 const REQUEST_BYTES_MAX: usize = VALUE_BYTES_MAX + 2000;
-/// An answer also has log lines: 256 of 4 KiB.
-const ANSWER_BYTES_MAX: u64 = VALUE_BYTES_MAX as u64 + 1024 * 1024 + 2000;
 
 /// Longer deadlines mean "none", and adding them to a clock could overflow.
 const DEADLINE_MAX: Duration = Duration::from_hours(24);
-
-/// Time and size limits of the calls. The defaults are for production; tests use shorter ones.
-#[derive(Clone, Copy, Debug)]
-pub struct ConvexLimits {
-    /// The limits of the phases of one attempt.
-    pub phases: Phases,
-    /// The most bytes of an answer's body.
-    pub answer_bytes: u64,
-    /// The pauses between attempts.
-    pub backoff: Backoff,
-}
-
-impl Default for ConvexLimits {
-    fn default() -> Self {
-        let phases = Phases {
-            connect: Duration::from_secs(10),
-            send: Duration::from_secs(30),
-            // The server's own limit on a request is 300 s. The call's deadline is usually far shorter.
-            answer: Duration::from_secs(310),
-            body: Duration::from_mins(1),
-            idle: Duration::from_secs(25),
-            idle_connections: 1,
-        };
-        Self { phases, answer_bytes: ANSWER_BYTES_MAX, backoff: Backoff::default() }
-    }
-}
-
-/// A deployment's address and settings, from which each thread makes its client. Cheap to clone.
-#[derive(Clone, Debug)]
-pub struct ConvexEndpoint(Arc<ConvexShared>);
-
-#[derive(Debug)]
-struct ConvexShared {
-    base: BaseUrl,
-    roots: Roots,
-    redactor: Arc<Redactor>,
-    limits: ConvexLimits,
-    /// The memory for answers.
-    memory: Pool,
-    /// Whether the deprecation warning has been logged.
-    deprecation_logged: AtomicBool,
-    /// By how many milliseconds the deployment's clock is ahead of ours. [`UNHEARD`] before its first answer.
-    clock_ahead: AtomicI64,
-}
-
-/// Marks an unknown clock: no clock is that far ahead.
-const UNHEARD: i64 = i64::MIN;
-
-impl ConvexEndpoint {
-    /// An endpoint with the default limits.
-    pub fn new(base: BaseUrl, roots: &Roots, redactor: Arc<Redactor>) -> Self {
-        Self::with_limits(base, roots, redactor, ConvexLimits::default())
-    }
-
-    /// An endpoint with the given limits.
-    pub fn with_limits(base: BaseUrl, roots: &Roots, redactor: Arc<Redactor>, limits: ConvexLimits) -> Self {
-        let roots = roots.clone();
-        let (deprecation_logged, clock_ahead) = (AtomicBool::new(false), AtomicI64::new(UNHEARD));
-        let memory = ByteBudget::default().backend;
-        Self(Arc::new(ConvexShared {
-            base,
-            roots,
-            redactor,
-            limits,
-            memory,
-            deprecation_logged,
-            clock_ahead,
-        }))
-    }
-
-    /// Takes the memory for answers from this pool. Call it before the first clone.
-    #[must_use]
-    pub fn with_memory(mut self, memory: Pool) -> Self {
-        if let Some(shared) = Arc::get_mut(&mut self.0) {
-            shared.memory = memory;
-        }
-        self
-    }
-
-    /// A client for one thread. `stop` ends its calls.
-    pub fn client(&self, stop: &Stop) -> HttpConvex {
-        let agent = wire::agent(&self.0.base, &self.0.roots, &self.0.limits.phases);
-        let registration = stop.register(&agent);
-        HttpConvex { agent, shared: self.0.clone(), stop: stop.clone(), _registration: registration }
-    }
-
-    /// The deployment's address.
-    pub fn base(&self) -> &BaseUrl {
-        &self.0.base
-    }
-
-    pub(super) fn roots(&self) -> &Roots {
-        &self.0.roots
-    }
-
-    pub(super) fn redactor(&self) -> &Redactor {
-        &self.0.redactor
-    }
-
-    pub(super) fn memory(&self) -> &Pool {
-        &self.0.memory
-    }
-
-    /// By how many milliseconds the deployment's clock is ahead of ours, to the second. `None` before its
-    /// first answer.
-    pub fn clock_ahead(&self) -> Option<i64> {
-        Some(self.0.clock_ahead.load(Ordering::Relaxed)).filter(|ahead| *ahead != UNHEARD)
-    }
-
-    /// The proxy between us and the deployment, if any.
-    pub fn proxy(&self) -> Option<String> {
-        let agent = wire::agent(&self.0.base, &self.0.roots, &self.0.limits.phases);
-        wire::proxy_of(&agent, &self.0.base)
-    }
-}
 
 /// A thread's client of the deployment. It can be shared, but keeps only one connection.
 #[derive(Debug)]
@@ -165,11 +50,35 @@ pub struct HttpConvex {
 
 impl Convex for HttpConvex {
     fn call(&self, call: &Call<'_>) -> Result<Box<RawValue>, CallError> {
+        self.answer(call, None).map(|(value, _)| value)
+    }
+
+    fn call_with_team(&self, call: &Call<'_>) -> Result<(Box<RawValue>, Option<Team>), CallError> {
+        let known = self.shared.team.get();
+        let (value, is_short) = self.answer(call, known.as_ref())?;
+        if let Some(list) = known.filter(|_| is_short) {
+            return Ok((value, Some(list.team)));
+        }
+        Ok(match self.shared.team.learn(&value) {
+            Some((rest, team)) => (rest, Some(team)),
+            None => (value, None),
+        })
+    }
+}
+
+impl HttpConvex {
+    pub(super) fn new(agent: Agent, shared: Arc<ConvexShared>, stop: &Stop) -> Self {
+        let registration = stop.register(&agent);
+        Self { agent, shared, stop: stop.clone(), _registration: registration }
+    }
+
+    /// The value, and whether the known list was left out of it.
+    fn answer(&self, call: &Call<'_>, known: Option<&KnownList>) -> Result<(Box<RawValue>, bool), CallError> {
         let id = request_id();
         let begun = Instant::now();
         let until = begun + call.deadline.min(DEADLINE_MAX);
         let mut attempts = 0;
-        let result = self.repeat(call, &id, until, &mut attempts);
+        let result = self.repeat(call, known, (&id, until), &mut attempts);
         let took = begun.elapsed().as_millis();
         result
             .inspect(|_| {
@@ -187,16 +96,14 @@ impl Convex for HttpConvex {
                 error
             })
     }
-}
 
-impl HttpConvex {
     fn repeat(
         &self,
         call: &Call<'_>,
-        id: &str,
-        until: Instant,
+        known: Option<&KnownList>,
+        (id, until): (&str, Instant),
         attempts: &mut u32,
-    ) -> Result<Box<RawValue>, Finding> {
+    ) -> Result<(Box<RawValue>, bool), Finding> {
         let body = request_body(call)?;
         // A failed last attempt proves nothing about the earlier ones.
         let mut ran = Ran::No;
@@ -206,7 +113,7 @@ impl HttpConvex {
             }
             *attempts += 1;
             let left = until.saturating_duration_since(Instant::now());
-            let finding = match self.attempt(call, &body, id, left) {
+            let finding = match self.attempt(call, known, &body, (id, left)) {
                 Ok(value) => return Ok(value),
                 Err(finding) => finding.at_least(ran),
             };
@@ -238,10 +145,10 @@ impl HttpConvex {
     fn attempt(
         &self,
         call: &Call<'_>,
+        known: Option<&KnownList>,
         body: &[u8],
-        id: &str,
-        left: Duration,
-    ) -> Result<Box<RawValue>, Finding> {
+        (id, left): (&str, Duration),
+    ) -> Result<(Box<RawValue>, bool), Finding> {
         let mut outgoing = Outgoing::new(body);
         let sent = self
             .agent
@@ -262,14 +169,16 @@ impl HttpConvex {
         let status = response.status().as_u16();
         let location = redirect_host(response.headers());
         let mut share = self.shared.memory.share(self.most(&response), left);
-        let body = self
-            .read_body(response, &mut share)
+        let (body, is_short) = self
+            .read_body(response, known, &mut share)
             .map_err(|fault| self.broken(&fault, Sent::Whole).with_status(status))?;
-        answer::read(&Answer { status, body, location }, call).map_err(|finding| {
-            // The stop switch cuts connections. An answer without a length then only looks complete.
-            let cut = finding.why == CallReason::NotUnderstood && self.stop.is_closed();
-            if cut { failure::stopped(Sent::Whole) } else { finding }
-        })
+        answer::read(&Answer { status, body, location }, call).map(|value| (value, is_short)).map_err(
+            |finding| {
+                // The stop switch cuts connections. An answer without a length then only looks complete.
+                let cut = finding.why == CallReason::NotUnderstood && self.stop.is_closed();
+                if cut { failure::stopped(Sent::Whole) } else { finding }
+            },
+        )
     }
 
     /// What a broken connection means. Our own stop switch also breaks connections.
@@ -301,7 +210,13 @@ impl HttpConvex {
         usize::try_from(announced.unwrap_or(most)).unwrap_or(usize::MAX)
     }
 
-    fn read_body(&self, response: http::Response<ureq::Body>, share: &mut Share) -> Result<Vec<u8>, Fault> {
+    /// The body, and whether the known list was left out of it.
+    fn read_body(
+        &self,
+        response: http::Response<ureq::Body>,
+        known: Option<&KnownList>,
+        share: &mut Share,
+    ) -> Result<(Vec<u8>, bool), Fault> {
         let most = self.shared.limits.answer_bytes;
         let announced = response.body().content_length();
         if announced.is_some_and(|length| length > most) {
@@ -310,10 +225,16 @@ impl HttpConvex {
         // Small answers are read into a buffer of their size.
         let small = announced.unwrap_or(0).min(FREE_BYTES as u64);
         let mut body = Vec::with_capacity(usize::try_from(small).unwrap_or(0));
-        share
-            .read_to_end(&mut response.into_body().into_reader(), &mut body)
-            .map_err(|error| Fault::of_io(&error))?;
-        if body.len() as u64 > most { Err(Fault::BodyTooLarge) } else { Ok(body) }
+        let mut reader = response.into_body().into_reader();
+        let (result, is_short) = match known {
+            Some(known) => {
+                let mut shortening = ShorteningReader::new(&mut reader, known);
+                (share.read_to_end(&mut shortening, &mut body), shortening.has_left_out())
+            }
+            None => (share.read_to_end(&mut reader, &mut body), false),
+        };
+        result.map_err(|error| Fault::of_io(&error))?;
+        if body.len() as u64 > most { Err(Fault::BodyTooLarge) } else { Ok((body, is_short)) }
     }
 
     /// Compares the clocks. An answer without a date changes nothing.

@@ -21,11 +21,13 @@
 //! decision.
 
 mod answer;
+mod endpoint;
 mod error;
 mod error_text;
 mod failure;
 mod finding;
 mod http;
+mod known_team;
 mod retry;
 mod wake;
 
@@ -35,8 +37,11 @@ use std::time::Duration;
 use serde::de::DeserializeOwned;
 use serde_json::value::RawValue;
 
+use mcr_model::Team;
+
+pub use endpoint::{ConvexEndpoint, ConvexLimits};
 pub use error::{CallClass, CallError, CallReason, Ran};
-pub use http::{ConvexEndpoint, ConvexLimits, HttpConvex};
+pub use http::HttpConvex;
 pub use retry::Backoff;
 pub use wake::{SubscriptionEnd, WakeLimits, WakeSubscriber};
 
@@ -44,6 +49,12 @@ pub use wake::{SubscriptionEnd, WakeLimits, WakeSubscriber};
 pub trait Convex: Send + Sync {
     /// Makes the call and repeats it within `call.deadline` where that is safe.
     fn call(&self, call: &Call<'_>) -> Result<Box<RawValue>, CallError>;
+
+    /// Makes the call of a function whose answer lists all agents. A long list may be left out of the value; it is then
+    /// the second part of the result.
+    fn call_with_team(&self, call: &Call<'_>) -> Result<(Box<RawValue>, Option<Team>), CallError> {
+        Ok((self.call(call)?, None))
+    }
 }
 
 /// The three kinds of public functions. Each has its own endpoint.

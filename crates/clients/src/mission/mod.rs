@@ -48,8 +48,8 @@ pub use tasks::{
 };
 
 use crate::convex::{Call, CallError, Convex, FunctionKind};
-use mcr_model::AccountId;
 use mcr_model::secret::Secret;
+use mcr_model::{AccountId, Team};
 
 /// The time limit of a service call with all its attempts. The work takes well under a second. A free slot of
 /// the backend may take up to ten seconds.
@@ -61,6 +61,11 @@ pub trait Request: Serialize {
     const FUNCTION: &'static Function;
     /// The type of the answer.
     type Answer: DeserializeOwned;
+    /// Whether the answer lists all agents of the account.
+    const LISTS_TEAM: bool = false;
+
+    /// Adds the agents that [`Convex::call_with_team`] left out of the answer.
+    fn add_team(_answer: &mut Self::Answer, _team: Team) {}
 
     /// Whether a second run of *this* request adds nothing to the first.
     fn may_repeat(&self) -> bool {
@@ -128,7 +133,14 @@ impl Mission {
             deadline,
             may_repeat: request.may_repeat(),
         };
-        let value = self.convex.call(&call)?;
-        call.decode(&value).inspect_err(|error| warn!(error:%; "Answer of Mission Control not understood"))
+        let (value, team) =
+            if R::LISTS_TEAM { self.convex.call_with_team(&call)? } else { (self.convex.call(&call)?, None) };
+        let mut answer = call
+            .decode(&value)
+            .inspect_err(|error| warn!(error:%; "Answer of Mission Control not understood"))?;
+        if let Some(team) = team {
+            R::add_team(&mut answer, team);
+        }
+        Ok(answer)
     }
 }

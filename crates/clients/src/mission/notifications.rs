@@ -3,8 +3,9 @@
 use serde::{Deserialize, Serialize};
 use serde_json::value::RawValue;
 
-use super::{Done, requests};
-use mcr_model::{AgentId, DeliveryContext, Notification, NotificationId, TaskId};
+use super::catalog::GET_DELIVERY_CONTEXT;
+use super::{Done, Function, Request, requests};
+use mcr_model::{AgentId, DeliveryContext, Notification, NotificationId, TaskId, Team};
 
 /// Lists the oldest unsettled rows, oldest first (§2.7).
 #[derive(Clone, Copy, Debug, Serialize)]
@@ -89,10 +90,21 @@ impl<'de> Deserialize<'de> for Undelivered {
     }
 }
 
+impl Request for GetDeliveryContext<'_> {
+    const FUNCTION: &'static Function = &GET_DELIVERY_CONTEXT;
+    /// `None` if the row does not exist or belongs to another account.
+    type Answer = Option<DeliveryContext>;
+    const LISTS_TEAM: bool = true;
+
+    fn add_team(answer: &mut Self::Answer, team: Team) {
+        if let Some(context) = answer {
+            context.mentionable_agents = team;
+        }
+    }
+}
+
 requests! {
     ListUndelivered: LIST_UNDELIVERED -> Undelivered;
-    // None if the row does not exist or belongs to another account.
-    GetDeliveryContext<'_>: GET_DELIVERY_CONTEXT -> Option<DeliveryContext>;
     MarkRead<'_>: MARK_READ -> Done;
     MarkDeliveryEnded<'_>: MARK_DELIVERY_ENDED -> Done;
     MarkDelivered<'_>: MARK_DELIVERED -> Done;

@@ -70,15 +70,24 @@ impl PoolClient {
         Self { convex, namespace: namespace.into(), deadline }
     }
 
-    /// Makes the request.
+    /// Makes the request, within the client's deadline.
     pub fn ask<R: PoolRequest>(&self, request: &R) -> Result<R::Answer, CallError> {
+        self.ask_within(self.deadline, request)
+    }
+
+    /// Makes the request, within the caller's deadline.
+    pub fn ask_within<R: PoolRequest>(
+        &self,
+        deadline: Duration,
+        request: &R,
+    ) -> Result<R::Answer, CallError> {
         let path = format!("{}:{}", self.namespace, R::FUNCTION.name);
         let args = to_raw_value(request).map_err(|why| CallError::before_sending(&path, &why.to_string()))?;
         let call = Call {
             kind: R::FUNCTION.kind,
             path: &path,
             args: &args,
-            deadline: self.deadline,
+            deadline,
             may_repeat: R::FUNCTION.may_repeat,
         };
         let value = self.convex.call(&call)?;

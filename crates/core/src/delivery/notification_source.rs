@@ -247,7 +247,7 @@ impl NotificationSource {
         if is_new {
             self.poll_schedule.record_write(now);
         }
-        self.poll_schedule.succeeded(self.shown_again(), is_new, now);
+        self.poll_schedule.succeeded(is_new, now);
     }
 
     /// Withdraws rows that a complete list lacks, if it began after they were first listed.
@@ -276,6 +276,9 @@ impl NotificationSource {
         let workers_may_idle = ready.items < 2 * self.plan.workers;
         let wanted = if ready.agents_wait { UNDELIVERED_ROWS / 2 } else { 1 };
         let more = has_more && workers_may_idle && new >= wanted;
+        // Until work may start, lists are compared, and more of them show more.
+        let is_behind = has_more && !workers_may_idle && self.allows_starts();
+        self.poll_schedule.set_known(self.shown_again(), is_behind);
         let ours = self.expects_rows && ready.items < self.plan.workers;
         if more || ours || self.duplicate_check.list_at().is_some_and(|at| at <= now) {
             self.poll_schedule.want();

@@ -21,7 +21,7 @@ use super::{Stamp, quiet_mode};
 use mcr_model::clock::Millis;
 use mcr_model::{
     AgentId, AuthorType, BehaviorFlags, DeliveryContext, NotificationType, RecipientType, Task, TaskStatus,
-    ThreadItem, WakeOn, Word, is_quality, is_stop,
+    ThreadItem, WakeOn, Word, is_stop,
 };
 
 /// What happens to a notification.
@@ -325,8 +325,8 @@ pub fn leads(context: &DeliveryContext) -> bool {
 /// Whether the backend allows the recipient to close tasks, judged by the present team.
 pub fn may_close(context: &DeliveryContext) -> bool {
     let Some(agent) = &context.agent else { return false };
-    let team = context.mentionable_agents.iter().map(|one| (&one.id, is_quality(&one.slug, &one.role)));
-    mcr_model::may_close(team, &agent.id, leads(context))
+    let reviewers = context.mentionable_agents.reviewers().iter().map(|id| (id, true));
+    mcr_model::may_close(reviewers, &agent.id, leads(context))
 }
 
 /// Whether an agent reviews others' work (P-9): by its flag alone, never by its role or slug.

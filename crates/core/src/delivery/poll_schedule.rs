@@ -2,10 +2,12 @@
 //!
 //! A list is due at once if new rows are expected: a nudge arrived, or the last list was full. But a list repeats all
 //! known rows, and takes the backend some time. So between two lists are at least [`BETWEEN`], and without a nudge also
-//! [`PER_KNOWN_ROW`] for each known row, and twice the duration of the last list. A wake query whose signals bring no new
-//! row causes fewer and fewer lists.
+//! [`PER_KNOWN_ROW`] for each row that is known now, and twice the duration of the last list. A wake query whose signals
+//! bring no new row causes fewer and fewer lists.
 //!
-//! Otherwise the pause is [`SOON`] for [`WRITING`] after something was written. Then it grows up to the interval. After
+//! Otherwise the pause is [`SOON`] for [`WRITING`] after something was written. Then it grows up to the interval. While
+//! the known rows keep the workers busy and the backend has more, the pause is the interval: a list shows the oldest rows,
+//! so it could not show what was just written. After
 //! [`IDLE_AFTER`] without an event or running work it is the idle interval. A failed list starts a growing backoff. While
 //! the backend calls exceed their monthly rate (`call_rate`), no pause is shorter than the interval.
 //!
@@ -21,8 +23,11 @@ use mcr_model::clock::Millis;
 /// The least time between the beginnings of two lists.
 pub(super) const BETWEEN: Duration = Duration::from_millis(25);
 
-/// The least time between two lists for each row that a list repeats.
-const PER_KNOWN_ROW: Duration = Duration::from_micros(500);
+/// The least time between two lists for each row that the second one repeats.
+const PER_KNOWN_ROW: Duration = Duration::from_micros(1_500);
+
+/// The same for lists that nothing has caused.
+const PER_KNOWN_ROW_UNCAUSED: Duration = Duration::from_millis(2);
 
 /// The pause while something is written.
 const SOON: Duration = Duration::from_millis(250);
@@ -68,10 +73,12 @@ pub(super) struct PollSchedule {
     signal: Option<WakeSignal>,
     /// The beginning of the last list.
     started: Option<Millis>,
-    /// The least time between two lists.
-    least: Duration,
-    /// The least time between two lists that nothing has caused, because they repeat the known rows.
-    least_uncaused: Duration,
+    /// How long the last list took.
+    took: Duration,
+    /// The rows that the next list repeats.
+    known_rows: u32,
+    /// Whether a list without a cause could not show what was just written.
+    is_behind: bool,
     /// How long to wait after a list without an event.
     quiet: Duration,
     /// The last time at which rows were written, or may have been.
@@ -102,8 +109,9 @@ impl PollSchedule {
             intervals,
             signal: None,
             started: None,
-            least: BETWEEN,
-            least_uncaused: BETWEEN,
+            took: Duration::ZERO,
+            known_rows: 0,
+            is_behind: false,
             quiet,
             last_write: None,
             is_limited: false,
@@ -204,8 +212,14 @@ impl PollSchedule {
         }
     }
 
-    /// A list succeeded. The next one repeats this many rows. `is_new` says whether it showed a new row.
-    pub(super) fn succeeded(&mut self, known_rows: u32, is_new: bool, now: Millis) {
+    /// Records how many rows the next list repeats, and whether the backend has more rows than were listed while the
+    /// known ones keep the workers busy.
+    pub(super) fn set_known(&mut self, known_rows: u32, is_behind: bool) {
+        (self.known_rows, self.is_behind) = (known_rows, is_behind);
+    }
+
+    /// A list succeeded. `is_new` says whether it showed a new row.
+    pub(super) fn succeeded(&mut self, is_new: bool, now: Millis) {
         self.failures = 0;
         if is_new {
             self.after_signal = Duration::ZERO;
@@ -215,10 +229,13 @@ impl PollSchedule {
         } else if self.served == Some(Expectation::Signal) {
             self.after_signal = (2 * self.after_signal).clamp(BETWEEN, self.intervals.interval.max(BETWEEN));
         }
-        let took = self.started.map_or(Duration::ZERO, |at| now.since(at));
-        let least = BETWEEN.max(PER_KNOWN_ROW * known_rows).max(2 * took);
-        self.least = least.min(self.intervals.interval);
-        self.least_uncaused = (4 * PER_KNOWN_ROW * known_rows).min(self.intervals.interval).max(self.least);
+        self.took = self.started.map_or(Duration::ZERO, |at| now.since(at));
+    }
+
+    /// The least time between two lists, if each known row takes this part of it.
+    fn least(&self, per_known_row: Duration) -> Duration {
+        let least = BETWEEN.max(per_known_row.saturating_mul(self.known_rows)).max(2 * self.took);
+        least.min(self.intervals.interval)
     }
 
     /// A list failed: a growing backoff, at least as long as the backend requests. `dice` is from 0 to 1.
@@ -249,10 +266,11 @@ impl PollSchedule {
         let Some(started) = self.started else { return now };
         let pause = match self.wanted {
             None if self.is_idle(now) => self.interval_or_fallback(self.intervals.idle_interval),
-            None => self.quiet.max(self.least_uncaused),
+            None if self.is_behind => self.quiet.max(self.intervals.interval),
+            None => self.quiet.max(self.least(PER_KNOWN_ROW_UNCAUSED)),
             Some(Expectation::Nudge) => BETWEEN,
-            Some(Expectation::Likely) => self.least,
-            Some(Expectation::Signal) => self.least.max(self.after_signal),
+            Some(Expectation::Likely) => self.least(PER_KNOWN_ROW),
+            Some(Expectation::Signal) => self.least(PER_KNOWN_ROW).max(self.after_signal),
         };
         started + if self.is_limited { pause.max(self.intervals.interval) } else { pause }
     }

@@ -30,6 +30,6 @@ pub fn is_addressed(context: &DeliveryContext) -> bool {
 
 /// Whether no agent of the account is assigned to the task.
 fn has_no_agent(task: &Task, context: &DeliveryContext) -> bool {
-    let exists = |id: &AgentId| context.mentionable_agents.iter().any(|agent| agent.id == *id);
+    let exists = |id: &AgentId| context.mentionable_agents.agent(id.as_str()).is_some();
     !task.assigned_agent_ids.iter().any(exists)
 }

@@ -47,8 +47,12 @@ pub fn name_in(row: &Notification) -> Option<&str> {
     name.map(str::trim).filter(|name| !name.is_empty())
 }
 
+fn lower(text: &str) -> impl Iterator<Item = char> {
+    text.chars().flat_map(char::to_lowercase)
+}
+
 /// The agent with this name or slug, in upper or lower case.
 pub fn agent_named<'a>(agents: &'a [Teammate], name: &str) -> Option<&'a Teammate> {
-    let name = name.to_lowercase();
-    agents.iter().find(|agent| agent.name.trim().to_lowercase() == name || agent.slug.to_lowercase() == name)
+    let is_name = |text: &str| lower(text).eq(lower(name));
+    agents.iter().find(|agent| is_name(agent.name.trim()) || is_name(&agent.slug))
 }

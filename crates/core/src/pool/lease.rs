@@ -40,11 +40,26 @@ impl FenceReason {
     }
 }
 
+/// The times of a lease.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct LeaseTimes {
+    /// The time between two renewals.
+    pub renewal: Duration,
+    /// The longest time without a confirmed renewal. It is shorter than the lease.
+    pub silence_max: Duration,
+}
+
+impl LeaseTimes {
+    /// The times for leases of this length: from the claim to the lease's end. A short lease is renewed more often.
+    pub fn of(length: Duration) -> Self {
+        Self { renewal: RENEWAL.min(length / 4), silence_max: SILENCE_MAX.min(length.saturating_sub(MARGIN)) }
+    }
+}
+
 /// A lease and its renewals. Once fenced, it stays fenced.
 #[derive(Clone, Debug)]
 pub struct Lease {
-    renewal: Duration,
-    silence_max: Duration,
+    times: LeaseTimes,
     confirmed: Millis,
     due: Millis,
     /// When the renewal that has no answer yet was sent.
@@ -53,12 +68,9 @@ pub struct Lease {
 }
 
 impl Lease {
-    /// The lease of a claim that was sent at this time. `length` is the time from the claim to the lease's end. A short
-    /// lease is renewed more often.
-    pub fn new(claimed: Millis, length: Duration) -> Self {
-        let renewal = RENEWAL.min(length / 4);
-        let silence_max = SILENCE_MAX.min(length.saturating_sub(MARGIN));
-        Self { renewal, silence_max, confirmed: claimed, due: claimed + renewal, sent: None, fenced: None }
+    /// The lease of a claim that was sent at this time.
+    pub fn new(claimed: Millis, times: LeaseTimes) -> Self {
+        Self { times, confirmed: claimed, due: claimed + times.renewal, sent: None, fenced: None }
     }
 
     /// When the next renewal is due; none while one has no answer yet, or if the job is fenced.
@@ -68,7 +80,7 @@ impl Lease {
 
     /// When the job is fenced unless a renewal is confirmed before.
     pub fn fenced_from(&self) -> Millis {
-        self.confirmed + self.silence_max
+        self.confirmed + self.times.silence_max
     }
 
     /// A renewal is being sent.
@@ -84,12 +96,12 @@ impl Lease {
         match held {
             Some(true) => {
                 self.confirmed = self.confirmed.max(sent);
-                self.due = sent + self.renewal;
+                self.due = sent + self.times.renewal;
             }
             Some(false) => {
                 self.fenced.get_or_insert(FenceReason::Lost);
             }
-            None => self.due = now + AGAIN.min(self.renewal),
+            None => self.due = now + AGAIN.min(self.times.renewal),
         }
     }
 
@@ -116,7 +128,7 @@ mod tests {
 
     #[test]
     fn a_lease_is_renewed_every_ten_seconds_and_held_while_confirmed() {
-        let mut lease = Lease::new(at(0), LENGTH);
+        let mut lease = Lease::new(at(0), LeaseTimes::of(LENGTH));
         for turn in 1..=100 {
             let now = at(turn * 10);
             assert_eq!(lease.renewal_due(), Some(now));
@@ -129,7 +141,7 @@ mod tests {
 
     #[test]
     fn a_lost_lease_fences_at_once_and_for_ever() {
-        let mut lease = Lease::new(at(0), LENGTH);
+        let mut lease = Lease::new(at(0), LeaseTimes::of(LENGTH));
         lease.renewing(at(10));
         lease.answered(Some(false), at(11));
         assert_eq!(lease.fence(at(11)), Some(FenceReason::Lost));
@@ -141,7 +153,7 @@ mod tests {
 
     #[test]
     fn a_minute_without_an_answer_fences() {
-        let mut lease = Lease::new(at(0), LENGTH);
+        let mut lease = Lease::new(at(0), LeaseTimes::of(LENGTH));
         lease.renewing(at(10));
         lease.answered(Some(true), at(14));
         assert_eq!(lease.fenced_from(), at(70), "counted from the sending");
@@ -154,7 +166,7 @@ mod tests {
 
     #[test]
     fn an_answer_that_comes_after_the_fence_changes_nothing() {
-        let mut lease = Lease::new(at(0), LENGTH);
+        let mut lease = Lease::new(at(0), LeaseTimes::of(LENGTH));
         lease.renewing(at(10));
         lease.answered(Some(true), at(61));
         assert_eq!(lease.fence(at(61)), Some(FenceReason::Unconfirmed));
@@ -162,7 +174,7 @@ mod tests {
 
     #[test]
     fn a_short_lease_is_renewed_more_often_and_fenced_before_its_end() {
-        let mut lease = Lease::new(at(0), Duration::from_secs(5));
+        let mut lease = Lease::new(at(0), LeaseTimes::of(Duration::from_secs(5)));
         assert_eq!(lease.renewal_due(), Some(Millis(1_250)));
         assert_eq!(lease.fenced_from(), at(4));
         assert_eq!(lease.fence(at(4)), Some(FenceReason::Unconfirmed));
@@ -187,7 +199,7 @@ mod tests {
             ]), 0..60)
         ) {
             let length = Duration::from_secs(length);
-            let mut lease = Lease::new(Millis(0), length);
+            let mut lease = Lease::new(Millis(0), LeaseTimes::of(length));
             // The claim was carried out when it was sent, at the earliest.
             let mut ends = Millis(0) + length;
             let mut now = Millis(0);

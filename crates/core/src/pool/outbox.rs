@@ -196,11 +196,11 @@ impl Outbox {
         if self.is_over {
             return OutboxStep::Over;
         }
-        if let Some(why) = &self.failed {
-            return OutboxStep::Fail(why.clone());
-        }
         if now < self.not_before {
             return OutboxStep::Wait(self.not_before);
+        }
+        if let Some(why) = &self.failed {
+            return OutboxStep::Fail(why.clone());
         }
         if self.append == Append::Due {
             return OutboxStep::Append(now);
@@ -293,7 +293,7 @@ impl Outbox {
             TelegramProblem::Moved(chat) if *chat != to.chat => to.chat.clone_from(chat),
             // A limit is no failure: the message is sent when the time has passed.
             TelegramProblem::Wait(time) => self.not_before = now + *time,
-            _ if error.why.passes() => self.pause(error.to_string(), now),
+            why if why.passes() => self.pause(error.to_string(), now),
             _ => self.failed = Some(error.to_string()),
         }
     }
@@ -312,10 +312,11 @@ impl Outbox {
 
     fn pause(&mut self, why: String, now: Millis) {
         self.failures += 1;
-        if self.failures >= FAILURES_MAX {
-            self.failed = Some(why);
+        if self.failures == FAILURES_MAX {
+            self.failed.get_or_insert(why);
             return;
         }
-        self.not_before = now + PAUSE.saturating_mul(1 << (self.failures - 1)).min(PAUSE_MAX);
+        let doublings = (self.failures - 1).min(FAILURES_MAX);
+        self.not_before = now + PAUSE.saturating_mul(1 << doublings).min(PAUSE_MAX);
     }
 }

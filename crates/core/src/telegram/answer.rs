@@ -49,7 +49,7 @@ impl TelegramProblem {
     /// What failed, and what to do.
     pub fn explain(&self) -> &'static str {
         match self {
-            Self::Unreachable => "Telegram is unreachable. Check the network and TELEGRAM_API_BASE_URL",
+            Self::Unreachable => "Telegram is unreachable. Check the network and the proxies",
             Self::LostAnswer => "The connection to Telegram ended before its answer",
             Self::Wait(_) => "Telegram limits the number of messages. The message is sent later",
             Self::ServerFault => "Telegram failed. The call is repeated",

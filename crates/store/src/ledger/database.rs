@@ -14,6 +14,7 @@ use super::image::{Found, Image, sum_of_id};
 use super::kept_values::{self, KeptChanges};
 use super::location::{LedgerLocation, readable_ids};
 use super::long_texts;
+use super::step_history::StepHistory;
 use super::task_facts::{self, LooseAct};
 use mcr_model::LedgerSync;
 
@@ -94,7 +95,7 @@ impl LedgerDatabase {
         database.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, true)?;
         // A person who reads the ledger may have a lock for a moment.
         database.busy_timeout(Duration::from_secs(1))?;
-        let (is_new, commits) = examine(&database, promised, visit)?;
+        let Examined { is_new, commits, counted } = examine(&database, promised, visit)?;
         // Must be set before the first page is written.
         database.pragma_update(None, "auto_vacuum", "INCREMENTAL")?;
         database.pragma_update_and_check(None, "journal_mode", "WAL", |_| Ok(()))?;
@@ -109,7 +110,7 @@ impl LedgerDatabase {
             began.pragma_update(None, "application_id", APPLICATION)?;
         }
         began.pragma_update(None, "user_version", LAYOUT)?;
-        task_facts::prepare(&began, commits)?;
+        task_facts::prepare(&began, commits, counted)?;
         let next_text = long_texts::prepare(&began)?;
         began.commit()?;
         database.set_db_config(DbConfig::SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, false)?;
@@ -161,6 +162,7 @@ impl LedgerDatabase {
                     put_aside(&began, image.number)?;
                 }
                 let record = put_texts(&began, &mut self.next_text, image)?;
+                image.history = StepHistory::counted(&image.history, number);
                 put.execute(params![
                     image.number,
                     image.id,
@@ -180,7 +182,6 @@ impl LedgerDatabase {
                 ])?;
             }
             task_facts::keep(&began, removed)?;
-            task_facts::counts(&began, number)?;
             let mut remove = began.prepare_cached("DELETE FROM deliveries WHERE number = ?")?;
             for number in removed {
                 remove.execute([number])?;
@@ -195,6 +196,11 @@ impl LedgerDatabase {
             self.mark.write(number);
         }
         Ok(())
+    }
+
+    /// Records that this version has made the last commit, for older versions.
+    pub(super) fn finish(&self) -> Result<(), LedgerError> {
+        task_facts::count(&self.database, self.commits)
     }
 
     /// Returns some empty pages to the disk. The result says whether there are more.
@@ -247,23 +253,31 @@ fn put_aside(database: &Connection, number: i64) -> Result<(), LedgerError> {
     Ok(())
 }
 
-/// Checks the database and reads all rows. Returns whether it is still empty, and the number of the last commit.
-fn examine(
-    database: &Connection,
-    promised: i64,
-    visit: impl FnMut(Found),
-) -> Result<(bool, i64), LedgerError> {
+/// What is known about a database that has been checked.
+#[derive(Default)]
+struct Examined {
+    /// Whether it is still empty.
+    is_new: bool,
+    /// The number of the last commit.
+    commits: i64,
+    /// Whether this version has made that commit.
+    counted: bool,
+}
+
+/// Checks the database and reads all rows.
+fn examine(database: &Connection, promised: i64, visit: impl FnMut(Found)) -> Result<Examined, LedgerError> {
     if refuse_others(database)? {
-        return refuse_emptied(promised).map(|()| (true, 0));
+        return refuse_emptied(promised).map(|()| Examined { is_new: true, ..Examined::default() });
     }
     refuse_damaged(database)?;
-    let commits = read_all(database, visit)?;
+    let examined = read_all(database, visit)?;
+    let commits = examined.commits;
     if commits < promised {
         return Err(LedgerError::damaged(format!(
             "its end is missing: {promised} commits are expected, and the last one present is {commits}"
         )));
     }
-    Ok((false, commits))
+    Ok(examined)
 }
 
 /// Refuses an empty database if the mark counts commits.
@@ -308,22 +322,25 @@ fn refuse_damaged(database: &Connection) -> Result<(), LedgerError> {
     Err(LedgerError::damaged(verdict.lines().last().unwrap_or_default()))
 }
 
-/// Reads all rows in the order of their numbers. Returns the number of the last commit.
-fn read_all(database: &Connection, mut visit: impl FnMut(Found)) -> Result<i64, LedgerError> {
+/// Reads all rows in the order of their numbers.
+fn read_all(database: &Connection, mut visit: impl FnMut(Found)) -> Result<Examined, LedgerError> {
     let mut select =
         database.prepare(&format!("SELECT {} FROM deliveries ORDER BY number", Image::COLUMNS))?;
     let mut rows = select.query([])?;
-    let mut last = 0;
+    let mut examined = Examined::default();
     let mut ids = std::collections::HashSet::new();
     while let Some(row) = rows.next()? {
         let (one, written) = Found::read(database, row)?;
         if !ids.insert(one.id().to_owned()) {
             return Err(LedgerError::damaged(format!("{} has two rows", one.id())));
         }
-        last = last.max(written);
+        if written >= examined.commits {
+            let counted = one.is_counted(written) && (examined.counted || written > examined.commits);
+            examined = Examined { commits: written, counted, ..examined };
+        }
         visit(one);
     }
-    Ok(last)
+    Ok(examined)
 }
 
 /// Checks and reads the database without changing it, even while another process writes it. `then` reads more of the same

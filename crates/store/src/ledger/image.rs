@@ -66,6 +66,14 @@ impl Found {
         }
     }
 
+    /// Whether this version has written the row, with the commit of this number.
+    pub(super) fn is_counted(&self, commit: i64) -> bool {
+        match self {
+            Self::Whole(image) => StepHistory::is_counted(&image.history, commit),
+            Self::Damaged { .. } => false,
+        }
+    }
+
     /// Reads a row of [`Image::COLUMNS`], with its long texts. Returns it with the number of the commit that wrote it.
     pub(super) fn read(database: &Connection, row: &Row<'_>) -> Result<(Self, i64), LedgerError> {
         let number: i64 = row.get(0)?;

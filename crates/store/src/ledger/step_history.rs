@@ -17,6 +17,9 @@ pub(super) const STEPS_FIRST: usize = 8;
 /// Maximum number of characters kept of the words of a step.
 pub(super) const WORDS_MAX: usize = 320;
 
+/// The field with the number of the commit that has written the history.
+const COMMIT: &str = "commit";
+
 /// The steps, each as JSON, so that serializing the history only joins them. Steps and fields that only a newer version
 /// knows stay unchanged.
 #[derive(Clone, Debug, Default)]
@@ -72,9 +75,26 @@ impl StepHistory {
         self.extra.append_to(text)
     }
 
+    /// The stored form with the number of the commit that writes it. A version that does not know this number keeps the
+    /// number of an earlier commit, or none.
+    pub(super) fn counted(text: &str, commit: i64) -> String {
+        let fields = text.strip_suffix('}').expect("the stored form is an object");
+        format!("{fields}{}", Self::count(commit))
+    }
+
+    /// Whether the stored form has this number.
+    pub(super) fn is_counted(text: &str, commit: i64) -> bool {
+        text.ends_with(&Self::count(commit))
+    }
+
+    fn count(commit: i64) -> String {
+        format!(",\"{COMMIT}\":{commit}}}")
+    }
+
     /// Parses the stored form. A history that cannot be parsed becomes empty, so that its delivery is not lost.
     pub(super) fn from_text(text: &str) -> Self {
-        let Ok(stored) = serde_json::from_str::<StoredHistory<'_>>(text) else { return Self::default() };
+        let Ok(mut stored) = serde_json::from_str::<StoredHistory<'_>>(text) else { return Self::default() };
+        stored.extra.take(COMMIT);
         let steps = stored.steps.iter().map(|step| step.get().to_owned()).collect();
         Self { steps, left_out: stored.left_out, extra: stored.extra }
     }
@@ -126,6 +146,19 @@ mod tests {
             assert_eq!(short(words), step);
         }
     }
+
+    #[test]
+    fn the_number_of_a_commit_is_never_kept_for_the_next_one() {
+        let mut history = StepHistory::default();
+        history.add(Millis(1), Step::Rests, "a");
+        let (bare, counted) = (history.to_text(), StepHistory::counted(&history.to_text(), 7));
+        assert!(StepHistory::is_counted(&counted, 7));
+        for (text, commit) in [(&counted, 17), (&counted, 6), (&bare, 7)] {
+            assert!(!StepHistory::is_counted(text, commit), "{text}, {commit}");
+        }
+        assert_eq!(StepHistory::from_text(&counted).to_text(), bare);
+    }
+
     #[test]
     fn steps_and_fields_of_a_newer_version_stay_as_they_are() {
         let newer = r#"{"left_out":3,"steps":[{"at":1,"step":"told","words":"a","later":{"z":1,"a":2}},{"step":"other"}],"later":[0.1]}"#;

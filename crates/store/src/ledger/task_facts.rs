@@ -5,9 +5,12 @@
 //! An act that belongs to no delivery is added at once. Two tables have them:
 //!
 //! * `tasks` has the facts of each task as JSON. The tasks without activity for the longest time leave it first.
-//! * `evidence` has the start, from which on every act of a task without facts is known, and the number of the last commit.
-//!   An older version writes neither table. If the number is not that of the last commit, such a version has written the
-//!   ledger in between, and the start moves to the present.
+//! * `evidence` has the start, from which on every act of a task without facts is known, and the number of the last commit
+//!   before the last start or after the last stop. An older version writes neither table. If the number is not that of the
+//!   last commit, the rows of that commit say whether this version has written them ([`is_counted`]).
+//!   Otherwise an older one has written the ledger in between, and the start moves to the present.
+//!
+//! [`is_counted`]: super::step_history::StepHistory::is_counted
 
 use std::collections::BTreeSet;
 
@@ -36,11 +39,15 @@ const TABLES: &str = "
         account TEXT NOT NULL, task TEXT NOT NULL, last INTEGER NOT NULL, facts TEXT NOT NULL,
         PRIMARY KEY (account, task)) STRICT, WITHOUT ROWID";
 
-/// Creates the tables where they are missing. `commits` is the number of the last commit of the ledger.
-pub(super) fn prepare(began: &Transaction<'_>, commits: i64) -> Result<(), LedgerError> {
+/// Creates the tables where they are missing. `commits` is the number of the last commit of the ledger, which is `counted`
+/// if this version has made it.
+pub(super) fn prepare(began: &Transaction<'_>, commits: i64, counted: bool) -> Result<(), LedgerError> {
     began.execute_batch(TABLES)?;
     let select = "SELECT commits FROM evidence";
     let known: Option<i64> = began.query_row(select, [], |row| row.get(0)).optional()?;
+    if known.is_some() && counted {
+        return count(began, commits);
+    }
     if known != Some(commits) {
         began.execute("DELETE FROM evidence", [])?;
         let now = SystemClock.now().0;
@@ -49,9 +56,9 @@ pub(super) fn prepare(began: &Transaction<'_>, commits: i64) -> Result<(), Ledge
     Ok(())
 }
 
-/// Records the number of a commit of this version.
-pub(super) fn counts(began: &Transaction<'_>, commits: i64) -> Result<(), LedgerError> {
-    began.prepare_cached("UPDATE evidence SET commits = ?")?.execute([commits])?;
+/// Records the number of the last commit of this version.
+pub(super) fn count(database: &Connection, commits: i64) -> Result<(), LedgerError> {
+    database.execute("UPDATE evidence SET commits = ?", [commits])?;
     Ok(())
 }
 

@@ -73,7 +73,7 @@ fn note_call(backend: &Backend, path: &str, answer: Result<(), CallReason>) {
         let class = if why == CallReason::Unreachable { CallClass::Transient } else { CallClass::Refused };
         CallError::new(class, why, "", why.explain())
     });
-    backend.note(&call, &answer, Duration::from_millis(1));
+    backend.note(&call, answer.as_deref(), Duration::from_millis(1));
 }
 
 type Calls = Vec<(&'static str, Result<(), CallReason>)>;

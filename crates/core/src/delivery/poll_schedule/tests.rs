@@ -61,7 +61,8 @@ fn for_ten_seconds_after_a_write_lists_are_frequent() {
     let mut at = Millis(0);
     while at < Millis(10 * SECOND) {
         schedule.begin(at);
-        schedule.succeeded(10, false, at);
+        schedule.set_known(10, false);
+        schedule.succeeded(false, at);
         assert_eq!(schedule.due(at).since(at), SOON, "{at:?}");
         at = schedule.due(at);
     }
@@ -81,10 +82,11 @@ fn the_least_time_between_lists_grows_with_their_rows_and_duration() {
     let mut least = |rows, took| {
         schedule.begin(Millis(0));
         schedule.want();
-        schedule.succeeded(rows, false, Millis(took));
+        schedule.succeeded(false, Millis(took));
+        schedule.set_known(rows, false);
         schedule.due(Millis(0)).0
     };
-    let cases = [(0, 0, 25), (50, 12, 25), (400, 12, 200), (400, 150, 300), (500, 9_000, 5_000)];
+    let cases = [(0, 0, 25), (10, 12, 25), (400, 12, 600), (400, 350, 700), (500, 9_000, 5_000)];
     for (rows, took, expected) in cases {
         assert_eq!(least(rows, took), expected, "{rows} rows in {took} ms");
     }
@@ -95,9 +97,10 @@ fn the_least_time_between_lists_grows_with_their_rows_and_duration() {
 fn behind_many_known_rows_a_nudge_is_followed_at_once() {
     let mut schedule = schedule();
     schedule.begin(Millis(0));
-    schedule.succeeded(500, false, Millis(100));
+    schedule.succeeded(false, Millis(100));
+    schedule.set_known(500, false);
     schedule.want();
-    assert_eq!(schedule.due(Millis(100)), Millis(250));
+    assert_eq!(schedule.due(Millis(100)), Millis(750));
     schedule.nudged(Millis(100));
     assert_eq!(schedule.due(Millis(100)), Millis(25));
 }
@@ -108,7 +111,7 @@ fn signals_that_bring_no_new_row_cause_fewer_lists() {
     let mut gap = |is_new: bool| {
         schedule.signaled(WakeSignal::Changed);
         schedule.begin(Millis(0));
-        schedule.succeeded(0, is_new, Millis(0));
+        schedule.succeeded(is_new, Millis(0));
         schedule.signaled(WakeSignal::Changed);
         schedule.due(Millis(0)).0
     };
@@ -183,7 +186,7 @@ fn a_new_row_without_a_signal_ends_the_long_interval_until_the_next_signal() {
         let mut schedule = schedule();
         schedule.signaled(WakeSignal::Changed);
         schedule.begin(Millis(0));
-        schedule.succeeded(0, true, Millis(0));
+        schedule.succeeded(true, Millis(0));
         assert_eq!(schedule.due(Millis(300 * SECOND)), Millis(300 * SECOND), "the list of a signal");
         schedule.begin(Millis(300 * SECOND));
         for event in events {
@@ -194,7 +197,7 @@ fn a_new_row_without_a_signal_ends_the_long_interval_until_the_next_signal() {
         schedule.due(Millis(2_000 * SECOND)).since(next).as_secs()
     };
     let succeeded =
-        |is_new: bool| move |schedule: &mut PollSchedule| schedule.succeeded(0, is_new, Millis(300 * SECOND));
+        |is_new: bool| move |schedule: &mut PollSchedule| schedule.succeeded(is_new, Millis(300 * SECOND));
     let changed = |schedule: &mut PollSchedule| schedule.signaled(WakeSignal::Changed);
     assert_eq!(idle_pause(&[&succeeded(false)]), 300);
     assert_eq!(idle_pause(&[&succeeded(true)]), 60, "the value has not changed");
@@ -245,7 +248,7 @@ fn failures_slow_the_lists_down_and_one_success_resets_them() {
     schedule.failed(Some(Duration::from_hours(1)), 1.0, Millis(0));
     assert_eq!(schedule.due(Millis(0)), Millis(3600 * SECOND), "as long as the backend asks for");
     schedule.begin(Millis(0));
-    schedule.succeeded(0, false, Millis(0));
+    schedule.succeeded(false, Millis(0));
     assert_eq!(schedule.failures(), 0);
 }
 
@@ -256,7 +259,36 @@ fn with_many_known_rows_polls_without_a_cause_are_rarer() {
     schedule.record_write(Millis(0));
     for (rows, pause) in [(100, 250), (400, 800)] {
         schedule.begin(Millis(0));
-        schedule.succeeded(rows, true, Millis(0));
+        schedule.succeeded(true, Millis(0));
+        schedule.set_known(rows, false);
         assert_eq!(schedule.due(Millis(0)), Millis(pause), "{rows} rows");
     }
+}
+
+/// The rows that a list repeats are those that are known when it begins.
+#[test]
+fn a_list_comes_sooner_when_rows_are_settled() {
+    let mut schedule = schedule();
+    schedule.begin(Millis(0));
+    schedule.succeeded(true, Millis(0));
+    schedule.want();
+    for (rows, pause) in [(200, 300), (100, 150), (0, 25)] {
+        schedule.set_known(rows, false);
+        assert_eq!(schedule.due(Millis(0)), Millis(pause), "{rows} rows");
+    }
+}
+
+/// A list shows the oldest rows: behind a backlog it cannot show what was just written.
+#[test]
+fn behind_a_backlog_lists_have_a_cause_or_come_at_the_interval() {
+    let mut schedule = schedule();
+    schedule.record_write(Millis(0));
+    schedule.begin(Millis(0));
+    schedule.succeeded(true, Millis(0));
+    schedule.set_known(70, true);
+    assert_eq!(schedule.due(Millis(0)), Millis(5 * SECOND));
+    schedule.want();
+    assert_eq!(schedule.due(Millis(0)), Millis(105));
+    schedule.nudged(Millis(0));
+    assert_eq!(schedule.due(Millis(0)), Millis(25));
 }

@@ -9,7 +9,7 @@ use super::people::lines;
 use super::thread::Thread;
 use crate::delivery::policy;
 use mcr_model::limits::chars;
-use mcr_model::{NotificationType, ReferenceDoc, Task, TaskOverview, Teammate};
+use mcr_model::{NotificationType, ReferenceDoc, Task, TaskOverview, Team};
 
 const TITLE_CHARS: usize = 500;
 const ID_CHARS: usize = 128;
@@ -72,9 +72,9 @@ pub(super) fn write(scene: &Scene<'_>, room: usize) -> (String, Vec<usize>) {
     if let Some(thread) = &mut thread {
         thread.show(LATEST_MESSAGES, &mut parts.room);
     }
-    let shared = parts.list("also on this task", &lines(fence, &scene.others_on_the_task()));
+    let shared = parts.list("also on this task", &lines(fence, scene.others_on_the_task()));
     let person = parts.list("person to contact", &Vec::from_iter(scene.person(fence)));
-    let agents = parts.list("agents you can ask", &lines(fence, &scene.can_be_asked()));
+    let agents = parts.list("agents you can ask", &lines(fence, scene.can_be_asked()));
     let repository = match content(context.repository_doc.as_ref()) {
         "" => parts.room.take(NO_REPOSITORY).then(|| NO_REPOSITORY.to_owned()),
         text => parts.block("repository", text, DOCUMENT_CHARS),
@@ -189,7 +189,7 @@ fn message(scene: &Scene<'_>, fence: PromptFence<'_>, room: &mut Room) -> Option
 }
 
 /// The number of tasks in each status, and the first ones.
-fn overview(fence: PromptFence<'_>, board: &TaskOverview, agents: &[Teammate]) -> String {
+fn overview(fence: PromptFence<'_>, board: &TaskOverview, agents: &Team) -> String {
     let totals: Vec<String> = board.totals.iter().map(|at| format!("{}={}", at.status, at.count)).collect();
     let mut lines = vec![totals.join("; ")];
     for group in board.top_tasks.iter().filter(|group| !group.tasks.is_empty()) {
@@ -211,8 +211,8 @@ fn overview(fence: PromptFence<'_>, board: &TaskOverview, agents: &[Teammate]) -
 }
 
 /// An agent's slug, else its name, else its id; in quotation marks if it contains blanks.
-fn label(fence: PromptFence<'_>, agents: &[Teammate], id: &str) -> String {
-    let teammate = agents.iter().find(|teammate| teammate.id.as_str() == id);
+fn label(fence: PromptFence<'_>, agents: &Team, id: &str) -> String {
+    let teammate = agents.agent(id);
     let words = teammate.map_or([id, "", ""], |teammate| [&teammate.slug, &teammate.name, id]);
     let label = words.into_iter().find(|word| !word.trim().is_empty()).unwrap_or_default();
     let label = fence.one_line(label, 80);

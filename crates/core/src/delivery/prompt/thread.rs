@@ -130,9 +130,7 @@ impl Scene<'_> {
     /// The name of an author, if the context contains it.
     fn name_of(&self, id: &str) -> Option<&str> {
         let person = self.context.primary_user_mention.as_ref().filter(|person| person.id.as_str() == id);
-        let mut agents = self.context.mentionable_agents.iter();
-        let agent =
-            || agents.find(|teammate| teammate.id.as_str() == id).map(|teammate| teammate.name.as_str());
+        let agent = || self.context.mentionable_agents.agent(id).map(|teammate| teammate.name.as_str());
         person.map(|person| person.name.as_str()).or_else(agent)
     }
 }

@@ -271,7 +271,10 @@ fn repeated_failures_end_the_attempt_with_their_reason() {
         outbox.begin(&step);
         outbox.on(OutboxEvent::AppendFailed("the queue is away".to_owned()), Millis(0));
     }
-    assert_eq!(outbox.next(Millis(0)), OutboxStep::Fail("the queue is away".to_owned()));
+    assert_eq!(outbox.next(Millis(1_000_000_000)), OutboxStep::Fail("the queue is away".to_owned()));
+    outbox.on(OutboxEvent::CallFailed("still away".to_owned()), Millis(0));
+    assert_eq!(outbox.next(Millis(0)), OutboxStep::Wait(Millis(60_000)), "reports are paced too");
+    assert_eq!(outbox.next(Millis(60_000)), OutboxStep::Fail("the queue is away".to_owned()));
     outbox.on(OutboxEvent::Reported, Millis(0));
     assert_eq!(outbox.next(Millis(0)), OutboxStep::Over);
     assert_eq!(outbox.reclaimed().next(Millis(7)), OutboxStep::Append(Millis(7)));

@@ -31,7 +31,11 @@ pub(in crate::ledger) fn spawn(
 fn run(shared: &Shared, mut database: LedgerDatabase) {
     loop {
         match shared.next() {
-            WriterStep::End => return,
+            WriterStep::End => {
+                // A failure is ignored: an older version would then know fewer facts.
+                let _ = database.finish();
+                return;
+            }
             WriterStep::Tidy => {
                 // A failure is ignored here. If it matters, the next commit reports it.
                 let more = database.tidy().unwrap_or(false);

@@ -1,0 +1,187 @@
+//! Carries out the steps of an [`Outbox`]: calls the queue and Telegram, and tells the outbox what came of it.
+//!
+//! Before each step with an effect, three things are certain: the outbox is on disk with the step in it, the lease is
+//! held, and the program is not stopping. The lease is asked after the disk, right before the call.
+
+use log::{info, warn};
+
+use mcr_clients::convex::{CallClass, CallError, CallReason, Ran};
+use mcr_clients::pool::{AppendMessages, Complete, Fail, HeldLease, Hydrate, NewMessage, PoolClient};
+use mcr_clients::telegram::TelegramClient;
+use mcr_core::delivery::journal::{JournalError, Wait};
+use mcr_core::pool::lease::FenceReason;
+use mcr_core::pool::outbox::{Outbox, OutboxEvent, OutboxStep};
+use mcr_core::telegram::{BotToken, render};
+use mcr_model::clock::{Clock, Millis};
+use mcr_model::{ChatRole, ClaimedJob, WorkerId};
+
+/// What follows the answer of one claimed job.
+#[derive(Clone, Copy)]
+pub struct AnswerDelivery<'a> {
+    /// The queue.
+    pub pool: &'a PoolClient,
+    /// Telegram.
+    pub telegram: &'a TelegramClient,
+    /// The token of the agent's bot; none if nothing is sent.
+    pub bot: Option<&'a BotToken>,
+    /// The job.
+    pub job: &'a ClaimedJob,
+    /// The worker that holds its lease.
+    pub worker: &'a WorkerId,
+    /// The workspace of the history.
+    pub workspace: &'a str,
+    /// The clock.
+    pub clock: &'a dyn Clock,
+}
+
+/// How far the answer is.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum AnswerState {
+    /// The job is completed or reported as failed, or the queue no longer knows the lease.
+    Over,
+    /// The next step is due at this time.
+    Waits(Millis),
+    /// The lease is lost, and nothing more may be done.
+    Fenced(FenceReason),
+    /// The outbox cannot be stored, for this reason. Nothing was begun.
+    NotKept(String),
+}
+
+impl AnswerDelivery<'_> {
+    /// Takes steps until one is not due yet. `fence` says whether the lease is lost, at the moment of the question. `keep`
+    /// stores the outbox.
+    pub fn advance(
+        &self,
+        outbox: &mut Outbox,
+        fence: &mut dyn FnMut() -> Option<FenceReason>,
+        keep: &mut dyn FnMut(&Outbox, Wait) -> Result<(), JournalError>,
+    ) -> AnswerState {
+        loop {
+            let step = outbox.next(self.clock.now());
+            match step {
+                OutboxStep::Over => return AnswerState::Over,
+                OutboxStep::Wait(until) => return AnswerState::Waits(until),
+                OutboxStep::Append(_)
+                | OutboxStep::LookForAppend(_)
+                | OutboxStep::Send(_)
+                | OutboxStep::Complete
+                | OutboxStep::Fail(_) => {}
+            }
+            if outbox.begin(&step)
+                && let Err(JournalError(why)) = keep(outbox, Wait::ForDisk)
+            {
+                outbox.not_begun(&step);
+                return AnswerState::NotKept(why);
+            }
+            if let Some(reason) = fence() {
+                outbox.not_begun(&step);
+                let (job, reason_text) = (self.job.message_id.as_str(), reason.explain());
+                warn!(job, reason = reason_text; "Answer of a job fenced");
+                return AnswerState::Fenced(reason);
+            }
+            let before = outbox.uncertain.len();
+            let event = self.carry_out(&step, outbox);
+            outbox.on(event, self.clock.now());
+            if outbox.uncertain.len() > before {
+                let job = self.job.message_id.as_str();
+                warn!(job; "It is unknown whether a message is in the chat, so it is not sent again");
+            }
+            // A note that is lost leaves the step in doubt, which the next attempt settles.
+            if let Err(error) = keep(outbox, Wait::Not) {
+                info!(error:%; "Step of an answer not recorded");
+            }
+        }
+    }
+
+    fn carry_out(&self, step: &OutboxStep, outbox: &Outbox) -> OutboxEvent {
+        match step {
+            OutboxStep::Append(at) => self.append(outbox, *at),
+            OutboxStep::LookForAppend(at) => self.look_for_append(outbox, *at),
+            OutboxStep::Send(part) => self.send(outbox, *part),
+            OutboxStep::Complete => match self.pool.ask(&Complete { lease: self.lease() }) {
+                // Without the lease the job is another worker's, or a lost call has completed it.
+                Ok(true | false) => OutboxEvent::Completed,
+                Err(error) => OutboxEvent::CallFailed(error.to_string()),
+            },
+            OutboxStep::Fail(why) => match self.pool.ask(&Fail { lease: self.lease(), error_message: why }) {
+                Ok(_) => OutboxEvent::Reported,
+                Err(error) => OutboxEvent::CallFailed(error.to_string()),
+            },
+            OutboxStep::Wait(_) | OutboxStep::Over => {
+                OutboxEvent::CallFailed("nothing is to be done".to_owned())
+            }
+        }
+    }
+
+    fn lease(&self) -> HeldLease<'_> {
+        HeldLease { worker_id: self.worker, message_id: &self.job.message_id, lease_id: &self.job.lease_id }
+    }
+
+    /// Appends the message and the answer. Both have the time that the outbox chose.
+    fn append(&self, outbox: &Outbox, at: Millis) -> OutboxEvent {
+        let messages = [
+            NewMessage { role: ChatRole::User, content: &self.job.payload.message_text, at },
+            NewMessage { role: ChatRole::Assistant, content: &outbox.answer, at },
+        ];
+        let append = AppendMessages {
+            conversation_id: &self.job.conversation_id,
+            workspace_id: Some(self.workspace),
+            messages: &messages,
+        };
+        match self.pool.ask(&append) {
+            Ok(appended) if appended.updated => OutboxEvent::Appended,
+            Ok(_) => OutboxEvent::AppendRefused("the conversation does not exist".to_owned()),
+            Err(error) if is_refused(&error) => {
+                let job = self.job.message_id.as_str();
+                warn!(job, error:%; "The history of a conversation does not take the answer");
+                OutboxEvent::AppendRefused(error.to_string())
+            }
+            Err(error) if error.ran == Ran::No => OutboxEvent::AppendFailed(error.to_string()),
+            Err(error) => OutboxEvent::CallFailed(error.to_string()),
+        }
+    }
+
+    fn look_for_append(&self, outbox: &Outbox, at: Millis) -> OutboxEvent {
+        let hydrate = Hydrate { message_id: &self.job.message_id, workspace_id: self.workspace };
+        match self.pool.ask(&hydrate) {
+            Ok(Some(bundle)) => {
+                let history = &bundle.conversation_state.context_history;
+                OutboxEvent::LookedForAppend(history.iter().any(|message| {
+                    message.at == at
+                        && message.role == ChatRole::Assistant
+                        && message.content == outbox.answer
+                }))
+            }
+            Ok(None) => OutboxEvent::CallFailed("the job is no longer in work".to_owned()),
+            Err(error) => OutboxEvent::CallFailed(error.to_string()),
+        }
+    }
+
+    fn send(&self, outbox: &Outbox, part: usize) -> OutboxEvent {
+        let (Some(to), Some(bot), Some(text)) = (&outbox.to, self.bot, outbox.parts.get(part)) else {
+            return OutboxEvent::CallFailed("the agent has no bot token any more".to_owned());
+        };
+        match self.telegram.send_text(bot, &to.chat, &render(text, to.mode())) {
+            Ok(_) => OutboxEvent::Sent,
+            Err(error) => {
+                info!(job = self.job.message_id.as_str(), part, error:%; "Message to Telegram not confirmed");
+                OutboxEvent::NotSent(error)
+            }
+        }
+    }
+}
+
+/// Whether the queue itself refuses these messages, and would refuse them again. A deployment may hide its reason; the
+/// person then gets the answer all the same.
+fn is_refused(error: &CallError) -> bool {
+    let is_own = matches!(
+        error.why,
+        CallReason::FunctionFailed
+            | CallReason::Unknown
+            | CallReason::Invalid
+            | CallReason::TooLarge
+            | CallReason::NotFound
+            | CallReason::Forbidden
+    );
+    is_own && matches!(error.class, CallClass::Refused | CallClass::Gone)
+}

@@ -1,0 +1,215 @@
+//! `skills verify` and `skills pack`: the skills that a queue component publishes, on the disk.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::io::Read as _;
+use std::path::{Path, PathBuf};
+
+use serde_json::json;
+
+use super::exit::Exit;
+use super::{fail, print};
+use mcr_core::skills::{
+    BUNDLE_BYTES_MAX, CheckedManifest, MARKER, PackRequest, SkillFolder, SkillManifest, SkillState, check,
+    pack, verify,
+};
+
+/// The largest manifest that is read.
+const MANIFEST_BYTES_MAX: u64 = 64 * 1024 * 1024;
+
+/// The most files of a skill.
+const FILES_MAX: usize = 1_000;
+
+/// The deepest folder of a skill.
+const DEPTH_MAX: usize = 8;
+
+/// What to do.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Skills {
+    /// Check a manifest, or the skills in a folder.
+    Verify(PathBuf),
+    /// Make a bundle of a folder.
+    Pack {
+        /// The folder.
+        folder: PathBuf,
+        /// `--as`: slug and version.
+        name: (String, String),
+    },
+}
+
+/// Runs the command.
+pub fn skills(wanted: &Skills, as_json: bool) -> Exit {
+    let result = match wanted {
+        Skills::Verify(path) => verify_path(path, as_json),
+        Skills::Pack { folder, name } => pack_folder(folder, name),
+    };
+    result.unwrap_or_else(|lines| fail(as_json, Exit::Failed, &lines))
+}
+
+fn verify_path(path: &Path, as_json: bool) -> Result<Exit, Vec<String>> {
+    let shown = path.display();
+    let kind = fs::metadata(path).map_err(|why| vec![format!("{shown} cannot be read: {why}.")])?;
+    if kind.is_dir() { verify_folder(path, as_json) } else { verify_manifest(path, as_json) }
+}
+
+fn verify_manifest(path: &Path, as_json: bool) -> Result<Exit, Vec<String>> {
+    let shown = path.display();
+    let text = read_text(path, MANIFEST_BYTES_MAX).map_err(|why| vec![format!("{shown} {why}.")])?;
+    let manifest: SkillManifest = serde_json::from_str(&text)
+        .map_err(|why| vec![format!("{shown} is not a manifest of skills: {why}.")])?;
+    let CheckedManifest { version, skills } = check(&manifest).map_err(|mistakes| {
+        let head = format!("{shown} must not be used, not even in part:");
+        [head]
+            .into_iter()
+            .chain(mistakes.into_iter().map(|mistake| format!("  {mistake}.")))
+            .collect::<Vec<_>>()
+    })?;
+    if as_json {
+        let rows: Vec<_> = skills
+            .iter()
+            .map(|skill| json!({"folder": skill.folder, "slug": skill.slug, "version": skill.version, "sha256": skill.sha256}))
+            .collect();
+        return Ok(print(&format!(
+            "{:#}\n",
+            json!({"success": true, "manifestVersion": version, "skills": rows})
+        )));
+    }
+    let mut text = format!("The manifest is good: {} skills, checksum {version}.\n", skills.len());
+    for skill in &skills {
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(text, "  {}: {}@{}", skill.folder, skill.slug, skill.version);
+    }
+    Ok(print(&text))
+}
+
+fn verify_folder(path: &Path, as_json: bool) -> Result<Exit, Vec<String>> {
+    let mut rows = Vec::new();
+    let mut is_good = true;
+    for (name, folder) in folders(path)? {
+        let state = verify(&folder);
+        is_good &= !matches!(state, SkillState::Changed(_));
+        let (word, skill, reasons) = match state {
+            SkillState::Intact { skill } => ("intact", Some(skill), Vec::new()),
+            SkillState::Changed(reasons) => ("changed", None, reasons),
+            SkillState::Unmanaged => ("unmanaged", None, Vec::new()),
+        };
+        rows.push(json!({"folder": name, "state": word, "skill": skill, "reasons": reasons}));
+    }
+    let printed = if as_json {
+        print(&format!("{:#}\n", json!({"success": is_good, "skills": rows})))
+    } else {
+        print(&rows.iter().map(row).collect::<String>())
+    };
+    Ok(if is_good { printed } else { Exit::Failed })
+}
+
+/// A row for people.
+fn row(row: &serde_json::Value) -> String {
+    let text = |name: &str| row[name].as_str().unwrap_or_default();
+    let skill = row["skill"].as_str().map(|skill| format!(" ({skill})")).unwrap_or_default();
+    let mut shown = format!("{:<10} {}{skill}\n", text("state"), text("folder"));
+    for reason in row["reasons"].as_array().into_iter().flatten() {
+        // Writing to a `String` cannot fail.
+        let _ = writeln!(shown, "    {}", reason.as_str().unwrap_or_default());
+    }
+    shown
+}
+
+/// The folders of a folder of skills, by name. Files next to them, such as a lock file, are left out.
+fn folders(path: &Path) -> Result<Vec<(String, SkillFolder)>, Vec<String>> {
+    let unreadable = |why: std::io::Error| vec![format!("{} cannot be read: {why}.", path.display())];
+    let mut found = Vec::new();
+    for entry in fs::read_dir(path).map_err(unreadable)? {
+        let entry = entry.map_err(unreadable)?;
+        let kind = entry.file_type().map_err(unreadable)?;
+        let name = entry.file_name().to_string_lossy().into_owned();
+        if kind.is_dir() {
+            found.push((name.clone(), read_skill(&entry.path(), name)));
+        } else if kind.is_symlink() {
+            // A link to a folder would be used as a skill.
+            let strange = vec!["it is a link".to_owned()];
+            let marker = Some(String::new());
+            found.push((name.clone(), SkillFolder { name, marker, files: Vec::new(), strange }));
+        }
+    }
+    found.sort_by(|one, other| one.0.cmp(&other.0));
+    Ok(found)
+}
+
+/// Reads the files of a skill. What is not a plain text file is named in `strange`.
+fn read_skill(path: &Path, name: String) -> SkillFolder {
+    let mut skill = SkillFolder { name, marker: None, files: Vec::new(), strange: Vec::new() };
+    read_into(&mut skill, path, "", 0);
+    let at = skill.files.iter().position(|(path, _)| path == MARKER);
+    skill.marker = at.map(|at| skill.files.remove(at).1);
+    skill
+}
+
+fn read_into(skill: &mut SkillFolder, folder: &Path, within: &str, depth: usize) {
+    let entries = match fs::read_dir(folder) {
+        Ok(entries) => entries,
+        Err(why) => return skill.strange.push(format!("the folder `{within}` cannot be read: {why}")),
+    };
+    for entry in entries.filter_map(Result::ok) {
+        let path = format!("{within}{}", entry.file_name().to_string_lossy());
+        let kind = match entry.file_type() {
+            Ok(kind) => kind,
+            Err(why) => {
+                skill.strange.push(format!("`{path}` cannot be read: {why}"));
+                continue;
+            }
+        };
+        if skill.files.len() >= FILES_MAX || depth > DEPTH_MAX {
+            return skill
+                .strange
+                .push(format!("it has more than {FILES_MAX} files or {DEPTH_MAX} levels of folders"));
+        }
+        if kind.is_dir() {
+            read_into(skill, &entry.path(), &format!("{path}/"), depth + 1);
+        } else if kind.is_file() {
+            match read_text(&entry.path(), BUNDLE_BYTES_MAX as u64 + 1) {
+                Ok(text) => skill.files.push((path, text)),
+                Err(why) => skill.strange.push(format!("`{path}` {why}")),
+            }
+        } else {
+            let what = if kind.is_symlink() { "a link" } else { "not a plain file" };
+            skill.strange.push(format!("`{path}` is {what}"));
+        }
+    }
+}
+
+/// The text of a file. The error follows its name.
+fn read_text(path: &Path, bytes_max: u64) -> Result<String, String> {
+    let mut bytes = Vec::new();
+    let file = fs::File::open(path).map_err(|why| format!("cannot be read: {why}"))?;
+    file.take(bytes_max + 1).read_to_end(&mut bytes).map_err(|why| format!("cannot be read: {why}"))?;
+    if bytes.len() as u64 > bytes_max {
+        return Err(format!("has more than {bytes_max} bytes"));
+    }
+    String::from_utf8(bytes).map_err(|_| "is not UTF-8 text".to_owned())
+}
+
+fn pack_folder(path: &Path, (slug, version): &(String, String)) -> Result<Exit, Vec<String>> {
+    let shown = path.display();
+    if !fs::metadata(path).map_err(|why| vec![format!("{shown} cannot be read: {why}.")])?.is_dir() {
+        return Err(vec![format!("{shown} is not a folder.")]);
+    }
+    let skill = read_skill(path, String::new());
+    let marker = skill.marker.map(|text| (MARKER.to_owned(), text));
+    let files = skill.files.into_iter().chain(marker).collect();
+    let packed = if skill.strange.is_empty() {
+        pack(PackRequest { slug, version, files })
+    } else {
+        Err(skill.strange.iter().map(|what| format!("{}{}", what[..1].to_uppercase(), &what[1..])).collect())
+    };
+    let bundle = packed.map_err(|mistakes| {
+        let head = format!("{shown} cannot be packed:");
+        [head]
+            .into_iter()
+            .chain(mistakes.into_iter().map(|mistake| format!("  {mistake}.")))
+            .collect::<Vec<_>>()
+    })?;
+    // A bundle of texts can always be written.
+    let text = serde_json::to_string_pretty(&bundle).unwrap_or_default();
+    Ok(print(&format!("{text}\n")))
+}
