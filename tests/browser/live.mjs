@@ -434,6 +434,35 @@ await check('links lead to the board and to the page of each task', async () => 
   await board.context().close();
 });
 
+await check('the gateway process and the stored keys are facts', async () => {
+  let child, keys;
+  await page.route('**/overview', async route => {
+    const response = await route.fetch();
+    const json = await response.json();
+    Object.assign(json.health.gateway, { child });
+    Object.assign(json.health.gatewayKeys, keys);
+    await route.fulfill({ response, json });
+  });
+  const shows = (name, words) => page.waitForFunction(([name, words]) => [...document.querySelectorAll('.facts div')].some(one => one.querySelector('dt').textContent === name && new RegExp(words).test(one.querySelector('dd').textContent)), [name, words]);
+  const at = Date.now();
+  child = { state: 'ready', pid: 7, startedAt: at - 60_000, adopted: false, restarts: 2, lastEnd: 'was ended by signal 9', reason: null, version: '2026.9.6' };
+  keys = { state: 'in_sync', names: ['A_KEY', 'B_KEY'], writtenAt: at - 90_000, refused: [], lastError: null };
+  await shows('Gateway process', '^ready, 2026.9.6, since \\d+ s ago, 2 restarts, the last one was ended by signal 9$');
+  await shows('Stored keys', '^A_KEY, B_KEY, in use since \\d+ s ago$');
+  keys = { ...keys, writtenAt: at - 1_000, refused: [['LD_PRELOAD', 'decides which programs run']] };
+  await shows('Stored keys', '^A_KEY, B_KEY, in use after the next restart of the gateway, refused: LD_PRELOAD decides');
+  child = { ...child, state: 'waiting', startedAt: null, reason: 'the gateway has ended with exit code 7' };
+  keys = { ...keys, lastError: 'the file cannot be written' };
+  await shows('Gateway process', '^waiting: the gateway has ended with exit code 7$');
+  await shows('Stored keys', '^the file cannot be written$');
+  child = null;
+  keys = { state: 'in_sync', names: ['A_KEY'], writtenAt: at - 60_000, refused: [], lastError: null };
+  await shows('Stored keys', '^A_KEY, in its env file since \\d+ s ago$');
+  keys = { state: 'not_offered', names: [], writtenAt: null, refused: [], lastError: null };
+  await shows('Stored keys', '^not offered by Mission Control$');
+  await page.unroute('**/overview');
+});
+
 await check('each agent shows by what sign it is online, its heartbeats, and the files of its workspace', async () => {
   // The list shows its first agents only.
   await page.click('#agents [data-more]');

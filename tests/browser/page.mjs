@@ -392,6 +392,24 @@ await check('a task is deleted', async () => {
   await page.waitForFunction(id => !document.querySelector(`[data-task="${id}"]`), taskId);
 });
 
+await check('a provider key is set, shows whether the runtime has it, and is removed', async () => {
+  await place('settings');
+  await page.click('#set-key');
+  await page.fill('#dialog [name=provider]', 'BRAVE_API_KEY');
+  await page.fill('#dialog [name=key]', 'a-key-of-brave-0123');
+  await page.click('#dialog-submit');
+  const one = '[data-provider=BRAVE_API_KEY]';
+  await page.waitForSelector(one);
+  assert.match(await page.textContent(one), /…0123 · .* · not fetched by the runtime yet/);
+  assert.ok(!(await page.content()).includes('a-key-of-brave'));
+  const body = { path: 'service/actions:getRuntimeSecrets', format: 'json', args: [{ accountId: ACCOUNT_ID, serviceToken: SERVICE_TOKEN }] };
+  await fetch(`${BASE_URL}/api/action`, { method: 'POST', headers: { 'Content-Type': 'application/json' }, body: JSON.stringify(body) });
+  await page.waitForSelector(`${one}:has-text("with the runtime since")`);
+  await page.click(`${one} .danger`);
+  await page.click('#dialog-submit');
+  await page.waitForFunction(one => !document.querySelector(one), one);
+});
+
 await check('signing out asks for the key again', async () => {
   await place('settings');
   await page.click('#sign-out');

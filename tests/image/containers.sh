@@ -21,6 +21,7 @@ inside_namespaces() {
 # Ends the containers of one test, and waits until their interfaces are gone.
 end_containers() {
     local name id
+    end_started
     # The change of user has cleared the signal that would end the first process with its parent.
     for name in "${!mains[@]}"; do kill -KILL "$(first_process "$name")" 2>/dev/null; done
     for id in "${mains[@]}" "${holders[@]}"; do kill -KILL "$id" 2>/dev/null; done

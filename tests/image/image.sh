@@ -20,8 +20,8 @@ for candidate in "$root/dist/mission-control-runtime-droplet" "$root/dist/missio
 done
 [ -n "$binary" ] || skip 'there is no static binary. Build it with make static, or name one in BINARY'
 [ "$(id -u)" = 0 ] || skip 'only root can make the namespaces'
-for tool in ip unshare nsenter curl buildah; do
-    command -v "$tool" >/dev/null || skip "$tool is missing (Debian: iproute2, util-linux, curl, buildah)"
+for tool in ip unshare nsenter curl buildah python3; do
+    command -v "$tool" >/dev/null || skip "$tool is missing (Debian: iproute2, util-linux, curl, buildah, python3)"
 done
 inside_namespaces "$@"
 if ! ip link show bridge0 >/dev/null 2>&1; then skip 'this kernel makes no bridge'; fi
@@ -56,7 +56,7 @@ the_image_has_the_settings_that_docker_needs() {
 
 the_files_have_the_owners_and_modes_that_volumes_inherit() {
     local folder
-    for folder in mission-control-runtime mission-control mission-control-env; do
+    for folder in mission-control-runtime mission-control mission-control-env mission-control-keys; do
         expect "$folder" [ "$(stat -c '%u:%g %a' "$mounted/var/lib/$folder")" = '65532:65532 700' ]
     done
     expect 'the binary is of root' [ "$(stat -c '%u:%g %a' "$mounted/usr/local/bin/mission-control-runtime")" = '0:0 555' ]
@@ -139,6 +139,75 @@ a_volume_that_cannot_be_written_is_named() {
     cat broken.out
 }
 
+# A stand-in for Mission Control. It answers with the keys of a file, and to other functions with an error.
+serve_keys() {
+    cat >mission-control.py <<'END'
+import http.server, sys
+class Handler(http.server.BaseHTTPRequestHandler):
+    protocol_version = 'HTTP/1.1'
+    def do_POST(self):
+        asked = self.rfile.read(int(self.headers['Content-Length']))
+        answer = b'{"status":"error","errorMessage":"[Request ID: 0123456789abcdef] Server Error"}'
+        if b'getRuntimeSecrets' in asked:
+            answer = open('keys.json', 'rb').read()
+        self.send_response(200)
+        self.send_header('Content-Type', 'application/json')
+        self.send_header('Content-Length', str(len(answer)))
+        self.end_headers()
+        self.wfile.write(answer)
+    def log_message(self, *words): pass
+http.server.ThreadingHTTPServer((sys.argv[1], 3210), Handler).serve_forever()
+END
+    python3 mission-control.py "$net.1" &
+    started+=($!)
+    until_served() { (exec 3<>"/dev/tcp/$net.1/3210") 2>/dev/null; }
+    expect 'Mission Control answers' eventually until_served
+}
+
+# store_keys JSON: what Mission Control stores.
+store_keys() {
+    printf '{"status":"success","value":{"version":"1","keys":[%s]}}' "$1" >keys.json.new
+    mv keys.json.new keys.json
+}
+
+last_gateway_has() { [ "$(tail -n 1 gateways 2>/dev/null)" = "key=$1" ]; }
+
+# The volumes are those of the compose file: the runtime writes the keys, and the gateway's start script watches them.
+stored_keys_reach_the_gateways_container_and_leave_it() {
+    cp -a "$mounted" image
+    cp -a "$mounted/var/lib/mission-control-runtime" state
+    cp -a "$mounted/var/lib/mission-control-keys" keys
+    store_keys ''
+    serve_keys
+    network runtime "$net.5"
+    container runtime "$work/image" "$work/state /var/lib/mission-control-runtime
+$work/keys /var/lib/mission-control-keys" "${environment/127.0.0.1:1/$net.1:3210}
+GATEWAY_ENV_FILE=/var/lib/mission-control-keys/gateway.env
+SECRETS_SYNC_INTERVAL=1000" /usr/local/bin/mission-control-runtime run
+    expect '/health answers' eventually answers "$url/health" 200
+
+    mkdir bin home
+    # shellcheck disable=SC2016  # the gateway expands it
+    printf '#!/bin/sh\necho "key=${ANTHROPIC_API_KEY-none}" >>%s\nexec sleep 600\n' "$work/gateways" >bin/openclaw
+    printf '#!/bin/sh\n' >bin/mission-control-runtime
+    chmod 755 bin/*
+    env -i PATH="$work/bin:$PATH" HOME="$work/home" OPENCLAW_CONFIG_RELOAD=1 \
+        OPENCLAW_WATCH_SECONDS=0.1 OPENCLAW_WORKSPACE_ROOT="$work/home/agents" OPENCLAW_KEYS_FILE="$work/keys/gateway.env" \
+        bash "$root/openclaw/start.sh" >gateway.out 2>&1 &
+    started+=($!)
+    expect 'a gateway without keys' eventually last_gateway_has none
+    store_keys '{"provider":"anthropic","envName":"ANTHROPIC_API_KEY","value":"sk-stored","updatedAt":1}'
+    expect 'the key' eventually last_gateway_has sk-stored
+    expect 'its mode' [ "$(stat -c '%u %a' keys/gateway.env)" = '65532 600' ]
+    status "$url/health" >/dev/null
+    expect 'its name in /health' contains body ANTHROPIC_API_KEY
+    expect 'no value in /health' lacks body sk-stored
+    store_keys ''
+    expect 'no key' eventually last_gateway_has none
+    expect 'no value in the log' lacks runtime.out sk-stored
+    expect 'nor in the log of the script' lacks gateway.out sk-stored
+}
+
 if ! build >"$scratch/build.out" 2>&1; then
     cat "$scratch/build.out"
     echo 'FAIL  the image cannot be built'
@@ -149,4 +218,4 @@ buildah "${store[@]}" push --quiet localhost/mission-control-runtime:test "oci-a
 echo "image: binary $(stat -c %s "$binary") bytes, compressed image $(stat -c %s "$scratch/image.tar") bytes"
 run_tests the_image_has_the_settings_that_docker_needs the_files_have_the_owners_and_modes_that_volumes_inherit \
     the_service_answers_as_user_65532_on_a_read_only_root_and_stops_in_time each_address_reaches_only_what_it_may \
-    a_volume_that_cannot_be_written_is_named
+    a_volume_that_cannot_be_written_is_named stored_keys_reach_the_gateways_container_and_leave_it

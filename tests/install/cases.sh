@@ -133,28 +133,40 @@ for file in openclaw-gateway-restart.path openclaw-gateway-restart.service; do
 done
 inside rm -r /opt/openclaw
 
-# --- Keys stored in Mission Control: a stand-in for the gateway shows its environment.
-inside sh -c 'mkdir -p /run/systemd/system /run/mission-control-runtime && cat > /run/systemd/system/openclaw-gateway.service' <<'END'
+# --- Keys stored in Mission Control: the page's function, the runtime, the path unit, and a stand-in for the gateway that shows
+# its environment.
+key=$(sed -n 's/^ADMIN_KEY=//p' "$work/board")
+account=$(sed -n 's/^ACCOUNT_ID=//p' "$work/board")
+ask() {
+    curl -s --max-time 5 -H "Authorization: Convex $key" -H 'Content-Type: application/json' \
+        "http://127.0.0.1:$board_port/api/$1" -d "{\"path\":\"$2\",\"format\":\"json\",\"args\":[{\"accountId\":\"$account\"$3}]}"
+}
+inside sh -c 'mkdir -p /run/systemd/system && cat > /run/systemd/system/openclaw-gateway.service' <<'END'
 [Unit]
 Wants=openclaw-gateway-restart.path
 [Service]
 EnvironmentFile=-/run/mission-control-runtime/gateway.env
-ExecStart=/bin/sh -c 'echo "key=$A_KEY" >>/run/gateway-keys; exec sleep 600'
+ExecStart=/bin/sh -c 'echo "key=$BRAVE_API_KEY" >>/run/gateway-keys; exec sleep 600'
 END
 inside systemctl daemon-reload
 # key_is VALUE: whether the last gateway was started with this key.
 key_is() { [ "$(inside tail -n 1 /run/gateway-keys)" = "key=$1" ]; }
-write_key() { inside sh -c 'cd /run/mission-control-runtime && printf "%s" "$1" >gateway.env.new && mv gateway.env.new gateway.env' sh "$1"; }
+store_key() { ask mutation secrets:upsertProviderKey ",\"provider\":\"BRAVE_API_KEY\",\"key\":\"$1\"" >/dev/null; }
 inside systemctl start openclaw-gateway.service
 until_true key_is ''
-write_key 'A_KEY=one'
-until_true key_is one
-write_key "A_KEY='two'"
-until_true key_is two
-write_key '# none'
+store_key the-first-key
+until_true key_is the-first-key
+[ "$(inside stat -c '%a %U %G' /run/mission-control-runtime/gateway.env)" = '640 mission-control openclaw' ] || failed 'the file of the keys is not private'
+inside systemctl restart $unit
+until_true is_healthy
+[ "$(inside sh -c 'wc -l </run/gateway-keys')" = 2 ] || failed 'a restart of the runtime has restarted the gateway'
+store_key "a-key-with-'quotes'"
+until_true key_is "a-key-with-'quotes'"
+ask mutation secrets:removeProviderKey ',"provider":"BRAVE_API_KEY"' >/dev/null
 until_true key_is ''
-inside sh -c 'systemctl stop openclaw-gateway.service openclaw-gateway-restart.path; rm -f /run/systemd/system/openclaw-gateway.service /run/mission-control-runtime/gateway.env; systemctl daemon-reload'
-passed 'openclaw-gateway-restart.path: keys that are set, changed and removed restart the gateway with them'
+says $unit 'the-first-key' && failed 'a key is in the journal'
+inside sh -c 'systemctl stop openclaw-gateway.service openclaw-gateway-restart.path; rm -f /run/systemd/system/openclaw-gateway.service; systemctl daemon-reload'
+passed 'openclaw-gateway-restart.path: keys that are set, changed and removed on the page restart the gateway with them'
 
 # --- Bad input for an upgrade.
 sum=$(sha256sum "$work/next" | cut -d ' ' -f 1)

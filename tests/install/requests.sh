@@ -82,12 +82,6 @@ until_true is_healthy
 installer 0 'may be requested' allow 9.1.0 /mnt/work/v9.1.0 --sha256 "$(sha256sum "$work/v9.1.0" | cut -d ' ' -f 1)"
 
 # --- Through Mission Control: the page's function, the runtime, the installer, and the result on the board.
-key=$(sed -n 's/^ADMIN_KEY=//p' "$work/board")
-account=$(sed -n 's/^ACCOUNT_ID=//p' "$work/board")
-ask() {
-    curl -s --max-time 5 -H "Authorization: Convex $key" -H 'Content-Type: application/json' \
-        "http://127.0.0.1:$board_port/api/$1" -d "{\"path\":\"$2\",\"format\":\"json\",\"args\":[{\"accountId\":\"$account\"$3}]}"
-}
 # The number of results on the board, and the last one: status, reason.
 history() {
     ask query runtimes:getForAccount '' | python3 -c 'import json, sys

@@ -116,6 +116,7 @@ grep -q ADMIN_KEY "$work/board" || { echo 'FAILED: the embedded Mission Control 
     # So that requests are read soon, and trials are short.
     echo HEALTH_CHECK_INTERVAL=5000
     echo UPGRADE_CONFIRM_MS=3000
+    echo SECRETS_SYNC_INTERVAL=1000
 } >"$work/runtime.env"
 
 # The machine.

@@ -340,7 +340,7 @@ fn a_foreign_process_with_the_noted_number_is_left_alone() {
     assert_ne!(health.pid.map(i32::unsigned_abs), Some(foreign.0.id()));
     assert!(child.stop(STOP_LIMIT));
     assert!(foreign.0.try_wait().unwrap().is_none(), "it still runs");
-    // A note that makes no sense is no note.
+    // A record that cannot be parsed counts as absent.
     place.state.write("gateway-child.json", b"{\"pid\":").unwrap();
     let child = place.start();
     place.is_ready();

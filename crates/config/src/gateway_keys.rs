@@ -21,7 +21,7 @@ const FILE_NAME: &str = "gateway.env";
 pub struct GatewayKeys {
     /// The time between two fetches; `None`: there are none.
     pub fetch_interval: Option<Duration>,
-    /// The same while the account is idle.
+    /// The time between two fetches while the account is idle.
     pub idle_fetch_interval: Duration,
     /// The env file for the gateway.
     pub env_file: PathBuf,

@@ -20,38 +20,38 @@ use crate::support::wait::until;
 
 const AGENTS: [&str; 3] = ["ben", "ada", "cleo"];
 
-/// Names the folder of the child's books, and makes the next test a gateway.
-const BOOKS: &str = "TEST_GATEWAY_BOOKS";
+/// Names the folder for the notes of the gateway. If it is set, the next test is a gateway.
+const FOLDER: &str = "TEST_GATEWAY_FOLDER";
 const ADDRESS: &str = "TEST_GATEWAY_ADDRESS";
 
 /// No test of its own: the gateway of the tests below. It ends with their folder.
 #[test]
 #[ignore = "runs as a gateway"]
 fn serves_as_gateway() {
-    let (Ok(books), Ok(address)) = (env::var(BOOKS), env::var(ADDRESS)) else { return };
+    let (Ok(folder), Ok(address)) = (env::var(FOLDER), env::var(ADDRESS)) else { return };
     let lines: Vec<String> = env::vars().map(|(name, value)| format!("{name}={value}\n")).collect();
-    fs::write(Path::new(&books).join("environment.new"), lines.concat()).unwrap();
-    fs::rename(Path::new(&books).join("environment.new"), Path::new(&books).join("environment")).unwrap();
-    let place = PathBuf::from(&books);
+    fs::write(Path::new(&folder).join("environment.new"), lines.concat()).unwrap();
+    fs::rename(Path::new(&folder).join("environment.new"), Path::new(&folder).join("environment")).unwrap();
+    let place = PathBuf::from(&folder);
     let mind = move |prompt: &Prompt| polite_after_a_while(prompt, &place);
     let _server = serve(&ScriptedGateway::new(options(&AGENTS), Arc::new(mind)), &address);
-    while Path::new(&books).exists() {
+    while Path::new(&folder).exists() {
         std::thread::sleep(Duration::from_millis(200));
     }
 }
 
-/// A turn of this length notes its beginning in the books, so that a test can end the gateway in the middle.
+/// A turn of this length notes its beginning in the folder, so that a test can end the gateway in the middle.
 const TURN: Duration = Duration::from_millis(150);
 
-fn polite_after_a_while(prompt: &Prompt, books: &Path) -> Thought {
-    let mut turns = OpenOptions::new().create(true).append(true).open(books.join("turns")).unwrap();
+fn polite_after_a_while(prompt: &Prompt, folder: &Path) -> Thought {
+    let mut turns = OpenOptions::new().create(true).append(true).open(folder.join("turns")).unwrap();
     writeln!(turns, "{}", prompt.agent).unwrap();
     std::thread::sleep(TURN);
     Thought::say(format!("{} answers.", prompt.agent))
 }
 
 struct Setup {
-    books: tempfile::TempDir,
+    folder: tempfile::TempDir,
     url: String,
     command: String,
 }
@@ -64,7 +64,7 @@ impl Setup {
             "'{}' --exact conversation::gateway_child::serves_as_gateway --ignored --nocapture",
             program.display()
         );
-        Self { books: tempfile::tempdir().unwrap(), url: format!("http://{address}"), command }
+        Self { folder: tempfile::tempdir().unwrap(), url: format!("http://{address}"), command }
     }
 
     fn stack(&self) -> Stack {
@@ -76,7 +76,7 @@ impl Setup {
         let variables = [
             ("OPENCLAW_COMMAND", command),
             ("SECRETS_SYNC_INTERVAL", "1000"),
-            (BOOKS, self.books.path().to_str().unwrap()),
+            (FOLDER, self.folder.path().to_str().unwrap()),
             (ADDRESS, self.address()),
             ("PATH", "/usr/bin:/bin"),
         ];
@@ -89,12 +89,12 @@ impl Setup {
 
     /// How many turns the gateways have begun.
     fn turns(&self) -> usize {
-        fs::read_to_string(self.books.path().join("turns")).unwrap_or_default().lines().count()
+        fs::read_to_string(self.folder.path().join("turns")).unwrap_or_default().lines().count()
     }
 
     /// The environment of the present gateway.
     fn environment(&self) -> String {
-        fs::read_to_string(self.books.path().join("environment")).unwrap_or_default()
+        fs::read_to_string(self.folder.path().join("environment")).unwrap_or_default()
     }
 }
 

@@ -236,7 +236,7 @@ fn the_gateway_of_a_container_is_restarted_with_each_change() {
 
 /// Each bad answer leaves the file as it was and is visible, in the first process and in the next one. The rest works on.
 #[test]
-fn a_mission_control_without_sense_or_without_the_function_changes_nothing() {
+fn bad_answers_and_a_missing_function_leave_the_file_as_it_is() {
     const MISSING: &str = "[Request ID: 0123456789abcdef] Server Error\nCould not find public function for \
         'service/actions:getRuntimeSecrets'. Did you forget to run `npx convex dev` or `npx convex deploy`?";
     let value = |value: Value| json!({"status": "success", "value": value});

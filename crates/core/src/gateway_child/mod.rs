@@ -30,7 +30,7 @@ pub struct ChildLimits {
     pub patience: Duration,
     /// How long the gateway may finish its turns before it is killed.
     pub drain: Duration,
-    /// The same for a gateway that has not become ready, and so has no turns.
+    /// How long a gateway that is not ready yet, and so has no turns, may take to end.
     pub hurry: Duration,
     /// The pause before a restart after an unexpected end. It doubles with each further one. A gateway that was ready for
     /// as long as the last pause makes the next pause short again, so a gateway is rarely away longer than it was ready.
@@ -266,7 +266,7 @@ impl ChildSchedule {
         }
     }
 
-    /// Whether nothing follows any more.
+    /// Whether the process has ended and no other one follows.
     pub fn is_done(&self) -> bool {
         matches!(self.phase, Phase::Done)
     }

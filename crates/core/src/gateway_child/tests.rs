@@ -23,7 +23,7 @@ fn running() -> ChildSchedule {
     schedule
 }
 
-/// The same, and ready.
+/// A schedule whose process is ready since second 1.
 fn ready() -> ChildSchedule {
     let mut schedule = running();
     schedule.on(ChildEvent::Ready, at(1));

@@ -20,7 +20,7 @@ use mcr_model::ChildCommand;
 /// The time between two checks of a process that an earlier runtime has started. No event announces its end.
 const CHECK_INTERVAL: Duration = Duration::from_millis(500);
 
-/// What identifies a process for ever: a number alone is used again.
+/// The identity of a process. A number alone is not enough, because the system uses it again.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Identity {
     pub(super) pid: i32,

@@ -37,7 +37,7 @@ impl ChildRecord {
         self.keys.map(|(bytes, inode, changed_ns)| FileStamp { bytes, inode, changed_ns })
     }
 
-    /// The record of an earlier runtime. One that makes no sense is no record.
+    /// The record of an earlier runtime. A record that cannot be parsed counts as absent.
     pub(super) fn read(folder: &Folder) -> Option<Self> {
         serde_json::from_slice(&folder.read(NAME).ok()??).ok()
     }

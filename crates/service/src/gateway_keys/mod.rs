@@ -69,11 +69,17 @@ impl KeyEnvFile {
         let (folder, name) = self.open()?.ok_or_else(gone)?;
         let sharing = own_group(GATEWAY_GROUP).map_or(Sharing::Private, Sharing::ReadOnlyGroup);
         let draft = format!("{name}.new");
-        // A killed process may have left the draft.
-        let written = folder
-            .remove(&draft)
-            .and_then(|()| folder.create(&draft, text.expose().as_bytes(), sharing))
-            .and_then(|()| folder.rename(&draft, &folder, name));
+        let create = |sharing| {
+            // A killed process may have left the draft.
+            folder.remove(&draft)?;
+            folder.create(&draft, text.expose().as_bytes(), sharing)
+        };
+        let created = create(sharing).or_else(|why| match why.kind() {
+            // A hardened unit may not change the group of a file. Then the file has no group of readers.
+            ErrorKind::PermissionDenied => create(Sharing::Private),
+            _ => Err(why),
+        });
+        let written = created.and_then(|()| folder.rename(&draft, &folder, name));
         if written.is_err() {
             // Half a draft would only occupy a full disk. The first error is the important one.
             let _ = folder.remove(&draft);
@@ -121,7 +127,7 @@ mod tests {
     }
 
     #[test]
-    fn the_file_is_replaced_and_nobody_else_may_read_it() {
+    fn the_file_is_replaced_and_private() {
         let place = tempfile::tempdir().unwrap();
         let file = file(place.path());
         assert_eq!(file.read(), Ok(None));
