@@ -131,7 +131,7 @@ mod tests {
     use super::*;
     use crate::cli::table::{COMMANDS, lacks};
 
-    const FULL: [Feature; 2] = [Feature::MissionControl, Feature::Demo];
+    const FULL: [Feature; 3] = [Feature::MissionControl, Feature::Demo, Feature::Provision];
 
     #[test]
     fn help_lists_only_what_the_build_has() {
@@ -139,6 +139,7 @@ mod tests {
         for (feature, shown) in [
             (Feature::MissionControl, ["  local  ", "  --listen ADDRESS", "Options of local:"]),
             (Feature::Demo, ["  demo  ", "  --port N", "Options of demo:"]),
+            (Feature::Provision, ["  fly-cleanup  ", "  --app NAME", "Options of fly-cleanup:"]),
         ] {
             let others: Vec<Feature> = FULL.into_iter().filter(|other| *other != feature).collect();
             for text_of_it in shown {
