@@ -2,6 +2,7 @@
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Instant;
 
 use mission_control_runtime::demo::gateway::{Directives, Fault, Options, Release, ScriptedGateway};
 use mission_control_runtime::gateway::dialect::{Behaviour, Dialect, HistoryWay};
@@ -138,10 +139,12 @@ fn a_false_version_is_named_and_nothing_is_lost() {
 #[test]
 fn a_version_that_changes_within_a_process_is_named_and_the_strictest_behaviour_is_assumed() {
     let scripted = ScriptedGateway::new(of(Release::V2026_9_6, &[], true), Arc::new(Directives));
-    let second = AtomicBool::new(false);
+    let (second, started) = (AtomicBool::new(false), Instant::now());
     let line = served(scripted, move |path| {
         let version = if second.fetch_xor(true, Ordering::Relaxed) { "2026.9.6" } else { "2026.5.28" };
-        let claim = json!({"ok": true, "status": "started", "version": version, "uptimeMs": 5});
+        // The same process in each answer, however far apart they are.
+        let uptime = started.elapsed().as_millis();
+        let claim = json!({"ok": true, "status": "started", "version": version, "uptimeMs": uptime});
         (path == "/startupz").then(|| HttpReply::json_of(&claim))
     });
     let dialect = identified(&line);
