@@ -28,8 +28,8 @@ pub use jobs::{
     Claim, Complete, ControlState, Fail, Failed, GetControlState, HeldLease, Hydrate, RenewLease,
 };
 pub use snapshots::{
-    FailSnapshot, FinalizeSnapshot, GetLatestSnapshot, GetSkillsManifest, LatestSnapshot, ManifestFile,
-    ManifestSkill, PrepareSnapshot, PreparedSnapshot, ReleaseChannel, SkillsManifest, SnapshotReason,
+    FailSnapshot, FinalizeSnapshot, GetLatestSnapshot, GetSkillsManifest, LatestSnapshot, PrepareSnapshot,
+    PreparedSnapshot, ReleaseChannel, SnapshotReason,
 };
 
 use crate::convex::{Call, CallError, Convex};

@@ -3,6 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::requests;
+use mcr_core::skills::SkillManifest;
 use mcr_model::clock::Millis;
 use mcr_model::{ConversationId, SnapshotId, StorageId, WorkerId, number, words};
 
@@ -128,63 +129,10 @@ pub struct GetSkillsManifest<'a> {
     pub release_channel: Option<ReleaseChannel>,
 }
 
-/// The skills of a channel, with their files (worker-pool B.10).
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct SkillsManifest {
-    /// The layout of the folders.
-    pub layout_version: String,
-    /// The digest over all skills.
-    pub manifest_version: String,
-    /// When it was made.
-    pub generated_at: Millis,
-    /// The channel.
-    pub release_channel: String,
-    /// The workspace.
-    pub workspace_id: String,
-    /// The skills.
-    pub skills: Vec<ManifestSkill>,
-}
-
-/// A skill with its files.
-#[derive(Clone, Debug, Deserialize)]
-#[serde(rename_all = "camelCase")]
-pub struct ManifestSkill {
-    /// Its name.
-    pub slug: String,
-    /// Its version.
-    pub version: String,
-    /// `esm` or `cjs`.
-    pub module_format: String,
-    /// The entry point.
-    #[serde(default)]
-    pub entry_point: Option<String>,
-    /// The digest over its files.
-    #[serde(default)]
-    pub sha256: Option<String>,
-    /// The name of its folder.
-    #[serde(default)]
-    pub skill_dir_name: Option<String>,
-    /// Its files, in the order of the digest.
-    pub files: Vec<ManifestFile>,
-}
-
-/// A file of a skill.
-#[derive(Clone, Debug, Deserialize)]
-pub struct ManifestFile {
-    /// Its path in the skill's folder.
-    pub path: String,
-    /// Its text.
-    pub content: String,
-    /// Its digest.
-    #[serde(default)]
-    pub sha256: Option<String>,
-}
-
 requests! {
     PrepareSnapshot<'_>: PREPARE_SNAPSHOT -> PreparedSnapshot;
     FinalizeSnapshot<'_>: FINALIZE_SNAPSHOT -> bool;
     FailSnapshot<'_>: FAIL_SNAPSHOT -> bool;
     GetLatestSnapshot<'_>: LATEST_SNAPSHOT -> Option<LatestSnapshot>;
-    GetSkillsManifest<'_>: SKILLS_MANIFEST -> SkillsManifest;
+    GetSkillsManifest<'_>: SKILLS_MANIFEST -> SkillManifest;
 }
