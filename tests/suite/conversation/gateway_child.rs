@@ -9,13 +9,15 @@ use std::process::Command;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
+use mission_control_runtime::delivery::End;
 use mission_control_runtime::demo::gateway::{Prompt, ScriptedGateway, Thought};
 use mission_control_runtime::http::message::Reply;
 use mission_control_runtime::http::server::{Server, ServerLimits};
+use mission_control_runtime::ledger;
 use serde_json::{Value, json};
 
 use super::processes::{Stack, options, serve};
-use crate::support::program::get;
+use crate::support::program::{get, private};
 use crate::support::wait::until;
 
 const AGENTS: [&str; 3] = ["ben", "ada", "cleo"];
@@ -146,7 +148,7 @@ fn a_stored_key_is_in_the_gateways_environment_until_it_is_removed() {
     }
 }
 
-/// The oracle is the board: each question has one answer.
+/// The oracles are the board and the ledger: each question has one answer, or a later question's answer covers it.
 #[test]
 fn a_gateway_that_is_killed_under_load_loses_and_doubles_nothing() {
     const KILLS: u32 = 20;
@@ -183,9 +185,6 @@ fn a_gateway_that_is_killed_under_load_loses_and_doubles_nothing() {
         let answers = stack.said_by(slug, task);
         assert!(!answers.is_empty() && answers.len() <= 2 * KILLS as usize, "{answers:?}");
     }
-    for row in stack.board.rows("notifications") {
-        assert!(row["deliveredAt"].is_number() || row["recipientType"] != "agent", "{row}");
-    }
     let sources = stack.board.rows("messages").into_iter();
     let mut answered: Vec<String> =
         sources.filter_map(|row| row["sourceNotificationId"].as_str().map(str::to_owned)).collect();
@@ -193,7 +192,25 @@ fn a_gateway_that_is_killed_under_load_loses_and_doubles_nothing() {
     answered.sort();
     answered.dedup();
     assert_eq!(answered.len(), count, "no notification is answered twice");
+    let health = stack.health();
+    assert_eq!(health["delivery"]["dead"], 0, "{health}");
     stack.stop();
+
+    let deliveries = ledger::read(&private(Path::new(stack.state_dir()))).unwrap().deliveries;
+    let rows = stack.board.rows("notifications").into_iter();
+    let questions: Vec<Value> = rows.filter(|row| row["recipientType"] == "agent").collect();
+    assert_eq!(questions.len(), 2 * KILLS as usize * AGENTS.len());
+    for row in questions {
+        assert!(row["deliveredAt"].is_number(), "{row}");
+        let id = row["_id"].as_str().unwrap();
+        let end = deliveries.iter().find(|one| one.work.id.as_str() == id).and_then(|one| one.end.as_ref());
+        let is_answered = |id: &str| answered.iter().any(|source| source == id);
+        match end {
+            Some(End::Answered(1)) => assert!(is_answered(id), "{row}"),
+            Some(End::Folded(cover)) => assert!(is_answered(cover.as_str()) && !is_answered(id), "{row}"),
+            other => panic!("{other:?}: {row}"),
+        }
+    }
 }
 
 #[test]
