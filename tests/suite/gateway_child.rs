@@ -14,6 +14,7 @@ use mission_control_runtime::gateway_child::health::{ChildHealth, ChildStatus};
 use mission_control_runtime::gateway_child::{ChildLimits, ChildSetup, ChildState, GatewayChild};
 use mission_control_runtime::gateway_keys::KeyEnvFile;
 use mission_control_runtime::model::ChildCommand;
+use mission_control_runtime::panics::Panics;
 use mission_control_runtime::secret::Secret;
 use mission_control_runtime::wakeup::Wakeup;
 use serde_json::json;
@@ -21,6 +22,8 @@ use tempfile::TempDir;
 
 use crate::support::program::private;
 use crate::support::wait::until;
+
+mod recovery;
 
 const STOP_LIMIT: Duration = Duration::from_secs(10);
 
@@ -32,6 +35,9 @@ struct Place {
     changed: Wakeup,
     ready: Arc<AtomicBool>,
     turns: Arc<AtomicUsize>,
+    panics: Panics,
+    /// Whether the question for the running turns panics.
+    broken: Arc<AtomicBool>,
     /// Keeps the gateway's port free of other tests.
     port: u16,
 }
@@ -47,6 +53,8 @@ impl Place {
             changed: Wakeup::new(),
             ready: Arc::new(AtomicBool::new(true)),
             turns: Arc::default(),
+            panics: Panics::default(),
+            broken: Arc::default(),
             port: free_port(),
             folder,
         };
@@ -65,7 +73,7 @@ impl Place {
     }
 
     fn start(&self) -> GatewayChild {
-        let (ready, turns) = (self.ready.clone(), self.turns.clone());
+        let (ready, turns, broken) = (self.ready.clone(), self.turns.clone(), self.broken.clone());
         let limits = ChildLimits {
             start: Duration::from_millis(300),
             hurry: Duration::from_millis(100),
@@ -84,11 +92,15 @@ impl Place {
             address: ("127.0.0.1".to_owned(), self.port),
             folder: Some(self.state.clone()),
             is_ready: Box::new(move || ready.load(Ordering::SeqCst)),
-            turns: Box::new(move || turns.load(Ordering::SeqCst)),
+            turns: Box::new(move || {
+                assert!(!broken.load(Ordering::SeqCst), "a panic of the test");
+                turns.load(Ordering::SeqCst)
+            }),
             limits,
             status: self.status.clone(),
             changed: self.changed.clone(),
             redactor: Arc::default(),
+            panics: self.panics.clone(),
         })
         .unwrap()
     }

@@ -60,6 +60,7 @@ pub(super) fn start(setup: &ThreadSetup<'_>, view: View) -> io::Result<Option<Ga
         status: status.clone(),
         changed: setup.state.keys.changed.clone(),
         redactor: setup.redactor.clone(),
+        panics: setup.state.panics.clone(),
     };
     GatewayChild::start(setup).map(Some)
 }

@@ -16,7 +16,7 @@ use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 use std::{fs, io, thread};
 
-use crossbeam_channel::{Receiver, Sender, bounded, never, select, unbounded};
+use crossbeam_channel::{Receiver, RecvTimeoutError, Sender, bounded, never, select, unbounded};
 use log::{info, warn};
 use nix::sys::signal::Signal;
 
@@ -24,10 +24,11 @@ use crate::clock::SteadyClock;
 use crate::gateway_keys::KeyEnvFile;
 use crate::wakeup::Wakeup;
 use health::ChildStatus;
-use mcr_core::gateway_child::{ChildAction, ChildEvent, ChildLimits, ChildSchedule, ChildState};
+use mcr_core::gateway_child::{ChildAction, ChildEvent, ChildLimits, ChildSchedule, ChildState, Ended};
 use mcr_core::gateway_keys::file::entries;
 use mcr_files::Folder;
 use mcr_files::shared::FileStamp;
+use mcr_http::panics::Panics;
 use mcr_model::ChildCommand;
 use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_model::redact::Redactor;
@@ -47,6 +48,12 @@ const CONNECT_LIMIT: Duration = Duration::from_secs(1);
 
 /// After the time limit of a stop: how long a killed process may take to end.
 const KILL_LIMIT: Duration = Duration::from_millis(500);
+
+/// The name of the supervisor's thread.
+const THREAD: &str = "gateway-child";
+
+/// The pause before the supervisor continues after a panic.
+const PANIC_RESTART_PAUSE: Duration = Duration::from_secs(1);
 
 /// What the supervisor needs.
 pub struct ChildSetup {
@@ -70,8 +77,10 @@ pub struct ChildSetup {
     pub status: Arc<ChildStatus>,
     /// Wakes the supervisor when the env file has changed.
     pub changed: Wakeup,
-    /// Hides secrets in reasons.
+    /// Hides secrets in reasons. It learns the keys of the env file.
     pub redactor: Arc<Redactor>,
+    /// Where a panic of the supervisor is noted.
+    pub panics: Panics,
 }
 
 /// The running supervisor.
@@ -99,9 +108,9 @@ impl GatewayChild {
             ends,
             ended_processes,
         };
-        thread::Builder::new().name("gateway-child".to_owned()).spawn(move || {
+        thread::Builder::new().name(THREAD.to_owned()).spawn(move || {
             let _living = living;
-            supervisor.run(&stops);
+            supervisor.run_guarded(&stops);
         })?;
         Ok(Self { stop, ended })
     }
@@ -111,7 +120,7 @@ impl GatewayChild {
         // The supervisor accepts one stop; it has ended if it accepts none.
         let _ = self.stop.try_send(within);
         let disconnected = self.ended.recv_timeout(within + KILL_LIMIT);
-        disconnected == Err(crossbeam_channel::RecvTimeoutError::Disconnected)
+        disconnected == Err(RecvTimeoutError::Disconnected)
     }
 }
 
@@ -131,8 +140,24 @@ struct Supervisor {
 }
 
 impl Supervisor {
+    /// Supervises until a stop. After a panic the supervisor continues with the process that runs.
+    fn run_guarded(&mut self, stops: &Receiver<Duration>) {
+        let panics = self.setup.panics.clone();
+        while panics.catch(THREAD, || self.run(stops)).is_none() {
+            self.setup.status.change(|health| {
+                health.state = ChildState::Waiting;
+                health.reason = Some("its supervisor has panicked and continues after a pause".to_owned());
+            });
+            match stops.recv_timeout(PANIC_RESTART_PAUSE) {
+                Ok(within) => self.schedule.on(ChildEvent::Stop(within), self.clock.now()),
+                Err(RecvTimeoutError::Timeout) => {}
+                Err(RecvTimeoutError::Disconnected) => return,
+            }
+        }
+    }
+
     fn run(&mut self, stops: &Receiver<Duration>) {
-        self.adopt();
+        self.resume();
         let changed = self.setup.changed.receiver().clone();
         while !self.schedule.is_done() {
             self.look();
@@ -177,6 +202,21 @@ impl Supervisor {
         };
         let version = self.version_query.as_ref().map_or(looks, |query| query.until.since(now));
         due.min(looks).min(version)
+    }
+
+    /// Finds the process at the start and after a panic, which may have lost the process or its end.
+    fn resume(&mut self) {
+        if self.process.is_none() {
+            self.adopt();
+        }
+        let expected = match self.schedule.state() {
+            ChildState::Starting | ChildState::Ready | ChildState::Stopping => true,
+            ChildState::Waiting | ChildState::Stopped => false,
+        };
+        if expected && self.process.is_none() {
+            self.setup.status.change(|health| (health.pid, health.started_at) = (None, None));
+            self.schedule.on(ChildEvent::Ended(Ended::Unknown), self.clock.now());
+        }
     }
 
     /// Takes over the process that an earlier runtime has left.
