@@ -450,7 +450,9 @@ await check('the gateway process and the stored keys are facts', async () => {
   await shows('Gateway process', '^ready, 2026.9.6, since \\d+ s ago, 2 restarts, the last one was ended by signal 9$');
   await shows('Stored keys', '^A_KEY, B_KEY, in use since \\d+ s ago$');
   keys = { ...keys, writtenAt: at - 1_000, refused: [['LD_PRELOAD', 'decides which programs run']] };
-  await shows('Stored keys', '^A_KEY, B_KEY, in use after the next restart of the gateway, refused: LD_PRELOAD decides');
+  await shows('Stored keys', '^refused: LD_PRELOAD decides which programs run; A_KEY, B_KEY, in use after the next restart of the gateway$');
+  keys = { ...keys, names: [] };
+  await shows('Stored keys', '^refused: LD_PRELOAD decides which programs run$');
   child = { ...child, state: 'waiting', startedAt: null, reason: 'the gateway has ended with exit code 7' };
   keys = { ...keys, lastError: 'the file cannot be written' };
   await shows('Gateway process', '^waiting: the gateway has ended with exit code 7$');

@@ -75,14 +75,18 @@ impl Setup {
 
     /// With this command instead of the gateway's.
     fn stack_of(&self, command: &str) -> Stack {
+        self.stack_with(command, &[("SECRETS_SYNC_INTERVAL", "1000")])
+    }
+
+    /// With this command and these variables.
+    fn stack_with(&self, command: &str, more: &[(&str, &str)]) -> Stack {
         let variables = [
             ("OPENCLAW_COMMAND", command),
-            ("SECRETS_SYNC_INTERVAL", "1000"),
             (FOLDER, self.folder.path().to_str().unwrap()),
             (ADDRESS, self.address()),
             ("PATH", "/usr/bin:/bin"),
         ];
-        Stack::with_child(&AGENTS, &self.url, &variables)
+        Stack::with_child(&AGENTS, &self.url, &[&variables, more].concat())
     }
 
     fn address(&self) -> &str {
@@ -227,6 +231,26 @@ fn a_killed_program_leaves_a_gateway_that_the_next_one_takes_over_and_ends() {
     stack.stop();
     let stat = fs::read_to_string(format!("/proc/{}/stat", pid(&after))).unwrap_or_default();
     assert!(stat.is_empty() || stat.contains(") Z "), "{stat}");
+}
+
+/// Without the sync, the supervisor alone reads the env file.
+#[test]
+fn a_key_of_the_env_file_is_hidden_in_the_log_while_the_sync_is_off() {
+    let setup = Setup::new();
+    let file = setup.folder.path().join("gateway.env");
+    fs::write(&file, "MY_OWN_KEY=c4n4ry-of-a-file\n").unwrap();
+    let mut stack = setup.stack_with(
+        "/no/such/c4n4ry-of-a-file gateway run",
+        &[("SECRETS_SYNC_INTERVAL", "0"), ("GATEWAY_ENV_FILE", file.to_str().unwrap())],
+    );
+    let health = stack.until("the reason", |health| child(health)["reason"].is_string());
+    let log = stack.stop();
+    assert_eq!(
+        child(&health)["reason"],
+        "/no/such/*** cannot be started: No such file or directory (os error 2)"
+    );
+    let line = log.lines().find(|line| line.contains("The gateway is not started")).unwrap();
+    assert!(line.contains("/no/such/*** cannot be started"), "{line}");
 }
 
 /// Each obstacle is a reason of `/health`, in the first process and in the next one. Once it is removed, the gateway starts.

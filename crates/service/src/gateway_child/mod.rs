@@ -314,9 +314,11 @@ impl Supervisor {
         Ok(())
     }
 
-    /// The environment with the stored keys, which replace others.
+    /// The environment with the stored keys, which replace others. No text shows their values from now on.
     fn environment(&self, keys: Option<&Secret>) -> Vec<(OsString, OsString)> {
         let keys = keys.map(|text| entries(text.expose())).unwrap_or_default();
+        let values: Vec<Secret> = keys.iter().map(|(_, value)| Secret::new(*value)).collect();
+        self.setup.redactor.learn(&values);
         let keys = keys.into_iter().map(|(name, value)| (name.into(), value.into()));
         self.setup.environment.iter().cloned().chain(keys).collect()
     }
