@@ -13,6 +13,7 @@ use mcr_core::skills::{
     BUNDLE_BYTES_MAX, CheckedManifest, MARKER, PackRequest, SkillFolder, SkillManifest, SkillState, check,
     pack, verify,
 };
+use mcr_model::visible;
 
 /// The largest manifest that is read.
 const MANIFEST_BYTES_MAX: u64 = 64 * 1024 * 1024;
@@ -49,7 +50,13 @@ pub fn skills(wanted: &Skills, as_json: bool) -> Exit {
 fn verify_path(path: &Path, as_json: bool) -> Result<Exit, Vec<String>> {
     let shown = path.display();
     let kind = fs::metadata(path).map_err(|why| vec![format!("{shown} cannot be read: {why}.")])?;
-    if kind.is_dir() { verify_folder(path, as_json) } else { verify_manifest(path, as_json) }
+    if kind.is_dir() {
+        verify_folder(path, as_json)
+    } else if kind.is_file() {
+        verify_manifest(path, as_json)
+    } else {
+        Err(vec![format!("{shown} is neither a folder nor a plain file.")])
+    }
 }
 
 fn verify_manifest(path: &Path, as_json: bool) -> Result<Exit, Vec<String>> {
@@ -86,7 +93,7 @@ fn verify_folder(path: &Path, as_json: bool) -> Result<Exit, Vec<String>> {
     let mut rows = Vec::new();
     let mut is_good = true;
     for (name, folder) in folders(path)? {
-        let state = verify(&folder);
+        let state = verify(&folder());
         is_good &= !matches!(state, SkillState::Changed(_));
         let (word, skill, reasons) = match state {
             SkillState::Intact { skill } => ("intact", Some(skill), Vec::new()),
@@ -107,29 +114,37 @@ fn verify_folder(path: &Path, as_json: bool) -> Result<Exit, Vec<String>> {
 fn row(row: &serde_json::Value) -> String {
     let text = |name: &str| row[name].as_str().unwrap_or_default();
     let skill = row["skill"].as_str().map(|skill| format!(" ({skill})")).unwrap_or_default();
-    let mut shown = format!("{:<10} {}{skill}\n", text("state"), text("folder"));
+    // A name with a line end must not look like a row of its own.
+    let mut shown = format!("{:<10} ", text("state"));
+    visible::push_line(&mut shown, &format!("{}{skill}", text("folder")));
+    shown.push('\n');
     for reason in row["reasons"].as_array().into_iter().flatten() {
-        // Writing to a `String` cannot fail.
-        let _ = writeln!(shown, "    {}", reason.as_str().unwrap_or_default());
+        shown.push_str("    ");
+        visible::push_line(&mut shown, reason.as_str().unwrap_or_default());
+        shown.push('\n');
     }
     shown
 }
 
+/// Reads a folder of skills when it is called, so that one is in memory at a time.
+type ReadSkill = Box<dyn FnOnce() -> SkillFolder>;
+
 /// The folders of a folder of skills, by name. Files next to them, such as a lock file, are left out.
-fn folders(path: &Path) -> Result<Vec<(String, SkillFolder)>, Vec<String>> {
+fn folders(path: &Path) -> Result<Vec<(String, ReadSkill)>, Vec<String>> {
     let unreadable = |why: std::io::Error| vec![format!("{} cannot be read: {why}.", path.display())];
-    let mut found = Vec::new();
+    let mut found: Vec<(String, ReadSkill)> = Vec::new();
     for entry in fs::read_dir(path).map_err(unreadable)? {
         let entry = entry.map_err(unreadable)?;
         let kind = entry.file_type().map_err(unreadable)?;
         let name = entry.file_name().to_string_lossy().into_owned();
         if kind.is_dir() {
-            found.push((name.clone(), read_skill(&entry.path(), name)));
+            let (path, named) = (entry.path(), name.clone());
+            found.push((name, Box::new(move || read_skill(&path, named))));
         } else if kind.is_symlink() {
             // A link to a folder would be used as a skill.
             let strange = vec!["it is a link".to_owned()];
-            let marker = Some(String::new());
-            found.push((name.clone(), SkillFolder { name, marker, files: Vec::new(), strange }));
+            let skill = SkillFolder { name: name.clone(), marker: None, files: Vec::new(), strange };
+            found.push((name, Box::new(move || skill)));
         }
     }
     found.sort_by(|one, other| one.0.cmp(&other.0));
@@ -150,8 +165,18 @@ fn read_into(skill: &mut SkillFolder, folder: &Path, within: &str, depth: usize)
         Ok(entries) => entries,
         Err(why) => return skill.strange.push(format!("the folder `{within}` cannot be read: {why}")),
     };
-    for entry in entries.filter_map(Result::ok) {
-        let path = format!("{within}{}", entry.file_name().to_string_lossy());
+    for entry in entries {
+        let entry = match entry {
+            Ok(entry) => entry,
+            Err(why) => return skill.strange.push(format!("the folder `{within}` cannot be read: {why}")),
+        };
+        let Ok(name) = entry.file_name().into_string() else {
+            skill
+                .strange
+                .push(format!("`{}` has a name that is not UTF-8", entry.file_name().to_string_lossy()));
+            continue;
+        };
+        let path = format!("{within}{name}");
         let kind = match entry.file_type() {
             Ok(kind) => kind,
             Err(why) => {

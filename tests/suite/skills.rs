@@ -92,13 +92,21 @@ fn the_skills_of_a_folder_are_compared_with_their_markers() {
     assert_eq!((code, out.as_str()), (Some(0), "intact     demo (demo@1.0.0)\nunmanaged  mine\n"));
     write(&all.join("demo"), &[("SKILL.md", "# other\n")]);
     symlink(all.join("mine"), all.join("linked")).unwrap();
+    write(&all, &[("forged\nintact     demo/SKILL.md", "# x\n")]);
+    write(&all.join("hidden"), &DEMO);
+    symlink("/etc/hostname", all.join("hidden").join(MARKER)).unwrap();
     let (code, out) = run(&["verify", all.to_str().unwrap(), "--json"]);
     let report: Value = serde_json::from_str(&out).unwrap();
     assert_eq!((code, &report["success"]), (Some(1), &json!(false)));
     let states: Vec<&str> =
         report["skills"].as_array().unwrap().iter().map(|row| row["state"].as_str().unwrap()).collect();
-    assert_eq!(states, ["changed", "changed", "unmanaged"], "{report}");
+    assert_eq!(states, ["changed", "unmanaged", "changed", "changed", "unmanaged"], "{report}");
     assert!(out.contains("the checksum of its files is") && out.contains("it is a link"), "{report}");
+    let (_, shown) = run(&["verify", all.to_str().unwrap()]);
+    assert!(
+        !shown.lines().any(|line| line.starts_with("intact")),
+        "a name with a line end forges no row: {shown}"
+    );
 }
 
 #[test]

@@ -15,7 +15,7 @@ use mcr_model::clock::Millis;
 pub struct CallPace {
     /// Between the beginnings of two calls.
     pub interval: Duration,
-    /// The same while the account is idle.
+    /// Between the beginnings of two calls while the account is idle.
     pub idle_interval: Duration,
     /// The least time between the beginnings of two calls.
     pub gap: Duration,

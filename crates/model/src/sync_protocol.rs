@@ -126,7 +126,7 @@ pub enum ServerMessage {
         part_number: u32,
         /// The number of all parts.
         total_parts: u32,
-        /// The same for all parts of a transition.
+        /// The id of the transition, which all its parts have.
         transition_id: String,
     },
     /// The answer to a mutation.

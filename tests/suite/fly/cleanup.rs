@@ -206,6 +206,41 @@ fn volumes_of_machines_that_are_not_listed_stay() {
     );
 }
 
+/// A volume belongs to a machine if either the volume or the machine says so.
+#[test]
+fn a_volume_that_only_its_machine_names_stays_with_it() {
+    let api = MachinesApi::start();
+    let (_, of_database) = api.machine_with_volume("database", "started");
+    let (_, of_worker) = api.machine_with_volume("afw-1-0", "started");
+    let (stuck, of_stuck) = api.machine_with_volume("afw-2-0", "stopped");
+    for volume in api.book().volumes.values_mut() {
+        volume.machine = None;
+    }
+    api.book().always = vec![("DELETE /v1/apps/agents-eu/machines/m5", Fault::Refused(403))];
+    let options = CleanupOptions { name_prefix: Some("afw-".to_owned()), ..for_real() };
+    let report = cleaned(&api.client(), &options);
+    assert_eq!((report.machine_ids_remaining, &report.volume_ids_deleted), (vec![stuck], &vec![of_worker]));
+    assert_eq!(api.book().live_volumes(), [of_database.as_str(), of_stuck.as_str()]);
+}
+
+/// The last list fails: what is left is not known, so the clean-up is not complete.
+#[test]
+fn an_unknown_rest_is_no_success() {
+    let api = an_app();
+    let requests = {
+        cleaned(&api.client(), &for_real());
+        api.book().requests.len()
+    };
+    let api = an_app();
+    api.book().faults = (requests..requests + 8).map(|number| (number, Fault::Refused(500))).collect();
+    let report = cleaned(&api.client(), &for_real());
+    assert!(
+        !report.is_complete() && report.errors[0].contains("What is left is unknown"),
+        "{}",
+        report.text()
+    );
+}
+
 /// Many machines at once: each is deleted once, by several threads.
 #[test]
 fn two_hundred_machines_go_at_once() {

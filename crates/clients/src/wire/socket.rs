@@ -21,6 +21,9 @@ use super::buffers::ConnectionBuffers;
 /// The shortest share of the time limit that one of several addresses gets.
 const ADDRESS_SHARE_MIN: Duration = Duration::from_millis(10);
 
+/// A timeout of at least this length may end before its operation: the wait is repeated seldom.
+const SELDOM: Duration = Duration::from_secs(4);
+
 /// Shorter timeouts of a socket are exact to the millisecond. Longer ones are rounded down to a power of two
 /// seconds.
 const EXACT_BELOW: Duration = Duration::from_secs(2);
@@ -176,11 +179,19 @@ fn write(
     Ok(())
 }
 
-/// The new timeout of a socket whose operation may take this long, if it has another one now.
+/// The new timeout of a socket whose operation may take this long, if its present one does not fit. One that is shorter than
+/// the operation fits, because the wait is repeated, unless it is so short that it is repeated often.
 #[expect(clippy::option_option, reason = "no change, or a change to no timeout")]
 fn changed(current: &mut Option<Duration>, left: Option<Duration>) -> Option<Option<Duration>> {
     let wanted = left.map(coarse);
-    (wanted != *current).then(|| {
+    let fits = match (*current, left) {
+        (Some(present), Some(left)) => {
+            present <= left.max(coarse(left)) && (present >= SELDOM || Some(present) == wanted)
+        }
+        (Some(present), None) => present >= SELDOM,
+        (None, left) => left.is_none(),
+    };
+    (!fits).then(|| {
         *current = wanted;
         wanted
     })
@@ -241,12 +252,17 @@ mod tests {
             (seconds(29.99), None),
             (seconds(16.01), None),
             (seconds(15.99), Some(seconds(8.0))),
-            (seconds(310.0), Some(seconds(256.0))),
-            (None, Some(None)),
+            (seconds(310.0), None),
             (None, None),
+            (seconds(3.0), Some(seconds(2.0))),
+            (seconds(310.0), Some(seconds(256.0))),
+            (seconds(60.0), Some(seconds(32.0))),
+            (seconds(310.0), None),
             (seconds(0.25), Some(seconds(0.25))),
             (seconds(0.249_999), None),
             (seconds(0.000_001), Some(seconds(0.001))),
+            (None, Some(None)),
+            (None, None),
         ];
         for (left, change) in rows {
             assert_eq!(changed(&mut current, left), change, "{left:?}");

@@ -302,7 +302,7 @@ impl DuplicateCheck {
     /// shows too.
     fn span(&self) -> Duration {
         if self.predecessor == Predecessor::Crashed && self.times == 0 && !self.first_sign {
-            return AFTER_CRASH.max(2 * self.slowest).min(self.interval);
+            return AFTER_CRASH.min(self.interval).max(2 * self.slowest);
         }
         let doubled = self.times.saturating_sub(1).min(DOUBLED_MAX);
         self.interval * (1 << doubled.max(if self.first_sign { SECOND_LOOK_DOUBLED } else { 0 }))

@@ -26,7 +26,7 @@ pub(super) const BETWEEN: Duration = Duration::from_millis(25);
 /// The least time between two lists for each row that the second one repeats.
 const PER_KNOWN_ROW: Duration = Duration::from_micros(1_500);
 
-/// The same for lists that nothing has caused.
+/// The least time for each row between lists that nothing has caused.
 const PER_KNOWN_ROW_UNCAUSED: Duration = Duration::from_millis(2);
 
 /// The pause while something is written.

@@ -43,8 +43,11 @@ struct MarkerFile {
 
 /// Compares a folder with its marker.
 pub fn verify(folder: &SkillFolder) -> SkillState {
-    let Some(marker) = &folder.marker else { return SkillState::Unmanaged };
     let mut reasons = folder.strange.clone();
+    let Some(marker) = &folder.marker else {
+        // What cannot be read may be the marker.
+        return if reasons.is_empty() { SkillState::Unmanaged } else { SkillState::Changed(reasons) };
+    };
     let marker: MarkerFile = match serde_json::from_str(marker) {
         Ok(marker) => marker,
         Err(why) => {
@@ -98,6 +101,9 @@ mod tests {
         type Change = fn(&mut SkillFolder);
         assert_eq!(verify(&demo()), SkillState::Intact { skill: "demo@1.0.0".to_owned() });
         assert_eq!(verify(&SkillFolder { marker: None, ..demo() }), SkillState::Unmanaged);
+        let strange = vec!["the marker is a link".to_owned()];
+        let unreadable = SkillFolder { marker: None, strange: strange.clone(), ..demo() };
+        assert_eq!(verify(&unreadable), SkillState::Changed(strange));
         let rows: [(&str, Change); 6] = [
             ("the checksum of its files", |skill| skill.files[0].1.push('x')),
             ("the checksum of its files", |skill| skill.files.push(("more.md".to_owned(), String::new()))),

@@ -67,7 +67,7 @@ pub fn clean_up(fly: &Fly, options: &CleanupOptions, now: Millis) -> Result<Clea
         dry_run: options.dry_run,
         ..CleanupReport::default()
     };
-    let (machines, kept) = select_machines(fly.list()?, options, now, &mut report);
+    let (machines, mut kept) = select_machines(fly.list()?, options, now, &mut report);
     let volumes = fly.volumes()?;
     report.volumes_found = volumes.len();
     if options.dry_run {
@@ -80,9 +80,10 @@ pub fn clean_up(fly: &Fly, options: &CleanupOptions, now: Millis) -> Result<Clea
     // Listed again: a volume may have been mounted or created in the meantime.
     match fly.volumes() {
         Ok(volumes) => {
-            let mut volumes = select_volumes(volumes, &machines, &kept, options, now, &mut report);
-            let remaining: BTreeSet<&String> = report.machine_ids_remaining.iter().collect();
-            volumes.retain(|volume| volume.machine.as_ref().is_none_or(|id| !remaining.contains(id)));
+            let is_left = |machine: &Machine| report.machine_ids_remaining.contains(&machine.id);
+            let (left, gone): (Vec<Machine>, Vec<Machine>) = machines.into_iter().partition(is_left);
+            kept.extend(left);
+            let volumes = select_volumes(volumes, &gone, &kept, options, now, &mut report);
             delete_volumes(fly, &volumes, options, &mut report);
         }
         Err(error) => report.errors.push(error.sentence),
@@ -90,20 +91,20 @@ pub fn clean_up(fly: &Fly, options: &CleanupOptions, now: Millis) -> Result<Clea
     Ok(report)
 }
 
-/// The machines to delete, and the ids of those that stay.
+/// The machines to delete, and those that stay.
 fn select_machines(
     machines: Vec<Machine>,
     options: &CleanupOptions,
     now: Millis,
     report: &mut CleanupReport,
-) -> (Vec<Machine>, BTreeSet<String>) {
+) -> (Vec<Machine>, Vec<Machine>) {
     report.machines_found = machines.len();
-    let (mut selected, mut kept) = (Vec::new(), BTreeSet::new());
+    let (mut selected, mut kept) = (Vec::new(), Vec::new());
     for machine in machines {
         match options.keeps(&machine.name, machine.created_at, now) {
             Some(reason) => {
-                kept.insert(machine.id.clone());
-                report.kept.push(Kept { id: machine.id, reason });
+                report.kept.push(Kept { id: machine.id.clone(), reason });
+                kept.push(machine);
             }
             None => selected.push(machine),
         }
@@ -111,25 +112,28 @@ fn select_machines(
     (selected, kept)
 }
 
-/// The volumes to delete: those of the deleted machines, and those of no machine that the options cover.
+/// The volumes to delete: those of the deleted machines, and those of no machine that the options cover. A volume belongs to a
+/// machine if either of the two says so.
 fn select_volumes(
     volumes: Vec<Volume>,
     machines: &[Machine],
-    kept: &BTreeSet<String>,
+    kept: &[Machine],
     options: &CleanupOptions,
     now: Millis,
     report: &mut CleanupReport,
 ) -> Vec<Volume> {
-    let mounted: BTreeSet<&String> = machines.iter().flat_map(|machine| &machine.volumes).collect();
     let mut selected = Vec::new();
     for volume in volumes {
-        let is_of = |id: &String| machines.iter().any(|machine| machine.id == *id);
-        let reason = match &volume.machine {
-            Some(id) if is_of(id) => None,
-            Some(id) if kept.contains(id) => Some(format!("machine {id}, which stays, has it mounted")),
-            Some(id) => Some(format!("machine {id} has it mounted, and Fly does not list that machine")),
-            None if mounted.contains(&volume.id) => None,
-            None => options.keeps(&volume.name, volume.created_at, now),
+        let is_of = |machine: &&Machine| {
+            volume.machine.as_ref() == Some(&machine.id) || machine.volumes.contains(&volume.id)
+        };
+        let reason = match (kept.iter().find(is_of), machines.iter().find(is_of), &volume.machine) {
+            (Some(Machine { id, .. }), _, _) => Some(format!("machine {id}, which stays, has it mounted")),
+            (None, Some(_), _) => None,
+            (None, None, Some(id)) => {
+                Some(format!("machine {id} has it mounted, and Fly does not list that machine"))
+            }
+            (None, None, None) => options.keeps(&volume.name, volume.created_at, now),
         };
         match reason {
             Some(reason) => report.kept.push(Kept { id: volume.id, reason }),
@@ -164,7 +168,7 @@ fn delete_machines(fly: &Fly, machines: &[Machine], options: &CleanupOptions, re
                 }
             }
         }
-        Err(error) => report.warnings.push(format!("What is left is unknown. {}", error.sentence)),
+        Err(error) => report.errors.push(format!("What is left is unknown. {}", error.sentence)),
     }
     for machine in machines {
         let is_gone = gone.contains(machine.id.as_str());
@@ -213,7 +217,7 @@ fn delete_volumes(fly: &Fly, volumes: &[Volume], options: &CleanupOptions, repor
                 }
             }
             Err(error) => {
-                report.warnings.push(format!("What is left is unknown. {}", error.sentence));
+                report.errors.push(format!("What is left is unknown. {}", error.sentence));
                 break BTreeSet::new();
             }
         }

@@ -42,7 +42,7 @@ impl VersionQuery {
         let query = Self { child, output, until };
         let read = move || {
             let mut text = Vec::new();
-            // An output that breaks off has no version in it, or all of it.
+            // A partial output contains the whole version or none of it.
             let _ = pipe.map(|pipe| pipe.take(OUTPUT_BYTES_MAX).read_to_end(&mut text));
             // Fails only after the end of the query.
             let _ = sender.send(text);
