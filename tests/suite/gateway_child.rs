@@ -3,8 +3,8 @@
 use std::fs;
 use std::net::TcpListener;
 use std::os::unix::fs::PermissionsExt as _;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command};
+use std::path::PathBuf;
+use std::process::Command;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::time::Duration;
@@ -17,7 +17,6 @@ use mission_control_runtime::model::ChildCommand;
 use mission_control_runtime::panics::Panics;
 use mission_control_runtime::secret::Secret;
 use mission_control_runtime::wakeup::Wakeup;
-use serde_json::json;
 use tempfile::TempDir;
 
 use crate::support::program::private;
@@ -73,6 +72,11 @@ impl Place {
     }
 
     fn start(&self) -> GatewayChild {
+        self.start_with("run", &[])
+    }
+
+    /// With this argument of the command, and these variables.
+    fn start_with(&self, argument: &str, more: &[(&str, &str)]) -> GatewayChild {
         let (ready, turns, broken) = (self.ready.clone(), self.turns.clone(), self.broken.clone());
         let limits = ChildLimits {
             start: Duration::from_millis(300),
@@ -83,11 +87,13 @@ impl Place {
             ..ChildLimits::default()
         };
         GatewayChild::start(ChildSetup {
-            command: ChildCommand::parse(&format!("'{}' gateway run", self.script().display())).unwrap(),
-            environment: vec![
-                ("PATH".into(), "/usr/bin:/bin".into()),
-                ("A_KEY".into(), "environment".into()),
-            ],
+            command: ChildCommand::parse(&format!("'{}' gateway {argument}", self.script().display()))
+                .unwrap(),
+            environment: [("PATH", "/usr/bin:/bin"), ("A_KEY", "environment")]
+                .iter()
+                .chain(more)
+                .map(|(name, value)| (name.into(), value.into()))
+                .collect(),
             keys: self.keys(),
             address: ("127.0.0.1".to_owned(), self.port),
             folder: Some(self.state.clone()),
@@ -330,32 +336,4 @@ fn an_env_file_that_cannot_be_read_leaves_a_running_gateway_alone() {
     assert_eq!(place.is_ready().restarts, 1, "the folder alone has restarted nothing");
     assert_eq!(seen(), "stored\nstored\n");
     assert!(child.stop(STOP_LIMIT));
-}
-
-/// The number of a process is used again after its end.
-#[test]
-fn a_foreign_process_with_the_noted_number_is_left_alone() {
-    struct Foreign(Child);
-    impl Drop for Foreign {
-        fn drop(&mut self) {
-            let _ = self.0.kill();
-            let _ = self.0.wait();
-        }
-    }
-    let place = Place::new(&versioned("sleep 600"));
-    let mut foreign = Foreign(Command::new("sleep").arg("600").spawn().unwrap());
-    let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").unwrap();
-    let record = json!({"pid": foreign.0.id(), "started": 1, "boot": boot.trim(), "since": 1, "keys": null});
-    place.state.write("gateway-child.json", record.to_string().as_bytes()).unwrap();
-    let child = place.start();
-    let health = place.is_ready();
-    assert_ne!(health.pid.map(i32::unsigned_abs), Some(foreign.0.id()));
-    assert!(child.stop(STOP_LIMIT));
-    assert!(foreign.0.try_wait().unwrap().is_none(), "it still runs");
-    // A record that cannot be parsed counts as absent.
-    place.state.write("gateway-child.json", b"{\"pid\":").unwrap();
-    let child = place.start();
-    place.is_ready();
-    assert!(child.stop(STOP_LIMIT));
-    assert!(!Path::new(&place.folder.path().join("state/gateway-child.json")).exists());
 }

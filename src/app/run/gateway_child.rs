@@ -13,7 +13,7 @@ use mcr_core::gateway::Why;
 use mcr_core::gateway_child::ChildLimits;
 use mcr_model::secret::Secret;
 use mcr_service::delivery::service::View;
-use mcr_service::gateway_child::{ChildSetup, GatewayChild};
+use mcr_service::gateway_child::{ChildSetup, GatewayChild, end_leftover};
 use mcr_service::gateway_keys::KeyEnvFile;
 
 /// Variables of this process that are not for the gateway: those of systemd for this unit, and keys of Mission Control.
@@ -38,9 +38,12 @@ const OURS: [&str; 15] = [
 /// The gateway must not install an update, or start a second process, behind the back of its supervisor.
 const DEFAULTS: [(&str, &str); 2] = [("OPENCLAW_NO_AUTO_UPDATE", "1"), ("OPENCLAW_NO_RESPAWN", "1")];
 
-/// Starts the supervisor, if the runtime runs the gateway.
+/// Starts the supervisor, if the runtime runs the gateway. Otherwise, ends the gateway of an earlier runtime.
 pub(super) fn start(setup: &ThreadSetup<'_>, view: View) -> io::Result<Option<GatewayChild>> {
     let settings = setup.settings;
+    if let (None, Some(folder)) = (&settings.gateway_child, setup.folder) {
+        end_leftover(folder, ChildLimits::default().drain, setup.state.panics.clone())?;
+    }
     let (Some(child), Some(gateway), Some(status)) =
         (&settings.gateway_child, &setup.gateway, &setup.state.child)
     else {

@@ -233,6 +233,29 @@ fn a_killed_program_leaves_a_gateway_that_the_next_one_takes_over_and_ends() {
     assert!(stat.is_empty() || stat.contains(") Z "), "{stat}");
 }
 
+/// Without the command, the gateway that a killed program has left ends, and its note disappears.
+#[test]
+fn a_program_without_the_command_ends_the_gateway_of_a_killed_one() {
+    let setup = Setup::new();
+    let mut stack = setup.stack();
+    let before = pid(&ready(&stack));
+    let note = Path::new(stack.state_dir()).join("gateway-child.json");
+    assert!(note.exists());
+    stack.kill();
+    stack.set_variable("OPENCLAW_COMMAND", "");
+    stack.start();
+    until("the end of the note", || !note.exists());
+    let stat = fs::read_to_string(format!("/proc/{before}/stat")).unwrap_or_default();
+    assert!(stat.is_empty() || stat.contains(") Z "), "{stat}");
+    assert_eq!(child(&stack.health()), &Value::Null);
+    let log = stack.stop();
+    assert!(log.contains("is asked to end, because OPENCLAW_COMMAND is not set"), "{log}");
+    stack.set_variable("OPENCLAW_COMMAND", &setup.command);
+    stack.start();
+    assert_eq!(ready(&stack)["adopted"], false);
+    stack.stop();
+}
+
 /// Without the sync, the supervisor alone reads the env file.
 #[test]
 fn a_key_of_the_env_file_is_hidden_in_the_log_while_the_sync_is_off() {

@@ -18,8 +18,8 @@ use mcr_model::clock::Millis;
 
 pub use words::{ChildState, Ended};
 
-/// A process in an uninterruptible call survives a signal for a while.
-const KILL_AGAIN: Duration = Duration::from_secs(1);
+/// When a killed process that still runs is killed again: in an uninterruptible call it survives a signal for a while.
+pub const KILL_AGAIN: Duration = Duration::from_secs(1);
 
 /// The time limits.
 #[derive(Clone, Copy, Debug)]
@@ -67,7 +67,7 @@ pub enum ChildEvent {
     Ready,
     /// The process has ended.
     Ended(Ended),
-    /// The gateway's env file has other keys than the running process.
+    /// A new process would have other keys, or another configuration, than the running one.
     OtherKeys,
     /// The runtime stops. The process must end within this time.
     Stop(Duration),

@@ -7,7 +7,7 @@ use std::os::fd::AsFd as _;
 use std::os::unix::process::{CommandExt as _, ExitStatusExt as _};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use nix::errno::Errno;
 use nix::sys::signal::{Signal, killpg};
@@ -93,6 +93,18 @@ impl GatewayProcess {
             then();
         };
         thread::Builder::new().name("gateway-end".to_owned()).spawn(wait).map(drop)
+    }
+
+    /// Waits until the process of an earlier runtime has ended. Returns whether it has.
+    pub(super) fn ends_until(&self, until: Instant) -> bool {
+        while self.identity.runs() {
+            let left = until.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return false;
+            }
+            thread::sleep(left.min(CHECK_INTERVAL));
+        }
+        true
     }
 
     /// Sends a signal to the whole group, if its leader is still this process.

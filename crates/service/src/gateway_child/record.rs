@@ -21,12 +21,26 @@ pub(super) struct ChildRecord {
     pub(super) since: Millis,
     /// The env file at that time: size, number and time of the last change.
     keys: Option<(u64, u64, i64)>,
+    /// The digest of its configuration. An earlier version has not noted it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    configuration: Option<String>,
 }
 
 impl ChildRecord {
-    pub(super) fn new(identity: &Identity, since: Millis, keys: Option<FileStamp>) -> Self {
+    pub(super) fn new(
+        identity: &Identity,
+        since: Millis,
+        keys: Option<FileStamp>,
+        configuration: String,
+    ) -> Self {
         let keys = keys.map(|stamp| (stamp.bytes, stamp.inode, stamp.changed_ns));
-        Self { pid: identity.pid, started: identity.started, boot: identity.boot.clone(), since, keys }
+        let Identity { pid, started, boot } = identity.clone();
+        Self { pid, started, boot, since, keys, configuration: Some(configuration) }
+    }
+
+    /// Whether the process was started with the configuration of this digest, as far as the record says.
+    pub(super) fn is_of(&self, configuration: &str) -> bool {
+        self.configuration.as_deref().is_none_or(|noted| noted == configuration)
     }
 
     pub(super) fn identity(&self) -> Identity {
