@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 /// The layout that this program understands.
 pub(super) const LAYOUT: &str = "openclaw-workspace-skill-v1";
 
-/// A manifest, as the backend sends it. [`check`](super::check) makes sure that it is right.
+/// A manifest, as the backend sends it. [`check`](super::check()) makes sure that it is right.
 #[derive(Clone, Debug, Default, PartialEq, Deserialize, Serialize)]
 #[serde(rename_all = "camelCase")]
 pub struct SkillManifest {

@@ -1,7 +1,7 @@
 //! Skills that a queue component publishes for all its agents: bundles of text files with checksums.
 //!
-//! `manifest` is the document that lists them, and [`check`] refuses it as a whole if one skill is not right. A skill on
-//! the disk has a marker file ([`MARKER`]) with the checksum of its bundle, so [`verify`] finds what was changed. [`pack`]
+//! `manifest` is the document that lists them, and [`check()`] refuses it as a whole if one skill is not right. A skill on
+//! the disk has a marker file ([`MARKER`]) with the checksum of its bundle, so [`verify()`] finds what was changed. [`pack()`]
 //! makes a bundle of a folder.
 //!
 //! The checksum of a bundle depends on the order of its files: that of the publisher's collation, not of the bytes
