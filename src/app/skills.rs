@@ -193,7 +193,13 @@ fn read_into(skill: &mut SkillFolder, folder: &Path, within: &str, depth: usize)
             read_into(skill, &entry.path(), &format!("{path}/"), depth + 1);
         } else if kind.is_file() {
             match read_text(&entry.path(), BUNDLE_BYTES_MAX as u64 + 1) {
-                Ok(text) => skill.files.push((path, text)),
+                Ok(text) => {
+                    skill.files.push((path, text));
+                    let bytes: usize = skill.files.iter().map(|(_, text)| text.len()).sum();
+                    if bytes > 2 * BUNDLE_BYTES_MAX {
+                        return skill.strange.push("it has far more bytes than a bundle may have".to_owned());
+                    }
+                }
                 Err(why) => skill.strange.push(format!("`{path}` {why}")),
             }
         } else {

@@ -223,6 +223,30 @@ fn a_volume_that_only_its_machine_names_stays_with_it() {
     assert_eq!(api.book().live_volumes(), [of_database.as_str(), of_stuck.as_str()]);
 }
 
+/// A machine that is created while others are deleted keeps its volume, whoever names it.
+#[test]
+fn a_machine_that_appears_meanwhile_keeps_its_volume() {
+    let api = MachinesApi::start();
+    let (_, of_worker) = api.machine_with_volume("afw-1-0", "stopped");
+    let free = api.book().add_volume("openclaw_data_2", None, "2026-11-01T00:00:00Z");
+    api.book().appears_after = Some(("DELETE", "afw-2-0", free.clone()));
+    let report = cleaned(&api.client(), &for_real());
+    assert_eq!(report.volume_ids_deleted, [of_worker]);
+    assert_eq!(api.book().live_volumes(), [free.as_str()]);
+    assert!(report.kept.iter().any(|kept| kept.id == free && kept.reason.contains("has it mounted")));
+}
+
+/// A list with an empty id would make paths that mean something else.
+#[test]
+fn a_list_with_an_empty_id_is_refused() {
+    let api = MachinesApi::start();
+    api.book().add_nameless();
+    assert!(
+        clean_up(&api.client(), &for_real(), NOW).is_err_and(|error| error.sentence.contains("has no id"))
+    );
+    assert!(api.book().changes().is_empty());
+}
+
 /// The last list fails: what is left is not known, so the clean-up is not complete.
 #[test]
 fn an_unknown_rest_is_no_success() {

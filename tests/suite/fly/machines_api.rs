@@ -78,6 +78,8 @@ pub(super) struct Book {
     pub(super) listed: u32,
     /// Whether the list of machines is empty although there are some.
     pub(super) hides_machines: bool,
+    /// A machine with this name and volume appears after the first request that contains the text.
+    pub(super) appears_after: Option<(&'static str, &'static str, String)>,
     /// The seconds of the header `Retry-After` of every 429.
     pub(super) retry_after: Option<u32>,
     next: u32,
@@ -173,6 +175,13 @@ impl Book {
         id
     }
 
+    /// A machine without an id.
+    pub(super) fn add_nameless(&mut self) {
+        let id = self.add("nameless", "stopped", "2026-11-01T00:00:00Z");
+        let machine = self.machines.remove(&id).unwrap();
+        self.machines.insert(String::new(), machine);
+    }
+
     /// The machines that exist and cost money.
     pub(super) fn live_machines(&self) -> Vec<&str> {
         let live = self.machines.iter().filter(|(_, machine)| machine.state != "destroyed");
@@ -243,6 +252,11 @@ fn answer(book: &Mutex<Book>, request: &Request) -> Reply {
         Some(Fault::AnswerLost | Fault::DoneAnd500) | None => {}
     }
     let reply = route(&mut book, request);
+    if let Some((_, name, volume)) = book.appears_after.take_if(|(part, ..)| line.contains(*part)) {
+        let id = book.add(name, "started", "2026-11-01T00:00:00Z");
+        // Only the machine names the volume.
+        book.machines.get_mut(&id).unwrap().volume = Some(volume);
+    }
     match fault {
         Some(Fault::AnswerLost) => Reply::abrupt(""),
         Some(Fault::DoneAnd500) => error(500, "internal server error"),

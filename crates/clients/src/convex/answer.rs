@@ -190,6 +190,8 @@ fn without_code(status: u16, answer: &Answer, kind: FunctionKind) -> Finding {
         300..400 => Finding::new(CallReason::NotConvex, Ran::No, Outlook::Passes),
         // Another server, or another path on this one.
         400..500 => Finding::new(CallReason::NotConvex, Ran::No, Outlook::Stays),
+        // A server or a proxy in between that answers without content. The next answer may have some.
+        204 => Finding::new(CallReason::NotUnderstood, Ran::Maybe, Outlook::Passes),
         _ => Finding::new(CallReason::NotUnderstood, Ran::Maybe, Outlook::Stays),
     };
     finding.with_detail(match &answer.location {

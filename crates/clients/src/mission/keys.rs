@@ -10,6 +10,9 @@ use super::requests;
 use mcr_core::gateway_keys::StoredKey;
 use mcr_model::secret::Secret;
 
+/// More keys are no answer of a Mission Control: each of them would be learned and named.
+const KEYS_MAX: usize = 500;
+
 /// Returns the stored keys in plain text.
 #[derive(Clone, Copy, Debug, Serialize)]
 pub struct GetRuntimeSecrets {}
@@ -30,6 +33,9 @@ impl<'de> Deserialize<'de> for RuntimeSecrets {
             serde_json::from_str(answer.get()).map_err(|_| refused("the answer is no JSON"))?;
         let rows = answer.get("keys").and_then(Value::as_array);
         let rows = rows.ok_or_else(|| refused("the answer has no list `keys`"))?;
+        if rows.len() > KEYS_MAX {
+            return Err(refused("the answer has more than 500 keys"));
+        }
         let text = |row: &Value, field: &str| row.get(field).and_then(Value::as_str).map(str::to_owned);
         let key = |(number, row): (usize, &Value)| {
             let both = text(row, "envName").zip(text(row, "value"));
@@ -55,11 +61,14 @@ mod tests {
 
     #[test]
     fn an_answer_without_sense_is_an_error_without_its_values() {
+        let key = r#"{"envName":"A_KEY","value":"canary"}"#;
+        let many = format!(r#"{{"keys":[{}]}}"#, vec![key; KEYS_MAX + 1].join(","));
         let rows = [
             (r#"{"version":"1"}"#, "the answer has no list `keys`"),
             (r#"{"keys":{"envName":"canary"}}"#, "the answer has no list `keys`"),
             (r#""canary""#, "the answer has no list `keys`"),
             ("null", "the answer has no list `keys`"),
+            (many.as_str(), "the answer has more than 500 keys"),
             (r#"{"keys":["canary"]}"#, "key 1 has no text `envName` or no text `value`"),
             (r#"{"keys":[{"envName":"A_KEY","value":7}]}"#, "key 1 has no text"),
             (r#"{"keys":[{"envName":"A_KEY","value":"canary"},{"value":"canary"}]}"#, "key 2 has no text"),

@@ -71,6 +71,9 @@ const CONFIGURE: &[&str] = &[
     "NOTIFY_SOCKET",
 ];
 
+/// How the names of keys end, in any case. Everything else may decide what the gateway does, such as `ANTHROPIC_BASE_URL`.
+const ENDS_OF_KEYS: &[&str] = &["_KEY", "_KEY_ID", "_TOKEN", "_SECRET", "_PASSWORD"];
+
 /// Why a key is not written. No text repeats a value, or a name that may be a value in the wrong field.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum KeyRefusal {
@@ -80,6 +83,8 @@ pub enum KeyRefusal {
     DecidesPrograms,
     /// The variable configures the gateway or the runtime.
     Configures,
+    /// The variable is not named like a key.
+    NoKey,
     /// The name occurs twice.
     Duplicate,
     /// The value is empty.
@@ -101,6 +106,9 @@ impl KeyRefusal {
             Self::BadName => "is no name of a variable: use letters, digits and _",
             Self::DecidesPrograms => "decides which programs run, so a stored key may not set it",
             Self::Configures => "configures the gateway or the runtime, so a stored key may not set it",
+            Self::NoKey => {
+                "is not named like a key: the name must end in _KEY, _KEY_ID, _TOKEN, _SECRET or _PASSWORD"
+            }
             Self::Duplicate => "is stored twice; only the first value is used",
             Self::Empty => "has an empty value",
             Self::TooLong => "has a value that is too long for a key",
@@ -123,6 +131,9 @@ pub fn refused(name: &str) -> Option<KeyRefusal> {
         () if !well_formed => Some(KeyRefusal::BadName),
         () if one_of(DECIDE_PROGRAMS) => Some(KeyRefusal::DecidesPrograms),
         () if one_of(READ_BEFORE_THE_FILE) || one_of(CONFIGURE) => Some(KeyRefusal::Configures),
+        () if !ENDS_OF_KEYS.iter().any(|end| name.to_ascii_uppercase().ends_with(end)) => {
+            Some(KeyRefusal::NoKey)
+        }
         () => None,
     }
 }
@@ -145,15 +156,25 @@ mod tests {
 
     #[test]
     fn keys_of_providers_are_allowed_and_dangerous_names_are_not() {
-        use KeyRefusal::{BadName, Configures, DecidesPrograms};
+        use KeyRefusal::{BadName, Configures, DecidesPrograms, NoKey};
         let rows: &[(&str, Option<KeyRefusal>)] = &[
             ("ANTHROPIC_API_KEY", None),
             ("AI_GATEWAY_API_KEY", None),
             ("aws_secret", None),
-            ("_X1", None),
+            ("AWS_ACCESS_KEY_ID", None),
             ("GH_TOKEN", None),
-            ("PATHS", None),
-            ("GIT_AUTHOR_NAME", None),
+            ("_X1", Some(NoKey)),
+            ("PATHS", Some(NoKey)),
+            ("GIT_AUTHOR_NAME", Some(NoKey)),
+            ("ANTHROPIC_BASE_URL", Some(NoKey)),
+            ("AWS_ENDPOINT_URL", Some(NoKey)),
+            ("GCONV_PATH", Some(NoKey)),
+            ("OPENSSL_CONF", Some(NoKey)),
+            ("JAVA_TOOL_OPTIONS", Some(NoKey)),
+            ("LUA_INIT", Some(NoKey)),
+            ("PROMPT_COMMAND", Some(NoKey)),
+            ("Http_Proxy", Some(NoKey)),
+            ("SSLKEYLOGFILE", Some(NoKey)),
             ("", Some(BadName)),
             ("1KEY", Some(BadName)),
             ("A-KEY", Some(BadName)),

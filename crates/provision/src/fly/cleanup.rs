@@ -4,7 +4,7 @@
 //! is deleted. A volume is kept while a machine that is not to be deleted has it mounted, also one that the list of
 //! machines lacks: Fly has shown empty lists.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Mutex;
 use std::sync::PoisonError;
 use std::thread;
@@ -76,17 +76,17 @@ pub fn clean_up(fly: &Fly, options: &CleanupOptions, now: Millis) -> Result<Clea
         report.volume_ids_to_delete = volumes.into_iter().map(|volume| volume.id).collect();
         return Ok(report);
     }
-    delete_machines(fly, &machines, options, &mut report);
     // Listed again: a volume may have been mounted or created in the meantime.
-    match fly.volumes() {
-        Ok(volumes) => {
-            let is_left = |machine: &Machine| report.machine_ids_remaining.contains(&machine.id);
-            let (left, gone): (Vec<Machine>, Vec<Machine>) = machines.into_iter().partition(is_left);
-            kept.extend(left);
+    let listed = delete_machines(fly, &machines, options, &mut report);
+    match listed.and_then(|listed| Ok((listed, fly.volumes()?))) {
+        Ok((listed, volumes)) => {
+            let is_gone = |machine: &Machine| report.machine_ids_deleted.contains(&machine.id);
+            let gone: Vec<Machine> = machines.iter().filter(|machine| is_gone(machine)).cloned().collect();
+            kept.extend(machines.into_iter().chain(listed).filter(|machine| !is_gone(machine)));
             let volumes = select_volumes(volumes, &gone, &kept, options, now, &mut report);
             delete_volumes(fly, &volumes, options, &mut report);
         }
-        Err(error) => report.errors.push(error.sentence),
+        Err(error) => report.errors.push(format!("What is left is unknown. {}", error.sentence)),
     }
     Ok(report)
 }
@@ -122,13 +122,11 @@ fn select_volumes(
     now: Millis,
     report: &mut CleanupReport,
 ) -> Vec<Volume> {
+    let (kept, machines) = (Mounts::of(kept), Mounts::of(machines));
     let mut selected = Vec::new();
     for volume in volumes {
-        let is_of = |machine: &&Machine| {
-            volume.machine.as_ref() == Some(&machine.id) || machine.volumes.contains(&volume.id)
-        };
-        let reason = match (kept.iter().find(is_of), machines.iter().find(is_of), &volume.machine) {
-            (Some(Machine { id, .. }), _, _) => Some(format!("machine {id}, which stays, has it mounted")),
+        let reason = match (kept.machine_of(&volume), machines.machine_of(&volume), &volume.machine) {
+            (Some(id), _, _) => Some(format!("machine {id}, which stays, has it mounted")),
             (None, Some(_), _) => None,
             (None, None, Some(id)) => {
                 Some(format!("machine {id} has it mounted, and Fly does not list that machine"))
@@ -143,13 +141,43 @@ fn select_volumes(
     selected
 }
 
+/// Which machine has which volume, as the machines say.
+struct Mounts<'a> {
+    machines: BTreeSet<&'a str>,
+    volumes: BTreeMap<&'a str, &'a str>,
+}
+
+impl<'a> Mounts<'a> {
+    fn of(machines: &'a [Machine]) -> Self {
+        let mounts = |machine: &'a Machine| {
+            machine.volumes.iter().map(|volume| (volume.as_str(), machine.id.as_str()))
+        };
+        Self {
+            machines: machines.iter().map(|machine| machine.id.as_str()).collect(),
+            volumes: machines.iter().flat_map(mounts).collect(),
+        }
+    }
+
+    /// The machine among them that has this volume, as the volume or the machine says.
+    fn machine_of(&self, volume: &'a Volume) -> Option<&'a str> {
+        let by_volume = volume.machine.as_deref().filter(|id| self.machines.contains(id));
+        by_volume.or_else(|| self.volumes.get(volume.id.as_str()).copied())
+    }
+}
+
 /// What became of a machine.
 struct Removal {
     warnings: Vec<String>,
     error: Option<String>,
 }
 
-fn delete_machines(fly: &Fly, machines: &[Machine], options: &CleanupOptions, report: &mut CleanupReport) {
+/// Returns the machines that are listed afterwards.
+fn delete_machines(
+    fly: &Fly,
+    machines: &[Machine],
+    options: &CleanupOptions,
+    report: &mut CleanupReport,
+) -> Result<Vec<Machine>, ProviderError> {
     let removals = at_once(options.machines_at_once, machines, |machine| remove(fly, machine));
     let mut gone: BTreeSet<&str> = BTreeSet::new();
     for (machine, removal) in machines.iter().zip(removals) {
@@ -160,15 +188,11 @@ fn delete_machines(fly: &Fly, machines: &[Machine], options: &CleanupOptions, re
         }
     }
     // What counts is whether they are still listed.
-    match fly.list() {
-        Ok(left) => {
-            for machine in left.iter().filter(|machine| machine.state != MachineState::Ending) {
-                if gone.remove(machine.id.as_str()) {
-                    report.warnings.push(format!("Machine {} is deleted, but still listed", machine.id));
-                }
-            }
+    let listed = fly.list();
+    for machine in listed.iter().flatten().filter(|machine| machine.state != MachineState::Ending) {
+        if gone.remove(machine.id.as_str()) {
+            report.warnings.push(format!("Machine {} is deleted, but still listed", machine.id));
         }
-        Err(error) => report.errors.push(format!("What is left is unknown. {}", error.sentence)),
     }
     for machine in machines {
         let is_gone = gone.contains(machine.id.as_str());
@@ -177,6 +201,7 @@ fn delete_machines(fly: &Fly, machines: &[Machine], options: &CleanupOptions, re
     }
     report.machines_deleted = report.machine_ids_deleted.len();
     report.machines_remaining = report.machine_ids_remaining.len();
+    listed
 }
 
 /// Deletes one machine.

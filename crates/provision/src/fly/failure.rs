@@ -63,7 +63,7 @@ pub(super) fn not_understood(what: &str, why: &str) -> ProviderError {
         class: ErrorClass::Ambiguous,
         status: None,
         sentence: format!(
-            "{what}: the answer is not one of Fly's Machines API ({why}); is FLY_API_BASE_URL right?"
+            "{what}: the answer is not one of Fly's Machines API ({why}); check FLY_API_BASE_URL"
         ),
     }
 }

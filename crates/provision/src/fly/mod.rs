@@ -171,7 +171,11 @@ impl Fly {
         let what = "The volumes cannot be listed";
         let answer = self.calls.repeat(what, Verb::Get, &self.path("/volumes"))?;
         let volumes = read::<Vec<VolumeRow>>(what, &answer)?.into_iter().map(Volume::from);
-        Ok(volumes.filter(|volume| !volume.is_deleted).collect())
+        let volumes: Vec<Volume> = volumes.filter(|volume| !volume.is_deleted).collect();
+        if volumes.iter().any(|volume| volume.id.is_empty()) {
+            return Err(failure::not_understood(what, "a volume has no id"));
+        }
+        Ok(volumes)
     }
 
     /// Deletes a volume. One that is gone is deleted. A volume stays bound to its deleted machine for a while.
@@ -220,7 +224,11 @@ impl Provider for Fly {
         let what = "The machines cannot be listed";
         let answer = self.calls.repeat(what, Verb::Get, &self.path("/machines"))?;
         let machines = read::<Vec<MachineRow>>(what, &answer)?.into_iter().map(Machine::from);
-        Ok(machines.filter(|machine| machine.state != MachineState::Gone).collect())
+        let machines: Vec<Machine> = machines.filter(|machine| machine.state != MachineState::Gone).collect();
+        if machines.iter().any(|machine| machine.id.is_empty()) {
+            return Err(failure::not_understood(what, "a machine has no id"));
+        }
+        Ok(machines)
     }
 
     fn stop(&self, machine: &Machine) -> Result<(), ProviderError> {

@@ -83,21 +83,29 @@ impl CleanupReport {
         ];
         for (what, ids) in rows {
             for id in ids {
-                let _ = writeln!(text, "  {what}: {id}");
+                row(&mut text, what, id);
             }
         }
         for Kept { id, reason } in &self.kept {
-            let _ = writeln!(text, "  kept: {id}: {reason}");
+            row(&mut text, "kept", &format!("{id}: {reason}"));
         }
         for warning in &self.warnings {
-            let _ = writeln!(text, "  warning: {warning}");
+            row(&mut text, "warning", warning);
         }
         for error in &self.errors {
-            let _ = writeln!(text, "  error: {error}");
+            row(&mut text, "error", error);
         }
         if self.dry_run && !(self.machine_ids_to_delete.is_empty() && self.volume_ids_to_delete.is_empty()) {
             text.push_str("Nothing was changed. To delete these, add --yes.\n");
         }
-        visible::lines(&text)
+        text
     }
+}
+
+/// Adds a row. An id with a line end must not look like a row of its own.
+fn row(text: &mut String, what: &str, words: &str) {
+    // Writing to a `String` cannot fail.
+    let _ = write!(text, "  {what}: ");
+    visible::push_line(text, words);
+    text.push('\n');
 }
