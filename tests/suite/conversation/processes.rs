@@ -576,10 +576,10 @@ fn started(variables: &[(String, String)]) -> Running {
 }
 
 pub(super) fn serve(gateway: &ScriptedGateway, address: &str) -> Server {
-    let doors = gateway.clone();
+    crate::support::wait::until_free(address);
+    let own = gateway.clone();
     let limits = ServerLimits::default().with_body_limit(gateway::PATH, BODY_BYTES);
-    Server::bind_refusing(address, limits, ScriptedGateway::refuse, move |request| doors.answer(&request))
-        .unwrap()
+    Server::bind_refusing(address, limits, ScriptedGateway::refuse, move |asked| own.answer(&asked)).unwrap()
 }
 
 pub(super) fn options(agents: &[&str]) -> Options {

@@ -62,6 +62,7 @@ impl Board {
             .iter()
             .fold(ServerLimits::default(), |limits, path| limits.with_body_limit(path, BODY_BYTES));
         let slowness = self.slowness.clone();
+        super::wait::until_free(address);
         let answer = move |request| {
             std::thread::sleep(Duration::from_millis(slowness.load(Ordering::Relaxed)));
             api.answer(&request)

@@ -1,5 +1,6 @@
 //! Waits for a state that no channel announces: a counter, a file, another process.
 
+use std::net::TcpListener;
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -17,4 +18,9 @@ pub(crate) fn until(what: &str, mut holds: impl FnMut() -> bool) {
         assert!(Instant::now() < end, "{what} does not come");
         thread::sleep(CHECK_INTERVAL);
     }
+}
+
+/// Waits until a server can listen at an address again. While a server restarts, a client of another test may get its port.
+pub(crate) fn until_free(address: &str) {
+    until("the port", || TcpListener::bind(address).is_ok());
 }
