@@ -22,8 +22,9 @@ source tests/conformance/releases.sh
 # tests that control the process have agents of their own.
 AGENTS=engineer,qa,locked,broke,denied,picky,down,designer,lead,writer,builder,tester
 REHEARSING=designer,lead,writer
-# What CI has time for.
-QUICK_CASES=access,version,agents,history,mention,three-agents,tool-rounds-1,tool-rounds-3,calls-2,calls-8,lost-answer,runtime-killed,long-answer,heartbeat-token,quoted-error,unknown-agent,provider-400
+# What CI has time for. Not `runtime-killed`: if the client of 2026.9.6 leaves while its run begins to write, all later runs of that
+# agent may fail until the gateway restarts (docs/gateways.md).
+QUICK_CASES=access,version,agents,history,mention,three-agents,tool-rounds-1,tool-rounds-3,calls-2,calls-8,lost-answer,long-answer,heartbeat-token,quoted-error,unknown-agent,provider-400
 # Of each run of tests, and of a rehearsal.
 TEST_SECONDS=${TEST_SECONDS:-600}
 REHEARSAL_SECONDS=1500
