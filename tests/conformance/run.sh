@@ -22,9 +22,8 @@ source tests/conformance/releases.sh
 # tests that control the process have agents of their own.
 AGENTS=engineer,qa,locked,broke,denied,picky,down,designer,lead,writer,builder,tester
 REHEARSING=designer,lead,writer
-# What CI has time for. Not `runtime-killed`: if the client of 2026.9.6 leaves while its run begins to write, all later runs of that
-# agent may fail until the gateway restarts (docs/gateways.md).
-QUICK_CASES=access,version,agents,history,mention,three-agents,tool-rounds-1,tool-rounds-3,calls-2,calls-8,lost-answer,long-answer,heartbeat-token,quoted-error,unknown-agent,provider-400
+# What CI has time for.
+QUICK_CASES=access,version,agents,history,mention,three-agents,tool-rounds-1,tool-rounds-3,calls-2,calls-8,lost-answer,runtime-killed,long-answer,heartbeat-token,quoted-error,unknown-agent,provider-400
 # Of each run of tests, and of a rehearsal.
 TEST_SECONDS=${TEST_SECONDS:-600}
 REHEARSAL_SECONDS=1500
@@ -140,6 +139,22 @@ check() {
     fi
 }
 
+# Whether the gateway's own log shows one of its known defects (docs/gateways.md): it lost the lock of its state, or blocks an agent
+# until it restarts.
+has_known_defect() { grep -qsE 'another OpenClaw process owns|execution admission is closed' "$folder/log"; }
+
+# Checks a release. With QUICK=1, a known defect of the gateway is met by one more check with a fresh gateway. Every other failure
+# counts at once, and a full check counts them all.
+check_fairly() {
+    check "$@" && return
+    [ -n "${QUICK:-}" ] && has_known_defect || return 1
+    echo "AGAIN openclaw $1: its log shows a known defect of the gateway"
+    cp "$folder/log" "$packages/gateway-$1.first.log"
+    end_release
+    rm -rf "${scratch:?}/$1"
+    check "$@"
+}
+
 read -r -a wanted <<<"${VERSIONS:-$CURRENT}"
 if [ "${wanted[0]}" = all ]; then wanted=("${RELEASES[@]}"); fi
 for release in "${wanted[@]}"; do
@@ -148,7 +163,7 @@ done
 failed=()
 for release in "${wanted[@]}"; do
     began=$SECONDS
-    if check "$release" "$@"; then
+    if check_fairly "$release" "$@"; then
         echo "ok    openclaw $release, $((SECONDS - began)) s"
     else
         failed+=("$release")

@@ -223,7 +223,7 @@ fn a_volume_that_only_its_machine_names_stays_with_it() {
     assert_eq!(api.book().live_volumes(), [of_database.as_str(), of_stuck.as_str()]);
 }
 
-/// A machine that is created while others are deleted keeps its volume, whoever names it.
+/// A machine that is created while others are deleted keeps its volume, also if only the machine names it.
 #[test]
 fn a_machine_that_appears_meanwhile_keeps_its_volume() {
     let api = MachinesApi::start();

@@ -282,7 +282,7 @@ fn connections_are_limited_and_their_places_come_back() {
     server.stop(PATIENCE);
 }
 
-/// Strangers cannot hold all places: the oldest one makes room, and each loses its place after a while.
+/// Strangers cannot hold all places: the oldest one loses its place to a newcomer, and each loses its place after a while.
 #[test]
 fn strangers_keep_no_place_from_a_subscriber() {
     let board = Board::new();

@@ -73,7 +73,7 @@ impl ConnectionBuffers {
         }
     }
 
-    /// Makes room behind the input.
+    /// Frees space behind the input.
     fn make_room(&mut self) {
         if self.input.is_empty() {
             self.input = vec![0; self.input_bytes];
@@ -161,7 +161,7 @@ mod tests {
         buffers.release();
         assert_eq!(buffers.held_back(), b"POST / HTTP/1.1\r\n\r\n", "held bytes are not freed");
         assert_eq!(buffers.held_back(), b"");
-        // A head that leaves little room for a body.
+        // A head that leaves little space for a body.
         let mut large = b"POST / HTTP/1.1\r\n".to_vec();
         large.resize(40, b'x');
         large.extend(b"\r\n\r\n");
