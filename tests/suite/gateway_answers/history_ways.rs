@@ -141,11 +141,17 @@ fn a_version_that_changes_within_a_process_is_named_and_the_strictest_behaviour_
     let scripted = ScriptedGateway::new(of(Release::V2026_9_6, &[], true), Arc::new(Directives));
     let (second, started) = (AtomicBool::new(false), Instant::now());
     let line = served(scripted, move |path| {
-        let version = if second.fetch_xor(true, Ordering::Relaxed) { "2026.9.6" } else { "2026.5.28" };
-        // The same process in each answer, however far apart they are.
+        // One clock for both paths. A shorter uptime than before would be another process.
         let uptime = started.elapsed().as_millis();
-        let claim = json!({"ok": true, "status": "started", "version": version, "uptimeMs": uptime});
-        (path == "/startupz").then(|| HttpReply::json_of(&claim))
+        match path {
+            "/startupz" => {
+                let version = if second.fetch_xor(true, Ordering::Relaxed) { "2026.9.6" } else { "2026.5.28" };
+                let claim = json!({"ok": true, "status": "started", "version": version, "uptimeMs": uptime});
+                Some(HttpReply::json_of(&claim))
+            }
+            "/readyz" => Some(HttpReply::json_of(&json!({"ready": true, "failing": [], "uptimeMs": uptime}))),
+            _ => None,
+        }
     });
     let dialect = identified(&line);
     assert!(dialect.doubt().is_some_and(|doubt| doubt.contains("several versions")), "{dialect:?}");
