@@ -1,13 +1,13 @@
 //! An authenticated exchange over the gateway's WebSocket: connect once, then one request after the other.
 
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use serde_json::Value;
 use serde_json::value::RawValue;
 
 use super::HttpGateway;
 use super::socket::{Socket, SocketFailure};
-use mcr_core::gateway::codec::{Heard, connect, parse_message, spoken_request};
+use mcr_core::gateway::codec::{Heard, connect, parse_message, read_uptime, spoken_request};
 use mcr_model::json;
 
 /// The most messages to read for one answer. The others are events of the gateway and of whole runs, word by
@@ -22,6 +22,7 @@ pub(super) struct Conversation<'a> {
     gateway: &'a HttpGateway,
     socket: Socket,
     requests: u32,
+    up: Option<Duration>,
 }
 
 impl<'a> Conversation<'a> {
@@ -29,13 +30,18 @@ impl<'a> Conversation<'a> {
     pub(super) fn begin(gateway: &'a HttpGateway) -> Result<Self, SocketFailure> {
         let until = Instant::now() + gateway.shared.limits.socket;
         let socket = Socket::open(gateway, until)?;
-        let mut conversation = Self { gateway, socket, requests: 1 };
+        let mut conversation = Self { gateway, socket, requests: 1, up: None };
         conversation.wait(until, |heard| matches!(heard, Heard::Challenge).then_some(Ok(())))?;
         let token = gateway.shared.token.as_ref().map(mcr_model::secret::Secret::expose);
         let hello = connect(conversation.requests, token);
         conversation.send(&hello, until)?;
-        conversation.answer(until)?;
+        conversation.up = read_uptime(&conversation.answer(until)?);
         Ok(conversation)
+    }
+
+    /// The uptime of the gateway's process when it accepted the connection, if it showed it.
+    pub(super) fn uptime(&self) -> Option<Duration> {
+        self.up
     }
 
     /// Sends a request and waits for its answer.

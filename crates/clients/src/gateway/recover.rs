@@ -182,7 +182,7 @@ fn fetch_in_full(gateway: &HttpGateway, key: &str, item: &Item) -> Result<Item, 
     Ok(Item { text: found.text, calls: found.calls, cut: false, ..item.clone() })
 }
 
-/// What `/startupz` or `/readyz` shows.
+/// What `/startupz` or `/readyz` shows, else the WebSocket.
 #[derive(Default)]
 struct StartupState {
     starting: bool,
@@ -214,7 +214,19 @@ fn uptime(gateway: &HttpGateway) -> Result<StartupState, NoAnswer> {
             break;
         }
     }
+    if !state.starting && state.up.is_none() {
+        state.up = uptime_over_socket(gateway);
+    }
     Ok(state)
+}
+
+/// 2026.2.19 shows its uptime to a client of its WebSocket only. Without it, a turn that a restart has ended looks like one
+/// that goes on.
+fn uptime_over_socket(gateway: &HttpGateway) -> Option<Duration> {
+    let conversation = Conversation::begin(gateway).ok()?;
+    let up = conversation.uptime();
+    conversation.end();
+    up
 }
 
 /// Adds what the gateway's session list or its WebSocket shows.

@@ -173,8 +173,9 @@ impl<'a> SocketClient<'a> {
         let auth = json!({"method": "token", "role": "operator", "scopes": scopes});
         self.scopes = Some(scopes);
         let version = if old { "dev" } else { release.version() };
+        let up = u64::try_from(self.inner.up_for().as_millis()).unwrap_or(u64::MAX);
         Ok(json!({"type": "hello-ok", "protocol": protocol, "server": {"version": version}, "auth": auth,
-            "policy": {"maxPayload": MESSAGE_BYTES, "tickIntervalMs": 30_000}}))
+            "snapshot": {"uptimeMs": up}, "policy": {"maxPayload": MESSAGE_BYTES, "tickIntervalMs": 30_000}}))
     }
 
     fn method(&self, method: &str, params: &Value) -> Result<Value, Refusal> {

@@ -140,6 +140,43 @@ fn after_a_restart_the_gateways_recovery_is_awaited_or_preceded() {
     }
 }
 
+/// §11.2: the oldest release shows a restart over its WebSocket only. It resumes nothing, so the turn is absent at once.
+#[test]
+fn a_restart_of_the_oldest_release_ends_its_turns() {
+    for (sockets, expected) in [(true, "absent, seen"), (false, "GoesOn 5")] {
+        let old = Options {
+            release: Release::V2026_2_19,
+            tools_allowed: vec!["sessions_history".to_owned()],
+            sockets,
+            ..options()
+        };
+        let first = line(old, |prompt: &Prompt| {
+            let late = if prompt.text.contains("n-1") { PATIENT } else { Duration::ZERO };
+            Thought::say("done").after(late)
+        });
+        // The history of this release hides the first turn of a session while it runs.
+        first.say("[n-0 try 1] work", &[]).unwrap();
+        let (second, error) = std::thread::scope(|scope| {
+            let turn = scope.spawn(|| first.say("[n-1 try 1] work", &[]).unwrap_err());
+            wait::until("the turn", || first.scripted.observations().marks("n-1").runs == 1);
+            let second = served(first.scripted.restarted(), |_| None);
+            first.server.stop(Duration::ZERO);
+            (second, turn.join().unwrap())
+        });
+        assert_eq!(error.class, Class::Lost);
+        // Long after the start of the second process.
+        let mark = TurnMark {
+            marker: "[n-1 try 1]",
+            age: Duration::from_secs(600),
+            lost: SystemClock.now() - Duration::from_secs(500),
+            looked: Some(SystemClock.now() - Duration::from_secs(400)),
+            ..TurnMark::default()
+        };
+        let found = second.client.recover(&SessionKey::new(SESSION), "engineer", &mark).unwrap();
+        assert_eq!(short(&found), expected, "sockets: {sockets}");
+    }
+}
+
 /// §11.4: the state of the run is used if it may be read.
 #[test]
 fn the_state_of_the_run_is_read_where_permitted() {

@@ -2,6 +2,7 @@
 //! it answers requests by their id, with events of all kinds in between.
 
 use std::borrow::Cow;
+use std::time::Duration;
 
 use serde::Deserialize;
 use serde_json::value::RawValue;
@@ -35,6 +36,21 @@ pub fn connect(id: u32, token: Option<&str>) -> String {
         params["auth"] = json!({"token": token});
     }
     request(id, "connect", &params)
+}
+
+/// Reads the uptime of the gateway's process from its answer to [`connect`], where it is shown (spec §11.2).
+pub fn read_uptime(hello: &RawValue) -> Option<Duration> {
+    #[derive(Deserialize)]
+    struct Hello {
+        snapshot: Snapshot,
+    }
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct Snapshot {
+        uptime_ms: u64,
+    }
+    let hello: Hello = serde_json::from_str(hello.get()).ok()?;
+    Some(Duration::from_millis(hello.snapshot.uptime_ms))
 }
 
 /// A request.
