@@ -22,8 +22,8 @@ use mcr_core::gateway::codec::{
     self, TurnFailure, in_flight_params, message_params, read_in_flight, read_message,
 };
 use mcr_core::gateway::history::{
-    self, Item, Listed, Recovered, Running, SessionEvidence, Status, TurnMark, TurnProgress, cut_item,
-    decide, read_listed, turn_progress,
+    self, Item, Listed, Recovered, Running, SessionEvidence, Status, TurnMark, TurnProgress, Waiting,
+    cut_item, decide, read_listed, turn_progress,
 };
 use mcr_core::gateway::{ModelCall, Why};
 use mcr_model::SessionKey;
@@ -81,10 +81,13 @@ pub(super) fn recover(
         untouched: false,
         up,
         ends_unheard: dialect.ends_unheard(),
+        idle: false,
         asks_again: dialect.asks_again(),
         now: SystemClock.now(),
     };
     let verdict = match decide(mark, &evidence) {
+        // Only time helps: the gateway may not have noticed yet that the client is gone.
+        verdict @ Recovered::Running(Running { why: Waiting::WindingUp, .. }) => verdict,
         // The history alone does not settle these.
         Recovered::Running(_) | Recovered::Absent { .. } => {
             decide(mark, &with_session_list(gateway, &key, mark, evidence))
@@ -228,11 +231,15 @@ fn with_session_list<'a>(
         let untouched = listed.untouched_since(evidence.now - mark.age);
         return SessionEvidence { status: listed.status, untouched, ..evidence };
     }
-    let nothing_known = evidence.items.is_empty() && !evidence.ends_unheard;
-    SessionEvidence {
-        ends_unheard: evidence.ends_unheard || (nothing_known && is_idle(gateway, key)),
-        ..evidence
-    }
+    let is_in_question = if evidence.ends_unheard {
+        // The history shows our message without an answer.
+        !evidence.items.is_empty()
+    } else {
+        // The history alone says nothing.
+        evidence.items.is_empty()
+    };
+    let idle = is_in_question && is_idle(gateway, key);
+    SessionEvidence { ends_unheard: evidence.ends_unheard || idle, idle, ..evidence }
 }
 
 /// Whether the gateway reports over its WebSocket that nothing runs in this session. Gateways that accept the
