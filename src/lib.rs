@@ -33,7 +33,7 @@
 //!  prober ──Probed──┼─► inbox ─► dispatcher ─────────┘                               │
 //!  http ────nudge───┤    (owns all rows; no IO) ◄─────────── Finished, nudge ────────┘
 //!  wake query ──────┘
-//!  roster   reporter   stall monitor         http acceptor, one thread for each connection
+//!  roster   reporter   stall monitor   session events   http acceptor, one thread for each connection
 //! ```
 //!
 //! ## Vocabulary

@@ -222,6 +222,7 @@ fn history(body: &[u8], status: &str) {
                 untouched,
                 up: None,
                 ends_unheard,
+                idle: ends_unheard,
                 asks_again,
                 now,
             };

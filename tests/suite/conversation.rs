@@ -6,6 +6,8 @@ mod alive;
 mod answers;
 /// A person behind a backlog of rows of agents.
 mod backlog;
+/// An agent that only the gateway's restart helps.
+mod blocked_agents;
 /// Daily budgets: the limit, running turns, the books of the model.
 mod budgets;
 /// Tasks whose status and facts differ.
@@ -58,6 +60,8 @@ mod requests;
 mod rivals;
 /// Changes of agents, and unusable agents.
 mod roster;
+/// Events of sessions as signs of life.
+mod session_events;
 /// Obstacles at the start of the program.
 mod starts;
 /// `/health` and `/metrics`.
@@ -77,6 +81,8 @@ mod test_kind;
 mod wake_query;
 /// Events for agents.
 mod wakes;
+/// Which workers run the jobs.
+mod workers;
 /// The workspaces that the program writes.
 mod workspaces;
 

@@ -192,13 +192,14 @@ impl Shop {
             journal: self.journal.clone(),
             left: RecoveredState::default(),
             watch: StallWatch {
-                limits: StallLimits { quiet: quick, look: quick, round: quick },
+                limits: StallLimits { silent: quick, quiet: quick, look: quick, round: quick },
                 look: Box::new(move |_| {
                     looks.1.fetch_add(1, Ordering::SeqCst);
                     assert!(!take(&looks.0), "the look panics, as ordered");
                     Ok(None)
                 }),
                 calls: CallLimit { most: 32, may_loop: Box::new(|| false) },
+                events: None,
             },
             beats: no_beats.clone(),
             probe: Box::new(move || {

@@ -147,6 +147,7 @@ impl GatewayStatus {
                 AgentList::Listed(_) => Some(true),
             },
             missing_agents: MissingAgentsReport::default(),
+            blocked_agents: Vec::new(),
             sessions: known.sessions.len(),
             last_send_at: known.last_reply,
             last_send_error: known.last_error.clone(),

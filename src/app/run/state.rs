@@ -281,6 +281,7 @@ impl State {
         let breaker = state.as_ref().and_then(|state| state.breaker_open.as_deref());
         let mut gateway = self.gateway.health(breaker, state.is_some());
         gateway.missing_agents = self.missing_agents().report();
+        gateway.blocked_agents = self.operator.slugs(self.delivery.get().map(View::blocked_agents));
         gateway.child = self.child.as_ref().map(|child| child.now());
         let advice = &mut gateway.missing_agents.advice;
         for text in [&mut gateway.closed, &mut gateway.last_send_error, advice].into_iter().flatten() {

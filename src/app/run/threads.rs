@@ -193,6 +193,7 @@ impl ThreadSetup<'_> {
                 most: delivery.tool_calls_max,
                 may_loop: Box::new(move || looping.dialect().may_ask_again()),
             },
+            events: self.gateway.as_ref().map(|gateway| gateway.client(&self.switches.turns)),
         };
         DeliverySetup {
             plan,

@@ -99,13 +99,15 @@ fn a_turn_stuck_twice_is_given_up() {
 #[test]
 fn a_queued_turn_is_not_stuck() {
     let slugs = ["ben", "ada"];
-    let stack = Stack::narrow(&slugs, 1, &[("OPENCLAW_REQUEST_TIMEOUT_MS", "5000")], |prompt: &Prompt| {
+    let mind = |prompt: &Prompt| {
         if worked(prompt) < 5 {
             Thought::work("exec", Duration::from_secs(2), "on it")
         } else {
             Thought::say(format!("{} at last.", prompt.agent))
         }
-    });
+    };
+    let limit = [("OPENCLAW_REQUEST_TIMEOUT_MS", "5000")];
+    let stack = Stack::played_with(&slugs, mind, |options| options.max_concurrent = 1, &limit);
     let tasks = slugs.map(|slug| (slug, stack.task("in_progress", &[slug])));
     for (slug, task) in &tasks {
         stack.mention(task, slug, "hello");

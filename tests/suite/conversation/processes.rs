@@ -79,19 +79,18 @@ impl Stack {
         mind: impl ScriptedModel + 'static,
         change: impl FnOnce(&mut Options),
     ) -> Self {
-        let mut options = options(slugs);
-        change(&mut options);
-        Self::built(slugs, Place::Ours(Arc::new(mind), options), "1000", None, &[])
+        Self::played_with(slugs, mind, change, &[])
     }
 
-    /// With a gateway that runs this many turns at once.
-    pub(super) fn narrow(
+    /// [`Stack::played`] with these variables.
+    pub(super) fn played_with(
         slugs: &[&str],
-        room: usize,
-        more: &[(&str, &str)],
         mind: impl ScriptedModel + 'static,
+        change: impl FnOnce(&mut Options),
+        more: &[(&str, &str)],
     ) -> Self {
-        let options = Options { max_concurrent: room, ..options(slugs) };
+        let mut options = options(slugs);
+        change(&mut options);
         Self::built(slugs, Place::Ours(Arc::new(mind), options), "1000", None, more)
     }
 

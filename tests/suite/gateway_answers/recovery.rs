@@ -35,6 +35,8 @@ struct Scene {
     /// Whether another process answers than the one that took the turn; `None` if unknown.
     restarted: Option<bool>,
     ends_unheard: bool,
+    /// The gateway reports that nothing runs in the session.
+    idle: bool,
     /// The gateway's list shows that nothing has begun in the session since.
     untouched: bool,
     /// Seconds since the answer was lost.
@@ -54,6 +56,7 @@ const FIRST: Scene = Scene {
     status: None,
     restarted: Some(false),
     ends_unheard: true,
+    idle: false,
     untouched: false,
     since: 3,
     looked: None,
@@ -64,6 +67,8 @@ const FIRST: Scene = Scene {
 };
 /// [`FIRST`] at the next reading.
 const SECOND: Scene = Scene { since: 8, looked: Some(5), ..FIRST };
+/// [`FIRST`] if the gateway reports that nothing runs in the session.
+const IDLE: Scene = Scene { idle: true, ..FIRST };
 const RESTARTED: Scene = Scene { restarted: Some(true), ..FIRST };
 const FAILED: Scene = Scene { failed: true, since: 0, ..FIRST };
 
@@ -98,6 +103,7 @@ fn verdict(scene: Scene, items: &[Value]) -> Recovered {
             up: scene.restarted.map(up),
             untouched: scene.untouched,
             ends_unheard: scene.ends_unheard,
+            idle: scene.idle,
             asks_again: scene.asks_again,
             now,
         },
@@ -283,6 +289,10 @@ fn after_hanging_up_a_turn_is_ended_or_goes_on() {
         ("thinking", killed, vec![ours()], "absent, seen"),
         ("thinking, and its status is not told", FIRST, vec![ours()], "SecondLook 5"),
         ("thinking, and its status is not told, again", SECOND, vec![ours()], "absent, seen"),
+        ("thinking, and nothing runs any more", IDLE, vec![ours()], "absent, seen"),
+        ("nothing runs, but our message is not there", IDLE, vec![older()], "SecondLook 5"),
+        ("nothing runs, at once", Scene { since: 1, ..IDLE }, vec![ours()], "WindingUp 1"),
+        ("old: nothing runs", Scene { idle: true, looked: None, ..old }, vec![ours()], "GoesOn 5"),
         ("built-in tool running", killed, vec![ours(), calls(RUN, &["b1"])], "absent, seen"),
         ("at once: it may not have noticed", Scene { since: 0, ..FIRST }, vec![ours()], "WindingUp 2"),
         ("old: nothing is stopped", old, vec![ours()], "GoesOn 5"),

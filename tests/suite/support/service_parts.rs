@@ -4,6 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use mission_control_runtime::clock::Clock;
+use mission_control_runtime::delivery::blocked_agents::BlockedAgents;
 use mission_control_runtime::delivery::budget::BudgetKeeper;
 use mission_control_runtime::delivery::deps::{AnswerCounter, DeliveryDeps, RecentIds, Rules};
 use mission_control_runtime::delivery::inflight::InFlight;
@@ -44,6 +45,7 @@ pub(crate) struct ServiceParts {
     pub(crate) answers: AnswerCounter,
     /// The agents whose key is refused.
     pub(crate) cooldown: ProviderCooldown,
+    pub(crate) blocked: BlockedAgents,
     pub(crate) made: Arc<RecentIds>,
     budget: BudgetKeeper,
     /// The active turns.
@@ -62,6 +64,7 @@ impl ServiceParts {
             people,
             answers: AnswerCounter::default(),
             cooldown: ProviderCooldown::default(),
+            blocked: BlockedAgents::default(),
             made: Arc::default(),
             budget: BudgetKeeper::off(),
             inflight: InFlight::new(crossbeam_channel::bounded(1).0),
@@ -88,6 +91,7 @@ impl ServiceParts {
             resumed: &|_, _| (),
             answers: &self.answers,
             cooldown: &self.cooldown,
+            blocked: &self.blocked,
             made: &self.made,
             budget: &self.budget,
             inflight: &self.inflight,

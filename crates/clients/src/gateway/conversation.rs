@@ -7,7 +7,9 @@ use serde_json::value::RawValue;
 
 use super::HttpGateway;
 use super::socket::{Socket, SocketFailure};
-use mcr_core::gateway::codec::{Heard, connect, parse_message, read_uptime, spoken_request};
+use mcr_core::gateway::codec::{
+    Heard, SessionSign, connect, connect_following, parse_message, read_sign, read_uptime, spoken_request,
+};
 use mcr_model::json;
 
 /// The most messages to read for one answer. The others are events of the gateway and of whole runs, word by
@@ -28,6 +30,18 @@ pub(super) struct Conversation<'a> {
 impl<'a> Conversation<'a> {
     /// Opens a socket and authenticates once the gateway has sent its challenge.
     pub(super) fn begin(gateway: &'a HttpGateway) -> Result<Self, SocketFailure> {
+        Self::begin_with(gateway, connect)
+    }
+
+    /// Like [`Conversation::begin`], for the events of sessions.
+    pub(super) fn begin_following(gateway: &'a HttpGateway) -> Result<Self, SocketFailure> {
+        Self::begin_with(gateway, connect_following)
+    }
+
+    fn begin_with(
+        gateway: &'a HttpGateway,
+        connect: fn(u32, Option<&str>) -> String,
+    ) -> Result<Self, SocketFailure> {
         let until = Instant::now() + gateway.shared.limits.socket;
         let socket = Socket::open(gateway, until)?;
         let mut conversation = Self { gateway, socket, requests: 1, up: None };
@@ -50,6 +64,22 @@ impl<'a> Conversation<'a> {
         self.requests += 1;
         self.send(&spoken_request(self.requests, method, params), until)?;
         self.answer(until)
+    }
+
+    /// Waits for an event that shows progress in a session; none if there is none until then.
+    pub(super) fn next_sign(&mut self, until: Instant) -> Result<Option<SessionSign>, SocketFailure> {
+        while Instant::now() < until {
+            let Some(text) = self.socket.receive_text_before(until)? else { return Ok(None) };
+            match parse_message(&json::text(&text)).ok_or_else(not_understood)? {
+                Heard::Event { name, payload } => {
+                    if let Some(sign) = read_sign(&name, payload) {
+                        return Ok(Some(sign));
+                    }
+                }
+                Heard::Challenge | Heard::Answer { .. } => {}
+            }
+        }
+        Ok(None)
     }
 
     /// Closes the connection with a normal close frame.
@@ -93,15 +123,17 @@ impl<'a> Conversation<'a> {
         for _ in 0..MESSAGES_MAX {
             let text = self.socket.receive_text(until)?;
             let text = json::text(&text);
-            let Some(heard) = parse_message(&text) else {
-                return Err(SocketFailure::Declined(
-                    "a message on its WebSocket is not understood: check the gateway's version".to_owned(),
-                ));
-            };
+            let heard = parse_message(&text).ok_or_else(not_understood)?;
             if let Some(found) = find(heard) {
                 return found;
             }
         }
         Err(SocketFailure::Temporary("too many other messages came before the answer".to_owned()))
     }
+}
+
+fn not_understood() -> SocketFailure {
+    SocketFailure::Declined(
+        "a message on its WebSocket is not understood: check the gateway's version".to_owned(),
+    )
 }

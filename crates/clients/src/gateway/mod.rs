@@ -24,6 +24,7 @@ mod probe;
 mod query;
 mod recover;
 mod reply_history;
+mod session_events;
 mod session_history;
 mod socket;
 
@@ -54,6 +55,7 @@ use endpoint::GatewayShared;
 pub use endpoint::{GatewayEndpoint, GatewayLimits};
 pub use names::SessionNaming;
 pub use probe::{AgentList, Probe};
+pub use session_events::{EventsFailure, SessionEvents};
 
 /// The most bytes to read of a refusal.
 const REFUSAL_BYTES_MAX: u64 = 1024 * 1024;
@@ -191,6 +193,11 @@ impl HttpGateway {
         mark: &TurnMark<'_>,
     ) -> Result<Option<TurnProgress>, GatewayError> {
         recover::look(self, session, agent, mark).map_err(|failure| self.shared.error(failure))
+    }
+
+    /// Opens a connection that follows the events of sessions.
+    pub fn session_events(&self) -> Result<SessionEvents<'_>, EventsFailure> {
+        SessionEvents::open(self)
     }
 
     fn run_turn(

@@ -22,8 +22,8 @@ use mcr_core::gateway::codec::{
     self, TurnFailure, in_flight_params, message_params, read_in_flight, read_message,
 };
 use mcr_core::gateway::history::{
-    self, Item, Listed, Recovered, Running, SessionEvidence, Status, TurnMark, TurnProgress, cut_item,
-    decide, read_listed, turn_progress,
+    self, Item, Listed, Recovered, Running, SessionEvidence, Status, TurnMark, TurnProgress, Waiting,
+    cut_item, decide, read_listed, turn_progress,
 };
 use mcr_core::gateway::{ModelCall, Why};
 use mcr_model::SessionKey;
@@ -47,7 +47,19 @@ pub(super) fn recover(
         Err(NoAnswer::Inconclusive) => None,
         Err(NoAnswer::Away(failure)) => return Err(failure),
     };
-    let mut shown = match session_history::read(gateway, &key, mark) {
+    read_verdict(gateway, &key, &agent, mark, up, false)
+}
+
+/// Reads the session and decides. `idle` says that the gateway has reported no active run there.
+fn read_verdict(
+    gateway: &HttpGateway,
+    key: &str,
+    agent: &str,
+    mark: &TurnMark<'_>,
+    up: Option<Duration>,
+    idle: bool,
+) -> Result<Recovered, TurnFailure> {
+    let mut shown = match session_history::read(gateway, key, mark) {
         Ok(shown) => shown,
         Err(HistoryUnavailable::Away(failure)) => return Err(failure),
         Err(HistoryUnavailable::Temporary) => return Ok(Recovered::Running(Running::unreadable())),
@@ -59,7 +71,7 @@ pub(super) fn recover(
     };
     if let Some(at) = cut_item(mark, &shown.items) {
         let last = shown.items.last().map(|item| item.seq);
-        match fetch_in_full(gateway, &key, &shown.items[at]) {
+        match fetch_in_full(gateway, key, &shown.items[at]) {
             Ok(item) => shown.items[at] = item,
             Err(SocketFailure::Away(failure)) => return Err(failure),
             Err(SocketFailure::Temporary(words)) => {
@@ -80,14 +92,22 @@ pub(super) fn recover(
         status: None,
         untouched: false,
         up,
-        ends_unheard: dialect.ends_unheard(),
+        ends_unheard: dialect.ends_unheard() || idle,
+        idle,
         asks_again: dialect.asks_again(),
         now: SystemClock.now(),
     };
     let verdict = match decide(mark, &evidence) {
+        // Only time helps: the gateway may not have noticed yet that the client is gone.
+        verdict @ Recovered::Running(Running { why: Waiting::WindingUp, .. }) => verdict,
         // The history alone does not settle these.
-        Recovered::Running(_) | Recovered::Absent { .. } => {
-            decide(mark, &with_session_list(gateway, &key, mark, evidence))
+        Recovered::Running(_) | Recovered::Absent { .. } if !idle => {
+            let evidence = with_session_list(gateway, key, mark, evidence);
+            if evidence.idle {
+                // The run may have answered between the reading above and its end.
+                return read_verdict(gateway, key, agent, mark, up, true);
+            }
+            decide(mark, &evidence)
         }
         verdict => verdict,
     };
@@ -240,11 +260,15 @@ fn with_session_list<'a>(
         let untouched = listed.untouched_since(evidence.now - mark.age);
         return SessionEvidence { status: listed.status, untouched, ..evidence };
     }
-    let nothing_known = evidence.items.is_empty() && !evidence.ends_unheard;
-    SessionEvidence {
-        ends_unheard: evidence.ends_unheard || (nothing_known && is_idle(gateway, key)),
-        ..evidence
-    }
+    let is_in_question = if evidence.ends_unheard {
+        // The history shows our message without an answer.
+        !evidence.items.is_empty()
+    } else {
+        // The history alone says nothing.
+        evidence.items.is_empty()
+    };
+    let idle = is_in_question && is_idle(gateway, key);
+    SessionEvidence { ends_unheard: evidence.ends_unheard || idle, idle, ..evidence }
 }
 
 /// Whether the gateway reports over its WebSocket that nothing runs in this session. Gateways that accept the

@@ -69,6 +69,15 @@ impl Socket {
         self.socket.receive_text(until).map_err(|fault| self.broken(&fault))
     }
 
+    /// Like [`Socket::receive_text`], and `None` if no message is complete at `until`. The connection stays usable.
+    pub(super) fn receive_text_before(&mut self, until: Instant) -> Result<Option<String>, SocketFailure> {
+        match self.socket.receive_text(until) {
+            Ok(text) => Ok(Some(text)),
+            Err(WebSocketFault::Connection(Fault::TooSlow)) if !self.stop.is_closed() => Ok(None),
+            Err(fault) => Err(self.broken(&fault)),
+        }
+    }
+
     /// Sends a close frame and drops the connection.
     pub(super) fn close(self) {
         self.socket.close();

@@ -60,6 +60,8 @@ causes! {
     ProviderRejected "provider-rejected" Provider Refusals Mended,
     /// The gateway does not know the agent.
     UnknownAgent "unknown-agent" Provider Refusals Mended,
+    /// The gateway cannot run the agent until it is restarted.
+    AgentBlocked "agent-blocked" Provider None Restart,
     /// The backend refused a call without a reason that decides the delivery.
     Backend "backend" Row Others Doubled,
     /// The backend was out of reach. Consecutive failures are counted, and only lengthen the pauses.
@@ -202,6 +204,8 @@ pub(super) enum Pause {
     Breaker,
     /// A pause from the first time on: the breaker is closed, but this item alone meets a page instead of answers.
     Aside,
+    /// The same each time: only a person ends the cause, and the next attempt follows soon after that.
+    Restart,
     /// None: no attempt of this version ends so.
     NotRetried,
 }
@@ -212,6 +216,8 @@ const FIRST: Duration = Duration::from_secs(2);
 pub(super) const LONGEST: Duration = Duration::from_mins(10);
 /// The longest pause of an item that found the breaker open more than once.
 const LONGEST_AT_THE_BREAKER: Duration = Duration::from_mins(1);
+/// The pause while a person must restart the gateway.
+const RESTART: Duration = Duration::from_mins(1);
 /// The shortest pause if a person must repair the gateway.
 const MENDED: Duration = Duration::from_secs(30);
 
@@ -227,6 +233,7 @@ impl Pause {
             Self::Lost => Some(doubled(count, None, dice)),
             Self::Breaker => count.checked_sub(2).map(at_the_breaker),
             Self::Aside => Some(at_the_breaker(count.saturating_sub(1))),
+            Self::Restart => Some(not_before.unwrap_or(RESTART)),
             Self::NotRetried => None,
         }
     }
@@ -316,6 +323,7 @@ fn of_turn(why: Why) -> Cause {
         Why::ContextTooLong => Cause::ContextTooLong,
         Why::GatewayText => Cause::GatewayText,
         Why::Internal => Cause::Internal,
+        Why::AgentBlocked => Cause::AgentBlocked,
         Why::Interrupted => Cause::Interrupted,
         Why::LostAnswer => Cause::AnswerNotReceived,
         Why::Silent => Cause::Silent,

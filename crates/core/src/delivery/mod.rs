@@ -34,6 +34,7 @@ pub mod failure;
 mod finished;
 pub mod fold;
 mod gateway_breaker;
+pub mod internal_failures;
 pub mod journal;
 pub mod ledger_row;
 pub mod limited;

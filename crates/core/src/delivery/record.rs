@@ -210,6 +210,8 @@ impl Record {
         self.effects.recalled(now);
         if let Some(sent) = self.sent.as_mut().filter(|sent| sent.lost.is_none()) {
             sent.interrupted = true;
+            // The connection ended with the process that had it.
+            sent.lost = Some(now);
         }
         if let Some(since) = self.stage.doubt_mut().and_then(Option::as_mut) {
             *since = now;

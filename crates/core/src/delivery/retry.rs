@@ -176,7 +176,7 @@ mod tests {
     #[test]
     fn every_failure_is_bounded_and_every_pause_is_monotone() {
         let waiting = Unsettled::Waiting { why: Waiting::GoesOn, pause: Duration::from_secs(5) };
-        let rows: [(Trouble, Option<u32>); 25] = [
+        let rows: [(Trouble, Option<u32>); 26] = [
             (turn(Class::Transient, Why::Interrupted), Some(8)),
             (turn(Class::Transient, Why::ProviderTrouble), Some(20)),
             (turn(Class::Transient, Why::ProviderRefused), Some(20)),
@@ -188,6 +188,7 @@ mod tests {
             (Trouble::Unsettled(Unsettled::StuckAgain), Some(1)),
             (Trouble::Unsettled(Unsettled::Cut), Some(1)),
             (Trouble::Unsettled(Unsettled::Unknown), Some(1)),
+            (turn(Class::Transient, Why::AgentBlocked), None),
             (turn(Class::Refused, Why::TooLarge), Some(1)),
             (turn(Class::Refused, Why::ProviderRejected), Some(6)),
             (turn(Class::Refused, Why::UnknownAgent), Some(6)),

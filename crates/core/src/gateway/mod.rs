@@ -257,6 +257,8 @@ pub enum Why {
     GatewayText,
     /// An internal error of the gateway; its log has the reason.
     Internal,
+    /// The gateway cannot run the agent until it is restarted.
+    AgentBlocked,
     /// The agent was interrupted before it answered.
     Interrupted,
     /// The connection ended before the answer was complete.
@@ -295,6 +297,9 @@ impl Why {
             Self::ContextTooLong => "the conversation is too long for the agent's model",
             Self::GatewayText => "the gateway sent a text that the agent did not write",
             Self::Internal => "the gateway had an internal error",
+            Self::AgentBlocked => {
+                "every turn of the agent fails inside the gateway, while other agents are answered"
+            }
             Self::Interrupted => "the gateway interrupted the agent's turn",
             Self::LostAnswer => "the connection to the gateway ended before the answer was complete",
             Self::Silent => "the turn showed no sign of life for too long",
@@ -342,6 +347,7 @@ impl Why {
                 Some("Give the agent a model with a larger context, or reset the session at the gateway.")
             }
             Self::Internal | Self::GatewayText => Some("Look in the gateway's log for the reason."),
+            Self::AgentBlocked => Some("Restart the gateway; the delivery follows by itself."),
             Self::NotOverSocket => Some(
                 "Only current releases permit it, to clients that send their token from the same machine; 2026.9 is recommended.",
             ),

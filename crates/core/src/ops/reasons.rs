@@ -23,6 +23,8 @@ words! {
         GatewayTooOld = "gateway_too_old",
         /// The gateway does not have agents of the account.
         AgentsMissing = "agents_missing",
+        /// The gateway cannot run agents, although it runs others.
+        AgentsBlocked = "agents_blocked",
         /// The gateway shows no session, so a lost answer cannot be found.
         GatewayHistoryClosed = "gateway_history_closed",
         /// No gateway is configured.
@@ -107,6 +109,10 @@ impl HealthReason {
             Self::AgentsMissing => {
                 "the gateway does not have agents of the account, so their work waits: add them to its configuration; \
                  `gateway.missingAgents` of /health, or `doctor`, has the names and the setting"
+            }
+            Self::AgentsBlocked => {
+                "every turn of an agent fails inside the gateway, while other agents are answered, so its work waits: restart \
+                 the gateway; `gateway.blockedAgents` of /health has the names"
             }
             Self::GatewayHistoryClosed => {
                 "the gateway shows no session, so a lost answer ends as dead: add \"sessions_list\" and \"sessions_history\" to tools.alsoAllow in its configuration, and restart it"

@@ -1,6 +1,6 @@
 //! Faults to inject: once, for one session, or permanently.
 
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashMap, HashSet, VecDeque};
 use std::sync::{Condvar, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -64,6 +64,14 @@ struct FaultPlan {
     next_in: HashMap<String, VecDeque<Fault>>,
     always: Option<Fault>,
     always_in: HashMap<String, Fault>,
+    /// Agents whose turns fail inside the gateway.
+    blocked: HashSet<String>,
+    /// The history cannot be read.
+    history_hidden: bool,
+    /// Sessions cannot be followed.
+    refuses_followers: bool,
+    /// How many connections of followers end at the next event.
+    followers_lost: u32,
     releases: u64,
     ended: bool,
 }
@@ -91,6 +99,51 @@ impl Faults {
     /// Plans a fault for every further request of a session.
     pub fn always_in(&self, session: &str, fault: Fault) {
         self.plan().always_in.insert(session.to_lowercase(), fault);
+    }
+
+    /// Every turn of this agent fails inside the gateway until its restart, like after `Agent database execution admission is
+    /// closed` in the log of 2026.9.6.
+    pub fn block(&self, agent: &str) {
+        self.plan().blocked.insert(agent.to_owned());
+    }
+
+    pub(super) fn blocks(&self, agent: &str) -> bool {
+        self.plan().blocked.contains(agent)
+    }
+
+    /// Requests for a session's history fail from now on.
+    pub fn hide_history(&self) {
+        self.plan().history_hidden = true;
+    }
+
+    pub(super) fn hides_history(&self) -> bool {
+        self.plan().history_hidden
+    }
+
+    /// WebSocket clients may not follow sessions from now on.
+    pub fn refuse_followers(&self) {
+        self.plan().refuses_followers = true;
+    }
+
+    pub(super) fn refuses_followers(&self) -> bool {
+        self.plan().refuses_followers
+    }
+
+    /// The connections of this many followers of sessions end in place of an event.
+    pub fn lose_followers(&self, count: u32) {
+        self.plan().followers_lost = count;
+    }
+
+    /// How many followers are still to be lost.
+    pub fn followers_to_lose(&self) -> u32 {
+        self.plan().followers_lost
+    }
+
+    pub(super) fn loses_follower(&self) -> bool {
+        let mut plan = self.plan();
+        let loses = plan.followers_lost > 0;
+        plan.followers_lost -= u32::from(loses);
+        loses
     }
 
     /// Removes all planned faults. Stalled requests keep waiting.

@@ -41,6 +41,9 @@ pub(super) fn answer(inner: &Arc<Inner>, request: &Request, key: &str) -> Reply 
         let error = json!({"type": "forbidden", "message": "missing scope: operator.read"});
         return body(403, &json!({"ok": false, "error": error}));
     }
+    if inner.faults.hides_history() {
+        return Reply::text("Internal Server Error").with_status(500);
+    }
     let (mut limit, mut cursor) = (None, None);
     for (name, value) in
         request.query().unwrap_or_default().split('&').filter_map(|pair| pair.split_once('='))

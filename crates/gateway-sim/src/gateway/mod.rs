@@ -5,7 +5,7 @@
 //!
 //! A request passes through these modules: `turn` accepts it, `schema` and `turn_request` parse it. `run` runs the turn in
 //! a session of `sessions`, which writes a `transcript`, and `answer` formats the result. `history`, `invoke` and `probes`
-//! serve the other endpoints, and `socket` the WebSocket.
+//! serve the other endpoints, and `socket` the WebSocket, where `session_events` reports what is written.
 //!
 //! A gateway that crashes and restarts (openclaw-gateway §11.5) is a second instance with the `sessions` of the first
 //! ([`ScriptedGateway::restarted`]). It resumes their unfinished turns (`restart`).
@@ -38,6 +38,7 @@ mod restart;
 mod run;
 mod schema;
 mod scripted_model;
+mod session_events;
 mod sessions;
 mod silence;
 mod socket;

@@ -30,6 +30,8 @@ struct Pages {
     spent_by: HashMap<String, Tokens>,
     markers: HashMap<String, Marks>,
     seen: VecDeque<Arc<Seen>>,
+    followers: usize,
+    most_followers: usize,
     /// The number of crashes. Requests from before a crash have ended with it.
     life: u64,
 }
@@ -101,6 +103,25 @@ impl Observations {
         let life = pages.life;
         drop(pages);
         Visit { observations: Arc::clone(self), seen, life, by_client: true, spent: Cell::default() }
+    }
+
+    /// Records a WebSocket client that follows sessions, until the value is dropped.
+    pub(super) fn follow(this: &Arc<Self>) -> Follower {
+        let mut pages = this.pages();
+        pages.followers += 1;
+        pages.most_followers = pages.most_followers.max(pages.followers);
+        drop(pages);
+        Follower(Arc::clone(this))
+    }
+
+    /// The number of WebSocket clients that follow sessions.
+    pub fn followers(&self) -> usize {
+        self.pages().followers
+    }
+
+    /// The maximum number of WebSocket clients that followed sessions at once.
+    pub fn most_followers(&self) -> usize {
+        self.pages().most_followers
     }
 
     /// Records a crash: no request is in progress any more.
@@ -182,6 +203,15 @@ impl Pages {
         } else if self.markers.len() < MARKERS {
             change(self.markers.entry(word.to_owned()).or_default());
         }
+    }
+}
+
+/// A WebSocket client that follows sessions.
+pub(super) struct Follower(Arc<Observations>);
+
+impl Drop for Follower {
+    fn drop(&mut self) {
+        self.0.pages().followers -= 1;
     }
 }
 

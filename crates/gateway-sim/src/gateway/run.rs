@@ -78,7 +78,8 @@ pub(super) fn run(
     if new && ask.clash {
         return failed(400, "invalid_request_error", "invalid tool configuration");
     }
-    if new && (ask.text.trim().is_empty() || inner.is_cooling(&ask.agent)) {
+    let fails = inner.is_cooling(&ask.agent) || inner.faults.blocks(&ask.agent);
+    if new && (ask.text.trim().is_empty() || fails) {
         return internal();
     }
     let session = inner.sessions.of(name);

@@ -1,4 +1,5 @@
-//! The WebSocket on the gateway's port (openclaw-gateway §11.4). It implements only session queries and the abort of a run.
+//! The WebSocket on the gateway's port (openclaw-gateway §11.4). It implements session queries, the abort
+//! of a run, and the events of followed sessions.
 
 use std::io::{self, ErrorKind};
 use std::sync::Arc;
@@ -8,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::answer::written;
 use super::ids::uuid;
+use super::session_events::Subscriptions;
 use super::sessions::Session;
 use super::turn_request::session_named;
 use super::{Inner, Phase, Release, draining};
@@ -36,6 +38,9 @@ const MISMATCH: &str = "protocol mismatch";
 /// The known scopes.
 const SCOPES: [&str; 3] = ["operator.read", "operator.write", "operator.admin"];
 
+const SUBSCRIBE: &str = "sessions.messages.subscribe";
+const UNSUBSCRIBE: &str = "sessions.messages.unsubscribe";
+
 /// A refusal: a code and a sentence.
 type Refusal = (&'static str, String);
 
@@ -62,13 +67,14 @@ struct SocketClient<'a> {
     reader: Reader,
     /// The granted scopes, after the client is connected.
     scopes: Option<Vec<String>>,
+    subscriptions: Subscriptions,
 }
 
 impl<'a> SocketClient<'a> {
     fn new(inner: &'a Inner, connection: &'a mut dyn Duplex) -> Self {
         let reader =
             Reader::new(Side::Client, WebSocketLimits { message_bytes: MESSAGE_BYTES, frames: FRAMES });
-        Self { inner, connection, reader, scopes: None }
+        Self { inner, connection, reader, scopes: None, subscriptions: Subscriptions::default() }
     }
 
     fn run(mut self) -> io::Result<()> {
@@ -125,7 +131,7 @@ impl<'a> SocketClient<'a> {
                     Ok(count) => self.reader.push(&buffer[..count]),
                     Err(error) if error.kind() == ErrorKind::TimedOut => {
                         let is_running = self.inner.is_running() && self.connection.is_open();
-                        if !is_running || Instant::now() >= until {
+                        if !is_running || Instant::now() >= until || !self.send_news()? {
                             return Ok(None);
                         }
                     }
@@ -137,6 +143,17 @@ impl<'a> SocketClient<'a> {
                 }
             }
         }
+    }
+
+    /// Sends the events of the followed sessions. Returns false if a planned fault ends the connection instead.
+    fn send_news(&mut self) -> io::Result<bool> {
+        for payload in self.subscriptions.news(self.inner.options.release) {
+            if self.inner.faults.loses_follower() {
+                return Ok(false);
+            }
+            self.send_event("session.message", &payload)?;
+        }
+        Ok(true)
     }
 
     fn send_event(&mut self, event: &str, payload: &Value) -> io::Result<()> {
@@ -178,9 +195,9 @@ impl<'a> SocketClient<'a> {
             "snapshot": {"uptimeMs": up}, "policy": {"maxPayload": MESSAGE_BYTES, "tickIntervalMs": 30_000}}))
     }
 
-    fn method(&self, method: &str, params: &Value) -> Result<Value, Refusal> {
+    fn method(&mut self, method: &str, params: &Value) -> Result<Value, Refusal> {
         let needed = match method {
-            "chat.message.get" | "chat.history" => SCOPES[0],
+            "chat.message.get" | "chat.history" | SUBSCRIBE | UNSUBSCRIBE => SCOPES[0],
             "sessions.abort" => SCOPES[1],
             // Only an administrator may call an unknown method.
             _ => SCOPES[2],
@@ -191,10 +208,13 @@ impl<'a> SocketClient<'a> {
         if needed == SCOPES[2] {
             return Err(("INVALID_REQUEST", format!("unknown method: {method}")));
         }
-        let key = params[if method == "sessions.abort" { "key" } else { "sessionKey" }].as_str();
+        let key = params[if method.starts_with("sessions.") { "key" } else { "sessionKey" }].as_str();
         let key = key.ok_or_else(|| ("INVALID_REQUEST", format!("invalid {method} params")))?;
         let first = self.inner.options.agents.first().map_or("main", String::as_str);
         let named = session_named(key, first, &self.inner.options);
+        if matches!(method, SUBSCRIBE | UNSUBSCRIBE) {
+            return self.subscribe(named, method == SUBSCRIBE);
+        }
         let session = named.and_then(|name| self.inner.sessions.find(&name));
         Ok(match method {
             "chat.message.get" => message(session.as_deref(), params, self.inner.options.release),
@@ -205,6 +225,22 @@ impl<'a> SocketClient<'a> {
                 json!({"ok": true, "abortedRunId": run, "status": status})
             }
         })
+    }
+}
+
+impl SocketClient<'_> {
+    /// Begins or ends a subscription.
+    fn subscribe(&mut self, named: Option<String>, begins: bool) -> Result<Value, Refusal> {
+        let name = named.ok_or_else(|| ("INVALID_REQUEST", "unknown agent".to_owned()))?;
+        if begins && self.inner.faults.refuses_followers() {
+            return Err(("UNAVAILABLE", "session events are unavailable".to_owned()));
+        }
+        if begins {
+            self.subscriptions.add(self.inner, &name);
+        } else {
+            self.subscriptions.remove(&name);
+        }
+        Ok(json!({"subscribed": begins, "key": name}))
     }
 }
 

@@ -126,7 +126,10 @@ fn attempt(job: &mut Job, steps: &mut dyn Steps, deps: &DeliveryDeps<'_>) -> Out
             Ok(end) => return closed(job, end, this, deps),
             Err(trouble) => trouble,
         };
-        let trouble = ended_by_a_person(job, deps).unwrap_or_else(|| cooled(job, trouble, deps));
+        let trouble = ended_by_a_person(job, deps).unwrap_or_else(|| {
+            let trouble = cooled(job, trouble, deps);
+            deps.blocked.explained(job, trouble, deps.clock.now())
+        });
         if job.record.stage != before {
             // The delivery made progress, so the backend was reachable in between.
             job.record.failures.clear(Cause::BackendAway);

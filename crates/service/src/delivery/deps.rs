@@ -8,6 +8,7 @@ use std::time::Duration;
 use log::Level;
 use log::kv::Value;
 
+use super::blocked_agents::BlockedAgents;
 use super::budget::BudgetKeeper;
 use super::inflight::InFlight;
 use super::log_item::LogItem;
@@ -50,6 +51,8 @@ pub struct DeliveryDeps<'a> {
     pub answers: &'a AnswerCounter,
     /// Agents whose provider key is refused.
     pub cooldown: &'a ProviderCooldown,
+    /// Agents that the gateway cannot run.
+    pub blocked: &'a BlockedAgents,
     /// The ids of rows that any delivery created recently.
     pub made: &'a RecentIds,
     /// The daily budgets.

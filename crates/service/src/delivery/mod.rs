@@ -3,10 +3,11 @@
 //! [`deliver`] runs one item of work through the steps of its kind and explains the rules. `notification` has the steps
 //! of a notification, `heartbeat` those of a heartbeat; `turn_loop`, `calls`, `post` and `recover_turn` are steps that all kinds share. [`deps`] is what a
 //! worker needs for them. [`service`] starts the threads: the dispatcher, the [`worker`]s, the [`poller`] and the
-//! [`stall_monitor`]. [`inflight`] is the table of running turns and deliveries. `log_item` writes the log lines.
+//! [`stall_monitor`]; `session_events` follows silent turns. [`inflight`] is the table of running turns and deliveries. `log_item` writes the log lines.
 
 pub mod active_delivery;
 mod asked;
+pub mod blocked_agents;
 mod board;
 pub mod brake;
 pub mod budget;
@@ -17,6 +18,7 @@ pub mod deps;
 mod fold;
 mod heartbeat;
 pub mod inflight;
+mod job_handout;
 pub(crate) mod log_item;
 mod notification;
 pub mod poller;
@@ -25,6 +27,7 @@ pub mod provider_cooldown;
 mod reading;
 mod recover_turn;
 pub mod service;
+mod session_events;
 pub mod stall_monitor;
 mod state_changes;
 mod task_stops;

@@ -1,4 +1,4 @@
-//! The threads of the delivery: dispatcher, poller, prober, stall monitor and workers, with the channels between them.
+//! The threads of the delivery: dispatcher, poller, prober, stall monitor, session events and workers, with the channels between them.
 //!
 //! Only the dispatcher's thread owns the scheduler. It waits for an event, for a nudge, or until the time that the
 //! scheduler named, and carries out the scheduler's effects. It never blocks on a send: poller and prober get an order
@@ -13,9 +13,12 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, TryRecvError, bounded, select};
 use log::{error, warn};
 
+use super::blocked_agents::BlockedAgents;
 use super::inflight::InFlight;
+use super::job_handout::JobHandout;
 use super::poller::{Order, poll, prober};
-use super::stall_monitor::{StallWatch, monitor};
+use super::session_events::follow_silent_turns;
+use super::stall_monitor::{MonitorSignals, StallWatch, monitor};
 use super::state_changes::{log_breaker, log_duplicate_runtime, log_lists_limited, wake_background_tasks};
 pub use super::view::View;
 use super::worker::{Worker, WorkerChannels};
@@ -31,7 +34,7 @@ use mcr_core::delivery::operator_requests::{OperatorRequest, ReplyTo};
 use mcr_core::delivery::scheduler::{
     Effect, Event, OperatorEffect, RecoveredState, Scheduler, SchedulerConfig, SchedulerState,
 };
-use mcr_core::delivery::{End, Job, dead_letters};
+use mcr_core::delivery::{End, dead_letters};
 use mcr_core::guardrails::agent_names::AgentNames;
 use mcr_http::panics::Panics;
 use mcr_model::Roster;
@@ -117,7 +120,7 @@ struct DispatcherThread {
     inbox: Receiver<Event>,
     nudges: Receiver<()>,
     writes: Receiver<()>,
-    jobs: Sender<Box<Job>>,
+    jobs: JobHandout,
     lists: Sender<Order>,
     probes: Sender<()>,
     on_trial: Arc<AtomicBool>,
@@ -147,14 +150,13 @@ impl Service {
         let (writes, write_receiver) = bounded(1);
         // Operators send one request at a time and wait for the answer.
         let (asks, asked) = bounded(1);
-        let (jobs, work) = bounded(workers);
         let (lists, list_orders) = bounded(1);
         let (probes, probe_orders) = bounded(1);
         let (alive, ended) = bounded(0);
         // Sent once.
         let (leaving, leave) = bounded(1);
         let state = Arc::<Mutex<SchedulerState>>::default();
-        let mut threads = Vec::with_capacity(workers + 4);
+        let mut threads = Vec::with_capacity(workers + 6);
 
         let panics = setup.panics;
         let (enters, entered) = bounded(1);
@@ -179,18 +181,32 @@ impl Service {
         threads.push(spawn("heartbeats", move || beats.run(&to, &until, &noted))?);
         let (probe, to, noted) = (setup.probe, inbox.clone(), panics.clone());
         threads.push(spawn("prober", move || prober(&*probe, &probe_orders, &to, &noted))?);
-        let (watch, table, until) = (setup.watch, inflight.clone(), ended.clone());
-        let noted = panics.clone();
-        threads.push(spawn("stall-monitor", move || monitor(&table, &watch, &entered, &until, &noted))?);
-        let (on_trial, answers) = (Arc::<AtomicBool>::default(), Arc::default());
-        let cooldown = Arc::default();
-        for (number, worker) in (1..).zip(setup.workers) {
-            let (jobs, inbox) = (work.clone(), inbox.clone());
-            let (writes, on_trial, answers) = (writes.clone(), on_trial.clone(), Arc::clone(&answers));
-            let inflight = inflight.clone();
-            let (cooldown, panics) = (Arc::clone(&cooldown), panics.clone());
-            let ends = WorkerChannels { jobs, inbox, writes, inflight, cooldown, answers, on_trial, panics };
-            threads.push(spawn(&format!("worker-{number}"), move || worker.run(&ends))?);
+        let (mut watch, table, noted) = (setup.watch, inflight.clone(), panics.clone());
+        let (silent_turn, silent) = bounded(1);
+        let (limits, events) = (watch.limits, watch.events.take());
+        let signals = MonitorSignals { turn_started: entered, silent_turn, ended: ended.clone() };
+        threads.push(spawn("stall-monitor", move || monitor(&table, &watch, &signals, &noted))?);
+        if let Some(gateway) = events {
+            let (table, until, noted) = (inflight.clone(), ended.clone(), panics.clone());
+            let follow = move || follow_silent_turns(&gateway, &table, limits, &silent, &until, &noted);
+            threads.push(spawn("session-events", follow)?);
+        }
+        let blocked = Arc::<BlockedAgents>::default();
+        let on_trial = Arc::<AtomicBool>::default();
+        let channels = WorkerChannels {
+            inbox: inbox.clone(),
+            writes: writes.clone(),
+            inflight: inflight.clone(),
+            cooldown: Arc::default(),
+            blocked: Arc::clone(&blocked),
+            answers: Arc::default(),
+            on_trial: Arc::clone(&on_trial),
+            panics: panics.clone(),
+        };
+        let (jobs, seats) = JobHandout::among(workers);
+        for ((number, worker), seat) in (1..).zip(setup.workers).zip(seats) {
+            let channels = channels.clone();
+            threads.push(spawn(&format!("worker-{number}"), move || worker.run(&seat, &channels))?);
         }
         let deps = DispatcherThread {
             dispatcher: Scheduler::with(setup.plan, left, SystemClock.now()).standing_back(stand_back()),
@@ -221,7 +237,7 @@ impl Service {
             });
         };
         threads.push(spawn("dispatcher", run)?);
-        let view = View { nudges, writes, inbox: inbox.clone(), asks, inflight, state };
+        let view = View { nudges, writes, inbox: inbox.clone(), asks, inflight, blocked, state };
         Ok(Self { inbox, view, ended, leave, threads })
     }
 
@@ -353,7 +369,7 @@ impl DispatcherThread {
         // Each channel has room (see the module), and the receiving threads live until this one ends.
         let done = match effect {
             Effect::List { list, limit } => self.lists.try_send(Order { list, limit }).is_ok(),
-            Effect::Start(job) => self.jobs.try_send(job).is_ok(),
+            Effect::Start(job) => self.jobs.give(job),
             Effect::Probe => self.probes.try_send(()).is_ok(),
             Effect::Leave => self.leaving.try_send(()).is_ok(),
             Effect::Forget(work) => {

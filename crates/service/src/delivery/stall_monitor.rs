@@ -8,13 +8,14 @@
 use std::collections::HashMap;
 use std::time::{Duration, Instant};
 
-use crossbeam_channel::{Receiver, select};
+use crossbeam_channel::{Receiver, Sender, select};
 use log::Level;
 use log::kv::Value;
 
 use super::call_limit::{CallCount, CallLimit};
 use super::inflight::{InFlight, TurnActivity};
 use super::log_item::LogItem;
+use mcr_clients::gateway::HttpGateway;
 use mcr_core::gateway::history::TurnProgress;
 use mcr_core::gateway::{GatewayError, Why};
 use mcr_core::ops::TurnState;
@@ -26,6 +27,8 @@ pub type SessionProbe = Box<dyn Fn(&TurnActivity) -> Result<Option<TurnProgress>
 /// The intervals of the monitor.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct StallLimits {
+    /// The session of a turn is followed after this time without a sign of life.
+    pub silent: Duration,
     /// A turn is quiet after this time without a sign of life.
     pub quiet: Duration,
     /// The time between two readings of one session.
@@ -39,7 +42,7 @@ impl StallLimits {
     pub fn of(silence_max: Duration) -> Self {
         let quiet = (silence_max / 4).min(Duration::from_mins(1));
         let look = (silence_max / 8).min(Duration::from_secs(30));
-        Self { quiet, look, round: (silence_max / 16).min(Duration::from_secs(5)) }
+        Self { silent: quiet / 4, quiet, look, round: (silence_max / 16).min(Duration::from_secs(5)) }
     }
 }
 
@@ -51,6 +54,18 @@ pub struct StallWatch {
     pub look: SessionProbe,
     /// The limit of calls within one turn.
     pub calls: CallLimit,
+    /// The gateway whose sessions are followed; none without a gateway.
+    pub events: Option<HttpGateway>,
+}
+
+/// The signals between the monitor and other threads.
+pub(super) struct MonitorSignals {
+    /// A turn has started.
+    pub(super) turn_started: Receiver<()>,
+    /// A turn is silent, so its session should be followed.
+    pub(super) silent_turn: Sender<()>,
+    /// Closes when the deliveries have ended.
+    pub(super) ended: Receiver<()>,
 }
 
 /// The memory of a turn between two rounds.
@@ -106,19 +121,21 @@ impl QuietTurn {
     }
 }
 
-/// Monitors turns until the deliveries have `ended`. Without a running turn it waits for the `turn_started`, which signals the
-/// next one.
-pub(super) fn monitor(
-    table: &InFlight,
-    watch: &StallWatch,
-    turn_started: &Receiver<()>,
-    ended: &Receiver<()>,
-    panics: &Panics,
-) {
+/// Monitors turns until the deliveries have ended. Without a running turn it waits for the signal of the next one.
+pub(super) fn monitor(table: &InFlight, watch: &StallWatch, signals: &MonitorSignals, panics: &Panics) {
+    let MonitorSignals { turn_started, ended, silent_turn } = signals;
     let mut memories: HashMap<u64, TurnMemory> = HashMap::new();
     loop {
         // The next round covers the turns that a panic skipped.
-        let is_idle = panics.catch("stall-monitor", || round(table, watch, &mut memories));
+        let is_idle = panics.catch("stall-monitor", || {
+            let turns = table.turns();
+            if turns.iter().any(|(_, life)| life.pulse.quiet() >= watch.limits.silent) {
+                // In a full channel, a signal waits already. Without a receiver, no session is followed.
+                let _ = silent_turn.try_send(());
+            }
+            round(table, watch, &turns, &mut memories);
+            turns.is_empty()
+        });
         if is_idle == Some(true) {
             select! { recv(turn_started) -> _ => {}, recv(ended) -> _ => return }
         }
@@ -129,13 +146,17 @@ pub(super) fn monitor(
     }
 }
 
-/// Reads the session of every quiet turn that is due; returns whether there is no turn at all.
-fn round(table: &InFlight, watch: &StallWatch, memories: &mut HashMap<u64, TurnMemory>) -> bool {
+/// Reads the session of every quiet turn that is due.
+fn round(
+    table: &InFlight,
+    watch: &StallWatch,
+    turns: &[(u64, TurnActivity)],
+    memories: &mut HashMap<u64, TurnMemory>,
+) {
     let limits = watch.limits;
-    let turns = table.turns();
     let may_loop = !turns.is_empty() && (watch.calls.may_loop)();
     memories.retain(|number, _| turns.iter().any(|(other, _)| other == number));
-    for (number, life) in &turns {
+    for (number, life) in turns {
         let now = Instant::now();
         let memory = memories
             .entry(*number)
@@ -163,7 +184,6 @@ fn round(table: &InFlight, watch: &StallWatch, memories: &mut HashMap<u64, TurnM
         let sign = memory.judge(&looked, turns.iter().any(lives));
         table.is(*number, apply_sign(sign, life));
     }
-    turns.is_empty()
 }
 
 /// Counts the calls of a turn, and ends the turn if they exceed the limit. A reading that fails is repeated later.
@@ -299,6 +319,7 @@ mod tests {
             let silence = Duration::from_secs(secs);
             let limits = StallLimits::of(silence);
             assert!(limits.quiet + 3 * limits.look <= silence && limits.round <= limits.look, "{secs}");
+            assert!(limits.silent < limits.quiet, "{secs}");
         }
         let slow = StallLimits::of(Duration::from_mins(15));
         assert_eq!((slow.quiet, slow.look), (Duration::from_mins(1), Duration::from_secs(30)));
@@ -355,16 +376,18 @@ mod tests {
             Ok(Some(TurnProgress::default()))
         });
         let limits = StallLimits {
+            silent: Duration::from_millis(100),
             quiet: Duration::from_millis(400),
             look: Duration::from_millis(100),
             round: Duration::from_millis(10),
         };
         let calls = CallLimit { most: 32, may_loop: Box::new(|| false) };
-        let watch = StallWatch { limits, look, calls };
+        let watch = StallWatch { limits, look, calls, events: None };
         let (end, ended) = crossbeam_channel::bounded::<()>(0);
+        let (silent_turn, silent) = crossbeam_channel::bounded(1);
+        let signals = MonitorSignals { turn_started: entered, silent_turn, ended };
         let other = table.clone();
-        let watcher =
-            std::thread::spawn(move || monitor(&other, &watch, &entered, &ended, &Panics::default()));
+        let watcher = std::thread::spawn(move || monitor(&other, &watch, &signals, &Panics::default()));
         let _one = table.enter(life("one", &pulses[0]));
         std::thread::sleep(Duration::from_millis(200));
         pulses[1].beat();
@@ -380,6 +403,7 @@ mod tests {
         let quiet = [pulses[0].quiet(), pulses[1].quiet()];
         drop(end);
         watcher.join().unwrap();
+        assert_eq!(silent.try_recv(), Ok(()), "silent turns are signalled");
         assert!(quiet.iter().all(|quiet| *quiet > Duration::from_millis(700)), "{quiet:?}");
     }
 }

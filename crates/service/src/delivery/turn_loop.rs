@@ -304,6 +304,7 @@ fn send(job: &mut Job, turn: &Turn<'_>, deps: &DeliveryDeps<'_>) -> Result<Reply
     let reply = answer.map_err(Trouble::Gateway)?;
     deps.answers.one_more();
     deps.cooldown.ends(&job.work.track.agent);
+    deps.blocked.answered(&job.work.track.agent);
     Ok(reply)
 }
 

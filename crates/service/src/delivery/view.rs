@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use crossbeam_channel::{Sender, bounded};
 
+use super::blocked_agents::BlockedAgents;
 use super::inflight::{InFlight, Seen};
 use mcr_core::delivery::operator_requests::{OperatorReply, OperatorRequest, ReplyTo};
 use mcr_core::delivery::scheduler::{Event, SchedulerState};
@@ -22,6 +23,7 @@ pub struct View {
     pub(super) inbox: Sender<Event>,
     pub(super) asks: Sender<(OperatorRequest, ReplyTo)>,
     pub(super) inflight: InFlight,
+    pub(super) blocked: Arc<BlockedAgents>,
     pub(super) state: Arc<Mutex<SchedulerState>>,
 }
 
@@ -57,6 +59,11 @@ impl View {
     /// The running turns.
     pub fn turns(&self) -> Vec<Seen> {
         self.inflight.seen(SystemClock.now())
+    }
+
+    /// The ids of the agents that the gateway cannot run.
+    pub fn blocked_agents(&self) -> Vec<String> {
+        self.blocked.now(SystemClock.now())
     }
 
     /// The table of running turns and deliveries.

@@ -7,12 +7,14 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Instant;
 
-use crossbeam_channel::{Receiver, Sender};
+use crossbeam_channel::Sender;
 
+use super::blocked_agents::BlockedAgents;
 use super::budget::BudgetKeeper;
 use super::deliver::deliver;
 use super::deps::{AnswerCounter, DeliveryDeps, RecentIds, Rules};
 use super::inflight::InFlight;
+use super::job_handout::WorkerSeat;
 use super::provider_cooldown::ProviderCooldown;
 use crate::heartbeat::beats::Beats;
 use crate::metrics::Metrics;
@@ -55,10 +57,9 @@ pub struct Worker {
     pub metrics: Arc<Metrics>,
 }
 
-/// A worker's ends of the channels.
+/// A worker's ends of the channels that all workers share.
 #[derive(Clone)]
 pub(super) struct WorkerChannels {
-    pub(super) jobs: Receiver<Box<Job>>,
     pub(super) inbox: Sender<Event>,
     /// Takes a message after a write that may have made notifications.
     pub(super) writes: Sender<()>,
@@ -66,6 +67,8 @@ pub(super) struct WorkerChannels {
     pub(super) inflight: InFlight,
     /// Agents whose provider key is refused.
     pub(super) cooldown: Arc<ProviderCooldown>,
+    /// Agents that the gateway cannot run.
+    pub(super) blocked: Arc<BlockedAgents>,
     /// The answered turns of all workers.
     pub(super) answers: Arc<AnswerCounter>,
     /// Whether the dispatcher needs an event when the gateway accepts a turn.
@@ -83,6 +86,7 @@ struct FinishGuard<'a> {
     inbox: &'a Sender<Event>,
     inflight: &'a InFlight,
     beats: &'a Beats,
+    seat: &'a WorkerSeat,
 }
 
 impl Drop for FinishGuard<'_> {
@@ -103,6 +107,8 @@ impl Drop for FinishGuard<'_> {
         if let (Kind::Heartbeat(beat), Outcome::Closed(end)) = (&job.work.kind, &outcome) {
             self.beats.ended(beat, &job.record, end);
         }
+        // The dispatcher counts the worker as free once it has the result.
+        self.seat.is_idle();
         // The dispatcher outlives its workers. If it has ended anyway, nothing waits for the result.
         let _ = self.inbox.send(Event::Finished(job, outcome));
     }
@@ -110,7 +116,7 @@ impl Drop for FinishGuard<'_> {
 
 impl Worker {
     /// Runs jobs until their channel closes.
-    pub(super) fn run(self, ends: &WorkerChannels) {
+    pub(super) fn run(self, seat: &WorkerSeat, ends: &WorkerChannels) {
         let written = || {
             // A full channel already has the message.
             let _ = ends.writes.try_send(());
@@ -134,6 +140,7 @@ impl Worker {
             resumed: &resumed,
             answers: &ends.answers,
             cooldown: &ends.cooldown,
+            blocked: &ends.blocked,
             made: &self.made,
             budget: &self.budget,
             inflight: &ends.inflight,
@@ -144,10 +151,11 @@ impl Worker {
             rules: &self.rules,
             metrics: &self.metrics,
         };
-        for job in &ends.jobs {
+        for job in &seat.jobs {
             let (budget, inbox, inflight) = (&self.rules.budget, &ends.inbox, &ends.inflight);
             let beats = &self.beats;
-            let mut finish = FinishGuard { job: Some(job), outcome: None, budget, inbox, inflight, beats };
+            let mut finish =
+                FinishGuard { job: Some(job), outcome: None, budget, inbox, inflight, beats, seat };
             ends.panics.catch("worker", || {
                 let Some(job) = &mut finish.job else { return };
                 let began = Instant::now();

@@ -164,6 +164,8 @@ pub struct GatewayHealth {
     pub lists_agents: Option<bool>,
     /// The agents of the account that its list lacks.
     pub missing_agents: MissingAgentsReport,
+    /// The agents whose turns all fail inside the gateway.
+    pub blocked_agents: Vec<String>,
     /// How many sessions had a turn since the start.
     pub sessions: usize,
     /// When the last reply to a turn arrived.
@@ -341,6 +343,7 @@ impl Parts {
         let holds = |reason: HealthReason| match reason {
             HealthReason::GatewayTooOld => gateway.too_old,
             HealthReason::AgentsMissing => gateway.missing_agents.count > 0,
+            HealthReason::AgentsBlocked => !gateway.blocked_agents.is_empty(),
             HealthReason::GatewayHistoryClosed => gateway.history == Some(HistoryWay::Closed),
             HealthReason::BackendUnreachable => backend.reachable == Some(false),
             HealthReason::BackendRefusedToken => backend.accepted == Some(false) && backend.token_refused,

@@ -22,6 +22,19 @@ impl Operator {
         MissingAgents::compare(roster.agents().iter().map(|agent| agent.slug.as_str()), listed, form)
     }
 
+    /// The slugs of the agents with these ids, in order. An agent that the roster lacks keeps its id.
+    pub(in crate::app::run) fn slugs(&self, ids: Option<Vec<String>>) -> Vec<String> {
+        let Some(ids) = ids.filter(|ids| !ids.is_empty()) else { return Vec::new() };
+        let roster = self.roster();
+        let slug = |id: String| {
+            let known = roster.agents().iter().find(|agent| agent.id.as_str() == id);
+            known.map_or(id, |agent| agent.slug.clone())
+        };
+        let mut slugs: Vec<String> = ids.into_iter().map(slug).collect();
+        slugs.sort();
+        slugs
+    }
+
     /// Gives the dispatcher the agents whose turns wait. Returns whether they have changed. If the dispatcher does not
     /// answer, nothing has changed, so that the next call tries again.
     pub(in crate::app::run) fn hold_missing(&self, missing: &MissingAgents, view: Option<&View>) -> bool {

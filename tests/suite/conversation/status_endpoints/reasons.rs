@@ -287,6 +287,7 @@ fn every_reason_follows_from_its_part() {
         (parts(|p| p.gateway.trouble = Some(HealthReason::GatewayEndpointOff)), &["gateway_endpoint_off"]),
         (parts(|p| p.gateway.too_old = true), &["gateway_too_old"]),
         (parts(|p| p.gateway.missing_agents.count = 1), &["agents_missing"]),
+        (parts(|p| p.gateway.blocked_agents.push("ben".to_owned())), &["agents_blocked"]),
         (parts(|p| p.gateway.history = Some(HistoryWay::Closed)), &["gateway_history_closed"]),
         (parts(|p| p.gateway.history = Some(HistoryWay::Socket)), &[]),
         (parts(|p| p.gateway.breaker_open = true), &["breaker_open"]),

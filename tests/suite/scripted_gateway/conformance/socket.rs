@@ -227,6 +227,30 @@ fn returns_a_long_text_completely() {
     }
 }
 
+/// §12.4: a follower hears of each item of its sessions, and of no other session.
+#[test]
+fn reports_what_is_written_in_followed_sessions() {
+    let target = Target::both();
+    let (followed, other) = (fresh("followed"), fresh("other"));
+    let mut caller = Caller::let_in(&target);
+    let key = json!({"key": followed});
+    let answer = caller.ask("sessions.messages.subscribe", &key);
+    assert_eq!(answer["payload"], json!({"subscribed": true, "key": followed}), "{answer}");
+    target.turn(&other, "SAY one", json!({}));
+    target.turn(&followed, "SAY two", json!({}));
+    let mut heard = Vec::new();
+    while heard.last() != Some(&json!("assistant")) {
+        let message = caller.wait_for_log().unwrap();
+        if message["event"] == "session.message" {
+            assert_eq!(message["payload"]["sessionKey"], json!(followed), "{message}");
+            heard.push(message["payload"]["message"]["role"].clone());
+        }
+    }
+    assert_eq!(heard, ["user", "assistant"]);
+    let answer = caller.ask("sessions.messages.unsubscribe", &key);
+    assert_eq!(answer["payload"], json!({"subscribed": false, "key": followed}), "{answer}");
+}
+
 /// §8: a waiting run or no run cannot be aborted, and a run only by its own id.
 #[test]
 fn aborts_only_a_run_in_progress() {

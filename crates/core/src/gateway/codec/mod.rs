@@ -27,8 +27,9 @@ pub use reply::from_json;
 pub use reply_stream::{EVENT_BYTES_MAX, ReplyStream, check_start};
 pub use request::{agent_id, body};
 pub use socket_messages::{
-    Heard, abort_params, connect, history_params, in_flight_params, message_params, parse_message,
-    read_aborted, read_in_flight, read_message, read_uptime, request as spoken_request,
+    Heard, SessionSign, abort_params, connect, connect_following, history_params, in_flight_params,
+    message_params, parse_message, read_aborted, read_in_flight, read_message, read_sign, read_subscribed,
+    read_uptime, request as spoken_request, subscription_params,
 };
 
 /// After a provider's 401, 402 or 403 the gateway does not use the key for that agent for a minute or more.

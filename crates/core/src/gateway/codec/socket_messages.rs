@@ -24,8 +24,22 @@ const SCOPES: [&str; 2] = ["operator.read", "operator.write"];
 /// The most characters of a text to request. The gateway refuses a larger number.
 const CHARS_MAX: u32 = 2_000_000;
 
+/// The capability of a client that wants events of its subscribed sessions only. Releases before 2026.9 ignore it.
+const SCOPED_EVENTS: &str = "session-scoped-events";
+
 /// The first request; it authenticates the connection.
 pub fn connect(id: u32, token: Option<&str>) -> String {
+    request(id, "connect", &connect_params(token))
+}
+
+/// Like [`connect`], for a connection that follows sessions.
+pub fn connect_following(id: u32, token: Option<&str>) -> String {
+    let mut params = connect_params(token);
+    params["caps"] = json!([SCOPED_EVENTS]);
+    request(id, "connect", &params)
+}
+
+fn connect_params(token: Option<&str>) -> Value {
     let mut params = json!({
         "minProtocol": PROTOCOL_MIN, "maxProtocol": PROTOCOL_MAX, "role": "operator", "scopes": SCOPES,
         "client": {
@@ -35,7 +49,7 @@ pub fn connect(id: u32, token: Option<&str>) -> String {
     if let Some(token) = token {
         params["auth"] = json!({"token": token});
     }
-    request(id, "connect", &params)
+    params
 }
 
 /// Reads the uptime of the gateway's process from its answer to [`connect`], where it is shown (spec §11.2).
@@ -82,13 +96,70 @@ pub fn in_flight_params(session: &str) -> Value {
     json!({"sessionKey": session, "limit": 1})
 }
 
+/// The parameters that begin or end the subscription to a session's events.
+pub fn subscription_params(session: &str) -> Value {
+    json!({"key": session})
+}
+
+/// The canonical name of a session whose subscription the gateway has accepted. Its events carry this name.
+pub fn read_subscribed(payload: &RawValue) -> Option<String> {
+    #[derive(Deserialize)]
+    struct Subscription {
+        #[serde(default)]
+        subscribed: bool,
+        key: String,
+    }
+    let answer: Subscription = serde_json::from_str(payload.get()).ok()?;
+    answer.subscribed.then_some(answer.key)
+}
+
+/// An event that shows progress in a session.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SessionSign {
+    session: String,
+    run: Option<String>,
+}
+
+impl SessionSign {
+    /// Whether the sign may come from this run of this session. Items of older releases do not name their run, and the user's
+    /// item never does.
+    pub fn is_of(&self, session: &str, run: Option<&str>) -> bool {
+        let other_run = self.run.as_deref().zip(run).is_some_and(|(sign, run)| sign != run);
+        self.session.eq_ignore_ascii_case(session) && !other_run
+    }
+}
+
+/// The events that show progress: an item of the transcript, a tool at work, and a step of a run.
+const SIGNS: [&str; 3] = ["session.message", "session.tool", "agent"];
+
+/// The sign in an event; none in events of other kinds.
+pub fn read_sign(event: &str, payload: &RawValue) -> Option<SessionSign> {
+    #[derive(Deserialize)]
+    #[serde(rename_all = "camelCase")]
+    struct SignPayload {
+        session_key: String,
+        #[serde(default)]
+        run_id: Option<String>,
+    }
+    if !SIGNS.contains(&event) {
+        return None;
+    }
+    let progress: SignPayload = serde_json::from_str(payload.get()).ok()?;
+    Some(SessionSign { session: progress.session_key, run: progress.run_id })
+}
+
 /// A message of the gateway.
 #[derive(Debug)]
 pub enum Heard<'a> {
     /// The gateway's first message.
     Challenge,
     /// Any other event.
-    Event,
+    Event {
+        /// Its kind; empty for a kind of message that later releases may add.
+        name: Cow<'a, str>,
+        /// Its content.
+        payload: &'a RawValue,
+    },
     /// The answer to a request.
     Answer {
         /// The id of the request.
@@ -131,8 +202,10 @@ pub fn parse_message(text: &str) -> Option<Heard<'_>> {
             };
             Some(Heard::Answer { id: frame.id?, result })
         }
-        // Includes kinds that later releases may add.
-        _ => Some(Heard::Event),
+        _ => Some(Heard::Event {
+            name: frame.event.unwrap_or_default(),
+            payload: frame.payload.unwrap_or(RawValue::NULL),
+        }),
     }
 }
 
@@ -186,4 +259,57 @@ pub fn read_in_flight(payload: &RawValue) -> Option<String> {
     }
     let session: Session = serde_json::from_str(payload.get()).ok()?;
     session.in_flight_run.map(|run| run.run_id)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sign(message: &Value) -> Option<SessionSign> {
+        match parse_message(&message.to_string()).unwrap() {
+            Heard::Event { name, payload } => read_sign(&name, payload),
+            other => panic!("{other:?}"),
+        }
+    }
+
+    /// Spec §12.4: items, tools and runs are signs. Whatever else the gateway tells, it does not show progress of a run.
+    #[test]
+    fn only_progress_in_a_session_is_a_sign() {
+        let event =
+            |event: &str, payload: Value| json!({"type": "event", "event": event, "payload": payload});
+        let ours = json!({"sessionKey": "agent:qa:one", "runId": "resp_1", "message": {"role": "assistant"}});
+        for name in ["session.message", "session.tool", "agent"] {
+            let sign = sign(&event(name, ours.clone())).unwrap();
+            for (session, run, expected) in [
+                ("agent:qa:one", Some("resp_1"), true),
+                ("Agent:QA:one", Some("resp_1"), true),
+                ("agent:qa:one", None, true),
+                ("agent:qa:one", Some("resp_2"), false),
+                ("agent:qa:two", Some("resp_1"), false),
+            ] {
+                assert_eq!(sign.is_of(session, run), expected, "{name} {session} {run:?}");
+            }
+        }
+        let nameless = sign(&event("session.message", json!({"sessionKey": "agent:qa:one"}))).unwrap();
+        assert!(nameless.is_of("agent:qa:one", Some("resp_2")));
+        for other in [
+            event("tick", json!({"ts": 1})),
+            event("sessions.changed", ours.clone()),
+            event("health", ours),
+            event("agent", json!({"runId": "resp_1"})),
+            json!({"type": "event", "event": "session.message"}),
+            json!({"type": "news"}),
+        ] {
+            assert_eq!(sign(&other), None, "{other}");
+        }
+    }
+
+    #[test]
+    fn only_an_accepted_subscription_has_a_name() {
+        let read = |payload: Value| read_subscribed(&serde_json::value::to_raw_value(&payload).unwrap());
+        let key = "agent:qa:one";
+        assert_eq!(read(json!({"subscribed": true, "key": key})).as_deref(), Some(key));
+        assert_eq!(read(json!({"subscribed": false, "key": key})), None);
+        assert_eq!(read(json!({"ok": true})), None);
+    }
 }

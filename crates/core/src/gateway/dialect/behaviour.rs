@@ -126,6 +126,8 @@ pub struct Behaviour {
     pub asks_again: bool,
     /// The way to the history that its default configuration opens.
     pub history: HistoryWay,
+    /// Whether a client with the token alone may follow a session's events over the WebSocket.
+    pub session_events: bool,
     /// Whether a client that hangs up ends its run.
     pub hang_up_ends_run: bool,
     /// Whether it resumes interrupted runs after a restart.
@@ -149,6 +151,7 @@ const OLDEST: Behaviour = Behaviour {
     several_calls: false,
     asks_again: true,
     history: HistoryWay::Closed,
+    session_events: false,
     hang_up_ends_run: false,
     resumes: false,
     agents: AgentsKey::List,
@@ -160,8 +163,13 @@ const OLDEST: Behaviour = Behaviour {
 const V3_24: Behaviour = Behaviour { history: HistoryWay::Http, errors: ErrorForm::Placeholders, ..OLDEST };
 const V3_31: Behaviour = Behaviour { tools: ToolShape::Flat, history: HistoryWay::Closed, ..V3_24 };
 const V4_15: Behaviour = Behaviour { hang_up_ends_run: true, ..V3_31 };
-const V5_7: Behaviour =
-    Behaviour { several_calls: true, history: HistoryWay::Socket, resumes: true, ..V4_15 };
+const V5_7: Behaviour = Behaviour {
+    several_calls: true,
+    history: HistoryWay::Socket,
+    session_events: true,
+    resumes: true,
+    ..V4_15
+};
 const V5_28: Behaviour = Behaviour { asks_again: false, history: HistoryWay::Http, ..V5_7 };
 const V6_11: Behaviour = Behaviour { errors: ErrorForm::Messages, ..V5_28 };
 const V8_2: Behaviour =
@@ -243,6 +251,8 @@ mod tests {
         ];
         for (version, several, history, hang_up, resumes, errors) in rows {
             let row = Behaviour::of(Release::parse(version).unwrap());
+            // The token alone has permissions on the WebSocket since 2026.5.7 (§12.3).
+            assert_eq!(row.session_events, resumes, "{version}");
             assert_eq!(
                 (row.several_calls, row.history, row.hang_up_ends_run, row.resumes, row.errors),
                 (several, history, hang_up, resumes, errors),

@@ -133,6 +133,8 @@ pub struct SessionEvidence<'a> {
     pub untouched: bool,
     /// Whether this release is known to end a run whose client is gone.
     pub ends_unheard: bool,
+    /// Whether the gateway reports that no run is active in the session.
+    pub idle: bool,
     /// Whether this release is known to call the model again while the client runs its calls.
     pub asks_again: bool,
     /// The current time.
@@ -397,6 +399,8 @@ pub fn decide(mark: &TurnMark<'_>, evidence: &SessionEvidence<'_>) -> Recovered 
     match (trace.seen, evidence.status) {
         (_, Some(Status::Running)) => wait(GOES_ON, Waiting::GoesOn),
         (true, Some(Status::Killed)) => absent(),
+        // The run that has read our message has ended, and left no answer.
+        (true, None) if evidence.ends_unheard && evidence.idle => absent(),
         (true, Some(Status::Failed | Status::Timeout)) => failed(Why::Interrupted),
         (true, None) if !evidence.ends_unheard => wait(GOES_ON, Waiting::GoesOn),
         // Old releases show nothing of a session's first turn until that turn has done something (spec §11.4).

@@ -14,6 +14,7 @@ fn stops_in_order(work: impl FnOnce() + Send + 'static) -> bool {
         inbox: bounded(1).0,
         asks,
         inflight: InFlight::new(bounded(1).0),
+        blocked: Arc::default(),
         state: Arc::default(),
     };
     let run = move || {

@@ -27,6 +27,7 @@ fn impact(reason: HealthReason) -> Impact {
         | HealthReason::ForeignInstance => Impact::StopsDeliveries,
         HealthReason::GatewayTooOld
         | HealthReason::AgentsMissing
+        | HealthReason::AgentsBlocked
         | HealthReason::GatewayHistoryClosed
         | HealthReason::BudgetReached
         | HealthReason::BudgetStalled
