@@ -57,8 +57,8 @@ pub use settings::{
 pub use table::{TABLE, variables_of};
 pub use upgrades::Upgrades;
 use value::{COMMENT, unusable_file};
-pub use worker::WorkerSettings;
 pub use variable::{Before, Effect, Fallback, Kind, ReadBy, Section, Variable};
+pub use worker::WorkerSettings;
 
 /// The result of a start: settings, unless there are errors, and the report.
 #[derive(Debug)]

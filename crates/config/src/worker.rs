@@ -54,7 +54,9 @@ pub struct WorkerSettings {
 pub(super) fn account(reader: &mut Reader) -> Option<Account> {
     let convex_url = reader.url_with(&CONVEX_URL, address::worker_convex_url)?;
     if let Some(given) = reader.found_text(&CONVEX_URL).filter(|given| given.contains(".convex.site")) {
-        let words = format!("CONVEX_URL is {given}, which serves web hooks; its functions are called at {convex_url}.");
+        let words = format!(
+            "CONVEX_URL is {given}, which serves web hooks; its functions are called at {convex_url}."
+        );
         reader.warn(&CONVEX_URL, words);
     }
     if !convex_url.is_https() && !convex_url.is_loopback() {

@@ -97,8 +97,10 @@ impl WorkerHealth {
             .desk
             .held()
             .iter()
-            .map(|held| json!({"job": held.job.claimed.message_id.as_str(), "fenced": held.fence().is_some(),
-                "claimedSecondsAgo": now.since(held.job.claimed_at).as_secs()}))
+            .map(|held| {
+                json!({"job": held.job.claimed.message_id.as_str(), "fenced": held.fence().is_some(),
+                "claimedSecondsAgo": now.since(held.job.claimed_at).as_secs()})
+            })
             .collect();
         let rows: Vec<Value> = lanes
             .iter()
@@ -152,15 +154,45 @@ impl WorkerHealth {
         };
         let one = |value: u64| vec![(String::new(), value)];
         family("worker_claims_total", "counter", "Claimed jobs.", &per_lane(|lane| lane.claims));
-        family("worker_failed_calls_total", "counter", "Failed calls of the queue by lanes.", &per_lane(|lane| lane.failed_calls));
-        family("worker_busy", "gauge", "Whether a job is in work.", &per_lane(|lane| u64::from(lane.is_working)));
+        family(
+            "worker_failed_calls_total",
+            "counter",
+            "Failed calls of the queue by lanes.",
+            &per_lane(|lane| lane.failed_calls),
+        );
+        family(
+            "worker_busy",
+            "gauge",
+            "Whether a job is in work.",
+            &per_lane(|lane| u64::from(lane.is_working)),
+        );
         let ended: Vec<_> =
             state.stats.ended.iter().map(|(end, count)| (format!("{{end=\"{end}\"}}"), *count)).collect();
         family("worker_jobs_total", "counter", "Ended jobs by their end.", &ended);
-        family("worker_resting_ids", "gauge", "Worker ids whose conversations have no due message.", &one(self.ids.resting() as u64));
-        family("worker_gateway_open", "gauge", "Whether the gateway takes turns.", &one(u64::from(state.breaker_open.is_none())));
-        family("worker_uptime_seconds", "gauge", "Seconds since the start.", &one(self.began.elapsed().as_secs()));
-        family("worker_resident_bytes", "gauge", "The memory of the process.", &one(machine::resident_bytes()));
+        family(
+            "worker_resting_ids",
+            "gauge",
+            "Worker ids whose conversations have no due message.",
+            &one(self.ids.resting() as u64),
+        );
+        family(
+            "worker_gateway_open",
+            "gauge",
+            "Whether the gateway takes turns.",
+            &one(u64::from(state.breaker_open.is_none())),
+        );
+        family(
+            "worker_uptime_seconds",
+            "gauge",
+            "Seconds since the start.",
+            &one(self.began.elapsed().as_secs()),
+        );
+        family(
+            "worker_resident_bytes",
+            "gauge",
+            "The memory of the process.",
+            &one(machine::resident_bytes()),
+        );
         page
     }
 

@@ -209,7 +209,8 @@ impl WorkerParts<'_> {
         }
         for held in self.desk.held() {
             let job = held.job.claimed.message_id.as_str();
-            match self.client(&self.switches.calls).ask(&Fail { lease: held.lease(), error_message: STOPPED }) {
+            match self.client(&self.switches.calls).ask(&Fail { lease: held.lease(), error_message: STOPPED })
+            {
                 Ok(_) => warn!(job; "Job reported as failed, because the worker stops"),
                 Err(error) => warn!(job, error:%; "Job not reported as failed: its lease must end"),
             }
