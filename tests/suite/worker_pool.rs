@@ -12,5 +12,7 @@ mod crashes;
 mod leases;
 /// The program from the claim to the completion.
 mod process;
+/// Several processes of the program under faults.
+mod storm;
 /// The client of Telegram: texts, files, and what each fault means.
 mod telegram;

@@ -33,7 +33,13 @@ fn a_job_is_claimed_hydrated_answered_appended_sent_and_completed() {
     assert_eq!(bench.runs(), 1);
     assert_eq!(
         functions(&bench, &job),
-        ["workerHydrationBundle", "workerAppendConversationMessages", "workerComplete"]
+        [
+            "workerHydrationBundle",
+            "workerAttachMessageMetadata",
+            "workerAppendConversationMessages",
+            "workerAttachMessageMetadata",
+            "workerComplete",
+        ]
     );
     let null = bench
         .backend
