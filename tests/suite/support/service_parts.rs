@@ -101,6 +101,7 @@ impl ServiceParts {
             clock,
             rules: &self.rules,
             metrics: &self.metrics,
+            pool: None,
         }
     }
 }

@@ -24,6 +24,7 @@ pub use super::view::View;
 use super::worker::{Worker, WorkerChannels};
 use crate::clock::SteadyClock;
 use crate::heartbeat::beats::Beats;
+use crate::pool::JobDesk;
 use crate::roster::Team;
 use crate::wakeup::Wakeup;
 use mcr_clients::mission::Mission;
@@ -86,6 +87,8 @@ pub struct DeliverySetup {
     pub reporter: Wakeup,
     /// The record of panics.
     pub panics: Panics,
+    /// The claimed jobs of a worker of a pool. It has no notifications, so it makes no lists.
+    pub jobs: Option<JobDesk>,
 }
 
 /// The running delivery.
@@ -168,6 +171,9 @@ impl Service {
         for (work, record, _) in settled.into_iter().chain(sent) {
             inflight.resume(work, record);
         }
+        if let Some(jobs) = &setup.jobs {
+            jobs.connect(&inflight);
+        }
         let (mission, to) = (setup.mission, inbox.clone());
         let (table, noted) = (inflight.clone(), panics.clone());
         threads.push(spawn("poller", move || poll(&mission, &list_orders, &to, &table, &noted))?);
@@ -208,8 +214,9 @@ impl Service {
             let channels = channels.clone();
             threads.push(spawn(&format!("worker-{number}"), move || worker.run(&seat, &channels))?);
         }
+        let scheduler = Scheduler::with(setup.plan, left, SystemClock.now()).standing_back(stand_back());
         let deps = DispatcherThread {
-            dispatcher: Scheduler::with(setup.plan, left, SystemClock.now()).standing_back(stand_back()),
+            dispatcher: if setup.jobs.is_some() { scheduler.without_lists() } else { scheduler },
             journal: setup.journal,
             inflight: inflight.clone(),
             inbox: heard,

@@ -18,6 +18,7 @@ use super::job_handout::WorkerSeat;
 use super::provider_cooldown::ProviderCooldown;
 use crate::heartbeat::beats::Beats;
 use crate::metrics::Metrics;
+use crate::pool::{JobDesk, PoolPort};
 use crate::roster::Team;
 use mcr_clients::mission::Mission;
 use mcr_core::delivery::journal::Journal;
@@ -55,6 +56,8 @@ pub struct Worker {
     pub budget: Arc<BudgetKeeper>,
     /// The counters of attempts and tool calls.
     pub metrics: Arc<Metrics>,
+    /// The queue of a worker pool; none where notifications are delivered.
+    pub pool: Option<PoolPort>,
 }
 
 /// A worker's ends of the channels that all workers share.
@@ -87,6 +90,7 @@ struct FinishGuard<'a> {
     inflight: &'a InFlight,
     beats: &'a Beats,
     seat: &'a WorkerSeat,
+    desk: Option<&'a JobDesk>,
 }
 
 impl Drop for FinishGuard<'_> {
@@ -106,6 +110,9 @@ impl Drop for FinishGuard<'_> {
         });
         if let (Kind::Heartbeat(beat), Outcome::Closed(end)) = (&job.work.kind, &outcome) {
             self.beats.ended(beat, &job.record, end);
+        }
+        if let (Some(desk), Kind::Job(_), Outcome::Closed(_)) = (self.desk, &job.work.kind, &outcome) {
+            desk.ended(&job.work.id, &job.record);
         }
         // The dispatcher counts the worker as free once it has the result.
         self.seat.is_idle();
@@ -150,12 +157,14 @@ impl Worker {
             clock: &SystemClock,
             rules: &self.rules,
             metrics: &self.metrics,
+            pool: self.pool.as_ref(),
         };
         for job in &seat.jobs {
             let (budget, inbox, inflight) = (&self.rules.budget, &ends.inbox, &ends.inflight);
             let beats = &self.beats;
+            let desk = self.pool.as_ref().map(|pool| &pool.desk);
             let mut finish =
-                FinishGuard { job: Some(job), outcome: None, budget, inbox, inflight, beats, seat };
+                FinishGuard { job: Some(job), outcome: None, budget, inbox, inflight, beats, seat, desk };
             ends.panics.catch("worker", || {
                 let Some(job) = &mut finish.job else { return };
                 let began = Instant::now();

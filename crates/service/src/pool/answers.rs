@@ -3,17 +3,38 @@
 //! Before each step with an effect, three things are certain: the outbox is on disk with the step in it, the lease is
 //! held, and the program is not stopping. The lease is asked after the disk, right before the call.
 
+use std::collections::BTreeMap;
+
 use log::{info, warn};
 
+use super::outgoing_file;
 use mcr_clients::convex::{CallClass, CallError, CallReason, Ran};
-use mcr_clients::pool::{AppendMessages, Complete, Fail, HeldLease, Hydrate, NewMessage, PoolClient};
-use mcr_clients::telegram::TelegramClient;
+use mcr_clients::pool::{
+    AppendMessages, AttachMetadata, Complete, Fail, HeldLease, Hydrate, NewMessage, PoolClient,
+};
+use mcr_clients::telegram::{FileToSend, TelegramClient};
 use mcr_core::delivery::journal::{JournalError, Wait};
 use mcr_core::pool::lease::FenceReason;
 use mcr_core::pool::outbox::{Outbox, OutboxEvent, OutboxStep};
 use mcr_core::telegram::{BotToken, render};
 use mcr_model::clock::{Clock, Millis};
-use mcr_model::{ChatRole, ClaimedJob, WorkerId};
+use mcr_model::{ChatRole, ClaimedJob, HydrationBundle, WorkerId};
+
+/// The name in the message's metadata of the time under which the answer is appended.
+const ANSWER_AT: &str = "mcrAnswerAt";
+
+/// The name in the message's metadata of the number of messages that were sent.
+const SENT: &str = "mcrSent";
+
+/// The answer that another worker has appended for this message, and how many of its messages are sent.
+pub(crate) fn taken_over(bundle: &HydrationBundle) -> Option<(String, usize)> {
+    let metadata = &bundle.payload.metadata;
+    let at = Millis(metadata.get(ANSWER_AT)?.parse().ok()?);
+    let history = bundle.conversation_state.context_history.iter();
+    let mut answers = history.filter(|message| message.at == at && message.role == ChatRole::Assistant);
+    let sent = metadata.get(SENT).and_then(|sent| sent.parse().ok()).unwrap_or(0);
+    answers.next().map(|message| (message.content.clone(), sent))
+}
 
 /// What follows the answer of one claimed job.
 #[derive(Clone, Copy)]
@@ -80,8 +101,14 @@ impl AnswerDelivery<'_> {
                 return AnswerState::Fenced(reason);
             }
             let before = outbox.uncertain.len();
+            if let OutboxStep::Append(at) = &step {
+                self.mark(ANSWER_AT, at.0.to_string());
+            }
             let event = self.carry_out(&step, outbox);
             outbox.on(event, self.clock.now());
+            if let OutboxStep::Send(_) = &step {
+                self.mark(SENT, outbox.sent().to_string());
+            }
             if outbox.uncertain.len() > before {
                 let job = self.job.message_id.as_str();
                 warn!(job; "It is unknown whether a message is in the chat, so it is not sent again");
@@ -110,6 +137,15 @@ impl AnswerDelivery<'_> {
             OutboxStep::Wait(_) | OutboxStep::Over => {
                 OutboxEvent::CallFailed("nothing is to be done".to_owned())
             }
+        }
+    }
+
+    /// Notes the progress at the queue, for a worker without this outbox. Without the note such a worker starts anew.
+    fn mark(&self, name: &str, value: String) {
+        let metadata = BTreeMap::from([(name.to_owned(), value)]);
+        let attach = AttachMetadata { message_id: &self.job.message_id, metadata: &metadata };
+        if let Err(error) = self.pool.ask(&attach) {
+            info!(job = self.job.message_id.as_str(), error:%; "Progress of an answer not noted at the queue");
         }
     }
 
@@ -158,10 +194,25 @@ impl AnswerDelivery<'_> {
     }
 
     fn send(&self, outbox: &Outbox, part: usize) -> OutboxEvent {
-        let (Some(to), Some(bot), Some(text)) = (&outbox.to, self.bot, outbox.parts.get(part)) else {
+        let (Some(to), Some(bot)) = (&outbox.to, self.bot) else {
             return OutboxEvent::CallFailed("the agent has no bot token any more".to_owned());
         };
-        match self.telegram.send_text(bot, &to.chat, &render(text, to.mode())) {
+        let sent = match (outbox.parts.get(part), outbox.files.get(part.saturating_sub(outbox.parts.len()))) {
+            (Some(text), _) => self.telegram.send_text(bot, &to.chat, &render(text, to.mode())),
+            (None, Some(file)) => match outgoing_file::read(file, self.telegram.file_bytes_max()) {
+                Ok((name, content)) => {
+                    let file = FileToSend { kind: file.kind, name: &name, content: &content, caption: None };
+                    self.telegram.send_file(bot, &to.chat, &file)
+                }
+                Err(reason) => {
+                    let (job, file) = (self.job.message_id.as_str(), file.path.as_str());
+                    warn!(job, file, reason = reason.as_str(); "A file of an answer is left out");
+                    return OutboxEvent::Sent;
+                }
+            },
+            (None, None) => return OutboxEvent::Sent,
+        };
+        match sent {
             Ok(_) => OutboxEvent::Sent,
             Err(error) => {
                 info!(job = self.job.message_id.as_str(), part, error:%; "Message to Telegram not confirmed");
