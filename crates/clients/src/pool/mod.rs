@@ -10,6 +10,7 @@ pub mod catalog;
 mod conversations;
 mod jobs;
 mod snapshots;
+mod storage;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -31,6 +32,7 @@ pub use snapshots::{
     FailSnapshot, FinalizeSnapshot, GetLatestSnapshot, GetSkillsManifest, LatestSnapshot, PrepareSnapshot,
     PreparedSnapshot, ReleaseChannel, SnapshotReason,
 };
+pub use storage::{FileStorage, StorageFault};
 
 use crate::convex::{Call, CallError, Convex};
 
