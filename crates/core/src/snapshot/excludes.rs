@@ -29,6 +29,8 @@ const CACHES: &[&str] = &[
     ".clawdbot/media",
     ".clawdbot/browser",
     ".clawdbot/cache",
+    "workspace/skills.sync",
+    "workspace/skills.quarantine",
     "*.log",
     "*.lock",
     "*.sock",
