@@ -54,6 +54,13 @@ pub enum Command {
         /// `--stop-on-eof`.
         stop_on_eof: bool,
     },
+    /// Runs a worker of a pool.
+    Worker {
+        /// `--env-file`.
+        env_file: Option<PathBuf>,
+        /// `--stop-on-eof`.
+        stop_on_eof: bool,
+    },
     /// Reports what is wrong, and how to fix it.
     Doctor {
         /// `--env-file`.
@@ -176,6 +183,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>, commit: Option<&str>) -> E
         Ok(Command::Bare) if app::is_configured() => app::run(None, false),
         Ok(Command::Bare) => app::misused(false, &help::short(BUILT_IN)),
         Ok(Command::Run { env_file, stop_on_eof }) => app::run(env_file.as_deref(), stop_on_eof),
+        Ok(Command::Worker { env_file, stop_on_eof }) => app::worker(env_file.as_deref(), stop_on_eof),
         Ok(Command::Doctor { env_file, all, json, live, configuration }) => {
             app::doctor(env_file.as_deref(), &app::Doctor { all, json, live, configuration })
         }

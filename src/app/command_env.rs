@@ -6,7 +6,7 @@ use std::sync::Arc;
 
 use log::LevelFilter;
 
-use super::load::{Surroundings, load};
+use super::load::{Surroundings, load, load_worker};
 use mcr_clients::convex::{Backoff, ConvexEndpoint, ConvexLimits};
 use mcr_clients::mission::Mission;
 use mcr_clients::wire::{BadRoots, Roots, Stop};
@@ -27,7 +27,15 @@ pub(super) struct CommandEnv {
 impl CommandEnv {
     /// Reads the environment, the env file and the secret files.
     pub(super) fn load(env_file: Option<&Path>) -> Self {
-        let configuration = load(env_file, &Surroundings::of_this_process());
+        Self::of(load(env_file, &Surroundings::of_this_process()))
+    }
+
+    /// As [`CommandEnv::load`], for a worker of a pool, which has no account.
+    pub(super) fn load_worker(env_file: Option<&Path>) -> Self {
+        Self::of(load_worker(env_file, &Surroundings::of_this_process()))
+    }
+
+    fn of(configuration: Configuration) -> Self {
         let redactor = Arc::new(Redactor::new(&configuration.report.secrets));
         let memory = configuration.settings.as_ref().map(|settings| ByteBudget::new(settings.receive_bytes));
         Self { configuration, redactor, memory: memory.unwrap_or_default() }

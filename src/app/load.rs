@@ -69,8 +69,21 @@ impl Surroundings {
 /// Loads the settings from the environment and the env file (the named one, or the default if it exists).
 /// Without settings, the report has every reason.
 pub fn load(env_file: Option<&Path>, surroundings: &Surroundings) -> Configuration {
+    load_with(env_file, surroundings, mcr_config::resolve)
+}
+
+/// As [`load`], for a worker of a pool, which has no account.
+pub fn load_worker(env_file: Option<&Path>, surroundings: &Surroundings) -> Configuration {
+    load_with(env_file, surroundings, mcr_config::resolve_worker)
+}
+
+fn load_with(
+    env_file: Option<&Path>,
+    surroundings: &Surroundings,
+    resolve: fn(&Sources<'_>) -> Configuration,
+) -> Configuration {
     let (environment, garbled) = surroundings.texts();
-    let mut configuration = mcr_config::resolve(&Sources {
+    let mut configuration = resolve(&Sources {
         environment: &environment,
         garbled: &garbled,
         file: &find_env_file(env_file, &surroundings.default_env_file),

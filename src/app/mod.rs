@@ -53,7 +53,7 @@ pub use load::is_configured;
 #[cfg(feature = "mission-control")]
 pub use local::{DATA, LISTEN, Local, local};
 pub use pause::{Pause, pause};
-pub use run::run;
+pub use run::{run, worker};
 pub use service_client::ServiceLocation;
 pub use skills::{Skills, skills};
 pub use status::status;

@@ -86,6 +86,10 @@ impl Given {
     }
 }
 
+pub(super) fn worker(given: &mut Given) -> Result<Command, Misuse> {
+    Ok(Command::Worker { env_file: env_file(given), stop_on_eof: given.flag(&opt::STOP_ON_EOF) })
+}
+
 pub(super) fn run(given: &mut Given) -> Result<Command, Misuse> {
     Ok(Command::Run { env_file: env_file(given), stop_on_eof: given.flag(&opt::STOP_ON_EOF) })
 }

@@ -79,6 +79,15 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         ..PLAIN
     },
     CommandSpec {
+        name: "worker",
+        purpose: "Take jobs from the queue of an agent-factory deployment",
+        details: "Needs CONVEX_URL and a gateway; no account and no service token.",
+        options: &[&opt::ENV_FILE, &opt::STOP_ON_EOF],
+        example: "worker --env-file /etc/mission-control-runtime.env",
+        read: read::worker,
+        ..PLAIN
+    },
+    CommandSpec {
         name: "doctor",
         purpose: "Check configuration, disk, clock, backend, gateway and service",
         details: "Explains how to fix each problem.",

@@ -169,6 +169,7 @@ impl Shop {
             beats: no_beats.clone(),
             budget: Arc::new(BudgetKeeper::off()),
             metrics: Arc::new(Metrics::new([])),
+            pool: None,
         };
         let (away, panics, looks) = (self.gateway.away.clone(), self.panics.clone(), self.looks.clone());
         let quick = Duration::from_millis(20);
@@ -212,6 +213,7 @@ impl Shop {
             },
             reporter: Wakeup::new(),
             panics: self.noted.clone(),
+            jobs: None,
         });
         let service = service.unwrap();
         self.view = Some(service.view());

@@ -62,6 +62,15 @@ pub(super) fn convex_url(variable: &Variable, text: &str) -> Result<BaseUrl, Pro
     }
 }
 
+/// Parses the URL of a pool's deployment. The address of its web hooks is replaced by that of its functions.
+pub(super) fn worker_convex_url(variable: &Variable, text: &str) -> Result<BaseUrl, Problem> {
+    let found = url(variable, text)?;
+    match found.host().strip_suffix(".convex.site") {
+        Some(name) => url(variable, &format!("https://{name}.convex.cloud")),
+        None => Ok(found),
+    }
+}
+
 /// Parses the URL of Mission Control's pages. The URLs of a Convex deployment are refused, because they serve no pages.
 fn board_url(variable: &Variable, text: &str) -> Result<BaseUrl, Problem> {
     let url = url(variable, text)?;

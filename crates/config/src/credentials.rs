@@ -3,6 +3,7 @@
 use super::address;
 use super::reader::Reader;
 use super::settings::Account;
+use super::worker;
 use super::table::{ACCOUNT_ID, CONVEX_URL, SERVICE_TOKEN};
 use mcr_model::BaseUrl;
 use mcr_model::secret::Secret;
@@ -16,6 +17,9 @@ const SAMPLE_DEPLOYMENT: &str = "your-deployment.";
 
 /// The account, if all three variables are valid.
 pub(super) fn account(reader: &mut Reader) -> Option<Account> {
+    if reader.is_worker {
+        return worker::account(reader);
+    }
     let id = account_id(reader);
     let convex_url = convex_url(reader);
     let service_token = service_token(reader, id.as_deref());

@@ -36,6 +36,7 @@ pub mod table;
 mod upgrades;
 mod value;
 mod variable;
+mod worker;
 
 pub use container::{container, prevents};
 pub use diagnostic::{Both, Diagnostic, FileTrouble, Severity};
@@ -56,6 +57,7 @@ pub use settings::{
 pub use table::{TABLE, variables_of};
 pub use upgrades::Upgrades;
 use value::{COMMENT, unusable_file};
+pub use worker::WorkerSettings;
 pub use variable::{Before, Effect, Fallback, Kind, ReadBy, Section, Variable};
 
 /// The result of a start: settings, unless there are errors, and the report.
@@ -99,7 +101,15 @@ impl Configuration {
 
 /// Turns the sources into settings, or reports every error in them.
 pub fn resolve(sources: &Sources<'_>) -> Configuration {
-    let mut reader = reader::Reader::new(lookup::look_up(sources));
+    resolved(reader::Reader::new(lookup::look_up(sources)))
+}
+
+/// Turns the sources into the settings of a pool's worker, which has no account.
+pub fn resolve_worker(sources: &Sources<'_>) -> Configuration {
+    resolved(reader::Reader::new(lookup::look_up(sources)).of_worker())
+}
+
+fn resolved(mut reader: reader::Reader) -> Configuration {
     let settings = settings::assemble(&mut reader);
     let fly = fly::read(&mut reader);
     let report = reader.finish();

@@ -11,7 +11,7 @@ use super::diagnostic::{Diagnostic, quoted};
 use super::lookup::{Finding, Found, LookedUp, masked};
 use super::network::{self, Network};
 use super::report::{EffectiveRow, Origin, Report};
-use super::table::TABLE;
+use super::table::{ACCOUNT_ID, SERVICE_TOKEN, TABLE};
 use super::value::{self, COMMENT, PLACEHOLDER, Problem};
 use super::variable::{Fallback, Kind, Variable};
 use mcr_model::secret::Secret;
@@ -23,6 +23,9 @@ const SECRET_CHARS_MIN: usize = 8;
 /// How many digits of a number that is too large are shown.
 const GIVEN_CHARS_MAX: usize = 30;
 
+/// The required variables that a worker of a pool does not need.
+const ACCOUNT_OF_RUN: [&str; 2] = [ACCOUNT_ID.name, SERVICE_TOKEN.name];
+
 /// Reads the variables of one start.
 pub(super) struct Reader {
     findings: BTreeMap<&'static str, Finding>,
@@ -32,6 +35,8 @@ pub(super) struct Reader {
     rows: BTreeMap<&'static str, EffectiveRow>,
     missing: Vec<&'static str>,
     refused: BTreeSet<&'static str>,
+    /// Whether the settings of a pool's worker are read, which has no account.
+    pub(super) is_worker: bool,
     report: Report,
 }
 
@@ -46,8 +51,15 @@ impl Reader {
             rows: BTreeMap::new(),
             missing: Vec::new(),
             refused: BTreeSet::new(),
+            is_worker: false,
             report,
         }
+    }
+
+    /// Reads the settings of a pool's worker.
+    pub(super) fn of_worker(mut self) -> Self {
+        (self.is_worker, self.report.is_worker) = (true, true);
+        self
     }
 
     /// A text with a default, or one of the words of the table.
@@ -204,6 +216,9 @@ impl Reader {
             }
             Finding::Absent => {
                 match variable.fallback {
+                    Fallback::Required if self.is_worker && ACCOUNT_OF_RUN.contains(&variable.name) => {
+                        self.set_row(variable, None, Origin::Unset);
+                    }
                     Fallback::Required => {
                         self.set_row(variable, None, Origin::Unset);
                         self.note(variable, "required".to_owned());

@@ -20,6 +20,8 @@ pub struct Report {
     pub rows: Vec<EffectiveRow>,
     /// Every secret value that was found, usable or not, for the redaction of all output.
     pub secrets: Vec<Secret>,
+    /// Whether a worker of a pool starts, so that its variables matter.
+    pub(super) is_worker: bool,
 }
 
 /// A variable and its effective value.
@@ -160,8 +162,9 @@ impl Report {
             self.diagnostics.retain(|found| *found != doubt);
         }
         self.diagnostics.push(match variable.read_by {
+            ReadBy::Worker if self.is_worker => Diagnostic::error(Some(name), message),
             ReadBy::Runtime | ReadBy::Both => Diagnostic::error(Some(name), message),
-            ReadBy::Gateway | ReadBy::FlyCleanup => {
+            ReadBy::Gateway | ReadBy::FlyCleanup | ReadBy::Worker => {
                 let message = format!("{message} {RUNTIME_STARTS}");
                 Diagnostic::warning(Some(name), message)
             }

@@ -29,6 +29,7 @@ use super::table::{
 };
 use super::upgrades::{self, Upgrades};
 use super::value;
+use super::worker::{self, WorkerSettings};
 use mcr_model::secret::Secret;
 use mcr_model::spending::{Budgets, Limits};
 use mcr_model::{
@@ -85,6 +86,8 @@ pub struct Settings {
     pub log_format: LogFormat,
     /// The stream of log lines.
     pub log_output: LogOutput,
+    /// The settings of a pool's worker; none for other commands.
+    pub worker: Option<WorkerSettings>,
     /// The variables of the guardrails with their effective values.
     pub guardrails: Vec<EffectiveRow>,
     secrets: Vec<Secret>,
@@ -251,7 +254,7 @@ impl Settings {
     }
 }
 
-/// Reads all settings, in the order of the messages: the account first.
+/// Reads all settings, the account first.
 pub(super) fn assemble(reader: &mut Reader) -> Option<Settings> {
     let account = credentials::account(reader);
     let http = address::http_server(reader);
@@ -260,6 +263,7 @@ pub(super) fn assemble(reader: &mut Reader) -> Option<Settings> {
     let budgets = budgets(reader);
     let runtime_version = runtime_version(reader);
     let (agents, state_dir) = (agents(reader), state_dir(reader));
+    let (worker, gateway) = worker::read(reader, gateway);
     let settings = Settings {
         http,
         gateway_child: gateway_child::read(reader, &gateway),
@@ -286,9 +290,9 @@ pub(super) fn assemble(reader: &mut Reader) -> Option<Settings> {
         log_level: log_level(reader),
         log_format: log_format(reader),
         log_output: log_output(reader),
+        worker,
         secrets: Vec::new(),
         guardrails: Vec::new(),
-        // Last, so that everything is read even without an account.
         account: account?,
     };
     Some(settings)

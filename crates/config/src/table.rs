@@ -46,6 +46,10 @@ const CONTAINER_KEY: Variable = Variable {
     ..PLAIN
 };
 
+/// A variable of a pool's worker.
+const WORKER_ROW: Variable =
+    Variable { section: Section::Worker, read_by: ReadBy::Worker, common: true, ..PLAIN };
+
 /// The variables of a section, in the order of the documents.
 pub fn variables_of(section: Section) -> impl Iterator<Item = &'static Variable> {
     TABLE.iter().copied().filter(move |variable| variable.section == section)
@@ -916,6 +920,103 @@ variables! {
         read_by: ReadBy::FlyCleanup,
         about: "Machines and volumes younger than this many seconds are kept.",
         ..PLAIN
+    }
+    WORKER_ID {
+        aliases: &["AGENT_FACTORY_WORKER_ID"],
+        kind: Kind::Identifier,
+        fallback: Fallback::Unset("a fresh id for each conversation: no scheduler knows this worker"),
+        about: "The id that the pool's scheduler has given to this machine. With it the worker obeys the scheduler, and `run` starts as `worker`.",
+        ..WORKER_ROW
+    }
+    WORKER_LANES {
+        kind: Kind::Integer { min: 1, max: 100, why: "one conversation must be served, and each one takes threads and connections" },
+        fallback: Fallback::Value("1"),
+        about: "How many conversations are served at the same time.",
+        ..WORKER_ROW
+    }
+    WORKER_AUTH_TOKEN {
+        kind: Kind::Secret { chars_max: KEY_CHARS_MAX },
+        fallback: Fallback::Unset("no header"),
+        about: "The bearer token of every call of the queue, if the deployment wants one.",
+        ..WORKER_ROW
+    }
+    AGENT_FACTORY_FUNCTION_NAMESPACE {
+        kind: Kind::Identifier,
+        fallback: Fallback::Value("agentFactory"),
+        about: "The module of the deployment that exports the functions of the queue.",
+        ..WORKER_ROW
+    }
+    WORKSPACE_ID {
+        kind: Kind::Identifier,
+        fallback: Fallback::Value("default"),
+        about: "The workspace whose histories are read and written.",
+        ..WORKER_ROW
+    }
+    OPENCLAW_AGENT_KEY {
+        kind: Kind::Identifier,
+        fallback: Fallback::Value("default"),
+        about: "The agent for which this worker was made. Snapshots are found by it.",
+        ..WORKER_ROW
+    }
+    OPENCLAW_CONVERSATION_ID {
+        kind: Kind::Text { chars_max: NAME_CHARS_MAX },
+        fallback: Fallback::Unset("any conversation"),
+        about: "The only conversation that this worker serves. It needs `WORKER_ID`.",
+        ..WORKER_ROW
+    }
+    WORKER_SESSION_KEY_PREFIX {
+        kind: Kind::Identifier,
+        fallback: Fallback::Value("af"),
+        about: "The part of session keys at the gateway that marks conversations of the pool.",
+        ..WORKER_ROW
+    }
+    POLL_INTERVAL_MS {
+        kind: Kind::Integer { min: 100, max: DAY_MS, why: "more polls only load the queue, and a day is as good as off" },
+        fallback: Fallback::Value("2000"),
+        about: "The pause after a claim that found nothing.",
+        ..WORKER_ROW
+    }
+    HEARTBEAT_INTERVAL_MS {
+        kind: Kind::Integer { min: 500, max: 30_000, why: "a job without a renewed lease is given up after a minute" },
+        fallback: Fallback::Value("10000"),
+        about: "The longest time between two renewals of a lease. A short lease is renewed more often.",
+        ..WORKER_ROW
+    }
+    WORKER_IDLE_TIMEOUT_MS {
+        kind: Kind::Integer { min: 1_000, max: 30 * DAY_MS, why: "a worker needs time to claim, and a month is as good as never" },
+        fallback: Fallback::Value("300000"),
+        about: "After this time without a job a worker with a `WORKER_ID` ends.",
+        ..WORKER_ROW
+    }
+    CONVEX_HTTP_TIMEOUT_MS {
+        kind: Kind::Integer { min: 1_000, max: 300_000, why: "a call takes a moment, and a lease ends after six minutes" },
+        fallback: Fallback::Value("20000"),
+        about: "The time limit of a call of the queue, with its repeats.",
+        ..WORKER_ROW
+    }
+    OPENCLAW_TIMEOUT_MS {
+        kind: Kind::Integer { min: 1_000, max: DAY_MS, why: "a model needs time to begin, and a day is as good as off" },
+        fallback: Fallback::Derived("`OPENCLAW_REQUEST_TIMEOUT_MS`"),
+        about: "How long a turn may show no sign of life. A turn that goes on has no limit.",
+        ..WORKER_ROW
+    }
+    OPENCLAW_WORKSPACE_DIR {
+        kind: Kind::Path,
+        fallback: Fallback::Value("/data/workspace"),
+        about: "The agent's workspace. The files of messages are stored in it.",
+        ..WORKER_ROW
+    }
+    TELEGRAM_API_BASE_URL {
+        kind: Kind::Url { example: "https://api.telegram.org" },
+        fallback: Fallback::Value("https://api.telegram.org"),
+        about: "The address of Telegram's Bot API.",
+        ..WORKER_ROW
+    }
+    TELEGRAM_PARSE_MODE {
+        kind: Kind::Choice { options: &["plain", "html"], synonyms: &[] },
+        fallback: Fallback::Value("plain"),
+        about: "How Telegram reads an answer: as it is, or with bold text and code shown as such.",
+        ..WORKER_ROW
     }
 }
 

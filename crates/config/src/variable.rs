@@ -125,6 +125,8 @@ pub enum ReadBy {
     Both,
     /// The command `fly-cleanup`. A bad value does not keep the runtime from starting.
     FlyCleanup,
+    /// The command `worker`. A bad value does not keep `run` from starting.
+    Worker,
 }
 
 impl ReadBy {
@@ -140,6 +142,7 @@ impl ReadBy {
             Self::Gateway => "gateway container",
             Self::Both => "both",
             Self::FlyCleanup => "`fly-cleanup`",
+            Self::Worker => "`worker`",
         }
     }
 }
@@ -167,11 +170,13 @@ pub enum Section {
     Container,
     /// The clean-up of a Fly app.
     Fly,
+    /// The worker of a pool.
+    Worker,
 }
 
 impl Section {
     /// All sections, in order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Account,
         Self::Server,
         Self::Gateway,
@@ -182,6 +187,7 @@ impl Section {
         Self::Identity,
         Self::Container,
         Self::Fly,
+        Self::Worker,
     ];
 
     /// The heading.
@@ -197,6 +203,7 @@ impl Section {
             Self::Identity => "Identity in status reports",
             Self::Container => "Gateway container only",
             Self::Fly => "Clean-up of a Fly app",
+            Self::Worker => "Worker of a pool",
         }
     }
 }
@@ -211,7 +218,7 @@ impl Variable {
     pub fn takes_file(&self) -> bool {
         self.is_secret()
             && match self.read_by {
-                ReadBy::Runtime | ReadBy::Both | ReadBy::FlyCleanup => true,
+                ReadBy::Runtime | ReadBy::Both | ReadBy::FlyCleanup | ReadBy::Worker => true,
                 ReadBy::Gateway => false,
             }
     }

@@ -19,6 +19,7 @@ mod nudge_limiter;
 mod online;
 mod open_state;
 mod operator;
+mod pool_worker;
 mod reporter;
 mod request_status;
 mod requests;
@@ -62,6 +63,7 @@ use mcr_service::delivery::service::Service;
 use mcr_service::roster::Team;
 use mcr_service::systemd::Notifier;
 
+pub use pool_worker::worker;
 pub(super) use roster_sync::named_agents;
 
 use backend_health::observed;

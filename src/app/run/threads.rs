@@ -170,6 +170,7 @@ impl ThreadSetup<'_> {
             beats: self.beats.clone(),
             budget: self.budget.clone(),
             metrics: self.state.metrics.clone(),
+            pool: None,
         };
         let plan = SchedulerConfig {
             workers: delivery.concurrent_sessions_max,
@@ -210,6 +211,7 @@ impl ThreadSetup<'_> {
             },
             reporter: self.state.reporter.clone(),
             panics: self.state.panics.clone(),
+            jobs: None,
         }
     }
 }

@@ -97,6 +97,7 @@ impl ServiceParts {
             clock,
             rules: &self.rules,
             metrics: &self.metrics,
+            pool: None,
         }
     }
 }

@@ -11,6 +11,8 @@ use crate::wire::{self, Phases, Roots, Stop};
 use mcr_model::BaseUrl;
 use mcr_model::memory::{ByteBudget, Pool};
 use mcr_model::redact::Redactor;
+use mcr_model::secret::Secret;
+use ureq::http::HeaderValue;
 
 /// An answer also has log lines: 256 of 4 KiB.
 const ANSWER_BYTES_MAX: u64 = VALUE_BYTES_MAX as u64 + 1024 * 1024 + 2000;
@@ -50,6 +52,8 @@ pub(super) struct ConvexShared {
     pub(super) base: BaseUrl,
     roots: Roots,
     pub(super) redactor: Arc<Redactor>,
+    /// The header with a token, if the deployment wants one.
+    pub(super) bearer: Option<HeaderValue>,
     pub(super) limits: ConvexLimits,
     /// The memory for answers.
     pub(super) memory: Pool,
@@ -78,6 +82,7 @@ impl ConvexEndpoint {
             base,
             roots,
             redactor,
+            bearer: None,
             limits,
             memory,
             deprecation_logged,
@@ -93,6 +98,15 @@ impl ConvexEndpoint {
             shared.memory = memory;
         }
         self
+    }
+
+    /// Sends this token with every call. Returns none if no header can carry it. Call it before the first clone.
+    #[must_use]
+    pub fn with_bearer(mut self, token: &Secret) -> Option<Self> {
+        let mut bearer = HeaderValue::from_str(&format!("Bearer {}", token.expose())).ok()?;
+        bearer.set_sensitive(true);
+        Arc::get_mut(&mut self.0)?.bearer = Some(bearer);
+        Some(self)
     }
 
     /// A client for one thread. `stop` ends its calls.

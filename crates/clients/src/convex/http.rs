@@ -150,9 +150,11 @@ impl HttpConvex {
         (id, left): (&str, Duration),
     ) -> Result<(Box<RawValue>, bool), Finding> {
         let mut outgoing = Outgoing::new(body);
-        let sent = self
-            .agent
-            .post(self.shared.base.join(call.kind.endpoint()))
+        let mut request = self.agent.post(self.shared.base.join(call.kind.endpoint()));
+        if let Some(bearer) = &self.shared.bearer {
+            request = request.header(http::header::AUTHORIZATION, bearer.clone());
+        }
+        let sent = request
             .config()
             // Zero would mean "no limit".
             .timeout_global(Some(left.max(Duration::from_millis(1))))

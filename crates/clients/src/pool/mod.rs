@@ -3,11 +3,12 @@
 //! [`catalog`] lists the functions. Each has a request type here, in the file of its subject, which names its catalogue
 //! entry and the type of its answer. [`PoolClient::ask`] adds the namespace, makes the call and decodes the answer.
 //!
-//! Requests omit absent optional fields, because the validators of the queue refuse `null`. They carry no account and no
-//! token: the deployment decides who may call these functions.
+//! Requests omit absent optional fields, because the validators of the queue refuse `null`. They carry no account; the
+//! deployment decides who may call these functions, and the connection may carry a token for it.
 
 pub mod catalog;
 mod conversations;
+mod files;
 mod jobs;
 mod snapshots;
 mod storage;
@@ -25,6 +26,7 @@ pub use conversations::{
     AppendMessages, Appended, AttachMetadata, ConversationHasQueued, GetFileUrl, MakeUploadUrl, NewMessage,
     UploadUrl,
 };
+pub use files::FileClient;
 pub use jobs::{
     Claim, Complete, ControlState, Fail, Failed, GetControlState, HeldLease, Hydrate, RenewLease,
 };

@@ -66,7 +66,7 @@ pub use failure::{Trouble, Unsettled};
 pub use finished::ClosedWork;
 pub use fold::Fold;
 pub use record::{
-    AwaitedBy, BeatRecord, FORM, Notice, PendingAnswer, Record, Sent, Stage, ToolRounds, UnknownFields,
+    AwaitedBy, BeatRecord, FORM, JobRecord, Notice, PendingAnswer, Record, Sent, Stage, ToolRounds, UnknownFields,
     WithUnknown, from_form_1,
 };
 pub use stamp::Stamp;
@@ -114,11 +114,11 @@ impl Job {
         self.record.is_closed && self.work.source() == work::Source::Listed
     }
 
-    /// The end of work that is given up with this end. The next heartbeat takes the place of one that is given up, so that
-    /// one is no dead letter.
+    /// The end of work that is given up with this end. The next heartbeat takes the place of one that is given up, and the
+    /// queue of a pool decides about a job: so neither is a dead letter.
     pub fn given_up(&self, end: End) -> End {
         match end {
-            End::Dead(why) if self.work.is_heartbeat() => End::Missed(why),
+            End::Dead(why) if self.work.is_heartbeat() || self.work.is_job() => End::Missed(why),
             end => end,
         }
     }
@@ -164,7 +164,8 @@ pub enum End {
     Dropped(String),
     /// The turn of this other notification, of the same agent and task, had its text and answered it.
     Folded(work::WorkId),
-    /// A heartbeat was given up, for this reason. The next one takes its place, so no person has to decide.
+    /// A heartbeat or a job of a pool was given up, for this reason. The next heartbeat takes its place, or the queue
+    /// decides, so no person has to.
     Missed(String),
 }
 

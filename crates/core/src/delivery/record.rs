@@ -2,6 +2,7 @@
 
 mod beat;
 mod form_1;
+mod job;
 mod stage;
 
 use serde::de::Error as _;
@@ -11,6 +12,7 @@ pub use crate::unknown_fields::{UnknownFields, WithUnknown};
 pub use beat::BeatRecord;
 pub use form_1::from_form_1;
 pub(super) use form_1::has_fields_of_form_1;
+pub use job::JobRecord;
 pub use stage::{Notice, PendingAnswer, Stage, ToolRounds};
 
 use super::End;
@@ -119,6 +121,9 @@ pub struct Record {
     /// What only the record of a heartbeat has.
     #[serde(skip_serializing_if = "is_default")]
     pub beat: Option<Box<BeatRecord>>,
+    /// What only the record of a job of a worker pool has.
+    #[serde(skip_serializing_if = "is_default")]
+    pub job: Option<Box<JobRecord>>,
     /// The cost of the turns, as far as the gateway reports it.
     #[serde(skip_serializing_if = "is_default")]
     pub spent: WithUnknown<Usage>,

@@ -83,6 +83,13 @@ impl Scheduler {
         self
     }
 
+    /// Makes no lists of notifications: other sources offer all work.
+    #[must_use]
+    pub fn without_lists(mut self) -> Self {
+        self.notifications.turn_off();
+        self
+    }
+
     /// Takes an event and returns what should happen now. Without an event, the time of a decision has come.
     pub fn on(&mut self, event: Option<Event>, now: Millis) -> Vec<Effect> {
         self.now = now;

@@ -10,9 +10,10 @@
 //! # The policy
 //!
 //! * **Pool.** The queue is asked before every claim, and its answer is obeyed. The idle time ends the worker.
-//! * **Droplet.** "Stop" is not obeyed before this id has claimed something. After that it means: save the state, take a
-//!   fresh id, forget the conversation, and go on. The idle time means the same. It is never shorter than the time in
-//!   which no other id could claim the conversation.
+//! * **Droplet.** The queue is not asked before this id has claimed something. After that, "stop" means: save the state,
+//!   take a fresh id, forget the conversation, and go on. When the conversation has no due message, the id rests, and the
+//!   lane serves other conversations with other ids. For seven minutes only a resting id can claim its conversation, so
+//!   the lane looks for it again and again ([`resting`](super::resting)).
 //! * A job that was begun is always ended first. A job of another conversation or agent is reported as failed at once,
 //!   so that it does not wait for the end of its lease.
 //!
@@ -60,6 +61,8 @@ pub enum LaneEnd {
     Signal,
     /// Nothing happened for too long.
     Idle,
+    /// The conversation has no due message, and another one may need the lane.
+    Free,
 }
 
 /// What to do next.
@@ -135,6 +138,20 @@ impl WorkerLane {
         Self { rules, pinned: None, phase: LanePhase::Control, active: now, is_signaled: false }
     }
 
+    /// Goes on with an id that has claimed messages of this conversation and agent, and was last active then.
+    pub fn resumed(&mut self, conversation: ConversationId, agent: String, active: Millis, now: Millis) {
+        self.renewed(now);
+        self.pinned = Some(Pinned { conversation, agent });
+        self.active = active;
+        // A row that may not go on claims nothing, so the queue need not be asked.
+        self.phase = LanePhase::Claim;
+    }
+
+    /// The conversation and the agent of this id, and its last activity, once it has claimed a message.
+    pub fn assignment(&self) -> Option<(&ConversationId, &str, Millis)> {
+        self.pinned.as_ref().map(|pinned| (&pinned.conversation, &*pinned.agent, self.active))
+    }
+
     /// The conversation that this worker id serves, once it is known.
     pub fn conversation(&self) -> Option<&ConversationId> {
         self.pinned.as_ref().map(|pinned| &pinned.conversation).or(self.rules.conversation.as_ref())
@@ -150,7 +167,12 @@ impl WorkerLane {
         if matches!(self.phase, LanePhase::Waiting(until) if now >= until) {
             self.phase = LanePhase::Control;
         }
-        if self.phase == LanePhase::Claim && now.since(self.active) >= self.idle_limit() && self.may_idle() {
+        if self.phase == LanePhase::Control && self.rules.mode == WorkerMode::Droplet && !self.has_claimed() {
+            self.phase = LanePhase::Claim;
+        }
+        // On a droplet an id without messages rests instead.
+        let may_idle = self.rules.mode == WorkerMode::Pool;
+        if self.phase == LanePhase::Claim && may_idle && now.since(self.active) >= self.rules.idle {
             self.phase = LanePhase::Ended(LaneEnd::Idle);
         }
         match &self.phase {
@@ -192,6 +214,7 @@ impl WorkerLane {
             }
             LaneEvent::Claimed(None) => {
                 self.phase = match &self.pinned {
+                    Some(_) if self.rules.mode == WorkerMode::Droplet => LanePhase::Ended(LaneEnd::Free),
                     Some(pinned) => LanePhase::Queued(pinned.conversation.clone()),
                     None => LanePhase::Waiting(now + self.rules.poll),
                 };
@@ -227,17 +250,6 @@ impl WorkerLane {
         is_other.then_some("sticky_agent_mismatch")
     }
 
-    fn idle_limit(&self) -> Duration {
-        match self.rules.mode {
-            WorkerMode::Pool => self.rules.idle,
-            WorkerMode::Droplet => self.rules.idle.max(OWNED_FOR),
-        }
-    }
-
-    /// On a droplet an id without a conversation has nothing to give up.
-    fn may_idle(&self) -> bool {
-        self.rules.mode == WorkerMode::Pool || self.has_claimed()
-    }
 }
 
 #[cfg(test)]
@@ -323,9 +335,7 @@ mod tests {
         assert_eq!(lane.next(at(1)), LaneStep::Renew(LaneEnd::Control), "until it is done");
         lane.renewed(at(2));
         assert!(!lane.has_claimed() && lane.conversation().is_none());
-        assert_eq!(lane.next(at(2)), LaneStep::AskControl);
-        lane.on(LaneEvent::Control(true), at(2));
-        assert_eq!(lane.next(at(2)), LaneStep::Claim(None));
+        assert_eq!(lane.next(at(2)), LaneStep::Claim(None), "the queue does not know the fresh id");
     }
 
     #[test]
@@ -371,17 +381,32 @@ mod tests {
         let claim = LaneStep::Claim(Some(ConversationId::new("c1")));
         assert_eq!(idle_after(WorkerMode::Pool, 299), claim);
         assert_eq!(idle_after(WorkerMode::Pool, 300), LaneStep::Stop(LaneEnd::Idle));
-        assert_eq!(idle_after(WorkerMode::Droplet, 419), claim, "no other id could claim before");
-        assert_eq!(idle_after(WorkerMode::Droplet, 420), LaneStep::Renew(LaneEnd::Idle));
+        assert_eq!(idle_after(WorkerMode::Droplet, 100_000), claim, "the resting ids have the time");
         let mut lane = after_a_job(WorkerMode::Pool, at(0));
         lane.on(LaneEvent::Control(false), at(200));
         lane.on(LaneEvent::Claimed(None), at(200));
         lane.on(LaneEvent::Queued(true), at(200));
         lane.on(LaneEvent::Control(false), at(499));
         assert_eq!(lane.next(at(499)), claim);
-        let mut fresh = WorkerLane::new(rules(WorkerMode::Droplet), at(0));
-        fresh.on(LaneEvent::Control(true), at(100_000));
-        assert_eq!(fresh.next(at(100_000)), LaneStep::Claim(None), "nothing to give up");
+    }
+
+    #[test]
+    fn on_a_droplet_an_id_without_due_messages_makes_room_and_is_resumed_later() {
+        let mut lane = after_a_job(WorkerMode::Droplet, at(0));
+        assert_eq!(lane.next(at(1)), LaneStep::AskControl, "this id has claimed");
+        lane.on(LaneEvent::Control(false), at(1));
+        lane.on(LaneEvent::Claimed(None), at(1));
+        assert_eq!(lane.next(at(1)), LaneStep::Renew(LaneEnd::Free));
+        let (conversation, agent, active) = lane.assignment().expect("it has claimed");
+        let (conversation, agent) = (conversation.clone(), agent.to_owned());
+        assert_eq!((conversation.as_str(), &*agent, active), ("c1", "a", at(0)));
+        lane.renewed(at(1));
+        assert_eq!(lane.next(at(1)), LaneStep::Claim(None), "any other conversation");
+        lane.resumed(conversation.clone(), agent, active, at(3));
+        assert_eq!(lane.next(at(3)), LaneStep::Claim(Some(conversation)));
+        lane.on(LaneEvent::Claimed(None), at(3));
+        assert_eq!(lane.next(at(3)), LaneStep::Renew(LaneEnd::Free));
+        assert_eq!(lane.assignment().map(|(.., active)| active), Some(at(0)), "a look is no activity");
     }
 
     #[test]

@@ -3,10 +3,11 @@
 //!
 //! [`lane`] is the loop of one worker id, which serves one conversation at a time. [`lease`] keeps the right to work on a
 //! claimed job and says when it is gone. [`prompt`] writes the question for the agent. [`outbox`] does everything after
-//! the answer exactly once. [`job`] decides whether a job can be worked on, and where its answer goes.
+//! the answer exactly once. [`resting`] keeps the ids whose conversations have no due message. [`job`] decides whether a job can be worked on, and where its answer goes.
 
 pub mod job;
 pub mod lane;
 pub mod lease;
 pub mod outbox;
 pub mod prompt;
+pub mod resting;

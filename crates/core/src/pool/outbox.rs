@@ -28,7 +28,7 @@ use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
 
-use crate::telegram::{TelegramError, TelegramProblem};
+use crate::telegram::{OutgoingFile, TelegramError, TelegramProblem};
 use crate::unknown_fields::UnknownFields;
 use mcr_model::TelegramParseMode;
 use mcr_model::clock::Millis;
@@ -88,10 +88,13 @@ pub struct Outbox {
     pub answer: String,
     /// The answer in messages.
     pub parts: Vec<String>,
+    /// The files that follow the messages.
+    #[serde(skip_serializing_if = "Vec::is_empty")]
+    pub files: Vec<OutgoingFile>,
     /// Where the messages go; none if the answer is only appended.
     pub to: Option<Destination>,
     append: Append,
-    /// How many messages have been sent, with those in doubt.
+    /// How many messages and files have been sent, with those in doubt.
     sent: usize,
     /// Whether the next message was begun and has no result.
     #[serde(skip_serializing_if = "is_false")]
@@ -126,7 +129,7 @@ pub enum OutboxStep {
     Append(Millis),
     /// Look in the history for messages with this time.
     LookForAppend(Millis),
-    /// Send the message with this number, from 0.
+    /// Send the message with this number, from 0. The files have the numbers after the messages.
     Send(usize),
     /// Complete the job.
     Complete,
@@ -178,6 +181,11 @@ impl Outbox {
         matches!(self.append, Append::Done | Append::Refused(_)) && self.unsent().is_none()
     }
 
+    /// Why the attempt ends without success, once that is certain.
+    pub fn failure(&self) -> Option<&str> {
+        self.failed.as_deref()
+    }
+
     /// Why the history does not have the answer, if the queue refused it.
     pub fn append_refusal(&self) -> Option<&str> {
         match &self.append {
@@ -188,7 +196,7 @@ impl Outbox {
 
     /// The number of the first message that was not begun.
     fn unsent(&self) -> Option<usize> {
-        (self.to.is_some() && self.sent < self.parts.len()).then_some(self.sent)
+        (self.to.is_some() && self.sent < self.parts.len() + self.files.len()).then_some(self.sent)
     }
 
     /// The next step. A message that was begun by an earlier attempt is left in doubt.

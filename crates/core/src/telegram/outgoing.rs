@@ -1,6 +1,8 @@
 //! The files that a reply sends: lines such as `MEDIA: /tmp/song.mp3`, and paths of sound files in its text
 //! (worker-pool B.8).
 
+use serde::{Deserialize, Serialize};
+
 /// The only folder from which files are sent.
 const FOLDER: &str = "/tmp/";
 
@@ -17,7 +19,8 @@ const PICTURES: [&str; 4] = ["jpg", "jpeg", "png", "webp"];
 const FILES_MAX: usize = 10;
 
 /// How a file is shown.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "kebab-case")]
 pub enum OutgoingKind {
     /// With a player.
     Audio,
@@ -28,7 +31,7 @@ pub enum OutgoingKind {
 }
 
 /// A file to send.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OutgoingFile {
     /// Its path.
     pub path: String,

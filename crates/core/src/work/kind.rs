@@ -5,6 +5,7 @@ use std::borrow::Cow;
 use serde::Deserialize;
 
 use super::heartbeat::{self, Beat};
+use super::pool_job::{self, PoolJob};
 #[cfg(feature = "test-kind")]
 use super::test_kind::{self, TestWork};
 use super::{Work, notification};
@@ -19,6 +20,8 @@ pub enum Kind {
     Notification(Box<Notification>),
     /// A heartbeat of an agent.
     Heartbeat(Box<Beat>),
+    /// A claimed message of a worker pool.
+    Job(Box<PoolJob>),
     /// Messages to post, for tests.
     #[cfg(feature = "test-kind")]
     Test(Box<TestWork>),
@@ -48,7 +51,7 @@ impl Kind {
     pub fn notification(&self) -> Option<&Notification> {
         match self {
             Self::Notification(row) => Some(row),
-            Self::Heartbeat(_) => None,
+            Self::Heartbeat(_) | Self::Job(_) => None,
             #[cfg(feature = "test-kind")]
             Self::Test(_) => None,
         }
@@ -57,7 +60,7 @@ impl Kind {
     pub(super) fn source(&self) -> Source {
         match self {
             Self::Notification(_) => Source::Listed,
-            Self::Heartbeat(_) => Source::Offered,
+            Self::Heartbeat(_) | Self::Job(_) => Source::Offered,
             #[cfg(feature = "test-kind")]
             Self::Test(_) => Source::Offered,
         }
@@ -67,7 +70,7 @@ impl Kind {
     pub fn message_key(&self) -> Option<&NotificationId> {
         match self {
             Self::Notification(row) => Some(&row.id),
-            Self::Heartbeat(_) => None,
+            Self::Heartbeat(_) | Self::Job(_) => None,
             #[cfg(feature = "test-kind")]
             Self::Test(_) => None,
         }
@@ -75,7 +78,7 @@ impl Kind {
 
     pub(super) fn asks_agent(&self) -> bool {
         match self {
-            Self::Notification(_) | Self::Heartbeat(_) => true,
+            Self::Notification(_) | Self::Heartbeat(_) | Self::Job(_) => true,
             #[cfg(feature = "test-kind")]
             Self::Test(_) => false,
         }
@@ -85,6 +88,7 @@ impl Kind {
         match self {
             Self::Notification(row) => row.created_at,
             Self::Heartbeat(beat) => beat.created_at,
+            Self::Job(job) => job.claimed_at,
             #[cfg(feature = "test-kind")]
             Self::Test(test) => test.created_at,
         }
@@ -94,6 +98,7 @@ impl Kind {
         match self {
             Self::Notification(row) => row.kind.to_string(),
             Self::Heartbeat(_) => heartbeat::NAME.to_owned(),
+            Self::Job(_) => pool_job::NAME.to_owned(),
             #[cfg(feature = "test-kind")]
             Self::Test(_) => test_kind::NAME.to_owned(),
         }
@@ -103,6 +108,7 @@ impl Kind {
         match self {
             Self::Notification(_) => "notification",
             Self::Heartbeat(_) => "heartbeat",
+            Self::Job(_) => "job",
             #[cfg(feature = "test-kind")]
             Self::Test(_) => "test work",
         }
@@ -112,6 +118,7 @@ impl Kind {
         match self {
             Self::Notification(row) => notification::title(row),
             Self::Heartbeat(_) => heartbeat::NAME.to_owned(),
+            Self::Job(_) => pool_job::NAME.to_owned(),
             #[cfg(feature = "test-kind")]
             Self::Test(_) => "test work".to_owned(),
         }
@@ -121,6 +128,7 @@ impl Kind {
         match self {
             Self::Notification(row) => serde_json::to_string(row),
             Self::Heartbeat(beat) => serde_json::to_string(beat),
+            Self::Job(job) => serde_json::to_string(job),
             #[cfg(feature = "test-kind")]
             Self::Test(test) => serde_json::to_string(test),
         }
@@ -132,6 +140,7 @@ impl Kind {
         match tagged.kind.as_deref() {
             None => notification::from_json(text),
             Some(heartbeat::NAME) => heartbeat::from_json(text),
+            Some(pool_job::NAME) => pool_job::from_json(text),
             #[cfg(feature = "test-kind")]
             Some(test_kind::NAME) => test_kind::from_json(text),
             Some(kind) => Err(Unreadable::Newer(format!(

@@ -7,6 +7,7 @@
 mod heartbeat;
 mod kind;
 mod notification;
+mod pool_job;
 #[cfg(feature = "test-kind")]
 mod test_kind;
 mod track;
@@ -18,6 +19,7 @@ use serde::{Deserialize, Serialize};
 
 pub use heartbeat::Beat;
 pub use kind::{Kind, Source};
+pub use pool_job::PoolJob;
 #[cfg(feature = "test-kind")]
 pub use test_kind::TestWork;
 pub use track::{Lane, Track};
@@ -110,6 +112,11 @@ impl Work {
     /// Whether the work is a heartbeat.
     pub fn is_heartbeat(&self) -> bool {
         matches!(self.kind, Kind::Heartbeat(_))
+    }
+
+    /// Whether the work is a job of a worker pool.
+    pub fn is_job(&self) -> bool {
+        matches!(self.kind, Kind::Job(_))
     }
 
     /// How the work comes from its source.

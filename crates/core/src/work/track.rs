@@ -1,6 +1,6 @@
 //! Tracks: the order in which work must run.
 
-use mcr_model::TaskId;
+use mcr_model::{ConversationId, TaskId};
 
 /// One agent and one subject. Items of one track run in order, one at a time.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
@@ -20,6 +20,8 @@ pub enum Lane {
     NoTask,
     /// The agent's heartbeat. Heartbeats and notifications without a task do not wait for each other.
     Heartbeat,
+    /// A conversation of a worker pool.
+    Conversation(ConversationId),
 }
 
 impl Lane {
@@ -27,7 +29,7 @@ impl Lane {
     pub fn task(&self) -> Option<&TaskId> {
         match self {
             Self::Task(task) => Some(task),
-            Self::NoTask | Self::Heartbeat => None,
+            Self::NoTask | Self::Heartbeat | Self::Conversation(_) => None,
         }
     }
 }
@@ -41,6 +43,11 @@ impl Track {
     /// The track of an agent's heartbeat.
     pub fn heartbeat(agent: impl Into<String>) -> Self {
         Self { agent: agent.into(), lane: Lane::Heartbeat }
+    }
+
+    /// The track of a conversation of a worker pool.
+    pub fn conversation(agent: impl Into<String>, conversation: ConversationId) -> Self {
+        Self { agent: agent.into(), lane: Lane::Conversation(conversation) }
     }
 
     /// The task, if there is one.
@@ -66,6 +73,7 @@ mod tests {
             Track::new("b", None),
             Track::heartbeat("a"),
             Track::heartbeat("b"),
+            Track::conversation("a", ConversationId::new("t1")),
         ];
         let different: HashSet<&Track> = tracks.iter().collect();
         assert_eq!(different.len(), tracks.len());

@@ -44,6 +44,7 @@ use log::kv::Value;
 use super::budget;
 use super::deps::DeliveryDeps;
 use super::heartbeat::BeatSteps;
+use super::job::JobSteps;
 use super::log_item::{LogItem, millis};
 use super::notification::NotificationSteps;
 use super::recover_turn::abandon;
@@ -82,6 +83,7 @@ pub fn deliver(job: &mut Job, deps: &DeliveryDeps<'_>) -> Outcome {
     match &work.kind {
         Kind::Notification(row) => attempt(job, &mut NotificationSteps::new(row, deps), deps),
         Kind::Heartbeat(beat) => attempt(job, &mut BeatSteps(beat), deps),
+        Kind::Job(claimed) => attempt(job, &mut JobSteps(claimed), deps),
         #[cfg(feature = "test-kind")]
         Kind::Test(test) => attempt(job, &mut super::test_kind::TestSteps(test), deps),
     }

@@ -15,6 +15,7 @@ use super::provider_cooldown::ProviderCooldown;
 use crate::clock::Pulse;
 use crate::heartbeat::beats::Beats;
 use crate::metrics::Metrics;
+use crate::pool::PoolPort;
 use crate::roster::Team;
 use crate::workspace::token::TokenFiles;
 use mcr_clients::convex::{self, CallError, CallReason};
@@ -68,6 +69,8 @@ pub struct DeliveryDeps<'a> {
     pub rules: &'a Rules,
     /// The counters of tool calls.
     pub metrics: &'a Metrics,
+    /// The queue of a worker pool; none where notifications are delivered.
+    pub pool: Option<&'a PoolPort>,
 }
 
 impl DeliveryDeps<'_> {

@@ -229,6 +229,11 @@ impl InFlight {
         inside.turns.values().filter(|life| life.work.id == *work).for_each(|life| life.pulse.end());
     }
 
+    /// Ends the running turn of this work because it has lost its lease.
+    pub(crate) fn end_turns(&self, work: &WorkId) {
+        self.lock().turns.values().filter(|life| life.work.id == *work).for_each(|life| life.pulse.end());
+    }
+
     /// Whether a person gave up waiting for this work.
     pub(super) fn is_given_up(&self, work: &WorkId) -> bool {
         self.lock().given_up.contains(work)

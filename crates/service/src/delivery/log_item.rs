@@ -70,6 +70,7 @@ impl<'a> From<&'a Work> for LogItem<'a> {
         let key = match &work.kind {
             Kind::Notification(_) => "notification",
             Kind::Heartbeat(_) => "heartbeat",
+            Kind::Job(_) => "job",
             #[cfg(feature = "test-kind")]
             Kind::Test(_) => "work",
         };

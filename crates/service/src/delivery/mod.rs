@@ -1,7 +1,7 @@
 //! The steps of a delivery, and the threads that run deliveries.
 //!
 //! [`deliver`] runs one item of work through the steps of its kind and explains the rules. `notification` has the steps
-//! of a notification, `heartbeat` those of a heartbeat; `turn_loop`, `calls`, `post` and `recover_turn` are steps that all kinds share. [`deps`] is what a
+//! of a notification, `heartbeat` those of a heartbeat, `job` those of a claimed job of a worker pool; `turn_loop`, `calls`, `post` and `recover_turn` are steps that all kinds share. [`deps`] is what a
 //! worker needs for them. [`service`] starts the threads: the dispatcher, the [`worker`]s, the [`poller`] and the
 //! [`stall_monitor`]. [`inflight`] is the table of running turns and deliveries. `log_item` writes the log lines.
 
@@ -17,6 +17,7 @@ pub mod deps;
 mod fold;
 mod heartbeat;
 pub mod inflight;
+mod job;
 pub(crate) mod log_item;
 mod notification;
 pub mod poller;

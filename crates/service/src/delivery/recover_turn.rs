@@ -273,6 +273,21 @@ pub(super) fn abort_capped(job: &mut Job, deps: &DeliveryDeps<'_>) -> Trouble {
     Trouble::OverBudget(ABORTED.to_owned())
 }
 
+/// Aborts the run of a job whose lease is lost, and keeps the record of the turn: another claim of the message looks for its
+/// answer first, since the run may have answered at the last moment.
+pub(super) fn abort_fenced(job: &mut Job, deps: &DeliveryDeps<'_>) {
+    let Some(sent) = &mut job.record.sent else { return };
+    sent.lost.get_or_insert_with(|| deps.clock.now());
+    sent.interrupted = true;
+    match deps.gateway.abort(&sent.session, &sent.agent, sent.run.as_deref()) {
+        Ok(ended) => {
+            let fields = [("run_ended", Value::from(ended))];
+            deps.log(Level::Info, &*job, "Turn of a fenced job aborted", &fields);
+        }
+        Err(error) => not_aborted(job, &error, "Turn of a fenced job cannot be aborted", deps),
+    }
+}
+
 /// What a running turn waits for, if it has shown no progress for too long.
 fn stuck(sent: &mut Sent, running: &Running, work: &Work, deps: &DeliveryDeps<'_>) -> Option<Waiting> {
     let (now, silence_max) = (deps.clock.now(), deps.rules.silence_max);

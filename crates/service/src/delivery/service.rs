@@ -19,6 +19,7 @@ use super::stall_monitor::{StallWatch, monitor};
 use super::state_changes::{log_breaker, log_duplicate_runtime, log_lists_limited, wake_background_tasks};
 pub use super::view::View;
 use super::worker::{Worker, WorkerChannels};
+use crate::pool::JobDesk;
 use crate::clock::SteadyClock;
 use crate::heartbeat::beats::Beats;
 use crate::roster::Team;
@@ -83,6 +84,8 @@ pub struct DeliverySetup {
     pub reporter: Wakeup,
     /// The record of panics.
     pub panics: Panics,
+    /// The claimed jobs of a worker of a pool. It has no notifications, so it makes no lists.
+    pub jobs: Option<JobDesk>,
 }
 
 /// The running delivery.
@@ -166,6 +169,9 @@ impl Service {
         for (work, record, _) in settled.into_iter().chain(sent) {
             inflight.resume(work, record);
         }
+        if let Some(jobs) = &setup.jobs {
+            jobs.connect(&inflight);
+        }
         let (mission, to) = (setup.mission, inbox.clone());
         let (table, noted) = (inflight.clone(), panics.clone());
         threads.push(spawn("poller", move || poll(&mission, &list_orders, &to, &table, &noted))?);
@@ -192,8 +198,9 @@ impl Service {
             let ends = WorkerChannels { jobs, inbox, writes, inflight, cooldown, answers, on_trial, panics };
             threads.push(spawn(&format!("worker-{number}"), move || worker.run(&ends))?);
         }
+        let scheduler = Scheduler::with(setup.plan, left, SystemClock.now()).standing_back(stand_back());
         let deps = DispatcherThread {
-            dispatcher: Scheduler::with(setup.plan, left, SystemClock.now()).standing_back(stand_back()),
+            dispatcher: if setup.jobs.is_some() { scheduler.without_lists() } else { scheduler },
             journal: setup.journal,
             inflight: inflight.clone(),
             inbox: heard,

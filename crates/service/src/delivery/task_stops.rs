@@ -102,6 +102,8 @@ impl TaskStops {
         match &work.kind {
             Kind::Notification(row) => self.check_row(row, held, inflight, mission),
             Kind::Heartbeat(beat) => self.check_tasks(beat, held, inflight, mission),
+            // A job of a pool has no task.
+            Kind::Job(_) => held.is_read(Reading::blind(self.list)),
             // A person cannot stop test work, because it has no turn.
             #[cfg(feature = "test-kind")]
             Kind::Test(_) => held.is_read(Reading::blind(self.list)),

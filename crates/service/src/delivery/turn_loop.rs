@@ -276,8 +276,10 @@ fn send(job: &mut Job, turn: &Turn<'_>, deps: &DeliveryDeps<'_>) -> Result<Reply
         pulse: turn.pulse.share(),
         state: TurnState::Working,
     });
-    // From here on a stop ends the turn's pulse. An earlier stop is checked here, and the turn is not sent.
-    if deps.inflight.is_stopped(&job.work) {
+    // From here on a stop, and the loss of a lease, end the turn's pulse. An earlier one is checked here, and the turn is
+    // not sent.
+    let is_fenced = deps.pool.is_some_and(|pool| pool.desk.is_fenced(&job.work.id));
+    if is_fenced || deps.inflight.is_stopped(&job.work) {
         budget::turn::release(job, deps);
         unsent(&mut job.record, turn);
         return Err(Trouble::Stopped);

@@ -9,6 +9,7 @@ use super::inflight::{InFlight, Seen};
 use mcr_core::delivery::operator_requests::{OperatorReply, OperatorRequest, ReplyTo};
 use mcr_core::delivery::scheduler::{Event, SchedulerState};
 use mcr_core::wake_query::WakeSignal;
+use mcr_core::work::Work;
 use mcr_model::clock::{Clock as _, SystemClock};
 
 /// The limit for the dispatcher's answer to an operator; it normally takes microseconds.
@@ -26,6 +27,11 @@ pub struct View {
 }
 
 impl View {
+    /// Offers work to the dispatcher. Returns whether the dispatcher still runs.
+    pub fn offer(&self, work: Arc<Work>) -> bool {
+        self.inbox.send(Event::Offered(work)).is_ok()
+    }
+
     /// Reports that there may be new notifications.
     pub fn nudge(&self) {
         // In a full channel, a nudge waits already.

@@ -16,6 +16,7 @@ use super::inflight::InFlight;
 use super::provider_cooldown::ProviderCooldown;
 use crate::heartbeat::beats::Beats;
 use crate::metrics::Metrics;
+use crate::pool::{JobDesk, PoolPort};
 use crate::roster::Team;
 use mcr_clients::mission::Mission;
 use mcr_core::delivery::journal::Journal;
@@ -53,6 +54,8 @@ pub struct Worker {
     pub budget: Arc<BudgetKeeper>,
     /// The counters of attempts and tool calls.
     pub metrics: Arc<Metrics>,
+    /// The queue of a worker pool; none where notifications are delivered.
+    pub pool: Option<PoolPort>,
 }
 
 /// A worker's ends of the channels.
@@ -83,6 +86,7 @@ struct FinishGuard<'a> {
     inbox: &'a Sender<Event>,
     inflight: &'a InFlight,
     beats: &'a Beats,
+    desk: Option<&'a JobDesk>,
 }
 
 impl Drop for FinishGuard<'_> {
@@ -102,6 +106,9 @@ impl Drop for FinishGuard<'_> {
         });
         if let (Kind::Heartbeat(beat), Outcome::Closed(end)) = (&job.work.kind, &outcome) {
             self.beats.ended(beat, &job.record, end);
+        }
+        if let (Some(desk), Kind::Job(_), Outcome::Closed(_)) = (self.desk, &job.work.kind, &outcome) {
+            desk.ended(&job.work.id, &job.record);
         }
         // The dispatcher outlives its workers. If it has ended anyway, nothing waits for the result.
         let _ = self.inbox.send(Event::Finished(job, outcome));
@@ -143,11 +150,13 @@ impl Worker {
             clock: &SystemClock,
             rules: &self.rules,
             metrics: &self.metrics,
+            pool: self.pool.as_ref(),
         };
         for job in &ends.jobs {
             let (budget, inbox, inflight) = (&self.rules.budget, &ends.inbox, &ends.inflight);
             let beats = &self.beats;
-            let mut finish = FinishGuard { job: Some(job), outcome: None, budget, inbox, inflight, beats };
+            let desk = self.pool.as_ref().map(|pool| &pool.desk);
+            let mut finish = FinishGuard { job: Some(job), outcome: None, budget, inbox, inflight, beats, desk };
             ends.panics.catch("worker", || {
                 let Some(job) = &mut finish.job else { return };
                 let began = Instant::now();

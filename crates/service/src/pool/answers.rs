@@ -7,7 +7,8 @@ use log::{info, warn};
 
 use mcr_clients::convex::{CallClass, CallError, CallReason, Ran};
 use mcr_clients::pool::{AppendMessages, Complete, Fail, HeldLease, Hydrate, NewMessage, PoolClient};
-use mcr_clients::telegram::TelegramClient;
+use super::outgoing_file;
+use mcr_clients::telegram::{FileToSend, TelegramClient};
 use mcr_core::delivery::journal::{JournalError, Wait};
 use mcr_core::pool::lease::FenceReason;
 use mcr_core::pool::outbox::{Outbox, OutboxEvent, OutboxStep};
@@ -158,10 +159,25 @@ impl AnswerDelivery<'_> {
     }
 
     fn send(&self, outbox: &Outbox, part: usize) -> OutboxEvent {
-        let (Some(to), Some(bot), Some(text)) = (&outbox.to, self.bot, outbox.parts.get(part)) else {
+        let (Some(to), Some(bot)) = (&outbox.to, self.bot) else {
             return OutboxEvent::CallFailed("the agent has no bot token any more".to_owned());
         };
-        match self.telegram.send_text(bot, &to.chat, &render(text, to.mode())) {
+        let sent = match (outbox.parts.get(part), outbox.files.get(part.saturating_sub(outbox.parts.len()))) {
+            (Some(text), _) => self.telegram.send_text(bot, &to.chat, &render(text, to.mode())),
+            (None, Some(file)) => match outgoing_file::read(file, self.telegram.file_bytes_max()) {
+                Ok((name, content)) => {
+                    let file = FileToSend { kind: file.kind, name: &name, content: &content, caption: None };
+                    self.telegram.send_file(bot, &to.chat, &file)
+                }
+                Err(reason) => {
+                    let (job, file) = (self.job.message_id.as_str(), file.path.as_str());
+                    warn!(job, file, reason = reason.as_str(); "A file of an answer is left out");
+                    return OutboxEvent::Sent;
+                }
+            },
+            (None, None) => return OutboxEvent::Sent,
+        };
+        match sent {
             Ok(_) => OutboxEvent::Sent,
             Err(error) => {
                 info!(job = self.job.message_id.as_str(), part, error:%; "Message to Telegram not confirmed");

@@ -148,7 +148,8 @@ fn line(track: &Track, entry: &SessionEntry, account: &AccountId) -> String {
         agent: track.agent.clone(),
         task: track.task().map(ToString::to_string),
         lane: match &track.lane {
-            Lane::Task(_) | Lane::NoTask => None,
+            // A worker of a pool keeps its sessions in memory only.
+            Lane::Task(_) | Lane::NoTask | Lane::Conversation(_) => None,
             Lane::Heartbeat => Some(HEARTBEAT.to_owned()),
         },
         at: entry.at.0,

@@ -165,7 +165,7 @@ impl Sessions {
         let is_own = key.kind() == SessionKind::System;
         let track = match &track.lane {
             Lane::Task(_) if is_own => Track::new(&track.agent, None),
-            Lane::Task(_) | Lane::NoTask | Lane::Heartbeat => track.clone(),
+            Lane::Task(_) | Lane::NoTask | Lane::Heartbeat | Lane::Conversation(_) => track.clone(),
         };
         let mut spellings = vec![key.expose().to_owned()];
         spellings

@@ -1,0 +1,273 @@
+//! The steps of a claimed job, read from top to bottom: lease, hydration, turn, append, send, complete.
+
+use std::time::Duration;
+
+use log::Level;
+use log::kv::Value;
+
+use super::deliver::Steps;
+use super::deps::{DeliveryDeps, backend_failure};
+use super::reading::Reading;
+use super::recover_turn::{abort_fenced, settle};
+use super::turn_loop::{Question, Terms, talk};
+use crate::pool::{
+    AnswerDelivery, AnswerState, HeldJob, NotResumed, PoolPort, TypingSigns, fetch_files,
+};
+use mcr_clients::pool::{Fail, Hydrate};
+use mcr_core::delivery::journal::{JournalError, Note, Step, Wait};
+use mcr_core::delivery::prompt::Briefing;
+use mcr_core::delivery::{End, Job, PendingAnswer, Record, Stage, Trouble};
+use mcr_core::pool::job::{self, JobRefusal};
+use mcr_core::pool::lease::FenceReason;
+use mcr_core::pool::outbox::{Destination, Outbox};
+use mcr_core::pool::prompt::{JobScene, brief};
+use mcr_core::telegram::{self, BotToken};
+use mcr_core::tools::Caller;
+use mcr_core::work::PoolJob;
+use mcr_model::{Agent, AgentId, AgentStatus, BehaviorFlags, HydrationBundle, Word};
+
+/// The gateway's agent that answers: a worker's gateway has one agent, its default one.
+const GATEWAY_AGENT: &str = "main";
+
+/// The reason of a job whose agent said nothing.
+const EMPTY_ANSWER: &str =
+    "empty_answer: the agent ended its turn without a text; look at its session at the gateway";
+
+/// The longest reason that the queue gets.
+const REASON_CHARS: usize = 1_000;
+
+/// The delivery of a claimed job.
+pub(super) struct JobSteps<'a>(pub(super) &'a PoolJob);
+
+impl Steps for JobSteps<'_> {
+    fn walk(&mut self, job: &mut Job, deps: &DeliveryDeps<'_>) -> Result<End, Trouble> {
+        let pool = deps.pool.ok_or(Trouble::Broken)?;
+        continue_earlier(job, pool);
+        let held = match pool.desk.hold(self.0, &pool.client) {
+            Ok(held) => held,
+            Err(NotResumed::Lost) => return Ok(fenced(job, FenceReason::Lost, deps)),
+            Err(NotResumed::Call(error)) => return Err(backend_failure(error)),
+            Err(NotResumed::Thread(why)) => return Err(Trouble::NotNoted(why.to_string())),
+        };
+        if let Some(reason) = held.fence() {
+            return Ok(fenced(job, reason, deps));
+        }
+        // What failed because the lease was lost has that as its reason.
+        steps(job, &held, pool, deps).or_else(|trouble| match held.fence() {
+            Some(reason) => Ok(fenced(job, reason, deps)),
+            None => Err(trouble),
+        })
+    }
+
+    fn attempt_is_over(&mut self, _: &DeliveryDeps<'_>) {}
+
+    /// The queue gets the reason, and decides about another attempt.
+    fn notice(&self, _: &Job, _: &End, _: &Trouble, _: &DeliveryDeps<'_>) -> Option<String> {
+        None
+    }
+}
+
+/// Continues where an earlier claim of the same message has stopped.
+fn continue_earlier(job: &mut Job, pool: &PoolPort) {
+    if job.record.job.is_some() {
+        return;
+    }
+    if let Some(earlier) = pool.desk.earlier(&job.work.id) {
+        job.record = earlier.claimed_again();
+    }
+    job.record.job.get_or_insert_default();
+}
+
+/// The lease is lost: the run is aborted, and nothing else has an effect any more. The record stays, and another claim of
+/// the message continues with it.
+fn fenced(job: &mut Job, reason: FenceReason, deps: &DeliveryDeps<'_>) -> End {
+    abort_fenced(job, deps);
+    let words = format!("the job is fenced: {}", reason.explain());
+    deps.log(Level::Warn, &*job, "Job fenced", &[("reason", Value::from(reason.explain()))]);
+    let end = End::Missed(words);
+    job.record.stage = Stage::Ended(end.clone());
+    end
+}
+
+fn steps(job: &mut Job, held: &std::sync::Arc<HeldJob>, pool: &PoolPort, deps: &DeliveryDeps<'_>) -> Result<End, Trouble> {
+    loop {
+        if let Stage::Ended(end) = job.record.stage.clone() {
+            return report(end, held, pool);
+        }
+        let claimed = &held.job.claimed;
+        let hydrate = Hydrate { message_id: &claimed.message_id, workspace_id: &pool.rules.workspace };
+        let bundle = pool.client.ask(&hydrate).map_err(backend_failure)?;
+        let found = bundle.ok_or(JobRefusal::NotHydrated);
+        let ready = found.and_then(|bundle| {
+            let to = job::destination(&bundle, pool.rules.parse_mode)?;
+            Ok((bundle, to))
+        });
+        let (bundle, to) = match ready {
+            Ok(ready) => ready,
+            Err(refusal) => {
+                give_up(job, refusal.explain());
+                continue;
+            }
+        };
+        if outbox_of(&job.record).is_none() {
+            let Some(outbox) = answer(job, &bundle, to.as_ref(), held, pool, deps)? else {
+                give_up(job, EMPTY_ANSWER);
+                continue;
+            };
+            job.record.job.get_or_insert_default().outbox = Some(outbox);
+            job.record.stage = Stage::Answered(PendingAnswer::default());
+            deps.let_go(job);
+            // The answer was paid for, so it is recorded before any other step.
+            deps.must_note(job, Step::TextReady, "")?;
+        }
+        return deliver(job, held, to.map(|(bot, _)| bot).as_ref(), pool, deps);
+    }
+}
+
+fn outbox_of(record: &Record) -> Option<&Outbox> {
+    record.job.as_ref().and_then(|job| job.outbox.as_ref())
+}
+
+fn give_up(job: &mut Job, reason: &str) {
+    job.record.stage = Stage::Ended(End::Missed(reason.to_owned()));
+}
+
+/// Reports a job that was given up.
+fn report(end: End, held: &HeldJob, pool: &PoolPort) -> Result<End, Trouble> {
+    let reason = match &end {
+        End::Missed(why) | End::Dead(why) => why.chars().take(REASON_CHARS).collect(),
+        other => other.name().to_owned(),
+    };
+    let fail = Fail { lease: held.lease(), error_message: &reason };
+    pool.client.ask(&fail).map_err(backend_failure)?;
+    Ok(end)
+}
+
+/// Asks the agent, or adopts an answer that was lost. None if the agent said nothing.
+fn answer(
+    job: &mut Job,
+    bundle: &HydrationBundle,
+    to: Option<&(BotToken, Destination)>,
+    held: &std::sync::Arc<HeldJob>,
+    pool: &PoolPort,
+    deps: &DeliveryDeps<'_>,
+) -> Result<Option<Outbox>, Trouble> {
+    let found = settle(job, deps)?;
+    let conversation = &bundle.conversation_id;
+    let session = job::session(GATEWAY_AGENT, &pool.rules.session_prefix, conversation);
+    let is_new = found.is_none();
+    let (mut paths, mut history) = (Vec::new(), &[][..]);
+    let mut signs = None;
+    if is_new {
+        let worker = &held.job.worker;
+        let begins = pool.hooks.conversation_begins(worker, conversation, Some(&bundle.agent_key));
+        begins.map_err(Trouble::NotNoted)?;
+        if pool.desk.is_first_turn(conversation) {
+            history = &bundle.conversation_state.context_history;
+        }
+        paths = fetch_files(bundle, to.map(|(bot, _)| bot), pool);
+        signs = to.and_then(|(bot, to)| {
+            let telegram = pool.telegram_endpoint.client(&pool.stop);
+            TypingSigns::start(telegram, bot.clone(), to.chat.clone(), held.clone()).ok()
+        });
+    }
+    let agent = gateway_agent();
+    // An agent of a pool has no tools of Mission Control.
+    let caller = Caller {
+        agent: &agent.id,
+        task: None,
+        flags: BehaviorFlags::default(),
+        leads: false,
+        may_close: false,
+    };
+    let write = |terms: &Terms<'_>| {
+        let (instructions, input) = brief(&JobScene {
+            payload: &bundle.payload,
+            paths: &paths,
+            history,
+            marker: terms.marker,
+            fence: terms.fence,
+            repeat: terms.repeat,
+        });
+        Briefing { instructions, input, left_out: Vec::new() }
+    };
+    let reading = Reading::blind(deps.inflight.lists());
+    let question =
+        Question { agent: &agent, session: &session, caller, reading, brief: &write, asks: &|_| () };
+    let spoken = talk(job, question, found, deps)?;
+    drop(signs);
+    let text = spoken.text.filter(|text| !text.trim().is_empty());
+    Ok(text.map(|text| outbox(text, to.map(|(_, to)| to.clone()))))
+}
+
+/// What is done with an answer. Its lines for files are not part of the text.
+fn outbox(answer: String, to: Option<Destination>) -> Outbox {
+    let (text, files) = telegram::outgoing(&answer);
+    let parts = telegram::chunks(&text);
+    // A reply that only sends a file is appended with the line that names it.
+    let kept = if text.is_empty() { answer } else { text };
+    let mut outbox = Outbox::new(kept, parts, to);
+    outbox.files = files;
+    outbox
+}
+
+fn gateway_agent() -> Agent {
+    Agent {
+        id: AgentId::new(GATEWAY_AGENT),
+        name: GATEWAY_AGENT.to_owned(),
+        slug: GATEWAY_AGENT.to_owned(),
+        role: String::new(),
+        status: Word::Known(AgentStatus::Online),
+        current_task_id: None,
+        last_heartbeat: None,
+        heartbeat_interval: None,
+        openclaw_config: None,
+        system_session_key: None,
+        effective_behavior_flags: None,
+        profile_digest: None,
+    }
+}
+
+/// Appends, sends and completes, as far as that is possible now.
+fn deliver(
+    job: &mut Job,
+    held: &HeldJob,
+    bot: Option<&BotToken>,
+    pool: &PoolPort,
+    deps: &DeliveryDeps<'_>,
+) -> Result<End, Trouble> {
+    let mut outbox = outbox_of(&job.record).cloned().ok_or(Trouble::Broken)?;
+    let delivery = AnswerDelivery {
+        pool: &pool.client,
+        telegram: &pool.telegram,
+        bot,
+        job: &held.job.claimed,
+        worker: &held.job.worker,
+        workspace: &pool.rules.workspace,
+        clock: deps.clock,
+    };
+    let mut keep = |outbox: &Outbox, wait: Wait| -> Result<(), JournalError> {
+        job.record.job.get_or_insert_default().outbox = Some(outbox.clone());
+        let step = if wait == Wait::ForDisk { Step::Posting } else { Step::Posted };
+        let note = Note::of(&job.work, deps.clock.now()).record(&job.record).step(step, "");
+        deps.journal.note(&note, wait)
+    };
+    let state = delivery.advance(&mut outbox, &mut || held.fence(), &mut keep);
+    let failure = outbox.failure().map(str::to_owned);
+    let sent = outbox.parts.len() + outbox.files.len();
+    job.record.job.get_or_insert_default().outbox = Some(outbox);
+    match state {
+        AnswerState::Over => {
+            let end = failure.map_or(End::Answered(sent), End::Missed);
+            job.record.stage = Stage::Ended(end.clone());
+            Ok(end)
+        }
+        // The worker is free meanwhile, and a stop of the program ends the wait.
+        AnswerState::Waits(until) => {
+            let pause = until.since(deps.clock.now()).max(Duration::from_millis(1));
+            Err(Trouble::OnItsWay(pause))
+        }
+        AnswerState::Fenced(reason) => Ok(fenced(job, reason, deps)),
+        AnswerState::NotKept(why) => Err(Trouble::NotNoted(why)),
+    }
+}
