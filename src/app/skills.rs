@@ -1,4 +1,4 @@
-//! `skills verify` and `skills pack`: the skills that a queue component publishes, on the disk.
+//! `skills verify`, `skills pack` and `skills sync`: the skills that a queue component publishes, on the disk.
 
 use std::fmt::Write as _;
 use std::fs;
@@ -6,6 +6,7 @@ use std::path::{Path, PathBuf};
 
 use serde_json::json;
 
+use super::agent_state::sync_skills;
 use super::exit::Exit;
 use super::{fail, print};
 use mcr_core::skills::{
@@ -22,6 +23,8 @@ const MANIFEST_BYTES_MAX: u64 = 64 * 1024 * 1024;
 pub enum Skills {
     /// Check a manifest, or the skills in a folder.
     Verify(PathBuf),
+    /// Install the skills of the queue, with `--env-file`.
+    Sync(Option<PathBuf>),
     /// Make a bundle of a folder.
     Pack {
         /// The folder.
@@ -35,6 +38,7 @@ pub enum Skills {
 pub fn skills(wanted: &Skills, as_json: bool) -> Exit {
     let result = match wanted {
         Skills::Verify(path) => verify_path(path, as_json),
+        Skills::Sync(env_file) => Ok(sync_skills(env_file.as_deref(), as_json)),
         Skills::Pack { folder, name } => pack_folder(folder, name),
     };
     result.unwrap_or_else(|lines| fail(as_json, Exit::Failed, &lines))

@@ -74,7 +74,7 @@ fn what_cannot_be_packed_is_named() {
         (&["pack", "x"][..], "needs --as NAME@VERSION"),
         (&["pack", "x", "--as", "demo"], "expected NAME@VERSION"),
         (&["pack"], "a folder"),
-        (&[], "needs `verify` or `pack`"),
+        (&[], "needs `verify`, `pack` or `sync`"),
     ] {
         let (code, out) = run(args);
         assert!(code == Some(2) && out.contains(words), "{args:?}: {out}");

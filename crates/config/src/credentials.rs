@@ -3,8 +3,8 @@
 use super::address;
 use super::reader::Reader;
 use super::settings::Account;
-use super::worker;
 use super::table::{ACCOUNT_ID, CONVEX_URL, SERVICE_TOKEN};
+use super::worker;
 use mcr_model::BaseUrl;
 use mcr_model::secret::Secret;
 

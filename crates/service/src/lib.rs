@@ -11,6 +11,7 @@ pub mod http;
 pub mod metrics;
 pub mod pool;
 pub mod roster;
+pub mod scheduled_calls;
 pub mod skills;
 pub mod snapshots;
 pub mod systemd;

@@ -73,7 +73,10 @@ mod tests {
     #[test]
     fn the_origin_of_an_address_has_no_path_and_no_key() {
         let origin = |url: &str| origin(url).map(|base| base.as_str().trim_end_matches('/').to_owned());
-        assert_eq!(origin("https://x.convex.cloud/api/storage/1?token=a").as_deref(), Some("https://x.convex.cloud"));
+        assert_eq!(
+            origin("https://x.convex.cloud/api/storage/1?token=a").as_deref(),
+            Some("https://x.convex.cloud")
+        );
         assert_eq!(origin("http://127.0.0.1:3210/api/storage/1").as_deref(), Some("http://127.0.0.1:3210"));
         assert_eq!(origin("file:///etc/passwd"), None);
         assert_eq!(origin("no address"), None);

@@ -10,6 +10,7 @@ pub mod catalog;
 mod conversations;
 mod files;
 mod jobs;
+mod scheduled;
 mod snapshots;
 mod storage;
 
@@ -30,6 +31,7 @@ pub use files::FileClient;
 pub use jobs::{
     Claim, Complete, ControlState, Fail, Failed, GetControlState, HeldLease, Hydrate, RenewLease,
 };
+pub use scheduled::{DispatchPushJobs, RunFlyCleanup, StartWorkers};
 pub use snapshots::{
     FailSnapshot, FinalizeSnapshot, GetLatestSnapshot, GetSkillsManifest, LatestSnapshot, PrepareSnapshot,
     PreparedSnapshot, ReleaseChannel, SnapshotReason,

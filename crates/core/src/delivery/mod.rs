@@ -66,8 +66,8 @@ pub use failure::{Trouble, Unsettled};
 pub use finished::ClosedWork;
 pub use fold::Fold;
 pub use record::{
-    AwaitedBy, BeatRecord, FORM, JobRecord, Notice, PendingAnswer, Record, Sent, Stage, ToolRounds, UnknownFields,
-    WithUnknown, from_form_1,
+    AwaitedBy, BeatRecord, FORM, JobRecord, Notice, PendingAnswer, Record, Sent, Stage, ToolRounds,
+    UnknownFields, WithUnknown, from_form_1,
 };
 pub use stamp::Stamp;
 

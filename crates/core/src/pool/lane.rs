@@ -249,7 +249,6 @@ impl WorkerLane {
         let is_other = self.pinned.as_ref().is_some_and(|pinned| pinned.agent != job.agent_key);
         is_other.then_some("sticky_agent_mismatch")
     }
-
 }
 
 #[cfg(test)]

@@ -10,9 +10,7 @@ use super::deps::{DeliveryDeps, backend_failure};
 use super::reading::Reading;
 use super::recover_turn::{abort_fenced, settle};
 use super::turn_loop::{Question, Terms, talk};
-use crate::pool::{
-    AnswerDelivery, AnswerState, HeldJob, NotResumed, PoolPort, TypingSigns, fetch_files,
-};
+use crate::pool::{AnswerDelivery, AnswerState, HeldJob, NotResumed, PoolPort, TypingSigns, fetch_files};
 use mcr_clients::pool::{Fail, Hydrate};
 use mcr_core::delivery::journal::{JournalError, Note, Step, Wait};
 use mcr_core::delivery::prompt::Briefing;
@@ -89,7 +87,12 @@ fn fenced(job: &mut Job, reason: FenceReason, deps: &DeliveryDeps<'_>) -> End {
     end
 }
 
-fn steps(job: &mut Job, held: &std::sync::Arc<HeldJob>, pool: &PoolPort, deps: &DeliveryDeps<'_>) -> Result<End, Trouble> {
+fn steps(
+    job: &mut Job,
+    held: &std::sync::Arc<HeldJob>,
+    pool: &PoolPort,
+    deps: &DeliveryDeps<'_>,
+) -> Result<End, Trouble> {
     loop {
         if let Stage::Ended(end) = job.record.stage.clone() {
             return report(end, held, pool);

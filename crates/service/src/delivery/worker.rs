@@ -156,7 +156,8 @@ impl Worker {
             let (budget, inbox, inflight) = (&self.rules.budget, &ends.inbox, &ends.inflight);
             let beats = &self.beats;
             let desk = self.pool.as_ref().map(|pool| &pool.desk);
-            let mut finish = FinishGuard { job: Some(job), outcome: None, budget, inbox, inflight, beats, desk };
+            let mut finish =
+                FinishGuard { job: Some(job), outcome: None, budget, inbox, inflight, beats, desk };
             ends.panics.catch("worker", || {
                 let Some(job) = &mut finish.job else { return };
                 let began = Instant::now();

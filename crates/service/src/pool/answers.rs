@@ -5,9 +5,9 @@
 
 use log::{info, warn};
 
+use super::outgoing_file;
 use mcr_clients::convex::{CallClass, CallError, CallReason, Ran};
 use mcr_clients::pool::{AppendMessages, Complete, Fail, HeldLease, Hydrate, NewMessage, PoolClient};
-use super::outgoing_file;
 use mcr_clients::telegram::{FileToSend, TelegramClient};
 use mcr_core::delivery::journal::{JournalError, Wait};
 use mcr_core::pool::lease::FenceReason;

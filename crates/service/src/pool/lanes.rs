@@ -121,7 +121,9 @@ impl Lane {
                     self.on(event.unwrap_or(LaneEvent::CallFailed));
                 }
                 // `claim` works on a job at once. A job that is still here could not be offered.
-                LaneStep::Work(job) => self.report(&job, "worker_failed: the worker could not take the job over"),
+                LaneStep::Work(job) => {
+                    self.report(&job, "worker_failed: the worker could not take the job over")
+                }
                 LaneStep::Refuse(job, reason) => self.report(&job, reason),
                 LaneStep::Wait(until) => self.wait(until),
                 LaneStep::Renew(why) => self.renew(why),

@@ -44,9 +44,8 @@ mod tests {
         fs::write(path("song.mp3"), b"la la").unwrap();
         std::os::unix::fs::symlink("/etc/passwd", path("link.mp3")).unwrap();
         fs::create_dir(path("folder.mp3")).unwrap();
-        let read = |name: &str, most| {
-            read(&OutgoingFile { path: path(name), kind: OutgoingKind::Audio }, most)
-        };
+        let read =
+            |name: &str, most| read(&OutgoingFile { path: path(name), kind: OutgoingKind::Audio }, most);
         assert_eq!(read("song.mp3", 5), Ok(("song.mp3".to_owned(), b"la la".to_vec())));
         assert!(read("song.mp3", 4).unwrap_err().contains("the limit is 4"));
         assert_eq!(read("link.mp3", 99_999), Err("it is not in /tmp".to_owned()));

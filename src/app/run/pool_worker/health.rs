@@ -23,6 +23,7 @@ use mcr_model::clock::{Clock as _, Millis, SystemClock};
 use mcr_model::memory::ByteBudget;
 use mcr_service::delivery::service::View;
 use mcr_service::pool::{JobDesk, LaneFacts, LaneIds, LaneStatus};
+use mcr_service::scheduled_calls::ScheduledCallsStatus;
 use mcr_store::ledger::Ledger;
 
 /// The digits of a conversation's digest: its id may name a person.
@@ -41,12 +42,18 @@ pub(super) struct WorkerHealth {
     desk: JobDesk,
     ids: Arc<LaneIds>,
     ledger: Arc<Ledger>,
+    scheduled: ScheduledCallsStatus,
     panics: Panics,
     is_stopping: AtomicBool,
 }
 
 impl WorkerHealth {
-    pub(super) fn new(parts: &WorkerParts<'_>, view: View, ledger: Arc<Ledger>) -> Self {
+    pub(super) fn new(
+        parts: &WorkerParts<'_>,
+        view: View,
+        ledger: Arc<Ledger>,
+        scheduled: ScheduledCallsStatus,
+    ) -> Self {
         Self {
             began: Instant::now(),
             mode: mode(parts.own),
@@ -56,6 +63,7 @@ impl WorkerHealth {
             desk: parts.desk.clone(),
             ids: parts.ids.clone(),
             ledger,
+            scheduled,
             panics: parts.panics.clone(),
             is_stopping: AtomicBool::new(false),
         }
@@ -97,8 +105,10 @@ impl WorkerHealth {
             .desk
             .held()
             .iter()
-            .map(|held| json!({"job": held.job.claimed.message_id.as_str(), "fenced": held.fence().is_some(),
-                "claimedSecondsAgo": now.since(held.job.claimed_at).as_secs()}))
+            .map(|held| {
+                json!({"job": held.job.claimed.message_id.as_str(), "fenced": held.fence().is_some(),
+                "claimedSecondsAgo": now.since(held.job.claimed_at).as_secs()})
+            })
             .collect();
         let rows: Vec<Value> = lanes
             .iter()
@@ -130,6 +140,7 @@ impl WorkerHealth {
             "leases": leases,
             "jobs": {"known": state.known, "running": state.running, "ended": state.stats.ended,
                 "failed": state.stats.failed, "lastError": state.stats.last_error},
+            "scheduledCalls": self.scheduled.now(),
             "gateway": {"version": self.gateway.version(), "closed": state.breaker_open},
             "lastPanicSecondsAgo": self.panics.last().map(|last| last.ago().as_secs()),
         })
@@ -152,15 +163,45 @@ impl WorkerHealth {
         };
         let one = |value: u64| vec![(String::new(), value)];
         family("worker_claims_total", "counter", "Claimed jobs.", &per_lane(|lane| lane.claims));
-        family("worker_failed_calls_total", "counter", "Failed calls of the queue by lanes.", &per_lane(|lane| lane.failed_calls));
-        family("worker_busy", "gauge", "Whether a job is in work.", &per_lane(|lane| u64::from(lane.is_working)));
+        family(
+            "worker_failed_calls_total",
+            "counter",
+            "Failed calls of the queue by lanes.",
+            &per_lane(|lane| lane.failed_calls),
+        );
+        family(
+            "worker_busy",
+            "gauge",
+            "Whether a job is in work.",
+            &per_lane(|lane| u64::from(lane.is_working)),
+        );
         let ended: Vec<_> =
             state.stats.ended.iter().map(|(end, count)| (format!("{{end=\"{end}\"}}"), *count)).collect();
         family("worker_jobs_total", "counter", "Ended jobs by their end.", &ended);
-        family("worker_resting_ids", "gauge", "Worker ids whose conversations have no due message.", &one(self.ids.resting() as u64));
-        family("worker_gateway_open", "gauge", "Whether the gateway takes turns.", &one(u64::from(state.breaker_open.is_none())));
-        family("worker_uptime_seconds", "gauge", "Seconds since the start.", &one(self.began.elapsed().as_secs()));
-        family("worker_resident_bytes", "gauge", "The memory of the process.", &one(machine::resident_bytes()));
+        family(
+            "worker_resting_ids",
+            "gauge",
+            "Worker ids whose conversations have no due message.",
+            &one(self.ids.resting() as u64),
+        );
+        family(
+            "worker_gateway_open",
+            "gauge",
+            "Whether the gateway takes turns.",
+            &one(u64::from(state.breaker_open.is_none())),
+        );
+        family(
+            "worker_uptime_seconds",
+            "gauge",
+            "Seconds since the start.",
+            &one(self.began.elapsed().as_secs()),
+        );
+        family(
+            "worker_resident_bytes",
+            "gauge",
+            "The memory of the process.",
+            &one(machine::resident_bytes()),
+        );
         page
     }
 

@@ -35,9 +35,7 @@ use mcr_service::delivery::worker::Worker;
 use mcr_service::heartbeat::beats::{BeatSettings, Beats, BeatsLeft};
 use mcr_service::heartbeat::keeper::Keeper;
 use mcr_service::metrics::Metrics;
-use mcr_service::pool::{
-    JobDesk, LaneIds, LaneSetup, LaneStatus, PoolPort, PoolRules, SharedHooks,
-};
+use mcr_service::pool::{JobDesk, LaneIds, LaneSetup, LaneStatus, PoolPort, PoolRules, SharedHooks};
 use mcr_service::roster::Team;
 use mcr_service::wakeup::Wakeup;
 use mcr_store::ledger::Ledger;
