@@ -35,8 +35,8 @@ use mission_control_runtime::delivery::policy::Skip;
 use mission_control_runtime::delivery::reply::Silence;
 use mission_control_runtime::delivery::tool_log::ToolLog;
 use mission_control_runtime::delivery::{
-    AwaitedBy, BeatRecord, End, Notice, PendingAnswer, Record, Sent, Stage, Stamp, ToolRounds, UnknownFields,
-    WithUnknown, dead_letters, from_form_1,
+    AwaitedBy, BeatRecord, End, JobRecord, Notice, PendingAnswer, Record, Sent, Stage, Stamp, ToolRounds,
+    UnknownFields, WithUnknown, dead_letters, from_form_1,
 };
 use mission_control_runtime::files::{Access, Folder, FolderError};
 use mission_control_runtime::gateway::{ToolCall, ToolOutput, Usage};
@@ -45,6 +45,7 @@ use mission_control_runtime::guardrails::origin::Origin;
 use mission_control_runtime::guardrails::{CountStart, Fact, TeamLimit, TeamStop, TeamTurn};
 use mission_control_runtime::ledger::{self, KEPT_AGE, KEPT_MAX, Ledger, LedgerError, Opened, Options, Read};
 use mission_control_runtime::model::{AccountId, LedgerSync, MessageId, Notification, SessionKey, TaskId};
+use mission_control_runtime::pool::outbox::Outbox;
 use mission_control_runtime::work::{self, WorkId};
 use proptest::prelude::*;
 use serde_json::json;
@@ -188,6 +189,12 @@ fn effects(number: u32) -> ToolLog {
     serde_json::from_value(json!({"done": done, "made": ["doc_1"], "acts": acts})).unwrap()
 }
 
+/// What only the record of a job has.
+fn job(number: u32) -> Box<JobRecord> {
+    let outbox = Outbox::new(format!("answer {number}"), vec!["part".to_owned()], None);
+    Box::new(JobRecord { outbox: (number % 2 == 0).then_some(outbox), ..JobRecord::default() })
+}
+
 fn beat(number: u32) -> Box<BeatRecord> {
     Box::new(BeatRecord {
         digest: format!("{number:x}"),
@@ -279,6 +286,7 @@ fn any_record() -> impl Strategy<Value = Record> {
             since: NOW,
             effects: effects(silences),
             beat: (lost % 2 == 0).then(|| beat(silences)),
+            job: (lost % 3 == 0).then(|| job(silences)),
             spent: WithUnknown {
                 known: Usage { input_tokens: 5, output_tokens: u64::from(lost), ..Usage::default() },
                 extra: extra(silences),

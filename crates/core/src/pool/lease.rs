@@ -105,6 +105,21 @@ impl Lease {
         }
     }
 
+    /// When the last confirmed renewal, or the claim, was sent.
+    pub fn confirmed(&self) -> Millis {
+        self.confirmed
+    }
+
+    /// The answer to a renewal beside the regular ones, which was sent at this time.
+    pub fn answered_beside(&mut self, sent: Millis, is_held: bool, now: Millis) {
+        self.fence(now);
+        if is_held {
+            self.confirmed = self.confirmed.max(sent);
+        } else {
+            self.fenced.get_or_insert(FenceReason::Lost);
+        }
+    }
+
     /// Why the job is fenced at this time, if it is. A step with an effect asks right before it begins.
     pub fn fence(&mut self, now: Millis) -> Option<FenceReason> {
         if self.fenced.is_none() && now >= self.fenced_from() {

@@ -94,7 +94,6 @@ pub struct Outbox {
     /// Where the messages go; none if the answer is only appended.
     pub to: Option<Destination>,
     append: Append,
-    /// How many messages and files have been sent, with those in doubt.
     sent: usize,
     /// Whether the next message was begun and has no result.
     #[serde(skip_serializing_if = "is_false")]
@@ -168,6 +167,16 @@ impl Outbox {
     /// The outbox of a fresh answer. Without parts nothing is sent.
     pub fn new(answer: String, parts: Vec<String>, to: Option<Destination>) -> Self {
         Self { answer, parts, to, ..Self::default() }
+    }
+
+    /// The outbox of an answer that another worker has appended, and of which it has sent this many messages.
+    pub fn taken_over(answer: String, parts: Vec<String>, to: Option<Destination>, sent: usize) -> Self {
+        Self { append: Append::Done, sent, ..Self::new(answer, parts, to) }
+    }
+
+    /// How many messages and files have been sent, with those in doubt.
+    pub fn sent(&self) -> usize {
+        self.sent
     }
 
     /// The outbox in another attempt at the same message, or in another process.

@@ -151,6 +151,11 @@ impl PoolBackend {
         locked(&self.shared.faults).entry(function.to_owned()).or_default().push_back(fault);
     }
 
+    /// Removes the planned faults of this function.
+    pub fn unplan(&self, function: &str) {
+        locked(&self.shared.faults).remove(function);
+    }
+
     /// The calls so far, in order.
     pub fn calls(&self) -> Vec<PoolCall> {
         locked(&self.shared.book).clone()

@@ -1,5 +1,6 @@
 //! The steps of a claimed job, read from top to bottom: lease, hydration, turn, append, send, complete.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use log::Level;
@@ -8,13 +9,16 @@ use log::kv::Value;
 use super::deliver::Steps;
 use super::deps::{DeliveryDeps, backend_failure};
 use super::reading::Reading;
-use super::recover_turn::{abort_fenced, settle};
+use super::recover_turn::{self, abort_fenced, settle};
 use super::turn_loop::{Question, Terms, talk};
-use crate::pool::{AnswerDelivery, AnswerState, HeldJob, NotResumed, PoolPort, TypingSigns, fetch_files};
+use crate::pool::{
+    AnswerDelivery, AnswerState, HeldJob, NotResumed, PoolPort, TypingSigns, fetch_files, taken_over,
+};
 use mcr_clients::pool::{Fail, Hydrate};
 use mcr_core::delivery::journal::{JournalError, Note, Step, Wait};
 use mcr_core::delivery::prompt::Briefing;
 use mcr_core::delivery::{End, Job, PendingAnswer, Record, Stage, Trouble};
+use mcr_core::gateway::marker;
 use mcr_core::pool::job::{self, JobRefusal};
 use mcr_core::pool::lease::FenceReason;
 use mcr_core::pool::outbox::{Destination, Outbox};
@@ -22,7 +26,7 @@ use mcr_core::pool::prompt::{JobScene, brief};
 use mcr_core::telegram::{self, BotToken};
 use mcr_core::tools::Caller;
 use mcr_core::work::PoolJob;
-use mcr_model::{Agent, AgentId, AgentStatus, BehaviorFlags, HydrationBundle, Word};
+use mcr_model::{Agent, AgentId, AgentStatus, BehaviorFlags, HydrationBundle, SessionKey, Word};
 
 /// The gateway's agent that answers: a worker's gateway has one agent, its default one.
 const GATEWAY_AGENT: &str = "main";
@@ -89,7 +93,7 @@ fn fenced(job: &mut Job, reason: FenceReason, deps: &DeliveryDeps<'_>) -> End {
 
 fn steps(
     job: &mut Job,
-    held: &std::sync::Arc<HeldJob>,
+    held: &Arc<HeldJob>,
     pool: &PoolPort,
     deps: &DeliveryDeps<'_>,
 ) -> Result<End, Trouble> {
@@ -113,7 +117,15 @@ fn steps(
             }
         };
         if outbox_of(&job.record).is_none() {
-            let Some(outbox) = answer(job, &bundle, to.as_ref(), held, pool, deps)? else {
+            let taken = taken_over(&bundle).map(|(text, sent)| {
+                let parts = telegram::chunks(&text);
+                Outbox::taken_over(text, parts, to.as_ref().map(|(_, to)| to.clone()), sent)
+            });
+            let answer = match taken {
+                Some(taken) => Some(taken),
+                None => answer(job, &bundle, to.as_ref(), held, pool, deps)?,
+            };
+            let Some(outbox) = answer else {
                 give_up(job, EMPTY_ANSWER);
                 continue;
             };
@@ -151,13 +163,14 @@ fn answer(
     job: &mut Job,
     bundle: &HydrationBundle,
     to: Option<&(BotToken, Destination)>,
-    held: &std::sync::Arc<HeldJob>,
+    held: &Arc<HeldJob>,
     pool: &PoolPort,
     deps: &DeliveryDeps<'_>,
 ) -> Result<Option<Outbox>, Trouble> {
-    let found = settle(job, deps)?;
     let conversation = &bundle.conversation_id;
     let session = job::session(GATEWAY_AGENT, &pool.rules.session_prefix, conversation);
+    look_for_turn_of_another(job, &session, deps)?;
+    let found = settle(job, deps)?;
     let is_new = found.is_none();
     let (mut paths, mut history) = (Vec::new(), &[][..]);
     let mut signs = None;
@@ -201,6 +214,28 @@ fn answer(
     drop(signs);
     let text = spoken.text.filter(|text| !text.trim().is_empty());
     Ok(text.map(|text| outbox(text, to.map(|(_, to)| to.clone()))))
+}
+
+/// Another worker with the same gateway, or the session of a snapshot, may have a turn of this message: its answer is
+/// looked for, and adopted instead of a second turn.
+fn look_for_turn_of_another(
+    job: &mut Job,
+    session: &SessionKey,
+    deps: &DeliveryDeps<'_>,
+) -> Result<(), Trouble> {
+    if job.record.tries > 0 || job.record.sent.is_some() {
+        return Ok(());
+    }
+    let marker = marker::of_message(&job.work.id, 1);
+    let has_question = deps.gateway.has_question(session, GATEWAY_AGENT, &marker);
+    if has_question.map_err(Trouble::Gateway)? == Some(true) {
+        deps.log(Level::Info, &*job, "The session has this question already: its answer is looked for", &[]);
+        let sent = job.work.created_at();
+        recover_turn::begin(&mut job.record.sent, session, GATEWAY_AGENT, 1, sent).lost =
+            Some(deps.clock.now());
+        (job.record.tries, job.record.requests) = (1, 1);
+    }
+    Ok(())
 }
 
 /// What is done with an answer. Its lines for files are not part of the text.
@@ -255,7 +290,7 @@ fn deliver(
         let note = Note::of(&job.work, deps.clock.now()).record(&job.record).step(step, "");
         deps.journal.note(&note, wait)
     };
-    let state = delivery.advance(&mut outbox, &mut || held.fence(), &mut keep);
+    let state = delivery.advance(&mut outbox, &mut || held.confirm(&pool.client), &mut keep);
     let failure = outbox.failure().map(str::to_owned);
     let sent = outbox.parts.len() + outbox.files.len();
     job.record.job.get_or_insert_default().outbox = Some(outbox);

@@ -3,18 +3,38 @@
 //! Before each step with an effect, three things are certain: the outbox is on disk with the step in it, the lease is
 //! held, and the program is not stopping. The lease is asked after the disk, right before the call.
 
+use std::collections::BTreeMap;
+
 use log::{info, warn};
 
 use super::outgoing_file;
 use mcr_clients::convex::{CallClass, CallError, CallReason, Ran};
-use mcr_clients::pool::{AppendMessages, Complete, Fail, HeldLease, Hydrate, NewMessage, PoolClient};
+use mcr_clients::pool::{
+    AppendMessages, AttachMetadata, Complete, Fail, HeldLease, Hydrate, NewMessage, PoolClient,
+};
 use mcr_clients::telegram::{FileToSend, TelegramClient};
 use mcr_core::delivery::journal::{JournalError, Wait};
 use mcr_core::pool::lease::FenceReason;
 use mcr_core::pool::outbox::{Outbox, OutboxEvent, OutboxStep};
 use mcr_core::telegram::{BotToken, render};
 use mcr_model::clock::{Clock, Millis};
-use mcr_model::{ChatRole, ClaimedJob, WorkerId};
+use mcr_model::{ChatRole, ClaimedJob, HydrationBundle, WorkerId};
+
+/// The name in the message's metadata of the time under which the answer is appended.
+const ANSWER_AT: &str = "mcrAnswerAt";
+
+/// The name in the message's metadata of the number of messages that were sent.
+const SENT: &str = "mcrSent";
+
+/// The answer that another worker has appended for this message, and how many of its messages are sent.
+pub(crate) fn taken_over(bundle: &HydrationBundle) -> Option<(String, usize)> {
+    let metadata = &bundle.payload.metadata;
+    let at = Millis(metadata.get(ANSWER_AT)?.parse().ok()?);
+    let history = bundle.conversation_state.context_history.iter();
+    let mut answers = history.filter(|message| message.at == at && message.role == ChatRole::Assistant);
+    let sent = metadata.get(SENT).and_then(|sent| sent.parse().ok()).unwrap_or(0);
+    answers.next().map(|message| (message.content.clone(), sent))
+}
 
 /// What follows the answer of one claimed job.
 #[derive(Clone, Copy)]
@@ -81,8 +101,14 @@ impl AnswerDelivery<'_> {
                 return AnswerState::Fenced(reason);
             }
             let before = outbox.uncertain.len();
+            if let OutboxStep::Append(at) = &step {
+                self.mark(ANSWER_AT, at.0.to_string());
+            }
             let event = self.carry_out(&step, outbox);
             outbox.on(event, self.clock.now());
+            if let OutboxStep::Send(_) = &step {
+                self.mark(SENT, outbox.sent().to_string());
+            }
             if outbox.uncertain.len() > before {
                 let job = self.job.message_id.as_str();
                 warn!(job; "It is unknown whether a message is in the chat, so it is not sent again");
@@ -111,6 +137,15 @@ impl AnswerDelivery<'_> {
             OutboxStep::Wait(_) | OutboxStep::Over => {
                 OutboxEvent::CallFailed("nothing is to be done".to_owned())
             }
+        }
+    }
+
+    /// Notes the progress at the queue, for a worker without this outbox. Without the note such a worker starts anew.
+    fn mark(&self, name: &str, value: String) {
+        let metadata = BTreeMap::from([(name.to_owned(), value)]);
+        let attach = AttachMetadata { message_id: &self.job.message_id, metadata: &metadata };
+        if let Err(error) = self.pool.ask(&attach) {
+            info!(job = self.job.message_id.as_str(), error:%; "Progress of an answer not noted at the queue");
         }
     }
 

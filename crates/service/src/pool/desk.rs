@@ -44,6 +44,11 @@ impl HeldJob {
         self.watch.fence()
     }
 
+    /// Why the job is fenced, after a renewal if the last one is not recent.
+    pub(crate) fn confirm(&self, client: &PoolClient) -> Option<FenceReason> {
+        self.watch.confirm(client, self.lease())
+    }
+
     /// The names that a call about the lease needs.
     pub fn lease(&self) -> HeldLease<'_> {
         lease_of(&self.job)

@@ -19,6 +19,9 @@ use mcr_model::{JobId, LeaseId, WorkerId};
 /// The longest renewal.
 const CALL_MAX: Duration = Duration::from_secs(5);
 
+/// A lease that was confirmed within this time needs no further renewal before an effect.
+const FRESH: Duration = Duration::from_millis(500);
+
 /// The shortest time that a renewal gets.
 const CALL_LEAST: Duration = Duration::from_millis(250);
 
@@ -86,6 +89,24 @@ impl LeaseWatch {
             }
         })?;
         Ok(Self { shared })
+    }
+
+    /// Why the job is fenced, after a renewal if the last one is older than [`FRESH`]. Right before an effect that others can
+    /// see, so that two holders of one message do not both have it. Without an answer the last known state counts.
+    pub fn confirm(&self, pool: &PoolClient, lease: HeldLease<'_>) -> Option<FenceReason> {
+        let shared = &self.shared;
+        let sent = shared.clock.now();
+        let (reason, confirmed) = {
+            let mut state = shared.lock();
+            (state.lease.fence(sent), state.lease.confirmed())
+        };
+        if reason.is_some() || sent.since(confirmed) < FRESH {
+            return reason;
+        }
+        if let Ok(is_held) = pool.ask_within(CALL_MAX, &RenewLease { lease }) {
+            shared.lock().lease.answered_beside(sent, is_held, shared.clock.now());
+        }
+        self.fence()
     }
 
     /// Why the job is fenced now, if it is.

@@ -1,0 +1,225 @@
+//! Worker-pool E.5, check 15, under faults: several worker processes share one queue while processes are killed, leases are
+//! lost, and the queue and the gateway start again. The books of the stand-ins are the oracle.
+
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use mission_control_runtime::demo::pool::{Enqueue, PoolPolicy};
+use mission_control_runtime::demo::telegram::TelegramFault;
+
+use super::bench::PoolBench;
+use crate::support::dice::Dice;
+use crate::support::program::Running;
+
+/// The size of a storm.
+#[derive(Clone, Copy, Debug)]
+struct Storm {
+    jobs: usize,
+    conversations: usize,
+    processes: usize,
+    lanes: usize,
+    kills: usize,
+    lost_leases: usize,
+    queue_restarts: usize,
+    gateway_crashes: usize,
+    telegram_faults: usize,
+    /// The longest duration of a turn, in milliseconds.
+    turn_ms: u64,
+    patience: Duration,
+}
+
+/// What happens to the pool.
+#[derive(Clone, Copy, Debug)]
+enum Blow {
+    Kill,
+    LoseLease,
+    RestartQueue,
+    CrashGateway,
+}
+
+impl Storm {
+    /// All blows in a random order.
+    fn blows(&self, dice: &mut Dice) -> Vec<Blow> {
+        let rows = [
+            (self.kills, Blow::Kill),
+            (self.lost_leases, Blow::LoseLease),
+            (self.queue_restarts, Blow::RestartQueue),
+            (self.gateway_crashes, Blow::CrashGateway),
+        ];
+        let mut blows: Vec<Blow> =
+            rows.into_iter().flat_map(|(count, blow)| std::iter::repeat_n(blow, count)).collect();
+        for at in (1..blows.len()).rev() {
+            blows.swap(at, dice.index(at + 1));
+        }
+        blows
+    }
+
+    fn start(&self, bench: &PoolBench, state: &PathBuf) -> Running {
+        let lanes = self.lanes.to_string();
+        bench.worker(state).with("WORKER_LANES", &lanes).with("HEARTBEAT_INTERVAL_MS", "1000").start()
+    }
+
+    /// Runs the storm, and compares the books.
+    fn rage(&self, seed: u64) {
+        let mut dice = Dice(seed);
+        let policy = PoolPolicy {
+            lease_ms: 5_000,
+            reconcile_ms: 500,
+            claim_batch: self.jobs,
+            max_attempts: 100,
+            ..PoolPolicy::default()
+        };
+        let bench = Arc::new(PoolBench::new(policy));
+        let states: Vec<_> = (0..self.processes).map(|_| tempfile::tempdir().unwrap()).collect();
+        let mut expected = Vec::new();
+        for number in 0..self.jobs {
+            let conversation = format!("c{}", number % self.conversations);
+            let ms = dice.roll(self.turn_ms);
+            let message =
+                Enqueue::telegram(&conversation, "a", &conversation, &format!("SLOW {ms} job {number}"));
+            // A message whose lease was lost is due again later than the others: the priority keeps the order.
+            let rank = number / self.conversations;
+            let priority = Some(100 - i64::try_from(rank.min(100)).unwrap());
+            let job = bench.backend.enqueue(Enqueue { priority, ..message }).unwrap();
+            expected.push((job, conversation, format!("re: job {number}")));
+        }
+        for at in 0..self.telegram_faults {
+            bench.api.plan(match at % 3 {
+                0 => TelegramFault::RetryAfter(1),
+                1 => TelegramFault::CutAfter,
+                _ => TelegramFault::Fails(500, "Internal Server Error"),
+            });
+        }
+        let paths: Vec<PathBuf> = states.iter().map(|state| state.path().to_owned()).collect();
+        let mut workers: Vec<Running> = paths.iter().map(|path| self.start(&bench, path)).collect();
+        let end = Instant::now() + self.patience;
+        let done = |bench: &PoolBench| {
+            bench.backend.messages().iter().filter(|row| row.status.to_string() == "done").count()
+        };
+        for (number, blow) in self.blows(&mut dice).into_iter().enumerate() {
+            // The blows fall while there is work, spread over all of it.
+            let due = number * self.jobs
+                / (self.kills + self.lost_leases + self.queue_restarts + self.gateway_crashes);
+            while done(&bench) < due && Instant::now() < end {
+                std::thread::sleep(Duration::from_millis(10));
+            }
+            std::thread::sleep(Duration::from_millis(dice.roll(150)));
+            match blow {
+                Blow::Kill => {
+                    let at = dice.index(workers.len());
+                    workers.remove(at).kill();
+                    workers.insert(at, self.start(&bench, &paths[at]));
+                }
+                Blow::LoseLease => {
+                    let rows = bench.backend.messages().into_iter();
+                    let held: Vec<_> = rows.filter(|row| row.lease_id.is_some()).map(|row| row.id).collect();
+                    if !held.is_empty() {
+                        bench.backend.lose_lease(&held[dice.index(held.len())]);
+                    }
+                }
+                Blow::RestartQueue => bench.restart_queue(),
+                Blow::CrashGateway => bench.restart_gateway(),
+            }
+        }
+        while done(&bench) < self.jobs && Instant::now() < end {
+            std::thread::sleep(Duration::from_millis(20));
+        }
+        for worker in &workers {
+            worker.signal("TERM");
+        }
+        let logs: Vec<String> = workers.into_iter().map(|worker| worker.end().1).collect();
+        self.compare(seed, &bench, &expected, &logs);
+    }
+
+    fn compare(&self, seed: u64, bench: &PoolBench, expected: &[(String, String, String)], logs: &[String]) {
+        let rows = bench.backend.messages();
+        let open: Vec<_> = rows.iter().filter(|row| row.status.to_string() != "done").collect();
+        let last = |log: &String| log.lines().rev().take(30).map(str::to_owned).collect::<Vec<_>>();
+        assert!(open.is_empty(), "seed {seed}: {open:#?}\n{:#?}", logs.iter().map(last).collect::<Vec<_>>());
+        let (mut sent_twice, mut lost, mut appended) = (Vec::new(), Vec::new(), Vec::new());
+        for (job, conversation, answer) in expected {
+            let (sent, in_history) = bench.sent_and_appended(conversation, answer);
+            match sent {
+                0 => lost.push(job),
+                1 => {}
+                _ => sent_twice.push(job),
+            }
+            if in_history != 1 {
+                appended.push((job, in_history));
+            }
+        }
+        let about = |job: &String| {
+            let calls = bench.backend.calls().into_iter().filter(|call| call.args["messageId"] == **job);
+            calls
+                .map(|call| format!("{} {} {} {:?}", call.at, call.function, call.args, call.result))
+                .collect::<Vec<_>>()
+        };
+        let shown: Vec<_> = sent_twice.iter().chain(&lost).take(3).map(|job| about(job)).collect();
+        assert!(
+            sent_twice.is_empty() && lost.is_empty() && appended.is_empty(),
+            "seed {seed}: twice {sent_twice:?}, lost {lost:?}, appended {appended:?}\n{shown:#?}"
+        );
+        for conversation in (0..self.conversations).map(|number| format!("c{number}")) {
+            let answers = expected.iter().filter(|(_, of, _)| *of == conversation);
+            let answers: Vec<&String> = answers.map(|(_, _, answer)| answer).collect();
+            let texts = bench.api.texts(&conversation);
+            assert_eq!(texts.iter().collect::<Vec<_>>(), answers, "seed {seed}: the order in {conversation}");
+        }
+        let gateway = bench.gateway();
+        let marks = gateway.observations().markers();
+        let runs: u64 = marks.values().map(|marks| marks.runs).sum();
+        let answers: u64 = marks.values().map(|marks| marks.answers).sum();
+        // A turn that did not reach its end in the session has vanished. Every other one was paid for once.
+        println!(
+            "storm with seed {seed}: {} jobs, each answered once; {runs} turns, {} of them vanished; {} claims; {self:?}",
+            self.jobs,
+            runs - answers,
+            rows.iter().map(|row| row.claims).sum::<u64>(),
+        );
+        assert_eq!(answers, self.jobs as u64, "seed {seed}: turns that reached their end");
+        assert_eq!(gateway.observations().overlaps(), 0, "seed {seed}: two turns of one session at a time");
+    }
+}
+
+#[test]
+fn a_storm_of_kills_and_lost_leases_loses_nothing_and_doubles_nothing() {
+    let storm = Storm {
+        jobs: 60,
+        conversations: 12,
+        processes: 2,
+        lanes: 2,
+        kills: 6,
+        lost_leases: 3,
+        queue_restarts: 2,
+        gateway_crashes: 1,
+        telegram_faults: 9,
+        turn_ms: 400,
+        patience: Duration::from_mins(4),
+    };
+    storm.rage(seed());
+}
+
+#[test]
+#[ignore = "takes many minutes; `make nightly` runs it"]
+fn a_full_storm_loses_nothing_and_doubles_nothing() {
+    let storm = Storm {
+        jobs: 1_000,
+        conversations: 200,
+        processes: 4,
+        lanes: 4,
+        kills: 100,
+        lost_leases: 50,
+        queue_restarts: 10,
+        gateway_crashes: 10,
+        telegram_faults: 60,
+        turn_ms: 400,
+        patience: Duration::from_mins(40),
+    };
+    storm.rage(seed());
+}
+
+/// `STORM_SEED`, or a fixed one.
+fn seed() -> u64 {
+    std::env::var("STORM_SEED").ok().and_then(|seed| seed.parse().ok()).unwrap_or(20_261_130)
+}
