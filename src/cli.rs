@@ -36,7 +36,7 @@ use crate::app::Local;
 use crate::app::rehearse::Rehearse;
 use crate::app::{
     self, BudgetRequest, ConfigurationOptions, Dead, Exit, GatewayConfig, Pause, ServiceLocation, Skills,
-    Snapshot,
+    SnapshotCommand,
 };
 use mcr_config::typos;
 use mcr_model::redact::Redactor;
@@ -142,7 +142,7 @@ pub enum Command {
     #[cfg(feature = "mission-control")]
     Local(Local),
     /// Stores or restores the state of a worker's agent.
-    Snapshot(Snapshot),
+    Snapshot(SnapshotCommand),
     /// Checks, packs or installs skills.
     Skills {
         /// What to do.

@@ -39,7 +39,7 @@ mod why;
 
 use std::io::{ErrorKind, Write as _};
 
-pub use agent_state::{Snapshot, SnapshotWanted, snapshot};
+pub use agent_state::{SnapshotCommand, SnapshotWanted, snapshot};
 pub use budget::{BudgetRequest, budget};
 pub use build_facts::{BuildFacts, version, version_json};
 pub use dead::{Dead, dead};

@@ -22,8 +22,8 @@ use crate::app::FlyCleanup;
 #[cfg(feature = "mission-control")]
 use crate::app::Local;
 use crate::app::{
-    BudgetRequest, ConfigurationOptions, Dead, GatewayConfig, Pause, ServiceLocation, Skills, Snapshot,
-    SnapshotWanted,
+    BudgetRequest, ConfigurationOptions, Dead, GatewayConfig, Pause, ServiceLocation, Skills,
+    SnapshotCommand, SnapshotWanted,
 };
 use mcr_core::spans;
 use mcr_model::spending::Limits;
@@ -290,7 +290,7 @@ pub(super) fn snapshot(given: &mut Given) -> Result<Command, Misuse> {
         _ => return Err(Misuse("`snapshot` needs `create`, `restore` or `list`".to_owned())),
     };
     let (conversation, json) = (given.text(&opt::CONVERSATION), given.flag(&opt::JSON));
-    Ok(Command::Snapshot(Snapshot { wanted, env_file: env_file(given), conversation, json }))
+    Ok(Command::Snapshot(SnapshotCommand { wanted, env_file: env_file(given), conversation, json }))
 }
 
 #[cfg(feature = "provision")]

@@ -245,7 +245,7 @@ fn an_older_good_archive_of_this_disk_is_used() {
     one.snapshots.pool.ask(&unfinished).unwrap();
     let list = one.snapshots.list(&key("c1")).unwrap();
     assert!(list.newest.is_none() && list.archives.len() == 2);
-    one.restore("c2", RestoreMoment::Claim).unwrap();
+    assert_eq!(one.restore("c2", RestoreMoment::Claim).unwrap(), Restored::Fresh);
     from_snapshot(one.restore("c1", RestoreMoment::Claim));
     assert_eq!(one.read("workspace/MEMORY.md").as_deref(), Some("second"));
 }

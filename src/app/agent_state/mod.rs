@@ -27,7 +27,7 @@ use mcr_service::snapshots::{ArchiveFolder, SnapshotFolders, SnapshotKey, Snapsh
 
 pub(super) use hooks::StateHooks;
 pub(super) use skills_sync::sync_skills;
-pub use snapshot::{Snapshot, SnapshotWanted, snapshot};
+pub use snapshot::{SnapshotCommand, SnapshotWanted, snapshot};
 
 /// The most files and folders of a snapshot.
 const MEMBERS_MAX: u64 = 1_000_000;

@@ -15,7 +15,7 @@ use mcr_service::snapshots::{ArchiveNote, CreatedSnapshot, RestoreMoment, Restor
 
 /// What to do with the snapshots of a conversation.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Snapshot {
+pub struct SnapshotCommand {
     /// The subcommand.
     pub wanted: SnapshotWanted,
     /// `--env-file`.
@@ -38,7 +38,7 @@ pub enum SnapshotWanted {
 }
 
 /// Runs the command.
-pub fn snapshot(wanted: &Snapshot) -> Exit {
+pub fn snapshot(wanted: &SnapshotCommand) -> Exit {
     let env = CommandEnv::load_worker(wanted.env_file.as_deref());
     with_state(&env, wanted.json, |state| {
         let given = wanted.conversation.clone().map(ConversationId::new);

@@ -51,7 +51,7 @@ pub struct SkillsFolder {
 
 /// What a swap does. Repeating it after a crash is harmless.
 #[derive(Debug, Default, Serialize, Deserialize)]
-struct Plan {
+struct SwapPlan {
     install: Vec<String>,
     remove: Vec<String>,
     /// Names, and their names in quarantine.
@@ -86,7 +86,7 @@ impl SkillsFolder {
         match fs::read(&plan) {
             Ok(bytes) => {
                 // A plan is written completely or not at all.
-                let parsed = serde_json::from_slice::<Plan>(&bytes);
+                let parsed = serde_json::from_slice::<SwapPlan>(&bytes);
                 let parsed = parsed.map_err(|why| format!("{} cannot be read: {why}", plan.display()))?;
                 self.carry_out(&parsed)?;
                 info!("An interrupted change of the skills was completed");
@@ -125,8 +125,8 @@ impl SkillsFolder {
         &self,
         manifest: &CheckedManifest,
         policy: &SkillsPolicy,
-    ) -> Result<(SkillsChange, Plan), String> {
-        let (mut change, mut plan) = (SkillsChange::default(), Plan::default());
+    ) -> Result<(SkillsChange, SwapPlan), String> {
+        let (mut change, mut plan) = (SkillsChange::default(), SwapPlan::default());
         let allowed: BTreeSet<&str> = match policy {
             SkillsPolicy::Managed => BTreeSet::new(),
             SkillsPolicy::Enforce(allowed) => allowed.iter().map(String::as_str).collect(),
@@ -174,7 +174,7 @@ impl SkillsFolder {
     }
 
     /// Writes all new skills, the lock file and the plan next to the folder.
-    fn stage(&self, manifest: &CheckedManifest, plan: &Plan, lock: &[u8]) -> Result<(), String> {
+    fn stage(&self, manifest: &CheckedManifest, plan: &SwapPlan, lock: &[u8]) -> Result<(), String> {
         let staged = || -> io::Result<()> {
             fs::create_dir_all(self.work.join("new"))?;
             fs::create_dir_all(self.work.join("old"))?;
@@ -198,7 +198,7 @@ impl SkillsFolder {
     }
 
     /// Renames what the plan names. An error undoes what was done by then.
-    fn carry_out(&self, plan: &Plan) -> Result<(), String> {
+    fn carry_out(&self, plan: &SwapPlan) -> Result<(), String> {
         let mut done: Vec<(PathBuf, PathBuf)> = Vec::new();
         let mut rename = |from: PathBuf, to: PathBuf| -> Result<(), String> {
             if from.symlink_metadata().is_err() {

@@ -104,7 +104,7 @@ impl SkillsSync {
     /// Fetches the manifest and puts its skills in place. The result is also written to the state file.
     pub fn sync(&self) -> SkillsOutcome {
         if !self.rules.is_on {
-            self.note(&state::Note::Skipped);
+            self.note(&state::SkillsNote::Skipped);
             return SkillsOutcome::Skipped;
         }
         match self.fetch_and_apply() {
@@ -118,7 +118,7 @@ impl SkillsSync {
             Err(error) => {
                 let is_fatal = self.rules.required || self.rules.policy != SkillsPolicy::Managed;
                 warn!(error, is_fatal; "Skills could not be brought up to date, and nothing was changed");
-                self.note(&state::Note::Failed(&error));
+                self.note(&state::SkillsNote::Failed(&error));
                 SkillsOutcome::Failed { error, is_fatal }
             }
         }
@@ -135,7 +135,7 @@ impl SkillsSync {
         let manifest: SkillManifest = asked.map_err(|error| error.to_string())?;
         let checked = check(&manifest).map_err(|mistakes| refused(&mistakes))?;
         let change = folder.apply(&checked, &self.rules.policy, &self.lock_of(&manifest, &checked))?;
-        self.note(&state::Note::Ready { manifest: &manifest, count: checked.skills.len() });
+        self.note(&state::SkillsNote::Ready { manifest: &manifest, count: checked.skills.len() });
         Ok((checked.version, change))
     }
 
@@ -143,7 +143,7 @@ impl SkillsSync {
         state::lock(manifest, checked, &self.folder, &self.workspace_id, &self.worker_id)
     }
 
-    fn note(&self, note: &state::Note<'_>) {
+    fn note(&self, note: &state::SkillsNote<'_>) {
         if let Err(why) = state::write(self, note) {
             let path = state::path_of(&self.state);
             warn!(path:% = path.display(), why:%; "The state of the skills cannot be written");

@@ -18,7 +18,7 @@ const STATE_BYTES_MAX: u64 = 1024 * 1024;
 const FILE: &str = "global-skills-state.json";
 
 /// What is noted.
-pub(super) enum Note<'a> {
+pub(super) enum SkillsNote<'a> {
     Skipped,
     Ready { manifest: &'a SkillManifest, count: usize },
     Failed(&'a str),
@@ -58,7 +58,7 @@ pub(super) fn lock(
 }
 
 /// Writes the state file. The last good manifest stays in it after a failure.
-pub(super) fn write(sync: &SkillsSync, note: &Note<'_>) -> io::Result<()> {
+pub(super) fn write(sync: &SkillsSync, note: &SkillsNote<'_>) -> io::Result<()> {
     let now = sync.clock.now().0;
     let mut state = json!({
         "source": "db_manifest",
@@ -71,11 +71,11 @@ pub(super) fn write(sync: &SkillsSync, note: &Note<'_>) -> io::Result<()> {
     });
     let skills_dir = sync.folder.to_string_lossy();
     match note {
-        Note::Skipped => {
+        SkillsNote::Skipped => {
             (state["status"], state["skippedAt"]) = (json!("skipped"), json!(now));
             (state["reason"], state["skillsDir"]) = (json!("mode_off"), json!(skills_dir));
         }
-        Note::Ready { manifest, count } => {
+        SkillsNote::Ready { manifest, count } => {
             (state["status"], state["appliedAt"]) = (json!("ready"), json!(now));
             state["lockfile"] = json!(sync.folder.join(super::apply::LOCK).to_string_lossy());
             state["lastKnownGood"] = json!({
@@ -84,7 +84,7 @@ pub(super) fn write(sync: &SkillsSync, note: &Note<'_>) -> io::Result<()> {
                 "skillsCount": count,
             });
         }
-        Note::Failed(error) => {
+        SkillsNote::Failed(error) => {
             (state["status"], state["failedAt"]) = (json!("failed"), json!(now));
             (state["lastError"], state["skillsDir"]) = (json!(error), json!(skills_dir));
         }

@@ -47,12 +47,12 @@ pub struct ArchiveFolder {
 }
 
 /// The archive that is being written. Dropped, it is removed.
-pub(super) struct Draft {
+pub(super) struct ArchiveDraft {
     folder: Folder,
     pub(super) file: Option<File>,
 }
 
-impl Drop for Draft {
+impl Drop for ArchiveDraft {
     fn drop(&mut self) {
         if let Err(why) = self.folder.remove(DRAFT) {
             warn!(path:% = self.folder.path().display(), why:%; "A draft of a snapshot cannot be removed");
@@ -79,24 +79,24 @@ impl ArchiveFolder {
     }
 
     /// Begins a new archive of this conversation.
-    pub(super) fn draft(&self, key: &SnapshotKey) -> Result<Draft, SnapshotError> {
+    pub(super) fn draft(&self, key: &SnapshotKey) -> Result<ArchiveDraft, SnapshotError> {
         let path = self.path_of(key);
         let folder = opened(&path)?;
         let failed = || SnapshotError::disk("written", &path);
         folder.remove(DRAFT).map_err(failed())?;
         let file = folder.open_for_writing(DRAFT).map_err(failed())?;
-        Ok(Draft { folder, file: Some(file) })
+        Ok(ArchiveDraft { folder, file: Some(file) })
     }
 
     /// Opens the draft to read it.
-    pub(super) fn reopen(&self, draft: &Draft) -> Result<File, SnapshotError> {
+    pub(super) fn reopen(&self, draft: &ArchiveDraft) -> Result<File, SnapshotError> {
         let path = draft.folder.path().join(DRAFT);
         let opened = draft.folder.open_for_reading(DRAFT).map_err(SnapshotError::disk("read", &path))?;
         opened.ok_or_else(|| SnapshotError::disk("read", &path)(io::ErrorKind::NotFound.into()))
     }
 
     /// Keeps the draft as a good archive, and removes the oldest ones.
-    pub(super) fn keep(&self, draft: Draft, note: &ArchiveNote) -> Result<(), SnapshotError> {
+    pub(super) fn keep(&self, draft: ArchiveDraft, note: &ArchiveNote) -> Result<(), SnapshotError> {
         let (folder, stem) = (&draft.folder, note.created_at.0.to_string());
         let failed = || SnapshotError::disk("written", folder.path());
         if let Some(file) = &draft.file {

@@ -4,7 +4,7 @@ use std::io::{self, Seek as _, Write as _};
 
 use log::{info, warn};
 
-use super::archives::Draft;
+use super::archives::ArchiveDraft;
 use super::restore::looks_used;
 use super::{ArchiveNote, Hashing, Lineage, Packed, SnapshotError, SnapshotKey, Snapshots, pack};
 use mcr_clients::pool::{FailSnapshot, FinalizeSnapshot, PrepareSnapshot, SnapshotReason};
@@ -66,7 +66,9 @@ impl Snapshots {
                 lineage.key.conversation_id
             )),
             Some(_) => Ok(()),
-            None if looks_used(&self.folders)? => Ok(()),
+            None if looks_used(&self.folders)? => {
+                self.note_lineage(&Lineage { key: key.clone(), failure: None, snapshot_id: None })
+            }
             None => refuse(format!(
                 "No snapshot of {conversation} is made: the folders are blank, and nothing was restored into them. \
                  Restore first"
@@ -77,7 +79,7 @@ impl Snapshots {
     fn write_archive(
         &self,
         key: &SnapshotKey,
-        draft: &mut Draft,
+        draft: &mut ArchiveDraft,
     ) -> Result<(ArchiveNote, Packed), SnapshotError> {
         let not_written = |why| SnapshotError::Disk { what: "The archive cannot be written".to_owned(), why };
         let file = draft.file.take().ok_or_else(|| not_written(io::ErrorKind::NotFound.into()))?;

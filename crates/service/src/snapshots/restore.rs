@@ -5,7 +5,7 @@ use std::io::{self, Read, Seek as _, Write as _};
 
 use log::{info, warn};
 
-use super::archives::Draft;
+use super::archives::ArchiveDraft;
 use super::staging::Staging;
 use super::{
     ArchiveNote, Hashing, Lineage, SnapshotError, SnapshotFolders, SnapshotKey, Snapshots, Unpacked, recover,
@@ -55,12 +55,12 @@ pub struct SnapshotList {
 }
 
 /// Where an archive is.
-enum Candidate {
+enum RestorableArchive {
     Queue(LatestSnapshot),
     Disk(ArchiveNote),
 }
 
-impl Candidate {
+impl RestorableArchive {
     fn created_at(&self) -> Millis {
         match self {
             Self::Queue(latest) => latest.created_at,
@@ -117,7 +117,7 @@ impl Snapshots {
         found.map_err(SnapshotError::disk("read", folder.path()))
     }
 
-    fn note_lineage(&self, lineage: &Lineage) -> Result<(), SnapshotError> {
+    pub(super) fn note_lineage(&self, lineage: &Lineage) -> Result<(), SnapshotError> {
         let folder = self.archives.open()?;
         lineage.write(&folder, &self.folders.workspace).map_err(SnapshotError::disk("written", folder.path()))
     }
@@ -199,7 +199,7 @@ impl Snapshots {
     }
 
     /// What may be restored, newest first. An archive of this disk is used instead of the same one at the queue.
-    fn candidates(&self, key: &SnapshotKey) -> Result<Vec<Candidate>, SnapshotError> {
+    fn candidates(&self, key: &SnapshotKey) -> Result<Vec<RestorableArchive>, SnapshotError> {
         let SnapshotList { newest, archives } = self.list(key)?;
         let is_here = |latest: &LatestSnapshot| {
             archives.iter().any(|note| {
@@ -207,21 +207,25 @@ impl Snapshots {
                     && latest.sha256.as_ref().is_none_or(|sum| *sum == note.sha256)
             })
         };
-        let newest = newest.filter(|latest| !is_here(latest)).map(Candidate::Queue);
-        let mut found: Vec<Candidate> =
-            newest.into_iter().chain(archives.into_iter().map(Candidate::Disk)).collect();
+        let newest = newest.filter(|latest| !is_here(latest)).map(RestorableArchive::Queue);
+        let mut found: Vec<RestorableArchive> =
+            newest.into_iter().chain(archives.into_iter().map(RestorableArchive::Disk)).collect();
         found.sort_by_key(|candidate| std::cmp::Reverse(candidate.created_at()));
         Ok(found)
     }
 
-    fn restore_from(&self, key: &SnapshotKey, candidate: &Candidate) -> Result<Unpacked, SnapshotError> {
+    fn restore_from(
+        &self,
+        key: &SnapshotKey,
+        candidate: &RestorableArchive,
+    ) -> Result<Unpacked, SnapshotError> {
         match candidate {
-            Candidate::Disk(note) => {
+            RestorableArchive::Disk(note) => {
                 let mut file = self.archives.read(note)?;
                 check_sum(&mut file, &note.sha256)?;
                 self.put_in_place(&file)
             }
-            Candidate::Queue(latest) => {
+            RestorableArchive::Queue(latest) => {
                 let mut draft = self.archives.draft(key)?;
                 let note = self.fetch(key, latest, &mut draft)?;
                 let unpacked = self.put_in_place(&self.archives.reopen(&draft)?)?;
@@ -239,7 +243,7 @@ impl Snapshots {
         &self,
         key: &SnapshotKey,
         latest: &LatestSnapshot,
-        draft: &mut Draft,
+        draft: &mut ArchiveDraft,
     ) -> Result<ArchiveNote, SnapshotError> {
         let not_written = |why| SnapshotError::Disk { what: "The archive cannot be written".to_owned(), why };
         let file = draft.file.take().ok_or_else(|| not_written(io::ErrorKind::NotFound.into()))?;
