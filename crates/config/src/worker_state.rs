@@ -32,6 +32,7 @@ pub struct SnapshotSettings {
 
 /// The skills that the queue publishes.
 #[derive(Clone, Debug)]
+#[expect(clippy::struct_excessive_bools, reason = "independent settings")]
 pub struct SkillsSettings {
     /// Whether they are installed.
     pub is_on: bool,
