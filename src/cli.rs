@@ -10,6 +10,7 @@ mod options;
 mod read;
 #[cfg(feature = "demo")]
 mod rehearse;
+mod state_commands;
 mod table;
 
 use std::collections::VecDeque;
@@ -35,6 +36,7 @@ use crate::app::Local;
 use crate::app::rehearse::Rehearse;
 use crate::app::{
     self, BudgetRequest, ConfigurationOptions, Dead, Exit, GatewayConfig, Pause, ServiceLocation, Skills,
+    SnapshotCommand,
 };
 use mcr_config::typos;
 use mcr_model::redact::Redactor;
@@ -139,7 +141,9 @@ pub enum Command {
     /// Runs the embedded Mission Control.
     #[cfg(feature = "mission-control")]
     Local(Local),
-    /// Checks or packs skills.
+    /// Stores or restores the state of a worker's agent.
+    Snapshot(SnapshotCommand),
+    /// Checks, packs or installs skills.
     Skills {
         /// What to do.
         wanted: Skills,
@@ -200,6 +204,7 @@ pub fn main(args: impl IntoIterator<Item = OsString>, commit: Option<&str>) -> E
         Ok(Command::Rehearse(wanted)) => app::rehearse::rehearse(&wanted),
         #[cfg(feature = "mission-control")]
         Ok(Command::Local(what)) => app::local(&what),
+        Ok(Command::Snapshot(wanted)) => app::snapshot(&wanted),
         Ok(Command::Skills { wanted, json }) => app::skills(&wanted, json),
         #[cfg(feature = "provision")]
         Ok(Command::FlyCleanup(wanted)) => app::fly_cleanup(&wanted),

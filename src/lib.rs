@@ -57,9 +57,7 @@ pub mod telemetry;
 
 pub use mcr_clients::{convex, mission, wire};
 pub use mcr_config as config;
-pub use mcr_core::{
-    absence, gateway_config, guardrails, ops, repeated_call, skills, spans, wake_query, work,
-};
+pub use mcr_core::{absence, gateway_config, guardrails, ops, repeated_call, spans, wake_query, work};
 pub use mcr_files as files;
 #[cfg(feature = "demo")]
 pub use mcr_gateway_sim as demo;
@@ -72,6 +70,12 @@ pub use mcr_model::{json, memory, random, redact, secret, visible};
 pub use mcr_provision as provision;
 pub use mcr_service::{metrics, roster, systemd, wakeup};
 pub use mcr_store::{ledger, sessions};
+
+/// The bridge to a consumer's application: its settings and its client.
+pub mod bridge {
+    pub use mcr_clients::bridge::*;
+    pub use mcr_core::bridge::*;
+}
 
 /// Time, and the clocks of the running process.
 pub mod clock {
@@ -120,6 +124,18 @@ pub mod pool {
     pub use mcr_clients::pool::*;
     pub use mcr_core::pool::*;
     pub use mcr_service::pool::*;
+}
+
+/// Published skills: the checks, and the folder on this disk.
+pub mod skills {
+    pub use mcr_core::skills::*;
+    pub use mcr_service::skills::*;
+}
+
+/// Snapshots of an agent's state: their form, and the work.
+pub mod snapshots {
+    pub use mcr_core::snapshot::*;
+    pub use mcr_service::snapshots::*;
 }
 
 /// Telegram: its messages and its client.

@@ -135,7 +135,7 @@ fn routed(request: &Request, dice: &mut Dice) {
         Route::Agent(door) => {
             let name = match door {
                 AgentEndpoint::Tool(row) => row.endpoint,
-                AgentEndpoint::Tell(kind) => kind.call().name,
+                AgentEndpoint::Tell(_) | AgentEndpoint::Bridge => door.call().name,
             };
             assert!(posts && path.strip_prefix("/agent/") == Some(name));
         }

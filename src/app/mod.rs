@@ -1,5 +1,6 @@
 //! The commands, one file each. They wire all crates together, and no other module imports this one.
 
+mod agent_state;
 mod budget;
 mod build_facts;
 #[cfg(feature = "demo")]
@@ -38,6 +39,7 @@ mod why;
 
 use std::io::{ErrorKind, Write as _};
 
+pub use agent_state::{SnapshotCommand, SnapshotWanted, snapshot};
 pub use budget::{BudgetRequest, budget};
 pub use build_facts::{BuildFacts, version, version_json};
 pub use dead::{Dead, dead};

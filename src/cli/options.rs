@@ -219,6 +219,12 @@ pub(super) static RUNTIME_PAGE: CommandOption = with(
 
 pub(super) static SKILL_NAME: CommandOption =
     with("as", "NAME@VERSION", Value::Text, "The slug and the version of the skill, such as weather@1.2.0");
+pub(super) static CONVERSATION: CommandOption = with(
+    "conversation",
+    "ID",
+    Value::Text,
+    "The conversation whose state it is (default: OPENCLAW_CONVERSATION_ID)",
+);
 pub(super) static APP: CommandOption = with("app", "NAME", Value::Text, "The app at Fly");
 pub(super) static DRY_RUN: CommandOption = flag("dry-run", "Only show what would be deleted (the default)");
 pub(super) static YES: CommandOption = flag("yes", "Delete it");
@@ -267,6 +273,7 @@ pub(super) static ALL_OPTIONS: &[&CommandOption] = &[
     &ORIGINAL,
     &NOTIFY,
     &SKILL_NAME,
+    &CONVERSATION,
     &APP,
     &DRY_RUN,
     &YES,

@@ -21,7 +21,10 @@ use crate::app;
 use crate::app::FlyCleanup;
 #[cfg(feature = "mission-control")]
 use crate::app::Local;
-use crate::app::{BudgetRequest, ConfigurationOptions, Dead, GatewayConfig, Pause, ServiceLocation, Skills};
+use crate::app::{
+    BudgetRequest, ConfigurationOptions, Dead, GatewayConfig, Pause, ServiceLocation, Skills,
+    SnapshotCommand, SnapshotWanted,
+};
 use mcr_core::spans;
 use mcr_model::spending::Limits;
 
@@ -273,9 +276,21 @@ pub(super) fn skills(given: &mut Given) -> Result<Command, Misuse> {
             };
             Skills::Pack { folder: path, name: (slug.to_owned(), version.to_owned()) }
         }
-        _ => return Err(Misuse("`skills` needs `verify` or `pack`".to_owned())),
+        Some("sync") => Skills::Sync(env_file(given)),
+        _ => return Err(Misuse("`skills` needs `verify`, `pack` or `sync`".to_owned())),
     };
     Ok(Command::Skills { wanted, json })
+}
+
+pub(super) fn snapshot(given: &mut Given) -> Result<Command, Misuse> {
+    let wanted = match given.subcommand {
+        Some("create") => SnapshotWanted::Create,
+        Some("restore") => SnapshotWanted::Restore,
+        Some("list") => SnapshotWanted::List,
+        _ => return Err(Misuse("`snapshot` needs `create`, `restore` or `list`".to_owned())),
+    };
+    let (conversation, json) = (given.text(&opt::CONVERSATION), given.flag(&opt::JSON));
+    Ok(Command::Snapshot(SnapshotCommand { wanted, env_file: env_file(given), conversation, json }))
 }
 
 #[cfg(feature = "provision")]

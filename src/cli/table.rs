@@ -8,6 +8,7 @@ use super::completions::Shell;
 use super::features::Feature;
 use super::options::{self as opt, CommandOption, Value};
 use super::read::{self, Given};
+use super::state_commands;
 use super::{Command, Misuse};
 
 /// A command.
@@ -56,7 +57,7 @@ const NOTIFICATION: Option<Operand> =
 const A_FILE: Option<Operand> = Some(Operand { name: "FILE", required: Some("a file"), value: Value::File });
 
 /// What most commands have in common: nothing.
-const PLAIN: CommandSpec = CommandSpec {
+pub(super) const PLAIN: CommandSpec = CommandSpec {
     name: "",
     purpose: "",
     details: "",
@@ -296,31 +297,8 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
         read: read::local,
         ..PLAIN
     },
-    CommandSpec {
-        name: "skills",
-        purpose: "Check or pack the skills that a queue component publishes",
-        subcommands: &[
-            Subcommand {
-                name: "verify",
-                purpose: "Compare the skills in a folder with their markers, or check the file of a manifest",
-                operand: Some(Operand {
-                    name: "PATH",
-                    required: Some("a folder with skills, or the file of a manifest"),
-                    value: Value::File,
-                }),
-                options: &[&opt::JSON],
-            },
-            Subcommand {
-                name: "pack",
-                purpose: "Print the bundle of a folder, with its checksums",
-                operand: Some(Operand { name: "DIR", required: Some("a folder"), value: Value::Folder }),
-                options: &[&opt::SKILL_NAME, &opt::JSON],
-            },
-        ],
-        example: "skills pack skills/weather --as weather@1.2.0",
-        read: read::skills,
-        ..PLAIN
-    },
+    state_commands::SKILLS,
+    state_commands::SNAPSHOT,
     CommandSpec {
         name: "fly-cleanup",
         purpose: "Delete the machines and volumes of an app at Fly; without --yes, only show them",

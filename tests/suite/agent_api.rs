@@ -1,6 +1,8 @@
 //! The agent API (http-and-tools §2, §4, §9.3, §9.10) over a real socket, against an embedded Mission Control that states or
 //! hides its reasons for a refusal.
 
+/// The bridge to a consumer's application.
+mod bridge;
 /// Every endpoint: its result and its permitted callers.
 mod endpoints;
 /// Valid and invalid request bodies.
@@ -18,13 +20,14 @@ mod trouble;
 /// Wakes and events: the queue, the woken agent, and what is kept.
 mod wakes;
 
+use mission_control_runtime::bridge::BridgeClient;
 use mission_control_runtime::clock::{Clock, Millis, SystemClock};
 use mission_control_runtime::convex::{Convex, ConvexEndpoint};
 use mission_control_runtime::delivery::deps::RecentIds;
 use mission_control_runtime::delivery::inflight::InFlight;
 use mission_control_runtime::heartbeat::keeper::Keeper;
 use mission_control_runtime::http::agent_api::network_guard::NetworkGuard;
-use mission_control_runtime::http::agent_api::{AgentApi, AgentApiSetup, DOCUMENT_BYTES};
+use mission_control_runtime::http::agent_api::{AgentApi, AgentApiSetup, Bridge, DOCUMENT_BYTES};
 use mission_control_runtime::http::hosts::Hosts;
 use mission_control_runtime::http::message::{Reply, Request};
 use mission_control_runtime::http::routes::{Route, route};
@@ -33,7 +36,9 @@ use mission_control_runtime::ledger::MemoryLedger;
 use mission_control_runtime::local::Options;
 use mission_control_runtime::metrics::Metrics;
 use mission_control_runtime::mission::Mission;
-use mission_control_runtime::model::{AccountId, BaseUrl, SessionKey, SessionScope, TaskId, ToolEndpoints};
+use mission_control_runtime::model::{
+    AccountId, BaseUrl, BridgeSettings, SessionKey, SessionScope, TaskId, ToolEndpoints,
+};
 use mission_control_runtime::redact::Redactor;
 use mission_control_runtime::roster;
 use mission_control_runtime::secret::Secret;
@@ -95,6 +100,8 @@ struct Plan {
     naming: (Option<&'static str>, SessionScope),
     /// The state folder of an earlier stand.
     folder: Option<TempDir>,
+    /// The bridge of the environment.
+    bridge: BridgeSettings,
 }
 
 /// The machine's clock, which tests can advance.
@@ -195,6 +202,10 @@ impl Stand {
             beats: beats::with_events(wakes.clone()),
             main_session: plan.naming.0.unwrap_or("main").to_owned(),
             session_scope: plan.naming.1,
+            bridge: Bridge {
+                client: BridgeClient::new(&Roots::load(None).unwrap(), &Stop::new()),
+                environment: plan.bridge,
+            },
         };
         let api = Arc::new(AgentApi::new(setup));
         let admitting = api.clone();

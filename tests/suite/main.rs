@@ -65,6 +65,10 @@ mod secrets;
 mod service_calls;
 /// The skills that a queue component publishes.
 mod skills;
+/// The skills of a queue on the disk: installed as a whole, or not at all.
+mod skills_sync;
+/// Snapshots of an agent's state: stored, restored, and never replaced by a blank state.
+mod snapshots;
 /// Keys stored in Mission Control: the names that every program refuses, and what the fetches cost.
 mod stored_keys;
 /// The threads of the delivery, with doubles that panic.

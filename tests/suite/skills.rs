@@ -68,13 +68,19 @@ fn what_cannot_be_packed_is_named() {
     let (code, out) = run(&["pack", path("demo").to_str().unwrap(), "--as", "demo@1.0.0"]);
     assert_eq!(code, Some(1));
     assert!(out.contains("`image.png` is not UTF-8 text") && out.contains("`link` is a link"), "{out}");
+    // A hundred megabytes, of which only the beginning is read.
+    fs::remove_file(path("demo").join("image.png")).unwrap();
+    fs::remove_file(path("demo").join("link")).unwrap();
+    fs::File::create(path("demo").join("large.txt")).unwrap().set_len(100_000_000).unwrap();
+    let (code, out) = run(&["pack", path("demo").to_str().unwrap(), "--as", "demo@1.0.0"]);
+    assert!(code == Some(1) && out.contains("`large.txt` has more than 200001 bytes"), "{out}");
     let (code, out) = run(&["pack", "/nowhere", "--as", "demo@1.0.0"]);
     assert!(code == Some(1) && out.contains("/nowhere cannot be read"), "{out}");
     for (args, words) in [
         (&["pack", "x"][..], "needs --as NAME@VERSION"),
         (&["pack", "x", "--as", "demo"], "expected NAME@VERSION"),
         (&["pack"], "a folder"),
-        (&[], "needs `verify` or `pack`"),
+        (&[], "needs `verify`, `pack` or `sync`"),
     ] {
         let (code, out) = run(args);
         assert!(code == Some(2) && out.contains(words), "{args:?}: {out}");

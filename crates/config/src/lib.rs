@@ -37,6 +37,7 @@ mod upgrades;
 mod value;
 mod variable;
 mod worker;
+mod worker_state;
 
 pub use container::{container, prevents};
 pub use diagnostic::{Both, Diagnostic, FileTrouble, Severity};
@@ -47,6 +48,7 @@ pub use gateway_child::GatewayChildSettings;
 pub use gateway_keys::GatewayKeys;
 pub use heartbeats::Heartbeats;
 pub use lookup::{FileSource, SecretFile, Sources};
+use mcr_model::BridgeSettings;
 pub use nearest::typos;
 pub use network::Network;
 pub use report::{EffectiveRow, Origin, Report};
@@ -59,6 +61,7 @@ pub use upgrades::Upgrades;
 use value::{COMMENT, unusable_file};
 pub use variable::{Before, Effect, Fallback, Kind, ReadBy, Section, Variable};
 pub use worker::WorkerSettings;
+pub use worker_state::{PoolCallSettings, SkillsSettings, SnapshotSettings};
 
 /// The result of a start: settings, unless there are errors, and the report.
 #[derive(Debug)]
@@ -67,6 +70,8 @@ pub struct Configuration {
     pub settings: Option<Settings>,
     /// The settings of `fly-cleanup`, if there is no error in them.
     pub fly: Option<FlyCleanupSettings>,
+    /// The bridge to a consumer's application, as the environment has it.
+    pub bridge: BridgeSettings,
     /// Errors, warnings, the effective value of every variable, and every secret to redact.
     pub report: Report,
 }
@@ -112,8 +117,9 @@ pub fn resolve_worker(sources: &Sources<'_>) -> Configuration {
 fn resolved(mut reader: reader::Reader) -> Configuration {
     let settings = settings::assemble(&mut reader);
     let fly = fly::read(&mut reader);
+    let bridge = worker_state::bridge(&mut reader);
     let report = reader.finish();
     let settings = settings.filter(|_| report.errors().next().is_none());
     let settings = settings.map(|settings| settings.with_report(&report));
-    Configuration { settings, fly, report }
+    Configuration { settings, fly, bridge, report }
 }

@@ -50,6 +50,9 @@ const CONTAINER_KEY: Variable = Variable {
 const WORKER_ROW: Variable =
     Variable { section: Section::Worker, read_by: ReadBy::Worker, common: true, ..PLAIN };
 
+/// A variable of the bridge to a consumer's application.
+const BRIDGE_ROW: Variable = Variable { section: Section::Worker, common: true, ..PLAIN };
+
 /// The variables of a section, in the order of the documents.
 pub fn variables_of(section: Section) -> impl Iterator<Item = &'static Variable> {
     TABLE.iter().copied().filter(move |variable| variable.section == section)
@@ -1005,6 +1008,127 @@ variables! {
         fallback: Fallback::Value("/data/workspace"),
         about: "The agent's workspace. The files of messages are stored in it.",
         ..WORKER_ROW
+    }
+    SNAPSHOTS {
+        kind: Kind::Choice { options: &["auto", "off"], synonyms: &[] },
+        fallback: Fallback::Value("auto"),
+        about: "Whether the agent's state is restored before its first turn and stored afterwards. With `auto` that happens with a `WORKER_ID` and one lane, because several conversations share one workspace otherwise.",
+        ..WORKER_ROW
+    }
+    OPENCLAW_STATE_DIR {
+        kind: Kind::Path,
+        fallback: Fallback::Value("/data/.clawdbot"),
+        about: "The state of the gateway. Snapshots have it together with `OPENCLAW_WORKSPACE_DIR`.",
+        ..WORKER_ROW
+    }
+    SNAPSHOT_INTERVAL_MS {
+        kind: Kind::Integer { min: 0, max: DAY_MS, why: "a crash loses what was done since the last snapshot" },
+        fallback: Fallback::Value("900000"),
+        about: "The time between two snapshots while the agent works. `0` makes one at the end only.",
+        ..WORKER_ROW
+    }
+    SNAPSHOT_KEEP {
+        kind: Kind::Integer { min: 1, max: 100, why: "one is needed, and each takes room" },
+        fallback: Fallback::Value("3"),
+        about: "How many archives of each conversation stay in `STATE_DIR`. The queue offers only the newest snapshot, so an older good one comes from there.",
+        ..WORKER_ROW
+    }
+    SNAPSHOT_MAX_MB {
+        kind: Kind::Integer { min: 1, max: 100_000, why: "an archive must fit on the disk twice" },
+        fallback: Fallback::Value("2048"),
+        about: "The most that the files of a snapshot have together, in MiB.",
+        ..WORKER_ROW
+    }
+    SNAPSHOT_EXCLUDE {
+        kind: Kind::Text { chars_max: 4_000 },
+        fallback: Fallback::Unset("only secrets, logs and caches stay out"),
+        about: "What else stays out of snapshots, separated by commas: paths such as `workspace/videos`, or names such as `*.iso` anywhere. A restore keeps what is there.",
+        ..WORKER_ROW
+    }
+    SKILLS_BOOTSTRAP_MODE {
+        kind: Kind::Choice { options: &["db_manifest", "off"], synonyms: &[] },
+        fallback: Fallback::Value("db_manifest"),
+        about: "Whether the skills that the queue publishes are installed at the start.",
+        ..WORKER_ROW
+    }
+    SKILLS_BOOTSTRAP_REQUIRED {
+        kind: Kind::Boolean,
+        fallback: Fallback::Value("false"),
+        about: "Whether a worker whose skills cannot be installed does not start.",
+        ..WORKER_ROW
+    }
+    SKILLS_BOOTSTRAP_TIMEOUT_MS {
+        kind: Kind::Integer { min: 1_000, max: 300_000, why: "the list of skills takes a moment, and nobody waits for minutes" },
+        fallback: Fallback::Value("15000"),
+        about: "How long the list of skills may take.",
+        ..WORKER_ROW
+    }
+    SKILLS_RELEASE_CHANNEL {
+        kind: Kind::Choice { options: &["stable", "canary"], synonyms: &[] },
+        fallback: Fallback::Value("stable"),
+        about: "The channel of the skills.",
+        ..WORKER_ROW
+    }
+    OPENCLAW_SKILLS_DIR {
+        kind: Kind::Path,
+        fallback: Fallback::Derived("`OPENCLAW_WORKSPACE_DIR/skills`"),
+        about: "The folder of the skills.",
+        ..WORKER_ROW
+    }
+    SKILLS_POLICY {
+        kind: Kind::Choice { options: &["managed", "enforce"], synonyms: &[] },
+        fallback: Fallback::Value("managed"),
+        about: "What happens to skills that the queue does not publish: `managed` leaves them, `enforce` puts them into quarantine. With `enforce`, a worker whose skills cannot be installed does not start.",
+        ..WORKER_ROW
+    }
+    SKILLS_ALLOWLIST {
+        kind: Kind::Text { chars_max: 4_000 },
+        fallback: Fallback::Unset("none"),
+        about: "Folders of skills that stay under `SKILLS_POLICY=enforce`, separated by commas.",
+        ..WORKER_ROW
+    }
+    POOL_RECONCILE {
+        kind: Kind::Boolean,
+        fallback: Fallback::Value("false"),
+        about: "Whether this worker calls `startWorkers` every five minutes, where the deployment has no cron for it. One worker of a pool is enough.",
+        ..WORKER_ROW
+    }
+    POOL_PUSH {
+        kind: Kind::Boolean,
+        fallback: Fallback::Value("false"),
+        about: "Whether this worker calls `dispatchDuePushJobs` at each full hour, where the deployment has no cron for it.",
+        ..WORKER_ROW
+    }
+    POOL_CLEANUP {
+        kind: Kind::Boolean,
+        fallback: Fallback::Value("false"),
+        about: "Whether this worker calls `runFlyCleanup` at 03:00 UTC, where the deployment has no cron for it. That deletes all machines and volumes of the app at Fly.",
+        ..WORKER_ROW
+    }
+    OPENCLAW_AGENT_BRIDGE_BASE_URL {
+        aliases: &["AGENT_BRIDGE_BASE_URL"],
+        kind: Kind::Url { example: "https://app.example.com" },
+        fallback: Fallback::Unset("no bridge"),
+        about: "The address of the application whose functions skills call with `POST /agent/bridge`.",
+        ..BRIDGE_ROW
+    }
+    OPENCLAW_SERVICE_ID {
+        aliases: &["AGENT_BRIDGE_SERVICE_ID"],
+        kind: Kind::Identifier,
+        about: "The id of this service at the application.",
+        ..BRIDGE_ROW
+    }
+    OPENCLAW_SERVICE_KEY {
+        aliases: &["AGENT_BRIDGE_SERVICE_KEY"],
+        kind: Kind::Secret { chars_max: KEY_CHARS_MAX },
+        about: "The key of this service at the application.",
+        ..BRIDGE_ROW
+    }
+    OPENCLAW_AGENT_APP {
+        aliases: &["OPENCLAW_APP_KEY", "AGENT_BRIDGE_APP_KEY"],
+        kind: Kind::Identifier,
+        about: "The key of the application.",
+        ..BRIDGE_ROW
     }
     TELEGRAM_API_BASE_URL {
         kind: Kind::Url { example: "https://api.telegram.org" },

@@ -12,6 +12,7 @@ use super::table::{
     POLL_INTERVAL_MS, TELEGRAM_API_BASE_URL, TELEGRAM_PARSE_MODE, WORKER_AUTH_TOKEN, WORKER_ID,
     WORKER_IDLE_TIMEOUT_MS, WORKER_LANES, WORKER_SESSION_KEY_PREFIX, WORKSPACE_ID,
 };
+use super::worker_state::{self, PoolCallSettings, SkillsSettings, SnapshotSettings};
 use mcr_model::secret::Secret;
 use mcr_model::{BaseUrl, ConversationId, TelegramParseMode, WorkerId};
 
@@ -48,6 +49,12 @@ pub struct WorkerSettings {
     pub telegram: BaseUrl,
     /// How Telegram reads an answer.
     pub parse_mode: TelegramParseMode,
+    /// The snapshots of the agent's state.
+    pub snapshots: SnapshotSettings,
+    /// The skills that the queue publishes.
+    pub skills: SkillsSettings,
+    /// What is called on schedule.
+    pub calls: PoolCallSettings,
 }
 
 /// The deployment of a worker. It has no account: the ledger's rows are kept under the name of its workspace.
@@ -85,10 +92,13 @@ pub(super) fn read(reader: &mut Reader, gateway: Gateway) -> (Option<WorkerSetti
         );
     }
     let telegram = reader.url(&TELEGRAM_API_BASE_URL);
+    let lanes = usize::try_from(reader.number(&WORKER_LANES)).unwrap_or(1);
+    let workspace_dir = PathBuf::from(reader.text(&OPENCLAW_WORKSPACE_DIR));
+    let is_alone = worker_id.is_some() && lanes == 1;
     let settings = WorkerSettings {
         conversation: conversation.filter(|_| worker_id.is_some()),
         worker_id,
-        lanes: usize::try_from(reader.number(&WORKER_LANES)).unwrap_or(1),
+        lanes,
         auth_token: reader.secret(&WORKER_AUTH_TOKEN),
         namespace: reader.text(&AGENT_FACTORY_FUNCTION_NAMESPACE),
         workspace: reader.text(&WORKSPACE_ID),
@@ -98,7 +108,10 @@ pub(super) fn read(reader: &mut Reader, gateway: Gateway) -> (Option<WorkerSetti
         renewal: reader.millis(&HEARTBEAT_INTERVAL_MS),
         idle: reader.millis(&WORKER_IDLE_TIMEOUT_MS),
         call_limit: reader.millis(&CONVEX_HTTP_TIMEOUT_MS),
-        workspace_dir: PathBuf::from(reader.text(&OPENCLAW_WORKSPACE_DIR)),
+        snapshots: worker_state::snapshots(reader, is_alone),
+        skills: worker_state::skills(reader, &workspace_dir),
+        calls: worker_state::calls(reader),
+        workspace_dir,
         parse_mode: match reader.text(&TELEGRAM_PARSE_MODE).as_str() {
             "html" => TelegramParseMode::Html,
             _ => TelegramParseMode::Plain,

@@ -7,9 +7,11 @@
 //! agent's workspace has. [`ops`] explains deliveries to operators. [`repeated_call`] is the pace of the
 //! service's own calls. [`absence`] decides when an agent is gone. [`wake_query`] learns from
 //! the backend when to list. [`upgrade`] carries out restarts and upgrades. [`telegram`] writes and reads the messages
-//! of Telegram's Bot API. [`pool`] decides what a worker of a pool does.
+//! of Telegram's Bot API. [`pool`] decides what a worker of a pool does. [`skills`] checks published skills, and [`snapshot`]
+//! has the form of the archives with an agent's state. [`bridge`] describes the calls of an application.
 
 pub mod absence;
+pub mod bridge;
 pub mod delivery;
 pub mod digest;
 pub mod gateway;
@@ -22,6 +24,7 @@ pub mod ops;
 pub mod pool;
 pub mod repeated_call;
 pub mod skills;
+pub mod snapshot;
 pub mod spans;
 pub mod telegram;
 pub mod tools;

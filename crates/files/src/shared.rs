@@ -150,6 +150,11 @@ impl SharedFolder {
         Ok(if facts.mode() & GROUP_WRITES == 0 { Sharing::Private } else { Sharing::Group(facts.gid()) })
     }
 
+    /// The permissions and times of the folder.
+    pub fn facts(&self) -> io::Result<fs::Metadata> {
+        self.handle.metadata()
+    }
+
     /// A second handle of the same folder.
     pub fn again(&self) -> io::Result<Self> {
         Ok(Self { path: self.path.clone(), handle: self.handle.try_clone()? })
@@ -248,7 +253,8 @@ impl SharedFolder {
         content(&file, bytes_max).map(Some)
     }
 
-    fn open_file(&self, name: &str) -> io::Result<Option<File>> {
+    /// Opens a file for reading. What is no regular file is opened as well; the caller looks.
+    pub fn open_file(&self, name: &str) -> io::Result<Option<File>> {
         let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_CLOEXEC;
         match openat(&self.handle, plain(name)?, flags, Mode::empty()) {
             Ok(handle) => Ok(Some(File::from(handle))),

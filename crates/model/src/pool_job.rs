@@ -180,7 +180,7 @@ pub struct ContextMessage {
 }
 
 /// The settings of the bridge to the consumer's application. Absent ones come from the environment.
-#[derive(Clone, Debug, Deserialize)]
+#[derive(Clone, Debug, Default, Deserialize)]
 #[serde(rename_all = "camelCase")]
 pub struct BridgeSettings {
     /// The address of the application.

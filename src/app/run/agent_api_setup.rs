@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use super::threads::ThreadSetup;
+use mcr_clients::bridge::BridgeClient;
 use mcr_clients::gateway::SessionNaming;
 use mcr_config::Settings;
 use mcr_core::tools::access::ToolAccess;
@@ -13,7 +14,7 @@ use mcr_model::clock::SystemClock;
 use mcr_model::memory::ByteBudget;
 use mcr_service::delivery::service::View;
 use mcr_service::http::agent_api::network_guard::NetworkGuard;
-use mcr_service::http::agent_api::{AgentApi, AgentApiSetup, DOCUMENT_BYTES};
+use mcr_service::http::agent_api::{AgentApi, AgentApiSetup, Bridge, DOCUMENT_BYTES};
 use mcr_service::http::health::AgentApiHealth;
 use mcr_service::roster::Team;
 use mcr_store::ledger::Ledger;
@@ -104,6 +105,10 @@ impl ThreadSetup<'_> {
             beats: self.beats.clone(),
             main_session: settings.gateway.main_session.clone(),
             session_scope: settings.gateway.session_scope,
+            bridge: Bridge {
+                client: BridgeClient::new(&self.connections.patient.roots, &self.switches.calls),
+                environment: self.connections.bridge.clone(),
+            },
         })
     }
 }

@@ -56,6 +56,7 @@ use mcr_clients::wire::Stop;
 use mcr_config::Settings;
 use mcr_core::delivery::operator_requests::OperatorRequest;
 use mcr_core::delivery::scheduler::RecoveredState;
+use mcr_model::BridgeSettings;
 use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_model::memory::ByteBudget;
 use mcr_model::redact::Redactor;
@@ -94,7 +95,8 @@ pub fn run(env_file: Option<&Path>, stop_on_eof: bool) -> Exit {
     // Workers retry.
     let connections = env.connect(settings, Backoff::never()).and_then(|once| {
         let patient = env.connect(settings, Backoff::default())?;
-        Ok(BackendConnections { once, patient, memory: env.memory.clone() })
+        let bridge = env.configuration.bridge.clone();
+        Ok(BackendConnections { once, patient, bridge, memory: env.memory.clone() })
     });
     let connections = match connections {
         Ok(connections) => connections,
@@ -299,6 +301,8 @@ fn wait(signals: &Receiver<()>, leaves: &Receiver<Cause>, service: &Service, sta
 struct BackendConnections {
     once: BackendConnection,
     patient: BackendConnection,
+    /// The bridge of the environment.
+    bridge: BridgeSettings,
     /// The memory for answers of the backend and the gateway, and for requests.
     memory: ByteBudget,
 }

@@ -1,5 +1,6 @@
 //! A process that can die, and lose answers, at each of its calls; and a model whose sessions survive it.
 
+use mission_control_runtime::bridge::BridgeClient;
 use mission_control_runtime::convex::{self, Call, CallError, Convex, Ran};
 use mission_control_runtime::delivery::deliver::deliver;
 use mission_control_runtime::delivery::deps::DeliveryDeps;
@@ -10,15 +11,16 @@ use mission_control_runtime::gateway::{
     Class, Gateway, GatewayError, Input, Progress, Recovered, Reply, Turn, Why,
 };
 use mission_control_runtime::http::agent_api::network_guard::NetworkGuard;
-use mission_control_runtime::http::agent_api::{AgentApi, AgentApiSetup};
+use mission_control_runtime::http::agent_api::{AgentApi, AgentApiSetup, Bridge};
 use mission_control_runtime::http::message::{Header, Method, Request};
 use mission_control_runtime::http::routes::AgentEndpoint;
 use mission_control_runtime::ledger::MemoryLedger;
 use mission_control_runtime::metrics::Metrics;
 use mission_control_runtime::mission::Mission;
-use mission_control_runtime::model::{AccountId, SessionKey, SessionScope, ToolEndpoints};
+use mission_control_runtime::model::{AccountId, BridgeSettings, SessionKey, SessionScope, ToolEndpoints};
 use mission_control_runtime::roster;
 use mission_control_runtime::secret::Secret;
+use mission_control_runtime::wire::{Roots, Stop};
 use mission_control_runtime::work::Work;
 use serde_json::Value;
 use serde_json::value::RawValue;
@@ -479,6 +481,10 @@ pub(super) fn with_deps<T>(
         beats: parts.beats.clone(),
         main_session: "main".to_owned(),
         session_scope: SessionScope::default(),
+        bridge: Bridge {
+            client: BridgeClient::new(&Roots::load(None).unwrap(), &Stop::new()),
+            environment: BridgeSettings::default(),
+        },
     });
     let gateway = MortalGateway(process.clone(), model, fixture, &api);
     let clock = board.clock();

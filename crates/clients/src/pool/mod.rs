@@ -10,7 +10,9 @@ pub mod catalog;
 mod conversations;
 mod files;
 mod jobs;
+mod scheduled;
 mod snapshots;
+mod storage;
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -29,10 +31,12 @@ pub use files::FileClient;
 pub use jobs::{
     Claim, Complete, ControlState, Fail, Failed, GetControlState, HeldLease, Hydrate, RenewLease,
 };
+pub use scheduled::{DispatchPushJobs, RunFlyCleanup, StartWorkers};
 pub use snapshots::{
     FailSnapshot, FinalizeSnapshot, GetLatestSnapshot, GetSkillsManifest, LatestSnapshot, PrepareSnapshot,
     PreparedSnapshot, ReleaseChannel, SnapshotReason,
 };
+pub use storage::{FileStorage, StorageFault};
 
 use crate::convex::{Call, CallError, Convex};
 

@@ -126,6 +126,23 @@ impl CertificateFault {
     }
 }
 
+/// In words, to follow "no answer: ".
+impl fmt::Display for Fault {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NameNotFound => f.write_str("its host name has no address"),
+            Self::Unreachable(words) | Self::BadRequest(words) => f.write_str(words),
+            Self::Proxy(words) => write!(f, "the proxy refuses the connection: {words}"),
+            Self::Certificate(fault) => write!(f, "its certificate {}", fault.explain()),
+            Self::NoTls(words) => write!(f, "it speaks no TLS: {words}"),
+            Self::TooSlow => f.write_str("it took too long"),
+            Self::Lost => f.write_str("the connection ended"),
+            Self::NotHttp => f.write_str("the answer is not HTTP"),
+            Self::HeadTooLarge | Self::BodyTooLarge | Self::Crowded => f.write_str("the answer is too large"),
+        }
+    }
+}
+
 impl Fault {
     /// Converts the library's error.
     pub fn of(error: &ureq::Error) -> Self {

@@ -11,3 +11,4 @@ pub mod lease;
 pub mod outbox;
 pub mod prompt;
 pub mod resting;
+pub mod scheduled;

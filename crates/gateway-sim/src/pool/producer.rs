@@ -104,6 +104,16 @@ impl PoolBackend {
         id
     }
 
+    /// Replaces the content of a stored file.
+    pub fn replace_file(&self, id: &str, content: Vec<u8>) {
+        locked(&self.shared.state).files.insert(id.to_owned(), content);
+    }
+
+    /// Removes all releases of a skill.
+    pub fn withdraw(&self, slug: &str) {
+        locked(&self.shared.state).skills.retain(|skill| skill.slug != slug);
+    }
+
     /// Inserts the row of a worker, as the scheduler of a pool does before it starts the machine.
     pub fn register_worker(&self, id: &str) {
         let now = self.now();

@@ -42,19 +42,8 @@ pub(super) fn of_answer(what: &str, status: u16, body: &[u8]) -> ProviderError {
 
 /// The error of a request without a complete answer. Its outcome is unknown if it was sent.
 pub(super) fn of_fault(what: &str, fault: &Fault, was_sent: bool) -> ProviderError {
-    let words = match fault {
-        Fault::NameNotFound => "its host name has no address".to_owned(),
-        Fault::Unreachable(words) | Fault::BadRequest(words) => words.clone(),
-        Fault::Proxy(words) => format!("the proxy refuses the connection: {words}"),
-        Fault::Certificate(fault) => format!("its certificate {}", fault.explain()),
-        Fault::NoTls(words) => format!("it speaks no TLS: {words}"),
-        Fault::TooSlow => "it took too long".to_owned(),
-        Fault::Lost => "the connection ended".to_owned(),
-        Fault::NotHttp => "the answer is not HTTP".to_owned(),
-        Fault::HeadTooLarge | Fault::BodyTooLarge | Fault::Crowded => "the answer is too large".to_owned(),
-    };
     let class = if was_sent { ErrorClass::Ambiguous } else { ErrorClass::Transient };
-    ProviderError { class, status: None, sentence: format!("{what}: no answer from Fly ({words})") }
+    ProviderError { class, status: None, sentence: format!("{what}: no answer from Fly ({fault})") }
 }
 
 /// The error of an answer that is a success but cannot be read.

@@ -1,5 +1,6 @@
 //! The routing of requests to endpoints (http-and-tools §2.5).
 
+use super::agent_api::BRIDGE_CALL;
 use super::operator::{self, Wanted};
 use mcr_core::heartbeat::wake::WakeKind;
 use mcr_core::tools::table::{self, CallSpec, ToolSpec};
@@ -39,12 +40,16 @@ pub enum AgentEndpoint {
     Tool(&'static ToolSpec),
     /// An event or a wake for an agent.
     Tell(WakeKind),
+    /// A function of the consumer's application.
+    Bridge,
 }
 
 impl AgentEndpoint {
     /// The endpoint of this name below `/agent/`.
     pub fn named(name: &str) -> Option<Self> {
-        table::endpoint(name).map(Self::Tool).or_else(|| WakeKind::named(name).map(Self::Tell))
+        let bridge = (name == BRIDGE_CALL.name).then_some(Self::Bridge);
+        let tool = table::endpoint(name).map(Self::Tool);
+        tool.or_else(|| WakeKind::named(name).map(Self::Tell)).or(bridge)
     }
 
     /// The specification of its body.
@@ -52,6 +57,7 @@ impl AgentEndpoint {
         match self {
             Self::Tool(row) => row.call(),
             Self::Tell(kind) => kind.call(),
+            Self::Bridge => BRIDGE_CALL,
         }
     }
 }

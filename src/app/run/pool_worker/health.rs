@@ -23,6 +23,7 @@ use mcr_model::clock::{Clock as _, Millis, SystemClock};
 use mcr_model::memory::ByteBudget;
 use mcr_service::delivery::service::View;
 use mcr_service::pool::{JobDesk, LaneFacts, LaneIds, LaneStatus};
+use mcr_service::scheduled_calls::ScheduledCallsStatus;
 use mcr_store::ledger::Ledger;
 
 /// The digits of a conversation's digest: its id may name a person.
@@ -41,12 +42,18 @@ pub(super) struct WorkerHealth {
     desk: JobDesk,
     ids: Arc<LaneIds>,
     ledger: Arc<Ledger>,
+    scheduled: ScheduledCallsStatus,
     panics: Panics,
     is_stopping: AtomicBool,
 }
 
 impl WorkerHealth {
-    pub(super) fn new(parts: &WorkerParts<'_>, view: View, ledger: Arc<Ledger>) -> Self {
+    pub(super) fn new(
+        parts: &WorkerParts<'_>,
+        view: View,
+        ledger: Arc<Ledger>,
+        scheduled: ScheduledCallsStatus,
+    ) -> Self {
         Self {
             began: Instant::now(),
             mode: mode(parts.own),
@@ -56,6 +63,7 @@ impl WorkerHealth {
             desk: parts.desk.clone(),
             ids: parts.ids.clone(),
             ledger,
+            scheduled,
             panics: parts.panics.clone(),
             is_stopping: AtomicBool::new(false),
         }
@@ -132,6 +140,7 @@ impl WorkerHealth {
             "leases": leases,
             "jobs": {"known": state.known, "running": state.running, "ended": state.stats.ended,
                 "failed": state.stats.failed, "lastError": state.stats.last_error},
+            "scheduledCalls": self.scheduled.now(),
             "gateway": {"version": self.gateway.version(), "closed": state.breaker_open},
             "lastPanicSecondsAgo": self.panics.last().map(|last| last.ago().as_secs()),
         })

@@ -18,6 +18,7 @@ use super::open_state::{in_words, not_opened, open_folder, open_ledger};
 use super::shutdown::Shutdown;
 use super::signals::handle_signals;
 use super::{StopSwitches, count};
+use crate::app::agent_state::{AgentState, StateHooks};
 use crate::app::command_env::CommandEnv;
 use crate::app::exit::Exit;
 use crate::telemetry;
@@ -28,7 +29,8 @@ use mcr_config::{Settings, WorkerSettings};
 use mcr_core::pool::lane::{LaneEnd, WorkerMode};
 use mcr_model::clock::{Clock as _, SystemClock};
 use mcr_service::delivery::service::Service;
-use mcr_service::pool::{Lane, NoHooks, SharedHooks};
+use mcr_service::pool::{Lane, SharedHooks};
+use mcr_service::scheduled_calls::ScheduledCallsStatus;
 use setup::WorkerParts;
 
 /// The reason that the queue gets for a job that a stopping machine could not end.
@@ -92,7 +94,15 @@ fn serve(
             return Exit::Misconfigured;
         }
     };
-    let hooks: SharedHooks = Arc::new(NoHooks);
+    let state = match AgentState::new(env, settings, own, roots, &switches.calls) {
+        Ok(state) => state,
+        Err(why) => {
+            error!(reason = why.as_str(); "Not started");
+            ledger.close();
+            return Exit::Misconfigured;
+        }
+    };
+    let hooks: SharedHooks = Arc::new(StateHooks::new(&state));
     if let Err(reason) = hooks.before_start() {
         error!(reason = reason.as_str(); "Not started");
         ledger.close();
@@ -109,7 +119,12 @@ fn serve(
             return Exit::Failed;
         }
     };
-    let health = Arc::new(WorkerHealth::new(&parts, service.view(), ledger.clone()));
+    let scheduled = ScheduledCallsStatus::default();
+    if let Err(why) = state.scheduled_calls(&scheduled, &switches.chores, &parts.panics).start() {
+        error!(reason:% = why; "Not started: a thread cannot be started");
+        return Exit::Failed;
+    }
+    let health = Arc::new(WorkerHealth::new(&parts, service.view(), ledger.clone(), scheduled));
     let server = match health::listen(settings, &env.memory, &health) {
         Ok(server) => server,
         Err(exit) => {

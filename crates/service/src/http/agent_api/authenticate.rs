@@ -240,7 +240,7 @@ fn names_unknown_agent(key: &str, roster: &Roster) -> bool {
 /// What a caller without a valid token can do. The same for every key, so that it reveals nothing.
 fn remedy(endpoint: AgentEndpoint) -> &'static str {
     match endpoint {
-        AgentEndpoint::Tool(_) => {
+        AgentEndpoint::Tool(_) | AgentEndpoint::Bridge => {
             "Send the session key and the token that your current instructions state. If they state none, use your \
              function tools"
         }

@@ -11,10 +11,12 @@
 //!
 //! A call that changes the board runs once (`execute`): under its idempotency key ([`repeats`]), and in the record of
 //! the agent's running delivery. [`answers`] renders the result in the endpoint's shape. An event for an agent passes
-//! the same checks and then enters that agent's queue (`wake_endpoint`).
+//! the same checks and then enters that agent's queue (`wake_endpoint`). A skill's call of the consumer's application passes
+//! the first five (`bridge_endpoint`).
 
 pub mod answers;
 mod authenticate;
+mod bridge_endpoint;
 pub mod buckets;
 mod execute;
 pub mod network_guard;
@@ -29,6 +31,7 @@ use serde_json::Value;
 
 use self::answers::{Refusal, failed, leaders_only, refusal};
 use self::authenticate::{CallingAgent, stopped};
+pub use self::bridge_endpoint::{BRIDGE_CALL, Bridge};
 use self::buckets::{Buckets, TooMuch};
 use self::network_guard::NetworkGuard;
 use self::repeats::{Answer, Known, Repeats};
@@ -106,6 +109,8 @@ pub struct AgentApiSetup {
     pub main_session: String,
     /// Whether each agent has a main session at the gateway, or all share one.
     pub session_scope: SessionScope,
+    /// How skills call the consumer's application.
+    pub bridge: Bridge,
 }
 
 /// The endpoints. Shared by all connections.
@@ -240,6 +245,7 @@ impl AgentApi {
                 }
                 self.accept_event(&ask, &calling, request)
             }
+            AgentEndpoint::Bridge => self.call_bridge(&mask.clean(arguments), request),
         };
         self.log_call(&calling, call.name, began, &result);
         result
