@@ -1,10 +1,9 @@
 //! What an answer that is not a success means: by its HTTP status, then by the body's `status`, then by the code word.
 
-use mcr_clients::wire::Fault;
 use mcr_model::visible;
 
 use super::messages::ErrorBody;
-use crate::{ErrorClass, ProviderError};
+use crate::{ErrorClass, ProviderError, Unanswered};
 
 /// The most characters of a foreign text that an error shows.
 const EXCERPT_CHARS_MAX: usize = 200;
@@ -41,9 +40,9 @@ pub(super) fn of_answer(what: &str, status: u16, body: &[u8]) -> ProviderError {
 }
 
 /// The error of a request without a complete answer. Its outcome is unknown if it was sent.
-pub(super) fn of_fault(what: &str, fault: &Fault, was_sent: bool) -> ProviderError {
-    let class = if was_sent { ErrorClass::Ambiguous } else { ErrorClass::Transient };
-    ProviderError { class, status: None, sentence: format!("{what}: no answer from Fly ({fault})") }
+pub(super) fn of_unanswered(what: &str, unanswered: &Unanswered) -> ProviderError {
+    let class = if unanswered.was_sent { ErrorClass::Ambiguous } else { ErrorClass::Transient };
+    ProviderError::new(class, format!("{what}: no answer from Fly ({})", unanswered.words))
 }
 
 /// The error of an answer that is a success but cannot be read.
@@ -93,11 +92,12 @@ mod tests {
 
     #[test]
     fn only_a_request_that_was_sent_has_an_unknown_outcome() {
-        let error = of_fault("x", &Fault::Unreachable("refused".to_owned()), false);
+        let unanswered = |was_sent| Unanswered { words: "refused".to_owned(), was_sent };
+        let error = of_unanswered("x", &unanswered(false));
         assert_eq!(
             (error.class, error.sentence.as_str()),
             (ErrorClass::Transient, "x: no answer from Fly (refused)")
         );
-        assert_eq!(of_fault("x", &Fault::Lost, true).class, ErrorClass::Ambiguous);
+        assert_eq!(of_unanswered("x", &unanswered(true)).class, ErrorClass::Ambiguous);
     }
 }
