@@ -1,18 +1,21 @@
 //! Each operation of the client, and what a lost, late or repeated one does.
 
 use mission_control_runtime::provision::fly::AppName;
-use mission_control_runtime::provision::{ErrorClass, Machine, MachineState, NewMachine, Provider as _};
+use mission_control_runtime::provision::{
+    ErrorClass, Machine, MachineSize, MachineState, NewMachine, Provider as _, StartData,
+};
 
 use super::machines_api::{APP, Fault, MachinesApi, TOKEN};
 
 fn wanted(name: &str) -> NewMachine {
     NewMachine {
         name: name.to_owned(),
+        account: None,
         region: "fra".to_owned(),
         image: "registry/worker:1".to_owned(),
-        cpus: 2,
-        memory_mb: 1024,
-        environment: vec![("WORKER_ID".to_owned(), name.to_owned())],
+        size: MachineSize::Resources { cpus: 2, memory_mb: 1024 },
+        start: StartData::Environment(vec![("WORKER_ID".to_owned(), name.to_owned())]),
+        asked_before: false,
     }
 }
 
@@ -86,6 +89,7 @@ fn a_machine_is_found_by_name_and_listed_until_it_is_gone() {
         version: Some(format!("01{one}")),
         created_at: Some(mission_control_runtime::clock::Millis(1_793_491_200_000)),
         volumes: vec![volume],
+        ..Machine::default()
     };
     assert_eq!(fly.list().unwrap(), std::slice::from_ref(&expected));
     assert_eq!(fly.find("one").unwrap(), Some(expected));

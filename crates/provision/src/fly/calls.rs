@@ -2,18 +2,15 @@
 
 use std::time::Duration;
 
-use mcr_clients::wire::{self, Fault, Outgoing, Phases, Roots, Sent, Stop};
+use mcr_clients::wire::{Roots, Stop};
 use mcr_model::BaseUrl;
 use mcr_model::random;
 use mcr_model::secret::Secret;
 use serde::de::DeserializeOwned;
-use ureq::{Agent, RequestBuilder, SendBody, http};
 
 use super::failure;
+use crate::transport::{HttpTransport, Transport as _, Verb};
 use crate::{ErrorClass, ProviderError};
-
-/// The largest answer: a list of thousands of machines.
-const ANSWER_BYTES_MAX: u64 = 64 * 1024 * 1024;
 
 /// The longest pause that the API's `Retry-After` may demand.
 const RETRY_AFTER_MAX: Duration = Duration::from_mins(1);
@@ -52,34 +49,15 @@ impl Default for FlyLimits {
     }
 }
 
-/// What a request does.
-#[derive(Clone, Copy, Debug)]
-pub(super) enum Verb<'a> {
-    Get,
-    Post(&'a [u8]),
-    Delete,
-}
-
 /// The connection to the API. Threads may share it.
 pub(super) struct Calls {
-    agent: Agent,
-    base: BaseUrl,
-    authorization: Secret,
+    transport: HttpTransport,
     pub(super) limits: FlyLimits,
     pub(super) stop: Stop,
 }
 
 impl Calls {
     pub(super) fn new(base: BaseUrl, token: &Secret, roots: &Roots, limits: FlyLimits, stop: &Stop) -> Self {
-        let phases = Phases {
-            connect: limits.request,
-            send: limits.request,
-            answer: limits.request,
-            body: limits.request,
-            idle: Duration::from_secs(25),
-            idle_connections: 8,
-        };
-        let agent = wire::agent(&base, roots, &phases);
         // A token that begins with its own scheme is sent as it is.
         let token = token.expose().trim();
         let authorization = Secret::new(if token.starts_with("FlyV1 ") {
@@ -87,7 +65,8 @@ impl Calls {
         } else {
             format!("Bearer {token}")
         });
-        Self { agent, base, authorization, limits, stop: stop.clone() }
+        let transport = HttpTransport::new(base, authorization, roots, limits.request);
+        Self { transport, limits, stop: stop.clone() }
     }
 
     /// A request whose repetition does no harm. It is repeated while it may succeed. `what` begins the sentence of an error.
@@ -120,57 +99,15 @@ impl Calls {
         path: &str,
         answer_limit: Duration,
     ) -> Result<Vec<u8>, (ProviderError, Option<Duration>)> {
-        let url = self.base.join(path);
-        let mut outgoing = Outgoing::new(match verb {
-            Verb::Post(body) => body,
-            Verb::Get | Verb::Delete => &[],
-        });
-        let answered = match verb {
-            Verb::Get => self.prepared(self.agent.get(url), answer_limit).call(),
-            Verb::Delete => self.prepared(self.agent.delete(url), answer_limit).call(),
-            Verb::Post(body) => self
-                .prepared(self.agent.post(url), answer_limit)
-                .header(http::header::CONTENT_TYPE, "application/json")
-                .header(http::header::CONTENT_LENGTH, body.len())
-                .send(SendBody::from_reader(&mut outgoing)),
-        };
-        let answer = answered.map_err(|error| {
-            let fault = Fault::of(&error);
-            let was_sent = match verb {
-                Verb::Post(_) => outgoing.sent() == Sent::Whole,
-                // Without a body nothing tells how much was sent, unless there was no connection.
-                Verb::Get | Verb::Delete => !matches!(
-                    fault,
-                    Fault::NameNotFound | Fault::Unreachable(_) | Fault::Proxy(_) | Fault::Certificate(_)
-                ),
-            };
-            (failure::of_fault(what, &fault, was_sent), None)
-        })?;
-        let status = answer.status().as_u16();
-        let pause = answer.headers().get(http::header::RETRY_AFTER).and_then(|value| value.to_str().ok());
-        let pause = pause.and_then(retry_after);
-        let body = answer.into_body().into_with_config().limit(ANSWER_BYTES_MAX).read_to_vec();
-        let body = body.map_err(|error| (failure::of_fault(what, &Fault::of(&error), true), None))?;
-        if (200..300).contains(&status) {
-            Ok(body)
+        let answer = self.transport.send(verb, path, answer_limit);
+        let answer = answer.map_err(|unanswered| (failure::of_unanswered(what, &unanswered), None))?;
+        if (200..300).contains(&answer.status) {
+            Ok(answer.body)
         } else {
-            Err((failure::of_answer(what, status, &body), pause))
+            let pause = answer.retry_after.map(|pause| pause.min(RETRY_AFTER_MAX));
+            Err((failure::of_answer(what, answer.status, &answer.body), pause))
         }
     }
-
-    fn prepared<B>(&self, request: RequestBuilder<B>, answer_limit: Duration) -> RequestBuilder<B> {
-        request
-            .config()
-            .timeout_recv_response(Some(answer_limit))
-            .build()
-            .header(http::header::AUTHORIZATION, self.authorization.expose())
-            .header(http::header::ACCEPT, "application/json")
-    }
-}
-
-/// The seconds of a `Retry-After` header.
-fn retry_after(text: &str) -> Option<Duration> {
-    text.trim().parse().ok().map(|seconds| Duration::from_secs(seconds).min(RETRY_AFTER_MAX))
 }
 
 /// Reads the JSON of a success.

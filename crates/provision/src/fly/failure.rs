@@ -1,10 +1,9 @@
 //! What an answer that is not a success means: by its HTTP status, then by the body's `status`, then by the code word.
 
-use mcr_clients::wire::Fault;
 use mcr_model::visible;
 
 use super::messages::ErrorBody;
-use crate::{ErrorClass, ProviderError};
+use crate::{ErrorClass, ProviderError, Unanswered};
 
 /// The most characters of a foreign text that an error shows.
 const EXCERPT_CHARS_MAX: usize = 200;
@@ -41,20 +40,9 @@ pub(super) fn of_answer(what: &str, status: u16, body: &[u8]) -> ProviderError {
 }
 
 /// The error of a request without a complete answer. Its outcome is unknown if it was sent.
-pub(super) fn of_fault(what: &str, fault: &Fault, was_sent: bool) -> ProviderError {
-    let words = match fault {
-        Fault::NameNotFound => "its host name has no address".to_owned(),
-        Fault::Unreachable(words) | Fault::BadRequest(words) => words.clone(),
-        Fault::Proxy(words) => format!("the proxy refuses the connection: {words}"),
-        Fault::Certificate(fault) => format!("its certificate {}", fault.explain()),
-        Fault::NoTls(words) => format!("it speaks no TLS: {words}"),
-        Fault::TooSlow => "it took too long".to_owned(),
-        Fault::Lost => "the connection ended".to_owned(),
-        Fault::NotHttp => "the answer is not HTTP".to_owned(),
-        Fault::HeadTooLarge | Fault::BodyTooLarge | Fault::Crowded => "the answer is too large".to_owned(),
-    };
-    let class = if was_sent { ErrorClass::Ambiguous } else { ErrorClass::Transient };
-    ProviderError { class, status: None, sentence: format!("{what}: no answer from Fly ({words})") }
+pub(super) fn of_unanswered(what: &str, unanswered: &Unanswered) -> ProviderError {
+    let class = if unanswered.was_sent { ErrorClass::Ambiguous } else { ErrorClass::Transient };
+    ProviderError::new(class, format!("{what}: no answer from Fly ({})", unanswered.words))
 }
 
 /// The error of an answer that is a success but cannot be read.
@@ -104,11 +92,12 @@ mod tests {
 
     #[test]
     fn only_a_request_that_was_sent_has_an_unknown_outcome() {
-        let error = of_fault("x", &Fault::Unreachable("refused".to_owned()), false);
+        let unanswered = |was_sent| Unanswered { words: "refused".to_owned(), was_sent };
+        let error = of_unanswered("x", &unanswered(false));
         assert_eq!(
             (error.class, error.sentence.as_str()),
             (ErrorClass::Transient, "x: no answer from Fly (refused)")
         );
-        assert_eq!(of_fault("x", &Fault::Lost, true).class, ErrorClass::Ambiguous);
+        assert_eq!(of_unanswered("x", &unanswered(true)).class, ErrorClass::Ambiguous);
     }
 }

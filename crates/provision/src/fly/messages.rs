@@ -3,7 +3,7 @@
 use mcr_model::clock::Millis;
 use serde::{Deserialize, Serialize};
 
-use crate::{Machine, MachineState, NewMachine};
+use crate::{Machine, MachineState};
 
 /// A machine as the API shows it. Fields that are not read here are ignored.
 #[derive(Debug, Deserialize)]
@@ -47,6 +47,7 @@ impl From<MachineRow> for Machine {
             version: Some(row.instance_id).filter(|version| !version.is_empty()),
             created_at: Millis::from_rfc3339(&row.created_at),
             volumes: mounts.into_iter().map(|mount| mount.volume).filter(|id| !id.is_empty()).collect(),
+            ..Self::default()
         }
     }
 }
@@ -131,18 +132,15 @@ struct Guest {
     memory_mb: u32,
 }
 
-impl<'a> From<&'a NewMachine> for NewMachineBody<'a> {
-    fn from(wanted: &'a NewMachine) -> Self {
-        let env = wanted.environment.iter().map(|(name, value)| (name.clone(), value.as_str().into()));
-        Self {
-            name: &wanted.name,
-            region: &wanted.region,
-            config: NewConfig {
-                image: &wanted.image,
-                guest: Guest { cpu_kind: "shared", cpus: wanted.cpus, memory_mb: wanted.memory_mb },
-                env: env.collect(),
-            },
-        }
+impl<'a> NewMachineBody<'a> {
+    pub(super) fn new(
+        (name, region, image): (&'a str, &'a str, &'a str),
+        (cpus, memory_mb): (u32, u32),
+        environment: &[(String, String)],
+    ) -> Self {
+        let env = environment.iter().map(|(name, value)| (name.clone(), value.as_str().into())).collect();
+        let guest = Guest { cpu_kind: "shared", cpus, memory_mb };
+        Self { name, region, config: NewConfig { image, guest, env } }
     }
 }
 

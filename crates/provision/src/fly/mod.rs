@@ -19,9 +19,12 @@ use mcr_clients::wire::{Roots, Stop};
 use mcr_model::BaseUrl;
 use mcr_model::secret::Secret;
 
-use self::calls::{Calls, Verb, read};
+use self::calls::{Calls, read};
 use self::messages::{MachineRow, NewMachineBody, VolumeRow};
-use crate::{ErrorClass, Machine, MachineState, NewMachine, Provider, ProviderError};
+use crate::transport::{Verb, segment};
+use crate::{
+    ErrorClass, Machine, MachineSize, MachineState, NewMachine, Provider, ProviderError, Quote, StartData,
+};
 
 pub use self::calls::FlyLimits;
 pub use self::cleanup::{CleanupOptions, clean_up};
@@ -93,7 +96,7 @@ impl Fly {
     /// A machine by its id; `None` if it is gone.
     pub fn machine(&self, id: &str) -> Result<Option<Machine>, ProviderError> {
         let what = format!("Machine {id} cannot be read");
-        match self.calls.repeat(&what, Verb::Get, &self.path(&format!("/machines/{}", escaped(id)))) {
+        match self.calls.repeat(&what, Verb::Get, &self.path(&format!("/machines/{}", segment(id)))) {
             Ok(answer) => {
                 let machine: Machine = read::<MachineRow>(&what, &answer)?.into();
                 Ok(Some(machine).filter(|machine| machine.state != MachineState::Gone))
@@ -105,14 +108,14 @@ impl Fly {
 
     /// Has the proxy send no more requests to a machine.
     pub fn cordon(&self, id: &str) -> Result<(), ProviderError> {
-        let path = self.path(&format!("/machines/{}/cordon", escaped(id)));
+        let path = self.path(&format!("/machines/{}/cordon", segment(id)));
         self.calls.repeat(&format!("Machine {id} is not cordoned"), Verb::Post(b"{}"), &path).map(drop)
     }
 
     /// Deletes a machine. Only a stopped one is deleted without force.
     pub(crate) fn delete(&self, id: &str, force: bool) -> Result<(), ProviderError> {
         let query = if force { "?force=true" } else { "" };
-        let path = self.path(&format!("/machines/{}{query}", escaped(id)));
+        let path = self.path(&format!("/machines/{}{query}", segment(id)));
         match self.calls.repeat(&format!("Machine {id} is not deleted"), Verb::Delete, &path) {
             Err(error) if !error.is_gone() => Err(error),
             Ok(_) | Err(_) => Ok(()),
@@ -132,9 +135,9 @@ impl Fly {
             let mut query = format!("?state=stopped&timeout={wait}");
             if let Some(version) = &machine.version {
                 // Writing to a `String` cannot fail.
-                let _ = write!(query, "&instance_id={}", escaped(version));
+                let _ = write!(query, "&instance_id={}", segment(version));
             }
-            let path = self.path(&format!("/machines/{}/wait{query}", escaped(&machine.id)));
+            let path = self.path(&format!("/machines/{}/wait{query}", segment(&machine.id)));
             let limit = Duration::from_secs(wait) + WAIT_MARGIN;
             match self.calls.once(&what, Verb::Get, &path, limit) {
                 Ok(_) => return Ok(true),
@@ -181,7 +184,7 @@ impl Fly {
     /// Deletes a volume. One that is gone is deleted. A volume stays bound to its deleted machine for a while.
     pub fn delete_volume(&self, id: &str) -> Result<(), ProviderError> {
         let what = format!("Volume {id} is not deleted");
-        let path = self.path(&format!("/volumes/{}", escaped(id)));
+        let path = self.path(&format!("/volumes/{}", segment(id)));
         let until = Instant::now() + self.limits().volumes;
         loop {
             match self.calls.repeat(&what, Verb::Delete, &path) {
@@ -198,14 +201,34 @@ impl Fly {
     }
 }
 
+/// The body of a creation. Fly has no list of sizes, and a container has no user data.
+fn creation<'a>(what: &str, wanted: &'a NewMachine) -> Result<NewMachineBody<'a>, ProviderError> {
+    let refused = |why: &str| ProviderError::new(ErrorClass::Refused, format!("{what}: {why}"));
+    let MachineSize::Resources { cpus, memory_mb } = wanted.size else {
+        return Err(refused("a machine at Fly needs processors and memory instead of a listed size"));
+    };
+    let StartData::Environment(environment) = &wanted.start else {
+        return Err(refused("a machine at Fly takes an environment instead of user data"));
+    };
+    Ok(NewMachineBody::new((&wanted.name, &wanted.region, &wanted.image), (cpus, memory_mb), environment))
+}
+
 impl Provider for Fly {
+    fn check(&self, wanted: &NewMachine) -> Result<Quote, ProviderError> {
+        creation(&format!("Machine {} cannot be created", wanted.name), wanted)?;
+        self.check_access()?;
+        Ok(Quote::default())
+    }
+
+    /// Nothing: the app exists, and its machines have no public address.
+    fn prepare(&self, _wanted: &NewMachine) -> Result<(), ProviderError> {
+        Ok(())
+    }
+
     fn create(&self, wanted: &NewMachine) -> Result<Machine, ProviderError> {
         let what = format!("Machine {} is not created", wanted.name);
-        let body = serde_json::to_vec(&NewMachineBody::from(wanted)).map_err(|why| ProviderError {
-            class: ErrorClass::Refused,
-            status: None,
-            sentence: format!("{what}: {why}"),
-        })?;
+        let body = serde_json::to_vec(&creation(&what, wanted)?)
+            .map_err(|why| ProviderError::new(ErrorClass::Refused, format!("{what}: {why}")))?;
         match self.calls.repeat(&what, Verb::Post(&body), &self.path("/machines")) {
             Ok(answer) => Ok(read::<MachineRow>(&what, &answer)?.into()),
             // The name is taken: by an earlier attempt, whose answer was lost.
@@ -218,6 +241,11 @@ impl Provider for Fly {
 
     fn find(&self, name: &str) -> Result<Option<Machine>, ProviderError> {
         Ok(self.list()?.into_iter().find(|machine| machine.name == name))
+    }
+
+    /// The list is complete at once.
+    fn settle(&self, wanted: &NewMachine) -> Result<Option<Machine>, ProviderError> {
+        self.find(&wanted.name)
     }
 
     fn list(&self) -> Result<Vec<Machine>, ProviderError> {
@@ -236,7 +264,7 @@ impl Provider for Fly {
             return Ok(());
         }
         let what = format!("Machine {} is not stopped", machine.id);
-        let path = self.path(&format!("/machines/{}/stop", escaped(&machine.id)));
+        let path = self.path(&format!("/machines/{}/stop", segment(&machine.id)));
         match self.calls.repeat(&what, Verb::Post(b"{}"), &path) {
             Err(error) if error.is_gone() => return Ok(()),
             Err(error) => return Err(error),
@@ -263,18 +291,4 @@ impl Provider for Fly {
         let sentence = format!("Machine {} is deleted, but still listed after {seconds} s", machine.id);
         Err(ProviderError { class: ErrorClass::Ambiguous, status: None, sentence })
     }
-}
-
-/// An id within a path. Ids are letters and digits; anything else is escaped, so that it stays one segment.
-fn escaped(id: &str) -> String {
-    let mut path = String::with_capacity(id.len());
-    for byte in id.bytes() {
-        if byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_') {
-            path.push(char::from(byte));
-        } else {
-            // Writing to a `String` cannot fail.
-            let _ = write!(path, "%{byte:02X}");
-        }
-    }
-    path
 }

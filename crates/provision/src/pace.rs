@@ -1,0 +1,45 @@
+//! Time for clients that wait for machines. Tests replace it.
+
+use std::time::{Duration, Instant};
+
+use mcr_clients::wire::Stop;
+use mcr_model::clock::{Clock as _, Millis, SystemClock};
+
+/// The time of a client, and its way to let time pass.
+pub trait Pace: Send + Sync {
+    /// The time of day.
+    fn now(&self) -> Millis;
+
+    /// The time since some moment before. It never goes back.
+    fn elapsed(&self) -> Duration;
+
+    /// Waits for this long, or until the client has to stop. Returns whether it has to.
+    fn wait(&self, span: Duration) -> bool;
+}
+
+/// The time of this machine.
+pub struct SystemPace {
+    begun: Instant,
+    stop: Stop,
+}
+
+impl SystemPace {
+    /// `stop` ends all waits.
+    pub fn new(stop: &Stop) -> Self {
+        Self { begun: Instant::now(), stop: stop.clone() }
+    }
+}
+
+impl Pace for SystemPace {
+    fn now(&self) -> Millis {
+        SystemClock.now()
+    }
+
+    fn elapsed(&self) -> Duration {
+        self.begun.elapsed()
+    }
+
+    fn wait(&self, span: Duration) -> bool {
+        self.stop.wait(span)
+    }
+}
