@@ -313,6 +313,8 @@ rows! {
             /// The time of the last call that may have created the machine.
             create_called_at: f64,
             machine_id: String,
+            /// The price in US dollars a month, if the provider says so.
+            monthly_usd: f64,
             /// The public address, as the provider says.
             address: String,
             /// Whether a new machine follows once this one is gone.

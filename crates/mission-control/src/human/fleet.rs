@@ -113,6 +113,13 @@ fn line(
         }
     }
     if let Some(machine) = machine {
+        let costs = machine
+            .row
+            .monthly_usd
+            .filter(|_| machine.row.machine_id.is_some() && machine.row.state != provisioning::GONE);
+        if let Some(monthly) = costs {
+            add("dollarsADay", json!((monthly * 12.0 / 365.0 * 100.0).round() / 100.0));
+        }
         add("machine", provisioning::view(machine)?);
     }
     let OpenDeliveries { open: count, ended, oldest } = open;

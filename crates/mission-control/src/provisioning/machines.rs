@@ -38,12 +38,14 @@ pub struct WantedMachine {
 }
 
 /// A machine that exists.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq)]
 pub struct FoundMachine {
     /// The provider's id.
     pub id: String,
     /// Its public address, once it has one.
     pub address: Option<IpAddr>,
+    /// Its price in US dollars a month, if the provider says so.
+    pub monthly_usd: Option<f64>,
     /// Whether it is being destroyed, or has been.
     pub is_ending: bool,
 }

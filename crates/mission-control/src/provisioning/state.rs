@@ -1,11 +1,11 @@
 //! The states of a machine's row, and what else changes with them: the account's status, its runtime's record and the
 //! activity log.
 
-use std::net::IpAddr;
-
 use serde_json::{Value, json};
 
-use super::{BOOTING, CREATING, DESTROYING, ERROR, GONE, ONLINE, REPORTING, REQUESTED, TOKEN_MS};
+use super::{
+    BOOTING, CREATING, DESTROYING, ERROR, FoundMachine, GONE, ONLINE, REPORTING, REQUESTED, TOKEN_MS,
+};
 use crate::Refusal;
 use crate::auth;
 use crate::call::{Answer, Options, value};
@@ -171,12 +171,14 @@ pub(super) fn sealed_token(machine: &Provision, vault: &Vault) -> Result<Secret,
 pub(super) fn found(
     tx: &Tx<'_>,
     machine: &mut Doc<Provision>,
-    (id, address): (&str, Option<IpAddr>),
+    found: &FoundMachine,
     timeout_ms: u32,
     options: Options,
 ) -> Result<(), StoreError> {
-    machine.row.machine_id = Some(id.to_owned());
-    machine.row.address = address.map(|address| address.to_string()).or(machine.row.address.take());
+    let row = &mut machine.row;
+    row.machine_id = Some(found.id.clone());
+    row.address = found.address.map(|address| address.to_string()).or(row.address.take());
+    row.monthly_usd = found.monthly_usd.or(row.monthly_usd);
     if machine.row.state != CREATING {
         return tx.put(machine);
     }

@@ -196,7 +196,7 @@ impl ProvisionWorker {
         let is_current = machine.row.state == state_of_call;
         match called {
             Called::Created(Ok(found)) => {
-                state::found(tx, machine, (&found.id, found.address), self.settings.timeout_ms, options)
+                state::found(tx, machine, &found, self.settings.timeout_ms, options)
             }
             // The request was cancelled during the call.
             Called::Created(Err(_)) | Called::LookedAt(_) if !is_current => Ok(()),
@@ -210,7 +210,7 @@ impl ProvisionWorker {
             Called::LookedAt(Ok(Some(found))) if !found.is_ending => {
                 machine.row.next_at = tx.now() + LOOK_MS;
                 machine.row.failures = 0.0;
-                state::found(tx, machine, (&found.id, found.address), self.settings.timeout_ms, options)
+                state::found(tx, machine, &found, self.settings.timeout_ms, options)
             }
             Called::LookedAt(Ok(found)) => {
                 if found.is_none() && tx.now() - machine.row.state_since < SHOW_MS {

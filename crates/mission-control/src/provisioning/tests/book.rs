@@ -109,6 +109,7 @@ fn found(book: &Book, name: &str) -> Option<FoundMachine> {
     book.machines.get(name).map(|machine| FoundMachine {
         id: format!("id-{name}"),
         address: (!book.hides_addresses).then_some(machine.address),
+        monthly_usd: Some(6.0),
         is_ending: false,
     })
 }

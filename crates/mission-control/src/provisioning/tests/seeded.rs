@@ -114,5 +114,6 @@ fn no_crash_leaves_two_machines_an_orphan_or_a_request_without_a_state() {
 #[test]
 #[ignore = "minutes"]
 fn two_thousand_seeds_of_provisioning() {
-    (10_000..12_000).for_each(|seed| drop(run(seed)));
+    let deaths: usize = (10_000..12_000).map(run).sum();
+    assert!(deaths > 3_000, "only {deaths} crashes: the runs prove little");
 }
