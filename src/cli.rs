@@ -1,10 +1,13 @@
 //! Parses the command line into a [`Command`]. [`crate::app`] carries the commands out.
 
 mod completions;
+#[cfg(feature = "mission-control")]
+mod control_plane;
 #[cfg(feature = "demo")]
 mod demo;
 pub mod documents;
 mod features;
+mod fleet;
 mod help;
 mod options;
 mod read;
@@ -132,6 +135,9 @@ pub enum Command {
     /// Runs the embedded Mission Control.
     #[cfg(feature = "mission-control")]
     Local(Local),
+    /// Lists or changes the accounts of an embedded Mission Control.
+    #[cfg(feature = "mission-control")]
+    Fleet(app::Fleet),
     /// Checks or packs skills.
     Skills {
         /// What to do.
@@ -192,6 +198,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>, commit: Option<&str>) -> E
         Ok(Command::Rehearse(wanted)) => app::rehearse::rehearse(&wanted),
         #[cfg(feature = "mission-control")]
         Ok(Command::Local(what)) => app::local(&what),
+        #[cfg(feature = "mission-control")]
+        Ok(Command::Fleet(wanted)) => app::fleet(&wanted),
         Ok(Command::Skills { wanted, json }) => app::skills(&wanted, json),
         #[cfg(feature = "provision")]
         Ok(Command::FlyCleanup(wanted)) => app::fly_cleanup(&wanted),
@@ -336,6 +344,7 @@ mod tests {
             ("demo", cfg!(feature = "demo")),
             ("rehearse", cfg!(feature = "demo")),
             ("local", cfg!(feature = "mission-control")),
+            ("fleet", cfg!(feature = "mission-control")),
         ];
         for (name, built_in) in commands {
             for line in [name.to_owned(), format!("{name} --help"), format!("help {name}")] {

@@ -8,7 +8,7 @@ use super::completions::Shell;
 use super::features::Feature;
 use super::options::{self as opt, CommandOption, Value};
 use super::read::{self, Given};
-use super::{Command, Misuse};
+use super::{Command, Misuse, fleet};
 
 /// A command.
 pub(super) struct CommandSpec {
@@ -56,7 +56,7 @@ const NOTIFICATION: Option<Operand> =
 const A_FILE: Option<Operand> = Some(Operand { name: "FILE", required: Some("a file"), value: Value::File });
 
 /// What most commands have in common: nothing.
-const PLAIN: CommandSpec = CommandSpec {
+pub(super) const PLAIN: CommandSpec = CommandSpec {
     name: "",
     purpose: "",
     details: "",
@@ -281,12 +281,18 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
             &opt::NOTIFY,
             &opt::RUNTIME_PAGE,
             &opt::ENV_OUT,
+            &opt::PUBLIC_URL,
+            &opt::TRUST_PROXY,
+            &opt::MACHINE_RELEASE,
+            &opt::SSH_KEYS,
+            &opt::DESTROY_SILENT,
         ],
         example: "local --seed demo",
         needs: Some(Feature::MissionControl),
         read: read::local,
         ..PLAIN
     },
+    fleet::SPEC,
     CommandSpec {
         name: "skills",
         purpose: "Check or pack the skills that a queue component publishes",

@@ -8,6 +8,8 @@
 mod attempts;
 mod bootstrap;
 mod exposure;
+#[cfg(test)]
+mod tests;
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};

@@ -267,3 +267,6 @@ fn cancel_upgrade(call: &Call<'_>) -> Answer {
     rollout::cancel(call.tx, &mut running)?;
     done()
 }
+
+#[cfg(test)]
+mod tests;

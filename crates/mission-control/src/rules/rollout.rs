@@ -173,3 +173,6 @@ fn withdraw(tx: &Tx<'_>, step: &RolloutStep, reason: &str) -> Result<(), StoreEr
     upgrade::add_to_history(row, entry);
     tx.put(&runtime)
 }
+
+#[cfg(test)]
+mod tests;
