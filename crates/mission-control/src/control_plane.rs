@@ -16,11 +16,13 @@ use super::rules::rollout;
 use super::store::{StoreError, Table, TableSet};
 
 /// The longest wait without a change. It bounds the delay after a change of the clock.
-const WAIT_MAX: Duration = Duration::from_secs(5);
+const WAIT_MAX: Duration = Duration::from_secs(30);
+/// The longest wait while an upgrade of the fleet runs: a runtime that is silent changes no row.
+const WAIT_OF_ROLLOUT: Duration = Duration::from_secs(5);
 /// The pause after a failure, so that a defect does not occupy a processor.
 const REST: Duration = Duration::from_secs(5);
 /// The interval at which a stop is noticed.
-const STOP_CHECK: Duration = Duration::from_millis(200);
+const STOP_CHECK: Duration = Duration::from_secs(1);
 
 /// The running thread.
 pub struct ControlPlane {
@@ -67,11 +69,10 @@ impl ControlPlane {
 
 /// Does what is due. Returns how long the next step may wait.
 fn pass(engine: &Engine, worker: Option<&ProvisionWorker>) -> Result<Duration, StoreError> {
-    engine.advance_rollout()?;
+    let longest = if engine.advance_rollout()? { WAIT_OF_ROLLOUT } else { WAIT_MAX };
     let next = worker.map(ProvisionWorker::pass).transpose()?.flatten();
-    #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "at most five seconds")]
-    let wait = next.map_or(WAIT_MAX, |ms| Duration::from_millis(ms.min(5_000.0) as u64));
-    Ok(wait.min(WAIT_MAX))
+    let next = next.and_then(|ms| Duration::try_from_secs_f64(ms / 1_000.0).ok());
+    Ok(next.unwrap_or(longest).min(longest))
 }
 
 /// Waits until a row of the control plane changes, for the time, or for a stop.
@@ -97,12 +98,13 @@ fn rest(stopping: &AtomicBool, time: Duration) {
 }
 
 impl Engine {
-    /// Makes the steps of a running upgrade of the fleet that are possible now.
-    pub fn advance_rollout(&self) -> Result<(), StoreError> {
+    /// Makes the steps of a running upgrade of the fleet that are possible now. Returns whether there was one.
+    pub fn advance_rollout(&self) -> Result<bool, StoreError> {
         // Reports of runtimes are frequent, and mostly there is no rollout.
         if self.store.read(rollout::running)?.is_none() {
-            return Ok(());
+            return Ok(false);
         }
-        self.store.write(rollout::advance)
+        self.store.write(rollout::advance)?;
+        Ok(true)
     }
 }

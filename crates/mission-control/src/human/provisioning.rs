@@ -83,7 +83,7 @@ fn request(call: &Call<'_>) -> Answer {
     let (person, settings) = admitted(call)?;
     ensure!(
         settings.providers.contains(&args.provider),
-        "Invalid provider: this build has no client for {}",
+        "Invalid provider: this server cannot create machines at {}; see `local --release`",
         args.provider
     );
     for (name, word) in [("region", &args.region), ("size", &args.size), ("image", &args.image)] {

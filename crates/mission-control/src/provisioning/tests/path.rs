@@ -168,7 +168,7 @@ fn a_request_is_refused_with_its_reason() {
     let bad = json!({"accountId": board.first, "provider": "digitalocean", "region": "a b", "size": "s", "image": "i"});
     assert!(board.change("provisioning:request", bad).unwrap_err().contains("Invalid region"));
     let fly = json!({"accountId": board.first, "provider": "fly", "region": "a", "size": "s", "image": "i"});
-    assert!(board.change("provisioning:request", fly).unwrap_err().contains("no client for fly"));
+    assert!(board.change("provisioning:request", fly).unwrap_err().contains("cannot create machines at fly"));
     // A member who is no administrator.
     let member = board.engine.read_table("memberships").unwrap();
     let member = member.into_iter().find(|row| row["accountId"] == *board.first).unwrap();
