@@ -25,6 +25,8 @@ mod delivery;
 mod delivery_flow;
 /// Everything on one machine: the team plays by itself, answers a visitor, and ends without orphans.
 mod demo;
+/// Machines at DigitalOcean: the client, the steps of a request, the command.
+mod digitalocean;
 /// Who is next, in virtual time: tracks, ranks, lists, the gate.
 mod dispatcher;
 /// The documents: links, paths, the length of the README, the table of error messages.

@@ -6,6 +6,7 @@ use mission_control_runtime::provision::{
 };
 
 use super::machines_api::{APP, Fault, MachinesApi, TOKEN};
+use crate::support::provider_contract::check_contract;
 
 fn wanted(name: &str) -> NewMachine {
     NewMachine {
@@ -17,6 +18,11 @@ fn wanted(name: &str) -> NewMachine {
         start: StartData::Environment(vec![("WORKER_ID".to_owned(), name.to_owned())]),
         asked_before: false,
     }
+}
+
+#[test]
+fn it_keeps_the_contract_of_providers() {
+    check_contract(&MachinesApi::start().client(), &wanted("afw-1-0"));
 }
 
 /// Whatever happens to each attempt, one machine exists afterwards, and the caller has it.

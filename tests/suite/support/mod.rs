@@ -24,6 +24,8 @@ pub(crate) mod notify_socket;
 pub(crate) mod played;
 /// The program as a process.
 pub(crate) mod program;
+/// What every provider of machines promises.
+pub(crate) mod provider_contract;
 /// A real gateway that a test kills and starts.
 pub(crate) mod real_gateway;
 /// Tables of rules of the specification.

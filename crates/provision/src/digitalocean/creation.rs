@@ -178,14 +178,14 @@ impl DigitalOcean {
 
     /// Waits until a droplet runs, bears its tags and is behind the firewall.
     fn ready(&self, wanted: &NewMachine, id: u64, known: Known) -> Result<Machine, ProviderError> {
-        let row = self.running(wanted, id).map_err(as_unknown_unless_gone)?;
+        let row = self.running(wanted, id, known).map_err(as_unknown_unless_gone)?;
         let row = match self.tagged(wanted, row).map_err(as_unknown)? {
             Ok(row) => row,
             Err(_) if known == Known::ByAnswer => {
                 for tag in [self.naming.tag(), &self.account_tag(wanted)?] {
                     self.tag_droplet(id, tag).map_err(as_unknown)?;
                 }
-                let again = self.running(wanted, id).map_err(as_unknown_unless_gone)?;
+                let again = self.running(wanted, id, known).map_err(as_unknown_unless_gone)?;
                 self.tagged(wanted, again).map_err(as_unknown)?.map_err(|_| {
                     failure::unknown(format!(
                         "Machine {} ({id}) runs, but does not get its tags",
@@ -210,29 +210,34 @@ impl DigitalOcean {
         Ok(row.machine(&self.naming))
     }
 
-    /// Waits until a droplet runs and has an address.
-    fn running(&self, wanted: &NewMachine, id: u64) -> Result<DropletRow, ProviderError> {
+    /// Waits until a droplet runs and has an address. One that never begins to run is deleted: its creation has failed, and it
+    /// would cost money and hold the account's place.
+    fn running(&self, wanted: &NewMachine, id: u64, known: Known) -> Result<DropletRow, ProviderError> {
+        let name = &wanted.name;
         let (until, seen_until) =
             (self.calls.within(self.calls.limits.creating), self.calls.within(self.calls.limits.settling));
         let mut was_seen = false;
         loop {
-            let seconds = self.calls.limits.creating.as_secs();
             match self.droplet(id)? {
                 Some(row) if row.status != "new" && row.address().is_some() => return Ok(row),
                 Some(_) if self.calls.look_again(until) => was_seen = true,
-                Some(_) => {
-                    let name = &wanted.name;
-                    return Err(failure::unknown(format!(
-                        "Machine {name} ({id}) does not run after {seconds} s"
-                    )));
+                Some(row) => {
+                    let seconds = self.calls.limits.creating.as_secs();
+                    let sentence = format!("Machine {name} ({id}) does not run after {seconds} s");
+                    let is_ours = known == Known::ByAnswer || row.has_tag(self.naming.tag());
+                    if row.status != "new" || !is_ours {
+                        return Err(failure::unknown(sentence));
+                    }
+                    self.delete(id)?;
+                    let sentence = format!("{sentence}, so it is deleted; try again");
+                    return Err(ProviderError::new(ErrorClass::Gone, sentence));
                 }
                 None if !was_seen && self.calls.look_again(seen_until) => {}
                 None => {
                     return Err(ProviderError::new(
                         ErrorClass::Gone,
                         format!(
-                            "Machine {} is not created: DigitalOcean accepted it ({id}), but it has disappeared; try again",
-                            wanted.name
+                            "Machine {name} is not created: DigitalOcean accepted it ({id}), but it has disappeared; try again"
                         ),
                     ));
                 }
