@@ -251,7 +251,7 @@ fn text<'a>(row: &'a Value, name: &str) -> &'a str {
 /// A time, or a hyphen.
 fn time(value: &Value) -> String {
     #[expect(clippy::cast_possible_truncation, reason = "a date in milliseconds")]
-    value.as_f64().map_or_else(|| "-".to_owned(), |ms| Millis(ms as i64).to_rfc3339())
+    value.as_f64().map_or_else(|| "-".to_owned(), |ms| Millis(ms as i64).to_string())
 }
 
 /// All accounts, one line each, then what needs attention.

@@ -164,6 +164,15 @@ fn rules(table: Table) -> &'static [(&'static str, Rule)] {
             ("provider", Text(|name, _| secrets::check_provider(name))),
             ("provider", Unique(&["accountId", "provider"], "the account has another row with this value")),
         ],
+        Table::SystemConfig | Table::MachineTokens | Table::Provisions | Table::Rollouts => {
+            fleet_rules(table)
+        }
+    }
+}
+
+/// The rules of the tables that concern several accounts and their machines.
+fn fleet_rules(table: Table) -> &'static [(&'static str, Rule)] {
+    match table {
         Table::SystemConfig => &[
             ("key", Word(Is::OneOf(system_config::KEYS))),
             ("key", Unique(&["key"], "another row has this key")),
@@ -178,6 +187,7 @@ fn rules(table: Table) -> &'static [(&'static str, Rule)] {
             ("accountId", OneMachine),
         ],
         Table::Rollouts => &[("state", Word(Is::OneOf(rollout::STATES)))],
+        _ => &[],
     }
 }
 

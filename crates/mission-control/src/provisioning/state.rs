@@ -177,7 +177,7 @@ pub(super) fn found(
 ) -> Result<(), StoreError> {
     let row = &mut machine.row;
     row.machine_id = Some(found.id.clone());
-    row.address = found.address.map(|address| address.to_string()).or(row.address.take());
+    row.address = found.address.map(|address| address.to_string()).or_else(|| row.address.take());
     row.monthly_usd = found.monthly_usd.or(row.monthly_usd);
     if machine.row.state != CREATING {
         return tx.put(machine);

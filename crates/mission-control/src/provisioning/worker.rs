@@ -219,7 +219,6 @@ impl ProvisionWorker {
                 }
                 state::fail(tx, machine, "the machine does not exist any more at the provider", options)
             }
-            Called::LookedAt(Err(fault)) => put_off(tx, machine, &fault),
             Called::Destroyed(Ok(())) => {
                 info!(provision = machine.id.as_str(); "Machine destroyed");
                 state::end(tx, machine, options)
@@ -228,7 +227,7 @@ impl ProvisionWorker {
             Called::Destroyed(Err(fault)) if fault.kind == FaultKind::Refused => {
                 state::fail(tx, machine, &fault.sentence, options)
             }
-            Called::Destroyed(Err(fault)) => put_off(tx, machine, &fault),
+            Called::LookedAt(Err(fault)) | Called::Destroyed(Err(fault)) => put_off(tx, machine, &fault),
         }
     }
 

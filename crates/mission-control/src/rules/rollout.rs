@@ -38,7 +38,7 @@ enum Verdict {
 /// Makes the steps of the running rollout that are possible now.
 pub(crate) fn advance(tx: &Tx<'_>) -> Result<(), StoreError> {
     let Some(mut rollout) = running(tx)? else { return Ok(()) };
-    while let Some(at) = rollout.row.steps.iter().position(|step| is_open(step)) {
+    while let Some(at) = rollout.row.steps.iter().position(is_open) {
         let timeout_ms = rollout.row.timeout_ms;
         let step = &mut rollout.row.steps[at];
         if step.state == "waiting" {
@@ -91,7 +91,10 @@ fn end_step(tx: &Tx<'_>, step: &mut RolloutStep, state: &str, reason: Option<Str
     (step.ended_at, step.reason) = (Some(tx.now()), reason);
 }
 
-fn records(tx: &Tx<'_>, step: &RolloutStep) -> Result<Option<(Doc<Account>, Doc<Runtime>)>, StoreError> {
+/// The account of a step, and its runtime's record.
+type Records = (Doc<Account>, Doc<Runtime>);
+
+fn records(tx: &Tx<'_>, step: &RolloutStep) -> Result<Option<Records>, StoreError> {
     let Some(account) = tx.get(&step.account_id)? else { return Ok(None) };
     Ok(upgrade::runtime(tx, &step.account_id)?.map(|runtime| (account, runtime)))
 }
