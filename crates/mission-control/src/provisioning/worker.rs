@@ -6,6 +6,7 @@
 use std::sync::Arc;
 
 use log::{info, warn};
+use mcr_model::redact::Redactor;
 use mcr_model::secret::Secret;
 
 use super::machines::{FaultKind, FoundMachine, MachineFault, Machines, WantedMachine};
@@ -57,6 +58,18 @@ enum Called {
     Destroyed(Result<(), MachineFault>),
 }
 
+impl Called {
+    /// Without the secrets of the call, which a provider may repeat in its error.
+    fn redacted(self, secrets: &Redactor) -> Self {
+        let clean = |fault: MachineFault| MachineFault { sentence: secrets.clean(&fault.sentence), ..fault };
+        match self {
+            Self::Created(result) => Self::Created(result.map_err(clean)),
+            Self::LookedAt(result) => Self::LookedAt(result.map_err(clean)),
+            Self::Destroyed(result) => Self::Destroyed(result.map_err(clean)),
+        }
+    }
+}
+
 impl ProvisionWorker {
     /// A worker for this backend. `open` connects it with the providers.
     pub fn new(engine: Arc<Engine>, open: OpenMachines, settings: ProvisionSettings) -> Self {
@@ -101,6 +114,9 @@ impl ProvisionWorker {
             BOOTING => Called::LookedAt(machines.find(&intention.wanted)),
             _ => Called::Destroyed(machines.destroy(&intention.wanted)),
         };
+        let bootstrap_token = intention.wanted.bootstrap.as_ref().map(|(_, token)| token);
+        let secrets = Redactor::new([Some(&intention.provider_token), bootstrap_token].into_iter().flatten());
+        let called = called.redacted(&secrets);
         self.engine.store.write(|tx| {
             // A person may have changed the row during the call. A later attempt of the request is another machine.
             let Some(mut machine) = tx.get(id)? else { return Ok(()) };

@@ -30,6 +30,8 @@ pub(super) enum Fate {
     LosesAnswer,
     /// The provider refuses it.
     Refused,
+    /// It refuses it, and repeats the secrets of the request.
+    Echoes,
     /// The process ends before the call has an effect.
     DiesBefore,
     /// The process ends after the call has had its effect.
@@ -37,8 +39,15 @@ pub(super) enum Fate {
 }
 
 impl Fate {
-    pub(super) const ALL: [Self; 6] =
-        [Self::Works, Self::Fails, Self::LosesAnswer, Self::Refused, Self::DiesBefore, Self::DiesAfter];
+    pub(super) const ALL: [Self; 7] = [
+        Self::Works,
+        Self::Fails,
+        Self::LosesAnswer,
+        Self::Refused,
+        Self::Echoes,
+        Self::DiesBefore,
+        Self::DiesAfter,
+    ];
 }
 
 /// A machine that exists.
@@ -61,6 +70,8 @@ pub(super) struct Book {
     pub(super) fates: Vec<Fate>,
     /// Every call, for the tests.
     pub(super) calls: Vec<String>,
+    /// The one-time token that the provider has repeated.
+    pub(super) echoed: String,
     /// Whether new machines have no address yet.
     pub(super) hides_addresses: bool,
 }
@@ -93,6 +104,12 @@ impl BookProvider {
         match fate {
             Fate::Fails => return fault(FaultKind::Passing, "the provider is busy"),
             Fate::Refused => return fault(FaultKind::Refused, "the limit of machines is reached"),
+            Fate::Echoes => {
+                let token = wanted.bootstrap.as_ref().map_or("", |(_, token)| token.expose());
+                let sentence = format!("refused: Bearer {PROVIDER_TOKEN}, user data {token}");
+                self.book().echoed = token.to_owned();
+                return fault(FaultKind::Refused, &sentence);
+            }
             Fate::DiesBefore => resume_unwind(Box::new(ProcessEnds)),
             Fate::Works | Fate::LosesAnswer | Fate::DiesAfter => {}
         }

@@ -3,7 +3,7 @@
 use serde_json::json;
 
 use super::super::BootstrapRefusal;
-use super::book::{PROVIDER_TOKEN, Scene};
+use super::book::{Fate, PROVIDER_TOKEN, Scene};
 
 const MINUTE: i64 = 60_000;
 
@@ -142,6 +142,14 @@ fn no_secret_of_a_machine_appears_where_people_look() {
         }
     };
     let mut canaries = vec![PROVIDER_TOKEN.to_owned()];
+    scene.provider.book().fates = vec![Fate::Echoes];
+    scene.request(&account).unwrap();
+    scene.pass();
+    canaries.push(scene.provider.book().echoed.clone());
+    assert!(canaries[1].len() > 60 && scene.state(&account) == "error");
+    look(&canaries);
+    scene.press("destroy", &account).unwrap();
+    scene.pass();
     scene.request(&account).unwrap();
     look(&canaries);
     scene.pass();
