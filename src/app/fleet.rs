@@ -177,6 +177,7 @@ impl FleetServer {
         self.call("/api/query", "fleet:list", &json!({}))
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "callers make the arguments for this call")]
     fn change(&self, function: &str, args: Value) -> Result<Value, String> {
         self.call("/api/mutation", function, &args)
     }
@@ -196,7 +197,8 @@ impl FleetServer {
         if answer["status"] == "success" {
             return Ok(answer["value"].clone());
         }
-        let message = answer["errorMessage"].as_str().or(answer["message"].as_str()).unwrap_or_default();
+        let message =
+            answer["errorMessage"].as_str().or_else(|| answer["message"].as_str()).unwrap_or_default();
         Err(format!("{function} was refused: {}.", reason(message)))
     }
 
@@ -324,7 +326,9 @@ fn rollout(listed: &Value) -> String {
 /// Every fact of one account, one line each.
 fn details(row: &Value) -> String {
     let mut shown = String::new();
-    flatten(&mut shown, "", row.as_object().unwrap_or(&Map::new()));
+    if let Some(fields) = row.as_object() {
+        flatten(&mut shown, "", fields);
+    }
     shown
 }
 
@@ -342,7 +346,7 @@ fn flatten(shown: &mut String, prefix: &str, fields: &Map<String, Value>) {
                     let _ = writeln!(
                         shown,
                         "{name}: {}",
-                        value.as_str().map_or(value.to_string(), str::to_owned)
+                        value.as_str().map_or_else(|| value.to_string(), str::to_owned)
                     );
                 }
             }

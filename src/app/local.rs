@@ -63,7 +63,7 @@ pub enum Local {
         /// `--env-out`.
         env_out: Option<PathBuf>,
         /// The options that make it a control plane.
-        control_plane: ControlPlaneOptions,
+        control_plane: Box<ControlPlaneOptions>,
     },
     /// `local status`.
     Status {

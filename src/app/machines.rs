@@ -94,7 +94,6 @@ fn refused(sentence: String) -> MachineFault {
     MachineFault { kind: FaultKind::Refused, sentence }
 }
 
-#[expect(clippy::needless_pass_by_value, reason = "used in map_err")]
 fn fault(error: ProviderError) -> MachineFault {
     let kind = match error.class {
         ErrorClass::Refused => FaultKind::Refused,

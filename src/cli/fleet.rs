@@ -20,6 +20,7 @@ const PROVISION: &[&CommandOption] = &[
 const TOKEN: &[&CommandOption] =
     &[&opt::BOARD_URL, &opt::ADMIN_KEY_FILE, &opt::JSON, &opt::MACHINE_TOKEN_FILE];
 
+#[expect(clippy::unnecessary_wraps, reason = "it is a field of the table")]
 const fn operand(name: &'static str, required: &'static str) -> Option<Operand> {
     Some(Operand { name, required: Some(required), value: Value::Text })
 }

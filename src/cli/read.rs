@@ -221,7 +221,7 @@ fn serve(given: &Given, data: String) -> Result<Local, Misuse> {
         notify: address(&opt::NOTIFY)?,
         runtime_page: address(&opt::RUNTIME_PAGE)?,
         env_out,
-        control_plane: super::control_plane::read(given, board_url(given, &opt::PUBLIC_URL)?)?,
+        control_plane: Box::new(super::control_plane::read(given, board_url(given, &opt::PUBLIC_URL)?)?),
     })
 }
 

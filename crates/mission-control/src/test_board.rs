@@ -78,10 +78,12 @@ impl TestBoard {
         }
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "callers make the arguments for this call")]
     pub(crate) fn change(&self, path: &str, args: Value) -> Result<Value, String> {
         self.call(Kind::Mutation, path, &args)
     }
 
+    #[expect(clippy::needless_pass_by_value, reason = "callers make the arguments for this call")]
     pub(crate) fn look(&self, path: &str, args: Value) -> Value {
         self.call(Kind::Query, path, &args).expect(path)
     }

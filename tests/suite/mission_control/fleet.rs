@@ -23,7 +23,9 @@ impl Server {
     fn fleet(&self, words: &str) -> (Option<i32>, String) {
         let key = self.home.path().join("admin-key");
         let at = ["--url", &self.process.client.url, "--admin-key-file", key.to_str().unwrap()];
-        let output = Program::new(["fleet"].into_iter().chain(words.split_whitespace()).chain(at)).output();
+        let program =
+            words.split_whitespace().fold(Program::new(["fleet"]), |program, word| program.and([word]));
+        let output = program.and(at).output();
         (output.status.code(), text(&output))
     }
 
@@ -89,8 +91,8 @@ fn a_control_plane_without_its_proxy_does_not_start() {
         (&["--hosts", "control.example.com", "--trust-proxy", "everyone"], "expected IP addresses"),
     ];
     for (more, sentence) in rows {
-        let args = ["local", "--listen", "127.0.0.1:0", "--data", ":memory:"];
-        let output = Program::new(args.into_iter().chain(public).chain(more.iter().copied())).output();
+        let local = Program::new(["local", "--listen", "127.0.0.1:0", "--data", ":memory:"]).and(public);
+        let output = more.iter().fold(local, |program, word| program.and([*word])).output();
         let said = text(&output);
         assert!(output.status.code() == Some(2) && said.contains(sentence), "{more:?}: {said}");
     }
