@@ -1,10 +1,13 @@
 //! Parses the command line into a [`Command`]. [`crate::app`] carries the commands out.
 
 mod completions;
+#[cfg(feature = "mission-control")]
+mod control_plane;
 #[cfg(feature = "demo")]
 mod demo;
 pub mod documents;
 mod features;
+mod fleet;
 mod help;
 mod options;
 mod read;
@@ -141,6 +144,9 @@ pub enum Command {
     /// Runs the embedded Mission Control.
     #[cfg(feature = "mission-control")]
     Local(Local),
+    /// Lists or changes the accounts of an embedded Mission Control.
+    #[cfg(feature = "mission-control")]
+    Fleet(app::Fleet),
     /// Stores or restores the state of a worker's agent.
     Snapshot(SnapshotCommand),
     /// Checks, packs or installs skills.
@@ -204,6 +210,8 @@ pub fn main(args: impl IntoIterator<Item = OsString>, commit: Option<&str>) -> E
         Ok(Command::Rehearse(wanted)) => app::rehearse::rehearse(&wanted),
         #[cfg(feature = "mission-control")]
         Ok(Command::Local(what)) => app::local(&what),
+        #[cfg(feature = "mission-control")]
+        Ok(Command::Fleet(wanted)) => app::fleet(&wanted),
         Ok(Command::Snapshot(wanted)) => app::snapshot(&wanted),
         Ok(Command::Skills { wanted, json }) => app::skills(&wanted, json),
         #[cfg(feature = "provision")]
@@ -349,6 +357,7 @@ mod tests {
             ("demo", cfg!(feature = "demo")),
             ("rehearse", cfg!(feature = "demo")),
             ("local", cfg!(feature = "mission-control")),
+            ("fleet", cfg!(feature = "mission-control")),
         ];
         for (name, built_in) in commands {
             for line in [name.to_owned(), format!("{name} --help"), format!("help {name}")] {

@@ -12,7 +12,7 @@ use log::{error, info, warn};
 use mcr_http::hosts::Hosts;
 use mcr_http::message::Request;
 use mcr_http::server::{Server, ServerLimits};
-use mcr_mission_control::http_api::{API_PATHS, BODY_BYTES, HttpApi, RuntimePage};
+use mcr_mission_control::http_api::{API_PATHS, BODY_BYTES, Exposure, HttpApi, RuntimePage};
 use mcr_mission_control::refusals::refused;
 use mcr_mission_control::{Data, DataError, Engine, Opening};
 use mcr_model::clock::SystemClock;
@@ -53,6 +53,15 @@ fn cannot_listen(listen: &str, why: &std::io::Error, option: &str) -> String {
     format!("cannot listen on {listen}: {why}. Choose another address with {option}")
 }
 
+/// Which requests the server answers.
+#[derive(Default)]
+pub(super) struct Access {
+    /// The host names, besides `localhost` and addresses.
+    pub(super) hosts: Hosts,
+    /// The proxies in front of it.
+    pub(super) exposure: Exposure,
+}
+
 /// The running server with its data.
 pub(super) struct Board {
     pub(super) engine: Arc<Engine>,
@@ -67,16 +76,17 @@ pub(super) struct Board {
 }
 
 impl Board {
-    /// Serves the data to clients that name one of these hosts, `localhost` or an address, and calls `on_login` after each login.
+    /// Serves the data, and calls `on_login` after each login.
     pub(super) fn start(
         data: Data,
         listen: &str,
         option: &str,
-        hosts: Hosts,
+        access: Access,
         on_login: impl Fn() + Send + Sync + 'static,
     ) -> Result<Self, String> {
         let engine = Arc::new(data.engine);
-        let api = HttpApi::new(engine.clone(), data.admin_key.clone(), hosts);
+        let api =
+            HttpApi::new(engine.clone(), data.admin_key.clone(), access.hosts).with_exposure(access.exposure);
         let runtime_page = api.runtime_page();
         let limits = API_PATHS
             .iter()

@@ -8,7 +8,8 @@ use std::time::Duration;
 use crossbeam_channel::RecvTimeoutError;
 use log::{LevelFilter, error, info};
 
-use super::embedded::{self, Board, SWEEP};
+use super::control_plane::ControlPlaneOptions;
+use super::embedded::{self, Access, Board, SWEEP};
 use super::exit::Exit;
 use super::runtime_env::RuntimeEnv;
 use super::service_client::ServiceEndpoint;
@@ -17,7 +18,7 @@ use crate::telemetry;
 use mcr_clients::wire::Stop;
 use mcr_config::{LogFormat, LogOutput};
 use mcr_http::hosts::Hosts;
-use mcr_mission_control::{Data, DataError, DataLocation, Opening, Options, Seed};
+use mcr_mission_control::{ControlPlane, Data, DataError, DataLocation, Opening, Options, Seed};
 use mcr_model::BaseUrl;
 use mcr_model::clock::SystemClock;
 use mcr_model::redact::Redactor;
@@ -61,6 +62,8 @@ pub enum Local {
         runtime_page: Option<BaseUrl>,
         /// `--env-out`.
         env_out: Option<PathBuf>,
+        /// The options that make it a control plane.
+        control_plane: Box<ControlPlaneOptions>,
     },
     /// `local status`.
     Status {
@@ -91,8 +94,9 @@ pub enum Local {
 /// Runs the command.
 pub fn local(what: &Local) -> Exit {
     let done = match what {
-        Local::Serve { listen, hosts, data, seed, options, notify, runtime_page, env_out } => {
-            return match accepted_hosts(listen, hosts.as_deref()) {
+        Local::Serve { listen, hosts, data, seed, options, notify, runtime_page, env_out, control_plane } => {
+            let hosts = accepted_hosts(listen, hosts.as_deref());
+            return match hosts.and_then(|hosts| control_plane.check(&hosts).map(|()| hosts)) {
                 Ok(hosts) => serve(
                     (listen, &hosts),
                     data,
@@ -100,6 +104,7 @@ pub fn local(what: &Local) -> Exit {
                     *options,
                     (notify.as_ref(), runtime_page.as_ref()),
                     env_out.as_deref(),
+                    control_plane,
                 ),
                 Err(why) => misused(false, &why),
             };
@@ -189,12 +194,16 @@ fn serve(
     options: Options,
     (notify, runtime_page): (Option<&BaseUrl>, Option<&BaseUrl>),
     env_out: Option<&Path>,
+    control_plane: &ControlPlaneOptions,
 ) -> Exit {
     let opening = opening(data, seed.map_or(Seed::Nothing, Seed::parse), options);
-    let data = match embedded::open(&opening, listen, OPTION) {
+    let mut data = match embedded::open(&opening, listen, OPTION) {
         Ok(data) => data,
         Err(why) => return complain(&why),
     };
+    if let Some(settings) = control_plane.settings() {
+        data.engine = data.engine.with_provisioning(settings);
+    }
     let redactor = Redactor::new([Some(&data.admin_key), data.service_token.as_ref()].into_iter().flatten());
     telemetry::start(LevelFilter::Info, LogFormat::Text, LogOutput::Stderr, Arc::new(redactor));
 
@@ -208,7 +217,8 @@ fn serve(
         info!("Option --seed has no effect: there are data already");
     }
     let started = embedded::signals().and_then(|signals| {
-        Ok((signals, Board::start(data, listen, OPTION, Hosts::new(hosts.iter().copied()), || ())?))
+        let access = Access { hosts: Hosts::new(hosts.iter().copied()), exposure: control_plane.exposure() };
+        Ok((signals, Board::start(data, listen, OPTION, access, || ())?))
     });
     let (signals, board) = match started {
         Ok(started) => started,
@@ -230,6 +240,11 @@ fn serve(
         board.announcement()
     });
 
+    let worker = control_plane.worker(&board.engine);
+    let carrier = match ControlPlane::start(board.engine.clone(), worker) {
+        Ok(carrier) => carrier,
+        Err(why) => return complain(&format!("the control plane's thread cannot be started: {why}")),
+    };
     let bell = Stop::new();
     if let Some(runtime) = notify
         && let Err(why) = nudge::start(board.engine.clone(), runtime.clone(), bell.clone())
@@ -249,6 +264,7 @@ fn serve(
     }
     systemd.stopping("stopping", STOP_LIMIT);
     bell.close();
+    carrier.stop();
     board.stop();
     Exit::Done
 }

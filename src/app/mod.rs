@@ -7,6 +7,8 @@ mod build_facts;
 mod child_runtime;
 mod color;
 mod command_env;
+#[cfg(feature = "mission-control")]
+mod control_plane;
 mod dead;
 mod delivery_report;
 #[cfg(feature = "demo")]
@@ -16,12 +18,16 @@ mod doctor;
 mod embedded;
 mod evidence;
 mod exit;
+#[cfg(feature = "mission-control")]
+mod fleet;
 #[cfg(feature = "provision")]
 mod fly_cleanup;
 mod gateway_config;
 pub mod load;
 #[cfg(feature = "mission-control")]
 mod local;
+#[cfg(all(feature = "mission-control", feature = "provision"))]
+mod machines;
 #[cfg(feature = "mission-control")]
 mod nudge;
 mod overview;
@@ -42,12 +48,16 @@ use std::io::{ErrorKind, Write as _};
 pub use agent_state::{SnapshotCommand, SnapshotWanted, snapshot};
 pub use budget::{BudgetRequest, budget};
 pub use build_facts::{BuildFacts, version, version_json};
+#[cfg(feature = "mission-control")]
+pub use control_plane::{ControlPlaneOptions, MachineRelease};
 pub use dead::{Dead, dead};
 #[cfg(feature = "demo")]
 pub use demo::{Chaos, Demo, Fault, PORT, Play, RealGateway, SECONDS, demo};
 pub use doctor::{ConfigurationOptions, Doctor, doctor};
 pub use evidence::evidence;
 pub use exit::Exit;
+#[cfg(feature = "mission-control")]
+pub use fleet::{Fleet, FleetRequest, fleet};
 #[cfg(feature = "provision")]
 pub use fly_cleanup::{FlyCleanup, fly_cleanup};
 pub use gateway_config::{GatewayConfig, gateway_config};

@@ -216,6 +216,58 @@ pub(super) static RUNTIME_PAGE: CommandOption = with(
     Value::Text,
     "The address at which people open the runtime's page; the page of Mission Control links to it",
 );
+pub(super) static PUBLIC_URL: CommandOption = with(
+    "public-url",
+    "URL",
+    Value::Text,
+    "The HTTPS address under which machines reach this server through a proxy; people may then request machines",
+);
+pub(super) static TRUST_PROXY: CommandOption = with(
+    "trust-proxy",
+    "IP,…",
+    Value::Text,
+    "The addresses from which the proxy connects. Only its headers about clients are believed",
+);
+pub(super) static MACHINE_RELEASE: CommandOption = with(
+    "release",
+    "URL#sha256=HEX",
+    Value::Text,
+    "The archive of the runtime that new machines install, with its checksum",
+);
+pub(super) static SSH_KEYS: CommandOption =
+    with("ssh-keys", "ID,…", Value::Text, "Ids or fingerprints of the SSH keys for new machines");
+pub(super) static DESTROY_SILENT: CommandOption = flag(
+    "destroy-silent",
+    "Destroy a new machine that does not report in time, instead of keeping it for a look",
+);
+pub(super) static BOARD_URL: CommandOption = with(
+    "url",
+    "URL",
+    Value::Text,
+    "The address of the embedded Mission Control (default: http://127.0.0.1:3210)",
+);
+pub(super) static ADMIN_KEY_FILE: CommandOption = with(
+    "admin-key-file",
+    "FILE",
+    Value::File,
+    "The file with its admin key (default: ./.mission-control/admin-key)",
+);
+pub(super) static TO_VERSION: CommandOption =
+    with("to", "VERSION", Value::Text, "The version of the runtime");
+pub(super) static TO_OPENCLAW: CommandOption =
+    with("openclaw", "VERSION", Value::Text, "The version of OpenClaw (default: as it is)");
+pub(super) static MINUTES: CommandOption =
+    with("minutes", "N", Value::Text, "How long each runtime may take (default: 30)");
+pub(super) static MACHINE_PROVIDER: CommandOption =
+    with("provider", "NAME", Value::Text, "The provider of the machine, such as digitalocean");
+pub(super) static MACHINE_REGION: CommandOption =
+    with("region", "NAME", Value::Text, "Where the machine runs, such as fra1");
+pub(super) static MACHINE_SIZE: CommandOption =
+    with("size", "NAME", Value::Text, "The size of the machine, such as s-1vcpu-2gb");
+pub(super) static MACHINE_IMAGE: CommandOption =
+    with("image", "NAME", Value::Text, "The image of its disk, such as debian-13-x64");
+pub(super) static MACHINE_TOKEN_FILE: CommandOption =
+    with("token-file", "FILE", Value::File, "The file with the token of the provider");
 
 pub(super) static SKILL_NAME: CommandOption =
     with("as", "NAME@VERSION", Value::Text, "The slug and the version of the skill, such as weather@1.2.0");
@@ -279,4 +331,19 @@ pub(super) static ALL_OPTIONS: &[&CommandOption] = &[
     &YES,
     &RUNTIME_PAGE,
     &ENV_OUT,
+    &PUBLIC_URL,
+    &TRUST_PROXY,
+    &MACHINE_RELEASE,
+    &SSH_KEYS,
+    &DESTROY_SILENT,
+    &BOARD_URL,
+    &ADMIN_KEY_FILE,
+    &TO_VERSION,
+    &TO_OPENCLAW,
+    &MINUTES,
+    &MACHINE_PROVIDER,
+    &MACHINE_REGION,
+    &MACHINE_SIZE,
+    &MACHINE_IMAGE,
+    &MACHINE_TOKEN_FILE,
 ];

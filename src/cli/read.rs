@@ -202,21 +202,22 @@ pub(super) fn local(given: &mut Given) -> Result<Command, Misuse> {
 }
 
 #[cfg(feature = "mission-control")]
+fn board_url(given: &Given, option: &CommandOption) -> Result<Option<BaseUrl>, Misuse> {
+    let parse = |url: String| {
+        BaseUrl::parse(&url).map_err(|why| {
+            let (name, why) = (option.name, why.explain());
+            let shown = tame(&without_credentials(&url));
+            Misuse(format!("--{name} `{shown}`: {why}; expected an address such as http://127.0.0.1:3001"))
+        })
+    };
+    given.text(option).map(parse).transpose()
+}
+
+#[cfg(feature = "mission-control")]
 fn serve(given: &Given, data: String) -> Result<Local, Misuse> {
     let options = Options { original: given.flag(&opt::ORIGINAL), redact: given.flag(&opt::REDACT) };
     let listen = listen(given)?;
-    let address = |option: &'static CommandOption| {
-        let parse = |url: String| {
-            BaseUrl::parse(&url).map_err(|why| {
-                let (name, why) = (option.name, why.explain());
-                let shown = tame(&without_credentials(&url));
-                Misuse(format!(
-                    "--{name} `{shown}`: {why}; expected an address such as http://127.0.0.1:3001"
-                ))
-            })
-        };
-        given.text(option).map(parse).transpose()
-    };
+    let address = |option: &'static CommandOption| board_url(given, option);
     let (hosts, env_out) = (given.text(&opt::HOSTS), given.value(&opt::ENV_OUT).map(Into::into));
     Ok(Local::Serve {
         listen,
@@ -227,7 +228,14 @@ fn serve(given: &Given, data: String) -> Result<Local, Misuse> {
         notify: address(&opt::NOTIFY)?,
         runtime_page: address(&opt::RUNTIME_PAGE)?,
         env_out,
+        control_plane: Box::new(super::control_plane::read(given, board_url(given, &opt::PUBLIC_URL)?)?),
     })
+}
+
+#[cfg(feature = "mission-control")]
+pub(super) fn fleet(given: &mut Given) -> Result<Command, Misuse> {
+    let url = board_url(given, &opt::BOARD_URL)?;
+    super::control_plane::fleet(given, url)
 }
 
 #[cfg(feature = "mission-control")]
@@ -314,7 +322,7 @@ pub(super) fn fly_cleanup(given: &mut Given) -> Result<Command, Misuse> {
 #[cfg(not(feature = "provision"))]
 pub(super) use absent as fly_cleanup;
 #[cfg(not(feature = "mission-control"))]
-pub(super) use absent as local;
+pub(super) use {absent as fleet, absent as local};
 #[cfg(not(feature = "demo"))]
 pub(super) use {absent as demo, absent as rehearse};
 

@@ -9,7 +9,7 @@ use super::features::Feature;
 use super::options::{self as opt, CommandOption, Value};
 use super::read::{self, Given};
 use super::state_commands;
-use super::{Command, Misuse};
+use super::{Command, Misuse, fleet};
 
 /// A command.
 pub(super) struct CommandSpec {
@@ -291,12 +291,18 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
             &opt::NOTIFY,
             &opt::RUNTIME_PAGE,
             &opt::ENV_OUT,
+            &opt::PUBLIC_URL,
+            &opt::TRUST_PROXY,
+            &opt::MACHINE_RELEASE,
+            &opt::SSH_KEYS,
+            &opt::DESTROY_SILENT,
         ],
         example: "local --seed demo",
         needs: Some(Feature::MissionControl),
         read: read::local,
         ..PLAIN
     },
+    fleet::SPEC,
     state_commands::SKILLS,
     state_commands::SNAPSHOT,
     CommandSpec {

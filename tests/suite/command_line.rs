@@ -159,6 +159,7 @@ fn the_options_of_local_are_parsed_or_refused_with_a_reason() {
             notify: None,
             runtime_page: None,
             env_out: None,
+            control_plane: Box::default(),
         }))
     };
     let rows: [(&str, Result<Command, &str>); _] = [

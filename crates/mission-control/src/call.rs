@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::answer::Refusal;
+use super::provisioning::ProvisionSettings;
 use super::rows::Account;
 use super::store::{Doc, Id, StoreError, Tx};
 use super::vault::{Vault, VaultError};
@@ -30,6 +31,8 @@ pub(super) struct Call<'a> {
     pub(super) options: Options,
     /// The vault for providers' keys, if there is a master key.
     pub(super) vault: Option<&'a Vault>,
+    /// How machines are provided, if this backend can.
+    pub(super) provisioning: Option<&'a ProvisionSettings>,
 }
 
 /// The result of a function.

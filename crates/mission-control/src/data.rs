@@ -228,7 +228,8 @@ fn refuse_emptied(folder: &Folder) -> Result<(), DataError> {
 }
 
 /// The person of a new account.
-const OWNER: Owner<'_> = Owner { user_id: "user_owner", name: "Owner", email: "owner@example.com" };
+pub(super) const OWNER: Owner<'_> =
+    Owner { user_id: "user_owner", name: "Owner", email: "owner@example.com" };
 
 fn is_empty(folder: &Folder) -> Result<bool, DataError> {
     Ok(size(folder, DATABASE)?.is_none_or(|bytes| bytes == 0))

@@ -13,6 +13,7 @@ use super::call::{Call, Options};
 use super::catalog;
 use super::data::TokenFiles;
 use super::function::{self, DataAccess, Function, Guard, Kind};
+use super::provisioning::ProvisionSettings;
 use super::rows::Account;
 use super::store::{Doc, Id, Store, StoreError, TableSet, Tx};
 use super::validate::validate;
@@ -44,17 +45,30 @@ pub struct Engine {
     pub(super) options: Options,
     pub(super) vault: Option<Vault>,
     pub(super) token_files: Option<TokenFiles>,
+    pub(super) provisioning: Option<ProvisionSettings>,
 }
 
 impl Engine {
     /// With data in this file, which is created if it does not exist.
     pub fn open(file: &Path, clock: Box<dyn Clock>, options: Options) -> Result<Self, StoreError> {
-        Ok(Self { store: Store::open(file, clock)?, options, vault: None, token_files: None })
+        Ok(Self {
+            store: Store::open(file, clock)?,
+            options,
+            vault: None,
+            token_files: None,
+            provisioning: None,
+        })
     }
 
     /// With data in memory.
     pub fn in_memory(clock: Box<dyn Clock>, options: Options) -> Result<Self, StoreError> {
-        Ok(Self { store: Store::in_memory(clock)?, options, vault: None, token_files: None })
+        Ok(Self {
+            store: Store::in_memory(clock)?,
+            options,
+            vault: None,
+            token_files: None,
+            provisioning: None,
+        })
     }
 
     /// Creates an account with an owner. Returns its id and its service token.
@@ -144,7 +158,14 @@ impl Engine {
         let args = args.as_object().unwrap_or(&none);
         let call = |tx: &Tx<'_>| {
             let account = admit(tx, function, args, caller)?;
-            let call = Call { tx, args, account, options: self.options, vault: self.vault.as_ref() };
+            let call = Call {
+                tx,
+                args,
+                account,
+                options: self.options,
+                vault: self.vault.as_ref(),
+                provisioning: self.provisioning.as_ref(),
+            };
             let answer = (function.run)(&call)?;
             if function.is_token_grant() {
                 self.keep_token(&call, &answer)?;

@@ -7,6 +7,7 @@ use serde_json::{Map, Value, json};
 use super::answer::{Refusal, ensure};
 use super::call::Options;
 use super::engine::Engine;
+use super::human::system_config;
 use super::imported::ImportCheck;
 use super::keys::{self, KeyError};
 use super::raw_rows::{fault_in, read_table, write_row};
@@ -99,6 +100,8 @@ pub(super) fn import(
         }
         count += rows.len();
     }
+    // Two backends must not provide the same machines. A person switches this on where the old backend has ended.
+    system_config::switch_off(tx, system_config::PROVISIONING)?;
     if let Some(vault) = vault {
         keys::check(tx, vault).map_err(|why| match why {
             KeyError::Store(why) => Refusal::Store(why),

@@ -92,6 +92,11 @@ impl Function {
         Self { path, kind: Kind::Query, guard: Guard::AdminOfAll, access: DataAccess::Reads, args: &[], run }
     }
 
+    /// A mutation for people that is not about one account.
+    pub(super) const fn mutation_of_all(path: &'static str, args: &'static [Arg], run: Run) -> Self {
+        Self { path, kind: Kind::Mutation, guard: Guard::AdminOfAll, access: DataAccess::Writes, args, run }
+    }
+
     /// A service function that a person calls, without a token.
     pub(super) const fn token_grant(path: &'static str, args: &'static [Arg], run: Run) -> Self {
         Self { path, kind: Kind::Action, guard: Guard::Admin, access: DataAccess::Writes, args, run }

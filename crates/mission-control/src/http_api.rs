@@ -5,6 +5,13 @@
 //! like deploy keys). A foreign page in a browser on this machine is refused: its `Origin` is foreign, and a host name that
 //! was rebound to this machine is not an accepted `Host`.
 
+mod attempts;
+mod bootstrap;
+mod exposure;
+#[cfg(test)]
+mod tests;
+
+use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -23,8 +30,25 @@ use mcr_model::redact::without_credentials;
 use mcr_model::secret::Secret;
 use mcr_model::secret::same;
 
+use attempts::Attempts;
+pub use exposure::Exposure;
+
 /// The page, one file.
 const PAGE: &str = include_str!("page.html");
+
+/// The page of all accounts.
+const FLEET: &str = include_str!("fleet.html");
+
+/// The sentence for a client that has tried too many wrong keys or tokens.
+const TOO_MANY: &str = "Too many wrong keys came from this address; wait a minute";
+
+/// The result of an admin key that a client sent.
+enum KeyTrial {
+    Right,
+    Wrong,
+    /// The key was not looked at.
+    TooMany,
+}
 
 /// The name of the cookie that replaces the admin key in a browser, without the port: browsers send a cookie to all ports.
 const COOKIE: &str = "mission-control-";
@@ -72,6 +96,8 @@ pub struct HttpApi {
     logins: Arc<Logins>,
     streams: Arc<Streams>,
     sync: SyncServer,
+    exposure: Exposure,
+    attempts: Arc<Attempts>,
 }
 
 /// A refusal of the platform itself, before any function.
@@ -92,7 +118,16 @@ impl HttpApi {
             logins: Arc::default(),
             streams: Arc::default(),
             sync: SyncServer::new(SyncTimes::default()),
+            exposure: Exposure::default(),
+            attempts: Arc::default(),
         }
+    }
+
+    /// Behind these proxies, for machines on the internet.
+    #[must_use]
+    pub fn with_exposure(mut self, exposure: Exposure) -> Self {
+        self.exposure = exposure;
+        self
     }
 
     /// With other time limits for subscribers.
@@ -117,13 +152,17 @@ impl HttpApi {
             (Method::Post, "/api/action") => self.call(Kind::Action, request),
             (Method::Post, "/api/mutation") => self.call(Kind::Mutation, request),
             (Method::Post, "/api/query") => self.call(Kind::Query, request),
+            (Method::Post, bootstrap::PATH) => self.bootstrap(request),
             (Method::Post, "/login") => self.log_in(request),
             (Method::Post, "/logout") => self.log_out(request),
             (Method::Get, "/changes") => self.changes(request),
             (Method::Get | Method::Head, "/") => self.page(),
+            (Method::Get | Method::Head, "/fleet") => page(FLEET, &random_hex()),
             (Method::Get | Method::Head, "/version") => Reply::text(env!("CARGO_PKG_VERSION")).no_store(),
-            (_, "/api/action" | "/api/mutation" | "/api/query" | "/login" | "/logout") => not_allowed("POST"),
-            (_, "/changes" | "/" | "/version") => not_allowed("GET"),
+            (_, "/api/action" | "/api/mutation" | "/api/query" | "/login" | "/logout" | bootstrap::PATH) => {
+                not_allowed("POST")
+            }
+            (_, "/changes" | "/" | "/fleet" | "/version") => not_allowed("GET"),
             (Method::Get, path) if sync::is_path(path) => self.subscribe(request),
             (_, path) if sync::is_path(path) => not_allowed("GET"),
             // The answer of the platform for an unknown route.
@@ -137,6 +176,9 @@ impl HttpApi {
 
     /// Refuses a request with a foreign `Host` or `Origin`.
     fn foreign(&self, request: &Request) -> Option<Reply> {
+        if let Some(why) = self.exposure.refusal(request) {
+            return Some(platform_error(403, "NotThroughProxy", why));
+        }
         if self.hosts.meant(request) == Meant::Elsewhere {
             return Some(platform_error(403, "ForeignHost", "The Host header names another server"));
         }
@@ -197,10 +239,14 @@ impl HttpApi {
     fn caller(&self, request: &Request) -> Result<Caller, Reply> {
         match request.header("Authorization") {
             Some(header) => match header.strip_prefix("Convex ") {
-                Some(key) if self.is_admin_key(key) => Ok(Caller::Person),
-                Some(_) => {
-                    Err(platform_error(403, "BadDeployKey", "This is not the admin key of this server"))
-                }
+                Some(key) => match self.try_key(request, key) {
+                    KeyTrial::Right => Ok(Caller::Person),
+                    KeyTrial::Wrong => {
+                        Err(platform_error(403, "BadDeployKey", "This is not the admin key of this server"))
+                    }
+                    KeyTrial::TooMany => Err(platform_error(429, "TooManyAttempts", TOO_MANY)
+                        .with_header("Retry-After", attempts::RETRY_AFTER)),
+                },
                 None => Err(platform_error(
                     401,
                     "InvalidAuthHeader",
@@ -214,8 +260,20 @@ impl HttpApi {
         }
     }
 
-    fn is_admin_key(&self, key: &str) -> bool {
-        is_key(&self.admin_key, key)
+    fn try_key(&self, request: &Request, key: &str) -> KeyTrial {
+        try_key(&self.admin_key, &self.attempts, self.exposure.client(request), key)
+    }
+
+    fn bootstrap(&self, request: &Request) -> Reply {
+        let client = self.exposure.client(request);
+        if self.attempts.is_blocked(client) {
+            return Reply::error(429, TOO_MANY).with_header("Retry-After", attempts::RETRY_AFTER).no_store();
+        }
+        let reply = bootstrap::answer(&self.engine, client, request);
+        if reply.status() == 403 {
+            self.attempts.failed(client);
+        }
+        reply
     }
 
     /// Opens a subscriber's WebSocket.
@@ -223,18 +281,34 @@ impl HttpApi {
         if let Some(refusal) = invalid_client(request) {
             return refusal;
         }
-        let admin_key = self.admin_key.clone();
-        self.sync.answer(&self.engine, move |key| is_key(&admin_key, key), request)
+        let (admin_key, attempts) = (self.admin_key.clone(), self.attempts.clone());
+        let client = self.exposure.client(request);
+        let is_admin =
+            move |key: &str| matches!(try_key(&admin_key, &attempts, client, key), KeyTrial::Right);
+        self.sync.answer(&self.engine, is_admin, request)
     }
 
     fn log_in(&self, request: &Request) -> Reply {
         let body: Value = serde_json::from_slice(request.body()).unwrap_or_default();
-        if !self.is_admin_key(body["key"].as_str().unwrap_or_default()) {
-            return Reply::error(401, "This is not the admin key; it was printed when the server started")
+        match self.try_key(request, body["key"].as_str().unwrap_or_default()) {
+            KeyTrial::Right => {}
+            KeyTrial::Wrong => {
+                return Reply::error(
+                    401,
+                    "This is not the admin key; it was printed when the server started",
+                )
                 .no_store();
+            }
+            KeyTrial::TooMany => {
+                return Reply::error(429, TOO_MANY)
+                    .with_header("Retry-After", attempts::RETRY_AFTER)
+                    .no_store();
+            }
         }
         let login = self.logins.add();
-        let cookie = format!("{}={}; HttpOnly; SameSite=Strict; Path=/", cookie_name(request), login.cookie);
+        let secure = if self.exposure.is_https(request) { "; Secure" } else { "" };
+        let cookie =
+            format!("{}={}; HttpOnly; SameSite=Strict; Path=/{secure}", cookie_name(request), login.cookie);
         Reply::json_of(&json!({"proof": login.proof})).with_header("Set-Cookie", &cookie).no_store()
     }
 
@@ -276,8 +350,16 @@ impl HttpApi {
     }
 }
 
-fn is_key(expected: &Secret, key: &str) -> bool {
-    same(key.trim().as_bytes(), expected.expose().as_bytes())
+/// Compares a key, unless its sender has tried too many wrong ones. Then even the right one is not looked at.
+fn try_key(expected: &Secret, attempts: &Attempts, client: IpAddr, key: &str) -> KeyTrial {
+    if attempts.is_blocked(client) {
+        return KeyTrial::TooMany;
+    }
+    if same(key.trim().as_bytes(), expected.expose().as_bytes()) {
+        return KeyTrial::Right;
+    }
+    attempts.failed(client);
+    KeyTrial::Wrong
 }
 
 /// The refusal of a malformed name of a client.

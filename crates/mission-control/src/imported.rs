@@ -9,10 +9,13 @@ use super::Refusal;
 use super::call::Options;
 use super::human::secrets;
 use super::human::skills::{CATEGORY, CONFIG};
+use super::human::system_config;
+use super::provisioning;
 use super::rules::agent_config;
 use super::rules::attachments;
 use super::rules::fields::{self, DOCUMENT_TYPE};
 use super::rules::post;
+use super::rules::rollout;
 use super::rules::slug;
 use super::rules::status::STATUS;
 use super::service::agents::STATUSES;
@@ -59,9 +62,11 @@ enum Rule {
     Task,
     /// No other row has the same values in these fields.
     Unique(&'static [&'static str], &'static str),
+    /// The account has no other machine, unless this one is gone.
+    OneMachine,
 }
 
-use Rule::{Id, Is as Word, Task, Text, Unique, Value as Any};
+use Rule::{Id, Is as Word, OneMachine, Task, Text, Unique, Value as Any};
 
 fn rules(table: Table) -> &'static [(&'static str, Rule)] {
     match table {
@@ -159,6 +164,30 @@ fn rules(table: Table) -> &'static [(&'static str, Rule)] {
             ("provider", Text(|name, _| secrets::check_provider(name))),
             ("provider", Unique(&["accountId", "provider"], "the account has another row with this value")),
         ],
+        Table::SystemConfig | Table::MachineTokens | Table::Provisions | Table::Rollouts => {
+            fleet_rules(table)
+        }
+    }
+}
+
+/// The rules of the tables that concern several accounts and their machines.
+fn fleet_rules(table: Table) -> &'static [(&'static str, Rule)] {
+    match table {
+        Table::SystemConfig => &[
+            ("key", Word(Is::OneOf(system_config::KEYS))),
+            ("key", Unique(&["key"], "another row has this key")),
+        ],
+        Table::MachineTokens => &[
+            ("provider", Word(provisioning::PROVIDER)),
+            ("provider", Unique(&["provider"], "another row has this provider")),
+        ],
+        Table::Provisions => &[
+            ("provider", Word(provisioning::PROVIDER)),
+            ("state", Word(Is::OneOf(provisioning::STATES))),
+            ("accountId", OneMachine),
+        ],
+        Table::Rollouts => &[("state", Word(Is::OneOf(rollout::STATES)))],
+        _ => &[],
     }
 }
 
@@ -219,7 +248,9 @@ impl<'a> ImportCheck<'a> {
             return Err(("_creationTime", "it is after the year 2100".to_owned()));
         }
         let account = row["accountId"].as_str();
-        if account.is_some_and(|account| !self.accounts.contains(account)) {
+        // A machine outlives its account until it is destroyed.
+        let needs_account = table != Table::Provisions;
+        if needs_account && account.is_some_and(|account| !self.accounts.contains(account)) {
             return Err(("accountId", "no account has this id".to_owned()));
         }
         let given = rules(table).iter().filter_map(|(name, rule)| Some((*name, rule, row.get(*name)?)));
@@ -257,6 +288,11 @@ impl<'a> ImportCheck<'a> {
                 let values = names.iter().map(|name| row[*name].to_string()).collect();
                 let is_first = self.seen.insert((table.name(), names, values));
                 is_first.then_some(()).ok_or_else(|| (*why).to_owned())
+            }
+            OneMachine if row["state"] == provisioning::GONE => Ok(()),
+            OneMachine => {
+                let is_first = self.seen.insert((table.name(), &["accountId"], vec![value.to_string()]));
+                is_first.then_some(()).ok_or_else(|| "the account has another machine".to_owned())
             }
         }
     }

@@ -6,6 +6,9 @@
 //! stand-in to correct a defect of the original, it is corrected, unless [`Options::original`] requests the defect. Clients
 //! can also subscribe to queries (`sync`).
 //!
+//! One backend can serve many accounts (`rules/rollout` upgrades their runtimes in order) and create their machines
+//! (`provisioning`).
+//!
 //! Further parts: a directory with the database and three secrets (`data`), a vault for providers' keys whose master key is
 //! not in the database (`vault`, `keys`), import and export of all data (`export`), and a demo (`seed`).
 
@@ -14,6 +17,7 @@ mod answer;
 mod auth;
 mod call;
 mod catalog;
+mod control_plane;
 mod data;
 mod engine;
 mod export;
@@ -25,6 +29,7 @@ mod keys;
 mod logins;
 mod maintenance;
 mod number;
+mod provisioning;
 mod raw_rows;
 pub mod refusals;
 mod rows;
@@ -33,16 +38,23 @@ mod seed;
 mod service;
 mod store;
 mod sync;
+#[cfg(test)]
+mod test_board;
 mod validate;
 mod vault;
 
 pub use account_setup::Owner;
 pub use answer::Refusal;
 pub use call::Options;
+pub use control_plane::ControlPlane;
 pub use data::{Data, DataError, DataLocation, Opening, Seed};
 pub use engine::{Caller, Engine};
 pub use function::Kind;
 pub use keys::KeyError;
+pub use provisioning::{
+    BootstrapRefusal, FaultKind, FoundMachine, MachineFault, Machines, OnTimeout, OpenMachines,
+    ProvisionSettings, ProvisionWorker, WantedMachine,
+};
 pub use store::StoreError;
 pub use sync::SyncTimes;
 pub use vault::{MasterKey, SealContext, Sealed, Vault, VaultError};

@@ -10,9 +10,10 @@ use super::call::Call;
 use super::data::{DataError, TokenFiles};
 use super::engine::Engine;
 use super::keys::{self, KeyError};
-use super::rows::ProviderKey;
+use super::provisioning::ProvisionSettings;
+use super::rows::Account;
 use super::rules::offline;
-use super::store::StoreError;
+use super::store::{Doc, StoreError};
 use super::vault::{Vault, VaultError};
 use mcr_model::secret::Secret;
 
@@ -29,6 +30,13 @@ impl Engine {
         Ok(self)
     }
 
+    /// Lets people request machines for accounts.
+    #[must_use]
+    pub fn with_provisioning(mut self, settings: ProvisionSettings) -> Self {
+        self.provisioning = Some(settings);
+        self
+    }
+
     /// Sets the files that are updated when a service token is issued.
     pub(super) fn with_token_files(mut self, files: TokenFiles) -> Self {
         self.token_files = Some(files);
@@ -39,9 +47,13 @@ impl Engine {
     /// call is refused.
     pub(super) fn keep_token(&self, call: &Call<'_>, answer: &Value) -> Result<(), Refusal> {
         let token = answer.get("token").or_else(|| call.args.get("serviceToken")).and_then(Value::as_str);
-        let (Some(files), Some(token)) = (&self.token_files, token) else { return Ok(()) };
-        let offered = files.offer(&call.account, token.trim());
-        offered.map_err(|why| StoreError::Unwritable(why.to_string()).into())
+        token.map_or(Ok(()), |token| self.keep_token_of(&call.account, token.trim()))
+    }
+
+    /// Writes a new token of this account to its file. `account` is the account before the change.
+    pub(super) fn keep_token_of(&self, account: &Doc<Account>, token: &str) -> Result<(), Refusal> {
+        let Some(files) = &self.token_files else { return Ok(()) };
+        files.offer(account, token).map_err(|why| StoreError::Unwritable(why.to_string()).into())
     }
 
     /// Brings the token's file up to date with the database. After a failure, the next start repeats this.
@@ -68,26 +80,14 @@ impl Engine {
 
     /// The ids of the master keys that sealed the stored keys.
     pub fn sealed_with(&self) -> Result<BTreeSet<String>, StoreError> {
-        self.store.read(|tx| {
-            let keys = tx.all::<ProviderKey>()?;
-            Ok(keys.into_iter().map(|key| key.row.key_id).collect())
-        })
+        self.store.read(keys::sealed_with)
     }
 
     /// Seals all providers' keys with another master key, completely or not at all, and uses that from now on.
     /// Returns the number of keys.
     pub fn rotate(&mut self, next: Vault) -> Result<usize, KeyError> {
         let vault = self.vault.as_ref().ok_or(VaultError::Missing)?;
-        let count = self.store.write(|tx| {
-            let keys = tx.all::<ProviderKey>()?;
-            for key in &keys {
-                let mut key = key.clone();
-                let sealed = vault.rotate(&next, key.row.place(), &key.row.sealed())?;
-                key.row.put_in(sealed);
-                tx.put(&key)?;
-            }
-            Ok::<_, KeyError>(keys.len())
-        })?;
+        let count = self.store.write(|tx| keys::reseal(tx, vault, &next))?;
         self.vault = Some(next);
         Ok(count)
     }

@@ -14,12 +14,16 @@ macro_rules! record {
         #[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
         #[serde(rename_all = "camelCase")]
         #[allow(clippy::struct_field_names, clippy::struct_excessive_bools, reason = "the contract names the fields")]
-        pub(super) struct $name {
-            $($(#[$attr])* pub(super) $field: $type,)*
-            $($($(#[$opt_attr])* #[serde(default, skip_serializing_if = "Option::is_none")] pub(super) $opt: Option<$opt_type>,)*)?
+        pub(in crate) struct $name {
+            $($(#[$attr])* pub(in crate) $field: $type,)*
+            $($($(#[$opt_attr])* #[serde(default, skip_serializing_if = "Option::is_none")] pub(in crate) $opt: Option<$opt_type>,)*)?
         }
     };
 }
+
+mod records;
+
+pub(super) use records::*;
 
 /// Defines records that are rows of a table.
 macro_rules! rows {
@@ -266,125 +270,76 @@ rows! {
             fetched_at: f64,
         }
     }
-}
-
-record! {
-    /// The settings of an account (§3.6).
-    Settings {
+    /// A switch of the whole backend (§7.4).
+    SystemConfig ConfigEntry {
+        key: String,
+        value: String,
+        updated_at: f64,
+    }
+    /// The token of a provider of machines, encrypted.
+    MachineTokens MachineToken {
+        provider: String,
+        key_id: String,
+        nonce: String,
+        ciphertext: String,
+        last4: String,
+        updated_at: f64,
+    }
+    /// A machine, from the request for it to its end. It outlives its account, so that no machine is forgotten.
+    Provisions Provision {
+        account_id: Id<Account>,
+        provider: String,
+        region: String,
+        size: String,
+        image: String,
+        state: String,
+        /// Which machine of this request it is. Each retry takes a new one.
+        attempt: f64,
+        requested_by: String,
+        created_at: f64,
+        /// The time of the last change of the state.
+        state_since: f64,
+        /// The calls to the provider in this state that have failed.
+        failures: f64,
+        /// When the next step is due.
+        next_at: f64,
         ; maybe {
-            theme: String,
-            notification_preferences: Preferences,
-            user_md: String,
-            agent_defaults: Value,
-            orchestrator_agent_id: Id<Agent>,
-            orchestrator_chat_task_id: Id<Task>,
+            /// The state that failed, for a machine in the state `error`.
+            step: String,
+            /// The last failure.
+            reason: String,
+            /// When the state must have ended.
+            deadline: f64,
+            /// The time of the last call that may have created the machine.
+            create_called_at: f64,
+            machine_id: String,
+            /// The price in US dollars a month, if the provider says so.
+            monthly_usd: f64,
+            /// The public address, as the provider says.
+            address: String,
+            /// Whether a new machine follows once this one is gone.
+            replace: bool,
+            token_hash: String,
+            /// The one-time token, sealed, until the machine is created.
+            token: SealedText,
+            token_expires_at: f64,
+            token_used_at: f64,
+            /// The service token that the machine got. It ends with the machine.
+            service_token_hash: String,
         }
     }
-}
-
-record! {
-    /// The last report of a runtime (§3.6).
-    RuntimeConfig {
+    /// An upgrade of several runtimes, one after the other.
+    Rollouts Rollout {
+        /// `running`, `done`, `stopped` or `cancelled`.
+        state: String,
+        steps: Vec<RolloutStep>,
+        /// How long each runtime may take.
+        timeout_ms: f64,
+        requested_by: String,
+        created_at: f64,
         ; maybe {
-            droplet_id: String,
-            ip_address: String,
-            region: String,
-            last_health_check: f64,
-            openclaw_version: String,
-            runtime_service_version: String,
-            last_upgrade_at: f64,
-            last_upgrade_status: String,
-        }
-    }
-}
-
-record! {
-    /// Which notifications people want (§3.6).
-    Preferences {
-        task_updates: bool,
-        agent_activity: bool,
-        email_digest: bool,
-        member_updates: bool,
-    }
-}
-
-record! {
-    /// §3.2.1.
-    OpenclawConfig {
-        model: String,
-        temperature: f64,
-        skill_ids: Vec<Id<Skill>>,
-        ; maybe {
-            max_tokens: f64,
-            system_prompt_prefix: String,
-            context_config: Value,
-            rate_limits: Value,
-            behavior_flags: Value,
-        }
-    }
-}
-
-record! {
-    /// §3.1.
-    TaskMetadata {
-        ; maybe {
-            pr_number: f64,
-        }
-    }
-}
-
-record! {
-    /// §3.4.
-    Mention {
-        #[serde(rename = "type")]
-        kind: String,
-        id: String,
-        name: String,
-        ; maybe {
-            slug: String,
-        }
-    }
-}
-
-record! {
-    /// §3.4.
-    Attachment {
-        name: String,
-        #[serde(rename = "type")]
-        mime: String,
-        size: f64,
-        ; maybe {
-            storage_id: Id<Stored>,
-            url: String,
-        }
-    }
-}
-
-record! {
-    /// §3.9.
-    PendingUpgrade {
-        target_openclaw_version: String,
-        target_runtime_version: String,
-        initiated_at: f64,
-        initiated_by: String,
-        strategy: String,
-    }
-}
-
-record! {
-    /// §3.9.
-    UpgradeEntry {
-        from_openclaw_version: String,
-        to_openclaw_version: String,
-        from_runtime_version: String,
-        to_runtime_version: String,
-        status: String,
-        started_at: f64,
-        initiated_by: String,
-        ; maybe {
-            completed_at: f64,
-            duration: f64,
-            error: String,
+            ended_at: f64,
+            reason: String,
         }
     }
 }

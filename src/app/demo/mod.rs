@@ -29,14 +29,13 @@ pub use self::gateway::RealGateway;
 use self::gateway::ScriptedServer;
 use self::scenes::Scenes;
 use super::child_runtime::{self, GatewayAccess, Runtime, RuntimeEvent, Setting};
-use super::embedded::{self, Board, SWEEP};
+use super::embedded::{self, Access, Board, SWEEP};
 use super::exit::Exit;
 use super::{complain, nudge, print};
 use crate::telemetry;
 use mcr_clients::wire::Stop;
 use mcr_config::{LogFormat, LogOutput};
 use mcr_gateway_sim::team::{Member, Team};
-use mcr_http::hosts::Hosts;
 use mcr_mission_control::{Caller, Data, DataLocation, Engine, Kind, Opening, Options, Seed};
 use mcr_model::BaseUrl;
 use mcr_model::redact::Redactor;
@@ -109,7 +108,7 @@ fn play(wanted: &Play) -> Result<(), String> {
     start_log(LevelFilter::Info, &data, &access);
     let signals = embedded::signals()?;
     let (logged_in, visitors) = bounded(1);
-    let board = Board::start(data, &listen, OPTION, Hosts::default(), move || {
+    let board = Board::start(data, &listen, OPTION, Access::default(), move || {
         // A full channel already announces the visitors.
         let _ = logged_in.try_send(());
     })?;

@@ -2,9 +2,8 @@
 
 use serde_json::{Value, json};
 
-use crate::app::embedded::{self, Board};
+use crate::app::embedded::{self, Access, Board};
 use mcr_gateway_sim::rehearsal::Post;
-use mcr_http::hosts::Hosts;
 use mcr_mission_control::{Caller, DataLocation, Kind, Opening, Options, Seed};
 use mcr_model::random;
 
@@ -30,7 +29,7 @@ impl CaseBoard {
             Opening { location: DataLocation::Memory, seed: Seed::Nothing, master_key: None, options };
         let listen = "127.0.0.1:0";
         let data = embedded::open(&opening, listen, "TMPDIR")?;
-        let board = Board::start(data, listen, "TMPDIR", Hosts::default(), || ())?;
+        let board = Board::start(data, listen, "TMPDIR", Access::default(), || ())?;
         let mut board = Self { board, agents: Vec::new() };
         for slug in slugs {
             let id = board.write(

@@ -21,6 +21,8 @@ mod documents;
 mod env_out;
 /// Lists, searches and histories of tasks.
 mod finding;
+/// The command `fleet`.
+mod fleet;
 /// The rules of an import.
 mod hosts;
 mod import_rules;

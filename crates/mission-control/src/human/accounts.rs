@@ -5,11 +5,13 @@ use serde_json::{Map, Value, json};
 
 use crate::answer::ensure;
 use crate::call::{Answer, Call, Given, value};
+use crate::data::OWNER;
 use crate::function::{ACCOUNT, Function, TOKEN, done};
+use crate::provisioning;
 use crate::rows::{Account, Agent, Preferences, Task};
 use crate::rules::activity::{self, Actor, Target};
 use crate::rules::assignees::check_agents;
-use crate::rules::{agent_config, fields, reach};
+use crate::rules::{agent_config, fields, reach, slug};
 use crate::store::{Doc, Id, StoreError, Table};
 use crate::validate::{Is, may, need};
 use crate::{account_setup, auth};
@@ -24,6 +26,8 @@ const PREFERENCES: Is = Is::Object(&[
 
 pub(crate) const FUNCTIONS: &[Function] = &[
     Function::query_of_all("accounts:list", list),
+    Function::mutation_of_all("accounts:create", &[need("name", Is::Text), need("slug", Is::Text)], create),
+    Function::mutation("accounts:remove", &[ACCOUNT, need("slug", Is::Text)], remove),
     Function::query("accounts:get", &[ACCOUNT], get),
     Function::query("memberships:list", &[ACCOUNT], members),
     Function::mutation(
@@ -56,6 +60,39 @@ fn account_view(account: &Doc<Account>) -> Answer {
 /// All accounts, in the order of their creation.
 fn list(call: &Call<'_>) -> Answer {
     call.tx.all::<Account>()?.iter().map(account_view).collect()
+}
+
+#[derive(Deserialize)]
+struct CreateArgs {
+    name: String,
+    slug: String,
+}
+
+/// Creates an account with its owner. Its service token is made by `service/actions:provisionServiceToken`, or by its machine.
+fn create(call: &Call<'_>) -> Answer {
+    let CreateArgs { name, slug } = call.args()?;
+    fields::check_name(&name)?;
+    slug::check_form(&slug, call.options)?;
+    let made = account_setup::create_account(call.tx, &name, &slug, OWNER)?;
+    Ok(json!({"accountId": made.account.id}))
+}
+
+/// Removes an account with all that people and agents wrote. Its machine is destroyed. The slug guards against a wrong id.
+fn remove(call: &Call<'_>) -> Answer {
+    let person = reach::person(call)?;
+    ensure!(person.role == "owner", "Forbidden: Owner role required");
+    let slug = call.args.get("slug").and_then(Value::as_str).unwrap_or_default();
+    ensure!(slug == call.account.row.slug, "Invalid slug: it is not the slug of this account");
+    let first = call.tx.all::<Account>()?.into_iter().next();
+    ensure!(
+        first.is_none_or(|first| first.id != *call.account_id()),
+        "Forbidden: The first account of this server cannot be removed"
+    );
+    if let Some(mut machine) = provisioning::live(call.tx, call.account_id())? {
+        provisioning::start_destroying(call.tx, &mut machine, false)?;
+    }
+    call.tx.delete_rows_of(call.account_id())?;
+    done()
 }
 
 pub(super) fn get(call: &Call<'_>) -> Answer {

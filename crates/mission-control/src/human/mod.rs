@@ -7,12 +7,15 @@ mod board;
 mod changes;
 mod columns;
 mod documents;
+mod fleet;
 mod messages;
 mod opened;
+mod provisioning;
 mod runtimes;
 pub(super) mod secrets;
 pub(super) mod skills;
 mod snapshot;
+pub(super) mod system_config;
 mod tasks;
 
 use super::function::Function;
@@ -23,10 +26,13 @@ pub(super) const FUNCTIONS: &[&[Function]] = &[
     agents::FUNCTIONS,
     board::FUNCTIONS,
     documents::FUNCTIONS,
+    fleet::FUNCTIONS,
     messages::FUNCTIONS,
+    provisioning::FUNCTIONS,
     runtimes::FUNCTIONS,
     secrets::FUNCTIONS,
     skills::FUNCTIONS,
     snapshot::FUNCTIONS,
+    system_config::FUNCTIONS,
     tasks::FUNCTIONS,
 ];

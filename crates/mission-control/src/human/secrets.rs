@@ -4,14 +4,15 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::accounts;
+use crate::Refusal;
 use crate::answer::ensure;
 use crate::call::{Answer, Call};
 use crate::function::{ACCOUNT, Function, TOKEN, done};
+use crate::keys::{self, SealedRow as _};
 use crate::rows::ProviderKey;
 use crate::rules::activity::Actor;
 use crate::rules::reach;
 use crate::validate::{Arg, Is, need};
-use crate::{Refusal, keys};
 use mcr_model::limits;
 use mcr_model::secret::Secret;
 
@@ -77,7 +78,7 @@ pub(crate) fn check_provider(text: &str) -> Result<(), Refusal> {
 }
 
 /// Validates a key, without contacting the provider.
-fn key(text: &str) -> Result<Secret, Refusal> {
+pub(super) fn key(text: &str) -> Result<Secret, Refusal> {
     let key = text.trim();
     ensure!(!key.is_empty(), "Invalid key: must not be blank");
     ensure!(limits::chars(key) <= KEY_CHARS, "Invalid key: too long (max {KEY_CHARS} characters)");
@@ -89,7 +90,7 @@ fn key(text: &str) -> Result<Secret, Refusal> {
     Ok(Secret::new(key))
 }
 
-fn last4(key: &Secret) -> String {
+pub(super) fn last4(key: &Secret) -> String {
     let text = key.expose();
     let shown = if text.len() < LAST4_FROM { "" } else { &text[text.len() - 4..] };
     shown.to_owned()

@@ -17,6 +17,7 @@ pub(super) mod overview;
 pub(super) mod post;
 pub(super) mod profiles;
 pub(super) mod reach;
+pub(super) mod rollout;
 pub(super) mod sessions;
 pub(super) mod slug;
 pub(super) mod status;

@@ -59,6 +59,13 @@ pub(crate) fn person(call: &Call<'_>) -> Result<Membership, Refusal> {
         .ok_or_else(|| Refusal::thrown("Forbidden: User is not a member of this account"))
 }
 
+/// The person who acts, if that person administers the account (backend-contract §8).
+pub(crate) fn admin(call: &Call<'_>) -> Result<Membership, Refusal> {
+    let person = person(call)?;
+    ensure!(matches!(person.role.as_str(), "owner" | "admin"), "Forbidden: Admin or owner role required");
+    Ok(person)
+}
+
 /// The label of the chat with the orchestrator.
 const CHAT_LABEL: &str = mcr_model::Task::ORCHESTRATOR_CHAT;
 

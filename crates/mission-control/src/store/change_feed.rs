@@ -64,7 +64,14 @@ impl Written {
         self.tables = self.tables.with(table);
         match table {
             // Pages do not show these tables.
-            Table::Subscriptions | Table::Sessions | Table::Uploads | Table::Storage => {}
+            Table::Subscriptions
+            | Table::Sessions
+            | Table::Uploads
+            | Table::Storage
+            | Table::SystemConfig
+            | Table::MachineTokens
+            | Table::Provisions
+            | Table::Rollouts => {}
             Table::Notifications => self.notified = true,
             _ if self.rows.len() >= ROWS => self.overflowed = true,
             Table::Accounts

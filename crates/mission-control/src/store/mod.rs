@@ -7,6 +7,7 @@
 
 mod change_feed;
 mod columns;
+mod fleet_rows;
 mod id;
 mod open;
 mod readers;
@@ -28,6 +29,7 @@ use serde::de::DeserializeOwned;
 use change_feed::ChangeFeed;
 pub(crate) use change_feed::Touched;
 pub(crate) use columns::{Card, ColumnPosition};
+pub(crate) use fleet_rows::OpenDeliveries;
 pub(crate) use id::{Id, table_of};
 use readers::Pool;
 pub(crate) use schema::*;

@@ -1,7 +1,7 @@
 //! Tables and indexes. All tables have the same columns: id, creation time, and the row as JSON. Indexes are expressions over
 //! the JSON, so a new optional field needs no migration.
 
-use super::columns;
+use super::{columns, fleet_rows};
 
 /// The tables of the original that this backend implements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,10 +36,18 @@ pub(crate) enum Table {
     Runtimes,
     /// Providers' keys, encrypted.
     ProviderKeys,
+    /// Switches of the whole backend.
+    SystemConfig,
+    /// Tokens of the providers of machines, encrypted.
+    MachineTokens,
+    /// Machines: from the request for one to its end.
+    Provisions,
+    /// Upgrades of several runtimes, one after the other.
+    Rollouts,
 }
 
 impl Table {
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 19] = [
         Self::Accounts,
         Self::Memberships,
         Self::Agents,
@@ -55,6 +63,10 @@ impl Table {
         Self::Storage,
         Self::Runtimes,
         Self::ProviderKeys,
+        Self::SystemConfig,
+        Self::MachineTokens,
+        Self::Provisions,
+        Self::Rollouts,
     ];
 
     /// The name in the database, and in the platform's error texts.
@@ -75,6 +87,10 @@ impl Table {
             Self::Storage => "_storage",
             Self::Runtimes => "runtimes",
             Self::ProviderKeys => "providerKeys",
+            Self::SystemConfig => "systemConfig",
+            Self::MachineTokens => "machineTokens",
+            Self::Provisions => "provisions",
+            Self::Rollouts => "rollouts",
         }
     }
 
@@ -96,6 +112,10 @@ impl Table {
             Self::Storage => "kg",
             Self::Runtimes => "rt",
             Self::ProviderKeys => "pk",
+            Self::SystemConfig => "sy",
+            Self::MachineTokens => "mt",
+            Self::Provisions => "pv",
+            Self::Rollouts => "rv",
         }
     }
 }
@@ -189,11 +209,29 @@ indexes! {
     PROVIDER_KEY = ProviderKeys by ["accountId", "provider"];
     /// An account's keys.
     PROVIDER_KEYS = ProviderKeys by ["accountId"];
+    /// A switch.
+    CONFIG_BY_KEY = SystemConfig by ["key"];
+    /// The token of a provider of machines.
+    MACHINE_TOKEN = MachineTokens by ["provider"];
+    /// An account's machines, those that are gone included.
+    PROVISIONS = Provisions by ["accountId"];
+    /// The machines in a state.
+    PROVISIONS_BY_STATE = Provisions by ["state"];
+    /// The machine that a one-time token belongs to.
+    PROVISION_BY_TOKEN = Provisions by ["tokenHash"];
+    /// The upgrades in a state.
+    ROLLOUTS_BY_STATE = Rollouts by ["state"];
 }
 
 /// The step from each version of this layout to the next: `MIGRATIONS[0]` makes 2 out of 1. [`create`] makes the version
 /// behind the last of them; newer data is refused.
-pub(super) const MIGRATIONS: &[&str] = &[];
+pub(super) const MIGRATIONS: &[&str] = &[
+    // 2: machines and upgrades of several accounts.
+    "CREATE TABLE systemConfig (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+     CREATE TABLE machineTokens (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+     CREATE TABLE provisions (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+     CREATE TABLE rollouts (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;",
+];
 
 /// The statements that create all tables and indexes.
 pub(super) fn create() -> String {
@@ -214,7 +252,7 @@ pub(super) fn missing_indexes() -> String {
         let (name, table) = (name.to_lowercase(), index.table.name());
         format!("CREATE INDEX IF NOT EXISTS by_{name} ON {table} ({fields}, at);\n")
     });
-    indexes.chain([columns::index()]).collect()
+    indexes.chain([columns::index(), fleet_rows::indexes()]).collect()
 }
 
 /// A field of the row as an SQL expression. Index and query use the same text, so that SQLite uses the index.

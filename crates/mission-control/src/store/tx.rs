@@ -58,6 +58,9 @@ pub(crate) struct Tx<'a> {
     feed: &'a ChangeFeed,
     /// The number of the last change that this transaction is sure to see.
     seen: u64,
+    /// How many queries it has made.
+    #[cfg(test)]
+    queries: Rc<Cell<usize>>,
 }
 
 impl<'a> Tx<'a> {
@@ -67,7 +70,17 @@ impl<'a> Tx<'a> {
         #[expect(clippy::cast_precision_loss, reason = "dates are far below 2^53 ms")]
         let now = (now.0 as f64).max(last_instant.floor());
         let (last_instant, written, reads) = (Cell::new(last_instant), Rc::default(), Rc::default());
-        Self { database, now, last_instant, written, reads, feed, seen }
+        Self {
+            database,
+            now,
+            last_instant,
+            written,
+            reads,
+            feed,
+            seen,
+            #[cfg(test)]
+            queries: Rc::default(),
+        }
     }
 
     /// The time, read once for the whole transaction.
@@ -79,7 +92,15 @@ impl<'a> Tx<'a> {
     /// periods do not overlap.
     pub(crate) fn at(&self, now: f64) -> Tx<'a> {
         let (written, reads) = (self.written.clone(), self.reads.clone());
-        Tx { now, last_instant: Cell::new(now), written, reads, ..*self }
+        Tx {
+            now,
+            last_instant: Cell::new(now),
+            written,
+            reads,
+            #[cfg(test)]
+            queries: self.queries.clone(),
+            ..*self
+        }
     }
 
     /// The last creation time that was assigned, and what was written.
@@ -94,7 +115,15 @@ impl<'a> Tx<'a> {
 
     /// Notes that a table is read.
     pub(super) fn will_read(&self, table: Table) {
+        #[cfg(test)]
+        self.queries.set(self.queries.get() + 1);
         self.reads.set(self.reads.get().with(table));
+    }
+
+    /// How many queries this transaction has made.
+    #[cfg(test)]
+    pub(crate) fn queries(&self) -> usize {
+        self.queries.get()
     }
 
     /// The revision that this transaction sees, for pages that later request the changes since.
@@ -162,7 +191,7 @@ impl<'a> Tx<'a> {
         Ok(())
     }
 
-    fn note(&self, table: Table, id: &str) {
+    pub(super) fn note(&self, table: Table, id: &str) {
         self.written.borrow_mut().note(table, id);
     }
 

@@ -1,0 +1,98 @@
+//! Reads the options of `fleet`, and those of `local` that make it a control plane.
+
+use std::net::IpAddr;
+use std::path::PathBuf;
+
+use mcr_model::BaseUrl;
+
+use super::options::{self as opt, CommandOption};
+use super::read::Given;
+use super::{Command, Misuse, tame};
+use crate::app::{self, ControlPlaneOptions, Fleet, FleetRequest, MachineRelease};
+
+/// The parts of a list that is separated by commas.
+fn list(given: &Given, option: &CommandOption) -> Vec<String> {
+    let text = given.text(option).unwrap_or_default();
+    text.split(',').map(str::trim).filter(|part| !part.is_empty()).map(ToOwned::to_owned).collect()
+}
+
+/// The options of `local`.
+pub(super) fn read(given: &Given, public_url: Option<BaseUrl>) -> Result<ControlPlaneOptions, Misuse> {
+    let proxies = list(given, &opt::TRUST_PROXY).into_iter().map(|address| {
+        address.parse::<IpAddr>().map_err(|_| {
+            let shown = tame(&address);
+            Misuse(format!("--trust-proxy `{shown}`: expected IP addresses such as 127.0.0.1"))
+        })
+    });
+    let release = given.text(&opt::MACHINE_RELEASE).map(|text| {
+        let parts = text.split_once("#sha256=").filter(|(url, _)| url.starts_with("https://"));
+        parts
+            .map(|(url, sha256)| MachineRelease { url: url.to_owned(), sha256: sha256.to_owned() })
+            .ok_or_else(|| {
+                let shown = tame(&text);
+                Misuse(format!("--release `{shown}`: expected https://…#sha256= and 64 hexadecimal digits"))
+            })
+    });
+    Ok(ControlPlaneOptions {
+        public_url,
+        proxies: proxies.collect::<Result<_, _>>()?,
+        release: release.transpose()?,
+        ssh_keys: list(given, &opt::SSH_KEYS),
+        destroys_silent: given.flag(&opt::DESTROY_SILENT),
+    })
+}
+
+/// Builds `fleet`.
+pub(super) fn fleet(given: &mut Given, url: Option<BaseUrl>) -> Result<Command, Misuse> {
+    let operand = given.operand.take().unwrap_or_default();
+    let needed = |option: &CommandOption| {
+        let subcommand = given.subcommand.unwrap_or_default();
+        let value = given.text(option);
+        value.ok_or_else(|| Misuse(format!("`fleet {subcommand}` needs --{}", option.name)))
+    };
+    let what = match given.subcommand {
+        Some("show") => FleetRequest::Show(operand),
+        Some("create") => FleetRequest::Create(operand),
+        Some("restart") => FleetRequest::Restart(operand),
+        Some("upgrade") => FleetRequest::Upgrade {
+            account: operand,
+            to: needed(&opt::TO_VERSION)?,
+            openclaw: given.text(&opt::TO_OPENCLAW),
+            minutes: given.text(&opt::MINUTES).map(|text| minutes(&text)).transpose()?,
+        },
+        Some("rollback") => FleetRequest::RollBack,
+        Some("stop") => FleetRequest::Stop,
+        Some("provision") => FleetRequest::Provision {
+            account: operand,
+            machine: [
+                needed(&opt::MACHINE_PROVIDER)?,
+                needed(&opt::MACHINE_REGION)?,
+                needed(&opt::MACHINE_SIZE)?,
+                needed(&opt::MACHINE_IMAGE)?,
+            ],
+        },
+        Some("cancel") => FleetRequest::Press("provisioning:cancel", operand),
+        Some("retry") => FleetRequest::Press("provisioning:retry", operand),
+        Some("destroy") => FleetRequest::Press("provisioning:destroy", operand),
+        Some("rotate") => FleetRequest::Press("provisioning:rotateToken", operand),
+        Some("token") => {
+            FleetRequest::Token { provider: operand, file: PathBuf::from(needed(&opt::MACHINE_TOKEN_FILE)?) }
+        }
+        Some("enable") => FleetRequest::Switch { key: operand, on: true },
+        Some("disable") => FleetRequest::Switch { key: operand, on: false },
+        _ => FleetRequest::List,
+    };
+    let url = match url {
+        Some(url) => url,
+        None => BaseUrl::parse(&format!("http://{}", app::LISTEN))
+            .map_err(|why| Misuse(why.explain().to_owned()))?,
+    };
+    let key_file = given.value(&opt::ADMIN_KEY_FILE).map(PathBuf::from);
+    let admin_key_file = key_file.unwrap_or_else(|| PathBuf::from(app::DATA).join("admin-key"));
+    Ok(Command::Fleet(Fleet { url, admin_key_file, what, json: given.flag(&opt::JSON) }))
+}
+
+fn minutes(text: &str) -> Result<u32, Misuse> {
+    let minutes = text.parse().ok().filter(|minutes| (1..=240).contains(minutes));
+    minutes.ok_or_else(|| Misuse(format!("--minutes `{}`: expected a number from 1 to 240", tame(text))))
+}
