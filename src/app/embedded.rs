@@ -12,7 +12,7 @@ use log::{error, info, warn};
 use mcr_http::hosts::Hosts;
 use mcr_http::message::Request;
 use mcr_http::server::{Server, ServerLimits};
-use mcr_mission_control::http_api::{API_PATHS, BODY_BYTES, HttpApi, RuntimePage};
+use mcr_mission_control::http_api::{HttpApi, RuntimePage, with_limits};
 use mcr_mission_control::refusals::refused;
 use mcr_mission_control::{Data, DataError, Engine, Opening};
 use mcr_model::clock::SystemClock;
@@ -76,11 +76,10 @@ impl Board {
         on_login: impl Fn() + Send + Sync + 'static,
     ) -> Result<Self, String> {
         let engine = Arc::new(data.engine);
-        let api = HttpApi::new(engine.clone(), data.admin_key.clone(), hosts);
+        let api = HttpApi::new(engine.clone(), data.admin_key.clone(), hosts)
+            .with_worker_token(data.worker_token.clone());
         let runtime_page = api.runtime_page();
-        let limits = API_PATHS
-            .iter()
-            .fold(ServerLimits::default(), |limits, path| limits.with_body_limit(path, BODY_BYTES));
+        let limits = with_limits(ServerLimits::default());
         let answer = move |request: Request| {
             let reply = api.answer(&request);
             if request.path() == "/login" && reply.status() == 200 {

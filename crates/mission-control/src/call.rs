@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::answer::Refusal;
+use super::pool::PoolTimes;
 use super::rows::Account;
 use super::store::{Doc, Id, StoreError, Tx};
 use super::vault::{Vault, VaultError};
@@ -16,6 +17,8 @@ pub struct Options {
     pub original: bool,
     /// Answer like a production deployment: without reasons.
     pub redact: bool,
+    /// The times of the worker pool.
+    pub pool: PoolTimes,
 }
 
 /// A call with valid arguments and an authorized caller.
@@ -30,6 +33,8 @@ pub(super) struct Call<'a> {
     pub(super) options: Options,
     /// The vault for providers' keys, if there is a master key.
     pub(super) vault: Option<&'a Vault>,
+    /// The address at which the caller reaches this server.
+    pub(super) origin: &'a str,
 }
 
 /// The result of a function.

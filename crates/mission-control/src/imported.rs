@@ -9,6 +9,7 @@ use super::Refusal;
 use super::call::Options;
 use super::human::secrets;
 use super::human::skills::{CATEGORY, CONFIG};
+use super::pool;
 use super::rules::agent_config;
 use super::rules::attachments;
 use super::rules::fields::{self, DOCUMENT_TYPE};
@@ -46,7 +47,7 @@ const LATEST_CREATION: f64 = 4_102_444_800_000.0;
 const SHOWN_CHARS: usize = 60;
 
 /// A rule for one field. An absent field satisfies every rule.
-enum Rule {
+pub(super) enum Rule {
     /// A value of a list or a form, as for arguments.
     Is(Is),
     /// A function's check of a text.
@@ -159,6 +160,7 @@ fn rules(table: Table) -> &'static [(&'static str, Rule)] {
             ("provider", Text(|name, _| secrets::check_provider(name))),
             ("provider", Unique(&["accountId", "provider"], "the account has another row with this value")),
         ],
+        _ => pool::import_rules(table),
     }
 }
 

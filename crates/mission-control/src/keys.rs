@@ -4,6 +4,7 @@ use std::fmt;
 
 use ring::digest;
 
+use super::pool;
 use super::rows::{Account, ProviderKey};
 use super::store::{Doc, Id, PROVIDER_KEY, PROVIDER_KEYS, StoreError, Tx};
 use super::vault::{SealContext, Sealed, Vault, VaultError, hex};
@@ -95,5 +96,5 @@ pub(super) fn check(tx: &Tx<'_>, vault: &Vault) -> Result<(), KeyError> {
     for key in tx.all::<ProviderKey>()? {
         vault.check(&key.row.key_id)?;
     }
-    Ok(())
+    pool::check_secrets(tx, vault)
 }

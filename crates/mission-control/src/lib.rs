@@ -6,8 +6,8 @@
 //! stand-in to correct a defect of the original, it is corrected, unless [`Options::original`] requests the defect. Clients
 //! can also subscribe to queries (`sync`).
 //!
-//! Further parts: a directory with the database and three secrets (`data`), a vault for providers' keys whose master key is
-//! not in the database (`vault`, `keys`), import and export of all data (`export`), and a demo (`seed`).
+//! Further parts: a directory with the database and four secrets (`data`), a vault for providers' keys whose master key is
+//! not in the database (`vault`, `keys`), import and export of all data (`export`), and a demo (`seed`). The queue system of a worker pool is in `pool`.
 
 mod account_setup;
 mod answer;
@@ -25,6 +25,7 @@ mod keys;
 mod logins;
 mod maintenance;
 mod number;
+mod pool;
 mod raw_rows;
 pub mod refusals;
 mod rows;
@@ -43,6 +44,7 @@ pub use data::{Data, DataError, DataLocation, Opening, Seed};
 pub use engine::{Caller, Engine};
 pub use function::Kind;
 pub use keys::KeyError;
+pub use pool::{BotAccount, PoolTimes, TelegramApi, WEBHOOK_PATH, WebhookState};
 pub use store::StoreError;
 pub use sync::SyncTimes;
 pub use vault::{MasterKey, SealContext, Sealed, Vault, VaultError};

@@ -10,6 +10,7 @@ use super::call::Call;
 use super::data::{DataError, TokenFiles};
 use super::engine::Engine;
 use super::keys::{self, KeyError};
+use super::pool;
 use super::rows::ProviderKey;
 use super::rules::offline;
 use super::store::StoreError;
@@ -19,7 +20,8 @@ use mcr_model::secret::Secret;
 impl Engine {
     /// Marks silent runtimes as offline. Must be called every 30 s.
     pub fn sweep(&self) -> Result<(), StoreError> {
-        self.store.write(|tx| offline::sweep(tx, self.options))
+        self.store.write(|tx| offline::sweep(tx, self.options))?;
+        self.sweep_pool()
     }
 
     /// Sets the vault. Fails if another master key sealed the stored keys.
@@ -70,7 +72,8 @@ impl Engine {
     pub fn sealed_with(&self) -> Result<BTreeSet<String>, StoreError> {
         self.store.read(|tx| {
             let keys = tx.all::<ProviderKey>()?;
-            Ok(keys.into_iter().map(|key| key.row.key_id).collect())
+            let keys = keys.into_iter().map(|key| key.row.key_id);
+            Ok(keys.chain(pool::sealed_with(tx)?).collect())
         })
     }
 
@@ -86,7 +89,7 @@ impl Engine {
                 key.row.put_in(sealed);
                 tx.put(&key)?;
             }
-            Ok::<_, KeyError>(keys.len())
+            Ok::<_, KeyError>(keys.len() + pool::rotate_secrets(tx, vault, &next)?)
         })?;
         self.vault = Some(next);
         Ok(count)

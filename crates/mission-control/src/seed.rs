@@ -257,7 +257,7 @@ impl DemoBuilder<'_> {
         let account = tx.get(&self.account)?;
         let account = account.ok_or_else(|| StoreError::Fault("the new account is gone".to_owned()))?;
         let args = args.as_object().cloned().unwrap_or_default();
-        (function.run)(&Call { tx, args: &args, account, options: self.options, vault: None })
+        (function.run)(&Call { tx, args: &args, account, options: self.options, vault: None, origin: "" })
     }
 
     /// Calls a service function. No token is required here.

@@ -145,7 +145,8 @@ fn a_version_that_changes_within_a_process_is_named_and_the_strictest_behaviour_
         let uptime = started.elapsed().as_millis();
         match path {
             "/startupz" => {
-                let version = if second.fetch_xor(true, Ordering::Relaxed) { "2026.9.6" } else { "2026.5.28" };
+                let version =
+                    if second.fetch_xor(true, Ordering::Relaxed) { "2026.9.6" } else { "2026.5.28" };
                 let claim = json!({"ok": true, "status": "started", "version": version, "uptimeMs": uptime});
                 Some(HttpReply::json_of(&claim))
             }

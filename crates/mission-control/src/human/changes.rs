@@ -79,6 +79,8 @@ impl Difference {
             Table::Documents => self.add_document(call, id)?,
             Table::Activities => self.add_activity(call, id)?,
             Table::Accounts | Table::Subscriptions | Table::Sessions | Table::Uploads | Table::Storage => {}
+            // The feed has no rows of the pool.
+            _ => {}
         }
         Ok(())
     }

@@ -1,7 +1,7 @@
 //! Tables and indexes. All tables have the same columns: id, creation time, and the row as JSON. Indexes are expressions over
 //! the JSON, so a new optional field needs no migration.
 
-use super::columns;
+use super::{columns, pool_indexes};
 
 /// The tables of the original that this backend implements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -36,10 +36,52 @@ pub(crate) enum Table {
     Runtimes,
     /// Providers' keys, encrypted.
     ProviderKeys,
+    /// Agents of the worker pool.
+    PoolAgents,
+    /// The queue of the worker pool.
+    PoolMessages,
+    /// Conversations of the worker pool.
+    PoolConversations,
+    /// The histories of conversations, one row for each message.
+    PoolHistory,
+    /// Workers of the pool.
+    PoolWorkers,
+    /// Secrets of the pool, encrypted.
+    PoolSecrets,
+    /// Which agent a user has.
+    PoolBindings,
+    /// Codes that connect a chat with a user.
+    PairingCodes,
+    /// Telegram bots with the hashes of their webhook secrets.
+    PoolBots,
+    /// Updates of Telegram that were received.
+    PoolUpdates,
+    /// Stored files of queued messages.
+    PoolAttachments,
+    /// Addresses to which one file can be posted.
+    PoolUploads,
+    /// Snapshots of workers' data.
+    PoolSnapshots,
+    /// Versions of global skills.
+    SkillVersions,
+    /// Which version of a global skill a channel has.
+    SkillReleases,
+    /// Message templates.
+    MessageTemplates,
+    /// Templates of scheduled messages.
+    PushTemplates,
+    /// Scheduled messages.
+    PushJobs,
+    /// Runs of scheduled messages and broadcasts.
+    PushDispatches,
+    /// Messages to all agents.
+    Broadcasts,
+    /// Settings of the pool; one row.
+    PoolSettings,
 }
 
 impl Table {
-    pub(crate) const ALL: [Self; 15] = [
+    pub(crate) const ALL: [Self; 36] = [
         Self::Accounts,
         Self::Memberships,
         Self::Agents,
@@ -55,6 +97,27 @@ impl Table {
         Self::Storage,
         Self::Runtimes,
         Self::ProviderKeys,
+        Self::PoolAgents,
+        Self::PoolMessages,
+        Self::PoolConversations,
+        Self::PoolHistory,
+        Self::PoolWorkers,
+        Self::PoolSecrets,
+        Self::PoolBindings,
+        Self::PairingCodes,
+        Self::PoolBots,
+        Self::PoolUpdates,
+        Self::PoolAttachments,
+        Self::PoolUploads,
+        Self::PoolSnapshots,
+        Self::SkillVersions,
+        Self::SkillReleases,
+        Self::MessageTemplates,
+        Self::PushTemplates,
+        Self::PushJobs,
+        Self::PushDispatches,
+        Self::Broadcasts,
+        Self::PoolSettings,
     ];
 
     /// The name in the database, and in the platform's error texts.
@@ -75,7 +138,33 @@ impl Table {
             Self::Storage => "_storage",
             Self::Runtimes => "runtimes",
             Self::ProviderKeys => "providerKeys",
+            Self::PoolAgents => "agentProfiles",
+            Self::PoolMessages => "messageQueue",
+            Self::PoolConversations => "conversations",
+            Self::PoolHistory => "conversationMessages",
+            Self::PoolWorkers => "workers",
+            Self::PoolSecrets => "secrets",
+            Self::PoolBindings => "identityBindings",
+            Self::PairingCodes => "pairingCodes",
+            Self::PoolBots => "telegramBots",
+            Self::PoolUpdates => "telegramUpdates",
+            Self::PoolAttachments => "messageAttachments",
+            Self::PoolUploads => "uploadAddresses",
+            Self::PoolSnapshots => "dataSnapshots",
+            Self::SkillVersions => "globalSkillVersions",
+            Self::SkillReleases => "globalSkillReleases",
+            Self::MessageTemplates => "messageTemplates",
+            Self::PushTemplates => "pushTemplates",
+            Self::PushJobs => "pushJobs",
+            Self::PushDispatches => "pushDispatches",
+            Self::Broadcasts => "broadcasts",
+            Self::PoolSettings => "poolSettings",
         }
+    }
+
+    /// Whether the table belongs to the worker pool.
+    pub(super) fn is_of_pool(self) -> bool {
+        (Self::PoolAgents as usize..=Self::PoolSettings as usize).contains(&(self as usize))
     }
 
     /// The prefix of its ids.
@@ -96,6 +185,27 @@ impl Table {
             Self::Storage => "kg",
             Self::Runtimes => "rt",
             Self::ProviderKeys => "pk",
+            Self::PoolAgents => "pa",
+            Self::PoolMessages => "mq",
+            Self::PoolConversations => "cv",
+            Self::PoolHistory => "ch",
+            Self::PoolWorkers => "wk",
+            Self::PoolSecrets => "ps",
+            Self::PoolBindings => "pb",
+            Self::PairingCodes => "pc",
+            Self::PoolBots => "bt",
+            Self::PoolUpdates => "tg",
+            Self::PoolAttachments => "ma",
+            Self::PoolUploads => "xd",
+            Self::PoolSnapshots => "ds",
+            Self::SkillVersions => "gv",
+            Self::SkillReleases => "gr",
+            Self::MessageTemplates => "mt",
+            Self::PushTemplates => "pt",
+            Self::PushJobs => "pj",
+            Self::PushDispatches => "pd",
+            Self::Broadcasts => "br",
+            Self::PoolSettings => "pg",
         }
     }
 }
@@ -116,11 +226,12 @@ macro_rules! indexes {
         $($(#[$doc])* pub(in crate) const $name: Index =
             Index { table: Table::$table, by: &$by, then: indexes!(@then $($then)?) };)*
 
-        pub(super) const INDEXES: &[(&str, Index)] = &[$((stringify!($name), $name)),*];
+        pub(in crate::store) const INDEXES: &[(&str, Index)] = &[$((stringify!($name), $name)),*];
     };
     (@then) => { None };
     (@then $then:literal) => { Some($then) };
 }
+pub(super) use indexes;
 
 indexes! {
     /// The account that a slug names.
@@ -193,7 +304,32 @@ indexes! {
 
 /// The step from each version of this layout to the next: `MIGRATIONS[0]` makes 2 out of 1. [`create`] makes the version
 /// behind the last of them; newer data is refused.
-pub(super) const MIGRATIONS: &[&str] = &[];
+pub(super) const MIGRATIONS: &[&str] = &[POOL_TABLES];
+
+/// Layout 2: the tables of the worker pool.
+const POOL_TABLES: &str = "
+    CREATE TABLE agentProfiles (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+    CREATE TABLE messageQueue (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+    CREATE TABLE conversations (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+    CREATE TABLE conversationMessages (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+    CREATE TABLE workers (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+    CREATE TABLE secrets (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+    CREATE TABLE identityBindings (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+    CREATE TABLE pairingCodes (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+    CREATE TABLE telegramBots (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+    CREATE TABLE telegramUpdates (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+    CREATE TABLE messageAttachments (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+    CREATE TABLE uploadAddresses (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+    CREATE TABLE dataSnapshots (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+    CREATE TABLE globalSkillVersions (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+    CREATE TABLE globalSkillReleases (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+    CREATE TABLE messageTemplates (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+    CREATE TABLE pushTemplates (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+    CREATE TABLE pushJobs (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+    CREATE TABLE pushDispatches (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+    CREATE TABLE broadcasts (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+    CREATE TABLE poolSettings (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+";
 
 /// The statements that create all tables and indexes.
 pub(super) fn create() -> String {
@@ -209,7 +345,7 @@ pub(super) fn create() -> String {
 /// The statements that create missing indexes. An index is not part of the layout: every version works with the indexes of
 /// every other version.
 pub(super) fn missing_indexes() -> String {
-    let indexes = INDEXES.iter().map(|(name, index)| {
+    let indexes = INDEXES.iter().chain(pool_indexes::INDEXES).map(|(name, index)| {
         let fields = index.by.iter().copied().chain(index.then).map(field).collect::<Vec<_>>().join(", ");
         let (name, table) = (name.to_lowercase(), index.table.name());
         format!("CREATE INDEX IF NOT EXISTS by_{name} ON {table} ({fields}, at);\n")
