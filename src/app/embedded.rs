@@ -9,6 +9,7 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, bounded};
 use log::{error, info, warn};
 
+use super::pool_telegram::PoolTelegram;
 use mcr_http::hosts::Hosts;
 use mcr_http::message::Request;
 use mcr_http::server::{Server, ServerLimits};
@@ -75,7 +76,7 @@ impl Board {
         hosts: Hosts,
         on_login: impl Fn() + Send + Sync + 'static,
     ) -> Result<Self, String> {
-        let engine = Arc::new(data.engine);
+        let engine = Arc::new(data.engine.with_telegram(Arc::new(PoolTelegram::from_env()?)));
         let api = HttpApi::new(engine.clone(), data.admin_key.clone(), hosts)
             .with_worker_token(data.worker_token.clone());
         let runtime_page = api.runtime_page();

@@ -25,6 +25,8 @@ mod local;
 mod nudge;
 mod overview;
 mod pause;
+#[cfg(feature = "mission-control")]
+mod pool_telegram;
 #[cfg(feature = "demo")]
 pub mod rehearse;
 mod run;

@@ -152,8 +152,10 @@ impl Data {
         let engine = match &folder {
             None => engine,
             Some(folder) => {
-                let files = Folder::make(&folder.path().join(FILES), Access::Owner)?;
-                engine.with_files(files).with_token_files(TokenFiles::new(folder.clone(), account.id.clone()))
+                let stored = files::stored_files(folder, FILES)?;
+                engine
+                    .with_files(stored)
+                    .with_token_files(TokenFiles::new(folder.clone(), account.id.clone()))
             }
         };
         Ok(Self {

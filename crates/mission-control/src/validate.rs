@@ -41,6 +41,12 @@ pub(super) struct Arg {
 }
 
 impl Arg {
+    /// Its name.
+    #[cfg(test)]
+    pub(super) const fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// The form of its value.
     pub(super) const fn is(&self) -> Is {
         self.is

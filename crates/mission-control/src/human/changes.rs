@@ -78,8 +78,7 @@ impl Difference {
             Table::Messages => self.add_message(call, id)?,
             Table::Documents => self.add_document(call, id)?,
             Table::Activities => self.add_activity(call, id)?,
-            Table::Accounts | Table::Subscriptions | Table::Sessions | Table::Uploads | Table::Storage => {}
-            // The feed has no rows of the pool.
+            // Another account, or a table that pages do not show.
             _ => {}
         }
         Ok(())

@@ -70,6 +70,12 @@ pub(crate) fn find(path: &str) -> Option<&'static PoolAction> {
     ACTIONS.iter().find(|action| action.path == path)
 }
 
+/// The names of all actions.
+#[cfg(test)]
+pub(super) fn paths() -> impl Iterator<Item = &'static str> {
+    ACTIONS.iter().map(|action| action.path)
+}
+
 impl PoolAction {
     /// Runs the action for a person.
     pub(crate) fn run(&self, engine: &Engine, kind: Kind, args: &Value, caller: Caller) -> Answer {

@@ -208,7 +208,7 @@ fn first_answer(tx: &Tx<'_>, bot: &str, update_id: &str) -> Result<Option<Answer
     let Some(found) = found else { return Ok(None) };
     let body = serde_json::from_str(&found.row.answer);
     let body = body.map_err(|why| StoreError::Corrupt(format!("row {}: {why}", found.id)))?;
-    Ok(Some((if found.row.status == 202.0 { 202 } else { 200 }, body)))
+    Ok(Some((if found.row.status > 200.0 { 202 } else { 200 }, body)))
 }
 
 fn keep_answer(tx: &Tx<'_>, bot: &str, update_id: &str, answer: Answered) -> Result<Answered, Refusal> {

@@ -10,7 +10,7 @@
 mod actions;
 mod agents;
 mod bindings;
-// mod broadcast;
+mod broadcast;
 mod claims;
 mod conversations;
 mod files;
@@ -21,21 +21,21 @@ mod lifecycle;
 mod onboarding;
 mod overview;
 mod pairing;
-// mod push_jobs;
-// mod push_runs;
-// mod push_schedule;
-// mod push_templates;
+mod push_jobs;
+mod push_runs;
+mod push_schedule;
+mod push_templates;
 mod queue;
 mod reads;
 mod rows;
 mod secrets;
 mod settings;
-// mod skills;
+mod skills;
 mod snapshots;
 mod telegram_api;
+mod templates;
 #[cfg(test)]
 mod tests;
-// mod templates;
 mod times;
 
 use log::error;
@@ -43,6 +43,7 @@ use log::error;
 use super::answer::Refusal;
 use super::engine::Engine;
 use super::function::Function;
+use super::rules::limit::whole;
 use super::store::{StoreError, Table};
 use super::validate::{Arg, Is, may, need};
 
@@ -50,6 +51,8 @@ pub use telegram_api::{BotAccount, TelegramApi, WebhookState};
 pub use times::PoolTimes;
 
 pub(super) use actions::find as find_action;
+#[cfg(test)]
+use actions::paths as action_paths;
 pub(super) use files::{Files, STORAGE_PATH, UPLOAD_PATH, UploadError};
 pub(super) use imports::rules as import_rules;
 pub(super) use secrets::{check as check_secrets, rotate as rotate_secrets, sealed_with};
@@ -58,7 +61,7 @@ pub(super) use secrets::{check as check_secrets, rotate as rotate_secrets, seale
 pub(super) const FUNCTIONS: &[&[Function]] = &[
     agents::FUNCTIONS,
     bindings::FUNCTIONS,
-    // broadcast::FUNCTIONS,
+    broadcast::FUNCTIONS,
     claims::FUNCTIONS,
     conversations::FUNCTIONS,
     files::FUNCTIONS,
@@ -67,16 +70,16 @@ pub(super) const FUNCTIONS: &[&[Function]] = &[
     onboarding::FUNCTIONS,
     overview::FUNCTIONS,
     pairing::FUNCTIONS,
-    // push_jobs::FUNCTIONS,
-    // push_runs::FUNCTIONS,
-    // push_templates::FUNCTIONS,
+    push_jobs::FUNCTIONS,
+    push_runs::FUNCTIONS,
+    push_templates::FUNCTIONS,
     queue::FUNCTIONS,
     reads::FUNCTIONS,
     secrets::FUNCTIONS,
     settings::FUNCTIONS,
-    // skills::FUNCTIONS,
+    skills::FUNCTIONS,
     snapshots::FUNCTIONS,
-    // templates::FUNCTIONS,
+    templates::FUNCTIONS,
 ];
 
 /// The route that receives the updates of Telegram (worker-pool C.7).
@@ -100,7 +103,7 @@ impl Engine {
     pub(super) fn sweep_pool(&self) -> Result<(), StoreError> {
         let done = self.pool_write(|call| {
             lifecycle::reconcile(call.tx, &call.options.pool)?;
-            Ok(())
+            push_runs::sweep(call.tx, &call.options.pool)
         });
         match done {
             Err(Refusal::Store(why)) => return Err(why),
@@ -113,10 +116,5 @@ impl Engine {
 
 /// A limit within its bounds, or its default.
 fn clamped(limit: Option<f64>, default: usize, max: usize) -> usize {
-    let Some(limit) = limit.filter(|limit| !limit.is_nan()) else { return default };
-    let mut rows = 1;
-    while rows < max && f64::from(u32::try_from(rows).unwrap_or(u32::MAX)) < limit.floor() {
-        rows += 1;
-    }
-    rows
+    limit.filter(|limit| !limit.is_nan()).map_or(default, |limit| whole(limit).clamp(1, max))
 }

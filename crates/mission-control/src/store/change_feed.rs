@@ -63,23 +63,10 @@ impl Written {
     pub(super) fn note(&mut self, table: Table, id: &str) {
         self.tables = self.tables.with(table);
         match table {
-            // Pages do not show these tables.
-            Table::Subscriptions | Table::Sessions | Table::Uploads | Table::Storage => {}
-            table if table.is_of_pool() => {}
             Table::Notifications => self.notified = true,
+            table if !table.is_on_pages() => {}
             _ if self.rows.len() >= ROWS => self.overflowed = true,
-            Table::Accounts
-            | Table::Memberships
-            | Table::Agents
-            | Table::Tasks
-            | Table::Messages
-            | Table::Documents
-            | Table::Skills
-            | Table::Activities
-            | Table::Runtimes
-            | Table::ProviderKeys => self.rows.push((table, id.to_owned())),
-            // The tables of the pool, see above.
-            _ => {}
+            _ => self.rows.push((table, id.to_owned())),
         }
     }
 }

@@ -162,9 +162,11 @@ impl Table {
         }
     }
 
-    /// Whether the table belongs to the worker pool.
-    pub(super) fn is_of_pool(self) -> bool {
-        (Self::PoolAgents as usize..=Self::PoolSettings as usize).contains(&(self as usize))
+    /// Whether pages show rows of this table.
+    pub(super) fn is_on_pages(self) -> bool {
+        let is_of_pool = (Self::PoolAgents as usize..=Self::PoolSettings as usize).contains(&(self as usize));
+        let is_hidden = matches!(self, Self::Subscriptions | Self::Sessions | Self::Uploads | Self::Storage);
+        !is_of_pool && !is_hidden
     }
 
     /// The prefix of its ids.

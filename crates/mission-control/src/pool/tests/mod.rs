@@ -1,9 +1,20 @@
 //! The pool as its callers see it: functions by name, at times that the test chooses.
 
+#![allow(
+    clippy::cast_precision_loss,
+    clippy::cast_possible_truncation,
+    clippy::needless_pass_by_value,
+    reason = "times are whole numbers far below 2^53, and arguments are written where they are used"
+)]
+
 mod claims;
 mod conversations;
+mod documents;
+mod inputs;
 mod leases;
 mod lifecycle;
+mod publishing;
+mod telegram;
 
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicI64, Ordering};
