@@ -9,10 +9,11 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, bounded};
 use log::{error, info, warn};
 
+use super::pool_telegram::PoolTelegram;
 use mcr_http::hosts::Hosts;
 use mcr_http::message::Request;
 use mcr_http::server::{Server, ServerLimits};
-use mcr_mission_control::http_api::{API_PATHS, BODY_BYTES, Exposure, HttpApi, RuntimePage};
+use mcr_mission_control::http_api::{Exposure, HttpApi, RuntimePage, with_limits};
 use mcr_mission_control::refusals::refused;
 use mcr_mission_control::{Data, DataError, Engine, Opening};
 use mcr_model::clock::SystemClock;
@@ -84,13 +85,12 @@ impl Board {
         access: Access,
         on_login: impl Fn() + Send + Sync + 'static,
     ) -> Result<Self, String> {
-        let engine = Arc::new(data.engine);
-        let api =
-            HttpApi::new(engine.clone(), data.admin_key.clone(), access.hosts).with_exposure(access.exposure);
+        let engine = Arc::new(data.engine.with_telegram(Arc::new(PoolTelegram::from_env()?)));
+        let api = HttpApi::new(engine.clone(), data.admin_key.clone(), access.hosts)
+            .with_exposure(access.exposure)
+            .with_worker_token(data.worker_token.clone());
         let runtime_page = api.runtime_page();
-        let limits = API_PATHS
-            .iter()
-            .fold(ServerLimits::default(), |limits, path| limits.with_body_limit(path, BODY_BYTES));
+        let limits = with_limits(ServerLimits::default());
         let answer = move |request: Request| {
             let reply = api.answer(&request);
             if request.path() == "/login" && reply.status() == 200 {

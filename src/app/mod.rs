@@ -32,6 +32,8 @@ mod machines;
 mod nudge;
 mod overview;
 mod pause;
+#[cfg(feature = "mission-control")]
+mod pool_telegram;
 #[cfg(feature = "demo")]
 pub mod rehearse;
 mod run;

@@ -21,7 +21,7 @@ const LAYERS: [(&str, &[&str]); 11] = [
     ("clients", &["model", "files", "core", "http"]),
     ("store", &["model", "files", "core"]),
     ("provision", &["model", "files", "clients"]),
-    ("mission-control", &["model", "files", "http"]),
+    ("mission-control", &["model", "files", "core", "http"]),
     ("gateway-sim", &["model", "core", "http"]),
     ("service", &["model", "files", "config", "core", "http", "clients", "store"]),
 ];

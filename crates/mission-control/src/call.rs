@@ -5,6 +5,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::{Map, Value};
 
 use super::answer::Refusal;
+use super::pool::PoolTimes;
 use super::provisioning::ProvisionSettings;
 use super::rows::Account;
 use super::store::{Doc, Id, StoreError, Tx};
@@ -17,6 +18,8 @@ pub struct Options {
     pub original: bool,
     /// Answer like a production deployment: without reasons.
     pub redact: bool,
+    /// The times of the worker pool.
+    pub pool: PoolTimes,
 }
 
 /// A call with valid arguments and an authorized caller.
@@ -33,6 +36,8 @@ pub(super) struct Call<'a> {
     pub(super) vault: Option<&'a Vault>,
     /// How machines are provided, if this backend can.
     pub(super) provisioning: Option<&'a ProvisionSettings>,
+    /// The address at which the caller reaches this server.
+    pub(super) origin: &'a str,
 }
 
 /// The result of a function.

@@ -1,4 +1,4 @@
-//! The data directory: the database and its three secrets, each in a separate file that only its owner can read. The first
+//! The data directory: the database, its stored files, and its four secrets, each in a separate file that only its owner can read. The first
 //! start creates them, and every later start reads them.
 //!
 //! `:memory:` instead of a directory keeps everything in memory.
@@ -34,6 +34,10 @@ use files::{database, read_secret, remove, rename, size, write_new, write_secret
 const DATABASE: &str = "mission-control.sqlite";
 const ADMIN_KEY: &str = "admin-key";
 const SERVICE_TOKEN: &str = "service-token";
+/// The token of the pool's workers.
+const WORKER_TOKEN: &str = "worker-token";
+/// The folder with the stored files of the pool.
+const FILES: &str = "files";
 const MASTER_KEY: &str = "master-key";
 /// The next master key, while a rotation is in progress.
 const NEXT_MASTER_KEY: &str = "master-key.next";
@@ -96,6 +100,8 @@ pub struct Data {
     pub account: String,
     /// The admin key, for people.
     pub admin_key: Secret,
+    /// The token of the pool's workers.
+    pub worker_token: Secret,
     /// The service token, for the runtime. `None` if another token was issued meanwhile, which is not stored.
     pub service_token: Option<Secret>,
     /// Whether this start created them.
@@ -134,6 +140,7 @@ impl Data {
         let master = master_key(&engine, directory, opening.master_key.as_ref())?;
         let engine = engine.with_vault(Vault::new(&master))?;
         let admin_key = admin_key(directory)?;
+        let worker_token = secret_text(directory, WORKER_TOKEN, "worker token", "mc_worker_")?;
         let first = |tx: &Tx<'_>| Ok::<_, DataError>(tx.all::<Account>()?.into_iter().next());
         let (account, service_token, is_new) = if let Some(account) = engine.store.read(first)? {
             let settled = directory.map(|directory| token::settle(directory, &account)).transpose()?;
@@ -144,12 +151,18 @@ impl Data {
         };
         let engine = match &folder {
             None => engine,
-            Some(folder) => engine.with_token_files(TokenFiles::new(folder.clone(), account.id.clone())),
+            Some(folder) => {
+                let stored = files::stored_files(folder, FILES)?;
+                engine
+                    .with_files(stored)
+                    .with_token_files(TokenFiles::new(folder.clone(), account.id.clone()))
+            }
         };
         Ok(Self {
             engine,
             account: account.id.to_string(),
             admin_key,
+            worker_token,
             service_token,
             is_new,
             folder,
@@ -273,7 +286,12 @@ fn take_in(tx: &Tx<'_>, engine: &Engine, path: &Path) -> Result<NewAccount, Data
 }
 
 fn admin_key(folder: Option<&Folder>) -> Result<Secret, DataError> {
-    let stored = folder.map(|folder| read_secret(folder, ADMIN_KEY)).transpose()?.flatten();
+    secret_text(folder, ADMIN_KEY, "admin key", "mc_admin_")
+}
+
+/// The secret in a file, which is made if it does not exist.
+fn secret_text(folder: Option<&Folder>, file: &str, what: &str, prefix: &str) -> Result<Secret, DataError> {
+    let stored = folder.map(|folder| read_secret(folder, file)).transpose()?.flatten();
     match (folder, stored) {
         (Some(folder), Some(content)) => {
             let text = String::from_utf8_lossy(&content);
@@ -281,15 +299,15 @@ fn admin_key(folder: Option<&Folder>) -> Result<Secret, DataError> {
             if key.len() >= ADMIN_KEY_CHARS && key.chars().all(|c| c.is_ascii_graphic()) {
                 return Ok(Secret::new(key));
             }
-            let what = format!(
-                "this is no admin key (at least {ADMIN_KEY_CHARS} printable characters in one line); remove the file to \
+            let why = format!(
+                "this is no {what} (at least {ADMIN_KEY_CHARS} printable characters in one line); remove the file to \
                  get a new one"
             );
-            Err(DataError::Content { path: folder.path().join(ADMIN_KEY), what })
+            Err(DataError::Content { path: folder.path().join(file), what: why })
         }
         (folder, _) => {
-            let key = Secret::new(format!("mc_admin_{}", vault::hex(&vault::random::<32>()?)));
-            folder.map(|folder| write_secret(folder, ADMIN_KEY, &key)).transpose()?;
+            let key = Secret::new(format!("{prefix}{}", vault::hex(&vault::random::<32>()?)));
+            folder.map(|folder| write_secret(folder, file, &key)).transpose()?;
             Ok(key)
         }
     }

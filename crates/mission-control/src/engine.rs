@@ -1,7 +1,9 @@
 //! Runs a call: finds the function, validates the arguments, authenticates the caller, and runs the function.
 
 use std::cell::Cell;
+use std::collections::BTreeSet;
 use std::path::Path;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use serde_json::{Map, Value, json};
@@ -13,11 +15,13 @@ use super::call::{Call, Options};
 use super::catalog;
 use super::data::TokenFiles;
 use super::function::{self, DataAccess, Function, Guard, Kind};
+use super::pool::{self, Files, TelegramApi};
 use super::provisioning::ProvisionSettings;
 use super::rows::Account;
 use super::store::{Doc, Id, Store, StoreError, TableSet, Tx};
 use super::validate::validate;
 use super::vault::Vault;
+use mcr_files::Folder;
 use mcr_model::clock::Clock;
 use mcr_model::secret::Secret;
 
@@ -26,6 +30,8 @@ use mcr_model::secret::Secret;
 pub enum Caller {
     /// A caller with the admin key: a person.
     Person,
+    /// A caller with the token of the pool's workers.
+    Worker,
     /// Any other caller. The arguments may contain a service token.
     Stranger,
 }
@@ -46,29 +52,53 @@ pub struct Engine {
     pub(super) vault: Option<Vault>,
     pub(super) token_files: Option<TokenFiles>,
     pub(super) provisioning: Option<ProvisionSettings>,
+    /// The contents of stored files.
+    pub(super) files: Files,
+    /// Files that had no row at the last sweep.
+    pub(super) orphans: Mutex<BTreeSet<String>>,
+    /// The client of Telegram, if there is one.
+    pub(super) telegram: Option<Arc<dyn TelegramApi>>,
 }
+
+/// The address in the answers of calls that did not come over HTTP.
+const NO_ORIGIN: &str = "http://localhost";
 
 impl Engine {
     /// With data in this file, which is created if it does not exist.
     pub fn open(file: &Path, clock: Box<dyn Clock>, options: Options) -> Result<Self, StoreError> {
-        Ok(Self {
-            store: Store::open(file, clock)?,
-            options,
-            vault: None,
-            token_files: None,
-            provisioning: None,
-        })
+        Ok(Self::with_store(Store::open(file, clock)?, options))
     }
 
     /// With data in memory.
     pub fn in_memory(clock: Box<dyn Clock>, options: Options) -> Result<Self, StoreError> {
-        Ok(Self {
-            store: Store::in_memory(clock)?,
+        Ok(Self::with_store(Store::in_memory(clock)?, options))
+    }
+
+    fn with_store(store: Store, options: Options) -> Self {
+        Self {
+            store,
             options,
             vault: None,
             token_files: None,
             provisioning: None,
-        })
+            files: Files::default(),
+            orphans: Mutex::default(),
+            telegram: None,
+        }
+    }
+
+    /// Keeps stored files in this folder.
+    #[must_use]
+    pub(super) fn with_files(mut self, folder: Folder) -> Self {
+        self.files = Files::Folder(folder);
+        self
+    }
+
+    /// Sets the client of Telegram. Without one, functions that need Telegram are refused.
+    #[must_use]
+    pub fn with_telegram(mut self, telegram: Arc<dyn TelegramApi>) -> Self {
+        self.telegram = Some(telegram);
+        self
     }
 
     /// Creates an account with an owner. Returns its id and its service token.
@@ -91,7 +121,21 @@ impl Engine {
         caller: Caller,
         request_id: &str,
     ) -> (u16, Value) {
-        match self.run(kind, path, args, caller) {
+        self.call_at(NO_ORIGIN, kind, path, args, caller, request_id)
+    }
+
+    /// Like [`Engine::call`], for a caller that reaches this server at an address (`http://HOST:PORT`). Answers contain it in
+    /// the addresses of files.
+    pub fn call_at(
+        &self,
+        origin: &str,
+        kind: Kind,
+        path: &str,
+        args: &Value,
+        caller: Caller,
+        request_id: &str,
+    ) -> (u16, Value) {
+        match self.run_observed(origin, kind, path, args, caller, &Cell::default()) {
             Ok(value) => (200, json!({"status": "success", "value": function::with_floats(value)})),
             Err(refusal) => refusal.into_answer(request_id, self.options.redact),
         }
@@ -120,7 +164,7 @@ impl Engine {
     /// Runs a query for a subscriber.
     pub(super) fn observe(&self, path: &str, args: &Value, caller: Caller) -> Observation {
         let seen = Cell::default();
-        let result = self.run_observed(Kind::Query, path, args, caller, &seen);
+        let result = self.run_observed(NO_ORIGIN, Kind::Query, path, args, caller, &seen);
         let (tables, change) = seen.get();
         Observation { result, tables, change }
     }
@@ -135,19 +179,19 @@ impl Engine {
         self.store.wait_for_change_of(tables, seen, timeout);
     }
 
-    fn run(&self, kind: Kind, path: &str, args: &Value, caller: Caller) -> Result<Value, Refusal> {
-        self.run_observed(kind, path, args, caller, &Cell::default())
-    }
-
     /// Runs a function, and notes in `seen` what it has read.
     fn run_observed(
         &self,
+        origin: &str,
         kind: Kind,
         path: &str,
         args: &Value,
         caller: Caller,
         seen: &Cell<(TableSet, u64)>,
     ) -> Result<Value, Refusal> {
+        if let Some(action) = pool::find_action(path) {
+            return action.run(self, kind, args, caller);
+        }
         let function = catalog::find(path).ok_or_else(|| Refusal::NoFunction(path.to_owned()))?;
         if function.kind != kind {
             let (requested, defined) = (kind.word(), function.kind.word());
@@ -165,6 +209,7 @@ impl Engine {
                 options: self.options,
                 vault: self.vault.as_ref(),
                 provisioning: self.provisioning.as_ref(),
+                origin,
             };
             let answer = (function.run)(&call)?;
             if function.is_token_grant() {
@@ -178,7 +223,9 @@ impl Engine {
             answer
         };
         match function.access {
-            DataAccess::Reads if function.guard == Guard::ServiceToken => self.store.read_for_runtime(work),
+            DataAccess::Reads if matches!(function.guard, Guard::ServiceToken | Guard::Worker) => {
+                self.store.read_for_runtime(work)
+            }
             DataAccess::Reads => self.store.read(work),
             DataAccess::Writes => {
                 let answer = self.store.write(work);
@@ -187,6 +234,11 @@ impl Engine {
             }
         }
     }
+}
+
+/// The account of calls that are not about one account. It is empty and not stored.
+pub(super) fn nobody() -> Doc<Account> {
+    Doc { id: Id::default(), created: 0.0, row: Account::default() }
 }
 
 /// The account of the call, if the caller is authorized.
@@ -198,12 +250,13 @@ fn admit(
 ) -> Result<Doc<Account>, Refusal> {
     match (function.guard, caller) {
         (Guard::ServiceToken, _) => auth::by_service_token(tx, args),
-        (Guard::Admin | Guard::AdminOfAll, Caller::Stranger) => {
+        (Guard::Admin | Guard::AdminOfAll, Caller::Stranger | Caller::Worker) => {
             Err(Refusal::thrown(function.kind.stranger()))
         }
-        (Guard::AdminOfAll, Caller::Person) => {
-            Ok(Doc { id: Id::default(), created: 0.0, row: Account::default() })
-        }
+        (Guard::Worker, Caller::Stranger) => Err(Refusal::thrown(
+            "Unauthorized: send `Authorization: Bearer TOKEN` with the content of the file worker-token",
+        )),
+        (Guard::AdminOfAll | Guard::Worker, Caller::Person) | (Guard::Worker, Caller::Worker) => Ok(nobody()),
         (Guard::Admin, Caller::Person) => {
             let id = args.get("accountId").and_then(Value::as_str).unwrap_or_default();
             tx.get(&Id::new(id))?.ok_or_else(|| Refusal::thrown("Not found: Account does not exist"))

@@ -43,6 +43,8 @@ pub(super) enum Guard {
     ServiceToken,
     /// A caller with the admin key of this backend: a person.
     Admin,
+    /// A worker of the pool, or a person. The account of the call is empty.
+    Worker,
     /// Like [`Admin`](Self::Admin), for functions that are not about one account. The account of the call is empty and not
     /// stored.
     AdminOfAll,
@@ -100,6 +102,31 @@ impl Function {
     /// A service function that a person calls, without a token.
     pub(super) const fn token_grant(path: &'static str, args: &'static [Arg], run: Run) -> Self {
         Self { path, kind: Kind::Action, guard: Guard::Admin, access: DataAccess::Writes, args, run }
+    }
+
+    /// A query of the pool's workers.
+    pub(super) const fn worker_query(path: &'static str, args: &'static [Arg], run: Run) -> Self {
+        Self { path, kind: Kind::Query, guard: Guard::Worker, access: DataAccess::Reads, args, run }
+    }
+
+    /// A mutation of the pool's workers.
+    pub(super) const fn worker_mutation(path: &'static str, args: &'static [Arg], run: Run) -> Self {
+        Self { path, kind: Kind::Mutation, guard: Guard::Worker, access: DataAccess::Writes, args, run }
+    }
+
+    /// A query about the pool for people and their programs.
+    pub(super) const fn pool_query(path: &'static str, args: &'static [Arg], run: Run) -> Self {
+        Self { path, kind: Kind::Query, guard: Guard::AdminOfAll, access: DataAccess::Reads, args, run }
+    }
+
+    /// A mutation of the pool for people and their programs.
+    pub(super) const fn pool_mutation(path: &'static str, args: &'static [Arg], run: Run) -> Self {
+        Self { path, kind: Kind::Mutation, guard: Guard::AdminOfAll, access: DataAccess::Writes, args, run }
+    }
+
+    /// An action of the pool that is one transaction.
+    pub(super) const fn pool_action(path: &'static str, args: &'static [Arg], run: Run) -> Self {
+        Self { path, kind: Kind::Action, guard: Guard::AdminOfAll, access: DataAccess::Writes, args, run }
     }
 
     /// Whether the function gives the account a token. People's actions do nothing else.

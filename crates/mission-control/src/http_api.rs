@@ -1,8 +1,8 @@
 //! The platform's HTTP API, the page, and the authentication of requests.
 //!
-//! There are three kinds of callers. Runtimes and agents send the service token among the arguments. The page sends a cookie
+//! There are four kinds of callers. Runtimes and agents send the service token among the arguments. The page sends a cookie
 //! and a proof, which it got for the admin key. Programs of people send the admin key itself (`Authorization: Convex KEY`,
-//! like deploy keys). A foreign page in a browser on this machine is refused: its `Origin` is foreign, and a host name that
+//! like deploy keys), workers of a pool their token (`Authorization: Bearer TOKEN`). A foreign page in a browser on this machine is refused: its `Origin` is foreign, and a host name that
 //! was rebound to this machine is not an accepted `Host`.
 
 mod attempts;
@@ -20,10 +20,12 @@ use serde_json::{Value, json};
 use super::engine::{Caller, Engine};
 use super::function::Kind;
 use super::logins::{Logins, Streams, random_hex};
+use super::pool::{STORAGE_PATH, UPLOAD_PATH, UploadError, WEBHOOK_PATH};
 use super::sync::{self, SyncServer, SyncTimes};
 use mcr_http::hosts::{Hosts, Meant};
 use mcr_http::message::{Method, Reply, Request, Sink};
 use mcr_http::page::page;
+use mcr_http::server::ServerLimits;
 use mcr_model::BaseUrl;
 use mcr_model::json;
 use mcr_model::redact::without_credentials;
@@ -68,6 +70,18 @@ pub const BODY_BYTES: usize = 16 * 1024 * 1024 + 2_000;
 /// The paths that take such bodies.
 pub const API_PATHS: [&str; 3] = ["/api/action", "/api/mutation", "/api/query"];
 
+/// The limit of uploaded files.
+const UPLOAD_BYTES: usize = 128 * 1024 * 1024;
+
+/// The header with the secret that Telegram got with the webhook.
+const TELEGRAM_SECRET: &str = "X-Telegram-Bot-Api-Secret-Token";
+
+/// The limits of a server for this interface.
+pub fn with_limits(limits: ServerLimits) -> ServerLimits {
+    let calls = API_PATHS.iter().fold(limits, |limits, path| limits.with_body_limit(path, BODY_BYTES));
+    calls.with_body_limit(UPLOAD_PATH, UPLOAD_BYTES)
+}
+
 /// The address of the runtime's page, once it is known.
 #[derive(Clone, Default)]
 pub struct RuntimePage(Arc<Mutex<Option<BaseUrl>>>);
@@ -90,6 +104,8 @@ impl RuntimePage {
 pub struct HttpApi {
     engine: Arc<Engine>,
     admin_key: Arc<Secret>,
+    /// The token of the pool's workers. Without one, only people can call their functions.
+    worker_token: Option<Secret>,
     /// The host names under which clients reach this server.
     hosts: Hosts,
     runtime_page: RuntimePage,
@@ -113,6 +129,7 @@ impl HttpApi {
         Self {
             engine,
             admin_key: Arc::new(admin_key),
+            worker_token: None,
             hosts,
             runtime_page: RuntimePage::default(),
             logins: Arc::default(),
@@ -127,6 +144,13 @@ impl HttpApi {
     #[must_use]
     pub fn with_exposure(mut self, exposure: Exposure) -> Self {
         self.exposure = exposure;
+        self
+    }
+
+    /// With the token of the pool's workers.
+    #[must_use]
+    pub fn with_worker_token(mut self, token: Secret) -> Self {
+        self.worker_token = Some(token);
         self
     }
 
@@ -154,15 +178,26 @@ impl HttpApi {
             (Method::Post, "/api/query") => self.call(Kind::Query, request),
             (Method::Post, bootstrap::PATH) => self.bootstrap(request),
             (Method::Post, "/login") => self.log_in(request),
+            (Method::Post, UPLOAD_PATH) => self.upload(request),
+            (Method::Post, WEBHOOK_PATH) => self.telegram_update(request),
             (Method::Post, "/logout") => self.log_out(request),
             (Method::Get, "/changes") => self.changes(request),
             (Method::Get | Method::Head, "/") => self.page(),
             (Method::Get | Method::Head, "/fleet") => page(FLEET, &random_hex()),
             (Method::Get | Method::Head, "/version") => Reply::text(env!("CARGO_PKG_VERSION")).no_store(),
-            (_, "/api/action" | "/api/mutation" | "/api/query" | "/login" | "/logout" | bootstrap::PATH) => {
-                not_allowed("POST")
-            }
+            (
+                _,
+                "/api/action"
+                | "/api/mutation"
+                | "/api/query"
+                | "/login"
+                | "/logout"
+                | bootstrap::PATH
+                | UPLOAD_PATH
+                | WEBHOOK_PATH,
+            ) => not_allowed("POST"),
             (_, "/changes" | "/" | "/fleet" | "/version") => not_allowed("GET"),
+            (Method::Get, path) if path.starts_with(STORAGE_PATH) => self.stored_file(path),
             (Method::Get, path) if sync::is_path(path) => self.subscribe(request),
             (_, path) if sync::is_path(path) => not_allowed("GET"),
             // The answer of the platform for an unknown route.
@@ -205,7 +240,7 @@ impl HttpApi {
         };
         let id =
             request.header("Convex-Request-Id").map_or_else(random_hex, |id| id.chars().take(64).collect());
-        let (status, answer) = self.engine.call(kind, path, args, caller, &id);
+        let (status, answer) = self.engine.call_at(&origin_of(request), kind, path, args, caller, &id);
         // As on the platform, this is checked only after the function has run.
         match body.get("format").map(|format| format.as_str().unwrap_or_default()) {
             None | Some("json" | "convex_clean_json" | "convex_encoded_json" | "convex_json") => {}
@@ -238,6 +273,7 @@ impl HttpApi {
     /// A person, if the request has the admin key, or the cookie with the proof.
     fn caller(&self, request: &Request) -> Result<Caller, Reply> {
         match request.header("Authorization") {
+            Some(header) if self.is_worker(header) => Ok(Caller::Worker),
             Some(header) => match header.strip_prefix("Convex ") {
                 Some(key) => match self.try_key(request, key) {
                     KeyTrial::Right => Ok(Caller::Person),
@@ -274,6 +310,46 @@ impl HttpApi {
             self.attempts.failed(client);
         }
         reply
+    }
+
+    fn is_worker(&self, header: &str) -> bool {
+        let shown = header.strip_prefix("Bearer ");
+        shown.zip(self.worker_token.as_ref()).is_some_and(|(shown, token)| is_key(token, shown))
+    }
+
+    /// Stores a file that is posted to an address of the pool.
+    fn upload(&self, request: &Request) -> Reply {
+        let secret = request.query().and_then(|query| query.strip_prefix("secret=")).unwrap_or_default();
+        let content_type = request.header("Content-Type").unwrap_or("application/octet-stream");
+        match self.engine.take_upload(secret, content_type, request.body()) {
+            Ok(id) => Reply::json_of(&json!({"storageId": id})).no_store(),
+            Err(UploadError::NoAddress) => platform_error(
+                403,
+                "InvalidUploadUrl",
+                "The address was used or has expired: ask for a new one",
+            ),
+            Err(UploadError::Failed(why)) => platform_error(500, "InternalServerError", &why),
+        }
+    }
+
+    /// A stored file, to everyone who knows its id. Browsers show nothing of it.
+    fn stored_file(&self, path: &str) -> Reply {
+        let id = path.strip_prefix(STORAGE_PATH).unwrap_or_default();
+        match self.engine.stored_file(id) {
+            Ok(Some((content_type, content))) => Reply::whole(&content_type, content)
+                .with_header("Content-Disposition", "attachment")
+                .with_header("X-Content-Type-Options", "nosniff")
+                .no_store(),
+            Ok(None) => Reply::empty(404).no_store(),
+            Err(why) => platform_error(500, "InternalServerError", &why.to_string()),
+        }
+    }
+
+    /// Receives an update of Telegram.
+    fn telegram_update(&self, request: &Request) -> Reply {
+        let secret = request.header(TELEGRAM_SECRET).unwrap_or_default();
+        let (status, body) = self.engine.receive_update(secret, &json::bytes(request.body()));
+        Reply::json_of(&body).with_status(status).no_store()
     }
 
     /// Opens a subscriber's WebSocket.
@@ -355,11 +431,24 @@ fn try_key(expected: &Secret, attempts: &Attempts, client: IpAddr, key: &str) ->
     if attempts.is_blocked(client) {
         return KeyTrial::TooMany;
     }
-    if same(key.trim().as_bytes(), expected.expose().as_bytes()) {
+    if is_key(expected, key) {
         return KeyTrial::Right;
     }
     attempts.failed(client);
     KeyTrial::Wrong
+}
+
+/// The address under which the client reaches this server, also through a proxy with TLS.
+fn origin_of(request: &Request) -> String {
+    let scheme = match request.header("X-Forwarded-Proto") {
+        Some(scheme) if scheme.trim().eq_ignore_ascii_case("https") => "https",
+        _ => "http",
+    };
+    format!("{scheme}://{}", request.header("Host").unwrap_or("localhost"))
+}
+
+fn is_key(expected: &Secret, key: &str) -> bool {
+    same(key.trim().as_bytes(), expected.expose().as_bytes())
 }
 
 /// The refusal of a malformed name of a client.

@@ -10,6 +10,7 @@ use super::call::Options;
 use super::human::secrets;
 use super::human::skills::{CATEGORY, CONFIG};
 use super::human::system_config;
+use super::pool;
 use super::provisioning;
 use super::rules::agent_config;
 use super::rules::attachments;
@@ -49,7 +50,7 @@ const LATEST_CREATION: f64 = 4_102_444_800_000.0;
 const SHOWN_CHARS: usize = 60;
 
 /// A rule for one field. An absent field satisfies every rule.
-enum Rule {
+pub(super) enum Rule {
     /// A value of a list or a form, as for arguments.
     Is(Is),
     /// A function's check of a text.
@@ -167,6 +168,7 @@ fn rules(table: Table) -> &'static [(&'static str, Rule)] {
         Table::SystemConfig | Table::MachineTokens | Table::Provisions | Table::Rollouts => {
             fleet_rules(table)
         }
+        _ => pool::import_rules(table),
     }
 }
 

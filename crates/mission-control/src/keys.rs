@@ -5,6 +5,7 @@ use std::fmt;
 
 use ring::digest;
 
+use super::pool;
 use super::rows::{Account, MachineToken, ProviderKey, Provision, SealedText};
 use super::store::{Doc, Id, PROVIDER_KEY, PROVIDER_KEYS, Row, StoreError, Tx};
 use super::vault::{SealContext, Sealed, Vault, VaultError, hex};
@@ -180,5 +181,6 @@ pub(super) fn version(keys: &[Doc<ProviderKey>]) -> String {
 
 /// Fails if another master key sealed one of the stored values.
 pub(super) fn check(tx: &Tx<'_>, vault: &Vault) -> Result<(), KeyError> {
-    sealed_with(tx)?.iter().try_for_each(|id| vault.check(id)).map_err(KeyError::from)
+    sealed_with(tx)?.iter().try_for_each(|id| vault.check(id))?;
+    pool::check_secrets(tx, vault)
 }

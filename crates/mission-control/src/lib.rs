@@ -7,9 +7,9 @@
 //! can also subscribe to queries (`sync`).
 //!
 //! One backend can serve many accounts (`rules/rollout` upgrades their runtimes in order) and create their machines
-//! (`provisioning`).
+//! (`provisioning`). The queue system of a worker pool is in `pool`.
 //!
-//! Further parts: a directory with the database and three secrets (`data`), a vault for providers' keys whose master key is
+//! Further parts: a directory with the database and four secrets (`data`), a vault for providers' keys whose master key is
 //! not in the database (`vault`, `keys`), import and export of all data (`export`), and a demo (`seed`).
 
 mod account_setup;
@@ -29,6 +29,7 @@ mod keys;
 mod logins;
 mod maintenance;
 mod number;
+mod pool;
 mod provisioning;
 mod raw_rows;
 pub mod refusals;
@@ -51,6 +52,7 @@ pub use data::{Data, DataError, DataLocation, Opening, Seed};
 pub use engine::{Caller, Engine};
 pub use function::Kind;
 pub use keys::KeyError;
+pub use pool::{BotAccount, PoolTimes, TelegramApi, WEBHOOK_PATH, WebhookState};
 pub use provisioning::{
     BootstrapRefusal, FaultKind, FoundMachine, MachineFault, Machines, OnTimeout, OpenMachines,
     ProvisionSettings, ProvisionWorker, WantedMachine,

@@ -10,6 +10,7 @@ use super::call::Call;
 use super::data::{DataError, TokenFiles};
 use super::engine::Engine;
 use super::keys::{self, KeyError};
+use super::pool;
 use super::provisioning::ProvisionSettings;
 use super::rows::Account;
 use super::rules::offline;
@@ -20,7 +21,8 @@ use mcr_model::secret::Secret;
 impl Engine {
     /// Marks silent runtimes as offline. Must be called every 30 s.
     pub fn sweep(&self) -> Result<(), StoreError> {
-        self.store.write(|tx| offline::sweep(tx, self.options))
+        self.store.write(|tx| offline::sweep(tx, self.options))?;
+        self.sweep_pool()
     }
 
     /// Sets the vault. Fails if another master key sealed the stored keys.
@@ -80,14 +82,20 @@ impl Engine {
 
     /// The ids of the master keys that sealed the stored keys.
     pub fn sealed_with(&self) -> Result<BTreeSet<String>, StoreError> {
-        self.store.read(keys::sealed_with)
+        self.store.read(|tx| {
+            let mut ids = keys::sealed_with(tx)?;
+            ids.extend(pool::sealed_with(tx)?);
+            Ok(ids)
+        })
     }
 
     /// Seals all providers' keys with another master key, completely or not at all, and uses that from now on.
     /// Returns the number of keys.
     pub fn rotate(&mut self, next: Vault) -> Result<usize, KeyError> {
         let vault = self.vault.as_ref().ok_or(VaultError::Missing)?;
-        let count = self.store.write(|tx| keys::reseal(tx, vault, &next))?;
+        let count = self.store.write(|tx| {
+            Ok::<_, KeyError>(keys::reseal(tx, vault, &next)? + pool::rotate_secrets(tx, vault, &next)?)
+        })?;
         self.vault = Some(next);
         Ok(count)
     }

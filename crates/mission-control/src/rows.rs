@@ -23,11 +23,12 @@ macro_rules! record {
 
 mod records;
 
+pub(super) use record;
 pub(super) use records::*;
 
-/// Defines records that are rows of a table.
+/// Defines records that are rows of a table. `otherwise` reads the rows of all other tables.
 macro_rules! rows {
-    ($($(#[$doc:meta])* $table:ident $name:ident { $($body:tt)* })*) => {$(
+    (otherwise $otherwise:path; $($(#[$doc:meta])* $table:ident $name:ident { $($body:tt)* })*) => {$(
         record! { $(#[$doc])* $name { $($body)* } }
 
         impl Row for $name {
@@ -39,11 +40,15 @@ macro_rules! rows {
     pub(super) fn normalized(table: Table, row: &str) -> serde_json::Result<String> {
         match table {
             $(Table::$table => serde_json::to_string(&serde_json::from_str::<$name>(row)?),)*
+            _ => $otherwise(table, row),
         }
     }};
 }
+pub(super) use rows;
 
 rows! {
+    otherwise super::pool::normalized;
+
     /// §3.6.
     Accounts Account {
         name: String,
@@ -232,10 +237,13 @@ rows! {
         created_by: String,
         created_at: f64,
     }
-    /// A stored file. The embedded backend stores no files, so this table is always empty.
+    /// A stored file. Its content is outside the database.
     Storage Stored {
         content_type: String,
         size: f64,
+        ; maybe {
+            sha256: String,
+        }
     }
     /// §3.9. One row for each account.
     Runtimes Runtime {

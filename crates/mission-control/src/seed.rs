@@ -264,6 +264,7 @@ impl DemoBuilder<'_> {
             options: self.options,
             vault: None,
             provisioning: None,
+            origin: "",
         })
     }
 

@@ -24,6 +24,8 @@ pub(super) enum Is {
     List(&'static Is),
     /// An object with exactly these fields.
     Object(&'static [Arg]),
+    /// An object whose values are texts.
+    Texts,
     /// This form, or `null`.
     OrNull(&'static Is),
     /// Any value.
@@ -39,6 +41,12 @@ pub(super) struct Arg {
 }
 
 impl Arg {
+    /// Its name.
+    #[cfg(test)]
+    pub(super) const fn name(&self) -> &'static str {
+        self.name
+    }
+
     /// The form of its value.
     pub(super) const fn is(&self) -> Is {
         self.is
@@ -81,6 +89,7 @@ pub(super) fn check(value: &Value, is: &Is, path: &str) -> Result<(), String> {
             Some(fields) => return check_fields(fields, list, path),
             None => false,
         },
+        Is::Texts => value.as_object().is_some_and(|fields| fields.values().all(Value::is_string)),
         Is::OrNull(_) if value.is_null() => true,
         Is::OrNull(is) => return check(value, is, path),
         Is::Any => true,
@@ -126,7 +135,9 @@ fn mismatch(value: &Value, is: &Is, path: &str) -> String {
     // If two arguments are swapped, the error must not contain the token or a provider's key.
     let is_token = value.as_str().is_some_and(|text| text.starts_with("mc_service_"));
     let shown = match value {
-        _ if is_token || matches!(path, ".serviceToken" | ".key") => "\"***\"".to_owned(),
+        _ if is_token || matches!(path, ".serviceToken" | ".key" | ".plaintextValue" | ".flyApiToken") => {
+            "\"***\"".to_owned()
+        }
         Value::Array(_) => "[...]".to_owned(),
         Value::Object(_) => "{...}".to_owned(),
         other => other.to_string(),
@@ -160,6 +171,7 @@ impl Is {
             }
             Self::List(item) => format!("v.array({})", item.validator()),
             Self::Object(list) => Self::object(list),
+            Self::Texts => "v.record(v.string(), v.string())".to_owned(),
             Self::OrNull(is) => format!("v.union({}, v.null())", is.validator()),
             Self::Any => "v.any()".to_owned(),
         }

@@ -107,6 +107,19 @@ impl Zone {
         LocalTime { day: self.day(at), minute: u16::try_from(minute).unwrap_or_default() }
     }
 
+    /// The instant at which a clock on the wall shows this minute of a day. Of two such instants it is the first. A minute that
+    /// the clock skips is shown as much later as the clock is put forward.
+    pub fn instant(self, day: Day, minute: u16) -> Millis {
+        const DAY_SECONDS: i64 = 86_400;
+        let shown = day.0.saturating_mul(DAY_SECONDS).saturating_add(i64::from(minute) * 60);
+        let before = self.offset(shown.saturating_sub(DAY_SECONDS));
+        let after = self.offset(shown.saturating_add(DAY_SECONDS));
+        let at = |offset: i32| Millis(shown.saturating_sub(i64::from(offset)).saturating_mul(1_000));
+        let is_shown = |at: &Millis| self.local(*at) == LocalTime { day, minute };
+        let instants = [at(before), at(after)].into_iter().filter(is_shown);
+        instants.min().unwrap_or_else(|| at(before))
+    }
+
     /// The first instant of a later day.
     pub fn next_day(self, at: Millis) -> Millis {
         const STEP_MS: i64 = 3_600_000;
@@ -181,6 +194,7 @@ impl fmt::Display for Day {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::clock::day_number;
     use tz::TimeZone;
 
     fn zone(name: &str) -> Zone {
@@ -248,6 +262,29 @@ mod tests {
             assert_eq!(zone(name).next_day(now).to_string(), end, "{name} after {now}");
         }
         assert_eq!(zone("UTC").next_day(Millis(i64::MAX)), Millis(i64::MAX));
+    }
+
+    /// Zone, day and minute on the wall, and the instant.
+    #[test]
+    fn a_minute_on_the_wall_has_one_instant() {
+        let rows = [
+            ("UTC", (2026, 11, 30), 8 * 60, "2026-11-30T08:00:00.000Z"),
+            ("Europe/Rome", (2026, 7, 2), 30, "2026-07-01T22:30:00.000Z"),
+            ("Europe/Rome", (2026, 12, 3), 0, "2026-12-02T23:00:00.000Z"),
+            // 02:30 does not exist on the day on which summer time begins; 02:30 exists twice when it ends.
+            ("Europe/Rome", (2026, 3, 29), 150, "2026-03-29T01:30:00.000Z"),
+            ("Europe/Rome", (2026, 10, 25), 150, "2026-10-25T00:30:00.000Z"),
+            ("Europe/Rome", (2026, 3, 29), 60, "2026-03-29T00:00:00.000Z"),
+            ("Europe/Rome", (2026, 3, 29), 180, "2026-03-29T01:00:00.000Z"),
+            ("America/New_York", (2026, 11, 1), 90, "2026-11-01T05:30:00.000Z"),
+            ("Africa/Cairo", (2026, 4, 24), 0, "2026-04-23T22:00:00.000Z"),
+            ("Asia/Kathmandu", (2026, 1, 1), 345, "2026-01-01T00:00:00.000Z"),
+            ("Pacific/Kiritimati", (2026, 1, 1), 0, "2025-12-31T10:00:00.000Z"),
+        ];
+        for (name, (year, month, day), minute, expected) in rows {
+            let day = Day(day_number(year, month, day));
+            assert_eq!(zone(name).instant(day, minute).to_string(), expected, "{name} {day} {minute}");
+        }
     }
 
     #[test]

@@ -70,9 +70,13 @@ fn a_directory_is_private_and_keeps_its_data() {
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
         .collect();
     names.sort();
-    assert_eq!(names, ["admin-key", "master-key", "mission-control.sqlite", "service-token"]);
+    assert_eq!(
+        names,
+        ["admin-key", "files", "master-key", "mission-control.sqlite", "service-token", "worker-token"]
+    );
     for name in names {
-        assert_eq!(mode(&directory.join(&name)), 0o600, "{name}");
+        let expected = if name == "files" { 0o700 } else { 0o600 };
+        assert_eq!(mode(&directory.join(&name)), expected, "{name}");
     }
 
     let again = open(&directory).unwrap();
@@ -312,7 +316,7 @@ fn an_unusable_database_is_a_clear_error() {
     };
     let why = sql("PRAGMA user_version = 99");
     assert!(
-        why.starts_with("the data was written by a newer version (layout 99, this program supports up to 1)"),
+        why.starts_with("the data was written by a newer version (layout 99, this program supports up to 2)"),
         "{why}"
     );
     let why = sql("PRAGMA application_id = 7");

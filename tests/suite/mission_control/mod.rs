@@ -32,6 +32,8 @@ mod kill;
 mod mentions;
 /// Undelivered notifications, response requests, service tokens.
 mod notifications;
+/// The queue of a worker pool.
+mod pool;
 /// The effects of a message.
 mod posting;
 /// Requests of all sizes and shapes.

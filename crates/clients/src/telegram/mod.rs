@@ -6,6 +6,7 @@
 //!
 //! The token is a part of every address. No error and no log line has an address.
 
+mod bots;
 mod files;
 
 use std::sync::Arc;
@@ -20,6 +21,7 @@ use mcr_core::telegram::{BotToken, RenderedText, TelegramError, TelegramProblem,
 use mcr_model::BaseUrl;
 use mcr_model::memory::{ByteBudget, Pool};
 
+pub use bots::{BotProfile, WebhookInfo};
 pub use files::FileToSend;
 
 /// The public Bot API.

@@ -13,10 +13,12 @@ mod files;
 mod hash;
 mod manifest;
 mod pack;
+mod release;
 mod verify;
 
 pub use check::{CheckedManifest, CheckedSkill, check};
 pub use files::{BUNDLE_BYTES_MAX, MARKER, clean_path};
 pub use manifest::{ManifestFile, ManifestSkill, SkillManifest};
 pub use pack::{Bundle, BundleFile, PackRequest, pack};
+pub use release::{ReleasedSkill, manifest_version, marker_of};
 pub use verify::{SkillFolder, SkillState, verify};

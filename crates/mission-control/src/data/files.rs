@@ -2,11 +2,11 @@
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, ErrorKind, Write};
-use std::os::unix::fs::OpenOptionsExt;
+use std::os::unix::fs::{MetadataExt, OpenOptionsExt, chown};
 use std::path::{Path, PathBuf};
 
 use super::DataError;
-use mcr_files::Folder;
+use mcr_files::{Access, Folder};
 use mcr_model::secret::Secret;
 
 fn failed(folder: &Folder, name: &str, what: &'static str) -> impl FnOnce(io::Error) -> DataError {
@@ -26,6 +26,18 @@ pub(super) fn database(folder: &Folder, name: &str) -> Result<PathBuf, DataError
         Ok(folder.real_path()?.join(name))
     };
     path().map_err(failed(folder, name, "opened"))
+}
+
+/// The folder with the stored files, which belongs to the owner of the data even if root makes it.
+pub(super) fn stored_files(folder: &Folder, name: &str) -> Result<Folder, DataError> {
+    let path = folder.real_path().map_err(failed(folder, name, "opened"))?.join(name);
+    let made = Folder::make(&path, Access::OwnerOrRoot)?;
+    let given = || {
+        let (data, own) = (fs::metadata(folder.path())?, fs::metadata(&path)?);
+        if own.uid() == data.uid() { Ok(()) } else { chown(&path, Some(data.uid()), Some(data.gid())) }
+    };
+    given().map_err(failed(folder, name, "given to the owner of the data"))?;
+    Ok(made)
 }
 
 /// The size of a file, or `None` if it does not exist.

@@ -78,15 +78,8 @@ impl Difference {
             Table::Messages => self.add_message(call, id)?,
             Table::Documents => self.add_document(call, id)?,
             Table::Activities => self.add_activity(call, id)?,
-            Table::Accounts
-            | Table::Subscriptions
-            | Table::Sessions
-            | Table::Uploads
-            | Table::Storage
-            | Table::SystemConfig
-            | Table::MachineTokens
-            | Table::Provisions
-            | Table::Rollouts => {}
+            // Another account, or a table that pages do not show.
+            _ => {}
         }
         Ok(())
     }

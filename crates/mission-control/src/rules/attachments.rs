@@ -64,7 +64,7 @@ fn admit_one(tx: &Tx<'_>, task: &Doc<Task>, offered: AttachmentArg) -> Result<At
     let Some(stored) = tx.get(&storage_id)? else {
         return Err(refuse("file not found in storage (upload may have failed)"));
     };
-    let Stored { content_type: mime, size } = stored.row;
+    let Stored { content_type: mime, size, .. } = stored.row;
     ensure!(!mime.is_empty(), "Attachment \"{name}\": missing content type on upload");
     check_stored(&name, &mime, size)?;
     Ok(Attachment { name, mime, size, storage_id: Some(storage_id), url: None })

@@ -24,7 +24,7 @@ pub(crate) fn slice<T>(mut rows: Vec<T>, end: f64) -> Vec<T> {
 }
 
 /// The number as a count. Zero for negative numbers and NaN.
-fn whole(number: f64) -> usize {
+pub(crate) fn whole(number: f64) -> usize {
     #[expect(clippy::cast_possible_truncation, clippy::cast_sign_loss, reason = "saturates, as is wanted")]
     let count = number as usize;
     count

@@ -30,7 +30,7 @@ struct State {
     /// How many notifications were added since the start.
     notifications: u64,
     /// The number of the last change of each table.
-    last_of: [u64; Table::ALL.len()],
+    last_of: Vec<u64>,
     /// The last creation time that was assigned. It never decreases, and no two rows share one.
     last_instant: f64,
     /// The changed rows, each with the number of its change; the oldest first.
@@ -63,27 +63,10 @@ impl Written {
     pub(super) fn note(&mut self, table: Table, id: &str) {
         self.tables = self.tables.with(table);
         match table {
-            // Pages do not show these tables.
-            Table::Subscriptions
-            | Table::Sessions
-            | Table::Uploads
-            | Table::Storage
-            | Table::SystemConfig
-            | Table::MachineTokens
-            | Table::Provisions
-            | Table::Rollouts => {}
             Table::Notifications => self.notified = true,
+            table if !table.is_on_pages() => {}
             _ if self.rows.len() >= ROWS => self.overflowed = true,
-            Table::Accounts
-            | Table::Memberships
-            | Table::Agents
-            | Table::Tasks
-            | Table::Messages
-            | Table::Documents
-            | Table::Skills
-            | Table::Activities
-            | Table::Runtimes
-            | Table::ProviderKeys => self.rows.push((table, id.to_owned())),
+            _ => self.rows.push((table, id.to_owned())),
         }
     }
 }
@@ -91,7 +74,8 @@ impl Written {
 impl ChangeFeed {
     pub(super) fn new(last_instant: f64) -> Result<Self, StoreError> {
         let random: [u8; 8] = vault::random().map_err(|why| StoreError::Fault(why.to_string()))?;
-        let state = Mutex::new(State { last_instant, ..State::default() });
+        let state =
+            Mutex::new(State { last_instant, last_of: vec![0; Table::ALL.len()], ..State::default() });
         Ok(Self { run: vault::hex(&random), state, changed: Condvar::new() })
     }
 

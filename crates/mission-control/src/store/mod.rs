@@ -10,6 +10,8 @@ mod columns;
 mod fleet_rows;
 mod id;
 mod open;
+mod pool_indexes;
+mod probe;
 mod readers;
 mod schema;
 mod table_set;
@@ -31,9 +33,12 @@ pub(crate) use change_feed::Touched;
 pub(crate) use columns::{Card, ColumnPosition};
 pub(crate) use fleet_rows::OpenDeliveries;
 pub(crate) use id::{Id, table_of};
+pub(crate) use pool_indexes::*;
 use readers::Pool;
 pub(crate) use schema::*;
 pub(crate) use table_set::TableSet;
+#[cfg(test)]
+pub(crate) use tx::rows_read;
 pub(crate) use tx::{Doc, StoredRow, Tx};
 
 use mcr_model::clock::Clock;

@@ -1,7 +1,7 @@
 //! Tables and indexes. All tables have the same columns: id, creation time, and the row as JSON. Indexes are expressions over
 //! the JSON, so a new optional field needs no migration.
 
-use super::{columns, fleet_rows};
+use super::{columns, fleet_rows, pool_indexes};
 
 /// The tables of the original that this backend implements.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -44,10 +44,52 @@ pub(crate) enum Table {
     Provisions,
     /// Upgrades of several runtimes, one after the other.
     Rollouts,
+    /// Agents of the worker pool.
+    PoolAgents,
+    /// The queue of the worker pool.
+    PoolMessages,
+    /// Conversations of the worker pool.
+    PoolConversations,
+    /// The histories of conversations, one row for each message.
+    PoolHistory,
+    /// Workers of the pool.
+    PoolWorkers,
+    /// Secrets of the pool, encrypted.
+    PoolSecrets,
+    /// Which agent a user has.
+    PoolBindings,
+    /// Codes that connect a chat with a user.
+    PairingCodes,
+    /// Telegram bots with the hashes of their webhook secrets.
+    PoolBots,
+    /// Updates of Telegram that were received.
+    PoolUpdates,
+    /// Stored files of queued messages.
+    PoolAttachments,
+    /// Addresses to which one file can be posted.
+    PoolUploads,
+    /// Snapshots of workers' data.
+    PoolSnapshots,
+    /// Versions of global skills.
+    SkillVersions,
+    /// Which version of a global skill a channel has.
+    SkillReleases,
+    /// Message templates.
+    MessageTemplates,
+    /// Templates of scheduled messages.
+    PushTemplates,
+    /// Scheduled messages.
+    PushJobs,
+    /// Runs of scheduled messages and broadcasts.
+    PushDispatches,
+    /// Messages to all agents.
+    Broadcasts,
+    /// Settings of the pool; one row.
+    PoolSettings,
 }
 
 impl Table {
-    pub(crate) const ALL: [Self; 19] = [
+    pub(crate) const ALL: [Self; 40] = [
         Self::Accounts,
         Self::Memberships,
         Self::Agents,
@@ -67,6 +109,27 @@ impl Table {
         Self::MachineTokens,
         Self::Provisions,
         Self::Rollouts,
+        Self::PoolAgents,
+        Self::PoolMessages,
+        Self::PoolConversations,
+        Self::PoolHistory,
+        Self::PoolWorkers,
+        Self::PoolSecrets,
+        Self::PoolBindings,
+        Self::PairingCodes,
+        Self::PoolBots,
+        Self::PoolUpdates,
+        Self::PoolAttachments,
+        Self::PoolUploads,
+        Self::PoolSnapshots,
+        Self::SkillVersions,
+        Self::SkillReleases,
+        Self::MessageTemplates,
+        Self::PushTemplates,
+        Self::PushJobs,
+        Self::PushDispatches,
+        Self::Broadcasts,
+        Self::PoolSettings,
     ];
 
     /// The name in the database, and in the platform's error texts.
@@ -91,7 +154,45 @@ impl Table {
             Self::MachineTokens => "machineTokens",
             Self::Provisions => "provisions",
             Self::Rollouts => "rollouts",
+            Self::PoolAgents => "agentProfiles",
+            Self::PoolMessages => "messageQueue",
+            Self::PoolConversations => "conversations",
+            Self::PoolHistory => "conversationMessages",
+            Self::PoolWorkers => "workers",
+            Self::PoolSecrets => "secrets",
+            Self::PoolBindings => "identityBindings",
+            Self::PairingCodes => "pairingCodes",
+            Self::PoolBots => "telegramBots",
+            Self::PoolUpdates => "telegramUpdates",
+            Self::PoolAttachments => "messageAttachments",
+            Self::PoolUploads => "uploadAddresses",
+            Self::PoolSnapshots => "dataSnapshots",
+            Self::SkillVersions => "globalSkillVersions",
+            Self::SkillReleases => "globalSkillReleases",
+            Self::MessageTemplates => "messageTemplates",
+            Self::PushTemplates => "pushTemplates",
+            Self::PushJobs => "pushJobs",
+            Self::PushDispatches => "pushDispatches",
+            Self::Broadcasts => "broadcasts",
+            Self::PoolSettings => "poolSettings",
         }
+    }
+
+    /// Whether pages show rows of this table.
+    pub(super) fn is_on_pages(self) -> bool {
+        let is_of_pool = (Self::PoolAgents as usize..=Self::PoolSettings as usize).contains(&(self as usize));
+        let is_hidden = matches!(
+            self,
+            Self::Subscriptions
+                | Self::Sessions
+                | Self::Uploads
+                | Self::Storage
+                | Self::SystemConfig
+                | Self::MachineTokens
+                | Self::Provisions
+                | Self::Rollouts
+        );
+        !is_of_pool && !is_hidden
     }
 
     /// The prefix of its ids.
@@ -116,6 +217,27 @@ impl Table {
             Self::MachineTokens => "mt",
             Self::Provisions => "pv",
             Self::Rollouts => "rv",
+            Self::PoolAgents => "pa",
+            Self::PoolMessages => "mq",
+            Self::PoolConversations => "cv",
+            Self::PoolHistory => "ch",
+            Self::PoolWorkers => "wk",
+            Self::PoolSecrets => "ps",
+            Self::PoolBindings => "pb",
+            Self::PairingCodes => "pc",
+            Self::PoolBots => "bt",
+            Self::PoolUpdates => "tg",
+            Self::PoolAttachments => "ma",
+            Self::PoolUploads => "xd",
+            Self::PoolSnapshots => "ds",
+            Self::SkillVersions => "gv",
+            Self::SkillReleases => "gr",
+            Self::MessageTemplates => "mp",
+            Self::PushTemplates => "pt",
+            Self::PushJobs => "pj",
+            Self::PushDispatches => "pd",
+            Self::Broadcasts => "br",
+            Self::PoolSettings => "pg",
         }
     }
 }
@@ -136,11 +258,12 @@ macro_rules! indexes {
         $($(#[$doc])* pub(in crate) const $name: Index =
             Index { table: Table::$table, by: &$by, then: indexes!(@then $($then)?) };)*
 
-        pub(super) const INDEXES: &[(&str, Index)] = &[$((stringify!($name), $name)),*];
+        pub(in crate::store) const INDEXES: &[(&str, Index)] = &[$((stringify!($name), $name)),*];
     };
     (@then) => { None };
     (@then $then:literal) => { Some($then) };
 }
+pub(super) use indexes;
 
 indexes! {
     /// The account that a slug names.
@@ -225,13 +348,40 @@ indexes! {
 
 /// The step from each version of this layout to the next: `MIGRATIONS[0]` makes 2 out of 1. [`create`] makes the version
 /// behind the last of them; newer data is refused.
-pub(super) const MIGRATIONS: &[&str] = &[
-    // 2: machines and upgrades of several accounts.
-    "CREATE TABLE systemConfig (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
-     CREATE TABLE machineTokens (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
-     CREATE TABLE provisions (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
-     CREATE TABLE rollouts (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;",
-];
+pub(super) const MIGRATIONS: &[&str] = &[FLEET_TABLES, POOL_TABLES];
+
+/// Layout 2: machines, and upgrades of several accounts.
+const FLEET_TABLES: &str = "
+    CREATE TABLE systemConfig (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+    CREATE TABLE machineTokens (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+    CREATE TABLE provisions (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+    CREATE TABLE rollouts (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+";
+
+/// Layout 3: the tables of the worker pool.
+const POOL_TABLES: &str = "
+    CREATE TABLE agentProfiles (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+    CREATE TABLE messageQueue (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+    CREATE TABLE conversations (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+    CREATE TABLE conversationMessages (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+    CREATE TABLE workers (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+    CREATE TABLE secrets (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+    CREATE TABLE identityBindings (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+    CREATE TABLE pairingCodes (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+    CREATE TABLE telegramBots (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+    CREATE TABLE telegramUpdates (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+    CREATE TABLE messageAttachments (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+    CREATE TABLE uploadAddresses (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+    CREATE TABLE dataSnapshots (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+    CREATE TABLE globalSkillVersions (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+    CREATE TABLE globalSkillReleases (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+    CREATE TABLE messageTemplates (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+    CREATE TABLE pushTemplates (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+    CREATE TABLE pushJobs (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+    CREATE TABLE pushDispatches (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+    CREATE TABLE broadcasts (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+    CREATE TABLE poolSettings (id TEXT NOT NULL UNIQUE, at REAL NOT NULL, row TEXT NOT NULL) STRICT;
+";
 
 /// The statements that create all tables and indexes.
 pub(super) fn create() -> String {
@@ -247,7 +397,7 @@ pub(super) fn create() -> String {
 /// The statements that create missing indexes. An index is not part of the layout: every version works with the indexes of
 /// every other version.
 pub(super) fn missing_indexes() -> String {
-    let indexes = INDEXES.iter().map(|(name, index)| {
+    let indexes = INDEXES.iter().chain(pool_indexes::INDEXES).map(|(name, index)| {
         let fields = index.by.iter().copied().chain(index.then).map(field).collect::<Vec<_>>().join(", ");
         let (name, table) = (name.to_lowercase(), index.table.name());
         format!("CREATE INDEX IF NOT EXISTS by_{name} ON {table} ({fields}, at);\n")

@@ -4,7 +4,7 @@ use super::Table;
 
 /// A set of tables.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(crate) struct TableSet(u32);
+pub(crate) struct TableSet(u64);
 
 impl TableSet {
     /// All tables.

@@ -230,6 +230,13 @@ impl<'a> Tx<'a> {
         self.all_json(R::TABLE)?.into_iter().map(doc).collect()
     }
 
+    /// The oldest rows of a table.
+    pub(crate) fn oldest<R: Row>(&self, limit: usize) -> Result<Vec<Doc<R>>, StoreError> {
+        self.will_read(R::TABLE);
+        let sql = format!("SELECT id, at, row FROM {} ORDER BY rowid LIMIT {limit}", R::TABLE.name());
+        self.database.prepare_cached(&sql)?.query_map([], raw)?.map(|found| doc(found?)).collect()
+    }
+
     /// All rows of a table in the order of their creation, undecoded.
     pub(crate) fn all_json(&self, table: Table) -> Result<Vec<StoredRow>, StoreError> {
         self.will_read(table);
@@ -245,6 +252,8 @@ enum Bound {
     Before,
     /// Before a value of the sort field; for an equal value, before a creation time.
     Behind,
+    /// At most a value of the sort field.
+    UpTo,
 }
 
 /// A query for rows by index.
@@ -282,6 +291,12 @@ impl<R: Row> Found<'_, R> {
         self.bounded(Bound::Behind, &[then, created])
     }
 
+    /// Only rows whose sort field is at most this value.
+    pub(crate) fn up_to(self, then: f64) -> Self {
+        debug_assert!(self.index.then.is_some(), "{:?}", self.index);
+        self.bounded(Bound::UpTo, &[then])
+    }
+
     fn bounded(mut self, bound: Bound, by: &[f64]) -> Self {
         debug_assert!(self.bound.is_none(), "one bound");
         self.bound = Some(bound);
@@ -312,12 +327,20 @@ impl<R: Row> Found<'_, R> {
         Ok(false)
     }
 
+    /// The number of rows. No row is decoded.
+    pub(crate) fn count(self) -> Result<usize, StoreError> {
+        let sql = format!("SELECT count(*) FROM ({})", self.sql("1"));
+        let mut query = self.database.prepare_cached(&sql)?;
+        let count: i64 = query.query_row(params_from_iter(&self.values), |row| row.get(0))?;
+        usize::try_from(count).map_err(|_| StoreError::Fault(format!("{count} rows")))
+    }
+
     /// The first row.
     pub(crate) fn first(self) -> Result<Option<Doc<R>>, StoreError> {
         Ok(self.limit(1).rows()?.pop())
     }
 
-    fn sql(&self, columns: &str) -> String {
+    pub(super) fn sql(&self, columns: &str) -> String {
         let mut sql = format!("SELECT {columns} FROM {}", self.index.table.name());
         for (at, name) in self.index.by.iter().enumerate() {
             let word = if at == 0 { "WHERE" } else { "AND" };
@@ -330,6 +353,7 @@ impl<R: Row> Found<'_, R> {
             None => Ok(()),
             Some(Bound::After) => write!(sql, " AND at > ?{last}"),
             Some(Bound::Before) => write!(sql, " AND at < ?{last}"),
+            Some(Bound::UpTo) => write!(sql, " AND {then} <= ?{last}"),
             Some(Bound::Behind) => {
                 let first = last - 1;
                 write!(sql, " AND {then} <= ?{first} AND ({then}, at) < (?{first}, ?{last})")
@@ -345,7 +369,20 @@ impl<R: Row> Found<'_, R> {
     }
 }
 
+#[cfg(test)]
+thread_local! {
+    static ROWS_READ: Cell<u64> = const { Cell::new(0) };
+}
+
+/// The rows that this thread has read so far.
+#[cfg(test)]
+pub(crate) fn rows_read() -> u64 {
+    ROWS_READ.get()
+}
+
 pub(super) fn raw(row: &rusqlite::Row<'_>) -> rusqlite::Result<StoredRow> {
+    #[cfg(test)]
+    ROWS_READ.set(ROWS_READ.get() + 1);
     Ok(StoredRow { id: row.get(0)?, created: row.get(1)?, json: row.get(2)? })
 }
 

@@ -234,6 +234,7 @@ impl<'a> WorkerParts<'a> {
                 limits: StallLimits::of(settings.gateway.silence_max),
                 look: watched(watcher, self.gateway.clone()),
                 calls: CallLimit { most: delivery.tool_calls_max, may_loop: Box::new(|| false) },
+                events: self.gateway_endpoint.as_ref().map(|gateway| gateway.client(&self.switches.turns)),
             },
             beats: beats.clone(),
             probe: Box::new(move || status.probe(prober.as_ref())),
