@@ -18,7 +18,7 @@ const START_BYTES: usize = START.len();
 /// Shorter lists are not worth the search.
 const LIST_BYTES_MIN: usize = 32 * 1024;
 /// Bytes of one read.
-const PIECE_BYTES: usize = 16 * 1024;
+const PIECE_BYTES: usize = 4 * 1024;
 
 /// The last long list.
 #[derive(Debug, Default)]

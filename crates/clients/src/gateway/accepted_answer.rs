@@ -7,8 +7,12 @@ use mcr_core::gateway::codec::{EVENT_BYTES_MAX, ReplyStream, TurnFailure, check_
 use mcr_core::gateway::{Class, Progress, Reply, Why};
 use mcr_model::memory::{FREE_BYTES, Pool, STEP_BYTES};
 
-/// Bytes per read.
-const BUFFER_BYTES: usize = 16 * 1024;
+/// Enough bytes to identify the kind of a body.
+const HEAD_BYTES: u64 = 16 * 1024;
+
+/// Bytes per read of a stream. The connection has a larger buffer, so a small one here costs no system calls, and each turn holds
+/// it until its end.
+const STREAM_BYTES: usize = 4 * 1024;
 
 /// How to read an answer with status 200.
 pub(super) struct AcceptedAnswer<'a> {
@@ -58,8 +62,7 @@ impl AcceptedAnswer<'_> {
         let announced = self.announced.and_then(|length| usize::try_from(length).ok());
         let mut share = pool.share(announced.unwrap_or(self.most).min(self.most), patience);
         let mut bytes = Vec::new();
-        // Enough to identify the kind of body.
-        let head = Read::take(&mut *body, BUFFER_BYTES as u64).read_to_end(&mut bytes);
+        let head = Read::take(&mut *body, HEAD_BYTES).read_to_end(&mut bytes);
         head.map_err(|error| (self.broken)(&error))?;
         check_start(self.kind, &bytes)?;
         let mut paced = Paced { held: bytes.len(), body, pace: self.pace };
@@ -76,7 +79,7 @@ impl AcceptedAnswer<'_> {
         body: &mut dyn Read,
         progress: &mut dyn FnMut(Progress<'_>),
     ) -> Result<Reply, TurnFailure> {
-        let mut buffer = vec![0; BUFFER_BYTES];
+        let mut buffer = vec![0; STREAM_BYTES];
         let (pool, patience) = self.memory;
         let mut share = pool.share(EVENT_BYTES_MAX, patience);
         let mut stream = ReplyStream::new();

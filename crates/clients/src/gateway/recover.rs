@@ -260,14 +260,7 @@ fn with_session_list<'a>(
         let untouched = listed.untouched_since(evidence.now - mark.age);
         return SessionEvidence { status: listed.status, untouched, ..evidence };
     }
-    let is_in_question = if evidence.ends_unheard {
-        // The history shows our message without an answer.
-        !evidence.items.is_empty()
-    } else {
-        // The history alone says nothing.
-        evidence.items.is_empty()
-    };
-    let idle = is_in_question && is_idle(gateway, key);
+    let idle = (evidence.ends_unheard || evidence.items.is_empty()) && is_idle(gateway, key);
     SessionEvidence { ends_unheard: evidence.ends_unheard || idle, idle, ..evidence }
 }
 

@@ -318,10 +318,12 @@ pub fn decide(mark: &TurnMark<'_>, evidence: &SessionEvidence<'_>) -> Recovered 
     let wait = |again_in, why| Recovered::Running(Running { again_in, why, last, promised });
     let may_run =
         !matches!(evidence.status, Some(Status::Done | Status::Killed | Status::Failed | Status::Timeout));
+    // A gateway that ends runs without a client, and reports that none is active, needs no longer than for such an end.
+    let apart = if evidence.ends_unheard && evidence.idle { RUN_END_GRACE } else { SECOND_LOOK };
     let second_look = |verdict: Recovered| match mark.looked.map(|at| evidence.now.since(at)) {
-        Some(since) if since >= SECOND_LOOK => verdict,
-        Some(since) => wait(SECOND_LOOK.saturating_sub(since), Waiting::SecondLook),
-        None => wait(SECOND_LOOK, Waiting::SecondLook),
+        Some(since) if since >= apart => verdict,
+        Some(since) => wait(apart.saturating_sub(since), Waiting::SecondLook),
+        None => wait(apart, Waiting::SecondLook),
     };
 
     let since = evidence.now.since(mark.lost);
