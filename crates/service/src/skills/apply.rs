@@ -143,12 +143,12 @@ impl SkillsFolder {
                 continue;
             }
             match wanted {
-                Some(skill) if is_managed => {
-                    if is_as_published(&entry.path(), skill) {
-                        change.unchanged.push(name.clone());
-                        there.insert(name);
-                    }
+                Some(skill) if is_managed && is_as_published(&entry.path(), skill) => {
+                    change.unchanged.push(name.clone());
+                    there.insert(name);
                 }
+                // Installed again.
+                Some(_) if is_managed => {}
                 None if is_managed => plan.remove.push(name),
                 _ if enforces && !allowed.contains(name.as_str()) => {
                     let aside = format!("{name}-{}", random::hex::<4>());
