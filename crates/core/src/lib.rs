@@ -7,7 +7,7 @@
 //! agent's workspace has. [`ops`] explains deliveries to operators. [`repeated_call`] is the pace of the
 //! service's own calls. [`absence`] decides when an agent is gone. [`wake_query`] learns from
 //! the backend when to list. [`upgrade`] carries out restarts and upgrades. [`telegram`] writes and reads the messages
-//! of Telegram's Bot API. [`pool`] decides what a worker of a pool does.
+//! of Telegram's Bot API. [`pool`] decides what a worker of a pool does; [`outbox`] keeps what follows an answer of it.
 
 pub mod absence;
 pub mod delivery;
@@ -19,10 +19,12 @@ pub mod gateway_keys;
 pub mod guardrails;
 pub mod heartbeat;
 pub mod ops;
+pub mod outbox;
 pub mod pool;
 pub mod repeated_call;
 pub mod skills;
 pub mod spans;
+mod split;
 pub mod telegram;
 pub mod tools;
 pub mod unknown_fields;

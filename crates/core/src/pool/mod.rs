@@ -8,6 +8,7 @@
 pub mod job;
 pub mod lane;
 pub mod lease;
-pub mod outbox;
 pub mod prompt;
 pub mod resting;
+
+pub use crate::outbox;
