@@ -9,7 +9,7 @@ TEST_THREADS ?= $(shell expr 2 '*' $$(nproc 2>/dev/null || echo 2))
 export MCR_COMMIT ?= $(shell git rev-parse --short HEAD 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: image test-install test-image test-system up up-openclaw up-all logs down admin-key help fetch check static static-check static-droplet static-all dist facts test test-kill test-budget test-faults test-refused test-provisioning test-chaos nightly test-peers test-browser fuzz conformance test-gateway demo run doctor bench bench-storms docs pictures clean
+.PHONY: image test-install test-image test-system up up-openclaw up-all logs down admin-key help fetch check static static-check static-droplet static-all dist facts test test-kill test-pool test-budget test-faults test-refused test-provisioning test-chaos nightly test-peers test-browser fuzz conformance test-gateway demo run doctor bench bench-storms docs pictures clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -100,13 +100,16 @@ test-chaos: ## Kill the demo's runtime under load and count losses and doubles; 
 	$(CARGO) build --locked --bin $(BIN)
 	$(CARGO) run --quiet --locked -- demo --chaos --seconds $(or $(CHAOS_SECONDS),90) $(if $(CHAOS_SEED),--seed $(CHAOS_SEED))
 
-nightly: test-kill test-budget test-faults test-refused test-provisioning static-all conformance bench ## Run all tests that take too long for CI
+nightly: test-kill test-pool test-budget test-faults test-refused test-provisioning static-all conformance bench ## Run all tests that take too long for CI
 	$(MAKE) test-chaos CHAOS_SECONDS=600
 	$(MAKE) test-system BINARY=dist/glibc/$(BIN)
 
 image: ## Build the image of the runtime with buildah, from BINARY or dist/ (`make static`)
 	scripts/image-root.sh $(or $(BINARY),dist/$(BIN)-droplet) dist/image
 	buildah bud --isolation chroot --format docker --target prebuilt --tag $(BIN):local .
+
+test-pool: ## Kill workers of a pool 100 times while 1,000 jobs of 200 conversations are answered (minutes); STORM_SEED=n
+	$(CARGO) test --locked --test suite -- --ignored --nocapture worker_pool::storm
 
 test-budget: ## Kill the program 50 times while 1,000 turns of 50 workers spend a budget (minutes)
 	BUDGET_KILLS=$(or $(KILLS),25) BUDGET_TURNS=1000 $(CARGO) test --locked --test suite -- --nocapture budgets::books

@@ -7,8 +7,9 @@
 //! agent's workspace has. [`ops`] explains deliveries to operators. [`repeated_call`] is the pace of the
 //! service's own calls. [`absence`] decides when an agent is gone. [`wake_query`] learns from
 //! the backend when to list. [`upgrade`] carries out restarts and upgrades. [`telegram`] writes and reads the messages
-//! of Telegram's Bot API. [`pool`] decides what a worker of a pool does. [`skills`] checks published skills, and [`snapshot`]
-//! has the form of the archives with an agent's state. [`bridge`] describes the calls of an application.
+//! of Telegram's Bot API. [`pool`] decides what a worker of a pool does; [`outbox`] keeps what follows an answer of it.
+//! [`skills`] checks published skills, and [`snapshot`] has the form of the archives with an agent's state. [`bridge`]
+//! describes the calls of an application.
 
 pub mod absence;
 pub mod bridge;
@@ -21,11 +22,13 @@ pub mod gateway_keys;
 pub mod guardrails;
 pub mod heartbeat;
 pub mod ops;
+pub mod outbox;
 pub mod pool;
 pub mod repeated_call;
 pub mod skills;
 pub mod snapshot;
 pub mod spans;
+mod split;
 pub mod telegram;
 pub mod tools;
 pub mod unknown_fields;

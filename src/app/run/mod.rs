@@ -53,7 +53,8 @@ use crate::telemetry;
 use mcr_clients::convex::Backoff;
 use mcr_clients::gateway::{GatewayEndpoint, GatewayLimits, SessionNaming};
 use mcr_clients::wire::Stop;
-use mcr_config::Settings;
+use mcr_config::table::{SERVICE_TOKEN, WORKER_ID};
+use mcr_config::{Report, Settings};
 use mcr_core::delivery::operator_requests::OperatorRequest;
 use mcr_core::delivery::scheduler::RecoveredState;
 use mcr_model::BridgeSettings;
@@ -78,19 +79,15 @@ use state::State;
 use threads::ThreadSetup;
 use waiting::Opened;
 
-/// Runs until a signal stops it, or another runtime on the same account prevents it.
+/// Runs until a signal stops it, or another runtime on the same account prevents it. On a machine that the scheduler of a
+/// pool has made, it is a worker of that pool.
 pub fn run(env_file: Option<&Path>, stop_on_eof: bool) -> Exit {
     let env = CommandEnv::load(env_file);
-    let (level, format, output) = env.log_style();
-    telemetry::start(level, format, output, env.redactor.clone());
-
+    if is_of_pool(&env.configuration.report) {
+        return worker(env_file, stop_on_eof);
+    }
+    let Some(settings) = begin_log(&env) else { return Exit::Misconfigured };
     let report = &env.configuration.report;
-    report.warnings().for_each(|warning| warn!("{warning}"));
-    report.errors().for_each(|found| error!("{found}"));
-    let Some(settings) = &env.configuration.settings else {
-        error!(errors = report.errors().count(); "Not started: the configuration is invalid");
-        return Exit::Misconfigured;
-    };
     // Background tasks call at intervals and make one attempt each, so that `/health` sees every failure.
     // Workers retry.
     let connections = env.connect(settings, Backoff::never()).and_then(|once| {
@@ -108,6 +105,25 @@ pub fn run(env_file: Option<&Path>, stop_on_eof: bool) -> Exit {
     info!(version = env!("CARGO_PKG_VERSION"); "Starting with {}", report.summary());
     log_start(settings);
     serve(settings, &connections, &env.redactor, stop_on_eof)
+}
+
+/// Starts the log, with what the configuration has to report. None if it is invalid.
+fn begin_log(env: &CommandEnv) -> Option<&Settings> {
+    let (level, format, output) = env.log_style();
+    telemetry::start(level, format, output, env.redactor.clone());
+    let report = &env.configuration.report;
+    report.warnings().for_each(|warning| warn!("{warning}"));
+    report.errors().for_each(|found| error!("{found}"));
+    if env.configuration.settings.is_none() {
+        error!(errors = report.errors().count(); "Not started: the configuration is invalid");
+    }
+    env.configuration.settings.as_ref()
+}
+
+/// Whether the configuration is that of a pool's worker: it has an id of the scheduler, and no token for an account.
+fn is_of_pool(report: &Report) -> bool {
+    let is_given = |name: &str| report.row(name).is_some_and(|row| row.origin.is_given());
+    is_given(WORKER_ID.name) && !is_given(SERVICE_TOKEN.name)
 }
 
 /// Names what this service works for and with, without secrets.

@@ -4,7 +4,7 @@ use std::path::Path;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
-use mission_control_runtime::demo::gateway::{self, Options, Prompt, ScriptedGateway, Thought};
+use mission_control_runtime::demo::gateway::{self, Item, Options, Prompt, ScriptedGateway, Thought};
 use mission_control_runtime::demo::pool::{Enqueue, PoolAgent, PoolBackend, PoolPolicy};
 use mission_control_runtime::demo::telegram::ScriptedTelegram;
 use mission_control_runtime::http::server::{Server, ServerLimits};
@@ -29,15 +29,25 @@ pub(super) struct PoolBench {
 }
 
 /// The text of the person in a question of the worker.
-pub(super) fn message(text: &str) -> &str {
-    let (_, rest) = text.rsplit_once(" message: ").expect("a message");
-    let (_, rest) = rest.split_once('\n').expect("its text");
-    rest.split("\n<<").next().expect("its end")
+fn message(text: &str) -> Option<&str> {
+    let (_, rest) = text.rsplit_once(" message: ")?;
+    let (_, rest) = rest.split_once('\n')?;
+    rest.split("\n<<").next()
+}
+
+/// The question of this turn. A turn that the gateway resumes has it in its transcript.
+fn asked(prompt: &Prompt) -> Option<String> {
+    let mut said = prompt.transcript.iter().rev().filter_map(|entry| match &entry.item {
+        Item::User(text) => message(text),
+        Item::Assistant { .. } | Item::Notice(_) | Item::ToolResult { .. } => None,
+    });
+    message(&prompt.text).or_else(|| said.next()).map(str::to_owned)
 }
 
 /// The answer of the model: the message decides.
 fn think(prompt: &Prompt) -> Thought {
-    let text = message(&prompt.text);
+    let Some(text) = asked(prompt) else { return Thought::say("re: nothing") };
+    let text = &*text;
     let after = |word: &str| text.strip_prefix(word);
     if let Some(rest) = after("SLOW ") {
         let (ms, rest) = rest.split_once(' ').unwrap_or((rest, ""));
@@ -102,7 +112,12 @@ impl PoolBench {
 
     /// A worker with its state in this folder.
     pub(super) fn worker(&self, state: &Path) -> Program {
-        Program::new(["worker"])
+        self.program("worker", state)
+    }
+
+    /// The program with this command and the environment of a worker.
+    pub(super) fn program(&self, command: &str, state: &Path) -> Program {
+        Program::new([command])
             .with("CONVEX_URL", &format!("http://{}", self.queue_address))
             .with("OPENCLAW_GATEWAY_URL", &format!("http://{}", self.turns_address))
             .with("TELEGRAM_API_BASE_URL", &format!("http://{}", self.telegram.local_addr()))

@@ -119,3 +119,60 @@ fn a_gateway_that_crashes_in_a_turn_delays_the_answer() {
     assert_eq!(bench.sent_and_appended("c1", "re: hello"), (1, 1));
     assert_eq!(bench.backend.message(&job).unwrap().attempts, 0);
 }
+
+/// Worker-pool E.5, check 6, on another machine: it has no record, and reads the notes at the queue.
+#[test]
+fn another_machine_does_not_send_what_was_sent() {
+    let bench = bench();
+    for _ in 0..200 {
+        bench.backend.plan("workerComplete", PoolFault::Cut);
+    }
+    let job = bench.ask("c1", "hello");
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let worker = bench.worker(first.path()).start();
+    let noted = |job: &str| bench.backend.message(job).unwrap().payload["metadata"]["mcrSent"] == "1";
+    until("the note of the send", || noted(&job));
+    worker.kill();
+    bench.backend.unplan("workerComplete");
+    assert!(bench.backend.lose_lease(&job));
+    let _worker = bench.worker(second.path()).start();
+    bench.until_done(&job);
+    assert_eq!(bench.sent_and_appended("c1", "re: hello"), (1, 1));
+    assert_eq!((bench.runs(), bench.backend.message(&job).unwrap().claims), (1, 2));
+}
+
+/// Another worker on the same gateway finds the turn in the session, and asks again only if the turn has no answer.
+#[test]
+fn another_worker_on_the_gateway_looks_for_the_turn_first() {
+    let bench = bench();
+    for _ in 0..200 {
+        bench.backend.plan("workerAppendConversationMessages", PoolFault::Cut);
+    }
+    let job = bench.ask("c1", "hello");
+    let (first, second) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let worker = bench.worker(first.path()).start();
+    let answers = || bench.gateway().observations().marks(&format!("n-job-{job}")).answers;
+    until("the answer in the session", || answers() == 1);
+    worker.kill();
+    bench.backend.unplan("workerAppendConversationMessages");
+    assert!(bench.backend.lose_lease(&job));
+    let mut worker = bench.worker(second.path()).start();
+    worker.wait_for_log("The session has this question already");
+    bench.until_done(&job);
+    assert_eq!(bench.sent_and_appended("c1", "re: hello"), (1, 1));
+    assert_eq!(bench.runs(), 1);
+}
+
+/// `run` on a machine that the scheduler of a pool has made is the worker.
+#[test]
+fn run_with_a_worker_id_and_without_a_service_token_is_the_worker() {
+    let bench = bench();
+    bench.backend.register_worker("afw-1");
+    let state = tempfile::tempdir().unwrap();
+    let job = bench.ask("c1", "hello");
+    let program = bench.program("run", state.path()).with("WORKER_ID", "afw-1");
+    let _worker = program.start();
+    bench.until_done(&job);
+    let claims = bench.backend.calls_of("workerClaim");
+    assert!(claims.iter().all(|call| call.args["workerId"] == "afw-1"), "{claims:?}");
+}

@@ -93,7 +93,7 @@ impl Storm {
         }
         let paths: Vec<PathBuf> = states.iter().map(|state| state.path().to_owned()).collect();
         let mut workers: Vec<Running> = paths.iter().map(|path| self.start(&bench, path)).collect();
-        let end = Instant::now() + self.patience;
+        let (mut logs, end) = (Vec::new(), Instant::now() + self.patience);
         let done = |bench: &PoolBench| {
             bench.backend.messages().iter().filter(|row| row.status.to_string() == "done").count()
         };
@@ -108,7 +108,9 @@ impl Storm {
             match blow {
                 Blow::Kill => {
                     let at = dice.index(workers.len());
-                    workers.remove(at).kill();
+                    let killed = workers.remove(at);
+                    killed.signal("KILL");
+                    logs.push(killed.end().1);
                     workers.insert(at, self.start(&bench, &paths[at]));
                 }
                 Blow::LoseLease => {
@@ -128,7 +130,7 @@ impl Storm {
         for worker in &workers {
             worker.signal("TERM");
         }
-        let logs: Vec<String> = workers.into_iter().map(|worker| worker.end().1).collect();
+        logs.extend(workers.into_iter().map(|worker| worker.end().1));
         self.compare(seed, &bench, &expected, &logs);
     }
 
@@ -137,10 +139,12 @@ impl Storm {
         let open: Vec<_> = rows.iter().filter(|row| row.status.to_string() != "done").collect();
         let last = |log: &String| log.lines().rev().take(30).map(str::to_owned).collect::<Vec<_>>();
         assert!(open.is_empty(), "seed {seed}: {open:#?}\n{:#?}", logs.iter().map(last).collect::<Vec<_>>());
-        let (mut sent_twice, mut lost, mut appended) = (Vec::new(), Vec::new(), Vec::new());
+        let (mut sent_twice, mut lost, mut appended, mut doubtful) = (Vec::new(), Vec::new(), Vec::new(), 0);
         for (job, conversation, answer) in expected {
             let (sent, in_history) = bench.sent_and_appended(conversation, answer);
             match sent {
+                // A process that is killed while a message is on its way cannot know whether the chat has it.
+                0 if logs.iter().any(|log| is_in_doubt(log, job)) => doubtful += 1,
                 0 => lost.push(job),
                 1 => {}
                 _ => sent_twice.push(job),
@@ -164,6 +168,7 @@ impl Storm {
             let answers = expected.iter().filter(|(_, of, _)| *of == conversation);
             let answers: Vec<&String> = answers.map(|(_, _, answer)| answer).collect();
             let texts = bench.api.texts(&conversation);
+            let answers: Vec<&String> = answers.into_iter().filter(|text| texts.contains(text)).collect();
             assert_eq!(texts.iter().collect::<Vec<_>>(), answers, "seed {seed}: the order in {conversation}");
         }
         let gateway = bench.gateway();
@@ -172,14 +177,23 @@ impl Storm {
         let answers: u64 = marks.values().map(|marks| marks.answers).sum();
         // A turn that did not reach its end in the session has vanished. Every other one was paid for once.
         println!(
-            "storm with seed {seed}: {} jobs, each answered once; {runs} turns, {} of them vanished; {} claims; {self:?}",
+            "storm with seed {seed}: {} jobs, each answered once; {doubtful} messages named as in doubt and not in the chat; {runs} \
+             turns, {} of them vanished; {} claims; {self:?}",
             self.jobs,
             runs - answers,
             rows.iter().map(|row| row.claims).sum::<u64>(),
         );
+        // At most one message in a thousand, and one.
+        assert!(doubtful <= 1 + self.jobs / 1_000, "seed {seed}: {doubtful} messages in doubt");
         assert_eq!(answers, self.jobs as u64, "seed {seed}: turns that reached their end");
         assert_eq!(gateway.observations().overlaps(), 0, "seed {seed}: two turns of one session at a time");
     }
+}
+
+/// Whether a log says that it is unknown whether a message of this job is in the chat.
+fn is_in_doubt(log: &str, job: &str) -> bool {
+    let words = "It is unknown whether a message is in the chat";
+    log.lines().any(|line| line.contains(words) && line.contains(job))
 }
 
 #[test]

@@ -40,6 +40,17 @@ impl TelegramClient {
         chat: &str,
         file: &FileToSend<'_>,
     ) -> TelegramResult<SentMessage> {
+        self.send_file_when(bot, chat, file, &mut || true)
+    }
+
+    /// Sends one file, if `ready` says so when the connection is open.
+    pub fn send_file_when(
+        &self,
+        bot: &BotToken,
+        chat: &str,
+        file: &FileToSend<'_>,
+        ready: &mut dyn FnMut() -> bool,
+    ) -> TelegramResult<SentMessage> {
         let limits = &self.shared.limits;
         if file.content.len() > limits.file_bytes {
             let detail = format!("{} bytes; the limit is {}", file.content.len(), limits.file_bytes);
@@ -67,7 +78,7 @@ impl TelegramClient {
         part(&format!("name=\"{field}\"; filename=\"{name}\""), file.content);
         body.extend_from_slice(format!("--{boundary}--\r\n").as_bytes());
         let content_type = format!("multipart/form-data; boundary={boundary}");
-        self.post(bot, method, &content_type, &body, limits.file)
+        self.post(bot, method, &content_type, &body, (limits.file, ready))
     }
 
     /// Fetches a file that a person has sent to the bot.
@@ -89,6 +100,6 @@ impl TelegramClient {
             let why = if status < 500 { TelegramProblem::Refused } else { TelegramProblem::ServerFault };
             return Err(TelegramError::certain(why, format!("status {status}")));
         }
-        self.body_of(response, limits.file_bytes, limits.file).map_err(|fault| lost(&fault))
+        self.content_of(response, limits.file_bytes, limits.file).map_err(|fault| lost(&fault))
     }
 }

@@ -114,6 +114,14 @@ struct SendChatAction<'a> {
     action: &'a str,
 }
 
+/// Says whether a request is sent after all.
+type Ready<'a> = &'a mut dyn FnMut() -> bool;
+
+fn body_of(arguments: &impl Serialize) -> TelegramResult<Vec<u8>> {
+    serde_json::to_vec(arguments)
+        .map_err(|why| TelegramError::certain(TelegramProblem::Refused, why.to_string()))
+}
+
 /// A message that Telegram has accepted.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
 pub struct SentMessage {
@@ -124,8 +132,21 @@ pub struct SentMessage {
 impl TelegramClient {
     /// Sends one message.
     pub fn send_text(&self, bot: &BotToken, chat: &str, text: &RenderedText) -> TelegramResult<SentMessage> {
+        self.send_text_when(bot, chat, text, &mut || true)
+    }
+
+    /// Sends one message, if `ready` says so when the connection is open: a step that is recorded then is in doubt only for
+    /// the moment of the request itself.
+    pub fn send_text_when(
+        &self,
+        bot: &BotToken,
+        chat: &str,
+        text: &RenderedText,
+        ready: Ready<'_>,
+    ) -> TelegramResult<SentMessage> {
         let message = SendMessage { chat_id: chat, text: &text.text, parse_mode: text.parse_mode };
-        self.call(bot, "sendMessage", &message)
+        let body = body_of(&message)?;
+        self.post(bot, "sendMessage", "application/json", &body, (self.shared.limits.call, ready))
     }
 
     /// Shows in the chat for five seconds that the bot types.
@@ -140,9 +161,8 @@ impl TelegramClient {
         method: &'static str,
         arguments: &impl Serialize,
     ) -> TelegramResult<T> {
-        let body = serde_json::to_vec(arguments)
-            .map_err(|why| TelegramError::certain(TelegramProblem::Refused, why.to_string()))?;
-        self.post(bot, method, "application/json", &body, self.shared.limits.call)
+        let body = body_of(arguments)?;
+        self.post(bot, method, "application/json", &body, (self.shared.limits.call, &mut || true))
     }
 
     /// Posts a body once, and decodes the result.
@@ -152,11 +172,11 @@ impl TelegramClient {
         method: &'static str,
         content_type: &str,
         body: &[u8],
-        limit: Duration,
+        when: (Duration, Ready<'_>),
     ) -> TelegramResult<T> {
         let begun = Instant::now();
         let result =
-            self.post_once(bot, method, content_type, body, limit).map_err(|error| error.without(bot));
+            self.post_once(bot, method, content_type, body, when).map_err(|error| error.without(bot));
         let took = u64::try_from(begun.elapsed().as_millis()).unwrap_or(u64::MAX);
         let outcome = if result.is_ok() { "accepted" } else { "failed" };
         debug!(method, duration_ms = took, outcome; "Call of Telegram ended");
@@ -169,12 +189,12 @@ impl TelegramClient {
         method: &str,
         content_type: &str,
         body: &[u8],
-        limit: Duration,
+        (limit, ready): (Duration, Ready<'_>),
     ) -> TelegramResult<T> {
         if self.stop.is_closed() {
             return Err(TelegramError::certain(TelegramProblem::Stopped, ""));
         }
-        let mut outgoing = Outgoing::new(body);
+        let mut outgoing = Outgoing::new(body).after(ready);
         let sent = self
             .agent
             .post(self.shared.base.join(&format!("/bot{}/{method}", bot.expose())))
@@ -188,7 +208,7 @@ impl TelegramClient {
         let response = sent.map_err(|error| self.broken(&Fault::of(&error), outgoing.sent()))?;
         let status = response.status().as_u16();
         let answer = self
-            .body_of(response, ANSWER_BYTES_MAX, limit)
+            .content_of(response, ANSWER_BYTES_MAX, limit)
             .map_err(|fault| self.broken(&fault, Sent::Whole))?;
         let result = read(status, &answer)?;
         serde_json::from_str(result.get())
@@ -196,7 +216,7 @@ impl TelegramClient {
     }
 
     /// Reads a body to its end, within the memory for files.
-    fn body_of(
+    fn content_of(
         &self,
         response: http::Response<ureq::Body>,
         bytes_max: usize,

@@ -26,12 +26,20 @@ pub enum Sent {
 pub struct Outgoing<'a> {
     bytes: &'a [u8],
     taken: usize,
+    /// Called before the first byte is sent, on the open connection.
+    before: Option<&'a mut dyn FnMut() -> bool>,
 }
 
 impl<'a> Outgoing<'a> {
     /// An unsent body. Its length must be announced (`Content-Length`), or [`Sent::Part`] proves nothing.
     pub fn new(bytes: &'a [u8]) -> Self {
-        Self { bytes, taken: 0 }
+        Self { bytes, taken: 0, before: None }
+    }
+
+    /// Calls this before the first byte is sent, when the connection is open. If it returns false, nothing is sent.
+    #[must_use]
+    pub fn after(self, ready: &'a mut dyn FnMut() -> bool) -> Self {
+        Self { before: Some(ready), ..self }
     }
 
     /// How much has been sent.
@@ -52,6 +60,11 @@ impl fmt::Debug for Outgoing<'_> {
 
 impl Read for Outgoing<'_> {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
+        if let Some(ready) = self.before.take()
+            && !ready()
+        {
+            return Err(io::Error::other("the request is not sent after all"));
+        }
         let mut left = &self.bytes[self.taken..];
         let taken = left.read(buffer)?;
         self.taken += taken;

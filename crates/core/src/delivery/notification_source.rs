@@ -78,8 +78,6 @@ pub(super) struct NotificationSource {
     ignored: usize,
     /// Rows that the dispatcher has, each with the list that first showed it. A row of an earlier process has 0.
     first_listed: HashMap<WorkId, u64>,
-    /// Whether there are no notifications: a worker of a pool makes no lists.
-    is_off: bool,
 }
 
 impl NotificationSource {
@@ -100,7 +98,6 @@ impl NotificationSource {
             last_list: LastList::Complete,
             expects_rows: false,
             ignored: 0,
-            is_off: false,
             first_listed: left.filter_map(Work::notification).map(|row| (WorkId::from(&row.id), 0)).collect(),
         }
     }
@@ -110,14 +107,9 @@ impl NotificationSource {
         self.duplicate_check.stands_back(least);
     }
 
-    /// Makes no lists: all work comes from other sources.
-    pub(super) fn turn_off(&mut self) {
-        self.is_off = true;
-    }
-
-    /// Whether work may start: a duplicate runtime is ruled out. Without lists there is no account to share.
+    /// Whether work may start: a duplicate runtime is ruled out.
     pub(super) fn allows_starts(&self) -> bool {
-        self.is_off || self.duplicate_check.lets_begin()
+        self.duplicate_check.lets_begin()
     }
 
     /// Whether a duplicate runtime stays on the account and this one leaves.
@@ -291,7 +283,7 @@ impl NotificationSource {
         if more || ours || self.duplicate_check.list_at().is_some_and(|at| at <= now) {
             self.poll_schedule.want();
         }
-        if self.is_off || self.list_pending || self.poll_schedule.due(now) > now {
+        if self.list_pending || self.poll_schedule.due(now) > now {
             return None;
         }
         self.list_pending = true;
@@ -316,9 +308,6 @@ impl NotificationSource {
 
     /// When the next list is due.
     pub(super) fn wake_at(&self, now: Millis) -> Option<Millis> {
-        if self.is_off {
-            return None;
-        }
         let list = (!self.list_pending).then(|| self.poll_schedule.due(now));
         // Once it is due the list is wanted, and the poll schedule has its time.
         let compared = self.duplicate_check.list_at().filter(|at| *at > now);

@@ -11,14 +11,12 @@
 //! - `NO` is an answer, because people ask yes-or-no questions. The TypeScript runtime treated it as a
 //!   clipped control word.
 
-mod split;
-
 use serde::{Deserialize, Serialize};
 
 use crate::gateway::PLACEHOLDERS;
 pub use crate::gateway::SILENCE;
 
-pub use split::split;
+pub use crate::split::split;
 
 /// The interpreted reply.
 #[derive(Clone, Debug, PartialEq, Eq)]

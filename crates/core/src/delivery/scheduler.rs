@@ -57,6 +57,8 @@ pub struct Scheduler {
     notifications: NotificationSource,
     dispatcher: Dispatcher,
     call_rate: CallRate,
+    /// Whether notifications are listed. A worker of a pool has none.
+    has_lists: bool,
     stopping: bool,
     /// The time of the last event.
     now: Millis,
@@ -73,7 +75,8 @@ impl Scheduler {
         let open = left.open.iter().map(|(work, ..)| &**work);
         let notifications = NotificationSource::new(plan, left.predecessor, open, now);
         let call_rate = CallRate::new(plan.calls_monthly, now);
-        Self { notifications, dispatcher: Dispatcher::new(plan, left, now), call_rate, stopping: false, now }
+        let dispatcher = Dispatcher::new(plan, left, now);
+        Self { notifications, dispatcher, call_rate, has_lists: true, stopping: false, now }
     }
 
     /// Sets the least time between the first sign of a duplicate runtime and the second look.
@@ -86,7 +89,7 @@ impl Scheduler {
     /// Makes no lists of notifications: other sources offer all work.
     #[must_use]
     pub fn without_lists(mut self) -> Self {
-        self.notifications.turn_off();
+        self.has_lists = false;
         self
     }
 
@@ -164,7 +167,7 @@ impl Scheduler {
         if self.is_ending() {
             return effects;
         }
-        for job in self.dispatcher.start(self.notifications.allows_starts(), now) {
+        for job in self.dispatcher.start(self.may_start(), now) {
             self.notifications.started(&job.work);
             effects.push(Effect::Start(Box::new(job)));
         }
@@ -173,10 +176,17 @@ impl Scheduler {
             effects.push(Effect::Probe);
         }
         let ready = self.dispatcher.ready(now);
-        if let Some(ListRequest { number, limit }) = self.notifications.next_list(ready, now) {
+        if self.has_lists
+            && let Some(ListRequest { number, limit }) = self.notifications.next_list(ready, now)
+        {
             effects.push(Effect::List { list: number, limit });
         }
         effects
+    }
+
+    /// Whether work may start. Without lists there is no account that a duplicate runtime could share.
+    fn may_start(&self) -> bool {
+        !self.has_lists || self.notifications.allows_starts()
     }
 
     /// Whether nothing starts any more.
@@ -189,8 +199,9 @@ impl Scheduler {
         if self.is_ending() {
             return None;
         }
-        let start = self.dispatcher.wake_at(self.notifications.allows_starts(), now);
-        [self.notifications.wake_at(now), start].into_iter().flatten().min()
+        let start = self.dispatcher.wake_at(self.may_start(), now);
+        let list = self.notifications.wake_at(now).filter(|_| self.has_lists);
+        [list, start].into_iter().flatten().min()
     }
 
     /// Whether a single item tries the gateway first, and all others wait for the result.
@@ -220,4 +231,52 @@ impl Scheduler {
 /// Whether a person or an agent has caused this heartbeat.
 fn is_woken(work: &Work) -> bool {
     matches!(&work.kind, Kind::Heartbeat(beat) if beat.woken)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use super::*;
+    use crate::delivery::agent_limits::AgentLimitsConfig;
+    use crate::work::Beat;
+
+    fn plan() -> SchedulerConfig {
+        let second = Duration::from_secs(1);
+        SchedulerConfig {
+            workers: 1,
+            list_limit: 1,
+            calls_monthly: 900_000,
+            intervals: PollIntervals {
+                interval: second,
+                idle_interval: second,
+                backoff_base: second,
+                backoff_max: second,
+            },
+            fold_max: 1,
+            agent_limits: AgentLimitsConfig::default(),
+        }
+    }
+
+    #[test]
+    fn without_lists_offered_work_starts_at_once_and_nothing_is_listed() {
+        let beat = Beat {
+            id: crate::work::WorkId::new("b1"),
+            agent: mcr_model::AgentId::new("a1"),
+            created_at: Millis(1),
+            woken: false,
+        };
+        let names = |effects: &[Effect]| -> (bool, bool) {
+            let lists = effects.iter().any(|effect| matches!(effect, Effect::List { .. }));
+            (lists, effects.iter().any(|effect| matches!(effect, Effect::Start(_))))
+        };
+        let offer = || Some(Event::Offered(Arc::new(Work::from(beat.clone()))));
+        let mut scheduler = Scheduler::new(plan()).without_lists();
+        assert_eq!(names(&scheduler.on(None, Millis(1))), (false, false));
+        assert_eq!(names(&scheduler.on(offer(), Millis(2))), (false, true));
+        assert_eq!(scheduler.wake_at(Millis(3)), None);
+        // With lists, a duplicate runtime must be ruled out first.
+        let mut listing = Scheduler::new(plan());
+        assert_eq!(names(&listing.on(offer(), Millis(2))), (true, false));
+    }
 }

@@ -8,7 +8,8 @@
 pub mod job;
 pub mod lane;
 pub mod lease;
-pub mod outbox;
 pub mod prompt;
 pub mod resting;
 pub mod scheduled;
+
+pub use crate::outbox;

@@ -9,7 +9,7 @@ mod attachments;
 mod html;
 mod outgoing;
 
-use crate::delivery::reply;
+use crate::split::split;
 use mcr_model::TelegramParseMode;
 use mcr_model::secret::Secret;
 
@@ -28,7 +28,7 @@ pub const TYPING_SECONDS: u64 = 4;
 
 /// Divides a reply into the texts of messages. A blank reply has none.
 pub fn chunks(reply: &str) -> Vec<String> {
-    reply::split(reply, TEXT_CHARS_MAX)
+    split(reply, TEXT_CHARS_MAX)
 }
 
 /// The text of a message as it is sent.

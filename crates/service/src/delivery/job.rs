@@ -12,7 +12,8 @@ use super::reading::Reading;
 use super::recover_turn::{self, abort_fenced, settle};
 use super::turn_loop::{Question, Terms, talk};
 use crate::pool::{
-    AnswerDelivery, AnswerState, HeldJob, NotResumed, PoolPort, TypingSigns, fetch_files, taken_over,
+    AnswerDelivery, AnswerState, HeldJob, NotResumed, PoolPort, TypingSigns, fetch_files, sent_before,
+    taken_over,
 };
 use mcr_clients::pool::{Fail, Hydrate};
 use mcr_core::delivery::journal::{JournalError, Note, Step, Wait};
@@ -213,7 +214,8 @@ fn answer(
     let spoken = talk(job, question, found, deps)?;
     drop(signs);
     let text = spoken.text.filter(|text| !text.trim().is_empty());
-    Ok(text.map(|text| outbox(text, to.map(|(_, to)| to.clone()))))
+    // Another worker may have sent the answer, and died before it could append it.
+    Ok(text.map(|text| outbox(text, to.map(|(_, to)| to.clone())).after_messages(sent_before(bundle))))
 }
 
 /// Another worker with the same gateway, or the session of a snapshot, may have a turn of this message: its answer is

@@ -172,7 +172,8 @@ impl Service {
             inflight.resume(work, record);
         }
         if let Some(jobs) = &setup.jobs {
-            jobs.connect(&inflight);
+            let turns = inflight.clone();
+            jobs.connect(move |work| turns.end_turns(work));
         }
         let (mission, to) = (setup.mission, inbox.clone());
         let (table, noted) = (inflight.clone(), panics.clone());

@@ -32,8 +32,12 @@ pub(crate) fn taken_over(bundle: &HydrationBundle) -> Option<(String, usize)> {
     let at = Millis(metadata.get(ANSWER_AT)?.parse().ok()?);
     let history = bundle.conversation_state.context_history.iter();
     let mut answers = history.filter(|message| message.at == at && message.role == ChatRole::Assistant);
-    let sent = metadata.get(SENT).and_then(|sent| sent.parse().ok()).unwrap_or(0);
-    answers.next().map(|message| (message.content.clone(), sent))
+    answers.next().map(|message| (message.content.clone(), sent_before(bundle)))
+}
+
+/// How many messages of an answer another worker has sent for this message.
+pub(crate) fn sent_before(bundle: &HydrationBundle) -> usize {
+    bundle.payload.metadata.get(SENT).and_then(|sent| sent.parse().ok()).unwrap_or(0)
 }
 
 /// What follows the answer of one claimed job.
@@ -55,6 +59,12 @@ pub struct AnswerDelivery<'a> {
     pub clock: &'a dyn Clock,
 }
 
+/// Says why the job is fenced now, if it is.
+type Fence<'a> = dyn FnMut() -> Option<FenceReason> + 'a;
+
+/// Stores the outbox.
+type Keep<'a> = dyn FnMut(&Outbox, Wait) -> Result<(), JournalError> + 'a;
+
 /// How far the answer is.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub enum AnswerState {
@@ -71,14 +81,11 @@ pub enum AnswerState {
 impl AnswerDelivery<'_> {
     /// Takes steps until one is not due yet. `fence` says whether the lease is lost, at the moment of the question. `keep`
     /// stores the outbox.
-    pub fn advance(
-        &self,
-        outbox: &mut Outbox,
-        fence: &mut dyn FnMut() -> Option<FenceReason>,
-        keep: &mut dyn FnMut(&Outbox, Wait) -> Result<(), JournalError>,
-    ) -> AnswerState {
+    pub fn advance(&self, outbox: &mut Outbox, fence: &mut Fence<'_>, keep: &mut Keep<'_>) -> AnswerState {
         loop {
+            let known = outbox.uncertain.len();
             let step = outbox.next(self.clock.now());
+            self.warn_of_doubt(outbox, known);
             match step {
                 OutboxStep::Over => return AnswerState::Over,
                 OutboxStep::Wait(until) => return AnswerState::Waits(until),
@@ -88,31 +95,28 @@ impl AnswerDelivery<'_> {
                 | OutboxStep::Complete
                 | OutboxStep::Fail(_) => {}
             }
-            if outbox.begin(&step)
-                && let Err(JournalError(why)) = keep(outbox, Wait::ForDisk)
-            {
-                outbox.not_begun(&step);
-                return AnswerState::NotKept(why);
-            }
+            // Asked before the disk as well: between the disk and the call, a crash leaves the step in doubt.
             if let Some(reason) = fence() {
-                outbox.not_begun(&step);
-                let (job, reason_text) = (self.job.message_id.as_str(), reason.explain());
-                warn!(job, reason = reason_text; "Answer of a job fenced");
-                return AnswerState::Fenced(reason);
+                return self.fenced(reason);
             }
-            let before = outbox.uncertain.len();
-            if let OutboxStep::Append(at) = &step {
-                self.mark(ANSWER_AT, at.0.to_string());
+            let known = outbox.uncertain.len();
+            let done = match &step {
+                OutboxStep::Send(part) => self.send(outbox, *part, fence, keep),
+                step => {
+                    if let OutboxStep::Append(at) = step {
+                        self.mark(ANSWER_AT, at.0.to_string());
+                    }
+                    self.begin(outbox, step, fence, keep).map(|()| self.carry_out(step, outbox))
+                }
+            };
+            match done {
+                Ok(event) => outbox.on(event, self.clock.now()),
+                Err(state) => return state,
             }
-            let event = self.carry_out(&step, outbox);
-            outbox.on(event, self.clock.now());
             if let OutboxStep::Send(_) = &step {
                 self.mark(SENT, outbox.sent().to_string());
             }
-            if outbox.uncertain.len() > before {
-                let job = self.job.message_id.as_str();
-                warn!(job; "It is unknown whether a message is in the chat, so it is not sent again");
-            }
+            self.warn_of_doubt(outbox, known);
             // A note that is lost leaves the step in doubt, which the next attempt settles.
             if let Err(error) = keep(outbox, Wait::Not) {
                 info!(error:%; "Step of an answer not recorded");
@@ -120,11 +124,43 @@ impl AnswerDelivery<'_> {
         }
     }
 
+    /// Records that the step begins, if the lease is held.
+    fn begin(
+        &self,
+        outbox: &mut Outbox,
+        step: &OutboxStep,
+        fence: &mut Fence<'_>,
+        keep: &mut Keep<'_>,
+    ) -> Result<(), AnswerState> {
+        if let Some(reason) = fence() {
+            return Err(self.fenced(reason));
+        }
+        if outbox.begin(step)
+            && let Err(JournalError(why)) = keep(outbox, Wait::ForDisk)
+        {
+            outbox.not_begun(step);
+            return Err(AnswerState::NotKept(why));
+        }
+        Ok(())
+    }
+
+    fn fenced(&self, reason: FenceReason) -> AnswerState {
+        let (job, reason_text) = (self.job.message_id.as_str(), reason.explain());
+        warn!(job, reason = reason_text; "Answer of a job fenced");
+        AnswerState::Fenced(reason)
+    }
+
+    fn warn_of_doubt(&self, outbox: &Outbox, known: usize) {
+        if outbox.uncertain.len() > known {
+            let job = self.job.message_id.as_str();
+            warn!(job; "It is unknown whether a message is in the chat, so it is not sent again");
+        }
+    }
+
     fn carry_out(&self, step: &OutboxStep, outbox: &Outbox) -> OutboxEvent {
         match step {
             OutboxStep::Append(at) => self.append(outbox, *at),
             OutboxStep::LookForAppend(at) => self.look_for_append(outbox, *at),
-            OutboxStep::Send(part) => self.send(outbox, *part),
             OutboxStep::Complete => match self.pool.ask(&Complete { lease: self.lease() }) {
                 // Without the lease the job is another worker's, or a lost call has completed it.
                 Ok(true | false) => OutboxEvent::Completed,
@@ -134,7 +170,7 @@ impl AnswerDelivery<'_> {
                 Ok(_) => OutboxEvent::Reported,
                 Err(error) => OutboxEvent::CallFailed(error.to_string()),
             },
-            OutboxStep::Wait(_) | OutboxStep::Over => {
+            OutboxStep::Send(_) | OutboxStep::Wait(_) | OutboxStep::Over => {
                 OutboxEvent::CallFailed("nothing is to be done".to_owned())
             }
         }
@@ -193,30 +229,48 @@ impl AnswerDelivery<'_> {
         }
     }
 
-    fn send(&self, outbox: &Outbox, part: usize) -> OutboxEvent {
-        let (Some(to), Some(bot)) = (&outbox.to, self.bot) else {
-            return OutboxEvent::CallFailed("the agent has no bot token any more".to_owned());
+    /// Sends a message or a file. The step is recorded when the connection is open, right before the request.
+    fn send(
+        &self,
+        outbox: &mut Outbox,
+        part: usize,
+        fence: &mut Fence<'_>,
+        keep: &mut Keep<'_>,
+    ) -> Result<OutboxEvent, AnswerState> {
+        let (Some(to), Some(bot)) = (outbox.to.clone(), self.bot) else {
+            return Ok(OutboxEvent::CallFailed("the agent has no bot token any more".to_owned()));
         };
-        let sent = match (outbox.parts.get(part), outbox.files.get(part.saturating_sub(outbox.parts.len()))) {
-            (Some(text), _) => self.telegram.send_text(bot, &to.chat, &render(text, to.mode())),
-            (None, Some(file)) => match outgoing_file::read(file, self.telegram.file_bytes_max()) {
+        let text = outbox.parts.get(part).map(|text| render(text, to.mode()));
+        let file = outbox.files.get(part.saturating_sub(outbox.parts.len())).cloned();
+        let mut blocked = None;
+        let mut ready = || match self.begin(outbox, &OutboxStep::Send(part), fence, keep) {
+            Ok(()) => true,
+            Err(state) => {
+                blocked = Some(state);
+                false
+            }
+        };
+        let sent = match (text, file) {
+            (Some(text), _) => self.telegram.send_text_when(bot, &to.chat, &text, &mut ready),
+            (None, Some(file)) => match outgoing_file::read(&file, self.telegram.file_bytes_max()) {
                 Ok((name, content)) => {
                     let file = FileToSend { kind: file.kind, name: &name, content: &content, caption: None };
-                    self.telegram.send_file(bot, &to.chat, &file)
+                    self.telegram.send_file_when(bot, &to.chat, &file, &mut ready)
                 }
                 Err(reason) => {
                     let (job, file) = (self.job.message_id.as_str(), file.path.as_str());
                     warn!(job, file, reason = reason.as_str(); "A file of an answer is left out");
-                    return OutboxEvent::Sent;
+                    return Ok(OutboxEvent::Sent);
                 }
             },
-            (None, None) => return OutboxEvent::Sent,
+            (None, None) => return Ok(OutboxEvent::Sent),
         };
-        match sent {
-            Ok(_) => OutboxEvent::Sent,
-            Err(error) => {
+        match (blocked, sent) {
+            (Some(state), _) => Err(state),
+            (None, Ok(_)) => Ok(OutboxEvent::Sent),
+            (None, Err(error)) => {
                 info!(job = self.job.message_id.as_str(), part, error:%; "Message to Telegram not confirmed");
-                OutboxEvent::NotSent(error)
+                Ok(OutboxEvent::NotSent(error))
             }
         }
     }

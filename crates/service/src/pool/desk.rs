@@ -14,7 +14,6 @@ use std::time::Duration;
 use crossbeam_channel::{Receiver, Sender, bounded};
 
 use super::lease_watch::{ClaimTime, LeaseWatch};
-use crate::delivery::inflight::InFlight;
 use mcr_clients::convex::CallError;
 use mcr_clients::pool::{HeldLease, PoolClient, RenewLease};
 use mcr_core::delivery::Record;
@@ -30,6 +29,9 @@ const LEASE_LEAST: Duration = Duration::from_secs(3);
 
 /// The longest renewal before a job of an earlier process continues.
 const RENEW_MAX: Duration = Duration::from_secs(5);
+
+/// Ends the running turn of a work.
+type EndTurns = Box<dyn Fn(&WorkId) + Send + Sync>;
 
 /// A claimed job with its lease.
 pub struct HeldJob {
@@ -70,8 +72,8 @@ struct DeskShared {
     renewer: Box<dyn Fn() -> PoolClient + Send + Sync>,
     /// The longest time between two renewals.
     renewal: Duration,
-    /// The running turns, once the delivery has started.
-    turns: OnceLock<InFlight>,
+    /// Ends the running turn of a work, once the delivery has started.
+    end_turns: OnceLock<EndTurns>,
 }
 
 #[derive(Default)]
@@ -116,13 +118,13 @@ impl JobDesk {
     /// A desk without jobs. `renewer` makes a client for each thread that renews a lease.
     pub fn new(renewal: Duration, renewer: impl Fn() -> PoolClient + Send + Sync + 'static) -> Self {
         let renewer = Box::new(renewer);
-        Self(Arc::new(DeskShared { inside: Mutex::default(), renewer, renewal, turns: OnceLock::new() }))
+        Self(Arc::new(DeskShared { inside: Mutex::default(), renewer, renewal, end_turns: OnceLock::new() }))
     }
 
-    /// The turns that a lost lease ends.
-    pub(crate) fn connect(&self, turns: &InFlight) {
+    /// How a lost lease ends the turn of its job.
+    pub(crate) fn connect(&self, end_turns: impl Fn(&WorkId) + Send + Sync + 'static) {
         // The delivery starts once.
-        let _ = self.0.turns.set(turns.clone());
+        let _ = self.0.end_turns.set(Box::new(end_turns));
     }
 
     /// A job of an earlier process is open.
@@ -231,9 +233,9 @@ fn is_fenced(desk: &Weak<DeskShared>, work: &WorkId, lease: &LeaseId) {
     let inside = desk.lock();
     let held = inside.jobs.get(work).and_then(|entry| entry.held.as_ref());
     if held.is_some_and(|held| held.job.claimed.lease_id == *lease)
-        && let Some(turns) = desk.turns.get()
+        && let Some(end_turns) = desk.end_turns.get()
     {
-        turns.end_turns(work);
+        end_turns(work);
     }
 }
 

@@ -20,7 +20,7 @@ use mcr_model::{JobId, LeaseId, WorkerId};
 const CALL_MAX: Duration = Duration::from_secs(5);
 
 /// A lease that was confirmed within this time needs no further renewal before an effect.
-const FRESH: Duration = Duration::from_millis(500);
+const FRESH: Duration = Duration::from_millis(50);
 
 /// The shortest time that a renewal gets.
 const CALL_LEAST: Duration = Duration::from_millis(250);

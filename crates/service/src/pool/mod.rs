@@ -22,6 +22,6 @@ pub use lanes::{Lane, LaneFacts, LaneSetup, LaneStatus};
 pub use lease_watch::{ClaimTime, LeaseWatch};
 pub use port::{PoolPort, PoolRules};
 
-pub(crate) use answers::taken_over;
+pub(crate) use answers::{sent_before, taken_over};
 pub(crate) use files::fetch_files;
 pub(crate) use typing::TypingSigns;

@@ -13,7 +13,7 @@ use serde::{Deserialize, Serialize};
 
 use super::SkillsPolicy;
 use super::read::read_skill;
-use mcr_core::skills::{CheckedManifest, CheckedSkill, MARKER, SkillState, verify};
+use mcr_core::skills::{CheckedManifest, CheckedSkill, MARKER};
 use mcr_model::random;
 
 /// The file in the folder of the skills that says which ones the queue has published.
@@ -143,12 +143,12 @@ impl SkillsFolder {
                 continue;
             }
             match wanted {
-                Some(skill) if is_managed => {
-                    if is_as_published(&entry.path(), skill) {
-                        change.unchanged.push(name.clone());
-                        there.insert(name);
-                    }
+                Some(skill) if is_managed && is_as_published(&entry.path(), skill) => {
+                    change.unchanged.push(name.clone());
+                    there.insert(name);
                 }
+                // Installed again.
+                Some(_) if is_managed => {}
                 None if is_managed => plan.remove.push(name),
                 _ if enforces && !allowed.contains(name.as_str()) => {
                     let aside = format!("{name}-{}", random::hex::<4>());
@@ -249,8 +249,11 @@ impl SkillsFolder {
 /// Whether a folder has exactly the files of this skill.
 fn is_as_published(path: &Path, skill: &CheckedSkill) -> bool {
     let found = read_skill(path, skill.folder.clone());
-    let marker = skill.files.iter().find(|(path, _)| path == MARKER).map(|(_, content)| content);
-    found.marker.as_ref() == marker && matches!(verify(&found), SkillState::Intact { .. })
+    let marker = found.marker.iter().map(|content| (MARKER, content.as_str()));
+    let files = found.files.iter().map(|(path, content)| (path.as_str(), content.as_str()));
+    let found_files: BTreeSet<(&str, &str)> = files.chain(marker).collect();
+    let published = skill.files.iter().map(|(path, content)| (path.as_str(), content.as_str()));
+    found.strange.is_empty() && found_files == published.collect()
 }
 
 fn sentence(path: &Path, what: &str) -> impl FnOnce(io::Error) -> String {

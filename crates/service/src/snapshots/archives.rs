@@ -52,6 +52,15 @@ pub(super) struct ArchiveDraft {
     pub(super) file: Option<File>,
 }
 
+impl ArchiveDraft {
+    /// Opens the draft to read it.
+    pub(super) fn reopen(&self) -> Result<File, SnapshotError> {
+        let path = self.folder.path().join(DRAFT);
+        let opened = self.folder.open_for_reading(DRAFT).map_err(SnapshotError::disk("read", &path))?;
+        opened.ok_or_else(|| SnapshotError::disk("read", &path)(io::ErrorKind::NotFound.into()))
+    }
+}
+
 impl Drop for ArchiveDraft {
     fn drop(&mut self) {
         if let Err(why) = self.folder.remove(DRAFT) {
@@ -88,15 +97,8 @@ impl ArchiveFolder {
         Ok(ArchiveDraft { folder, file: Some(file) })
     }
 
-    /// Opens the draft to read it.
-    pub(super) fn reopen(&self, draft: &ArchiveDraft) -> Result<File, SnapshotError> {
-        let path = draft.folder.path().join(DRAFT);
-        let opened = draft.folder.open_for_reading(DRAFT).map_err(SnapshotError::disk("read", &path))?;
-        opened.ok_or_else(|| SnapshotError::disk("read", &path)(io::ErrorKind::NotFound.into()))
-    }
-
     /// Keeps the draft as a good archive, and removes the oldest ones.
-    pub(super) fn keep(&self, draft: ArchiveDraft, note: &ArchiveNote) -> Result<(), SnapshotError> {
+    pub(super) fn keep(&self, draft: &ArchiveDraft, note: &ArchiveNote) -> Result<(), SnapshotError> {
         let (folder, stem) = (&draft.folder, note.created_at.0.to_string());
         let failed = || SnapshotError::disk("written", folder.path());
         if let Some(file) = &draft.file {

@@ -41,7 +41,7 @@ impl Snapshots {
         self.check_lineage(key)?;
         let mut draft = self.archives.draft(key)?;
         let (mut note, packed) = self.write_archive(key, &mut draft)?;
-        self.archives.keep(draft, &note)?;
+        self.archives.keep(&draft, &note)?;
         let snapshot_id = self.upload(worker_id, &note, reason)?;
         note.snapshot_id = Some(snapshot_id.clone());
         if let Err(error) = self.archives.note(&note) {

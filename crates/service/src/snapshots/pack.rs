@@ -80,7 +80,10 @@ impl<W: Write> Packer<'_, W> {
         let names = folder.names().and_then(|names| Ok((names, folder.facts()?)));
         let (mut names, facts) = match names {
             Ok(found) => found,
-            Err(why) => return Ok(self.not_read(path, &why)),
+            Err(why) => {
+                self.not_read(path, &why);
+                return Ok(());
+            }
         };
         // The queue's skills come from its manifest, and an old copy would replace a new one.
         if names.iter().any(|name| name == MARKER) {
@@ -118,19 +121,28 @@ impl<W: Write> Packer<'_, W> {
                 Ok(Some(inner)) => self.folder(path, &inner),
                 // Removed meanwhile.
                 Ok(None) => Ok(()),
-                Err(why) => Ok(self.not_read(path, &why)),
+                Err(why) => {
+                    self.not_read(path, &why);
+                    Ok(())
+                }
             },
             Ok(Some(FileKind::File(_))) => match folder.open_file(name) {
                 Ok(Some(file)) => self.file(path, &file),
                 Ok(None) => Ok(()),
-                Err(why) => Ok(self.not_read(path, &why)),
+                Err(why) => {
+                    self.not_read(path, &why);
+                    Ok(())
+                }
             },
             Ok(Some(FileKind::Other)) => {
                 self.packed.left_out += 1;
                 Ok(())
             }
             Ok(None) => Ok(()),
-            Err(why) => Ok(self.not_read(path, &why)),
+            Err(why) => {
+                self.not_read(path, &why);
+                Ok(())
+            }
         }
     }
 
@@ -141,12 +153,18 @@ impl<W: Write> Packer<'_, W> {
                 self.packed.left_out += 1;
                 return Ok(());
             }
-            Err(why) => return Ok(self.not_read(path, &why)),
+            Err(why) => {
+                self.not_read(path, &why);
+                return Ok(());
+            }
         };
         let whole = if facts.len() <= WHOLE_BYTES_MAX { self.read_whole(path, file) } else { Ok(None) };
         let whole = match whole {
             Ok(whole) => whole,
-            Err(why) => return Ok(self.not_read(path, &why)),
+            Err(why) => {
+                self.not_read(path, &why);
+                return Ok(());
+            }
         };
         let bytes = whole.as_ref().map_or(facts.len(), |bytes| bytes.len() as u64);
         self.packed.content_bytes += bytes;

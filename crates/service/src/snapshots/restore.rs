@@ -228,8 +228,8 @@ impl Snapshots {
             RestorableArchive::Queue(latest) => {
                 let mut draft = self.archives.draft(key)?;
                 let note = self.fetch(key, latest, &mut draft)?;
-                let unpacked = self.put_in_place(&self.archives.reopen(&draft)?)?;
-                if let Err(error) = self.archives.keep(draft, &note) {
+                let unpacked = self.put_in_place(&draft.reopen()?)?;
+                if let Err(error) = self.archives.keep(&draft, &note) {
                     // The state is restored; only the copy of its archive is missing.
                     warn!(error:%; "A restored snapshot could not be kept on this disk");
                 }

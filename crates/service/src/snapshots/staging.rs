@@ -159,19 +159,19 @@ impl Drop for Staging {
 fn keep_own(path: &str, folder: &SharedFolder, fresh: &Path, excludes: &SnapshotExcludes) -> io::Result<()> {
     for name in folder.names()? {
         let (inner, target) = (format!("{path}/{name}"), fresh.join(&name));
-        let excluded = excludes.of(&inner);
+        let reason = excludes.of(&inner);
         match folder.entry(&name)? {
-            _ if excluded == Some(Excluded::Cache) => {}
+            _ if reason == Some(Excluded::Cache) => {}
             Some(FileKind::Folder) => {
                 let Some(below) = folder.folder(&name)? else { continue };
-                if excluded.is_some() || below.entry(MARKER)?.is_some() {
+                if reason.is_some() || below.entry(MARKER)?.is_some() {
                     remove_any(&target)?;
                     copy_folder(&below, &target)?;
                 } else {
                     keep_own(&inner, &below, &target, excludes)?;
                 }
             }
-            Some(FileKind::File(_)) if excluded.is_some() => {
+            Some(FileKind::File(_)) if reason.is_some() => {
                 remove_any(&target)?;
                 copy_file(folder, &name, &target)?;
             }
@@ -229,6 +229,7 @@ fn remove(path: &Path) -> Result<(), SnapshotError> {
 
 /// Waits until the names in the folder of this path are on the disk.
 fn sync_parent(path: &Path) -> io::Result<()> {
-    let parent = path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or(Path::new("."));
+    let parent =
+        path.parent().filter(|parent| !parent.as_os_str().is_empty()).unwrap_or_else(|| Path::new("."));
     File::open(parent)?.sync_all()
 }

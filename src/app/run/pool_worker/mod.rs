@@ -17,11 +17,10 @@ use log::{error, info, warn};
 use super::open_state::{in_words, not_opened, open_folder, open_ledger};
 use super::shutdown::Shutdown;
 use super::signals::handle_signals;
-use super::{StopSwitches, count};
+use super::{StopSwitches, begin_log};
 use crate::app::agent_state::{AgentState, StateHooks};
 use crate::app::command_env::CommandEnv;
 use crate::app::exit::Exit;
-use crate::telemetry;
 use health::WorkerHealth;
 use mcr_clients::pool::Fail;
 use mcr_clients::wire::Roots;
@@ -39,17 +38,8 @@ const STOPPED: &str = "worker_stopped: the worker was stopped before the job had
 /// Runs until a signal stops it, or the scheduler of the pool ends its worker ids.
 pub fn worker(env_file: Option<&Path>, stop_on_eof: bool) -> Exit {
     let env = CommandEnv::load_worker(env_file);
-    let (level, format, output) = env.log_style();
-    telemetry::start(level, format, output, env.redactor.clone());
-    let report = &env.configuration.report;
-    report.warnings().for_each(|warning| warn!("{warning}"));
-    report.errors().for_each(|found| error!("{found}"));
-    let settings = env.configuration.settings.as_ref();
-    let Some((settings, own)) = settings.and_then(|settings| Some((settings, settings.worker.as_ref()?)))
-    else {
-        error!(errors = report.errors().count(); "Not started: the configuration is invalid");
-        return Exit::Misconfigured;
-    };
+    let settings = begin_log(&env).and_then(|settings| Some((settings, settings.worker.as_ref()?)));
+    let Some((settings, own)) = settings else { return Exit::Misconfigured };
     let roots = match Roots::load(settings.ssl_cert_file.as_deref()) {
         Ok(roots) => roots,
         Err(bad) => {
@@ -57,7 +47,9 @@ pub fn worker(env_file: Option<&Path>, stop_on_eof: bool) -> Exit {
             return Exit::Misconfigured;
         }
     };
-    info!(version = env!("CARGO_PKG_VERSION"); "Starting a worker with {}", report.summary());
+    let (lanes, backend) = (own.lanes, &settings.account.convex_url);
+    let worker = own.worker_id.as_ref().map_or("none", |id| id.as_str());
+    info!(version = env!("CARGO_PKG_VERSION"), lanes, backend:%, worker; "The worker starts");
     serve(settings, own, &env, &roots, stop_on_eof)
 }
 
@@ -147,7 +139,7 @@ fn serve(
     ledger.stops();
     drop(stop_lanes);
     let jobs = parts.desk.count();
-    info!(drain_seconds = settings.delivery.drain.as_secs_f64(); "Stopping: {} may end", count(jobs, "job"));
+    info!(jobs, drain_seconds = settings.delivery.drain.as_secs_f64(); "Stopping");
     // The dispatcher still starts what the lanes have claimed.
     let until = Instant::now() + settings.delivery.drain;
     while lanes.threads.iter().any(|lane| !lane.is_finished()) && Instant::now() < until {

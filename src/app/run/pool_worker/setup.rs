@@ -41,6 +41,9 @@ use mcr_service::wakeup::Wakeup;
 use mcr_store::ledger::Ledger;
 use mcr_store::sessions::Sessions;
 
+/// The longest time for which a failing job is retried here. Then the queue decides about it.
+const JOB_AGE_MAX: Duration = Duration::from_mins(30);
+
 /// Which side decides when this worker stops.
 pub(super) fn mode(own: &WorkerSettings) -> WorkerMode {
     if own.worker_id.is_some() { WorkerMode::Pool } else { WorkerMode::Droplet }
@@ -172,7 +175,7 @@ impl<'a> WorkerParts<'a> {
             rounds_max: delivery.tool_rounds_max,
             calls_max: delivery.tool_calls_max,
             silence_max: settings.gateway.silence_max,
-            budget: Budget { attempts: delivery.attempts_max, age: delivery.age_max },
+            budget: Budget { attempts: delivery.attempts_max, age: delivery.age_max.min(JOB_AGE_MAX) },
             notes: delivery.no_response_note,
             wake_on: delivery.wake_on.clone(),
             team: delivery.team,

@@ -3,7 +3,7 @@
 use serde::{Deserialize, Serialize};
 
 use super::{Record, Stage, UnknownFields};
-use crate::pool::outbox::Outbox;
+use crate::outbox::Outbox;
 
 /// The job's own part of a record.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

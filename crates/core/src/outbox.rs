@@ -17,7 +17,7 @@
 //! * A bot cannot read its chat. A message in doubt is therefore not sent again: a gap of one message is rarer, and less
 //!   harmful, than a repeated one, because Telegram mostly has what was sent completely. The outbox counts such messages.
 //! * A history that takes no more messages does not keep the answer from the person.
-//! * Without the lease nothing begins ([`lease`](super::lease)).
+//! * Without the lease nothing begins ([`lease`](crate::pool::lease)).
 //!
 //! [`Outbox::next`] names the next step.
 
@@ -172,6 +172,12 @@ impl Outbox {
     /// The outbox of an answer that another worker has appended, and of which it has sent this many messages.
     pub fn taken_over(answer: String, parts: Vec<String>, to: Option<Destination>, sent: usize) -> Self {
         Self { append: Append::Done, sent, ..Self::new(answer, parts, to) }
+    }
+
+    /// The outbox without its first messages: another worker has sent them.
+    #[must_use]
+    pub fn after_messages(self, sent: usize) -> Self {
+        Self { sent, ..self }
     }
 
     /// How many messages and files have been sent, with those in doubt.
