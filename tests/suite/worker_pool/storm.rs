@@ -183,9 +183,11 @@ impl Storm {
             runs - answers,
             rows.iter().map(|row| row.claims).sum::<u64>(),
         );
-        // At most one message in a thousand, and one.
-        assert!(doubtful <= 1 + self.jobs / 1_000, "seed {seed}: {doubtful} messages in doubt");
-        assert_eq!(answers, self.jobs as u64, "seed {seed}: turns that reached their end");
+        // Each comes from a kill in the moment of a request.
+        assert!(doubtful <= self.kills, "seed {seed}: {doubtful} messages in doubt");
+        // A crash of the gateway may take an answer out of the session that a worker has already.
+        let paid_twice: Vec<_> = marks.iter().filter(|(_, marks)| marks.answers > 1).collect();
+        assert!(paid_twice.is_empty(), "seed {seed}: {paid_twice:?}");
         assert_eq!(gateway.observations().overlaps(), 0, "seed {seed}: two turns of one session at a time");
     }
 }
