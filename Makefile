@@ -9,7 +9,7 @@ TEST_THREADS ?= $(shell expr 2 '*' $$(nproc 2>/dev/null || echo 2))
 export MCR_COMMIT ?= $(shell git rev-parse --short HEAD 2>/dev/null)
 
 .DEFAULT_GOAL := help
-.PHONY: image test-install test-image test-system up up-openclaw up-all logs down admin-key help fetch check static static-check static-droplet static-all dist facts test test-kill test-budget test-faults test-refused test-chaos nightly test-peers test-browser fuzz conformance test-gateway demo run doctor bench bench-storms docs pictures clean
+.PHONY: image test-install test-image test-system up up-openclaw up-all logs down admin-key help fetch check static static-check static-droplet static-all dist facts test test-kill test-budget test-faults test-refused test-provision test-chaos nightly test-peers test-browser fuzz conformance test-gateway demo run doctor bench bench-storms docs pictures clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-14s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -90,6 +90,9 @@ test-kill: ## Send SIGKILL during writes and deliveries, print the figures; KILL
 test-faults: ## Break each backend write in each way, 100 jobs each, print the table; FAULT_JOBS=n
 	FAULT_JOBS=$(or $(FAULT_JOBS),100) $(CARGO) test --locked --test suite -- --nocapture --test-threads=1 faults::no_row
 
+test-provision: ## Create and destroy machines at a double of DigitalOcean with crashes at random steps; SEEDS=n
+	PROVISION_SEEDS=$(or $(SEEDS),2000) $(CARGO) test --locked --test suite -- digitalocean::crashes
+
 test-refused: ## Check in real time (11 minutes) that a refused token ends the process with exit code 3
 	$(CARGO) test --locked --test suite -- --ignored --nocapture settings::a_token_that_is_never_accepted
 
@@ -97,7 +100,7 @@ test-chaos: ## Kill the demo's runtime under load and count losses and doubles; 
 	$(CARGO) build --locked --bin $(BIN)
 	$(CARGO) run --quiet --locked -- demo --chaos --seconds $(or $(CHAOS_SECONDS),90) $(if $(CHAOS_SEED),--seed $(CHAOS_SEED))
 
-nightly: test-kill test-budget test-faults test-refused static-all conformance bench ## Run all tests that take too long for CI
+nightly: test-kill test-budget test-faults test-refused test-provision static-all conformance bench ## Run all tests that take too long for CI
 	$(MAKE) test-chaos CHAOS_SECONDS=600
 	$(MAKE) test-system BINARY=dist/glibc/$(BIN)
 

@@ -1,5 +1,6 @@
 //! The commands, one file each. They wire all crates together, and no other module imports this one.
 
+mod bootstrap;
 mod budget;
 mod build_facts;
 #[cfg(feature = "demo")]
@@ -25,6 +26,8 @@ mod local;
 mod nudge;
 mod overview;
 mod pause;
+#[cfg(feature = "provision")]
+mod provision;
 #[cfg(feature = "demo")]
 pub mod rehearse;
 mod run;
@@ -38,6 +41,7 @@ mod why;
 
 use std::io::{ErrorKind, Write as _};
 
+pub use bootstrap::{Bootstrap, bootstrap};
 pub use budget::{BudgetRequest, budget};
 pub use build_facts::{BuildFacts, version, version_json};
 pub use dead::{Dead, dead};
@@ -53,6 +57,8 @@ pub use load::is_configured;
 #[cfg(feature = "mission-control")]
 pub use local::{DATA, LISTEN, Local, local};
 pub use pause::{Pause, pause};
+#[cfg(feature = "provision")]
+pub use provision::{Provision, ProvisionTask, provision};
 pub use run::run;
 pub use service_client::ServiceLocation;
 pub use skills::{Skills, skills};

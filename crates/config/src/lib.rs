@@ -29,6 +29,7 @@ mod lookup;
 mod nearest;
 mod network;
 mod passwords;
+mod provision;
 mod reader;
 mod report;
 mod settings;
@@ -48,6 +49,7 @@ pub use heartbeats::Heartbeats;
 pub use lookup::{FileSource, SecretFile, Sources};
 pub use nearest::typos;
 pub use network::Network;
+pub use provision::{BootstrapSettings, ProvisionSettings};
 pub use report::{EffectiveRow, Origin, Report};
 pub use settings::{
     Account, Agents, Delivery, Droplet, Gateway, HttpServer, LedgerSwitch, LogFormat, LogLevel, LogOutput,
@@ -65,6 +67,10 @@ pub struct Configuration {
     pub settings: Option<Settings>,
     /// The settings of `fly-cleanup`, if there is no error in them.
     pub fly: Option<FlyCleanupSettings>,
+    /// The settings of `provision`, if there is no error in them.
+    pub provision: Option<ProvisionSettings>,
+    /// The settings of `bootstrap`, if there is no error in them.
+    pub bootstrap: Option<BootstrapSettings>,
     /// Errors, warnings, the effective value of every variable, and every secret to redact.
     pub report: Report,
 }
@@ -102,8 +108,10 @@ pub fn resolve(sources: &Sources<'_>) -> Configuration {
     let mut reader = reader::Reader::new(lookup::look_up(sources));
     let settings = settings::assemble(&mut reader);
     let fly = fly::read(&mut reader);
+    let provision = provision::read(&mut reader);
+    let bootstrap = provision::read_bootstrap(&mut reader);
     let report = reader.finish();
     let settings = settings.filter(|_| report.errors().next().is_none());
     let settings = settings.map(|settings| settings.with_report(&report));
-    Configuration { settings, fly, report }
+    Configuration { settings, fly, provision, bootstrap, report }
 }

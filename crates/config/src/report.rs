@@ -161,7 +161,7 @@ impl Report {
         }
         self.diagnostics.push(match variable.read_by {
             ReadBy::Runtime | ReadBy::Both => Diagnostic::error(Some(name), message),
-            ReadBy::Gateway | ReadBy::FlyCleanup => {
+            ReadBy::Gateway | ReadBy::FlyCleanup | ReadBy::Provision | ReadBy::Bootstrap => {
                 let message = format!("{message} {RUNTIME_STARTS}");
                 Diagnostic::warning(Some(name), message)
             }

@@ -125,6 +125,10 @@ pub enum ReadBy {
     Both,
     /// The command `fly-cleanup`. A bad value does not keep the runtime from starting.
     FlyCleanup,
+    /// The command `provision`. A bad value does not keep the runtime from starting.
+    Provision,
+    /// The command `bootstrap`. A bad value does not keep the runtime from starting.
+    Bootstrap,
 }
 
 impl ReadBy {
@@ -140,6 +144,8 @@ impl ReadBy {
             Self::Gateway => "gateway container",
             Self::Both => "both",
             Self::FlyCleanup => "`fly-cleanup`",
+            Self::Provision => "`provision`",
+            Self::Bootstrap => "`bootstrap`",
         }
     }
 }
@@ -167,11 +173,13 @@ pub enum Section {
     Container,
     /// The clean-up of a Fly app.
     Fly,
+    /// New machines.
+    Provision,
 }
 
 impl Section {
     /// All sections, in order.
-    pub const ALL: [Self; 10] = [
+    pub const ALL: [Self; 11] = [
         Self::Account,
         Self::Server,
         Self::Gateway,
@@ -182,6 +190,7 @@ impl Section {
         Self::Identity,
         Self::Container,
         Self::Fly,
+        Self::Provision,
     ];
 
     /// The heading.
@@ -197,6 +206,7 @@ impl Section {
             Self::Identity => "Identity in status reports",
             Self::Container => "Gateway container only",
             Self::Fly => "Clean-up of a Fly app",
+            Self::Provision => "New machines",
         }
     }
 }
@@ -211,7 +221,11 @@ impl Variable {
     pub fn takes_file(&self) -> bool {
         self.is_secret()
             && match self.read_by {
-                ReadBy::Runtime | ReadBy::Both | ReadBy::FlyCleanup => true,
+                ReadBy::Runtime
+                | ReadBy::Both
+                | ReadBy::FlyCleanup
+                | ReadBy::Provision
+                | ReadBy::Bootstrap => true,
                 ReadBy::Gateway => false,
             }
     }
