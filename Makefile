@@ -95,6 +95,7 @@ test-refused: ## Check in real time (11 minutes) that a refused token ends the p
 
 test-provisioning: ## Provision machines with a crash at any step, 2,000 seeds
 	$(CARGO) test --locked -p mcr-mission-control -- --ignored two_thousand_seeds
+	PROVISION_SEEDS=$(or $(SEEDS),2000) $(CARGO) test --locked --test suite -- digitalocean::crashes
 
 test-chaos: ## Kill the demo's runtime under load and count losses and doubles; CHAOS_SECONDS=n, CHAOS_SEED=n
 	$(CARGO) build --locked --bin $(BIN)

@@ -9,6 +9,7 @@ pub mod documents;
 mod features;
 mod fleet;
 mod help;
+mod machines;
 mod options;
 mod read;
 #[cfg(feature = "demo")]
@@ -31,16 +32,16 @@ use self::read::Given;
 use self::table::{commands, find, lacks};
 #[cfg(feature = "demo")]
 use crate::app::Demo;
-#[cfg(feature = "provision")]
-use crate::app::FlyCleanup;
 #[cfg(feature = "mission-control")]
 use crate::app::Local;
 #[cfg(feature = "demo")]
 use crate::app::rehearse::Rehearse;
 use crate::app::{
-    self, BudgetRequest, ConfigurationOptions, Dead, Exit, GatewayConfig, Pause, ServiceLocation, Skills,
-    SnapshotCommand,
+    self, Bootstrap, BudgetRequest, ConfigurationOptions, Dead, Exit, GatewayConfig, Pause, ServiceLocation,
+    Skills, SnapshotCommand,
 };
+#[cfg(feature = "provision")]
+use crate::app::{FlyCleanup, Provision};
 use mcr_config::typos;
 use mcr_model::redact::Redactor;
 
@@ -159,6 +160,11 @@ pub enum Command {
     /// Deletes the machines and volumes of an app at Fly.
     #[cfg(feature = "provision")]
     FlyCleanup(FlyCleanup),
+    /// Makes, shows or destroys the machine of an account.
+    #[cfg(feature = "provision")]
+    Provision(Provision),
+    /// Writes the env file of a new machine.
+    Bootstrap(Bootstrap),
     /// Prints the completions of a shell.
     Completions(Shell),
     /// Prints the version of this build.
@@ -216,6 +222,9 @@ pub fn main(args: impl IntoIterator<Item = OsString>, commit: Option<&str>) -> E
         Ok(Command::Skills { wanted, json }) => app::skills(&wanted, json),
         #[cfg(feature = "provision")]
         Ok(Command::FlyCleanup(wanted)) => app::fly_cleanup(&wanted),
+        #[cfg(feature = "provision")]
+        Ok(Command::Provision(wanted)) => app::provision(&wanted),
+        Ok(Command::Bootstrap(wanted)) => app::bootstrap(&wanted),
         Ok(Command::Completions(shell)) => app::print(&shell.script(BUILT_IN)),
         Ok(Command::Version { json: false }) => app::print(&app::version(commit)),
         Ok(Command::Version { json: true }) => app::print(&app::version_json(commit)),

@@ -1,6 +1,7 @@
 //! The commands, one file each. They wire all crates together, and no other module imports this one.
 
 mod agent_state;
+mod bootstrap;
 mod budget;
 mod build_facts;
 #[cfg(feature = "demo")]
@@ -34,6 +35,8 @@ mod overview;
 mod pause;
 #[cfg(feature = "mission-control")]
 mod pool_telegram;
+#[cfg(feature = "provision")]
+mod provision;
 #[cfg(feature = "demo")]
 pub mod rehearse;
 mod run;
@@ -48,6 +51,7 @@ mod why;
 use std::io::{ErrorKind, Write as _};
 
 pub use agent_state::{SnapshotCommand, SnapshotWanted, snapshot};
+pub use bootstrap::{Bootstrap, bootstrap};
 pub use budget::{BudgetRequest, budget};
 pub use build_facts::{BuildFacts, version, version_json};
 #[cfg(feature = "mission-control")]
@@ -67,6 +71,8 @@ pub use load::is_configured;
 #[cfg(feature = "mission-control")]
 pub use local::{DATA, LISTEN, Local, local};
 pub use pause::{Pause, pause};
+#[cfg(feature = "provision")]
+pub use provision::{Provision, ProvisionTask, provision};
 pub use run::{run, worker};
 pub use service_client::ServiceLocation;
 pub use skills::{Skills, skills};

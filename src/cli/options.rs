@@ -277,6 +277,36 @@ pub(super) static CONVERSATION: CommandOption = with(
     Value::Text,
     "The conversation whose state it is (default: OPENCLAW_CONVERSATION_ID)",
 );
+pub(super) static PROVIDER: CommandOption = with(
+    "provider",
+    "NAME",
+    Value::OneOf(&["digitalocean"]),
+    "Where the machine runs (default: digitalocean)",
+);
+pub(super) static ACCOUNT: CommandOption =
+    with("account", "ID", Value::Text, "The account that the machine serves");
+pub(super) static MACHINE: CommandOption = with(
+    "machine",
+    "ID",
+    Value::Text,
+    "With `destroy`: one machine by the provider's id. It must bear the tag",
+);
+pub(super) static RUNTIME_ENV: CommandOption = with(
+    "runtime-env",
+    "FILE",
+    Value::File,
+    "The variables of the runtime, with its secrets. They are copied with ssh after the machine has started",
+);
+pub(super) static HOST_KEY: CommandOption = with(
+    "host-key",
+    "SHA256:…",
+    Value::Text,
+    "The fingerprint of the machine's host key, as its console shows it (default: it is shown and asked for)",
+);
+pub(super) static PLAN: CommandOption =
+    flag("dry-run", "Only show the plan: requests, price, and what the machine does at its first start");
+pub(super) static STDIN: CommandOption =
+    flag("stdin", "Take the variables from standard input instead of a control plane");
 pub(super) static APP: CommandOption = with("app", "NAME", Value::Text, "The app at Fly");
 pub(super) static DRY_RUN: CommandOption = flag("dry-run", "Only show what would be deleted (the default)");
 pub(super) static YES: CommandOption = flag("yes", "Delete it");
@@ -329,6 +359,13 @@ pub(super) static ALL_OPTIONS: &[&CommandOption] = &[
     &APP,
     &DRY_RUN,
     &YES,
+    &PROVIDER,
+    &ACCOUNT,
+    &RUNTIME_ENV,
+    &HOST_KEY,
+    &PLAN,
+    &MACHINE,
+    &STDIN,
     &RUNTIME_PAGE,
     &ENV_OUT,
     &PUBLIC_URL,

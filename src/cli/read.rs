@@ -17,8 +17,6 @@ use super::options::{self as opt, CommandOption};
 use super::{Command, Misuse, no_command, tame};
 #[cfg(feature = "mission-control")]
 use crate::app;
-#[cfg(feature = "provision")]
-use crate::app::FlyCleanup;
 #[cfg(feature = "mission-control")]
 use crate::app::Local;
 use crate::app::{
@@ -305,26 +303,6 @@ pub(super) fn snapshot(given: &mut Given) -> Result<Command, Misuse> {
     Ok(Command::Snapshot(SnapshotCommand { wanted, env_file: env_file(given), conversation, json }))
 }
 
-#[cfg(feature = "provision")]
-pub(super) fn fly_cleanup(given: &mut Given) -> Result<Command, Misuse> {
-    let Some(app) = given.text(&opt::APP) else {
-        return Err(Misuse(
-            "`fly-cleanup` needs --app NAME: the app at Fly whose machines are deleted".to_owned(),
-        ));
-    };
-    let Some(app) = mcr_provision::fly::AppName::parse(&app) else {
-        let shown = tame(&app);
-        return Err(Misuse(format!("--app `{shown}`: expected lower-case letters, digits and hyphens")));
-    };
-    let (dry_run, yes) = (given.flag(&opt::DRY_RUN), given.flag(&opt::YES));
-    if dry_run && yes {
-        return Err(Misuse("--dry-run and --yes exclude each other".to_owned()));
-    }
-    Ok(Command::FlyCleanup(FlyCleanup { env_file: env_file(given), app, yes, json: given.flag(&opt::JSON) }))
-}
-
-#[cfg(not(feature = "provision"))]
-pub(super) use absent as fly_cleanup;
 #[cfg(not(feature = "mission-control"))]
 pub(super) use {absent as fleet, absent as local};
 #[cfg(not(feature = "demo"))]
@@ -334,6 +312,6 @@ fn location(given: &Given) -> ServiceLocation {
     ServiceLocation { env_file: env_file(given), state_dir: given.value(&opt::STATE_DIR).map(Into::into) }
 }
 
-fn env_file(given: &Given) -> Option<PathBuf> {
+pub(super) fn env_file(given: &Given) -> Option<PathBuf> {
     given.value(&opt::ENV_FILE).map(Into::into)
 }

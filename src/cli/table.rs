@@ -6,6 +6,7 @@
 
 use super::completions::Shell;
 use super::features::Feature;
+use super::machines;
 use super::options::{self as opt, CommandOption, Value};
 use super::read::{self, Given};
 use super::state_commands;
@@ -305,17 +306,9 @@ pub(super) static COMMANDS: &[CommandSpec] = &[
     fleet::SPEC,
     state_commands::SKILLS,
     state_commands::SNAPSHOT,
-    CommandSpec {
-        name: "fly-cleanup",
-        purpose: "Delete the machines and volumes of an app at Fly; without --yes, only show them",
-        details: "The token is FLY_API_TOKEN. FLY_CLEANUP_NAME_PREFIX and FLY_CLEANUP_MIN_AGE_S keep what they do not cover. Each \
-                  machine is cordoned and stopped before it is deleted. The exit code is 1 if something is left.",
-        options: &[&opt::ENV_FILE, &opt::APP, &opt::DRY_RUN, &opt::YES, &opt::JSON],
-        example: "fly-cleanup --app agents-eu --dry-run",
-        needs: Some(Feature::Provision),
-        read: read::fly_cleanup,
-        ..PLAIN
-    },
+    machines::FLY_CLEANUP,
+    machines::PROVISION,
+    machines::BOOTSTRAP,
     CommandSpec {
         name: "completions",
         purpose: "Print the completions of a shell",

@@ -9,6 +9,8 @@ mod api_lists;
 mod client;
 /// The double of the API: its book, faults and answers.
 mod cloud;
+/// The commands `provision` and `bootstrap`.
+mod command;
 /// Seeded runs with a crash at every step.
 mod crashes;
 /// Bad input: each is a sentence, and nothing costs money that is not shown.

@@ -149,7 +149,12 @@ fn example_comment(variable: &Variable) -> String {
         Fallback::Value(_) => {}
     }
     match variable.read_by {
-        ReadBy::Runtime | ReadBy::Gateway | ReadBy::FlyCleanup | ReadBy::Worker => {}
+        ReadBy::Runtime
+        | ReadBy::Gateway
+        | ReadBy::FlyCleanup
+        | ReadBy::Worker
+        | ReadBy::Provision
+        | ReadBy::Bootstrap => {}
         ReadBy::Both if variable.is_secret() => push(
             &mut comment,
             format_args!(" The gateway container reads it too, but not {}_FILE.", variable.name),
@@ -177,7 +182,7 @@ fn allowed(variable: &Variable) -> String {
         Kind::Text { .. } => "text".to_owned(),
         Kind::Identifier => "an id".to_owned(),
         Kind::Secret { .. } => match variable.read_by {
-            ReadBy::Runtime | ReadBy::FlyCleanup | ReadBy::Worker => {
+            ReadBy::Runtime | ReadBy::FlyCleanup | ReadBy::Worker | ReadBy::Provision | ReadBy::Bootstrap => {
                 format!("a secret, or its file in `{}_FILE`", variable.name)
             }
             ReadBy::Both => {

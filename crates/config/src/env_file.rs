@@ -12,7 +12,7 @@
 
 use std::collections::BTreeMap;
 
-use super::diagnostic::Diagnostic;
+use super::diagnostic::{Diagnostic, Severity};
 
 /// A parsed env file. It has no `Debug`, because it contains secrets.
 #[derive(Clone, Default)]
@@ -59,6 +59,17 @@ impl EnvFile {
     /// The value of this name.
     pub fn get(&self, name: &str) -> Option<&str> {
         self.entries.get(name).map(|entry| entry.written.value.as_str())
+    }
+
+    /// The names and values, in the order of the names.
+    pub fn values(&self) -> impl Iterator<Item = (&str, &str)> {
+        self.entries.iter().map(|(name, entry)| (name.as_str(), entry.written.value.as_str()))
+    }
+
+    /// The first line that cannot be used, in a sentence without its content.
+    pub fn first_error(&self) -> Option<String> {
+        let found = self.diagnostics.iter().find(|found| found.severity == Severity::Error);
+        found.map(|found| found.message.clone())
     }
 
     fn take_line(&mut self, line: usize, text: &str) {

@@ -29,6 +29,7 @@ mod lookup;
 mod nearest;
 mod network;
 mod passwords;
+mod provision;
 mod reader;
 mod report;
 mod settings;
@@ -51,6 +52,7 @@ pub use lookup::{FileSource, SecretFile, Sources};
 use mcr_model::BridgeSettings;
 pub use nearest::typos;
 pub use network::Network;
+pub use provision::{BootstrapSettings, ProvisionSettings};
 pub use report::{EffectiveRow, Origin, Report};
 pub use settings::{
     Account, Agents, Delivery, Droplet, Gateway, HttpServer, LedgerSwitch, LogFormat, LogLevel, LogOutput,
@@ -72,6 +74,10 @@ pub struct Configuration {
     pub fly: Option<FlyCleanupSettings>,
     /// The bridge to a consumer's application, as the environment has it.
     pub bridge: BridgeSettings,
+    /// The settings of `provision`, if there is no error in them.
+    pub provision: Option<ProvisionSettings>,
+    /// The settings of `bootstrap`, if there is no error in them.
+    pub bootstrap: Option<BootstrapSettings>,
     /// Errors, warnings, the effective value of every variable, and every secret to redact.
     pub report: Report,
 }
@@ -118,8 +124,10 @@ fn resolved(mut reader: reader::Reader) -> Configuration {
     let settings = settings::assemble(&mut reader);
     let fly = fly::read(&mut reader);
     let bridge = worker_state::bridge(&mut reader);
+    let provision = provision::read(&mut reader);
+    let bootstrap = provision::read_bootstrap(&mut reader);
     let report = reader.finish();
     let settings = settings.filter(|_| report.errors().next().is_none());
     let settings = settings.map(|settings| settings.with_report(&report));
-    Configuration { settings, fly, bridge, report }
+    Configuration { settings, fly, bridge, provision, bootstrap, report }
 }

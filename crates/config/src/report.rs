@@ -164,7 +164,7 @@ impl Report {
         self.diagnostics.push(match variable.read_by {
             ReadBy::Worker if self.is_worker => Diagnostic::error(Some(name), message),
             ReadBy::Runtime | ReadBy::Both => Diagnostic::error(Some(name), message),
-            ReadBy::Gateway | ReadBy::FlyCleanup | ReadBy::Worker => {
+            ReadBy::Gateway | ReadBy::FlyCleanup | ReadBy::Worker | ReadBy::Provision | ReadBy::Bootstrap => {
                 let message = format!("{message} {RUNTIME_STARTS}");
                 Diagnostic::warning(Some(name), message)
             }

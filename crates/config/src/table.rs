@@ -1142,6 +1142,146 @@ variables! {
         about: "How Telegram reads an answer: as it is, or with bold text and code shown as such.",
         ..WORKER_ROW
     }
+    DIGITALOCEAN_TOKEN {
+        section: Section::Provision,
+        kind: Kind::Secret { chars_max: KEY_CHARS_MAX },
+        read_by: ReadBy::Provision,
+        common: true,
+        about: "The token for DigitalOcean's API.",
+        ..PLAIN
+    }
+    DIGITALOCEAN_API_BASE_URL {
+        section: Section::Provision,
+        kind: Kind::Url { example: "https://api.digitalocean.com" },
+        fallback: Fallback::Value("https://api.digitalocean.com"),
+        read_by: ReadBy::Provision,
+        about: "The address of DigitalOcean's API.",
+        ..PLAIN
+    }
+    PROVISION_REGION {
+        section: Section::Provision,
+        kind: Kind::Identifier,
+        fallback: Fallback::Value("fra1"),
+        read_by: ReadBy::Provision,
+        about: "Where a new machine runs.",
+        ..PLAIN
+    }
+    PROVISION_SIZE {
+        section: Section::Provision,
+        kind: Kind::Identifier,
+        fallback: Fallback::Value("s-1vcpu-2gb"),
+        read_by: ReadBy::Provision,
+        about: "The size of a new machine, as the provider's price list calls it. The gateway needs 2 GB of memory.",
+        ..PLAIN
+    }
+    PROVISION_IMAGE {
+        section: Section::Provision,
+        kind: Kind::Identifier,
+        fallback: Fallback::Value("debian-12-x64"),
+        read_by: ReadBy::Provision,
+        about: "The image of a new machine: Debian 12 or 13, Ubuntu 22.04 or 24.04.",
+        ..PLAIN
+    }
+    PROVISION_SSH_KEYS {
+        section: Section::Provision,
+        kind: Kind::Text { chars_max: COMMAND_CHARS_MAX },
+        fallback: Fallback::Unset("no machine is created"),
+        read_by: ReadBy::Provision,
+        about: "Ids or fingerprints of the provider's SSH keys that may log in to a new machine, separated by commas.",
+        ..PLAIN
+    }
+    PROVISION_TAG {
+        section: Section::Provision,
+        kind: Kind::Identifier,
+        fallback: Fallback::Value("mission-control"),
+        read_by: ReadBy::Provision,
+        about: "The tag of all machines, and the beginning of their names. Nothing without it is touched.",
+        ..PLAIN
+    }
+    PROVISION_RELEASE_URL {
+        section: Section::Provision,
+        kind: Kind::Text { chars_max: COMMAND_CHARS_MAX },
+        fallback: Fallback::Unset("no machine is created"),
+        read_by: ReadBy::Provision,
+        about: "The https address of the archive that a new machine installs.",
+        ..PLAIN
+    }
+    PROVISION_RELEASE_SHA256 {
+        section: Section::Provision,
+        kind: Kind::Identifier,
+        fallback: Fallback::Unset("no machine is created"),
+        read_by: ReadBy::Provision,
+        about: "The SHA-256 of that archive.",
+        ..PLAIN
+    }
+    PROVISION_OPENCLAW_VERSION {
+        section: Section::Provision,
+        kind: Kind::Identifier,
+        fallback: Fallback::Unset("the version in `packaging/cloud-init.yaml`"),
+        read_by: ReadBy::Provision,
+        about: "The version of OpenClaw on a new machine.",
+        ..PLAIN
+    }
+    PROVISION_NODE_VERSION {
+        section: Section::Provision,
+        kind: Kind::Identifier,
+        fallback: Fallback::Unset("the version in `packaging/cloud-init.yaml`"),
+        read_by: ReadBy::Provision,
+        about: "The version of Node on a new machine.",
+        ..PLAIN
+    }
+    PROVISION_AGENTS {
+        section: Section::Provision,
+        kind: Kind::Text { chars_max: COMMAND_CHARS_MAX },
+        fallback: Fallback::Unset("those in `packaging/cloud-init.yaml`"),
+        read_by: ReadBy::Provision,
+        about: "The slugs of the account's agents for the gateway of a new machine, separated by commas.",
+        ..PLAIN
+    }
+    PROVISION_TIMEOUT_S {
+        section: Section::Provision,
+        kind: Kind::Integer {
+            min: 1,
+            max: 7_200,
+            why: "a machine that has not reported within two hours does not report any more",
+        },
+        fallback: Fallback::Value("900"),
+        read_by: ReadBy::Provision,
+        about: "How many seconds a new machine may take until it reports.",
+        ..PLAIN
+    }
+    PROVISION_DESTROY_ON_TIMEOUT {
+        section: Section::Provision,
+        kind: Kind::Boolean,
+        fallback: Fallback::Value("false"),
+        read_by: ReadBy::Provision,
+        about: "Whether a machine that does not report in time is destroyed. Otherwise it is kept, to be looked at.",
+        ..PLAIN
+    }
+    PROVISION_STATE_DIR {
+        section: Section::Provision,
+        kind: Kind::Path,
+        fallback: Fallback::Value(".mission-control-provision"),
+        read_by: ReadBy::Provision,
+        about: "The folder in which `provision` keeps what it knows of its machines.",
+        ..PLAIN
+    }
+    RUNTIME_BOOTSTRAP_URL {
+        section: Section::Provision,
+        kind: Kind::Url { example: "https://board.example.com" },
+        fallback: Fallback::Unset("a person brings the secrets"),
+        read_by: ReadBy::Bootstrap,
+        about: "The control plane from which a new machine gets its environment, once.",
+        ..PLAIN
+    }
+    RUNTIME_BOOTSTRAP_TOKEN_FILE {
+        section: Section::Provision,
+        kind: Kind::Path,
+        fallback: Fallback::Value("/etc/mission-control-bootstrap.token"),
+        read_by: ReadBy::Bootstrap,
+        about: "The file with the one-time token for that. It is removed afterwards.",
+        ..PLAIN
+    }
 }
 
 /// Variables of the image build, the compose file and its scripts, which may share our env file. The runtime does not

@@ -127,6 +127,10 @@ pub enum ReadBy {
     FlyCleanup,
     /// The command `worker`. A bad value does not keep `run` from starting.
     Worker,
+    /// The command `provision`. A bad value does not keep the runtime from starting.
+    Provision,
+    /// The command `bootstrap`. A bad value does not keep the runtime from starting.
+    Bootstrap,
 }
 
 impl ReadBy {
@@ -143,6 +147,8 @@ impl ReadBy {
             Self::Both => "both",
             Self::FlyCleanup => "`fly-cleanup`",
             Self::Worker => "`worker`",
+            Self::Provision => "`provision`",
+            Self::Bootstrap => "`bootstrap`",
         }
     }
 }
@@ -172,6 +178,8 @@ pub enum Section {
     Fly,
     /// The worker of a pool.
     Worker,
+    /// New machines.
+    Provision,
 }
 
 impl Section {
@@ -188,6 +196,7 @@ impl Section {
         Self::Container,
         Self::Fly,
         Self::Worker,
+        Self::Provision,
     ];
 
     /// The heading.
@@ -204,6 +213,7 @@ impl Section {
             Self::Container => "Gateway container only",
             Self::Fly => "Clean-up of a Fly app",
             Self::Worker => "Worker of a pool",
+            Self::Provision => "New machines",
         }
     }
 }
@@ -218,7 +228,12 @@ impl Variable {
     pub fn takes_file(&self) -> bool {
         self.is_secret()
             && match self.read_by {
-                ReadBy::Runtime | ReadBy::Both | ReadBy::FlyCleanup | ReadBy::Worker => true,
+                ReadBy::Runtime
+                | ReadBy::Both
+                | ReadBy::FlyCleanup
+                | ReadBy::Worker
+                | ReadBy::Provision
+                | ReadBy::Bootstrap => true,
                 ReadBy::Gateway => false,
             }
     }

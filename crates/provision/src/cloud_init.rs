@@ -193,14 +193,16 @@ mod tests {
         assert!(!format!("{with:?}").contains("c4nary"));
     }
 
+    type Change = fn(&mut MachineContents);
+
     #[test]
     fn a_value_that_could_mean_something_else_is_refused() {
-        let with = |change: fn(&mut MachineContents)| {
+        let with = |change: Change| {
             let mut contents = contents();
             change(&mut contents);
             user_data(&contents).map(|_| ()).unwrap_err().to_string()
         };
-        let rows: [(&str, fn(&mut MachineContents)); 9] = [
+        let rows: [(&str, Change); 9] = [
             ("address of the release", |it| it.release_url = "http://example.com/a".to_owned()),
             ("address of the release", |it| it.release_url = "https://example.com/'$(id)'".to_owned()),
             ("checksum", |it| it.release_sha256 = "AB".repeat(32)),

@@ -88,12 +88,12 @@ impl Book {
     }
 
     pub(super) fn list_firewalls(&self, query: &BTreeMap<String, String>) -> FakeAnswer {
-        let rows: Vec<Value> = self.firewalls.values().map(|row| self.firewall_row(row, None)).collect();
+        let rows: Vec<Value> = self.firewalls.values().map(|row| Self::firewall_row(row, None)).collect();
         Self::page("firewalls", &rows, query)
     }
 
     /// The API spells all ports in its own way, and shows what it has not applied yet.
-    fn firewall_row(&self, firewall: &Value, droplet: Option<(u64, bool)>) -> Value {
+    fn firewall_row(firewall: &Value, droplet: Option<(u64, bool)>) -> Value {
         let mut row = firewall.clone();
         for rule in row["outbound_rules"].as_array_mut().into_iter().flatten() {
             if rule["protocol"] != "icmp" {
@@ -138,7 +138,7 @@ impl Book {
             let tags = firewall["tags"].as_array().into_iter().flatten().filter_map(Value::as_str);
             tags.filter_map(|tag| droplet.tags.get(tag)).min().copied().unwrap_or(now)
         };
-        let row = |firewall| self.firewall_row(firewall, Some((id, since(firewall) + lag <= now)));
+        let row = |firewall| Self::firewall_row(firewall, Some((id, since(firewall) + lag <= now)));
         let rows: Vec<Value> = self.firewalls.values().filter(covers).map(row).collect();
         Self::page("firewalls", &rows, query)
     }

@@ -133,7 +133,7 @@ pub(super) type FakeAnswer = (u16, Vec<(&'static str, String)>, String);
 /// What becomes of a request.
 pub(super) enum Outcome {
     Answered(FakeAnswer),
-    Lost { was_done: bool },
+    Lost,
     Dies,
 }
 
@@ -183,12 +183,12 @@ impl Cloud {
         book.bodies.push_str(&String::from_utf8_lossy(body));
         match book.fault(&line) {
             Some(Fault::DiesBefore) => Outcome::Dies,
-            Some(Fault::RequestLost) => Outcome::Lost { was_done: false },
+            Some(Fault::RequestLost) => Outcome::Lost,
             Some(Fault::Refused(status)) => Outcome::Answered(error(status, "a fault of the test")),
             fault => {
                 let answer = book.answer(method, target, token, body);
                 match fault {
-                    Some(Fault::AnswerLost) => Outcome::Lost { was_done: true },
+                    Some(Fault::AnswerLost) => Outcome::Lost,
                     Some(Fault::DiesAfter) => Outcome::Dies,
                     Some(Fault::DoneAnd500) => Outcome::Answered(error(500, "internal server error")),
                     _ => Outcome::Answered(answer),

@@ -17,7 +17,7 @@ fn each_bad_value_is_refused_before_anything_is_created() {
     type Change = fn(&mut NewMachine, &mut Manners);
     let rows: [(&str, Change); 15] = [
         ("there is no region mars; set PROVISION_REGION to one of fra1, nyc1, tor1", |new, _| {
-            new.region = "mars".into()
+            new.region = "mars".into();
         }),
         ("the region tor1 takes no new machines now", |new, _| new.region = "tor1".into()),
         (
@@ -40,7 +40,7 @@ fn each_bad_value_is_refused_before_anything_is_created() {
         ("the token lacks a scope", |_, manners| manners.forbidden = vec!["/v2/account"]),
         ("the token lacks a scope", |_, manners| manners.forbidden = vec!["/v2/regions"]),
         ("the SSH keys cannot be read: the token lacks a scope", |_, manners| {
-            manners.forbidden = vec!["/v2/account/keys"]
+            manners.forbidden = vec!["/v2/account/keys"];
         }),
     ];
     for (part, change) in rows {

@@ -52,9 +52,7 @@ impl Transport for Direct {
                 })
             }
             // Whether a lost request was sent is not known to the client.
-            Outcome::Lost { .. } => {
-                Err(Unanswered { words: "the connection ended".to_owned(), was_sent: true })
-            }
+            Outcome::Lost => Err(Unanswered { words: "the connection ended".to_owned(), was_sent: true }),
             Outcome::Dies => resume_unwind(Box::new(Killed)),
         }
     }

@@ -62,7 +62,7 @@ impl Default for DigitalOceanLimits {
 }
 
 /// The connection to the API. Threads may share it.
-pub(super) struct Calls {
+pub(super) struct ApiCalls {
     pub(super) transport: Box<dyn Transport>,
     pub(super) pace: Arc<dyn Pace>,
     pub(super) limits: DigitalOceanLimits,
@@ -79,7 +79,7 @@ impl Deadline {
     }
 }
 
-impl Calls {
+impl ApiCalls {
     /// The moment after this time.
     pub(super) fn within(&self, span: Duration) -> Deadline {
         Deadline(self.pace.elapsed() + span)

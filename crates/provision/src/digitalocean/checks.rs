@@ -13,42 +13,40 @@ pub const USER_DATA_BYTES_MAX: usize = 64 * 1024;
 /// The longest name of a droplet.
 const NAME_CHARS_MAX: usize = 255;
 
-impl DigitalOcean {
-    /// The size and the user data of a request that can be sent.
-    pub(super) fn check_request<'a>(
-        &self,
-        what: &str,
-        wanted: &'a NewMachine,
-    ) -> Result<(&'a str, &'a Secret), ProviderError> {
-        let refused = |why: String| Err(failure::refused(format!("{what}: {why}")));
-        let name = &wanted.name;
-        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
-        let ends_well = name.ends_with(|c: char| c.is_ascii_alphanumeric());
-        if name.len() > NAME_CHARS_MAX || !ends_well || !name.chars().all(is_plain) {
-            return refused(
-                "its name needs letters, digits, full stops and hyphens, and a letter or digit last"
-                    .to_owned(),
-            );
-        }
-        let MachineSize::Listed(size) = &wanted.size else {
-            return refused("a droplet needs a size of the price list, such as s-1vcpu-2gb".to_owned());
-        };
-        let StartData::UserData(user_data) = &wanted.start else {
-            return refused("a droplet takes user data instead of an environment".to_owned());
-        };
-        let bytes = user_data.expose().len();
-        if bytes > USER_DATA_BYTES_MAX {
-            return refused(format!(
-                "its user data has {bytes} bytes, {USER_DATA_BYTES_MAX} are allowed; shorten the template"
-            ));
-        }
-        Ok((size, user_data))
+/// The size and the user data of a request that can be sent.
+pub(super) fn check_request<'a>(
+    what: &str,
+    wanted: &'a NewMachine,
+) -> Result<(&'a str, &'a Secret), ProviderError> {
+    let refused = |why: String| Err(failure::refused(format!("{what}: {why}")));
+    let name = &wanted.name;
+    let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
+    let ends_well = name.ends_with(|c: char| c.is_ascii_alphanumeric());
+    if name.len() > NAME_CHARS_MAX || !ends_well || !name.chars().all(is_plain) {
+        return refused(
+            "its name needs letters, digits, full stops and hyphens, and a letter or digit last".to_owned(),
+        );
     }
+    let MachineSize::Listed(size) = &wanted.size else {
+        return refused("a droplet needs a size of the price list, such as s-1vcpu-2gb".to_owned());
+    };
+    let StartData::UserData(user_data) = &wanted.start else {
+        return refused("a droplet takes user data instead of an environment".to_owned());
+    };
+    let bytes = user_data.expose().len();
+    if bytes > USER_DATA_BYTES_MAX {
+        return refused(format!(
+            "its user data has {bytes} bytes, {USER_DATA_BYTES_MAX} are allowed; shorten the template"
+        ));
+    }
+    Ok((size, user_data))
+}
 
+impl DigitalOcean {
     /// Everything that can be checked without creating something. What the token may not see is not checked.
     pub(super) fn check_account(&self, wanted: &NewMachine) -> Result<Quote, ProviderError> {
         let what = format!("Machine {} cannot be created", wanted.name);
-        let (size, _) = self.check_request(&what, wanted)?;
+        let (size, _) = check_request(&what, wanted)?;
         self.account_tag(wanted)?;
         let refused = |why: String| Err(failure::refused(format!("{what}: {why}")));
         let account: Option<AccountAnswer> =
@@ -129,8 +127,7 @@ impl DigitalOcean {
                 "there is no size {size}; set PROVISION_SIZE to one of DigitalOcean's list, such as s-1vcpu-2gb"
             ));
         };
-        let is_elsewhere =
-            row.regions.as_ref().is_some_and(|regions| !regions.iter().any(|slug| *slug == wanted.region));
+        let is_elsewhere = row.regions.as_ref().is_some_and(|regions| !regions.contains(&wanted.region));
         if row.available == Some(false) || is_elsewhere {
             let region = &wanted.region;
             return refused(format!(

@@ -1,6 +1,7 @@
 //! The creation of a droplet: at most one for an account, whatever answer is lost.
 
 use super::calls::parsed;
+use super::checks::check_request;
 use super::messages::{ActionAnswer, DropletAnswer, DropletRow, NewDroplet, id_or_name};
 use super::{DigitalOcean, failure};
 use crate::transport::{Verb, segment};
@@ -29,7 +30,7 @@ impl DigitalOcean {
 
     pub(super) fn create_droplet(&self, wanted: &NewMachine) -> Result<Machine, ProviderError> {
         let what = format!("Machine {} is not created", wanted.name);
-        let (size, user_data) = self.check_request(&what, wanted)?;
+        let (size, user_data) = check_request(&what, wanted)?;
         let account_tag = self.account_tag(wanted)?;
         let body = NewDroplet {
             name: &wanted.name,

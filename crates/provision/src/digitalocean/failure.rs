@@ -10,7 +10,7 @@ const EXCERPT_CHARS_MAX: usize = 200;
 
 /// The body of an error. It may also be a text, or empty.
 #[derive(Default, Deserialize)]
-struct ErrorBody {
+struct ApiErrorBody {
     #[serde(default)]
     message: String,
     /// In place of `message`, in some answers on tags.
@@ -22,7 +22,7 @@ struct ErrorBody {
 pub(super) fn of_answer(what: &str, status: u16, body: &[u8]) -> ProviderError {
     use ErrorClass::{Ambiguous, Gone, Refused, Transient};
     let text = String::from_utf8_lossy(body);
-    let parsed: ErrorBody = serde_json::from_slice(body).unwrap_or_default();
+    let parsed: ApiErrorBody = serde_json::from_slice(body).unwrap_or_default();
     let words = [parsed.message.as_str(), parsed.error.as_str(), text.as_ref().trim()];
     let words = words.into_iter().find(|words| !words.is_empty()).unwrap_or_default();
     let lower = words.to_ascii_lowercase();

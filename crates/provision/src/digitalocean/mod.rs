@@ -19,7 +19,7 @@ use mcr_clients::wire::{Roots, Stop};
 use mcr_model::BaseUrl;
 use mcr_model::secret::Secret;
 
-use self::calls::Calls;
+use self::calls::ApiCalls;
 use self::messages::{DropletAnswer, DropletRow};
 use crate::transport::{HttpTransport, Transport, Verb, segment};
 use crate::{Machine, Naming, NewMachine, Pace, Provider, ProviderError, Quote, SystemPace};
@@ -29,7 +29,7 @@ pub use self::checks::USER_DATA_BYTES_MAX;
 
 /// The droplets that bear our tag.
 pub struct DigitalOcean {
-    calls: Calls,
+    calls: ApiCalls,
     naming: Naming,
     ssh_keys: Vec<String>,
 }
@@ -56,7 +56,7 @@ impl DigitalOcean {
         (naming, ssh_keys): (Naming, Vec<String>),
         limits: DigitalOceanLimits,
     ) -> Self {
-        Self { calls: Calls { transport, pace, limits }, naming, ssh_keys }
+        Self { calls: ApiCalls { transport, pace, limits }, naming, ssh_keys }
     }
 
     /// How machines are named.
