@@ -32,6 +32,7 @@ mod number;
 mod provisioning;
 mod raw_rows;
 pub mod refusals;
+mod row_records;
 mod rows;
 mod rules;
 mod seed;
