@@ -56,7 +56,7 @@ fn cannot_listen(listen: &str, why: &std::io::Error, option: &str) -> String {
 
 /// Which requests the server answers.
 #[derive(Default)]
-pub(super) struct Access {
+pub(super) struct BoardAccess {
     /// The host names, besides `localhost` and addresses.
     pub(super) hosts: Hosts,
     /// The proxies in front of it.
@@ -82,7 +82,7 @@ impl Board {
         data: Data,
         listen: &str,
         option: &str,
-        access: Access,
+        access: BoardAccess,
         on_login: impl Fn() + Send + Sync + 'static,
     ) -> Result<Self, String> {
         let engine = Arc::new(data.engine.with_telegram(Arc::new(PoolTelegram::from_env()?)));

@@ -9,7 +9,7 @@ use crossbeam_channel::RecvTimeoutError;
 use log::{LevelFilter, error, info};
 
 use super::control_plane::ControlPlaneOptions;
-use super::embedded::{self, Access, Board, SWEEP};
+use super::embedded::{self, Board, BoardAccess, SWEEP};
 use super::exit::Exit;
 use super::runtime_env::RuntimeEnv;
 use super::service_client::ServiceEndpoint;
@@ -217,7 +217,8 @@ fn serve(
         info!("Option --seed has no effect: there are data already");
     }
     let started = embedded::signals().and_then(|signals| {
-        let access = Access { hosts: Hosts::new(hosts.iter().copied()), exposure: control_plane.exposure() };
+        let access =
+            BoardAccess { hosts: Hosts::new(hosts.iter().copied()), exposure: control_plane.exposure() };
         Ok((signals, Board::start(data, listen, OPTION, access, || ())?))
     });
     let (signals, board) = match started {

@@ -149,13 +149,12 @@ fn the_command_line_is_parsed_or_refused_with_a_reason() {
 fn the_options_of_local_are_parsed_or_refused_with_a_reason() {
     let serve = |listen: &str, data: &str, seed: Option<&str>, redact, original| {
         let (listen, data, seed) = (listen.to_owned(), data.to_owned(), seed.map(ToOwned::to_owned));
-        let options = Options { original, redact };
         Ok(Command::Local(Local::Serve {
             listen,
             hosts: None,
             data,
             seed,
-            options,
+            options: Options { original, redact },
             notify: None,
             runtime_page: None,
             env_out: None,

@@ -7,10 +7,10 @@ use serde_json::{Map, Value, json};
 use super::answer::{Refusal, ensure};
 use super::call::Options;
 use super::engine::Engine;
-use super::human::system_config;
 use super::imported::ImportCheck;
 use super::keys::{self, KeyError};
 use super::raw_rows::{fault_in, read_table, write_row};
+use super::rules::system_config;
 use super::store::{StoreError, Table, Tx};
 use super::vault::Vault;
 

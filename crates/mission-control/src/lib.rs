@@ -33,6 +33,7 @@ mod pool;
 mod provisioning;
 mod raw_rows;
 pub mod refusals;
+mod row_records;
 mod rows;
 mod rules;
 mod seed;

@@ -21,10 +21,9 @@ macro_rules! record {
     };
 }
 
-mod records;
-
 pub(super) use record;
-pub(super) use records::*;
+
+pub(super) use super::row_records::*;
 
 /// Defines records that are rows of a table. `otherwise` reads the rows of all other tables.
 macro_rules! rows {

@@ -29,7 +29,7 @@ pub use self::gateway::RealGateway;
 use self::gateway::ScriptedServer;
 use self::scenes::Scenes;
 use super::child_runtime::{self, GatewayAccess, Runtime, RuntimeEvent, Setting};
-use super::embedded::{self, Access, Board, SWEEP};
+use super::embedded::{self, Board, BoardAccess, SWEEP};
 use super::exit::Exit;
 use super::{complain, nudge, print};
 use crate::telemetry;
@@ -108,7 +108,7 @@ fn play(wanted: &Play) -> Result<(), String> {
     start_log(LevelFilter::Info, &data, &access);
     let signals = embedded::signals()?;
     let (logged_in, visitors) = bounded(1);
-    let board = Board::start(data, &listen, OPTION, Access::default(), move || {
+    let board = Board::start(data, &listen, OPTION, BoardAccess::default(), move || {
         // A full channel already announces the visitors.
         let _ = logged_in.try_send(());
     })?;

@@ -2,7 +2,7 @@
 
 use serde_json::{Value, json};
 
-use crate::app::embedded::{self, Access, Board};
+use crate::app::embedded::{self, Board, BoardAccess};
 use mcr_gateway_sim::rehearsal::Post;
 use mcr_mission_control::{Caller, DataLocation, Kind, Opening, Options, Seed};
 use mcr_model::random;
@@ -29,7 +29,7 @@ impl CaseBoard {
             Opening { location: DataLocation::Memory, seed: Seed::Nothing, master_key: None, options };
         let listen = "127.0.0.1:0";
         let data = embedded::open(&opening, listen, "TMPDIR")?;
-        let board = Board::start(data, listen, "TMPDIR", Access::default(), || ())?;
+        let board = Board::start(data, listen, "TMPDIR", BoardAccess::default(), || ())?;
         let mut board = Self { board, agents: Vec::new() };
         for slug in slugs {
             let id = board.write(

@@ -5,7 +5,7 @@ use std::collections::{BTreeSet, HashMap};
 use serde::Deserialize;
 use serde_json::{Map, Value, json};
 
-use super::system_config::{self, ORCHESTRATION};
+use super::system_config::list as switches;
 use crate::Refusal;
 use crate::answer::ensure;
 use crate::call::{Answer, Call, value};
@@ -13,6 +13,7 @@ use crate::function::{Function, done};
 use crate::provisioning;
 use crate::rows::{Account, Provision, Rollout, RolloutStep, Runtime};
 use crate::rules::rollout::{self, RUNNING};
+use crate::rules::system_config::{self, ORCHESTRATION};
 use crate::store::{Doc, Id, OpenDeliveries, Row, StoreError, Table, Tx};
 use crate::validate::{Arg, Is, may, need};
 
@@ -74,7 +75,7 @@ fn list(call: &Call<'_>) -> Answer {
     Ok(json!({
         "accounts": lines,
         "machinesWithoutAccount": orphans,
-        "switches": system_config::list(call)?,
+        "switches": switches(call)?,
         "rollout": rollouts.last().map(value).transpose()?,
         "providers": call.provisioning.map(|settings| settings.providers.clone()),
     }))
@@ -187,7 +188,7 @@ fn restart(call: &Call<'_>) -> Answer {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct UpgradeArgs {
+struct RolloutArgs {
     account_ids: Option<Vec<Id<Account>>>,
     target_runtime_version: String,
     target_openclaw_version: Option<String>,
@@ -196,7 +197,7 @@ struct UpgradeArgs {
 
 /// Upgrades runtimes in order. One rollout runs at a time.
 fn upgrade(call: &Call<'_>) -> Answer {
-    let args: UpgradeArgs = call.args()?;
+    let args: RolloutArgs = call.args()?;
     system_config::require(call, ORCHESTRATION)?;
     let versions = [Some(&args.target_runtime_version), args.target_openclaw_version.as_ref()];
     for version in versions.into_iter().flatten() {

@@ -15,7 +15,7 @@ mod runtimes;
 pub(super) mod secrets;
 pub(super) mod skills;
 mod snapshot;
-pub(super) mod system_config;
+mod system_config;
 mod tasks;
 
 use super::function::Function;

@@ -5,7 +5,6 @@ use serde::Deserialize;
 use serde_json::{Value, json};
 
 use super::secrets;
-use super::system_config::{self, PROVISIONING};
 use crate::Refusal;
 use crate::answer::ensure;
 use crate::call::{Answer, Call};
@@ -15,6 +14,7 @@ use crate::provisioning::{self, ERROR, ONLINE, PROVIDER, ProvisionSettings, REQU
 use crate::rows::{MachineToken, Membership, Provision};
 use crate::rules::activity::Actor;
 use crate::rules::reach;
+use crate::rules::system_config::{self, PROVISIONING};
 use crate::store::{Doc, Id, MACHINE_TOKEN, Table, Tx};
 use crate::validate::{Is, need};
 

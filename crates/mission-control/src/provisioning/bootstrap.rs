@@ -14,8 +14,8 @@ use crate::account_setup::new_token;
 use crate::answer::Refusal;
 use crate::auth;
 use crate::engine::Engine;
-use crate::human::system_config;
 use crate::rows::Provision;
+use crate::rules::system_config;
 use crate::store::{Doc, PROVISION_BY_TOKEN, StoreError, Tx};
 use crate::vault;
 

@@ -13,9 +13,9 @@ use super::machines::{FaultKind, FoundMachine, MachineFault, Machines, WantedMac
 use super::{BOOTING, CREATING, DESTROYING, OnTimeout, ProvisionSettings, REPORTING, REQUESTED, state};
 use crate::answer::Refusal;
 use crate::engine::Engine;
-use crate::human::system_config;
 use crate::keys::SealedRow as _;
 use crate::rows::{MachineToken, Provision};
+use crate::rules::system_config;
 use crate::store::{Doc, Id, MACHINE_TOKEN, PROVISIONS_BY_STATE, StoreError, Tx};
 
 /// Opens the client of a provider with its token. The error is a sentence.

@@ -21,5 +21,6 @@ pub(super) mod rollout;
 pub(super) mod sessions;
 pub(super) mod slug;
 pub(super) mod status;
+pub(super) mod system_config;
 pub(super) mod thread;
 pub(super) mod upgrade;

@@ -7,7 +7,6 @@ use super::activity::{self, Actor, Target};
 use super::{notify, reach, upgrade};
 use crate::call::Options;
 use crate::number;
-use crate::provisioning;
 use crate::rows::{Account, Notification, RuntimeConfig};
 use crate::store::{Doc, Id, StoreError, Tx, UNDELIVERED};
 use mcr_model::RuntimeStatus;
@@ -61,9 +60,6 @@ pub(crate) fn report(
     }
     if status == RuntimeStatus::Offline {
         set_agents_offline(tx, &account.id)?;
-    }
-    if status == RuntimeStatus::Online {
-        provisioning::observe(tx, account)?;
     }
     // Only the values of this report advance an upgrade, not those of earlier reports.
     let reported_now = reported.map(|reported| read_config(None, reported, options)).transpose()?;

@@ -7,6 +7,7 @@ use crate::Refusal;
 use crate::call::{Answer, Call, value};
 use crate::function::{ACCOUNT, Function, TOKEN, done};
 use crate::number;
+use crate::provisioning;
 use crate::rows::UpgradeEntry;
 use crate::rules::{offline, upgrade};
 use crate::store::StoreError;
@@ -84,6 +85,9 @@ fn report(call: &Call<'_>) -> Answer {
         args.status.parse().map_err(|()| StoreError::Fault("a validated status is unknown".to_owned()))?;
     let mut account = call.account.clone();
     offline::report(call.tx, &mut account, status, args.config.as_ref(), call.options)?;
+    if status == RuntimeStatus::Online {
+        provisioning::observe(call.tx, &account)?;
+    }
     done()
 }
 

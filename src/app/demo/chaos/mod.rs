@@ -19,7 +19,7 @@ use self::report::ChaosReport;
 use super::gateway::ScriptedServer;
 use super::{OPTION, open, start_log};
 use crate::app::child_runtime::{GatewayAccess, Runtime, Setting};
-use crate::app::embedded::{self, Access, Board};
+use crate::app::embedded::{self, Board, BoardAccess};
 use crate::app::exit::Exit;
 use crate::app::{complain, print};
 use mcr_gateway_sim::derived;
@@ -107,7 +107,7 @@ fn survive(wanted: &Chaos) -> Result<ChaosReport, String> {
     let mut access = GatewayAccess::scripted();
     start_log(LevelFilter::Info, &data, &access);
     let signals = embedded::signals()?;
-    let board = Board::start(data, LISTEN, OPTION, Access::default(), || ())?;
+    let board = Board::start(data, LISTEN, OPTION, BoardAccess::default(), || ())?;
     let load = LoadDriver::new(&board)?;
     let gateway = ScriptedServer::start(&mut access, load.slugs(), Arc::new(Load { turn: TURN }))?;
     let mut setting = Setting::new(&board, &access, 0)?;

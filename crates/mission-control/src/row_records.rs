@@ -3,8 +3,8 @@
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
-use super::{Account, Agent, Skill, Stored, Task};
-use crate::store::Id;
+use super::rows::{Account, Agent, Skill, Stored, Task, record};
+use super::store::Id;
 
 record! {
     /// The settings of an account (§3.6).
