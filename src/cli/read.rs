@@ -196,11 +196,7 @@ pub(super) fn local(given: &mut Given) -> Result<Command, Misuse> {
 
 #[cfg(feature = "mission-control")]
 fn serve(given: &Given, data: String) -> Result<Local, Misuse> {
-    let options = Options {
-        original: given.flag(&opt::ORIGINAL),
-        redact: given.flag(&opt::REDACT),
-        ..Options::default()
-    };
+    let options = Options { original: given.flag(&opt::ORIGINAL), redact: given.flag(&opt::REDACT) };
     let listen = listen(given)?;
     let address = |option: &'static CommandOption| {
         let parse = |url: String| {

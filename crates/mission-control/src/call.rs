@@ -17,8 +17,6 @@ pub struct Options {
     pub original: bool,
     /// Answer like a production deployment: without reasons.
     pub redact: bool,
-    /// The times of the worker pool.
-    pub pool: PoolTimes,
 }
 
 /// A call with valid arguments and an authorized caller.
@@ -33,6 +31,8 @@ pub(super) struct Call<'a> {
     pub(super) options: Options,
     /// The vault for providers' keys, if there is a master key.
     pub(super) vault: Option<&'a Vault>,
+    /// The times of the worker pool.
+    pub(super) times: PoolTimes,
     /// The address at which the caller reaches this server.
     pub(super) origin: &'a str,
 }

@@ -15,7 +15,7 @@ use super::call::{Call, Options};
 use super::catalog;
 use super::data::TokenFiles;
 use super::function::{self, DataAccess, Function, Guard, Kind};
-use super::pool::{self, Files, TelegramApi};
+use super::pool::{self, Files, PoolTimes, TelegramApi};
 use super::rows::Account;
 use super::store::{Doc, Id, Store, StoreError, TableSet, Tx};
 use super::validate::validate;
@@ -50,6 +50,8 @@ pub struct Engine {
     pub(super) options: Options,
     pub(super) vault: Option<Vault>,
     pub(super) token_files: Option<TokenFiles>,
+    /// The times of the worker pool.
+    pub(super) times: PoolTimes,
     /// The contents of stored files.
     pub(super) files: Files,
     /// Files that had no row at the last sweep.
@@ -78,6 +80,7 @@ impl Engine {
             options,
             vault: None,
             token_files: None,
+            times: PoolTimes::default(),
             files: Files::default(),
             orphans: Mutex::default(),
             telegram: None,
@@ -88,6 +91,13 @@ impl Engine {
     #[must_use]
     pub(super) fn with_files(mut self, folder: Folder) -> Self {
         self.files = Files::Folder(folder);
+        self
+    }
+
+    /// Sets the times of the worker pool.
+    #[must_use]
+    pub fn with_pool_times(mut self, times: PoolTimes) -> Self {
+        self.times = times;
         self
     }
 
@@ -199,7 +209,15 @@ impl Engine {
         let args = args.as_object().unwrap_or(&none);
         let call = |tx: &Tx<'_>| {
             let account = admit(tx, function, args, caller)?;
-            let call = Call { tx, args, account, options: self.options, vault: self.vault.as_ref(), origin };
+            let call = Call {
+                tx,
+                args,
+                account,
+                options: self.options,
+                vault: self.vault.as_ref(),
+                times: self.times,
+                origin,
+            };
             let answer = (function.run)(&call)?;
             if function.is_token_grant() {
                 self.keep_token(&call, &answer)?;

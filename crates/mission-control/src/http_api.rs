@@ -148,9 +148,12 @@ impl HttpApi {
             (Method::Get, "/changes") => self.changes(request),
             (Method::Get | Method::Head, "/") => self.page(),
             (Method::Get | Method::Head, "/version") => Reply::text(env!("CARGO_PKG_VERSION")).no_store(),
-            (_, "/api/action" | "/api/mutation" | "/api/query" | "/login" | "/logout") => not_allowed("POST"),
+            (
+                _,
+                "/api/action" | "/api/mutation" | "/api/query" | "/login" | "/logout" | UPLOAD_PATH
+                | WEBHOOK_PATH,
+            ) => not_allowed("POST"),
             (_, "/changes" | "/" | "/version") => not_allowed("GET"),
-            (_, UPLOAD_PATH | WEBHOOK_PATH) => not_allowed("POST"),
             (Method::Get, path) if path.starts_with(STORAGE_PATH) => self.stored_file(path),
             (Method::Get, path) if sync::is_path(path) => self.subscribe(request),
             (_, path) if sync::is_path(path) => not_allowed("GET"),

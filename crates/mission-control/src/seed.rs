@@ -11,6 +11,7 @@ use super::account_setup::{NewAccount, Owner, create_account};
 use super::answer::Refusal;
 use super::call::{Call, Options};
 use super::catalog;
+use super::pool::PoolTimes;
 use super::rows::{Account, Notification};
 use super::store::{Id, StoreError, Tx};
 use super::validate::validate;
@@ -257,7 +258,15 @@ impl DemoBuilder<'_> {
         let account = tx.get(&self.account)?;
         let account = account.ok_or_else(|| StoreError::Fault("the new account is gone".to_owned()))?;
         let args = args.as_object().cloned().unwrap_or_default();
-        (function.run)(&Call { tx, args: &args, account, options: self.options, vault: None, origin: "" })
+        (function.run)(&Call {
+            tx,
+            args: &args,
+            account,
+            options: self.options,
+            vault: None,
+            times: PoolTimes::default(),
+            origin: "",
+        })
     }
 
     /// Calls a service function. No token is required here.

@@ -85,7 +85,8 @@ impl PoolAction {
         }
         validate(args, self.args).map_err(Refusal::Arguments)?;
         ensure!(caller == Caller::Person, "{}", Kind::Action.stranger());
-        (self.run)(engine, args.as_object().unwrap_or(&Map::new()))
+        let none = Map::new();
+        (self.run)(engine, args.as_object().unwrap_or(&none))
     }
 }
 
@@ -118,7 +119,7 @@ impl Engine {
     ) -> Result<T, Refusal> {
         let args = Map::new();
         let (options, vault) = (self.options, self.vault.as_ref());
-        work(&Call { tx, args: &args, account: nobody(), options, vault, origin: "" })
+        work(&Call { tx, args: &args, account: nobody(), options, vault, times: self.times, origin: "" })
     }
 
     fn telegram(&self) -> Result<&dyn TelegramApi, Refusal> {
@@ -131,7 +132,7 @@ impl Engine {
 }
 
 /// Turns a failed call of Telegram into a refusal.
-fn refused(why: String) -> Refusal {
+fn refused(why: impl std::fmt::Display) -> Refusal {
     Refusal::Thrown(format!("Telegram refused the call: {why}"))
 }
 
