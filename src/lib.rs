@@ -18,7 +18,7 @@
 //! | [`mcr_http`] | the server, its messages, WebSocket frames, page layout | model |
 //! | [`mcr_clients`] | outgoing connections: the backend and the gateway | model, files, core, http |
 //! | [`mcr_store`] | what must survive the process: the ledger and the sessions | model, files, core |
-//! | [`mcr_mission_control`] | a Mission Control for one machine | model, files, http |
+//! | [`mcr_mission_control`] | a Mission Control for one machine | model, files, core, http |
 //! | [`mcr_gateway_sim`] | a scripted gateway with a team of agents | model, core, http |
 //! | [`mcr_provision`] | machines at a provider | model, clients |
 //! | [`mcr_service`] | the threads: deliveries, tools, the API for agents, metrics | all but the two stand-ins |

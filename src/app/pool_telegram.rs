@@ -35,7 +35,7 @@ impl PoolTelegram {
 
 impl TelegramApi for PoolTelegram {
     fn account(&self, token: &Secret) -> Result<BotAccount, String> {
-        let profile = self.with(token, |client, bot| client.get_me(bot))?;
+        let profile = self.with(token, TelegramClient::get_me)?;
         Ok(BotAccount { id: profile.id.to_string(), username: profile.username })
     }
 
@@ -44,7 +44,7 @@ impl TelegramApi for PoolTelegram {
     }
 
     fn webhook(&self, token: &Secret) -> Result<WebhookState, String> {
-        let info = self.with(token, |client, bot| client.webhook_info(bot))?;
+        let info = self.with(token, TelegramClient::webhook_info)?;
         Ok(WebhookState {
             url: Some(info.url).filter(|url| !url.is_empty()),
             pending: info.pending_update_count,

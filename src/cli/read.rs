@@ -213,11 +213,7 @@ fn board_url(given: &Given, option: &CommandOption) -> Result<Option<BaseUrl>, M
 
 #[cfg(feature = "mission-control")]
 fn serve(given: &Given, data: String) -> Result<Local, Misuse> {
-    let options = Options {
-        original: given.flag(&opt::ORIGINAL),
-        redact: given.flag(&opt::REDACT),
-        ..Options::default()
-    };
+    let options = Options { original: given.flag(&opt::ORIGINAL), redact: given.flag(&opt::REDACT) };
     let listen = listen(given)?;
     let address = |option: &'static CommandOption| board_url(given, option);
     let (hosts, env_out) = (given.text(&opt::HOSTS), given.value(&opt::ENV_OUT).map(Into::into));

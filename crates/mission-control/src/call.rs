@@ -18,8 +18,6 @@ pub struct Options {
     pub original: bool,
     /// Answer like a production deployment: without reasons.
     pub redact: bool,
-    /// The times of the worker pool.
-    pub pool: PoolTimes,
 }
 
 /// A call with valid arguments and an authorized caller.
@@ -36,6 +34,8 @@ pub(super) struct Call<'a> {
     pub(super) vault: Option<&'a Vault>,
     /// How machines are provided, if this backend can.
     pub(super) provisioning: Option<&'a ProvisionSettings>,
+    /// The times of the worker pool.
+    pub(super) times: PoolTimes,
     /// The address at which the caller reaches this server.
     pub(super) origin: &'a str,
 }

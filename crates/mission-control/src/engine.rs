@@ -15,7 +15,7 @@ use super::call::{Call, Options};
 use super::catalog;
 use super::data::TokenFiles;
 use super::function::{self, DataAccess, Function, Guard, Kind};
-use super::pool::{self, Files, TelegramApi};
+use super::pool::{self, Files, PoolTimes, TelegramApi};
 use super::provisioning::ProvisionSettings;
 use super::rows::Account;
 use super::store::{Doc, Id, Store, StoreError, TableSet, Tx};
@@ -52,6 +52,8 @@ pub struct Engine {
     pub(super) vault: Option<Vault>,
     pub(super) token_files: Option<TokenFiles>,
     pub(super) provisioning: Option<ProvisionSettings>,
+    /// The times of the worker pool.
+    pub(super) times: PoolTimes,
     /// The contents of stored files.
     pub(super) files: Files,
     /// Files that had no row at the last sweep.
@@ -81,6 +83,7 @@ impl Engine {
             vault: None,
             token_files: None,
             provisioning: None,
+            times: PoolTimes::default(),
             files: Files::default(),
             orphans: Mutex::default(),
             telegram: None,
@@ -91,6 +94,13 @@ impl Engine {
     #[must_use]
     pub(super) fn with_files(mut self, folder: Folder) -> Self {
         self.files = Files::Folder(folder);
+        self
+    }
+
+    /// Sets the times of the worker pool.
+    #[must_use]
+    pub fn with_pool_times(mut self, times: PoolTimes) -> Self {
+        self.times = times;
         self
     }
 
@@ -209,6 +219,7 @@ impl Engine {
                 options: self.options,
                 vault: self.vault.as_ref(),
                 provisioning: self.provisioning.as_ref(),
+                times: self.times,
                 origin,
             };
             let answer = (function.run)(&call)?;

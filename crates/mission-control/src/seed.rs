@@ -11,6 +11,7 @@ use super::account_setup::{NewAccount, Owner, create_account};
 use super::answer::Refusal;
 use super::call::{Call, Options};
 use super::catalog;
+use super::pool::PoolTimes;
 use super::rows::{Account, Notification};
 use super::store::{Id, StoreError, Tx};
 use super::validate::validate;
@@ -264,6 +265,7 @@ impl DemoBuilder<'_> {
             options: self.options,
             vault: None,
             provisioning: None,
+            times: PoolTimes::default(),
             origin: "",
         })
     }

@@ -24,7 +24,7 @@ pub(super) struct CaseBoard {
 impl CaseBoard {
     /// With agents of these slugs.
     pub(super) fn new(slugs: &[String]) -> Result<Self, String> {
-        let options = Options { original: true, redact: true, ..Options::default() };
+        let options = Options { original: true, redact: true };
         let opening =
             Opening { location: DataLocation::Memory, seed: Seed::Nothing, master_key: None, options };
         let listen = "127.0.0.1:0";

@@ -85,7 +85,8 @@ impl PoolAction {
         }
         validate(args, self.args).map_err(Refusal::Arguments)?;
         ensure!(caller == Caller::Person, "{}", Kind::Action.stranger());
-        (self.run)(engine, args.as_object().unwrap_or(&Map::new()))
+        let none = Map::new();
+        (self.run)(engine, args.as_object().unwrap_or(&none))
     }
 }
 
@@ -118,8 +119,8 @@ impl Engine {
     ) -> Result<T, Refusal> {
         let args = Map::new();
         let (options, vault) = (self.options, self.vault.as_ref());
-        let provisioning = self.provisioning.as_ref();
-        work(&Call { tx, args: &args, account: nobody(), options, vault, provisioning, origin: "" })
+        let (provisioning, times) = (self.provisioning.as_ref(), self.times);
+        work(&Call { tx, args: &args, account: nobody(), options, vault, provisioning, times, origin: "" })
     }
 
     fn telegram(&self) -> Result<&dyn TelegramApi, Refusal> {
@@ -132,7 +133,7 @@ impl Engine {
 }
 
 /// Turns a failed call of Telegram into a refusal.
-fn refused(why: String) -> Refusal {
+fn refused(why: impl std::fmt::Display) -> Refusal {
     Refusal::Thrown(format!("Telegram refused the call: {why}"))
 }
 

@@ -67,18 +67,17 @@ fn send(call: &Call<'_>) -> Answer {
         let key = [Some(agent.agent_key.as_str()), Some("active")];
         let bound: Option<Doc<Binding>> = tx.find(BINDINGS_OF_AGENT, &key).newest_first().first()?;
         let user = format!("agent:{}", agent.agent_key);
-        let (conversation_id, payload) = match &bound {
-            Some(bound) => (bound.row.conversation_id.clone(), payload_for(&bound.row, &message, metadata)),
-            None => {
-                let payload = Payload {
-                    provider: "system_push".to_owned(),
-                    provider_user_id: user.clone(),
-                    message_text: message.clone(),
-                    metadata: Some(metadata),
-                    ..Payload::default()
-                };
-                (format!("broadcast:{user}"), payload)
-            }
+        let (conversation_id, payload) = if let Some(bound) = &bound {
+            (bound.row.conversation_id.clone(), payload_for(&bound.row, &message, metadata))
+        } else {
+            let payload = Payload {
+                provider: "system_push".to_owned(),
+                provider_user_id: user.clone(),
+                message_text: message.clone(),
+                metadata: Some(metadata),
+                ..Payload::default()
+            };
+            (format!("broadcast:{user}"), payload)
         };
         let new = NewMessage {
             conversation_id: &conversation_id,
@@ -88,11 +87,11 @@ fn send(call: &Call<'_>) -> Answer {
             scheduled_for: None,
             max_attempts: None,
         };
-        let (message_id, error) = outcome(queue::add(tx, &call.options.pool, new))?;
+        let (message_id, error) = outcome(queue::add(tx, &call.times, new))?;
         if error.is_none() {
-            enqueued += 1
+            enqueued += 1;
         } else {
-            failed += 1
+            failed += 1;
         }
         tx.insert(PushDispatch {
             run_key,

@@ -38,7 +38,7 @@ struct ClaimArgs {
 
 fn claim(call: &Call<'_>) -> Answer {
     let args: ClaimArgs = call.args()?;
-    let (tx, times) = (call.tx, &call.options.pool);
+    let (tx, times) = (call.tx, &call.times);
     recover(tx, times, RECOVERED_MAX)?;
     let mut worker = lifecycle::worker(tx, &args.worker_id)?;
     if worker.as_ref().is_some_and(|worker| worker.row.status != ACTIVE) {
@@ -112,7 +112,7 @@ fn take(
     mut conversation: Doc<Conversation>,
     mut message: Doc<PoolMessage>,
 ) -> Answer {
-    let (tx, times, now) = (call.tx, &call.options.pool, call.now());
+    let (tx, times, now) = (call.tx, &call.times, call.now());
     let random: [u8; 4] = vault::random()?;
     let lease_id = format!("{now}-{}", vault::hex(&random));
     let lease_expires_at = now + f64::from(times.lease);
@@ -162,12 +162,12 @@ fn take(
 
 /// An idle worker that asks for messages is alive (F.14). Its sign of life is not written with each claim.
 fn renew(call: &Call<'_>, worker: &mut Doc<Worker>) -> Result<(), Refusal> {
-    let stale = f64::from(call.options.pool.stale);
+    let stale = f64::from(call.times.stale);
     let silence = call.now() - worker.row.heartbeat_at;
     if silence >= stale * RENEWAL_SHARE && silence < stale {
         worker.row.heartbeat_at = call.now();
         call.tx.put(worker)?;
-        lifecycle::refresh_owned(call.tx, &call.options.pool, &worker.row)?;
+        lifecycle::refresh_owned(call.tx, &call.times, &worker.row)?;
     }
     Ok(())
 }

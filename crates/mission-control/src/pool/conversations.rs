@@ -145,7 +145,7 @@ fn append(call: &Call<'_>) -> Answer {
     );
     for AppendedMessage { role, content, at } in args.messages {
         let row = &mut conversation.row;
-        let at = at.unwrap_or(call.now());
+        let at = at.unwrap_or_else(|| call.now());
         match role.as_str() {
             "user" => row.last_user_at = Some(at),
             "assistant" => row.last_assistant_at = Some(at),

@@ -31,7 +31,8 @@ struct Update {
 
 #[derive(Deserialize)]
 struct Message {
-    message_id: Option<i64>,
+    #[serde(rename = "message_id")]
+    id: Option<i64>,
     #[serde(default)]
     text: String,
     #[serde(default)]
@@ -124,7 +125,7 @@ impl Engine {
             return self.pool_write(|call| started(call.tx, bot, &update_id, &text, &person, &chat));
         }
         let media = media_of(&message);
-        let message_id = message.message_id.unwrap_or_default().to_string();
+        let message_id = message.id.unwrap_or_default().to_string();
         let text = text_of(&text, message.caption.trim(), &media);
         if text.is_empty() {
             return ignored("no text and no media");
@@ -366,7 +367,7 @@ fn enqueued(
         max_attempts: None,
     };
     // A message that the queue refuses would be refused each time.
-    let answer = match queue::add(call.tx, &call.options.pool, new) {
+    let answer = match queue::add(call.tx, &call.times, new) {
         Ok(_) => (202, json!({"ok": true})),
         Err(Refusal::Thrown(why)) => (200, json!({"ok": true, "ignored": true, "reason": why})),
         Err(why) => return Err(why),

@@ -56,7 +56,7 @@ fn heartbeat(call: &Call<'_>) -> Answer {
     let args: LeaseArgs = call.args()?;
     let (tx, now) = (call.tx, call.now());
     let Some(mut message) = held(tx, &args)? else { return Ok(json!(false)) };
-    let end = now + f64::from(call.options.pool.lease);
+    let end = now + f64::from(call.times.lease);
     message.row.lease_expires_at = Some(end);
     tx.put(&message)?;
     let PoolMessage { conversation_id, agent_key, .. } = &message.row;
@@ -91,7 +91,7 @@ fn complete(call: &Call<'_>) -> Answer {
     let Some(mut message) = held(call.tx, &args)? else { return Ok(json!(false)) };
     DONE.clone_into(&mut message.row.status);
     message.row.done_at = Some(call.now());
-    let_go(call.tx, &call.options.pool, message, &args.worker_id)?;
+    let_go(call.tx, &call.times, message, &args.worker_id)?;
     Ok(json!(true))
 }
 
@@ -102,7 +102,7 @@ fn fail(call: &Call<'_>) -> Answer {
     };
     let next = call.now() + retry_delay(message.row.attempts + 1.0, call.now());
     let is_over = count_attempt(&mut message.row, &args.error_message, next, call.now());
-    let_go(call.tx, &call.options.pool, message, &args.worker_id)?;
+    let_go(call.tx, &call.times, message, &args.worker_id)?;
     Ok(json!({
         "requeued": !is_over,
         "deadLettered": is_over,
@@ -140,7 +140,7 @@ fn let_go(
         row.load = (row.load - 1.0).max(0.0);
         row.heartbeat_at = tx.now();
         if row.load == 0.0 {
-            let due = row.last_claim_at.unwrap_or(tx.now()) + f64::from(times.idle);
+            let due = row.last_claim_at.unwrap_or_else(|| tx.now()) + f64::from(times.idle);
             row.scheduled_shutdown_at.get_or_insert(due);
         }
         tx.put(&worker)?;

@@ -98,7 +98,7 @@ fn control_state(call: &Call<'_>) -> Answer {
     let now = call.now();
     let should_stop = worker(call.tx, &args.worker_id)?.is_none_or(|Doc { row, .. }| {
         row.status != ACTIVE
-            || row.heartbeat_at <= now - f64::from(call.options.pool.stale)
+            || row.heartbeat_at <= now - f64::from(call.times.stale)
             || row.scheduled_shutdown_at.is_some_and(|due| due <= now)
     });
     Ok(json!({"shouldStop": should_stop}))
@@ -146,7 +146,7 @@ pub(super) fn recover(tx: &Tx<'_>, times: &PoolTimes, limit: usize) -> Result<us
             row.load = (row.load - 1.0).max(0.0);
             if row.load == 0.0 {
                 row.assignment = None;
-                row.scheduled_shutdown_at.get_or_insert(now + f64::from(times.idle));
+                row.scheduled_shutdown_at.get_or_insert_with(|| now + f64::from(times.idle));
             }
             tx.put(&worker)?;
         }
@@ -172,8 +172,8 @@ fn released(call: &Call<'_>) -> Answer {
     let args: ReleaseArgs = call.args()?;
     let limit = clamped(args.limit, RELEASED, RECOVERED_MAX);
     let count = match args.now_ms {
-        Some(now) => recover(&call.tx.at(now.max(0.0)), &call.options.pool, limit)?,
-        None => recover(call.tx, &call.options.pool, limit)?,
+        Some(now) => recover(&call.tx.at(now.max(0.0)), &call.times, limit)?,
+        None => recover(call.tx, &call.times, limit)?,
     };
     Ok(json!({"requeued": count, "unlocked": count}))
 }
@@ -183,18 +183,18 @@ fn release(call: &Call<'_>) -> Answer {
 }
 
 fn start(call: &Call<'_>) -> Answer {
-    let done = reconcile(call.tx, &call.options.pool)?;
+    let done = reconcile(call.tx, &call.times)?;
     Ok(done.answer())
 }
 
 fn recover_queue(call: &Call<'_>) -> Answer {
     let released = released(call)?;
-    let reconcile = reconcile(call.tx, &call.options.pool)?.answer();
+    let reconcile = reconcile(call.tx, &call.times)?.answer();
     Ok(json!({"released": released, "reconcile": reconcile}))
 }
 
 fn check_idle(call: &Call<'_>) -> Answer {
-    let moved = move_workers(call.tx, &call.options.pool)?;
+    let moved = move_workers(call.tx, &call.times)?;
     Ok(json!({
         "checked": moved.checked,
         "stopped": moved.stopped,

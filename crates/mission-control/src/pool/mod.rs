@@ -102,8 +102,8 @@ impl Engine {
     /// The periodic work of the pool: leases, workers, files, and scheduled messages.
     pub(super) fn sweep_pool(&self) -> Result<(), StoreError> {
         let done = self.pool_write(|call| {
-            lifecycle::reconcile(call.tx, &call.options.pool)?;
-            push_runs::sweep(call.tx, &call.options.pool)
+            lifecycle::reconcile(call.tx, &call.times)?;
+            push_runs::sweep(call.tx, &call.times)
         });
         match done {
             Err(Refusal::Store(why)) => return Err(why),

@@ -101,7 +101,8 @@ struct JobArgs {
 pub(super) fn plan(row: &mut PushJob, now: f64) -> Result<(), Refusal> {
     let next = if row.enabled { next_run(&row.schedule, zone(&row.timezone)?, millis(now))? } else { None };
     row.next_run_at = next.map(time);
-    row.is_scheduled = if next.is_some() { YES } else { NO }.to_owned();
+    let is_scheduled = if next.is_some() { YES } else { NO };
+    is_scheduled.clone_into(&mut row.is_scheduled);
     Ok(())
 }
 

@@ -46,7 +46,7 @@ struct DispatchArgs {
 fn dispatch_due(call: &Call<'_>) -> Answer {
     let args: DispatchArgs = call.args()?;
     let limit = clamped(args.limit, DISPATCHED, DISPATCHED_MAX);
-    dispatch(call.tx, &call.options.pool, args.now_ms.unwrap_or(call.now()), limit)
+    dispatch(call.tx, &call.times, args.now_ms.unwrap_or_else(|| call.now()), limit)
 }
 
 /// Runs what the server itself dispatches.
@@ -87,7 +87,7 @@ pub(super) fn run_now(call: &Call<'_>, mut job: Doc<PushJob>) -> Answer {
     if exists(tx, &run_key)? {
         return Ok(json!({"status": "skipped", "runKey": run_key, "messageId": null, "error": null}));
     }
-    let done = run(tx, &call.options.pool, &job, &run_key, "manual", now)?.row;
+    let done = run(tx, &call.times, &job, &run_key, "manual", now)?.row;
     (job.row.last_run_at, job.row.last_run_key) = (Some(now), Some(run_key.clone()));
     tx.put(&job)?;
     Ok(json!({"status": done.status, "runKey": run_key, "messageId": done.message_id, "error": done.error}))

@@ -123,14 +123,14 @@ fn enqueue(call: &Call<'_>) -> Answer {
         scheduled_for: args.scheduled_for,
         max_attempts: args.max_attempts,
     };
-    Ok(json!(add(call.tx, &call.options.pool, new)?.as_str()))
+    Ok(json!(add(call.tx, &call.times, new)?.as_str()))
 }
 
 /// Adds a message to the queue (C.2). The system prompt is not glued to its text; see `conversations` (F.39).
 pub(super) fn add(tx: &Tx<'_>, times: &PoolTimes, new: NewMessage<'_>) -> Result<Id<PoolMessage>, Refusal> {
     let agent = agents::enabled(tx, new.agent_key)?;
-    let mut payload = new.payload;
-    payload.provider_user_id = payload.provider_user_id.trim().to_owned();
+    let provider_user_id = new.payload.provider_user_id.trim().to_owned();
+    let mut payload = Payload { provider_user_id, ..new.payload };
     ensure!(!payload.provider_user_id.is_empty(), "providerUserId is blank: name the user of the provider");
     ensure!(!new.conversation_id.trim().is_empty(), "conversationId is blank: name the conversation");
     let bytes = payload.message_text.len();
@@ -247,12 +247,12 @@ pub(super) fn refresh(
     let free_at = super::lifecycle::free_at(tx, times, &conversation.row)?;
     let head = head(tx, &conversation.row.conversation_id)?;
     let row = &mut conversation.row;
-    row.state = match (&row.lock, &head) {
+    let state = match (&row.lock, &head) {
         (Some(_), _) => BUSY,
         (None, Some(_)) => WAITING,
         (None, None) => IDLE,
-    }
-    .to_owned();
+    };
+    state.clone_into(&mut row.state);
     row.rank = head.as_ref().map(|head| head.row.rank.clone()).unwrap_or_default();
     row.claimable_at = head.map_or(0.0, |head| head.row.scheduled_for.max(free_at));
     Ok(tx.put(conversation)?)

@@ -167,7 +167,7 @@ pub(super) fn send_to(
         scheduled_for: None,
         max_attempts: None,
     };
-    Ok(queue::add(call.tx, &call.options.pool, new)?.to_string())
+    Ok(queue::add(call.tx, &call.times, new)?.to_string())
 }
 
 /// The payload of a message to a bound user: through the chat, if one is bound.

@@ -87,7 +87,7 @@ pub(super) fn existing<R: Row>(tx: &Tx<'_>, id: &str, what: &str) -> Result<Doc<
     found.ok_or_else(|| Refusal::thrown(format!("The {what} {id} does not exist")))
 }
 
-fn tags(given: Vec<String>) -> Result<Vec<String>, Refusal> {
+fn tags(given: &[String]) -> Result<Vec<String>, Refusal> {
     let mut tags: Vec<String> = given.iter().map(|tag| tag.trim().to_lowercase()).collect();
     tags.retain(|tag| !tag.is_empty());
     tags.sort();
@@ -127,7 +127,7 @@ fn create(call: &Call<'_>) -> Answer {
         template_key: key(call.tx, &title, None)?,
         title,
         text: text(&args.text.unwrap_or_default())?,
-        tags: tags(args.tags.unwrap_or_default())?,
+        tags: tags(&args.tags.unwrap_or_default())?,
         enabled: args.enabled.unwrap_or(true),
         usage_count: 0.0,
         created_by: args.actor_user_id.clone(),
@@ -153,7 +153,7 @@ fn update(call: &Call<'_>) -> Answer {
         row.text = text(&given)?;
     }
     if let Some(given) = args.tags {
-        row.tags = tags(given)?;
+        row.tags = tags(&given)?;
     }
     row.enabled = args.enabled.unwrap_or(row.enabled);
     (row.updated_by, row.updated_at) = (args.actor_user_id, call.now());

@@ -38,6 +38,7 @@ fn queries(board: &TestBoard) -> usize {
             options: board.engine.options,
             vault: None,
             provisioning: None,
+            times: crate::pool::PoolTimes::default(),
             origin: "",
         };
         list(&call)?;
