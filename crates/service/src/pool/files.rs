@@ -29,7 +29,7 @@ pub(crate) fn fetch_files(
         return Vec::new();
     }
     // The id is opaque, so it becomes a safe name as well.
-    let id: String = bundle.message_id.as_str().chars().filter(|c| c.is_ascii_alphanumeric()).collect();
+    let id: String = bundle.message_id.as_str().chars().filter(char::is_ascii_alphanumeric).collect();
     let relative = format!("{FOLDER}/{id}");
     let folder = pool.rules.workspace_dir.join(&relative);
     let (mut paths, mut metadata) = (Vec::new(), BTreeMap::new());

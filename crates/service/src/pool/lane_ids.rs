@@ -50,7 +50,9 @@ impl LaneIds {
         });
         let StoredIds { lanes, owned } = stored.unwrap_or_default();
         let mut resting = RestingIds::new(poll);
-        owned.into_iter().for_each(|owned| resting.rest(owned, now));
+        for owned in owned {
+            resting.rest(owned, now);
+        }
         let inside = Mutex::new(IdsState { lanes, owned: BTreeMap::new(), resting });
         Self { folder, inside }
     }

@@ -89,7 +89,7 @@ impl LaneStatus {
 /// A running lane.
 pub struct Lane {
     setup: LaneSetup,
-    lane: WorkerLane,
+    decisions: WorkerLane,
     worker: WorkerId,
 }
 
@@ -97,8 +97,8 @@ impl Lane {
     /// A lane at its start.
     pub fn new(setup: LaneSetup) -> Self {
         let worker = setup.given.clone().unwrap_or_else(|| setup.ids.fresh(setup.number));
-        let lane = WorkerLane::new(setup.rules.clone(), SystemClock.now());
-        Self { setup, lane, worker }
+        let decisions = WorkerLane::new(setup.rules.clone(), SystemClock.now());
+        Self { setup, decisions, worker }
     }
 
     /// Works until the lane must stop or its worker id ends for good. Returns why.
@@ -107,7 +107,7 @@ impl Lane {
         let end = loop {
             let now = SystemClock.now();
             self.show();
-            match self.lane.next(now) {
+            match self.decisions.next(now) {
                 LaneStep::AskControl => {
                     let asked = self.setup.client.ask(&GetControlState { worker_id: &self.worker });
                     let event = self.heard(asked).map(|state| LaneEvent::Control(state.should_stop));
@@ -122,7 +122,7 @@ impl Lane {
                 }
                 // `claim` works on a job at once. A job that is still here could not be offered.
                 LaneStep::Work(job) => {
-                    self.report(&job, "worker_failed: the worker could not take the job over")
+                    self.report(&job, "worker_failed: the worker could not take the job over");
                 }
                 LaneStep::Refuse(job, reason) => self.report(&job, reason),
                 LaneStep::Wait(until) => self.wait(until),
@@ -139,7 +139,7 @@ impl Lane {
     }
 
     fn on(&mut self, event: LaneEvent) {
-        self.lane.on(event, SystemClock.now());
+        self.decisions.on(event, SystemClock.now());
     }
 
     /// The value of a call; none if it failed.
@@ -167,7 +167,7 @@ impl Lane {
     fn show(&self) {
         let mut facts = self.setup.status.lock();
         facts.worker = Some(self.worker.clone());
-        facts.conversation = self.lane.conversation().cloned();
+        facts.conversation = self.decisions.conversation().cloned();
     }
 
     /// A job of this lane's id, left by an earlier process, is ended before the lane claims another.
@@ -179,7 +179,7 @@ impl Lane {
 
     fn claim(&mut self, conversation: Option<&ConversationId>) {
         let (worker, number) = (self.worker.clone(), self.setup.number);
-        if let Some(conversation) = conversation.filter(|_| !self.lane.has_claimed())
+        if let Some(conversation) = conversation.filter(|_| !self.decisions.has_claimed())
             && let Err(reason) = self.setup.hooks.conversation_begins(&worker, conversation, None)
         {
             warn!(lane = number, reason = reason.as_str(); "The conversation cannot begin, so nothing is claimed");
@@ -197,7 +197,7 @@ impl Lane {
         }
         let job = Box::new(claimed.clone());
         self.on(LaneEvent::Claimed(Some(job)));
-        if !matches!(self.lane.next(SystemClock.now()), LaneStep::Work(_)) {
+        if !matches!(self.decisions.next(SystemClock.now()), LaneStep::Work(_)) {
             // The lane refuses the job in its next step.
             return;
         }
@@ -258,10 +258,10 @@ impl Lane {
             self.setup.hooks.id_ends(&over, LaneEnd::Idle);
         }
         // A lane without a conversation looks for the conversations of resting ids.
-        let looks = self.setup.rules.mode == WorkerMode::Droplet && !self.lane.has_claimed();
+        let looks = self.setup.rules.mode == WorkerMode::Droplet && !self.decisions.has_claimed();
         if looks && let Some(owned) = self.setup.ids.due(self.setup.number, now) {
             self.worker = owned.worker.clone();
-            self.lane.resumed(owned.conversation, owned.agent, owned.active, now);
+            self.decisions.resumed(owned.conversation, owned.agent, owned.active, now);
             self.finish_earlier();
             return;
         }
@@ -286,11 +286,11 @@ impl Lane {
                 self.setup.ids.gone(number);
             }
         }
-        self.lane.renewed(now);
+        self.decisions.renewed(now);
         match self.setup.ids.due(number, now) {
             Some(owned) => {
                 self.worker = owned.worker.clone();
-                self.lane.resumed(owned.conversation, owned.agent, owned.active, now);
+                self.decisions.resumed(owned.conversation, owned.agent, owned.active, now);
                 self.finish_earlier();
             }
             None => self.worker = self.setup.ids.fresh(number),
@@ -302,7 +302,7 @@ impl Lane {
 
     /// The conversation of the present id, once it has claimed a job.
     fn owned(&self) -> Option<OwnedConversation> {
-        let (conversation, agent, active) = self.lane.assignment()?;
+        let (conversation, agent, active) = self.decisions.assignment()?;
         let (worker, conversation) = (self.worker.clone(), conversation.clone());
         Some(OwnedConversation { worker, conversation, agent: agent.to_owned(), active })
     }
