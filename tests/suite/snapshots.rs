@@ -132,7 +132,7 @@ fn key(conversation: &str) -> SnapshotKey {
 
 fn sha256(content: &[u8]) -> String {
     let digest = ring::digest::digest(&ring::digest::SHA256, content);
-    digest.as_ref().iter().map(|byte| format!("{byte:02x}")).collect()
+    digest.as_ref().iter().fold(String::new(), |text, byte| text + &format!("{byte:02x}"))
 }
 
 fn from_snapshot(restored: Result<Restored, SnapshotError>) -> (Option<String>, Vec<String>) {

@@ -78,7 +78,9 @@ fn one_lane_serves_several_conversations_and_comes_back() {
     for round in 0..2 {
         let jobs: Vec<String> =
             ["c1", "c2", "c3"].iter().map(|c| bench.ask(c, &format!("round {round}"))).collect();
-        jobs.iter().for_each(|job| bench.until_done(job));
+        for job in &jobs {
+            bench.until_done(job);
+        }
     }
     for conversation in ["c1", "c2", "c3"] {
         assert_eq!(bench.api.texts(conversation), ["re: round 0", "re: round 1"]);
