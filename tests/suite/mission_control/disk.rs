@@ -141,7 +141,7 @@ fn unusable_data_are_refused_with_a_clear_error_and_unchanged() {
         (
             "a newer layout",
             |path, _| sql(path, "PRAGMA user_version = 99"),
-            "the data was written by a newer version (layout 99, this program supports up to 2); use that version",
+            "the data was written by a newer version (layout 99, this program supports up to 3); use that version",
         ),
         (
             "another program's",
