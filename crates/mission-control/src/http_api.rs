@@ -240,7 +240,8 @@ impl HttpApi {
         };
         let id =
             request.header("Convex-Request-Id").map_or_else(random_hex, |id| id.chars().take(64).collect());
-        let (status, answer) = self.engine.call_at(&origin_of(request), kind, path, args, caller, &id);
+        let (status, answer) =
+            self.engine.call_at(&self.exposure.origin(request), kind, path, args, caller, &id);
         // As on the platform, this is checked only after the function has run.
         match body.get("format").map(|format| format.as_str().unwrap_or_default()) {
             None | Some("json" | "convex_clean_json" | "convex_encoded_json" | "convex_json") => {}
@@ -317,18 +318,25 @@ impl HttpApi {
         shown.zip(self.worker_token.as_ref()).is_some_and(|(shown, token)| is_key(token, shown))
     }
 
+    /// The refusal of an upload whose address is not valid, from its head alone, so that a stranger's body is not read. All other
+    /// requests are decided by [`answer`](Self::answer).
+    pub fn refusal_of_head(&self, request: &Request) -> Option<Reply> {
+        if *request.method() != Method::Post || request.path() != UPLOAD_PATH {
+            return None;
+        }
+        self.foreign(request).or_else(|| match self.engine.expects_upload(upload_secret(request)) {
+            Ok(true) => None,
+            Ok(false) => Some(not_stored(UploadError::NoAddress)),
+            Err(why) => Some(not_stored(why.into())),
+        })
+    }
+
     /// Stores a file that is posted to an address of the pool.
     fn upload(&self, request: &Request) -> Reply {
-        let secret = request.query().and_then(|query| query.strip_prefix("secret=")).unwrap_or_default();
         let content_type = request.header("Content-Type").unwrap_or("application/octet-stream");
-        match self.engine.take_upload(secret, content_type, request.body()) {
+        match self.engine.take_upload(upload_secret(request), content_type, request.body()) {
             Ok(id) => Reply::json_of(&json!({"storageId": id})).no_store(),
-            Err(UploadError::NoAddress) => platform_error(
-                403,
-                "InvalidUploadUrl",
-                "The address was used or has expired: ask for a new one",
-            ),
-            Err(UploadError::Failed(why)) => platform_error(500, "InternalServerError", &why),
+            Err(why) => not_stored(why),
         }
     }
 
@@ -438,13 +446,17 @@ fn try_key(expected: &Secret, attempts: &Attempts, client: IpAddr, key: &str) ->
     KeyTrial::Wrong
 }
 
-/// The address under which the client reaches this server, also through a proxy with TLS.
-fn origin_of(request: &Request) -> String {
-    let scheme = match request.header("X-Forwarded-Proto") {
-        Some(scheme) if scheme.trim().eq_ignore_ascii_case("https") => "https",
-        _ => "http",
-    };
-    format!("{scheme}://{}", request.header("Host").unwrap_or("localhost"))
+fn upload_secret(request: &Request) -> &str {
+    request.query().and_then(|query| query.strip_prefix("secret=")).unwrap_or_default()
+}
+
+fn not_stored(why: UploadError) -> Reply {
+    match why {
+        UploadError::NoAddress => {
+            platform_error(403, "InvalidUploadUrl", "The address was used or has expired: ask for a new one")
+        }
+        UploadError::Failed(why) => platform_error(500, "InternalServerError", &why),
+    }
 }
 
 fn is_key(expected: &Secret, key: &str) -> bool {
