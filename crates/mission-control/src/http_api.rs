@@ -10,6 +10,7 @@ mod bootstrap;
 mod exposure;
 #[cfg(test)]
 mod tests;
+mod uploads;
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,7 +21,7 @@ use serde_json::{Value, json};
 use super::engine::{Caller, Engine};
 use super::function::Kind;
 use super::logins::{Logins, Streams, random_hex};
-use super::pool::{STORAGE_PATH, UPLOAD_PATH, UploadError, WEBHOOK_PATH};
+use super::pool::{STORAGE_PATH, UPLOAD_PATH, WEBHOOK_PATH};
 use super::sync::{self, SyncServer, SyncTimes};
 use mcr_http::hosts::{Hosts, Meant};
 use mcr_http::message::{Method, Reply, Request, Sink};
@@ -318,41 +319,6 @@ impl HttpApi {
         shown.zip(self.worker_token.as_ref()).is_some_and(|(shown, token)| is_key(token, shown))
     }
 
-    /// The refusal of an upload whose address is not valid, from its head alone, so that a stranger's body is not read. All other
-    /// requests are decided by [`answer`](Self::answer).
-    pub fn refusal_of_head(&self, request: &Request) -> Option<Reply> {
-        if *request.method() != Method::Post || request.path() != UPLOAD_PATH {
-            return None;
-        }
-        self.foreign(request).or_else(|| match self.engine.expects_upload(upload_secret(request)) {
-            Ok(true) => None,
-            Ok(false) => Some(not_stored(UploadError::NoAddress)),
-            Err(why) => Some(not_stored(why.into())),
-        })
-    }
-
-    /// Stores a file that is posted to an address of the pool.
-    fn upload(&self, request: &Request) -> Reply {
-        let content_type = request.header("Content-Type").unwrap_or("application/octet-stream");
-        match self.engine.take_upload(upload_secret(request), content_type, request.body()) {
-            Ok(id) => Reply::json_of(&json!({"storageId": id})).no_store(),
-            Err(why) => not_stored(why),
-        }
-    }
-
-    /// A stored file, to everyone who knows its id. Browsers show nothing of it.
-    fn stored_file(&self, path: &str) -> Reply {
-        let id = path.strip_prefix(STORAGE_PATH).unwrap_or_default();
-        match self.engine.stored_file(id) {
-            Ok(Some((content_type, content))) => Reply::whole(&content_type, content)
-                .with_header("Content-Disposition", "attachment")
-                .with_header("X-Content-Type-Options", "nosniff")
-                .no_store(),
-            Ok(None) => Reply::empty(404).no_store(),
-            Err(why) => platform_error(500, "InternalServerError", &why.to_string()),
-        }
-    }
-
     /// Receives an update of Telegram.
     fn telegram_update(&self, request: &Request) -> Reply {
         let secret = request.header(TELEGRAM_SECRET).unwrap_or_default();
@@ -444,19 +410,6 @@ fn try_key(expected: &Secret, attempts: &Attempts, client: IpAddr, key: &str) ->
     }
     attempts.failed(client);
     KeyTrial::Wrong
-}
-
-fn upload_secret(request: &Request) -> &str {
-    request.query().and_then(|query| query.strip_prefix("secret=")).unwrap_or_default()
-}
-
-fn not_stored(why: UploadError) -> Reply {
-    match why {
-        UploadError::NoAddress => {
-            platform_error(403, "InvalidUploadUrl", "The address was used or has expired: ask for a new one")
-        }
-        UploadError::Failed(why) => platform_error(500, "InternalServerError", &why),
-    }
 }
 
 fn is_key(expected: &Secret, key: &str) -> bool {

@@ -10,7 +10,7 @@ use crate::OnTimeout;
 use crate::test_board::{TestBoard, settings};
 
 /// The longest wait for another thread.
-const LONGEST: Duration = Duration::from_secs(60);
+const LONGEST: Duration = Duration::from_mins(1);
 
 #[test]
 fn an_upgrade_does_not_wait_for_a_call_to_a_provider() {
