@@ -10,6 +10,7 @@ mod bootstrap;
 mod exposure;
 #[cfg(test)]
 mod tests;
+mod uploads;
 
 use std::net::IpAddr;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -20,7 +21,7 @@ use serde_json::{Value, json};
 use super::engine::{Caller, Engine};
 use super::function::Kind;
 use super::logins::{Logins, Streams, random_hex};
-use super::pool::{STORAGE_PATH, UPLOAD_PATH, UploadError, WEBHOOK_PATH};
+use super::pool::{STORAGE_PATH, UPLOAD_PATH, WEBHOOK_PATH};
 use super::sync::{self, SyncServer, SyncTimes};
 use mcr_http::hosts::{Hosts, Meant};
 use mcr_http::message::{Method, Reply, Request, Sink};
@@ -240,7 +241,8 @@ impl HttpApi {
         };
         let id =
             request.header("Convex-Request-Id").map_or_else(random_hex, |id| id.chars().take(64).collect());
-        let (status, answer) = self.engine.call_at(&origin_of(request), kind, path, args, caller, &id);
+        let (status, answer) =
+            self.engine.call_at(&self.exposure.origin(request), kind, path, args, caller, &id);
         // As on the platform, this is checked only after the function has run.
         match body.get("format").map(|format| format.as_str().unwrap_or_default()) {
             None | Some("json" | "convex_clean_json" | "convex_encoded_json" | "convex_json") => {}
@@ -315,34 +317,6 @@ impl HttpApi {
     fn is_worker(&self, header: &str) -> bool {
         let shown = header.strip_prefix("Bearer ");
         shown.zip(self.worker_token.as_ref()).is_some_and(|(shown, token)| is_key(token, shown))
-    }
-
-    /// Stores a file that is posted to an address of the pool.
-    fn upload(&self, request: &Request) -> Reply {
-        let secret = request.query().and_then(|query| query.strip_prefix("secret=")).unwrap_or_default();
-        let content_type = request.header("Content-Type").unwrap_or("application/octet-stream");
-        match self.engine.take_upload(secret, content_type, request.body()) {
-            Ok(id) => Reply::json_of(&json!({"storageId": id})).no_store(),
-            Err(UploadError::NoAddress) => platform_error(
-                403,
-                "InvalidUploadUrl",
-                "The address was used or has expired: ask for a new one",
-            ),
-            Err(UploadError::Failed(why)) => platform_error(500, "InternalServerError", &why),
-        }
-    }
-
-    /// A stored file, to everyone who knows its id. Browsers show nothing of it.
-    fn stored_file(&self, path: &str) -> Reply {
-        let id = path.strip_prefix(STORAGE_PATH).unwrap_or_default();
-        match self.engine.stored_file(id) {
-            Ok(Some((content_type, content))) => Reply::whole(&content_type, content)
-                .with_header("Content-Disposition", "attachment")
-                .with_header("X-Content-Type-Options", "nosniff")
-                .no_store(),
-            Ok(None) => Reply::empty(404).no_store(),
-            Err(why) => platform_error(500, "InternalServerError", &why.to_string()),
-        }
     }
 
     /// Receives an update of Telegram.
@@ -436,15 +410,6 @@ fn try_key(expected: &Secret, attempts: &Attempts, client: IpAddr, key: &str) ->
     }
     attempts.failed(client);
     KeyTrial::Wrong
-}
-
-/// The address under which the client reaches this server, also through a proxy with TLS.
-fn origin_of(request: &Request) -> String {
-    let scheme = match request.header("X-Forwarded-Proto") {
-        Some(scheme) if scheme.trim().eq_ignore_ascii_case("https") => "https",
-        _ => "http",
-    };
-    format!("{scheme}://{}", request.header("Host").unwrap_or("localhost"))
 }
 
 fn is_key(expected: &Secret, key: &str) -> bool {

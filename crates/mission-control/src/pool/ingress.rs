@@ -102,8 +102,8 @@ impl Engine {
         let given = auth::hash(secret);
         self.pool_read(|call| {
             let Some(bot) = actions::bot(call.tx, identity)? else { return Ok(None) };
-            let known = [Some(&bot.row.secret_hash), bot.row.previous_hash.as_ref()];
-            let is_known = known.into_iter().flatten().any(|hash| same(hash.as_bytes(), given.as_bytes()));
+            let mut known = bot.row.unconfirmed_hashes.iter().flatten().chain([&bot.row.secret_hash]);
+            let is_known = known.any(|hash| same(hash.as_bytes(), given.as_bytes()));
             Ok(is_known.then_some(bot.row.bot_identity))
         })
     }

@@ -223,11 +223,13 @@ pub(super) fn newest(
 }
 
 /// Marks codes whose time is over.
-pub(super) fn expire(tx: &Tx<'_>) -> Result<(), Refusal> {
+pub(super) fn expire(tx: &Tx<'_>) -> Result<bool, Refusal> {
     let due = tx.find::<PairingCode>(PAIRINGS_BY_STATUS, &[Some(PENDING)]).up_to(tx.now());
-    for mut code in due.limit(EXPIRED_MAX).rows()? {
+    let due = due.limit(EXPIRED_MAX).rows()?;
+    let is_more = due.len() == EXPIRED_MAX;
+    for mut code in due {
         EXPIRED.clone_into(&mut code.row.status);
         tx.put(&code)?;
     }
-    Ok(())
+    Ok(is_more)
 }

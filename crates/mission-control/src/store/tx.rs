@@ -312,8 +312,15 @@ impl<R: Row> Found<'_, R> {
 
     /// The rows.
     pub(crate) fn rows(self) -> Result<Vec<Doc<R>>, StoreError> {
+        self.map_while(Some)
+    }
+
+    /// What `keep` makes of the rows, up to the first one of which it makes nothing. Rows after that are not read.
+    pub(crate) fn map_while<T>(self, keep: impl FnMut(Doc<R>) -> Option<T>) -> Result<Vec<T>, StoreError> {
         let mut query = self.database.prepare_cached(&self.sql("id, at, row"))?;
-        query.query_map(params_from_iter(&self.values), raw)?.map(|found| doc(found?)).collect()
+        let found = query.query_map(params_from_iter(&self.values), raw)?.map(|found| doc(found?));
+        let mut keep = keep;
+        found.map_while(|row| row.map(&mut keep).transpose()).collect()
     }
 
     /// Whether one of the rows matches. Rows after the first match are not read.
