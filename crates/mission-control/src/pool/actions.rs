@@ -310,7 +310,7 @@ fn webhook_readiness(engine: &Engine, args: &Map<String, Value>) -> Answer {
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct ImportArgs {
+struct TokenImportArgs {
     consumer_user_id: String,
     agent_key: String,
     plaintext_value: String,
@@ -318,7 +318,7 @@ struct ImportArgs {
 }
 
 fn import_token(engine: &Engine, args: &Map<String, Value>) -> Answer {
-    let args: ImportArgs = parsed(args)?;
+    let args: TokenImportArgs = parsed(args)?;
     let token = Secret::new(args.plaintext_value.trim());
     let (id, rest) = token.expose().split_once(':').unwrap_or_default();
     let letters = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');

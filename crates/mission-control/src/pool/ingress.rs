@@ -37,8 +37,8 @@ struct Message {
     text: String,
     #[serde(default)]
     caption: String,
-    chat: Option<Party>,
-    from: Option<Party>,
+    chat: Option<TelegramParty>,
+    from: Option<TelegramParty>,
     #[serde(default)]
     photo: Vec<Media>,
     video: Option<Media>,
@@ -48,11 +48,11 @@ struct Message {
 }
 
 #[derive(Deserialize)]
-struct Party {
+struct TelegramParty {
     id: Value,
 }
 
-impl Party {
+impl TelegramParty {
     fn id(party: Option<&Self>) -> Option<String> {
         match &party?.id {
             Value::String(id) if !id.is_empty() => Some(id.clone()),
@@ -114,7 +114,7 @@ impl Engine {
         let (Some(update_id), Some(message)) = (update.update_id, update.message) else {
             return ignored("no message");
         };
-        let parties = Party::id(message.chat.as_ref()).zip(Party::id(message.from.as_ref()));
+        let parties = TelegramParty::id(message.chat.as_ref()).zip(TelegramParty::id(message.from.as_ref()));
         let Some((chat, person)) = parties else { return ignored("no chat or no sender") };
         let update_id = update_id.to_string();
         if let Some(first) = self.pool_read(|call| Ok(first_answer(call.tx, bot, &update_id)?))? {

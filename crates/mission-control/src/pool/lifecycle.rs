@@ -91,10 +91,10 @@ pub(super) fn refresh_owned(tx: &Tx<'_>, times: &PoolTimes, row: &Worker) -> Res
 fn control_state(call: &Call<'_>) -> Answer {
     #[derive(Deserialize)]
     #[serde(rename_all = "camelCase")]
-    struct Args {
+    struct ControlArgs {
         worker_id: String,
     }
-    let args: Args = call.args()?;
+    let args: ControlArgs = call.args()?;
     let now = call.now();
     let should_stop = worker(call.tx, &args.worker_id)?.is_none_or(|Doc { row, .. }| {
         row.status != ACTIVE

@@ -227,7 +227,7 @@ fn download_url(call: &Call<'_>, row: &Snapshot) -> Result<Option<String>, Store
 
 #[derive(Deserialize)]
 #[serde(rename_all = "camelCase")]
-struct ListArgs {
+struct SnapshotListArgs {
     #[serde(default)]
     conversation_id: String,
     #[serde(default, deserialize_with = "number::optional")]
@@ -235,12 +235,12 @@ struct ListArgs {
 }
 
 fn list(call: &Call<'_>) -> Answer {
-    let args: ListArgs = call.args()?;
+    let args: SnapshotListArgs = call.args()?;
     newest(call, &args.conversation_id, None, clamped(args.limit, 50, 200))
 }
 
 fn list_for_user(call: &Call<'_>) -> Answer {
-    let args: ListArgs = call.args()?;
+    let args: SnapshotListArgs = call.args()?;
     let user: reads::UserAgentArgs = call.args()?;
     newest(call, &user.conversation_id(), Some(WORKSPACE), clamped(args.limit, 50, 200))
 }
