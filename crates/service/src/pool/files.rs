@@ -71,9 +71,8 @@ fn fetch(
     if file.status == AttachmentState::Expired {
         return Err("it was stored for too long".to_owned());
     }
-    let failed =
-        |why: io::Error| format!("it cannot be written to {}: {why}", folder.path().join(name).display());
-    if matches!(folder.entry(name).map_err(failed)?, Some(FileKind::File(_))) {
+    let there = folder.entry(name).map_err(|why| format!("it cannot be looked for: {why}"))?;
+    if matches!(there, Some(FileKind::File(_))) {
         return Ok(());
     }
     let content = match (&file.download_url, bot) {
@@ -83,7 +82,8 @@ fn fetch(
         }
         (None, None) => return Err("the queue has no address for it".to_owned()),
     };
-    store(folder, name, &content).map_err(failed)
+    let path = folder.path().join(name);
+    store(folder, name, &content).map_err(|why| format!("it cannot be written to {}: {why}", path.display()))
 }
 
 /// The folder for the files of one message. The workspace belongs to the agent, so no link in it is followed.
