@@ -176,6 +176,42 @@ fn the_state_comes_back_on_another_machine_without_secrets() {
     }
 }
 
+/// The private files of one conversation are not shown to the next: neither to one with a snapshot, nor to a new one, nor
+/// after a restore that failed at first.
+#[test]
+fn private_files_do_not_reach_another_conversation() {
+    let private = ["workspace/.env", "workspace/tls/server.key", "workspace/.ssh/id_ed25519"];
+    let fill = |machine: &Machine| {
+        assert_eq!(machine.restore("c1", RestoreMoment::Claim).unwrap(), Restored::Fresh);
+        machine.works("of the first");
+        private.iter().for_each(|path| machine.write(path, "secret of the first"));
+    };
+    let check = |machine: &Machine| {
+        for path in private {
+            assert_eq!(machine.read(path), None, "{path}");
+        }
+        assert_eq!(machine.read(".clawdbot/openclaw.json").as_deref(), Some("the token of this machine"));
+    };
+    let queue = Queue::new();
+    let machine = queue.machine();
+    fill(&machine);
+    assert_eq!(machine.restore("c2", RestoreMoment::Claim).unwrap(), Restored::Fresh);
+    check(&machine);
+
+    machine.works("of the second");
+    machine.create("c2").unwrap();
+    let (file, good) = (queue.newest_file(), queue.backend.stored(&queue.newest_file()).unwrap());
+    let machine = queue.machine();
+    fill(&machine);
+    queue.backend.replace_file(&file, good[..50].to_vec());
+    machine.restore("c2", RestoreMoment::Claim).unwrap_err();
+    assert!(machine.read(private[0]).is_some(), "a failed restore changes nothing");
+    queue.backend.replace_file(&file, good);
+    from_snapshot(machine.restore("c2", RestoreMoment::Claim));
+    check(&machine);
+    assert_eq!(machine.read("workspace/MEMORY.md").as_deref(), Some("of the second"));
+}
+
 /// F.17: a restore that fails changes nothing, and no snapshot of the blank state replaces the good one.
 #[test]
 fn a_wrong_checksum_refuses_the_restore_and_every_snapshot_after_it() {
