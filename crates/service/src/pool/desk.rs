@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use crossbeam_channel::{Receiver, Sender, bounded};
 
-use super::lease_watch::{ClaimTime, LeaseWatch};
+use super::lease_watch::{ClaimTime, LeaseCheck, LeaseWatch};
 use mcr_clients::convex::CallError;
 use mcr_clients::pool::{HeldLease, PoolClient, RenewLease};
 use mcr_core::delivery::Record;
@@ -46,8 +46,8 @@ impl HeldJob {
         self.watch.fence()
     }
 
-    /// Why the job is fenced, after a renewal if the last one is not recent.
-    pub(crate) fn confirm(&self, client: &PoolClient) -> Option<FenceReason> {
+    /// Asks the queue whether the lease is held now.
+    pub(crate) fn confirm(&self, client: &PoolClient) -> LeaseCheck {
         self.watch.confirm(client, self.lease())
     }
 
