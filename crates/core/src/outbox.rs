@@ -43,6 +43,9 @@ const PAUSE_MAX: Duration = Duration::from_mins(1);
 /// How long after its beginning an append may still arrive: the limit of a call, and of a transaction of the queue.
 const GRACE: Duration = Duration::from_secs(45);
 
+/// The pause between two looks for an append.
+const LOOK_AGAIN: Duration = Duration::from_secs(5);
+
 /// After this many failures in a row without a proven effect, the attempt ends. The queue decides about another one.
 const FAILURES_MAX: u32 = 8;
 
@@ -306,7 +309,7 @@ impl Outbox {
         if now >= settled {
             self.append = Append::Due;
         } else {
-            self.not_before = settled;
+            self.not_before = settled.min(now + LOOK_AGAIN);
         }
     }
 

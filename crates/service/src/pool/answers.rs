@@ -97,7 +97,10 @@ impl AnswerDelivery<'_> {
                 Ok(event) => outbox.on(event, self.clock.now()),
                 Err(NotBegun::Later(event)) => outbox.on(event, self.clock.now()),
                 Err(NotBegun::Ends(state)) => {
-                    // Nothing was sent, so the next holder of the lease need not wait.
+                    // Nothing was carried out, so the next holder of the lease need not wait.
+                    if let OutboxStep::Append(_) = step {
+                        self.try_note(&outbox.note_of_no_append());
+                    }
                     self.settled(&step, outbox);
                     return state;
                 }
@@ -113,10 +116,15 @@ impl AnswerDelivery<'_> {
 
     /// Notes at the queue that no message is on its way any more.
     fn settled(&self, step: &OutboxStep, outbox: &Outbox) {
-        if let OutboxStep::Send(_) = step
-            && let Err(error) = self.note(&outbox.note_of_settled())
-        {
-            info!(job = self.job.message_id.as_str(), error:%; "The end of a send is not noted at the queue");
+        if let OutboxStep::Send(_) = step {
+            self.try_note(&outbox.note_of_settled());
+        }
+    }
+
+    /// Notes what another worker would otherwise wait for.
+    fn try_note(&self, metadata: &Metadata) {
+        if let Err(error) = self.note(metadata) {
+            info!(job = self.job.message_id.as_str(), error:%; "The end of a step is not noted at the queue");
         }
     }
 
