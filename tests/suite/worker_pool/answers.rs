@@ -239,10 +239,11 @@ fn a_second_attempt_after_a_crash_only_completes() {
     bench.backend.plan("workerComplete", PoolFault::Cut);
     let mut outbox = answer("hello");
     let mut kept = String::new();
-    let state = bench.delivery(&job, &worker).advance(&mut outbox, &mut || LeaseCheck::Held, &mut |outbox, _| {
-        kept = serde_json::to_string(outbox).unwrap();
-        Ok(())
-    });
+    let state =
+        bench.delivery(&job, &worker).advance(&mut outbox, &mut || LeaseCheck::Held, &mut |outbox, _| {
+            kept = serde_json::to_string(outbox).unwrap();
+            Ok(())
+        });
     assert!(matches!(state, AnswerState::Waits(_)), "{state:?}");
     drop(outbox);
     bench.backend.lose_lease(job.message_id.as_str());
@@ -312,7 +313,10 @@ fn a_message_of_the_system_needs_no_token_and_is_only_appended() {
     let job = bench.claim(&worker);
     let mut outbox = Outbox::new("hello".to_owned(), telegram::chunks("hello"), None);
     let delivery = AnswerDelivery { bot: None, ..bench.delivery(&job, &worker) };
-    assert_eq!(delivery.advance(&mut outbox, &mut || LeaseCheck::Held, &mut |_, _| Ok(())), AnswerState::Over);
+    assert_eq!(
+        delivery.advance(&mut outbox, &mut || LeaseCheck::Held, &mut |_, _| Ok(())),
+        AnswerState::Over
+    );
     assert_eq!((bench.history(), bench.api.attempts()), (exchange("hello"), 0));
     assert_eq!(bench.status(&job), "done");
 }

@@ -177,7 +177,13 @@ impl Storm {
                 .map(|call| format!("{} {} {} {:?}", call.at, call.function, call.args, call.result))
                 .collect::<Vec<_>>()
         };
-        let shown: Vec<_> = sent_twice.iter().chain(&lost).chain(appended.iter().map(|(job, _)| job)).take(3).map(|job| about(job)).collect();
+        let shown: Vec<_> = sent_twice
+            .iter()
+            .chain(&lost)
+            .chain(appended.iter().map(|(job, _)| job))
+            .take(3)
+            .map(|job| about(job))
+            .collect();
         assert!(
             sent_twice.is_empty() && lost.is_empty() && appended.is_empty(),
             "seed {seed}: twice {sent_twice:?}, lost {lost:?}, appended {appended:?}\n{shown:#?}"
@@ -197,7 +203,9 @@ impl Storm {
             rows.iter().map(|row| row.claims).sum::<u64>(),
         );
         if std::env::var("STORM_LOGS").is_ok() {
-            missing.iter().for_each(|job| println!("{job} is in doubt: {:#?}\n{:#?}", about(job), told(logs, job)));
+            missing
+                .iter()
+                .for_each(|job| println!("{job} is in doubt: {:#?}\n{:#?}", about(job), told(logs, job)));
         }
         // Each comes from a kill in the moment of a request, or from a connection that was cut after the message.
         assert!(missing.len() <= self.kills, "seed {seed}: {missing:?} are in doubt and not in the chat");
@@ -206,7 +214,13 @@ impl Storm {
     }
 
     /// Each job has one answer of the model, besides turns that have vanished for a reason that the log names.
-    fn compare_turns(&self, seed: u64, bench: &PoolBench, expected: &[(String, String, String)], logs: &[String]) {
+    fn compare_turns(
+        &self,
+        seed: u64,
+        bench: &PoolBench,
+        expected: &[(String, String, String)],
+        logs: &[String],
+    ) {
         let gateway = bench.gateway();
         let marks = gateway.observations().markers();
         let (mut runs, mut vanished, mut wrong) = (0, 0, Vec::new());
@@ -217,7 +231,8 @@ impl Storm {
             // A crash of the gateway may take an answer out of the session that a worker has already.
             let is_paid_once = of_job.answers <= 1 && of_job.runs > 0;
             let lines = told(logs, job);
-            let named = lines.iter().filter(|line| VANISHED.iter().any(|reason| line.contains(reason))).count();
+            let named =
+                lines.iter().filter(|line| VANISHED.iter().any(|reason| line.contains(reason))).count();
             if !is_paid_once || named as u64 + 1 < of_job.runs {
                 wrong.push((job, of_job, lines));
             }

@@ -13,7 +13,7 @@
 use std::collections::BTreeMap;
 use std::time::Duration;
 
-use super::{Append, Outbox, OutboxStep};
+use super::{Append, GRACE, Outbox, OutboxStep};
 use mcr_model::clock::Millis;
 use mcr_model::{ChatRole, HydrationBundle};
 
@@ -122,14 +122,16 @@ impl Outbox {
     /// Takes over what other workers have done for this message.
     pub fn learn(&mut self, notes: &QueueNotes, now: Millis) -> Learnt {
         let before = self.clone();
-        let others = || notes.authors.iter().filter(|(author, _)| **author != self.author).map(|(_, notes)| notes);
+        let others =
+            || notes.authors.iter().filter(|(author, _)| **author != self.author).map(|(_, notes)| notes);
         let answer_at = others().filter_map(|notes| notes.answer_at).max();
         let all = self.parts.len() + self.files.len();
         let begun = others().map(|notes| notes.begun).max().unwrap_or(0).min(all);
         let settled = notes.authors.values().map(|notes| notes.settled).max().unwrap_or(0).min(all);
         match (&self.append, answer_at) {
             (Append::Due | Append::Begun(_), _) if notes.appended.is_some() => self.append = Append::Done,
-            (Append::Due, Some(at)) => self.append = Append::Begun(at),
+            // After that time it can no longer arrive.
+            (Append::Due, Some(at)) if now < at + GRACE => self.append = Append::Begun(at),
             // The author has withdrawn the append, or has begun another one.
             (Append::Begun(at), other) if !notes.is_noted(*at) => {
                 self.append = other.map_or(Append::Due, Append::Begun);
@@ -149,7 +151,8 @@ impl Outbox {
                 (self.sent, self.is_sending) = (begun, false);
             }
         }
-        let is_news = (&self.append, self.sent, &self.uncertain) != (&before.append, before.sent, &before.uncertain);
+        let is_news =
+            (&self.append, self.sent, &self.uncertain) != (&before.append, before.sent, &before.uncertain);
         Learnt { is_news, wait }
     }
 }
@@ -263,7 +266,7 @@ mod tests {
             points = points.saturating_sub(1);
             points == 0
         };
-        loop {
+        for _ in 0..200 {
             let found = notes(std::slice::from_ref(&shared.metadata), &shared.history);
             let learnt = outbox.learn(&found, shared.now);
             if learnt.is_news {
@@ -316,6 +319,7 @@ mod tests {
                 shared.metadata.extend(outbox.note_of_settled());
             }
         }
+        panic!("the job does not end: {outbox:?}");
     }
 
     /// Three holders of the lease after each other: each dies at any point, and the third is new or the first one again.
@@ -339,7 +343,8 @@ mod tests {
                 assert!(is_over && three.is_delivered(), "{what}");
                 assert_eq!(shared.history.len(), 1, "appended once: {what}");
                 assert!(shared.chat.windows(2).all(|pair| pair[0] < pair[1]), "{what}: {:?}", shared.chat);
-                let is_named = |part: &usize| [&one, &two, &three].iter().any(|at| at.uncertain.contains(part));
+                let is_named =
+                    |part: &usize| [&one, &two, &three].iter().any(|at| at.uncertain.contains(part));
                 let lost: Vec<usize> =
                     (0..2).filter(|part| !shared.chat.contains(part) && !is_named(part)).collect();
                 assert!(lost.is_empty(), "{what}: {lost:?}");

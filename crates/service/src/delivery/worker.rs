@@ -112,7 +112,8 @@ impl Drop for FinishGuard<'_> {
             self.beats.ended(beat, &job.record, end);
         }
         let is_ended_job = matches!((&job.work.kind, &outcome), (Kind::Job(_), Outcome::Closed(_)));
-        let ended = self.desk.filter(|_| is_ended_job).map(|desk| (desk, job.work.id.clone(), job.record.clone()));
+        let ended =
+            self.desk.filter(|_| is_ended_job).map(|desk| (desk, job.work.id.clone(), job.record.clone()));
         // The dispatcher counts the worker as free once it has the result.
         self.seat.is_idle();
         // The dispatcher outlives its workers. If it has ended anyway, nothing waits for the result.

@@ -76,7 +76,12 @@ pub(crate) fn warn_of_doubt(job: &JobId, outbox: &Outbox, known: usize) {
 
 impl AnswerDelivery<'_> {
     /// Takes steps until one is not due yet. `confirm` asks whether the lease is held. `keep` stores the outbox.
-    pub fn advance(&self, outbox: &mut Outbox, confirm: &mut Confirm<'_>, keep: &mut Keep<'_>) -> AnswerState {
+    pub fn advance(
+        &self,
+        outbox: &mut Outbox,
+        confirm: &mut Confirm<'_>,
+        keep: &mut Keep<'_>,
+    ) -> AnswerState {
         loop {
             let known = outbox.uncertain.len();
             let step = outbox.next(self.clock.now());
