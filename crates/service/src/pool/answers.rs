@@ -99,8 +99,7 @@ impl AnswerDelivery<'_> {
                 }
             };
             match done {
-                Ok(event) => outbox.on(event, self.clock.now()),
-                Err(NotBegun::Later(event)) => outbox.on(event, self.clock.now()),
+                Ok(event) | Err(NotBegun::Later(event)) => outbox.on(event, self.clock.now()),
                 Err(NotBegun::Ends(state)) => {
                     // Nothing was carried out, so the next holder of the lease need not wait.
                     if let OutboxStep::Append(_) = step {
