@@ -172,8 +172,12 @@ impl Service {
             inflight.resume(work, record);
         }
         if let Some(jobs) = &setup.jobs {
-            let turns = inflight.clone();
-            jobs.connect(move |work| turns.end_turns(work));
+            let (turns, to) = (inflight.clone(), inbox.clone());
+            jobs.connect(move |work| {
+                turns.end_turns(work);
+                // The dispatcher ends at the end of the program.
+                let _ = to.send(Event::Fenced(work.clone()));
+            });
         }
         let (mission, to) = (setup.mission, inbox.clone());
         let (table, noted) = (inflight.clone(), panics.clone());
