@@ -2,7 +2,8 @@
 
 use std::fs;
 use std::net::TcpListener;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
+use std::process::Output;
 use std::sync::Arc;
 
 use mission_control_runtime::demo::gateway::{BODY_BYTES, Options, PATH, Prompt, ScriptedGateway, Thought};
@@ -12,17 +13,18 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::api_lists::KEY_ID;
-use super::cloud::{Cloud, Manners, TOKEN};
+use super::cloud::{Cloud, Fault, Manners, TOKEN};
 use crate::support::program::{Program, Running, text};
-use crate::support::wait::until;
+use crate::support::wait::{until, until_free};
 
 /// `local` with the double as its provider.
 struct Plane {
     cloud: Cloud,
     _api: Server,
     place: TempDir,
+    api_url: String,
     url: String,
-    running: Running,
+    running: Option<Running>,
 }
 
 /// An address on which nothing listens now. The public address must be known before the start.
@@ -35,16 +37,9 @@ impl Plane {
         let cloud = Cloud::new(1, Manners::quick());
         let api = cloud.serve();
         let place = tempfile::tempdir().unwrap();
-        let address = free_address();
-        let url = format!("http://{address}");
-        let release = format!("https://example.com/mcr.tar.gz#sha256={}", "ab".repeat(32));
-        let mut running = Program::new(["local", "--listen", &address, "--public-url", &url])
-            .and(["--data", place.path().join("data").to_str().unwrap()])
-            .and(["--release", &release, "--ssh-keys", &KEY_ID.to_string()])
-            .with("DIGITALOCEAN_API_BASE_URL", &format!("http://{}", api.local_addr()))
-            .start();
-        running.environment().unwrap();
-        let plane = Self { cloud, _api: api, place, url, running };
+        let (url, api_url) = (format!("http://{}", free_address()), format!("http://{}", api.local_addr()));
+        let mut plane = Self { cloud, _api: api, place, api_url, url, running: None };
+        plane.start();
         fs::write(plane.path("do-token"), TOKEN).unwrap();
         for words in [
             "create acme",
@@ -54,6 +49,26 @@ impl Plane {
             plane.fleet(words);
         }
         plane
+    }
+
+    /// Starts `local` with its data, for the first time or again.
+    fn start(&mut self) {
+        let address = self.url.trim_start_matches("http://");
+        until_free(address);
+        let release = format!("https://example.com/mcr.tar.gz#sha256={}", "ab".repeat(32));
+        let mut running = Program::new(["local", "--listen", address, "--public-url", &self.url])
+            .and(["--data", self.path("data").to_str().unwrap()])
+            .and(["--release", &release, "--ssh-keys", &KEY_ID.to_string()])
+            .with("DIGITALOCEAN_API_BASE_URL", &self.api_url)
+            .start();
+        running.environment().unwrap();
+        self.running = Some(running);
+    }
+
+    fn request(&self) {
+        self.fleet(
+            "provision acme --provider digitalocean --region fra1 --size s-1vcpu-2gb --image debian-12-x64",
+        );
     }
 
     fn path(&self, name: &str) -> PathBuf {
@@ -110,6 +125,14 @@ fn value<'a>(user_data: &'a str, name: &str) -> &'a str {
     line.unwrap()
 }
 
+/// Runs `bootstrap` as cloud-init does.
+fn bootstrap(env: &Path, token: &Path, url: &str) -> Output {
+    Program::new(["bootstrap", "--env-file", env.to_str().unwrap()])
+        .with("RUNTIME_BOOTSTRAP_URL", url)
+        .with("RUNTIME_BOOTSTRAP_TOKEN_FILE", token.to_str().unwrap())
+        .output()
+}
+
 /// A gateway that accepts this token only.
 fn gateway(token: &str) -> Server {
     let options = Options { token: Some(token.to_owned()), ..Options::default() };
@@ -122,9 +145,7 @@ fn gateway(token: &str) -> Server {
 #[test]
 fn a_requested_machine_comes_online_with_its_own_secrets_and_goes() {
     let mut plane = Plane::new();
-    plane.fleet(
-        "provision acme --provider digitalocean --region fra1 --size s-1vcpu-2gb --image debian-12-x64",
-    );
+    plane.request();
     let account = plane.until_state("booting");
     assert_eq!(plane.cloud.counts(), (1, 1), "{account:#}");
 
@@ -135,13 +156,7 @@ fn a_requested_machine_comes_online_with_its_own_secrets_and_goes() {
     fs::write(&token, written(&user_data, "/etc/mission-control-bootstrap.token").trim()).unwrap();
     let one_time = fs::read_to_string(&token).unwrap();
     assert_eq!(value(&user_data, "RUNTIME_BOOTSTRAP_URL"), plane.url);
-    let bootstrap = || {
-        Program::new(["bootstrap", "--env-file", env.to_str().unwrap()])
-            .with("RUNTIME_BOOTSTRAP_URL", value(&user_data, "RUNTIME_BOOTSTRAP_URL"))
-            .with("RUNTIME_BOOTSTRAP_TOKEN_FILE", token.to_str().unwrap())
-            .output()
-    };
-    let output = bootstrap();
+    let output = bootstrap(&env, &token, value(&user_data, "RUNTIME_BOOTSTRAP_URL"));
     assert_eq!(output.status.code(), Some(0), "{}", text(&output));
     let supplied = fs::read_to_string(&env).unwrap();
     assert!(supplied.contains(&format!("CONVEX_URL={}\n", plane.url)), "{supplied}");
@@ -156,10 +171,7 @@ fn a_requested_machine_comes_online_with_its_own_secrets_and_goes() {
     // The token is used up.
     fs::write(&token, &one_time).unwrap();
     fs::write(plane.path("other.env"), "").unwrap();
-    let again = Program::new(["bootstrap", "--env-file", plane.path("other.env").to_str().unwrap()])
-        .with("RUNTIME_BOOTSTRAP_URL", &plane.url)
-        .with("RUNTIME_BOOTSTRAP_TOKEN_FILE", token.to_str().unwrap())
-        .output();
+    let again = bootstrap(&plane.path("other.env"), &token, &plane.url);
     assert!(again.status.code() == Some(1) && text(&again).contains("does not accept the one-time token"));
 
     // The gateway on the machine has the token that came with the secrets.
@@ -183,7 +195,32 @@ fn a_requested_machine_comes_online_with_its_own_secrets_and_goes() {
         Program::new(["doctor", "--env-file", env.to_str().unwrap()]).with("OPENCLAW_GATEWAY_URL", "");
     let output = status.output();
     assert_ne!(output.status.code(), Some(0), "{}", text(&output));
-    assert!(!plane.running.has_ended());
+    assert!(!plane.running.as_mut().unwrap().has_ended());
+}
+
+/// The server is killed after DigitalOcean has taken the creation, whose answer is lost. The next start finds the machine by
+/// its name and its tag, and the one-time token in it is still good.
+#[test]
+fn a_creation_that_a_crash_interrupts_buys_one_machine() {
+    let mut plane = Plane::new();
+    plane.cloud.book().always.push(("POST /v2/droplets", Fault::AnswerLost));
+    plane.request();
+    until("the creation", || plane.cloud.counts().0 == 1);
+    plane.running.take().unwrap().kill();
+    assert_eq!(plane.cloud.counts(), (1, 1));
+    plane.start();
+    plane.until_state("booting");
+    assert_eq!((plane.cloud.counts(), plane.cloud.book().most_at_once), ((1, 1), 1));
+    let user_data = plane.user_data();
+    let (env, token) = (plane.path("runtime.env"), plane.path("bootstrap.token"));
+    fs::write(&env, written(&user_data, "/etc/mission-control-runtime.env")).unwrap();
+    fs::write(&token, written(&user_data, "/etc/mission-control-bootstrap.token")).unwrap();
+    let output = bootstrap(&env, &token, &plane.url);
+    assert_eq!(output.status.code(), Some(0), "{}", text(&output));
+    plane.until_state("reporting");
+    plane.fleet("cancel acme");
+    plane.until_state("gone");
+    assert_eq!(plane.cloud.counts(), (1, 0));
 }
 
 /// The address follows the variable, and a token goes nowhere in the clear.

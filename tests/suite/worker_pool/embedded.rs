@@ -2,12 +2,19 @@
 
 use std::fs;
 use std::path::Path;
+use std::sync::Arc;
 
 use mission_control_runtime::demo::pool::PoolPolicy;
+use mission_control_runtime::http::hosts::Hosts;
+use mission_control_runtime::http::server::{Server, ServerLimits};
+use mission_control_runtime::local::http_api::{HttpApi, with_limits};
+use mission_control_runtime::local::{Kind, MasterKey, Options, Vault};
+use mission_control_runtime::secret::Secret;
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
 use super::bench::PoolBench;
+use crate::support::board::{ADMIN_KEY, Board};
 use crate::support::program::{Program, Running, exchange};
 use crate::support::wait::until;
 
@@ -178,6 +185,48 @@ fn a_second_worker_continues_after_the_first_was_killed() {
         .map(|item| item["attempts"].clone())
         .collect();
     assert_eq!(attempts, [0.0, 0.0].map(Value::from), "no attempt was counted");
+}
+
+/// Worker-pool B.4 and E.5, check 6: the machine is gone with its records, and another one gets the message when the lease has
+/// ended. The queue has a clock of its own here.
+#[test]
+fn another_machine_continues_when_the_lease_has_ended() {
+    let bench = PoolBench::new(PoolPolicy::default());
+    let mut board = Board::unserved(Options::default());
+    let engine = Arc::into_inner(board.engine).unwrap();
+    board.engine = Arc::new(engine.with_vault(Vault::new(&MasterKey::from_file(&[7; 32]).unwrap())).unwrap());
+    let api = HttpApi::new(board.engine.clone(), Secret::new(ADMIN_KEY), Hosts::default())
+        .with_worker_token(Secret::new("mc_worker_test"));
+    let limits = with_limits(ServerLimits::default());
+    let server = Server::bind("127.0.0.1:0", limits, move |request| api.answer(&request)).unwrap();
+    let call = |kind: Kind, name: &str, args: Value| {
+        board.call(kind, &format!("agentFactory:{name}"), &args).unwrap()
+    };
+    bench.api.add_bot(BOT);
+    let profile = json!({"agentKey": AGENT, "version": "1", "enabled": true, "secretsRef": ["telegram.botToken.support"]});
+    call(Kind::Mutation, "configureAgent", profile);
+    let secret = json!({"secretRef": "telegram.botToken.support", "plaintextValue": BOT});
+    call(Kind::Mutation, "importSecret", secret);
+    let message = json!({"conversationId": "c1", "agentKey": AGENT, "provider": "telegram", "providerUserId": "4242",
+        "messageText": "SLOW 500 hello"});
+    call(Kind::Mutation, "enqueue", message);
+    let machine = |state: &Path| {
+        let program = bench.worker(state).with("CONVEX_URL", &format!("http://{}", server.local_addr()));
+        program.with("WORKER_AUTH_TOKEN", "mc_worker_test").start()
+    };
+    let item =
+        || call(Kind::Query, "listQueueItemsForConversation", json!({"conversationId": "c1"}))[0].take();
+
+    let (one, other) = (tempfile::tempdir().unwrap(), tempfile::tempdir().unwrap());
+    let first = machine(one.path());
+    until("the turn", || bench.runs() == 1);
+    first.kill();
+    let mut second = machine(other.path());
+    second.wait_for_log("Listening");
+    assert_eq!(item()["status"], "processing", "the lease of the first machine protects the message");
+    board.advance(361_000);
+    until("the end of the job", || item()["status"] == "done");
+    assert_eq!(bench.api.texts("4242"), ["re: hello"]);
 }
 
 /// A worker with another token gets no job, and says what to do.
