@@ -6,20 +6,20 @@ use super::variable::{Fallback, Variable};
 use mcr_model::BaseUrl;
 
 /// The value of an environment variable, if it is set.
-pub type LookedUp<'a> = &'a dyn Fn(&str) -> Option<String>;
+pub type EnvironmentLookup<'a> = &'a dyn Fn(&str) -> Option<String>;
 
 /// The address of Telegram's Bot API. The error is a sentence.
-pub fn telegram_api(environment: LookedUp<'_>) -> Result<BaseUrl, String> {
+pub fn telegram_api(environment: EnvironmentLookup<'_>) -> Result<BaseUrl, String> {
     address_of(&TELEGRAM_API_BASE_URL, environment)
 }
 
 /// The address of DigitalOcean's API. The error is a sentence.
-pub fn digitalocean_api(environment: LookedUp<'_>) -> Result<BaseUrl, String> {
+pub fn digitalocean_api(environment: EnvironmentLookup<'_>) -> Result<BaseUrl, String> {
     address_of(&DIGITALOCEAN_API_BASE_URL, environment)
 }
 
 /// Tokens go to this address. So an address of another machine must have TLS.
-fn address_of(variable: &'static Variable, environment: LookedUp<'_>) -> Result<BaseUrl, String> {
+fn address_of(variable: &'static Variable, environment: EnvironmentLookup<'_>) -> Result<BaseUrl, String> {
     let name = variable.name;
     let given = environment(name).filter(|text| !text.trim().is_empty());
     let Fallback::Value(default) = variable.fallback else { unreachable!("{name} has a default") };
