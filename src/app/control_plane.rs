@@ -88,10 +88,11 @@ impl ControlPlaneOptions {
         })
     }
 
-    /// The worker that calls the providers.
-    pub(super) fn worker(&self, engine: &Arc<Engine>) -> Option<ProvisionWorker> {
-        let settings = self.settings()?;
-        Some(ProvisionWorker::new(engine.clone(), open_machines(self)?, settings))
+    /// The worker that calls the providers, if machines can be provided. The error is a sentence.
+    pub(super) fn worker(&self, engine: &Arc<Engine>) -> Result<Option<ProvisionWorker>, String> {
+        let Some(settings) = self.settings() else { return Ok(None) };
+        let machines = open_machines(self)?;
+        Ok(machines.map(|machines| ProvisionWorker::new(engine.clone(), machines, settings)))
     }
 }
 
@@ -104,8 +105,10 @@ fn providers(_options: &ControlPlaneOptions) -> Vec<String> {
 }
 
 #[cfg(not(feature = "provision"))]
-fn open_machines(_options: &ControlPlaneOptions) -> Option<mcr_mission_control::OpenMachines> {
-    None
+fn open_machines(
+    _options: &ControlPlaneOptions,
+) -> Result<Option<mcr_mission_control::OpenMachines>, String> {
+    Ok(None)
 }
 
 #[cfg(test)]

@@ -241,7 +241,10 @@ fn serve(
         board.announcement()
     });
 
-    let worker = control_plane.worker(&board.engine);
+    let worker = match control_plane.worker(&board.engine) {
+        Ok(worker) => worker,
+        Err(why) => return complain(&why),
+    };
     let carrier = match ControlPlane::start(board.engine.clone(), worker) {
         Ok(carrier) => carrier,
         Err(why) => return complain(&format!("the control plane's thread cannot be started: {why}")),

@@ -15,9 +15,6 @@ use super::control_plane::{ControlPlaneOptions, MachineRelease};
 /// The provider, in the words of the contract.
 const DIGITALOCEAN: &str = "digitalocean";
 
-/// The address of its API.
-const DIGITALOCEAN_API: &str = "https://api.digitalocean.com";
-
 /// The prefix of machines' names, and their tag.
 const PREFIX: &str = "mission-control";
 
@@ -26,22 +23,28 @@ pub(super) fn providers(options: &ControlPlaneOptions) -> Vec<String> {
     options.release.iter().map(|_| DIGITALOCEAN.to_owned()).collect()
 }
 
-/// Opens the clients of the providers.
-pub(super) fn open(options: &ControlPlaneOptions) -> Option<OpenMachines> {
-    let release = options.release.clone()?;
+/// Opens the clients of the providers, if a machine has a release to run. The error is a sentence.
+pub(super) fn open(options: &ControlPlaneOptions) -> Result<Option<OpenMachines>, String> {
+    let Some(release) = options.release.clone() else { return Ok(None) };
+    let base = mcr_config::digitalocean_api(&|name| std::env::var(name).ok())?;
     let ssh_keys = options.ssh_keys.clone();
-    Some(Box::new(move |provider, token| {
+    Ok(Some(Box::new(move |provider, token| {
         if provider != DIGITALOCEAN {
             return Err(format!("this build has no client for {provider}"));
         }
         let naming = Naming::parse(PREFIX).ok_or("the prefix of names cannot be used")?;
-        let base = BaseUrl::parse(DIGITALOCEAN_API).map_err(|why| why.explain().to_owned())?;
         let roots = Roots::load(None).map_err(|why| why.to_string())?;
         let parts = (naming.clone(), ssh_keys.clone());
-        let client =
-            DigitalOcean::new(base, token, parts, &roots, DigitalOceanLimits::default(), &Stop::new());
+        let client = DigitalOcean::new(
+            base.clone(),
+            token,
+            parts,
+            &roots,
+            DigitalOceanLimits::default(),
+            &Stop::new(),
+        );
         Ok(Box::new(ProviderMachines { provider: client, naming, release: release.clone() }))
-    }))
+    })))
 }
 
 /// A provider as the worker of the embedded Mission Control sees it.

@@ -1,14 +1,10 @@
 //! The client of Telegram that the embedded Mission Control gets: for tokens, webhooks and files of bots.
 
-use mcr_clients::telegram::{PUBLIC_API, TelegramClient, TelegramEndpoint, TelegramLimits};
+use mcr_clients::telegram::{TelegramClient, TelegramEndpoint, TelegramLimits};
 use mcr_clients::wire::{Roots, Stop};
 use mcr_core::telegram::{BotToken, TelegramError};
 use mcr_mission_control::{BotAccount, TelegramApi, WebhookState};
-use mcr_model::BaseUrl;
 use mcr_model::secret::Secret;
-
-/// The variable with the address of another Bot API.
-const API: &str = "TELEGRAM_API_BASE_URL";
 
 /// The Bot API.
 pub(super) struct PoolTelegram(TelegramEndpoint);
@@ -16,9 +12,7 @@ pub(super) struct PoolTelegram(TelegramEndpoint);
 impl PoolTelegram {
     /// The Bot API at the address of the variable, or the public one.
     pub(super) fn from_env() -> Result<Self, String> {
-        let given = std::env::var(API).ok().filter(|url| !url.trim().is_empty());
-        let url = given.as_deref().unwrap_or(PUBLIC_API);
-        let base = BaseUrl::parse(url).map_err(|why| format!("{API} is not usable: {}", why.explain()))?;
+        let base = mcr_config::telegram_api(&|name| std::env::var(name).ok())?;
         Ok(Self(TelegramEndpoint::new(base, &Roots::default(), TelegramLimits::default())))
     }
 

@@ -222,6 +222,7 @@ for stage in "${stages[@]}"; do
         if package browser playwright-core "$PLAYWRIGHT" && browser; then
             CHROMIUM=$chromium against "$("$chromium" --version 2>/dev/null), playwright-core $PLAYWRIGHT" -- \
                 module "$BROWSER_SECONDS" tests/browser/page.mjs
+            CHROMIUM=$chromium against 'the page of all accounts' -- module "$BROWSER_SECONDS" tests/browser/fleet.mjs
             CHROMIUM=$chromium against 'the demo in it' demo -- module "$BROWSER_SECONDS" tests/browser/demo.mjs
             CHROMIUM=$chromium BINARY=$(realpath "$binary") against 'the live page' -- module "$BROWSER_SECONDS" tests/browser/live.mjs
         fi

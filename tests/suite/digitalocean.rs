@@ -11,6 +11,8 @@ mod client;
 mod cloud;
 /// The commands `provision` and `bootstrap`.
 mod command;
+/// The embedded Mission Control with this provider, from a request for a machine to its end.
+mod control_plane;
 /// Seeded runs with a crash at every step.
 mod crashes;
 /// Bad input: each is a sentence, and nothing costs money that is not shown.

@@ -184,7 +184,9 @@ fn private_files_do_not_reach_another_conversation() {
     let fill = |machine: &Machine| {
         assert_eq!(machine.restore("c1", RestoreMoment::Claim).unwrap(), Restored::Fresh);
         machine.works("of the first");
-        private.iter().for_each(|path| machine.write(path, "secret of the first"));
+        for path in private {
+            machine.write(path, "secret of the first");
+        }
     };
     let check = |machine: &Machine| {
         for path in private {
@@ -200,13 +202,14 @@ fn private_files_do_not_reach_another_conversation() {
 
     machine.works("of the second");
     machine.create("c2").unwrap();
-    let (file, good) = (queue.newest_file(), queue.backend.stored(&queue.newest_file()).unwrap());
+    let newest = queue.newest_file();
+    let good = queue.backend.stored(&newest).unwrap();
     let machine = queue.machine();
     fill(&machine);
-    queue.backend.replace_file(&file, good[..50].to_vec());
+    queue.backend.replace_file(&newest, good[..50].to_vec());
     machine.restore("c2", RestoreMoment::Claim).unwrap_err();
     assert!(machine.read(private[0]).is_some(), "a failed restore changes nothing");
-    queue.backend.replace_file(&file, good);
+    queue.backend.replace_file(&newest, good);
     from_snapshot(machine.restore("c2", RestoreMoment::Claim));
     check(&machine);
     assert_eq!(machine.read("workspace/MEMORY.md").as_deref(), Some("of the second"));
@@ -219,16 +222,17 @@ fn a_wrong_checksum_refuses_the_restore_and_every_snapshot_after_it() {
     let one = queue.machine();
     one.works("remember me");
     one.create("c1").unwrap();
-    let (file, good) = (queue.newest_file(), queue.backend.stored(&queue.newest_file()).unwrap());
+    let newest = queue.newest_file();
+    let good = queue.backend.stored(&newest).unwrap();
 
     let two = queue.machine();
     two.write("workspace/.gitkeep", "");
     let mut bad = good.clone();
     bad[100] ^= 1;
-    queue.backend.replace_file(&file, bad);
+    queue.backend.replace_file(&newest, bad);
     let error = two.restore("c1", RestoreMoment::Start).unwrap_err().to_string();
     assert!(error.contains("its checksum is") && error.contains("left as it is"), "{error}");
-    queue.backend.replace_file(&file, good[..50].to_vec());
+    queue.backend.replace_file(&newest, good[..50].to_vec());
     let error = two.restore("c1", RestoreMoment::Claim).unwrap_err().to_string();
     assert!(error.contains("50 bytes"), "{error}");
     assert!(two.is_tidy() && two.read("workspace/.gitkeep").is_some());
@@ -242,7 +246,7 @@ fn a_wrong_checksum_refuses_the_restore_and_every_snapshot_after_it() {
         "the queue hears nothing of it"
     );
 
-    queue.backend.replace_file(&file, good);
+    queue.backend.replace_file(&newest, good);
     from_snapshot(two.restore("c1", RestoreMoment::Claim));
     assert_eq!(two.read("workspace/MEMORY.md").as_deref(), Some("remember me"));
     two.create("c1").unwrap();

@@ -8,6 +8,8 @@ mod bench;
 mod calls;
 /// The program killed, stopped and fenced in the middle of a job.
 mod crashes;
+/// The program with the queue of the embedded Mission Control, from an update of Telegram to its answer.
+mod embedded;
 /// The renewal of leases, and the fence when one is lost.
 mod leases;
 /// The program from the claim to the completion.

@@ -153,7 +153,9 @@ fn example_comment(variable: &Variable) -> String {
         | ReadBy::Gateway
         | ReadBy::FlyCleanup
         | ReadBy::Worker
+        | ReadBy::WorkerAndLocal
         | ReadBy::Provision
+        | ReadBy::ProvisionAndLocal
         | ReadBy::Bootstrap => {}
         ReadBy::Both if variable.is_secret() => push(
             &mut comment,
@@ -182,7 +184,13 @@ fn allowed(variable: &Variable) -> String {
         Kind::Text { .. } => "text".to_owned(),
         Kind::Identifier => "an id".to_owned(),
         Kind::Secret { .. } => match variable.read_by {
-            ReadBy::Runtime | ReadBy::FlyCleanup | ReadBy::Worker | ReadBy::Provision | ReadBy::Bootstrap => {
+            ReadBy::Runtime
+            | ReadBy::FlyCleanup
+            | ReadBy::Worker
+            | ReadBy::WorkerAndLocal
+            | ReadBy::Provision
+            | ReadBy::ProvisionAndLocal
+            | ReadBy::Bootstrap => {
                 format!("a secret, or its file in `{}_FILE`", variable.name)
             }
             ReadBy::Both => {

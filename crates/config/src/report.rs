@@ -162,9 +162,17 @@ impl Report {
             self.diagnostics.retain(|found| *found != doubt);
         }
         self.diagnostics.push(match variable.read_by {
-            ReadBy::Worker if self.is_worker => Diagnostic::error(Some(name), message),
+            ReadBy::Worker | ReadBy::WorkerAndLocal if self.is_worker => {
+                Diagnostic::error(Some(name), message)
+            }
             ReadBy::Runtime | ReadBy::Both => Diagnostic::error(Some(name), message),
-            ReadBy::Gateway | ReadBy::FlyCleanup | ReadBy::Worker | ReadBy::Provision | ReadBy::Bootstrap => {
+            ReadBy::Gateway
+            | ReadBy::FlyCleanup
+            | ReadBy::Worker
+            | ReadBy::WorkerAndLocal
+            | ReadBy::Provision
+            | ReadBy::ProvisionAndLocal
+            | ReadBy::Bootstrap => {
                 let message = format!("{message} {RUNTIME_STARTS}");
                 Diagnostic::warning(Some(name), message)
             }

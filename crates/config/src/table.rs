@@ -1134,6 +1134,7 @@ variables! {
         kind: Kind::Url { example: "https://api.telegram.org" },
         fallback: Fallback::Value("https://api.telegram.org"),
         about: "The address of Telegram's Bot API.",
+        read_by: ReadBy::WorkerAndLocal,
         ..WORKER_ROW
     }
     TELEGRAM_PARSE_MODE {
@@ -1154,7 +1155,7 @@ variables! {
         section: Section::Provision,
         kind: Kind::Url { example: "https://api.digitalocean.com" },
         fallback: Fallback::Value("https://api.digitalocean.com"),
-        read_by: ReadBy::Provision,
+        read_by: ReadBy::ProvisionAndLocal,
         about: "The address of DigitalOcean's API.",
         ..PLAIN
     }

@@ -127,8 +127,12 @@ pub enum ReadBy {
     FlyCleanup,
     /// The command `worker`. A bad value does not keep `run` from starting.
     Worker,
+    /// The commands `worker` and `local`. A bad value does not keep `run` from starting.
+    WorkerAndLocal,
     /// The command `provision`. A bad value does not keep the runtime from starting.
     Provision,
+    /// The commands `provision` and `local`. A bad value does not keep the runtime from starting.
+    ProvisionAndLocal,
     /// The command `bootstrap`. A bad value does not keep the runtime from starting.
     Bootstrap,
 }
@@ -147,7 +151,9 @@ impl ReadBy {
             Self::Both => "both",
             Self::FlyCleanup => "`fly-cleanup`",
             Self::Worker => "`worker`",
+            Self::WorkerAndLocal => "`worker`, `local`",
             Self::Provision => "`provision`",
+            Self::ProvisionAndLocal => "`provision`, `local`",
             Self::Bootstrap => "`bootstrap`",
         }
     }
@@ -232,7 +238,9 @@ impl Variable {
                 | ReadBy::Both
                 | ReadBy::FlyCleanup
                 | ReadBy::Worker
+                | ReadBy::WorkerAndLocal
                 | ReadBy::Provision
+                | ReadBy::ProvisionAndLocal
                 | ReadBy::Bootstrap => true,
                 ReadBy::Gateway => false,
             }

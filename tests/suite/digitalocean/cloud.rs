@@ -3,6 +3,8 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard};
 
+use mission_control_runtime::http::message::{Reply, Request};
+use mission_control_runtime::http::server::{Server, ServerLimits};
 use serde_json::{Value, json};
 
 use crate::support::dice::Dice;
@@ -77,6 +79,13 @@ impl Default for Manners {
             faults_per_mille: 0,
             forbidden: Vec::new(),
         }
+    }
+}
+
+impl Manners {
+    /// Without delays, for a program that waits in real time.
+    pub(super) fn quick() -> Self {
+        Self { boots_ms: 0, lists_ms: 0, tags_ms: Some(0), firewall_ms: 0, ends_ms: 0, ..Self::default() }
     }
 }
 
@@ -166,6 +175,24 @@ impl Cloud {
 
     pub(super) fn book(&self) -> MutexGuard<'_, Book> {
         self.0.lock().unwrap()
+    }
+
+    /// Serves the API on a port of its own.
+    pub(super) fn serve(&self) -> Server {
+        let cloud = self.clone();
+        let answer = move |request: Request| {
+            let token = request.header("authorization").unwrap_or_default().to_owned();
+            let method = request.method().to_string();
+            match cloud.take(&method, request.target(), &token, request.body()) {
+                Outcome::Answered((204, ..)) => Reply::empty(204),
+                Outcome::Answered((status, headers, body)) => {
+                    let reply = Reply::json(body).with_status(status);
+                    headers.iter().fold(reply, |reply, (name, value)| reply.with_header(name, value))
+                }
+                Outcome::Lost | Outcome::Dies => Reply::abrupt(""),
+            }
+        };
+        Server::bind("127.0.0.1:0", ServerLimits::default(), answer).unwrap()
     }
 
     /// How many droplets were ever made, and how many cost money now.

@@ -10,7 +10,7 @@ use serde_json::Value;
 use tempfile::TempDir;
 
 use super::api_lists::KEY_ID;
-use super::cloud::{Cloud, Manners, Outcome, TOKEN};
+use super::cloud::{Cloud, Manners, TOKEN};
 use crate::support::program::Program;
 
 /// Secrets of the runtime, which no output may show.
@@ -18,11 +18,6 @@ const SERVICE: &str = "s3rvice-t0ken-c4n4ry";
 const GATEWAY: &str = "g4teway-t0ken-c4n4ry";
 
 const FINGERPRINT: &str = "SHA256:uNiVztksCsDhcc0u9e8BrBJeyTTAcpC5v6UUVMjTSdk";
-
-/// A cloud that is quick, because this program waits in real time.
-fn quick() -> Manners {
-    Manners { boots_ms: 0, lists_ms: 0, tags_ms: Some(0), firewall_ms: 0, ends_ms: 0, ..Manners::default() }
-}
 
 /// The double on a port, a folder for the state, and programs that stand in for OpenSSH.
 struct Desk {
@@ -33,21 +28,8 @@ struct Desk {
 
 impl Desk {
     fn new(ssh_exit: u8) -> Self {
-        let cloud = Cloud::new(1, quick());
-        let shared = cloud.clone();
-        let answer = move |request: Request| {
-            let token = request.header("authorization").unwrap_or_default().to_owned();
-            let method = request.method().to_string();
-            match shared.take(&method, request.target(), &token, request.body()) {
-                Outcome::Answered((204, ..)) => Reply::empty(204),
-                Outcome::Answered((status, headers, body)) => {
-                    let reply = Reply::json(body).with_status(status);
-                    headers.iter().fold(reply, |reply, (name, value)| reply.with_header(name, value))
-                }
-                Outcome::Lost | Outcome::Dies => Reply::abrupt(""),
-            }
-        };
-        let server = Server::bind("127.0.0.1:0", ServerLimits::default(), answer).unwrap();
+        let cloud = Cloud::new(1, Manners::quick());
+        let server = cloud.serve();
         let place = tempfile::tempdir().unwrap();
         let desk = Self { cloud, server, place };
         desk.script("ssh-keyscan", "echo \"$5 ssh-ed25519 AAAAC3NzaC1lZDI1NTE5\"");

@@ -120,11 +120,16 @@ impl PoolBench {
         Program::new([command])
             .with("CONVEX_URL", &format!("http://{}", self.queue_address))
             .with("OPENCLAW_GATEWAY_URL", &format!("http://{}", self.turns_address))
-            .with("TELEGRAM_API_BASE_URL", &format!("http://{}", self.telegram.local_addr()))
+            .with("TELEGRAM_API_BASE_URL", &self.telegram_url())
             .with("OPENCLAW_WORKSPACE_DIR", self.workspace.path().to_str().unwrap())
             .with("STATE_DIR", state.to_str().unwrap())
             .with("HEALTH_PORT", "0")
             .with("POLL_INTERVAL_MS", "100")
+    }
+
+    /// The address of Telegram.
+    pub(super) fn telegram_url(&self) -> String {
+        format!("http://{}", self.telegram.local_addr())
     }
 
     /// Enqueues a message of the chat with the name of the conversation.

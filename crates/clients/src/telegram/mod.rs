@@ -24,9 +24,6 @@ use mcr_model::memory::{ByteBudget, Pool};
 pub use bots::{BotProfile, WebhookInfo};
 pub use files::FileToSend;
 
-/// The public Bot API.
-pub const PUBLIC_API: &str = "https://api.telegram.org";
-
 /// The largest answer that is no file.
 const ANSWER_BYTES_MAX: usize = 1024 * 1024;
 

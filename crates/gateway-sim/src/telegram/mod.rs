@@ -25,6 +25,8 @@ use multipart::Form;
 const TEXT_CHARS: usize = 4_096;
 /// The longest caption.
 const CAPTION_CHARS: usize = 1_024;
+/// The longest secret of a webhook.
+const SECRET_CHARS: usize = 256;
 /// The largest request.
 const BODY_BYTES: usize = 64 * 1024 * 1024;
 
@@ -64,6 +66,15 @@ pub struct ChatMessage {
     pub at: Millis,
 }
 
+/// Where a bot's updates are sent.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BotWebhook {
+    /// The address.
+    pub url: String,
+    /// The secret that proves that an update comes from here.
+    pub secret: String,
+}
+
 /// The Bot API. Clones share one instance.
 #[derive(Clone, Default)]
 pub struct ScriptedTelegram {
@@ -84,6 +95,8 @@ struct TelegramState {
     /// Messages that came before that end.
     too_early: usize,
     files: BTreeMap<String, Vec<u8>>,
+    /// The webhook of each token.
+    webhooks: BTreeMap<String, BotWebhook>,
 }
 
 /// What a person sees, and whether it had markup.
@@ -138,6 +151,11 @@ impl ScriptedTelegram {
         self.lock().actions.clone()
     }
 
+    /// The webhook of the bot with this token.
+    pub fn webhook(&self, token: &str) -> Option<BotWebhook> {
+        self.lock().webhooks.get(token).cloned()
+    }
+
     /// How many calls tried to send something.
     pub fn attempts(&self) -> usize {
         self.lock().attempts
@@ -188,8 +206,31 @@ impl ScriptedTelegram {
                     refusal(400, "Bad Request: file not found", &json!({}))
                 }
             }
+            "getMe" => {
+                let id = token.split(':').next().and_then(|id| id.parse::<i64>().ok()).unwrap_or_default();
+                accepted(&json!({"id": id, "is_bot": true, "username": format!("the_{id}_bot")}))
+            }
+            "setWebhook" => self.set_webhook(token, &form),
+            "getWebhookInfo" => {
+                let url = self.webhook(token).map(|webhook| webhook.url).unwrap_or_default();
+                accepted(&json!({"url": url, "has_custom_certificate": false, "pending_update_count": 0}))
+            }
             _ => refusal(404, "Not Found", &json!({})),
         }
+    }
+
+    fn set_webhook(&self, token: &str, form: &Form) -> Reply {
+        let (url, secret) = (form.text("url"), form.text("secret_token"));
+        if !url.starts_with("https://") {
+            let words = "Bad Request: bad webhook: An HTTPS URL must be provided for webhook";
+            return refusal(400, words, &json!({}));
+        }
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-');
+        if chars(&secret) > SECRET_CHARS || !secret.chars().all(is_plain) {
+            return refusal(400, "Bad Request: secret token contains unallowed characters", &json!({}));
+        }
+        self.lock().webhooks.insert(token.to_owned(), BotWebhook { url, secret });
+        accepted(&json!(true))
     }
 
     fn send(&self, token: &str, method: &str, form: &Form) -> Reply {
