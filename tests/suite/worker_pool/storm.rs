@@ -3,7 +3,7 @@
 
 #![allow(clippy::print_stdout, reason = "the figures are for people, and the seed repeats what failed")]
 
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
@@ -191,7 +191,7 @@ impl Storm {
             "seed {seed}: twice {sent_twice:?}, lost {unsent:?}, appended {appended:?}\n{shown:#?}"
         );
         // The queue hands out a failed message later, and the next ones of its conversation before it (B.4).
-        let is_retried = |job: &String| rows.iter().any(|row| row.id.to_string() == *job && row.attempts > 0);
+        let is_retried = |job: &String| rows.iter().any(|row| row.id == *job && row.attempts > 0);
         let retried: Vec<&String> =
             expected.iter().filter(|(job, ..)| is_retried(job)).map(|(_, _, answer)| answer).collect();
         for conversation in (0..self.conversations).map(|number| format!("c{number}")) {
