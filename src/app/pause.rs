@@ -8,6 +8,7 @@ use super::service_client::{CommandContext, ServiceEndpoint, ServiceLocation, re
 use super::{fail, print};
 use mcr_core::ops::Paused;
 use mcr_model::Roster;
+use mcr_service::pool::WORKER_IDS;
 
 /// The requested change.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -57,6 +58,12 @@ fn change(context: &CommandContext, wanted: &Pause) -> Result<Changed, (Exit, St
     }
     if let Some(why) = context.uncertain() {
         return Err((Exit::Misconfigured, why));
+    }
+    if context.place.path().join(WORKER_IDS).exists() {
+        return Err(failed(format!(
+            "Nothing was changed: {} belongs to a worker of a pool, which has no pause; stop the worker, or the messages at the queue",
+            context.place.path().display()
+        )));
     }
     context.place.own_or_unused().map_err(|why| failed(format!("Nothing was changed: {why}.")))?;
     let mut paused = context.place.paused();

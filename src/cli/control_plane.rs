@@ -25,7 +25,10 @@ pub(super) fn read(given: &Given, public_url: Option<BaseUrl>) -> Result<Control
         })
     });
     let release = given.text(&opt::MACHINE_RELEASE).map(|text| {
-        let parts = text.split_once("#sha256=").filter(|(url, _)| url.starts_with("https://"));
+        let is_digest = |text: &str| text.len() == 64 && text.bytes().all(|byte| byte.is_ascii_hexdigit());
+        let parts = text
+            .split_once("#sha256=")
+            .filter(|(url, sha256)| url.starts_with("https://") && is_digest(sha256));
         parts
             .map(|(url, sha256)| MachineRelease { url: url.to_owned(), sha256: sha256.to_owned() })
             .ok_or_else(|| {

@@ -265,7 +265,7 @@ fn admit(
             Err(Refusal::thrown(function.kind.stranger()))
         }
         (Guard::Worker, Caller::Stranger) => Err(Refusal::thrown(
-            "Unauthorized: send `Authorization: Bearer TOKEN` with the content of the file worker-token",
+            "Unauthorized: workers send the content of the file worker-token as a bearer token (WORKER_AUTH_TOKEN of a worker)",
         )),
         (Guard::AdminOfAll | Guard::Worker, Caller::Person) | (Guard::Worker, Caller::Worker) => Ok(nobody()),
         (Guard::Admin, Caller::Person) => {

@@ -53,6 +53,11 @@ pub fn snapshot(wanted: &SnapshotCommand) -> Exit {
                 created(&made.map_err(failed)?)
             }
             SnapshotWanted::Restore => {
+                let listed = snapshots.list(&key).map_err(failed)?;
+                if listed.newest.is_none() && listed.archives.is_empty() {
+                    return Err("Nothing was changed: this conversation has no snapshot, neither at the queue nor on this disk; check its id"
+                        .to_owned());
+                }
                 restored(&snapshots.restore(&key, RestoreMoment::Start).map_err(failed)?)
             }
             SnapshotWanted::List => list(&snapshots.list(&key).map_err(failed)?),

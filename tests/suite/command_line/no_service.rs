@@ -104,6 +104,21 @@ fn a_pause_before_the_first_start_applies_to_it() {
     assert!(found.contains("disk            ok\n"), "{found}");
 }
 
+/// A worker of a pool reads no pauses, so a pause that seems to be accepted would be a control without effect.
+#[test]
+fn the_folder_of_a_worker_takes_no_pause() {
+    let (_kept, path) = folder();
+    let place = path("state");
+    fs::create_dir(&place).unwrap();
+    fs::set_permissions(&place, fs::Permissions::from_mode(0o700)).unwrap();
+    fs::write(path("state/worker-ids.json"), "{}").unwrap();
+    for args in [["pause"], ["resume"]] {
+        let (code, said) = output_of(args, place.to_str().unwrap(), &[]);
+        assert!(code == Some(1) && said.contains("belongs to a worker of a pool"), "{said}");
+    }
+    assert!(!path("state/paused.json").exists());
+}
+
 /// With a mistake in the configuration the service's address is not certain, so a pause could miss it.
 #[test]
 fn with_a_mistake_in_the_configuration_a_pause_next_to_a_service_changes_nothing() {

@@ -154,7 +154,7 @@ fn access_is_checked_with_a_sentence_that_helps() {
     let api = MachinesApi::start();
     api.client().check_access().unwrap();
     let rows = [
-        (APP, "another-token", "set FLY_API_TOKEN to a valid one"),
+        (APP, "another-token", "FLY_API_TOKEN needs a valid one"),
         ("no-such-app", TOKEN, "App no-such-app: it does not exist"),
     ];
     for (app, token, part) in rows {

@@ -55,6 +55,14 @@ fn the_commands_store_show_and_restore() {
     assert!(code == Some(0) && out.contains("is restored: 1 files"), "{out}");
     assert_eq!(fs::read_to_string(two("data/workspace/MEMORY.md")).unwrap(), "remember me");
 
+    // A mistyped conversation touches nothing.
+    let wrong = Program::of(vec!["snapshot", "restore", "--conversation", "c11"]);
+    let (code, out) = outcome(configured(wrong, &queue, &two("")));
+    assert!(code == Some(1) && out.contains("this conversation has no snapshot"), "{code:?} {out}");
+    assert_eq!(fs::read_to_string(two("data/workspace/MEMORY.md")).unwrap(), "remember me");
+    let (code, out) = run(&queue, &two(""), &["create"]);
+    assert!(code == Some(0), "{out}");
+
     let (_kept, three) = folder();
     queue.backend.replace_file(&queue.newest_file(), b"damaged".to_vec());
     let (code, out) = run(&queue, &three(""), &["restore"]);

@@ -27,7 +27,10 @@ pub(super) fn of_answer(what: &str, status: u16, body: &[u8]) -> ProviderError {
     let words = words.into_iter().find(|words| !words.is_empty()).unwrap_or_default();
     let lower = words.to_ascii_lowercase();
     let (class, meaning) = match status {
-        401 => (Refused, "DigitalOcean does not accept the token: set DIGITALOCEAN_TOKEN to a valid one"),
+        401 => (
+            Refused,
+            "DigitalOcean does not accept the token; a valid one is needed (DIGITALOCEAN_TOKEN, for a fleet `fleet token`)",
+        ),
         403 => (
             Refused,
             "the token lacks a scope: make one with the scopes in docs/provisioning-digitalocean.md",

@@ -18,7 +18,7 @@ pub(super) fn of_answer(what: &str, status: u16, body: &[u8]) -> ProviderError {
         || words.contains("no capacity")
         || (words.starts_with("aborted:") && words.contains("insufficient"));
     let (class, meaning) = match status {
-        401 => (ErrorClass::Refused, "Fly does not accept the token: set FLY_API_TOKEN to a valid one"),
+        401 => (ErrorClass::Refused, "Fly does not accept the token; FLY_API_TOKEN needs a valid one"),
         403 if words.contains("quota") => (ErrorClass::Refused, "the quota of the organisation is used up"),
         403 => (ErrorClass::Refused, "the token has no access to this app"),
         404 => (ErrorClass::Gone, "it does not exist"),

@@ -12,8 +12,8 @@ use mcr_files::Folder;
 use mcr_model::clock::Millis;
 use mcr_model::{WorkerId, random};
 
-/// The file in the state directory.
-const FILE: &str = "worker-ids.json";
+/// The file in the state directory of a worker.
+pub const WORKER_IDS: &str = "worker-ids.json";
 
 /// The ids as the file has them.
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -41,7 +41,7 @@ struct IdsState {
 impl LaneIds {
     /// Reads the ids that an earlier process has used. All ids with a conversation rest at first.
     pub fn open(folder: Option<Arc<Folder>>, poll: Duration, now: Millis) -> Self {
-        let stored = folder.as_ref().and_then(|folder| match folder.read(FILE) {
+        let stored = folder.as_ref().and_then(|folder| match folder.read(WORKER_IDS) {
             Ok(text) => text.and_then(|text| serde_json::from_slice::<StoredIds>(&text).ok()),
             Err(why) => {
                 warn!(reason:% = why; "The worker ids of the last process cannot be read; new ones are used");
@@ -128,7 +128,7 @@ impl LaneIds {
         let owned = inside.owned.values().chain(inside.resting.all()).cloned().collect();
         let stored = StoredIds { lanes: inside.lanes.clone(), owned };
         let written = serde_json::to_vec(&stored).map_err(|why| why.to_string());
-        let written = written.and_then(|text| folder.write(FILE, &text).map_err(|why| why.to_string()));
+        let written = written.and_then(|text| folder.write(WORKER_IDS, &text).map_err(|why| why.to_string()));
         if let Err(reason) = written {
             warn!(reason = reason.as_str(); "The worker ids cannot be stored: after a restart conversations may wait for minutes");
         }

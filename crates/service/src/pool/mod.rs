@@ -17,7 +17,7 @@ mod typing;
 pub use answers::{AnswerDelivery, AnswerState};
 pub use desk::{HeldJob, JobDesk, NotResumed};
 pub use hooks::{NoHooks, SharedHooks, WorkerHooks};
-pub use lane_ids::LaneIds;
+pub use lane_ids::{LaneIds, WORKER_IDS};
 pub use lanes::{Lane, LaneFacts, LaneSetup, LaneStatus};
 pub use lease_watch::{ClaimTime, LeaseCheck, LeaseWatch};
 pub use port::{PoolPort, PoolRules};
